@@ -1,0 +1,80 @@
+package spate
+
+import (
+	"encoding/base32"
+	"encoding/hex"
+	"errors"
+	"fmt"
+)
+
+// ErrBadInfoHash is the cause of every failure to read an info-hash from text.
+var ErrBadInfoHash = errors.New("not an info-hash")
+
+// InfoHash identifies a swarm on the wire: the SHA-1 of a v1 info dictionary
+// (BEP 3), or the first 20 bytes of the SHA-256 of a v2 one (BEP 52).
+type InfoHash [20]byte
+
+// InfoHashV2 is the SHA-256 of a v2 or hybrid info dictionary (BEP 52).
+type InfoHashV2 [32]byte
+
+// ParseInfoHash reads the 40 hexadecimal digits or the 32 base32 digits
+// (BEP 9, older magnet links) of an info-hash, in either case.
+func ParseInfoHash(s string) (InfoHash, error) {
+	var h InfoHash
+	switch len(s) {
+	case hex.EncodedLen(len(h)):
+		if _, err := hex.Decode(h[:], []byte(s)); err == nil {
+			return h, nil
+		}
+	case base32.StdEncoding.EncodedLen(len(h)):
+		if _, err := base32.StdEncoding.Decode(h[:], upper(s)); err == nil {
+			return h, nil
+		}
+	}
+	return InfoHash{}, fmt.Errorf("%w: %q (want 40 hexadecimal or 32 base32 digits)", ErrBadInfoHash, clip(s))
+}
+
+// ParseInfoHashV2 reads the 64 hexadecimal digits of a v2 info-hash.
+func ParseInfoHashV2(s string) (InfoHashV2, error) {
+	var h InfoHashV2
+	if len(s) == hex.EncodedLen(len(h)) {
+		if _, err := hex.Decode(h[:], []byte(s)); err == nil {
+			return h, nil
+		}
+	}
+	return InfoHashV2{}, fmt.Errorf("%w: %q (want 64 hexadecimal digits)", ErrBadInfoHash, clip(s))
+}
+
+// String returns h as 40 lower-case hexadecimal digits.
+func (h InfoHash) String() string { return hex.EncodeToString(h[:]) }
+
+// IsZero reports whether h is all zeros, which stands for "none".
+func (h InfoHash) IsZero() bool { return h == InfoHash{} }
+
+// String returns h as 64 lower-case hexadecimal digits.
+func (h InfoHashV2) String() string { return hex.EncodeToString(h[:]) }
+
+// IsZero reports whether h is all zeros, which stands for "none".
+func (h InfoHashV2) IsZero() bool { return h == InfoHashV2{} }
+
+// Truncate returns the 20 bytes by which handshakes, trackers and the DHT know
+// a v2 torrent (BEP 52).
+func (h InfoHashV2) Truncate() InfoHash { return InfoHash(h[:20]) }
+
+func upper(s string) []byte {
+	b := []byte(s)
+	for i, c := range b {
+		if 'a' <= c && c <= 'z' {
+			b[i] = c - 'a' + 'A'
+		}
+	}
+	return b
+}
+
+func clip(s string) string {
+	const most = 80
+	if len(s) > most {
+		return s[:most] + "…"
+	}
+	return s
+}

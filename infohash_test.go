@@ -1,0 +1,76 @@
+package spate_test
+
+import (
+	"net/netip"
+	"strings"
+	"testing"
+
+	"spate"
+)
+
+func TestParseInfoHash(t *testing.T) {
+	const hexed = "0123456789abcdef0123456789abcdef01234567"
+	const base = "AERUKZ4JVPG66AJDIVTYTK6N54ASGRLH"
+	want, err := spate.ParseInfoHash(hexed)
+	if err != nil || want.String() != hexed {
+		t.Fatalf("hex: %v %v", want, err)
+	}
+	for _, s := range []string{strings.ToUpper(hexed), base, strings.ToLower(base)} {
+		if h, err := spate.ParseInfoHash(s); err != nil || h != want {
+			t.Errorf("ParseInfoHash(%q) = %v, %v", s, h, err)
+		}
+	}
+	for _, s := range []string{"", "0", hexed[1:], hexed + "0", strings.Replace(hexed, "0", "g", 1), strings.Repeat("1", 32)} {
+		if h, err := spate.ParseInfoHash(s); err == nil {
+			t.Errorf("ParseInfoHash(%q) = %v, want an error", s, h)
+		}
+	}
+}
+
+func TestCompactRoundTrip(t *testing.T) {
+	for _, s := range []string{"192.0.2.7:6881", "[2001:db8::1]:51413"} {
+		ap := netip.MustParseAddrPort(s)
+		b := spate.AppendCompact(nil, ap)
+		var got []netip.AddrPort
+		var err error
+		if ap.Addr().Is4() {
+			got, err = spate.AppendPeers4(nil, b)
+		} else {
+			got, err = spate.AppendPeers6(nil, b)
+		}
+		if err != nil || len(got) != 1 || got[0] != ap {
+			t.Errorf("%s: %v %v", s, got, err)
+		}
+		if _, err := spate.AppendPeers4(nil, b[:5]); err == nil {
+			t.Error("a partial address was accepted")
+		}
+	}
+	if b := spate.AppendCompact(nil, netip.AddrPort{}); len(b) != 0 {
+		t.Errorf("zero address became %x", b)
+	}
+	mapped := netip.MustParseAddrPort("[::ffff:192.0.2.7]:80")
+	if b := spate.AppendCompact(nil, mapped); len(b) != spate.CompactLen4 {
+		t.Errorf("mapped address took %d bytes", len(b))
+	}
+}
+
+func TestPeerIDClient(t *testing.T) {
+	cases := map[string]string{
+		"-LT20B0-abcdefghijkl": "libtorrent 2.0.B",
+		"-TR3000-abcdefghijkl": "Transmission 3.0",
+		"A2-1-36-0-abcdefghij": "A2-1-36",
+		"M7-10-5--abcdefghijk": "Mainline 7.10.5",
+	}
+	for id, want := range cases {
+		if got := spate.PeerID([]byte(id)).Client(); got != want {
+			t.Errorf("%s: %q, want %q", id, got, want)
+		}
+	}
+	if id := spate.NewPeerID(); !strings.HasPrefix(id.Client(), "spate 0.1") {
+		t.Errorf("own id %v is read as %q", id, id.Client())
+	}
+	hostile := spate.PeerID([]byte("\x1b[31m<script>\x00\xff\n\r\t \x7f.."))
+	if s := hostile.String(); strings.ContainsAny(s, "\x1b\x00\n\r\t\x7f") {
+		t.Errorf("%q is not safe to print", s)
+	}
+}
