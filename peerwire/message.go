@@ -5,8 +5,8 @@ import (
 	"fmt"
 )
 
-// ID is the number of a message.
-type ID uint8
+// ID is the number of a message: one byte on the wire, and KeepAlive beyond.
+type ID uint16
 
 // The messages of BEP 3, BEP 5, BEP 6, BEP 10 and BEP 52.
 const (
@@ -31,7 +31,7 @@ const (
 	HashReject    ID = 23
 
 	// KeepAlive is not on the wire: it stands for the message of length zero.
-	KeepAlive ID = 255
+	KeepAlive ID = 256
 )
 
 var names = [...]string{
@@ -39,15 +39,17 @@ var names = [...]string{
 	Have: "have", Bitfield: "bitfield", Request: "request", Piece: "piece", Cancel: "cancel", Port: "port",
 	Suggest: "suggest", HaveAll: "have all", HaveNone: "have none", Reject: "reject", AllowedFast: "allowed fast",
 	Extended: "extended", HashRequest: "hash request", Hashes: "hashes", HashReject: "hash reject",
-	KeepAlive: "keep-alive",
 }
 
 // String returns the name that the BEPs use.
 func (id ID) String() string {
+	if id == KeepAlive {
+		return "keep-alive"
+	}
 	if int(id) < len(names) && names[id] != "" {
 		return names[id]
 	}
-	return fmt.Sprintf("message %d", uint8(id))
+	return fmt.Sprintf("message %d", uint16(id))
 }
 
 // Sizes in bytes.
