@@ -1,0 +1,72 @@
+package cli
+
+import (
+	"io"
+	"os"
+	"sync"
+
+	"golang.org/x/term"
+)
+
+// console is standard error: lines, and at most one bar below them when it is a
+// terminal. Safe for concurrent use.
+type console struct {
+	mu  sync.Mutex
+	w   io.Writer
+	tty *os.File // nil: no terminal, no bars
+	bar string
+}
+
+func newConsole(w io.Writer, termVar string) *console {
+	c := &console{w: w}
+	if f, ok := w.(*os.File); ok && termVar != "dumb" && term.IsTerminal(int(f.Fd())) {
+		c.tty = f
+	}
+	return c
+}
+
+// Write writes whole lines above the bar.
+func (c *console) Write(p []byte) (int, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.bar == "" {
+		return c.w.Write(p)
+	}
+	io.WriteString(c.w, "\r\x1b[K")
+	n, err := c.w.Write(p)
+	io.WriteString(c.w, c.bar)
+	return n, err
+}
+
+// line writes one line, which must be harmless already.
+func (c *console) line(s string) { c.Write([]byte(s + "\n")) }
+
+// setBar draws s, cut to the terminal's width, in place of the bar before.
+func (c *console) setBar(s string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.tty == nil {
+		return
+	}
+	if r := []rune(s); len(r) > c.width()-1 {
+		s = string(r[:c.width()-1])
+	}
+	c.bar = s
+	io.WriteString(c.w, "\r"+s+"\x1b[K")
+}
+
+func (c *console) clearBar() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.bar != "" {
+		c.bar = ""
+		io.WriteString(c.w, "\r\x1b[K")
+	}
+}
+
+func (c *console) width() int {
+	if w, _, err := term.GetSize(int(c.tty.Fd())); err == nil && w > 20 {
+		return w
+	}
+	return 80
+}

@@ -1,0 +1,166 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/url"
+	"strings"
+	"syscall"
+)
+
+// Exit codes of the contract.
+const (
+	CodeFailed      = 1  // anything without a code of its own
+	CodeUsage       = 2  // the command line, a variable or the settings file
+	CodeNotFound    = 3  // a file, a page or a torrent that is not there
+	CodeBadData     = 4  // hash or signature mismatch, malformed torrent
+	CodeNoPeers     = 5  // no peers, or timed out
+	CodeNetwork     = 6  // the network, or an address that cannot be had
+	CodeInterrupted = 7  // stopped by a signal; the same command goes on
+	CodeDiskFull    = 9  // no room
+	CodeExists      = 13 // the target exists
+
+	codeKilled = 130 // a second signal, for what cannot be resumed
+)
+
+// Error is an error with its exit code and what the person can do about it.
+type Error struct {
+	Code int    // 0: told by Err
+	Err  error  // nil: everything was said already
+	Hint string // one line, or empty
+}
+
+func (e *Error) Error() string {
+	if e.Err == nil {
+		return ""
+	}
+	return e.Err.Error()
+}
+
+func (e *Error) Unwrap() error { return e.Err }
+
+// fail returns an error with an exit code and a hint; the format may wrap.
+func fail(code int, hint, format string, args ...any) error {
+	return &Error{Code: code, Err: fmt.Errorf(format, args...), Hint: hint}
+}
+
+// hinted adds a hint to err and leaves its exit code as it is.
+func hinted(err error, hint string) error {
+	if err == nil {
+		return nil
+	}
+	return &Error{Err: err, Hint: hint}
+}
+
+func usagef(format string, args ...any) error { return fail(CodeUsage, "", format, args...) }
+
+func usageHint(hint, format string, args ...any) error {
+	return fail(CodeUsage, hint, format, args...)
+}
+
+// asUsage gives err the code of a usage error unless it has a code already.
+func asUsage(err error) error {
+	var e *Error
+	if errors.As(err, &e) {
+		return err
+	}
+	return &Error{Code: CodeUsage, Err: err, Hint: "spate --help lists the verbs and their flags"}
+}
+
+// exitCode returns the exit code for err: the outermost code in its chain, else
+// what the kind of the error says.
+func exitCode(err error) int {
+	for e := err; e != nil; {
+		var c *Error
+		if !errors.As(e, &c) {
+			break
+		}
+		if c.Code != 0 {
+			return c.Code
+		}
+		e = c.Err
+	}
+	var netErr net.Error
+	var urlErr *url.Error
+	switch {
+	case err == nil:
+		return 0
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		return CodeDiskFull
+	case isBadData(err):
+		return CodeBadData
+	case errors.Is(err, fs.ErrNotExist):
+		return CodeNotFound
+	case errors.Is(err, fs.ErrExist):
+		return CodeExists
+	case errors.Is(err, context.DeadlineExceeded):
+		return CodeNoPeers
+	case errors.As(err, &netErr), errors.As(err, &urlErr), errors.Is(err, syscall.EADDRINUSE):
+		return CodeNetwork
+	}
+	return CodeFailed
+}
+
+// hintFor returns what can be done about err, or "".
+func hintFor(err error) string {
+	for e := err; e != nil; {
+		var c *Error
+		if !errors.As(e, &c) {
+			break
+		}
+		if c.Hint != "" {
+			return c.Hint
+		}
+		e = c.Err
+	}
+	switch {
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		return "make room and run the same command again"
+	case errors.Is(err, syscall.EMFILE):
+		return "raise the limit of open files (ulimit -n)"
+	}
+	return ""
+}
+
+// report tells the person what failed, in one line or two, and returns the exit
+// code.
+func (a *app) report(err error) int {
+	if err == nil {
+		return 0
+	}
+	code := exitCode(err)
+	if errors.Is(err, context.Canceled) && code == CodeFailed {
+		if a.resumable.Load() {
+			a.notef("interrupted; run the same command again to go on")
+			return CodeInterrupted
+		}
+		a.console.line("spate: interrupted")
+		return CodeFailed
+	}
+	if msg := err.Error(); msg != "" {
+		a.console.line("spate: " + escape(clip(msg, 600)))
+		if hint := hintFor(err); hint != "" {
+			a.console.line("  " + escape(clip(hint, 300)))
+		}
+	}
+	return code
+}
+
+// killedCode is the exit code after a second signal.
+func (a *app) killedCode() int {
+	if a.resumable.Load() {
+		return CodeInterrupted
+	}
+	return codeKilled
+}
+
+// clip cuts s to about n bytes, in the middle: both ends of a message tell.
+func clip(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	return strings.ToValidUTF8(s[:n/2], "") + " … " + strings.ToValidUTF8(s[len(s)-n/2:], "")
+}

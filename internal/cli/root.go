@@ -1,0 +1,156 @@
+package cli
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+	"sync/atomic"
+
+	"github.com/spf13/cobra"
+)
+
+// app is one run of the program. The flags of every verb are read before the
+// verb starts, and not written afterwards.
+type app struct {
+	env     Env
+	vars    map[string]string // env.Environ
+	console *console          // standard error
+	log     *slog.Logger
+	level   slog.LevelVar
+
+	config  string // --config
+	json    bool   // --json
+	quiet   bool   // -q
+	verbose int    // -v, counted
+
+	started   atomic.Bool // a verb runs: errors are no longer those of usage
+	resumable atomic.Bool // an interruption loses nothing: exit code 7
+}
+
+func newApp(env Env) *app {
+	a := &app{env: env, vars: map[string]string{}}
+	for _, kv := range env.Environ {
+		if k, v, ok := strings.Cut(kv, "="); ok {
+			a.vars[k] = v
+		}
+	}
+	a.console = newConsole(env.Stderr, a.vars["TERM"])
+	a.log = slog.New(newLogHandler(a.console, &a.level, env.Now))
+	return a
+}
+
+// verbs lists the verbs in the order that help shows them.
+func (a *app) verbs() []*cobra.Command {
+	return []*cobra.Command{
+		a.versionCmd(),
+	}
+}
+
+// root builds the tree of verbs.
+func (a *app) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "spate VERB",
+		Short: "Publish files over BitTorrent, and fetch them",
+		Long: `spate publishes files over BitTorrent, and fetches them.
+
+  spate publish FILE      make the torrent, track it, seed it, serve its page
+  spate get SOURCE        fetch from a page, a .torrent or its URL`,
+		SilenceErrors: true, SilenceUsage: true,
+		Args:              cobra.ArbitraryArgs,
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return a.start(cmd) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usageHint("spate --help lists the verbs", "there is no verb %q", args[0])
+			}
+			cmd.SetOut(a.console)
+			_ = cmd.Help()
+			return &Error{Code: CodeUsage}
+		},
+	}
+	root.CompletionOptions.HiddenDefaultCmd = true
+	root.SetIn(a.env.Stdin)
+	root.SetOut(a.env.Stdout)
+	root.SetErr(a.console)
+	root.SetUsageTemplate(usageTemplate)
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usageHint(cmd.CommandPath()+" --help lists the flags", "%w", err)
+	})
+	f := root.PersistentFlags()
+	f.SortFlags = false
+	f.BoolVar(&a.json, "json", false, "results as JSON; one object a line where it streams")
+	f.BoolVarP(&a.quiet, "quiet", "q", false, "less on standard error")
+	f.CountVarP(&a.verbose, "verbose", "v", "more on standard error; twice for all")
+	f.StringVar(&a.config, "config", "", "read settings from this `FILE` instead of ~/.config/spate/spate.toml")
+	root.AddCommand(a.verbs()...)
+	for _, cmd := range root.Commands() {
+		cmd.Flags().SortFlags = false
+		cmd.DisableFlagsInUseLine = true
+	}
+	root.SetHelpCommand(&cobra.Command{Use: "help [VERB]", Hidden: true, RunE: func(_ *cobra.Command, args []string) error {
+		cmd, _, err := root.Find(args)
+		if err != nil {
+			return err
+		}
+		return cmd.Help()
+	}})
+	return root
+}
+
+// start reads the settings and marks the end of usage errors.
+func (a *app) start(cmd *cobra.Command) error {
+	if err := a.applySettings(cmd); err != nil {
+		return err
+	}
+	switch {
+	case a.quiet:
+		a.level.Set(slog.LevelError)
+	case a.verbose == 0:
+		a.level.Set(slog.LevelWarn)
+	case a.verbose == 1:
+		a.level.Set(slog.LevelInfo)
+	default:
+		a.level.Set(slog.LevelDebug)
+	}
+	a.started.Store(true)
+	return nil
+}
+
+func (a *app) execute(ctx context.Context) error {
+	root := a.root()
+	root.SetArgs(a.env.Args)
+	err := root.ExecuteContext(ctx)
+	if err != nil && !a.started.Load() {
+		return asUsage(err)
+	}
+	return err
+}
+
+// need is the check of a verb's arguments: at least min of them, at most max
+// (max < 0: any number).
+func need(min, max int, what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		hint := "usage: " + strings.TrimSuffix(cmd.UseLine(), " [flags]")
+		if len(args) < min {
+			return usageHint(hint, "%s needs %s", cmd.CommandPath(), what)
+		}
+		if max >= 0 && len(args) > max {
+			return usageHint(hint, "%s takes only %s; %q is too many", cmd.CommandPath(), what, args[max])
+		}
+		return nil
+	}
+}
+
+const usageTemplate = `Usage: {{.UseLine}}{{if .HasExample}}
+
+Examples:
+{{.Example}}{{end}}{{if .HasAvailableSubCommands}}
+
+Verbs:{{range .Commands}}{{if .IsAvailableCommand}}
+  {{rpad .Name .NamePadding}} {{.Short}}{{end}}{{end}}{{end}}{{if .HasAvailableLocalFlags}}
+
+Flags:
+{{.LocalFlags.FlagUsages | trimTrailingWhitespaces}}{{end}}{{if .HasAvailableInheritedFlags}}
+
+Flags of every verb:
+{{.InheritedFlags.FlagUsages | trimTrailingWhitespaces}}{{end}}
+`

@@ -1,0 +1,207 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/pelletier/go-toml/v2"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// maxSettings bounds the settings file, in bytes.
+const maxSettings = 1 << 20
+
+// noSetting are the flags that only a command line can carry.
+var noSetting = []string{"help", "config", "version"}
+
+// applySettings gives every flag of cmd that is not on the command line its
+// value from SPATE_FLAG_NAME, or from the settings file. There, a verb's table
+// counts before the top level, and the table of --preset before both.
+func (a *app) applySettings(cmd *cobra.Command) error {
+	flags := cmd.Flags()
+	if err := a.applyVars(flags); err != nil {
+		return err
+	}
+	path, tree, err := a.readSettings()
+	if err != nil || tree == nil {
+		return err
+	}
+	if err := checkSettings(cmd.Root(), path, tree); err != nil {
+		return err
+	}
+	layers := []map[string]any{}
+	if f := flags.Lookup("preset"); f != nil && f.Value.String() != "" {
+		presets, _ := tree["preset"].(map[string]any)
+		table, ok := presets[f.Value.String()].(map[string]any)
+		if !ok {
+			return usagef("%s has no [preset.%s]", path, f.Value)
+		}
+		layers = append(layers, table)
+	}
+	if table, ok := tree[cmd.Name()].(map[string]any); ok {
+		layers = append(layers, table)
+	}
+	layers = append(layers, tree)
+	for _, layer := range layers {
+		var bad error
+		flags.VisitAll(func(f *pflag.Flag) {
+			v, ok := layer[f.Name]
+			if _, table := v.(map[string]any); !ok || table || f.Changed || bad != nil {
+				return
+			}
+			if err := setFlag(flags, f, v); err != nil {
+				bad = usageHint("correct "+path, "setting %s: %w", f.Name, err)
+			}
+		})
+		if bad != nil {
+			return bad
+		}
+	}
+	return nil
+}
+
+// applyVars sets flags from the environment. A repeatable flag takes a value
+// for each line, or else for each word.
+func (a *app) applyVars(flags *pflag.FlagSet) error {
+	var bad error
+	flags.VisitAll(func(f *pflag.Flag) {
+		name := "SPATE_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
+		val, ok := a.vars[name]
+		if !ok || val == "" || f.Changed || bad != nil || f.Name == "help" {
+			return
+		}
+		var v any = val
+		if _, list := f.Value.(pflag.SliceValue); list {
+			words := strings.Fields(val)
+			if strings.Contains(val, "\n") {
+				words = strings.Split(strings.Trim(val, "\n"), "\n")
+			}
+			list := []any{}
+			for _, w := range words {
+				list = append(list, w)
+			}
+			v = list
+		}
+		if err := setFlag(flags, f, v); err != nil {
+			bad = usagef("variable %s: %w", name, err)
+		}
+	})
+	return bad
+}
+
+func (a *app) readSettings() (path string, tree map[string]any, err error) {
+	path = a.config
+	if path == "" {
+		path = filepath.Join(a.configDir(), "spate.toml")
+	}
+	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) && a.config == "" {
+		return path, nil, nil
+	}
+	if err == nil && info.Size() > maxSettings {
+		err = fmt.Errorf("%s is larger than 1 MiB", path)
+	}
+	if err != nil {
+		return path, nil, &Error{Code: CodeUsage, Err: fmt.Errorf("settings: %w", err)}
+	}
+	b, err := os.ReadFile(path)
+	if err == nil {
+		err = toml.Unmarshal(b, &tree)
+	}
+	var syntax *toml.DecodeError
+	if errors.As(err, &syntax) {
+		row, col := syntax.Position()
+		return path, nil, usagef("settings: %s:%d:%d: %w", path, row, col, err)
+	}
+	if err != nil {
+		return path, nil, &Error{Code: CodeUsage, Err: fmt.Errorf("settings: %w", err)}
+	}
+	return path, tree, nil
+}
+
+// checkSettings refuses keys that no verb knows, so that a typing error is not
+// silently without effect.
+func checkSettings(root *cobra.Command, path string, tree map[string]any) error {
+	known := map[string]map[string]bool{"": {}}
+	for _, cmd := range root.Commands() {
+		known[cmd.Name()] = map[string]bool{}
+		add := func(f *pflag.Flag) {
+			if !slices.Contains(noSetting, f.Name) {
+				known[cmd.Name()][f.Name] = true
+				known[""][f.Name] = true
+			}
+		}
+		cmd.Flags().VisitAll(add)
+		root.PersistentFlags().VisitAll(add)
+	}
+	check := func(verb, where string, table map[string]any) error {
+		for k := range table {
+			if !known[verb][k] {
+				return usageHint("correct "+path, "settings: there is no flag --%s%s", k, where)
+			}
+		}
+		return nil
+	}
+	for k, v := range tree {
+		table, isTable := v.(map[string]any)
+		var err error
+		switch {
+		case k == "preset" && isTable:
+			for name, p := range table {
+				preset, ok := p.(map[string]any)
+				if !ok {
+					return usageHint("correct "+path, "settings: preset.%s is not a table", name)
+				}
+				if err == nil {
+					err = check("create", " of create (preset "+name+")", preset)
+				}
+			}
+		case isTable && known[k] != nil:
+			err = check(k, " of "+k, table)
+		case isTable:
+			err = usageHint("correct "+path, "settings: there is no verb %s", k)
+		default:
+			err = check("", "", map[string]any{k: v})
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// setFlag gives f the value v of a settings file.
+func setFlag(flags *pflag.FlagSet, f *pflag.Flag, v any) error {
+	if list, ok := v.([]any); ok {
+		if _, repeat := f.Value.(pflag.SliceValue); !repeat {
+			return errors.New("takes one value, not a list")
+		}
+		for _, one := range list {
+			if err := setFlag(flags, f, one); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	var s string
+	switch v := v.(type) {
+	case string:
+		s = v
+	case bool:
+		s = strconv.FormatBool(v)
+	case int64:
+		s = strconv.FormatInt(v, 10)
+	case float64:
+		s = strconv.FormatFloat(v, 'f', -1, 64)
+	default:
+		return fmt.Errorf("a value of type %T is not understood", v)
+	}
+	return flags.Set(f.Name, s)
+}
