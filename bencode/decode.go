@@ -1,0 +1,359 @@
+// Package bencode reads and writes the encoding of BEP 3: integers, byte
+// strings, lists and dictionaries.
+//
+// Reading is a pull parser over a byte slice: no reflection, no tree, no copy.
+// What it returns are parts of the input, so that a raw span such as the info
+// dictionary is hashed exactly as it stood. Depth and number of tokens are
+// bounded, and no length in the input causes an allocation.
+//
+// Writing is a family of append functions.
+package bencode
+
+import (
+	"bytes"
+	"math"
+)
+
+// Kind is what stands next in the input.
+type Kind uint8
+
+// The kinds. Invalid stands for malformed or exhausted input, and after an
+// error.
+const (
+	Invalid Kind = iota
+	Int
+	String
+	List
+	Dict
+	End // of the innermost list or dictionary
+)
+
+// String returns the name of the kind in lower case.
+func (k Kind) String() string {
+	return [...]string{"invalid byte", "integer", "string", "list", "dictionary", "end"}[min(k, End)]
+}
+
+// Default limits.
+const (
+	MaxDepth  = 100       // nested lists and dictionaries
+	MaxTokens = 3_000_000 // strings (keys too), integers, opening and closing marks
+)
+
+// Options are the limits of a [Decoder]. The zero value has the defaults.
+type Options struct {
+	Depth  int // nested lists and dictionaries, at most and by default MaxDepth
+	Tokens int // default MaxTokens
+	// Canonical makes dictionary keys that are out of order or twice an error.
+	// Without it they are read, and Decoder.Unsorted and Decoder.Duplicate tell.
+	Canonical bool
+}
+
+// Decoder reads one slice from front to back. Its errors stick: after the first
+// one, every method returns a zero value, loops end, and Err tells; so that
+// code reads a whole message and checks once.
+//
+// A Decoder is used by one goroutine at a time.
+type Decoder struct {
+	b         []byte
+	off       int
+	depth     int
+	tokens    int // left
+	maxDepth  int
+	canonical bool
+	unsorted  int // offset of the first key out of order, or -1
+	duplicate int // offset of the first key equal to the one before it, or -1
+	err       *SyntaxError
+	stack     []frame // of Skip, kept for the next one
+}
+
+// NewDecoder returns a decoder of b, which must not change while slices that it
+// returned are in use.
+func NewDecoder(b []byte, o Options) *Decoder {
+	d := &Decoder{b: b, tokens: MaxTokens, maxDepth: MaxDepth, canonical: o.Canonical, unsorted: -1, duplicate: -1}
+	if o.Tokens > 0 {
+		d.tokens = o.Tokens
+	}
+	if o.Depth > 0 {
+		d.maxDepth = min(o.Depth, MaxDepth)
+	}
+	return d
+}
+
+// Err returns the first error, a *SyntaxError, or nil.
+func (d *Decoder) Err() error {
+	if d.err == nil {
+		return nil
+	}
+	return d.err
+}
+
+// Offset returns how many bytes were read, and Rest the others. After the
+// outermost value they are what follows the message.
+func (d *Decoder) Offset() int { return d.off }
+
+// Rest returns the bytes not yet read.
+func (d *Decoder) Rest() []byte { return d.b[d.off:] }
+
+// Unsorted returns the offset of the first dictionary key that is smaller than
+// the key before it, or -1.
+func (d *Decoder) Unsorted() int { return d.unsorted }
+
+// Duplicate returns the offset of the first dictionary key that equals the key
+// before it, or -1. Equal keys with others between them also show as Unsorted.
+func (d *Decoder) Duplicate() int { return d.duplicate }
+
+// Kind tells what is next without reading it.
+func (d *Decoder) Kind() Kind {
+	if d.err != nil || d.off >= len(d.b) {
+		return Invalid
+	}
+	switch c := d.b[d.off]; {
+	case c-'0' <= 9:
+		return String
+	case c == 'i':
+		return Int
+	case c == 'l':
+		return List
+	case c == 'd':
+		return Dict
+	case c == 'e' && d.depth > 0:
+		return End
+	}
+	return Invalid
+}
+
+// Fail makes an error stick at offset off, as if the input were malformed
+// there: for a caller that finds a value out of its range.
+func (d *Decoder) Fail(off int, reason string) {
+	if d.err == nil {
+		d.err = &SyntaxError{Offset: off, Reason: reason}
+	}
+}
+
+// want fails unless the next value is of kind k.
+func (d *Decoder) want(k Kind) bool {
+	if d.err != nil {
+		return false
+	}
+	switch got := d.Kind(); {
+	case got == k:
+		return true
+	case d.off >= len(d.b):
+		d.err = truncated(d.off)
+	default:
+		d.Fail(d.off, "found "+got.String()+" instead of "+k.String())
+	}
+	return false
+}
+
+// token counts one token.
+func (d *Decoder) token() bool {
+	if d.tokens == 0 {
+		d.err = &SyntaxError{Offset: d.off, Reason: "too many tokens", cause: ErrLimit}
+		return false
+	}
+	d.tokens--
+	return true
+}
+
+// Int reads an integer of at most 64 bits. Leading zeros and -0 are errors.
+func (d *Decoder) Int() int64 {
+	if !d.want(Int) || !d.token() {
+		return 0
+	}
+	n, end, err := parseInt(d.b, d.off)
+	if err != nil {
+		d.err = err
+		return 0
+	}
+	d.off = end
+	return n
+}
+
+// parseInt reads the integer whose 'i' is at off and returns what follows it.
+func parseInt(b []byte, off int) (n int64, end int, err *SyntaxError) {
+	i := off + 1
+	neg := i < len(b) && b[i] == '-'
+	if neg {
+		i++
+	}
+	first := i
+	var u uint64
+	for ; i < len(b) && b[i]-'0' <= 9; i++ {
+		digit := uint64(b[i] - '0')
+		if u > (math.MaxUint64-digit)/10 {
+			return 0, 0, &SyntaxError{Offset: off, Reason: "integer over 64 bits"}
+		}
+		u = u*10 + digit
+	}
+	switch {
+	case i >= len(b):
+		return 0, 0, truncated(i)
+	case b[i] != 'e' || i == first:
+		return 0, 0, &SyntaxError{Offset: i, Reason: "bad integer"}
+	case b[first] == '0' && (i-first > 1 || neg):
+		return 0, 0, &SyntaxError{Offset: first, Reason: "integer with a leading zero"}
+	case neg && u <= 1<<63:
+		return -int64(u), i + 1, nil
+	case neg || u > math.MaxInt64:
+		return 0, 0, &SyntaxError{Offset: off, Reason: "integer over 64 bits"}
+	}
+	return int64(u), i + 1, nil
+}
+
+// Bytes reads a string and returns its bytes in place.
+func (d *Decoder) Bytes() []byte {
+	if !d.want(String) || !d.token() {
+		return nil
+	}
+	start, end, err := parseString(d.b, d.off)
+	if err != nil {
+		d.err = err
+		return nil
+	}
+	d.off = end
+	return d.b[start:end:end]
+}
+
+// String reads a string as a copy.
+func (d *Decoder) String() string { return string(d.Bytes()) }
+
+// parseString finds the content of the string at off, where a digit stands.
+func parseString(b []byte, off int) (start, end int, err *SyntaxError) {
+	n, i := 0, off
+	for ; i < len(b) && b[i]-'0' <= 9; i++ {
+		if n = n*10 + int(b[i]-'0'); n > len(b) {
+			return 0, 0, truncated(len(b))
+		}
+	}
+	switch {
+	case i >= len(b):
+		return 0, 0, truncated(i)
+	case b[i] != ':':
+		return 0, 0, &SyntaxError{Offset: i, Reason: "bad length of a string"}
+	case b[off] == '0' && i-off > 1:
+		return 0, 0, &SyntaxError{Offset: off, Reason: "length with a leading zero"}
+	case n > len(b)-i-1:
+		return 0, 0, truncated(len(b))
+	}
+	return i + 1, i + 1 + n, nil
+}
+
+// open reads the mark that opens a container of kind k.
+func (d *Decoder) open(k Kind) bool {
+	if !d.want(k) || !d.token() {
+		return false
+	}
+	if d.depth >= d.maxDepth {
+		d.err = &SyntaxError{Offset: d.off, Reason: "nested too deeply", cause: ErrLimit}
+		return false
+	}
+	d.depth++
+	d.off++
+	return true
+}
+
+// more reports whether the innermost container has another element, and reads
+// its end if not.
+func (d *Decoder) more() bool {
+	switch {
+	case d.err != nil:
+		return false
+	case d.off >= len(d.b):
+		d.err = truncated(d.off)
+		return false
+	case d.b[d.off] != 'e':
+		return true
+	}
+	if d.token() {
+		d.off++
+		d.depth--
+	}
+	return false
+}
+
+// List reads a list: the loop's body reads one element, or leaves it to be
+// skipped. Breaking out of the loop leaves the decoder inside the list.
+//
+//	for range d.List {
+//		names = append(names, d.String())
+//	}
+func (d *Decoder) List(yield func() bool) {
+	if !d.open(List) {
+		return
+	}
+	for d.more() {
+		at := d.off
+		if !yield() {
+			return
+		}
+		if d.off == at {
+			d.Skip()
+		}
+	}
+}
+
+// Dict reads a dictionary: the loop's body gets a key, in place, and reads its
+// value, or leaves it to be skipped.
+//
+//	for key := range d.Dict {
+//		switch string(key) {
+//		case "interval":
+//			interval = d.Int()
+//		}
+//	}
+func (d *Decoder) Dict(yield func(key []byte) bool) {
+	if !d.open(Dict) {
+		return
+	}
+	var last []byte
+	for first := true; d.more(); first = false {
+		at := d.off
+		key := d.Bytes()
+		if d.err != nil || !first && !d.ordered(last, key, at) {
+			return
+		}
+		last = key
+		if at = d.off; !yield(key) {
+			return
+		}
+		if d.off == at {
+			d.Skip()
+		}
+	}
+}
+
+// ordered notes, or refuses, a key that does not follow the one before it.
+func (d *Decoder) ordered(last, key []byte, at int) bool {
+	switch c := bytes.Compare(last, key); {
+	case c < 0:
+	case d.canonical && c == 0:
+		d.Fail(at, "duplicate key")
+		return false
+	case d.canonical:
+		d.Fail(at, "keys out of order")
+		return false
+	case c == 0 && d.duplicate < 0:
+		d.duplicate = at
+	case c > 0 && d.unsorted < 0:
+		d.unsorted = at
+	}
+	return true
+}
+
+// Raw reads any value, checks all of it and returns its bytes as they stand.
+func (d *Decoder) Raw() []byte {
+	at := d.off
+	if d.Skip(); d.err != nil {
+		return nil
+	}
+	return d.b[at:d.off:d.off]
+}
+
+// Finish fails if anything follows what was read, and returns Err.
+func (d *Decoder) Finish() error {
+	if d.err == nil && d.off < len(d.b) {
+		d.Fail(d.off, "bytes after the end")
+	}
+	return d.Err()
+}
