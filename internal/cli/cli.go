@@ -4,7 +4,7 @@
 // A verb is one file with a constructor "func (a *app) xxxCmd() *cobra.Command"
 // that is listed in [app.verbs]. It parses its flags into a struct of its own,
 // writes results with [app.printf] or [app.printJSON], talks to the person with
-// [app.notef], [app.warnf] and [app.progress], and returns an error whose exit
+// [app.notef], [app.warnf] and [app.newProgress], and returns an error whose exit
 // code is told by [exitCode] or carried by [*Error]. version.go is the smallest
 // example.
 package cli

@@ -1,0 +1,17 @@
+package cli
+
+import (
+	"os"
+
+	"golang.org/x/sys/windows"
+)
+
+// tryLock locks a byte far behind the process id, which stays readable.
+func tryLock(f *os.File) error {
+	at := windows.Overlapped{Offset: 1 << 20}
+	err := windows.LockFileEx(windows.Handle(f.Fd()), windows.LOCKFILE_EXCLUSIVE_LOCK|windows.LOCKFILE_FAIL_IMMEDIATELY, 0, 1, 0, &at)
+	if err == windows.ERROR_LOCK_VIOLATION {
+		return errLocked
+	}
+	return err
+}

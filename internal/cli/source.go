@@ -1,0 +1,92 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"net/netip"
+	"net/url"
+	"os"
+	"strings"
+
+	"spate"
+)
+
+// maxTorrent bounds a .torrent, from wherever it comes, in bytes.
+const maxTorrent = 10 << 20
+
+// source is what a SOURCE argument turned out to be: the bytes of a .torrent,
+// or only a magnet link.
+type source struct {
+	Arg     string // as it was written
+	Torrent []byte // the .torrent, not yet parsed; nil for a magnet link
+	Magnet  string // the magnet link, or ""
+	URL     string // where Torrent came from, or ""
+}
+
+// resolve finds the torrent that arg stands for: a file, "-" for standard
+// input, an http(s) URL of a torrent, of a page or of a file that has one, a
+// magnet link, or an info-hash. Connections come from bind when it is valid.
+func (a *app) resolve(ctx context.Context, arg string, bind netip.Addr) (*source, error) {
+	switch scheme, _, _ := strings.Cut(arg, ":"); strings.ToLower(scheme) {
+	case "magnet":
+		return &source{Arg: arg, Magnet: arg}, nil
+	case "http", "https":
+		return a.resolveURL(ctx, arg, bind)
+	}
+	if arg == "-" {
+		b, err := readTorrent(a.env.Stdin, "standard input")
+		return &source{Arg: arg, Torrent: b}, err
+	}
+	b, err := readTorrentFile(arg)
+	if errors.Is(err, fs.ErrNotExist) {
+		if m := magnetOfHash(arg); m != "" {
+			return &source{Arg: arg, Magnet: m}, nil
+		}
+		if u, uerr := url.Parse(arg); uerr == nil && u.Scheme != "" && u.Host != "" {
+			return nil, usageHint("write a .torrent file, an http(s) URL, a magnet link or an info-hash", "%s: cannot fetch from %s://", arg, u.Scheme)
+		}
+		return nil, hinted(err, "a SOURCE is a .torrent file, an http(s) URL, a magnet link or an info-hash")
+	}
+	return &source{Arg: arg, Torrent: b}, err
+}
+
+// magnetOfHash returns the magnet link of an info-hash in hexadecimal or
+// base32, or "".
+func magnetOfHash(s string) string {
+	if h, err := spate.ParseInfoHash(s); err == nil {
+		return "magnet:?xt=urn:btih:" + h.String()
+	}
+	if h, err := spate.ParseInfoHashV2(s); err == nil {
+		return "magnet:?xt=urn:btmh:1220" + h.String()
+	}
+	return ""
+}
+
+// readTorrentFile reads the file at path, which must be a file of at most
+// [maxTorrent] bytes.
+func readTorrentFile(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if info, err := f.Stat(); err != nil {
+		return nil, err
+	} else if info.IsDir() {
+		return nil, usageHint("name the .torrent files in it", "%s is a directory", path)
+	}
+	return readTorrent(f, path)
+}
+
+func readTorrent(r io.Reader, name string) ([]byte, error) {
+	b, err := io.ReadAll(io.LimitReader(r, maxTorrent+1))
+	if err != nil {
+		return nil, err
+	}
+	if len(b) > maxTorrent {
+		return nil, fail(CodeBadData, "is it really a .torrent?", "%s is larger than the 10 MiB that a .torrent may have", name)
+	}
+	return b, nil
+}

@@ -1,0 +1,116 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"strings"
+	"testing"
+)
+
+const someTorrent = "d4:infod6:lengthi1e4:name1:a12:piece lengthi16384e6:pieces20:aaaaaaaaaaaaaaaaaaaaee"
+
+// A release is found from its page, the file itself, its torrent, or a page
+// that only links to it.
+func TestResolveURL(t *testing.T) {
+	mux := http.NewServeMux()
+	mux.HandleFunc("/x.torrent", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", torrentType)
+		fmt.Fprint(w, someTorrent)
+	})
+	mux.HandleFunc("/plain", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, someTorrent) })
+	mux.HandleFunc("/file.iso", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Add("Link", `</style.css>; rel=preload, </x.torrent>; rel="alternate"; type="application/x-bittorrent"`)
+		w.Header().Set("Content-Length", "999999999999")
+		w.Write(bytes.Repeat([]byte("x"), 1000))
+	})
+	page := func(body string) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "text/html; charset=utf-8")
+			fmt.Fprint(w, body)
+		}
+	}
+	mux.HandleFunc("/r/page", page(`<html><!-- <link rel=alternate type=application/x-bittorrent href=/no> --><LINK type='application/x-bittorrent' href="../x.torrent?a=1&amp;b=2" rel="nofollow ALTERNATE">`))
+	mux.HandleFunc("/one", page(`<a class=x href='x.torrent'>get</a> <a href="/x.torrent#top">again</a>`))
+	mux.HandleFunc("/two", page(`<a href=x.torrent>one</a><a href=y.torrent>two</a>`))
+	mux.HandleFunc("/magnet", page(`<a href="magnet:?xt=urn:btih:0123456789abcdef0123456789abcdef01234567&amp;dn=a">m</a>`))
+	mux.HandleFunc("/empty", page(`<p>nothing`))
+	mux.HandleFunc("/other.iso", func(w http.ResponseWriter, _ *http.Request) { w.Write(make([]byte, 5000)) })
+	mux.HandleFunc("/other.iso.torrent", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, someTorrent) })
+	mux.Handle("/moved", http.RedirectHandler("/x.torrent", http.StatusFound))
+	mux.Handle("/circle", http.RedirectHandler("/circle", http.StatusFound))
+	mux.Handle("/ftp", http.RedirectHandler("ftp://127.0.0.1/x", http.StatusFound))
+	mux.HandleFunc("/huge.torrent", func(w http.ResponseWriter, _ *http.Request) {
+		for range 11 {
+			w.Write(make([]byte, 1<<20))
+		}
+	})
+	mux.HandleFunc("/cut.torrent", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Length", "100000")
+		fmt.Fprint(w, someTorrent)
+	})
+	srv := httptest.NewServer(mux)
+	defer srv.Close()
+	a := newApp(Env{Stderr: &bytes.Buffer{}})
+	for _, path := range []string{"/x.torrent", "/plain", "/file.iso", "/r/page", "/one", "/other.iso", "/moved"} {
+		s, err := a.resolve(context.Background(), srv.URL+path, netip.MustParseAddr("127.0.0.1"))
+		if err != nil || string(s.Torrent) != someTorrent {
+			t.Errorf("%s: %+v, %v", path, s, err)
+		}
+	}
+	if s, err := a.resolve(context.Background(), srv.URL+"/magnet", netip.Addr{}); err != nil || !strings.HasPrefix(s.Magnet, "magnet:?") {
+		t.Errorf("/magnet: %+v, %v", s, err)
+	}
+	for path, code := range map[string]int{
+		"/absent": CodeNotFound, "/empty": CodeNotFound, "/two": CodeFailed, "/circle": CodeNetwork,
+		"/ftp": CodeNetwork, "/huge.torrent": CodeBadData, "/cut.torrent": CodeNetwork,
+	} {
+		s, err := a.resolve(context.Background(), srv.URL+path, netip.Addr{})
+		if exitCode(err) != code {
+			t.Errorf("%s: %+v, %v: exit code %d, want %d", path, s, err, exitCode(err), code)
+		}
+	}
+}
+
+func TestResolveRefused(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Close()
+	a := newApp(Env{Stderr: &bytes.Buffer{}})
+	_, err = a.resolve(context.Background(), "http://"+l.Addr().String()+"/x", netip.Addr{})
+	if exitCode(err) != CodeNetwork || !strings.Contains(hintFor(err), "nothing listens") {
+		t.Errorf("%v, hint %q", err, hintFor(err))
+	}
+}
+
+// What was reached from outside may not name what is inside.
+func TestFetchNeverLeadsInward(t *testing.T) {
+	for in, want := range map[string]scope{
+		"8.8.8.8": scopePublic, "2001:4860::1": scopePublic, "192.168.1.1": scopePrivate, "10.1.2.3": scopePrivate,
+		"100.64.1.1": scopePrivate, "fe80::1": scopePrivate, "fd00::1": scopePrivate, "64:ff9b::a00:1": scopePrivate,
+		"127.0.0.9": scopeLoopback, "::1": scopeLoopback, "0.0.0.0": scopeLoopback, "::": scopeLoopback, "::ffff:127.0.0.1": scopeLoopback,
+		"::ffff:10.0.0.1": scopePrivate, "64:ff9b::808:808": scopePublic,
+	} {
+		if got := scopeOf(netip.MustParseAddr(in)); got != want {
+			t.Errorf("scopeOf(%s) = %d, want %d", in, got, want)
+		}
+	}
+	f := newFetcher(netip.Addr{})
+	f.limit = scopePublic
+	for _, addr := range []string{"127.0.0.1:80", "[::1]:80", "192.168.0.1:80", "[::ffff:10.0.0.1]:80", "0.0.0.0:80"} {
+		if err := f.control(context.Background(), "tcp", addr, nil); !errors.Is(err, errInward) {
+			t.Errorf("dialling %s from outside: %v", addr, err)
+		}
+	}
+	f.limit = scopeLoopback
+	if err := f.control(context.Background(), "tcp", "169.254.169.254:80", nil); !errors.Is(err, errInward) {
+		t.Errorf("metadata address: %v", err)
+	}
+}
