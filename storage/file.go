@@ -1,0 +1,327 @@
+package storage
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"sync/atomic"
+	"syscall"
+)
+
+// Permissions of what is created, before the user's umask.
+const (
+	filePerm = 0o666
+	execPerm = 0o777
+	dirPerm  = 0o777
+)
+
+// FileStat is what is remembered of a file to notice that it changed.
+type FileStat struct {
+	Exists  bool
+	Size    int64  // bytes
+	ModTime int64  // nanoseconds since 1970
+	Inode   uint64 // 0: the system has none
+}
+
+// statOf returns the FileStat of a file that exists.
+func statOf(fi fs.FileInfo) FileStat {
+	return FileStat{Exists: true, Size: fi.Size(), ModTime: fi.ModTime().UnixNano(), Inode: inode(fi)}
+}
+
+// Same reports whether nothing shows that the file changed from s to now.
+func (s FileStat) Same(now FileStat) bool {
+	return s.samePlace(now) && s.Size == now.Size && s.ModTime == now.ModTime
+}
+
+// samePlace reports whether the file still exists, or still does not, and was
+// not replaced by another.
+func (s FileStat) samePlace(now FileStat) bool {
+	return s.Exists == now.Exists && (s.Inode == now.Inode || s.Inode == 0 || now.Inode == 0)
+}
+
+// fileState is what a Dir knows of one file.
+type fileState struct {
+	slot    slot
+	writing atomic.Int32 // writes that are under way
+	dirty   atomic.Bool  // written since the last Sync
+	// base is what the file was when it was last known to be ours; known says
+	// that there is one. Both are guarded by slot.mu.
+	base  FileStat
+	known bool
+}
+
+// classify names the reason behind an error; write says that it was met while
+// writing.
+func classify(err error, write bool) error {
+	var mine *Error
+	var errno syscall.Errno
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &mine):
+		return mine.Reason
+	case errors.Is(err, errMoved):
+		return ErrMissing
+	case errors.Is(err, os.ErrClosed):
+		return os.ErrClosed
+	case errors.As(err, &errno):
+		if r := classifyErrno(errno, write); r != nil {
+			return r
+		}
+		return ErrIO
+	case errors.Is(err, fs.ErrNotExist):
+		return ErrMissing
+	case isEscape(err):
+		return ErrObstructed
+	}
+	return ErrIO
+}
+
+// isEscape reports whether os.Root refused to follow a link out of itself. The
+// package os has no name for that error, which is the only one of its own
+// making that a clean, local path can meet.
+func isEscape(err error) bool {
+	var pe *fs.PathError
+	return errors.As(err, &pe) && pe.Err != nil && pe.Err.Error() == "path escapes from parent"
+}
+
+// fail makes the error of an operation on file i; -1 stands for the directory.
+func (d *Dir) fail(op string, i int, reason, err error) error {
+	var mine *Error
+	if errors.As(err, &mine) {
+		return err
+	}
+	if errors.Is(err, os.ErrClosed) {
+		return fmt.Errorf("%s %s: %w", op, quotePath(d.Path()), os.ErrClosed)
+	}
+	e := &Error{Op: op, Path: d.root.path, File: i, Reason: reason, Err: err}
+	if i >= 0 {
+		e.Path = filepath.Join(d.root.path, filepath.FromSlash(d.name(i)))
+	}
+	return e
+}
+
+// name returns the path of file i below the root, for the methods of os.Root.
+func (d *Dir) name(i int) string { return d.layout.files[i].Path }
+
+// acquire returns file i open, with a reference that the caller releases.
+func (d *Dir) acquire(i int, write bool) (*handle, error) {
+	s := &d.files[i].slot
+	if h := s.hit(write); h != nil {
+		return h, nil
+	}
+	op := "open"
+	if write {
+		op = "write"
+		if d.opts.ReadOnly {
+			return nil, d.fail(op, i, ErrReadOnly, nil)
+		}
+	}
+	h, err := d.pool.files.get(s, write, func() (openFile, error) { return d.open(i, write) })
+	if err != nil {
+		return nil, d.fail(op, i, classify(err, write), err)
+	}
+	return h, nil
+}
+
+// open opens file i. The caller holds the slot's lock.
+func (d *Dir) open(i int, write bool) (o openFile, err error) {
+	err = d.withRoot("open", func(root *os.Root) error {
+		if write {
+			o, err = d.openWrite(root, i)
+		} else {
+			o, err = d.openRead(root, i)
+		}
+		return err
+	})
+	return o, err
+}
+
+func (d *Dir) openRead(root *os.Root, i int) (openFile, error) {
+	f, err := root.OpenFile(d.name(i), os.O_RDONLY|openFlags, 0)
+	if err != nil {
+		return openFile{}, err
+	}
+	if _, err := d.admit(f, i); err != nil {
+		f.Close()
+		return openFile{}, err
+	}
+	return openFile{file: f}, nil
+}
+
+// openWrite opens file i for reading and writing, and creates it, with its
+// directories, unless it was there before and is gone.
+func (d *Dir) openWrite(root *os.Root, i int) (openFile, error) {
+	name := d.name(i)
+	if err := d.checkLinks(root, i); err != nil {
+		return openFile{}, err
+	}
+	f, err := root.OpenFile(name, os.O_RDWR|openFlags, 0)
+	created := false
+	if errors.Is(err, fs.ErrNotExist) {
+		st := &d.files[i]
+		if st.known && st.base.Exists {
+			return openFile{}, err
+		}
+		f, err = d.create(root, i)
+		created = err == nil
+	}
+	if err != nil {
+		return openFile{}, err
+	}
+	size, err := d.admit(f, i)
+	if err == nil {
+		err = d.resize(f, i, size)
+	}
+	if err != nil {
+		f.Close()
+		if created {
+			root.Remove(name)
+		}
+		return openFile{}, err
+	}
+	return openFile{file: f, write: true}, nil
+}
+
+// create makes file i and the directories above it.
+func (d *Dir) create(root *os.Root, i int) (*os.File, error) {
+	name := d.name(i)
+	dir := path.Dir(name)
+	if dir != "." {
+		if _, err := root.Lstat(dir); errors.Is(err, fs.ErrNotExist) {
+			if err := root.MkdirAll(dir, dirPerm); err != nil {
+				return nil, err
+			}
+			d.noteDirs(dir)
+		}
+	}
+	perm := fs.FileMode(filePerm)
+	if d.layout.files[i].Exec {
+		perm = execPerm
+	}
+	f, err := root.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL|openFlags, perm)
+	if err == nil {
+		d.noteDir(dir)
+		d.markDirty(i)
+	}
+	return f, err
+}
+
+// checkLinks refuses to write through a symbolic link, or into something that
+// is no file, at any part of the path.
+func (d *Dir) checkLinks(root *os.Root, i int) error {
+	name := d.name(i)
+	for end := 0; end < len(name); end++ {
+		for end < len(name) && name[end] != '/' {
+			end++
+		}
+		fi, err := root.Lstat(name[:end])
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		switch mode := fi.Mode(); {
+		case mode&fs.ModeSymlink != 0:
+			return d.obstructed(i, "a symbolic link")
+		case end < len(name) && !mode.IsDir():
+			return d.obstructed(i, "a file where a directory has to be")
+		case end == len(name) && mode.IsDir():
+			return d.obstructed(i, "a directory")
+		case end == len(name) && !mode.IsRegular():
+			return d.obstructed(i, "not a regular file")
+		}
+	}
+	return nil
+}
+
+func (d *Dir) obstructed(i int, what string) error {
+	return d.fail("open", i, ErrObstructed, errors.New(what))
+}
+
+// admit checks that an opened file is what it should be, and returns its size.
+func (d *Dir) admit(f *os.File, i int) (int64, error) {
+	fi, err := f.Stat()
+	if err != nil {
+		return 0, err
+	}
+	if !fi.Mode().IsRegular() {
+		return 0, d.obstructed(i, "not a regular file")
+	}
+	st, now := &d.files[i], statOf(fi)
+	if st.known && !st.compare(now) {
+		return 0, d.fail("open", i, ErrChanged, nil)
+	}
+	if !st.known || !st.base.Exists {
+		st.base, st.known = now, true
+	}
+	return now.Size, nil
+}
+
+// compare reports whether now is what the file should be. Sizes and times of a
+// file that we are writing to are our own doing. The caller holds slot.mu.
+func (st *fileState) compare(now FileStat) bool {
+	if st.writing.Load() > 0 || st.dirty.Load() {
+		return st.base.samePlace(now) || !st.base.Exists
+	}
+	return st.base.Same(now)
+}
+
+// resize makes a file that was opened for writing as long as it has to be.
+// What is added is a hole.
+func (d *Dir) resize(f *os.File, i int, size int64) error {
+	want := d.layout.files[i].Length
+	if size == want {
+		return nil
+	}
+	if size > want && !d.opts.Force {
+		return d.longer(i, size)
+	}
+	d.markDirty(i)
+	return f.Truncate(want)
+}
+
+func (d *Dir) longer(i int, size int64) error {
+	return d.fail("open", i, ErrLonger, fmt.Errorf("%d bytes instead of %d", size, d.layout.files[i].Length))
+}
+
+// readFile fills p from off in file i.
+func (d *Dir) readFile(i int, p []byte, off int64) (int, error) {
+	h, err := d.acquire(i, false)
+	if err != nil {
+		return 0, err
+	}
+	n, err := h.file.ReadAt(p, off)
+	h.release()
+	switch {
+	case n == len(p):
+		return n, nil
+	case errors.Is(err, io.EOF):
+		return n, d.fail("read", i, ErrMissing, errors.New("the file is shorter than it has to be"))
+	}
+	return n, d.fail("read", i, classify(err, false), err)
+}
+
+// writeFile writes p at off in file i.
+func (d *Dir) writeFile(i int, p []byte, off int64) (int, error) {
+	st := &d.files[i]
+	st.writing.Add(1)
+	defer st.writing.Add(-1)
+	h, err := d.acquire(i, true)
+	if err != nil {
+		return 0, err
+	}
+	n, err := h.file.WriteAt(p, off)
+	// Only now: a Sync that began before must not count these bytes as synced.
+	d.markDirty(i)
+	h.release()
+	if err != nil {
+		return n, d.fail("write", i, classify(err, true), err)
+	}
+	return n, nil
+}

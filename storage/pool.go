@@ -1,0 +1,415 @@
+package storage
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+)
+
+// minPool is the smallest number of descriptors with which a pool works: one
+// file, one directory, and what a look-up of a path holds for a moment.
+const minPool = 8
+
+// Pool keeps the descriptors of many torrents within a limit: files and
+// directories are opened when they are needed and the least recently used are
+// closed to make room. It is safe for use by any number of goroutines; using a
+// file that is open takes no lock.
+type Pool struct {
+	files cache
+	roots cache
+	// opening bounds the descriptors that path look-ups hold for a moment.
+	opening chan struct{}
+
+	mu    sync.Mutex
+	dirs  map[string]*rootDir // by path, links resolved
+	paths map[string]int      // paths in use: readers, or -1 for a writer
+}
+
+// NewPool returns a pool that holds at most limit descriptors at any time, those
+// that a path look-up needs for a moment included. Zero means a quarter of what
+// the process may open, at most 1,024; less than 8 counts as 8.
+func NewPool(limit int) *Pool {
+	if limit <= 0 {
+		limit = min(maxDescriptors()/4, 1024)
+	}
+	limit = max(limit, minPool)
+	roots := min(max(limit/8, 1), 64)
+	lookups := min(max(limit/16, 1), 8)
+	p := &Pool{
+		opening: make(chan struct{}, lookups),
+		dirs:    map[string]*rootDir{},
+		paths:   map[string]int{},
+	}
+	p.files.init(limit - roots - 3*lookups)
+	p.roots.init(roots)
+	return p
+}
+
+// PoolStats are counters of a pool.
+type PoolStats struct {
+	Open    int    // descriptors held
+	Limit   int    // most that may be held
+	Opened  uint64 // since the start
+	Evicted uint64 // closed to make room
+}
+
+// Stats returns the pool's counters.
+func (p *Pool) Stats() PoolStats {
+	var s PoolStats
+	for _, c := range []*cache{&p.files, &p.roots} {
+		c.mu.Lock()
+		s.Open += c.count
+		s.Limit += c.limit
+		s.Opened += c.opened
+		s.Evicted += c.evicted
+		c.mu.Unlock()
+	}
+	return s
+}
+
+// Close closes every descriptor that is not in use at this moment; those in use
+// are closed when they are given back. The pool goes on working.
+func (p *Pool) Close() error {
+	p.files.drain()
+	p.roots.drain()
+	return nil
+}
+
+// rootDir is one download directory, shared by the torrents that lie in it.
+type rootDir struct {
+	path  string
+	slot  slot
+	id    fs.FileInfo // what the directory was when it was first opened
+	users int         // guarded by Pool.mu
+}
+
+// use registers a user of dir, which must exist, and of the path below it.
+func (p *Pool) use(dir, name string, write bool) (*rootDir, error) {
+	fail := func(reason, err error) (*rootDir, error) {
+		return nil, &Error{Op: "open", Path: dir, File: -1, Reason: reason, Err: err}
+	}
+	real, err := filepath.Abs(dir)
+	if err == nil {
+		real, err = filepath.EvalSymlinks(real)
+	}
+	if err != nil {
+		return fail(classify(err, false), err)
+	}
+	id, err := os.Stat(real)
+	if err != nil {
+		return fail(classify(err, false), err)
+	}
+	if !id.IsDir() {
+		return fail(ErrObstructed, errors.New("not a directory"))
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	key := filepath.Join(real, name)
+	n := p.paths[key]
+	if n < 0 || write && n > 0 {
+		return nil, &Error{Op: "open", Path: key, File: -1, Reason: ErrInUse}
+	}
+	if write {
+		n = -2
+	}
+	p.paths[key] = n + 1
+	r := p.dirs[real]
+	if r == nil {
+		r = &rootDir{path: real, id: id}
+		p.dirs[real] = r
+	}
+	r.users++
+	return r, nil
+}
+
+// unuse takes back a use.
+func (p *Pool) unuse(r *rootDir, name string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	key := filepath.Join(r.path, name)
+	if n := p.paths[key]; n > 1 {
+		p.paths[key] = n - 1
+	} else {
+		delete(p.paths, key)
+	}
+	if r.users--; r.users == 0 {
+		delete(p.dirs, r.path)
+		r.slot.drop()
+	}
+}
+
+// root returns the directory of r, open until the handle is released.
+func (p *Pool) root(r *rootDir) (*handle, error) {
+	return p.roots.get(&r.slot, false, func() (openFile, error) {
+		root, err := os.OpenRoot(r.path)
+		if err != nil {
+			return openFile{}, err
+		}
+		// A directory that is another one than it was is a mount that went away
+		// or came over it: nothing may be created there.
+		if id, err := root.Stat("."); err != nil || !os.SameFile(id, r.id) {
+			root.Close()
+			return openFile{}, errMoved
+		}
+		return openFile{root: root}, nil
+	})
+}
+
+// errMoved says that the download directory is not the one it was.
+var errMoved = errors.New("the directory is not the one it was: moved, or a mount came or went")
+
+// openFile is what a descriptor is good for: a file or a directory.
+type openFile struct {
+	file  *os.File
+	root  *os.Root
+	write bool
+}
+
+func (o openFile) close() {
+	if o.file != nil {
+		o.file.Close()
+	}
+	if o.root != nil {
+		o.root.Close()
+	}
+}
+
+// slot is the place of one file or directory that may be open or not.
+type slot struct {
+	h  atomic.Pointer[handle]
+	mu sync.Mutex // held while it is being opened; never while it is used
+}
+
+// hit returns the open handle with a reference, or nil.
+func (s *slot) hit(write bool) *handle {
+	h := s.h.Load()
+	if h != nil && (h.write || !write) && h.acquire() {
+		return h
+	}
+	return nil
+}
+
+// drop closes what is open, once nobody uses it.
+func (s *slot) drop() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.dropLocked()
+}
+
+func (s *slot) dropLocked() {
+	if h := s.h.Swap(nil); h != nil {
+		h.retire()
+	}
+}
+
+// retired is set in a handle's state when it is to be closed. The bits below it
+// count references.
+const retired = 1 << 30
+
+// handle is an open descriptor with a count of those who use it.
+type handle struct {
+	openFile
+	state atomic.Int32
+	used  atomic.Bool // since the clock's hand last passed
+	slot  *slot
+	home  *cache
+	at    int // index in home.ring
+}
+
+// acquire takes a reference, unless the handle is to be closed.
+func (h *handle) acquire() bool {
+	for {
+		n := h.state.Load()
+		if n >= retired {
+			return false
+		}
+		if h.state.CompareAndSwap(n, n+1) {
+			if !h.used.Load() {
+				h.used.Store(true)
+			}
+			return true
+		}
+	}
+}
+
+// release gives a reference back.
+func (h *handle) release() {
+	switch h.state.Add(-1) {
+	case retired:
+		h.home.closed(h)
+	case 0:
+		if h.home.waiting.Load() > 0 {
+			h.home.wake()
+		}
+	}
+}
+
+// retire closes the handle as soon as it has no references.
+func (h *handle) retire() {
+	for {
+		n := h.state.Load()
+		if n >= retired {
+			return
+		}
+		if h.state.CompareAndSwap(n, n|retired) {
+			if n == 0 {
+				h.home.closed(h)
+			}
+			return
+		}
+	}
+}
+
+// cache holds up to limit handles. Files and directories have one each, because
+// opening a file holds a directory: in one cache, directories in use could fill
+// all places and wait for each other.
+type cache struct {
+	waiting atomic.Int32 // goroutines in cond.Wait
+
+	mu      sync.Mutex
+	cond    sync.Cond
+	limit   int
+	count   int // handles open or being opened or closed
+	ring    []*handle
+	hand    int
+	opened  uint64
+	evicted uint64
+}
+
+func (c *cache) init(limit int) {
+	c.limit = max(limit, 1)
+	c.cond.L = &c.mu
+}
+
+// get returns the handle of s with a reference, opening it if it must.
+func (c *cache) get(s *slot, write bool, open func() (openFile, error)) (*handle, error) {
+	if h := s.hit(write); h != nil {
+		return h, nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if h := s.hit(write); h != nil {
+		return h, nil
+	}
+	s.dropLocked() // open for reading only
+	c.reserve()
+	o, err := open()
+	for try := 0; try < 3 && errors.Is(classify(err, false), ErrDescriptors) && c.evict(); try++ {
+		o, err = open() // the process has fewer descriptors than the pool was told
+	}
+	if err != nil {
+		c.unreserve()
+		return nil, err
+	}
+	h := &handle{openFile: o, slot: s, home: c}
+	h.state.Store(1)
+	h.used.Store(true)
+	c.mu.Lock()
+	h.at = len(c.ring)
+	c.ring = append(c.ring, h)
+	c.opened++
+	c.mu.Unlock()
+	s.h.Store(h)
+	return h, nil
+}
+
+// reserve waits for room for one handle.
+func (c *cache) reserve() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for c.count >= c.limit {
+		h := c.victim()
+		if h == nil {
+			// Look again after saying that we wait: a release before that
+			// would not have woken us.
+			c.waiting.Add(1)
+			if h = c.victim(); h == nil {
+				c.cond.Wait()
+			}
+			c.waiting.Add(-1)
+		}
+		if h != nil {
+			c.evicted++
+			c.mu.Unlock()
+			c.closed(h)
+			c.mu.Lock()
+		}
+	}
+	c.count++
+}
+
+func (c *cache) unreserve() {
+	c.mu.Lock()
+	c.count--
+	c.cond.Broadcast()
+	c.mu.Unlock()
+}
+
+// evict closes one handle that nobody uses, and reports whether there was one.
+func (c *cache) evict() bool {
+	c.mu.Lock()
+	h := c.victim()
+	if h != nil {
+		c.evicted++
+	}
+	c.mu.Unlock()
+	if h == nil {
+		return false
+	}
+	c.closed(h)
+	return true
+}
+
+// victim retires a handle without references that was not used since the hand
+// last came by, and takes it out of its slot. The caller holds c.mu.
+func (c *cache) victim() *handle {
+	for range 2 * len(c.ring) {
+		c.hand++
+		if c.hand >= len(c.ring) {
+			c.hand = 0
+		}
+		h := c.ring[c.hand]
+		if h.used.Swap(false) {
+			continue
+		}
+		if h.state.CompareAndSwap(0, retired) {
+			h.slot.h.CompareAndSwap(h, nil)
+			return h
+		}
+	}
+	return nil
+}
+
+// closed closes a handle that is retired and has no references, and makes room.
+func (c *cache) closed(h *handle) {
+	h.close()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	last := len(c.ring) - 1
+	c.ring[h.at] = c.ring[last]
+	c.ring[h.at].at = h.at
+	c.ring[last] = nil
+	c.ring = c.ring[:last]
+	c.count--
+	c.cond.Broadcast()
+}
+
+func (c *cache) wake() {
+	c.mu.Lock()
+	c.cond.Broadcast()
+	c.mu.Unlock()
+}
+
+// drain closes every handle, or has it closed when it is released.
+func (c *cache) drain() {
+	c.mu.Lock()
+	all := append([]*handle(nil), c.ring...)
+	c.mu.Unlock()
+	for _, h := range all {
+		h.slot.h.CompareAndSwap(h, nil)
+		h.retire()
+	}
+}

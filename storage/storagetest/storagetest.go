@@ -1,0 +1,186 @@
+// Package storagetest checks that a storage keeps the contract of
+// [storage.Storage], and lends fakes that fail when they are told to.
+package storagetest
+
+import (
+	"bytes"
+	"errors"
+	"math/rand/v2"
+	"os"
+	"sync"
+	"testing"
+
+	"spate/storage"
+)
+
+// Open returns a new, empty storage with a byte space of n bytes, n at least 1.
+// All of the space has to be storable: no padding.
+type Open func(t *testing.T, n int64) storage.Storage
+
+// Run runs all checks of the contract. Run it under the race detector too.
+func Run(t *testing.T, open Open) {
+	t.Run("Range", func(t *testing.T) { testRange(t, open) })
+	t.Run("Unwritten", func(t *testing.T) { testUnwritten(t, open) })
+	t.Run("Random", func(t *testing.T) { testRandom(t, open) })
+	t.Run("Concurrent", func(t *testing.T) { testConcurrent(t, open) })
+	t.Run("Closed", func(t *testing.T) { testClosed(t, open) })
+}
+
+// testRange: what lies outside is an error that says so and moves no bytes.
+func testRange(t *testing.T, open Open) {
+	const n = 1000
+	s := open(t, n)
+	defer s.Close()
+	for _, c := range []struct {
+		off  int64
+		size int
+		ok   bool
+	}{
+		{0, 0, true}, {n, 0, true}, {0, n, true}, {n - 1, 1, true},
+		{-1, 1, false}, {-1, 0, false}, {n, 1, false}, {n - 1, 2, false}, {n + 1, 0, false},
+		{1<<63 - 1, 1, false}, {1<<63 - 1, n, false}, {-1 << 63, n, false}, {0, n + 1, false},
+	} {
+		for _, op := range []func([]byte, int64) (int, error){s.WriteAt, s.ReadAt} {
+			got, err := op(make([]byte, c.size), c.off)
+			if c.ok && (err != nil || got != c.size) {
+				t.Errorf("%d bytes at %d: %d, %v", c.size, c.off, got, err)
+			}
+			if !c.ok && (got != 0 || !errors.Is(err, storage.ErrRange)) {
+				t.Errorf("%d bytes at %d: %d, %v; want ErrRange", c.size, c.off, got, err)
+			}
+		}
+	}
+}
+
+// testUnwritten: reading what was never written gives zeros or says that it is
+// missing, never anything else.
+func testUnwritten(t *testing.T, open Open) {
+	const n = 300_000
+	s := open(t, n)
+	defer s.Close()
+	check := func() {
+		p := bytes.Repeat([]byte{0xaa}, n-1)
+		got, err := s.ReadAt(p, 1)
+		if err != nil && !errors.Is(err, storage.ErrMissing) {
+			t.Errorf("reading what was not written: %v", err)
+		}
+		if err == nil && got != len(p) {
+			t.Errorf("read %d of %d bytes without an error", got, len(p))
+		}
+		if len(bytes.Trim(p[:got], "\x00")) != 0 {
+			t.Error("what was not written is not zeros")
+		}
+	}
+	check()
+	if _, err := s.WriteAt([]byte{1}, 0); err != nil {
+		t.Fatal(err)
+	}
+	check()
+}
+
+// testRandom: the storage behaves like a slice, over random writes and reads.
+func testRandom(t *testing.T, open Open) {
+	const n = 200_003
+	s := open(t, n)
+	defer s.Close()
+	rng := rand.New(rand.NewPCG(1, 2))
+	model := make([]byte, n)
+	if _, err := s.WriteAt(model, 0); err != nil {
+		t.Fatal(err)
+	}
+	for range 500 {
+		off := rng.IntN(n + 1)
+		p := make([]byte, rng.IntN(min(n-off, 70_000)+1))
+		switch rng.IntN(5) {
+		case 0:
+			if err := s.Sync(); err != nil {
+				t.Fatal(err)
+			}
+		case 1, 2:
+			for i := range p {
+				p[i] = byte(rng.Uint32())
+			}
+			copy(model[off:], p)
+			if got, err := s.WriteAt(p, int64(off)); got != len(p) || err != nil {
+				t.Fatalf("write: %d of %d, %v", got, len(p), err)
+			}
+		default:
+			if got, err := s.ReadAt(p, int64(off)); got != len(p) || err != nil {
+				t.Fatalf("read: %d of %d, %v", got, len(p), err)
+			}
+			if !bytes.Equal(p, model[off:off+len(p)]) {
+				t.Fatalf("%d bytes at %d differ from what was written", len(p), off)
+			}
+		}
+	}
+}
+
+// testConcurrent: writers of different ranges do not disturb each other, nor
+// readers and Sync.
+func testConcurrent(t *testing.T, open Open) {
+	const workers, size, rounds = 8, 50_001, 20
+	s := open(t, workers*size)
+	defer s.Close()
+	var wg sync.WaitGroup
+	for w := range workers {
+		wg.Go(func() {
+			p, q := make([]byte, size), make([]byte, size)
+			for r := range rounds {
+				for i := range p {
+					p[i] = byte(w*31 + r*7 + i)
+				}
+				if _, err := s.WriteAt(p, int64(w)*size); err != nil {
+					t.Error(err)
+					return
+				}
+				if _, err := s.ReadAt(q, int64(w)*size); err != nil {
+					t.Error(err)
+					return
+				}
+				if !bytes.Equal(p, q) {
+					t.Errorf("worker %d round %d: read something else than was written", w, r)
+					return
+				}
+				if r%10 == w%10 {
+					if err := s.Sync(); err != nil {
+						t.Error(err)
+					}
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// testClosed: a closed storage says so, and Close may be called while others
+// read and write.
+func testClosed(t *testing.T, open Open) {
+	s := open(t, 100_000)
+	if _, err := s.WriteAt(make([]byte, 100_000), 0); err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			p := make([]byte, 1000)
+			for {
+				if _, err := s.ReadAt(p, 500); err != nil {
+					if !errors.Is(err, os.ErrClosed) {
+						t.Errorf("read while closing: %v", err)
+					}
+					return
+				}
+			}
+		})
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	wg.Wait()
+	if _, err := s.WriteAt([]byte{1}, 0); !errors.Is(err, os.ErrClosed) {
+		t.Errorf("write after Close: %v", err)
+	}
+	if err := s.Close(); err != nil {
+		t.Errorf("second Close: %v", err)
+	}
+}

@@ -1,0 +1,44 @@
+package storage
+
+import (
+	"io/fs"
+	"os"
+	"syscall"
+)
+
+const openFlags = 0
+
+// Codes of Windows that package syscall does not name.
+const (
+	errorWriteProtect     = syscall.Errno(19)
+	errorSharingViolation = syscall.Errno(32)
+	errorHandleDiskFull   = syscall.Errno(39)
+	errorDiskFull         = syscall.Errno(112)
+)
+
+func classifyErrno(err syscall.Errno, write bool) error {
+	switch err {
+	case errorDiskFull, errorHandleDiskFull:
+		return ErrFull
+	case errorWriteProtect:
+		return ErrReadOnly
+	case syscall.ERROR_ACCESS_DENIED, errorSharingViolation:
+		if write {
+			return ErrReadOnly
+		}
+		return ErrDenied
+	case syscall.ERROR_FILE_NOT_FOUND, syscall.ERROR_PATH_NOT_FOUND:
+		return ErrMissing
+	case syscall.ERROR_ALREADY_EXISTS, syscall.ERROR_FILE_EXISTS:
+		return ErrObstructed
+	}
+	return nil
+}
+
+// inode is not to be had from a FileInfo here; sizes and times have to do.
+func inode(fs.FileInfo) uint64 { return 0 }
+
+func maxDescriptors() int { return 4096 }
+
+// syncDir has no counterpart: NTFS keeps names in its journal.
+func syncDir(*os.File) error { return nil }
