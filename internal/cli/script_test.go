@@ -19,11 +19,14 @@ func TestMain(m *testing.M) {
 // TestScripts runs the program as its users do. Every script has a home of its
 // own, so that nobody's settings or state take part.
 func TestScripts(t *testing.T) {
+	world := testServer()
+	t.Cleanup(world.Close)
 	testscript.Run(t, testscript.Params{
 		Dir:  "testdata/script",
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits},
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("HOME", e.WorkDir+"/home")
+			e.Setenv("WORLD", world.URL)
 			e.Setenv("ESC", "\x1b[31mred")
 			return os.MkdirAll(e.WorkDir+"/home/.config/spate", 0o755)
 		},

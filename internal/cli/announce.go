@@ -1,0 +1,166 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"spate"
+	"spate/tracker"
+	"spate/tracker/trackerclient"
+)
+
+// announceOptions are the flags of announce.
+type announceOptions struct {
+	bind    addrValue
+	port    uint16
+	event   string
+	left    int64
+	numWant int
+	stay    bool
+	timeout time.Duration
+}
+
+// announceResult is what announce --json prints.
+type announceResult struct {
+	URL         string   `json:"url"`
+	InfoHash    string   `json:"info_hash"`
+	Millis      float64  `json:"millis"`
+	Interval    int64    `json:"interval"`
+	MinInterval int64    `json:"min_interval,omitempty"`
+	Complete    *int     `json:"complete,omitempty"`
+	Incomplete  *int     `json:"incomplete,omitempty"`
+	Downloaded  *int     `json:"downloaded,omitempty"`
+	ExternalIP  string   `json:"external_ip,omitempty"`
+	Warning     string   `json:"warning,omitempty"`
+	Peers       []string `json:"peers"`
+}
+
+func (a *app) announceCmd() *cobra.Command {
+	var opt announceOptions
+	cmd := &cobra.Command{
+		Use:   "announce URL HASH",
+		Short: "ask a tracker for peers, and show what it answers",
+		Long: `Announce to a tracker as a leecher and show its answer. The announce is taken
+back at once with the event "stopped", unless --stay is given.`,
+		Example: "  spate announce udp://tracker.example.org:6969 0123456789abcdef0123456789abcdef01234567",
+		Args:    need(2, 2, "a tracker's URL and an info-hash"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.announce(cmd.Context(), args[0], args[1], opt)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&opt.event, "event", "started", "started, completed, stopped, paused or none")
+	f.Int64Var(&opt.left, "left", tracker.Unknown, "`BYTES` left to download; 0 is a seed, -1 unknown")
+	f.IntVar(&opt.numWant, "numwant", tracker.DefaultNumWant, "how many peers to ask for; -1: as the tracker likes")
+	f.Uint16Var(&opt.port, "peer-port", 6881, "the `PORT` to announce")
+	f.BoolVar(&opt.stay, "stay", false, "do not take the announce back")
+	f.DurationVar(&opt.timeout, "timeout", 30*time.Second, "give up after this long")
+	bindFlag(f, &opt.bind)
+	return cmd
+}
+
+func (a *app) announce(ctx context.Context, url, hash string, opt announceOptions) error {
+	ih, err := parseHash(hash)
+	if err != nil {
+		return err
+	}
+	name := opt.event
+	if name == "none" {
+		name = ""
+	}
+	event, err := tracker.ParseEvent(name)
+	if err != nil {
+		return usagef("--event: %w", err)
+	}
+	if opt.port == 0 {
+		return usagef("--peer-port 0: a peer has a port")
+	}
+	c, err := trackerclient.New(trackerclient.Options{LocalAddr: opt.bind.Addr, Timeout: opt.timeout})
+	if err != nil {
+		return usagef("%w", err)
+	}
+	defer c.Close()
+	req := &tracker.AnnounceRequest{
+		InfoHash: ih, PeerID: spate.NewPeerID(), Port: opt.port, Left: opt.left, Event: event, NumWant: opt.numWant,
+	}
+	began := time.Now()
+	resp, err := c.Announce(ctx, url, req)
+	if err != nil {
+		return trackerError(err)
+	}
+	took := time.Since(began)
+	if !opt.stay && event != tracker.EventStopped {
+		req.Event, req.NumWant = tracker.EventStopped, 0
+		if _, err := c.Announce(ctx, url, req); err != nil {
+			a.warnf("the announce could not be taken back: %v", err)
+		}
+	}
+	return a.printAnnounce(url, ih, took, resp)
+}
+
+func (a *app) printAnnounce(url string, ih spate.InfoHash, took time.Duration, r *tracker.AnnounceResponse) error {
+	if a.json {
+		out := announceResult{
+			URL: url, InfoHash: ih.String(), Millis: float64(took.Microseconds()) / 1000,
+			Interval: int64(r.Interval.Seconds()), MinInterval: int64(r.MinInterval.Seconds()),
+			Complete: known(r.Complete), Incomplete: known(r.Incomplete), Downloaded: known(r.Downloaded),
+			Warning: r.Warning, Peers: []string{},
+		}
+		if r.ExternalIP.IsValid() {
+			out.ExternalIP = r.ExternalIP.String()
+		}
+		for _, p := range r.Peers {
+			out.Peers = append(out.Peers, p.String())
+		}
+		return a.printJSON(out)
+	}
+	s := fmt.Sprintf("%s seeds, %s leechers, %s downloaded; answered in %s\n",
+		count(r.Complete), count(r.Incomplete), count(r.Downloaded), took.Round(100*time.Microsecond))
+	s += "next announce in " + r.Interval.String()
+	if r.MinInterval > 0 {
+		s += ", at the earliest in " + r.MinInterval.String()
+	}
+	s += "\n"
+	if r.Warning != "" {
+		s += "the tracker warns: " + escape(r.Warning) + "\n"
+	}
+	if r.ExternalIP.IsValid() {
+		s += "it sees this machine at " + r.ExternalIP.String() + "\n"
+	}
+	s += fmt.Sprintf("%d peers%s\n", len(r.Peers), map[bool]string{true: ":"}[len(r.Peers) > 0])
+	for _, p := range r.Peers {
+		s += "  " + p.String() + "\n"
+	}
+	return a.printf("%s", s)
+}
+
+// known is n for JSON, nil where the tracker did not say.
+func known(n int) *int {
+	if n == tracker.Unknown {
+		return nil
+	}
+	return &n
+}
+
+// count is n for people.
+func count(n int) string {
+	if n == tracker.Unknown {
+		return "unknown"
+	}
+	return fmt.Sprint(n)
+}
+
+// parseHash reads an info-hash of either version as trackers know it.
+func parseHash(s string) (spate.InfoHash, error) {
+	if h, err := spate.ParseInfoHashV2(s); err == nil {
+		return h.Truncate(), nil
+	}
+	h, err := spate.ParseInfoHash(s)
+	if err != nil {
+		return h, usageHint("spate show X.torrent prints the info-hash of a torrent", "%w", err)
+	}
+	return h, nil
+}

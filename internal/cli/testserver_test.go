@@ -1,0 +1,35 @@
+package cli
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+)
+
+// testServer is the outside world of the scripts, at $WORLD: a tracker that is
+// good, or of the ?kind= that its URL says.
+func testServer() *httptest.Server {
+	mux := http.NewServeMux()
+	mux.HandleFunc("/announce", func(w http.ResponseWriter, r *http.Request) {
+		q := r.URL.Query()
+		switch {
+		case q.Get("kind") == "refuses":
+			fmt.Fprint(w, "d14:failure reason12:unregisterede")
+		case q.Get("kind") == "garbage":
+			fmt.Fprint(w, "<html>hello")
+		case q.Get("kind") == "silent":
+			<-r.Context().Done()
+		case q.Get("kind") == "absent":
+			http.NotFound(w, r)
+		case q.Get("event") == "stopped":
+			fmt.Fprint(w, "d8:intervali1800e5:peers0:e")
+		default:
+			fmt.Fprint(w, "d8:completei3e11:external ip4:\x7f\x00\x00\x0110:incompletei5e8:intervali1800e12:min intervali300e"+
+				"5:peers12:\xc0\x00\x02\x01\x1a\xe1\xc0\x00\x02\x02\x1a\xe215:warning message9:\x1b[31mslowe")
+		}
+	})
+	mux.HandleFunc("/scrape", func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprint(w, "d5:filesd20:AAAAAAAAAAAAAAAAAAAAd8:completei7e10:downloadedi9e10:incompletei8eeee")
+	})
+	return httptest.NewServer(mux)
+}
