@@ -1,0 +1,269 @@
+// Package trackerclient asks trackers: announces and scrapes over HTTP, HTTPS
+// (BEP 3, 7, 23, 31, 48) and UDP (BEP 15, 41), and the announce list of a
+// torrent with its tiers (BEP 12).
+//
+// A tracker's URL comes from a torrent, which anybody may have written, so a
+// client keeps to rules that a browser would: see [Client].
+package trackerclient
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"spate"
+	"spate/tracker"
+)
+
+// Defaults of [Options].
+const (
+	DefaultTimeout    = time.Minute
+	DefaultUDPTimeout = 15 * time.Second // BEP 15; doubled with each try
+	DefaultConcurrent = 50
+)
+
+// udpTries is the number of packets after which BEP 15 gives up: the last waits
+// for 15 s x 2^8.
+const udpTries = 9
+
+// Options are the settings of a [Client]. The zero value is good.
+type Options struct {
+	// Dial opens connections, "tcp" and "udp" with a 4 or 6 behind it where the
+	// family matters; nil: package net. A function of the caller's own resolves
+	// names itself and answers for where they lead.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+	// LocalAddr is the address that connections come from; not valid: any. A
+	// tracker is then only asked over that address's family. Dial ignores it.
+	LocalAddr netip.Addr
+	// UserAgent is sent over HTTP; "": the name and version of this module.
+	UserAgent string
+	// TLS is cloned for https; its InsecureSkipVerify must not be set.
+	TLS *tls.Config
+	// Timeout bounds one announce or scrape with all its retries and redirects,
+	// 0: [DefaultTimeout]; a context may end it earlier.
+	Timeout time.Duration
+	// UDPTimeout is the wait for the first reply over UDP, 0: [DefaultUDPTimeout].
+	UDPTimeout time.Duration
+	// Concurrent bounds the requests under way at once, 0: [DefaultConcurrent];
+	// others wait.
+	Concurrent int
+}
+
+// Client announces to trackers and scrapes them. Its methods may be called
+// concurrently.
+//
+// Rules for URLs: the schemes are http, https and udp. Addresses that are no
+// machine's (unspecified, multicast) or a cloud's metadata service are refused,
+// as are trackers on this machine unless their path is /announce (udp: none, or
+// that), redirects from a public address to a private one or from anywhere to
+// this machine, and redirects from https to http. What is checked is the address
+// that is dialled. Certificates are verified. At most [wire.MaxAnswer] bytes of
+// an answer are read, after decompression.
+//
+// Errors: [*tracker.FailureError] when the tracker refused, [*AnswerError] when
+// it sent something else than an answer, [*SilenceError] when it said nothing in
+// time, [*URLError] for a URL that is not asked, an error with
+// [ErrForbiddenAddress] for an address that is not, and those of package net.
+// None of them shows more of a URL than scheme and host: paths and queries hold
+// passkeys.
+type Client struct {
+	opts  Options
+	slots chan struct{}
+	http  [familyCount][reachCount]*http.Transport
+
+	mu     sync.Mutex
+	udp    map[udpKey]*udpTracker // guarded by mu
+	closed bool                   // guarded by mu
+}
+
+// New returns a client. Close it after use.
+func New(o Options) (*Client, error) {
+	if o.TLS != nil && o.TLS.InsecureSkipVerify {
+		return nil, errors.New("trackerclient: TLS certificates must be verified")
+	}
+	if o.Timeout < 0 || o.UDPTimeout < 0 || o.Concurrent < 0 {
+		return nil, errors.New("trackerclient: negative timeout or concurrency")
+	}
+	if o.UserAgent == "" {
+		o.UserAgent = "spate/" + spate.Version
+	}
+	if strings.ContainsFunc(o.UserAgent, func(r rune) bool { return r < ' ' || r > '~' }) {
+		return nil, fmt.Errorf("trackerclient: user agent %q is not printable ASCII", o.UserAgent)
+	}
+	if o.Timeout == 0 {
+		o.Timeout = DefaultTimeout
+	}
+	if o.UDPTimeout == 0 {
+		o.UDPTimeout = DefaultUDPTimeout
+	}
+	if o.Concurrent == 0 {
+		o.Concurrent = DefaultConcurrent
+	}
+	c := &Client{opts: o, slots: make(chan struct{}, o.Concurrent), udp: map[udpKey]*udpTracker{}}
+	for f := range familyCount {
+		for r := range reachCount {
+			c.http[f][r] = c.transport(f, r)
+		}
+	}
+	return c, nil
+}
+
+// Close gives up what is under way over UDP and closes idle connections. The
+// client is not used afterwards.
+func (c *Client) Close() error {
+	c.mu.Lock()
+	c.closed = true
+	open := c.udp
+	c.udp = nil
+	c.mu.Unlock()
+	for _, t := range open {
+		t.close(net.ErrClosed)
+	}
+	for _, transports := range c.http {
+		for _, t := range transports {
+			t.CloseIdleConnections()
+		}
+	}
+	return nil
+}
+
+// Announce tells the tracker at rawURL of req and returns its answer. A tracker
+// whose name has addresses of both families is told over both at once (BEP 7),
+// and what it answers is put together.
+func (c *Client) Announce(ctx context.Context, rawURL string, req *tracker.AnnounceRequest) (*tracker.AnnounceResponse, error) {
+	u, err := parseURL(rawURL)
+	if err != nil {
+		return nil, err
+	}
+	ctx, done, err := c.begin(ctx, u)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	if c.bothFamilies(ctx, u) {
+		return c.announceBoth(ctx, u, req)
+	}
+	return c.announce(ctx, familyAny, u, req)
+}
+
+// announce announces over one family.
+func (c *Client) announce(ctx context.Context, f family, u *url.URL, req *tracker.AnnounceRequest) (resp *tracker.AnnounceResponse, err error) {
+	if u.Scheme == "udp" {
+		resp, err = c.announceUDP(ctx, f, u, req)
+	} else {
+		resp, err = c.announceHTTP(ctx, f, u, req)
+	}
+	if err != nil {
+		return nil, c.explain(ctx, u, err)
+	}
+	return resp, nil
+}
+
+// Scrape asks the tracker at rawURL, an announce URL, for the counts of hashes:
+// at most [tracker.MaxScrapeUDP] of them, one or more. Swarms that the tracker
+// does not know may be missing in what it returns.
+func (c *Client) Scrape(ctx context.Context, rawURL string, hashes []spate.InfoHash) ([]tracker.ScrapeEntry, error) {
+	if len(hashes) == 0 || len(hashes) > tracker.MaxScrapeUDP {
+		return nil, fmt.Errorf("trackerclient: a scrape is of 1 to %d info-hashes, not %d", tracker.MaxScrapeUDP, len(hashes))
+	}
+	u, err := parseURL(rawURL)
+	if err != nil {
+		return nil, err
+	}
+	ctx, done, err := c.begin(ctx, u)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	var out []tracker.ScrapeEntry
+	if u.Scheme == "udp" {
+		out, err = c.scrapeUDP(ctx, familyAny, u, hashes)
+	} else {
+		out, err = c.scrapeHTTP(ctx, familyAny, u, hashes)
+	}
+	if err != nil {
+		return nil, c.explain(ctx, u, err)
+	}
+	return out, nil
+}
+
+// begin waits for a place among the concurrent requests and starts the clock.
+func (c *Client) begin(ctx context.Context, u *url.URL) (context.Context, func(), error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, c.opts.Timeout, errTimeout)
+	select {
+	case c.slots <- struct{}{}:
+		return ctx, func() { <-c.slots; cancel() }, nil
+	case <-ctx.Done():
+		defer cancel()
+		return nil, nil, c.explain(ctx, u, ctx.Err())
+	}
+}
+
+// parseURL checks what can be checked of a tracker's URL before its name is
+// resolved.
+func parseURL(raw string) (*url.URL, error) {
+	u, err := url.Parse(raw)
+	if err != nil {
+		return nil, &URLError{Reason: "it cannot be read"} // url.Error would show it whole
+	}
+	if err := checkURL(u); err != nil {
+		return nil, err
+	}
+	u.Fragment = ""
+	return u, nil
+}
+
+func checkURL(u *url.URL) error {
+	fail := func(reason string) error { return &URLError{URL: origin(u), Reason: reason} }
+	switch u.Scheme {
+	case "http", "https":
+	case "udp":
+		if u.Port() == "" {
+			return fail("a udp tracker needs a port")
+		}
+	default:
+		return fail("its scheme is none of http, https, udp")
+	}
+	if u.Hostname() == "" {
+		return fail("it names no host")
+	}
+	return nil
+}
+
+// origin is the part of u that may be shown.
+func origin(u *url.URL) string { return u.Scheme + "://" + u.Host }
+
+// firstReach is how far the request of a URL from a torrent may go.
+func firstReach(u *url.URL) reach {
+	if trackerPath(u.Path) || u.Scheme == "udp" && (u.Path == "" || u.Path == "/") {
+		return reachAll
+	}
+	return reachLAN
+}
+
+// dial opens a connection to address within r.
+func (c *Client) dial(ctx context.Context, r reach, network, address string) (net.Conn, error) {
+	if c.opts.Dial != nil {
+		if err := r.checkLiteral(address); err != nil {
+			return nil, err
+		}
+		return c.opts.Dial(ctx, network, address)
+	}
+	d := net.Dialer{ControlContext: r.control}
+	if a := c.opts.LocalAddr; a.IsValid() {
+		if strings.HasPrefix(network, "udp") {
+			d.LocalAddr = &net.UDPAddr{IP: a.AsSlice(), Zone: a.Zone()}
+		} else {
+			d.LocalAddr = &net.TCPAddr{IP: a.AsSlice(), Zone: a.Zone()}
+		}
+	}
+	return d.DialContext(ctx, network, address)
+}

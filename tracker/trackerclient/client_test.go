@@ -1,0 +1,291 @@
+package trackerclient_test
+
+import (
+	"compress/gzip"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"spate"
+	"spate/tracker"
+	"spate/tracker/trackerclient"
+	"spate/tracker/wire"
+)
+
+func newClient(t *testing.T, o trackerclient.Options) *trackerclient.Client {
+	t.Helper()
+	if o.Timeout == 0 {
+		o.Timeout = 10 * time.Second
+	}
+	c, err := trackerclient.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+func request() *tracker.AnnounceRequest {
+	return &tracker.AnnounceRequest{
+		InfoHash: spate.InfoHash([]byte("a hash & 20 bytes %+")), PeerID: spate.PeerID([]byte("-SP0100-0123456789ab")),
+		Port: 6881, Uploaded: 1, Downloaded: 2, Left: 3, Event: tracker.EventStarted, NumWant: 50, Key: 0xdeadbeef,
+	}
+}
+
+// serve answers /announce and everything else by f.
+func serve(t *testing.T, f http.HandlerFunc) string {
+	t.Helper()
+	s := httptest.NewServer(f)
+	t.Cleanup(s.Close)
+	return s.URL
+}
+
+func TestHTTPAnnounce(t *testing.T) {
+	var got tracker.AnnounceRequest
+	base := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if err := wire.ParseAnnounceQuery([]byte(r.URL.RawQuery), &got); err != nil {
+			t.Errorf("query %q: %v", r.URL.RawQuery, err)
+		}
+		if pass, _ := wire.QueryValue([]byte(r.URL.RawQuery), "pass", 10); string(pass) != "x" {
+			t.Error("the URL's own query was lost")
+		}
+		w.Write(wire.AppendAnnounceReply(nil, &wire.AnnounceReply{
+			Interval: 1800, MinInterval: 900, Complete: 3, Incomplete: 4, Downloaded: 5, Warning: "mind the \x1b[31mgap",
+			Peers4:     spate.AppendCompact(nil, netip.MustParseAddrPort("192.0.2.1:1")),
+			Peers6:     spate.AppendCompact(nil, netip.MustParseAddrPort("[2001:db8::1]:2")),
+			ExternalIP: netip.MustParseAddr("192.0.2.9"),
+		}))
+	})
+	c := newClient(t, trackerclient.Options{})
+	resp, err := c.Announce(t.Context(), base+"/announce?pass=x", request())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != *request() {
+		t.Errorf("the tracker saw %+v", got)
+	}
+	want := tracker.AnnounceResponse{
+		Interval: 30 * time.Minute, MinInterval: 15 * time.Minute, Complete: 3, Incomplete: 4, Downloaded: 5, Warning: "mind the .[31mgap",
+		Peers:      []netip.AddrPort{netip.MustParseAddrPort("192.0.2.1:1"), netip.MustParseAddrPort("[2001:db8::1]:2")},
+		ExternalIP: netip.MustParseAddr("192.0.2.9"),
+	}
+	if fmt.Sprint(*resp) != fmt.Sprint(want) {
+		t.Errorf("got  %+v\nwant %+v", *resp, want)
+	}
+}
+
+func TestHTTPScrape(t *testing.T) {
+	h := request().InfoHash
+	base := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/scrape" {
+			t.Errorf("path %s", r.URL.Path)
+		}
+		hashes, err := wire.ParseScrapeQuery(nil, []byte(r.URL.RawQuery), 10)
+		if err != nil || len(hashes) != 1 || hashes[0] != h {
+			t.Errorf("%v %v", hashes, err)
+		}
+		b := wire.AppendScrapeStart(nil)
+		b = wire.AppendScrapeEntry(b, h, 1, 2, 3)
+		w.Write(wire.AppendScrapeEnd(b, 60))
+	})
+	c := newClient(t, trackerclient.Options{})
+	got, err := c.Scrape(t.Context(), base+"/announce", []spate.InfoHash{h})
+	if err != nil || len(got) != 1 || got[0] != (tracker.ScrapeEntry{InfoHash: h, Complete: 1, Downloaded: 2, Incomplete: 3}) {
+		t.Errorf("%+v %v", got, err)
+	}
+	var bad *trackerclient.URLError
+	if _, err := c.Scrape(t.Context(), base+"/announcement/x", []spate.InfoHash{h}); !errors.As(err, &bad) {
+		t.Errorf("a URL without scrape: %v", err)
+	}
+}
+
+// A tracker that refuses, sends garbage, pages, too much or nothing gives one
+// clear typed error each, without the passkey in the URL.
+func TestHTTPErrors(t *testing.T) {
+	var failure *tracker.FailureError
+	var answer *trackerclient.AnswerError
+	var silence *trackerclient.SilenceError
+	cases := map[string]struct {
+		f    http.HandlerFunc
+		want any
+	}{
+		"refusal": {func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(403)
+			w.Write(wire.AppendFailure(nil, &wire.FailureReply{Reason: "not here", Interval: 60, MinInterval: 30, RetryIn: 5}))
+		}, &failure},
+		"garbage":   {func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "d8:intervali-") }, &answer},
+		"no answer": {func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "d3:fooi1ee") }, &answer},
+		"list":      {func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "le") }, &answer},
+		"empty":     {func(http.ResponseWriter, *http.Request) {}, &answer},
+		"partial peers": {func(w http.ResponseWriter, _ *http.Request) {
+			io.WriteString(w, "d8:intervali60e5:peers5:abcdee")
+		}, &answer},
+		"page":  {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "<html>", 502) }, &answer},
+		"large": {func(w http.ResponseWriter, _ *http.Request) { w.Write(make([]byte, wire.MaxAnswer+1)) }, &answer},
+		"bomb": {func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Encoding", "gzip")
+			z := gzip.NewWriter(w)
+			z.Write(make([]byte, 64<<20))
+			z.Close()
+		}, &answer},
+		"circle": {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/announce", 302) }, &answer},
+		"file":   {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "file:///etc/passwd", 302) }, &answer},
+		"silence": {func(w http.ResponseWriter, r *http.Request) {
+			<-r.Context().Done()
+		}, &silence},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			o := trackerclient.Options{}
+			if name == "silence" {
+				o.Timeout = 50 * time.Millisecond
+			}
+			_, err := newClient(t, o).Announce(t.Context(), serve(t, c.f)+"/announce?passkey=SECRET", request())
+			if err == nil || !errors.As(err, c.want) {
+				t.Fatalf("error %T %v", err, err)
+			}
+			if strings.Contains(err.Error(), "SECRET") {
+				t.Errorf("the error shows the passkey: %v", err)
+			}
+		})
+	}
+	if failure.Reason != "not here" || failure.RetryIn != 5*time.Minute || failure.MinInterval != 30*time.Second {
+		t.Errorf("%+v", failure)
+	}
+}
+
+// Closed ports are an error of package net, whose text holds no path.
+func TestNobodyListens(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Close()
+	c := newClient(t, trackerclient.Options{})
+	for _, scheme := range []string{"http", "udp"} {
+		_, err := c.Announce(t.Context(), scheme+"://"+l.Addr().String()+"/announce?passkey=SECRET", request())
+		var op *net.OpError
+		if !errors.As(err, &op) || strings.Contains(err.Error(), "SECRET") {
+			t.Errorf("%s: %T %v", scheme, err, err)
+		}
+	}
+}
+
+// What a torrent names must not make us ask anything but trackers.
+func TestForbiddenURLs(t *testing.T) {
+	asked := false
+	base := serve(t, func(http.ResponseWriter, *http.Request) { asked = true })
+	c := newClient(t, trackerclient.Options{Timeout: time.Second})
+	for _, u := range []string{
+		base + "/", base + "/admin?x=/announce", base + "/announcer", base + "/x/announce",
+		strings.Replace(base, "127.0.0.1", "localhost", 1) + "/admin",
+		strings.Replace(base, "127.0.0.1", "[::ffff:127.0.0.1]", 1) + "/admin",
+		"http://0.0.0.0:1/announce", "http://169.254.169.254/announce", "http://[fd00:ec2::254]/announce",
+		"http://[::]:1/announce", "http://224.0.0.1/announce", "http://[64:ff9b::a9fe:a9fe]/announce", "udp://169.254.169.254:80",
+	} {
+		if _, err := c.Announce(t.Context(), u, request()); !errors.Is(err, trackerclient.ErrForbiddenAddress) {
+			t.Errorf("%s: %v", u, err)
+		}
+	}
+	for _, u := range []string{"file:///etc/passwd", "ftp://127.0.0.1/announce", "", "http://", "udp://127.0.0.1", "http://%zz/", "//x/announce"} {
+		var bad *trackerclient.URLError
+		if _, err := c.Announce(t.Context(), u, request()); !errors.As(err, &bad) {
+			t.Errorf("%s: %v", u, err)
+		}
+	}
+	if asked {
+		t.Error("a forbidden URL was asked")
+	}
+}
+
+// A public tracker cannot send us to a private network or to this machine: the
+// dial function plays the public internet.
+func TestRedirectToLocal(t *testing.T) {
+	asked := ""
+	base := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if asked += r.Host; r.Host == "tracker.example" {
+			http.Redirect(w, r, "http://"+r.URL.Query().Get("to")+"/announce", 302)
+		}
+	})
+	dial := func(ctx context.Context, network, address string) (net.Conn, error) {
+		var d net.Dialer
+		conn, err := d.DialContext(ctx, network, strings.TrimPrefix(base, "http://"))
+		if err != nil {
+			return nil, err
+		}
+		return elsewhere{conn, address}, nil
+	}
+	c := newClient(t, trackerclient.Options{Dial: dial})
+	for _, to := range []string{"127.0.0.1:80", "10.0.0.1", "[::1]:80", "192.168.1.1", "[fd00::1]"} {
+		asked = ""
+		_, err := c.Announce(t.Context(), "http://tracker.example/announce?to="+to, request())
+		if !errors.Is(err, trackerclient.ErrForbiddenAddress) || asked != "tracker.example" {
+			t.Errorf("to %s: asked %q, %v", to, asked, err)
+		}
+	}
+}
+
+// elsewhere is a connection that claims to be to a public address.
+type elsewhere struct {
+	net.Conn
+	address string
+}
+
+func (e elsewhere) RemoteAddr() net.Addr {
+	if ap, err := netip.ParseAddrPort(e.address); err == nil {
+		return net.TCPAddrFromAddrPort(ap)
+	}
+	return net.TCPAddrFromAddrPort(netip.MustParseAddrPort("198.51.100.1:80"))
+}
+
+// A name with both families is announced to over both.
+func TestBothFamilies(t *testing.T) {
+	l6, err := net.Listen("tcp6", "[::1]:0")
+	if err != nil {
+		t.Skip("no IPv6 here")
+	}
+	port := l6.Addr().(*net.TCPAddr).Port
+	l4, err := net.Listen("tcp4", fmt.Sprintf("127.0.0.1:%d", port))
+	if err != nil {
+		t.Skip(err)
+	}
+	addrs, err := net.DefaultResolver.LookupNetIP(t.Context(), "ip", "localhost")
+	if err != nil || len(addrs) < 2 {
+		t.Skipf("localhost is %v here", addrs)
+	}
+	s := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ap := netip.MustParseAddrPort(r.RemoteAddr)
+		reply := wire.AnnounceReply{Interval: 60}
+		peer := spate.AppendCompact(nil, netip.AddrPortFrom(ap.Addr(), 7))
+		if ap.Addr().Is4() {
+			reply.Peers4 = peer
+		} else {
+			reply.Peers6 = peer
+		}
+		w.Write(wire.AppendAnnounceReply(nil, &reply))
+	})}
+	defer s.Close()
+	go s.Serve(l4)
+	go s.Serve(l6)
+	c := newClient(t, trackerclient.Options{})
+	resp, err := c.Announce(t.Context(), fmt.Sprintf("http://localhost:%d/announce", port), request())
+	if err != nil || len(resp.Peers) != 2 {
+		t.Errorf("%+v %v", resp, err)
+	}
+}
+
+func TestOptionsAreChecked(t *testing.T) {
+	for _, o := range []trackerclient.Options{{Timeout: -1}, {UDPTimeout: -1}, {Concurrent: -1}, {UserAgent: "a\r\nHost: b"}} {
+		if _, err := trackerclient.New(o); err == nil {
+			t.Errorf("%+v was accepted", o)
+		}
+	}
+}

@@ -1,0 +1,80 @@
+package trackerclient
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+
+	"spate/tracker"
+)
+
+// URLError is the error for a tracker's URL that is not asked at all.
+type URLError struct {
+	URL    string // scheme and host, or "" where it cannot be read
+	Reason string
+}
+
+func (e *URLError) Error() string {
+	if e.URL == "" {
+		return "tracker URL: " + e.Reason
+	}
+	return fmt.Sprintf("tracker URL %s: %s", e.URL, e.Reason)
+}
+
+// AnswerError is the error for a tracker that answered with something else than
+// an answer: garbage, a page, an error of its web server.
+type AnswerError struct {
+	URL    string // scheme and host
+	Status int    // of HTTP, 0 over UDP
+	Err    error  // what is wrong with the body; nil where the status says it
+}
+
+func (e *AnswerError) Error() string {
+	switch {
+	case e.Err == nil:
+		return fmt.Sprintf("tracker %s: its web server answered with status %d", e.URL, e.Status)
+	case e.Status != 0 && e.Status != 200:
+		return fmt.Sprintf("tracker %s: unusable answer (status %d): %v", e.URL, e.Status, e.Err)
+	}
+	return fmt.Sprintf("tracker %s: unusable answer: %v", e.URL, e.Err)
+}
+
+func (e *AnswerError) Unwrap() error { return e.Err }
+
+// SilenceError is the error for a tracker that did not answer in time. It is a
+// timeout in the sense of [net.Error].
+type SilenceError struct {
+	URL string // scheme and host
+}
+
+func (e *SilenceError) Error() string { return "tracker " + e.URL + ": no answer" }
+
+// Timeout reports true.
+func (e *SilenceError) Timeout() bool { return true }
+
+// Temporary reports true.
+func (e *SilenceError) Temporary() bool { return true }
+
+var errTimeout = errors.New("trackerclient: timeout")
+
+// explain makes err one of the errors that Client documents.
+func (c *Client) explain(ctx context.Context, u *url.URL, err error) error {
+	var failure *tracker.FailureError
+	var answer *AnswerError
+	var silence *SilenceError
+	var bad *URLError
+	switch {
+	case errors.As(err, &failure), errors.As(err, &answer), errors.As(err, &silence), errors.As(err, &bad):
+		return err
+	case errors.Is(context.Cause(ctx), errTimeout), errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return &SilenceError{URL: origin(u)}
+	case ctx.Err() != nil:
+		return ctx.Err()
+	}
+	var wrapped *url.Error // holds the whole URL
+	if errors.As(err, &wrapped) {
+		err = wrapped.Err
+	}
+	return fmt.Errorf("tracker %s: %w", origin(u), err)
+}

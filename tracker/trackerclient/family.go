@@ -1,0 +1,111 @@
+package trackerclient
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"net/url"
+	"slices"
+	"time"
+
+	"spate/tracker"
+)
+
+// family is an address family to which a request is confined.
+type family uint8
+
+const (
+	familyAny family = iota
+	family4
+	family6
+	familyCount
+)
+
+// secondFamilyGrace is how long the answer over the second family is waited for
+// once the first one is there: peers are worth more than the rest of them.
+const secondFamilyGrace = 3 * time.Second
+
+// of returns network, "tcp" or "udp", confined to f.
+func (f family) of(network string) string { return network + [...]string{"", "4", "6"}[f] }
+
+// bothFamilies reports whether u's host is a name with addresses of both
+// families, and nothing confines this client to one.
+func (c *Client) bothFamilies(ctx context.Context, u *url.URL) bool {
+	host := u.Hostname()
+	if _, err := netip.ParseAddr(host); err == nil || c.opts.Dial != nil || c.opts.LocalAddr.IsValid() {
+		return false
+	}
+	addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	if err != nil {
+		return false // the dial will tell
+	}
+	is4 := func(a netip.Addr) bool { return a.Unmap().Is4() }
+	return slices.ContainsFunc(addrs, is4) && slices.ContainsFunc(addrs, func(a netip.Addr) bool { return !is4(a) })
+}
+
+// announceBoth announces over both families at once. It fails only if both do,
+// with the error of IPv4.
+func (c *Client) announceBoth(ctx context.Context, u *url.URL, req *tracker.AnnounceRequest) (*tracker.AnnounceResponse, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	type result struct {
+		f    family
+		resp *tracker.AnnounceResponse
+		err  error
+	}
+	results := make(chan result, 2)
+	for _, f := range [...]family{family4, family6} {
+		go func() {
+			resp, err := c.announce(ctx, f, u, req)
+			results <- result{f, resp, err}
+		}()
+	}
+	first := <-results
+	var grace <-chan time.Time
+	if first.err == nil {
+		timer := time.NewTimer(secondFamilyGrace)
+		defer timer.Stop()
+		grace = timer.C
+	}
+	select {
+	case second := <-results:
+		if second.f == family4 {
+			first, second = second, first
+		}
+		switch {
+		case first.err != nil && second.err != nil:
+			return nil, first.err
+		case first.err != nil:
+			return second.resp, nil
+		case second.err != nil:
+			return first.resp, nil
+		}
+		return merge(first.resp, second.resp), nil
+	case <-grace:
+		return first.resp, nil
+	}
+}
+
+// merge adds to a what b knows and a does not.
+func merge(a, b *tracker.AnnounceResponse) *tracker.AnnounceResponse {
+	for _, p := range b.Peers {
+		if !slices.Contains(a.Peers, p) {
+			a.Peers = append(a.Peers, p)
+		}
+	}
+	a.Interval = max(a.Interval, b.Interval)
+	a.MinInterval = max(a.MinInterval, b.MinInterval)
+	a.Complete = max(a.Complete, b.Complete)
+	a.Incomplete = max(a.Incomplete, b.Incomplete)
+	a.Downloaded = max(a.Downloaded, b.Downloaded)
+	if a.Warning == "" {
+		a.Warning = b.Warning
+	}
+	if a.TrackerID == "" {
+		a.TrackerID = b.TrackerID
+	}
+	if !a.ExternalIP.IsValid() {
+		a.ExternalIP = b.ExternalIP
+	}
+	return a
+}

@@ -1,0 +1,148 @@
+package trackerclient
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"slices"
+	"sync"
+
+	"spate/tracker"
+)
+
+// ErrNoTrackers is the error of announcing to an empty list.
+var ErrNoTrackers = errors.New("no trackers")
+
+// Announcer is what Tiers needs of a [Client].
+type Announcer interface {
+	Announce(ctx context.Context, url string, req *tracker.AnnounceRequest) (*tracker.AnnounceResponse, error)
+}
+
+// Tiers is the announce list of one torrent (BEP 12): tiers are tried in order,
+// the trackers of a tier in an order that is random at first and in which those
+// that answered move to the front. Its methods may be called concurrently; none
+// holds the lock during an announce.
+type Tiers struct {
+	mu    sync.Mutex
+	tiers [][]string
+	ids   map[string]string // by URL: the tracker id it gave
+	known map[string]bool   // by URL: it has us in its list
+	last  string            // the URL that answered last
+}
+
+// NewTiers copies tiers, leaves out empty and repeated URLs and shuffles each
+// tier by rng; nil: by the process's own randomness.
+func NewTiers(tiers [][]string, rng *rand.Rand) *Tiers {
+	t := &Tiers{ids: map[string]string{}, known: map[string]bool{}}
+	seen := map[string]bool{"": true}
+	for _, tier := range tiers {
+		var own []string
+		for _, u := range tier {
+			if !seen[u] {
+				seen[u] = true
+				own = append(own, u)
+			}
+		}
+		swap := func(i, j int) { own[i], own[j] = own[j], own[i] }
+		if rng != nil {
+			rng.Shuffle(len(own), swap)
+		} else {
+			rand.Shuffle(len(own), swap)
+		}
+		if len(own) > 0 {
+			t.tiers = append(t.tiers, own)
+		}
+	}
+	return t
+}
+
+// URLs returns the trackers in the order in which they would be tried now.
+func (t *Tiers) URLs() []string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return slices.Concat(t.tiers...)
+}
+
+// Current returns the tracker that answered last, "" where none has yet.
+func (t *Tiers) Current() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.last
+}
+
+// Announce asks the trackers one after the other until one answers, and returns
+// its answer and its URL. A tracker that has not heard of us is told "started"
+// whatever regular announce req is. The events "completed" and "stopped" go to
+// the tracker that answered last before any other, and "stopped" to no tracker
+// that does not know us. When nobody answers, the error is that of every
+// tracker, joined; nothing is retried here.
+func (t *Tiers) Announce(ctx context.Context, c Announcer, req *tracker.AnnounceRequest) (*tracker.AnnounceResponse, string, error) {
+	order := t.order(req.Event)
+	if len(order) == 0 {
+		return nil, "", ErrNoTrackers
+	}
+	var errs []error
+	for _, url := range order {
+		own := t.prepare(url, req)
+		resp, err := c.Announce(ctx, url, &own)
+		if err == nil {
+			t.answered(url, own.Event, resp.TrackerID)
+			return resp, url, nil
+		}
+		errs = append(errs, err)
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	return nil, "", errors.Join(errs...)
+}
+
+// order returns the trackers to try for an announce with event.
+func (t *Tiers) order(event tracker.Event) []string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	order := slices.Concat(t.tiers...)
+	switch event {
+	case tracker.EventCompleted, tracker.EventStopped:
+		if i := slices.Index(order, t.last); i > 0 {
+			order = slices.Insert(slices.Delete(order, i, i+1), 0, t.last)
+		}
+	}
+	if event == tracker.EventStopped {
+		order = slices.DeleteFunc(order, func(u string) bool { return !t.known[u] })
+	}
+	return order
+}
+
+// prepare returns req as the tracker at url is to see it.
+func (t *Tiers) prepare(url string, req *tracker.AnnounceRequest) tracker.AnnounceRequest {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	own := *req
+	own.TrackerID = t.ids[url]
+	if own.Event == tracker.EventNone && !t.known[url] {
+		own.Event = tracker.EventStarted
+	}
+	return own
+}
+
+// answered notes an answer: the tracker moves to the front of its tier.
+func (t *Tiers) answered(url string, event tracker.Event, id string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if event == tracker.EventStopped {
+		delete(t.known, url)
+	} else {
+		t.known[url] = true
+		t.last = url
+	}
+	if id != "" {
+		t.ids[url] = id
+	}
+	for _, tier := range t.tiers {
+		if i := slices.Index(tier, url); i > 0 {
+			copy(tier[1:i+1], tier[:i])
+			tier[0] = url
+		}
+	}
+}

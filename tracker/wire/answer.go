@@ -1,0 +1,232 @@
+package wire
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"strconv"
+	"time"
+
+	"spate"
+	"spate/bencode"
+	"spate/tracker"
+)
+
+// MaxAnswer is the longest answer, in bytes after decompression, that a client
+// reads.
+const MaxAnswer = 1 << 20
+
+// ErrNotAnswer is the error for bencoded data that is no tracker's answer.
+var ErrNotAnswer = errors.New("neither an answer nor a failure")
+
+// answerLimits hold for what comes from a tracker.
+var answerLimits = bencode.Options{Depth: 8, Tokens: 200_000}
+
+// ParseAnnounceAnswer reads the answer to an HTTP announce: a
+// *[tracker.FailureError] for a refusal, a *bencode.SyntaxError or
+// [ErrNotAnswer] for garbage. A value of another type than it should have is as
+// good as missing, peers without a usable address are left out, and bytes after
+// the dictionary are ignored: trackers in the field do all that.
+func ParseAnnounceAnswer(b []byte) (*tracker.AnnounceResponse, error) {
+	r := &tracker.AnnounceResponse{Complete: tracker.Unknown, Incomplete: tracker.Unknown, Downloaded: tracker.Unknown}
+	var failure tracker.FailureError
+	failed, answered := false, false
+	var listErr error
+	d := bencode.NewDecoder(b, answerLimits)
+	for key := range d.Dict {
+		switch string(key) {
+		case "failure reason":
+			failure.Reason, failed = textOf(d), true
+		case "retry in":
+			failure.RetryIn, failure.Never = retryOf(d)
+		case "interval":
+			if d.Kind() == bencode.Int {
+				r.Interval, answered = seconds(d.Int()), true
+			}
+		case "min interval":
+			r.MinInterval = seconds(max(intOf(d), 0))
+		case "complete":
+			r.Complete = countOf(d)
+		case "incomplete":
+			r.Incomplete = countOf(d)
+		case "downloaded":
+			r.Downloaded = countOf(d)
+		case "warning message":
+			r.Warning = textOf(d)
+		case "tracker id":
+			if id := bytesOf(d); len(id) <= maxText {
+				r.TrackerID = string(id)
+			}
+		case "external ip":
+			r.ExternalIP, _ = netip.AddrFromSlice(bytesOf(d))
+			r.ExternalIP = r.ExternalIP.Unmap()
+		case "peers", "peers6":
+			answered = true
+			if err := peersOf(d, r, len(key) == len("peers6")); err != nil && listErr == nil {
+				listErr = err
+			}
+		}
+	}
+	switch {
+	case d.Err() != nil:
+		return nil, d.Err()
+	case failed:
+		failure.Interval, failure.MinInterval = r.Interval, r.MinInterval
+		return nil, &failure
+	case listErr != nil:
+		return nil, listErr
+	case !answered:
+		return nil, ErrNotAnswer
+	}
+	if r.Interval <= 0 {
+		r.Interval = defaultInterval
+	}
+	r.MinInterval = min(r.MinInterval, r.Interval)
+	return r, nil
+}
+
+// intOf reads an integer; -1 where another type stands.
+func intOf(d *bencode.Decoder) int64 {
+	if d.Kind() != bencode.Int {
+		return -1
+	}
+	return d.Int()
+}
+
+// countOf reads a number of peers.
+func countOf(d *bencode.Decoder) int {
+	const most = 1 << 31
+	if n := intOf(d); n >= 0 {
+		return int(min(n, most))
+	}
+	return tracker.Unknown
+}
+
+// bytesOf reads a string; nil where another type stands.
+func bytesOf(d *bencode.Decoder) []byte {
+	if d.Kind() != bencode.String {
+		return nil
+	}
+	return d.Bytes()
+}
+
+// textOf reads a string that is shown to people.
+func textOf(d *bencode.Decoder) string {
+	b := bytesOf(d)
+	return CleanText(string(b[:min(len(b), maxText)]))
+}
+
+// retryOf reads "retry in" (BEP 31): a number of minutes, which some trackers
+// write as a string, or "never".
+func retryOf(d *bencode.Decoder) (in time.Duration, never bool) {
+	var n int64
+	switch d.Kind() {
+	case bencode.Int:
+		n = d.Int()
+	case bencode.String:
+		s := d.String()
+		if s == "never" {
+			return 0, true
+		}
+		n, _ = strconv.ParseInt(s, 10, 32)
+	}
+	if n <= 0 {
+		return 0, false
+	}
+	return seconds(min(n, int64(maxInterval/time.Minute)) * 60), false
+}
+
+// peersOf reads a list of peers, compact or not; the compact one is of IPv6
+// addresses with v6.
+func peersOf(d *bencode.Decoder, r *tracker.AnnounceResponse, v6 bool) (err error) {
+	switch d.Kind() {
+	case bencode.String:
+		if v6 {
+			r.Peers, err = spate.AppendPeers6(r.Peers, d.Bytes())
+		} else {
+			r.Peers, err = spate.AppendPeers4(r.Peers, d.Bytes())
+		}
+	case bencode.List:
+		for range d.List {
+			if ap, ok := peerOf(d); ok {
+				r.Peers = append(r.Peers, ap)
+			}
+		}
+	}
+	return err
+}
+
+// peerOf reads one dictionary of a list of peers (BEP 3).
+func peerOf(d *bencode.Decoder) (netip.AddrPort, bool) {
+	if d.Kind() != bencode.Dict {
+		return netip.AddrPort{}, false
+	}
+	var ip netip.Addr
+	port := int64(-1)
+	for key := range d.Dict {
+		switch string(key) {
+		case "ip":
+			if b := bytesOf(d); len(b) <= 64 {
+				ip, _ = netip.ParseAddr(string(b))
+			}
+		case "port":
+			port = intOf(d)
+		}
+	}
+	if !ip.IsValid() || port <= 0 || port > 65535 {
+		return netip.AddrPort{}, false
+	}
+	return spate.CanonicalAddr(netip.AddrPortFrom(ip, uint16(port))), true
+}
+
+// ParseScrapeAnswer reads the answer to an HTTP scrape (BEP 48). Its errors are
+// as those of [ParseAnnounceAnswer]. The order is that of the answer.
+func ParseScrapeAnswer(b []byte) ([]tracker.ScrapeEntry, error) {
+	var out []tracker.ScrapeEntry
+	var failure tracker.FailureError
+	failed, answered := false, false
+	d := bencode.NewDecoder(b, answerLimits)
+	for key := range d.Dict {
+		switch string(key) {
+		case "failure reason":
+			failure.Reason, failed = textOf(d), true
+		case "retry in":
+			failure.RetryIn, failure.Never = retryOf(d)
+		case "files":
+			if d.Kind() != bencode.Dict {
+				continue
+			}
+			answered = true
+			for hash := range d.Dict {
+				if len(hash) != len(spate.InfoHash{}) || d.Kind() != bencode.Dict {
+					continue
+				}
+				out = append(out, scrapeEntryOf(d, spate.InfoHash(hash)))
+			}
+		}
+	}
+	switch {
+	case d.Err() != nil:
+		return nil, d.Err()
+	case failed:
+		return nil, &failure
+	case !answered:
+		return nil, fmt.Errorf("scrape: %w", ErrNotAnswer)
+	}
+	return out, nil
+}
+
+func scrapeEntryOf(d *bencode.Decoder, h spate.InfoHash) tracker.ScrapeEntry {
+	e := tracker.ScrapeEntry{InfoHash: h, Complete: tracker.Unknown, Incomplete: tracker.Unknown, Downloaded: tracker.Unknown}
+	for key := range d.Dict {
+		switch string(key) {
+		case "complete":
+			e.Complete = countOf(d)
+		case "downloaded":
+			e.Downloaded = countOf(d)
+		case "incomplete":
+			e.Incomplete = countOf(d)
+		}
+	}
+	return e
+}
