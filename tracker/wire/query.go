@@ -119,9 +119,9 @@ func parseField(key, value []byte, req *tracker.AnnounceRequest) error {
 	case "no_peer_id":
 		req.NoPeerID = string(value) == "1"
 	case "trackerid":
-		if len(value) <= maxText {
-			req.TrackerID = string(value)
-		}
+		var id []byte
+		id, err = appendUnescaped(nil, value, maxText)
+		req.TrackerID = string(id)
 	}
 	return err
 }
