@@ -1,0 +1,200 @@
+package picker
+
+import (
+	"fmt"
+	"slices"
+)
+
+// check compares every counter, order and list of k with what it is derived
+// from.
+func (k *Picker) check() error {
+	for _, f := range []func() error{k.checkPieces, k.checkLevels, k.checkSlots, k.checkLists, k.checkPeers} {
+		if err := f(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (k *Picker) checkPieces() error {
+	have, wanted, left := 0, 0, 0
+	for i := range k.n {
+		want := !k.have.Get(i) && k.prio[i] > 0
+		if k.have.Get(i) {
+			have++
+		}
+		if want {
+			wanted++
+		}
+		if want != k.want.Get(i) {
+			return fmt.Errorf("piece %d: want is %v", i, !want)
+		}
+		si := k.Slot(i)
+		if isFree := want && si < 0; isFree != (k.pos[i] >= 0) || isFree && !k.levels[k.prio[i]].set.Get(i) {
+			return fmt.Errorf("piece %d: pos %d", i, k.pos[i])
+		} else if isFree {
+			left += k.BlocksOf(i)
+		}
+		if si >= 0 {
+			if int(k.slots[si].piece) != i {
+				return fmt.Errorf("piece %d: in slot %d of piece %d", i, si, k.slots[si].piece)
+			}
+			if want {
+				left += k.slots[si].n[free]
+			}
+		}
+		if k.urgentSet.Get(i) != slices.Contains(k.urgent, int32(i)) || k.urgentSet.Get(i) && k.have.Get(i) {
+			return fmt.Errorf("piece %d: urgent sets differ", i)
+		}
+	}
+	if have != k.haveCount || wanted != k.wanted || left != k.unrequested {
+		return fmt.Errorf("have %d, wanted %d, unrequested %d; counted %d, %d, %d", k.haveCount, k.wanted, k.unrequested, have, wanted, left)
+	}
+	return nil
+}
+
+func (k *Picker) checkLevels() error {
+	for lv := range k.levels {
+		l := &k.levels[lv]
+		if l.n != l.set.Count() {
+			return fmt.Errorf("level %d: n is %d of %d", lv, l.n, l.set.Count())
+		}
+		if f := l.set.NextSet(0); f >= 0 && f < l.first {
+			return fmt.Errorf("level %d: first is %d, but %d is free", lv, l.first, f)
+		}
+		if l.dirty || l.n == 0 && len(l.end) == 0 {
+			continue
+		}
+		if len(l.order) != l.n || int(l.end[len(l.end)-1]) != l.n {
+			return fmt.Errorf("level %d: order of %d pieces, end %v, n %d", lv, len(l.order), l.end, l.n)
+		}
+		at := int32(0)
+		for a, end := range l.end {
+			for ; at < end; at++ {
+				i := l.order[at]
+				if k.avail[i] != int32(a) || k.pos[i] != at || !l.set.Get(int(i)) {
+					return fmt.Errorf("level %d: piece %d at %d of bucket %d: pos %d, available %d", lv, i, at, a, k.pos[i], k.avail[i])
+				}
+			}
+		}
+	}
+	return nil
+}
+
+func (k *Picker) checkSlots() error {
+	var by [MaxPriority + 1]int
+	open := 0
+	for si := range k.slots {
+		s := &k.slots[si]
+		if s.piece < 0 {
+			if !slices.Contains(k.idle, int32(si)) {
+				return fmt.Errorf("slot %d is lost", si)
+			}
+			continue
+		}
+		open++
+		var n [4]int
+		for bi, b := range s.blocks {
+			n[b.state]++
+			if b.state == free && bi < int(s.next) || b.state == requested && b.n == 0 || (b.state == free || b.state == arrived) && b.n > 0 {
+				return fmt.Errorf("slot %d: block %d: state %d, %d requesters, next %d", si, bi, b.state, b.n, s.next)
+			}
+		}
+		if n != s.n || len(s.blocks) != k.BlocksOf(int(s.piece)) {
+			return fmt.Errorf("slot %d: counts %v, blocks %v", si, s.n, n)
+		}
+		active := s.n[free] > 0 && k.prio[s.piece] > 0
+		if active != (s.active >= 0) || active && k.active[s.active] != int32(si) {
+			return fmt.Errorf("slot %d: active %d, free %d", si, s.active, s.n[free])
+		}
+		if active {
+			by[k.prio[s.piece]]++
+		}
+		if !s.touched && s.n[free] == len(s.blocks) {
+			return fmt.Errorf("slot %d: open for nothing", si)
+		}
+	}
+	if open != k.Open() || open > k.maxOpen || by != k.activeBy {
+		return fmt.Errorf("%d open, Open %d, active %v, counted %v", open, k.Open(), k.activeBy, by)
+	}
+	return nil
+}
+
+func (k *Picker) checkLists() error {
+	var n [MaxRequesters + 1]int
+	for i, l := range k.waiting {
+		last := uint32(nilNode)
+		for node := l.head; node != nilNode; {
+			s, b := k.at(node)
+			if s.piece < 0 || b.state != requested || int(b.n) != i+1 || b.prev != last || s.solo {
+				return fmt.Errorf("list %d: node %#x: state %d, %d requesters, prev %#x after %#x", i, node, b.state, b.n, b.prev, last)
+			}
+			n[b.n]++
+			last, node = node, b.next
+		}
+		if l.tail != last {
+			return fmt.Errorf("list %d: tail %#x, last %#x", i, l.tail, last)
+		}
+	}
+	for si := range k.slots {
+		if s := &k.slots[si]; s.piece >= 0 && !s.solo {
+			for _, b := range s.blocks {
+				if b.state == requested {
+					n[b.n]--
+				}
+			}
+		}
+	}
+	if n != [MaxRequesters + 1]int{} {
+		return fmt.Errorf("blocks that are not in their list: %v", n)
+	}
+	return nil
+}
+
+func (k *Picker) checkPeers() error {
+	pending, refs := make([]int32, len(k.peers)), make([]int32, len(k.peers))
+	for si := range k.slots {
+		if s := &k.slots[si]; s.piece >= 0 {
+			for _, b := range s.blocks {
+				for _, q := range b.req[:b.n] {
+					pending[q]++
+				}
+				if b.state >= copying {
+					refs[b.by]++
+				}
+			}
+		}
+	}
+	seeds, partial := 0, 0
+	avail := make([]int32, k.n)
+	for p := range k.peers {
+		pe := &k.peers[p]
+		if pe.pending != pending[p] || pe.refs != refs[p] {
+			return fmt.Errorf("peer %d: pending %d, refs %d; counted %d, %d", p, pe.pending, pe.refs, pending[p], refs[p])
+		}
+		switch {
+		case !pe.joined:
+		case pe.seed:
+			seeds++
+		default:
+			partial++
+			if k.partial[pe.index] != PeerID(p) || int(pe.count) != pe.have.Count() || pe.have.All() {
+				return fmt.Errorf("peer %d: index %d, count %d", p, pe.index, pe.count)
+			}
+			interest := 0
+			for i := range pe.have.Ones() {
+				avail[i]++
+				if k.want.Get(i) {
+					interest++
+				}
+			}
+			if pe.epoch == k.wantEpoch && int(pe.interest) != interest {
+				return fmt.Errorf("peer %d: interest %d, counted %d", p, pe.interest, interest)
+			}
+		}
+	}
+	if seeds != k.seeds || partial != len(k.partial) || !slices.Equal(avail, k.avail) {
+		return fmt.Errorf("%d seeds, %d partial, available %v; counted %d, %d, %v", k.seeds, len(k.partial), k.avail, seeds, partial, avail)
+	}
+	return nil
+}

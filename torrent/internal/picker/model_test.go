@@ -1,0 +1,540 @@
+package picker
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"spate/bitfield"
+)
+
+// model is the obvious picker's bookkeeping, by maps: what every call must have
+// done. It takes the picks as given and judges them.
+type model struct {
+	k     *Picker
+	sizes []int
+	have  []bool
+	prio  []int
+	peers map[PeerID][]bool
+	req   map[Block][]PeerID // outstanding
+	claim map[Block]PeerID
+	sent  map[Block]PeerID
+	open  map[int]bool
+	solo  map[int]bool
+	fails map[int]int
+	max   int
+}
+
+func newModel(t *rapid.T) *model {
+	m := &model{
+		peers: map[PeerID][]bool{}, req: map[Block][]PeerID{}, claim: map[Block]PeerID{}, sent: map[Block]PeerID{},
+		open: map[int]bool{}, solo: map[int]bool{}, fails: map[int]int{},
+	}
+	n := rapid.IntRange(1, 90).Draw(t, "pieces")
+	length := rapid.SampledFrom([]int{1, BlockSize, BlockSize + 1, 3 * BlockSize, 5*BlockSize - 7}).Draw(t, "length")
+	for i := range n {
+		size := length
+		if i == n-1 || i%7 == 3 {
+			size = rapid.IntRange(1, length).Draw(t, "short")
+		}
+		m.sizes = append(m.sizes, size)
+		m.have = append(m.have, false)
+		m.prio = append(m.prio, NormalPrio)
+	}
+	m.max = rapid.IntRange(1, 12).Draw(t, "open")
+	k, err := New(Config{NumPieces: n, PieceSize: func(i int) int { return m.sizes[i] }, Seed: rapid.Uint64().Draw(t, "seed"), MaxOpen: m.max})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.k = k
+	return m
+}
+
+func (m *model) wanted(i int) bool { return !m.have[i] && m.prio[i] > 0 }
+
+func (m *model) avail(i int) int {
+	n := 0
+	for _, h := range m.peers {
+		if h[i] {
+			n++
+		}
+	}
+	return n
+}
+
+// free tells whether nobody has, copies or was asked for b.
+func (m *model) free(b Block) bool {
+	_, c := m.claim[b]
+	_, s := m.sent[b]
+	return len(m.req[b]) == 0 && !c && !s
+}
+
+func (m *model) blocks(i int) []Block {
+	var bs []Block
+	for begin := 0; begin < m.sizes[i]; begin += BlockSize {
+		bs = append(bs, Block{int32(i), int32(begin), int32(min(BlockSize, m.sizes[i]-begin))})
+	}
+	return bs
+}
+
+// lone tells whether p may be given blocks of piece i as far as parole goes.
+func (m *model) lone(i int, p PeerID) bool {
+	if !m.solo[i] {
+		return true
+	}
+	for _, b := range m.blocks(i) {
+		if c, ok := m.claim[b]; ok && c != p {
+			return false
+		}
+		for _, q := range m.req[b] {
+			if q != p {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+func (m *model) unrequested() int {
+	n := 0
+	for i := range m.sizes {
+		if m.wanted(i) {
+			for _, b := range m.blocks(i) {
+				if m.free(b) {
+					n++
+				}
+			}
+		}
+	}
+	return n
+}
+
+func (m *model) endgame() bool {
+	missing := false
+	for i := range m.sizes {
+		if !m.wanted(i) {
+			continue
+		}
+		missing = true
+		if m.avail(i) > 0 {
+			for _, b := range m.blocks(i) {
+				if m.free(b) {
+					return false
+				}
+			}
+		}
+	}
+	return missing
+}
+
+func (m *model) forget(i int) {
+	for _, b := range m.blocks(i) {
+		delete(m.req, b)
+		delete(m.claim, b)
+		delete(m.sent, b)
+	}
+	delete(m.open, i)
+	delete(m.solo, i)
+}
+
+// untouched closes pieces that lost every request before a block was claimed.
+func (m *model) untouched() {
+	for i := range m.open {
+		if m.k.Slot(i) >= 0 {
+			continue
+		}
+		for _, b := range m.blocks(i) {
+			if !m.free(b) {
+				panic(fmt.Sprintf("piece %d was closed with block %v in use", i, b))
+			}
+		}
+		m.forget(i)
+	}
+}
+
+// pick asks for blocks and judges each of them in turn.
+func (m *model) pick(t *rapid.T, p PeerID) {
+	opt := PickOptions{
+		WholePieces: rapid.Bool().Draw(t, "whole"), Sequential: rapid.Bool().Draw(t, "sequential"),
+		Endgame: rapid.Bool().Draw(t, "endgame"), Requesters: rapid.IntRange(0, 4).Draw(t, "requesters"),
+	}
+	n := rapid.IntRange(1, 12).Draw(t, "n")
+	sure := !m.k.Full()
+	got := m.k.Pick(nil, p, n, opt)
+	if len(got) > n {
+		t.Fatalf("%d blocks picked, %d asked", len(got), n)
+	}
+	twice := false
+	for _, b := range got {
+		if !m.wanted(int(b.Piece)) || !m.peers[p][b.Piece] || !slices.Contains(m.blocks(int(b.Piece)), b) {
+			t.Fatalf("picked %v: wanted %v, peer has %v", b, m.wanted(int(b.Piece)), m.peers[p][b.Piece])
+		}
+		if !m.lone(int(b.Piece), p) {
+			t.Fatalf("picked %v of a piece that is on parole with another", b)
+		}
+		if m.free(b) {
+			if twice {
+				t.Fatalf("free block %v after one of the endgame", b)
+			}
+			if !m.open[int(b.Piece)] {
+				m.opened(t, int(b.Piece), p, opt)
+			}
+		} else {
+			twice = true
+			limit := min(max(opt.Requesters, 0), MaxRequesters)
+			if limit == 0 {
+				limit = 2
+			}
+			if !opt.Endgame || !m.endgame() || len(m.req[b]) == 0 || len(m.req[b]) >= limit || slices.Contains(m.req[b], p) {
+				t.Fatalf("picked %v again: asked of %v, endgame %v", b, m.req[b], m.endgame())
+			}
+		}
+		m.req[b] = append(m.req[b], p)
+	}
+	if len(got) < n {
+		m.exhausted(t, p, sure && !m.k.Full())
+	}
+}
+
+// opened judges a new piece: of the highest priority, and the rarest or first.
+func (m *model) opened(t *rapid.T, i int, p PeerID, opt PickOptions) {
+	if len(m.open) >= m.max {
+		t.Fatalf("%d pieces are open", len(m.open)+1)
+	}
+	haves := 0
+	for _, h := range m.have {
+		if h {
+			haves++
+		}
+	}
+	for j := range m.sizes {
+		if !m.wanted(j) || m.open[j] || !m.peers[p][j] || j == i {
+			continue
+		}
+		switch {
+		case m.prio[j] > m.prio[i]:
+			t.Fatalf("piece %d of priority %d before %d of %d", i, m.prio[i], j, m.prio[j])
+		case m.prio[j] < m.prio[i]:
+		case opt.Sequential && j < i:
+			t.Fatalf("piece %d before %d", i, j)
+		case !opt.Sequential && haves >= randomFirst && m.avail(j) < m.avail(i):
+			t.Fatalf("piece %d that %d have before %d that %d have", i, m.avail(i), j, m.avail(j))
+		}
+	}
+	m.open[i] = true
+	m.solo[i] = m.fails[i] > 0 && m.fails[i] < paroleRounds
+}
+
+// exhausted judges a Pick that gave less than asked.
+func (m *model) exhausted(t *rapid.T, p PeerID, room bool) {
+	for i := range m.sizes {
+		if !m.wanted(i) || !m.peers[p][i] || !m.open[i] && !room || !m.lone(i, p) || m.solo[i] {
+			continue
+		}
+		for _, b := range m.blocks(i) {
+			if m.free(b) {
+				t.Fatalf("block %v was not picked", b)
+			}
+		}
+	}
+}
+
+// claimOne lets a block of a peer begin to arrive, asked or not.
+func (m *model) claimOne(t *rapid.T, p PeerID, b Block) {
+	had := slices.Index(m.req[b], p)
+	solo := m.solo[int(b.Piece)]
+	_, copying := m.claim[b]
+	_, here := m.sent[b]
+	got := m.k.Claim(b, p)
+	if had >= 0 {
+		m.req[b] = slices.Delete(m.req[b], had, had+1)
+	}
+	switch {
+	case !m.open[int(b.Piece)]:
+		if got != Unwanted {
+			t.Fatalf("claim of %v, not open: %d", b, got)
+		}
+	case copying || here:
+		if got != Duplicate {
+			t.Fatalf("claim of %v, being copied or here: %d", b, got)
+		}
+	case got == Unwanted && solo && had < 0:
+	case got != Fresh:
+		t.Fatalf("claim of %v: %d", b, got)
+	default:
+		m.claim[b] = p
+	}
+}
+
+func (m *model) arrived(t *rapid.T, b Block) {
+	p := m.claim[b]
+	complete, others := m.k.Arrived(b, p)
+	if !slices.Equal(others, m.req[b]) {
+		t.Fatalf("%v arrived: others %v, want %v", b, others, m.req[b])
+	}
+	delete(m.claim, b)
+	delete(m.req, b)
+	m.sent[b] = p
+	all := true
+	for _, o := range m.blocks(int(b.Piece)) {
+		if _, ok := m.sent[o]; !ok {
+			all = false
+		}
+	}
+	if all != complete {
+		t.Fatalf("%v arrived: complete is %v", b, complete)
+	}
+	if complete {
+		m.hashed(t, int(b.Piece))
+	}
+}
+
+func (m *model) hashed(t *rapid.T, i int) {
+	if rapid.IntRange(0, 3).Draw(t, "good") > 0 {
+		m.k.Verified(i)
+		m.have[i] = true
+		delete(m.fails, i)
+		m.forget(i)
+		return
+	}
+	want := map[PeerID]bool{}
+	for _, b := range m.blocks(i) {
+		want[m.sent[b]] = true
+		if q, ok := m.k.Contributor(b); !ok || q != m.sent[b] {
+			t.Fatalf("contributor of %v is %d", b, q)
+		}
+	}
+	got := m.k.Failed(nil, i)
+	for _, p := range got {
+		if !want[p] {
+			t.Fatalf("contributors %v, want %v", got, want)
+		}
+	}
+	if len(got) != len(want) {
+		t.Fatalf("contributors %v, want %v", got, want)
+	}
+	if len(want) > 1 {
+		m.fails[i] = min(m.fails[i]+1, paroleRounds)
+	} else {
+		delete(m.fails, i)
+	}
+	m.forget(i)
+}
+
+// abandon ends one request of p, or all.
+func (m *model) abandonAll(t *rapid.T, p PeerID) {
+	n := 0
+	for b, ps := range m.req {
+		if at := slices.Index(ps, p); at >= 0 {
+			m.req[b] = slices.Delete(ps, at, at+1)
+			n++
+		}
+	}
+	if got := m.k.AbandonAll(p); got != n {
+		t.Fatalf("%d abandoned, want %d", got, n)
+	}
+	m.untouched()
+}
+
+func (m *model) left(t *rapid.T, p PeerID) {
+	m.abandonAll(t, p)
+	m.k.PeerLeft(p)
+	delete(m.peers, p)
+}
+
+// compare looks at everything that the picker tells.
+func (m *model) compare(t *rapid.T) {
+	if err := m.k.check(); err != nil {
+		t.Fatal(err)
+	}
+	wanted := 0
+	for i := range m.sizes {
+		if m.wanted(i) {
+			wanted++
+		}
+		if m.k.Have(i) != m.have[i] || m.k.Slot(i) >= 0 != m.open[i] || m.k.Availability(i) != m.avail(i) {
+			t.Fatalf("piece %d: have %v, slot %d, available %d; want %v, %v, %d", i, m.k.Have(i), m.k.Slot(i), m.k.Availability(i), m.have[i], m.open[i], m.avail(i))
+		}
+	}
+	if m.k.Wanted() != wanted || m.k.Complete() != (wanted == 0) || m.k.Unrequested() != m.unrequested() || m.k.Endgame() != m.endgame() {
+		t.Fatalf("wanted %d, unrequested %d, endgame %v; want %d, %d, %v", m.k.Wanted(), m.k.Unrequested(), m.k.Endgame(), wanted, m.unrequested(), m.endgame())
+	}
+	for p, h := range m.peers {
+		interest, pending := 0, 0
+		for i := range m.sizes {
+			if h[i] != m.k.PeerHas(p, i) {
+				t.Fatalf("peer %d, piece %d: %v", p, i, !h[i])
+			}
+			if h[i] && m.wanted(i) {
+				interest++
+			}
+		}
+		for _, ps := range m.req {
+			if slices.Contains(ps, p) {
+				pending++
+			}
+		}
+		if m.k.Interest(p) != interest || m.k.PendingOf(p) != pending {
+			t.Fatalf("peer %d: interest %d, pending %d; want %d, %d", p, m.k.Interest(p), m.k.PendingOf(p), interest, pending)
+		}
+	}
+}
+
+// keys returns what a map holds in a fixed order, so that a draw is repeatable.
+func keys[V any](m map[Block]V) []Block {
+	var bs []Block
+	for b := range m {
+		bs = append(bs, b)
+	}
+	slices.SortFunc(bs, func(a, b Block) int {
+		if a.Piece != b.Piece {
+			return int(a.Piece - b.Piece)
+		}
+		return int(a.Begin - b.Begin)
+	})
+	return bs
+}
+
+func TestAgainstModel(t *testing.T) { rapid.Check(t, machine) }
+
+func machine(t *rapid.T) {
+	m := newModel(t)
+	n := len(m.sizes)
+	peer := func(t *rapid.T) PeerID {
+		ps := make([]PeerID, 0, len(m.peers))
+		for p := range m.peers {
+			ps = append(ps, p)
+		}
+		if len(ps) == 0 {
+			t.Skip("no peers")
+		}
+		slices.Sort(ps)
+		return rapid.SampledFrom(ps).Draw(t, "peer")
+	}
+	piece := func(t *rapid.T) int { return rapid.IntRange(0, n-1).Draw(t, "piece") }
+	one := func(t *rapid.T, bs []Block) Block {
+		if len(bs) == 0 {
+			t.Skip("no block")
+		}
+		return rapid.SampledFrom(bs).Draw(t, "block")
+	}
+	t.Repeat(map[string]func(*rapid.T){
+		"": m.compare,
+		"join": func(t *rapid.T) {
+			p := PeerID(rapid.IntRange(0, 7).Draw(t, "p"))
+			if _, here := m.peers[p]; !here && !m.k.Reusable(p) {
+				t.Skip("still named")
+			}
+			h, f, kind := make([]bool, n), bitfield.New(n), rapid.IntRange(0, 3).Draw(t, "kind")
+			for i := range n {
+				if h[i] = kind == 3 || kind > 0 && rapid.IntRange(0, 3).Draw(t, "has") < kind; h[i] {
+					f.Set(i)
+				}
+			}
+			m.k.PeerJoined(p, f)
+			m.peers[p] = h
+		},
+		"have": func(t *rapid.T) {
+			p, i := peer(t), piece(t)
+			if m.k.PeerHave(p, i) == m.peers[p][i] {
+				t.Fatal("have of a piece: wrong answer")
+			}
+			m.peers[p][i] = true
+		},
+		"dont have": func(t *rapid.T) {
+			p, i := peer(t), piece(t)
+			if m.k.PeerDontHave(p, i) != m.peers[p][i] {
+				t.Fatal("dont have of a piece: wrong answer")
+			}
+			m.peers[p][i] = false
+		},
+		"pick":  func(t *rapid.T) { m.pick(t, peer(t)) },
+		"pick2": func(t *rapid.T) { m.pick(t, peer(t)) },
+		"claim": func(t *rapid.T) {
+			b := one(t, keys(m.req))
+			if len(m.req[b]) == 0 {
+				t.Skip("not outstanding")
+			}
+			m.claimOne(t, rapid.SampledFrom(m.req[b]).Draw(t, "from"), b)
+		},
+		"claim any": func(t *rapid.T) { m.claimOne(t, peer(t), one(t, m.blocks(piece(t)))) },
+		"arrive": func(t *rapid.T) {
+			for _, b := range keys(m.claim) {
+				if _, ok := m.claim[b]; ok && rapid.IntRange(0, 9).Draw(t, "now") > 0 {
+					m.arrived(t, b)
+				}
+			}
+		},
+		"arrive all": func(t *rapid.T) {
+			for _, b := range keys(m.req) {
+				if len(m.req[b]) > 0 && m.open[int(b.Piece)] {
+					if _, busy := m.claim[b]; !busy {
+						m.claimOne(t, m.req[b][0], b)
+						m.arrived(t, b)
+					}
+				}
+			}
+		},
+		"copy fails": func(t *rapid.T) {
+			b := one(t, keys(m.claim))
+			if !m.k.Abandon(b, m.claim[b]) {
+				t.Fatal("claim not abandoned")
+			}
+			delete(m.claim, b)
+			m.untouched()
+		},
+		"abandon": func(t *rapid.T) {
+			b, p := one(t, keys(m.req)), peer(t)
+			at := slices.Index(m.req[b], p)
+			_, copying := m.claim[b]
+			if copying && m.claim[b] == p {
+				t.Skip("its claim")
+			}
+			if m.k.Abandon(b, p) != (at >= 0) {
+				t.Fatal("abandon: wrong answer")
+			}
+			if at >= 0 {
+				m.req[b] = slices.Delete(m.req[b], at, at+1)
+			}
+			m.untouched()
+		},
+		"choke": func(t *rapid.T) { m.abandonAll(t, peer(t)) },
+		"leave": func(t *rapid.T) { m.left(t, peer(t)) },
+		"bad block": func(t *rapid.T) {
+			b := one(t, keys(m.sent))
+			if p, ok := m.k.BlockFailed(b); !ok || p != m.sent[b] {
+				t.Fatalf("bad block of %d: %d %v", m.sent[b], p, ok)
+			}
+			delete(m.sent, b)
+		},
+		"priority": func(t *rapid.T) {
+			from, prio := piece(t), rapid.IntRange(0, MaxPriority).Draw(t, "priority")
+			to := rapid.IntRange(from, n).Draw(t, "to")
+			m.k.SetPriority(from, to, prio)
+			for i := from; i < to; i++ {
+				m.prio[i] = prio
+			}
+		},
+		"lost": func(t *rapid.T) {
+			i := piece(t)
+			m.k.Lost(i)
+			m.have[i] = false
+		},
+		"evict": func(t *rapid.T) {
+			p := peer(t)
+			if i, ok := m.k.Evict(p); ok {
+				if m.prio[i] > 0 && m.peers[p][i] {
+					t.Fatalf("evicted %d, which the peer has", i)
+				}
+				for _, b := range m.blocks(i) {
+					if _, copying := m.claim[b]; copying || len(m.req[b]) > 0 {
+						t.Fatalf("evicted %d with %v outstanding", i, b)
+					}
+				}
+				m.forget(i)
+			}
+		},
+	})
+}

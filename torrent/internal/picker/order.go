@@ -1,0 +1,302 @@
+package picker
+
+import (
+	"encoding/binary"
+	"math/bits"
+
+	"spate/bitfield"
+)
+
+// level holds the free pieces of one priority: wanted, not verified, not open.
+type level struct {
+	n     int               // number of them
+	set   bitfield.Bitfield // of length 0 until the level is used
+	first int               // no free piece is below this one
+
+	// The same pieces by availability: those of availability a are
+	// order[end[a-1]:end[a]]. Both are stale while dirty.
+	order []int32
+	end   []int32
+	dirty bool
+}
+
+// addFree makes piece i free in the level of its priority.
+func (k *Picker) addFree(i int) {
+	l := &k.levels[k.prio[i]]
+	if l.set.Len() == 0 {
+		l.set = bitfield.New(k.n)
+	}
+	l.set.Set(i)
+	l.n++
+	l.first = min(l.first, i)
+	k.unrequested += k.BlocksOf(i)
+	k.freeGen++
+	k.gen++
+	k.pos[i] = 0
+	if l.dirty {
+		return
+	}
+	a := int(k.avail[i])
+	l.reach(a)
+	l.order = append(l.order, 0)
+	hole := int32(len(l.order) - 1)
+	for b := len(l.end) - 1; b > a; b-- { // one piece of each higher bucket moves to its end
+		l.end[b]++
+		begin := l.end[b-1]
+		k.place(l, hole, l.order[begin])
+		hole = begin
+	}
+	l.end[a]++
+	k.place(l, hole, int32(i))
+}
+
+// dropFree removes the free piece i from its level.
+func (k *Picker) dropFree(i int) {
+	l := &k.levels[k.prio[i]]
+	l.set.Clear(i)
+	l.n--
+	k.unrequested -= k.BlocksOf(i)
+	hole := k.pos[i]
+	k.pos[i] = posNone
+	if l.dirty {
+		return
+	}
+	for b := int(k.avail[i]); b < len(l.end); b++ {
+		l.end[b]--
+		last := l.end[b]
+		if last != hole {
+			k.place(l, hole, l.order[last])
+			hole = last
+		}
+	}
+	l.order = l.order[:len(l.order)-1]
+}
+
+func (k *Picker) place(l *level, at, piece int32) {
+	l.order[at] = piece
+	k.pos[piece] = at
+}
+
+// reach makes sure that bucket a exists.
+func (l *level) reach(a int) {
+	for len(l.end) <= a {
+		l.end = append(l.end, int32(len(l.order)))
+	}
+}
+
+// moreAvail and lessAvail count a peer for piece i, and move the piece over one
+// boundary of its order. O(1).
+func (k *Picker) moreAvail(i int) {
+	a := int(k.avail[i])
+	k.avail[i]++
+	l := &k.levels[k.prio[i]]
+	if k.pos[i] < 0 || l.dirty {
+		return
+	}
+	l.reach(a + 1)
+	l.end[a]--
+	k.exchange(l, k.pos[i], l.end[a])
+}
+
+func (k *Picker) lessAvail(i int) {
+	k.avail[i]--
+	l := &k.levels[k.prio[i]]
+	if k.pos[i] < 0 || l.dirty {
+		return
+	}
+	a := k.avail[i]
+	k.exchange(l, k.pos[i], l.end[a])
+	l.end[a]++
+}
+
+func (k *Picker) exchange(l *level, x, y int32) {
+	px, py := l.order[x], l.order[y]
+	k.place(l, x, py)
+	k.place(l, y, px)
+}
+
+// disorder says that the orders are to be built anew when they are next needed,
+// because much changes at once.
+func (k *Picker) disorder() {
+	for i := range k.levels {
+		k.levels[i].dirty = true
+	}
+}
+
+// ordered builds the order of l anew if it is dirty: a counting sort.
+func (k *Picker) ordered(l *level) {
+	if !l.dirty {
+		return
+	}
+	l.dirty = false
+	clear(l.end)
+	if cap(l.order) < l.n {
+		l.order = make([]int32, l.n)
+	}
+	l.order = l.order[:l.n]
+	l.reach(0)
+	for i := l.set.NextSet(0); i >= 0; i = l.set.NextSet(i + 1) {
+		a := int(k.avail[i])
+		for len(l.end) <= a {
+			l.end = append(l.end, 0)
+		}
+		l.end[a]++
+	}
+	sum := int32(0)
+	for a, m := range l.end {
+		l.end[a] = sum
+		sum += m
+	}
+	for i := l.set.NextSet(0); i >= 0; i = l.set.NextSet(i + 1) {
+		a := k.avail[i]
+		k.place(l, l.end[a], int32(i))
+		l.end[a]++
+	}
+}
+
+// choose returns a free piece of level lv for peer p to begin, or -1.
+func (k *Picker) choose(pe *peer, lv int, opt *PickOptions) int {
+	l := &k.levels[lv]
+	if l.n == 0 || k.dry(pe, lv) {
+		return -1
+	}
+	fits := func(i int) bool {
+		return l.set.Get(i) && pe.has(i) && !(opt.NoUrgent && k.urgentSet.Get(i))
+	}
+	for _, i := range opt.Suggested {
+		if fits(int(i)) {
+			return int(i)
+		}
+	}
+	if opt.Adjacent && pe.last >= 0 && fits(int(pe.last)+1) {
+		return int(pe.last) + 1
+	}
+	i, sure := -1, true
+	if opt.Sequential {
+		i = k.lowest(l, pe, opt)
+	} else {
+		i, sure = k.rarest(l, pe, opt)
+		if !sure {
+			i = k.scan(l, pe, opt)
+		}
+	}
+	if i < 0 && !opt.NoUrgent {
+		pe.dry |= 1 << lv
+	}
+	return i
+}
+
+// dry tells that an earlier search of level lv found nothing for the peer and
+// that neither of them has more since.
+func (k *Picker) dry(pe *peer, lv int) bool {
+	if pe.dryGen != k.freeGen {
+		pe.dryGen, pe.dry = k.freeGen, 0
+	}
+	return pe.dry>>lv&1 != 0
+}
+
+// rarest looks along the order, beginning at a random place in each bucket; sure
+// is false when it gave up.
+func (k *Picker) rarest(l *level, pe *peer, opt *PickOptions) (piece int, sure bool) {
+	k.ordered(l)
+	if k.haveCount < randomFirst {
+		for range probes {
+			i := int(l.order[k.rand(l.n)])
+			if pe.has(i) && !(opt.NoUrgent && k.urgentSet.Get(i)) {
+				return i, true
+			}
+		}
+	}
+	budget := walkBudget
+	begin := int32(0)
+	if !pe.seed {
+		begin = l.end[0] // it has none of those that only seeds have
+	}
+	for _, end := range l.end {
+		if begin >= end {
+			continue
+		}
+		bucket := l.order[begin:end]
+		at := k.rand(len(bucket))
+		for range bucket {
+			i := int(bucket[at])
+			if pe.has(i) && !(opt.NoUrgent && k.urgentSet.Get(i)) {
+				return i, true
+			}
+			if budget--; budget == 0 {
+				return -1, false
+			}
+			if at++; at == len(bucket) {
+				at = 0
+			}
+		}
+		begin = end
+	}
+	return -1, true
+}
+
+// scan finds the rarest by the bitmaps, 64 pieces at a time: for a peer that has
+// few of the free pieces.
+func (k *Picker) scan(l *level, pe *peer, opt *PickOptions) int {
+	best, least, ties := -1, int32(0), 0
+	k.each(l, pe, opt, func(i int) bool {
+		switch a := k.avail[i]; {
+		case best < 0 || a < least:
+			best, least, ties = i, a, 1
+		case a == least:
+			if ties++; k.rand(ties) == 0 {
+				best = i
+			}
+		}
+		return true
+	})
+	return best
+}
+
+// lowest finds the free piece of the peer with the lowest index.
+func (k *Picker) lowest(l *level, pe *peer, opt *PickOptions) int {
+	if l.first = l.set.NextSet(l.first); l.first < 0 {
+		l.first = k.n
+		return -1
+	}
+	found := -1
+	k.each(l, pe, opt, func(i int) bool {
+		found = i
+		return false
+	})
+	return found
+}
+
+// each calls yield with the free pieces of l that the peer has, from l.first on,
+// until it returns false.
+func (k *Picker) each(l *level, pe *peer, opt *PickOptions, yield func(int) bool) {
+	free, has, skip := l.set.Bytes(), pe.have.Bytes(), k.urgentSet.Bytes()
+	for at := l.first >> 6 << 3; at < len(free); at += 8 {
+		w := word(free, at)
+		if !pe.seed {
+			w &= word(has, at)
+		}
+		if opt.NoUrgent && len(skip) > 0 {
+			w &^= word(skip, at)
+		}
+		for w != 0 {
+			z := bits.LeadingZeros64(w)
+			w &^= 1 << 63 >> z
+			if !yield(at<<3 + z) {
+				return
+			}
+		}
+	}
+}
+
+// word is the 64 bits of b from byte at on, zeros behind its end.
+func word(b []byte, at int) uint64 {
+	if at+8 <= len(b) {
+		return binary.BigEndian.Uint64(b[at:])
+	}
+	var w uint64
+	for i, v := range b[at:] {
+		w |= uint64(v) << (56 - 8*i)
+	}
+	return w
+}
