@@ -1,0 +1,20 @@
+# The few targets that people expect; the work is in scripts/.
+.PHONY: build test quick fuzz install clean
+
+build: ## the program, as ./spate
+	CGO_ENABLED=0 go build -trimpath -o spate ./cmd/spate
+
+test: ## everything that CI runs
+	scripts/test
+
+quick: ## tests without cross-compiling, fuzzing and the race detector
+	scripts/test quick
+
+fuzz: ## every fuzz target for a minute
+	scripts/fuzz 60s
+
+install: ## into GOBIN
+	CGO_ENABLED=0 go install -trimpath ./cmd/spate
+
+clean:
+	rm -rf spate dist
