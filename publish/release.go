@@ -1,0 +1,136 @@
+package publish
+
+import (
+	"sort"
+	"strings"
+	"time"
+
+	"spate"
+	"spate/metainfo"
+)
+
+// Release is one thing that is published: what its page shows and what serving
+// it needs. A Release that a [Catalog] returned is shared and must not be
+// changed.
+type Release struct {
+	// Name is the torrent's name and the release's place in every URL. It is
+	// unique in a catalog, one path element, and safe as a file name; it may
+	// still hold anything that a file name may hold, HTML for one.
+	Name string
+
+	HashV1    spate.InfoHash   // zero in a pure v2 release
+	HashV2    spate.InfoHashV2 // zero in a v1 release
+	Format    string           // "v1", "v2" or "hybrid"
+	Published time.Time        // when it was listed
+
+	Size        int64 // bytes of data, without padding
+	PieceLength int64 // bytes
+	Pieces      int
+	Private     bool // BEP 27
+	Comment     string
+	Announce    [][]string // tracker URLs by tier (BEP 12)
+	WebSeeds    []string   // BEP 19
+	Magnet      string     // with trackers and web seeds
+
+	// Single tells a release that is one file from a tree. NumFiles counts the
+	// files without padding; Files lists them in the torrent's order, and is nil
+	// in what [Catalog.List] returns.
+	Single   bool
+	NumFiles int
+	Files    []File
+
+	// Path is where the data lies on this machine: absolute, links resolved. It
+	// is not for the public.
+	Path string
+
+	// index has the positions of Files in the order of their paths.
+	index []int
+}
+
+// File is one file of a release, as it was when it was hashed.
+type File struct {
+	// Path has slashes between its parts and is relative to the tree; it is
+	// empty in a release of a single file.
+	Path       string
+	Length     int64     // bytes
+	ModTime    time.Time // what must still hold when it is served
+	Inode      uint64    // 0: not known on this system
+	PiecesRoot [32]byte  // BEP 52; zero without v2
+}
+
+// Hash is the release's main info-hash: v1 when there is one, else the
+// truncated v2 (BEP 52).
+func (r *Release) Hash() spate.InfoHash {
+	if !r.HashV1.IsZero() {
+		return r.HashV1
+	}
+	return r.HashV2.Truncate()
+}
+
+// Hashes lists every info-hash under which the release's swarms are known to
+// trackers: two for a hybrid.
+func (r *Release) Hashes() []spate.InfoHash {
+	var hs []spate.InfoHash
+	if !r.HashV1.IsZero() {
+		hs = append(hs, r.HashV1)
+	}
+	if !r.HashV2.IsZero() {
+		hs = append(hs, r.HashV2.Truncate())
+	}
+	return hs
+}
+
+// Lookup finds the file at path, as written in [File.Path], and returns its
+// position in Files.
+func (r *Release) Lookup(path string) (int, bool) {
+	i := sort.Search(len(r.index), func(i int) bool { return r.Files[r.index[i]].Path >= path })
+	if i == len(r.index) || r.Files[r.index[i]].Path != path {
+		return 0, false
+	}
+	return r.index[i], true
+}
+
+// Reindex makes [Release.Lookup] work after Files was filled: a catalog calls it
+// on a release that it read back.
+func (r *Release) Reindex() {
+	r.index = make([]int, len(r.Files))
+	for i := range r.index {
+		r.index[i] = i
+	}
+	sort.Slice(r.index, func(a, b int) bool { return r.Files[r.index[a]].Path < r.Files[r.index[b]].Path })
+}
+
+// newRelease describes m, whose data lies at path. The files are listed without
+// what stands for them on the disk; record fills that in.
+func newRelease(m *metainfo.MetaInfo, path string) *Release {
+	r := &Release{
+		Name:        m.Info.Name,
+		Format:      m.Info.Format(),
+		Size:        m.Info.DataLength(),
+		PieceLength: m.Info.PieceLength,
+		Pieces:      m.Info.NumPieces(),
+		Private:     m.Info.Private,
+		Comment:     m.Comment,
+		Announce:    m.AnnounceList,
+		WebSeeds:    m.WebSeeds,
+		Magnet:      m.Magnet().String(),
+		Single:      m.Info.Single(),
+		Path:        path,
+	}
+	if h, ok := m.HashV1(); ok {
+		r.HashV1 = h
+	}
+	if h, ok := m.HashV2(); ok {
+		r.HashV2 = h
+	}
+	for i := range m.Info.Files {
+		f := &m.Info.Files[i]
+		if f.Pad() || len(f.Symlink) > 0 {
+			continue
+		}
+		r.Files = append(r.Files, File{Path: strings.Join(f.Path, "/"), Length: f.Length, PiecesRoot: f.PiecesRoot})
+	}
+	r.NumFiles = len(r.Files)
+	r.Reindex()
+	return r
+}

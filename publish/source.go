@@ -1,0 +1,156 @@
+package publish
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// ErrNoFile is the cause when a release has no file of the path that was asked
+// for.
+var ErrNoFile = errors.New("no such file in the release")
+
+// ErrGone is the cause when a file of a release cannot be read where it was:
+// removed, unreadable, or on a disk that is not mounted. It may come back.
+var ErrGone = errors.New("cannot be read where it was published from")
+
+// ErrChanged is the cause when a file is not the one that was hashed any more.
+var ErrChanged = errors.New("not what was hashed")
+
+// Open opens file i of r for reading, after making sure that it is the one that
+// was hashed: a regular file inside the release's own path, with the size, the
+// modification time and the inode of then. Otherwise the error is [ErrChanged]
+// or [ErrGone].
+//
+// The paths are resolved inside an [os.Root], so that no link in the tree leads
+// out of it. The caller closes the file.
+func (r *Release) Open(i int) (*os.File, error) {
+	if i < 0 || i >= len(r.Files) {
+		return nil, ErrNoFile
+	}
+	root, name, err := r.root(r.Files[i].Path)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrGone, bare(err))
+	}
+	defer root.Close()
+
+	// Before it is opened: to open a named pipe would wait for its writer.
+	info, err := root.Stat(name)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrGone, bare(err))
+	}
+	if err := r.Files[i].Same(info); err != nil {
+		return nil, err
+	}
+	f, err := root.Open(name)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrGone, bare(err))
+	}
+	if info, err = f.Stat(); err == nil {
+		err = r.Files[i].Same(info)
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// Same reports, as an [ErrChanged], what info has otherwise than f had when it
+// was hashed.
+func (f *File) Same(info fs.FileInfo) error {
+	switch {
+	case !info.Mode().IsRegular():
+		return fmt.Errorf("%w: it is not a regular file now", ErrChanged)
+	case info.Size() != f.Length:
+		return fmt.Errorf("%w: it had %d bytes, and has %d now", ErrChanged, f.Length, info.Size())
+	case !info.ModTime().Equal(f.ModTime):
+		return fmt.Errorf("%w: it was written to at %s", ErrChanged, info.ModTime().UTC().Format(time.DateTime))
+	case f.Inode != 0 && inode(info) != f.Inode:
+		return fmt.Errorf("%w: another file is in its place", ErrChanged)
+	}
+	return nil
+}
+
+// root opens the folder that holds the data, and returns the name in it of the
+// file at path: for a single file its own folder, for a tree the tree.
+func (r *Release) root(path string) (*os.Root, string, error) {
+	dir, name := r.Path, filepath.FromSlash(path)
+	if r.Single {
+		dir, name = filepath.Split(r.Path)
+	}
+	root, err := os.OpenRoot(dir)
+	return root, name, err
+}
+
+// snapshot is what lay at a path before it was hashed.
+type snapshot map[string]fs.FileInfo
+
+// takeSnapshot stats path, and everything under it if it is a directory.
+func takeSnapshot(path string) (snapshot, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.IsDir() {
+		return snapshot{"": info}, nil
+	}
+	root, err := os.OpenRoot(path)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	s := snapshot{}
+	err = fs.WalkDir(root.FS(), ".", func(p string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return nil // the maker judges what cannot be read
+		}
+		if info, err := root.Stat(filepath.FromSlash(p)); err == nil {
+			s[p] = info
+		}
+		return nil
+	})
+	return s, err
+}
+
+// record writes into r.Files what each of them is on the disk now, and fails if
+// that is not what it was before, nor what was hashed.
+func (r *Release) record(before snapshot) error {
+	root, _, err := r.root("")
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	for i := range r.Files {
+		f := &r.Files[i]
+		name := filepath.FromSlash(f.Path)
+		if r.Single {
+			name = filepath.Base(r.Path)
+		}
+		info, err := root.Stat(name)
+		if err != nil {
+			return fmt.Errorf("%s: %w: %w", name, ErrGone, bare(err))
+		}
+		was := info
+		if b, ok := before[f.Path]; ok {
+			was = b
+		}
+		f.ModTime, f.Inode = was.ModTime(), inode(was)
+		if err := f.Same(info); err != nil {
+			return fmt.Errorf("%s changed while it was read: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// bare is the cause of err without the path in it, which is not for the public.
+func bare(err error) error {
+	var pe *fs.PathError
+	if errors.As(err, &pe) {
+		return pe.Err
+	}
+	return err
+}

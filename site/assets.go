@@ -1,0 +1,104 @@
+package site
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"errors"
+	"io/fs"
+	"net/http"
+	"path"
+	"time"
+)
+
+//go:embed templates static
+var embedded embed.FS
+
+// layered is a stack of file systems: what the first has hides what the others
+// have. A nil one has nothing.
+type layered []fs.FS
+
+// Open implements [fs.FS].
+func (l layered) Open(name string) (fs.File, error) {
+	for _, fsys := range l {
+		if fsys == nil {
+			continue
+		}
+		f, err := fsys.Open(name)
+		if !errors.Is(err, fs.ErrNotExist) {
+			return f, err
+		}
+	}
+	return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
+}
+
+// asset is a file of static/, held in memory.
+type asset struct {
+	data  []byte
+	kind  string // its media type
+	label string // the start of its hash, which its address changes with
+}
+
+// assetKinds are the files that a site may have in static/, by extension.
+var assetKinds = map[string]string{
+	".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml",
+	".png": "image/png", ".jpg": "image/jpeg", ".webp": "image/webp", ".woff2": "font/woff2",
+}
+
+// loadAssets reads static/: the embedded files, or what a theme has in their
+// place, and what it has beside them.
+func loadAssets(files layered) (map[string]asset, error) {
+	assets := map[string]asset{}
+	for _, fsys := range files {
+		if fsys == nil {
+			continue
+		}
+		names, err := fs.Glob(fsys, "static/*")
+		if err != nil {
+			return nil, err
+		}
+		for _, name := range names {
+			base := path.Base(name)
+			kind, known := assetKinds[path.Ext(base)]
+			if _, have := assets[base]; have || !known {
+				continue
+			}
+			data, err := fs.ReadFile(fsys, name)
+			if err != nil {
+				return nil, err
+			}
+			sum := sha256.Sum256(data)
+			assets[base] = asset{data, kind, hex.EncodeToString(sum[:6])}
+		}
+	}
+	return assets, nil
+}
+
+// assetPath is the address of a file of static/, which is another when the file
+// is another, so that it may be kept for ever.
+func (s *Site) assetPath(name string) string {
+	return s.path("/static/" + name + "?v=" + s.assets[name].label)
+}
+
+func (s *Site) static(w http.ResponseWriter, r *http.Request) {
+	s.serveAsset(w, r, r.PathValue("file"))
+}
+
+func (s *Site) favicon(w http.ResponseWriter, r *http.Request) { s.serveAsset(w, r, "icon.svg") }
+
+func (s *Site) serveAsset(w http.ResponseWriter, r *http.Request, name string) {
+	a, ok := s.assets[name]
+	if !ok {
+		s.noPage(w, r)
+		return
+	}
+	h := w.Header()
+	h.Set("Content-Type", a.kind)
+	h.Set("ETag", `"`+a.label+`"`)
+	h.Set("Cache-Control", "no-cache")
+	if r.URL.Query().Get("v") == a.label {
+		h.Set("Cache-Control", "public, max-age=31536000, immutable")
+	}
+	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(a.data))
+}

@@ -1,0 +1,221 @@
+package site
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"spate"
+	"spate/publish"
+)
+
+// download answers /d/NAME and /d/NAME/path: the data as it was hashed, to
+// browsers, to curl and to the peers of the swarm as a web seed (BEP 19).
+func (s *Site) download(w http.ResponseWriter, r *http.Request) {
+	crossOrigin(w.Header())
+	name, path := r.PathValue("name"), r.PathValue("path")
+	rel := s.find(w, r, name)
+	if rel == nil {
+		return
+	}
+	h := w.Header()
+	h.Set("Link", s.torrentLink(rel))
+	i, ok := rel.Lookup(path)
+	switch {
+	case ok && rel.Single == (path == "") && !(rel.Single && strings.HasSuffix(r.URL.Path, "/")):
+	case path == "" && !rel.Single:
+		// A tree is no one file: its page says what can be had.
+		h.Set("Location", s.path(publish.PagePath(name)))
+		w.WriteHeader(http.StatusSeeOther)
+		return
+	default:
+		s.fail(w, r, http.StatusNotFound, "No such file", "The release has no file of that name.")
+		return
+	}
+
+	if s.downloads.Add(1) > int64(s.opts.MaxDownloads) {
+		s.downloads.Add(-1)
+		h.Set("Retry-After", "10")
+		s.fail(w, r, http.StatusServiceUnavailable, "Busy",
+			"As many direct downloads are running as are allowed at once. Come again in a moment, or use BitTorrent: it needs no place in the queue.")
+		return
+	}
+	defer s.downloads.Add(-1)
+
+	f, err := rel.Open(i)
+	if err != nil {
+		s.refuse(w, r, rel, i, err)
+		return
+	}
+	defer f.Close()
+
+	file := &rel.Files[i]
+	save := rel.Name
+	if path != "" {
+		save = path[strings.LastIndexByte(path, '/')+1:]
+	}
+	h.Set("Content-Type", "application/octet-stream")
+	h.Set("Content-Disposition", disposition(save))
+	h.Set("Content-Security-Policy", "default-src 'none'; sandbox")
+	h.Set("Cache-Control", "public, no-cache")
+	h.Set("ETag", fmt.Sprintf(`"%s-%d"`, rel.Hash(), i))
+	out := &sender{ResponseWriter: w, control: http.NewResponseController(w), stall: s.opts.Stall,
+		sent: s.sentBy(rel.Hash()), file: f, want: file}
+	http.ServeContent(out, r, "", file.ModTime, f)
+	out.control.SetWriteDeadline(time.Time{})
+	if errors.Is(out.err, publish.ErrChanged) {
+		s.opts.Log.Warn("site: a file changed while it was sent", "release", rel.Name, "file", file.Path, "err", out.err)
+		panic(http.ErrAbortHandler) // so that nobody takes it for the whole
+	}
+}
+
+// refuse says why file i of rel is not served.
+func (s *Site) refuse(w http.ResponseWriter, r *http.Request, rel *publish.Release, i int, err error) {
+	s.opts.Log.Warn("site: a published file is not served", "release", rel.Name, "file", rel.Files[i].Path, "err", err)
+	const elsewhere = " Peers that have the data can still be downloaded from, by BitTorrent."
+	if errors.Is(err, publish.ErrChanged) {
+		s.fail(w, r, http.StatusGone, "The file changed", "What lies here now is "+err.Error()+
+			", so it is not sent under the old name and hash."+elsewhere)
+		return
+	}
+	w.Header().Set("Retry-After", "60")
+	s.fail(w, r, http.StatusServiceUnavailable, "The file is out of reach",
+		"The publisher's copy "+err.Error()+"."+elsewhere)
+}
+
+// torrent answers /t/NAME.torrent.
+func (s *Site) torrent(w http.ResponseWriter, r *http.Request) {
+	crossOrigin(w.Header())
+	name, ok := strings.CutSuffix(r.PathValue("file"), ".torrent")
+	if !ok {
+		s.fail(w, r, http.StatusNotFound, "No such page", "The address of a torrent ends in .torrent.")
+		return
+	}
+	rel := s.find(w, r, name)
+	if rel == nil {
+		return
+	}
+	data, err := s.catalog.Torrent(r.Context(), name)
+	if err != nil {
+		s.broken(w, r, err)
+		return
+	}
+	h := w.Header()
+	h.Set("Content-Type", "application/x-bittorrent")
+	h.Set("Content-Disposition", disposition(name+".torrent"))
+	h.Set("Cache-Control", "public, max-age=60")
+	h.Set("ETag", `"`+rel.Hash().String()+`-t"`)
+	http.ServeContent(w, r, "", rel.Published, bytes.NewReader(data))
+}
+
+// exposed are the headers that a script of another site may read of an answer:
+// what a web seed in a browser needs.
+const exposed = "Accept-Ranges, Content-Disposition, Content-Length, Content-Range, Content-Type, ETag, Last-Modified, Link, Retry-After"
+
+// crossOrigin opens an answer to scripts of other sites: what is published may be
+// fetched from anywhere, and no answer depends on who asks.
+func crossOrigin(h http.Header) {
+	h.Set("Access-Control-Allow-Origin", "*")
+	h.Set("Access-Control-Expose-Headers", exposed)
+	h.Set("Cross-Origin-Resource-Policy", "cross-origin")
+}
+
+// preflight answers OPTIONS, by which a browser asks before a script may send
+// Range and the headers that clients add.
+func (s *Site) preflight(w http.ResponseWriter, _ *http.Request) {
+	h := w.Header()
+	crossOrigin(h)
+	h.Set("Allow", "GET, HEAD, OPTIONS")
+	h.Set("Access-Control-Allow-Methods", "GET, HEAD, OPTIONS")
+	h.Set("Access-Control-Allow-Headers", "*, Range, If-Range, If-Match, If-None-Match, If-Modified-Since, If-Unmodified-Since, "+
+		"Cache-Control, Pragma, Content-Type, User-Agent, X-Requested-With")
+	h.Set("Access-Control-Max-Age", "86400")
+	w.WriteHeader(http.StatusNoContent)
+}
+
+// sentBy is the counter of direct downloads of one release. There is one for
+// each release that was ever downloaded.
+func (s *Site) sentBy(ih spate.InfoHash) *atomic.Int64 {
+	if c, ok := s.sent.Load(ih); ok {
+		return c.(*atomic.Int64)
+	}
+	c, _ := s.sent.LoadOrStore(ih, new(atomic.Int64))
+	return c.(*atomic.Int64)
+}
+
+// Sent is how many bytes of the release direct downloads have taken.
+func (s *Site) Sent(ih spate.InfoHash) int64 {
+	if c, ok := s.sent.Load(ih); ok {
+		return c.(*atomic.Int64).Load()
+	}
+	return 0
+}
+
+// step is how much of a file goes out between two looks at it and at the clock.
+const step = 1 << 20
+
+// sender passes a file on to the connection in steps, by sendfile where that
+// can be: it only hands ReadFrom down. It ends a download that stands still, or
+// whose file changes under it.
+type sender struct {
+	http.ResponseWriter
+	control *http.ResponseController
+	stall   time.Duration
+	sent    *atomic.Int64
+	file    *os.File
+	want    *publish.File
+	err     error
+}
+
+// ReadFrom implements [io.ReaderFrom]; [http.ServeContent] calls it with an
+// [io.LimitedReader] of the file.
+func (o *sender) ReadFrom(src io.Reader) (total int64, err error) {
+	limited, ok := src.(*io.LimitedReader)
+	if !ok {
+		return io.Copy(struct{ io.Writer }{o}, src)
+	}
+	for limited.N > 0 {
+		if o.err = o.check(); o.err != nil {
+			return total, o.err
+		}
+		part := io.LimitedReader{R: limited.R, N: min(limited.N, step)}
+		asked := part.N
+		n, err := io.Copy(o.ResponseWriter, &part)
+		total += n
+		limited.N -= n
+		o.sent.Add(n)
+		if err != nil || n < asked {
+			o.err = err
+			return total, err
+		}
+	}
+	return total, nil
+}
+
+// Write implements [io.Writer], for what does not come through ReadFrom: the
+// parts of an answer to several ranges.
+func (o *sender) Write(p []byte) (int, error) {
+	if o.err = o.check(); o.err != nil {
+		return 0, o.err
+	}
+	n, err := o.ResponseWriter.Write(p)
+	o.sent.Add(int64(n))
+	return n, err
+}
+
+// check gives the reader time for another step, and fails if the file is not
+// what it was.
+func (o *sender) check() error {
+	o.control.SetWriteDeadline(time.Now().Add(o.stall)) // a writer without deadlines has no connection either
+	info, err := o.file.Stat()
+	if err != nil {
+		return err
+	}
+	return o.want.Same(info)
+}

@@ -1,0 +1,131 @@
+package site
+
+import (
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/dustin/go-humanize"
+)
+
+// display makes a name fit to be looked at: control characters, the marks that
+// reorder text, and invisible ones are shown instead of obeyed, and accents do
+// not pile up. It does not escape for HTML.
+func display(s string) string {
+	var b strings.Builder
+	marks := 0
+	for _, c := range s {
+		if unicode.Is(unicode.Mn, c) || unicode.Is(unicode.Me, c) {
+			if marks++; marks > 5 {
+				continue
+			}
+		} else {
+			marks = 0
+		}
+		switch {
+		case c < 0x20:
+			b.WriteRune(0x2400 + c) // ␀ to ␟
+		case c == 0x7f:
+			b.WriteRune('␡')
+		case hidden(c):
+			fmt.Fprintf(&b, "‹U+%04X›", c)
+		default:
+			b.WriteRune(c)
+		}
+	}
+	return b.String()
+}
+
+// hidden reports whether c shows nothing itself, or changes how others show. The
+// two joiners, which words of many scripts need, are not meant.
+func hidden(c rune) bool {
+	switch {
+	case c == '\u200c' || c == '\u200d':
+		return false
+	case unicode.Is(unicode.Cc, c), unicode.Is(unicode.Cf, c), unicode.Is(unicode.Zl, c), unicode.Is(unicode.Zp, c):
+		return true
+	}
+	return c == utf8.RuneError || unicode.Is(unicode.Co, c) || c >= 0xfff0 && c <= 0xffff
+}
+
+// disposition is the Content-Disposition by which a browser saves under name
+// (RFC 6266): the name in plain ASCII for old ones, and whole.
+func disposition(name string) string {
+	clean := strings.Map(func(c rune) rune {
+		if c < 0x20 || c == 0x7f || c == '/' || c == '\\' || hidden(c) {
+			return '_'
+		}
+		return c
+	}, name)
+	plain := strings.Map(func(c rune) rune {
+		if c > 0x7e || c == '"' || c == '%' {
+			return '_'
+		}
+		return c
+	}, clean)
+	v := `attachment; filename="` + plain + `"`
+	if plain != clean {
+		v += "; filename*=UTF-8''" + percent(clean)
+	}
+	return v
+}
+
+// percent encodes everything but RFC 5987's plain attribute characters.
+func percent(s string) string {
+	var b strings.Builder
+	for i := range len(s) {
+		c := s[i]
+		if 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte("!#$&+-.^_`|~", c) >= 0 {
+			b.WriteByte(c)
+		} else {
+			fmt.Fprintf(&b, "%%%02X", c)
+		}
+	}
+	return b.String()
+}
+
+// quote writes s as one word of a POSIX shell. What a terminal would obey is
+// replaced, for the line is meant to be pasted there.
+func quote(s string) string {
+	plain := s != "" && s[0] != '-' && !strings.ContainsFunc(s, func(c rune) bool {
+		return !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.ContainsRune("-._/:%+=,@", c))
+	})
+	if plain {
+		return s
+	}
+	s = strings.Map(func(c rune) rune {
+		if c < 0x20 || c == 0x7f || hidden(c) {
+			return '_'
+		}
+		return c
+	}, s)
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
+
+// size is a number of bytes for people, in decimal units.
+func size(n int64) string { return humanize.Bytes(uint64(max(n, 0))) }
+
+// count is a whole number for people.
+func count(n int) string { return humanize.Comma(int64(n)) }
+
+// plural is n and the noun, "1 file" or "2,000 files".
+func plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return count(n) + " " + noun + "s"
+}
+
+// plural64 is [plural] for numbers of bytes.
+func plural64(n int64, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return humanize.Comma(n) + " " + noun + "s"
+}
+
+// pieceSize is a piece length in the binary units that it is chosen in.
+func pieceSize(n int64) string {
+	return strings.Replace(humanize.IBytes(uint64(max(n, 0))), ".0 ", " ", 1)
+}
