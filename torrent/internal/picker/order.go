@@ -42,9 +42,10 @@ func (k *Picker) addFree(i int) {
 	hole := int32(len(l.order) - 1)
 	for b := len(l.end) - 1; b > a; b-- { // one piece of each higher bucket moves to its end
 		l.end[b]++
-		begin := l.end[b-1]
-		k.place(l, hole, l.order[begin])
-		hole = begin
+		if begin := l.end[b-1]; begin != hole {
+			k.place(l, hole, l.order[begin])
+			hole = begin
+		}
 	}
 	l.end[a]++
 	k.place(l, hole, int32(i))
@@ -134,7 +135,6 @@ func (k *Picker) ordered(l *level) {
 		l.order = make([]int32, l.n)
 	}
 	l.order = l.order[:l.n]
-	l.reach(0)
 	for i := l.set.NextSet(0); i >= 0; i = l.set.NextSet(i + 1) {
 		a := int(k.avail[i])
 		for len(l.end) <= a {
