@@ -1,0 +1,121 @@
+package lanes
+
+import (
+	"crypto/sha1"
+	"encoding/binary"
+	"hash"
+)
+
+// SHA1 is one SHA-1 message in progress. Reset comes before its first use. It is
+// not safe for concurrent use.
+type SHA1 struct {
+	h    [5]uint32
+	buf  [blockSize]byte // the bytes of a block that is not full
+	fill int             // how many
+	n    uint64          // bytes written
+	std  hash.Hash       // in place of all of the above where there are no kernels
+}
+
+var zeroBlocks [64 << 10]byte
+
+// Reset begins a new message.
+func (d *SHA1) Reset() {
+	if !accelerated {
+		if d.std == nil {
+			d.std = sha1.New()
+		}
+		d.std.Reset()
+		return
+	}
+	d.h = [5]uint32{0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476, 0xc3d2e1f0}
+	d.fill, d.n = 0, 0
+}
+
+// Sum ends the message and returns its digest. Reset comes before anything else.
+func (d *SHA1) Sum() (sum [SizeSHA1]byte) {
+	if !accelerated {
+		d.std.Sum(sum[:0])
+		return sum
+	}
+	// The padding of FIPS 180-4: a one bit, zeros, the length in bits.
+	bits := d.n * 8
+	d.buf[d.fill] = 0x80
+	clear(d.buf[d.fill+1:])
+	if d.fill+1+8 > blockSize {
+		sha1Blocks(&d.h, &d.buf[0], 1)
+		clear(d.buf[:])
+	}
+	binary.BigEndian.PutUint64(d.buf[blockSize-8:], bits)
+	sha1Blocks(&d.h, &d.buf[0], 1)
+	for i, v := range d.h {
+		binary.BigEndian.PutUint32(sum[4*i:], v)
+	}
+	return sum
+}
+
+// top fills the open block with p and returns what is left of p, which is whole
+// blocks and a rest if the open block was filled.
+func (d *SHA1) top(p []byte) []byte {
+	d.n += uint64(len(p))
+	if d.fill == 0 {
+		return p
+	}
+	n := copy(d.buf[d.fill:], p)
+	if d.fill += n; d.fill == blockSize {
+		sha1Blocks(&d.h, &d.buf[0], 1)
+		d.fill = 0
+	}
+	return p[n:]
+}
+
+// keep puts the rest of a write, less than a block, into the open block.
+func (d *SHA1) keep(p []byte) {
+	if len(p) > 0 {
+		d.fill = copy(d.buf[:], p)
+	}
+}
+
+// WriteSHA1 appends ps[i] to ds[i], for all of them at a time. The slices are as
+// long as each other, and no digest may be there twice.
+func WriteSHA1(ds []*SHA1, ps [][]byte) {
+	if !accelerated {
+		for i, d := range ds {
+			d.std.Write(ps[i])
+		}
+		return
+	}
+	var q laneQueue
+	for i := range ds {
+		p := ds[i].top(ps[i])
+		whole := len(p) &^ (blockSize - 1)
+		q.write(lane{&ds[i].h, p[:whole]})
+		ds[i].keep(p[whole:])
+	}
+	q.flush()
+}
+
+// ZerosSHA1 appends ns[i] zero bytes to ds[i], for all of them at a time.
+func ZerosSHA1(ds []*SHA1, ns []int64) {
+	if !accelerated {
+		for i, d := range ds {
+			for n := ns[i]; n > 0; n -= int64(len(zeroBlocks)) {
+				d.std.Write(zeroBlocks[:min(n, int64(len(zeroBlocks)))])
+			}
+		}
+		return
+	}
+	runs := make([]zeroRun, 0, len(ds))
+	for i, d := range ds {
+		n := ns[i]
+		if first := min(n, int64(blockSize-d.fill)); d.fill > 0 {
+			d.top(zeroBlocks[:first])
+			n -= first
+		}
+		d.n += uint64(n)
+		if n >= blockSize {
+			runs = append(runs, zeroRun{&d.h, int(n / blockSize)})
+		}
+		d.keep(zeroBlocks[:n%blockSize])
+	}
+	runZeros(runs)
+}
