@@ -1,0 +1,377 @@
+package maker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// Links says what becomes of symbolic links in a tree. Whatever it says, nothing
+// outside the tree is followed or looked at.
+type Links uint8
+
+const (
+	// LinksKeep writes a link to something inside the tree as a link (BEP 47,
+	// attribute l).
+	LinksKeep Links = iota
+	// LinksFollow puts what a link leads to in its place, as mktorrent and
+	// transmission-create do, but inside the tree only.
+	LinksFollow
+	// LinksSkip leaves links out.
+	LinksSkip
+)
+
+// Order is the order of the files in a v1 torrent. v2 and hybrid torrents have
+// the order of BEP 52, OrderTree, in any case.
+type Order uint8
+
+const (
+	// OrderAuto is OrderPath for v1, OrderTree otherwise.
+	OrderAuto Order = iota
+	// OrderTree compares name by name, as the file tree of BEP 52 lies.
+	OrderTree
+	// OrderPath compares whole paths byte by byte, as mktorrent does: "a-b"
+	// comes before "a/z".
+	OrderPath
+	// OrderFold is OrderPath without regard to the case of ASCII letters, as
+	// transmission-create does.
+	OrderFold
+)
+
+// Skipped is something that was found and left out of the torrent.
+type Skipped struct {
+	Path   string // slash-separated, below the root
+	Reason SkipReason
+}
+
+// SkipReason says why something was left out.
+type SkipReason string
+
+const (
+	SkipHidden    SkipReason = "hidden or junk"
+	SkipSpecial   SkipReason = "not a regular file"
+	SkipLink      SkipReason = "symbolic link"
+	SkipOutside   SkipReason = "symbolic link that leads out of the tree"
+	SkipDangling  SkipReason = "symbolic link to something that is not in the torrent"
+	SkipLoop      SkipReason = "symbolic link to a directory that it lies in"
+	SkipEmptyTree SkipReason = "empty directory"
+)
+
+// maxDepth is the deepest directory that is entered, as readers bound it.
+const maxDepth = 100
+
+// entry is one thing of the torrent.
+type entry struct {
+	rel  string // slash-separated, below the root; "" for the root itself
+	stat fileStat
+	exec bool
+	link string // target below the root when it is a symbolic link, else ""
+}
+
+// tree is what a scan found, in the torrent's order.
+type tree struct {
+	path    string // of the root: a file or a directory
+	name    string // its base name
+	single  bool
+	entries []entry
+	size    int64 // sum of the entries' sizes
+}
+
+// scanOptions select and order what a scan returns.
+type scanOptions struct {
+	include, exclude globs
+	files            []string // only these, when not empty
+	hidden           bool
+	links            Links
+	order            Order
+	skipped          func(Skipped)
+}
+
+// ErrEmpty is the error for a path with no byte of data below it: no torrent can
+// be made of that.
+var ErrEmpty = errors.New("there is no data to make a torrent of")
+
+// scan lists what lies at root. A link at root itself is followed: the person
+// named it.
+func scan(ctx context.Context, root string, o scanOptions) (*tree, error) {
+	abs, err := filepath.Abs(root)
+	if err != nil {
+		return nil, err
+	}
+	fi, err := os.Stat(abs)
+	if err != nil {
+		return nil, err
+	}
+	t := &tree{path: abs, name: filepath.Base(abs)}
+	switch {
+	case fi.Mode().IsRegular():
+		t.single = true
+		t.entries = []entry{{stat: statOf(fi), exec: executable(fi)}}
+		t.size = fi.Size()
+	case fi.IsDir():
+		if err := t.walk(ctx, o); err != nil {
+			return nil, err
+		}
+	default:
+		return nil, &fs.PathError{Op: "read", Path: root, Err: errors.New("neither a file nor a directory")}
+	}
+	if t.size == 0 {
+		return nil, fmt.Errorf("%s: %w", root, ErrEmpty)
+	}
+	return t, nil
+}
+
+// walk fills t with what lies in the directory t.path.
+func (t *tree) walk(ctx context.Context, o scanOptions) error {
+	root, err := os.OpenRoot(t.path)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	if o.skipped == nil {
+		o.skipped = func(Skipped) {}
+	}
+	w := &walker{ctx: ctx, root: root, o: o, wanted: newWanted(o.files)}
+	if err := w.dir("", nil); err != nil {
+		return err
+	}
+	if err := w.wanted.missing(t.path); err != nil {
+		return err
+	}
+	t.entries = w.keepLinks()
+	if err := checkCollisions(t.entries); err != nil {
+		return err
+	}
+	sortEntries(t.entries, o.order)
+	for i := range t.entries {
+		t.size += t.entries[i].stat.size
+	}
+	return nil
+}
+
+// walker is one walk over a directory.
+type walker struct {
+	ctx     context.Context
+	root    *os.Root
+	o       scanOptions
+	wanted  *wanted
+	entries []entry
+	links   int
+}
+
+// dir adds what lies in the directory rel; above are the directories that it
+// lies in, to notice a link that leads back to one of them.
+func (w *walker) dir(rel string, above []os.FileInfo) error {
+	if len(above) >= maxDepth {
+		return &NameError{rel, fmt.Sprintf("more than %d directories deep", maxDepth)}
+	}
+	f, err := w.root.Open(relOrDot(rel))
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	self, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	list, err := f.ReadDir(-1)
+	if err != nil {
+		return err
+	}
+	slices.SortFunc(list, func(a, b fs.DirEntry) int { return strings.Compare(a.Name(), b.Name()) })
+	above = append(above, self)
+	if len(list) == 0 && rel != "" {
+		w.o.skipped(Skipped{rel, SkipEmptyTree})
+	}
+	for _, d := range list {
+		if err := w.ctx.Err(); err != nil {
+			return context.Cause(w.ctx)
+		}
+		if err := w.entry(joinRel(rel, d.Name()), d, above); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// entry adds one name of a directory, and what lies below it.
+func (w *walker) entry(rel string, d fs.DirEntry, above []os.FileInfo) error {
+	if w.o.exclude.match(rel) || !w.wanted.match(rel, d.IsDir()) {
+		return nil
+	}
+	if !w.o.hidden && (hiddenName(d.Name()) || hiddenByAttribute(d)) {
+		w.o.skipped(Skipped{rel, SkipHidden})
+		return nil
+	}
+	switch {
+	case d.IsDir():
+		return w.dir(rel, above)
+	case d.Type()&fs.ModeSymlink != 0:
+		return w.link(rel, above)
+	case !d.Type().IsRegular():
+		w.o.skipped(Skipped{rel, SkipSpecial})
+		return nil
+	}
+	fi, err := d.Info()
+	if err != nil {
+		return err
+	}
+	return w.file(rel, fi)
+}
+
+// file adds a regular file.
+func (w *walker) file(rel string, fi os.FileInfo) error {
+	if len(w.o.include) > 0 && !w.o.include.match(rel) {
+		return nil
+	}
+	if err := checkName(rel, rel); err != nil {
+		return err
+	}
+	w.entries = append(w.entries, entry{rel: rel, stat: statOf(fi), exec: executable(fi)})
+	return nil
+}
+
+// link adds a symbolic link, or what it leads to.
+func (w *walker) link(rel string, above []os.FileInfo) error {
+	if w.o.links == LinksSkip {
+		w.o.skipped(Skipped{rel, SkipLink})
+		return nil
+	}
+	target, fi, reason := w.resolve(rel)
+	if reason != "" {
+		w.o.skipped(Skipped{rel, reason})
+		return nil
+	}
+	if fi.IsDir() && slices.ContainsFunc(above, func(a os.FileInfo) bool { return os.SameFile(a, fi) }) {
+		w.o.skipped(Skipped{rel, SkipLoop})
+		return nil
+	}
+	if w.o.links == LinksFollow {
+		switch {
+		case fi.IsDir():
+			return w.dir(rel, above)
+		case fi.Mode().IsRegular():
+			return w.file(rel, fi)
+		}
+		w.o.skipped(Skipped{rel, SkipSpecial})
+		return nil
+	}
+	if len(w.o.include) > 0 && !w.o.include.match(rel) {
+		return nil
+	}
+	if err := checkName(rel, rel); err != nil {
+		return err
+	}
+	w.links++
+	w.entries = append(w.entries, entry{rel: rel, link: target})
+	return nil
+}
+
+// resolve returns what the link rel leads to, as a path below the root, or why
+// it cannot be used. os.Root refuses to leave the tree on the way.
+func (w *walker) resolve(rel string) (target string, fi os.FileInfo, reason SkipReason) {
+	to, err := w.root.Readlink(rel)
+	if err != nil {
+		return "", nil, SkipDangling
+	}
+	to = filepath.ToSlash(to)
+	if filepath.IsAbs(to) || path.IsAbs(to) {
+		return "", nil, SkipOutside
+	}
+	dir, _ := splitRel(rel)
+	target = path.Join(dir, to)
+	if target == ".." || strings.HasPrefix(target, "../") {
+		return "", nil, SkipOutside
+	}
+	fi, err = w.root.Stat(rel)
+	if err != nil {
+		if _, err := w.root.Lstat(target); err == nil {
+			return "", nil, SkipOutside // through another link
+		}
+		return "", nil, SkipDangling
+	}
+	// A path with .. through another link means something else when it is
+	// written without it.
+	if direct, err := w.root.Stat(target); err != nil || !os.SameFile(direct, fi) {
+		return "", nil, SkipOutside
+	}
+	return target, fi, ""
+}
+
+// keepLinks returns the entries without the links to what was left out.
+func (w *walker) keepLinks() []entry {
+	for changed := w.links > 0; changed; {
+		changed = false
+		there := map[string]bool{}
+		for _, e := range w.entries {
+			for p := e.rel; p != "" && !there[p]; p, _ = splitRel(p) {
+				there[p] = true
+			}
+		}
+		// A link to a link to what was left out needs another round.
+		w.entries = slices.DeleteFunc(w.entries, func(e entry) bool {
+			if e.link == "" || there[e.link] {
+				return false
+			}
+			w.o.skipped(Skipped{e.rel, SkipDangling})
+			changed = true
+			return true
+		})
+	}
+	return w.entries
+}
+
+func sortEntries(list []entry, order Order) {
+	switch order {
+	case OrderPath:
+		slices.SortFunc(list, func(a, b entry) int { return strings.Compare(a.rel, b.rel) })
+	case OrderFold:
+		slices.SortStableFunc(list, func(a, b entry) int {
+			if c := compareFold(a.rel, b.rel); c != 0 {
+				return c
+			}
+			return strings.Compare(a.rel, b.rel)
+		})
+	default:
+		// The walk went through sorted directories.
+	}
+}
+
+// compareFold compares without regard to the case of ASCII letters.
+func compareFold(a, b string) int {
+	for i := range min(len(a), len(b)) {
+		if x, y := lower(a[i]), lower(b[i]); x != y {
+			return int(x) - int(y)
+		}
+	}
+	return len(a) - len(b)
+}
+
+func lower(c byte) byte {
+	if 'A' <= c && c <= 'Z' {
+		return c + 'a' - 'A'
+	}
+	return c
+}
+
+func relOrDot(rel string) string {
+	if rel == "" {
+		return "."
+	}
+	return filepath.FromSlash(rel)
+}
+
+func joinRel(dir, name string) string {
+	if dir == "" {
+		return name
+	}
+	return dir + "/" + name
+}
+
+func executable(fi os.FileInfo) bool { return fi.Mode().Perm()&0o100 != 0 }
