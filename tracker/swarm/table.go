@@ -1,10 +1,11 @@
 package swarm
 
 import (
+	"encoding/binary"
 	"errors"
-	"io"
-	"iter"
+	"math/bits"
 	"net/netip"
+	"sync/atomic"
 	"time"
 
 	"spate"
@@ -62,120 +63,108 @@ type Reply struct {
 	Removed bool
 }
 
-// Stats is what the table knows of one swarm.
-type Stats struct {
-	InfoHash spate.InfoHash
-	// Seeders and Leechers count both families; Seeders also pinned origins.
-	Seeders, Leechers, Completed uint32
-	// Peers6 is how many of the seeders and leechers are IPv6.
-	Peers6 uint32
-	// Protected says that the swarm is never evicted: see [Table.Protect].
-	Protected bool
-}
-
-// Totals are sums over the table.
-type Totals struct {
-	// Swarms counts those that are remembered, Active those of them that have
-	// peers or pinned origins.
-	Swarms, Active int
-	// Seeders and Leechers count entries by address family, without pins.
-	Seeders4, Seeders6, Leechers4, Leechers6 int
-	// Pinned counts pinned origins of all swarms.
-	Pinned int
-	// Completed is the sum of the completions of the swarms remembered.
-	Completed uint64
-	// Since the table was made: entries that expired, entries and swarms that
-	// were evicted for others, announces that were not remembered.
-	Expired, EvictedPeers, EvictedSwarms, Refused uint64
-	// Bytes is the memory that the table holds for all this.
-	Bytes int64
-}
-
-// Peers is the number of entries of both kinds and families.
-func (t *Totals) Peers() int { return t.Seeders4 + t.Seeders6 + t.Leechers4 + t.Leechers6 }
-
 // Table is the peers of all torrents. All methods may be called concurrently.
 type Table struct {
-	opt Options
-	tmp temp
+	opt   Options
+	keys  keys
+	ident atomic.Pointer[keys] // hashes identities; goes with the snapshot
+	shift uint                 // of a hash, to the number of its shard
+
+	expire int // in units of stamps
+	adopt  int // the age from which on an entry may change its maker
+
+	shards []shard
+	pool   pool
+	pins   pinSets
+
+	epoch   atomic.Pointer[time.Time] // an hour before the first time that the table was given
+	lastSec atomic.Uint32             // the second that it was given last
+	peers   atomic.Int64              // entries of all shards
+	swarms  atomic.Int64              // records of all shards
+	sweepAt atomic.Uint32             // the shard that is swept
 }
 
-// New returns an empty table. now is any time at or before those that its
-// methods will be given.
+// New returns an empty table. It must be closed.
 func New(opt Options) (*Table, error) {
 	if err := opt.fill(); err != nil {
 		return nil, err
 	}
-	return &Table{opt: opt}, nil
+	t := &Table{
+		opt:    opt,
+		keys:   newKeys(opt.Seed),
+		shift:  uint(64 - bits.Len(uint(opt.Shards-1))),
+		expire: int(opt.Expire / (stampUnit * time.Second)),
+		adopt:  int(opt.Interval * 3 / 2 / (stampUnit * time.Second)),
+		shards: make([]shard, opt.Shards),
+	}
+	t.ident.Store(&t.keys)
+	t.pins.init()
+	for i := range t.shards {
+		s := &t.shards[i]
+		s.t = t
+		s.arena.pool = &t.pool
+		s.rng = rng(t.keys.hash1(uint64(i), 7))
+	}
+	return t, nil
 }
 
-// Close returns the table's memory. No method may be called afterwards or at
-// the same time.
-func (t *Table) Close() error { return nil }
+// Close returns the table's memory to the system. No method may be called
+// afterwards or at the same time.
+func (t *Table) Close() error {
+	t.pool.close()
+	t.shards = nil
+	return nil
+}
 
 // Options returns the options in force, defaults filled in.
 func (t *Table) Options() Options { return t.opt }
+
+// seconds is the time of the table: monotonic where now has that reading.
+func (t *Table) seconds(now time.Time) uint32 {
+	e := t.epoch.Load()
+	if e == nil {
+		first := now.Add(-time.Hour)
+		t.epoch.CompareAndSwap(nil, &first)
+		e = t.epoch.Load()
+	}
+	sec := uint32(max(now.Sub(*e)/time.Second, 0))
+	if t.lastSec.Load() != sec {
+		t.lastSec.Store(sec)
+	}
+	return sec
+}
+
+func stampOf(sec uint32) uint16 { return uint16(sec / stampUnit) }
+
+func (t *Table) shard(ih *spate.InfoHash) (*shard, uint64) {
+	h := t.keys.hash20((*[20]byte)(ih))
+	return &t.shards[h>>t.shift], h
+}
 
 // Announce notes what r says and answers it into rep, whose slices are reused.
 // It takes the lock of one shard and allocates nothing once rep's slices have
 // grown. The errors are [ErrFull] and [ErrAddr]; rep is valid with both.
 func (t *Table) Announce(now time.Time, r *Request, rep *Reply) error {
-	return t.tmp.announce(t, now, r, rep)
+	*rep = Reply{Peers4: rep.Peers4[:0], Peers6: rep.Peers6[:0]}
+	a := announce{req: r, rep: rep, id: t.ident.Load().identity(r), sec: t.seconds(now), self: place{list: -1}}
+	a.now = stampOf(a.sec)
+	if port := r.Addr.Port(); port != 0 && r.Addr.IsValid() {
+		ip := r.Addr.Addr().Unmap()
+		if ip.Is4() {
+			v := ip.As4()
+			copy(a.mem[:], v[:])
+			a.addr = a.mem[:6]
+		} else {
+			v := ip.As16()
+			copy(a.mem[:], v[:])
+			a.addr, a.six = a.mem[:18], listSix
+		}
+		binary.BigEndian.PutUint16(a.addr[len(a.addr)-2:], port)
+	}
+	s, h := t.shard(&r.InfoHash)
+	a.hash = h
+	s.mu.Lock()
+	err := s.announce(&a)
+	s.mu.Unlock()
+	return err
 }
-
-// Scrape returns the counts of one swarm (BEP 48); ok is false where the table
-// does not know it.
-func (t *Table) Scrape(now time.Time, ih spate.InfoHash) (seeders, leechers, completed uint32, ok bool) {
-	return t.tmp.scrape(t, now, ih)
-}
-
-// Protect says that the swarm of ih was published here: it is remembered
-// without peers too, and neither it nor its peers are evicted for those of
-// swarms that are not protected. It reports whether there is room for it.
-func (t *Table) Protect(ih spate.InfoHash) error { return t.tmp.protect(ih, true) }
-
-// Unprotect takes back [Table.Protect] and [Table.Pin]. Peers and counters stay
-// until they expire.
-func (t *Table) Unprotect(ih spate.InfoHash) { t.tmp.protect(ih, false) }
-
-// Pin makes addrs the origins of the swarm of ih: they count as seeds and are in
-// every answer to a leecher, without ever announcing. It replaces earlier ones,
-// and protects the swarm.
-func (t *Table) Pin(ih spate.InfoHash, addrs ...netip.AddrPort) error { return t.tmp.pin(ih, addrs) }
-
-// Unpin takes the origins out of the swarm, which stays protected.
-func (t *Table) Unpin(ih spate.InfoHash) { t.tmp.pin(ih, nil) }
-
-// Drop forgets the swarm of ih with its peers and counters.
-func (t *Table) Drop(ih spate.InfoHash) { t.tmp.drop(ih) }
-
-// SetCompleted raises the completions of a swarm to n where it counts fewer, and
-// remembers the swarm for it.
-func (t *Table) SetCompleted(ih spate.InfoHash, n uint32) error { return t.tmp.setCompleted(ih, n) }
-
-// Sweep takes out peers that have not announced for Options.Expire. It looks at
-// about max peers (0: at all), goes on where the last call stopped, and holds no
-// lock for more than a few microseconds. It returns how many peers it looked at
-// and how many expired.
-func (t *Table) Sweep(now time.Time, max int) (seen, expired int) { return t.tmp.sweep(t, now) }
-
-// Totals sums up the table; it locks one shard at a time, for an instant.
-func (t *Table) Totals() Totals { return t.tmp.totals() }
-
-// Busiest returns the n swarms with the most peers, the greatest first.
-func (t *Table) Busiest(n int) []Stats { return t.tmp.busiest(n) }
-
-// All iterates over every swarm that is remembered, in no order. No lock is held
-// while the body runs; a swarm that comes or goes meanwhile may be missed.
-func (t *Table) All() iter.Seq[Stats] { return t.tmp.all() }
-
-// Snapshot writes everything that the table remembers to w; [Table.Restore]
-// reads it. Announces go on meanwhile: each swarm is as it was at one moment of
-// the call.
-func (t *Table) Snapshot(now time.Time, w io.Writer) error { return nil }
-
-// Restore adds what a snapshot remembers. The time between the two does not age
-// the peers, up to Options.Expire; after a longer one only counters are kept. A
-// snapshot that is damaged is a [*SnapshotError], and leaves the table with what
-// came before the damage.
-func (t *Table) Restore(now time.Time, r io.Reader) error { return nil }

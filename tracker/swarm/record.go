@@ -1,0 +1,95 @@
+package swarm
+
+import (
+	"encoding/binary"
+
+	"spate"
+)
+
+// The four lists of a swarm: bit 0 tells seeds, bit 1 IPv6.
+const (
+	leech4 = iota
+	seed4
+	leech6
+	seed6
+	numLists
+
+	listSeed = 1
+	listSix  = 2
+)
+
+// strideOf is the size of an address in a list, as on the wire.
+func strideOf(list int) int {
+	return spate.CompactLen4 + (spate.CompactLen6-spate.CompactLen4)*(list>>1)
+}
+
+// entrySize is what an entry takes: address, stamp, meta.
+func entrySize(list int) int { return strideOf(list) + 4 }
+
+// The meta of an entry: who made it, and whether its completion was counted.
+const (
+	metaTag     = 1<<15 - 1
+	metaCounted = 1 << 15
+)
+
+// record is one swarm: its hash, its counters, and where its lists are. It is a
+// view of the shard's memory.
+type record []byte
+
+const (
+	recHash      = 0
+	recCompleted = 20 // uint32
+	recRefs      = 24 // 4 uint32, see the constants below
+	recCounts    = 40 // 4 uint32: entries of each list
+	recTouched   = 56 // uint32: second of the last announce
+	recSwept     = 60 // uint16: stamp of the last look for expired entries
+	recPin       = 62 // uint16: number of the set of pinned origins, 0: none
+	recFlags     = 64
+	recInline    = 65 // the entries of one small list
+	recSize      = recInline + inlineSize
+
+	inlineSize = spate.CompactLen6 + 4
+	recsPerSeg = segSize / recSize
+)
+
+// What a reference to a list means. Other values are blocks of the arena.
+const (
+	refNone   = 0
+	refInline = 1
+	refDir    = 1 << 31 // the rest is the number of a directory
+)
+
+const (
+	flagProtected = 1 << iota
+	flagInline    // the inline area is taken
+)
+
+func (r record) hash() *spate.InfoHash { return (*spate.InfoHash)(r[recHash:]) }
+func (r record) completed() uint32     { return binary.LittleEndian.Uint32(r[recCompleted:]) }
+func (r record) setCompleted(n uint32) { binary.LittleEndian.PutUint32(r[recCompleted:], n) }
+func (r record) ref(list int) uint32   { return binary.LittleEndian.Uint32(r[recRefs+4*list:]) }
+func (r record) setRef(list int, v uint32) {
+	binary.LittleEndian.PutUint32(r[recRefs+4*list:], v)
+}
+func (r record) n(list int) int { return int(binary.LittleEndian.Uint32(r[recCounts+4*list:])) }
+func (r record) setN(list int, n int) {
+	binary.LittleEndian.PutUint32(r[recCounts+4*list:], uint32(n))
+}
+func (r record) touched() uint32       { return binary.LittleEndian.Uint32(r[recTouched:]) }
+func (r record) setTouched(s uint32)   { binary.LittleEndian.PutUint32(r[recTouched:], s) }
+func (r record) swept() uint16         { return binary.LittleEndian.Uint16(r[recSwept:]) }
+func (r record) setSwept(s uint16)     { binary.LittleEndian.PutUint16(r[recSwept:], s) }
+func (r record) pin() uint16           { return binary.LittleEndian.Uint16(r[recPin:]) }
+func (r record) setPin(n uint16)       { binary.LittleEndian.PutUint16(r[recPin:], n) }
+func (r record) has(flag byte) bool    { return r[recFlags]&flag != 0 }
+func (r record) set(flag byte)         { r[recFlags] |= flag }
+func (r record) unset(flag byte)       { r[recFlags] &^= flag }
+func (r record) seeds() int            { return r.n(seed4) + r.n(seed6) }
+func (r record) leechers() int         { return r.n(leech4) + r.n(leech6) }
+func (r record) peers() int            { return r.seeds() + r.leechers() }
+func (r record) isDir(list int) bool   { return r.ref(list)&refDir != 0 }
+func (r record) dirNo(list int) int    { return int(r.ref(list) &^ refDir) }
+func (r record) idle() bool            { return r.peers() == 0 && r.pin() == 0 }
+func (r record) forgettable() bool     { return r.idle() && !r.has(flagProtected) && r.completed() == 0 }
+func (r record) inlineCap(l int) int   { return inlineSize / entrySize(l) }
+func (r record) inlineEntries() []byte { return r[recInline : recInline+inlineSize] }

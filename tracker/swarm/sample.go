@@ -1,0 +1,144 @@
+package swarm
+
+import (
+	"math/bits"
+	"time"
+
+	"spate/tracker"
+)
+
+// sample appends peers to the reply: pinned origins first, then a fair sample of
+// the others, in which each is as likely as the next. Seeds, and partial seeds
+// (BEP 21), are not given seeds; nobody is given itself.
+func (s *shard) sample(rec record, pins *pinSet, a *announce) {
+	want := a.req.NumWant
+	if want < 0 {
+		want = s.t.opt.NumWant
+	}
+	want = min(want, s.t.opt.MaxNumWant)
+	seeds := !a.req.Seed && a.req.Event != tracker.EventPaused
+	if seeds {
+		want -= pins.give(a.req, a.rep, want)
+	}
+
+	var have [numLists]int
+	total := 0
+	for list := range numLists {
+		if six := list&listSix != 0; six && !a.req.Want6 || !six && !a.req.Want4 || list&listSeed != 0 && !seeds {
+			continue
+		}
+		have[list] = rec.n(list)
+		if list == a.self.list {
+			have[list]--
+		}
+		total += have[list]
+	}
+	want = min(want, total)
+	if want <= 0 {
+		return
+	}
+	// Shares in proportion, rounded so that their sum is right and the odd
+	// peer comes from each list as often as is fair.
+	sum, done := s.rng.below(total), 0
+	for list, n := range have {
+		sum += n * want
+		k := sum/total - done
+		done += k
+		if k > 0 {
+			s.take(rec, list, k, a)
+		}
+	}
+}
+
+// take appends k entries of a list to the reply: a run that begins anywhere, and
+// skips the announcer. There are as many.
+func (s *shard) take(rec record, list, k int, a *announce) {
+	dst := &a.rep.Peers4
+	if list&listSix != 0 {
+		dst = &a.rep.Peers6
+	}
+	self := place{list: -1}
+	if a.self.list == list {
+		self = a.self
+	}
+	bucket, at := s.start(rec, list, self)
+	for nb := s.buckets(rec, list); ; {
+		b := s.block(rec, list, bucket)
+		skip := -1
+		if self.list >= 0 && self.bucket == bucket {
+			skip = self.at
+		}
+		*dst, k = b.run(*dst, at, k, skip)
+		if k == 0 {
+			return
+		}
+		if bucket++; bucket == nb {
+			bucket = 0
+		}
+		at = 0
+	}
+}
+
+// start chooses an entry of a list that is not self, each with the same chance.
+func (s *shard) start(rec record, list int, self place) (bucket, at int) {
+	if !rec.isDir(list) {
+		n := rec.n(list)
+		if self.list < 0 {
+			return 0, s.rng.below(n)
+		}
+		if at = s.rng.below(n - 1); at >= self.at {
+			at++
+		}
+		return 0, at
+	}
+	d := &s.dirs[rec.dirNo(list)]
+	for {
+		r := s.rng.next()
+		at = int(r & 0xff)
+		hi, _ := bits.Mul64(r, uint64(len(d.ns)))
+		bucket = int(hi)
+		if at < int(d.ns[bucket]) && (self.list < 0 || self.bucket != bucket || self.at != at) {
+			return bucket, at
+		}
+	}
+}
+
+// run appends up to k addresses from entry at to the end of the block, without
+// entry skip; it returns how many are still missing.
+func (b *block) run(dst []byte, at, k, skip int) ([]byte, int) {
+	if skip >= at && skip < b.n {
+		if m := min(k, skip-at); m > 0 {
+			dst = append(dst, b.mem[at*b.stride:(at+m)*b.stride]...)
+			k -= m
+		}
+		at = skip + 1
+	}
+	if m := min(k, b.n-at); m > 0 {
+		dst = append(dst, b.mem[at*b.stride:(at+m)*b.stride]...)
+		k -= m
+	}
+	return dst, k
+}
+
+// hotSwarm is the number of peers from which on the interval grows: by a tenth
+// for every doubling, up to a half.
+const hotSwarm = 1000
+
+// interval sets the intervals of a reply from its counts: longer in a hot swarm,
+// whose peers know enough others; shorter for a leecher that has no seed, so
+// that it hears soon of one. A jitter of a tenth keeps announces from lining up.
+func (s *shard) interval(rep *Reply, seed bool) {
+	iv := int(s.t.opt.Interval / time.Second)
+	least := int(s.t.opt.MinInterval / time.Second)
+	n := int(rep.Seeders) + int(rep.Leechers)
+	switch {
+	case n >= hotSwarm:
+		iv += min(iv/2, iv/10*bits.Len(uint(n/hotSwarm)))
+	case rep.Seeders == 0 && !seed:
+		iv = max(iv/3, least)
+	}
+	spread := iv / 10
+	iv += s.rng.below(2*spread+1) - spread
+	rep.Interval = time.Duration(max(iv, least, 1)) * time.Second
+	rep.MinInterval = time.Duration(least) * time.Second
+}

@@ -1,0 +1,202 @@
+package swarm
+
+import (
+	"bytes"
+	"cmp"
+	"container/heap"
+	"iter"
+	"slices"
+	"time"
+
+	"spate"
+)
+
+// Stats is what the table knows of one swarm.
+type Stats struct {
+	InfoHash spate.InfoHash
+	// Seeders and Leechers count both families; Seeders also pinned origins.
+	Seeders, Leechers, Completed uint32
+	// Peers6 is how many of the seeders and leechers are IPv6.
+	Peers6 uint32
+	// Protected says that the swarm is never evicted: see [Table.Protect].
+	Protected bool
+}
+
+// Totals are sums over the table.
+type Totals struct {
+	// Swarms counts those that are remembered, Active those of them that have
+	// peers or pinned origins.
+	Swarms, Active int
+	// Protected counts those that are: see [Table.Protect].
+	Protected int
+	// Seeders and Leechers count entries by address family, without pins.
+	Seeders4, Seeders6, Leechers4, Leechers6 int
+	// Pinned counts pinned origins of all swarms.
+	Pinned int
+	// Completed is the sum of the completions of the swarms remembered.
+	Completed uint64
+	// Since the table was made: entries that expired, entries and swarms that
+	// were evicted for others, announces that were not remembered.
+	Expired, EvictedPeers, EvictedSwarms, Refused uint64
+	// Bytes is the memory that the table holds for all this.
+	Bytes int64
+}
+
+// Peers is the number of entries of both kinds and families.
+func (t *Totals) Peers() int { return t.Seeders4 + t.Seeders6 + t.Leechers4 + t.Leechers6 }
+
+// Scrape returns the counts of one swarm (BEP 48); ok is false where the table
+// does not know it.
+func (t *Table) Scrape(now time.Time, ih spate.InfoHash) (seeders, leechers, completed uint32, ok bool) {
+	now16 := stampOf(t.seconds(now))
+	s, h := t.shard(&ih)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ri, ok := s.lookup(&ih, h)
+	if !ok {
+		return 0, 0, 0, false
+	}
+	s.refresh(ri, now16)
+	st := s.stats(s.record(ri))
+	return st.Seeders, st.Leechers, st.Completed, true
+}
+
+func (s *shard) stats(rec record) Stats {
+	return Stats{
+		InfoHash:  *rec.hash(),
+		Seeders:   uint32(rec.seeds() + s.t.pinSet(rec).n()),
+		Leechers:  uint32(rec.leechers()),
+		Completed: rec.completed(),
+		Peers6:    uint32(rec.n(seed6) + rec.n(leech6) + len(s.t.pinSet(rec).v6)/18),
+		Protected: rec.has(flagProtected),
+	}
+}
+
+// Totals sums up the table; it locks one shard at a time, for an instant.
+func (t *Table) Totals() Totals {
+	tot := Totals{Bytes: t.pool.bytes()}
+	for i := range t.shards {
+		s := &t.shards[i]
+		s.mu.Lock()
+		tot.Swarms += int(s.nrec)
+		tot.Active += s.active
+		tot.Protected += s.protected
+		tot.Seeders4 += s.n[seed4]
+		tot.Seeders6 += s.n[seed6]
+		tot.Leechers4 += s.n[leech4]
+		tot.Leechers6 += s.n[leech6]
+		tot.Pinned += s.pinned
+		tot.Completed += s.completed
+		tot.Expired += s.expired
+		tot.EvictedPeers += s.evictedPeers
+		tot.EvictedSwarms += s.evictedSwarms
+		tot.Refused += s.refused
+		tot.Bytes += int64(4*cap(s.index) + 64*cap(s.dirs) + 32*cap(s.arena.segs))
+		s.mu.Unlock()
+	}
+	return tot
+}
+
+// each calls f for every swarm, in bunches under the lock of the shard; between
+// them it calls rest, without. Both stop it by returning false. A swarm that
+// comes or goes meanwhile may be missed; one may be met twice.
+func (t *Table) each(f func(s *shard, rec record) bool, rest func() bool) {
+	const bunch = 256
+	for i := range t.shards {
+		s := &t.shards[i]
+		s.mu.Lock()
+		at := s.nrec
+		s.mu.Unlock()
+		for at > 0 {
+			s.mu.Lock()
+			at = min(at, s.nrec)
+			for n := 0; n < bunch && at > 0; n++ {
+				at--
+				if !f(s, s.record(at)) {
+					break
+				}
+			}
+			s.mu.Unlock()
+			if !rest() {
+				return
+			}
+		}
+	}
+}
+
+// All iterates over every swarm that is remembered, in no order. No lock is held
+// while the body runs; a swarm that comes or goes meanwhile may be missed, and
+// rarely one is met twice.
+func (t *Table) All() iter.Seq[Stats] {
+	return func(yield func(Stats) bool) {
+		var bunch []Stats
+		t.each(func(s *shard, rec record) bool {
+			bunch = append(bunch, s.stats(rec))
+			return true
+		}, func() bool {
+			for _, st := range bunch {
+				if !yield(st) {
+					return false
+				}
+			}
+			bunch = bunch[:0]
+			return true
+		})
+	}
+}
+
+// Busiest returns the up to n swarms with the most peers, the greatest first;
+// swarms without any are left out. It looks at every swarm.
+func (t *Table) Busiest(n int) []Stats {
+	if n <= 0 {
+		return nil
+	}
+	var top busiest
+	t.each(func(s *shard, rec record) bool {
+		if rec.idle() {
+			return true
+		}
+		if st := s.stats(rec); len(top) < n {
+			heap.Push(&top, st)
+		} else if less(top[0], st) {
+			top[0] = st
+			heap.Fix(&top, 0)
+		}
+		return true
+	}, func() bool { return true })
+	slices.SortFunc(top, func(a, b Stats) int {
+		switch {
+		case less(b, a):
+			return -1
+		case less(a, b):
+			return 1
+		}
+		return 0
+	})
+	return slices.CompactFunc(top, func(a, b Stats) bool { return a.InfoHash == b.InfoHash })
+}
+
+// less orders by peers, then completions, then hash.
+func less(a, b Stats) bool {
+	if d := cmp.Compare(a.Seeders+a.Leechers, b.Seeders+b.Leechers); d != 0 {
+		return d < 0
+	}
+	if d := cmp.Compare(a.Completed, b.Completed); d != 0 {
+		return d < 0
+	}
+	return bytes.Compare(a.InfoHash[:], b.InfoHash[:]) > 0
+}
+
+// busiest is a heap with the least on top.
+type busiest []Stats
+
+func (b busiest) Len() int           { return len(b) }
+func (b busiest) Less(i, j int) bool { return less(b[i], b[j]) }
+func (b busiest) Swap(i, j int)      { b[i], b[j] = b[j], b[i] }
+func (b *busiest) Push(x any)        { *b = append(*b, x.(Stats)) }
+func (b *busiest) Pop() any {
+	last := len(*b) - 1
+	x := (*b)[last]
+	*b = (*b)[:last]
+	return x
+}
