@@ -58,6 +58,7 @@ type Decoder struct {
 	off       int
 	depth     int
 	tokens    int // left
+	maxTokens int
 	maxDepth  int
 	canonical bool
 	unsorted  int // offset of the first key out of order, or -1
@@ -69,14 +70,23 @@ type Decoder struct {
 // NewDecoder returns a decoder of b, which must not change while slices that it
 // returned are in use.
 func NewDecoder(b []byte, o Options) *Decoder {
-	d := &Decoder{b: b, tokens: MaxTokens, maxDepth: MaxDepth, canonical: o.Canonical, unsorted: -1, duplicate: -1}
+	d := &Decoder{maxTokens: MaxTokens, maxDepth: MaxDepth, canonical: o.Canonical}
 	if o.Tokens > 0 {
-		d.tokens = o.Tokens
+		d.maxTokens = o.Tokens
 	}
 	if o.Depth > 0 {
 		d.maxDepth = min(o.Depth, MaxDepth)
 	}
+	d.Reset(b)
 	return d
+}
+
+// Reset makes d read b from its start, with the limits that it has.
+func (d *Decoder) Reset(b []byte) {
+	*d = Decoder{
+		b: b, tokens: d.maxTokens, maxTokens: d.maxTokens, maxDepth: d.maxDepth, canonical: d.canonical,
+		unsorted: -1, duplicate: -1, stack: d.stack,
+	}
 }
 
 // Err returns the first error, a *SyntaxError, or nil.
@@ -121,6 +131,10 @@ func (d *Decoder) Kind() Kind {
 	}
 	return Invalid
 }
+
+// ForgetOrder makes Unsorted and Duplicate start anew, for a caller that judges
+// parts of a message apart.
+func (d *Decoder) ForgetOrder() { d.unsorted, d.duplicate = -1, -1 }
 
 // Fail makes an error stick at offset off, as if the input were malformed
 // there: for a caller that finds a value out of its range.

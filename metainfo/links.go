@@ -1,0 +1,228 @@
+package metainfo
+
+import "fmt"
+
+// addLink reads the target of the link f.
+func (p *parser) addLink(e *entry, f *File, field func(string) string) {
+	switch {
+	case f.Length != 0:
+		f.Attr &^= AttrSymlink
+		p.warn(field("attr"), e.at, "a symbolic link with data: taken for a file")
+		return
+	case !e.hasLink || len(e.link) == 0 || len(e.link)-1 > p.o.Limits.Depth:
+		p.warn(field("symlink path"), e.at, "a symbolic link without a target: left out")
+		return
+	}
+	p.linkCount++
+	if p.linkCount > p.o.Limits.List {
+		p.limit(field("symlink path"), e.at, "more than %d symbolic links", p.o.Limits.List)
+		return
+	}
+	target := make([]string, 0, len(e.link))
+	size := 0
+	for _, part := range e.link {
+		if s := cleanName(string(part), p.o.Names); s != "" && string(part) == s {
+			target = append(target, s)
+			size += len(s) + 16
+		} else {
+			p.warn(field("symlink path"), e.at, "a symbolic link with an unsafe target: left out")
+			return
+		}
+	}
+	if p.spend("info.files", size) {
+		f.Symlink = &Symlink{Target: target}
+	}
+}
+
+// linkTree finds out where links lead. Paths stand as hashes of an exact
+// nameSet.
+type linkTree struct {
+	p     *parser
+	dirs  *nameSet
+	files *nameSet
+	links map[uint64]*link
+}
+
+// link is a symbolic link while its target is looked for.
+type link struct {
+	file   *File
+	busy   bool // being resolved: to come here again is a circle
+	done   bool
+	ok     bool
+	dir    bool   // leads to a directory
+	target uint64 // path of the file or directory that it leads to in the end
+}
+
+// mostHops bounds the links that a target leads over, as systems do.
+const mostHops = 40
+
+// links keeps those links of BEP 47 that lead to a file or directory of this
+// torrent, and not in a circle: neither from link to link nor, followed by
+// something that walks the tree, from a directory into itself.
+func (p *parser) links() {
+	if p.linkCount == 0 || p.err != nil {
+		return
+	}
+	t := p.newLinkTree()
+	if p.err != nil {
+		return
+	}
+	for k := range p.m.Info.Files {
+		if f := &p.m.Info.Files[k]; f.Symlink != nil {
+			if l := t.links[t.hash(f.Path)]; !t.resolve(l, 0) {
+				p.dropLink(k, "leads nowhere in this torrent")
+			}
+		}
+	}
+	for _, k := range t.circles() {
+		p.dropLink(k, "leads from a directory into itself")
+	}
+}
+
+func (p *parser) dropLink(k int, reason string) {
+	f := &p.m.Info.Files[k]
+	f.Symlink = nil
+	p.warn(fmt.Sprintf("info.files[%d].symlink path", k), -1, "left out: "+reason)
+}
+
+func (p *parser) newLinkTree() *linkTree {
+	i := &p.m.Info
+	p.spend("info.files", (len(i.Files)+p.names.dirs)*collisionCost)
+	if p.err != nil {
+		return nil
+	}
+	t := &linkTree{p: p, links: map[uint64]*link{}}
+	t.dirs = newNameSet(p.names.dirs)
+	t.dirs.exact = true
+	p.addDirs(t.dirs)
+	t.files = newNameSet(len(i.Files))
+	t.files.exact, t.files.seed = true, t.dirs.seed
+	p.eachDir(t.files, func(_ int, f *File, dir uint64) {
+		h := t.files.below(dir, f.Path[len(f.Path)-1])
+		switch {
+		case f.Symlink != nil:
+			t.links[h] = &link{file: f}
+		case !f.IsSymlink():
+			t.files.add(h)
+		}
+	})
+	return t
+}
+
+// hash returns the hash of a whole path.
+func (t *linkTree) hash(path []string) uint64 {
+	return t.dirs.below(t.dirs.dir(path), path[len(path)-1])
+}
+
+// resolve finds where l leads in the end, over other links too, and reports
+// whether that is in the torrent. It looks at each link once.
+func (t *linkTree) resolve(l *link, hops int) bool {
+	if l.done || l.busy || hops > mostHops {
+		return l.done && l.ok
+	}
+	l.busy = true
+	at, dir := uint64(0), true
+	ok := true
+	for _, part := range l.file.Symlink.Target {
+		if ok = dir; !ok {
+			break // below a file
+		}
+		at = t.dirs.below(at, part)
+		if next := t.links[at]; next != nil {
+			if ok = t.resolve(next, hops+1); !ok {
+				break
+			}
+			at, dir = next.target, next.dir
+			continue
+		}
+		dir = t.dirs.has(at)
+		if ok = dir || t.files.has(at); !ok {
+			break
+		}
+	}
+	l.busy, l.done, l.ok, l.dir, l.target = false, true, ok, dir, at
+	return ok
+}
+
+// node is a directory with links to directories at or below it.
+type node struct {
+	out  int     // directories and links that lead on from it and are not yet known to end
+	from []int32 // nodes that lead here
+}
+
+// circles returns the links that lead to a directory from which one can walk
+// without end. It takes away, one after the other, the directories from which
+// every way ends.
+func (t *linkTree) circles() []int {
+	nodes := []node{{}}
+	index := map[uint64]int32{0: 0}
+	dirLinks := func(do func(k int, f *File, l *link)) {
+		for k := range t.p.m.Info.Files {
+			if f := &t.p.m.Info.Files[k]; f.Symlink != nil {
+				if l := t.links[t.hash(f.Path)]; l.ok && l.dir {
+					do(k, f, l)
+				}
+			}
+		}
+	}
+	parents := map[int]int32{} // of links: the node of the directory
+	edge := func(from, to int32) {
+		nodes[from].out++
+		nodes[to].from = append(nodes[to].from, from)
+	}
+	dirLinks(func(k int, f *File, _ *link) {
+		at, h := int32(0), uint64(0)
+		for _, part := range f.Path[:len(f.Path)-1] {
+			h = t.dirs.below(h, part)
+			next, ok := index[h]
+			if !ok && t.p.spend("info.files", nodeCost) {
+				next = int32(len(nodes))
+				nodes = append(nodes, node{})
+				index[h] = next
+				edge(at, next)
+			}
+			at = next
+		}
+		parents[k] = at
+	})
+	if t.p.err != nil {
+		return nil
+	}
+	dirLinks(func(k int, _ *File, l *link) {
+		if to, ok := index[l.target]; ok {
+			edge(parents[k], to)
+		}
+	})
+	ended := prune(nodes)
+	var bad []int
+	dirLinks(func(k int, _ *File, l *link) {
+		if to, ok := index[l.target]; ok && !ended[to] {
+			bad = append(bad, k)
+		}
+	})
+	return bad
+}
+
+const nodeCost = 100 // bytes of a node and its place in the index, about
+
+// prune reports for each node whether every way from it ends.
+func prune(nodes []node) []bool {
+	ended := make([]bool, len(nodes))
+	var queue []int32
+	for k := range nodes {
+		if nodes[k].out == 0 {
+			queue = append(queue, int32(k))
+		}
+	}
+	for len(queue) > 0 {
+		k := queue[len(queue)-1]
+		queue = queue[:len(queue)-1]
+		ended[k] = true
+		for _, from := range nodes[k].from {
+			if nodes[from].out--; nodes[from].out == 0 {
+				queue = append(queue, from)
+			}
+		}
+	}
+	return ended
+}

@@ -1,0 +1,318 @@
+package metainfo
+
+import (
+	"net"
+	"strconv"
+	"strings"
+	"time"
+
+	"spate"
+	"spate/bencode"
+)
+
+// parser reads one torrent. Its steps, in order: the top level once, with the
+// info dictionary inside; then the lists of files, which were only counted
+// before; then the piece layers.
+type parser struct {
+	o        Options
+	b        []byte
+	base     int // added to offsets in errors and warnings
+	d        *bencode.Decoder
+	m        *MetaInfo
+	warnings []Warning
+	err      *Error
+
+	announce  string
+	layersAt  int // offset of the value of "piece layers", or -1
+	info      infoSpans
+	memory    int // left of Limits.Names
+	keys      keySet
+	names     nameArena
+	cmp       *bencode.Decoder // of samePath
+	linkCount int              // symbolic links with a target
+}
+
+// Parse is like the function Parse, with options.
+func (o Options) Parse(b []byte) (*MetaInfo, error) {
+	size := o.Limits.Size
+	or(&size, MaxSize)
+	if len(b) > size {
+		return nil, tooLarge(int64(len(b)), size)
+	}
+	p := newParser(o, b)
+	p.m.raw = b
+	if p.top() {
+		p.finish()
+	}
+	return p.result()
+}
+
+// FromInfo is like the function FromInfo, with options.
+func (o Options) FromInfo(raw []byte) (*MetaInfo, error) {
+	size := o.Limits.Size
+	or(&size, MaxMetadata)
+	if len(raw) > size {
+		return nil, tooLarge(int64(len(raw)), size)
+	}
+	p := newParser(o, raw)
+	p.infoDict()
+	if p.d.Err() == nil && len(p.d.Rest()) > 0 {
+		p.fail("info", p.d.Offset(), "bytes after the end")
+	}
+	if p.syntax("info", p.d) {
+		p.finish()
+	}
+	return p.result()
+}
+
+func newParser(o Options, b []byte) *parser {
+	o = o.withDefaults()
+	return &parser{
+		o: o, b: b, m: new(MetaInfo), layersAt: -1, memory: o.Limits.Names,
+		d: bencode.NewDecoder(b, bencode.Options{Tokens: o.Limits.Tokens, Depth: o.Limits.Nesting}),
+	}
+}
+
+func (p *parser) result() (*MetaInfo, error) {
+	if p.err != nil {
+		return nil, p.err
+	}
+	p.m.Warnings = p.warnings
+	return p.m, nil
+}
+
+// top reads the outermost dictionary.
+func (p *parser) top() bool {
+	if p.d.Kind() != bencode.Dict {
+		return p.fail("", 0, "not a torrent: it does not start with a dictionary")
+	}
+	seen := false
+	for key := range p.d.Dict {
+		at := p.d.Offset()
+		switch {
+		case string(key) != "info":
+			p.topKey(string(key), at)
+		case seen:
+			p.fail("info", at, "is there twice")
+		default:
+			seen = true
+			p.nested()
+		}
+	}
+	if !p.syntax("", p.d) {
+		return false
+	}
+	if !seen {
+		return p.fail("info", -1, "missing")
+	}
+	if off := p.d.Unsorted(); off >= 0 {
+		p.warn("", off, "keys are not sorted")
+	}
+	if off := p.d.Duplicate(); off >= 0 {
+		p.warn("", off, "a key is there twice")
+	}
+	if n := len(p.d.Rest()); n > 0 {
+		p.warn("", p.d.Offset(), strconv.Itoa(n)+" bytes follow the torrent")
+	}
+	return true
+}
+
+// nested reads the info dictionary inside of the torrent. The order of keys
+// around it is judged apart from the order inside.
+func (p *parser) nested() {
+	if off := p.d.Unsorted(); off >= 0 {
+		p.warn("", off, "keys are not sorted")
+	}
+	p.d.ForgetOrder()
+	p.infoDict()
+	p.d.ForgetOrder()
+}
+
+// topKey reads the value of a key beside info. What is of the wrong type is left
+// out with a warning, for the data can be had without it.
+func (p *parser) topKey(key string, at int) {
+	m := p.m
+	switch key {
+	case "announce":
+		p.announce = strings.TrimSpace(p.text(key, maxURL))
+	case "announce-list":
+		p.announceList(at)
+	case "url-list":
+		m.WebSeeds = p.texts(key)
+	case "httpseeds":
+		m.HTTPSeeds = p.texts(key)
+	case "nodes":
+		p.nodes(at)
+	case "comment.utf-8", "comment":
+		p.prefer(&m.Comment, key)
+	case "created by.utf-8", "created by":
+		p.prefer(&m.CreatedBy, key)
+	case "creation date":
+		p.creationDate(at)
+	case "encoding":
+		m.Encoding = p.text(key, maxText)
+	case "similar":
+		m.Similar = p.similar(key)
+	case "collections":
+		m.Collections = p.texts(key)
+	case "piece layers":
+		p.layersAt = at
+	}
+}
+
+// prefer reads a text whose variant in UTF-8 wins.
+func (p *parser) prefer(dst *string, key string) {
+	if s := p.text(key, maxText); *dst == "" || strings.HasSuffix(key, ".utf-8") {
+		*dst = s
+	}
+}
+
+// is reports whether the next value is of kind k, and otherwise warns; the loop
+// around then skips it.
+func (p *parser) is(k bencode.Kind, field string) bool {
+	got := p.d.Kind()
+	if got != k && got != bencode.Invalid {
+		p.warn(field, p.d.Offset(), "left out: "+got.String()+" instead of "+k.String())
+	}
+	return got == k
+}
+
+// text reads an optional string of up to most bytes of valid UTF-8.
+func (p *parser) text(field string, most int) string {
+	if !p.is(bencode.String, field) {
+		return ""
+	}
+	at := p.d.Offset()
+	raw := p.d.Bytes()
+	if len(raw) > most {
+		p.warn(field, at, "longer than "+strconv.Itoa(most)+" bytes: cut")
+		raw = raw[:most]
+	}
+	return strings.ToValidUTF8(string(raw), "?")
+}
+
+// texts reads an optional list of strings, or one string. Empty ones are left
+// out.
+func (p *parser) texts(field string) []string {
+	var list []string
+	add := func() {
+		at := p.d.Offset()
+		switch s := strings.TrimSpace(p.text(field, maxURL)); {
+		case s == "":
+		case len(list) >= p.o.Limits.List:
+			p.limit(field, at, "more than %d entries", len(list))
+		default:
+			list = append(list, s)
+		}
+	}
+	if p.d.Kind() == bencode.String {
+		add()
+	} else if p.is(bencode.List, field) {
+		for range p.d.List {
+			add()
+		}
+	}
+	return list
+}
+
+// announceList reads the tiers of BEP 12. A string where a tier should be
+// stands for a tier of one.
+func (p *parser) announceList(at int) {
+	const field = "announce-list"
+	if !p.is(bencode.List, field) {
+		return
+	}
+	var tiers [][]string
+	n := 0
+	for range p.d.List {
+		tier := p.texts(field)
+		if n += len(tier); n > p.o.Limits.List {
+			p.limit(field, at, "more than %d trackers", p.o.Limits.List)
+		}
+		if len(tier) > 0 {
+			tiers = append(tiers, tier)
+		}
+	}
+	p.m.AnnounceList = tiers
+}
+
+// nodes reads the DHT nodes of BEP 5: pairs of host and port.
+func (p *parser) nodes(at int) {
+	const field = "nodes"
+	if !p.is(bencode.List, field) {
+		return
+	}
+	for range p.d.List {
+		var host string
+		port, n := int64(-1), 0
+		if !p.is(bencode.List, field) {
+			continue
+		}
+		for range p.d.List {
+			switch n++; {
+			case n == 1 && p.is(bencode.String, field):
+				host = p.text(field, 255)
+			case n == 2 && p.is(bencode.Int, field):
+				port = p.d.Int()
+			}
+		}
+		switch {
+		case host == "" || port <= 0 || port > 65535:
+			p.warn(field, at, "a node without host and port is left out")
+		case len(p.m.Nodes) >= p.o.Limits.List:
+			p.limit(field, at, "more than %d entries", p.o.Limits.List)
+		default:
+			p.m.Nodes = append(p.m.Nodes, net.JoinHostPort(host, strconv.FormatInt(port, 10)))
+		}
+	}
+}
+
+// similar reads a list of info-hashes (BEP 38).
+func (p *parser) similar(field string) []spate.InfoHash {
+	var list []spate.InfoHash
+	if !p.is(bencode.List, field) {
+		return nil
+	}
+	for range p.d.List {
+		at := p.d.Offset()
+		if !p.is(bencode.String, field) {
+			continue
+		}
+		switch h := p.d.Bytes(); {
+		case len(h) != len(spate.InfoHash{}):
+			p.warn(field, at, "an entry that is not an info-hash is left out")
+		case len(list) >= p.o.Limits.List:
+			p.limit(field, at, "more than %d entries", len(list))
+		default:
+			list = append(list, spate.InfoHash(h))
+		}
+	}
+	return list
+}
+
+// lastDate is the last second that RFC 3339 can express.
+const lastDate = 253402300799
+
+func (p *parser) creationDate(at int) {
+	if !p.is(bencode.Int, "creation date") {
+		return
+	}
+	switch s := p.d.Int(); {
+	case s < 0 || s > lastDate:
+		p.warn("creation date", at, "left out: out of range")
+	case s > 0:
+		p.m.CreationDate = time.Unix(s, 0).UTC()
+	}
+}
+
+// finish does what needs the whole torrent to have been read once.
+func (p *parser) finish() {
+	m := p.m
+	if len(m.AnnounceList) == 0 && p.announce != "" {
+		m.AnnounceList = [][]string{{p.announce}}
+	}
+	if p.finishInfo() {
+		m.computeHashes()
+		p.pieceLayers()
+	}
+}

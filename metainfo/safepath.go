@@ -1,0 +1,173 @@
+package metainfo
+
+import (
+	"runtime"
+	"strings"
+	"unicode/utf8"
+)
+
+const (
+	maxNameLen  = 255 // bytes of one part of a path, on every common file system
+	maxExtLen   = 16  // bytes of an extension, its dot too, that survive shortening
+	replacement = '_'
+)
+
+// cleanName returns part as the name of a file or directory that is safe under
+// policy n; "" for a part that stands for no name, such as "..". It returns part
+// itself where nothing has to change.
+func cleanName(part string, n Names) string {
+	if runtime.GOOS == "windows" && n != NamesNative {
+		n = NamesWindows
+	}
+	if part == "" || part == "." || part == ".." {
+		return ""
+	}
+	if n == NamesNative {
+		part = replaceNative(part)
+		return shorten(part)
+	}
+	if !plain(part) || n == NamesWindows {
+		part = replaceUnsafe(part, n == NamesWindows)
+	}
+	if len(part) >= 2 && part[1] == ':' && isLetter(part[0]) {
+		part = part[:1] + string(replacement) + part[2:]
+	}
+	if isDevice(part) {
+		part = string(replacement) + part
+	}
+	part = shorten(part)
+	if n == NamesWindows {
+		if t := strings.TrimRight(part, ". "); t != part {
+			part = t + strings.Repeat(string(replacement), len(part)-len(t))
+		}
+	}
+	return part
+}
+
+// plain reports that s is of characters that no policy but NamesWindows
+// changes; it is what nearly every name is.
+func plain(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c < 0x20 || c >= 0x7f || c == '/' || c == '\\' {
+			return false
+		}
+	}
+	return true
+}
+
+func isLetter(c byte) bool { return 'a' <= c|0x20 && c|0x20 <= 'z' }
+
+// replaceNative replaces what no file name on this system may hold.
+func replaceNative(s string) string {
+	windows := runtime.GOOS == "windows"
+	bad := func(c byte) bool {
+		return c == 0 || c == '/' || windows && (c < 0x20 || strings.IndexByte(`\<>:"|?*`, c) >= 0)
+	}
+	for i := range len(s) {
+		if bad(s[i]) {
+			b := []byte(s)
+			for k := range b {
+				if bad(b[k]) {
+					b[k] = replacement
+				}
+			}
+			return string(b)
+		}
+	}
+	return s
+}
+
+// replaceUnsafe replaces every unsafe character, and every byte that is not
+// UTF-8.
+func replaceUnsafe(s string, windows bool) string {
+	var b strings.Builder
+	for i := 0; i < len(s); {
+		r, size := utf8.DecodeRuneInString(s[i:])
+		if unsafeRune(r, windows) || r == utf8.RuneError && size == 1 {
+			if b.Len() == 0 {
+				b.Grow(len(s))
+				b.WriteString(s[:i])
+			}
+			b.WriteByte(replacement)
+		} else if b.Len() > 0 {
+			b.WriteString(s[i : i+size])
+		}
+		i += size
+	}
+	if b.Len() == 0 {
+		return s
+	}
+	return b.String()
+}
+
+func unsafeRune(r rune, windows bool) bool {
+	switch {
+	case r < 0x20, r == '/', r == '\\', 0x7f <= r && r <= 0x9f: // control characters, C1 too
+		return true
+	case r < 0x7f:
+		return windows && strings.IndexByte(`<>:"|?*`, byte(r)) >= 0
+	case r == 0x061c, r == 0x200e, r == 0x200f, 0x2028 <= r && r <= 0x202e, 0x2066 <= r && r <= 0x2069:
+		return true // line separators, and marks that turn the direction of text
+	}
+	return false
+}
+
+// isDevice reports whether Windows takes s for a device, whatever its extension.
+func isDevice(s string) bool {
+	if len(s) < 3 || strings.IndexByte("cnapl", s[0]|0x20) < 0 {
+		return false
+	}
+	stem, _, _ := strings.Cut(s, ".")
+	stem = strings.TrimRight(stem, " ")
+	if len(stem) > len("CONOUT$") {
+		return false
+	}
+	stem = strings.ToUpper(stem)
+	switch stem {
+	case "CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$":
+		return true
+	}
+	port, ok := strings.CutPrefix(stem, "COM")
+	if !ok {
+		port, ok = strings.CutPrefix(stem, "LPT")
+	}
+	if !ok {
+		return false
+	}
+	switch port {
+	case "0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "¹", "²", "³":
+		return true
+	}
+	return false
+}
+
+// shorten cuts s to maxNameLen bytes, between characters, and keeps a short
+// extension.
+func shorten(s string) string {
+	if len(s) <= maxNameLen {
+		return s
+	}
+	stem, ext := splitExt(s)
+	return cut(stem, maxNameLen-len(ext)) + ext
+}
+
+// splitExt splits off an extension of reasonable length.
+func splitExt(s string) (stem, ext string) {
+	if k := strings.LastIndexByte(s, '.'); k > 0 && len(s)-k <= maxExtLen {
+		return s[:k], s[k:]
+	}
+	return s, ""
+}
+
+// cut returns at most n bytes of s without splitting a character.
+func cut(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	for k := n; k > n-utf8.UTFMax && k > 0; k-- {
+		if utf8.RuneStart(s[k]) {
+			return s[:k]
+		}
+	}
+	return s[:n] // not UTF-8
+}

@@ -1,0 +1,278 @@
+package metainfo
+
+import (
+	"bytes"
+	"fmt"
+
+	"spate/bencode"
+	"spate/merkle"
+)
+
+// countTree reads the file tree for the first time and returns the number of
+// files in it.
+func (p *parser) countTree() int {
+	p.info.shuffled = p.takeOrder("info") || p.info.shuffled
+	return p.countBelow()
+}
+
+func (p *parser) countBelow() int {
+	n := 0
+	for key := range p.d.Dict {
+		if len(key) == 0 {
+			n++
+			p.d.Skip()
+		} else {
+			n += p.countBelow()
+		}
+	}
+	return n
+}
+
+// treeWalk is the second walk over the file tree.
+type treeWalk struct {
+	p    *parser
+	d    *bencode.Decoder
+	base int
+	path [][]byte
+	e    entry
+	leaf func(e *entry) // gets every file in order; e is reused
+}
+
+// walkTree calls leaf for every file of the tree.
+func (p *parser) walkTree(leaf func(e *entry)) {
+	w := &treeWalk{p: p, d: p.at(p.info.treeAt), base: p.info.treeAt, leaf: leaf}
+	w.dir()
+	if p.err == nil && w.d.Err() != nil {
+		p.base += w.base
+		p.syntax("info.file tree", w.d)
+		p.base -= w.base
+	}
+}
+
+// dir reads the directory w.path.
+func (w *treeWalk) dir() {
+	n := 0
+	for key := range w.d.Dict {
+		if n++; len(key) > 0 {
+			w.path = append(w.path, key)
+			w.dir()
+			w.path = w.path[:len(w.path)-1]
+			continue
+		}
+		switch {
+		case len(w.path) == 0:
+			w.fail(w.base+w.d.Offset(), "a file without a name")
+		case n == 1:
+			w.file()
+			if w.d.Kind() != bencode.End {
+				w.fail(w.base+w.d.Offset(), "both a file and a directory")
+			}
+		}
+	}
+}
+
+func (w *treeWalk) fail(off int, reason string) {
+	w.p.fail("info.file tree", off, "%s", reason)
+	w.d.Fail(0, "")
+}
+
+// file reads the properties of the file w.path.
+func (w *treeWalk) file() {
+	e, d := &w.e, w.d
+	at := w.base + d.Offset()
+	*e = entry{path: append(e.path[:0], w.path...), link: e.link[:0], pathAt: at, at: at}
+	for key := range d.Dict {
+		switch string(key) {
+		case "length":
+			e.length, e.hasLen = d.Int(), true
+		case "pieces root":
+			if r := d.Bytes(); len(r) == 32 {
+				e.root = (*[32]byte)(r)
+			} else {
+				w.fail(at, "a pieces root that is not of 32 bytes")
+			}
+		default:
+			e.common(string(key), d)
+		}
+	}
+	switch {
+	case d.Err() != nil:
+		return
+	case !e.hasLen || e.length < 0:
+		w.fail(at, "a file without a length")
+	case e.length > 0 && e.root == nil:
+		w.fail(at, "a file without a pieces root")
+	case e.attr&AttrPad != 0:
+		w.fail(at, "a pad file, which only a v1 list may have")
+	default:
+		if e.length == 0 {
+			e.root = nil
+		}
+		w.leaf(e)
+		if w.p.err != nil {
+			d.Fail(0, "")
+		}
+	}
+}
+
+// v2Files reads the files of a torrent without a v1 half. Each one that is not
+// empty starts at a piece.
+func (p *parser) v2Files() {
+	i := &p.m.Info
+	if p.info.leaves == 0 {
+		p.fail("info.file tree", p.info.treeAt, "no files")
+		return
+	}
+	if !p.makeFiles("info.file tree", p.info.leaves) {
+		return
+	}
+	end := int64(0)
+	single := false
+	field := func(name string) string { return fmt.Sprintf("info.file tree[%d].%s", len(i.Files), name) }
+	p.walkTree(func(e *entry) {
+		off := end
+		if over := end % i.PieceLength; over > 0 && e.length > 0 {
+			off += i.PieceLength - over
+		}
+		ok := false
+		if end, ok = add(off, e.length); !ok {
+			p.fail(field("length"), e.at, "the sizes add up to more than 64 bits")
+			return
+		}
+		single = p.info.leaves == 1 && p.isName(e.path)
+		p.addFile(e, off, field)
+		if p.err == nil {
+			i.Files[len(i.Files)-1].PiecesRoot = e.root
+		}
+	})
+	if p.err == nil && single {
+		i.Files[0].Path = nil
+		i.renamed = 0
+	}
+}
+
+// isName reports whether path is the torrent's name alone, which is how v2 says
+// that the torrent is a single file.
+func (p *parser) isName(path [][]byte) bool {
+	return len(path) == 1 && bytes.Equal(path[0], p.info.name)
+}
+
+// mergeTree gives the files of the v1 half the roots of the v2 half, and holds
+// that both say the same: the same files of the same size in the same order, each
+// one at a piece. paths has the offset of each file's v1 path.
+func (p *parser) mergeTree(paths []uint32) {
+	const field = "info.file tree"
+	i := &p.m.Info
+	k := 0 // of Files
+	skipPads := func() {
+		for k < len(i.Files) && i.Files[k].Pad() {
+			k++
+		}
+	}
+	p.walkTree(func(e *entry) {
+		skipPads()
+		if k == len(i.Files) {
+			p.fail(field, e.at, "the v2 half has more files than the v1 half")
+			return
+		}
+		f := &i.Files[k]
+		switch {
+		case !p.samePath(e.path, int(paths[k])):
+			p.fail(field, e.at, "file %d has another name in the v1 half", k)
+		case f.Length != e.length:
+			p.fail(field, e.at, "file %d has %d bytes, and %d in the v1 half", k, e.length, f.Length)
+		case f.Length > 0 && f.Offset%i.PieceLength != 0:
+			p.fail(field, e.at, "file %d does not start at a piece in the v1 half", k)
+		}
+		f.PiecesRoot = e.root
+		k++
+	})
+	if skipPads(); p.err == nil && k < len(i.Files) {
+		p.fail(field, p.info.treeAt, "the v1 half has more files than the v2 half")
+	}
+}
+
+// samePath reports whether path is what the v1 half says at offset off; 0 stands
+// for the torrent's name.
+func (p *parser) samePath(path [][]byte, off int) bool {
+	if off == 0 {
+		return p.isName(path)
+	}
+	if p.cmp == nil {
+		p.cmp = p.at(off)
+	}
+	d := p.cmp
+	d.Reset(p.b[off:])
+	n := 0
+	for range d.List {
+		if s := d.Bytes(); n >= len(path) || !bytes.Equal(s, path[n]) {
+			return false
+		}
+		n++
+	}
+	return n == len(path)
+}
+
+// pieceLayers reads the piece layers (BEP 52). Each one must hash to the root
+// that it is named by; those that no file has a use for are kept all the same.
+func (p *parser) pieceLayers() {
+	const field = "piece layers"
+	i, m := &p.m.Info, p.m
+	if !i.HasV2() {
+		return
+	}
+	if p.layersAt >= 0 && p.b[p.layersAt] == 'd' {
+		d := p.at(p.layersAt)
+		m.PieceLayers = make(map[[32]byte][]byte, p.countLayers())
+		for key := range d.Dict {
+			at := p.layersAt + d.Offset()
+			layer := d.Bytes()
+			switch {
+			case d.Err() != nil:
+			case len(key) != 32 || len(layer) < 64 || len(layer)%32 != 0:
+				p.warn(field, at, "an entry that cannot be a layer is left out")
+			case merkle.Root(layer, merkle.Layer(i.PieceLength)) != [32]byte(key):
+				p.fail(field, at, "a layer does not hash to its root")
+				return
+			default:
+				m.PieceLayers[[32]byte(key)] = layer
+			}
+		}
+		p.base += p.layersAt
+		p.syntax(field, d)
+		p.base -= p.layersAt
+	}
+	p.checkLayers()
+}
+
+// countLayers returns how many layers there may be.
+func (p *parser) countLayers() int {
+	n := 0
+	for range p.at(p.layersAt).Dict {
+		n++
+	}
+	const least = 3 + 32 + 3 + 64 // bytes that an entry takes
+	return min(n, len(p.b)/least)
+}
+
+// checkLayers holds the layers against the files.
+func (p *parser) checkLayers() {
+	const field = "piece layers"
+	missing := 0
+	for k := range p.m.Info.Files {
+		f := &p.m.Info.Files[k]
+		if f.PiecesRoot == nil || f.Length <= p.m.Info.PieceLength {
+			continue
+		}
+		layer, ok := p.m.PieceLayers[*f.PiecesRoot]
+		if n := ceilDiv(f.Length, p.m.Info.PieceLength); ok && int64(len(layer)) != n*32 {
+			p.fail(field, p.layersAt, "file %d has %d pieces, its layer %d", k, n, len(layer)/32)
+			return
+		} else if !ok {
+			missing++
+		}
+	}
+	if missing > 0 && p.m.raw != nil {
+		p.warn(field, -1, fmt.Sprintf("missing for %d files", missing))
+	}
+}
