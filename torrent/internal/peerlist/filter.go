@@ -1,0 +1,97 @@
+package peerlist
+
+import (
+	"net/netip"
+
+	"spate"
+)
+
+// Usable tells whether a can be the address of a peer that src names: a port, a
+// unicast address that means the same everywhere, and not ourselves. Loopback
+// is taken from the user, and from others with AllowLocal.
+func (l *List) Usable(a netip.AddrPort, src Source) bool {
+	a = spate.CanonicalAddr(a)
+	ip := a.Addr()
+	switch {
+	case !a.IsValid() || a.Port() == 0:
+		return false
+	case ip.IsUnspecified() || ip.IsMulticast() || ip.IsLinkLocalUnicast() && ip.Is6():
+		return false
+	case ip.Is4() && (ip.As4()[0] == 0 || ip.As4()[0] >= 240):
+		return false // "this network" and reserved, broadcast included
+	case ip.IsLoopback() && !l.opt.AllowLocal && src != SourceManual:
+		return false
+	}
+	return !l.isSelf(a)
+}
+
+func (l *List) isSelf(a netip.AddrPort) bool {
+	self := l.opt.Self
+	switch {
+	case a == self || l.self[a]:
+		return true
+	case !self.IsValid() || a.Port() != self.Port():
+		return false
+	}
+	ip := a.Addr()
+	return ip == l.own[0] || ip == l.own[1] || self.Addr().IsUnspecified() && ip.IsLoopback()
+}
+
+// AddSelf says that a turned out to be ourselves, by the peer id: it is never
+// tried again.
+func (l *List) AddSelf(a netip.AddrPort) {
+	a = spate.CanonicalAddr(a)
+	if len(l.self) < maxSelf {
+		l.self[a] = true
+	}
+	l.remove(a)
+}
+
+// banKey is what a ban of a covers: the address with all its ports, for public
+// IPv6 its /64, which one host can use at will; on loopback, where many peers
+// share one address, the one port.
+func banKey(a netip.AddrPort) netip.AddrPort {
+	a = spate.CanonicalAddr(a)
+	ip := a.Addr()
+	switch {
+	case ip.IsLoopback():
+		return a
+	case ip.Is6() && ip.IsGlobalUnicast() && !ip.IsPrivate():
+		prefix, _ := ip.Prefix(64)
+		ip = prefix.Addr()
+	}
+	return netip.AddrPortFrom(ip, 0)
+}
+
+// Ban takes nothing more from the address of a and forgets its candidates; see
+// [List.Banned]. The engine drops its connections. The oldest ban makes room
+// when there are 10,000.
+func (l *List) Ban(a netip.AddrPort) {
+	key := banKey(a)
+	if _, done := l.banned[key]; done || !a.IsValid() {
+		return
+	}
+	if len(l.banOrder) < maxBans {
+		l.banOrder = append(l.banOrder, key)
+	} else {
+		delete(l.banned, l.banOrder[l.banAt])
+		l.banOrder[l.banAt] = key
+		l.banAt = (l.banAt + 1) % maxBans
+	}
+	l.banned[key] = struct{}{}
+	for i := len(l.all) - 1; i >= 0; i-- {
+		if banKey(l.all[i].addr) == key {
+			l.remove(l.all[i].addr)
+		}
+	}
+}
+
+// Banned tells whether a ban covers a: any port of a banned address, and of the
+// /64 for public IPv6; on loopback the very port.
+func (l *List) Banned(a netip.AddrPort) bool {
+	if len(l.banned) == 0 {
+		return false
+	}
+	_, ok := l.banned[banKey(a)]
+	return ok
+}

@@ -1,0 +1,356 @@
+// Package peerlist keeps the addresses at which peers of a torrent may be, and
+// says which to connect to next.
+//
+// A candidate is known once, whatever the number of sources that name it. It is
+// idle, being tried (from [List.Next] on), or connected. Fewer failures go
+// first, then the better source, then the higher canonical priority (BEP 40),
+// on which all peers of a swarm agree so that nobody can crowd out the others.
+// Failures are followed by a growing pause and at last by oblivion. The list is
+// bounded; what is worst makes room for what is better.
+//
+// It is plain data: no clock, no lock. The caller holds the torrent's lock.
+package peerlist
+
+import (
+	"math/rand/v2"
+	"net/netip"
+	"slices"
+	"time"
+
+	"spate"
+)
+
+// Source says who named an address. A greater one is tried first.
+type Source uint8
+
+// The sources, least trusted first.
+const (
+	SourcePEX      Source = iota // a peer (BEP 11): anybody can fill it
+	SourceDHT                    // BEP 5
+	SourceIncoming               // it connected to us and said on which port it listens
+	SourceResume                 // was useful before the restart
+	SourceTracker                // BEP 3
+	SourceLSD                    // heard on the local network (BEP 14)
+	SourceManual                 // the user
+)
+
+// String returns the source's name as it is shown.
+func (s Source) String() string {
+	names := [...]string{"pex", "dht", "incoming", "resume", "tracker", "lsd", "manual"}
+	if int(s) < len(names) {
+		return names[s]
+	}
+	return "unknown"
+}
+
+// Outcome says how a connection went.
+type Outcome uint8
+
+// The outcomes of a connection.
+const (
+	OutcomeUseful    Outcome = iota // payload went either way, or it was there for long
+	OutcomeUseless                  // nothing happened, or it was dropped to make room
+	OutcomeBroken                   // it ended during the handshake or broke the protocol
+	OutcomeDuplicate                // the same peer is connected by another address
+	OutcomeSelf                     // it was us
+)
+
+// Defaults of the zero Options and the pauses.
+const (
+	DefaultMax       = 3000
+	maxFailures      = 6                // in a row, then a candidate is forgotten
+	manualFailures   = 1 << 30          // the user's own addresses are not
+	failurePause     = 30 * time.Second // after the first failure, doubled by each further one
+	maxPause         = time.Hour
+	usefulPause      = 10 * time.Second
+	uselessPause     = 10 * time.Minute
+	brokenFailures   = 2 // an end by OutcomeBroken counts so many failures
+	maxBans, maxSelf = 10_000, 64
+)
+
+// Options of a List. The zero value is documented at each field.
+type Options struct {
+	Max        int            // candidates; 0: 3000
+	AllowLocal bool           // takes loopback addresses from every source, else only from the user
+	Self       netip.AddrPort // where we listen, which is never a candidate; the IP may be unspecified
+	Seed       uint64         // orders candidates while our own address is not known; 0: random
+}
+
+// List is described in the package comment. Make one with [New].
+type List struct {
+	opt       Options
+	all       []candidate
+	index     map[netip.AddrPort]int // into all
+	self      map[netip.AddrPort]bool
+	own       [2]netip.Addr // our address as others see it, IPv4 and IPv6
+	seeding   bool
+	banned    map[netip.AddrPort]struct{}
+	banOrder  []netip.AddrPort // a ring: the oldest ban makes room
+	banAt     int
+	notBefore time.Time // no candidate is ready before
+	out       []netip.AddrPort
+}
+
+type state uint8
+
+const (
+	idle state = iota
+	trying
+	connected
+)
+
+type candidate struct {
+	addr     netip.AddrPort
+	retry    time.Time // not before
+	prio     uint32    // BEP 40
+	failures int32
+	source   Source
+	state    state
+	seed     bool // has everything, as far as known
+	proved   bool // was useful once
+}
+
+// New returns an empty list.
+func New(opt Options) *List {
+	if opt.Max <= 0 {
+		opt.Max = DefaultMax
+	}
+	if opt.Seed == 0 {
+		opt.Seed = rand.Uint64()
+	}
+	opt.Self = spate.CanonicalAddr(opt.Self)
+	return &List{
+		opt: opt, index: map[netip.AddrPort]int{}, self: map[netip.AddrPort]bool{}, banned: map[netip.AddrPort]struct{}{},
+	}
+}
+
+// Len is the number of known candidates.
+func (l *List) Len() int { return len(l.all) }
+
+// Add takes addresses from a source and returns how many were new. It drops what
+// cannot be a peer (see [List.Usable]) and what is banned. An address that is
+// known keeps its failures and takes the better source.
+func (l *List) Add(addrs []netip.AddrPort, src Source) int {
+	n := 0
+	for _, a := range addrs {
+		if l.add(a, src) {
+			n++
+		}
+	}
+	return n
+}
+
+func (l *List) add(a netip.AddrPort, src Source) bool {
+	a = spate.CanonicalAddr(a)
+	if !l.Usable(a, src) || l.Banned(a) {
+		return false
+	}
+	if i, known := l.index[a]; known {
+		l.all[i].source = max(l.all[i].source, src)
+		return false
+	}
+	c := candidate{addr: a, source: src, prio: l.priority(a)}
+	l.notBefore = time.Time{}
+	if len(l.all) < l.opt.Max {
+		l.index[a] = len(l.all)
+		l.all = append(l.all, c)
+		return true
+	}
+	worst := -1
+	for i := range l.all {
+		if l.all[i].state == idle && (worst < 0 || l.all[worst].before(&l.all[i])) {
+			worst = i
+		}
+	}
+	if worst < 0 || !c.before(&l.all[worst]) {
+		return false
+	}
+	delete(l.index, l.all[worst].addr)
+	l.all[worst], l.index[a] = c, worst
+	return true
+}
+
+// before tells whether c is to be tried before d.
+func (c *candidate) before(d *candidate) bool {
+	switch {
+	case c.failures != d.failures:
+		return c.failures < d.failures
+	case c.source != d.source:
+		return c.source > d.source
+	}
+	return c.prio > d.prio
+}
+
+// Next returns up to n candidates to connect to now, best first. They count as
+// being tried until Connected, Failed or Unused is called for them. The slice is
+// valid until the next call.
+func (l *List) Next(now time.Time, n int) []netip.AddrPort {
+	l.out = l.out[:0]
+	if now.Before(l.notBefore) {
+		return l.out
+	}
+	for len(l.out) < n {
+		best := -1
+		var soonest time.Time
+		for i := range l.all {
+			c := &l.all[i]
+			switch {
+			case c.state != idle || c.seed && l.seeding:
+			case now.Before(c.retry):
+				if soonest.IsZero() || c.retry.Before(soonest) {
+					soonest = c.retry
+				}
+			case best < 0 || c.before(&l.all[best]):
+				best = i
+			}
+		}
+		if best < 0 {
+			if l.notBefore = soonest; soonest.IsZero() {
+				l.notBefore = now.Add(maxPause) // until something changes
+			}
+			break
+		}
+		l.all[best].state = trying
+		l.out = append(l.out, l.all[best].addr)
+	}
+	return l.out
+}
+
+// find returns the candidate at a, or nil.
+func (l *List) find(a netip.AddrPort) *candidate {
+	if i, ok := l.index[spate.CanonicalAddr(a)]; ok {
+		return &l.all[i]
+	}
+	return nil
+}
+
+// Unused takes a candidate of Next back: it was not tried after all.
+func (l *List) Unused(a netip.AddrPort) {
+	if c := l.find(a); c != nil && c.state == trying {
+		c.state = idle
+		l.notBefore = time.Time{}
+	}
+}
+
+// Failed says that no connection came about: refused, timed out, or ended before
+// the handshake. After several in a row the candidate is forgotten, unless it
+// came from the user.
+func (l *List) Failed(a netip.AddrPort, now time.Time) {
+	if c := l.find(a); c != nil {
+		l.fail(c, now, 1)
+	}
+}
+
+func (l *List) fail(c *candidate, now time.Time, by int32) {
+	limit := int32(maxFailures)
+	if c.source == SourceManual {
+		limit = manualFailures
+	}
+	c.state = idle
+	if c.failures += by; c.failures >= limit {
+		l.remove(c.addr)
+		return
+	}
+	pause := maxPause
+	if c.failures < 8 {
+		pause = min(maxPause, failurePause<<(c.failures-1))
+	}
+	c.retry = now.Add(pause)
+	l.notBefore = time.Time{}
+}
+
+// Connected says that a connection to a was made, by us, or by the peer if it
+// said that it listens there. It returns false if there is one already: keep
+// only one. Of addresses that are not known it keeps nothing and returns true.
+func (l *List) Connected(a netip.AddrPort) bool {
+	c := l.find(a)
+	if c == nil {
+		return true
+	}
+	if c.state == connected {
+		return false
+	}
+	c.state = connected
+	return true
+}
+
+// Disconnected says how the connection ended for which Connected was true, or
+// the attempt at a candidate of Next that got past the handshake. Addresses that
+// are not known are ignored, unless it was a connection to ourselves.
+func (l *List) Disconnected(a netip.AddrPort, now time.Time, how Outcome) {
+	if how == OutcomeSelf {
+		l.AddSelf(a)
+		return
+	}
+	c := l.find(a)
+	if c == nil {
+		return
+	}
+	c.state = idle
+	l.notBefore = time.Time{}
+	switch how {
+	case OutcomeUseful:
+		c.failures, c.proved = 0, true
+		c.retry = now.Add(usefulPause)
+	case OutcomeBroken:
+		l.fail(c, now, brokenFailures)
+	default:
+		c.failures = 0
+		c.retry = now.Add(uselessPause)
+	}
+}
+
+// Remove forgets a candidate, as when PEX or a tracker says that it left. One
+// that is being tried or connected stays.
+func (l *List) Remove(a netip.AddrPort) {
+	if c := l.find(a); c != nil && c.state == idle {
+		l.remove(c.addr)
+	}
+}
+
+func (l *List) remove(a netip.AddrPort) {
+	i, ok := l.index[a]
+	if !ok {
+		return
+	}
+	last := len(l.all) - 1
+	l.all[i] = l.all[last]
+	l.index[l.all[i].addr] = i
+	l.all = l.all[:last]
+	delete(l.index, a)
+}
+
+// SetSeed notes whether the peer at a has everything.
+func (l *List) SetSeed(a netip.AddrPort, seed bool) {
+	if c := l.find(a); c != nil {
+		c.seed = seed
+		l.notBefore = time.Time{}
+	}
+}
+
+// SetSeeding says whether we have everything: seeds do not connect to seeds.
+func (l *List) SetSeeding(seeding bool) {
+	l.seeding = seeding
+	l.notBefore = time.Time{}
+}
+
+// Worth appends up to n addresses that are worth keeping over a restart: those
+// that are connected or were useful, best first.
+func (l *List) Worth(dst []netip.AddrPort, n int) []netip.AddrPort {
+	var good []*candidate
+	for i := range l.all {
+		if c := &l.all[i]; c.proved || c.state == connected {
+			good = append(good, c)
+		}
+	}
+	slices.SortFunc(good, func(a, b *candidate) int {
+		if a.before(b) {
+			return -1
+		}
+		return 1
+	})
+	for _, c := range good[:min(n, len(good))] {
+		dst = append(dst, c.addr)
+	}
+	return dst
+}
