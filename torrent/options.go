@@ -10,8 +10,6 @@ import (
 	"time"
 
 	"spate"
-	"spate/bitfield"
-	"spate/internal/ratelimit"
 	"spate/storage"
 	"spate/tracker"
 )
@@ -70,6 +68,8 @@ type Options struct {
 	// Seed makes choices (first pieces, optimistic unchokes) repeatable in
 	// simulations. Zero: random.
 	Seed uint64
+	// portableIO makes sockets use the path of other networks, for tests of it.
+	portableIO bool
 	// Log receives what an operator would want to know. Nil: discarded.
 	Log *slog.Logger
 }
@@ -168,6 +168,3 @@ const (
 	maxUploadQueue   = 2000
 	stoppedTimeout   = 5 * time.Second
 )
-
-var _ = ratelimit.New
-var _ = bitfield.New

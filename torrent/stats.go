@@ -78,3 +78,102 @@ type PeerStats struct {
 	Unchoked, Seed     bool // we unchoked the peer; it has everything
 	Outstanding        int  // our requests that it has not answered
 }
+
+// Stats returns a snapshot of the torrent.
+func (t *Torrent) Stats() Stats {
+	t.s.announcer.mu.Lock()
+	tr := t.ann.stats
+	t.s.announcer.mu.Unlock()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	st := Stats{
+		Name: t.name, InfoHash: t.hash, State: t.state, Err: t.err,
+		Checked:    int(t.checked.Load()),
+		Downloaded: t.downloaded.Load(), Uploaded: t.uploaded.Load(), Wasted: t.wasted.Load(),
+		DownRate: t.downMeter.rate, UpRate: t.upMeter.rate,
+		Peers: t.nconns, Known: t.peers.Len(),
+		Added: t.added, Completed: t.completed,
+	}
+	if tr.URL != "" || tr.Err != nil {
+		st.Trackers = []TrackerStats{tr}
+	}
+	st.BytesTotal, st.BytesDone = t.bytesLocked()
+	if t.pick == nil {
+		return st
+	}
+	st.Pieces, st.PiecesHave = t.info.NumPieces(), t.pick.HaveCount()
+	for _, c := range t.conns {
+		if c == nil {
+			continue
+		}
+		if t.pick.PeerIsSeed(c.id) {
+			st.Seeds++
+		} else {
+			st.Leechers++
+		}
+	}
+	return st
+}
+
+// bytesLocked returns the length of the wanted data, and how much of it is
+// verified; pads count in neither.
+func (t *Torrent) bytesLocked() (total, done int64) {
+	if t.pick == nil {
+		return 0, 0
+	}
+	for i := range t.info.Files {
+		f := &t.info.Files[i]
+		if f.Pad() || f.Length == 0 || t.opt.Select != nil && !t.opt.Select(f.Path) {
+			continue
+		}
+		total += f.Length
+		done += t.doneLocked(f.Offset, f.Length)
+	}
+	return total, done
+}
+
+// doneLocked returns how many of n bytes from off lie in verified pieces.
+func (t *Torrent) doneLocked(off, n int64) (done int64) {
+	for n > 0 {
+		i := off / t.info.PieceLength
+		part := min(n, (i+1)*t.info.PieceLength-off)
+		if t.pick.Have(int(i)) {
+			done += part
+		}
+		off += part
+		n -= part
+	}
+	return done
+}
+
+// leftLocked is what trackers are told as left (BEP 3): a torrent whose data is
+// not known yet is not a seed.
+func (t *Torrent) leftLocked() int64 {
+	total, done := t.bytesLocked()
+	if total == done && t.state == StateChecking {
+		return total
+	}
+	return total - done
+}
+
+// PeerStats returns a snapshot of the connections, in no order.
+func (t *Torrent) PeerStats() []PeerStats {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	all := make([]PeerStats, 0, t.nconns)
+	for _, c := range t.conns {
+		if c == nil {
+			continue
+		}
+		all = append(all, PeerStats{
+			Addr: c.addr.String(), Client: c.client, Incoming: c.incoming,
+			Have:       float64(t.pick.PeerHaveCount(c.id)) / float64(t.info.NumPieces()),
+			Downloaded: c.received.Load(), Uploaded: c.sent.Load(),
+			DownRate: c.downMeter.rate, UpRate: c.upMeter.rate,
+			Interested: c.peerInterested, Choked: c.peerChoking, Unchoked: !c.amChoking,
+			Seed:        t.pick.PeerIsSeed(c.id),
+			Outstanding: t.pick.PendingOf(c.id),
+		})
+	}
+	return all
+}

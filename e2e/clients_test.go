@@ -1,0 +1,190 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// client is another program that downloads and seeds. Both start it on a host and
+// return; data lies, or is to lie, in dir. Whether it is done is seen by its data.
+type client struct {
+	name  string
+	needs []string
+	leech func(h *host, torrent, dir string) *proc
+	seed  func(h *host, torrent, dir string) *proc
+}
+
+func clients() []client {
+	return []client{
+		{
+			name: "aria2", needs: []string{"aria2c"},
+			leech: func(h *host, torrent, dir string) *proc {
+				return h.start("aria2c", append(aria2Flags, "--seed-time=600", "--dir", dir, torrent)...)
+			},
+			seed: func(h *host, torrent, dir string) *proc {
+				return h.start("aria2c", append(aria2Flags, "--check-integrity=true", "--seed-ratio=0", "--dir", dir, torrent)...)
+			},
+		},
+		{
+			name: "transmission", needs: []string{"transmission-cli"},
+			leech: transmission, seed: transmission,
+		},
+		{
+			name: "libtorrent", needs: []string{"libtorrent"},
+			leech: func(h *host, torrent, dir string) *proc { return libtorrent(h, "get", torrent, dir) },
+			seed:  func(h *host, torrent, dir string) *proc { return libtorrent(h, "seed", torrent, dir) },
+		},
+		{
+			name: "rtorrent", needs: []string{"rtorrent"},
+			leech: rtorrent, seed: rtorrent,
+		},
+	}
+}
+
+var aria2Flags = []string{
+	"--enable-dht=false", "--enable-dht6=false", "--bt-enable-lpd=false", "--enable-peer-exchange=false",
+	"--file-allocation=none", "--console-log-level=notice", "--summary-interval=0", "--allow-overwrite=true",
+	"--listen-port=6881-6889",
+}
+
+// transmission verifies what it finds, so that downloading and seeding begin alike.
+func transmission(h *host, torrent, dir string) *proc {
+	conf := h.t.TempDir()
+	settings := fmt.Sprintf(`{"dht-enabled": false, "lpd-enabled": false, "pex-enabled": false, "utp-enabled": false,
+		"port-forwarding-enabled": false, "peer-port": 51413, "download-dir": %q, "preallocation": 0}`, dir)
+	if err := os.WriteFile(filepath.Join(conf, "settings.json"), []byte(settings), 0o644); err != nil {
+		h.t.Fatal(err)
+	}
+	return h.start("transmission-cli", "-g", conf, "-w", dir, "-M", torrent)
+}
+
+func libtorrent(h *host, verb, torrent, dir string) *proc {
+	script, err := filepath.Abs("testdata/lt.py")
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return h.start("/usr/bin/python3", script, verb, torrent, dir, h.IP)
+}
+
+// rtorrent needs a terminal, which script(1) gives it.
+func rtorrent(h *host, torrent, dir string) *proc {
+	session := h.t.TempDir()
+	rc := filepath.Join(session, "rtorrent.rc")
+	conf := strings.Join([]string{
+		"directory.default.set = " + dir,
+		"session.path.set = " + session,
+		"network.port_range.set = 6890-6890",
+		"dht.mode.set = disable",
+		"protocol.pex.set = no",
+		"trackers.use_udp.set = yes",
+		"pieces.hash.on_completion.set = no",
+		"system.daemon.set = true",
+		fmt.Sprintf("schedule2 = load, 0, 0, ((load.start, %q))", torrent),
+	}, "\n")
+	if err := os.WriteFile(rc, []byte(conf+"\n"), 0o644); err != nil {
+		h.t.Fatal(err)
+	}
+	return h.start("rtorrent", "-n", "-o", "import="+rc)
+}
+
+// TestOthersDownloadFromSpate publishes a file and a tree; each of the other
+// clients fetches them, knowing only the .torrent.
+func TestOthersDownloadFromSpate(t *testing.T) {
+	for _, c := range clients() {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			need(t, c.needs...)
+			l := newLAN(t, 2)
+			data := t.TempDir()
+			file := noise(t, filepath.Join(data, "file.bin"), 9<<20+12345)
+			tree := smallTree(t, filepath.Join(data, "tree"))
+			_, one := l.Hosts[0].serve("publish", file)
+			_, many := l.Hosts[0].serve("publish", tree, "--listen", ":7070")
+			for _, r := range []struct{ url, path string }{{one.TorrentURL, file}, {many.TorrentURL, tree}} {
+				torrent := l.Hosts[1].download(r.url)
+				dir := t.TempDir()
+				c.leech(l.Hosts[1], torrent, dir)
+				got := filepath.Join(dir, filepath.Base(r.path))
+				eventually(t, time.Minute, c.name+" has "+r.path, func() bool { return sameData(r.path, got) })
+			}
+		})
+	}
+}
+
+// TestSpateDownloadsFromOthers has each of the other clients seed a file and a
+// tree, known to spate's tracker only, and fetches them with spate.
+func TestSpateDownloadsFromOthers(t *testing.T) {
+	for _, c := range clients() {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			need(t, c.needs...)
+			l := newLAN(t, 3)
+			_, tr := l.Hosts[2].serve("tracker")
+			data := t.TempDir()
+			announce := fmt.Sprintf("http://%s:6969/announce", l.Hosts[2].IP)
+			if len(tr.AnnounceURLs) == 0 {
+				t.Error("the tracker names no announce URL")
+			}
+			for _, path := range []string{
+				noise(t, filepath.Join(data, "file.bin"), 9<<20+12345),
+				smallTree(t, filepath.Join(data, "tree")),
+			} {
+				torrent := path + ".torrent"
+				l.Hosts[0].run("create", path, "-a", announce, "-o", torrent, "--format", "v1")
+				p := c.seed(l.Hosts[0], torrent, data)
+				dir := t.TempDir()
+				l.Hosts[1].run("get", torrent, "-o", dir)
+				if got := filepath.Join(dir, filepath.Base(path)); !sameData(path, got) {
+					t.Errorf("%s is not %s", got, path)
+				}
+				p.stop(15)
+			}
+		})
+	}
+}
+
+// sameData compares a file or a tree, and leaves out the pads that other clients
+// write in the open.
+func sameData(want, got string) bool {
+	ok := true
+	filepath.Walk(want, func(path string, info os.FileInfo, err error) error {
+		if err != nil || info.IsDir() {
+			return err
+		}
+		rel, _ := filepath.Rel(want, path)
+		if !same(path, filepath.Join(got, rel)) {
+			ok = false
+			return filepath.SkipAll
+		}
+		return nil
+	})
+	return ok
+}
+
+// smallTree makes a tree with empty, tiny, unaligned and deep files.
+func smallTree(t *testing.T, dir string) string {
+	t.Helper()
+	for name, size := range map[string]int64{
+		"a.bin": 3<<20 + 1, "empty": 0, "deep/er/b.bin": 777_777, "deep/c": 1, "z last ünï.bin": 1 << 20,
+	} {
+		path := filepath.Join(dir, filepath.FromSlash(name))
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		noise(t, path, size)
+	}
+	return dir
+}
+
+// download fetches a URL with curl and returns the file.
+func (h *host) download(url string) string {
+	h.t.Helper()
+	need(h.t, "curl")
+	path := filepath.Join(h.t.TempDir(), "x.torrent")
+	h.start("curl", "-sSf", "-o", path, url).ok(30 * time.Second)
+	return path
+}

@@ -1,0 +1,364 @@
+package e2e
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// spateBin is the program under test, built once.
+var spateBin string
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "spate-e2e-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	spateBin = filepath.Join(dir, "spate")
+	build := exec.Command("go", "build", "-trimpath", "-o", spateBin, "spate/cmd/spate")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "building spate: %v\n%s", err, out)
+		os.Exit(1)
+	}
+	code := m.Run()
+	os.RemoveAll(dir)
+	os.Exit(code)
+}
+
+// missing skips the test, or fails it where everything must run.
+func missing(t *testing.T, what string) {
+	t.Helper()
+	if os.Getenv("SPATE_E2E") == "require" {
+		t.Fatalf("%s is missing, and SPATE_E2E=require", what)
+	}
+	t.Skipf("SKIPPED: %s is missing", what)
+}
+
+// need skips the test unless all programs are there.
+func need(t *testing.T, programs ...string) {
+	t.Helper()
+	for _, p := range programs {
+		if p == "libtorrent" {
+			if err := exec.Command("/usr/bin/python3", "-c", "import libtorrent").Run(); err != nil {
+				missing(t, "libtorrent for Python (package python3-libtorrent)")
+			}
+			continue
+		}
+		if _, err := exec.LookPath(p); err != nil {
+			missing(t, p)
+		}
+	}
+}
+
+var netCount atomic.Int32
+
+// lan is a few machines on one wire.
+type lan struct {
+	t     *testing.T
+	tag   string
+	Hosts []*host
+}
+
+// host is one machine of a lan.
+type host struct {
+	t  *testing.T
+	ns string
+	IP string
+}
+
+// newLAN makes n machines that see each other and nothing else.
+func newLAN(t *testing.T, n int) *lan {
+	t.Helper()
+	if os.Getuid() != 0 {
+		missing(t, "root, to make network namespaces,")
+	}
+	need(t, "ip")
+	l := &lan{t: t, tag: fmt.Sprintf("se%d-%d", os.Getpid(), netCount.Add(1))}
+	run := func(args ...string) {
+		t.Helper()
+		if out, err := exec.Command("ip", args...).CombinedOutput(); err != nil {
+			t.Fatalf("ip %s: %v\n%s", strings.Join(args, " "), err, out)
+		}
+	}
+	hub := l.tag + "-hub"
+	run("netns", "add", hub)
+	t.Cleanup(func() { exec.Command("ip", "netns", "del", hub).Run() })
+	run("-n", hub, "link", "add", "br0", "type", "bridge")
+	run("-n", hub, "link", "set", "br0", "up")
+	for i := range n {
+		h := &host{t: t, ns: fmt.Sprintf("%s-%d", l.tag, i), IP: fmt.Sprintf("10.93.0.%d", i+1)}
+		run("netns", "add", h.ns)
+		t.Cleanup(func() { exec.Command("ip", "netns", "del", h.ns).Run() })
+		run("-n", h.ns, "link", "set", "lo", "up")
+		run("-n", h.ns, "link", "add", "eth0", "type", "veth", "peer", "name", fmt.Sprintf("v%d", i), "netns", hub)
+		run("-n", hub, "link", "set", fmt.Sprintf("v%d", i), "master", "br0", "up")
+		run("-n", h.ns, "addr", "add", h.IP+"/24", "dev", "eth0")
+		run("-n", h.ns, "addr", "add", fmt.Sprintf("fd93::%d/64", i+1), "dev", "eth0", "nodad")
+		run("-n", h.ns, "link", "set", "eth0", "up")
+		// Some clients want a way out to exist; there is nobody at its end.
+		run("-n", h.ns, "route", "add", "default", "via", "10.93.0.254")
+		l.Hosts = append(l.Hosts, h)
+	}
+	return l
+}
+
+// proc is a program that runs on a host.
+type proc struct {
+	t    *testing.T
+	name string
+	cmd  *exec.Cmd
+	out  *lines // standard output
+	log  *lines // standard error
+	done chan struct{}
+	err  error
+}
+
+// lines keeps what a program prints.
+type lines struct {
+	mu  sync.Mutex
+	all []string
+	new chan struct{}
+}
+
+func (l *lines) add(s string) {
+	l.mu.Lock()
+	l.all = append(l.all, s)
+	l.mu.Unlock()
+	select {
+	case l.new <- struct{}{}:
+	default:
+	}
+}
+
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return strings.Join(l.all, "\n")
+}
+
+func (l *lines) find(match func(string) bool) (string, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, s := range l.all {
+		if match(s) {
+			return s, true
+		}
+	}
+	return "", false
+}
+
+// start runs a program on the host until it ends or the test does.
+func (h *host) start(name string, args ...string) *proc {
+	h.t.Helper()
+	p := &proc{t: h.t, name: filepath.Base(name), done: make(chan struct{}),
+		out: &lines{new: make(chan struct{}, 1)}, log: &lines{new: make(chan struct{}, 1)}}
+	p.cmd = exec.Command("ip", append([]string{"netns", "exec", h.ns, name}, args...)...)
+	p.cmd.Env = append(os.Environ(), "HOME="+h.t.TempDir(), "NO_COLOR=1", "TERM=dumb")
+	p.cmd.Dir = h.t.TempDir()
+	stdout, err1 := p.cmd.StdoutPipe()
+	stderr, err2 := p.cmd.StderrPipe()
+	if err := errors.Join(err1, err2, p.cmd.Start()); err != nil {
+		h.t.Fatal(err)
+	}
+	var reading sync.WaitGroup
+	read := func(r io.Reader, to *lines) {
+		sc := bufio.NewScanner(r)
+		sc.Buffer(nil, 1<<20)
+		for sc.Scan() {
+			to.add(sc.Text())
+		}
+		io.Copy(io.Discard, r)
+	}
+	reading.Go(func() { read(stdout, p.out) })
+	reading.Go(func() { read(stderr, p.log) })
+	go func() {
+		reading.Wait()
+		p.err = p.cmd.Wait()
+		close(p.done)
+	}()
+	h.t.Cleanup(func() {
+		p.stop(syscall.SIGTERM)
+		if h.t.Failed() {
+			h.t.Logf("%s said:\n%s\n%s", p.name, tail(p.out.String()), tail(p.log.String()))
+		}
+	})
+	return p
+}
+
+func tail(s string) string {
+	const most = 3000
+	if len(s) > most {
+		return "..." + s[len(s)-most:]
+	}
+	return s
+}
+
+// stop sends sig, and SIGKILL when that does not end the program.
+func (p *proc) stop(sig syscall.Signal) {
+	p.cmd.Process.Signal(sig)
+	select {
+	case <-p.done:
+	case <-time.After(15 * time.Second):
+		p.cmd.Process.Kill()
+		<-p.done
+	}
+}
+
+// wait returns the exit code once the program has ended.
+func (p *proc) wait(limit time.Duration) int {
+	p.t.Helper()
+	select {
+	case <-p.done:
+		return p.cmd.ProcessState.ExitCode()
+	case <-time.After(limit):
+		p.t.Fatalf("%s did not end in %v:\n%s\n%s", p.name, limit, tail(p.out.String()), tail(p.log.String()))
+		return -1
+	}
+}
+
+// ok fails the test unless the program ends with 0 in time.
+func (p *proc) ok(limit time.Duration) *proc {
+	p.t.Helper()
+	if code := p.wait(limit); code != 0 {
+		p.t.Fatalf("%s ended with %d:\n%s\n%s", p.name, code, tail(p.out.String()), tail(p.log.String()))
+	}
+	return p
+}
+
+// line waits for a line of standard output.
+func (p *proc) line(limit time.Duration, what string, match func(string) bool) string {
+	p.t.Helper()
+	end := time.After(limit)
+	for {
+		if s, ok := p.out.find(match); ok {
+			return s
+		}
+		select {
+		case <-p.out.new:
+		case <-p.done:
+			if s, ok := p.out.find(match); ok {
+				return s
+			}
+			p.t.Fatalf("%s ended (%v) without %s:\n%s\n%s", p.name, p.err, what, tail(p.out.String()), tail(p.log.String()))
+		case <-end:
+			p.t.Fatalf("%s: no %s in %v:\n%s\n%s", p.name, what, limit, tail(p.out.String()), tail(p.log.String()))
+		}
+	}
+}
+
+// ready is the line that publish, seed and tracker print once they listen.
+type ready struct {
+	Event        string   `json:"event"`
+	PageURL      string   `json:"page_url"`
+	TorrentURL   string   `json:"torrent_url"`
+	Magnet       string   `json:"magnet"`
+	InfoHashV1   string   `json:"info_hash_v1"`
+	InfoHashV2   string   `json:"info_hash_v2"`
+	AnnounceURLs []string `json:"announce_urls"`
+	HTTPAddr     string   `json:"http_addr"`
+	UDPAddr      string   `json:"udp_addr"`
+	PeerAddr     string   `json:"peer_addr"`
+}
+
+// spate starts the program with a state directory of its own.
+func (h *host) spate(args ...string) *proc {
+	h.t.Helper()
+	args = append(args, "--state", h.t.TempDir())
+	return h.start(spateBin, args...)
+}
+
+// serve starts one of the verbs that run until they are stopped.
+func (h *host) serve(args ...string) (*proc, ready) {
+	h.t.Helper()
+	p := h.spate(append(args, "--json")...)
+	s := p.line(60*time.Second, "ready line", func(s string) bool { return strings.Contains(s, `"ready"`) })
+	var r ready
+	if err := json.Unmarshal([]byte(s), &r); err != nil {
+		h.t.Fatalf("ready line %q: %v", s, err)
+	}
+	return p, r
+}
+
+// run runs spate to its end and returns what it printed.
+func (h *host) run(args ...string) string {
+	h.t.Helper()
+	return h.spate(args...).ok(2 * time.Minute).out.String()
+}
+
+// eventually waits until test is true.
+func eventually(t *testing.T, limit time.Duration, what string, test func() bool) {
+	t.Helper()
+	end := time.Now().Add(limit)
+	for !test() {
+		if time.Now().After(end) {
+			t.Fatalf("not in %v: %s", limit, what)
+		}
+		time.Sleep(50 * time.Millisecond) // other programs' files are polled
+	}
+}
+
+// sameTree fails the test unless got has exactly the files of want.
+func sameTree(t *testing.T, want, got string) {
+	t.Helper()
+	if out, err := exec.Command("diff", "-r", want, got).CombinedOutput(); err != nil {
+		t.Fatalf("%s differs from %s: %s", got, want, tail(string(out)))
+	}
+}
+
+// same reports whether two files have the same bytes.
+func same(a, b string) bool {
+	return exec.Command("cmp", "-s", a, b).Run() == nil
+}
+
+// noise writes a file of n bytes that do not compress.
+func noise(t *testing.T, path string, n int64) string {
+	t.Helper()
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	rnd, err := os.Open("/dev/urandom")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rnd.Close()
+	if _, err := io.CopyN(f, rnd, n); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// command runs a program of this machine, outside any namespace.
+func command(t *testing.T, name string, args ...string) []byte {
+	t.Helper()
+	var stderr bytes.Buffer
+	c := exec.Command(name, args...)
+	c.Stderr = &stderr
+	out, err := c.Output()
+	if err != nil {
+		t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, stderr.String())
+	}
+	return out
+}
+
+// hostOf returns the host part of an address.
+func hostOf(addr string) string {
+	h, _, _ := net.SplitHostPort(addr)
+	return h
+}

@@ -1,0 +1,33 @@
+"""A client made of libtorrent: lt.py get|seed TORRENT DIR IP [PEER...]"""
+import sys
+import time
+
+import libtorrent as lt
+
+verb, torrent, folder, ip = sys.argv[1:5]
+ses = lt.session({
+    "listen_interfaces": ip + ":6881",
+    "enable_dht": False, "enable_lsd": False, "enable_upnp": False, "enable_natpmp": False,
+    "enable_outgoing_utp": False, "enable_incoming_utp": False,
+    "alert_mask": lt.alert.category_t.error_notification | lt.alert.category_t.status_notification
+    | lt.alert.category_t.tracker_notification,
+})
+p = lt.parse_magnet_uri(torrent) if torrent.startswith("magnet:") else lt.add_torrent_params()
+if not torrent.startswith("magnet:"):
+    p.ti = lt.torrent_info(torrent)
+p.save_path = folder
+p.flags &= ~(lt.torrent_flags.auto_managed | lt.torrent_flags.paused)
+h = ses.add_torrent(p)
+for peer in sys.argv[5:]:
+    host, port = peer.rsplit(":", 1)
+    h.connect_peer((host, int(port)))
+was = None
+while True:
+    for a in ses.pop_alerts():
+        print(a.message(), flush=True)
+    s = h.status()
+    now = (str(s.state), int(s.progress * 20), s.num_peers)
+    if now != was:
+        was = now
+        print("%s %.0f %% peers %d" % (s.state, 100 * s.progress, s.num_peers), flush=True)
+    time.sleep(0.1)

@@ -1,0 +1,252 @@
+package torrent
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"spate/bitfield"
+	"spate/storage"
+)
+
+// check returns the pieces that are on disk. What a record calls good and the
+// files do not contradict is believed; other pieces are hashed where their files
+// hold anything.
+func (t *Torrent) check(rec *storage.Record) (bitfield.Bitfield, error) {
+	n := t.info.NumPieces()
+	have := bitfield.New(n)
+	suspect := bitfield.New(n)
+	suspect.SetAll()
+	if t.files != nil && !t.readOnly() {
+		if err := t.s.onDisk(t.files.Prepare); err != nil {
+			return have, err
+		}
+	}
+	if rec != nil {
+		now, err := t.files.Stats()
+		if err != nil {
+			return have, err
+		}
+		have, suspect = rec.Reconcile(t.files.Layout(), t.info.PieceLength, now)
+	}
+	var unsure []int
+	for i := range suspect.Ones() {
+		if !have.Get(i) && t.holdsData(i) {
+			unsure = append(unsure, i)
+		}
+	}
+	if len(unsure) > 0 {
+		t.log.Info("checking data", "pieces", len(unsure))
+	}
+	err := t.hashPieces(t.ctx, unsure, have)
+	if err == nil && t.files != nil {
+		err = t.files.Accept()
+	}
+	return have, err
+}
+
+// holdsData reports whether piece i can be on disk at all.
+func (t *Torrent) holdsData(i int) bool {
+	off, n := int64(i)*t.info.PieceLength, t.info.PieceSize(i)
+	if h, ok := t.store.(interface{ HasData(off, n int64) bool }); ok {
+		return h.HasData(off, n)
+	}
+	return true
+}
+
+// hashPieces reads and hashes the pieces, as many at once as there are
+// processors, and sets those in have that are good.
+func (t *Torrent) hashPieces(ctx context.Context, pieces []int, have bitfield.Bitfield) error {
+	t.checked.Store(0)
+	var (
+		next  atomic.Int64
+		mu    sync.Mutex
+		first error
+		wg    sync.WaitGroup
+	)
+	work := func() {
+		buf := make([]byte, t.info.PieceLength)
+		for {
+			k := int(next.Add(1)) - 1
+			if k >= len(pieces) || ctx.Err() != nil {
+				return
+			}
+			i := pieces[k]
+			good, err := t.checkPiece(i, buf[:t.info.PieceSize(i)])
+			mu.Lock()
+			if good {
+				have.Set(i)
+			}
+			if err != nil && first == nil {
+				first = err
+			}
+			stop := first != nil
+			mu.Unlock()
+			t.checked.Add(1)
+			if stop {
+				return
+			}
+		}
+	}
+	for range min(len(pieces), runtime.GOMAXPROCS(0)) {
+		wg.Go(work)
+	}
+	wg.Wait()
+	if first == nil {
+		first = ctx.Err()
+	}
+	return first
+}
+
+// checkPiece reads a piece and reports whether it is good. Data that is not
+// there is not good; a disk that does not answer is an error.
+func (t *Torrent) checkPiece(i int, buf []byte) (bool, error) {
+	err := t.s.onDisk(func() error {
+		_, err := t.store.ReadAt(buf, int64(i)*t.info.PieceLength)
+		return err
+	})
+	switch {
+	case err == nil:
+		return t.matches(i, buf), nil
+	case errors.Is(err, storage.ErrMissing), errors.Is(err, storage.ErrRange):
+		return false, nil
+	}
+	return false, err
+}
+
+// loadResume returns the record of an earlier run with the same files, or nil.
+func (t *Torrent) loadResume() *storage.Record {
+	if t.s.opt.ResumeDir == "" || t.files == nil {
+		return nil
+	}
+	rec, err := storage.LoadResume(t.s.opt.ResumeDir, t.hash)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		t.log.Warn("resume data cannot be used: the data is checked", "err", err)
+	}
+	if rec == nil || rec.Dir != t.dir || rec.Have.Len() != t.info.NumPieces() {
+		return nil
+	}
+	if rec.Recovered != nil {
+		t.log.Warn("resume data is from an older record", "err", rec.Recovered)
+	}
+	t.uploaded.Store(rec.Uploaded)
+	t.downloaded.Store(rec.Downloaded)
+	return rec
+}
+
+// saveResume writes down what is verified, after it has reached the disk. clean
+// says that nothing will be written to the files any more.
+func (t *Torrent) saveResume(clean bool) {
+	if t.s.opt.ResumeDir == "" || t.files == nil || t.pick == nil {
+		return
+	}
+	t.mu.Lock()
+	if t.state == StateChecking || t.state == StateStopped || clean && !t.dirty && t.state == StateSeeding && t.recordClean {
+		t.mu.Unlock()
+		return
+	}
+	complete := t.pick.HaveCount() == t.info.NumPieces()
+	rec := storage.Record{
+		InfoHash: t.hash, Have: t.pick.Bitfield().Clone(), Clean: clean || complete, Dir: t.dir,
+		Uploaded: t.uploaded.Load(), Downloaded: t.downloaded.Load(),
+		Added: t.added, Completed: t.completed,
+	}
+	t.dirty = false
+	t.recordClean = rec.Clean
+	t.saved = time.Now()
+	t.mu.Unlock()
+
+	err := t.s.onDisk(t.store.Sync)
+	if err == nil {
+		rec.Files, err = t.files.Stats()
+	}
+	if err == nil {
+		err = storage.SaveResume(t.s.opt.ResumeDir, &rec)
+	}
+	if err != nil {
+		t.log.Warn("saving resume data", "err", err)
+		t.mu.Lock()
+		t.dirty = true
+		t.mu.Unlock()
+	}
+}
+
+// lookAtFiles notices that somebody changed or removed a file that is seeded.
+func (t *Torrent) lookAtFiles() {
+	t.mu.Lock()
+	t.looked = time.Now()
+	seeding := t.state == StateSeeding
+	t.mu.Unlock()
+	if !seeding {
+		return
+	}
+	if err := t.s.onDisk(func() error { return t.files.Check(0, t.info.TotalLength()) }); err != nil {
+		t.fail(err)
+	}
+}
+
+// retry sees whether what halted the torrent is gone: the data is looked at
+// again, and if that works the torrent goes on.
+func (t *Torrent) retry() {
+	t.mu.Lock()
+	t.failedAt = time.Now()
+	if t.state != StateFailed || t.nconns > 0 || t.ctx.Err() != nil {
+		t.mu.Unlock()
+		return
+	}
+	had := bitfield.New(t.info.NumPieces())
+	if t.pick != nil {
+		had = t.pick.Bitfield().Clone()
+	}
+	t.mu.Unlock()
+
+	have, err := t.recheck(had)
+	if err != nil || t.readOnly() && have.Count() < had.Count() {
+		return
+	}
+	t.mu.Lock()
+	if t.ctx.Err() == nil {
+		t.log.Info("torrent goes on", "after", t.err)
+		t.err = nil
+		t.failed = make(chan struct{})
+		err = t.newPicker(t.rng.Uint64())
+	}
+	t.mu.Unlock()
+	if err == nil && t.ctx.Err() == nil {
+		t.begin(have)
+	}
+}
+
+// recheck returns which of the pieces that were there still are: those in files
+// that nobody touched without a look, others by their hash.
+func (t *Torrent) recheck(had bitfield.Bitfield) (bitfield.Bitfield, error) {
+	have := bitfield.New(had.Len())
+	var unsure []int
+	for i := range had.Len() {
+		off, n := int64(i)*t.info.PieceLength, t.info.PieceSize(i)
+		if had.Get(i) && t.files != nil && t.files.Check(off, n) == nil {
+			have.Set(i)
+		} else if t.holdsData(i) {
+			unsure = append(unsure, i)
+		}
+	}
+	err := t.hashPieces(t.ctx, unsure, have)
+	if err == nil && t.files != nil {
+		err = t.files.Accept()
+	}
+	return have, err
+}
+
+// background runs f as a goroutine of the torrent, unless it runs already.
+func (t *Torrent) background(running *atomic.Bool, f func()) {
+	if !running.CompareAndSwap(false, true) {
+		return
+	}
+	if !t.spawn(func() { defer running.Store(false); f() }) {
+		running.Store(false)
+	}
+}

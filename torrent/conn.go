@@ -1,0 +1,376 @@
+package torrent
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"spate"
+	"spate/peerwire"
+	"spate/torrent/internal/peerlist"
+	"spate/torrent/internal/picker"
+)
+
+// A connection's way, told in the order of the functions below and of the files
+// read_unix.go, handle.go, request.go, piece.go and upload.go:
+//
+//  1. receive    wait without a buffer until the socket is readable, then read
+//     as much as there is into one from the free list
+//  2. consume    parse every whole message of what was read, in place
+//  3. handle     under the torrent's lock, once for up to maxBatch messages:
+//     control messages change state; a block is claimed
+//  4. copyBlocks without the lock: claimed blocks go to the buffer of their piece
+//  5. settle     under the lock: blocks have arrived, complete pieces are taken,
+//     the next requests are picked and encoded
+//  6. finishPiece without the lock: hash, write; under it: verified, have
+//  7. send       a goroutine that lives while there is something to write: all
+//     control messages and a batch of blocks in one system call
+//
+// The reader runs 1 to 6 and never writes to the socket, so that two sides that
+// only write do not wait for each other.
+
+// maxBatch bounds the messages that are handled under the lock at once.
+const maxBatch = 256
+
+// conn is a connection to a peer, after the handshake.
+type conn struct {
+	t        *Torrent
+	nc       net.Conn
+	addr     netip.AddrPort
+	peerID   spate.PeerID
+	reserved peerwire.Reserved
+	incoming bool
+	since    time.Time
+
+	// Owned by the reader.
+	in     inbox
+	need   int                // bytes of the message that is only partly here
+	batch  []peerwire.Message // scratch
+	copies []arrival          // scratch: blocks of the batch that were claimed
+	whole  []wholePiece       // scratch: pieces that the batch completed
+
+	received, sent atomic.Int64 // payload
+	lastRead       atomic.Int64 // unix nanoseconds
+	closing        atomic.Bool
+	writers        sync.WaitGroup
+
+	// Guarded by t.mu.
+	id             picker.PeerID
+	gone           bool // no longer in t.conns
+	reason         error
+	amChoking      bool
+	amInterested   bool
+	peerChoking    bool
+	peerInterested bool
+	gotFirst       bool // a message that may only come first has come or is too late
+	snubbed        bool
+	reqq           int // requests that the peer queues
+	client         string
+	ext            extensions
+	pipe           pipeline
+	generation     uint32 // of the picker when it had nothing for us
+	out            []byte // control messages to write
+	uploads        []upload
+	writing        bool
+	lastWrite      time.Time
+	lastBlock      time.Time // when a block, or an unchoke, came last
+	unchokedAt     time.Time
+	downMeter      meter
+	upMeter        meter
+}
+
+// arrival is a block of a batch between its claim and its arrival.
+type arrival struct {
+	block    picker.Block
+	to, from []byte
+}
+
+// Errors by which this side ends a connection.
+var (
+	errSelf      = errors.New("connected to ourselves")
+	errTwice     = errors.New("connected to that peer already")
+	errFull      = errors.New("too many connections")
+	errIdle      = errors.New("silent for too long")
+	errUseless   = errors.New("idle, and its place is needed")
+	errSlowWrite = errors.New("the peer does not read")
+	errFlood     = errors.New("the peer asks and does not read")
+	errBanned    = errors.New("the peer sent bad data")
+)
+
+// protocolError is what a peer did that no honest peer does.
+type protocolError struct{ what string }
+
+func (e *protocolError) Error() string { return "protocol: " + e.what }
+
+func badPeer(format string, args ...any) error {
+	return &protocolError{fmt.Sprintf(format, args...)}
+}
+
+func newConn(t *Torrent, nc net.Conn, hs peerwire.Handshake, addr netip.AddrPort, incoming bool) *conn {
+	now := time.Now()
+	c := &conn{
+		t: t, nc: nc, addr: addr, peerID: hs.PeerID, reserved: hs.Reserved, incoming: incoming, since: now,
+		amChoking: true, peerChoking: true, reqq: defaultReqq, client: hs.PeerID.Client(),
+		lastWrite: now, lastBlock: now, pipe: newPipeline(),
+	}
+	c.in.from = t.s.buf
+	c.lastRead.Store(now.UnixNano())
+	return c
+}
+
+// run talks with the peer until either side ends the connection.
+func (c *conn) run() {
+	if err := c.join(); err != nil {
+		c.nc.Close()
+		c.t.s.hungUp()
+		c.refused(err)
+		return
+	}
+	err := c.receive()
+	c.leave(err)
+	c.in.release()
+}
+
+// dropLocked ends the connection from outside its reader. t.mu is held.
+func (c *conn) dropLocked(why error) {
+	if c.reason == nil {
+		c.reason = why
+	}
+	c.hangUp()
+}
+
+// hangUp closes the socket once; the reader and a writer that waits notice.
+func (c *conn) hangUp() {
+	if c.closing.CompareAndSwap(false, true) {
+		c.nc.Close()
+	}
+}
+
+// join enters the connection into its torrent and greets the peer.
+func (c *conn) join() error {
+	t := c.t
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err := t.admitLocked(c); err != nil {
+		return err
+	}
+	t.peers.Connected(c.addr)
+	c.id = t.newHandleLocked()
+	t.conns[c.id] = c
+	t.nconns++
+	t.pick.PeerJoined(c.id, t.emptyLocked())
+	c.greetLocked()
+	c.kickLocked()
+	return nil
+}
+
+// admitLocked reports why the connection may not join.
+func (t *Torrent) admitLocked(c *conn) error {
+	switch {
+	case t.ctx.Err() != nil || t.pick == nil || t.state != StateDownloading && t.state != StateSeeding:
+		return errHalted
+	case c.peerID == t.s.opt.PeerID:
+		return errSelf
+	case t.peers.Banned(c.addr):
+		return errBanned
+	}
+	for _, other := range t.conns {
+		if other == nil || other.gone || other.peerID != c.peerID && other.addr != c.addr {
+			continue
+		}
+		// Two peers that dial each other at once must drop the same one of the two
+		// connections: the one that the lesser peer id began.
+		if other.incoming == c.incoming || c.incoming != (bytes.Compare(c.peerID[:], t.s.opt.PeerID[:]) > 0) {
+			return errTwice
+		}
+		other.dropLocked(errTwice)
+	}
+	if t.nconns >= t.s.opt.MaxConnsPerTorrent && !t.makeRoomLocked() {
+		return errFull
+	}
+	return nil
+}
+
+// makeRoomLocked lets go of a peer that is of no use to either side, if there is
+// one: nothing moved for a minute, and nobody is interested.
+func (t *Torrent) makeRoomLocked() bool {
+	for _, c := range t.conns {
+		if c != nil && !c.gone && !c.amInterested && !c.peerInterested && time.Since(c.since) > time.Minute {
+			c.dropLocked(errUseless)
+			return true
+		}
+	}
+	return false
+}
+
+// newHandleLocked returns a free handle for the picker.
+func (t *Torrent) newHandleLocked() picker.PeerID {
+	keep := t.retired[:0]
+	for _, r := range t.retired {
+		if t.pick.Reusable(r.id) {
+			t.free = append(t.free, r.id)
+		} else {
+			keep = append(keep, r)
+		}
+	}
+	t.retired = keep
+	if n := len(t.free); n > 0 {
+		id := t.free[n-1]
+		t.free = t.free[:n-1]
+		return id
+	}
+	t.conns = append(t.conns, nil)
+	return picker.PeerID(len(t.conns) - 1)
+}
+
+// leave takes the connection out of its torrent.
+func (c *conn) leave(err error) {
+	t := c.t
+	c.hangUp()
+	t.mu.Lock()
+	c.gone = true
+	if c.reason != nil {
+		err = c.reason
+	}
+	t.pick.PeerLeft(c.id)
+	t.conns[c.id] = nil
+	t.nconns--
+	t.retired = append(t.retired, retiredPeer{c.id, c.addr})
+	c.uploads = nil
+	useful := c.received.Load() > 0 || c.sent.Load() > 0 || time.Since(c.since) > time.Minute
+	t.peers.Disconnected(c.addr, time.Now(), outcomeOf(err, useful))
+	if !c.amChoking {
+		t.choked = time.Time{} // somebody else can be served at once
+	}
+	t.refillOthersLocked()
+	t.mu.Unlock()
+	c.writers.Wait()
+	t.s.hungUp()
+	t.log.Debug("peer left", "peer", c.addr, "client", c.client, "why", err)
+}
+
+// refused notes that the torrent did not take the connection.
+func (c *conn) refused(err error) {
+	t := c.t
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	switch {
+	case errors.Is(err, errSelf) && !c.incoming:
+		t.peers.AddSelf(c.addr)
+	case !c.incoming:
+		t.peers.Disconnected(c.addr, time.Now(), outcomeOf(err, false))
+	}
+}
+
+// outcomeOf says how a connection ended, for the list of candidates.
+func outcomeOf(err error, useful bool) peerlist.Outcome {
+	var broke *protocolError
+	switch {
+	case errors.Is(err, errSelf):
+		return peerlist.OutcomeSelf
+	case errors.Is(err, errTwice):
+		return peerlist.OutcomeDuplicate
+	case errors.As(err, &broke):
+		return peerlist.OutcomeBroken
+	case useful:
+		return peerlist.OutcomeUseful
+	}
+	return peerlist.OutcomeUseless
+}
+
+// consume handles every whole message that the inbox holds. It is called after
+// each read, and an error ends the connection.
+func (c *conn) consume() error {
+	c.lastRead.Store(time.Now().UnixNano())
+	for {
+		c.batch = c.batch[:0]
+		c.need = 0
+		at := c.in.r
+		for len(c.batch) < maxBatch {
+			c.batch = append(c.batch, peerwire.Message{})
+			m := &c.batch[len(c.batch)-1]
+			n, need, err := peerwire.Parse(c.in.b[at:c.in.w], m)
+			if err != nil {
+				return &protocolError{err.Error()}
+			}
+			if n == 0 {
+				c.batch = c.batch[:len(c.batch)-1]
+				c.need = need
+				break
+			}
+			at += n
+		}
+		if len(c.batch) > 0 {
+			if err := c.handleBatch(); err != nil {
+				return err
+			}
+		}
+		c.in.r = at
+		if len(c.batch) < maxBatch {
+			return nil
+		}
+	}
+}
+
+// handleBatch does steps 3 to 6 of a connection's way for c.batch.
+func (c *conn) handleBatch() error {
+	t := c.t
+	now := time.Now()
+	c.copies = c.copies[:0]
+	t.mu.Lock()
+	for i := range c.batch {
+		if err := c.handleLocked(&c.batch[i], now); err != nil {
+			t.unclaimLocked(c)
+			t.mu.Unlock()
+			return err
+		}
+	}
+	if len(c.copies) > 0 {
+		t.mu.Unlock()
+		for _, a := range c.copies {
+			copy(a.to, a.from)
+		}
+		t.mu.Lock()
+		c.settleLocked()
+	}
+	c.refillLocked(now)
+	c.kickLocked()
+	t.mu.Unlock()
+	for i := range c.whole {
+		t.finishPiece(c.whole[i])
+	}
+	c.whole = c.whole[:0]
+	return nil
+}
+
+// settleLocked notes that the copied blocks are in place.
+func (c *conn) settleLocked() {
+	t := c.t
+	for i := range c.copies {
+		a := &c.copies[i]
+		complete, others := t.pick.Arrived(a.block, c.id)
+		for _, id := range others {
+			if o := t.conns[id]; o != nil {
+				o.cancelLocked(a.block)
+			}
+		}
+		if complete {
+			slot := t.pick.Slot(int(a.block.Piece))
+			size := t.info.PieceSize(int(a.block.Piece))
+			c.whole = append(c.whole, wholePiece{int(a.block.Piece), t.bufs[slot][:size]})
+		}
+	}
+}
+
+// unclaimLocked gives back the claims of a batch that is cut short.
+func (t *Torrent) unclaimLocked(c *conn) {
+	for _, a := range c.copies {
+		t.pick.Abandon(a.block, c.id)
+	}
+	c.copies = c.copies[:0]
+}

@@ -1,0 +1,197 @@
+package torrent
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/netip"
+	"time"
+
+	"spate"
+	"spate/peerwire"
+)
+
+// accept takes connections of one listener until it is closed.
+func (s *Session) accept(l net.Listener) {
+	backoff := 5 * time.Millisecond
+	for {
+		nc, err := l.Accept()
+		if err != nil {
+			if errors.Is(err, net.ErrClosed) || s.ctx.Err() != nil {
+				return
+			}
+			// Out of descriptors, most likely: wait instead of spinning.
+			s.log.Warn("accepting peers", "err", err)
+			select {
+			case <-time.After(backoff):
+			case <-s.ctx.Done():
+				return
+			}
+			backoff = min(2*backoff, time.Second)
+			continue
+		}
+		backoff = 5 * time.Millisecond
+		if !s.reserve(false) || !s.spawn(func() { s.greet(nc) }) {
+			nc.Close()
+		}
+	}
+}
+
+// greet reads the handshake of an incoming connection, answers it and hands the
+// connection to its torrent.
+func (s *Session) greet(nc net.Conn) {
+	hs, err := s.answer(nc)
+	var t *Torrent
+	if err == nil {
+		t = s.Torrent(hs.InfoHash) // answer found it too; it may be gone
+	}
+	if t == nil {
+		nc.Close()
+		s.hungUp()
+		return
+	}
+	newConn(t, nc, hs, remoteAddr(nc), true).run()
+}
+
+var errNoTorrent = errors.New("no such torrent here")
+
+func (s *Session) answer(nc net.Conn) (peerwire.Handshake, error) {
+	stop := context.AfterFunc(s.ctx, func() { nc.Close() })
+	defer stop()
+	nc.SetDeadline(time.Now().Add(handshakeTimeout))
+	hs, err := readHandshake(nc)
+	if err != nil {
+		return hs, err
+	}
+	if s.Torrent(hs.InfoHash) == nil {
+		return hs, errNoTorrent
+	}
+	ours := s.handshake(hs.InfoHash)
+	if _, err := nc.Write(ours.Append(nil)); err != nil {
+		return hs, err
+	}
+	return hs, nc.SetDeadline(time.Time{})
+}
+
+func (s *Session) handshake(ih spate.InfoHash) peerwire.Handshake {
+	h := peerwire.Handshake{InfoHash: ih, PeerID: s.opt.PeerID}
+	h.Reserved.SetExtended()
+	h.Reserved.SetFast()
+	return h
+}
+
+// readHandshake reads exactly a handshake and gives up at the first byte that
+// cannot be part of one.
+func readHandshake(r io.Reader) (peerwire.Handshake, error) {
+	var b [peerwire.HandshakeLen]byte
+	for n := 0; n < len(b); {
+		m, err := r.Read(b[n:])
+		n += m
+		if cerr := peerwire.CheckPrefix(b[:n]); cerr != nil {
+			return peerwire.Handshake{}, cerr
+		}
+		if err != nil && n < len(b) {
+			return peerwire.Handshake{}, err
+		}
+	}
+	return peerwire.ParseHandshake(b[:])
+}
+
+func remoteAddr(nc net.Conn) netip.AddrPort {
+	ap, _ := netip.ParseAddrPort(nc.RemoteAddr().String())
+	return spate.CanonicalAddr(ap)
+}
+
+// dialMore connects to as many known candidates as the limits allow.
+func (t *Torrent) dialMore(now time.Time) {
+	for {
+		t.mu.Lock()
+		addr, ok := t.nextCandidateLocked(now)
+		t.mu.Unlock()
+		if !ok {
+			return
+		}
+		if !t.s.reserve(true) {
+			t.mu.Lock()
+			t.dialing--
+			t.peers.Unused(addr)
+			t.mu.Unlock()
+			return
+		}
+		if !t.spawn(func() { t.dial(addr) }) {
+			t.s.dialed(false)
+			return
+		}
+	}
+}
+
+// nextCandidateLocked returns an address to connect to, if one more connection
+// is wanted.
+func (t *Torrent) nextCandidateLocked(now time.Time) (netip.AddrPort, bool) {
+	if t.pick == nil || t.ctx.Err() != nil || t.state != StateDownloading && t.state != StateSeeding ||
+		t.nconns+t.dialing >= t.s.opt.MaxConnsPerTorrent {
+		return netip.AddrPort{}, false
+	}
+	next := t.peers.Next(now, 1)
+	if len(next) == 0 {
+		return netip.AddrPort{}, false
+	}
+	t.dialing++
+	return next[0], true
+}
+
+// spawn runs f as a goroutine of the torrent, unless it is halted.
+func (t *Torrent) spawn(f func()) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.ctx.Err() != nil {
+		return false
+	}
+	t.loop.Go(f)
+	return true
+}
+
+func (t *Torrent) dial(addr netip.AddrPort) {
+	nc, hs, err := t.connect(addr)
+	t.s.dialed(err == nil)
+	t.mu.Lock()
+	t.dialing--
+	if err != nil {
+		t.peers.Failed(addr, time.Now())
+	}
+	t.mu.Unlock()
+	if err != nil {
+		t.log.Debug("no connection", "peer", addr, "err", err)
+		return
+	}
+	newConn(t, nc, hs, addr, false).run()
+}
+
+func (t *Torrent) connect(addr netip.AddrPort) (net.Conn, peerwire.Handshake, error) {
+	var hs peerwire.Handshake
+	ctx, cancel := context.WithTimeout(t.ctx, dialTimeout)
+	defer cancel()
+	nc, err := t.s.opt.Network.DialContext(ctx, "tcp", addr.String())
+	if err != nil {
+		return nil, hs, err
+	}
+	stop := context.AfterFunc(t.ctx, func() { nc.Close() })
+	defer stop()
+	nc.SetDeadline(time.Now().Add(handshakeTimeout))
+	ours := t.s.handshake(t.hash)
+	if _, err = nc.Write(ours.Append(nil)); err == nil {
+		hs, err = readHandshake(nc)
+	}
+	if err == nil && hs.InfoHash != t.hash {
+		err = badPeer("answered for another torrent")
+	}
+	if err == nil {
+		err = nc.SetDeadline(time.Time{})
+	}
+	if err != nil {
+		nc.Close()
+		return nil, hs, err
+	}
+	return nc, hs, nil
+}

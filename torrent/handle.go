@@ -1,0 +1,193 @@
+package torrent
+
+import (
+	"time"
+
+	"spate/bitfield"
+	"spate/peerwire"
+	"spate/torrent/internal/picker"
+)
+
+// handleLocked applies one message. An error ends the connection.
+func (c *conn) handleLocked(m *peerwire.Message, now time.Time) error {
+	switch m.ID {
+	case peerwire.Piece:
+		return c.blockLocked(m, now)
+	case peerwire.Request:
+		return c.requestedLocked(m)
+	case peerwire.Have:
+		return c.haveLocked(int64(m.Index))
+	case peerwire.Cancel:
+		c.canceledLocked(m)
+	case peerwire.Choke:
+		c.chokedLocked()
+	case peerwire.Unchoke:
+		c.peerChoking = false
+		c.lastBlock = now
+	case peerwire.Interested:
+		c.peerInterestedLocked(now)
+	case peerwire.NotInterested:
+		c.peerInterested = false
+	case peerwire.Bitfield, peerwire.HaveAll, peerwire.HaveNone:
+		return c.piecesLocked(m)
+	case peerwire.Reject:
+		return c.rejectedLocked(m)
+	case peerwire.Extended:
+		return c.extendedLocked(m)
+	}
+	// Port, suggest, allowed fast and what is not known ask nothing of us.
+	return nil
+}
+
+// piecesLocked takes what the peer has, which comes at most once and before any
+// have (BEP 3, BEP 6).
+func (c *conn) piecesLocked(m *peerwire.Message) error {
+	if c.gotFirst {
+		return badPeer("%v after other messages", m.ID)
+	}
+	c.gotFirst = true
+	t := c.t
+	switch m.ID {
+	case peerwire.HaveNone:
+		return nil
+	case peerwire.HaveAll:
+		t.pick.PeerLeft(c.id)
+		t.pick.SeedJoined(c.id)
+	default:
+		have, err := bitfield.FromBytes(m.Payload, t.info.NumPieces())
+		if err != nil {
+			return badPeer("%v", err)
+		}
+		t.pick.PeerLeft(c.id)
+		t.pick.PeerJoined(c.id, have.Clone())
+	}
+	return c.knowsMoreLocked()
+}
+
+func (c *conn) haveLocked(piece int64) error {
+	if piece >= int64(c.t.info.NumPieces()) {
+		return badPeer("have of piece %d of %d", piece, c.t.info.NumPieces())
+	}
+	c.gotFirst = true
+	if !c.t.pick.PeerHave(c.id, int(piece)) {
+		return nil
+	}
+	return c.knowsMoreLocked()
+}
+
+// knowsMoreLocked is called when the peer has more than before.
+func (c *conn) knowsMoreLocked() error {
+	if c.t.state == StateSeeding && c.t.pick.PeerIsSeed(c.id) {
+		return errBothSeeds
+	}
+	c.updateInterestLocked()
+	return nil
+}
+
+// updateInterestLocked tells the peer when our interest in it changes.
+func (c *conn) updateInterestLocked() {
+	want := c.t.pick.Interest(c.id) > 0
+	if want == c.amInterested {
+		return
+	}
+	c.amInterested = want
+	id := peerwire.NotInterested
+	if want {
+		id = peerwire.Interested
+	}
+	c.out = peerwire.AppendSimple(c.out, id)
+}
+
+// chokedLocked gives up what was asked of the peer: with the Fast extension it
+// rejects each request by itself (BEP 6), without it they are void (BEP 3).
+func (c *conn) chokedLocked() {
+	c.peerChoking = true
+	if c.reserved.Fast() {
+		return
+	}
+	if c.t.pick.AbandonAll(c.id) > 0 {
+		c.t.refillOthersLocked()
+	}
+}
+
+func (c *conn) peerInterestedLocked(now time.Time) {
+	if c.peerInterested {
+		return
+	}
+	c.peerInterested = true
+	if c.amChoking && c.t.freeSlotLocked() {
+		c.unchokeLocked(now)
+	}
+}
+
+func (c *conn) rejectedLocked(m *peerwire.Message) error {
+	if !c.reserved.Fast() {
+		return badPeer("reject without the Fast extension")
+	}
+	b, ok := c.t.blockOf(m.Index, m.Begin, m.Length)
+	if ok && c.t.pick.Abandon(b, c.id) {
+		c.t.refillOthersLocked()
+	}
+	return nil
+}
+
+// blockOf returns the block that a message means, if there is such a one.
+func (t *Torrent) blockOf(index, begin, length uint32) (picker.Block, bool) {
+	if int64(index) >= int64(t.info.NumPieces()) {
+		return picker.Block{}, false
+	}
+	size := t.info.PieceSize(int(index))
+	if int64(begin) >= size || begin%picker.BlockSize != 0 ||
+		int64(length) != min(picker.BlockSize, size-int64(begin)) {
+		return picker.Block{}, false
+	}
+	return picker.Block{Piece: int32(index), Begin: int32(begin), Length: int32(length)}, true
+}
+
+// blockLocked claims a block that came, so that it is copied once the lock is
+// released. What nobody asked for is counted and dropped.
+func (c *conn) blockLocked(m *peerwire.Message, now time.Time) error {
+	t := c.t
+	n := int64(len(m.Payload))
+	c.received.Add(n)
+	t.downloaded.Add(n)
+	b, ok := t.blockOf(m.Index, m.Begin, m.Length)
+	if !ok {
+		return badPeer("piece message for %d bytes at %d of piece %d", m.Length, m.Begin, m.Index)
+	}
+	c.lastBlock = now
+	c.snubbed = false
+	c.pipe.block()
+	if t.state != StateDownloading || t.pick.Claim(b, c.id) != picker.Fresh {
+		t.wasted.Add(n)
+		return nil
+	}
+	slot := t.pick.Slot(int(b.Piece))
+	if t.bufs[slot] == nil {
+		t.bufs[slot] = make([]byte, t.info.PieceLength)
+	}
+	c.copies = append(c.copies, arrival{b, t.bufs[slot][b.Begin : b.Begin+b.Length], m.Payload})
+	return nil
+}
+
+// greetLocked sends what stands at the start of a conversation: the extensions,
+// and what we have.
+func (c *conn) greetLocked() {
+	t := c.t
+	if c.reserved.Extended() {
+		c.out = t.appendExtensionHandshake(c.out, c)
+	}
+	fast := c.reserved.Fast()
+	have := t.pick.HaveCount()
+	switch {
+	case fast && have == t.info.NumPieces():
+		c.out = peerwire.AppendSimple(c.out, peerwire.HaveAll)
+	case fast && have == 0:
+		c.out = peerwire.AppendSimple(c.out, peerwire.HaveNone)
+	case have > 0:
+		c.out = peerwire.AppendBytes(c.out, peerwire.Bitfield, t.pick.Bitfield().Bytes())
+	}
+}
+
+// emptyLocked returns a bitfield with nothing set, of the torrent's length.
+func (t *Torrent) emptyLocked() bitfield.Bitfield { return bitfield.New(t.info.NumPieces()) }

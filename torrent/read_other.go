@@ -1,0 +1,5 @@
+//go:build !unix
+
+package torrent
+
+func (c *conn) receive() error { return c.receivePortable() }

@@ -1,0 +1,57 @@
+//go:build unix
+
+package torrent
+
+import (
+	"io"
+	"syscall"
+)
+
+// receive reads until the connection ends, and consumes what comes.
+//
+// All of it happens inside one call of RawConn.Read: while nothing is there the
+// goroutine is parked and holds no buffer, and a read that did not fill its
+// buffer is known to have emptied the socket, so that no further read is needed
+// to find out.
+func (c *conn) receive() error {
+	sc, ok := c.nc.(syscall.Conn)
+	if !ok || c.t.s.opt.portableIO {
+		return c.receivePortable()
+	}
+	raw, err := sc.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var cause error
+	err = raw.Read(func(fd uintptr) bool {
+		for {
+			b := c.limitRead(c.in.space(c.need))
+			n, err := syscall.Read(int(fd), b)
+			switch {
+			case err == syscall.EINTR:
+				continue
+			case err == syscall.EAGAIN:
+				c.in.idle()
+				return false
+			case err != nil:
+				cause = err
+				return true
+			case n == 0:
+				cause = io.EOF
+				return true
+			}
+			c.in.read(n)
+			if cause = c.took(n); cause != nil {
+				return true
+			}
+			if n < len(b) {
+				c.in.idle()
+				return false
+			}
+		}
+	})
+	if cause != nil {
+		return cause
+	}
+	return err
+}

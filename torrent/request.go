@@ -1,0 +1,132 @@
+package torrent
+
+import (
+	"time"
+
+	"spate/peerwire"
+	"spate/torrent/internal/picker"
+)
+
+// Bounds of the requests that are outstanding at one peer.
+const (
+	minQueue    = 4
+	startQueue  = 16
+	maxQueue    = 512
+	defaultReqq = 250 // of a peer that does not say (libtorrent and others take as many)
+	snubQueue   = 1
+)
+
+// pipeline decides how many requests are outstanding at one peer. It starts as
+// TCP does, one more for each block that comes, until the rate no longer grows
+// with it; from then on it follows the rate, so that about a second's worth is
+// asked for ahead.
+type pipeline struct {
+	depth     int
+	slowStart bool
+	lastRate  float64
+}
+
+func newPipeline() pipeline { return pipeline{depth: startQueue, slowStart: true} }
+
+// block notes that a block came.
+func (p *pipeline) block() {
+	if p.slowStart && p.depth < maxQueue {
+		p.depth++
+	}
+}
+
+// adjust is called about once a second with the rate in bytes a second.
+func (p *pipeline) adjust(rate float64) {
+	ahead := int(rate / picker.BlockSize)
+	if p.slowStart {
+		if rate > 0 && rate < 1.1*p.lastRate || p.depth >= maxQueue {
+			p.slowStart = false
+		}
+		p.lastRate = rate
+		if p.slowStart {
+			return
+		}
+	}
+	// Never at once to less than half: the rate of one second says little.
+	p.depth = max(minQueue, min(maxQueue, max(ahead+minQueue, p.depth/2)))
+}
+
+// wholePieceRate is the rate in bytes a second from which a peer is given
+// pieces of its own: one that would finish a piece within some ten seconds.
+func (t *Torrent) wholePieceRate() float64 { return float64(t.info.PieceLength) / 10 }
+
+// refillLocked asks the peer for more blocks if it has room for enough of them.
+func (c *conn) refillLocked(now time.Time) {
+	t := c.t
+	if c.peerChoking || !c.amInterested || c.gone || t.state != StateDownloading {
+		return
+	}
+	depth := min(c.pipe.depth, c.reqq)
+	if c.snubbed {
+		depth = snubQueue
+	}
+	pending := t.pick.PendingOf(c.id)
+	// A few at a time would be a write for each block that comes.
+	if room := depth - pending; room < 1 || pending > 0 && room < min(8, depth/4) {
+		return
+	}
+	if pending == 0 && c.generation == t.pick.Generation() && c.generation != 0 && !t.pick.Endgame() {
+		return
+	}
+	opt := picker.PickOptions{
+		WholePieces: c.downMeter.rate > t.wholePieceRate(),
+		Sequential:  t.opt.Sequential,
+		Endgame:     !c.snubbed,
+	}
+	t.blocks = t.pick.Pick(t.blocks[:0], c.id, depth-pending, opt)
+	if len(t.blocks) == 0 && pending == 0 && t.pick.Full() {
+		if _, ok := t.pick.Evict(c.id); ok {
+			t.blocks = t.pick.Pick(t.blocks[:0], c.id, depth-pending, opt)
+		}
+	}
+	c.generation = 0
+	if len(t.blocks) == 0 {
+		c.generation = t.pick.Generation()
+		return
+	}
+	if pending == 0 {
+		c.lastBlock = now
+	}
+	for _, b := range t.blocks {
+		c.out = peerwire.AppendBlock(c.out, peerwire.Request, uint32(b.Piece), uint32(b.Begin), uint32(b.Length))
+	}
+}
+
+// refillOthersLocked lets every connection ask for what has become free.
+func (t *Torrent) refillOthersLocked() {
+	if t.state != StateDownloading {
+		return
+	}
+	now := time.Now()
+	for _, c := range t.conns {
+		if c != nil {
+			c.refillLocked(now)
+			c.kickLocked()
+		}
+	}
+}
+
+// cancelLocked takes back a request that another peer has answered.
+func (c *conn) cancelLocked(b picker.Block) {
+	c.out = peerwire.AppendBlock(c.out, peerwire.Cancel, uint32(b.Piece), uint32(b.Begin), uint32(b.Length))
+	c.kickLocked()
+}
+
+// checkSnubbedLocked gives the requests of a peer that has fallen silent to
+// others.
+func (c *conn) checkSnubbedLocked(now time.Time) {
+	t := c.t
+	if c.snubbed || t.pick.PendingOf(c.id) == 0 || now.Sub(c.lastBlock) < snubbedAfter {
+		return
+	}
+	c.snubbed = true
+	c.pipe = newPipeline()
+	if t.pick.AbandonAll(c.id) > 0 {
+		t.refillOthersLocked()
+	}
+}

@@ -1,0 +1,326 @@
+package torrent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"runtime"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"spate"
+	"spate/internal/ratelimit"
+	"spate/metainfo"
+	"spate/storage"
+)
+
+// Errors of a session.
+var (
+	// ErrClosed is the error of calls on a session that has ended.
+	ErrClosed = errors.New("torrent: the session is closed")
+	// ErrDuplicate is the error for adding a torrent that is there already.
+	ErrDuplicate = errors.New("torrent: already added")
+	// ErrUnknown is the error for a torrent that is not in the session.
+	ErrUnknown = errors.New("torrent: no such torrent in the session")
+)
+
+// PortError says that no port for peers could be had.
+type PortError struct {
+	First, Last uint16
+	Err         error
+}
+
+func (e *PortError) Error() string {
+	if e.First == e.Last {
+		return fmt.Sprintf("peer port %d: %v", e.First, e.Err)
+	}
+	return fmt.Sprintf("peer ports %d to %d: %v", e.First, e.Last, e.Err)
+}
+
+func (e *PortError) Unwrap() error { return e.Err }
+
+// Session runs any number of torrents over shared ports, limits and files. Its
+// methods are safe for concurrent use.
+type Session struct {
+	opt       Options
+	log       *slog.Logger
+	listeners []net.Listener
+	port      uint16
+	up, down  *ratelimit.Limiter
+	pool      *storage.Pool
+	buf       *buffers
+	disk      chan struct{} // a place for each operation on the disk at once
+	announcer *announcer
+	serial    atomic.Uint64 // of connections
+
+	ctx    context.Context // ends when the session does
+	cancel context.CancelFunc
+	wg     sync.WaitGroup // every goroutine of the session
+
+	mu       sync.Mutex // guards what follows
+	torrents map[spate.InfoHash]*Torrent
+	conns    int // connections and dials under way
+	dials    int // dials under way
+	closed   bool
+}
+
+// NewSession opens the listeners and returns a session that Run then works.
+func NewSession(opt Options) (*Session, error) {
+	if err := opt.setDefaults(); err != nil {
+		return nil, err
+	}
+	s := &Session{
+		opt:      opt,
+		log:      opt.Log,
+		up:       ratelimit.New(opt.Up),
+		down:     ratelimit.New(opt.Down),
+		pool:     storage.NewPool(opt.OpenFiles),
+		buf:      newBuffers(),
+		disk:     make(chan struct{}, 4*runtime.GOMAXPROCS(0)),
+		torrents: map[spate.InfoHash]*Torrent{},
+	}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	if !opt.NoListen {
+		if err := s.listen(); err != nil {
+			return nil, err
+		}
+	}
+	s.announcer = newAnnouncer(s)
+	return s, nil
+}
+
+// listen opens the same port on every family, the first of the range that is free.
+func (s *Session) listen() error {
+	var firstErr error
+	for port := int(s.opt.PeerPort); port <= int(s.opt.PeerPortLast); port++ {
+		err := s.listenOn(uint16(port))
+		if err == nil {
+			return nil
+		}
+		if firstErr == nil {
+			firstErr = err
+		}
+		if !errors.Is(err, syscall.EADDRINUSE) && !errors.Is(err, syscall.EACCES) {
+			break
+		}
+	}
+	return &PortError{s.opt.PeerPort, s.opt.PeerPortLast, firstErr}
+}
+
+func (s *Session) listenOn(port uint16) error {
+	host, networks := "", []string{"tcp"}
+	if s.opt.Bind.IsValid() {
+		host = s.opt.Bind.String()
+	}
+	l, err := s.opt.Network.Listen(s.ctx, networks[0], net.JoinHostPort(host, strconv.Itoa(int(port))))
+	if err != nil {
+		return err
+	}
+	s.listeners = []net.Listener{l}
+	ap, err := netip.ParseAddrPort(l.Addr().String())
+	if err != nil {
+		l.Close()
+		return fmt.Errorf("torrent: address of the listener: %w", err)
+	}
+	s.port = ap.Port()
+	return nil
+}
+
+// PeerPort returns the port that peers connect to, 0 without a listener.
+func (s *Session) PeerPort() uint16 { return s.port }
+
+// Addr returns the address that the session listens on for peers.
+func (s *Session) Addr() netip.AddrPort {
+	if len(s.listeners) == 0 {
+		return netip.AddrPort{}
+	}
+	ap, _ := netip.ParseAddrPort(s.listeners[0].Addr().String())
+	return ap
+}
+
+// PeerID returns the id by which trackers and peers know the session.
+func (s *Session) PeerID() spate.PeerID { return s.opt.PeerID }
+
+// Run works the session until ctx is done, then stops it: nothing new is
+// accepted, resume data is saved and the trackers are told, within a few
+// seconds. It returns nil after a stop, and may be called once.
+func (s *Session) Run(ctx context.Context) error {
+	for _, l := range s.listeners {
+		s.spawn(func() { s.accept(l) })
+	}
+	s.spawn(func() { s.announcer.run(s.ctx) })
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return s.Close()
+		case <-s.ctx.Done():
+			return nil
+		case now := <-tick.C:
+			for _, t := range s.Torrents() {
+				t.tick(now)
+			}
+		}
+	}
+}
+
+// spawn runs f as a goroutine that Close waits for. It does nothing, and says
+// so, once the session is closed.
+func (s *Session) spawn(f func()) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return false
+	}
+	s.wg.Go(f)
+	return true
+}
+
+// Close stops the session as the end of Run does. A second call waits for the
+// first and does nothing.
+func (s *Session) Close() error {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		<-s.ctx.Done()
+		s.wg.Wait()
+		return nil
+	}
+	s.closed = true
+	all := make([]*Torrent, 0, len(s.torrents))
+	for _, t := range s.torrents {
+		all = append(all, t)
+	}
+	s.mu.Unlock()
+
+	for _, l := range s.listeners {
+		l.Close()
+	}
+	// The announces of the end and the writing of resume data overlap.
+	var ending sync.WaitGroup
+	ending.Go(func() { s.announcer.stopAll(all) })
+	for _, t := range all {
+		t.halt()
+	}
+	ending.Wait()
+	s.cancel()
+	s.wg.Wait()
+	for _, t := range all {
+		t.finish()
+	}
+	s.pool.Close()
+	return nil
+}
+
+// Add takes a torrent into the session and starts it, unless opt says otherwise.
+// The check of what is on disk goes on after Add has returned.
+func (s *Session) Add(mi *metainfo.MetaInfo, opt AddOptions) (*Torrent, error) {
+	t, err := newTorrent(s, mi, opt)
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	switch {
+	case s.closed:
+		err = ErrClosed
+	case s.torrents[t.hash] != nil:
+		err = ErrDuplicate
+	default:
+		s.torrents[t.hash] = t
+	}
+	s.mu.Unlock()
+	if err != nil {
+		t.store.Close()
+		return nil, fmt.Errorf("%w: %s", err, t.name)
+	}
+	if !opt.Stopped {
+		t.Start()
+	}
+	return t, nil
+}
+
+// Remove stops a torrent and forgets it. Its data stays.
+func (s *Session) Remove(ih spate.InfoHash) error {
+	s.mu.Lock()
+	t := s.torrents[ih]
+	delete(s.torrents, ih)
+	s.mu.Unlock()
+	if t == nil {
+		return ErrUnknown
+	}
+	s.announcer.stopAll([]*Torrent{t})
+	t.halt()
+	t.finish()
+	return nil
+}
+
+// Torrent returns the torrent of that info-hash, or nil.
+func (s *Session) Torrent(ih spate.InfoHash) *Torrent {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.torrents[ih]
+}
+
+// Torrents returns every torrent of the session, in no order.
+func (s *Session) Torrents() []*Torrent {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := make([]*Torrent, 0, len(s.torrents))
+	for _, t := range s.torrents {
+		all = append(all, t)
+	}
+	return all
+}
+
+// SetRates changes the limits of the session, in bytes a second; 0 lifts one.
+func (s *Session) SetRates(up, down int64) {
+	s.up.SetRate(up)
+	s.down.SetRate(down)
+}
+
+// reserve takes a place for one more connection; a dial also takes one of those.
+func (s *Session) reserve(dial bool) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed || s.conns >= s.opt.MaxConns || dial && s.dials >= s.opt.MaxHalfOpen {
+		return false
+	}
+	s.conns++
+	if dial {
+		s.dials++
+	}
+	return true
+}
+
+// dialed gives the place of a dial back, and that of the connection too unless
+// the dial led to one.
+func (s *Session) dialed(connected bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.dials--
+	if !connected {
+		s.conns--
+	}
+}
+
+// hungUp gives the place of a connection back.
+func (s *Session) hungUp() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.conns--
+}
+
+// onDisk runs f while holding one of the places for operations on the disk, so
+// that a slow disk does not tie up a thread for every connection.
+func (s *Session) onDisk(f func() error) error {
+	s.disk <- struct{}{}
+	defer func() { <-s.disk }()
+	return f()
+}

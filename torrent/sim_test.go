@@ -1,0 +1,184 @@
+package torrent_test
+
+import (
+	"context"
+	"crypto/sha1"
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"spate"
+	"spate/bencode"
+	"spate/internal/simnet"
+	"spate/metainfo"
+	"spate/storage"
+	"spate/torrent"
+	"spate/tracker"
+)
+
+// makeTorrent returns n bytes of noise and a v1 torrent of them.
+func makeTorrent(t testing.TB, n, pieceLength int) ([]byte, *metainfo.MetaInfo) {
+	t.Helper()
+	data := make([]byte, n)
+	rng := rand.NewChaCha8([32]byte{byte(n), byte(n >> 8)})
+	rng.Read(data)
+	var pieces []byte
+	for i := 0; i < n; i += pieceLength {
+		h := sha1.Sum(data[i:min(i+pieceLength, n)])
+		pieces = append(pieces, h[:]...)
+	}
+	b := bencode.AppendDict(nil)
+	b = bencode.AppendString(b, "announce")
+	b = bencode.AppendString(b, "http://tracker.example/announce")
+	b = bencode.AppendString(b, "info")
+	b = bencode.AppendDict(b)
+	b = bencode.AppendString(b, "length")
+	b = bencode.AppendInt(b, int64(n))
+	b = bencode.AppendString(b, "name")
+	b = bencode.AppendString(b, fmt.Sprintf("noise-%d.bin", n))
+	b = bencode.AppendString(b, "piece length")
+	b = bencode.AppendInt(b, int64(pieceLength))
+	b = bencode.AppendString(b, "pieces")
+	b = bencode.AppendString(b, pieces)
+	b = bencode.AppendEnd(bencode.AppendEnd(b))
+	mi, err := metainfo.Parse(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data, mi
+}
+
+// room is a tracker without a wire: everybody who announces is told of everybody
+// else.
+type room struct {
+	mu    sync.Mutex
+	peers map[spate.PeerID]netip.AddrPort
+	seeds map[spate.PeerID]bool
+	told  []tracker.Event
+}
+
+func newRoom() *room {
+	return &room{peers: map[spate.PeerID]netip.AddrPort{}, seeds: map[spate.PeerID]bool{}}
+}
+
+// at is the room as a session at that address sees it.
+func (r *room) at(addr netip.Addr) torrent.Announcer { return &door{r, addr} }
+
+type door struct {
+	room *room
+	addr netip.Addr
+}
+
+func (d *door) Announce(_ context.Context, _ string, req *tracker.AnnounceRequest) (*tracker.AnnounceResponse, error) {
+	r := d.room
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.told = append(r.told, req.Event)
+	resp := &tracker.AnnounceResponse{Interval: 10 * time.Minute, MinInterval: 30 * time.Second}
+	if req.Event == tracker.EventStopped {
+		delete(r.peers, req.PeerID)
+		delete(r.seeds, req.PeerID)
+		return resp, nil
+	}
+	r.peers[req.PeerID] = netip.AddrPortFrom(d.addr, req.Port)
+	r.seeds[req.PeerID] = req.Left == 0
+	for id, ap := range r.peers {
+		if id != req.PeerID {
+			resp.Peers = append(resp.Peers, ap)
+		}
+	}
+	return resp, nil
+}
+
+// simPeer is one session of a simulated swarm.
+type simPeer struct {
+	session *torrent.Session
+	torrent *torrent.Torrent
+	store   storage.Storage
+	done    time.Duration
+}
+
+// simulate runs one origin and the getters until all have the data, and returns
+// how long each took. It must run in a synctest bubble.
+func simulate(t *testing.T, data []byte, mi *metainfo.MetaInfo, origin simnet.Link, getters []simnet.Link) []*simPeer {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer cancel()
+	world := simnet.New(simnet.Options{Seed: 1})
+	r := newRoom()
+	var all []*simPeer
+	join := func(i int, link simnet.Link, seed bool) *simPeer {
+		addr := netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i + 1)})
+		s, err := torrent.NewSession(torrent.Options{
+			Network: world.Host(addr, link), Announcer: r.at(addr), Bind: addr, PeerPort: 6881,
+			PeerID: spate.PeerID([]byte(fmt.Sprintf("-SP0100-%012d", i))), Seed: uint64(i + 1),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		wg.Go(func() { s.Run(ctx) })
+		p := &simPeer{session: s, store: storage.NewMemoryLike(data)}
+		opt := torrent.AddOptions{Storage: p.store}
+		if seed {
+			opt = torrent.AddOptions{Storage: storage.NewMemoryOf(data), Verified: true}
+		}
+		if p.torrent, err = s.Add(mi, opt); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, p)
+		return p
+	}
+	join(0, origin, true)
+	time.Sleep(time.Second) // the origin has announced
+	start := time.Now()
+	var getting sync.WaitGroup
+	for i, link := range getters {
+		p := join(i+1, link, false)
+		getting.Go(func() {
+			if err := p.torrent.Wait(ctx); err != nil {
+				t.Errorf("getter %d: %v", i, err)
+			}
+			p.done = time.Since(start)
+		})
+	}
+	getting.Wait()
+	for i, p := range all[1:] {
+		got := make([]byte, len(data))
+		if _, err := p.store.ReadAt(got, 0); err != nil || string(got) != string(data) {
+			t.Errorf("getter %d has other data (%v)", i, err)
+		}
+	}
+	return all
+}
+
+const mbit = 1e6 / 8
+
+// TestSwarmOfFive is the promise of the program: four getters with 40 Mbit/s up
+// have a file from an origin with 20 Mbit/s in under twice the time that sending
+// it once takes, and the origin sends it less than twice.
+func TestSwarmOfFive(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const size = 32 << 20
+		data, mi := makeTorrent(t, size, 256<<10)
+		up := simnet.Link{Up: 40 * mbit, Latency: 5 * time.Millisecond}
+		all := simulate(t, data, mi, simnet.Link{Up: 20 * mbit, Latency: 5 * time.Millisecond}, []simnet.Link{up, up, up, up})
+		once := time.Duration(float64(size) / (20 * mbit) * float64(time.Second))
+		for i, p := range all[1:] {
+			t.Logf("getter %d: %.2f s (%.2f times)", i, p.done.Seconds(), p.done.Seconds()/once.Seconds())
+			if p.done > 2*once {
+				t.Errorf("getter %d took %v, over twice %v", i, p.done, once)
+			}
+		}
+		if sent := all[0].torrent.Stats().Uploaded; sent > 2*size {
+			t.Errorf("the origin sent %.2f copies", float64(sent)/size)
+		} else {
+			t.Logf("the origin sent %.2f copies", float64(sent)/size)
+		}
+	})
+}

@@ -1,0 +1,119 @@
+package torrent
+
+import (
+	"time"
+
+	"spate/peerwire"
+	"spate/torrent/internal/choker"
+)
+
+// Periods of a torrent's housekeeping.
+const (
+	chokeEvery  = 10 * time.Second
+	resumeEvery = 20 * time.Second
+	lookEvery   = 5 * time.Second
+	retryEvery  = 10 * time.Second
+)
+
+// tick does, about once a second, what has to do with time.
+func (t *Torrent) tick(now time.Time) {
+	t.mu.Lock()
+	t.upMeter.update(now, t.uploaded.Load())
+	t.downMeter.update(now, t.downloaded.Load())
+	running := t.state == StateDownloading || t.state == StateSeeding
+	for _, c := range t.conns {
+		if c != nil {
+			c.tickLocked(now)
+		}
+	}
+	if running && t.nconns > 0 && now.Sub(t.choked) >= chokeEvery {
+		t.rechokeLocked(now)
+	}
+	hungry := t.state == StateDownloading && t.nconns == 0
+	save := t.dirty && running && now.Sub(t.saved) >= resumeEvery
+	look := running && t.files != nil && t.nconns > 0 && now.Sub(t.looked) >= lookEvery
+	retry := t.state == StateFailed && now.Sub(t.failedAt) >= retryEvery
+	t.mu.Unlock()
+
+	if hungry {
+		t.s.announcer.hurry(t, now)
+	}
+	if running {
+		t.dialMore(now)
+	}
+	if save {
+		t.background(&t.saving, func() { t.saveResume(false) })
+	}
+	if look {
+		t.background(&t.looking, t.lookAtFiles)
+	}
+	if retry {
+		t.background(&t.retrying, t.retry)
+	}
+}
+
+func (c *conn) tickLocked(now time.Time) {
+	c.downMeter.update(now, c.received.Load())
+	c.upMeter.update(now, c.sent.Load())
+	c.pipe.adjust(c.downMeter.rate)
+	c.checkSnubbedLocked(now)
+	c.refillLocked(now)
+	if now.UnixNano()-c.lastRead.Load() > int64(idleTimeout) {
+		c.dropLocked(errIdle)
+		return
+	}
+	switch quiet := now.Sub(c.lastWrite); {
+	case c.writing && quiet > idleTimeout:
+		c.dropLocked(errSlowWrite)
+	case !c.writing && quiet > keepAliveEvery:
+		c.out = peerwire.AppendKeepAlive(c.out)
+	}
+	c.kickLocked()
+}
+
+// rechokeLocked decides anew who is served (BEP 3).
+func (t *Torrent) rechokeLocked(now time.Time) {
+	t.choked = now
+	t.candidates = t.candidates[:0]
+	for _, c := range t.conns {
+		if c == nil || c.gone {
+			continue
+		}
+		t.candidates = append(t.candidates, choker.Peer{
+			ID:         uint32(c.id),
+			Interested: c.peerInterested,
+			Unchoked:   !c.amChoking,
+			Snubbed:    c.snubbed,
+			Joined:     c.since,
+			UnchokedAt: c.unchokedAt,
+			Down:       c.downMeter.rate,
+			Up:         c.upMeter.rate,
+			UpBytes:    c.sent.Load(),
+			Progress:   float64(t.pick.PeerHaveCount(c.id)) / float64(t.info.NumPieces()),
+		})
+	}
+	unchoke := t.choke.Decide(now, t.candidates, t.state == StateSeeding, t.rng)
+	for _, c := range t.conns {
+		if c == nil || c.gone {
+			continue
+		}
+		if unchoke.Has(uint32(c.id)) {
+			c.unchokeLocked(now)
+		} else {
+			c.chokeLocked()
+		}
+		c.kickLocked()
+	}
+}
+
+// freeSlotLocked reports whether one more peer can be unchoked before the next
+// decision: nobody should wait for it while slots are free.
+func (t *Torrent) freeSlotLocked() bool {
+	n := 0
+	for _, c := range t.conns {
+		if c != nil && !c.amChoking && c.peerInterested {
+			n++
+		}
+	}
+	return n < t.s.opt.UploadSlots
+}

@@ -1,0 +1,415 @@
+package torrent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net/netip"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"spate"
+	"spate/bitfield"
+	"spate/internal/ratelimit"
+	"spate/metainfo"
+	"spate/storage"
+	"spate/torrent/internal/choker"
+	"spate/torrent/internal/peerlist"
+	"spate/torrent/internal/picker"
+)
+
+// Torrent is one torrent of a session. Its methods are safe for concurrent use.
+type Torrent struct {
+	s     *Session
+	mi    *metainfo.MetaInfo
+	info  *metainfo.Info
+	hash  spate.InfoHash
+	name  string
+	opt   AddOptions
+	dir   string // opt.Dir, absolute
+	log   *slog.Logger
+	store storage.Storage
+	files *storage.Dir // store, when it is files; else nil
+
+	up, down *ratelimit.Limiter // of this torrent
+
+	ctx      context.Context // ends when the torrent is halted
+	cancel   context.CancelFunc
+	loop     sync.WaitGroup // its goroutines: start, connections
+	done     chan struct{}  // closed when complete
+	doneOnce sync.Once
+	failed   chan struct{} // closed when halted by an error, then made anew
+
+	ann announceState // guarded by the announcer's lock
+
+	saving, looking, retrying atomic.Bool        // such a thing goes on in the background
+	stats                     []storage.FileStat // of the files when resume data was read; owned by start
+
+	uploaded, downloaded atomic.Int64 // payload
+	wasted               atomic.Int64
+	checked              atomic.Int64 // pieces looked at while checking
+
+	// mu guards what follows. It is never held over I/O, and no lock but the
+	// session's and the announcer's is taken under it.
+	mu          sync.Mutex
+	state       State
+	err         error
+	started     bool
+	pick        *picker.Picker
+	choke       *choker.Choker
+	peers       *peerlist.List
+	conns       []*conn         // by picker.PeerID; nil where free
+	free        []picker.PeerID // handles to give out
+	retired     []retiredPeer   // handles that may be named by open pieces still
+	nconns      int             // connections in conns
+	dialing     int             // dials under way
+	bufs        [][]byte        // by picker slot: the piece that is put together there
+	suspects    map[int]*trial  // failed pieces, until they are whole
+	haves       []uint32        // verified and not yet told to everybody
+	haveTimer   *time.Timer     // tells them
+	blocks      []picker.Block  // scratch of refill
+	dirty       bool            // resume data is older than the state
+	saved       time.Time       // when resume data was written last
+	recordClean bool            // resume data says that nothing was being written
+	looked      time.Time       // when the files were compared with what they were
+	failedAt    time.Time
+	choked      time.Time     // when it was decided last who is served
+	candidates  []choker.Peer // scratch of that
+	added       time.Time
+	completed   time.Time
+	upMeter     meter
+	downMeter   meter
+	rng         *rand.Rand
+}
+
+// retiredPeer is a handle of a peer that left, with the address that it had.
+type retiredPeer struct {
+	id   picker.PeerID
+	addr netip.AddrPort
+}
+
+func newTorrent(s *Session, mi *metainfo.MetaInfo, opt AddOptions) (*Torrent, error) {
+	info := &mi.Info
+	if info.NumPieces() == 0 && info.TotalLength() > 0 {
+		return nil, errors.New("torrent: the metainfo names no pieces")
+	}
+	seed := s.opt.Seed
+	if seed == 0 {
+		seed = rand.Uint64()
+	}
+	t := &Torrent{
+		s: s, mi: mi, info: info, hash: mi.Hash(), name: info.Name, opt: opt,
+		up: ratelimit.New(opt.Up), down: ratelimit.New(opt.Down),
+		done: make(chan struct{}), failed: make(chan struct{}),
+		suspects: map[int]*trial{},
+		state:    StateStopped,
+		added:    time.Now(),
+		rng:      rand.New(rand.NewPCG(seed, uint64(len(info.Pieces)))),
+	}
+	t.log = s.log.With("torrent", t.name)
+	t.ctx, t.cancel = context.WithCancel(s.ctx)
+	if err := t.openStorage(); err != nil {
+		return nil, err
+	}
+	if err := t.newPicker(seed); err != nil {
+		t.store.Close()
+		return nil, err
+	}
+	t.newPeerList()
+	t.ann = newAnnounceState(t, mi.AnnounceList)
+	return t, nil
+}
+
+func (t *Torrent) openStorage() error {
+	if t.opt.Storage != nil {
+		t.store = t.opt.Storage
+		return nil
+	}
+	var err error
+	if t.dir, err = filepath.Abs(t.opt.Dir); err != nil {
+		return err
+	}
+	dir, err := storage.OpenDir(t.dir, t.info, t.s.pool, storage.DirOptions{
+		ReadOnly: t.readOnly(), Force: t.opt.Force,
+	})
+	if err != nil {
+		return err
+	}
+	t.store, t.files = dir, dir
+	return nil
+}
+
+// newPicker makes the picker, with the pieces that are only in files that were
+// not selected marked as not wanted.
+func (t *Torrent) newPicker(seed uint64) error {
+	if t.info.NumPieces() == 0 {
+		return nil
+	}
+	open := max(4, min(512, int(t.s.opt.PieceMemory/t.info.PieceLength)))
+	k, err := picker.New(picker.Config{
+		NumPieces: t.info.NumPieces(),
+		PieceSize: func(i int) int { return int(t.info.PieceSize(i)) },
+		Seed:      seed,
+		MaxOpen:   open,
+	})
+	if err != nil {
+		return fmt.Errorf("torrent: %s: %w", t.name, err)
+	}
+	t.pick = k
+	t.bufs = make([][]byte, open)
+	t.conns, t.free, t.retired = nil, nil, nil
+	if t.opt.Select == nil {
+		return nil
+	}
+	k.SetPriority(0, t.info.NumPieces(), 0)
+	for _, f := range t.info.Files {
+		if f.Length > 0 && !f.Pad() && t.opt.Select(f.Path) {
+			first := f.Offset / t.info.PieceLength
+			last := (f.Offset + f.Length - 1) / t.info.PieceLength
+			k.SetPriority(int(first), int(last)+1, picker.NormalPrio)
+		}
+	}
+	return nil
+}
+
+// InfoHash returns the hash by which the swarm is known.
+func (t *Torrent) InfoHash() spate.InfoHash { return t.hash }
+
+// Name returns the name in the metainfo, made safe.
+func (t *Torrent) Name() string { return t.name }
+
+// MetaInfo returns what the torrent was added with. It must not be changed.
+func (t *Torrent) MetaInfo() *metainfo.MetaInfo { return t.mi }
+
+// Path returns where the data lies: the file, or the top of the tree. It is
+// empty for a storage that is not files.
+func (t *Torrent) Path() string {
+	if t.files == nil {
+		return ""
+	}
+	return t.files.Path()
+}
+
+// Done returns a channel that is closed once every wanted piece is verified and
+// written.
+func (t *Torrent) Done() <-chan struct{} { return t.done }
+
+// Wait returns nil once the torrent is complete, the reason when it is halted by
+// an error such as a full disk, or the error of ctx.
+func (t *Torrent) Wait(ctx context.Context) error {
+	t.mu.Lock()
+	failed, err := t.failed, t.err
+	t.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	select {
+	case <-t.done:
+		return nil
+	case <-failed:
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		return t.err
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.s.ctx.Done():
+		return ErrClosed
+	}
+}
+
+// Start begins, or goes on after Stop: the data is checked as far as resume data
+// leaves it open, then trackers and peers are asked.
+func (t *Torrent) Start() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.started || t.ctx.Err() != nil {
+		return
+	}
+	t.started = true
+	t.state = StateChecking
+	t.loop.Go(t.start)
+}
+
+func (t *Torrent) start() {
+	have, err := t.findData()
+	if t.ctx.Err() != nil {
+		return
+	}
+	if err != nil {
+		t.fail(err)
+		return
+	}
+	t.mu.Lock()
+	t.peers.Add(t.opt.Peers, peerlist.SourceManual)
+	t.mu.Unlock()
+	t.begin(have)
+}
+
+// begin goes to work with the pieces that were found on disk.
+func (t *Torrent) begin(have bitfield.Bitfield) {
+	t.mu.Lock()
+	if t.pick != nil {
+		t.pick.SetHave(have)
+		if t.readOnly() {
+			for i := range have.Zeros() {
+				t.pick.SetPriority(i, i+1, 0)
+			}
+		}
+	}
+	t.state = StateDownloading
+	t.dirty = true
+	complete := t.completeLocked()
+	if complete {
+		t.state = StateSeeding
+		t.peers.SetSeeding(true)
+		t.bufs = nil
+	}
+	t.mu.Unlock()
+	if complete {
+		if err := t.prepareFiles(); err != nil {
+			t.fail(err)
+			return
+		}
+		t.closeDone()
+	}
+	t.saveResume(false)
+	t.s.announcer.start(t)
+	t.dialMore(time.Now())
+}
+
+// readOnly reports whether the torrent only gives what is there.
+func (t *Torrent) readOnly() bool { return t.opt.SeedOnly || t.opt.Verified }
+
+func (t *Torrent) closeDone() { t.doneOnce.Do(func() { close(t.done) }) }
+
+// completeLocked reports whether every wanted piece is verified.
+func (t *Torrent) completeLocked() bool { return t.pick == nil || t.pick.Complete() }
+
+// prepareFiles makes what no piece writes: empty files, directories, links.
+func (t *Torrent) prepareFiles() error {
+	if t.files == nil || t.readOnly() {
+		return nil
+	}
+	return t.s.onDisk(t.files.Finish)
+}
+
+// fail halts the torrent for a reason that has to do with its data. Peers are
+// let go, what was verified stays verified.
+func (t *Torrent) fail(err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.failLocked(err)
+}
+
+func (t *Torrent) failLocked(err error) {
+	if t.err != nil || t.ctx.Err() != nil {
+		return
+	}
+	t.err = err
+	t.state = StateFailed
+	t.failedAt = time.Now()
+	t.log.Error("torrent halted", "err", err)
+	for _, c := range t.conns {
+		if c != nil {
+			c.dropLocked(errHalted)
+		}
+	}
+	close(t.failed)
+}
+
+var errHalted = errors.New("the torrent is halted")
+
+// finished is called once the last wanted piece is verified.
+func (t *Torrent) finished() {
+	err := t.prepareFiles()
+	if err == nil {
+		err = t.s.onDisk(t.store.Sync)
+	}
+	if err != nil {
+		t.fail(err)
+		return
+	}
+	t.mu.Lock()
+	if t.state != StateDownloading {
+		t.mu.Unlock()
+		return
+	}
+	t.state = StateSeeding
+	t.peers.SetSeeding(true)
+	t.completed = time.Now()
+	t.bufs = nil
+	t.suspects = map[int]*trial{}
+	for _, c := range t.conns {
+		if c != nil && t.pick.PeerIsSeed(c.id) {
+			c.dropLocked(errBothSeeds)
+		}
+	}
+	t.mu.Unlock()
+	t.saveResume(false)
+	t.s.announcer.completed(t)
+	t.closeDone()
+	t.log.Info("torrent complete", "bytes", t.info.DataLength())
+}
+
+var errBothSeeds = errors.New("both sides are seeds")
+
+// halt ends the torrent's connections and goroutines and waits for them.
+func (t *Torrent) halt() {
+	t.cancel()
+	t.mu.Lock()
+	if t.haveTimer != nil {
+		t.haveTimer.Stop()
+	}
+	for _, c := range t.conns {
+		if c != nil {
+			c.dropLocked(context.Canceled)
+		}
+	}
+	t.mu.Unlock()
+	t.loop.Wait()
+	t.saveResume(true)
+}
+
+// finish closes the data, after halt.
+func (t *Torrent) finish() {
+	if err := t.store.Close(); err != nil {
+		t.log.Warn("closing the data", "err", err)
+	}
+}
+
+// findData returns the pieces that are there already.
+func (t *Torrent) findData() (bitfield.Bitfield, error) {
+	n := t.info.NumPieces()
+	if t.opt.Verified {
+		all := bitfield.New(n)
+		for i := range n {
+			all.Set(i)
+		}
+		return all, nil
+	}
+	return t.check(t.loadResume())
+}
+
+// newPeerList makes the list of candidates and the choker.
+func (t *Torrent) newPeerList() {
+	t.peers = peerlist.New(peerlist.Options{
+		AllowLocal: t.s.opt.Bind.IsLoopback(),
+		Self:       netip.AddrPortFrom(t.s.opt.Bind, t.s.port),
+		Seed:       t.s.opt.Seed,
+	})
+	t.choke = choker.New(choker.Config{
+		Slots: t.s.opt.UploadSlots, RateBased: true, Total: t.info.DataLength(),
+	})
+}
+
+// AddPeers adds addresses that the caller found in some way of its own.
+func (t *Torrent) AddPeers(addrs []netip.AddrPort) {
+	t.mu.Lock()
+	t.peers.Add(addrs, peerlist.SourceManual)
+	t.mu.Unlock()
+	t.dialMore(time.Now())
+}

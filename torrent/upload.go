@@ -1,0 +1,244 @@
+package torrent
+
+import (
+	"net"
+	"time"
+
+	"spate/peerwire"
+)
+
+// upload is a block that a peer asked for.
+type upload struct {
+	at     int64 // in the torrent's byte space
+	piece  uint32
+	begin  uint32
+	length uint32
+}
+
+// Bounds of what is written at once. Beyond half a megabyte a larger batch no
+// longer saves anything that can be measured.
+const (
+	uploadBatch  = 512 << 10 // bytes of blocks
+	uploadBlocks = 64
+	maxUnsent    = 1 << 20 // bytes of control messages that a peer leaves unread
+	keptControl  = 8 << 10 // bytes of buffer that stay with a connection for the next message
+)
+
+// requestedLocked queues a block for the peer, or refuses it.
+func (c *conn) requestedLocked(m *peerwire.Message) error {
+	t := c.t
+	if int64(m.Index) >= int64(t.info.NumPieces()) ||
+		m.Length == 0 || m.Length > peerwire.MaxBlockLen ||
+		int64(m.Begin)+int64(m.Length) > t.info.PieceSize(int(m.Index)) {
+		return badPeer("request for %d bytes at %d of piece %d", m.Length, m.Begin, m.Index)
+	}
+	switch {
+	case c.amChoking, !t.pick.Have(int(m.Index)), len(c.uploads) >= maxUploadQueue:
+		return c.refuseLocked(m.Index, m.Begin, m.Length)
+	}
+	c.uploads = append(c.uploads, upload{
+		at:    int64(m.Index)*t.info.PieceLength + int64(m.Begin),
+		piece: m.Index, begin: m.Begin, length: m.Length,
+	})
+	return nil
+}
+
+// refuseLocked says that a request will not be answered, to peers that can hear
+// it; others are not told (BEP 3).
+func (c *conn) refuseLocked(piece, begin, length uint32) error {
+	if c.reserved.Fast() {
+		if len(c.out) > maxUnsent {
+			return errFlood
+		}
+		c.out = peerwire.AppendBlock(c.out, peerwire.Reject, piece, begin, length)
+	}
+	return nil
+}
+
+func (c *conn) canceledLocked(m *peerwire.Message) {
+	for i, u := range c.uploads {
+		if u.piece == m.Index && u.begin == m.Begin && u.length == m.Length {
+			c.uploads = append(c.uploads[:i], c.uploads[i+1:]...)
+			c.refuseLocked(m.Index, m.Begin, m.Length)
+			return
+		}
+	}
+}
+
+func (c *conn) chokeLocked() {
+	if c.amChoking {
+		return
+	}
+	c.amChoking = true
+	c.out = peerwire.AppendSimple(c.out, peerwire.Choke)
+	for _, u := range c.uploads {
+		c.refuseLocked(u.piece, u.begin, u.length)
+	}
+	c.uploads = c.uploads[:0]
+}
+
+func (c *conn) unchokeLocked(now time.Time) {
+	if !c.amChoking {
+		return
+	}
+	c.amChoking = false
+	c.unchokedAt = now
+	c.out = peerwire.AppendSimple(c.out, peerwire.Unchoke)
+}
+
+// kickLocked starts a writer if there is something to write and none runs.
+func (c *conn) kickLocked() {
+	if c.writing || c.gone || len(c.out) == 0 && len(c.uploads) == 0 {
+		return
+	}
+	if len(c.out) > maxUnsent {
+		c.dropLocked(errSlowWrite)
+		return
+	}
+	c.writing = true
+	c.writers.Go(c.send)
+}
+
+// sendBatch is what one turn of send writes.
+type sendBatch struct {
+	control []byte
+	blocks  []upload
+	data    []byte // the blocks' bytes, one after the other
+	headers []byte
+	vec     net.Buffers
+}
+
+// send writes until nothing is left to write.
+func (c *conn) send() {
+	var b sendBatch
+	defer func() {
+		if b.data != nil {
+			c.t.s.buf.upload.put(b.data)
+		}
+	}()
+	for c.nextBatch(&b) {
+		if err := c.writeBatch(&b); err != nil {
+			c.t.mu.Lock()
+			c.dropLocked(err)
+			c.t.mu.Unlock()
+			return
+		}
+	}
+}
+
+// nextBatch takes all control messages and as many blocks as one write carries.
+// It returns false, and the writer has ended, when there is nothing.
+func (c *conn) nextBatch(b *sendBatch) bool {
+	c.t.mu.Lock()
+	defer c.t.mu.Unlock()
+	if len(c.out) == 0 && len(c.uploads) == 0 || c.gone {
+		c.writing = false
+		if c.out == nil && cap(b.control) <= keptControl {
+			c.out = b.control[:0]
+		}
+		return false
+	}
+	b.control, c.out = c.out, b.control[:0]
+	b.blocks = b.blocks[:0]
+	limit := uploadBlocks
+	if c.t.up.Rate() > 0 || c.t.s.up.Rate() > 0 {
+		limit = 1 // connections take turns at the limit
+	}
+	total := 0
+	for _, u := range c.uploads {
+		if len(b.blocks) == limit || total+int(u.length) > uploadBatch {
+			break
+		}
+		b.blocks = append(b.blocks, u)
+		total += int(u.length)
+	}
+	c.uploads = c.uploads[:copy(c.uploads, c.uploads[len(b.blocks):])]
+	c.lastWrite = time.Now()
+	return true
+}
+
+// writeBatch reads the blocks, one read for each contiguous run of them, and
+// writes everything at once.
+func (c *conn) writeBatch(b *sendBatch) error {
+	if len(b.blocks) == 0 {
+		_, err := c.nc.Write(b.control)
+		return err
+	}
+	t := c.t
+	total := 0
+	for _, u := range b.blocks {
+		total += int(u.length)
+	}
+	if err := t.up.Wait(t.ctx, total); err != nil {
+		return err
+	}
+	if err := t.s.up.Wait(t.ctx, total); err != nil {
+		return err
+	}
+	if b.data == nil {
+		b.data = t.s.buf.upload.get()
+	}
+	if err := t.readBlocks(b.blocks, b.data[:total]); err != nil {
+		t.dataGone(err)
+		return err
+	}
+	b.headers = b.headers[:0]
+	for _, u := range b.blocks {
+		b.headers = peerwire.AppendPieceHeader(b.headers, u.piece, u.begin, u.length)
+	}
+	if err := c.writeVec(b); err != nil {
+		return err
+	}
+	c.sent.Add(int64(total))
+	t.uploaded.Add(int64(total))
+	return nil
+}
+
+func (c *conn) writeVec(b *sendBatch) error {
+	vec := b.vec[:0]
+	if len(b.control) > 0 {
+		vec = append(vec, b.control)
+	}
+	data := b.data
+	for i, u := range b.blocks {
+		vec = append(vec, b.headers[i*peerwire.PieceHeaderLen:(i+1)*peerwire.PieceHeaderLen], data[:u.length])
+		data = data[u.length:]
+	}
+	b.vec = vec // WriteTo consumes vec, b.vec keeps its array
+	if _, vectored := c.nc.(*net.TCPConn); vectored {
+		_, err := vec.WriteTo(c.nc)
+		return err
+	}
+	// On other connections a list of buffers would be a write for each.
+	joined := make([]byte, 0, len(b.control)+len(b.headers)+len(b.data)-len(data))
+	for _, v := range vec {
+		joined = append(joined, v...)
+	}
+	_, err := c.nc.Write(joined)
+	return err
+}
+
+// readBlocks fills p with the blocks, one after the other.
+func (t *Torrent) readBlocks(blocks []upload, p []byte) error {
+	return t.s.onDisk(func() error {
+		for i := 0; i < len(blocks); {
+			first, n := blocks[i].at, int64(0)
+			for i < len(blocks) && blocks[i].at == first+n {
+				n += int64(blocks[i].length)
+				i++
+			}
+			if _, err := t.store.ReadAt(p[:n], first); err != nil {
+				return err
+			}
+			p = p[n:]
+		}
+		return nil
+	})
+}
+
+// dataGone is called when data that was verified cannot be read.
+func (t *Torrent) dataGone(err error) {
+	if t.ctx.Err() == nil {
+		t.fail(err)
+	}
+}
