@@ -2,7 +2,6 @@ package publish
 
 import (
 	"sort"
-	"strings"
 	"time"
 
 	"spate"
@@ -105,7 +104,7 @@ func (r *Release) Reindex() {
 func newRelease(m *metainfo.MetaInfo, path string) *Release {
 	r := &Release{
 		Name:        m.Info.Name,
-		Format:      m.Info.Format(),
+		Format:      string(m.Info.Format()),
 		Size:        m.Info.DataLength(),
 		PieceLength: m.Info.PieceLength,
 		Pieces:      m.Info.NumPieces(),
@@ -125,10 +124,14 @@ func newRelease(m *metainfo.MetaInfo, path string) *Release {
 	}
 	for i := range m.Info.Files {
 		f := &m.Info.Files[i]
-		if f.Pad() || len(f.Symlink) > 0 {
+		if f.Pad() || f.IsSymlink() {
 			continue
 		}
-		r.Files = append(r.Files, File{Path: strings.Join(f.Path, "/"), Length: f.Length, PiecesRoot: f.PiecesRoot})
+		file := File{Path: f.DisplayPath(), Length: f.Length}
+		if f.PiecesRoot != nil {
+			file.PiecesRoot = *f.PiecesRoot
+		}
+		r.Files = append(r.Files, file)
 	}
 	r.NumFiles = len(r.Files)
 	r.Reindex()

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"net/http"
 	"path"
+	"strings"
 	"time"
 )
 
@@ -101,4 +102,14 @@ func (s *Site) serveAsset(w http.ResponseWriter, r *http.Request, name string) {
 		h.Set("Cache-Control", "public, max-age=31536000, immutable")
 	}
 	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(a.data))
+}
+
+// picture answers with an SVG that was drawn.
+func (s *Site) picture(w http.ResponseWriter, r *http.Request, svg string) {
+	h := w.Header()
+	h.Set("Content-Type", "image/svg+xml")
+	h.Set("Content-Security-Policy", "default-src 'none'")
+	h.Set("Cross-Origin-Resource-Policy", "cross-origin")
+	h.Set("Cache-Control", "public, max-age=300")
+	http.ServeContent(w, r, "", time.Time{}, strings.NewReader(svg))
 }

@@ -84,6 +84,8 @@ type Site struct {
 	prefix  string          // the path in BaseURL, without a slash at its end
 	hosts   map[string]bool // names that a Host header may have
 
+	done      chan struct{} // closed by Close
+	closing   sync.Once
 	downloads atomic.Int64 // running
 	watchers  atomic.Int64 // live
 	sent      sync.Map     // info-hash -> *atomic.Int64: bytes of direct downloads
@@ -105,7 +107,7 @@ func New(catalog publish.Catalog, opts Options) (*Site, error) {
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Site{opts: opts, catalog: catalog, hosts: map[string]bool{"localhost": true}}
+	s := &Site{opts: opts, catalog: catalog, hosts: map[string]bool{"localhost": true}, done: make(chan struct{})}
 	if opts.BaseURL != nil {
 		s.prefix = strings.TrimRight(opts.BaseURL.EscapedPath(), "/")
 	}
@@ -128,6 +130,10 @@ func New(catalog publish.Catalog, opts Options) (*Site, error) {
 	return s, nil
 }
 
+// Close ends the live connections, which [http.Server.Shutdown] would wait for
+// otherwise; pass it to [http.Server.RegisterOnShutdown]. The rest goes on.
+func (s *Site) Close() { s.closing.Do(func() { close(s.done) }) }
+
 func setDefault[T comparable](v *T, def T) {
 	var zero T
 	if *v == zero {
@@ -142,6 +148,8 @@ func (s *Site) routes() {
 		"GET /r/{name}":           s.release,
 		"GET /r/{name}/{$}":       s.toRelease,
 		"GET /r/{name}/files":     s.files,
+		"GET /r/{name}/live":      s.live,
+		"GET /r/{name}/qr.svg":    s.qrCode,
 		"GET /t/{file}":           s.torrent,
 		"GET /d/{name}":           s.download,
 		"GET /d/{name}/{path...}": s.download,

@@ -23,7 +23,7 @@ const MaxPage = 50_000
 const (
 	perIndex    = 30
 	perFiles    = 200
-	filesOnPage = 40
+	filesOnPage = 25
 	listBudget  = 24_000 // bytes of rows
 )
 
@@ -115,6 +115,8 @@ func (s *Site) parse(files layered) (map[string]*template.Template, error) {
 		"display": display,
 		"count":   count,
 		"plural":  plural,
+		"size":    size,
+		"rate":    func(perSecond float64) string { return size(int64(perSecond)) + "/s" },
 		"date":    func(t time.Time) string { return t.UTC().Format("2 January 2006") },
 		"clock":   func(t time.Time) string { return t.UTC().Format("2 January 2006, 15:04 UTC") },
 		"stamp":   func(t time.Time) string { return t.UTC().Format(time.RFC3339) },

@@ -1,0 +1,324 @@
+package site
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"mime"
+	"mime/multipart"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// random makes a file of n bytes that no two places of look alike.
+func random(t testing.TB, n int, parts ...string) (path string, data []byte) {
+	t.Helper()
+	var b bytes.Buffer
+	for i := 0; b.Len() < n; i++ {
+		sum := sha256.Sum256(fmt.Append(nil, i))
+		b.Write(sum[:])
+	}
+	path = sparse(t, 0, parts...)
+	if err := os.WriteFile(path, b.Bytes()[:n], 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return path, b.Bytes()[:n]
+}
+
+func TestRange(t *testing.T) {
+	f := newFixture(t, Options{})
+	const n = 3<<20 + 17
+	path, data := random(t, n, f.dir, "data.bin")
+	sample(t, f.catalog, path, nil)
+	etag := f.get("HEAD", "/d/data.bin").Header.Get("ETag")
+	if !strings.HasPrefix(etag, `"`) || len(etag) < 40 {
+		t.Fatalf("ETag %s", etag)
+	}
+	for _, c := range []struct {
+		name       string
+		header     []string
+		status     int
+		from, to   int // of the data
+		rangeReply string
+	}{
+		{"all", nil, 200, 0, n, ""},
+		{"middle", []string{"Range", "bytes=16384-32767"}, 206, 16384, 32768, fmt.Sprintf("bytes 16384-32767/%d", n)},
+		{"first byte", []string{"Range", "bytes=0-0"}, 206, 0, 1, fmt.Sprintf("bytes 0-0/%d", n)},
+		{"over a step", []string{"Range", "bytes=1000000-3000000"}, 206, 1000000, 3000001, fmt.Sprintf("bytes 1000000-3000000/%d", n)},
+		{"to the end", []string{"Range", "bytes=3145728-"}, 206, 3 << 20, n, fmt.Sprintf("bytes 3145728-%d/%d", n-1, n)},
+		{"last", []string{"Range", "bytes=-5"}, 206, n - 5, n, fmt.Sprintf("bytes %d-%d/%d", n-5, n-1, n)},
+		{"past the end", []string{"Range", "bytes=99999999-"}, 416, 0, 0, fmt.Sprintf("bytes */%d", n)},
+		{"not a range", []string{"Range", "lines=1-2"}, 416, 0, 0, ""},
+		{"if-range same", []string{"Range", "bytes=1-2", "If-Range", etag}, 206, 1, 3, fmt.Sprintf("bytes 1-2/%d", n)},
+		{"if-range other", []string{"Range", "bytes=1-2", "If-Range", `"other"`}, 200, 0, n, ""},
+		{"if-none-match", []string{"If-None-Match", etag}, 304, 0, 0, ""},
+		{"if-match other", []string{"If-Match", `"other"`}, 412, 0, 0, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			resp := f.get("GET", "/d/data.bin", c.header...)
+			got := body(t, resp)
+			if resp.StatusCode != c.status || resp.Header.Get("Content-Range") != c.rangeReply {
+				t.Fatalf("%s, Content-Range %q", resp.Status, resp.Header.Get("Content-Range"))
+			}
+			if c.status < 300 && got != string(data[c.from:c.to]) {
+				t.Errorf("%d other bytes", len(got))
+			}
+			if c.status < 300 && resp.Header.Get("Accept-Ranges") != "bytes" {
+				t.Error("no Accept-Ranges")
+			}
+			head := f.get("HEAD", "/d/data.bin", c.header...)
+			if head.StatusCode != c.status || c.status < 300 && head.Header.Get("Content-Length") != fmt.Sprint(c.to-c.from) {
+				t.Errorf("HEAD: %s, Content-Length %s", head.Status, head.Header.Get("Content-Length"))
+			}
+		})
+	}
+
+	resp := f.get("GET", "/d/data.bin", "Range", "bytes=0-9,100-109")
+	_, params, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
+	parts := multipart.NewReader(resp.Body, params["boundary"])
+	for _, want := range [][]byte{data[:10], data[100:110]} {
+		p, err := parts.NextPart()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, _ := io.ReadAll(p); !bytes.Equal(got, want) {
+			t.Errorf("part %q, want %q", got, want)
+		}
+	}
+}
+
+// TestCrossOrigin protects web seeds in browsers: a script of another site may
+// ask, and sees what it needs of the answer.
+func TestCrossOrigin(t *testing.T) {
+	f := newFixture(t, Options{})
+	f.release(t, "one.iso", 1000)
+	pre := f.get("OPTIONS", "/d/one.iso", "Origin", "https://other.example",
+		"Access-Control-Request-Method", "GET", "Access-Control-Request-Headers", "cache-control,range,user-agent")
+	if pre.StatusCode != 204 || pre.Header.Get("Access-Control-Allow-Origin") != "*" {
+		t.Errorf("%s %v", pre.Status, pre.Header)
+	}
+	allowed := strings.ToLower(pre.Header.Get("Access-Control-Allow-Headers"))
+	for _, h := range []string{"range", "cache-control", "user-agent"} {
+		if !strings.Contains(allowed, h) {
+			t.Errorf("%s is not allowed by %q", h, allowed)
+		}
+	}
+	for _, path := range []string{"/d/one.iso", "/t/one.iso.torrent", "/d/none"} {
+		resp := f.get("GET", path, "Origin", "https://other.example", "Range", "bytes=0-9")
+		if resp.Header.Get("Access-Control-Allow-Origin") != "*" || resp.Header.Get("Cross-Origin-Resource-Policy") != "cross-origin" {
+			t.Errorf("%s: %v", path, resp.Header)
+		}
+		for _, h := range []string{"Content-Range", "Content-Length", "Accept-Ranges", "Link"} {
+			if !strings.Contains(resp.Header.Get("Access-Control-Expose-Headers"), h) {
+				t.Errorf("%s: %s is not exposed", path, h)
+			}
+		}
+	}
+	if got := f.get("GET", "/r/one.iso").Header.Get("Access-Control-Allow-Origin"); got != "" {
+		t.Errorf("the page is open to scripts of %q", got)
+	}
+}
+
+// TestOnlyWhatWasHashed protects from data that is not the release's: changed,
+// replaced, gone, or reached by a way out of the tree.
+func TestOnlyWhatWasHashed(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		change func(path string) error
+		status int
+		why    string
+	}{
+		{"untouched", func(string) error { return nil }, 200, ""},
+		{"longer", func(p string) error { return os.Truncate(p, 101) }, 410, "it had 100 bytes, and has 101 now"},
+		{"touched", func(p string) error { return os.Chtimes(p, time.Time{}, time.Now().Add(time.Hour)) }, 410, "it was written to"},
+		{"removed", os.Remove, 503, "cannot be read"},
+		{"a directory", func(p string) error { os.Remove(p); return os.Mkdir(p, 0o755) }, 410, "not a regular file"},
+		{"a way out", func(p string) error {
+			os.Remove(p)
+			return os.Symlink("/etc/passwd", p)
+		}, 503, "cannot be read"},
+		{"a folder that leads out", func(p string) error {
+			os.RemoveAll(filepath.Dir(p))
+			return os.Symlink("/etc", filepath.Dir(p))
+		}, 503, "cannot be read"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			f := newFixture(t, Options{})
+			f.tree(t, "tree", "sub/passwd")
+			if err := c.change(filepath.Join(f.dir, "tree", "sub", "passwd")); err != nil {
+				t.Fatal(err)
+			}
+			resp := f.get("GET", "/d/tree/sub/passwd")
+			got := body(t, resp)
+			if resp.StatusCode != c.status || !strings.Contains(got, c.why) {
+				t.Errorf("%s: %q", resp.Status, got)
+			}
+			if strings.Contains(got, f.dir) {
+				t.Errorf("the answer tells a path of this machine: %q", got)
+			}
+			if c.status == 503 && resp.Header.Get("Retry-After") == "" {
+				t.Error("no Retry-After")
+			}
+		})
+	}
+}
+
+func TestNoWayOut(t *testing.T) {
+	f := newFixture(t, Options{})
+	f.tree(t, "tree", "a")
+	sparse(t, 6, f.dir, "secret")
+	ts := httptest.NewServer(f)
+	defer ts.Close()
+	for _, path := range []string{
+		"/d/tree/../secret", "/d/tree/%2e%2e/secret", "/d/tree/..%2fsecret", "/d/tree/%2e%2e%2fsecret", `/d/tree/..\secret`,
+		"/d/..%2fsecret", "/d/%2e%2e/secret", "/d//secret", "/d/tree//a", "/d/tree/./a/../../secret", "/d/tree/a%00", "/d/tree/%2fetc%2fpasswd",
+		"/static/../handler.go", "/static/..%2ftemplates%2flayout.html", "/t/..%2fsecret.torrent",
+	} {
+		// By hand, for a client would tidy the path up.
+		conn, err := net.Dial("tcp", ts.Listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", path)
+		answer, _ := io.ReadAll(conn)
+		conn.Close()
+		if bytes.HasPrefix(answer, []byte("HTTP/1.1 200")) || bytes.Contains(answer, make([]byte, 6)) {
+			t.Errorf("%s: %s", path, answer)
+		}
+	}
+}
+
+// fromFile is a connection that notes whether it was handed the file itself, as
+// sendfile needs.
+type fromFile struct {
+	httptest.ResponseRecorder
+	files, others int
+}
+
+func (w *fromFile) ReadFrom(src io.Reader) (int64, error) {
+	r := src
+	for {
+		l, ok := r.(*io.LimitedReader)
+		if !ok {
+			break
+		}
+		r = l.R
+	}
+	if _, ok := r.(*os.File); ok {
+		w.files++
+	} else {
+		w.others++
+	}
+	return io.Copy(&w.ResponseRecorder, src)
+}
+
+func TestSendfile(t *testing.T) {
+	f := newFixture(t, Options{})
+	rel := f.release(t, "data.bin", 5<<20)
+	w := &fromFile{ResponseRecorder: *httptest.NewRecorder()}
+	f.ServeHTTP(w, httptest.NewRequest("GET", "/d/data.bin", nil))
+	if w.files != 5 || w.others != 0 || w.Body.Len() != 5<<20 {
+		t.Errorf("the connection was handed the file %d times, and %d times something else, for %d bytes", w.files, w.others, w.Body.Len())
+	}
+	if got := f.Sent(rel.Hash()); got != 5<<20 {
+		t.Errorf("%d bytes were counted", got)
+	}
+}
+
+// TestChangedWhileSent protects a download from ending as a mixture: the
+// connection breaks off instead.
+func TestChangedWhileSent(t *testing.T) {
+	f := newFixture(t, Options{})
+	f.release(t, "data.bin", 64<<20)
+	path := filepath.Join(f.dir, "data.bin-data")
+	if _, err := os.Stat(path); err != nil {
+		matches, _ := filepath.Glob(filepath.Join(f.dir, "*-data"))
+		path = matches[0]
+	}
+	ts := httptest.NewServer(f)
+	defer ts.Close()
+	resp, err := http.Get(ts.URL + "/d/data.bin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if _, err := io.ReadFull(resp.Body, make([]byte, 1<<20)); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chtimes(path, time.Time{}, time.Now().Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := io.Copy(io.Discard, resp.Body); err == nil {
+		t.Errorf("the download ended well after %d bytes more", n)
+	}
+}
+
+// TestStall protects the places of other downloads from readers that take
+// nothing.
+func TestStall(t *testing.T) {
+	f := newFixture(t, Options{MaxDownloads: 1, Stall: 50 * time.Millisecond})
+	f.release(t, "data.bin", 64<<20)
+	ts := httptest.NewServer(f)
+	defer ts.Close()
+	slow, err := http.Get(ts.URL + "/d/data.bin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer slow.Body.Close()
+	busy := 0
+	for start := time.Now(); ; {
+		resp, err := http.Get(ts.URL + "/d/data.bin")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if resp.StatusCode == http.StatusServiceUnavailable && resp.Header.Get("Retry-After") != "" {
+			busy++
+			resp.Body.Close()
+			if time.Since(start) > 10*time.Second {
+				t.Fatal("a reader that takes nothing keeps its place")
+			}
+			continue
+		}
+		if n, err := io.Copy(io.Discard, resp.Body); n != 64<<20 {
+			t.Errorf("%d bytes: %v", n, err)
+		}
+		resp.Body.Close()
+		break
+	}
+	if busy == 0 {
+		t.Error("the limit did not hold")
+	}
+}
+
+// TestKeepAlive protects the requests that follow a download on its connection
+// from the deadline that the download had.
+func TestKeepAlive(t *testing.T) {
+	f := newFixture(t, Options{Stall: 30 * time.Millisecond})
+	f.release(t, "one.iso", 1000)
+	mux := http.NewServeMux()
+	mux.Handle("/", f)
+	mux.HandleFunc("/later", func(w http.ResponseWriter, r *http.Request) {
+		<-time.After(60 * time.Millisecond)
+		io.WriteString(w, "still here")
+	})
+	ts := httptest.NewServer(mux)
+	defer ts.Close()
+	for range 2 {
+		for path, want := range map[string]int{"/d/one.iso": 1000, "/later": 10} {
+			resp, err := http.Get(ts.URL + path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := body(t, resp); len(got) != want {
+				t.Errorf("%s: %q", path, got)
+			}
+		}
+	}
+}

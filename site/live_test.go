@@ -1,0 +1,69 @@
+package site
+
+import (
+	"bufio"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"spate"
+)
+
+func TestLive(t *testing.T) {
+	var seeds atomic.Int64
+	seeds.Store(1)
+	f := newFixture(t, Options{Tick: time.Millisecond, MaxLive: 1,
+		Swarm: func(spate.InfoHash) (Swarm, bool) { return Swarm{Seeders: int(seeds.Load())}, true }})
+	f.release(t, "one.iso", 1000)
+	ts := httptest.NewServer(f)
+	defer ts.Close()
+
+	resp, err := http.Get(ts.URL + "/r/one.iso/live")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if resp.Header.Get("Content-Type") != "text/event-stream" {
+		t.Fatalf("%v", resp.Header)
+	}
+	lines := bufio.NewScanner(resp.Body)
+	next := func() (n numbers) {
+		for lines.Scan() {
+			if data, ok := strings.CutPrefix(lines.Text(), "data: "); ok {
+				if err := json.Unmarshal([]byte(data), &n); err != nil {
+					t.Fatalf("%s: %v", data, err)
+				}
+				return n
+			}
+		}
+		t.Fatalf("the events ended: %v", lines.Err())
+		return n
+	}
+	for want := 1; want <= 3; want++ {
+		if n := next(); n.Seeds != want {
+			t.Fatalf("%+v, want %d seeds", n, want)
+		}
+		seeds.Store(int64(want + 1))
+	}
+
+	second, err := http.Get(ts.URL + "/r/one.iso/live")
+	if err != nil {
+		t.Fatal(err)
+	}
+	second.Body.Close()
+	if second.StatusCode != 503 || second.Header.Get("Retry-After") == "" {
+		t.Errorf("a visitor past the limit: %s", second.Status)
+	}
+
+	f.Close()
+	for lines.Scan() {
+	}
+	if err := lines.Err(); err != nil {
+		t.Errorf("Close did not end the events well: %v", err)
+	}
+	f.Close()
+}

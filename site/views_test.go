@@ -1,0 +1,261 @@
+package site
+
+import (
+	"fmt"
+	"html"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"testing"
+
+	"spate"
+	"spate/publish"
+)
+
+// tags finds what a browser would: the tags, and in them the attributes.
+var (
+	tags       = regexp.MustCompile(`<([a-zA-Z/!][^\s>]*)([^>]*)>`)
+	attributes = regexp.MustCompile(`\s([a-zA-Z:-]+)="([^"]*)"`)
+)
+
+// harmless fails if page holds a script of its own, a handler, a style, or a
+// link to anywhere but this site and the magnet.
+func harmless(t *testing.T, page string) {
+	t.Helper()
+	for _, tag := range tags.FindAllStringSubmatch(page, -1) {
+		if tag[1] == "script" && !strings.Contains(tag[2], "src=\"/static/site.js") && !strings.Contains(tag[2], "application/ld+json") {
+			t.Errorf("a script: %s", tag[0])
+		}
+		if strings.Count(attributes.ReplaceAllString(tag[2], ""), `"`) > 0 {
+			t.Errorf("a loose quote: %s", tag[0])
+		}
+		for _, a := range attributes.FindAllStringSubmatch(tag[2], -1) {
+			value := html.UnescapeString(a[2])
+			switch {
+			case strings.HasPrefix(a[1], "on"), a[1] == "style":
+				t.Errorf("%s in %s", a[1], tag[0])
+			case a[1] == "href" || a[1] == "src" || a[1] == "action":
+				own := strings.HasPrefix(value, "/") || strings.HasPrefix(value, "#") || strings.HasPrefix(value, "magnet:?") || strings.HasPrefix(value, "http://localhost/")
+				if !own || strings.HasPrefix(value, "//") {
+					t.Errorf("a link to %q", value)
+				}
+			}
+		}
+	}
+	for _, c := range page {
+		if c < ' ' && c != '\n' || c == 0x7f || c >= 0x80 && c < 0xa0 || c == 0x202e {
+			t.Errorf("%U is on the page", c)
+		}
+	}
+}
+
+func TestHostileNames(t *testing.T) {
+	f := newFixture(t, Options{})
+	for i, name := range hostile {
+		f.release(t, name, int64(i))
+	}
+	harmless(t, body(t, f.get("GET", "/")))
+	for _, name := range hostile {
+		t.Run(name, func(t *testing.T) {
+			resp := f.get("GET", publish.PagePath(name))
+			page := body(t, resp)
+			if resp.StatusCode != 200 {
+				t.Fatalf("%s: %s", publish.PagePath(name), resp.Status)
+			}
+			harmless(t, page)
+			if len(page) > MaxPage {
+				t.Errorf("%d bytes", len(page))
+			}
+			if !strings.Contains(page, "<h1><bdi>"+htmlOf(display(name))+"</bdi></h1>") {
+				t.Errorf("the name is not on the page:\n%s", page)
+			}
+			harmless(t, body(t, f.get("GET", publish.PagePath(name)+"/files")))
+			for _, path := range []string{publish.TorrentPath(name), publish.DownloadPath(name)} {
+				resp := f.get("GET", path)
+				if resp.StatusCode != 200 {
+					t.Errorf("%s: %s", path, resp.Status)
+				}
+				for h, v := range resp.Header {
+					if strings.ContainsFunc(strings.Join(v, ""), func(c rune) bool { return c < ' ' || c > 0x7e }) {
+						t.Errorf("%s: header %s: %q", path, h, v)
+					}
+				}
+			}
+		})
+	}
+	for _, q := range hostile {
+		page := body(t, f.get("GET", "/?q="+url.QueryEscape(q), "Accept", "text/html"))
+		if strings.ContainsAny(q, "\x1b\r\xff\u202e") {
+			continue // the visitor's own text, in an attribute of his own page
+		}
+		harmless(t, page)
+	}
+	harmless(t, body(t, f.get("GET", "/r/"+url.PathEscape(hostile[1]+"?"), "Accept", "text/html")))
+}
+
+// htmlOf escapes the way html/template does.
+func htmlOf(s string) string {
+	return strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&#34;", "'", "&#39;", "+", "&#43;", "`", "`").Replace(s)
+}
+
+func TestHostileFiles(t *testing.T) {
+	f := newFixture(t, Options{})
+	sample(t, f.catalog, f.dir, func(r *publish.Release) {
+		r.Name, r.Files = "tree", nil
+		for i, name := range hostile {
+			r.Files = append(r.Files, publish.File{Path: fmt.Sprintf("%d/%s/%s", i, name, name)})
+		}
+		r.NumFiles = len(r.Files)
+		r.Comment = hostile[0] + hostile[5] + hostile[6]
+		r.Announce = [][]string{{"http://example.org/<script>/announce", "javascript:alert(1)"}}
+		r.WebSeeds = []string{hostile[1]}
+		r.Magnet = `magnet:?xt="><script>`
+	})
+	for _, path := range []string{"/r/tree", "/r/tree/files"} {
+		page := body(t, f.get("GET", path))
+		harmless(t, page)
+		if strings.Contains(page, "magnet:?") {
+			t.Error("a magnet link of bad characters is on the page")
+		}
+	}
+}
+
+// TestPageSize protects phones: whatever is published, a page stays small, and
+// following "More" still shows everything once.
+func TestPageSize(t *testing.T) {
+	f := newFixture(t, Options{})
+	long := strings.Repeat("€", 80)
+	for i := range 150 {
+		sample(t, f.catalog, sparse(t, 1, f.dir, "x"), func(r *publish.Release) {
+			r.Name = fmt.Sprintf("%03d%s", i, long)
+		})
+	}
+	sample(t, f.catalog, f.dir, func(r *publish.Release) {
+		r.Name, r.Files = "tree", nil
+		for i := range 1000 {
+			r.Files = append(r.Files, publish.File{Path: fmt.Sprintf("%s/%s/%04d", long, long, i)})
+		}
+		r.NumFiles = len(r.Files)
+	})
+	follow := func(at, row string, want int) {
+		seen := map[string]bool{}
+		find := regexp.MustCompile(row)
+		next := regexp.MustCompile(`rel="next" href="([^"]*)"`)
+		for pages := 0; ; pages++ {
+			page := body(t, f.get("GET", at))
+			if len(page) > MaxPage || pages > want {
+				t.Fatalf("page %d at %s has %d bytes", pages, at, len(page))
+			}
+			for _, m := range find.FindAllStringSubmatch(page, -1) {
+				if seen[m[1]] {
+					t.Fatalf("%s is there twice", m[1])
+				}
+				seen[m[1]] = true
+			}
+			m := next.FindStringSubmatch(page)
+			if m == nil {
+				break
+			}
+			at = html.UnescapeString(m[1])
+		}
+		if len(seen) != want {
+			t.Errorf("%d rows were shown, want %d", len(seen), want)
+		}
+	}
+	follow("/", `<h2><a href="/r/([^"]*)"`, 151)
+	follow("/r/tree/files", `<td><a href="([^"]*)"`, 1000)
+	if page := body(t, f.get("GET", "/r/tree")); len(page) > MaxPage {
+		t.Errorf("/r/tree has %d bytes", len(page))
+	}
+}
+
+func TestCommands(t *testing.T) {
+	f := newFixture(t, Options{BaseURL: &url.URL{Scheme: "https", Host: "dl.example.org"}})
+	f.release(t, "one.iso", 1)
+	f.release(t, "it's a & b.iso", 1)
+	f.tree(t, "tree", "x")
+	for path, want := range map[string][]string{
+		"/r/one.iso": {
+			"spate get https://dl.example.org/r/one.iso",
+			"aria2c https://dl.example.org/t/one.iso.torrent",
+			"transmission-cli -w . https://dl.example.org/t/one.iso.torrent",
+			"curl -C - -O https://dl.example.org/d/one.iso",
+		},
+		"/r/it%27s%20a%20&%20b.iso": {
+			"spate get 'https://dl.example.org/r/it%27s%20a%20&%20b.iso'",
+			`curl -C - -o 'it'\''s a & b.iso' 'https://dl.example.org/d/it%27s%20a%20&%20b.iso'`,
+		},
+		"/r/tree": {"spate get https://dl.example.org/r/tree"},
+	} {
+		page := html.UnescapeString(body(t, f.get("GET", path)))
+		for _, line := range want {
+			if !strings.Contains(page, ">"+line+"</code>") {
+				t.Errorf("%s: no line %s", path, line)
+			}
+		}
+		if path == "/r/tree" && strings.Contains(page, "curl ") {
+			t.Error("a tree cannot be had by one curl")
+		}
+	}
+}
+
+func TestBase(t *testing.T) {
+	f := newFixture(t, Options{Hosts: []string{"dl.example.org"}})
+	f.release(t, "one.iso", 1)
+	for host, want := range map[string]string{
+		"dl.example.org":        "http://dl.example.org/r/",
+		"DL.example.org:6969":   "http://DL.example.org:6969/r/",
+		"localhost:6969":        "http://localhost:6969/r/",
+		"192.0.2.7:6969":        "http://192.0.2.7:6969/r/",
+		"[2001:db8::1]:6969":    "http://[2001:db8::1]:6969/r/",
+		"[2001:db8::1]":         "http://[2001:db8::1]/r/",
+		"evil.example":          "http://localhost/r/",
+		"evil.example:6969":     "http://localhost/r/",
+		"localhost:99999":       "http://localhost/r/",
+		"localhost:":            "http://localhost/r/",
+		"2001:db8::1":           "http://localhost/r/",
+		"a@localhost":           "http://localhost/r/",
+		"localhost:6969@evil":   "http://localhost/r/",
+		"[::1]evil:80":          "http://localhost/r/",
+		"":                      "http://localhost/r/",
+		"localhost/\"><script>": "http://localhost/r/",
+	} {
+		req, _ := http.NewRequest("GET", "/r/one.iso", nil)
+		req.Host = host
+		if got := f.base(req).String() + "/r/"; got != want {
+			t.Errorf("Host %q: %s, want %s", host, got, want)
+		}
+	}
+}
+
+func TestNumbers(t *testing.T) {
+	var rel *publish.Release
+	f := newFixture(t, Options{
+		Swarm: func(ih spate.InfoHash) (Swarm, bool) {
+			if ih == rel.HashV1 {
+				return Swarm{Seeders: 12, Leechers: 3401, Completed: 10}, true
+			}
+			return Swarm{Seeders: 2, Leechers: 3500, Completed: 1}, true
+		},
+		Origin: func(spate.InfoHash) (Sent, bool) { return Sent{Bytes: 2500, Rate: 1_500_000}, true },
+	})
+	rel = f.release(t, "one.iso", 1000)
+	body(t, f.get("GET", "/d/one.iso"))
+	want := numbers{Known: true, Seeds: 12, Leeches: 3500, Completed: 10, Sent: 3500, Rate: 1_500_000, Copies: 3.5, Saved: 6500}
+	if got := f.numbers(rel); got != want {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+	page := body(t, f.get("GET", "/r/one.iso"))
+	for _, text := range []string{`"seeds">12<`, `"leechers">3,500<`, `"completed">10<`, `"copies">3.5<`, `"saved">6.5 kB<`, `"rate">1.5 MB/s<`} {
+		if !strings.Contains(page, text) {
+			t.Errorf("no %s on\n%s", text, page)
+		}
+	}
+
+	none := newFixture(t, Options{})
+	none.release(t, "one.iso", 0)
+	if page := body(t, none.get("GET", "/r/one.iso")); !strings.Contains(page, `"seeds">–<`) {
+		t.Error("without a tracker there are counts")
+	}
+}
