@@ -258,21 +258,42 @@ func (p *parser) countLayers() int {
 // checkLayers holds the layers against the files.
 func (p *parser) checkLayers() {
 	const field = "piece layers"
-	missing := 0
-	for k := range p.m.Info.Files {
-		f := &p.m.Info.Files[k]
-		if f.PiecesRoot == nil || f.Length <= p.m.Info.PieceLength {
+	missing, bad := p.m.matchLayers()
+	if bad != "" {
+		p.fail(field, p.layersAt, "%s", bad)
+	} else if missing > 0 && p.m.raw != nil {
+		p.warn(field, -1, fmt.Sprintf("missing for %d files", missing))
+	}
+}
+
+// matchLayers holds that every file's layer has a hash for each piece, and
+// counts those that have none.
+func (m *MetaInfo) matchLayers() (missing int, bad string) {
+	for k := range m.Info.Files {
+		f := &m.Info.Files[k]
+		if f.PiecesRoot == nil || f.Length <= m.Info.PieceLength {
 			continue
 		}
-		layer, ok := p.m.PieceLayers[*f.PiecesRoot]
-		if n := ceilDiv(f.Length, p.m.Info.PieceLength); ok && int64(len(layer)) != n*32 {
-			p.fail(field, p.layersAt, "file %d has %d pieces, its layer %d", k, n, len(layer)/32)
-			return
+		layer, ok := m.PieceLayers[*f.PiecesRoot]
+		if n := ceilDiv(f.Length, m.Info.PieceLength); ok && int64(len(layer)) != n*merkle.HashSize {
+			return 0, fmt.Sprintf("file %d has %d pieces, its layer %d", k, n, len(layer)/merkle.HashSize)
 		} else if !ok {
 			missing++
 		}
 	}
-	if missing > 0 && p.m.raw != nil {
-		p.warn(field, -1, fmt.Sprintf("missing for %d files", missing))
+	return missing, ""
+}
+
+// verifyLayers holds that every layer is one, and one of a file of this torrent.
+func (m *MetaInfo) verifyLayers() error {
+	const field = "piece layers"
+	for root, layer := range m.PieceLayers {
+		if len(layer)%merkle.HashSize != 0 || merkle.Root(layer, merkle.Layer(m.Info.PieceLength)) != root {
+			return &Error{Field: field, Offset: -1, Reason: "a layer does not hash to its root"}
+		}
 	}
+	if _, bad := m.matchLayers(); bad != "" {
+		return &Error{Field: field, Offset: -1, Reason: bad}
+	}
+	return nil
 }

@@ -1,0 +1,384 @@
+package metainfo
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"slices"
+	"strconv"
+
+	"spate"
+	"spate/bencode"
+)
+
+// New makes a torrent of info and the piece layers of its files (BEP 52; nil
+// without a v2 half). The caller sets trackers and the like afterwards.
+//
+// The info dictionary is encoded canonically: the same Info always has the same
+// info-hash. Files are taken in the order given, pad files included; in a v2
+// half, whose order is that of the sorted tree, they must come in that order.
+// Offset is not read but computed. A Files of one file with a nil Path is a
+// torrent of a single file.
+//
+// Whatever [Parse] would refuse is an error, and so are paths that it would have
+// to rename for they collide, or that cannot be the name of a file.
+func New(info Info, layers map[[32]byte][]byte) (*MetaInfo, error) {
+	raw, err := encodeInfo(&info)
+	if err != nil {
+		return nil, err
+	}
+	o := Options{Names: NamesNative}
+	m, err := o.FromInfo(raw)
+	if err != nil {
+		return nil, err
+	}
+	if m.Info.renamed > 0 || m.Info.RawName != "" {
+		return nil, &Error{Field: "info", Offset: -1, Reason: firstRenamed(m)}
+	}
+	for root, layer := range layers {
+		if m.PieceLayers == nil {
+			m.PieceLayers = make(map[[32]byte][]byte, len(layers))
+		}
+		m.PieceLayers[root] = layer
+	}
+	if err := m.verifyLayers(); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+func firstRenamed(m *MetaInfo) string {
+	for _, r := range m.Info.Renames(m.InfoBytes) {
+		return fmt.Sprintf("%q collides with another file or is no name for one", bytes.Join(r.Raw, []byte("/")))
+	}
+	return fmt.Sprintf("%q is no name for a file", m.Info.RawName)
+}
+
+// encodeInfo returns the info dictionary.
+func encodeInfo(i *Info) ([]byte, error) {
+	if len(i.Files) == 0 {
+		return nil, &Error{Field: "info.files", Offset: -1, Reason: "no files"}
+	}
+	single := i.Single()
+	if single && len(i.Files) > 1 {
+		return nil, &Error{Field: "info.files", Offset: -1, Reason: "several files, and one of them without a path"}
+	}
+	b := bencode.AppendDict(nil)
+	if a := i.Files[0].Attr; single && i.HasV1() && a != 0 {
+		b = appendPair(b, "attr", a.String())
+	}
+	b = appendStrings(b, "collections", i.Collections)
+	if i.HasV2() {
+		var err error
+		if b, err = appendTree(bencode.AppendString(b, "file tree"), i); err != nil {
+			return nil, err
+		}
+	}
+	if i.HasV1() && !single {
+		b = appendFiles(bencode.AppendString(b, "files"), i)
+	}
+	if i.HasV1() && single {
+		b = bencode.AppendInt(bencode.AppendString(b, "length"), i.Files[0].Length)
+	}
+	if i.HasV2() {
+		b = bencode.AppendInt(bencode.AppendString(b, "meta version"), 2)
+	}
+	b = appendPair(b, "name", i.rawName())
+	b = bencode.AppendInt(bencode.AppendString(b, "piece length"), i.PieceLength)
+	if i.HasV1() {
+		b = bencode.AppendString(bencode.AppendString(b, "pieces"), i.Pieces)
+	}
+	if i.Private {
+		b = bencode.AppendInt(bencode.AppendString(b, "private"), 1)
+	}
+	b = appendSimilar(b, i.Similar)
+	if i.Source != "" {
+		b = appendPair(b, "source", i.Source)
+	}
+	return bencode.AppendEnd(b), nil
+}
+
+func (i *Info) rawName() string {
+	if i.RawName != "" {
+		return i.RawName
+	}
+	return i.Name
+}
+
+func appendPair[S ~string | ~[]byte](b []byte, key string, value S) []byte {
+	return bencode.AppendString(bencode.AppendString(b, key), value)
+}
+
+// appendStrings appends key with a list of strings, and nothing for none.
+func appendStrings(b []byte, key string, list []string) []byte {
+	if len(list) == 0 {
+		return b
+	}
+	b = bencode.AppendString(b, key)
+	return appendList(b, list)
+}
+
+func appendList(b []byte, list []string) []byte {
+	b = bencode.AppendList(b)
+	for _, s := range list {
+		b = bencode.AppendString(b, s)
+	}
+	return bencode.AppendEnd(b)
+}
+
+func appendSimilar(b []byte, list []spate.InfoHash) []byte {
+	if len(list) == 0 {
+		return b
+	}
+	b = bencode.AppendString(b, "similar")
+	b = bencode.AppendList(b)
+	for _, h := range list {
+		b = bencode.AppendString(b, h[:])
+	}
+	return bencode.AppendEnd(b)
+}
+
+// appendFiles appends the v1 list.
+func appendFiles(b []byte, i *Info) []byte {
+	b = bencode.AppendList(b)
+	for k := range i.Files {
+		f := &i.Files[k]
+		b = bencode.AppendDict(b)
+		if f.Attr != 0 {
+			b = appendPair(b, "attr", f.Attr.String())
+		}
+		b = bencode.AppendInt(bencode.AppendString(b, "length"), f.Length)
+		path := f.Path
+		if f.Pad() && len(path) == 0 {
+			path = []string{".pad", strconv.FormatInt(f.Length, 10)}
+		}
+		b = appendList(bencode.AppendString(b, "path"), path)
+		if f.Symlink != nil {
+			b = appendStrings(b, "symlink path", f.Symlink.Target)
+		}
+		b = bencode.AppendEnd(b)
+	}
+	return bencode.AppendEnd(b)
+}
+
+// appendTree appends the file tree. The files must come in its order.
+func appendTree(b []byte, i *Info) ([]byte, error) {
+	b = bencode.AppendDict(b)
+	var last []string
+	for k := range i.Files {
+		f := &i.Files[k]
+		if f.Pad() {
+			continue
+		}
+		path := f.Path
+		if path == nil {
+			path = []string{i.rawName()}
+		}
+		same := 0
+		for same < len(path) && same < len(last) && path[same] == last[same] {
+			same++
+		}
+		if len(path) == 0 || last != nil && (same == len(path) || same == len(last) || path[same] < last[same]) {
+			return nil, &Error{
+				Field: fmt.Sprintf("info.files[%d].path", k), Offset: -1,
+				Reason: fmt.Sprintf("%q is not after the file before it in the order of the tree", f.DisplayPath()),
+			}
+		}
+		for range max(len(last)-same-1, 0) {
+			b = bencode.AppendEnd(b) // directories that end here
+		}
+		for _, part := range path[same : len(path)-1] {
+			b = bencode.AppendDict(bencode.AppendString(b, part))
+		}
+		b = bencode.AppendDict(bencode.AppendString(b, path[len(path)-1]))
+		b = appendLeaf(bencode.AppendString(b, ""), f)
+		b = bencode.AppendEnd(b)
+		last = path
+	}
+	for range max(len(last)-1, 0) {
+		b = bencode.AppendEnd(b)
+	}
+	return bencode.AppendEnd(b), nil
+}
+
+// appendLeaf appends the properties of a file in the tree.
+func appendLeaf(b []byte, f *File) []byte {
+	b = bencode.AppendDict(b)
+	if f.Attr != 0 {
+		b = appendPair(b, "attr", f.Attr.String())
+	}
+	b = bencode.AppendInt(bencode.AppendString(b, "length"), f.Length)
+	if f.PiecesRoot != nil && f.Length > 0 {
+		b = appendPair(b, "pieces root", f.PiecesRoot[:])
+	}
+	if f.Symlink != nil {
+		b = appendStrings(b, "symlink path", f.Symlink.Target)
+	}
+	return bencode.AppendEnd(b)
+}
+
+// Bytes returns the torrent file. The info dictionary is InfoBytes as it stands,
+// whatever was done to Info. A torrent that was read comes back byte for byte
+// where it was not changed: keys that this package does not know stay as well.
+func (m *MetaInfo) Bytes() ([]byte, error) {
+	if m.InfoBytes == nil {
+		return nil, errors.New("torrent: without an info dictionary: use New")
+	}
+	now := m.fields()
+	if m.raw == nil {
+		return m.assemble(now), nil
+	}
+	old, err := Parse(m.raw)
+	if err != nil {
+		// It was read with other limits, which bound what it can cost.
+		o := Options{Limits: Limits{
+			Size: len(m.raw), Pieces: 1 << 31, PieceLength: 1 << 62, Tokens: len(m.raw) + 1,
+			Names: 1 << 40, List: len(m.raw) + 1,
+		}}
+		if old, err = o.Parse(m.raw); err != nil {
+			return nil, err
+		}
+	}
+	if !bytes.Equal(old.InfoBytes, m.InfoBytes) {
+		now["info"] = m.InfoBytes
+	}
+	changes := map[string][]byte{}
+	before := old.fields()
+	for _, key := range topKeys {
+		if !bytes.Equal(before[key], now[key]) {
+			changes[key] = now[key]
+		}
+	}
+	if slices.EqualFunc(old.AnnounceList, m.AnnounceList, slices.Equal) {
+		delete(changes, "announce")
+		delete(changes, "announce-list")
+	}
+	return Edit(m.raw, changes)
+}
+
+// Write writes what Bytes returns.
+func (m *MetaInfo) Write(w io.Writer) error {
+	b, err := m.Bytes()
+	if err != nil {
+		return err
+	}
+	_, err = w.Write(b)
+	return err
+}
+
+// topKeys are the keys of a torrent file that this package writes, sorted.
+var topKeys = []string{
+	"announce", "announce-list", "collections", "comment", "created by", "creation date",
+	"encoding", "httpseeds", "info", "nodes", "piece layers", "similar", "url-list",
+}
+
+// assemble returns a torrent file with nothing but fields and the info
+// dictionary.
+func (m *MetaInfo) assemble(fields map[string][]byte) []byte {
+	b := bencode.AppendDict(nil)
+	for _, key := range topKeys {
+		value := fields[key]
+		if key == "info" {
+			value = m.InfoBytes
+		}
+		if value != nil {
+			b = append(bencode.AppendString(b, key), value...)
+		}
+	}
+	return bencode.AppendEnd(b)
+}
+
+// fields returns the encoded values of all topKeys but info that are not empty.
+func (m *MetaInfo) fields() map[string][]byte {
+	f := map[string][]byte{}
+	text := func(key, s string) {
+		if s != "" {
+			f[key] = bencode.AppendString(nil, s)
+		}
+	}
+	list := func(key string, l []string) {
+		if len(l) > 0 {
+			f[key] = appendList(nil, l)
+		}
+	}
+	f["announce"], f["announce-list"] = announceFields(m.AnnounceList)
+	list("collections", m.Collections)
+	text("comment", m.Comment)
+	text("created by", m.CreatedBy)
+	if !m.CreationDate.IsZero() {
+		f["creation date"] = bencode.AppendInt(nil, m.CreationDate.Unix())
+	}
+	text("encoding", m.Encoding)
+	list("httpseeds", m.HTTPSeeds)
+	f["nodes"] = nodesField(m.Nodes)
+	f["piece layers"] = m.layersField()
+	if b := appendSimilar(nil, m.Similar); b != nil {
+		f["similar"] = b[len("7:similar"):]
+	}
+	if len(m.WebSeeds) == 1 {
+		text("url-list", m.WebSeeds[0])
+	} else {
+		list("url-list", m.WebSeeds)
+	}
+	return f
+}
+
+// announceFields returns the first tracker, and all tiers where there is more
+// than one tracker.
+func announceFields(tiers [][]string) (first, list []byte) {
+	n := 0
+	b := bencode.AppendList(nil)
+	for _, tier := range tiers {
+		if len(tier) == 0 {
+			continue
+		}
+		if n == 0 {
+			first = bencode.AppendString(nil, tier[0])
+		}
+		n += len(tier)
+		b = appendList(b, tier)
+	}
+	if n > 1 {
+		list = bencode.AppendEnd(b)
+	}
+	return first, list
+}
+
+// nodesField returns the DHT nodes (BEP 5); those without a port are left out.
+func nodesField(nodes []string) []byte {
+	b := bencode.AppendList(nil)
+	n := 0
+	for _, node := range nodes {
+		host, port, err := net.SplitHostPort(node)
+		p, perr := strconv.ParseUint(port, 10, 16)
+		if err != nil || perr != nil || host == "" {
+			continue
+		}
+		n++
+		b = bencode.AppendString(bencode.AppendList(b), host)
+		b = bencode.AppendEnd(bencode.AppendInt(b, int64(p)))
+	}
+	if n == 0 {
+		return nil
+	}
+	return bencode.AppendEnd(b)
+}
+
+// layersField returns the piece layers, sorted by root; nil without a v2 half.
+func (m *MetaInfo) layersField() []byte {
+	if !m.Info.HasV2() {
+		return nil
+	}
+	roots := make([][32]byte, 0, len(m.PieceLayers))
+	for r := range m.PieceLayers {
+		roots = append(roots, r)
+	}
+	slices.SortFunc(roots, func(a, b [32]byte) int { return bytes.Compare(a[:], b[:]) })
+	b := bencode.AppendDict(nil)
+	for _, r := range roots {
+		b = appendPair(b, string(r[:]), m.PieceLayers[r])
+	}
+	return bencode.AppendEnd(b)
+}

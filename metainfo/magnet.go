@@ -1,0 +1,271 @@
+package metainfo
+
+import (
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"spate"
+)
+
+// ErrBadMagnet is the cause of every failure to read a magnet link.
+var ErrBadMagnet = errors.New("not a usable magnet link")
+
+// maxMagnet bounds the length in bytes of a magnet link, and with it how many
+// trackers and the like it can name.
+const maxMagnet = 64 << 10
+
+// Magnet is a magnet link (BEP 9, BEP 52, BEP 53): the name of a torrent and
+// hints where to find it. At least one hash is not zero.
+type Magnet struct {
+	HashV1   spate.InfoHash   // xt=urn:btih
+	HashV2   spate.InfoHashV2 // xt=urn:btmh
+	Name     string           // dn: as it stands, not safe as the name of a file
+	Length   int64            // xl: bytes; 0 when unknown
+	Trackers []string         // tr
+	WebSeeds []string         // ws
+	Peers    []string         // x.pe: host:port
+	Select   []Range          // so: files to fetch (BEP 53); nil stands for all
+}
+
+// Range is a run of indexes of files, both ends included.
+type Range struct{ First, Last int }
+
+// Magnet returns the magnet link of the torrent, with its trackers and web
+// seeds.
+func (m *MetaInfo) Magnet() Magnet {
+	g := Magnet{
+		HashV1: m.hashV1, HashV2: m.hashV2, Name: m.Info.rawName(), Length: m.Info.DataLength(),
+		WebSeeds: slices.Clone(m.WebSeeds),
+	}
+	for _, tier := range m.AnnounceList {
+		g.Trackers = append(g.Trackers, tier...)
+	}
+	return g
+}
+
+// Hash returns the name of the torrent's swarm: the v1 info-hash if there is
+// one, otherwise the truncated v2 one.
+func (m Magnet) Hash() spate.InfoHash {
+	if !m.HashV1.IsZero() {
+		return m.HashV1
+	}
+	return m.HashV2.Truncate()
+}
+
+// Selected reports whether the file of index i is to be fetched. The index
+// counts pad files as well, as BEP 53 does not leave them out.
+func (m Magnet) Selected(i int) bool {
+	if m.Select == nil {
+		return true
+	}
+	for _, r := range m.Select {
+		if r.First <= i && i <= r.Last {
+			return true
+		}
+	}
+	return false
+}
+
+// ParseMagnet reads a magnet link. What it does not know is left out, and so are
+// hints that are malformed; a hash or a selection of files that is malformed is
+// an error that wraps [ErrBadMagnet].
+func ParseMagnet(s string) (Magnet, error) {
+	const scheme = "magnet:"
+	bad := func(reason string) (Magnet, error) { return Magnet{}, fmt.Errorf("%w: %s", ErrBadMagnet, reason) }
+	switch {
+	case len(s) < len(scheme) || !strings.EqualFold(s[:len(scheme)], scheme):
+		return bad("it does not start with magnet:")
+	case len(s) > maxMagnet:
+		return bad(fmt.Sprintf("%d bytes, more than %d", len(s), maxMagnet))
+	}
+	query, ok := strings.CutPrefix(s[len(scheme):], "?")
+	if !ok {
+		return bad("it has no parameters")
+	}
+	var m Magnet
+	for pair := range strings.SplitSeq(query, "&") {
+		key, value, _ := strings.Cut(strings.TrimPrefix(pair, "amp;"), "=") // as copied from HTML
+		value, err := url.QueryUnescape(value)
+		if err != nil || value == "" {
+			continue
+		}
+		if k := strings.LastIndexByte(key, '.'); k > 0 && isDigits(key[k+1:]) {
+			key = key[:k] // tr.1
+		}
+		if err := m.parameter(strings.ToLower(key), value); err != nil {
+			return Magnet{}, err
+		}
+	}
+	if m.HashV1.IsZero() && m.HashV2.IsZero() {
+		return bad("it has no info-hash (xt=urn:btih: or urn:btmh:)")
+	}
+	return m, nil
+}
+
+// parameter takes one parameter.
+func (m *Magnet) parameter(key, value string) error {
+	if key == "xt" {
+		return m.topic(value)
+	}
+	if !utf8.ValidString(value) {
+		value = strings.ToValidUTF8(value, "?")
+	}
+	value = strings.TrimSpace(value)
+	switch key {
+	case "dn":
+		m.Name = value
+	case "xl":
+		if n, err := strconv.ParseInt(value, 10, 64); err == nil && n > 0 {
+			m.Length = n
+		}
+	case "tr":
+		addNew(&m.Trackers, value)
+	case "ws":
+		addNew(&m.WebSeeds, value)
+	case "x.pe":
+		if host, port, err := net.SplitHostPort(value); err == nil && host != "" && validPort(port) {
+			addNew(&m.Peers, value)
+		}
+	case "so":
+		r, err := parseSelection(value)
+		if err != nil {
+			return err
+		}
+		m.Select = append(m.Select, r...)
+	}
+	return nil
+}
+
+func addNew(list *[]string, s string) {
+	if s != "" && !slices.Contains(*list, s) {
+		*list = append(*list, s)
+	}
+}
+
+func validPort(s string) bool {
+	n, err := strconv.ParseUint(s, 10, 16)
+	return err == nil && n > 0
+}
+
+func isDigits(s string) bool {
+	return s != "" && strings.Trim(s, "0123456789") == ""
+}
+
+// multihash of BEP 52: SHA-256, 32 bytes.
+const sha256Prefix = "1220"
+
+// topic takes an exact topic. Kinds that are not BitTorrent's are left out.
+func (m *Magnet) topic(value string) error {
+	const v1, v2 = "urn:btih:", "urn:btmh:"
+	switch {
+	case hasPrefixFold(value, v1):
+		h, err := spate.ParseInfoHash(value[len(v1):])
+		if err != nil {
+			return fmt.Errorf("%w: %w", ErrBadMagnet, err)
+		}
+		if h.IsZero() || !m.HashV1.IsZero() && m.HashV1 != h {
+			return fmt.Errorf("%w: two info-hashes of v1, or a zero one", ErrBadMagnet)
+		}
+		m.HashV1 = h
+	case hasPrefixFold(value, v2):
+		digits, ok := strings.CutPrefix(value[len(v2):], sha256Prefix)
+		h, err := spate.ParseInfoHashV2(digits)
+		if !ok || err != nil {
+			return fmt.Errorf("%w: %q is not a SHA-256 multihash", ErrBadMagnet, cut(value, 100))
+		}
+		if h.IsZero() || !m.HashV2.IsZero() && m.HashV2 != h {
+			return fmt.Errorf("%w: two info-hashes of v2, or a zero one", ErrBadMagnet)
+		}
+		m.HashV2 = h
+	}
+	return nil
+}
+
+func hasPrefixFold(s, prefix string) bool {
+	return len(s) >= len(prefix) && strings.EqualFold(s[:len(prefix)], prefix)
+}
+
+// parseSelection reads a list such as 0,2,4-6 (BEP 53).
+func parseSelection(s string) ([]Range, error) {
+	var list []Range
+	for item := range strings.SplitSeq(s, ",") {
+		if item == "" {
+			continue
+		}
+		first, last, isRange := strings.Cut(item, "-")
+		if !isRange {
+			last = first
+		}
+		a, err := strconv.ParseUint(first, 10, 31)
+		b, err2 := strconv.ParseUint(last, 10, 31)
+		if err != nil || err2 != nil || a > b {
+			return nil, fmt.Errorf("%w: %q does not select files", ErrBadMagnet, cut(item, 100))
+		}
+		list = append(list, Range{int(a), int(b)})
+	}
+	return list, nil
+}
+
+// String returns the link. Reading it gives m again.
+func (m Magnet) String() string {
+	var b strings.Builder
+	b.WriteString("magnet:")
+	sep := byte('?')
+	put := func(key, value string) {
+		b.WriteByte(sep)
+		sep = '&'
+		b.WriteString(key)
+		b.WriteByte('=')
+		b.WriteString(value)
+	}
+	if !m.HashV1.IsZero() {
+		put("xt", "urn:btih:"+m.HashV1.String())
+	}
+	if !m.HashV2.IsZero() {
+		put("xt", "urn:btmh:"+sha256Prefix+hex.EncodeToString(m.HashV2[:]))
+	}
+	if m.Name != "" {
+		put("dn", escape(m.Name))
+	}
+	if m.Length > 0 {
+		put("xl", strconv.FormatInt(m.Length, 10))
+	}
+	for _, s := range m.Trackers {
+		put("tr", escape(s))
+	}
+	for _, s := range m.WebSeeds {
+		put("ws", escape(s))
+	}
+	for _, s := range m.Peers {
+		put("x.pe", escape(s))
+	}
+	if len(m.Select) > 0 {
+		put("so", formatSelection(m.Select))
+	}
+	return b.String()
+}
+
+func formatSelection(list []Range) string {
+	var b []byte
+	for i, r := range list {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = strconv.AppendInt(b, int64(r.First), 10)
+		if r.Last != r.First {
+			b = strconv.AppendInt(append(b, '-'), int64(r.Last), 10)
+		}
+	}
+	return string(b)
+}
+
+// escape escapes all but unreserved characters, a space as %20: not everybody
+// reads "+" as a space.
+func escape(s string) string { return strings.ReplaceAll(url.QueryEscape(s), "+", "%20") }

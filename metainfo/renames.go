@@ -1,0 +1,67 @@
+package metainfo
+
+import "slices"
+
+// Rename is a file whose path is not what the torrent says.
+type Rename struct {
+	File int      // index in Info.Files
+	Raw  [][]byte // the path as it stands in the torrent: bytes from outside, show them quoted
+	Path []string // what it was made to
+}
+
+// NumRenames returns how many files have a path that is not what the torrent
+// says, because that was not safe or not unique.
+func (i *Info) NumRenames() int { return i.renamed }
+
+// Renames returns the files whose path is not what the torrent says. raw is the
+// info dictionary that i was read from ([MetaInfo.InfoBytes]), which is read
+// again: there is no cost to those who do not ask.
+func (i *Info) Renames(raw []byte) []Rename {
+	if i.renamed == 0 {
+		return nil
+	}
+	var list []Rename
+	p := newParser(Options{}, raw)
+	p.o.Limits.Tokens = len(raw) + 1
+	p.d = p.at(0)
+	p.infoDict()
+	k := 0
+	see := func(e *entry) {
+		if k >= len(i.Files) {
+			return
+		}
+		if f := &i.Files[k]; !f.Pad() && !samePart(f.Path, e.path) {
+			r := Rename{File: k, Path: f.Path}
+			for _, part := range e.path {
+				r.Raw = append(r.Raw, slices.Clip(part))
+			}
+			list = append(list, r)
+		}
+		k++
+	}
+	switch {
+	case p.d.Err() != nil || i.Single():
+	case p.info.filesAt >= 0:
+		d, e := p.at(p.info.filesAt), new(entry)
+		for range d.List {
+			e.read(d, p.info.filesAt)
+			see(e)
+		}
+	case p.info.treeAt >= 0:
+		p.walkTree(see)
+	}
+	return list
+}
+
+// samePart reports whether safe is raw.
+func samePart(safe []string, raw [][]byte) bool {
+	if len(safe) != len(raw) {
+		return false
+	}
+	for k := range safe {
+		if safe[k] != string(raw[k]) {
+			return false
+		}
+	}
+	return true
+}
