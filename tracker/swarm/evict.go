@@ -14,13 +14,40 @@ func (s *shard) roomForSwarm(sec uint32, protected bool) bool {
 	if s.nrec < maxRecs && s.t.swarms.Load() < int64(s.t.opt.MaxSwarms) {
 		return true
 	}
-	ri, ok := s.victim(sec, s.nrec, 0, protected)
-	if !ok || !protected && s.record(ri).peers() > small {
+	if s.evictSwarm(sec, protected) {
+		return true
+	}
+	return protected && s.elsewhere(func(o *shard) bool { return o.evictSwarm(sec, true) })
+}
+
+// evictSwarm forgets a swarm that is not protected: with any number of peers, or
+// a small one.
+func (s *shard) evictSwarm(sec uint32, any bool) bool {
+	ri, ok := s.victim(sec, s.nrec, 0, any)
+	if !ok || !any && s.record(ri).peers() > small {
 		return false
 	}
 	s.forget(ri)
 	s.evictedSwarms++
 	return true
+}
+
+// elsewhere calls f for other shards until one reports success. It passes over
+// those that are busy: holding this shard's lock, it must not wait for another.
+func (s *shard) elsewhere(f func(*shard) bool) bool {
+	at := s.rng.below(len(s.t.shards))
+	for i := range s.t.shards {
+		o := &s.t.shards[(at+i)%len(s.t.shards)]
+		if o == s || !o.mu.TryLock() {
+			continue
+		}
+		ok := f(o)
+		o.mu.Unlock()
+		if ok {
+			return true
+		}
+	}
+	return false
 }
 
 // victim chooses a record to evict: one that is not protected, with the fewest
@@ -65,10 +92,11 @@ func (s *shard) roomForPeer(ri uint32, a *announce) (uint32, bool) {
 		return ri, true
 	}
 	protected := rec.has(flagProtected)
-	v, ok := s.victim(a.sec, ri, 1, protected)
-	if ok && (protected || s.record(v).peers() <= small) {
-		s.evictPeer(v, a.now)
+	if s.evictPeer(a.sec, ri, protected) {
 		ri, _ = s.lookup(&a.req.InfoHash, a.hash)
+		return ri, true
+	}
+	if protected && s.elsewhere(func(o *shard) bool { return o.evictPeer(a.sec, o.nrec, true) }) {
 		return ri, true
 	}
 	return ri, s.replaceOldest(ri, a)
@@ -90,27 +118,31 @@ func (s *shard) replaceOldest(ri uint32, a *announce) bool {
 	return false
 }
 
-// evictPeer evicts the oldest entry of a bucket of a swarm that has peers; the
-// swarm too if that was all it had.
-func (s *shard) evictPeer(ri uint32, now uint16) {
-	rec := s.record(ri)
-	for list := range numLists {
-		if rec.n(list) == 0 {
-			continue
-		}
-		nb := s.buckets(rec, list)
-		for bucket := s.rng.below(nb); ; bucket = (bucket + 1) % nb {
-			b := s.block(rec, list, bucket)
-			if at := b.oldest(now); at >= 0 {
-				s.removeAt(ri, list, bucket, at)
-				break
-			}
-		}
-		s.evictedPeers++
-		break
+// evictPeer evicts one entry from a swarm that is not protected, of any size or
+// a small one, but not from that of record not; the swarm too if that was all it
+// had. Numbers of records are stale afterwards.
+func (s *shard) evictPeer(sec, not uint32, any bool) bool {
+	ri, ok := s.victim(sec, not, 1, any)
+	if !ok || !any && s.record(ri).peers() > small {
+		return false
 	}
+	rec := s.record(ri)
+	list := 0
+	for rec.n(list) == 0 {
+		list++
+	}
+	nb := s.buckets(rec, list)
+	bucket := s.rng.below(nb)
+	b := s.block(rec, list, bucket)
+	for b.n == 0 {
+		bucket = (bucket + 1) % nb
+		b = s.block(rec, list, bucket)
+	}
+	s.removeAt(ri, list, bucket, b.oldest(stampOf(sec)))
+	s.evictedPeers++
 	if rec.forgettable() {
 		s.forget(ri)
 		s.evictedSwarms++
 	}
+	return true
 }

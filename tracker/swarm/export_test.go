@@ -1,0 +1,101 @@
+package swarm
+
+import (
+	"encoding/binary"
+	"fmt"
+)
+
+// Check says what is inconsistent in the table.
+func (t *Table) Check() error {
+	var peers, swarms int64
+	for i := range t.shards {
+		s := &t.shards[i]
+		s.mu.Lock()
+		err := s.check()
+		for _, n := range s.n {
+			peers += int64(n)
+		}
+		swarms += int64(s.nrec)
+		s.mu.Unlock()
+		if err != nil {
+			return fmt.Errorf("shard %d: %w", i, err)
+		}
+	}
+	if peers != t.peers.Load() || swarms != t.swarms.Load() {
+		return fmt.Errorf("%d peers, %d swarms; counted %d, %d", peers, swarms, t.peers.Load(), t.swarms.Load())
+	}
+	return nil
+}
+
+func (s *shard) check() error {
+	var n [numLists]int
+	active, live, blocks := 0, 0, 0
+	for ri := uint32(0); ri < s.nrec; ri++ {
+		rec := s.record(ri)
+		if at, ok := s.lookup(rec.hash(), s.hashOf(ri)); !ok || at != ri {
+			return fmt.Errorf("record %d is found as %d, %v", ri, at, ok)
+		}
+		inline := false
+		for list := range numLists {
+			sum := 0
+			for b := range s.buckets(rec, list) {
+				bl := s.block(rec, list, b)
+				sum += bl.n
+				ref := rec.ref(list)
+				if rec.isDir(list) {
+					d := &s.dirs[rec.dirNo(list)]
+					if ref = d.refs[b]; int(d.ns[b]) != bl.n || d.rec != ri || int(d.list) != list {
+						return fmt.Errorf("record %d list %d bucket %d: the directory says %d of %d", ri, list, b, d.ns[b], bl.n)
+					}
+					for i := range bl.n {
+						if d.bucket(s.t.keys.hashAddr(bl.addr(i))) != b {
+							return fmt.Errorf("record %d list %d: entry %d is not of bucket %d", ri, list, i, b)
+						}
+					}
+				}
+				inline = inline || ref == refInline
+				if ref > refInline {
+					blocks++
+					live += blockSize(list, bl.cap)
+					if o := binary.LittleEndian.Uint32(s.arena.header(ref)); o != s.owner(ri, rec, list) {
+						return fmt.Errorf("record %d list %d: the block's owner is %x", ri, list, o)
+					}
+				}
+				if (bl.n == 0) != (ref == refNone) || bl.n > bl.cap {
+					return fmt.Errorf("record %d list %d: reference %x, %d entries, room for %d", ri, list, ref, bl.n, bl.cap)
+				}
+			}
+			if sum != rec.n(list) {
+				return fmt.Errorf("record %d list %d: %d entries, %d counted", ri, list, sum, rec.n(list))
+			}
+			n[list] += sum
+		}
+		if inline != rec.has(flagInline) {
+			return fmt.Errorf("record %d: inline %v", ri, inline)
+		}
+		if !rec.idle() {
+			active++
+		}
+	}
+	if n != s.n || active != s.active {
+		return fmt.Errorf("%v entries, %d active; counted %v, %d", n, active, s.n, s.active)
+	}
+	return s.arena.check(live)
+}
+
+func (a *arena) check(live int) error {
+	sum, used := 0, 0
+	for no := range a.segs {
+		if a.segs[no].mem != nil {
+			used++
+			sum += int(a.segs[no].live)
+		}
+	}
+	if sum != live || a.live != live || used != a.used {
+		return fmt.Errorf("%d bytes live in %d segments; counted %d, %d in %d", live, used, sum, a.live, a.used)
+	}
+	if most := live + live/8*2 + 6*segSize; used*segSize > most {
+		return fmt.Errorf("%d segments for %d bytes", used, live)
+	}
+	return nil
+}
