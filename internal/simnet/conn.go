@@ -1,0 +1,305 @@
+package simnet
+
+import (
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// What a program is told, as it would be by Linux.
+var (
+	errReset       = os.NewSyscallError("read", syscall.ECONNRESET)
+	errResetWrite  = os.NewSyscallError("write", syscall.ECONNRESET)
+	errPipe        = os.NewSyscallError("write", syscall.EPIPE)
+	errRefused     = os.NewSyscallError("connect", syscall.ECONNREFUSED)
+	errTimedOut    = os.NewSyscallError("connect", syscall.ETIMEDOUT)
+	errUnreachable = os.NewSyscallError("connect", syscall.EHOSTUNREACH)
+	errNoNetwork   = os.NewSyscallError("connect", syscall.ENETUNREACH)
+	errInUse       = os.NewSyscallError("bind", syscall.EADDRINUSE)
+	errNotAvail    = os.NewSyscallError("bind", syscall.EADDRNOTAVAIL)
+)
+
+// Conn is one end of a connection. It behaves like a *net.TCPConn: writes are
+// taken whole, one after the other; Close sends what was written before; closing
+// with unread data, and data for an end that is closed, reset the connection.
+type Conn struct {
+	net    *Network
+	host   *Host
+	peer   *Conn
+	local  netip.AddrPort
+	remote netip.AddrPort
+	in     *flow
+	out    *flow
+	own    flow // what out points to
+
+	// Guarded by net.mu.
+	rcond, wcond sync.Cond
+	rdead, wdead deadline
+	writing      bool
+	closed       bool
+	gone         error // why the connection broke
+}
+
+var _ net.Conn = (*Conn)(nil)
+
+// connect makes the two ends of a connection from a's local to b's.
+func (n *Network) connect(a, b *Host, from, to netip.AddrPort) (*Conn, *Conn) {
+	x := &Conn{net: n, host: a, local: from, remote: to}
+	y := &Conn{net: n, host: b, local: to, remote: from}
+	for _, p := range [][2]*Conn{{x, y}, {y, x}} {
+		c, peer := p[0], p[1]
+		c.peer, c.out, peer.in = peer, &c.own, &c.own
+		key := mix(hashAddr(n.opts.Seed, c.local) ^ mix(hashAddr(n.opts.Seed, c.remote)))
+		c.out.init(n, c, peer, key)
+		c.rcond.L, c.wcond.L = &n.mu, &n.mu
+		c.host.conns[c] = true
+		c.host.ports[c.local.Port()]++
+	}
+	return x, y
+}
+
+// Read implements net.Conn.
+func (c *Conn) Read(p []byte) (int, error) {
+	c.net.mu.Lock()
+	defer c.net.mu.Unlock()
+	for {
+		switch {
+		case c.closed:
+			return 0, c.fail("read", net.ErrClosed)
+		case c.rdead.passed():
+			return 0, c.fail("read", os.ErrDeadlineExceeded)
+		case len(p) == 0:
+			return 0, nil
+		case c.in.ready > 0:
+			return c.read(p), nil
+		case c.gone != nil:
+			return 0, c.fail("read", c.gone)
+		case c.in.eof():
+			return 0, io.EOF
+		}
+		c.rdead.arm(c.net, &c.rcond)
+		c.rcond.Wait()
+	}
+}
+
+// read moves ready bytes to p.
+func (c *Conn) read(p []byte) int {
+	f, window := c.in, c.net.opts.Window
+	n := min(len(p), f.ready)
+	was := window - f.held
+	f.ready -= n
+	f.take(p, n)
+	if f.dead && f.ready == 0 {
+		f.drop()
+	}
+	// Like Linux, wake the writer when a third is free and not for every byte.
+	if room := window - f.held; room >= window/3 && was < window/3 || f.held == 0 {
+		f.w.wcond.Broadcast()
+	}
+	return n
+}
+
+// Write implements net.Conn.
+func (c *Conn) Write(p []byte) (int, error) {
+	c.net.mu.Lock()
+	defer c.net.mu.Unlock()
+	for c.writing && !c.closed && !c.wdead.passed() {
+		c.wdead.arm(c.net, &c.wcond)
+		c.wcond.Wait()
+	}
+	if c.writing {
+		return 0, c.fail("write", c.writeError())
+	}
+	c.writing = true
+	defer func() {
+		c.writing = false
+		c.wcond.Broadcast()
+	}()
+	total := 0
+	for {
+		if err := c.writeError(); err != nil {
+			return total, c.fail("write", err)
+		}
+		n := c.out.write(p)
+		total += n
+		if p = p[n:]; len(p) == 0 {
+			return total, nil
+		}
+		c.wdead.arm(c.net, &c.wcond)
+		c.wcond.Wait()
+	}
+}
+
+// writeError returns why nothing can be written now.
+func (c *Conn) writeError() error {
+	switch {
+	case c.closed:
+		return net.ErrClosed
+	case c.wdead.passed():
+		return os.ErrDeadlineExceeded
+	case c.gone == errReset:
+		c.gone = errPipe // told once
+		return errResetWrite
+	case c.gone != nil || c.out.closing:
+		return errPipe
+	}
+	return nil
+}
+
+// Close implements net.Conn. It returns at once; what was written is delivered,
+// unless there is something that was not read: then the connection is reset.
+func (c *Conn) Close() error {
+	c.net.mu.Lock()
+	defer c.net.mu.Unlock()
+	if c.closed {
+		return c.fail("close", net.ErrClosed)
+	}
+	c.close()
+	return nil
+}
+
+func (c *Conn) close() {
+	c.closed = true
+	c.rdead.stop()
+	c.wdead.stop()
+	c.rcond.Broadcast()
+	c.wcond.Broadcast()
+	switch {
+	case c.gone != nil:
+		c.in.drop()
+	case c.in.ready > 0:
+		c.sendReset()
+		c.abort(errReset)
+	default:
+		c.out.closing = true
+		c.out.kick()
+	}
+	c.forget()
+}
+
+// CloseWrite ends the stream to the other side, which reads EOF after what was
+// written; reading goes on.
+func (c *Conn) CloseWrite() error {
+	c.net.mu.Lock()
+	defer c.net.mu.Unlock()
+	if c.closed {
+		return c.fail("close", net.ErrClosed)
+	}
+	if c.gone == nil {
+		c.out.closing = true
+		c.out.kick()
+	}
+	return nil
+}
+
+// sendReset tells the other end that the connection is gone.
+func (c *Conn) sendReset() {
+	if c.gone == nil {
+		c.out.reset()
+	}
+}
+
+// abort breaks this end of the connection.
+func (c *Conn) abort(why error) {
+	if c.gone == nil {
+		c.gone = why
+	}
+	c.out.silence()
+	c.in.kill()
+	if c.closed {
+		c.in.drop()
+	}
+	c.rcond.Broadcast()
+	c.wcond.Broadcast()
+	c.forget()
+}
+
+// forget takes the connection out of the hosts' lists once both ends are done.
+func (c *Conn) forget() {
+	for _, e := range []*Conn{c, c.peer} {
+		if !e.closed && e.gone == nil {
+			return
+		}
+	}
+	for _, e := range []*Conn{c, c.peer} {
+		if e.host.conns[e] {
+			delete(e.host.conns, e)
+			e.host.freePort(e.local.Port())
+		}
+	}
+}
+
+// LocalAddr implements net.Conn.
+func (c *Conn) LocalAddr() net.Addr { return net.TCPAddrFromAddrPort(c.local) }
+
+// RemoteAddr implements net.Conn.
+func (c *Conn) RemoteAddr() net.Addr { return net.TCPAddrFromAddrPort(c.remote) }
+
+// SetDeadline implements net.Conn.
+func (c *Conn) SetDeadline(t time.Time) error { return c.setDeadlines(t, true, true) }
+
+// SetReadDeadline implements net.Conn.
+func (c *Conn) SetReadDeadline(t time.Time) error { return c.setDeadlines(t, true, false) }
+
+// SetWriteDeadline implements net.Conn.
+func (c *Conn) SetWriteDeadline(t time.Time) error { return c.setDeadlines(t, false, true) }
+
+func (c *Conn) setDeadlines(t time.Time, read, write bool) error {
+	c.net.mu.Lock()
+	defer c.net.mu.Unlock()
+	if c.closed {
+		return c.fail("set", net.ErrClosed)
+	}
+	if read {
+		c.rdead.at = t
+		c.rcond.Broadcast() // who waits sets the timer anew
+	}
+	if write {
+		c.wdead.at = t
+		c.wcond.Broadcast()
+	}
+	return nil
+}
+
+// fail wraps an error as package net does.
+func (c *Conn) fail(op string, err error) error {
+	return &net.OpError{Op: op, Net: "tcp", Source: c.LocalAddr(), Addr: c.RemoteAddr(), Err: err}
+}
+
+// deadline is a time after which waiting ends. Its timer runs only while
+// somebody waits, because programs set many more deadlines than pass.
+type deadline struct {
+	at    time.Time
+	timer *time.Timer
+	armed time.Time
+}
+
+func (d *deadline) passed() bool { return !d.at.IsZero() && !time.Now().Before(d.at) }
+
+// arm has cond woken at the deadline.
+func (d *deadline) arm(n *Network, cond *sync.Cond) {
+	if d.at.IsZero() || d.at.Equal(d.armed) {
+		return
+	}
+	d.armed = d.at
+	if d.timer == nil {
+		d.timer = time.AfterFunc(time.Until(d.at), func() {
+			n.mu.Lock()
+			defer n.mu.Unlock()
+			d.armed = time.Time{}
+			cond.Broadcast()
+		})
+		return
+	}
+	d.timer.Reset(time.Until(d.at))
+}
+
+func (d *deadline) stop() {
+	if d.timer != nil {
+		d.timer.Stop()
+	}
+}

@@ -1,0 +1,121 @@
+package simnet
+
+import (
+	"math"
+	"time"
+)
+
+// event is something that happens at a time. Events of one time happen in the
+// order of key, which comes from addresses, and then of seq.
+type event struct {
+	at   int64 // nanoseconds after the network's epoch
+	key  uint64
+	seq  uint64
+	do   func(*event)
+	flow *flow
+	dial *dial
+	leg  *leg
+	size int
+}
+
+func (e *event) before(f *event) bool {
+	if e.at != f.at {
+		return e.at < f.at
+	}
+	if e.key != f.key {
+		return e.key < f.key
+	}
+	return e.seq < f.seq
+}
+
+// clock returns the present as nanoseconds after the epoch: that of the event in
+// hand, or for calls from outside that of the clock.
+func (n *Network) clock() int64 {
+	if n.inPump {
+		return n.now
+	}
+	return max(int64(time.Since(n.epoch)), n.now)
+}
+
+// schedule adds an event after some nanoseconds.
+func (n *Network) schedule(after int64, e event) {
+	e.at = n.clock() + after
+	n.seq++
+	e.seq = n.seq
+	n.events.push(e)
+	if !n.inPump {
+		n.arm()
+	}
+}
+
+// arm sets the timer for the first event.
+func (n *Network) arm() {
+	if len(n.events) == 0 || n.events[0].at >= n.armed {
+		return
+	}
+	n.armed = n.events[0].at
+	d := time.Duration(n.armed) - time.Since(n.epoch)
+	if n.timer == nil {
+		n.timer = time.AfterFunc(d, n.pump)
+	} else {
+		n.timer.Reset(d)
+	}
+}
+
+// pump handles the events whose time has come.
+func (n *Network) pump() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	until := int64(time.Since(n.epoch))
+	n.armed = math.MaxInt64
+	n.inPump = true
+	for len(n.events) > 0 && n.events[0].at <= until {
+		e := n.events.pop()
+		n.now = e.at
+		e.do(&e)
+	}
+	n.inPump = false
+	n.arm()
+}
+
+// eventHeap has the first event at 0.
+type eventHeap []event
+
+func (h *eventHeap) push(e event) {
+	s := append(*h, e)
+	i := len(s) - 1
+	for i > 0 {
+		up := (i - 1) / 2
+		if !s[i].before(&s[up]) {
+			break
+		}
+		s[i], s[up] = s[up], s[i]
+		i = up
+	}
+	*h = s
+}
+
+func (h *eventHeap) pop() event {
+	s := *h
+	e := s[0]
+	last := len(s) - 1
+	s[0] = s[last]
+	s[last] = event{}
+	s = s[:last]
+	for i := 0; ; {
+		down := 2*i + 1
+		if down >= len(s) {
+			break
+		}
+		if r := down + 1; r < len(s) && s[r].before(&s[down]) {
+			down = r
+		}
+		if !s[down].before(&s[i]) {
+			break
+		}
+		s[i], s[down] = s[down], s[i]
+		i = down
+	}
+	*h = s
+	return e
+}
