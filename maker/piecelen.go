@@ -1,6 +1,10 @@
 package maker
 
-import "fmt"
+import (
+	"fmt"
+
+	"spate/metainfo"
+)
 
 // Bounds of the piece length that is chosen from the size of the data.
 const (
@@ -17,11 +21,10 @@ const (
 	webSeedPieceLength = 4 << 20
 
 	// maxPieces is what readers accept (reliability limits of metainfo).
-	maxPieces = 2 << 20
+	maxPieces = metainfo.MaxPieces
 
-	// largestPieceLength is the largest length that may be asked for: readers
-	// hold a piece in memory.
-	largestPieceLength = 1 << 30
+	// largestPieceLength is the largest length that may be asked for.
+	largestPieceLength = metainfo.MaxPieceLength
 )
 
 // PieceLength returns the piece length in bytes for total bytes of data: the
@@ -60,7 +63,7 @@ func checkPieceLength(n int64, v2 bool) error {
 	case n <= 0:
 		return &PieceLengthError{n, "must be positive"}
 	case n > largestPieceLength:
-		return &PieceLengthError{n, "more than 1 GiB"}
+		return &PieceLengthError{n, "more than 512 MiB"}
 	case v2 && (n < MinPieceLength || n&(n-1) != 0):
 		return &PieceLengthError{n, "v2 and hybrid torrents need a power of two of at least 16 KiB (BEP 52)"}
 	}

@@ -27,21 +27,19 @@ const (
 	LinksSkip
 )
 
-// Order is the order of the files in a v1 torrent. v2 and hybrid torrents have
-// the order of BEP 52, OrderTree, in any case.
-type Order uint8
+// order is the order of the files.
+type order uint8
 
 const (
-	// OrderAuto is OrderPath for v1, OrderTree otherwise.
-	OrderAuto Order = iota
-	// OrderTree compares name by name, as the file tree of BEP 52 lies.
-	OrderTree
-	// OrderPath compares whole paths byte by byte, as mktorrent does: "a-b"
-	// comes before "a/z".
-	OrderPath
-	// OrderFold is OrderPath without regard to the case of ASCII letters, as
+	// orderTree compares name by name, as the file tree of BEP 52 lies. v2 and
+	// hybrid torrents have no other.
+	orderTree order = iota
+	// orderPath compares whole paths byte by byte, as mktorrent does: "a-b" comes
+	// before "a/z".
+	orderPath
+	// orderFold is orderPath without regard to the case of ASCII letters, as
 	// transmission-create does.
-	OrderFold
+	orderFold
 )
 
 // Skipped is something that was found and left out of the torrent.
@@ -88,8 +86,9 @@ type scanOptions struct {
 	include, exclude globs
 	files            []string // only these, when not empty
 	hidden           bool
+	noEmpty          bool // leave out empty files
 	links            Links
-	order            Order
+	order            order
 	skipped          func(Skipped)
 }
 
@@ -227,7 +226,7 @@ func (w *walker) entry(rel string, d fs.DirEntry, above []os.FileInfo) error {
 
 // file adds a regular file.
 func (w *walker) file(rel string, fi os.FileInfo) error {
-	if len(w.o.include) > 0 && !w.o.include.match(rel) {
+	if len(w.o.include) > 0 && !w.o.include.match(rel) || w.o.noEmpty && fi.Size() == 0 {
 		return nil
 	}
 	if err := checkName(rel, rel); err != nil {
@@ -327,11 +326,11 @@ func (w *walker) keepLinks() []entry {
 	return w.entries
 }
 
-func sortEntries(list []entry, order Order) {
+func sortEntries(list []entry, order order) {
 	switch order {
-	case OrderPath:
+	case orderPath:
 		slices.SortFunc(list, func(a, b entry) int { return strings.Compare(a.rel, b.rel) })
-	case OrderFold:
+	case orderFold:
 		slices.SortStableFunc(list, func(a, b entry) int {
 			if c := compareFold(a.rel, b.rel); c != 0 {
 				return c

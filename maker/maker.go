@@ -1,0 +1,279 @@
+// Package maker makes torrents of files, and checks files against torrents.
+//
+// Data is read once, whatever the format: each worker feeds the hashes of v1
+// (BEP 3) and v2 (BEP 52) from the same buffer. The result depends on the files
+// and the options only, never on the number of cores. A file that changes while
+// it is read is noticed, and nothing outside the directory is opened.
+//
+// Memory stays under 64 MiB besides the list of files and the hashes that
+// become the torrent.
+package maker
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"spate/metainfo"
+)
+
+// Make makes a torrent of the file or directory at path.
+//
+// Cancelling ctx ends it within 100 ms, as far as the disk allows, with the
+// cause of the cancellation. Other errors are [ErrEmpty], *[ChangedError],
+// *[NameError], *[CollisionError], *[PatternError], *[PieceLengthError], those
+// of the file system, and *[metainfo.Error] for a torrent that readers would
+// refuse, such as one with too many pieces.
+func Make(ctx context.Context, path string, o Options) (*metainfo.MetaInfo, error) {
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	how, err := o.manner()
+	if err != nil {
+		return nil, err
+	}
+	so := scanOptions{
+		files: o.Files, hidden: how.hidden, noEmpty: !how.empty, links: how.links, order: how.order, skipped: o.Skipped,
+	}
+	if so.include, err = parseGlobs(o.Include); err != nil {
+		return nil, err
+	}
+	if so.exclude, err = parseGlobs(o.Exclude); err != nil {
+		return nil, err
+	}
+	t, err := scan(ctx, path, so)
+	if err != nil {
+		return nil, err
+	}
+	b, err := newBuild(t, &o, how)
+	if err != nil {
+		return nil, err
+	}
+	if err := b.hash(ctx, t); err != nil {
+		return nil, err
+	}
+	return b.torrent()
+}
+
+// build is one torrent in the making.
+type build struct {
+	o      *Options
+	how    manner
+	info   metainfo.Info
+	layout layout
+	file   []int    // index in info.Files of what the run reads
+	layers [][]byte // by the same index: hashes of the file's pieces
+}
+
+// newBuild lays the files out. Everything that can be refused without reading
+// data is refused here.
+func newBuild(t *tree, o *Options, how manner) (*build, error) {
+	b := &build{o: o, how: how}
+	b.info = metainfo.Info{
+		Name: o.Name, PieceLength: o.PieceLength, Private: o.Private, Source: o.Source,
+		Similar: o.Similar, Collections: o.Collections,
+	}
+	if b.info.Name == "" {
+		b.info.Name = t.name
+	}
+	if err := checkTorrentName(b.info.Name); err != nil {
+		return nil, err
+	}
+	if b.info.PieceLength == 0 {
+		b.info.PieceLength = PieceLength(t.size, len(o.WebSeeds) > 0)
+	}
+	b.layout = layout{pieceLen: b.info.PieceLength, v1: o.Format != metainfo.V2, v2: o.Format != metainfo.V1}
+	if b.layout.v2 {
+		b.info.MetaVersion = 2
+	}
+	for i := range t.entries {
+		b.add(t, &t.entries[i])
+	}
+	if b.how.pads && o.NoTailPadding {
+		b.dropTail()
+	}
+	n := b.layout.numPieces()
+	if n > maxPieces {
+		return nil, &PieceLengthError{b.info.PieceLength, fmt.Sprintf("gives %d pieces, more than the %d that readers accept", n, maxPieces)}
+	}
+	if b.layout.v1 {
+		b.info.Pieces = make([]byte, 20*n)
+	}
+	return b, nil
+}
+
+// add appends a file, and the padding behind it, to the torrent and its byte
+// space.
+func (b *build) add(t *tree, e *entry) {
+	f := metainfo.File{Length: e.stat.size, Offset: b.layout.total}
+	if !t.single {
+		f.Path = strings.Split(e.rel, "/")
+	}
+	switch {
+	case e.link != "":
+		f.Attr = metainfo.AttrSymlink
+		f.Symlink = &metainfo.Symlink{Target: strings.Split(e.link, "/")}
+	case e.exec && b.how.attributes:
+		f.Attr = metainfo.AttrExecutable
+	}
+	b.info.Files = append(b.info.Files, f)
+	if f.Length == 0 {
+		return
+	}
+	b.layout.extents = append(b.layout.extents, extent{len(b.file), f.Offset, f.Length})
+	b.layout.total = f.Offset + f.Length
+	b.file = append(b.file, len(b.info.Files)-1)
+	if b.layout.v2 {
+		pieces := (f.Length + b.info.PieceLength - 1) / b.info.PieceLength
+		b.layers = append(b.layers, make([]byte, 32*pieces))
+	}
+	// A torrent of one file is not padded, so that a hybrid can be a single file.
+	if over := b.layout.total % b.info.PieceLength; over > 0 && b.how.pads && len(t.entries) > 1 {
+		b.pad(b.info.PieceLength - over)
+	}
+}
+
+// pad appends n bytes of padding: a pad file with a v1 half, else a gap.
+func (b *build) pad(n int64) {
+	if b.layout.v1 {
+		b.info.Files = append(b.info.Files, metainfo.File{Length: n, Offset: b.layout.total, Attr: metainfo.AttrPad})
+	}
+	b.layout.total += n
+}
+
+// dropTail takes the padding behind the last data away.
+func (b *build) dropTail() {
+	for i := len(b.info.Files) - 1; i >= 0 && (b.info.Files[i].Length == 0 || b.info.Files[i].Pad()); i-- {
+		if f := b.info.Files[i]; f.Pad() {
+			b.layout.total -= f.Length
+			b.info.Files = append(b.info.Files[:i], b.info.Files[i+1:]...)
+			return
+		}
+	}
+}
+
+// hash reads everything and fills in the pieces and the layers.
+func (b *build) hash(ctx context.Context, t *tree) error {
+	from, err := newOpener(t.path, t.single)
+	if err != nil {
+		return err
+	}
+	defer from.close()
+	from.follow = b.how.links == LinksFollow
+	var count atomic.Int64
+	r := &run{
+		layout: &b.layout, from: from, workers: b.o.Workers, strict: true, count: &count,
+		done: b.piece,
+	}
+	for i := range t.entries {
+		if e := &t.entries[i]; e.stat.size > 0 {
+			r.files = append(r.files, source{e.rel, e.stat})
+		}
+	}
+	r.ordered = spins(r.files[0].stat.dev)
+	stop := startReport(b.o.Progress, &count, t.size)
+	defer stop()
+	if err := r.hash(ctx); err != nil {
+		return err
+	}
+	return r.recheck(ctx)
+}
+
+// piece takes the hashes of a piece.
+func (b *build) piece(p piece, s *sums) {
+	if b.layout.v1 {
+		copy(b.info.Pieces[20*p.index:], s.v1[:])
+	}
+	if b.layout.v2 {
+		e := b.layout.extents[p.ext]
+		k := int64(p.index) - e.off/b.layout.pieceLen
+		copy(b.layers[e.file][32*k:], s.v2[:])
+	}
+}
+
+// torrent puts the result together.
+func (b *build) torrent() (*metainfo.MetaInfo, error) {
+	layers := map[[32]byte][]byte{}
+	for k, layer := range b.layers {
+		f := &b.info.Files[b.file[k]]
+		root := layerRoot(layer, b.info.PieceLength)
+		f.PiecesRoot = &root
+		if len(layer) > 32 {
+			layers[root] = layer
+		}
+	}
+	m, err := metainfo.New(b.info, layers)
+	if err != nil {
+		return nil, err
+	}
+	if b.how.private && !b.o.Private {
+		if m, err = withPrivateZero(m); err != nil {
+			return nil, err
+		}
+	}
+	m.AnnounceList, m.WebSeeds, m.Nodes = b.o.Announce, b.o.WebSeeds, b.o.Nodes
+	m.Comment, m.CreatedBy = b.o.Comment, b.o.CreatedBy
+	if !b.o.NoDate {
+		m.CreationDate = b.o.Date.Truncate(time.Second)
+	}
+	return m, nil
+}
+
+// withPrivateZero returns m with the key "private" in its info dictionary.
+func withPrivateZero(m *metainfo.MetaInfo) (*metainfo.MetaInfo, error) {
+	raw, err := metainfo.EditInfo(m.InfoBytes, map[string][]byte{"private": []byte("i0e")})
+	if err != nil {
+		return nil, err
+	}
+	n, err := metainfo.Options{Names: metainfo.NamesNative}.FromInfo(raw)
+	if err != nil {
+		return nil, err
+	}
+	n.PieceLayers = m.PieceLayers
+	return n, nil
+}
+
+// checkTorrentName reports whether name can be that of a torrent.
+func checkTorrentName(name string) error {
+	if name == "." || name == ".." || name == "" || strings.ContainsAny(name, "/\x00") {
+		return &NameError{name, "cannot be the name of a torrent; give another one"}
+	}
+	return checkName(name, name)
+}
+
+// recheck looks at every file once more, for changes since it was read.
+func (r *run) recheck(ctx context.Context) error {
+	n := max(1, min(r.procs(), len(r.files)/256))
+	errs := make([]error, n)
+	var wg sync.WaitGroup
+	var next atomic.Int64
+	for k := range n {
+		wg.Go(func() {
+			for errs[k] == nil && ctx.Err() == nil {
+				i := int(next.Add(1)) - 1
+				if i >= len(r.files) {
+					return
+				}
+				errs[k] = r.recheckFile(&r.files[i])
+			}
+		})
+	}
+	wg.Wait()
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return context.Cause(ctx)
+}
+
+func (r *run) recheckFile(f *source) error {
+	now, err := r.from.stat(f.rel)
+	if err != nil {
+		return &ChangedError{r.from.name(f.rel), "removed"}
+	}
+	return f.unchanged(r.from.name(f.rel), now)
+}

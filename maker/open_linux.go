@@ -1,0 +1,147 @@
+package maker
+
+import (
+	"errors"
+	"io"
+	"os"
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+)
+
+// opener opens the files of one tree, and nothing outside it. It is safe for
+// concurrent use.
+//
+// Small files are opened by the hundred thousand, so that what os.File does
+// besides (a poller's registration, a cleanup) is seen: descriptors are used as
+// they are here.
+type opener struct {
+	path   string // the file itself when root is nil
+	root   *os.Root
+	dir    *os.File
+	follow bool        // links inside the tree
+	noOpen atomic.Bool // the kernel has no openat2
+}
+
+func newOpener(path string, single bool) (*opener, error) {
+	o := &opener{path: path}
+	if single {
+		return o, nil
+	}
+	var err error
+	if o.root, err = os.OpenRoot(path); err != nil {
+		return nil, err
+	}
+	if o.dir, err = o.root.Open("."); err != nil {
+		o.root.Close()
+		return nil, err
+	}
+	return o, nil
+}
+
+func (o *opener) close() {
+	if o.root != nil {
+		o.dir.Close()
+		o.root.Close()
+	}
+}
+
+// open opens a file; rel is slash-separated. A FIFO that took a file's place
+// does not block it.
+func (o *opener) open(rel string) (*openFile, error) {
+	const flags = unix.O_RDONLY | unix.O_CLOEXEC | unix.O_NONBLOCK | unix.O_NOCTTY
+	if o.root == nil {
+		fd, err := ignoringEINTR(func() (int, error) { return unix.Open(o.path, flags, 0) })
+		return o.opened(rel, fd, err)
+	}
+	if !o.noOpen.Load() {
+		how := unix.OpenHow{Flags: flags, Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_MAGICLINKS}
+		fd, err := ignoringEINTR(func() (int, error) { return unix.Openat2(int(o.dir.Fd()), rel, &how) })
+		switch {
+		case errors.Is(err, unix.ENOSYS), errors.Is(err, unix.EPERM), errors.Is(err, unix.EAGAIN):
+			// An old kernel, a filter of system calls, or a rename meanwhile.
+			o.noOpen.Store(!errors.Is(err, unix.EAGAIN))
+		default:
+			return o.opened(rel, fd, err)
+		}
+	}
+	f, err := o.root.OpenFile(rel, os.O_RDONLY|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+	return o.opened(rel, fd, err)
+}
+
+func (o *opener) opened(rel string, fd int, err error) (*openFile, error) {
+	if err != nil {
+		return nil, &os.PathError{Op: "open", Path: o.name(rel), Err: err}
+	}
+	return &openFile{fd: fd, name: o.name(rel)}, nil
+}
+
+// openFile is an open file.
+type openFile struct {
+	fd   int
+	name string
+}
+
+// readFull fills p from offset off; io.ErrUnexpectedEOF when the file ends
+// before.
+func (f *openFile) readFull(p []byte, off int64) (int, error) {
+	done := 0
+	for done < len(p) {
+		n, err := ignoringEINTR(func() (int, error) { return unix.Pread(f.fd, p[done:], off+int64(done)) })
+		if err != nil {
+			return done, &os.PathError{Op: "read", Path: f.name, Err: err}
+		}
+		if n == 0 {
+			return done, io.ErrUnexpectedEOF
+		}
+		done += n
+	}
+	return done, nil
+}
+
+func (f *openFile) stat() (fileStat, bool, error) {
+	var st unix.Stat_t
+	if err := unix.Fstat(f.fd, &st); err != nil {
+		return fileStat{}, false, &os.PathError{Op: "stat", Path: f.name, Err: err}
+	}
+	return fileStatOf(&st), st.Mode&unix.S_IFMT == unix.S_IFREG, nil
+}
+
+func fileStatOf(st *unix.Stat_t) fileStat {
+	return fileStat{size: st.Size, mtime: st.Mtim.Nano(), dev: st.Dev, ino: st.Ino}
+}
+
+// stat returns what lies at rel now.
+func (o *opener) stat(rel string) (fileStat, error) {
+	if o.root == nil || o.follow {
+		fi, err := o.slowStat(rel)
+		if err != nil {
+			return fileStat{}, err
+		}
+		return statOf(fi), nil
+	}
+	var st unix.Stat_t
+	err := unix.Fstatat(int(o.dir.Fd()), rel, &st, unix.AT_SYMLINK_NOFOLLOW)
+	if err != nil {
+		err = &os.PathError{Op: "stat", Path: o.name(rel), Err: err}
+	}
+	return fileStatOf(&st), err
+}
+
+// sequential tells the kernel to read further ahead.
+func (f *openFile) sequential() { unix.Fadvise(f.fd, 0, 0, unix.FADV_SEQUENTIAL) }
+
+func (f *openFile) close() { unix.Close(f.fd) }
+
+func ignoringEINTR(f func() (int, error)) (int, error) {
+	for {
+		if n, err := f(); err != unix.EINTR {
+			return n, err
+		}
+	}
+}

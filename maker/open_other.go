@@ -1,0 +1,89 @@
+//go:build !linux
+
+package maker
+
+import (
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+)
+
+// opener opens the files of one tree, and nothing outside it. It is safe for
+// concurrent use.
+type opener struct {
+	path   string // the file itself when root is nil
+	root   *os.Root
+	follow bool // links inside the tree
+}
+
+func newOpener(path string, single bool) (*opener, error) {
+	o := &opener{path: path}
+	if single {
+		return o, nil
+	}
+	var err error
+	o.root, err = os.OpenRoot(path)
+	return o, err
+}
+
+func (o *opener) close() {
+	if o.root != nil {
+		o.root.Close()
+	}
+}
+
+// open opens a file; rel is slash-separated.
+func (o *opener) open(rel string) (*openFile, error) {
+	var f *os.File
+	var err error
+	if o.root == nil {
+		f, err = os.Open(o.path)
+	} else {
+		f, err = o.root.Open(filepath.FromSlash(rel))
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &openFile{f, o.name(rel)}, nil
+}
+
+// stat returns what lies at rel now.
+func (o *opener) stat(rel string) (fileStat, error) {
+	fi, err := o.slowStat(rel)
+	if err != nil {
+		return fileStat{}, err
+	}
+	return statOf(fi), nil
+}
+
+// openFile is an open file.
+type openFile struct {
+	f    *os.File
+	name string
+}
+
+// readFull fills p from offset off; io.ErrUnexpectedEOF when the file ends
+// before.
+func (f *openFile) readFull(p []byte, off int64) (int, error) {
+	n, err := f.f.ReadAt(p, off)
+	if n == len(p) {
+		return n, nil
+	}
+	if errors.Is(err, io.EOF) {
+		err = io.ErrUnexpectedEOF
+	}
+	return n, err
+}
+
+func (f *openFile) stat() (fileStat, bool, error) {
+	fi, err := f.f.Stat()
+	if err != nil {
+		return fileStat{}, false, err
+	}
+	return statOf(fi), fi.Mode().IsRegular(), nil
+}
+
+func (f *openFile) sequential() {}
+
+func (f *openFile) close() { f.f.Close() }

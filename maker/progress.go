@@ -1,0 +1,79 @@
+package maker
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Progress says how far a run is.
+type Progress struct {
+	Done, Total int64         // bytes of data
+	Elapsed     time.Duration // since the hashing began
+	Rate        float64       // bytes a second, over the last seconds
+	Left        time.Duration // until the end at this rate; negative while unknown
+}
+
+// progressEvery is how often a run reports.
+const progressEvery = 100 * time.Millisecond
+
+// reporter calls a function with the progress of a run.
+type reporter struct {
+	report func(Progress)
+	done   *atomic.Int64
+	total  int64
+	began  time.Time
+	last   time.Time
+	before int64   // bytes at last
+	rate   float64 // smoothed
+}
+
+// startReport reports the progress of done to report, from a goroutine of its
+// own, until stop is called; that is when it reports for the last time.
+func startReport(report func(Progress), done *atomic.Int64, total int64) (stop func()) {
+	if report == nil {
+		return func() {}
+	}
+	now := time.Now()
+	r := &reporter{report: report, done: done, total: total, began: now, last: now}
+	end := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		tick := time.NewTicker(progressEvery)
+		defer tick.Stop()
+		for {
+			select {
+			case now := <-tick.C:
+				r.report(r.at(now))
+			case <-end:
+				r.report(r.at(time.Now()))
+				return
+			}
+		}
+	})
+	return func() {
+		close(end)
+		wg.Wait()
+	}
+}
+
+// at returns the progress at the time now.
+func (r *reporter) at(now time.Time) Progress {
+	done := min(r.done.Load(), r.total)
+	p := Progress{Done: done, Total: r.total, Elapsed: now.Sub(r.began), Left: -1}
+	if d := now.Sub(r.last).Seconds(); d > 0 {
+		rate := float64(done-r.before) / d
+		// The weight of what was before halves in about two seconds.
+		keep := 1 / (1 + d/2)
+		if r.rate == 0 {
+			keep = 0
+		}
+		r.rate = keep*r.rate + (1-keep)*rate
+		r.last, r.before = now, done
+	}
+	p.Rate = r.rate
+	if p.Rate > 0 {
+		p.Left = time.Duration(float64(r.total-done) / p.Rate * float64(time.Second))
+	}
+	return p
+}
