@@ -3,6 +3,8 @@ package publish
 import (
 	"context"
 	"errors"
+
+	"spate"
 )
 
 // ErrNotFound is the cause when no release has the name that was asked for.
@@ -27,6 +29,9 @@ type Catalog interface {
 	// Torrent returns the bytes of the release's .torrent, which the caller must
 	// not change, or [ErrNotFound].
 	Torrent(ctx context.Context, name string) ([]byte, error)
+	// SetSums adds to the release of that name the SHA-256 of each of its files,
+	// in their order. It fails with [ErrNotFound] if its main info-hash is not ih.
+	SetSums(ctx context.Context, name string, ih spate.InfoHash, sums [][32]byte) error
 	// List returns releases without their files, and how many match q in all.
 	List(ctx context.Context, q Query) (releases []*Release, total int, err error)
 }

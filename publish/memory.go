@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"spate"
 )
 
 // Memory is a [Catalog] that lives as long as the process: what `spate publish`
@@ -29,9 +31,9 @@ func NewMemory() *Memory { return &Memory{byName: map[string]entry{}} }
 // Put implements [Catalog].
 func (m *Memory) Put(_ context.Context, r *Release, torrent []byte) error {
 	full := *r
+	full.TorrentSize = len(torrent)
 	full.Reindex()
-	listed := full
-	listed.Files, listed.index = nil, nil
+	listed := full.withoutFiles()
 
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -39,10 +41,10 @@ func (m *Memory) Put(_ context.Context, r *Release, torrent []byte) error {
 		return fmt.Errorf("%w: %q", ErrExists, r.Name)
 	}
 	m.byName[r.Name] = entry{&full, bytes.Clone(torrent)}
-	at, _ := slices.BinarySearchFunc(m.order, &listed, newestFirst)
+	at, _ := slices.BinarySearchFunc(m.order, listed, newestFirst)
 	order := make([]*Release, 0, len(m.order)+1)
 	order = append(order, m.order[:at]...)
-	order = append(order, &listed)
+	order = append(order, listed)
 	m.order = append(order, m.order[at:]...)
 	return nil
 }
@@ -56,6 +58,25 @@ func (m *Memory) Delete(_ context.Context, name string) error {
 	}
 	delete(m.byName, name)
 	m.order = slices.DeleteFunc(slices.Clone(m.order), func(r *Release) bool { return r.Name == name })
+	return nil
+}
+
+// SetSums implements [Catalog].
+func (m *Memory) SetSums(_ context.Context, name string, ih spate.InfoHash, sums [][32]byte) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	e, ok := m.byName[name]
+	if !ok {
+		return fmt.Errorf("%w: %q", ErrNotFound, name)
+	}
+	r, err := e.release.withSums(ih, sums)
+	if err != nil {
+		return err
+	}
+	e.release = r
+	m.byName[name] = e
+	m.order = slices.Clone(m.order)
+	m.order[slices.IndexFunc(m.order, func(r *Release) bool { return r.Name == name })] = r.withoutFiles()
 	return nil
 }
 
@@ -103,6 +124,13 @@ func (m *Memory) List(_ context.Context, q Query) ([]*Release, int, error) {
 		order = order[:min(q.Limit, len(order))]
 	}
 	return slices.Clone(order), total, nil
+}
+
+// withoutFiles is r as lists have it.
+func (r *Release) withoutFiles() *Release {
+	short := *r
+	short.Files, short.index = nil, nil
+	return &short
 }
 
 func newestFirst(a, b *Release) int {

@@ -11,6 +11,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -67,11 +68,12 @@ type Seeder interface {
 
 // Options are the settings of a [Publisher].
 type Options struct {
-	Tracker  Tracker    // nil: the releases name other trackers, or none
-	Catalog  Catalog    // nil: a new [Memory]
-	BaseURL  *url.URL   // how others reach the site, for the web seed; nil: no web seed
-	Trackers [][]string // announce URLs by tier, for releases that do not name their own
-	Now      func() time.Time
+	Tracker  Tracker          // nil: the releases name other trackers, or none
+	Catalog  Catalog          // nil: a new [Memory]
+	BaseURL  *url.URL         // how others reach the site, for the web seed; nil: no web seed
+	Trackers [][]string       // announce URLs by tier, for releases that do not name their own
+	Now      func() time.Time // nil: time.Now
+	Log      *slog.Logger     // what goes wrong in the background; nil: nowhere
 }
 
 // Publisher makes and withdraws releases. It is safe for concurrent use; two
@@ -83,6 +85,8 @@ type Publisher struct {
 
 	mu   sync.Mutex
 	busy map[string]bool // names that are being published or withdrawn
+
+	listed chan struct{} // holds one when there is a new release for Run
 }
 
 // New returns a publisher of what mk makes and seeder seeds.
@@ -99,7 +103,10 @@ func New(mk Maker, seeder Seeder, opts Options) (*Publisher, error) {
 	if opts.Now == nil {
 		opts.Now = time.Now
 	}
-	return &Publisher{opts: opts, maker: mk, seeder: seeder, busy: map[string]bool{}}, nil
+	if opts.Log == nil {
+		opts.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Publisher{opts: opts, maker: mk, seeder: seeder, busy: map[string]bool{}, listed: make(chan struct{}, 1)}, nil
 }
 
 // Catalog returns the list of the releases.
@@ -178,6 +185,10 @@ func (p *Publisher) Publish(ctx context.Context, path string, opts maker.Options
 	r.Published = p.opts.Now().UTC().Truncate(time.Second)
 	if err := p.opts.Catalog.Put(ctx, r, torrent); err != nil {
 		return fail("list", err)
+	}
+	select {
+	case p.listed <- struct{}{}:
+	default: // Run has not seen the last one yet, and will see both
 	}
 	return r, nil
 }

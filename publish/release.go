@@ -38,6 +38,9 @@ type Release struct {
 	NumFiles int
 	Files    []File
 
+	TorrentSize int  // bytes of the .torrent
+	Summed      bool // whether the files have their SHA256
+
 	// Path is where the data lies on this machine: absolute, links resolved. It
 	// is not for the public.
 	Path string
@@ -55,6 +58,7 @@ type File struct {
 	ModTime    time.Time // what must still hold when it is served
 	Inode      uint64    // 0: not known on this system
 	PiecesRoot [32]byte  // BEP 52; zero without v2
+	SHA256     [32]byte  // of the whole file; only once Summed
 }
 
 // Hash is the release's main info-hash: v1 when there is one, else the

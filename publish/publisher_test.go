@@ -1,0 +1,355 @@
+package publish
+
+import (
+	"context"
+	"crypto/sha1"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"spate"
+	"spate/maker"
+	"spate/metainfo"
+)
+
+// world is everything that a release touches, and what was done to it in order.
+type world struct {
+	t    *testing.T
+	dir  string
+	mu   sync.Mutex
+	did  []string
+	fail map[string]error // by step
+	make func(path string)
+	*Memory
+}
+
+func newWorld(t *testing.T) *world {
+	return &world{t: t, dir: t.TempDir(), fail: map[string]error{}, make: func(string) {}, Memory: NewMemory()}
+}
+
+func (w *world) do(step string, args ...any) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err := w.fail[step]; err != nil {
+		return err
+	}
+	w.did = append(w.did, strings.TrimSpace(step+" "+fmt.Sprintln(args...)))
+	return nil
+}
+
+// Make returns the torrent of what lies at path, but for the hashing.
+func (w *world) Make(ctx context.Context, path string, o maker.Options) (*metainfo.MetaInfo, error) {
+	if err := w.do("make", o.Name); err != nil {
+		return nil, err
+	}
+	info := metainfo.Info{Name: o.Name, PieceLength: 1 << 14}
+	err := filepath.WalkDir(path, func(p string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		fi, err := d.Info()
+		file := metainfo.File{Length: fi.Size()}
+		if p != path {
+			rel, _ := filepath.Rel(path, p)
+			file.Path = strings.Split(filepath.ToSlash(rel), "/")
+		}
+		info.Files = append(info.Files, file)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	total := int64(0)
+	for _, f := range info.Files {
+		total += f.Length
+	}
+	info.Pieces = make([]byte, sha1.Size*((total+1<<14-1)>>14))
+	w.make(path)
+	m, err := metainfo.New(info, nil)
+	if err != nil {
+		return nil, err
+	}
+	m.AnnounceList, m.WebSeeds = o.Announce, o.WebSeeds
+	return m, nil
+}
+
+func (w *world) Allow(ih spate.InfoHash, n Note) error        { return w.do("allow", n.Name, n.Size) }
+func (w *world) Disallow(ih spate.InfoHash) error             { return w.do("disallow") }
+func (w *world) Unseed(context.Context, spate.InfoHash) error { return w.do("unseed") }
+
+func (w *world) Seed(_ context.Context, m *metainfo.MetaInfo, path string) error {
+	return w.do("seed", m.Info.Name, path)
+}
+
+func (w *world) Put(ctx context.Context, r *Release, torrent []byte) error {
+	if err := w.do("list", r.Name); err != nil {
+		return err
+	}
+	return w.Memory.Put(ctx, r, torrent)
+}
+
+func (w *world) Delete(ctx context.Context, name string) error {
+	if err := w.do("unlist", name); err != nil {
+		return err
+	}
+	return w.Memory.Delete(ctx, name)
+}
+
+func (w *world) publisher() *Publisher {
+	w.t.Helper()
+	base, _ := url.Parse("http://example.org:6969")
+	p, err := New(w, w, Options{Tracker: w, Catalog: w, BaseURL: base,
+		Trackers: [][]string{{"http://example.org:6969/announce"}},
+		Now:      func() time.Time { return time.Unix(1_800_000_000, 5) }})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return p
+}
+
+func (w *world) write(name, data string) string {
+	w.t.Helper()
+	path := filepath.Join(w.dir, filepath.FromSlash(name))
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		w.t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(data), 0o644); err != nil {
+		w.t.Fatal(err)
+	}
+	return path
+}
+
+func (w *world) didThen(t *testing.T, want ...string) {
+	t.Helper()
+	if !slices.Equal(w.did, want) {
+		t.Errorf("done: %q\nwant: %q", w.did, want)
+	}
+	w.did = nil
+}
+
+func TestPublish(t *testing.T) {
+	w := newWorld(t)
+	path := w.write("a.iso", "hello")
+	p := w.publisher()
+	r, err := p.Publish(t.Context(), path, maker.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.didThen(t, "make a.iso", "allow a.iso 5", "seed a.iso "+path, "list a.iso")
+	if r.Name != "a.iso" || !r.Single || r.Size != 5 || r.NumFiles != 1 || !r.Published.Equal(time.Unix(1_800_000_000, 0)) ||
+		!slices.Equal(r.WebSeeds, []string{"http://example.org:6969/d/a.iso"}) ||
+		!reflect.DeepEqual(r.Announce, [][]string{{"http://example.org:6969/announce"}}) {
+		t.Errorf("%+v", r)
+	}
+	for _, part := range []string{"xt=urn:btih:" + r.HashV1.String(), "tr=http", "ws=http"} {
+		if !strings.Contains(r.Magnet, part) {
+			t.Errorf("magnet %s lacks %s", r.Magnet, part)
+		}
+	}
+	torrent, err := w.Torrent(t.Context(), "a.iso")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := metainfo.Parse(torrent)
+	if err != nil || m.Hash() != r.Hash() || len(m.WebSeeds) != 1 {
+		t.Errorf("the listed torrent: %v %v", m, err)
+	}
+
+	if _, err := p.Publish(t.Context(), path, maker.Options{}); !errors.Is(err, ErrExists) {
+		t.Errorf("published twice: %v", err)
+	}
+	w.didThen(t)
+
+	if err := p.Withdraw(t.Context(), "a.iso"); err != nil {
+		t.Fatal(err)
+	}
+	w.didThen(t, "unlist a.iso", "unseed", "disallow")
+	if err := p.Withdraw(t.Context(), "a.iso"); !errors.Is(err, ErrNotFound) {
+		t.Errorf("withdrawn twice: %v", err)
+	}
+}
+
+func TestPublishTree(t *testing.T) {
+	w := newWorld(t)
+	w.write("tree/sub/b", "22")
+	w.write("tree/a", "1")
+	if err := os.Symlink(filepath.Join(w.dir, "tree"), filepath.Join(w.dir, "latest")); err != nil {
+		t.Fatal(err)
+	}
+	r, err := w.publisher().Publish(t.Context(), filepath.Join(w.dir, "latest"), maker.Options{WebSeeds: []string{"http://mirror.example/"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Name != "latest" || r.Single || r.Path != filepath.Join(w.dir, "tree") || r.NumFiles != 2 || r.Size != 3 ||
+		!slices.Equal(r.WebSeeds, []string{"http://example.org:6969/d/", "http://mirror.example/"}) {
+		t.Errorf("%+v", r)
+	}
+	for path, want := range map[string]string{"a": "1", "sub/b": "22"} {
+		i, ok := r.Lookup(path)
+		if !ok {
+			t.Fatalf("no %s", path)
+		}
+		f, err := r.Open(i)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := make([]byte, 9)
+		n, _ := f.Read(got)
+		f.Close()
+		if string(got[:n]) != want {
+			t.Errorf("%s: %q", path, got[:n])
+		}
+	}
+	for _, path := range []string{"", "sub", "/a", "../a", "sub/../a", "c"} {
+		if _, ok := r.Lookup(path); ok {
+			t.Errorf("%q is found", path)
+		}
+	}
+	if _, err := r.Open(2); !errors.Is(err, ErrNoFile) {
+		t.Error(err)
+	}
+}
+
+// TestUndone protects from half a release: whatever step fails, those before it
+// are taken back, the last one first, and the name is free again.
+func TestUndone(t *testing.T) {
+	cause := errors.New("no")
+	for step, want := range map[string][]string{
+		"make":  nil,
+		"allow": {"make a"},
+		"seed":  {"make a", "allow a 1", "disallow"},
+		"list":  {"make a", "allow a 1", "seed a PATH", "unseed", "disallow"},
+	} {
+		t.Run(step, func(t *testing.T) {
+			w := newWorld(t)
+			path := w.write("a", "1")
+			p := w.publisher()
+			w.fail[step] = cause
+			_, err := p.Publish(t.Context(), path, maker.Options{})
+			var failed *StepError
+			if !errors.As(err, &failed) || failed.Step != step || failed.Name != "a" || !errors.Is(err, cause) {
+				t.Errorf("%v", err)
+			}
+			for i := range want {
+				want[i] = strings.Replace(want[i], "PATH", path, 1)
+			}
+			w.didThen(t, want...)
+			if _, n, _ := w.List(t.Context(), Query{}); n != 0 {
+				t.Error("it is listed")
+			}
+			delete(w.fail, step)
+			if _, err := p.Publish(t.Context(), path, maker.Options{}); err != nil {
+				t.Errorf("afterwards: %v", err)
+			}
+		})
+	}
+	t.Run("cancelled", func(t *testing.T) {
+		w := newWorld(t)
+		path := w.write("a", "1")
+		ctx, cancel := context.WithCancel(t.Context())
+		w.make = func(string) { cancel() }
+		_, err := w.publisher().Publish(ctx, path, maker.Options{})
+		if !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
+		w.didThen(t, "make a", "allow a 1", "seed a "+path, "unseed", "disallow")
+	})
+	t.Run("undoing fails too", func(t *testing.T) {
+		w := newWorld(t)
+		path := w.write("a", "1")
+		second := errors.New("stuck")
+		w.fail["list"], w.fail["unseed"] = cause, second
+		_, err := w.publisher().Publish(t.Context(), path, maker.Options{})
+		if !errors.Is(err, cause) || !errors.Is(err, second) {
+			t.Error(err)
+		}
+		w.didThen(t, "make a", "allow a 1", "seed a "+path, "disallow")
+	})
+}
+
+// TestChangedWhileMade protects from a torrent of data that is not there any
+// more when it is listed.
+func TestChangedWhileMade(t *testing.T) {
+	for name, change := range map[string]func(path string) error{
+		"longer":   func(p string) error { return os.Truncate(p, 10) },
+		"touched":  func(p string) error { return os.Chtimes(p, time.Time{}, time.Now().Add(time.Hour)) },
+		"replaced": func(p string) error { os.Rename(p, p+"~"); return os.WriteFile(p, []byte("2"), 0o644) },
+		"removed":  os.Remove,
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			path := w.write("a", "1")
+			w.make = func(p string) {
+				if err := change(p); err != nil {
+					t.Error(err)
+				}
+			}
+			_, err := w.publisher().Publish(t.Context(), path, maker.Options{})
+			if !errors.Is(err, ErrChanged) && !errors.Is(err, ErrGone) {
+				t.Errorf("%v", err)
+			}
+			w.didThen(t, "make a")
+		})
+	}
+}
+
+func TestOneOfAName(t *testing.T) {
+	w := newWorld(t)
+	path := w.write("a", "1")
+	other := w.write("b/a", "2")
+	p := w.publisher()
+	w.make = func(string) {
+		if _, err := p.Publish(t.Context(), other, maker.Options{}); !errors.Is(err, ErrExists) {
+			t.Errorf("a second release of the name, while the first is made: %v", err)
+		}
+		if err := p.Withdraw(t.Context(), "a"); !errors.Is(err, ErrExists) {
+			t.Errorf("withdrawn while it is made: %v", err)
+		}
+	}
+	if _, err := p.Publish(t.Context(), path, maker.Options{}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestBadInput(t *testing.T) {
+	w := newWorld(t)
+	p := w.publisher()
+	if _, err := p.Publish(t.Context(), filepath.Join(w.dir, "none"), maker.Options{}); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a file that does not exist: %v", err)
+	}
+	for _, base := range []string{"", "/only/path", "ftp://example.org", "http://"} {
+		u, _ := url.Parse(base)
+		if _, err := New(w, w, Options{BaseURL: u}); err == nil {
+			t.Errorf("base URL %q is accepted", base)
+		}
+	}
+	if _, err := New(nil, w, Options{}); err == nil {
+		t.Error("no maker is accepted")
+	}
+}
+
+func TestURLs(t *testing.T) {
+	base, _ := url.Parse("https://u:p@example.org/pub/?x#y")
+	for got, want := range map[string]string{
+		PagePath("a b/c"):                    "/r/a%20b%2Fc",
+		TorrentPath("50%"):                   "/t/50%25.torrent",
+		DownloadPath("t", "a b", "c#d"):      "/d/t/a%20b/c%23d",
+		Absolute(base, PagePath("x")):        "https://example.org/pub/r/x",
+		WebSeedURL(base, "x", true):          "https://example.org/pub/d/x",
+		WebSeedURL(base, "x", false):         "https://example.org/pub/d/",
+		"none" + WebSeedURL(nil, "x", false): "none",
+	} {
+		if got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+	}
+}
