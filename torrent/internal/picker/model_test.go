@@ -25,6 +25,8 @@ type model struct {
 	solo  map[int]bool
 	fails map[int]int
 	max   int
+
+	urgent []int
 }
 
 func newModel(t *rapid.T) *model {
@@ -48,6 +50,7 @@ func newModel(t *rapid.T) *model {
 	if err != nil {
 		t.Fatal(err)
 	}
+	k.walk = rapid.SampledFrom([]int{1, 5, walkBudget}).Draw(t, "walk")
 	m.k = k
 	return m
 }
@@ -154,87 +157,125 @@ func (m *model) untouched() {
 	}
 }
 
+// room tells whether a piece may be opened: of the urgent ones, of the others.
+func (m *model) room() (urgent, other bool) {
+	return len(m.open) < m.max, len(m.open) < m.max-min(len(m.urgent), m.max/4)
+}
+
+// judge is one Pick under judgement.
+type judge struct {
+	*model
+	p   PeerID
+	opt PickOptions
+}
+
 // pick asks for blocks and judges each of them in turn.
 func (m *model) pick(t *rapid.T, p PeerID) {
 	opt := PickOptions{
 		WholePieces: rapid.Bool().Draw(t, "whole"), Sequential: rapid.Bool().Draw(t, "sequential"),
 		Endgame: rapid.Bool().Draw(t, "endgame"), Requesters: rapid.IntRange(0, 4).Draw(t, "requesters"),
+		UrgentTwice: rapid.Bool().Draw(t, "twice"), NoUrgent: rapid.IntRange(0, 3).Draw(t, "no urgent") == 0,
+	}
+	if rapid.IntRange(0, 9).Draw(t, "fast set") == 0 {
+		opt.Only = []int32{int32(rapid.IntRange(0, len(m.sizes)-1).Draw(t, "only"))}
 	}
 	n := rapid.IntRange(1, 12).Draw(t, "n")
-	sure := !m.k.Full()
 	got := m.k.Pick(nil, p, n, opt)
 	if len(got) > n {
 		t.Fatalf("%d blocks picked, %d asked", len(got), n)
 	}
+	j := &judge{model: m, p: p, opt: opt}
 	twice := false
 	for _, b := range got {
-		if !m.wanted(int(b.Piece)) || !m.peers[p][b.Piece] || !slices.Contains(m.blocks(int(b.Piece)), b) {
-			t.Fatalf("picked %v: wanted %v, peer has %v", b, m.wanted(int(b.Piece)), m.peers[p][b.Piece])
+		i := int(b.Piece)
+		if !m.wanted(i) || !m.peers[p][i] || !slices.Contains(m.blocks(i), b) {
+			t.Fatalf("picked %v: wanted %v, peer has %v", b, m.wanted(i), m.peers[p][i])
 		}
-		if !m.lone(int(b.Piece), p) {
+		if opt.NoUrgent && opt.Only == nil && slices.Contains(m.urgent, i) || opt.Only != nil && !slices.Contains(opt.Only, b.Piece) {
+			t.Fatalf("picked %v against the options", b)
+		}
+		if !m.lone(i, p) {
 			t.Fatalf("picked %v of a piece that is on parole with another", b)
 		}
-		if m.free(b) {
-			if twice {
-				t.Fatalf("free block %v after one of the endgame", b)
-			}
-			if !m.open[int(b.Piece)] {
-				m.opened(t, int(b.Piece), p, opt)
-			}
-		} else {
+		switch {
+		case !m.free(b):
 			twice = true
-			limit := min(max(opt.Requesters, 0), MaxRequesters)
-			if limit == 0 {
-				limit = 2
-			}
-			if !opt.Endgame || !m.endgame() || len(m.req[b]) == 0 || len(m.req[b]) >= limit || slices.Contains(m.req[b], p) {
-				t.Fatalf("picked %v again: asked of %v, endgame %v", b, m.req[b], m.endgame())
-			}
+			j.twice(t, b)
+		case twice:
+			t.Fatalf("free block %v after one that is outstanding", b)
+		case !m.open[i]:
+			j.opened(t, i)
 		}
 		m.req[b] = append(m.req[b], p)
 	}
 	if len(got) < n {
-		m.exhausted(t, p, sure && !m.k.Full())
+		j.exhausted(t)
 	}
 }
 
-// opened judges a new piece: of the highest priority, and the rarest or first.
-func (m *model) opened(t *rapid.T, i int, p PeerID, opt PickOptions) {
-	if len(m.open) >= m.max {
-		t.Fatalf("%d pieces are open", len(m.open)+1)
+// twice judges a block that is outstanding elsewhere.
+func (j *judge) twice(t *rapid.T, b Block) {
+	limit := min(max(j.opt.Requesters, 0), MaxRequesters)
+	if limit == 0 {
+		limit = 2
 	}
+	asked := j.req[b]
+	late := j.opt.UrgentTwice && !j.opt.NoUrgent && slices.Contains(j.urgent, int(b.Piece)) && len(asked) == 1
+	game := j.opt.Endgame && j.endgame() && len(asked) > 0 && len(asked) < limit
+	if !late && !game || slices.Contains(asked, j.p) || j.solo[int(b.Piece)] || j.opt.Only != nil {
+		t.Fatalf("picked %v again: asked of %v, endgame %v", b, asked, j.endgame())
+	}
+}
+
+// opened judges a new piece: an urgent one, or one of the highest priority, and
+// the rarest or first of these.
+func (j *judge) opened(t *rapid.T, i int) {
 	haves := 0
-	for _, h := range m.have {
+	for _, h := range j.have {
 		if h {
 			haves++
 		}
 	}
-	for j := range m.sizes {
-		if !m.wanted(j) || m.open[j] || !m.peers[p][j] || j == i {
+	urgent := slices.Contains(j.urgent, i) && !j.opt.NoUrgent
+	if roomU, room := j.room(); !room && !(roomU && urgent && j.opt.Only == nil) {
+		t.Fatalf("%d pieces are open of %d, %d urgent", len(j.open)+1, j.max, len(j.urgent))
+	}
+	for o := range j.sizes {
+		if !j.wanted(o) || j.open[o] || !j.peers[j.p][o] || o == i || j.opt.Only != nil {
 			continue
 		}
+		other := slices.Contains(j.urgent, o)
 		switch {
-		case m.prio[j] > m.prio[i]:
-			t.Fatalf("piece %d of priority %d before %d of %d", i, m.prio[i], j, m.prio[j])
-		case m.prio[j] < m.prio[i]:
-		case opt.Sequential && j < i:
-			t.Fatalf("piece %d before %d", i, j)
-		case !opt.Sequential && haves >= randomFirst && m.avail(j) < m.avail(i):
-			t.Fatalf("piece %d that %d have before %d that %d have", i, m.avail(i), j, m.avail(j))
+		case other && j.opt.NoUrgent:
+		case urgent && !other:
+		case other && (!urgent || slices.Index(j.urgent, o) < slices.Index(j.urgent, i)):
+			t.Fatalf("piece %d before %d, urgent %v", i, o, j.urgent)
+		case urgent:
+		case j.prio[o] > j.prio[i]:
+			t.Fatalf("piece %d of priority %d before %d of %d", i, j.prio[i], o, j.prio[o])
+		case j.prio[o] < j.prio[i]:
+		case j.opt.Sequential && o < i:
+			t.Fatalf("piece %d before %d", i, o)
+		case !j.opt.Sequential && haves >= randomFirst && j.avail(o) < j.avail(i):
+			t.Fatalf("piece %d that %d have before %d that %d have", i, j.avail(i), o, j.avail(o))
 		}
 	}
-	m.open[i] = true
-	m.solo[i] = m.fails[i] > 0 && m.fails[i] < paroleRounds
+	j.open[i] = true
+	j.solo[i] = j.fails[i] > 0 && j.fails[i] < paroleRounds
 }
 
-// exhausted judges a Pick that gave less than asked.
-func (m *model) exhausted(t *rapid.T, p PeerID, room bool) {
-	for i := range m.sizes {
-		if !m.wanted(i) || !m.peers[p][i] || !m.open[i] && !room || !m.lone(i, p) || m.solo[i] {
+// exhausted judges a Pick that gave less than asked: no free block is left.
+func (j *judge) exhausted(t *rapid.T) {
+	_, room := j.room()
+	for i := range j.sizes {
+		if !j.wanted(i) || !j.peers[j.p][i] || !j.open[i] && !room || !j.lone(i, j.p) || j.solo[i] {
 			continue
 		}
-		for _, b := range m.blocks(i) {
-			if m.free(b) {
+		if j.opt.Only != nil && !slices.Contains(j.opt.Only, int32(i)) || j.opt.NoUrgent && slices.Contains(j.urgent, i) {
+			continue
+		}
+		for _, b := range j.blocks(i) {
+			if j.free(b) {
 				t.Fatalf("block %v was not picked", b)
 			}
 		}
@@ -291,11 +332,18 @@ func (m *model) arrived(t *rapid.T, b Block) {
 	}
 }
 
+func (m *model) got(i int) {
+	m.have[i] = true
+	delete(m.fails, i)
+	if at := slices.Index(m.urgent, i); at >= 0 {
+		m.urgent = slices.Delete(m.urgent, at, at+1)
+	}
+}
+
 func (m *model) hashed(t *rapid.T, i int) {
 	if rapid.IntRange(0, 3).Draw(t, "good") > 0 {
 		m.k.Verified(i)
-		m.have[i] = true
-		delete(m.fails, i)
+		m.got(i)
 		m.forget(i)
 		return
 	}
@@ -521,6 +569,36 @@ func machine(t *rapid.T) {
 			i := piece(t)
 			m.k.Lost(i)
 			m.have[i] = false
+		},
+		"urgent": func(t *rapid.T) {
+			ask := rapid.SliceOfN(rapid.IntRange(0, n-1), 0, 4).Draw(t, "urgent")
+			m.k.SetUrgent(ask)
+			m.urgent = nil
+			for _, i := range ask {
+				if m.wanted(i) && !slices.Contains(m.urgent, i) {
+					m.urgent = append(m.urgent, i)
+				}
+			}
+		},
+		"check": func(t *rapid.T) {
+			i := piece(t)
+			m.k.Verified(i)
+			m.got(i)
+			m.forget(i)
+		},
+		"resume": func(t *rapid.T) {
+			if rapid.IntRange(0, 9).Draw(t, "really") > 0 {
+				t.Skip("rarely")
+			}
+			f := bitfield.New(n)
+			for i := range n {
+				m.forget(i)
+				if m.have[i] = rapid.Bool().Draw(t, "have"); m.have[i] {
+					m.got(i)
+					f.Set(i)
+				}
+			}
+			m.k.SetHave(f)
 		},
 		"evict": func(t *rapid.T) {
 			p := peer(t)

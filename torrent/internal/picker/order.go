@@ -207,7 +207,7 @@ func (k *Picker) rarest(l *level, pe *peer, opt *PickOptions) (piece int, sure b
 			}
 		}
 	}
-	budget := walkBudget
+	budget := k.walk
 	begin := int32(0)
 	if !pe.seed {
 		begin = l.end[0] // it has none of those that only seeds have
@@ -255,10 +255,7 @@ func (k *Picker) scan(l *level, pe *peer, opt *PickOptions) int {
 
 // lowest finds the free piece of the peer with the lowest index.
 func (k *Picker) lowest(l *level, pe *peer, opt *PickOptions) int {
-	if l.first = l.set.NextSet(l.first); l.first < 0 {
-		l.first = k.n
-		return -1
-	}
+	l.first = l.set.NextSet(l.first)
 	found := -1
 	k.each(l, pe, opt, func(i int) bool {
 		found = i

@@ -20,7 +20,7 @@ func (k *Picker) Pick(dst []Block, p PeerID, n int, opt PickOptions) []Block {
 	if k.peer(p) == nil || n <= 0 || k.Interest(p) == 0 {
 		return dst
 	}
-	r := round{k: k, p: p, pe: &k.peers[p], opt: &opt, dst: dst, left: n}
+	r := round{k: k, p: p, pe: &k.peers[p], opt: opt, dst: dst, left: n}
 	if opt.Only != nil {
 		for _, i := range opt.Only {
 			r.piece(int(i), k.Full())
@@ -52,7 +52,7 @@ type round struct {
 	k    *Picker
 	p    PeerID
 	pe   *peer
-	opt  *PickOptions
+	opt  PickOptions
 	dst  []Block
 	left int
 }
@@ -129,7 +129,7 @@ func (r *round) level(lv int) {
 	}
 	r.open(lv, who)
 	for r.left > 0 && !k.Full() {
-		i := k.choose(r.pe, lv, r.opt)
+		i := k.choose(r.pe, lv, &r.opt)
 		if i < 0 {
 			return
 		}

@@ -48,9 +48,14 @@ type Block struct{ Piece, Begin, Length int32 }
 
 // Config describes the torrent.
 type Config struct {
-	NumPieces int             // at least 1
-	PieceSize func(i int) int // bytes of piece i, at least 1 and below 2 GiB; must not change
-	Seed      uint64          // of the random choices; equal seeds and calls give equal picks
+	NumPieces int // at least 1
+
+	// PieceSize is the bytes of piece i that are to be fetched, at least 1 and
+	// below 2 GiB; always the same. Padding at a piece's end (BEP 47) may be left
+	// out as far as it fills whole blocks.
+	PieceSize func(i int) int
+
+	Seed uint64 // of the random choices; equal seeds and calls give equal picks
 
 	// MaxOpen is the number of pieces open at once, which bounds the engine's
 	// buffers; 0 is 64. Fast peers want one or two each, and more where the
@@ -64,6 +69,7 @@ type Picker struct {
 	size func(int) int
 	rng  uint64
 	gen  uint32 // see Generation
+	walk int    // walkBudget
 
 	// By piece.
 	have  bitfield.Bitfield
@@ -119,7 +125,7 @@ func New(c Config) (*Picker, error) {
 		return nil, fmt.Errorf("%w: %d open pieces", ErrConfig, c.MaxOpen)
 	}
 	k := &Picker{
-		n: c.NumPieces, size: c.PieceSize, rng: c.Seed, maxOpen: c.MaxOpen, nodeShift: shift,
+		n: c.NumPieces, size: c.PieceSize, rng: c.Seed, maxOpen: c.MaxOpen, nodeShift: shift, walk: walkBudget,
 		have: bitfield.New(c.NumPieces), want: bitfield.New(c.NumPieces),
 		prio: make([]uint8, c.NumPieces), avail: make([]int32, c.NumPieces), pos: make([]int32, c.NumPieces),
 		fails: map[int32]uint8{}, others: make([]PeerID, 0, MaxRequesters),

@@ -44,6 +44,7 @@ func (k *Picker) recount() {
 		switch {
 		case k.have.Get(i):
 			k.haveCount++
+			k.notUrgent(i)
 		case k.prio[i] > 0:
 			k.want.Set(i)
 			k.wanted++
@@ -161,15 +162,19 @@ func (k *Picker) Verified(i int) {
 	k.have.Set(i)
 	k.haveCount++
 	delete(k.fails, int32(i))
-	if k.urgentSet.Get(i) {
-		k.urgentSet.Clear(i)
-		at := slices.Index(k.urgent, int32(i))
-		k.urgent = slices.Delete(k.urgent, at, at+1)
-	}
+	k.notUrgent(i)
 	if k.want.Get(i) {
 		k.want.Clear(i)
 		k.wanted--
 		k.interested(i, -1)
+	}
+}
+
+func (k *Picker) notUrgent(i int) {
+	if k.urgentSet.Get(i) {
+		k.urgentSet.Clear(i)
+		at := slices.Index(k.urgent, int32(i))
+		k.urgent = slices.Delete(k.urgent, at, at+1)
 	}
 }
 

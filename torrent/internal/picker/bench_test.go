@@ -1,0 +1,150 @@
+package picker
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	"spate/bitfield"
+)
+
+// swarm is a download that never ends: verified pieces are lost again at once.
+type swarm struct {
+	k     *Picker
+	peers int
+	batch int
+	opt   PickOptions
+	buf   []Block
+	queue [][]Block
+	turn  int
+}
+
+func newSwarm(tb testing.TB, pieces, blocks, peers, batch int, seeds bool, opt PickOptions) *swarm {
+	k, err := New(Config{NumPieces: pieces, PieceSize: func(int) int { return blocks * BlockSize }, MaxOpen: max(64, 3*peers*batch/blocks)})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	rng := rand.New(rand.NewPCG(1, 2))
+	for p := range peers {
+		f := bitfield.New(pieces)
+		for i := range pieces {
+			if seeds || rng.IntN(3) > 0 {
+				f.Set(i)
+			}
+		}
+		k.PeerJoined(PeerID(p), f)
+	}
+	for i := range pieces / 2 {
+		k.Verified(i)
+	}
+	return &swarm{k: k, peers: peers, batch: batch, opt: opt, queue: make([][]Block, peers)}
+}
+
+// step picks a batch for the next peer after the blocks of the batch before have
+// come, and returns the number of blocks.
+func (s *swarm) step() int {
+	p := PeerID(s.turn % s.peers)
+	s.turn++
+	q := s.queue[p]
+	for _, b := range q {
+		if s.k.Claim(b, p) != Fresh {
+			continue
+		}
+		if done, _ := s.k.Arrived(b, p); done {
+			s.k.Verified(int(b.Piece))
+			s.k.Lost(s.turn % s.k.n)
+			s.k.Lost(int(b.Piece))
+		}
+	}
+	s.queue[p] = s.k.Pick(q[:0], p, s.batch, s.opt)
+	return len(q)
+}
+
+// One block's way, Pick, Claim, Arrived, and its share of Verified and of the
+// piece's return.
+func BenchmarkBlock(b *testing.B) {
+	for _, c := range []struct {
+		name                         string
+		pieces, blocks, peers, batch int
+		seeds                        bool
+		opt                          PickOptions
+	}{
+		{"seeds", 4000, 64, 4, 256, true, PickOptions{WholePieces: true}},
+		{"leechers", 4000, 64, 50, 64, false, PickOptions{WholePieces: true}},
+		{"sharing", 4000, 64, 50, 8, false, PickOptions{}},
+		{"small", 100_000, 1, 50, 64, false, PickOptions{WholePieces: true}},
+		{"large", 2000, 1024, 4, 256, true, PickOptions{WholePieces: true}},
+		{"sequential", 4000, 64, 50, 64, false, PickOptions{WholePieces: true, Sequential: true}},
+		{"endgame", 4000, 64, 50, 64, false, PickOptions{WholePieces: true, Endgame: true}},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			s := newSwarm(b, c.pieces, c.blocks, c.peers, c.batch, c.seeds, c.opt)
+			for range 4 * c.peers {
+				s.step()
+			}
+			b.ReportAllocs()
+			b.ResetTimer()
+			for n := 0; n < b.N; {
+				n += s.step()
+			}
+		})
+	}
+}
+
+func BenchmarkPeerHave(b *testing.B) {
+	const n = 1 << 20
+	k, _ := New(Config{NumPieces: n, PieceSize: func(int) int { return 1 }})
+	for p := range PeerID(50) {
+		k.PeerJoined(p, bitfield.New(n))
+	}
+	k.SeedJoined(99)
+	k.Pick(nil, 99, 1, PickOptions{})
+	rng := rand.New(rand.NewPCG(1, 2))
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		k.PeerHave(PeerID(i%50), rng.IntN(n))
+	}
+}
+
+func BenchmarkPeerJoined(b *testing.B) {
+	for _, n := range []int{4000, 1 << 20} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			k, _ := New(Config{NumPieces: n, PieceSize: func(int) int { return 1 }})
+			f := bitfield.New(n)
+			f.SetAll()
+			f.Clear(0)
+			b.ReportAllocs()
+			for b.Loop() {
+				k.PeerJoined(1, f)
+				k.Pick(nil, 1, 1, PickOptions{})
+				k.PeerLeft(1)
+			}
+		})
+	}
+}
+
+// The way of a block allocates nothing.
+func TestNoAllocations(t *testing.T) {
+	for _, opt := range []PickOptions{
+		{}, {WholePieces: true, Endgame: true}, {Sequential: true}, {Suggested: []int32{1, 2, 3}, NoUrgent: true}, {Adjacent: true, UrgentTwice: true},
+	} {
+		s := newSwarm(t, 1000, 16, 20, 64, false, opt)
+		s.k.SetUrgent([]int{1, 2, 3})
+		for range 200 {
+			s.step()
+		}
+		n := testing.AllocsPerRun(500, func() {
+			s.step()
+			p := PeerID(s.turn % s.peers)
+			s.k.PeerHave(p, s.turn%s.k.n)
+			s.k.AbandonAll(p)
+			s.queue[p] = s.queue[p][:0]
+		})
+		if n != 0 {
+			t.Errorf("%+v: %v allocations a batch", opt, n)
+		}
+		if err := s.k.check(); err != nil {
+			t.Error(err)
+		}
+	}
+}
