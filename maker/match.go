@@ -1,0 +1,12 @@
+package maker
+
+// Matcher returns a function that reports whether a path below a directory,
+// with slashes, matches one of the patterns, which are those of
+// [Options].Include. The error is a [*PatternError].
+func Matcher(patterns []string) (func(path string) bool, error) {
+	list, err := parseGlobs(patterns)
+	if err != nil {
+		return nil, err
+	}
+	return list.match, nil
+}
