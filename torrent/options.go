@@ -79,6 +79,9 @@ type AddOptions struct {
 	// Dir is the folder that holds, or is to hold, the file or the tree that
 	// the torrent names.
 	Dir string
+	// Name is what the file or the tree is called in Dir, in place of the name
+	// that the torrent gives it.
+	Name string
 	// Storage takes the place of the files below Dir when it is not nil. The
 	// torrent closes it.
 	Storage storage.Storage

@@ -134,7 +134,7 @@ func (t *Torrent) openStorage() error {
 		return err
 	}
 	dir, err := storage.OpenDir(t.dir, t.info, t.s.pool, storage.DirOptions{
-		ReadOnly: t.readOnly(), Force: t.opt.Force,
+		ReadOnly: t.readOnly(), Name: t.opt.Name, Force: t.opt.Force,
 	})
 	if err != nil {
 		return err
