@@ -1,0 +1,284 @@
+package trackerserver
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"net"
+	"net/netip"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"spate"
+	"spate/tracker"
+	"spate/tracker/trackerclient"
+	"spate/tracker/wire"
+)
+
+// Connection ids hold for two minutes, for their address, with their key.
+func TestConnectionIDs(t *testing.T) {
+	k := NewConnKey()
+	a, b := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2")
+	for start := int64(1e9); start < 1e9+4096; start += 61 {
+		now := time.Unix(start, 0)
+		id := k.id(now, a)
+		for age, want := range map[time.Duration]bool{
+			-8 * time.Second: true, -20 * time.Second: false, 0: true, time.Minute: true, 2 * time.Minute: true,
+			129 * time.Second: false, 30 * time.Minute: false, 2048 * time.Second: false, 2049 * time.Second: false,
+		} {
+			if got := k.valid(now.Add(age), a, id); got != want {
+				t.Fatalf("at %d, age %v: %v", start, age, got)
+			}
+		}
+		other := NewConnKey()
+		if k.valid(now, b, id) || other.valid(now, a, id) || k.valid(now, a, id^1<<8) || k.valid(now, a, id^1<<63) || k.valid(now, a, 0) {
+			t.Fatal("a forged id is taken")
+		}
+	}
+	if n := testing.AllocsPerRun(100, func() { k.valid(time.Unix(1e9, 0), a, k.id(time.Unix(1e9, 0), a)) }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+// The key is the same after a restart, and nobody else's to read.
+func TestConnKeyFile(t *testing.T) {
+	path := t.TempDir() + "/key"
+	k, err := LoadConnKey(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := LoadConnKey(path)
+	if err != nil || again != k {
+		t.Errorf("%x %x %v", k, again, err)
+	}
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("%v %v", info.Mode(), err)
+	}
+	os.WriteFile(path, []byte("abc\n"), 0o600)
+	if _, err := LoadConnKey(path); err == nil {
+		t.Error("a broken key was taken")
+	}
+}
+
+// connected returns a worker and a connection id for from.
+func connected(t testing.TB, s *Server, from netip.Addr) (*udpWorker, uint64) {
+	t.Helper()
+	w := s.newUDPWorker()
+	reply := w.answer(s.now(), from, wire.AppendUDPConnect(nil, 5), nil)
+	a, tid, body, err := wire.ParseUDPReply(reply)
+	if err != nil || a != wire.ActionConnect || tid != 5 {
+		t.Fatalf("%x %v", reply, err)
+	}
+	id, err := wire.ParseUDPConnectReply(body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w, id
+}
+
+// Who has not proved its address gets nothing larger than it sent.
+func TestUDPUnproved(t *testing.T) {
+	s := newServer(t, Options{})
+	from := netip.MustParseAddr("192.0.2.1")
+	w, id := connected(t, s, from)
+	req := peer(1)
+	good := wire.AppendUDPAnnounce(nil, id, 1, &req, "")
+	for _, packet := range [][]byte{
+		nil, {1}, make([]byte, 15), make([]byte, 16), make([]byte, 98), make([]byte, 2048),
+		wire.AppendUDPAnnounce(nil, id+1, 1, &req, ""), wire.AppendUDPScrape(nil, 0, 1, []spate.InfoHash{testHash}),
+		wire.AppendUDPAnnounce(nil, wire.ProtocolID, 1, &req, ""), []byte("GET /announce HTTP/1.1\r\n\r\n"),
+	} {
+		if reply := w.answer(s.now(), from, packet, nil); len(reply) != 0 {
+			t.Errorf("%.20x: reply %x", packet, reply)
+		}
+	}
+	if reply := w.answer(s.now(), netip.MustParseAddr("192.0.2.2"), good, nil); len(reply) != 0 {
+		t.Errorf("an id works from another address: %x", reply)
+	}
+	if connect := wire.AppendUDPConnect(nil, 1); len(w.answer(s.now(), from, connect, nil)) > len(connect) {
+		t.Error("connecting amplifies")
+	}
+	if c := s.Counts(); c.Unproved != 8 || c.Malformed != 3 || c.Connects != 2 {
+		t.Errorf("%+v", c)
+	}
+}
+
+// Who has proved its address and sends garbage gets one clear failure.
+func TestUDPMalformed(t *testing.T) {
+	s := newServer(t, Options{})
+	from := netip.MustParseAddr("192.0.2.1")
+	w, id := connected(t, s, from)
+	req := peer(1)
+	good := wire.AppendUDPAnnounce(nil, id, 1, &req, "")
+	noPort := append([]byte(nil), good...)
+	noPort[96], noPort[97] = 0, 0
+	event := append([]byte(nil), good...)
+	event[83] = 9
+	unknown := append([]byte(nil), good...)
+	unknown[11] = 7
+	for name, packet := range map[string][]byte{
+		"short": good[:97], "no port": noPort, "event": event, "action": unknown, "scrape": wire.AppendUDPScrape(nil, id, 1, nil),
+	} {
+		a, _, body, err := wire.ParseUDPReply(w.answer(s.now(), from, packet, nil))
+		if err != nil || a != wire.ActionError || len(body) == 0 {
+			t.Errorf("%s: %v %q %v", name, a, body, err)
+		}
+	}
+}
+
+// A reply never fragments, whatever is asked.
+func TestUDPReplySize(t *testing.T) {
+	for _, from := range []netip.Addr{netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("2001:db8::1")} {
+		s := newServer(t, Options{Limit: RateLimit{PerSecond: -1}})
+		w, _ := connected(t, s, from)
+		var reply []byte
+		for n := range 300 {
+			req := peer(n)
+			req.NumWant = 1 << 30
+			a := from.As16()
+			if from.Is6() {
+				a[4], a[5] = byte(n>>8), byte(n)
+			} else {
+				a[14], a[15] = byte(n>>8), byte(n)
+			}
+			addr := netip.AddrFrom16(a).Unmap()
+			reply = w.answer(s.now(), addr, wire.AppendUDPAnnounce(nil, s.opts.Key.id(s.now(), addr), 1, &req, ""), nil)
+		}
+		if len(reply) > maxUDPReply || len(reply) < 1000 && from.Is6() {
+			t.Errorf("%v: %d bytes", from, len(reply))
+		}
+		_, _, body, _ := wire.ParseUDPReply(reply)
+		r, err := wire.ParseUDPAnnounceReply(body, from.Is6())
+		if err != nil || len(r.Peers) == 0 || r.Incomplete != 300 {
+			t.Errorf("%v: %+v %v", from, r, err)
+		}
+		hashes := make([]spate.InfoHash, 80)
+		if reply = w.answer(s.now(), from, wire.AppendUDPScrape(nil, s.opts.Key.id(s.now(), from), 1, hashes), nil); len(reply) != 8+12*tracker.MaxScrapeUDP {
+			t.Errorf("scrape: %d bytes", len(reply))
+		}
+	}
+}
+
+// serveUDP runs ServeUDP on conn until the test ends.
+func serveUDP(t testing.TB, s *Server, conn net.PacketConn) string {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- s.ServeUDP(ctx, conn) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+	return conn.LocalAddr().String()
+}
+
+// plainConn hides that a connection is a *net.UDPConn, for the portable loop.
+type plainConn struct{ net.PacketConn }
+
+// Our own client announces and scrapes over both loops and both families, and
+// tokens work through BEP 41.
+func TestServeUDP(t *testing.T) {
+	tokens, err := OpenTokens(t.TempDir() + "/users")
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, err := tokens.Issue("ann")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, network := range []string{"udp4 127.0.0.1:0", "udp6 [::1]:0", "udp :0", "plain 127.0.0.1:0"} {
+		t.Run(network, func(t *testing.T) {
+			var users []string
+			s := newServer(t, Options{Tokens: tokens, Observe: func(o *Observation) { users = append(users, o.User) }})
+			kind, addr, _ := strings.Cut(network, " ")
+			conn, err := net.ListenPacket(strings.Replace(kind, "plain", "udp", 1), addr)
+			if err != nil {
+				t.Skip(err)
+			}
+			if kind == "plain" {
+				conn = plainConn{conn}
+			}
+			at := serveUDP(t, s, conn)
+			hosts := []string{at}
+			if kind == "udp" {
+				port := conn.LocalAddr().(*net.UDPAddr).AddrPort().Port()
+				hosts = []string{netip.AddrPortFrom(netip.MustParseAddr("127.0.0.2"), port).String(), netip.AddrPortFrom(netip.IPv6Loopback(), port).String()}
+			}
+			c, err := trackerclient.New(trackerclient.Options{Timeout: 10 * time.Second})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			for _, host := range hosts {
+				one, two := peer(1), peer(2)
+				if _, err := c.Announce(t.Context(), "udp://"+host+"/announce/"+token, &one); err != nil {
+					t.Fatal(err)
+				}
+				r, err := c.Announce(t.Context(), "udp://"+host+"/announce?token="+token, &two)
+				if err != nil || len(r.Peers) != 1 || r.Peers[0].Port() != one.Port || r.Incomplete < 2 {
+					t.Errorf("%+v %v", r, err)
+				}
+				var failure *tracker.FailureError
+				if _, err = c.Announce(t.Context(), "udp://"+host+"/announce/nobody", &two); !errors.As(err, &failure) {
+					t.Errorf("bad token: %v", err)
+				}
+				e, err := c.Scrape(t.Context(), "udp://"+host, []spate.InfoHash{{1}, testHash})
+				if err != nil || len(e) != 2 || e[1].Incomplete < 2 || e[0] != (tracker.ScrapeEntry{InfoHash: spate.InfoHash{1}}) {
+					t.Errorf("%+v %v", e, err)
+				}
+			}
+			if len(users) < 3 || users[0] != "ann" || users[1] != "ann" || users[2] != "" {
+				t.Errorf("users %q", users)
+			}
+		})
+	}
+}
+
+// An announce over UDP allocates nothing.
+func TestUDPDoesNotAllocate(t *testing.T) {
+	s := newServer(t, Options{OnlyAllowed: true, Limit: RateLimit{PerSecond: 1e9}})
+	s.Allow(testHash, Note{Name: "x"})
+	from := netip.MustParseAddr("192.0.2.1")
+	w, id := connected(t, s, from)
+	req := peer(1)
+	packet := wire.AppendUDPAnnounce(nil, id, 1, &req, "/announce?a=b")
+	out := make([]byte, 0, maxUDPReply)
+	n := 0
+	if got := testing.AllocsPerRun(2000, func() {
+		n++
+		binary.BigEndian.PutUint16(packet[96:], uint16(1+n%100))
+		if len(w.answer(s.now(), from, packet, out)) < 20 {
+			t.Fatal("no answer")
+		}
+	}); got != 0 {
+		t.Errorf("%v allocations", got)
+	}
+}
+
+func FuzzUDPAnswer(f *testing.F) {
+	s, err := New(newTable(f, swarmOptions), Options{Limit: RateLimit{PerSecond: -1}, Now: func() time.Time { return time.Unix(1e9, 0) }})
+	if err != nil {
+		f.Fatal(err)
+	}
+	from := netip.MustParseAddr("192.0.2.1")
+	w, id := connected(f, s, from)
+	req := peer(1)
+	f.Add(true, wire.AppendUDPAnnounce(nil, 0, 1, &req, "/announce")[8:])
+	f.Add(true, wire.AppendUDPScrape(nil, 0, 1, []spate.InfoHash{testHash})[8:])
+	f.Add(false, wire.AppendUDPConnect(nil, 1)[8:])
+	f.Fuzz(func(t *testing.T, proved bool, rest []byte) {
+		packet := binary.BigEndian.AppendUint64(nil, wire.ProtocolID)
+		if proved {
+			packet = binary.BigEndian.AppendUint64(nil, id)
+		}
+		packet = append(packet, rest...)
+		reply := w.answer(s.now(), from, packet, make([]byte, 0, maxUDPReply))
+		if len(reply) > maxUDPReply || !proved && len(reply) > len(packet) {
+			t.Fatalf("%d bytes for %d", len(reply), len(packet))
+		}
+	})
+}
