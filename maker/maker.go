@@ -92,9 +92,6 @@ func newBuild(t *tree, o *Options, how manner) (*build, error) {
 	for i := range t.entries {
 		b.add(t, &t.entries[i])
 	}
-	if b.how.pads && o.NoTailPadding {
-		b.dropTail()
-	}
 	n := b.layout.numPieces()
 	if n > maxPieces {
 		return nil, &PieceLengthError{b.info.PieceLength, fmt.Sprintf("gives %d pieces, more than the %d that readers accept", n, maxPieces)}
@@ -108,6 +105,11 @@ func newBuild(t *tree, o *Options, how manner) (*build, error) {
 // add appends a file, and the padding behind it, to the torrent and its byte
 // space.
 func (b *build) add(t *tree, e *entry) {
+	// Padding is written behind a file, or where there is to be none at the end,
+	// as late as before the next file that has data.
+	if b.o.NoTailPadding && e.stat.size > 0 {
+		b.align(t)
+	}
 	f := metainfo.File{Length: e.stat.size, Offset: b.layout.total}
 	if !t.single {
 		f.Path = strings.Split(e.rel, "/")
@@ -130,29 +132,23 @@ func (b *build) add(t *tree, e *entry) {
 		pieces := (f.Length + b.info.PieceLength - 1) / b.info.PieceLength
 		b.layers = append(b.layers, make([]byte, 32*pieces))
 	}
-	// A torrent of one file is not padded, so that a hybrid can be a single file.
-	if over := b.layout.total % b.info.PieceLength; over > 0 && b.how.pads && len(t.entries) > 1 {
-		b.pad(b.info.PieceLength - over)
+	if !b.o.NoTailPadding {
+		b.align(t)
 	}
 }
 
-// pad appends n bytes of padding: a pad file with a v1 half, else a gap.
-func (b *build) pad(n int64) {
+// align appends padding up to the next piece: a pad file with a v1 half, else a
+// gap. A torrent of one file has none, so that a hybrid can be a single file.
+func (b *build) align(t *tree) {
+	over := b.layout.total % b.info.PieceLength
+	if over == 0 || !b.how.pads || len(t.entries) == 1 {
+		return
+	}
+	n := b.info.PieceLength - over
 	if b.layout.v1 {
 		b.info.Files = append(b.info.Files, metainfo.File{Length: n, Offset: b.layout.total, Attr: metainfo.AttrPad})
 	}
 	b.layout.total += n
-}
-
-// dropTail takes the padding behind the last data away.
-func (b *build) dropTail() {
-	for i := len(b.info.Files) - 1; i >= 0 && (b.info.Files[i].Length == 0 || b.info.Files[i].Pad()); i-- {
-		if f := b.info.Files[i]; f.Pad() {
-			b.layout.total -= f.Length
-			b.info.Files = append(b.info.Files[:i], b.info.Files[i+1:]...)
-			return
-		}
-	}
 }
 
 // hash reads everything and fills in the pieces and the layers.

@@ -342,11 +342,12 @@ func sortEntries(list []entry, order order) {
 	}
 }
 
-// compareFold compares without regard to the case of ASCII letters.
+// compareFold compares without regard to the case of ASCII letters. Bytes are
+// signed, for that is how transmission-create has them: those of é come first.
 func compareFold(a, b string) int {
 	for i := range min(len(a), len(b)) {
 		if x, y := lower(a[i]), lower(b[i]); x != y {
-			return int(x) - int(y)
+			return int(int8(x)) - int(int8(y))
 		}
 	}
 	return len(a) - len(b)

@@ -1,0 +1,165 @@
+package maker_test
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"spate/maker"
+	"spate/metainfo"
+)
+
+// tool returns the path of a program, or skips the test.
+func tool(t *testing.T, name string, args ...string) string {
+	t.Helper()
+	p, err := exec.LookPath(name)
+	if err == nil && len(args) > 0 {
+		err = exec.Command(p, args...).Run()
+	}
+	if err != nil {
+		t.Skipf("SKIPPED: %s is not installed", strings.Join(append([]string{name}, args...), " "))
+	}
+	return p
+}
+
+// sample makes a tree in which every rule about order, padding, empty files and
+// attributes shows, and returns the paths of what torrents are made of.
+func sample(t *testing.T) []string {
+	t.Helper()
+	dir := t.TempDir()
+	for name, n := range map[string]int{
+		"tree/a/z": 20_000, "tree/a-b": 16 << 10, "tree/a.c": 33, "tree/D/x": 100_000, "tree/b": 1, "tree/C": 40_000,
+		"tree/empty": 0, "tree/z/last": 70_000, "tree/z/zz": 0, "tree/é": 5, "tree/.hidden": 44_444, "tree/.d/x": 3,
+		"one/file": 50_000, "single": 123_456, "program": 77_777,
+	} {
+		p := filepath.Join(dir, name)
+		b := []byte(strings.Repeat(name+" ", n/len(name)+1))[:n]
+		if err := os.MkdirAll(filepath.Dir(p), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(p, b, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{"tree/a/z", "program"} {
+		if err := os.Chmod(filepath.Join(dir, name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for link, to := range map[string]string{"tree/link": "a/z", "tree/z/dir": "../a"} {
+		if err := os.Symlink(to, filepath.Join(dir, link)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var paths []string
+	for _, name := range []string{"tree", "one", "single", "program"} {
+		paths = append(paths, filepath.Join(dir, name))
+	}
+	return paths
+}
+
+// sameHashes makes a torrent of each path and compares its info-hashes with
+// those of the torrent that other writes to a file.
+func sameHashes(t *testing.T, o maker.Options, other func(path, out string) *exec.Cmd) {
+	t.Helper()
+	for _, path := range sample(t) {
+		out := filepath.Join(t.TempDir(), "other.torrent")
+		cmd := other(path, out)
+		if b, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%v: %v\n%s", cmd, err, b)
+		}
+		want, err := metainfo.ReadFile(out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := maker.Make(context.Background(), path, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if string(got.InfoBytes) != string(want.InfoBytes) {
+			a, b := got.InfoBytes, want.InfoBytes
+			for len(a) > 0 && len(b) > 0 && a[0] == b[0] {
+				a, b = a[1:], b[1:]
+			}
+			t.Errorf("%s %s differs from\nwe   %.200q\nthey %.200q", o.Format, filepath.Base(path), a, b)
+		}
+	}
+}
+
+func TestSameInfoHashAsMktorrent(t *testing.T) {
+	mktorrent := tool(t, "mktorrent")
+	for _, length := range []int{15, 18} {
+		o := maker.Options{Format: metainfo.V1, PieceLength: 1 << length, Like: maker.LikeMktorrent}
+		sameHashes(t, o, func(path, out string) *exec.Cmd {
+			return exec.Command(mktorrent, "-l", strconv.Itoa(length), "-o", out, path)
+		})
+		o.Private, o.Source = true, "mark"
+		sameHashes(t, o, func(path, out string) *exec.Cmd {
+			return exec.Command(mktorrent, "-l", strconv.Itoa(length), "-p", "-s", "mark", "-o", out, path)
+		})
+	}
+}
+
+// TestDefaultIsLikeMktorrent: nothing has to be said for a v1 torrent of plain
+// files.
+func TestDefaultIsLikeMktorrent(t *testing.T) {
+	mktorrent := tool(t, "mktorrent")
+	o := maker.Options{Format: metainfo.V1, PieceLength: 1 << 16, Links: maker.LinksFollow, Hidden: true}
+	sameHashes(t, o, func(path, out string) *exec.Cmd {
+		return exec.Command(mktorrent, "-l", "16", "-o", out, path)
+	})
+}
+
+func TestSameInfoHashAsTransmission(t *testing.T) {
+	create := tool(t, "transmission-create")
+	o := maker.Options{Format: metainfo.V1, PieceLength: 32 << 10, Like: maker.LikeTransmission}
+	sameHashes(t, o, func(path, out string) *exec.Cmd {
+		return exec.Command(create, "-s", "32", "-o", out, path)
+	})
+	o.Private = true
+	sameHashes(t, o, func(path, out string) *exec.Cmd {
+		return exec.Command(create, "-p", "-t", "http://127.0.0.1/announce", "-s", "32", "-o", out, path)
+	})
+}
+
+const libtorrentMaker = `
+import libtorrent as lt, os, sys
+path, length, out, flags = sys.argv[1], int(sys.argv[2]), sys.argv[3], 0
+for f in sys.argv[4:]:
+    flags |= int(getattr(lt.create_torrent, f))
+fs = lt.file_storage()
+lt.add_files(fs, path, lambda p: True, flags)
+t = lt.create_torrent(fs, length, flags)
+lt.set_piece_hashes(t, os.path.dirname(path))
+open(out, "wb").write(lt.bencode(t.generate()))
+`
+
+func TestSameInfoHashAsLibtorrent(t *testing.T) {
+	python := tool(t, "/usr/bin/python3", "-c", "import libtorrent")
+	for _, c := range []struct {
+		o     maker.Options
+		flags []string
+	}{
+		{maker.Options{Format: metainfo.V1}, []string{"v1_only", "canonical_files"}},
+		{maker.Options{Format: metainfo.V2}, []string{"v2_only"}},
+		{maker.Options{Format: metainfo.Hybrid}, nil},
+		{maker.Options{Format: metainfo.Hybrid, NoTailPadding: true}, []string{"canonical_files_no_tail_padding"}},
+	} {
+		for _, length := range []int64{16 << 10, 64 << 10} {
+			c.o.Like, c.o.PieceLength = maker.LikeLibtorrent, length
+			other := func(path, out string) *exec.Cmd {
+				args := []string{"-c", libtorrentMaker, path, strconv.FormatInt(length, 10), out}
+				return exec.Command(python, append(args, c.flags...)...)
+			}
+			sameHashes(t, c.o, other)
+			if c.o.Format != metainfo.V1 { // nothing has to be said for plain files
+				c.o.Like, c.o.Links, c.o.Hidden = "", maker.LinksFollow, true
+				sameHashes(t, c.o, other)
+			}
+		}
+	}
+}
