@@ -2,6 +2,7 @@ package picker
 
 import (
 	"encoding/binary"
+	"iter"
 	"math/bits"
 
 	"spate/bitfield"
@@ -135,7 +136,7 @@ func (k *Picker) ordered(l *level) {
 		l.order = make([]int32, l.n)
 	}
 	l.order = l.order[:l.n]
-	for i := l.set.NextSet(0); i >= 0; i = l.set.NextSet(i + 1) {
+	for i := range members(l.set.Bytes()) {
 		a := int(k.avail[i])
 		for len(l.end) <= a {
 			l.end = append(l.end, 0)
@@ -147,7 +148,7 @@ func (k *Picker) ordered(l *level) {
 		l.end[a] = sum
 		sum += m
 	}
-	for i := l.set.NextSet(0); i >= 0; i = l.set.NextSet(i + 1) {
+	for i := range members(l.set.Bytes()) {
 		a := k.avail[i]
 		k.place(l, l.end[a], int32(i))
 		l.end[a]++
@@ -281,6 +282,21 @@ func (k *Picker) each(l *level, pe *peer, opt *PickOptions, yield func(int) bool
 			w &^= 1 << 63 >> z
 			if !yield(at<<3 + z) {
 				return
+			}
+		}
+	}
+}
+
+// members yields the set bits of b in rising order.
+func members(b []byte) iter.Seq[int] {
+	return func(yield func(int) bool) {
+		for at := 0; at < len(b); at += 8 {
+			for w := word(b, at); w != 0; {
+				z := bits.LeadingZeros64(w)
+				w &^= 1 << 63 >> z
+				if !yield(at<<3 + z) {
+					return
+				}
 			}
 		}
 	}

@@ -112,16 +112,15 @@ func (k *Picker) forgetPieces(p PeerID) {
 // countAll counts a bitfield that has count bits: piece by piece if they are
 // few, else without the orders.
 func (k *Picker) countAll(have bitfield.Bitfield, count int, one func(int), by int32) {
-	few := count <= fewBits
-	if !few {
-		k.disorder()
-	}
-	for i := have.NextSet(0); i >= 0; i = have.NextSet(i + 1) {
-		if few {
+	if count <= fewBits {
+		for i := range members(have.Bytes()) {
 			one(i)
-		} else {
-			k.avail[i] += by
 		}
+		return
+	}
+	k.disorder()
+	for i := range members(have.Bytes()) {
+		k.avail[i] += by
 	}
 }
 
