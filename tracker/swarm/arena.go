@@ -113,9 +113,12 @@ func (a *arena) drop(no uint32) {
 
 // victim returns the segment that is best emptied; 0 where there is no need.
 func (a *arena) victim() uint32 {
+	if a.open == 0 {
+		return 0
+	}
 	closed := a.used - 1
 	gaps := closed*segSize - (a.live - int(a.segs[a.open].live))
-	if a.open == 0 || gaps < closed*segSize/8+segSize {
+	if gaps < closed*segSize/8+segSize {
 		return 0
 	}
 	best, least := uint32(0), uint16(segSize-1)
@@ -146,6 +149,17 @@ func (s *shard) alloc(owner uint32, list, capacity int) uint32 {
 		ref = a.bump(owner, list, capacity)
 	}
 	return ref
+}
+
+// tidy empties a segment where there is need, and reports whether there was.
+func (s *shard) tidy() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	no := s.arena.victim()
+	if no != 0 {
+		s.empty(no)
+	}
+	return no != 0
 }
 
 // empty moves the live blocks of a segment to the open one, with less slack, and

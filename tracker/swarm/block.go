@@ -108,21 +108,18 @@ func (b *block) oldest(now uint16) int {
 // spill holds the entries of a block while they are put elsewhere.
 type spill struct {
 	mem [maxBlock * (18 + 4)]byte
-	block
+	n   int
 }
 
-func newSpill(list int) (sp spill) {
-	sp.cap, sp.stride = maxBlock, strideOf(list)
-	return sp
+// view is the entries as a block. It is not kept in sp, which would move that to
+// the heap.
+func (sp *spill) view(list int) block {
+	return block{mem: sp.mem[:], n: sp.n, cap: maxBlock, stride: strideOf(list)}
 }
 
-// take appends the entries of b; it reports whether there was room.
-func (sp *spill) take(b *block) bool {
-	if sp.n+b.n > maxBlock {
-		return false
-	}
-	sp.block.mem = sp.mem[:]
-	sp.copyFrom(sp.n, b, 0, b.n)
+// take appends the entries of b. The caller knows that there is room.
+func (sp *spill) take(b *block, list int) {
+	v := sp.view(list)
+	v.copyFrom(sp.n, b, 0, b.n)
 	sp.n += b.n
-	return true
 }

@@ -107,7 +107,7 @@ func (s *shard) roomForPeer(ri uint32, a *announce) (uint32, bool) {
 func (s *shard) replaceOldest(ri uint32, a *announce) bool {
 	rec := s.record(ri)
 	for _, list := range [2]int{a.role(), a.role() ^ listSeed} {
-		bucket := s.bucketOf(rec, list, a.addr)
+		bucket := s.bucketOf(rec, list, a.addr())
 		b := s.block(rec, list, bucket)
 		if at := b.oldest(a.now); at >= 0 {
 			s.removeAt(ri, list, bucket, at)

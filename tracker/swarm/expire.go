@@ -70,15 +70,20 @@ func (s *shard) expire(ri uint32, list, bucket int, now uint16) (seen, gone int)
 }
 
 // Sweep takes out peers that have not announced for Options.Expire. It looks at
-// about max peers (0: at all), goes on where the last call stopped, and holds no
-// lock for more than some microseconds. It returns how many peers it looked at
-// and how many expired. A table is to be swept as a whole every few minutes, and
-// at least once a day.
+// about max peers and goes on where the last call stopped; with max 0 it looks at
+// all. It holds no lock for more than some microseconds. It returns how many
+// peers it looked at and how many expired. A table is to be swept as a whole
+// every few minutes, and at least once a day.
 func (t *Table) Sweep(now time.Time, max int) (seen, expired int) {
 	sec := t.seconds(now)
 	for range t.shards {
 		i := t.sweepAt.Load()
 		sh := &t.shards[i%uint32(len(t.shards))]
+		if max <= 0 {
+			sh.mu.Lock()
+			sh.sweep.busy = false
+			sh.mu.Unlock()
+		}
 		for done := false; !done; {
 			var n, gone int
 			n, gone, done = sh.sweepSome(sec)
@@ -87,6 +92,8 @@ func (t *Table) Sweep(now time.Time, max int) (seen, expired int) {
 			if max > 0 && seen >= max && !done {
 				return seen, expired
 			}
+		}
+		for sh.tidy() {
 		}
 		t.sweepAt.CompareAndSwap(i, i+1)
 		if max > 0 && seen >= max {

@@ -209,17 +209,17 @@ func (s *shard) put(ri uint32, list, bucket int, sp *spill, from, to int) {
 	if from == to {
 		return
 	}
-	b := s.enlarge(ri, list, bucket, to-from)
-	b.copyFrom(0, &sp.block, from, to-from)
+	b, v := s.enlarge(ri, list, bucket, to-from), sp.view(list)
+	b.copyFrom(0, &v, from, to-from)
 	s.setBlockN(s.record(ri), list, bucket, to-from)
 }
 
 // toDir makes a directory of two buckets of a list that is one block.
 func (s *shard) toDir(ri uint32, list int) {
 	rec := s.record(ri)
-	sp := newSpill(list)
+	var sp spill
 	b := s.block(rec, list, 0)
-	sp.take(&b)
+	sp.take(&b, list)
 	s.freeBlock(rec, list, 0)
 	no := uint32(len(s.dirs))
 	if n := len(s.freeDirs); n > 0 {
@@ -235,18 +235,18 @@ func (s *shard) toDir(ri uint32, list int) {
 // deal puts the entries of sp into the buckets one and two, as they belong.
 func (s *shard) deal(ri uint32, list, one, two int, sp *spill) {
 	d := &s.dirs[s.record(ri).dirNo(list)]
-	var tmp [18 + 4]byte
-	mid := sp.n
+	v, mid := sp.view(list), sp.n
+	var tmp [18]byte
 	for i := 0; i < mid; {
-		if d.bucket(s.t.keys.hashAddr(sp.addr(i))) == one {
+		if d.bucket(s.t.keys.hashAddr(v.addr(i))) == one {
 			i++
 			continue
 		}
 		mid--
-		n := copy(tmp[:], sp.addr(i))
-		stamp, meta := sp.stamp(i), sp.meta(i)
-		sp.move(i, mid)
-		sp.set(mid, tmp[:n], stamp, meta)
+		n := copy(tmp[:], v.addr(i))
+		stamp, meta := v.stamp(i), v.meta(i)
+		v.move(i, mid)
+		v.set(mid, tmp[:n], stamp, meta)
 	}
 	s.put(ri, list, one, sp, 0, mid)
 	s.put(ri, list, two, sp, mid, sp.n)
@@ -258,9 +258,9 @@ func (s *shard) split(ri uint32, list int) {
 	d := &s.dirs[rec.dirNo(list)]
 	last := len(d.refs)
 	from := partner(last)
-	sp := newSpill(list)
+	var sp spill
 	if b := s.block(rec, list, from); b.n > 0 {
-		sp.take(&b)
+		sp.take(&b, list)
 	}
 	s.freeBlock(rec, list, from)
 	d.refs, d.ns = append(d.refs, refNone), append(d.ns, 0)
@@ -279,10 +279,10 @@ func (s *shard) merge(ri uint32, list int) {
 	if int(d.ns[last])+int(d.ns[to]) > maxBlock {
 		return
 	}
-	sp := newSpill(list)
+	var sp spill
 	for _, i := range [2]int{to, last} {
 		if b := s.block(rec, list, i); b.n > 0 {
-			sp.take(&b)
+			sp.take(&b, list)
 		}
 		s.freeBlock(rec, list, i)
 	}
@@ -297,10 +297,10 @@ func (s *shard) merge(ri uint32, list int) {
 func (s *shard) toSingle(ri uint32, list int) {
 	rec := s.record(ri)
 	no := rec.dirNo(list)
-	sp := newSpill(list)
+	var sp spill
 	for i := range s.dirs[no].refs {
 		if b := s.block(rec, list, i); b.n > 0 {
-			sp.take(&b)
+			sp.take(&b, list)
 		}
 		s.freeBlock(rec, list, i)
 	}

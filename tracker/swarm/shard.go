@@ -1,8 +1,11 @@
 package swarm
 
 import (
+	"encoding/binary"
+	"net/netip"
 	"sync"
 
+	"spate"
 	"spate/tracker"
 )
 
@@ -57,14 +60,34 @@ type announce struct {
 	sec  uint32
 	now  uint16 // stamp
 	six  int    // 0, or listSix
-	mem  [18]byte
-	addr []byte // in mem, wire form; empty: not usable
+	mem  [spate.CompactLen6]byte
+	size int // of the address in mem, in wire form; 0: not usable
 
 	self place // where the entry of the announcer is
 }
 
 // place is a position in a list; list < 0: nowhere.
 type place struct{ list, bucket, at int }
+
+func (a *announce) setAddr(ap netip.AddrPort) {
+	ip := ap.Addr().Unmap()
+	switch {
+	case ap.Port() == 0 || !ip.IsValid():
+		return
+	case ip.Is4():
+		v := ip.As4()
+		a.size = copy(a.mem[:], v[:]) + 2
+	default:
+		v := ip.As16()
+		a.size = copy(a.mem[:], v[:]) + 2
+		a.six = listSix
+	}
+	binary.BigEndian.PutUint16(a.mem[a.size-2:], ap.Port())
+}
+
+// addr is the address in wire form; empty where it is not usable. It is not kept
+// as a slice in a, which would move that to the heap.
+func (a *announce) addr() []byte { return a.mem[:a.size] }
 
 func (a *announce) tag() uint16 { return uint16(a.id) & metaTag }
 
@@ -83,9 +106,9 @@ func (s *shard) announce(a *announce) error {
 	}
 	var err error
 	switch {
-	case len(a.addr) == 0:
+	case a.size == 0:
 		err = ErrAddr
-	case ok && s.t.pinSet(s.record(ri)).has(a.addr):
+	case ok && s.t.pinSet(s.record(ri)).has(a.addr()):
 		// One of our own: it is counted and given already.
 	case a.req.Event == tracker.EventStopped:
 		if ok {
@@ -119,9 +142,9 @@ func (s *shard) seek(rec record, a *announce) (p place, same int, oldest place) 
 		if rec.n(list) == 0 {
 			continue
 		}
-		bucket := s.bucketOf(rec, list, a.addr)
+		bucket := s.bucketOf(rec, list, a.addr())
 		b := s.block(rec, list, bucket)
-		at, n, old := b.find(a.addr, a.now)
+		at, n, old := b.find(a.addr(), a.now)
 		if at >= 0 {
 			return place{list, bucket, at}, 0, oldest
 		}
@@ -166,7 +189,7 @@ func (s *shard) upsert(ri uint32, ok bool, a *announce) (uint32, bool, error) {
 		s.removeAt(ri, p.list, p.bucket, p.at)
 		s.expired++
 	}
-	if same >= s.t.opt.MaxPerAddr && oldest.list >= 0 && !isLoopback(a.addr) {
+	if same >= s.t.opt.MaxPerAddr && oldest.list >= 0 && !isLoopback(a.addr()) {
 		s.removeAt(ri, oldest.list, oldest.bucket, oldest.at)
 		s.evictedPeers++
 	}
@@ -187,7 +210,7 @@ func (s *shard) upsert(ri uint32, ok bool, a *announce) (uint32, bool, error) {
 // add inserts the announcer where it belongs.
 func (s *shard) add(ri uint32, a *announce, meta uint16) {
 	list := a.role()
-	a.self.bucket, a.self.at = s.insert(ri, list, a.addr, a.now, a.now, meta)
+	a.self.bucket, a.self.at = s.insert(ri, list, a.addr(), a.now, a.now, meta)
 	a.self.list = list
 }
 

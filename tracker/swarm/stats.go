@@ -43,7 +43,7 @@ type Totals struct {
 }
 
 // Peers is the number of entries of both kinds and families.
-func (t *Totals) Peers() int { return t.Seeders4 + t.Seeders6 + t.Leechers4 + t.Leechers6 }
+func (t Totals) Peers() int { return t.Seeders4 + t.Seeders6 + t.Leechers4 + t.Leechers6 }
 
 // Scrape returns the counts of one swarm (BEP 48); ok is false where the table
 // does not know it.

@@ -1,7 +1,6 @@
 package swarm
 
 import (
-	"encoding/binary"
 	"errors"
 	"math/bits"
 	"net/netip"
@@ -148,19 +147,7 @@ func (t *Table) Announce(now time.Time, r *Request, rep *Reply) error {
 	*rep = Reply{Peers4: rep.Peers4[:0], Peers6: rep.Peers6[:0]}
 	a := announce{req: r, rep: rep, id: t.ident.Load().identity(r), sec: t.seconds(now), self: place{list: -1}}
 	a.now = stampOf(a.sec)
-	if port := r.Addr.Port(); port != 0 && r.Addr.IsValid() {
-		ip := r.Addr.Addr().Unmap()
-		if ip.Is4() {
-			v := ip.As4()
-			copy(a.mem[:], v[:])
-			a.addr = a.mem[:6]
-		} else {
-			v := ip.As16()
-			copy(a.mem[:], v[:])
-			a.addr, a.six = a.mem[:18], listSix
-		}
-		binary.BigEndian.PutUint16(a.addr[len(a.addr)-2:], port)
-	}
+	a.setAddr(r.Addr)
 	s, h := t.shard(&r.InfoHash)
 	a.hash = h
 	s.mu.Lock()
