@@ -4,17 +4,15 @@ import (
 	"errors"
 	"io/fs"
 	"os"
-	"path"
-	"path/filepath"
-	"strings"
 )
 
 // Stats returns what there is of each file of the layout, in its order. Padding
-// and symbolic links have no entry of their own: theirs is the zero value. It
-// costs a system call or two for each file.
+// and symbolic links have no entry of their own: theirs is the zero value. A
+// file that is not wanted and not there stands for the parts of it that are kept
+// elsewhere. It costs a system call or two for each file.
 func (d *Dir) Stats() ([]FileStat, error) {
-	stats := make([]FileStat, len(d.files))
-	for i := range d.files {
+	stats := make([]FileStat, len(d.layout.files))
+	for i := range stats {
 		if !d.stored(i) {
 			continue
 		}
@@ -24,6 +22,28 @@ func (d *Dir) Stats() ([]FileStat, error) {
 		}
 	}
 	return stats, nil
+}
+
+// stat returns what there is of file i. What is not a regular file does not
+// count as one.
+func (d *Dir) stat(i int) (FileStat, error) {
+	var st FileStat
+	err := d.withRoot("stat", func(root *os.Root) error {
+		fi, err := root.Stat(d.name(i))
+		if errors.Is(err, fs.ErrNotExist) && d.files[i].skip.Load() {
+			fi, err = root.Lstat(d.name(len(d.layout.files)))
+		}
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return nil
+		case err != nil:
+			return d.fail("stat", i, classify(err, false), err)
+		case fi.Mode().IsRegular():
+			st = statOf(fi)
+		}
+		return nil
+	})
+	return st, err
 }
 
 // stored reports whether file i is one on the disk.
@@ -40,11 +60,11 @@ func (d *Dir) Accept() error {
 	if err != nil {
 		return err
 	}
-	for i := range d.files {
-		if !d.stored(i) {
+	for i := range stats {
+		st := &d.files[i]
+		if !d.stored(i) || st.skip.Load() {
 			continue
 		}
-		st := &d.files[i]
 		st.slot.mu.Lock()
 		if st.known && !st.base.samePlace(stats[i]) {
 			st.slot.dropLocked() // another file is there now
@@ -66,7 +86,7 @@ func (d *Dir) Check(off, n int64) error {
 	}
 	var errs []error
 	for e := range d.layout.Extents(off, n) {
-		if e.Pad {
+		if e.Pad || d.files[e.File].skip.Load() {
 			continue
 		}
 		if err := d.checkFile(e.File); err != nil {
@@ -78,11 +98,12 @@ func (d *Dir) Check(off, n int64) error {
 
 // checkRoot looks whether the directory is still the one it was.
 func (d *Dir) checkRoot() error {
-	id, err := os.Stat(d.root.path)
+	at := d.place.Load().root
+	id, err := os.Stat(at.path)
 	switch {
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		return d.fail("check", -1, classify(err, false), err)
-	case err != nil || !os.SameFile(id, d.root.id):
+	case err != nil || !os.SameFile(id, at.id):
 		return d.fail("check", -1, ErrMissing, errMoved)
 	}
 	return nil
@@ -125,23 +146,26 @@ func (d *Dir) checkFile(i int) error {
 // stored.
 func (d *Dir) HasData(off, n int64) bool {
 	for e := range d.layout.Extents(off, n) {
-		if e.Pad {
-			continue
-		}
-		h, err := d.acquire(e.File, false)
-		if err != nil {
-			if errors.Is(err, ErrMissing) {
-				continue
-			}
-			return true // let the read say what is wrong
-		}
-		at, ok := nextData(h.file, e.Offset)
-		h.release()
-		if ok && at < e.Offset+e.Length {
+		if !e.Pad && d.hasData(e.File, e.Offset, e.Length) {
 			return true
 		}
 	}
 	return false
+}
+
+// hasData is HasData for n bytes from off of one file.
+func (d *Dir) hasData(i int, off, n int64) bool {
+	h, err := d.acquire(i, false)
+	if errors.Is(err, ErrMissing) && d.files[i].skip.Load() {
+		off += d.layout.files[i].Offset
+		h, err = d.acquire(len(d.layout.files), false)
+	}
+	if err != nil {
+		return !errors.Is(err, ErrMissing) // let the read say what is wrong
+	}
+	defer h.release()
+	at, ok := nextData(h.file, off)
+	return ok && at < off+n
 }
 
 // Prepare checks, before anything is fetched, that every file can be written:
@@ -154,8 +178,8 @@ func (d *Dir) Prepare() error {
 	}
 	const most = 100
 	var errs []error
-	for i := range d.files {
-		if !d.stored(i) {
+	for i := range d.layout.files {
+		if !d.stored(i) || d.files[i].skip.Load() {
 			continue
 		}
 		if err := d.prepareFile(i); err != nil {
@@ -198,78 +222,4 @@ func (d *Dir) prepareIn(root *os.Root, i int) error {
 	o, err := d.openWrite(root, i)
 	o.close()
 	return err
-}
-
-// Finish makes the symbolic links that the torrent declares, once the data is
-// there. A link whose target is not a file or directory of the torrent, or is
-// another link or reached through one, is refused; one that exists already is
-// left alone, like anything else in its place. The error joins one [*Error] for
-// each link that could not be made.
-func (d *Dir) Finish() error {
-	links := d.links()
-	if len(links) == 0 || d.opts.ReadOnly {
-		return nil
-	}
-	targets := d.targets()
-	var errs []error
-	for _, i := range links {
-		err := d.withRoot("link", func(root *os.Root) error { return d.makeLink(root, i, targets) })
-		if err != nil {
-			errs = append(errs, err)
-		}
-	}
-	return errors.Join(errs...)
-}
-
-func (d *Dir) links() []int {
-	var links []int
-	for i := range d.layout.files {
-		if f := &d.layout.files[i]; !f.Pad && f.Link != "" {
-			links = append(links, i)
-		}
-	}
-	return links
-}
-
-// targets returns the paths of all files and directories that are no links.
-func (d *Dir) targets() map[string]bool {
-	t := map[string]bool{}
-	for i := range d.layout.files {
-		if !d.stored(i) {
-			continue
-		}
-		for p := d.name(i); p != "." && !t[p]; p = path.Dir(p) {
-			t[p] = true
-		}
-	}
-	return t
-}
-
-func (d *Dir) makeLink(root *os.Root, i int, targets map[string]bool) error {
-	f := &d.layout.files[i]
-	if !targets[f.Link] || strings.HasPrefix(f.Path, f.Link+"/") {
-		return d.fail("link", i, ErrObstructed, errors.New("its target is no file or directory of the torrent beside it"))
-	}
-	if _, err := root.Lstat(f.Path); !errors.Is(err, fs.ErrNotExist) {
-		if err != nil {
-			return d.fail("link", i, classify(err, true), err)
-		}
-		return nil
-	}
-	dir := path.Dir(f.Path)
-	if err := d.checkLinks(root, i); err != nil {
-		return err
-	}
-	if err := root.MkdirAll(dir, dirPerm); err != nil {
-		return d.fail("link", i, classify(err, true), err)
-	}
-	target, err := filepath.Rel(filepath.FromSlash(dir), filepath.FromSlash(f.Link))
-	if err == nil {
-		err = root.Symlink(target, f.Path)
-	}
-	if err != nil {
-		return d.fail("link", i, classify(err, true), err)
-	}
-	d.noteDirs(dir)
-	return nil
 }

@@ -1,25 +1,33 @@
 package storage
 
 import (
-	"errors"
-	"io/fs"
+	"fmt"
 	"os"
 	"path"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
+
+	"spate/metainfo"
 )
 
 // DirOptions say how the files of a torrent are used. The zero value downloads
-// and seeds.
+// and seeds all of them.
 type DirOptions struct {
 	// ReadOnly: the files are only read. Several torrents may read the same.
 	ReadOnly bool
 	// Name is the name of the file, or of the directory above the files, in
 	// place of the torrent's.
 	Name string
-	// Force: files that are longer than the torrent says are cut.
+	// Force: files that are longer than the torrent says are cut when they are
+	// first written to.
 	Force bool
+	// Skip says, by the index of a file, that it is not wanted: it is not
+	// created. What is written to it all the same, because a piece that is wanted
+	// ends in it, goes to a hidden file beside; see [Dir.SetWanted]. It may be
+	// shorter than the list of files.
+	Skip []bool
 }
 
 // Dir is a [Storage] of files in a directory. Files and directories are created
@@ -28,56 +36,127 @@ type DirOptions struct {
 type Dir struct {
 	layout *Layout
 	pool   *Pool
-	root   *rootDir
-	top    string // what was registered with the pool
 	opts   DirOptions
-	files  []fileState
+	cut    int         // length of the first part of the layout's paths
+	files  []fileState // one more than the layout has: the parts
 	closed atomic.Bool
+
+	// moving is held for writing while place changes, for reading while a path
+	// is resolved. A slot's lock may be held when it is taken, not the reverse.
+	moving sync.RWMutex
+	place  atomic.Pointer[place]
+	parts  sync.RWMutex // held for reading while the parts are used
 
 	mu    sync.Mutex
 	dirty []int           // files written since the last Sync
 	dirs  map[string]bool // directories with names made since the last Sync
 }
 
+// place is where the files of a Dir are.
+type place struct {
+	root *rootDir
+	top  string // the file, or the directory above the files
+}
+
+func (p *place) path() string { return filepath.Join(p.root.path, p.top) }
+
 var _ Storage = (*Dir)(nil)
 
-// OpenLayout opens the files of a layout in dir, which must exist. Nothing is
-// created. It fails with an error wrapping [ErrInUse] when another Dir of the
-// pool has the same path and one of them writes.
-func OpenLayout(dir string, l *Layout, pool *Pool, opts DirOptions) (*Dir, error) {
-	top := "."
-	for i := range l.files {
-		if !l.files[i].Pad {
-			top = topOf(l.files[i].Path)
-			break
+// OpenDir opens the files of a torrent in dir, the directory that holds the file
+// or the tree, which must exist. Nothing is created. It fails with an error
+// wrapping [ErrInUse] when another Dir of the pool has the same path and one of
+// them writes.
+func OpenDir(dir string, info *metainfo.Info, pool *Pool, opts DirOptions) (*Dir, error) {
+	l, err := LayoutOf(info)
+	if err != nil {
+		return nil, err
+	}
+	return OpenLayout(dir, l, pool, opts)
+}
+
+// LayoutOf returns the layout of a torrent's files; their paths begin with the
+// torrent's name.
+func LayoutOf(info *metainfo.Info) (*Layout, error) {
+	files := make([]File, len(info.Files))
+	for i := range info.Files {
+		f := &info.Files[i]
+		files[i] = File{
+			Path:   path.Join(append([]string{info.Name}, f.Path...)...),
+			Length: f.Length, Offset: f.Offset, Exec: f.Executable(),
+			// A link that may not be made is nothing on the disk.
+			Pad: f.Pad() || f.IsSymlink() && f.Symlink == nil,
 		}
+		if f.Symlink != nil && !files[i].Pad {
+			files[i].Link = path.Join(append([]string{info.Name}, f.Symlink.Target...)...)
+		}
+	}
+	return NewLayout(files)
+}
+
+// OpenLayout is OpenDir for a layout that does not come from a torrent. The
+// paths of its files must all begin with the same part.
+func OpenLayout(dir string, l *Layout, pool *Pool, opts DirOptions) (*Dir, error) {
+	top := ""
+	for i := range l.files {
+		if f := &l.files[i]; !f.Pad {
+			first := topOf(f.Path)
+			if top != "" && first != top {
+				return nil, fmt.Errorf("%w: both %q and %q at the top", ErrLayout, top, first)
+			}
+			top = first
+		}
+	}
+	d := &Dir{
+		layout: l, pool: pool, opts: opts, cut: len(top),
+		files: make([]fileState, len(l.files)+1),
+		dirs:  map[string]bool{},
+	}
+	if opts.Name != "" {
+		if err := checkPath(opts.Name); err != nil || topOf(opts.Name) != opts.Name {
+			return nil, fmt.Errorf("%w: %q cannot be the name of a file", ErrLayout, opts.Name)
+		}
+		top = opts.Name
 	}
 	root, err := pool.use(dir, top, !opts.ReadOnly)
 	if err != nil {
 		return nil, err
 	}
-	return &Dir{
-		layout: l, pool: pool, root: root, top: top, opts: opts,
-		files: make([]fileState, len(l.files)),
-		dirs:  map[string]bool{},
-	}, nil
+	for i := range min(len(opts.Skip), len(l.files)) {
+		d.files[i].skip.Store(opts.Skip[i])
+	}
+	d.place.Store(&place{root: root, top: top})
+	return d, nil
 }
 
 // topOf returns the first part of a path.
 func topOf(p string) string {
-	for i := range len(p) {
-		if p[i] == '/' {
-			return p[:i]
-		}
-	}
-	return p
+	top, _, _ := strings.Cut(p, "/")
+	return top
 }
 
 // Layout returns the files and where they lie in the byte space.
 func (d *Dir) Layout() *Layout { return d.layout }
 
 // Path returns the path of the file, or of the directory above the files.
-func (d *Dir) Path() string { return filepath.Join(d.root.path, d.top) }
+func (d *Dir) Path() string { return d.place.Load().path() }
+
+// name returns the path of file i below the root, for the methods of os.Root.
+// The index after the last file stands for the parts.
+func (d *Dir) name(i int) string {
+	top := d.place.Load().top
+	if i == len(d.layout.files) {
+		return "." + top + ".parts"
+	}
+	return top + d.layout.files[i].Path[d.cut:]
+}
+
+// length returns how long file i has to be; the parts grow as they must.
+func (d *Dir) length(i int) int64 {
+	if i == len(d.layout.files) {
+		return -1
+	}
+	return d.layout.files[i].Length
+}
 
 // ReadAt implements [Storage].
 func (d *Dir) ReadAt(p []byte, off int64) (int, error) {
@@ -122,94 +201,6 @@ func (d *Dir) WriteAt(p []byte, off int64) (int, error) {
 	return done, nil
 }
 
-// markDirty notes that a file has to be synced.
-func (d *Dir) markDirty(i int) {
-	if st := &d.files[i]; !st.dirty.Load() && st.dirty.CompareAndSwap(false, true) {
-		d.mu.Lock()
-		d.dirty = append(d.dirty, i)
-		d.mu.Unlock()
-	}
-}
-
-// noteDir notes that names were made in a directory.
-func (d *Dir) noteDir(dir string) {
-	d.mu.Lock()
-	d.dirs[dir] = true
-	d.mu.Unlock()
-}
-
-// noteDirs notes a directory and all above it.
-func (d *Dir) noteDirs(dir string) {
-	for ; dir != "."; dir = path.Dir(dir) {
-		d.noteDir(dir)
-	}
-	d.noteDir(".")
-}
-
-// Sync implements [Storage]: it syncs the files written since the last Sync,
-// and the directories in which names were made. The error joins one [*Error]
-// for each file that failed; those are tried again by the next Sync.
-func (d *Dir) Sync() error {
-	d.mu.Lock()
-	files, dirs := d.dirty, d.dirs
-	d.dirty, d.dirs = nil, map[string]bool{}
-	d.mu.Unlock()
-	var errs []error
-	for _, i := range files {
-		if err := d.syncFile(i); err != nil {
-			errs = append(errs, err)
-		}
-	}
-	for dir := range dirs {
-		if err := d.syncDir(dir); err != nil {
-			d.noteDir(dir)
-			errs = append(errs, err)
-		}
-	}
-	return errors.Join(errs...)
-}
-
-// syncFile syncs one file and takes what it is then as what it should be.
-func (d *Dir) syncFile(i int) error {
-	st := &d.files[i]
-	h, err := d.acquire(i, true)
-	if err != nil {
-		st.dirty.Store(false)
-		d.markDirty(i)
-		return err
-	}
-	st.dirty.Store(false)
-	err = h.file.Sync()
-	var now fs.FileInfo
-	if err == nil {
-		now, err = h.file.Stat()
-	}
-	h.release()
-	if err != nil {
-		d.markDirty(i)
-		return d.fail("sync", i, classify(err, true), err)
-	}
-	st.slot.mu.Lock()
-	st.base, st.known = statOf(now), true
-	st.slot.mu.Unlock()
-	return nil
-}
-
-func (d *Dir) syncDir(dir string) error {
-	return d.withRoot("sync", func(root *os.Root) error {
-		f, err := root.Open(dir)
-		if err == nil {
-			err = syncDir(f)
-			f.Close()
-		}
-		if err != nil {
-			where := filepath.Join(d.root.path, filepath.FromSlash(dir))
-			return &Error{Op: "sync", Path: where, File: -1, Reason: classify(err, true), Err: err}
-		}
-		return nil
-	})
-}
-
 // Close implements [Storage]. Reads and writes that are under way end first.
 func (d *Dir) Close() error {
 	if d.closed.Swap(true) {
@@ -218,7 +209,8 @@ func (d *Dir) Close() error {
 	for i := range d.files {
 		d.files[i].slot.drop()
 	}
-	d.pool.unuse(d.root, d.top)
+	at := d.place.Load()
+	d.pool.unuse(at.root, at.top)
 	return nil
 }
 
@@ -229,7 +221,9 @@ func (d *Dir) withRoot(op string, f func(*os.Root) error) error {
 	if d.closed.Load() {
 		return d.fail(op, -1, nil, os.ErrClosed)
 	}
-	h, err := d.pool.root(d.root)
+	d.moving.RLock()
+	defer d.moving.RUnlock()
+	h, err := d.pool.root(d.place.Load().root)
 	if err != nil {
 		return d.fail(op, -1, classify(err, false), err)
 	}
@@ -237,23 +231,4 @@ func (d *Dir) withRoot(op string, f func(*os.Root) error) error {
 	d.pool.opening <- struct{}{}
 	defer func() { <-d.pool.opening }()
 	return f(h.root)
-}
-
-// stat returns what there is of file i. What is not a regular file does not
-// count as one.
-func (d *Dir) stat(i int) (FileStat, error) {
-	var st FileStat
-	err := d.withRoot("stat", func(root *os.Root) error {
-		fi, err := root.Stat(d.name(i))
-		switch {
-		case errors.Is(err, fs.ErrNotExist):
-			return nil
-		case err != nil:
-			return d.fail("stat", i, classify(err, false), err)
-		case fi.Mode().IsRegular():
-			st = statOf(fi)
-		}
-		return nil
-	})
-	return st, err
 }

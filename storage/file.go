@@ -48,6 +48,7 @@ type fileState struct {
 	slot    slot
 	writing atomic.Int32 // writes that are under way
 	dirty   atomic.Bool  // written since the last Sync
+	skip    atomic.Bool  // not wanted: not created
 	// base is what the file was when it was last known to be ours; known says
 	// that there is one. Both are guarded by slot.mu.
 	base  FileStat
@@ -98,15 +99,16 @@ func (d *Dir) fail(op string, i int, reason, err error) error {
 	if errors.Is(err, os.ErrClosed) {
 		return fmt.Errorf("%s %s: %w", op, quotePath(d.Path()), os.ErrClosed)
 	}
-	e := &Error{Op: op, Path: d.root.path, File: i, Reason: reason, Err: err}
+	at := d.place.Load()
+	e := &Error{Op: op, Path: at.root.path, File: i, Reason: reason, Err: err}
 	if i >= 0 {
-		e.Path = filepath.Join(d.root.path, filepath.FromSlash(d.name(i)))
+		e.Path = filepath.Join(at.root.path, filepath.FromSlash(d.name(i)))
+	}
+	if i == len(d.layout.files) {
+		e.File = -1 // the parts are of many files
 	}
 	return e
 }
-
-// name returns the path of file i below the root, for the methods of os.Root.
-func (d *Dir) name(i int) string { return d.layout.files[i].Path }
 
 // acquire returns file i open, with a reference that the caller releases.
 func (d *Dir) acquire(i int, write bool) (*handle, error) {
@@ -164,7 +166,7 @@ func (d *Dir) openWrite(root *os.Root, i int) (openFile, error) {
 	created := false
 	if errors.Is(err, fs.ErrNotExist) {
 		st := &d.files[i]
-		if st.known && st.base.Exists {
+		if st.known && st.base.Exists || st.skip.Load() {
 			return openFile{}, err
 		}
 		f, err = d.create(root, i)
@@ -200,7 +202,7 @@ func (d *Dir) create(root *os.Root, i int) (*os.File, error) {
 		}
 	}
 	perm := fs.FileMode(filePerm)
-	if d.layout.files[i].Exec {
+	if i < len(d.layout.files) && d.layout.files[i].Exec {
 		perm = execPerm
 	}
 	f, err := root.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL|openFlags, perm)
@@ -275,8 +277,8 @@ func (st *fileState) compare(now FileStat) bool {
 // resize makes a file that was opened for writing as long as it has to be.
 // What is added is a hole.
 func (d *Dir) resize(f *os.File, i int, size int64) error {
-	want := d.layout.files[i].Length
-	if size == want {
+	want := d.length(i)
+	if size == want || want < 0 {
 		return nil
 	}
 	if size > want && !d.opts.Force {
@@ -287,13 +289,16 @@ func (d *Dir) resize(f *os.File, i int, size int64) error {
 }
 
 func (d *Dir) longer(i int, size int64) error {
-	return d.fail("open", i, ErrLonger, fmt.Errorf("%d bytes instead of %d", size, d.layout.files[i].Length))
+	return d.fail("open", i, ErrLonger, fmt.Errorf("%d bytes instead of %d", size, d.length(i)))
 }
 
 // readFile fills p from off in file i.
 func (d *Dir) readFile(i int, p []byte, off int64) (int, error) {
 	h, err := d.acquire(i, false)
 	if err != nil {
+		if d.files[i].skip.Load() && errors.Is(err, ErrMissing) {
+			return d.readParts(i, p, off)
+		}
 		return 0, err
 	}
 	n, err := h.file.ReadAt(p, off)
@@ -301,7 +306,7 @@ func (d *Dir) readFile(i int, p []byte, off int64) (int, error) {
 	switch {
 	case n == len(p):
 		return n, nil
-	case errors.Is(err, io.EOF):
+	case isEOF(err):
 		return n, d.fail("read", i, ErrMissing, errors.New("the file is shorter than it has to be"))
 	}
 	return n, d.fail("read", i, classify(err, false), err)
@@ -314,6 +319,9 @@ func (d *Dir) writeFile(i int, p []byte, off int64) (int, error) {
 	defer st.writing.Add(-1)
 	h, err := d.acquire(i, true)
 	if err != nil {
+		if st.skip.Load() && errors.Is(err, ErrMissing) {
+			return d.writeParts(i, p, off)
+		}
 		return 0, err
 	}
 	n, err := h.file.WriteAt(p, off)
@@ -325,3 +333,5 @@ func (d *Dir) writeFile(i int, p []byte, off int64) (int, error) {
 	}
 	return n, nil
 }
+
+func isEOF(err error) bool { return errors.Is(err, io.EOF) }

@@ -3,6 +3,7 @@
 package storage
 
 import (
+	"errors"
 	"io/fs"
 	"os"
 	"syscall"
@@ -53,3 +54,6 @@ func maxDescriptors() int {
 
 // syncDir makes names in a directory durable.
 func syncDir(d *os.File) error { return d.Sync() }
+
+// isCrossDevice reports whether a rename failed because it would have to copy.
+func isCrossDevice(err error) bool { return errors.Is(err, syscall.EXDEV) }

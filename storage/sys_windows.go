@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"errors"
 	"io/fs"
 	"os"
 	"syscall"
@@ -42,3 +43,7 @@ func maxDescriptors() int { return 4096 }
 
 // syncDir has no counterpart: NTFS keeps names in its journal.
 func syncDir(*os.File) error { return nil }
+
+// isCrossDevice reports whether a rename failed because it would have to copy:
+// ERROR_NOT_SAME_DEVICE.
+func isCrossDevice(err error) bool { return errors.Is(err, syscall.Errno(17)) }

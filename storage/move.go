@@ -1,0 +1,269 @@
+package storage
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Remove deletes the torrent's files, its links, and the directories that are
+// then empty, and closes d. Other files in these directories, and whatever lies
+// where a file should be and is none, stay. The error joins one [*Error] for each
+// file that could not be deleted.
+func (d *Dir) Remove() error {
+	if d.opts.ReadOnly {
+		return d.fail("remove", -1, ErrReadOnly, nil)
+	}
+	d.dropAll()
+	errs := []error{d.removeFiles()}
+	return errors.Join(append(errs, d.Close())...)
+}
+
+// dropAll closes all descriptors that nobody uses, the others after their use.
+func (d *Dir) dropAll() {
+	for i := range d.files {
+		d.files[i].slot.drop()
+	}
+}
+
+func (d *Dir) removeFiles() error {
+	var errs []error
+	dirs := map[string]bool{}
+	for i := range d.files {
+		if i < len(d.layout.files) && d.layout.files[i].Pad {
+			continue
+		}
+		for p := path.Dir(d.name(i)); p != "." && !dirs[p]; p = path.Dir(p) {
+			dirs[p] = true
+		}
+		if err := d.withRoot("remove", func(root *os.Root) error { return d.removeFile(root, i) }); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	// The longest first: a directory comes after those in it.
+	order := make([]string, 0, len(dirs))
+	for p := range dirs {
+		order = append(order, p)
+	}
+	slices.SortFunc(order, func(a, b string) int { return len(b) - len(a) })
+	err := d.withRoot("remove", func(root *os.Root) error {
+		for _, p := range order {
+			if fi, err := root.Lstat(p); err == nil && fi.IsDir() {
+				_ = root.Remove(p) // fails when it is not empty, as it should
+			}
+		}
+		return nil
+	})
+	return errors.Join(append(errs, err)...)
+}
+
+func (d *Dir) removeFile(root *os.Root, i int) error {
+	name := d.name(i)
+	fi, err := root.Lstat(name)
+	isLink := i < len(d.layout.files) && d.isLink(i)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err == nil && (fi.Mode().IsRegular() && !isLink || fi.Mode()&fs.ModeSymlink != 0 && isLink):
+		if err = d.checkDirs(root, i); err == nil {
+			err = root.Remove(name)
+		}
+	}
+	if err != nil {
+		return d.fail("remove", i, classify(err, true), err)
+	}
+	return nil
+}
+
+// MoveTo moves the files to another directory, which must exist, under another
+// name for the file or the top directory if name is not empty. Nothing may be
+// there. On one file system this is one rename, and other files in the top
+// directory come along; else the torrent's files are copied, synced, and deleted
+// where they were. Reading goes on meanwhile; the caller does not write. When it
+// fails, or ctx is done first, everything is as it was.
+func (d *Dir) MoveTo(ctx context.Context, dir, name string) error {
+	from := d.place.Load()
+	if name == "" {
+		name = from.top
+	}
+	if err := checkPath(name); err != nil || topOf(name) != name {
+		return d.fail("move", -1, ErrObstructed, errors.New("not the name of a file"))
+	}
+	if d.opts.ReadOnly {
+		return d.fail("move", -1, ErrReadOnly, nil)
+	}
+	root, err := d.pool.use(dir, name, true)
+	if err != nil {
+		return err
+	}
+	to := &place{root: root, top: name}
+	if err := d.move(ctx, from, to); err != nil {
+		d.pool.unuse(to.root, to.top)
+		return err
+	}
+	d.pool.unuse(from.root, from.top)
+	return nil
+}
+
+func (d *Dir) move(ctx context.Context, from, to *place) error {
+	if _, err := os.Lstat(to.path()); !errors.Is(err, fs.ErrNotExist) {
+		return &Error{Op: "move to", Path: to.path(), File: -1, Reason: ErrObstructed, Err: err}
+	}
+	if err := d.Sync(); err != nil {
+		return err
+	}
+	if err := d.rename(from, to); err == nil {
+		return d.moved(from, to)
+	} else if !isCrossDevice(err) {
+		return d.fail("move", -1, classify(err, true), err)
+	}
+	fresh, err := OpenLayout(to.root.path, d.layout, NewPool(minPool), DirOptions{Name: to.top})
+	if err != nil {
+		return err
+	}
+	defer fresh.Close()
+	if err := d.copyTo(ctx, fresh); err != nil {
+		return errors.Join(err, fresh.Remove())
+	}
+	old := &Dir{layout: d.layout, pool: d.pool, cut: d.cut, files: make([]fileState, len(d.files)), dirs: map[string]bool{}}
+	old.place.Store(from)
+	d.moving.Lock()
+	d.place.Store(to)
+	d.moving.Unlock()
+	d.dropAll()
+	return errors.Join(d.Accept(), old.removeFiles())
+}
+
+// rename moves the top entry and the parts, if everything is there to be moved.
+func (d *Dir) rename(from, to *place) error {
+	d.dropAll() // some systems do not rename what is open
+	d.moving.Lock()
+	defer d.moving.Unlock()
+	if err := os.Rename(from.path(), to.path()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	parts := d.name(len(d.layout.files))
+	d.place.Store(to)
+	err := os.Rename(filepath.Join(from.root.path, parts), filepath.Join(to.root.path, d.name(len(d.layout.files))))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		d.place.Store(from)
+		return errors.Join(err, os.Rename(to.path(), from.path()))
+	}
+	return nil
+}
+
+// moved makes a rename durable.
+func (d *Dir) moved(from, to *place) error {
+	d.dropAll() // opened again by readers in between
+	var errs []error
+	for _, r := range []*rootDir{from.root, to.root} {
+		h, err := d.pool.root(r)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		f, err := h.root.Open(".")
+		if err == nil {
+			err = errors.Join(syncDir(f), f.Close())
+		}
+		h.release()
+		errs = append(errs, err)
+	}
+	if err := errors.Join(errs...); err != nil {
+		return d.fail("sync", -1, classify(err, true), err)
+	}
+	return nil
+}
+
+// copyTo copies what there is of each file, holes as holes, and syncs it.
+func (d *Dir) copyTo(ctx context.Context, to *Dir) error {
+	buf := make([]byte, 1<<20)
+	for i := range d.files {
+		if i < len(d.layout.files) && !d.stored(i) {
+			continue
+		}
+		if err := d.copyFile(ctx, to, i, buf); err != nil {
+			return err
+		}
+	}
+	if err := to.Prepare(); err != nil { // files of zero length
+		return err
+	}
+	if err := to.Finish(); err != nil {
+		return err
+	}
+	return to.Sync()
+}
+
+func (d *Dir) copyFile(ctx context.Context, to *Dir, i int, buf []byte) error {
+	h, err := d.acquire(i, false)
+	if errors.Is(err, ErrMissing) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer h.release()
+	fi, err := h.file.Stat()
+	if err != nil {
+		return d.fail("move", i, classify(err, false), err)
+	}
+	for off := int64(0); off < fi.Size(); {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		at, ok := nextData(h.file, off)
+		if !ok {
+			break
+		}
+		n, err := h.file.ReadAt(buf, at)
+		if n == 0 {
+			if err == nil || isEOF(err) {
+				break
+			}
+			return d.fail("read", i, classify(err, false), err)
+		}
+		if _, err := to.writeFile(i, buf[:n], at); err != nil {
+			return err
+		}
+		off = at + int64(n)
+	}
+	return to.setTime(i, fi.ModTime())
+}
+
+// setTime gives file i the time of the file that it is a copy of.
+func (d *Dir) setTime(i int, t time.Time) error {
+	return d.withRoot("move", func(root *os.Root) error {
+		err := root.Chtimes(d.name(i), t, t)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return d.fail("move", i, classify(err, true), err)
+		}
+		return nil
+	})
+}
+
+// checkDirs refuses a way to file i that leads over a symbolic link.
+func (d *Dir) checkDirs(root *os.Root, i int) error {
+	name := d.name(i)
+	for end := strings.IndexByte(name, '/'); end >= 0; {
+		fi, err := root.Lstat(name[:end])
+		if err != nil {
+			return err
+		}
+		if !fi.IsDir() {
+			return d.obstructed(i, "not a directory")
+		}
+		next := strings.IndexByte(name[end+1:], '/')
+		if next < 0 {
+			return nil
+		}
+		end += 1 + next
+	}
+	return nil
+}

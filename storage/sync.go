@@ -1,0 +1,97 @@
+package storage
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+)
+
+// markDirty notes that a file has to be synced.
+func (d *Dir) markDirty(i int) {
+	if st := &d.files[i]; !st.dirty.Load() && st.dirty.CompareAndSwap(false, true) {
+		d.mu.Lock()
+		d.dirty = append(d.dirty, i)
+		d.mu.Unlock()
+	}
+}
+
+// noteDir notes that names were made in a directory.
+func (d *Dir) noteDir(dir string) {
+	d.mu.Lock()
+	d.dirs[dir] = true
+	d.mu.Unlock()
+}
+
+// noteDirs notes a directory and all above it.
+func (d *Dir) noteDirs(dir string) {
+	for ; dir != "."; dir = path.Dir(dir) {
+		d.noteDir(dir)
+	}
+	d.noteDir(".")
+}
+
+// Sync implements [Storage]: it syncs the files written since the last Sync,
+// and the directories in which names were made. The error joins one [*Error]
+// for each file that failed; those are tried again by the next Sync.
+func (d *Dir) Sync() error {
+	d.mu.Lock()
+	files, dirs := d.dirty, d.dirs
+	d.dirty, d.dirs = nil, map[string]bool{}
+	d.mu.Unlock()
+	var errs []error
+	for _, i := range files {
+		if err := d.syncFile(i); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	for dir := range dirs {
+		if err := d.syncDir(dir); err != nil {
+			d.noteDir(dir)
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// syncFile syncs one file and takes what it is then as what it should be.
+func (d *Dir) syncFile(i int) error {
+	st := &d.files[i]
+	h, err := d.acquire(i, true)
+	if err != nil {
+		st.dirty.Store(false)
+		d.markDirty(i)
+		return err
+	}
+	st.dirty.Store(false)
+	err = h.file.Sync()
+	var now fs.FileInfo
+	if err == nil {
+		now, err = h.file.Stat()
+	}
+	h.release()
+	if err != nil {
+		d.markDirty(i)
+		return d.fail("sync", i, classify(err, true), err)
+	}
+	st.slot.mu.Lock()
+	st.base, st.known = statOf(now), true
+	st.slot.mu.Unlock()
+	return nil
+}
+
+func (d *Dir) syncDir(dir string) error {
+	return d.withRoot("sync", func(root *os.Root) error {
+		f, err := root.Open(dir)
+		if err == nil {
+			err = syncDir(f)
+			f.Close()
+		}
+		if err != nil {
+			where := filepath.Join(d.place.Load().root.path, filepath.FromSlash(dir))
+			return &Error{Op: "sync", Path: where, File: -1, Reason: classify(err, true), Err: err}
+		}
+		return nil
+	})
+}
