@@ -25,7 +25,7 @@ func (s *Site) download(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	h := w.Header()
-	h.Set("Link", s.torrentLink(rel))
+	s.setLinks(h, rel)
 	i, ok := rel.Lookup(path)
 	switch {
 	case ok && rel.Single == (path == "") && !(rel.Single && strings.HasSuffix(r.URL.Path, "/")):
@@ -64,6 +64,9 @@ func (s *Site) download(w http.ResponseWriter, r *http.Request) {
 	h.Set("Content-Disposition", disposition(save))
 	h.Set("Content-Security-Policy", "default-src 'none'; sandbox")
 	h.Set("Cache-Control", "public, no-cache")
+	if rel.Summed {
+		h.Set("Repr-Digest", reprDigest(file.SHA256))
+	}
 	h.Set("ETag", fmt.Sprintf(`"%s-%d"`, rel.Hash(), i))
 	out := &sender{ResponseWriter: w, control: http.NewResponseController(w), stall: s.opts.Stall,
 		sent: s.sentBy(rel.Hash()), file: f, want: file}
@@ -116,7 +119,7 @@ func (s *Site) torrent(w http.ResponseWriter, r *http.Request) {
 
 // exposed are the headers that a script of another site may read of an answer:
 // what a web seed in a browser needs.
-const exposed = "Accept-Ranges, Content-Disposition, Content-Length, Content-Range, Content-Type, ETag, Last-Modified, Link, Retry-After"
+const exposed = "Accept-Ranges, Content-Disposition, Content-Length, Content-Range, Content-Type, ETag, Last-Modified, Link, Repr-Digest, Retry-After"
 
 // crossOrigin opens an answer to scripts of other sites: what is published may be
 // fetched from anywhere, and no answer depends on who asks.

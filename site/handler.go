@@ -144,19 +144,28 @@ func setDefault[T comparable](v *T, def T) {
 func (s *Site) routes() {
 	s.mux = http.NewServeMux()
 	for pattern, h := range map[string]http.HandlerFunc{
-		"GET /{$}":                s.index,
-		"GET /r/{name}":           s.release,
-		"GET /r/{name}/{$}":       s.toRelease,
-		"GET /r/{name}/files":     s.files,
-		"GET /r/{name}/live":      s.live,
-		"GET /r/{name}/qr.svg":    s.qrCode,
-		"GET /t/{file}":           s.torrent,
-		"GET /d/{name}":           s.download,
-		"GET /d/{name}/{path...}": s.download,
-		"GET /static/{file}":      s.static,
-		"GET /favicon.ico":        s.favicon,
-		"OPTIONS /":               s.preflight,
-		"/":                       s.noPage,
+		"GET /{$}":                   s.index,
+		"GET /r/{name}":              s.release,
+		"GET /r/{name}/{$}":          s.toRelease,
+		"GET /r/{name}/files":        s.files,
+		"GET /r/{name}/live":         s.live,
+		"GET /r/{name}/qr.svg":       s.qrCode,
+		"GET /r/{name}/badge.svg":    s.badge,
+		"GET /r/{name}/release.json": s.oneJSON,
+		"GET /r/{name}/SHA256SUMS":   s.sums,
+		"GET /m/{file}":              s.meta4,
+		"GET /index.json":            s.indexJSON,
+		"GET /feed.xml":              s.rss,
+		"GET /atom.xml":              s.atom,
+		"GET /robots.txt":            s.robots,
+		"GET /sitemap.xml":           s.sitemap,
+		"GET /t/{file}":              s.torrent,
+		"GET /d/{name}":              s.download,
+		"GET /d/{name}/{path...}":    s.download,
+		"GET /static/{file}":         s.static,
+		"GET /favicon.ico":           s.favicon,
+		"OPTIONS /":                  s.preflight,
+		"/":                          s.noPage,
 	} {
 		s.mux.HandleFunc(pattern, h)
 	}
@@ -226,7 +235,7 @@ func (s *Site) toRelease(w http.ResponseWriter, r *http.Request) {
 // text to anything else.
 func (s *Site) fail(w http.ResponseWriter, r *http.Request, status int, title, detail string) {
 	h := w.Header()
-	for _, name := range []string{"Content-Length", "Content-Disposition", "Etag", "Last-Modified"} {
+	for _, name := range []string{"Content-Length", "Content-Disposition", "Etag", "Last-Modified", "Repr-Digest"} {
 		h.Del(name)
 	}
 	h.Set("Cache-Control", "no-store")

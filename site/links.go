@@ -62,6 +62,16 @@ func (s *Site) torrentLink(rel *publish.Release) string {
 	return "<" + s.path(publish.TorrentPath(rel.Name)) + `>; rel="alternate"; type="application/x-bittorrent"`
 }
 
+// setLinks names the torrent in a header of its own, and in further ones the
+// release's Metalink (RFC 6249) and its description for programs.
+func (s *Site) setLinks(h http.Header, rel *publish.Release) {
+	h["Link"] = []string{
+		s.torrentLink(rel),
+		"<" + s.path(metalinkPath(rel.Name)) + `>; rel="describedby"; type="application/metalink4+xml"`,
+		"<" + s.path(publish.PagePath(rel.Name)) + `/release.json>; rel="describedby"; type="application/json"`,
+	}
+}
+
 // safeMagnet returns link if it is a magnet link of harmless characters, so that
 // a page may hold it as it is, or "".
 func safeMagnet(link string) string {

@@ -32,7 +32,7 @@ func shortMagnet(rel *publish.Release) string {
 	if rel.HashV1.IsZero() {
 		link = "magnet:?xt=urn:btmh:1220" + rel.HashV2.String()
 	}
-	if name := url.QueryEscape(rel.Name); len(name) <= 80 {
+	if name := strings.ReplaceAll(url.QueryEscape(rel.Name), "+", "%20"); len(name) <= 80 {
 		link += "&dn=" + name
 	}
 	if len(rel.Announce) > 0 && len(rel.Announce[0]) > 0 {

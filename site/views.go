@@ -2,6 +2,7 @@ package site
 
 import (
 	"bytes"
+	"encoding/hex"
 	"fmt"
 	"html/template"
 	"net/http"
@@ -62,7 +63,8 @@ type releasePage struct {
 	Magnet                  template.URL
 	Size, Bytes, FileCount  string
 	Release                 *publish.Release
-	HashV1, HashV2          string
+	HashV1, HashV2, SHA256  string
+	Metalink, Sums          string
 	Hybrid                  bool
 	PieceSize               string
 	Swarm                   numbers
@@ -103,7 +105,7 @@ type shown struct {
 	Canon    string // the page's absolute address, or ""
 	Torrent  string // link, or ""
 	Stats    string
-	Refresh  bool
+	Data     *linkedData // what search engines read, or nil
 	Body     any
 }
 
@@ -145,6 +147,7 @@ func (s *Site) render(w http.ResponseWriter, r *http.Request, status int, name s
 	case releasePage:
 		p.Title, p.Canon, p.Torrent = display(b.Name), b.PageURL, b.Torrent
 		p.Describe = fmt.Sprintf("%s, %s. Download by BitTorrent or straight from here.", b.Size, b.FileCount)
+		p.Data = linkedDataOf(s.base(r), b.Release)
 	case filesPage:
 		p.Title, p.Torrent = "Files of "+display(b.Name), b.Torrent
 	}
@@ -220,6 +223,8 @@ func (s *Site) release(w http.ResponseWriter, r *http.Request) {
 		Commands:  commands(base, rel),
 		Files:     s.fileList(rel, 0, filesOnPage, listBudget/2),
 		Wave:      waveOf(rel, 1200, 120),
+		Metalink:  s.path(metalinkPath(rel.Name)),
+		Sums:      s.path(sumsPath(rel.Name)),
 	}
 	if !rel.HashV1.IsZero() {
 		page.HashV1 = rel.HashV1.String()
@@ -229,8 +234,11 @@ func (s *Site) release(w http.ResponseWriter, r *http.Request) {
 	}
 	if rel.Single {
 		page.Download = s.path(publish.DownloadPath(rel.Name))
+		if rel.Summed {
+			page.SHA256 = hex.EncodeToString(rel.Files[0].SHA256[:])
+		}
 	}
-	w.Header().Set("Link", s.torrentLink(rel))
+	s.setLinks(w.Header(), rel)
 	s.render(w, r, http.StatusOK, "release.html", page)
 }
 
@@ -247,7 +255,7 @@ func (s *Site) files(w http.ResponseWriter, r *http.Request) {
 		Size: size(rel.Size), FileCount: plural(rel.NumFiles, "file"), Files: list,
 		Pager: s.pager(publish.PagePath(rel.Name)+"/files", "", from, len(list.Rows), perFiles, len(rel.Files)),
 	}
-	w.Header().Set("Link", s.torrentLink(rel))
+	s.setLinks(w.Header(), rel)
 	s.render(w, r, http.StatusOK, "files.html", page)
 }
 
@@ -262,10 +270,7 @@ func (s *Site) fileList(rel *publish.Release, from, most, budget int) fileList {
 		}
 		dir, base := path.Split(full)
 		row := fileRow{Dir: display(dir), Base: display(base), Size: size(f.Length), Bytes: plural64(f.Length, "byte")}
-		row.Link = s.path(publish.DownloadPath(rel.Name))
-		if !rel.Single {
-			row.Link = s.path(publish.DownloadPath(rel.Name, strings.Split(f.Path, "/")...))
-		}
+		row.Link = s.path(filePath(rel, &f))
 		if budget -= 200 + len(row.Link) + 2*len(row.Dir) + 2*len(row.Base); len(l.Rows) == most || budget < 0 && len(l.Rows) > 0 {
 			break
 		}

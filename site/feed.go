@@ -1,0 +1,140 @@
+package site
+
+import (
+	"encoding/xml"
+	"fmt"
+	"net/http"
+	"time"
+
+	"spate/publish"
+)
+
+// The feeds: RSS 2.0 whose items enclose the .torrent, so that clients can
+// subscribe (BEP 36), and Atom (RFC 4287).
+
+type rssFeed struct {
+	XMLName xml.Name   `xml:"rss"`
+	Version string     `xml:"version,attr"`
+	Channel rssChannel `xml:"channel"`
+}
+
+type rssChannel struct {
+	Title       string    `xml:"title"`
+	Link        string    `xml:"link"`
+	Description string    `xml:"description"`
+	Generator   string    `xml:"generator"`
+	Items       []rssItem `xml:"item"`
+}
+
+type rssItem struct {
+	Title       string       `xml:"title"`
+	Link        string       `xml:"link"`
+	Description string       `xml:"description"`
+	GUID        rssGUID      `xml:"guid"`
+	Date        string       `xml:"pubDate"`
+	Enclosure   rssEnclosure `xml:"enclosure"`
+	Torrent     rssTorrent   `xml:"http://xmlns.ezrss.it/0.1/ torrent"`
+}
+
+type rssGUID struct {
+	IsLink bool   `xml:"isPermaLink,attr"`
+	ID     string `xml:",chardata"`
+}
+
+type rssEnclosure struct {
+	URL    string `xml:"url,attr"`
+	Length int    `xml:"length,attr"` // of the .torrent, in bytes
+	Type   string `xml:"type,attr"`
+}
+
+// rssTorrent is what BEP 36 adds.
+type rssTorrent struct {
+	FileName string `xml:"fileName"`
+	Length   int64  `xml:"contentLength"` // of the data, in bytes
+	InfoHash string `xml:"infoHash"`
+	Magnet   string `xml:"magnetURI"`
+}
+
+// rss answers /feed.xml.
+func (s *Site) rss(w http.ResponseWriter, r *http.Request) {
+	list, _, err := s.catalog.List(r.Context(), publish.Query{Limit: perFeed})
+	if err != nil {
+		s.broken(w, r, err)
+		return
+	}
+	base := s.base(r)
+	feed := rssFeed{Version: "2.0", Channel: rssChannel{Title: s.opts.Title, Link: publish.Absolute(base, "/"),
+		Description: "Releases of " + s.opts.Title, Generator: "spate"}}
+	for _, rel := range list {
+		feed.Channel.Items = append(feed.Channel.Items, rssItem{
+			Title: display(rel.Name), Link: publish.Absolute(base, publish.PagePath(rel.Name)),
+			Description: summary(rel),
+			GUID:        rssGUID{ID: "urn:btih:" + rel.Hash().String()},
+			Date:        rel.Published.UTC().Format(time.RFC1123Z),
+			Enclosure:   rssEnclosure{publish.Absolute(base, publish.TorrentPath(rel.Name)), rel.TorrentSize, "application/x-bittorrent"},
+			Torrent:     rssTorrent{display(rel.Name), rel.Size, rel.Hash().String(), rel.Magnet},
+		})
+	}
+	s.sendXML(w, r, "application/rss+xml", feed)
+}
+
+// summary is a release in a line of text.
+func summary(rel *publish.Release) string {
+	line := fmt.Sprintf("%s, %s.", size(rel.Size), plural(rel.NumFiles, "file"))
+	if rel.Comment != "" {
+		line += " " + display(rel.Comment)
+	}
+	return line
+}
+
+type atomFeed struct {
+	XMLName xml.Name    `xml:"http://www.w3.org/2005/Atom feed"`
+	ID      string      `xml:"id"`
+	Title   string      `xml:"title"`
+	Updated string      `xml:"updated"`
+	Author  string      `xml:"author>name"`
+	Links   []atomLink  `xml:"link"`
+	Entries []atomEntry `xml:"entry"`
+}
+
+type atomEntry struct {
+	ID      string     `xml:"id"`
+	Title   string     `xml:"title"`
+	Updated string     `xml:"updated"`
+	Summary string     `xml:"summary"`
+	Links   []atomLink `xml:"link"`
+}
+
+type atomLink struct {
+	Rel    string `xml:"rel,attr"`
+	Type   string `xml:"type,attr,omitempty"`
+	Href   string `xml:"href,attr"`
+	Length int    `xml:"length,attr,omitempty"`
+}
+
+// atom answers /atom.xml.
+func (s *Site) atom(w http.ResponseWriter, r *http.Request) {
+	list, _, err := s.catalog.List(r.Context(), publish.Query{Limit: perFeed})
+	if err != nil {
+		s.broken(w, r, err)
+		return
+	}
+	base := s.base(r)
+	home := publish.Absolute(base, "/")
+	feed := atomFeed{ID: home, Title: s.opts.Title, Author: s.opts.Title, Updated: time.Unix(0, 0).UTC().Format(time.RFC3339),
+		Links: []atomLink{{Rel: "self", Href: publish.Absolute(base, "/atom.xml")}, {Rel: "alternate", Type: "text/html", Href: home}}}
+	for i, rel := range list {
+		at := rel.Published.UTC().Format(time.RFC3339)
+		if i == 0 {
+			feed.Updated = at
+		}
+		feed.Entries = append(feed.Entries, atomEntry{
+			ID: "urn:btih:" + rel.Hash().String(), Title: display(rel.Name), Updated: at, Summary: summary(rel),
+			Links: []atomLink{
+				{Rel: "alternate", Type: "text/html", Href: publish.Absolute(base, publish.PagePath(rel.Name))},
+				{Rel: "enclosure", Type: "application/x-bittorrent", Href: publish.Absolute(base, publish.TorrentPath(rel.Name)), Length: rel.TorrentSize},
+			},
+		})
+	}
+	s.sendXML(w, r, "application/atom+xml", feed)
+}

@@ -1,0 +1,231 @@
+package site
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"encoding/xml"
+	"fmt"
+	"io"
+	"net/url"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"spate"
+	"spate/publish"
+)
+
+// summed gives the files of a release their checksums.
+func (f fixture) summed(t *testing.T, rel *publish.Release) {
+	t.Helper()
+	sums := make([][32]byte, len(rel.Files))
+	for i := range rel.Files {
+		file, err := rel.Open(i)
+		if err != nil {
+			t.Fatal(err)
+		}
+		h := sha256.New()
+		io.Copy(h, file)
+		file.Close()
+		sums[i] = [32]byte(h.Sum(nil))
+	}
+	if err := f.catalog.SetSums(context.Background(), rel.Name, rel.Hash(), sums); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestIndexJSON(t *testing.T) {
+	f := newFixture(t, Options{Swarm: func(spate.InfoHash) (Swarm, bool) { return Swarm{Seeders: 3}, true }})
+	rel := f.release(t, "one.iso", 1000)
+	f.tree(t, "tree", "a", "b/c")
+	type index struct {
+		Total    int
+		Releases []map[string]any
+	}
+	get := func(path string) (got index) {
+		resp := f.get("GET", path)
+		if resp.Header.Get("Content-Type") != "application/json" || resp.Header.Get("Access-Control-Allow-Origin") != "*" {
+			t.Errorf("%v", resp.Header)
+		}
+		if err := json.Unmarshal([]byte(body(t, resp)), &got); err != nil {
+			t.Fatal(err)
+		}
+		return got
+	}
+	if got := get("/index.json"); got.Total != 2 || len(got.Releases) != 2 {
+		t.Errorf("%+v", got)
+	}
+	if got := get("/index.json?limit=1&from=1"); got.Total != 2 || len(got.Releases) != 1 || got.Releases[0]["name"] != "tree" {
+		t.Errorf("%+v", got)
+	}
+	one := get("/index.json?q=one").Releases[0]
+	for field, want := range map[string]any{
+		"name": "one.iso", "format": "hybrid", "info_hash_v1": rel.HashV1.String(), "info_hash_v2": rel.HashV2.String(),
+		"total_length": 1000.0, "num_files": 1.0, "magnet": rel.Magnet, "published": "2026-11-04T14:03:00Z",
+		"page_url": "http://localhost/r/one.iso", "torrent_url": "http://localhost/t/one.iso.torrent",
+		"download_url": "http://localhost/d/one.iso", "metalink_url": "http://localhost/m/one.iso.meta4",
+	} {
+		if one[field] != want {
+			t.Errorf("%s: %v, want %v", field, one[field], want)
+		}
+	}
+	if swarm := one["swarm"].(map[string]any); swarm["seeds"] != 3.0 {
+		t.Errorf("%v", swarm)
+	}
+
+	var tree struct{ Files []fileJSON }
+	if err := json.Unmarshal([]byte(body(t, f.get("GET", "/r/tree/release.json"))), &tree); err != nil {
+		t.Fatal(err)
+	}
+	if len(tree.Files) != 2 || tree.Files[1].Path != "b/c" || !strings.HasSuffix(tree.Files[1].DownloadURL, "/d/tree/b/c") {
+		t.Errorf("%+v", tree)
+	}
+}
+
+// TestFeeds protects readers of feeds: valid XML whatever the names are, and
+// the torrent enclosed.
+func TestFeeds(t *testing.T) {
+	f := newFixture(t, Options{BaseURL: &url.URL{Scheme: "https", Host: "dl.example.org"}})
+	for _, name := range hostile {
+		f.release(t, name, 5)
+	}
+	f.release(t, "one.iso", 1000)
+
+	var rss rssFeed
+	resp := f.get("GET", "/feed.xml")
+	if err := xml.Unmarshal([]byte(body(t, resp)), &rss); err != nil {
+		t.Fatal(err)
+	}
+	if len(rss.Channel.Items) != len(hostile)+1 {
+		t.Errorf("%d items", len(rss.Channel.Items))
+	}
+	var atom atomFeed
+	if err := xml.Unmarshal([]byte(body(t, f.get("GET", "/atom.xml"))), &atom); err != nil {
+		t.Fatal(err)
+	}
+	var sitemap struct {
+		Pages []string `xml:"url>loc"`
+	}
+	if err := xml.Unmarshal([]byte(body(t, f.get("GET", "/sitemap.xml"))), &sitemap); err != nil {
+		t.Fatal(err)
+	}
+	if len(sitemap.Pages) != len(hostile)+2 || len(atom.Entries) != len(hostile)+1 {
+		t.Errorf("%d pages, %d entries", len(sitemap.Pages), len(atom.Entries))
+	}
+	found := false
+	for i, item := range rss.Channel.Items {
+		for _, link := range []string{item.Link, item.Enclosure.URL, sitemap.Pages[i+1], atom.Entries[i].Links[1].Href} {
+			u, err := url.Parse(link)
+			if err != nil || u.Host != "dl.example.org" || f.get("GET", u.EscapedPath()).StatusCode != 200 {
+				t.Errorf("%s: %v", link, err)
+			}
+		}
+		found = found || item.Title == "one.iso" && item.Enclosure.Type == "application/x-bittorrent" &&
+			item.Enclosure.Length > 10 && item.Torrent.Length == 1000 && strings.HasPrefix(item.Torrent.Magnet, "magnet:?")
+	}
+	if !found {
+		t.Errorf("one.iso is not as it should be in %+v", rss.Channel.Items)
+	}
+	if robots := body(t, f.get("GET", "/robots.txt")); !strings.Contains(robots, "Sitemap: https://dl.example.org/sitemap.xml\n") {
+		t.Error(robots)
+	}
+}
+
+func TestMetalink(t *testing.T) {
+	f := newFixture(t, Options{})
+	f.summed(t, f.release(t, "one.iso", 0))
+	f.tree(t, "tree", "a", "b/c")
+	var m metalink
+	resp := f.get("GET", "/m/one.iso.meta4")
+	if err := xml.Unmarshal([]byte(body(t, resp)), &m); err != nil {
+		t.Fatal(err)
+	}
+	const empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+	if resp.Header.Get("Content-Type") != "application/metalink4+xml" || len(m.Files) != 1 || m.Files[0].Name != "one.iso" ||
+		m.Files[0].Hash.Hex != empty || m.Files[0].URL != "http://localhost/d/one.iso" || m.Files[0].MetaURLs[0].URL != "http://localhost/t/one.iso.torrent" {
+		t.Errorf("%+v", m)
+	}
+	m = metalink{}
+	if err := xml.Unmarshal([]byte(body(t, f.get("GET", "/m/tree.meta4"))), &m); err != nil {
+		t.Fatal(err)
+	}
+	if len(m.Files) != 2 || m.Files[1].Name != "tree/b/c" || m.Files[1].MetaURLs[0].Name != "tree/b/c" || m.Files[1].Size != 200 || m.Files[1].Hash != nil {
+		t.Errorf("%+v", m.Files)
+	}
+}
+
+func TestChecksums(t *testing.T) {
+	f := newFixture(t, Options{})
+	rel := f.tree(t, "tree", "a", "b/c", "new\nline", `back\slash`)
+	if resp := f.get("GET", "/r/tree/SHA256SUMS"); resp.StatusCode != 503 || resp.Header.Get("Retry-After") == "" {
+		t.Errorf("before they are computed: %s", resp.Status)
+	}
+	f.summed(t, rel)
+	sums := body(t, f.get("GET", "/r/tree/SHA256SUMS"))
+	if prog, err := exec.LookPath("sha256sum"); err == nil {
+		check := exec.Command(prog, "--check", "--strict")
+		check.Dir, check.Stdin = f.dir, strings.NewReader(sums)
+		if out, err := check.CombinedOutput(); err != nil {
+			t.Errorf("sha256sum: %v\n%s\n%s", err, out, sums)
+		}
+	}
+	one := f.release(t, "one.iso", 0)
+	f.summed(t, one)
+	if got := f.get("GET", "/d/one.iso").Header.Get("Repr-Digest"); got != "sha-256=:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=:" {
+		t.Errorf("Repr-Digest: %s", got)
+	}
+	if page := body(t, f.get("GET", "/r/one.iso")); !strings.Contains(page, "e3b0c442") || !strings.Contains(page, "/r/one.iso/SHA256SUMS") {
+		t.Error("the page lacks the checksum")
+	}
+}
+
+func TestLinkedData(t *testing.T) {
+	f := newFixture(t, Options{})
+	for _, name := range hostile {
+		f.release(t, name, 5)
+		page := body(t, f.get("GET", publish.PagePath(name)))
+		_, rest, _ := strings.Cut(page, `<script type="application/ld+json">`)
+		data, _, _ := strings.Cut(rest, "</script>")
+		var got linkedData
+		if err := json.Unmarshal([]byte(data), &got); err != nil {
+			t.Errorf("%q: %v", data, err)
+		}
+		if got.Type != "DataDownload" || got.Name != display(name) {
+			t.Errorf("%q: %+v", name, got)
+		}
+		if !strings.Contains(page, `<meta property="og:title" content="`+htmlOf(display(name))+`">`) {
+			t.Errorf("%q: no og:title", name)
+		}
+	}
+}
+
+func TestPictures(t *testing.T) {
+	f := newFixture(t, Options{Swarm: func(spate.InfoHash) (Swarm, bool) { return Swarm{Seeders: 1}, true }})
+	for _, name := range hostile {
+		f.release(t, name, 5)
+		for _, file := range []string{"badge.svg", "qr.svg"} {
+			resp := f.get("GET", publish.PagePath(name)+"/"+file)
+			var doc struct {
+				XMLName xml.Name `xml:"http://www.w3.org/2000/svg svg"`
+			}
+			if err := xml.Unmarshal([]byte(body(t, resp)), &doc); err != nil || resp.Header.Get("Content-Type") != "image/svg+xml" {
+				t.Errorf("%s of %q: %v", file, name, err)
+			}
+		}
+	}
+	if got := body(t, f.get("GET", publish.PagePath(hostile[0])+"/badge.svg")); !strings.Contains(got, "5 B · 1 seed<") {
+		t.Error(got)
+	}
+}
+
+func TestShortMagnet(t *testing.T) {
+	rel := &publish.Release{Name: "a b", HashV1: spate.InfoHash{1}, HashV2: spate.InfoHashV2{2}, Announce: [][]string{{"http://x/announce", "y"}}}
+	if got, want := shortMagnet(rel), fmt.Sprintf("magnet:?xt=urn:btih:01%038d&dn=a%%20b&tr=http%%3A%%2F%%2Fx%%2Fannounce", 0); got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+	rel.HashV1, rel.Announce, rel.Name = spate.InfoHash{}, nil, strings.Repeat("x", 100)
+	if got, want := shortMagnet(rel), fmt.Sprintf("magnet:?xt=urn:btmh:122002%062d", 0); got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+}

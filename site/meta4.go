@@ -1,0 +1,77 @@
+package site
+
+import (
+	"encoding/hex"
+	"encoding/xml"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"spate/publish"
+)
+
+// A Metalink (RFC 5854) names the torrent and the plain URL of every file, with
+// its size and hash: what aria2 makes the most of.
+
+type metalink struct {
+	XMLName   xml.Name       `xml:"urn:ietf:params:xml:ns:metalink metalink"`
+	Generator string         `xml:"generator"`
+	Published string         `xml:"published"`
+	Files     []metalinkFile `xml:"file"`
+}
+
+type metalinkFile struct {
+	Name     string        `xml:"name,attr"`
+	Size     int64         `xml:"size"` // bytes
+	Hash     *metalinkHash `xml:"hash"`
+	MetaURLs []metaURL     `xml:"metaurl"`
+	URL      string        `xml:"url"`
+}
+
+type metalinkHash struct {
+	Type string `xml:"type,attr"`
+	Hex  string `xml:",chardata"`
+}
+
+type metaURL struct {
+	Type string `xml:"mediatype,attr"`
+	Name string `xml:"name,attr,omitempty"`
+	URL  string `xml:",chardata"`
+}
+
+// metalinkPath is where the Metalink of a release is.
+func metalinkPath(name string) string { return "/m/" + url.PathEscape(name) + ".meta4" }
+
+// meta4 answers /m/NAME.meta4.
+func (s *Site) meta4(w http.ResponseWriter, r *http.Request) {
+	crossOrigin(w.Header())
+	name, ok := strings.CutSuffix(r.PathValue("file"), ".meta4")
+	if !ok {
+		s.fail(w, r, http.StatusNotFound, "No such page", "The address of a Metalink ends in .meta4.")
+		return
+	}
+	rel := s.find(w, r, name)
+	if rel == nil {
+		return
+	}
+	base := s.base(r)
+	torrent := publish.Absolute(base, publish.TorrentPath(name))
+	doc := metalink{Generator: "spate", Published: rel.Published.UTC().Format(time.RFC3339)}
+	for i := range rel.Files {
+		f := &rel.Files[i]
+		file := metalinkFile{Name: name, Size: f.Length, URL: publish.Absolute(base, filePath(rel, f)),
+			MetaURLs: []metaURL{{Type: "torrent", URL: torrent}}}
+		if !rel.Single {
+			file.Name = name + "/" + f.Path
+			file.MetaURLs[0].Name = file.Name
+		}
+		if rel.Summed {
+			file.Hash = &metalinkHash{"sha-256", hex.EncodeToString(f.SHA256[:])}
+		}
+		doc.Files = append(doc.Files, file)
+	}
+	s.setLinks(w.Header(), rel)
+	w.Header().Set("Content-Disposition", disposition(name+".meta4"))
+	s.sendXML(w, r, "application/metalink4+xml", doc)
+}
