@@ -42,6 +42,7 @@ const (
 type source struct {
 	rel  string
 	stat fileStat
+	err  error // it is known that it cannot be read
 }
 
 // sums are the hashes of a piece.

@@ -166,7 +166,7 @@ func (b *build) hash(ctx context.Context, t *tree) error {
 	}
 	for i := range t.entries {
 		if e := &t.entries[i]; e.stat.size > 0 {
-			r.files = append(r.files, source{e.rel, e.stat})
+			r.files = append(r.files, source{rel: e.rel, stat: e.stat})
 		}
 	}
 	r.ordered = spins(r.files[0].stat.dev)

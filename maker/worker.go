@@ -133,13 +133,17 @@ func (w *worker) read(ctx context.Context, p piece, from int64, part []byte) err
 
 // readFile fills p from offset off of a file.
 func (w *worker) readFile(ext int, p []byte, off int64) error {
+	var err error
 	if w.file == nil || w.open != ext {
-		if err := w.openFile(ext); err != nil {
-			return err
-		}
+		err = w.openFile(ext)
 	}
-	_, err := w.file.readFull(p, off)
-	if errors.Is(err, errShort) && w.r.strict {
+	if err == nil {
+		_, err = w.file.readFull(p, off)
+	}
+	switch {
+	case err != nil && w.r.lenient:
+		return &readError{w.r.layout.extents[ext].file, err}
+	case errors.Is(err, errShort) && w.r.strict:
 		return &ChangedError{w.file.name, "resized"}
 	}
 	return err
@@ -156,6 +160,9 @@ func (w *worker) openFile(ext int) error {
 	}
 	w.closeFile()
 	want := &w.r.files[w.r.layout.extents[ext].file]
+	if want.err != nil {
+		return want.err
+	}
 	f, err := w.r.from.open(want.rel)
 	if w.r.strict && errors.Is(err, fs.ErrNotExist) {
 		return &ChangedError{w.r.from.name(want.rel), "removed"}

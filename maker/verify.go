@@ -1,0 +1,318 @@
+package maker
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"spate/bitfield"
+	"spate/metainfo"
+)
+
+// VerifyOptions are how data is checked. The zero value is the default.
+type VerifyOptions struct {
+	Workers  int            // goroutines that read and hash; 0: GOMAXPROCS
+	Progress func(Progress) // as in [Options]
+}
+
+// Verify checks the data at path, the torrent's file or directory itself,
+// against m: each piece by v1, by v2, or by both. Data that is missing or
+// damaged is no error but in the report. Errors are a cancelled ctx, as for
+// [Make], and a path that cannot be read at all.
+//
+// Nothing outside the directory is opened, and nothing is written.
+func Verify(ctx context.Context, m *metainfo.MetaInfo, path string, o VerifyOptions) (*Report, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return nil, err
+	}
+	v, err := newVerification(m, path)
+	if err != nil {
+		return nil, err
+	}
+	defer v.from.close()
+	var count atomic.Int64
+	r := &run{
+		layout: &v.layout, from: v.from, files: v.sources, workers: o.Workers, lenient: true, count: &count, done: v.piece,
+	}
+	for _, s := range v.sources {
+		if s.err == nil {
+			r.ordered = spins(s.stat.dev)
+			break
+		}
+	}
+	stop := startReport(o.Progress, &count, v.layout.dataSize())
+	err = r.hash(ctx)
+	stop()
+	if err != nil {
+		return nil, err
+	}
+	v.wholeFiles()
+	return v.report(), nil
+}
+
+// verification is one check in progress.
+type verification struct {
+	m       *metainfo.MetaInfo
+	from    *opener
+	layout  layout
+	sources []source // the files with data
+	index   []int    // what they are in Info.Files
+	want    [][]byte // v2: their layers; nil where missing
+	got     [][]byte // v2: the layers found, where want is missing
+	states  []pieceState
+
+	mu     sync.Mutex
+	differ int           // pieces that only one half of a hybrid calls good
+	failed map[int]error // by index of sources: what reading said
+}
+
+type pieceState uint8
+
+const (
+	pieceMissing pieceState = iota // not all of it could be read
+	pieceBad
+	pieceGood
+)
+
+func newVerification(m *metainfo.MetaInfo, path string) (*verification, error) {
+	i := &m.Info
+	v := &verification{m: m, failed: map[int]error{}}
+	v.layout = layout{pieceLen: i.PieceLength, total: i.TotalLength(), v1: i.HasV1(), v2: i.HasV2()}
+	v.states = make([]pieceState, i.NumPieces())
+	var err error
+	if v.from, err = newOpener(path, i.Single()); err != nil {
+		return nil, err
+	}
+	v.from.follow = true
+	raw := rawPaths(m)
+	for k := range i.Files {
+		f := &i.Files[k]
+		if f.Length == 0 || f.Pad() {
+			continue
+		}
+		v.layout.extents = append(v.layout.extents, extent{len(v.sources), f.Offset, f.Length})
+		v.sources = append(v.sources, v.find(f, raw[k]))
+		v.index = append(v.index, k)
+		layer := m.PieceLayer(f)
+		v.want = append(v.want, layer)
+		v.got = append(v.got, nil)
+		if v.layout.v2 && layer == nil {
+			n := (f.Length + i.PieceLength - 1) / i.PieceLength
+			v.got[len(v.got)-1] = make([]byte, 32*n)
+		}
+	}
+	if i.Single() && len(v.sources) == 1 && v.sources[0].err != nil {
+		v.from.close()
+		return nil, v.sources[0].err
+	}
+	return v, nil
+}
+
+// rawPaths returns the paths, by index of the file, of those files that have
+// another name here than in the torrent, where that could be one on this system.
+func rawPaths(m *metainfo.MetaInfo) map[int]string {
+	if m.Info.NumRenames() == 0 {
+		return nil
+	}
+	paths := map[int]string{}
+	for _, r := range m.Info.Renames(m.InfoBytes) {
+		p := string(bytes.Join(r.Raw, []byte("/")))
+		if fs.ValidPath(p) && filepath.IsLocal(filepath.FromSlash(p)) && strings.Count(p, "/") == len(r.Raw)-1 {
+			paths[r.File] = p
+		}
+	}
+	return paths
+}
+
+// find looks for a file, by the name that it has here, else by that of the
+// torrent: where it was made the file has that.
+func (v *verification) find(f *metainfo.File, raw string) source {
+	s := source{rel: f.DisplayPath()}
+	s.stat, s.err = v.from.stat(s.rel)
+	if errors.Is(s.err, fs.ErrNotExist) && raw != "" {
+		if st, err := v.from.stat(raw); err == nil {
+			s.rel, s.stat, s.err = raw, st, nil
+		}
+	}
+	return s
+}
+
+// piece takes the hashes of a piece.
+func (v *verification) piece(p piece, s *sums) {
+	if s.err != nil {
+		v.unreadable(s.err)
+		return
+	}
+	state := pieceGood
+	if v.layout.v1 && v.m.Info.PieceHashV1(p.index) != s.v1 {
+		state = pieceBad
+	}
+	if v.layout.v2 && p.data > 0 {
+		e := v.layout.extents[p.ext]
+		at := 32 * (p.index - int(e.off/v.layout.pieceLen))
+		if layer := v.want[e.file]; layer == nil {
+			copy(v.got[e.file][at:], s.v2[:]) // judged by wholeFiles
+		} else if good := bytes.Equal(layer[at:at+32], s.v2[:]); !good || state == pieceBad {
+			if v.layout.v1 && good != (state == pieceGood) {
+				v.mu.Lock()
+				v.differ++
+				v.mu.Unlock()
+			}
+			state = pieceBad
+		}
+	}
+	v.states[p.index] = state
+}
+
+// unreadable takes an error of reading.
+func (v *verification) unreadable(err error) {
+	var r *readError
+	if errors.As(err, &r) {
+		v.mu.Lock()
+		defer v.mu.Unlock()
+		if v.failed[r.file] == nil {
+			v.failed[r.file] = r.err
+		}
+	}
+}
+
+// wholeFiles judges the files whose layer is missing by their root.
+func (v *verification) wholeFiles() {
+	for k, layer := range v.got {
+		if layer == nil {
+			continue
+		}
+		e := v.layout.extents[k]
+		first := int(e.off / v.layout.pieceLen)
+		pieces := v.states[first : first+len(layer)/32]
+		complete := true
+		for _, s := range pieces {
+			complete = complete && s != pieceMissing
+		}
+		root := v.m.Info.Files[v.index[k]].PiecesRoot
+		if root == nil || complete && layerRoot(layer, v.layout.pieceLen) == *root || !complete && v.layout.v1 {
+			continue // good, or what v1 says of the pieces that are there
+		}
+		for i, s := range pieces {
+			if s != pieceGood {
+				continue
+			}
+			switch {
+			case !complete:
+				pieces[i] = pieceMissing // nothing can be said of it
+			case v.layout.v1:
+				v.differ++
+				fallthrough
+			default:
+				pieces[i] = pieceBad
+			}
+		}
+	}
+}
+
+// report puts the result together.
+func (v *verification) report() *Report {
+	i := &v.m.Info
+	r := &Report{Pieces: len(v.states), Differ: v.differ, Have: bitfield.New(len(v.states))}
+	for k, s := range v.states {
+		switch s {
+		case pieceGood:
+			r.Good++
+			r.Have.Set(k)
+		case pieceBad:
+			r.Bad++
+		default:
+			r.Missing++
+		}
+	}
+	at := 0 // in v.sources
+	for k := range i.Files {
+		f := &i.Files[k]
+		if f.Pad() {
+			continue
+		}
+		fr := FileReport{Path: f.DisplayPath(), Length: f.Length}
+		if i.Single() {
+			fr.Path = i.Name
+		}
+		if f.Length == 0 {
+			v.emptyFile(f, &fr)
+		} else {
+			v.dataFile(at, &fr)
+			at++
+		}
+		r.Files = append(r.Files, fr)
+	}
+	return r
+}
+
+// emptyFile reports a file or link without data.
+func (v *verification) emptyFile(f *metainfo.File, fr *FileReport) {
+	if f.IsSymlink() && v.from.root != nil {
+		if _, err := v.from.root.Lstat(relOrDot(fr.Path)); f.Symlink != nil && err != nil {
+			fr.State, fr.Err = FileMissing, err
+		}
+		return
+	}
+	st, err := v.from.stat(f.DisplayPath())
+	fr.Size = st.size
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		fr.State, fr.Err = FileMissing, err
+	case err != nil:
+		fr.State, fr.Err = FileUnreadable, err
+	case st.size > 0:
+		fr.State = FileTooLong
+	}
+}
+
+// dataFile reports file k of the sources by the states of its pieces.
+func (v *verification) dataFile(k int, fr *FileReport) {
+	s, e := &v.sources[k], v.layout.extents[k]
+	fr.Size, fr.Err = s.stat.size, v.failed[k]
+	if s.err != nil {
+		fr.Err = s.err
+	}
+	spoilt := fr.Err != nil || s.stat.size < e.size
+	for p := e.off / v.layout.pieceLen; p*v.layout.pieceLen < e.end(); p++ {
+		from, to := max(p*v.layout.pieceLen, e.off)-e.off, min((p+1)*v.layout.pieceLen, e.end())-e.off
+		switch v.states[p] {
+		case pieceBad:
+			fr.Damaged = addRange(fr.Damaged, from, to)
+		case pieceMissing:
+			if spoilt {
+				fr.Damaged = addRange(fr.Damaged, from, to)
+			} else {
+				fr.Unverified = addRange(fr.Unverified, from, to)
+			}
+		}
+	}
+	switch {
+	case errors.Is(fr.Err, fs.ErrNotExist):
+		fr.State = FileMissing
+	case fr.Err != nil && !errors.Is(fr.Err, errShort):
+		fr.State = FileUnreadable
+	case len(fr.Damaged) > 0:
+		fr.State, fr.Err = FileDamaged, nil
+	case s.stat.size > e.size:
+		fr.State = FileTooLong
+	case len(fr.Unverified) > 0:
+		fr.State = FileUnverified
+	}
+}
+
+// readError is an error of reading one of the files of a lenient run.
+type readError struct {
+	file int
+	err  error
+}
+
+func (e *readError) Error() string { return fmt.Sprintf("file %d: %v", e.file, e.err) }
+func (e *readError) Unwrap() error { return e.err }
