@@ -102,7 +102,7 @@ func TestChurn(t *testing.T) {
 		t.Fatal(err)
 	}
 	tot := tab.Totals()
-	if tot.Swarms != 0 || tot.Peers() != 0 || tot.Expired == 0 || tot.EvictedPeers != 0 {
+	if tot.Active != 0 || tot.Peers() != 0 || tot.Expired == 0 || tot.EvictedPeers != 0 {
 		t.Errorf("at the end: %+v", tot)
 	}
 	if tot.Bytes > 512<<10 {
