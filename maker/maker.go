@@ -66,6 +66,8 @@ type build struct {
 	layout layout
 	file   []int    // index in info.Files of what the run reads
 	layers [][]byte // by the same index: hashes of the file's pieces
+
+	afterHash func() // for tests: called before files are looked at again
 }
 
 // newBuild lays the files out. Everything that can be refused without reading
@@ -174,6 +176,9 @@ func (b *build) hash(ctx context.Context, t *tree) error {
 	defer stop()
 	if err := r.hash(ctx); err != nil {
 		return err
+	}
+	if b.afterHash != nil {
+		b.afterHash()
 	}
 	return r.recheck(ctx)
 }

@@ -34,8 +34,7 @@ func startReport(report func(Progress), done *atomic.Int64, total int64) (stop f
 	if report == nil {
 		return func() {}
 	}
-	now := time.Now()
-	r := &reporter{report: report, done: done, total: total, began: now, last: now}
+	r := newReporter(report, done, total, time.Now())
 	end := make(chan struct{})
 	var wg sync.WaitGroup
 	wg.Go(func() {
@@ -44,9 +43,9 @@ func startReport(report func(Progress), done *atomic.Int64, total int64) (stop f
 		for {
 			select {
 			case now := <-tick.C:
-				r.report(r.at(now))
+				r.report(r.next(now, r.done.Load()))
 			case <-end:
-				r.report(r.at(time.Now()))
+				r.report(r.next(time.Now(), r.done.Load()))
 				return
 			}
 		}
@@ -57,9 +56,13 @@ func startReport(report func(Progress), done *atomic.Int64, total int64) (stop f
 	}
 }
 
-// at returns the progress at the time now.
-func (r *reporter) at(now time.Time) Progress {
-	done := min(r.done.Load(), r.total)
+func newReporter(report func(Progress), done *atomic.Int64, total int64, now time.Time) *reporter {
+	return &reporter{report: report, done: done, total: total, began: now, last: now}
+}
+
+// next returns the progress with done bytes at the time now.
+func (r *reporter) next(now time.Time, done int64) Progress {
+	done = min(done, r.total)
 	p := Progress{Done: done, Total: r.total, Elapsed: now.Sub(r.began), Left: -1}
 	if d := now.Sub(r.last).Seconds(); d > 0 {
 		rate := float64(done-r.before) / d

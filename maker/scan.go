@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 )
 
 // Links says what becomes of symbolic links in a tree. Whatever it says, nothing
@@ -290,7 +291,7 @@ func (w *walker) resolve(rel string) (target string, fi os.FileInfo, reason Skip
 	}
 	fi, err = w.root.Stat(rel)
 	if err != nil {
-		if _, err := w.root.Lstat(target); err == nil {
+		if _, lerr := w.root.Lstat(target); lerr == nil && !errors.Is(err, syscall.ELOOP) {
 			return "", nil, SkipOutside // through another link
 		}
 		return "", nil, SkipDangling

@@ -1,0 +1,187 @@
+package maker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"testing"
+	"time"
+
+	"spate/metainfo"
+
+	"go.uber.org/goleak"
+)
+
+// TestChangingFile: whatever happens to a file between the scan and the end of
+// the hashing is noticed.
+func TestChangingFile(t *testing.T) {
+	for what, change := range map[string]func(t *testing.T, path string){
+		"resized": func(t *testing.T, path string) {
+			f, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
+			must(t, err)
+			defer f.Close()
+			_, err = f.WriteString("more")
+			must(t, err)
+		},
+		"truncated": func(t *testing.T, path string) { must(t, os.Truncate(path, 5)) },
+		"modified": func(t *testing.T, path string) {
+			poke(t, path, 10)
+			must(t, os.Chtimes(path, time.Time{}, time.Now().Add(time.Second))) // finer than the clock of some systems
+		},
+		"replaced": func(t *testing.T, path string) {
+			b, err := os.ReadFile(path)
+			must(t, err)
+			must(t, os.WriteFile(path+".new", b, 0o644))
+			must(t, os.Rename(path+".new", path))
+		},
+		"removed": func(t *testing.T, path string) { must(t, os.Remove(path)) },
+		"replaced by a link": func(t *testing.T, path string) {
+			must(t, os.Rename(path, path+".old"))
+			must(t, os.Symlink(filepath.Base(path)+".old", path))
+		},
+	} {
+		for _, size := range []int{1000, sequentialSize + 1} {
+			for _, when := range []string{"before", "after"} {
+				t.Run(fmt.Sprintf("%s/%d/%s", what, size, when), func(t *testing.T) {
+					dir := t.TempDir()
+					write(t, dir, map[string][]byte{"t/a": random(1, 100), "t/b": random(2, size), "t/c": random(3, 100)})
+					o := Options{}
+					must(t, o.check())
+					how, err := o.manner()
+					must(t, err)
+					tr, err := scan(context.Background(), filepath.Join(dir, "t"), scanOptions{})
+					must(t, err)
+					b, err := newBuild(tr, &o, how)
+					must(t, err)
+					if when == "before" {
+						change(t, filepath.Join(dir, "t", "b"))
+					} else {
+						b.afterHash = func() { change(t, filepath.Join(dir, "t", "b")) }
+					}
+					err = b.hash(context.Background(), tr)
+					var c *ChangedError
+					if !errors.As(err, &c) || filepath.Base(c.Path) != "b" {
+						t.Errorf("%v", err)
+					}
+				})
+			}
+		}
+	}
+}
+
+func TestCancel(t *testing.T) {
+	defer goleak.VerifyNone(t)
+	dir := t.TempDir()
+	files := map[string][]byte{"t/big": make([]byte, 64<<20)}
+	for k := range 2000 {
+		files[fmt.Sprintf("t/%d/%d", k%10, k)] = []byte("small")
+	}
+	write(t, dir, files)
+	cause := errors.New("stop")
+	for _, o := range []Options{
+		{Format: metainfo.V1, PieceLength: 16 << 20}, {Format: metainfo.V2}, {PieceLength: 16 << 20}, {PieceLength: 512 << 20},
+	} {
+		for _, after := range []int{0, 1, 2} { // calls of Progress
+			ctx, cancel := context.WithCancelCause(context.Background())
+			var at time.Time
+			stop := sync.OnceFunc(func() {
+				at = time.Now()
+				cancel(cause)
+			})
+			n := 0
+			o.Progress = func(Progress) {
+				if n++; n == after {
+					stop()
+				}
+			}
+			if after == 0 {
+				stop()
+			}
+			_, err := Make(ctx, filepath.Join(dir, "t"), o)
+			if took := time.Since(at); !at.IsZero() && took > 100*time.Millisecond {
+				t.Logf("%s %d: stopped after %v", o.Format, o.PieceLength, took)
+				if took > time.Second { // other tests run beside this one
+					t.Fail()
+				}
+			}
+			if after == 0 && !errors.Is(err, cause) || err != nil && !errors.Is(err, cause) {
+				t.Errorf("%v", err)
+			}
+			cancel(nil)
+		}
+	}
+	m := mustMake(t, filepath.Join(dir, "t"), Options{Format: metainfo.V1})
+	ctx, cancel := context.WithCancelCause(context.Background())
+	cancel(cause)
+	if _, err := Verify(ctx, m, filepath.Join(dir, "t"), VerifyOptions{}); !errors.Is(err, cause) {
+		t.Errorf("verify: %v", err)
+	}
+}
+
+func TestProgress(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir, map[string][]byte{"t/a": make([]byte, 10<<20), "t/b": make([]byte, 1000)})
+	for _, f := range formats {
+		var all []Progress
+		m := mustMake(t, filepath.Join(dir, "t"), Options{Format: f, Progress: func(p Progress) { all = append(all, p) }})
+		last := all[len(all)-1]
+		if last.Done != last.Total || last.Total != 10<<20+1000 || last.Rate <= 0 || last.Left != 0 {
+			t.Errorf("%s: %+v", f, last)
+		}
+		all = nil
+		_, err := Verify(context.Background(), m, filepath.Join(dir, "t"), VerifyOptions{Progress: func(p Progress) { all = append(all, p) }})
+		must(t, err)
+		if last := all[len(all)-1]; last.Done != last.Total {
+			t.Errorf("verify %s: %+v", f, last)
+		}
+	}
+}
+
+// TestRate: the rate follows the last seconds, and the time left follows it.
+func TestRate(t *testing.T) {
+	begin := time.Unix(0, 0)
+	r := newReporter(nil, nil, 1000, begin)
+	p := r.next(begin.Add(time.Second), 100)
+	if p.Rate != 100 || p.Left != 9*time.Second {
+		t.Errorf("%+v", p)
+	}
+	for k := range 20 {
+		p = r.next(begin.Add(time.Duration(k+2)*time.Second), 100+int64(k+1)*10)
+	}
+	if p.Rate < 9 || p.Rate > 11 || p.Left < 60*time.Second {
+		t.Errorf("%+v", p)
+	}
+	if p := newReporter(nil, nil, 1000, begin).next(begin.Add(time.Second), 0); p.Left >= 0 {
+		t.Errorf("time left without a rate: %+v", p)
+	}
+}
+
+// TestMemory: what a run holds does not grow with the data, the piece length or
+// the cores.
+func TestMemory(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "sparse")
+	write(t, dir, map[string][]byte{"sparse": nil})
+	must(t, os.Truncate(path, 1<<30))
+	for _, length := range []int64{1 << 20, 64 << 20} {
+		for _, workers := range []int{2, 64} {
+			runtime.GC()
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			ctx, cancel := context.WithTimeout(context.Background(), 300*time.Millisecond)
+			_, err := Make(ctx, path, Options{PieceLength: length, Workers: workers})
+			cancel()
+			runtime.ReadMemStats(&after)
+			if err != nil && !errors.Is(err, context.DeadlineExceeded) {
+				t.Error(err)
+			}
+			if n := after.TotalAlloc - before.TotalAlloc; n > 48<<20 {
+				t.Errorf("%d workers, pieces of %d: %d MiB allocated", workers, length, n>>20)
+			}
+		}
+	}
+}

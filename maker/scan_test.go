@@ -1,0 +1,244 @@
+package maker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"spate/metainfo"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// paths returns the paths of a torrent, links as "path -> target", pads left
+// out.
+func paths(m *metainfo.MetaInfo) []string {
+	var list []string
+	for i := range m.Info.Files {
+		f := &m.Info.Files[i]
+		switch {
+		case f.Pad():
+		case f.Symlink != nil:
+			list = append(list, f.DisplayPath()+" -> "+strings.Join(f.Symlink.Target, "/"))
+		default:
+			list = append(list, f.DisplayPath())
+		}
+	}
+	return list
+}
+
+func TestScanSelects(t *testing.T) {
+	dir := t.TempDir()
+	x := []byte("x")
+	write(t, dir, map[string][]byte{
+		"t/a.txt": x, "t/b.bin": x, "t/d/a.txt": x, "t/d/e/c.bin": x, "t/f/a.txt": x,
+		"t/.hidden": x, "t/.git/config": x, "t/.DS_Store": x, "t/d/Thumbs.db": x, "t/d/desktop.ini": x,
+		"t/d/__MACOSX/a": x, "t/empty/": nil,
+	})
+	plain := []string{"a.txt", "b.bin", "d/a.txt", "d/e/c.bin", "f/a.txt"}
+	for _, c := range []struct {
+		name string
+		o    Options
+		want []string
+	}{
+		{"all", Options{}, plain},
+		{"hidden", Options{Hidden: true}, []string{
+			".DS_Store", ".git/config", ".hidden", "a.txt", "b.bin", "d/Thumbs.db", "d/__MACOSX/a", "d/a.txt", "d/desktop.ini",
+			"d/e/c.bin", "f/a.txt",
+		}},
+		{"include name", Options{Include: []string{"*.txt"}}, []string{"a.txt", "d/a.txt", "f/a.txt"}},
+		{"include directory", Options{Include: []string{"d"}}, []string{"d/a.txt", "d/e/c.bin"}},
+		{"include path", Options{Include: []string{"d/*.txt", "/b.bin"}}, []string{"b.bin", "d/a.txt"}},
+		{"exclude", Options{Exclude: []string{"d"}}, []string{"a.txt", "b.bin", "f/a.txt"}},
+		{"exclude path", Options{Exclude: []string{"d/e/"}}, []string{"a.txt", "b.bin", "d/a.txt", "f/a.txt"}},
+		{"exclude counts more", Options{Include: []string{"*.txt"}, Exclude: []string{"/a.txt"}}, []string{"d/a.txt", "f/a.txt"}},
+		{"any depth", Options{Include: []string{"**/c.*"}}, []string{"d/e/c.bin"}},
+		{"below", Options{Exclude: []string{"d/**"}}, []string{"a.txt", "b.bin", "f/a.txt"}},
+		{"files", Options{Files: []string{"f", "d/e/c.bin"}}, []string{"d/e/c.bin", "f/a.txt"}},
+		{"files, cleaned", Options{Files: []string{"./f//a.txt"}}, []string{"f/a.txt"}},
+		{"files, all", Options{Files: []string{"."}}, plain},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			m := mustMake(t, filepath.Join(dir, "t"), c.o)
+			if diff := cmp.Diff(c.want, paths(m)); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+	_, err := Make(context.Background(), filepath.Join(dir, "t"), Options{Files: []string{"f", "no", "../t"}})
+	if !errors.Is(err, os.ErrNotExist) || !strings.Contains(err.Error(), "../t, no") {
+		t.Errorf("missing files: %v", err)
+	}
+}
+
+func TestScanTellsWhatItSkips(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir, map[string][]byte{"t/a": []byte("a"), "t/.h": nil, "t/e/": nil, "t/d/b": nil, "outside": []byte("o")})
+	for link, to := range map[string]string{
+		"out": "../outside", "abs": "/etc/passwd", "dangling": "nothing", "up": "..", "d/loop": "../d", "self": "self",
+		"tohidden": ".h", "chain": "tohidden", "good": "d/b", "d/dir": "../e",
+	} {
+		must(t, os.Symlink(to, filepath.Join(dir, "t", link)))
+	}
+	l, err := net.Listen("unix", filepath.Join(dir, "t", "socket"))
+	must(t, err)
+	defer l.Close()
+	var skipped []string
+	o := Options{Skipped: func(s Skipped) { skipped = append(skipped, fmt.Sprintf("%s: %s", s.Path, s.Reason)) }}
+	m := mustMake(t, filepath.Join(dir, "t"), o)
+	if diff := cmp.Diff([]string{"a", "d/b", "good -> d/b"}, paths(m)); diff != "" {
+		t.Error(diff)
+	}
+	slices.Sort(skipped)
+	want := []string{
+		".h: " + string(SkipHidden), "abs: " + string(SkipOutside), "chain: " + string(SkipDangling), "d/dir: " + string(SkipDangling),
+		"d/loop: " + string(SkipLoop), "dangling: " + string(SkipDangling), "e: " + string(SkipEmptyTree), "out: " + string(SkipOutside),
+		"self: " + string(SkipDangling), "socket: " + string(SkipSpecial), "tohidden: " + string(SkipDangling), "up: " + string(SkipOutside),
+	}
+	if diff := cmp.Diff(want, skipped); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestLinks(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir, map[string][]byte{"t/d/a": []byte("data"), "t/b": []byte("b"), "outside/x": []byte("secret")})
+	for link, to := range map[string]string{
+		"toa": "d/a", "tod": "d", "d/up": "../b", "d/back": "..", "out": "../outside", "via": "out/x", "chain": "toa",
+	} {
+		must(t, os.Symlink(to, filepath.Join(dir, "t", link)))
+	}
+	for _, c := range []struct {
+		links Links
+		want  []string
+	}{
+		{LinksKeep, []string{"b", "chain -> toa", "d/a", "d/up -> b", "toa -> d/a", "tod -> d"}},
+		{LinksFollow, []string{"b", "chain", "d/a", "d/up", "toa", "tod/a", "tod/up"}},
+		{LinksSkip, []string{"b", "d/a"}},
+	} {
+		for _, f := range formats {
+			m := mustMake(t, filepath.Join(dir, "t"), Options{Links: c.links, Format: f})
+			if diff := cmp.Diff(c.want, paths(m)); diff != "" {
+				t.Errorf("%s: %s", f, diff)
+			}
+			checkHashes(t, dir, m)
+			if r := mustVerify(t, m, filepath.Join(dir, "t")); !r.Whole() {
+				t.Errorf("%s: %+v", f, r)
+			}
+			b, err := m.Bytes()
+			must(t, err)
+			again, err := metainfo.Parse(b)
+			must(t, err)
+			if diff := cmp.Diff(paths(m), paths(again)); diff != "" || len(again.Warnings) > 0 {
+				t.Error(diff, again.Warnings)
+			}
+		}
+	}
+	// The person named this one.
+	must(t, os.Symlink("t", filepath.Join(dir, "named")))
+	if m := mustMake(t, filepath.Join(dir, "named"), Options{}); m.Info.Name != "named" || len(m.Info.Files) < 2 {
+		t.Errorf("%+v", m.Info)
+	}
+}
+
+func TestScanUnreadable(t *testing.T) {
+	if os.Getuid() == 0 {
+		t.Skip("root reads everything")
+	}
+	dir := t.TempDir()
+	write(t, dir, map[string][]byte{"t/a": []byte("a"), "t/d/b": []byte("b")})
+	must(t, os.Chmod(filepath.Join(dir, "t", "d"), 0))
+	defer os.Chmod(filepath.Join(dir, "t", "d"), 0o755)
+	if _, err := Make(context.Background(), filepath.Join(dir, "t"), Options{}); !errors.Is(err, os.ErrPermission) {
+		t.Error(err)
+	}
+}
+
+func TestOrders(t *testing.T) {
+	list := []string{"a/z", "a-b", "a.c", "B/x", "b", "C", "a/b/c"}
+	for o, want := range map[order][]string{
+		orderPath: {"B/x", "C", "a-b", "a.c", "a/b/c", "a/z", "b"},
+		orderFold: {"a-b", "a.c", "a/b/c", "a/z", "b", "B/x", "C"},
+	} {
+		var entries []entry
+		for _, rel := range list {
+			entries = append(entries, entry{rel: rel})
+		}
+		sortEntries(entries, o)
+		var got []string
+		for _, e := range entries {
+			got = append(got, e.rel)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("order %d: %s", o, diff)
+		}
+	}
+}
+
+func TestGlobs(t *testing.T) {
+	for _, c := range []struct {
+		pattern string
+		yes, no string
+	}{
+		{"*.txt", "a.txt d/a.txt a.txt/x", "a.bin txt"},
+		{"d/*", "d/a d/a/b", "d e/d/a da"},
+		{"d/", "d d/a x/d", "dd"},
+		{"/d", "d d/a", "x/d"},
+		{"**/x", "x a/x a/b/x a/b/x/y", "xx a/xx"},
+		{"a/**/z", "a/z a/b/z a/b/c/z a/z/q", "z b/a/z a/b"},
+		{"a/**", "a/b a/b/c", "a b/a"},
+		{"**/a/**/b/*", "a/b/c x/a/y/b/z", "a/b b/a/c"},
+		{"[ab]?", "a1 b2/x", "a c1"},
+	} {
+		g, err := parseGlobs([]string{c.pattern})
+		must(t, err)
+		for _, p := range strings.Fields(c.yes) {
+			if !g.match(p) {
+				t.Errorf("%s does not match %s", c.pattern, p)
+			}
+		}
+		for _, p := range strings.Fields(c.no) {
+			if g.match(p) {
+				t.Errorf("%s matches %s", c.pattern, p)
+			}
+		}
+	}
+	for _, p := range []string{"", "/", "[", "a//b", `\`} {
+		if _, err := parseGlobs([]string{p}); !errors.As(err, new(*PatternError)) {
+			t.Errorf("%q: %v", p, err)
+		}
+	}
+	// A pattern from outside cannot cost more than its length times the path's.
+	g, _ := parseGlobs([]string{strings.Repeat("**/a/", 500) + "b"})
+	if g.match(strings.Repeat("a/", 2000) + "c") {
+		t.Error("matched")
+	}
+}
+
+func TestPieceLength(t *testing.T) {
+	for _, c := range []struct {
+		total int64
+		seed  bool
+		want  int64
+	}{
+		{0, false, 16 << 10}, {1, false, 16 << 10}, {2500 * 16 << 10, false, 16 << 10}, {2500*16<<10 + 1, false, 32 << 10},
+		{380e6, false, 256 << 10}, {1 << 30, false, 512 << 10}, {4 << 30, false, 2 << 20}, {100 << 30, false, 16 << 20},
+		{100 << 30, true, 4 << 20}, {1 << 40, false, 16 << 20}, {1 << 45, false, 16 << 20}, {1<<45 + 1, false, 32 << 20},
+		{1 << 44, true, 8 << 20}, {1 << 60, false, 512 << 20},
+	} {
+		if got := PieceLength(c.total, c.seed); got != c.want {
+			t.Errorf("PieceLength(%d, %t) = %d, want %d", c.total, c.seed, got, c.want)
+		}
+	}
+	for total := int64(40 << 20); total < 30<<30; total += total / 7 {
+		if n := (total + PieceLength(total, false) - 1) / PieceLength(total, false); n < 1000 || n > 2500 {
+			t.Errorf("%d bytes in %d pieces", total, n)
+		}
+	}
+}
