@@ -144,10 +144,12 @@ func (c *conn) dropLocked(why error) {
 	c.hangUp()
 }
 
-// hangUp closes the socket once; the reader and a writer that waits notice.
+// hangUp makes the reader and a writer that waits end at once. The socket itself
+// is closed by the reader when it leaves: closing waits for those who use the
+// socket, and the caller may be one of them.
 func (c *conn) hangUp() {
 	if c.closing.CompareAndSwap(false, true) {
-		c.nc.Close()
+		c.nc.SetDeadline(time.Unix(1, 0))
 	}
 }
 
@@ -231,7 +233,8 @@ func (t *Torrent) newHandleLocked() picker.PeerID {
 // leave takes the connection out of its torrent.
 func (c *conn) leave(err error) {
 	t := c.t
-	c.hangUp()
+	c.closing.Store(true)
+	c.nc.Close()
 	t.mu.Lock()
 	c.gone = true
 	if c.reason != nil {
@@ -311,6 +314,9 @@ func (c *conn) consume() error {
 			}
 		}
 		c.in.r = at
+		if c.closing.Load() {
+			return net.ErrClosed // the reason stands in c.reason
+		}
 		if len(c.batch) < maxBatch {
 			return nil
 		}
