@@ -122,8 +122,11 @@ type testimony struct {
 	sum  [sha1.Size]byte
 }
 
-// maxTrials bounds the failed pieces that are remembered.
-const maxTrials = 64
+// Bounds of what is remembered of failed pieces and of those who sent them.
+const (
+	maxTrials = 64
+	maxBanned = 100
+)
 
 // pieceFailed takes a piece back whose hash is wrong. A peer that sent all of it
 // is banned at once; of several, those whose blocks prove bad later.
@@ -204,9 +207,13 @@ func (t *Torrent) addrOfLocked(id picker.PeerID) netip.AddrPort {
 // banLocked ends the connections to a peer that sent bad data and takes none
 // from it any more.
 func (t *Torrent) banLocked(addr netip.AddrPort) {
-	if !addr.IsValid() {
+	if !addr.IsValid() || t.peers.Banned(addr) {
 		return
 	}
+	if len(t.banned) == maxBanned {
+		t.banned = t.banned[1:]
+	}
+	t.banned = append(t.banned, addr)
 	t.log.Warn("peer banned: it sent bad data", "peer", addr)
 	t.peers.Ban(addr)
 	for _, c := range t.conns {

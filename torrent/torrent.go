@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -62,20 +63,21 @@ type Torrent struct {
 	pick        *picker.Picker
 	choke       *choker.Choker
 	peers       *peerlist.List
-	conns       []*conn         // by picker.PeerID; nil where free
-	free        []picker.PeerID // handles to give out
-	retired     []retiredPeer   // handles that may be named by open pieces still
-	nconns      int             // connections in conns
-	dialing     int             // dials under way
-	bufs        [][]byte        // by picker slot: the piece that is put together there
-	suspects    map[int]*trial  // failed pieces, until they are whole
-	haves       []uint32        // verified and not yet told to everybody
-	haveTimer   *time.Timer     // tells them
-	blocks      []picker.Block  // scratch of refill
-	dirty       bool            // resume data is older than the state
-	saved       time.Time       // when resume data was written last
-	recordClean bool            // resume data says that nothing was being written
-	looked      time.Time       // when the files were compared with what they were
+	conns       []*conn          // by picker.PeerID; nil where free
+	free        []picker.PeerID  // handles to give out
+	retired     []retiredPeer    // handles that may be named by open pieces still
+	nconns      int              // connections in conns
+	dialing     int              // dials under way
+	bufs        [][]byte         // by picker slot: the piece that is put together there
+	banned      []netip.AddrPort // who sent bad data, the latest last
+	suspects    map[int]*trial   // failed pieces, until they are whole
+	haves       []uint32         // verified and not yet told to everybody
+	haveTimer   *time.Timer      // tells them
+	blocks      []picker.Block   // scratch of refill
+	dirty       bool             // resume data is older than the state
+	saved       time.Time        // when resume data was written last
+	recordClean bool             // resume data says that nothing was being written
+	looked      time.Time        // when the files were compared with what they were
 	failedAt    time.Time
 	choked      time.Time     // when it was decided last who is served
 	candidates  []choker.Peer // scratch of that
@@ -412,4 +414,12 @@ func (t *Torrent) AddPeers(addrs []netip.AddrPort) {
 	t.peers.Add(addrs, peerlist.SourceManual)
 	t.mu.Unlock()
 	t.dialMore(time.Now())
+}
+
+// Banned returns the peers that were banned for bad data, the latest last; at
+// most the last 100.
+func (t *Torrent) Banned() []netip.AddrPort {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return slices.Clone(t.banned)
 }
