@@ -2,12 +2,288 @@ package trackerserver
 
 import (
 	"context"
+	"encoding/binary"
 	"net"
+	"net/netip"
+	"runtime"
+	"sync"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
 )
 
 // batches says that serveBatches serves sockets better than servePackets.
-const batches = false
+const batches = true
 
-func (s *Server) serveBatches(_ context.Context, conn *net.UDPConn) error {
-	return s.servePackets(conn)
+const (
+	// batchLen packets are read and written by one system call each. Measured
+	// with an announce that costs 15 µs a packet by single calls: 8 give most of
+	// what there is to gain, 32 nearly all.
+	batchLen = 32
+	// maxUDPSockets bounds the sockets of one address, for each holds buffers.
+	maxUDPSockets = 16
+	// udpReadBuffer is what is asked of the kernel: some 5,000 packets while the
+	// process does not run.
+	udpReadBuffer = 4 << 20
+
+	nameLen    = unix.SizeofSockaddrInet6
+	controlLen = 64 // one packet-info message has 40 at most
+)
+
+// serveBatches serves conn and its siblings, one goroutine each, until one of
+// them fails or ctx is done.
+func (s *Server) serveBatches(ctx context.Context, conn *net.UDPConn) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var wg sync.WaitGroup
+	for _, sibling := range s.siblings(ctx, conn) {
+		wg.Go(func() {
+			stop := context.AfterFunc(ctx, func() { sibling.Close() })
+			defer stop()
+			defer sibling.Close()
+			cancel(s.serveBatch(sibling))
+		})
+	}
+	stop := context.AfterFunc(ctx, func() { conn.Close() })
+	err := s.serveBatch(conn)
+	if !stop() {
+		err = context.Cause(ctx)
+	}
+	cancel(err)
+	wg.Wait()
+	return err
+}
+
+// siblings opens sockets on conn's address, so that there is one for each
+// processor. Having none is no error: conn serves everybody then.
+func (s *Server) siblings(ctx context.Context, conn *net.UDPConn) (out []*net.UDPConn) {
+	more := min(runtime.GOMAXPROCS(0), maxUDPSockets) - 1
+	raw, err := conn.SyscallConn()
+	if err != nil || more < 1 {
+		return nil
+	}
+	network := "udp"
+	err = control(raw, func(fd int) error {
+		if only, err := unix.GetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY); err == nil && only != 0 {
+			network = "udp6"
+		} else if err != nil {
+			network = "udp4"
+		}
+		// The address was free when conn took it without this option, so it is
+		// ours, and from here on also ours alone to share: by the same user only.
+		return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1)
+	})
+	if err != nil {
+		s.log.Debug("one UDP socket serves all processors", "error", err)
+		return nil
+	}
+	lc := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) error {
+		return control(raw, func(fd int) error { return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1) })
+	}}
+	for range more {
+		c, err := lc.ListenPacket(ctx, network, conn.LocalAddr().String())
+		if err != nil {
+			s.log.Debug("fewer UDP sockets than processors", "error", err)
+			break
+		}
+		out = append(out, c.(*net.UDPConn))
+	}
+	return out
+}
+
+// control calls f with the descriptor of raw.
+func control(raw syscall.RawConn, f func(fd int) error) error {
+	var err error
+	if cerr := raw.Control(func(fd uintptr) { err = f(int(fd)) }); cerr != nil {
+		return cerr
+	}
+	return err
+}
+
+// batch is the memory of one socket's loop. The headers point into the rest; all
+// of it lives as long as the loop, and nothing in it moves.
+type batch struct {
+	in, out  [batchLen]mmsghdr
+	inVec    [batchLen]unix.Iovec
+	outVec   [batchLen]unix.Iovec
+	names    [batchLen][nameLen]byte
+	controls [batchLen][controlLen]byte
+	packets  [batchLen][maxUDPRequest]byte
+	replies  [batchLen][maxUDPReply]byte
+	info     bool // controls are in use
+}
+
+// mmsghdr is the kernel's struct mmsghdr.
+type mmsghdr struct {
+	hdr unix.Msghdr
+	n   uint32
+}
+
+// serveBatch is the loop of one socket:
+//
+//  1. wait until it is readable, once for as long as full batches come
+//  2. recvmmsg: up to batchLen packets, with the address that each was sent to
+//  3. answer each into its own buffer
+//  4. sendmmsg: the replies, to where the packets came from, from that address
+func (s *Server) serveBatch(conn *net.UDPConn) error {
+	conn.SetReadBuffer(udpReadBuffer) // less is enough to work
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return err
+	}
+	b := new(batch)
+	if a := addrOf(conn.LocalAddr()); a.IsUnspecified() {
+		if err := control(raw, wantPacketInfo); err != nil {
+			return err
+		}
+		b.info = true
+	}
+	for i := range b.in {
+		b.inVec[i].Base = &b.packets[i][0]
+		b.inVec[i].SetLen(maxUDPRequest)
+		b.in[i].hdr.Iov = &b.inVec[i]
+		b.in[i].hdr.SetIovlen(1)
+		b.in[i].hdr.Name = &b.names[i][0]
+		b.outVec[i].Base = &b.replies[i][0]
+		b.out[i].hdr.Iov = &b.outVec[i]
+		b.out[i].hdr.SetIovlen(1)
+	}
+	w := s.newUDPWorker()
+	var failed error
+	failures := 0
+	err = raw.Read(func(fd uintptr) bool {
+		for {
+			n, errno := b.receive(fd)
+			switch {
+			case errno == unix.EAGAIN:
+				return false
+			case errno == unix.EINTR:
+				continue
+			case errno != 0:
+				// A packet of ours that came to nothing may be told here.
+				if failures++; failures < maxReadFailures {
+					continue
+				}
+				failed = errno
+				return true
+			}
+			failures = 0
+			if replies := b.answer(w, n); replies > 0 {
+				w.n.dropped.Add(uint64(b.send(fd, replies)))
+			}
+			if n < batchLen {
+				return false // whatever comes now wakes us again
+			}
+		}
+	})
+	if failed != nil {
+		return failed
+	}
+	return err
+}
+
+// wantPacketInfo asks for the address that each packet was sent to.
+func wantPacketInfo(fd int) error {
+	if unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_RECVPKTINFO, 1) == nil {
+		return nil // IPv4 packets of a dual-stack socket have it too
+	}
+	return unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_PKTINFO, 1)
+}
+
+// receive reads packets without waiting.
+func (b *batch) receive(fd uintptr) (n int, errno syscall.Errno) {
+	for i := range b.in {
+		h := &b.in[i].hdr
+		h.Namelen = nameLen
+		if b.info {
+			h.Control = &b.controls[i][0]
+			h.SetControllen(controlLen)
+		}
+	}
+	r, _, errno := unix.Syscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(&b.in)), batchLen, unix.MSG_DONTWAIT, 0, 0)
+	return int(r), errno
+}
+
+// answer answers the first n packets and returns the number of replies, which
+// are at the front of b.out then.
+func (b *batch) answer(w *udpWorker, n int) (replies int) {
+	now := w.s.now()
+	for i := range n {
+		from := b.sender(i)
+		if !from.IsValid() {
+			continue
+		}
+		reply := w.answer(now, from, b.packets[i][:b.in[i].n], b.replies[replies][:0])
+		if len(reply) == 0 {
+			continue
+		}
+		h := &b.out[replies].hdr
+		b.outVec[replies].SetLen(len(reply))
+		h.Name, h.Namelen = &b.names[i][0], b.in[i].hdr.Namelen
+		h.Control = nil
+		h.SetControllen(0)
+		if size := b.sourceOf(i); size > 0 {
+			h.Control = &b.controls[i][0]
+			h.SetControllen(size)
+		}
+		replies++
+	}
+	return replies
+}
+
+// sender is the address that packet i came from.
+func (b *batch) sender(i int) netip.Addr {
+	name := &b.names[i]
+	switch binary.NativeEndian.Uint16(name[:]) {
+	case unix.AF_INET:
+		return netip.AddrFrom4([4]byte(name[4:8]))
+	case unix.AF_INET6:
+		return netip.AddrFrom16([16]byte(name[8:24])).Unmap()
+	}
+	return netip.Addr{}
+}
+
+// sourceOf makes the control message of packet i, which says where it was sent
+// to, the one that sends the reply from there. It returns its length, 0 where
+// the kernel may choose.
+func (b *batch) sourceOf(i int) int {
+	if !b.info || b.in[i].hdr.Controllen < unix.SizeofCmsghdr {
+		return 0
+	}
+	c := &b.controls[i]
+	h := (*unix.Cmsghdr)(unsafe.Pointer(c))
+	data := c[unix.CmsgLen(0):]
+	switch {
+	case h.Level == unix.IPPROTO_IPV6 && h.Type == unix.IPV6_PKTINFO:
+		// struct in6_pktinfo: address, interface. The interface only matters, and
+		// must only be fixed, where the address is not unique without it.
+		if !netip.AddrFrom16([16]byte(data)).IsLinkLocalUnicast() {
+			clear(data[16:20])
+		}
+		return unix.CmsgSpace(unix.SizeofInet6Pktinfo)
+	case h.Level == unix.IPPROTO_IP && h.Type == unix.IP_PKTINFO:
+		clear(data[:4]) // struct in_pktinfo: interface, source, address in the header
+		return unix.CmsgSpace(unix.SizeofInet4Pktinfo)
+	}
+	return 0
+}
+
+// send writes the first n replies and returns how many of them the kernel did
+// not take.
+func (b *batch) send(fd uintptr, n int) (dropped int) {
+	for done := 0; done < n; {
+		r, _, errno := unix.Syscall6(unix.SYS_SENDMMSG, fd, uintptr(unsafe.Pointer(&b.out[done])), uintptr(n-done), unix.MSG_DONTWAIT, 0, 0)
+		switch {
+		case errno == 0:
+			done += int(r)
+		case errno == unix.EINTR:
+		case errno == unix.EAGAIN || errno == unix.ENOBUFS:
+			return dropped + n - done
+		default: // this one cannot be sent, the next may
+			dropped++
+			done++
+		}
+	}
+	return dropped
 }
