@@ -166,3 +166,11 @@ func humanDuration(d time.Duration) string {
 	}
 	return fmt.Sprintf("%ds", (d+time.Second-1)/time.Second)
 }
+
+// shortDuration is humanDuration with tenths where they matter.
+func shortDuration(d time.Duration) string {
+	if d < 10*time.Second {
+		return fmt.Sprintf("%.1fs", d.Seconds())
+	}
+	return humanDuration(d)
+}

@@ -42,6 +42,10 @@ func newApp(env Env) *app {
 // verbs lists the verbs in the order that help shows them.
 func (a *app) verbs() []*cobra.Command {
 	return []*cobra.Command{
+		a.publishCmd(),
+		a.getCmd(),
+		a.seedCmd(),
+		a.trackerCmd(),
 		a.announceCmd(),
 		a.scrapeCmd(),
 		a.versionCmd(),

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"net/netip"
@@ -11,6 +12,7 @@ import (
 	"strings"
 
 	"spate"
+	"spate/metainfo"
 )
 
 // maxTorrent bounds a .torrent, from wherever it comes, in bytes.
@@ -89,4 +91,14 @@ func readTorrent(r io.Reader, name string) ([]byte, error) {
 		return nil, fail(CodeBadData, "is it really a .torrent?", "%s is larger than the 10 MiB that a .torrent may have", name)
 	}
 	return b, nil
+}
+
+// parse reads the torrent that was found. It must not be called on a source
+// that is only a magnet link.
+func (s *source) parse() (*metainfo.MetaInfo, error) {
+	mi, err := metainfo.Parse(s.Torrent)
+	if err != nil {
+		return nil, hinted(fmt.Errorf("%s: %w", s.Arg, err), "the file is no torrent, or damaged: fetch it again")
+	}
+	return mi, nil
 }

@@ -1,0 +1,132 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"spate/metainfo"
+	"spate/torrent"
+	"spate/tracker/trackerclient"
+)
+
+// First and last of the ports for peers, when the person names none.
+const (
+	firstPeerPort = 6881
+	lastPeerPort  = 6889
+)
+
+// clientFlags are the flags of everything that is a peer.
+type clientFlags struct {
+	bind     addrValue
+	peerPort int // -1: the first free one of the range
+	up, down rateValue
+	peers    peersValue
+	state    string
+}
+
+func (c *clientFlags) add(f *pflag.FlagSet) {
+	f.Var(&c.up, "up", "limit for sending, in bytes a second: 500k, 2M, 1Mi")
+	f.Var(&c.down, "down", "limit for receiving")
+	f.Var(&c.peers, "peer", "connect to the peer at this IP:PORT too; repeatable")
+	f.IntVar(&c.peerPort, "peer-port", -1, "`PORT` for peers (default: the first free one from 6881 to 6889; 0: any)")
+	f.Lookup("peer-port").DefValue = ""
+	bindFlag(f, &c.bind)
+	stateFlag(f, &c.state)
+	for _, name := range []string{"no-dht", "no-pex", "no-lsd", "no-utp", "no-portmap"} {
+		f.Bool(name, false, "do without "+name[len("no-"):])
+		f.Lookup(name).Hidden = true
+	}
+}
+
+func stateFlag(f *pflag.FlagSet, v *string) {
+	f.StringVar(v, "state", "", "`DIR` where everything is remembered (default $XDG_STATE_HOME/spate)")
+}
+
+// client is a session of torrents that runs until stop.
+type client struct {
+	app     *app
+	session *torrent.Session
+	cancel  context.CancelFunc
+	ended   chan struct{}
+	trk     *trackerclient.Client
+	once    sync.Once
+}
+
+// newClient starts a session. resume is the directory of its resume data, and
+// announcer takes the place of a tracker client when it is not nil.
+func (a *app) newClient(f *clientFlags, resume string, announcer func(torrent.Announcer) torrent.Announcer) (*client, error) {
+	if f.peerPort < -1 || f.peerPort > 65535 {
+		return nil, usagef("--peer-port %d: a port is a number from 0 to 65535", f.peerPort)
+	}
+	if err := os.MkdirAll(resume, 0o700); err != nil {
+		return nil, hinted(err, "choose another directory with --state DIR")
+	}
+	trk, err := trackerclient.New(trackerclient.Options{LocalAddr: f.bind.Addr})
+	if err != nil {
+		return nil, err
+	}
+	var ann torrent.Announcer = trk
+	if announcer != nil {
+		ann = announcer(trk)
+	}
+	opt := torrent.Options{
+		Announcer: ann, Bind: f.bind.Addr, ResumeDir: resume, Up: int64(f.up), Down: int64(f.down), Log: a.log,
+		PeerPort: uint16(max(f.peerPort, 0)),
+	}
+	if f.peerPort < 0 {
+		opt.PeerPort, opt.PeerPortLast = firstPeerPort, lastPeerPort
+	}
+	s, err := torrent.NewSession(opt)
+	var port *torrent.PortError
+	if errors.As(err, &port) && f.peerPort < 0 {
+		a.warnf("no port from %d to %d is free for peers; taking any other", firstPeerPort, lastPeerPort)
+		opt.PeerPort, opt.PeerPortLast = 0, 0
+		s, err = torrent.NewSession(opt)
+	}
+	if err != nil {
+		trk.Close()
+		if errors.As(err, &port) {
+			return nil, listenError(port.Err, "the seed", "tcp", fmt.Sprintf(":%d", port.First), "--peer-port")
+		}
+		return nil, err
+	}
+	c := &client{app: a, session: s, trk: trk, ended: make(chan struct{})}
+	var ctx context.Context
+	ctx, c.cancel = context.WithCancel(context.Background())
+	go func() {
+		defer close(c.ended)
+		if err := s.Run(ctx); err != nil {
+			a.log.Error("the session ended", "err", err)
+		}
+	}()
+	return c, nil
+}
+
+// stop ends the session in good order: resume data is saved and the trackers
+// are told. It returns when that is done.
+func (c *client) stop() {
+	c.once.Do(func() {
+		c.cancel()
+		<-c.ended
+		c.trk.Close()
+	})
+}
+
+// lockTorrent makes sure that no other process with the same state works on
+// the torrent.
+func lockTorrent(dir string, mi *metainfo.MetaInfo) (*os.File, error) {
+	return lockFile(filepath.Join(dir, mi.Hash().String()+".lock"), fmt.Sprintf("%q", mi.Info.Name))
+}
+
+// peerAddr is where peers reach the session.
+func (c *client) peerAddr() string { return c.session.Addr().String() }
+
+// statusEvery is how often the state of torrents is looked at for display.
+const statusEvery = 250 * time.Millisecond

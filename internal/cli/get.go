@@ -1,0 +1,192 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"spate/maker"
+	"spate/metainfo"
+	"spate/torrent"
+)
+
+// getOptions are the flags of get.
+type getOptions struct {
+	clientFlags
+	output  string
+	seed    seedWhen
+	sel     []string
+	timeout time.Duration
+	force   bool
+}
+
+func (a *app) getCmd() *cobra.Command {
+	var opt getOptions
+	cmd := &cobra.Command{
+		Use:   "get SOURCE...",
+		Short: "fetch from a release page, a .torrent or its URL",
+		Long: `Fetch what a torrent describes. A SOURCE is a .torrent file or its URL, the URL
+of a release page, or of the file itself where its server names the torrent.
+What is there already is kept: the same command goes on where it was stopped.`,
+		Example: `  spate get http://files.example.org:6969/r/debian.iso
+  spate get -o ~/Downloads --seed ratio=1 debian.iso.torrent`,
+		Args: need(1, -1, "a SOURCE"),
+		RunE: func(cmd *cobra.Command, args []string) error { return a.get(cmd.Context(), args, &opt) },
+	}
+	f := cmd.Flags()
+	f.StringVarP(&opt.output, "output", "o", ".", "the directory `DIR` to write to")
+	f.StringArrayVar(&opt.sel, "select", nil, "only the files that match this `GLOB`; repeatable")
+	f.Var(&opt.seed, "seed", "seed afterwards: none, forever, ratio=R or time=D")
+	f.DurationVar(&opt.timeout, "timeout", 10*time.Minute, "give up after so long without data; 0: never")
+	f.BoolVar(&opt.force, "force", false, "write over files that are something else")
+	opt.clientFlags.add(f)
+	return cmd
+}
+
+// getJob is one torrent that is fetched.
+type getJob struct {
+	src      *source
+	mi       *metainfo.MetaInfo
+	path     string // as the person would write it
+	verified bool   // the data is there and whole
+	lock     *os.File
+	t        *torrent.Torrent
+
+	began    time.Time
+	active   time.Time // when data came last
+	before   int64     // bytes received in earlier runs
+	received int64     // bytes received in all
+	told     bool      // that there are no peers
+	complete time.Time
+	ended    bool
+}
+
+func (a *app) get(ctx context.Context, args []string, opt *getOptions) error {
+	a.resumable.Store(true)
+	state := filepath.Join(a.stateDir(opt.state), "get")
+	jobs, err := a.getJobs(ctx, args, state, opt)
+	for _, j := range jobs {
+		defer j.lock.Close()
+	}
+	if err != nil {
+		return a.getFailed(nil, err)
+	}
+	c, err := a.newClient(&opt.clientFlags, state, nil)
+	if err != nil {
+		return a.getFailed(nil, err)
+	}
+	defer c.stop()
+	for _, j := range jobs {
+		if err := a.addJob(c, j, opt); err != nil {
+			return a.getFailed(j, err)
+		}
+	}
+	g := &getRun{app: a, opt: opt, jobs: jobs, left: len(jobs), bar: a.newProgress("get")}
+	if len(jobs) == 1 {
+		g.bar = a.newProgress(jobs[0].mi.Info.Name)
+	}
+	return g.run(ctx)
+}
+
+// getJobs finds the torrents and looks at what lies in their place. The jobs
+// hold their locks, also when an error is returned.
+func (a *app) getJobs(ctx context.Context, args []string, state string, opt *getOptions) ([]*getJob, error) {
+	if err := outputDir(opt.output); err != nil {
+		return nil, err
+	}
+	var jobs []*getJob
+	for _, arg := range args {
+		src, err := a.resolve(ctx, arg, opt.bind.Addr)
+		if err != nil {
+			return jobs, err
+		}
+		if src.Torrent == nil {
+			return jobs, magnetError(src)
+		}
+		mi, err := src.parse()
+		if err != nil {
+			return jobs, err
+		}
+		j := &getJob{src: src, mi: mi, path: filepath.Join(opt.output, mi.Info.Name)}
+		for _, other := range jobs {
+			if other.path == j.path {
+				return jobs, usageHint("fetch them one after the other, with -o DIR", "%s and %s are both called %q", other.src.Arg, arg, mi.Info.Name)
+			}
+		}
+		if j.lock, err = lockTorrent(state, mi); err != nil {
+			return jobs, err
+		}
+		jobs = append(jobs, j)
+		if j.verified, err = a.lookAtTarget(ctx, j, state, opt); err != nil {
+			return jobs, err
+		}
+	}
+	return jobs, nil
+}
+
+// outputDir makes sure that dir is a directory: its last element is made when
+// it is missing.
+func outputDir(dir string) error {
+	info, err := os.Stat(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return hinted(os.Mkdir(dir, 0o777), "make it, or choose another with -o DIR")
+	case err != nil:
+		return err
+	case !info.IsDir():
+		return usageHint("the data keeps the name that the torrent gives it", "-o %s is a file; get takes a directory", dir)
+	}
+	return nil
+}
+
+// magnetError says why a magnet link alone cannot be fetched.
+func magnetError(src *source) error {
+	return fail(CodeFailed, "give the .torrent file or its URL, or the page of the release",
+		"%s: fetching the torrent from peers, by magnet link or info-hash alone, is not supported", src.Arg)
+}
+
+func (a *app) addJob(c *client, j *getJob, opt *getOptions) error {
+	add := torrent.AddOptions{Verified: j.verified, Force: opt.force, Peers: opt.peers}
+	var err error
+	if add.Dir, err = filepath.Abs(opt.output); err != nil {
+		return err
+	}
+	if len(opt.sel) > 0 {
+		match, err := maker.Matcher(opt.sel)
+		if err != nil {
+			return usagef("--select: %w", err)
+		}
+		if add.Select, err = selected(j.mi, match); err != nil {
+			return err
+		}
+	}
+	if j.t, err = c.session.Add(j.mi, add); err != nil {
+		return err
+	}
+	j.began = a.env.Now()
+	j.active = j.began
+	return a.getEvent(j, "metadata", nil)
+}
+
+// selected turns match into the function that a session wants, and refuses a
+// choice of nothing.
+func selected(mi *metainfo.MetaInfo, match func(string) bool) (func([]string) bool, error) {
+	name := func(path []string) string {
+		if len(path) == 0 {
+			return mi.Info.Name
+		}
+		return filepath.ToSlash(filepath.Join(path...))
+	}
+	for i := range mi.Info.Files {
+		f := &mi.Info.Files[i]
+		if !f.Pad() && match(name(f.Path)) {
+			return func(path []string) bool { return match(name(path)) }, nil
+		}
+	}
+	return nil, fail(CodeNotFound, "spate show lists its files", "no file of %q matches --select", mi.Info.Name)
+}

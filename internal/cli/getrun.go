@@ -1,0 +1,290 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"spate/storage"
+	"spate/torrent"
+	"spate/tracker"
+)
+
+// getRun is a get under way. It belongs to one goroutine.
+type getRun struct {
+	app  *app
+	opt  *getOptions
+	jobs []*getJob
+	left int // jobs that have not ended
+	bar  *progress
+	err  error     // the first failure
+	told time.Time // when the last progress events were printed
+}
+
+// Waits of a get, in which the person is told or the run ends.
+const (
+	tellNoPeers  = 15 * time.Second // no peer yet
+	hopelessTime = 30 * time.Second // no tracker works and no peer is known
+	eventEvery   = time.Second
+)
+
+type jobResult struct {
+	job *getJob
+	err error
+}
+
+func (g *getRun) run(ctx context.Context) error {
+	defer g.bar.finish()
+	results := make(chan jobResult, len(g.jobs))
+	for _, j := range g.jobs {
+		go func() { results <- jobResult{j, j.t.Wait(ctx)} }()
+	}
+	tick := time.NewTicker(statusEvery)
+	defer tick.Stop()
+	for g.left > 0 {
+		select {
+		case <-ctx.Done():
+			return g.interrupted(ctx)
+		case r := <-results:
+			if ctx.Err() != nil {
+				return g.interrupted(ctx)
+			}
+			if r.err != nil {
+				g.end(r.job, transferError(r.err))
+				break
+			}
+			if err := g.completed(r.job); err != nil {
+				return err
+			}
+		case <-tick.C:
+			g.look(g.app.env.Now())
+		}
+	}
+	return g.err
+}
+
+// interrupted ends the run on a signal. Who has everything and only seeds is
+// done, not interrupted.
+func (g *getRun) interrupted(ctx context.Context) error {
+	g.bar.finish()
+	for _, j := range g.jobs {
+		if j.complete.IsZero() && !j.ended {
+			g.app.getFailed(j, &Error{Code: CodeInterrupted, Err: context.Cause(ctx)})
+			if g.err == nil {
+				g.err = context.Canceled
+			}
+		}
+	}
+	return g.err
+}
+
+// completed prints the result of j, and lets it seed if that is wanted.
+func (g *getRun) completed(j *getJob) error {
+	j.complete = g.app.env.Now()
+	st := j.t.Stats()
+	if g.app.json {
+		if err := g.app.getEvent(j, "done", nil); err != nil {
+			return err
+		}
+	} else {
+		took := j.complete.Sub(j.began)
+		if n := st.Downloaded - j.before; n > 0 && took > 0 {
+			g.app.notef("%s: complete, %s in %s (%s/s)", j.mi.Info.Name, humanBytes(n),
+				shortDuration(took), humanBytes(int64(float64(n)/took.Seconds())))
+		} else {
+			g.app.notef("%s: complete already", j.mi.Info.Name)
+		}
+		if err := g.app.printf("%s\n", escape(j.path)); err != nil {
+			return err
+		}
+	}
+	if g.opt.seed.none() {
+		g.end(j, nil)
+	} else {
+		g.app.notef("seeding %s (%s); Ctrl-C stops", j.mi.Info.Name, g.opt.seed.String())
+	}
+	return nil
+}
+
+// end takes j out of the run, with the reason when it failed.
+func (g *getRun) end(j *getJob, err error) {
+	j.ended = true
+	g.left--
+	if err == nil {
+		return
+	}
+	err = g.app.getFailed(j, err)
+	if g.err == nil {
+		g.err = err
+	} else {
+		g.app.warnf("%v", err)
+	}
+}
+
+// look shows how far the run is, and ends what has no prospect or is done
+// seeding.
+func (g *getRun) look(now time.Time) {
+	var sum torrent.Stats
+	events := g.app.json && now.Sub(g.told) >= eventEvery
+	for _, j := range g.jobs {
+		st := j.t.Stats()
+		sum.BytesTotal += st.BytesTotal
+		sum.BytesDone += st.BytesDone
+		sum.DownRate += st.DownRate
+		sum.UpRate += st.UpRate
+		sum.Peers += st.Peers
+		if st.Downloaded > j.received || st.State == torrent.StateChecking {
+			j.received, j.active = st.Downloaded, now
+		}
+		if j.ended {
+			continue
+		}
+		if events {
+			g.told = now
+			g.app.getEvent(j, "progress", nil)
+		}
+		if !j.complete.IsZero() {
+			if g.seededEnough(j, &st, now) {
+				g.end(j, nil)
+			}
+		} else if err := g.hopeless(j, &st, now); err != nil {
+			g.end(j, err)
+		}
+	}
+	if g.left == 0 {
+		return
+	}
+	note := fmt.Sprintf("%d peers", sum.Peers)
+	if sum.UpRate >= 1 {
+		note += ", " + humanBytes(int64(sum.UpRate)) + "/s up"
+	}
+	g.bar.updateWith(sum.BytesDone, sum.BytesTotal, sum.DownRate, note)
+}
+
+func (g *getRun) seededEnough(j *getJob, st *torrent.Stats, now time.Time) bool {
+	w := g.opt.seed
+	return w.ratio > 0 && float64(st.Uploaded) >= w.ratio*float64(st.BytesTotal) ||
+		w.time > 0 && now.Sub(j.complete) >= w.time
+}
+
+// hopeless returns why j should not be waited for any longer, or nil. It tells
+// once when there are no peers.
+func (g *getRun) hopeless(j *getJob, st *torrent.Stats, now time.Time) error {
+	if st.State != torrent.StateDownloading {
+		return nil
+	}
+	idle := now.Sub(j.active)
+	nobody := st.Peers == 0 && st.Known == 0 && len(g.opt.peers) == 0
+	switch {
+	case nobody && len(j.mi.AnnounceList) == 0:
+		return fail(CodeNoPeers, "name one with --peer IP:PORT", "%s: the torrent names no tracker to ask for peers", j.mi.Info.Name)
+	case g.opt.timeout > 0 && nobody && trackersFail(st) && idle >= min(hopelessTime, g.opt.timeout):
+		return fail(CodeNoPeers, "try again later, or name a peer with --peer IP:PORT", "%s: no peers: %s", j.mi.Info.Name, trackerWords(st))
+	case g.opt.timeout > 0 && idle >= g.opt.timeout:
+		return fail(CodeNoPeers, "what was fetched is kept: the same command goes on; --timeout 0 waits for ever",
+			"%s: no data for %s (%d peers; %s)", j.mi.Info.Name, humanDuration(idle), st.Peers, trackerWords(st))
+	case st.Peers == 0 && idle >= tellNoPeers && !j.told:
+		j.told = true
+		g.app.notef("%s: no peers yet; %s; still trying", j.mi.Info.Name, trackerWords(st))
+	}
+	return nil
+}
+
+// trackersFail reports whether every tracker was asked and none works.
+func trackersFail(st *torrent.Stats) bool {
+	for _, t := range st.Trackers {
+		if t.Err == nil {
+			return false
+		}
+	}
+	return len(st.Trackers) > 0
+}
+
+// trackerWords sums up what the trackers said last.
+func trackerWords(st *torrent.Stats) string {
+	var words []string
+	for _, t := range st.Trackers {
+		switch {
+		case t.Err != nil:
+			words = append(words, t.Err.Error())
+		case t.LastAnnounce.IsZero():
+			words = append(words, "the tracker has not answered")
+		case t.Complete == tracker.Unknown:
+			words = append(words, "the tracker answered")
+		default:
+			words = append(words, fmt.Sprintf("the tracker counts %d seeds, %d leechers", t.Complete, t.Incomplete))
+		}
+	}
+	if len(words) == 0 {
+		return "no tracker"
+	}
+	return strings.Join(words[:min(2, len(words))], "; ")
+}
+
+// getEvent prints one event of get --json.
+func (a *app) getEvent(j *getJob, kind string, err error) error {
+	if !a.json {
+		return nil
+	}
+	e := getEvent{Event: kind}
+	if j != nil {
+		e.InfoHash, e.Name, e.BytesTotal = j.mi.Hash().String(), j.mi.Info.Name, j.mi.Info.DataLength()
+		if j.t != nil {
+			st := j.t.Stats()
+			e.BytesDone, e.BytesTotal, e.Peers = st.BytesDone, st.BytesTotal, st.Peers
+			e.DownRate, e.UpRate = int64(st.DownRate), int64(st.UpRate)
+			e.Downloaded, e.Uploaded, e.State = st.Downloaded, st.Uploaded, st.State.String()
+		}
+		if kind == "done" {
+			e.Path = j.path
+		}
+	}
+	if err != nil {
+		e.Error, e.Code, e.Hint = err.Error(), exitCode(err), hintFor(err)
+	}
+	return a.printJSON(e)
+}
+
+// getEvent is one line of get --json.
+type getEvent struct {
+	Event      string `json:"event"`
+	InfoHash   string `json:"info_hash,omitempty"`
+	Name       string `json:"name,omitempty"`
+	State      string `json:"state,omitempty"`
+	BytesDone  int64  `json:"bytes_done"`
+	BytesTotal int64  `json:"bytes_total"`
+	DownRate   int64  `json:"down_rate"`
+	UpRate     int64  `json:"up_rate"`
+	Peers      int    `json:"peers"`
+	Downloaded int64  `json:"downloaded"`
+	Uploaded   int64  `json:"uploaded"`
+	Path       string `json:"path,omitempty"`
+	Error      string `json:"error,omitempty"`
+	Code       int    `json:"code,omitempty"`
+	Hint       string `json:"hint,omitempty"`
+}
+
+// getFailed prints the event of a failure, and returns it.
+func (a *app) getFailed(j *getJob, err error) error {
+	a.getEvent(j, "error", err)
+	return err
+}
+
+// transferError gives what halted a torrent its exit code and a hint.
+func transferError(err error) error {
+	switch {
+	case errors.Is(err, storage.ErrFull):
+		return fail(CodeDiskFull, "make room and run the same command again: it goes on where it stopped", "%w", err)
+	case errors.Is(err, storage.ErrLonger), errors.Is(err, storage.ErrObstructed):
+		return fail(CodeExists, "move it away, or choose another directory with -o DIR", "%w", err)
+	case errors.Is(err, storage.ErrMissing):
+		return fail(CodeNotFound, "is its disk mounted?", "%w", err)
+	case errors.Is(err, storage.ErrReadOnly), errors.Is(err, storage.ErrDenied):
+		return hinted(err, "change its permissions, or choose another directory with -o DIR")
+	case errors.Is(err, storage.ErrInUse):
+		return fail(CodeExists, "", "%w", err)
+	}
+	return err
+}

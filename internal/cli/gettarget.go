@@ -1,0 +1,83 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"spate/maker"
+	"spate/storage"
+)
+
+// lookAtTarget looks at what lies where j is to be written. What get or another
+// client left is gone on with; verified says that nothing is missing. Something
+// else is not written over unless --force is given.
+func (a *app) lookAtTarget(ctx context.Context, j *getJob, state string, opt *getOptions) (verified bool, err error) {
+	info, err := os.Stat(j.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	inWay := func(why string) error {
+		return fail(CodeExists, "move it away, choose another directory with -o DIR, or write over it with --force", "%s exists and %s", j.path, why)
+	}
+	switch {
+	case j.mi.Info.Single() && info.IsDir():
+		return false, inWay("is a directory")
+	case !j.mi.Info.Single() && !info.IsDir():
+		return false, inWay("is not a directory")
+	}
+	if rec, err := storage.LoadResume(state, j.mi.Hash()); err == nil && rec != nil {
+		if abs, err := filepath.Abs(j.path); err == nil && abs == filepath.Join(rec.Dir, cmp.Or(rec.Name, j.mi.Info.Name)) {
+			j.before, j.received = rec.Downloaded, rec.Downloaded
+			return false, nil
+		}
+	}
+	if !targetHasData(j) {
+		return false, nil
+	}
+	bar := a.newProgress("checking " + j.mi.Info.Name)
+	defer bar.finish()
+	report, err := maker.Verify(ctx, j.mi, j.path, maker.VerifyOptions{
+		Progress: func(p maker.Progress) { bar.update(p.Done, p.Total) },
+	})
+	switch {
+	case err != nil:
+		return false, err
+	case report.Good == report.Pieces && report.Whole():
+		return true, nil
+	case report.Good == 0 && !opt.force:
+		return false, inWay("is not a part of this torrent")
+	}
+	a.notef("%s: %d of %d pieces are there already", j.path, report.Good, report.Pieces)
+	return false, nil
+}
+
+// targetHasData reports whether any file of the torrent is there and not empty.
+// Names are resolved inside the target only.
+func targetHasData(j *getJob) bool {
+	if j.mi.Info.Single() {
+		info, err := os.Lstat(j.path)
+		return err == nil && info.Size() > 0
+	}
+	root, err := os.OpenRoot(j.path)
+	if err != nil {
+		return false
+	}
+	defer root.Close()
+	for i := range j.mi.Info.Files {
+		f := &j.mi.Info.Files[i]
+		if f.Pad() || f.Length == 0 {
+			continue
+		}
+		if info, err := root.Lstat(filepath.Join(f.Path...)); err == nil && info.Size() > 0 {
+			return true
+		}
+	}
+	return false
+}

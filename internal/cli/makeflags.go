@@ -1,0 +1,95 @@
+package cli
+
+import (
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"spate/maker"
+	"spate/metainfo"
+)
+
+// makeFlags are the flags of everything that makes a torrent.
+type makeFlags struct {
+	announce    []string
+	format      string
+	pieceLength sizeValue
+	webSeeds    []string
+	private     bool
+	comment     string
+	source      string
+	name        string
+	createdBy   string
+	noDate      bool
+	include     []string
+	exclude     []string
+	hidden      bool
+}
+
+func (m *makeFlags) add(f *pflag.FlagSet) {
+	f.StringArrayVarP(&m.announce, "announce", "a", nil, "`URL` of a tracker; a comma separates trackers of one tier, a repeat is a new tier")
+	f.StringVar(&m.format, "format", string(metainfo.Hybrid), "v1, v2 or hybrid")
+	f.Var(&m.pieceLength, "piece-length", "256KiB, 1MiB, ... (default: chosen from the size)")
+	f.StringArrayVar(&m.webSeeds, "web-seed", nil, "`URL` where the data is on a web server; repeatable")
+	f.BoolVar(&m.private, "private", false, "peers come from the trackers only")
+	f.StringVar(&m.comment, "comment", "", "`TEXT` in the torrent")
+	f.StringVar(&m.source, "source", "", "`TEXT` that makes the info-hash another")
+	f.StringVar(&m.name, "name", "", "`NAME` in the torrent (default: that of the path)")
+	f.StringVar(&m.createdBy, "created-by", "", "`NAME` of the program (default: spate and its version)")
+	f.BoolVar(&m.noDate, "no-date", false, "leave the date of creation out")
+	f.StringArrayVar(&m.include, "include", nil, "of a directory, only files that match this `GLOB`; repeatable")
+	f.StringArrayVar(&m.exclude, "exclude", nil, "leave out files that match this `GLOB`; repeatable")
+	f.BoolVar(&m.hidden, "hidden", false, "take hidden files too")
+}
+
+// options checks the flags and returns what they mean to the maker.
+func (m *makeFlags) options() (maker.Options, error) {
+	o := maker.Options{
+		Format: metainfo.Format(m.format), PieceLength: int64(m.pieceLength), Name: m.name,
+		WebSeeds: m.webSeeds, Private: m.private, Comment: m.comment, Source: m.source,
+		CreatedBy: m.createdBy, NoDate: m.noDate, Include: m.include, Exclude: m.exclude, Hidden: m.hidden,
+	}
+	if !slices.Contains([]metainfo.Format{metainfo.V1, metainfo.V2, metainfo.Hybrid}, o.Format) {
+		return o, usagef("--format %s: want v1, v2 or hybrid", m.format)
+	}
+	for _, s := range m.webSeeds {
+		if err := checkURL("--web-seed", s, "http", "https", "ftp"); err != nil {
+			return o, err
+		}
+	}
+	var err error
+	o.Announce, err = tiers(m.announce)
+	return o, err
+}
+
+// tiers reads --announce: each value is a tier.
+func tiers(values []string) ([][]string, error) {
+	var all [][]string
+	for _, v := range values {
+		var tier []string
+		for _, u := range strings.Split(v, ",") {
+			if u = strings.TrimSpace(u); u == "" {
+				continue
+			}
+			if err := checkURL("--announce", u, "http", "https", "udp", "ws", "wss"); err != nil {
+				return nil, err
+			}
+			tier = append(tier, u)
+		}
+		if len(tier) > 0 {
+			all = append(all, tier)
+		}
+	}
+	return all, nil
+}
+
+func checkURL(flag, s string, schemes ...string) error {
+	u, err := url.Parse(s)
+	if err != nil || u.Host == "" || !slices.Contains(schemes, strings.ToLower(u.Scheme)) {
+		return usageHint(fmt.Sprintf("it begins with %s:// and names a host", strings.Join(schemes, "://, ")), "%s %s is not a URL for this", flag, s)
+	}
+	return nil
+}

@@ -1,0 +1,152 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"spate"
+	"spate/metainfo"
+	"spate/torrent"
+)
+
+// readyEvent is the line that publish, seed and tracker print with --json once
+// everything listens, and the events about one torrent that follow.
+type readyEvent struct {
+	Event        string   `json:"event"`
+	Name         string   `json:"name,omitempty"`
+	Path         string   `json:"path,omitempty"`
+	PageURL      string   `json:"page_url,omitempty"`
+	TorrentURL   string   `json:"torrent_url,omitempty"`
+	Magnet       string   `json:"magnet,omitempty"`
+	InfoHashV1   string   `json:"info_hash_v1,omitempty"`
+	InfoHashV2   string   `json:"info_hash_v2,omitempty"`
+	AnnounceURLs []string `json:"announce_urls,omitempty"`
+	HTTPAddr     string   `json:"http_addr,omitempty"`
+	UDPAddr      string   `json:"udp_addr,omitempty"`
+	PeerAddr     string   `json:"peer_addr,omitempty"`
+	Torrents     int      `json:"torrents,omitempty"`
+}
+
+// describe fills in what the torrent itself says.
+func (e *readyEvent) describe(mi *metainfo.MetaInfo) {
+	e.Magnet = mi.Magnet().String()
+	if h, ok := mi.HashV1(); ok {
+		e.InfoHashV1 = h.String()
+	}
+	if h, ok := mi.HashV2(); ok {
+		e.InfoHashV2 = h.String()
+	}
+	if e.AnnounceURLs != nil {
+		return
+	}
+	for _, tier := range mi.AnnounceList {
+		e.AnnounceURLs = append(e.AnnounceURLs, tier...)
+	}
+}
+
+// statsEvent is what a seeding session prints with --json for each torrent
+// whose numbers have changed.
+type statsEvent struct {
+	Event      string `json:"event"` // "stats"
+	InfoHash   string `json:"info_hash"`
+	Name       string `json:"name"`
+	State      string `json:"state"`
+	BytesDone  int64  `json:"bytes_done"`
+	BytesTotal int64  `json:"bytes_total"`
+	Uploaded   int64  `json:"uploaded"`
+	Downloaded int64  `json:"downloaded"`
+	UpRate     int64  `json:"up_rate"`
+	DownRate   int64  `json:"down_rate"`
+	Peers      int    `json:"peers"`
+	Error      string `json:"error,omitempty"`
+}
+
+// statsEventEvery is the least time between two stats events of one torrent.
+const statsEventEvery = 2 * time.Second
+
+// status shows what a session of seeds does: a line at the bottom of a
+// terminal, or events with --json. It belongs to one goroutine.
+type status struct {
+	app     *app
+	session *torrent.Session
+	last    map[spate.InfoHash]statsEvent
+	failed  map[spate.InfoHash]bool
+	told    time.Time
+	more    func() string // words of the caller's at the line's end
+}
+
+func (a *app) newStatus(s *torrent.Session) *status {
+	return &status{app: a, session: s, last: map[spate.InfoHash]statsEvent{}, failed: map[spate.InfoHash]bool{}}
+}
+
+func (s *status) finish() { s.app.console.clearBar() }
+
+// run shows the status and calls each until that fails or ctx ends, which is
+// no error: a service ends so.
+func (s *status) run(ctx context.Context, each func() error) error {
+	tick := time.NewTicker(statusEvery)
+	defer tick.Stop()
+	for {
+		if err := each(); err != nil {
+			return err
+		}
+		if err := s.show(); err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+func (s *status) show() error {
+	now := s.app.env.Now()
+	due := now.Sub(s.told) >= statsEventEvery
+	var peers int
+	var rate float64
+	var sent int64
+	for _, t := range s.session.Torrents() {
+		st := t.Stats()
+		peers += st.Peers
+		rate += st.UpRate
+		sent += st.Uploaded
+		if bad := st.State == torrent.StateFailed; bad != s.failed[st.InfoHash] {
+			s.failed[st.InfoHash] = bad
+			if bad {
+				s.app.warnf("%s: halted: %v", st.Name, st.Err)
+			} else {
+				s.app.notef("%s: goes on", st.Name)
+			}
+		}
+		if !s.app.json || !due {
+			continue
+		}
+		e := statsEvent{
+			Event: "stats", InfoHash: st.InfoHash.String(), Name: st.Name, State: st.State.String(),
+			BytesDone: st.BytesDone, BytesTotal: st.BytesTotal, Uploaded: st.Uploaded, Downloaded: st.Downloaded,
+			UpRate: int64(st.UpRate), DownRate: int64(st.DownRate), Peers: st.Peers,
+		}
+		if st.Err != nil {
+			e.Error = st.Err.Error()
+		}
+		if e == s.last[st.InfoHash] {
+			continue
+		}
+		s.last[st.InfoHash] = e
+		s.told = now
+		if err := s.app.printJSON(e); err != nil {
+			return err
+		}
+	}
+	if s.app.console.tty != nil && !s.app.quiet {
+		line := fmt.Sprintf("%s connected, %s/s up, %s sent", plural(peers, "peer"), humanBytes(int64(rate)), humanBytes(sent))
+		if s.more != nil {
+			line += s.more()
+		}
+		s.app.console.setBar(line)
+	}
+	return nil
+}

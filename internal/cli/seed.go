@@ -1,0 +1,268 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"spate/metainfo"
+	"spate/torrent"
+)
+
+// seedOptions are the flags of seed.
+type seedOptions struct {
+	clientFlags
+	data string
+}
+
+func (a *app) seedCmd() *cobra.Command {
+	var opt seedOptions
+	cmd := &cobra.Command{
+		Use:   "seed TORRENT...",
+		Short: "seed data that is there, until stopped",
+		Long: `Seed the data of torrents. A directory stands for the .torrent files in it. The
+data is looked for in --data DIR, else beside the .torrent, else in the current
+directory; it is checked before it is offered, and never written to.`,
+		Example: `  spate seed debian.iso.torrent --data /srv/images
+  spate seed /srv/torrents --data /srv/images --up 2M`,
+		Args: need(1, -1, "a TORRENT"),
+		RunE: func(cmd *cobra.Command, args []string) error { return a.seed(cmd.Context(), args, &opt) },
+	}
+	f := cmd.Flags()
+	f.StringVar(&opt.data, "data", "", "the `DIR` where the data lies")
+	opt.clientFlags.add(f)
+	return cmd
+}
+
+// seedJob is one torrent that is seeded.
+type seedJob struct {
+	file string // the .torrent
+	mi   *metainfo.MetaInfo
+	dir  string // that holds the data
+	name string // of the data in dir
+	t    *torrent.Torrent
+	lock *os.File
+	told bool // whether the data is good
+}
+
+func (a *app) seed(ctx context.Context, args []string, opt *seedOptions) error {
+	files, err := torrentFiles(args)
+	if err != nil {
+		return err
+	}
+	state := filepath.Join(a.stateDir(opt.state), "get")
+	var jobs []*seedJob
+	defer func() {
+		for _, j := range jobs {
+			j.lock.Close()
+		}
+	}()
+	for _, file := range files {
+		j, err := seedJobOf(file, state, opt.data, len(files) == 1)
+		if err != nil && len(files) == 1 {
+			return err
+		}
+		if err != nil {
+			a.warnf("%v", err)
+			continue
+		}
+		jobs = append(jobs, j)
+	}
+	if len(jobs) == 0 {
+		return fail(CodeNotFound, "--data DIR says where the data lies", "none of %d torrents can be seeded", len(files))
+	}
+	c, err := a.newClient(&opt.clientFlags, state, nil)
+	if err != nil {
+		return err
+	}
+	defer c.stop()
+	for _, j := range jobs {
+		j.t, err = c.session.Add(j.mi, torrent.AddOptions{Dir: j.dir, Name: j.name, SeedOnly: true, Peers: opt.peers})
+		if err != nil {
+			return hinted(err, j.file)
+		}
+	}
+	if err := a.seedReady(c, jobs); err != nil {
+		return err
+	}
+	return a.seedLoop(ctx, c, jobs)
+}
+
+// torrentFiles expands directories to the .torrent files in them.
+func torrentFiles(args []string) ([]string, error) {
+	var files []string
+	for _, arg := range args {
+		info, err := os.Stat(arg)
+		if err != nil {
+			return nil, err
+		}
+		if !info.IsDir() {
+			files = append(files, arg)
+			continue
+		}
+		entries, err := os.ReadDir(arg)
+		if err != nil {
+			return nil, err
+		}
+		n := len(files)
+		for _, e := range entries {
+			if strings.EqualFold(filepath.Ext(e.Name()), ".torrent") && !e.IsDir() {
+				files = append(files, filepath.Join(arg, e.Name()))
+			}
+		}
+		if len(files) == n {
+			return nil, fail(CodeNotFound, "", "%s holds no .torrent files", arg)
+		}
+	}
+	return files, nil
+}
+
+// seedJobOf reads a torrent and finds its data.
+func seedJobOf(file, state, data string, alone bool) (*seedJob, error) {
+	b, err := readTorrentFile(file)
+	if err != nil {
+		return nil, err
+	}
+	mi, err := (&source{Arg: file, Torrent: b}).parse()
+	if err != nil {
+		return nil, err
+	}
+	j := &seedJob{file: file, mi: mi}
+	if j.dir, j.name, err = findData(mi, file, data, alone); err != nil {
+		return nil, err
+	}
+	j.lock, err = lockTorrent(state, mi)
+	return j, err
+}
+
+// findData returns the directory that holds the data of a torrent, and the
+// data's name there. With alone set, data may also be the file or the tree
+// itself, under another name.
+func findData(mi *metainfo.MetaInfo, file, data string, alone bool) (dir, name string, err error) {
+	dirs := []string{filepath.Dir(file), "."}
+	if data != "" {
+		dirs = []string{data}
+	}
+	for _, d := range dirs {
+		info, err := os.Stat(filepath.Join(d, mi.Info.Name))
+		if err == nil && info.IsDir() != mi.Info.Single() {
+			abs, err := filepath.Abs(d)
+			return abs, mi.Info.Name, err
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) && !isNotDir(d) {
+			return "", "", err
+		}
+	}
+	if data != "" && alone && holdsTree(mi, data) {
+		abs, err := filepath.Abs(data)
+		return filepath.Dir(abs), filepath.Base(abs), err
+	}
+	return "", "", fail(CodeNotFound, "--data DIR says where it lies", "the data of %s, %q, is not in %s", file, mi.Info.Name, strings.Join(dirs, " or "))
+}
+
+func isNotDir(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && !info.IsDir()
+}
+
+// holdsTree reports whether path itself can be the data: a file of the right
+// size, or a directory with a file of the torrent in it.
+func holdsTree(mi *metainfo.MetaInfo, path string) bool {
+	info, err := os.Stat(path)
+	if err != nil || info.IsDir() == mi.Info.Single() {
+		return false
+	}
+	if mi.Info.Single() {
+		return info.Size() == mi.Info.DataLength()
+	}
+	root, err := os.OpenRoot(path)
+	if err != nil {
+		return false
+	}
+	defer root.Close()
+	return slices.ContainsFunc(mi.Info.Files, func(f metainfo.File) bool {
+		info, err := root.Lstat(filepath.Join(f.Path...))
+		return err == nil && !f.Pad() && info.Mode().IsRegular() && info.Size() == f.Length && f.Length > 0
+	})
+}
+
+// seedReady says that the session listens.
+func (a *app) seedReady(c *client, jobs []*seedJob) error {
+	if !a.json {
+		a.notef("seeding %s on %s; Ctrl-C stops", plural(len(jobs), "torrent"), c.peerAddr())
+		return nil
+	}
+	r := readyEvent{Event: "ready", PeerAddr: c.peerAddr(), Torrents: len(jobs)}
+	if len(jobs) == 1 {
+		r.describe(jobs[0].mi)
+	}
+	return a.printJSON(r)
+}
+
+// seedLoop tells what becomes of the torrents until ctx ends. It ends earlier
+// when none is left that can be seeded.
+func (a *app) seedLoop(ctx context.Context, c *client, jobs []*seedJob) error {
+	s := a.newStatus(c.session)
+	defer s.finish()
+	left := len(jobs)
+	return s.run(ctx, func() error {
+		for _, j := range jobs {
+			st := j.t.Stats()
+			if j.told || st.State == torrent.StateChecking {
+				continue
+			}
+			j.told = true
+			err := seedProblem(j, &st)
+			if err == nil {
+				if st.PiecesHave < st.Pieces {
+					a.warnf("%s: only %d of %d pieces are good; the others are not seeded", j.mi.Info.Name, st.PiecesHave, st.Pieces)
+				}
+				if err := a.seedingEvent(j, &st); err != nil {
+					return err
+				}
+				continue
+			}
+			if left--; left == 0 {
+				return err
+			}
+			a.warnf("%v", err)
+		}
+		return nil
+	})
+}
+
+// seedProblem returns why a torrent cannot be seeded at all, or nil.
+func seedProblem(j *seedJob, st *torrent.Stats) error {
+	if st.State == torrent.StateFailed {
+		return transferError(st.Err)
+	}
+	if st.PiecesHave == 0 && st.Pieces > 0 {
+		return fail(CodeBadData, "spate verify tells which files differ", "%s does not match %s: no piece is good",
+			filepath.Join(j.dir, j.name), j.file)
+	}
+	return nil
+}
+
+func (a *app) seedingEvent(j *seedJob, st *torrent.Stats) error {
+	if !a.json {
+		a.notef("seeding %s, %s", filepath.Join(j.dir, j.name), humanBytes(st.BytesTotal))
+		return nil
+	}
+	e := readyEvent{Event: "seeding", Name: j.mi.Info.Name, Path: filepath.Join(j.dir, j.name)}
+	e.describe(j.mi)
+	return a.printJSON(e)
+}
+
+func plural(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}

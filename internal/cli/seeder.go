@@ -1,0 +1,71 @@
+package cli
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"net/url"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"spate"
+	"spate/metainfo"
+	"spate/torrent"
+)
+
+// seeder is a session as a publisher sees it.
+type seeder struct {
+	session *torrent.Session
+	peers   []netip.AddrPort
+}
+
+// Seed implements [publish.Seeder].
+func (s seeder) Seed(_ context.Context, m *metainfo.MetaInfo, path string) error {
+	_, err := s.session.Add(m, torrent.AddOptions{Dir: filepath.Dir(path), Name: filepath.Base(path), Verified: true, Peers: s.peers})
+	return err
+}
+
+// Unseed implements [publish.Seeder].
+func (s seeder) Unseed(_ context.Context, ih spate.InfoHash) error { return s.session.Remove(ih) }
+
+// lookupTime bounds the look-up of the public URL's host.
+const lookupTime = 5 * time.Second
+
+// originAddrs are the addresses at which others find this process as a peer, at
+// least one: the bind address, else those of the public URL's host when the
+// person named it, else those of the machine that lead outside.
+func originAddrs(ctx context.Context, bind netip.Addr, base *url.URL, named bool, port uint16) []netip.AddrPort {
+	var addrs []netip.Addr
+	switch a, err := netip.ParseAddr(base.Hostname()); {
+	case bind.IsValid() && !bind.IsUnspecified():
+		addrs = append(addrs, bind)
+	case err == nil && !a.IsUnspecified():
+		addrs = append(addrs, a)
+	case named:
+		ctx, cancel := context.WithTimeout(ctx, lookupTime)
+		defer cancel()
+		addrs, _ = net.DefaultResolver.LookupNetIP(ctx, "ip", base.Hostname())
+	}
+	if len(addrs) == 0 {
+		addrs = append(addrs, outwardAddr())
+	}
+	const most = 4 // a name may have any number
+	var out []netip.AddrPort
+	for _, a := range addrs[:min(len(addrs), most)] {
+		ap := netip.AddrPortFrom(a.Unmap().WithZone(""), port)
+		if !slices.Contains(out, ap) {
+			out = append(out, ap)
+		}
+	}
+	return out
+}
+
+// shellWord quotes s for a shell where that is needed.
+func shellWord(s string) string {
+	if s != "" && strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./:@%+,=") == "" {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}

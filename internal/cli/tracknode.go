@@ -1,0 +1,235 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"spate"
+	"spate/publish"
+	"spate/torrent"
+	"spate/tracker"
+	"spate/tracker/swarm"
+	"spate/tracker/trackerserver"
+)
+
+// trackerFlags are the flags of what has a tracker in it.
+type trackerFlags struct {
+	listenFlags
+	publicURL string
+	state     string
+	accessLog string
+}
+
+func (t *trackerFlags) add(f *pflag.FlagSet) {
+	f.StringVar(&t.listen, "listen", ":6969", "`ADDR` for HTTP; port 0 is any free one")
+	f.StringVar(&t.udp, "udp", "", "`ADDR` of the UDP tracker (default: the port of --listen; off: none)")
+	f.StringVar(&t.publicURL, "public-url", "", "`URL` by which others reach --listen (default: guessed, and said)")
+	f.StringVar(&t.accessLog, "access-log", "", "append a line of JSON for each announce to this `FILE`")
+}
+
+// node is a tracker with its memory on disk.
+type node struct {
+	app    *app
+	table  *swarm.Table
+	server *trackerserver.Server
+	store  *swarm.Store
+	log    *os.File // of announces, or nil
+}
+
+// saveEvery is what a crash of the machine may cost of the peer lists.
+const saveEvery = time.Minute
+
+// newNode opens the tracker that is remembered in the directory state.
+func (a *app) newNode(f *trackerFlags, state string, opt trackerserver.Options) (_ *node, err error) {
+	n := &node{app: a}
+	defer func() {
+		if err != nil {
+			n.close()
+		}
+	}()
+	dir := filepath.Join(state, "tracker")
+	if n.table, err = swarm.New(swarm.Options{}); err != nil {
+		return nil, err
+	}
+	var warnings []error
+	if n.store, warnings, err = swarm.OpenStore(a.env.Now(), dir, n.table); err != nil {
+		return nil, hinted(err, "choose another directory with --state DIR")
+	}
+	for _, w := range warnings {
+		a.warnf("%v", w)
+	}
+	if opt.Key, err = trackerserver.LoadConnKey(filepath.Join(dir, "connection.key")); err != nil {
+		return nil, err
+	}
+	opt.Log, opt.Now = a.log, a.env.Now
+	opt.Observe = func(o *trackerserver.Observation) {
+		if o.Counted {
+			if err := n.store.Completed(o.Request.InfoHash, o.Completed); err != nil {
+				a.log.Error("remembering a completion", "err", err)
+			}
+		}
+	}
+	if f.accessLog != "" {
+		if n.log, err = os.OpenFile(f.accessLog, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600); err != nil {
+			return nil, hinted(err, "choose another file with --access-log FILE")
+		}
+		opt.AccessLog = slog.New(slog.NewJSONHandler(n.log, nil))
+	} else if a.verbose > 0 {
+		opt.AccessLog = a.log
+	}
+	n.server, err = trackerserver.New(n.table, opt)
+	return n, err
+}
+
+func (n *node) close() {
+	if n.store != nil {
+		n.store.Close()
+	}
+	if n.log != nil {
+		n.log.Close()
+	}
+	if n.table != nil {
+		n.table.Close()
+	}
+}
+
+// run serves the sockets until ctx ends, and saves what the tracker knows every
+// minute and at the end. It returns the first failure.
+func (n *node) run(ctx context.Context, s *sockets, h http.Handler) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var wg sync.WaitGroup
+	part := func(f func(context.Context) error) {
+		wg.Go(func() {
+			if err := f(ctx); err != nil {
+				cancel(err)
+			}
+		})
+	}
+	part(n.server.Run)
+	part(func(ctx context.Context) error { return n.app.serveHTTP(ctx, s.http, h) })
+	if s.udp != nil {
+		part(func(ctx context.Context) error { return n.server.ServeUDP(ctx, s.udp) })
+	}
+	part(n.save)
+	wg.Wait()
+	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
+}
+
+// save writes snapshots. A failure is told and tried again: a tracker that
+// cannot save still serves.
+func (n *node) save(ctx context.Context) error {
+	tick := time.NewTicker(saveEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+		}
+		if err := n.store.Save(n.app.env.Now()); err != nil {
+			n.app.warnf("the tracker's state was not saved: %v", err)
+		}
+		if ctx.Err() != nil {
+			return nil
+		}
+	}
+}
+
+// httpTimeouts of a server: for headers, and between requests.
+const (
+	readHeaderTimeout = 10 * time.Second
+	idleTimeout       = 2 * time.Minute
+	shutdownTimeout   = 3 * time.Second
+)
+
+// serveHTTP serves l until ctx ends; requests under way are given a moment.
+func (a *app) serveHTTP(ctx context.Context, l net.Listener, h http.Handler) error {
+	srv := &http.Server{
+		Handler: h, ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: time.Minute, IdleTimeout: idleTimeout,
+		MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelDebug),
+	}
+	stop := context.AfterFunc(ctx, func() {
+		ctx, cancel := context.WithTimeout(context.Background(), shutdownTimeout)
+		defer cancel()
+		if srv.Shutdown(ctx) != nil {
+			srv.Close()
+		}
+	})
+	defer stop()
+	if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+// ownTracker announces to the tracker of this very process without a
+// connection, and to others as usual.
+type ownTracker struct {
+	next  torrent.Announcer
+	table *swarm.Table
+	now   func() time.Time
+	urls  map[string]bool
+	addr  netip.AddrPort // where peers reach us
+}
+
+// Announce implements [torrent.Announcer].
+func (o *ownTracker) Announce(ctx context.Context, url string, req *tracker.AnnounceRequest) (*tracker.AnnounceResponse, error) {
+	if !o.urls[url] {
+		return o.next.Announce(ctx, url, req)
+	}
+	var rep swarm.Reply
+	err := o.table.Announce(o.now(), &swarm.Request{
+		InfoHash: req.InfoHash, PeerID: req.PeerID, Key: req.Key, Addr: o.addr, Seed: req.Seed(),
+		Event: req.Event, NumWant: req.NumWant, Want4: true, Want6: true,
+	}, &rep)
+	if errors.Is(err, swarm.ErrAddr) {
+		return nil, err
+	}
+	resp := &tracker.AnnounceResponse{
+		Interval: rep.Interval, MinInterval: rep.MinInterval,
+		Complete: int(rep.Seeders), Incomplete: int(rep.Leechers), Downloaded: int(rep.Completed),
+	}
+	if resp.Peers, err = spate.AppendPeers4(nil, rep.Peers4); err == nil {
+		resp.Peers, err = spate.AppendPeers6(resp.Peers, rep.Peers6)
+	}
+	return resp, err
+}
+
+// admission is the tracker as a publisher sees it: a release that is allowed
+// has this process as its pinned origin.
+type admission struct {
+	node    *node
+	origins []netip.AddrPort
+}
+
+// Allow implements [publish.Tracker].
+func (t *admission) Allow(ih spate.InfoHash, note publish.Note) error {
+	if err := t.node.server.Allow(ih, trackerserver.Note{Name: note.Name, Size: note.Size}); err != nil {
+		return err
+	}
+	if err := t.node.table.Pin(ih, t.origins...); err != nil {
+		t.node.server.Disallow(ih)
+		return err
+	}
+	return nil
+}
+
+// Disallow implements [publish.Tracker].
+func (t *admission) Disallow(ih spate.InfoHash) error {
+	t.node.table.Unpin(ih)
+	t.node.server.Disallow(ih)
+	return nil
+}
