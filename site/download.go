@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -29,6 +30,12 @@ func (s *Site) download(w http.ResponseWriter, r *http.Request) {
 	i, ok := rel.Lookup(path)
 	switch {
 	case ok && rel.Single == (path == "") && !(rel.Single && strings.HasSuffix(r.URL.Path, "/")):
+	case padLength(rel, path) > 0:
+		h.Set("Content-Type", "application/octet-stream")
+		h.Set("Cache-Control", "public, max-age=86400")
+		h.Set("ETag", `"`+path+`"`)
+		http.ServeContent(w, r, "", rel.Published, io.NewSectionReader(zeros{}, 0, padLength(rel, path)))
+		return
 	case path == "" && !rel.Single:
 		// A tree is no one file: its page says what can be had.
 		h.Set("Location", s.path(publish.PagePath(name)))
@@ -76,6 +83,27 @@ func (s *Site) download(w http.ResponseWriter, r *http.Request) {
 		s.opts.Log.Warn("site: a file changed while it was sent", "release", rel.Name, "file", file.Path, "err", out.err)
 		panic(http.ErrAbortHandler) // so that nobody takes it for the whole
 	}
+}
+
+// padLength is the length of the pad file at path, or 0 if there cannot be one.
+// The pad files of a hybrid torrent (BEP 47) are on no disk, but a client that
+// does not know them, aria2 for one, asks a web seed for them as for any file.
+func padLength(rel *publish.Release, path string) int64 {
+	digits, ok := strings.CutPrefix(path, ".pad/")
+	n, err := strconv.ParseInt(digits, 10, 64)
+	if !ok || err != nil || n <= 0 || n >= rel.PieceLength || rel.Single || rel.HashV1.IsZero() || strconv.FormatInt(n, 10) != digits {
+		return 0
+	}
+	return n
+}
+
+// zeros is a file of nothing but zeros.
+type zeros struct{}
+
+// ReadAt implements [io.ReaderAt].
+func (zeros) ReadAt(p []byte, _ int64) (int, error) {
+	clear(p)
+	return len(p), nil
 }
 
 // refuse says why file i of rel is not served.
