@@ -43,8 +43,7 @@ func TestSlowPeerStays(t *testing.T) {
 	k.Abandon(c[0], 2)
 	k.AbandonAll(3)
 	deliver(t, k, 2, k.Pick(nil, 2, 1, PickOptions{})...)
-	k.slots[k.Slot(int(a[0].Piece))].n[arrived]++ // as near as the other
-	k.slots[k.Slot(int(a[0].Piece))].n[arrived]++
+	k.slots[k.Slot(int(a[0].Piece))].n[arrived] = 4 // nearer than the other
 	if e := k.Pick(nil, 2, 1, PickOptions{}); e[0].Piece != b[0].Piece {
 		t.Errorf("left piece %d for %d", b[0].Piece, e[0].Piece)
 	}
