@@ -28,23 +28,7 @@ import (
 // of the file system, and *[metainfo.Error] for a torrent that readers would
 // refuse, such as one with too many pieces.
 func Make(ctx context.Context, path string, o Options) (*metainfo.MetaInfo, error) {
-	if err := o.check(); err != nil {
-		return nil, err
-	}
-	how, err := o.manner()
-	if err != nil {
-		return nil, err
-	}
-	so := scanOptions{
-		files: o.Files, hidden: how.hidden, noEmpty: !how.empty, links: how.links, order: how.order, skipped: o.Skipped,
-	}
-	if so.include, err = parseGlobs(o.Include); err != nil {
-		return nil, err
-	}
-	if so.exclude, err = parseGlobs(o.Exclude); err != nil {
-		return nil, err
-	}
-	t, err := scan(ctx, path, so)
+	t, how, err := o.scan(ctx, path)
 	if err != nil {
 		return nil, err
 	}
@@ -56,6 +40,38 @@ func Make(ctx context.Context, path string, o Options) (*metainfo.MetaInfo, erro
 		return nil, err
 	}
 	return b.torrent()
+}
+
+// Measure returns how many bytes [Make] would hash, and of how many files,
+// without reading any. Its errors are those of Make.
+func Measure(ctx context.Context, path string, o Options) (bytes int64, files int, err error) {
+	t, _, err := o.scan(ctx, path)
+	if err != nil {
+		return 0, 0, err
+	}
+	return t.size, len(t.entries), nil
+}
+
+// scan checks the options and lists what lies at path.
+func (o *Options) scan(ctx context.Context, path string) (*tree, manner, error) {
+	if err := o.check(); err != nil {
+		return nil, manner{}, err
+	}
+	how, err := o.manner()
+	if err != nil {
+		return nil, how, err
+	}
+	so := scanOptions{
+		files: o.Files, hidden: how.hidden, noEmpty: !how.empty, links: how.links, order: how.order, skipped: o.Skipped,
+	}
+	if so.include, err = parseGlobs(o.Include); err != nil {
+		return nil, how, err
+	}
+	if so.exclude, err = parseGlobs(o.Exclude); err != nil {
+		return nil, how, err
+	}
+	t, err := scan(ctx, path, so)
+	return t, how, err
 }
 
 // build is one torrent in the making.

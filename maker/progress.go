@@ -8,7 +8,7 @@ import (
 
 // Progress says how far a run is.
 type Progress struct {
-	Done, Total int64         // bytes of data
+	Done, Total int64         // bytes of data; Total is 0 where it is unknown
 	Elapsed     time.Duration // since the hashing began
 	Rate        float64       // bytes a second, over the last seconds
 	Left        time.Duration // until the end at this rate; negative while unknown
@@ -62,7 +62,9 @@ func newReporter(report func(Progress), done *atomic.Int64, total int64, now tim
 
 // next returns the progress with done bytes at the time now.
 func (r *reporter) next(now time.Time, done int64) Progress {
-	done = min(done, r.total)
+	if r.total > 0 {
+		done = min(done, r.total)
+	}
 	p := Progress{Done: done, Total: r.total, Elapsed: now.Sub(r.began), Left: -1}
 	if d := now.Sub(r.last).Seconds(); d > 0 {
 		rate := float64(done-r.before) / d
@@ -75,7 +77,7 @@ func (r *reporter) next(now time.Time, done int64) Progress {
 		r.last, r.before = now, done
 	}
 	p.Rate = r.rate
-	if p.Rate > 0 {
+	if p.Rate > 0 && r.total > 0 {
 		p.Left = time.Duration(float64(r.total-done) / p.Rate * float64(time.Second))
 	}
 	return p
