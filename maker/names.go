@@ -2,6 +2,7 @@ package maker
 
 import (
 	"fmt"
+	"io/fs"
 	"strings"
 	"unicode/utf8"
 
@@ -37,6 +38,10 @@ var junk = map[string]bool{
 func hiddenName(name string) bool {
 	return strings.HasPrefix(name, ".") || junk[strings.ToLower(name)]
 }
+
+// Hidden reports whether an entry of a directory is left out unless
+// [Options.Hidden] is set.
+func Hidden(d fs.DirEntry) bool { return hiddenName(d.Name()) || hiddenByAttribute(d) }
 
 // checkName reports whether one name of a path can be written.
 func checkName(rel, name string) error {

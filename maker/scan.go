@@ -205,7 +205,7 @@ func (w *walker) entry(rel string, d fs.DirEntry, above []os.FileInfo) error {
 	if w.o.exclude.match(rel) || !w.wanted.match(rel, d.IsDir()) {
 		return nil
 	}
-	if !w.o.hidden && (hiddenName(d.Name()) || hiddenByAttribute(d)) {
+	if !w.o.hidden && Hidden(d) {
 		w.o.skipped(Skipped{rel, SkipHidden})
 		return nil
 	}

@@ -1,0 +1,291 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+	"golang.org/x/term"
+
+	"spate"
+	"spate/maker"
+	"spate/metainfo"
+)
+
+// createOptions are the flags of create.
+type createOptions struct {
+	mk          makeFlags
+	output      string
+	force       bool
+	each        bool
+	nodes       []string
+	links       string
+	like        string
+	noTail      bool
+	filesFrom   string
+	similar     []string
+	collections []string
+	preset      string
+	jobs        int
+}
+
+func (a *app) createCmd() *cobra.Command {
+	var opt createOptions
+	cmd := &cobra.Command{
+		Use:   "create PATH",
+		Short: "write a .torrent",
+		Long: `Write a .torrent of a file or a directory; "-" is a file that comes from
+standard input. Hidden files, the junk of desktops (.DS_Store, Thumbs.db, ...),
+devices, and links that lead out of the directory are left out: -v names them.`,
+		Example: `  spate create debian.iso -a http://tracker.example.org:6969/announce
+  spate create photos --each -o torrents/ --preset mine
+  tar c src | spate create - --name src.tar -o src.tar.torrent`,
+		Args: need(0, 1, "one PATH"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 && opt.filesFrom == "" {
+				return need(1, 1, "a PATH")(cmd, args)
+			}
+			return a.create(cmd.Context(), append(args, ".")[0], opt)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVarP(&opt.output, "output", "o", "", "the .torrent, or an existing directory for it; - is standard output (default: NAME.torrent here)")
+	opt.mk.add(f)
+	opt.moreFlags(f)
+	f.BoolVar(&opt.each, "each", false, "one torrent for every entry of the directory; -o is a directory")
+	f.BoolVar(&opt.force, "force", false, "overwrite")
+	f.StringVar(&opt.preset, "preset", "", "take flags from the table [preset.`NAME`] of the settings")
+	return cmd
+}
+
+func (o *createOptions) moreFlags(f *pflag.FlagSet) {
+	f.StringArrayVar(&o.nodes, "node", nil, "`HOST:PORT` of a DHT node to begin with; repeatable")
+	f.StringVar(&o.filesFrom, "files-from", "", "only the paths that `FILE` lists, one a line or ended by NUL; - is standard input")
+	f.StringVar(&o.links, "links", "keep", "symbolic links: keep, follow (inside PATH only) or skip")
+	f.StringVar(&o.like, "like", "", "the same info-hash as `PROGRAM` for the same options: mktorrent, transmission, libtorrent")
+	f.BoolVar(&o.noTail, "no-tail-padding", false, "no pad file behind the last file of a hybrid torrent")
+	f.StringArrayVar(&o.similar, "similar", nil, "info-`HASH` of a torrent that shares files (BEP 38); repeatable")
+	f.StringArrayVar(&o.collections, "collection", nil, "`NAME` of a group of torrents that share files (BEP 38); repeatable")
+	f.IntVar(&o.jobs, "jobs", 0, "how many cores read and hash (default: all)")
+}
+
+// options returns what the flags mean to the maker.
+func (a *app) makerOptions(o *createOptions) (maker.Options, error) {
+	m, err := o.mk.options()
+	if err != nil {
+		return m, err
+	}
+	m.Nodes, m.Collections, m.NoTailPadding, m.Workers = o.nodes, o.collections, o.noTail, o.jobs
+	m.Like, m.Date = maker.Like(o.like), a.env.Now()
+	if !slices.Contains([]string{"", "mktorrent", "transmission", "libtorrent"}, o.like) {
+		return m, usagef("--like %s: want mktorrent, transmission or libtorrent", o.like)
+	}
+	if o.jobs < 0 {
+		return m, usagef("--jobs %d: want 1 or more", o.jobs)
+	}
+	links := map[string]maker.Links{"keep": maker.LinksKeep, "follow": maker.LinksFollow, "skip": maker.LinksSkip}
+	var ok bool
+	if m.Links, ok = links[o.links]; !ok {
+		return m, usagef("--links %s: want keep, follow or skip", o.links)
+	}
+	for _, n := range o.nodes {
+		if err := checkHostPort("--node", n); err != nil {
+			return m, err
+		}
+	}
+	for _, s := range o.similar {
+		h, err := spate.ParseInfoHash(s)
+		if err != nil {
+			return m, usagef("--similar: %w", err)
+		}
+		m.Similar = append(m.Similar, h)
+	}
+	// For builds that give the same bytes at any time (reproducible-builds.org).
+	if s := a.vars["SOURCE_DATE_EPOCH"]; s != "" {
+		var sec int64
+		if _, err := fmt.Sscan(s, &sec); err != nil || sec < 0 {
+			return m, usagef("SOURCE_DATE_EPOCH=%s is not a number of seconds", s)
+		}
+		m.Date = time.Unix(sec, 0)
+	}
+	m.Skipped = a.skipped
+	return m, nil
+}
+
+func (a *app) create(ctx context.Context, path string, opt createOptions) error {
+	o, err := a.makerOptions(&opt)
+	if err != nil {
+		return err
+	}
+	if o.Files, err = a.readList(opt.filesFrom); err != nil {
+		return err
+	}
+	switch {
+	case opt.output == "-" && a.json:
+		return usagef("-o - and --json: standard output can hold only one of them")
+	case path == "-" && (opt.each || opt.filesFrom != ""):
+		return usagef("standard input is a single file: --each and --files-from have no meaning")
+	case path == "-" && o.Name == "":
+		return usageHint("give it one with --name", "a torrent of standard input has no name")
+	case opt.each:
+		return a.createEach(ctx, path, o, &opt)
+	}
+	out, err := opt.target(path, o.Name)
+	if err != nil {
+		return err
+	}
+	if out != "-" {
+		if err := checkTarget(out, opt.force); err != nil {
+			return err
+		}
+	} else if f, ok := a.env.Stdout.(*os.File); ok && term.IsTerminal(int(f.Fd())) && !opt.force {
+		return usageHint("write it to a file with -o, or pipe it on", "a .torrent would garble the terminal")
+	}
+	m, err := a.makeOne(ctx, path, o)
+	if err != nil {
+		return makeError(err)
+	}
+	b, err := a.torrentBytes(m)
+	if err != nil {
+		return err
+	}
+	if out == "-" {
+		_, err := a.env.Stdout.Write(b)
+		return err
+	}
+	if err := writeTarget(out, b, opt.force); err != nil {
+		return err
+	}
+	return a.printCreated(m, out)
+}
+
+// target returns where the torrent of path is written.
+func (o *createOptions) target(path, name string) (string, error) {
+	if name == "" && path != "-" {
+		abs, err := filepath.Abs(path)
+		if err != nil {
+			return "", err
+		}
+		name = filepath.Base(abs)
+	}
+	name += ".torrent"
+	switch fi, err := os.Stat(o.output); {
+	case o.output == "":
+		return name, nil
+	case o.output == "-":
+		return o.output, nil
+	case err == nil && fi.IsDir(), strings.HasSuffix(o.output, "/"):
+		return filepath.Join(o.output, name), nil
+	}
+	return o.output, nil
+}
+
+// makeOne makes the torrent of path, or of standard input, with a bar.
+func (a *app) makeOne(ctx context.Context, path string, o maker.Options) (*metainfo.MetaInfo, error) {
+	label := o.Name
+	if label == "" {
+		label = filepath.Base(path)
+	}
+	bar := a.newProgress("hashing " + label)
+	defer bar.finish()
+	o.Progress = func(p maker.Progress) { bar.updateWith(p.Done, p.Total, p.Rate, "") }
+	if path != "-" {
+		return maker.Make(ctx, path, o)
+	}
+	size := int64(-1)
+	if f, ok := a.env.Stdin.(*os.File); ok {
+		if fi, err := f.Stat(); err == nil && fi.Mode().IsRegular() {
+			if at, err := f.Seek(0, io.SeekCurrent); err == nil {
+				size = fi.Size() - at
+			}
+		}
+	}
+	return maker.MakeReader(ctx, a.env.Stdin, size, o)
+}
+
+// torrentBytes returns the file, and warns where readers may refuse it.
+func (a *app) torrentBytes(m *metainfo.MetaInfo) ([]byte, error) {
+	b, err := m.Bytes()
+	if err == nil && len(b) > metainfo.MaxSize {
+		a.warnf("the .torrent has %s, more than many programs accept; larger pieces (--piece-length) make it smaller", humanBytes(int64(len(b))))
+	}
+	return b, err
+}
+
+// printCreated prints the result of create.
+func (a *app) printCreated(m *metainfo.MetaInfo, out string) error {
+	if a.json {
+		j := torrentToJSON(m)
+		j.Output = out
+		return a.printJSON(j)
+	}
+	s := escape(out) + "\n"
+	if h, ok := m.HashV1(); ok {
+		s += "info-hash v1  " + h.String() + "\n"
+	}
+	if h, ok := m.HashV2(); ok {
+		s += "info-hash v2  " + h.String() + "\n"
+	}
+	return a.printf("%s%s\n", s, m.Magnet())
+}
+
+// makeError adds what can be done about an error of the maker.
+func makeError(err error) error {
+	var pattern *maker.PatternError
+	var length *maker.PieceLengthError
+	var collision *maker.CollisionError
+	switch {
+	case errors.As(err, &pattern), errors.As(err, &length):
+		return &Error{Code: CodeUsage, Err: err}
+	case errors.As(err, &collision):
+		return hinted(err, "--exclude leaves files out")
+	case errors.Is(err, maker.ErrEmpty):
+		return hinted(err, "hidden files count only with --hidden")
+	}
+	return err
+}
+
+// readList reads the file of --files-from.
+func (a *app) readList(name string) ([]string, error) {
+	if name == "" {
+		return nil, nil
+	}
+	const most = 64 << 20
+	r := a.env.Stdin
+	if name != "-" {
+		f, err := os.Open(name)
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close()
+		r = f
+	}
+	b, err := io.ReadAll(io.LimitReader(r, most))
+	if err != nil {
+		return nil, err
+	}
+	sep := "\n"
+	if bytes.IndexByte(b, 0) >= 0 {
+		sep = "\x00"
+	}
+	var list []string
+	for line := range strings.SplitSeq(string(b), sep) {
+		if line = strings.TrimSuffix(line, "\r"); line != "" {
+			list = append(list, line)
+		}
+	}
+	if len(list) == 0 {
+		return nil, &fs.PathError{Op: "read", Path: name, Err: errors.New("lists no files")}
+	}
+	return list, nil
+}

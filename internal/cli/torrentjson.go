@@ -1,0 +1,111 @@
+package cli
+
+import (
+	"encoding/hex"
+
+	"spate/metainfo"
+)
+
+// torrentJSON is what create, show and edit print with --json. Fields that do
+// not apply are absent.
+type torrentJSON struct {
+	Name         string     `json:"name"`
+	InfoHashV1   string     `json:"info_hash_v1,omitempty"`
+	InfoHashV2   string     `json:"info_hash_v2,omitempty"`
+	Format       string     `json:"format,omitempty"` // v1, v2 or hybrid
+	PieceLength  int64      `json:"piece_length,omitempty"`
+	Pieces       int        `json:"pieces,omitempty"`
+	TotalLength  int64      `json:"total_length,omitempty"` // bytes, without padding
+	Files        []fileJSON `json:"files,omitempty"`
+	AnnounceList [][]string `json:"announce_list"`
+	WebSeeds     []string   `json:"web_seeds"`
+	Private      bool       `json:"private"`
+	Comment      string     `json:"comment"`
+	Source       string     `json:"source"`
+	CreatedBy    string     `json:"created_by"`
+	CreationDate int64      `json:"creation_date,omitempty"` // seconds since 1970
+	Magnet       string     `json:"magnet"`
+
+	HTTPSeeds     []string `json:"http_seeds,omitempty"`
+	Nodes         []string `json:"nodes,omitempty"`
+	Similar       []string `json:"similar,omitempty"`
+	Collections   []string `json:"collections,omitempty"`
+	Peers         []string `json:"peers,omitempty"`          // of a magnet link
+	Select        string   `json:"select,omitempty"`         // of a magnet link
+	MissingLayers int      `json:"missing_layers,omitempty"` // v2 files that cannot be checked
+	Warnings      []string `json:"warnings,omitempty"`
+	Output        string   `json:"output,omitempty"` // the file that was written
+}
+
+// fileJSON is a file of a torrent; pad files are left out.
+type fileJSON struct {
+	Path       string `json:"path"` // below name; for a single file its name
+	Length     int64  `json:"length"`
+	PiecesRoot string `json:"pieces_root,omitempty"`
+	Attr       string `json:"attr,omitempty"`    // BEP 47
+	Symlink    string `json:"symlink,omitempty"` // where it leads, below name
+}
+
+// torrentToJSON returns what --json prints of a torrent.
+func torrentToJSON(m *metainfo.MetaInfo) *torrentJSON {
+	i := &m.Info
+	t := &torrentJSON{
+		Name: i.Name, Format: string(i.Format()), PieceLength: i.PieceLength, Pieces: i.NumPieces(), TotalLength: i.DataLength(),
+		AnnounceList: m.AnnounceList, WebSeeds: m.WebSeeds, Private: i.Private, Comment: m.Comment, Source: i.Source,
+		CreatedBy: m.CreatedBy, Magnet: m.Magnet().String(), HTTPSeeds: m.HTTPSeeds, Nodes: m.Nodes,
+		MissingLayers: m.MissingLayers(),
+	}
+	if h, ok := m.HashV1(); ok {
+		t.InfoHashV1 = h.String()
+	}
+	if h, ok := m.HashV2(); ok {
+		t.InfoHashV2 = h.String()
+	}
+	if !m.CreationDate.IsZero() {
+		t.CreationDate = m.CreationDate.Unix()
+	}
+	for _, h := range append(i.Similar[:len(i.Similar):len(i.Similar)], m.Similar...) {
+		t.Similar = append(t.Similar, h.String())
+	}
+	t.Collections = append(append(t.Collections, i.Collections...), m.Collections...)
+	for k := range i.Files {
+		if f := &i.Files[k]; !f.Pad() {
+			t.Files = append(t.Files, fileToJSON(i, f))
+		}
+	}
+	for _, w := range m.Warnings {
+		t.Warnings = append(t.Warnings, w.String())
+	}
+	t.lists()
+	return t
+}
+
+// lists makes lists that are always there empty rather than null.
+func (t *torrentJSON) lists() {
+	if t.AnnounceList == nil {
+		t.AnnounceList = [][]string{}
+	}
+	if t.WebSeeds == nil {
+		t.WebSeeds = []string{}
+	}
+}
+
+func fileToJSON(i *metainfo.Info, f *metainfo.File) fileJSON {
+	j := fileJSON{Path: filePath(i, f), Length: f.Length, Attr: f.Attr.String()}
+	if f.PiecesRoot != nil {
+		j.PiecesRoot = hex.EncodeToString(f.PiecesRoot[:])
+	}
+	if f.Symlink != nil {
+		j.Symlink = (&metainfo.File{Path: f.Symlink.Target}).DisplayPath()
+	}
+	return j
+}
+
+// filePath is how a file is called: its path below the torrent's name, or that
+// name for a single file.
+func filePath(i *metainfo.Info, f *metainfo.File) string {
+	if f.Path == nil {
+		return i.Name
+	}
+	return f.DisplayPath()
+}
