@@ -7,8 +7,12 @@ import (
 	"io/fs"
 	"net"
 	"net/url"
+	"strconv"
 	"strings"
 	"syscall"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 // Exit codes of the contract.
@@ -140,13 +144,38 @@ func (a *app) report(err error) int {
 		a.console.line("spate: interrupted")
 		return CodeFailed
 	}
-	if msg := err.Error(); msg != "" {
+	if msg := message(err); msg != "" {
 		a.console.line("spate: " + escape(clip(msg, 600)))
 		if hint := hintFor(err); hint != "" {
 			a.console.line("  " + escape(clip(hint, 300)))
 		}
 	}
 	return code
+}
+
+// message is the text of err, without the names of system calls in front of
+// paths.
+func message(err error) string {
+	msg := err.Error()
+	var p *fs.PathError
+	if errors.As(err, &p) && (p.Op == "open" || strings.HasSuffix(p.Op, "stat")) {
+		msg = strings.Replace(msg, p.Error(), p.Path+": "+p.Err.Error(), 1)
+	}
+	return msg
+}
+
+// flagError says what is wrong with the value of a flag.
+func flagError(cmd *cobra.Command, err error) error {
+	var bad *pflag.InvalidValueError
+	if errors.As(err, &bad) {
+		name, cause := bad.GetFlag().Name, bad.Unwrap()
+		var num *strconv.NumError
+		if errors.As(err, &num) {
+			cause = fmt.Errorf("%q is not a number for it", num.Num)
+		}
+		err = fmt.Errorf("--%s: %w", name, cause)
+	}
+	return usageHint(cmd.CommandPath()+" --help lists the flags", "%w", err)
 }
 
 // killedCode is the exit code after a second signal.

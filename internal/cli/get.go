@@ -146,8 +146,8 @@ func outputDir(dir string) error {
 
 // magnetError says why a magnet link alone cannot be fetched.
 func magnetError(src *source) error {
-	return fail(CodeFailed, "give the .torrent file or its URL, or the page of the release",
-		"%s: fetching the torrent from peers, by magnet link or info-hash alone, is not supported", src.Arg)
+	return fail(CodeFailed, "give the .torrent file, its URL, or the page of the release",
+		"%s: a magnet link or info-hash alone cannot be fetched", clip(src.Arg, 70))
 }
 
 func (a *app) addJob(c *client, j *getJob, opt *getOptions) error {

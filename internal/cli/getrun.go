@@ -132,7 +132,6 @@ func (g *getRun) look(now time.Time) {
 		st := j.t.Stats()
 		sum.BytesTotal += st.BytesTotal
 		sum.BytesDone += st.BytesDone
-		sum.DownRate += st.DownRate
 		sum.UpRate += st.UpRate
 		sum.Peers += st.Peers
 		if st.Downloaded > j.received || st.State == torrent.StateChecking {
@@ -153,14 +152,14 @@ func (g *getRun) look(now time.Time) {
 			g.end(j, err)
 		}
 	}
-	if g.left == 0 {
-		return
+	if g.left == 0 || g.app.json {
+		return // the events tell
 	}
-	note := fmt.Sprintf("%d peers", sum.Peers)
+	note := plural(sum.Peers, "peer")
 	if sum.UpRate >= 1 {
 		note += ", " + humanBytes(int64(sum.UpRate)) + "/s up"
 	}
-	g.bar.updateWith(sum.BytesDone, sum.BytesTotal, sum.DownRate, note)
+	g.bar.updateWith(sum.BytesDone, sum.BytesTotal, -1, note)
 }
 
 func (g *getRun) seededEnough(j *getJob, st *torrent.Stats, now time.Time) bool {
@@ -184,7 +183,7 @@ func (g *getRun) hopeless(j *getJob, st *torrent.Stats, now time.Time) error {
 		return fail(CodeNoPeers, "try again later, or name a peer with --peer IP:PORT", "%s: no peers: %s", j.mi.Info.Name, trackerWords(st))
 	case g.opt.timeout > 0 && idle >= g.opt.timeout:
 		return fail(CodeNoPeers, "what was fetched is kept: the same command goes on; --timeout 0 waits for ever",
-			"%s: no data for %s (%d peers; %s)", j.mi.Info.Name, humanDuration(idle), st.Peers, trackerWords(st))
+			"%s: no data for %s (%s; %s)", j.mi.Info.Name, humanDuration(idle), plural(st.Peers, "peer"), trackerWords(st))
 	case st.Peers == 0 && idle >= tellNoPeers && !j.told:
 		j.told = true
 		g.app.notef("%s: no peers yet; %s; still trying", j.mi.Info.Name, trackerWords(st))

@@ -55,6 +55,9 @@ func (m *makeFlags) options() (maker.Options, error) {
 	if !slices.Contains([]metainfo.Format{metainfo.V1, metainfo.V2, metainfo.Hybrid}, o.Format) {
 		return o, usagef("--format %s: want v1, v2 or hybrid", m.format)
 	}
+	if n := o.PieceLength; n != 0 && o.Format != metainfo.V1 && (n < 16<<10 || n&(n-1) != 0) {
+		return o, usageHint("write 256KiB, 1MiB, 4MiB ...; --format v1 takes any length", "--piece-length %d: v2 and hybrid torrents need a power of two from 16KiB", n)
+	}
 	for _, s := range m.webSeeds {
 		if err := checkURL("--web-seed", s, "http", "https", "ftp"); err != nil {
 			return o, err

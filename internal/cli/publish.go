@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"os"
@@ -214,6 +215,10 @@ func (p *publication) one(ctx context.Context, path string, mk maker.Options) (*
 	if errors.Is(err, publish.ErrExists) {
 		return nil, usageHint("give one of them another with --name, in a process of its own", "two things to publish have one name: %w", err)
 	}
+	var step *publish.StepError
+	if errors.As(err, &step) && step.Step == "make" {
+		return nil, hinted(fmt.Errorf("%s was not published: %w", path, step.Err), "")
+	}
 	return r, err
 }
 
@@ -264,10 +269,14 @@ func (p *publication) more(releases []*publish.Release) func() string {
 	return func() string {
 		var seeds, leechers int
 		for _, r := range releases {
+			// Who knows both hashes of a hybrid announces both: the larger swarm
+			// holds about everybody.
+			var all site.Swarm
 			for _, ih := range r.Hashes() {
 				s, _ := p.swarm(ih)
-				seeds, leechers = seeds+s.Seeders, leechers+s.Leechers
+				all.Seeders, all.Leechers = max(all.Seeders, s.Seeders), max(all.Leechers, s.Leechers)
 			}
+			seeds, leechers = seeds+all.Seeders, leechers+all.Leechers
 		}
 		return "; swarm: " + plural(seeds, "seed") + ", " + plural(leechers, "leecher")
 	}

@@ -96,7 +96,8 @@ func (s *status) run(ctx context.Context, each func() error) error {
 		}
 		select {
 		case <-ctx.Done():
-			return nil
+			s.told = time.Time{} // the last numbers, whenever those before were told
+			return s.show()
 		case <-tick.C:
 		}
 	}

@@ -44,6 +44,7 @@ func (a *app) verbs() []*cobra.Command {
 	return []*cobra.Command{
 		a.publishCmd(),
 		a.getCmd(),
+		a.createCmd(),
 		a.seedCmd(),
 		a.trackerCmd(),
 		a.announceCmd(),
@@ -78,9 +79,7 @@ func (a *app) root() *cobra.Command {
 	root.SetOut(a.env.Stdout)
 	root.SetErr(a.console)
 	root.SetUsageTemplate(usageTemplate)
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return usageHint(cmd.CommandPath()+" --help lists the flags", "%w", err)
-	})
+	root.SetFlagErrorFunc(flagError)
 	f := root.PersistentFlags()
 	f.SortFlags = false
 	f.BoolVar(&a.json, "json", false, "results as JSON; one object a line where it streams")

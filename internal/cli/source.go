@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"net/netip"
@@ -98,7 +97,7 @@ func readTorrent(r io.Reader, name string) ([]byte, error) {
 func (s *source) parse() (*metainfo.MetaInfo, error) {
 	mi, err := metainfo.Parse(s.Torrent)
 	if err != nil {
-		return nil, hinted(fmt.Errorf("%s: %w", s.Arg, err), "the file is no torrent, or damaged: fetch it again")
+		return nil, &Error{Code: CodeBadData, Err: errors.New(s.Arg + ": " + strings.TrimPrefix(err.Error(), "torrent: ")), Hint: "it is no torrent, or damaged: fetch it again"}
 	}
 	return mi, nil
 }
