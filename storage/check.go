@@ -112,7 +112,7 @@ func (d *Dir) checkRoot() error {
 func (d *Dir) checkFile(i int) error {
 	st := &d.files[i]
 	// A write may land, or a Sync end, between the look at the file and the look
-	// at what it should be: look twice before saying so.
+	// at what it should be: look three times before saying so.
 	for try := 0; ; try++ {
 		now, err := d.stat(i)
 		if err != nil {
@@ -123,14 +123,14 @@ func (d *Dir) checkFile(i int) error {
 			st.base, st.known = now, true
 		}
 		ok := st.compare(now)
-		if !ok && try > 0 {
+		if !ok && try == 2 {
 			st.slot.dropLocked() // let the next read see what is there
 		}
 		st.slot.mu.Unlock()
 		switch {
 		case ok:
 			return nil
-		case try == 0:
+		case try < 2:
 		case !now.Exists:
 			return d.fail("check", i, ErrMissing, nil)
 		default:

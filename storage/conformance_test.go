@@ -17,7 +17,7 @@ func TestMemoryLikeConformance(t *testing.T) {
 }
 
 func TestDirConformance(t *testing.T) {
-	for _, size := range []int64{1 << 40, 30_000, 777} {
+	for _, size := range []int64{1 << 40, 30_000, 4001} {
 		t.Run(fmt.Sprintf("files of %d", size), func(t *testing.T) {
 			storagetest.Run(t, func(t *testing.T, n int64) storage.Storage {
 				pool := storage.NewPool(8)

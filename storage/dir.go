@@ -216,7 +216,8 @@ func (d *Dir) Close() error {
 
 // withRoot calls f with the directory, when it is its turn to resolve a path.
 // The caller may hold a slot's lock, but no directory; f takes no such lock and
-// opens no file of a slot: it might wait for what it holds.
+// opens no file of a slot: it might wait for what it holds. f is called again
+// when descriptors ran out.
 func (d *Dir) withRoot(op string, f func(*os.Root) error) error {
 	if d.closed.Load() {
 		return d.fail(op, -1, nil, os.ErrClosed)
@@ -230,5 +231,9 @@ func (d *Dir) withRoot(op string, f func(*os.Root) error) error {
 	defer h.release()
 	d.pool.opening <- struct{}{}
 	defer func() { <-d.pool.opening }()
-	return f(h.root)
+	err = f(h.root)
+	for try := 0; classify(err, false) == ErrDescriptors && d.pool.relieve(try); try++ {
+		err = f(h.root)
+	}
+	return err
 }

@@ -113,7 +113,9 @@ type Extent struct {
 // lies outside the byte space is left out. Files of zero length have none.
 func (l *Layout) Extents(off, n int64) iter.Seq[Extent] {
 	return func(yield func(Extent) bool) {
-		off = max(off, 0)
+		if off < 0 {
+			off, n = 0, n+off
+		}
 		end := l.total
 		if n < l.total-off {
 			end = off + n

@@ -123,7 +123,11 @@ func (d *Dir) move(ctx context.Context, from, to *place) error {
 	} else if !isCrossDevice(err) {
 		return d.fail("move", -1, classify(err, true), err)
 	}
-	fresh, err := OpenLayout(to.root.path, d.layout, NewPool(minPool), DirOptions{Name: to.top})
+	skip := make([]bool, len(d.layout.files))
+	for i := range skip {
+		skip[i] = !d.Wanted(i)
+	}
+	fresh, err := OpenLayout(to.root.path, d.layout, NewPool(minPool), DirOptions{Name: to.top, Skip: skip})
 	if err != nil {
 		return err
 	}
@@ -137,6 +141,10 @@ func (d *Dir) move(ctx context.Context, from, to *place) error {
 	d.place.Store(to)
 	d.moving.Unlock()
 	d.dropAll()
+	parts := &d.files[len(d.layout.files)]
+	parts.slot.mu.Lock()
+	parts.known = false
+	parts.slot.mu.Unlock()
 	return errors.Join(d.Accept(), old.removeFiles())
 }
 
@@ -229,6 +237,7 @@ func (d *Dir) copyFile(ctx context.Context, to *Dir, i int, buf []byte) error {
 			}
 			return d.fail("read", i, classify(err, false), err)
 		}
+		to.files[i].skip.Store(false) // it exists
 		if _, err := to.writeFile(i, buf[:n], at); err != nil {
 			return err
 		}

@@ -29,7 +29,8 @@ type Pool struct {
 }
 
 // NewPool returns a pool that holds at most limit descriptors at any time, those
-// that a path look-up needs for a moment included. Zero means a quarter of what
+// that a path look-up needs for a moment included, and fewer when the process
+// runs out of them. Zero means a quarter of what
 // the process may open, at most 1,024; less than 8 counts as 8.
 func NewPool(limit int) *Pool {
 	if limit <= 0 {
@@ -43,9 +44,23 @@ func NewPool(limit int) *Pool {
 		dirs:    map[string]*rootDir{},
 		paths:   map[string]int{},
 	}
-	p.files.init(limit - roots - 3*lookups)
-	p.roots.init(roots)
+	p.files.init(limit-roots-3*lookups, p.relieve)
+	p.roots.init(roots, p.relieve)
 	return p
+}
+
+// relieve closes some files that nobody uses, an eighth of all or a few, because
+// the process has no descriptor left: it has fewer than the pool was promised.
+// It reports whether that may help; tries counts the calls for one purpose.
+func (p *Pool) relieve(tries int) bool {
+	closed := false
+	for range max(4, p.Stats().Open/8) {
+		if !p.files.evict() {
+			break
+		}
+		closed = true
+	}
+	return (closed || p.roots.evict()) && tries < 10
 }
 
 // PoolStats are counters of a pool.
@@ -267,7 +282,8 @@ func (h *handle) retire() {
 // opening a file holds a directory: in one cache, directories in use could fill
 // all places and wait for each other.
 type cache struct {
-	waiting atomic.Int32 // goroutines in cond.Wait
+	waiting atomic.Int32         // goroutines in cond.Wait
+	relieve func(tries int) bool // makes room in the process
 
 	mu      sync.Mutex
 	cond    sync.Cond
@@ -279,8 +295,8 @@ type cache struct {
 	evicted uint64
 }
 
-func (c *cache) init(limit int) {
-	c.limit = max(limit, 1)
+func (c *cache) init(limit int, relieve func(tries int) bool) {
+	c.limit, c.relieve = max(limit, 1), relieve
 	c.cond.L = &c.mu
 }
 
@@ -297,8 +313,8 @@ func (c *cache) get(s *slot, write bool, open func() (openFile, error)) (*handle
 	s.dropLocked() // open for reading only
 	c.reserve()
 	o, err := open()
-	for try := 0; try < 3 && errors.Is(classify(err, false), ErrDescriptors) && c.evict(); try++ {
-		o, err = open() // the process has fewer descriptors than the pool was told
+	for try := 0; classify(err, false) == ErrDescriptors && c.relieve(try); try++ {
+		o, err = open()
 	}
 	if err != nil {
 		c.unreserve()

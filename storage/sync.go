@@ -58,6 +58,8 @@ func (d *Dir) Sync() error {
 // syncFile syncs one file and takes what it is then as what it should be.
 func (d *Dir) syncFile(i int) error {
 	st := &d.files[i]
+	st.writing.Add(1) // until base is right again
+	defer st.writing.Add(-1)
 	h, err := d.acquire(i, true)
 	if err != nil {
 		st.dirty.Store(false)

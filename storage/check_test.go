@@ -1,0 +1,236 @@
+package storage
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+// synced returns a sample whose files were written and synced.
+func synced(t *testing.T) (*Dir, string) {
+	t.Helper()
+	dir := t.TempDir()
+	d := openSample(t, dir, DirOptions{})
+	fill(t, d)
+	if err := errors.Join(d.Prepare(), d.Sync()); err != nil {
+		t.Fatal(err)
+	}
+	return d, dir
+}
+
+// What another program does to a file is noticed by Check, and by the next read
+// or write that has to open it.
+func TestCheckNotices(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		do     func(path string) error
+		reason error
+		write  error // what a write meets; nil: it works
+	}{
+		{"removed", os.Remove, ErrMissing, ErrMissing},
+		{"cut", func(p string) error { return os.Truncate(p, 50) }, ErrChanged, nil},
+		{"longer", func(p string) error { return os.Truncate(p, 500) }, ErrChanged, ErrLonger},
+		{"replaced", func(p string) error {
+			return errors.Join(os.WriteFile(p+".new", make([]byte, 100), 0o666), os.Rename(p+".new", p))
+		}, ErrChanged, ErrChanged},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			d, dir := synced(t)
+			path := filepath.Join(dir, "t/a")
+			if err := c.do(path); err != nil {
+				t.Fatal(err)
+			}
+			if c.name == "cut" {
+				moment(t, path)
+			}
+			wantReason(t, "Check", d.Check(0, 10), c.reason)
+			if err := d.Check(100, 1<<40); err != nil {
+				t.Errorf("Check of the others: %v", err)
+			}
+			_, err := d.ReadAt(make([]byte, 10), 0)
+			wantReason(t, "read", err, c.reason)
+			var e *Error
+			if !errors.As(err, &e) || e.File != 0 || e.Path != path {
+				t.Errorf("the error names file %d, %s", e.File, e.Path)
+			}
+			_, err = d.WriteAt(make([]byte, 10), 0)
+			if c.write == nil && err != nil || c.write != nil && !errors.Is(err, c.write) {
+				t.Errorf("write: %v, want %v", err, c.write)
+			}
+			if _, err := os.Stat(path); c.name == "removed" && err == nil {
+				t.Error("a file that was removed was made again")
+			}
+			if err := d.Accept(); err != nil {
+				t.Fatal(err)
+			}
+			if err := d.Check(0, 10); err != nil && c.name != "removed" {
+				t.Errorf("Check after Accept: %v", err)
+			}
+			if _, err := d.WriteAt(make([]byte, 10), 0); err != nil && c.name != "longer" {
+				t.Errorf("write after Accept: %v", err)
+			}
+		})
+	}
+}
+
+func TestCheckNoticesTouch(t *testing.T) {
+	d, dir := synced(t)
+	moment(t, filepath.Join(dir, "t/a"))
+	wantReason(t, "Check", d.Check(0, 10), ErrChanged)
+	if err := d.Accept(); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Check(0, 1000); err != nil {
+		t.Errorf("Check after Accept: %v", err)
+	}
+}
+
+// Our own writes are no change, before and after Sync.
+func TestCheckOwnWrites(t *testing.T) {
+	d, _ := synced(t)
+	for range 5 {
+		if _, err := d.WriteAt([]byte{1}, 5); err != nil {
+			t.Fatal(err)
+		}
+		if err := d.Check(0, 2000); err != nil {
+			t.Errorf("after a write: %v", err)
+		}
+		if err := d.Sync(); err != nil {
+			t.Fatal(err)
+		}
+		if err := d.Check(0, 2000); err != nil {
+			t.Errorf("after Sync: %v", err)
+		}
+	}
+}
+
+// Check finds nothing while others write and sync.
+func TestCheckWhileWriting(t *testing.T) {
+	d, _ := synced(t)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for i := range 500 {
+			if _, err := d.WriteAt([]byte{1}, int64(i%2)*200); err != nil {
+				t.Error(err)
+			}
+			if i%50 == 0 {
+				if err := d.Sync(); err != nil {
+					t.Error(err)
+				}
+			}
+		}
+	}()
+	for {
+		select {
+		case <-done:
+			return
+		default:
+		}
+		if err := d.Check(0, 2000); err != nil {
+			t.Fatalf("our own writing looks like a change: %v", err)
+		}
+	}
+}
+
+// A directory that is gone, or another one, is never filled anew.
+func TestDirectoryGone(t *testing.T) {
+	for _, name := range []string{"gone", "another", "emptied"} {
+		t.Run(name, func(t *testing.T) {
+			base := t.TempDir()
+			dir := filepath.Join(base, "mnt")
+			if err := os.Mkdir(dir, 0o777); err != nil {
+				t.Fatal(err)
+			}
+			d := openSample(t, dir, DirOptions{})
+			fill(t, d)
+			if err := d.Sync(); err != nil {
+				t.Fatal(err)
+			}
+			switch name {
+			case "emptied":
+				if err := os.RemoveAll(filepath.Join(dir, "t")); err != nil {
+					t.Fatal(err)
+				}
+			default:
+				if err := os.Rename(dir, filepath.Join(base, "away")); err != nil {
+					t.Fatal(err)
+				}
+				if name == "another" {
+					if err := os.Mkdir(dir, 0o777); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			wantReason(t, "Check", d.Check(0, 10), ErrMissing)
+			d.pool.Close()
+			_, err := d.WriteAt([]byte{1}, 1300)
+			wantReason(t, "write", err, ErrMissing)
+			_, err = d.ReadAt(make([]byte, 1), 1300)
+			wantReason(t, "read", err, ErrMissing)
+			if _, err := os.Stat(filepath.Join(dir, "t")); err == nil {
+				t.Error("an empty tree was made")
+			}
+			if name == "gone" || name == "another" {
+				_ = os.Remove(dir)
+				if err := os.Rename(filepath.Join(base, "away"), dir); err != nil {
+					t.Fatal(err)
+				}
+				if _, err := d.ReadAt(make([]byte, 1), 1300); err != nil {
+					t.Errorf("after it came back: %v", err)
+				}
+			}
+		})
+	}
+}
+
+// What Sync could not sync is tried again, and said again.
+func TestSyncFails(t *testing.T) {
+	d, dir := synced(t)
+	if _, err := d.WriteAt([]byte{1}, 0); err != nil {
+		t.Fatal(err)
+	}
+	d.pool.Close()
+	path := filepath.Join(dir, "t/a")
+	if err := os.Rename(path, path+".away"); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		err := d.Sync()
+		wantReason(t, "Sync", err, ErrMissing)
+		var e *Error
+		if errors.As(err, &e) && e.File != 0 {
+			t.Errorf("names file %d", e.File)
+		}
+	}
+	if err := os.Rename(path+".away", path); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := d.Sync(); err != nil {
+			t.Errorf("after the cause is gone: %v", err)
+		}
+	}
+}
+
+func TestStats(t *testing.T) {
+	d, dir := synced(t)
+	if err := os.Remove(filepath.Join(dir, "t/d/c")); err != nil {
+		t.Fatal(err)
+	}
+	st, err := d.Stats()
+	if err != nil || len(st) != len(sample) {
+		t.Fatalf("%d, %v", len(st), err)
+	}
+	for i, want := range []FileStat{{Exists: true, Size: 100}, {}, {Exists: true, Size: 1000}, {Exists: true}, {}, {}} {
+		got := st[i]
+		if got.Exists && got.ModTime == 0 {
+			t.Errorf("file %d has no time", i)
+		}
+		got.ModTime, got.Inode = 0, 0
+		if got != want {
+			t.Errorf("file %d: %+v, want %+v", i, got, want)
+		}
+	}
+}

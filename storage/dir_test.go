@@ -1,0 +1,488 @@
+package storage
+
+import (
+	"bytes"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// sample is a tree with everything: a pad file, a gap, an empty file, a link.
+var sample = []File{
+	{Path: "t/a", Length: 100},
+	{Path: "t/.pad/28", Offset: 100, Length: 28, Pad: true},
+	{Path: "t/d/b", Offset: 128, Length: 1000, Exec: true},
+	{Path: "t/empty", Offset: 1128},
+	{Path: "t/d/c", Offset: 1200, Length: 300},
+	{Path: "t/l", Offset: 1500, Link: "t/d/b"},
+}
+
+func openSample(t testing.TB, dir string, opts DirOptions) *Dir {
+	t.Helper()
+	return openFiles(t, dir, sample, opts)
+}
+
+func openFiles(t testing.TB, dir string, files []File, opts DirOptions) *Dir {
+	t.Helper()
+	l, err := NewLayout(files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := OpenLayout(dir, l, NewPool(0), opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { d.Close() })
+	return d
+}
+
+// fill writes the whole byte space and returns what reads back.
+func fill(t testing.TB, d *Dir) []byte {
+	t.Helper()
+	data := bytes.Repeat([]byte{0xff}, int(d.layout.Len()))
+	if n, err := d.WriteAt(data, 0); n != len(data) || err != nil {
+		t.Fatalf("wrote %d of %d: %v", n, len(data), err)
+	}
+	for i, pos := 0, int64(0); pos < d.layout.Len(); pos++ {
+		for i < len(d.layout.files) && pos >= d.layout.files[i].Offset+d.layout.files[i].Length {
+			i++
+		}
+		if f := &d.layout.files[i]; f.Pad || pos < f.Offset {
+			data[pos] = 0
+		}
+	}
+	return data
+}
+
+// tree lists what lies below dir.
+func tree(t testing.TB, dir string) string {
+	t.Helper()
+	var list []string
+	err := filepath.WalkDir(dir, func(p string, e fs.DirEntry, err error) error {
+		if err == nil && p != dir {
+			rel, _ := filepath.Rel(dir, p)
+			list = append(list, filepath.ToSlash(rel))
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Join(list, " ")
+}
+
+func mustWrite(t testing.TB, path string, data string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(data), 0o666); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// wantReason fails unless err is an *Error for the reason.
+func wantReason(t *testing.T, what string, err, reason error) {
+	t.Helper()
+	var e *Error
+	if !errors.Is(err, reason) || !errors.As(err, &e) {
+		t.Errorf("%s: got %v, want %v", what, err, reason)
+	}
+}
+
+func TestDirCreatesOnlyWhatIsWritten(t *testing.T) {
+	dir := t.TempDir()
+	d := openSample(t, dir, DirOptions{})
+	if got := tree(t, dir); got != "" {
+		t.Errorf("opening created %s", got)
+	}
+	if _, err := d.ReadAt(make([]byte, 10), 0); !errors.Is(err, ErrMissing) {
+		t.Errorf("read: %v", err)
+	}
+	p := []byte{1, 2, 3, 4, 5, 6}
+	if n, err := d.ReadAt(p, 105); n != 6 || err != nil || !bytes.Equal(p, make([]byte, 6)) {
+		t.Errorf("padding reads as %v, %d, %v", p, n, err)
+	}
+	if n, err := d.WriteAt(bytes.Repeat([]byte{7}, 28), 100); n != 28 || err != nil || tree(t, dir) != "" {
+		t.Errorf("writing to padding: %d, %v, %s", n, err, tree(t, dir))
+	}
+	if _, err := d.WriteAt([]byte{7}, 1499); err != nil {
+		t.Fatal(err)
+	}
+	if got := tree(t, dir); got != "t t/d t/d/c" {
+		t.Errorf("one byte created %s", got)
+	}
+	if fi, err := os.Stat(filepath.Join(dir, "t/d/c")); err != nil || fi.Size() != 300 {
+		t.Errorf("size %v, %v", fi.Size(), err)
+	}
+}
+
+func TestDirWhole(t *testing.T) {
+	dir := t.TempDir()
+	d := openSample(t, dir, DirOptions{})
+	if err := d.Prepare(); err != nil {
+		t.Fatal(err)
+	}
+	if got := tree(t, dir); got != "t t/empty" {
+		t.Errorf("Prepare created %s", got)
+	}
+	want := fill(t, d)
+	if err := d.Finish(); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Sync(); err != nil {
+		t.Fatal(err)
+	}
+	got := make([]byte, len(want))
+	if _, err := d.ReadAt(got, 0); err != nil || !bytes.Equal(got, want) {
+		t.Errorf("read differs, %v", err)
+	}
+	if got := tree(t, dir); got != "t t/a t/d t/d/b t/d/c t/empty t/l" {
+		t.Errorf("created %s", got)
+	}
+	if b, err := os.ReadFile(filepath.Join(dir, "t/l")); err != nil || len(b) != 1000 {
+		t.Errorf("through the link: %d bytes, %v", len(b), err)
+	}
+	if err := d.Check(0, 1<<40); err != nil {
+		t.Errorf("check: %v", err)
+	}
+	if runtime.GOOS != "windows" {
+		a, _ := os.Stat(filepath.Join(dir, "t/a"))
+		b, _ := os.Stat(filepath.Join(dir, "t/d/b"))
+		if a.Mode()&0o111 != 0 || b.Mode()&0o111 == 0 {
+			t.Errorf("modes %v and %v", a.Mode(), b.Mode())
+		}
+	}
+	for range 2 { // again changes nothing
+		if err := errors.Join(d.Prepare(), d.Finish(), d.Sync(), d.Check(0, 2000)); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestDirName(t *testing.T) {
+	dir := t.TempDir()
+	d := openSample(t, dir, DirOptions{Name: "other"})
+	fill(t, d)
+	if err := errors.Join(d.Prepare(), d.Finish()); err != nil {
+		t.Fatal(err)
+	}
+	if got := tree(t, dir); got != "other other/a other/d other/d/b other/d/c other/empty other/l" {
+		t.Errorf("created %s", got)
+	}
+	if b, err := os.ReadFile(filepath.Join(dir, "other/l")); err != nil || len(b) != 1000 {
+		t.Errorf("through the link: %d bytes, %v", len(b), err)
+	}
+	for _, bad := range []string{"..", ".", "a/b", "/a", "a\x00"} {
+		if _, err := OpenLayout(dir, d.layout, d.pool, DirOptions{Name: bad}); !errors.Is(err, ErrLayout) {
+			t.Errorf("name %q: %v", bad, err)
+		}
+	}
+	if _, err := OpenLayout(dir, &Layout{files: []File{{Path: "a/x"}, {Path: "b/x"}}}, d.pool, DirOptions{}); !errors.Is(err, ErrLayout) {
+		t.Errorf("two tops: %v", err)
+	}
+}
+
+// Nothing is read, written, made or cut outside the directory, nor through a link.
+func TestSymbolicLinks(t *testing.T) {
+	for _, c := range []struct {
+		name, at, to string
+		readable     bool
+	}{
+		{"file to outside", "t/a", "../../outside/x", false},
+		{"file to outside, absolute", "t/a", "/OUTSIDE/x", false},
+		{"file to outside, nothing there", "t/a", "../../outside/new", false},
+		{"top to outside", "t", "../outside", false},
+		{"directory to outside", "t/d", "../../outside", false},
+		{"file to inside", "t/a", "../inside/x", true},
+		{"file to inside, nothing there", "t/a", "../inside/new", false},
+		{"top to inside", "t", "inside", true},
+		{"circle", "t/a", "a", false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			base := t.TempDir()
+			dir := filepath.Join(base, "dir")
+			long := strings.Repeat("x", 2000)
+			for _, p := range []string{"outside/x", "outside/a", "outside/b", "outside/c", "dir/inside/x", "dir/inside/a"} {
+				mustWrite(t, filepath.Join(base, p), long)
+			}
+			if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, c.at)), 0o777); err != nil {
+				t.Fatal(err)
+			}
+			to := strings.ReplaceAll(c.to, "/OUTSIDE", filepath.Join(base, "outside"))
+			if err := os.Symlink(to, filepath.Join(dir, c.at)); err != nil {
+				t.Skip(err)
+			}
+			before := tree(t, base)
+			d := openSample(t, dir, DirOptions{Force: true})
+			off := int64(0)
+			if c.at == "t/d" {
+				off = 200
+			}
+			_, err := d.WriteAt([]byte("evil"), off)
+			wantReason(t, "write", err, ErrObstructed)
+			if n, err := d.ReadAt(make([]byte, 4), off); (n == 4) != c.readable {
+				t.Errorf("read %d, %v", n, err)
+			}
+			wantReason(t, "Prepare", d.Prepare(), ErrObstructed)
+			_, _ = d.Stats()
+			_ = d.Check(0, 2000)
+			_ = d.Finish()
+			if after := strings.TrimSuffix(tree(t, base), " dir/t/l"); after != before && !strings.Contains(after, "dir/t/empty") {
+				t.Errorf("the tree was\n%s and is\n%s", before, after)
+			}
+			for _, p := range []string{"outside/x", "outside/a", "outside/b", "outside/c", "dir/inside/x", "dir/inside/a"} {
+				if b, err := os.ReadFile(filepath.Join(base, p)); err != nil || string(b) != long {
+					t.Errorf("%s was changed, %v", p, err)
+				}
+			}
+			_ = d.Remove()
+			if b, err := os.ReadFile(filepath.Join(base, "outside/x")); err != nil || string(b) != long {
+				t.Errorf("Remove reached outside: %v", err)
+			}
+		})
+	}
+}
+
+// What is no file is neither opened nor waited for.
+func TestObstructed(t *testing.T) {
+	for name, put := range map[string]func(string) error{
+		"directory": func(p string) error { return os.Mkdir(p, 0o777) },
+		"pipe":      func(p string) error { return mkfifo(p) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			if err := os.MkdirAll(filepath.Join(dir, "t"), 0o777); err != nil {
+				t.Fatal(err)
+			}
+			if err := put(filepath.Join(dir, "t/a")); err != nil {
+				t.Skip(err)
+			}
+			d := openSample(t, dir, DirOptions{})
+			_, err := d.WriteAt([]byte{1}, 0)
+			wantReason(t, "write", err, ErrObstructed)
+			_, err = d.ReadAt(make([]byte, 1), 0)
+			wantReason(t, "read", err, ErrObstructed)
+			wantReason(t, "Prepare", d.Prepare(), ErrObstructed)
+			st, err := d.Stats()
+			if err != nil || st[0].Exists {
+				t.Errorf("Stats: %+v, %v", st[0], err)
+			}
+		})
+	}
+	t.Run("file for a directory", func(t *testing.T) {
+		dir := t.TempDir()
+		mustWrite(t, filepath.Join(dir, "t"), "x")
+		d := openSample(t, dir, DirOptions{})
+		_, err := d.WriteAt([]byte{1}, 0)
+		wantReason(t, "write", err, ErrObstructed)
+		_, err = d.ReadAt(make([]byte, 1), 0)
+		wantReason(t, "read", err, ErrObstructed)
+		wantReason(t, "Prepare", d.Prepare(), ErrObstructed)
+	})
+}
+
+func TestLonger(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "t/a")
+	mustWrite(t, path, strings.Repeat("x", 101))
+	d := openSample(t, dir, DirOptions{})
+	wantReason(t, "Prepare", d.Prepare(), ErrLonger)
+	_, err := d.WriteAt([]byte{1}, 50)
+	wantReason(t, "write", err, ErrLonger)
+	if fi, _ := os.Stat(path); fi.Size() != 101 {
+		t.Errorf("the file was cut to %d", fi.Size())
+	}
+	d.Close()
+	d = openSample(t, dir, DirOptions{Force: true})
+	if err := d.Prepare(); err != nil {
+		t.Error(err)
+	}
+	if fi, _ := os.Stat(path); fi.Size() != 101 {
+		t.Errorf("Prepare cut the file to %d", fi.Size())
+	}
+	if _, err := d.WriteAt([]byte{1}, 50); err != nil {
+		t.Error(err)
+	}
+	if fi, _ := os.Stat(path); fi.Size() != 100 {
+		t.Errorf("forced, the file has %d bytes", fi.Size())
+	}
+}
+
+func TestLongerEmptyFile(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "t/empty")
+	mustWrite(t, path, "x")
+	d := openSample(t, dir, DirOptions{})
+	wantReason(t, "Prepare", d.Prepare(), ErrLonger)
+	d.Close()
+	d = openSample(t, dir, DirOptions{Force: true})
+	if err := d.Prepare(); err != nil {
+		t.Error(err)
+	}
+	if fi, _ := os.Stat(path); fi.Size() != 0 {
+		t.Errorf("forced, the empty file has %d bytes", fi.Size())
+	}
+}
+
+func TestReadOnly(t *testing.T) {
+	dir := t.TempDir()
+	mustWrite(t, filepath.Join(dir, "t/a"), strings.Repeat("x", 100))
+	d := openSample(t, dir, DirOptions{ReadOnly: true})
+	if _, err := d.ReadAt(make([]byte, 100), 0); err != nil {
+		t.Error(err)
+	}
+	_, err := d.WriteAt([]byte{1}, 0)
+	wantReason(t, "write", err, ErrReadOnly)
+	_, err = d.WriteAt([]byte{1}, 1300)
+	wantReason(t, "write to a file that is not there", err, ErrReadOnly)
+	wantReason(t, "Prepare", d.Prepare(), ErrReadOnly)
+	wantReason(t, "Remove", d.Remove(), ErrReadOnly)
+	if got := tree(t, dir); got != "t t/a" {
+		t.Errorf("created %s", got)
+	}
+	if err := d.Sync(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestShorterFile(t *testing.T) {
+	dir := t.TempDir()
+	mustWrite(t, filepath.Join(dir, "t/a"), strings.Repeat("x", 50))
+	d := openSample(t, dir, DirOptions{})
+	p := make([]byte, 100)
+	n, err := d.ReadAt(p, 0)
+	wantReason(t, "read", err, ErrMissing)
+	if n != 50 {
+		t.Errorf("read %d", n)
+	}
+	if !d.HasData(0, 60) || d.HasData(50, 78) {
+		t.Errorf("data before the end %v, after it %v", d.HasData(0, 60), d.HasData(50, 78))
+	}
+	if _, err := d.WriteAt([]byte("y"), 99); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := d.ReadAt(p, 0); n != 100 || err != nil || string(p[40:60]) != strings.Repeat("x", 10)+strings.Repeat("\x00", 10) {
+		t.Errorf("%d, %v, %q", n, err, p[40:60])
+	}
+}
+
+func TestHasData(t *testing.T) {
+	dir := t.TempDir()
+	const size = 64 << 20
+	d := openFiles(t, dir, []File{{Path: "t/f", Length: size}, {Offset: size, Length: 100, Pad: true}, {Path: "t/g", Offset: size + 100, Length: 1}}, DirOptions{})
+	if d.HasData(0, size) {
+		t.Error("data in a file that is not there")
+	}
+	if d.HasData(size, 100) || d.HasData(-5, 3) || d.HasData(size+200, 10) || d.HasData(0, 0) {
+		t.Error("data in padding, or outside")
+	}
+	if _, err := d.WriteAt(make([]byte, 100), 32<<20); err != nil {
+		t.Fatal(err)
+	}
+	if !d.HasData(32<<20, 1<<20) || !d.HasData(0, size) {
+		t.Error("no data where it was written")
+	}
+	if runtime.GOOS == "linux" && (d.HasData(0, 16<<20) || d.HasData(40<<20, 10<<20)) {
+		t.Error("data in a hole")
+	}
+	if d.HasData(size, 101) {
+		t.Error("data in a file that is not there")
+	}
+}
+
+func TestInUse(t *testing.T) {
+	dir := t.TempDir()
+	l, err := NewLayout(sample)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool := NewPool(0)
+	link := filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink(dir, link); err != nil {
+		link = dir
+	}
+	open := func(dir string, opts DirOptions) (*Dir, error) { return OpenLayout(dir, l, pool, opts) }
+	w, err := open(dir, DirOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, opts := range []DirOptions{{}, {ReadOnly: true}} {
+		if _, err := open(link, opts); !errors.Is(err, ErrInUse) {
+			t.Errorf("%+v beside a writer: %v", opts, err)
+		}
+	}
+	other, err := open(dir, DirOptions{Name: "other"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	other.Close()
+	w.Close()
+	w.Close()
+	r1, err1 := open(dir, DirOptions{ReadOnly: true})
+	r2, err2 := open(link, DirOptions{ReadOnly: true})
+	if err := errors.Join(err1, err2); err != nil {
+		t.Fatal(err)
+	}
+	r1.Close()
+	if _, err := open(dir, DirOptions{}); !errors.Is(err, ErrInUse) {
+		t.Errorf("a writer beside a reader: %v", err)
+	}
+	r2.Close()
+	w, err = open(dir, DirOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Close()
+	if len(pool.dirs)+len(pool.paths) != 0 {
+		t.Errorf("left behind: %v %v", pool.dirs, pool.paths)
+	}
+}
+
+func TestOpenDirErrors(t *testing.T) {
+	dir := t.TempDir()
+	l, err := NewLayout(sample)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mustWrite(t, filepath.Join(dir, "file"), "")
+	_, err = OpenLayout(filepath.Join(dir, "none"), l, NewPool(0), DirOptions{})
+	wantReason(t, "no directory", err, ErrMissing)
+	_, err = OpenLayout(filepath.Join(dir, "file"), l, NewPool(0), DirOptions{})
+	wantReason(t, "a file", err, ErrObstructed)
+}
+
+func TestClassify(t *testing.T) {
+	for errno, want := range map[syscall.Errno][2]error{
+		syscall.EIO:    {ErrIO, ErrIO},
+		syscall.ENOENT: {ErrMissing, ErrMissing},
+		syscall.EACCES: {ErrDenied, ErrReadOnly},
+	} {
+		if runtime.GOOS == "windows" {
+			t.Skip("other numbers")
+		}
+		err := &fs.PathError{Op: "open", Path: "x", Err: errno}
+		if r, w := classify(err, false), classify(err, true); r != want[0] || w != want[1] {
+			t.Errorf("%v: %v and %v", errno, r, w)
+		}
+	}
+	e := &Error{Op: "write", Path: "a\x1b[31m", Reason: ErrFull, Err: &fs.PathError{Op: "write", Path: "a", Err: syscall.EFBIG}}
+	if got := e.Error(); strings.ContainsRune(got, '\x1b') || !strings.Contains(got, "disk full (file too large)") {
+		t.Errorf("%s", got)
+	}
+}
+
+// moment lets the clock of the file system go on.
+func moment(t *testing.T, path string) {
+	t.Helper()
+	later := time.Now().Add(time.Hour)
+	if err := os.Chtimes(path, later, later); err != nil {
+		t.Fatal(err)
+	}
+}

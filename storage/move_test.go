@@ -1,0 +1,174 @@
+package storage
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestRemove(t *testing.T) {
+	dir := t.TempDir()
+	d := openSample(t, dir, DirOptions{Skip: []bool{false, false, false, false, true}})
+	fill(t, d)
+	if err := errors.Join(d.Prepare(), d.Finish()); err != nil {
+		t.Fatal(err)
+	}
+	mustWrite(t, filepath.Join(dir, "t/d/mine"), "x")
+	mustWrite(t, filepath.Join(dir, "other"), "x")
+	if got := tree(t, dir); got != ".t.parts other t t/a t/d t/d/b t/d/mine t/empty t/l" {
+		t.Errorf("before: %s", got)
+	}
+	if err := d.Remove(); err != nil {
+		t.Error(err)
+	}
+	if got := tree(t, dir); got != "other t t/d t/d/mine" {
+		t.Errorf("left %s", got)
+	}
+	if _, err := d.ReadAt(make([]byte, 1), 0); !errors.Is(err, os.ErrClosed) {
+		t.Errorf("read afterwards: %v", err)
+	}
+	d = openSample(t, dir, DirOptions{})
+	if err := errors.Join(os.Remove(filepath.Join(dir, "t/d/mine")), d.Remove()); err != nil {
+		t.Error(err)
+	}
+	if got := tree(t, dir); got != "other" {
+		t.Errorf("left %s", got)
+	}
+}
+
+// otherDevice returns a directory on another file system than the test's.
+func otherDevice(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/dev/shm", "spate-test-*")
+	if err != nil {
+		t.Skip("no second file system: ", err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
+}
+
+func TestMoveTo(t *testing.T) {
+	for _, where := range []string{"same", "other file system"} {
+		t.Run(where, func(t *testing.T) {
+			from, to := t.TempDir(), t.TempDir()
+			if where != "same" {
+				to = otherDevice(t)
+			}
+			d := openSample(t, from, DirOptions{Skip: []bool{false, false, false, false, true}})
+			want := fill(t, d)
+			if err := errors.Join(d.Prepare(), d.Finish(), d.Sync()); err != nil {
+				t.Fatal(err)
+			}
+			if err := d.MoveTo(t.Context(), to, "new"); err != nil {
+				t.Fatal(err)
+			}
+			if got := tree(t, from); got != "" {
+				t.Errorf("left %s", got)
+			}
+			if got := tree(t, to); got != ".new.parts new new/a new/d new/d/b new/empty new/l" {
+				t.Errorf("made %s", got)
+			}
+			if got := d.Path(); got != filepath.Join(to, "new") {
+				t.Errorf("path %s", got)
+			}
+			got := make([]byte, len(want))
+			if _, err := d.ReadAt(got, 0); err != nil || !bytes.Equal(got, want) {
+				t.Errorf("read differs, %v", err)
+			}
+			if err := d.Check(0, 2000); err != nil {
+				t.Error(err)
+			}
+			if _, err := d.WriteAt([]byte{1}, 3); err != nil {
+				t.Error(err)
+			}
+			// The old place is free again, the new one is taken.
+			other, err := OpenLayout(from, d.layout, d.pool, DirOptions{})
+			if err != nil {
+				t.Error(err)
+			} else {
+				other.Close()
+			}
+			if _, err := OpenLayout(to, d.layout, d.pool, DirOptions{Name: "new"}); !errors.Is(err, ErrInUse) {
+				t.Errorf("the new place: %v", err)
+			}
+		})
+	}
+}
+
+func TestMoveToRefused(t *testing.T) {
+	from, to := t.TempDir(), t.TempDir()
+	d := openSample(t, from, DirOptions{})
+	fill(t, d)
+	mustWrite(t, filepath.Join(to, "t/mine"), "x")
+	wantReason(t, "over something", d.MoveTo(t.Context(), to, ""), ErrObstructed)
+	wantReason(t, "to nowhere", d.MoveTo(t.Context(), filepath.Join(to, "none"), ""), ErrMissing)
+	wantReason(t, "bad name", d.MoveTo(t.Context(), to, "../x"), ErrObstructed)
+	if got := tree(t, to); got != "t t/mine" {
+		t.Errorf("made %s", got)
+	}
+	if err := d.Check(0, 2000); err != nil {
+		t.Error(err)
+	}
+	if err := d.MoveTo(t.Context(), to, "free"); err != nil {
+		t.Errorf("after the failures: %v", err)
+	}
+}
+
+// A move that is given up leaves everything where it was, and nothing else.
+func TestMoveToCancelled(t *testing.T) {
+	from, to := t.TempDir(), otherDevice(t)
+	d := openSample(t, from, DirOptions{})
+	want := fill(t, d)
+	before := tree(t, from)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := d.MoveTo(ctx, to, ""); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+	if a, b := tree(t, from), tree(t, to); a != before || b != "" {
+		t.Errorf("there is %s and %s", a, b)
+	}
+	got := make([]byte, len(want))
+	if _, err := d.ReadAt(got, 0); err != nil || !bytes.Equal(got, want) {
+		t.Errorf("read differs, %v", err)
+	}
+}
+
+// Links of a torrent lead to its files, over other links too, and nowhere else.
+func TestFinish(t *testing.T) {
+	files := []File{
+		{Path: "t/lib/so.1.2", Length: 5},
+		{Path: "t/lib/so.1", Offset: 5, Link: "t/lib/so.1.2"},
+		{Path: "t/so", Offset: 5, Link: "t/lib/so.1"},
+		{Path: "t/dir", Offset: 5, Link: "t/lib"},
+		{Path: "t/through", Offset: 5, Link: "t/dir/so.1"},
+		{Path: "t/lib/up", Offset: 5, Link: "t/lib"},
+		{Path: "t/x", Offset: 5, Link: "t/y"},
+		{Path: "t/y", Offset: 5, Link: "t/x"},
+		{Path: "t/none", Offset: 5, Link: "t/nothing"},
+		{Path: "t/out", Offset: 5, Link: "etc/passwd"},
+		{Path: "t/new/deep", Offset: 5, Link: "t/lib/so.1.2"},
+	}
+	dir := t.TempDir()
+	d := openFiles(t, dir, files, DirOptions{})
+	if _, err := d.WriteAt([]byte("hello"), 0); err != nil {
+		t.Fatal(err)
+	}
+	err := d.Finish()
+	wantReason(t, "Finish", err, ErrObstructed)
+	if n := strings.Count(err.Error(), "\n") + 1; n != 5 {
+		t.Errorf("%d links refused: %v", n, err)
+	}
+	if got := tree(t, dir); got != "t t/dir t/lib t/lib/so.1 t/lib/so.1.2 t/new t/new/deep t/so t/through" {
+		t.Errorf("made %s", got)
+	}
+	for _, p := range []string{"t/so", "t/lib/so.1", "t/dir/so.1", "t/through", "t/new/deep"} {
+		if b, err := os.ReadFile(filepath.Join(dir, p)); err != nil || string(b) != "hello" {
+			t.Errorf("%s: %q, %v", p, b, err)
+		}
+	}
+}

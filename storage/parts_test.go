@@ -1,0 +1,109 @@
+package storage
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+// What is written to a file that is not wanted is kept, found again, and moved
+// into the file once it is wanted.
+func TestSkip(t *testing.T) {
+	dir := t.TempDir()
+	opts := DirOptions{Skip: []bool{false, false, true}} // t/d/b
+	d := openSample(t, dir, opts)
+	if err := d.Prepare(); err != nil {
+		t.Fatal(err)
+	}
+	if d.HasData(128, 1000) {
+		t.Error("data in a file that is not wanted and not there")
+	}
+	_, err := d.ReadAt(make([]byte, 10), 128)
+	wantReason(t, "read", err, ErrMissing)
+	want := bytes.Repeat([]byte{9}, 22)
+	if _, err := d.WriteAt(bytes.Repeat([]byte{9}, 50), 100); err != nil { // 28 of padding, 22 of the file
+		t.Fatal(err)
+	}
+	if got := tree(t, dir); got != ".t.parts t t/empty" {
+		t.Errorf("created %s", got)
+	}
+	if err := d.Sync(); err != nil {
+		t.Fatal(err)
+	}
+	stats, err := d.Stats()
+	if err != nil || !stats[2].Exists || stats[0].Exists {
+		t.Errorf("%+v, %v", stats, err)
+	}
+	d.Close()
+
+	d = openSample(t, dir, opts)
+	p := make([]byte, 22)
+	if n, err := d.ReadAt(p, 128); n != 22 || err != nil || !bytes.Equal(p, want) {
+		t.Errorf("%d, %v, %v", n, err, p)
+	}
+	if !d.HasData(128, 10) {
+		t.Error("no data where it was written")
+	}
+	if err := errors.Join(d.Accept(), d.Check(0, 2000)); err != nil {
+		t.Error(err)
+	}
+	if err := d.SetWanted(2, true); err != nil {
+		t.Fatal(err)
+	}
+	if b, err := os.ReadFile(filepath.Join(dir, "t/d/b")); err != nil || len(b) != 1000 || !bytes.Equal(b[:22], want) {
+		t.Errorf("the file: %d bytes, %v", len(b), err)
+	}
+	if n, err := d.ReadAt(p, 128); n != 22 || err != nil || !bytes.Equal(p, want) {
+		t.Errorf("%d, %v, %v", n, err, p)
+	}
+	if err := errors.Join(d.Sync(), d.DropParts(), d.DropParts(), d.Check(0, 2000)); err != nil {
+		t.Error(err)
+	}
+	if got := tree(t, dir); got != "t t/d t/d/b t/empty" {
+		t.Errorf("left %s", got)
+	}
+	// Not wanted any more: the file that is there goes on being used.
+	if err := d.SetWanted(2, false); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.WriteAt([]byte{5}, 1000); err != nil {
+		t.Fatal(err)
+	}
+	if b, err := os.ReadFile(filepath.Join(dir, "t/d/b")); err != nil || b[1000-128] != 5 {
+		t.Errorf("the file was not written: %v", err)
+	}
+}
+
+// A file becomes wanted while others read and write it.
+func TestSetWantedWhileWriting(t *testing.T) {
+	d := openSample(t, t.TempDir(), DirOptions{Skip: []bool{false, false, true}})
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for i := range 1000 {
+			p := []byte{byte(i)}
+			off := 128 + int64(i)
+			if _, err := d.WriteAt(p, off); err != nil {
+				t.Error(err)
+			}
+			if _, err := d.ReadAt(p, off); err != nil || p[0] != byte(i) {
+				t.Errorf("byte %d: %v, %v", i, p, err)
+			}
+		}
+	}()
+	if err := d.SetWanted(2, true); err != nil {
+		t.Error(err)
+	}
+	<-done
+	p := make([]byte, 1000)
+	if _, err := d.ReadAt(p, 128); err != nil {
+		t.Fatal(err)
+	}
+	for i, c := range p {
+		if c != byte(i) {
+			t.Fatalf("byte %d was lost", i)
+		}
+	}
+}

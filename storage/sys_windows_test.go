@@ -1,0 +1,5 @@
+package storage
+
+import "errors"
+
+func mkfifo(string) error { return errors.ErrUnsupported }
