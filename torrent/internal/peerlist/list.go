@@ -51,7 +51,7 @@ const (
 	OutcomeUseful    Outcome = iota // payload went either way, or it was there for long
 	OutcomeUseless                  // nothing happened, or it was dropped to make room
 	OutcomeBroken                   // it ended during the handshake or broke the protocol
-	OutcomeDuplicate                // the same peer is connected by another address
+	OutcomeDuplicate                // refused, because the same peer is connected already
 	OutcomeSelf                     // it was us
 )
 
@@ -63,7 +63,8 @@ const (
 	failurePause     = 30 * time.Second // after the first failure, doubled by each further one
 	maxPause         = time.Hour
 	usefulPause      = 10 * time.Second
-	uselessPause     = 10 * time.Minute
+	uselessPause     = 30 * time.Second // after the first useless connection, doubled by each further one
+	maxUseless       = 30 * time.Minute
 	brokenFailures   = 2 // an end by OutcomeBroken counts so many failures
 	maxBans, maxSelf = 10_000, 64
 )
@@ -104,6 +105,7 @@ type candidate struct {
 	retry    time.Time // not before
 	prio     uint32    // BEP 40
 	failures int32
+	useless  uint8 // connections in a row
 	source   Source
 	state    state
 	seed     bool // has everything, as far as known
@@ -251,12 +253,16 @@ func (l *List) fail(c *candidate, now time.Time, by int32) {
 		l.remove(c.addr)
 		return
 	}
-	pause := maxPause
-	if c.failures < 8 {
-		pause = min(maxPause, failurePause<<(c.failures-1))
-	}
-	c.retry = now.Add(pause)
+	c.retry = now.Add(doubled(failurePause, int(c.failures)-1, maxPause))
 	l.notBefore = time.Time{}
+}
+
+// doubled is a pause that was doubled n times, at most limit.
+func doubled(pause time.Duration, n int, limit time.Duration) time.Duration {
+	for ; n > 0 && pause < limit; n-- {
+		pause *= 2
+	}
+	return min(pause, limit)
 }
 
 // Connected says that a connection to a was made, by us, or by the peer if it
@@ -276,27 +282,28 @@ func (l *List) Connected(a netip.AddrPort) bool {
 
 // Disconnected says how the connection ended for which Connected was true, or
 // the attempt at a candidate of Next that got past the handshake. Addresses that
-// are not known are ignored, unless it was a connection to ourselves.
+// are not known are ignored, unless it was a connection to ourselves; so is
+// OutcomeDuplicate for one that is connected: that is the other connection.
 func (l *List) Disconnected(a netip.AddrPort, now time.Time, how Outcome) {
 	if how == OutcomeSelf {
 		l.AddSelf(a)
 		return
 	}
 	c := l.find(a)
-	if c == nil {
+	if c == nil || how == OutcomeDuplicate && c.state == connected {
 		return
 	}
 	c.state = idle
 	l.notBefore = time.Time{}
 	switch how {
 	case OutcomeUseful:
-		c.failures, c.proved = 0, true
+		c.failures, c.useless, c.proved = 0, 0, true
 		c.retry = now.Add(usefulPause)
 	case OutcomeBroken:
 		l.fail(c, now, brokenFailures)
 	default:
-		c.failures = 0
-		c.retry = now.Add(uselessPause)
+		c.retry = now.Add(doubled(uselessPause, int(c.useless), maxUseless))
+		c.failures, c.useless = 0, min(c.useless+1, 100)
 	}
 }
 

@@ -1,0 +1,467 @@
+package peerlist
+
+import (
+	"cmp"
+	"fmt"
+	"net/netip"
+	"slices"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+var start = time.Unix(1_800_000_000, 0)
+
+func addrs(ss ...string) (as []netip.AddrPort) {
+	for _, s := range ss {
+		as = append(as, netip.MustParseAddrPort(s))
+	}
+	return as
+}
+
+func one(s string) netip.AddrPort { return netip.MustParseAddrPort(s) }
+
+// The examples of BEP 40, and its rules for common prefixes, ports and IPv6.
+func TestPriority(t *testing.T) {
+	for _, c := range []struct {
+		a, b string
+		want uint32
+	}{
+		{"123.213.32.10:0", "98.76.54.32:0", 0xec2d7224},
+		{"123.213.32.10:0", "123.213.32.234:0", 0x99568189},
+		{"[::ffff:123.213.32.10]:1", "98.76.54.32:2", 0xec2d7224},
+		{"1.2.3.4:5", "[2001::1]:6", 0},
+	} {
+		if got := Priority(one(c.a), one(c.b)); got != c.want {
+			t.Errorf("%s and %s: %08x, want %08x", c.a, c.b, got, c.want)
+		}
+		if got := Priority(one(c.b), one(c.a)); got != c.want {
+			t.Errorf("%s and %s: %08x, want %08x", c.b, c.a, got, c.want)
+		}
+	}
+	same := [][4]string{ // a, b, and a change that does not count, one that does
+		{"10.1.2.3:1", "20.1.2.3:1", "20.1.168.169:1", "20.2.2.3:1"},                                    // 55.55 of the last two bytes
+		{"10.1.2.3:1", "10.1.9.3:1", "10.1.9.171:1", "10.1.11.3:1"},                                     // same /16: the third byte counts whole
+		{"10.1.2.3:1", "10.1.2.9:1", "10.1.2.9:2", "10.1.2.11:1"},                                       // same /24: every bit
+		{"10.1.2.3:1", "10.1.2.3:9", "10.1.2.3:9", "10.1.2.3:8"},                                        // same address: the ports
+		{"[2001:db8:1::1]:1", "[2001:db8:2::1]:1", "[2001:db8:2:aaaa::1]:1", "[2001:db8:2:1::1]:1"},     // 48 bits whole
+		{"[2001:db8:1::1]:1", "[2001:db8:1:100::1]:1", "[2001:db8:1:1aa::1]:1", "[2001:db8:1:300::]:1"}, // same /48: 56 bits
+		{"[2001:db8:1::1]:1", "[2001:db8:1:1::1]:1", "[2001:db8:1:1:aaaa::1]:1", "[2001:db8:1:3::1]:1"}, // same /56: 64 bits
+	}
+	for _, c := range same {
+		base := Priority(one(c[0]), one(c[1]))
+		if got := Priority(one(c[0]), one(c[2])); got != base {
+			t.Errorf("%s with %s and %s: %08x and %08x", c[0], c[1], c[2], base, got)
+		}
+		if got := Priority(one(c[0]), one(c[3])); got == base {
+			t.Errorf("%s with %s and %s: both %08x", c[0], c[1], c[3], base)
+		}
+	}
+}
+
+func TestFilter(t *testing.T) {
+	l := New(Options{Self: one("5.6.7.8:6881")})
+	l.SetOwn(netip.MustParseAddr("2a00::1"))
+	l.SetOwn(netip.Addr{})
+	l.AddSelf(one("5.6.7.9:1"))
+	local := New(Options{AllowLocal: true, Self: one("0.0.0.0:6881")})
+	for _, c := range []struct {
+		addr                string
+		remote, user, local bool
+	}{
+		{"9.9.9.9:6881", true, true, true}, {"[2a01::1]:6881", true, true, true}, {"[::ffff:9.9.9.9]:1", true, true, true},
+		{"192.168.1.1:80", true, true, true}, {"169.254.1.1:80", true, true, true}, {"[fd00::1]:80", true, true, true},
+		{"9.9.9.9:0", false, false, false}, {"0.0.0.0:5", false, false, false}, {"[::]:5", false, false, false},
+		{"0.1.2.3:5", false, false, false}, {"224.0.0.1:5", false, false, false}, {"255.255.255.255:5", false, false, false},
+		{"240.1.1.1:5", false, false, false}, {"[ff02::1]:5", false, false, false}, {"[fe80::1]:5", false, false, false},
+		{"127.0.0.1:5", false, true, true}, {"[::1]:5", false, true, true}, {"[::ffff:127.0.0.1]:5", false, true, true},
+		{"127.0.0.1:6881", false, true, false}, {"[::1]:6881", false, true, false},
+		{"5.6.7.8:6881", false, false, true}, {"5.6.7.8:6882", true, true, true}, {"[2a00::1]:6881", false, false, true},
+		{"5.6.7.9:1", false, false, true},
+	} {
+		a := one(c.addr)
+		if got := l.Usable(a, SourcePEX); got != c.remote {
+			t.Errorf("%s from a peer: %v", a, got)
+		}
+		if got := l.Usable(a, SourceManual); got != c.user {
+			t.Errorf("%s from the user: %v", a, got)
+		}
+		if got := local.Usable(a, SourceTracker); got != c.local {
+			t.Errorf("%s with AllowLocal: %v", a, got)
+		}
+	}
+	if l.Usable(netip.AddrPort{}, SourceManual) || l.Add([]netip.AddrPort{{}}, SourceManual) != 0 {
+		t.Error("the zero address is usable")
+	}
+}
+
+// Failures, then source, then BEP 40.
+func TestOrder(t *testing.T) {
+	l := New(Options{Self: one("123.213.32.10:1")})
+	l.Add(addrs("1.1.1.1:1", "1.1.1.2:1"), SourcePEX)
+	l.Add(addrs("98.76.54.32:1", "123.213.32.234:1"), SourceTracker)
+	l.Add(addrs("1.1.1.2:1", "3.3.3.3:1"), SourceManual)
+	l.Add(addrs("1.1.1.2:1"), SourceDHT)
+	l.Next(start, 1)
+	l.Failed(one("3.3.3.3:1"), start)
+	l.Failed(one("1.1.1.2:1"), start)
+	got := slices.Clone(l.Next(start.Add(time.Hour), 10))
+	if want := addrs("98.76.54.32:1", "123.213.32.234:1", "1.1.1.1:1"); !slices.Equal(got[:3], want) || len(got) != 5 {
+		t.Errorf("%v, want %v first", got, want)
+	}
+	if len(l.Next(start.Add(time.Hour), 10)) != 0 {
+		t.Error("given twice")
+	}
+	l.Unused(got[1])
+	if again := l.Next(start.Add(time.Hour), 10); !slices.Equal(again, got[1:2]) {
+		t.Errorf("taken back: %v", again)
+	}
+	if SourceLSD.String() != "lsd" || Source(99).String() != "unknown" {
+		t.Error("names")
+	}
+}
+
+func TestBackoff(t *testing.T) {
+	l := New(Options{})
+	a, m := one("9.9.9.9:9"), one("8.8.8.8:8")
+	l.Add([]netip.AddrPort{a}, SourceTracker)
+	l.Add([]netip.AddrPort{m}, SourceManual)
+	now := start
+	wait := func(a netip.AddrPort) time.Duration { // until a is given again
+		for d := time.Duration(0); d < 24*time.Hour; d += time.Second {
+			for _, b := range l.Next(now.Add(d), 2) {
+				if b == a {
+					return d
+				}
+				l.Unused(b)
+			}
+			if l.find(a) == nil {
+				return -1
+			}
+		}
+		return -2
+	}
+	wait(a)
+	for i, want := range []time.Duration{30 * time.Second, time.Minute, 2 * time.Minute, 4 * time.Minute, 8 * time.Minute, -1} {
+		l.Failed(a, now)
+		if got := wait(a); got != want {
+			t.Errorf("pause after %d failures: %v, want %v", i+1, got, want)
+		}
+	}
+	wait(m)
+	for range 20 {
+		l.Failed(m, now)
+	}
+	if got := wait(m); got != time.Hour {
+		t.Errorf("the user's own after 20 failures: %v", got)
+	}
+	l.Connected(m)
+	for i, want := range []time.Duration{30 * time.Second, time.Minute, 2 * time.Minute} {
+		l.Disconnected(m, now, OutcomeUseless)
+		if got := wait(m); got != want {
+			t.Errorf("pause after %d useless connections: %v, want %v", i+1, got, want)
+		}
+	}
+	l.Disconnected(m, now, OutcomeUseful)
+	if got := wait(m); got != usefulPause {
+		t.Errorf("pause after a useful connection: %v", got)
+	}
+	l.Disconnected(m, now, OutcomeBroken)
+	if got := wait(m); got != time.Minute {
+		t.Errorf("pause after a broken one: %v", got)
+	}
+	for range 50 {
+		l.Disconnected(m, now, OutcomeDuplicate)
+	}
+	if got := wait(m); got != maxUseless {
+		t.Errorf("pause after duplicates: %v", got)
+	}
+}
+
+func TestConnected(t *testing.T) {
+	l := New(Options{})
+	a := one("9.9.9.9:9")
+	if !l.Connected(a) || l.Len() != 0 {
+		t.Error("an incoming connection of unknown address is kept")
+	}
+	l.Add([]netip.AddrPort{a}, SourceIncoming)
+	if !l.Connected(a) || l.Connected(a) {
+		t.Error("one connection for each address")
+	}
+	l.Disconnected(a, start, OutcomeDuplicate) // the second one
+	if l.Connected(a) {
+		t.Error("the end of a second connection ended the first")
+	}
+	l.Remove(a)
+	l.Unused(a)
+	if len(l.Next(start, 1)) != 0 || l.Len() != 1 {
+		t.Error("a connected candidate was given or removed")
+	}
+	l.Disconnected(a, start, OutcomeSelf)
+	if l.Len() != 0 || l.Add([]netip.AddrPort{a}, SourceManual) != 0 {
+		t.Error("connects to itself")
+	}
+	l.Disconnected(one("7.7.7.7:7"), start, OutcomeUseful)
+	l.Failed(one("7.7.7.7:7"), start)
+	l.SetSeed(one("7.7.7.7:7"), true)
+}
+
+func TestSeeds(t *testing.T) {
+	l := New(Options{})
+	a, b := one("9.9.9.9:9"), one("8.8.8.8:8")
+	l.Add([]netip.AddrPort{a, b}, SourceTracker)
+	l.SetSeed(a, true)
+	l.SetSeeding(true)
+	if got := l.Next(start, 5); !slices.Equal(got, []netip.AddrPort{b}) {
+		t.Errorf("a seed got %v", got)
+	}
+	l.SetSeeding(false)
+	if got := l.Next(start, 5); !slices.Equal(got, []netip.AddrPort{a}) {
+		t.Errorf("a leecher got %v", got)
+	}
+}
+
+func TestBan(t *testing.T) {
+	l := New(Options{AllowLocal: true})
+	l.Add(addrs("9.9.9.9:1", "9.9.9.9:2", "9.9.9.8:1", "[2a00::1]:1", "[2a00::2]:1", "[2a00:0:0:1::1]:1", "[fd00::1]:1", "[fd00::2]:1", "127.0.0.1:1", "127.0.0.1:2"), SourceTracker)
+	for _, a := range addrs("9.9.9.9:5", "[2a00::7]:5", "[fd00::1]:9", "127.0.0.1:1", "[::ffff:9.9.9.9]:5") {
+		l.Ban(a)
+	}
+	var left []string
+	for _, a := range l.Next(start, 20) {
+		left = append(left, a.String())
+	}
+	slices.Sort(left)
+	if want := []string{"127.0.0.1:2", "9.9.9.8:1", "[2a00:0:0:1::1]:1", "[fd00::2]:1"}; !slices.Equal(left, want) {
+		t.Errorf("left %v, want %v", left, want)
+	}
+	if !l.Banned(one("9.9.9.9:7")) || l.Banned(one("127.0.0.1:2")) || l.Add(addrs("9.9.9.9:3"), SourceManual) != 0 {
+		t.Error("banned")
+	}
+	for i := range maxBans + 10 {
+		l.Ban(netip.AddrPortFrom(netip.AddrFrom4([4]byte{11, byte(i >> 16), byte(i >> 8), byte(i)}), 1))
+	}
+	l.Ban(netip.AddrPort{})
+	if len(l.banned) != maxBans || len(l.banOrder) != maxBans || l.Banned(one("9.9.9.9:7")) || !l.Banned(one("11.0.0.100:1")) {
+		t.Errorf("%d bans", len(l.banned))
+	}
+}
+
+// A full list takes what is better than its worst, and never drops what is in
+// use.
+func TestCap(t *testing.T) {
+	l := New(Options{Max: 100})
+	var busy []netip.AddrPort
+	for i := range 100 {
+		l.Add([]netip.AddrPort{netip.AddrPortFrom(netip.AddrFrom4([4]byte{9, 9, 9, byte(i)}), 9)}, SourcePEX)
+	}
+	busy = append(busy, l.Next(start, 40)...)
+	for i := range 200 {
+		l.Add([]netip.AddrPort{netip.AddrPortFrom(netip.AddrFrom4([4]byte{8, 8, 8, byte(i)}), 8)}, SourceTracker)
+	}
+	if l.Len() != 100 {
+		t.Fatalf("%d candidates", l.Len())
+	}
+	for _, a := range busy {
+		if l.find(a) == nil {
+			t.Errorf("%v was dropped while in use", a)
+		}
+	}
+	if got := l.Next(start, 100); len(got) != 60 || slices.ContainsFunc(got, func(a netip.AddrPort) bool { return a.Port() == 9 }) {
+		t.Errorf("kept the worse: %v", got)
+	}
+	if l.Add(addrs("7.7.7.7:7"), SourcePEX) != 0 {
+		t.Error("all are in use, and one was added")
+	}
+}
+
+func TestWorth(t *testing.T) {
+	l := New(Options{})
+	l.Add(addrs("9.9.9.1:1", "9.9.9.2:1", "9.9.9.3:1", "9.9.9.4:1"), SourceTracker)
+	l.Connected(one("9.9.9.1:1"))
+	l.Connected(one("9.9.9.2:1"))
+	l.Disconnected(one("9.9.9.2:1"), start, OutcomeUseful)
+	l.Connected(one("9.9.9.3:1"))
+	l.Disconnected(one("9.9.9.3:1"), start, OutcomeUseless)
+	l.Failed(one("9.9.9.2:1"), start)
+	if got := l.Worth(nil, 10); !slices.Equal(got, addrs("9.9.9.1:1", "9.9.9.2:1")) {
+		t.Errorf("worth keeping: %v", got)
+	}
+	if got := l.Worth(nil, 1); len(got) != 1 {
+		t.Errorf("worth keeping: %v", got)
+	}
+}
+
+// model is the obvious list.
+type model struct {
+	prio     uint32
+	source   Source
+	failures int
+	useless  int
+	state    state
+	retry    time.Time
+	seed     bool
+}
+
+func TestAgainstModel(t *testing.T) {
+	pool := make([]netip.AddrPort, 30)
+	for i := range pool {
+		pool[i] = one(fmt.Sprintf("9.%d.4.4:%d", 10+i, 1+i)) // no two of one priority
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		own := one("9.1.2.3:9")
+		l := New(Options{Self: own})
+		m := map[netip.AddrPort]*model{}
+		now, seeding, gone := start, false, map[netip.AddrPort]bool{}
+		draw := func(t *rapid.T) netip.AddrPort { return rapid.SampledFrom(pool).Draw(t, "addr") }
+		fail := func(a netip.AddrPort, by int) {
+			c := m[a]
+			c.state = idle
+			c.failures += by
+			if c.failures >= maxFailures && c.source != SourceManual {
+				delete(m, a)
+				return
+			}
+			c.retry = now.Add(min(maxPause, failurePause<<min(20, c.failures-1)))
+		}
+		t.Repeat(map[string]func(*rapid.T){
+			"": func(t *rapid.T) {
+				if len(m) != l.Len() || len(l.index) != len(l.all) {
+					t.Fatalf("%d candidates of %d", l.Len(), len(m))
+				}
+				for i, c := range l.all {
+					w := m[c.addr]
+					if l.index[c.addr] != i || w == nil || w.state != c.state || w.source != c.source || int32(w.failures) != c.failures {
+						t.Fatalf("%+v, want %+v", c, w)
+					}
+				}
+			},
+			"add": func(t *rapid.T) {
+				a, src := draw(t), Source(rapid.IntRange(0, int(SourceManual)).Draw(t, "source"))
+				n := l.Add([]netip.AddrPort{a}, src)
+				if c := m[a]; c != nil {
+					c.source = max(c.source, src)
+				} else if !gone[a] {
+					m[a] = &model{prio: Priority(own, a), source: src}
+					n--
+				}
+				if n != 0 {
+					t.Fatalf("added %v: %d", a, n)
+				}
+			},
+			"next": func(t *rapid.T) {
+				var want []netip.AddrPort
+				for a, c := range m {
+					if c.state == idle && !now.Before(c.retry) && !(c.seed && seeding) {
+						want = append(want, a)
+					}
+				}
+				slices.SortFunc(want, func(a, b netip.AddrPort) int {
+					x, y := m[a], m[b]
+					return cmp.Or(cmp.Compare(x.failures, y.failures), cmp.Compare(y.source, x.source), cmp.Compare(y.prio, x.prio))
+				})
+				n := rapid.IntRange(0, 5).Draw(t, "n")
+				want = want[:min(n, len(want))]
+				if got := l.Next(now, n); !slices.Equal(got, want) {
+					t.Fatalf("next %v, want %v", got, want)
+				}
+				for _, a := range want {
+					m[a].state = trying
+				}
+			},
+			"wait": func(t *rapid.T) {
+				now = now.Add(time.Duration(rapid.IntRange(0, 4000).Draw(t, "seconds")) * time.Second)
+			},
+			"unused": func(t *rapid.T) {
+				a := draw(t)
+				l.Unused(a)
+				if c := m[a]; c != nil && c.state == trying {
+					c.state = idle
+				}
+			},
+			"failed": func(t *rapid.T) {
+				a := draw(t)
+				l.Failed(a, now)
+				if m[a] != nil {
+					fail(a, 1)
+				}
+			},
+			"connected": func(t *rapid.T) {
+				a := draw(t)
+				if c := m[a]; l.Connected(a) == (c != nil && c.state == connected) {
+					t.Fatal("connected: wrong answer")
+				} else if c != nil {
+					c.state = connected
+				}
+			},
+			"disconnected": func(t *rapid.T) {
+				a, how := draw(t), Outcome(rapid.IntRange(0, int(OutcomeDuplicate)).Draw(t, "how"))
+				l.Disconnected(a, now, how)
+				c := m[a]
+				switch {
+				case c == nil || how == OutcomeDuplicate && c.state == connected:
+				case how == OutcomeUseful:
+					c.state, c.failures, c.useless, c.retry = idle, 0, 0, now.Add(usefulPause)
+				case how == OutcomeBroken:
+					fail(a, brokenFailures)
+				default:
+					c.state, c.failures, c.retry = idle, 0, now.Add(min(maxUseless, uselessPause<<min(c.useless, 20)))
+					c.useless++
+				}
+			},
+			"remove": func(t *rapid.T) {
+				a := draw(t)
+				l.Remove(a)
+				if c := m[a]; c != nil && c.state == idle {
+					delete(m, a)
+				}
+			},
+			"seed": func(t *rapid.T) {
+				a, yes := draw(t), rapid.Bool().Draw(t, "yes")
+				l.SetSeed(a, yes)
+				if m[a] != nil {
+					m[a].seed = yes
+				}
+			},
+			"seeding": func(t *rapid.T) {
+				seeding = rapid.Bool().Draw(t, "yes")
+				l.SetSeeding(seeding)
+			},
+			"ban": func(t *rapid.T) {
+				if rapid.IntRange(0, 9).Draw(t, "really") > 0 {
+					t.Skip("rarely")
+				}
+				a := draw(t)
+				l.Ban(a)
+				for _, b := range pool {
+					if b.Addr() == a.Addr() {
+						gone[b] = true
+						delete(m, b)
+					}
+				}
+			},
+		})
+	})
+}
+
+func BenchmarkNext(b *testing.B) {
+	l := New(Options{})
+	for i := range DefaultMax {
+		l.Add([]netip.AddrPort{netip.AddrPortFrom(netip.AddrFrom4([4]byte{9, 9, byte(i >> 8), byte(i)}), 9)}, SourceTracker)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		l.Unused(l.Next(start, 1)[0])
+	}
+}
+
+// Idle lists are asked every second: that costs nothing, and nothing is
+// allocated.
+func BenchmarkNextNothing(b *testing.B) {
+	l := New(Options{})
+	b.ReportAllocs()
+	for b.Loop() {
+		l.Next(start, 10)
+	}
+}
