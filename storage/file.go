@@ -49,6 +49,7 @@ type fileState struct {
 	writing atomic.Int32 // writes that are under way
 	dirty   atomic.Bool  // written since the last Sync
 	skip    atomic.Bool  // not wanted: not created
+	making  atomic.Bool  // created though skip is still set: SetWanted is at it
 	// base is what the file was when it was last known to be ours; known says
 	// that there is one. Both are guarded by slot.mu.
 	base  FileStat
@@ -166,7 +167,7 @@ func (d *Dir) openWrite(root *os.Root, i int) (openFile, error) {
 	created := false
 	if errors.Is(err, fs.ErrNotExist) {
 		st := &d.files[i]
-		if st.known && st.base.Exists || st.skip.Load() {
+		if st.known && st.base.Exists || st.skip.Load() && !st.making.Load() {
 			return openFile{}, err
 		}
 		f, err = d.create(root, i)
@@ -294,11 +295,24 @@ func (d *Dir) longer(i int, size int64) error {
 
 // readFile fills p from off in file i.
 func (d *Dir) readFile(i int, p []byte, off int64) (int, error) {
+	if d.files[i].skip.Load() {
+		return d.readSkipped(i, p, off)
+	}
+	return d.readReal(i, p, off)
+}
+
+// writeFile writes p at off in file i.
+func (d *Dir) writeFile(i int, p []byte, off int64) (int, error) {
+	if d.files[i].skip.Load() {
+		return d.writeSkipped(i, p, off)
+	}
+	return d.writeReal(i, p, off)
+}
+
+// readReal reads from the file itself.
+func (d *Dir) readReal(i int, p []byte, off int64) (int, error) {
 	h, err := d.acquire(i, false)
 	if err != nil {
-		if d.files[i].skip.Load() && errors.Is(err, ErrMissing) {
-			return d.readParts(i, p, off)
-		}
 		return 0, err
 	}
 	n, err := h.file.ReadAt(p, off)
@@ -312,16 +326,13 @@ func (d *Dir) readFile(i int, p []byte, off int64) (int, error) {
 	return n, d.fail("read", i, classify(err, false), err)
 }
 
-// writeFile writes p at off in file i.
-func (d *Dir) writeFile(i int, p []byte, off int64) (int, error) {
+// writeReal writes to the file itself.
+func (d *Dir) writeReal(i int, p []byte, off int64) (int, error) {
 	st := &d.files[i]
 	st.writing.Add(1)
 	defer st.writing.Add(-1)
 	h, err := d.acquire(i, true)
 	if err != nil {
-		if st.skip.Load() && errors.Is(err, ErrMissing) {
-			return d.writeParts(i, p, off)
-		}
 		return 0, err
 	}
 	n, err := h.file.WriteAt(p, off)

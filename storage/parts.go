@@ -11,26 +11,28 @@ import (
 // ends of pieces that begin in a file that is wanted, or the reverse. Without
 // them such pieces could not be kept, checked again or served.
 
-// readParts reads what belongs to file i from the parts.
-func (d *Dir) readParts(i int, p []byte, off int64) (int, error) {
+// readSkipped reads from file i, which is not wanted: from the file if it is
+// there all the same, else from the parts.
+func (d *Dir) readSkipped(i int, p []byte, off int64) (int, error) {
 	d.parts.RLock()
-	if !d.files[i].skip.Load() {
-		d.parts.RUnlock()
-		return d.readFile(i, p, off)
-	}
 	defer d.parts.RUnlock()
-	return d.readFile(len(d.layout.files), p, d.layout.files[i].Offset+off)
+	n, err := d.readReal(i, p, off)
+	if n == 0 && d.files[i].skip.Load() && errors.Is(err, ErrMissing) {
+		return d.readReal(len(d.layout.files), p, d.layout.files[i].Offset+off)
+	}
+	return n, err
 }
 
-// writeParts writes what belongs to file i to the parts.
-func (d *Dir) writeParts(i int, p []byte, off int64) (int, error) {
+// writeSkipped writes to file i, which is not wanted: to the file if it is there
+// all the same, else to the parts.
+func (d *Dir) writeSkipped(i int, p []byte, off int64) (int, error) {
 	d.parts.RLock()
-	if !d.files[i].skip.Load() {
-		d.parts.RUnlock()
-		return d.writeFile(i, p, off)
-	}
 	defer d.parts.RUnlock()
-	return d.writeFile(len(d.layout.files), p, d.layout.files[i].Offset+off)
+	n, err := d.writeReal(i, p, off)
+	if n == 0 && d.files[i].skip.Load() && errors.Is(err, ErrMissing) {
+		return d.writeReal(len(d.layout.files), p, d.layout.files[i].Offset+off)
+	}
+	return n, err
 }
 
 // Wanted reports whether file i is wanted.
@@ -55,11 +57,12 @@ func (d *Dir) SetWanted(i int, wanted bool) error {
 	st.slot.mu.Lock()
 	st.base, st.known = FileStat{}, false
 	st.slot.mu.Unlock()
-	st.skip.Store(false)
+	st.making.Store(true)
+	defer st.making.Store(false)
 	if err := d.fetchParts(i); err != nil {
-		st.skip.Store(true)
 		return err
 	}
+	st.skip.Store(false)
 	return nil
 }
 
@@ -90,7 +93,7 @@ func (d *Dir) fetchParts(i int) error {
 			}
 			return d.fail("read", from, classify(err, false), err)
 		}
-		if _, err := d.writeFile(i, buf[:n], at-f.Offset); err != nil {
+		if _, err := d.writeReal(i, buf[:n], at-f.Offset); err != nil {
 			return err
 		}
 		off = at + int64(n)
