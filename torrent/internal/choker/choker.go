@@ -11,8 +11,9 @@
 // which costs nothing until they are. While we seed, the regular slots go round:
 // see [SeedMode]. One optimistic slot goes to a peer drawn at random for 30
 // seconds, newcomers three times as likely; regular slots for which nobody
-// qualifies are optimistic too. A peer that snubs us (it leaves our requests
-// unanswered) holds no regular slot however fast it was.
+// qualifies are optimistic too. While we seed it is for peers that were never
+// served, and a regular slot when there are none. A peer that snubs us (it
+// leaves our requests unanswered) holds no regular slot however fast it was.
 package choker
 
 import (
@@ -139,12 +140,6 @@ func (s *Set) add(id uint32) {
 	s.w[id>>6] |= 1 << (id & 63)
 }
 
-func (s *Set) remove(id uint32) {
-	if s.Has(id) {
-		s.w[id>>6] &^= 1 << (id & 63)
-	}
-}
-
 // Decide returns the peers to be unchoked from now on; all others are to be
 // choked. peers are all peers of the torrent; seeding tells that we want
 // nothing more. rng breaks ties and draws the optimistic peers.
@@ -156,14 +151,16 @@ func (k *Choker) Decide(now time.Time, peers []Peer, seeding bool, rng *rand.Ran
 	rng.Shuffle(len(k.order), func(i, j int) { k.order[i], k.order[j] = k.order[j], k.order[i] })
 	clear(k.chosen.w)
 
-	slots := k.Slots(peers)
-	used := 0
+	slots, extra := k.Slots(peers), k.c.Optimistic
 	if seeding {
-		used = k.seed(now, peers, slots)
+		if !k.newcomers(now, peers) {
+			slots, extra = slots+extra, 0
+		}
+		extra += slots - k.seed(now, peers, slots)
 	} else {
-		used = k.leech(peers, slots)
+		extra += slots - k.leech(peers, slots)
 	}
-	k.optimists(now, peers, k.c.Optimistic+slots-used, rng)
+	k.optimists(now, peers, extra, seeding, rng)
 	k.remember(peers)
 	return k.chosen
 }
@@ -224,10 +221,14 @@ func descending(a, b float64) int {
 	return 0
 }
 
+// rotates tells whether the optimistic slots are to be given to others.
+func (k *Choker) rotates(now time.Time) bool { return now.Sub(k.rotated) >= rotateEvery }
+
 // optimists fills n slots with peers drawn at random; every 30 seconds with
-// others than before, as far as there are others.
-func (k *Choker) optimists(now time.Time, peers []Peer, n int, rng *rand.Rand) {
-	rotate := now.Sub(k.rotated) >= rotateEvery
+// others than before, as far as there are others. A seed draws those first that
+// were never served.
+func (k *Choker) optimists(now time.Time, peers []Peer, n int, seeding bool, rng *rand.Rand) {
+	rotate := k.rotates(now)
 	if rotate {
 		k.rotated = now
 	}
@@ -243,9 +244,10 @@ func (k *Choker) optimists(now time.Time, peers []Peer, n int, rng *rand.Rand) {
 	}
 	before := k.optimistic
 	k.optimistic = kept
-	for pass := range 2 { // first those that did not have the slot just now
+	first := func(p *Peer) bool { return !before.Has(p.ID) && !(seeding && !p.UnchokedAt.IsZero()) }
+	for pass := range 2 {
 		for n > 0 {
-			i := k.draw(now, peers, rng, func(p *Peer) bool { return pass == 1 || !before.Has(p.ID) })
+			i := k.draw(now, peers, rng, func(p *Peer) bool { return pass == 1 || first(p) })
 			if i < 0 {
 				break
 			}

@@ -16,7 +16,7 @@ type rank struct {
 // Classes of the queue, first come first.
 const (
 	inTurn  = iota // served, and its turn is not over
-	waiting        // not served now
+	waiting        // not served now; with AntiLeech also whose turn is over
 	served         // its turn is over, it stays if nobody waits
 	hidden         // says to have less than it had of us
 	nowhere        // not interested
@@ -39,6 +39,18 @@ func (k *Choker) seed(now time.Time, peers []Peer, slots int) int {
 	return used
 }
 
+// newcomers tells whether somebody has or may get the optimistic slot of a seed:
+// whoever was drawn just now, and those that were never served.
+func (k *Choker) newcomers(now time.Time, peers []Peer) bool {
+	for i := range peers {
+		p := &peers[i]
+		if p.Interested && (p.UnchokedAt.IsZero() || p.Unchoked && k.optimistic.Has(p.ID) && !k.rotates(now)) {
+			return true
+		}
+	}
+	return false
+}
+
 func (k *Choker) rank(now time.Time, p *Peer) rank {
 	r := rank{class: waiting}
 	began, turn := k.turns[p.ID]
@@ -49,11 +61,13 @@ func (k *Choker) rank(now time.Time, p *Peer) rank {
 		r.class = hidden
 	case p.Unchoked && turn && !k.over(now, p, began):
 		r.class = inTurn
-	case p.Unchoked:
+	case p.Unchoked && k.c.Seed != AntiLeech:
 		r.class = served
 	}
 	switch {
-	case k.c.Seed == AntiLeech && r.class != inTurn:
+	case r.class == inTurn: // who has had most of its turn gives way first
+		r.value = now.Sub(p.UnchokedAt).Seconds()
+	case k.c.Seed == AntiLeech:
 		r.value = float64(p.UpBytes)
 	case r.class == waiting:
 		since := p.Joined
