@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"net"
 	"net/url"
+	"os"
 	"strconv"
 	"strings"
 	"syscall"
@@ -154,9 +155,18 @@ func (a *app) report(err error) int {
 }
 
 // message is the text of err, without the names of system calls in front of
-// paths.
+// paths and addresses.
 func message(err error) string {
 	msg := err.Error()
+	var op *net.OpError
+	if errors.As(err, &op) && op.Addr != nil && op.Err != nil {
+		why := op.Err
+		var call *os.SyscallError
+		if errors.As(why, &call) {
+			why = call.Err
+		}
+		msg = strings.Replace(msg, op.Error(), op.Addr.String()+": "+why.Error(), 1)
+	}
 	var p *fs.PathError
 	if errors.As(err, &p) && (p.Op == "open" || strings.HasSuffix(p.Op, "stat")) {
 		msg = strings.Replace(msg, p.Error(), p.Path+": "+p.Err.Error(), 1)

@@ -25,6 +25,7 @@ type getRun struct {
 
 // Waits of a get, in which the person is told or the run ends.
 const (
+	tellFailure  = 2 * time.Second  // no tracker works
 	tellNoPeers  = 15 * time.Second // no peer yet
 	hopelessTime = 30 * time.Second // no tracker works and no peer is known
 	eventEvery   = time.Second
@@ -183,8 +184,8 @@ func (g *getRun) hopeless(j *getJob, st *torrent.Stats, now time.Time) error {
 		return fail(CodeNoPeers, "try again later, or name a peer with --peer IP:PORT", "%s: no peers: %s", j.mi.Info.Name, trackerWords(st))
 	case g.opt.timeout > 0 && idle >= g.opt.timeout:
 		return fail(CodeNoPeers, "what was fetched is kept: the same command goes on; --timeout 0 waits for ever",
-			"%s: no data for %s (%s; %s)", j.mi.Info.Name, humanDuration(idle), plural(st.Peers, "peer"), trackerWords(st))
-	case st.Peers == 0 && idle >= tellNoPeers && !j.told:
+			"%s: no data for %s (%s; %s)", j.mi.Info.Name, humanDuration(idle.Truncate(time.Second)), plural(st.Peers, "peer"), trackerWords(st))
+	case st.Peers == 0 && !j.told && (idle >= tellNoPeers || idle >= tellFailure && trackersFail(st)):
 		j.told = true
 		g.app.notef("%s: no peers yet; %s; still trying", j.mi.Info.Name, trackerWords(st))
 	}
@@ -207,7 +208,7 @@ func trackerWords(st *torrent.Stats) string {
 	for _, t := range st.Trackers {
 		switch {
 		case t.Err != nil:
-			words = append(words, t.Err.Error())
+			words = append(words, message(t.Err))
 		case t.LastAnnounce.IsZero():
 			words = append(words, "the tracker has not answered")
 		case t.Complete == tracker.Unknown:
@@ -217,7 +218,7 @@ func trackerWords(st *torrent.Stats) string {
 		}
 	}
 	if len(words) == 0 {
-		return "no tracker"
+		return "no tracker has answered"
 	}
 	return strings.Join(words[:min(2, len(words))], "; ")
 }

@@ -23,9 +23,12 @@ func TestScripts(t *testing.T) {
 	t.Cleanup(world.Close)
 	testscript.Run(t, testscript.Params{
 		Dir:  "testdata/script",
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"exits": exits, "start": start, "await": await, "halt": halt, "random": random, "same": same,
+		},
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("HOME", e.WorkDir+"/home")
+			e.Values[servicesKey{}] = services{}
 			e.Setenv("WORLD", world.URL)
 			e.Setenv("ESC", "\x1b[31mred")
 			return os.MkdirAll(e.WorkDir+"/home/.config/spate", 0o755)

@@ -1,0 +1,179 @@
+package cli
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// patience is how long a script waits for what should take a moment.
+const patience = 30 * time.Second
+
+// service is a spate that runs beside a script.
+type service struct {
+	cmd  *exec.Cmd
+	mu   sync.Mutex
+	out  []string // lines of standard output
+	more chan struct{}
+	done chan struct{}
+}
+
+// services are those of one script, by name.
+type services map[string]*service
+
+type servicesKey struct{}
+
+// start is the script command "start NAME VERB ARG...": it runs spate VERB
+// --json ARG... until the script or "halt NAME" ends it, waits for the ready
+// event, and sets NAME_FIELD for each of its fields.
+func start(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: start NAME VERB ARG...")
+	}
+	all := ts.Value(servicesKey{}).(services)
+	exe, err := os.Executable()
+	ts.Check(err)
+	s := &service{cmd: exec.Command(exe, append([]string{args[1], "--json"}, args[2:]...)...), more: make(chan struct{}, 1), done: make(chan struct{})}
+	s.cmd.Args[0] = "spate"
+	s.cmd.Dir = ts.MkAbs(".")
+	for _, k := range []string{"HOME", "PATH", "TMPDIR", "GOCOVERDIR"} {
+		s.cmd.Env = append(s.cmd.Env, k+"="+ts.Getenv(k))
+	}
+	log, err := os.Create(ts.MkAbs(args[0] + ".err"))
+	ts.Check(err)
+	s.cmd.Stderr = log
+	pipe, err := s.cmd.StdoutPipe()
+	ts.Check(err)
+	ts.Check(s.cmd.Start())
+	all[args[0]] = s
+	ts.Defer(func() {
+		s.cmd.Process.Kill()
+		<-s.done
+		log.Close()
+	})
+	go func() {
+		defer close(s.done)
+		for lines := bufio.NewScanner(pipe); lines.Scan(); {
+			s.mu.Lock()
+			s.out = append(s.out, lines.Text())
+			s.mu.Unlock()
+			select {
+			case s.more <- struct{}{}:
+			default:
+			}
+		}
+		s.cmd.Wait()
+	}()
+	line := s.await(ts, `"event":"ready"`)
+	var ready map[string]any
+	ts.Check(json.Unmarshal([]byte(line), &ready))
+	for k, v := range ready {
+		ts.Setenv(args[0]+"_"+k, fmt.Sprint(v))
+	}
+}
+
+// await returns the first line that has all the parts.
+func (s *service) await(ts *testscript.TestScript, parts ...string) string {
+	late := time.After(patience)
+	for seen := 0; ; {
+		s.mu.Lock()
+		lines := s.out[seen:]
+		seen = len(s.out)
+		s.mu.Unlock()
+		for _, l := range lines {
+			ok := true
+			for _, p := range parts {
+				ok = ok && strings.Contains(l, p)
+			}
+			if ok {
+				return l
+			}
+		}
+		select {
+		case <-s.more:
+		case <-s.done:
+			s.mu.Lock()
+			ended := seen == len(s.out)
+			s.mu.Unlock()
+			if ended {
+				ts.Fatalf("ended (%v) without a line with %q", s.cmd.ProcessState, parts)
+			}
+		case <-late:
+			ts.Fatalf("no line with %q", parts)
+		}
+	}
+}
+
+// await is the script command "await NAME PART...": it waits for a line of the
+// service's output that has all the parts.
+func await(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: await NAME PART...")
+	}
+	ts.Value(servicesKey{}).(services)[args[0]].await(ts, args[1:]...)
+}
+
+// halt is the script command "halt NAME CODE [SIGNAL]": the service must exit
+// with that code.
+func halt(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: halt NAME CODE [INT|TERM|KILL]")
+	}
+	s := ts.Value(servicesKey{}).(services)[args[0]]
+	want, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	sig := syscall.SIGINT
+	if len(args) > 2 {
+		sig = map[string]syscall.Signal{"INT": syscall.SIGINT, "TERM": syscall.SIGTERM, "KILL": syscall.SIGKILL}[args[2]]
+	}
+	ts.Check(s.cmd.Process.Signal(sig))
+	select {
+	case <-s.done:
+	case <-time.After(patience):
+		ts.Fatalf("%s did not stop", args[0])
+	}
+	if got := s.cmd.ProcessState.ExitCode(); got != want {
+		b, _ := os.ReadFile(ts.MkAbs(args[0] + ".err"))
+		ts.Fatalf("exit code %d, want %d; standard error:\n%s", got, want, b)
+	}
+}
+
+// random is the script command "random FILE BYTES [SEED]": the same bytes each
+// time.
+func random(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: random FILE BYTES [SEED]")
+	}
+	n, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	var seed [32]byte
+	copy(seed[:], strings.Join(args[1:], " "))
+	b := make([]byte, n)
+	rand.NewChaCha8(seed).Read(b)
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), b, 0o644))
+}
+
+// same is the script command "same A B": cmp without a listing of the bytes.
+func same(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) != 2 {
+		ts.Fatalf("usage: same A B")
+	}
+	a, err := os.ReadFile(ts.MkAbs(args[0]))
+	ts.Check(err)
+	b, err := os.ReadFile(ts.MkAbs(args[1]))
+	ts.Check(err)
+	if bytes.Equal(a, b) == neg {
+		ts.Fatalf("%s (%d bytes) and %s (%d bytes): equal is %v", args[0], len(a), args[1], len(b), neg)
+	}
+}
