@@ -62,6 +62,7 @@ func (k *Picker) join(p PeerID) *peer {
 		pe.cur, pe.last, pe.joined = -1, -1, true
 	}
 	pe.dry = 0
+	k.gen++
 	return pe
 }
 
@@ -141,6 +142,7 @@ func (k *Picker) PeerHave(p PeerID, i int) bool {
 	k.moreAvail(i)
 	if k.want.Get(i) {
 		pe.interest++ // a stale one is counted again anyway
+		k.gen++
 	}
 	return true
 }

@@ -184,10 +184,10 @@ func (k *Picker) Full() bool {
 	return k.Open() >= k.maxOpen-min(len(k.urgent), k.maxOpen/4)
 }
 
-// Generation changes when blocks became pickable that were not: after an
-// Abandon, a failed piece, a closed slot, a change of priorities. A caller whose
-// Pick gave nothing need not call again for that peer before the generation
-// changes or the peer has more pieces; in the endgame it may.
+// Generation changes when there may be more to pick for somebody: after an
+// Abandon, a failed piece, a closed slot, a change of priorities, a PeerHave of
+// a wanted piece. Until then a caller whose Pick gave nothing need not call
+// again for that peer with the same options, but for the endgame.
 func (k *Picker) Generation() uint32 { return k.gen }
 
 // Slot is the slot of an open piece, in [0, MaxOpen); -1 for other pieces. A

@@ -383,7 +383,9 @@ func TestSparsePeer(t *testing.T) {
 	if len(k.Pick(nil, 1, 100, PickOptions{})) != 8 || len(k.Pick(nil, 1, 1, PickOptions{})) != 0 || k.Generation() != gen {
 		t.Error("the rest")
 	}
-	k.PeerHave(1, 40)
+	if k.PeerHave(1, 40); k.Generation() == gen {
+		t.Error("the generation is the same after a have")
+	}
 	if got := k.Pick(nil, 1, 1, PickOptions{}); len(got) != 1 || got[0].Piece != 40 {
 		t.Errorf("after a have: %v", got)
 	}
