@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -35,8 +36,8 @@ type services map[string]*service
 type servicesKey struct{}
 
 // start is the script command "start NAME VERB ARG...": it runs spate VERB
-// --json ARG... until the script or "halt NAME" ends it, waits for the ready
-// event, and sets NAME_FIELD for each of its fields.
+// --json ARG... until the script or "halt NAME" ends it, waits for the ready event,
+// of get that of the metadata, and sets NAME_FIELD for each of its fields.
 func start(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: start NAME VERB ARG...")
@@ -75,7 +76,7 @@ func start(ts *testscript.TestScript, neg bool, args []string) {
 		}
 		s.cmd.Wait()
 	}()
-	line := s.await(ts, `"event":"ready"`)
+	line := s.await(ts, `"event":"(ready|metadata)"`)
 	var ready map[string]any
 	ts.Check(json.Unmarshal([]byte(line), &ready))
 	for k, v := range ready {
@@ -83,8 +84,8 @@ func start(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// await returns the first line that has all the parts.
-func (s *service) await(ts *testscript.TestScript, parts ...string) string {
+// await returns the first line that matches all the patterns.
+func (s *service) await(ts *testscript.TestScript, patterns ...string) string {
 	late := time.After(patience)
 	for seen := 0; ; {
 		s.mu.Lock()
@@ -93,8 +94,8 @@ func (s *service) await(ts *testscript.TestScript, parts ...string) string {
 		s.mu.Unlock()
 		for _, l := range lines {
 			ok := true
-			for _, p := range parts {
-				ok = ok && strings.Contains(l, p)
+			for _, p := range patterns {
+				ok = ok && regexp.MustCompile(p).MatchString(l)
 			}
 			if ok {
 				return l
@@ -107,19 +108,19 @@ func (s *service) await(ts *testscript.TestScript, parts ...string) string {
 			ended := seen == len(s.out)
 			s.mu.Unlock()
 			if ended {
-				ts.Fatalf("ended (%v) without a line with %q", s.cmd.ProcessState, parts)
+				ts.Fatalf("ended (%v) without a line with %q", s.cmd.ProcessState, patterns)
 			}
 		case <-late:
-			ts.Fatalf("no line with %q", parts)
+			ts.Fatalf("no line with %q", patterns)
 		}
 	}
 }
 
-// await is the script command "await NAME PART...": it waits for a line of the
-// service's output that has all the parts.
+// await is the script command "await NAME PATTERN...": it waits for a line of
+// the service's output that matches all the patterns.
 func await(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
-		ts.Fatalf("usage: await NAME PART...")
+		ts.Fatalf("usage: await NAME PATTERN...")
 	}
 	ts.Value(servicesKey{}).(services)[args[0]].await(ts, args[1:]...)
 }
