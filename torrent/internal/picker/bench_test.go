@@ -14,7 +14,6 @@ type swarm struct {
 	peers int
 	batch int
 	opt   PickOptions
-	buf   []Block
 	queue [][]Block
 	turn  int
 }
