@@ -1,0 +1,137 @@
+package storage
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"spate"
+	"spate/bitfield"
+)
+
+// pattern is piece i of the torrent that the killed process downloads.
+func pattern(i int) []byte {
+	b := make([]byte, 4096)
+	for k := range b {
+		b[k] = byte(i*13 + k + 1)
+	}
+	return b
+}
+
+// download writes pieces, syncs and saves the record, as an engine does, until
+// it is killed or done.
+func download(t *testing.T, dir string, pieces int) {
+	d := openFiles(t, dir, []File{
+		{Path: "t/a", Length: 3 * 4096}, {Path: "t/b", Offset: 3 * 4096, Length: int64(pieces-3) * 4096},
+	}, DirOptions{})
+	state := filepath.Join(dir, "state")
+	rec := &Record{InfoHash: spate.InfoHash{1}, Have: bitfield.New(pieces)}
+	for i := range pieces {
+		if _, err := d.WriteAt(pattern(i), int64(i)*4096); err != nil {
+			t.Fatal(err)
+		}
+		if i%2 == 1 {
+			continue
+		}
+		if err := d.Sync(); err != nil {
+			t.Fatal(err)
+		}
+		for k := range i + 1 {
+			rec.Have.Set(k)
+		}
+		var err error
+		if rec.Files, err = d.Stats(); err != nil {
+			t.Fatal(err)
+		}
+		if err := SaveResume(state, rec); err != nil {
+			t.Fatal(err)
+		}
+		fmt.Println("saved", i)
+	}
+}
+
+// A process is killed at each of its writes, syncs, renames and creations in
+// turn. Whenever that is, the record that it leaves can be loaded, is not older
+// than the last one that was saved, and claims no piece that is not there.
+func TestKilledAtAnyCall(t *testing.T) {
+	const pieces = 5
+	if dir := os.Getenv("SPATE_INNER"); dir != "" {
+		download(t, dir, pieces)
+		return
+	}
+	strace, err := exec.LookPath("strace")
+	if err != nil {
+		t.Skip("needs strace")
+	}
+	if testing.Short() {
+		t.Skip("runs a process for each system call")
+	}
+	const calls = "pwrite64,fsync,renameat,openat,ftruncate,mkdirat"
+	for when := 1; ; when++ {
+		dir := t.TempDir()
+		if err := os.Mkdir(filepath.Join(dir, "state"), 0o777); err != nil {
+			t.Fatal(err)
+		}
+		cmd := exec.Command(strace, "-f", "-qq", "-o", "/dev/null", "-e", "trace="+calls,
+			"-e", fmt.Sprintf("inject=%s:signal=KILL:when=%d", calls, when), os.Args[0], "-test.run=^TestKilledAtAnyCall$")
+		cmd.Env = append(os.Environ(), "SPATE_INNER="+dir)
+		out, err := cmd.Output()
+		killed := err != nil
+		if killed && strings.Contains(string(out), "FAIL") {
+			t.Fatalf("call %d: %s", when, out)
+		}
+		checkKilled(t, when, dir, string(out), pieces)
+		if !killed {
+			if when < 10 {
+				t.Skipf("strace could not kill the process: %s", out)
+			}
+			t.Logf("killed at %d calls", when-1)
+			return
+		}
+	}
+}
+
+func checkKilled(t *testing.T, when int, dir, out string, pieces int) {
+	saved := -1
+	for s := bufio.NewScanner(strings.NewReader(out)); s.Scan(); {
+		if _, err := fmt.Sscanf(s.Text(), "saved %d", &saved); err == nil {
+			continue
+		}
+	}
+	rec, err := LoadResume(filepath.Join(dir, "state"), spate.InfoHash{1})
+	if err != nil {
+		if saved >= 0 || !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("call %d, after %d was saved: %v", when, saved, err)
+		}
+		return
+	}
+	d := openFiles(t, dir, []File{
+		{Path: "t/a", Length: 3 * 4096}, {Path: "t/b", Offset: 3 * 4096, Length: int64(pieces-3) * 4096},
+	}, DirOptions{})
+	defer d.Close()
+	now, err := d.Stats()
+	if err != nil {
+		t.Fatal(err)
+	}
+	have, check := rec.Reconcile(d.Layout(), 4096, now)
+	if n := have.Count(); n < saved+1 {
+		t.Errorf("call %d: %d pieces known, %d were saved", when, n, saved+1)
+	}
+	p := make([]byte, 4096)
+	for i := range pieces {
+		_, err := d.ReadAt(p, int64(i)*4096)
+		good := err == nil && string(p) == string(pattern(i))
+		if have.Get(i) && !good {
+			t.Errorf("call %d: piece %d is claimed and is not there", when, i)
+		}
+		if good && !have.Get(i) && !check.Get(i) {
+			t.Errorf("call %d: piece %d is there and would be fetched again", when, i)
+		}
+	}
+}
