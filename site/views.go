@@ -41,7 +41,6 @@ type indexPage struct {
 	Total      int
 	Rows       []indexRow
 	Pager      pager
-	Seeds      int
 }
 
 // indexRow is one release on the index.
@@ -185,7 +184,6 @@ func (s *Site) index(w http.ResponseWriter, r *http.Request) {
 			break
 		}
 		page.Rows = append(page.Rows, row)
-		page.Seeds += row.Swarm.Seeds
 	}
 	page.Pager = s.pager("/", text, from, len(page.Rows), perIndex, total)
 	s.render(w, r, http.StatusOK, "index.html", page)
@@ -289,7 +287,11 @@ func commands(base *url.URL, rel *publish.Release) []command {
 		{"aria2", "aria2c " + torrent, ""},
 	}
 	if !rel.HashV1.IsZero() {
-		c = append(c, command{"Transmission", "transmission-cli -w . " + torrent, ""})
+		note := ""
+		if rel.Format == "hybrid" {
+			note = "4.0 or newer" // 3.00 trips over the empty keys of a file tree
+		}
+		c = append(c, command{"Transmission", "transmission-cli -w . " + torrent, note})
 	}
 	if rel.Single {
 		link := publish.DownloadPath(rel.Name)

@@ -1,0 +1,75 @@
+package site
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"sync"
+	"testing"
+
+	"spate"
+	"spate/publish"
+)
+
+// TestManyAtOnce is for the race detector: visitors of every kind, while
+// releases come and go.
+func TestManyAtOnce(t *testing.T) {
+	f := newFixture(t, Options{Swarm: func(spate.InfoHash) (Swarm, bool) { return Swarm{1, 2, 3}, true }})
+	for i := range 5 {
+		f.release(t, fmt.Sprintf("%d.iso", i), 3<<20)
+	}
+	path := sparse(t, 10, f.dir, "comes-and-goes")
+	ts := httptest.NewServer(f)
+	defer ts.Close()
+	defer f.Close()
+	var wg sync.WaitGroup
+	for i := range 8 {
+		wg.Go(func() {
+			for j := range 20 {
+				for _, path := range []string{"/", "/r/%d.iso", "/t/%d.iso.torrent", "/d/%d.iso", "/m/%d.iso.meta4", "/feed.xml", "/r/comes-and-goes", "/d/comes-and-goes"} {
+					if filepath.Ext(path) == ".iso" || filepath.Ext(path) == ".torrent" || filepath.Ext(path) == ".meta4" {
+						path = fmt.Sprintf(path, (i+j)%5)
+					}
+					resp, err := http.Get(ts.URL + path)
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					io.Copy(io.Discard, resp.Body)
+					resp.Body.Close()
+					if resp.StatusCode >= 500 {
+						t.Errorf("%s: %s", path, resp.Status)
+					}
+				}
+			}
+		})
+	}
+	wg.Go(func() {
+		for range 100 {
+			rel := sample(t, f.catalog, path, nil)
+			f.catalog.SetSums(context.Background(), rel.Name, rel.Hash(), make([][32]byte, 1))
+			if err := f.catalog.Delete(context.Background(), rel.Name); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	wg.Wait()
+	if n := f.Sent(mustGet(t, f.catalog, "0.iso").Hash()); n != 32*(3<<20) {
+		t.Errorf("%d bytes were counted", n)
+	}
+	if n := f.downloads.Load(); n != 0 {
+		t.Errorf("%d downloads are still running", n)
+	}
+}
+
+func mustGet(t *testing.T, c publish.Catalog, name string) *publish.Release {
+	t.Helper()
+	r, err := c.Get(t.Context(), name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
