@@ -26,9 +26,12 @@ import (
 const (
 	// memory bounds all buffers together.
 	memory = 32 << 20
-	// bufferSize is what a worker reads at a time if memory allows: two pieces
-	// of 1 MiB, which are hashed in two lanes.
-	bufferSize = 2 << 20
+	// bufferSize is what a worker reads at a time, half of it for each of two
+	// lanes: it stays in a core's second cache between reading and hashing, which
+	// takes a tenth less CPU than 2 MiB do (AMD Zen 3).
+	bufferSize = 512 << 10
+	// seekBuffer is that on a disk that has to seek.
+	seekBuffer = 4 << 20
 	// minBuffer holds two leaves of v2 for each of two lanes.
 	minBuffer = 64 << 10
 	// readSize is the most bytes of one read, after which a cancellation is
@@ -102,7 +105,11 @@ func (r *run) procs() int {
 // bufferFor returns the size of each of n workers' buffers, a multiple of
 // minBuffer.
 func (r *run) bufferFor(n int) int {
-	size := min(bufferSize, memory/n)
+	size := bufferSize
+	if r.ordered {
+		size = seekBuffer
+	}
+	size = min(size, memory/n)
 	if d := r.layout.dataSize(); d < int64(size) {
 		size = int(d)
 	}
