@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -147,6 +148,29 @@ func halt(ts *testscript.TestScript, neg bool, args []string) {
 	if got := s.cmd.ProcessState.ExitCode(); got != want {
 		b, _ := os.ReadFile(ts.MkAbs(args[0] + ".err"))
 		ts.Fatalf("exit code %d, want %d; standard error:\n%s", got, want, b)
+	}
+}
+
+// eventually is the script command "eventually CODE PROGRAM ARG...": the program
+// is run again until it exits with that code.
+func eventually(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: eventually CODE PROGRAM ARG...")
+	}
+	late := time.Now().Add(patience)
+	for {
+		err := ts.Exec(args[1], args[2:]...)
+		code := 0
+		var exit *exec.ExitError
+		if errors.As(err, &exit) {
+			code = exit.ExitCode()
+		}
+		if strconv.Itoa(code) == args[0] {
+			return
+		}
+		if time.Now().After(late) {
+			ts.Fatalf("the last exit code was %d, want %s", code, args[0])
+		}
 	}
 }
 
