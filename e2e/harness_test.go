@@ -278,10 +278,13 @@ type ready struct {
 	PeerAddr     string   `json:"peer_addr"`
 }
 
-// spate starts the program with a state directory of its own.
+// spate starts the program, with a state directory of its own where it keeps any.
 func (h *host) spate(args ...string) *proc {
 	h.t.Helper()
-	args = append(args, "--state", h.t.TempDir())
+	switch args[0] {
+	case "publish", "get", "seed", "tracker":
+		args = append(args, "--state", h.t.TempDir())
+	}
 	return h.start(spateBin, args...)
 }
 
