@@ -42,6 +42,7 @@ type conn struct {
 	t        *Torrent
 	nc       net.Conn
 	addr     netip.AddrPort
+	listens  netip.AddrPort // where the peer takes connections; guarded by t.mu; not valid: unknown
 	peerID   spate.PeerID
 	reserved peerwire.Reserved
 	incoming bool
@@ -119,6 +120,9 @@ func newConn(t *Torrent, nc net.Conn, hs peerwire.Handshake, addr netip.AddrPort
 		lastWrite: now, lastBlock: now, pipe: newPipeline(),
 	}
 	c.in.from = t.s.buf
+	if !incoming {
+		c.listens = addr
+	}
 	c.lastRead.Store(now.UnixNano())
 	return c
 }
@@ -161,7 +165,9 @@ func (c *conn) join() error {
 	if err := t.admitLocked(c); err != nil {
 		return err
 	}
-	t.peers.Connected(c.addr)
+	if c.listens.IsValid() {
+		t.peers.Connected(c.listens)
+	}
 	c.id = t.newHandleLocked()
 	t.conns[c.id] = c
 	t.nconns++
@@ -246,7 +252,9 @@ func (c *conn) leave(err error) {
 	t.retired = append(t.retired, retiredPeer{c.id, c.addr})
 	c.uploads = nil
 	useful := c.received.Load() > 0 || c.sent.Load() > 0 || time.Since(c.since) > time.Minute
-	t.peers.Disconnected(c.addr, time.Now(), outcomeOf(err, useful))
+	if c.listens.IsValid() {
+		t.peers.Disconnected(c.listens, time.Now(), outcomeOf(err, useful))
+	}
 	if !c.amChoking {
 		t.choked = time.Time{} // somebody else can be served at once
 	}

@@ -1,9 +1,12 @@
 package torrent
 
 import (
+	"net/netip"
+
 	"spate"
 	"spate/bencode"
 	"spate/peerwire"
+	"spate/torrent/internal/peerlist"
 )
 
 // extensions is what the peer said in its extension handshake (BEP 10).
@@ -45,6 +48,12 @@ func (c *conn) extendedLocked(m *peerwire.Message) error {
 		switch {
 		case string(key) == "reqq" && d.Kind() == bencode.Int:
 			c.reqq = int(max(1, min(d.Int(), 1<<16)))
+		case string(key) == "p" && d.Kind() == bencode.Int:
+			c.listensLocked(d.Int())
+		case string(key) == "yourip" && d.Kind() == bencode.String:
+			if a, ok := netip.AddrFromSlice(d.Bytes()); ok {
+				c.t.peers.SetOwn(a.Unmap())
+			}
 		case string(key) == "v" && d.Kind() == bencode.String:
 			c.client = printable(d.Bytes())
 		case string(key) == "upload_only" && d.Kind() == bencode.Int:
@@ -55,6 +64,19 @@ func (c *conn) extendedLocked(m *peerwire.Message) error {
 		return badPeer("extension handshake: %v", err)
 	}
 	return nil
+}
+
+// listensLocked notes on which port a peer that connected to us takes
+// connections, so that it is not dialled while it is here, and others are told.
+func (c *conn) listensLocked(port int64) {
+	if !c.incoming || port < 1 || port > 65535 || c.listens.IsValid() {
+		return
+	}
+	at := netip.AddrPortFrom(c.addr.Addr(), uint16(port))
+	c.t.peers.Add([]netip.AddrPort{at}, peerlist.SourceIncoming)
+	if c.t.peers.Connected(at) {
+		c.listens = at
+	}
 }
 
 // printable returns a name from a peer, cut short and safe to show.

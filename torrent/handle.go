@@ -77,8 +77,13 @@ func (c *conn) haveLocked(piece int64) error {
 
 // knowsMoreLocked is called when the peer has more than before.
 func (c *conn) knowsMoreLocked() error {
-	if c.t.state == StateSeeding && c.t.pick.PeerIsSeed(c.id) {
-		return errBothSeeds
+	if c.t.pick.PeerIsSeed(c.id) {
+		if c.listens.IsValid() {
+			c.t.peers.SetSeed(c.listens, true)
+		}
+		if c.t.state == StateSeeding {
+			return errBothSeeds
+		}
 	}
 	c.updateInterestLocked()
 	return nil

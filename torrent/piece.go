@@ -45,6 +45,7 @@ func (t *Torrent) finishPiece(w wholePiece) {
 	}
 	t.clearLocked(w)
 	t.pick.Verified(w.index)
+	t.bytesDone += t.wantedBytes(w.index)
 	t.dirty = true
 	t.haves = append(t.haves, uint32(w.index))
 	if t.haveTimer == nil {

@@ -97,7 +97,7 @@ func (t *Torrent) Stats() Stats {
 	if tr.URL != "" || tr.Err != nil {
 		st.Trackers = []TrackerStats{tr}
 	}
-	st.BytesTotal, st.BytesDone = t.bytesLocked()
+	st.BytesTotal, st.BytesDone = t.bytesTotal, t.bytesDone
 	if t.pick == nil {
 		return st
 	}
@@ -115,46 +115,38 @@ func (t *Torrent) Stats() Stats {
 	return st
 }
 
-// bytesLocked returns the length of the wanted data, and how much of it is
-// verified; pads count in neither.
-func (t *Torrent) bytesLocked() (total, done int64) {
-	if t.pick == nil {
-		return 0, 0
-	}
-	for i := range t.info.Files {
-		f := &t.info.Files[i]
-		if f.Pad() || f.Length == 0 || t.opt.Select != nil && !t.opt.Select(f.Path) {
+// wantedBytes returns how many bytes of piece i belong to files that are wanted;
+// pads do not count.
+func (t *Torrent) wantedBytes(i int) (n int64) {
+	from := int64(i) * t.info.PieceLength
+	to := from + t.info.PieceSize(i)
+	for k := t.info.FileAt(from); k >= 0 && k < len(t.info.Files); k++ {
+		f := &t.info.Files[k]
+		if f.Offset >= to {
+			break
+		}
+		if f.Pad() || t.opt.Select != nil && !t.opt.Select(f.Path) {
 			continue
 		}
-		total += f.Length
-		done += t.doneLocked(f.Offset, f.Length)
+		n += max(0, min(to, f.Offset+f.Length)-max(from, f.Offset))
 	}
-	return total, done
+	return n
 }
 
-// doneLocked returns how many of n bytes from off lie in verified pieces.
-func (t *Torrent) doneLocked(off, n int64) (done int64) {
-	for n > 0 {
-		i := off / t.info.PieceLength
-		part := min(n, (i+1)*t.info.PieceLength-off)
-		if t.pick.Have(int(i)) {
-			done += part
+// countLocked counts the wanted bytes, and those that are verified, anew.
+func (t *Torrent) countLocked() {
+	t.bytesTotal, t.bytesDone = 0, 0
+	for i := range t.info.NumPieces() {
+		n := t.wantedBytes(i)
+		t.bytesTotal += n
+		if t.pick.Have(i) {
+			t.bytesDone += n
 		}
-		off += part
-		n -= part
 	}
-	return done
 }
 
-// leftLocked is what trackers are told as left (BEP 3): a torrent whose data is
-// not known yet is not a seed.
-func (t *Torrent) leftLocked() int64 {
-	total, done := t.bytesLocked()
-	if total == done && t.state == StateChecking {
-		return total
-	}
-	return total - done
-}
+// leftLocked is what trackers are told as left (BEP 3).
+func (t *Torrent) leftLocked() int64 { return t.bytesTotal - t.bytesDone }
 
 // PeerStats returns a snapshot of the connections, in no order.
 func (t *Torrent) PeerStats() []PeerStats {

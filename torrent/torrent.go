@@ -56,36 +56,37 @@ type Torrent struct {
 
 	// mu guards what follows. It is never held over I/O, and no lock but the
 	// session's and the announcer's is taken under it.
-	mu          sync.Mutex
-	state       State
-	err         error
-	started     bool
-	pick        *picker.Picker
-	choke       *choker.Choker
-	peers       *peerlist.List
-	conns       []*conn          // by picker.PeerID; nil where free
-	free        []picker.PeerID  // handles to give out
-	retired     []retiredPeer    // handles that may be named by open pieces still
-	nconns      int              // connections in conns
-	dialing     int              // dials under way
-	bufs        [][]byte         // by picker slot: the piece that is put together there
-	banned      []netip.AddrPort // who sent bad data, the latest last
-	suspects    map[int]*trial   // failed pieces, until they are whole
-	haves       []uint32         // verified and not yet told to everybody
-	haveTimer   *time.Timer      // tells them
-	blocks      []picker.Block   // scratch of refill
-	dirty       bool             // resume data is older than the state
-	saved       time.Time        // when resume data was written last
-	recordClean bool             // resume data says that nothing was being written
-	looked      time.Time        // when the files were compared with what they were
-	failedAt    time.Time
-	choked      time.Time     // when it was decided last who is served
-	candidates  []choker.Peer // scratch of that
-	added       time.Time
-	completed   time.Time
-	upMeter     meter
-	downMeter   meter
-	rng         *rand.Rand
+	mu                    sync.Mutex
+	state                 State
+	err                   error
+	started               bool
+	pick                  *picker.Picker
+	choke                 *choker.Choker
+	peers                 *peerlist.List
+	conns                 []*conn          // by picker.PeerID; nil where free
+	free                  []picker.PeerID  // handles to give out
+	retired               []retiredPeer    // handles that may be named by open pieces still
+	nconns                int              // connections in conns
+	dialing               int              // dials under way
+	bytesTotal, bytesDone int64            // of the wanted files; verified
+	bufs                  [][]byte         // by picker slot: the piece that is put together there
+	banned                []netip.AddrPort // who sent bad data, the latest last
+	suspects              map[int]*trial   // failed pieces, until they are whole
+	haves                 []uint32         // verified and not yet told to everybody
+	haveTimer             *time.Timer      // tells them
+	blocks                []picker.Block   // scratch of refill
+	dirty                 bool             // resume data is older than the state
+	saved                 time.Time        // when resume data was written last
+	recordClean           bool             // resume data says that nothing was being written
+	looked                time.Time        // when the files were compared with what they were
+	failedAt              time.Time
+	choked                time.Time     // when it was decided last who is served
+	candidates            []choker.Peer // scratch of that
+	added                 time.Time
+	completed             time.Time
+	upMeter               meter
+	downMeter             meter
+	rng                   *rand.Rand
 }
 
 // retiredPeer is a handle of a peer that left, with the address that it had.
@@ -122,6 +123,9 @@ func newTorrent(s *Session, mi *metainfo.MetaInfo, opt AddOptions) (*Torrent, er
 		return nil, err
 	}
 	t.newPeerList()
+	if t.pick != nil {
+		t.countLocked()
+	}
 	t.ann = newAnnounceState(t, mi.AnnounceList)
 	return t, nil
 }
@@ -151,7 +155,7 @@ func (t *Torrent) newPicker(seed uint64) error {
 	if t.info.NumPieces() == 0 {
 		return nil
 	}
-	open := max(4, min(512, int(t.s.opt.PieceMemory/t.info.PieceLength)))
+	open := max(4, int(min(4096, t.s.opt.PieceMemory/t.info.PieceLength)))
 	k, err := picker.New(picker.Config{
 		NumPieces: t.info.NumPieces(),
 		PieceSize: func(i int) int { return int(t.info.PieceSize(i)) },
@@ -262,6 +266,7 @@ func (t *Torrent) begin(have bitfield.Bitfield) {
 			}
 		}
 	}
+	t.countLocked()
 	t.state = StateDownloading
 	t.dirty = true
 	complete := t.completeLocked()
