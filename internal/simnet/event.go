@@ -48,12 +48,17 @@ func (n *Network) schedule(after int64, e event) {
 	}
 }
 
-// arm sets the timer for the first event.
+// arm sets the timer for the end of the first event's tick.
 func (n *Network) arm() {
 	if len(n.events) == 0 || n.events[0].at >= n.armed {
 		return
 	}
-	n.armed = n.events[0].at
+	tick := int64(n.opts.Tick)
+	at := (n.events[0].at + tick - 1) / tick * tick
+	if at >= n.armed {
+		return
+	}
+	n.armed = at
 	d := time.Duration(n.armed) - time.Since(n.epoch)
 	if n.timer == nil {
 		n.timer = time.AfterFunc(d, n.pump)

@@ -26,6 +26,9 @@
 // that depends on the addresses and not on the scheduler. In a bubble the same
 // program on the same seed therefore sees the same times, as far as the order
 // of its own goroutines does not decide what it does.
+//
+// The time of a bubble stands still once its test function has returned: close
+// the connections, and wait for the goroutines that use them, before that.
 package simnet
 
 import (
@@ -48,6 +51,10 @@ type Options struct {
 	// Window is how many bytes of a connection, each way, may be written and not
 	// yet read; 0 stands for 256 KiB.
 	Window int
+	// Tick is how exactly a program sees the time of what happens: events are
+	// handled together once a tick, each with its own time, so that rates stay
+	// exact and an arrival is seen up to a tick late. 0 stands for 100 µs.
+	Tick time.Duration
 	// Backlog is how many connections a listener holds that were not yet
 	// accepted; 0 stands for 128. Dials beyond it try again like TCP.
 	Backlog int
@@ -83,11 +90,14 @@ type Network struct {
 
 // New returns a network without hosts. It panics if an option is negative.
 func New(opts Options) *Network {
-	if opts.Jitter < 0 || opts.Window < 0 || opts.Backlog < 0 {
+	if opts.Jitter < 0 || opts.Window < 0 || opts.Backlog < 0 || opts.Tick < 0 {
 		panic(fmt.Errorf("%w: %+v", ErrOptions, opts))
 	}
 	if opts.Window == 0 {
 		opts.Window = 256 << 10
+	}
+	if opts.Tick == 0 {
+		opts.Tick = 100 * time.Microsecond
 	}
 	if opts.Backlog == 0 {
 		opts.Backlog = 128

@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -107,4 +108,32 @@ func BenchmarkStorm(b *testing.B) {
 	for b.Loop() {
 		storm(b, 1, 10, 1<<20)
 	}
+}
+
+// TestCostOfMessages logs what a short message costs in real time.
+func TestCostOfMessages(t *testing.T) {
+	const rounds = 20_000
+	start := time.Now()
+	synctest.Test(t, func(t *testing.T) {
+		n := New(Options{})
+		link := Link{Up: 1e6, Down: 1e6, Latency: time.Millisecond}
+		a, b := connect(t, n.Host(ip(1), link), n.Host(ip(2), link))
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			_, _ = io.Copy(b, b)
+			b.Close()
+		})
+		p := make([]byte, 17)
+		for range rounds {
+			if _, err := a.Write(p); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := io.ReadFull(a, p); err != nil {
+				t.Fatal(err)
+			}
+		}
+		a.Close()
+		wg.Wait()
+	})
+	t.Logf("%v a message", time.Since(start)/(2*rounds))
 }
