@@ -319,7 +319,7 @@ func (t *Torrent) failLocked(err error) {
 	t.err = err
 	t.state = StateFailed
 	t.failedAt = time.Now()
-	t.log.Error("torrent halted", "err", err)
+	t.log.Info("torrent halted", "err", err)
 	for _, c := range t.conns {
 		if c != nil {
 			c.dropLocked(errHalted)
