@@ -51,8 +51,10 @@ func (c *console) setBar(s string) {
 	if r := []rune(s); len(r) > c.width()-1 {
 		s = string(r[:c.width()-1])
 	}
-	c.bar = s
-	io.WriteString(c.w, "\r"+s+"\x1b[K")
+	if s != c.bar {
+		c.bar = s
+		io.WriteString(c.w, "\r"+s+"\x1b[K")
+	}
 }
 
 func (c *console) clearBar() {

@@ -88,8 +88,6 @@ func exitCode(err error) int {
 		}
 		e = c.Err
 	}
-	var netErr net.Error
-	var urlErr *url.Error
 	switch {
 	case err == nil:
 		return 0
@@ -103,10 +101,19 @@ func exitCode(err error) int {
 		return CodeExists
 	case errors.Is(err, context.DeadlineExceeded):
 		return CodeNoPeers
-	case errors.As(err, &netErr), errors.As(err, &urlErr), errors.Is(err, syscall.EADDRINUSE):
+	case isNetwork(err):
 		return CodeNetwork
 	}
 	return CodeFailed
+}
+
+// isNetwork reports errors of connections, names and addresses. It looks for
+// types, because every errno of a file system is a net.Error too.
+func isNetwork(err error) bool {
+	var op *net.OpError
+	var dns *net.DNSError
+	var u *url.Error
+	return errors.As(err, &op) || errors.As(err, &dns) || errors.As(err, &u) || errors.Is(err, syscall.EADDRINUSE)
 }
 
 // hintFor returns what can be done about err, or "".

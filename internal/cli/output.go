@@ -11,6 +11,7 @@ import (
 // printf writes a result to standard output. What comes from outside is made
 // harmless, but a newline in it stays: pass names through [escape].
 func (a *app) printf(format string, args ...any) error {
+	a.console.clearBar() // they may be one terminal
 	_, err := io.WriteString(a.env.Stdout, escapeText(fmt.Sprintf(format, args...)))
 	return err
 }
@@ -24,6 +25,7 @@ func (a *app) printJSON(v any) error {
 	if err := enc.Encode(v); err != nil {
 		return err
 	}
+	a.console.clearBar()
 	_, err := a.env.Stdout.Write(escapeJSON(b.Bytes()))
 	return err
 }

@@ -61,6 +61,8 @@ func TestExitCodes(t *testing.T) {
 		{errors.New("x"), 1},
 		{usagef("x"), 2},
 		{fmt.Errorf("a: %w", &fs.PathError{Op: "open", Path: "p", Err: syscall.ENOENT}), 3},
+		{&fs.PathError{Op: "mkdir", Path: "p", Err: syscall.EROFS}, 1},
+		{&fs.PathError{Op: "open", Path: "p", Err: syscall.EACCES}, 1},
 		{context.DeadlineExceeded, 5},
 		{&net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}, 6},
 		{hinted(&net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}, "h"), 6},
