@@ -1,0 +1,107 @@
+package storage
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// Nothing is read, written, made or cut outside the directory, nor through a link.
+func TestSymbolicLinks(t *testing.T) {
+	for _, c := range []struct {
+		name, at, to string
+		readable     bool
+	}{
+		{"file to outside", "t/a", "../../outside/x", false},
+		{"file to outside, absolute", "t/a", "/OUTSIDE/x", false},
+		{"file to outside, nothing there", "t/a", "../../outside/new", false},
+		{"top to outside", "t", "../outside", false},
+		{"directory to outside", "t/d", "../../outside", false},
+		{"file to inside", "t/a", "../inside/x", true},
+		{"file to inside, nothing there", "t/a", "../inside/new", false},
+		{"top to inside", "t", "inside", true},
+		{"circle", "t/a", "a", false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			base := t.TempDir()
+			dir := filepath.Join(base, "dir")
+			long := strings.Repeat("x", 2000)
+			for _, p := range []string{"outside/x", "outside/a", "outside/b", "outside/c", "dir/inside/x", "dir/inside/a"} {
+				mustWrite(t, filepath.Join(base, p), long)
+			}
+			if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, c.at)), 0o777); err != nil {
+				t.Fatal(err)
+			}
+			to := strings.ReplaceAll(c.to, "/OUTSIDE", filepath.Join(base, "outside"))
+			if err := os.Symlink(to, filepath.Join(dir, c.at)); err != nil {
+				t.Skip(err)
+			}
+			before := tree(t, base)
+			d := openSample(t, dir, DirOptions{Force: true})
+			off := int64(0)
+			if c.at == "t/d" {
+				off = 200
+			}
+			_, err := d.WriteAt([]byte("evil"), off)
+			wantReason(t, "write", err, ErrObstructed)
+			if n, err := d.ReadAt(make([]byte, 4), off); (n == 4) != c.readable {
+				t.Errorf("read %d, %v", n, err)
+			}
+			wantReason(t, "Prepare", d.Prepare(), ErrObstructed)
+			_, _ = d.Stats()
+			_ = d.Check(0, 2000)
+			_ = d.Finish()
+			if after := strings.TrimSuffix(tree(t, base), " dir/t/l"); after != before && !strings.Contains(after, "dir/t/empty") {
+				t.Errorf("the tree was\n%s and is\n%s", before, after)
+			}
+			for _, p := range []string{"outside/x", "outside/a", "outside/b", "outside/c", "dir/inside/x", "dir/inside/a"} {
+				if b, err := os.ReadFile(filepath.Join(base, p)); err != nil || string(b) != long {
+					t.Errorf("%s was changed, %v", p, err)
+				}
+			}
+			_ = d.Remove()
+			if b, err := os.ReadFile(filepath.Join(base, "outside/x")); err != nil || string(b) != long {
+				t.Errorf("Remove reached outside: %v", err)
+			}
+		})
+	}
+}
+
+// What is no file is neither opened nor waited for.
+func TestObstructed(t *testing.T) {
+	for name, put := range map[string]func(string) error{
+		"directory": func(p string) error { return os.Mkdir(p, 0o777) },
+		"pipe":      func(p string) error { return mkfifo(p) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			if err := os.MkdirAll(filepath.Join(dir, "t"), 0o777); err != nil {
+				t.Fatal(err)
+			}
+			if err := put(filepath.Join(dir, "t/a")); err != nil {
+				t.Skip(err)
+			}
+			d := openSample(t, dir, DirOptions{})
+			_, err := d.WriteAt([]byte{1}, 0)
+			wantReason(t, "write", err, ErrObstructed)
+			_, err = d.ReadAt(make([]byte, 1), 0)
+			wantReason(t, "read", err, ErrObstructed)
+			wantReason(t, "Prepare", d.Prepare(), ErrObstructed)
+			st, err := d.Stats()
+			if err != nil || st[0].Exists {
+				t.Errorf("Stats: %+v, %v", st[0], err)
+			}
+		})
+	}
+	t.Run("file for a directory", func(t *testing.T) {
+		dir := t.TempDir()
+		mustWrite(t, filepath.Join(dir, "t"), "x")
+		d := openSample(t, dir, DirOptions{})
+		_, err := d.WriteAt([]byte{1}, 0)
+		wantReason(t, "write", err, ErrObstructed)
+		_, err = d.ReadAt(make([]byte, 1), 0)
+		wantReason(t, "read", err, ErrObstructed)
+		wantReason(t, "Prepare", d.Prepare(), ErrObstructed)
+	})
+}
