@@ -36,8 +36,9 @@ type padded struct {
 }
 
 const (
-	// maxPadded is how many pieces wait for their zeros at most.
-	maxPadded = 128
+	// padGroup is how many pieces get their zeros together: a multiple of the
+	// lanes, of which the last ones would go empty otherwise.
+	padGroup = 128
 	// zeroStep is how many zeros are hashed between looks at the context, over
 	// all lanes: 10 to 40 ms.
 	zeroStep = 64 << 20
@@ -115,8 +116,10 @@ func (w *worker) settle(ctx context.Context) error {
 		w.free = append(w.free, w.v1[i])
 		w.r.done(p, &s)
 	}
-	if len(w.padded) >= maxPadded {
-		return w.finishAll(ctx)
+	for len(w.padded) >= padGroup {
+		if err := w.finish(ctx, padGroup); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -131,18 +134,19 @@ func (w *worker) root(i int, p piece) [32]byte {
 	return w.trees[i].RootAt(merkle.Layer(l.pieceLen))
 }
 
-// finishAll hashes the zeros of all pieces that wait for them, and hands them
-// over.
-func (w *worker) finishAll(ctx context.Context) error {
-	if len(w.padded) == 0 {
+// finish hashes the zeros of the first n of the pieces that wait for them, and
+// hands these over.
+func (w *worker) finish(ctx context.Context, n int) error {
+	if n == 0 {
 		return nil
 	}
-	step := int64(zeroStep / len(w.padded))
+	list := w.padded[:n]
+	step := int64(zeroStep / n)
 	for from := int64(0); ; from += step {
 		w.ends, w.zeros = w.ends[:0], w.zeros[:0]
-		for k := range w.padded {
-			if n := w.padded[k].piece.zeros - from; n > 0 {
-				w.ends, w.zeros = append(w.ends, w.padded[k].v1), append(w.zeros, min(n, step))
+		for k := range list {
+			if left := list[k].piece.zeros - from; left > 0 {
+				w.ends, w.zeros = append(w.ends, list[k].v1), append(w.zeros, min(left, step))
 			}
 		}
 		if len(w.ends) == 0 {
@@ -153,12 +157,12 @@ func (w *worker) finishAll(ctx context.Context) error {
 		}
 		lanes.ZerosSHA1(w.ends, w.zeros)
 	}
-	for k := range w.padded {
-		p := &w.padded[k]
+	for k := range list {
+		p := &list[k]
 		p.sums.v1 = p.v1.Sum()
 		w.free = append(w.free, p.v1)
 		w.r.done(p.piece, &p.sums)
 	}
-	w.padded = w.padded[:0]
+	w.padded = append(w.padded[:0], w.padded[n:]...)
 	return nil
 }

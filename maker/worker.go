@@ -48,7 +48,7 @@ func (w *worker) work(ctx context.Context) error {
 			return err
 		}
 		if len(w.batch) == 0 {
-			return w.finishAll(ctx)
+			return w.finish(ctx, len(w.padded))
 		}
 		if fits {
 			w.begin(len(w.batch))
