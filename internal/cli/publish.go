@@ -67,6 +67,9 @@ func (a *app) publish(ctx context.Context, paths []string, opt *publishOptions) 
 	if mk.Name != "" && len(paths) > 1 {
 		return usageHint("publish them one by one", "--name is for one PATH, not %d", len(paths))
 	}
+	if err := opt.checkPublicURL(); err != nil {
+		return err
+	}
 	for _, path := range paths {
 		if _, err := os.Stat(path); err != nil {
 			return err

@@ -45,6 +45,9 @@ func (a *app) tracker(ctx context.Context, opt *trackerOptions) error {
 			return usagef("--allowed-dir %s is not a directory", opt.allowedDir)
 		}
 	}
+	if err := opt.checkPublicURL(); err != nil {
+		return err
+	}
 	state := a.stateDir(opt.state)
 	lock, err := lockFile(filepath.Join(state, "lock"), "the state directory "+state)
 	if err != nil {

@@ -37,6 +37,15 @@ func (t *trackerFlags) add(f *pflag.FlagSet) {
 	f.StringVar(&t.accessLog, "access-log", "", "append a line of JSON for each announce to this `FILE`")
 }
 
+// checkPublicURL looks at --public-url before anything is opened.
+func (t *trackerFlags) checkPublicURL() error {
+	if t.publicURL == "" {
+		return nil
+	}
+	_, _, err := publicURL(t.publicURL, netip.AddrPort{})
+	return err
+}
+
 // node is a tracker with its memory on disk.
 type node struct {
 	app    *app
