@@ -1,0 +1,240 @@
+package trackerserver
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"html/template"
+	"io"
+	"mime"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/dustin/go-humanize"
+
+	"spate"
+)
+
+//go:embed templates/stats.html static/stats.css
+var assets embed.FS
+
+var statsTemplate = template.Must(template.New("stats.html").Funcs(template.FuncMap{
+	"count": func(n any) string { return count(number(n)) },
+	"comma": func(n any) string { return humanize.Comma(int64(number(n))) },
+	"bytes": func(n int64) string { return humanize.Bytes(uint64(max(n, 0))) },
+	"share": func(part, all any) string { return percent(number(part), number(all)) },
+	"width": func(part, all any) string { return fmt.Sprintf("%.1f", 100*ratio(number(part), number(all))) },
+	"dict": func(kv ...any) map[string]any {
+		m := map[string]any{}
+		for i := 0; i+1 < len(kv); i += 2 {
+			m[fmt.Sprint(kv[i])] = kv[i+1]
+		}
+		return m
+	},
+	"short": func(hash string) string { return hash[:8] + "…" + hash[len(hash)-4:] },
+}).ParseFS(assets, "templates/stats.html"))
+
+// maxTorrentFile bounds the .torrent files that are served, in bytes.
+const maxTorrentFile = 10 << 20
+
+// statsPolicy is the content security policy of the page: it needs its style
+// sheet, and nothing that runs.
+const statsPolicy = "default-src 'none'; style-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+// Handler serves /stats, /stats.json and /metrics, what those need, and with
+// AllowGet the .torrent files under /stats/torrent/ and, as in 2005, /file.
+func (st *Statistics) Handler(s *Server) http.Handler {
+	mux := http.NewServeMux()
+	css, err := assets.ReadFile("static/stats.css")
+	if err != nil {
+		panic(err) // it is embedded
+	}
+	sum := sha256.Sum256(css)
+	tag := `"` + hex.EncodeToString(sum[:8]) + `"`
+	mux.HandleFunc("GET /stats", func(w http.ResponseWriter, r *http.Request) { st.servePage(w, r, s) })
+	mux.HandleFunc("GET /stats.json", func(w http.ResponseWriter, r *http.Request) { st.serveJSON(w, s) })
+	mux.HandleFunc("GET /stats/stats.css", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/css; charset=utf-8")
+		w.Header().Set("Cache-Control", "public, max-age=3600")
+		w.Header().Set("ETag", tag)
+		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(css))
+	})
+	mux.Handle("GET /metrics", st.metricsHandler(s))
+	if st.opts.AllowGet {
+		mux.HandleFunc("GET /stats/torrent/{name}", func(w http.ResponseWriter, r *http.Request) {
+			ih, err := spate.ParseInfoHash(strings.TrimSuffix(r.PathValue("name"), ".torrent"))
+			serveTorrent(w, r, s, ih, err == nil)
+		})
+		mux.HandleFunc("GET /file", func(w http.ResponseWriter, r *http.Request) {
+			var ih spate.InfoHash
+			raw := r.URL.Query().Get("info_hash")
+			serveTorrent(w, r, s, ih, copy(ih[:], raw) == len(raw) && len(raw) == len(ih))
+		})
+	}
+	return mux
+}
+
+// page is what the template is given.
+type page struct {
+	*Report
+	Uptime    string
+	Week      bool
+	Charts    []chart
+	Protocols []slice
+	Families  []slice
+	Programs  []slice
+	ShowNames bool
+	Hidden    bool
+	More      int // torrents that are not listed
+}
+
+// slice is a part of a whole, for a bar.
+type slice struct {
+	Class, Name string
+	N           uint64
+	All         uint64
+}
+
+func (st *Statistics) servePage(w http.ResponseWriter, r *http.Request, s *Server) {
+	p := st.page(st.Report(s), r.URL.Query().Get("past") == "week")
+	var b bytes.Buffer
+	if err := statsTemplate.Execute(&b, p); err != nil {
+		s.log.Error("the statistics page failed", "err", err)
+		http.Error(w, "the statistics page failed: see the log", http.StatusInternalServerError)
+		return
+	}
+	h := w.Header()
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Content-Security-Policy", statsPolicy)
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("Cache-Control", "no-store")
+	_, _ = b.WriteTo(w) // the client may have gone
+}
+
+func (st *Statistics) page(r *Report, week bool) *page {
+	p := &page{Report: r, Week: week, ShowNames: st.opts.ShowNames, Hidden: st.opts.HideTorrents}
+	p.Uptime = uptime(r.Time.Sub(r.Started))
+	past := r.Past
+	if week {
+		past = r.Week
+	}
+	p.Charts = []chart{
+		newChart("Peers", "", past, count,
+			layer{"seed", "Seeds", func(p *Point) float64 { return float64(p.Seeders) }},
+			layer{"leech", "Downloading", func(p *Point) float64 { return float64(p.Leechers) }}),
+		newChart("Announces", "", calm(past, 3), perSecond,
+			layer{"udp", "UDP", func(p *Point) float64 { return float64(p.UDP) / p.Seconds }},
+			layer{"http", "HTTP", func(p *Point) float64 { return float64(p.HTTP) / p.Seconds }}),
+		newChart("Completed downloads", "an hour", calm(past, 20), count,
+			layer{"done", "Completed", func(p *Point) float64 { return float64(p.Completed) / p.Seconds * 3600 }}),
+	}
+	p.Protocols = []slice{{"udp", "UDP", r.Announces.UDP, r.Announces.All}, {"http", "HTTP", r.Announces.HTTP, r.Announces.All}}
+	six, all := uint64(r.Peers.IPv6), uint64(r.Peers.IPv4+r.Peers.IPv6)
+	p.Families = []slice{{"four", "IPv4", uint64(r.Peers.IPv4), all}, {"six", "IPv6", six, all}}
+	total := uint64(0)
+	for _, c := range r.Clients {
+		total += c.Announces
+	}
+	const programs = 7
+	rest := slice{"other", "others", 0, total}
+	for i, c := range r.Clients {
+		if i < programs && c.Name != "other" {
+			p.Programs = append(p.Programs, slice{"client", c.Name, c.Announces, total})
+		} else {
+			rest.N += c.Announces
+		}
+	}
+	if rest.N > 0 {
+		p.Programs = append(p.Programs, rest)
+	}
+	p.More = max(r.Torrents.Active-len(r.Busiest), 0)
+	return p
+}
+
+func (st *Statistics) serveJSON(w http.ResponseWriter, s *Server) {
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Cache-Control", "no-store")
+	h.Set("Access-Control-Allow-Origin", "*")
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	_ = e.Encode(st.Report(s)) // the client may have gone
+}
+
+// serveTorrent serves the .torrent file of a torrent that is allowed.
+func serveTorrent(w http.ResponseWriter, r *http.Request, s *Server, ih spate.InfoHash, ok bool) {
+	note, known := s.Note(ih)
+	if !ok || !known || note.Torrent == "" {
+		http.NotFound(w, r)
+		return
+	}
+	f, err := os.Open(note.Torrent)
+	if err != nil {
+		http.NotFound(w, r)
+		return
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, maxTorrentFile+1))
+	if err != nil || len(b) > maxTorrentFile {
+		http.NotFound(w, r)
+		return
+	}
+	h := w.Header()
+	h.Set("Content-Type", "application/x-bittorrent")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": filepath.Base(note.Torrent)}))
+	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(b))
+}
+
+func number(n any) float64 {
+	switch n := n.(type) {
+	case int:
+		return float64(n)
+	case int64:
+		return float64(n)
+	case uint32:
+		return float64(n)
+	case uint64:
+		return float64(n)
+	case float64:
+		return n
+	}
+	return 0
+}
+
+func ratio(part, all float64) float64 {
+	if all <= 0 {
+		return 0
+	}
+	return part / all
+}
+
+// percent writes a share; what is little is not nothing.
+func percent(part, all float64) string {
+	switch p := 100 * ratio(part, all); {
+	case p > 0 && p < 1:
+		return "<1%"
+	case p > 99 && p < 100:
+		return ">99%"
+	default:
+		return fmt.Sprintf("%.0f%%", p)
+	}
+}
+
+// uptime writes how long the tracker has been running.
+func uptime(d time.Duration) string {
+	switch {
+	case d < time.Hour:
+		return fmt.Sprintf("%d min", int(d.Minutes()))
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%d h %d min", int(d.Hours()), int(d.Minutes())%60)
+	}
+	return fmt.Sprintf("%d days", int(d.Hours())/24)
+}
