@@ -2,6 +2,7 @@ package torrent
 
 import (
 	"context"
+	"crypto/sha1"
 	"errors"
 	"io/fs"
 	"runtime"
@@ -35,7 +36,7 @@ func (t *Torrent) check(rec *storage.Record) (bitfield.Bitfield, error) {
 	}
 	var unsure []int
 	for i := range suspect.Ones() {
-		if !have.Get(i) && t.holdsData(i) {
+		if !have.Get(i) && (t.holdsData(i) || t.isZeros(i)) {
 			unsure = append(unsure, i)
 		}
 	}
@@ -56,6 +57,20 @@ func (t *Torrent) holdsData(i int) bool {
 		return h.HasData(off, n)
 	}
 	return true
+}
+
+// isZeros reports whether piece i consists of zeros, for all that its hash says:
+// a hole in a sparse file can be such a piece.
+func (t *Torrent) isZeros(i int) bool {
+	if !t.info.HasV1() {
+		return true // holes of v2 torrents are looked at
+	}
+	n := t.info.PieceSize(i)
+	if t.zeros == nil || t.zerosOf != n {
+		t.zeros, t.zerosOf = new([sha1.Size]byte), n
+		*t.zeros = sha1.Sum(make([]byte, n))
+	}
+	return t.info.PieceHashV1(i) == *t.zeros
 }
 
 // hashPieces reads and hashes the pieces, as many at once as there are
@@ -230,7 +245,7 @@ func (t *Torrent) recheck(had bitfield.Bitfield) (bitfield.Bitfield, error) {
 		off, n := int64(i)*t.info.PieceLength, t.info.PieceSize(i)
 		if had.Get(i) && t.files != nil && t.files.Check(off, n) == nil {
 			have.Set(i)
-		} else if t.holdsData(i) {
+		} else if t.holdsData(i) || t.isZeros(i) {
 			unsure = append(unsure, i)
 		}
 	}

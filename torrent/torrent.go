@@ -2,6 +2,7 @@ package torrent
 
 import (
 	"context"
+	"crypto/sha1"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -46,6 +47,9 @@ type Torrent struct {
 	failed   chan struct{} // closed when halted by an error, then made anew
 
 	ann announceState // guarded by the announcer's lock
+
+	zeros   *[sha1.Size]byte // hash of a piece of zerosOf zeros; owned by the check under way
+	zerosOf int64
 
 	saving, looking, retrying atomic.Bool        // such a thing goes on in the background
 	stats                     []storage.FileStat // of the files when resume data was read; owned by start
@@ -140,13 +144,26 @@ func (t *Torrent) openStorage() error {
 		return err
 	}
 	dir, err := storage.OpenDir(t.dir, t.info, t.s.pool, storage.DirOptions{
-		ReadOnly: t.readOnly(), Name: t.opt.Name, Force: t.opt.Force,
+		ReadOnly: t.readOnly(), Name: t.opt.Name, Force: t.opt.Force, Skip: t.skipped(),
 	})
 	if err != nil {
 		return err
 	}
 	t.store, t.files = dir, dir
 	return nil
+}
+
+// skipped tells for each file whether it is not wanted; nil when all are.
+func (t *Torrent) skipped() []bool {
+	if t.opt.Select == nil {
+		return nil
+	}
+	skip := make([]bool, len(t.info.Files))
+	for i := range skip {
+		f := &t.info.Files[i]
+		skip[i] = !f.Pad() && !t.opt.Select(f.Path)
+	}
+	return skip
 }
 
 // newPicker makes the picker, with the pieces that are only in files that were
