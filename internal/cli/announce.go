@@ -53,9 +53,9 @@ back at once with the event "stopped", unless --stay is given.`,
 	}
 	f := cmd.Flags()
 	f.StringVar(&opt.event, "event", "started", "started, completed, stopped, paused or none")
-	f.Int64Var(&opt.left, "left", tracker.Unknown, "`BYTES` left to download; 0 is a seed, -1 unknown")
+	f.Int64Var(&opt.left, "left", tracker.Unknown, "announce that so many `BYTES` are left; 0: a seed, -1: unknown")
 	f.IntVar(&opt.numWant, "numwant", tracker.DefaultNumWant, "how many peers to ask for; -1: as the tracker likes")
-	f.Uint16Var(&opt.port, "peer-port", 6881, "the `PORT` to announce")
+	f.Uint16Var(&opt.port, "peer-port", 6881, "announce this `PORT`")
 	f.BoolVar(&opt.stay, "stay", false, "do not take the announce back")
 	f.DurationVar(&opt.timeout, "timeout", 30*time.Second, "give up after this long")
 	bindFlag(f, &opt.bind)

@@ -34,8 +34,8 @@ type clientFlags struct {
 func (c *clientFlags) add(f *pflag.FlagSet) {
 	f.Var(&c.up, "up", "limit for sending, in bytes a second: 500k, 2M, 1Mi")
 	f.Var(&c.down, "down", "limit for receiving")
-	f.Var(&c.peers, "peer", "connect to the peer at this IP:PORT too; repeatable")
-	f.IntVar(&c.peerPort, "peer-port", -1, "`PORT` for peers (default: the first free one from 6881 to 6889; 0: any)")
+	f.Var(&c.peers, "peer", "connect to this peer too, given as IP:PORT; repeatable")
+	f.IntVar(&c.peerPort, "peer-port", -1, "`PORT` for peers; 0: any (default: the first free one of 6881 to 6889)")
 	f.Lookup("peer-port").DefValue = ""
 	bindFlag(f, &c.bind)
 	stateFlag(f, &c.state)
@@ -46,7 +46,7 @@ func (c *clientFlags) add(f *pflag.FlagSet) {
 }
 
 func stateFlag(f *pflag.FlagSet, v *string) {
-	f.StringVar(v, "state", "", "`DIR` where everything is remembered (default $XDG_STATE_HOME/spate)")
+	f.StringVar(v, "state", "", "remember everything in this `DIR` (default $XDG_STATE_HOME/spate)")
 }
 
 // client is a session of torrents that runs until stop.

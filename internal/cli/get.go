@@ -39,7 +39,7 @@ What is there already is kept: the same command goes on where it was stopped.`,
 		RunE: func(cmd *cobra.Command, args []string) error { return a.get(cmd.Context(), args, &opt) },
 	}
 	f := cmd.Flags()
-	f.StringVarP(&opt.output, "output", "o", ".", "the directory `DIR` to write to")
+	f.StringVarP(&opt.output, "output", "o", ".", "write to this `DIR`")
 	f.StringArrayVar(&opt.sel, "select", nil, "only the files that match this `GLOB`; repeatable")
 	f.Var(&opt.seed, "seed", "seed afterwards: none, forever, ratio=R or time=D")
 	f.DurationVar(&opt.timeout, "timeout", 10*time.Minute, "give up after so long without data; 0: never")

@@ -30,15 +30,15 @@ type makeFlags struct {
 }
 
 func (m *makeFlags) add(f *pflag.FlagSet) {
-	f.StringArrayVarP(&m.announce, "announce", "a", nil, "`URL` of a tracker; a comma separates trackers of one tier, a repeat is a new tier")
+	f.StringArrayVarP(&m.announce, "announce", "a", nil, "tracker `URL`; a comma separates trackers of one tier, a repeat is a new tier")
 	f.StringVar(&m.format, "format", string(metainfo.Hybrid), "v1, v2 or hybrid")
 	f.Var(&m.pieceLength, "piece-length", "256KiB, 1MiB, ... (default: chosen from the size)")
-	f.StringArrayVar(&m.webSeeds, "web-seed", nil, "`URL` where the data is on a web server; repeatable")
+	f.StringArrayVar(&m.webSeeds, "web-seed", nil, "the data is on a web server at this `URL`; repeatable")
 	f.BoolVar(&m.private, "private", false, "peers come from the trackers only")
-	f.StringVar(&m.comment, "comment", "", "`TEXT` in the torrent")
-	f.StringVar(&m.source, "source", "", "`TEXT` that makes the info-hash another")
-	f.StringVar(&m.name, "name", "", "`NAME` in the torrent (default: that of the path)")
-	f.StringVar(&m.createdBy, "created-by", "", "`NAME` of the program (default: spate and its version)")
+	f.StringVar(&m.comment, "comment", "", "say this in the torrent")
+	f.StringVar(&m.source, "source", "", "a mark in the torrent that makes its info-hash another")
+	f.StringVar(&m.name, "name", "", "`NAME` of the data in the torrent (default: that of the path)")
+	f.StringVar(&m.createdBy, "created-by", "", "say that this program made the torrent (default: spate and its version)")
 	f.BoolVar(&m.noDate, "no-date", false, "leave the date of creation out")
 	f.StringArrayVar(&m.include, "include", nil, "of a directory, only files that match this `GLOB`; repeatable")
 	f.StringArrayVar(&m.exclude, "exclude", nil, "leave out files that match this `GLOB`; repeatable")

@@ -7,6 +7,8 @@ import (
 	"sync/atomic"
 
 	"github.com/spf13/cobra"
+
+	"spate"
 )
 
 // app is one run of the program. The flags of every verb are read before the
@@ -58,11 +60,11 @@ func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "spate VERB",
 		Short: "Publish files over BitTorrent, and fetch them",
-		Long: `spate publishes files over BitTorrent, and fetches them.
+		Long: `spate publishes files over BitTorrent, and fetches them:
 
-  spate publish FILE      make the torrent, track it, seed it, serve its page
-  spate get SOURCE        fetch from a page, a .torrent or its URL`,
-		SilenceErrors: true, SilenceUsage: true,
+  spate publish debian.iso
+  spate get http://HOST:6969/r/debian.iso`,
+		Version: spate.Version, SilenceErrors: true, SilenceUsage: true,
 		Args:              cobra.ArbitraryArgs,
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return a.start(cmd) },
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -78,14 +80,18 @@ func (a *app) root() *cobra.Command {
 	root.SetIn(a.env.Stdin)
 	root.SetOut(a.env.Stdout)
 	root.SetErr(a.console)
-	root.SetUsageTemplate(usageTemplate)
+	root.SetUsageFunc(a.usage)
+	root.SetVersionTemplate("spate {{.Version}}\n")
 	root.SetFlagErrorFunc(flagError)
+	root.DisableFlagsInUseLine = true
+	root.Flags().Bool("version", false, "print the version")
 	f := root.PersistentFlags()
 	f.SortFlags = false
 	f.BoolVar(&a.json, "json", false, "results as JSON; one object a line where it streams")
 	f.BoolVarP(&a.quiet, "quiet", "q", false, "less on standard error")
 	f.CountVarP(&a.verbose, "verbose", "v", "more on standard error; twice for all")
-	f.StringVar(&a.config, "config", "", "read settings from this `FILE` instead of ~/.config/spate/spate.toml")
+	f.StringVar(&a.config, "config", "", "settings `FILE` (default ~/.config/spate/spate.toml)")
+	f.BoolP("help", "h", false, "show this help")
 	root.AddCommand(a.verbs()...)
 	for _, cmd := range root.Commands() {
 		cmd.Flags().SortFlags = false
@@ -144,18 +150,3 @@ func need(min, max int, what string) cobra.PositionalArgs {
 		return nil
 	}
 }
-
-const usageTemplate = `Usage: {{.UseLine}}{{if .HasExample}}
-
-Examples:
-{{.Example}}{{end}}{{if .HasAvailableSubCommands}}
-
-Verbs:{{range .Commands}}{{if .IsAvailableCommand}}
-  {{rpad .Name .NamePadding}} {{.Short}}{{end}}{{end}}{{end}}{{if .HasAvailableLocalFlags}}
-
-Flags:
-{{.LocalFlags.FlagUsages | trimTrailingWhitespaces}}{{end}}{{if .HasAvailableInheritedFlags}}
-
-Flags of every verb:
-{{.InheritedFlags.FlagUsages | trimTrailingWhitespaces}}{{end}}
-`

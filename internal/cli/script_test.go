@@ -22,7 +22,7 @@ func TestScripts(t *testing.T) {
 	world := testServer()
 	t.Cleanup(world.Close)
 	testscript.Run(t, testscript.Params{
-		Dir:  "testdata/script",
+		Dir: "testdata/script",
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits, "start": start, "await": await, "halt": halt, "random": random, "same": same, "eventually": eventually,
 		},

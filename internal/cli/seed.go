@@ -36,7 +36,7 @@ directory; it is checked before it is offered, and never written to.`,
 		RunE: func(cmd *cobra.Command, args []string) error { return a.seed(cmd.Context(), args, &opt) },
 	}
 	f := cmd.Flags()
-	f.StringVar(&opt.data, "data", "", "the `DIR` where the data lies")
+	f.StringVar(&opt.data, "data", "", "`DIR` where the data lies")
 	opt.clientFlags.add(f)
 	return cmd
 }

@@ -31,10 +31,10 @@ type trackerFlags struct {
 }
 
 func (t *trackerFlags) add(f *pflag.FlagSet) {
-	f.StringVar(&t.listen, "listen", ":6969", "`ADDR` for HTTP; port 0 is any free one")
-	f.StringVar(&t.udp, "udp", "", "`ADDR` of the UDP tracker (default: the port of --listen; off: none)")
-	f.StringVar(&t.publicURL, "public-url", "", "`URL` by which others reach --listen (default: guessed, and said)")
-	f.StringVar(&t.accessLog, "access-log", "", "append a line of JSON for each announce to this `FILE`")
+	f.StringVar(&t.listen, "listen", ":6969", "HTTP on this `ADDR`, IP:PORT or :PORT; port 0: any free one")
+	f.StringVar(&t.udp, "udp", "", "UDP tracker on this `ADDR` (default: the port of --listen; off: none)")
+	f.StringVar(&t.publicURL, "public-url", "", "others reach --listen by this `URL` (default: guessed, and said)")
+	f.StringVar(&t.accessLog, "access-log", "", "append each announce to this `FILE`, as JSON")
 }
 
 // checkPublicURL looks at --public-url before anything is opened.
