@@ -1,0 +1,127 @@
+package peerwire_test
+
+import (
+	"net/netip"
+	"reflect"
+	"testing"
+
+	"spate/peerwire"
+)
+
+// payloadOf returns the body of one encoded extended message.
+func payloadOf(t *testing.T, b []byte, number uint32) []byte {
+	t.Helper()
+	var m peerwire.Message
+	n, _, err := peerwire.Parse(b, &m)
+	if err != nil || n != len(b) || m.ID != peerwire.Extended || m.Index != number {
+		t.Fatalf("%x: n %d, %v, %v %d", b, n, err, m.ID, m.Index)
+	}
+	return m.Payload
+}
+
+func TestExtHandshake(t *testing.T) {
+	for _, h := range []peerwire.ExtHandshake{
+		{},
+		{Metadata: 1, PEX: 2, DontHave: 3, MetadataSize: 12345, Port: 6881, Reqq: 2000, Client: "spate",
+			YourIP: netip.MustParseAddr("192.0.2.1"), UploadOnly: true},
+		{YourIP: netip.MustParseAddr("2001:db8::1")},
+	} {
+		got, err := peerwire.ParseExtHandshake(payloadOf(t, peerwire.AppendExtHandshake(nil, &h), 0))
+		if err != nil || got != h {
+			t.Errorf("%+v became %+v, %v", h, got, err)
+		}
+	}
+	odd := "d1:mi5e1:pi99999e4:reqqi-4e13:metadata_sizei-1e1:vle6:yourip3:abce"
+	if h, err := peerwire.ParseExtHandshake([]byte(odd)); err != nil || h != (peerwire.ExtHandshake{}) {
+		t.Errorf("%+v, %v", h, err)
+	}
+	for _, bad := range []string{"", "le", "d1:m", "i5e", "d1:pi01ee"} {
+		if _, err := peerwire.ParseExtHandshake([]byte(bad)); err == nil {
+			t.Errorf("%q was taken", bad)
+		}
+	}
+}
+
+func TestMetadata(t *testing.T) {
+	for _, m := range []peerwire.MetadataMessage{
+		{Type: peerwire.MetadataRequest, Piece: 7},
+		{Type: peerwire.MetadataReject, Piece: 0},
+		{Type: peerwire.MetadataData, Piece: 1, Total: 20000, Data: []byte("d4:infoe, or any bytes")},
+	} {
+		got, err := peerwire.ParseMetadata(payloadOf(t, peerwire.AppendMetadata(nil, 3, &m), 3))
+		if err != nil || !reflect.DeepEqual(got, m) {
+			t.Errorf("%+v became %+v, %v", m, got, err)
+		}
+	}
+	for _, bad := range []string{"", "de", "d8:msg_typei0ee", "d8:msg_typei0e5:piecei-1ee", "d8:msg_typei-1e5:piecei1ee",
+		"d8:msg_typei0e5:piecei99999999999ee"} {
+		if _, err := peerwire.ParseMetadata([]byte(bad)); err == nil {
+			t.Errorf("%q was taken", bad)
+		}
+	}
+}
+
+func TestPEX(t *testing.T) {
+	m := peerwire.PEXMessage{
+		Added:   []netip.AddrPort{netip.MustParseAddrPort("192.0.2.1:1"), netip.MustParseAddrPort("[2001:db8::1]:2")},
+		Flags:   []peerwire.PEXFlags{peerwire.PEXSeed, peerwire.PEXReachable},
+		Dropped: []netip.AddrPort{netip.MustParseAddrPort("192.0.2.9:3")},
+	}
+	got, err := peerwire.ParsePEX(payloadOf(t, peerwire.AppendPEX(nil, 2, &m), 2))
+	if err != nil || !reflect.DeepEqual(got, m) {
+		t.Errorf("%+v became %+v, %v", m, got, err)
+	}
+	if _, err := peerwire.ParsePEX([]byte("d5:added5:12345e")); err == nil {
+		t.Error("a partial address was taken")
+	}
+	many := append([]byte("d5:added600:"), make([]byte, 600)...)
+	if got, err := peerwire.ParsePEX(append(many, 'e')); err != nil || len(got.Added) != peerwire.MaxPEX {
+		t.Errorf("%d of 100 addresses, %v", len(got.Added), err)
+	}
+}
+
+func TestHashRange(t *testing.T) {
+	r := peerwire.HashRange{PiecesRoot: [32]byte{1, 2}, BaseLayer: 4, Index: 512, Length: 512, Proof: 3}
+	for _, id := range []peerwire.ID{peerwire.HashRequest, peerwire.Hashes, peerwire.HashReject} {
+		var body []byte
+		if id == peerwire.Hashes {
+			body = make([]byte, 512*32+3*32)
+		}
+		var m peerwire.Message
+		b := peerwire.AppendHashRange(nil, id, &r, body)
+		if n, _, err := peerwire.Parse(b, &m); err != nil || n != len(b) {
+			t.Fatal(n, err)
+		}
+		got, rest, err := peerwire.ParseHashRange(m.ID, m.Payload)
+		if err != nil || got != r || len(rest) != len(body) {
+			t.Errorf("%v: %+v, %d bytes, %v", id, got, len(rest), err)
+		}
+	}
+	for _, bad := range []peerwire.HashRange{{Length: 3}, {Length: 0}, {Length: 1 << 20}, {Length: 512, Index: 1}, {Length: 2, Proof: 99}} {
+		var m peerwire.Message
+		peerwire.Parse(peerwire.AppendHashRange(nil, peerwire.HashRequest, &bad, nil), &m)
+		if _, _, err := peerwire.ParseHashRange(m.ID, m.Payload); err == nil {
+			t.Errorf("%+v was taken", bad)
+		}
+	}
+}
+
+func FuzzExtended(f *testing.F) {
+	f.Add([]byte("d1:md11:ut_metadatai1e6:ut_pexi2ee1:pi6881ee"))
+	f.Add([]byte("d8:msg_typei1e5:piecei0e10:total_sizei5eehello"))
+	f.Add([]byte("d5:added6:1234567:added.f1:0e"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if h, err := peerwire.ParseExtHandshake(b); err == nil {
+			again, err := peerwire.ParseExtHandshake(peerwire.AppendExtHandshake(nil, &h)[6:])
+			if err != nil || again != h {
+				t.Fatalf("%+v became %+v, %v", h, again, err)
+			}
+		}
+		if m, err := peerwire.ParseMetadata(b); err == nil && m.Piece < 0 {
+			t.Fatalf("%+v", m)
+		}
+		if m, err := peerwire.ParsePEX(b); err == nil && (len(m.Added) > 2*peerwire.MaxPEX || len(m.Flags) != len(m.Added)) {
+			t.Fatalf("%+v", m)
+		}
+	})
+}
