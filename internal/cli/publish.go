@@ -107,7 +107,7 @@ func (p *publication) open(ctx context.Context, state string) error {
 	if p.base, p.guessed, err = publicURL(opt.publicURL, p.sockets.httpAddr()); err != nil {
 		return err
 	}
-	if p.node, err = a.newNode(&opt.trackerFlags, state, trackerserver.Options{OnlyAllowed: true}); err != nil {
+	if p.node, err = a.newNode(&opt.trackerFlags, state, trackerserver.Options{OnlyAllowed: true}, trackerserver.StatsOptions{ShowNames: true}); err != nil {
 		return err
 	}
 	own := &ownTracker{table: p.node.table, now: a.env.Now, urls: map[string]bool{}}
@@ -136,7 +136,7 @@ func (p *publication) open(ctx context.Context, state string) error {
 	if err != nil {
 		return err
 	}
-	p.site, err = site.New(p.publisher.Catalog(), site.Options{BaseURL: p.siteURL(), Swarm: p.swarm, Origin: p.origin, Log: a.log})
+	p.site, err = site.New(p.publisher.Catalog(), site.Options{BaseURL: p.siteURL(), Swarm: p.swarm, Origin: p.origin, StatsPath: "/stats", Log: a.log})
 	return err
 }
 
@@ -162,7 +162,7 @@ func (p *publication) close() {
 }
 
 func (p *publication) handler() http.Handler {
-	return under(p.base.Path, p.node.server.Handler(p.site))
+	return under(p.base.Path, p.node.handler(p.site))
 }
 
 // swarm counts the peers of a release for its page.

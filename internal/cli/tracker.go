@@ -2,6 +2,9 @@ package cli
 
 import (
 	"context"
+	"net/http"
+	"net/netip"
+	"net/url"
 	"os"
 	"path/filepath"
 
@@ -13,7 +16,12 @@ import (
 // trackerOptions are the flags of tracker.
 type trackerOptions struct {
 	trackerFlags
-	allowedDir string
+	allowedDir          string
+	allowList, denyList string
+	showNames, allowGet bool
+	proxies             []string
+	proxyProtocol       bool
+	natCheck            bool
 }
 
 func (a *app) trackerCmd() *cobra.Command {
@@ -32,8 +40,16 @@ what is taken out is refused. Peers and counters survive a restart.`,
 	f := cmd.Flags()
 	opt.trackerFlags.add(f)
 	f.StringVar(&opt.allowedDir, "allowed-dir", "", "serve only the torrents in this `DIR`, which is watched")
+	f.StringVar(&opt.allowList, "allow-list", "", "serve only the info-hashes in this `FILE`, one a line; it is watched")
+	f.StringVar(&opt.denyList, "deny-list", "", "refuse the info-hashes in this `FILE`")
+	f.BoolVar(&opt.showNames, "show-names", false, "show the names of torrents on the page of statistics")
+	f.BoolVar(&opt.allowGet, "allow-get", false, "hand out the .torrent files of --allowed-dir")
+	f.StringArrayVar(&opt.proxies, "proxy", nil, "believe what a proxy in this `NET` says of addresses; repeatable")
+	f.BoolVar(&opt.proxyProtocol, "proxy-protocol", false, "those proxies speak the PROXY protocol")
+	f.BoolVar(&opt.natCheck, "nat-check", false, "try the ports of peers, and prefer those that can be reached")
 	bindFlag(f, &opt.bind)
 	stateFlag(f, &opt.state)
+	cmd.AddCommand(a.trackerReportCmd())
 	return cmd
 }
 
@@ -59,7 +75,11 @@ func (a *app) tracker(ctx context.Context, opt *trackerOptions) error {
 		return err
 	}
 	defer s.close()
-	n, err := a.newNode(&opt.trackerFlags, state, trackerserver.Options{AllowedDir: opt.allowedDir})
+	o, err := opt.server()
+	if err != nil {
+		return err
+	}
+	n, err := a.newNode(&opt.trackerFlags, state, o, trackerserver.StatsOptions{ShowNames: opt.showNames, AllowGet: opt.allowGet})
 	if err != nil {
 		return err
 	}
@@ -75,15 +95,40 @@ func (a *app) tracker(ctx context.Context, opt *trackerOptions) error {
 	if a.json {
 		err = a.printJSON(ready)
 	} else {
-		err = a.printTracker(ready, opt.allowedDir, guessed)
+		err = a.printTracker(ready, base, opt.allowedDir, guessed)
 	}
 	if err != nil {
 		return err
 	}
-	return n.run(ctx, s, under(base.Path, n.server.Handler(nil)))
+	return n.run(ctx, s, under(base.Path, n.handler(toStats())))
 }
 
-func (a *app) printTracker(r readyEvent, allowed string, guessed bool) error {
+// server returns what the flags mean to the tracker.
+func (o *trackerOptions) server() (trackerserver.Options, error) {
+	s := trackerserver.Options{
+		AllowedDir: o.allowedDir, AllowList: o.allowList, DenyList: o.denyList, ProxyProtocol: o.proxyProtocol,
+	}
+	for _, p := range o.proxies {
+		prefix, err := netip.ParsePrefix(p)
+		if err != nil {
+			a, err := netip.ParseAddr(p)
+			if err != nil {
+				return s, usagef("--proxy %s is no address or network, such as 192.0.2.0/24", p)
+			}
+			prefix = netip.PrefixFrom(a, a.BitLen())
+		}
+		s.Proxies = append(s.Proxies, prefix)
+	}
+	if o.proxyProtocol && len(o.proxies) == 0 {
+		return s, usagef("--proxy-protocol needs --proxy NET: only a proxy that is named is believed")
+	}
+	if o.natCheck {
+		s.NATCheck = &trackerserver.NATCheck{}
+	}
+	return s, nil
+}
+
+func (a *app) printTracker(r readyEvent, base *url.URL, allowed string, guessed bool) error {
 	for _, u := range r.AnnounceURLs {
 		if err := a.printf("%s\n", escape(u)); err != nil {
 			return err
@@ -93,9 +138,16 @@ func (a *app) printTracker(r readyEvent, allowed string, guessed bool) error {
 	if allowed != "" {
 		what = "the torrents in " + allowed
 	}
-	a.notef("tracking %s; Ctrl-C stops", what)
+	a.notef("tracking %s, statistics at %s; Ctrl-C stops", what, base.JoinPath("stats"))
 	if guessed {
 		a.notef("the host in these URLs is a guess; --public-url sets it")
 	}
 	return nil
+}
+
+// toStats leads visitors of the root to the statistics.
+func toStats() http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /{$}", http.RedirectHandler("stats", http.StatusSeeOther))
+	return mux
 }

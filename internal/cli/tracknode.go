@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -27,13 +28,19 @@ type trackerFlags struct {
 	listenFlags
 	publicURL string
 	state     string
+	log       string // of downloads; "" is in the state directory, "off" none
+	privacy   string
 	accessLog string
+	interval  time.Duration
 }
 
 func (t *trackerFlags) add(f *pflag.FlagSet) {
 	f.StringVar(&t.listen, "listen", ":6969", "HTTP on this `ADDR`, IP:PORT or :PORT; port 0: any free one")
 	f.StringVar(&t.udp, "udp", "", "UDP tracker on this `ADDR` (default: the port of --listen; off: none)")
 	f.StringVar(&t.publicURL, "public-url", "", "others reach --listen by this `URL` (default: guessed, and said)")
+	f.StringVar(&t.log, "log", "", "log downloads to this `FILE`, rotated (default: activity.log in --state; off: none)")
+	f.StringVar(&t.privacy, "log-privacy", "network", "of addresses keep the network, the full address, or none")
+	f.DurationVar(&t.interval, "interval", 0, "peers announce again after this `TIME` (default: 30m, adapted to the swarm)")
 	f.StringVar(&t.accessLog, "access-log", "", "append each announce to this `FILE`, as JSON")
 }
 
@@ -48,18 +55,20 @@ func (t *trackerFlags) checkPublicURL() error {
 
 // node is a tracker with its memory on disk.
 type node struct {
-	app    *app
-	table  *swarm.Table
-	server *trackerserver.Server
-	store  *swarm.Store
-	log    *os.File // of announces, or nil
+	app      *app
+	table    *swarm.Table
+	server   *trackerserver.Server
+	store    *swarm.Store
+	stats    *trackerserver.Statistics
+	activity *trackerserver.ActivityLog // or nil
+	access   *os.File                   // or nil
 }
 
 // saveEvery is what a crash of the machine may cost of the peer lists.
 const saveEvery = time.Minute
 
 // newNode opens the tracker that is remembered in the directory state.
-func (a *app) newNode(f *trackerFlags, state string, opt trackerserver.Options) (_ *node, err error) {
+func (a *app) newNode(f *trackerFlags, state string, opt trackerserver.Options, stats trackerserver.StatsOptions) (_ *node, err error) {
 	n := &node{app: a}
 	defer func() {
 		if err != nil {
@@ -67,8 +76,8 @@ func (a *app) newNode(f *trackerFlags, state string, opt trackerserver.Options) 
 		}
 	}()
 	dir := filepath.Join(state, "tracker")
-	if n.table, err = swarm.New(swarm.Options{}); err != nil {
-		return nil, err
+	if n.table, err = swarm.New(swarm.Options{Interval: f.interval}); err != nil {
+		return nil, usagef("--interval %v: %w", f.interval, err)
 	}
 	var warnings []error
 	if n.store, warnings, err = swarm.OpenStore(a.env.Now(), dir, n.table); err != nil {
@@ -80,36 +89,81 @@ func (a *app) newNode(f *trackerFlags, state string, opt trackerserver.Options) 
 	if opt.Key, err = trackerserver.LoadConnKey(filepath.Join(dir, "connection.key")); err != nil {
 		return nil, err
 	}
-	opt.Log, opt.Now = a.log, a.env.Now
-	opt.Observe = func(o *trackerserver.Observation) {
-		if o.Counted {
-			if err := n.store.Completed(o.Request.InfoHash, o.Completed); err != nil {
-				a.log.Error("remembering a completion", "err", err)
-			}
+	opt.Log, opt.Now, stats.Now = a.log, a.env.Now, a.env.Now
+	n.stats = trackerserver.NewStatistics(stats)
+	observers := []func(*trackerserver.Observation){n.stats.Observe, n.completed}
+	if err := n.openLogs(f, state, &opt); err != nil {
+		return nil, err
+	}
+	if n.activity != nil {
+		observers = append(observers, n.activity.Observe)
+	}
+	opt.Observe = trackerserver.Observers(observers...)
+	n.server, err = trackerserver.New(n.table, opt)
+	return n, err
+}
+
+// completed remembers a completion at once: those counters are exact.
+func (n *node) completed(o *trackerserver.Observation) {
+	if !o.Counted {
+		return
+	}
+	if err := n.store.Completed(o.Request.InfoHash, o.Completed); err != nil {
+		n.app.log.Error("remembering a completion", "err", err)
+	}
+}
+
+// openLogs opens the log of downloads and that of announces.
+func (n *node) openLogs(f *trackerFlags, state string, opt *trackerserver.Options) (err error) {
+	privacy, err := trackerserver.ParsePrivacy(f.privacy)
+	if err != nil {
+		return usagef("--log-privacy: %w", err)
+	}
+	if f.log != "off" {
+		path := f.log
+		if path == "" {
+			path = filepath.Join(state, "activity.log")
+		}
+		if n.activity, err = trackerserver.OpenActivityLog(path, trackerserver.ActivityOptions{Privacy: privacy}); err != nil {
+			return hinted(err, "choose another file with --log FILE, or --log off")
 		}
 	}
 	if f.accessLog != "" {
-		if n.log, err = os.OpenFile(f.accessLog, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600); err != nil {
-			return nil, hinted(err, "choose another file with --access-log FILE")
+		if n.access, err = os.OpenFile(f.accessLog, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600); err != nil {
+			return hinted(err, "choose another file with --access-log FILE")
 		}
-		opt.AccessLog = slog.New(slog.NewJSONHandler(n.log, nil))
-	} else if a.verbose > 0 {
-		opt.AccessLog = a.log
+		opt.AccessLog = slog.New(slog.NewJSONHandler(n.access, nil))
+	} else if n.app.verbose > 0 {
+		opt.AccessLog = n.app.log
 	}
-	n.server, err = trackerserver.New(n.table, opt)
-	return n, err
+	return nil
 }
 
 func (n *node) close() {
 	if n.store != nil {
 		n.store.Close()
 	}
-	if n.log != nil {
-		n.log.Close()
+	if n.access != nil {
+		n.access.Close()
 	}
 	if n.table != nil {
 		n.table.Close()
 	}
+}
+
+// handler answers announces, scrapes and requests for the statistics, and
+// leaves every other path to next.
+func (n *node) handler(next http.Handler) http.Handler {
+	stats := n.stats.Handler(n.server)
+	return n.server.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		first, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
+		switch first {
+		case "stats", "stats.json", "metrics", "file":
+			stats.ServeHTTP(w, r)
+		default:
+			next.ServeHTTP(w, r)
+		}
+	}))
 }
 
 // run serves the sockets until ctx ends, and saves what the tracker knows every
@@ -126,6 +180,10 @@ func (n *node) run(ctx context.Context, s *sockets, h http.Handler) error {
 		})
 	}
 	part(n.server.Run)
+	part(func(ctx context.Context) error { return n.stats.Run(ctx, n.server) })
+	if n.activity != nil {
+		part(n.activity.Run)
+	}
 	part(func(ctx context.Context) error { return n.app.serveHTTP(ctx, s.http, h) })
 	if s.udp != nil {
 		part(func(ctx context.Context) error { return n.server.ServeUDP(ctx, s.udp) })

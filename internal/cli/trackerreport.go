@@ -1,0 +1,66 @@
+package cli
+
+import (
+	"bytes"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"spate/tracker/trackerserver"
+)
+
+func (a *app) trackerReportCmd() *cobra.Command {
+	var csv bool
+	var state string
+	var most int
+	cmd := &cobra.Command{
+		Use:   "report [LOG...]",
+		Short: "sum up the log of downloads",
+		Long: `Sum up a tracker's log of downloads by torrent, day and client: as text, as CSV
+or with --json as JSON. Without a LOG it is the one in the state directory.`,
+		Example:               "  spate tracker report\n  spate tracker report --csv activity.log.1 activity.log",
+		DisableFlagsInUseLine: true,
+		RunE: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				args = []string{filepath.Join(a.stateDir(state), "activity.log")}
+			}
+			return a.trackerReport(args, csv, most)
+		},
+	}
+	f := cmd.Flags()
+	f.SortFlags = false
+	f.BoolVar(&csv, "csv", false, "as CSV")
+	f.IntVar(&most, "most", 20, "at most so many lines of each part as text; 0: all")
+	stateFlag(f, &state)
+	return cmd
+}
+
+func (a *app) trackerReport(logs []string, csv bool, most int) error {
+	if csv && a.json {
+		return usagef("--csv and --json: choose one")
+	}
+	if most < 0 {
+		return usagef("--most %d: want 0 or more", most)
+	}
+	p := trackerserver.NewReporter()
+	for _, log := range logs {
+		if err := p.ReadFile(log); err != nil {
+			return err
+		}
+	}
+	r := p.Report()
+	var b bytes.Buffer
+	var err error
+	switch {
+	case a.json:
+		return a.printJSON(r)
+	case csv:
+		err = r.WriteCSV(&b)
+	default:
+		err = r.WriteText(&b, most)
+	}
+	if err != nil {
+		return err
+	}
+	return a.printf("%s", b.String())
+}
