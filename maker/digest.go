@@ -103,6 +103,9 @@ func (w *worker) feed(parts [][]byte, errs []error) {
 func (w *worker) settle(ctx context.Context) error {
 	for i, p := range w.batch {
 		s := sums{err: w.errs[i]}
+		if s.err != nil {
+			w.r.count.Add(p.data) // as far as progress goes
+		}
 		if w.r.layout.v2 && s.err == nil && p.data > 0 {
 			s.v2 = w.root(i, p)
 		}

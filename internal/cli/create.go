@@ -198,7 +198,7 @@ func (a *app) makeOne(ctx context.Context, path string, o maker.Options) (*metai
 	}
 	bar := a.newProgress("hashing " + label)
 	defer bar.finish()
-	o.Progress = func(p maker.Progress) { bar.updateWith(p.Done, p.Total, p.Rate, "") }
+	o.Progress = bar.hashing
 	if path != "-" {
 		return maker.Make(ctx, path, o)
 	}

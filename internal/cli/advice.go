@@ -1,0 +1,57 @@
+package cli
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/dustin/go-humanize"
+
+	"spate/maker"
+	"spate/metainfo"
+)
+
+// advice returns what other programs will not like about a torrent that is
+// right otherwise.
+func advice(m *metainfo.MetaInfo) []string {
+	var list []string
+	say := func(format string, args ...any) { list = append(list, fmt.Sprintf(format, args...)) }
+	i := &m.Info
+	length := humanize.IBytes(uint64(i.PieceLength))
+	if i.Format() == metainfo.V2 {
+		say("v2 only: Transmission, aria2, rtorrent and browsers cannot fetch it; a hybrid serves all")
+	}
+	if i.PieceLength&(i.PieceLength-1) != 0 {
+		say("the piece length is no power of two, which some programs refuse")
+	}
+	switch seeds := len(m.WebSeeds)+len(m.HTTPSeeds) > 0; {
+	case i.PieceLength > maker.MaxPieceLength:
+		say("pieces of %s: some programs refuse more than 16 MiB", length)
+	case seeds && i.PieceLength > maker.PieceLength(1<<40, true):
+		say("pieces of %s: browsers give up on fetching one from a web seed over a slow line", length)
+	}
+	if i.Private && len(m.AnnounceList) == 0 {
+		say("private, and no tracker: nobody can find peers")
+	}
+	if n := unportable(i); n > 0 {
+		say("%d files have names that Windows cannot store", n)
+	}
+	return list
+}
+
+// unportable counts the files that have a name which Windows does not allow.
+func unportable(i *metainfo.Info) int {
+	n := 0
+	for k := range i.Files {
+		f := &i.Files[k]
+		if f.Pad() {
+			continue
+		}
+		for _, part := range append([]string{i.Name}, f.Path...) {
+			if strings.ContainsAny(part, `<>:"|?*`) || strings.TrimRight(part, ". ") != part {
+				n++
+				break
+			}
+		}
+	}
+	return n
+}

@@ -1,0 +1,114 @@
+package cli
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"spate/maker"
+	"spate/metainfo"
+)
+
+// magnetOptions are the flags of magnet.
+type magnetOptions struct {
+	bind  addrValue
+	peers []string
+	sel   []string
+}
+
+// magnetJSON is what magnet --json prints.
+type magnetJSON struct {
+	Name       string `json:"name"`
+	InfoHashV1 string `json:"info_hash_v1,omitempty"`
+	InfoHashV2 string `json:"info_hash_v2,omitempty"`
+	Magnet     string `json:"magnet"`
+}
+
+func (a *app) magnetCmd() *cobra.Command {
+	var opt magnetOptions
+	cmd := &cobra.Command{
+		Use:   "magnet TORRENT...",
+		Short: "print the magnet link",
+		Long: `Print the magnet link of a torrent: its info-hashes, name and size, with its
+trackers and web seeds, so that whoever has nothing but the link can begin.`,
+		Example: "  spate magnet debian.torrent --peer 192.0.2.7:6881",
+		Args:    need(1, -1, "a .torrent"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			for _, arg := range args {
+				if err := a.magnet(cmd.Context(), arg, opt); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	}
+	f := cmd.Flags()
+	f.StringArrayVar(&opt.peers, "peer", nil, "`HOST:PORT` of a peer to begin with; repeatable")
+	f.StringArrayVar(&opt.sel, "select", nil, "only files that match this `GLOB` (BEP 53); repeatable")
+	bindFlag(f, &opt.bind)
+	return cmd
+}
+
+func (a *app) magnet(ctx context.Context, arg string, opt magnetOptions) error {
+	for _, p := range opt.peers {
+		if err := checkHostPort("--peer", p); err != nil {
+			return err
+		}
+	}
+	src, err := a.resolve(ctx, arg, opt.bind.Addr)
+	if err != nil {
+		return err
+	}
+	var g metainfo.Magnet
+	switch {
+	case src.Torrent != nil:
+		m, err := src.parse()
+		if err != nil {
+			return err
+		}
+		g = m.Magnet()
+		if g.Select, err = selectRanges(m, opt.sel); err != nil {
+			return err
+		}
+	case len(opt.sel) > 0:
+		return usagef("%s: --select needs the .torrent, a link has no list of files", arg)
+	default:
+		if g, err = metainfo.ParseMagnet(src.Magnet); err != nil {
+			return err
+		}
+	}
+	g.Peers = append(g.Peers, opt.peers...)
+	if !a.json {
+		return a.printf("%s\n", g)
+	}
+	j := magnetToJSON(g)
+	return a.printJSON(magnetJSON{j.Name, j.InfoHashV1, j.InfoHashV2, j.Magnet})
+}
+
+// selectRanges returns the indexes of the files that match a pattern; nil for no
+// patterns.
+func selectRanges(m *metainfo.MetaInfo, patterns []string) ([]metainfo.Range, error) {
+	if len(patterns) == 0 {
+		return nil, nil
+	}
+	match, err := maker.Matcher(patterns)
+	if err != nil {
+		return nil, usagef("--select: %w", err)
+	}
+	var list []metainfo.Range
+	for k := range m.Info.Files {
+		f := &m.Info.Files[k]
+		if f.Pad() || !match(filePath(&m.Info, f)) {
+			continue
+		}
+		if n := len(list); n > 0 && list[n-1].Last == k-1 {
+			list[n-1].Last = k
+		} else {
+			list = append(list, metainfo.Range{First: k, Last: k})
+		}
+	}
+	if list == nil {
+		return nil, usageHint("spate show lists the files", "--select: no file of %s matches", m.Info.Name)
+	}
+	return list, nil
+}

@@ -1,0 +1,261 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/dustin/go-humanize"
+	"github.com/spf13/cobra"
+
+	"spate/metainfo"
+)
+
+func (a *app) showCmd() *cobra.Command {
+	var bind addrValue
+	cmd := &cobra.Command{
+		Use:   "show SOURCE...",
+		Short: "print what a .torrent or magnet says",
+		Long: `Print what a torrent says: its files, trackers, web seeds and hashes, and what
+other programs will not like about it. A SOURCE is a .torrent file, its URL, the
+URL of a page that links to it, or a magnet link; - is standard input.`,
+		Example: "  spate show debian.torrent\n  spate show --json http://tracker.example.org:6969/r/debian.iso | jq .files",
+		Args:    need(1, -1, "a SOURCE"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			for k, arg := range args {
+				if k > 0 && !a.json {
+					if err := a.printf("\n"); err != nil {
+						return err
+					}
+				}
+				if err := a.show(cmd.Context(), arg, bind); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	}
+	bindFlag(cmd.Flags(), &bind)
+	return cmd
+}
+
+func (a *app) show(ctx context.Context, arg string, bind addrValue) error {
+	src, err := a.resolve(ctx, arg, bind.Addr)
+	if err != nil {
+		return err
+	}
+	if src.Torrent == nil {
+		g, err := metainfo.ParseMagnet(src.Magnet)
+		if err != nil {
+			return err
+		}
+		return a.showMagnet(g)
+	}
+	m, err := src.parse()
+	if err != nil {
+		return err
+	}
+	if a.json {
+		j := torrentToJSON(m)
+		j.Warnings = append(j.Warnings, advice(m)...)
+		return a.printJSON(j)
+	}
+	var s sheet
+	s.torrent(m)
+	s.files(&m.Info)
+	return a.printf("%s", s.b.String())
+}
+
+// sheet is what show prints for people. Everything from outside is escaped as it
+// is put in.
+type sheet struct{ b strings.Builder }
+
+// row prints a line with a label; of an empty value nothing. Further values
+// stand below the first.
+func (s *sheet) row(label string, values ...string) {
+	for _, v := range values {
+		if v == "" {
+			continue
+		}
+		fmt.Fprintf(&s.b, "%-14s %s\n", label, escape(v))
+		label = ""
+	}
+}
+
+func (s *sheet) torrent(m *metainfo.MetaInfo) {
+	i := &m.Info
+	s.row("name", i.Name)
+	s.row("format", string(i.Format()))
+	s.row("size", size(i.DataLength(), files(i)))
+	s.row("pieces", fmt.Sprintf("%s of %s", humanize.Comma(int64(i.NumPieces())), humanize.IBytes(uint64(i.PieceLength))))
+	if h, ok := m.HashV1(); ok {
+		s.row("info-hash v1", h.String())
+	}
+	if h, ok := m.HashV2(); ok {
+		s.row("info-hash v2", h.String())
+		layers := "all there"
+		if n := m.MissingLayers(); n > 0 {
+			layers = fmt.Sprintf("missing for %d files", n)
+		}
+		s.row("piece layers", layers)
+	}
+	if i.Private {
+		s.row("private", "yes: peers come from the trackers only")
+	}
+	s.row("comment", m.Comment)
+	s.row("source", i.Source)
+	s.row("created by", m.CreatedBy)
+	if !m.CreationDate.IsZero() {
+		s.row("created", m.CreationDate.UTC().Format(time.DateTime+" MST"))
+	}
+	s.tiers(m.AnnounceList)
+	s.row("web seeds", m.WebSeeds...)
+	s.row("http seeds", m.HTTPSeeds...)
+	s.row("DHT nodes", m.Nodes...)
+	for _, h := range append(i.Similar[:len(i.Similar):len(i.Similar)], m.Similar...) {
+		s.row("similar to", h.String())
+	}
+	s.row("collections", append(i.Collections[:len(i.Collections):len(i.Collections)], m.Collections...)...)
+	s.row("magnet", m.Magnet().String())
+	var warnings []string
+	for _, w := range m.Warnings {
+		warnings = append(warnings, w.String())
+	}
+	s.row("warnings", append(warnings, advice(m)...)...)
+}
+
+// tiers prints trackers with the number of their tier where there are several.
+func (s *sheet) tiers(tiers [][]string) {
+	var lines []string
+	for k, tier := range tiers {
+		for n, u := range tier {
+			switch {
+			case len(tiers) == 1:
+				lines = append(lines, u)
+			case n == 0:
+				lines = append(lines, fmt.Sprintf("%d  %s", k+1, u))
+			default:
+				lines = append(lines, "   "+u)
+			}
+		}
+	}
+	s.row("trackers", lines...)
+}
+
+// files prints the tree of files.
+func (s *sheet) files(i *metainfo.Info) {
+	if i.Single() {
+		return
+	}
+	s.b.WriteString("files\n")
+	var last []string
+	for k := range i.Files {
+		f := &i.Files[k]
+		if f.Pad() {
+			continue
+		}
+		dirs := f.Path[:len(f.Path)-1]
+		same := 0
+		for same < len(dirs) && same < len(last) && dirs[same] == last[same] {
+			same++
+		}
+		for d := same; d < len(dirs); d++ {
+			fmt.Fprintf(&s.b, "  %s%s/\n", strings.Repeat("  ", d), escape(dirs[d]))
+		}
+		last = dirs
+		name := strings.Repeat("  ", len(dirs)) + escape(f.Path[len(f.Path)-1])
+		switch {
+		case f.Symlink != nil:
+			fmt.Fprintf(&s.b, "  %s -> %s\n", name, escape(strings.Join(f.Symlink.Target, "/")))
+		default:
+			fmt.Fprintf(&s.b, "  %-44s %9s%s\n", name, humanBytes(f.Length), marks(f))
+		}
+	}
+}
+
+func marks(f *metainfo.File) string {
+	s := ""
+	if f.Executable() {
+		s += "  program"
+	}
+	if f.Hidden() {
+		s += "  hidden"
+	}
+	return s
+}
+
+// files counts what is no padding.
+func files(i *metainfo.Info) int {
+	n := 0
+	for k := range i.Files {
+		if !i.Files[k].Pad() {
+			n++
+		}
+	}
+	return n
+}
+
+func size(n int64, files int) string {
+	s := fmt.Sprintf("%s (%s bytes)", humanBytes(n), humanize.Comma(n))
+	if files != 1 {
+		s += fmt.Sprintf(" in %s files", humanize.Comma(int64(files)))
+	}
+	return s
+}
+
+// showMagnet prints what a magnet link says.
+func (a *app) showMagnet(g metainfo.Magnet) error {
+	if a.json {
+		return a.printJSON(magnetToJSON(g))
+	}
+	var s sheet
+	s.row("name", g.Name)
+	if g.Length > 0 {
+		s.row("size", size(g.Length, 1))
+	}
+	if !g.HashV1.IsZero() {
+		s.row("info-hash v1", g.HashV1.String())
+	}
+	if !g.HashV2.IsZero() {
+		s.row("info-hash v2", g.HashV2.String())
+	}
+	s.row("trackers", g.Trackers...)
+	s.row("web seeds", g.WebSeeds...)
+	s.row("peers", g.Peers...)
+	s.row("files", selection(g))
+	s.row("magnet", g.String())
+	return a.printf("%s", s.b.String())
+}
+
+// magnetToJSON returns what show --json prints of a magnet link. Every tracker
+// is a tier, for a link has none.
+func magnetToJSON(g metainfo.Magnet) *torrentJSON {
+	t := &torrentJSON{
+		Name: g.Name, TotalLength: g.Length, WebSeeds: g.WebSeeds, Peers: g.Peers, Select: selection(g), Magnet: g.String(),
+	}
+	if !g.HashV1.IsZero() {
+		t.InfoHashV1 = g.HashV1.String()
+	}
+	if !g.HashV2.IsZero() {
+		t.InfoHashV2 = g.HashV2.String()
+	}
+	for _, u := range g.Trackers {
+		t.AnnounceList = append(t.AnnounceList, []string{u})
+	}
+	t.lists()
+	return t
+}
+
+// selection returns the files that a magnet link selects, as it writes them.
+func selection(g metainfo.Magnet) string {
+	var s []string
+	for _, r := range g.Select {
+		if r.First == r.Last {
+			s = append(s, fmt.Sprint(r.First))
+		} else {
+			s = append(s, fmt.Sprintf("%d-%d", r.First, r.Last))
+		}
+	}
+	return strings.Join(s, ",")
+}

@@ -1,0 +1,197 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"spate/maker"
+)
+
+// verifyOptions are the flags of verify.
+type verifyOptions struct {
+	data string
+	jobs int
+	bind addrValue
+}
+
+// verifyJSON is what verify --json prints.
+type verifyJSON struct {
+	Path    string           `json:"path"` // of the data
+	Pieces  int              `json:"pieces"`
+	Good    int              `json:"good"`
+	Bad     int              `json:"bad"`
+	Missing int              `json:"missing"`
+	Differ  int              `json:"differ,omitempty"` // of bad: good by one half of a hybrid
+	Files   []verifyFileJSON `json:"files"`
+}
+
+// verifyFileJSON is a file of the result. Its state is whole, damaged, missing,
+// too_long, unverified or unreadable.
+type verifyFileJSON struct {
+	Path       string      `json:"path"`
+	State      string      `json:"state"`
+	Length     int64       `json:"length"`
+	Size       int64       `json:"size"`                 // found
+	Damaged    []rangeJSON `json:"damaged,omitempty"`    // bytes in bad pieces
+	Unverified []rangeJSON `json:"unverified,omitempty"` // bytes that share a piece with a missing file
+	Error      string      `json:"error,omitempty"`
+}
+
+// rangeJSON is the bytes from From up to, but not including, To.
+type rangeJSON struct {
+	From int64 `json:"from"`
+	To   int64 `json:"to"`
+}
+
+func (a *app) verifyCmd() *cobra.Command {
+	var opt verifyOptions
+	cmd := &cobra.Command{
+		Use:   "verify TORRENT [PATH]",
+		Short: "check data against a .torrent",
+		Long: `Check data against a torrent: every piece by v1, v2, or both. Without PATH or
+--data, the data is looked for beside the .torrent and in the current directory.
+PATH is the file or directory itself, or the directory that it lies in.
+The exit code is 4 if anything is damaged, missing or too long.`,
+		Example: "  spate verify debian.torrent\n  spate verify photos.torrent /mnt/backup/photos --json",
+		Args:    need(1, 2, "a .torrent and a PATH"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.verify(cmd.Context(), args, opt)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&opt.data, "data", "", "`DIR` where the data lies")
+	f.IntVar(&opt.jobs, "jobs", 0, "how many cores read and hash (default: all)")
+	bindFlag(f, &opt.bind)
+	return cmd
+}
+
+func (a *app) verify(ctx context.Context, args []string, opt verifyOptions) error {
+	if opt.jobs < 0 {
+		return usagef("--jobs %d: want 1 or more", opt.jobs)
+	}
+	src, err := a.resolve(ctx, args[0], opt.bind.Addr)
+	if err != nil {
+		return err
+	}
+	if src.Torrent == nil {
+		return usageHint("give the .torrent file or its URL", "%s: a magnet link has no hashes of the pieces", args[0])
+	}
+	m, err := src.parse()
+	if err != nil {
+		return err
+	}
+	var places []string
+	switch {
+	case len(args) > 1:
+		places = args[1:]
+	case opt.data != "":
+		places = []string{opt.data}
+	case src.URL == "" && args[0] != "-":
+		places = []string{filepath.Dir(args[0]), "."}
+	default:
+		places = []string{"."}
+	}
+	path, err := maker.FindData(m, places...)
+	if err != nil {
+		return hinted(err, "name the place with --data DIR, or as a second argument")
+	}
+	bar := a.newProgress("checking " + m.Info.Name)
+	r, err := maker.Verify(ctx, m, path, maker.VerifyOptions{
+		Workers:  opt.jobs,
+		Progress: bar.hashing,
+	})
+	bar.finish()
+	if err != nil {
+		return err
+	}
+	if err := a.printReport(path, r); err != nil || r.Whole() {
+		return err
+	}
+	hint := ""
+	if r.Differ > 0 {
+		hint = "the v1 and v2 halves of the torrent stand for different data: do not trust it"
+	}
+	return fail(CodeBadData, hint, "%s is not what %s says", path, args[0])
+}
+
+func (a *app) printReport(path string, r *maker.Report) error {
+	if a.json {
+		return a.printJSON(reportToJSON(path, r))
+	}
+	var s strings.Builder
+	counts := map[maker.FileState]int{}
+	for k := range r.Files {
+		f := &r.Files[k]
+		counts[f.State]++
+		if f.State == maker.FileWhole && a.verbose == 0 {
+			continue
+		}
+		fmt.Fprintf(&s, "%-10s  %s%s\n", f.State, escape(f.Path), escape(detail(f)))
+	}
+	fmt.Fprintf(&s, "%d of %d pieces are good", r.Good, r.Pieces)
+	sep := "; files: "
+	for _, st := range []maker.FileState{
+		maker.FileWhole, maker.FileDamaged, maker.FileMissing, maker.FileTooLong, maker.FileUnverified, maker.FileUnreadable,
+	} {
+		if n := counts[st]; n > 0 {
+			fmt.Fprintf(&s, "%s%d %s", sep, n, st)
+			sep = ", "
+		}
+	}
+	return a.printf("%s\n", s.String())
+}
+
+// detail says what is wrong with a file.
+func detail(f *maker.FileReport) string {
+	const most = 8
+	var parts []string
+	switch f.State {
+	case maker.FileTooLong:
+		return fmt.Sprintf(": %d bytes more than %d", f.Size-f.Length, f.Length)
+	case maker.FileUnreadable:
+		return ": " + f.Err.Error()
+	case maker.FileDamaged:
+		for _, r := range f.Damaged[:min(most, len(f.Damaged))] {
+			parts = append(parts, r.String())
+		}
+		s := ": bytes " + strings.Join(parts, ", ")
+		if n := len(f.Damaged) - most; n > 0 {
+			s += fmt.Sprintf(" and %d more places", n)
+		}
+		if f.Size < f.Length {
+			s += fmt.Sprintf("; it has %d of %d bytes", f.Size, f.Length)
+		}
+		return s
+	case maker.FileUnverified:
+		return ": shares pieces with a file that is missing"
+	}
+	return ""
+}
+
+func reportToJSON(path string, r *maker.Report) *verifyJSON {
+	v := &verifyJSON{
+		Path: path, Pieces: r.Pieces, Good: r.Good, Bad: r.Bad, Missing: r.Missing, Differ: r.Differ, Files: []verifyFileJSON{},
+	}
+	ranges := func(list []maker.Range) (out []rangeJSON) {
+		for _, x := range list {
+			out = append(out, rangeJSON{x.From, x.To})
+		}
+		return out
+	}
+	for k := range r.Files {
+		f := &r.Files[k]
+		j := verifyFileJSON{
+			Path: f.Path, State: strings.ReplaceAll(f.State.String(), " ", "_"), Length: f.Length, Size: f.Size,
+			Damaged: ranges(f.Damaged), Unverified: ranges(f.Unverified),
+		}
+		if f.State == maker.FileUnreadable {
+			j.Error = f.Err.Error()
+		}
+		v.Files = append(v.Files, j)
+	}
+	return v
+}
