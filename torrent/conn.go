@@ -72,7 +72,8 @@ type conn struct {
 	snubbed        bool
 	reqq           int // requests that the peer queues
 	client         string
-	ext            extensions
+	ext            peerwire.ExtHandshake // what the peer said last
+	pex            pexState
 	pipe           pipeline
 	generation     uint32 // of the picker when it had nothing for us
 	out            []byte // control messages to write

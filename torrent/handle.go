@@ -33,7 +33,7 @@ func (c *conn) handleLocked(m *peerwire.Message, now time.Time) error {
 	case peerwire.Reject:
 		return c.rejectedLocked(m)
 	case peerwire.Extended:
-		return c.extendedLocked(m)
+		return c.extendedLocked(m, now)
 	}
 	// Port, suggest, allowed fast and what is not known ask nothing of us.
 	return nil
@@ -180,7 +180,8 @@ func (c *conn) blockLocked(m *peerwire.Message, now time.Time) error {
 func (c *conn) greetLocked() {
 	t := c.t
 	if c.reserved.Extended() {
-		c.out = t.appendExtensionHandshake(c.out, c)
+		h := c.extHandshakeLocked()
+		c.out = peerwire.AppendExtHandshake(c.out, &h)
 	}
 	fast := c.reserved.Fast()
 	have := t.pick.HaveCount()

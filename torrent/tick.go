@@ -58,6 +58,7 @@ func (c *conn) tickLocked(now time.Time) {
 	c.pipe.adjust(c.downMeter.rate)
 	c.checkSnubbedLocked(now)
 	c.refillLocked(now)
+	c.tellPEXLocked(now)
 	if now.UnixNano()-c.lastRead.Load() > int64(idleTimeout) {
 		c.dropLocked(errIdle)
 		return

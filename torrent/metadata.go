@@ -1,0 +1,27 @@
+package torrent
+
+import "spate/peerwire"
+
+// metadataLocked answers a request for a piece of the info dictionary (BEP 9).
+// Data and rejects are for [Session.FetchMetadata], which has connections of its
+// own: a torrent knows its metadata.
+func (c *conn) metadataLocked(payload []byte) error {
+	m, err := peerwire.ParseMetadata(payload)
+	if err != nil || m.Type != peerwire.MetadataRequest || c.ext.Metadata == 0 {
+		return err
+	}
+	if len(c.out) > maxUnsent/2 {
+		return errFlood
+	}
+	info := c.t.mi.InfoBytes
+	from := m.Piece * peerwire.MetadataPieceLen
+	if from >= int64(len(info)) {
+		c.out = peerwire.AppendMetadata(c.out, c.ext.Metadata, &peerwire.MetadataMessage{Type: peerwire.MetadataReject, Piece: m.Piece})
+		return nil
+	}
+	c.out = peerwire.AppendMetadata(c.out, c.ext.Metadata, &peerwire.MetadataMessage{
+		Type: peerwire.MetadataData, Piece: m.Piece, Total: int64(len(info)),
+		Data: info[from:min(from+peerwire.MetadataPieceLen, int64(len(info)))],
+	})
+	return nil
+}
