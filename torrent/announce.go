@@ -10,7 +10,6 @@ import (
 	"sync"
 	"time"
 
-	"spate/torrent/internal/peerlist"
 	"spate/tracker"
 	"spate/tracker/trackerclient"
 )
@@ -300,14 +299,7 @@ func (t *Torrent) announceRequest(event tracker.Event) tracker.AnnounceRequest {
 // machine may name peers on it; others may not.
 func (t *Torrent) foundPeers(addrs []netip.AddrPort, trackerURL string) {
 	t.mu.Lock()
-	t.peers.Add(addrs, peerlist.SourceTracker)
-	if localURL(trackerURL) {
-		for _, a := range addrs {
-			if a.Addr().IsLoopback() {
-				t.peers.Add([]netip.AddrPort{a}, peerlist.SourceManual)
-			}
-		}
-	}
+	t.peers.Add(addrs, trackerSource(trackerURL, addrs))
 	t.mu.Unlock()
 	t.dialMore(time.Now())
 }

@@ -39,19 +39,33 @@ func (s *Session) accept(l net.Listener) {
 }
 
 // greet reads the handshake of an incoming connection, answers it and hands the
-// connection to its torrent.
+// connection to its torrent, or to the search for its metadata.
 func (s *Session) greet(nc net.Conn) {
 	hs, err := s.answer(nc)
-	var t *Torrent
-	if err == nil {
-		t = s.Torrent(hs.InfoHash) // answer found it too; it may be gone
-	}
-	if t == nil {
+	if err != nil {
 		nc.Close()
 		s.hungUp()
 		return
 	}
-	newConn(t, nc, hs, remoteAddr(nc), true).run()
+	t, f := s.lookup(hs.InfoHash) // answer found it; it may be gone
+	switch {
+	case t != nil:
+		newConn(t, nc, hs, remoteAddr(nc), true).run()
+		return
+	case f != nil:
+		if err := f.talk(s.ctx, nc, hs, remoteAddr(nc)); err != nil {
+			s.log.Debug("no metadata", "peer", nc.RemoteAddr(), "err", err)
+		}
+	}
+	nc.Close()
+	s.hungUp()
+}
+
+// lookup returns who an info-hash belongs to, if it is known at all.
+func (s *Session) lookup(ih spate.InfoHash) (*Torrent, *metaFetch) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.torrents[ih], s.fetches[ih]
 }
 
 var errNoTorrent = errors.New("no such torrent here")
@@ -64,7 +78,7 @@ func (s *Session) answer(nc net.Conn) (peerwire.Handshake, error) {
 	if err != nil {
 		return hs, err
 	}
-	if s.Torrent(hs.InfoHash) == nil {
+	if t, f := s.lookup(hs.InfoHash); t == nil && f == nil {
 		return hs, errNoTorrent
 	}
 	ours := s.handshake(hs.InfoHash)
@@ -153,7 +167,7 @@ func (t *Torrent) spawn(f func()) bool {
 }
 
 func (t *Torrent) dial(addr netip.AddrPort) {
-	nc, hs, err := t.connect(addr)
+	nc, hs, err := t.s.connect(t.ctx, addr, t.hash)
 	t.s.dialed(err == nil)
 	t.mu.Lock()
 	t.dialing--
@@ -168,22 +182,23 @@ func (t *Torrent) dial(addr netip.AddrPort) {
 	newConn(t, nc, hs, addr, false).run()
 }
 
-func (t *Torrent) connect(addr netip.AddrPort) (net.Conn, peerwire.Handshake, error) {
+// connect dials a peer and exchanges handshakes with it.
+func (s *Session) connect(ctx context.Context, addr netip.AddrPort, hash spate.InfoHash) (net.Conn, peerwire.Handshake, error) {
 	var hs peerwire.Handshake
-	ctx, cancel := context.WithTimeout(t.ctx, dialTimeout)
+	dctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
-	nc, err := t.s.opt.Network.DialContext(ctx, "tcp", addr.String())
+	nc, err := s.opt.Network.DialContext(dctx, "tcp", addr.String())
 	if err != nil {
 		return nil, hs, err
 	}
-	stop := context.AfterFunc(t.ctx, func() { nc.Close() })
+	stop := context.AfterFunc(ctx, func() { nc.Close() })
 	defer stop()
 	nc.SetDeadline(time.Now().Add(handshakeTimeout))
-	ours := t.s.handshake(t.hash)
+	ours := s.handshake(hash)
 	if _, err = nc.Write(ours.Append(nil)); err == nil {
 		hs, err = readHandshake(nc)
 	}
-	if err == nil && hs.InfoHash != t.hash {
+	if err == nil && hs.InfoHash != hash {
 		err = badPeer("answered for another torrent")
 	}
 	if err == nil {

@@ -65,6 +65,7 @@ type Session struct {
 
 	mu       sync.Mutex // guards what follows
 	torrents map[spate.InfoHash]*Torrent
+	fetches  map[spate.InfoHash]*metaFetch
 	conns    int // connections and dials under way
 	dials    int // dials under way
 	closed   bool
@@ -84,6 +85,7 @@ func NewSession(opt Options) (*Session, error) {
 		buf:      newBuffers(),
 		disk:     make(chan struct{}, 4*runtime.GOMAXPROCS(0)),
 		torrents: map[spate.InfoHash]*Torrent{},
+		fetches:  map[spate.InfoHash]*metaFetch{},
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	if !opt.NoListen {

@@ -1,0 +1,392 @@
+package torrent
+
+import (
+	"context"
+	"crypto/sha1"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"spate"
+	"spate/metainfo"
+	"spate/peerwire"
+	"spate/torrent/internal/peerlist"
+	"spate/tracker"
+	"spate/tracker/trackerclient"
+)
+
+// ErrMetadata is the cause when peers gave an info dictionary that matches the
+// hash and is no torrent all the same.
+var ErrMetadata = errors.New("the metadata from peers is malformed")
+
+// Bounds of fetching metadata.
+const (
+	metadataConns   = 12               // peers asked at once
+	metadataWindow  = 4                // pieces asked of one peer at once
+	metadataSilence = 20 * time.Second // until a peer that owes pieces is given up
+)
+
+// MetadataOptions say where to look for peers that have metadata, beside the
+// hints of the magnet link.
+type MetadataOptions struct {
+	Peers []netip.AddrPort
+}
+
+// FetchMetadata gets the info dictionary of a magnet link from peers (BEP 9) and
+// returns the torrent, with the trackers and web seeds of the link, and peers that
+// were found on the way. It tries until it has it or ctx is done: whether there
+// will be such a peer nobody can know. What peers send is checked by the hashes of
+// the link, all of them, before it is read.
+func (s *Session) FetchMetadata(ctx context.Context, link metainfo.Magnet, opt MetadataOptions) (*metainfo.MetaInfo, []netip.AddrPort, error) {
+	f := &metaFetch{
+		s: s, link: link, hash: link.Hash(), found: make(chan []byte, 1), wake: make(chan struct{}, 1),
+		peers: peerlist.New(peerlist.Options{
+			AllowLocal: s.opt.Bind.IsLoopback(), Self: netip.AddrPortFrom(s.opt.Bind, s.port), Seed: s.opt.Seed,
+		}),
+	}
+	f.end, f.stop = context.WithCancel(context.Background())
+	f.peers.Add(opt.Peers, peerlist.SourceManual)
+	for _, p := range link.Peers {
+		if a, err := netip.ParseAddrPort(p); err == nil {
+			f.peers.Add([]netip.AddrPort{a}, peerlist.SourceManual)
+		}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	stop := context.AfterFunc(s.ctx, cancel)
+	defer stop()
+	if err := s.enterFetch(f); err != nil {
+		f.stop()
+		return nil, nil, err
+	}
+	defer s.leaveFetch(f)
+	raw, err := f.run(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	mi, err := metainfo.FromInfo(raw)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%w: %w", ErrMetadata, err)
+	}
+	for _, u := range link.Trackers {
+		mi.AnnounceList = append(mi.AnnounceList, []string{u})
+	}
+	mi.WebSeeds = link.WebSeeds
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return mi, f.useful, nil
+}
+
+// metaFetch is one search for metadata.
+type metaFetch struct {
+	s     *Session
+	link  metainfo.Magnet
+	hash  spate.InfoHash
+	found chan []byte   // the info dictionary, checked
+	wake  chan struct{} // there may be somebody to dial
+	wg    sync.WaitGroup
+	talks sync.WaitGroup  // conversations, incoming ones too
+	end   context.Context // ends with the search
+	stop  context.CancelFunc
+
+	mu     sync.Mutex // guards what follows
+	peers  *peerlist.List
+	conns  int
+	done   bool
+	useful []netip.AddrPort // peers that talked with us
+}
+
+func (s *Session) enterFetch(f *metaFetch) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.closed:
+		return ErrClosed
+	case s.torrents[f.hash] != nil || s.fetches[f.hash] != nil:
+		return fmt.Errorf("%w: %v", ErrDuplicate, f.hash)
+	}
+	s.fetches[f.hash] = f
+	return nil
+}
+
+func (s *Session) leaveFetch(f *metaFetch) {
+	s.mu.Lock()
+	delete(s.fetches, f.hash)
+	s.mu.Unlock()
+	f.mu.Lock()
+	f.done = true
+	f.mu.Unlock()
+	f.stop()
+	f.wg.Wait()
+	f.talks.Wait()
+}
+
+// run announces and asks peers until one has given the metadata.
+func (f *metaFetch) run(ctx context.Context) ([]byte, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	if len(f.link.Trackers) > 0 && f.s.opt.Announcer != nil {
+		for _, u := range f.link.Trackers {
+			f.wg.Go(func() { f.announce(ctx, u) })
+		}
+	}
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		f.dialMore(ctx)
+		select {
+		case raw := <-f.found:
+			return raw, nil
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-f.wake:
+		case <-tick.C:
+		}
+	}
+}
+
+// announce asks one tracker for peers, as often as it allows, until ctx ends.
+// Each tracker of a link is asked: a link has no tiers.
+func (f *metaFetch) announce(ctx context.Context, url string) {
+	tiers := trackerclient.NewTiers([][]string{{url}}, nil)
+	req := tracker.AnnounceRequest{
+		InfoHash: f.hash, PeerID: f.s.opt.PeerID, Port: max(1, f.s.port), Left: tracker.Unknown,
+		Event: tracker.EventStarted, NumWant: tracker.DefaultNumWant,
+	}
+	for n := 1; ; n++ {
+		actx, cancel := context.WithTimeout(ctx, announceTimeout)
+		resp, _, err := tiers.Announce(actx, f.s.opt.Announcer, &req)
+		cancel()
+		wait := retryAfter(err, n)
+		if err == nil {
+			n = 0
+			wait = max(hungryAnnounce, resp.MinInterval)
+			f.mu.Lock()
+			f.peers.Add(resp.Peers, trackerSource(url, resp.Peers))
+			f.mu.Unlock()
+			f.nudge()
+		} else if ctx.Err() == nil {
+			f.s.log.Info("announce failed", "info_hash", f.hash, "err", err)
+		}
+		req.Event = tracker.EventNone
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(wait):
+		}
+	}
+}
+
+func (f *metaFetch) nudge() {
+	select {
+	case f.wake <- struct{}{}:
+	default:
+	}
+}
+
+// trackerSource is the source of addresses that the tracker at url gave: a
+// tracker on this machine may name peers on it.
+func trackerSource(url string, addrs []netip.AddrPort) peerlist.Source {
+	if localURL(url) {
+		for _, a := range addrs {
+			if a.Addr().IsLoopback() {
+				return peerlist.SourceManual
+			}
+		}
+	}
+	return peerlist.SourceTracker
+}
+
+func (f *metaFetch) dialMore(ctx context.Context) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for f.conns < metadataConns {
+		next := f.peers.Next(time.Now(), 1)
+		if len(next) == 0 {
+			return
+		}
+		addr := next[0]
+		if !f.s.reserve(true) {
+			f.peers.Unused(addr)
+			return
+		}
+		f.conns++
+		f.wg.Go(func() { f.ask(ctx, addr) })
+	}
+}
+
+// ask dials one peer and gets the metadata from it.
+func (f *metaFetch) ask(ctx context.Context, addr netip.AddrPort) {
+	nc, hs, err := f.s.connect(ctx, addr, f.hash)
+	f.s.dialed(err == nil)
+	if err == nil {
+		err = f.talk(ctx, nc, hs, addr)
+		nc.Close()
+		f.s.hungUp()
+	}
+	f.mu.Lock()
+	f.conns--
+	if err != nil {
+		f.s.log.Debug("no metadata", "peer", addr, "err", err)
+		f.peers.Failed(addr, time.Now())
+	}
+	f.mu.Unlock()
+	f.nudge()
+}
+
+var errNoMetadata = errors.New("the peer gives no metadata")
+
+// talk gets the metadata over a connection after the handshake.
+func (f *metaFetch) talk(ctx context.Context, nc net.Conn, hs peerwire.Handshake, addr netip.AddrPort) error {
+	if hs.PeerID == f.s.opt.PeerID {
+		return errSelf
+	}
+	if !hs.Reserved.Extended() {
+		return errNoMetadata
+	}
+	for _, c := range []context.Context{ctx, f.end} {
+		stop := context.AfterFunc(c, func() { nc.SetDeadline(time.Unix(1, 0)) })
+		defer stop()
+	}
+	ours := peerwire.ExtHandshake{Metadata: extMetadata, Port: f.s.port, Reqq: ourReqq, Client: clientName, YourIP: addr.Addr()}
+	out := peerwire.AppendExtHandshake(nil, &ours)
+	if hs.Reserved.Fast() {
+		out = peerwire.AppendSimple(out, peerwire.HaveNone)
+	}
+	nc.SetDeadline(time.Now().Add(metadataSilence))
+	if _, err := nc.Write(out); err != nil {
+		return err
+	}
+	f.mu.Lock()
+	if f.done {
+		f.mu.Unlock()
+		return errHalted
+	}
+	f.talks.Add(1)
+	defer f.talks.Done()
+	f.useful = append(f.useful, addr)
+	f.mu.Unlock()
+	d := &metaDialog{f: f, nc: nc}
+	in := inbox{from: f.s.buf}
+	defer in.release()
+	need := 0
+	for {
+		n, err := nc.Read(in.space(need))
+		if err != nil {
+			return err
+		}
+		in.read(n)
+		for {
+			var m peerwire.Message
+			size, more, err := peerwire.Parse(in.b[in.r:in.w], &m)
+			if err != nil {
+				return err
+			}
+			if size == 0 {
+				need = more
+				break
+			}
+			in.r += size
+			if done, err := d.take(&m); done || err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// metaDialog is the state of one conversation about metadata.
+type metaDialog struct {
+	f      *metaFetch
+	nc     net.Conn
+	number uint8 // the peer's for its metadata messages
+	buf    []byte
+	total  int
+	have   int // pieces that came; they are asked for, and taken, in order
+	asked  int
+}
+
+// take handles one message; done says that the metadata is whole.
+func (d *metaDialog) take(m *peerwire.Message) (done bool, err error) {
+	if m.ID != peerwire.Extended {
+		return false, nil
+	}
+	switch m.Index {
+	case 0:
+		h, err := peerwire.ParseExtHandshake(m.Payload)
+		if err != nil {
+			return false, err
+		}
+		if h.Metadata == 0 || h.MetadataSize <= 0 || h.MetadataSize > peerwire.MaxMetadata {
+			return false, errNoMetadata
+		}
+		d.number = h.Metadata
+		if d.total == 0 {
+			d.total = int(h.MetadataSize)
+		}
+		return false, d.request()
+	case extMetadata:
+		mm, err := peerwire.ParseMetadata(m.Payload)
+		if err != nil {
+			return false, err
+		}
+		switch mm.Type {
+		case peerwire.MetadataReject:
+			return false, errNoMetadata
+		case peerwire.MetadataData:
+			return d.data(&mm)
+		}
+	}
+	return false, nil
+}
+
+func (d *metaDialog) pieces() int {
+	return (d.total + peerwire.MetadataPieceLen - 1) / peerwire.MetadataPieceLen
+}
+
+// request keeps a few pieces asked for.
+func (d *metaDialog) request() error {
+	var out []byte
+	for ; d.asked < d.pieces() && d.asked < d.have+metadataWindow; d.asked++ {
+		out = peerwire.AppendMetadata(out, d.number, &peerwire.MetadataMessage{Type: peerwire.MetadataRequest, Piece: int64(d.asked)})
+	}
+	d.nc.SetDeadline(time.Now().Add(metadataSilence))
+	if len(out) == 0 {
+		return nil
+	}
+	_, err := d.nc.Write(out)
+	return err
+}
+
+// data appends a piece. The buffer grows with what has come, whatever size the
+// peer named.
+func (d *metaDialog) data(m *peerwire.MetadataMessage) (done bool, err error) {
+	want := min(peerwire.MetadataPieceLen, d.total-d.have*peerwire.MetadataPieceLen)
+	if d.total == 0 || m.Piece != int64(d.have) || len(m.Data) != want || d.have >= d.asked {
+		return false, badPeer("metadata piece %d of %d bytes", m.Piece, len(m.Data))
+	}
+	d.buf = append(d.buf, m.Data...)
+	d.have++
+	if d.have < d.pieces() {
+		return false, d.request()
+	}
+	if !d.f.matches(d.buf) {
+		return false, badPeer("metadata that does not match the hash")
+	}
+	select {
+	case d.f.found <- d.buf:
+	default: // another peer was first
+	}
+	return true, nil
+}
+
+// matches holds raw against every hash of the link.
+func (f *metaFetch) matches(raw []byte) bool {
+	if !f.link.HashV1.IsZero() && sha1.Sum(raw) != f.link.HashV1 {
+		return false
+	}
+	return f.link.HashV2.IsZero() || sha256.Sum256(raw) == f.link.HashV2
+}
