@@ -46,6 +46,27 @@ fetched once is passed on by those who fetched it. Hand out the page's URL.`,
 	return cmd
 }
 
+// checkPaths refuses, before anything is hashed, what is not there and what
+// would have one page.
+func checkPaths(paths []string) error {
+	seen := map[string]string{}
+	for _, path := range paths {
+		if _, err := os.Stat(path); err != nil {
+			return err
+		}
+		abs, err := filepath.Abs(path)
+		if err != nil {
+			return err
+		}
+		name := filepath.Base(abs)
+		if other, ok := seen[name]; ok {
+			return usageHint("publish one of them by itself, with another --name", "%s and %s are both called %q", other, path, name)
+		}
+		seen[name] = path
+	}
+	return nil
+}
+
 // publication is a publish under way: a tracker, a session and a site.
 type publication struct {
 	app       *app
@@ -70,10 +91,8 @@ func (a *app) publish(ctx context.Context, paths []string, opt *publishOptions) 
 	if err := opt.checkPublicURL(); err != nil {
 		return err
 	}
-	for _, path := range paths {
-		if _, err := os.Stat(path); err != nil {
-			return err
-		}
+	if err := checkPaths(paths); err != nil {
+		return err
 	}
 	opt.listenFlags.bind, opt.trackerFlags.state = opt.client.bind, opt.client.state
 	state := a.stateDir(opt.client.state)
@@ -215,9 +234,6 @@ func (p *publication) one(ctx context.Context, path string, mk maker.Options) (*
 	mk.Progress = func(g maker.Progress) { bar.updateWith(g.Done, g.Total, g.Rate, "") }
 	mk.Skipped = p.app.skipped
 	r, err := p.publisher.Publish(ctx, path, mk)
-	if errors.Is(err, publish.ErrExists) {
-		return nil, usageHint("give one of them another with --name, in a process of its own", "two things to publish have one name: %w", err)
-	}
 	var step *publish.StepError
 	if errors.As(err, &step) && step.Step == "make" {
 		return nil, hinted(fmt.Errorf("%s was not published: %w", path, step.Err), "")
