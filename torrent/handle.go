@@ -40,9 +40,13 @@ func (c *conn) handleLocked(m *peerwire.Message, now time.Time) error {
 }
 
 // piecesLocked takes what the peer has, which comes at most once and before any
-// have (BEP 3, BEP 6).
+// have (BEP 3, BEP 6). Only aria2 sends bitfields later too, in place of many
+// haves.
 func (c *conn) piecesLocked(m *peerwire.Message) error {
 	if c.gotFirst {
+		if m.ID == peerwire.Bitfield {
+			return c.moreLocked(m.Payload)
+		}
 		return badPeer("%v after other messages", m.ID)
 	}
 	c.gotFirst = true
@@ -60,6 +64,22 @@ func (c *conn) piecesLocked(m *peerwire.Message) error {
 		}
 		t.pick.PeerLeft(c.id)
 		t.pick.PeerJoined(c.id, have.Clone())
+	}
+	return c.knowsMoreLocked()
+}
+
+// moreLocked takes a later bitfield as a have for each piece that is new in it.
+func (c *conn) moreLocked(payload []byte) error {
+	have, err := bitfield.FromBytes(payload, c.t.info.NumPieces())
+	if err != nil {
+		return badPeer("%v", err)
+	}
+	more := false
+	for i := range have.Ones() {
+		more = c.t.pick.PeerHave(c.id, i) || more
+	}
+	if !more {
+		return nil
 	}
 	return c.knowsMoreLocked()
 }
