@@ -83,7 +83,9 @@ type build struct {
 	file   []int    // index in info.Files of what the run reads
 	layers [][]byte // by the same index: hashes of the file's pieces
 
-	afterHash func() // for tests: called before files are looked at again
+	// For tests: called before files are looked at again; as on a disk that seeks.
+	afterHash func()
+	ordered   bool
 }
 
 // newBuild lays the files out. Everything that can be refused without reading
@@ -187,7 +189,7 @@ func (b *build) hash(ctx context.Context, t *tree) error {
 			r.files = append(r.files, source{rel: e.rel, stat: e.stat})
 		}
 	}
-	r.ordered = spins(r.files[0].stat.dev)
+	r.ordered = b.ordered || spins(r.files[0].stat.dev)
 	stop := startReport(b.o.Progress, &count, t.size)
 	defer stop()
 	if err := r.hash(ctx); err != nil {

@@ -186,6 +186,32 @@ func TestMakeAnyTreeAgainstNaiveHash(t *testing.T) {
 	})
 }
 
+// TestOrderedReads: on a disk that has to seek, reads come one after the other
+// and in order, and the result is the same.
+func TestOrderedReads(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir, map[string][]byte{
+		"t/a": random(1, 9<<20), "t/b": random(2, 100_000), "t/c": random(3, 70_000), "t/d": random(4, 5<<20+1),
+	})
+	for _, f := range formats {
+		for _, length := range []int64{16 << 10, 1 << 20, 8 << 20} {
+			o := Options{Format: f, PieceLength: length, Workers: 3}
+			want := mustMake(t, filepath.Join(dir, "t"), o)
+			tr, how, err := o.scan(context.Background(), filepath.Join(dir, "t"))
+			must(t, err)
+			b, err := newBuild(tr, &o, how)
+			must(t, err)
+			b.ordered = true
+			must(t, b.hash(context.Background(), tr))
+			m, err := b.torrent()
+			must(t, err)
+			if m.Hash() != want.Hash() {
+				t.Errorf("%s with pieces of %d differs", f, length)
+			}
+		}
+	}
+}
+
 func TestMakeIsDeterministic(t *testing.T) {
 	dir := t.TempDir()
 	files := map[string][]byte{}
