@@ -172,6 +172,11 @@ func (d *Decoder) token() bool {
 
 // Int reads an integer of at most 64 bits. Leading zeros and -0 are errors.
 func (d *Decoder) Int() int64 {
+	if b, i := d.b, d.off; i+2 < len(b) && b[i] == 'i' && b[i+2] == 'e' && b[i+1]-'0' <= 9 && d.tokens > 0 && d.err == nil {
+		d.tokens--
+		d.off = i + 3
+		return int64(b[i+1] - '0')
+	}
 	if !d.want(Int) || !d.token() {
 		return 0
 	}
@@ -217,6 +222,20 @@ func parseInt(b []byte, off int) (n int64, end int, err *SyntaxError) {
 
 // Bytes reads a string and returns its bytes in place.
 func (d *Decoder) Bytes() []byte {
+	if b, i := d.b, d.off; i+2 < len(b) && d.tokens > 0 && d.err == nil {
+		// The commonest cases: a length of one digit or two.
+		n, from := int(b[i]-'0'), i+2
+		if b[i+1] != ':' && b[i+2] == ':' && uint(n-1) < 9 && b[i+1]-'0' <= 9 {
+			n, from = n*10+int(b[i+1]-'0'), i+3
+		} else if b[i+1] != ':' || n > 9 {
+			n = -1
+		}
+		if uint(n) <= uint(len(b)-from) {
+			d.tokens--
+			d.off = from + n
+			return b[from:d.off:d.off]
+		}
+	}
 	if !d.want(String) || !d.token() {
 		return nil
 	}
@@ -253,8 +272,18 @@ func parseString(b []byte, off int) (start, end int, err *SyntaxError) {
 	return i + 1, i + 1 + n, nil
 }
 
+// mark is the byte that a value of each kind starts with; for a string it is any
+// digit.
+var mark = [...]byte{Int: 'i', List: 'l', Dict: 'd', End: 'e'}
+
 // open reads the mark that opens a container of kind k.
 func (d *Decoder) open(k Kind) bool {
+	if d.off < len(d.b) && d.b[d.off] == mark[k] && d.tokens > 0 && d.depth < d.maxDepth && d.err == nil {
+		d.tokens--
+		d.depth++
+		d.off++
+		return true
+	}
 	if !d.want(k) || !d.token() {
 		return false
 	}
@@ -339,6 +368,9 @@ func (d *Decoder) Dict(yield func(key []byte) bool) {
 
 // ordered notes, or refuses, a key that does not follow the one before it.
 func (d *Decoder) ordered(last, key []byte, at int) bool {
+	if len(last) > 0 && len(key) > 0 && last[0] < key[0] {
+		return true
+	}
 	switch c := bytes.Compare(last, key); {
 	case c < 0:
 	case d.canonical && c == 0:

@@ -9,6 +9,7 @@ package merkle
 import (
 	"crypto/sha256"
 	"math/bits"
+	"sync"
 )
 
 const (
@@ -41,26 +42,47 @@ func Parent(left, right *[32]byte) [32]byte {
 	return sha256.Sum256(b[:])
 }
 
-// Pad returns the hash of a node of the given layer with nothing but filling
-// below it: zero for a leaf.
-func Pad(layer int) [32]byte {
-	var h [32]byte
-	for range layer {
-		h = Parent(&h, &h)
+// Pad returns the hash of a node of the given layer, up to MaxLayers, with
+// nothing but filling below it: zero for a leaf.
+func Pad(layer int) [32]byte { return pads()[layer] }
+
+// pads follows from SHA-256 alone.
+var pads = sync.OnceValue(func() *[MaxLayers + 1][32]byte {
+	p := new([MaxLayers + 1][32]byte)
+	for k := range MaxLayers {
+		p[k+1] = Parent(&p[k], &p[k])
 	}
-	return h
-}
+	return p
+})
 
 // Root returns the root of the smallest tree over hashes of the given layer, a
 // multiple of 32 bytes; missing ones count as filling. A single hash is its own
-// root; of none it is zero. It takes time in proportion to the hashes, and
-// memory of a fixed size.
+// root; of none it is zero. It takes time in proportion to the hashes, and next
+// to no memory.
 func Root(hashes []byte, layer int) [32]byte {
-	b := NewBuilder(layer)
-	for ; len(hashes) >= HashSize; hashes = hashes[HashSize:] {
-		b.Add((*[32]byte)(hashes))
+	if len(hashes) < HashSize {
+		return [32]byte{}
 	}
-	return b.Root()
+	return subtree(hashes, layer, Height(int64(len(hashes)/HashSize)))
+}
+
+// subtree returns the root of the tree of the given height over one hash or
+// more.
+func subtree(hashes []byte, layer, height int) [32]byte {
+	if height == 0 {
+		return [32]byte(hashes)
+	}
+	half := HashSize << (height - 1)
+	if len(hashes) == 2*HashSize && height == 1 {
+		return sha256.Sum256(hashes)
+	}
+	if len(hashes) <= half {
+		left := subtree(hashes, layer, height-1)
+		return Parent(&left, &pads()[layer+height-1])
+	}
+	left := subtree(hashes[:half], layer, height-1)
+	right := subtree(hashes[half:], layer, height-1)
+	return Parent(&left, &right)
 }
 
 // Builder computes a root from the hashes of a layer as they come, in memory of
@@ -104,24 +126,23 @@ func (b *Builder) Root() [32]byte {
 // for what was not added: the hash of a piece at the end of a file that is
 // shorter than a piece.
 func (b *Builder) RootAt(top int) [32]byte {
-	pad := Pad(b.layer)
-	node, have := pad, false
-	for k := range top - b.layer {
-		switch {
-		case b.n>>k&1 == 1 && have:
+	height := top - b.layer
+	if b.n>>height&1 == 1 {
+		return b.part[height] // a full tree
+	}
+	if b.n == 0 {
+		return Pad(top)
+	}
+	// From the right: node is the root of what stands right of the next part,
+	// at its layer, once there is anything.
+	k := bits.TrailingZeros64(b.n)
+	node := b.part[k]
+	for ; k < height; k++ {
+		if b.n>>k&1 == 1 && b.n&(1<<k-1) != 0 {
 			node = Parent(&b.part[k], &node)
-		case b.n>>k&1 == 1:
-			node, have = Parent(&b.part[k], &pad), true
-		case have:
-			node = Parent(&node, &pad)
+		} else {
+			node = Parent(&node, &pads()[b.layer+k])
 		}
-		pad = Parent(&pad, &pad)
-	}
-	if h := top - b.layer; b.n>>h&1 == 1 {
-		return b.part[h] // a full tree
-	}
-	if !have {
-		return pad
 	}
 	return node
 }

@@ -3,62 +3,87 @@ package metainfo
 import (
 	"hash/maphash"
 	"strconv"
-	"unicode/utf8"
 
-	"golang.org/x/text/cases"
-	"golang.org/x/text/unicode/norm"
+	"spate/bitfield"
 )
 
-// collisionCost is what one file or directory costs in a nameSet, in bytes.
-const collisionCost = 24
-
-// nameSet is the set of the paths of a torrent, of files and of directories, as
-// a file system sees them that knows neither case nor Unicode's ways of
-// composing characters. A path stands as a keyed hash of 63 bits, so that a name
-// is taken for another one at random, which does no harm, once in 10^11 torrents
-// of 10,000 files.
-type nameSet struct {
-	seed  maphash.Seed
-	slots []uint64 // hash<<1|1; 0 is free; a power of two, two thirds full at most
-	fold  folder
-	exact bool // as a file system that takes every name as it is
+// pathHasher makes hashes of paths that are equal for paths that some file system
+// takes for the same. They are keyed, and so differ from one parser to the next:
+// a name is taken for another one at random, which does no harm, once in 10^11
+// torrents of 10,000 files.
+type pathHasher struct {
+	seed maphash.Seed
+	fold folder
 }
 
-func newNameSet(n int) *nameSet {
+// below returns the hash of what has the key of a name in the directory dir; 0
+// is the torrent's own.
+func (h *pathHasher) below(dir uint64, key []byte) uint64 {
+	return mix(dir, maphash.Bytes(h.seed, key))
+}
+
+// dir returns the hash of the directory that a file lies in.
+func (h *pathHasher) dir(path []string) uint64 {
+	dir := uint64(0)
+	for _, part := range path[:len(path)-1] {
+		key, _ := h.fold.key(part)
+		dir = h.below(dir, key)
+	}
+	return dir
+}
+
+// mix returns the hash of what has the keyed hash h in the directory dir. It is
+// never 0.
+func mix(dir, h uint64) uint64 {
+	h = (h ^ dir) * 0x9e3779b97f4a7c15 // any odd factor does, for h is random
+	return (h ^ h>>29) | 1
+}
+
+// hashList is a list that grows without being copied.
+type hashList struct {
+	slabs [][]uint64
+	n     int
+}
+
+func (l *hashList) add(list []uint64) {
+	l.n += len(list)
+	for len(list) > 0 {
+		if k := len(l.slabs); k == 0 || len(l.slabs[k-1]) == cap(l.slabs[k-1]) {
+			l.slabs = append(l.slabs, make([]uint64, 0, hashSlab))
+		}
+		last := &l.slabs[len(l.slabs)-1]
+		n := min(len(list), cap(*last)-len(*last))
+		*last = append(*last, list[:n]...)
+		list = list[n:]
+	}
+}
+
+const hashSlab = 2048 // hashes
+
+// hashSet is a set of hashes that are not 0.
+type hashSet []uint64 // 0 is free; a power of two, two thirds full at most
+
+// Costs in bytes, to be spent from the budget before memory is used.
+const (
+	setCost  = 24            // of a hash in a hashSet, at most
+	nameCost = setCost + 8   // of a path in a hashSet, and in a list before
+	mapCost  = 48            // of an entry in a map of counters, about
+	partCost = 16 + nameCost // of a part of a path
+)
+
+func newHashSet(n int) hashSet {
 	size := 16
 	for size*2/3 < n+1 {
 		size *= 2
 	}
-	return &nameSet{seed: maphash.MakeSeed(), slots: make([]uint64, size)}
-}
-
-// below returns the hash of the path that part makes of the directory dir; 0 is
-// the torrent's own.
-func (s *nameSet) below(dir uint64, part string) uint64 {
-	var h uint64
-	if s.exact {
-		h = maphash.String(s.seed, part)
-	} else {
-		h = maphash.Bytes(s.seed, s.fold.key(part))
-	}
-	h = (h ^ dir) * 0x9e3779b97f4a7c15 // of a keyed hash: any odd factor does
-	return (h ^ h>>29) | 1
-}
-
-// dir returns the hash of the directory that a file lies in.
-func (s *nameSet) dir(path []string) uint64 {
-	h := uint64(0)
-	for _, part := range path[:len(path)-1] {
-		h = s.below(h, part)
-	}
-	return h
+	return make(hashSet, size)
 }
 
 // add reports whether h is new.
-func (s *nameSet) add(h uint64) bool {
-	mask := uint64(len(s.slots) - 1)
+func (s hashSet) add(h uint64) bool {
+	mask := uint64(len(s) - 1)
 	for k := h >> 8; ; k++ {
-		switch slot := &s.slots[k&mask]; *slot {
+		switch slot := &s[k&mask]; *slot {
 		case 0:
 			*slot = h
 			return true
@@ -69,10 +94,10 @@ func (s *nameSet) add(h uint64) bool {
 }
 
 // has reports whether h was added.
-func (s *nameSet) has(h uint64) bool {
-	mask := uint64(len(s.slots) - 1)
+func (s hashSet) has(h uint64) bool {
+	mask := uint64(len(s) - 1)
 	for k := h >> 8; ; k++ {
-		switch slot := s.slots[k&mask]; slot {
+		switch s[k&mask] {
 		case 0:
 			return false
 		case h:
@@ -81,55 +106,26 @@ func (s *nameSet) has(h uint64) bool {
 	}
 }
 
-// folder makes keys that are equal for names that some file system takes for the
-// same.
-type folder struct {
-	buf  []byte
-	fold cases.Caser
-	init bool
-}
-
-// key returns the case-folded and composed form of s, valid until the next call.
-func (f *folder) key(s string) []byte {
-	b := f.buf[:0]
-	for i := range len(s) {
-		c := s[i]
-		if c >= utf8.RuneSelf {
-			return f.unicode(s)
-		}
-		if 'A' <= c && c <= 'Z' {
-			c |= 0x20
-		}
-		b = append(b, c)
-	}
-	f.buf = b
-	return b
-}
-
-func (f *folder) unicode(s string) []byte {
-	if !f.init {
-		f.fold, f.init = cases.Fold(), true
-	}
-	f.buf = norm.NFC.AppendString(f.buf[:0], f.fold.String(norm.NFD.String(s)))
-	return f.buf
-}
-
 // finishNames makes the paths of all files unique, and the links safe. A file
 // whose path another file or a directory has gets a number; the first one in the
 // torrent's order keeps its name.
 func (p *parser) finishNames() bool {
-	i := &p.m.Info
-	if i.Single() {
+	i, a := &p.m.Info, &p.names
+	if i.Single() || p.err != nil {
 		return p.err == nil
 	}
-	set := newNameSet(len(i.Files) + p.names.dirs)
-	p.addDirs(set)
-	var again []int32 // files whose path is taken
-	p.eachDir(set, func(k int, f *File, dir uint64) {
-		if !set.add(set.below(dir, f.Path[len(f.Path)-1])) {
-			again = append(again, int32(k))
+	set := newHashSet(len(a.hashes) + a.dirs.n)
+	for _, slab := range a.dirs.slabs {
+		for _, h := range slab {
+			set.add(h)
 		}
-	})
+	}
+	again := bitfield.New(len(a.hashes)) // files whose path is taken
+	for k, h := range a.hashes {
+		if h != 0 && !set.add(h) {
+			again.Set(k)
+		}
+	}
 	p.renameAll(set, again)
 	p.links()
 	if n := i.renamed; n > 0 {
@@ -138,52 +134,40 @@ func (p *parser) finishNames() bool {
 	return p.err == nil
 }
 
-// addDirs adds every directory to set.
-func (p *parser) addDirs(set *nameSet) {
+// renameAll gives the files of again numbers, in order. For each name the
+// numbers are tried upwards from where the last search ended, so that many equal
+// names cost no more than as many different ones; names of the greatest length
+// that differ only where they are cut count as one.
+func (p *parser) renameAll(set hashSet, again bitfield.Bitfield) {
+	next := map[uint64]int{}
 	var last []string
-	var hashes []uint64 // of the directories of last
-	for k := range p.m.Info.Files {
+	dir := uint64(0)
+	var name numberedName
+	for k := range again.Ones() {
 		f := &p.m.Info.Files[k]
-		if f.Pad() {
-			continue
+		if dirs := f.Path[:len(f.Path)-1]; !samePath(dirs, last) {
+			dir, last = p.hash.dir(f.Path), dirs
 		}
-		dirs := f.Path[:len(f.Path)-1]
-		same := 0
-		for same < len(dirs) && same < len(last) && dirs[same] == last[same] {
-			same++
+		stem, ext := splitExt(f.Path[len(f.Path)-1])
+		stem = cut(stem, maxNameLen-len(ext)-longestMark)
+		name.set(&p.hash, stem, ext)
+		h := name.hash(dir, 0)
+		if next[h] == 0 && !p.spend("info.files", mapCost) || !p.spend("info.files", len(stem)+len(ext)+longestMark) {
+			return
 		}
-		hashes = hashes[:same]
-		for _, part := range dirs[same:] {
-			h := uint64(0)
-			if n := len(hashes); n > 0 {
-				h = hashes[n-1]
+		for {
+			next[h]++
+			if n := next[h]; set.add(name.hash(dir, n)) {
+				f.Path[len(f.Path)-1] = stem + "." + strconv.Itoa(n) + ext
+				break
 			}
-			h = set.below(h, part)
-			set.add(h)
-			hashes = append(hashes, h)
 		}
-		last = dirs
+		p.m.Info.renamed++
 	}
 }
 
-// eachDir calls do for every file that is not padding, with the hash of its
-// directory.
-func (p *parser) eachDir(set *nameSet, do func(k int, f *File, dir uint64)) {
-	var last []string
-	dir := uint64(0)
-	for k := range p.m.Info.Files {
-		f := &p.m.Info.Files[k]
-		if f.Pad() {
-			continue
-		}
-		dirs := f.Path[:len(f.Path)-1]
-		if !samePath(dirs, last) {
-			dir = set.dir(f.Path)
-			last = dirs
-		}
-		do(k, f, dir)
-	}
-}
+// longestMark is the length of what tells a file from others of the same name.
+const longestMark = len(".2000000000")
 
 func samePath(a, b []string) bool {
 	if len(a) != len(b) {
@@ -197,33 +181,28 @@ func samePath(a, b []string) bool {
 	return true
 }
 
-// renameAll gives the files of again numbers, in order. For each name the
-// numbers are tried upwards from where the last search ended, so that many equal
-// names cost no more than as many different ones.
-func (p *parser) renameAll(set *nameSet, again []int32) {
-	next := map[uint64]int{}
-	for _, k := range again {
-		f := &p.m.Info.Files[k]
-		dir := set.dir(f.Path)
-		name := f.Path[len(f.Path)-1]
-		h := set.below(dir, name)
-		if len(next) < len(again) && !p.spend("info.files", len(name)+64) {
-			return
-		}
-		for {
-			next[h]++
-			if s := numbered(name, next[h]); set.add(set.below(dir, s)) {
-				f.Path[len(f.Path)-1] = s
-				break
-			}
-		}
-		p.m.Info.renamed++
-	}
+// numberedName makes the hashes of a name with different numbers.
+type numberedName struct {
+	h    *pathHasher
+	buf  []byte // folded stem, number and extension
+	stem int    // length of the stem in buf
+	ext  []byte
 }
 
-// numbered puts n into name, before a short extension.
-func numbered(name string, n int) string {
-	stem, ext := splitExt(name)
-	mark := "." + strconv.Itoa(n)
-	return cut(stem, maxNameLen-len(mark)-len(ext)) + mark + ext
+func (n *numberedName) set(h *pathHasher, stem, ext string) {
+	n.h = h
+	key, _ := h.fold.key(stem)
+	n.buf = append(n.buf[:0], key...)
+	n.stem = len(key)
+	key, _ = h.fold.key(ext)
+	n.ext = append(n.ext[:0], key...)
+}
+
+// hash returns the hash of stem.NUMBERext in the directory dir. It is that of the
+// whole name: dots and digits do not compose with what is next to them.
+func (n *numberedName) hash(dir uint64, number int) uint64 {
+	n.buf = append(n.buf[:n.stem], '.')
+	n.buf = strconv.AppendInt(n.buf, int64(number), 10)
+	n.buf = append(n.buf, n.ext...)
+	return n.h.below(dir, n.buf)
 }

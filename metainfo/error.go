@@ -62,6 +62,15 @@ func (p *parser) warn(field string, off int, reason string) {
 	}
 }
 
+// warnFile is warn for the file that is read next.
+func (p *parser) warnFile(off int, reason string) {
+	field := ""
+	if len(p.warnings) < mostWarnings {
+		field = fmt.Sprintf("info.files[%d]", len(p.m.Info.Files))
+	}
+	p.warn(field, off, reason)
+}
+
 // fail keeps the first error and makes the decoder stop, so that every loop
 // ends. It returns false for use in conditions.
 func (p *parser) fail(field string, off int, format string, args ...any) bool {

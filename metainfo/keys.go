@@ -65,7 +65,11 @@ func (p *parser) takeOrder(field string) (shuffled bool) {
 // uniqueKeys looks for equal keys in a dictionary whose keys are out of order.
 // The dictionary at off was read before.
 func (p *parser) uniqueKeys(field string, off int) {
-	d := p.at(off)
+	p.uniqueIn(p.at(off), field, off)
+}
+
+// uniqueIn reads the dictionary that is next for d, whose input starts at off.
+func (p *parser) uniqueIn(d *bencode.Decoder, field string, off int) {
 	p.keys.start()
 	n := 0
 	for key := range d.Dict {

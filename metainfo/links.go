@@ -1,16 +1,19 @@
 package metainfo
 
-import "fmt"
+import (
+	"fmt"
+	"hash/maphash"
+)
 
 // addLink reads the target of the link f.
 func (p *parser) addLink(e *entry, f *File, field func(string) string) {
 	switch {
 	case f.Length != 0:
 		f.Attr &^= AttrSymlink
-		p.warn(field("attr"), e.at, "a symbolic link with data: taken for a file")
+		p.warnFile(e.at, "a symbolic link with data: taken for a file")
 		return
 	case !e.hasLink || len(e.link) == 0 || len(e.link)-1 > p.o.Limits.Depth:
-		p.warn(field("symlink path"), e.at, "a symbolic link without a target: left out")
+		p.warnFile(e.at, "a symbolic link without a target: left out")
 		return
 	}
 	p.linkCount++
@@ -25,7 +28,7 @@ func (p *parser) addLink(e *entry, f *File, field func(string) string) {
 			target = append(target, s)
 			size += len(s) + 16
 		} else {
-			p.warn(field("symlink path"), e.at, "a symbolic link with an unsafe target: left out")
+			p.warnFile(e.at, "a symbolic link with an unsafe target: left out")
 			return
 		}
 	}
@@ -34,12 +37,13 @@ func (p *parser) addLink(e *entry, f *File, field func(string) string) {
 	}
 }
 
-// linkTree finds out where links lead. Paths stand as hashes of an exact
-// nameSet.
+// linkTree finds out where links lead. Paths stand as keyed hashes of exactly
+// their names.
 type linkTree struct {
 	p     *parser
-	dirs  *nameSet
-	files *nameSet
+	seed  maphash.Seed
+	dirs  hashSet
+	files hashSet
 	links map[uint64]*link
 }
 
@@ -86,32 +90,59 @@ func (p *parser) dropLink(k int, reason string) {
 }
 
 func (p *parser) newLinkTree() *linkTree {
-	i := &p.m.Info
-	p.spend("info.files", (len(i.Files)+p.names.dirs)*collisionCost)
-	if p.err != nil {
+	i, a := &p.m.Info, &p.names
+	if !p.spend("info.files", (len(i.Files)+a.dirs.n)*setCost+p.linkCount*mapCost) {
 		return nil
 	}
-	t := &linkTree{p: p, links: map[uint64]*link{}}
-	t.dirs = newNameSet(p.names.dirs)
-	t.dirs.exact = true
-	p.addDirs(t.dirs)
-	t.files = newNameSet(len(i.Files))
-	t.files.exact, t.files.seed = true, t.dirs.seed
-	p.eachDir(t.files, func(_ int, f *File, dir uint64) {
-		h := t.files.below(dir, f.Path[len(f.Path)-1])
+	t := &linkTree{
+		p: p, seed: maphash.MakeSeed(), links: make(map[uint64]*link, p.linkCount),
+		dirs: newHashSet(a.dirs.n), files: newHashSet(len(i.Files)),
+	}
+	var last []string
+	var hashes []uint64 // of the directories of last
+	for k := range i.Files {
+		f := &i.Files[k]
+		if f.Pad() {
+			continue
+		}
+		dirs := f.Path[:len(f.Path)-1]
+		same := 0
+		for same < len(dirs) && same < len(last) && dirs[same] == last[same] {
+			same++
+		}
+		dir := uint64(0)
+		if hashes = hashes[:same]; same > 0 {
+			dir = hashes[same-1]
+		}
+		for _, part := range dirs[same:] {
+			dir = t.below(dir, part)
+			t.dirs.add(dir)
+			hashes = append(hashes, dir)
+		}
+		last = dirs
+		h := t.below(dir, f.Path[len(f.Path)-1])
 		switch {
 		case f.Symlink != nil:
 			t.links[h] = &link{file: f}
 		case !f.IsSymlink():
 			t.files.add(h)
 		}
-	})
+	}
 	return t
+}
+
+// below returns the hash of part in the directory dir; 0 is the torrent's own.
+func (t *linkTree) below(dir uint64, part string) uint64 {
+	return mix(dir, maphash.String(t.seed, part))
 }
 
 // hash returns the hash of a whole path.
 func (t *linkTree) hash(path []string) uint64 {
-	return t.dirs.below(t.dirs.dir(path), path[len(path)-1])
+	h := uint64(0)
+	for _, part := range path {
+		h = t.below(h, part)
+	}
+	return h
 }
 
 // resolve finds where l leads in the end, over other links too, and reports
@@ -127,7 +158,7 @@ func (t *linkTree) resolve(l *link, hops int) bool {
 		if ok = dir; !ok {
 			break // below a file
 		}
-		at = t.dirs.below(at, part)
+		at = t.below(at, part)
 		if next := t.links[at]; next != nil {
 			if ok = t.resolve(next, hops+1); !ok {
 				break
@@ -173,7 +204,7 @@ func (t *linkTree) circles() []int {
 	dirLinks(func(k int, f *File, _ *link) {
 		at, h := int32(0), uint64(0)
 		for _, part := range f.Path[:len(f.Path)-1] {
-			h = t.dirs.below(h, part)
+			h = t.below(h, part)
 			next, ok := index[h]
 			if !ok && t.p.spend("info.files", nodeCost) {
 				next = int32(len(nodes))
@@ -203,7 +234,7 @@ func (t *linkTree) circles() []int {
 	return bad
 }
 
-const nodeCost = 100 // bytes of a node and its place in the index, about
+const nodeCost = 250 // bytes of a node and its place in the index as they grow, about
 
 // prune reports for each node whether every way from it ends.
 func prune(nodes []node) []bool {

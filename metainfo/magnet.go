@@ -21,6 +21,9 @@ var ErrBadMagnet = errors.New("not a usable magnet link")
 // trackers and the like it can name.
 const maxMagnet = 64 << 10
 
+// maxHints bounds each list of a magnet link; more are left out.
+const maxHints = 500
+
 // Magnet is a magnet link (BEP 9, BEP 52, BEP 53): the name of a torrent and
 // hints where to find it. At least one hash is not zero.
 type Magnet struct {
@@ -144,7 +147,7 @@ func (m *Magnet) parameter(key, value string) error {
 }
 
 func addNew(list *[]string, s string) {
-	if s != "" && !slices.Contains(*list, s) {
+	if s != "" && len(*list) < maxHints && !slices.Contains(*list, s) {
 		*list = append(*list, s)
 	}
 }

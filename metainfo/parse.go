@@ -1,6 +1,7 @@
 package metainfo
 
 import (
+	"hash/maphash"
 	"net"
 	"strconv"
 	"strings"
@@ -28,8 +29,8 @@ type parser struct {
 	memory    int // left of Limits.Names
 	keys      keySet
 	names     nameArena
-	cmp       *bencode.Decoder // of samePath
-	linkCount int              // symbolic links with a target
+	hash      pathHasher
+	linkCount int // symbolic links with a target
 }
 
 // Parse is like the function Parse, with options.
@@ -68,7 +69,7 @@ func (o Options) FromInfo(raw []byte) (*MetaInfo, error) {
 func newParser(o Options, b []byte) *parser {
 	o = o.withDefaults()
 	return &parser{
-		o: o, b: b, m: new(MetaInfo), layersAt: -1, memory: o.Limits.Names,
+		o: o, b: b, m: new(MetaInfo), layersAt: -1, memory: o.Limits.Names, hash: pathHasher{seed: maphash.MakeSeed()},
 		d: bencode.NewDecoder(b, bencode.Options{Tokens: o.Limits.Tokens, Depth: o.Limits.Nesting}),
 	}
 }
@@ -91,7 +92,7 @@ func (p *parser) top() bool {
 		at := p.d.Offset()
 		switch {
 		case string(key) != "info":
-			p.topKey(string(key), at)
+			p.topKey(key, at)
 		case seen:
 			p.fail("info", at, "is there twice")
 		default:
@@ -130,9 +131,9 @@ func (p *parser) nested() {
 
 // topKey reads the value of a key beside info. What is of the wrong type is left
 // out with a warning, for the data can be had without it.
-func (p *parser) topKey(key string, at int) {
+func (p *parser) topKey(name []byte, at int) {
 	m := p.m
-	switch key {
+	switch key := string(name); key {
 	case "announce":
 		p.announce = strings.TrimSpace(p.text(key, maxURL))
 	case "announce-list":

@@ -40,7 +40,7 @@ func (p *parser) infoDict() {
 		return
 	}
 	for key := range p.d.Dict {
-		p.infoKey(string(key), p.d.Offset())
+		p.infoKey(key, p.d.Offset())
 	}
 	if p.d.Err() != nil {
 		p.syntax("info", p.d)
@@ -53,11 +53,11 @@ func (p *parser) infoDict() {
 }
 
 // infoKey reads one value of the info dictionary.
-func (p *parser) infoKey(key string, at int) {
+func (p *parser) infoKey(name []byte, at int) {
 	i, s := &p.m.Info, &p.info
-	switch key {
+	switch string(name) {
 	case "name":
-		s.name = p.required(key)
+		s.name = p.required()
 	case "name.utf-8":
 		if p.is(bencode.String, "info.name.utf-8") {
 			s.nameUTF8 = p.d.Bytes()
@@ -65,7 +65,7 @@ func (p *parser) infoKey(key string, at int) {
 	case "piece length":
 		s.plAt, i.PieceLength = at, p.d.Int()
 	case "pieces":
-		s.piecesAt, i.Pieces = at, p.required(key)
+		s.piecesAt, i.Pieces = at, p.required()
 	case "length":
 		s.lengthAt, s.length = at, p.d.Int()
 	case "meta version":
@@ -92,7 +92,9 @@ func (p *parser) infoKey(key string, at int) {
 			s.attr = ParseAttr(p.d.Bytes())
 		}
 	}
-	p.syntax("info."+known(key), p.d)
+	if p.d.Err() != nil {
+		p.syntax("info."+known(string(name)), p.d)
+	}
 }
 
 // known returns key, which may be anything, as part of a field's name.
@@ -104,7 +106,7 @@ func known(key string) string {
 }
 
 // required reads a string that a torrent cannot be used without.
-func (p *parser) required(key string) []byte {
+func (p *parser) required() []byte {
 	b := p.d.Bytes()
 	if b == nil && p.d.Err() == nil {
 		return []byte{}

@@ -42,9 +42,8 @@ func (i *Info) Renames(raw []byte) []Rename {
 	switch {
 	case p.d.Err() != nil || i.Single():
 	case p.info.filesAt >= 0:
-		d, e := p.at(p.info.filesAt), new(entry)
-		for range d.List {
-			e.read(d, p.info.filesAt)
+		c, e := cursor{p.b, p.info.filesAt}, new(entry)
+		for c.enter(); c.more() && e.read(&c) == ""; {
 			see(e)
 		}
 	case p.info.treeAt >= 0:

@@ -12,6 +12,13 @@ const (
 	replacement = '_'
 )
 
+// asItIs reports whether policy n leaves a part of a path alone whose characters
+// are plain: whether it is not special as a whole.
+func asItIs(part string, n Names) bool {
+	return n == NamesSafe && runtime.GOOS != "windows" && part != "" && len(part) <= maxNameLen && part != "." && part != ".." &&
+		(len(part) < 2 || part[1] != ':') && !isDevice(part)
+}
+
 // cleanName returns part as the name of a file or directory that is safe under
 // policy n; "" for a part that stands for no name, such as "..". It returns part
 // itself where nothing has to change.
@@ -44,16 +51,25 @@ func cleanName(part string, n Names) string {
 	return part
 }
 
-// plain reports that s is of characters that no policy but NamesWindows
-// changes; it is what nearly every name is.
+// plain reports that no policy but NamesWindows changes a character of s; it is
+// true of nearly every name.
 func plain(s string) bool {
+	odd := byte(0)
 	for i := range len(s) {
-		if c := s[i]; c < 0x20 || c >= 0x7f || c == '/' || c == '\\' {
-			return false
+		odd |= oddBytes[s[i]]
+	}
+	return odd == 0
+}
+
+// oddBytes tells which bytes make a name not plain by themselves.
+var oddBytes = func() (t [256]byte) {
+	for c := range t {
+		if c >= utf8.RuneSelf || unsafeRune(rune(c), false) {
+			t[c] = 1
 		}
 	}
-	return true
-}
+	return t
+}()
 
 func isLetter(c byte) bool { return 'a' <= c|0x20 && c|0x20 <= 'z' }
 
@@ -80,25 +96,37 @@ func replaceNative(s string) string {
 // replaceUnsafe replaces every unsafe character, and every byte that is not
 // UTF-8.
 func replaceUnsafe(s string, windows bool) string {
-	var b strings.Builder
-	for i := 0; i < len(s); {
-		r, size := utf8.DecodeRuneInString(s[i:])
-		if unsafeRune(r, windows) || r == utf8.RuneError && size == 1 {
-			if b.Len() == 0 {
-				b.Grow(len(s))
-				b.WriteString(s[:i])
-			}
-			b.WriteByte(replacement)
-		} else if b.Len() > 0 {
-			b.WriteString(s[i : i+size])
+	var b []byte // once there is something to replace
+	done := 0    // bytes of s that are in b
+	for i, r := range s {
+		if r > lastUnsafe && r != utf8.RuneError || !unsafeRune(r, windows) && !badUTF8(r, s[i:]) {
+			continue
 		}
-		i += size
+		if b == nil {
+			b = make([]byte, 0, len(s))
+		}
+		b = append(append(b, s[done:i]...), replacement)
+		_, size := utf8.DecodeRuneInString(s[i:])
+		done = i + size
 	}
-	if b.Len() == 0 {
+	if b == nil {
 		return s
 	}
-	return b.String()
+	return string(append(b, s[done:]...))
 }
+
+// badUTF8 reports whether r, which s was found to begin with, stands for a byte
+// that is not UTF-8.
+func badUTF8(r rune, s string) bool {
+	if r != utf8.RuneError {
+		return false
+	}
+	_, size := utf8.DecodeRuneInString(s)
+	return size == 1
+}
+
+// lastUnsafe is the last character that unsafeRune is true of.
+const lastUnsafe = 0x2069
 
 func unsafeRune(r rune, windows bool) bool {
 	switch {
@@ -119,24 +147,24 @@ func isDevice(s string) bool {
 	}
 	stem, _, _ := strings.Cut(s, ".")
 	stem = strings.TrimRight(stem, " ")
-	if len(stem) > len("CONOUT$") {
-		return false
+	port := ""
+	switch len(stem) {
+	case 3:
+		return isOneOf(stem, "CON", "PRN", "AUX", "NUL")
+	case 4, 5: // COM1, or COM and a superscript digit of two bytes
+		stem, port = stem[:3], stem[3:]
+		return isOneOf(stem, "COM", "LPT") && (len(port) == 1 && port[0]-'0' <= 9 || isOneOf(port, "¹", "²", "³"))
+	case 6, 7:
+		return isOneOf(stem, "CONIN$", "CONOUT$")
 	}
-	stem = strings.ToUpper(stem)
-	switch stem {
-	case "CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$":
-		return true
-	}
-	port, ok := strings.CutPrefix(stem, "COM")
-	if !ok {
-		port, ok = strings.CutPrefix(stem, "LPT")
-	}
-	if !ok {
-		return false
-	}
-	switch port {
-	case "0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "¹", "²", "³":
-		return true
+	return false
+}
+
+func isOneOf(s string, list ...string) bool {
+	for _, t := range list {
+		if strings.EqualFold(s, t) {
+			return true
+		}
 	}
 	return false
 }

@@ -24,17 +24,30 @@ type entry struct {
 // checked but the values.
 func (p *parser) countFiles() int {
 	p.info.shuffled = p.takeOrder("info") || p.info.shuffled
-	n := 0
-	for range p.d.List {
-		at := p.d.Offset()
-		n++
-		for range p.d.Dict {
-		}
-		if p.takeOrder("info.files") {
-			p.uniqueKeys("info.files", at)
-		}
+	at := p.d.Offset()
+	if p.d.Kind() != bencode.List {
+		p.fail("info.files", at, "not a list")
+		return 0
+	}
+	n := p.d.SkipCount()
+	if p.d.Err() == nil && p.takeOrder("info.files") {
+		p.uniqueInFiles(at)
 	}
 	return n
+}
+
+// uniqueInFiles looks for equal keys in the files of the list at off, for some
+// have keys that are out of order.
+func (p *parser) uniqueInFiles(off int) {
+	d := p.at(off)
+	for range d.List {
+		if d.Kind() != bencode.Dict {
+			continue
+		}
+		if p.uniqueIn(d, "info.files", off); p.err != nil {
+			return
+		}
+	}
 }
 
 // v1Single makes the only file of a torrent that is not a directory.
@@ -67,15 +80,15 @@ func (p *parser) v1Files(hybrid bool) {
 	if hybrid {
 		paths = make([]uint32, 0, p.info.files)
 	}
-	d, base := p.at(p.info.filesAt), p.info.filesAt
+	c := cursor{p.b, p.info.filesAt}
+	c.enter()
 	e := new(entry)
-	total := int64(0)
-	for range d.List {
-		e.read(d, base)
-		if d.Err() != nil {
-			break
+	for total := int64(0); c.more(); {
+		if bad := e.read(&c); bad != "" {
+			p.fail(fmt.Sprintf("info.files[%d]", len(p.m.Info.Files)), e.at, "%s", bad)
+		} else {
+			total = p.v1File(e, total)
 		}
-		total = p.v1File(e, total)
 		if p.err != nil {
 			return
 		}
@@ -83,66 +96,67 @@ func (p *parser) v1Files(hybrid bool) {
 			paths = append(paths, uint32(e.pathAt))
 		}
 	}
-	if d.Err() != nil {
-		p.entryError(d, base)
-		return
-	}
 	if hybrid {
 		p.mergeTree(paths)
 	}
 }
 
-// entryError reports an error that d had in the list of files that starts at
-// base.
-func (p *parser) entryError(d *bencode.Decoder, base int) {
-	field := fmt.Sprintf("info.files[%d]", len(p.m.Info.Files))
-	p.base += base
-	p.syntax(field, d)
-	p.base -= base
-}
+// mostParts is one more than a path may have.
+const mostParts = MaxDepth + 2
 
-// read reads one entry of the v1 list.
-func (e *entry) read(d *bencode.Decoder, base int) {
-	*e = entry{path: e.path[:0], utf8: e.utf8[:0], link: e.link[:0], pathAt: -1, at: base + d.Offset()}
+// read reads one entry of the v1 list, or says what is wrong with it.
+func (e *entry) read(c *cursor) (bad string) {
+	*e = entry{path: e.path[:0], utf8: e.utf8[:0], link: e.link[:0], pathAt: -1, at: c.off}
+	if c.next() != 'd' {
+		return "not a dictionary"
+	}
 	utf8At := -1
-	for key := range d.Dict {
-		switch string(key) {
+	ok := true
+	for c.enter(); ok && c.more(); {
+		switch key := c.str(); string(key) {
 		case "length":
-			e.length, e.hasLen = d.Int(), true
+			ok = e.readLength(c)
 		case "path":
-			e.pathAt = base + d.Offset()
-			e.path = parts(d, e.path)
+			e.pathAt = c.off
+			e.path, ok = c.strings(e.path, mostParts)
 		case "path.utf-8":
-			utf8At = base + d.Offset()
-			e.utf8 = parts(d, e.utf8)
+			utf8At = c.off
+			e.utf8, ok = c.strings(e.utf8, mostParts)
 		default:
-			e.common(string(key), d)
+			e.common(key, c)
 		}
+	}
+	if !ok {
+		return "length is not an integer, or path not a list of strings"
 	}
 	if utf8At >= 0 && len(e.utf8) > 0 {
 		e.path, e.utf8, e.pathAt = e.utf8, e.path, utf8At
 	}
+	return ""
+}
+
+func (e *entry) readLength(c *cursor) bool {
+	if c.next() != 'i' {
+		return false
+	}
+	e.length, e.hasLen = c.num(), true
+	return true
 }
 
 // common reads what entries of v1 and v2 have in common.
-func (e *entry) common(key string, d *bencode.Decoder) {
+func (e *entry) common(key []byte, c *cursor) {
 	switch {
-	case key == "attr" && d.Kind() == bencode.String:
-		e.attr = ParseAttr(d.Bytes())
-	case key == "symlink path" && d.Kind() == bencode.List:
-		e.link, e.hasLink = parts(d, e.link), true
-	}
-}
-
-// parts appends the strings of a list. It stops at one more than a path may
-// have.
-func parts(d *bencode.Decoder, list [][]byte) [][]byte {
-	for range d.List {
-		if s := d.Bytes(); len(list) <= MaxDepth+1 {
-			list = append(list, s)
+	case string(key) == "attr" && c.isString():
+		e.attr = ParseAttr(c.str())
+	case string(key) == "symlink path" && c.next() == 'l':
+		at := c.off
+		if e.link, e.hasLink = c.strings(e.link, mostParts); !e.hasLink {
+			c.off = at
+			c.skip()
 		}
+	default:
+		c.skip()
 	}
-	return list
 }
 
 // v1File adds one file that starts at off, and returns where the next one does.
@@ -176,16 +190,16 @@ func (p *parser) addFile(e *entry, off int64, field func(string) string) {
 	if f.Pad() {
 		f.Attr &^= AttrSymlink
 	}
-	changed := false
-	f.Path, changed = p.path(e.path)
-	if changed && !f.Pad() {
-		p.renamed(len(i.Files))
+	if f.Pad() {
+		f.Path = p.padPath(e.path)
+	} else {
+		changed := false
+		if f.Path, changed = p.path(e.path); changed {
+			i.renamed++
+		}
 	}
 	if f.IsSymlink() {
 		p.addLink(e, &f, field)
 	}
 	i.Files = append(i.Files, f)
 }
-
-// renamed counts a file whose path is not the torrent's.
-func (p *parser) renamed(int) { p.m.Info.renamed++ }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 
-	"spate/bencode"
 	"spate/merkle"
 )
 
@@ -31,88 +30,85 @@ func (p *parser) countBelow() int {
 // treeWalk is the second walk over the file tree.
 type treeWalk struct {
 	p    *parser
-	d    *bencode.Decoder
-	base int
+	c    cursor
 	path [][]byte
 	e    entry
 	leaf func(e *entry) // gets every file in order; e is reused
 }
 
-// walkTree calls leaf for every file of the tree.
+// walkTree calls leaf for every file of the tree, until there is an error.
 func (p *parser) walkTree(leaf func(e *entry)) {
-	w := &treeWalk{p: p, d: p.at(p.info.treeAt), base: p.info.treeAt, leaf: leaf}
+	w := &treeWalk{p: p, c: cursor{p.b, p.info.treeAt}, leaf: leaf}
 	w.dir()
-	if p.err == nil && w.d.Err() != nil {
-		p.base += w.base
-		p.syntax("info.file tree", w.d)
-		p.base -= w.base
-	}
 }
 
-// dir reads the directory w.path.
-func (w *treeWalk) dir() {
+// dir reads the directory w.path. It returns false after an error.
+func (w *treeWalk) dir() bool {
+	c := &w.c
+	if c.next() != 'd' {
+		return w.fail("not a dictionary")
+	}
 	n := 0
-	for key := range w.d.Dict {
-		if n++; len(key) > 0 {
-			w.path = append(w.path, key)
-			w.dir()
-			w.path = w.path[:len(w.path)-1]
-			continue
-		}
+	for c.enter(); c.more(); n++ {
+		key := c.str()
 		switch {
-		case len(w.path) == 0:
-			w.fail(w.base+w.d.Offset(), "a file without a name")
-		case n == 1:
-			w.file()
-			if w.d.Kind() != bencode.End {
-				w.fail(w.base+w.d.Offset(), "both a file and a directory")
+		case len(key) > 0:
+			w.path = append(w.path, key)
+			if !w.dir() {
+				return false
 			}
+			w.path = w.path[:len(w.path)-1]
+		case len(w.path) == 0:
+			return w.fail("a file without a name")
+		case n > 0:
+			return w.fail("both a file and a directory")
+		case !w.file():
+			return false
+		case c.next() != 'e':
+			return w.fail("both a file and a directory")
 		}
 	}
+	return true
 }
 
-func (w *treeWalk) fail(off int, reason string) {
-	w.p.fail("info.file tree", off, "%s", reason)
-	w.d.Fail(0, "")
+func (w *treeWalk) fail(reason string) bool {
+	return w.p.fail("info.file tree", w.c.off, "%s", reason)
 }
 
 // file reads the properties of the file w.path.
-func (w *treeWalk) file() {
-	e, d := &w.e, w.d
-	at := w.base + d.Offset()
-	*e = entry{path: append(e.path[:0], w.path...), link: e.link[:0], pathAt: at, at: at}
-	for key := range d.Dict {
-		switch string(key) {
+func (w *treeWalk) file() bool {
+	e, c := &w.e, &w.c
+	*e = entry{path: append(e.path[:0], w.path...), link: e.link[:0], pathAt: c.off, at: c.off}
+	if c.next() != 'd' {
+		return w.fail("a file that is not a dictionary")
+	}
+	for c.enter(); c.more(); {
+		switch key := c.str(); string(key) {
 		case "length":
-			e.length, e.hasLen = d.Int(), true
-		case "pieces root":
-			if r := d.Bytes(); len(r) == 32 {
-				e.root = (*[32]byte)(r)
-			} else {
-				w.fail(at, "a pieces root that is not of 32 bytes")
+			if !e.readLength(c) {
+				return w.fail("a length that is not an integer")
 			}
+		case "pieces root":
+			if c.next() != '3' || len(c.b)-c.off < 3 || string(c.b[c.off:c.off+3]) != "32:" {
+				return w.fail("a pieces root that is not of 32 bytes")
+			}
+			e.root = (*[32]byte)(c.str())
 		default:
-			e.common(string(key), d)
+			e.common(key, c)
 		}
 	}
 	switch {
-	case d.Err() != nil:
-		return
-	case !e.hasLen || e.length < 0:
-		w.fail(at, "a file without a length")
+	case !e.hasLen && e.attr&AttrSymlink == 0, e.length < 0: // libtorrent gives links no length
+		return w.fail("a file without a length")
 	case e.length > 0 && e.root == nil:
-		w.fail(at, "a file without a pieces root")
+		return w.fail("a file without a pieces root")
 	case e.attr&AttrPad != 0:
-		w.fail(at, "a pad file, which only a v1 list may have")
-	default:
-		if e.length == 0 {
-			e.root = nil
-		}
-		w.leaf(e)
-		if w.p.err != nil {
-			d.Fail(0, "")
-		}
+		return w.fail("a pad file, which only a v1 list may have")
+	case e.length == 0:
+		e.root = nil
 	}
+	w.leaf(e)
+	return w.p.err == nil
 }
 
 // v2Files reads the files of a torrent without a v1 half. Each one that is not
@@ -198,19 +194,14 @@ func (p *parser) samePath(path [][]byte, off int) bool {
 	if off == 0 {
 		return p.isName(path)
 	}
-	if p.cmp == nil {
-		p.cmp = p.at(off)
-	}
-	d := p.cmp
-	d.Reset(p.b[off:])
-	n := 0
-	for range d.List {
-		if s := d.Bytes(); n >= len(path) || !bytes.Equal(s, path[n]) {
+	c := cursor{p.b, off}
+	c.enter()
+	for _, part := range path {
+		if !c.more() || !bytes.Equal(c.str(), part) {
 			return false
 		}
-		n++
 	}
-	return n == len(path)
+	return !c.more()
 }
 
 // pieceLayers reads the piece layers (BEP 52). Each one must hash to the root
@@ -222,14 +213,18 @@ func (p *parser) pieceLayers() {
 		return
 	}
 	if p.layersAt >= 0 && p.b[p.layersAt] == 'd' {
-		d := p.at(p.layersAt)
+		c := cursor{p.b, p.layersAt}
 		m.PieceLayers = make(map[[32]byte][]byte, p.countLayers())
-		for key := range d.Dict {
-			at := p.layersAt + d.Offset()
-			layer := d.Bytes()
+		for c.enter(); c.more(); {
+			key, at := c.str(), c.off
+			if !c.isString() || len(key) != 32 {
+				p.warn(field, at, "an entry that cannot be a layer is left out")
+				c.skip()
+				continue
+			}
+			layer := c.str()
 			switch {
-			case d.Err() != nil:
-			case len(key) != 32 || len(layer) < 64 || len(layer)%32 != 0:
+			case len(layer) < 2*merkle.HashSize || len(layer)%merkle.HashSize != 0:
 				p.warn(field, at, "an entry that cannot be a layer is left out")
 			case merkle.Root(layer, merkle.Layer(i.PieceLength)) != [32]byte(key):
 				p.fail(field, at, "a layer does not hash to its root")
@@ -238,20 +233,19 @@ func (p *parser) pieceLayers() {
 				m.PieceLayers[[32]byte(key)] = layer
 			}
 		}
-		p.base += p.layersAt
-		p.syntax(field, d)
-		p.base -= p.layersAt
 	}
 	p.checkLayers()
 }
 
-// countLayers returns how many layers there may be.
+// countLayers returns how many layers there are, with those that are none.
 func (p *parser) countLayers() int {
+	const least = 3 + 32 + 3 + 64 // bytes that a layer takes
 	n := 0
-	for range p.at(p.layersAt).Dict {
-		n++
+	c := cursor{p.b, p.layersAt}
+	for c.enter(); c.more(); n++ {
+		c.skip()
+		c.skip()
 	}
-	const least = 3 + 32 + 3 + 64 // bytes that an entry takes
 	return min(n, len(p.b)/least)
 }
 

@@ -1,0 +1,252 @@
+package metainfo
+
+import (
+	"encoding/binary"
+	"slices"
+	"sync"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
+)
+
+// folder makes keys that are equal for names that some file system takes for the
+// same: equal but for case (full folding of Unicode), for how characters are
+// composed (canonical equivalence), or for the order of the marks on one letter.
+//
+// x/text could do this as well, at 100 ns for a character and more: a hostile
+// torrent has five million of them.
+type folder struct {
+	buf   []byte
+	table *foldTable
+}
+
+// key returns the key of s, valid until the next call, and whether s is plain: a
+// name that no policy but NamesWindows changes, for its characters at least.
+func (f *folder) key(s string) (key []byte, plain bool) {
+	b := f.buf[:0]
+	odd := byte(0)
+	for i := range len(s) {
+		c := s[i]
+		if c >= utf8.RuneSelf {
+			f.buf = b
+			plain = f.unicode(s, i)
+			return f.buf, plain && odd == 0
+		}
+		odd |= oddBytes[c]
+		if 'A' <= c && c <= 'Z' {
+			c |= 0x20
+		}
+		b = append(b, c)
+	}
+	f.buf = b
+	return b, odd == 0
+}
+
+// unicode goes on with key for s from byte i on. The marks on a letter stand in
+// the key as a byte that UTF-8 has not, and their sum: their order does not
+// count, as it rarely does, so that no torrent can make sorting them cost much.
+func (f *folder) unicode(s string, i int) (plain bool) {
+	if f.table == nil {
+		f.table = foldTables()
+	}
+	t := f.table
+	b := slices.Grow(f.buf, mostFold*len(s)+len(rule{}.text)) // no append below allocates
+	marks := uint64(0)                                        // sum over the marks since the last letter
+	plain = true
+	for i < len(s) {
+		from := i
+		r := rune(s[i])
+		switch { // the commonest cases of utf8.DecodeRuneInString, written out
+		case r < utf8.RuneSelf:
+			plain = plain && oddBytes[r] == 0
+			i++
+		case 0xc2 <= r && r < 0xe0 && len(s)-i > 1 && s[i+1]>>6 == 2:
+			r = r&0x1f<<6 | rune(s[i+1]&0x3f)
+			i += 2
+		case 0xe1 <= r && r < 0xed && len(s)-i > 2 && s[i+1]>>6 == 2 && s[i+2]>>6 == 2:
+			r = r&0xf<<12 | rune(s[i+1]&0x3f)<<6 | rune(s[i+2]&0x3f)
+			i += 3
+		default:
+			var size int
+			r, size = utf8.DecodeRuneInString(s[i:])
+			i += size
+		}
+		e := t.of(r)
+		if e.kind() == foldRule {
+			b, marks = t.apply(e, b, marks)
+			continue
+		}
+		if marks != 0 {
+			b, marks = appendMarks(b, marks), 0
+		}
+		switch e.kind() {
+		case foldHangul:
+			b = appendHangul(b, r)
+			continue
+		case foldUnsafe: // RuneError too, which stands for bytes that are not UTF-8
+			plain = false
+		}
+		for ; from < i; from++ {
+			b = append(b, s[from])
+		}
+	}
+	f.buf = appendMarks(b, marks)
+	return plain
+}
+
+// mostFold is more than how many bytes a key has for one of the name.
+const mostFold = 16
+
+// apply appends what the rules of e say.
+func (t *foldTable) apply(e foldEntry, b []byte, marks uint64) ([]byte, uint64) {
+	at := e >> 8
+	for end := at + e>>3&31; at < end; at++ {
+		rule := &t.rules[at]
+		if rule.n > 0 {
+			if marks != 0 {
+				b, marks = appendMarks(b, marks), 0
+			}
+			n := len(b)
+			b = b[:n+len(rule.text)]
+			*(*[len(rule.text)]byte)(b[n:]) = rule.text
+			b = b[:n+int(rule.n)]
+		}
+		marks += rule.marks
+	}
+	return b, marks
+}
+
+// appendMarks appends what stands for marks, if there are any.
+func appendMarks(b []byte, marks uint64) []byte {
+	if marks == 0 {
+		return b
+	}
+	return binary.NativeEndian.AppendUint64(append(b, 0xff), marks)
+}
+
+// The syllables of Hangul are composed by rule (Unicode, section 3.12).
+const (
+	hangulBase, hangulEnd = 0xac00, 0xac00 + 11172
+	hangulL, hangulV      = 0x1100, 0x1161
+	hangulT, hangulTs     = 0x11a7, 28
+	hangulVTs             = 21 * hangulTs
+)
+
+func appendHangul(b []byte, r rune) []byte {
+	n := r - hangulBase
+	b = utf8.AppendRune(b, hangulL+n/hangulVTs)
+	b = utf8.AppendRune(b, hangulV+n%hangulVTs/hangulTs)
+	if t := n % hangulTs; t > 0 {
+		b = utf8.AppendRune(b, hangulT+t)
+	}
+	return b
+}
+
+// foldEntry says what becomes of a character: in the lowest three bits its kind,
+// and for foldRule above them the length and place of its rules.
+type foldEntry uint32
+
+const (
+	foldSame foldEntry = iota
+	foldRule
+	foldHangul
+	foldUnsafe // not for names: see unsafeRune
+)
+
+func (e foldEntry) kind() foldEntry { return e & 7 }
+
+// rule is a part of what a character becomes: letters, and then marks.
+type rule struct {
+	text  [16]byte
+	n     int    // length of text
+	marks uint64 // a sum, see folder.unicode
+}
+
+// foldTable has the entries of all characters, in pages of 256.
+type foldTable struct {
+	pages [(unicode.MaxRune + 1) >> 8]*[256]foldEntry
+	rules []rule
+}
+
+func (t *foldTable) of(r rune) foldEntry {
+	if page := t.pages[uint32(r)>>8]; page != nil {
+		return page[r&0xff]
+	}
+	if uint32(r-hangulBase) < hangulEnd-hangulBase {
+		return foldHangul
+	}
+	return foldSame
+}
+
+// foldTables makes the table at its first use: it follows from the tables of the
+// standard library and x/text alone.
+var foldTables = sync.OnceValue(func() *foldTable {
+	t := new(foldTable)
+	for _, span := range [][2]rune{{'A', 'Z'}, {0x80, 0x33ff}, {0xa000, 0xabff}, {0xf900, 0xffff}, {0x10000, 0x1efff}, {0x2f800, 0x2fa1f}} {
+		for r := span[0]; r <= span[1]; r++ {
+			t.set(r)
+		}
+	}
+	return t
+})
+
+// fullFolding are the characters that fold to several and are not decomposed
+// anyway (Unicode, CaseFolding.txt, status F).
+var fullFolding = map[rune]string{
+	'ß': "ss", 'ẞ': "ss", 'ŉ': "ʼn", 'և': "եւ", 'ẚ': "aʾ",
+	'ﬀ': "ff", 'ﬁ': "fi", 'ﬂ': "fl", 'ﬃ': "ffi", 'ﬄ': "ffl", 'ﬅ': "st", 'ﬆ': "st",
+	'ﬓ': "մն", 'ﬔ': "մե", 'ﬕ': "մի", 'ﬖ': "վն", 'ﬗ': "մխ",
+}
+
+func (t *foldTable) set(r rune) {
+	var buf [utf8.UTFMax]byte
+	own := norm.NFD.Properties(utf8.AppendRune(buf[:0], r))
+	from, full := fullFolding[r]
+	switch {
+	case unsafeRune(r, false) || r == utf8.RuneError:
+		t.put(r, foldUnsafe)
+		return
+	case full:
+	case own.Decomposition() != nil:
+		from = norm.NFD.String(string(r))
+	case own.CCC() == 0 && simpleFold(r) == r:
+		return
+	default:
+		from = string(r)
+	}
+	at := len(t.rules)
+	var now rule
+	for _, c := range from {
+		folded := simpleFold(c)
+		if norm.NFD.PropertiesString(string(folded)).CCC() != 0 {
+			h := uint64(folded) * 0x9e3779b97f4a7c15
+			now.marks += h ^ h>>31
+			continue
+		}
+		if now.marks != 0 { // a letter after marks
+			t.rules = append(t.rules, now)
+			now = rule{}
+		}
+		now.n += copy(now.text[now.n:], string(folded))
+	}
+	t.rules = append(t.rules, now)
+	t.put(r, foldRule|foldEntry(len(t.rules)-at)<<3|foldEntry(at)<<8)
+}
+
+func (t *foldTable) put(r rune, e foldEntry) {
+	page := &t.pages[r>>8]
+	if *page == nil {
+		*page = new([256]foldEntry)
+	}
+	(*page)[r&0xff] = e
+}
+
+// simpleFold returns the same character for all that differ in case only.
+func simpleFold(r rune) rune {
+	least := r
+	for c := unicode.SimpleFold(r); c != r; c = unicode.SimpleFold(c) {
+		least = min(least, c)
+	}
+	return unicode.ToLower(least)
+}
