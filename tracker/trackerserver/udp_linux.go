@@ -126,6 +126,8 @@ type mmsghdr struct {
 //  2. recvmmsg: up to batchLen packets, with the address that each was sent to
 //  3. answer each into its own buffer
 //  4. sendmmsg: the replies, to where the packets came from, from that address
+//
+// The two calls do not wait, so they are raw ones: see reactor.poll.
 func (s *Server) serveBatch(conn *net.UDPConn) error {
 	conn.SetReadBuffer(udpReadBuffer) // less is enough to work
 	raw, err := conn.SyscallConn()
@@ -201,7 +203,7 @@ func (b *batch) receive(fd uintptr) (n int, errno syscall.Errno) {
 			h.SetControllen(controlLen)
 		}
 	}
-	r, _, errno := unix.Syscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(&b.in)), batchLen, unix.MSG_DONTWAIT, 0, 0)
+	r, _, errno := unix.RawSyscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(&b.in)), batchLen, unix.MSG_DONTWAIT, 0, 0)
 	return int(r), errno
 }
 
@@ -273,7 +275,7 @@ func (b *batch) sourceOf(i int) int {
 // not take.
 func (b *batch) send(fd uintptr, n int) (dropped int) {
 	for done := 0; done < n; {
-		r, _, errno := unix.Syscall6(unix.SYS_SENDMMSG, fd, uintptr(unsafe.Pointer(&b.out[done])), uintptr(n-done), unix.MSG_DONTWAIT, 0, 0)
+		r, _, errno := unix.RawSyscall6(unix.SYS_SENDMMSG, fd, uintptr(unsafe.Pointer(&b.out[done])), uintptr(n-done), unix.MSG_DONTWAIT, 0, 0)
 		switch {
 		case errno == 0:
 			done += int(r)

@@ -1,0 +1,477 @@
+package trackerserver
+
+import (
+	"encoding/binary"
+	"errors"
+	"net"
+	"net/netip"
+	"os"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	maxReactors = 8
+	// idleLimit is the time that a connection has for its next request, whole.
+	idleLimit = 30 * time.Second
+	// deferAccept has the kernel keep a connection until data came, this long.
+	deferAccept = 10 * time.Second
+	// maxAccepts bounds the connections accepted in a row.
+	maxAccepts = 256
+	maxEvents  = 128
+	readSize   = 16 << 10
+)
+
+// fastListener answers plain announces and scrapes and hands other connections
+// on. Its reactors share the listening socket; each has the connections that it
+// accepted.
+type fastListener struct {
+	s      *Server
+	addr   net.Addr
+	fd     int // of the listening socket
+	handed chan net.Conn
+	closed chan struct{}
+	once   sync.Once
+	open   atomic.Int64 // connections, those that were handed on too
+	wg     sync.WaitGroup
+	files  []*os.File // the epoll descriptors
+}
+
+func (s *Server) fastListener(l *net.TCPListener) (_ net.Listener, err error) {
+	raw, err := l.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	f := &fastListener{s: s, addr: l.Addr(), handed: make(chan net.Conn), closed: make(chan struct{})}
+	err = control(raw, func(fd int) error {
+		f.fd, err = unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	// Accepted sockets inherit these.
+	unix.SetsockoptInt(f.fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+	unix.SetsockoptInt(f.fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1)
+	unix.SetsockoptInt(f.fd, unix.IPPROTO_TCP, unix.TCP_DEFER_ACCEPT, int(deferAccept/time.Second))
+	var reactors []*reactor
+	for range min(runtime.GOMAXPROCS(0), maxReactors) {
+		r, err := newReactor(f)
+		if err != nil {
+			break // fewer will do
+		}
+		reactors = append(reactors, r)
+		f.files = append(f.files, r.file)
+	}
+	if len(reactors) == 0 {
+		unix.Close(f.fd)
+		return nil, errors.ErrUnsupported
+	}
+	l.Close() // its socket lives on in ours
+	for _, r := range reactors {
+		f.wg.Go(r.run)
+	}
+	return f, nil
+}
+
+// Accept returns a connection that is not for the fast path.
+func (f *fastListener) Accept() (net.Conn, error) {
+	select {
+	case c := <-f.handed:
+		return c, nil
+	case <-f.closed:
+		return nil, &net.OpError{Op: "accept", Net: "tcp", Addr: f.addr, Err: net.ErrClosed}
+	}
+}
+
+// Addr returns the address that is listened on.
+func (f *fastListener) Addr() net.Addr { return f.addr }
+
+// Close stops listening and closes the connections that were not handed on.
+func (f *fastListener) Close() error {
+	f.once.Do(func() {
+		close(f.closed)
+		for _, file := range f.files {
+			file.SetReadDeadline(time.Unix(1, 0))
+		}
+		f.wg.Wait()
+		unix.Close(f.fd)
+	})
+	return nil
+}
+
+// reactor serves connections with one goroutine and without a buffer for each:
+//
+//  1. the runtime's poller says that the epoll descriptor is readable
+//  2. for each event: accept connections, or read from one
+//  3. what was read is a whole request, nearly always: answer it in place; the
+//     few that are not are copied aside until the rest comes
+//  4. one write; a connection that was to be closed never got into the epoll
+type reactor struct {
+	f      *fastListener
+	file   *os.File // the epoll descriptor, known to the runtime's poller
+	ep     int
+	events [maxEvents]unix.EpollEvent
+	buf    [readSize]byte
+	out    []byte
+	call   call
+	n      *counters
+	conns  map[int32]*fastConn
+	oldest *fastConn // in the order of since
+	newest *fastConn
+	now    time.Time
+	date   []byte // of the second now
+	dateOf int64
+	more   bool // there may be events that do not wake us, for they did before
+	paused bool // the listening socket is out of the epoll, for want of descriptors
+	name   unix.RawSockaddrInet6
+}
+
+// fastConn is a connection between two requests, or in the middle of one.
+type fastConn struct {
+	fd         int32
+	from       netip.Addr
+	since      time.Time // when it was accepted or last answered
+	part       []byte    // of a request
+	prev, next *fastConn
+}
+
+func newReactor(f *fastListener) (*reactor, error) {
+	ep, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.SetNonblock(ep, true); err != nil { // for os.NewFile to have it polled
+		unix.Close(ep)
+		return nil, err
+	}
+	r := &reactor{f: f, ep: ep, file: os.NewFile(uintptr(ep), "epoll"), n: f.s.newCounters(), conns: map[int32]*fastConn{}}
+	if err := r.file.SetReadDeadline(time.Time{}); err != nil { // not polled after all
+		r.file.Close()
+		return nil, err
+	}
+	if err := r.listen(); err != nil {
+		r.file.Close()
+		return nil, err
+	}
+	return r, nil
+}
+
+func (r *reactor) listen() error {
+	e := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLEXCLUSIVE, Fd: int32(r.f.fd)}
+	return unix.EpollCtl(r.ep, unix.EPOLL_CTL_ADD, r.f.fd, &e)
+}
+
+// run serves until the listener is closed.
+func (r *reactor) run() {
+	defer r.shut()
+	raw, err := r.file.SyscallConn()
+	if err != nil {
+		return
+	}
+	for {
+		r.file.SetReadDeadline(time.Now().Add(time.Second))
+		select {
+		case <-r.f.closed: // after the deadline was set: Close sets it again
+			return
+		default:
+		}
+		until := time.Now().Add(time.Second)
+		err = raw.Read(func(uintptr) bool {
+			for {
+				n, errno := r.poll()
+				if errno != 0 && errno != unix.EINTR {
+					return true
+				}
+				r.tick()
+				for i := range n {
+					r.event(&r.events[i])
+				}
+				if r.now.After(until) {
+					return true
+				}
+				if n < maxEvents && !r.more {
+					return false
+				}
+				r.more = false
+			}
+		})
+		if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+			return
+		}
+		r.tick()
+		r.expire()
+		if r.paused && r.listen() == nil {
+			r.paused = false
+		}
+	}
+}
+
+// poll takes the events that there are. This and the other system calls of a
+// reactor never wait, so they are raw ones: the runtime need not watch over them
+// with a thread of its own, which costs a sixth of a connection.
+func (r *reactor) poll() (n int, errno syscall.Errno) {
+	m, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(r.ep), uintptr(unsafe.Pointer(&r.events)), maxEvents, 0, 0, 0)
+	if errno != 0 {
+		return 0, errno
+	}
+	return int(m), 0
+}
+
+// tick takes the time, once for a batch of events.
+func (r *reactor) tick() {
+	r.now = r.f.s.now()
+	if sec := r.now.Unix(); sec != r.dateOf || len(r.date) == 0 {
+		r.dateOf, r.date = sec, appendDate(r.date[:0], r.now)
+	}
+}
+
+func (r *reactor) event(e *unix.EpollEvent) {
+	if e.Fd == int32(r.f.fd) {
+		r.accept()
+		return
+	}
+	if c := r.conns[e.Fd]; c != nil {
+		r.read(c, true)
+	}
+}
+
+// accept takes connections until there are no more. Most have their request with
+// them and are done at once.
+func (r *reactor) accept() {
+	for range maxAccepts {
+		size := uint32(unsafe.Sizeof(r.name))
+		fd, _, errno := unix.RawSyscall6(unix.SYS_ACCEPT4, uintptr(r.f.fd), uintptr(unsafe.Pointer(&r.name)), uintptr(unsafe.Pointer(&size)),
+			unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0, 0)
+		switch errno {
+		case 0:
+		case unix.EINTR, unix.ECONNABORTED:
+			continue
+		case unix.EMFILE, unix.ENFILE, unix.ENOBUFS, unix.ENOMEM:
+			// Spinning would not help; the next turn of run tries again.
+			if unix.EpollCtl(r.ep, unix.EPOLL_CTL_DEL, r.f.fd, nil) == nil {
+				r.paused = true
+				r.f.s.log.Warn("out of descriptors: connections wait", "error", errno)
+			}
+			return
+		default:
+			return
+		}
+		if r.f.open.Add(1) > int64(r.f.s.opts.MaxConns) {
+			r.n.overflowed.Add(1)
+			r.close(int(fd))
+			continue
+		}
+		c := &fastConn{fd: int32(fd), from: r.sender(), since: r.now}
+		if contains(r.f.s.proxies, c.from) {
+			r.hand(c, nil) // what it says about its client is for net/http
+			continue
+		}
+		r.read(c, false)
+	}
+	r.more = true
+}
+
+// sender is the address in r.name.
+func (r *reactor) sender() netip.Addr {
+	b := (*[unix.SizeofSockaddrInet6]byte)(unsafe.Pointer(&r.name))
+	switch binary.NativeEndian.Uint16(b[:]) {
+	case unix.AF_INET:
+		return netip.AddrFrom4([4]byte(b[4:8]))
+	case unix.AF_INET6:
+		return netip.AddrFrom16([16]byte(b[8:24])).Unmap()
+	}
+	return netip.Addr{}
+}
+
+// read reads what came over c and answers it. known says that c is in the epoll.
+func (r *reactor) read(c *fastConn, known bool) {
+	have := copy(r.buf[:], c.part)
+	n, _, errno := unix.RawSyscall(unix.SYS_READ, uintptr(c.fd), uintptr(unsafe.Pointer(&r.buf[have])), uintptr(len(r.buf)-have))
+	switch {
+	case errno == unix.EAGAIN || errno == unix.EINTR:
+		r.keep(c, known)
+		return
+	case errno != 0 || n == 0:
+		r.drop(c, known)
+		return
+	}
+	b := r.buf[:have+int(n)]
+	r.more = r.more || len(b) == len(r.buf)
+	r.out = r.out[:0]
+	for len(b) > 0 {
+		h, v := parseHead(b)
+		if v == decline && len(r.out) == 0 {
+			if known {
+				r.forget(c)
+			}
+			r.hand(c, b)
+			return
+		}
+		if v != take || len(r.out) > readSize {
+			break // a request in part, or answers enough for now
+		}
+		r.call.reset(r.now, HTTP, c.from)
+		r.call.token = h.token
+		body := r.f.s.answerHTTP(&r.call, r.n, h.route, h.query)
+		r.out = appendResponse(r.out, r.date, body, h.keep)
+		b = b[h.size:]
+		if !h.keep {
+			r.write(c)
+			r.drop(c, known)
+			return
+		}
+	}
+	if len(r.out) > 0 {
+		if !r.write(c) {
+			r.drop(c, known)
+			return
+		}
+		c.since = r.now
+		if known {
+			r.unlink(c)
+			r.link(c)
+		}
+		if len(b) > 0 && r.pending(c, b, known) {
+			return
+		}
+	}
+	c.part = append(c.part[:0], b...)
+	if len(b) == 0 {
+		c.part = nil
+	}
+	r.keep(c, known)
+}
+
+// pending looks at what is left behind requests that were answered. It reports
+// whether c is gone.
+func (r *reactor) pending(c *fastConn, b []byte, known bool) bool {
+	if _, v := parseHead(b); v == wait {
+		return false
+	}
+	if known {
+		r.forget(c)
+	}
+	r.hand(c, b) // net/http takes it from here
+	return true
+}
+
+// write sends r.out. A client that does not read what it asked for is dropped.
+func (r *reactor) write(c *fastConn) bool {
+	for {
+		n, _, errno := unix.RawSyscall(unix.SYS_WRITE, uintptr(c.fd), uintptr(unsafe.Pointer(&r.out[0])), uintptr(len(r.out)))
+		if errno == unix.EINTR {
+			continue
+		}
+		if errno != 0 || int(n) < len(r.out) {
+			r.n.dropped.Add(1)
+			return false
+		}
+		return true
+	}
+}
+
+// keep waits for more from c.
+func (r *reactor) keep(c *fastConn, known bool) {
+	if known {
+		return
+	}
+	e := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLRDHUP, Fd: c.fd}
+	if unix.EpollCtl(r.ep, unix.EPOLL_CTL_ADD, int(c.fd), &e) != nil {
+		r.close(int(c.fd))
+		return
+	}
+	r.conns[c.fd] = c
+	r.link(c)
+}
+
+// drop closes c.
+func (r *reactor) drop(c *fastConn, known bool) {
+	if known {
+		delete(r.conns, c.fd)
+		r.unlink(c)
+	}
+	r.close(int(c.fd))
+}
+
+func (r *reactor) close(fd int) {
+	unix.RawSyscall(unix.SYS_CLOSE, uintptr(fd), 0, 0) // and out of the epoll, for it has no duplicate
+	r.f.open.Add(-1)
+}
+
+// forget takes c out of the epoll.
+func (r *reactor) forget(c *fastConn) {
+	unix.EpollCtl(r.ep, unix.EPOLL_CTL_DEL, int(c.fd), nil)
+	delete(r.conns, c.fd)
+	r.unlink(c)
+}
+
+// hand gives c to whoever accepts from the listener, with what was read of it.
+func (r *reactor) hand(c *fastConn, read []byte) {
+	f := r.f
+	file := os.NewFile(uintptr(c.fd), "tcp")
+	conn, err := net.FileConn(file) // has a descriptor of its own
+	file.Close()
+	if err != nil {
+		f.open.Add(-1)
+		return
+	}
+	conn = f.s.fromProxy(&handedConn{Conn: conn, read: append([]byte(nil), read...), done: func() { f.open.Add(-1) }})
+	select {
+	case f.handed <- conn:
+	default:
+		go func() { // bounded by MaxConns
+			select {
+			case f.handed <- conn:
+			case <-f.closed:
+				conn.Close()
+			}
+		}()
+	}
+}
+
+// link puts c at the end of the list by since.
+func (r *reactor) link(c *fastConn) {
+	c.prev, c.next = r.newest, nil
+	if r.newest != nil {
+		r.newest.next = c
+	} else {
+		r.oldest = c
+	}
+	r.newest = c
+}
+
+func (r *reactor) unlink(c *fastConn) {
+	if c.prev != nil {
+		c.prev.next = c.next
+	} else {
+		r.oldest = c.next
+	}
+	if c.next != nil {
+		c.next.prev = c.prev
+	} else {
+		r.newest = c.prev
+	}
+	c.prev, c.next = nil, nil
+}
+
+// expire drops connections that had their time.
+func (r *reactor) expire() {
+	for r.oldest != nil && r.now.Sub(r.oldest.since) > idleLimit {
+		r.drop(r.oldest, true)
+	}
+}
+
+// shut drops all connections.
+func (r *reactor) shut() {
+	for r.oldest != nil {
+		r.drop(r.oldest, true)
+	}
+	r.file.Close()
+}

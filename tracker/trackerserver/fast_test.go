@@ -1,0 +1,313 @@
+package trackerserver
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"spate"
+	"spate/tracker/wire"
+)
+
+func TestParseHead(t *testing.T) {
+	const ok = " HTTP/1.1\r\nHost: x\r\n\r\n"
+	cases := map[string]verdict{
+		"": wait, "G": wait, "GET ": wait, "GET /": wait, "GET /ann": wait, "GET /announce": wait, "GET /announce?info_hash=": wait,
+		"GET /announce HTTP/1.1\r\n": wait, "GET /announce HTTP/1.1\r\nHost: x\r\n": wait,
+		"POST": decline, "GET x": decline, "GET /index.html HTTP": decline, "GET /?": decline, "get /": decline,
+		"GET /announce" + ok: take, "GET /announce?a=b" + ok: take, "GET /scrape?x" + ok + "more": take,
+		"GET /abc/announce" + ok: take, "GET /announce/abc?" + ok: take, "GET /announce/a/b" + ok: decline,
+		"GET /announce HTTP/1.0\r\n\r\n": take, "GET /announce HTTP/2.0\r\n\r\n": decline, "GET /announce\r\n\r\n": decline,
+		"GET /announce  HTTP/1.1\r\n\r\n": decline, "GET /announce x HTTP/1.1\r\n\r\n": decline, "GET /announce?\x00" + ok: decline,
+		"GET /announce?\xff" + ok: decline, "GET /a%6enounce" + ok: decline, "GET /%61/announce" + ok: decline,
+		"GET /announce HTTP/1.1\r\nContent-Length: 0\r\n\r\n":          decline,
+		"GET /announce HTTP/1.1\r\ntransfer-ENCODING: chunked\r\n\r\n": decline,
+		"GET /announce HTTP/1.1\r\nConnection: upgrade\r\n\r\n":        decline,
+		"GET /announce HTTP/1.1\r\nX-Forwarded-For: 1.2.3.4\r\n\r\n":   decline,
+		"GET /announce HTTP/1.1\r\nExpect: 100-continue\r\n\r\n":       decline,
+		"GET /announce HTTP/1.1\r\nUpgrade: h2c\r\n\r\n":               decline,
+		"GET /announce HTTP/1.1\r\nHost : x\r\n\r\n":                   decline,
+		"GET /announce HTTP/1.1\r\n Host: x\r\n\r\n":                   decline,
+		"GET /announce HTTP/1.1\r\nHost: x\r\n folded\r\n\r\n":         decline,
+		"GET /announce HTTP/1.1\r\nHost\r\n\r\n":                       decline,
+		"GET /announce HTTP/1.1\r\n: x\r\n\r\n":                        decline,
+		"GET /announce HTTP/1.1\r\nHost: x\nA: b\r\n\r\n":              decline,
+		"GET /announce HTTP/1.1\r\nConnection: Keep-Alive\r\n\r\n":     take,
+		"GET /announce?" + strings.Repeat("a", maxHead):                decline,
+		"GET /" + strings.Repeat("a", 100):                             decline,
+	}
+	for in, want := range cases {
+		if _, got := parseHead([]byte(in)); got != want {
+			t.Errorf("%.60q: %d, want %d", in, got, want)
+		}
+	}
+	const one = "GET /announce/tok?q=1&r HTTP/1.1\r\nHost: x\r\nCONNECTION:  Close \r\n\r\n"
+	h, _ := parseHead([]byte(one + "GET"))
+	if h.keep || string(h.query) != "q=1&r" || string(h.token) != "tok" || h.route != routeAnnounce || h.size != len(one) {
+		t.Errorf("%+v %q %q", h, h.query, h.token)
+	}
+}
+
+// What the fast path takes means the same to net/http: nobody can have one
+// request taken for another.
+func FuzzParseHead(f *testing.F) {
+	f.Add([]byte("GET /announce?info_hash=a&b=c HTTP/1.1\r\nHost: x\r\nUser-Agent: y\r\nConnection: close\r\n\r\nGET"))
+	f.Add([]byte("GET /tok/scrape HTTP/1.0\r\n\r\n"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		h, v := parseHead(b)
+		if v != take {
+			return
+		}
+		r := bufio.NewReaderSize(bytes.NewReader(b), len(b)+16)
+		req, err := http.ReadRequest(r)
+		if err != nil {
+			return // net/http is stricter about the rest of the fields; the answer harms nobody
+		}
+		route, token := routeOf([]byte(req.URL.Path))
+		rest, _ := io.ReadAll(r)
+		if req.Method != "GET" || route != h.route || !bytes.Equal(token, h.token) || req.URL.RawQuery != string(h.query) ||
+			len(b)-len(rest) != h.size || h.keep && req.Close {
+			t.Fatalf("%q: %+v but net/http has %v %q, rest %q", b, h, req.URL, req.URL.RawQuery, rest)
+		}
+	})
+}
+
+// site starts an http.Server with the tracker and one page on a Listener.
+func site(t testing.TB, s *Server) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("/page", func(w http.ResponseWriter, r *http.Request) { fmt.Fprintf(w, "page for %s", r.RemoteAddr) })
+	hs := &http.Server{Handler: s.Handler(mux)}
+	wrapped := s.Listener(l)
+	done := make(chan error, 1)
+	go func() { done <- hs.Serve(wrapped) }()
+	t.Cleanup(func() {
+		hs.Close()
+		if err := <-done; err != http.ErrServerClosed {
+			t.Error(err)
+		}
+	})
+	return wrapped.Addr().String()
+}
+
+func announceTarget(n int) string {
+	req := peer(n)
+	return "/announce?" + string(wire.AppendAnnounceQuery(nil, &req))
+}
+
+// Announces and pages share a listener, and a connection too.
+func TestListenerMixed(t *testing.T) {
+	s := newServer(t, Options{})
+	addr := site(t, s)
+	for _, keepAlive := range []bool{true, false} {
+		c := &http.Client{Transport: &http.Transport{DisableKeepAlives: !keepAlive}}
+		for n := range 20 {
+			target := announceTarget(n)
+			if n%5 == 4 {
+				target = "/page"
+			}
+			resp, err := c.Get("http://" + addr + target)
+			if err != nil {
+				t.Fatal(err)
+			}
+			body, err := io.ReadAll(resp.Body)
+			resp.Body.Close()
+			if err != nil || resp.StatusCode != 200 || resp.Header.Get("Date") == "" {
+				t.Fatalf("%s: %v %v %v", target, resp.Status, resp.Header, err)
+			}
+			if target == "/page" {
+				if !strings.HasPrefix(string(body), "page for 127.0.0.1:") {
+					t.Errorf("page: %q", body)
+				}
+			} else if r, err := wire.ParseAnnounceAnswer(body); err != nil || r.ExternalIP != netip.MustParseAddr("127.0.0.1") {
+				t.Errorf("announce: %+v %v", r, err)
+			}
+		}
+		c.CloseIdleConnections()
+	}
+	if got := s.Counts().Announces[HTTP]; got != 32 {
+		t.Errorf("%d announces", got)
+	}
+}
+
+// Requests may come in pieces, or several at once.
+func TestListenerPieces(t *testing.T) {
+	s := newServer(t, Options{})
+	addr := site(t, s)
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	r := bufio.NewReader(conn)
+	read := func(want string) {
+		t.Helper()
+		resp, err := http.ReadResponse(r, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(resp.Body)
+		if err != nil || !strings.Contains(string(body), want) {
+			t.Errorf("%q %v, want %q", body, err, want)
+		}
+	}
+	request := func(target string) string { return "GET " + target + " HTTP/1.1\r\nHost: x\r\n\r\n" }
+	for _, b := range []byte(request(announceTarget(1))) {
+		conn.Write([]byte{b})
+	}
+	read("8:interval")
+	many := ""
+	for n := range 100 {
+		many += request(announceTarget(n))
+	}
+	half := len(request(announceTarget(0))) * 3 / 2
+	io.WriteString(conn, many[:half])
+	read("8:interval")
+	io.WriteString(conn, many[half:])
+	for range 99 {
+		read("8:interval")
+	}
+	io.WriteString(conn, request(announceTarget(1))+request("/page")+request(announceTarget(2))+request("/none"))
+	read("8:interval")
+	read("page for")
+	read("8:interval")
+	read("not found")
+}
+
+// Connections beyond the limit are closed at once, and places come free again.
+func TestListenerMaxConns(t *testing.T) {
+	s := newServer(t, Options{MaxConns: 3})
+	addr := site(t, s)
+	works := func(conn net.Conn) bool {
+		fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: x\r\n\r\n", announceTarget(1))
+		conn.SetReadDeadline(time.Now().Add(5 * time.Second))
+		n, _ := conn.Read(make([]byte, 4096))
+		return n > 0
+	}
+	var conns []net.Conn
+	for n := range 4 {
+		conn, err := net.Dial("tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		conns = append(conns, conn)
+		if got := works(conn); got != (n < 3) {
+			t.Errorf("connection %d works: %v", n, got)
+		}
+	}
+	conns[0].Close()
+	for deadline := time.Now().Add(10 * time.Second); ; {
+		conn, err := net.Dial("tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		if works(conn) {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("no place came free")
+		}
+	}
+	if s.Counts().Overflowed == 0 {
+		t.Error("nothing was counted")
+	}
+}
+
+// A connection that sends half a request, or none, has half a minute; the rest
+// does not notice.
+func TestListenerSlow(t *testing.T) {
+	var late atomic.Int64
+	start := time.Now()
+	s := newServer(t, Options{Now: func() time.Time { return start.Add(time.Duration(late.Load())) }})
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	fast, err := s.fastListener(l.(*net.TCPListener))
+	if err != nil {
+		t.Skip("no fast path here")
+	}
+	defer fast.Close()
+	conn, err := net.Dial("tcp", fast.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	io.WriteString(conn, "GET /announce HTTP/1.1\r\nHost")
+	other, err := net.Dial("tcp", fast.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	fmt.Fprintf(other, "GET %s HTTP/1.1\r\n\r\n", announceTarget(1)) // after it, conn's is known
+	if n, err := other.Read(make([]byte, 2000)); n == 0 || err != nil {
+		t.Fatal(n, err)
+	}
+	late.Store(int64(idleLimit + time.Second))
+	conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+	if n, err := conn.Read(make([]byte, 10)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("still there: %d %v", n, err)
+	}
+}
+
+// With the PROXY protocol the client's address is the one that counts; a proxy
+// that does not speak it gets nothing.
+func TestProxyProtocol(t *testing.T) {
+	s := newServer(t, Options{Proxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, ProxyProtocol: true})
+	addr := site(t, s)
+	v2 := "\r\n\r\n\x00\r\nQUIT\n\x21\x11\x00\x0c\xc0\x00\x02\x07\x7f\x00\x00\x01\x12\x34\x00\x50"
+	for header, want := range map[string]string{
+		"PROXY TCP4 192.0.2.7 127.0.0.1 4660 80\r\n": "192.0.2.7",
+		"PROXY TCP6 2001:db8::7 ::1 4660 80\r\n":     "2001:db8::7",
+		"PROXY UNKNOWN\r\n":                          "127.0.0.1",
+		v2:                                           "192.0.2.7",
+		"\r\n\r\n\x00\r\nQUIT\n\x20\x00\x00\x00":     "127.0.0.1",
+		"":                                           "",
+		"PROXY TCP4 x y 1 2\r\n":                     "",
+		"PROXY " + strings.Repeat("x", 200):          "",
+	} {
+		conn, err := net.Dial("tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(conn, "%sGET %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", header, announceTarget(1))
+		got := ""
+		if resp, err := http.ReadResponse(bufio.NewReader(conn), nil); err == nil {
+			body, _ := io.ReadAll(resp.Body)
+			if r, err := wire.ParseAnnounceAnswer(body); err == nil {
+				got = r.ExternalIP.String()
+			}
+		}
+		conn.Close()
+		if got != want {
+			t.Errorf("%q: %q, want %q", header, got, want)
+		}
+	}
+}
+
+func FuzzProxyHeader(f *testing.F) {
+	f.Add([]byte("PROXY TCP4 192.0.2.7 127.0.0.1 4660 80\r\nGET"))
+	f.Add([]byte("\r\n\r\n\x00\r\nQUIT\n\x21\x11\x00\x0c\xc0\x00\x02\x07\x7f\x00\x00\x01\x12\x34\x00\x50"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		client, size, done, err := parseProxyHeader(b)
+		if done && (err != nil || size > len(b) || client.IsValid() && spate.CanonicalAddr(client) != client) {
+			t.Fatal(client, size, done, err)
+		}
+	})
+}
