@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"spate"
 	"spate/tracker"
 	"spate/tracker/trackerclient"
 )
@@ -38,7 +39,8 @@ type announcer struct {
 // announceState is what the announcer knows of one torrent.
 type announceState struct {
 	t      *Torrent
-	tiers  *trackerclient.Tiers // nil without trackers
+	hash   spate.InfoHash
+	tiers  *trackerclient.Tiers
 	key    uint32
 	index  int // in the queue, -1 outside
 	at     time.Time
@@ -52,12 +54,22 @@ type announceState struct {
 	minGap time.Duration
 }
 
-func newAnnounceState(t *Torrent, tiers [][]string) announceState {
-	a := announceState{t: t, key: rand.Uint32(), index: -1}
-	if len(tiers) > 0 && t.s.opt.Announcer != nil {
-		a.tiers = trackerclient.NewTiers(tiers, t.rng)
+// newAnnounceStates returns a state for each swarm of the torrent: a hybrid is in
+// two. Without trackers there are none.
+func newAnnounceStates(t *Torrent, tiers [][]string) []*announceState {
+	if len(tiers) == 0 || t.s.opt.Announcer == nil {
+		return nil
 	}
-	return a
+	all := []*announceState{{t: t, hash: t.hash}}
+	if !t.hash2.IsZero() {
+		all = append(all, &announceState{t: t, hash: t.hash2})
+	}
+	for _, st := range all {
+		st.tiers = trackerclient.NewTiers(tiers, t.rng)
+		st.key = rand.Uint32()
+		st.index = -1
+	}
+	return all
 }
 
 func newAnnouncer(s *Session) *announcer {
@@ -68,20 +80,23 @@ func newAnnouncer(s *Session) *announcer {
 func (a *announcer) start(t *Torrent) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	st := &t.ann
-	if st.tiers == nil || st.active || a.ended {
-		return
+	for _, st := range t.anns {
+		if !st.active && !a.ended {
+			st.active = true
+			st.event = tracker.EventStarted
+			a.scheduleLocked(st, time.Now())
+		}
 	}
-	st.active = true
-	st.event = tracker.EventStarted
-	a.scheduleLocked(st, time.Now())
 }
 
 // completed tells the trackers that a download is complete.
 func (a *announcer) completed(t *Torrent) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if st := &t.ann; st.active {
+	for _, st := range t.anns {
+		if !st.active {
+			continue
+		}
 		// A tracker that has not heard "started" yet is told so first.
 		if st.event != tracker.EventStarted {
 			st.event = tracker.EventCompleted
@@ -95,13 +110,13 @@ func (a *announcer) completed(t *Torrent) {
 func (a *announcer) hurry(t *Torrent, now time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	st := &t.ann
-	if !st.active || st.busy || st.fails > 0 || st.stats.LastAnnounce.IsZero() {
-		return
-	}
-	at := st.stats.LastAnnounce.Add(max(st.minGap, hungryAnnounce))
-	if at.Before(st.at) {
-		a.scheduleLocked(st, at)
+	for _, st := range t.anns {
+		if !st.active || st.busy || st.fails > 0 || st.stats.LastAnnounce.IsZero() {
+			continue
+		}
+		if at := st.stats.LastAnnounce.Add(max(st.minGap, hungryAnnounce)); at.Before(st.at) {
+			a.scheduleLocked(st, at)
+		}
 	}
 }
 
@@ -184,7 +199,7 @@ func (a *announcer) launch(ctx context.Context) bool {
 // announce makes one announce and schedules the next.
 func (a *announcer) announce(ctx context.Context, st *announceState, event tracker.Event) {
 	t := st.t
-	req := t.announceRequest(event)
+	req := t.announceRequest(st, event)
 	resp, from, err := st.tiers.Announce(ctx, a.s.opt.Announcer, &req)
 	now := time.Now()
 	if err == nil {
@@ -246,42 +261,49 @@ func (a *announcer) stopAll(all []*Torrent) {
 	places := make(chan struct{}, cap(a.places))
 	var wg sync.WaitGroup
 	for _, t := range all {
-		a.mu.Lock()
-		st := &t.ann
-		active, busy := st.active, st.busy
-		st.active = false
-		if st.index >= 0 {
-			heap.Remove(&a.queue, st.index)
-		}
-		if busy {
-			st.cancel()
-		}
-		done := st.done
-		a.mu.Unlock()
-		if !active {
-			continue
-		}
-		places <- struct{}{}
-		wg.Go(func() {
-			defer func() { <-places }()
-			if busy {
-				<-done
+		for _, st := range t.anns {
+			under, active := a.deactivate(st)
+			if !active {
+				continue
 			}
-			req := t.announceRequest(tracker.EventStopped)
-			if _, _, err := st.tiers.Announce(ctx, a.s.opt.Announcer, &req); err != nil {
-				t.log.Debug("announcing the stop", "err", err)
-			}
-		})
+			places <- struct{}{}
+			wg.Go(func() {
+				defer func() { <-places }()
+				if under != nil {
+					<-under
+				}
+				req := t.announceRequest(st, tracker.EventStopped)
+				if _, _, err := st.tiers.Announce(ctx, a.s.opt.Announcer, &req); err != nil {
+					t.log.Debug("announcing the stop", "err", err)
+				}
+			})
+		}
 	}
 	wg.Wait()
 }
 
+// deactivate ends the announces of st. It returns whether there were any, and
+// what is closed when the one under way has ended.
+func (a *announcer) deactivate(st *announceState) (under <-chan struct{}, active bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	active, st.active = st.active, false
+	if st.index >= 0 {
+		heap.Remove(&a.queue, st.index)
+	}
+	if st.busy {
+		st.cancel()
+		under = st.done
+	}
+	return under, active
+}
+
 // announceRequest says how the torrent stands.
-func (t *Torrent) announceRequest(event tracker.Event) tracker.AnnounceRequest {
+func (t *Torrent) announceRequest(st *announceState, event tracker.Event) tracker.AnnounceRequest {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	req := tracker.AnnounceRequest{
-		InfoHash: t.hash, PeerID: t.s.opt.PeerID, Port: t.s.port, Key: t.ann.key, Event: event,
+		InfoHash: st.hash, PeerID: t.s.opt.PeerID, Port: t.s.port, Key: st.key, Event: event,
 		Uploaded: t.uploaded.Load(), Downloaded: t.downloaded.Load(),
 		Left:    t.leftLocked(),
 		NumWant: tracker.DefaultNumWant,

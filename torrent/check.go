@@ -126,7 +126,7 @@ func (t *Torrent) checkPiece(i int, buf []byte) (bool, error) {
 	})
 	switch {
 	case err == nil:
-		return t.matches(i, buf), nil
+		return t.matches(i, buf)
 	case errors.Is(err, storage.ErrMissing), errors.Is(err, storage.ErrRange):
 		return false, nil
 	}

@@ -81,17 +81,25 @@ func (s *Session) answer(nc net.Conn) (peerwire.Handshake, error) {
 	if t, f := s.lookup(hs.InfoHash); t == nil && f == nil {
 		return hs, errNoTorrent
 	}
-	ours := s.handshake(hs.InfoHash)
+	t, _ := s.lookup(hs.InfoHash)
+	if t != nil && hs.Reserved.V2() && !t.hash2.IsZero() {
+		hs.InfoHash = t.hash2 // the peer knows both: go on as v2 (BEP 52)
+	}
+	ours := s.handshake(hs.InfoHash, t)
 	if _, err := nc.Write(ours.Append(nil)); err != nil {
 		return hs, err
 	}
 	return hs, nc.SetDeadline(time.Time{})
 }
 
-func (s *Session) handshake(ih spate.InfoHash) peerwire.Handshake {
+// handshake is what we say to a peer; t is nil while its metadata is fetched.
+func (s *Session) handshake(ih spate.InfoHash, t *Torrent) peerwire.Handshake {
 	h := peerwire.Handshake{InfoHash: ih, PeerID: s.opt.PeerID}
 	h.Reserved.SetExtended()
 	h.Reserved.SetFast()
+	if t != nil && !t.hash2.IsZero() {
+		h.Reserved.SetV2()
+	}
 	return h
 }
 
@@ -167,7 +175,7 @@ func (t *Torrent) spawn(f func()) bool {
 }
 
 func (t *Torrent) dial(addr netip.AddrPort) {
-	nc, hs, err := t.s.connect(t.ctx, addr, t.hash)
+	nc, hs, err := t.s.connect(t.ctx, addr, t.hash, t)
 	t.s.dialed(err == nil)
 	t.mu.Lock()
 	t.dialing--
@@ -182,8 +190,9 @@ func (t *Torrent) dial(addr netip.AddrPort) {
 	newConn(t, nc, hs, addr, false).run()
 }
 
-// connect dials a peer and exchanges handshakes with it.
-func (s *Session) connect(ctx context.Context, addr netip.AddrPort, hash spate.InfoHash) (net.Conn, peerwire.Handshake, error) {
+// connect dials a peer and exchanges handshakes with it. t is nil while its
+// metadata is fetched. A peer of a hybrid may answer by its v2 hash (BEP 52).
+func (s *Session) connect(ctx context.Context, addr netip.AddrPort, hash spate.InfoHash, t *Torrent) (net.Conn, peerwire.Handshake, error) {
 	var hs peerwire.Handshake
 	dctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
@@ -194,11 +203,11 @@ func (s *Session) connect(ctx context.Context, addr netip.AddrPort, hash spate.I
 	stop := context.AfterFunc(ctx, func() { nc.Close() })
 	defer stop()
 	nc.SetDeadline(time.Now().Add(handshakeTimeout))
-	ours := s.handshake(hash)
+	ours := s.handshake(hash, t)
 	if _, err = nc.Write(ours.Append(nil)); err == nil {
 		hs, err = readHandshake(nc)
 	}
-	if err == nil && hs.InfoHash != hash {
+	if err == nil && hs.InfoHash != hash && (t == nil || t.hash2.IsZero() || hs.InfoHash != t.hash2) {
 		err = badPeer("answered for another torrent")
 	}
 	if err == nil {

@@ -221,7 +221,7 @@ func (f *metaFetch) dialMore(ctx context.Context) {
 
 // ask dials one peer and gets the metadata from it.
 func (f *metaFetch) ask(ctx context.Context, addr netip.AddrPort) {
-	nc, hs, err := f.s.connect(ctx, addr, f.hash)
+	nc, hs, err := f.s.connect(ctx, addr, f.hash, nil)
 	f.s.dialed(err == nil)
 	if err == nil {
 		err = f.talk(ctx, nc, hs, addr)

@@ -3,10 +3,12 @@ package torrent
 import (
 	"bytes"
 	"crypto/sha1"
-	"crypto/sha256"
+	"errors"
+	"fmt"
 	"net/netip"
 	"time"
 
+	"spate/internal/lanes"
 	"spate/merkle"
 	"spate/peerwire"
 	"spate/torrent/internal/picker"
@@ -24,11 +26,16 @@ const haveDelay = 50 * time.Millisecond
 
 // finishPiece hashes a piece while it is warm, writes it, and says so.
 func (t *Torrent) finishPiece(w wholePiece) {
-	if !t.matches(w.index, w.data) {
+	good, err := t.matches(w.index, w.data)
+	if err != nil {
+		t.fail(err)
+		return
+	}
+	if !good {
 		t.pieceFailed(w)
 		return
 	}
-	err := t.s.onDisk(func() error {
+	err = t.s.onDisk(func() error {
 		_, err := t.store.WriteAt(w.data, int64(w.index)*t.info.PieceLength)
 		return err
 	})
@@ -61,13 +68,25 @@ func (t *Torrent) finishPiece(w wholePiece) {
 	}
 }
 
-// matches reports whether data is what the metainfo says of the piece: by the
-// v1 hash where there is one (BEP 3), else by its merkle root (BEP 52).
-func (t *Torrent) matches(piece int, data []byte) bool {
-	if t.info.HasV1() {
-		return sha1.Sum(data) == t.info.PieceHashV1(piece)
+// ErrHalves is the cause when a hybrid torrent halts because its v1 and its v2
+// half describe different data: whoever made it did so on purpose.
+var ErrHalves = errors.New("the v1 and v2 halves of the torrent describe different data")
+
+// matches reports whether data is what the metainfo says of the piece: by the v1
+// hash where there is one (BEP 3), and by its merkle root where that is known
+// (BEP 52). Of a hybrid both must hold; one alone is an error wrapping ErrHalves.
+func (t *Torrent) matches(piece int, data []byte) (bool, error) {
+	if !t.info.HasV1() {
+		return t.matchesV2(piece, data), nil
 	}
-	return t.matchesV2(piece, data)
+	good := sha1.Sum(data) == t.info.PieceHashV1(piece)
+	if t.hash2.IsZero() || !good {
+		return good, nil
+	}
+	if !t.matchesV2(piece, data) {
+		return false, fmt.Errorf("piece %d: %w", piece, ErrHalves)
+	}
+	return true, nil
 }
 
 func (t *Torrent) matchesV2(piece int, data []byte) bool {
@@ -78,12 +97,18 @@ func (t *Torrent) matchesV2(piece int, data []byte) bool {
 	if len(layer) < merkle.HashSize*(n+1) {
 		return false // not in the metainfo
 	}
-	tree := merkle.NewBuilder(0)
+	data = data[:min(int64(len(data)), f.Offset+f.Length-at)] // the rest is padding
+	blocks := make([][]byte, 0, (len(data)+merkle.BlockSize-1)/merkle.BlockSize)
 	for len(data) > 0 {
 		size := min(len(data), merkle.BlockSize)
-		leaf := sha256.Sum256(data[:size])
-		tree.Add(&leaf)
+		blocks = append(blocks, data[:size])
 		data = data[size:]
+	}
+	leaves := make([][merkle.HashSize]byte, len(blocks))
+	lanes.SumSHA256(leaves, blocks)
+	tree := merkle.NewBuilder(0)
+	for i := range leaves {
+		tree.Add(&leaves[i])
 	}
 	root := tree.Root()
 	if f.Length > t.info.PieceLength {

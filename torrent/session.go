@@ -63,8 +63,8 @@ type Session struct {
 	cancel context.CancelFunc
 	wg     sync.WaitGroup // every goroutine of the session
 
-	mu       sync.Mutex // guards what follows
-	torrents map[spate.InfoHash]*Torrent
+	mu       sync.Mutex                  // guards what follows
+	torrents map[spate.InfoHash]*Torrent // a hybrid stands under both its hashes
 	fetches  map[spate.InfoHash]*metaFetch
 	conns    int // connections and dials under way
 	dials    int // dials under way
@@ -197,8 +197,10 @@ func (s *Session) Close() error {
 	}
 	s.closed = true
 	all := make([]*Torrent, 0, len(s.torrents))
-	for _, t := range s.torrents {
-		all = append(all, t)
+	for ih, t := range s.torrents {
+		if ih == t.hash {
+			all = append(all, t)
+		}
 	}
 	s.mu.Unlock()
 
@@ -232,10 +234,13 @@ func (s *Session) Add(mi *metainfo.MetaInfo, opt AddOptions) (*Torrent, error) {
 	switch {
 	case s.closed:
 		err = ErrClosed
-	case s.torrents[t.hash] != nil:
+	case s.torrents[t.hash] != nil || !t.hash2.IsZero() && s.torrents[t.hash2] != nil:
 		err = ErrDuplicate
 	default:
 		s.torrents[t.hash] = t
+		if !t.hash2.IsZero() {
+			s.torrents[t.hash2] = t
+		}
 	}
 	s.mu.Unlock()
 	if err != nil {
@@ -252,11 +257,13 @@ func (s *Session) Add(mi *metainfo.MetaInfo, opt AddOptions) (*Torrent, error) {
 func (s *Session) Remove(ih spate.InfoHash) error {
 	s.mu.Lock()
 	t := s.torrents[ih]
-	delete(s.torrents, ih)
-	s.mu.Unlock()
 	if t == nil {
+		s.mu.Unlock()
 		return ErrUnknown
 	}
+	delete(s.torrents, t.hash)
+	delete(s.torrents, t.hash2)
+	s.mu.Unlock()
 	s.announcer.stopAll([]*Torrent{t})
 	t.halt()
 	t.finish()
@@ -275,8 +282,10 @@ func (s *Session) Torrents() []*Torrent {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	all := make([]*Torrent, 0, len(s.torrents))
-	for _, t := range s.torrents {
-		all = append(all, t)
+	for ih, t := range s.torrents {
+		if ih == t.hash {
+			all = append(all, t)
+		}
 	}
 	return all
 }

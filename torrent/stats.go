@@ -81,8 +81,13 @@ type PeerStats struct {
 
 // Stats returns a snapshot of the torrent.
 func (t *Torrent) Stats() Stats {
+	var trackers []TrackerStats
 	t.s.announcer.mu.Lock()
-	tr := t.ann.stats
+	for _, st := range t.anns {
+		if st.stats.URL != "" || st.stats.Err != nil {
+			trackers = append(trackers, st.stats)
+		}
+	}
 	t.s.announcer.mu.Unlock()
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -94,9 +99,7 @@ func (t *Torrent) Stats() Stats {
 		Peers: t.nconns, Known: t.peers.Len(),
 		Added: t.added, Completed: t.completed,
 	}
-	if tr.URL != "" || tr.Err != nil {
-		st.Trackers = []TrackerStats{tr}
-	}
+	st.Trackers = trackers
 	st.BytesTotal, st.BytesDone = t.bytesTotal, t.bytesDone
 	if t.pick == nil {
 		return st

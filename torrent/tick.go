@@ -1,6 +1,7 @@
 package torrent
 
 import (
+	"errors"
 	"time"
 
 	"spate/peerwire"
@@ -32,7 +33,7 @@ func (t *Torrent) tick(now time.Time) {
 	hungry := t.state == StateDownloading && t.nconns == 0
 	save := t.dirty && running && now.Sub(t.saved) >= resumeEvery
 	look := running && t.files != nil && t.nconns > 0 && now.Sub(t.looked) >= lookEvery
-	retry := t.state == StateFailed && now.Sub(t.failedAt) >= retryEvery
+	retry := t.state == StateFailed && now.Sub(t.failedAt) >= retryEvery && !errors.Is(t.err, ErrHalves)
 	t.mu.Unlock()
 
 	if hungry {

@@ -29,7 +29,8 @@ type Torrent struct {
 	s     *Session
 	mi    *metainfo.MetaInfo
 	info  *metainfo.Info
-	hash  spate.InfoHash
+	hash  spate.InfoHash // of the v1 swarm, or the v2 one where there is no v1 half
+	hash2 spate.InfoHash // of the v2 swarm that a hybrid is in as well; else zero
 	name  string
 	opt   AddOptions
 	dir   string // opt.Dir, absolute
@@ -46,7 +47,7 @@ type Torrent struct {
 	doneOnce sync.Once
 	failed   chan struct{} // closed when halted by an error, then made anew
 
-	ann announceState // guarded by the announcer's lock
+	anns []*announceState // one for each swarm; guarded by the announcer's lock
 
 	zeros   *[sha1.Size]byte // hash of a piece of zerosOf zeros; owned by the check under way
 	zerosOf int64
@@ -117,6 +118,11 @@ func newTorrent(s *Session, mi *metainfo.MetaInfo, opt AddOptions) (*Torrent, er
 		added:    time.Now(),
 		rng:      rand.New(rand.NewPCG(seed, uint64(len(info.Pieces)))),
 	}
+	// A hybrid joins its v2 swarm only when it can hold what comes against both
+	// halves: what one half alone has approved is not given to the other's peers.
+	if v2, ok := mi.HashV2(); ok && info.HasV1() && mi.MissingLayers() == 0 {
+		t.hash2 = v2.Truncate()
+	}
 	t.log = s.log.With("torrent", t.name)
 	t.ctx, t.cancel = context.WithCancel(s.ctx)
 	if err := t.openStorage(); err != nil {
@@ -130,7 +136,7 @@ func newTorrent(s *Session, mi *metainfo.MetaInfo, opt AddOptions) (*Torrent, er
 	if t.pick != nil {
 		t.countLocked()
 	}
-	t.ann = newAnnounceState(t, mi.AnnounceList)
+	t.anns = newAnnounceStates(t, mi.AnnounceList)
 	return t, nil
 }
 

@@ -1,0 +1,88 @@
+package torrent
+
+import (
+	"context"
+	"math/rand/v2"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"spate/maker"
+	"spate/metainfo"
+)
+
+// makeTree writes a tree with empty, tiny and unaligned files.
+func makeTree(t *testing.T) string {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "tree")
+	rng := rand.NewChaCha8([32]byte{9})
+	for name, size := range map[string]int{"a": 300_001, "b/empty": 0, "b/one": 1, "c": 1 << 17, "d/e/f": 77_777} {
+		path := filepath.Join(dir, filepath.FromSlash(name))
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		b := make([]byte, size)
+		rng.Read(b)
+		if err := os.WriteFile(path, b, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+func sameTrees(t *testing.T, want, got string) {
+	t.Helper()
+	err := filepath.WalkDir(want, func(path string, d os.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		rel, _ := filepath.Rel(want, path)
+		a, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		b, err := os.ReadFile(filepath.Join(got, rel))
+		if err != nil || string(a) != string(b) {
+			t.Errorf("%s differs (%v)", rel, err)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestEveryFormat moves a tree as v1, v2 and hybrid, with the trees on disk.
+func TestEveryFormat(t *testing.T) {
+	for _, format := range []metainfo.Format{metainfo.V1, metainfo.V2, metainfo.Hybrid} {
+		t.Run(string(format), func(t *testing.T) {
+			t.Parallel()
+			tree := makeTree(t)
+			mi, err := maker.Make(context.Background(), tree, maker.Options{Format: format, PieceLength: 32 << 10})
+			if err != nil {
+				t.Fatal(err)
+			}
+			seed := testSession(t, Options{})
+			if _, err := seed.Add(mi, AddOptions{Dir: filepath.Dir(tree), SeedOnly: true}); err != nil {
+				t.Fatal(err)
+			}
+			get := testSession(t, Options{})
+			dir := t.TempDir()
+			tor, err := get.Add(mi, AddOptions{Dir: dir, Peers: []netip.AddrPort{seed.Addr()}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+			defer cancel()
+			if err := tor.Wait(ctx); err != nil {
+				t.Fatalf("%v: %+v", err, tor.Stats())
+			}
+			sameTrees(t, tree, filepath.Join(dir, "tree"))
+			if st := tor.Stats(); st.BytesDone != st.BytesTotal || st.BytesTotal != mi.Info.DataLength() {
+				t.Errorf("%d of %d bytes, the files have %d", st.BytesDone, st.BytesTotal, mi.Info.DataLength())
+			}
+		})
+	}
+}
