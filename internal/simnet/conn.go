@@ -98,7 +98,7 @@ func (c *Conn) read(p []byte) int {
 	}
 	// Like Linux, wake the writer when a third is free and not for every byte.
 	if room := window - f.held; room >= window/3 && was < window/3 || f.held == 0 {
-		f.w.wcond.Broadcast()
+		f.wakeWriter()
 	}
 	return n
 }
@@ -213,6 +213,7 @@ func (c *Conn) abort(why error) {
 	if c.closed {
 		c.in.drop()
 	}
+	c.net.woke = true
 	c.rcond.Broadcast()
 	c.wcond.Broadcast()
 	c.forget()

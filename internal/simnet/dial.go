@@ -217,6 +217,7 @@ func (d *dial) after(ns int64, do func(*event)) {
 func (d *dial) end(err error) {
 	d.err = err
 	d.from.freePort(d.src.Port())
+	d.from.net.woke = true
 	close(d.done)
 }
 
@@ -269,6 +270,7 @@ func (d *dial) established(l *Listener) {
 	client, server := n.connect(d.from, d.to, d.src, d.dst)
 	d.from.freePort(d.src.Port()) // the connection holds it now
 	d.conn = client
+	n.woke = true
 	close(d.done)
 	d.after(n.delay(d.from, d.to, nil), func(e *event) {
 		l.coming--
@@ -279,6 +281,7 @@ func (d *dial) established(l *Listener) {
 			return
 		}
 		l.queue = append(l.queue, server)
+		n.woke = true
 		l.cond.Signal()
 	})
 	if d.given {

@@ -55,6 +55,9 @@ func (n *Network) arm() {
 	}
 	tick := int64(n.opts.Tick)
 	at := (n.events[0].at + tick - 1) / tick * tick
+	if n.opts.Lockstep {
+		at = max(at, int64(time.Since(n.epoch))+1)
+	}
 	if at >= n.armed {
 		return
 	}
@@ -73,8 +76,8 @@ func (n *Network) pump() {
 	defer n.mu.Unlock()
 	until := int64(time.Since(n.epoch))
 	n.armed = math.MaxInt64
-	n.inPump = true
-	for len(n.events) > 0 && n.events[0].at <= until {
+	n.inPump, n.woke = true, false
+	for len(n.events) > 0 && n.events[0].at <= until && !(n.woke && n.opts.Lockstep) {
 		e := n.events.pop()
 		n.now = e.at
 		e.do(&e)

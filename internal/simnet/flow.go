@@ -30,6 +30,7 @@ type flow struct {
 
 	up, down leg
 	begin    bool // an event will offer what is pending
+	waking   bool // an event will wake the writer
 	closing  bool // the writer is done: FIN goes after the last byte
 	finSent  bool
 	finHere  bool
@@ -87,6 +88,22 @@ func (f *flow) take(p []byte, n int) {
 	}
 	if f.held == 0 {
 		f.segs, f.to = nil, 0
+	}
+}
+
+// wakeWriter tells the writer that there is room: in lockstep not before the
+// reader has taken all that it takes at this moment.
+func (f *flow) wakeWriter() {
+	switch {
+	case !f.net.opts.Lockstep:
+		f.w.wcond.Broadcast()
+	case !f.waking:
+		f.waking = true
+		f.net.schedule(1, event{key: f.key, flow: f, do: func(e *event) {
+			e.flow.waking = false
+			e.flow.net.woke = true
+			e.flow.w.wcond.Broadcast()
+		}})
 	}
 }
 
@@ -192,6 +209,7 @@ func (f *flow) leftDown(n int) {
 		return
 	}
 	f.ready += n
+	f.net.woke = true
 	f.r.rcond.Broadcast()
 }
 
@@ -214,6 +232,7 @@ func (f *flow) fin() {
 		f.finSent = false
 	default:
 		f.finHere = true
+		f.net.woke = true
 		f.r.rcond.Broadcast()
 	}
 }

@@ -25,7 +25,8 @@
 // What goroutines do at one moment takes effect a nanosecond later, in an order
 // that depends on the addresses and not on the scheduler. In a bubble the same
 // program on the same seed therefore sees the same times, as far as the order
-// of its own goroutines does not decide what it does.
+// of its own goroutines does not decide what it does; with Options.Lockstep that
+// order is fixed too.
 //
 // The time of a bubble stands still once its test function has returned: close
 // the connections, and wait for the goroutines that use them, before that.
@@ -55,6 +56,10 @@ type Options struct {
 	// handled together once a tick, each with its own time, so that rates stay
 	// exact and an arrival is seen up to a tick late. 0 stands for 100 µs.
 	Tick time.Duration
+	// Lockstep wakes one goroutine at a time: in a bubble the next event waits
+	// until all goroutines wait again. A program whose goroutines meet only over
+	// the network and over time then does the same in every run. Tick is ignored.
+	Lockstep bool
 	// Backlog is how many connections a listener holds that were not yet
 	// accepted; 0 stands for 128. Dials beyond it try again like TCP.
 	Backlog int
@@ -83,6 +88,7 @@ type Network struct {
 	timer  *time.Timer
 	armed  int64 // when timer goes off, nanoseconds after epoch
 	inPump bool
+	woke   bool // the event in hand woke somebody
 	hosts  map[netip.Addr]*Host
 	cuts   map[[2]*Host]bool
 	free   []*segment
@@ -98,6 +104,9 @@ func New(opts Options) *Network {
 	}
 	if opts.Tick == 0 {
 		opts.Tick = 100 * time.Microsecond
+	}
+	if opts.Lockstep {
+		opts.Tick = 1
 	}
 	if opts.Backlog == 0 {
 		opts.Backlog = 128
