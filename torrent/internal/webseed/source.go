@@ -1,0 +1,158 @@
+package webseed
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+
+	"spate/metainfo"
+)
+
+// Layout is where the files of a torrent lie in its byte space, and what its
+// author called them: a server has them under those names, not under the ones
+// that were made safe for this machine. It does not change after it was made.
+type Layout struct {
+	info *metainfo.Info
+	name string
+	raw  map[int][]string // paths of files that were renamed, by index
+}
+
+// NewLayout returns the layout of a torrent, which must not change afterwards.
+func NewLayout(mi *metainfo.MetaInfo) *Layout {
+	l := &Layout{info: &mi.Info, name: mi.Info.Name}
+	if raw := mi.Info.RawName; usable(raw) {
+		l.name = raw
+	}
+	for _, r := range mi.Info.Renames(mi.InfoBytes) {
+		path := make([]string, len(r.Raw))
+		ok := true
+		for i, part := range r.Raw {
+			path[i] = string(part)
+			ok = ok && usable(path[i])
+		}
+		if !ok {
+			continue
+		}
+		if l.raw == nil {
+			l.raw = map[int][]string{}
+		}
+		l.raw[r.File] = path
+	}
+	return l
+}
+
+// usable reports whether a name from a torrent can be a part of a URL's path:
+// servers resolve dots.
+func usable(part string) bool { return part != "" && part != "." && part != ".." }
+
+// extent is a part of a range that lies in one file, or in none.
+type extent struct {
+	file   int   // index; -1: padding, which is zeros
+	offset int64 // in the file
+	length int64
+}
+
+// extent returns the part of n bytes from off that comes first. off lies in the
+// byte space, and n is above 0.
+func (l *Layout) extent(off, n int64) extent {
+	k := l.info.FileAt(off)
+	if k >= 0 {
+		f := &l.info.Files[k]
+		if at := off - f.Offset; at < f.Length {
+			e := extent{file: k, offset: at, length: min(n, f.Length-at)}
+			if f.Pad() {
+				e.file = -1
+			}
+			return e
+		}
+	}
+	// Between files, as the alignment of v2 leaves it (BEP 52).
+	for k++; k < len(l.info.Files); k++ {
+		if f := &l.info.Files[k]; f.Length > 0 {
+			return extent{file: -1, length: min(n, f.Offset-off)}
+		}
+	}
+	return extent{file: -1, length: n}
+}
+
+// Source is where one web seed keeps the files of a torrent. It does not change
+// after it was made.
+type Source struct {
+	layout *Layout
+	base   *url.URL
+}
+
+// ErrScheme is the error for a URL that is neither http nor https.
+var ErrScheme = errors.New("not an http or https URL")
+
+// Source returns the web seed of that URL, as a torrent names it.
+func (l *Layout) Source(rawURL string) (*Source, error) {
+	u, err := url.Parse(rawURL)
+	if err != nil {
+		return nil, fmt.Errorf("web seed: %w", err)
+	}
+	if u.Scheme != "http" && u.Scheme != "https" || u.Opaque != "" {
+		return nil, fmt.Errorf("web seed %s: %w", u.Redacted(), ErrScheme)
+	}
+	if u.Hostname() == "" {
+		return nil, fmt.Errorf("web seed %s: no host", u.Redacted())
+	}
+	u.Fragment, u.RawFragment = "", ""
+	return &Source{layout: l, base: u}, nil
+}
+
+// String returns the URL of the web seed without its password.
+func (s *Source) String() string { return s.base.Redacted() }
+
+// URL returns where file i lies: for the only file of a torrent the web seed's
+// own URL, with the name appended when it ends in a slash; for one of several the
+// URL of the folder with the torrent's name and the path appended.
+func (s *Source) URL(i int) (*url.URL, error) {
+	path := s.base.EscapedPath()
+	if path == "" {
+		path = "/"
+	}
+	info := s.layout.info
+	switch folder := strings.HasSuffix(path, "/"); {
+	case info.Single() && !folder:
+		return s.base, nil
+	case info.Single():
+		path += escape(s.layout.name)
+	default:
+		if !folder {
+			path += "/"
+		}
+		path += escape(s.layout.name)
+		parts, renamed := s.layout.raw[i]
+		if !renamed {
+			parts = info.Files[i].Path
+		}
+		for _, part := range parts {
+			path += "/" + escape(part)
+		}
+	}
+	plain, err := url.PathUnescape(path)
+	if err != nil {
+		return nil, err
+	}
+	u := *s.base
+	u.Path, u.RawPath = plain, path
+	return &u, nil
+}
+
+// escape encodes all of a name but what no server and no proxy can mistake: some
+// read a plus sign as a space in a path too.
+func escape(name string) string {
+	const hex = "0123456789ABCDEF"
+	var b strings.Builder
+	for i := range len(name) {
+		switch c := name[i]; {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', strings.IndexByte("-._~", c) >= 0:
+			b.WriteByte(c)
+		default:
+			b.WriteString(string([]byte{'%', hex[c>>4], hex[c&15]}))
+		}
+	}
+	return b.String()
+}

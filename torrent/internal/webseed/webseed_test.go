@@ -1,0 +1,487 @@
+package webseed
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha1"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"spate/bencode"
+	"spate/internal/netguard"
+	"spate/metainfo"
+)
+
+// single is a torrent of one file of n bytes, of which the data is not looked at.
+func single(t testing.TB, name string, n int64) *metainfo.MetaInfo {
+	t.Helper()
+	return parsed(t, func(b []byte) []byte {
+		b = bencode.AppendString(b, "length")
+		return bencode.AppendInt(b, n)
+	}, name, n)
+}
+
+// file is an entry of a torrent of several.
+type file struct {
+	path []string
+	n    int64
+	attr string
+}
+
+// several is a torrent of several files.
+func several(t testing.TB, name string, files ...file) *metainfo.MetaInfo {
+	t.Helper()
+	total := int64(0)
+	for _, f := range files {
+		total += f.n
+	}
+	return parsed(t, func(b []byte) []byte {
+		b = bencode.AppendString(b, "files")
+		b = append(b, 'l')
+		for _, f := range files {
+			b = bencode.AppendDict(b)
+			if f.attr != "" {
+				b = bencode.AppendString(b, "attr")
+				b = bencode.AppendString(b, f.attr)
+			}
+			b = bencode.AppendString(b, "length")
+			b = bencode.AppendInt(b, f.n)
+			b = bencode.AppendString(b, "path")
+			b = append(b, 'l')
+			for _, part := range f.path {
+				b = bencode.AppendString(b, part)
+			}
+			b = append(b, "ee"...)
+		}
+		return append(b, 'e')
+	}, name, total)
+}
+
+func parsed(t testing.TB, what func([]byte) []byte, name string, total int64) *metainfo.MetaInfo {
+	t.Helper()
+	const pieceLength = 16 << 10
+	b := what(bencode.AppendDict(bencode.AppendString(bencode.AppendDict(nil), "info")))
+	b = bencode.AppendString(b, "name")
+	b = bencode.AppendString(b, name)
+	b = bencode.AppendString(b, "piece length")
+	b = bencode.AppendInt(b, pieceLength)
+	b = bencode.AppendString(b, "pieces")
+	b = bencode.AppendString(b, make([]byte, sha1.Size*((total+pieceLength-1)/pieceLength)))
+	mi, err := metainfo.Parse(append(b, "ee"...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return mi
+}
+
+func source(t testing.TB, mi *metainfo.MetaInfo, u string) *Source {
+	t.Helper()
+	s, err := NewLayout(mi).Source(u)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// TestURL holds what is asked against BEP 19 and against names that servers would
+// read as something else.
+func TestURL(t *testing.T) {
+	one := single(t, "a b.iso", 5)
+	tree := several(t, "tree", file{path: []string{"x"}, n: 5}, file{path: []string{"sub dir", "50%+ö#?.bin"}, n: 5}, file{path: []string{"aux"}, n: 5})
+	for _, c := range []struct {
+		mi   *metainfo.MetaInfo
+		base string
+		file int
+		want string
+	}{
+		{one, "http://h/files/other.iso", 0, "http://h/files/other.iso"},
+		{one, "http://h/get?id=5#part", 0, "http://h/get?id=5"},
+		{one, "http://h/files/", 0, "http://h/files/a%20b.iso"},
+		{one, "http://h/a%2Fb/", 0, "http://h/a%2Fb/a%20b.iso"},
+		{one, "http://h", 0, "http://h/a%20b.iso"},
+		{one, "https://h/files/?key=1", 0, "https://h/files/a%20b.iso?key=1"},
+		{tree, "http://h/files/", 0, "http://h/files/tree/x"},
+		{tree, "http://h/files", 0, "http://h/files/tree/x"},
+		{tree, "http://h", 1, "http://h/tree/sub%20dir/50%25%2B%C3%B6%23%3F.bin"},
+		{tree, "http://h/", 2, "http://h/tree/aux"}, // a device on some systems, renamed here
+	} {
+		u, err := source(t, c.mi, c.base).URL(c.file)
+		if err != nil || u.String() != c.want {
+			t.Errorf("%s, file %d: %v, %v, want %s", c.base, c.file, u, err, c.want)
+		}
+	}
+	for _, bad := range []string{"", "ftp://h/x", "http://", "http:x", "file:///etc/passwd", "http://h/%zz", "http://h:port/", "http://h/\n"} {
+		if s, err := NewLayout(one).Source(bad); err == nil {
+			t.Errorf("%q is taken as a web seed: %v", bad, s)
+		}
+	}
+}
+
+// client is a client of servers on this machine.
+func client(t testing.TB) *Client {
+	c := NewClient(Options{UserAgent: "test", Stall: 10 * time.Second})
+	t.Cleanup(c.Close)
+	return c
+}
+
+// read reads a range in parts of step bytes.
+func read(c *Client, s *Source, off, n int64, step int) ([]byte, error) {
+	r := c.Open(context.Background(), s, off, n)
+	defer r.Close()
+	out := make([]byte, 0, n)
+	for int64(len(out)) < n {
+		m := min(step, int(n)-len(out))
+		out = out[:len(out)+m]
+		if err := r.Fill(out[len(out)-m:]); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// noise is n bytes that are different everywhere.
+func noise(n int) []byte {
+	b := make([]byte, n)
+	for i := range b {
+		b[i] = byte(i * 7 >> (i % 5))
+	}
+	return b
+}
+
+// TestRanges reads ranges over files, empty files and padding.
+func TestRanges(t *testing.T) {
+	files := []file{
+		{path: []string{"a"}, n: 20000}, {path: []string{".pad", "12768"}, n: 12768, attr: "p"}, {path: []string{"empty"}},
+		{path: []string{"d", "b"}, n: 1}, {path: []string{"d", "c"}, n: 40000},
+	}
+	var want []byte
+	content := map[string][]byte{}
+	for i, f := range files {
+		data := noise(int(f.n))
+		if f.attr == "p" {
+			clear(data)
+		} else {
+			content["/seed/tree/"+strings.Join(f.path, "/")] = data
+		}
+		files[i].n = int64(len(data))
+		want = append(want, data...)
+	}
+	var requests atomic.Int64
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		requests.Add(1)
+		data, ok := content[r.URL.Path]
+		if !ok || r.Header.Get("Range") == "" || r.Header.Get("Accept-Encoding") != "identity" {
+			t.Errorf("asked for %s, %v", r.URL, r.Header)
+		}
+		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(data))
+	}))
+	defer srv.Close()
+	s := source(t, several(t, "tree", files...), srv.URL+"/seed/")
+	c := client(t)
+	for _, r := range [][2]int{{0, len(want)}, {0, 16384}, {16384, 16384}, {19999, 2}, {20000, 12768}, {32767, 3}, {32769, 1}, {60000, len(want) - 60000}} {
+		for _, step := range []int{16384, 1000, 1 << 20} {
+			got, err := read(c, s, int64(r[0]), int64(r[1]), step)
+			if err != nil || !bytes.Equal(got, want[r[0]:r[0]+r[1]]) {
+				t.Errorf("%d bytes from %d in steps of %d: %d bytes, %v", r[1], r[0], step, len(got), err)
+			}
+		}
+	}
+	requests.Store(0)
+	if _, err := read(c, s, 20000, 12768, 16384); err != nil || requests.Load() > 0 {
+		t.Errorf("padding: %d requests, %v", requests.Load(), err)
+	}
+	if _, err := read(c, s, 0, int64(len(want)), 16384); err != nil || requests.Load() != 3 {
+		t.Errorf("everything: %d requests, %v", requests.Load(), err)
+	}
+}
+
+// TestGaps: between the files of a v2 torrent lies what no server has.
+func TestGaps(t *testing.T) {
+	mi := single(t, "x", 1)
+	mi.Info.Files = []metainfo.File{{Path: []string{"a"}, Length: 5}, {Path: []string{"empty"}, Offset: 5}, {Path: []string{"b"}, Length: 5, Offset: 16384}}
+	l := NewLayout(mi)
+	var got []extent
+	for off := int64(0); off < 16389; {
+		e := l.extent(off, 16389-off)
+		got = append(got, e)
+		off += e.length
+	}
+	if want := []extent{{0, 0, 5}, {-1, 0, 16379}, {2, 0, 5}}; fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+}
+
+// TestAnswers has servers answer in every wrong way: which are not asked again,
+// which later, and that no byte of them is taken.
+func TestAnswers(t *testing.T) {
+	const size = 100_000
+	data := noise(size)
+	part := func(w http.ResponseWriter, contentRange string, b []byte) {
+		if contentRange != "" {
+			w.Header().Set("Content-Range", contentRange)
+		}
+		w.WriteHeader(http.StatusPartialContent)
+		w.Write(b)
+	}
+	const asked = "bytes 1000-50999/100000"
+	good := data[1000:51000]
+	type verdict int
+	const (
+		fine verdict = iota
+		broken
+		busy
+		unlucky
+	)
+	for name, c := range map[string]struct {
+		answer http.HandlerFunc
+		want   verdict
+	}{
+		"right":              {func(w http.ResponseWriter, r *http.Request) { part(w, asked, good) }, fine},
+		"of a secret length": {func(w http.ResponseWriter, r *http.Request) { part(w, "bytes 1000-50999/*", good) }, fine},
+		"in chunks": {func(w http.ResponseWriter, r *http.Request) {
+			part(w, asked, good[:5])
+			w.(http.Flusher).Flush()
+			w.Write(good[5:])
+		}, fine},
+		"the whole file":         {func(w http.ResponseWriter, r *http.Request) { w.Write(data) }, broken},
+		"a page":                 {func(w http.ResponseWriter, r *http.Request) { w.Write([]byte("not here")) }, broken},
+		"no range named":         {func(w http.ResponseWriter, r *http.Request) { part(w, "", good) }, broken},
+		"another range":          {func(w http.ResponseWriter, r *http.Request) { part(w, "bytes 0-49999/100000", data[:50000]) }, broken},
+		"a shorter range":        {func(w http.ResponseWriter, r *http.Request) { part(w, "bytes 1000-1999/100000", data[1000:2000]) }, broken},
+		"of another file":        {func(w http.ResponseWriter, r *http.Request) { part(w, "bytes 1000-50999/200000", good) }, broken},
+		"fewer bytes":            {func(w http.ResponseWriter, r *http.Request) { part(w, asked, good[:40000]) }, broken},
+		"more bytes":             {func(w http.ResponseWriter, r *http.Request) { part(w, asked, data[1000:60000]) }, broken},
+		"fewer bytes, in chunks": {func(w http.ResponseWriter, r *http.Request) { part(w, asked, nil); flushed(w, good[:40000]) }, broken},
+		"more bytes, in chunks":  {func(w http.ResponseWriter, r *http.Request) { part(w, asked, nil); flushed(w, data[1000:60000]) }, broken},
+		"compressed": {func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Encoding", "gzip")
+			part(w, asked, good)
+		}, broken},
+		"not found":      {func(w http.ResponseWriter, r *http.Request) { http.NotFound(w, r) }, broken},
+		"forbidden":      {func(w http.ResponseWriter, r *http.Request) { http.Error(w, "no", http.StatusForbidden) }, broken},
+		"no such range":  {func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusRequestedRangeNotSatisfiable) }, broken},
+		"nothing new":    {func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusNotModified) }, broken},
+		"a circle":       {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, r.URL.Path, http.StatusFound) }, broken},
+		"off to nowhere": {func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusFound) }, broken},
+		"off to ftp":     {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "ftp://h/x", http.StatusFound) }, broken},
+		"off to metadata": {func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "http://169.254.169.254/x", http.StatusFound)
+		}, broken},
+		"busy":      {func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) }, busy},
+		"too many":  {func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusTooManyRequests) }, busy},
+		"a bad day": {func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusBadGateway) }, busy},
+		"cut": {func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Length", "50000")
+			part(w, asked, good[:40000])
+			panic(http.ErrAbortHandler)
+		}, unlucky},
+		"cut at once": {func(w http.ResponseWriter, r *http.Request) { panic(http.ErrAbortHandler) }, unlucky},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			srv := httptest.NewServer(c.answer)
+			defer srv.Close()
+			got, err := read(client(t), source(t, single(t, "x", size), srv.URL+"/x"), 1000, 50000, 16384)
+			var br *BrokenError
+			var bu *BusyError
+			is := fine
+			switch {
+			case errors.As(err, &br):
+				is = broken
+			case errors.As(err, &bu):
+				is = busy
+			case err != nil:
+				is = unlucky
+			case !bytes.Equal(got, good):
+				t.Error("wrong bytes")
+			}
+			if is != c.want {
+				t.Errorf("%v: verdict %d, want %d", err, is, c.want)
+			}
+		})
+	}
+}
+
+// flushed writes b in chunks, without saying before how long it is.
+func flushed(w http.ResponseWriter, b []byte) {
+	w.(http.Flusher).Flush()
+	w.Write(b)
+}
+
+// TestWholeFile: a server without ranges can serve whole files.
+func TestWholeFile(t *testing.T) {
+	data := noise(30000)
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.Write(data) }))
+	defer srv.Close()
+	got, err := read(client(t), source(t, single(t, "x", 30000), srv.URL+"/"), 0, 30000, 16384)
+	if err != nil || !bytes.Equal(got, data) {
+		t.Error(len(got), err)
+	}
+}
+
+func TestRetryAfter(t *testing.T) {
+	now := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+	for in, want := range map[string]time.Duration{
+		"": 0, "7": 7 * time.Second, "-1": 0, "1.5": 0, "soon": 0, "99999999": maxRetryAfter,
+		"Sun, 22 Nov 2026 12:01:00 GMT": time.Minute, "Sun, 22 Nov 2026 11:00:00 GMT": 0,
+	} {
+		if got := retryAfter(in, now); got != want {
+			t.Errorf("%q: %v, want %v", in, got, want)
+		}
+	}
+}
+
+// TestRedirect follows one, with the password only to the same host.
+func TestRedirect(t *testing.T) {
+	data := noise(1000)
+	serve := func(w http.ResponseWriter, r *http.Request) {
+		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(data))
+	}
+	other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, _, ok := r.BasicAuth(); ok {
+			t.Error("the password went to another host")
+		}
+		serve(w, r)
+	}))
+	defer other.Close()
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, pw, _ := r.BasicAuth(); pw != "secret" {
+			t.Error("no password where it belongs")
+		}
+		switch r.URL.Path {
+		case "/away":
+			http.Redirect(w, r, other.URL+"/x?signed=1", http.StatusTemporaryRedirect)
+		case "/near":
+			http.Redirect(w, r, "/here", http.StatusMovedPermanently)
+		default:
+			serve(w, r)
+		}
+	}))
+	defer srv.Close()
+	base := strings.Replace(srv.URL, "http://", "http://me:secret@", 1)
+	for _, path := range []string{"/away", "/near"} {
+		s := source(t, single(t, "x", 1000), base+path)
+		if got, err := read(client(t), s, 10, 500, 500); err != nil || !bytes.Equal(got, data[10:510]) {
+			t.Errorf("%s: %v", path, err)
+		}
+		if strings.Contains(s.String(), "secret") {
+			t.Errorf("%v shows the password", s)
+		}
+	}
+}
+
+// TestGuard: a torrent must not make us press buttons in the house, nor a server
+// outside send us in.
+func TestGuard(t *testing.T) {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { t.Errorf("asked for %s", r.URL) }))
+	defer srv.Close()
+	var br *BrokenError
+	_, err := read(client(t), source(t, single(t, "x", 9), srv.URL+"/reboot?now=1"), 0, 9, 9)
+	if !errors.As(err, &br) || !errors.Is(err, netguard.ErrForbidden) {
+		t.Errorf("a query to this machine: %v", err)
+	}
+	// The server "outside" is one of this machine that a public address stands for.
+	port := srv.Listener.Addr().(*net.TCPAddr).Port
+	outside := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, fmt.Sprintf("http://%s:%d/x", r.URL.Query().Get("to"), port), http.StatusFound)
+	}))
+	defer outside.Close()
+	c := NewClient(Options{Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
+		if address == "203.0.113.7:80" {
+			conn, err := new(net.Dialer).DialContext(ctx, network, outside.Listener.Addr().String())
+			return &movedConn{conn}, err
+		}
+		t.Errorf("dialled %s", address)
+		return nil, errors.New("refused")
+	}})
+	defer c.Close()
+	for _, to := range []string{"127.0.0.1", "localhost", "10.0.0.1", "[::1]", "[::ffff:127.0.0.1]", "169.254.169.254", "0.0.0.0"} {
+		_, err := read(c, source(t, single(t, "x", 9), "http://203.0.113.7/x?to="+to), 0, 9, 9)
+		if !errors.As(err, &br) || !errors.Is(err, netguard.ErrForbidden) {
+			t.Errorf("redirected to %s: %v", to, err)
+		}
+	}
+}
+
+// movedConn is a connection to 203.0.113.7, for all that it knows.
+type movedConn struct{ net.Conn }
+
+func (*movedConn) RemoteAddr() net.Addr { return &net.TCPAddr{IP: net.IP{203, 0, 113, 7}, Port: 80} }
+
+// TestBoundToLoopback: what is bound to loopback asks no name server and dials
+// nobody else.
+func TestBoundToLoopback(t *testing.T) {
+	c := NewClient(Options{Bind: netip.MustParseAddr("127.0.0.1"), Dial: func(context.Context, string, string) (net.Conn, error) {
+		t.Error("dialled")
+		return nil, errors.New("refused")
+	}})
+	defer c.Close()
+	for _, u := range []string{"http://files.example/x", "http://203.0.113.7/x", "http://10.0.0.1/x"} {
+		if _, err := read(c, source(t, single(t, "x", 9), u), 0, 9, 9); err == nil || strings.Contains(err.Error(), "lookup") {
+			t.Errorf("%s: %v", u, err)
+		}
+	}
+}
+
+// TestStall gives up on servers that stop sending, and at once when told to.
+func TestStall(t *testing.T) {
+	hold := make(chan struct{})
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Range", "bytes 0-999/1000")
+		w.Header().Set("Content-Length", "1000")
+		w.WriteHeader(http.StatusPartialContent)
+		w.Write(make([]byte, 10))
+		w.(http.Flusher).Flush()
+		<-hold
+	}))
+	defer srv.Close()
+	defer close(hold)
+	c := NewClient(Options{Stall: 50 * time.Millisecond})
+	defer c.Close()
+	s := source(t, single(t, "x", 1000), srv.URL+"/x")
+	if _, err := read(c, s, 0, 1000, 1000); !errors.Is(err, errStalled) {
+		t.Errorf("stalled: %v", err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	r := client(t).Open(ctx, s, 0, 1000)
+	defer r.Close()
+	if err := r.Fill(make([]byte, 10)); err != nil {
+		t.Fatal(err)
+	}
+	time.AfterFunc(10*time.Millisecond, cancel)
+	if err := r.Fill(make([]byte, 10)); !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled: %v", err)
+	}
+	if err := r.Fill(make([]byte, 2000)); err != io.ErrUnexpectedEOF {
+		t.Errorf("more than the range: %v", err)
+	}
+}
+
+// FuzzAnswer holds any header against what was asked: none that differs passes.
+func FuzzAnswer(f *testing.F) {
+	f.Add("bytes 10-19/100", "10", "/x", "5")
+	f.Add("bytes 10-19/*", "", "http://127.0.0.1/", "Sun, 22 Nov 2026 12:01:00 GMT")
+	f.Fuzz(func(t *testing.T, contentRange, length, to, after string) {
+		if err := checkRange(contentRange, 10, 10, 100); err == nil && contentRange != "bytes 10-19/100" && contentRange != "bytes 10-19/*" {
+			t.Errorf("%q passes", contentRange)
+		}
+		if d := retryAfter(after, time.Unix(1e9, 0)); d < 0 || d > maxRetryAfter {
+			t.Errorf("%q: %v", after, d)
+		}
+		from, _ := url.Parse("https://h/x")
+		resp := &http.Response{StatusCode: http.StatusFound, Header: http.Header{"Location": {to}}}
+		if next, err := location(resp, from); err == nil && (next == nil || next.Scheme != "https" || next.Hostname() == "") {
+			t.Errorf("%q leads to %v", to, next)
+		}
+	})
+}
