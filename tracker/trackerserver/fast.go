@@ -17,6 +17,10 @@ import (
 // maxHead is the longest head of a request that the fast path looks at.
 const maxHead = 12 << 10
 
+// idleLimit is the time that a connection of the fast path has for its next
+// request, whole.
+const idleLimit = 30 * time.Second
+
 // head is the part of a request's head that matters.
 type head struct {
 	route route

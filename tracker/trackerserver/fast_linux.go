@@ -18,8 +18,6 @@ import (
 
 const (
 	maxReactors = 8
-	// idleLimit is the time that a connection has for its next request, whole.
-	idleLimit = 30 * time.Second
 	// deferAccept has the kernel keep a connection until data came, this long.
 	deferAccept = 10 * time.Second
 	// maxAccepts bounds the connections accepted in a row.
