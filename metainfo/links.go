@@ -3,6 +3,7 @@ package metainfo
 import (
 	"fmt"
 	"hash/maphash"
+	"slices"
 )
 
 // addLink reads the target of the link f.
@@ -24,10 +25,12 @@ func (p *parser) addLink(e *entry, f *File, field func(string) string) {
 	target := make([]string, 0, len(e.link))
 	size := 0
 	for _, part := range e.link {
-		if s := cleanName(string(part), p.o.Names); s != "" && string(part) == s {
+		switch s := string(part); {
+		case s == ".":
+		case s == ".." || cleanName(s, p.o.Names) == s && s != "":
 			target = append(target, s)
 			size += len(s) + 16
-		} else {
+		default:
 			p.warnFile(e.at, "a symbolic link with an unsafe target: left out")
 			return
 		}
@@ -147,32 +150,63 @@ func (t *linkTree) hash(path []string) uint64 {
 
 // resolve finds where l leads in the end, over other links too, and reports
 // whether that is in the torrent. It looks at each link once.
+//
+// A target is a path from the root of the torrent (BEP 47). Where none is there,
+// it is taken from the directory of the link instead, as some programs write it.
 func (t *linkTree) resolve(l *link, hops int) bool {
 	if l.done || l.busy || hops > mostHops {
 		return l.done && l.ok
 	}
 	l.busy = true
+	target := l.file.Symlink.Target
+	if l.ok = !slices.Contains(target, "..") && t.follow(l, target, hops); !l.ok {
+		if target, l.ok = inside(l.file.Path[:len(l.file.Path)-1], target); l.ok {
+			l.ok = t.follow(l, target, hops)
+		}
+	}
+	l.file.Symlink.Target = target
+	l.busy, l.done = false, true
+	return l.ok
+}
+
+// follow finds what path leads to.
+func (t *linkTree) follow(l *link, path []string, hops int) bool {
 	at, dir := uint64(0), true
-	ok := true
-	for _, part := range l.file.Symlink.Target {
-		if ok = dir; !ok {
-			break // below a file
+	for _, part := range path {
+		if !dir {
+			return false // below a file
 		}
 		at = t.below(at, part)
 		if next := t.links[at]; next != nil {
-			if ok = t.resolve(next, hops+1); !ok {
-				break
+			if !t.resolve(next, hops+1) {
+				return false
 			}
 			at, dir = next.target, next.dir
 			continue
 		}
-		dir = t.dirs.has(at)
-		if ok = dir || t.files.has(at); !ok {
-			break
+		if dir = t.dirs.has(at); !dir && !t.files.has(at) {
+			return false
 		}
 	}
-	l.busy, l.done, l.ok, l.dir, l.target = false, true, ok, dir, at
-	return ok
+	l.target, l.dir = at, dir
+	return len(path) > 0
+}
+
+// inside returns the path that target is when one stands in dir, without "..";
+// false if it leaves the torrent.
+func inside(dir, target []string) ([]string, bool) {
+	path := slices.Clone(dir)
+	for _, part := range target {
+		switch {
+		case part != "..":
+			path = append(path, part)
+		case len(path) == 0:
+			return nil, false
+		default:
+			path = path[:len(path)-1]
+		}
+	}
+	return path, true
 }
 
 // node is a directory with links to directories at or below it.

@@ -14,6 +14,7 @@ type nameArena struct {
 	lastRaw  [][]byte // the path before, and what became of its parts
 	lastSafe []string
 	lastHash []uint64 // of the path down to each part
+	lastDirs int      // how many of the parts are directories
 
 	hashes []uint64 // of the path of each file; 0 for padding
 	dirs   hashList // of directories; one can be there more than once
@@ -86,7 +87,7 @@ func (p *parser) path(raw [][]byte) (safe []string, changed bool) {
 	for same < len(raw) && same < len(a.lastRaw) && bytes.Equal(raw[same], a.lastRaw[same]) {
 		same++
 	}
-	noted := min(same, len(a.lastRaw)-1) // directories that are in dirs already
+	noted := min(same, a.lastDirs) // directories that are in dirs already
 	a.lastRaw = append(a.lastRaw[:same], raw[same:]...)
 	a.lastSafe, a.lastHash = a.lastSafe[:same], a.lastHash[:same]
 	hash := uint64(0)
@@ -98,8 +99,12 @@ func (p *parser) path(raw [][]byte) (safe []string, changed bool) {
 		s, hash = p.part(part, hash)
 		a.lastSafe, a.lastHash = append(a.lastSafe, s), append(a.lastHash, hash)
 	}
-	if dirs := a.lastHash[max(noted, 0):max(len(raw)-1, noted, 0)]; len(dirs) > 0 && p.spend("info.files", len(dirs)*nameCost) {
-		a.dirs.add(dirs)
+	a.lastDirs = max(len(raw)-1, 0)
+	for a.lastDirs > 0 && a.lastSafe[a.lastDirs] == "" {
+		a.lastDirs-- // what ends in no name ends in the name before
+	}
+	if noted < a.lastDirs && p.spend("info.files", (a.lastDirs-noted)*nameCost) {
+		a.dirs.add(a.lastHash[noted:a.lastDirs])
 	}
 	safe, changed = p.assemble(raw, a.lastSafe)
 	if hash == 0 {
@@ -134,7 +139,7 @@ func (p *parser) part(raw []byte, dir uint64) (safe string, hash uint64) {
 func (p *parser) assemble(raw [][]byte, parts []string) (path []string, changed bool) {
 	path = p.newPath(max(len(raw), 1))
 	for i, s := range parts {
-		changed = changed || len(s) != len(raw[i]) || s != string(raw[i])
+		changed = changed || s == "" || len(s) != len(raw[i]) || s != string(raw[i])
 		if s != "" && p.err == nil {
 			path = append(path, s)
 		}

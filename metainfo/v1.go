@@ -165,7 +165,7 @@ func (p *parser) v1File(e *entry, off int64) int64 {
 	field := func(name string) string { return fmt.Sprintf("info.files[%d].%s", len(i.Files), name) }
 	end, ok := add(off, e.length)
 	switch {
-	case !e.hasLen:
+	case !e.hasLen && e.attr&AttrSymlink == 0:
 		p.fail(field("length"), e.at, "missing")
 	case e.length < 0:
 		p.fail(field("length"), e.at, "negative")
