@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"time"
@@ -52,8 +53,9 @@ What is there already is kept: the same command goes on where it was stopped.`,
 type getJob struct {
 	src      *source
 	mi       *metainfo.MetaInfo
-	path     string // as the person would write it
-	verified bool   // the data is there and whole
+	peers    []netip.AddrPort // who gave the metadata of a magnet link
+	path     string           // as the person would write it
+	verified bool             // the data is there and whole
 	lock     *os.File
 	t        *torrent.Torrent
 
@@ -69,18 +71,18 @@ type getJob struct {
 func (a *app) get(ctx context.Context, args []string, opt *getOptions) error {
 	a.resumable.Store(true)
 	state := filepath.Join(a.stateDir(opt.state), "get")
-	jobs, err := a.getJobs(ctx, args, state, opt)
+	c, err := a.newClient(&opt.clientFlags, state, nil)
+	if err != nil {
+		return a.getFailed(nil, err)
+	}
+	defer c.stop()
+	jobs, err := a.getJobs(ctx, c, args, state, opt)
 	for _, j := range jobs {
 		defer j.lock.Close()
 	}
 	if err != nil {
 		return a.getFailed(nil, err)
 	}
-	c, err := a.newClient(&opt.clientFlags, state, nil)
-	if err != nil {
-		return a.getFailed(nil, err)
-	}
-	defer c.stop()
 	for _, j := range jobs {
 		if err := a.addJob(c, j, opt); err != nil {
 			return a.getFailed(j, err)
@@ -95,7 +97,7 @@ func (a *app) get(ctx context.Context, args []string, opt *getOptions) error {
 
 // getJobs finds the torrents and looks at what lies in their place. The jobs
 // hold their locks, also when an error is returned.
-func (a *app) getJobs(ctx context.Context, args []string, state string, opt *getOptions) ([]*getJob, error) {
+func (a *app) getJobs(ctx context.Context, c *client, args []string, state string, opt *getOptions) ([]*getJob, error) {
 	if err := outputDir(opt.output); err != nil {
 		return nil, err
 	}
@@ -105,14 +107,11 @@ func (a *app) getJobs(ctx context.Context, args []string, state string, opt *get
 		if err != nil {
 			return jobs, err
 		}
-		if src.Torrent == nil {
-			return jobs, magnetError(src)
-		}
-		mi, err := src.parse()
+		mi, peers, err := a.metadata(ctx, c, src, opt)
 		if err != nil {
 			return jobs, err
 		}
-		j := &getJob{src: src, mi: mi, path: filepath.Join(opt.output, mi.Info.Name)}
+		j := &getJob{src: src, mi: mi, peers: peers, path: filepath.Join(opt.output, mi.Info.Name)}
 		for _, other := range jobs {
 			if other.path == j.path {
 				return jobs, usageHint("fetch them one after the other, with -o DIR", "%s and %s are both called %q", other.src.Arg, arg, mi.Info.Name)
@@ -144,14 +143,44 @@ func outputDir(dir string) error {
 	return nil
 }
 
-// magnetError says why a magnet link alone cannot be fetched.
-func magnetError(src *source) error {
-	return fail(CodeFailed, "give the .torrent file, its URL, or the page of the release",
-		"%s: a magnet link or info-hash alone cannot be fetched", clip(src.Arg, 70))
+// metadata returns the torrent of a source. That of a magnet link comes from
+// peers, who are returned too.
+func (a *app) metadata(ctx context.Context, c *client, src *source, opt *getOptions) (*metainfo.MetaInfo, []netip.AddrPort, error) {
+	if src.Torrent != nil {
+		mi, err := src.parse()
+		return mi, nil, err
+	}
+	link, err := metainfo.ParseMagnet(src.Magnet)
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(link.Trackers)+len(link.Peers)+len(opt.peers) == 0 {
+		return nil, nil, fail(CodeNoPeers, "name one with --peer IP:PORT, or give the .torrent file",
+			"%s: it names no tracker to ask for peers", clip(src.Arg, 70))
+	}
+	mctx, cancel := ctx, context.CancelFunc(func() {})
+	if opt.timeout > 0 {
+		mctx, cancel = context.WithTimeout(ctx, opt.timeout)
+	}
+	defer cancel()
+	name := link.Name
+	if name == "" {
+		name = link.Hash().String()
+	}
+	a.notef("%s: asking peers for the torrent", clip(name, 70))
+	mi, peers, err := c.session.FetchMetadata(mctx, link, torrent.MetadataOptions{Peers: opt.peers})
+	switch {
+	case errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil:
+		return nil, nil, fail(CodeNoPeers, "try again later, or name a peer with --peer IP:PORT; --timeout 0 waits for ever",
+			"%s: no peer gave the torrent in %s", clip(name, 70), humanDuration(opt.timeout))
+	case errors.Is(err, torrent.ErrMetadata):
+		return nil, nil, &Error{Code: CodeBadData, Err: err}
+	}
+	return mi, peers, err
 }
 
 func (a *app) addJob(c *client, j *getJob, opt *getOptions) error {
-	add := torrent.AddOptions{Verified: j.verified, Force: opt.force, Peers: opt.peers}
+	add := torrent.AddOptions{Verified: j.verified, Force: opt.force, Peers: append(j.peers, opt.peers...)}
 	var err error
 	if add.Dir, err = filepath.Abs(opt.output); err != nil {
 		return err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -178,7 +179,7 @@ func (g *getRun) hopeless(j *getJob, st *torrent.Stats, now time.Time) error {
 	idle := now.Sub(j.active)
 	nobody := st.Peers == 0 && st.Known == 0 && len(g.opt.peers) == 0
 	switch {
-	case nobody && len(j.mi.AnnounceList) == 0:
+	case nobody && len(j.mi.AnnounceList)+len(j.mi.WebSeeds) == 0:
 		return fail(CodeNoPeers, "name one with --peer IP:PORT", "%s: the torrent names no tracker to ask for peers", j.mi.Info.Name)
 	case g.opt.timeout > 0 && nobody && trackersFail(st) && idle >= min(hopelessTime, g.opt.timeout):
 		return fail(CodeNoPeers, "try again later, or name a peer with --peer IP:PORT", "%s: no peers: %s", j.mi.Info.Name, trackerWords(st))
@@ -202,25 +203,31 @@ func trackersFail(st *torrent.Stats) bool {
 	return len(st.Trackers) > 0
 }
 
-// trackerWords sums up what the trackers said last.
+// trackerWords sums up what the trackers said last. A hybrid's two swarms often
+// hear the same.
 func trackerWords(st *torrent.Stats) string {
 	var words []string
 	for _, t := range st.Trackers {
-		switch {
-		case t.Err != nil:
-			words = append(words, message(t.Err))
-		case t.LastAnnounce.IsZero():
-			words = append(words, "the tracker has not answered")
-		case t.Complete == tracker.Unknown:
-			words = append(words, "the tracker answered")
-		default:
-			words = append(words, fmt.Sprintf("the tracker counts %d seeds, %d leechers", t.Complete, t.Incomplete))
+		if w := trackerWord(&t); !slices.Contains(words, w) {
+			words = append(words, w)
 		}
 	}
 	if len(words) == 0 {
 		return "no tracker has answered"
 	}
 	return strings.Join(words[:min(2, len(words))], "; ")
+}
+
+func trackerWord(t *torrent.TrackerStats) string {
+	switch {
+	case t.Err != nil:
+		return message(t.Err)
+	case t.LastAnnounce.IsZero():
+		return "the tracker has not answered"
+	case t.Complete == tracker.Unknown:
+		return "the tracker answered"
+	}
+	return fmt.Sprintf("the tracker counts %d seeds, %d leechers", t.Complete, t.Incomplete)
 }
 
 // getEvent prints one event of get --json.
