@@ -91,6 +91,7 @@ func (l *listenFlags) open(ctx context.Context, who string) (*sockets, error) {
 	host, port, _ := net.SplitHostPort(address)
 	for try := 0; ; try++ {
 		var lc net.ListenConfig
+		lc.SetMultipathTCP(false) // makes each connection cost more, and peers and browsers do not use it
 		s := &sockets{}
 		if s.http, err = lc.Listen(ctx, "tcp", address); err != nil {
 			return nil, listenError(err, who, "tcp", address, "--listen")
