@@ -106,24 +106,27 @@ func (p *parser) top() bool {
 	if !seen {
 		return p.fail("info", -1, "missing")
 	}
-	if off := p.d.Unsorted(); off >= 0 {
-		p.warn("", off, "keys are not sorted")
-	}
-	if off := p.d.Duplicate(); off >= 0 {
-		p.warn("", off, "a key is there twice")
-	}
+	p.warnOrder()
 	if n := len(p.d.Rest()); n > 0 {
 		p.warn("", p.d.Offset(), strconv.Itoa(n)+" bytes follow the torrent")
 	}
 	return true
 }
 
-// nested reads the info dictionary inside of the torrent. The order of keys
-// around it is judged apart from the order inside.
-func (p *parser) nested() {
+// warnOrder tells what the decoder noted about the order of keys outside of info.
+func (p *parser) warnOrder() {
 	if off := p.d.Unsorted(); off >= 0 {
 		p.warn("", off, "keys are not sorted")
 	}
+	if off := p.d.Duplicate(); off >= 0 {
+		p.warn("", off, "a key is there twice")
+	}
+}
+
+// nested reads the info dictionary inside of the torrent. The order of keys
+// around it is judged apart from the order inside.
+func (p *parser) nested() {
+	p.warnOrder()
 	p.d.ForgetOrder()
 	p.infoDict()
 	p.d.ForgetOrder()
