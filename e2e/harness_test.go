@@ -79,9 +79,10 @@ type lan struct {
 
 // host is one machine of a lan.
 type host struct {
-	t  *testing.T
-	ns string
-	IP string
+	t   *testing.T
+	ns  string
+	IP  string
+	IP6 string
 }
 
 // newLAN makes n machines that see each other and nothing else.
@@ -104,20 +105,28 @@ func newLAN(t *testing.T, n int) *lan {
 	run("-n", hub, "link", "add", "br0", "type", "bridge")
 	run("-n", hub, "link", "set", "br0", "up")
 	for i := range n {
-		h := &host{t: t, ns: fmt.Sprintf("%s-%d", l.tag, i), IP: fmt.Sprintf("10.93.0.%d", i+1)}
+		h := &host{t: t, ns: fmt.Sprintf("%s-%d", l.tag, i), IP: fmt.Sprintf("10.93.0.%d", i+1), IP6: fmt.Sprintf("2001:db8:93::%x", i+1)}
 		run("netns", "add", h.ns)
 		t.Cleanup(func() { exec.Command("ip", "netns", "del", h.ns).Run() })
 		run("-n", h.ns, "link", "set", "lo", "up")
 		run("-n", h.ns, "link", "add", "eth0", "type", "veth", "peer", "name", fmt.Sprintf("v%d", i), "netns", hub)
 		run("-n", hub, "link", "set", fmt.Sprintf("v%d", i), "master", "br0", "up")
 		run("-n", h.ns, "addr", "add", h.IP+"/24", "dev", "eth0")
-		run("-n", h.ns, "addr", "add", fmt.Sprintf("fd93::%d/64", i+1), "dev", "eth0", "nodad")
+		run("-n", h.ns, "addr", "add", h.IP6+"/64", "dev", "eth0", "nodad")
 		run("-n", h.ns, "link", "set", "eth0", "up")
 		// Some clients want a way out to exist; there is nobody at its end.
 		run("-n", h.ns, "route", "add", "default", "via", "10.93.0.254")
+		run("-n", h.ns, "-6", "route", "add", "default", "via", "2001:db8:93::fe")
 		l.Hosts = append(l.Hosts, h)
 	}
 	return l
+}
+
+// in returns the host for use by a subtest.
+func (h *host) in(t *testing.T) *host {
+	c := *h
+	c.t = t
+	return &c
 }
 
 // proc is a program that runs on a host.

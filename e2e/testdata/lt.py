@@ -1,12 +1,16 @@
-"""A client made of libtorrent: lt.py get|seed TORRENT DIR IP [PEER...]"""
+"""A client made of libtorrent: lt.py get|seed TORRENT DIR LISTEN[,LISTEN...] [PEER...]
+
+SIGINT and SIGTERM stop it as a person would: the trackers are told.
+"""
+import signal
 import sys
 import time
 
 import libtorrent as lt
 
-verb, torrent, folder, ip = sys.argv[1:5]
+verb, torrent, folder, listen = sys.argv[1:5]
 ses = lt.session({
-    "listen_interfaces": ip + ":6881",
+    "listen_interfaces": listen,
     "enable_dht": False, "enable_lsd": False, "enable_upnp": False, "enable_natpmp": False,
     "enable_outgoing_utp": False, "enable_incoming_utp": False,
     "alert_mask": lt.alert.category_t.error_notification | lt.alert.category_t.status_notification
@@ -21,8 +25,11 @@ h = ses.add_torrent(p)
 for peer in sys.argv[5:]:
     host, port = peer.rsplit(":", 1)
     h.connect_peer((host, int(port)))
+stopping = []
+for sig in (signal.SIGINT, signal.SIGTERM):
+    signal.signal(sig, lambda *_: stopping.append(True))
 was = None
-while True:
+while not stopping:
     for a in ses.pop_alerts():
         print(a.message(), flush=True)
     s = h.status()
@@ -31,3 +38,5 @@ while True:
         was = now
         print("%s %.0f %% peers %d" % (s.state, 100 * s.progress, s.num_peers), flush=True)
     time.sleep(0.1)
+h.pause()
+time.sleep(1)  # an announce over UDP would be lost with the session
