@@ -13,15 +13,18 @@ import (
 	"spate/metainfo"
 )
 
-// tool returns the path of a program, or skips the test.
+// tool returns the path of a program, or skips the test; with
+// SPATE_E2E=require, as for the end-to-end tests, it fails.
 func tool(t *testing.T, name string, args ...string) string {
 	t.Helper()
 	p, err := exec.LookPath(name)
 	if err == nil && len(args) > 0 {
 		err = exec.Command(p, args...).Run()
 	}
-	if err != nil {
-		t.Skipf("SKIPPED: %s is not installed", strings.Join(append([]string{name}, args...), " "))
+	if what := strings.Join(append([]string{name}, args...), " "); err != nil && os.Getenv("SPATE_E2E") == "require" {
+		t.Fatalf("%s is missing", what)
+	} else if err != nil {
+		t.Skipf("SKIPPED: %s is missing", what)
 	}
 	return p
 }
