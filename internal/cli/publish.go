@@ -150,7 +150,7 @@ func (p *publication) open(ctx context.Context, state string) error {
 		return err
 	}
 	p.publisher, err = publish.New(publish.MakerFunc(maker.Make), seeder{p.client.session, opt.client.peers}, publish.Options{
-		Tracker: &admission{p.node, origins}, BaseURL: p.base, Trackers: append(all, extra...), Now: a.env.Now,
+		Tracker: &admission{node: p.node, origins: origins, hashes: map[string]spate.InfoHash{}}, BaseURL: p.base, Trackers: append(all, extra...), Now: a.env.Now,
 	})
 	if err != nil {
 		return err

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/netip"
 	"os"
@@ -15,10 +14,6 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"spate"
-	"spate/publish"
-	"spate/torrent"
-	"spate/tracker"
 	"spate/tracker/swarm"
 	"spate/tracker/trackerserver"
 )
@@ -184,7 +179,7 @@ func (n *node) run(ctx context.Context, s *sockets, h http.Handler) error {
 	if n.activity != nil {
 		part(n.activity.Run)
 	}
-	part(func(ctx context.Context) error { return n.app.serveHTTP(ctx, s.http, h) })
+	part(func(ctx context.Context) error { return n.app.serveHTTP(ctx, n.server.Listener(s.http), h) })
 	if s.udp != nil {
 		part(func(ctx context.Context) error { return n.server.ServeUDP(ctx, s.udp) })
 	}
@@ -213,90 +208,4 @@ func (n *node) save(ctx context.Context) error {
 			return nil
 		}
 	}
-}
-
-// httpTimeouts of a server: for headers, and between requests.
-const (
-	readHeaderTimeout = 10 * time.Second
-	idleTimeout       = 2 * time.Minute
-	shutdownTimeout   = 3 * time.Second
-)
-
-// serveHTTP serves l until ctx ends; requests under way are given a moment.
-func (a *app) serveHTTP(ctx context.Context, l net.Listener, h http.Handler) error {
-	srv := &http.Server{
-		Handler: h, ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: time.Minute, IdleTimeout: idleTimeout,
-		MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelDebug),
-	}
-	stop := context.AfterFunc(ctx, func() {
-		ctx, cancel := context.WithTimeout(context.Background(), shutdownTimeout)
-		defer cancel()
-		if srv.Shutdown(ctx) != nil {
-			srv.Close()
-		}
-	})
-	defer stop()
-	if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-		return err
-	}
-	return nil
-}
-
-// ownTracker announces to the tracker of this very process without a
-// connection, and to others as usual.
-type ownTracker struct {
-	next  torrent.Announcer
-	table *swarm.Table
-	now   func() time.Time
-	urls  map[string]bool
-	addr  netip.AddrPort // where peers reach us
-}
-
-// Announce implements [torrent.Announcer].
-func (o *ownTracker) Announce(ctx context.Context, url string, req *tracker.AnnounceRequest) (*tracker.AnnounceResponse, error) {
-	if !o.urls[url] {
-		return o.next.Announce(ctx, url, req)
-	}
-	var rep swarm.Reply
-	err := o.table.Announce(o.now(), &swarm.Request{
-		InfoHash: req.InfoHash, PeerID: req.PeerID, Key: req.Key, Addr: o.addr, Seed: req.Seed(),
-		Event: req.Event, NumWant: req.NumWant, Want4: true, Want6: true,
-	}, &rep)
-	if errors.Is(err, swarm.ErrAddr) {
-		return nil, err
-	}
-	resp := &tracker.AnnounceResponse{
-		Interval: rep.Interval, MinInterval: rep.MinInterval,
-		Complete: int(rep.Seeders), Incomplete: int(rep.Leechers), Downloaded: int(rep.Completed),
-	}
-	if resp.Peers, err = spate.AppendPeers4(nil, rep.Peers4); err == nil {
-		resp.Peers, err = spate.AppendPeers6(resp.Peers, rep.Peers6)
-	}
-	return resp, err
-}
-
-// admission is the tracker as a publisher sees it: a release that is allowed
-// has this process as its pinned origin.
-type admission struct {
-	node    *node
-	origins []netip.AddrPort
-}
-
-// Allow implements [publish.Tracker].
-func (t *admission) Allow(ih spate.InfoHash, note publish.Note) error {
-	if err := t.node.server.Allow(ih, trackerserver.Note{Name: note.Name, Size: note.Size}); err != nil {
-		return err
-	}
-	if err := t.node.table.Pin(ih, t.origins...); err != nil {
-		t.node.server.Disallow(ih)
-		return err
-	}
-	return nil
-}
-
-// Disallow implements [publish.Tracker].
-func (t *admission) Disallow(ih spate.InfoHash) error {
-	t.node.table.Unpin(ih)
-	t.node.server.Disallow(ih)
-	return nil
 }
