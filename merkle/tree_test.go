@@ -1,0 +1,211 @@
+package merkle_test
+
+import (
+	"crypto/sha256"
+	"math/rand/v2"
+	"testing"
+
+	"spate/merkle"
+)
+
+// slowRoot is the definition of BEP 52: leaves filled up with zeros to a power
+// of two, and hashed in pairs.
+func slowRoot(hashes []byte, pad [32]byte) [32]byte {
+	var row [][32]byte
+	for k := 0; k < len(hashes); k += 32 {
+		row = append(row, [32]byte(hashes[k:]))
+	}
+	if len(row) == 0 {
+		return [32]byte{}
+	}
+	for len(row)&(len(row)-1) != 0 {
+		row = append(row, pad)
+	}
+	for len(row) > 1 {
+		var up [][32]byte
+		for k := 0; k < len(row); k += 2 {
+			up = append(up, sha256.Sum256(append(append([]byte(nil), row[k][:]...), row[k+1][:]...)))
+		}
+		row = up
+	}
+	return row[0]
+}
+
+func someHashes(n int, seed uint64) []byte {
+	b := make([]byte, 32*n)
+	rng := rand.New(rand.NewPCG(seed, uint64(n)))
+	for k := range b {
+		b[k] = byte(rng.Uint32())
+	}
+	return b
+}
+
+func TestRoot(t *testing.T) {
+	for _, layer := range []int{0, 1, 5} {
+		pad := merkle.Pad(layer)
+		for n := range 70 {
+			hashes := someHashes(n, uint64(layer))
+			want := slowRoot(hashes, pad)
+			if got := merkle.Root(hashes, layer); got != want {
+				t.Fatalf("Root of %d hashes of layer %d is wrong", n, layer)
+			}
+			b := merkle.NewBuilder(layer)
+			for k := range n {
+				b.Add((*[32]byte)(hashes[32*k:]))
+			}
+			if b.Root() != want || b.Len() != int64(n) {
+				t.Fatalf("Builder over %d hashes of layer %d is wrong", n, layer)
+			}
+			top := layer + 8
+			full := append([]byte(nil), hashes...)
+			for len(full) < 32<<8 {
+				full = append(full, pad[:]...)
+			}
+			if b.RootAt(top) != slowRoot(full, pad) {
+				t.Fatalf("RootAt(%d) over %d hashes of layer %d is wrong", top, n, layer)
+			}
+		}
+	}
+}
+
+func TestPad(t *testing.T) {
+	h := [32]byte{}
+	for layer := range merkle.MaxLayers {
+		if merkle.Pad(layer) != h {
+			t.Fatalf("filling of layer %d is wrong", layer)
+		}
+		h = merkle.Parent(&h, &h)
+	}
+}
+
+func TestLayerAndHeight(t *testing.T) {
+	for n, want := range map[int64]int{16 << 10: 0, 32 << 10: 1, 1 << 20: 6, 16 << 20: 10} {
+		if got := merkle.Layer(n); got != want {
+			t.Errorf("pieces of %d bytes are layer %d, want %d", n, got, want)
+		}
+	}
+	for n, want := range map[int64]int{0: 0, 1: 0, 2: 1, 3: 2, 4: 2, 5: 3, 1 << 40: 40, 1<<40 + 1: 41} {
+		if got := merkle.Height(n); got != want {
+			t.Errorf("a tree over %d blocks is %d high, want %d", n, got, want)
+		}
+	}
+}
+
+// layers returns all layers of the tree over leaves, filling left out.
+func layers(leaves []byte) [][]byte {
+	all := [][]byte{leaves}
+	for layer := 0; len(all[layer]) > 32; layer++ {
+		all = append(all, merkle.Up(nil, all[layer], layer))
+	}
+	return all
+}
+
+// TestProofs holds that every request that BEP 52 allows is answered with hashes
+// that verify from the root alone, and that no changed one does.
+func TestProofs(t *testing.T) {
+	for n := 1; n <= 33; n++ {
+		leaves := someHashes(n, 7)
+		all := layers(leaves)
+		root := merkle.Root(leaves, 0)
+		height := merkle.Height(int64(n))
+		if len(all) != height+1 || [32]byte(all[height]) != root {
+			t.Fatalf("%d blocks: %d layers", n, len(all))
+		}
+		for base := range height {
+			for length := 2; length <= 1<<(height-base); length *= 2 {
+				for index := 0; index < len(all[base])/32; index += length {
+					span := merkle.Span{Base: base, Index: int64(index), Length: length, Proof: height - base - 1}
+					checkProof(t, all, int64(n), root, span)
+				}
+			}
+		}
+	}
+}
+
+func checkProof(t *testing.T, all [][]byte, n int64, root [32]byte, span merkle.Span) {
+	t.Helper()
+	hashes, err := merkle.Prove(nil, all[span.Base], n, span)
+	if err != nil || len(hashes) != 32*(span.Length+span.Uncles()) {
+		t.Fatalf("%d blocks, %+v: %d bytes, %v", n, span, len(hashes), err)
+	}
+	known := merkle.FromRoot(root, n)
+	if err := merkle.Verify(hashes, n, span, known); err != nil {
+		t.Fatalf("%d blocks, %+v: %v", n, span, err)
+	}
+	for k := 0; k < len(hashes); k += 31 {
+		hashes[k] ^= 1
+		if merkle.Verify(hashes, n, span, known) == nil {
+			t.Fatalf("%d blocks, %+v: a wrong hash verifies", n, span)
+		}
+		hashes[k] ^= 1
+	}
+	if merkle.Verify(hashes[:len(hashes)-32], n, span, known) == nil || merkle.Verify(append(hashes, root[:]...), n, span, known) == nil {
+		t.Fatalf("%d blocks, %+v: a hash too few or too many verifies", n, span)
+	}
+	// Without uncles, from a layer that is known already.
+	short := span
+	short.Proof = 0
+	part, err := merkle.Prove(nil, all[span.Base], n, short)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = merkle.Verify(part, n, short, func(layer int, index int64) ([32]byte, bool) {
+		if layer < len(all) && int(index) < len(all[layer])/32 {
+			return [32]byte(all[layer][32*index:]), true
+		}
+		return [32]byte{}, false
+	})
+	if err != nil {
+		t.Fatalf("%d blocks, %+v from its parent: %v", n, short, err)
+	}
+}
+
+func TestSpansThatAreNone(t *testing.T) {
+	leaves := someHashes(5, 1)
+	for _, s := range []merkle.Span{
+		{}, {Length: 1}, {Length: 3}, {Length: 16}, {Length: 2, Index: 1}, {Length: 2, Index: 8}, {Length: 2, Index: 6}, {Length: 2, Index: -2},
+		{Length: 2, Base: -1}, {Length: 2, Base: 3}, {Length: 2, Base: 63}, {Length: 2, Proof: 3}, {Length: 2, Proof: -1}, {Length: -2}, {Length: 1024},
+	} {
+		if _, err := merkle.Prove(nil, leaves, 5, s); err == nil {
+			t.Errorf("%+v was answered", s)
+		}
+	}
+	for _, n := range []int64{0, -1, 4, 6, 1 << 62} {
+		if _, err := merkle.Prove(nil, leaves, n, merkle.Span{Length: 2}); err == nil {
+			t.Errorf("5 hashes were taken for the layer of %d blocks", n)
+		}
+	}
+}
+
+// FuzzVerify holds that hashes verify only if they are those of the tree.
+func FuzzVerify(f *testing.F) {
+	leaves := someHashes(11, 3)
+	all := layers(leaves)
+	root := merkle.Root(leaves, 0)
+	for _, s := range []merkle.Span{{Length: 2, Proof: 3}, {Length: 4, Index: 8, Proof: 3}, {Base: 1, Length: 2, Index: 4, Proof: 2}, {Length: 16, Proof: 3}} {
+		b, err := merkle.Prove(nil, all[s.Base], 11, s)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b, s.Base, s.Index, s.Length, s.Proof)
+	}
+	f.Add([]byte{}, 0, int64(0), 0, 0)
+	f.Fuzz(func(t *testing.T, hashes []byte, base int, index int64, length, proof int) {
+		s := merkle.Span{Base: base, Index: index, Length: length, Proof: proof}
+		if merkle.Verify(hashes, 11, s, merkle.FromRoot(root, 11)) != nil {
+			return
+		}
+		want, err := merkle.Prove(nil, all[base], 11, s)
+		if err != nil || string(want) != string(hashes) {
+			t.Fatalf("%+v verifies but is not of the tree: %v", s, err)
+		}
+	})
+}
+
+func BenchmarkRoot(b *testing.B) {
+	hashes := someHashes(1<<16, 1)
+	b.SetBytes(int64(len(hashes)))
+	for b.Loop() {
+		merkle.Root(hashes, 0)
+	}
+}
