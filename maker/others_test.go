@@ -11,6 +11,8 @@ import (
 
 	"spate/maker"
 	"spate/metainfo"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // tool returns the path of a program, or skips the test; with
@@ -82,6 +84,9 @@ func sameHashes(t *testing.T, o maker.Options, other func(path, out string) *exe
 		got, err := maker.Make(context.Background(), path, o)
 		if err != nil {
 			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want.PieceLayers, got.PieceLayers); diff != "" {
+			t.Errorf("%s %s: piece layers differ", o.Format, filepath.Base(path))
 		}
 		if string(got.InfoBytes) != string(want.InfoBytes) {
 			a, b := got.InfoBytes, want.InfoBytes

@@ -284,6 +284,9 @@ func (w *walker) resolve(rel string) (target string, fi os.FileInfo, reason Skip
 	if filepath.IsAbs(to) || path.IsAbs(to) {
 		return "", nil, SkipOutside
 	}
+	if w.o.links == LinksFollow {
+		return w.lead(rel)
+	}
 	dir, _ := splitRel(rel)
 	target = path.Join(dir, to)
 	if target == ".." || strings.HasPrefix(target, "../") {
@@ -302,6 +305,19 @@ func (w *walker) resolve(rel string) (target string, fi os.FileInfo, reason Skip
 		return "", nil, SkipOutside
 	}
 	return target, fi, ""
+}
+
+// lead is resolve for what is followed: rel itself may lie behind another link,
+// so what it says is no path that could be written down.
+func (w *walker) lead(rel string) (target string, fi os.FileInfo, reason SkipReason) {
+	fi, err := w.root.Stat(rel)
+	switch {
+	case err == nil:
+		return "", fi, ""
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ELOOP):
+		return "", nil, SkipDangling
+	}
+	return "", nil, SkipOutside
 }
 
 // keepLinks returns the entries without the links to what was left out.

@@ -32,7 +32,7 @@ func newWanted(list []string) *wanted {
 // match reports whether rel is listed, lies below a listed directory, or is a
 // directory above something listed.
 func (w *wanted) match(rel string, dir bool) bool {
-	if w == nil || w.paths["."] {
+	if w == nil {
 		return true
 	}
 	if _, all := w.paths["."]; all {
