@@ -65,6 +65,8 @@ type Options struct {
 	PieceMemory int64
 	// Up and Down limit the whole session in bytes a second. Zero: no limit.
 	Up, Down int64
+	// NoWebSeeds leaves the web seeds of all torrents unasked.
+	NoWebSeeds bool
 	// Seed makes choices (first pieces, optimistic unchokes) repeatable in
 	// simulations. Zero: random.
 	Seed uint64
@@ -100,6 +102,9 @@ type AddOptions struct {
 	Sequential bool
 	// Up and Down limit this torrent in bytes a second. Zero: no limit.
 	Up, Down int64
+	// NoWebSeeds leaves the torrent's web seeds unasked. Otherwise they are asked
+	// while there are no peers, or only slow ones.
+	NoWebSeeds bool
 	// Stopped adds the torrent without starting it.
 	Stopped bool
 }

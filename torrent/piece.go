@@ -227,13 +227,13 @@ func (t *Torrent) addrOfLocked(id picker.PeerID) netip.AddrPort {
 			return r.addr
 		}
 	}
-	return netip.AddrPort{}
+	return t.laneNameLocked(id)
 }
 
 // banLocked ends the connections to a peer that sent bad data and takes none
 // from it any more.
 func (t *Torrent) banLocked(addr netip.AddrPort) {
-	if !addr.IsValid() || t.peers.Banned(addr) {
+	if t.banWebSeedLocked(addr) || !addr.IsValid() || t.peers.Banned(addr) {
 		return
 	}
 	if len(t.banned) == maxBanned {

@@ -18,6 +18,7 @@ import (
 	"spate/internal/ratelimit"
 	"spate/metainfo"
 	"spate/storage"
+	"spate/torrent/internal/webseed"
 )
 
 // Errors of a session.
@@ -57,6 +58,7 @@ type Session struct {
 	buf       *buffers
 	disk      chan struct{} // a place for each operation on the disk at once
 	announcer *announcer
+	web       *webseed.Client
 	serial    atomic.Uint64 // of connections
 
 	ctx    context.Context // ends when the session does
@@ -88,6 +90,9 @@ func NewSession(opt Options) (*Session, error) {
 		fetches:  map[spate.InfoHash]*metaFetch{},
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.web = webseed.NewClient(webseed.Options{
+		Dial: opt.Network.DialContext, Bind: opt.Bind, UserAgent: "spate/" + spate.Version,
+	})
 	if !opt.NoListen {
 		if err := s.listen(); err != nil {
 			return nil, err
@@ -219,6 +224,7 @@ func (s *Session) Close() error {
 	for _, t := range all {
 		t.finish()
 	}
+	s.web.Close()
 	s.pool.Close()
 	return nil
 }

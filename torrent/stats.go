@@ -52,6 +52,7 @@ type Stats struct {
 	Peers, Seeds, Leechers int // connected
 	Known                  int // candidates that could be connected to
 	Trackers               []TrackerStats
+	WebSeeds               []WebSeedStats // none before one was needed
 	Added, Completed       time.Time
 }
 
@@ -100,6 +101,7 @@ func (t *Torrent) Stats() Stats {
 		Added: t.added, Completed: t.completed,
 	}
 	st.Trackers = trackers
+	st.WebSeeds = t.webStatsLocked()
 	st.BytesTotal, st.BytesDone = t.bytesTotal, t.bytesDone
 	if t.pick == nil {
 		return st

@@ -36,6 +36,7 @@ func (t *Torrent) tick(now time.Time) {
 	retry := t.state == StateFailed && now.Sub(t.failedAt) >= retryEvery && !errors.Is(t.err, ErrHalves)
 	t.mu.Unlock()
 
+	t.tickWebSeeds(now)
 	if hungry {
 		t.s.announcer.hurry(t, now)
 	}

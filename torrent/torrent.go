@@ -76,6 +76,7 @@ type Torrent struct {
 	bytesTotal, bytesDone int64            // of the wanted files; verified
 	bufs                  [][]byte         // by picker slot: the piece that is put together there
 	banned                []netip.AddrPort // who sent bad data, the latest last
+	web                   *webSeeds        // nil until some are needed
 	suspects              map[int]*trial   // failed pieces, until they are whole
 	haves                 []uint32         // verified and not yet told to everybody
 	haveTimer             *time.Timer      // tells them
