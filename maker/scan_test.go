@@ -108,9 +108,11 @@ func TestScanTellsWhatItSkips(t *testing.T) {
 
 func TestLinks(t *testing.T) {
 	dir := t.TempDir()
-	write(t, dir, map[string][]byte{"t/d/a": []byte("data"), "t/b": []byte("b"), "outside/x": []byte("secret")})
+	write(t, dir, map[string][]byte{"t/d/a": []byte("data"), "t/b": []byte("b"), "t/deep/c": []byte("c"), "outside/x": []byte("secret")})
+	must(t, os.Mkdir(filepath.Join(dir, "t/deep/er"), 0o755))
 	for link, to := range map[string]string{
 		"toa": "d/a", "tod": "d", "d/up": "../b", "d/back": "..", "out": "../outside", "via": "out/x", "chain": "toa",
+		"deep/er/up": "../c", "far": "deep/er", // from far/up, the way .. leads elsewhere
 	} {
 		must(t, os.Symlink(to, filepath.Join(dir, "t", link)))
 	}
@@ -118,9 +120,9 @@ func TestLinks(t *testing.T) {
 		links Links
 		want  []string
 	}{
-		{LinksKeep, []string{"b", "chain -> toa", "d/a", "d/up -> b", "toa -> d/a", "tod -> d"}},
-		{LinksFollow, []string{"b", "chain", "d/a", "d/up", "toa", "tod/a", "tod/up"}},
-		{LinksSkip, []string{"b", "d/a"}},
+		{LinksKeep, []string{"b", "chain -> toa", "d/a", "d/up -> b", "deep/c", "deep/er/up -> deep/c", "far -> deep/er", "toa -> d/a", "tod -> d"}},
+		{LinksFollow, []string{"b", "chain", "d/a", "d/up", "deep/c", "deep/er/up", "far/up", "toa", "tod/a", "tod/up"}},
+		{LinksSkip, []string{"b", "d/a", "deep/c"}},
 	} {
 		for _, f := range formats {
 			m := mustMake(t, filepath.Join(dir, "t"), Options{Links: c.links, Format: f})
