@@ -331,3 +331,26 @@ func TestLabels(t *testing.T) {
 		}
 	}
 }
+
+// TestDashboard: the Grafana dashboard asks for metrics that there are.
+func TestDashboard(t *testing.T) {
+	b, err := os.ReadFile("../../packaging/grafana/spate-tracker.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !json.Valid(b) {
+		t.Fatal("not JSON")
+	}
+	u := newTold(t, StatsOptions{MetricsTorrents: 5})
+	u.traffic()
+	metrics := u.get("/metrics").Body.String()
+	names := regexp.MustCompile(`(spate_tracker|process)_[a-z_]+`).FindAllString(string(b), -1)
+	if len(names) < 20 {
+		t.Errorf("only %d metrics", len(names))
+	}
+	for _, name := range names {
+		if !strings.Contains(metrics, "# TYPE "+name+" ") {
+			t.Errorf("no metric %s", name)
+		}
+	}
+}
