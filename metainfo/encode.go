@@ -61,6 +61,9 @@ func encodeInfo(i *Info) ([]byte, error) {
 	if len(i.Files) == 0 {
 		return nil, &Error{Field: "info.files", Offset: -1, Reason: "no files"}
 	}
+	if i.rawName() == "" {
+		return nil, &Error{Field: "info.name", Offset: -1, Reason: "missing"}
+	}
 	single := i.Single()
 	if single && len(i.Files) > 1 {
 		return nil, &Error{Field: "info.files", Offset: -1, Reason: "several files, and one of them without a path"}

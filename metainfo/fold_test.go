@@ -1,0 +1,75 @@
+package metainfo
+
+import (
+	"slices"
+	"testing"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/text/cases"
+	"golang.org/x/text/unicode/norm"
+)
+
+// TestFoldEveryCharacter holds the table against the standard library and x/text:
+// whatever case and composition a character has, its key is the same, and
+// characters that differ in more have different keys.
+func TestFoldEveryCharacter(t *testing.T) {
+	var f folder
+	full := cases.Fold()
+	key := func(s string) string {
+		k, _ := f.key(s)
+		return string(k)
+	}
+	seen := map[string]string{}
+	for r := rune(1); r <= unicode.MaxRune; r++ {
+		if !utf8.ValidRune(r) || r >= 0xe000 && r < 0xf900 || r > 0x30000 {
+			continue
+		}
+		s := string(r)
+		want := key(s)
+		for c := unicode.SimpleFold(r); c != r; c = unicode.SimpleFold(c) {
+			if key(string(c)) != want {
+				t.Errorf("%q and %q have different keys", s, string(c))
+			}
+		}
+		for _, form := range []norm.Form{norm.NFC, norm.NFD} {
+			if v := form.String(s); key(v) != want {
+				t.Errorf("%+q and %+q have different keys", s, v)
+			}
+		}
+		// What is equal by x/text has one key, and the other way round.
+		class := norm.NFD.String(full.String(norm.NFD.String(s)))
+		// But for Cherokee, which x/text folds the other way round in part, and for
+		// the order of marks, which is not in the key.
+		if other, ok := seen[want]; ok && sorted(other) != sorted(class) && !unicode.Is(unicode.Cherokee, r) {
+			t.Errorf("%+q and %+q have one key", class, other)
+		}
+		seen[want] = class
+		if key(class) != want {
+			t.Errorf("%+q and its folding %+q have different keys", s, class)
+		}
+	}
+}
+
+func sorted(s string) string {
+	r := []rune(s)
+	slices.Sort(r)
+	return string(r)
+}
+
+func TestFoldSaysWhatIsPlain(t *testing.T) {
+	var f folder
+	for r := rune(0); r <= 0x3000; r++ {
+		for _, s := range []string{string(r), "a" + string(r) + "é", "é" + string(r)} {
+			_, plain := f.key(s)
+			if want := cleanName("xx"+s, NamesSafe) == "xx"+s; plain != want {
+				t.Errorf("%+q: plain %v, but is %v", s, plain, want)
+			}
+		}
+	}
+	for _, s := range []string{"\xff", "é\xc3", "\xe2\x82", "\xed\xa0\x80", "\xf8\x88\x80\x80\x80", "\xc0\x80"} {
+		if _, plain := f.key(s); plain {
+			t.Errorf("%+q is plain", s)
+		}
+	}
+}

@@ -1,0 +1,116 @@
+package metainfo_test
+
+import (
+	"errors"
+	"reflect"
+	"strings"
+	"testing"
+
+	"spate"
+	"spate/metainfo"
+)
+
+const (
+	hex1 = "0123456789abcdef0123456789abcdef01234567"
+	b32  = "AERUKZ4JVPG66AJDIVTYTK6N54ASGRLH" // of hex1
+	hex2 = "caf1e1c30e81cb361b9ee167c4aa64228a7fa4fa9f6105232b28ad099f3a302e"
+)
+
+func TestParseMagnet(t *testing.T) {
+	v1, _ := spate.ParseInfoHash(hex1)
+	v2, _ := spate.ParseInfoHashV2(hex2)
+	cases := []struct {
+		in   string
+		want metainfo.Magnet
+	}{
+		{"magnet:?xt=urn:btih:" + hex1, metainfo.Magnet{HashV1: v1}},
+		{"magnet:?xt=urn:btih:" + strings.ToUpper(hex1), metainfo.Magnet{HashV1: v1}},
+		{"MAGNET:?xt=URN:BTIH:" + b32, metainfo.Magnet{HashV1: v1}},
+		{"magnet:?xt=urn:btih:" + strings.ToLower(b32), metainfo.Magnet{HashV1: v1}},
+		{"magnet:?xt=urn:btmh:1220" + hex2, metainfo.Magnet{HashV2: v2}},
+		{"magnet:?xt=urn:btih:" + hex1 + "&xt=urn:btmh:1220" + hex2, metainfo.Magnet{HashV1: v1, HashV2: v2}},
+		{"magnet:?xt.1=urn:btih:" + hex1 + "&xt.2=urn:sha1:ABC&xt.3=urn:btih:" + hex1, metainfo.Magnet{HashV1: v1}},
+		{"magnet:?dn=a%20b%2Bc+d&xl=42&xt=urn:btih:" + hex1, metainfo.Magnet{HashV1: v1, Name: "a b+c d", Length: 42}},
+		{"magnet:?xt=urn:btih:" + hex1 + "&tr=http%3A%2F%2Fa%2Fannounce%3Fk%3Dv%26w&tr.1=udp://b:1&tr=udp://b:1&ws=http://w/&as=x&kt=y",
+			metainfo.Magnet{HashV1: v1, Trackers: []string{"http://a/announce?k=v&w", "udp://b:1"}, WebSeeds: []string{"http://w/"}}},
+		{"magnet:?xt=urn:btih:" + hex1 + "&amp;tr=http://a&amp;dn=x", metainfo.Magnet{HashV1: v1, Name: "x", Trackers: []string{"http://a"}}},
+		{"magnet:?xt=urn:btih:" + hex1 + "&x.pe=192.0.2.1:6881&x.pe=%5B2001:db8::1%5D:6881&x.pe=host.example:1&x.pe=nothing&x.pe=a:0&x.pe=a:70000",
+			metainfo.Magnet{HashV1: v1, Peers: []string{"192.0.2.1:6881", "[2001:db8::1]:6881", "host.example:1"}}},
+		{"magnet:?xt=urn:btih:" + hex1 + "&so=0,2,4-6", metainfo.Magnet{HashV1: v1, Select: []metainfo.Range{{First: 0, Last: 0}, {First: 2, Last: 2}, {First: 4, Last: 6}}}},
+		{"magnet:?xt=urn:btih:" + hex1 + "&so=&so=,&xl=x&xl=-1&dn=%FF&tr=%zz&&=&tr", metainfo.Magnet{HashV1: v1, Name: "?"}},
+	}
+	for _, c := range cases {
+		got, err := metainfo.ParseMagnet(c.in)
+		if err != nil || !reflect.DeepEqual(got, c.want) {
+			t.Errorf("%s:\n %+v, %v, want\n %+v", c.in, got, err, c.want)
+		}
+		again, err := metainfo.ParseMagnet(got.String())
+		if err != nil || !reflect.DeepEqual(got, again) {
+			t.Errorf("%s written as %s: %v", c.in, got, err)
+		}
+	}
+	for _, in := range []string{
+		"", "magnet", "magnet:", "magnet:?", "http://x", "magnet:xt=urn:btih:" + hex1, "magnet:?dn=x", "magnet:?xt=urn:sha1:" + b32,
+		"magnet:?xt=urn:btih:", "magnet:?xt=urn:btih:" + hex1[1:], "magnet:?xt=urn:btih:" + strings.Repeat("0", 40), "magnet:?xt=urn:btih:" + hex2,
+		"magnet:?xt=urn:btmh:" + hex2, "magnet:?xt=urn:btmh:1220" + hex1, "magnet:?xt=urn:btmh:1114" + hex1, "magnet:?xt=urn:btmh:1220" + strings.Repeat("0", 64),
+		"magnet:?xt=urn:btih:" + hex1 + "&xt=urn:btih:" + hex1[1:] + "0", "magnet:?xt=urn:btih:" + hex1 + "&so=x", "magnet:?xt=urn:btih:" + hex1 + "&so=5-4",
+		"magnet:?xt=urn:btih:" + hex1 + "&so=-1", "magnet:?xt=urn:btih:" + hex1 + "&so=99999999999", "magnet:?xt=urn:btih:" + hex1 + "&so=1-2-3",
+		"magnet:?xt=urn:btih:" + hex1 + "&dn=" + strings.Repeat("x", 70_000),
+	} {
+		if m, err := metainfo.ParseMagnet(in); !errors.Is(err, metainfo.ErrBadMagnet) || len(err.Error()) > 300 {
+			t.Errorf("%.120s: %+v, %v", in, m, err)
+		}
+	}
+}
+
+func TestMagnetSelected(t *testing.T) {
+	m := metainfo.Magnet{Select: []metainfo.Range{{First: 1, Last: 2}, {First: 5, Last: 5}}}
+	for i, want := range []bool{false, true, true, false, false, true, false} {
+		if m.Selected(i) != want {
+			t.Errorf("file %d: %v", i, !want)
+		}
+	}
+	if !(metainfo.Magnet{}).Selected(7) {
+		t.Error("no selection is not everything")
+	}
+}
+
+// TestMagnetOfATorrent holds that links name web seeds, which others forget.
+func TestMagnetOfATorrent(t *testing.T) {
+	b := []byte(dict("announce-list", list(list(str("http://a/announce"), str("http://b")), list(str("udp://c:1"))), "info", oneFile("name", str("x y/z")), "url-list", str("http://w/?a&b")))
+	m := mustParse(t, b)
+	want := "magnet:?xt=urn:btih:" + m.Hash().String() + "&dn=x%20y%2Fz&xl=1&tr=http%3A%2F%2Fa%2Fannounce&tr=http%3A%2F%2Fb&tr=udp%3A%2F%2Fc%3A1&ws=http%3A%2F%2Fw%2F%3Fa%26b"
+	if got := m.Magnet().String(); got != want {
+		t.Errorf("%s\n want %s", got, want)
+	}
+	if m.Magnet().Hash() != m.Hash() {
+		t.Error("another info-hash")
+	}
+}
+
+// FuzzParseMagnet holds that a link that reads is written and read again the
+// same.
+func FuzzParseMagnet(f *testing.F) {
+	for _, s := range []string{
+		"magnet:?xt=urn:btih:" + hex1, "magnet:?xt=urn:btih:" + b32 + "&dn=a+b&tr=udp://x&ws=http://y&x.pe=[::1]:2&so=0,3-4&xl=5",
+		"magnet:?xt=urn:btmh:1220" + hex2, "magnet:?xt.1=urn:btih:" + hex1 + "&tr.2=%41&amp;dn=%FF", "magnet:?so=1-", "magnet:", "",
+	} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		m, err := metainfo.ParseMagnet(s)
+		if err != nil {
+			if !errors.Is(err, metainfo.ErrBadMagnet) {
+				t.Fatalf("%v", err)
+			}
+			return
+		}
+		again, err := metainfo.ParseMagnet(m.String())
+		if err == nil && !reflect.DeepEqual(m, again) || err != nil && len(m.String()) < 64<<10 {
+			t.Fatalf("%+v\n written as %s\n reads as %+v, %v", m, m, again, err)
+		}
+		if m.Hash().IsZero() {
+			t.Fatal("no info-hash")
+		}
+	})
+}
