@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"spate"
+	"spate/internal/lanes"
 	"spate/peerwire"
 	"spate/torrent/internal/peerlist"
 	"spate/torrent/internal/picker"
@@ -27,7 +28,8 @@ import (
 //  4. copyBlocks without the lock: claimed blocks go to the buffer of their piece
 //  5. settle     under the lock: blocks have arrived, complete pieces are taken,
 //     the next requests are picked and encoded
-//  6. finishPiece without the lock: hash, write; under it: verified, have
+//  6. finishWhole without the lock: hash pieces, in pairs while more is coming in,
+//     and write them; under it: verified, have
 //  7. send       a goroutine that lives while there is something to write: all
 //     control messages and a batch of blocks in one system call
 //
@@ -36,6 +38,10 @@ import (
 
 // maxBatch bounds the messages that are handled under the lock at once.
 const maxBatch = 256
+
+// piecesAtOnce is how many complete pieces are hashed together. One waits for a
+// second only as long as the socket has more to read.
+const piecesAtOnce = 2
 
 // conn is a connection to a peer, after the handshake.
 type conn struct {
@@ -49,11 +55,13 @@ type conn struct {
 	since    time.Time
 
 	// Owned by the reader.
-	in     inbox
-	need   int                // bytes of the message that is only partly here
-	batch  []peerwire.Message // scratch
-	copies []arrival          // scratch: blocks of the batch that were claimed
-	whole  []wholePiece       // scratch: pieces that the batch completed
+	in      inbox
+	need    int                // bytes of the message that is only partly here
+	batch   []peerwire.Message // scratch
+	copies  []arrival          // scratch: blocks of the batch that were claimed
+	whole   []wholePiece       // pieces that are complete and not yet hashed
+	digests []*lanes.SHA1      // scratch of finishWhole
+	parts   [][]byte           // scratch of finishWhole
 
 	received, sent atomic.Int64 // payload
 	lastRead       atomic.Int64 // unix nanoseconds
@@ -137,6 +145,7 @@ func (c *conn) run() {
 		return
 	}
 	err := c.receive()
+	c.finishWhole()
 	c.leave(err)
 	c.in.release()
 }
@@ -192,11 +201,17 @@ func (t *Torrent) admitLocked(c *conn) error {
 		if other == nil || other.gone || other.peerID != c.peerID && other.addr != c.addr {
 			continue
 		}
-		// Two peers that dial each other at once must drop the same one of the two
-		// connections: the one that the lesser peer id began.
-		if other.incoming == c.incoming || c.incoming != (bytes.Compare(c.peerID[:], t.s.opt.PeerID[:]) > 0) {
+		switch {
+		case other.incoming != c.incoming:
+			// Two peers that dial each other at once must drop the same one of the
+			// two connections: the one that the lesser peer id began.
+			if c.incoming != (bytes.Compare(c.peerID[:], t.s.opt.PeerID[:]) > 0) {
+				return errTwice
+			}
+		case !c.incoming || other.addr.Addr() != c.addr.Addr():
 			return errTwice
 		}
+		// A peer that comes again has lost the connection that we still hold.
 		other.dropLocked(errTwice)
 	}
 	if t.nconns >= t.s.opt.MaxConnsPerTorrent && !t.makeRoomLocked() {
@@ -356,10 +371,9 @@ func (c *conn) handleBatch() error {
 	c.refillLocked(now)
 	c.kickLocked()
 	t.mu.Unlock()
-	for i := range c.whole {
-		t.finishPiece(c.whole[i])
+	if len(c.whole) >= piecesAtOnce {
+		c.finishWhole()
 	}
-	c.whole = c.whole[:0]
 	return nil
 }
 

@@ -12,6 +12,13 @@ func (c *conn) limitRead(b []byte) []byte {
 	return b
 }
 
+// tookAll is took for a path that cannot tell whether more is to be read at once.
+func (c *conn) tookAll(n int) error {
+	err := c.took(n)
+	c.finishWhole()
+	return err
+}
+
 // took consumes n bytes that were read into the inbox, and waits as long as the
 // limits ask, so that the peer is held back by its full socket.
 func (c *conn) took(n int) error {
@@ -34,7 +41,7 @@ func (c *conn) receivePortable() error {
 			n, err := c.nc.Read(first[:])
 			if n > 0 {
 				c.in.read(copy(c.in.space(0), first[:n]))
-				if err := c.took(n); err != nil {
+				if err := c.tookAll(n); err != nil {
 					return err
 				}
 			}
@@ -48,7 +55,7 @@ func (c *conn) receivePortable() error {
 		n, err := c.nc.Read(b)
 		if n > 0 {
 			c.in.read(n)
-			if err := c.took(n); err != nil {
+			if err := c.tookAll(n); err != nil {
 				return err
 			}
 		}

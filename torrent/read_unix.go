@@ -32,6 +32,10 @@ func (c *conn) receive() error {
 				continue
 			case err == syscall.EAGAIN:
 				c.in.idle()
+				if len(c.whole) > 0 {
+					c.finishWhole()
+					continue // more may have come meanwhile
+				}
 				return false
 			case err != nil:
 				cause = err
@@ -46,6 +50,10 @@ func (c *conn) receive() error {
 			}
 			if n < len(b) {
 				c.in.idle()
+				if len(c.whole) > 0 {
+					c.finishWhole()
+					continue // more may have come meanwhile
+				}
 				return false
 			}
 		}
