@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -22,6 +23,8 @@ import (
 	"spate/internal/simnet"
 	"spate/maker"
 	"spate/metainfo"
+	"spate/publish"
+	"spate/site"
 	"spate/storage"
 	"spate/torrent"
 )
@@ -527,3 +530,61 @@ func TestWebSeedOverSockets(t *testing.T) {
 		t.Fatalf("%v: %+v", err, tor.Stats())
 	}
 }
+
+// TestWebSeedOfOurSite fetches releases from nothing but the pages of whoever
+// published them, which name themselves as the web seed.
+func TestWebSeedOfOurSite(t *testing.T) {
+	dir, out := t.TempDir(), t.TempDir()
+	files := map[string]int{"file (1)+.iso": 1<<20 + 5, "tree/one": 100, "tree/sub dir/two#2.bin": 1<<20 + 1, "tree/sub dir/empty": 0}
+	for name, n := range files {
+		data, _ := makeTorrent(t, max(n, 1), 1<<20)
+		path := filepath.Join(dir, filepath.FromSlash(name))
+		os.MkdirAll(filepath.Dir(path), 0o777)
+		if err := os.WriteFile(path, data[:n], 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	base, _ := url.Parse("http://10.0.0.1/below")
+	p, err := publish.New(publish.MakerFunc(maker.Make), noSeeder{}, publish.Options{BaseURL: base})
+	if err != nil {
+		t.Fatal(err)
+	}
+	pages, err := site.New(p.Catalog(), site.Options{BaseURL: base, MaxDownloads: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"file (1)+.iso", "tree"} {
+		rel, err := p.Publish(t.Context(), filepath.Join(dir, name), maker.Options{Format: metainfo.Hybrid, PieceLength: 64 << 10})
+		if err != nil {
+			t.Fatal(err)
+		}
+		raw, err := p.Catalog().Torrent(t.Context(), rel.Name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		mi, err := metainfo.Parse(raw)
+		if err != nil {
+			t.Fatal(err)
+		}
+		synctest.Test(t, func(t *testing.T) {
+			w := newWeb(t)
+			defer w.end()
+			w.serve(simnet.Link{Up: 8 * mbit}, http.StripPrefix("/below", pages))
+			tor := w.add(w.session(simnet.Link{}, torrent.Options{}), mi, torrent.AddOptions{Dir: out})
+			w.wait(tor, time.Minute)
+		})
+	}
+	for file := range files {
+		want, _ := os.ReadFile(filepath.Join(dir, filepath.FromSlash(file)))
+		got, err := os.ReadFile(filepath.Join(out, filepath.FromSlash(file)))
+		if err != nil || !bytes.Equal(got, want) {
+			t.Errorf("%s: %d bytes, want %d: %v", file, len(got), len(want), err)
+		}
+	}
+}
+
+// noSeeder is an engine without peers.
+type noSeeder struct{}
+
+func (noSeeder) Seed(context.Context, *metainfo.MetaInfo, string) error { return nil }
+func (noSeeder) Unseed(context.Context, spate.InfoHash) error           { return nil }
