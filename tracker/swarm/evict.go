@@ -11,7 +11,7 @@ const small = 2
 // roomForSwarm makes room for one more record, and reports whether there is any.
 // Numbers of records are stale afterwards.
 func (s *shard) roomForSwarm(sec uint32, protected bool) bool {
-	if s.nrec < maxRecs && s.t.swarms.Load() < int64(s.t.opt.MaxSwarms) {
+	if s.nrec < maxRecs && s.t.swarms.Load() < int64(s.t.opt.MaxSwarms) && !s.t.overMemory() {
 		return true
 	}
 	if s.evictSwarm(sec, protected) {
@@ -50,6 +50,12 @@ func (s *shard) elsewhere(f func(*shard) bool) bool {
 	return false
 }
 
+// overMemory reports whether the table holds as much memory as it may. Then each
+// new entry takes the place of another.
+func (t *Table) overMemory() bool {
+	return t.opt.MaxMemory > 0 && t.pool.out.Load()*segSize+t.swarms.Load()*indexBytes >= t.opt.MaxMemory
+}
+
 // victim chooses a record to evict: one that is not protected, with the fewest
 // peers, but at least least, of those looked at, the longest untouched of equals. With all set it
 // looks on until it finds one. Record not is spared.
@@ -57,7 +63,7 @@ func (s *shard) victim(sec, not uint32, least int, all bool) (best uint32, ok bo
 	if s.nrec == 0 {
 		return 0, false
 	}
-	fewest, longest := 0, uint32(0)
+	fewest, longest := 0, 0
 	ri := uint32(s.rng.below(int(s.nrec)))
 	for i := uint32(0); i < s.nrec; i++ {
 		if i >= tries && (ok || !all) {
@@ -69,7 +75,7 @@ func (s *shard) victim(sec, not uint32, least int, all bool) (best uint32, ok bo
 			ri = 0
 		}
 		rec := s.record(ri)
-		n, idle := rec.peers(), sec-rec.touched()
+		n, idle := rec.peers(), rec.untouched(sec)
 		if ri == not || n < least || rec.has(flagProtected) {
 			continue
 		}
@@ -88,7 +94,7 @@ func (s *shard) roomForPeer(ri uint32, a *announce) (uint32, bool) {
 	if rec.peers() >= s.t.opt.MaxPerSwarm {
 		return ri, s.replaceOldest(ri, a)
 	}
-	if s.t.peers.Load() < int64(s.t.opt.MaxPeers) {
+	if s.t.peers.Load() < int64(s.t.opt.MaxPeers) && !s.t.overMemory() {
 		return ri, true
 	}
 	protected := rec.has(flagProtected)

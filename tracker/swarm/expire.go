@@ -70,12 +70,12 @@ func (s *shard) expire(ri uint32, list, bucket int, now uint16) (seen, gone int)
 }
 
 // Sweep takes out peers that have not announced for Options.Expire. It looks at
-// about max peers and goes on where the last call stopped; with max 0 it looks at
-// all. It holds no lock for more than some microseconds. It returns how many
+// about max peers and swarms and goes on where the last call stopped; with max 0
+// it looks at all. It holds no lock for more than some microseconds. It returns how many
 // peers it looked at and how many expired. A table is to be swept as a whole
 // every few minutes, and at least once a day.
 func (t *Table) Sweep(now time.Time, max int) (seen, expired int) {
-	sec := t.seconds(now)
+	sec, work := t.seconds(now), 0
 	for range t.shards {
 		i := t.sweepAt.Load()
 		sh := &t.shards[i%uint32(len(t.shards))]
@@ -85,18 +85,19 @@ func (t *Table) Sweep(now time.Time, max int) (seen, expired int) {
 			sh.mu.Unlock()
 		}
 		for done := false; !done; {
-			var n, gone int
-			n, gone, done = sh.sweepSome(sec)
+			var n, gone, swarms int
+			n, gone, swarms, done = sh.sweepSome(sec)
 			seen += n
 			expired += gone
-			if max > 0 && seen >= max && !done {
+			work += n + swarms
+			if max > 0 && work >= max && !done {
 				return seen, expired
 			}
 		}
 		for sh.tidy() {
 		}
 		t.sweepAt.CompareAndSwap(i, i+1)
-		if max > 0 && seen >= max {
+		if max > 0 && work >= max {
 			break
 		}
 	}
@@ -105,7 +106,7 @@ func (t *Table) Sweep(now time.Time, max int) (seen, expired int) {
 
 // sweepSome goes on with the sweep of a shard for one hold; done says that it
 // came to the end of the shard.
-func (s *shard) sweepSome(sec uint32) (seen, gone int, done bool) {
+func (s *shard) sweepSome(sec uint32) (seen, gone, swarms int, done bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := stampOf(sec)
@@ -113,12 +114,13 @@ func (s *shard) sweepSome(sec uint32) (seen, gone int, done bool) {
 		n, g := s.expire(ri, list, bucket, now)
 		seen, gone = seen+n, gone+g
 	}, func(ri uint32, rec record) {
+		swarms++
 		rec.setSwept(now)
-		if rec.forgettable() || rec.idle() && !rec.has(flagProtected) && sec-rec.touched() > keepCounters {
+		if rec.forgettable() || rec.idle() && !rec.has(flagProtected) && rec.untouched(sec) > keepCounters {
 			s.forget(ri)
 		}
 	})
-	return seen, gone, done
+	return seen, gone, swarms, done
 }
 
 // cursor is where a walk through a shard goes on. Records are gone through from

@@ -10,6 +10,8 @@ const (
 	slotMask  = 1<<slotShift - 1
 	maxRecs   = slotMask - 1
 	minIndex  = 8
+	// indexBytes is what the index takes for a record, at most.
+	indexBytes = 11
 )
 
 func slotOf(h uint64, ri uint32) uint32 { return uint32(h>>24)&0xff<<slotShift | (ri + 1) }

@@ -1,6 +1,9 @@
 package swarm
 
-import "sync"
+import (
+	"sync"
+	"sync/atomic"
+)
 
 // segSize is the unit in which shards get memory, in bytes: small, for each
 // shard has one that is half full on average; two pages of the machine, so that
@@ -14,18 +17,18 @@ const slabSize = 4 << 20
 // scans it, nor lets it set the pace of collections.
 type pool struct {
 	mu    sync.Mutex
-	slabs [][]byte // all that was mapped
-	fresh []byte   // the part of the last slab that was never handed out
-	warm  [][]byte // given back, and still in memory
-	cold  [][]byte // given back, and returned to the system
-	out   int      // segments handed out
+	slabs [][]byte     // all that was mapped
+	fresh []byte       // the part of the last slab that was never handed out
+	warm  [][]byte     // given back, and still in memory
+	cold  [][]byte     // given back, and returned to the system
+	out   atomic.Int64 // segments handed out; written under mu
 }
 
 // get returns a segment of undefined content.
 func (p *pool) get() []byte {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.out++
+	p.out.Add(1)
 	for _, list := range []*[][]byte{&p.warm, &p.cold} {
 		if n := len(*list); n > 0 {
 			seg := (*list)[n-1]
@@ -46,8 +49,8 @@ func (p *pool) get() []byte {
 func (p *pool) put(seg []byte) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.out--
-	if len(p.warm) < p.out/8+16 || !discard(seg) {
+	p.out.Add(-1)
+	if len(p.warm) < int(p.out.Load()/8)+16 || !discard(seg) {
 		p.warm = append(p.warm, seg)
 	} else {
 		p.cold = append(p.cold, seg)
@@ -58,7 +61,7 @@ func (p *pool) put(seg []byte) {
 func (p *pool) bytes() int64 {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return int64(p.out+len(p.warm)) * segSize
+	return (p.out.Load() + int64(len(p.warm))) * segSize
 }
 
 // close unmaps everything.

@@ -22,6 +22,9 @@ type Options struct {
 	// MaxPerAddr caps the entries that one IPv4 address or one IPv6 /64 has in
 	// one swarm; default 64. The oldest of them makes room.
 	MaxPerAddr int
+	// MaxMemory caps the memory of the table, in bytes; default: only the other
+	// caps do. At least 32 KiB a shard.
+	MaxMemory int64
 	// NumWant is what a request gets that does not say; default 50. MaxNumWant is
 	// the most that any gets; default 100.
 	NumWant, MaxNumWant int
@@ -81,6 +84,8 @@ func (o *Options) check() error {
 	case o.MaxPeers < 1 || o.MaxSwarms < 1 || o.MaxPerSwarm < 1 || o.MaxPerAddr < 1:
 		return fmt.Errorf("swarm: a cap below 1 (peers %d, swarms %d, per swarm %d, per address %d)",
 			o.MaxPeers, o.MaxSwarms, o.MaxPerSwarm, o.MaxPerAddr)
+	case o.MaxMemory != 0 && o.MaxMemory < int64(o.Shards)*4*segSize:
+		return fmt.Errorf("swarm: max memory %d: want at least %d for %d shards", o.MaxMemory, o.Shards*4*segSize, o.Shards)
 	case o.NumWant < 0 || o.NumWant > o.MaxNumWant || o.MaxNumWant > 10_000:
 		return fmt.Errorf("swarm: numwant %d of at most %d: want 0 to 10000", o.NumWant, o.MaxNumWant)
 	case o.Interval < time.Second || o.MinInterval < 0 || o.MinInterval > o.Interval:

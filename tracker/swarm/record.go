@@ -93,3 +93,7 @@ func (r record) idle() bool            { return r.peers() == 0 && r.pin() == 0 }
 func (r record) forgettable() bool     { return r.idle() && !r.has(flagProtected) && r.completed() == 0 }
 func (r record) inlineCap(l int) int   { return inlineSize / entrySize(l) }
 func (r record) inlineEntries() []byte { return r[recInline : recInline+inlineSize] }
+
+// untouched is for how many seconds nobody announced; 0 for a clock that went
+// back, or a second that another core counted first.
+func (r record) untouched(sec uint32) int { return max(int(int32(sec-r.touched())), 0) }

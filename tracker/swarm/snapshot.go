@@ -235,7 +235,7 @@ func (s *shard) restore(ih *spate.InfoHash, h uint64, list int, b *block, sec ui
 		if old > s.t.expire || s.knows(rec, list, a) {
 			continue
 		}
-		if rec.peers() >= s.t.opt.MaxPerSwarm || s.t.peers.Load() >= int64(s.t.opt.MaxPeers) {
+		if rec.peers() >= s.t.opt.MaxPerSwarm || s.t.peers.Load() >= int64(s.t.opt.MaxPeers) || s.t.overMemory() {
 			s.refused++
 			continue
 		}

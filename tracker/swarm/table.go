@@ -93,7 +93,7 @@ func New(opt Options) (*Table, error) {
 		keys:   newKeys(opt.Seed),
 		shift:  uint(64 - bits.Len(uint(opt.Shards-1))),
 		expire: int(opt.Expire / (stampUnit * time.Second)),
-		adopt:  int(opt.Interval * 3 / 2 / (stampUnit * time.Second)),
+		adopt:  int(opt.Interval * 17 / 10 / (stampUnit * time.Second)),
 		shards: make([]shard, opt.Shards),
 	}
 	t.ident.Store(&t.keys)

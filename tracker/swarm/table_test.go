@@ -21,6 +21,7 @@ func TestOptions(t *testing.T) {
 		{swarm.Options{Shards: 1, Interval: time.Second}, ""},
 		{swarm.Options{Shards: 3}, "power of two"},
 		{swarm.Options{MaxPeers: -1}, "cap"},
+		{swarm.Options{MaxMemory: 1 << 20}, "max memory"},
 		{swarm.Options{NumWant: 200}, "numwant"},
 		{swarm.Options{Interval: time.Millisecond}, "interval"},
 		{swarm.Options{Interval: time.Hour, Expire: time.Hour}, "expiry"},
@@ -107,6 +108,48 @@ func TestChurn(t *testing.T) {
 	}
 	if tot.Bytes > 512<<10 {
 		t.Errorf("%d bytes are kept for nothing", tot.Bytes)
+	}
+}
+
+// TestMaxMemory: a flood of random hashes and peers stays under the cap, and the
+// published swarm grows all the same.
+func TestMaxMemory(t *testing.T) {
+	const most = 1 << 20
+	tab := open(t, swarm.Options{Shards: 4, MaxMemory: most, Seed: [16]byte{8}})
+	published := spate.InfoHash{9, 9, 9}
+	if err := tab.Protect(published); err != nil {
+		t.Fatal(err)
+	}
+	var rep swarm.Reply
+	r := rand.New(rand.NewPCG(1, 2))
+	for i := range 200_000 {
+		q := swarm.Request{Key: uint32(i + 1), Addr: addr4(i)}
+		if i%3 == 0 {
+			q.Addr = addr6(i)
+		}
+		switch {
+		case i%100 == 0:
+			q.InfoHash = published
+		case i%2 == 0: // a hash for each
+			q.InfoHash = spate.InfoHash{1, byte(i), byte(i >> 8), byte(i >> 16)}
+		default:
+			q.InfoHash = spate.InfoHash{2, byte(r.IntN(100))}
+		}
+		tab.Announce(start.Add(time.Duration(i)*time.Millisecond), &q, &rep)
+		if i%5000 == 0 {
+			if n := tab.Totals().Bytes; n > most*9/8+64<<10 {
+				t.Fatalf("%d bytes after %d announces", n, i)
+			}
+		}
+	}
+	if err := tab.Check(); err != nil {
+		t.Fatal(err)
+	}
+	if _, l, _, _ := tab.Scrape(start, published); l != 2000 {
+		t.Errorf("%d peers of the published swarm, of 2000", l)
+	}
+	if tot := tab.Totals(); tot.EvictedSwarms == 0 || tot.EvictedPeers == 0 {
+		t.Errorf("%+v", tot)
 	}
 }
 

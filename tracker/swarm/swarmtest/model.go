@@ -60,7 +60,7 @@ func (m *model) announce(now time.Time, r *swarm.Request) (rep swarm.Reply) {
 			complete()
 		}
 	default:
-		if p.key != r.Key && now.Sub(p.at) > m.opt.Interval*3/2 {
+		if p.key != r.Key && now.Sub(p.at) > m.opt.Interval*17/10 {
 			p.key, p.counted = r.Key, false
 		}
 		rep.Moved = r.Seed && !p.seed
