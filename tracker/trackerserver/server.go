@@ -155,7 +155,7 @@ func (s *Server) Run(ctx context.Context) error {
 	return s.watch(ctx)
 }
 
-// sweep looks at all peers about once in two minutes.
+// sweep looks at all peers and torrents about once in two minutes.
 func (s *Server) sweep(ctx context.Context) {
 	const every, round = time.Second, 120
 	tick := time.NewTicker(every)
@@ -166,7 +166,7 @@ func (s *Server) sweep(ctx context.Context) {
 			return
 		case <-tick.C:
 			totals := s.table.Totals()
-			s.table.Sweep(s.now(), totals.Peers()/round+1000)
+			s.table.Sweep(s.now(), (totals.Peers()+totals.Swarms)/round+1000)
 		}
 	}
 }
