@@ -62,7 +62,8 @@ func (o *Options) scan(ctx context.Context, path string) (*tree, manner, error) 
 		return nil, how, err
 	}
 	so := scanOptions{
-		files: o.Files, hidden: how.hidden, noEmpty: !how.empty, links: how.links, order: how.order, skipped: o.Skipped,
+		files: o.Files, hidden: how.hidden, noEmpty: !how.empty, links: how.links, linkExec: how.linkExec, order: how.order,
+		skipped: o.Skipped,
 	}
 	if so.include, err = parseGlobs(o.Include); err != nil {
 		return nil, how, err

@@ -73,6 +73,7 @@ const (
 	LikeTransmission Like = "transmission"
 	// LikeLibtorrent is create_torrent with canonical_files: it takes hidden
 	// files, follows links, and marks programs and pads files in v1 torrents too.
+	// Whatever a link leads to counts as a program.
 	LikeLibtorrent Like = "libtorrent"
 )
 
@@ -80,6 +81,7 @@ const (
 type manner struct {
 	order      order
 	links      Links
+	linkExec   bool // what a link leads to is a program
 	hidden     bool
 	attributes bool // x for programs (BEP 47)
 	pads       bool // align files by pad files
@@ -104,7 +106,7 @@ func (o *Options) manner() (manner, error) {
 			m.order = orderFold
 		}
 	case LikeLibtorrent:
-		m.order, m.attributes, m.pads, m.hidden = orderTree, true, true, true
+		m.order, m.attributes, m.pads, m.hidden, m.linkExec = orderTree, true, true, true, true
 	default:
 		return m, fmt.Errorf("cannot make torrents like %q: want mktorrent, transmission or libtorrent", o.Like)
 	}

@@ -89,6 +89,7 @@ type scanOptions struct {
 	hidden           bool
 	noEmpty          bool // leave out empty files
 	links            Links
+	linkExec         bool // what a link leads to is a program
 	order            order
 	skipped          func(Skipped)
 }
@@ -222,18 +223,18 @@ func (w *walker) entry(rel string, d fs.DirEntry, above []os.FileInfo) error {
 	if err != nil {
 		return err
 	}
-	return w.file(rel, fi)
+	return w.file(rel, fi, executable(fi))
 }
 
 // file adds a regular file.
-func (w *walker) file(rel string, fi os.FileInfo) error {
+func (w *walker) file(rel string, fi os.FileInfo, exec bool) error {
 	if len(w.o.include) > 0 && !w.o.include.match(rel) || w.o.noEmpty && fi.Size() == 0 {
 		return nil
 	}
 	if err := checkName(rel, rel); err != nil {
 		return err
 	}
-	w.entries = append(w.entries, entry{rel: rel, stat: statOf(fi), exec: executable(fi)})
+	w.entries = append(w.entries, entry{rel: rel, stat: statOf(fi), exec: exec})
 	return nil
 }
 
@@ -257,7 +258,7 @@ func (w *walker) link(rel string, above []os.FileInfo) error {
 		case fi.IsDir():
 			return w.dir(rel, above)
 		case fi.Mode().IsRegular():
-			return w.file(rel, fi)
+			return w.file(rel, fi, executable(fi) || w.o.linkExec)
 		}
 		w.o.skipped(Skipped{rel, SkipSpecial})
 		return nil
