@@ -8,7 +8,6 @@ import (
 	"os"
 	"runtime"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
 	"unsafe"
@@ -36,7 +35,7 @@ type fastListener struct {
 	handed chan net.Conn
 	closed chan struct{}
 	once   sync.Once
-	open   atomic.Int64 // connections, those that were handed on too
+	gate   *gate
 	wg     sync.WaitGroup
 	files  []*os.File // the epoll descriptors
 }
@@ -46,7 +45,7 @@ func (s *Server) fastListener(l *net.TCPListener) (_ net.Listener, err error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &fastListener{s: s, addr: l.Addr(), handed: make(chan net.Conn), closed: make(chan struct{})}
+	f := &fastListener{s: s, addr: l.Addr(), gate: newGate(s), handed: make(chan net.Conn), closed: make(chan struct{})}
 	err = control(raw, func(fd int) error {
 		f.fd, err = unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
 		return err
@@ -261,12 +260,12 @@ func (r *reactor) accept() {
 		default:
 			return
 		}
-		if r.f.open.Add(1) > int64(r.f.s.opts.MaxConns) {
-			r.n.overflowed.Add(1)
-			r.close(int(fd))
+		from := r.sender()
+		if !r.f.gate.enter(from, r.n) {
+			closeRaw(int32(fd))
 			continue
 		}
-		c := &fastConn{fd: int32(fd), from: r.sender(), since: r.now}
+		c := &fastConn{fd: int32(fd), from: from, since: r.now}
 		if contains(r.f.s.proxies, c.from) {
 			r.hand(c, nil) // what it says about its client is for net/http
 			continue
@@ -382,7 +381,7 @@ func (r *reactor) keep(c *fastConn, known bool) {
 	}
 	e := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLRDHUP, Fd: c.fd}
 	if unix.EpollCtl(r.ep, unix.EPOLL_CTL_ADD, int(c.fd), &e) != nil {
-		r.close(int(c.fd))
+		r.close(c)
 		return
 	}
 	r.conns[c.fd] = c
@@ -395,13 +394,15 @@ func (r *reactor) drop(c *fastConn, known bool) {
 		delete(r.conns, c.fd)
 		r.unlink(c)
 	}
-	r.close(int(c.fd))
+	r.close(c)
 }
 
-func (r *reactor) close(fd int) {
-	unix.RawSyscall(unix.SYS_CLOSE, uintptr(fd), 0, 0) // and out of the epoll, for it has no duplicate
-	r.f.open.Add(-1)
+func (r *reactor) close(c *fastConn) {
+	closeRaw(c.fd) // and out of the epoll, for it has no duplicate
+	r.f.gate.leave(c.from)
 }
+
+func closeRaw(fd int32) { unix.RawSyscall(unix.SYS_CLOSE, uintptr(fd), 0, 0) }
 
 // forget takes c out of the epoll.
 func (r *reactor) forget(c *fastConn) {
@@ -417,10 +418,11 @@ func (r *reactor) hand(c *fastConn, read []byte) {
 	conn, err := net.FileConn(file) // has a descriptor of its own
 	file.Close()
 	if err != nil {
-		f.open.Add(-1)
+		f.gate.leave(c.from)
 		return
 	}
-	conn = f.s.fromProxy(&handedConn{Conn: conn, read: append([]byte(nil), read...), done: func() { f.open.Add(-1) }})
+	from := c.from
+	conn = f.s.fromProxy(&handedConn{Conn: conn, read: append([]byte(nil), read...), done: func() { f.gate.leave(from) }})
 	select {
 	case f.handed <- conn:
 	default:

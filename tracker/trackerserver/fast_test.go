@@ -311,3 +311,29 @@ func FuzzProxyHeader(f *testing.F) {
 		}
 	})
 }
+
+// One network cannot take all places, nor the table of networks grow.
+func TestGate(t *testing.T) {
+	s := newServer(t, Options{MaxConns: 8, Proxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.1/32")}})
+	g := newGate(s)
+	enter := func(from string, tries int) (places int) {
+		for range tries {
+			if g.enter(netip.MustParseAddr(from), s.shared) {
+				places++
+			}
+		}
+		return places
+	}
+	if a, b := enter("192.0.2.1", 5), enter("192.0.2.99", 5); a != 2 || b != 0 {
+		t.Errorf("a network has %d and %d places of 8", a, b)
+	}
+	if a, b := enter("10.0.0.1", 3), enter("127.0.0.1", 9); a != 3 || b != 3 {
+		t.Errorf("the proxy has %d places, loopback %d", a, b)
+	}
+	for range 2 {
+		g.leave(netip.MustParseAddr("192.0.2.77"))
+	}
+	if len(g.nets) != 0 || enter("2001:db8::1", 5) != 2 {
+		t.Errorf("%v", g.nets)
+	}
+}

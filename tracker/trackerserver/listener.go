@@ -4,7 +4,6 @@ import (
 	"net"
 	"net/netip"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -20,30 +19,76 @@ func (s *Server) Listener(l net.Listener) net.Listener {
 			return f
 		}
 	}
-	return &boundedListener{Listener: l, s: s}
+	return &boundedListener{Listener: l, s: s, gate: newGate(s)}
+}
+
+// gate bounds the connections of a listener: in all, and of each network, for
+// which a quarter of them is enough. Loopback and named proxies stand for many
+// and are bounded in all only.
+type gate struct {
+	s    *Server
+	mu   sync.Mutex
+	all  int            // guarded by mu
+	nets map[uint64]int // by network; guarded by mu
+}
+
+func newGate(s *Server) *gate { return &gate{s: s, nets: map[uint64]int{}} }
+
+// enter takes a place for a connection from a; it counts one that has none.
+func (g *gate) enter(a netip.Addr, n *counters) bool {
+	most := g.s.opts.MaxConns
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.all >= most || g.alone(a) && g.nets[networkOf(a)] >= max(1, most/4) {
+		n.overflowed.Add(1)
+		return false
+	}
+	g.all++
+	if g.alone(a) {
+		g.nets[networkOf(a)]++
+	}
+	return true
+}
+
+// leave gives the place of a connection from a back.
+func (g *gate) leave(a netip.Addr) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.all--
+	if !g.alone(a) {
+		return
+	}
+	net := networkOf(a)
+	if g.nets[net]--; g.nets[net] == 0 {
+		delete(g.nets, net)
+	}
+}
+
+// alone reports whether a stands for one client's network.
+func (g *gate) alone(a netip.Addr) bool {
+	return a.IsValid() && !a.IsLoopback() && !contains(g.s.proxies, a)
 }
 
 // boundedListener is the listener without a fast path.
 type boundedListener struct {
 	net.Listener
 	s    *Server
-	open atomic.Int64
+	gate *gate
 }
 
+// Accept returns a connection that has a place.
 func (l *boundedListener) Accept() (net.Conn, error) {
 	for {
 		conn, err := l.Listener.Accept()
 		if err != nil {
 			return nil, err
 		}
-		if l.open.Add(1) > int64(l.s.opts.MaxConns) {
-			l.open.Add(-1)
-			l.s.shared.overflowed.Add(1)
+		from := addrOf(conn.RemoteAddr())
+		if !l.gate.enter(from, l.s.shared) {
 			conn.Close()
 			continue
 		}
-		conn = &handedConn{Conn: conn, done: func() { l.open.Add(-1) }}
-		return l.s.fromProxy(conn), nil
+		return l.s.fromProxy(&handedConn{Conn: conn, done: func() { l.gate.leave(from) }}), nil
 	}
 }
 
