@@ -44,7 +44,7 @@ func content(path string, n int64) []byte {
 	return b
 }
 
-func goldenFiles(t *testing.T) []string {
+func goldenPaths(t testing.TB) []string {
 	t.Helper()
 	files, err := filepath.Glob("testdata/golden/*.torrent")
 	if err != nil || len(files) < 10 {
@@ -57,7 +57,7 @@ func goldenFiles(t *testing.T) []string {
 // them, that their hashes are those of the data, and that they are written as
 // they were.
 func TestGolden(t *testing.T) {
-	for _, path := range goldenFiles(t) {
+	for _, path := range goldenPaths(t) {
 		t.Run(strings.TrimSuffix(filepath.Base(path), ".torrent"), func(t *testing.T) {
 			raw, err := os.ReadFile(path)
 			if err != nil {

@@ -183,7 +183,7 @@ func (m *Magnet) topic(value string) error {
 		if !ok || err != nil {
 			return fmt.Errorf("%w: %q is not a SHA-256 multihash", ErrBadMagnet, cut(value, 100))
 		}
-		if h.IsZero() || !m.HashV2.IsZero() && m.HashV2 != h {
+		if h.Truncate().IsZero() || !m.HashV2.IsZero() && m.HashV2 != h {
 			return fmt.Errorf("%w: two info-hashes of v2, or a zero one", ErrBadMagnet)
 		}
 		m.HashV2 = h

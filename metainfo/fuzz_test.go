@@ -1,0 +1,104 @@
+package metainfo_test
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"testing"
+
+	"spate/metainfo"
+)
+
+// FuzzParse holds that whatever reads is safe, that it is written as it stood,
+// that the info dictionary alone reads the same, and that what this package makes
+// of its values reads again.
+func FuzzParse(f *testing.F) {
+	for _, path := range goldenPaths(f) {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b)
+	}
+	b, _ := odd()
+	f.Add(b)
+	f.Add(v1("a/b", "A/B", "l -> a", "..", "con", "\xff"))
+	f.Add(v1("d/a", "d/l -> ../d", "m -> d/l", "n -> m"))
+	f.Add(v2Torrent(tree("n", 20000, [32]byte{1})))
+	f.Add([]byte("d4:infod6:lengthi1e6:lengthi2eee"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		m, err := metainfo.Parse(b)
+		if err != nil {
+			var typed *metainfo.Error
+			if !errors.As(err, &typed) || typed.Offset < -1 || typed.Offset > len(b) {
+				t.Fatalf("%#v", err)
+			}
+			return
+		}
+		checkSafe(t, m)
+		out, err := m.Bytes()
+		if err != nil || !bytes.HasPrefix(b, out) {
+			t.Fatalf("written as %q, %v", out, err)
+		}
+		alone, err := metainfo.FromInfo(m.InfoBytes)
+		if err != nil || alone.Hash() != m.Hash() || len(alone.Info.Files) != len(m.Info.Files) {
+			t.Fatalf("info alone: %v", err)
+		}
+		if n := len(m.Info.Renames(m.InfoBytes)); (n > 0) != (m.Info.NumRenames() > 0) {
+			t.Fatalf("%d renamed, %d stated", m.Info.NumRenames(), n)
+		}
+		if g, err := metainfo.ParseMagnet(m.Magnet().String()); err == nil && g.Hash() != m.Hash() {
+			t.Fatalf("magnet of another torrent: %v", g)
+		}
+		m.Comment += "!"
+		if out, err = m.Bytes(); err != nil || !bytes.Contains(out, m.InfoBytes) {
+			t.Fatalf("changed: %q, %v", out, err)
+		}
+		if again, err := metainfo.Parse(out); err != nil || again.Hash() != m.Hash() {
+			t.Fatalf("changed: %v", err)
+		}
+		checkRemade(t, m)
+	})
+}
+
+// checkRemade makes a torrent of what was read. Values that are refused then are
+// those that were read with a change.
+func checkRemade(t *testing.T, m *metainfo.MetaInfo) {
+	made, err := metainfo.New(m.Info, nil)
+	if err != nil {
+		return
+	}
+	if m.Info.NumRenames() == 0 && m.Info.RawName == "" && len(made.Info.Files) != len(m.Info.Files) {
+		t.Fatalf("made with %d files instead of %d", len(made.Info.Files), len(m.Info.Files))
+	}
+	twice, err := metainfo.New(made.Info, nil)
+	if err != nil || !bytes.Equal(twice.InfoBytes, made.InfoBytes) {
+		t.Fatalf("%q made again as %q: %v", made.InfoBytes, twice.InfoBytes, err)
+	}
+}
+
+// BenchmarkParse reads a torrent of 50,000 files in 5,000 directories, with
+// 100,000 pieces.
+func BenchmarkParse(b *testing.B) {
+	i := metainfo.Info{Name: "n", PieceLength: 1 << 20, Pieces: make([]byte, 20*100_000)}
+	for k := range 50_000 {
+		i.Files = append(i.Files, metainfo.File{
+			Path: []string{"directory", string(rune('a'+k/10000)) + string(rune('a'+k/1000%10)) + string(rune('a'+k/10%100)), "a file of some length.dat" + string(rune('0'+k%10))}, Length: 2 << 20,
+		})
+	}
+	m, err := metainfo.New(i, nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	torrent, err := m.Bytes()
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.SetBytes(int64(len(torrent)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := metainfo.Parse(torrent); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
