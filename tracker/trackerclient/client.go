@@ -53,7 +53,8 @@ type Options struct {
 	// UDPTimeout is the wait for the first reply over UDP, 0: [DefaultUDPTimeout].
 	UDPTimeout time.Duration
 	// Concurrent bounds the requests under way at once, 0: [DefaultConcurrent];
-	// others wait.
+	// half as many go to one tracker. Others wait, as long as their context lets
+	// them.
 	Concurrent int
 }
 
@@ -81,6 +82,7 @@ type Client struct {
 
 	mu     sync.Mutex
 	udp    map[udpKey]*udpTracker // guarded by mu
+	hosts  map[string]*hostSlots  // guarded by mu
 	closed bool                   // guarded by mu
 }
 
@@ -107,7 +109,7 @@ func New(o Options) (*Client, error) {
 	if o.Concurrent == 0 {
 		o.Concurrent = DefaultConcurrent
 	}
-	c := &Client{opts: o, slots: make(chan struct{}, o.Concurrent), udp: map[udpKey]*udpTracker{}}
+	c := &Client{opts: o, slots: make(chan struct{}, o.Concurrent), udp: map[udpKey]*udpTracker{}, hosts: map[string]*hostSlots{}}
 	for f := range familyCount {
 		for r := range reachCount {
 			c.http[f][r] = c.transport(f, r)
@@ -195,15 +197,56 @@ func (c *Client) Scrape(ctx context.Context, rawURL string, hashes []spate.InfoH
 	return out, nil
 }
 
-// begin waits for a place among the concurrent requests and starts the clock.
+// begin waits for a place among the concurrent requests, first of the tracker's
+// own, so that a tracker that is down leaves half of them to the others, then of
+// all; and starts the clock.
 func (c *Client) begin(ctx context.Context, u *url.URL) (context.Context, func(), error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, c.opts.Timeout, errTimeout)
-	select {
-	case c.slots <- struct{}{}:
-		return ctx, func() { <-c.slots; cancel() }, nil
-	case <-ctx.Done():
-		defer cancel()
+	host := c.enterHost(u.Host)
+	for _, slots := range [...]chan struct{}{host.slots, c.slots} {
+		select {
+		case slots <- struct{}{}:
+			continue
+		case <-ctx.Done():
+		}
+		if slots == c.slots {
+			<-host.slots
+		}
+		c.leaveHost(u.Host, host)
 		return nil, nil, c.explain(ctx, u, ctx.Err())
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, c.opts.Timeout, errTimeout)
+	return ctx, func() {
+		cancel()
+		<-c.slots
+		<-host.slots
+		c.leaveHost(u.Host, host)
+	}, nil
+}
+
+// hostSlots are the places of one tracker.
+type hostSlots struct {
+	slots chan struct{}
+	users int // guarded by Client.mu
+}
+
+// enterHost returns the places of host, to be left again.
+func (c *Client) enterHost(host string) *hostSlots {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	h := c.hosts[host]
+	if h == nil {
+		h = &hostSlots{slots: make(chan struct{}, max(1, c.opts.Concurrent/2))}
+		c.hosts[host] = h
+	}
+	h.users++
+	return h
+}
+
+func (c *Client) leaveHost(host string, h *hostSlots) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if h.users--; h.users == 0 {
+		delete(c.hosts, host)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -288,4 +289,33 @@ func TestOptionsAreChecked(t *testing.T) {
 			t.Errorf("%+v was accepted", o)
 		}
 	}
+}
+
+// A tracker that never answers does not keep others from being asked.
+func TestDeadTrackerLeavesPlaces(t *testing.T) {
+	waiting := make(chan struct{}, 10)
+	dead := serve(t, func(_ http.ResponseWriter, r *http.Request) {
+		waiting <- struct{}{}
+		<-r.Context().Done()
+	})
+	alive := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Write(wire.AppendAnnounceReply(nil, &wire.AnnounceReply{Interval: 60}))
+	})
+	c := newClient(t, trackerclient.Options{Concurrent: 4})
+	ctx, cancel := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	for range 10 {
+		wg.Go(func() {
+			if _, err := c.Announce(ctx, dead+"/announce", request()); !errors.Is(err, context.Canceled) {
+				t.Error(err)
+			}
+		})
+	}
+	<-waiting
+	<-waiting // all the places of one tracker
+	if _, err := c.Announce(t.Context(), alive+"/announce", request()); err != nil {
+		t.Error(err)
+	}
+	cancel()
+	wg.Wait()
 }
