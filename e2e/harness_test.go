@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -204,20 +205,31 @@ func (h *host) start(name string, args ...string) *proc {
 		close(p.done)
 	}()
 	h.t.Cleanup(func() {
+		fine := p.ended() && p.err == nil
 		p.stop(syscall.SIGTERM)
-		if h.t.Failed() {
-			h.t.Logf("%s said:\n%s\n%s", p.name, tail(p.out.String()), tail(p.log.String()))
+		if h.t.Failed() && !fine {
+			h.t.Logf("%s %q said:\n%s\n%s", p.name, args, tail(p.out.String()), tail(p.log.String()))
 		}
 	})
 	return p
 }
 
 func tail(s string) string {
-	const most = 3000
+	const most = 2000
 	if len(s) > most {
 		return "..." + s[len(s)-most:]
 	}
 	return s
+}
+
+// ended reports whether the program has ended.
+func (p *proc) ended() bool {
+	select {
+	case <-p.done:
+		return true
+	default:
+		return false
+	}
 }
 
 // stop sends sig, and SIGKILL when that does not end the program.
@@ -292,6 +304,9 @@ func (h *host) spate(args ...string) *proc {
 	h.t.Helper()
 	switch args[0] {
 	case "publish", "get", "seed", "tracker":
+		if slices.Contains(args, "--state") {
+			break
+		}
 		args = append(args, "--state", h.t.TempDir())
 	}
 	return h.start(spateBin, args...)
