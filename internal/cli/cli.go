@@ -65,7 +65,9 @@ func Main(env Env) int {
 			}
 			stopping = true
 			cancel(&interruptError{signal: s})
-			a.notef("stopping; once more to stop at once")
+			if a.started.Load() { // the flags are read
+				a.notef("stopping; once more to stop at once")
+			}
 		}
 	}
 }
