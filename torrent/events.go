@@ -1,0 +1,125 @@
+package torrent
+
+import (
+	"slices"
+	"sync/atomic"
+	"time"
+)
+
+// EventKind says what an [Event] tells.
+type EventKind uint8
+
+// The kinds of events.
+const (
+	EventPiece EventKind = iota // a piece was verified and written
+	EventState                  // the torrent does something else now
+	EventDone                   // every wanted piece is there
+)
+
+// String returns the kind as a word for logs and JSON.
+func (k EventKind) String() string {
+	switch k {
+	case EventPiece:
+		return "piece"
+	case EventState:
+		return "state"
+	case EventDone:
+		return "done"
+	}
+	return "unknown"
+}
+
+// Event is something that happened to a torrent.
+type Event struct {
+	Kind  EventKind
+	Time  time.Time
+	Piece int   // of EventPiece: its index
+	State State // as it was then
+	Err   error // why State is StateFailed, or nil
+}
+
+// Subscription delivers the events of one torrent. It is safe for concurrent use.
+type Subscription struct {
+	t       *Torrent
+	c       chan Event // closed under the torrent's lock
+	dropped atomic.Int64
+}
+
+// Subscribe delivers what happens to the torrent from now on. Up to buffer events
+// wait for whoever reads them; what comes while that many wait is dropped and
+// counted, so that a slow reader holds nothing up. After a drop [Torrent.Stats]
+// tells how things stand.
+func (t *Torrent) Subscribe(buffer int) *Subscription {
+	s := &Subscription{t: t, c: make(chan Event, buffer)}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.over {
+		close(s.c)
+	} else {
+		t.subs = append(t.subs, s)
+	}
+	return s
+}
+
+// Events returns the channel of the events, which is closed after Close, and when
+// the torrent is removed or its session ends.
+func (s *Subscription) Events() <-chan Event { return s.c }
+
+// Dropped returns how many events were dropped because nobody read them in time.
+func (s *Subscription) Dropped() int64 { return s.dropped.Load() }
+
+// Close ends the subscription. A second call does nothing.
+func (s *Subscription) Close() {
+	s.t.mu.Lock()
+	defer s.t.mu.Unlock()
+	if i := slices.Index(s.t.subs, s); i >= 0 {
+		s.t.subs = slices.Delete(s.t.subs, i, i+1)
+		close(s.c)
+	}
+}
+
+// emitLocked tells every subscriber, and whoever waits for a piece.
+func (t *Torrent) emitLocked(e Event) {
+	if t.wake != nil {
+		close(t.wake)
+		t.wake = nil
+	}
+	if len(t.subs) == 0 {
+		return
+	}
+	e.Time, e.State, e.Err = time.Now(), t.state, t.err
+	for _, s := range t.subs {
+		select {
+		case s.c <- e:
+		default:
+			s.dropped.Add(1)
+		}
+	}
+}
+
+// setStateLocked changes the state, and says so.
+func (t *Torrent) setStateLocked(s State) {
+	if t.state != s {
+		t.state = s
+		t.emitLocked(Event{Kind: EventState})
+	}
+}
+
+// nextEventLocked returns a channel that is closed at the next event.
+func (t *Torrent) nextEventLocked() <-chan struct{} {
+	if t.wake == nil {
+		t.wake = make(chan struct{})
+	}
+	return t.wake
+}
+
+// endEvents closes all subscriptions, when the torrent has ended.
+func (t *Torrent) endEvents() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.over = true
+	for _, s := range t.subs {
+		close(s.c)
+	}
+	t.subs = nil
+}
