@@ -55,13 +55,14 @@ type conn struct {
 	since    time.Time
 
 	// Owned by the reader.
-	in      inbox
-	need    int                // bytes of the message that is only partly here
-	batch   []peerwire.Message // scratch
-	copies  []arrival          // scratch: blocks of the batch that were claimed
-	whole   []wholePiece       // pieces that are complete and not yet hashed
-	digests []*lanes.SHA1      // scratch of finishWhole
-	parts   [][]byte           // scratch of finishWhole
+	in          inbox
+	need        int                  // bytes of the message that is only partly here
+	batch       []peerwire.Message   // scratch
+	copies      []arrival            // scratch: blocks of the batch that were claimed
+	hashesAsked []peerwire.HashRange // by the peer, to be answered after the batch
+	whole       []wholePiece         // pieces that are complete and not yet hashed
+	digests     []*lanes.SHA1        // scratch of finishWhole
+	parts       [][]byte             // scratch of finishWhole
 
 	received, sent atomic.Int64 // payload
 	lastRead       atomic.Int64 // unix nanoseconds
@@ -82,6 +83,7 @@ type conn struct {
 	client         string
 	ext            peerwire.ExtHandshake // what the peer said last
 	pex            pexState
+	noHashes       bool // the peer refused a request for hashes
 	pipe           pipeline
 	generation     uint32 // of the picker when it had nothing for us
 	out            []byte // control messages to write
@@ -369,10 +371,14 @@ func (c *conn) handleBatch() error {
 		c.settleLocked()
 	}
 	c.refillLocked(now)
+	c.askHashesLocked(now)
 	c.kickLocked()
 	t.mu.Unlock()
 	if len(c.whole) >= piecesAtOnce {
 		c.finishWhole()
+	}
+	if len(c.hashesAsked) > 0 {
+		return c.answerHashes()
 	}
 	return nil
 }

@@ -86,3 +86,38 @@ func TestEveryFormat(t *testing.T) {
 		})
 	}
 }
+
+// TestV2ByMagnet fetches a v2 torrent of which nothing is known but its hash: the
+// metadata, then the piece layers, then the data.
+func TestV2ByMagnet(t *testing.T) {
+	t.Parallel()
+	tree := makeTree(t)
+	mi, err := maker.Make(context.Background(), tree, maker.Options{Format: metainfo.V2, PieceLength: 16 << 10})
+	if err != nil {
+		t.Fatal(err)
+	}
+	seed := testSession(t, Options{})
+	if _, err := seed.Add(mi, AddOptions{Dir: filepath.Dir(tree), SeedOnly: true}); err != nil {
+		t.Fatal(err)
+	}
+	get := testSession(t, Options{})
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	v2, _ := mi.HashV2()
+	got, _, err := get.FetchMetadata(ctx, metainfo.Magnet{HashV2: v2}, MetadataOptions{Peers: []netip.AddrPort{seed.Addr()}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.MissingLayers() == 0 {
+		t.Fatal("nothing is missing: the test shows nothing")
+	}
+	dir := t.TempDir()
+	tor, err := get.Add(got, AddOptions{Dir: dir, Peers: []netip.AddrPort{seed.Addr()}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := tor.Wait(ctx); err != nil {
+		t.Fatalf("%v: %+v", err, tor.Stats())
+	}
+	sameTrees(t, tree, filepath.Join(dir, "tree"))
+}

@@ -32,6 +32,10 @@ func (c *conn) handleLocked(m *peerwire.Message, now time.Time) error {
 		return c.piecesLocked(m)
 	case peerwire.Reject:
 		return c.rejectedLocked(m)
+	case peerwire.HashRequest:
+		return c.hashRequestLocked(m)
+	case peerwire.Hashes, peerwire.HashReject:
+		return c.hashesLocked(m, now)
 	case peerwire.Extended:
 		return c.extendedLocked(m, now)
 	}

@@ -90,6 +90,7 @@ func (t *Torrent) finishSummed(w wholePiece, sum [sha1.Size]byte) {
 	}
 	t.clearLocked(w)
 	t.pick.Verified(w.index)
+	t.emitLocked(Event{Kind: EventPiece, Piece: w.index})
 	t.bytesDone += t.wantedBytes(w.index)
 	t.dirty = true
 	t.haves = append(t.haves, uint32(w.index))
@@ -98,7 +99,7 @@ func (t *Torrent) finishSummed(w wholePiece, sum [sha1.Size]byte) {
 	} else if len(t.haves) == 1 {
 		t.haveTimer.Reset(haveDelay)
 	}
-	complete := t.pick.Complete()
+	complete := t.completeLocked()
 	t.mu.Unlock()
 	if complete {
 		t.tellHaves()

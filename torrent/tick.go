@@ -61,6 +61,7 @@ func (c *conn) tickLocked(now time.Time) {
 	c.checkSnubbedLocked(now)
 	c.refillLocked(now)
 	c.tellPEXLocked(now)
+	c.askHashesLocked(now)
 	if now.UnixNano()-c.lastRead.Load() > int64(idleTimeout) {
 		c.dropLocked(errIdle)
 		return

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
 	"net/netip"
 	"path/filepath"
@@ -40,12 +41,10 @@ type Torrent struct {
 
 	up, down *ratelimit.Limiter // of this torrent
 
-	ctx      context.Context // ends when the torrent is halted
-	cancel   context.CancelFunc
-	loop     sync.WaitGroup // its goroutines: start, connections
-	done     chan struct{}  // closed when complete
-	doneOnce sync.Once
-	failed   chan struct{} // closed when halted by an error, then made anew
+	ctx    context.Context // ends when the torrent is halted
+	cancel context.CancelFunc
+	loop   sync.WaitGroup // its goroutines: start, connections
+	failed chan struct{}  // closed when halted by an error, then made anew
 
 	anns []*announceState // one for each swarm; guarded by the announcer's lock
 
@@ -73,18 +72,25 @@ type Torrent struct {
 	retired               []retiredPeer    // handles that may be named by open pieces still
 	nconns                int              // connections in conns
 	dialing               int              // dials under way
+	done                  chan struct{}    // closed when complete, made anew when more is wanted
+	isDone                bool             // done is closed
 	bytesTotal, bytesDone int64            // of the wanted files; verified
 	bufs                  [][]byte         // by picker slot: the piece that is put together there
 	banned                []netip.AddrPort // who sent bad data, the latest last
 	web                   *webSeeds        // nil until some are needed
-	suspects              map[int]*trial   // failed pieces, until they are whole
-	haves                 []uint32         // verified and not yet told to everybody
-	haveTimer             *time.Timer      // tells them
-	blocks                []picker.Block   // scratch of refill
-	dirty                 bool             // resume data is older than the state
-	saved                 time.Time        // when resume data was written last
-	recordClean           bool             // resume data says that nothing was being written
-	looked                time.Time        // when the files were compared with what they were
+	subs                  []*Subscription
+	wake                  chan struct{}       // closed at the next event; nil while nobody waits for it
+	over                  bool                // no events come any more
+	hashWants             []*hashWant         // runs of piece hashes that are not known
+	partLayers            map[[32]byte][]byte // piece layers that are partly here
+	suspects              map[int]*trial      // failed pieces, until they are whole
+	haves                 []uint32            // verified and not yet told to everybody
+	haveTimer             *time.Timer         // tells them
+	blocks                []picker.Block      // scratch of refill
+	dirty                 bool                // resume data is older than the state
+	saved                 time.Time           // when resume data was written last
+	recordClean           bool                // resume data says that nothing was being written
+	looked                time.Time           // when the files were compared with what they were
 	failedAt              time.Time
 	choked                time.Time     // when it was decided last who is served
 	candidates            []choker.Peer // scratch of that
@@ -102,6 +108,9 @@ type retiredPeer struct {
 }
 
 func newTorrent(s *Session, mi *metainfo.MetaInfo, opt AddOptions) (*Torrent, error) {
+	own := *mi // piece layers may be added to it
+	own.PieceLayers = maps.Clone(mi.PieceLayers)
+	mi = &own
 	info := &mi.Info
 	if info.NumPieces() == 0 && info.TotalLength() > 0 {
 		return nil, errors.New("torrent: the metainfo names no pieces")
@@ -192,18 +201,31 @@ func (t *Torrent) newPicker(seed uint64) error {
 	t.pick = k
 	t.bufs = make([][]byte, open)
 	t.conns, t.free, t.retired = nil, nil, nil
-	if t.opt.Select == nil {
-		return nil
+	t.hashWants, t.partLayers = t.missingHashes(), map[[32]byte][]byte{}
+	t.chooseLocked()
+	return nil
+}
+
+// chooseLocked tells the picker which pieces are wanted: those of the files that
+// were selected, and none while their hashes are not known.
+func (t *Torrent) chooseLocked() {
+	n := t.info.NumPieces()
+	if len(t.hashWants) > 0 {
+		t.pick.SetPriority(0, n, 0)
+		return
 	}
-	k.SetPriority(0, t.info.NumPieces(), 0)
+	if t.opt.Select == nil {
+		t.pick.SetPriority(0, n, picker.NormalPrio)
+		return
+	}
+	t.pick.SetPriority(0, n, 0)
 	for _, f := range t.info.Files {
 		if f.Length > 0 && !f.Pad() && t.opt.Select(f.Path) {
 			first := f.Offset / t.info.PieceLength
 			last := (f.Offset + f.Length - 1) / t.info.PieceLength
-			k.SetPriority(int(first), int(last)+1, picker.NormalPrio)
+			t.pick.SetPriority(int(first), int(last)+1, picker.NormalPrio)
 		}
 	}
-	return nil
 }
 
 // InfoHash returns the hash by which the swarm is known.
@@ -225,20 +247,24 @@ func (t *Torrent) Path() string {
 }
 
 // Done returns a channel that is closed once every wanted piece is verified and
-// written.
-func (t *Torrent) Done() <-chan struct{} { return t.done }
+// written. When more is wanted afterwards, the next call returns another channel.
+func (t *Torrent) Done() <-chan struct{} {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.done
+}
 
 // Wait returns nil once the torrent is complete, the reason when it is halted by
 // an error such as a full disk, or the error of ctx.
 func (t *Torrent) Wait(ctx context.Context) error {
 	t.mu.Lock()
-	failed, err := t.failed, t.err
+	done, failed, err := t.done, t.failed, t.err
 	t.mu.Unlock()
 	if err != nil {
 		return err
 	}
 	select {
-	case <-t.done:
+	case <-done:
 		return nil
 	case <-failed:
 		t.mu.Lock()
@@ -260,7 +286,7 @@ func (t *Torrent) Start() {
 		return
 	}
 	t.started = true
-	t.state = StateChecking
+	t.setStateLocked(StateChecking)
 	t.loop.Go(t.start)
 }
 
@@ -291,11 +317,12 @@ func (t *Torrent) begin(have bitfield.Bitfield) {
 		}
 	}
 	t.countLocked()
-	t.state = StateDownloading
 	t.dirty = true
 	complete := t.completeLocked()
-	if complete {
-		t.state = StateSeeding
+	if !complete {
+		t.setStateLocked(StateDownloading)
+	} else {
+		t.setStateLocked(StateSeeding)
 		t.peers.SetSeeding(true)
 		t.bufs = nil
 	}
@@ -315,10 +342,21 @@ func (t *Torrent) begin(have bitfield.Bitfield) {
 // readOnly reports whether the torrent only gives what is there.
 func (t *Torrent) readOnly() bool { return t.opt.SeedOnly || t.opt.Verified }
 
-func (t *Torrent) closeDone() { t.doneOnce.Do(func() { close(t.done) }) }
+// closeDone says that the torrent is complete, unless more is wanted meanwhile.
+func (t *Torrent) closeDone() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.isDone && t.state == StateSeeding {
+		t.isDone = true
+		close(t.done)
+		t.emitLocked(Event{Kind: EventDone})
+	}
+}
 
 // completeLocked reports whether every wanted piece is verified.
-func (t *Torrent) completeLocked() bool { return t.pick == nil || t.pick.Complete() }
+func (t *Torrent) completeLocked() bool {
+	return t.pick == nil || t.pick.Complete() && len(t.hashWants) == 0
+}
 
 // prepareFiles makes what no piece writes: empty files, directories, links.
 func (t *Torrent) prepareFiles() error {
@@ -341,7 +379,7 @@ func (t *Torrent) failLocked(err error) {
 		return
 	}
 	t.err = err
-	t.state = StateFailed
+	t.setStateLocked(StateFailed)
 	t.failedAt = time.Now()
 	t.log.Info("torrent halted", "err", err)
 	for _, c := range t.conns {
@@ -369,7 +407,7 @@ func (t *Torrent) finished() {
 		t.mu.Unlock()
 		return
 	}
-	t.state = StateSeeding
+	t.setStateLocked(StateSeeding)
 	t.peers.SetSeeding(true)
 	t.completed = time.Now()
 	t.bufs = nil
@@ -407,6 +445,7 @@ func (t *Torrent) halt() {
 
 // finish closes the data, after halt.
 func (t *Torrent) finish() {
+	t.endEvents()
 	if err := t.store.Close(); err != nil {
 		t.log.Warn("closing the data", "err", err)
 	}

@@ -1,0 +1,224 @@
+package torrent
+
+import (
+	"time"
+
+	"spate/merkle"
+	"spate/metainfo"
+	"spate/peerwire"
+	"spate/torrent/internal/picker"
+)
+
+// Bounds of the exchange of hashes (BEP 52).
+const (
+	hashRequestsKept  = 16 // of one peer's, between two reads
+	hashRequestsAsked = 4  // outstanding at one peer
+	hashTimeout       = 30 * time.Second
+)
+
+// hashWant is a run of a piece layer that the metainfo lacks: that of a v2
+// torrent which came from peers (BEP 9).
+type hashWant struct {
+	file  *metainfo.File
+	span  merkle.Span
+	asked picker.PeerID // of whom, where at is not zero
+	at    time.Time
+}
+
+// pieceLayerOf returns the layer of the piece hashes, and the number of blocks
+// of f.
+func (t *Torrent) pieceLayerOf(f *metainfo.File) (layer int, blocks int64) {
+	return merkle.Layer(t.info.PieceLength), (f.Length + merkle.BlockSize - 1) / merkle.BlockSize
+}
+
+// missingHashes lists what has to be fetched before pieces can be checked. A
+// hybrid is checked by its v1 half.
+func (t *Torrent) missingHashes() []*hashWant {
+	if t.info.HasV1() {
+		return nil
+	}
+	var wants []*hashWant
+	for i := range t.info.Files {
+		f := &t.info.Files[i]
+		if f.PiecesRoot == nil || f.Length <= t.info.PieceLength || t.mi.PieceLayer(f) != nil {
+			continue
+		}
+		base, blocks := t.pieceLayerOf(f)
+		layers := merkle.Height(blocks) - base
+		length := min(merkle.MaxRequest, 1<<layers)
+		pieces := (f.Length + t.info.PieceLength - 1) / t.info.PieceLength
+		for at := int64(0); at < pieces; at += int64(length) {
+			wants = append(wants, &hashWant{file: f, span: merkle.Span{Base: base, Index: at, Length: length, Proof: layers - 1}})
+		}
+	}
+	return wants
+}
+
+// askHashesLocked asks the peer for runs of hashes that nobody else owes us.
+func (c *conn) askHashesLocked(now time.Time) {
+	t := c.t
+	if len(t.hashWants) == 0 || c.noHashes || c.gone || t.pick.PeerHaveCount(c.id) == 0 {
+		return
+	}
+	n := 0
+	for _, w := range t.hashWants {
+		switch {
+		case !w.at.IsZero() && w.asked == c.id && now.Sub(w.at) < hashTimeout:
+			n++
+		case n < hashRequestsAsked && (w.at.IsZero() || now.Sub(w.at) >= hashTimeout):
+			w.asked, w.at = c.id, now
+			n++
+			c.out = peerwire.AppendHashRange(c.out, peerwire.HashRequest, rangeOf(w), nil)
+		}
+		if n >= hashRequestsAsked {
+			return
+		}
+	}
+}
+
+func rangeOf(w *hashWant) *peerwire.HashRange {
+	return &peerwire.HashRange{
+		PiecesRoot: *w.file.PiecesRoot, BaseLayer: uint32(w.span.Base), Index: uint32(w.span.Index),
+		Length: uint32(w.span.Length), Proof: uint32(w.span.Proof),
+	}
+}
+
+// hashesLocked takes hashes, or the refusal of some.
+func (c *conn) hashesLocked(m *peerwire.Message, now time.Time) error {
+	r, body, err := peerwire.ParseHashRange(m.ID, m.Payload)
+	if err != nil {
+		return &protocolError{err.Error()}
+	}
+	t := c.t
+	for i, w := range t.hashWants {
+		if *rangeOf(w) != r {
+			continue
+		}
+		if m.ID == peerwire.HashReject {
+			if w.asked == c.id {
+				w.at = time.Time{}
+				c.noHashes = true
+				t.askOthersLocked(now)
+			}
+			return nil
+		}
+		_, blocks := t.pieceLayerOf(w.file)
+		if err := merkle.Verify(body, blocks, w.span, merkle.FromRoot(*w.file.PiecesRoot, blocks)); err != nil {
+			return badPeer("hashes: %v", err)
+		}
+		t.hashWants = append(t.hashWants[:i], t.hashWants[i+1:]...)
+		t.keepHashesLocked(w, body)
+		c.askHashesLocked(now)
+		return nil
+	}
+	return nil // asked for by us earlier, and here from somebody else
+}
+
+func (t *Torrent) askOthersLocked(now time.Time) {
+	for _, c := range t.conns {
+		if c != nil {
+			c.askHashesLocked(now)
+			c.kickLocked()
+		}
+	}
+}
+
+// keepHashesLocked puts a verified run into its layer. Once no run is missing
+// the pieces are wanted.
+func (t *Torrent) keepHashesLocked(w *hashWant, hashes []byte) {
+	root := *w.file.PiecesRoot
+	pieces := (w.file.Length + t.info.PieceLength - 1) / t.info.PieceLength
+	layer := t.partLayers[root]
+	if layer == nil {
+		layer = make([]byte, pieces*merkle.HashSize)
+		t.partLayers[root] = layer
+	}
+	copy(layer[w.span.Index*merkle.HashSize:], hashes[:w.span.Length*merkle.HashSize])
+	if len(t.hashWants) > 0 {
+		return
+	}
+	if t.mi.PieceLayers == nil {
+		t.mi.PieceLayers = map[[32]byte][]byte{}
+	}
+	for r, l := range t.partLayers {
+		t.mi.PieceLayers[r] = l
+	}
+	t.partLayers = nil
+	t.chooseLocked()
+	t.log.Info("the piece hashes are here")
+	for _, c := range t.conns {
+		if c != nil {
+			c.updateInterestLocked()
+			c.kickLocked()
+		}
+	}
+}
+
+// hashRequestLocked keeps a request for hashes until the lock is released, for
+// the proof takes a while to compute.
+func (c *conn) hashRequestLocked(m *peerwire.Message) error {
+	r, _, err := peerwire.ParseHashRange(m.ID, m.Payload)
+	if err != nil {
+		return &protocolError{err.Error()}
+	}
+	if len(c.hashesAsked) < hashRequestsKept {
+		c.hashesAsked = append(c.hashesAsked, r)
+		return nil
+	}
+	return c.refuseHashesLocked(&r)
+}
+
+func (c *conn) refuseHashesLocked(r *peerwire.HashRange) error {
+	if len(c.out) > maxUnsent/2 {
+		return errFlood
+	}
+	c.out = peerwire.AppendHashRange(c.out, peerwire.HashReject, r, nil)
+	return nil
+}
+
+// answerHashes answers what hashRequestLocked kept: hashes of the piece layers
+// that the metainfo has. Others, of blocks, are refused.
+func (c *conn) answerHashes() error {
+	t := c.t
+	for _, r := range c.hashesAsked {
+		hashes, ok := t.proveHashes(&r)
+		t.mu.Lock()
+		var err error
+		switch {
+		case !ok:
+			err = c.refuseHashesLocked(&r)
+		case len(c.out) > maxUnsent/2:
+			err = errFlood
+		default:
+			c.out = peerwire.AppendHashRange(c.out, peerwire.Hashes, &r, hashes)
+		}
+		c.kickLocked()
+		t.mu.Unlock()
+		if err != nil {
+			return err
+		}
+	}
+	c.hashesAsked = c.hashesAsked[:0]
+	return nil
+}
+
+func (t *Torrent) proveHashes(r *peerwire.HashRange) ([]byte, bool) {
+	for i := range t.info.Files {
+		f := &t.info.Files[i]
+		if f.PiecesRoot == nil || *f.PiecesRoot != r.PiecesRoot {
+			continue
+		}
+		base, blocks := t.pieceLayerOf(f)
+		t.mu.Lock()
+		layer := t.mi.PieceLayers[r.PiecesRoot]
+		t.mu.Unlock()
+		if layer == nil || int(r.BaseLayer) != base {
+			return nil, false
+		}
+		hashes, err := merkle.Prove(nil, layer, blocks, merkle.Span{
+			Base: base, Index: int64(r.Index), Length: int(r.Length), Proof: int(r.Proof),
+		})
+		return hashes, err == nil
+	}
+	return nil, false
+}
