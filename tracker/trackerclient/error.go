@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/url"
 
 	"spate/tracker"
@@ -56,6 +57,8 @@ func (e *SilenceError) Timeout() bool { return true }
 // Temporary reports true.
 func (e *SilenceError) Temporary() bool { return true }
 
+var errCut = errors.New("the connection ended before the answer did")
+
 var errTimeout = errors.New("trackerclient: timeout")
 
 // explain makes err one of the errors that Client documents.
@@ -75,6 +78,9 @@ func (c *Client) explain(ctx context.Context, u *url.URL, err error) error {
 	var wrapped *url.Error // holds the whole URL
 	if errors.As(err, &wrapped) {
 		err = wrapped.Err
+	}
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return &AnswerError{URL: origin(u), Status: 200, Err: errCut}
 	}
 	return fmt.Errorf("tracker %s: %w", origin(u), err)
 }

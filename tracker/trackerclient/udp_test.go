@@ -39,10 +39,11 @@ func udpServer(t *testing.T, network, addr string, f func(b []byte) [][]byte) st
 	return conn.LocalAddr().String()
 }
 
-// udpTracker is a small correct tracker with connection id 7, behind which
-// change may alter a reply.
+// fakeUDP is a small correct tracker.
 type fakeUDP struct {
-	t                   *testing.T
+	t *testing.T
+
+	mu                  sync.Mutex // guards what follows
 	connects, announces int
 	id                  uint64
 	req                 tracker.AnnounceRequest
@@ -51,6 +52,8 @@ type fakeUDP struct {
 }
 
 func (f *fakeUDP) answer(b []byte) []byte {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	h, err := wire.ParseUDPHeader(b)
 	if err != nil {
 		f.t.Error(err)
@@ -108,9 +111,11 @@ func TestUDPAnnounceAndScrape(t *testing.T) {
 		if err != nil || len(got) != 2 || got[1] != (tracker.ScrapeEntry{InfoHash: spate.InfoHash{2}, Complete: 1, Downloaded: 2, Incomplete: 3}) {
 			t.Errorf("%+v %v", got, err)
 		}
+		f.mu.Lock()
 		if f.req != *request() || f.url != "/announce?token=0123456789" || f.connects != 1 || f.announces != 2 {
-			t.Errorf("%+v", f)
+			t.Errorf("announces %d after %d connects, with %q: %+v", f.announces, f.connects, f.url, f.req)
 		}
+		f.mu.Unlock()
 	}
 }
 
@@ -132,7 +137,9 @@ func TestUDPTrouble(t *testing.T) {
 	if _, err := c.Announce(t.Context(), "udp://"+addr, request()); err != nil {
 		t.Fatal(err)
 	}
+	f.mu.Lock()
 	f.id = 8 // the tracker was started again with another key
+	f.mu.Unlock()
 	if _, err := c.Announce(t.Context(), "udp://"+addr, request()); err != nil {
 		t.Fatal(err)
 	}

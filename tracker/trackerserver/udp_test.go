@@ -192,8 +192,8 @@ func TestServeUDP(t *testing.T) {
 	}
 	for _, network := range []string{"udp4 127.0.0.1:0", "udp6 [::1]:0", "udp :0", "plain 127.0.0.1:0"} {
 		t.Run(network, func(t *testing.T) {
-			var users []string
-			s := newServer(t, Options{Tokens: tokens, Observe: func(o *Observation) { users = append(users, o.User) }})
+			users := make(chan string, 100)
+			s := newServer(t, Options{Tokens: tokens, Observe: func(o *Observation) { users <- o.User }})
 			kind, addr, _ := strings.Cut(network, " ")
 			conn, err := net.ListenPacket(strings.Replace(kind, "plain", "udp", 1), addr)
 			if err != nil {
@@ -231,8 +231,8 @@ func TestServeUDP(t *testing.T) {
 					t.Errorf("%+v %v", e, err)
 				}
 			}
-			if len(users) < 3 || users[0] != "ann" || users[1] != "ann" || users[2] != "" {
-				t.Errorf("users %q", users)
+			if one, two, three := <-users, <-users, <-users; one != "ann" || two != "ann" || three != "" {
+				t.Errorf("users %q %q %q", one, two, three)
 			}
 		})
 	}

@@ -3,11 +3,8 @@ package trackerserver
 import (
 	"encoding/binary"
 	"errors"
-	"net"
 	"net/netip"
 	"os"
-	"runtime"
-	"sync"
 	"syscall"
 	"time"
 	"unsafe"
@@ -16,92 +13,11 @@ import (
 )
 
 const (
-	maxReactors = 8
-	// deferAccept has the kernel keep a connection until data came, this long.
-	deferAccept = 10 * time.Second
 	// maxAccepts bounds the connections accepted in a row.
 	maxAccepts = 256
 	maxEvents  = 128
 	readSize   = 16 << 10
 )
-
-// fastListener answers plain announces and scrapes and hands other connections
-// on. Its reactors share the listening socket; each has the connections that it
-// accepted.
-type fastListener struct {
-	s      *Server
-	addr   net.Addr
-	fd     int // of the listening socket
-	handed chan net.Conn
-	closed chan struct{}
-	once   sync.Once
-	gate   *gate
-	wg     sync.WaitGroup
-	files  []*os.File // the epoll descriptors
-}
-
-func (s *Server) fastListener(l *net.TCPListener) (_ net.Listener, err error) {
-	raw, err := l.SyscallConn()
-	if err != nil {
-		return nil, err
-	}
-	f := &fastListener{s: s, addr: l.Addr(), gate: newGate(s), handed: make(chan net.Conn), closed: make(chan struct{})}
-	err = control(raw, func(fd int) error {
-		f.fd, err = unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	// Accepted sockets inherit these.
-	unix.SetsockoptInt(f.fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
-	unix.SetsockoptInt(f.fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1)
-	unix.SetsockoptInt(f.fd, unix.IPPROTO_TCP, unix.TCP_DEFER_ACCEPT, int(deferAccept/time.Second))
-	var reactors []*reactor
-	for range min(runtime.GOMAXPROCS(0), maxReactors) {
-		r, err := newReactor(f)
-		if err != nil {
-			break // fewer will do
-		}
-		reactors = append(reactors, r)
-		f.files = append(f.files, r.file)
-	}
-	if len(reactors) == 0 {
-		unix.Close(f.fd)
-		return nil, errors.ErrUnsupported
-	}
-	l.Close() // its socket lives on in ours
-	for _, r := range reactors {
-		f.wg.Go(r.run)
-	}
-	return f, nil
-}
-
-// Accept returns a connection that is not for the fast path.
-func (f *fastListener) Accept() (net.Conn, error) {
-	select {
-	case c := <-f.handed:
-		return c, nil
-	case <-f.closed:
-		return nil, &net.OpError{Op: "accept", Net: "tcp", Addr: f.addr, Err: net.ErrClosed}
-	}
-}
-
-// Addr returns the address that is listened on.
-func (f *fastListener) Addr() net.Addr { return f.addr }
-
-// Close stops listening and closes the connections that were not handed on.
-func (f *fastListener) Close() error {
-	f.once.Do(func() {
-		close(f.closed)
-		for _, file := range f.files {
-			file.SetReadDeadline(time.Unix(1, 0))
-		}
-		f.wg.Wait()
-		unix.Close(f.fd)
-	})
-	return nil
-}
 
 // reactor serves connections with one goroutine and without a buffer for each:
 //
@@ -409,31 +325,6 @@ func (r *reactor) forget(c *fastConn) {
 	unix.EpollCtl(r.ep, unix.EPOLL_CTL_DEL, int(c.fd), nil)
 	delete(r.conns, c.fd)
 	r.unlink(c)
-}
-
-// hand gives c to whoever accepts from the listener, with what was read of it.
-func (r *reactor) hand(c *fastConn, read []byte) {
-	f := r.f
-	file := os.NewFile(uintptr(c.fd), "tcp")
-	conn, err := net.FileConn(file) // has a descriptor of its own
-	file.Close()
-	if err != nil {
-		f.gate.leave(c.from)
-		return
-	}
-	from := c.from
-	conn = f.s.fromProxy(&handedConn{Conn: conn, read: append([]byte(nil), read...), done: func() { f.gate.leave(from) }})
-	select {
-	case f.handed <- conn:
-	default:
-		go func() { // bounded by MaxConns
-			select {
-			case f.handed <- conn:
-			case <-f.closed:
-				conn.Close()
-			}
-		}()
-	}
 }
 
 // link puts c at the end of the list by since.
