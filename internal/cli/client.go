@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"sync"
@@ -93,7 +94,7 @@ func (a *app) newClient(f *clientFlags, resume string, announcer func(torrent.An
 	if err != nil {
 		trk.Close()
 		if errors.As(err, &port) {
-			return nil, listenError(port.Err, "the seed", "tcp", fmt.Sprintf(":%d", port.First), "--peer-port")
+			return nil, listenError(port.Err, "the seed", "tcp", peerListen(f.bind.Addr, port.First), "--peer-port")
 		}
 		return nil, err
 	}
@@ -107,6 +108,14 @@ func (a *app) newClient(f *clientFlags, resume string, announcer func(torrent.An
 		}
 	}()
 	return c, nil
+}
+
+// peerListen writes the address that peers were to reach.
+func peerListen(bind netip.Addr, port uint16) string {
+	if !bind.IsValid() {
+		return fmt.Sprintf(":%d", port)
+	}
+	return netip.AddrPortFrom(bind, port).String()
 }
 
 // stop ends the session in good order: resume data is saved and the trackers

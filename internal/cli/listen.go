@@ -118,7 +118,10 @@ func (l *listenFlags) open(ctx context.Context, who string) (*sockets, error) {
 
 // listenError says who wanted the address and what to choose instead.
 func listenError(err error, who, network, address, flag string) error {
-	hint := "choose another address with " + flag + " IP:PORT"
+	hint, port := "choose another address with "+flag+" IP:PORT", flag+" :PORT"
+	if flag == "--peer-port" {
+		hint, port = "choose another address with --bind IP", flag+" PORT"
+	}
 	what := "%s wants to listen on %s (%s): %w"
 	if errors.Is(err, context.Canceled) {
 		return err
@@ -127,10 +130,10 @@ func listenError(err error, who, network, address, flag string) error {
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
 		reason = fmt.Errorf("the port is taken by another program%w", quiet{err})
-		hint = "choose another port with " + flag + " :PORT (0: any free one), or stop what listens there"
+		hint = "choose another port with " + port + " (0: any free one), or stop what listens there"
 	case errors.Is(err, fs.ErrPermission):
 		reason = fmt.Errorf("not permitted to this user%w", quiet{err})
-		hint = "ports below 1024 are for root: choose another with " + flag + " :PORT"
+		hint = "ports below 1024 are for root: choose another with " + port
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
 		reason = fmt.Errorf("no address of this machine%w", quiet{err})
 	}

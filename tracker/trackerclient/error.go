@@ -80,7 +80,7 @@ func (c *Client) explain(ctx context.Context, u *url.URL, err error) error {
 		err = wrapped.Err
 	}
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return &AnswerError{URL: origin(u), Status: 200, Err: errCut}
+		return &AnswerError{URL: origin(u), Err: errCut}
 	}
 	return fmt.Errorf("tracker %s: %w", origin(u), err)
 }
