@@ -140,28 +140,25 @@ func (p *parser) finishNames() bool {
 // that differ only where they are cut count as one.
 func (p *parser) renameAll(set hashSet, again bitfield.Bitfield) {
 	next := map[uint64]int{}
-	var last []string
-	dir := uint64(0)
+	var dirs []string // of the file before, and its dir, name and number
+	var before string
+	dir, class, number := uint64(0), uint64(0), 0
 	var name numberedName
 	for k := range again.Ones() {
 		f := &p.m.Info.Files[k]
-		if dirs := f.Path[:len(f.Path)-1]; !samePath(dirs, last) {
-			dir, last = p.hash.dir(f.Path), dirs
-		}
-		stem, ext := splitExt(f.Path[len(f.Path)-1])
-		stem = cut(stem, maxNameLen-len(ext)-longestMark)
-		name.set(&p.hash, stem, ext)
-		h := name.hash(dir, 0)
-		if next[h] == 0 && !p.spend("info.files", mapCost) || !p.spend("info.files", len(stem)+len(ext)+longestMark) {
-			return
-		}
-		for {
-			next[h]++
-			if n := next[h]; set.add(name.hash(dir, n)) {
-				f.Path[len(f.Path)-1] = stem + "." + strconv.Itoa(n) + ext
-				break
+		last := len(f.Path) - 1
+		if now := f.Path[:last]; class == 0 || f.Path[last] != before || !samePath(now, dirs) {
+			next[class] = number
+			dir, dirs, before = p.hash.dir(f.Path), now, f.Path[last]
+			name.set(&p.hash, before)
+			class = name.hash(dir, 0)
+			if number = next[class]; number == 0 && !p.spend("info.files", mapCost) {
+				return
 			}
 		}
+		for number++; !set.add(name.hash(dir, number)); number++ {
+		}
+		f.Path[last] = p.intern(name.text(number))
 		p.m.Info.renamed++
 	}
 }
@@ -181,28 +178,40 @@ func samePath(a, b []string) bool {
 	return true
 }
 
-// numberedName makes the hashes of a name with different numbers.
+// numberedName is a name with different numbers, such as stem.NUMBER.ext.
 type numberedName struct {
-	h    *pathHasher
-	buf  []byte // folded stem, number and extension
-	stem int    // length of the stem in buf
-	ext  []byte
+	h         *pathHasher
+	stem, ext string
+	key       []byte // folded stem, and what was put behind it last
+	keyStem   int    // length of the stem in key
+	keyExt    []byte
+	buf       []byte
 }
 
-func (n *numberedName) set(h *pathHasher, stem, ext string) {
+func (n *numberedName) set(h *pathHasher, name string) {
 	n.h = h
-	key, _ := h.fold.key(stem)
-	n.buf = append(n.buf[:0], key...)
-	n.stem = len(key)
-	key, _ = h.fold.key(ext)
-	n.ext = append(n.ext[:0], key...)
+	n.stem, n.ext = splitExt(name)
+	n.stem = cut(n.stem, maxNameLen-len(n.ext)-longestMark)
+	key, _ := h.fold.key(n.stem)
+	n.key, n.keyStem = append(n.key[:0], key...), len(key)
+	key, _ = h.fold.key(n.ext)
+	n.keyExt = append(n.keyExt[:0], key...)
 }
 
-// hash returns the hash of stem.NUMBERext in the directory dir. It is that of the
-// whole name: dots and digits do not compose with what is next to them.
-func (n *numberedName) hash(dir uint64, number int) uint64 {
-	n.buf = append(n.buf[:n.stem], '.')
+// text returns the name with a number, valid until the next call.
+func (n *numberedName) text(number int) []byte {
+	n.buf = append(append(n.buf[:0], n.stem...), '.')
 	n.buf = strconv.AppendInt(n.buf, int64(number), 10)
 	n.buf = append(n.buf, n.ext...)
-	return n.h.below(dir, n.buf)
+	return n.buf
+}
+
+// hash returns the hash of the name with a number in the directory dir. It is
+// that of the whole name: dots and digits do not compose with what is next to
+// them.
+func (n *numberedName) hash(dir uint64, number int) uint64 {
+	n.key = append(n.key[:n.keyStem], '.')
+	n.key = strconv.AppendInt(n.key, int64(number), 10)
+	n.key = append(n.key, n.keyExt...)
+	return n.h.below(dir, n.key)
 }

@@ -105,7 +105,7 @@ func (p *parser) syntax(field string, d *bencode.Decoder) bool {
 		p.fail(field, s.Offset, "%s", s.Reason)
 		p.err.cause = err
 		if errors.Is(err, bencode.ErrLimit) {
-			p.err.cause = ErrLimit
+			p.err.cause = fmt.Errorf("%w: %w", ErrLimit, err)
 		}
 	}
 	return false

@@ -3,6 +3,7 @@ package metainfo_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"os"
 	"testing"
 
@@ -83,7 +84,7 @@ func BenchmarkParse(b *testing.B) {
 	i := metainfo.Info{Name: "n", PieceLength: 1 << 20, Pieces: make([]byte, 20*100_000)}
 	for k := range 50_000 {
 		i.Files = append(i.Files, metainfo.File{
-			Path: []string{"directory", string(rune('a'+k/10000)) + string(rune('a'+k/1000%10)) + string(rune('a'+k/10%100)), "a file of some length.dat" + string(rune('0'+k%10))}, Length: 2 << 20,
+			Path: []string{"directory", fmt.Sprint("part ", k/10), fmt.Sprintf("a file of some length %05d.dat", k)}, Length: 2 << 20,
 		})
 	}
 	m, err := metainfo.New(i, nil)

@@ -9,9 +9,33 @@ import (
 	"spate/metainfo"
 )
 
-// costTime is what a hostile torrent may cost; under the race detector, which
-// makes everything many times slower, it is not measured.
+// costTime is what a hostile torrent may cost, in time on the wall or on a
+// processor, whichever is less: machines have other work too.
 const costTime = 100 * time.Millisecond
+
+// slowness returns how many times slower than the machine that costTime was set
+// for this one is at the moment, at least 1. It times scattered writes, fresh
+// memory and branches on bytes, which is what a parser spends its time with.
+func slowness() float64 {
+	const usual = 45 * time.Millisecond
+	best := time.Hour
+	for range 3 {
+		start := cpuTime()
+		table := make([]uint64, 1<<20)
+		b := make([]byte, 8<<20)
+		h := uint64(1)
+		for i := range b {
+			if h ^= uint64(b[i]) + uint64(i); h&7 == 3 {
+				h *= 0x9e3779b97f4a7c15
+				table[h>>44]++
+			}
+			h += h<<7 ^ h>>9
+			b[i] = byte(h)
+		}
+		best = min(best, cpuTime()-start)
+	}
+	return max(1, float64(best)/float64(usual))
+}
 
 // checkSafe holds what is true of every torrent that was read.
 func checkSafe(t *testing.T, m *metainfo.MetaInfo) {
