@@ -23,15 +23,17 @@ func publicURL(given string, addr netip.AddrPort) (u *url.URL, guessed bool, err
 	}
 	host := addr.Addr()
 	if host.IsUnspecified() || !host.IsValid() {
-		host, guessed = outwardAddr(), true
+		host, guessed = outwardAddrs()[0], true
 	}
 	u = &url.URL{Scheme: "http", Host: net.JoinHostPort(host.WithZone("").String(), strconv.Itoa(int(addr.Port())))}
 	return u, guessed, nil
 }
 
-// outwardAddr is the local address that packets to the internet would carry, or
-// else the first address of an interface, or else loopback.
-func outwardAddr() netip.Addr {
+// outwardAddrs are the local addresses that packets to the internet would carry,
+// one of each family, or else the first address of an interface, or else
+// loopback. There is at least one.
+func outwardAddrs() []netip.Addr {
+	var out []netip.Addr
 	// Connecting a UDP socket chooses a route and sends nothing.
 	for _, to := range []string{"192.0.2.1:9", "[2001:db8::1]:9"} {
 		c, err := net.Dial("udp", to)
@@ -41,17 +43,20 @@ func outwardAddr() netip.Addr {
 		a := addrPortOf(c.LocalAddr()).Addr()
 		c.Close()
 		if a.IsValid() && !a.IsUnspecified() && !a.IsLoopback() {
-			return a
+			out = append(out, a)
 		}
+	}
+	if len(out) > 0 {
+		return out
 	}
 	addrs, _ := net.InterfaceAddrs()
 	for _, ia := range addrs {
 		p, err := netip.ParsePrefix(ia.String())
 		if err == nil && p.Addr().IsGlobalUnicast() {
-			return p.Addr()
+			return append(out, p.Addr())
 		}
 	}
-	return netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	return append(out, netip.AddrFrom4([4]byte{127, 0, 0, 1}))
 }
 
 // announceURLs are the announce URLs of the tracker that is reached at base, by

@@ -41,15 +41,18 @@ func originAddrs(ctx context.Context, bind netip.Addr, base *url.URL, named bool
 	switch a, err := netip.ParseAddr(base.Hostname()); {
 	case bind.IsValid() && !bind.IsUnspecified():
 		addrs = append(addrs, bind)
-	case err == nil && !a.IsUnspecified():
+	case err == nil && named:
 		addrs = append(addrs, a)
+	case err == nil:
+		// The guess, and the other family's address.
+		addrs = append(append(addrs, a), outwardAddrs()...)
 	case named:
 		ctx, cancel := context.WithTimeout(ctx, lookupTime)
 		defer cancel()
 		addrs, _ = net.DefaultResolver.LookupNetIP(ctx, "ip", base.Hostname())
 	}
 	if len(addrs) == 0 {
-		addrs = append(addrs, outwardAddr())
+		addrs = outwardAddrs()
 	}
 	const most = 4 // a name may have any number
 	var out []netip.AddrPort
