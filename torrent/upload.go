@@ -29,7 +29,7 @@ func (c *conn) requestedLocked(m *peerwire.Message) error {
 	t := c.t
 	if int64(m.Index) >= int64(t.info.NumPieces()) ||
 		m.Length == 0 || m.Length > peerwire.MaxBlockLen ||
-		int64(m.Begin)+int64(m.Length) > t.info.PieceSize(int(m.Index)) {
+		int64(m.Begin)+int64(m.Length) > t.servedSize(int64(m.Index)) {
 		return badPeer("request for %d bytes at %d of piece %d", m.Length, m.Begin, m.Index)
 	}
 	switch {
@@ -41,6 +41,13 @@ func (c *conn) requestedLocked(m *peerwire.Message) error {
 		piece: m.Index, begin: m.Begin, length: m.Length,
 	})
 	return nil
+}
+
+// servedSize is how far into a piece requests may reach. In a v2 torrent others
+// ask for the padding behind the end of a file too, which reads as zeros
+// (libtorrent does, and BEP 52 leaves it open).
+func (t *Torrent) servedSize(piece int64) int64 {
+	return min(t.info.PieceLength, t.info.TotalLength()-piece*t.info.PieceLength)
 }
 
 // refuseLocked says that a request will not be answered, to peers that can hear
