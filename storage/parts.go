@@ -57,13 +57,33 @@ func (d *Dir) SetWanted(i int, wanted bool) error {
 	st.slot.mu.Lock()
 	st.base, st.known = FileStat{}, false
 	st.slot.mu.Unlock()
-	st.making.Store(true)
-	defer st.making.Store(false)
-	if err := d.fetchParts(i); err != nil {
+	// A file that is there was written to all the time, and the parts hold what
+	// was before that.
+	there, err := d.exists(i)
+	if err != nil {
 		return err
+	}
+	if !there {
+		st.making.Store(true)
+		defer st.making.Store(false)
+		if err := d.fetchParts(i); err != nil {
+			return err
+		}
 	}
 	st.skip.Store(false)
 	return nil
+}
+
+// exists reports whether file i itself is there.
+func (d *Dir) exists(i int) (there bool, err error) {
+	err = d.withRoot("open", func(root *os.Root) error {
+		_, err := root.Lstat(d.name(i))
+		if there = err == nil; there || errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		return d.fail("open", i, classify(err, true), err)
+	})
+	return there, err
 }
 
 // fetchParts copies what the parts hold of file i into the file. The file is

@@ -107,3 +107,34 @@ func TestSetWantedWhileWriting(t *testing.T) {
 		}
 	}
 }
+
+// TestSkipAgain: what was written to a file while it was wanted survives that it
+// is not, and is again.
+func TestSkipAgain(t *testing.T) {
+	d := openSample(t, t.TempDir(), DirOptions{Skip: []bool{false, false, true}}) // t/d/b
+	defer d.Close()
+	write := func(b byte, n int, off int64) {
+		t.Helper()
+		if _, err := d.WriteAt(bytes.Repeat([]byte{b}, n), off); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := func(wanted bool) {
+		t.Helper()
+		if err := d.SetWanted(2, wanted); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(1, 10, 128)
+	want(true)
+	write(2, 10, 500) // where the parts have a hole
+	want(false)
+	write(3, 10, 700)
+	want(true)
+	for off, b := range map[int64]byte{128: 1, 500: 2, 700: 3} {
+		p := make([]byte, 10)
+		if _, err := d.ReadAt(p, off); err != nil || !bytes.Equal(p, bytes.Repeat([]byte{b}, 10)) {
+			t.Errorf("at %d: %v, %v, want %d", off, p, err, b)
+		}
+	}
+}
