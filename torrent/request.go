@@ -76,6 +76,8 @@ func (c *conn) refillLocked(now time.Time) {
 	opt := picker.PickOptions{
 		WholePieces: c.downMeter.rate > t.wholePieceRate(),
 		Sequential:  t.opt.Sequential,
+		UrgentTwice: len(t.readers) > 0 && !c.snubbed,
+		NoUrgent:    c.tooSlowLocked(),
 		Endgame:     !c.snubbed,
 	}
 	t.blocks = t.pick.Pick(t.blocks[:0], c.id, depth-pending, opt)

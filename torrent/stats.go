@@ -130,7 +130,7 @@ func (t *Torrent) wantedBytes(i int) (n int64) {
 		if f.Offset >= to {
 			break
 		}
-		if f.Pad() || t.opt.Select != nil && !t.opt.Select(f.Path) {
+		if f.Pad() || t.priorityLocked(k) == PrioritySkip {
 			continue
 		}
 		n += max(0, min(to, f.Offset+f.Length)-max(from, f.Offset))

@@ -30,6 +30,7 @@ func (t *Torrent) tick(now time.Time) {
 	if running && t.nconns > 0 && now.Sub(t.choked) >= chokeEvery {
 		t.rechokeLocked(now)
 	}
+	t.relieveReadersLocked(now)
 	hungry := t.state == StateDownloading && t.nconns == 0
 	save := t.dirty && running && now.Sub(t.saved) >= resumeEvery
 	look := running && t.files != nil && t.nconns > 0 && now.Sub(t.looked) >= lookEvery

@@ -41,6 +41,8 @@ type Torrent struct {
 
 	up, down *ratelimit.Limiter // of this torrent
 
+	choosing sync.Mutex // held while priorities change; comes before mu
+
 	ctx    context.Context // ends when the torrent is halted
 	cancel context.CancelFunc
 	loop   sync.WaitGroup // its goroutines: start, connections
@@ -78,6 +80,9 @@ type Torrent struct {
 	bufs                  [][]byte         // by picker slot: the piece that is put together there
 	banned                []netip.AddrPort // who sent bad data, the latest last
 	web                   *webSeeds        // nil until some are needed
+	priorities            []Priority       // of the files; nil: all are normal
+	readers               []*Reader        // open readers of files
+	hurried               bool             // the picker was told of pieces that readers wait for
 	subs                  []*Subscription
 	wake                  chan struct{}       // closed at the next event; nil while nobody waits for it
 	over                  bool                // no events come any more
@@ -135,6 +140,7 @@ func newTorrent(s *Session, mi *metainfo.MetaInfo, opt AddOptions) (*Torrent, er
 	}
 	t.log = s.log.With("torrent", t.name)
 	t.ctx, t.cancel = context.WithCancel(s.ctx)
+	t.selectFiles()
 	if err := t.openStorage(); err != nil {
 		return nil, err
 	}
@@ -171,13 +177,12 @@ func (t *Torrent) openStorage() error {
 
 // skipped tells for each file whether it is not wanted; nil when all are.
 func (t *Torrent) skipped() []bool {
-	if t.opt.Select == nil {
+	if t.priorities == nil {
 		return nil
 	}
 	skip := make([]bool, len(t.info.Files))
 	for i := range skip {
-		f := &t.info.Files[i]
-		skip[i] = !f.Pad() && !t.opt.Select(f.Path)
+		skip[i] = t.priorities[i] == PrioritySkip
 	}
 	return skip
 }
@@ -188,7 +193,7 @@ func (t *Torrent) newPicker(seed uint64) error {
 	if t.info.NumPieces() == 0 {
 		return nil
 	}
-	open := max(4, int(min(4096, t.s.opt.PieceMemory/t.info.PieceLength)))
+	open := t.openPieces()
 	k, err := picker.New(picker.Config{
 		NumPieces: t.info.NumPieces(),
 		PieceSize: func(i int) int { return int(t.info.PieceSize(i)) },
@@ -206,26 +211,20 @@ func (t *Torrent) newPicker(seed uint64) error {
 	return nil
 }
 
-// chooseLocked tells the picker which pieces are wanted: those of the files that
-// were selected, and none while their hashes are not known.
+// openPieces is how many pieces may be put together at once.
+func (t *Torrent) openPieces() int {
+	return max(4, int(min(4096, t.s.opt.PieceMemory/t.info.PieceLength)))
+}
+
+// chooseLocked tells the picker which pieces are wanted: those of files that are,
+// and none while their hashes are not known.
 func (t *Torrent) chooseLocked() {
-	n := t.info.NumPieces()
 	if len(t.hashWants) > 0 {
-		t.pick.SetPriority(0, n, 0)
+		t.pick.SetPriority(0, t.info.NumPieces(), 0)
 		return
 	}
-	if t.opt.Select == nil {
-		t.pick.SetPriority(0, n, picker.NormalPrio)
-		return
-	}
-	t.pick.SetPriority(0, n, 0)
-	for _, f := range t.info.Files {
-		if f.Length > 0 && !f.Pad() && t.opt.Select(f.Path) {
-			first := f.Offset / t.info.PieceLength
-			last := (f.Offset + f.Length - 1) / t.info.PieceLength
-			t.pick.SetPriority(int(first), int(last)+1, picker.NormalPrio)
-		}
-	}
+	t.choosePiecesLocked()
+	t.updateUrgentLocked()
 }
 
 // InfoHash returns the hash by which the swarm is known.
@@ -317,6 +316,7 @@ func (t *Torrent) begin(have bitfield.Bitfield) {
 		}
 	}
 	t.countLocked()
+	t.updateUrgentLocked()
 	t.dirty = true
 	complete := t.completeLocked()
 	if !complete {
@@ -403,11 +403,12 @@ func (t *Torrent) finished() {
 		return
 	}
 	t.mu.Lock()
-	if t.state != StateDownloading {
+	if t.state != StateDownloading || !t.completeLocked() {
 		t.mu.Unlock()
 		return
 	}
 	t.setStateLocked(StateSeeding)
+	t.pick.SetHave(t.pick.Bitfield().Clone()) // what is open is not wanted, and its buffers go
 	t.peers.SetSeeding(true)
 	t.completed = time.Now()
 	t.bufs = nil

@@ -201,7 +201,7 @@ func (t *Torrent) tickWebSeeds(now time.Time) {
 	if !was {
 		t.log.Info("the swarm is slow: web seeds are asked", "peers", t.nconns)
 	}
-	if !t.info.HasV1() && t.mi.MissingLayers() > 0 {
+	if len(t.hashWants) > 0 {
 		return // what comes could not be verified
 	}
 	// Half of the buffers stay for peers.

@@ -1,0 +1,175 @@
+package torrent_test
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"spate/internal/simnet"
+	"spate/maker"
+	"spate/metainfo"
+	"spate/storage"
+	"spate/torrent"
+)
+
+// threeFiles makes a tree of files whose sizes do not fit the pieces.
+func threeFiles(t *testing.T) (dir string, mi *metainfo.MetaInfo) {
+	t.Helper()
+	dir = t.TempDir()
+	os.Mkdir(filepath.Join(dir, "tree"), 0o777)
+	for name, n := range map[string]int{"a": 1_000_000, "b": 2_000_000, "c": 1_500_000, "empty": 0} {
+		data, _ := makeTorrent(t, max(n, 1), 1<<20)
+		if err := os.WriteFile(filepath.Join(dir, "tree", name), data[:n], 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	mi, err := maker.Make(t.Context(), filepath.Join(dir, "tree"), maker.Options{Format: metainfo.V1, PieceLength: 64 << 10})
+	if err != nil {
+		t.Fatal(err)
+	}
+	mi.AnnounceList = [][]string{{"http://tracker.example/announce"}}
+	return dir, mi
+}
+
+// has reports which of the files are whole below dir.
+func has(t *testing.T, want, dir string) string {
+	t.Helper()
+	var names []string
+	entries, _ := os.ReadDir(filepath.Join(want, "tree"))
+	for _, e := range entries {
+		a, _ := os.ReadFile(filepath.Join(want, "tree", e.Name()))
+		b, err := os.ReadFile(filepath.Join(dir, "tree", e.Name()))
+		if err == nil && bytes.Equal(a, b) {
+			names = append(names, e.Name())
+		}
+	}
+	return strings.Join(names, " ")
+}
+
+// TestPriorities: what is wanted changes while the torrent runs, before, in the
+// middle and after it is complete.
+func TestPriorities(t *testing.T) {
+	dir, mi := threeFiles(t)
+	out := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWeb(t)
+		defer w.end()
+		w.add(w.session(simnet.Link{Up: 4 * mbit}, torrent.Options{}), mi, torrent.AddOptions{Dir: dir, SeedOnly: true})
+		time.Sleep(time.Second)
+		tor := w.lonely(mi, torrent.AddOptions{Dir: out, Select: func(path []string) bool { return path[0] == "a" }})
+		w.wait(tor, time.Minute)
+		if got := has(t, dir, out); got != "a" {
+			t.Errorf("whole: %s, want a", got)
+		}
+		st := tor.Stats()
+		if st.BytesTotal != 1_000_000 || st.BytesDone != st.BytesTotal || st.State != torrent.StateSeeding {
+			t.Errorf("%+v", st)
+		}
+		first := tor.Done()
+
+		// More is wanted of a torrent that is complete.
+		if err := tor.SetPriority(torrent.PriorityLow, 1, 3); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case <-first:
+		default:
+			t.Error("the first Done opened again")
+		}
+		select {
+		case <-tor.Done():
+			t.Error("done, though more is wanted")
+		default:
+		}
+		if st := tor.Stats(); st.State != torrent.StateDownloading || st.BytesTotal != 3_000_000 {
+			t.Errorf("%+v", st)
+		}
+		// Then everything, the third file before the rest of the second.
+		time.Sleep(time.Second)
+		if err := tor.SetPriority(torrent.PriorityHigh, 2); err != nil {
+			t.Fatal(err)
+		}
+		for tor.Files()[2].Done < 1_500_000 {
+			time.Sleep(100 * time.Millisecond)
+		}
+		if f := tor.Files(); f[1].Done > 1_500_000 || f[2].Priority != torrent.PriorityHigh || f[1].Priority != torrent.PriorityLow {
+			t.Errorf("%+v", f)
+		}
+		// The rest is not wanted any more: complete at once.
+		if err := tor.Select(func(path []string) bool { return path[0] != "b" }); err != nil {
+			t.Fatal(err)
+		}
+		w.wait(tor, time.Second)
+		if got := has(t, dir, out); got != "a c empty" {
+			t.Errorf("whole: %s, want a c empty", got)
+		}
+		if err := tor.Select(func([]string) bool { return true }); err != nil {
+			t.Fatal(err)
+		}
+		w.wait(tor, time.Minute)
+		if got := has(t, dir, out); got != "a b c empty" {
+			t.Errorf("whole: %s", got)
+		}
+		if st := tor.Stats(); st.Wasted > 64<<10 || len(tor.Banned()) > 0 {
+			t.Errorf("wasted %d, banned %v", st.Wasted, tor.Banned())
+		}
+		for _, f := range tor.Files() {
+			if f.Done != f.Length {
+				t.Errorf("%+v", f)
+			}
+		}
+	})
+}
+
+func TestPrioritiesRefused(t *testing.T) {
+	data, mi := makeTorrent(t, 100_000, 16<<10)
+	synctest.Test(t, func(t *testing.T) {
+		w := newWeb(t)
+		defer w.end()
+		tor := w.lonely(mi, torrent.AddOptions{Storage: storage.NewMemoryLike(data)})
+		for _, err := range []error{tor.SetPriority(8, 0), tor.SetPriority(1, 1), tor.SetPriority(1, -1)} {
+			if err == nil {
+				t.Error("taken")
+			}
+		}
+		seed := w.lonely(mi, torrent.AddOptions{Storage: storage.NewMemoryOf(data), Verified: true})
+		if err := seed.SetPriority(torrent.PrioritySkip, 0); !errors.Is(err, torrent.ErrSeedOnly) {
+			t.Error(err)
+		}
+	})
+}
+
+// TestPrioritiesChurn changes its mind all the time, while peers come with what
+// was wanted before: what is complete is right, and nobody is blamed.
+func TestPrioritiesChurn(t *testing.T) {
+	dir, mi := threeFiles(t)
+	out := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWeb(t)
+		defer w.end()
+		for range 3 {
+			w.add(w.session(simnet.Link{Up: 2 * mbit}, torrent.Options{}), mi, torrent.AddOptions{Dir: dir, SeedOnly: true})
+		}
+		time.Sleep(time.Second)
+		tor := w.lonely(mi, torrent.AddOptions{Dir: out})
+		for i := range 60 {
+			time.Sleep(37 * time.Millisecond)
+			if err := tor.Select(func(path []string) bool { return (i+int(path[0][0]))%3 == 0 }); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := tor.Select(func([]string) bool { return true }); err != nil {
+			t.Fatal(err)
+		}
+		w.wait(tor, time.Minute)
+		if got := has(t, dir, out); got != "a b c empty" || len(tor.Banned()) > 0 {
+			t.Errorf("whole: %s, banned %v", got, tor.Banned())
+		}
+		t.Logf("wasted %d", tor.Stats().Wasted)
+	})
+}
