@@ -234,3 +234,29 @@ func TestStats(t *testing.T) {
 		}
 	}
 }
+
+// A read of a file that is open already notices that somebody wrote to it.
+func TestReadNoticesWrite(t *testing.T) {
+	d, dir := synced(t)
+	buf := make([]byte, 10)
+	if _, err := d.ReadAt(buf, 0); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.OpenFile(filepath.Join(dir, "t/a"), os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	moment(t, filepath.Join(dir, "t/a"))
+	if _, err := f.WriteAt([]byte("x"), 5); err != nil {
+		t.Fatal(err)
+	}
+	_, err = d.ReadAt(buf, 0)
+	wantReason(t, "read of a file that changed", err, ErrChanged)
+	if err := d.Accept(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.ReadAt(buf, 0); err != nil {
+		t.Errorf("read after Accept: %v", err)
+	}
+}

@@ -275,6 +275,14 @@ func (st *fileState) compare(now FileStat) bool {
 	return st.base.Same(now)
 }
 
+// isBase reports whether now is what file i should be.
+func (d *Dir) isBase(i int, now FileStat) bool {
+	st := &d.files[i]
+	st.slot.mu.Lock()
+	defer st.slot.mu.Unlock()
+	return !st.known || st.compare(now)
+}
+
 // resize makes a file that was opened for writing as long as it has to be.
 // What is added is a hole.
 func (d *Dir) resize(f *os.File, i int, size int64) error {
@@ -309,16 +317,20 @@ func (d *Dir) writeFile(i int, p []byte, off int64) (int, error) {
 	return d.writeReal(i, p, off)
 }
 
-// readReal reads from the file itself.
+// readReal reads from the file itself, and fails when somebody else wrote to it.
 func (d *Dir) readReal(i int, p []byte, off int64) (int, error) {
 	h, err := d.acquire(i, false)
 	if err != nil {
 		return 0, err
 	}
 	n, err := h.file.ReadAt(p, off)
+	fi, serr := h.file.Stat()
 	h.release()
 	switch {
 	case n == len(p):
+		if serr == nil && !d.isBase(i, statOf(fi)) {
+			return n, d.checkFile(i)
+		}
 		return n, nil
 	case isEOF(err):
 		return n, d.fail("read", i, ErrMissing, errors.New("the file is shorter than it has to be"))
