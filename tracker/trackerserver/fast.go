@@ -2,6 +2,8 @@ package trackerserver
 
 import (
 	"bytes"
+	"errors"
+	"io"
 	"net"
 	"strconv"
 	"sync"
@@ -215,6 +217,20 @@ func (c *handedConn) Read(p []byte) (int, error) {
 	return c.Conn.Read(p)
 }
 
+// ReadFrom lets the kernel send files, as it does for a plain connection.
+func (c *handedConn) ReadFrom(r io.Reader) (int64, error) { return io.Copy(c.Conn, r) }
+
+// CloseWrite lets net/http say that it sends nothing more, and still read.
+func (c *handedConn) CloseWrite() error { return closeWrite(c.Conn) }
+
+func closeWrite(conn net.Conn) error {
+	if w, ok := conn.(interface{ CloseWrite() error }); ok {
+		return w.CloseWrite()
+	}
+	return errors.ErrUnsupported
+}
+
+// Close closes the connection and gives its place back.
 func (c *handedConn) Close() error {
 	c.once.Do(c.done)
 	return c.Conn.Close()

@@ -90,6 +90,7 @@ func site(t testing.TB, s *Server) string {
 		t.Fatal(err)
 	}
 	mux := http.NewServeMux()
+	mux.HandleFunc("/file", func(w http.ResponseWriter, r *http.Request) { http.ServeFile(w, r, "fast.go") })
 	mux.HandleFunc("/page", func(w http.ResponseWriter, r *http.Request) { fmt.Fprintf(w, "page for %s", r.RemoteAddr) })
 	hs := &http.Server{Handler: s.Handler(mux)}
 	wrapped := s.Listener(l)
@@ -142,6 +143,21 @@ func TestListenerMixed(t *testing.T) {
 	if got := s.Counts().Announces[HTTP]; got != 32 {
 		t.Errorf("%d announces", got)
 	}
+}
+
+// Files go out whole over a connection that was handed on.
+func TestListenerFile(t *testing.T) {
+	resp, err := http.Get("http://" + site(t, newServer(t, Options{})) + "/file")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	got, err := io.ReadAll(resp.Body)
+	want, _ := os.ReadFile("fast.go")
+	if err != nil || !bytes.Equal(got, want) {
+		t.Errorf("%d bytes of %d, %v", len(got), len(want), err)
+	}
+	http.DefaultClient.CloseIdleConnections()
 }
 
 // Requests may come in pieces, or several at once.

@@ -1,6 +1,7 @@
 package trackerserver
 
 import (
+	"io"
 	"net"
 	"net/netip"
 	"sync"
@@ -134,6 +135,12 @@ func (c *proxyConn) Read(p []byte) (int, error) {
 	}
 	return c.Conn.Read(p)
 }
+
+// ReadFrom and CloseWrite are those of handedConn.
+func (c *proxyConn) ReadFrom(r io.Reader) (int64, error) { return io.Copy(c.Conn, r) }
+
+// CloseWrite lets net/http say that it sends nothing more.
+func (c *proxyConn) CloseWrite() error { return closeWrite(c.Conn) }
 
 // RemoteAddr returns the address of the proxy's client.
 func (c *proxyConn) RemoteAddr() net.Addr {
