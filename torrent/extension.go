@@ -26,7 +26,7 @@ func (c *conn) extHandshakeLocked() peerwire.ExtHandshake {
 		Port: t.s.port, Reqq: ourReqq, Client: clientName, YourIP: c.addr.Addr(),
 		UploadOnly: t.state == StateSeeding,
 	}
-	if !t.info.Private {
+	if t.pexAllowed() {
 		h.PEX = extPEX
 	}
 	return h

@@ -50,6 +50,9 @@ type Options struct {
 	// ResumeDir holds a record for each torrent, so that a restart does not
 	// check everything again. Empty: nothing is remembered.
 	ResumeDir string
+	// NoPEX turns the exchange of addresses between peers (BEP 11) off. Private
+	// torrents never have it.
+	NoPEX bool
 	// MaxConns bounds the connections of the session, MaxConnsPerTorrent those
 	// of one torrent, MaxHalfOpen the dials under way. Zero: 500, 80, 40.
 	MaxConns, MaxConnsPerTorrent, MaxHalfOpen int

@@ -22,9 +22,13 @@ type pexState struct {
 	heard time.Time
 }
 
+// pexAllowed reports whether addresses are exchanged with peers: never for a
+// private torrent (BEP 27).
+func (t *Torrent) pexAllowed() bool { return !t.info.Private && !t.s.opt.NoPEX }
+
 // pexLocked takes addresses from the peer.
 func (c *conn) pexLocked(payload []byte, now time.Time) error {
-	if c.t.info.Private || now.Sub(c.pex.heard) < pexLeastGap {
+	if !c.t.pexAllowed() || now.Sub(c.pex.heard) < pexLeastGap {
 		return nil
 	}
 	c.pex.heard = now
@@ -45,7 +49,7 @@ func (c *conn) pexLocked(payload []byte, now time.Time) error {
 // and who has left.
 func (c *conn) tellPEXLocked(now time.Time) {
 	t := c.t
-	if c.ext.PEX == 0 || t.info.Private || now.Sub(c.pex.sent) < pexEvery {
+	if c.ext.PEX == 0 || !t.pexAllowed() || now.Sub(c.pex.sent) < pexEvery {
 		return
 	}
 	var m peerwire.PEXMessage

@@ -30,6 +30,7 @@ type clientFlags struct {
 	up, down rateValue
 	peers    peersValue
 	state    string
+	noPEX    bool
 }
 
 func (c *clientFlags) add(f *pflag.FlagSet) {
@@ -40,7 +41,9 @@ func (c *clientFlags) add(f *pflag.FlagSet) {
 	f.Lookup("peer-port").DefValue = ""
 	bindFlag(f, &c.bind)
 	stateFlag(f, &c.state)
-	for _, name := range []string{"no-dht", "no-pex", "no-lsd", "no-utp", "no-portmap"} {
+	f.BoolVar(&c.noPEX, "no-pex", false, "do not learn of peers from peers")
+	// What is not there to be turned off is accepted all the same.
+	for _, name := range []string{"no-dht", "no-lsd", "no-utp", "no-portmap"} {
 		f.Bool(name, false, "do without "+name[len("no-"):])
 		f.Lookup(name).Hidden = true
 	}
@@ -79,7 +82,7 @@ func (a *app) newClient(f *clientFlags, resume string, announcer func(torrent.An
 	}
 	opt := torrent.Options{
 		Announcer: ann, Bind: f.bind.Addr, ResumeDir: resume, Up: int64(f.up), Down: int64(f.down), Log: a.log,
-		PeerPort: uint16(max(f.peerPort, 0)),
+		PeerPort: uint16(max(f.peerPort, 0)), NoPEX: f.noPEX,
 	}
 	if f.peerPort < 0 {
 		opt.PeerPort, opt.PeerPortLast = firstPeerPort, lastPeerPort
