@@ -69,7 +69,7 @@ func (d *Dir) Accept() error {
 		if st.known && !st.base.samePlace(stats[i]) {
 			st.slot.dropLocked() // another file is there now
 		}
-		st.base, st.known = stats[i], true
+		st.setBase(stats[i], d.place.Load())
 		st.slot.mu.Unlock()
 	}
 	return nil
@@ -114,13 +114,18 @@ func (d *Dir) checkFile(i int) error {
 	// A write may land, or a Sync end, between the look at the file and the look
 	// at what it should be: look three times before saying so.
 	for try := 0; ; try++ {
+		at := d.place.Load()
 		now, err := d.stat(i)
 		if err != nil {
 			return err
 		}
 		st.slot.mu.Lock()
-		if !st.known {
-			st.base, st.known = now, true
+		if at != d.place.Load() {
+			st.slot.mu.Unlock()
+			continue // it was looked at on the way
+		}
+		if st.moved(at); !st.known {
+			st.setBase(now, at)
 		}
 		ok := st.compare(now)
 		if !ok && try == 2 {

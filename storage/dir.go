@@ -54,8 +54,9 @@ type Dir struct {
 
 // place is where the files of a Dir are.
 type place struct {
-	root *rootDir
-	top  string // the file, or the directory above the files
+	root   *rootDir
+	top    string // the file, or the directory above the files
+	copies int    // how often the files were copied to come here: they are others each time
 }
 
 func (p *place) path() string { return filepath.Join(p.root.path, p.top) }

@@ -52,8 +52,22 @@ type fileState struct {
 	making  atomic.Bool  // created though skip is still set: SetWanted is at it
 	// base is what the file was when it was last known to be ours; known says
 	// that there is one. Both are guarded by slot.mu.
-	base  FileStat
-	known bool
+	base   FileStat
+	known  bool
+	copies int // of the place where base was
+}
+
+// setBase takes what the file is as what it should be. The caller holds slot.mu.
+func (st *fileState) setBase(now FileStat, at *place) {
+	st.base, st.known, st.copies = now, true, at.copies
+}
+
+// moved forgets what the file should be if it was copied to another place since:
+// the copy is another file. The caller holds slot.mu.
+func (st *fileState) moved(at *place) {
+	if st.copies != at.copies {
+		st.known = false
+	}
 }
 
 // classify names the reason behind an error; write says that it was met while
@@ -256,12 +270,13 @@ func (d *Dir) admit(f *os.File, i int) (int64, error) {
 	if !fi.Mode().IsRegular() {
 		return 0, d.obstructed(i, "not a regular file")
 	}
-	st, now := &d.files[i], statOf(fi)
+	st, now, at := &d.files[i], statOf(fi), d.place.Load()
+	st.moved(at)
 	if st.known && !st.compare(now) {
 		return 0, d.fail("open", i, ErrChanged, nil)
 	}
 	if !st.known || !st.base.Exists {
-		st.base, st.known = now, true
+		st.setBase(now, at)
 	}
 	return now.Size, nil
 }
@@ -280,6 +295,7 @@ func (d *Dir) isBase(i int, now FileStat) bool {
 	st := &d.files[i]
 	st.slot.mu.Lock()
 	defer st.slot.mu.Unlock()
+	st.moved(d.place.Load())
 	return !st.known || st.compare(now)
 }
 

@@ -102,7 +102,7 @@ func (d *Dir) MoveTo(ctx context.Context, dir, name string) error {
 	if err != nil {
 		return err
 	}
-	to := &place{root: root, top: name}
+	to := &place{root: root, top: name, copies: from.copies}
 	if err := d.move(ctx, from, to); err != nil {
 		d.pool.unuse(to.root, to.top)
 		return err
@@ -137,14 +137,11 @@ func (d *Dir) move(ctx context.Context, from, to *place) error {
 	}
 	old := &Dir{layout: d.layout, pool: d.pool, cut: d.cut, files: make([]fileState, len(d.files)), dirs: map[string]bool{}}
 	old.place.Store(from)
+	to.copies++
 	d.moving.Lock()
 	d.place.Store(to)
 	d.moving.Unlock()
 	d.dropAll()
-	parts := &d.files[len(d.layout.files)]
-	parts.slot.mu.Lock()
-	parts.known = false
-	parts.slot.mu.Unlock()
 	return errors.Join(d.Accept(), old.removeFiles())
 }
 

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -171,4 +172,49 @@ func TestFinish(t *testing.T) {
 			t.Errorf("%s: %q, %v", p, b, err)
 		}
 	}
+}
+
+// TestMoveToWhileReading: whoever reads does not notice that the files move, onto
+// another disk or back.
+func TestMoveToWhileReading(t *testing.T) {
+	here, there := t.TempDir(), otherDevice(t)
+	d := openSample(t, here, DirOptions{})
+	defer d.Close()
+	want := bytes.Repeat([]byte{7}, 1000)
+	if _, err := d.WriteAt(want, 128); err != nil { // t/d/b
+		t.Fatal(err)
+	}
+	if err := d.Sync(); err != nil {
+		t.Fatal(err)
+	}
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	for range 2 {
+		wg.Go(func() {
+			p := make([]byte, 1000)
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				if _, err := d.ReadAt(p, 128); err != nil || !bytes.Equal(p, want) {
+					t.Errorf("read while it moves: %v", err)
+					return
+				}
+				d.dropAll() // as when descriptors are short
+			}
+		})
+	}
+	for i := range 20 {
+		to := there
+		if i%2 == 1 {
+			to = here
+		}
+		if err := d.MoveTo(t.Context(), to, ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	close(stop)
+	wg.Wait()
 }

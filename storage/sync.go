@@ -78,7 +78,7 @@ func (d *Dir) syncFile(i int) error {
 		return d.fail("sync", i, classify(err, true), err)
 	}
 	st.slot.mu.Lock()
-	st.base, st.known = statOf(now), true
+	st.setBase(statOf(now), d.place.Load())
 	st.slot.mu.Unlock()
 	return nil
 }
