@@ -43,11 +43,13 @@ func (t *Torrent) check(rec *storage.Record) (bitfield.Bitfield, error) {
 	if len(unsure) > 0 {
 		t.log.Info("checking data", "pieces", len(unsure))
 	}
-	err := t.hashPieces(t.ctx, unsure, have)
-	if err == nil && t.files != nil {
-		err = t.files.Accept()
+	// Reads fail from here on if somebody changes the files.
+	if t.files != nil {
+		if err := t.files.Accept(); err != nil {
+			return have, err
+		}
 	}
-	return have, err
+	return have, t.hashPieces(t.ctx, unsure, have)
 }
 
 // holdsData reports whether piece i can be on disk at all.
@@ -159,6 +161,8 @@ func (t *Torrent) saveResume(clean bool) {
 	if t.s.opt.ResumeDir == "" || t.files == nil || t.pick == nil {
 		return
 	}
+	t.place.RLock()
+	defer t.place.RUnlock()
 	t.mu.Lock()
 	if t.state == StateChecking || t.state == StateStopped || clean && !t.dirty && t.state == StateSeeding && t.recordClean {
 		t.mu.Unlock()
@@ -199,7 +203,7 @@ func (t *Torrent) lookAtFiles() {
 	if !seeding {
 		return
 	}
-	if err := t.s.onDisk(func() error { return t.files.Check(0, t.info.TotalLength()) }); err != nil {
+	if err := t.inPlace(func() error { return t.files.Check(0, t.info.TotalLength()) }); err != nil {
 		t.fail(err)
 	}
 }
@@ -219,10 +223,13 @@ func (t *Torrent) retry() {
 	}
 	t.mu.Unlock()
 
+	t.place.RLock()
 	have, err := t.recheck(had)
+	t.place.RUnlock()
 	if err != nil || t.readOnly() && have.Count() < had.Count() {
 		return
 	}
+	t.second = secondLook{}
 	t.mu.Lock()
 	if t.ctx.Err() == nil {
 		t.log.Info("torrent goes on", "after", t.err)
@@ -236,24 +243,49 @@ func (t *Torrent) retry() {
 	}
 }
 
-// recheck returns which of the pieces that were there still are: those in files
-// that nobody touched without a look, others by their hash.
+// secondLook is what retry knows of the files as they were accepted last.
+type secondLook struct {
+	good, bad bitfield.Bitfield // pieces that were hashed; of length 0 before the first look
+}
+
+// recheck returns which of the pieces that were there still are. Pieces in files
+// that nobody touched since are what they were when they were looked at last,
+// others are hashed.
 func (t *Torrent) recheck(had bitfield.Bitfield) (bitfield.Bitfield, error) {
-	have := bitfield.New(had.Len())
+	n := had.Len()
+	if t.second.good.Len() != n {
+		t.second = secondLook{had, bitfield.New(n)}
+	}
+	have, bad := bitfield.New(n), bitfield.New(n)
 	var unsure []int
-	for i := range had.Len() {
-		off, n := int64(i)*t.info.PieceLength, t.info.PieceSize(i)
-		if had.Get(i) && t.files != nil && t.files.Check(off, n) == nil {
+	for i := range n {
+		same := t.files != nil && t.files.Check(int64(i)*t.info.PieceLength, t.info.PieceSize(i)) == nil
+		switch {
+		case same && t.second.good.Get(i):
 			have.Set(i)
-		} else if t.holdsData(i) || t.isZeros(i) {
+		case same && t.second.bad.Get(i):
+			bad.Set(i)
+		case t.holdsData(i) || t.isZeros(i):
 			unsure = append(unsure, i)
 		}
 	}
-	err := t.hashPieces(t.ctx, unsure, have)
-	if err == nil && t.files != nil {
-		err = t.files.Accept()
+	// Reads fail from here on if the files change once more.
+	if t.files != nil {
+		if err := t.files.Accept(); err != nil {
+			return have, err
+		}
 	}
-	return have, err
+	t.second = secondLook{have.Clone(), bad} // as far as it is known if this fails
+	if err := t.hashPieces(t.ctx, unsure, have); err != nil {
+		return have, err
+	}
+	for _, i := range unsure {
+		if !have.Get(i) {
+			bad.Set(i)
+		}
+	}
+	t.second.good = have.Clone()
+	return have, nil
 }
 
 // background runs f as a goroutine of the torrent, unless it runs already.

@@ -41,7 +41,8 @@ type Torrent struct {
 
 	up, down *ratelimit.Limiter // of this torrent
 
-	choosing sync.Mutex // held while priorities change; comes before mu
+	choosing sync.Mutex   // held while priorities change; comes before mu
+	place    sync.RWMutex // held while files are written or compared; for writing while they move; comes before mu
 
 	ctx    context.Context // ends when the torrent is halted
 	cancel context.CancelFunc
@@ -96,6 +97,7 @@ type Torrent struct {
 	saved                 time.Time           // when resume data was written last
 	recordClean           bool                // resume data says that nothing was being written
 	looked                time.Time           // when the files were compared with what they were
+	second                secondLook          // at the data of a torrent that halted
 	failedAt              time.Time
 	choked                time.Time     // when it was decided last who is served
 	candidates            []choker.Peer // scratch of that
@@ -290,7 +292,9 @@ func (t *Torrent) Start() {
 }
 
 func (t *Torrent) start() {
+	t.place.RLock()
 	have, err := t.findData()
+	t.place.RUnlock()
 	if t.ctx.Err() != nil {
 		return
 	}
@@ -363,7 +367,7 @@ func (t *Torrent) prepareFiles() error {
 	if t.files == nil || t.readOnly() {
 		return nil
 	}
-	return t.s.onDisk(t.files.Finish)
+	return t.inPlace(t.files.Finish)
 }
 
 // fail halts the torrent for a reason that has to do with its data. Peers are
@@ -396,7 +400,7 @@ var errHalted = errors.New("the torrent is halted")
 func (t *Torrent) finished() {
 	err := t.prepareFiles()
 	if err == nil {
-		err = t.s.onDisk(t.store.Sync)
+		err = t.inPlace(t.store.Sync)
 	}
 	if err != nil {
 		t.fail(err)
@@ -447,6 +451,8 @@ func (t *Torrent) halt() {
 // finish closes the data, after halt.
 func (t *Torrent) finish() {
 	t.endEvents()
+	t.place.Lock()
+	defer t.place.Unlock()
 	if err := t.store.Close(); err != nil {
 		t.log.Warn("closing the data", "err", err)
 	}
@@ -459,6 +465,9 @@ func (t *Torrent) findData() (bitfield.Bitfield, error) {
 		all := bitfield.New(n)
 		for i := range n {
 			all.Set(i)
+		}
+		if t.files != nil {
+			return all, t.files.Accept()
 		}
 		return all, nil
 	}
