@@ -65,6 +65,8 @@ const (
 	usefulPause      = 10 * time.Second
 	uselessPause     = 30 * time.Second // after the first useless connection, doubled by each further one
 	maxUseless       = 30 * time.Minute
+	manualPause      = 2 * time.Second // after the first of either, for addresses of the user's
+	maxManualPause   = time.Minute
 	brokenFailures   = 2 // an end by OutcomeBroken counts so many failures
 	maxBans, maxSelf = 10_000, 64
 )
@@ -253,12 +255,16 @@ func (l *List) fail(c *candidate, now time.Time, by int32) {
 		l.remove(c.addr)
 		return
 	}
-	c.retry = now.Add(doubled(failurePause, int(c.failures)-1, maxPause))
+	c.retry = now.Add(c.pause(failurePause, int(c.failures)-1, maxPause))
 	l.notBefore = time.Time{}
 }
 
-// doubled is a pause that was doubled n times, at most limit.
-func doubled(pause time.Duration, n int, limit time.Duration) time.Duration {
+// pause is a pause that was doubled n times, at most limit. Somebody waits for
+// the addresses that the user named: theirs are short.
+func (c *candidate) pause(pause time.Duration, n int, limit time.Duration) time.Duration {
+	if c.source == SourceManual {
+		pause, limit = manualPause, maxManualPause
+	}
 	for ; n > 0 && pause < limit; n-- {
 		pause *= 2
 	}
@@ -302,7 +308,7 @@ func (l *List) Disconnected(a netip.AddrPort, now time.Time, how Outcome) {
 	case OutcomeBroken:
 		l.fail(c, now, brokenFailures)
 	default:
-		c.retry = now.Add(doubled(uselessPause, int(c.useless), maxUseless))
+		c.retry = now.Add(c.pause(uselessPause, int(c.useless), maxUseless))
 		c.failures, c.useless = 0, min(c.useless+1, 100)
 	}
 }

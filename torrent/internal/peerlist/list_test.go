@@ -153,11 +153,11 @@ func TestBackoff(t *testing.T) {
 	for range 20 {
 		l.Failed(m, now)
 	}
-	if got := wait(m); got != time.Hour {
+	if got := wait(m); got != maxManualPause {
 		t.Errorf("the user's own after 20 failures: %v", got)
 	}
 	l.Connected(m)
-	for i, want := range []time.Duration{30 * time.Second, time.Minute, 2 * time.Minute} {
+	for i, want := range []time.Duration{2 * time.Second, 4 * time.Second, 8 * time.Second} {
 		l.Disconnected(m, now, OutcomeUseless)
 		if got := wait(m); got != want {
 			t.Errorf("pause after %d useless connections: %v, want %v", i+1, got, want)
@@ -168,13 +168,13 @@ func TestBackoff(t *testing.T) {
 		t.Errorf("pause after a useful connection: %v", got)
 	}
 	l.Disconnected(m, now, OutcomeBroken)
-	if got := wait(m); got != time.Minute {
+	if got := wait(m); got != 4*time.Second {
 		t.Errorf("pause after a broken one: %v", got)
 	}
 	for range 50 {
 		l.Disconnected(m, now, OutcomeDuplicate)
 	}
-	if got := wait(m); got != maxUseless {
+	if got := wait(m); got != maxManualPause {
 		t.Errorf("pause after duplicates: %v", got)
 	}
 }
@@ -315,6 +315,12 @@ func TestAgainstModel(t *testing.T) {
 		m := map[netip.AddrPort]*model{}
 		now, seeding, gone := start, false, map[netip.AddrPort]bool{}
 		draw := func(t *rapid.T) netip.AddrPort { return rapid.SampledFrom(pool).Draw(t, "addr") }
+		pause := func(c *model, first time.Duration, n int, limit time.Duration) time.Duration {
+			if c.source == SourceManual {
+				first, limit = manualPause, maxManualPause
+			}
+			return min(limit, first<<n)
+		}
 		fail := func(a netip.AddrPort, by int) {
 			c := m[a]
 			c.state = idle
@@ -323,7 +329,7 @@ func TestAgainstModel(t *testing.T) {
 				delete(m, a)
 				return
 			}
-			c.retry = now.Add(min(maxPause, failurePause<<min(20, c.failures-1)))
+			c.retry = now.Add(pause(c, failurePause, min(20, c.failures-1), maxPause))
 		}
 		t.Repeat(map[string]func(*rapid.T){
 			"": func(t *rapid.T) {
@@ -406,7 +412,7 @@ func TestAgainstModel(t *testing.T) {
 				case how == OutcomeBroken:
 					fail(a, brokenFailures)
 				default:
-					c.state, c.failures, c.retry = idle, 0, now.Add(min(maxUseless, uselessPause<<min(c.useless, 20)))
+					c.state, c.failures, c.retry = idle, 0, now.Add(pause(c, uselessPause, min(c.useless, 20), maxUseless))
 					c.useless++
 				}
 			},
