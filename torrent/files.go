@@ -140,7 +140,7 @@ func (t *Torrent) prepareWanted(old, now []Priority, wanted bool) error {
 	if t.files == nil {
 		return nil
 	}
-	return t.s.onDisk(func() error {
+	return t.inPlace(func() error {
 		for i := range now {
 			if (now[i] > 0) != (old[i] > 0) && (now[i] > 0) == wanted && !t.info.Files[i].Pad() {
 				if err := t.files.SetWanted(i, wanted); err != nil {

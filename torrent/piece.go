@@ -73,7 +73,7 @@ func (t *Torrent) finishSummed(w wholePiece, sum [sha1.Size]byte) {
 		t.pieceFailed(w)
 		return
 	}
-	err = t.s.onDisk(func() error {
+	err = t.inPlace(func() error {
 		_, err := t.store.WriteAt(w.data, int64(w.index)*t.info.PieceLength)
 		return err
 	})

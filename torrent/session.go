@@ -261,19 +261,27 @@ func (s *Session) Add(mi *metainfo.MetaInfo, opt AddOptions) (*Torrent, error) {
 
 // Remove stops a torrent and forgets it. Its data stays.
 func (s *Session) Remove(ih spate.InfoHash) error {
+	t, err := s.detach(ih)
+	if err == nil {
+		t.finish()
+	}
+	return err
+}
+
+// detach stops a torrent and takes it out of the session. The caller finishes it.
+func (s *Session) detach(ih spate.InfoHash) (*Torrent, error) {
 	s.mu.Lock()
 	t := s.torrents[ih]
 	if t == nil {
 		s.mu.Unlock()
-		return ErrUnknown
+		return nil, ErrUnknown
 	}
 	delete(s.torrents, t.hash)
 	delete(s.torrents, t.hash2)
 	s.mu.Unlock()
 	s.announcer.stopAll([]*Torrent{t})
 	t.halt()
-	t.finish()
-	return nil
+	return t, nil
 }
 
 // Torrent returns the torrent of that info-hash, or nil.
