@@ -38,20 +38,22 @@ type announcer struct {
 
 // announceState is what the announcer knows of one torrent.
 type announceState struct {
-	t      *Torrent
-	hash   spate.InfoHash
-	tiers  *trackerclient.Tiers
-	key    uint32
-	index  int // in the queue, -1 outside
-	at     time.Time
-	event  tracker.Event // to be told next
-	busy   bool          // an announce is under way
-	active bool          // started and not stopped
-	fails  int
-	cancel context.CancelFunc // of the announce under way
-	done   chan struct{}      // closed when that one ends
-	stats  TrackerStats
-	minGap time.Duration
+	t              *Torrent
+	hash           spate.InfoHash
+	tiers          *trackerclient.Tiers
+	key            uint32
+	index          int // in the queue, -1 outside
+	at             time.Time
+	event          tracker.Event // to be told next
+	sent, received int64         // payload before "started", which trackers do not count
+	whole          bool          // then that the download is complete
+	busy           bool          // an announce is under way
+	active         bool          // started and not stopped
+	fails          int
+	cancel         context.CancelFunc // of the announce under way
+	done           chan struct{}      // closed when that one ends
+	stats          TrackerStats
+	minGap         time.Duration
 }
 
 // newAnnounceStates returns a state for each swarm of the torrent: a hybrid is in
@@ -84,6 +86,7 @@ func (a *announcer) start(t *Torrent) {
 		if !st.active && !a.ended {
 			st.active = true
 			st.event = tracker.EventStarted
+			st.sent, st.received = t.uploaded.Load(), t.downloaded.Load()
 			a.scheduleLocked(st, time.Now())
 		}
 	}
@@ -94,14 +97,10 @@ func (a *announcer) completed(t *Torrent) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, st := range t.anns {
-		if !st.active {
-			continue
+		if st.active {
+			st.whole = true
+			a.scheduleLocked(st, time.Now())
 		}
-		// A tracker that has not heard "started" yet is told so first.
-		if st.event != tracker.EventStarted {
-			st.event = tracker.EventCompleted
-		}
-		a.scheduleLocked(st, time.Now())
 	}
 }
 
@@ -184,6 +183,10 @@ func (a *announcer) launch(ctx context.Context) bool {
 	st.busy, st.cancel, st.done = true, cancel, make(chan struct{})
 	event := st.event
 	st.event = tracker.EventNone
+	// A tracker that has not heard "started" yet is told so first.
+	if event == tracker.EventNone && st.whole {
+		event, st.whole = tracker.EventCompleted, false
+	}
 	if !a.s.spawn(func() {
 		defer func() { <-a.places }()
 		defer cancel()
@@ -217,8 +220,10 @@ func (a *announcer) announce(ctx context.Context, st *announceState, event track
 		st.fails++
 		wait = retryAfter(err, st.fails)
 		st.stats.Err = err
-		if st.event == tracker.EventNone {
-			st.event = event // it has not been told
+		if event == tracker.EventCompleted {
+			st.whole = true // it has not been told
+		} else if st.event == tracker.EventNone {
+			st.event = event
 		}
 	} else {
 		st.fails = 0
@@ -231,7 +236,7 @@ func (a *announcer) announce(ctx context.Context, st *announceState, event track
 	}
 	st.stats.LastAnnounce = now
 	next := now.Add(wait)
-	if st.event == tracker.EventCompleted && err == nil {
+	if st.whole && err == nil {
 		next = now // it came while this announce was under way
 	}
 	if st.active && !a.ended {
@@ -262,7 +267,7 @@ func (a *announcer) stopAll(all []*Torrent) {
 	var wg sync.WaitGroup
 	for _, t := range all {
 		for _, st := range t.anns {
-			under, active := a.deactivate(st)
+			under, active, whole := a.deactivate(st)
 			if !active {
 				continue
 			}
@@ -270,11 +275,21 @@ func (a *announcer) stopAll(all []*Torrent) {
 			wg.Go(func() {
 				defer func() { <-places }()
 				if under != nil {
-					<-under
+					select {
+					case <-under:
+					case <-ctx.Done():
+						return
+					}
 				}
-				req := t.announceRequest(st, tracker.EventStopped)
-				if _, _, err := st.tiers.Announce(ctx, a.s.opt.Announcer, &req); err != nil {
-					t.log.Debug("announcing the stop", "err", err)
+				events := []tracker.Event{tracker.EventCompleted, tracker.EventStopped}
+				if !whole {
+					events = events[1:]
+				}
+				for _, e := range events {
+					req := t.announceRequest(st, e)
+					if _, _, err := st.tiers.Announce(ctx, a.s.opt.Announcer, &req); err != nil {
+						t.log.Debug("announcing the stop", "err", err)
+					}
 				}
 			})
 		}
@@ -282,20 +297,24 @@ func (a *announcer) stopAll(all []*Torrent) {
 	wg.Wait()
 }
 
-// deactivate ends the announces of st. It returns whether there were any, and
-// what is closed when the one under way has ended.
-func (a *announcer) deactivate(st *announceState) (under <-chan struct{}, active bool) {
+// deactivate ends the announces of st. It returns what is closed when the one
+// under way has ended, whether st was active, and whether the trackers are still
+// to be told that the download is complete.
+func (a *announcer) deactivate(st *announceState) (under <-chan struct{}, active, whole bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	active, st.active = st.active, false
+	whole, st.whole = st.whole, false
 	if st.index >= 0 {
 		heap.Remove(&a.queue, st.index)
 	}
 	if st.busy {
-		st.cancel()
 		under = st.done
+		if !whole {
+			st.cancel()
+		}
 	}
-	return under, active
+	return under, active, whole
 }
 
 // announceRequest says how the torrent stands.
@@ -304,7 +323,7 @@ func (t *Torrent) announceRequest(st *announceState, event tracker.Event) tracke
 	defer t.mu.Unlock()
 	req := tracker.AnnounceRequest{
 		InfoHash: st.hash, PeerID: t.s.opt.PeerID, Port: t.s.port, Key: st.key, Event: event,
-		Uploaded: t.uploaded.Load(), Downloaded: t.downloaded.Load(),
+		Uploaded: t.uploaded.Load() - st.sent, Downloaded: t.downloaded.Load() - st.received,
 		Left:    t.leftLocked(),
 		NumWant: tracker.DefaultNumWant,
 	}
