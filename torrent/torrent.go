@@ -54,8 +54,7 @@ type Torrent struct {
 	zeros   *[sha1.Size]byte // hash of a piece of zerosOf zeros; owned by the check under way
 	zerosOf int64
 
-	saving, looking, retrying atomic.Bool        // such a thing goes on in the background
-	stats                     []storage.FileStat // of the files when resume data was read; owned by start
+	saving, looking, retrying atomic.Bool // such a thing goes on in the background
 
 	uploaded, downloaded atomic.Int64 // payload
 	wasted               atomic.Int64
