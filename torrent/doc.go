@@ -12,6 +12,11 @@
 //	...
 //	err = t.Wait(ctx)
 //
+// [Torrent.NewReader] reads a file while it downloads, [Torrent.Subscribe] watches,
+// [Torrent.SetPriority] and [Torrent.Select] choose files at any time,
+// [Torrent.Move] and [Session.RemoveWithData] deal with the data. Web seeds (BEP
+// 19) that the metainfo names help out while peers are missing or slow.
+//
 // The network, the trackers and the disk are interfaces, so that a session runs
 // in a simulation as it does on a machine.
 //
