@@ -73,6 +73,10 @@ func (p *pinSets) number(addrs []netip.AddrPort) (uint16, error) {
 
 func (p *pinSet) n() int { return len(p.v4)/6 + len(p.v6)/18 }
 
+// seeds is how many machines the addresses are taken for: one with addresses of
+// both families is one seed.
+func (p *pinSet) seeds() int { return max(len(p.v4)/6, len(p.v6)/18) }
+
 // has reports whether the wire address a is in the set.
 func (p *pinSet) has(a []byte) bool {
 	list := p.v4
@@ -108,9 +112,9 @@ func (t *Table) pinSet(rec record) *pinSet { return (*t.pins.all.Load())[rec.pin
 // setPin changes the set of a record, and the sums.
 func (s *shard) setPin(rec record, no uint16) {
 	was := rec.idle()
-	s.pinned -= s.t.pinSet(rec).n()
+	s.pinned -= s.t.pinSet(rec).seeds()
 	rec.setPin(no)
-	s.pinned += s.t.pinSet(rec).n()
+	s.pinned += s.t.pinSet(rec).seeds()
 	if is := rec.idle(); was && !is {
 		s.active++
 	} else if is && !was {
@@ -178,10 +182,10 @@ func (t *Table) Unprotect(ih spate.InfoHash) {
 	}
 }
 
-// Pin makes addrs, up to 16, the origins of the swarm of ih: they count as seeds
-// and are in every answer to a leecher, without ever announcing. It replaces
-// earlier ones, and protects the swarm. The errors are [ErrFull], [ErrPins] and
-// [ErrAddr].
+// Pin makes addrs, up to 16, the origins of the swarm of ih: they are in every
+// answer to a leecher, without ever announcing, and count as seeds, where an IPv4
+// and an IPv6 address are one machine's. It replaces earlier ones, and protects
+// the swarm. The errors are [ErrFull], [ErrPins] and [ErrAddr].
 func (t *Table) Pin(ih spate.InfoHash, addrs ...netip.AddrPort) error {
 	no, err := t.pins.number(addrs)
 	if err != nil {

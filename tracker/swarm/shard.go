@@ -262,7 +262,7 @@ func (s *shard) complete(rec record, a *announce) {
 func (s *shard) answer(rec record, a *announce) {
 	pins := s.t.pinSet(rec)
 	rep := a.rep
-	rep.Seeders = uint32(rec.seeds() + pins.n())
+	rep.Seeders = uint32(rec.seeds() + pins.seeds())
 	rep.Leechers = uint32(rec.leechers())
 	rep.Completed = rec.completed()
 	if a.req.Event != tracker.EventStopped {

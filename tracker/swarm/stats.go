@@ -31,7 +31,7 @@ type Totals struct {
 	Protected int
 	// Seeders and Leechers count entries by address family, without pins.
 	Seeders4, Seeders6, Leechers4, Leechers6 int
-	// Pinned counts pinned origins of all swarms.
+	// Pinned counts pinned origins of all swarms, as seeds.
 	Pinned int
 	// Completed is the sum of the completions of the swarms remembered.
 	Completed uint64
@@ -64,7 +64,7 @@ func (t *Table) Scrape(now time.Time, ih spate.InfoHash) (seeders, leechers, com
 func (s *shard) stats(rec record) Stats {
 	return Stats{
 		InfoHash:  *rec.hash(),
-		Seeders:   uint32(rec.seeds() + s.t.pinSet(rec).n()),
+		Seeders:   uint32(rec.seeds() + s.t.pinSet(rec).seeds()),
 		Leechers:  uint32(rec.leechers()),
 		Completed: rec.completed(),
 		Peers6:    uint32(rec.n(seed6) + rec.n(leech6) + len(s.t.pinSet(rec).v6)/18),
