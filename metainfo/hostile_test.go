@@ -19,7 +19,7 @@ import (
 // less where the race detector makes everything slow.
 func hostileSize() int {
 	if raceEnabled || testing.Short() {
-		return metainfo.MaxSize / 10
+		return metainfo.MaxSize / 50
 	}
 	return metainfo.MaxSize
 }
@@ -248,7 +248,7 @@ func layerPart(n int) func(i int) string {
 
 // layered is a whole v2 torrent of many files of two pieces, with their layers.
 func layered() []byte {
-	const n = 55_000
+	n := 55_000 / (metainfo.MaxSize / hostileSize())
 	b := []byte(v2Head)
 	var tail []byte
 	for i := range n {

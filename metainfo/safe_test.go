@@ -73,9 +73,13 @@ func checkSafe(t *testing.T, m *metainfo.MetaInfo) {
 		}
 	}
 	for k := range i.Files {
-		for n := 1; n < len(i.Files[k].Path); n++ {
-			if dir := strings.ToLower(strings.Join(i.Files[k].Path[:n], "/")); seen[dir] && !i.Files[k].Pad() {
-				t.Fatalf("%q is both a file and a directory", dir)
+		if i.Files[k].Pad() {
+			continue
+		}
+		path := strings.ToLower(i.Files[k].DisplayPath())
+		for n, c := range path {
+			if c == '/' && seen[path[:n]] {
+				t.Fatalf("%q is both a file and a directory", path[:n])
 			}
 		}
 	}
