@@ -42,8 +42,8 @@ func (d *Decoder) SkipCount() int {
 }
 
 // skipNested reads to the end of the container that was just opened, without
-// recursion. This loop is what a hostile message costs: its commonest cases are
-// written out, all others leave by slow.
+// recursion. It returns the number of elements. This loop is what a hostile
+// message costs.
 func (d *Decoder) skipNested(stack *[]frame) (n int) {
 	f := &(*stack)[0]
 	base := d.depth
