@@ -42,6 +42,7 @@ type MetaInfo struct {
 	// MissingLayers.
 	PieceLayers map[[32]byte][]byte
 	Warnings    []Warning // what other programs may not accept; at most about 100
+	Trailing    int       // bytes that follow the torrent and are no part of it
 
 	hashV1 spate.InfoHash
 	hashV2 spate.InfoHashV2
@@ -49,8 +50,8 @@ type MetaInfo struct {
 }
 
 // Parse reads a torrent with default options. Its errors are of type *[Error].
-// Time and memory are in proportion to b, about 100 ns and 2 bytes for each byte
-// in the worst case.
+// Time and memory are in proportion to b: for the largest and worst one under
+// 100 ms and 22 MiB.
 func Parse(b []byte) (*MetaInfo, error) { return Options{}.Parse(b) }
 
 // Read reads a torrent from r up to its end or the limit of its size.

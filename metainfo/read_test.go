@@ -101,7 +101,7 @@ func TestAccepted(t *testing.T) {
 		ok         func(m *metainfo.MetaInfo) bool
 	}{
 		{"plain", "", inTorrent(oneFile()), func(m *metainfo.MetaInfo) bool { return m.Info.Single() && m.Info.NumPieces() == 1 }},
-		{"trailing bytes", "follow", append(inTorrent(oneFile()), "\r\n"...), nil},
+		{"trailing bytes", "follow", append(inTorrent(oneFile()), "\r\n"...), func(m *metainfo.MetaInfo) bool { return m.Trailing == 2 }},
 		{"unsorted outside", "not sorted", []byte(dict("info", oneFile(), "announce", str("http://t"))),
 			func(m *metainfo.MetaInfo) bool { return len(m.AnnounceList) == 1 }},
 		{"unsorted before info", "not sorted", []byte(dict("z", num(1), "info", oneFile())), nil},
