@@ -1,0 +1,77 @@
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestOpentracker has spate announce to opentracker over HTTP and UDP: its seed
+// is counted, its getter finds the seed, and both are gone when they end.
+func TestOpentracker(t *testing.T) {
+	t.Parallel()
+	need(t, "opentracker", "curl")
+	l := newLAN(t, 3)
+	ot := l.Hosts[2]
+	data := t.TempDir()
+	// It serves the hashes of a list, below the directory that it changes into,
+	// as a user without rights.
+	root, err := os.MkdirTemp("", "spate-e2e-opentracker-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(root) })
+	if err := os.Chmod(root, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	urls := map[string]string{
+		"http": fmt.Sprintf("http://%s:7777/announce", ot.IP),
+		"udp":  fmt.Sprintf("udp://%s:7777/announce", ot.IP),
+	}
+	hashes := map[string]string{}
+	var list []byte
+	for proto, url := range urls {
+		path := noise(t, filepath.Join(data, proto+".bin"), 500_000)
+		var made ready
+		if err := json.Unmarshal([]byte(ot.run("create", path, "-o", path+".torrent", "-a", url, "--json")), &made); err != nil {
+			t.Fatal(err)
+		}
+		hashes[proto] = made.InfoHashV1
+		list = append(list, made.InfoHashV1+"\n"...)
+	}
+	writeFile(t, filepath.Join(root, "list"), list)
+	ot.start("opentracker", "-i", ot.IP, "-p", "7777", "-P", "7777", "-u", "nobody", "-d", root, "-w", "/list")
+	scrape := func(proto string) string {
+		var hash string
+		for i := 0; i < len(hashes[proto]); i += 2 {
+			hash += "%" + hashes[proto][i:i+2]
+		}
+		p := ot.start("curl", "-s", fmt.Sprintf("http://%s:7777/scrape?info_hash=%s", ot.IP, hash))
+		p.wait(10 * time.Second)
+		return p.out.String()
+	}
+	eventually(t, 10*time.Second, "opentracker answers", func() bool { return scrape("http") != "" })
+
+	seed, _ := l.Hosts[0].serve("seed", data, "--data", data)
+	for proto := range urls {
+		eventually(t, 10*time.Second, "counted over "+proto, func() bool { return strings.Contains(scrape(proto), "8:completei1e") })
+		dir := t.TempDir()
+		l.Hosts[1].run("get", filepath.Join(data, proto+".bin.torrent"), "-o", dir)
+		if !same(filepath.Join(data, proto+".bin"), filepath.Join(dir, proto+".bin")) {
+			t.Errorf("over %s other data arrived", proto)
+		}
+		if s := scrape(proto); !strings.Contains(s, "10:downloadedi1e") || !strings.Contains(s, "8:completei1e") {
+			t.Errorf("after a download over %s: %q", proto, s)
+		}
+	}
+	seed.interrupt()
+	for proto := range urls {
+		if s := scrape(proto); strings.Contains(s, "8:completei1e") {
+			t.Errorf("after the seed ended, over %s: %q", proto, s)
+		}
+	}
+}
