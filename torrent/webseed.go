@@ -41,6 +41,8 @@ const (
 	webGraceAlone = 3 * time.Second  // no peer is connected
 	webGraceSlow  = 15 * time.Second // peers are, and slow: an optimistic unchoke takes its time
 	webReliefTime = 5 * time.Second
+	// backstopWeight is the share of the newest second in the rate that counts.
+	backstopWeight = 0.1
 )
 
 // Waits after a server failed, doubled with each failure in a row.
@@ -100,15 +102,19 @@ func webSeedName(i int) netip.AddrPort {
 // argument.
 type backstop struct {
 	on    bool
+	rate  float64   // of the peers, smoothed over some ten seconds: blocks come in bursts
 	since time.Time // when the peers became slow, or fast while on; zero: they are not
 }
 
 // decide is told about once a second what the peers give, in bytes a second, what
 // would be too little, and how many are connected.
 func (b *backstop) decide(now time.Time, rate, slow float64, conns int) bool {
-	odd := rate < slow
+	if b.rate += backstopWeight * (rate - b.rate); conns == 0 {
+		b.rate = 0
+	}
+	odd := b.rate < slow
 	if b.on {
-		odd = rate >= 2*slow
+		odd = b.rate >= 2*slow
 	}
 	if !odd {
 		b.since = time.Time{}

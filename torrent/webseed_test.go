@@ -588,3 +588,36 @@ type noSeeder struct{}
 
 func (noSeeder) Seed(context.Context, *metainfo.MetaInfo, string) error { return nil }
 func (noSeeder) Unseed(context.Context, spate.InfoHash) error           { return nil }
+
+// TestWebSeedLiesAmongHonestPeers: pieces that a lying server and honest peers put
+// together are traced to the server.
+func TestWebSeedLiesAmongHonestPeers(t *testing.T) {
+	data, mi := makeTorrent(t, 8<<20, 512<<10)
+	synctest.Test(t, func(t *testing.T) {
+		w := newWeb(t)
+		defer w.end()
+		bad := bytes.Clone(data)
+		for i := 0; i < len(bad); i += 40_000 {
+			bad[i] ^= 1
+		}
+		liar := w.serve(simnet.Link{Up: 2 * mbit}, bytesHandler(bad))
+		for range 4 { // too slow for each of them to have a piece of its own soon
+			w.add(w.session(simnet.Link{}, torrent.Options{Up: 3 << 10}), mi, torrent.AddOptions{Storage: storage.NewMemoryOf(data), Verified: true})
+		}
+		time.Sleep(time.Second)
+		store := storage.NewMemoryLike(data)
+		tor := w.add(w.session(simnet.Link{}, torrent.Options{}), with(mi, liar.url), torrent.AddOptions{Storage: store})
+		time.Sleep(10 * time.Minute)
+		st := tor.Stats()
+		if len(tor.Banned()) > 0 || !st.WebSeeds[0].Stopped || liar.requests.Load() == 0 {
+			t.Errorf("banned %v, %d requests, %+v", tor.Banned(), liar.requests.Load(), st)
+		}
+		honest := w.serve(simnet.Link{Up: 8 * mbit}, bytesHandler(data))
+		tor.AddWebSeeds([]string{honest.url, honest.url, "magnet:?", liar.url})
+		w.wait(tor, time.Minute)
+		w.holds(store, data)
+		if st := tor.Stats(); len(st.WebSeeds) != 2 || len(tor.Banned()) > 0 {
+			t.Errorf("banned %v, %+v", tor.Banned(), st.WebSeeds)
+		}
+	})
+}
