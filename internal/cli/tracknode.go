@@ -98,7 +98,7 @@ func (a *app) newNode(f *trackerFlags, state string, opt trackerserver.Options, 
 	return n, err
 }
 
-// completed remembers a completion at once: those counters are exact.
+// completed has a completion remembered: those counters are exact.
 func (n *node) completed(o *trackerserver.Observation) {
 	if !o.Counted {
 		return
@@ -137,6 +137,9 @@ func (n *node) openLogs(f *trackerFlags, state string, opt *trackerserver.Option
 func (n *node) close() {
 	if n.store != nil {
 		n.store.Close()
+	}
+	if n.activity != nil {
+		n.activity.Close()
 	}
 	if n.access != nil {
 		n.access.Close()
@@ -185,27 +188,31 @@ func (n *node) run(ctx context.Context, s *sockets, h http.Handler) error {
 	}
 	part(n.save)
 	wg.Wait()
+	n.saveNow() // when no announce comes any more
 	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) {
 		return err
 	}
 	return nil
 }
 
-// save writes snapshots. A failure is told and tried again: a tracker that
-// cannot save still serves.
+// save writes snapshots until ctx ends.
 func (n *node) save(ctx context.Context) error {
 	tick := time.NewTicker(saveEvery)
 	defer tick.Stop()
 	for {
 		select {
 		case <-tick.C:
+			n.saveNow()
 		case <-ctx.Done():
-		}
-		if err := n.store.Save(n.app.env.Now()); err != nil {
-			n.app.warnf("the tracker's state was not saved: %v", err)
-		}
-		if ctx.Err() != nil {
 			return nil
 		}
+	}
+}
+
+// saveNow writes a snapshot. A failure is told and tried again: a tracker that
+// cannot save still serves.
+func (n *node) saveNow() {
+	if err := n.store.Save(n.app.env.Now()); err != nil {
+		n.app.warnf("the tracker's state was not saved: %v", err)
 	}
 }

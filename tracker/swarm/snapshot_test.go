@@ -3,9 +3,11 @@ package swarm_test
 import (
 	"bytes"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -192,6 +194,9 @@ func TestStoreSurvives(t *testing.T) {
 		if err := s.Completed(ih, noted); err != nil {
 			t.Fatal(err)
 		}
+		if err := s.Flush(); err != nil { // what its goroutine does in a moment
+			t.Fatal(err)
+		}
 	}
 	want := func(tab *swarm.Table, peers int) {
 		t.Helper()
@@ -286,5 +291,45 @@ func tear(t *testing.T, dir, prefix string, n int) {
 	}
 	if err := f.Close(); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// Completions that are noted while snapshots are taken, by many at once, are all
+// there, and none waits for the disk.
+func TestStoreNotesWhileSaving(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "state")
+	s, tab := openStore(t, dir, 0)
+	const hashes, each = 8, 2000
+	var wg sync.WaitGroup
+	for i := range hashes {
+		wg.Go(func() {
+			ih := spate.InfoHash{byte(i + 1)}
+			for n := range uint32(each) {
+				if err := tab.SetCompleted(ih, n+1); err != nil {
+					t.Error(err)
+				}
+				if err := s.Completed(ih, n+1); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	for range 3 {
+		if err := s.Save(start); err != nil {
+			t.Error(err)
+		}
+	}
+	wg.Wait()
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Completed(spate.InfoHash{1}, 1); !errors.Is(err, fs.ErrClosed) {
+		t.Errorf("after Close: %v", err)
+	}
+	_, again := openStore(t, dir, 0)
+	for i := range hashes {
+		if _, _, c, _ := again.Scrape(start, spate.InfoHash{byte(i + 1)}); c != each {
+			t.Errorf("hash %d: %d completions, want %d", i+1, c, each)
+		}
 	}
 }

@@ -20,8 +20,9 @@ import (
 )
 
 // Store keeps a table in a directory: the last two snapshots, and journals of
-// the completions since, so that those counters are exact after a SIGKILL. Its
-// methods may be called concurrently.
+// the completions since, so that those counters are exact after a SIGKILL: what
+// was noted is in the system's hands as soon as the journal's goroutine had its
+// turn. Its methods may be called concurrently.
 //
 // Files are numbered: the journal n begins before the snapshot n is taken, so
 // that a snapshot is up to date with the journals of its number and above.
@@ -33,10 +34,26 @@ type Store struct {
 
 	saving sync.Mutex // held for a whole Save
 
-	mu      sync.Mutex // guards the journal
+	mu      sync.Mutex // guards the journal; held while it is written
 	journal *os.File
 	gen     uint64 // its number
+	spare   []byte // memory for noted
+
+	noting  sync.Mutex // never held while anything waits
+	noted   []byte     // entries for the journal; guarded by noting
+	missed  bool       // some did not fit; guarded by noting
+	failed  error      // of the last write that failed; guarded by noting
+	closed  bool       // guarded by noting
+	wake    chan struct{}
+	written chan struct{} // closed when the journal's goroutine has ended
 }
+
+// maxNoted bounds the completions that wait for the disk, in bytes.
+const maxNoted = 1 << 20 / journalEntry * journalEntry
+
+// ErrJournalFull is the error for a completion that found too many others
+// waiting for the disk. The next snapshot has it.
+var ErrJournalFull = errors.New("swarm: too many completions wait for the disk")
 
 const (
 	snapPrefix    = "swarms."
@@ -52,7 +69,7 @@ func OpenStore(now time.Time, dir string, t *Table) (s *Store, warnings []error,
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, nil, err
 	}
-	s = &Store{t: t, dir: dir}
+	s = &Store{t: t, dir: dir, wake: make(chan struct{}, 1), written: make(chan struct{})}
 	snaps, err := s.numbers(snapPrefix)
 	if err != nil {
 		return nil, nil, err
@@ -86,6 +103,7 @@ func OpenStore(now time.Time, dir string, t *Table) (s *Store, warnings []error,
 	if _, err := s.rotate(); err != nil {
 		return nil, warnings, err
 	}
+	go s.writeNoted()
 	return s, warnings, nil
 }
 
@@ -159,20 +177,69 @@ func (s *Store) rotate() (uint64, error) {
 	return s.gen, nil
 }
 
-// Completed notes that the completions of ih have become n, in the system's
-// cache: it survives the process. Call it after an announce whose Reply.Counted
-// is set.
+// Completed notes that the completions of ih have become n. It does not wait: a
+// goroutine writes, at once and all that came meanwhile together, to the system's
+// cache, which survives the process. Call it after an announce whose
+// Reply.Counted is set. The error may be that of an earlier write; what that lost
+// is in the next snapshot.
 func (s *Store) Completed(ih spate.InfoHash, n uint32) error {
 	var e [journalEntry]byte
 	copy(e[:], ih[:])
 	binary.LittleEndian.PutUint32(e[20:], n)
 	binary.LittleEndian.PutUint32(e[24:], crc32.Checksum(e[:24], castagnoli))
+	s.noting.Lock()
+	defer s.noting.Unlock()
+	switch {
+	case s.closed:
+		return fs.ErrClosed
+	case len(s.noted) >= maxNoted:
+		if s.missed {
+			return nil // told already
+		}
+		s.missed = true
+		return ErrJournalFull
+	}
+	s.noted = append(s.noted, e[:]...)
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+	err := s.failed
+	s.failed = nil
+	return err
+}
+
+// writeNoted writes what Completed notes, until Close.
+func (s *Store) writeNoted() {
+	defer close(s.written)
+	for range s.wake {
+		s.noting.Lock()
+		closed := s.closed
+		s.noting.Unlock()
+		if err := s.Flush(); err != nil {
+			s.noting.Lock()
+			s.failed = err
+			s.noting.Unlock()
+		}
+		if closed {
+			return
+		}
+	}
+}
+
+// Flush writes what is noted, and waits for what is being written.
+func (s *Store) Flush() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.journal == nil {
-		return fs.ErrClosed
+	s.noting.Lock()
+	entries := s.noted
+	s.noted, s.missed = s.spare[:0], false
+	s.noting.Unlock()
+	s.spare = entries
+	if len(entries) == 0 {
+		return nil
 	}
-	_, err := s.journal.Write(e[:])
+	_, err := s.journal.Write(entries)
 	return err
 }
 
@@ -249,14 +316,24 @@ func syncDir(dir string) error {
 	return nil
 }
 
-// Close closes the journal. It does not save.
+// Close writes what is noted and closes the journal. It does not save.
 func (s *Store) Close() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.journal == nil {
+	s.noting.Lock()
+	if s.closed {
+		s.noting.Unlock()
 		return nil
 	}
+	s.closed = true
+	s.noting.Unlock()
+	select {
+	case s.wake <- struct{}{}:
+	default: // it will look, and see that it is closed
+	}
+	<-s.written
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	err := s.journal.Close()
-	s.journal = nil
-	return err
+	s.noting.Lock()
+	defer s.noting.Unlock()
+	return errors.Join(s.failed, err)
 }

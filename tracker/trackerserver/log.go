@@ -1,6 +1,7 @@
 package trackerserver
 
 import (
+	"bytes"
 	"context"
 	"encoding/hex"
 	"encoding/json"
@@ -47,7 +48,7 @@ type ActivityOptions struct {
 	// 0: 5, negative: none.
 	MaxSize int64
 	Keep    int
-	// Queue bounds the entries that wait for the disk; 0: 4096. What does not
+	// Queue bounds the entries that wait for the disk; 0: 32768. What does not
 	// fit is dropped and counted.
 	Queue int
 }
@@ -73,20 +74,28 @@ type Activity struct {
 }
 
 // ActivityLog writes who started, completed and stopped a download. Observe is
-// for Options.Observe; Run writes.
+// for Options.Observe; Run writes, many entries at once.
 type ActivityLog struct {
-	path  string
-	opts  ActivityOptions
-	queue chan Activity
-	seed  maphash.Seed
+	path string
+	opts ActivityOptions
+	seed maphash.Seed
 
 	dropped atomic.Uint64
 	failed  atomic.Uint64
+
+	queueMu sync.Mutex
+	queue   []byte // lines that wait for Run; guarded by queueMu
+	queued  int    // how many; guarded by queueMu
+	wake    chan struct{}
+	full    chan struct{} // half of what may wait does
 
 	mu   sync.Mutex // guards the file
 	file *os.File
 	size int64
 }
+
+// gather is how long entries wait for others, to be written with them.
+const gather = 100 * time.Millisecond
 
 // OpenActivityLog opens the log at path, and goes on with one that is there.
 func OpenActivityLog(path string, o ActivityOptions) (*ActivityLog, error) {
@@ -103,9 +112,9 @@ func OpenActivityLog(path string, o ActivityOptions) (*ActivityLog, error) {
 		o.Keep = 5
 	}
 	if o.Queue == 0 {
-		o.Queue = 4096
+		o.Queue = 32768
 	}
-	l := &ActivityLog{path: path, opts: o, queue: make(chan Activity, o.Queue), seed: maphash.MakeSeed()}
+	l := &ActivityLog{path: path, opts: o, seed: maphash.MakeSeed(), wake: make(chan struct{}, 1), full: make(chan struct{}, 1)}
 	if err := l.open(); err != nil {
 		return nil, err
 	}
@@ -160,23 +169,81 @@ func (l *ActivityLog) Observe(o *Observation) {
 	default:
 		return
 	}
-	r := o.Request
-	a := Activity{
-		Time: o.Time.UTC(), Event: event, InfoHash: r.InfoHash.String(), Peer: l.pseudonym(o),
-		Client: r.PeerID.Client(), Via: o.Transport.String(),
-		Uploaded: r.Uploaded, Downloaded: r.Downloaded, Left: r.Left,
+	l.queueMu.Lock()
+	if l.queued >= l.opts.Queue {
+		l.queueMu.Unlock()
+		l.dropped.Add(1)
+		return
 	}
+	l.queue = l.appendEntry(l.queue, event, o)
+	l.queued++
+	first, half := l.queued == 1, l.queued == (l.opts.Queue+1)/2
+	l.queueMu.Unlock()
+	if first {
+		signal(l.wake)
+	}
+	if half {
+		signal(l.full)
+	}
+}
+
+// signal wakes who waits for c, now or next time.
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// appendEntry appends the line of an entry: [Activity] as JSON.
+func (l *ActivityLog) appendEntry(b []byte, event string, o *Observation) []byte {
+	r := o.Request
+	b = append(b, `{"time":"`...)
+	b = o.Time.UTC().AppendFormat(b, time.RFC3339Nano)
+	b = append(b, `","event":"`...)
+	b = append(b, event...)
+	b = append(b, `","info_hash":"`...)
+	b = hex.AppendEncode(b, r.InfoHash[:])
+	b = append(b, '"')
 	if o.Note != nil {
-		a.Name = o.Note.Name
+		b = appendMember(b, `,"name":`, o.Note.Name)
 	}
 	if l.opts.Privacy != PrivacyNone {
-		a.Addr, a.User = l.address(o.Peer.Addr()), o.User
+		b = appendMember(b, `,"addr":`, l.address(o.Peer.Addr()))
 	}
-	select {
-	case l.queue <- a:
-	default:
-		l.dropped.Add(1)
+	b = append(b, `,"peer":"`...)
+	b = hex.AppendEncode(b, l.pseudonym(o))
+	b = append(b, '"')
+	b = appendMember(b, `,"client":`, r.PeerID.Client())
+	if l.opts.Privacy != PrivacyNone {
+		b = appendMember(b, `,"user":`, o.User)
 	}
+	b = append(b, `,"via":"`...)
+	b = append(b, o.Transport.String()...)
+	b = append(b, `","uploaded":`...)
+	b = strconv.AppendInt(b, r.Uploaded, 10)
+	b = append(b, `,"downloaded":`...)
+	b = strconv.AppendInt(b, r.Downloaded, 10)
+	b = append(b, `,"left":`...)
+	b = strconv.AppendInt(b, r.Left, 10)
+	return append(b, "}\n"...)
+}
+
+// appendMember appends a member of a JSON object unless its value is empty.
+func appendMember(b []byte, key, value string) []byte {
+	if value == "" {
+		return b
+	}
+	b = append(b, key...)
+	for i := range len(value) {
+		if c := value[i]; c < ' ' || c == '"' || c == '\\' || c >= 0x7f {
+			quoted, _ := json.Marshal(value) // a string has JSON
+			return append(b, quoted...)
+		}
+	}
+	b = append(b, '"')
+	b = append(b, value...)
+	return append(b, '"')
 }
 
 // address is as much of an address as is kept.
@@ -196,58 +263,80 @@ func (l *ActivityLog) address(a netip.Addr) string {
 }
 
 // pseudonym is the same for all announces of a peer to a swarm.
-func (l *ActivityLog) pseudonym(o *Observation) string {
+func (l *ActivityLog) pseudonym(o *Observation) []byte {
 	var h maphash.Hash
 	h.SetSeed(l.seed)
 	h.Write(o.Request.PeerID[:])
 	h.Write(o.Request.InfoHash[:])
-	return hex.EncodeToString(h.Sum(nil))
+	return h.Sum(nil)
 }
 
-// Run writes what Observe notes until ctx is done, then what is left.
+// Run writes what Observe notes until ctx is done, then what is left. Entries
+// reach the file within a tenth of a second.
 func (l *ActivityLog) Run(ctx context.Context) error {
+	var spare []byte
 	for {
 		select {
-		case a := <-l.queue:
-			l.write(a)
-		case <-ctx.Done():
-			for {
-				select {
-				case a := <-l.queue:
-					l.write(a)
-				default:
-					return nil
-				}
+		case <-l.wake:
+			timer := time.NewTimer(gather)
+			select {
+			case <-timer.C:
+			case <-l.full:
+			case <-ctx.Done():
 			}
+			timer.Stop()
+		case <-ctx.Done():
+		}
+		l.queueMu.Lock()
+		lines, n := l.queue, l.queued
+		l.queue, l.queued = spare[:0], 0
+		l.queueMu.Unlock()
+		l.write(lines, n)
+		if spare = lines; cap(spare) > 1<<20 {
+			spare = nil
+		}
+		if n == 0 && ctx.Err() != nil {
+			return nil
 		}
 	}
 }
 
-// write appends an entry, to the next file where this one is full. A log that
+// write appends n lines, to the next file where this one is full. A log that
 // cannot be written loses entries, and counts them.
-func (l *ActivityLog) write(a Activity) {
-	line, err := json.Marshal(a)
-	if err != nil {
-		l.failed.Add(1)
-		return
-	}
-	line = append(line, '\n')
+func (l *ActivityLog) write(lines []byte, n int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.file != nil && l.size > 0 && l.size+int64(len(line)) > l.opts.MaxSize {
-		l.rotate()
-	}
-	if l.file == nil {
-		if err := l.open(); err != nil {
-			l.failed.Add(1)
-			return
+	for len(lines) > 0 {
+		part := lines[:cut(lines, l.opts.MaxSize-l.size)]
+		if len(part) == 0 && l.file != nil && l.size > 0 {
+			l.rotate()
 		}
+		if l.file == nil {
+			if err := l.open(); err != nil {
+				l.failed.Add(uint64(n))
+				return
+			}
+			continue
+		}
+		if len(part) == 0 { // a line longer than a file, or one that could not be renamed
+			part = lines[:bytes.IndexByte(lines, '\n')+1]
+		}
+		w, err := l.file.Write(part)
+		l.size += int64(w)
+		if err != nil {
+			l.failed.Add(uint64(bytes.Count(part[w:], []byte{'\n'})))
+		}
+		n -= bytes.Count(part, []byte{'\n'})
+		lines = lines[len(part):]
 	}
-	n, err := l.file.Write(line)
-	l.size += int64(n)
-	if err != nil {
-		l.failed.Add(1)
+}
+
+// cut is the length of the whole lines that room has room for.
+func cut(lines []byte, room int64) int {
+	if int64(len(lines)) <= room {
+		return len(lines)
 	}
+	return bytes.LastIndexByte(lines[:max(room, 0)], '\n') + 1
 }
 
 // rotate closes the file and renames all, each to the next number. Where that
