@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"slices"
 	"strconv"
@@ -237,8 +238,8 @@ func (m *MetaInfo) Bytes() ([]byte, error) {
 	if err != nil {
 		// It was read with other limits, which bound what it can cost.
 		o := Options{Limits: Limits{
-			Size: len(m.raw), Pieces: 1 << 31, PieceLength: 1 << 62, Tokens: len(m.raw) + 1,
-			Names: 1 << 40, List: len(m.raw) + 1,
+			Size: len(m.raw), Pieces: math.MaxInt, PieceLength: 1 << 62, Tokens: len(m.raw) + 1,
+			Names: math.MaxInt, List: len(m.raw) + 1,
 		}}
 		if old, err = o.Parse(m.raw); err != nil {
 			return nil, err

@@ -10,7 +10,6 @@ import (
 	"runtime"
 	"strconv"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -59,7 +58,6 @@ type Session struct {
 	disk      chan struct{} // a place for each operation on the disk at once
 	announcer *announcer
 	web       *webseed.Client
-	serial    atomic.Uint64 // of connections
 
 	ctx    context.Context // ends when the session does
 	cancel context.CancelFunc

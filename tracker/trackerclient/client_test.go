@@ -129,7 +129,7 @@ func TestHTTPErrors(t *testing.T) {
 		"partial peers": {func(w http.ResponseWriter, _ *http.Request) {
 			io.WriteString(w, "d8:intervali60e5:peers5:abcdee")
 		}, &answer},
-		"page":  {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "<html>", 502) }, &answer},
+		"page":  {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "<html>", http.StatusBadGateway) }, &answer},
 		"large": {func(w http.ResponseWriter, _ *http.Request) { w.Write(make([]byte, wire.MaxAnswer+1)) }, &answer},
 		"bomb": {func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Encoding", "gzip")
@@ -137,8 +137,8 @@ func TestHTTPErrors(t *testing.T) {
 			z.Write(make([]byte, 64<<20))
 			z.Close()
 		}, &answer},
-		"circle": {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/announce", 302) }, &answer},
-		"file":   {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "file:///etc/passwd", 302) }, &answer},
+		"circle": {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/announce", http.StatusFound) }, &answer},
+		"file":   {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "file:///etc/passwd", http.StatusFound) }, &answer},
 		"silence": {func(w http.ResponseWriter, r *http.Request) {
 			<-r.Context().Done()
 		}, &silence},
@@ -213,7 +213,7 @@ func TestRedirectToLocal(t *testing.T) {
 	asked := ""
 	base := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		if asked += r.Host; r.Host == "tracker.example" {
-			http.Redirect(w, r, "http://"+r.URL.Query().Get("to")+"/announce", 302)
+			http.Redirect(w, r, "http://"+r.URL.Query().Get("to")+"/announce", http.StatusFound)
 		}
 	})
 	dial := func(ctx context.Context, network, address string) (net.Conn, error) {
