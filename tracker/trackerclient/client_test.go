@@ -138,7 +138,9 @@ func TestHTTPErrors(t *testing.T) {
 			z.Close()
 		}, &answer},
 		"circle": {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/announce", http.StatusFound) }, &answer},
-		"file":   {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "file:///etc/passwd", http.StatusFound) }, &answer},
+		"file": {func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "file:///etc/passwd", http.StatusFound)
+		}, &answer},
 		"silence": {func(w http.ResponseWriter, r *http.Request) {
 			<-r.Context().Done()
 		}, &silence},
