@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"slices"
 	"time"
 
 	"spate/internal/netguard"
@@ -157,11 +158,11 @@ func (t *Torrent) AddWebSeeds(urls []string) {
 }
 
 func (t *Torrent) addWebSeedsLocked(urls []string) {
-	w := t.web
-	if w == nil {
-		w = &webSeeds{layout: webseed.NewLayout(t.mi)}
-		t.web = w
+	if t.web == nil {
+		t.web = &webSeeds{layout: webseed.NewLayout(t.mi)}
+		urls = append(slices.Clone(t.mi.WebSeeds), urls...)
 	}
+	w := t.web
 next:
 	for _, u := range urls {
 		src, err := w.layout.Source(u)
@@ -185,7 +186,7 @@ func (t *Torrent) tickWebSeeds(now time.Time) {
 	defer t.mu.Unlock()
 	downloading := t.state == StateDownloading && t.ctx.Err() == nil && t.pick != nil
 	if t.web == nil && downloading && len(t.mi.WebSeeds) > 0 {
-		t.addWebSeedsLocked(t.mi.WebSeeds)
+		t.addWebSeedsLocked(nil)
 	}
 	w := t.web
 	if w == nil || t.opt.NoWebSeeds || t.s.opt.NoWebSeeds {
