@@ -8,7 +8,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 )
@@ -310,7 +309,7 @@ func TestFullDisk(t *testing.T) {
 	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size=6m", "spate-e2e", disk).CombinedOutput(); err != nil {
 		missing(t, fmt.Sprintf("a small tmpfs (%s)", bytes.TrimSpace(out)))
 	}
-	t.Cleanup(func() { syscall.Unmount(disk, syscall.MNT_DETACH) })
+	t.Cleanup(func() { exec.Command("umount", "-l", disk).Run() })
 	get := []string{"get", s.torrent, "-o", disk, "--state", t.TempDir()}
 	s.to.spate(get...).fails(30*time.Second, 9, "slow.bin", "no space left", "room")
 	if out, err := exec.Command("mount", "-o", "remount,size=64m", disk).CombinedOutput(); err != nil {

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -342,14 +341,6 @@ func eventually(t *testing.T, limit time.Duration, what string, test func() bool
 	}
 }
 
-// sameTree fails the test unless got has exactly the files of want.
-func sameTree(t *testing.T, want, got string) {
-	t.Helper()
-	if out, err := exec.Command("diff", "-r", want, got).CombinedOutput(); err != nil {
-		t.Fatalf("%s differs from %s: %s", got, want, tail(string(out)))
-	}
-}
-
 // same reports whether two files have the same bytes.
 func same(a, b string) bool {
 	return exec.Command("cmp", "-s", a, b).Run() == nil
@@ -385,10 +376,4 @@ func command(t *testing.T, name string, args ...string) []byte {
 		t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, stderr.String())
 	}
 	return out
-}
-
-// hostOf returns the host part of an address.
-func hostOf(addr string) string {
-	h, _, _ := net.SplitHostPort(addr)
-	return h
 }
