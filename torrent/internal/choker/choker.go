@@ -171,7 +171,8 @@ func (k *Choker) Optimistic() Set { return k.optimistic }
 // Slots is the number of regular slots that Decide gives for these peers: the
 // configured one, or with RateBased as many more as the upload carries. A peer
 // counts while it gets RateStep more than the next slower one would at least, so
-// that the number stops growing when the peers' shares become thin.
+// that the number stops growing when the peers' shares become thin; until then it
+// grows by half at each decision.
 func (k *Choker) Slots(peers []Peer) int {
 	if !k.c.RateBased {
 		return k.c.Slots
@@ -188,7 +189,11 @@ func (k *Choker) Slots(peers []Peer) int {
 	for n < len(rates) && rates[n] >= float64(n+1)*k.c.RateStep {
 		n++
 	}
-	return max(k.c.Slots, min(n+1, k.c.MaxSlots))
+	more := 1
+	if n == len(rates) {
+		more = max(1, n/2) // nobody is slow
+	}
+	return max(k.c.Slots, min(n+more, k.c.MaxSlots))
 }
 
 // leech chooses by what the peers send us and returns how many slots it used.

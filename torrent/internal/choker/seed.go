@@ -54,12 +54,15 @@ func (k *Choker) newcomers(now time.Time, peers []Peer) bool {
 func (k *Choker) rank(now time.Time, p *Peer) rank {
 	r := rank{class: waiting}
 	began, turn := k.turns[p.ID]
+	if !turn {
+		began = p.UpBytes // unchoked since the last decision
+	}
 	switch {
 	case !p.Interested:
 		return rank{class: nowhere}
 	case k.hides(p):
 		r.class = hidden
-	case p.Unchoked && turn && !k.over(now, p, began):
+	case p.Unchoked && !k.over(now, p, began):
 		r.class = inTurn
 	case p.Unchoked && k.c.Seed != AntiLeech:
 		r.class = served
