@@ -207,6 +207,7 @@ func (a *announcer) announce(ctx context.Context, st *announceState, event track
 	now := time.Now()
 	if err == nil {
 		t.foundPeers(resp.Peers, from)
+		t.foundSeeds(resp.Complete)
 	} else if ctx.Err() == nil || errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		t.log.Info("announce failed", "err", err)
 	}

@@ -94,6 +94,7 @@ type conn struct {
 	unchokedAt     time.Time
 	downMeter      meter
 	upMeter        meter
+	super          superPeer
 }
 
 // arrival is a block of a batch between its claim and its arrival.
@@ -264,6 +265,7 @@ func (c *conn) leave(err error) {
 	if c.reason != nil {
 		err = c.reason
 	}
+	c.superLeftLocked()
 	t.pick.PeerLeft(c.id)
 	t.conns[c.id] = nil
 	t.nconns--

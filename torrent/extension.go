@@ -24,7 +24,7 @@ func (c *conn) extHandshakeLocked() peerwire.ExtHandshake {
 	h := peerwire.ExtHandshake{
 		Metadata: extMetadata, MetadataSize: int64(len(t.mi.InfoBytes)),
 		Port: t.s.port, Reqq: ourReqq, Client: clientName, YourIP: c.addr.Addr(),
-		UploadOnly: t.state == StateSeeding,
+		UploadOnly: t.state == StateSeeding && !c.super.on,
 	}
 	if t.pexAllowed() {
 		h.PEX = extPEX
@@ -72,6 +72,7 @@ func (c *conn) extGreetedLocked(payload []byte) error {
 	if h.YourIP.IsValid() {
 		c.t.peers.SetOwn(h.YourIP)
 	}
+	c.superMetLocked()
 	return nil
 }
 

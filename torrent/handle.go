@@ -28,6 +28,7 @@ func (c *conn) handleLocked(m *peerwire.Message, now time.Time) error {
 		c.peerInterestedLocked(now)
 	case peerwire.NotInterested:
 		c.peerInterested = false
+		c.t.fillSlotsLocked(now)
 	case peerwire.Bitfield, peerwire.HaveAll, peerwire.HaveNone:
 		return c.piecesLocked(m)
 	case peerwire.Reject:
@@ -55,6 +56,7 @@ func (c *conn) piecesLocked(m *peerwire.Message) error {
 	}
 	c.gotFirst = true
 	t := c.t
+	defer c.superMetLocked()
 	switch m.ID {
 	case peerwire.HaveNone:
 		return nil
@@ -80,7 +82,10 @@ func (c *conn) moreLocked(payload []byte) error {
 	}
 	more := false
 	for i := range have.Ones() {
-		more = c.t.pick.PeerHave(c.id, i) || more
+		if c.t.pick.PeerHave(c.id, i) {
+			more = true
+			c.superHasLocked(uint32(i))
+		}
 	}
 	if !more {
 		return nil
@@ -93,9 +98,10 @@ func (c *conn) haveLocked(piece int64) error {
 		return badPeer("have of piece %d of %d", piece, c.t.info.NumPieces())
 	}
 	c.gotFirst = true
-	if !c.t.pick.PeerHave(c.id, int(piece)) {
+	if !c.t.pick.PeerHave(c.id, int(piece)) && !c.t.pick.PeerIsSeed(c.id) {
 		return nil
 	}
+	c.superHasLocked(uint32(piece))
 	return c.knowsMoreLocked()
 }
 
@@ -105,6 +111,7 @@ func (c *conn) knowsMoreLocked() error {
 		if c.listens.IsValid() {
 			c.t.peers.SetSeed(c.listens, true)
 		}
+		c.t.otherSeedLocked(time.Now())
 		if c.t.state == StateSeeding {
 			return errBothSeeds
 		}
@@ -203,6 +210,7 @@ func (c *conn) blockLocked(m *peerwire.Message, now time.Time) error {
 // and what we have.
 func (c *conn) greetLocked() {
 	t := c.t
+	super := c.superGreetLocked(time.Now())
 	if c.reserved.Extended() {
 		h := c.extHandshakeLocked()
 		c.out = peerwire.AppendExtHandshake(c.out, &h)
@@ -210,6 +218,9 @@ func (c *conn) greetLocked() {
 	fast := c.reserved.Fast()
 	have := t.pick.HaveCount()
 	switch {
+	case super && fast:
+		c.out = peerwire.AppendSimple(c.out, peerwire.HaveNone)
+	case super:
 	case fast && have == t.info.NumPieces():
 		c.out = peerwire.AppendSimple(c.out, peerwire.HaveAll)
 	case fast && have == 0:

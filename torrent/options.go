@@ -59,7 +59,8 @@ type Options struct {
 	// MaxAnnounces bounds the announces under way at once. Zero: 50.
 	MaxAnnounces int
 	// UploadSlots is how many peers of one torrent are unchoked by their rate,
-	// beside the optimistic one. Zero: 8.
+	// beside the optimistic one, at least: they become more while each still gets
+	// a good share. Zero: 4.
 	UploadSlots int
 	// OpenFiles bounds the descriptors for data. Zero: 256.
 	OpenFiles int
@@ -108,6 +109,9 @@ type AddOptions struct {
 	// NoWebSeeds leaves the torrent's web seeds unasked. Otherwise they are asked
 	// while there are no peers, or only slow ones.
 	NoWebSeeds bool
+	// PlainSeed says at once what is there even while nobody else has all of it;
+	// the default is to super-seed then (BEP 16).
+	PlainSeed bool
 	// Stopped adds the torrent without starting it.
 	Stopped bool
 }
@@ -131,7 +135,7 @@ func (o *Options) setDefaults() error {
 		{"MaxConnsPerTorrent", &o.MaxConnsPerTorrent, 80},
 		{"MaxHalfOpen", &o.MaxHalfOpen, 40},
 		{"MaxAnnounces", &o.MaxAnnounces, 50},
-		{"UploadSlots", &o.UploadSlots, 8},
+		{"UploadSlots", &o.UploadSlots, 4},
 		{"OpenFiles", &o.OpenFiles, 256},
 	} {
 		if *d.v < 0 {

@@ -174,7 +174,7 @@ func (t *Torrent) tellHaves() {
 			continue
 		}
 		for _, p := range t.haves {
-			if !t.pick.PeerHas(c.id, int(p)) {
+			if !t.pick.PeerIsSeed(c.id) {
 				c.out = peerwire.AppendIndexed(c.out, peerwire.Have, p)
 			}
 		}

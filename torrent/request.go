@@ -9,8 +9,8 @@ import (
 
 // Bounds of the requests that are outstanding at one peer.
 const (
-	minQueue    = 4
-	startQueue  = 16
+	minQueue    = 2
+	startQueue  = 4
 	maxQueue    = 512
 	defaultReqq = 250 // of a peer that does not say (libtorrent and others take as many)
 	snubQueue   = 1

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -91,6 +92,14 @@ func (d *door) Announce(_ context.Context, _ string, req *tracker.AnnounceReques
 			resp.Peers = append(resp.Peers, ap)
 		}
 	}
+	for id := range r.peers {
+		if r.seeds[id] {
+			resp.Complete++
+		} else {
+			resp.Incomplete++
+		}
+	}
+	slices.SortFunc(resp.Peers, netip.AddrPort.Compare) // the same in every run
 	return resp, nil
 }
 

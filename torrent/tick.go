@@ -22,6 +22,7 @@ func (t *Torrent) tick(now time.Time) {
 	t.upMeter.update(now, t.uploaded.Load())
 	t.downMeter.update(now, t.downloaded.Load())
 	running := t.state == StateDownloading || t.state == StateSeeding
+	t.superTickLocked(now)
 	for _, c := range t.conns {
 		if c != nil {
 			c.tickLocked(now)
@@ -86,7 +87,7 @@ func (t *Torrent) rechokeLocked(now time.Time) {
 		}
 		t.candidates = append(t.candidates, choker.Peer{
 			ID:         uint32(c.id),
-			Interested: c.peerInterested,
+			Interested: c.wantsLocked(),
 			Unchoked:   !c.amChoking,
 			Snubbed:    c.snubbed,
 			Joined:     c.since,
@@ -103,12 +104,43 @@ func (t *Torrent) rechokeLocked(now time.Time) {
 			continue
 		}
 		if unchoke.Has(uint32(c.id)) {
+			c.super.leaving = time.Time{}
 			c.unchokeLocked(now)
-		} else {
+		} else if !c.superLeavesLocked(now) {
 			c.chokeLocked()
 		}
 		c.kickLocked()
 	}
+}
+
+// fillSlotsLocked unchokes peers that wait while slots are free, without waiting
+// for the next decision: who gives us most first, of others who waits longest.
+func (t *Torrent) fillSlotsLocked(now time.Time) {
+	for t.freeSlotLocked() {
+		var best *conn
+		for _, c := range t.conns {
+			if c == nil || c.gone || !c.amChoking || !c.wantsLocked() || c.snubbed {
+				continue
+			}
+			if best == nil || c.downMeter.rate > best.downMeter.rate ||
+				c.downMeter.rate == best.downMeter.rate && c.waitsSinceLocked().Before(best.waitsSinceLocked()) {
+				best = c
+			}
+		}
+		if best == nil {
+			return
+		}
+		best.unchokeLocked(now)
+		best.kickLocked()
+	}
+}
+
+// waitsSinceLocked returns since when the peer was not unchoked.
+func (c *conn) waitsSinceLocked() time.Time {
+	if c.unchokedAt.After(c.since) {
+		return c.unchokedAt
+	}
+	return c.since
 }
 
 // freeSlotLocked reports whether one more peer can be unchoked before the next
@@ -116,7 +148,7 @@ func (t *Torrent) rechokeLocked(now time.Time) {
 func (t *Torrent) freeSlotLocked() bool {
 	n := 0
 	for _, c := range t.conns {
-		if c != nil && !c.amChoking && c.peerInterested {
+		if c != nil && !c.amChoking && c.wantsLocked() {
 			n++
 		}
 	}

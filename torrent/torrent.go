@@ -104,6 +104,7 @@ type Torrent struct {
 	upMeter               meter
 	downMeter             meter
 	rng                   *rand.Rand
+	super                 superSeed
 }
 
 // retiredPeer is a handle of a peer that left, with the address that it had.

@@ -33,7 +33,7 @@ func (c *conn) requestedLocked(m *peerwire.Message) error {
 		return badPeer("request for %d bytes at %d of piece %d", m.Length, m.Begin, m.Index)
 	}
 	switch {
-	case c.amChoking, !t.pick.Have(int(m.Index)), len(c.uploads) >= maxUploadQueue:
+	case c.amChoking, !t.pick.Have(int(m.Index)), len(c.uploads) >= maxUploadQueue, !c.superRequestLocked(m):
 		return c.refuseLocked(m.Index, m.Begin, m.Length)
 	}
 	c.uploads = append(c.uploads, upload{
@@ -82,6 +82,7 @@ func (c *conn) chokeLocked() {
 		c.refuseLocked(u.piece, u.begin, u.length)
 	}
 	c.uploads = c.uploads[:0]
+	c.superChokedLocked()
 }
 
 func (c *conn) unchokeLocked(now time.Time) {
@@ -91,6 +92,7 @@ func (c *conn) unchokeLocked(now time.Time) {
 	c.amChoking = false
 	c.unchokedAt = now
 	c.out = peerwire.AppendSimple(c.out, peerwire.Unchoke)
+	c.superShowLocked()
 }
 
 // kickLocked starts a writer if there is something to write and none runs.
@@ -138,6 +140,7 @@ func (c *conn) send() {
 func (c *conn) nextBatch(b *sendBatch) bool {
 	c.t.mu.Lock()
 	defer c.t.mu.Unlock()
+	c.superSentLocked(b.blocks)
 	if len(c.out) == 0 && len(c.uploads) == 0 || c.gone {
 		c.writing = false
 		if c.out == nil && cap(b.control) <= keptControl {
@@ -160,6 +163,8 @@ func (c *conn) nextBatch(b *sendBatch) bool {
 		total += int(u.length)
 	}
 	c.uploads = c.uploads[:copy(c.uploads, c.uploads[len(b.blocks):])]
+	c.super.sending = len(b.blocks)
+	c.superShowLocked()
 	c.lastWrite = time.Now()
 	return true
 }
