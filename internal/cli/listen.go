@@ -17,6 +17,8 @@ type listenFlags struct {
 	listen string // --listen
 	udp    string // --udp: "" is the port of listen, "off" is none
 	bind   addrValue
+
+	reusePort bool // others may listen there too
 }
 
 // sockets are what listens. udp is nil when it is off.
@@ -26,7 +28,9 @@ type sockets struct {
 }
 
 func (s *sockets) close() {
-	s.http.Close()
+	if s.http != nil {
+		s.http.Close()
+	}
 	if s.udp != nil {
 		s.udp.Close()
 	}
@@ -92,6 +96,9 @@ func (l *listenFlags) open(ctx context.Context, who string) (*sockets, error) {
 	for try := 0; ; try++ {
 		var lc net.ListenConfig
 		lc.SetMultipathTCP(false) // makes each connection cost more, and peers and browsers do not use it
+		if l.reusePort {
+			lc.Control = reusePort
+		}
 		s := &sockets{}
 		if s.http, err = lc.Listen(ctx, "tcp", address); err != nil {
 			return nil, listenError(err, who, "tcp", address, "--listen")

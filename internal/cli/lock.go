@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 )
 
@@ -24,17 +25,16 @@ func lockFile(path, what string) (*os.File, error) {
 		return nil, err
 	}
 	if err := tryLock(f); err != nil {
-		holder, _ := io.ReadAll(io.LimitReader(f, 20))
 		f.Close()
 		if !errors.Is(err, errLocked) {
 			return nil, fmt.Errorf("lock %s: %w", path, err)
 		}
-		pid := strings.TrimSpace(string(holder))
-		if pid == "" {
-			pid = "unknown"
+		pid := "unknown"
+		if n := lockHolder(path); n > 0 {
+			pid = strconv.Itoa(n)
 		}
 		return nil, fail(CodeFailed, "stop that process, or give this one another directory with --state DIR",
-			"%s is in use by process %s", what, pid)
+			"%s is in use by process %s%w", what, pid, quiet{err})
 	}
 	err = f.Truncate(0)
 	if err == nil {
@@ -45,4 +45,19 @@ func lockFile(path, what string) (*os.File, error) {
 		return nil, err
 	}
 	return f, nil
+}
+
+// lockHolder is the process that the lock at path names, 0 if it names none.
+func lockHolder(path string) int {
+	f, err := os.Open(path)
+	if err != nil {
+		return 0
+	}
+	defer f.Close()
+	b, _ := io.ReadAll(io.LimitReader(f, 20))
+	n, err := strconv.Atoi(strings.TrimSpace(string(b)))
+	if err != nil || n < 0 {
+		return 0
+	}
+	return n
 }

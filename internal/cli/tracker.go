@@ -22,6 +22,14 @@ type trackerOptions struct {
 	proxies             []string
 	proxyProtocol       bool
 	natCheck            bool
+
+	tokens              string
+	requireToken        bool
+	allowNets, denyNets []string
+	rateLimit           float64
+	fullScrape          bool
+	maxMemory           sizeValue
+	tlsCert, tlsKey     string
 }
 
 func (a *app) trackerCmd() *cobra.Command {
@@ -49,7 +57,17 @@ what is taken out is refused. Peers and counters survive a restart.`,
 	f.BoolVar(&opt.natCheck, "nat-check", false, "try the ports of peers, and prefer those that can be reached")
 	bindFlag(f, &opt.bind)
 	stateFlag(f, &opt.state)
-	cmd.AddCommand(a.trackerReportCmd())
+	f.BoolVar(&opt.reusePort, "reuse-port", false, "take over from the tracker that listens here with this flag and has --state: it is told to stop")
+	f.StringVar(&opt.tokens, "tokens", "", "the `FILE` of users with announce URLs of their own (default: tokens in --state)")
+	f.BoolVar(&opt.requireToken, "require-token", false, "refuse who has no announce URL of his own")
+	f.StringArrayVar(&opt.allowNets, "allow-net", nil, "answer this `NET` only; repeatable")
+	f.StringArrayVar(&opt.denyNets, "deny-net", nil, "do not answer this `NET`; repeatable")
+	f.Float64Var(&opt.rateLimit, "rate-limit", 0, "requests a second from one /24 or /48 (default 50; negative: no limit)")
+	f.BoolVar(&opt.fullScrape, "full-scrape", false, "tell all torrents to who scrapes none")
+	f.Var(&opt.maxMemory, "max-memory", "the peers take at most so much, such as 512Mi")
+	f.StringVar(&opt.tlsCert, "tls-cert", "", "HTTPS with the certificate in this `FILE`, read again when it changes")
+	f.StringVar(&opt.tlsKey, "tls-key", "", "the certificate's key")
+	cmd.AddCommand(a.trackerReportCmd(), a.trackerTokenCmd())
 	return cmd
 }
 
@@ -65,28 +83,39 @@ func (a *app) tracker(ctx context.Context, opt *trackerOptions) error {
 		return err
 	}
 	state := a.stateDir(opt.state)
-	lock, err := lockFile(filepath.Join(state, "lock"), "the state directory "+state)
-	if err != nil {
-		return err
-	}
-	defer lock.Close()
-	s, err := opt.open(ctx, "the tracker")
-	if err != nil {
-		return err
-	}
-	defer s.close()
 	o, err := opt.server()
 	if err != nil {
 		return err
 	}
+	secure, err := opt.tls(a.env.Now)
+	if err != nil {
+		return err
+	}
+	s, lock, err := a.openAndLock(ctx, opt, filepath.Join(state, "lock"), "the state directory "+state)
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
+	defer s.close()
+	if opt.tokens == "" {
+		opt.tokens = filepath.Join(state, tokensFile)
+	}
+	if o.Tokens, err = trackerserver.OpenTokens(opt.tokens); err != nil {
+		return hinted(err, "correct the file, or choose another with --tokens FILE")
+	}
+	opt.table.MaxMemory = int64(opt.maxMemory)
 	n, err := a.newNode(&opt.trackerFlags, state, o, trackerserver.StatsOptions{ShowNames: opt.showNames, AllowGet: opt.allowGet})
 	if err != nil {
 		return err
 	}
 	defer n.close()
+	n.tls = secure
 	base, guessed, err := publicURL(opt.publicURL, s.httpAddr())
 	if err != nil {
 		return err
+	}
+	if secure != nil && guessed {
+		base.Scheme = "https"
 	}
 	ready := readyEvent{Event: "ready", HTTPAddr: s.httpAddr().String(), UDPAddr: s.udpAddr()}
 	for _, tier := range announceURLs(base, s.udpAddr()) {
@@ -107,17 +136,17 @@ func (a *app) tracker(ctx context.Context, opt *trackerOptions) error {
 func (o *trackerOptions) server() (trackerserver.Options, error) {
 	s := trackerserver.Options{
 		AllowedDir: o.allowedDir, AllowList: o.allowList, DenyList: o.denyList, ProxyProtocol: o.proxyProtocol,
+		RequireToken: o.requireToken, FullScrape: o.fullScrape, Limit: trackerserver.RateLimit{PerSecond: o.rateLimit},
 	}
-	for _, p := range o.proxies {
-		prefix, err := netip.ParsePrefix(p)
-		if err != nil {
-			a, err := netip.ParseAddr(p)
-			if err != nil {
-				return s, usagef("--proxy %s is no address or network, such as 192.0.2.0/24", p)
-			}
-			prefix = netip.PrefixFrom(a, a.BitLen())
-		}
-		s.Proxies = append(s.Proxies, prefix)
+	var err error
+	if s.Proxies, err = prefixes("--proxy", o.proxies); err != nil {
+		return s, err
+	}
+	if s.AllowNets, err = prefixes("--allow-net", o.allowNets); err != nil {
+		return s, err
+	}
+	if s.DenyNets, err = prefixes("--deny-net", o.denyNets); err != nil {
+		return s, err
 	}
 	if o.proxyProtocol && len(o.proxies) == 0 {
 		return s, usagef("--proxy-protocol needs --proxy NET: only a proxy that is named is believed")
@@ -126,6 +155,22 @@ func (o *trackerOptions) server() (trackerserver.Options, error) {
 		s.NATCheck = &trackerserver.NATCheck{}
 	}
 	return s, nil
+}
+
+// prefixes are networks and single addresses as networks.
+func prefixes(flag string, all []string) (out []netip.Prefix, err error) {
+	for _, p := range all {
+		prefix, err := netip.ParsePrefix(p)
+		if err != nil {
+			a, err := netip.ParseAddr(p)
+			if err != nil {
+				return nil, usagef("%s %s is no address or network, such as 192.0.2.0/24", flag, p)
+			}
+			prefix = netip.PrefixFrom(a, a.BitLen())
+		}
+		out = append(out, prefix)
+	}
+	return out, nil
 }
 
 func (a *app) printTracker(r readyEvent, base *url.URL, allowed string, guessed bool) error {

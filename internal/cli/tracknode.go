@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -27,6 +28,7 @@ type trackerFlags struct {
 	privacy   string
 	accessLog string
 	interval  time.Duration
+	table     swarm.Options // what has no flag of its own here
 }
 
 func (t *trackerFlags) add(f *pflag.FlagSet) {
@@ -37,6 +39,13 @@ func (t *trackerFlags) add(f *pflag.FlagSet) {
 	f.StringVar(&t.privacy, "log-privacy", "network", "of addresses keep the network, the full address, or none")
 	f.DurationVar(&t.interval, "interval", 0, "peers announce again after this `TIME` (default: 30m, adapted to the swarm)")
 	f.StringVar(&t.accessLog, "access-log", "", "append each announce to this `FILE`, as JSON")
+}
+
+// tableOptions are the settings of the peers' table.
+func (t *trackerFlags) tableOptions() swarm.Options {
+	o := t.table
+	o.Interval = t.interval
+	return o
 }
 
 // checkPublicURL looks at --public-url before anything is opened.
@@ -57,6 +66,7 @@ type node struct {
 	stats    *trackerserver.Statistics
 	activity *trackerserver.ActivityLog // or nil
 	access   *os.File                   // or nil
+	tls      *tls.Config                // or nil: HTTP without
 }
 
 // saveEvery is what a crash of the machine may cost of the peer lists.
@@ -71,8 +81,8 @@ func (a *app) newNode(f *trackerFlags, state string, opt trackerserver.Options, 
 		}
 	}()
 	dir := filepath.Join(state, "tracker")
-	if n.table, err = swarm.New(swarm.Options{Interval: f.interval}); err != nil {
-		return nil, usagef("--interval %v: %w", f.interval, err)
+	if n.table, err = swarm.New(f.tableOptions()); err != nil {
+		return nil, usagef("the tracker's settings: %w", err)
 	}
 	var warnings []error
 	if n.store, warnings, err = swarm.OpenStore(a.env.Now(), dir, n.table); err != nil {
@@ -182,7 +192,11 @@ func (n *node) run(ctx context.Context, s *sockets, h http.Handler) error {
 	if n.activity != nil {
 		part(n.activity.Run)
 	}
-	part(func(ctx context.Context) error { return n.app.serveHTTP(ctx, n.server.Listener(s.http), h) })
+	l := n.server.Listener(s.http)
+	if n.tls != nil {
+		l = tls.NewListener(l, n.tls)
+	}
+	part(func(ctx context.Context) error { return n.app.serveHTTP(ctx, l, h) })
 	if s.udp != nil {
 		part(func(ctx context.Context) error { return n.server.ServeUDP(ctx, s.udp) })
 	}

@@ -85,6 +85,7 @@ func (f *fastListener) Addr() net.Addr { return f.addr }
 // Close stops listening and closes the connections that were not handed on.
 func (f *fastListener) Close() error {
 	f.once.Do(func() {
+		f.handOver()
 		close(f.closed)
 		for _, file := range f.files {
 			file.SetReadDeadline(time.Unix(1, 0))
@@ -93,6 +94,25 @@ func (f *fastListener) Close() error {
 		unix.Close(f.fd)
 	})
 	return nil
+}
+
+// handOverTime is for handshakes that are under way.
+const handOverTime = 150 * time.Millisecond
+
+// handOver has new connections go to the process that listens on the same
+// address by SO_REUSEPORT, if there is one, while those that are not accepted
+// yet still are: closing the socket would reset them. In the order of the
+// kernel's group ours is the first socket and the other one's the second; where
+// there is no second, the kernel goes on as before.
+func (f *fastListener) handOver() {
+	if shared, err := unix.GetsockoptInt(f.fd, unix.SOL_SOCKET, unix.SO_REUSEPORT); err != nil || shared == 0 {
+		return
+	}
+	second := unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K, K: 1}
+	err := unix.SetsockoptSockFprog(f.fd, unix.SOL_SOCKET, unix.SO_ATTACH_REUSEPORT_CBPF, &unix.SockFprog{Len: 1, Filter: &second})
+	if err == nil {
+		time.Sleep(handOverTime)
+	}
 }
 
 // hand gives c to whoever accepts from the listener, with what was read of it.

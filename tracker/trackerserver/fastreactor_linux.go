@@ -15,6 +15,7 @@ import (
 const (
 	// maxAccepts bounds the connections accepted in a row.
 	maxAccepts = 256
+	maxLast    = 64 // times that, once the listener is closed
 	maxEvents  = 128
 	readSize   = 16 << 10
 )
@@ -92,6 +93,7 @@ func (r *reactor) run() {
 		r.file.SetReadDeadline(time.Now().Add(time.Second))
 		select {
 		case <-r.f.closed: // after the deadline was set: Close sets it again
+			r.last()
 			return
 		default:
 		}
@@ -122,6 +124,23 @@ func (r *reactor) run() {
 		r.expire()
 		if r.paused && r.listen() == nil {
 			r.paused = false
+		}
+	}
+}
+
+// last answers what came before the listener was closed: what waits in its queue
+// would be refused otherwise.
+func (r *reactor) last() {
+	r.tick()
+	r.more = true
+	for rounds := 0; r.more && rounds < maxLast; rounds++ {
+		r.more = false
+		r.accept()
+	}
+	n, errno := r.poll()
+	for i := range n {
+		if errno == 0 && r.events[i].Fd != int32(r.f.fd) {
+			r.event(&r.events[i])
 		}
 	}
 }

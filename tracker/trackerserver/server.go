@@ -36,7 +36,8 @@ type Options struct {
 	// change, while Run runs. What is denied is refused whoever allows it.
 	AllowList, DenyList string
 	// Tokens are users with announce URLs of their own. RequireToken refuses
-	// requests without a token; one that is not valid is refused always.
+	// requests without a token; one that is not valid is refused always. Their
+	// file is read again when it changes, while Run runs.
 	Tokens       *Tokens
 	RequireToken bool
 	// AllowNets, unless empty, are the only networks that are answered; DenyNets

@@ -3,11 +3,14 @@ package trackerserver
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"net"
 	"net/netip"
+	"os"
 	"runtime"
 	"sync"
 	"syscall"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -27,6 +30,9 @@ const (
 	// process does not run.
 	udpReadBuffer = 4 << 20
 
+	// maxDrain bounds the batches that are answered once a socket is to be closed.
+	maxDrain = 256
+
 	nameLen    = unix.SizeofSockaddrInet6
 	controlLen = 64 // one packet-info message has 40 at most
 )
@@ -39,13 +45,13 @@ func (s *Server) serveBatches(ctx context.Context, conn *net.UDPConn) error {
 	var wg sync.WaitGroup
 	for _, sibling := range s.siblings(ctx, conn) {
 		wg.Go(func() {
-			stop := context.AfterFunc(ctx, func() { sibling.Close() })
+			stop := context.AfterFunc(ctx, func() { sibling.SetReadDeadline(time.Unix(1, 0)) })
 			defer stop()
 			defer sibling.Close()
 			cancel(s.serveBatch(sibling))
 		})
 	}
-	stop := context.AfterFunc(ctx, func() { conn.Close() })
+	stop := context.AfterFunc(ctx, func() { conn.SetReadDeadline(time.Unix(1, 0)) })
 	err := s.serveBatch(conn)
 	if !stop() {
 		err = context.Cause(ctx)
@@ -182,7 +188,24 @@ func (s *Server) serveBatch(conn *net.UDPConn) error {
 	if failed != nil {
 		return failed
 	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		drain := func(fd int) error { b.drain(w, uintptr(fd)); return nil }
+		err = errors.Join(err, control(raw, drain))
+	}
 	return err
+}
+
+// drain answers what waits in a socket that is about to be closed.
+func (b *batch) drain(w *udpWorker, fd uintptr) {
+	for range maxDrain {
+		n, errno := b.receive(fd)
+		if errno != 0 {
+			return
+		}
+		if replies := b.answer(w, n); replies > 0 {
+			w.n.dropped.Add(uint64(b.send(fd, replies)))
+		}
+	}
 }
 
 // wantPacketInfo asks for the address that each packet was sent to.

@@ -65,6 +65,9 @@ func (s *Server) Reload() error {
 		errs = append(errs, s.scanDir())
 	}
 	errs = append(errs, s.readList(s.opts.AllowList, fromList), s.readList(s.opts.DenyList, fromDenied))
+	if s.opts.Tokens != nil {
+		errs = append(errs, s.opts.Tokens.Reload())
+	}
 	return errors.Join(errs...)
 }
 
@@ -249,7 +252,7 @@ func parseList(b []byte) (map[spate.InfoHash]string, error) {
 
 // watch reloads when the directory or a list changes, and once a minute anyway.
 func (s *Server) watch(ctx context.Context) error {
-	if s.opts.AllowedDir == "" && s.opts.AllowList == "" && s.opts.DenyList == "" {
+	if s.opts.AllowedDir == "" && !slices.ContainsFunc(s.watched(), func(path string) bool { return path != "" }) {
 		<-ctx.Done()
 		return nil
 	}
@@ -295,10 +298,21 @@ func (s *Server) matters(e fsnotify.Event) bool {
 	switch {
 	case e.Op == fsnotify.Chmod:
 		return false
-	case isTorrent(e.Name), samePath(e.Name, s.opts.AllowList), samePath(e.Name, s.opts.DenyList):
+	case slices.ContainsFunc(s.watched(), func(path string) bool { return samePath(e.Name, path) }):
 		return true
+	case isTorrent(e.Name):
+		return s.opts.AllowedDir != ""
 	}
 	return s.opts.AllowedDir != "" && filepath.Ext(e.Name) == "" && !e.Has(fsnotify.Write)
+}
+
+// watched are the files that are read again when they change; "" is none.
+func (s *Server) watched() []string {
+	files := []string{s.opts.AllowList, s.opts.DenyList}
+	if s.opts.Tokens != nil {
+		files = append(files, s.opts.Tokens.path)
+	}
+	return files
 }
 
 func samePath(a, b string) bool { return b != "" && filepath.Clean(a) == filepath.Clean(b) }
@@ -327,7 +341,7 @@ func (s *Server) watchDirs(w *fsnotify.Watcher, failed map[string]bool) {
 			add(filepath.Dir(s.opts.AllowedDir)) // until it comes back
 		}
 	}
-	for _, path := range []string{s.opts.AllowList, s.opts.DenyList} {
+	for _, path := range s.watched() {
 		if path != "" {
 			add(filepath.Dir(path)) // the file itself may be replaced
 		}

@@ -1,0 +1,65 @@
+package cli
+
+import (
+	"crypto/tls"
+	"os"
+	"sync"
+	"time"
+)
+
+// certificate is a certificate in files, read again when they change.
+type certificate struct {
+	cert, key string
+	now       func() time.Time
+
+	mu     sync.Mutex
+	have   *tls.Certificate // guarded by mu
+	mod    [2]time.Time     // of the files; guarded by mu
+	looked time.Time        // guarded by mu
+}
+
+// lookEvery is how often the files of a certificate are looked at.
+const lookEvery = 10 * time.Second
+
+// tls returns what --tls-cert and --tls-key say, nil for neither.
+func (o *trackerOptions) tls(now func() time.Time) (*tls.Config, error) {
+	switch {
+	case o.tlsCert == "" && o.tlsKey == "":
+		return nil, nil
+	case o.tlsCert == "" || o.tlsKey == "":
+		return nil, usagef("--tls-cert and --tls-key need each other")
+	}
+	c := &certificate{cert: o.tlsCert, key: o.tlsKey, now: now}
+	if _, err := c.get(nil); err != nil {
+		return nil, hinted(err, "both are files in the PEM format")
+	}
+	return &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: c.get}, nil
+}
+
+// get is for tls.Config. What cannot be read leaves the certificate as it was.
+func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := c.now()
+	if c.have != nil && now.Sub(c.looked) < lookEvery {
+		return c.have, nil
+	}
+	c.looked = now
+	var mod [2]time.Time
+	for i, path := range []string{c.cert, c.key} {
+		if info, err := os.Stat(path); err == nil {
+			mod[i] = info.ModTime()
+		}
+	}
+	if c.have != nil && mod == c.mod {
+		return c.have, nil
+	}
+	pair, err := tls.LoadX509KeyPair(c.cert, c.key)
+	switch {
+	case err == nil:
+		c.have, c.mod = &pair, mod
+	case c.have == nil:
+		return nil, err
+	}
+	return c.have, nil
+}
