@@ -52,6 +52,7 @@ type conn struct {
 	peerID   spate.PeerID
 	reserved peerwire.Reserved
 	incoming bool
+	oneHalf  bool // a v2 peer of a hybrid that we can hold against its v1 half only: it is not served
 	since    time.Time
 
 	// Owned by the reader.
@@ -135,6 +136,7 @@ func newConn(t *Torrent, nc net.Conn, hs peerwire.Handshake, addr netip.AddrPort
 	if !incoming {
 		c.listens = addr
 	}
+	c.oneHalf = hs.InfoHash != t.hash && hs.InfoHash != t.hash2
 	c.lastRead.Store(now.UnixNano())
 	return c
 }

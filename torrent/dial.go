@@ -175,7 +175,7 @@ func (t *Torrent) spawn(f func()) bool {
 }
 
 func (t *Torrent) dial(addr netip.AddrPort) {
-	nc, hs, err := t.s.connect(t.ctx, addr, t.hash, t)
+	nc, hs, err := t.s.connect(t.ctx, addr, t.hash, t, t.isV2Hash)
 	t.s.dialed(err == nil)
 	t.mu.Lock()
 	t.dialing--
@@ -190,9 +190,9 @@ func (t *Torrent) dial(addr netip.AddrPort) {
 	newConn(t, nc, hs, addr, false).run()
 }
 
-// connect dials a peer and exchanges handshakes with it. t is nil while its
-// metadata is fetched. A peer of a hybrid may answer by its v2 hash (BEP 52).
-func (s *Session) connect(ctx context.Context, addr netip.AddrPort, hash spate.InfoHash, t *Torrent) (net.Conn, peerwire.Handshake, error) {
+// connect dials a peer and exchanges handshakes with it. also says by which other
+// info-hash the peer may answer.
+func (s *Session) connect(ctx context.Context, addr netip.AddrPort, hash spate.InfoHash, t *Torrent, also func(spate.InfoHash) bool) (net.Conn, peerwire.Handshake, error) {
 	var hs peerwire.Handshake
 	dctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
@@ -207,7 +207,7 @@ func (s *Session) connect(ctx context.Context, addr netip.AddrPort, hash spate.I
 	if _, err = nc.Write(ours.Append(nil)); err == nil {
 		hs, err = readHandshake(nc)
 	}
-	if err == nil && hs.InfoHash != hash && (t == nil || t.hash2.IsZero() || hs.InfoHash != t.hash2) {
+	if err == nil && hs.InfoHash != hash && !also(hs.InfoHash) {
 		err = badPeer("answered for another torrent")
 	}
 	if err == nil {

@@ -221,7 +221,7 @@ func (f *metaFetch) dialMore(ctx context.Context) {
 
 // ask dials one peer and gets the metadata from it.
 func (f *metaFetch) ask(ctx context.Context, addr netip.AddrPort) {
-	nc, hs, err := f.s.connect(ctx, addr, f.hash, nil)
+	nc, hs, err := f.s.connect(ctx, addr, f.hash, nil, f.mayBe)
 	f.s.dialed(err == nil)
 	if err == nil {
 		err = f.talk(ctx, nc, hs, addr)
@@ -381,6 +381,13 @@ func (d *metaDialog) data(m *peerwire.MetadataMessage) (done bool, err error) {
 	default: // another peer was first
 	}
 	return true, nil
+}
+
+// mayBe reports whether a peer may answer by that hash. libtorrent answers by the
+// v2 hash of a hybrid to whom it knows to have used it before; a link need not
+// name that, and what the peer gives is held against those that it does name.
+func (f *metaFetch) mayBe(ih spate.InfoHash) bool {
+	return f.link.HashV2.IsZero() || ih == f.link.HashV2.Truncate()
 }
 
 // matches holds raw against every hash of the link.

@@ -228,6 +228,13 @@ func (t *Torrent) chooseLocked() {
 	t.updateUrgentLocked()
 }
 
+// isV2Hash reports whether ih is the v2 hash of a hybrid: a peer may answer by it
+// whether or not we are in that swarm.
+func (t *Torrent) isV2Hash(ih spate.InfoHash) bool {
+	v2, ok := t.mi.HashV2()
+	return ok && ih == v2.Truncate()
+}
+
 // InfoHash returns the hash by which the swarm is known.
 func (t *Torrent) InfoHash() spate.InfoHash { return t.hash }
 

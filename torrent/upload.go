@@ -86,7 +86,7 @@ func (c *conn) chokeLocked() {
 }
 
 func (c *conn) unchokeLocked(now time.Time) {
-	if !c.amChoking {
+	if !c.amChoking || c.oneHalf {
 		return
 	}
 	c.amChoking = false
