@@ -23,7 +23,7 @@ type trackerOptions struct {
 	proxyProtocol       bool
 	natCheck            bool
 
-	tokens              string
+	notes, tokens       string
 	requireToken        bool
 	allowNets, denyNets []string
 	rateLimit           float64
@@ -58,6 +58,7 @@ what is taken out is refused. Peers and counters survive a restart.`,
 	bindFlag(f, &opt.bind)
 	stateFlag(f, &opt.state)
 	f.BoolVar(&opt.reusePort, "reuse-port", false, "take over from the tracker that listens here with this flag and has --state: it is told to stop")
+	f.StringVar(&opt.notes, "notes", "", "tell those who announce: lines of HASH warning|failure TEXT in this `FILE`; it is watched")
 	f.StringVar(&opt.tokens, "tokens", "", "the `FILE` of users with announce URLs of their own (default: tokens in --state)")
 	f.BoolVar(&opt.requireToken, "require-token", false, "refuse who has no announce URL of his own")
 	f.StringArrayVar(&opt.allowNets, "allow-net", nil, "answer this `NET` only; repeatable")
@@ -136,7 +137,7 @@ func (a *app) tracker(ctx context.Context, opt *trackerOptions) error {
 func (o *trackerOptions) server() (trackerserver.Options, error) {
 	s := trackerserver.Options{
 		AllowedDir: o.allowedDir, AllowList: o.allowList, DenyList: o.denyList, ProxyProtocol: o.proxyProtocol,
-		RequireToken: o.requireToken, FullScrape: o.fullScrape, Limit: trackerserver.RateLimit{PerSecond: o.rateLimit},
+		Notes: o.notes, RequireToken: o.requireToken, FullScrape: o.fullScrape, Limit: trackerserver.RateLimit{PerSecond: o.rateLimit},
 	}
 	var err error
 	if s.Proxies, err = prefixes("--proxy", o.proxies); err != nil {

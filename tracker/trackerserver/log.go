@@ -48,7 +48,7 @@ type ActivityOptions struct {
 	// 0: 5, negative: none.
 	MaxSize int64
 	Keep    int
-	// Queue bounds the entries that wait for the disk; 0: 32768. What does not
+	// Queue bounds the entries that wait for the disk; 0: 8192. What does not
 	// fit is dropped and counted.
 	Queue int
 }
@@ -87,7 +87,7 @@ type ActivityLog struct {
 	queue   []byte // lines that wait for Run; guarded by queueMu
 	queued  int    // how many; guarded by queueMu
 	wake    chan struct{}
-	full    chan struct{} // half of what may wait does
+	full    chan struct{} // a quarter of what may wait does
 
 	mu   sync.Mutex // guards the file
 	file *os.File
@@ -112,7 +112,7 @@ func OpenActivityLog(path string, o ActivityOptions) (*ActivityLog, error) {
 		o.Keep = 5
 	}
 	if o.Queue == 0 {
-		o.Queue = 32768
+		o.Queue = 8192
 	}
 	l := &ActivityLog{path: path, opts: o, seed: maphash.MakeSeed(), wake: make(chan struct{}, 1), full: make(chan struct{}, 1)}
 	if err := l.open(); err != nil {
@@ -177,12 +177,12 @@ func (l *ActivityLog) Observe(o *Observation) {
 	}
 	l.queue = l.appendEntry(l.queue, event, o)
 	l.queued++
-	first, half := l.queued == 1, l.queued == (l.opts.Queue+1)/2
+	first, many := l.queued == 1, l.queued == (l.opts.Queue+3)/4
 	l.queueMu.Unlock()
 	if first {
 		signal(l.wake)
 	}
-	if half {
+	if many {
 		signal(l.full)
 	}
 }

@@ -100,7 +100,7 @@ func (s *Server) admission(ih *spate.InfoHash) (*Note, *Refusal) {
 		if s.opts.OnlyAllowed {
 			return nil, refuseUnknown
 		}
-		return nil, nil
+		return s.remarked(ih, nil)
 	case a.sources&fromDenied != 0:
 		return nil, refuseDenied
 	}
@@ -108,7 +108,7 @@ func (s *Server) admission(ih *spate.InfoHash) (*Note, *Refusal) {
 	if n != nil && n.Failure != "" {
 		return n, &Refusal{Reason: n.Failure}
 	}
-	return n, nil
+	return s.remarked(ih, n)
 }
 
 // addressRules are the networks that may use the tracker.

@@ -35,6 +35,10 @@ type Options struct {
 	// line, then, if any, the torrent's name. They are read again when they
 	// change, while Run runs. What is denied is refused whoever allows it.
 	AllowList, DenyList string
+	// Notes is a file with an info-hash, the word "warning" or "failure" and a
+	// text on each line: what those who announce that torrent are told, with the
+	// answer or instead of it. It allows nothing, and is read again as the lists.
+	Notes string
 	// Tokens are users with announce URLs of their own. RequireToken refuses
 	// requests without a token; one that is not valid is refused always. Their
 	// file is read again when it changes, while Run runs.
@@ -90,6 +94,7 @@ type Server struct {
 	changing sync.Mutex // held while allowed and the table's protection change together
 	allowed  allowSet
 	lists    lists
+	remarks  atomic.Pointer[map[spate.InfoHash]remark] // of Options.Notes, or nil
 
 	counts   []*counters // guarded by countsMu; its elements are not
 	countsMu sync.Mutex

@@ -65,6 +65,7 @@ func (s *Server) Reload() error {
 		errs = append(errs, s.scanDir())
 	}
 	errs = append(errs, s.readList(s.opts.AllowList, fromList), s.readList(s.opts.DenyList, fromDenied))
+	errs = append(errs, s.readNotes())
 	if s.opts.Tokens != nil {
 		errs = append(errs, s.opts.Tokens.Reload())
 	}
@@ -233,15 +234,7 @@ func parseList(b []byte) (map[spate.InfoHash]string, error) {
 			continue
 		}
 		hash, name, _ := strings.Cut(line, " ")
-		if len(hash) == 2*len(spate.InfoHashV2{}) {
-			v2, err := spate.ParseInfoHashV2(hash)
-			if err != nil {
-				return nil, fmt.Errorf("line %d: %w", n, err)
-			}
-			out[v2.Truncate()] = strings.TrimSpace(name)
-			continue
-		}
-		ih, err := spate.ParseInfoHash(hash)
+		ih, err := parseHash(hash)
 		if err != nil {
 			return nil, fmt.Errorf("line %d: %w", n, err)
 		}
@@ -308,7 +301,7 @@ func (s *Server) matters(e fsnotify.Event) bool {
 
 // watched are the files that are read again when they change; "" is none.
 func (s *Server) watched() []string {
-	files := []string{s.opts.AllowList, s.opts.DenyList}
+	files := []string{s.opts.AllowList, s.opts.DenyList, s.opts.Notes}
 	if s.opts.Tokens != nil {
 		files = append(files, s.opts.Tokens.path)
 	}

@@ -1,0 +1,97 @@
+package trackerserver
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"os"
+	"strings"
+
+	"spate"
+)
+
+// remark is what a line of Options.Notes says about a torrent.
+type remark struct {
+	warning string
+	failure *Refusal
+}
+
+// readNotes reads the file of notes; the new ones take effect together. On an
+// error the old ones stay.
+func (s *Server) readNotes() error {
+	if s.opts.Notes == "" {
+		return nil
+	}
+	b, err := os.ReadFile(s.opts.Notes)
+	if err != nil {
+		return fmt.Errorf("notes on torrents: %w", err)
+	}
+	remarks, err := parseNotes(b)
+	if err != nil {
+		return fmt.Errorf("notes on torrents: %s: %w", s.opts.Notes, err)
+	}
+	s.remarks.Store(&remarks)
+	return nil
+}
+
+// parseNotes reads lines of an info-hash, the word "warning" or "failure", and
+// what the client is told.
+func parseNotes(b []byte) (map[spate.InfoHash]remark, error) {
+	out := map[spate.InfoHash]remark{}
+	lines := bufio.NewScanner(bytes.NewReader(b))
+	lines.Buffer(nil, maxListLine)
+	for n := 1; lines.Scan(); n++ {
+		line := strings.TrimSpace(lines.Text())
+		if line == "" || line[0] == '#' {
+			continue
+		}
+		hash, rest, _ := strings.Cut(line, " ")
+		kind, text, _ := strings.Cut(strings.TrimSpace(rest), " ")
+		text = strings.TrimSpace(text)
+		ih, err := parseHash(hash)
+		if err != nil {
+			return nil, fmt.Errorf("line %d: %w", n, err)
+		}
+		r := out[ih]
+		switch {
+		case text == "" || kind != "warning" && kind != "failure":
+			return nil, fmt.Errorf("line %d: want an info-hash, the word warning or failure, and a text", n)
+		case kind == "warning":
+			r.warning = text
+		default:
+			r.failure = &Refusal{Reason: text, Never: true}
+		}
+		out[ih] = r
+	}
+	return out, lines.Err()
+}
+
+// parseHash reads an info-hash of either version.
+func parseHash(s string) (spate.InfoHash, error) {
+	if len(s) != 2*len(spate.InfoHashV2{}) {
+		return spate.ParseInfoHash(s)
+	}
+	v2, err := spate.ParseInfoHashV2(s)
+	return v2.Truncate(), err
+}
+
+// remarked adds what the notes say about a torrent to what is known of it.
+func (s *Server) remarked(ih *spate.InfoHash, n *Note) (*Note, *Refusal) {
+	remarks := s.remarks.Load()
+	if remarks == nil {
+		return n, nil
+	}
+	r, ok := (*remarks)[*ih]
+	switch {
+	case !ok:
+		return n, nil
+	case r.failure != nil:
+		return n, r.failure
+	}
+	var with Note
+	if n != nil {
+		with = *n
+	}
+	with.Warning = r.warning
+	return &with, nil
+}
