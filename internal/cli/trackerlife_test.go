@@ -4,8 +4,6 @@ package cli
 
 import (
 	"bufio"
-	"context"
-	"crypto/rand"
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
@@ -25,8 +23,6 @@ import (
 	"time"
 
 	"spate"
-	"spate/tracker"
-	"spate/tracker/trackerclient"
 )
 
 // These tests are of a tracker as a process: how it ends, and how another one
@@ -382,142 +378,4 @@ func TestTrackerKilled(t *testing.T) {
 	if _, _, leechers := c.scrape(t, saved); leechers != peers {
 		t.Errorf("%d peers of the snapshot, want %d", leechers, peers)
 	}
-}
-
-// residentKiB is what the process has of the machine's memory.
-func (p *trackerProc) residentKiB() int {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	_, rest, _ := strings.Cut(string(b), "VmRSS:")
-	n, err := strconv.Atoi(strings.Fields(rest)[0])
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	return n
-}
-
-// Random announces in the mode of a list change neither the memory nor the swarm
-// that is published. SPATE_FLOOD is their number.
-func TestTrackerFlood(t *testing.T) {
-	n := 20_000
-	if s := os.Getenv("SPATE_FLOOD"); s != "" {
-		var err error
-		if n, err = strconv.Atoi(s); err != nil {
-			t.Fatal(err)
-		}
-	}
-	published := spate.InfoHash{0xaa}
-	list := filepath.Join(t.TempDir(), "list")
-	if err := os.WriteFile(list, []byte(published.String()+"\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	p := startTracker(t, nil, "--listen", "127.0.0.1:0", "--state", t.TempDir(), "--allow-list", list)
-	c := dialUDP(t, p.addr)
-	if _, _, err := c.announce(published, somePeer(1), 7000, 0, 2, 15); err != nil {
-		t.Fatal(err)
-	}
-	random := func() (ih spate.InfoHash, id spate.PeerID) {
-		rand.Read(ih[:])
-		rand.Read(id[:])
-		return ih, id
-	}
-	flood := func(n int) {
-		var wg sync.WaitGroup
-		wg.Go(func() {
-			for range n / 2 {
-				ih, id := random()
-				if _, _, err := c.announce(ih, id, 7001, 1, 2, 15); err == nil || !strings.Contains(err.Error(), "not served") {
-					t.Errorf("a random torrent: %v", err)
-					return
-				}
-			}
-		})
-		wg.Go(func() {
-			for range n / 2 {
-				ih, id := random()
-				resp, err := http.Get("http://" + p.addr + "/announce?left=1&port=7001&info_hash=" + url.QueryEscape(string(ih[:])) + "&peer_id=" + url.QueryEscape(string(id[:])))
-				if err != nil {
-					t.Error(err)
-					return
-				}
-				b, _ := io.ReadAll(resp.Body)
-				resp.Body.Close()
-				if !strings.Contains(string(b), "not served") {
-					t.Errorf("a random torrent: %q", b)
-					return
-				}
-			}
-		})
-		wg.Wait()
-	}
-	flood(2000) // what the first requests take, they take once
-	before := p.residentKiB()
-	flood(n)
-	after := p.residentKiB()
-	t.Logf("%d announces: %d KiB before, %d KiB after", n, before, after)
-	if after > before+8<<10 {
-		t.Errorf("%d KiB of memory before, %d KiB after", before, after)
-	}
-	if s, d, l := c.scrape(t, published); s != 1 || d != 0 || l != 0 {
-		t.Errorf("the published swarm: %d, %d, %d", s, d, l)
-	}
-}
-
-// Users have announce URLs of their own, given and taken back while it runs.
-func TestTrackerTokens(t *testing.T) {
-	state := t.TempDir()
-	p := startTracker(t, nil, "--listen", "127.0.0.1:0", "--state", state, "--require-token")
-	run := func(args ...string) string {
-		t.Helper()
-		exe, err := os.Executable()
-		if err != nil {
-			t.Fatal(err)
-		}
-		cmd := exec.Command(exe, append([]string{"tracker", "token"}, append(args, "--state", state)...)...)
-		cmd.Args[0] = "spate"
-		out, err := cmd.Output()
-		if err != nil {
-			t.Fatalf("%v: %v", args, err)
-		}
-		return strings.TrimSpace(string(out))
-	}
-	token := run("add", "alice")
-	run("add", "bob")
-	if got := run("list"); got != "alice\nbob" {
-		t.Errorf("users %q", got)
-	}
-	if b, err := os.ReadFile(filepath.Join(state, tokensFile)); err != nil || strings.Contains(string(b), token) {
-		t.Errorf("the file of users holds a token (%v)", err)
-	}
-	client, err := trackerclient.New(trackerclient.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer client.Close()
-	announce := func(u string) error {
-		_, err := client.Announce(context.Background(), u, &tracker.AnnounceRequest{InfoHash: spate.InfoHash{1}, PeerID: somePeer(1), Port: 7000, Left: 1, NumWant: -1})
-		return err
-	}
-	waitFor := func(what, u string, ok bool) {
-		t.Helper()
-		late := time.Now().Add(patience)
-		for (announce(u) == nil) != ok {
-			if time.Now().After(late) {
-				t.Fatalf("%s: %v", what, announce(u))
-			}
-			time.Sleep(10 * time.Millisecond)
-		}
-	}
-	own := "http://" + p.addr + "/announce/" + token
-	waitFor("a new user", own, true)
-	if err := announce("udp://" + p.addr + "/announce/" + token); err != nil {
-		t.Errorf("over UDP: %v", err)
-	}
-	if err := announce("http://" + p.addr + "/announce"); err == nil {
-		t.Error("answered without a token")
-	}
-	run("revoke", "alice")
-	waitFor("a revoked user", own, false)
 }

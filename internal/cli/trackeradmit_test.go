@@ -1,0 +1,266 @@
+//go:build linux
+
+package cli
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"math/big"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"spate"
+	"spate/tracker"
+	"spate/tracker/trackerclient"
+)
+
+// These tests are of whom a tracker answers, as a process.
+
+// residentKiB is what the process has of the machine's memory.
+func (p *trackerProc) residentKiB() int {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(b), "VmRSS:")
+	n, err := strconv.Atoi(strings.Fields(rest)[0])
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return n
+}
+
+// Random announces in the mode of a list change neither the memory nor the swarm
+// that is published. SPATE_FLOOD is their number.
+func TestTrackerFlood(t *testing.T) {
+	n := 20_000
+	if s := os.Getenv("SPATE_FLOOD"); s != "" {
+		var err error
+		if n, err = strconv.Atoi(s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	published := spate.InfoHash{0xaa}
+	list := filepath.Join(t.TempDir(), "list")
+	if err := os.WriteFile(list, []byte(published.String()+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p := startTracker(t, nil, "--listen", "127.0.0.1:0", "--state", t.TempDir(), "--allow-list", list)
+	c := dialUDP(t, p.addr)
+	if _, _, err := c.announce(published, somePeer(1), 7000, 0, 2, 15); err != nil {
+		t.Fatal(err)
+	}
+	random := func() (ih spate.InfoHash, id spate.PeerID) {
+		rand.Read(ih[:])
+		rand.Read(id[:])
+		return ih, id
+	}
+	flood := func(n int) {
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			for range n / 2 {
+				ih, id := random()
+				if _, _, err := c.announce(ih, id, 7001, 1, 2, 15); err == nil || !strings.Contains(err.Error(), "not served") {
+					t.Errorf("a random torrent: %v", err)
+					return
+				}
+			}
+		})
+		wg.Go(func() {
+			for range n / 2 {
+				ih, id := random()
+				resp, err := http.Get("http://" + p.addr + "/announce?left=1&port=7001&info_hash=" + url.QueryEscape(string(ih[:])) + "&peer_id=" + url.QueryEscape(string(id[:])))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				b, _ := io.ReadAll(resp.Body)
+				resp.Body.Close()
+				if !strings.Contains(string(b), "not served") {
+					t.Errorf("a random torrent: %q", b)
+					return
+				}
+			}
+		})
+		wg.Wait()
+	}
+	flood(2000) // what the first requests take, they take once
+	before := p.residentKiB()
+	flood(n)
+	after := p.residentKiB()
+	t.Logf("%d announces: %d KiB before, %d KiB after", n, before, after)
+	if after > before+8<<10 {
+		t.Errorf("%d KiB of memory before, %d KiB after", before, after)
+	}
+	if s, d, l := c.scrape(t, published); s != 1 || d != 0 || l != 0 {
+		t.Errorf("the published swarm: %d, %d, %d", s, d, l)
+	}
+}
+
+// Users have announce URLs of their own, given and taken back while it runs.
+func TestTrackerTokens(t *testing.T) {
+	state := t.TempDir()
+	p := startTracker(t, nil, "--listen", "127.0.0.1:0", "--state", state, "--require-token")
+	run := func(args ...string) string {
+		t.Helper()
+		exe, err := os.Executable()
+		if err != nil {
+			t.Fatal(err)
+		}
+		cmd := exec.Command(exe, append([]string{"tracker", "token"}, append(args, "--state", state)...)...)
+		cmd.Args[0] = "spate"
+		out, err := cmd.Output()
+		if err != nil {
+			t.Fatalf("%v: %v", args, err)
+		}
+		return strings.TrimSpace(string(out))
+	}
+	token := run("add", "alice")
+	run("add", "bob")
+	if got := run("list"); got != "alice\nbob" {
+		t.Errorf("users %q", got)
+	}
+	if b, err := os.ReadFile(filepath.Join(state, tokensFile)); err != nil || strings.Contains(string(b), token) {
+		t.Errorf("the file of users holds a token (%v)", err)
+	}
+	client, err := trackerclient.New(trackerclient.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	announce := func(u string) error {
+		_, err := client.Announce(context.Background(), u, &tracker.AnnounceRequest{InfoHash: spate.InfoHash{1}, PeerID: somePeer(1), Port: 7000, Left: 1, NumWant: -1})
+		return err
+	}
+	waitFor := func(what, u string, ok bool) {
+		t.Helper()
+		late := time.Now().Add(patience)
+		for (announce(u) == nil) != ok {
+			if time.Now().After(late) {
+				t.Fatalf("%s: %v", what, announce(u))
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+	}
+	own := "http://" + p.addr + "/announce/" + token
+	waitFor("a new user", own, true)
+	if err := announce("udp://" + p.addr + "/announce/" + token); err != nil {
+		t.Errorf("over UDP: %v", err)
+	}
+	if err := announce("http://" + p.addr + "/announce"); err == nil {
+		t.Error("answered without a token")
+	}
+	run("revoke", "alice")
+	waitFor("a revoked user", own, false)
+}
+
+// writeCert writes a certificate for 127.0.0.1 and its key, and returns what
+// believes it.
+func writeCert(t *testing.T, cert, key string) *x509.CertPool {
+	t.Helper()
+	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now()
+	c := &x509.Certificate{
+		SerialNumber: big.NewInt(1), NotBefore: now.Add(-time.Hour), NotAfter: now.Add(time.Hour),
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, c, c, k.Public(), k)
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret, err := x509.MarshalPKCS8PrivateKey(k)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, b := range map[string]*pem.Block{cert: {Type: "CERTIFICATE", Bytes: der}, key: {Type: "PRIVATE KEY", Bytes: secret}} {
+		if err := os.WriteFile(path, pem.EncodeToMemory(b), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	pool := x509.NewCertPool()
+	parsed, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool.AddCert(parsed)
+	return pool
+}
+
+// A tracker speaks HTTPS, and turns away the networks that it is told to.
+func TestTrackerHTTPS(t *testing.T) {
+	dir := t.TempDir()
+	cert, key := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	pool := writeCert(t, cert, key)
+	ask := func(addr string) string {
+		t.Helper()
+		client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{RootCAs: pool}}}
+		resp, err := client.Get("https://" + addr + "/announce?left=1&port=7001&info_hash=" + strings.Repeat("a", 20) + "&peer_id=" + strings.Repeat("b", 20))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		b, err := io.ReadAll(resp.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(b)
+	}
+	p := startTracker(t, nil, "--listen", "127.0.0.1:0", "--state", filepath.Join(dir, "a"), "--tls-cert", cert, "--tls-key", key)
+	if got := ask(p.addr); !strings.Contains(got, "8:interval") || strings.Contains(got, "failure") {
+		t.Errorf("over HTTPS: %q", got)
+	}
+	p = startTracker(t, nil, "--listen", "127.0.0.1:0", "--state", filepath.Join(dir, "b"), "--tls-cert", cert, "--tls-key", key, "--deny-net", "127.0.0.0/8")
+	if got := ask(p.addr); !strings.Contains(got, "not allowed") {
+		t.Errorf("from a network that is denied: %q", got)
+	}
+}
+
+// A certificate that is renewed is used; one that is broken meanwhile is not.
+func TestCertificateRenewed(t *testing.T) {
+	dir := t.TempDir()
+	now := time.Now()
+	o := trackerOptions{tlsCert: filepath.Join(dir, "cert.pem"), tlsKey: filepath.Join(dir, "key.pem")}
+	if _, err := o.tls(func() time.Time { return now }); err == nil {
+		t.Error("files that are not there are no error")
+	}
+	writeCert(t, o.tlsCert, o.tlsKey)
+	c, err := o.tls(func() time.Time { return now })
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, _ := c.GetCertificate(nil)
+	if err := os.WriteFile(o.tlsCert, []byte("torn"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	now = now.Add(time.Minute)
+	if got, err := c.GetCertificate(nil); err != nil || got != first {
+		t.Errorf("a broken file took the certificate away: %v", err)
+	}
+	writeCert(t, o.tlsCert, o.tlsKey)
+	now = now.Add(time.Minute)
+	if got, err := c.GetCertificate(nil); err != nil || got == first {
+		t.Errorf("a new certificate is not used: %v", err)
+	}
+	if _, err := (&trackerOptions{tlsCert: "x"}).tls(time.Now); exitCode(err) != CodeUsage {
+		t.Errorf("one file of two: %v", err)
+	}
+}
