@@ -63,11 +63,11 @@ what is taken out is refused. Peers and counters survive a restart.`,
 	f.BoolVar(&opt.requireToken, "require-token", false, "refuse who has no announce URL of his own")
 	f.StringArrayVar(&opt.allowNets, "allow-net", nil, "answer this `NET` only; repeatable")
 	f.StringArrayVar(&opt.denyNets, "deny-net", nil, "do not answer this `NET`; repeatable")
-	f.Float64Var(&opt.rateLimit, "rate-limit", 0, "requests a second from one /24 or /48 (default 50; negative: no limit)")
+	f.Float64Var(&opt.rateLimit, "rate-limit", 0, "`N` requests a second from one /24 or /48 (default 50; negative: no limit)")
 	f.BoolVar(&opt.fullScrape, "full-scrape", false, "tell all torrents to who scrapes none")
 	f.Var(&opt.maxMemory, "max-memory", "the peers take at most so much, such as 512Mi")
 	f.StringVar(&opt.tlsCert, "tls-cert", "", "HTTPS with the certificate in this `FILE`, read again when it changes")
-	f.StringVar(&opt.tlsKey, "tls-key", "", "the certificate's key")
+	f.StringVar(&opt.tlsKey, "tls-key", "", "the `FILE` with the certificate's key")
 	cmd.AddCommand(a.trackerReportCmd(), a.trackerTokenCmd())
 	return cmd
 }

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 
@@ -64,7 +65,10 @@ func (a *app) tokenAdd(open func() (*trackerserver.Tokens, error), user string) 
 		return err
 	}
 	token, err := t.Issue(user)
-	if err != nil {
+	switch {
+	case errors.Is(err, trackerserver.ErrTokenName):
+		return usagef("%w", err)
+	case err != nil:
 		return hinted(err, "choose another directory with --state DIR, or file with --tokens FILE")
 	}
 	path := "/announce/" + token

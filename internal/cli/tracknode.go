@@ -203,6 +203,11 @@ func (n *node) run(ctx context.Context, s *sockets, h http.Handler) error {
 	part(n.save)
 	wg.Wait()
 	n.saveNow() // when no announce comes any more
+	if n.activity != nil {
+		if dropped, failed := n.activity.Lost(); dropped+failed > 0 {
+			n.app.warnf("the log of downloads lost %d entries: the disk was too slow for %d, and failed for %d", dropped+failed, dropped, failed)
+		}
+	}
 	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) {
 		return err
 	}
