@@ -3,6 +3,7 @@ package trackerserver
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -212,7 +213,8 @@ func (l *ActivityLog) appendEntry(b []byte, event string, o *Observation) []byte
 		b = appendMember(b, `,"addr":`, l.address(o.Peer.Addr()))
 	}
 	b = append(b, `,"peer":"`...)
-	b = hex.AppendEncode(b, l.pseudonym(o))
+	peer := l.pseudonym(o)
+	b = hex.AppendEncode(b, peer[:])
 	b = append(b, '"')
 	b = appendMember(b, `,"client":`, r.PeerID.Client())
 	if l.opts.Privacy != PrivacyNone {
@@ -263,12 +265,13 @@ func (l *ActivityLog) address(a netip.Addr) string {
 }
 
 // pseudonym is the same for all announces of a peer to a swarm.
-func (l *ActivityLog) pseudonym(o *Observation) []byte {
+func (l *ActivityLog) pseudonym(o *Observation) (p [8]byte) {
 	var h maphash.Hash
 	h.SetSeed(l.seed)
 	h.Write(o.Request.PeerID[:])
 	h.Write(o.Request.InfoHash[:])
-	return h.Sum(nil)
+	binary.BigEndian.PutUint64(p[:], h.Sum64())
+	return p
 }
 
 // Run writes what Observe notes until ctx is done, then what is left. Entries

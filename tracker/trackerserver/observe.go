@@ -34,7 +34,8 @@ type Observation struct {
 
 // observe tells of an announce.
 func (s *Server) observe(c *call, refused *Refusal) {
-	o := Observation{
+	o := &c.observation
+	*o = Observation{
 		Time: c.now, Transport: c.transport, Request: &c.req, From: c.from, Peer: c.peer, User: c.user, Note: c.note, Refused: refused,
 	}
 	if refused == nil {
@@ -43,10 +44,10 @@ func (s *Server) observe(c *call, refused *Refusal) {
 		o.Counted, o.New, o.Moved, o.Removed = c.reply.Counted, c.reply.New, c.reply.Moved, c.reply.Removed
 	}
 	if s.opts.Observe != nil {
-		s.opts.Observe(&o)
+		s.opts.Observe(o)
 	}
 	if s.opts.AccessLog != nil {
-		s.access(&o)
+		s.access(o)
 	}
 }
 

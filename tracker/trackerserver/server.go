@@ -200,8 +200,10 @@ type call struct {
 	note    *Note
 	limited Refusal // memory for a refusal
 	seen    Announce
-	hashes  []spate.InfoHash // of a scrape
-	out     []byte
+
+	observation Observation      // memory for one
+	hashes      []spate.InfoHash // of a scrape
+	out         []byte
 }
 
 // reset prepares c for a request from an address.
