@@ -281,6 +281,7 @@ func (a *announcer) stopAll(all []*Torrent) {
 					case <-ctx.Done():
 						return
 					}
+					whole = a.untold(st) || whole
 				}
 				events := []tracker.Event{tracker.EventCompleted, tracker.EventStopped}
 				if !whole {
@@ -316,6 +317,16 @@ func (a *announcer) deactivate(st *announceState) (under <-chan struct{}, active
 		}
 	}
 	return under, active, whole
+}
+
+// untold reports whether the announce that deactivate cut short was to tell that
+// the download is complete.
+func (a *announcer) untold(st *announceState) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	whole := st.whole
+	st.whole = false
+	return whole
 }
 
 // announceRequest says how the torrent stands.
