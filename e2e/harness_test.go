@@ -31,6 +31,7 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
+	os.Chmod(dir, 0o755) // a test runs it as another user
 	spateBin = filepath.Join(dir, "spate")
 	build := exec.Command("go", "build", "-trimpath", "-o", spateBin, "spate/cmd/spate")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
