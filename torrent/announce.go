@@ -194,6 +194,7 @@ func (a *announcer) launch(ctx context.Context) bool {
 	}) {
 		cancel()
 		st.busy = false
+		st.whole = st.whole || event == tracker.EventCompleted // the session ends; stopAll tells it
 		return false
 	}
 	return true
