@@ -54,6 +54,23 @@ func sameTrees(t *testing.T, want, got string) {
 	}
 }
 
+// seedOf returns a session that seeds what lies at tree: whoever knocks while it
+// still looks at the data comes again only half a minute later.
+func seedOf(t *testing.T, mi *metainfo.MetaInfo, tree string) *Session {
+	t.Helper()
+	s := testSession(t, Options{})
+	tor, err := s.Add(mi, AddOptions{Dir: filepath.Dir(tree), SeedOnly: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	if err := tor.Wait(ctx); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
 // TestEveryFormat moves a tree as v1, v2 and hybrid, with the trees on disk.
 func TestEveryFormat(t *testing.T) {
 	for _, format := range []metainfo.Format{metainfo.V1, metainfo.V2, metainfo.Hybrid} {
@@ -64,10 +81,7 @@ func TestEveryFormat(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			seed := testSession(t, Options{})
-			if _, err := seed.Add(mi, AddOptions{Dir: filepath.Dir(tree), SeedOnly: true}); err != nil {
-				t.Fatal(err)
-			}
+			seed := seedOf(t, mi, tree)
 			get := testSession(t, Options{})
 			dir := t.TempDir()
 			tor, err := get.Add(mi, AddOptions{Dir: dir, Peers: []netip.AddrPort{seed.Addr()}})
@@ -96,10 +110,7 @@ func TestV2ByMagnet(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	seed := testSession(t, Options{})
-	if _, err := seed.Add(mi, AddOptions{Dir: filepath.Dir(tree), SeedOnly: true}); err != nil {
-		t.Fatal(err)
-	}
+	seed := seedOf(t, mi, tree)
 	get := testSession(t, Options{})
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
