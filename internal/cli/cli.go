@@ -42,6 +42,10 @@ func System() Env {
 	}
 }
 
+// sameSignal is how close to the first a second SIGTERM counts as the same:
+// timeout(1) sends it to the process and to its group. Nobody types so fast.
+const sameSignal = 50 * time.Millisecond
+
 // Main runs the program and returns its exit code. After a second signal it
 // returns while the verb may still run: the caller is expected to exit.
 func Main(env Env) int {
@@ -53,17 +57,21 @@ func Main(env Env) int {
 	defer cancel(nil)
 	done := make(chan error, 1)
 	go func() { done <- a.execute(ctx) }()
-	for stopping := false; ; {
+	for stopping := (time.Time{}); ; {
 		select {
 		case err := <-done:
 			a.console.clearBar()
 			return a.report(err)
 		case s := <-env.Signals:
-			if stopping {
+			now := time.Now()
+			if !stopping.IsZero() {
+				if s == syscall.SIGTERM && now.Sub(stopping) < sameSignal {
+					continue
+				}
 				a.console.clearBar()
 				return a.killedCode()
 			}
-			stopping = true
+			stopping = now
 			cancel(&interruptError{signal: s})
 			if a.started.Load() { // the flags are read
 				a.notef("stopping; once more to stop at once")
