@@ -94,6 +94,9 @@ type conn struct {
 	lastBlock      time.Time // when a block, or an unchoke, came last
 	unchokedAt     time.Time
 	downMeter      meter
+	busyRate       float64 // average, in bytes a second, while something was asked of the peer
+	busyFor        int     // seconds that it was
+	busyBytes      int64   // received at the last of them
 	upMeter        meter
 	super          superPeer
 }

@@ -72,11 +72,11 @@ func findLiars(t *testing.T, liars []int64) {
 		return tor
 	}
 	for i := range honest {
-		join(i, torrent.AddOptions{Storage: storage.NewMemoryOf(data), Verified: true})
+		join(i, torrent.AddOptions{Storage: storage.NewMemoryOf(data), Verified: true, PlainSeed: true})
 	}
 	bad := map[string]bool{}
 	for i, every := range liars {
-		join(honest+i, torrent.AddOptions{Storage: &liar{storage.NewMemoryOf(data), every}, Verified: true})
+		join(honest+i, torrent.AddOptions{Storage: &liar{storage.NewMemoryOf(data), every}, Verified: true, PlainSeed: true})
 		bad[netip.AddrFrom4([4]byte{10, 0, 1, byte(honest + i + 1)}).String()] = true
 	}
 	time.Sleep(time.Second)

@@ -9,11 +9,17 @@ import (
 
 // Bounds of the requests that are outstanding at one peer.
 const (
-	minQueue    = 2
+	minQueue    = 1
 	startQueue  = 4
 	maxQueue    = 512
 	defaultReqq = 250 // of a peer that does not say (libtorrent and others take as many)
 	snubQueue   = 1
+)
+
+// Guesses of the endgame.
+const (
+	freshFor  = 5 * time.Second // a peer that was asked may take so long to begin
+	lateLeast = 0.25            // seconds by which another peer must be faster
 )
 
 // pipeline decides how many requests are outstanding at one peer. It starts as
@@ -78,13 +84,18 @@ func (c *conn) refillLocked(now time.Time) {
 		Sequential:  t.opt.Sequential,
 		UrgentTwice: len(t.readers) > 0 && !c.snubbed,
 		NoUrgent:    c.tooSlowLocked(),
-		Endgame:     !c.snubbed,
 	}
 	t.blocks = t.pick.Pick(t.blocks[:0], c.id, depth-pending, opt)
 	if len(t.blocks) == 0 && pending == 0 && t.pick.Full() {
 		if _, ok := t.pick.Evict(c.id); ok {
 			t.blocks = t.pick.Pick(t.blocks[:0], c.id, depth-pending, opt)
 		}
+	}
+	if len(t.blocks) == 0 && pending == 0 && !c.snubbed {
+		// Only who has nothing else to do asks for what others were asked for, and
+		// little of it: most of that is on its way already.
+		opt.Endgame, opt.Late = true, func(p picker.PeerID) bool { return c.fasterLocked(t.conns[p], now) }
+		t.blocks = t.pick.Pick(t.blocks, c.id, max(1, depth/4), opt)
 	}
 	c.generation = 0
 	if len(t.blocks) == 0 {
@@ -97,6 +108,35 @@ func (c *conn) refillLocked(now time.Time) {
 	for _, b := range t.blocks {
 		c.out = peerwire.AppendBlock(c.out, peerwire.Request, uint32(b.Piece), uint32(b.Begin), uint32(b.Length))
 	}
+}
+
+// meterBusyLocked is called about once a second and keeps the average rate of the
+// time in which something was asked of the peer, of some twenty seconds.
+func (c *conn) meterBusyLocked() {
+	n := c.received.Load()
+	if c.t.pick.PendingOf(c.id) > 0 {
+		c.busyFor++
+		c.busyRate += max(0.05, 1/float64(c.busyFor)) * (float64(n-c.busyBytes) - c.busyRate)
+	}
+	c.busyBytes = n
+}
+
+// fasterLocked reports whether c would send a block sooner than o, who was asked
+// for it and for others.
+func (c *conn) fasterLocked(o *conn, now time.Time) bool {
+	if o == nil || o.snubbed {
+		return true
+	}
+	if o.busyRate == 0 && now.Sub(o.lastBlock) < freshFor {
+		return false
+	}
+	mine := c.busyRate
+	if mine == 0 {
+		mine = max(1, c.t.downMeter.rate/float64(c.t.nconns)) // as the others, then
+	}
+	his := float64(c.t.pick.PendingOf(o.id)*picker.BlockSize) / max(1, o.busyRate)
+	his = max(his, now.Sub(o.lastBlock).Seconds())
+	return his > lateLeast+8*picker.BlockSize/mine
 }
 
 // refillOthersLocked lets every connection ask for what has become free.
@@ -123,7 +163,7 @@ func (c *conn) cancelLocked(b picker.Block) {
 // others.
 func (c *conn) checkSnubbedLocked(now time.Time) {
 	t := c.t
-	if c.snubbed || t.pick.PendingOf(c.id) == 0 || now.Sub(c.lastBlock) < snubbedAfter {
+	if c.snubbed || t.pick.PendingOf(c.id) == 0 || now.Sub(c.lastBlock) < t.patience {
 		return
 	}
 	c.snubbed = true

@@ -202,7 +202,9 @@ func (c *conn) superHasLocked(piece uint32) {
 		c.closeLocked(i)
 		if first && c.super.on {
 			t.super.kept[piece] = c.id
-			c.super.kept++
+			if c.super.kept++; c.super.kept == maxKept {
+				t.fillSlotsLocked(time.Now())
+			}
 		}
 		if !c.super.leaving.IsZero() && !c.superLeavesLocked(time.Now()) {
 			c.chokeLocked()

@@ -6,6 +6,7 @@ import (
 
 	"spate/peerwire"
 	"spate/torrent/internal/choker"
+	"spate/torrent/internal/picker"
 )
 
 // Periods of a torrent's housekeeping.
@@ -23,6 +24,7 @@ func (t *Torrent) tick(now time.Time) {
 	t.downMeter.update(now, t.downloaded.Load())
 	running := t.state == StateDownloading || t.state == StateSeeding
 	t.superTickLocked(now)
+	t.adjustPatienceLocked()
 	for _, c := range t.conns {
 		if c != nil {
 			c.tickLocked(now)
@@ -60,6 +62,7 @@ func (c *conn) tickLocked(now time.Time) {
 	c.downMeter.update(now, c.received.Load())
 	c.upMeter.update(now, c.sent.Load())
 	c.pipe.adjust(c.downMeter.rate)
+	c.meterBusyLocked()
 	c.checkSnubbedLocked(now)
 	c.refillLocked(now)
 	c.tellPEXLocked(now)
@@ -111,6 +114,19 @@ func (t *Torrent) rechokeLocked(now time.Time) {
 		}
 		c.kickLocked()
 	}
+}
+
+// adjustPatienceLocked sets after which silence a peer counts as snubbing us: on a
+// slow line with many peers, what was asked of all of them takes its time.
+func (t *Torrent) adjustPatienceLocked() {
+	pending := 0
+	for _, c := range t.conns {
+		if c != nil {
+			pending += t.pick.PendingOf(c.id)
+		}
+	}
+	drain := 2 * float64(pending*picker.BlockSize) / max(1, t.downMeter.rate)
+	t.patience = max(snubbedAfter, min(idleTimeout, time.Duration(drain*float64(time.Second))))
 }
 
 // fillSlotsLocked unchokes peers that wait while slots are free, without waiting

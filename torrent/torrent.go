@@ -101,6 +101,7 @@ type Torrent struct {
 	candidates            []choker.Peer // scratch of that
 	added                 time.Time
 	completed             time.Time
+	patience              time.Duration // with peers that do not send what they were asked for
 	upMeter               meter
 	downMeter             meter
 	rng                   *rand.Rand

@@ -2,15 +2,16 @@ package picker
 
 // PickOptions say how a peer is used.
 type PickOptions struct {
-	WholePieces bool    // a fast peer: pieces of its own
-	Sequential  bool    // new pieces in their order instead of the rarest
-	Adjacent    bool    // a new piece is the one after the peer's last if it can be (web seeds)
-	Endgame     bool    // may be given blocks that are outstanding elsewhere, in the endgame
-	Requesters  int     // peers a block in the endgame: 0 is 2; MaxRequesters when those who were asked are very slow
-	UrgentTwice bool    // may also be given urgent blocks that are outstanding elsewhere
-	NoUrgent    bool    // too slow for urgent pieces
-	Only        []int32 // if not nil, nothing but these pieces (allowed fast while choked, BEP 6)
-	Suggested   []int32 // pieces to prefer when a new one is opened (BEP 6)
+	WholePieces bool              // a fast peer: pieces of its own
+	Sequential  bool              // new pieces in their order instead of the rarest
+	Adjacent    bool              // a new piece is the one after the peer's last if it can be (web seeds)
+	Endgame     bool              // may be given blocks that are outstanding elsewhere, in the endgame
+	Late        func(PeerID) bool // in the endgame: that peer takes long for what it was asked, ask again; nil: all do
+	Requesters  int               // peers a block in the endgame: 0 is 2; MaxRequesters when those who were asked are very slow
+	UrgentTwice bool              // may also be given urgent blocks that are outstanding elsewhere
+	NoUrgent    bool              // too slow for urgent pieces
+	Only        []int32           // if not nil, nothing but these pieces (allowed fast while choked, BEP 6)
+	Suggested   []int32           // pieces to prefer when a new one is opened (BEP 6)
 }
 
 // Pick appends to dst up to n blocks to request of p now, marks them requested,
@@ -216,6 +217,19 @@ func (r *round) asked(b *block) bool {
 	return false
 }
 
+// late tells whether all that the block is requested of take long.
+func (r *round) late(b *block) bool {
+	if r.opt.Late == nil {
+		return true
+	}
+	for _, q := range b.req[:b.n] {
+		if !r.opt.Late(q) {
+			return false
+		}
+	}
+	return true
+}
+
 // requesters is the greatest number of peers that a block may be asked of.
 func (r *round) requesters() int {
 	if r.opt.Requesters <= 0 {
@@ -234,7 +248,7 @@ func (r *round) endgame() {
 			s, b := k.at(node)
 			this := node
 			node = b.next
-			if k.prio[s.piece] > 0 && r.may(s) && !r.asked(b) {
+			if k.prio[s.piece] > 0 && r.may(s) && !r.asked(b) && r.late(b) {
 				r.again(int(this>>k.nodeShift), int(this&(1<<k.nodeShift-1)))
 			}
 		}
