@@ -1,0 +1,296 @@
+package torrent_test
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"spate"
+	"spate/internal/simnet"
+	"spate/metainfo"
+	"spate/peerwire"
+	"spate/storage"
+	"spate/torrent"
+)
+
+// member is one downloader of a simulated swarm.
+type member struct {
+	link     simnet.Link
+	join     time.Duration // after the origin
+	leave    time.Duration // after the start, whether it is done or not; 0: stays
+	quits    bool          // leaves as soon as it has everything
+	freeRide bool          // unchokes nobody
+
+	// What became of it.
+	began, done, left time.Duration // after the start; done 0: never
+	stats             torrent.Stats
+}
+
+// swarm is a scenario and what came of it.
+type swarm struct {
+	size, piece int
+	origin      simnet.Link
+	members     []*member
+	seed        uint64
+
+	// What came of it.
+	originStats torrent.Stats
+	firstCopy   int64         // bytes that the origin had sent when the others together had everything
+	firstAt     time.Duration // and when that was
+	end         time.Duration // when the last one was done
+
+	t       *testing.T
+	mi      *metainfo.MetaInfo
+	data    []byte
+	world   *simnet.Network
+	room    *room
+	book    *ledger
+	start   time.Time
+	waiting sync.WaitGroup // those who are neither done nor gone
+	over    chan struct{}  // closed when nobody is waiting
+}
+
+// ledger notes which pieces anybody but the origin has.
+type ledger struct {
+	mu    sync.Mutex
+	piece int64
+	have  map[int64]bool
+	total int
+	full  func()
+}
+
+func (l *ledger) wrote(off int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if i := off / l.piece; !l.have[i] {
+		l.have[i] = true
+		if len(l.have) == l.total {
+			l.full()
+		}
+	}
+}
+
+// noted is a storage whose writes are in the ledger: the engine writes verified
+// pieces only.
+type noted struct {
+	storage.Storage
+	ledger *ledger
+}
+
+func (n noted) WriteAt(p []byte, off int64) (int, error) {
+	n.ledger.wrote(off)
+	return n.Storage.WriteAt(p, off)
+}
+
+// rider is the network of a peer that unchokes nobody.
+type rider struct{ torrent.Network }
+
+func (r rider) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+	c, err := r.Network.DialContext(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	return &chokingConn{Conn: c}, nil
+}
+
+func (r rider) Listen(ctx context.Context, network, address string) (net.Listener, error) {
+	l, err := r.Network.Listen(ctx, network, address)
+	return riderListener{l}, err
+}
+
+type riderListener struct{ net.Listener }
+
+func (l riderListener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return &chokingConn{Conn: c}, nil
+}
+
+// chokingConn leaves the unchokes out of what is written to it, which is whole
+// messages.
+type chokingConn struct {
+	net.Conn
+	shaken bool
+}
+
+func (c *chokingConn) Write(p []byte) (int, error) {
+	if !c.shaken {
+		c.shaken = true
+		return c.Conn.Write(p)
+	}
+	var out []byte
+	for rest := p; len(rest) > 0; {
+		var m peerwire.Message
+		n, _, err := peerwire.Parse(rest, &m)
+		if err != nil || n == 0 {
+			return 0, fmt.Errorf("no whole message: %v", err)
+		}
+		if m.ID != peerwire.Unchoke {
+			out = append(out, rest[:n]...)
+		}
+		rest = rest[n:]
+	}
+	if len(out) > 0 {
+		if _, err := c.Conn.Write(out); err != nil {
+			return 0, err
+		}
+	}
+	return len(p), nil
+}
+
+// run plays the scenario in a bubble of its own.
+func (sw *swarm) run(t *testing.T) {
+	t.Helper()
+	sw.data, sw.mi = makeTorrent(t, sw.size, sw.piece)
+	synctest.Test(t, sw.play)
+	for _, m := range sw.members {
+		sw.end = max(sw.end, m.done)
+	}
+}
+
+func (sw *swarm) play(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer cancel()
+	sw.t, sw.room, sw.over = t, newRoom(), make(chan struct{})
+	sw.world = simnet.New(simnet.Options{Seed: sw.seed, Lockstep: true, Window: 64 << 10})
+	origin := sw.session(0, sw.origin, false)
+	wg.Go(func() { origin.Run(ctx) })
+	from, err := origin.Add(sw.mi, torrent.AddOptions{Storage: storage.NewMemoryOf(sw.data), Verified: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(time.Second) // the origin has announced
+	sw.start = time.Now()
+	sw.book = &ledger{piece: int64(sw.piece), have: map[int64]bool{}, total: sw.mi.Info.NumPieces(), full: func() {
+		sw.firstCopy = from.Stats().Uploaded
+		sw.firstAt = time.Since(sw.start)
+	}}
+	for i, m := range sw.members {
+		sw.waiting.Add(1)
+		wg.Go(func() { sw.live(ctx, i+1, m) })
+	}
+	limit := time.AfterFunc(2*time.Hour, func() {
+		t.Error("not done after two hours")
+		cancel()
+	})
+	sw.waiting.Wait()
+	limit.Stop()
+	sw.originStats = from.Stats()
+	close(sw.over)
+}
+
+func (sw *swarm) session(i int, link simnet.Link, freeRide bool) *torrent.Session {
+	addr := netip.AddrFrom4([4]byte{10, byte(i * 37), byte(i >> 8), byte(i + 1)})
+	var network torrent.Network = sw.world.Host(addr, link)
+	if freeRide {
+		network = rider{network}
+	}
+	s, err := torrent.NewSession(torrent.Options{
+		Network: network, Announcer: sw.room.at(addr), Bind: addr, PeerPort: 6881,
+		PeerID: spate.PeerID([]byte(fmt.Sprintf("-SP0100-%012d", i))), Seed: sw.seed*1000 + uint64(i+1),
+	})
+	if err != nil {
+		sw.t.Fatal(err)
+	}
+	return s
+}
+
+// live is the life of one member.
+func (sw *swarm) live(ctx context.Context, i int, m *member) {
+	time.Sleep(m.join + time.Duration(i)*time.Microsecond) // never two at one moment
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	s := sw.session(i, m.link, m.freeRide)
+	var run sync.WaitGroup
+	run.Go(func() { s.Run(ctx) })
+	store := storage.NewMemoryLike(sw.data)
+	tor, err := s.Add(sw.mi, torrent.AddOptions{Storage: noted{store, sw.book}})
+	if err != nil {
+		sw.t.Error(err)
+		return
+	}
+	m.began = time.Since(sw.start)
+	if m.leave > 0 {
+		time.AfterFunc(m.leave-m.began, cancel)
+	}
+	switch err := tor.Wait(ctx); {
+	case err == nil:
+		m.done = time.Since(sw.start)
+		got := make([]byte, len(sw.data))
+		if _, err := store.ReadAt(got, 0); err != nil || string(got) != string(sw.data) {
+			sw.t.Errorf("member %d has other data (%v)", i, err)
+		}
+	case ctx.Err() == nil:
+		sw.t.Errorf("member %d: %v", i, err)
+	}
+	sw.waiting.Done()
+	if !m.quits {
+		select {
+		case <-sw.over:
+		case <-ctx.Done():
+		}
+	}
+	cancel()
+	run.Wait()
+	m.stats = tor.Stats()
+	m.left = time.Since(sw.start)
+}
+
+// bound is the least time in which a fluid could have filled the swarm: the
+// origin must send everything once, everybody must receive it, and the links of
+// all who were there must carry what all received.
+func (sw *swarm) bound() time.Duration {
+	f := float64(sw.size)
+	worst := f / float64(sw.origin.Up)
+	demand := 0.0
+	for _, m := range sw.members {
+		demand += float64(m.stats.BytesDone)
+		if m.link.Down > 0 && m.done > 0 {
+			worst = max(worst, m.began.Seconds()+f/float64(m.link.Down))
+		}
+	}
+	const step = 0.01
+	at := 0.0
+	for ; demand > 0; at += step {
+		demand -= step * float64(sw.origin.Up)
+		for _, m := range sw.members {
+			if !m.freeRide && m.began.Seconds() <= at && at < m.left.Seconds() {
+				demand -= step * float64(m.link.Up)
+			}
+		}
+	}
+	return time.Duration(max(worst, at) * float64(time.Second))
+}
+
+// report logs what came of it and returns the end in times of the bound, and how
+// many copies the origin sent.
+func (sw *swarm) report(t *testing.T) (times, copies float64) {
+	t.Helper()
+	var all []float64
+	wasted := int64(0)
+	for _, m := range sw.members {
+		if m.done > 0 {
+			all = append(all, (m.done - m.began).Seconds())
+		}
+		wasted += m.stats.Wasted
+	}
+	slices.Sort(all)
+	f, bound := float64(sw.size), sw.bound()
+	times = sw.end.Seconds() / bound.Seconds()
+	copies = float64(sw.originStats.Uploaded) / f
+	t.Logf("%d of %d done after %.2f s, %.3f of the bound of %.2f s; median %.1f s; wasted %.1f %%",
+		len(all), len(sw.members), sw.end.Seconds(), times, bound.Seconds(), all[len(all)/2], 100*float64(wasted)/f/float64(len(all)))
+	t.Logf("the origin sent %.3f copies, %.3f for the first, which was out at %.3f of its least time",
+		copies, float64(sw.firstCopy)/f, sw.firstAt.Seconds()/(f/float64(sw.origin.Up)))
+	return times, copies
+}
