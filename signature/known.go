@@ -1,0 +1,135 @@
+package signature
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// Known are the keys that sites were first seen with, or that somebody said are
+// theirs: a file of lines "SITE KEY", which people may read and change. It is not
+// safe for concurrent use; two processes that write at once keep the file whole.
+type Known struct {
+	path string
+	keys map[string]PublicKey
+}
+
+// maxKnown bounds the file, in bytes.
+const maxKnown = 4 << 20
+
+// Site is the name under which the keys of the site at u are kept: the host in
+// lower case, and the port unless it is that of http or https, which are one
+// site. So nobody escapes what is known by asking for the other of the two.
+func Site(u *url.URL) string {
+	host := strings.TrimSuffix(strings.ToLower(u.Hostname()), ".")
+	if strings.Contains(host, ":") {
+		host = "[" + host + "]"
+	}
+	switch port := u.Port(); {
+	case port == "", port == "80", port == "443":
+		return host
+	default:
+		return host + ":" + port
+	}
+}
+
+// OpenKnown reads the file at path. One that is not there is empty. A line that
+// is no key is an error: passing over it would forget the site.
+func OpenKnown(path string) (*Known, error) {
+	k := &Known{path: path, keys: map[string]PublicKey{}}
+	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return k, nil
+	}
+	if err == nil && info.Size() > maxKnown {
+		err = fmt.Errorf("%s is larger than 4 MiB", path)
+	}
+	if err != nil {
+		return nil, err
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	lines := bufio.NewScanner(bytes.NewReader(text))
+	for n := 1; lines.Scan(); n++ {
+		fields := strings.Fields(lines.Text())
+		if len(fields) == 0 || strings.HasPrefix(fields[0], "#") {
+			continue
+		}
+		if len(fields) != 2 {
+			return nil, fmt.Errorf("%s:%d: a line is SITE KEY", path, n)
+		}
+		key, err := ParsePublicKey(fields[1])
+		if err != nil {
+			return nil, fmt.Errorf("%s:%d: %w", path, n, err)
+		}
+		k.keys[fields[0]] = key
+	}
+	return k, lines.Err()
+}
+
+// Key is the key that site is known by.
+func (k *Known) Key(site string) (PublicKey, bool) {
+	key, ok := k.keys[site]
+	return key, ok
+}
+
+// Sites lists the sites, in order.
+func (k *Known) Sites() []string { return slices.Sorted(maps.Keys(k.keys)) }
+
+// Remember writes that site is known by key, whatever it was known by before.
+func (k *Known) Remember(site string, key PublicKey) error {
+	if site == "" || strings.ContainsAny(site, " \t\r\n#") {
+		return fmt.Errorf("signature: %q is no site", site)
+	}
+	return k.change(func(keys map[string]PublicKey) { keys[site] = key })
+}
+
+// Forget writes that site is known by nothing.
+func (k *Known) Forget(site string) error {
+	return k.change(func(keys map[string]PublicKey) { delete(keys, site) })
+}
+
+// change does what f does to the file as it is now, and writes it in one step.
+func (k *Known) change(f func(map[string]PublicKey)) error {
+	now, err := OpenKnown(k.path)
+	if err != nil {
+		return err
+	}
+	f(now.keys)
+	var b bytes.Buffer
+	b.WriteString("# The keys of sites, which releases from there must be signed with.\n")
+	for _, site := range now.Sites() {
+		fmt.Fprintf(&b, "%s %s\n", site, now.keys[site])
+	}
+	dir := filepath.Dir(k.path)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	tmp, err := os.CreateTemp(dir, ".known-*.tmp")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(tmp.Name())
+	_, err = tmp.Write(b.Bytes())
+	if err == nil {
+		err = tmp.Sync()
+	}
+	if err = errors.Join(err, tmp.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(tmp.Name(), k.path); err != nil {
+		return err
+	}
+	k.keys = now.keys
+	return nil
+}

@@ -1,0 +1,210 @@
+package signature
+
+import (
+	"encoding/base64"
+	"errors"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+func newKey(t testing.TB) *Key {
+	t.Helper()
+	k, err := NewKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k
+}
+
+var signedAt = time.Date(2026, 11, 24, 20, 0, 0, 0, time.UTC)
+
+func TestSignAndVerify(t *testing.T) {
+	t.Parallel()
+	k := newKey(t)
+	sig := k.Sign([]byte("data"), "x.torrent", signedAt)
+	st, err := Verify(k.Public(), []byte("data"), sig)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if st.File != "x.torrent" || !st.Time.Equal(signedAt) || !st.Key.Equal(k.Public()) {
+		t.Errorf("it says %+v", st)
+	}
+	// What comes back with carriage returns is the same signature.
+	if _, err := Verify(k.Public(), []byte("data"), []byte(strings.ReplaceAll(string(sig), "\n", "\r\n"))); err != nil {
+		t.Errorf("with other ends of lines: %v", err)
+	}
+}
+
+func TestWhatDoesNotHold(t *testing.T) {
+	t.Parallel()
+	k, other := newKey(t), newKey(t)
+	sig := k.Sign([]byte("data"), "x", signedAt)
+	lines := strings.Split(strings.TrimSuffix(string(sig), "\n"), "\n")
+	join := func(l ...string) []byte { return []byte(strings.Join(l, "\n") + "\n") }
+	for name, c := range map[string]struct {
+		message, sig []byte
+		want         error
+	}{
+		"other data":         {[]byte("datA"), sig, ErrMismatch},
+		"nothing":            {[]byte("data"), nil, ErrMalformed},
+		"a page":             {[]byte("data"), []byte("<html>\n\n\n</html>"), ErrMalformed},
+		"another comment":    {[]byte("data"), join(lines[0], lines[1], "trusted comment: timestamp:1\tfile:y", lines[3]), ErrMismatch},
+		"two signatures":     {[]byte("data"), append(append([]byte{}, sig...), sig...), ErrMalformed},
+		"cut off":            {[]byte("data"), sig[:len(sig)-20], ErrMalformed},
+		"without comment":    {[]byte("data"), join(lines[0], lines[1]), ErrMalformed},
+		"far too long":       {[]byte("data"), append(make([]byte, MaxSignature), sig...), ErrMalformed},
+		"comment of another": {[]byte("data"), join(lines[0], lines[1], lines[2], strings.Split(string(k.Sign([]byte("other"), "x", signedAt)), "\n")[3]), ErrMismatch},
+	} {
+		if _, err := Verify(k.Public(), c.message, c.sig); !errors.Is(err, c.want) {
+			t.Errorf("%s: %v, want %v", name, err, c.want)
+		}
+	}
+	var ok *OtherKeyError
+	if _, err := Verify(k.Public(), []byte("data"), other.Sign([]byte("data"), "x", signedAt)); !errors.As(err, &ok) || ok.ID != other.Public().ID() {
+		t.Errorf("by another key: %v", err)
+	}
+	// Anybody may claim the key's number: the signature counts.
+	forged := strings.Split(string(other.Sign([]byte("data"), "x", signedAt)), "\n")
+	raw, _ := base64.StdEncoding.DecodeString(forged[1])
+	mine, _ := base64.StdEncoding.DecodeString(lines[1])
+	copy(raw[2:10], mine[2:10])
+	forged[1] = base64.StdEncoding.EncodeToString(raw)
+	if _, err := Verify(k.Public(), []byte("data"), []byte(strings.Join(forged, "\n"))); !errors.Is(err, ErrMismatch) {
+		t.Errorf("under a borrowed number: %v", err)
+	}
+}
+
+func TestKeyFiles(t *testing.T) {
+	t.Parallel()
+	k := newKey(t)
+	file, err := k.File("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if Protected(file) {
+		t.Error("a key without a password is said to have one")
+	}
+	back, err := ParseKey(file, "")
+	if err != nil || !back.Public().Equal(k.Public()) {
+		t.Fatalf("read back: %v", err)
+	}
+	for _, text := range []string{k.Public().String(), string(k.Public().File()), "  " + k.Public().String() + "\r\n"} {
+		if pub, err := ParsePublicKey(text); err != nil || !pub.Equal(k.Public()) {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+	for _, text := range []string{"", "RWQ", string(file), k.Public().String() + "A", strings.Repeat("A", 10_000), k.Public().String() + "\n" + k.Public().String()} {
+		if _, err := ParsePublicKey(text); !errors.Is(err, ErrKey) {
+			t.Errorf("%.60q: %v, want ErrKey", text, err)
+		}
+	}
+	for _, text := range []string{"", "x", k.Public().String()} {
+		if _, err := ParseKey([]byte(text), ""); !errors.Is(err, ErrKey) {
+			t.Errorf("%.60q: %v, want ErrKey", text, err)
+		}
+	}
+}
+
+// TestCommentsStayOneLine: a name of a release is anybody's choice.
+func TestCommentsStayOneLine(t *testing.T) {
+	t.Parallel()
+	k := newKey(t)
+	name := "a\nb\tc\x1b[31m\u202egnp\xff\u2028.iso"
+	st, err := Verify(k.Public(), []byte("d"), k.Sign([]byte("d"), name, signedAt))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := "a_b_c_[31m_gnp__.iso"; st.File != want {
+		t.Errorf("file %q, want %q", st.File, want)
+	}
+}
+
+func TestKnown(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "state", "known-keys")
+	known, err := OpenKnown(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, b := newKey(t).Public(), newKey(t).Public()
+	other, _ := OpenKnown(path) // of another process
+	if err := errors.Join(known.Remember("files.example.org", a), other.Remember("[::1]:6969", b)); err != nil {
+		t.Fatal(err)
+	}
+	again, err := OpenKnown(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if key, ok := again.Key("files.example.org"); !ok || !key.Equal(a) {
+		t.Error("the first site is not known any more")
+	}
+	if key, ok := again.Key("[::1]:6969"); !ok || !key.Equal(b) {
+		t.Error("the other process's site is not known")
+	}
+	if err := again.Forget("files.example.org"); err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := again.Key("files.example.org"); ok {
+		t.Error("still known after Forget")
+	}
+	if err := again.Remember("two words", a); err == nil {
+		t.Error("a site with a space was taken")
+	}
+	os.WriteFile(path, []byte("files.example.org RWQrubbish\n"), 0o600)
+	if _, err := OpenKnown(path); !errors.Is(err, ErrKey) {
+		t.Errorf("a damaged file: %v", err)
+	}
+}
+
+func TestSite(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]string{
+		"http://Files.Example.org/r/x":     "files.example.org",
+		"https://files.example.org.:443/":  "files.example.org",
+		"http://files.example.org:80/a/b":  "files.example.org",
+		"http://files.example.org:6969/":   "files.example.org:6969",
+		"https://[2001:db8::1]:8443/":      "[2001:db8::1]:8443",
+		"http://user:pw@10.0.0.1:6969/r/x": "10.0.0.1:6969",
+	} {
+		u, err := url.Parse(in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := Site(u); got != want {
+			t.Errorf("%s: %q, want %q", in, got, want)
+		}
+	}
+}
+
+func FuzzVerify(f *testing.F) {
+	k := newKey(f)
+	f.Add([]byte("data"), k.Sign([]byte("data"), "x", signedAt))
+	f.Add([]byte(""), []byte("untrusted comment: \n\ntrusted comment: \n\n"))
+	f.Fuzz(func(t *testing.T, message, sig []byte) {
+		st, err := Verify(k.Public(), message, sig)
+		if err == nil && (string(message) != "data" || strings.ContainsAny(st.Comment, "\n")) {
+			t.Errorf("%q holds for %q", sig, message)
+		}
+	})
+}
+
+func FuzzParseKeys(f *testing.F) {
+	k := newKey(f)
+	file, _ := k.File("")
+	f.Add(string(file))
+	f.Add(string(k.Public().File()))
+	f.Fuzz(func(t *testing.T, text string) {
+		if pub, err := ParsePublicKey(text); err == nil {
+			if again, err := ParsePublicKey(pub.String()); err != nil || !again.Equal(pub) {
+				t.Errorf("%q is read as %s, which is not read as itself", text, pub)
+			}
+		}
+		if !Protected([]byte(text)) { // else a password is tried, which takes a second
+			ParseKey([]byte(text), "")
+		}
+	})
+}
