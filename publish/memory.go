@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"spate"
 )
@@ -14,128 +15,148 @@ import (
 // Memory is a [Catalog] that lives as long as the process: what `spate publish`
 // needs.
 type Memory struct {
-	mu     sync.RWMutex
-	byName map[string]entry
-	// order has newest first; a change replaces it, so that readers keep theirs.
-	order []*Release
+	index *Index
+
+	mu      sync.RWMutex
+	byRef   map[string]entry
+	history map[spate.InfoHash]map[string]Counts // by day
 }
 
 type entry struct {
-	release *Release
-	torrent []byte
+	release  *Release
+	torrents Torrents
 }
 
 // NewMemory returns an empty catalog.
-func NewMemory() *Memory { return &Memory{byName: map[string]entry{}} }
+func NewMemory() *Memory {
+	return &Memory{index: NewIndex(), byRef: map[string]entry{}, history: map[spate.InfoHash]map[string]Counts{}}
+}
 
 // Put implements [Catalog].
-func (m *Memory) Put(_ context.Context, r *Release, torrent []byte) error {
-	full := *r
-	full.TorrentSize = len(torrent)
-	full.Reindex()
-	listed := full.withoutFiles()
-
+func (m *Memory) Put(_ context.Context, r *Release, t Torrents) error {
+	full := r.Filled(t)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if _, taken := m.byName[r.Name]; taken {
-		return fmt.Errorf("%w: %q", ErrExists, r.Name)
+	if err := m.index.Add(full); err != nil {
+		return err
 	}
-	m.byName[r.Name] = entry{&full, bytes.Clone(torrent)}
-	at, _ := slices.BinarySearchFunc(m.order, listed, newestFirst)
-	order := make([]*Release, 0, len(m.order)+1)
-	order = append(order, m.order[:at]...)
-	order = append(order, listed)
-	m.order = append(order, m.order[at:]...)
+	m.byRef[full.Ref()] = entry{full, Torrents{bytes.Clone(t.Main), bytes.Clone(t.Twin)}}
 	return nil
 }
 
 // Delete implements [Catalog].
-func (m *Memory) Delete(_ context.Context, name string) error {
+func (m *Memory) Delete(_ context.Context, ref string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if _, ok := m.byName[name]; !ok {
-		return fmt.Errorf("%w: %q", ErrNotFound, name)
+	if !m.index.Remove(ref) {
+		return fmt.Errorf("%w: %q", ErrNotFound, ref)
 	}
-	delete(m.byName, name)
-	m.order = slices.DeleteFunc(slices.Clone(m.order), func(r *Release) bool { return r.Name == name })
+	delete(m.byRef, ref)
 	return nil
 }
 
-// SetSums implements [Catalog].
-func (m *Memory) SetSums(_ context.Context, name string, ih spate.InfoHash, sums [][32]byte) error {
+// change replaces a release by what f makes of it.
+func (m *Memory) change(ref string, f func(*Release) (*Release, error)) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	e, ok := m.byName[name]
+	e, ok := m.byRef[ref]
 	if !ok {
-		return fmt.Errorf("%w: %q", ErrNotFound, name)
+		return fmt.Errorf("%w: %q", ErrNotFound, ref)
 	}
-	r, err := e.release.withSums(ih, sums)
+	r, err := f(e.release)
 	if err != nil {
 		return err
 	}
 	e.release = r
-	m.byName[name] = e
-	m.order = slices.Clone(m.order)
-	m.order[slices.IndexFunc(m.order, func(r *Release) bool { return r.Name == name })] = r.withoutFiles()
+	m.byRef[ref] = e
+	m.index.Replace(r)
 	return nil
 }
 
+// Update implements [Catalog].
+func (m *Memory) Update(_ context.Context, ref string, c Change) error {
+	return m.change(ref, func(r *Release) (*Release, error) { return r.With(c) })
+}
+
+// SetSums implements [Catalog].
+func (m *Memory) SetSums(_ context.Context, ref string, ih spate.InfoHash, sums [][32]byte) error {
+	return m.change(ref, func(r *Release) (*Release, error) { return r.WithSums(ih, sums) })
+}
+
 // Get implements [Catalog].
-func (m *Memory) Get(_ context.Context, name string) (*Release, error) {
-	e, err := m.entry(name)
+func (m *Memory) Get(_ context.Context, ref string) (*Release, error) {
+	e, err := m.entry(ref)
 	return e.release, err
 }
 
-// Torrent implements [Catalog].
-func (m *Memory) Torrent(_ context.Context, name string) ([]byte, error) {
-	e, err := m.entry(name)
-	return e.torrent, err
+// Torrents implements [Catalog].
+func (m *Memory) Torrents(_ context.Context, ref string) (Torrents, error) {
+	e, err := m.entry(ref)
+	return e.torrents, err
 }
 
-func (m *Memory) entry(name string) (entry, error) {
+func (m *Memory) entry(ref string) (entry, error) {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	e, ok := m.byName[name]
-	if !ok {
-		return entry{}, fmt.Errorf("%w: %q", ErrNotFound, name)
+	r, err := m.index.Resolve(ref)
+	if err != nil {
+		return entry{}, err
 	}
-	return e, nil
+	return m.byRef[r.Ref()], nil
+}
+
+// Find implements [Catalog].
+func (m *Memory) Find(_ context.Context, ih spate.InfoHash) (*Release, error) {
+	return m.index.Find(ih)
+}
+
+// Family implements [Catalog].
+func (m *Memory) Family(_ context.Context, slug string) ([]*Release, error) {
+	return m.index.Family(slug)
 }
 
 // List implements [Catalog].
 func (m *Memory) List(_ context.Context, q Query) ([]*Release, int, error) {
-	m.mu.RLock()
-	order := m.order
-	m.mu.RUnlock()
+	list, total := m.index.List(q)
+	return list, total, nil
+}
 
-	if words := strings.Fields(strings.ToLower(q.Text)); len(words) > 0 {
-		var match []*Release
-		for _, r := range order {
-			name := strings.ToLower(r.Name)
-			if !slices.ContainsFunc(words, func(w string) bool { return !strings.Contains(name, w) }) {
-				match = append(match, r)
+// Groups implements [Catalog].
+func (m *Memory) Groups(context.Context) ([]GroupCount, error) { return m.index.Groups(), nil }
+
+// Count implements [Catalog].
+func (m *Memory) Count(_ context.Context, ih spate.InfoHash, now time.Time, c Counts) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	days := m.history[ih]
+	if days == nil {
+		days = map[string]Counts{}
+		m.history[ih] = days
+	}
+	day := dayOf(now)
+	days[day] = days[day].Add(c)
+	return nil
+}
+
+// History implements [Catalog].
+func (m *Memory) History(_ context.Context, ih spate.InfoHash, since time.Time) (History, error) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	sum := map[string]Counts{}
+	for h, days := range m.history {
+		if ih.IsZero() || h == ih {
+			for day, c := range days {
+				sum[day] = sum[day].Add(c)
 			}
 		}
-		order = match
 	}
-	total := len(order)
-	order = order[min(max(q.Offset, 0), total):]
-	if q.Limit > 0 {
-		order = order[:min(q.Limit, len(order))]
+	var out History
+	for day, c := range sum {
+		out.Total = out.Total.Add(c)
+		if day >= dayOf(since) {
+			out.Days = append(out.Days, Day{day, c})
+		}
 	}
-	return slices.Clone(order), total, nil
-}
-
-// withoutFiles is r as lists have it.
-func (r *Release) withoutFiles() *Release {
-	short := *r
-	short.Files, short.index = nil, nil
-	return &short
-}
-
-func newestFirst(a, b *Release) int {
-	if c := b.Published.Compare(a.Published); c != 0 {
-		return c
-	}
-	return strings.Compare(a.Name, b.Name)
+	slices.SortFunc(out.Days, func(a, b Day) int { return strings.Compare(a.Date, b.Date) })
+	return out, nil
 }

@@ -16,6 +16,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -39,7 +40,7 @@ func (f MakerFunc) Make(ctx context.Context, path string, opts maker.Options) (*
 }
 
 // Tracker is the tracker that the releases announce to. It is called once for
-// each info-hash of a release: twice for a hybrid.
+// each info-hash of a release: three times for a hybrid with a twin.
 type Tracker interface {
 	// Allow accepts announces for ih from now on, and keeps its swarm however
 	// short memory gets.
@@ -52,15 +53,16 @@ type Tracker interface {
 // Note tells a tracker what an info-hash stands for.
 type Note struct {
 	Name string
-	Size int64 // bytes
+	Size int64          // bytes
+	Pair spate.InfoHash // the other half of a hybrid, or zero
 }
 
 // Seeder is the engine that has the releases for peers.
 type Seeder interface {
 	// Seed starts to seed m from the file or the tree at path, whose name may be
-	// another than the torrent's. The data was hashed a moment ago: it is known
-	// good and not checked again.
-	Seed(ctx context.Context, m *metainfo.MetaInfo, path string) error
+	// another than the torrent's. Data that is verified is known good, and not
+	// checked again.
+	Seed(ctx context.Context, m *metainfo.MetaInfo, path string, verified bool) error
 	// Unseed stops that, announces it to the trackers, and forgets the torrent.
 	// The data stays.
 	Unseed(ctx context.Context, ih spate.InfoHash) error
@@ -77,14 +79,14 @@ type Options struct {
 }
 
 // Publisher makes and withdraws releases. It is safe for concurrent use; two
-// releases are made side by side, but never two of one name.
+// releases are made side by side, but never two of one slug.
 type Publisher struct {
 	opts   Options
 	maker  Maker
 	seeder Seeder
 
 	mu   sync.Mutex
-	busy map[string]bool // names that are being published or withdrawn
+	busy map[string]bool // slugs that are being published or withdrawn
 
 	listed chan struct{} // holds one when there is a new release for Run
 }
@@ -115,7 +117,7 @@ func (p *Publisher) Catalog() Catalog { return p.opts.Catalog }
 // StepError says at which step a release failed. The steps before it were
 // undone.
 type StepError struct {
-	Step string // "make", "allow", "seed" or "list"
+	Step string // "make", "keep", "allow", "seed" or "list"
 	Name string // the release
 	Err  error  // the cause, joined with what could not be undone
 }
@@ -129,99 +131,239 @@ func (e *StepError) Unwrap() error { return e.Err }
 // undoTime bounds the undoing of a release whose own context may be over.
 const undoTime = 10 * time.Second
 
-// Publish makes a release of the file or the tree at path. The zero opts will
-// do: the release then has the name of the path's last element, the publisher's
-// trackers, and the site as its web seed (which opts.WebSeeds come on top of).
+// Spec says what a release shall be. The zero Spec will do: the release then has
+// the name of the path's last element, the publisher's trackers, and the site as
+// its web seed, and is the first version of its slug.
+type Spec struct {
+	maker.Options        // of the torrent; WebSeeds come after the site
+	Slug          string // "": made of the name
+	Version       string // "": the next free number, which is "1" for a new slug
+	Variant       string
+	Group         string
+	Notes         string // Markdown
+	// Newer allows a slug that is taken, for another version of it, where Version
+	// is empty. A Version that is given always does.
+	Newer bool
+	// NoTwin leaves out the v1 torrent for older clients.
+	NoTwin bool
+	// Keep is asked, once the data is hashed, for another place that has it and
+	// from which it is to be served, so that the release outlives what becomes of
+	// the path; nil: the path itself. It returns the path, and what takes it back.
+	Keep func(ctx context.Context, r *Release) (path string, undo func(context.Context) error, err error)
+}
+
+// Publish makes a release of the file or the tree at path.
 //
-// The error is [ErrExists] when the name is taken, a [StepError] when a step
-// failed, and in both cases nothing was published.
-func (p *Publisher) Publish(ctx context.Context, path string, opts maker.Options) (*Release, error) {
-	path, single, err := p.prepare(path, &opts)
+// The error is [ErrExists] when the name is taken, [ErrLabel] when it cannot be
+// one, a [StepError] when a step failed, and in any case nothing was published.
+func (p *Publisher) Publish(ctx context.Context, path string, spec Spec) (*Release, error) {
+	path, single, err := p.prepare(path, &spec)
 	if err != nil {
 		return nil, err
 	}
-	release, err := p.reserve(opts.Name)
+	release, err := p.reserve(spec.Slug)
 	if err != nil {
 		return nil, err
 	}
 	defer release()
-	if _, err := p.opts.Catalog.Get(ctx, opts.Name); err == nil {
-		return nil, fmt.Errorf("publish: %w: %q", ErrExists, opts.Name)
-	} else if !errors.Is(err, ErrNotFound) {
-		return nil, &StepError{"list", opts.Name, err}
+	if err := p.version(ctx, &spec); err != nil {
+		return nil, err
 	}
-
-	m, r, err := p.make(ctx, path, single, opts)
+	ref := Ref{spec.Slug, spec.Version, spec.Variant}
+	if own := WebSeedURL(p.opts.BaseURL, ref.String(), single); own != "" && !slices.Contains(spec.WebSeeds, own) {
+		spec.WebSeeds = append([]string{own}, spec.WebSeeds...)
+	}
+	m, r, err := p.make(ctx, path, single, spec.Options)
 	if err != nil {
-		return nil, &StepError{"make", opts.Name, err}
+		return nil, &StepError{"make", spec.Name, err}
 	}
-	torrent, err := m.Bytes()
+	r.Slug, r.Version, r.Variant, r.Group, r.Notes = spec.Slug, spec.Version, spec.Variant, spec.Group, spec.Notes
+	l, err := p.load(m, r, !spec.NoTwin)
 	if err != nil {
-		return nil, &StepError{"make", opts.Name, err}
+		return nil, &StepError{"make", spec.Name, err}
 	}
-
 	var undo undoStack
+	if spec.Keep != nil {
+		kept, drop, err := spec.Keep(ctx, r)
+		if err != nil {
+			return nil, &StepError{"keep", spec.Name, err}
+		}
+		if err := r.moveTo(kept); err != nil {
+			return nil, &StepError{"keep", spec.Name, errors.Join(err, drop(ctx))}
+		}
+		undo = append(undo, drop)
+	}
+	return p.list(ctx, l, undo)
+}
+
+// version checks that the reference is free and fills in its version.
+func (p *Publisher) version(ctx context.Context, spec *Spec) error {
+	family, err := p.opts.Catalog.Family(ctx, spec.Slug)
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		return &StepError{"list", spec.Name, err}
+	}
+	taken := map[Ref]bool{}
+	versions := map[string]bool{}
+	for _, r := range family {
+		taken[Ref{r.Slug, r.Version, r.Variant}] = true
+		versions[r.Version] = true
+	}
+	given := spec.Version != ""
+	if !given {
+		spec.Version = firstVersion
+		for n := len(versions); versions[spec.Version]; n++ {
+			spec.Version = strconv.Itoa(n + 1)
+		}
+	}
+	ref := Ref{spec.Slug, spec.Version, spec.Variant}
+	if err := ref.check(); err != nil {
+		return fmt.Errorf("publish: %w", err)
+	}
+	if len(spec.Notes) > MaxNotes {
+		return fmt.Errorf("publish: notes of %d bytes; at most %d are shown", len(spec.Notes), MaxNotes)
+	}
+	if taken[ref] || len(family) > 0 && !given && !spec.Newer {
+		return fmt.Errorf("publish: %w: %q", ErrExists, spec.Slug)
+	}
+	return nil
+}
+
+// loaded is a release with the torrents that it is seeded by.
+type loaded struct {
+	r        *Release
+	main     *metainfo.MetaInfo
+	twin     *metainfo.MetaInfo // or nil
+	torrents Torrents
+}
+
+// load makes the twin of m, where it can have one, and puts it into r.
+func (p *Publisher) load(m *metainfo.MetaInfo, r *Release, twin bool) (*loaded, error) {
+	l := &loaded{r: r, main: m}
+	var err error
+	if l.torrents.Main, err = m.Bytes(); err != nil {
+		return nil, err
+	}
+	if !twin || m.Info.Format() != metainfo.Hybrid {
+		return l, nil
+	}
+	if l.twin, err = MakeTwin(m); err != nil {
+		return nil, err
+	}
+	if l.torrents.Twin, err = l.twin.Bytes(); err != nil {
+		return nil, err
+	}
+	r.Twin = twinOf(l.twin, len(l.torrents.Twin))
+	return l, nil
+}
+
+// list has a release tracked and seeded and then lists it. What fails undoes
+// what was done, undo last.
+func (p *Publisher) list(ctx context.Context, l *loaded, undo undoStack) (*Release, error) {
+	r := l.r
 	fail := func(step string, err error) (*Release, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTime)
 		defer cancel()
 		return nil, &StepError{step, r.Name, errors.Join(err, undo.run(ctx))}
 	}
-	for _, ih := range r.Hashes() {
-		if p.opts.Tracker == nil {
-			break
-		}
-		if err := p.opts.Tracker.Allow(ih, Note{Name: r.Name, Size: r.Size}); err != nil {
-			return fail("allow", err)
-		}
-		undo = append(undo, func(context.Context) error { return p.opts.Tracker.Disallow(ih) })
+	if step, err := p.serve(ctx, l, true, &undo); err != nil {
+		return fail(step, err)
 	}
-	if err := p.seeder.Seed(ctx, m, r.Path); err != nil {
-		return fail("seed", err)
-	}
-	undo = append(undo, func(ctx context.Context) error { return p.seeder.Unseed(ctx, r.Hash()) })
 	if err := ctx.Err(); err != nil {
 		return fail("list", context.Cause(ctx))
 	}
 	r.Published = p.opts.Now().UTC().Truncate(time.Second)
-	if err := p.opts.Catalog.Put(ctx, r, torrent); err != nil {
+	if err := p.opts.Catalog.Put(ctx, r, l.torrents); err != nil {
 		return fail("list", err)
 	}
 	select {
 	case p.listed <- struct{}{}:
 	default: // Run has not seen the last one yet, and will see both
 	}
-	return r, nil
+	return p.opts.Catalog.Get(ctx, r.Ref())
+}
+
+// serve allows a release on the tracker and seeds it. It returns the step that
+// failed, and puts on undo what takes back those before.
+func (p *Publisher) serve(ctx context.Context, l *loaded, verified bool, undo *undoStack) (step string, err error) {
+	r := l.r
+	if p.opts.Tracker != nil {
+		hashes := r.AllHashes()
+		for i, ih := range hashes {
+			n := Note{Name: r.Name, Size: r.Size}
+			if own := r.Hashes(); i < len(own) && len(own) == 2 {
+				n.Pair = own[1-i]
+			}
+			if err := p.opts.Tracker.Allow(ih, n); err != nil {
+				return "allow", err
+			}
+			*undo = append(*undo, func(context.Context) error { return p.opts.Tracker.Disallow(ih) })
+		}
+	}
+	for _, m := range []*metainfo.MetaInfo{l.main, l.twin} {
+		if m == nil {
+			continue
+		}
+		if err := p.seeder.Seed(ctx, m, r.Path, verified); err != nil {
+			return "seed", err
+		}
+		*undo = append(*undo, func(ctx context.Context) error { return p.seeder.Unseed(ctx, m.Hash()) })
+	}
+	return "", nil
 }
 
 // Withdraw takes a release back: unlisted first, then neither seeded nor tracked
 // any more. It goes on after a failure, and returns all of them. The data stays.
-func (p *Publisher) Withdraw(ctx context.Context, name string) error {
-	release, err := p.reserve(name)
+// ref names one torrent, or by a slug alone all versions and variants.
+func (p *Publisher) Withdraw(ctx context.Context, ref string) error {
+	want := ParseRef(ref)
+	release, err := p.reserve(want.Slug)
 	if err != nil {
 		return err
 	}
 	defer release()
-	r, err := p.opts.Catalog.Get(ctx, name)
+	var list []*Release
+	if want.Version == "" && want.Variant == "" {
+		list, err = p.opts.Catalog.Family(ctx, want.Slug)
+	} else {
+		var r *Release
+		r, err = p.opts.Catalog.Get(ctx, ref)
+		list = []*Release{r}
+	}
 	if err != nil {
 		return fmt.Errorf("withdraw: %w", err)
 	}
-	if err := p.opts.Catalog.Delete(ctx, name); err != nil {
-		return fmt.Errorf("withdraw %q: %w", name, err)
+	var errs []error
+	for _, r := range list {
+		if err := p.withdraw(ctx, r); err != nil {
+			errs = append(errs, fmt.Errorf("withdraw %q: %w", r.Ref(), err))
+		}
 	}
+	return errors.Join(errs...)
+}
+
+func (p *Publisher) withdraw(ctx context.Context, r *Release) error {
+	if err := p.opts.Catalog.Delete(ctx, r.Ref()); err != nil {
+		return err
+	}
+	return p.unserve(ctx, r)
+}
+
+// unserve stops the seeding and tracking of r.
+func (p *Publisher) unserve(ctx context.Context, r *Release) error {
 	errs := []error{p.seeder.Unseed(ctx, r.Hash())}
+	if !r.Twin.Hash.IsZero() {
+		errs = append(errs, p.seeder.Unseed(ctx, r.Twin.Hash))
+	}
 	if p.opts.Tracker != nil {
-		for _, ih := range r.Hashes() {
+		for _, ih := range r.AllHashes() {
 			errs = append(errs, p.opts.Tracker.Disallow(ih))
 		}
 	}
-	if err := errors.Join(errs...); err != nil {
-		return fmt.Errorf("withdraw %q: %w", name, err)
-	}
-	return nil
+	return errors.Join(errs...)
 }
 
-// prepare resolves path and fills in what opts leaves open.
-func (p *Publisher) prepare(path string, opts *maker.Options) (resolved string, single bool, err error) {
+// prepare resolves path and fills in what spec leaves open.
+func (p *Publisher) prepare(path string, spec *Spec) (resolved string, single bool, err error) {
 	abs, err := filepath.Abs(path)
 	if err != nil {
 		return "", false, fmt.Errorf("publish: %w", err)
@@ -234,17 +376,16 @@ func (p *Publisher) prepare(path string, opts *maker.Options) (resolved string, 
 	if err != nil {
 		return "", false, fmt.Errorf("publish: %w", err)
 	}
-	if opts.Name == "" {
-		opts.Name = filepath.Base(abs)
+	if spec.Name == "" {
+		spec.Name = filepath.Base(abs)
 	}
-	if opts.Announce == nil {
-		opts.Announce = p.opts.Trackers
+	if spec.Slug == "" {
+		spec.Slug = SlugOf(spec.Name)
 	}
-	single = !info.IsDir()
-	if own := WebSeedURL(p.opts.BaseURL, opts.Name, single); own != "" && !slices.Contains(opts.WebSeeds, own) {
-		opts.WebSeeds = append([]string{own}, opts.WebSeeds...)
+	if spec.Announce == nil {
+		spec.Announce = p.opts.Trackers
 	}
-	return resolved, single, nil
+	return resolved, !info.IsDir(), nil
 }
 
 // make is the first step: the torrent, and what lies on the disk under it.
@@ -268,7 +409,7 @@ func (p *Publisher) make(ctx context.Context, path string, single bool, opts mak
 	return m, r, r.record(before)
 }
 
-// reserve keeps a name to the caller until it calls the function returned.
+// reserve keeps a slug to the caller until it calls the function returned.
 func (p *Publisher) reserve(name string) (func(), error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

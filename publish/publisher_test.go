@@ -86,15 +86,15 @@ func (w *world) Allow(ih spate.InfoHash, n Note) error        { return w.do("all
 func (w *world) Disallow(ih spate.InfoHash) error             { return w.do("disallow") }
 func (w *world) Unseed(context.Context, spate.InfoHash) error { return w.do("unseed") }
 
-func (w *world) Seed(_ context.Context, m *metainfo.MetaInfo, path string) error {
+func (w *world) Seed(_ context.Context, m *metainfo.MetaInfo, path string, _ bool) error {
 	return w.do("seed", m.Info.Name, path)
 }
 
-func (w *world) Put(ctx context.Context, r *Release, torrent []byte) error {
+func (w *world) Put(ctx context.Context, r *Release, t Torrents) error {
 	if err := w.do("list", r.Name); err != nil {
 		return err
 	}
-	return w.Memory.Put(ctx, r, torrent)
+	return w.Memory.Put(ctx, r, t)
 }
 
 func (w *world) Delete(ctx context.Context, name string) error {
@@ -140,13 +140,13 @@ func TestPublish(t *testing.T) {
 	w := newWorld(t)
 	path := w.write("a.iso", "hello")
 	p := w.publisher()
-	r, err := p.Publish(t.Context(), path, maker.Options{})
+	r, err := p.Publish(t.Context(), path, Spec{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	w.didThen(t, "make a.iso", "allow a.iso 5", "seed a.iso "+path, "list a.iso")
 	if r.Name != "a.iso" || !r.Single || r.Size != 5 || r.NumFiles != 1 || !r.Published.Equal(time.Unix(1_800_000_000, 0)) ||
-		!slices.Equal(r.WebSeeds, []string{"http://example.org:6969/d/a.iso"}) ||
+		!slices.Equal(r.WebSeeds, []string{"http://example.org:6969/d/a.iso~1"}) ||
 		!reflect.DeepEqual(r.Announce, [][]string{{"http://example.org:6969/announce"}}) {
 		t.Errorf("%+v", r)
 	}
@@ -155,16 +155,16 @@ func TestPublish(t *testing.T) {
 			t.Errorf("magnet %s lacks %s", r.Magnet, part)
 		}
 	}
-	torrent, err := w.Torrent(t.Context(), "a.iso")
+	torrents, err := w.Torrents(t.Context(), "a.iso")
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := metainfo.Parse(torrent)
+	m, err := metainfo.Parse(torrents.Main)
 	if err != nil || m.Hash() != r.Hash() || len(m.WebSeeds) != 1 {
 		t.Errorf("the listed torrent: %v %v", m, err)
 	}
 
-	if _, err := p.Publish(t.Context(), path, maker.Options{}); !errors.Is(err, ErrExists) {
+	if _, err := p.Publish(t.Context(), path, Spec{}); !errors.Is(err, ErrExists) {
 		t.Errorf("published twice: %v", err)
 	}
 	w.didThen(t)
@@ -172,7 +172,7 @@ func TestPublish(t *testing.T) {
 	if err := p.Withdraw(t.Context(), "a.iso"); err != nil {
 		t.Fatal(err)
 	}
-	w.didThen(t, "unlist a.iso", "unseed", "disallow")
+	w.didThen(t, "unlist a.iso~1", "unseed", "disallow")
 	if err := p.Withdraw(t.Context(), "a.iso"); !errors.Is(err, ErrNotFound) {
 		t.Errorf("withdrawn twice: %v", err)
 	}
@@ -185,12 +185,12 @@ func TestPublishTree(t *testing.T) {
 	if err := os.Symlink(filepath.Join(w.dir, "tree"), filepath.Join(w.dir, "latest")); err != nil {
 		t.Fatal(err)
 	}
-	r, err := w.publisher().Publish(t.Context(), filepath.Join(w.dir, "latest"), maker.Options{WebSeeds: []string{"http://mirror.example/"}})
+	r, err := w.publisher().Publish(t.Context(), filepath.Join(w.dir, "latest"), Spec{Options: maker.Options{WebSeeds: []string{"http://mirror.example/"}}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if r.Name != "latest" || r.Single || r.Path != filepath.Join(w.dir, "tree") || r.NumFiles != 2 || r.Size != 3 ||
-		!slices.Equal(r.WebSeeds, []string{"http://example.org:6969/d/", "http://mirror.example/"}) {
+		!slices.Equal(r.WebSeeds, []string{"http://example.org:6969/w/latest~1/", "http://mirror.example/"}) {
 		t.Errorf("%+v", r)
 	}
 	for path, want := range map[string]string{"a": "1", "sub/b": "22"} {
@@ -234,7 +234,7 @@ func TestUndone(t *testing.T) {
 			path := w.write("a", "1")
 			p := w.publisher()
 			w.fail[step] = cause
-			_, err := p.Publish(t.Context(), path, maker.Options{})
+			_, err := p.Publish(t.Context(), path, Spec{})
 			var failed *StepError
 			if !errors.As(err, &failed) || failed.Step != step || failed.Name != "a" || !errors.Is(err, cause) {
 				t.Errorf("%v", err)
@@ -247,7 +247,7 @@ func TestUndone(t *testing.T) {
 				t.Error("it is listed")
 			}
 			delete(w.fail, step)
-			if _, err := p.Publish(t.Context(), path, maker.Options{}); err != nil {
+			if _, err := p.Publish(t.Context(), path, Spec{}); err != nil {
 				t.Errorf("afterwards: %v", err)
 			}
 		})
@@ -257,7 +257,7 @@ func TestUndone(t *testing.T) {
 		path := w.write("a", "1")
 		ctx, cancel := context.WithCancel(t.Context())
 		w.make = func(string) { cancel() }
-		_, err := w.publisher().Publish(ctx, path, maker.Options{})
+		_, err := w.publisher().Publish(ctx, path, Spec{})
 		if !errors.Is(err, context.Canceled) {
 			t.Error(err)
 		}
@@ -268,7 +268,7 @@ func TestUndone(t *testing.T) {
 		path := w.write("a", "1")
 		second := errors.New("stuck")
 		w.fail["list"], w.fail["unseed"] = cause, second
-		_, err := w.publisher().Publish(t.Context(), path, maker.Options{})
+		_, err := w.publisher().Publish(t.Context(), path, Spec{})
 		if !errors.Is(err, cause) || !errors.Is(err, second) {
 			t.Error(err)
 		}
@@ -293,7 +293,7 @@ func TestChangedWhileMade(t *testing.T) {
 					t.Error(err)
 				}
 			}
-			_, err := w.publisher().Publish(t.Context(), path, maker.Options{})
+			_, err := w.publisher().Publish(t.Context(), path, Spec{})
 			if !errors.Is(err, ErrChanged) && !errors.Is(err, ErrGone) {
 				t.Errorf("%v", err)
 			}
@@ -308,14 +308,14 @@ func TestOneOfAName(t *testing.T) {
 	other := w.write("b/a", "2")
 	p := w.publisher()
 	w.make = func(string) {
-		if _, err := p.Publish(t.Context(), other, maker.Options{}); !errors.Is(err, ErrExists) {
+		if _, err := p.Publish(t.Context(), other, Spec{}); !errors.Is(err, ErrExists) {
 			t.Errorf("a second release of the name, while the first is made: %v", err)
 		}
 		if err := p.Withdraw(t.Context(), "a"); !errors.Is(err, ErrExists) {
 			t.Errorf("withdrawn while it is made: %v", err)
 		}
 	}
-	if _, err := p.Publish(t.Context(), path, maker.Options{}); err != nil {
+	if _, err := p.Publish(t.Context(), path, Spec{}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -323,7 +323,7 @@ func TestOneOfAName(t *testing.T) {
 func TestBadInput(t *testing.T) {
 	w := newWorld(t)
 	p := w.publisher()
-	if _, err := p.Publish(t.Context(), filepath.Join(w.dir, "none"), maker.Options{}); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := p.Publish(t.Context(), filepath.Join(w.dir, "none"), Spec{}); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a file that does not exist: %v", err)
 	}
 	for _, base := range []string{"", "/only/path", "ftp://example.org", "http://"} {
@@ -345,7 +345,7 @@ func TestURLs(t *testing.T) {
 		DownloadPath("t", "a b", "c#d"):      "/d/t/a%20b/c%23d",
 		Absolute(base, PagePath("x")):        "https://example.org/pub/r/x",
 		WebSeedURL(base, "x", true):          "https://example.org/pub/d/x",
-		WebSeedURL(base, "x", false):         "https://example.org/pub/d/",
+		WebSeedURL(base, "x~1", false):       "https://example.org/pub/w/x~1/",
 		"none" + WebSeedURL(nil, "x", false): "none",
 	} {
 		if got != want {

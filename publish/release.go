@@ -8,13 +8,27 @@ import (
 	"spate/metainfo"
 )
 
-// Release is one thing that is published: what its page shows and what serving
-// it needs. A Release that a [Catalog] returned is shared and must not be
-// changed.
+// Release is one torrent that is published, a version of something in one of its
+// variants: what its page shows and what serving it needs. A Release that a
+// [Catalog] returned is shared and must not be changed.
 type Release struct {
-	// Name is the torrent's name and the release's place in every URL. It is
-	// unique in a catalog, one path element, and safe as a file name; it may
-	// still hold anything that a file name may hold, HTML for one.
+	// Slug is the release's place in every URL, shared by its versions and
+	// variants. It is one path element without "~"; it may still hold anything
+	// else that a file name may hold, HTML for one. [Catalog.Put] makes it of
+	// Name where it is empty.
+	Slug string
+	// Version tells it from what was published before or comes after under the
+	// same slug: "12.4.0", or "1", "2" and so on where nobody named it; "1" where
+	// it is empty. Variant tells those of one version apart, such as "amd64", and
+	// may be empty. Both are at most 64 bytes, without "~", slashes and what
+	// cannot be seen. Slug, Version and Variant together are unique in a catalog:
+	// see [Release.Ref].
+	Version string
+	Variant string
+	Group   string // a heading to list it under, or ""
+	Notes   string // Markdown, of at most MaxNotes bytes; "" in lists
+
+	// Name is the torrent's name. It is safe as the name of a file.
 	Name string
 
 	HashV1    spate.InfoHash   // zero in a pure v2 release
@@ -39,7 +53,12 @@ type Release struct {
 	Files    []File
 
 	TorrentSize int  // bytes of the .torrent
+	Twin        Twin // for older clients, of a hybrid release
 	Summed      bool // whether the files have their SHA256
+
+	Signatures Signatures    // zero: not signed
+	FirstCopy  time.Duration // from Published to the first download finished; 0: none was
+	Paused     bool          // listed, but neither seeded nor sent
 
 	// Path is where the data lies on this machine: absolute, links resolved. It
 	// is not for the public.
@@ -47,6 +66,17 @@ type Release struct {
 
 	// index has the positions of Files in the order of their paths.
 	index []int
+}
+
+// MaxNotes bounds [Release.Notes], in bytes.
+const MaxNotes = 64 << 10
+
+// Signatures are minisign signatures, as the text of a .minisig file.
+type Signatures struct {
+	PublicKey string // in base64, without the comment
+	Sums      string // over SHA256SUMS
+	Torrent   string // over the .torrent
+	Twin      string // over the twin's .torrent
 }
 
 // File is one file of a release, as it was when it was hashed.
@@ -70,8 +100,8 @@ func (r *Release) Hash() spate.InfoHash {
 	return r.HashV2.Truncate()
 }
 
-// Hashes lists every info-hash under which the release's swarms are known to
-// trackers: two for a hybrid.
+// Hashes lists the info-hashes of the release itself, under which its swarm is
+// known to trackers: two for a hybrid. The swarm of its twin is apart.
 func (r *Release) Hashes() []spate.InfoHash {
 	var hs []spate.InfoHash
 	if !r.HashV1.IsZero() {
@@ -79,6 +109,15 @@ func (r *Release) Hashes() []spate.InfoHash {
 	}
 	if !r.HashV2.IsZero() {
 		hs = append(hs, r.HashV2.Truncate())
+	}
+	return hs
+}
+
+// AllHashes is Hashes and that of the twin, if there is one.
+func (r *Release) AllHashes() []spate.InfoHash {
+	hs := r.Hashes()
+	if !r.Twin.Hash.IsZero() {
+		hs = append(hs, r.Twin.Hash)
 	}
 	return hs
 }
@@ -107,6 +146,8 @@ func (r *Release) Reindex() {
 // what stands for them on the disk; record fills that in.
 func newRelease(m *metainfo.MetaInfo, path string) *Release {
 	r := &Release{
+		Slug:        SlugOf(m.Info.Name),
+		Version:     firstVersion,
 		Name:        m.Info.Name,
 		Format:      string(m.Info.Format()),
 		Size:        m.Info.DataLength(),

@@ -78,12 +78,20 @@ func (f *File) Same(info fs.FileInfo) error {
 // root opens the folder that holds the data, and returns the name in it of the
 // file at path: for a single file its own folder, for a tree the tree.
 func (r *Release) root(path string) (*os.Root, string, error) {
-	dir, name := r.Path, filepath.FromSlash(path)
+	dir := r.Path
 	if r.Single {
-		dir, name = filepath.Split(r.Path)
+		dir = filepath.Dir(r.Path)
 	}
 	root, err := os.OpenRoot(dir)
-	return root, name, err
+	return root, r.nameIn(path), err
+}
+
+// nameIn is the name of the file at path in the folder that root opens.
+func (r *Release) nameIn(path string) string {
+	if r.Single {
+		return filepath.Base(r.Path)
+	}
+	return filepath.FromSlash(path)
 }
 
 // snapshot is what lay at a path before it was hashed.
@@ -126,10 +134,7 @@ func (r *Release) record(before snapshot) error {
 	defer root.Close()
 	for i := range r.Files {
 		f := &r.Files[i]
-		name := filepath.FromSlash(f.Path)
-		if r.Single {
-			name = filepath.Base(r.Path)
-		}
+		name := r.nameIn(f.Path)
 		info, err := root.Stat(name)
 		if err != nil {
 			return fmt.Errorf("%s: %w: %w", name, ErrGone, bare(err))
@@ -144,6 +149,44 @@ func (r *Release) record(before snapshot) error {
 		}
 	}
 	return nil
+}
+
+// moveTo makes r a release of the same data at path, where what was hashed must
+// lie, as far as sizes and times of change tell.
+func (r *Release) moveTo(path string) error {
+	place, err := r.placeAt(path)
+	if err != nil {
+		return err
+	}
+	r.Path, r.Files = place.Path, place.Files
+	return nil
+}
+
+// placeAt describes the data of r at another path: files of the same length and
+// time of change.
+func (r *Release) placeAt(path string) (*Place, error) {
+	moved := *r
+	moved.Path = path
+	moved.Files = make([]File, len(r.Files))
+	root, _, err := moved.root("")
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	for i, f := range r.Files {
+		f.Inode = 0
+		name := moved.nameIn(f.Path)
+		info, err := root.Stat(name)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w: %w", name, ErrGone, bare(err))
+		}
+		if err := f.Same(info); err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+		f.Inode = inode(info)
+		moved.Files[i] = f
+	}
+	return &Place{Path: path, Files: moved.Files}, nil
 }
 
 // bare is the cause of err without the path in it, which is not for the public.

@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-
-	"spate"
 )
 
 // Run computes the SHA-256 of every file of every release that has none yet, one
@@ -31,7 +29,7 @@ func (p *Publisher) Run(ctx context.Context) error {
 
 // sumAll computes what is missing now.
 func (p *Publisher) sumAll(ctx context.Context) {
-	list, _, err := p.opts.Catalog.List(ctx, Query{})
+	list, _, err := p.opts.Catalog.List(ctx, Query{All: true})
 	if err != nil {
 		p.opts.Log.Error("publish: the catalog cannot be listed", "err", err)
 		return
@@ -40,16 +38,16 @@ func (p *Publisher) sumAll(ctx context.Context) {
 		if r.Summed || ctx.Err() != nil {
 			continue
 		}
-		switch err := p.sum(ctx, r.Name); {
+		switch err := p.sum(ctx, r.Ref()); {
 		case ctx.Err() != nil, errors.Is(err, ErrNotFound): // over, or withdrawn meanwhile
 		case err != nil:
-			p.opts.Log.Warn("publish: no checksums", "release", r.Name, "err", err)
+			p.opts.Log.Warn("publish: no checksums", "release", r.Ref(), "err", err)
 		}
 	}
 }
 
-func (p *Publisher) sum(ctx context.Context, name string) error {
-	r, err := p.opts.Catalog.Get(ctx, name)
+func (p *Publisher) sum(ctx context.Context, ref string) error {
+	r, err := p.opts.Catalog.Get(ctx, ref)
 	if err != nil {
 		return err
 	}
@@ -60,7 +58,7 @@ func (p *Publisher) sum(ctx context.Context, name string) error {
 			return fmt.Errorf("%s: %w", r.Files[i].Path, err)
 		}
 	}
-	return p.opts.Catalog.SetSums(ctx, name, r.Hash(), sums)
+	return p.opts.Catalog.SetSums(ctx, ref, r.Hash(), sums)
 }
 
 // sumFile returns the SHA-256 of file i, if that is what was hashed both before
@@ -90,19 +88,4 @@ func (r *Release) sumFile(ctx context.Context, i int, buf []byte) (sum [32]byte,
 		return sum, err
 	}
 	return [32]byte(h.Sum(nil)), r.Files[i].Same(info)
-}
-
-// withSums is r with the checksums of its files.
-func (r *Release) withSums(ih spate.InfoHash, sums [][32]byte) (*Release, error) {
-	if r.Hash() != ih || len(sums) != len(r.Files) {
-		return nil, fmt.Errorf("%w: %q is another release by now", ErrNotFound, r.Name)
-	}
-	with := *r
-	with.Files = make([]File, len(r.Files))
-	for i, f := range r.Files {
-		f.SHA256 = sums[i]
-		with.Files[i] = f
-	}
-	with.Summed = true
-	return &with, nil
 }

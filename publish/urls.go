@@ -7,20 +7,21 @@ import (
 
 // The paths of a release below the site's base URL. They are part of what spate
 // promises: links to them are handed out and written into torrents, so they
-// never change. Every path is percent-encoded and starts with a slash.
+// never change. Every path is percent-encoded and starts with a slash. REF is a
+// reference to a release (see [ParseRef]): the slug is always the newest version.
 
-// PagePath is where people read about the release: /r/NAME.
-func PagePath(name string) string { return "/r/" + url.PathEscape(name) }
+// PagePath is where people read about the release: /r/REF.
+func PagePath(ref string) string { return "/r/" + url.PathEscape(ref) }
 
-// TorrentPath is where its .torrent lies: /t/NAME.torrent.
-func TorrentPath(name string) string { return "/t/" + url.PathEscape(name) + ".torrent" }
+// TorrentPath is where its .torrent lies: /t/REF.torrent.
+func TorrentPath(ref string) string { return "/t/" + url.PathEscape(ref) + ".torrent" }
 
-// DownloadPath is where the data lies: /d/NAME for a single file, and
-// /d/NAME/dir/file for the file at path inside a tree.
-func DownloadPath(name string, path ...string) string {
+// DownloadPath is where the data lies: /d/REF for a single file, and
+// /d/REF/dir/file for the file at path inside a tree.
+func DownloadPath(ref string, path ...string) string {
 	var b strings.Builder
 	b.WriteString("/d/")
-	b.WriteString(url.PathEscape(name))
+	b.WriteString(url.PathEscape(ref))
 	for _, part := range path {
 		b.WriteByte('/')
 		b.WriteString(url.PathEscape(part))
@@ -29,16 +30,18 @@ func DownloadPath(name string, path ...string) string {
 }
 
 // WebSeedURL is what the torrent names as its web seed (BEP 19): the file's own
-// URL for a single file, and for a tree the folder to which clients append the
-// torrent's name and the path of each file. It is empty without a base.
-func WebSeedURL(base *url.URL, name string, single bool) string {
+// URL for a single file, and for a tree the folder /w/REF/ to which clients
+// append the torrent's name and the path of each file. ref has to name this very
+// version, whose torrent will be about when another is the newest. It is empty
+// without a base.
+func WebSeedURL(base *url.URL, ref string, single bool) string {
 	if base == nil {
 		return ""
 	}
 	if single {
-		return Absolute(base, DownloadPath(name))
+		return Absolute(base, DownloadPath(ref))
 	}
-	return Absolute(base, "/d/")
+	return Absolute(base, "/w/"+url.PathEscape(ref)+"/")
 }
 
 // Absolute joins the site's base URL, which may have a path of its own, and one

@@ -16,11 +16,27 @@ import (
 	"spate/publish"
 )
 
-// download answers /d/NAME and /d/NAME/path: the data as it was hashed, to
+// download answers /d/REF and /d/REF/path: the data as it was hashed, to
 // browsers, to curl and to the peers of the swarm as a web seed (BEP 19).
 func (s *Site) download(w http.ResponseWriter, r *http.Request) {
+	s.sendFile(w, r, r.PathValue("path"))
+}
+
+// webSeed answers /w/REF/NAME/path, which is what clients make of the web seed of
+// a tree.
+func (s *Site) webSeed(w http.ResponseWriter, r *http.Request) {
+	name, path, _ := strings.Cut(r.PathValue("path"), "/")
+	if rel, err := s.catalog.Get(r.Context(), r.PathValue("name")); err == nil && rel.Name != name {
+		s.fail(w, r, http.StatusNotFound, "No such file", "The torrent of this release has another name.")
+		return
+	}
+	s.sendFile(w, r, path)
+}
+
+// sendFile answers with the file at path of the release that the request names.
+func (s *Site) sendFile(w http.ResponseWriter, r *http.Request, path string) {
 	crossOrigin(w.Header())
-	name, path := r.PathValue("name"), r.PathValue("path")
+	name := r.PathValue("name")
 	rel := s.find(w, r, name)
 	if rel == nil {
 		return
@@ -132,7 +148,7 @@ func (s *Site) torrent(w http.ResponseWriter, r *http.Request) {
 	if rel == nil {
 		return
 	}
-	data, err := s.catalog.Torrent(r.Context(), name)
+	torrents, err := s.catalog.Torrents(r.Context(), name)
 	if err != nil {
 		s.broken(w, r, err)
 		return
@@ -142,7 +158,7 @@ func (s *Site) torrent(w http.ResponseWriter, r *http.Request) {
 	h.Set("Content-Disposition", disposition(name+".torrent"))
 	h.Set("Cache-Control", "public, max-age=60")
 	h.Set("ETag", `"`+rel.Hash().String()+`-t"`)
-	http.ServeContent(w, r, "", rel.Published, bytes.NewReader(data))
+	http.ServeContent(w, r, "", rel.Published, bytes.NewReader(torrents.Main))
 }
 
 // exposed are the headers that a script of another site may read of an answer:

@@ -67,11 +67,11 @@ func (s *Site) rss(w http.ResponseWriter, r *http.Request) {
 		Description: "Releases of " + s.opts.Title, Generator: "spate"}}
 	for _, rel := range list {
 		feed.Channel.Items = append(feed.Channel.Items, rssItem{
-			Title: display(rel.Name), Link: publish.Absolute(base, publish.PagePath(rel.Name)),
+			Title: display(rel.Name), Link: publish.Absolute(base, publish.PagePath(rel.Slug)),
 			Description: summary(rel),
 			GUID:        rssGUID{ID: "urn:btih:" + rel.Hash().String()},
 			Date:        rel.Published.UTC().Format(time.RFC1123Z),
-			Enclosure:   rssEnclosure{publish.Absolute(base, publish.TorrentPath(rel.Name)), rel.TorrentSize, "application/x-bittorrent"},
+			Enclosure:   rssEnclosure{publish.Absolute(base, publish.TorrentPath(rel.Slug)), rel.TorrentSize, "application/x-bittorrent"},
 			Torrent:     rssTorrent{display(rel.Name), rel.Size, rel.Hash().String(), rel.Magnet},
 		})
 	}
@@ -131,8 +131,8 @@ func (s *Site) atom(w http.ResponseWriter, r *http.Request) {
 		feed.Entries = append(feed.Entries, atomEntry{
 			ID: "urn:btih:" + rel.Hash().String(), Title: display(rel.Name), Updated: at, Summary: summary(rel),
 			Links: []atomLink{
-				{Rel: "alternate", Type: "text/html", Href: publish.Absolute(base, publish.PagePath(rel.Name))},
-				{Rel: "enclosure", Type: "application/x-bittorrent", Href: publish.Absolute(base, publish.TorrentPath(rel.Name)), Length: rel.TorrentSize},
+				{Rel: "alternate", Type: "text/html", Href: publish.Absolute(base, publish.PagePath(rel.Slug))},
+				{Rel: "enclosure", Type: "application/x-bittorrent", Href: publish.Absolute(base, publish.TorrentPath(rel.Slug)), Length: rel.TorrentSize},
 			},
 		})
 	}

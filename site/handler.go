@@ -162,6 +162,7 @@ func (s *Site) routes() {
 		"GET /t/{file}":              s.torrent,
 		"GET /d/{name}":              s.download,
 		"GET /d/{name}/{path...}":    s.download,
+		"GET /w/{name}/{path...}":    s.webSeed,
 		"GET /static/{file}":         s.static,
 		"GET /favicon.ico":           s.favicon,
 		"OPTIONS /":                  s.preflight,

@@ -1,6 +1,8 @@
 package site
 
 import (
+	"crypto/sha1"
+	"crypto/sha256"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -55,7 +57,9 @@ func newFixture(t testing.TB, opts Options) fixture {
 func (f fixture) release(t testing.TB, name string, n int64) *publish.Release {
 	t.Helper()
 	path := sparse(t, n, f.dir, strings.ReplaceAll(strings.ReplaceAll(url.PathEscape(name), "/", "_"), "%", "")[:min(20, len(url.PathEscape(name))/3)]+"-data")
-	return sample(t, f.catalog, path, func(r *publish.Release) { r.Name = name })
+	return sample(t, f.catalog, path, func(r *publish.Release) {
+		r.Name, r.HashV1, r.HashV2 = name, sha1.Sum([]byte(name)), sha256.Sum256([]byte(name))
+	})
 }
 
 func (f fixture) tree(t testing.TB, name string, files ...string) *publish.Release {

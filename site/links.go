@@ -59,7 +59,7 @@ func (s *Site) path(encoded string) string { return s.prefix + encoded }
 // torrentLink is the value of the Link header by which a client that was given
 // the address of a page or of the data finds the torrent.
 func (s *Site) torrentLink(rel *publish.Release) string {
-	return "<" + s.path(publish.TorrentPath(rel.Name)) + `>; rel="alternate"; type="application/x-bittorrent"`
+	return "<" + s.path(publish.TorrentPath(rel.Slug)) + `>; rel="alternate"; type="application/x-bittorrent"`
 }
 
 // setLinks names the torrent in a header of its own, and in further ones the
@@ -67,8 +67,8 @@ func (s *Site) torrentLink(rel *publish.Release) string {
 func (s *Site) setLinks(h http.Header, rel *publish.Release) {
 	h["Link"] = []string{
 		s.torrentLink(rel),
-		"<" + s.path(metalinkPath(rel.Name)) + `>; rel="describedby"; type="application/metalink4+xml"`,
-		"<" + s.path(publish.PagePath(rel.Name)) + `/release.json>; rel="describedby"; type="application/json"`,
+		"<" + s.path(metalinkPath(rel.Slug)) + `>; rel="describedby"; type="application/metalink4+xml"`,
+		"<" + s.path(publish.PagePath(rel.Slug)) + `/release.json>; rel="describedby"; type="application/json"`,
 	}
 }
 

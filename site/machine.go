@@ -61,10 +61,10 @@ func (s *Site) releaseJSON(base *url.URL, rel *publish.Release) releaseJSON {
 	j := releaseJSON{
 		Name: rel.Name, Format: rel.Format, TotalLength: rel.Size, NumFiles: rel.NumFiles,
 		PieceLength: rel.PieceLength, Pieces: rel.Pieces, Private: rel.Private, Comment: rel.Comment, Published: rel.Published,
-		PageURL:      publish.Absolute(base, publish.PagePath(rel.Name)),
-		TorrentURL:   publish.Absolute(base, publish.TorrentPath(rel.Name)),
-		MetalinkURL:  publish.Absolute(base, metalinkPath(rel.Name)),
-		ChecksumsURL: publish.Absolute(base, sumsPath(rel.Name)),
+		PageURL:      publish.Absolute(base, publish.PagePath(rel.Slug)),
+		TorrentURL:   publish.Absolute(base, publish.TorrentPath(rel.Slug)),
+		MetalinkURL:  publish.Absolute(base, metalinkPath(rel.Slug)),
+		ChecksumsURL: publish.Absolute(base, sumsPath(rel.Slug)),
 		Magnet:       rel.Magnet, AnnounceList: rel.Announce, WebSeeds: rel.WebSeeds, Swarm: &n,
 	}
 	if !rel.HashV1.IsZero() {
@@ -74,7 +74,7 @@ func (s *Site) releaseJSON(base *url.URL, rel *publish.Release) releaseJSON {
 		j.HashV2 = rel.HashV2.String()
 	}
 	if rel.Single {
-		j.DownloadURL = publish.Absolute(base, publish.DownloadPath(rel.Name))
+		j.DownloadURL = publish.Absolute(base, publish.DownloadPath(rel.Slug))
 	}
 	for _, f := range rel.Files {
 		file := fileJSON{Path: f.Path, Length: f.Length, DownloadURL: publish.Absolute(base, filePath(rel, &f))}
@@ -95,9 +95,9 @@ func (s *Site) releaseJSON(base *url.URL, rel *publish.Release) releaseJSON {
 // filePath is where file f of rel is downloaded.
 func filePath(rel *publish.Release, f *publish.File) string {
 	if rel.Single {
-		return publish.DownloadPath(rel.Name)
+		return publish.DownloadPath(rel.Slug)
 	}
-	return publish.DownloadPath(rel.Name, strings.Split(f.Path, "/")...)
+	return publish.DownloadPath(rel.Slug, strings.Split(f.Path, "/")...)
 }
 
 // indexJSON answers /index.json, with ?q=, ?from= and ?limit=.
@@ -236,7 +236,7 @@ func (s *Site) sitemap(w http.ResponseWriter, r *http.Request) {
 	base := s.base(r)
 	doc.Pages = append(doc.Pages, page{Loc: publish.Absolute(base, "/")})
 	for _, rel := range list {
-		doc.Pages = append(doc.Pages, page{publish.Absolute(base, publish.PagePath(rel.Name)), rel.Published.Format(time.RFC3339)})
+		doc.Pages = append(doc.Pages, page{publish.Absolute(base, publish.PagePath(rel.Slug)), rel.Published.Format(time.RFC3339)})
 	}
 	s.sendXML(w, r, "application/xml", doc)
 }
@@ -258,12 +258,12 @@ type linkedData struct {
 func linkedDataOf(base *url.URL, rel *publish.Release) *linkedData {
 	d := &linkedData{
 		Context: "https://schema.org", Type: "DataDownload", Name: display(rel.Name), Description: display(rel.Comment),
-		URL:         publish.Absolute(base, publish.PagePath(rel.Name)),
-		ContentURL:  publish.Absolute(base, publish.TorrentPath(rel.Name)),
+		URL:         publish.Absolute(base, publish.PagePath(rel.Slug)),
+		ContentURL:  publish.Absolute(base, publish.TorrentPath(rel.Slug)),
 		ContentSize: plural64(rel.Size, "byte"), UploadDate: rel.Published.UTC().Format(time.RFC3339),
 	}
 	if rel.Single {
-		d.ContentURL = publish.Absolute(base, publish.DownloadPath(rel.Name))
+		d.ContentURL = publish.Absolute(base, publish.DownloadPath(rel.Slug))
 		if rel.Summed {
 			d.SHA256 = hex.EncodeToString(rel.Files[0].SHA256[:])
 		}

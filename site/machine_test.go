@@ -30,7 +30,7 @@ func (f fixture) summed(t *testing.T, rel *publish.Release) {
 		file.Close()
 		sums[i] = [32]byte(h.Sum(nil))
 	}
-	if err := f.catalog.SetSums(context.Background(), rel.Name, rel.Hash(), sums); err != nil {
+	if err := f.catalog.SetSums(context.Background(), rel.Ref(), rel.Hash(), sums); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -50,8 +50,8 @@ func TestManyAtOnce(t *testing.T) {
 	wg.Go(func() {
 		for range 100 {
 			rel := sample(t, f.catalog, path, nil)
-			f.catalog.SetSums(context.Background(), rel.Name, rel.Hash(), make([][32]byte, 1))
-			if err := f.catalog.Delete(context.Background(), rel.Name); err != nil {
+			f.catalog.SetSums(context.Background(), rel.Ref(), rel.Hash(), make([][32]byte, 1))
+			if err := f.catalog.Delete(context.Background(), rel.Ref()); err != nil {
 				t.Error(err)
 			}
 		}

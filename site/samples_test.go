@@ -65,7 +65,8 @@ func sample(t testing.TB, c publish.Catalog, path string, change func(*publish.R
 	if change != nil {
 		change(r)
 	}
-	if err := c.Put(context.Background(), r, []byte("d4:info"+name+"e")); err != nil {
+	r = r.Filled(publish.Torrents{})
+	if err := c.Put(context.Background(), r, publish.Torrents{Main: []byte("d4:info" + name + "e")}); err != nil {
 		t.Fatal(err)
 	}
 	return r

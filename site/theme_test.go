@@ -42,7 +42,7 @@ func BenchmarkPages(b *testing.B) {
 		name := fmt.Sprintf("release-%d.iso", i)
 		r := &publish.Release{Name: name, HashV1: spate.InfoHash{byte(i), byte(i >> 8)}, Single: true, Size: 1 << 30, PieceLength: 1 << 20,
 			Files: []publish.File{{Length: 1 << 30}}, NumFiles: 1, Magnet: "magnet:?xt=urn:btih:00", Published: sampleTime}
-		if err := f.catalog.Put(context.Background(), r, nil); err != nil {
+		if err := f.catalog.Put(context.Background(), r, publish.Torrents{}); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -191,12 +191,12 @@ func (s *Site) index(w http.ResponseWriter, r *http.Request) {
 
 func (s *Site) indexRow(rel *publish.Release) indexRow {
 	row := indexRow{
-		Name: rel.Name, Page: s.path(publish.PagePath(rel.Name)), Torrent: s.path(publish.TorrentPath(rel.Name)),
+		Name: rel.Name, Page: s.path(publish.PagePath(rel.Slug)), Torrent: s.path(publish.TorrentPath(rel.Slug)),
 		Size: size(rel.Size), Files: plural(rel.NumFiles, "file"), Published: rel.Published,
 		Swarm: s.numbers(rel), Wave: waveOf(rel, 48, 48),
 	}
 	if rel.Single {
-		row.Download = s.path(publish.DownloadPath(rel.Name))
+		row.Download = s.path(publish.DownloadPath(rel.Slug))
 	}
 	return row
 }
@@ -210,9 +210,9 @@ func (s *Site) release(w http.ResponseWriter, r *http.Request) {
 	base := s.base(r)
 	page := releasePage{
 		Name: rel.Name, Release: rel,
-		Page: s.path(publish.PagePath(rel.Name)), Torrent: s.path(publish.TorrentPath(rel.Name)),
-		PageURL:    publish.Absolute(base, publish.PagePath(rel.Name)),
-		TorrentURL: publish.Absolute(base, publish.TorrentPath(rel.Name)),
+		Page: s.path(publish.PagePath(rel.Slug)), Torrent: s.path(publish.TorrentPath(rel.Slug)),
+		PageURL:    publish.Absolute(base, publish.PagePath(rel.Slug)),
+		TorrentURL: publish.Absolute(base, publish.TorrentPath(rel.Slug)),
 		Magnet:     template.URL(safeMagnet(rel.Magnet)),
 		Size:       size(rel.Size), Bytes: plural64(rel.Size, "byte"), FileCount: plural(rel.NumFiles, "file"),
 		Hybrid:    rel.Format == "hybrid",
@@ -221,8 +221,8 @@ func (s *Site) release(w http.ResponseWriter, r *http.Request) {
 		Commands:  commands(base, rel),
 		Files:     s.fileList(rel, 0, filesOnPage, listBudget/2),
 		Wave:      waveOf(rel, 1200, 120),
-		Metalink:  s.path(metalinkPath(rel.Name)),
-		Sums:      s.path(sumsPath(rel.Name)),
+		Metalink:  s.path(metalinkPath(rel.Slug)),
+		Sums:      s.path(sumsPath(rel.Slug)),
 	}
 	if !rel.HashV1.IsZero() {
 		page.HashV1 = rel.HashV1.String()
@@ -231,7 +231,7 @@ func (s *Site) release(w http.ResponseWriter, r *http.Request) {
 		page.HashV2 = rel.HashV2.String()
 	}
 	if rel.Single {
-		page.Download = s.path(publish.DownloadPath(rel.Name))
+		page.Download = s.path(publish.DownloadPath(rel.Slug))
 		if rel.Summed {
 			page.SHA256 = hex.EncodeToString(rel.Files[0].SHA256[:])
 		}
@@ -249,9 +249,9 @@ func (s *Site) files(w http.ResponseWriter, r *http.Request) {
 	from := min(offset(r), len(rel.Files))
 	list := s.fileList(rel, from, perFiles, listBudget)
 	page := filesPage{
-		Name: rel.Name, Page: s.path(publish.PagePath(rel.Name)), Torrent: s.path(publish.TorrentPath(rel.Name)),
+		Name: rel.Name, Page: s.path(publish.PagePath(rel.Slug)), Torrent: s.path(publish.TorrentPath(rel.Slug)),
 		Size: size(rel.Size), FileCount: plural(rel.NumFiles, "file"), Files: list,
-		Pager: s.pager(publish.PagePath(rel.Name)+"/files", "", from, len(list.Rows), perFiles, len(rel.Files)),
+		Pager: s.pager(publish.PagePath(rel.Slug)+"/files", "", from, len(list.Rows), perFiles, len(rel.Files)),
 	}
 	s.setLinks(w.Header(), rel)
 	s.render(w, r, http.StatusOK, "files.html", page)
@@ -260,7 +260,7 @@ func (s *Site) files(w http.ResponseWriter, r *http.Request) {
 // fileList is up to most files of rel from one position on, in about as many
 // bytes of HTML as budget allows.
 func (s *Site) fileList(rel *publish.Release, from, most, budget int) fileList {
-	l := fileList{All: s.path(publish.PagePath(rel.Name) + "/files")}
+	l := fileList{All: s.path(publish.PagePath(rel.Slug) + "/files")}
 	for _, f := range rel.Files[from:] {
 		full := f.Path
 		if rel.Single {
@@ -280,8 +280,8 @@ func (s *Site) fileList(rel *publish.Release, from, most, budget int) fileList {
 
 // commands are the lines by which each program fetches rel.
 func commands(base *url.URL, rel *publish.Release) []command {
-	page := quote(publish.Absolute(base, publish.PagePath(rel.Name)))
-	torrent := quote(publish.Absolute(base, publish.TorrentPath(rel.Name)))
+	page := quote(publish.Absolute(base, publish.PagePath(rel.Slug)))
+	torrent := quote(publish.Absolute(base, publish.TorrentPath(rel.Slug)))
 	c := []command{
 		{"spate", "spate get " + page, "verified, resumable"},
 		{"aria2", "aria2c " + torrent, ""},
@@ -294,7 +294,7 @@ func commands(base *url.URL, rel *publish.Release) []command {
 		c = append(c, command{"Transmission", "transmission-cli -w . " + torrent, note})
 	}
 	if rel.Single {
-		link := publish.DownloadPath(rel.Name)
+		link := publish.DownloadPath(rel.Slug)
 		line := "curl -C - -O "
 		if link != "/d/"+rel.Name {
 			line = "curl -C - -o " + quote(rel.Name) + " "

@@ -1,6 +1,8 @@
 package site
 
 import (
+	"crypto/sha1"
+	"crypto/sha256"
 	"fmt"
 	"html"
 	"net/http"
@@ -130,6 +132,7 @@ func TestPageSize(t *testing.T) {
 	for i := range 150 {
 		sample(t, f.catalog, sparse(t, 1, f.dir, "x"), func(r *publish.Release) {
 			r.Name = fmt.Sprintf("%03d%s", i, long)
+			r.HashV1, r.HashV2 = sha1.Sum([]byte(r.Name)), sha256.Sum256([]byte(r.Name))
 		})
 	}
 	sample(t, f.catalog, f.dir, func(r *publish.Release) {

@@ -20,8 +20,8 @@ import (
 // noSeeder is an engine that has no peers.
 type noSeeder struct{}
 
-func (noSeeder) Seed(context.Context, *metainfo.MetaInfo, string) error { return nil }
-func (noSeeder) Unseed(context.Context, spate.InfoHash) error           { return nil }
+func (noSeeder) Seed(context.Context, *metainfo.MetaInfo, string, bool) error { return nil }
+func (noSeeder) Unseed(context.Context, spate.InfoHash) error                 { return nil }
 
 // TestWebSeed fetches releases with aria2c, which has nobody to ask but the site:
 // from the .torrent, the Metalink and the plain URL.
@@ -52,7 +52,7 @@ func TestWebSeed(t *testing.T) {
 		_, want[name] = random(t, n, dir, filepath.FromSlash(name))
 	}
 	for _, name := range []string{"a file, and more.iso", "tree"} {
-		rel, err := p.Publish(ctx, filepath.Join(dir, name), maker.Options{Format: metainfo.Hybrid})
+		rel, err := p.Publish(ctx, filepath.Join(dir, name), publish.Spec{Options: maker.Options{Format: metainfo.Hybrid}})
 		if err != nil {
 			t.Fatal(err)
 		}

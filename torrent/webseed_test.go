@@ -245,15 +245,15 @@ func TestWebSeedOfOurSite(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, name := range []string{"file (1)+.iso", "tree"} {
-		rel, err := p.Publish(t.Context(), filepath.Join(dir, name), maker.Options{Format: metainfo.Hybrid, PieceLength: 64 << 10})
+		rel, err := p.Publish(t.Context(), filepath.Join(dir, name), publish.Spec{Options: maker.Options{Format: metainfo.Hybrid, PieceLength: 64 << 10}})
 		if err != nil {
 			t.Fatal(err)
 		}
-		raw, err := p.Catalog().Torrent(t.Context(), rel.Name)
+		torrents, err := p.Catalog().Torrents(t.Context(), rel.Ref())
 		if err != nil {
 			t.Fatal(err)
 		}
-		mi, err := metainfo.Parse(raw)
+		mi, err := metainfo.Parse(torrents.Main)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -277,5 +277,5 @@ func TestWebSeedOfOurSite(t *testing.T) {
 // noSeeder is an engine without peers.
 type noSeeder struct{}
 
-func (noSeeder) Seed(context.Context, *metainfo.MetaInfo, string) error { return nil }
-func (noSeeder) Unseed(context.Context, spate.InfoHash) error           { return nil }
+func (noSeeder) Seed(context.Context, *metainfo.MetaInfo, string, bool) error { return nil }
+func (noSeeder) Unseed(context.Context, spate.InfoHash) error                 { return nil }

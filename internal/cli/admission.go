@@ -2,7 +2,6 @@ package cli
 
 import (
 	"net/netip"
-	"sync"
 
 	"spate"
 	"spate/publish"
@@ -14,45 +13,22 @@ import (
 type admission struct {
 	node    *node
 	origins []netip.AddrPort
-
-	mu     sync.Mutex
-	hashes map[string]spate.InfoHash // by release: the hash that was allowed first
 }
 
-// Allow implements [publish.Tracker]. The second hash of one name is the other
-// half of a hybrid: the two are one release in the statistics.
+// Allow implements [publish.Tracker].
 func (t *admission) Allow(ih spate.InfoHash, note publish.Note) error {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	n := trackerserver.Note{Name: note.Name, Size: note.Size}
-	first, paired := t.hashes[note.Name]
-	if paired {
-		n.Pair = first
-	}
-	if err := t.node.server.Allow(ih, n); err != nil {
+	if err := t.node.server.Allow(ih, trackerserver.Note{Name: note.Name, Size: note.Size, Pair: note.Pair}); err != nil {
 		return err
 	}
 	if err := t.node.table.Pin(ih, t.origins...); err != nil {
 		t.node.server.Disallow(ih)
 		return err
 	}
-	if !paired {
-		t.hashes[note.Name] = ih
-		return nil
-	}
-	n.Pair = ih
-	return t.node.server.Allow(first, n)
+	return nil
 }
 
 // Disallow implements [publish.Tracker].
 func (t *admission) Disallow(ih spate.InfoHash) error {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for name, h := range t.hashes {
-		if h == ih {
-			delete(t.hashes, name)
-		}
-	}
 	t.node.table.Unpin(ih)
 	t.node.server.Disallow(ih)
 	return nil

@@ -150,7 +150,7 @@ func (p *publication) open(ctx context.Context, state string) error {
 		return err
 	}
 	p.publisher, err = publish.New(publish.MakerFunc(maker.Make), seeder{p.client.session, opt.client.peers}, publish.Options{
-		Tracker: &admission{node: p.node, origins: origins, hashes: map[string]spate.InfoHash{}}, BaseURL: p.base, Trackers: append(all, extra...), Now: a.env.Now,
+		Tracker: &admission{node: p.node, origins: origins}, BaseURL: p.base, Trackers: append(all, extra...), Now: a.env.Now,
 	})
 	if err != nil {
 		return err
@@ -233,7 +233,7 @@ func (p *publication) one(ctx context.Context, path string, mk maker.Options) (*
 	mk.Announce = nil // the publisher's, and those of -a after them
 	mk.Progress = func(g maker.Progress) { bar.updateWith(g.Done, g.Total, g.Rate, "") }
 	mk.Skipped = p.app.skipped
-	r, err := p.publisher.Publish(ctx, path, mk)
+	r, err := p.publisher.Publish(ctx, path, publish.Spec{Options: mk})
 	var step *publish.StepError
 	if errors.As(err, &step) && step.Step == "make" {
 		return nil, hinted(fmt.Errorf("%s was not published: %w", path, step.Err), "")
@@ -251,8 +251,8 @@ func (p *publication) ready(releases []*publish.Release) error {
 	for i, r := range releases {
 		e := readyEvent{
 			Event: "ready", Name: r.Name, Path: r.Path, Magnet: r.Magnet,
-			PageURL:    publish.Absolute(p.base, publish.PagePath(r.Name)),
-			TorrentURL: publish.Absolute(p.base, publish.TorrentPath(r.Name)),
+			PageURL:    publish.Absolute(p.base, publish.PagePath(r.LatestRef())),
+			TorrentURL: publish.Absolute(p.base, publish.TorrentPath(r.LatestRef())),
 			HTTPAddr:   p.sockets.httpAddr().String(), UDPAddr: p.sockets.udpAddr(), PeerAddr: p.client.peerAddr(),
 		}
 		for _, tier := range r.Announce {

@@ -22,8 +22,8 @@ type seeder struct {
 }
 
 // Seed implements [publish.Seeder].
-func (s seeder) Seed(_ context.Context, m *metainfo.MetaInfo, path string) error {
-	_, err := s.session.Add(m, torrent.AddOptions{Dir: filepath.Dir(path), Name: filepath.Base(path), Verified: true, Peers: s.peers})
+func (s seeder) Seed(_ context.Context, m *metainfo.MetaInfo, path string, verified bool) error {
+	_, err := s.session.Add(m, torrent.AddOptions{Dir: filepath.Dir(path), Name: filepath.Base(path), Verified: verified, SeedOnly: true, Peers: s.peers})
 	return err
 }
 

@@ -1,0 +1,75 @@
+package publish
+
+import (
+	"fmt"
+	"slices"
+
+	"spate"
+)
+
+// firstVersion is what the first version of a slug is called where nobody says.
+const firstVersion = "1"
+
+// Filled is r as a catalog keeps it together with t: a copy, with what is left
+// open filled in.
+func (r *Release) Filled(t Torrents) *Release {
+	full := *r
+	if full.Slug == "" {
+		full.Slug = SlugOf(full.Name)
+	}
+	if full.Version == "" {
+		full.Version = firstVersion
+	}
+	full.Files, full.WebSeeds = slices.Clone(r.Files), slices.Clone(r.WebSeeds)
+	full.Announce = make([][]string, len(r.Announce))
+	for i, tier := range r.Announce {
+		full.Announce[i] = slices.Clone(tier)
+	}
+	full.TorrentSize, full.Twin.TorrentSize = len(t.Main), len(t.Twin)
+	full.Reindex()
+	return &full
+}
+
+// With is r with the changes of c.
+func (r *Release) With(c Change) (*Release, error) {
+	with := *r
+	set(&with.Group, c.Group)
+	set(&with.Notes, c.Notes)
+	set(&with.Signatures, c.Signatures)
+	set(&with.FirstCopy, c.FirstCopy)
+	set(&with.Paused, c.Paused)
+	if c.Place == nil {
+		return &with, nil
+	}
+	if len(c.Place.Files) != len(r.Files) {
+		return nil, fmt.Errorf("publish: %q has %d files, and its new place %d", r.Ref(), len(r.Files), len(c.Place.Files))
+	}
+	with.Path = c.Place.Path
+	with.Files = make([]File, len(r.Files))
+	for i, f := range r.Files {
+		f.ModTime, f.Inode = c.Place.Files[i].ModTime, c.Place.Files[i].Inode
+		with.Files[i] = f
+	}
+	return &with, nil
+}
+
+func set[T any](to, from *T) {
+	if from != nil {
+		*to = *from
+	}
+}
+
+// WithSums is r with the checksums of its files, if ih is its main info-hash.
+func (r *Release) WithSums(ih spate.InfoHash, sums [][32]byte) (*Release, error) {
+	if r.Hash() != ih || len(sums) != len(r.Files) {
+		return nil, fmt.Errorf("%w: %q is another release by now", ErrNotFound, r.Ref())
+	}
+	with := *r
+	with.Files = make([]File, len(r.Files))
+	for i, f := range r.Files {
+		f.SHA256 = sums[i]
+		with.Files[i] = f
+	}
+	with.Summed = true
+	return &with, nil
+}

@@ -1,0 +1,279 @@
+package publish
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"spate"
+)
+
+// Index is the list of a catalog in memory: every release without files and
+// notes, in order. Catalogs are built around one; it resolves references and
+// answers queries. It is safe for concurrent use; a change replaces what readers
+// hold and never writes to it.
+type Index struct {
+	mu     sync.RWMutex
+	slugs  map[string][]*Release // versions and variants in the order of byVersion
+	byHash map[spate.InfoHash]*Release
+	latest []*Release // the head of each slug, in the order of newestFirst
+	all    []*Release // all, in that order; nil: to be made when it is asked for
+}
+
+// NewIndex returns an empty index.
+func NewIndex() *Index {
+	return &Index{slugs: map[string][]*Release{}, byHash: map[spate.InfoHash]*Release{}}
+}
+
+// Check fails with [ErrExists] if r cannot be added.
+func (x *Index) Check(r *Release) error {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	return x.check(r)
+}
+
+func (x *Index) check(r *Release) error {
+	if err := (Ref{r.Slug, r.Version, r.Variant}).check(); err != nil {
+		return err
+	}
+	for _, other := range x.slugs[r.Slug] {
+		if other.Version == r.Version && other.Variant == r.Variant {
+			return fmt.Errorf("%w: %q", ErrExists, r.Ref())
+		}
+	}
+	for _, ih := range r.AllHashes() {
+		if other := x.byHash[ih]; other != nil {
+			return fmt.Errorf("%w: the same data is %q", ErrExists, other.Ref())
+		}
+	}
+	return nil
+}
+
+// Add lists r, or fails as Check does.
+func (x *Index) Add(r *Release) error {
+	short := r.listed()
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if err := x.check(r); err != nil {
+		return err
+	}
+	x.setSlug(r.Slug, append(slices.Clone(x.slugs[r.Slug]), short))
+	for _, ih := range r.AllHashes() {
+		x.byHash[ih] = short
+	}
+	return nil
+}
+
+// Remove unlists the release that ref names exactly, and reports whether there
+// was one.
+func (x *Index) Remove(ref string) bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	r := x.exact(ref)
+	if r == nil {
+		return false
+	}
+	x.setSlug(r.Slug, slices.DeleteFunc(slices.Clone(x.slugs[r.Slug]), func(o *Release) bool { return o == r }))
+	for _, ih := range r.AllHashes() {
+		delete(x.byHash, ih)
+	}
+	return true
+}
+
+// Replace puts r, of the same reference, hashes and time, in place of what was
+// there.
+func (x *Index) Replace(r *Release) {
+	short := r.listed()
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	old := x.exact(r.Ref())
+	if old == nil {
+		return
+	}
+	list := slices.Clone(x.slugs[r.Slug])
+	list[slices.Index(list, old)] = short
+	x.setSlug(r.Slug, list)
+	for _, ih := range r.AllHashes() {
+		x.byHash[ih] = short
+	}
+}
+
+// setSlug makes list, which it may sort, what the slug has.
+func (x *Index) setSlug(slug string, list []*Release) {
+	x.all = nil
+	if old := x.slugs[slug]; len(old) > 0 {
+		at, _ := slices.BinarySearchFunc(x.latest, old[0], newestFirst)
+		x.latest = slices.Delete(slices.Clone(x.latest), at, at+1)
+	}
+	if len(list) == 0 {
+		delete(x.slugs, slug)
+		return
+	}
+	sortVersions(list)
+	x.slugs[slug] = list
+	at, _ := slices.BinarySearchFunc(x.latest, list[0], newestFirst)
+	x.latest = slices.Insert(slices.Clip(x.latest), at, list[0])
+}
+
+// sortVersions puts the variants of one version together, by name, and the
+// version before the others that has the newest of all.
+func sortVersions(list []*Release) {
+	newest := map[string]int64{}
+	for _, r := range list {
+		newest[r.Version] = max(newest[r.Version], r.Published.UnixNano())
+	}
+	slices.SortStableFunc(list, func(a, b *Release) int {
+		return cmp.Or(cmp.Compare(newest[b.Version], newest[a.Version]), compareVersions(b.Version, a.Version), strings.Compare(a.Variant, b.Variant))
+	})
+}
+
+// compareVersions compares labels, numbers in them as numbers.
+func compareVersions(a, b string) int {
+	for a != "" && b != "" {
+		na, nb := digits(a), digits(b)
+		if na > 0 && nb > 0 {
+			x, y := strings.TrimLeft(a[:na], "0"), strings.TrimLeft(b[:nb], "0")
+			if c := cmp.Or(cmp.Compare(len(x), len(y)), strings.Compare(x, y)); c != 0 {
+				return c
+			}
+			a, b = a[na:], b[nb:]
+			continue
+		}
+		if a[0] != b[0] {
+			break
+		}
+		a, b = a[1:], b[1:]
+	}
+	return strings.Compare(a, b)
+}
+
+func digits(s string) int {
+	return len(s) - len(strings.TrimLeft(s, "0123456789"))
+}
+
+// Resolve returns the release that ref names, as in a list, or [ErrNotFound].
+func (x *Index) Resolve(ref string) (*Release, error) {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	r := ParseRef(ref)
+	list := x.slugs[r.Slug]
+	if r.Version != "" {
+		list = nil
+		if e := x.exact(ref); e != nil {
+			return e, nil
+		}
+	}
+	for _, e := range list {
+		if r.Variant == "" || r.Variant == e.Variant {
+			return e, nil
+		}
+	}
+	return nil, fmt.Errorf("%w: %q", ErrNotFound, ref)
+}
+
+// exact returns the release of that very reference, or nil.
+func (x *Index) exact(ref string) *Release {
+	want := ParseRef(ref)
+	for _, r := range x.slugs[want.Slug] {
+		if r.Version == want.Version && r.Variant == want.Variant {
+			return r
+		}
+	}
+	return nil
+}
+
+// Find implements [Catalog.Find].
+func (x *Index) Find(ih spate.InfoHash) (*Release, error) {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	if r := x.byHash[ih]; r != nil {
+		return r, nil
+	}
+	return nil, fmt.Errorf("%w: %s", ErrNotFound, ih)
+}
+
+// Family implements [Catalog.Family].
+func (x *Index) Family(slug string) ([]*Release, error) {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	if list := x.slugs[slug]; len(list) > 0 {
+		return slices.Clone(list), nil
+	}
+	return nil, fmt.Errorf("%w: %q", ErrNotFound, slug)
+}
+
+// List implements [Catalog.List].
+func (x *Index) List(q Query) ([]*Release, int) {
+	list := x.ordered(q.All)
+	if words := strings.Fields(strings.ToLower(q.Text)); len(words) > 0 || q.Group != "" {
+		var match []*Release
+		for _, r := range list {
+			if q.Group != "" && r.Group != q.Group {
+				continue
+			}
+			text := strings.ToLower(r.Slug + "\x00" + r.Name + "\x00" + r.Group + "\x00" + r.Version + "\x00" + r.Variant)
+			if !slices.ContainsFunc(words, func(w string) bool { return !strings.Contains(text, w) }) {
+				match = append(match, r)
+			}
+		}
+		list = match
+	}
+	total := len(list)
+	list = list[min(max(q.Offset, 0), total):]
+	if q.Limit > 0 {
+		list = list[:min(q.Limit, len(list))]
+	}
+	return slices.Clone(list), total
+}
+
+// ordered returns the releases that a query is about, newest first.
+func (x *Index) ordered(all bool) []*Release {
+	x.mu.RLock()
+	list := x.latest
+	if all {
+		list = x.all
+	}
+	x.mu.RUnlock()
+	if !all || list != nil {
+		return list
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.all == nil {
+		for _, l := range x.slugs {
+			x.all = append(x.all, l...)
+		}
+		slices.SortFunc(x.all, newestFirst)
+	}
+	return x.all
+}
+
+// Groups implements [Catalog.Groups].
+func (x *Index) Groups() []GroupCount {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	n := map[string]int{}
+	for _, r := range x.latest {
+		n[r.Group]++
+	}
+	var out []GroupCount
+	for g, k := range n {
+		out = append(out, GroupCount{g, k})
+	}
+	slices.SortFunc(out, func(a, b GroupCount) int { return strings.Compare(a.Group, b.Group) })
+	return out
+}
+
+// listed is r as lists have it.
+func (r *Release) listed() *Release {
+	short := *r
+	short.Files, short.index, short.Notes = nil, nil, ""
+	return &short
+}
+
+func newestFirst(a, b *Release) int {
+	return cmp.Or(b.Published.Compare(a.Published), strings.Compare(a.Slug, b.Slug),
+		compareVersions(b.Version, a.Version), strings.Compare(a.Variant, b.Variant))
+}

@@ -1,0 +1,389 @@
+// Package publishtest is what every [publish.Catalog] has to do, as a test that
+// an implementation runs.
+package publishtest
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha1"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"spate/publish"
+)
+
+// day0 is when the first release of a test was published.
+var day0 = time.Date(2026, time.November, 4, 23, 59, 59, 0, time.UTC)
+
+// Release returns a release of two files whose hashes are made of its reference.
+func Release(slug, version, variant string, at time.Time) *publish.Release {
+	id := slug + "\x00" + version + "\x00" + variant
+	r := &publish.Release{
+		Slug: slug, Version: version, Variant: variant, Name: "name of " + slug,
+		HashV1: sha1.Sum([]byte(id)), HashV2: sha256.Sum256([]byte(id)), Format: "hybrid", Published: at,
+		Size: 30, PieceLength: 1 << 14, Pieces: 2, Comment: "<b>&\x1b[31m", Private: true,
+		Announce: [][]string{{"http://a.example/announce", "udp://b.example"}, {"wss://c.example"}}, WebSeeds: []string{"http://w.example/"},
+		Magnet: "magnet:?xt=urn:btih:00", NumFiles: 2, Path: "/srv/" + slug, Notes: "# Notes\n\n*" + id + "*", Group: "group of " + variant,
+		Files: []publish.File{
+			{Path: "sub/b", Length: 20, ModTime: at.Add(123456789), Inode: 1<<63 + 7, PiecesRoot: sha256.Sum256([]byte("b"))},
+			{Path: "a", Length: 10, ModTime: at.Add(-1)},
+		},
+		Twin: publish.Twin{Hash: sha1.Sum([]byte("twin of " + id)), Magnet: "magnet:?xt=urn:btih:01"},
+	}
+	r.Reindex()
+	return r
+}
+
+func torrents(r *publish.Release) publish.Torrents {
+	return publish.Torrents{Main: []byte("d4:main" + r.Ref() + "e"), Twin: []byte("d4:twin" + r.Ref() + "e")}
+}
+
+// TestCatalog runs everything against catalogs that open makes, empty ones.
+func TestCatalog(t *testing.T, open func(t *testing.T) publish.Catalog) {
+	for name, test := range map[string]func(*testing.T, publish.Catalog){
+		"keeps everything": testKeeps, "refuses": testRefuses, "resolves": testResolves,
+		"lists": testLists, "changes": testChanges, "counts": testCounts, "hostile": testHostile, "many at once": testConcurrent,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, open(t))
+		})
+	}
+}
+
+func put(t *testing.T, c publish.Catalog, r *publish.Release) *publish.Release {
+	t.Helper()
+	if err := c.Put(t.Context(), r, torrents(r)); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func testKeeps(t *testing.T, c publish.Catalog) {
+	ctx := t.Context()
+	r := Release("a", "1.0", "amd64", day0)
+	tor := torrents(r)
+	want := r.Filled(tor)
+	put(t, c, r)
+	r.Files[0].Path, r.Announce[0][0], r.Notes = "changed by the caller", "x", "y"
+	r = Release("a", "1.0", "amd64", day0)
+	want = r.Filled(tor)
+	got, err := c.Get(ctx, r.Ref())
+	if err != nil {
+		t.Fatal(err)
+	}
+	same(t, got, want)
+	if i, ok := got.Lookup("a"); !ok || i != 1 {
+		t.Errorf("Lookup: %d %v", i, ok)
+	}
+	if kept, err := c.Torrents(ctx, r.Ref()); err != nil || !bytes.Equal(kept.Main, tor.Main) || !bytes.Equal(kept.Twin, tor.Twin) {
+		t.Errorf("torrents %q: %v", kept, err)
+	}
+	for _, ih := range r.AllHashes() {
+		if f, err := c.Find(ctx, ih); err != nil || f.Ref() != r.Ref() || f.Files != nil || f.Notes != "" {
+			t.Errorf("Find(%s): %+v %v", ih, f, err)
+		}
+	}
+	if err := c.Delete(ctx, r.Ref()); err != nil {
+		t.Fatal(err)
+	}
+	for _, err := range gone(ctx, c, r) {
+		if !errors.Is(err, publish.ErrNotFound) {
+			t.Errorf("after Delete: %v", err)
+		}
+	}
+	put(t, c, r) // it may come again
+}
+
+// gone is what a catalog says about a release that it does not have.
+func gone(ctx context.Context, c publish.Catalog, r *publish.Release) []error {
+	_, get := c.Get(ctx, r.Ref())
+	_, latest := c.Get(ctx, r.Slug)
+	_, tor := c.Torrents(ctx, r.Ref())
+	_, find := c.Find(ctx, r.Hash())
+	_, family := c.Family(ctx, r.Slug)
+	return []error{get, latest, tor, find, family, c.Delete(ctx, r.Ref()), c.Update(ctx, r.Ref(), publish.Change{}), c.SetSums(ctx, r.Ref(), r.Hash(), make([][32]byte, 2))}
+}
+
+func same(t *testing.T, got, want *publish.Release) {
+	t.Helper()
+	g, w := *got, *want
+	for i := range g.Files {
+		if !g.Files[i].ModTime.Equal(w.Files[i].ModTime) {
+			t.Errorf("file %d was changed at %v, want %v", i, g.Files[i].ModTime, w.Files[i].ModTime)
+		}
+	}
+	if !g.Published.Equal(w.Published) {
+		t.Errorf("published at %v, want %v", g.Published, w.Published)
+	}
+	zero := func(r *publish.Release) {
+		r.Published = time.Time{}
+		r.Files = slices.Clone(r.Files)
+		for i := range r.Files {
+			r.Files[i].ModTime = time.Time{}
+		}
+	}
+	zero(&g)
+	zero(&w)
+	if !reflect.DeepEqual(g, w) {
+		t.Errorf("got  %+v\nwant %+v", g, w)
+	}
+}
+
+func testRefuses(t *testing.T, c publish.Catalog) {
+	ctx := t.Context()
+	put(t, c, Release("a", "1", "", day0))
+	taken := Release("b", "1", "", day0)
+	taken.HashV2 = Release("a", "1", "", day0).HashV2
+	again := Release("a", "1", "", day0)
+	again.HashV1[0]++
+	again.HashV2[0]++
+	again.Twin.Hash[0]++
+	for what, r := range map[string]*publish.Release{"the reference": again, "a hash": taken} {
+		if err := c.Put(ctx, r, torrents(r)); !errors.Is(err, publish.ErrExists) {
+			t.Errorf("%s is taken: %v", what, err)
+		}
+	}
+	for _, label := range [][3]string{{"a~b", "1", ""}, {"a/b", "1", ""}, {"..", "1", ""}, {"x", "1~2", ""}, {"x", "a/b", ""},
+		{"x", "a\x1b[2J", ""}, {"x", "1", "\u202e"}, {"x", strings.Repeat("v", 65), ""}, {"x", "1", "a\xffb"}} {
+		r := Release(label[0], label[1], label[2], day0)
+		if err := c.Put(ctx, r, torrents(r)); !errors.Is(err, publish.ErrLabel) {
+			t.Errorf("%q: %v", label, err)
+		}
+	}
+	if _, total, err := c.List(ctx, publish.Query{All: true}); err != nil || total != 1 {
+		t.Errorf("%d releases after refusals: %v", total, err)
+	}
+	bare := &publish.Release{Name: "x~y", Published: day0}
+	if err := c.Put(ctx, bare, publish.Torrents{}); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := c.Get(ctx, "x_y~1"); err != nil || r.Name != "x~y" {
+		t.Errorf("what is left open: %+v %v", r, err)
+	}
+}
+
+func testResolves(t *testing.T, c publish.Catalog) {
+	ctx := t.Context()
+	put(t, c, Release("deb", "9", "amd64", day0))
+	put(t, c, Release("deb", "9", "arm64", day0.Add(time.Hour)))
+	put(t, c, Release("deb", "10", "arm64", day0.Add(2*time.Hour)))
+	put(t, c, Release("deb", "10", "amd64", day0.Add(2*time.Hour)))
+	put(t, c, Release("deb", "8", "s390x", day0.Add(-time.Hour)))
+	put(t, c, Release("other", "1", "", day0.Add(9*time.Hour)))
+	for ref, want := range map[string]string{
+		"deb": "deb~10~amd64", "deb~10~arm64": "deb~10~arm64", "deb~~arm64": "deb~10~arm64", "deb~~s390x": "deb~8~s390x",
+		"deb~9~amd64": "deb~9~amd64", "other": "other~1", "other~1": "other~1",
+		"deb~10": "", "deb~11": "", "deb~~mips": "", "de": "", "": "", "~": "", "~~": "", "deb~9~amd64~x": "",
+	} {
+		r, err := c.Get(ctx, ref)
+		if want == "" && !errors.Is(err, publish.ErrNotFound) || want != "" && (err != nil || r.Ref() != want) {
+			t.Errorf("%q is %v %v, want %q", ref, r, err, want)
+		}
+		if want != "" && publish.ParseRef(r.Ref()).String() != r.Ref() {
+			t.Errorf("%q does not come back", r.Ref())
+		}
+	}
+	family, err := c.Family(ctx, "deb")
+	if got := refs(family); err != nil || !slices.Equal(got, []string{"deb~10~amd64", "deb~10~arm64", "deb~9~amd64", "deb~9~arm64", "deb~8~s390x"}) {
+		t.Errorf("%q %v", got, err)
+	}
+	for _, ref := range []string{"deb~10~amd64", "deb~10~arm64"} {
+		if err := c.Delete(ctx, ref); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if r, err := c.Get(ctx, "deb"); err != nil || r.Ref() != "deb~9~amd64" {
+		t.Errorf("without the newest: %v %v", r, err)
+	}
+	if err := c.Delete(ctx, "deb"); !errors.Is(err, publish.ErrNotFound) {
+		t.Errorf("deleted by a reference that is not exact: %v", err)
+	}
+}
+
+func refs(list []*publish.Release) (out []string) {
+	for _, r := range list {
+		out = append(out, r.Ref())
+	}
+	return out
+}
+
+func testLists(t *testing.T, c publish.Catalog) {
+	ctx := t.Context()
+	put(t, c, Release("a", "1", "x86", day0))
+	put(t, c, Release("a", "2", "x86", day0.Add(time.Minute)))
+	put(t, c, Release("b", "1", "arm", day0.Add(time.Second)))
+	put(t, c, Release("B C", "1", "arm", day0.Add(time.Second)))
+	for _, k := range []struct {
+		q    publish.Query
+		want []string
+		all  int
+	}{
+		{publish.Query{}, []string{"a~2~x86", "B C~1~arm", "b~1~arm"}, 3},
+		{publish.Query{All: true}, []string{"a~2~x86", "B C~1~arm", "b~1~arm", "a~1~x86"}, 4},
+		{publish.Query{Limit: 1, Offset: 1}, []string{"B C~1~arm"}, 3},
+		{publish.Query{Offset: 9}, nil, 3},
+		{publish.Query{Text: "c B"}, []string{"B C~1~arm"}, 1},
+		{publish.Query{Text: "ARM", Limit: 1}, []string{"B C~1~arm"}, 2},
+		{publish.Query{Text: "none"}, nil, 0},
+		{publish.Query{Group: "group of x86", All: true}, []string{"a~2~x86", "a~1~x86"}, 2},
+		{publish.Query{Group: "group"}, nil, 0},
+	} {
+		list, total, err := c.List(ctx, k.q)
+		if got := refs(list); err != nil || total != k.all || !slices.Equal(got, k.want) {
+			t.Errorf("%+v: %q of %d, %v", k.q, got, total, err)
+		}
+		for _, r := range list {
+			if r.Files != nil || r.Notes != "" || r.NumFiles != 2 {
+				t.Errorf("a list has %+v", r)
+			}
+		}
+	}
+	groups, err := c.Groups(ctx)
+	if want := []publish.GroupCount{{Group: "group of arm", Slugs: 2}, {Group: "group of x86", Slugs: 1}}; err != nil || !slices.Equal(groups, want) {
+		t.Errorf("%v %v", groups, err)
+	}
+}
+
+func testChanges(t *testing.T, c publish.Catalog) {
+	ctx := t.Context()
+	r := put(t, c, Release("a", "1", "", day0))
+	before, _ := c.Get(ctx, "a")
+	group, notes, first, paused := "g", "n", 90*time.Second, true
+	sig := publish.Signatures{PublicKey: "RWQ", Sums: "s\n", Torrent: "t\n", Twin: "w\n"}
+	place := publish.Place{Path: "/elsewhere", Files: []publish.File{{ModTime: day0.Add(5), Inode: 7}, {ModTime: day0.Add(6), Inode: 8}}}
+	sums := [][32]byte{sha256.Sum256([]byte("1")), sha256.Sum256([]byte("2"))}
+	if err := c.SetSums(ctx, r.Ref(), r.Hash(), sums); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Update(ctx, r.Ref(), publish.Change{Group: &group, Notes: &notes, Signatures: &sig, FirstCopy: &first, Paused: &paused, Place: &place}); err != nil {
+		t.Fatal(err)
+	}
+	want := Release("a", "1", "", day0).Filled(torrents(r))
+	want.Group, want.Notes, want.Signatures, want.FirstCopy, want.Paused, want.Path, want.Summed = group, notes, sig, first, paused, place.Path, true
+	for i := range want.Files {
+		want.Files[i].SHA256, want.Files[i].ModTime, want.Files[i].Inode = sums[i], place.Files[i].ModTime, place.Files[i].Inode
+	}
+	got, err := c.Get(ctx, "a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	same(t, got, want)
+	if before.Group == group || before.Summed || before.Files[0].Inode == 7 {
+		t.Error("a release that was handed out has changed")
+	}
+	list, _, _ := c.List(ctx, publish.Query{Group: "g"})
+	if len(list) != 1 || !list[0].Summed || list[0].FirstCopy != first || list[0].Signatures != sig {
+		t.Errorf("the list does not know of it: %+v", list)
+	}
+	other := r.Hash()
+	other[0]++
+	if err := c.SetSums(ctx, r.Ref(), other, sums); !errors.Is(err, publish.ErrNotFound) {
+		t.Errorf("sums of another release: %v", err)
+	}
+	if err := c.SetSums(ctx, r.Ref(), r.Hash(), sums[:1]); err == nil {
+		t.Error("sums of one file of two")
+	}
+	if err := c.Update(ctx, r.Ref(), publish.Change{Place: &publish.Place{}}); err == nil {
+		t.Error("a place without files")
+	}
+}
+
+func testCounts(t *testing.T, c publish.Catalog) {
+	ctx := t.Context()
+	r, other := put(t, c, Release("a", "1", "", day0)), Release("b", "1", "", day0)
+	one := publish.Counts{Completed: 1, Direct: 2, SeedBytes: 1 << 40, HTTPBytes: 4}
+	for _, at := range []time.Time{day0, day0, day0.Add(time.Second), day0.AddDate(0, 0, 30)} { // the second of them is of another day
+		if err := c.Count(ctx, r.Hash(), at, one); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := c.Count(ctx, other.Hash(), day0, publish.Counts{Completed: 5}); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Delete(ctx, r.Ref()); err != nil {
+		t.Fatal(err)
+	}
+	two := one.Add(one)
+	h, err := c.History(ctx, r.Hash(), time.Time{})
+	want := publish.History{Total: two.Add(two), Days: []publish.Day{{Date: "2026-11-04", Counts: two}, {Date: "2026-11-05", Counts: one}, {Date: "2026-12-04", Counts: one}}}
+	if err != nil || !reflect.DeepEqual(h, want) {
+		t.Errorf("%+v %v", h, err)
+	}
+	h, err = c.History(ctx, r.Hash(), day0.AddDate(0, 0, 1))
+	if want.Days = want.Days[1:]; err != nil || !reflect.DeepEqual(h, want) {
+		t.Errorf("since the second day: %+v %v", h, err)
+	}
+	h, err = c.History(ctx, [20]byte{}, day0)
+	if err != nil || h.Total.Completed != 9 || len(h.Days) != 3 || h.Days[0].Completed != 7 {
+		t.Errorf("of all: %+v %v", h, err)
+	}
+	if h, err := c.History(ctx, [20]byte{1}, day0); err != nil || !reflect.DeepEqual(h, publish.History{}) {
+		t.Errorf("never counted: %+v %v", h, err)
+	}
+}
+
+// testHostile protects from names that mean something to whatever holds them.
+func testHostile(t *testing.T, c publish.Catalog) {
+	for i, slug := range []string{"<script>alert(1)</script>", "'; DROP TABLE releases; --", "a\nb\x1b[2J", "\u202egnp.exe", "..\\..", strings.Repeat("€", 85), "bad\xff\xfeutf8", "%00", " "} {
+		slug = publish.SlugOf(slug)
+		r := Release(slug, "1", "", day0.Add(time.Duration(i)))
+		r.Name, r.Notes, r.Path = slug, slug+"\x00"+slug, "/srv/"+slug
+		put(t, c, r)
+		got, err := c.Get(t.Context(), slug)
+		if err != nil {
+			t.Fatalf("%q: %v", slug, err)
+		}
+		same(t, got, r.Filled(torrents(r)))
+		if list, _, err := c.List(t.Context(), publish.Query{Text: slug}); err != nil || slug != " " && len(list) != 1 && strings.ToLower(slug) == slug {
+			t.Errorf("%q: %d found, %v", slug, len(list), err)
+		}
+	}
+}
+
+func testConcurrent(t *testing.T, c publish.Catalog) {
+	ctx := t.Context()
+	const workers, each = 4, 12
+	var wg sync.WaitGroup
+	for i := range workers {
+		wg.Go(func() {
+			for j := range each {
+				r := Release(fmt.Sprint(i, "-", j), "1", "", day0)
+				if err := c.Put(ctx, r, torrents(r)); err != nil {
+					t.Error(err)
+				}
+				if err := c.SetSums(ctx, r.Ref(), r.Hash(), make([][32]byte, 2)); err != nil {
+					t.Error(err)
+				}
+				if err := c.Count(ctx, [20]byte{9}, day0, publish.Counts{Direct: 1}); err != nil {
+					t.Error(err)
+				}
+				list, _, _ := c.List(ctx, publish.Query{Limit: 10, All: j%2 == 0})
+				for _, l := range list {
+					if full, err := c.Get(ctx, l.Ref()); err == nil {
+						full.Lookup("a")
+					}
+				}
+				if j%2 == 0 {
+					if err := c.Delete(ctx, r.Ref()); err != nil {
+						t.Error(err)
+					}
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if _, total, err := c.List(ctx, publish.Query{}); total != workers*each/2 || err != nil {
+		t.Errorf("%d releases, %v", total, err)
+	}
+	if h, err := c.History(ctx, [20]byte{9}, day0); h.Total.Direct != workers*each || err != nil {
+		t.Errorf("%+v %v", h, err)
+	}
+}
