@@ -1,0 +1,237 @@
+package api
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// maxLine bounds a line of a stream and an answer, in bytes.
+const maxLine = 64 << 20
+
+// Client speaks with a daemon. It is safe for concurrent use.
+type Client struct {
+	base   string // URL without a slash at its end
+	socket string // "" for a daemon that is reached over the network
+	token  string
+	http   *http.Client
+}
+
+// New returns a client of the daemon with that state directory.
+func New(state string) *Client {
+	socket := filepath.Join(state, SocketName)
+	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
+		var d net.Dialer
+		c, err := d.DialContext(ctx, "unix", socket)
+		if err != nil {
+			return nil, &NoDaemonError{socket, err}
+		}
+		return c, nil
+	}
+	return &Client{base: "http://spate", socket: socket, http: &http.Client{Transport: &http.Transport{DialContext: dial, MaxIdleConns: 1}}}
+}
+
+// NewRemote returns a client of a daemon that was told to answer on the network,
+// at an http or https URL, with the token that it was given.
+func NewRemote(base, token string) (*Client, error) {
+	u, err := url.Parse(base)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return nil, fmt.Errorf("%q is not an http or https URL", base)
+	}
+	// Whatever answers with a redirect is not a daemon, and gets no token.
+	stay := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return &Client{base: strings.TrimRight(base, "/"), token: token, http: &http.Client{CheckRedirect: stay}}, nil
+}
+
+// Status returns what the daemon is and does.
+func (c *Client) Status(ctx context.Context) (s Status, err error) {
+	return s, c.call(ctx, http.MethodGet, "/v1/status", nil, &s)
+}
+
+// List says which releases [Client.Releases] returns. The zero List asks for
+// every version and variant.
+type List struct {
+	Text   string // every word of it is part of the name
+	Group  string
+	Latest bool // only the newest version of each slug, in its first variant
+	Offset int
+	Limit  int // 0: all
+}
+
+// Releases returns the list, newest first.
+func (c *Client) Releases(ctx context.Context, l List) (r Releases, err error) {
+	q := url.Values{}
+	for k, v := range map[string]string{"q": l.Text, "group": l.Group} {
+		if v != "" {
+			q.Set(k, v)
+		}
+	}
+	for k, n := range map[string]int{"offset": l.Offset, "limit": l.Limit} {
+		if n != 0 {
+			q.Set(k, strconv.Itoa(n))
+		}
+	}
+	if l.Latest {
+		q.Set("latest", "true")
+	}
+	return r, c.call(ctx, http.MethodGet, "/v1/releases?"+q.Encode(), nil, &r)
+}
+
+func releasePath(ref string) string { return "/v1/releases/" + url.PathEscape(ref) }
+
+// Release returns one release: the newest, where ref names no version.
+func (c *Client) Release(ctx context.Context, ref string) (r Release, err error) {
+	return r, c.call(ctx, http.MethodGet, releasePath(ref), nil, &r)
+}
+
+// Peers returns the connections of a release.
+func (c *Client) Peers(ctx context.Context, ref string) (p []Peer, err error) {
+	return p, c.call(ctx, http.MethodGet, releasePath(ref)+"/peers", nil, &p)
+}
+
+// Withdraw takes back a release, or all versions and variants of a slug.
+func (c *Client) Withdraw(ctx context.Context, ref string) error {
+	return c.call(ctx, http.MethodDelete, releasePath(ref), nil, nil)
+}
+
+// Change changes a release, or all versions and variants of a slug.
+func (c *Client) Change(ctx context.Context, ref string, ch Change) error {
+	return c.call(ctx, http.MethodPatch, releasePath(ref), ch, nil)
+}
+
+// Backup has the daemon write a copy of its catalog.
+func (c *Client) Backup(ctx context.Context, path string) error {
+	return c.call(ctx, http.MethodPost, "/v1/backup", Backup{path}, nil)
+}
+
+// Publish has the daemon publish, and calls each for every step. It returns the
+// error that each returned, or that of the release that failed.
+func (c *Client) Publish(ctx context.Context, p Publish, each func(Event) error) error {
+	return c.stream(ctx, http.MethodPost, "/v1/releases", p, func(line []byte) error {
+		var e Event
+		if err := json.Unmarshal(line, &e); err != nil {
+			return err
+		}
+		if e.Event == "error" && e.Error != nil {
+			return e.Error
+		}
+		return each(e)
+	})
+}
+
+// Watch calls each with what the daemon does, at once and then after every
+// interval, until ctx ends or each returns an error, which Watch returns. Less
+// than 100 ms, as 0, is one second.
+func (c *Client) Watch(ctx context.Context, interval time.Duration, each func(Snapshot) error) error {
+	if interval < 100*time.Millisecond {
+		interval = time.Second
+	}
+	return c.stream(ctx, http.MethodGet, "/v1/watch?every="+interval.String(), nil, func(line []byte) error {
+		var s Snapshot
+		if err := json.Unmarshal(line, &s); err != nil {
+			return err
+		}
+		return each(s)
+	})
+}
+
+// call makes a request with in as its body, and reads the answer into out.
+func (c *Client) call(ctx context.Context, method, path string, in, out any) error {
+	resp, err := c.do(ctx, method, path, in)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if out == nil {
+		return nil
+	}
+	return c.bad(json.NewDecoder(io.LimitReader(resp.Body, maxLine)).Decode(out))
+}
+
+// stream makes a request and calls each with every line of the answer.
+func (c *Client) stream(ctx context.Context, method, path string, in any, each func([]byte) error) error {
+	resp, err := c.do(ctx, method, path, in)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	lines := bufio.NewScanner(resp.Body)
+	lines.Buffer(nil, maxLine)
+	for lines.Scan() {
+		if err := each(lines.Bytes()); err != nil {
+			return err
+		}
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return c.bad(lines.Err())
+}
+
+// bad says whose answer it is that could not be read.
+func (c *Client) bad(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("the answer of %s: %w", c.where(), err)
+}
+
+func (c *Client) where() string {
+	if c.socket != "" {
+		return c.socket
+	}
+	return c.base
+}
+
+// do makes a request and turns an answer that is an error into one.
+func (c *Client) do(ctx context.Context, method, path string, in any) (*http.Response, error) {
+	var body io.Reader
+	if in != nil {
+		b, err := json.Marshal(in)
+		if err != nil {
+			return nil, err
+		}
+		body = bytes.NewReader(b)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, c.base+path, body)
+	if err != nil {
+		return nil, err
+	}
+	if in != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	if c.token != "" {
+		req.Header.Set("Authorization", "Bearer "+c.token)
+	}
+	resp, err := c.http.Do(req)
+	var none *NoDaemonError
+	switch {
+	case errors.As(err, &none):
+		return nil, none
+	case err != nil && ctx.Err() != nil:
+		return nil, context.Cause(ctx)
+	case err != nil:
+		return nil, fmt.Errorf("%s: %w", c.where(), err)
+	case resp.StatusCode >= 200 && resp.StatusCode < 300:
+		return resp, nil
+	}
+	defer resp.Body.Close()
+	var answer struct {
+		Error *Error `json:"error"`
+	}
+	if json.NewDecoder(io.LimitReader(resp.Body, 1<<20)).Decode(&answer) != nil || answer.Error == nil {
+		return nil, fmt.Errorf("%s answered %s", c.where(), resp.Status)
+	}
+	return nil, answer.Error
+}

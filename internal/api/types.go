@@ -1,0 +1,232 @@
+// Package api is how the program speaks with a daemon that runs: HTTP and JSON
+// over a unix socket in the state directory. docs/openapi.yaml describes it for
+// others; the types and the client here are what the verbs use.
+package api
+
+import (
+	"fmt"
+	"time"
+)
+
+// SocketName is the socket's file in the state directory.
+const SocketName = "api.sock"
+
+// Status is a daemon: GET /v1/status.
+type Status struct {
+	Version      string    `json:"version"`
+	PID          int       `json:"pid"`
+	Started      time.Time `json:"started"`
+	State        string    `json:"state"` // the state directory
+	PublicURL    string    `json:"public_url"`
+	HTTPAddr     string    `json:"http_addr"`
+	UDPAddr      string    `json:"udp_addr,omitempty"`
+	PeerAddr     string    `json:"peer_addr"`
+	AnnounceURLs []string  `json:"announce_urls"`
+	Folders      []Folder  `json:"folders"`
+	Totals       Totals    `json:"totals"`
+}
+
+// Folder is a watched folder.
+type Folder struct {
+	Path    string `json:"path"`
+	Group   string `json:"group,omitempty"`
+	Entries int    `json:"entries"`         // published from it
+	Waiting int    `json:"waiting"`         // still being written, or in line to be hashed
+	Error   string `json:"error,omitempty"` // why it cannot be read now
+	// Refused are entries that cannot be published, and why.
+	Refused []Refused `json:"refused,omitempty"`
+}
+
+// Refused is an entry of a folder that cannot be published.
+type Refused struct {
+	Name  string `json:"name"`
+	Error string `json:"error"`
+}
+
+// Totals are sums over all releases.
+type Totals struct {
+	Releases int     `json:"releases"` // torrents, twins apart
+	Paused   int     `json:"paused"`
+	Failed   int     `json:"failed"`
+	Peers    int     `json:"peers"`    // connected
+	Seeders  int     `json:"seeders"`  // in the swarms, this machine among them
+	Leechers int     `json:"leechers"` // in the swarms
+	UpRate   float64 `json:"up_rate"`  // bytes a second
+	DownRate float64 `json:"down_rate"`
+	Counts
+}
+
+// Counts are what was delivered, ever.
+type Counts struct {
+	Completed int64 `json:"completed"`  // downloads that the tracker saw finished
+	Direct    int64 `json:"direct"`     // files downloaded whole over HTTP
+	SeedBytes int64 `json:"seed_bytes"` // that the seed sent to peers
+	HTTPBytes int64 `json:"http_bytes"` // that were sent over HTTP
+}
+
+// Release is one torrent that is published.
+type Release struct {
+	Ref          string    `json:"ref"` // names exactly this one
+	Slug         string    `json:"slug"`
+	Version      string    `json:"version"`
+	Variant      string    `json:"variant,omitempty"`
+	Group        string    `json:"group,omitempty"`
+	Latest       bool      `json:"latest"` // the newest version of its variant
+	Name         string    `json:"name"`
+	Format       string    `json:"format"`
+	InfoHashV1   string    `json:"info_hash_v1,omitempty"`
+	InfoHashV2   string    `json:"info_hash_v2,omitempty"`
+	InfoHashTwin string    `json:"info_hash_twin,omitempty"` // of the v1 torrent for older clients
+	TotalLength  int64     `json:"total_length"`
+	NumFiles     int       `json:"num_files"`
+	Published    time.Time `json:"published"`
+	PageURL      string    `json:"page_url"`
+	TorrentURL   string    `json:"torrent_url"`
+	Magnet       string    `json:"magnet"`
+	MagnetTwin   string    `json:"magnet_twin,omitempty"`
+	AnnounceURLs []string  `json:"announce_urls,omitempty"`
+	Path         string    `json:"path"`                 // of the data
+	FirstCopy    float64   `json:"first_copy_seconds"`   // until the first download was finished; 0: none was
+	Notes        string    `json:"notes,omitempty"`      // not in lists
+	Signature    string    `json:"public_key,omitempty"` // that it is signed with
+	Live         Live      `json:"live"`
+	Counts
+}
+
+// Live is what a release does now.
+type Live struct {
+	State    string  `json:"state"` // seeding, checking, failed, paused
+	Error    string  `json:"error,omitempty"`
+	Progress float64 `json:"progress"` // of the check or of what is there, 0 to 1
+	Peers    int     `json:"peers"`    // connected
+	Seeders  int     `json:"seeders"`  // in the swarm
+	Leechers int     `json:"leechers"` // in the swarm
+	UpRate   float64 `json:"up_rate"`  // bytes a second
+	DownRate float64 `json:"down_rate"`
+}
+
+// Releases is a part of the list: GET /v1/releases.
+type Releases struct {
+	Total    int       `json:"total"`
+	Releases []Release `json:"releases"`
+}
+
+// Peer is a connection: GET /v1/releases/{ref}/peers.
+type Peer struct {
+	Addr       string  `json:"addr"`
+	Client     string  `json:"client"`
+	Incoming   bool    `json:"incoming"`
+	Have       float64 `json:"have"` // share of the pieces, 0 to 1
+	Uploaded   int64   `json:"uploaded"`
+	Downloaded int64   `json:"downloaded"`
+	UpRate     float64 `json:"up_rate"`
+	DownRate   float64 `json:"down_rate"`
+	Interested bool    `json:"interested"`
+	Unchoked   bool    `json:"unchoked"`
+	Twin       bool    `json:"twin"` // in the swarm of the v1 twin
+}
+
+// Snapshot is a line of GET /v1/watch.
+type Snapshot struct {
+	Time     time.Time `json:"time"`
+	Totals   Totals    `json:"totals"`
+	Releases []Row     `json:"releases"` // newest first
+}
+
+// Row is a release in a [Snapshot].
+type Row struct {
+	Ref         string `json:"ref"`
+	TotalLength int64  `json:"total_length"`
+	Live
+	Counts
+}
+
+// Publish asks for a release of each path: POST /v1/releases. The answer is a
+// line for each [Event].
+type Publish struct {
+	Paths       []string   `json:"paths"` // absolute
+	Slug        string     `json:"release,omitempty"`
+	Version     string     `json:"version,omitempty"`
+	Variants    []string   `json:"variants,omitempty"` // one for each path, or none
+	Newer       bool       `json:"newer,omitempty"`    // of a slug that is taken: another version
+	Group       string     `json:"group,omitempty"`
+	Notes       string     `json:"notes,omitempty"`
+	NoTwin      bool       `json:"no_v1_twin,omitempty"`
+	Name        string     `json:"name,omitempty"`
+	Format      string     `json:"format,omitempty"`
+	PieceLength int64      `json:"piece_length,omitempty"`
+	Announce    [][]string `json:"announce,omitempty"` // after the daemon's own
+	WebSeeds    []string   `json:"web_seeds,omitempty"`
+	Private     bool       `json:"private,omitempty"`
+	Comment     string     `json:"comment,omitempty"`
+	Source      string     `json:"source,omitempty"`
+	CreatedBy   string     `json:"created_by,omitempty"`
+	NoDate      bool       `json:"no_date,omitempty"`
+	Include     []string   `json:"include,omitempty"`
+	Exclude     []string   `json:"exclude,omitempty"`
+	Hidden      bool       `json:"hidden,omitempty"`
+}
+
+// Event is a step of a [Publish].
+type Event struct {
+	Event   string   `json:"event"` // progress, skipped, published, error
+	Path    string   `json:"path,omitempty"`
+	Done    int64    `json:"done,omitempty"` // bytes hashed
+	Total   int64    `json:"total,omitempty"`
+	Rate    float64  `json:"rate,omitempty"`
+	Reason  string   `json:"reason,omitempty"` // why something is left out of the torrent
+	Release *Release `json:"release,omitempty"`
+	Error   *Error   `json:"error,omitempty"`
+}
+
+// Change is what of a release shall be otherwise: PATCH /v1/releases/{ref}. What
+// is nil stays.
+type Change struct {
+	Paused *bool   `json:"paused,omitempty"`
+	Group  *string `json:"group,omitempty"`
+	Notes  *string `json:"notes,omitempty"`
+}
+
+// Backup asks for a copy of the catalog: POST /v1/backup.
+type Backup struct {
+	Path string `json:"path"` // absolute; nothing is there
+}
+
+// Codes of an [Error].
+const (
+	NotFound     = "not_found"
+	Exists       = "exists"
+	BadRequest   = "bad_request"
+	BadData      = "bad_data"
+	DiskFull     = "disk_full"
+	Unauthorized = "unauthorized"
+	Failed       = "failed"
+)
+
+// Error is the answer to a request that failed.
+type Error struct {
+	Code    string `json:"code"`
+	Message string `json:"message"`
+	Hint    string `json:"hint,omitempty"`
+}
+
+// Error implements error.
+func (e *Error) Error() string { return e.Message }
+
+// Is makes two errors of one code the same, for [errors.Is].
+func (e *Error) Is(target error) bool {
+	t, ok := target.(*Error)
+	return ok && t.Code == e.Code && t.Message == ""
+}
+
+// NoDaemonError says that nobody answers on the socket.
+type NoDaemonError struct {
+	Socket string
+	Err    error
+}
+
+// Error implements error.
+func (e *NoDaemonError) Error() string { return fmt.Sprintf("no daemon answers on %s", e.Socket) }
+
+// Unwrap returns the cause.
+func (e *NoDaemonError) Unwrap() error { return e.Err }
