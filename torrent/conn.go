@@ -68,6 +68,7 @@ type conn struct {
 	received, sent atomic.Int64 // payload
 	lastRead       atomic.Int64 // unix nanoseconds
 	closing        atomic.Bool
+	held           atomic.Bool // the reader waits for a download limit
 	writers        sync.WaitGroup
 
 	// Guarded by t.mu.

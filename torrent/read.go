@@ -1,15 +1,9 @@
 package torrent
 
-// limitedRead is how much is read at once, in bytes, while a download limit is
-// set, so that connections take turns at it.
-const limitedRead = 32 << 10
-
-// limitRead shortens the space for a read while a download limit is set.
+// limitRead shortens the space for a read while a download limit is set, so that
+// connections take turns at it.
 func (c *conn) limitRead(b []byte) []byte {
-	if len(b) > limitedRead && (c.t.down.Rate() > 0 || c.t.s.down.Rate() > 0) {
-		return b[:limitedRead]
-	}
-	return b
+	return b[:min(len(b), c.t.down.Batch(), c.t.s.down.Batch())]
 }
 
 // tookAll is took for a path that cannot tell whether more is to be read at once.
@@ -25,6 +19,11 @@ func (c *conn) took(n int) error {
 	if err := c.consume(); err != nil {
 		return err
 	}
+	if c.t.down.Rate() == 0 && c.t.s.down.Rate() == 0 {
+		return nil
+	}
+	c.held.Store(true)
+	defer c.held.Store(false)
 	if err := c.t.down.Wait(c.t.ctx, n); err != nil {
 		return err
 	}

@@ -163,6 +163,10 @@ func (c *conn) cancelLocked(b picker.Block) {
 // others.
 func (c *conn) checkSnubbedLocked(now time.Time) {
 	t := c.t
+	if c.held.Load() {
+		c.lastBlock = now // it is we who keep it waiting
+		return
+	}
 	if c.snubbed || t.pick.PendingOf(c.id) == 0 || now.Sub(c.lastBlock) < t.patience {
 		return
 	}

@@ -150,13 +150,10 @@ func (c *conn) nextBatch(b *sendBatch) bool {
 	}
 	b.control, c.out = c.out, b.control[:0]
 	b.blocks = b.blocks[:0]
-	limit := uploadBlocks
-	if c.t.up.Rate() > 0 || c.t.s.up.Rate() > 0 {
-		limit = 1 // connections take turns at the limit
-	}
+	most := min(uploadBatch, c.t.up.Batch(), c.t.s.up.Batch()) // connections take turns at a limit
 	total := 0
 	for _, u := range c.uploads {
-		if len(b.blocks) == limit || total+int(u.length) > uploadBatch {
+		if len(b.blocks) == uploadBlocks || len(b.blocks) > 0 && total+int(u.length) > most {
 			break
 		}
 		b.blocks = append(b.blocks, u)

@@ -26,6 +26,9 @@ const (
 	minSleep = time.Millisecond
 	// turnTime is the time that one turn takes on fast limits.
 	turnTime = 2 * time.Millisecond
+	// leastBatch and batchesLow make batches of a low limit a 64th of a second.
+	leastBatch = 1 << 10
+	batchesLow = 64
 )
 
 // ErrRate is the cause when a rate is negative.
@@ -73,6 +76,18 @@ func (l *Limiter) SetRate(bytesPerSecond int64) {
 	l.tokens = min(l.tokens, l.burst())
 	l.last = now
 	l.serve()
+}
+
+// Batch is how many bytes one connection had better move at a time, at least 1 KiB,
+// so that many of them do not overrun a low limit and a high one does not cost a
+// call for each block. Without a limit it is as good as endless.
+func (l *Limiter) Batch() int {
+	rate := l.Rate()
+	if rate == 0 {
+		return math.MaxInt
+	}
+	low := max(leastBatch, min(block, rate/batchesLow))
+	return int(max(low, int64(turnTime.Seconds()*float64(rate))))
 }
 
 // Take lets n bytes pass if they may at once and nobody waits, and reports
