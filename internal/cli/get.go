@@ -24,6 +24,7 @@ type getOptions struct {
 	sel     []string
 	timeout time.Duration
 	force   bool
+	key     string // --verify-key
 }
 
 func (a *app) getCmd() *cobra.Command {
@@ -45,6 +46,7 @@ What is there already is kept: the same command goes on where it was stopped.`,
 	f.Var(&opt.seed, "seed", "seed afterwards: none, forever, ratio=R or time=D")
 	f.DurationVar(&opt.timeout, "timeout", 10*time.Minute, "give up after so long without data; 0: never")
 	f.BoolVar(&opt.force, "force", false, "write over files that are something else")
+	f.StringVar(&opt.key, "verify-key", "", "only what is signed with this minisign `KEY`, or the key in this file; off: whatever it is signed with")
 	opt.clientFlags.add(f)
 	return cmd
 }
@@ -105,6 +107,9 @@ func (a *app) getJobs(ctx context.Context, c *client, args []string, state strin
 	for _, arg := range args {
 		src, err := a.resolve(ctx, arg, opt.bind.Addr)
 		if err != nil {
+			return jobs, err
+		}
+		if err := a.checkSignature(ctx, src, opt.key, a.stateDir(opt.state), opt.bind.Addr); err != nil {
 			return jobs, err
 		}
 		mi, peers, err := a.metadata(ctx, c, src, opt)

@@ -13,11 +13,16 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"spate/signature"
 )
 
 const (
 	torrentType = "application/x-bittorrent"
-	maxPage     = 2 << 20 // bytes of a page that are searched for a link
+	// signatureType is the type of a link to the torrent's minisign signature,
+	// with the key as a parameter of the link.
+	signatureType = "application/x-minisign"
+	maxPage       = 2 << 20 // bytes of a page that are searched for a link
 )
 
 // resolveURL fetches the torrent that a URL leads to: the URL itself, the one
@@ -36,18 +41,24 @@ func (a *app) resolveURL(ctx context.Context, arg string, bind netip.Addr) (*sou
 	if err != nil {
 		return nil, err
 	}
-	b, next, err := torrentOrLink(resp)
-	if err != nil || b != nil {
-		return &source{Arg: arg, Torrent: b, URL: resp.Request.URL.String()}, err
+	src := &source{Arg: arg, URL: resp.Request.URL.String(), sites: []string{signature.Site(u)}}
+	if site := signature.Site(resp.Request.URL); site != src.sites[0] {
+		src.sites = append(src.sites, site)
 	}
-	guessed := next == nil
+	found, err := torrentOrLink(resp)
+	src.Torrent, src.signed, src.reach = found.torrent, found.signed, f.limit
+	if err != nil || src.Torrent != nil {
+		return src, err
+	}
+	next, guessed := found.link, found.link == nil
 	if guessed {
 		g := *resp.Request.URL
 		g.Path, g.RawPath = g.Path+".torrent", ""
 		next = &g
 	}
 	if strings.EqualFold(next.Scheme, "magnet") {
-		return &source{Arg: arg, Magnet: next.String(), URL: resp.Request.URL.String()}, nil
+		src.Magnet = next.String()
+		return src, nil
 	}
 	a.log.Info("the torrent is at", "url", next.Redacted())
 	if next.Scheme != "http" && next.Scheme != "https" {
@@ -58,49 +69,85 @@ func (a *app) resolveURL(ctx context.Context, arg string, bind netip.Addr) (*sou
 		return nil, err
 	}
 	if err == nil {
-		b, _, err = torrentOrLink(resp)
+		found, err = torrentOrLink(resp)
 	}
-	if err != nil || b == nil {
+	if err != nil || found.torrent == nil {
 		return nil, fail(CodeNotFound, "give the URL of the .torrent, or of a page that links to it", "%s leads to no torrent", arg)
 	}
-	return &source{Arg: arg, Torrent: b, URL: next.String()}, nil
+	src.Torrent, src.URL, src.reach = found.torrent, next.String(), f.limit
+	if found.signed.url != nil {
+		src.signed = found.signed
+	}
+	return src, nil
+}
+
+// answered is what the answer to one request had.
+type answered struct {
+	torrent []byte   // or nil
+	link    *url.URL // where the torrent is, or nil
+	signed  announced
+}
+
+// announced is a signature as a link names it. Nothing of it is to be believed.
+type announced struct {
+	url *url.URL // nil: none
+	key string   // what it is said to be by
+}
+
+// announce is the signature that link target with attrs names, if it names one.
+func announce(base *url.URL, target string, attrs map[string]string) announced {
+	if attrs["type"] != signatureType {
+		return announced{}
+	}
+	u, err := base.Parse(target)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" {
+		return announced{}
+	}
+	return announced{u, attrs["key"] + attrs["data-key"]}
 }
 
 // torrentOrLink reads the answer: the bytes of a torrent, or where a torrent
 // is, or neither. It closes the body, and reads no more of a large file than
 // its beginning.
-func torrentOrLink(resp *http.Response) (torrent []byte, link *url.URL, err error) {
+func torrentOrLink(resp *http.Response) (found answered, err error) {
 	defer resp.Body.Close()
 	base := resp.Request.URL
 	kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
-	if kind != torrentType {
-		if ref := linkHeader(resp.Header.Values("Link")); ref != "" {
-			link, err = base.Parse(ref)
-			return nil, link, err
+	ref := ""
+	eachLink(resp.Header.Values("Link"), func(target string, attrs map[string]string) {
+		switch signed := announce(base, target, attrs); {
+		case signed.url != nil && found.signed.url == nil:
+			found.signed = signed
+		case ref == "" && isAlternate(attrs):
+			ref = target
 		}
+	})
+	if kind != torrentType && ref != "" {
+		found.link, err = base.Parse(ref)
+		return found, err
 	}
 	named := strings.EqualFold(path.Ext(base.Path), ".torrent")
 	if kind == "text/html" || kind == "application/xhtml+xml" {
 		page, err := io.ReadAll(io.LimitReader(resp.Body, maxPage))
 		if err != nil {
-			return nil, nil, fail(CodeNetwork, "", "%s: %w", base.Redacted(), err)
+			return found, fail(CodeNetwork, "", "%s: %w", base.Redacted(), err)
 		}
-		ref, err := pageLink(page, base)
-		return nil, ref, err
+		found.link, found.signed, err = pageLink(page, base)
+		return found, err
 	}
 	head := make([]byte, 1)
 	n, _ := io.ReadFull(resp.Body, head)
 	if kind != torrentType && !named && (n == 0 || head[0] != 'd' || resp.ContentLength > maxTorrent) {
-		return nil, nil, nil
+		return found, nil
 	}
-	torrent, err = readTorrent(io.MultiReader(bytes.NewReader(head[:n]), resp.Body), base.Redacted())
+	torrent, err := readTorrent(io.MultiReader(bytes.NewReader(head[:n]), resp.Body), base.Redacted())
 	if err != nil {
-		return nil, nil, &Error{Code: codeOr(err, CodeNetwork), Err: err}
+		return found, &Error{Code: codeOr(err, CodeNetwork), Err: err}
 	}
-	if kind != torrentType && !named && !looksLikeTorrent(torrent) {
-		return nil, nil, nil
+	if kind == torrentType || named || looksLikeTorrent(torrent) {
+		found.torrent = torrent
 	}
-	return torrent, nil, nil
+	return found, nil
 }
 
 // codeOr is the exit code that err carries, or code.
@@ -118,9 +165,9 @@ func looksLikeTorrent(b []byte) bool {
 
 var linkParam = regexp.MustCompile(`;\s*([\w*-]+)\s*=\s*(?:"([^"]*)"|([^\s;,"]+))`)
 
-// linkHeader returns the target of the first Link header value (RFC 8288) that
-// is an alternate of the torrent type, or "".
-func linkHeader(values []string) string {
+// eachLink calls f with the links in the values of Link headers (RFC 8288), and
+// their parameters.
+func eachLink(values []string, f func(target string, attrs map[string]string)) {
 	for _, v := range values {
 		for len(v) > 0 {
 			_, rest, ok := strings.Cut(v, "<")
@@ -140,12 +187,9 @@ func linkHeader(values []string) string {
 			for _, m := range linkParam.FindAllStringSubmatch(own, -1) {
 				attrs[strings.ToLower(m[1])] = m[2] + m[3]
 			}
-			if isAlternate(attrs) {
-				return target
-			}
+			f(target, attrs)
 		}
 	}
-	return ""
 }
 
 func isAlternate(attrs map[string]string) bool {
@@ -159,8 +203,9 @@ var (
 )
 
 // pageLink finds the torrent that a page names: its <link rel="alternate">,
-// else the only .torrent, else the only magnet link among its anchors.
-func pageLink(page []byte, base *url.URL) (*url.URL, error) {
+// else the only .torrent, else the only magnet link among its anchors. It also
+// finds the signature that a <link> names.
+func pageLink(page []byte, base *url.URL) (torrent *url.URL, signed announced, err error) {
 	var torrents, magnets []string
 	for _, m := range htmlTag.FindAllSubmatch(page, -1) {
 		attrs := map[string]string{}
@@ -174,8 +219,11 @@ func pageLink(page []byte, base *url.URL) (*url.URL, error) {
 		}
 		switch {
 		case strings.EqualFold(string(m[1]), "link"):
-			if isAlternate(attrs) {
-				return u, nil
+			switch sig := announce(base, href, attrs); {
+			case sig.url != nil && signed.url == nil:
+				signed = sig
+			case torrent == nil && isAlternate(attrs):
+				torrent = u
 			}
 		case u.Scheme == "magnet":
 			magnets = appendNew(magnets, u.String())
@@ -188,13 +236,14 @@ func pageLink(page []byte, base *url.URL) (*url.URL, error) {
 	if len(links) == 0 {
 		links = magnets
 	}
-	switch len(links) {
-	case 0:
-		return nil, nil
-	case 1:
-		return url.Parse(links[0])
+	switch {
+	case torrent != nil || len(links) == 0:
+		return torrent, signed, nil
+	case len(links) == 1:
+		torrent, err = url.Parse(links[0])
+		return torrent, signed, err
 	}
-	return nil, fail(CodeFailed, "choose one: "+strings.Join(links[:min(3, len(links))], " "), "%s links to %d torrents", base.Redacted(), len(links))
+	return nil, signed, fail(CodeFailed, "choose one: "+strings.Join(links[:min(3, len(links))], " "), "%s links to %d torrents", base.Redacted(), len(links))
 }
 
 func appendNew(list []string, s string) []string {

@@ -53,6 +53,7 @@ func (a *app) verbs() []*cobra.Command {
 		a.magnetCmd(),
 		a.seedCmd(),
 		a.trackerCmd(),
+		a.keysCmd(),
 		a.announceCmd(),
 		a.scrapeCmd(),
 		a.versionCmd(),

@@ -24,6 +24,12 @@ type source struct {
 	Torrent []byte // the .torrent, not yet parsed; nil for a magnet link
 	Magnet  string // the magnet link, or ""
 	URL     string // where Torrent came from, or ""
+
+	// Of an URL: the sites that it and its redirects name, the signature that
+	// its answers name, and how near a signature may be fetched from.
+	sites  []string
+	signed announced
+	reach  scope
 }
 
 // resolve finds the torrent that arg stands for: a file, "-" for standard

@@ -1,0 +1,293 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"spate/signature"
+)
+
+func (a *app) keysCmd() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "keys",
+		Short: "keys that releases are signed with",
+		Long: `Releases are signed with minisign keys: publish --sign KEY signs, get checks. The
+keys of sites are remembered when they are first seen, and one that is another
+later is refused.`,
+		Example: `  spate keys new
+  spate publish --sign ~/.config/spate/minisign.key debian.iso
+  spate keys list`,
+		Args: cobra.ArbitraryArgs,
+		RunE: func(_ *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usageHint("spate keys --help lists them", "there is no verb %q of keys", args[0])
+			}
+			return usageHint("spate keys --help lists them", "keys needs a verb: new, list or forget")
+		},
+	}
+	cmd.AddCommand(a.keysNewCmd(), a.keysListCmd(), a.keysForgetCmd())
+	return cmd
+}
+
+func (a *app) keysNewCmd() *cobra.Command {
+	var pw passwordFlags
+	cmd := &cobra.Command{
+		Use:   "new [FILE]",
+		Short: "make a key to sign with",
+		Long: `Make a minisign key: the secret half in FILE (default minisign.key in
+~/.config/spate), for nobody else to read, and the public half beside it. With a
+password nobody can use the file without it.`,
+		Example: `  spate keys new
+  spate keys new --password release.key`,
+		Args: need(0, 1, "one FILE"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			path := filepath.Join(a.configDir(), "minisign.key")
+			if len(args) > 0 {
+				path = args[0]
+			}
+			return a.keysNew(cmd.Context(), path, &pw)
+		},
+	}
+	cmd.Flags().BoolVar(&pw.ask, "password", false, "ask for a password that the key will need")
+	cmd.Flags().StringVar(&pw.file, "password-file", "", "the password is the first line of this `FILE`")
+	return cmd
+}
+
+// keyMade is the result of keys new.
+type keyMade struct {
+	KeyFile    string `json:"key_file"`
+	PublicFile string `json:"public_key_file"`
+	PublicKey  string `json:"public_key"`
+	KeyID      string `json:"key_id"`
+}
+
+func (a *app) keysNew(ctx context.Context, path string, pw *passwordFlags) error {
+	public := strings.TrimSuffix(path, ".key") + ".pub"
+	for _, p := range []string{path, public} {
+		if _, err := os.Lstat(p); err == nil {
+			return fail(CodeExists, "a key is not written over; name another FILE", "%s exists already", p)
+		} else if !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	password, err := pw.new(ctx, a)
+	if err != nil {
+		return err
+	}
+	key, err := signature.NewKey()
+	if err != nil {
+		return err
+	}
+	secret, err := key.File(password)
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return err
+	}
+	if err := writeNew(path, secret, 0o600); err != nil {
+		return err
+	}
+	if err := writeNew(public, key.Public().File(), 0o644); err != nil {
+		os.Remove(path)
+		return err
+	}
+	made := keyMade{path, public, key.Public().String(), key.Public().ID()}
+	if a.json {
+		return a.printJSON(made)
+	}
+	if err := a.printf("%s\n", made.PublicKey); err != nil {
+		return err
+	}
+	a.notef("the secret key is in %s: keep a copy where nobody else reads it", path)
+	a.notef("sign with:  spate publish --sign %s FILE", shellWord(path))
+	a.notef("tell people the public key above, also elsewhere than on the site; it is in %s too", public)
+	return nil
+}
+
+// writeNew writes a file that must not be there, in one go.
+func writeNew(path string, b []byte, mode fs.FileMode) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
+	if errors.Is(err, fs.ErrExist) {
+		return fail(CodeExists, "a key is not written over; name another FILE", "%s exists already", path)
+	}
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(b)
+	if err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		os.Remove(path)
+	}
+	return err
+}
+
+func (a *app) keysListCmd() *cobra.Command {
+	var state string
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "the keys that sites are known by",
+		Long:  "List the sites whose key is remembered, and the key that what they publish has to be signed with.",
+		Args:  need(0, 0, "no arguments"),
+		RunE: func(*cobra.Command, []string) error {
+			known, err := signature.OpenKnown(filepath.Join(a.stateDir(state), knownKeys))
+			if err != nil {
+				return err
+			}
+			for _, site := range known.Sites() {
+				key, _ := known.Key(site)
+				if a.json {
+					err = a.printJSON(map[string]string{"site": site, "public_key": key.String()})
+				} else {
+					err = a.printf("%s  %s\n", key, escape(site))
+				}
+				if err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	}
+	stateFlag(cmd.Flags(), &state)
+	return cmd
+}
+
+func (a *app) keysForgetCmd() *cobra.Command {
+	var state string
+	cmd := &cobra.Command{
+		Use:     "forget SITE",
+		Short:   "forget the key of a site",
+		Long:    "Forget the key of a site, as keys list writes it: the next one that it shows is remembered.",
+		Example: `  spate keys forget files.example.org:6969`,
+		Args:    need(1, 1, "a SITE"),
+		RunE: func(_ *cobra.Command, args []string) error {
+			known, err := signature.OpenKnown(filepath.Join(a.stateDir(state), knownKeys))
+			if err != nil {
+				return err
+			}
+			if _, ok := known.Key(args[0]); !ok {
+				return fail(CodeNotFound, "spate keys list shows them", "no key of %s is known", args[0])
+			}
+			return known.Forget(args[0])
+		},
+	}
+	stateFlag(cmd.Flags(), &state)
+	return cmd
+}
+
+// signingKey reads the key in the file at path, with the password that pw says
+// or that the person types.
+func (a *app) signingKey(ctx context.Context, path string, pw *passwordFlags) (*signature.Key, error) {
+	file, err := readSmall(path, signature.MaxKey)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fail(CodeNotFound, "spate keys new makes one", "there is no key %s", path)
+	}
+	if err != nil {
+		return nil, err
+	}
+	password := ""
+	if signature.Protected(file) {
+		if password, err = pw.old(ctx, a, path); err != nil {
+			return nil, err
+		}
+	} else if info, err := os.Stat(path); err == nil && info.Mode().Perm()&0o077 != 0 && a.vars["OS"] != "Windows_NT" {
+		a.warnf("%s can be read by others on this machine; chmod 600 keeps them out", path)
+	}
+	key, err := signature.ParseKey(file, password)
+	if err != nil {
+		hint := "is it the secret half? the public one cannot sign"
+		if errors.Is(err, signature.ErrPassword) {
+			hint = ""
+		}
+		return nil, hinted(fmt.Errorf("%s: %w", path, err), hint)
+	}
+	return key, nil
+}
+
+// passwordFlags say where the password of a key comes from.
+type passwordFlags struct {
+	ask  bool
+	file string
+}
+
+// new is the password of a key that is made; "" is none.
+func (p *passwordFlags) new(ctx context.Context, a *app) (string, error) {
+	if p.file != "" {
+		return passwordIn(p.file)
+	}
+	if !p.ask {
+		return "", nil
+	}
+	first, err := a.askPassword(ctx, "Password of the new key: ")
+	if err != nil {
+		return "", err
+	}
+	again, err := a.askPassword(ctx, "Once more: ")
+	switch {
+	case err != nil:
+		return "", err
+	case first != again:
+		return "", usagef("the two passwords are not the same")
+	case first == "":
+		return "", usageHint("without --password the key needs none", "an empty password protects nothing")
+	}
+	return first, nil
+}
+
+// old is the password of a key that needs one.
+func (p *passwordFlags) old(ctx context.Context, a *app, path string) (string, error) {
+	if p.file != "" {
+		return passwordIn(p.file)
+	}
+	return a.askPassword(ctx, "Password of "+escape(path)+": ")
+}
+
+func passwordIn(path string) (string, error) {
+	b, err := readSmall(path, 4<<10)
+	line, _, _ := strings.Cut(string(b), "\n")
+	line = strings.TrimSuffix(line, "\r")
+	if err == nil && line == "" {
+		err = usagef("the first line of %s is empty: no password", path)
+	}
+	return line, err
+}
+
+// askPassword has the person type a line that is not shown.
+func (a *app) askPassword(ctx context.Context, prompt string) (string, error) {
+	in, ok := a.env.Stdin.(*os.File)
+	if !ok || !term.IsTerminal(int(in.Fd())) {
+		return "", usageHint("name a file with --password-file FILE", "a password is needed, and there is no terminal to ask on")
+	}
+	before, err := term.GetState(int(in.Fd()))
+	if err != nil {
+		return "", err
+	}
+	a.console.Write([]byte(prompt))
+	defer a.console.Write([]byte("\n"))
+	type typed struct {
+		line []byte
+		err  error
+	}
+	done := make(chan typed, 1)
+	go func() {
+		line, err := term.ReadPassword(int(in.Fd()))
+		done <- typed{line, err}
+	}()
+	select {
+	case t := <-done:
+		return string(t.line), t.err
+	case <-ctx.Done():
+		term.Restore(int(in.Fd()), before)
+		return "", context.Cause(ctx)
+	}
+}
