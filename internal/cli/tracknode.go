@@ -96,26 +96,16 @@ func (a *app) newNode(f *trackerFlags, state string, opt trackerserver.Options, 
 	}
 	opt.Log, opt.Now, stats.Now = a.log, a.env.Now, a.env.Now
 	n.stats = trackerserver.NewStatistics(stats)
-	observers := []func(*trackerserver.Observation){n.stats.Observe, n.completed}
+	observers := []func(*trackerserver.Observation){n.stats.Observe}
 	if err := n.openLogs(f, state, &opt); err != nil {
 		return nil, err
 	}
 	if n.activity != nil {
 		observers = append(observers, n.activity.Observe)
 	}
-	opt.Observe = trackerserver.Observers(observers...)
+	opt.Observe, opt.Flush = trackerserver.Observers(observers...), n.store.Flush
 	n.server, err = trackerserver.New(n.table, opt)
 	return n, err
-}
-
-// completed has a completion remembered: those counters are exact.
-func (n *node) completed(o *trackerserver.Observation) {
-	if !o.Counted {
-		return
-	}
-	if err := n.store.Completed(o.Request.InfoHash, o.Completed); err != nil {
-		n.app.log.Error("remembering a completion", "err", err)
-	}
 }
 
 // openLogs opens the log of downloads and that of announces.

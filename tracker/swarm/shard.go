@@ -249,13 +249,21 @@ func (s *shard) complete(rec record, a *announce) {
 			return
 		}
 	}
-	s.recent[s.last%recentMax] = who
-	s.last++
+	s.remember(who)
 	if n := rec.completed(); n < 1<<32-1 {
 		rec.setCompleted(n + 1)
 		s.completed++
 		a.rep.Counted = true
+		if s.t.store != nil {
+			s.t.store.note(rec.hash(), n+1, a)
+		}
 	}
+}
+
+// remember notes that a completion was counted for who, of late.
+func (s *shard) remember(who uint64) {
+	s.recent[s.last%recentMax] = who
+	s.last++
 }
 
 // answer fills in the reply of a swarm that is known.

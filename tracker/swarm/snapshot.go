@@ -235,7 +235,7 @@ func (s *shard) restore(ih *spate.InfoHash, h uint64, list int, b *block, sec ui
 		if old > s.t.expire || s.knows(rec, list, a) {
 			continue
 		}
-		if rec.peers() >= s.t.opt.MaxPerSwarm || s.t.peers.Load() >= int64(s.t.opt.MaxPeers) || s.t.overMemory() {
+		if !s.hasRoom(rec) {
 			s.refused++
 			continue
 		}
@@ -244,6 +244,11 @@ func (s *shard) restore(ih *spate.InfoHash, h uint64, list int, b *block, sec ui
 	if rec.forgettable() {
 		s.forget(ri)
 	}
+}
+
+// hasRoom reports whether one more entry fits without another going.
+func (s *shard) hasRoom(rec record) bool {
+	return rec.peers() < s.t.opt.MaxPerSwarm && s.t.peers.Load() < int64(s.t.opt.MaxPeers) && !s.t.overMemory()
 }
 
 // knows reports whether the address a is in the swarm: in list, or in the other

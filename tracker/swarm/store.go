@@ -1,12 +1,8 @@
 package swarm
 
 import (
-	"bufio"
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/crc32"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -15,14 +11,11 @@ import (
 	"strings"
 	"sync"
 	"time"
-
-	"spate"
 )
 
 // Store keeps a table in a directory: the last two snapshots, and journals of
-// the completions since, so that those counters are exact after a SIGKILL: what
-// was noted is in the system's hands as soon as the journal's goroutine had its
-// turn. Its methods may be called concurrently.
+// the completions since (journal.go), so that those counters are exact after a
+// SIGKILL. Its methods may be called concurrently.
 //
 // Files are numbered: the journal n begins before the snapshot n is taken, so
 // that a snapshot is up to date with the journals of its number and above.
@@ -32,79 +25,90 @@ type Store struct {
 	t   *Table
 	dir string
 
+	opened    time.Time // and openedSec is the table's second then
+	openedSec uint32
+
 	saving sync.Mutex // held for a whole Save
 
 	mu      sync.Mutex // guards the journal; held while it is written
 	journal *os.File
+	size    int64  // of what is whole in it
 	gen     uint64 // its number
 	spare   []byte // memory for noted
+	closed  bool
 
-	noting  sync.Mutex // never held while anything waits
-	noted   []byte     // entries for the journal; guarded by noting
-	missed  bool       // some did not fit; guarded by noting
-	failed  error      // of the last write that failed; guarded by noting
-	closed  bool       // guarded by noting
-	wake    chan struct{}
-	written chan struct{} // closed when the journal's goroutine has ended
+	noting sync.Mutex // never held while anything waits
+	noted  []byte     // entries for the journal; guarded by noting
+	missed bool       // some did not fit; guarded by noting
 }
-
-// maxNoted bounds the completions that wait for the disk, in bytes.
-const maxNoted = 1 << 20 / journalEntry * journalEntry
-
-// ErrJournalFull is the error for a completion that found too many others
-// waiting for the disk. The next snapshot has it.
-var ErrJournalFull = errors.New("swarm: too many completions wait for the disk")
 
 const (
 	snapPrefix    = "swarms."
 	journalPrefix = "completions."
 	tmpName       = "snapshot.tmp"
-	journalEntry  = 20 + 4 + 4 // info-hash, completions, CRC-32C of both
 )
 
 // OpenStore makes the directory where it is missing, and restores what it holds
-// into t. A snapshot that is damaged is renamed to corrupt-* and told of in
-// warnings; the one before takes its place.
+// into t, which must be new. From then on completions that t counts are noted for
+// [Store.Flush]. A snapshot that is damaged is renamed to corrupt-* and told of
+// in warnings; the one before takes its place.
 func OpenStore(now time.Time, dir string, t *Table) (s *Store, warnings []error, err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, nil, err
 	}
-	s = &Store{t: t, dir: dir, wake: make(chan struct{}, 1), written: make(chan struct{})}
+	s = &Store{t: t, dir: dir, opened: now, openedSec: t.seconds(now)}
+	loaded, warnings, err := s.restore(now)
+	if err != nil {
+		return nil, warnings, err
+	}
+	if _, err := s.rotate(); err != nil {
+		return nil, warnings, err
+	}
+	t.store = s
+	if loaded == 0 { // the journal needs the keys of identities that a snapshot has
+		err = s.Save(now)
+	}
+	return s, warnings, err
+}
+
+// restore reads the newest snapshot that is whole and the journals since. It
+// returns the number of the snapshot, 0 for none.
+func (s *Store) restore(now time.Time) (loaded uint64, warnings []error, err error) {
 	snaps, err := s.numbers(snapPrefix)
 	if err != nil {
-		return nil, nil, err
+		return 0, nil, err
 	}
 	for _, n := range slices.Backward(snaps) {
 		s.gen = max(s.gen, n)
 		err := s.load(now, n)
 		if err == nil {
+			loaded = n
 			break
 		}
 		var bad *SnapshotError
 		if !errors.As(err, &bad) {
-			return nil, warnings, err
+			return 0, warnings, err
 		}
-		aside := filepath.Join(dir, "corrupt-"+filepath.Base(s.path(snapPrefix, n)))
+		aside := filepath.Join(s.dir, "corrupt-"+filepath.Base(s.path(snapPrefix, n)))
 		if err := os.Rename(s.path(snapPrefix, n), aside); err != nil {
-			return nil, warnings, err
+			return 0, warnings, err
 		}
 		warnings = append(warnings, fmt.Errorf("damaged state is set aside as %s, and what went before it is used: %w", aside, err))
 	}
 	journals, err := s.numbers(journalPrefix)
 	if err != nil {
-		return nil, warnings, err
+		return 0, warnings, err
 	}
 	for _, n := range journals {
 		s.gen = max(s.gen, n)
-		if err := s.replay(n); err != nil {
-			return nil, warnings, err
+		if n < loaded {
+			continue // the snapshot has it, and who has left since
+		}
+		if err := s.replay(now, n); err != nil {
+			return 0, warnings, err
 		}
 	}
-	if _, err := s.rotate(); err != nil {
-		return nil, warnings, err
-	}
-	go s.writeNoted()
-	return s, warnings, nil
+	return loaded, warnings, nil
 }
 
 func (s *Store) path(prefix string, n uint64) string {
@@ -138,29 +142,6 @@ func (s *Store) load(now time.Time, n uint64) error {
 	return s.t.Restore(now, f)
 }
 
-// replay raises the counters to what a journal says. Entries that are torn or
-// damaged are passed over: they were never whole.
-func (s *Store) replay(n uint64) error {
-	f, err := os.Open(s.path(journalPrefix, n))
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	r := bufio.NewReader(f)
-	for {
-		var e [journalEntry]byte
-		if _, err := io.ReadFull(r, e[:]); err != nil {
-			if err == io.EOF || err == io.ErrUnexpectedEOF {
-				return nil
-			}
-			return err
-		}
-		if crc32.Checksum(e[:24], castagnoli) == binary.LittleEndian.Uint32(e[24:]) {
-			_ = s.t.SetCompleted(spate.InfoHash(e[:20]), binary.LittleEndian.Uint32(e[20:])) // a full table keeps what it has
-		}
-	}
-}
-
 // rotate goes on with a new journal, and returns its number.
 func (s *Store) rotate() (uint64, error) {
 	s.mu.Lock()
@@ -173,74 +154,8 @@ func (s *Store) rotate() (uint64, error) {
 		s.journal.Close() // what it holds is in the snapshot that follows
 	}
 	s.gen++
-	s.journal = f
+	s.journal, s.size = f, 0
 	return s.gen, nil
-}
-
-// Completed notes that the completions of ih have become n. It does not wait: a
-// goroutine writes, at once and all that came meanwhile together, to the system's
-// cache, which survives the process. Call it after an announce whose
-// Reply.Counted is set. The error may be that of an earlier write; what that lost
-// is in the next snapshot.
-func (s *Store) Completed(ih spate.InfoHash, n uint32) error {
-	var e [journalEntry]byte
-	copy(e[:], ih[:])
-	binary.LittleEndian.PutUint32(e[20:], n)
-	binary.LittleEndian.PutUint32(e[24:], crc32.Checksum(e[:24], castagnoli))
-	s.noting.Lock()
-	defer s.noting.Unlock()
-	switch {
-	case s.closed:
-		return fs.ErrClosed
-	case len(s.noted) >= maxNoted:
-		if s.missed {
-			return nil // told already
-		}
-		s.missed = true
-		return ErrJournalFull
-	}
-	s.noted = append(s.noted, e[:]...)
-	select {
-	case s.wake <- struct{}{}:
-	default:
-	}
-	err := s.failed
-	s.failed = nil
-	return err
-}
-
-// writeNoted writes what Completed notes, until Close.
-func (s *Store) writeNoted() {
-	defer close(s.written)
-	for range s.wake {
-		s.noting.Lock()
-		closed := s.closed
-		s.noting.Unlock()
-		if err := s.Flush(); err != nil {
-			s.noting.Lock()
-			s.failed = err
-			s.noting.Unlock()
-		}
-		if closed {
-			return
-		}
-	}
-}
-
-// Flush writes what is noted, and waits for what is being written.
-func (s *Store) Flush() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.noting.Lock()
-	entries := s.noted
-	s.noted, s.missed = s.spare[:0], false
-	s.noting.Unlock()
-	s.spare = entries
-	if len(entries) == 0 {
-		return nil
-	}
-	_, err := s.journal.Write(entries)
-	return err
 }
 
 // Save writes a new snapshot, synced before it gets its name, and removes all
@@ -316,24 +231,13 @@ func syncDir(dir string) error {
 	return nil
 }
 
-// Close writes what is noted and closes the journal. It does not save.
+// Close flushes and closes the journal. It does not save.
 func (s *Store) Close() error {
-	s.noting.Lock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.closed {
-		s.noting.Unlock()
 		return nil
 	}
 	s.closed = true
-	s.noting.Unlock()
-	select {
-	case s.wake <- struct{}{}:
-	default: // it will look, and see that it is closed
-	}
-	<-s.written
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	err := s.journal.Close()
-	s.noting.Lock()
-	defer s.noting.Unlock()
-	return errors.Join(s.failed, err)
+	return errors.Join(s.flush(), s.journal.Close())
 }

@@ -75,6 +75,7 @@ type Table struct {
 	shards []shard
 	pool   pool
 	pins   pinSets
+	store  *Store // notes completions; nil: none. Set before there are any
 
 	epoch   atomic.Pointer[time.Time] // an hour before the first time that the table was given
 	lastSec atomic.Uint32             // the second that it was given last

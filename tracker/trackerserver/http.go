@@ -160,6 +160,9 @@ func (s *Server) answerHTTP(c *call, n *counters, r route, query []byte) []byte 
 		c.out = s.appendFailure(c.out, refusal)
 		return c.out
 	}
+	if c.reply.Counted {
+		s.flush()
+	}
 	reply := wire.AnnounceReply{
 		Interval: inSeconds(c.reply.Interval), MinInterval: inSeconds(c.reply.MinInterval),
 		Complete: c.reply.Seeders, Incomplete: c.reply.Leechers, Downloaded: c.reply.Completed,

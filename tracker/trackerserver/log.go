@@ -18,6 +18,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"spate"
 	"spate/tracker"
 )
 
@@ -85,18 +86,30 @@ type ActivityLog struct {
 	failed  atomic.Uint64
 
 	queueMu sync.Mutex
-	queue   []byte // lines that wait for Run; guarded by queueMu
-	queued  int    // how many; guarded by queueMu
+	queue   [][]byte          // parts of lines that wait for Run; guarded by queueMu
+	queued  int               // how many lines; guarded by queueMu
+	spare   [][]byte          // memory for parts; guarded by queueMu
+	drained [][]byte          // memory for queue; guarded by queueMu
+	clients map[uint64]string // names by the head of peer ids; guarded by queueMu
 	wake    chan struct{}
-	full    chan struct{} // a quarter of what may wait does
+	full    chan struct{} // enough waits to be written at once
 
 	mu   sync.Mutex // guards the file
 	file *os.File
 	size int64
 }
 
-// gather is how long entries wait for others, to be written with them.
-const gather = 100 * time.Millisecond
+const (
+	// gather is how long entries wait for others, to be written with them.
+	gather = 100 * time.Millisecond
+	// logPart is the size from which on a part of the queue is written without
+	// waiting for more, and maxSpare the number of parts that are kept for use
+	// again: what comes while a processor is busy otherwise.
+	logPart  = 32 << 10
+	maxSpare = 16
+	// maxClients bounds the names of clients that are remembered.
+	maxClients = 1024
+)
 
 // OpenActivityLog opens the log at path, and goes on with one that is there.
 func OpenActivityLog(path string, o ActivityOptions) (*ActivityLog, error) {
@@ -115,7 +128,7 @@ func OpenActivityLog(path string, o ActivityOptions) (*ActivityLog, error) {
 	if o.Queue == 0 {
 		o.Queue = 8192
 	}
-	l := &ActivityLog{path: path, opts: o, seed: maphash.MakeSeed(), wake: make(chan struct{}, 1), full: make(chan struct{}, 1)}
+	l := &ActivityLog{path: path, opts: o, seed: maphash.MakeSeed(), clients: map[uint64]string{}, wake: make(chan struct{}, 1), full: make(chan struct{}, 1)}
 	if err := l.open(); err != nil {
 		return nil, err
 	}
@@ -176,9 +189,16 @@ func (l *ActivityLog) Observe(o *Observation) {
 		l.dropped.Add(1)
 		return
 	}
-	l.queue = l.appendEntry(l.queue, event, o)
+	last := len(l.queue) - 1
+	first, many := last < 0, false
+	if first || len(l.queue[last]) >= logPart {
+		many = !first
+		l.queue = append(l.queue, l.part())
+		last++
+	}
+	l.queue[last] = l.appendEntry(l.queue[last], event, o)
 	l.queued++
-	first, many := l.queued == 1, l.queued == (l.opts.Queue+3)/4
+	many = many || l.queued >= (l.opts.Queue+3)/4
 	l.queueMu.Unlock()
 	if first {
 		signal(l.wake)
@@ -186,6 +206,17 @@ func (l *ActivityLog) Observe(o *Observation) {
 	if many {
 		signal(l.full)
 	}
+}
+
+// part returns an empty part of the queue. The caller holds queueMu.
+func (l *ActivityLog) part() []byte {
+	n := len(l.spare)
+	if n == 0 {
+		return make([]byte, 0, logPart+logPart/4)
+	}
+	p := l.spare[n-1]
+	l.spare = l.spare[:n-1]
+	return p[:0]
 }
 
 // signal wakes who waits for c, now or next time.
@@ -210,13 +241,15 @@ func (l *ActivityLog) appendEntry(b []byte, event string, o *Observation) []byte
 		b = appendMember(b, `,"name":`, o.Note.Name)
 	}
 	if l.opts.Privacy != PrivacyNone {
-		b = appendMember(b, `,"addr":`, l.address(o.Peer.Addr()))
+		b = append(b, `,"addr":"`...)
+		b = l.address(o.Peer.Addr()).AppendTo(b)
+		b = append(b, '"')
 	}
 	b = append(b, `,"peer":"`...)
 	peer := l.pseudonym(o)
 	b = hex.AppendEncode(b, peer[:])
 	b = append(b, '"')
-	b = appendMember(b, `,"client":`, r.PeerID.Client())
+	b = appendMember(b, `,"client":`, l.client(&r.PeerID))
 	if l.opts.Privacy != PrivacyNone {
 		b = appendMember(b, `,"user":`, o.User)
 	}
@@ -248,10 +281,23 @@ func appendMember(b []byte, key, value string) []byte {
 	return append(b, '"')
 }
 
+// client is the name of a peer's program. Known ones cost no memory.
+func (l *ActivityLog) client(id *spate.PeerID) string {
+	head := binary.BigEndian.Uint64(id[:8])
+	name, ok := l.clients[head]
+	if !ok {
+		name = id.Client()
+		if len(l.clients) < maxClients {
+			l.clients[head] = name
+		}
+	}
+	return name
+}
+
 // address is as much of an address as is kept.
-func (l *ActivityLog) address(a netip.Addr) string {
+func (l *ActivityLog) address(a netip.Addr) netip.Addr {
 	if l.opts.Privacy == PrivacyFull {
-		return a.String()
+		return a
 	}
 	bits := 48
 	if a.Is4() {
@@ -259,9 +305,9 @@ func (l *ActivityLog) address(a netip.Addr) string {
 	}
 	p, err := a.Prefix(bits)
 	if err != nil {
-		return ""
+		return netip.Addr{}
 	}
-	return p.Addr().String()
+	return p.Addr()
 }
 
 // pseudonym is the same for all announces of a peer to a swarm.
@@ -277,7 +323,6 @@ func (l *ActivityLog) pseudonym(o *Observation) (p [8]byte) {
 // Run writes what Observe notes until ctx is done, then what is left. Entries
 // reach the file within a tenth of a second.
 func (l *ActivityLog) Run(ctx context.Context) error {
-	var spare []byte
 	for {
 		select {
 		case <-l.wake:
@@ -290,23 +335,32 @@ func (l *ActivityLog) Run(ctx context.Context) error {
 			timer.Stop()
 		case <-ctx.Done():
 		}
-		l.queueMu.Lock()
-		lines, n := l.queue, l.queued
-		l.queue, l.queued = spare[:0], 0
-		l.queueMu.Unlock()
-		l.write(lines, n)
-		if spare = lines; cap(spare) > 1<<20 {
-			spare = nil
-		}
-		if n == 0 && ctx.Err() != nil {
+		if l.flush() == 0 && ctx.Err() != nil {
 			return nil
 		}
 	}
 }
 
-// write appends n lines, to the next file where this one is full. A log that
+// flush writes what waits, and returns how many entries that were.
+func (l *ActivityLog) flush() int {
+	l.queueMu.Lock()
+	parts, n := l.queue, l.queued
+	l.queue, l.queued = l.drained, 0
+	l.queueMu.Unlock()
+	for _, p := range parts {
+		l.write(p)
+	}
+	l.queueMu.Lock()
+	defer l.queueMu.Unlock()
+	l.spare = append(l.spare, parts[:min(len(parts), maxSpare-len(l.spare))]...)
+	clear(parts)
+	l.drained = parts[:0]
+	return n
+}
+
+// write appends lines, to the next file where this one is full. A log that
 // cannot be written loses entries, and counts them.
-func (l *ActivityLog) write(lines []byte, n int) {
+func (l *ActivityLog) write(lines []byte) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for len(lines) > 0 {
@@ -316,7 +370,7 @@ func (l *ActivityLog) write(lines []byte, n int) {
 		}
 		if l.file == nil {
 			if err := l.open(); err != nil {
-				l.failed.Add(uint64(n))
+				l.failed.Add(uint64(bytes.Count(lines, []byte{'\n'})))
 				return
 			}
 			continue
@@ -329,7 +383,6 @@ func (l *ActivityLog) write(lines []byte, n int) {
 		if err != nil {
 			l.failed.Add(uint64(bytes.Count(part[w:], []byte{'\n'})))
 		}
-		n -= bytes.Count(part, []byte{'\n'})
 		lines = lines[len(part):]
 	}
 }

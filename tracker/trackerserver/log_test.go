@@ -282,3 +282,26 @@ func FuzzReport(f *testing.F) {
 		}
 	})
 }
+
+// TestActivityCostsNoMemory: entries are put together in memory that is used
+// again, however fast they come.
+func TestActivityCostsNoMemory(t *testing.T) {
+	l, err := OpenActivityLog(filepath.Join(t.TempDir(), "a.log"), ActivityOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	o := activity(1, 1, tracker.EventStarted, nil)
+	round := func() {
+		for range 1000 { // several parts
+			l.Observe(o)
+		}
+		l.flush()
+	}
+	if n := testing.AllocsPerRun(20, round); n > 1 {
+		t.Errorf("%v allocations in 1000 entries", n)
+	}
+	if dropped, failed := l.Lost(); dropped+failed > 0 {
+		t.Errorf("%d dropped, %d failed", dropped, failed)
+	}
+}

@@ -73,6 +73,10 @@ type Options struct {
 	// Observe is told of every announce; it must not block, and what it is given
 	// is valid during the call.
 	Observe func(*Observation)
+	// Flush, unless nil, is called before an announce that counted a completion
+	// is answered, once for all that are answered together: it makes sure that
+	// the count is not forgotten. An error is logged, and the answer sent.
+	Flush func() error
 	// Now is the clock; nil: time.Now.
 	Now func() time.Time
 }
@@ -98,8 +102,9 @@ type Server struct {
 
 	counts   []*counters // guarded by countsMu; its elements are not
 	countsMu sync.Mutex
-	shared   *counters // of HTTP
-	calls    sync.Pool // of *call
+	shared   *counters   // of HTTP
+	calls    sync.Pool   // of *call
+	unsaved  atomic.Bool // Options.Flush failed last time
 }
 
 // New returns a tracker in front of table. It reads the allowed directory and
@@ -234,6 +239,22 @@ func (s *Server) announce(c *call) *Refusal {
 		s.observe(c, refusal)
 	}
 	return refusal
+}
+
+// flush makes sure that completions that were counted are not forgotten.
+func (s *Server) flush() {
+	if s.opts.Flush == nil {
+		return
+	}
+	err := s.opts.Flush()
+	if was := s.unsaved.Swap(err != nil); was == (err != nil) {
+		return // told already
+	}
+	if err != nil {
+		s.log.Error("completions are not saved until the next snapshot", "error", err)
+	} else {
+		s.log.Info("completions are saved again")
+	}
 }
 
 // decide runs the policies over c and finds the address of its peer.

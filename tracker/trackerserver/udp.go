@@ -29,6 +29,8 @@ type udpWorker struct {
 	call call
 	n    *counters
 	url  []byte
+	// counted says that a reply which is not sent yet tells a completion.
+	counted bool
 }
 
 func (s *Server) newUDPWorker() *udpWorker { return &udpWorker{s: s, n: s.newCounters()} }
@@ -74,6 +76,7 @@ func (s *Server) servePackets(conn net.PacketConn) error {
 		if len(reply) == 0 {
 			continue
 		}
+		w.flush()
 		if u != nil {
 			_, err = u.WriteToUDPAddrPort(reply, from)
 		} else {
@@ -143,11 +146,20 @@ func (w *udpWorker) announce(tid uint32, packet, out []byte) []byte {
 	if refusal != nil {
 		return wire.AppendUDPError(out, tid, refusal.Reason)
 	}
+	w.counted = w.counted || c.reply.Counted
 	out = wire.AppendUDPAnnounceReply(out, tid, inSeconds(c.reply.Interval), c.reply.Leechers, c.reply.Seeders)
 	if c.want4 {
 		return append(out, c.reply.Peers4...)
 	}
 	return append(out, c.reply.Peers6...)
+}
+
+// flush is called before replies are sent.
+func (w *udpWorker) flush() {
+	if w.counted {
+		w.counted = false
+		w.s.flush()
+	}
 }
 
 // readToken finds the token in the URL that the options spell (BEP 41).

@@ -30,6 +30,10 @@ const (
 	// process does not run.
 	udpReadBuffer = 4 << 20
 
+	// batchTurn is how many full batches in a row are answered before other
+	// goroutines have a turn: some three milliseconds.
+	batchTurn = 16
+
 	// maxDrain bounds the batches that are answered once a socket is to be closed.
 	maxDrain = 256
 
@@ -130,7 +134,7 @@ type mmsghdr struct {
 //
 //  1. wait until it is readable, once for as long as full batches come
 //  2. recvmmsg: up to batchLen packets, with the address that each was sent to
-//  3. answer each into its own buffer
+//  3. answer each into its own buffer; what must not be forgotten is saved
 //  4. sendmmsg: the replies, to where the packets came from, from that address
 //
 // The two calls do not wait, so they are raw ones: see reactor.poll.
@@ -161,7 +165,7 @@ func (s *Server) serveBatch(conn *net.UDPConn) error {
 	var failed error
 	failures := 0
 	err = raw.Read(func(fd uintptr) bool {
-		for {
+		for turn := 1; ; turn++ {
 			n, errno := b.receive(fd)
 			switch {
 			case errno == unix.EAGAIN:
@@ -182,6 +186,9 @@ func (s *Server) serveBatch(conn *net.UDPConn) error {
 			}
 			if n < batchLen {
 				return false // whatever comes now wakes us again
+			}
+			if turn%batchTurn == 0 {
+				runtime.Gosched()
 			}
 		}
 	})
@@ -230,7 +237,8 @@ func (b *batch) receive(fd uintptr) (n int, errno syscall.Errno) {
 	return int(r), errno
 }
 
-// answer answers the first n packets and returns the number of replies, which
+// answer answers the first n packets, saves what they told that must not be
+// forgotten, and returns the number of replies, which
 // are at the front of b.out then.
 func (b *batch) answer(w *udpWorker, n int) (replies int) {
 	now := w.s.now()
@@ -254,6 +262,7 @@ func (b *batch) answer(w *udpWorker, n int) (replies int) {
 		}
 		replies++
 	}
+	w.flush()
 	return replies
 }
 
