@@ -370,8 +370,7 @@ func TestTrackerKilled(t *testing.T) {
 	done := answered.Load()
 	startTracker(t, nil, "--listen", p.addr, "--state", state)
 	_, completed, _ := c.scrape(t, hot) // with the connection id of the first process
-	// What is answered is noted; the journal is written a moment later.
-	if completed > sent.Load() || completed+20 < done {
+	if completed > sent.Load() || completed < done {
 		t.Errorf("%d completions after the kill; %d were answered of %d", completed, done, sent.Load())
 	}
 	t.Logf("%d completions known, %d answered", completed, done)

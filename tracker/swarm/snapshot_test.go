@@ -3,7 +3,6 @@ package swarm_test
 import (
 	"bytes"
 	"errors"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -179,32 +178,49 @@ func openStore(t *testing.T, dir string, warnings int) (*swarm.Store, *swarm.Tab
 	return s, tab
 }
 
+// completes announces that a peer completed, and has it remembered, as a server
+// does before it answers.
+func completes(t *testing.T, s *swarm.Store, tab *swarm.Table, ih spate.InfoHash, peer int) {
+	t.Helper()
+	var rep swarm.Reply
+	r := swarm.Request{InfoHash: ih, Key: uint32(peer), Addr: addr4(peer), Seed: true, Event: tracker.EventCompleted}
+	if err := tab.Announce(start, &r, &rep); err != nil || !rep.Counted {
+		t.Fatalf("peer %d: %v, %+v", peer, err, rep)
+	}
+	if err := s.Flush(); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestStoreSurvives goes through the ways in which a process can end: what was
-// saved is there, and every completion that was noted.
+// saved is there, and every completion that was told, once.
 func TestStoreSurvives(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "state")
 	ih := spate.InfoHash{1, 2, 3}
-	noted := uint32(0)
+	noted := 0
 	note := func(s *swarm.Store, tab *swarm.Table) {
 		t.Helper()
 		noted++
-		if err := tab.SetCompleted(ih, noted); err != nil {
-			t.Fatal(err)
-		}
-		if err := s.Completed(ih, noted); err != nil {
-			t.Fatal(err)
-		}
-		if err := s.Flush(); err != nil { // what its goroutine does in a moment
-			t.Fatal(err)
-		}
+		completes(t, s, tab, ih, 100_000+noted)
 	}
-	want := func(tab *swarm.Table, peers int) {
+	want := func(tab *swarm.Table, others int) {
 		t.Helper()
-		if _, _, c, _ := tab.Scrape(start, ih); c != noted {
-			t.Errorf("%d completions, want %d", c, noted)
+		if seeds, _, c, _ := tab.Scrape(start, ih); int(c) != noted || int(seeds) != noted {
+			t.Errorf("%d completions, %d seeds, want %d", c, seeds, noted)
 		}
-		if n := tab.Totals().Peers(); n != peers {
-			t.Errorf("%d peers, want %d", n, peers)
+		if n := tab.Totals().Peers(); n != others+noted {
+			t.Errorf("%d peers, want %d", n, others+noted)
+		}
+		// Who was counted says so again, as its announces do.
+		for peer := range noted {
+			var rep swarm.Reply
+			r := swarm.Request{InfoHash: ih, Key: uint32(100_001 + peer), Addr: addr4(100_001 + peer), Seed: true, Event: tracker.EventCompleted}
+			if tab.Announce(start, &r, &rep); rep.Counted || rep.New {
+				t.Errorf("peer %d was forgotten: %+v", peer, rep)
+			}
+		}
+		if err := tab.Check(); err != nil {
+			t.Error(err)
 		}
 	}
 	save := func(s *swarm.Store) {
@@ -216,13 +232,13 @@ func TestStoreSurvives(t *testing.T) {
 
 	s, tab := openStore(t, dir, 0)
 	note(s, tab)
-	s, tab = openStore(t, dir, 0) // killed before the first save
+	s, tab = openStore(t, dir, 0) // killed before the first minute was over
 	want(tab, 0)
 	fill(t, tab, 1000)
 	save(s)
 	note(s, tab)
 	note(s, tab)
-	s, tab = openStore(t, dir, 0) // killed after one
+	s, tab = openStore(t, dir, 0) // killed after a save
 	want(tab, 1000)
 	save(s)
 	note(s, tab)
@@ -250,9 +266,55 @@ func TestStoreSurvives(t *testing.T) {
 	if names := list(t, dir); len(names) != 2+2+1 {
 		t.Errorf("files: %v", names)
 	}
-	s.Close()
-	if err := s.Completed(ih, 1); err == nil {
-		t.Error("a store that is closed notes")
+}
+
+// A leecher of the snapshot that completed since is a seed after the process was
+// killed, and is not counted again when it announces as one; on its other address
+// neither. A peer that left before the snapshot is not back.
+func TestStoreSeatsWhoCompleted(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "state")
+	s, tab := openStore(t, dir, 0)
+	ih := spate.InfoHash{7}
+	var rep swarm.Reply
+	announce := func(tab *swarm.Table, peer int, seed bool, e tracker.Event) swarm.Reply {
+		t.Helper()
+		r := swarm.Request{InfoHash: ih, Key: uint32(peer), Addr: addr4(peer), Seed: seed, Event: e}
+		if err := tab.Announce(start, &r, &rep); err != nil {
+			t.Fatal(err)
+		}
+		return rep
+	}
+	announce(tab, 1, false, tracker.EventStarted)
+	announce(tab, 2, false, tracker.EventStarted)
+	completes(t, s, tab, ih, 3)
+	announce(tab, 3, true, tracker.EventStopped)
+	if err := s.Save(start); err != nil {
+		t.Fatal(err)
+	}
+	completes(t, s, tab, ih, 1)
+
+	_, tab = openStore(t, dir, 0)
+	if seeds, leechers, c, _ := tab.Scrape(start, ih); seeds != 1 || leechers != 1 || c != 2 {
+		t.Errorf("%d seeds, %d leechers, %d completions", seeds, leechers, c)
+	}
+	if rep := announce(tab, 1, true, tracker.EventNone); rep.Counted || rep.Completed != 2 {
+		t.Errorf("counted twice: %+v", rep)
+	}
+	r := swarm.Request{InfoHash: ih, Key: 1, Addr: addr6(1), Seed: true, Event: tracker.EventCompleted}
+	if err := tab.Announce(start, &r, &rep); err != nil || rep.Counted {
+		t.Errorf("counted once a family: %v, %+v", err, rep)
+	}
+	if rep := announce(tab, 2, true, tracker.EventNone); !rep.Counted || rep.Completed != 3 {
+		t.Errorf("not counted: %+v", rep)
+	}
+
+	// A day later its counter is what is left of a peer.
+	again := open(t, swarm.Options{})
+	if _, _, err := swarm.OpenStore(start.Add(24*time.Hour), dir, again); err != nil {
+		t.Fatal(err)
+	}
+	if seeds, leechers, c, _ := again.Scrape(start.Add(24*time.Hour), ih); seeds != 0 || leechers != 0 || c != 2 {
+		t.Errorf("a day later: %d seeds, %d leechers, %d completions", seeds, leechers, c)
 	}
 }
 
@@ -294,22 +356,26 @@ func tear(t *testing.T, dir, prefix string, n int) {
 	}
 }
 
-// Completions that are noted while snapshots are taken, by many at once, are all
-// there, and none waits for the disk.
+// Completions that are counted while snapshots are taken, by many at once, are
+// all there.
 func TestStoreNotesWhileSaving(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "state")
 	s, tab := openStore(t, dir, 0)
-	const hashes, each = 8, 2000
+	const workers, each, hashes = 8, 2000, 3
 	var wg sync.WaitGroup
-	for i := range hashes {
+	for w := range workers {
 		wg.Go(func() {
-			ih := spate.InfoHash{byte(i + 1)}
-			for n := range uint32(each) {
-				if err := tab.SetCompleted(ih, n+1); err != nil {
-					t.Error(err)
+			var rep swarm.Reply
+			for n := range each {
+				peer := w*each + n + 1
+				r := swarm.Request{InfoHash: spate.InfoHash{byte(peer % hashes)}, Key: uint32(peer), Addr: addr4(peer), Seed: true, Event: tracker.EventCompleted}
+				if err := tab.Announce(start, &r, &rep); err != nil || !rep.Counted {
+					t.Errorf("%v, %+v", err, rep)
 				}
-				if err := s.Completed(ih, n+1); err != nil {
-					t.Error(err)
+				if n%16 == 15 {
+					if err := s.Flush(); err != nil {
+						t.Error(err)
+					}
 				}
 			}
 		})
@@ -319,17 +385,9 @@ func TestStoreNotesWhileSaving(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	wg.Wait()
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.Completed(spate.InfoHash{1}, 1); !errors.Is(err, fs.ErrClosed) {
-		t.Errorf("after Close: %v", err)
-	}
+	wg.Wait() // and the process is killed
 	_, again := openStore(t, dir, 0)
-	for i := range hashes {
-		if _, _, c, _ := again.Scrape(start, spate.InfoHash{byte(i + 1)}); c != each {
-			t.Errorf("hash %d: %d completions, want %d", i+1, c, each)
-		}
+	if tot := again.Totals(); tot.Completed != workers*each || tot.Peers() != workers*each {
+		t.Errorf("%d completions and %d peers, want %d", tot.Completed, tot.Peers(), workers*each)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -281,4 +282,48 @@ func FuzzUDPAnswer(f *testing.F) {
 			t.Fatalf("%d bytes for %d", len(reply), len(packet))
 		}
 	})
+}
+
+// A completion is saved before its announce is answered, over either transport,
+// and nothing else is.
+func TestCompletionsAreSavedFirst(t *testing.T) {
+	var saved atomic.Int32
+	s := newServer(t, Options{Flush: func() error {
+		if saved.Add(1) == 2 {
+			return errors.New("the disk is full")
+		}
+		return nil
+	}})
+	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := serveUDP(t, s, conn)
+	client, err := trackerclient.New(trackerclient.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	udp := func(n int) error {
+		req := peer(n)
+		req.Left, req.Event = 0, tracker.EventCompleted
+		_, err := client.Announce(t.Context(), "udp://"+addr+"/announce", &req)
+		return err
+	}
+	for n, want := range []int32{1, 2, 3} { // the second is answered though it is not saved
+		if err := udp(n); err != nil || saved.Load() != want {
+			t.Errorf("completion %d over UDP: %v, saved %d times", n, err, saved.Load())
+		}
+	}
+	if err := udp(2); err != nil || saved.Load() != 3 {
+		t.Errorf("the same again: %v, saved %d times", err, saved.Load())
+	}
+	req := peer(9)
+	if _, err := announce(t, s, "192.0.2.1:9", req); err != nil || saved.Load() != 3 {
+		t.Errorf("a start: %v, saved %d times", err, saved.Load())
+	}
+	req.Left, req.Event = 0, tracker.EventCompleted
+	if _, err := announce(t, s, "192.0.2.1:9", req); err != nil || saved.Load() != 4 {
+		t.Errorf("a completion over HTTP: %v, saved %d times", err, saved.Load())
+	}
 }
