@@ -137,10 +137,10 @@ func (t *Torrent) checkPiece(i int, buf []byte) (bool, error) {
 
 // loadResume returns the record of an earlier run with the same files, or nil.
 func (t *Torrent) loadResume() *storage.Record {
-	if t.s.opt.ResumeDir == "" || t.files == nil {
+	if t.opt.ResumeDir == "" || t.files == nil {
 		return nil
 	}
-	rec, err := storage.LoadResume(t.s.opt.ResumeDir, t.hash)
+	rec, err := storage.LoadResume(t.opt.ResumeDir, t.hash)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		t.log.Warn("resume data cannot be used: the data is checked", "err", err)
 	}
@@ -152,13 +152,16 @@ func (t *Torrent) loadResume() *storage.Record {
 	}
 	t.uploaded.Store(rec.Uploaded)
 	t.downloaded.Store(rec.Downloaded)
+	t.mu.Lock()
+	t.restartMetersLocked()
+	t.mu.Unlock()
 	return rec
 }
 
 // saveResume writes down what is verified, after it has reached the disk. clean
 // says that nothing will be written to the files any more.
 func (t *Torrent) saveResume(clean bool) {
-	if t.s.opt.ResumeDir == "" || t.files == nil || t.pick == nil {
+	if t.opt.ResumeDir == "" || t.files == nil || t.pick == nil {
 		return
 	}
 	t.place.RLock()
@@ -184,7 +187,7 @@ func (t *Torrent) saveResume(clean bool) {
 		rec.Files, err = t.files.Stats()
 	}
 	if err == nil {
-		err = storage.SaveResume(t.s.opt.ResumeDir, &rec)
+		err = storage.SaveResume(t.opt.ResumeDir, &rec)
 	}
 	if err != nil {
 		t.log.Warn("saving resume data", "err", err)

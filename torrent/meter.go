@@ -12,6 +12,19 @@ type meter struct {
 // meterWeight is the share of the newest second in the rate.
 const meterWeight = 0.35
 
+// restart begins anew at a count that is not to be taken for a rate.
+func (m *meter) restart(now time.Time, count int64) { *m = meter{last: count, at: now} }
+
+// current returns the rate for display: before the first update has shown one,
+// what came since.
+func (m *meter) current(now time.Time, count int64) float64 {
+	dt := now.Sub(m.at).Seconds()
+	if m.rate > 0 || m.at.IsZero() || dt < 0.1 {
+		return m.rate
+	}
+	return float64(count-m.last) / dt
+}
+
 // update takes the count as it stands at now. It is meant to be called about
 // once a second.
 func (m *meter) update(now time.Time, count int64) {
@@ -34,4 +47,11 @@ func (m *meter) update(now time.Time, count int64) {
 	if m.rate < 1 {
 		m.rate = 0
 	}
+}
+
+// restartMetersLocked makes the rates begin with what has passed so far.
+func (t *Torrent) restartMetersLocked() {
+	now := time.Now()
+	t.upMeter.restart(now, t.uploaded.Load())
+	t.downMeter.restart(now, t.downloaded.Load())
 }

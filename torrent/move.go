@@ -98,8 +98,8 @@ func (s *Session) RemoveWithData(ih spate.InfoHash) error {
 	if err != nil {
 		return fmt.Errorf("delete %s: %w", t.name, err)
 	}
-	if s.opt.ResumeDir == "" {
+	if t.opt.ResumeDir == "" {
 		return nil
 	}
-	return storage.RemoveResume(s.opt.ResumeDir, t.hash)
+	return storage.RemoveResume(t.opt.ResumeDir, t.hash)
 }

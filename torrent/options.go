@@ -48,7 +48,8 @@ type Options struct {
 	// PeerID is the id in handshakes. Zero: a fresh one.
 	PeerID spate.PeerID
 	// ResumeDir holds a record for each torrent, so that a restart does not
-	// check everything again. Empty: nothing is remembered.
+	// check everything again. Empty: nothing is remembered. Two sessions, or
+	// processes, with the same ResumeDir must not have a torrent in common.
 	ResumeDir string
 	// NoPEX turns the exchange of addresses between peers (BEP 11) off. Private
 	// torrents never have it.
@@ -88,6 +89,9 @@ type AddOptions struct {
 	// Name is what the file or the tree is called in Dir, in place of the name
 	// that the torrent gives it.
 	Name string
+	// ResumeDir takes the place of the session's when it is not empty. It must
+	// exist.
+	ResumeDir string
 	// Storage takes the place of the files below Dir when it is not nil. The
 	// torrent closes it.
 	Storage storage.Storage

@@ -96,10 +96,11 @@ func (t *Torrent) Stats() Stats {
 		Name: t.name, InfoHash: t.hash, State: t.state, Err: t.err,
 		Checked:    int(t.checked.Load()),
 		Downloaded: t.downloaded.Load(), Uploaded: t.uploaded.Load(), Wasted: t.wasted.Load(),
-		DownRate: t.downMeter.rate, UpRate: t.upMeter.rate,
 		Peers: t.nconns, Known: t.peers.Len(),
 		Added: t.added, Completed: t.completed,
 	}
+	now := time.Now()
+	st.DownRate, st.UpRate = t.downMeter.current(now, st.Downloaded), t.upMeter.current(now, st.Uploaded)
 	st.Trackers = trackers
 	st.WebSeeds = t.webStatsLocked()
 	st.BytesTotal, st.BytesDone = t.bytesTotal, t.bytesDone

@@ -140,6 +140,10 @@ func newTorrent(s *Session, mi *metainfo.MetaInfo, opt AddOptions) (*Torrent, er
 	if v2, ok := mi.HashV2(); ok && info.HasV1() && mi.MissingLayers() == 0 {
 		t.hash2 = v2.Truncate()
 	}
+	if t.opt.ResumeDir == "" {
+		t.opt.ResumeDir = s.opt.ResumeDir
+	}
+	t.restartMetersLocked()
 	t.log = s.log.With("torrent", t.name)
 	t.ctx, t.cancel = context.WithCancel(s.ctx)
 	t.selectFiles()

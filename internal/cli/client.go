@@ -6,13 +6,11 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
-	"path/filepath"
 	"sync"
 	"time"
 
 	"github.com/spf13/pflag"
 
-	"spate/metainfo"
 	"spate/torrent"
 	"spate/tracker/trackerclient"
 )
@@ -129,12 +127,6 @@ func (c *client) stop() {
 		<-c.ended
 		c.trk.Close()
 	})
-}
-
-// lockTorrent makes sure that no other process with the same state works on
-// the torrent.
-func lockTorrent(dir string, mi *metainfo.MetaInfo) (*os.File, error) {
-	return lockFile(filepath.Join(dir, mi.Hash().String()+".lock"), fmt.Sprintf("%q", mi.Info.Name))
 }
 
 // peerAddr is where peers reach the session.

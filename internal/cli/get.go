@@ -58,7 +58,7 @@ type getJob struct {
 	peers    []netip.AddrPort // who gave the metadata of a magnet link
 	path     string           // as the person would write it
 	verified bool             // the data is there and whole
-	lock     *os.File
+	place    place
 	t        *torrent.Torrent
 
 	began    time.Time
@@ -80,7 +80,7 @@ func (a *app) get(ctx context.Context, args []string, opt *getOptions) error {
 	defer c.stop()
 	jobs, err := a.getJobs(ctx, c, args, state, opt)
 	for _, j := range jobs {
-		defer j.lock.Close()
+		defer j.place.leave()
 	}
 	if err != nil {
 		return a.getFailed(nil, err)
@@ -122,11 +122,11 @@ func (a *app) getJobs(ctx context.Context, c *client, args []string, state strin
 				return jobs, usageHint("fetch them one after the other, with -o DIR", "%s and %s are both called %q", other.src.Arg, arg, mi.Info.Name)
 			}
 		}
-		if j.lock, err = lockTorrent(state, mi); err != nil {
+		if j.place, err = takePlace(state, opt.output, mi.Info.Name, mi.Hash(), true); err != nil {
 			return jobs, err
 		}
 		jobs = append(jobs, j)
-		if j.verified, err = a.lookAtTarget(ctx, j, state, opt); err != nil {
+		if j.verified, err = a.lookAtTarget(ctx, j, opt); err != nil {
 			return jobs, err
 		}
 	}
@@ -185,7 +185,9 @@ func (a *app) metadata(ctx context.Context, c *client, src *source, opt *getOpti
 }
 
 func (a *app) addJob(c *client, j *getJob, opt *getOptions) error {
-	add := torrent.AddOptions{Verified: j.verified, Force: opt.force, Peers: append(j.peers, opt.peers...)}
+	add := torrent.AddOptions{
+		ResumeDir: j.place.resume, Verified: j.verified, Force: opt.force, Peers: append(j.peers, opt.peers...),
+	}
 	var err error
 	if add.Dir, err = filepath.Abs(opt.output); err != nil {
 		return err

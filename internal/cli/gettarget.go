@@ -15,7 +15,7 @@ import (
 // lookAtTarget looks at what lies where j is to be written. What get or another
 // client left is gone on with; verified says that nothing is missing. Something
 // else is not written over unless --force is given.
-func (a *app) lookAtTarget(ctx context.Context, j *getJob, state string, opt *getOptions) (verified bool, err error) {
+func (a *app) lookAtTarget(ctx context.Context, j *getJob, opt *getOptions) (verified bool, err error) {
 	info, err := os.Stat(j.path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
@@ -32,7 +32,7 @@ func (a *app) lookAtTarget(ctx context.Context, j *getJob, state string, opt *ge
 	case !j.mi.Info.Single() && !info.IsDir():
 		return false, inWay("is not a directory")
 	}
-	if rec, err := storage.LoadResume(state, j.mi.Hash()); err == nil && rec != nil {
+	if rec, err := storage.LoadResume(j.place.resume, j.mi.Hash()); err == nil && rec != nil {
 		if abs, err := filepath.Abs(j.path); err == nil && abs == filepath.Join(rec.Dir, cmp.Or(rec.Name, j.mi.Info.Name)) {
 			j.before, j.received = rec.Downloaded, rec.Downloaded
 			return false, nil

@@ -43,13 +43,13 @@ directory; it is checked before it is offered, and never written to.`,
 
 // seedJob is one torrent that is seeded.
 type seedJob struct {
-	file string // the .torrent
-	mi   *metainfo.MetaInfo
-	dir  string // that holds the data
-	name string // of the data in dir
-	t    *torrent.Torrent
-	lock *os.File
-	told bool // whether the data is good
+	file  string // the .torrent
+	mi    *metainfo.MetaInfo
+	dir   string // that holds the data
+	name  string // of the data in dir
+	t     *torrent.Torrent
+	place place
+	told  bool // whether the data is good
 }
 
 func (a *app) seed(ctx context.Context, args []string, opt *seedOptions) error {
@@ -61,7 +61,7 @@ func (a *app) seed(ctx context.Context, args []string, opt *seedOptions) error {
 	var jobs []*seedJob
 	defer func() {
 		for _, j := range jobs {
-			j.lock.Close()
+			j.place.leave()
 		}
 	}()
 	for _, file := range files {
@@ -84,7 +84,7 @@ func (a *app) seed(ctx context.Context, args []string, opt *seedOptions) error {
 	}
 	defer c.stop()
 	for _, j := range jobs {
-		j.t, err = c.session.Add(j.mi, torrent.AddOptions{Dir: j.dir, Name: j.name, SeedOnly: true, Peers: opt.peers})
+		j.t, err = c.session.Add(j.mi, torrent.AddOptions{ResumeDir: j.place.resume, Dir: j.dir, Name: j.name, SeedOnly: true, Peers: opt.peers})
 		if err != nil {
 			return hinted(err, j.file)
 		}
@@ -138,7 +138,7 @@ func seedJobOf(file, state, data string, alone bool) (*seedJob, error) {
 	if j.dir, j.name, err = findData(mi, file, data, alone); err != nil {
 		return nil, err
 	}
-	j.lock, err = lockTorrent(state, mi)
+	j.place, err = takePlace(state, j.dir, j.name, mi.Hash(), false)
 	return j, err
 }
 
