@@ -23,6 +23,7 @@ import (
 	"spate"
 	"spate/maker"
 	"spate/metainfo"
+	"spate/signature"
 )
 
 // Maker hashes what lies at path and returns its torrent; [MakerFunc] makes one
@@ -74,6 +75,7 @@ type Options struct {
 	Catalog  Catalog          // nil: a new [Memory]
 	BaseURL  *url.URL         // how others reach the site, for the web seed; nil: no web seed
 	Trackers [][]string       // announce URLs by tier, for releases that do not name their own
+	Key      *signature.Key   // signs what is published; nil: nothing does
 	Now      func() time.Time // nil: time.Now
 	Log      *slog.Logger     // what goes wrong in the background; nil: nowhere
 }
@@ -182,6 +184,7 @@ func (p *Publisher) Publish(ctx context.Context, path string, spec Spec) (*Relea
 	if err != nil {
 		return nil, &StepError{"make", spec.Name, err}
 	}
+	r.Signatures = p.signed(r, l.torrents)
 	var undo undoStack
 	if spec.Keep != nil {
 		kept, drop, err := spec.Keep(ctx, r)

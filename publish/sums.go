@@ -1,15 +1,18 @@
 package publish
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 )
 
 // Run computes the SHA-256 of every file of every release that has none yet, one
-// file at a time, until ctx is over: what SHA256SUMS and Metalinks are made of.
+// file at a time, until ctx is over: what SHA256SUMS and Metalinks are made of. It
+// signs them, and what else is not signed with the publisher's key.
 // The hashes of a torrent are of pieces and trees, and cannot be turned into
 // these, so the data is read once more; a release is listed and served without
 // waiting for it. It returns the cause of ctx.
@@ -35,10 +38,17 @@ func (p *Publisher) sumAll(ctx context.Context) {
 		return
 	}
 	for _, r := range list {
-		if r.Summed || ctx.Err() != nil {
-			continue
+		if ctx.Err() != nil {
+			return
 		}
-		switch err := p.sum(ctx, r.Ref()); {
+		var err error
+		if !r.Summed {
+			err = p.sum(ctx, r.Ref())
+		}
+		if err == nil {
+			err = p.signAgain(ctx, r.Ref())
+		}
+		switch {
 		case ctx.Err() != nil, errors.Is(err, ErrNotFound): // over, or withdrawn meanwhile
 		case err != nil:
 			p.opts.Log.Warn("publish: no checksums", "release", r.Ref(), "err", err)
@@ -59,6 +69,28 @@ func (p *Publisher) sum(ctx context.Context, ref string) error {
 		}
 	}
 	return p.opts.Catalog.SetSums(ctx, ref, r.Hash(), sums)
+}
+
+// Checksums is the content of the release's SHA256SUMS, which `sha256sum -c` reads
+// in the folder that the data was downloaded to; nil unless it is Summed.
+func (r *Release) Checksums() []byte {
+	if !r.Summed {
+		return nil
+	}
+	var b bytes.Buffer
+	for _, f := range r.Files {
+		name := r.Name
+		if !r.Single {
+			name += "/" + f.Path
+		}
+		// As coreutils writes names that would break the line.
+		if escaped := strings.NewReplacer(`\`, `\\`, "\n", `\n`, "\r", `\r`).Replace(name); escaped != name {
+			b.WriteByte('\\')
+			name = escaped
+		}
+		fmt.Fprintf(&b, "%x  %s\n", f.SHA256, name)
+	}
+	return b.Bytes()
 }
 
 // sumFile returns the SHA-256 of file i, if that is what was hashed both before

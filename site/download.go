@@ -1,7 +1,6 @@
 package site
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -134,31 +133,6 @@ func (s *Site) refuse(w http.ResponseWriter, r *http.Request, rel *publish.Relea
 	w.Header().Set("Retry-After", "60")
 	s.fail(w, r, http.StatusServiceUnavailable, "The file is out of reach",
 		"The publisher's copy "+err.Error()+"."+elsewhere)
-}
-
-// torrent answers /t/NAME.torrent.
-func (s *Site) torrent(w http.ResponseWriter, r *http.Request) {
-	crossOrigin(w.Header())
-	name, ok := strings.CutSuffix(r.PathValue("file"), ".torrent")
-	if !ok {
-		s.fail(w, r, http.StatusNotFound, "No such page", "The address of a torrent ends in .torrent.")
-		return
-	}
-	rel := s.find(w, r, name)
-	if rel == nil {
-		return
-	}
-	torrents, err := s.catalog.Torrents(r.Context(), name)
-	if err != nil {
-		s.broken(w, r, err)
-		return
-	}
-	h := w.Header()
-	h.Set("Content-Type", "application/x-bittorrent")
-	h.Set("Content-Disposition", disposition(name+".torrent"))
-	h.Set("Cache-Control", "public, max-age=60")
-	h.Set("ETag", `"`+rel.Hash().String()+`-t"`)
-	http.ServeContent(w, r, "", rel.Published, bytes.NewReader(torrents.Main))
 }
 
 // exposed are the headers that a script of another site may read of an answer:

@@ -185,21 +185,8 @@ func (s *Site) sums(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, http.StatusServiceUnavailable, "Not yet", "The checksums are still being computed. Come again in a while.")
 		return
 	}
-	var b bytes.Buffer
-	for _, f := range rel.Files {
-		name := rel.Name
-		if !rel.Single {
-			name += "/" + f.Path
-		}
-		// As coreutils writes names that would break the line.
-		if escaped := strings.NewReplacer(`\`, `\\`, "\n", `\n`, "\r", `\r`).Replace(name); escaped != name {
-			b.WriteByte('\\')
-			name = escaped
-		}
-		fmt.Fprintf(&b, "%x  %s\n", f.SHA256, name)
-	}
 	w.Header().Set("Content-Disposition", "inline; filename=SHA256SUMS")
-	s.send(w, "text/plain; charset=utf-8", b.Bytes())
+	s.send(w, "text/plain; charset=utf-8", rel.Checksums())
 }
 
 // reprDigest is the value of the header that says what the whole of a file

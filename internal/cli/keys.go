@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"golang.org/x/term"
 
 	"spate/signature"
@@ -212,6 +213,25 @@ func (a *app) signingKey(ctx context.Context, path string, pw *passwordFlags) (*
 		return nil, hinted(fmt.Errorf("%s: %w", path, err), hint)
 	}
 	return key, nil
+}
+
+// signFlags are the flags of what signs.
+type signFlags struct {
+	path     string
+	password passwordFlags
+}
+
+func (s *signFlags) add(f *pflag.FlagSet) {
+	f.StringVar(&s.path, "sign", "", "sign with the minisign key in this `FILE`, which keys new makes")
+	f.StringVar(&s.password.file, "password-file", "", "the password of that key is the first line of this `FILE`")
+}
+
+// key is the key to sign with, or nil.
+func (s *signFlags) key(ctx context.Context, a *app) (*signature.Key, error) {
+	if s.path == "" {
+		return nil, nil
+	}
+	return a.signingKey(ctx, s.path, &s.password)
 }
 
 // passwordFlags say where the password of a key comes from.

@@ -14,6 +14,7 @@ import (
 	"spate"
 	"spate/maker"
 	"spate/publish"
+	"spate/signature"
 	"spate/site"
 	"spate/torrent"
 	"spate/tracker/trackerserver"
@@ -24,6 +25,7 @@ type publishOptions struct {
 	makeFlags
 	trackerFlags
 	client clientFlags
+	sign   signFlags
 }
 
 func (a *app) publishCmd() *cobra.Command {
@@ -43,6 +45,7 @@ fetched once is passed on by those who fetched it. Hand out the page's URL.`,
 	opt.trackerFlags.add(f)
 	opt.client.add(f)
 	opt.makeFlags.add(f)
+	opt.sign.add(f)
 	return cmd
 }
 
@@ -71,6 +74,7 @@ func checkPaths(paths []string) error {
 type publication struct {
 	app       *app
 	opt       *publishOptions
+	key       *signature.Key // or nil
 	base      *url.URL
 	guessed   bool
 	sockets   *sockets
@@ -94,6 +98,10 @@ func (a *app) publish(ctx context.Context, paths []string, opt *publishOptions) 
 	if err := checkPaths(paths); err != nil {
 		return err
 	}
+	key, err := opt.sign.key(ctx, a)
+	if err != nil {
+		return err
+	}
 	opt.listenFlags.bind, opt.trackerFlags.state = opt.client.bind, opt.client.state
 	state := a.stateDir(opt.client.state)
 	lock, err := lockFile(filepath.Join(state, "lock"), "the state directory "+state)
@@ -101,7 +109,7 @@ func (a *app) publish(ctx context.Context, paths []string, opt *publishOptions) 
 		return err
 	}
 	defer lock.Close()
-	p := &publication{app: a, opt: opt}
+	p := &publication{app: a, opt: opt, key: key}
 	defer p.close()
 	if err := p.open(ctx, state); err != nil {
 		return err
@@ -110,9 +118,12 @@ func (a *app) publish(ctx context.Context, paths []string, opt *publishOptions) 
 	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
 	ended := make(chan error, 1)
 	go func() { ended <- p.node.run(serving, p.sockets, p.handler()) }()
+	sums := make(chan error, 1)
+	go func() { sums <- p.publisher.Run(serving) }()
 	err = p.work(ctx, paths, mk, ended)
 	p.client.stop() // "stopped" is told while the tracker still listens
 	stop()
+	<-sums
 	return errors.Join(err, <-ended)
 }
 
@@ -151,6 +162,7 @@ func (p *publication) open(ctx context.Context, state string) error {
 	}
 	p.publisher, err = publish.New(publish.MakerFunc(maker.Make), seeder{p.client.session, opt.client.peers}, publish.Options{
 		Tracker: &admission{node: p.node, origins: origins}, BaseURL: p.base, Trackers: append(all, extra...), Now: a.env.Now,
+		Key: p.key, Log: a.log,
 	})
 	if err != nil {
 		return err

@@ -1,0 +1,54 @@
+package publish
+
+import (
+	"context"
+	"fmt"
+)
+
+// SumsName is what the checksums of a release are called where they are signed.
+const SumsName = "SHA256SUMS"
+
+// signed is what the publisher's key signs of r, whose torrents are t.
+func (p *Publisher) signed(r *Release, t Torrents) Signatures {
+	if p.opts.Key == nil {
+		return Signatures{}
+	}
+	now := p.opts.Now()
+	sign := func(message []byte, file string) string {
+		if message == nil {
+			return ""
+		}
+		return string(p.opts.Key.Sign(message, file, now))
+	}
+	return Signatures{
+		PublicKey: p.opts.Key.Public().String(),
+		Sums:      sign(r.Checksums(), SumsName),
+		Torrent:   sign(t.Main, r.Name+".torrent"),
+		Twin:      sign(t.Twin, r.Name+".torrent"),
+	}
+}
+
+// signAgain signs the release at ref if the publisher has a key, and it is not
+// signed with that as far as it can be: its checksums come later than the rest,
+// and the key may be another than when it was published.
+func (p *Publisher) signAgain(ctx context.Context, ref string) error {
+	if p.opts.Key == nil {
+		return nil
+	}
+	r, err := p.opts.Catalog.Get(ctx, ref)
+	if err != nil {
+		return err
+	}
+	if had := r.Signatures; had.PublicKey == p.opts.Key.Public().String() && (had.Sums != "") == r.Summed {
+		return nil
+	}
+	t, err := p.opts.Catalog.Torrents(ctx, ref)
+	if err != nil {
+		return err
+	}
+	s := p.signed(r, t)
+	if err := p.opts.Catalog.Update(ctx, ref, Change{Signatures: &s}); err != nil {
+		return fmt.Errorf("signing %q: %w", ref, err)
+	}
+	return nil
+}

@@ -1,0 +1,126 @@
+package site
+
+import (
+	"bytes"
+	"cmp"
+	"net/http"
+	"strings"
+	"time"
+
+	"spate/publish"
+	"spate/signature"
+)
+
+// torrent answers /t/REF.torrent, and /t/REF.torrent.minisig with its signature.
+// A client that is known to fail at hybrids gets the twin in its place.
+func (s *Site) torrent(w http.ResponseWriter, r *http.Request) {
+	s.sendTorrent(w, r, readsOnlyV1(r.UserAgent()))
+}
+
+// twin answers /t1/REF.torrent: the v1 twin, whoever asks.
+func (s *Site) twin(w http.ResponseWriter, r *http.Request) { s.sendTorrent(w, r, true) }
+
+func (s *Site) sendTorrent(w http.ResponseWriter, r *http.Request, twin bool) {
+	crossOrigin(w.Header())
+	file, signed := strings.CutSuffix(r.PathValue("file"), signature.Extension)
+	ref, ok := strings.CutSuffix(file, ".torrent")
+	if !ok {
+		s.fail(w, r, http.StatusNotFound, "No such page", "The address of a torrent ends in .torrent.")
+		return
+	}
+	rel := s.find(w, r, ref)
+	if rel == nil {
+		return
+	}
+	torrents, err := s.catalog.Torrents(r.Context(), ref)
+	if err != nil {
+		s.broken(w, r, err)
+		return
+	}
+	h := w.Header()
+	h.Add("Vary", "User-Agent")
+	onlyTwin := strings.HasPrefix(r.URL.Path, "/t1/")
+	if onlyTwin && torrents.Twin == nil {
+		s.fail(w, r, http.StatusNotFound, "No such torrent", "This release has no other torrent for older clients: its own will do.")
+		return
+	}
+	data, sig, label := torrents.Main, rel.Signatures.Torrent, "-t"
+	if twin && torrents.Twin != nil {
+		data, sig, label = torrents.Twin, rel.Signatures.Twin, "-t1"
+	}
+	h.Set("Cache-Control", "public, max-age=60")
+	if signed {
+		s.sendSignature(w, r, sig)
+		return
+	}
+	h.Set("Content-Type", "application/x-bittorrent")
+	h.Set("Content-Disposition", disposition(rel.Name+".torrent"))
+	h.Set("ETag", `"`+rel.Hash().String()+label+`"`)
+	h["Link"] = s.signatureLink(rel, twin && torrents.Twin != nil)
+	http.ServeContent(w, r, "", rel.Published, bytes.NewReader(data))
+}
+
+// readsOnlyV1 reports whether a program cannot use hybrid torrents: aria2 1.x
+// takes the padding for files to be kept, and Transmission before 4.0 refuses
+// them.
+func readsOnlyV1(userAgent string) bool {
+	for _, old := range []string{"aria2/1.", "Transmission/2.", "Transmission/3."} {
+		if strings.HasPrefix(userAgent, old) {
+			return true
+		}
+	}
+	return false
+}
+
+// twinPath is where the v1 twin of a release is: /t1/REF.torrent.
+func twinPath(ref string) string {
+	return "/t1" + strings.TrimPrefix(publish.TorrentPath(ref), "/t")
+}
+
+// sendSignature answers with a signature file, or that there is none.
+func (s *Site) sendSignature(w http.ResponseWriter, r *http.Request, sig string) {
+	if sig == "" {
+		s.fail(w, r, http.StatusNotFound, "Not signed", "There is no signature here, or not yet.")
+		return
+	}
+	w.Header().Set("Content-Type", "application/x-minisign")
+	w.Header().Set("Cache-Control", cmp.Or(w.Header().Get("Cache-Control"), "no-cache"))
+	http.ServeContent(w, r, "", time.Time{}, strings.NewReader(sig))
+}
+
+// signatureLink is the Link header that names the signature of a release's
+// torrent, and the key that it is by; nil for one that is not signed.
+func (s *Site) signatureLink(rel *publish.Release, twin bool) []string {
+	sig, path := rel.Signatures.Torrent, publish.TorrentPath(rel.Ref())
+	if twin {
+		sig, path = rel.Signatures.Twin, twinPath(rel.Ref())
+	}
+	if sig == "" {
+		return nil
+	}
+	return []string{"<" + s.path(path+signature.Extension) + `>; rel="describedby"; type="application/x-minisign"; key="` + rel.Signatures.PublicKey + `"`}
+}
+
+// sumsSignature answers /r/REF/SHA256SUMS.minisig.
+func (s *Site) sumsSignature(w http.ResponseWriter, r *http.Request) {
+	crossOrigin(w.Header())
+	if rel := s.find(w, r, r.PathValue("name")); rel != nil {
+		s.sendSignature(w, r, rel.Signatures.Sums)
+	}
+}
+
+// publicKey answers /r/REF/minisign.pub: what the release's signatures are
+// checked with, as far as this site is believed.
+func (s *Site) publicKey(w http.ResponseWriter, r *http.Request) {
+	crossOrigin(w.Header())
+	rel := s.find(w, r, r.PathValue("name"))
+	if rel == nil {
+		return
+	}
+	key, err := signature.ParsePublicKey(rel.Signatures.PublicKey)
+	if err != nil {
+		s.fail(w, r, http.StatusNotFound, "Not signed", "This release has no signatures.")
+		return
+	}
+	s.send(w, "text/plain; charset=utf-8", key.File())
+}
