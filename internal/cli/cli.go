@@ -63,6 +63,10 @@ func Main(env Env) int {
 			a.console.clearBar()
 			return a.report(err)
 		case s := <-env.Signals:
+			if reopen := a.hangup.Load(); reopen != nil && s == syscall.SIGHUP {
+				(*reopen)()
+				continue
+			}
 			now := time.Now()
 			if !stopping.IsZero() {
 				if s == syscall.SIGTERM && now.Sub(stopping) < sameSignal {

@@ -29,6 +29,10 @@ type clientFlags struct {
 	peers    peersValue
 	state    string
 	noPEX    bool
+
+	// What has no flag of its own here.
+	tune           func(*torrent.Options)
+	trackerTimeout time.Duration // 0: the client's own
 }
 
 func (c *clientFlags) add(f *pflag.FlagSet) {
@@ -70,7 +74,7 @@ func (a *app) newClient(f *clientFlags, resume string, announcer func(torrent.An
 	if err := os.MkdirAll(resume, 0o700); err != nil {
 		return nil, hinted(err, "choose another directory with --state DIR")
 	}
-	trk, err := trackerclient.New(trackerclient.Options{LocalAddr: f.bind.Addr})
+	trk, err := trackerclient.New(trackerclient.Options{LocalAddr: f.bind.Addr, Timeout: f.trackerTimeout})
 	if err != nil {
 		return nil, err
 	}
@@ -85,10 +89,13 @@ func (a *app) newClient(f *clientFlags, resume string, announcer func(torrent.An
 	if f.peerPort < 0 {
 		opt.PeerPort, opt.PeerPortLast = firstPeerPort, lastPeerPort
 	}
+	if f.tune != nil {
+		f.tune(&opt)
+	}
 	s, err := torrent.NewSession(opt)
 	var port *torrent.PortError
 	if errors.As(err, &port) && f.peerPort < 0 {
-		a.warnf("no port from %d to %d is free for peers; taking any other", firstPeerPort, lastPeerPort)
+		a.warnf("no port from %d to %d is free for peers; taking any other", opt.PeerPort, opt.PeerPortLast)
 		opt.PeerPort, opt.PeerPortLast = 0, 0
 		s, err = torrent.NewSession(opt)
 	}

@@ -25,6 +25,9 @@ type getOptions struct {
 	timeout time.Duration
 	force   bool
 	key     string // --verify-key
+
+	// into says where a torrent's data goes; nil: into output, under its name.
+	into func(*metainfo.MetaInfo) (dir, name string, err error)
 }
 
 func (a *app) getCmd() *cobra.Command {
@@ -56,7 +59,9 @@ type getJob struct {
 	src      *source
 	mi       *metainfo.MetaInfo
 	peers    []netip.AddrPort // who gave the metadata of a magnet link
-	path     string           // as the person would write it
+	dir      string           // that the data goes into
+	name     string           // of the data in dir
+	path     string           // of both, as the person would write it
 	verified bool             // the data is there and whole
 	place    place
 	t        *torrent.Torrent
@@ -116,13 +121,19 @@ func (a *app) getJobs(ctx context.Context, c *client, args []string, state strin
 		if err != nil {
 			return jobs, err
 		}
-		j := &getJob{src: src, mi: mi, peers: peers, path: filepath.Join(opt.output, mi.Info.Name)}
+		j := &getJob{src: src, mi: mi, peers: peers, dir: opt.output, name: mi.Info.Name}
+		if opt.into != nil {
+			if j.dir, j.name, err = opt.into(mi); err != nil {
+				return jobs, err
+			}
+		}
+		j.path = filepath.Join(j.dir, j.name)
 		for _, other := range jobs {
 			if other.path == j.path {
 				return jobs, usageHint("fetch them one after the other, with -o DIR", "%s and %s are both called %q", other.src.Arg, arg, mi.Info.Name)
 			}
 		}
-		if j.place, err = takePlace(state, opt.output, mi.Info.Name, mi.Hash(), true); err != nil {
+		if j.place, err = takePlace(state, j.dir, j.name, mi.Hash(), true); err != nil {
 			return jobs, err
 		}
 		jobs = append(jobs, j)
@@ -189,8 +200,11 @@ func (a *app) addJob(c *client, j *getJob, opt *getOptions) error {
 		ResumeDir: j.place.resume, Verified: j.verified, Force: opt.force, Peers: append(j.peers, opt.peers...),
 	}
 	var err error
-	if add.Dir, err = filepath.Abs(opt.output); err != nil {
+	if add.Dir, err = filepath.Abs(j.dir); err != nil {
 		return err
+	}
+	if j.name != j.mi.Info.Name {
+		add.Name = j.name
 	}
 	if len(opt.sel) > 0 {
 		match, err := maker.Matcher(opt.sel)

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"spate"
+	"spate/internal/legacy"
 )
 
 // app is one run of the program. The flags of every verb are read before the
@@ -25,8 +26,9 @@ type app struct {
 	quiet   bool   // -q
 	verbose int    // -v, counted
 
-	started   atomic.Bool // a verb runs: errors are no longer those of usage
-	resumable atomic.Bool // an interruption loses nothing: exit code 7
+	started   atomic.Bool            // a verb runs: errors are no longer those of usage
+	resumable atomic.Bool            // an interruption loses nothing: exit code 7
+	hangup    atomic.Pointer[func()] // what SIGHUP does in place of stopping; nil: nothing
 }
 
 func newApp(env Env) *app {
@@ -56,6 +58,7 @@ func (a *app) verbs() []*cobra.Command {
 		a.keysCmd(),
 		a.announceCmd(),
 		a.scrapeCmd(),
+		a.btCmd(),
 		a.versionCmd(),
 	}
 }
@@ -117,6 +120,13 @@ func (a *app) start(cmd *cobra.Command) error {
 	if err := a.applySettings(cmd); err != nil {
 		return err
 	}
+	a.setLevel()
+	a.started.Store(true)
+	return nil
+}
+
+// setLevel makes the logs as loud as -q and -v say.
+func (a *app) setLevel() {
 	switch {
 	case a.quiet:
 		a.level.Set(slog.LevelError)
@@ -127,11 +137,12 @@ func (a *app) start(cmd *cobra.Command) error {
 	default:
 		a.level.Set(slog.LevelDebug)
 	}
-	a.started.Store(true)
-	return nil
 }
 
 func (a *app) execute(ctx context.Context) error {
+	if t := legacy.Lookup(a.env.Name); t != nil {
+		return a.tool(ctx, t, a.env.Args)
+	}
 	root := a.root()
 	root.SetArgs(a.env.Args)
 	err := root.ExecuteContext(ctx)

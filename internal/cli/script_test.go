@@ -9,12 +9,17 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"spate/internal/legacy"
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){
-		"spate": func() { os.Exit(Main(System())) },
-	})
+	run := func() { os.Exit(Main(System())) }
+	programs := map[string]func(){"spate": run}
+	for _, t := range legacy.Tools() {
+		programs[t.Name], programs[t.Name+".py"] = run, run
+	}
+	testscript.Main(m, programs)
 }
 
 // TestScripts runs the program as its users do. Every script has a home of its

@@ -38,7 +38,8 @@ type servicesKey struct{}
 
 // start is the script command "start NAME VERB ARG...": it runs spate VERB
 // --json ARG... until the script or "halt NAME" ends it, waits for the ready event,
-// of get that of the metadata, and sets NAME_FIELD for each of its fields.
+// of get that of the metadata, and sets NAME_FIELD for each of its fields. A
+// program of 2005 in the verb's place has no such event, and is not waited for.
 func start(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: start NAME VERB ARG...")
@@ -46,10 +47,14 @@ func start(ts *testscript.TestScript, neg bool, args []string) {
 	all := ts.Value(servicesKey{}).(services)
 	exe, err := os.Executable()
 	ts.Check(err)
+	old := strings.HasPrefix(args[1], "bt")
 	s := &service{cmd: exec.Command(exe, append([]string{args[1], "--json"}, args[2:]...)...), more: make(chan struct{}, 1), done: make(chan struct{})}
 	s.cmd.Args[0] = "spate"
+	if old {
+		s.cmd.Args = args[1:]
+	}
 	s.cmd.Dir = ts.MkAbs(".")
-	for _, k := range []string{"HOME", "PATH", "TMPDIR", "GOCOVERDIR"} {
+	for _, k := range []string{"HOME", "PATH", "TMPDIR", "GOCOVERDIR", "SPATE_STATE"} {
 		s.cmd.Env = append(s.cmd.Env, k+"="+ts.Getenv(k))
 	}
 	log, err := os.Create(ts.MkAbs(args[0] + ".err"))
@@ -77,6 +82,9 @@ func start(ts *testscript.TestScript, neg bool, args []string) {
 		}
 		s.cmd.Wait()
 	}()
+	if old {
+		return
+	}
 	line := s.await(ts, `"event":"(ready|metadata)"`)
 	var ready map[string]any
 	ts.Check(json.Unmarshal([]byte(line), &ready))

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"spate/tracker/trackerserver"
 )
@@ -30,6 +31,15 @@ type trackerOptions struct {
 	fullScrape          bool
 	maxMemory           sizeValue
 	tlsCert, tlsKey     string
+
+	home http.Handler // of paths that are not the tracker's; nil: leads to the statistics
+	memo memo         // what else remembers; nil: nothing
+}
+
+// memo remembers something of a tracker beside its state directory.
+type memo interface {
+	open(*node) error // before it serves
+	save(*node) error // whenever its state is saved
 }
 
 func (a *app) trackerCmd() *cobra.Command {
@@ -45,7 +55,13 @@ what is taken out is refused. Peers and counters survive a restart.`,
 		Args: need(0, 0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.tracker(cmd.Context(), &opt) },
 	}
-	f := cmd.Flags()
+	opt.add(cmd.Flags())
+	cmd.AddCommand(a.trackerReportCmd(), a.trackerTokenCmd())
+	return cmd
+}
+
+// add adds the flags of tracker.
+func (opt *trackerOptions) add(f *pflag.FlagSet) {
 	opt.trackerFlags.add(f)
 	f.StringVar(&opt.allowedDir, "allowed-dir", "", "serve only the torrents in this `DIR`, which is watched")
 	f.StringVar(&opt.allowList, "allow-list", "", "serve only the info-hashes in this `FILE`, one a line; it is watched")
@@ -68,8 +84,6 @@ what is taken out is refused. Peers and counters survive a restart.`,
 	f.Var(&opt.maxMemory, "max-memory", "the peers take at most so much, such as 512Mi")
 	f.StringVar(&opt.tlsCert, "tls-cert", "", "HTTPS with the certificate in this `FILE`, read again when it changes")
 	f.StringVar(&opt.tlsKey, "tls-key", "", "the `FILE` with the certificate's key")
-	cmd.AddCommand(a.trackerReportCmd(), a.trackerTokenCmd())
-	return cmd
 }
 
 func (a *app) tracker(ctx context.Context, opt *trackerOptions) error {
@@ -122,15 +136,27 @@ func (a *app) tracker(ctx context.Context, opt *trackerOptions) error {
 	for _, tier := range announceURLs(base, s.udpAddr()) {
 		ready.AnnounceURLs = append(ready.AnnounceURLs, tier...)
 	}
-	if a.json {
+	if n.memo = opt.memo; n.memo != nil {
+		if err := n.memo.open(n); err != nil {
+			return err
+		}
+	}
+	switch {
+	case opt.access != nil: // that has standard output
+		a.notef("tracking; statistics at %s; Ctrl-C stops", base.JoinPath("stats"))
+	case a.json:
 		err = a.printJSON(ready)
-	} else {
+	default:
 		err = a.printTracker(ready, base, opt.allowedDir, guessed)
 	}
 	if err != nil {
 		return err
 	}
-	return n.run(ctx, s, under(base.Path, n.handler(toStats())))
+	home := opt.home
+	if home == nil {
+		home = toStats()
+	}
+	return n.run(ctx, s, under(base.Path, n.handler(home)))
 }
 
 // server returns what the flags mean to the tracker.

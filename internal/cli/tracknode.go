@@ -27,6 +27,7 @@ type trackerFlags struct {
 	log       string // of downloads; "" is in the state directory, "off" none
 	privacy   string
 	accessLog string
+	access    slog.Handler // in place of accessLog; nil: none
 	interval  time.Duration
 	table     swarm.Options // what has no flag of its own here
 }
@@ -67,6 +68,7 @@ type node struct {
 	activity *trackerserver.ActivityLog // or nil
 	access   *os.File                   // or nil
 	tls      *tls.Config                // or nil: HTTP without
+	memo     memo                       // or nil
 }
 
 // saveEvery is what a crash of the machine may cost of the peer lists.
@@ -123,7 +125,9 @@ func (n *node) openLogs(f *trackerFlags, state string, opt *trackerserver.Option
 			return hinted(err, "choose another file with --log FILE, or --log off")
 		}
 	}
-	if f.accessLog != "" {
+	if f.access != nil {
+		opt.AccessLog = slog.New(f.access)
+	} else if f.accessLog != "" {
 		if n.access, err = os.OpenFile(f.accessLog, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600); err != nil {
 			return hinted(err, "choose another file with --access-log FILE")
 		}
@@ -221,7 +225,11 @@ func (n *node) save(ctx context.Context) error {
 // saveNow writes a snapshot. A failure is told and tried again: a tracker that
 // cannot save still serves.
 func (n *node) saveNow() {
-	if err := n.store.Save(n.app.env.Now()); err != nil {
+	err := n.store.Save(n.app.env.Now())
+	if n.memo != nil {
+		err = errors.Join(err, n.memo.save(n))
+	}
+	if err != nil {
 		n.app.warnf("the tracker's state was not saved: %v", err)
 	}
 }

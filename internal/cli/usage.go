@@ -58,14 +58,15 @@ and from ~/.config/spate/spate.toml (up = "2M", or below [get] for one verb).
 
 // listVerbs lists the verbs by group, in the order of [app.verbs].
 func (a *app) listVerbs(b *strings.Builder, cmd *cobra.Command) {
-	verbs := cmd.Commands()
-	if !cmd.HasParent() {
-		verbs = a.verbs()
+	if cmd.HasParent() {
+		listCommands(b, cmd)
+		return
 	}
+	verbs := a.verbs()
 	for _, g := range groups() {
 		title := g.Title
 		for _, v := range verbs {
-			if !v.IsAvailableCommand() || !cmd.HasParent() && groupOf(v.Name()) != g.ID {
+			if !v.IsAvailableCommand() || groupOf(v.Name()) != g.ID {
 				continue
 			}
 			if title != "" {
@@ -74,8 +75,19 @@ func (a *app) listVerbs(b *strings.Builder, cmd *cobra.Command) {
 			}
 			fmt.Fprintf(b, "  %-10s %s\n", v.Name(), v.Short)
 		}
-		if cmd.HasParent() {
-			return
+	}
+}
+
+// listCommands lists what stands below a verb.
+func listCommands(b *strings.Builder, cmd *cobra.Command) {
+	width := 0
+	for _, c := range cmd.Commands() {
+		width = max(width, len(c.Name()))
+	}
+	b.WriteString("\nCommands:\n")
+	for _, c := range cmd.Commands() {
+		if c.IsAvailableCommand() {
+			fmt.Fprintf(b, "  %-*s  %s\n", width, c.Name(), c.Short)
 		}
 	}
 }

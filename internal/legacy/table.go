@@ -69,7 +69,7 @@ func (t *Tool) Usage() string {
 		if o.Default != "" {
 			fmt.Fprintf(&b, " (default %s)", o.Default)
 		}
-		fmt.Fprintf(&b, "\n    %s\n", o.Means)
+		b.WriteString("\n" + wrap(o.Means, "    ", 79))
 	}
 	if len(idle) > 0 {
 		b.WriteString("\nAccepted, with no meaning now:\n ")
@@ -85,6 +85,28 @@ func (t *Tool) Usage() string {
 		b.WriteString("\n")
 	}
 	return b.String()
+}
+
+// wrap breaks text into lines of at most width columns with an indent.
+func wrap(text, indent string, width int) string {
+	var b strings.Builder
+	col := 0
+	for _, word := range strings.Fields(text) {
+		switch {
+		case col == 0:
+			b.WriteString(indent)
+			col = len(indent)
+		case col+1+len(word) > width:
+			b.WriteString("\n" + indent)
+			col = len(indent)
+		default:
+			b.WriteString(" ")
+			col++
+		}
+		b.WriteString(word)
+		col += len(word)
+	}
+	return b.String() + "\n"
 }
 
 // split returns the options that work and those that mean nothing now.

@@ -1,0 +1,206 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"path/filepath"
+	"strings"
+
+	"spate/bencode"
+	"spate/internal/legacy"
+	"spate/metainfo"
+)
+
+// showMetainfo is btshowmetainfo.
+func (r *toolRun) showMetainfo(ctx context.Context) error {
+	if err := r.print(legacy.ShowHeader(r.tool.Name)); err != nil {
+		return err
+	}
+	return r.eachFile(ctx, r.args, func(path string) error {
+		m, _, err := readMetainfo(path)
+		if err != nil {
+			return err
+		}
+		info := legacy.Metainfo{
+			File: escape(filepath.Base(path)), InfoHash: m.Hash().String(), Name: escape(m.Info.Name), Comment: escape(m.Comment),
+			Length: m.Info.DataLength(), PieceLength: m.Info.PieceLength, HTTPSeeds: escapeAll(m.HTTPSeeds),
+		}
+		for _, t := range m.AnnounceList {
+			info.Tiers = append(info.Tiers, escapeAll(t))
+		}
+		if !m.Info.Single() {
+			info.Files = []legacy.File{}
+			for i := range m.Info.Files {
+				if f := &m.Info.Files[i]; !f.Pad() {
+					info.Files = append(info.Files, legacy.File{Path: escape(f.DisplayPath()), Length: f.Length})
+				}
+			}
+		}
+		return r.print(info.String())
+	})
+}
+
+func escapeAll(list []string) []string {
+	var out []string
+	for _, s := range list {
+		out = append(out, escape(s))
+	}
+	return out
+}
+
+// readMetainfo reads a .torrent, and returns its bytes too.
+func readMetainfo(path string) (*metainfo.MetaInfo, []byte, error) {
+	raw, err := readTorrentFile(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	m, err := (&source{Arg: path, Torrent: raw}).parse()
+	return m, raw, err
+}
+
+// change edits keys of a .torrent in place. The result is read back before it
+// takes the place of the old one.
+func change(path string, raw []byte, changes map[string][]byte) error {
+	b, err := metainfo.Edit(raw, changes)
+	if err != nil {
+		return err
+	}
+	if _, err := (&source{Arg: path, Torrent: b}).parse(); err != nil {
+		return err
+	}
+	if bytes.Equal(b, raw) {
+		return nil
+	}
+	return writeTarget(path, b, true)
+}
+
+// appendTiers encodes an announce-list.
+func appendTiers(tiers [][]string) []byte {
+	b := bencode.AppendList(nil)
+	for _, tier := range tiers {
+		b = bencode.AppendList(b)
+		for _, u := range tier {
+			b = bencode.AppendString(b, u)
+		}
+		b = bencode.AppendEnd(b)
+	}
+	return bencode.AppendEnd(b)
+}
+
+// oldAnnounce tells what the trackers of a .torrent were.
+func (r *toolRun) oldAnnounce(path string, m *metainfo.MetaInfo) error {
+	tiers := m.AnnounceList
+	if len(tiers) == 0 {
+		return r.print("no announce in " + escape(path) + "\n")
+	}
+	s := "old announce for " + escape(path) + ": " + escape(tiers[0][0]) + "\n"
+	if len(tiers) > 1 || len(tiers[0]) > 1 {
+		s += "old announce-list for " + escape(path) + ": " + escape(legacy.JoinTiers(tiers)) + "\n"
+	}
+	return r.print(s)
+}
+
+// reannounce is btreannounce.
+func (r *toolRun) reannounce(ctx context.Context) error {
+	announce := r.args[0]
+	if err := checkURL("the tracker", announce, "http", "https", "udp", "ws", "wss"); err != nil {
+		return err
+	}
+	changes := map[string][]byte{"announce": bencode.AppendString(nil, announce), "announce-list": nil}
+	if list := legacy.Tiers(r.v.Text("announce_list")); list != nil {
+		if err := checkTiers(list); err != nil {
+			return err
+		}
+		changes["announce-list"] = appendTiers(list)
+	}
+	return r.eachFile(ctx, r.args[1:], func(path string) error {
+		m, raw, err := readMetainfo(path)
+		if err != nil {
+			return err
+		}
+		if err := change(path, raw, changes); err != nil {
+			return err
+		}
+		return r.oldAnnounce(path, m)
+	})
+}
+
+// copyAnnounce is btcopyannounce.
+func (r *toolRun) copyAnnounce(ctx context.Context) error {
+	from, raw, err := readMetainfo(r.args[0])
+	if err != nil {
+		return err
+	}
+	if len(from.AnnounceList) == 0 {
+		return fail(CodeFailed, "", "%s names no tracker", r.args[0])
+	}
+	changes := map[string][]byte{"announce": nil, "announce-list": nil}
+	for key := range changes {
+		if value, _, err := bencode.Find(raw, key); err == nil && value != nil {
+			changes[key] = value
+		}
+	}
+	s := "new announce: " + escape(from.AnnounceList[0][0]) + "\n"
+	if changes["announce-list"] != nil {
+		s += "new announce-list: " + escape(legacy.JoinTiers(from.AnnounceList)) + "\n"
+	}
+	if err := r.print(s); err != nil {
+		return err
+	}
+	return r.eachFile(ctx, r.args[1:], func(path string) error {
+		m, raw, err := readMetainfo(path)
+		if err != nil {
+			return err
+		}
+		if err := change(path, raw, changes); err != nil {
+			return err
+		}
+		return r.oldAnnounce(path, m)
+	})
+}
+
+// setHTTPSeeds is btsethttpseeds.
+func (r *toolRun) setHTTPSeeds(ctx context.Context) error {
+	changes := map[string][]byte{"httpseeds": nil}
+	if r.args[0] != "0" {
+		list := bencode.AppendList(nil)
+		for s := range strings.SplitSeq(r.args[0], "|") {
+			if err := checkURL("the HTTP seed", s, "http", "https"); err != nil {
+				return err
+			}
+			list = bencode.AppendString(list, s)
+		}
+		changes["httpseeds"] = bencode.AppendEnd(list)
+	}
+	return r.eachFile(ctx, r.args[1:], func(path string) error {
+		m, raw, err := readMetainfo(path)
+		if err != nil {
+			return err
+		}
+		if err := change(path, raw, changes); err != nil || len(m.HTTPSeeds) == 0 {
+			return err
+		}
+		return r.print("old http-seed list for " + escape(path) + ": " + escape(strings.Join(m.HTTPSeeds, "|")) + "\n")
+	})
+}
+
+// rename is btrename.
+func (r *toolRun) rename(context.Context) error {
+	path, name := r.args[0], r.args[1]
+	if name == "" || name == "." || name == ".." || strings.ContainsAny(name, "/\x00") {
+		return r.usage("%q cannot be the name of a file", name)
+	}
+	m, raw, err := readMetainfo(path)
+	if err != nil {
+		return err
+	}
+	info, err := (&editOptions{given: map[string]bool{"name": true}, name: name}).info(m)
+	if err != nil {
+		return err
+	}
+	if err := change(path, raw, map[string][]byte{"info": info}); err != nil {
+		return err
+	}
+	return r.print(r.tool.Name + " 20021119 - change the suggested filename in a .torrent file\n\n" +
+		"old filename: " + escape(m.Info.Name) + "\nnew filename: " + escape(name) + "\n\ndone.\n\n")
+}

@@ -1,0 +1,200 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"spate/bencode"
+	"spate/internal/legacy"
+	"spate/maker"
+	"spate/metainfo"
+)
+
+// ignored2005 are names that the makers of 2005 left out, beside hidden ones.
+func ignored2005() []string { return []string{"core", "CVS"} }
+
+// urlAndPaths tells the tracker's URL and the files apart: bittorrent had the
+// file first, BitTornado the URL.
+func (r *toolRun) urlAndPaths() (announce string, paths []string, err error) {
+	isURL := func(s string) bool { return strings.Contains(s, "://") }
+	switch a := r.args; {
+	case isURL(a[0]):
+		announce, paths = a[0], a[1:]
+	case len(a) == 2 && isURL(a[1]):
+		announce, paths = a[1], a[:1]
+	default:
+		return "", nil, r.usage("neither %q nor %q is the URL of a tracker, such as http://HOST:6969/announce", a[0], a[1])
+	}
+	return announce, paths, checkURL("the tracker", announce, "http", "https", "udp", "ws", "wss")
+}
+
+// making is what the options of btmakemetafile and btcompletedir say.
+type making struct {
+	announce  string
+	options   maker.Options
+	httpSeeds []string
+}
+
+func (r *toolRun) making(announce string) (*making, error) {
+	opt := createOptions{links: "keep"}
+	opt.mk = makeFlags{format: string(metainfo.V1), comment: r.v.Text("comment"), exclude: ignored2005()}
+	switch pow := r.v.Int("piece_size_pow2"); {
+	case pow == 0: // by the size
+	case pow < 10 || pow > 30:
+		return nil, r.usage("--piece_size_pow2 %d: want a number from 10 to 30, or 0", pow)
+	default:
+		opt.mk.pieceLength = 1 << pow
+	}
+	m := &making{announce: announce}
+	var err error
+	if m.options, err = r.makerOptions(&opt); err != nil {
+		return nil, err
+	}
+	m.options.Announce = [][]string{{announce}}
+	if list := legacy.Tiers(r.v.Text("announce_list")); list != nil {
+		if err := checkTiers(list); err != nil {
+			return nil, err
+		}
+		m.options.Announce = list
+	}
+	for s := range strings.SplitSeq(r.v.Text("httpseeds"), "|") {
+		if s == "" {
+			continue
+		}
+		if err := checkURL("--httpseeds", s, "http", "https"); err != nil {
+			return nil, err
+		}
+		m.httpSeeds = append(m.httpSeeds, s)
+	}
+	return m, nil
+}
+
+// checkTiers looks at the URLs of a list of trackers.
+func checkTiers(list [][]string) error {
+	for _, tier := range list {
+		for _, u := range tier {
+			if err := checkURL("--announce_list", u, "http", "https", "udp", "ws", "wss"); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// bytes returns the .torrent of m.
+func (k *making) bytes(m *metainfo.MetaInfo) ([]byte, error) {
+	m.HTTPSeeds = k.httpSeeds
+	b, err := m.Bytes()
+	if err != nil {
+		return nil, err
+	}
+	// As then: the URL of the command line, whatever the list says.
+	return metainfo.Edit(b, map[string][]byte{"announce": bencode.AppendString(nil, k.announce)})
+}
+
+// makeMetafile is btmakemetafile.
+func (r *toolRun) makeMetafile(ctx context.Context) error {
+	announce, paths, err := r.urlAndPaths()
+	if err != nil {
+		return err
+	}
+	k, err := r.making(announce)
+	if err != nil {
+		return err
+	}
+	target := r.v.Text("target")
+	if target != "" && len(paths) > 1 {
+		return r.usage("--target %s is one file, and there are %d to make", target, len(paths))
+	}
+	return r.eachFile(ctx, paths, func(path string) error {
+		out := target
+		if out == "" {
+			out = filepath.Clean(path) + ".torrent"
+		}
+		if err := checkTarget(out, true); err != nil {
+			return err
+		}
+		o := k.options
+		o.Progress = func(p maker.Progress) {
+			r.print(fmt.Sprintf("%.1f%% complete\r", 100*float64(p.Done)/float64(max(p.Total, 1))))
+		}
+		m, err := maker.Make(ctx, path, o)
+		r.print("\n")
+		if err != nil {
+			return makeError(err)
+		}
+		b, err := k.bytes(m)
+		if err != nil {
+			return err
+		}
+		return writeTarget(out, b, true)
+	})
+}
+
+// completeDir is btcompletedir: what has a .torrent is left alone.
+func (r *toolRun) completeDir(ctx context.Context) error {
+	announce, dirs, err := r.urlAndPaths()
+	if err != nil {
+		return err
+	}
+	k, err := r.making(announce)
+	if err != nil {
+		return err
+	}
+	return r.eachFile(ctx, dirs, func(dir string) error { return r.completeOne(ctx, dir, k) })
+}
+
+func (r *toolRun) completeOne(ctx context.Context, dir string, k *making) error {
+	names, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	into := dir
+	if t := r.v.Text("target"); t != "" {
+		into = t
+		if err := os.MkdirAll(t, 0o777); err != nil {
+			return err
+		}
+	}
+	var list []*eachEntry
+	for _, d := range names {
+		e := &eachEntry{path: filepath.Join(dir, d.Name()), out: filepath.Join(into, d.Name()+".torrent")}
+		if strings.HasSuffix(d.Name(), ".torrent") || maker.Hidden(d) || slices.Contains(ignored2005(), d.Name()) {
+			continue
+		}
+		if _, err := os.Stat(e.out); err == nil {
+			continue
+		}
+		if e.size, _, e.err = maker.Measure(ctx, e.path, k.options); e.err == nil && e.size == 0 {
+			continue
+		}
+		list = append(list, e)
+	}
+	r.makeEach(ctx, list, k.options)
+	if err := context.Cause(ctx); err != nil {
+		return err
+	}
+	var first error
+	for _, e := range list {
+		if e.err == nil {
+			var b []byte
+			if b, e.err = k.bytes(e.m); e.err == nil {
+				e.err = writeTarget(e.out, b, true)
+			}
+		}
+		if e.err == nil {
+			r.notef("%s", e.out)
+			continue
+		}
+		if first == nil {
+			first = makeError(e.err)
+		} else {
+			r.warnf("%v", e.err)
+		}
+	}
+	return first
+}

@@ -1,0 +1,279 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+
+	"spate/metainfo"
+)
+
+// Bounds of a directory that is launched.
+const (
+	launchDepth = 16
+	launchMost  = 100_000 // .torrent files
+)
+
+// launched is one .torrent of the directory.
+type launched struct {
+	path string // of the .torrent
+	size int64
+	time time.Time
+	job  *getJob // nil: not a torrent, or not added yet
+	err  error   // why it is not
+}
+
+// launcher seeds and downloads every .torrent in a directory. Scan belongs to one
+// goroutine; what it knows is guarded by mu.
+type launcher struct {
+	*toolRun
+	dir    string
+	state  string
+	client *client
+	opt    getOptions
+
+	mu  sync.Mutex
+	all map[string]*launched // by path
+}
+
+// launchMany is btlaunchmany and btlaunchmanycurses.
+func (r *toolRun) launchMany(ctx context.Context) error {
+	dir := r.args[0]
+	if info, err := os.Stat(dir); err != nil {
+		return err
+	} else if !info.IsDir() {
+		return r.usage("%s is not a directory", dir)
+	}
+	if style := r.v.Int("saveas_style"); style < 1 || style > 3 {
+		return r.usage("--saveas_style %d: want 1, 2 or 3", style)
+	}
+	l := &launcher{toolRun: r, dir: dir, all: map[string]*launched{}}
+	if err := r.clientOptions(&l.opt.clientFlags); err != nil {
+		return err
+	}
+	l.state = filepath.Join(r.stateDir(l.opt.state), "get")
+	var err error
+	if l.client, err = r.newClient(&l.opt.clientFlags, l.state, r.claimIP); err != nil {
+		return err
+	}
+	defer l.close()
+	defer l.client.stop()
+	ctx, cancel := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer cancel()
+	wg.Go(func() { l.watch(ctx) })
+	tick := time.NewTicker(time.Duration(max(0.1, r.v.Float("display_interval")) * float64(time.Second)))
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil // what is missing is gone on with the next time
+		case <-tick.C:
+			if err := r.print(l.lines()); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+func (l *launcher) close() {
+	for _, t := range l.all {
+		if t.job != nil {
+			t.job.place.leave()
+		}
+	}
+}
+
+// say tells what became of a .torrent, as btlaunchmany did.
+func (l *launcher) say(format string, args ...any) {
+	l.print("### " + escape(fmt.Sprintf(format, args...)) + "\n")
+}
+
+// watch looks at the directory when it changes and every --parse_dir_interval.
+func (l *launcher) watch(ctx context.Context) {
+	every := time.Duration(max(1, l.v.Float("parse_dir_interval")) * float64(time.Second))
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	const settle = 200 * time.Millisecond // more will come, and a file may not be whole yet
+	soon := time.NewTimer(settle)
+	soon.Stop()
+	w, err := fsnotify.NewWatcher()
+	var changed chan fsnotify.Event
+	if err == nil {
+		defer w.Close()
+		changed = w.Events
+	}
+	for {
+		if err := l.scan(ctx, w); err != nil && ctx.Err() == nil {
+			l.say("FAILURE: %v", err)
+		}
+	wait:
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-changed:
+				soon.Reset(settle)
+			case <-soon.C:
+				break wait
+			case <-tick.C:
+				break wait
+			}
+		}
+	}
+}
+
+// find lists the .torrent files, and has their directories watched by w.
+func (l *launcher) find(w *fsnotify.Watcher) (map[string]fs.FileInfo, error) {
+	found := map[string]fs.FileInfo{}
+	err := filepath.WalkDir(l.dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			if path == l.dir {
+				return err
+			}
+			return nil // the others count all the same
+		}
+		rel, _ := filepath.Rel(l.dir, path)
+		if d.IsDir() {
+			if rel != "." && (strings.HasPrefix(d.Name(), ".") || strings.Count(rel, string(filepath.Separator)) >= launchDepth) {
+				return fs.SkipDir
+			}
+			if w != nil {
+				w.Add(path)
+			}
+			return nil
+		}
+		if !strings.EqualFold(filepath.Ext(path), ".torrent") || strings.HasPrefix(d.Name(), ".") {
+			return nil
+		}
+		info, err := os.Stat(path)
+		if err != nil || !info.Mode().IsRegular() {
+			return nil
+		}
+		if len(found) == launchMost {
+			return fmt.Errorf("%s holds more than %d torrents", l.dir, launchMost)
+		}
+		found[path] = info
+		return nil
+	})
+	return found, err
+}
+
+// scan drops what is gone from the directory, and adds what is new in it.
+func (l *launcher) scan(ctx context.Context, w *fsnotify.Watcher) error {
+	found, err := l.find(w)
+	if err != nil {
+		return err
+	}
+	for path, t := range l.all {
+		if info, ok := found[path]; ok && info.Size() == t.size && info.ModTime().Equal(t.time) {
+			continue
+		}
+		l.mu.Lock()
+		delete(l.all, path)
+		l.mu.Unlock()
+		if t.job != nil {
+			l.say("dropped %q", path)
+			l.client.session.Remove(t.job.t.InfoHash())
+			t.job.place.leave()
+		}
+	}
+	for path, info := range found {
+		if l.all[path] != nil {
+			continue
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		t := &launched{path: path, size: info.Size(), time: info.ModTime()}
+		if t.job, t.err = l.add(ctx, path); t.err == nil {
+			l.say("added %q", path)
+		} else if ctx.Err() == nil {
+			l.say("FAILURE: %s: %s", path, message(t.err))
+		}
+		l.mu.Lock()
+		l.all[path] = t
+		l.mu.Unlock()
+	}
+	return nil
+}
+
+// add begins with the .torrent at path.
+func (l *launcher) add(ctx context.Context, path string) (*getJob, error) {
+	opt := l.opt
+	opt.output = "."
+	opt.into = func(mi *metainfo.MetaInfo) (string, string, error) { return l.place(path, mi) }
+	jobs, err := l.getJobs(ctx, l.client, []string{path}, l.state, &opt)
+	if err == nil {
+		err = l.addJob(l.client, jobs[0], &opt)
+	}
+	if err != nil {
+		for _, j := range jobs {
+			j.place.leave()
+		}
+		return nil, hintPlace(err)
+	}
+	return jobs[0], nil
+}
+
+// place is where the data of the .torrent at path goes: see --saveas_style.
+func (l *launcher) place(path string, mi *metainfo.MetaInfo) (dir, name string, err error) {
+	if dir = l.v.Text("saveas"); dir == "" {
+		dir = filepath.Dir(path)
+	} else if err := os.MkdirAll(dir, 0o777); err != nil {
+		return "", "", err
+	}
+	base := strings.TrimSuffix(filepath.Base(path), filepath.Ext(path))
+	switch l.v.Int("saveas_style") {
+	case 2:
+		return dir, mi.Info.Name, nil
+	case 3:
+		dir = filepath.Join(dir, base)
+		return dir, mi.Info.Name, os.MkdirAll(dir, 0o777)
+	}
+	if !l.v.Given("saveas_style") {
+		_, err := os.Lstat(filepath.Join(dir, base))
+		inside, ierr := os.Stat(filepath.Join(dir, mi.Info.Name))
+		if errors.Is(err, fs.ErrNotExist) && ierr == nil && inside.IsDir() != mi.Info.Single() {
+			return dir, mi.Info.Name, nil
+		}
+	}
+	return dir, base, nil
+}
+
+// lines are the status lines of all torrents.
+func (l *launcher) lines() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var b strings.Builder
+	b.WriteString("\n")
+	n := 0
+	for _, path := range slices.Sorted(maps.Keys(l.all)) {
+		t := l.all[path]
+		if t.job == nil {
+			continue
+		}
+		n++
+		s := statusOf(t.job.t, t.job.path, true)
+		name := s.Name
+		if l.v.Int("display_path") != 0 {
+			name = escape(path)
+		}
+		b.WriteString(s.Line(name))
+	}
+	if n == 0 {
+		b.WriteString("### no torrents\n")
+	}
+	return b.String()
+}
