@@ -12,8 +12,13 @@ var ErrProof = errors.New("merkle: the hashes do not lead to the root")
 // that BEP 52 does not allow.
 var ErrRange = errors.New("merkle: no such hashes")
 
-// MaxRequest is the most hashes that BEP 52 lets one request ask for.
-const MaxRequest = 512
+// MaxRequest is the most hashes that one request should ask for (BEP 52), and
+// MaxAnswer the most that one is answered with: a request for the blocks of a piece
+// of 128 MiB.
+const (
+	MaxRequest = 512
+	MaxAnswer  = 8192
+)
 
 // Span is what the messages of BEP 52 say of the hashes that they are about: the
 // Length hashes from Index on of the layer Base, and the uncles that lead up
@@ -32,7 +37,7 @@ func (s Span) Uncles() int { return max(0, s.Proof-bits.Len(uint(s.Length))+2) }
 // valid reports whether the span lies in a tree with leaves hashes in layer 0,
 // filling included.
 func (s Span) valid(leaves int64) bool {
-	if leaves <= 0 || s.Base < 0 || s.Index < 0 || s.Proof < 0 || s.Length < 2 || s.Length > MaxRequest || s.Length&(s.Length-1) != 0 {
+	if leaves <= 0 || s.Base < 0 || s.Index < 0 || s.Proof < 0 || s.Length < 2 || s.Length > MaxAnswer || s.Length&(s.Length-1) != 0 {
 		return false
 	}
 	layers := Height(leaves) - s.Base // above Base, the root's included
@@ -53,25 +58,77 @@ func Prove(dst, layer []byte, leaves int64, span Span) ([]byte, error) {
 	if !span.valid(leaves) || n != nodes(leaves, span.Base) || span.Index >= n {
 		return dst, ErrRange
 	}
-	pad := Pad(span.Base)
-	for k := span.Index; k < span.Index+int64(span.Length); k++ {
-		if k < n {
+	dst = appendRun(dst, layer, span.Base, span.Index, int64(span.Length))
+	above := Height(int64(span.Length)) // of the subtree that is proved so far, in layers
+	for range span.Uncles() {
+		uncle := node(layer, span.Base, above, span.Index>>above^1)
+		dst = append(dst, uncle[:]...)
+		above++
+	}
+	return dst, nil
+}
+
+// ProveBlocks is [Prove] for a span below the layer of the piece hashes, top, that
+// lies within one piece. leaves has the hashes of the blocks of that piece,
+// filling not counted, and pieces the piece layer of the file; that of a file of
+// one piece is not looked at.
+//
+// It takes time in proportion to both, for it computes what lies between anew.
+func ProveBlocks(dst, leaves, pieces []byte, top int, blocks int64, span Span) ([]byte, error) {
+	if span.Base >= top || !span.valid(blocks) || span.Base+Height(int64(span.Length)) > top {
+		return dst, ErrRange
+	}
+	piece := span.Index << span.Base >> top
+	first := piece << (top - span.Base) // hash of the piece in the layer of the span
+	if int64(len(leaves)/HashSize) != min(1<<top, blocks-piece<<top) {
+		return dst, ErrRange
+	}
+	layer := leaves
+	for k := range span.Base {
+		layer = Up(nil, layer, k)
+	}
+	index := span.Index - first
+	if index >= int64(len(layer)/HashSize) {
+		return dst, ErrRange
+	}
+	dst = appendRun(dst, layer, span.Base, index, int64(span.Length))
+	above := Height(int64(span.Length))
+	for range span.Uncles() {
+		var uncle [32]byte
+		if up := span.Base + above - top; up < 0 {
+			uncle = node(layer, span.Base, above, index>>above^1)
+		} else {
+			uncle = node(pieces, top, up, piece>>up^1)
+		}
+		dst = append(dst, uncle[:]...)
+		above++
+	}
+	return dst, nil
+}
+
+// appendRun appends n hashes of a layer, filling where it has ended.
+func appendRun(dst, layer []byte, number int, from, n int64) []byte {
+	have := int64(len(layer) / HashSize)
+	pad := Pad(number)
+	for k := from; k < from+n; k++ {
+		if k < have {
 			dst = append(dst, layer[k*HashSize:(k+1)*HashSize]...)
 		} else {
 			dst = append(dst, pad[:]...)
 		}
 	}
-	size := int64(span.Length) // of the subtree that is proved so far, in hashes
-	for range span.Uncles() {
-		start := (span.Index/size ^ 1) * size // of the subtree next to it
-		uncle := Pad(span.Base + Height(size))
-		if start < n {
-			uncle = subtree(layer[start*HashSize:min(start+size, n)*HashSize], span.Base, Height(size))
-		}
-		dst = append(dst, uncle[:]...)
-		size *= 2
+	return dst
+}
+
+// node returns the hash of a node that stands above hashes of the layer number,
+// which ends where filling begins.
+func node(layer []byte, number, above int, index int64) [32]byte {
+	n := int64(len(layer) / HashSize)
+	start := index << above
+	if start >= n {
+		return Pad(number + above)
 	}
-	return dst, nil
+	return subtree(layer[start*HashSize:min(start+1<<above, n)*HashSize], number, above)
 }
 
 // nodes returns how many hashes of a layer are above leaves blocks, filling not

@@ -160,6 +160,41 @@ func checkProof(t *testing.T, all [][]byte, n int64, root [32]byte, span merkle.
 	}
 }
 
+// TestProofsOfBlocks holds that hashes below the piece layer are proved the same
+// from the blocks of their piece as from all of them.
+func TestProofsOfBlocks(t *testing.T) {
+	for n := 2; n <= 33; n++ {
+		leaves := someHashes(n, 7)
+		all := layers(leaves)
+		height := merkle.Height(int64(n))
+		for top := 1; top <= 4; top++ {
+			pieces := all[min(top, height)]
+			for base := range top + 1 {
+				for length := 2; length <= 1<<(top-base+1); length *= 2 {
+					for index := 0; index<<base < n; index += length {
+						for proof := range height {
+							span := merkle.Span{Base: base, Index: int64(index), Length: length, Proof: proof}
+							first := index << base >> top << top
+							part := leaves[32*first : 32*min(n, first+1<<top)]
+							got, err := merkle.ProveBlocks(nil, part, pieces, top, int64(n), span)
+							if base+merkle.Height(int64(length)) > top || base >= min(top, height) {
+								if err == nil {
+									t.Fatalf("%d blocks, pieces in layer %d, %+v: was answered", n, top, span)
+								}
+								continue
+							}
+							want, wantErr := merkle.Prove(nil, all[base], int64(n), span)
+							if string(got) != string(want) || (err == nil) != (wantErr == nil) {
+								t.Fatalf("%d blocks, pieces in layer %d, %+v: other hashes, %v, %v", n, top, span, err, wantErr)
+							}
+						}
+					}
+				}
+			}
+		}
+	}
+}
+
 func TestSpansThatAreNone(t *testing.T) {
 	leaves := someHashes(5, 1)
 	for _, s := range []merkle.Span{
