@@ -128,7 +128,12 @@ func (t *Torrent) checkPiece(i int, buf []byte) (bool, error) {
 	})
 	switch {
 	case err == nil:
-		return t.matches(i, buf)
+		var sum [sha1.Size]byte
+		if t.info.HasV1() {
+			sum = sha1.Sum(buf)
+		}
+		v, err := t.judge(i, buf, sum)
+		return v.good, err
 	case errors.Is(err, storage.ErrMissing), errors.Is(err, storage.ErrRange):
 		return false, nil
 	}

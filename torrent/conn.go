@@ -52,7 +52,7 @@ type conn struct {
 	peerID   spate.PeerID
 	reserved peerwire.Reserved
 	incoming bool
-	oneHalf  bool // a v2 peer of a hybrid that we can hold against its v1 half only: it is not served
+	v2       bool // it goes by the v2 hash (BEP 52)
 	since    time.Time
 
 	// Owned by the reader.
@@ -85,7 +85,10 @@ type conn struct {
 	client         string
 	ext            peerwire.ExtHandshake // what the peer said last
 	pex            pexState
-	noHashes       bool // the peer refused a request for hashes
+	noHashes       bool      // the peer does not have the piece hashes
+	gaveHashes     bool      // it does
+	probed         time.Time // when it was asked for some of them first
+	leafBudget     leafBudget
 	pipe           pipeline
 	generation     uint32 // of the picker when it had nothing for us
 	out            []byte // control messages to write
@@ -140,7 +143,7 @@ func newConn(t *Torrent, nc net.Conn, hs peerwire.Handshake, addr netip.AddrPort
 	if !incoming {
 		c.listens = addr
 	}
-	c.oneHalf = hs.InfoHash != t.hash && hs.InfoHash != t.hash2
+	c.v2 = !t.info.HasV1() || t.isV2Hash(hs.InfoHash)
 	c.lastRead.Store(now.UnixNano())
 	return c
 }

@@ -1,6 +1,7 @@
 package torrent
 
 import (
+	"maps"
 	"time"
 
 	"spate/merkle"
@@ -16,8 +17,8 @@ const (
 	hashTimeout       = 30 * time.Second
 )
 
-// hashWant is a run of a piece layer that the metainfo lacks: that of a v2
-// torrent which came from peers (BEP 9).
+// hashWant is a run of a piece layer that the metainfo lacks: that of a torrent
+// whose metadata came from peers (BEP 9).
 type hashWant struct {
 	file  *metainfo.File
 	span  merkle.Span
@@ -31,18 +32,16 @@ func (t *Torrent) pieceLayerOf(f *metainfo.File) (layer int, blocks int64) {
 	return merkle.Layer(t.info.PieceLength), (f.Length + merkle.BlockSize - 1) / merkle.BlockSize
 }
 
-// missingHashes lists what has to be fetched before pieces can be checked. A
-// hybrid is checked by its v1 half.
+// missingHashes lists the piece hashes that have to be fetched from v2 peers.
 func (t *Torrent) missingHashes() []*hashWant {
-	if t.info.HasV1() {
-		return nil
-	}
 	var wants []*hashWant
+	seen := map[[merkle.HashSize]byte]bool{}
 	for i := range t.info.Files {
 		f := &t.info.Files[i]
-		if f.PiecesRoot == nil || f.Length <= t.info.PieceLength || t.mi.PieceLayer(f) != nil {
+		if f.PiecesRoot == nil || f.Length <= t.info.PieceLength || t.MetaInfo().PieceLayer(f) != nil || seen[*f.PiecesRoot] {
 			continue
 		}
+		seen[*f.PiecesRoot] = true
 		base, blocks := t.pieceLayerOf(f)
 		layers := merkle.Height(blocks) - base
 		length := min(merkle.MaxRequest, 1<<layers)
@@ -54,26 +53,57 @@ func (t *Torrent) missingHashes() []*hashWant {
 	return wants
 }
 
-// askHashesLocked asks the peer for runs of hashes that nobody else owes us.
+// blindLocked reports whether no piece can be checked yet: a hybrid has its v1
+// half for that.
+func (t *Torrent) blindLocked() bool { return len(t.hashWants) > 0 && !t.info.HasV1() }
+
+// askHashesLocked asks the peer for runs of hashes that nobody else owes us. A v2
+// peer of a half known hybrid is asked for some in any case, for whether it has
+// them decides whether it is served.
 func (c *conn) askHashesLocked(now time.Time) {
 	t := c.t
-	if len(t.hashWants) == 0 || c.noHashes || c.gone || t.pick.PeerHaveCount(c.id) == 0 {
+	switch {
+	case len(t.hashWants) == 0 || c.noHashes || c.gone || !c.v2:
+		return
+	case t.halfKnownLocked():
+		if !c.probed.IsZero() && !c.gaveHashes && now.Sub(c.probed) >= hashTimeout {
+			c.lacksHashesLocked()
+			return
+		}
+	case t.pick.PeerHaveCount(c.id) == 0:
 		return
 	}
 	n := 0
 	for _, w := range t.hashWants {
+		owed := !w.at.IsZero() && now.Sub(w.at) < hashTimeout
 		switch {
-		case !w.at.IsZero() && w.asked == c.id && now.Sub(w.at) < hashTimeout:
+		case owed && w.asked == c.id:
 			n++
-		case n < hashRequestsAsked && (w.at.IsZero() || now.Sub(w.at) >= hashTimeout):
+		case n < hashRequestsAsked && !owed:
 			w.asked, w.at = c.id, now
 			n++
-			c.out = peerwire.AppendHashRange(c.out, peerwire.HashRequest, rangeOf(w), nil)
+			c.requestHashesLocked(w, now)
 		}
 		if n >= hashRequestsAsked {
 			return
 		}
 	}
+	if n == 0 && c.probed.IsZero() && t.halfKnownLocked() {
+		c.requestHashesLocked(t.hashWants[0], now)
+	}
+}
+
+func (c *conn) requestHashesLocked(w *hashWant, now time.Time) {
+	if c.probed.IsZero() {
+		c.probed = now
+	}
+	c.out = peerwire.AppendHashRange(c.out, peerwire.HashRequest, rangeOf(w), nil)
+}
+
+// lacksHashesLocked notes that there are no piece hashes to be had from the peer.
+func (c *conn) lacksHashesLocked() {
+	c.noHashes = true
+	c.heldBackLocked()
 }
 
 func rangeOf(w *hashWant) *peerwire.HashRange {
@@ -90,6 +120,9 @@ func (c *conn) hashesLocked(m *peerwire.Message, now time.Time) error {
 		return &protocolError{err.Error()}
 	}
 	t := c.t
+	if p := t.parkedFor(&r); p != nil {
+		return c.leavesLocked(p, m.ID == peerwire.HashReject, body)
+	}
 	for i, w := range t.hashWants {
 		if *rangeOf(w) != r {
 			continue
@@ -97,15 +130,16 @@ func (c *conn) hashesLocked(m *peerwire.Message, now time.Time) error {
 		if m.ID == peerwire.HashReject {
 			if w.asked == c.id {
 				w.at = time.Time{}
-				c.noHashes = true
-				t.askOthersLocked(now)
 			}
+			c.lacksHashesLocked()
+			t.askOthersLocked(now)
 			return nil
 		}
 		_, blocks := t.pieceLayerOf(w.file)
 		if err := merkle.Verify(body, blocks, w.span, merkle.FromRoot(*w.file.PiecesRoot, blocks)); err != nil {
 			return badPeer("hashes: %v", err)
 		}
+		c.gaveHashes = true
 		t.hashWants = append(t.hashWants[:i], t.hashWants[i+1:]...)
 		t.keepHashesLocked(w, body)
 		c.askHashesLocked(now)
@@ -137,15 +171,20 @@ func (t *Torrent) keepHashesLocked(w *hashWant, hashes []byte) {
 	if len(t.hashWants) > 0 {
 		return
 	}
-	if t.mi.PieceLayers == nil {
-		t.mi.PieceLayers = map[[32]byte][]byte{}
+	full := *t.mi
+	full.PieceLayers = maps.Clone(t.mi.PieceLayers)
+	if full.PieceLayers == nil {
+		full.PieceLayers = map[[merkle.HashSize]byte][]byte{}
 	}
-	for r, l := range t.partLayers {
-		t.mi.PieceLayers[r] = l
-	}
+	maps.Copy(full.PieceLayers, t.partLayers)
+	t.full.Store(&full)
 	t.partLayers = nil
-	t.chooseLocked()
 	t.log.Info("the piece hashes are here")
+	if t.info.HasV1() {
+		t.loop.Go(t.proveHalves)
+		return
+	}
+	t.chooseLocked()
 	for _, c := range t.conns {
 		if c != nil {
 			c.updateInterestLocked()
@@ -176,12 +215,11 @@ func (c *conn) refuseHashesLocked(r *peerwire.HashRange) error {
 	return nil
 }
 
-// answerHashes answers what hashRequestLocked kept: hashes of the piece layers
-// that the metainfo has. Others, of blocks, are refused.
+// answerHashes answers what hashRequestLocked kept.
 func (c *conn) answerHashes() error {
 	t := c.t
 	for _, r := range c.hashesAsked {
-		hashes, ok := t.proveHashes(&r)
+		hashes, ok := c.proveHashes(&r)
 		t.mu.Lock()
 		var err error
 		switch {
@@ -202,22 +240,25 @@ func (c *conn) answerHashes() error {
 	return nil
 }
 
-func (t *Torrent) proveHashes(r *peerwire.HashRange) ([]byte, bool) {
+// proveHashes computes the answer to a request for hashes. Those of pieces are in
+// the metainfo, others are hashed from the data.
+func (c *conn) proveHashes(r *peerwire.HashRange) ([]byte, bool) {
+	t := c.t
 	for i := range t.info.Files {
 		f := &t.info.Files[i]
-		if f.PiecesRoot == nil || *f.PiecesRoot != r.PiecesRoot {
+		if f.PiecesRoot == nil || *f.PiecesRoot != r.PiecesRoot || f.Length == 0 {
 			continue
 		}
+		span := merkle.Span{Base: int(r.BaseLayer), Index: int64(r.Index), Length: int(r.Length), Proof: int(r.Proof)}
 		base, blocks := t.pieceLayerOf(f)
-		t.mu.Lock()
-		layer := t.mi.PieceLayers[r.PiecesRoot]
-		t.mu.Unlock()
-		if layer == nil || int(r.BaseLayer) != base {
+		if span.Base < base {
+			return c.proveLeaves(f, span)
+		}
+		layer := t.MetaInfo().PieceLayers[r.PiecesRoot]
+		if layer == nil || span.Base != base {
 			return nil, false
 		}
-		hashes, err := merkle.Prove(nil, layer, blocks, merkle.Span{
-			Base: base, Index: int64(r.Index), Length: int(r.Length), Proof: int(r.Proof),
-		})
+		hashes, err := merkle.Prove(nil, layer, blocks, span)
 		return hashes, err == nil
 	}
 	return nil, false

@@ -2,7 +2,10 @@ package torrent_test
 
 import (
 	"context"
+	"math/rand/v2"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -10,6 +13,8 @@ import (
 
 	"spate"
 	"spate/internal/simnet"
+	"spate/maker"
+	"spate/metainfo"
 	"spate/storage"
 	"spate/torrent"
 )
@@ -41,13 +46,47 @@ func TestLiarsAreFound(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			synctest.Test(t, func(t *testing.T) { findLiars(t, liars) })
+			data, mi := makeTorrent(t, 16<<20, 512<<10)
+			synctest.Test(t, func(t *testing.T) { findLiars(t, data, mi, liars) })
 		})
 	}
 }
 
-func findLiars(t *testing.T, liars []int64) {
-	data, mi := makeTorrent(t, 16<<20, 512<<10)
+// TestLiarsAreNamedByHashes does the same where the hashes of the blocks can be
+// had (BEP 52): good blocks of bad pieces are kept, so little is wasted.
+func TestLiarsAreNamedByHashes(t *testing.T) {
+	for _, format := range []metainfo.Format{metainfo.V2, metainfo.Hybrid} {
+		t.Run(string(format), func(t *testing.T) {
+			t.Parallel()
+			data, mi := makeFile(t, 16<<20, 512<<10, format)
+			synctest.Test(t, func(t *testing.T) {
+				if wasted := findLiars(t, data, mi, []int64{5, 11, 23}); wasted > 2<<20 {
+					t.Errorf("wasted %d KiB: the good blocks of bad pieces were not kept", wasted>>10)
+				}
+			})
+		})
+	}
+}
+
+// makeFile returns n bytes of noise and a torrent of them as maker makes it.
+func makeFile(t testing.TB, n, pieceLength int, format metainfo.Format) ([]byte, *metainfo.MetaInfo) {
+	t.Helper()
+	data := make([]byte, n)
+	rand.NewChaCha8([32]byte{byte(n), byte(n >> 8)}).Read(data)
+	path := filepath.Join(t.TempDir(), "noise.bin")
+	if err := os.WriteFile(path, data, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	mi, err := maker.Make(context.Background(), path, maker.Options{Format: format, PieceLength: int64(pieceLength)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	mi.AnnounceList = [][]string{{"http://tracker.example/announce"}}
+	return data, mi
+}
+
+// findLiars returns how many bytes were wasted.
+func findLiars(t *testing.T, data []byte, mi *metainfo.MetaInfo, liars []int64) int64 {
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	defer wg.Wait()
@@ -100,5 +139,7 @@ func findLiars(t *testing.T, liars []int64) {
 			t.Errorf("banned %v, who is honest", a)
 		}
 	}
-	t.Logf("wasted %d KiB", get.Stats().Wasted>>10)
+	wasted := get.Stats().Wasted
+	t.Logf("wasted %d KiB", wasted>>10)
+	return wasted
 }

@@ -90,7 +90,7 @@ func (t *Torrent) closeDone() {
 
 // completeLocked reports whether every wanted piece is verified.
 func (t *Torrent) completeLocked() bool {
-	return t.pick == nil || t.pick.Complete() && len(t.hashWants) == 0
+	return t.pick == nil || t.pick.Complete() && !t.blindLocked()
 }
 
 // prepareFiles makes what no piece writes: empty files, directories, links.
@@ -147,7 +147,7 @@ func (t *Torrent) finished() {
 	t.peers.SetSeeding(true)
 	t.completed = time.Now()
 	t.bufs = nil
-	t.suspects = map[int]*trial{}
+	t.suspects, t.parked = map[int]*trial{}, map[int]*parkedPiece{}
 	for _, c := range t.conns {
 		if c != nil && t.pick.PeerIsSeed(c.id) {
 			c.dropLocked(errBothSeeds)

@@ -1,17 +1,11 @@
 package torrent
 
 import (
-	"bytes"
 	"crypto/sha1"
-	"errors"
-	"fmt"
-	"net/netip"
 	"time"
 
 	"spate/internal/lanes"
-	"spate/merkle"
 	"spate/peerwire"
-	"spate/torrent/internal/picker"
 )
 
 // wholePiece is a piece whose blocks are all in its buffer. The buffer belongs
@@ -64,13 +58,13 @@ func (t *Torrent) finishPiece(w wholePiece) {
 // finishSummed judges a piece by its SHA-1 and the rest of the metainfo, writes
 // it and tells the picker.
 func (t *Torrent) finishSummed(w wholePiece, sum [sha1.Size]byte) {
-	good, err := t.matchesSum(w.index, w.data, sum)
+	v, err := t.judge(w.index, w.data, sum)
 	if err != nil {
 		t.fail(err)
 		return
 	}
-	if !good {
-		t.pieceFailed(w)
+	if !v.good {
+		t.pieceFailed(w, v.leaves)
 		return
 	}
 	err = t.inPlace(func() error {
@@ -90,6 +84,7 @@ func (t *Torrent) finishSummed(w wholePiece, sum [sha1.Size]byte) {
 	}
 	t.clearLocked(w)
 	t.pick.Verified(w.index)
+	t.provedLocked(w.index, v.both)
 	t.emitLocked(Event{Kind: EventPiece, Piece: w.index})
 	t.bytesDone += t.wantedBytes(w.index)
 	t.dirty = true
@@ -105,63 +100,6 @@ func (t *Torrent) finishSummed(w wholePiece, sum [sha1.Size]byte) {
 		t.tellHaves()
 		t.finished()
 	}
-}
-
-// ErrHalves is the cause when a hybrid torrent halts because its v1 and its v2
-// half describe different data: whoever made it did so on purpose.
-var ErrHalves = errors.New("the v1 and v2 halves of the torrent describe different data")
-
-// matches reports whether data is what the metainfo says of the piece: by the v1
-// hash where there is one (BEP 3), and by its merkle root where that is known
-// (BEP 52). Of a hybrid both must hold; one alone is an error wrapping ErrHalves.
-func (t *Torrent) matches(piece int, data []byte) (bool, error) {
-	if !t.info.HasV1() {
-		return t.matchesV2(piece, data), nil
-	}
-	return t.matchesSum(piece, data, sha1.Sum(data))
-}
-
-// matchesSum is matches for data whose SHA-1 is known.
-func (t *Torrent) matchesSum(piece int, data []byte, sum [sha1.Size]byte) (bool, error) {
-	if !t.info.HasV1() {
-		return t.matchesV2(piece, data), nil
-	}
-	good := sum == t.info.PieceHashV1(piece)
-	if t.hash2.IsZero() || !good {
-		return good, nil
-	}
-	if !t.matchesV2(piece, data) {
-		return false, fmt.Errorf("piece %d: %w", piece, ErrHalves)
-	}
-	return true, nil
-}
-
-func (t *Torrent) matchesV2(piece int, data []byte) bool {
-	at := int64(piece) * t.info.PieceLength
-	f := &t.info.Files[t.info.FileAt(at)]
-	layer := t.mi.PieceLayer(f)
-	n := int((at - f.Offset) / t.info.PieceLength)
-	if len(layer) < merkle.HashSize*(n+1) {
-		return false // not in the metainfo
-	}
-	data = data[:min(int64(len(data)), f.Offset+f.Length-at)] // the rest is padding
-	blocks := make([][]byte, 0, (len(data)+merkle.BlockSize-1)/merkle.BlockSize)
-	for len(data) > 0 {
-		size := min(len(data), merkle.BlockSize)
-		blocks = append(blocks, data[:size])
-		data = data[size:]
-	}
-	leaves := make([][merkle.HashSize]byte, len(blocks))
-	lanes.SumSHA256(leaves, blocks)
-	tree := merkle.NewBuilder(0)
-	for i := range leaves {
-		tree.Add(&leaves[i])
-	}
-	root := tree.Root()
-	if f.Length > t.info.PieceLength {
-		root = tree.RootAt(merkle.Layer(t.info.PieceLength))
-	}
-	return root == [merkle.HashSize]byte(layer[merkle.HashSize*n:])
 }
 
 // tellHaves sends have for the pieces that were verified since the last time, to
@@ -182,116 +120,4 @@ func (t *Torrent) tellHaves() {
 		c.kickLocked()
 	}
 	t.haves = t.haves[:0]
-}
-
-// trial remembers who sent which block of a piece that failed, until the piece
-// is whole and shows whose blocks were bad.
-type trial struct {
-	blocks map[int32][]testimony // by where the block begins
-}
-
-type testimony struct {
-	from netip.AddrPort
-	sum  [sha1.Size]byte
-}
-
-// Bounds of what is remembered of failed pieces and of those who sent them.
-const (
-	maxTrials = 64
-	maxBanned = 100
-)
-
-// pieceFailed takes a piece back whose hash is wrong. A peer that sent all of it
-// is banned at once; of several, those whose blocks prove bad later.
-func (t *Torrent) pieceFailed(w wholePiece) {
-	t.wasted.Add(int64(len(w.data)))
-	var sums [][sha1.Size]byte
-	for b := w.data; len(b) > 0; b = b[min(len(b), picker.BlockSize):] {
-		sums = append(sums, sha1.Sum(b[:min(len(b), picker.BlockSize)]))
-	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.state != StateDownloading {
-		return
-	}
-	senders := make([]netip.AddrPort, len(sums))
-	alone := true
-	for i := range sums {
-		id, _ := t.pick.Contributor(t.pick.BlockAt(w.index, i))
-		senders[i] = t.addrOfLocked(id)
-		alone = alone && senders[i] == senders[0]
-	}
-	t.log.Info("piece failed its hash", "piece", w.index)
-	t.pick.Failed(nil, w.index)
-	if alone {
-		t.banLocked(senders[0])
-	} else if tr := t.trialLocked(w.index); tr != nil {
-		for i, from := range senders {
-			at := int32(i * picker.BlockSize)
-			if len(tr.blocks[at]) < 8 {
-				tr.blocks[at] = append(tr.blocks[at], testimony{from, sums[i]})
-			}
-		}
-	}
-	t.refillOthersLocked()
-}
-
-func (t *Torrent) trialLocked(piece int) *trial {
-	tr := t.suspects[piece]
-	if tr == nil && len(t.suspects) < maxTrials {
-		tr = &trial{blocks: map[int32][]testimony{}}
-		t.suspects[piece] = tr
-	}
-	return tr
-}
-
-// clearLocked holds a piece that is good now against what was sent for it
-// before, and bans whoever sent something else.
-func (t *Torrent) clearLocked(w wholePiece) {
-	tr := t.suspects[w.index]
-	if tr == nil {
-		return
-	}
-	delete(t.suspects, w.index)
-	for at, all := range tr.blocks {
-		good := sha1.Sum(w.data[at:min(int(at)+picker.BlockSize, len(w.data))])
-		for _, said := range all {
-			if !bytes.Equal(said.sum[:], good[:]) {
-				t.banLocked(said.from)
-			}
-		}
-	}
-}
-
-// addrOfLocked returns the address of a peer that is, or was until lately,
-// connected.
-func (t *Torrent) addrOfLocked(id picker.PeerID) netip.AddrPort {
-	if int(id) < len(t.conns) && t.conns[id] != nil {
-		return t.conns[id].addr
-	}
-	for _, r := range t.retired {
-		if r.id == id {
-			return r.addr
-		}
-	}
-	return t.laneNameLocked(id)
-}
-
-// banLocked ends the connections to a peer that sent bad data and takes none
-// from it any more.
-func (t *Torrent) banLocked(addr netip.AddrPort) {
-	if t.banWebSeedLocked(addr) || !addr.IsValid() || t.peers.Banned(addr) {
-		return
-	}
-	if len(t.banned) == maxBanned {
-		t.banned = t.banned[1:]
-	}
-	t.banned = append(t.banned, addr)
-	t.log.Warn("peer banned: it sent bad data", "peer", addr)
-	t.peers.Ban(addr)
-	for _, c := range t.conns {
-		if c != nil && t.peers.Banned(c.addr) {
-			c.dropLocked(errBanned)
-		}
-	}
 }

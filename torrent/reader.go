@@ -195,7 +195,7 @@ func (r *Reader) hopelessLocked() error {
 		return context.Cause(r.ctx)
 	case t.err != nil:
 		return t.err
-	case t.state == StateChecking, t.state == StateStopped, len(t.hashWants) > 0:
+	case t.state == StateChecking, t.state == StateStopped, t.blindLocked():
 		return nil // what is here, or wanted, is not known yet
 	case t.pick.Priority(int((r.base+r.pos)/t.info.PieceLength)) == 0:
 		return fmt.Errorf("%w: %s", ErrNotWanted, r.path)

@@ -48,16 +48,17 @@ func (e *PortError) Unwrap() error { return e.Err }
 // Session runs any number of torrents over shared ports, limits and files. Its
 // methods are safe for concurrent use.
 type Session struct {
-	opt       Options
-	log       *slog.Logger
-	listeners []net.Listener
-	port      uint16
-	up, down  *ratelimit.Limiter
-	pool      *storage.Pool
-	buf       *buffers
-	disk      chan struct{} // a place for each operation on the disk at once
-	announcer *announcer
-	web       *webseed.Client
+	opt         Options
+	log         *slog.Logger
+	listeners   []net.Listener
+	port        uint16
+	up, down    *ratelimit.Limiter
+	pool        *storage.Pool
+	buf         *buffers
+	disk        chan struct{} // a place for each operation on the disk at once
+	leafHashing chan struct{} // a place for each connection that hashes blocks for its peer
+	announcer   *announcer
+	web         *webseed.Client
 
 	ctx    context.Context // ends when the session does
 	cancel context.CancelFunc
@@ -77,15 +78,16 @@ func NewSession(opt Options) (*Session, error) {
 		return nil, err
 	}
 	s := &Session{
-		opt:      opt,
-		log:      opt.Log,
-		up:       ratelimit.New(opt.Up),
-		down:     ratelimit.New(opt.Down),
-		pool:     storage.NewPool(opt.OpenFiles),
-		buf:      newBuffers(),
-		disk:     make(chan struct{}, 4*runtime.GOMAXPROCS(0)),
-		torrents: map[spate.InfoHash]*Torrent{},
-		fetches:  map[spate.InfoHash]*metaFetch{},
+		opt:         opt,
+		log:         opt.Log,
+		up:          ratelimit.New(opt.Up),
+		down:        ratelimit.New(opt.Down),
+		pool:        storage.NewPool(opt.OpenFiles),
+		buf:         newBuffers(),
+		disk:        make(chan struct{}, 4*runtime.GOMAXPROCS(0)),
+		leafHashing: make(chan struct{}, leafBusy),
+		torrents:    map[spate.InfoHash]*Torrent{},
+		fetches:     map[spate.InfoHash]*metaFetch{},
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.web = webseed.NewClient(webseed.Options{

@@ -25,6 +25,7 @@ func (t *Torrent) tick(now time.Time) {
 	running := t.state == StateDownloading || t.state == StateSeeding
 	t.superTickLocked(now)
 	t.adjustPatienceLocked()
+	t.tickParkedLocked(now)
 	for _, c := range t.conns {
 		if c != nil {
 			c.tickLocked(now)

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"math/rand/v2"
 	"net/netip"
 	"path/filepath"
@@ -16,6 +15,7 @@ import (
 	"time"
 
 	"spate"
+	"spate/bitfield"
 	"spate/internal/ratelimit"
 	"spate/metainfo"
 	"spate/storage"
@@ -29,8 +29,9 @@ type Torrent struct {
 	s     *Session
 	mi    *metainfo.MetaInfo
 	info  *metainfo.Info
-	hash  spate.InfoHash // of the v1 swarm, or the v2 one where there is no v1 half
-	hash2 spate.InfoHash // of the v2 swarm that a hybrid is in as well; else zero
+	hash  spate.InfoHash                    // of the v1 swarm, or the v2 one where there is no v1 half
+	hash2 spate.InfoHash                    // of the v2 swarm that a hybrid is in as well; else zero
+	full  atomic.Pointer[metainfo.MetaInfo] // mi, or that with the piece layers that peers gave
 	name  string
 	opt   AddOptions
 	dir   string // opt.Dir, absolute
@@ -83,19 +84,21 @@ type Torrent struct {
 	readers               []*Reader        // open readers of files
 	hurried               bool             // the picker was told of pieces that readers wait for
 	subs                  []*Subscription
-	wake                  chan struct{}       // closed at the next event; nil while nobody waits for it
-	over                  bool                // no events come any more
-	hashWants             []*hashWant         // runs of piece hashes that are not known
-	partLayers            map[[32]byte][]byte // piece layers that are partly here
-	suspects              map[int]*trial      // failed pieces, until they are whole
-	haves                 []uint32            // verified and not yet told to everybody
-	haveTimer             *time.Timer         // tells them
-	blocks                []picker.Block      // scratch of refill
-	dirty                 bool                // resume data is older than the state
-	saved                 time.Time           // when resume data was written last
-	recordClean           bool                // resume data says that nothing was being written
-	looked                time.Time           // when the files were compared with what they were
-	second                secondLook          // at the data of a torrent that halted
+	wake                  chan struct{}        // closed at the next event; nil while nobody waits for it
+	over                  bool                 // no events come any more
+	hashWants             []*hashWant          // runs of piece hashes that are not known
+	partLayers            map[[32]byte][]byte  // piece layers that are partly here
+	suspects              map[int]*trial       // failed pieces, until they are whole
+	parked                map[int]*parkedPiece // failed pieces that wait for the hashes of their blocks
+	proved                bitfield.Bitfield    // of a hybrid that is half known: pieces that both halves approve; else empty
+	haves                 []uint32             // verified and not yet told to everybody
+	haveTimer             *time.Timer          // tells them
+	blocks                []picker.Block       // scratch of refill
+	dirty                 bool                 // resume data is older than the state
+	saved                 time.Time            // when resume data was written last
+	recordClean           bool                 // resume data says that nothing was being written
+	looked                time.Time            // when the files were compared with what they were
+	second                secondLook           // at the data of a torrent that halted
 	failedAt              time.Time
 	choked                time.Time     // when it was decided last who is served
 	candidates            []choker.Peer // scratch of that
@@ -115,9 +118,6 @@ type retiredPeer struct {
 }
 
 func newTorrent(s *Session, mi *metainfo.MetaInfo, opt AddOptions) (*Torrent, error) {
-	own := *mi // piece layers may be added to it
-	own.PieceLayers = maps.Clone(mi.PieceLayers)
-	mi = &own
 	info := &mi.Info
 	if info.NumPieces() == 0 && info.TotalLength() > 0 {
 		return nil, errors.New("torrent: the metainfo names no pieces")
@@ -135,9 +135,8 @@ func newTorrent(s *Session, mi *metainfo.MetaInfo, opt AddOptions) (*Torrent, er
 		added:    time.Now(),
 		rng:      rand.New(rand.NewPCG(seed, uint64(len(info.Pieces)))),
 	}
-	// A hybrid joins its v2 swarm only when it can hold what comes against both
-	// halves: what one half alone has approved is not given to the other's peers.
-	if v2, ok := mi.HashV2(); ok && info.HasV1() && mi.MissingLayers() == 0 {
+	t.full.Store(mi)
+	if v2, ok := mi.HashV2(); ok && info.HasV1() {
 		t.hash2 = v2.Truncate()
 	}
 	if t.opt.ResumeDir == "" {
@@ -213,6 +212,10 @@ func (t *Torrent) newPicker(seed uint64) error {
 	t.bufs = make([][]byte, open)
 	t.conns, t.free, t.retired = nil, nil, nil
 	t.hashWants, t.partLayers = t.missingHashes(), map[[32]byte][]byte{}
+	t.parked = map[int]*parkedPiece{}
+	if t.proved = (bitfield.Bitfield{}); len(t.hashWants) > 0 && t.info.HasV1() {
+		t.proved = bitfield.New(t.info.NumPieces())
+	}
 	t.chooseLocked()
 	return nil
 }
@@ -225,7 +228,7 @@ func (t *Torrent) openPieces() int {
 // chooseLocked tells the picker which pieces are wanted: those of files that are,
 // and none while their hashes are not known.
 func (t *Torrent) chooseLocked() {
-	if len(t.hashWants) > 0 {
+	if t.blindLocked() {
 		t.pick.SetPriority(0, t.info.NumPieces(), 0)
 		return
 	}
@@ -234,11 +237,8 @@ func (t *Torrent) chooseLocked() {
 }
 
 // isV2Hash reports whether ih is the v2 hash of a hybrid: a peer may answer by it
-// whether or not we are in that swarm.
-func (t *Torrent) isV2Hash(ih spate.InfoHash) bool {
-	v2, ok := t.mi.HashV2()
-	return ok && ih == v2.Truncate()
-}
+// when it was dialled by the other (BEP 52).
+func (t *Torrent) isV2Hash(ih spate.InfoHash) bool { return !t.hash2.IsZero() && ih == t.hash2 }
 
 // InfoHash returns the hash by which the swarm is known.
 func (t *Torrent) InfoHash() spate.InfoHash { return t.hash }
@@ -246,8 +246,9 @@ func (t *Torrent) InfoHash() spate.InfoHash { return t.hash }
 // Name returns the name in the metainfo, made safe.
 func (t *Torrent) Name() string { return t.name }
 
-// MetaInfo returns what the torrent was added with. It must not be changed.
-func (t *Torrent) MetaInfo() *metainfo.MetaInfo { return t.mi }
+// MetaInfo returns what the torrent was added with, and the piece layers that
+// peers gave since. It must not be changed.
+func (t *Torrent) MetaInfo() *metainfo.MetaInfo { return t.full.Load() }
 
 // Path returns where the data lies: the file, or the top of the tree. It is
 // empty for a storage that is not files.

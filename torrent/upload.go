@@ -86,7 +86,7 @@ func (c *conn) chokeLocked() {
 }
 
 func (c *conn) unchokeLocked(now time.Time) {
-	if !c.amChoking || c.oneHalf {
+	if !c.amChoking || !c.servedLocked() {
 		return
 	}
 	c.amChoking = false

@@ -208,7 +208,7 @@ func (t *Torrent) tickWebSeeds(now time.Time) {
 	if !was {
 		t.log.Info("the swarm is slow: web seeds are asked", "peers", t.nconns)
 	}
-	if len(t.hashWants) > 0 {
+	if t.blindLocked() {
 		return // what comes could not be verified
 	}
 	// Half of the buffers stay for peers.

@@ -1,0 +1,158 @@
+package torrent
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha1"
+	"errors"
+	"math/rand/v2"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"spate/maker"
+	"spate/metainfo"
+	"spate/peerwire"
+	"spate/storage"
+)
+
+// hybridOf returns n bytes of noise and a hybrid torrent of them.
+func hybridOf(t testing.TB, n, pieceLength int) ([]byte, *metainfo.MetaInfo) {
+	t.Helper()
+	return madeOf(t, n, pieceLength, metainfo.Hybrid)
+}
+
+// madeOf returns n bytes of noise and a torrent of them as maker makes it.
+func madeOf(t testing.TB, n, pieceLength int, format metainfo.Format) ([]byte, *metainfo.MetaInfo) {
+	t.Helper()
+	data := make([]byte, n)
+	rand.NewChaCha8([32]byte{byte(n), byte(n >> 8), 3}).Read(data)
+	path := filepath.Join(t.TempDir(), "noise.bin")
+	if err := os.WriteFile(path, data, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	mi, err := maker.Make(context.Background(), path, maker.Options{Format: format, PieceLength: int64(pieceLength)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data, mi
+}
+
+// withoutLayers is a torrent as a magnet link leads to it.
+func withoutLayers(t testing.TB, mi *metainfo.MetaInfo) *metainfo.MetaInfo {
+	t.Helper()
+	bare, err := metainfo.FromInfo(mi.InfoBytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if bare.MissingLayers() == 0 {
+		t.Fatal("nothing is missing: the test shows nothing")
+	}
+	return bare
+}
+
+func v2HashOf(mi *metainfo.MetaInfo) [20]byte {
+	h, _ := mi.HashV2()
+	return h.Truncate()
+}
+
+// TestHybridByMagnet has a hybrid that came without its piece layers get them from
+// a v2 peer, and serve v2 peers from then on.
+func TestHybridByMagnet(t *testing.T) {
+	t.Parallel()
+	data, mi := hybridOf(t, 1<<20, 32<<10)
+	seed, get := testSession(t, Options{}), testSession(t, Options{})
+	if _, err := seed.Add(mi, AddOptions{Storage: storage.NewMemoryOf(data), Verified: true}); err != nil {
+		t.Fatal(err)
+	}
+	tor, err := get.Add(withoutLayers(t, mi), AddOptions{Storage: storage.NewMemoryLike(data), Peers: []netip.AddrPort{seed.Addr()}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	if err := tor.Wait(ctx); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the piece layers are there", func() bool { return tor.MetaInfo().MissingLayers() == 0 })
+	f := dialFoe(t, get.Addr(), v2HashOf(mi), everything())
+	f.send(peerwire.AppendSimple(peerwire.AppendSimple(nil, peerwire.HaveNone), peerwire.Interested))
+	f.await(peerwire.Unchoke)
+	f.send(peerwire.AppendBlock(nil, peerwire.Request, 3, 0, 16<<10))
+	if m := f.await(peerwire.Piece); !bytes.Equal(m.Payload, data[3*32<<10:][:16<<10]) {
+		t.Error("other data came")
+	}
+}
+
+// TestHalfKnownIsNotServed has a seed of a hybrid that knows no piece layers: a v1
+// peer is served, a v2 peer only once it says that it knows none either.
+func TestHalfKnownIsNotServed(t *testing.T) {
+	t.Parallel()
+	data, mi := hybridOf(t, 1<<20, 32<<10)
+	s := testSession(t, Options{})
+	if _, err := s.Add(withoutLayers(t, mi), AddOptions{Storage: storage.NewMemoryOf(data), Verified: true, PlainSeed: true}); err != nil {
+		t.Fatal(err)
+	}
+	hello := peerwire.AppendSimple(peerwire.AppendSimple(nil, peerwire.HaveNone), peerwire.Interested)
+	v1 := dialFoe(t, s.Addr(), mi.Hash(), everything())
+	v1.send(hello)
+	v1.await(peerwire.Unchoke)
+	v2 := dialFoe(t, s.Addr(), v2HashOf(mi), everything())
+	v2.send(hello)
+	ask := v2.await(peerwire.HashRequest)
+	r, _, err := peerwire.ParseHashRange(ask.ID, ask.Payload)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v2.send(peerwire.AppendBlock(nil, peerwire.Request, 0, 0, 16<<10))
+	if m, err := v2.next(); err != nil || m.ID != peerwire.Reject {
+		t.Fatalf("%v in place of a refusal (%v)", m.ID, err)
+	}
+	v2.send(peerwire.AppendHashRange(nil, peerwire.HashReject, &r, nil))
+	v2.await(peerwire.Unchoke)
+}
+
+// TestHalvesThatDiffer adds hybrids whose halves describe different data: they
+// halt, and nobody is banned for it.
+func TestHalvesThatDiffer(t *testing.T) {
+	t.Parallel()
+	data, mi := hybridOf(t, 256<<10, 32<<10)
+	other := bytes.Clone(data)
+	other[len(other)-1] ^= 1 // of the last piece alone
+	var pieces []byte
+	for b := other; len(b) > 0; b = b[32<<10:] {
+		h := sha1.Sum(b[:32<<10])
+		pieces = append(pieces, h[:]...)
+	}
+	bad, err := metainfo.FromInfo(bytes.Replace(mi.InfoBytes, mi.Info.Pieces, pieces, 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole := *bad
+	whole.PieceLayers = mi.PieceLayers
+	for name, c := range map[string]struct {
+		mi   *metainfo.MetaInfo
+		data []byte
+	}{
+		"v1 data by file": {&whole, other}, "v2 data by file": {&whole, data},
+		"v1 data by magnet": {bad, other},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			seed, get := testSession(t, Options{}), testSession(t, Options{})
+			if _, err := seed.Add(&whole, AddOptions{Storage: storage.NewMemoryOf(c.data), Verified: true}); err != nil {
+				t.Fatal(err)
+			}
+			tor, err := get.Add(c.mi, AddOptions{Storage: storage.NewMemoryLike(data), Peers: []netip.AddrPort{seed.Addr()}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			until(t, "halted because of its halves", func() bool { return errors.Is(tor.Stats().Err, ErrHalves) })
+			if len(tor.Banned()) > 0 {
+				t.Errorf("banned %v", tor.Banned())
+			}
+		})
+	}
+}
