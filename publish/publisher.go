@@ -180,7 +180,7 @@ func (p *Publisher) Publish(ctx context.Context, path string, spec Spec) (*Relea
 		return nil, &StepError{"make", spec.Name, err}
 	}
 	r.Slug, r.Version, r.Variant, r.Group, r.Notes = spec.Slug, spec.Version, spec.Variant, spec.Group, spec.Notes
-	l, err := p.load(m, r, !spec.NoTwin)
+	l, err := load(m, r, !spec.NoTwin)
 	if err != nil {
 		return nil, &StepError{"make", spec.Name, err}
 	}
@@ -240,7 +240,7 @@ type loaded struct {
 }
 
 // load makes the twin of m, where it can have one, and puts it into r.
-func (p *Publisher) load(m *metainfo.MetaInfo, r *Release, twin bool) (*loaded, error) {
+func load(m *metainfo.MetaInfo, r *Release, twin bool) (*loaded, error) {
 	l := &loaded{r: r, main: m}
 	var err error
 	if l.torrents.Main, err = m.Bytes(); err != nil {
@@ -257,6 +257,18 @@ func (p *Publisher) load(m *metainfo.MetaInfo, r *Release, twin bool) (*loaded, 
 	}
 	r.Twin = twinOf(l.twin, len(l.torrents.Twin))
 	return l, nil
+}
+
+// Describe returns the release that m is, of data at path, with its torrents: of
+// a hybrid also the twin if that is asked for. What stands for the files on the
+// disk is not filled in, nor is what a torrent does not say.
+func Describe(m *metainfo.MetaInfo, path string, twin bool) (*Release, Torrents, error) {
+	r := newRelease(m, path)
+	l, err := load(m, r, twin)
+	if err != nil {
+		return nil, Torrents{}, err
+	}
+	return r, l.torrents, nil
 }
 
 // list has a release tracked and seeded and then lists it. What fails undoes

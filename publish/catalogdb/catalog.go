@@ -1,0 +1,201 @@
+package catalogdb
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"spate"
+	"spate/publish"
+)
+
+// Put implements [publish.Catalog].
+func (d *DB) Put(ctx context.Context, r *publish.Release, t publish.Torrents) error {
+	full := r.Filled(t)
+	d.write.Lock()
+	defer d.write.Unlock()
+	if err := d.index.Check(full); err != nil {
+		return err
+	}
+	if err := d.writeRecord(full, t.Main); err != nil {
+		return err
+	}
+	if err := d.tx(ctx, func(tx *sql.Tx) error { return insert(ctx, tx, full, t) }); err != nil {
+		return errors.Join(err, d.removeRecord(full))
+	}
+	return d.index.Add(full)
+}
+
+// tx runs f in a transaction.
+func (d *DB) tx(ctx context.Context, f func(*sql.Tx) error) error {
+	tx, err := d.sql.BeginTx(ctx, nil)
+	if err != nil {
+		return fmt.Errorf("catalog: %w", err)
+	}
+	if err = f(tx); err == nil {
+		err = tx.Commit()
+	}
+	if err != nil {
+		tx.Rollback()
+		return fmt.Errorf("catalog: %w", err)
+	}
+	return nil
+}
+
+// exact returns the release that ref names without looking for the newest.
+func (d *DB) exact(ref string) (*publish.Release, error) {
+	r, err := d.index.Resolve(ref)
+	if err == nil && r.Ref() != ref {
+		err = fmt.Errorf("%w: %q", publish.ErrNotFound, ref)
+	}
+	return r, err
+}
+
+// Delete implements [publish.Catalog].
+func (d *DB) Delete(ctx context.Context, ref string) error {
+	d.write.Lock()
+	defer d.write.Unlock()
+	r, err := d.exact(ref)
+	if err != nil {
+		return err
+	}
+	err = d.tx(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, "DELETE FROM releases"+where, key(r)...)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	d.index.Remove(ref)
+	d.cache.drop(ref)
+	return d.removeRecord(r)
+}
+
+// change replaces a release by what f makes of it; files says that its files
+// change.
+func (d *DB) change(ctx context.Context, ref string, files bool, f func(*publish.Release) (*publish.Release, error)) error {
+	d.write.Lock()
+	defer d.write.Unlock()
+	short, err := d.exact(ref)
+	if err != nil {
+		return err
+	}
+	r, err := d.full(ctx, short)
+	if err != nil {
+		return err
+	}
+	if r, err = f(r); err != nil {
+		return err
+	}
+	if err := d.tx(ctx, func(tx *sql.Tx) error { return update(ctx, tx, r, files) }); err != nil {
+		return err
+	}
+	d.index.Replace(r)
+	d.cache.drop(ref)
+	return d.writeRecord(r, nil)
+}
+
+// Update implements [publish.Catalog].
+func (d *DB) Update(ctx context.Context, ref string, c publish.Change) error {
+	return d.change(ctx, ref, c.Place != nil, func(r *publish.Release) (*publish.Release, error) { return r.With(c) })
+}
+
+// SetSums implements [publish.Catalog].
+func (d *DB) SetSums(ctx context.Context, ref string, ih spate.InfoHash, sums [][32]byte) error {
+	return d.change(ctx, ref, true, func(r *publish.Release) (*publish.Release, error) { return r.WithSums(ih, sums) })
+}
+
+// Get implements [publish.Catalog].
+func (d *DB) Get(ctx context.Context, ref string) (*publish.Release, error) {
+	short, err := d.index.Resolve(ref)
+	if err != nil {
+		return nil, err
+	}
+	exact := short.Ref()
+	r, gen := d.cache.get(exact)
+	if r != nil {
+		return r, nil
+	}
+	r, err = d.full(ctx, short)
+	if errors.Is(err, sql.ErrNoRows) { // deleted a moment ago
+		return nil, fmt.Errorf("%w: %q", publish.ErrNotFound, ref)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("catalog: %w", err)
+	}
+	d.cache.put(exact, r, gen)
+	return r, nil
+}
+
+// Torrents implements [publish.Catalog].
+func (d *DB) Torrents(ctx context.Context, ref string) (t publish.Torrents, err error) {
+	r, err := d.index.Resolve(ref)
+	if err != nil {
+		return t, err
+	}
+	err = d.sql.QueryRowContext(ctx, "SELECT main, twin FROM torrents JOIN releases ON release = id"+where, key(r)...).Scan(&t.Main, &t.Twin)
+	if errors.Is(err, sql.ErrNoRows) {
+		return t, fmt.Errorf("%w: %q", publish.ErrNotFound, ref)
+	}
+	return t, err
+}
+
+// Find implements [publish.Catalog].
+func (d *DB) Find(_ context.Context, ih spate.InfoHash) (*publish.Release, error) {
+	return d.index.Find(ih)
+}
+
+// Family implements [publish.Catalog].
+func (d *DB) Family(_ context.Context, slug string) ([]*publish.Release, error) {
+	return d.index.Family(slug)
+}
+
+// List implements [publish.Catalog].
+func (d *DB) List(_ context.Context, q publish.Query) ([]*publish.Release, int, error) {
+	list, total := d.index.List(q)
+	return list, total, nil
+}
+
+// Groups implements [publish.Catalog].
+func (d *DB) Groups(context.Context) ([]publish.GroupCount, error) { return d.index.Groups(), nil }
+
+const countSQL = `INSERT INTO history VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET completed = completed + excluded.completed,
+direct = direct + excluded.direct, seed_bytes = seed_bytes + excluded.seed_bytes, http_bytes = http_bytes + excluded.http_bytes`
+
+// Count implements [publish.Catalog].
+func (d *DB) Count(ctx context.Context, ih spate.InfoHash, now time.Time, c publish.Counts) error {
+	d.write.Lock()
+	defer d.write.Unlock()
+	return d.tx(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, countSQL, ih[:], now.UTC().Format(time.DateOnly), c.Completed, c.Direct, c.SeedBytes, c.HTTPBytes)
+		return err
+	})
+}
+
+// History implements [publish.Catalog].
+func (d *DB) History(ctx context.Context, ih spate.InfoHash, since time.Time) (h publish.History, err error) {
+	of, args := "", []any{}
+	if !ih.IsZero() {
+		of, args = "WHERE hash = ? ", []any{ih[:]}
+	}
+	rows, err := d.sql.QueryContext(ctx, "SELECT day, SUM(completed), SUM(direct), SUM(seed_bytes), SUM(http_bytes) FROM history "+
+		of+"GROUP BY day ORDER BY day", args...)
+	if err != nil {
+		return h, fmt.Errorf("catalog: %w", err)
+	}
+	defer rows.Close()
+	first := since.UTC().Format(time.DateOnly)
+	for rows.Next() {
+		var day publish.Day
+		if err := rows.Scan(&day.Date, &day.Completed, &day.Direct, &day.SeedBytes, &day.HTTPBytes); err != nil {
+			return h, fmt.Errorf("catalog: %w", err)
+		}
+		h.Total = h.Total.Add(day.Counts)
+		if since.IsZero() || day.Date >= first {
+			h.Days = append(h.Days, day)
+		}
+	}
+	return h, rows.Err()
+}

@@ -1,0 +1,326 @@
+package catalogdb
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"spate/maker"
+	"spate/metainfo"
+	"spate/publish"
+	"spate/publish/publishtest"
+)
+
+var now = time.Date(2026, time.November, 24, 12, 0, 0, 0, time.UTC)
+
+func open(t *testing.T, dir string) (*DB, []error) {
+	t.Helper()
+	d, warnings, err := Open(context.Background(), dir, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { d.Close() })
+	return d, warnings
+}
+
+func fresh(t *testing.T) (*DB, string) {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "a ?#%20 folder")
+	d, warnings := open(t, dir)
+	if len(warnings) > 0 {
+		t.Fatal(warnings)
+	}
+	return d, dir
+}
+
+func TestCatalog(t *testing.T) {
+	publishtest.TestCatalog(t, func(t *testing.T) publish.Catalog { d, _ := fresh(t); return d })
+}
+
+// real is a release that a publisher made of a file, with its torrents.
+func real(t *testing.T, name string, twin bool) (*publish.Release, publish.Torrents) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, []byte("data of "+name), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	m, err := maker.Make(t.Context(), path, maker.Options{Format: metainfo.Hybrid})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, tor, err := publish.Describe(m, path, twin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Published, r.Notes, r.Group, r.Version, r.Variant = now.Add(-time.Hour), "*\x00\xff*", "g", "7", "x"
+	r.Path += "\xff\n"
+	r.Files[0].ModTime, r.Files[0].Inode = now.Add(-123456789), 1<<63+9
+	return r, tor
+}
+
+func fill(t *testing.T, d *DB) (all []*publish.Release) {
+	t.Helper()
+	for i, name := range []string{"one.iso", "two '.iso"} {
+		r, tor := real(t, name, i == 0)
+		if err := d.Put(t.Context(), r, tor); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, r)
+	}
+	if err := d.SetSums(t.Context(), all[0].Ref(), all[0].Hash(), [][32]byte{{1, 2}}); err != nil {
+		t.Fatal(err)
+	}
+	sig := publish.Signatures{PublicKey: "k", Sums: "s", Torrent: "t"}
+	first, paused := time.Minute, true
+	if err := d.Update(t.Context(), all[0].Ref(), publish.Change{Signatures: &sig, FirstCopy: &first, Paused: &paused}); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Count(t.Context(), all[0].Hash(), now, publish.Counts{Completed: 3, HTTPBytes: 1 << 50}); err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// dump is everything that a catalog says.
+func dump(t *testing.T, d *DB) string {
+	t.Helper()
+	var b strings.Builder
+	list, _, err := d.List(t.Context(), publish.Query{All: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, short := range list {
+		r, err := d.Get(t.Context(), short.Ref())
+		if err != nil {
+			t.Fatal(err)
+		}
+		tor, err := d.Torrents(t.Context(), short.Ref())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range r.Files {
+			r.Files[i].ModTime = r.Files[i].ModTime.UTC()
+		}
+		fmt.Fprintf(&b, "%+v\n%q\n", r, tor)
+	}
+	h, err := d.History(t.Context(), [20]byte{}, time.Time{})
+	fmt.Fprintf(&b, "%+v %v\n", h, err)
+	return b.String()
+}
+
+func TestReopen(t *testing.T) {
+	d, dir := fresh(t)
+	fill(t, d)
+	want := dump(t, d)
+	d.Close()
+	d, warnings := open(t, dir)
+	if got := dump(t, d); got != want || len(warnings) > 0 {
+		t.Errorf("%v\n%s\nwant\n%s", warnings, got, want)
+	}
+}
+
+// TestDamaged protects from a catalog that cannot be read, or lies: it is set
+// aside, said, and made again of the records; the counters too where they can
+// still be read.
+func TestDamaged(t *testing.T) {
+	for what, damage := range map[string]func(path string) error{
+		"not a database": func(p string) error { return os.WriteFile(p, bytes.Repeat([]byte("garbage\n"), 2000), 0o600) },
+		"cut short":      func(p string) error { return os.Truncate(p, 5000) },
+		"pages of zeros": func(p string) error {
+			b, err := os.ReadFile(p)
+			clear(b[4096 : 3*4096])
+			return errors.Join(err, os.WriteFile(p, b, 0o600))
+		},
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			d, dir := fresh(t)
+			fill(t, d)
+			want, _, _ := strings.Cut(dump(t, d), "{Total:")
+			d.Close()
+			if err := damage(filepath.Join(dir, dbFile)); err != nil {
+				t.Fatal(err)
+			}
+			d, warnings := open(t, dir)
+			got, _, _ := strings.Cut(dump(t, d), "{Total:")
+			if got != want {
+				t.Errorf("made again:\n%s\nwant\n%s", got, want)
+			}
+			aside, _ := filepath.Glob(filepath.Join(dir, "corrupt-*"))
+			if len(warnings) != 1 || len(aside) == 0 || !strings.Contains(warnings[0].Error(), filepath.Base(aside[0])) {
+				t.Errorf("set aside as %q, said: %v", aside, warnings)
+			}
+			d.Close()
+			if _, warnings = open(t, dir); len(warnings) > 0 {
+				t.Errorf("the second time: %v", warnings)
+			}
+		})
+	}
+	t.Run("gone", func(t *testing.T) {
+		d, dir := fresh(t)
+		fill(t, d)
+		want, _, _ := strings.Cut(dump(t, d), "{Total:")
+		d.Close()
+		for _, f := range []string{dbFile, dbFile + "-wal", dbFile + "-shm"} {
+			os.Remove(filepath.Join(dir, f))
+		}
+		d, warnings := open(t, dir)
+		if got, _, _ := strings.Cut(dump(t, d), "{Total:"); got != want || len(warnings) > 0 {
+			t.Errorf("%v\n%s\nwant\n%s", warnings, got, want)
+		}
+	})
+}
+
+// TestDamagedCounters: a damage elsewhere does not cost the history.
+func TestDamagedCounters(t *testing.T) {
+	d, dir := fresh(t)
+	all := fill(t, d)
+	if _, err := d.sql.Exec("DROP TABLE notes; DROP TABLE files; PRAGMA user_version = 1"); err != nil {
+		t.Fatal(err)
+	}
+	// A list that cannot be read.
+	if _, err := d.sql.Exec("UPDATE releases SET announce = 'no JSON'"); err != nil {
+		t.Fatal(err)
+	}
+	d.Close()
+	d, warnings := open(t, dir)
+	h, err := d.History(t.Context(), all[0].Hash(), time.Time{})
+	if err != nil || h.Total.Completed != 3 || h.Total.HTTPBytes != 1<<50 || len(warnings) != 1 {
+		t.Errorf("%+v %v, said %v", h, err, warnings)
+	}
+}
+
+// TestBadRecord: a record that is damaged costs that release, and no other.
+func TestBadRecord(t *testing.T) {
+	d, dir := fresh(t)
+	all := fill(t, d)
+	d.Close()
+	os.Remove(filepath.Join(dir, dbFile))
+	path := filepath.Join(dir, recordDir, all[0].Hash().String()+".json")
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b[len(b)/2] ^= 1
+	os.WriteFile(path, b, 0o600)
+	d, warnings := open(t, dir)
+	list, _, _ := d.List(t.Context(), publish.Query{All: true})
+	if len(list) != 1 || list[0].Ref() != all[1].Ref() || len(warnings) != 1 {
+		t.Errorf("%d releases, said %v", len(list), warnings)
+	}
+}
+
+// TestLeftovers protects from what a crash leaves between two steps: records of
+// what is not listed go, records that are missing are written.
+func TestLeftovers(t *testing.T) {
+	d, dir := fresh(t)
+	all := fill(t, d)
+	d.Close()
+	records := filepath.Join(dir, recordDir)
+	stray := filepath.Join(records, strings.Repeat("ab", 20))
+	for _, ext := range []string{".json", ".torrent", ".json.new"} {
+		os.WriteFile(stray+ext, nil, 0o600)
+	}
+	missing := filepath.Join(records, all[0].Hash().String()+".json")
+	os.Remove(missing)
+	if _, warnings := open(t, dir); len(warnings) > 0 {
+		t.Error(warnings)
+	}
+	if left, _ := filepath.Glob(stray + "*"); len(left) > 0 {
+		t.Errorf("left: %q", left)
+	}
+	if _, err := os.Stat(missing); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestBackup(t *testing.T) {
+	d, dir := fresh(t)
+	fill(t, d)
+	copyDir := t.TempDir()
+	path := filepath.Join(copyDir, dbFile)
+	if err := d.Backup(t.Context(), path); err != nil {
+		t.Fatal(err)
+	}
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("%v %v", info.Mode(), err)
+	}
+	if err := d.Backup(t.Context(), path); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("over another: %v", err)
+	}
+	if err := d.Backup(t.Context(), filepath.Join(dir, "none", "x")); err == nil {
+		t.Error("into a folder that is not there")
+	}
+	want := dump(t, d)
+	restored, warnings := open(t, copyDir)
+	if got := dump(t, restored); got != want || len(warnings) > 0 {
+		t.Errorf("%v\n%s\nwant\n%s", warnings, got, want)
+	}
+}
+
+func TestNewerSchema(t *testing.T) {
+	d, dir := fresh(t)
+	fill(t, d)
+	d.sql.Exec("PRAGMA user_version = 99")
+	d.Close()
+	var newer *NewerError
+	if _, _, err := Open(t.Context(), dir, now); !errors.As(err, &newer) || newer.Have != 99 {
+		t.Errorf("%v", err)
+	}
+	if left, _ := filepath.Glob(filepath.Join(dir, "corrupt-*")); len(left) > 0 {
+		t.Error("a newer catalog was set aside")
+	}
+}
+
+// TestKilled counts in another process, which is killed in the middle: what it
+// said is counted is counted, and at most the one under way more.
+func TestKilled(t *testing.T) {
+	if dir := os.Getenv("SPATE_TEST_COUNT_IN"); dir != "" {
+		d, _, err := Open(context.Background(), dir, now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for n := 1; ; n++ {
+			if err := d.Count(context.Background(), [20]byte{1}, now, publish.Counts{Completed: 1}); err != nil {
+				t.Fatal(err)
+			}
+			fmt.Println("counted", n)
+		}
+	}
+	_, dir := fresh(t)
+	cmd := exec.Command(os.Args[0], "-test.run=^TestKilled$")
+	cmd.Env = append(os.Environ(), "SPATE_TEST_COUNT_IN="+dir)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	last := 0
+	lines := bufio.NewScanner(out)
+	for lines.Scan() {
+		if n, ok := strings.CutPrefix(lines.Text(), "counted "); ok {
+			last, _ = strconv.Atoi(n)
+		}
+		if last == 20 {
+			cmd.Process.Kill()
+		}
+	}
+	cmd.Wait()
+	d, warnings := open(t, dir)
+	h, err := d.History(t.Context(), [20]byte{1}, now)
+	if err != nil || last < 20 || h.Total.Completed < int64(last) || h.Total.Completed > int64(last)+1 || len(warnings) > 0 {
+		t.Errorf("%d were said to be counted, %+v are; %v %v", last, h, err, warnings)
+	}
+}

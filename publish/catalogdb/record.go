@@ -1,0 +1,265 @@
+package catalogdb
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"spate/metainfo"
+	"spate/publish"
+)
+
+// recordDir has HASH.torrent and HASH.json of each release, HASH being its main
+// info-hash.
+const recordDir = "releases"
+
+// record is what a torrent does not say of its release. Text that may hold any
+// bytes is in base64.
+type record struct {
+	Slug       []byte             `json:"slug"`
+	Version    string             `json:"version"`
+	Variant    string             `json:"variant"`
+	Group      []byte             `json:"group"`
+	Notes      []byte             `json:"notes"`
+	Published  time.Time          `json:"published"`
+	Path       []byte             `json:"path"`
+	Twin       bool               `json:"twin"`
+	Paused     bool               `json:"paused"`
+	FirstCopy  time.Duration      `json:"first_copy"`
+	Signatures publish.Signatures `json:"signatures"`
+	Files      []recordFile       `json:"files"`
+}
+
+type recordFile struct {
+	ModTime int64  `json:"mtime"` // nanoseconds since 1970
+	Inode   uint64 `json:"inode"`
+	SHA256  []byte `json:"sha256,omitempty"`
+}
+
+func (d *DB) recordPath(r *publish.Release, ext string) string {
+	return filepath.Join(d.dir, recordDir, r.Hash().String()+ext)
+}
+
+// writeRecord writes the record of r, and its torrent unless that is nil.
+func (d *DB) writeRecord(r *publish.Release, torrent []byte) error {
+	rec := record{Slug: []byte(r.Slug), Version: r.Version, Variant: r.Variant, Group: []byte(r.Group), Notes: []byte(r.Notes), Published: r.Published,
+		Path: []byte(r.Path), Twin: !r.Twin.Hash.IsZero(), Paused: r.Paused, FirstCopy: r.FirstCopy, Signatures: r.Signatures}
+	for i := range r.Files {
+		f := recordFile{ModTime: r.Files[i].ModTime.UnixNano(), Inode: r.Files[i].Inode}
+		if r.Summed {
+			f.SHA256 = r.Files[i].SHA256[:]
+		}
+		rec.Files = append(rec.Files, f)
+	}
+	body, err := json.Marshal(rec)
+	if err != nil {
+		return err
+	}
+	// The line before the record is its checksum.
+	sum := sha256.Sum256(body)
+	body = append([]byte(hex.EncodeToString(sum[:])+"\n"), body...)
+	if torrent != nil {
+		if err := writeFile(d.recordPath(r, ".torrent"), torrent); err != nil {
+			return err
+		}
+	}
+	if err := writeFile(d.recordPath(r, ".json"), body); err != nil {
+		return err
+	}
+	return syncDir(filepath.Join(d.dir, recordDir))
+}
+
+func (d *DB) removeRecord(r *publish.Release) error {
+	for _, ext := range []string{".json", ".torrent"} {
+		if err := os.Remove(d.recordPath(r, ext)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
+}
+
+// writeFile writes a file of which there is all or nothing, once its directory
+// is synced.
+func writeFile(path string, b []byte) error {
+	f, err := os.OpenFile(path+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(b)
+	if err == nil {
+		err = f.Sync()
+	}
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	if err == nil {
+		err = os.Rename(path+".new", path)
+	}
+	if err != nil {
+		os.Remove(path + ".new")
+	}
+	return err
+}
+
+// syncDir makes renames in a directory last.
+func syncDir(dir string) error {
+	f, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if err := f.Sync(); err != nil && !errors.Is(err, errors.ErrUnsupported) && !os.IsPermission(err) { // Windows syncs no directories
+		return err
+	}
+	return nil
+}
+
+// reconcile makes the records and the database agree: of a fresh database the
+// records are the truth, else the database is. What a crash left half is
+// finished or removed.
+func (d *DB) reconcile(ctx context.Context, fresh bool, now time.Time) (warnings []error, err error) {
+	dir := filepath.Join(d.dir, recordDir)
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	have := map[string]bool{}
+	for _, e := range entries {
+		have[e.Name()] = true
+	}
+	list, _ := d.index.List(publish.Query{All: true})
+	known := map[string]bool{}
+	for _, r := range list {
+		stem := r.Hash().String()
+		known[stem] = true
+		if have[stem+".json"] && have[stem+".torrent"] {
+			continue
+		}
+		full, err := d.Get(ctx, r.Ref())
+		if err != nil {
+			return nil, err
+		}
+		t, err := d.Torrents(ctx, r.Ref())
+		if err != nil {
+			return nil, err
+		}
+		if err := d.writeRecord(full, t.Main); err != nil {
+			return nil, err
+		}
+	}
+	for _, e := range entries {
+		stem, ext, _ := strings.Cut(e.Name(), ".")
+		switch {
+		case strings.HasPrefix(e.Name(), "corrupt-") || known[stem] && !strings.HasSuffix(ext, ".new"):
+		case fresh && ext == "torrent":
+			if err := d.restore(ctx, filepath.Join(dir, stem)); err != nil {
+				if ctx.Err() != nil {
+					return warnings, context.Cause(ctx)
+				}
+				warnings = append(warnings, fmt.Errorf("the record of release %s: %w; it is published again if its data is in a watched folder", stem, err))
+				os.Rename(filepath.Join(dir, e.Name()), filepath.Join(dir, "corrupt-"+e.Name()))
+			}
+		case fresh && ext == "json" && have[stem+".torrent"]:
+		default:
+			os.Remove(filepath.Join(dir, e.Name()))
+		}
+	}
+	return warnings, nil
+}
+
+// restore lists the release whose record is at the path stem.
+func (d *DB) restore(ctx context.Context, stem string) error {
+	torrent, err := os.ReadFile(stem + ".torrent")
+	if err != nil {
+		return err
+	}
+	m, err := metainfo.Parse(torrent)
+	if err != nil {
+		return err
+	}
+	b, err := os.ReadFile(stem + ".json")
+	if err != nil {
+		return err
+	}
+	sum, body, ok := bytes.Cut(b, []byte("\n"))
+	if want := sha256.Sum256(body); !ok || string(sum) != hex.EncodeToString(want[:]) {
+		return errors.New("its checksum does not hold")
+	}
+	var rec record
+	if err := json.Unmarshal(body, &rec); err != nil {
+		return err
+	}
+	r, t, err := publish.Describe(m, string(rec.Path), rec.Twin)
+	if err != nil {
+		return err
+	}
+	if r.Hash().String() != filepath.Base(stem) || len(rec.Files) != len(r.Files) {
+		return errors.New("it is of another torrent")
+	}
+	r.Slug, r.Version, r.Variant, r.Group, r.Notes = string(rec.Slug), rec.Version, rec.Variant, string(rec.Group), string(rec.Notes)
+	r.Published, r.Paused, r.FirstCopy, r.Signatures, r.Summed = rec.Published, rec.Paused, rec.FirstCopy, rec.Signatures, len(r.Files) > 0
+	for i, f := range rec.Files {
+		r.Files[i].ModTime, r.Files[i].Inode = time.Unix(0, f.ModTime), f.Inode
+		r.Summed = r.Summed && copy(r.Files[i].SHA256[:], f.SHA256) == sha256.Size
+	}
+	full := r.Filled(t)
+	if err := d.index.Check(full); err != nil {
+		return err
+	}
+	if err := d.tx(ctx, func(tx *sql.Tx) error { return insert(ctx, tx, full, t) }); err != nil {
+		return err
+	}
+	return d.index.Add(full)
+}
+
+// historyRow is a row of the table history.
+type historyRow struct {
+	hash []byte
+	day  string
+	c    publish.Counts
+}
+
+// salvage reads what can be read of the history of a damaged database.
+func salvage(ctx context.Context, path string) (out []historyRow) {
+	db, err := sql.Open("sqlite", dsn(path, "ro"))
+	if err != nil {
+		return nil
+	}
+	defer db.Close()
+	rows, err := db.QueryContext(ctx, "SELECT hash, day, completed, direct, seed_bytes, http_bytes FROM history")
+	if err != nil {
+		return nil
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var h historyRow
+		if rows.Scan(&h.hash, &h.day, &h.c.Completed, &h.c.Direct, &h.c.SeedBytes, &h.c.HTTPBytes) != nil {
+			return out
+		}
+		if _, err := time.Parse(time.DateOnly, h.day); err == nil && len(h.hash) == 20 && min(h.c.Completed, h.c.Direct, h.c.SeedBytes, h.c.HTTPBytes) >= 0 {
+			out = append(out, h)
+		}
+	}
+	return out
+}
+
+func (d *DB) restoreHistory(ctx context.Context, rows []historyRow) error {
+	return d.tx(ctx, func(tx *sql.Tx) error {
+		for _, h := range rows {
+			if _, err := tx.ExecContext(ctx, countSQL, h.hash, h.day, h.c.Completed, h.c.Direct, h.c.SeedBytes, h.c.HTTPBytes); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
