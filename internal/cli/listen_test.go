@@ -75,11 +75,11 @@ func TestPublicURL(t *testing.T) {
 		}
 	}
 	u, _, _ := publicURL("", netip.MustParseAddrPort("[::1]:80"))
-	if got := announceURLs(u, "[::1]:81"); len(got) != 2 || got[0][0] != "http://[::1]:80/announce" || got[1][0] != "udp://[::1]:81/announce" {
+	if got := announceURLs(u, "[::1]:81", false); len(got) != 2 || got[0][0] != "http://[::1]:80/announce" || got[1][0] != "udp://[::1]:81/announce" {
 		t.Errorf("announce URLs %v", got)
 	}
 	u, _, _ = publicURL("https://a.example/x", netip.MustParseAddrPort("[::1]:80"))
-	if got := announceURLs(u, "[::1]:81"); len(got) != 1 || got[0][0] != "https://a.example/x/announce" {
+	if got := announceURLs(u, "[::1]:81", false); len(got) != 1 || got[0][0] != "https://a.example/x/announce" {
 		t.Errorf("announce URLs behind a proxy %v", got)
 	}
 }

@@ -62,10 +62,10 @@ func outwardAddrs() []netip.Addr {
 // announceURLs are the announce URLs of the tracker that is reached at base, by
 // tier: HTTP first, because it passes where UDP is blocked and a client waits
 // long for UDP. udp is the UDP tracker's address, "" when it is off; behind an
-// https URL it is not announced, for that is a proxy's.
-func announceURLs(base *url.URL, udp string) [][]string {
+// https URL that is not served here it is not announced, for that is a proxy's.
+func announceURLs(base *url.URL, udp string, served bool) [][]string {
 	tiers := [][]string{{base.JoinPath("announce").String()}}
-	if udp == "" || base.Scheme != "http" {
+	if udp == "" || base.Scheme != "http" && !served {
 		return tiers
 	}
 	_, port, err := net.SplitHostPort(udp)

@@ -26,6 +26,7 @@ type publishOptions struct {
 	trackerFlags
 	client clientFlags
 	sign   signFlags
+	secure tlsFlags
 }
 
 func (a *app) publishCmd() *cobra.Command {
@@ -39,13 +40,19 @@ fetched once is passed on by those who fetched it. Hand out the page's URL.`,
 		Example: `  spate publish debian.iso
   spate publish --public-url http://files.example.org:6969 --up 2M debian.iso`,
 		Args: need(1, -1, "a file or a directory"),
-		RunE: func(cmd *cobra.Command, args []string) error { return a.publish(cmd.Context(), args, &opt) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := opt.secure.prepare(&opt.listenFlags, &opt.publicURL, cmd.Flags().Changed("listen")); err != nil {
+				return err
+			}
+			return a.publish(cmd.Context(), args, &opt)
+		},
 	}
 	f := cmd.Flags()
 	opt.trackerFlags.add(f)
 	opt.client.add(f)
 	opt.makeFlags.add(f)
 	opt.sign.add(f)
+	opt.secure.add(f)
 	return cmd
 }
 
@@ -78,6 +85,7 @@ type publication struct {
 	base      *url.URL
 	guessed   bool
 	sockets   *sockets
+	secure    *secure // or nil: plain HTTP
 	node      *node
 	client    *client
 	publisher *publish.Publisher
@@ -137,11 +145,18 @@ func (p *publication) open(ctx context.Context, state string) error {
 	if p.base, p.guessed, err = publicURL(opt.publicURL, p.sockets.httpAddr()); err != nil {
 		return err
 	}
+	if p.secure, err = a.secure(&opt.secure, state, opt.bind, p.sockets.httpAddr()); err != nil {
+		return err
+	}
+	if p.secure != nil && opt.publicURL == "" {
+		p.base.Scheme = "https"
+	}
 	if p.node, err = a.newNode(&opt.trackerFlags, state, trackerserver.Options{OnlyAllowed: true}, trackerserver.StatsOptions{ShowNames: true}); err != nil {
 		return err
 	}
 	own := &ownTracker{table: p.node.table, now: a.env.Now, urls: map[string]bool{}}
-	all := announceURLs(p.base, p.sockets.udpAddr())
+	p.node.use(p.secure)
+	all := announceURLs(p.base, p.sockets.udpAddr(), p.secure != nil)
 	for _, tier := range all {
 		for _, u := range tier {
 			own.urls[u] = true
@@ -190,10 +205,11 @@ func (p *publication) close() {
 	if p.sockets != nil {
 		p.sockets.close()
 	}
+	p.secure.close()
 }
 
 func (p *publication) handler() http.Handler {
-	return under(p.base.Path, p.node.handler(p.site))
+	return p.secure.always(under(p.base.Path, p.node.handler(p.site)))
 }
 
 // swarm counts the peers of a release for its page.

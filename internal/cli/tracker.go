@@ -30,7 +30,7 @@ type trackerOptions struct {
 	rateLimit           float64
 	fullScrape          bool
 	maxMemory           sizeValue
-	tlsCert, tlsKey     string
+	secure              tlsFlags
 
 	home http.Handler // of paths that are not the tracker's; nil: leads to the statistics
 	memo memo         // what else remembers; nil: nothing
@@ -82,8 +82,7 @@ func (opt *trackerOptions) add(f *pflag.FlagSet) {
 	f.Float64Var(&opt.rateLimit, "rate-limit", 0, "`N` requests a second from one /24 or /48 (default 50; negative: no limit)")
 	f.BoolVar(&opt.fullScrape, "full-scrape", false, "tell all torrents to who scrapes none")
 	f.Var(&opt.maxMemory, "max-memory", "the peers take at most so much, such as 512Mi")
-	f.StringVar(&opt.tlsCert, "tls-cert", "", "HTTPS with the certificate in this `FILE`, read again when it changes")
-	f.StringVar(&opt.tlsKey, "tls-key", "", "the `FILE` with the certificate's key")
+	opt.secure.addFiles(f)
 }
 
 func (a *app) tracker(ctx context.Context, opt *trackerOptions) error {
@@ -102,7 +101,7 @@ func (a *app) tracker(ctx context.Context, opt *trackerOptions) error {
 	if err != nil {
 		return err
 	}
-	secure, err := opt.tls(a.env.Now)
+	secure, err := opt.secure.files(a.env.Now)
 	if err != nil {
 		return err
 	}
@@ -133,7 +132,7 @@ func (a *app) tracker(ctx context.Context, opt *trackerOptions) error {
 		base.Scheme = "https"
 	}
 	ready := readyEvent{Event: "ready", HTTPAddr: s.httpAddr().String(), UDPAddr: s.udpAddr()}
-	for _, tier := range announceURLs(base, s.udpAddr()) {
+	for _, tier := range announceURLs(base, s.udpAddr(), secure != nil) {
 		ready.AnnounceURLs = append(ready.AnnounceURLs, tier...)
 	}
 	if n.memo = opt.memo; n.memo != nil {

@@ -238,29 +238,29 @@ func TestTrackerHTTPS(t *testing.T) {
 func TestCertificateRenewed(t *testing.T) {
 	dir := t.TempDir()
 	now := time.Now()
-	o := trackerOptions{tlsCert: filepath.Join(dir, "cert.pem"), tlsKey: filepath.Join(dir, "key.pem")}
-	if _, err := o.tls(func() time.Time { return now }); err == nil {
+	o := tlsFlags{cert: filepath.Join(dir, "cert.pem"), key: filepath.Join(dir, "key.pem")}
+	if _, err := o.files(func() time.Time { return now }); err == nil {
 		t.Error("files that are not there are no error")
 	}
-	writeCert(t, o.tlsCert, o.tlsKey)
-	c, err := o.tls(func() time.Time { return now })
+	writeCert(t, o.cert, o.key)
+	c, err := o.files(func() time.Time { return now })
 	if err != nil {
 		t.Fatal(err)
 	}
 	first, _ := c.GetCertificate(nil)
-	if err := os.WriteFile(o.tlsCert, []byte("torn"), 0o600); err != nil {
+	if err := os.WriteFile(o.cert, []byte("torn"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	now = now.Add(time.Minute)
 	if got, err := c.GetCertificate(nil); err != nil || got != first {
 		t.Errorf("a broken file took the certificate away: %v", err)
 	}
-	writeCert(t, o.tlsCert, o.tlsKey)
+	writeCert(t, o.cert, o.key)
 	now = now.Add(time.Minute)
 	if got, err := c.GetCertificate(nil); err != nil || got == first {
 		t.Errorf("a new certificate is not used: %v", err)
 	}
-	if _, err := (&trackerOptions{tlsCert: "x"}).tls(time.Now); exitCode(err) != CodeUsage {
+	if _, err := (&tlsFlags{cert: "x"}).files(time.Now); exitCode(err) != CodeUsage {
 		t.Errorf("one file of two: %v", err)
 	}
 }

@@ -21,19 +21,19 @@ type certificate struct {
 // lookEvery is how often the files of a certificate are looked at.
 const lookEvery = 10 * time.Second
 
-// tls returns what --tls-cert and --tls-key say, nil for neither.
-func (o *trackerOptions) tls(now func() time.Time) (*tls.Config, error) {
+// files returns what --tls-cert and --tls-key say, nil for neither.
+func (t *tlsFlags) files(now func() time.Time) (*tls.Config, error) {
 	switch {
-	case o.tlsCert == "" && o.tlsKey == "":
+	case t.cert == "" && t.key == "":
 		return nil, nil
-	case o.tlsCert == "" || o.tlsKey == "":
+	case t.cert == "" || t.key == "":
 		return nil, usagef("--tls-cert and --tls-key need each other")
 	}
-	c := &certificate{cert: o.tlsCert, key: o.tlsKey, now: now}
+	c := &certificate{cert: t.cert, key: t.key, now: now}
 	if _, err := c.get(nil); err != nil {
 		return nil, hinted(err, "both are files in the PEM format")
 	}
-	return &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: c.get}, nil
+	return &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: c.get, NextProtos: []string{"h2", "http/1.1"}}, nil
 }
 
 // get is for tls.Config. What cannot be read leaves the certificate as it was.

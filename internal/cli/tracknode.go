@@ -65,10 +65,11 @@ type node struct {
 	server   *trackerserver.Server
 	store    *swarm.Store
 	stats    *trackerserver.Statistics
-	activity *trackerserver.ActivityLog // or nil
-	access   *os.File                   // or nil
-	tls      *tls.Config                // or nil: HTTP without
-	memo     memo                       // or nil
+	activity *trackerserver.ActivityLog    // or nil
+	access   *os.File                      // or nil
+	tls      *tls.Config                   // or nil: HTTP without
+	memo     memo                          // or nil
+	also     []func(context.Context) error // what runs beside
 }
 
 // saveEvery is what a crash of the machine may cost of the peer lists.
@@ -195,6 +196,9 @@ func (n *node) run(ctx context.Context, s *sockets, h http.Handler) error {
 		part(func(ctx context.Context) error { return n.server.ServeUDP(ctx, s.udp) })
 	}
 	part(n.save)
+	for _, f := range n.also {
+		part(f)
+	}
 	wg.Wait()
 	n.saveNow() // when no announce comes any more
 	if n.activity != nil {

@@ -1,0 +1,101 @@
+package e2e
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// acmeServer builds Pebble, a certificate authority for tests, and its DNS
+// server, out of the tools' module. roots vouches for Pebble's own HTTPS.
+func acmeServer(t *testing.T) (pebble, dns, certs string) {
+	t.Helper()
+	dir := t.TempDir()
+	pebble, dns = filepath.Join(dir, "pebble"), filepath.Join(dir, "challtestsrv")
+	for out, pkg := range map[string]string{pebble: "pebble", dns: "pebble-challtestsrv"} {
+		c := exec.Command("go", "build", "-modfile=tools/go.mod", "-o", out, "github.com/letsencrypt/pebble/v2/cmd/"+pkg)
+		c.Dir = ".."
+		c.Env = append(os.Environ(), "CGO_ENABLED=0")
+		if b, err := c.CombinedOutput(); err != nil {
+			missing(t, "Pebble, which cannot be built ("+tail(string(b))+"),")
+		}
+	}
+	c := exec.Command("go", "list", "-m", "-modfile=tools/go.mod", "-f", "{{.Dir}}", "github.com/letsencrypt/pebble/v2")
+	c.Dir = ".."
+	b, err := c.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pebble, dns, filepath.Join(strings.TrimSpace(string(b)), "test", "certs")
+}
+
+// TestDomain publishes under a domain: the certificate comes from an authority
+// that looks at the machine over TLS or HTTP, as Let's Encrypt does.
+func TestDomain(t *testing.T) {
+	t.Parallel()
+	need(t, "curl")
+	pebble, dns, certs := acmeServer(t)
+	l := newLAN(t, 2)
+	h, visitor := l.Hosts[0], l.Hosts[1]
+	const name = "files.example.org"
+
+	config := filepath.Join(t.TempDir(), "pebble.json")
+	b, _ := json.Marshal(map[string]any{"pebble": map[string]any{
+		"listenAddress": "127.0.0.1:14000", "managementListenAddress": "127.0.0.1:15000", "httpPort": 80, "tlsPort": 443,
+		"certificate": filepath.Join(certs, "localhost", "cert.pem"), "privateKey": filepath.Join(certs, "localhost", "key.pem"),
+	}})
+	if err := os.WriteFile(config, b, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	h.start(dns, "-defaultIPv4", h.IP, "-defaultIPv6", "", "-dnsserver", "127.0.0.1:8053", "-http01", "", "-https01", "", "-tlsalpn01", "", "-doh", "", "-management", "127.0.0.1:8055")
+	h.start("env", "PEBBLE_VA_NOSLEEP=1", "PEBBLE_WFE_NONCEREJECT=0", pebble, "-config", config, "-dnsserver", "127.0.0.1:8053")
+	roots := filepath.Join(t.TempDir(), "roots.pem")
+	eventually(t, 15*time.Second, "Pebble answers", func() bool {
+		return exec.Command("ip", "netns", "exec", h.ns, "curl", "-fsk", "-o", roots, "https://127.0.0.1:15000/roots/0").Run() == nil
+	})
+
+	file := noise(t, filepath.Join(t.TempDir(), "a.iso"), 3_000_000)
+	p, r := h.serve("publish", file, "--domain", name, "--acme-ca", "https://127.0.0.1:14000/dir", "--acme-ca-roots", filepath.Join(certs, "pebble.minica.pem"))
+	if want := "https://" + name + "/r/a.iso"; r.PageURL != want {
+		t.Errorf("the page is at %s, want %s", r.PageURL, want)
+	}
+	if len(r.AnnounceURLs) != 2 || r.AnnounceURLs[0] != "https://"+name+"/announce" || r.AnnounceURLs[1] != "udp://"+name+":443/announce" {
+		t.Errorf("announce URLs %q", r.AnnounceURLs)
+	}
+	eventually(t, 30*time.Second, "a certificate", func() bool {
+		return strings.Contains(p.log.String(), "there is a certificate for "+name)
+	})
+
+	curl := func(args ...string) string {
+		t.Helper()
+		return visitor.start("curl", append([]string{"-s", "--cacert", roots, "--connect-to", name + "::" + h.IP + ":"}, args...)...).ok(20 * time.Second).out.String()
+	}
+	if got := curl("-o", os.DevNull, "-w", "%{http_version} %{http_code}", r.PageURL); got != "2 200" {
+		t.Errorf("the page over HTTP and its status: %q, want HTTP/2 and 200", got)
+	}
+	head := strings.ToLower(curl("-I", r.PageURL))
+	for _, want := range []string{"strict-transport-security: max-age=", "content-security-policy: default-src 'none'", "x-content-type-options: nosniff"} {
+		if !strings.Contains(head, want) {
+			t.Errorf("the page is without %q:\n%s", want, head)
+		}
+	}
+	if got := curl("-o", os.DevNull, "-w", "%{http_code} %{redirect_url}", "http://"+name+"/r/a.iso?x=1"); got != "308 https://"+name+"/r/a.iso?x=1" {
+		t.Errorf("plain HTTP answers %q", got)
+	}
+
+	// The whole way, with names and trust as everybody would have them.
+	hosts := filepath.Join(t.TempDir(), "hosts")
+	if err := os.WriteFile(hosts, []byte(h.IP+" "+name+"\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	out := t.TempDir()
+	visitor.start("sh", "-c", `mount --bind "$1" /etc/hosts && shift && exec "$@"`, "sh", hosts,
+		"env", "SSL_CERT_FILE="+roots, spateBin, "get", r.PageURL, "-o", out, "--state", t.TempDir()).ok(time.Minute)
+	if !same(file, filepath.Join(out, "a.iso")) {
+		t.Error("what was fetched is another file")
+	}
+}
