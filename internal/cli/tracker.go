@@ -27,6 +27,7 @@ type trackerOptions struct {
 	notes, tokens       string
 	requireToken        bool
 	allowNets, denyNets []string
+	nets                string
 	rateLimit           float64
 	fullScrape          bool
 	maxMemory           sizeValue
@@ -49,7 +50,8 @@ func (a *app) trackerCmd() *cobra.Command {
 		Short: "run only a tracker, until stopped",
 		Long: `Run a tracker over HTTP and UDP. It serves any torrent, or with --allowed-dir
 those whose .torrent lies in a directory: what is dropped in is served at once,
-what is taken out is refused. Peers and counters survive a restart.`,
+what is taken out is refused. Peers and counters survive a restart. Files that
+say whom it serves are watched; SIGHUP has them read, and logs opened, again.`,
 		Example: `  spate tracker
   spate tracker --listen :8099 --udp off --allowed-dir /srv/torrents`,
 		Args: need(0, 0, "no arguments"),
@@ -79,6 +81,7 @@ func (opt *trackerOptions) add(f *pflag.FlagSet) {
 	f.BoolVar(&opt.requireToken, "require-token", false, "refuse who has no announce URL of his own")
 	f.StringArrayVar(&opt.allowNets, "allow-net", nil, "answer this `NET` only; repeatable")
 	f.StringArrayVar(&opt.denyNets, "deny-net", nil, "do not answer this `NET`; repeatable")
+	f.StringVar(&opt.nets, "nets", "", "lines of allow|deny NET in this `FILE`, beside those two; it is watched")
 	f.Float64Var(&opt.rateLimit, "rate-limit", 0, "`N` requests a second from one /24 or /48 (default 50; negative: no limit)")
 	f.BoolVar(&opt.fullScrape, "full-scrape", false, "tell all torrents to who scrapes none")
 	f.Var(&opt.maxMemory, "max-memory", "the peers take at most so much, such as 512Mi")
@@ -151,6 +154,10 @@ func (a *app) tracker(ctx context.Context, opt *trackerOptions) error {
 	if err != nil {
 		return err
 	}
+	if a.hangup.Load() == nil && a.console.tty == nil { // else the terminal is gone, and nobody stops us
+		ask := n.askReload
+		a.hangup.Store(&ask)
+	}
 	home := opt.home
 	if home == nil {
 		home = toStats()
@@ -162,7 +169,7 @@ func (a *app) tracker(ctx context.Context, opt *trackerOptions) error {
 func (o *trackerOptions) server() (trackerserver.Options, error) {
 	s := trackerserver.Options{
 		AllowedDir: o.allowedDir, AllowList: o.allowList, DenyList: o.denyList, ProxyProtocol: o.proxyProtocol,
-		Notes: o.notes, RequireToken: o.requireToken, FullScrape: o.fullScrape, Limit: trackerserver.RateLimit{PerSecond: o.rateLimit},
+		Notes: o.notes, Nets: o.nets, RequireToken: o.requireToken, FullScrape: o.fullScrape, Limit: trackerserver.RateLimit{PerSecond: o.rateLimit},
 	}
 	var err error
 	if s.Proxies, err = prefixes("--proxy", o.proxies); err != nil {
@@ -186,13 +193,9 @@ func (o *trackerOptions) server() (trackerserver.Options, error) {
 // prefixes are networks and single addresses as networks.
 func prefixes(flag string, all []string) (out []netip.Prefix, err error) {
 	for _, p := range all {
-		prefix, err := netip.ParsePrefix(p)
+		prefix, err := trackerserver.ParseNet(p)
 		if err != nil {
-			a, err := netip.ParseAddr(p)
-			if err != nil {
-				return nil, usagef("%s %s is no address or network, such as 192.0.2.0/24", flag, p)
-			}
-			prefix = netip.PrefixFrom(a, a.BitLen())
+			return nil, usagef("%s: %w", flag, err)
 		}
 		out = append(out, prefix)
 	}

@@ -10,6 +10,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"io"
 	"math/big"
@@ -22,6 +23,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -168,6 +170,56 @@ func TestTrackerTokens(t *testing.T) {
 	}
 	run("revoke", "alice")
 	waitFor("a revoked user", own, false)
+}
+
+// A hang-up has a tracker without a terminal read its files again and go on with
+// new logs; it serves all the time.
+func TestTrackerReloads(t *testing.T) {
+	state := t.TempDir()
+	nets, access := filepath.Join(state, "nets"), filepath.Join(state, "access.log")
+	if err := os.WriteFile(nets, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p := startTracker(t, nil, "--listen", "127.0.0.1:0", "--state", state, "--nets", nets, "--access-log", access)
+	c := dialUDP(t, p.addr)
+	announce := func(i uint32) error {
+		_, _, err := c.announce(spate.InfoHash{1}, somePeer(i), 7000, 1, 2, 15)
+		return err
+	}
+	logs := []string{filepath.Join(state, "activity.log"), access}
+	for _, path := range logs {
+		if err := os.Rename(path, path+".old"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := errors.Join(announce(1), p.cmd.Process.Signal(syscall.SIGHUP)); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range logs {
+		for late := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
+			if _, err := os.Stat(path); err == nil {
+				break
+			} else if time.Now().After(late) {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := os.WriteFile(nets, []byte("deny 127.0.0.0/8\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	for late := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
+		if err := announce(2); err != nil && strings.Contains(err.Error(), "not allowed") {
+			break
+		} else if time.Now().After(late) {
+			t.Fatalf("a network that was denied since: %v", err)
+		}
+	}
+	if code := p.end(syscall.SIGTERM); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
 }
 
 // writeCert writes a certificate for 127.0.0.1 and its key, and returns what

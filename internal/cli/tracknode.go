@@ -66,9 +66,10 @@ type node struct {
 	store    *swarm.Store
 	stats    *trackerserver.Statistics
 	activity *trackerserver.ActivityLog    // or nil
-	access   *os.File                      // or nil
+	access   *appendFile                   // or nil
 	tls      *tls.Config                   // or nil: HTTP without
 	memo     memo                          // or nil
+	again    chan struct{}                 // everything is to be read again
 	also     []func(context.Context) error // what runs beside
 }
 
@@ -77,7 +78,7 @@ const saveEvery = time.Minute
 
 // newNode opens the tracker that is remembered in the directory state.
 func (a *app) newNode(f *trackerFlags, state string, opt trackerserver.Options, stats trackerserver.StatsOptions) (_ *node, err error) {
-	n := &node{app: a}
+	n := &node{app: a, again: make(chan struct{}, 1)}
 	defer func() {
 		if err != nil {
 			n.close()
@@ -129,7 +130,7 @@ func (n *node) openLogs(f *trackerFlags, state string, opt *trackerserver.Option
 	if f.access != nil {
 		opt.AccessLog = slog.New(f.access)
 	} else if f.accessLog != "" {
-		if n.access, err = os.OpenFile(f.accessLog, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600); err != nil {
+		if n.access, err = openAppend(f.accessLog); err != nil {
 			return hinted(err, "choose another file with --access-log FILE")
 		}
 		opt.AccessLog = slog.New(slog.NewJSONHandler(n.access, nil))
@@ -196,6 +197,7 @@ func (n *node) run(ctx context.Context, s *sockets, h http.Handler) error {
 		part(func(ctx context.Context) error { return n.server.ServeUDP(ctx, s.udp) })
 	}
 	part(n.save)
+	part(n.reload)
 	for _, f := range n.also {
 		part(f)
 	}
@@ -210,6 +212,39 @@ func (n *node) run(ctx context.Context, s *sockets, h http.Handler) error {
 		return err
 	}
 	return nil
+}
+
+// askReload has reload read everything again; one that waits already is enough.
+func (n *node) askReload() {
+	select {
+	case n.again <- struct{}{}:
+	default:
+	}
+}
+
+// reload reads everything again that says whom the tracker serves, and goes on
+// with new log files, whenever that is asked for, until ctx ends. What cannot be
+// read stays as it was.
+func (n *node) reload(ctx context.Context) error {
+	for {
+		select {
+		case <-n.again:
+		case <-ctx.Done():
+			return nil
+		}
+		errs := []error{n.server.Reload()}
+		if n.activity != nil {
+			errs = append(errs, n.activity.Reopen())
+		}
+		if n.access != nil {
+			errs = append(errs, n.access.reopen())
+		}
+		if err := errors.Join(errs...); err != nil {
+			n.app.warnf("not everything was read again: %v", err)
+		} else {
+			n.app.notef("everything was read again")
+		}
+	}
 }
 
 // save writes snapshots until ctx ends.
@@ -236,4 +271,43 @@ func (n *node) saveNow() {
 	if err != nil {
 		n.app.warnf("the tracker's state was not saved: %v", err)
 	}
+}
+
+// appendFile is a log file that somebody else may rename at any time.
+type appendFile struct {
+	path string
+	mu   sync.Mutex
+	file *os.File // guarded by mu
+}
+
+func openAppend(path string) (*appendFile, error) {
+	f := &appendFile{path: path}
+	return f, f.reopen()
+}
+
+// reopen goes on with a new file at the path. Where that fails, the old one stays.
+func (f *appendFile) reopen() error {
+	file, err := os.OpenFile(f.path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	if err != nil {
+		return err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.file != nil {
+		f.file.Close() // what was written is written
+	}
+	f.file = file
+	return nil
+}
+
+func (f *appendFile) Write(b []byte) (int, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.file.Write(b)
+}
+
+func (f *appendFile) Close() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.file.Close()
 }

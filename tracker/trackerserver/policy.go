@@ -66,8 +66,7 @@ func (s *Server) admit(c *call) *Refusal {
 		c.limited = Refusal{Reason: "too many requests from your network", RetryIn: wait}
 		return &c.limited
 	}
-	rules := s.rules.Load()
-	if contains(rules.deny, c.from) || len(rules.allow) > 0 && !contains(rules.allow, c.from) {
+	if s.rules.Load().refuse(c.from) {
 		return refuseAddress
 	}
 	if s.opts.Tokens != nil {
@@ -109,12 +108,4 @@ func (s *Server) admission(ih *spate.InfoHash) (*Note, *Refusal) {
 		return n, &Refusal{Reason: n.Failure}
 	}
 	return s.remarked(ih, n)
-}
-
-// addressRules are the networks that may use the tracker.
-type addressRules struct{ allow, deny []netip.Prefix }
-
-// SetAddressRules replaces Options.AllowNets and Options.DenyNets.
-func (s *Server) SetAddressRules(allow, deny []netip.Prefix) {
-	s.rules.Store(&addressRules{canonicalNets(allow), canonicalNets(deny)})
 }

@@ -45,8 +45,10 @@ type Options struct {
 	Tokens       *Tokens
 	RequireToken bool
 	// AllowNets, unless empty, are the only networks that are answered; DenyNets
-	// are not answered.
+	// are not answered. Nets is a file with more of both: the word "allow" or
+	// "deny" and a network or address on each line. It is read again as the lists.
 	AllowNets, DenyNets []netip.Prefix
+	Nets                string
 	// Policies are asked last, in order.
 	Policies []Policy
 	// Limit bounds the rate of requests from one network.
@@ -138,7 +140,6 @@ func New(table *swarm.Table, o Options) (*Server, error) {
 	s := &Server{table: table, opts: o, now: o.Now, log: o.Log, limit: newLimiter(o.Limit, o.Now()), proxies: canonicalNets(o.Proxies)}
 	s.calls.New = func() any { return new(call) }
 	s.shared = s.newCounters()
-	s.SetAddressRules(o.AllowNets, o.DenyNets)
 	if o.NATCheck != nil {
 		nat, err := newNATChecker(*o.NATCheck, s)
 		if err != nil {

@@ -255,7 +255,10 @@ func TestAdmission(t *testing.T) {
 	if _, ok := s.Note(testHash); ok {
 		t.Error("a note is left")
 	}
-	s.SetAddressRules([]netip.Prefix{netip.MustParsePrefix("::ffff:198.51.100.0/120")}, nil)
+	s.opts.AllowNets, s.opts.DenyNets = []netip.Prefix{netip.MustParsePrefix("::ffff:198.51.100.0/120")}, nil
+	if err := s.Reload(); err != nil {
+		t.Fatal(err)
+	}
 	_, err = announce(t, s, "192.0.2.1:9", peer(1))
 	refusedFor(t, err, "address")
 	_, err = announce(t, s, "198.51.100.7:9", peer(1))

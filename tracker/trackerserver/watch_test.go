@@ -2,6 +2,7 @@ package trackerserver
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -157,6 +158,46 @@ func TestLists(t *testing.T) {
 	eventually(t, "one is gone", func() bool { return !allowed(s, one) })
 	if !allowed(s, two) {
 		t.Error("what the caller allowed went with the list")
+	}
+}
+
+// A torrent that moves from the directory to the list, and back, is served all the
+// time.
+func TestReloadRefusesNothing(t *testing.T) {
+	dir, list := t.TempDir(), filepath.Join(t.TempDir(), "list")
+	ih := writeTorrent(t, filepath.Join(dir, "a.torrent"), "ten bytes.")
+	if err := os.WriteFile(list, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := newServer(t, Options{AllowedDir: dir, AllowList: list})
+	stop, done := make(chan struct{}), make(chan int)
+	go func() {
+		refused := 0
+		for {
+			select {
+			case <-stop:
+				done <- refused
+				return
+			default:
+				if _, r := s.admission(&ih); r != nil {
+					refused++
+				}
+			}
+		}
+	}()
+	for range 20 {
+		os.Remove(filepath.Join(dir, "a.torrent"))
+		if err := errors.Join(os.WriteFile(list, []byte(ih.String()+"\n"), 0o600), s.Reload()); err != nil {
+			t.Fatal(err)
+		}
+		writeTorrent(t, filepath.Join(dir, "a.torrent"), "ten bytes.")
+		if err := errors.Join(os.WriteFile(list, nil, 0o600), s.Reload()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	close(stop)
+	if n := <-done; n > 0 {
+		t.Errorf("refused %d times", n)
 	}
 }
 

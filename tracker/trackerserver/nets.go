@@ -1,0 +1,116 @@
+package trackerserver
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+)
+
+// netSet is a set of addresses as ranges in order, none of which overlap, so that
+// long lists cost an announce little.
+type netSet []netRange
+
+type netRange struct{ first, last netip.Addr }
+
+func newNetSet(nets []netip.Prefix) netSet {
+	all := make(netSet, 0, len(nets))
+	for _, p := range canonicalNets(nets) {
+		all = append(all, netRange{p.Addr(), lastOf(p)})
+	}
+	slices.SortFunc(all, func(a, b netRange) int { return a.first.Compare(b.first) })
+	out := all[:0]
+	for _, r := range all {
+		if n := len(out); n > 0 && r.first.Compare(out[n-1].last) <= 0 {
+			if out[n-1].last.Less(r.last) {
+				out[n-1].last = r.last
+			}
+			continue
+		}
+		out = append(out, r)
+	}
+	return out
+}
+
+// lastOf is the last address of a network.
+func lastOf(p netip.Prefix) netip.Addr {
+	b := p.Addr().AsSlice()
+	for i := p.Bits(); i < 8*len(b); i++ {
+		b[i/8] |= 0x80 >> (i % 8)
+	}
+	a, _ := netip.AddrFromSlice(b)
+	return a
+}
+
+// contains reports whether a, a canonical address, is in the set.
+func (s netSet) contains(a netip.Addr) bool {
+	i, exact := slices.BinarySearchFunc(s, a, func(r netRange, a netip.Addr) int { return r.first.Compare(a) })
+	return exact || i > 0 && a.Compare(s[i-1].last) <= 0
+}
+
+// addressRules are the networks that may use the tracker.
+type addressRules struct{ allow, deny netSet }
+
+// refuse reports whether an address is not answered.
+func (r *addressRules) refuse(a netip.Addr) bool {
+	return r.deny.contains(a) || len(r.allow) > 0 && !r.allow.contains(a)
+}
+
+// readNets puts the networks of Options and those of the file Options.Nets in
+// force. On an error the rules stay as they were.
+func (s *Server) readNets() error {
+	allow, deny := s.opts.AllowNets, s.opts.DenyNets
+	if s.opts.Nets != "" {
+		b, err := os.ReadFile(s.opts.Nets)
+		if err != nil {
+			return fmt.Errorf("list of networks: %w", err)
+		}
+		moreAllow, moreDeny, err := parseNets(b)
+		if err != nil {
+			return fmt.Errorf("list of networks %s: %w", s.opts.Nets, err)
+		}
+		allow, deny = slices.Concat(allow, moreAllow), slices.Concat(deny, moreDeny)
+	}
+	s.rules.Store(&addressRules{newNetSet(allow), newNetSet(deny)})
+	return nil
+}
+
+// parseNets reads lines of the word "allow" or "deny" and a network or address.
+func parseNets(b []byte) (allow, deny []netip.Prefix, err error) {
+	lines := bufio.NewScanner(bytes.NewReader(b))
+	lines.Buffer(nil, maxListLine)
+	for n := 1; lines.Scan(); n++ {
+		f := strings.Fields(lines.Text())
+		if len(f) == 0 || f[0][0] == '#' {
+			continue
+		}
+		if len(f) != 2 || f[0] != "allow" && f[0] != "deny" {
+			return nil, nil, fmt.Errorf("line %d: want the word allow or deny and a network, such as deny 192.0.2.0/24", n)
+		}
+		p, err := ParseNet(f[1])
+		if err != nil {
+			return nil, nil, fmt.Errorf("line %d: %w", n, err)
+		}
+		if f[0] == "allow" {
+			allow = append(allow, p)
+		} else {
+			deny = append(deny, p)
+		}
+	}
+	return allow, deny, lines.Err()
+}
+
+// ParseNet reads a network, or an address as a network of its own.
+func ParseNet(s string) (netip.Prefix, error) {
+	if p, err := netip.ParsePrefix(s); err == nil {
+		return p, nil
+	}
+	a, err := netip.ParseAddr(s)
+	if err != nil || a.Zone() != "" {
+		return netip.Prefix{}, fmt.Errorf("%q is no address or network, such as 192.0.2.0/24", s)
+	}
+	return netip.PrefixFrom(a, a.BitLen()), nil
+}
