@@ -17,6 +17,30 @@ func (d *Dir) markDirty(i int) {
 	}
 }
 
+// Unsynced says that bytes which this process did not write may not have reached
+// the disk: the next Sync covers them too. What another process left, which was
+// killed, may be in memory alone.
+func (d *Dir) Unsynced(off, n int64) {
+	if d.opts.ReadOnly {
+		return
+	}
+	for e := range d.layout.Extents(off, n) {
+		if e.Pad {
+			continue
+		}
+		i := e.File
+		h, err := d.acquire(i, false)
+		if errors.Is(err, ErrMissing) && d.files[i].skip.Load() {
+			i = len(d.layout.files)
+			h, err = d.acquire(i, false)
+		}
+		if err == nil {
+			h.release()
+			d.markDirty(i)
+		}
+	}
+}
+
 // noteDir notes that names were made in a directory.
 func (d *Dir) noteDir(dir string) {
 	d.mu.Lock()
@@ -34,7 +58,9 @@ func (d *Dir) noteDirs(dir string) {
 
 // Sync implements [Storage]: it syncs the files written since the last Sync,
 // and the directories in which names were made. The error joins one [*Error]
-// for each file that failed; those are tried again by the next Sync.
+// for each file that failed; those are tried again by the next Sync. What the
+// system holds in memory of a file that it failed to write is dropped, so that
+// reading tells what is on the disk.
 func (d *Dir) Sync() error {
 	d.mu.Lock()
 	files, dirs := d.dirty, d.dirs
@@ -67,7 +93,9 @@ func (d *Dir) syncFile(i int) error {
 		return err
 	}
 	st.dirty.Store(false)
-	err = h.file.Sync()
+	if err = h.file.Sync(); err != nil {
+		dropCache(h.file)
+	}
 	var now fs.FileInfo
 	if err == nil {
 		now, err = h.file.Stat()

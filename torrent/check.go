@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha1"
 	"errors"
-	"io/fs"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -49,7 +48,15 @@ func (t *Torrent) check(rec *storage.Record) (bitfield.Bitfield, error) {
 			return have, err
 		}
 	}
-	return have, t.hashPieces(t.ctx, unsure, have)
+	err := t.hashPieces(t.ctx, unsure, have)
+	if t.files != nil {
+		for _, i := range unsure {
+			if have.Get(i) {
+				t.files.Unsynced(int64(i)*t.info.PieceLength, t.info.PieceSize(i))
+			}
+		}
+	}
+	return have, err
 }
 
 // holdsData reports whether piece i can be on disk at all.
@@ -140,68 +147,6 @@ func (t *Torrent) checkPiece(i int, buf []byte) (bool, error) {
 	return false, err
 }
 
-// loadResume returns the record of an earlier run with the same files, or nil.
-func (t *Torrent) loadResume() *storage.Record {
-	if t.opt.ResumeDir == "" || t.files == nil {
-		return nil
-	}
-	rec, err := storage.LoadResume(t.opt.ResumeDir, t.hash)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		t.log.Warn("resume data cannot be used: the data is checked", "err", err)
-	}
-	if rec == nil || rec.Dir != t.dir || rec.Have.Len() != t.info.NumPieces() {
-		return nil
-	}
-	if rec.Recovered != nil {
-		t.log.Warn("resume data is from an older record", "err", rec.Recovered)
-	}
-	t.uploaded.Store(rec.Uploaded)
-	t.downloaded.Store(rec.Downloaded)
-	t.mu.Lock()
-	t.restartMetersLocked()
-	t.mu.Unlock()
-	return rec
-}
-
-// saveResume writes down what is verified, after it has reached the disk. clean
-// says that nothing will be written to the files any more.
-func (t *Torrent) saveResume(clean bool) {
-	if t.opt.ResumeDir == "" || t.files == nil || t.pick == nil {
-		return
-	}
-	t.place.RLock()
-	defer t.place.RUnlock()
-	t.mu.Lock()
-	if t.state == StateChecking || t.state == StateStopped || clean && !t.dirty && t.state == StateSeeding && t.recordClean {
-		t.mu.Unlock()
-		return
-	}
-	complete := t.pick.HaveCount() == t.info.NumPieces()
-	rec := storage.Record{
-		InfoHash: t.hash, Have: t.pick.Bitfield().Clone(), Clean: clean || complete, Dir: t.dir,
-		Uploaded: t.uploaded.Load(), Downloaded: t.downloaded.Load(),
-		Added: t.added, Completed: t.completed,
-	}
-	t.dirty = false
-	t.recordClean = rec.Clean
-	t.saved = time.Now()
-	t.mu.Unlock()
-
-	err := t.s.onDisk(t.store.Sync)
-	if err == nil {
-		rec.Files, err = t.files.Stats()
-	}
-	if err == nil {
-		err = storage.SaveResume(t.opt.ResumeDir, &rec)
-	}
-	if err != nil {
-		t.log.Warn("saving resume data", "err", err)
-		t.mu.Lock()
-		t.dirty = true
-		t.mu.Unlock()
-	}
-}
-
 // lookAtFiles notices that somebody changed or removed a file that is seeded.
 func (t *Torrent) lookAtFiles() {
 	t.mu.Lock()
@@ -228,6 +173,14 @@ func (t *Torrent) retry() {
 	had := bitfield.New(t.info.NumPieces())
 	if t.pick != nil {
 		had = t.pick.Bitfield().Clone()
+	}
+	if t.distrust {
+		for i := range had.Ones() {
+			if i >= t.synced.Len() || !t.synced.Get(i) {
+				had.Clear(i)
+			}
+		}
+		t.distrust, t.second = false, secondLook{had, bitfield.New(had.Len())}
 	}
 	t.mu.Unlock()
 

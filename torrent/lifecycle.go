@@ -131,7 +131,12 @@ var errHalted = errors.New("the torrent is halted")
 func (t *Torrent) finished() {
 	err := t.prepareFiles()
 	if err == nil {
-		err = t.inPlace(t.store.Sync)
+		t.mu.Lock()
+		have := t.pick.Bitfield().Clone()
+		t.mu.Unlock()
+		t.place.RLock()
+		err = t.sync(have)
+		t.place.RUnlock()
 	}
 	if err != nil {
 		t.fail(err)

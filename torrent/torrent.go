@@ -99,6 +99,8 @@ type Torrent struct {
 	recordClean           bool                 // resume data says that nothing was being written
 	looked                time.Time            // when the files were compared with what they were
 	second                secondLook           // at the data of a torrent that halted
+	synced                bitfield.Bitfield    // pieces that are on the disk for certain; of length 0: not known
+	distrust              bool                 // a sync failed: pieces that are not in synced are not believed
 	failedAt              time.Time
 	choked                time.Time     // when it was decided last who is served
 	candidates            []choker.Peer // scratch of that

@@ -1,0 +1,207 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"spate/metainfo"
+	"spate/storage"
+)
+
+// sweep runs gets of a small tree and breaks each at another call of the system.
+type sweep struct {
+	h       *host
+	dir     string // holds the tree
+	torrent string
+	mi      *metainfo.MetaInfo
+	data    []byte // of the tree's byte space
+	peer    string
+}
+
+// Calls that change what is on the disk, and what the system is asked for beside
+// that: a process can be killed at any of them.
+const (
+	diskCalls = "pwrite64,fsync,renameat,ftruncate,mkdirat,unlinkat"
+	anyCalls  = diskCalls + ",write,writev,openat"
+)
+
+func newSweep(t *testing.T) *sweep {
+	need(t, "strace")
+	s := &sweep{h: newLAN(t, 1).Hosts[0], dir: t.TempDir()}
+	tree := filepath.Join(s.dir, "tree")
+	if err := os.Mkdir(tree, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	noise(t, filepath.Join(tree, "one"), 100_000)
+	noise(t, filepath.Join(tree, "two"), 150_000)
+	s.torrent = tree + ".torrent"
+	s.h.run("create", tree, "-o", s.torrent, "-a", "http://127.0.0.1:9/announce", "--piece-length", "16KiB", "--format", "v1")
+	b, err := os.ReadFile(s.torrent)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.mi, err = metainfo.Parse(b); err != nil {
+		t.Fatal(err)
+	}
+	s.data = s.read(t, s.dir)
+	_, r := s.h.serve("seed", s.torrent, "--bind", s.h.IP)
+	s.peer = r.PeerAddr
+	return s
+}
+
+// read returns the byte space of the tree in dir; what is missing is zeros.
+func (s *sweep) read(t *testing.T, dir string) []byte {
+	data := make([]byte, s.mi.Info.TotalLength())
+	for i := range s.mi.Info.Files {
+		f := &s.mi.Info.Files[i]
+		if f.Pad() {
+			continue
+		}
+		b, err := os.ReadFile(filepath.Join(append([]string{dir, s.mi.Info.Name}, f.Path...)...))
+		if err != nil && !os.IsNotExist(err) {
+			t.Fatal(err)
+		}
+		copy(data[f.Offset:f.Offset+f.Length], b)
+	}
+	return data
+}
+
+// get fetches the tree into dir, under strace when inject says what is to happen.
+func (s *sweep) get(dir, inject string) *proc {
+	args := []string{spateBin, "get", s.torrent, "-o", filepath.Join(dir, "out"), "--state", filepath.Join(dir, "state"),
+		"--peer", s.peer, "--bind", s.h.IP, "--peer-port", "0", "--timeout", "20s"}
+	if inject != "" {
+		calls, _, _ := strings.Cut(inject, ":")
+		args = append([]string{"strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=" + calls, "-e", "inject=" + inject}, args...)
+	}
+	return s.h.start("env", append([]string{"GOMAXPROCS=1"}, args...)...)
+}
+
+// claims fails the test if what is remembered of the download names a piece that
+// is not there, and returns how many pieces it names.
+func (s *sweep) claims(t *testing.T, dir, when string) int {
+	records, err := filepath.Glob(filepath.Join(dir, "state", "get", "*", "*.resume"))
+	if err != nil || len(records) == 0 {
+		return 0
+	}
+	rec, err := storage.LoadResume(filepath.Dir(records[0]), s.mi.Hash())
+	if err != nil {
+		t.Errorf("%s: %v", when, err)
+		return 0
+	}
+	got := s.read(t, filepath.Join(dir, "out"))
+	for i := range rec.Have.Ones() {
+		from := int64(i) * s.mi.Info.PieceLength
+		to := from + s.mi.Info.PieceSize(i)
+		if string(got[from:to]) != string(s.data[from:to]) {
+			t.Errorf("%s: piece %d is claimed and is not there", when, i)
+		}
+	}
+	return rec.Have.Count()
+}
+
+// finish runs the get to its end.
+func (s *sweep) finish(t *testing.T, dir, when string) {
+	p := s.get(dir, "")
+	if code := p.wait(30 * time.Second); code != 0 {
+		t.Errorf("%s: the next run ended with %d: %s", when, code, p.log)
+	} else if string(s.read(t, filepath.Join(dir, "out"))) != string(s.data) {
+		t.Errorf("%s: the next run left other data", when)
+	}
+}
+
+// calls bounds the calls of one thread that are broken: strace counts by thread, and
+// a get has made fewer.
+const calls = 32
+
+// each calls f for 1 to calls, a few at once.
+func each(f func(n int)) {
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			for n := next.Add(1); n <= calls; n = next.Add(1) {
+				f(int(n))
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// TestKilledAtAnyCall kills a get at each of its calls of the system that writes
+// anything anywhere, in turn. Nothing that is not there is remembered as there, and
+// the same command goes on to the end.
+func TestKilledAtAnyCall(t *testing.T) {
+	t.Parallel()
+	s := newSweep(t)
+	var killed atomic.Int64
+	each(func(n int) {
+		dir, when := t.TempDir(), fmt.Sprint("killed at call ", n)
+		p := s.get(dir, fmt.Sprintf("%s:signal=KILL:when=%d", anyCalls, n))
+		p.wait(30 * time.Second)
+		if p.err != nil {
+			killed.Add(1)
+		}
+		s.claims(t, dir, when)
+		s.finish(t, dir, when)
+	})
+	if killed.Load() < calls/2 {
+		t.Errorf("killed at %d calls only", killed.Load())
+	}
+	t.Logf("killed at %d calls", killed.Load())
+}
+
+// TestKilledAgainAndAgain kills the runs of one get one after the other, each at a
+// later call than the one before, until one lives to its end.
+func TestKilledAgainAndAgain(t *testing.T) {
+	t.Parallel()
+	s := newSweep(t)
+	dir, runs := t.TempDir(), 0
+	for n := 10; ; n++ {
+		p := s.get(dir, fmt.Sprintf("%s:signal=KILL:when=%d", anyCalls, n))
+		p.wait(30 * time.Second)
+		s.claims(t, dir, fmt.Sprint("run ", runs))
+		if runs++; p.err == nil {
+			break
+		}
+	}
+	s.finish(t, dir, fmt.Sprint("after ", runs))
+	t.Logf("killed %d times", runs-1)
+}
+
+// TestDiskFailsAtAnyCall has each of a get's calls that change the disk fail, once
+// and for good, for want of room and for a broken disk. It ends with the code of the
+// reason or copes; it never claims what it could not sync, and the next run goes on.
+func TestDiskFailsAtAnyCall(t *testing.T) {
+	t.Parallel()
+	s := newSweep(t)
+	for _, c := range []struct {
+		errno string
+		codes []int
+	}{{"ENOSPC", []int{0, 9}}, {"EIO", []int{0, 1}}} {
+		for _, more := range []string{"", "+"} {
+			each(func(n int) {
+				dir, when := t.TempDir(), fmt.Sprintf("%s at call %d%s", c.errno, n, more)
+				p := s.get(dir, fmt.Sprintf("%s:error=%s:when=%d%s", diskCalls, c.errno, n, more))
+				code := p.wait(30 * time.Second)
+				if code != c.codes[0] && code != c.codes[1] {
+					t.Errorf("%s: ended with %d: %s", when, code, p.log)
+				}
+				if strings.Contains(p.log.String(), "goroutine ") {
+					t.Errorf("%s: %s", when, p.log)
+				}
+				have := s.claims(t, dir, when)
+				if strings.Contains(p.log.String(), "sync "+filepath.Join(dir, "out")) && code != 0 && have > 0 {
+					t.Errorf("%s: %d pieces are claimed that were not synced: %s", when, have, p.log)
+				}
+				s.finish(t, dir, when)
+			})
+		}
+	}
+}
