@@ -73,9 +73,9 @@ func (s *sweep) read(t *testing.T, dir string) []byte {
 }
 
 // get fetches the tree into dir, under strace when inject says what is to happen.
-func (s *sweep) get(dir, inject string) *proc {
-	args := []string{spateBin, "get", s.torrent, "-o", filepath.Join(dir, "out"), "--state", filepath.Join(dir, "state"),
-		"--peer", s.peer, "--bind", s.h.IP, "--peer-port", "0", "--timeout", "20s"}
+func (s *sweep) get(dir, inject string, more ...string) *proc {
+	args := append([]string{spateBin, "get", s.torrent, "-o", filepath.Join(dir, "out"), "--state", filepath.Join(dir, "state"),
+		"--peer", s.peer, "--bind", s.h.IP, "--peer-port", "0", "--timeout", "20s"}, more...)
 	if inject != "" {
 		calls, _, _ := strings.Cut(inject, ":")
 		args = append([]string{"strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=" + calls, "-e", "inject=" + inject}, args...)
