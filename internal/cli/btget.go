@@ -55,6 +55,12 @@ func (r *toolRun) download(ctx context.Context) error {
 	if err := setPriorities(j.t, prio); err != nil {
 		return r.usage("--priority: %w", err)
 	}
+	if r.tool.Name == "btdownloadcurses" {
+		if r.hasScreen() {
+			return hintPlace(r.onScreen(ctx, c, j))
+		}
+		r.notef("%s: no terminal for a screen: status blocks instead", r.tool.Name)
+	}
 	return hintPlace(r.follow(ctx, j))
 }
 
@@ -230,6 +236,21 @@ func setPriorities(t *torrent.Torrent, prio []torrent.Priority) error {
 		if err := t.SetPriority(prio[i], file); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// onScreen shows the download on a screen until it is stopped.
+func (r *toolRun) onScreen(ctx context.Context, c *client, j *getJob) error {
+	err := r.screen(ctx, r.tool.Name, sessionSource{c.session})
+	st := j.t.Stats()
+	switch {
+	case err != nil:
+		return err
+	case st.State == torrent.StateFailed:
+		return transferError(st.Err)
+	case st.BytesDone < st.BytesTotal:
+		return context.Canceled
 	}
 	return nil
 }

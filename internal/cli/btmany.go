@@ -73,6 +73,12 @@ func (r *toolRun) launchMany(ctx context.Context) error {
 	defer wg.Wait()
 	defer cancel()
 	wg.Go(func() { l.watch(ctx) })
+	if r.tool.Name == "btlaunchmanycurses" {
+		if r.hasScreen() {
+			return r.screen(ctx, r.tool.Name+" "+dir, sessionSource{l.client.session})
+		}
+		r.notef("%s: no terminal for a screen: status lines instead", r.tool.Name)
+	}
 	tick := time.NewTicker(time.Duration(max(0.1, r.v.Float("display_interval")) * float64(time.Second)))
 	defer tick.Stop()
 	for {
@@ -97,7 +103,12 @@ func (l *launcher) close() {
 
 // say tells what became of a .torrent, as btlaunchmany did.
 func (l *launcher) say(format string, args ...any) {
-	l.print("### " + escape(fmt.Sprintf(format, args...)) + "\n")
+	line := "### " + escape(fmt.Sprintf(format, args...))
+	if l.tool.Name == "btlaunchmanycurses" {
+		l.console.line(line) // the screen has standard output
+		return
+	}
+	l.print(line + "\n")
 }
 
 // watch looks at the directory when it changes and every --parse_dir_interval.

@@ -15,6 +15,9 @@ type console struct {
 	w   io.Writer
 	tty *os.File // nil: no terminal, no bars
 	bar string
+	log io.Writer // takes the lines while a screen has the terminal; nil: no screen
+
+	results []byte // of standard output, which is the screen's meanwhile
 }
 
 func newConsole(w io.Writer, termVar string) *console {
@@ -29,6 +32,9 @@ func newConsole(w io.Writer, termVar string) *console {
 func (c *console) Write(p []byte) (int, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.log != nil {
+		return c.log.Write(p)
+	}
 	if c.bar == "" {
 		return c.w.Write(p)
 	}
@@ -38,6 +44,35 @@ func (c *console) Write(p []byte) (int, error) {
 	return n, err
 }
 
+// giveUp lets a screen have the terminal: lines go to log until it is nil again.
+func (c *console) giveUp(log io.Writer) {
+	c.clearBar()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.log = log
+}
+
+// keep takes a result while a screen has the terminal, and reports whether one
+// has.
+func (c *console) keep(result string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.log == nil {
+		return false
+	}
+	c.results = append(c.results, result...)
+	return true
+}
+
+// kept returns the results that were kept.
+func (c *console) kept() []byte {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	b := c.results
+	c.results = nil
+	return b
+}
+
 // line writes one line, which must be harmless already.
 func (c *console) line(s string) { c.Write([]byte(s + "\n")) }
 
@@ -45,7 +80,7 @@ func (c *console) line(s string) { c.Write([]byte(s + "\n")) }
 func (c *console) setBar(s string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.tty == nil {
+	if c.tty == nil || c.log != nil {
 		return
 	}
 	if r := []rune(s); len(r) > c.width()-1 {

@@ -1,76 +1,12 @@
 package cli
 
-import (
-	"fmt"
-	"strings"
-	"unicode"
-	"unicode/utf8"
-)
+import "spate/internal/harmless"
 
-// escape returns s with everything that could move the cursor, reorder the line
-// or end it written as \x1b or \u202e, so that a name from outside is one
-// harmless run of text. Backslashes stay as they are.
-func escape(s string) string {
-	if plain(s, "") {
-		return s
-	}
-	return escapeBut(s, "")
-}
+// escape makes a name from outside one harmless run of text.
+func escape(s string) string { return harmless.Line(s) }
 
 // escapeText is escape for text that we lay out ourselves: newlines and tabs
 // stay.
-func escapeText(s string) string {
-	if plain(s, "\n\t") {
-		return s
-	}
-	return escapeBut(s, "\n\t")
-}
+func escapeText(s string) string { return harmless.Text(s) }
 
-func plain(s, keep string) bool {
-	for i, r := range s {
-		if unsafeRune(r) && !strings.ContainsRune(keep, r) || r == utf8.RuneError && badByte(s[i:]) {
-			return false
-		}
-	}
-	return true
-}
-
-func escapeBut(s, keep string) string {
-	var b strings.Builder
-	for i, r := range s {
-		switch {
-		case r == utf8.RuneError && badByte(s[i:]):
-			fmt.Fprintf(&b, `\x%02x`, s[i])
-		case !unsafeRune(r) || strings.ContainsRune(keep, r):
-			b.WriteRune(r)
-		case r == '\n':
-			b.WriteString(`\n`)
-		case r == '\t':
-			b.WriteString(`\t`)
-		case r < 0x100:
-			fmt.Fprintf(&b, `\x%02x`, r)
-		case r <= 0xffff:
-			fmt.Fprintf(&b, `\u%04x`, r)
-		default:
-			fmt.Fprintf(&b, `\U%08x`, r)
-		}
-	}
-	return b.String()
-}
-
-func badByte(s string) bool {
-	_, n := utf8.DecodeRuneInString(s)
-	return n == 1
-}
-
-// unsafeRune reports control, bidirectional, invisible and private runes, and
-// the separators that some terminals treat as a line's end.
-func unsafeRune(r rune) bool {
-	switch {
-	case r < 0x20, r >= 0x7f && r < 0xa0:
-		return true
-	case r < 0x300:
-		return r == 0xad // soft hyphen
-	}
-	return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Co, unicode.Cs, unicode.Zl, unicode.Zp)
-}
+func unsafeRune(r rune) bool { return harmless.Unsafe(r) }

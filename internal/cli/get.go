@@ -1,12 +1,14 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io/fs"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -25,6 +27,7 @@ type getOptions struct {
 	timeout time.Duration
 	force   bool
 	key     string // --verify-key
+	tui     bool
 
 	// into says where a torrent's data goes; nil: into output, under its name.
 	into func(*metainfo.MetaInfo) (dir, name string, err error)
@@ -50,6 +53,7 @@ What is there already is kept: the same command goes on where it was stopped.`,
 	f.DurationVar(&opt.timeout, "timeout", 10*time.Minute, "give up after so long without data; 0: never")
 	f.BoolVar(&opt.force, "force", false, "write over files that are something else")
 	f.StringVar(&opt.key, "verify-key", "", "only what is signed with this minisign `KEY`, or the key in this file; off: whatever it is signed with")
+	f.BoolVar(&opt.tui, "tui", false, "show it on a terminal screen: files, pieces, peers, rates; q stops")
 	opt.clientFlags.add(f)
 	return cmd
 }
@@ -99,7 +103,28 @@ func (a *app) get(ctx context.Context, args []string, opt *getOptions) error {
 	if len(jobs) == 1 {
 		g.bar = a.newProgress(jobs[0].mi.Info.Name)
 	}
+	if opt.tui && a.hasScreen() && !a.json {
+		return a.getOnScreen(ctx, c, g, args)
+	}
 	return g.run(ctx)
+}
+
+// getOnScreen is g.run with a screen: who quits it stops as by Ctrl-C.
+func (a *app) getOnScreen(ctx context.Context, c *client, g *getRun, args []string) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	shown := make(chan error, 1)
+	go func() {
+		err := a.screen(ctx, "get "+strings.Join(args, " "), sessionSource{c.session})
+		cancel(cmp.Or[error](err, context.Canceled))
+		shown <- err
+	}()
+	err := g.run(ctx)
+	cancel(nil)
+	if serr := <-shown; serr != nil {
+		return serr
+	}
+	return err
 }
 
 // getJobs finds the torrents and looks at what lies in their place. The jobs

@@ -12,7 +12,11 @@ import (
 // harmless, but a newline in it stays: pass names through [escape].
 func (a *app) printf(format string, args ...any) error {
 	a.console.clearBar() // they may be one terminal
-	_, err := io.WriteString(a.env.Stdout, escapeText(fmt.Sprintf(format, args...)))
+	text := escapeText(fmt.Sprintf(format, args...))
+	if a.console.keep(text) {
+		return nil
+	}
+	_, err := io.WriteString(a.env.Stdout, text)
 	return err
 }
 

@@ -1,0 +1,123 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/term"
+
+	"spate/internal/tui"
+	"spate/torrent"
+)
+
+// hasScreen reports whether a screen can be drawn: standard input and output are
+// a terminal that can move its cursor.
+func (a *app) hasScreen() bool {
+	terminal := func(v any) bool {
+		f, ok := v.(*os.File)
+		return ok && term.IsTerminal(int(f.Fd()))
+	}
+	if name := a.vars["TERM"]; name == "dumb" || name == "" && a.vars["WT_SESSION"] == "" && os.PathSeparator == '/' {
+		return false
+	}
+	return terminal(a.env.Stdin) && terminal(a.env.Stdout)
+}
+
+// screen shows the source until the person quits, which is no error, or ctx
+// ends. What is said on standard error meanwhile is in the screen's log, and
+// results follow on standard output when it is gone.
+func (a *app) screen(ctx context.Context, title string, src tui.Source) error {
+	log := &tui.Log{}
+	a.console.giveUp(log)
+	err := tui.Run(ctx, src, tui.Options{
+		Title: title, Input: a.env.Stdin, Output: a.env.Stdout, Environ: a.env.Environ, Log: log, Now: a.env.Now,
+	})
+	a.console.giveUp(nil)
+	if _, werr := a.env.Stdout.Write(a.console.kept()); err == nil {
+		err = werr
+	}
+	return err
+}
+
+// sessionSource shows the torrents of a session of this process.
+type sessionSource struct{ session *torrent.Session }
+
+// List implements [tui.Source].
+func (s sessionSource) List(context.Context) ([]tui.Torrent, error) {
+	var list []tui.Torrent
+	for _, t := range s.session.Torrents() {
+		list = append(list, screenRow(t))
+	}
+	slices.SortFunc(list, func(a, b tui.Torrent) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID)) })
+	return list, nil
+}
+
+// Detail implements [tui.Source].
+func (s sessionSource) Detail(_ context.Context, id string) (*tui.Detail, error) {
+	for _, t := range s.session.Torrents() {
+		if t.InfoHash().String() == id {
+			return screenDetail(t), nil
+		}
+	}
+	return nil, nil
+}
+
+func screenRow(t *torrent.Torrent) tui.Torrent {
+	st := t.Stats()
+	row := tui.Torrent{
+		ID: st.InfoHash.String(), Name: st.Name, State: st.State.String(), Size: st.BytesTotal, Done: st.BytesDone, Fraction: 1,
+		Down: st.DownRate, Up: st.UpRate, Downloaded: st.Downloaded, Uploaded: st.Uploaded,
+		Peers: st.Peers, Seeds: st.Seeds, Known: st.Known, Left: -1,
+	}
+	if st.BytesTotal > 0 {
+		row.Fraction = float64(st.BytesDone) / float64(st.BytesTotal)
+	}
+	switch {
+	case st.State == torrent.StateChecking:
+		row.Fraction = float64(st.Checked) / float64(max(st.Pieces, 1))
+	case st.State == torrent.StateDownloading && st.DownRate >= 1:
+		row.Left = time.Duration(float64(st.BytesTotal-st.BytesDone) / st.DownRate * float64(time.Second))
+	}
+	if st.Err != nil {
+		row.Err = message(st.Err)
+	}
+	return row
+}
+
+func screenDetail(t *torrent.Torrent) *tui.Detail {
+	st := t.Stats()
+	d := &tui.Detail{Path: t.Path(), Hash: st.InfoHash.String(), Files: []tui.File{}, Peers: []tui.Peer{}, Trackers: []tui.Tracker{}}
+	for _, p := range t.Pieces() {
+		d.Pieces = append(d.Pieces, map[torrent.PieceState]tui.Piece{
+			torrent.PieceOpen: tui.Open, torrent.PieceHave: tui.Have, torrent.PieceSkipped: tui.Skipped,
+		}[p])
+	}
+	for _, f := range t.Files() {
+		if !f.Pad {
+			d.Files = append(d.Files, tui.File{Path: cmp.Or(f.Path, st.Name), Length: f.Length, Done: f.Done, Skipped: f.Priority == torrent.PrioritySkip})
+		}
+	}
+	for _, p := range t.PeerStats() {
+		d.Peers = append(d.Peers, tui.Peer{
+			Addr: p.Addr, Client: p.Client, Incoming: p.Incoming, Have: p.Have, Down: p.DownRate, Up: p.UpRate,
+			Downloaded: p.Downloaded, Uploaded: p.Uploaded, Unchoked: p.Unchoked, Choked: p.Choked,
+		})
+	}
+	slices.SortFunc(d.Peers, func(a, b tui.Peer) int {
+		return cmp.Or(cmp.Compare(b.Down+b.Up, a.Down+a.Up), strings.Compare(a.Addr, b.Addr))
+	})
+	for _, tr := range st.Trackers {
+		row := tui.Tracker{URL: tr.URL, Says: tr.Warning, Next: tr.NextAnnounce}
+		if tr.Err == nil {
+			row.Counts = trackerWord(&tr)
+		} else {
+			row.Says, row.Bad = message(tr.Err), true
+		}
+		d.Trackers = append(d.Trackers, row)
+	}
+	return d
+}

@@ -1,0 +1,155 @@
+package tui
+
+import (
+	"fmt"
+	"strings"
+
+	"charm.land/bubbles/v2/help"
+	tea "charm.land/bubbletea/v2"
+	"charm.land/lipgloss/v2"
+)
+
+// Styles: the sixteen colours that a terminal's theme defines, and few of them.
+// Nothing is told by colour alone.
+var (
+	strong = lipgloss.NewStyle().Bold(true)
+	faint  = lipgloss.NewStyle().Faint(true)
+	chosen = lipgloss.NewStyle().Reverse(true)
+	good   = lipgloss.NewStyle().Foreground(lipgloss.Green)
+	flow   = lipgloss.NewStyle().Foreground(lipgloss.Cyan)
+	bad    = lipgloss.NewStyle().Foreground(lipgloss.Red)
+)
+
+// Least size of a terminal that the screen is laid out for.
+const (
+	leastWidth  = 40
+	leastHeight = 10
+)
+
+// View implements [tea.Model].
+func (m *model) View() tea.View {
+	v := tea.NewView(m.screen())
+	v.AltScreen = true
+	return v
+}
+
+// screen lays out the whole screen: exactly height lines of at most width columns.
+func (m *model) screen() string {
+	if m.width < leastWidth || m.height < leastHeight {
+		return fit(fmt.Sprintf("%d×%d is too small", m.width, m.height), m.width)
+	}
+	lines := append(m.head(), m.list()...)
+	lines = append(lines, m.tabs())
+	foot := m.foot()
+	room := m.height - len(lines) - len(foot)
+	body := m.body()
+	m.scroll = max(0, min(m.scroll, len(body)-room))
+	body = body[m.scroll:]
+	for i := range room {
+		if i < len(body) {
+			lines = append(lines, " "+fit(body[i], m.inner())+" ")
+		} else {
+			lines = append(lines, "")
+		}
+	}
+	return strings.Join(append(lines, foot...), "\n")
+}
+
+// inner is the width between the margins.
+func (m *model) inner() int { return m.width - 2 }
+
+// bodyHeight is the number of lines that a view has.
+func (m *model) bodyHeight() int {
+	return m.height - len(m.head()) - len(m.list()) - 1 - len(m.foot())
+}
+
+// head is the line at the top, and a rule.
+func (m *model) head() []string {
+	var down, up float64
+	peers := 0
+	for _, t := range m.torrents {
+		down += t.Down
+		up += t.Up
+		peers += t.Peers
+	}
+	sums := fmt.Sprintf("↓ %s  ↑ %s  %s", right(rate(down), 9), right(rate(up), 9), plural(peers, "peer"))
+	title := "spate " + clean(m.o.Title)
+	return []string{
+		" " + strong.Render(fit(title, m.inner()-lipgloss.Width(sums)-2)) + "  " + sums + " ",
+		faint.Render(strings.Repeat("─", m.width)),
+	}
+}
+
+// list is the list of torrents, where there are several.
+func (m *model) list() []string {
+	if len(m.torrents) < 2 {
+		return nil
+	}
+	rows := min(len(m.torrents), max(3, (m.height-8)/2))
+	m.top = max(0, min(m.top, len(m.torrents)-rows))
+	m.top = max(min(m.top, m.selected), m.selected-rows+1)
+	name := m.inner() - 59
+	wide := name >= 16
+	if !wide {
+		name = m.inner() - 31
+	}
+	line := func(title, state, size, done, down, up, peers string) string {
+		s := fit(title, name) + " " + fit(state, 11) + " " + right(size, 8) + " " + right(done, 8)
+		if wide {
+			s += " " + right(down, 10) + " " + right(up, 10) + " " + right(peers, 6)
+		}
+		return s
+	}
+	out := []string{" " + faint.Render(line("torrent", "", "size", "done", "down", "up", "peers")) + " "}
+	for i := m.top; i < m.top+rows; i++ {
+		t := &m.torrents[i]
+		row := line(clean(t.Name), clean(t.State), bytes(t.Size), percent(t.Fraction), rate(t.Down), rate(t.Up), fmt.Sprint(t.Peers))
+		switch {
+		case i == m.selected:
+			row = ">" + chosen.Render(row) + " "
+		case t.Err != "":
+			row = " " + bad.Render(row) + " "
+		default:
+			row = " " + row + " "
+		}
+		out = append(out, row)
+	}
+	return append(out, faint.Render(strings.Repeat("─", m.width)))
+}
+
+// tabs is the line with the names of the views.
+func (m *model) tabs() string {
+	var parts []string
+	width := 0
+	for _, v := range m.seeable() {
+		label := fmt.Sprintf("%d %s", int(v)+1, v)
+		if v == m.view {
+			label = chosen.Render(" " + label + " ")
+		} else {
+			label = faint.Render(" " + label + " ")
+		}
+		if width += lipgloss.Width(label); width > m.inner() {
+			break
+		}
+		parts = append(parts, label)
+	}
+	return " " + strings.Join(parts, "")
+}
+
+// foot is what is wrong, a rule, and the keys.
+func (m *model) foot() []string {
+	h := help.New()
+	h.ShowAll = m.help
+	h.SetWidth(m.inner())
+	h.ShortSeparator = "   "
+	h.Styles = help.Styles{ShortKey: strong, ShortDesc: faint, FullKey: strong, FullDesc: faint, ShortSeparator: faint, FullSeparator: faint, Ellipsis: faint}
+	var out []string
+	if m.err != nil {
+		out = append(out, " "+bad.Render(fit(clean(m.err.Error()), m.inner())))
+	}
+	out = append(out, faint.Render(strings.Repeat("─", m.width)))
+	for line := range strings.SplitSeq(h.View(m.keys), "\n") {
+		out = append(out, " "+line)
+	}
+	return out
+}
