@@ -62,7 +62,7 @@ func (m *model) overviewBody(t *Torrent, d *Detail) []string {
 	if t.Err != "" {
 		out = append(out, faint.Render(fit("", labelWidth))+bad.Render(fit(clean(t.Err), room)))
 	}
-	done := " " + right(percent(t.Fraction), 7) + "  " + bytes(t.Done) + " of " + bytes(t.Size)
+	done := " " + right(percent(t.Fraction), 7) + "  " + size(t.Done) + " of " + size(t.Size)
 	gauge := min(60, max(10, room-lipgloss.Width(done)))
 	paint := flow
 	if t.Fraction >= 1 {
@@ -82,7 +82,7 @@ func (m *model) overviewBody(t *Torrent, d *Detail) []string {
 		ratio = fmt.Sprintf("%.2f", float64(t.Uploaded)/float64(t.Downloaded))
 	}
 	out = append(out,
-		m.fact("in all", fmt.Sprintf("%s received, %s sent, ratio %s", bytes(t.Downloaded), bytes(t.Uploaded), ratio)),
+		m.fact("in all", fmt.Sprintf("%s received, %s sent, ratio %s", size(t.Downloaded), size(t.Uploaded), ratio)),
 		m.fact("peers", fmt.Sprintf("%d connected, %d of them seeds; %d more known", t.Peers, t.Seeds, t.Known)))
 	if d.Pieces != nil {
 		out = append(out, m.fact("pieces", pieceCounts(d.Pieces)))
@@ -124,7 +124,7 @@ func (m *model) filesBody(d *Detail) []string {
 		if f.Skipped && share < 1 {
 			done, gauge = "skipped", ""
 		}
-		out = append(out, m.fileLine(clean(f.Path), bytes(f.Length), done, gauge, name, wide))
+		out = append(out, m.fileLine(clean(f.Path), size(f.Length), done, gauge, name, wide))
 	}
 	return out
 }

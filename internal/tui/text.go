@@ -52,15 +52,15 @@ func fitMiddle(s string, width int) string {
 	return fit(ansi.Truncate(s, head, "")+"…"+ansi.TruncateLeft(s, n-(width-1-head), ""), width)
 }
 
-// bytes writes n in decimal units.
-func bytes(n int64) string { return humanize.Bytes(uint64(max(n, 0))) }
+// size writes n in decimal units.
+func size(n int64) string { return humanize.Bytes(uint64(max(n, 0))) }
 
 // rate writes bytes a second; nothing where there are none.
 func rate(r float64) string {
 	if r < 1 {
 		return "·"
 	}
-	return bytes(int64(r)) + "/s"
+	return size(int64(r)) + "/s"
 }
 
 // percent is rounded down, so that 100 means all.

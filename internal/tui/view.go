@@ -7,6 +7,7 @@ import (
 	"charm.land/bubbles/v2/help"
 	tea "charm.land/bubbletea/v2"
 	"charm.land/lipgloss/v2"
+	"github.com/charmbracelet/x/ansi"
 )
 
 // Styles: the sixteen colours that a terminal's theme defines, and few of them.
@@ -85,7 +86,7 @@ func (m *model) list() []string {
 	if len(m.torrents) < 2 {
 		return nil
 	}
-	rows := min(len(m.torrents), max(3, (m.height-8)/2))
+	rows := min(len(m.torrents), max(1, (m.height-8)/2))
 	m.top = max(0, min(m.top, len(m.torrents)-rows))
 	m.top = max(min(m.top, m.selected), m.selected-rows+1)
 	name := m.inner() - 59
@@ -103,7 +104,7 @@ func (m *model) list() []string {
 	out := []string{" " + faint.Render(line("torrent", "", "size", "done", "down", "up", "peers")) + " "}
 	for i := m.top; i < m.top+rows; i++ {
 		t := &m.torrents[i]
-		row := line(clean(t.Name), clean(t.State), bytes(t.Size), percent(t.Fraction), rate(t.Down), rate(t.Up), fmt.Sprint(t.Peers))
+		row := line(clean(t.Name), clean(t.State), size(t.Size), percent(t.Fraction), rate(t.Down), rate(t.Up), fmt.Sprint(t.Peers))
 		switch {
 		case i == m.selected:
 			row = ">" + chosen.Render(row) + " "
@@ -139,8 +140,7 @@ func (m *model) tabs() string {
 // foot is what is wrong, a rule, and the keys.
 func (m *model) foot() []string {
 	h := help.New()
-	h.ShowAll = m.help
-	h.SetWidth(m.inner())
+	h.ShowAll = m.help && m.height >= 16
 	h.ShortSeparator = "   "
 	h.Styles = help.Styles{ShortKey: strong, ShortDesc: faint, FullKey: strong, FullDesc: faint, ShortSeparator: faint, FullSeparator: faint, Ellipsis: faint}
 	var out []string
@@ -149,7 +149,7 @@ func (m *model) foot() []string {
 	}
 	out = append(out, faint.Render(strings.Repeat("─", m.width)))
 	for line := range strings.SplitSeq(h.View(m.keys), "\n") {
-		out = append(out, " "+line)
+		out = append(out, " "+ansi.Truncate(line, m.inner(), "…"))
 	}
 	return out
 }
