@@ -75,6 +75,21 @@ func (d *Dir) Accept() error {
 	return nil
 }
 
+// Accepted returns what the files were when they were last accepted, in the order
+// of the layout.
+func (d *Dir) Accepted() []FileStat {
+	all := make([]FileStat, len(d.layout.files))
+	for i := range all {
+		st := &d.files[i]
+		st.slot.mu.Lock()
+		if st.known {
+			all[i] = st.base
+		}
+		st.slot.mu.Unlock()
+	}
+	return all
+}
+
 // Check looks whether the files in a range of the byte space are still what
 // they should be: there, with the size, the time and the inode that they had
 // when they were last accepted or synced. The error joins an [*Error] for each

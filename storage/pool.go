@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"time"
 )
 
 // minPool is the smallest number of descriptors with which a pool works: one
@@ -23,6 +24,7 @@ type Pool struct {
 	opening chan struct{}
 
 	mu    sync.Mutex
+	last  resolved            // the directory that was used last: the next one is often the same
 	dirs  map[string]*rootDir // by path, links resolved
 	paths map[string]int      // paths in use: readers, or -1 for a writer
 }
@@ -105,20 +107,14 @@ func (p *Pool) use(dir, name string, write bool) (*rootDir, error) {
 	fail := func(reason, err error) (*rootDir, error) {
 		return nil, &Error{Op: "open", Path: dir, File: -1, Reason: reason, Err: err}
 	}
-	real, err := filepath.Abs(dir)
-	if err == nil {
-		real, err = filepath.EvalSymlinks(real)
-	}
+	at, err := p.resolve(dir)
 	if err != nil {
 		return fail(classify(err, false), err)
 	}
-	id, err := os.Stat(real)
-	if err != nil {
-		return fail(classify(err, false), err)
-	}
-	if !id.IsDir() {
+	if !at.id.IsDir() {
 		return fail(ErrObstructed, errors.New("not a directory"))
 	}
+	real, id := at.real, at.id
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	key := filepath.Join(real, name)
@@ -136,6 +132,44 @@ func (p *Pool) use(dir, name string, write bool) (*rootDir, error) {
 		p.dirs[real] = r
 	}
 	r.users++
+	return r, nil
+}
+
+// resolved is what a path to a directory was found to mean.
+type resolved struct {
+	dir, real string
+	id        fs.FileInfo
+	at        time.Time
+}
+
+// resolvedFor is how long a directory is not looked up again: who opens thousands
+// of torrents in it does that within moments.
+const resolvedFor = 100 * time.Millisecond
+
+// resolve follows the links of a path to a directory.
+func (p *Pool) resolve(dir string) (resolved, error) {
+	now := time.Now()
+	p.mu.Lock()
+	r := p.last
+	p.mu.Unlock()
+	if r.dir == dir && now.Sub(r.at) < resolvedFor {
+		return r, nil
+	}
+	real, err := filepath.Abs(dir)
+	if err == nil {
+		real, err = filepath.EvalSymlinks(real)
+	}
+	if err != nil {
+		return resolved{}, err
+	}
+	id, err := os.Stat(real)
+	if err != nil {
+		return resolved{}, err
+	}
+	r = resolved{dir, real, id, now}
+	p.mu.Lock()
+	p.last = r
+	p.mu.Unlock()
 	return r, nil
 }
 

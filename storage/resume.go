@@ -90,12 +90,7 @@ func SaveResume(dir string, rec *Record) error {
 	if err := os.Rename(temp, newest); err != nil {
 		return fmt.Errorf("save resume data: %w", err)
 	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return fmt.Errorf("save resume data: %w", err)
-	}
-	defer d.Close()
-	if err := syncDir(d); err != nil {
+	if err := syncNames(dir); err != nil {
 		return fmt.Errorf("save resume data: %w", err)
 	}
 	return nil

@@ -4,15 +4,14 @@ import (
 	"container/heap"
 	"context"
 	"errors"
+	"log/slog"
 	"math/rand/v2"
 	"net/netip"
 	"net/url"
 	"sync"
 	"time"
 
-	"spate"
 	"spate/tracker"
-	"spate/tracker/trackerclient"
 )
 
 // Waits of announces where a tracker does not say.
@@ -28,6 +27,7 @@ const (
 // a bounded number of announces at once.
 type announcer struct {
 	s      *Session
+	gate   trackerGate
 	places chan struct{}
 	wake   chan struct{}
 
@@ -36,67 +36,43 @@ type announcer struct {
 	ended bool
 }
 
-// announceState is what the announcer knows of one torrent.
-type announceState struct {
-	t              *Torrent
-	hash           spate.InfoHash
-	tiers          *trackerclient.Tiers
-	key            uint32
-	index          int // in the queue, -1 outside
-	at             time.Time
-	event          tracker.Event // to be told next
-	sent, received int64         // payload before "started", which trackers do not count
-	whole          bool          // then that the download is complete
-	busy           bool          // an announce is under way
-	active         bool          // started and not stopped
-	fails          int
-	cancel         context.CancelFunc // of the announce under way
-	done           chan struct{}      // closed when that one ends
-	stats          TrackerStats
-	minGap         time.Duration
-}
-
-// newAnnounceStates returns a state for each swarm of the torrent: a hybrid is in
-// two. Without trackers there are none.
-func newAnnounceStates(t *Torrent, tiers [][]string) []*announceState {
-	if len(tiers) == 0 || t.s.opt.Announcer == nil {
-		return nil
-	}
-	all := []*announceState{{t: t, hash: t.hash}}
-	if !t.hash2.IsZero() {
-		all = append(all, &announceState{t: t, hash: t.hash2})
-	}
-	for _, st := range all {
-		st.tiers = trackerclient.NewTiers(tiers, t.rng)
-		st.key = rand.Uint32()
-		st.index = -1
-	}
-	return all
-}
-
 func newAnnouncer(s *Session) *announcer {
-	return &announcer{s: s, places: make(chan struct{}, s.opt.MaxAnnounces), wake: make(chan struct{}, 1)}
+	return &announcer{
+		s: s, gate: trackerGate{next: s.opt.Announcer},
+		places: make(chan struct{}, s.opt.MaxAnnounces), wake: make(chan struct{}, 1),
+	}
 }
 
-// start announces t from now on.
-func (a *announcer) start(t *Torrent) {
+// start announces these swarms from now on; sent and received are their payload
+// so far.
+func (a *announcer) start(all []*announceState, sent, received int64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for _, st := range t.anns {
+	for _, st := range all {
 		if !st.active && !a.ended {
 			st.active = true
 			st.event = tracker.EventStarted
-			st.sent, st.received = t.uploaded.Load(), t.downloaded.Load()
+			st.sent, st.received = sent, received
 			a.scheduleLocked(st, time.Now())
 		}
 	}
 }
 
-// completed tells the trackers that a download is complete.
-func (a *announcer) completed(t *Torrent) {
+// handOver says who the swarms belong to from now on: a torrent that woke, or
+// fell asleep.
+func (a *announcer) handOver(all []*announceState, to announced) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for _, st := range t.anns {
+	for _, st := range all {
+		st.of = to
+	}
+}
+
+// completed tells the trackers that a download is complete.
+func (a *announcer) completed(all []*announceState) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, st := range all {
 		if st.active {
 			st.whole = true
 			a.scheduleLocked(st, time.Now())
@@ -106,14 +82,14 @@ func (a *announcer) completed(t *Torrent) {
 
 // hurry brings the next announce of a torrent that has no peers forward, as far
 // as the tracker allows.
-func (a *announcer) hurry(t *Torrent, now time.Time) {
+func (a *announcer) hurry(all []*announceState, now time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for _, st := range t.anns {
-		if !st.active || st.busy || st.fails > 0 || st.stats.LastAnnounce.IsZero() {
+	for _, st := range all {
+		if !st.active || st.under != nil || st.fails > 0 || st.last.IsZero() {
 			continue
 		}
-		if at := st.stats.LastAnnounce.Add(max(st.minGap, hungryAnnounce)); at.Before(st.at) {
+		if at := st.last.Add(max(st.minGap, hungryAnnounce)); at.Before(st.at) {
 			a.scheduleLocked(st, at)
 		}
 	}
@@ -122,14 +98,13 @@ func (a *announcer) hurry(t *Torrent, now time.Time) {
 // scheduleLocked sets when st is announced next.
 func (a *announcer) scheduleLocked(st *announceState, at time.Time) {
 	st.at = at
-	st.stats.NextAnnounce = at
-	if st.busy {
+	if st.under != nil {
 		return // entered when the announce under way has ended
 	}
 	if st.index < 0 {
 		heap.Push(&a.queue, st)
 	} else {
-		heap.Fix(&a.queue, st.index)
+		heap.Fix(&a.queue, int(st.index))
 	}
 	if a.queue[0] == st {
 		select {
@@ -180,7 +155,7 @@ func (a *announcer) launch(ctx context.Context) bool {
 	}
 	st := heap.Pop(&a.queue).(*announceState)
 	actx, cancel := context.WithTimeout(ctx, announceTimeout)
-	st.busy, st.cancel, st.done = true, cancel, make(chan struct{})
+	st.under = &underWay{cancel, make(chan struct{})}
 	event := st.event
 	st.event = tracker.EventNone
 	// A tracker that has not heard "started" yet is told so first.
@@ -193,7 +168,7 @@ func (a *announcer) launch(ctx context.Context) bool {
 		a.announce(actx, st, event)
 	}) {
 		cancel()
-		st.busy = false
+		st.under = nil
 		st.whole = st.whole || event == tracker.EventCompleted // the session ends; stopAll tells it
 		return false
 	}
@@ -202,41 +177,52 @@ func (a *announcer) launch(ctx context.Context) bool {
 
 // announce makes one announce and schedules the next.
 func (a *announcer) announce(ctx context.Context, st *announceState, event tracker.Event) {
-	t := st.t
-	req := t.announceRequest(st, event)
-	resp, from, err := st.tiers.Announce(ctx, a.s.opt.Announcer, &req)
+	req := a.request(st, event)
+	resp, from, err := st.tiers.Announce(ctx, &a.gate, &req)
 	now := time.Now()
+	of := a.owner(st)
+	var down *trackerDownError
 	if err == nil {
-		t.foundPeers(resp.Peers, from)
-		t.foundSeeds(resp.Complete)
-	} else if ctx.Err() == nil || errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		t.log.Info("announce failed", "err", err)
+		of.answered(resp, from)
+	} else if !errors.As(err, &down) && (ctx.Err() == nil || errors.Is(ctx.Err(), context.DeadlineExceeded)) {
+		of.logger().Info("announce failed", "err", err)
 	}
 
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	st.busy = false
-	close(st.done)
+	close(st.under.done)
+	st.under = nil
 	wait := time.Duration(0)
+	stats := TrackerStats{Err: err}
 	if err != nil {
-		st.fails++
-		wait = retryAfter(err, st.fails)
-		st.stats.Err = err
+		if down == nil {
+			st.fails++
+		}
+		wait = retryAfter(err, int(st.fails))
 		if event == tracker.EventCompleted {
 			st.whole = true // it has not been told
 		} else if st.event == tracker.EventNone {
 			st.event = event
 		}
+		if st.stats != nil {
+			stats = *st.stats
+			stats.Err = err
+		}
 	} else {
 		st.fails = 0
 		st.minGap = resp.MinInterval
 		wait = resp.Interval
-		st.stats = TrackerStats{URL: from, Complete: resp.Complete, Incomplete: resp.Incomplete, Warning: resp.Warning}
+		stats = TrackerStats{URL: from, Complete: resp.Complete, Incomplete: resp.Incomplete, Warning: resp.Warning}
+	}
+	if _, asleep := st.of.(*dormant); asleep {
+		st.stats = nil
+	} else {
+		st.stats = &stats
 	}
 	if wait <= 0 {
 		wait = defaultInterval
 	}
-	st.stats.LastAnnounce = now
+	st.last = now
 	next := now.Add(wait)
 	if st.whole && err == nil {
 		next = now // it came while this announce was under way
@@ -246,8 +232,21 @@ func (a *announcer) announce(ctx context.Context, st *announceState, event track
 	}
 }
 
+// owner returns what st belongs to now.
+func (a *announcer) owner(st *announceState) announced {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return st.of
+}
+
 // retryAfter is the wait after the n-th failure in a row.
 func retryAfter(err error, n int) time.Duration {
+	var down *trackerDownError
+	if errors.As(err, &down) {
+		// Not all at once: those who wait for the same tracker may be many.
+		wait := max(firstRetry, time.Until(down.until))
+		return wait + rand.N(wait)
+	}
 	var f *tracker.FailureError
 	if errors.As(err, &f) {
 		switch {
@@ -260,42 +259,40 @@ func retryAfter(err error, n int) time.Duration {
 	return min(lastRetry, firstRetry<<min(n-1, 10))
 }
 
-// stopAll tells the trackers of these torrents that they stop, and returns when
-// they have heard or stoppedTimeout has passed.
-func (a *announcer) stopAll(all []*Torrent) {
+// stopAll tells the trackers of these swarms that we leave, and returns when they
+// have heard or stoppedTimeout has passed.
+func (a *announcer) stopAll(all []*announceState) {
 	ctx, cancel := context.WithTimeout(context.Background(), stoppedTimeout)
 	defer cancel()
 	places := make(chan struct{}, cap(a.places))
 	var wg sync.WaitGroup
-	for _, t := range all {
-		for _, st := range t.anns {
-			under, active, whole := a.deactivate(st)
-			if !active {
-				continue
-			}
-			places <- struct{}{}
-			wg.Go(func() {
-				defer func() { <-places }()
-				if under != nil {
-					select {
-					case <-under:
-					case <-ctx.Done():
-						return
-					}
-					whole = a.untold(st) || whole
-				}
-				events := []tracker.Event{tracker.EventCompleted, tracker.EventStopped}
-				if !whole {
-					events = events[1:]
-				}
-				for _, e := range events {
-					req := t.announceRequest(st, e)
-					if _, _, err := st.tiers.Announce(ctx, a.s.opt.Announcer, &req); err != nil {
-						t.log.Debug("announcing the stop", "err", err)
-					}
-				}
-			})
+	for _, st := range all {
+		under, active, whole := a.deactivate(st)
+		if !active {
+			continue
 		}
+		places <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-places }()
+			if under != nil {
+				select {
+				case <-under:
+				case <-ctx.Done():
+					return
+				}
+				whole = a.untold(st) || whole
+			}
+			events := []tracker.Event{tracker.EventCompleted, tracker.EventStopped}
+			if !whole {
+				events = events[1:]
+			}
+			for _, e := range events {
+				req := a.request(st, e)
+				if _, _, err := st.tiers.Announce(ctx, a.s.opt.Announcer, &req); err != nil {
+					a.owner(st).logger().Debug("announcing the stop", "err", err)
+				}
+			}
+		})
 	}
 	wg.Wait()
 }
@@ -309,12 +306,12 @@ func (a *announcer) deactivate(st *announceState) (under <-chan struct{}, active
 	active, st.active = st.active, false
 	whole, st.whole = st.whole, false
 	if st.index >= 0 {
-		heap.Remove(&a.queue, st.index)
+		heap.Remove(&a.queue, int(st.index))
 	}
-	if st.busy {
-		under = st.done
+	if st.under != nil {
+		under = st.under.done
 		if !whole {
-			st.cancel()
+			st.under.cancel()
 		}
 	}
 	return under, active, whole
@@ -330,14 +327,12 @@ func (a *announcer) untold(st *announceState) bool {
 	return whole
 }
 
-// announceRequest says how the torrent stands.
-func (t *Torrent) announceRequest(st *announceState, event tracker.Event) tracker.AnnounceRequest {
-	t.mu.Lock()
-	defer t.mu.Unlock()
+// request says how the torrent stands.
+func (a *announcer) request(st *announceState, event tracker.Event) tracker.AnnounceRequest {
+	uploaded, downloaded, left := a.owner(st).standing()
 	req := tracker.AnnounceRequest{
-		InfoHash: st.hash, PeerID: t.s.opt.PeerID, Port: t.s.port, Key: st.key, Event: event,
-		Uploaded: t.uploaded.Load() - st.sent, Downloaded: t.downloaded.Load() - st.received,
-		Left:    t.leftLocked(),
+		InfoHash: st.hash, PeerID: a.s.opt.PeerID, Port: a.s.port, Key: st.key, Event: event,
+		Uploaded: uploaded - st.sent, Downloaded: downloaded - st.received, Left: left,
 		NumWant: tracker.DefaultNumWant,
 	}
 	if req.Port == 0 {
@@ -348,6 +343,21 @@ func (t *Torrent) announceRequest(st *announceState, event tracker.Event) tracke
 	}
 	return req
 }
+
+// standing implements [announced].
+func (t *Torrent) standing() (uploaded, downloaded, left int64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.uploaded.Load(), t.downloaded.Load(), t.leftLocked()
+}
+
+// answered implements [announced].
+func (t *Torrent) answered(resp *tracker.AnnounceResponse, url string) {
+	t.foundPeers(resp.Peers, url)
+	t.foundSeeds(resp.Complete)
+}
+
+func (t *Torrent) logger() *slog.Logger { return t.log }
 
 // foundPeers takes addresses from the tracker at that URL. A tracker on this
 // machine may name peers on it; others may not.
@@ -365,26 +375,4 @@ func localURL(s string) bool {
 	}
 	ip, err := netip.ParseAddr(u.Hostname())
 	return err == nil && ip.IsLoopback() || u.Hostname() == "localhost"
-}
-
-// announceQueue is a heap by the time of the next announce.
-type announceQueue []*announceState
-
-func (q announceQueue) Len() int           { return len(q) }
-func (q announceQueue) Less(i, j int) bool { return q[i].at.Before(q[j].at) }
-func (q announceQueue) Swap(i, j int) {
-	q[i], q[j] = q[j], q[i]
-	q[i].index, q[j].index = i, j
-}
-func (q *announceQueue) Push(x any) {
-	st := x.(*announceState)
-	st.index = len(*q)
-	*q = append(*q, st)
-}
-func (q *announceQueue) Pop() any {
-	old := *q
-	st := old[len(old)-1]
-	st.index = -1
-	*q = old[:len(old)-1]
-	return st
 }

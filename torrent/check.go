@@ -3,7 +3,6 @@ package torrent
 import (
 	"context"
 	"crypto/sha1"
-	"errors"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -82,69 +81,58 @@ func (t *Torrent) isZeros(i int) bool {
 	return t.info.PieceHashV1(i) == *t.zeros
 }
 
-// hashPieces reads and hashes the pieces, as many at once as there are
-// processors, and sets those in have that are good.
+// fewBytes is up to how much is checked without goroutines of its own.
+const fewBytes = 1 << 20
+
+// hashPieces reads and hashes the pieces, on as many processors as there are, and
+// sets those in have that are good.
 func (t *Torrent) hashPieces(ctx context.Context, pieces []int, have bitfield.Bitfield) error {
 	t.checked.Store(0)
 	var (
 		next  atomic.Int64
-		mu    sync.Mutex
+		mu    sync.Mutex // guards have and first
 		first error
 		wg    sync.WaitGroup
 	)
 	work := func() {
-		buf := make([]byte, t.info.PieceLength)
-		for {
-			k := int(next.Add(1)) - 1
-			if k >= len(pieces) || ctx.Err() != nil {
+		var l looker
+		defer l.release(t.s.buf)
+		for ctx.Err() == nil {
+			k := int(next.Add(piecesAtOnce)) - piecesAtOnce
+			if k >= len(pieces) {
 				return
 			}
-			i := pieces[k]
-			good, err := t.checkPiece(i, buf[:t.info.PieceSize(i)])
+			few := pieces[k:min(k+piecesAtOnce, len(pieces))]
+			good, err := l.look(t, few)
 			mu.Lock()
-			if good {
-				have.Set(i)
+			for j, i := range few {
+				if good[j] {
+					have.Set(i)
+				}
 			}
 			if err != nil && first == nil {
 				first = err
 			}
 			stop := first != nil
 			mu.Unlock()
-			t.checked.Add(1)
+			t.checked.Add(int64(len(few)))
 			if stop {
 				return
 			}
 		}
 	}
-	for range min(len(pieces), runtime.GOMAXPROCS(0)) {
-		wg.Go(work)
+	if int64(len(pieces))*t.info.PieceLength <= fewBytes {
+		work()
+	} else {
+		for range min((len(pieces)+piecesAtOnce-1)/piecesAtOnce, runtime.GOMAXPROCS(0)) {
+			wg.Go(work)
+		}
+		wg.Wait()
 	}
-	wg.Wait()
 	if first == nil {
 		first = ctx.Err()
 	}
 	return first
-}
-
-// checkPiece reads a piece and reports whether it is good. Data that is not
-// there is not good; a disk that does not answer is an error.
-func (t *Torrent) checkPiece(i int, buf []byte) (bool, error) {
-	err := t.s.onDisk(func() error {
-		_, err := t.store.ReadAt(buf, int64(i)*t.info.PieceLength)
-		return err
-	})
-	switch {
-	case err == nil:
-		var sum [sha1.Size]byte
-		if t.info.HasV1() {
-			sum = sha1.Sum(buf)
-		}
-		v, err := t.judge(i, buf, sum)
-		return v.good, err
-	case errors.Is(err, storage.ErrMissing), errors.Is(err, storage.ErrRange):
-		return false, nil
-	}
-	return false, err
 }
 
 // lookAtFiles notices that somebody changed or removed a file that is seeded.

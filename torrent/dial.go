@@ -41,15 +41,15 @@ func (s *Session) accept(l net.Listener) {
 // greet reads the handshake of an incoming connection, answers it and hands the
 // connection to its torrent, or to the search for its metadata.
 func (s *Session) greet(nc net.Conn) {
-	hs, err := s.answer(nc)
+	hs, t, f, err := s.answer(nc)
 	if err != nil {
 		nc.Close()
 		s.hungUp()
 		return
 	}
-	t, f := s.lookup(hs.InfoHash) // answer found it; it may be gone
 	switch {
 	case t != nil:
+		defer s.letGo(t)
 		newConn(t, nc, hs, remoteAddr(nc), true).run()
 		return
 	case f != nil:
@@ -61,35 +61,50 @@ func (s *Session) greet(nc net.Conn) {
 	s.hungUp()
 }
 
-// lookup returns who an info-hash belongs to, if it is known at all.
-func (s *Session) lookup(ih spate.InfoHash) (*Torrent, *metaFetch) {
+// lookup returns who an info-hash belongs to, if it is known at all. A torrent
+// that is dormant wakes up; the caller lets go of the torrent.
+func (s *Session) lookup(ih spate.InfoHash) (*Torrent, *metaFetch, error) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.torrents[ih], s.fetches[ih]
+	t, f, d := s.torrents[ih], s.fetches[ih], s.dormant.by[ih]
+	if t != nil {
+		t.users++
+	}
+	s.mu.Unlock()
+	switch {
+	case t != nil || f != nil:
+		return t, f, nil
+	case d != nil:
+		t, err := s.wake(d)
+		return t, nil, err
+	}
+	return nil, nil, errNoTorrent
 }
 
 var errNoTorrent = errors.New("no such torrent here")
 
-func (s *Session) answer(nc net.Conn) (peerwire.Handshake, error) {
+// answer reads a handshake, finds out who it is for and answers it. The caller
+// lets go of the torrent.
+func (s *Session) answer(nc net.Conn) (hs peerwire.Handshake, t *Torrent, f *metaFetch, err error) {
 	stop := context.AfterFunc(s.ctx, func() { nc.Close() })
 	defer stop()
 	nc.SetDeadline(time.Now().Add(handshakeTimeout))
-	hs, err := readHandshake(nc)
-	if err != nil {
-		return hs, err
+	if hs, err = readHandshake(nc); err != nil {
+		return hs, nil, nil, err
 	}
-	if t, f := s.lookup(hs.InfoHash); t == nil && f == nil {
-		return hs, errNoTorrent
+	if t, f, err = s.lookup(hs.InfoHash); err != nil {
+		return hs, nil, nil, err
 	}
-	t, _ := s.lookup(hs.InfoHash)
 	if t != nil && hs.Reserved.V2() && !t.hash2.IsZero() {
 		hs.InfoHash = t.hash2 // the peer knows both: go on as v2 (BEP 52)
 	}
 	ours := s.handshake(hs.InfoHash, t)
-	if _, err := nc.Write(ours.Append(nil)); err != nil {
-		return hs, err
+	if _, err = nc.Write(ours.Append(nil)); err == nil {
+		err = nc.SetDeadline(time.Time{})
 	}
-	return hs, nc.SetDeadline(time.Time{})
+	if err != nil && t != nil {
+		s.letGo(t)
+	}
+	return hs, t, f, err
 }
 
 // handshake is what we say to a peer; t is nil while its metadata is fetched.

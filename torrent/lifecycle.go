@@ -70,7 +70,7 @@ func (t *Torrent) begin(have bitfield.Bitfield) {
 		t.closeDone()
 	}
 	t.saveResume(false)
-	t.s.announcer.start(t)
+	t.s.announcer.start(t.anns, t.uploaded.Load(), t.downloaded.Load())
 	t.dialMore(time.Now())
 }
 
@@ -160,7 +160,7 @@ func (t *Torrent) finished() {
 	}
 	t.mu.Unlock()
 	t.saveResume(false)
-	t.s.announcer.completed(t)
+	t.s.announcer.completed(t.anns)
 	t.closeDone()
 	t.log.Info("torrent complete", "bytes", t.info.DataLength())
 }

@@ -18,11 +18,10 @@ func (m *meter) restart(now time.Time, count int64) { *m = meter{last: count, at
 // current returns the rate for display: before the first update has shown one,
 // what came since.
 func (m *meter) current(now time.Time, count int64) float64 {
-	dt := now.Sub(m.at).Seconds()
-	if m.rate > 0 || m.at.IsZero() || dt < 0.1 {
+	if m.rate > 0 || m.at.IsZero() {
 		return m.rate
 	}
-	return float64(count-m.last) / dt
+	return float64(count-m.last) / max(0.1, now.Sub(m.at).Seconds())
 }
 
 // update takes the count as it stands at now. It is meant to be called about

@@ -85,8 +85,11 @@ func (t *Torrent) inPlace(f func() error) error {
 // from the session, with what could be deleted.
 func (s *Session) RemoveWithData(ih spate.InfoHash) error {
 	t, err := s.detach(ih)
-	if err != nil {
+	switch {
+	case err != nil:
 		return err
+	case t == nil:
+		return fmt.Errorf("delete a dormant torrent: %w", storage.ErrReadOnly)
 	}
 	defer t.finish()
 	if t.files == nil {

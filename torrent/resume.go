@@ -35,7 +35,7 @@ func (t *Torrent) loadResume() *storage.Record {
 // saveResume writes down what is verified, after it has reached the disk. clean
 // says that nothing will be written to the files any more.
 func (t *Torrent) saveResume(clean bool) {
-	if t.opt.ResumeDir == "" || t.files == nil || t.pick == nil {
+	if t.opt.ResumeDir == "" || t.files == nil || t.pick == nil || t.asleep != nil {
 		return
 	}
 	t.place.RLock()

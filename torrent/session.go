@@ -66,6 +66,7 @@ type Session struct {
 
 	mu       sync.Mutex                  // guards what follows
 	torrents map[spate.InfoHash]*Torrent // a hybrid stands under both its hashes
+	dormant  dormants
 	fetches  map[spate.InfoHash]*metaFetch
 	conns    int // connections and dials under way
 	dials    int // dials under way
@@ -87,6 +88,7 @@ func NewSession(opt Options) (*Session, error) {
 		disk:        make(chan struct{}, 4*runtime.GOMAXPROCS(0)),
 		leafHashing: make(chan struct{}, leafBusy),
 		torrents:    map[spate.InfoHash]*Torrent{},
+		dormant:     dormants{by: map[spate.InfoHash]*dormant{}},
 		fetches:     map[spate.InfoHash]*metaFetch{},
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
@@ -173,7 +175,11 @@ func (s *Session) Run(ctx context.Context) error {
 		case now := <-tick.C:
 			for _, t := range s.Torrents() {
 				t.tick(now)
+				if t.drowsy(now) {
+					s.sleep(t)
+				}
 			}
+			s.saveLedger(now)
 		}
 	}
 }
@@ -202,9 +208,16 @@ func (s *Session) Close() error {
 	}
 	s.closed = true
 	all := make([]*Torrent, 0, len(s.torrents))
+	var swarms []*announceState
 	for ih, t := range s.torrents {
 		if ih == t.hash {
 			all = append(all, t)
+			swarms = append(swarms, t.anns...)
+		}
+	}
+	for ih, d := range s.dormant.by {
+		if ih == d.hash && s.torrents[ih] == nil {
+			swarms = append(swarms, d.anns...)
 		}
 	}
 	s.mu.Unlock()
@@ -214,7 +227,7 @@ func (s *Session) Close() error {
 	}
 	// The announces of the end and the writing of resume data overlap.
 	var ending sync.WaitGroup
-	ending.Go(func() { s.announcer.stopAll(all) })
+	ending.Go(func() { s.announcer.stopAll(swarms) })
 	for _, t := range all {
 		t.halt()
 	}
@@ -224,6 +237,7 @@ func (s *Session) Close() error {
 	for _, t := range all {
 		t.finish()
 	}
+	s.writeLedger()
 	s.web.Close()
 	s.pool.Close()
 	return nil
@@ -236,20 +250,14 @@ func (s *Session) Add(mi *metainfo.MetaInfo, opt AddOptions) (*Torrent, error) {
 	if err != nil {
 		return nil, err
 	}
+	t.anns = s.newAnnounceStates(t, t.hash, t.hash2, t.mi.AnnounceList, t.rng)
 	s.mu.Lock()
-	switch {
-	case s.closed:
-		err = ErrClosed
-	case s.torrents[t.hash] != nil || !t.hash2.IsZero() && s.torrents[t.hash2] != nil:
-		err = ErrDuplicate
-	default:
-		s.torrents[t.hash] = t
-		if !t.hash2.IsZero() {
-			s.torrents[t.hash2] = t
-		}
+	if err = s.takenLocked(t.hash, t.hash2); err == nil {
+		s.enterLocked(t)
 	}
 	s.mu.Unlock()
 	if err != nil {
+		t.cancel()
 		t.store.Close()
 		return nil, fmt.Errorf("%w: %s", err, t.name)
 	}
@@ -259,39 +267,69 @@ func (s *Session) Add(mi *metainfo.MetaInfo, opt AddOptions) (*Torrent, error) {
 	return t, nil
 }
 
+// takenLocked reports why no torrent with these hashes can come into the session.
+func (s *Session) takenLocked(hash, hash2 spate.InfoHash) error {
+	if s.closed {
+		return ErrClosed
+	}
+	for _, ih := range [2]spate.InfoHash{hash, hash2} {
+		if !ih.IsZero() && (s.torrents[ih] != nil || s.dormant.by[ih] != nil) {
+			return ErrDuplicate
+		}
+	}
+	return nil
+}
+
+func (s *Session) enterLocked(t *Torrent) {
+	s.torrents[t.hash] = t
+	if !t.hash2.IsZero() {
+		s.torrents[t.hash2] = t
+	}
+}
+
 // Remove stops a torrent and forgets it. Its data stays.
 func (s *Session) Remove(ih spate.InfoHash) error {
 	t, err := s.detach(ih)
-	if err == nil {
+	if t != nil {
 		t.finish()
 	}
 	return err
 }
 
-// detach stops a torrent and takes it out of the session. The caller finishes it.
+// detach stops a torrent and takes it out of the session. The caller finishes it;
+// of a dormant one there is nothing to finish, and detach returns nil.
 func (s *Session) detach(ih spate.InfoHash) (*Torrent, error) {
 	s.mu.Lock()
-	t := s.torrents[ih]
-	if t == nil {
+	t, d := s.torrents[ih], s.dormant.by[ih]
+	if t == nil && d == nil {
 		s.mu.Unlock()
 		return nil, ErrUnknown
+	}
+	if d != nil {
+		s.dormant.removeLocked(d)
+	}
+	if t == nil {
+		s.mu.Unlock()
+		s.announcer.stopAll(d.anns)
+		return nil, nil
 	}
 	delete(s.torrents, t.hash)
 	delete(s.torrents, t.hash2)
 	s.mu.Unlock()
-	s.announcer.stopAll([]*Torrent{t})
+	s.announcer.stopAll(t.anns)
 	t.halt()
 	return t, nil
 }
 
-// Torrent returns the torrent of that info-hash, or nil.
+// Torrent returns the torrent of that info-hash, or nil. Of one that is dormant
+// there is no Torrent.
 func (s *Session) Torrent(ih spate.InfoHash) *Torrent {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.torrents[ih]
 }
 
-// Torrents returns every torrent of the session, in no order.
+// Torrents returns every torrent of the session that is not dormant, in no order.
 func (s *Session) Torrents() []*Torrent {
 	s.mu.Lock()
 	defer s.mu.Unlock()

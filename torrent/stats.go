@@ -85,8 +85,10 @@ func (t *Torrent) Stats() Stats {
 	var trackers []TrackerStats
 	t.s.announcer.mu.Lock()
 	for _, st := range t.anns {
-		if st.stats.URL != "" || st.stats.Err != nil {
-			trackers = append(trackers, st.stats)
+		if st.stats != nil {
+			one := *st.stats
+			one.LastAnnounce, one.NextAnnounce = st.last, st.at
+			trackers = append(trackers, one)
 		}
 	}
 	t.s.announcer.mu.Unlock()

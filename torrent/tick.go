@@ -36,14 +36,14 @@ func (t *Torrent) tick(now time.Time) {
 	}
 	t.relieveReadersLocked(now)
 	hungry := t.state == StateDownloading && t.nconns == 0
-	save := t.dirty && running && now.Sub(t.saved) >= resumeEvery
+	save := t.dirty && t.asleep == nil && running && now.Sub(t.saved) >= resumeEvery
 	look := running && t.files != nil && t.nconns > 0 && now.Sub(t.looked) >= lookEvery
 	retry := t.state == StateFailed && now.Sub(t.failedAt) >= retryEvery && !errors.Is(t.err, ErrHalves)
 	t.mu.Unlock()
 
 	t.tickWebSeeds(now)
 	if hungry {
-		t.s.announcer.hurry(t, now)
+		t.s.announcer.hurry(t.anns, now)
 	}
 	if running {
 		t.dialMore(now)

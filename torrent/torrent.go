@@ -51,6 +51,10 @@ type Torrent struct {
 
 	anns []*announceState // one for each swarm; guarded by the announcer's lock
 
+	asleep *dormant  // what is left of the torrent while it is dormant; nil: it never is
+	users  int       // goroutines that hold on to a torrent that may fall asleep; guarded by Session.mu
+	busy   time.Time // when it last had something to do; owned by the session's ticker
+
 	zeros   *[sha1.Size]byte // hash of a piece of zerosOf zeros; owned by the check under way
 	zerosOf int64
 
@@ -119,14 +123,25 @@ type retiredPeer struct {
 	addr netip.AddrPort
 }
 
+// newTorrent returns a torrent that can be started.
 func newTorrent(s *Session, mi *metainfo.MetaInfo, opt AddOptions) (*Torrent, error) {
+	t, err := identify(s, mi, opt)
+	if err != nil {
+		return nil, err
+	}
+	if err := t.equip(); err != nil {
+		t.cancel()
+		t.store.Close()
+		return nil, err
+	}
+	return t, nil
+}
+
+// identify returns a torrent that knows its data and can check it, no more.
+func identify(s *Session, mi *metainfo.MetaInfo, opt AddOptions) (*Torrent, error) {
 	info := &mi.Info
 	if info.NumPieces() == 0 && info.TotalLength() > 0 {
 		return nil, errors.New("torrent: the metainfo names no pieces")
-	}
-	seed := s.opt.Seed
-	if seed == 0 {
-		seed = rand.Uint64()
 	}
 	t := &Torrent{
 		s: s, mi: mi, info: info, hash: mi.Hash(), name: info.Name, opt: opt,
@@ -135,7 +150,6 @@ func newTorrent(s *Session, mi *metainfo.MetaInfo, opt AddOptions) (*Torrent, er
 		suspects: map[int]*trial{},
 		state:    StateStopped,
 		added:    time.Now(),
-		rng:      rand.New(rand.NewPCG(seed, uint64(len(info.Pieces)))),
 	}
 	t.full.Store(mi)
 	if v2, ok := mi.HashV2(); ok && info.HasV1() {
@@ -149,18 +163,27 @@ func newTorrent(s *Session, mi *metainfo.MetaInfo, opt AddOptions) (*Torrent, er
 	t.ctx, t.cancel = context.WithCancel(s.ctx)
 	t.selectFiles()
 	if err := t.openStorage(); err != nil {
+		t.cancel()
 		return nil, err
 	}
+	return t, nil
+}
+
+// equip gives the torrent what it takes to deal with peers.
+func (t *Torrent) equip() error {
+	seed := t.s.opt.Seed
+	if seed == 0 {
+		seed = rand.Uint64()
+	}
+	t.rng = rand.New(rand.NewPCG(seed, uint64(len(t.info.Pieces))))
 	if err := t.newPicker(seed); err != nil {
-		t.store.Close()
-		return nil, err
+		return err
 	}
 	t.newPeerList()
 	if t.pick != nil {
 		t.countLocked()
 	}
-	t.anns = newAnnounceStates(t, mi.AnnounceList)
-	return t, nil
+	return nil
 }
 
 func (t *Torrent) openStorage() error {

@@ -21,15 +21,11 @@ type place struct {
 // takePlace makes sure that no other process with the same state works on the
 // torrent in the place dir/name or, if this one is to write there, on any.
 func takePlace(state, dir, name string, ih spate.InfoHash, writes bool) (p place, err error) {
-	if dir, err = filepath.Abs(dir); err != nil {
+	key, path, err := placeName(dir, name)
+	if err != nil {
 		return p, err
 	}
-	if real, err := filepath.EvalSymlinks(dir); err == nil {
-		dir = real
-	}
-	path := filepath.Join(dir, name)
-	key := sha256.Sum256([]byte(path))
-	p.resume = filepath.Join(state, hex.EncodeToString(key[:10]))
+	p.resume = filepath.Join(state, key)
 	locks := []string{ih.String() + ".lock"}
 	if writes {
 		locks = append(locks, "write.lock")
@@ -46,6 +42,20 @@ func takePlace(state, dir, name string, ih spate.InfoHash, writes bool) (p place
 		p.locks = append(p.locks, f)
 	}
 	return p, nil
+}
+
+// placeName returns what the place dir/name is called in a state directory, and its
+// path with the links of dir resolved.
+func placeName(dir, name string) (key, path string, err error) {
+	if dir, err = filepath.Abs(dir); err != nil {
+		return "", "", err
+	}
+	if real, err := filepath.EvalSymlinks(dir); err == nil {
+		dir = real
+	}
+	path = filepath.Join(dir, name)
+	sum := sha256.Sum256([]byte(path))
+	return hex.EncodeToString(sum[:10]), path, nil
 }
 
 // leave lets others in.

@@ -57,6 +57,9 @@ func (a *app) seed(ctx context.Context, args []string, opt *seedOptions) error {
 	if err != nil {
 		return err
 	}
+	if len(files) > manyTorrents && len(opt.peers) == 0 {
+		return a.seedMany(ctx, args, files, opt)
+	}
 	state := filepath.Join(a.stateDir(opt.state), "get")
 	var jobs []*seedJob
 	defer func() {
@@ -126,11 +129,7 @@ func torrentFiles(args []string) ([]string, error) {
 
 // seedJobOf reads a torrent and finds its data.
 func seedJobOf(file, state, data string, alone bool) (*seedJob, error) {
-	b, err := readTorrentFile(file)
-	if err != nil {
-		return nil, err
-	}
-	mi, err := (&source{Arg: file, Torrent: b}).parse()
+	mi, err := readTorrentAt(file)
 	if err != nil {
 		return nil, err
 	}
@@ -140,6 +139,15 @@ func seedJobOf(file, state, data string, alone bool) (*seedJob, error) {
 	}
 	j.place, err = takePlace(state, j.dir, j.name, mi.Hash(), false)
 	return j, err
+}
+
+// readTorrentAt reads and parses a .torrent.
+func readTorrentAt(file string) (*metainfo.MetaInfo, error) {
+	b, err := readTorrentFile(file)
+	if err != nil {
+		return nil, err
+	}
+	return (&source{Arg: file, Torrent: b}).parse()
 }
 
 // findData returns the directory that holds the data of a torrent, and the
@@ -214,28 +222,41 @@ func (a *app) seedLoop(ctx context.Context, c *client, jobs []*seedJob) error {
 	left := len(jobs)
 	return s.run(ctx, func() error {
 		for _, j := range jobs {
-			st := j.t.Stats()
-			if j.told || st.State == torrent.StateChecking {
-				continue
+			told := j.told
+			var problem, err error
+			j.told, problem, err = a.tellSeed(j)
+			if err != nil {
+				return err
 			}
-			j.told = true
-			err := seedProblem(j, &st)
-			if err == nil {
-				if st.PiecesHave < st.Pieces {
-					a.warnf("%s: only %d of %d pieces are good; the others are not seeded", j.mi.Info.Name, st.PiecesHave, st.Pieces)
-				}
-				if err := a.seedingEvent(j, &st); err != nil {
-					return err
-				}
+			if problem == nil || told {
 				continue
 			}
 			if left--; left == 0 {
-				return err
+				return problem
 			}
-			a.warnf("%v", err)
+			a.warnf("%v", problem)
 		}
 		return nil
 	})
+}
+
+// tellSeed tells once how a torrent is seeded, and reports whether that is known;
+// problem is why it cannot be seeded at all.
+func (a *app) tellSeed(j *seedJob) (told bool, problem, err error) {
+	if j.told {
+		return true, nil, nil
+	}
+	st := j.t.Stats()
+	if st.State == torrent.StateChecking {
+		return false, nil, nil
+	}
+	if problem = seedProblem(j, &st); problem != nil {
+		return true, problem, nil
+	}
+	if st.PiecesHave < st.Pieces {
+		a.warnf("%s: only %d of %d pieces are good; the others are not seeded", j.mi.Info.Name, st.PiecesHave, st.Pieces)
+	}
+	return true, nil, a.seedingEvent(j)
 }
 
 // seedProblem returns why a torrent cannot be seeded at all, or nil.
@@ -250,9 +271,9 @@ func seedProblem(j *seedJob, st *torrent.Stats) error {
 	return nil
 }
 
-func (a *app) seedingEvent(j *seedJob, st *torrent.Stats) error {
+func (a *app) seedingEvent(j *seedJob) error {
 	if !a.json {
-		a.notef("seeding %s, %s", filepath.Join(j.dir, j.name), humanBytes(st.BytesTotal))
+		a.notef("seeding %s, %s", filepath.Join(j.dir, j.name), humanBytes(j.mi.Info.DataLength()))
 		return nil
 	}
 	e := readyEvent{Event: "seeding", Name: j.mi.Info.Name, Path: filepath.Join(j.dir, j.name)}

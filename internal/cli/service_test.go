@@ -182,6 +182,19 @@ func eventually(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
+// randoms is the script command "randoms DIR COUNT BYTES": files 0 to COUNT-1 in
+// DIR, no two the same.
+func randoms(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: randoms DIR COUNT BYTES")
+	}
+	n, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	for i := range n {
+		random(ts, false, []string{args[0] + "/" + strconv.Itoa(i), args[2], strconv.Itoa(i)})
+	}
+}
+
 // random is the script command "random FILE BYTES [SEED]": the same bytes each
 // time.
 func random(ts *testscript.TestScript, neg bool, args []string) {

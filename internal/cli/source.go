@@ -79,12 +79,19 @@ func readTorrentFile(path string) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	if info, err := f.Stat(); err != nil {
+	info, err := f.Stat()
+	if err != nil {
 		return nil, err
-	} else if info.IsDir() {
+	}
+	if info.IsDir() {
 		return nil, usageHint("name the .torrent files in it", "%s is a directory", path)
 	}
-	return readTorrent(f, path)
+	if !info.Mode().IsRegular() || info.Size() > maxTorrent {
+		return readTorrent(f, path)
+	}
+	b := make([]byte, info.Size())
+	_, err = io.ReadFull(f, b)
+	return b, err
 }
 
 func readTorrent(r io.Reader, name string) ([]byte, error) {

@@ -25,15 +25,35 @@ type Announcer interface {
 type Tiers struct {
 	mu    sync.Mutex
 	tiers [][]string
-	ids   map[string]string // by URL: the tracker id it gave
-	known map[string]bool   // by URL: it has us in its list
-	last  string            // the URL that answered last
+	heard []heard // of the trackers that answered; a process may hold a great many Tiers
+	last  string  // the URL that answered last
+}
+
+// heard is what one tracker answered.
+type heard struct {
+	url   string
+	id    string // the tracker id it gave
+	known bool   // it has us in its list
+}
+
+// from returns what the tracker at url answered; nil if it never did.
+func (t *Tiers) from(url string) *heard {
+	for i := range t.heard {
+		if t.heard[i].url == url {
+			return &t.heard[i]
+		}
+	}
+	return nil
 }
 
 // NewTiers copies tiers, leaves out empty and repeated URLs and shuffles each
 // tier by rng; nil: by the process's own randomness.
 func NewTiers(tiers [][]string, rng *rand.Rand) *Tiers {
-	t := &Tiers{ids: map[string]string{}, known: map[string]bool{}}
+	t := &Tiers{}
+	if len(tiers) == 1 && len(tiers[0]) == 1 && tiers[0][0] != "" {
+		t.tiers = [][]string{{tiers[0][0]}}
+		return t
+	}
 	seen := map[string]bool{"": true}
 	for _, tier := range tiers {
 		var own []string
@@ -109,7 +129,10 @@ func (t *Tiers) order(event tracker.Event) []string {
 		}
 	}
 	if event == tracker.EventStopped {
-		order = slices.DeleteFunc(order, func(u string) bool { return !t.known[u] })
+		order = slices.DeleteFunc(order, func(u string) bool {
+			h := t.from(u)
+			return h == nil || !h.known
+		})
 	}
 	return order
 }
@@ -119,8 +142,11 @@ func (t *Tiers) prepare(url string, req *tracker.AnnounceRequest) tracker.Announ
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	own := *req
-	own.TrackerID = t.ids[url]
-	if own.Event == tracker.EventNone && !t.known[url] {
+	h := t.from(url)
+	if h != nil {
+		own.TrackerID = h.id
+	}
+	if own.Event == tracker.EventNone && (h == nil || !h.known) {
 		own.Event = tracker.EventStarted
 	}
 	return own
@@ -130,14 +156,16 @@ func (t *Tiers) prepare(url string, req *tracker.AnnounceRequest) tracker.Announ
 func (t *Tiers) answered(url string, event tracker.Event, id string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if event == tracker.EventStopped {
-		delete(t.known, url)
-	} else {
-		t.known[url] = true
+	h := t.from(url)
+	if h == nil {
+		t.heard = append(t.heard, heard{url: url})
+		h = &t.heard[len(t.heard)-1]
+	}
+	if h.known = event != tracker.EventStopped; h.known {
 		t.last = url
 	}
 	if id != "" {
-		t.ids[url] = id
+		h.id = id
 	}
 	for _, tier := range t.tiers {
 		if i := slices.Index(tier, url); i > 0 {

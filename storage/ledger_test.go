@@ -1,0 +1,112 @@
+package storage
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"spate"
+)
+
+func sampleNotes() []Note {
+	return []Note{
+		{InfoHash: spate.InfoHash{1}, Stamp: 7, Uploaded: 1 << 40, Downloaded: 3, Added: time.Unix(1700000000, 0)},
+		{InfoHash: spate.InfoHash{0xff}, Stamp: 1<<64 - 1, Added: time.Unix(0, 0)},
+	}
+}
+
+func TestLedger(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if notes, err := LoadLedger(dir); err != nil || len(notes) > 0 {
+		t.Fatalf("without a ledger: %v, %v", notes, err)
+	}
+	for _, want := range [][]Note{sampleNotes(), nil, sampleNotes()[:1]} {
+		if err := SaveLedger(dir, want); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := LoadLedger(dir); err != nil || !slices.Equal(got, want) {
+			t.Errorf("got %v, %v, want %v", got, err, want)
+		}
+	}
+}
+
+// A damaged ledger is set aside, and the next one is written as if there had been
+// none.
+func TestLedgerDamaged(t *testing.T) {
+	t.Parallel()
+	for name, damage := range map[string]func([]byte) []byte{
+		"a bit":  func(b []byte) []byte { b[len(ledgerMagic)+3] ^= 1; return b },
+		"cut":    func(b []byte) []byte { return b[:len(b)-1] },
+		"empty":  func(b []byte) []byte { return nil },
+		"format": func(b []byte) []byte { b[0]++; return b },
+		"a note": func(b []byte) []byte { return slices.Delete(b, 20, 20+noteSize) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			path := filepath.Join(dir, ledgerName)
+			if err := SaveLedger(dir, sampleNotes()); err != nil {
+				t.Fatal(err)
+			}
+			b, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(path, damage(b), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			_, err = LoadLedger(dir)
+			var corrupt *CorruptError
+			if !errors.As(err, &corrupt) || corrupt.Path != path {
+				t.Fatalf("got %v", err)
+			}
+			if _, err := os.Stat(corrupt.Aside); err != nil {
+				t.Error(err)
+			}
+			if notes, err := LoadLedger(dir); err != nil || len(notes) > 0 {
+				t.Errorf("afterwards %v, %v", notes, err)
+			}
+		})
+	}
+}
+
+func FuzzLedger(f *testing.F) {
+	dir := f.TempDir()
+	if err := SaveLedger(dir, sampleNotes()); err != nil {
+		f.Fatal(err)
+	}
+	b, err := os.ReadFile(filepath.Join(dir, ledgerName))
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(b)
+	f.Add([]byte(ledgerMagic))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		notes, err := decodeLedger(b)
+		if err == nil && len(notes)*noteSize > len(b) {
+			t.Errorf("%d notes of %d bytes", len(notes), len(b))
+		}
+	})
+}
+
+// A stamp shows a change of any field of any file.
+func TestStamp(t *testing.T) {
+	t.Parallel()
+	a := FileStat{Exists: true, Size: 1, ModTime: 2, Inode: 3}
+	seen := map[uint64]int{Stamp(nil): 0}
+	for i, files := range [][]FileStat{
+		{a}, {a, a}, {{}}, {a, {}}, {{}, a},
+		{{Exists: true, Size: 2, ModTime: 2, Inode: 3}}, {{Exists: true, Size: 1, ModTime: 3, Inode: 3}},
+		{{Exists: true, Size: 1, ModTime: 2, Inode: 4}}, {{Size: 1, ModTime: 2, Inode: 3}},
+	} {
+		s := Stamp(files)
+		if j, twice := seen[s]; twice || s == 0 {
+			t.Errorf("files %d have the stamp of %d", i+1, j)
+		}
+		seen[s] = i + 1
+	}
+}

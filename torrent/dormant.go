@@ -1,0 +1,462 @@
+package torrent
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"spate"
+	"spate/metainfo"
+	"spate/storage"
+	"spate/tracker"
+)
+
+// A torrent that nobody asks for is dormant: of it there are a few hundred bytes,
+// no file is open and no timer runs, so that one session serves a hundred thousand.
+//
+//  1. AddDormant  loads the torrent and checks its data, as Add does; what was
+//     whole before, by the ledger and the looks of the files, is not read again
+//  2. announce    as for all torrents; see announcestate.go
+//  3. wake        for a handshake, or a tracker that knows of leechers: the torrent
+//     is loaded again, its files are compared, and it is one like any other
+//  4. sleep       when it has had nothing to do for some time
+//
+// The ledger, one file for all of them, remembers what was verified over restarts.
+
+const (
+	sleepAfter  = 10 * time.Second // without peers
+	ledgerEvery = 20 * time.Second
+	spareAwake  = 64 // torrents that may be awake beyond the session's connections
+)
+
+// Loader loads a torrent when it is needed. Load may be called at any time and from
+// any goroutine, and returns the same each time.
+type Loader interface {
+	Load() (*metainfo.MetaInfo, AddOptions, error)
+}
+
+// dormant is what there is of a torrent that is dormant, and what it returns to.
+type dormant struct {
+	s           *Session
+	loader      Loader
+	anns        []*announceState
+	hash, hash2 spate.InfoHash // as in Torrent
+	added       int64          // unix seconds
+
+	// Guarded by Session.mu.
+	stamp                uint64 // of the files when they were verified
+	uploaded, downloaded int64  // when it fell asleep
+	waking               *waking
+}
+
+// waking is a dormant torrent that wakes up. The result may be read once done is
+// closed.
+type waking struct {
+	done chan struct{}
+	t    *Torrent
+	err  error
+}
+
+// dormants are the torrents of a session that sleep while nobody asks for them.
+type dormants struct {
+	by    map[spate.InfoHash]*dormant // awake or not; guarded by Session.mu
+	awake int                         // guarded by Session.mu
+	tiers sync.Map                    // announce lists, each once: string to [][]string
+
+	ledger struct {
+		once  sync.Once
+		mu    sync.Mutex                      // guards what follows; comes before Session.mu
+		notes map[spate.InfoHash]storage.Note // of torrents that were not added this time
+		saved time.Time
+	}
+	dirty  atomic.Bool // the ledger on disk is old
+	saving atomic.Bool
+}
+
+func (ds *dormants) removeLocked(d *dormant) {
+	delete(ds.by, d.hash)
+	delete(ds.by, d.hash2)
+	ds.dirty.Store(true)
+}
+
+// AddDormant takes a torrent into the session that is only seeded. When it returns,
+// the data has been checked, as far as it was not known to be whole, and from then
+// on the torrent is dormant while nobody asks for it: it costs next to nothing and
+// stands in no list of torrents. It is loaded again when a peer comes.
+//
+// Where data is missing or bad, or hashes of a v2 half are missing, the torrent is
+// added as by [Session.Add], and returned; otherwise AddDormant returns nil. The
+// storage must be files. AddOptions.ResumeDir is looked into for a record of the
+// torrent's own; without it only the ledger in the session's ResumeDir is.
+func (s *Session) AddDormant(l Loader) (*Torrent, error) {
+	s.dormant.ledger.once.Do(s.loadLedger)
+	mi, opt, err := l.Load()
+	if err != nil {
+		return nil, err
+	}
+	if opt.Storage != nil {
+		return nil, ErrNotFiles
+	}
+	opt.SeedOnly = true
+	t, err := identify(s, mi, opt)
+	if err != nil {
+		return nil, err
+	}
+	d := &dormant{s: s, loader: l, hash: t.hash, hash2: t.hash2}
+	t.opt.ResumeDir = opt.ResumeDir
+	whole := mi.MissingLayers() == 0 && t.isWhole(d)
+	t.cancel()
+	t.store.Close()
+	if !whole {
+		if s.ctx.Err() != nil {
+			return nil, ErrClosed
+		}
+		return s.Add(mi, opt)
+	}
+	d.anns = s.newAnnounceStates(d, d.hash, d.hash2, s.dormant.intern(mi.AnnounceList), nil)
+	s.mu.Lock()
+	err = s.takenLocked(d.hash, d.hash2)
+	if err == nil {
+		s.dormant.by[d.hash] = d
+		if !d.hash2.IsZero() {
+			s.dormant.by[d.hash2] = d
+		}
+	}
+	s.mu.Unlock()
+	if err != nil {
+		return nil, fmt.Errorf("%w: %s", err, t.name)
+	}
+	s.dormant.noted(d)
+	s.announcer.start(d.anns, d.uploaded, d.downloaded)
+	return nil, nil
+}
+
+// isWhole reports whether all data is there, and notes in d when that was seen.
+func (t *Torrent) isWhole(d *dormant) bool {
+	d.added = t.added.Unix()
+	if n, ok := t.s.dormant.note(t.hash); ok {
+		d.uploaded, d.downloaded, d.added = n.Uploaded, n.Downloaded, n.Added.Unix()
+		if t.looksLike(n.Stamp) {
+			d.stamp = n.Stamp
+			return true
+		}
+	}
+	have, err := t.findData()
+	if err != nil || !have.All() {
+		return false
+	}
+	if d.uploaded+d.downloaded == 0 {
+		d.uploaded, d.downloaded = t.uploaded.Load(), t.downloaded.Load()
+	}
+	d.stamp = storage.Stamp(t.files.Accepted())
+	return true
+}
+
+// looksLike accepts the files as they are and reports whether they are what they
+// were when they had that stamp.
+func (t *Torrent) looksLike(stamp uint64) bool {
+	return t.files.Accept() == nil && storage.Stamp(t.files.Accepted()) == stamp
+}
+
+// intern returns tiers, equal ones always as the same slices and strings, which no
+// .torrent is kept for.
+func (ds *dormants) intern(tiers [][]string) [][]string {
+	var key strings.Builder
+	for _, tier := range tiers {
+		for _, u := range tier {
+			key.WriteString(u)
+			key.WriteByte('\n')
+		}
+		key.WriteByte('\n')
+	}
+	if known, ok := ds.tiers.Load(key.String()); ok {
+		return known.([][]string)
+	}
+	own := make([][]string, len(tiers))
+	for i, tier := range tiers {
+		own[i] = slices.Clone(tier)
+		for j := range own[i] {
+			own[i][j] = strings.Clone(own[i][j])
+		}
+	}
+	known, _ := ds.tiers.LoadOrStore(key.String(), own)
+	return known.([][]string)
+}
+
+// standing implements [announced].
+func (d *dormant) standing() (uploaded, downloaded, left int64) {
+	d.s.mu.Lock()
+	defer d.s.mu.Unlock()
+	return d.uploaded, d.downloaded, 0
+}
+
+// answered implements [announced]: a tracker that knows of leechers wakes the
+// torrent, for those may be found that cannot find us.
+func (d *dormant) answered(resp *tracker.AnnounceResponse, url string) {
+	if resp.Incomplete == 0 || len(resp.Peers) == 0 {
+		return
+	}
+	t, err := d.s.wake(d)
+	if err != nil {
+		d.logger().Debug("not woken", "err", err)
+		return
+	}
+	t.answered(resp, url)
+	d.s.letGo(t)
+}
+
+func (d *dormant) logger() *slog.Logger { return d.s.log.With("info_hash", d.hash) }
+
+// wake returns the torrent of d, awake; the caller lets go of it. Until its files
+// have been found to be what they were, no peer can join it.
+func (s *Session) wake(d *dormant) (*Torrent, error) {
+	for {
+		s.mu.Lock()
+		if t := s.torrents[d.hash]; t != nil {
+			t.users++
+			s.mu.Unlock()
+			return t, nil
+		}
+		if s.closed || s.dormant.by[d.hash] != d {
+			s.mu.Unlock()
+			return nil, errNoTorrent
+		}
+		w := d.waking
+		if w == nil {
+			break
+		}
+		s.mu.Unlock()
+		<-w.done
+		if w.err != nil {
+			return nil, w.err
+		}
+	}
+	w := &waking{done: make(chan struct{})}
+	d.waking = w
+	full := s.dormant.awake >= s.opt.MaxConns+spareAwake
+	s.mu.Unlock()
+	if full {
+		s.sleepIdle()
+	}
+	w.t, w.err = s.rouse(d)
+	s.mu.Lock()
+	d.waking = nil
+	if w.err == nil && (s.closed || s.dormant.by[d.hash] != d) {
+		w.err = errNoTorrent
+	}
+	if w.err == nil {
+		w.t.users++
+		s.dormant.awake++
+		s.enterLocked(w.t)
+	}
+	s.mu.Unlock()
+	close(w.done)
+	if w.err != nil {
+		if w.t != nil {
+			w.t.halt()
+			w.t.finish()
+		}
+		s.log.Warn("a torrent does not wake up", "info_hash", d.hash, "err", w.err)
+		return nil, w.err
+	}
+	s.announcer.handOver(d.anns, w.t)
+	return w.t, nil
+}
+
+var errOther = errors.New("the .torrent is another one than it was")
+
+// rouse makes a torrent of d. While its files are as they were it is ready at
+// once, otherwise it is checked as if it had just been added.
+func (s *Session) rouse(d *dormant) (*Torrent, error) {
+	mi, opt, err := d.loader.Load()
+	if err != nil {
+		return nil, err
+	}
+	if mi.Hash() != d.hash {
+		return nil, errOther
+	}
+	opt.SeedOnly = true
+	t, err := newTorrent(s, mi, opt)
+	if err != nil {
+		return nil, err
+	}
+	t.asleep, t.anns, t.busy = d, d.anns, time.Now()
+	t.added = time.Unix(d.added, 0)
+	s.mu.Lock()
+	stamp := d.stamp
+	t.uploaded.Store(d.uploaded)
+	t.downloaded.Store(d.downloaded)
+	s.mu.Unlock()
+	if !t.looksLike(stamp) {
+		t.Start()
+		return t, nil
+	}
+	t.started = true
+	have := t.emptyLocked()
+	have.SetAll()
+	t.begin(have)
+	return t, nil
+}
+
+// letGo ends the use of a torrent that lookup or wake returned.
+func (s *Session) letGo(t *Torrent) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t.users--
+}
+
+// drowsy reports whether the torrent may fall asleep: it has everything, and has had
+// nothing to do for some time.
+func (t *Torrent) drowsy(now time.Time) bool {
+	if t.asleep == nil {
+		return false
+	}
+	if !t.idle() {
+		t.busy = now
+	}
+	return now.Sub(t.busy) >= sleepAfter
+}
+
+// idle reports whether a torrent has everything and nothing to do.
+func (t *Torrent) idle() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	whole := t.pick == nil || t.pick.HaveCount() == t.info.NumPieces()
+	return whole && t.state == StateSeeding && t.nconns+t.dialing+len(t.subs)+len(t.readers) == 0
+}
+
+// sleep makes a torrent dormant, unless somebody has come for it meanwhile.
+func (s *Session) sleep(t *Torrent) {
+	d := t.asleep
+	stamp := storage.Stamp(t.files.Accepted())
+	s.mu.Lock()
+	if t.users > 0 || s.closed || s.torrents[t.hash] != t {
+		s.mu.Unlock()
+		return
+	}
+	delete(s.torrents, t.hash)
+	delete(s.torrents, t.hash2)
+	s.dormant.awake--
+	if up, down := t.uploaded.Load(), t.downloaded.Load(); up != d.uploaded || down != d.downloaded || stamp != d.stamp {
+		d.uploaded, d.downloaded, d.stamp = up, down, stamp
+		s.dormant.dirty.Store(true)
+	}
+	s.mu.Unlock()
+	s.announcer.handOver(d.anns, d)
+	t.halt()
+	t.finish()
+}
+
+// sleepIdle puts torrents to sleep at once that have nothing to do, because many
+// are awake.
+func (s *Session) sleepIdle() {
+	const enough = 16
+	n := 0
+	for _, t := range s.Torrents() {
+		if t.asleep != nil && t.idle() {
+			s.sleep(t)
+			if n++; n == enough {
+				return
+			}
+		}
+	}
+}
+
+// Dormant returns how many torrents sleep at this moment.
+func (s *Session) Dormant() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := 0
+	for ih, d := range s.dormant.by {
+		if ih == d.hash && s.torrents[ih] == nil {
+			n++
+		}
+	}
+	return n
+}
+
+// note returns what the ledger says of a torrent.
+func (ds *dormants) note(ih spate.InfoHash) (storage.Note, bool) {
+	ds.ledger.mu.Lock()
+	defer ds.ledger.mu.Unlock()
+	n, ok := ds.ledger.notes[ih]
+	return n, ok
+}
+
+// noted says that d stands for itself in the ledger from now on.
+func (ds *dormants) noted(d *dormant) {
+	ds.ledger.mu.Lock()
+	defer ds.ledger.mu.Unlock()
+	if n, ok := ds.ledger.notes[d.hash]; !ok || n.Stamp != d.stamp {
+		ds.dirty.Store(true)
+	}
+	delete(ds.ledger.notes, d.hash)
+}
+
+// loadLedger reads the ledger of an earlier run.
+func (s *Session) loadLedger() {
+	if s.opt.ResumeDir == "" {
+		return
+	}
+	notes, err := storage.LoadLedger(s.opt.ResumeDir)
+	if err != nil {
+		s.log.Warn("the ledger cannot be used: data is checked", "err", err)
+	}
+	l := &s.dormant.ledger
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.saved = time.Now()
+	l.notes = make(map[spate.InfoHash]storage.Note, len(notes))
+	for _, n := range notes {
+		l.notes[n.InfoHash] = n
+	}
+}
+
+// saveLedger writes the ledger in the background if it is old.
+func (s *Session) saveLedger(now time.Time) {
+	l := &s.dormant.ledger
+	if !s.dormant.dirty.Load() || !s.dormant.saving.CompareAndSwap(false, true) {
+		return
+	}
+	l.mu.Lock()
+	due := now.Sub(l.saved) >= ledgerEvery
+	l.mu.Unlock()
+	if !due || !s.spawn(func() { defer s.dormant.saving.Store(false); s.writeLedger() }) {
+		s.dormant.saving.Store(false)
+	}
+}
+
+// writeLedger writes the ledger if it is old. What it says of torrents that were
+// not added this time stays.
+func (s *Session) writeLedger() {
+	if s.opt.ResumeDir == "" || !s.dormant.dirty.Swap(false) {
+		return
+	}
+	l := &s.dormant.ledger
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	notes := slices.Collect(maps.Values(l.notes))
+	s.mu.Lock()
+	for ih, d := range s.dormant.by {
+		if ih != d.hash {
+			continue
+		}
+		n := storage.Note{InfoHash: ih, Stamp: d.stamp, Uploaded: d.uploaded, Downloaded: d.downloaded, Added: time.Unix(d.added, 0)}
+		if t := s.torrents[ih]; t != nil {
+			n.Uploaded, n.Downloaded = t.uploaded.Load(), t.downloaded.Load()
+		}
+		notes = append(notes, n)
+	}
+	s.mu.Unlock()
+	l.saved = time.Now()
+	if err := storage.SaveLedger(s.opt.ResumeDir, notes); err != nil {
+		s.log.Warn("saving the ledger", "err", err)
+		s.dormant.dirty.Store(true)
+	}
+}

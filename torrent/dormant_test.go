@@ -1,0 +1,298 @@
+package torrent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"spate/internal/simnet"
+	"spate/metainfo"
+	"spate/storage"
+	"spate/tracker"
+)
+
+// fileLoader is a torrent whose data lies in a folder.
+type fileLoader struct {
+	mi  *metainfo.MetaInfo
+	dir string
+}
+
+func (l fileLoader) Load() (*metainfo.MetaInfo, AddOptions, error) {
+	return l.mi, AddOptions{Dir: l.dir}, nil
+}
+
+// noiseFile writes the data of a torrent to a folder of its own.
+func noiseFile(t *testing.T, n int) (fileLoader, string) {
+	t.Helper()
+	data, mi := noiseTorrent(t, n, 16<<10)
+	dir := t.TempDir()
+	path := filepath.Join(dir, mi.Info.Name)
+	if err := os.WriteFile(path, data, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return fileLoader{mi, dir}, path
+}
+
+// sleepyWorld is a session of dormant torrents and one that gets them, in
+// simulated time.
+type sleepyWorld struct {
+	net  *simnet.Network
+	seed *Session
+	get  *Session
+}
+
+func newSleepyWorld(t *testing.T, opt Options) *sleepyWorld {
+	t.Helper()
+	w := &sleepyWorld{net: simnet.New(simnet.Options{Seed: 1})}
+	w.seed = w.session(t, 1, opt)
+	w.get = w.session(t, 2, Options{})
+	return w
+}
+
+func (w *sleepyWorld) session(t *testing.T, host byte, opt Options) *Session {
+	t.Helper()
+	addr := netip.AddrFrom4([4]byte{10, 0, 0, host})
+	opt.Network, opt.Bind, opt.PeerPort, opt.Seed = w.net.Host(addr, simnet.Link{}), addr, 6881, uint64(host)
+	s, err := NewSession(opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	wg.Go(func() { s.Run(ctx) })
+	t.Cleanup(func() { cancel(); wg.Wait() })
+	return s
+}
+
+// fetch gets a torrent from the seed and forgets it again.
+func (w *sleepyWorld) fetch(t *testing.T, mi *metainfo.MetaInfo, within time.Duration) error {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), within)
+	defer cancel()
+	tor, err := w.get.Add(mi, AddOptions{Storage: storage.NewMemory(mi.Info.TotalLength()), Peers: []netip.AddrPort{w.seed.Addr()}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.get.Remove(tor.InfoHash())
+	return tor.Wait(ctx)
+}
+
+// A dormant torrent wakes for a peer, gives it everything, sleeps again, and
+// remembers what it sent.
+func TestDormantWakesAndSleeps(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newSleepyWorld(t, Options{ResumeDir: t.TempDir()})
+		l, _ := noiseFile(t, 100_000)
+		if tor, err := w.seed.AddDormant(l); tor != nil || err != nil {
+			t.Fatal(tor, err)
+		}
+		if _, err := w.seed.AddDormant(l); !errors.Is(err, ErrDuplicate) {
+			t.Errorf("twice: %v", err)
+		}
+		if _, err := w.seed.Add(l.mi, AddOptions{Dir: l.dir}); !errors.Is(err, ErrDuplicate) {
+			t.Errorf("dormant and not: %v", err)
+		}
+		for round := range 2 {
+			if n := w.seed.Dormant(); n != 1 || len(w.seed.Torrents()) > 0 {
+				t.Fatalf("round %d: %d dormant torrents, %d others", round, n, len(w.seed.Torrents()))
+			}
+			if err := w.fetch(t, l.mi, time.Minute); err != nil {
+				t.Fatal(err)
+			}
+			tor := w.seed.Torrent(l.mi.Hash())
+			if tor == nil || w.seed.Dormant() != 0 {
+				t.Fatal("it sleeps while a peer is there")
+			}
+			if sent := tor.Stats().Uploaded; sent != int64(round+1)*100_000 {
+				t.Errorf("round %d: %d bytes sent", round, sent)
+			}
+			time.Sleep(idleTimeout)
+		}
+		if err := w.seed.Remove(l.mi.Hash()); err != nil || w.seed.Dormant() != 0 {
+			t.Errorf("removing it: %v", err)
+		}
+		if err := w.fetch(t, l.mi, time.Minute); err == nil {
+			t.Error("it was removed and gives data")
+		}
+	})
+}
+
+// Many torrents do not stay awake because somebody knocks at all of them.
+func TestDormantAwakeBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const conns, all = 2, spareAwake + 30
+		w := newSleepyWorld(t, Options{MaxConns: conns})
+		for i := range all {
+			l, _ := noiseFile(t, 1000+i)
+			if _, err := w.seed.AddDormant(l); err != nil {
+				t.Fatal(err)
+			}
+			d := w.seed.dormant.by[l.mi.Hash()]
+			tor, err := w.seed.wake(d)
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.seed.letGo(tor)
+			if n := len(w.seed.Torrents()); n > conns+spareAwake {
+				t.Fatalf("%d torrents are awake", n)
+			}
+		}
+		time.Sleep(2 * sleepAfter)
+		if n := w.seed.Dormant(); n != all {
+			t.Errorf("%d of %d sleep", n, all)
+		}
+	})
+}
+
+// What changed while the torrent slept is checked before it is given to anybody.
+func TestDormantChanged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newSleepyWorld(t, Options{})
+		l, path := noiseFile(t, 100_000)
+		if _, err := w.seed.AddDormant(l); err != nil {
+			t.Fatal(err)
+		}
+		good, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		bad := slices.Clone(good)
+		bad[20_000] ^= 1
+		if err := errors.Join(os.Remove(path), os.WriteFile(path, bad, 0o644)); err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			if err := w.fetch(t, l.mi, time.Minute); err == nil {
+				t.Fatal("all of it came")
+			}
+			if st := w.seed.Torrent(l.mi.Hash()).Stats(); st.PiecesHave != st.Pieces-1 {
+				t.Errorf("%d of %d pieces are good", st.PiecesHave, st.Pieces)
+			}
+			time.Sleep(idleTimeout)
+		}
+	})
+}
+
+// Data that is not whole when it is added is seeded as far as it goes.
+func TestDormantNotWhole(t *testing.T) {
+	t.Parallel()
+	s := testSession(t, Options{})
+	l, path := noiseFile(t, 100_000)
+	if err := os.Truncate(path, 50_000); err != nil {
+		t.Fatal(err)
+	}
+	tor, err := s.AddDormant(l)
+	if err != nil || tor == nil || s.Dormant() != 0 {
+		t.Fatal(tor, err)
+	}
+	for tor.Stats().State == StateChecking {
+		time.Sleep(time.Millisecond)
+	}
+	if st := tor.Stats(); st.PiecesHave != 3 {
+		t.Errorf("%d pieces are good", st.PiecesHave)
+	}
+}
+
+// The ledger spares the next session the reading: here data of the same size, time
+// and inode passes for what it was.
+func TestDormantLedger(t *testing.T) {
+	t.Parallel()
+	state := t.TempDir()
+	l, path := noiseFile(t, 100_000)
+	run := func() (dormant int) {
+		s, err := NewSession(Options{Bind: loopback, ResumeDir: state})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		if _, err := s.AddDormant(l); err != nil {
+			t.Fatal(err)
+		}
+		return s.Dormant()
+	}
+	if run() != 1 {
+		t.Fatal("not dormant")
+	}
+	fi, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.WriteAt([]byte("other"), 10); err != nil {
+		t.Fatal(err)
+	}
+	f.Close()
+	if run() != 0 {
+		t.Error("other data counts as whole")
+	}
+	if err := os.Chtimes(path, fi.ModTime(), fi.ModTime()); err != nil {
+		t.Fatal(err)
+	}
+	if run() != 1 {
+		t.Error("what the ledger knows was read again")
+	}
+}
+
+// fewLeechers is a tracker that counts events, and names peers.
+type fewLeechers struct {
+	mu     sync.Mutex
+	events map[tracker.Event]int
+	peers  []netip.AddrPort
+}
+
+func (f *fewLeechers) Announce(_ context.Context, _ string, req *tracker.AnnounceRequest) (*tracker.AnnounceResponse, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.events[req.Event]++
+	if req.Left != 0 {
+		return nil, fmt.Errorf("%d bytes left", req.Left)
+	}
+	return &tracker.AnnounceResponse{Interval: 10 * time.Minute, Peers: f.peers, Incomplete: len(f.peers)}, nil
+}
+
+// Dormant torrents are announced, and go to leechers that the tracker names.
+func TestDormantAnnounced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ann := &fewLeechers{events: map[tracker.Event]int{}}
+		w := newSleepyWorld(t, Options{Announcer: ann})
+		l, _ := noiseFile(t, 100_000)
+		plain := *l.mi
+		l.mi.AnnounceList = [][]string{{"http://tracker.example/announce"}}
+		if _, err := w.seed.AddDormant(l); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		if w.seed.Dormant() != 1 {
+			t.Fatal("it is awake and nobody asked for it")
+		}
+		ann.mu.Lock()
+		ann.peers = []netip.AddrPort{w.get.Addr()}
+		ann.mu.Unlock()
+		ctx, cancel := context.WithTimeout(context.Background(), 15*time.Minute)
+		defer cancel()
+		tor, err := w.get.Add(&plain, AddOptions{Storage: storage.NewMemory(100_000)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := tor.Wait(ctx); err != nil {
+			t.Fatal(err)
+		}
+		w.seed.Close()
+		ann.mu.Lock()
+		defer ann.mu.Unlock()
+		if ann.events[tracker.EventStarted] != 1 || ann.events[tracker.EventStopped] != 1 || ann.events[tracker.EventNone] == 0 {
+			t.Errorf("told %v", ann.events)
+		}
+	})
+}

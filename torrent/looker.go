@@ -1,0 +1,78 @@
+package torrent
+
+import (
+	"crypto/sha1"
+	"errors"
+
+	"spate/internal/lanes"
+	"spate/storage"
+)
+
+// looker checks pieces on disk, a few at a time. It belongs to one goroutine.
+type looker struct {
+	bufs    [piecesAtOnce][]byte
+	shared  []byte // what bufs are parts of, if it is from a free list
+	digests [piecesAtOnce]lanes.SHA1
+}
+
+// look reads and hashes up to piecesAtOnce pieces and reports which are good. Data
+// that is not there is not good; a disk that does not answer is an error.
+func (l *looker) look(t *Torrent, few []int) (good [piecesAtOnce]bool, err error) {
+	var there [piecesAtOnce]bool
+	ds, ps := make([]*lanes.SHA1, 0, piecesAtOnce), make([][]byte, 0, piecesAtOnce)
+	for j, i := range few {
+		l.take(t, j)
+		buf := l.bufs[j][:t.info.PieceSize(i)]
+		err := t.s.onDisk(func() error {
+			_, err := t.store.ReadAt(buf, int64(i)*t.info.PieceLength)
+			return err
+		})
+		switch {
+		case err == nil:
+			there[j] = true
+			l.digests[j].Reset()
+			ds, ps = append(ds, &l.digests[j]), append(ps, buf)
+		case !errors.Is(err, storage.ErrMissing) && !errors.Is(err, storage.ErrRange):
+			return good, err
+		}
+	}
+	if t.info.HasV1() {
+		lanes.WriteSHA1(ds, ps)
+	}
+	for j, i := range few {
+		if !there[j] {
+			continue
+		}
+		var sum [sha1.Size]byte
+		if t.info.HasV1() {
+			sum = l.digests[j].Sum()
+		}
+		v, e := t.judge(i, l.bufs[j][:t.info.PieceSize(i)], sum)
+		good[j] = v.good
+		if e != nil && err == nil {
+			err = e
+		}
+	}
+	return good, err
+}
+
+// take makes sure of the buffer for the j-th piece.
+func (l *looker) take(t *Torrent, j int) {
+	n := t.info.PieceLength
+	switch {
+	case l.bufs[j] != nil:
+	case n*piecesAtOnce <= largeRead:
+		l.shared = t.s.buf.large.get()
+		for k := range l.bufs {
+			l.bufs[k] = l.shared[int64(k)*n:][:n]
+		}
+	default:
+		l.bufs[j] = make([]byte, n)
+	}
+}
+
+func (l *looker) release(b *buffers) {
+	if l.shared != nil {
+		b.large.put(l.shared)
+	}
+}
