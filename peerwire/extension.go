@@ -1,6 +1,7 @@
 package peerwire
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -62,9 +63,11 @@ func AppendExtHandshake(b []byte, h *ExtHandshake) []byte {
 	integer("metadata_size", h.MetadataSize)
 	integer("p", int64(h.Port))
 	integer("reqq", int64(h.Reqq))
+	only := int64(0) // said too, for an earlier handshake may have said otherwise
 	if h.UploadOnly {
-		integer("upload_only", 1)
+		only = 1
 	}
+	d = bencode.AppendInt(bencode.AppendString(d, "upload_only"), only)
 	if h.Client != "" {
 		d = bencode.AppendString(bencode.AppendString(d, "v"), h.Client)
 	}
@@ -81,41 +84,54 @@ var extLimits = bencode.Options{Depth: 10, Tokens: 2000}
 // type than it should be is as if it were not there.
 func ParseExtHandshake(payload []byte) (ExtHandshake, error) {
 	var h ExtHandshake
+	err := h.Update(payload)
+	return h, err
+}
+
+// Update reads a later handshake of the same peer: what it names takes the place
+// of what was said before, everything else stays (BEP 10). After an error h is as
+// it was.
+func (h *ExtHandshake) Update(payload []byte) error {
+	next := *h
 	d := bencode.NewDecoder(payload, extLimits)
 	for key := range d.Dict {
 		switch kind := d.Kind(); {
 		case kind == bencode.Dict && string(key) == "m":
-			parseExtNumbers(d, &h)
+			parseExtNumbers(d, &next)
 		case kind == bencode.Int:
-			n := d.Int()
-			switch string(key) {
-			case "metadata_size":
-				h.MetadataSize = max(0, min(n, MaxMetadata+1))
-			case "p":
-				if n > 0 && n < 1<<16 {
-					h.Port = uint16(n)
-				}
-			case "reqq":
-				h.Reqq = int(max(0, min(n, 1<<16)))
-			case "upload_only":
-				h.UploadOnly = n != 0
-			}
+			next.setInt(string(key), d.Int())
 		case kind == bencode.String:
 			s := d.Bytes()
 			switch string(key) {
 			case "v":
-				h.Client = string(s[:min(len(s), 200)])
+				next.Client = string(s[:min(len(s), 200)])
 			case "yourip":
 				if a, ok := netip.AddrFromSlice(s); ok {
-					h.YourIP = a.Unmap()
+					next.YourIP = a.Unmap()
 				}
 			}
 		}
 	}
 	if err := d.Err(); err != nil {
-		return ExtHandshake{}, fmt.Errorf("%w: handshake: %v", ErrExtension, err)
+		return fmt.Errorf("%w: handshake: %v", ErrExtension, err)
 	}
-	return h, nil
+	*h = next
+	return nil
+}
+
+func (h *ExtHandshake) setInt(key string, n int64) {
+	switch key {
+	case "metadata_size":
+		h.MetadataSize = max(0, min(n, MaxMetadata+1))
+	case "p":
+		if n > 0 && n < 1<<16 {
+			h.Port = uint16(n)
+		}
+	case "reqq":
+		h.Reqq = int(max(0, min(n, 1<<16)))
+	case "upload_only":
+		h.UploadOnly = n != 0
+	}
 }
 
 func parseExtNumbers(d *bencode.Decoder, h *ExtHandshake) {
@@ -136,4 +152,19 @@ func parseExtNumbers(d *bencode.Decoder, h *ExtHandshake) {
 			h.DontHave = uint8(n)
 		}
 	}
+}
+
+// AppendDontHave appends the whole message that takes a have back, under the
+// number that the peer gave (BEP 54).
+func AppendDontHave(b []byte, number uint8, piece uint32) []byte {
+	return AppendExtended(b, number, binary.BigEndian.AppendUint32(nil, piece))
+}
+
+// ParseDontHave reads the payload of such a message: the piece that the sender no
+// longer has.
+func ParseDontHave(payload []byte) (piece uint32, err error) {
+	if len(payload) != 4 {
+		return 0, fmt.Errorf("%w: don't have of %d bytes", ErrExtension, len(payload))
+	}
+	return binary.BigEndian.Uint32(payload), nil
 }

@@ -42,6 +42,30 @@ func TestExtHandshake(t *testing.T) {
 	}
 }
 
+// TestExtHandshakeLater holds that a later handshake changes what it names alone.
+func TestExtHandshakeLater(t *testing.T) {
+	h := peerwire.ExtHandshake{Metadata: 1, PEX: 2, Port: 6881, Reqq: 500, Client: "x", UploadOnly: true}
+	want := h
+	want.PEX, want.DontHave, want.Reqq, want.UploadOnly = 0, 7, 250, false
+	if err := h.Update([]byte("d1:md11:lt_donthavei7e6:ut_pexi0ee4:reqqi250e11:upload_onlyi0ee")); err != nil || h != want {
+		t.Errorf("%+v, %v, want %+v", h, err, want)
+	}
+	if err := h.Update([]byte("d1:md11:ut_metadatai9ee4:reqqi1e")); err == nil || h != want {
+		t.Errorf("after a broken one: %+v, %v", h, err)
+	}
+}
+
+func TestDontHave(t *testing.T) {
+	if n, err := peerwire.ParseDontHave(payloadOf(t, peerwire.AppendDontHave(nil, 7, 77), 7)); err != nil || n != 77 {
+		t.Error(n, err)
+	}
+	for _, bad := range []string{"", "123", "12345"} {
+		if _, err := peerwire.ParseDontHave([]byte(bad)); err == nil {
+			t.Errorf("%q was taken", bad)
+		}
+	}
+}
+
 func TestMetadata(t *testing.T) {
 	for _, m := range []peerwire.MetadataMessage{
 		{Type: peerwire.MetadataRequest, Piece: 7},

@@ -90,8 +90,11 @@ type conn struct {
 	probed         time.Time // when it was asked for some of them first
 	leafBudget     leafBudget
 	pipe           pipeline
-	generation     uint32 // of the picker when it had nothing for us
-	out            []byte // control messages to write
+	allowed        []int32 // pieces that may be asked for while the peer chokes us (BEP 6)
+	suggested      []int32 // pieces that it would rather send than others (BEP 6)
+	late           int     // blocks that may come although they are asked for no longer; below 0: that came unasked
+	generation     uint32  // of the picker when it had nothing for us
+	out            []byte  // control messages to write
 	uploads        []upload
 	writing        bool
 	lastWrite      time.Time

@@ -53,7 +53,7 @@ func (s *Session) greet(nc net.Conn) {
 		newConn(t, nc, hs, remoteAddr(nc), true).run()
 		return
 	case f != nil:
-		if err := f.talk(s.ctx, nc, hs, remoteAddr(nc)); err != nil {
+		if err := f.talk(s.ctx, nc, hs, remoteAddr(nc), true); err != nil {
 			s.log.Debug("no metadata", "peer", nc.RemoteAddr(), "err", err)
 		}
 	}

@@ -1,6 +1,7 @@
 package torrent
 
 import (
+	"errors"
 	"net/netip"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 const (
 	extMetadata = 1
 	extPEX      = 2
+	extDontHave = 3
 )
 
 // ourReqq is how many requests of a peer are queued; it is told that many.
@@ -22,9 +24,11 @@ const ourReqq = maxUploadQueue
 func (c *conn) extHandshakeLocked() peerwire.ExtHandshake {
 	t := c.t
 	h := peerwire.ExtHandshake{
-		Metadata: extMetadata, MetadataSize: int64(len(t.mi.InfoBytes)),
-		Port: t.s.port, Reqq: ourReqq, Client: clientName, YourIP: c.addr.Addr(),
+		DontHave: extDontHave, Port: t.s.port, Reqq: ourReqq, Client: clientName, YourIP: c.addr.Addr(),
 		UploadOnly: t.state == StateSeeding && !c.super.on,
+	}
+	if t.givesMetadata() {
+		h.Metadata, h.MetadataSize = extMetadata, int64(len(t.mi.InfoBytes))
 	}
 	if t.pexAllowed() {
 		h.PEX = extPEX
@@ -45,21 +49,22 @@ func (c *conn) extendedLocked(m *peerwire.Message, now time.Time) error {
 		err = c.metadataLocked(m.Payload)
 	case extPEX:
 		err = c.pexLocked(m.Payload, now)
+	case extDontHave:
+		err = c.dontHaveLocked(m.Payload)
 	}
-	if err != nil {
+	if errors.Is(err, peerwire.ErrExtension) {
 		return &protocolError{err.Error()}
 	}
-	return nil
+	return err
 }
 
 // extGreetedLocked takes the peer's extension handshake. A later one replaces
 // what it names again (BEP 10).
 func (c *conn) extGreetedLocked(payload []byte) error {
-	h, err := peerwire.ParseExtHandshake(payload)
-	if err != nil {
+	if err := c.ext.Update(payload); err != nil {
 		return err
 	}
-	c.ext = h
+	h, t := &c.ext, c.t
 	if h.Reqq > 0 {
 		c.reqq = h.Reqq
 	}
@@ -70,9 +75,57 @@ func (c *conn) extGreetedLocked(payload []byte) error {
 		c.listensLocked(h.Port)
 	}
 	if h.YourIP.IsValid() {
-		c.t.peers.SetOwn(h.YourIP)
+		t.peers.SetOwn(h.YourIP)
+	}
+	if h.UploadOnly && t.state == StateSeeding && !c.owesHashesLocked() {
+		return errBothSeeds // it may lack pieces, but wants none (BEP 21)
 	}
 	c.superMetLocked()
+	return nil
+}
+
+// tellUploadOnlyLocked tells the peers whether we still want anything, where they
+// cannot see it from our pieces (BEP 21).
+func (t *Torrent) tellUploadOnlyLocked() {
+	if t.pick == nil || t.pick.HaveCount() == t.info.NumPieces() {
+		return
+	}
+	for _, c := range t.conns {
+		if c != nil && !c.gone && c.reserved.Extended() {
+			h := c.extHandshakeLocked()
+			c.out = peerwire.AppendExtHandshake(c.out, &h)
+			c.kickLocked()
+		}
+	}
+}
+
+// dontHaveLocked takes a have back (BEP 54). We have no such thing to say: what we
+// lose ends the connections.
+func (c *conn) dontHaveLocked(payload []byte) error {
+	piece, err := peerwire.ParseDontHave(payload)
+	if err != nil {
+		return err
+	}
+	t := c.t
+	if int64(piece) >= int64(t.info.NumPieces()) {
+		return badPeer("don't have of piece %d of %d", piece, t.info.NumPieces())
+	}
+	i := int(piece)
+	if !t.pick.PeerDontHave(c.id, i) {
+		return nil
+	}
+	if t.pick.Slot(i) >= 0 {
+		for n := range t.pick.BlocksOf(i) {
+			if b := t.pick.BlockAt(i, n); t.pick.Requested(b, c.id) {
+				t.pick.Abandon(b, c.id)
+			}
+		}
+	}
+	if c.listens.IsValid() {
+		t.peers.SetSeed(c.listens, false)
+	}
+	c.updateInterestLocked()
+	t.refillOthersLocked()
 	return nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -25,9 +26,11 @@ var ErrMetadata = errors.New("the metadata from peers is malformed")
 
 // Bounds of fetching metadata.
 const (
-	metadataConns   = 12               // peers asked at once
-	metadataWindow  = 4                // pieces asked of one peer at once
-	metadataSilence = 20 * time.Second // until a peer that owes pieces is given up
+	metadataConns   = 12                       // peers asked at once
+	metadataWindow  = 4                        // pieces asked of one peer at once
+	metadataSilence = 20 * time.Second         // until a peer that owes pieces is given up
+	maxHeld         = 2 * peerwire.MaxMetadata // bytes that all peers together gave and nothing has proved
+	maxUseful       = 100                      // peers that are passed on to the torrent
 )
 
 // MetadataOptions say where to look for peers that have metadata, beside the
@@ -44,6 +47,7 @@ type MetadataOptions struct {
 func (s *Session) FetchMetadata(ctx context.Context, link metainfo.Magnet, opt MetadataOptions) (*metainfo.MetaInfo, []netip.AddrPort, error) {
 	f := &metaFetch{
 		s: s, link: link, hash: link.Hash(), found: make(chan []byte, 1), wake: make(chan struct{}, 1),
+		held: map[*metaDialog]int{},
 		peers: peerlist.New(peerlist.Options{
 			AllowLocal: s.opt.Bind.IsLoopback(), Self: netip.AddrPortFrom(s.opt.Bind, s.port), Seed: s.opt.Seed,
 		}),
@@ -76,9 +80,18 @@ func (s *Session) FetchMetadata(ctx context.Context, link metainfo.Magnet, opt M
 		mi.AnnounceList = append(mi.AnnounceList, []string{u})
 	}
 	mi.WebSeeds = link.WebSeeds
+	return mi, f.usefulTo(mi), nil
+}
+
+// usefulTo returns the peers that the torrent may be told of: of a private one only
+// those that its tracker or the user named (BEP 27).
+func (f *metaFetch) usefulTo(mi *metainfo.MetaInfo) []netip.AddrPort {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return mi, f.useful, nil
+	return slices.DeleteFunc(slices.Clone(f.useful), func(a netip.AddrPort) bool {
+		src, known := f.peers.Source(a)
+		return mi.Info.Private && (!known || src != peerlist.SourceTracker && src != peerlist.SourceManual)
+	})
 }
 
 // metaFetch is one search for metadata.
@@ -95,9 +108,10 @@ type metaFetch struct {
 
 	mu     sync.Mutex // guards what follows
 	peers  *peerlist.List
+	held   map[*metaDialog]int // bytes of metadata that came, unchecked
 	conns  int
 	done   bool
-	useful []netip.AddrPort // peers that talked with us
+	useful []netip.AddrPort // where peers listen that talked with us, at most maxUseful
 }
 
 func (s *Session) enterFetch(f *metaFetch) error {
@@ -224,7 +238,7 @@ func (f *metaFetch) ask(ctx context.Context, addr netip.AddrPort) {
 	nc, hs, err := f.s.connect(ctx, addr, f.hash, nil, f.mayBe)
 	f.s.dialed(err == nil)
 	if err == nil {
-		err = f.talk(ctx, nc, hs, addr)
+		err = f.talk(ctx, nc, hs, addr, false)
 		nc.Close()
 		f.s.hungUp()
 	}
@@ -238,10 +252,14 @@ func (f *metaFetch) ask(ctx context.Context, addr netip.AddrPort) {
 	f.nudge()
 }
 
-var errNoMetadata = errors.New("the peer gives no metadata")
+var (
+	errNoMetadata    = errors.New("the peer gives no metadata")
+	errWrongMetadata = errors.New("the metadata does not match the hash")
+	errTooMuch       = errors.New("more metadata than the other peers have, and all of it is too much")
+)
 
 // talk gets the metadata over a connection after the handshake.
-func (f *metaFetch) talk(ctx context.Context, nc net.Conn, hs peerwire.Handshake, addr netip.AddrPort) error {
+func (f *metaFetch) talk(ctx context.Context, nc net.Conn, hs peerwire.Handshake, addr netip.AddrPort, incoming bool) error {
 	if hs.PeerID == f.s.opt.PeerID {
 		return errSelf
 	}
@@ -262,15 +280,18 @@ func (f *metaFetch) talk(ctx context.Context, nc net.Conn, hs peerwire.Handshake
 		return err
 	}
 	f.mu.Lock()
-	if f.done {
+	if f.done || f.peers.Banned(addr) {
 		f.mu.Unlock()
 		return errHalted
 	}
 	f.talks.Add(1)
 	defer f.talks.Done()
-	f.useful = append(f.useful, addr)
 	f.mu.Unlock()
-	d := &metaDialog{f: f, nc: nc}
+	d := &metaDialog{f: f, nc: nc, addr: addr, incoming: incoming}
+	defer f.release(d)
+	if !incoming {
+		f.listensAt(addr)
+	}
 	in := inbox{from: f.s.buf}
 	defer in.release()
 	need := 0
@@ -291,96 +312,24 @@ func (f *metaFetch) talk(ctx context.Context, nc net.Conn, hs peerwire.Handshake
 				break
 			}
 			in.r += size
-			if done, err := d.take(&m); done || err != nil {
+			done, err := d.take(&m)
+			if errors.Is(err, errWrongMetadata) {
+				f.ban(addr)
+			}
+			if done || err != nil {
 				return err
 			}
 		}
 	}
 }
 
-// metaDialog is the state of one conversation about metadata.
-type metaDialog struct {
-	f      *metaFetch
-	nc     net.Conn
-	number uint8 // the peer's for its metadata messages
-	buf    []byte
-	total  int
-	have   int // pieces that came; they are asked for, and taken, in order
-	asked  int
-}
-
-// take handles one message; done says that the metadata is whole.
-func (d *metaDialog) take(m *peerwire.Message) (done bool, err error) {
-	if m.ID != peerwire.Extended {
-		return false, nil
+// listensAt notes where a peer that talked with us takes connections.
+func (f *metaFetch) listensAt(addr netip.AddrPort) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(f.useful) < maxUseful && !slices.Contains(f.useful, addr) {
+		f.useful = append(f.useful, addr)
 	}
-	switch m.Index {
-	case 0:
-		h, err := peerwire.ParseExtHandshake(m.Payload)
-		if err != nil {
-			return false, err
-		}
-		if h.Metadata == 0 || h.MetadataSize <= 0 || h.MetadataSize > peerwire.MaxMetadata {
-			return false, errNoMetadata
-		}
-		d.number = h.Metadata
-		if d.total == 0 {
-			d.total = int(h.MetadataSize)
-		}
-		return false, d.request()
-	case extMetadata:
-		mm, err := peerwire.ParseMetadata(m.Payload)
-		if err != nil {
-			return false, err
-		}
-		switch mm.Type {
-		case peerwire.MetadataReject:
-			return false, errNoMetadata
-		case peerwire.MetadataData:
-			return d.data(&mm)
-		}
-	}
-	return false, nil
-}
-
-func (d *metaDialog) pieces() int {
-	return (d.total + peerwire.MetadataPieceLen - 1) / peerwire.MetadataPieceLen
-}
-
-// request keeps a few pieces asked for.
-func (d *metaDialog) request() error {
-	var out []byte
-	for ; d.asked < d.pieces() && d.asked < d.have+metadataWindow; d.asked++ {
-		out = peerwire.AppendMetadata(out, d.number, &peerwire.MetadataMessage{Type: peerwire.MetadataRequest, Piece: int64(d.asked)})
-	}
-	d.nc.SetDeadline(time.Now().Add(metadataSilence))
-	if len(out) == 0 {
-		return nil
-	}
-	_, err := d.nc.Write(out)
-	return err
-}
-
-// data appends a piece. The buffer grows with what has come, whatever size the
-// peer named.
-func (d *metaDialog) data(m *peerwire.MetadataMessage) (done bool, err error) {
-	want := min(peerwire.MetadataPieceLen, d.total-d.have*peerwire.MetadataPieceLen)
-	if d.total == 0 || m.Piece != int64(d.have) || len(m.Data) != want || d.have >= d.asked {
-		return false, badPeer("metadata piece %d of %d bytes", m.Piece, len(m.Data))
-	}
-	d.buf = append(d.buf, m.Data...)
-	d.have++
-	if d.have < d.pieces() {
-		return false, d.request()
-	}
-	if !d.f.matches(d.buf) {
-		return false, badPeer("metadata that does not match the hash")
-	}
-	select {
-	case d.f.found <- d.buf:
-	default: // another peer was first
-	}
-	return true, nil
 }
 
 // mayBe reports whether a peer may answer by that hash. libtorrent answers by the

@@ -189,6 +189,7 @@ func (t *Torrent) wantMoreLocked() {
 	t.bufs = make([][]byte, t.openPieces())
 	t.peers.SetSeeding(false)
 	t.setStateLocked(StateDownloading)
+	t.tellUploadOnlyLocked()
 }
 
 // priorityLocked returns the priority of file i.

@@ -23,6 +23,7 @@ func (c *conn) handleLocked(m *peerwire.Message, now time.Time) error {
 		c.chokedLocked()
 	case peerwire.Unchoke:
 		c.peerChoking = false
+		c.generation = 0
 		c.lastBlock = now
 	case peerwire.Interested:
 		c.peerInterestedLocked(now)
@@ -39,8 +40,10 @@ func (c *conn) handleLocked(m *peerwire.Message, now time.Time) error {
 		return c.hashesLocked(m, now)
 	case peerwire.Extended:
 		return c.extendedLocked(m, now)
+	case peerwire.Suggest, peerwire.AllowedFast:
+		return c.fastLocked(m)
 	}
-	// Port, suggest, allowed fast and what is not known ask nothing of us.
+	// Port, and what is not known, ask nothing of us.
 	return nil
 }
 
@@ -48,6 +51,9 @@ func (c *conn) handleLocked(m *peerwire.Message, now time.Time) error {
 // have (BEP 3, BEP 6). Only aria2 sends bitfields later too, in place of many
 // haves.
 func (c *conn) piecesLocked(m *peerwire.Message) error {
+	if m.ID != peerwire.Bitfield && !c.reserved.Fast() {
+		return badPeer("%v without the Fast extension", m.ID)
+	}
 	if c.gotFirst {
 		if m.ID == peerwire.Bitfield {
 			return c.moreLocked(m.Payload)
@@ -112,7 +118,7 @@ func (c *conn) knowsMoreLocked() error {
 			c.t.peers.SetSeed(c.listens, true)
 		}
 		c.t.otherSeedLocked(time.Now())
-		if c.t.state == StateSeeding {
+		if c.t.state == StateSeeding && !c.owesHashesLocked() {
 			return errBothSeeds
 		}
 	}
@@ -141,7 +147,8 @@ func (c *conn) chokedLocked() {
 	if c.reserved.Fast() {
 		return
 	}
-	if c.t.pick.AbandonAll(c.id) > 0 {
+	if n := c.t.pick.AbandonAll(c.id); n > 0 {
+		c.late += n // they may be on their way
 		c.t.refillOthersLocked()
 	}
 }
@@ -154,17 +161,6 @@ func (c *conn) peerInterestedLocked(now time.Time) {
 	if c.amChoking && c.t.freeSlotLocked() {
 		c.unchokeLocked(now)
 	}
-}
-
-func (c *conn) rejectedLocked(m *peerwire.Message) error {
-	if !c.reserved.Fast() {
-		return badPeer("reject without the Fast extension")
-	}
-	b, ok := c.t.blockOf(m.Index, m.Begin, m.Length)
-	if ok && c.t.pick.Abandon(b, c.id) {
-		c.t.refillOthersLocked()
-	}
-	return nil
 }
 
 // blockOf returns the block that a message means, if there is such a one.
@@ -180,8 +176,12 @@ func (t *Torrent) blockOf(index, begin, length uint32) (picker.Block, bool) {
 	return picker.Block{Piece: int32(index), Begin: int32(begin), Length: int32(length)}, true
 }
 
+// maxUnasked is how many blocks that nobody asked for a peer may send.
+const maxUnasked = 256
+
 // blockLocked claims a block that came, so that it is copied once the lock is
-// released. What nobody asked for is counted and dropped.
+// released. What nobody asked for is counted and dropped: it could be meant to
+// spoil a piece of others. What we took back may come late.
 func (c *conn) blockLocked(m *peerwire.Message, now time.Time) error {
 	t := c.t
 	n := int64(len(m.Payload))
@@ -194,7 +194,17 @@ func (c *conn) blockLocked(m *peerwire.Message, now time.Time) error {
 	c.lastBlock = now
 	c.snubbed = false
 	c.pipe.block()
-	if t.state != StateDownloading || t.pick.Claim(b, c.id) != picker.Fresh {
+	if t.state != StateDownloading {
+		t.wasted.Add(n)
+		return nil
+	}
+	asked := t.pick.Requested(b, c.id)
+	if !asked {
+		if c.late--; c.late < -maxUnasked {
+			return badPeer("blocks that nobody asked for")
+		}
+	}
+	if !asked && c.late < 0 || t.pick.Claim(b, c.id) != picker.Fresh {
 		t.wasted.Add(n)
 		return nil
 	}

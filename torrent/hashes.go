@@ -100,6 +100,9 @@ func (c *conn) requestHashesLocked(w *hashWant, now time.Time) {
 	c.out = peerwire.AppendHashRange(c.out, peerwire.HashRequest, rangeOf(w), nil)
 }
 
+// owesHashesLocked reports whether the peer is worth keeping for its hashes alone.
+func (c *conn) owesHashesLocked() bool { return c.v2 && !c.noHashes && len(c.t.hashWants) > 0 }
+
 // lacksHashesLocked notes that there are no piece hashes to be had from the peer.
 func (c *conn) lacksHashesLocked() {
 	c.noHashes = true

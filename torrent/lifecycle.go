@@ -158,6 +158,7 @@ func (t *Torrent) finished() {
 			c.dropLocked(errBothSeeds)
 		}
 	}
+	t.tellUploadOnlyLocked()
 	t.mu.Unlock()
 	t.saveResume(false)
 	t.s.announcer.completed(t.anns)

@@ -10,12 +10,12 @@ func (c *conn) metadataLocked(payload []byte) error {
 	if err != nil || m.Type != peerwire.MetadataRequest || c.ext.Metadata == 0 {
 		return err
 	}
-	if len(c.out) > maxUnsent/2 {
+	if len(c.out) > maxUnsent {
 		return errFlood
 	}
 	info := c.t.mi.InfoBytes
 	from := m.Piece * peerwire.MetadataPieceLen
-	if from >= int64(len(info)) {
+	if from >= int64(len(info)) || !c.t.givesMetadata() || len(c.out) > maxUnsent/2 {
 		c.out = peerwire.AppendMetadata(c.out, c.ext.Metadata, &peerwire.MetadataMessage{Type: peerwire.MetadataReject, Piece: m.Piece})
 		return nil
 	}
@@ -25,3 +25,7 @@ func (c *conn) metadataLocked(payload []byte) error {
 	})
 	return nil
 }
+
+// givesMetadata reports whether peers may have the info dictionary: not of a
+// private torrent, whose tracker says who may join (BEP 27).
+func (t *Torrent) givesMetadata() bool { return !t.info.Private }

@@ -36,9 +36,10 @@ func (c *conn) pexLocked(payload []byte, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	c.t.peers.Add(m.Added, peerlist.SourcePEX)
 	for i, a := range m.Added {
-		if m.Flags[i]&peerwire.PEXSeed != 0 {
+		// Of peers that others told us of it could be a lie to keep us from them.
+		isNew := c.t.peers.Add(m.Added[i:i+1], peerlist.SourcePEX) > 0
+		if isNew && m.Flags[i]&peerwire.PEXSeed != 0 {
 			c.t.peers.SetSeed(a, true)
 		}
 	}

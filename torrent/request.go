@@ -64,7 +64,7 @@ func (t *Torrent) wholePieceRate() float64 { return float64(t.info.PieceLength) 
 // refillLocked asks the peer for more blocks if it has room for enough of them.
 func (c *conn) refillLocked(now time.Time) {
 	t := c.t
-	if c.peerChoking || !c.amInterested || c.gone || t.state != StateDownloading {
+	if c.peerChoking && len(c.allowed) == 0 || !c.amInterested || c.gone || t.state != StateDownloading {
 		return
 	}
 	depth := min(c.pipe.depth, c.reqq)
@@ -84,14 +84,18 @@ func (c *conn) refillLocked(now time.Time) {
 		Sequential:  t.opt.Sequential,
 		UrgentTwice: len(t.readers) > 0 && !c.snubbed,
 		NoUrgent:    c.tooSlowLocked(),
+		Suggested:   c.suggested,
+	}
+	if c.peerChoking {
+		opt.Only = c.allowed
 	}
 	t.blocks = t.pick.Pick(t.blocks[:0], c.id, depth-pending, opt)
-	if len(t.blocks) == 0 && pending == 0 && t.pick.Full() {
+	if len(t.blocks) == 0 && pending == 0 && !c.peerChoking && t.pick.Full() {
 		if _, ok := t.pick.Evict(c.id); ok {
 			t.blocks = t.pick.Pick(t.blocks[:0], c.id, depth-pending, opt)
 		}
 	}
-	if len(t.blocks) == 0 && pending == 0 && !c.snubbed {
+	if len(t.blocks) == 0 && pending == 0 && !c.peerChoking && !c.snubbed {
 		// Only who has nothing else to do asks for what others were asked for, and
 		// little of it: most of that is on its way already.
 		opt.Endgame, opt.Late = true, func(p picker.PeerID) bool { return c.fasterLocked(t.conns[p], now) }
@@ -155,6 +159,7 @@ func (t *Torrent) refillOthersLocked() {
 
 // cancelLocked takes back a request that another peer has answered.
 func (c *conn) cancelLocked(b picker.Block) {
+	c.late++
 	c.out = peerwire.AppendBlock(c.out, peerwire.Cancel, uint32(b.Piece), uint32(b.Begin), uint32(b.Length))
 	c.kickLocked()
 }
@@ -172,7 +177,8 @@ func (c *conn) checkSnubbedLocked(now time.Time) {
 	}
 	c.snubbed = true
 	c.pipe = newPipeline()
-	if t.pick.AbandonAll(c.id) > 0 {
+	if n := t.pick.AbandonAll(c.id); n > 0 {
+		c.late += n
 		t.refillOthersLocked()
 	}
 }

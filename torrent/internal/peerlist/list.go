@@ -228,6 +228,15 @@ func (l *List) find(a netip.AddrPort) *candidate {
 	return nil
 }
 
+// Source returns who named the candidate at a: the best source, if several did.
+func (l *List) Source(a netip.AddrPort) (src Source, known bool) {
+	c := l.find(a)
+	if c == nil {
+		return 0, false
+	}
+	return c.source, true
+}
+
 // Unused takes a candidate of Next back: it was not tried after all.
 func (l *List) Unused(a netip.AddrPort) {
 	if c := l.find(a); c != nil && c.state == trying {

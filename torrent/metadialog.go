@@ -1,0 +1,142 @@
+package torrent
+
+import (
+	"net"
+	"net/netip"
+	"time"
+
+	"spate/peerwire"
+)
+
+// metaDialog is the state of one conversation about metadata.
+type metaDialog struct {
+	f        *metaFetch
+	nc       net.Conn
+	addr     netip.AddrPort
+	incoming bool
+	number   uint8 // the peer's for its metadata messages
+	buf      []byte
+	total    int
+	have     int // pieces that came; they are asked for, and taken, in order
+	asked    int
+	cut      bool // gave too much; guarded by f.mu
+}
+
+// take handles one message; done says that the metadata is whole.
+func (d *metaDialog) take(m *peerwire.Message) (done bool, err error) {
+	if m.ID != peerwire.Extended {
+		return false, nil
+	}
+	switch m.Index {
+	case 0:
+		h, err := peerwire.ParseExtHandshake(m.Payload)
+		if err != nil {
+			return false, err
+		}
+		if h.Metadata == 0 || h.MetadataSize <= 0 || h.MetadataSize > peerwire.MaxMetadata {
+			return false, errNoMetadata
+		}
+		if d.incoming && h.Port != 0 {
+			d.f.listensAt(netip.AddrPortFrom(d.addr.Addr(), h.Port))
+		}
+		d.number = h.Metadata
+		if d.total != 0 {
+			return false, nil // a later one wins no time
+		}
+		d.total = int(h.MetadataSize)
+		return false, d.request()
+	case extMetadata:
+		mm, err := peerwire.ParseMetadata(m.Payload)
+		if err != nil {
+			return false, err
+		}
+		switch mm.Type {
+		case peerwire.MetadataReject:
+			return false, errNoMetadata
+		case peerwire.MetadataData:
+			return d.data(&mm)
+		}
+	}
+	return false, nil
+}
+
+func (d *metaDialog) pieces() int {
+	return (d.total + peerwire.MetadataPieceLen - 1) / peerwire.MetadataPieceLen
+}
+
+// request keeps a few pieces asked for.
+func (d *metaDialog) request() error {
+	var out []byte
+	for ; d.asked < d.pieces() && d.asked < d.have+metadataWindow; d.asked++ {
+		out = peerwire.AppendMetadata(out, d.number, &peerwire.MetadataMessage{Type: peerwire.MetadataRequest, Piece: int64(d.asked)})
+	}
+	d.nc.SetDeadline(time.Now().Add(metadataSilence))
+	if len(out) == 0 {
+		return nil
+	}
+	_, err := d.nc.Write(out)
+	return err
+}
+
+// data appends a piece. The buffer grows with what has come, whatever size the
+// peer named.
+func (d *metaDialog) data(m *peerwire.MetadataMessage) (done bool, err error) {
+	want := min(peerwire.MetadataPieceLen, d.total-d.have*peerwire.MetadataPieceLen)
+	if d.total == 0 || m.Piece != int64(d.have) || len(m.Data) != want || d.have >= d.asked {
+		return false, badPeer("metadata piece %d of %d bytes", m.Piece, len(m.Data))
+	}
+	if !d.f.hold(d, len(m.Data)) {
+		return false, errTooMuch
+	}
+	d.buf = append(d.buf, m.Data...)
+	d.have++
+	if d.have < d.pieces() {
+		return false, d.request()
+	}
+	if !d.f.matches(d.buf) {
+		return false, errWrongMetadata
+	}
+	select {
+	case d.f.found <- d.buf:
+	default: // another peer was first
+	}
+	return true, nil
+}
+
+// hold makes room for n bytes more that a peer gave. When all peers together gave
+// too much, the one that gave most goes: metadata is small, most often.
+func (f *metaFetch) hold(d *metaDialog, n int) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if d.cut {
+		return false
+	}
+	f.held[d] += n
+	total, most := 0, d
+	for o, m := range f.held {
+		total += m
+		if m > f.held[most] {
+			most = o
+		}
+	}
+	if total <= maxHeld {
+		return true
+	}
+	delete(f.held, most)
+	most.cut = true
+	most.nc.SetDeadline(time.Unix(1, 0))
+	return most != d
+}
+
+func (f *metaFetch) release(d *metaDialog) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.held, d)
+}
+
+// ban takes no metadata from that address any more.
+func (f *metaFetch) ban(addr netip.AddrPort) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.peers.Ban(addr)
+}
