@@ -51,6 +51,7 @@ func (r *toolRun) download(ctx context.Context) error {
 	if err != nil {
 		return hintPlace(err)
 	}
+	defer r.serveRunning(r.stateDir(opt.state), r.tool.Name, sessionSource{c.session})()
 	j := jobs[0]
 	if err := setPriorities(j.t, prio); err != nil {
 		return r.usage("--priority: %w", err)
@@ -242,7 +243,7 @@ func setPriorities(t *torrent.Torrent, prio []torrent.Priority) error {
 
 // onScreen shows the download on a screen until it is stopped.
 func (r *toolRun) onScreen(ctx context.Context, c *client, j *getJob) error {
-	err := r.screen(ctx, r.tool.Name, sessionSource{c.session})
+	err := r.screen(ctx, r.tool.Name, sessionSource{c.session}, 0)
 	st := j.t.Stats()
 	switch {
 	case err != nil:

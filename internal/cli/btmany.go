@@ -68,6 +68,7 @@ func (r *toolRun) launchMany(ctx context.Context) error {
 	}
 	defer l.close()
 	defer l.client.stop()
+	defer r.serveRunning(r.stateDir(l.opt.state), r.tool.Name, sessionSource{l.client.session})()
 	ctx, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	defer wg.Wait()
@@ -75,7 +76,7 @@ func (r *toolRun) launchMany(ctx context.Context) error {
 	wg.Go(func() { l.watch(ctx) })
 	if r.tool.Name == "btlaunchmanycurses" {
 		if r.hasScreen() {
-			return r.screen(ctx, r.tool.Name+" "+dir, sessionSource{l.client.session})
+			return r.screen(ctx, r.tool.Name+" "+dir, sessionSource{l.client.session}, 0)
 		}
 		r.notef("%s: no terminal for a screen: status lines instead", r.tool.Name)
 	}

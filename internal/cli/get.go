@@ -99,6 +99,7 @@ func (a *app) get(ctx context.Context, args []string, opt *getOptions) error {
 			return a.getFailed(j, err)
 		}
 	}
+	defer a.serveRunning(a.stateDir(opt.state), "get", sessionSource{c.session})()
 	g := &getRun{app: a, opt: opt, jobs: jobs, left: len(jobs), bar: a.newProgress("get")}
 	if len(jobs) == 1 {
 		g.bar = a.newProgress(jobs[0].mi.Info.Name)
@@ -115,7 +116,7 @@ func (a *app) getOnScreen(ctx context.Context, c *client, g *getRun, args []stri
 	defer cancel(nil)
 	shown := make(chan error, 1)
 	go func() {
-		err := a.screen(ctx, "get "+strings.Join(args, " "), sessionSource{c.session})
+		err := a.screen(ctx, "get "+strings.Join(args, " "), sessionSource{c.session}, 0)
 		cancel(cmp.Or[error](err, context.Canceled))
 		shown <- err
 	}()

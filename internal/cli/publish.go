@@ -122,6 +122,7 @@ func (a *app) publish(ctx context.Context, paths []string, opt *publishOptions) 
 	if err := p.open(ctx, state); err != nil {
 		return err
 	}
+	defer a.serveRunning(state, "publish", sessionSource{p.client.session})()
 	// The site answers while the data is hashed, and lists what is ready.
 	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
 	ended := make(chan error, 1)

@@ -58,6 +58,7 @@ func (a *app) verbs() []*cobra.Command {
 		a.keysCmd(),
 		a.announceCmd(),
 		a.scrapeCmd(),
+		a.topCmd(),
 		a.btCmd(),
 		a.versionCmd(),
 	}

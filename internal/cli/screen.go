@@ -28,13 +28,13 @@ func (a *app) hasScreen() bool {
 }
 
 // screen shows the source until the person quits, which is no error, or ctx
-// ends. What is said on standard error meanwhile is in the screen's log, and
+// ends; it looks at it again after every, 0: its default. What is said on standard error meanwhile is in the screen's log, and
 // results follow on standard output when it is gone.
-func (a *app) screen(ctx context.Context, title string, src tui.Source) error {
+func (a *app) screen(ctx context.Context, title string, src tui.Source, every time.Duration) error {
 	log := &tui.Log{}
 	a.console.giveUp(log)
 	err := tui.Run(ctx, src, tui.Options{
-		Title: title, Input: a.env.Stdin, Output: a.env.Stdout, Environ: a.env.Environ, Log: log, Now: a.env.Now,
+		Title: title, Input: a.env.Stdin, Output: a.env.Stdout, Environ: a.env.Environ, Every: every, Log: log, Now: a.env.Now,
 	})
 	a.console.giveUp(nil)
 	if _, werr := a.env.Stdout.Write(a.console.kept()); err == nil {

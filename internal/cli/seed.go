@@ -92,6 +92,7 @@ func (a *app) seed(ctx context.Context, args []string, opt *seedOptions) error {
 			return hinted(err, j.file)
 		}
 	}
+	defer a.serveRunning(a.stateDir(opt.state), "seed", sessionSource{c.session})()
 	if err := a.seedReady(c, jobs); err != nil {
 		return err
 	}

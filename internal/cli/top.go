@@ -1,0 +1,243 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"spate/internal/api"
+	"spate/internal/tui"
+)
+
+func (a *app) topCmd() *cobra.Command {
+	var state string
+	var every time.Duration
+	cmd := &cobra.Command{
+		Use:   "top",
+		Short: "show on a terminal screen what runs",
+		Long: `Show the daemon (spate serve), and every get and seed, that run with the state
+directory: torrents, and of each the files, pieces, peers and rates. Without a
+terminal, or with --json, what there is now is printed once.`,
+		Example: `  spate top
+  spate top --state /var/lib/spate`,
+		Args: need(0, 0, "no arguments"),
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.top(cmd.Context(), a.stateDir(state), every) },
+	}
+	stateFlag(cmd.Flags(), &state)
+	cmd.Flags().DurationVar(&every, "every", 500*time.Millisecond, "look again after this `TIME`")
+	return cmd
+}
+
+func (a *app) top(ctx context.Context, state string, every time.Duration) error {
+	if every < 50*time.Millisecond || every > time.Hour {
+		return usagef("--every %v: want 50ms to 1h", every)
+	}
+	src := &everything{state: state}
+	list, err := src.List(ctx)
+	switch {
+	case err != nil:
+		return err
+	case len(src.parts) == 0:
+		return fail(CodeNotFound, "start spate serve, get or seed; --state DIR names the directory of those that have another", "nothing runs with the state directory %s", state)
+	case a.json:
+		rows := []topRow{}
+		for _, t := range list {
+			rows = append(rows, topRow{
+				t.ID, t.Name, t.State, t.Err, t.Size, t.Done, int64(t.Down), int64(t.Up), t.Downloaded, t.Uploaded, t.Peers, t.Seeds,
+			})
+		}
+		return a.printJSON(map[string]any{"torrents": rows})
+	case !a.hasScreen():
+		return a.printTop(list)
+	}
+	return a.screen(ctx, "top "+state, pausable(src), every)
+}
+
+// topRow is a torrent of top --json.
+type topRow struct {
+	ID         string `json:"id"`
+	Name       string `json:"name"`
+	State      string `json:"state"`
+	Error      string `json:"error,omitempty"`
+	BytesTotal int64  `json:"bytes_total"`
+	BytesDone  int64  `json:"bytes_done"`
+	DownRate   int64  `json:"down_rate"`
+	UpRate     int64  `json:"up_rate"`
+	Downloaded int64  `json:"downloaded"`
+	Uploaded   int64  `json:"uploaded"`
+	Peers      int    `json:"peers"`
+	Seeds      int    `json:"seeds"`
+}
+
+func (a *app) printTop(list []tui.Torrent) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%-12s %9s %7s %10s %10s %6s  %s\n", "STATE", "SIZE", "DONE", "DOWN", "UP", "PEERS", "NAME")
+	for _, t := range list {
+		fmt.Fprintf(&b, "%-12s %9s %5d %% %8s/s %8s/s %6d  %s\n", escape(t.State), humanBytes(t.Size), int(t.Fraction*100),
+			humanBytes(int64(t.Down)), humanBytes(int64(t.Up)), t.Peers, escape(t.Name))
+	}
+	return a.printf("%s", b.String())
+}
+
+// everything is all that runs with a state directory, as one source. The IDs of
+// its torrents begin with that of their part and a slash.
+type everything struct {
+	state string
+	parts map[string]tui.Source // by ID
+	found time.Time
+}
+
+// lookAgain is how often processes that came meanwhile are looked for.
+const lookAgain = 3 * time.Second
+
+// find looks for the daemon and for other processes.
+func (e *everything) find(ctx context.Context) error {
+	if time.Since(e.found) < lookAgain {
+		return nil
+	}
+	e.found = time.Now()
+	parts := map[string]tui.Source{}
+	d := daemon{api.New(e.state)}
+	var none *api.NoDaemonError
+	switch _, err := d.client.Status(ctx); {
+	case err == nil:
+		parts["daemon"] = d
+	case !errors.As(err, &none):
+		return err
+	}
+	all, err := findRunning(ctx, e.state)
+	for _, r := range all {
+		parts[r.pid] = r
+	}
+	e.parts = parts
+	return err
+}
+
+// List implements [tui.Source].
+func (e *everything) List(ctx context.Context) ([]tui.Torrent, error) {
+	if err := e.find(ctx); err != nil {
+		return nil, err
+	}
+	var all []tui.Torrent
+	for _, id := range slices.Sorted(maps.Keys(e.parts)) {
+		list, err := e.parts[id].List(ctx)
+		if err != nil && ctx.Err() == nil {
+			e.found = time.Time{} // it is gone, or will be asked again
+			continue
+		}
+		for _, t := range list {
+			t.ID = id + "/" + t.ID
+			all = append(all, t)
+		}
+	}
+	return all, ctx.Err()
+}
+
+// part returns the source that the ID of a torrent belongs to, and its ID there.
+func (e *everything) part(id string) (tui.Source, string) {
+	part, id, _ := strings.Cut(id, "/")
+	return e.parts[part], id
+}
+
+// Detail implements [tui.Source].
+func (e *everything) Detail(ctx context.Context, id string) (*tui.Detail, error) {
+	src, id := e.part(id)
+	if src == nil {
+		return nil, nil
+	}
+	d, err := src.Detail(ctx, id)
+	if err != nil && ctx.Err() == nil {
+		e.found = time.Time{}
+		return nil, nil
+	}
+	return d, err
+}
+
+// pausable shows the key for pausing where the daemon runs, which can.
+func pausable(e *everything) tui.Source {
+	if e.parts["daemon"] == nil {
+		return e
+	}
+	return pausing{e}
+}
+
+type pausing struct{ *everything }
+
+// Pause implements [tui.Pauser].
+func (p pausing) Pause(ctx context.Context, id string, paused bool) error {
+	src, id := p.part(id)
+	d, ok := src.(daemon)
+	if !ok {
+		return errors.New("only what the daemon publishes can be paused; stop the others where they run")
+	}
+	return d.client.Change(ctx, id, api.Change{Paused: &paused})
+}
+
+// daemon is the releases of a daemon as a source.
+type daemon struct{ client *api.Client }
+
+// topReleases bounds the releases that top lists.
+const topReleases = 500
+
+// List implements [tui.Source].
+func (d daemon) List(ctx context.Context) ([]tui.Torrent, error) {
+	releases, err := d.client.Releases(ctx, api.List{Limit: topReleases})
+	if err != nil {
+		return nil, err
+	}
+	var list []tui.Torrent
+	for i := range releases.Releases {
+		r := &releases.Releases[i]
+		list = append(list, tui.Torrent{
+			ID: r.Ref, Name: r.Ref, State: r.Live.State, Err: r.Live.Error, Size: r.TotalLength, Fraction: r.Live.Progress,
+			Done: int64(r.Live.Progress * float64(r.TotalLength)), Down: r.Live.DownRate, Up: r.Live.UpRate, Uploaded: r.SeedBytes,
+			Peers: r.Live.Peers, Known: r.Live.Leechers, Left: -1, Paused: r.Live.State == "paused",
+		})
+	}
+	return list, nil
+}
+
+func copies(n int64) string {
+	if n == 1 {
+		return "1 copy"
+	}
+	return fmt.Sprintf("%d copies", n)
+}
+
+// Detail implements [tui.Source].
+func (d daemon) Detail(ctx context.Context, ref string) (*tui.Detail, error) {
+	r, err := d.client.Release(ctx, ref)
+	if errors.Is(err, &api.Error{Code: api.NotFound}) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	peers, err := d.client.Peers(ctx, ref)
+	if err != nil {
+		return nil, err
+	}
+	out := &tui.Detail{Path: filepath.FromSlash(r.Path), Hash: r.InfoHashV1, Peers: []tui.Peer{}, Facts: [][2]string{
+		{"page", r.PageURL},
+		{"swarm", fmt.Sprintf("%s, %s", plural(r.Live.Seeders, "seed"), plural(r.Live.Leechers, "leecher"))},
+		{"delivered", fmt.Sprintf("%s by peers, %s over HTTP", copies(r.Completed), copies(r.Direct))},
+		{"sent", fmt.Sprintf("%s to peers, %s over HTTP", humanBytes(r.SeedBytes), humanBytes(r.HTTPBytes))},
+	}}
+	if r.Group != "" {
+		out.Facts = append(out.Facts, [2]string{"group", r.Group})
+	}
+	for _, p := range peers {
+		out.Peers = append(out.Peers, tui.Peer{
+			Addr: p.Addr, Client: p.Client, Incoming: p.Incoming, Have: p.Have, Down: p.DownRate, Up: p.UpRate,
+			Downloaded: p.Downloaded, Uploaded: p.Uploaded, Unchoked: p.Unchoked, Choked: true,
+		})
+	}
+	return out, nil
+}
