@@ -248,7 +248,9 @@ func (m *model) press(msg tea.KeyPressMsg) tea.Cmd {
 	case key.Matches(msg, k.PageUp):
 		m.scroll -= max(1, m.bodyHeight()-1)
 	case key.Matches(msg, k.Views):
-		if v := view(msg.String()[0] - '1'); slices.Contains(m.seeable(), v) {
+		// Of a torrent that was just selected, it is not known yet what there is.
+		unknown := m.detailOf != m.id
+		if v := view(msg.String()[0] - '1'); slices.Contains(m.seeable(), v) || unknown && v < logView {
 			m.view, m.scroll = v, 0
 		}
 	case key.Matches(msg, k.Pause):

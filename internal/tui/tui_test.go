@@ -166,6 +166,15 @@ func TestKeys(t *testing.T) {
 	if m.id != "b" {
 		t.Errorf("down selects %q", m.id)
 	}
+	// A view of it can be chosen before it is known what there is of it.
+	m.Update(tea.KeyPressMsg{Code: tea.KeyUp})
+	m.Update(rune1('2'))
+	if m.view != filesView {
+		t.Errorf("2 shows %v", m.view)
+	}
+	m.asking = false // what that look found is late
+	m.Update(m.look(true)())
+	press(m, tea.KeyPressMsg{Code: tea.KeyDown})
 	// The selection follows its torrent when the list changes.
 	w.torrents = append([]Torrent{{ID: "0", Name: "new"}}, w.torrents...)
 	m.Update(m.look(true)())
