@@ -18,22 +18,12 @@ func TestOpentracker(t *testing.T) {
 	l := newLAN(t, 3)
 	ot := l.Hosts[2]
 	data := t.TempDir()
-	// It serves the hashes of a list, below the directory that it changes into,
-	// as a user without rights.
-	root, err := os.MkdirTemp("", "spate-e2e-opentracker-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(root) })
-	if err := os.Chmod(root, 0o755); err != nil {
-		t.Fatal(err)
-	}
 	urls := map[string]string{
 		"http": fmt.Sprintf("http://%s:7777/announce", ot.IP),
 		"udp":  fmt.Sprintf("udp://%s:7777/announce", ot.IP),
 	}
 	hashes := map[string]string{}
-	var list []byte
+	var all []ready
 	for proto, url := range urls {
 		path := noise(t, filepath.Join(data, proto+".bin"), 500_000)
 		var made ready
@@ -41,10 +31,9 @@ func TestOpentracker(t *testing.T) {
 			t.Fatal(err)
 		}
 		hashes[proto] = made.InfoHashV1
-		list = append(list, made.InfoHashV1+"\n"...)
+		all = append(all, made)
 	}
-	writeFile(t, filepath.Join(root, "list"), list)
-	ot.start("opentracker", "-i", ot.IP, "-p", "7777", "-P", "7777", "-u", "nobody", "-d", root, "-w", "/list")
+	openTracker(t, ot, all...)
 	scrape := func(proto string) string {
 		var hash string
 		for i := 0; i < len(hashes[proto]); i += 2 {
@@ -74,4 +63,29 @@ func TestOpentracker(t *testing.T) {
 			t.Errorf("after the seed ended, over %s: %q", proto, s)
 		}
 	}
+}
+
+// openTracker starts opentracker on port 7777 for the hashes of torrents: below
+// the directory that it changes into, as a user without rights.
+func openTracker(t *testing.T, h *host, made ...ready) {
+	t.Helper()
+	need(t, "opentracker")
+	root, err := os.MkdirTemp("", "spate-e2e-opentracker-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(root) })
+	if err := os.Chmod(root, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	var list []byte
+	for _, m := range made {
+		for _, hash := range []string{m.InfoHashV1, m.InfoHashV2} {
+			if hash != "" {
+				list = append(list, hash[:40]+"\n"...)
+			}
+		}
+	}
+	writeFile(t, filepath.Join(root, "list"), list)
+	h.start("opentracker", "-i", h.IP, "-p", "7777", "-P", "7777", "-u", "nobody", "-d", root, "-w", "/list")
 }

@@ -1,0 +1,143 @@
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// Who can be in a swarm of a format; docs/interop.md has the reasons.
+var (
+	everybody = []string{"aria2", "transmission", "transmission-daemon", "libtorrent", "rtorrent", "spate", "spate"}
+	knowV2    = []string{"libtorrent", "libtorrent", "libtorrent", "spate", "spate", "spate"}
+	hybrids   = []string{"libtorrent", "libtorrent", "rtorrent", "rtorrent", "spate", "spate"}
+)
+
+// TestMixedSwarm has six and more clients of five kinds fetch a file from one
+// origin at once: everybody has it in the end, whoever the origin is, whoever's
+// tracker it is, in every format, by .torrent and by magnet link. The origin's link
+// is slow, so that they need each other.
+func TestMixedSwarm(t *testing.T) {
+	for _, c := range []struct {
+		format, by, seed, tracker string
+		clients                   []string
+	}{
+		{"v1", "torrent", "spate", "spate", everybody},
+		{"v1", "torrent", "libtorrent", "opentracker", everybody},
+		{"v1", "magnet", "spate", "opentracker", everybody},
+		{"v1", "magnet", "transmission", "spate", everybody},
+		{"v1", "torrent", "rtorrent", "spate", everybody},
+		{"v2", "torrent", "spate", "opentracker", knowV2},
+		{"v2", "magnet", "libtorrent", "spate", knowV2},
+		{"hybrid", "torrent", "spate", "spate", hybrids},
+		{"hybrid", "torrent", "libtorrent", "opentracker", hybrids},
+		{"hybrid", "magnet", "spate", "spate", knowV2},
+	} {
+		t.Run(strings.Join([]string{c.format, "by", c.by, "from", c.seed, "at", c.tracker}, " "), func(t *testing.T) {
+			t.Parallel()
+			for _, name := range append([]string{c.seed, c.tracker}, c.clients...) {
+				if k, ok := swarmClients[name]; ok {
+					need(t, k.need)
+				}
+			}
+			need(t, "tc")
+			l := newLAN(t, len(c.clients)+2)
+			l.slow(t, 1, "40mbit")
+			path := noise(t, filepath.Join(t.TempDir(), "mixed.bin"), 12<<20)
+			torrent := path + ".torrent"
+			url := fmt.Sprintf("http://%s:7777/announce", l.Hosts[0].IP)
+			var made ready
+			out := l.Hosts[1].run("create", path, "-o", torrent, "-a", url, "--format", c.format, "--piece-length", "128KiB", "--json")
+			if err := json.Unmarshal([]byte(out), &made); err != nil {
+				t.Fatal(err)
+			}
+			if c.tracker == "spate" {
+				l.Hosts[0].serve("tracker", "--listen", ":7777")
+			} else {
+				openTracker(t, l.Hosts[0], made)
+			}
+			swarmClients[c.seed].start(l.Hosts[1], torrent, filepath.Dir(path), true)
+			source := torrent
+			if c.by == "magnet" {
+				source = made.Magnet
+			}
+			began := time.Now()
+			got := map[string]string{}
+			for i, name := range c.clients {
+				dir := t.TempDir()
+				swarmClients[name].start(l.Hosts[i+2], source, dir, false)
+				got[fmt.Sprint(name, " ", i)] = filepath.Join(dir, "mixed.bin")
+			}
+			for len(got) > 0 {
+				for who, file := range got {
+					if same(path, file) {
+						t.Logf("%s after %.1f s", who, time.Since(began).Seconds())
+						delete(got, who)
+					}
+				}
+				if time.Since(began) > 90*time.Second {
+					t.Fatalf("not done: %v", got)
+				}
+				time.Sleep(200 * time.Millisecond) // other programs' files are polled
+			}
+		})
+	}
+}
+
+// swarmClient is a program that takes part in a swarm. It fetches source, a
+// .torrent or a magnet link, into dir, or seeds what is there, and stays.
+type swarmClient struct {
+	need  string
+	start func(h *host, source, dir string, seed bool) *proc
+}
+
+var swarmClients = map[string]swarmClient{
+	"spate": {"ip", func(h *host, source, dir string, seed bool) *proc {
+		if seed {
+			return h.spate("seed", source, "--data", dir)
+		}
+		return h.spate("get", source, "-o", dir, "--seed", "forever")
+	}},
+	"aria2": {"aria2c", func(h *host, source, dir string, seed bool) *proc {
+		return h.start("aria2c", append(aria2Flags, "--seed-ratio=0", "--dir", dir, source)...)
+	}},
+	"transmission": {"transmission-cli", func(h *host, source, dir string, seed bool) *proc { return transmission(h, source, dir) }},
+	"transmission-daemon": {"transmission-daemon", func(h *host, source, dir string, seed bool) *proc {
+		return transmissionDaemon(h, source, dir)
+	}},
+	"libtorrent": {"libtorrent", func(h *host, source, dir string, seed bool) *proc { return libtorrent(h, "get", source, dir) }},
+	"rtorrent":   {"rtorrent", func(h *host, source, dir string, seed bool) *proc { return rtorrent(h, source, dir) }},
+}
+
+// transmissionDaemon is given the torrent in the folder that it watches.
+func transmissionDaemon(h *host, source, dir string) *proc {
+	h.t.Helper()
+	conf, watch := h.t.TempDir(), h.t.TempDir()
+	writeFile(h.t, filepath.Join(conf, "settings.json"), fmt.Appendf(nil, `{"dht-enabled": false, "lpd-enabled": false, "pex-enabled": true,
+		"utp-enabled": false, "port-forwarding-enabled": false, "peer-port": 51413, "download-dir": %q, "preallocation": 0,
+		"rpc-enabled": false, "watch-dir-enabled": true, "watch-dir": %q, "rename-partial-files": false}`, dir, watch))
+	if strings.HasPrefix(source, "magnet:") {
+		writeFile(h.t, filepath.Join(watch, "it.magnet"), []byte(source))
+	} else {
+		b, err := os.ReadFile(source)
+		if err != nil {
+			h.t.Fatal(err)
+		}
+		writeFile(h.t, filepath.Join(watch, "it.torrent"), b)
+	}
+	return h.start("transmission-daemon", "-f", "-g", conf)
+}
+
+// slow limits what a host can send.
+func (l *lan) slow(t *testing.T, host int, rate string) {
+	t.Helper()
+	cmd := exec.Command("tc", "-n", l.Hosts[host].ns, "qdisc", "add", "dev", "eth0", "root", "tbf", "rate", rate, "burst", "64kb", "latency", "100ms")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("tc: %v\n%s", err, out)
+	}
+}
