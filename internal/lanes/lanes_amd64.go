@@ -1,12 +1,15 @@
+//go:build !purego
+
 package lanes
 
 import "golang.org/x/sys/cpu"
 
 // accelerated: the SHA instructions are there, and what the kernels need
-// besides. wide: so are vectors of eight words.
+// besides. wide: so are vectors of eight words. widest: so are those of sixteen.
 var (
 	accelerated = hasSHA() && cpu.X86.HasSSSE3 && cpu.X86.HasSSE41
 	wide        = accelerated && cpu.X86.HasAVX2
+	widest      = wide && cpu.X86.HasAVX512F && cpu.X86.HasAVX512BW
 )
 
 // hasSHA asks the processor, for cpu.X86 has no word for it.
@@ -44,3 +47,13 @@ func zeros3(s *three, n int)
 //
 //go:noescape
 func zeros16(s *sixteen, n int)
+
+// zeros32 does so for thirty-two.
+//
+//go:noescape
+func zeros32(s *thirtyTwo, n int)
+
+// sha1Blocks16 is sha1Blocks for sixteen messages, of which p are the blocks.
+//
+//go:noescape
+func sha1Blocks16(s *sixteen, p *[16]*byte, n int)

@@ -112,7 +112,7 @@ func FuzzSHA256(f *testing.F) {
 }
 
 func BenchmarkSHA1(b *testing.B) {
-	for _, n := range []int{1, 2, 3, 8} {
+	for _, n := range []int{1, 2, 3, 8, 16, 17} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
 			ds, ps := make([]*SHA1, n), make([][]byte, n)
 			for i := range ds {

@@ -1,37 +1,27 @@
 package lanes
 
-// lane is a message and the whole blocks that are to be hashed into it.
-type lane struct {
-	h *[5]uint32
-	p []byte
-}
+// pairQueue pairs the runs of data that it is given: two of them are hashed while
+// both have blocks, and the longer one waits for the next partner.
+type pairQueue struct{ waiting run }
 
-// laneQueue pairs what it is given: two lanes run while both have blocks, and
-// the longer one waits for the next partner.
-type laneQueue struct{ waiting lane }
-
-// maxBlocks bounds the blocks of one call of a kernel, which the scheduler
-// cannot interrupt: about 2 ms.
-const maxBlocks = 1 << 14
-
-func (q *laneQueue) write(l lane) {
-	for len(l.p) > 0 {
-		if len(q.waiting.p) == 0 {
-			q.waiting = l
+func (q *pairQueue) write(r run) {
+	for r.n > 0 {
+		if q.waiting.n == 0 {
+			q.waiting = r
 			return
 		}
 		w := &q.waiting
-		n := min(len(l.p), len(w.p), maxBlocks*blockSize)
-		sha1Blocks2(w.h, l.h, &w.p[0], &l.p[0], n/blockSize)
-		w.p, l.p = w.p[n:], l.p[n:]
+		n := min(r.n, w.n, maxBlocks)
+		sha1Blocks2(w.h, r.h, &w.p[0], &r.p[0], n)
+		w.advance(n)
+		r.advance(n)
 	}
 }
 
-func (q *laneQueue) flush() {
-	for p := q.waiting.p; len(p) > 0; {
-		n := min(len(p), maxBlocks*blockSize)
-		sha1Blocks(q.waiting.h, &p[0], n/blockSize)
-		p = p[n:]
+func (q *pairQueue) flush() {
+	for w := &q.waiting; w.n > 0; {
+		n := min(w.n, maxBlocks)
+		sha1Blocks(w.h, &w.p[0], n)
+		w.advance(n)
 	}
-	q.waiting = lane{}
 }

@@ -84,14 +84,30 @@ func WriteSHA1(ds []*SHA1, ps [][]byte) {
 		}
 		return
 	}
-	var q laneQueue
+	if widest && len(ds) >= manyData {
+		runs := make([]run, 0, len(ds))
+		for i := range ds {
+			if r := ds[i].write(ps[i]); r.n > 0 {
+				runs = append(runs, r)
+			}
+		}
+		hashData(runs)
+		return
+	}
+	var q pairQueue
 	for i := range ds {
-		p := ds[i].top(ps[i])
-		whole := len(p) &^ (blockSize - 1)
-		q.write(lane{&ds[i].h, p[:whole]})
-		ds[i].keep(p[whole:])
+		q.write(ds[i].write(ps[i]))
 	}
 	q.flush()
+}
+
+// write appends p except for its whole blocks, which it returns: they are to be
+// hashed before anything else is written.
+func (d *SHA1) write(p []byte) run {
+	p = d.top(p)
+	n := len(p) / blockSize
+	d.keep(p[n*blockSize:])
+	return run{&d.h, p[:n*blockSize], n}
 }
 
 // ZerosSHA1 appends ns[i] zero bytes to ds[i], for all of them at a time.
@@ -104,7 +120,7 @@ func ZerosSHA1(ds []*SHA1, ns []int64) {
 		}
 		return
 	}
-	runs := make([]zeroRun, 0, len(ds))
+	runs := make([]run, 0, len(ds))
 	for i, d := range ds {
 		n := ns[i]
 		if first := min(n, int64(blockSize-d.fill)); d.fill > 0 {
@@ -113,9 +129,9 @@ func ZerosSHA1(ds []*SHA1, ns []int64) {
 		}
 		d.n += uint64(n)
 		if n >= blockSize {
-			runs = append(runs, zeroRun{&d.h, int(n / blockSize)})
+			runs = append(runs, run{&d.h, nil, int(n / blockSize)})
 		}
 		d.keep(zeroBlocks[:n%blockSize])
 	}
-	runZeros(runs)
+	hashZeros(runs, wideZeros())
 }
