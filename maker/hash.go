@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"spate/internal/lanes"
 	"spate/merkle"
 )
 
@@ -26,9 +27,9 @@ import (
 const (
 	// memory bounds all buffers together.
 	memory = 32 << 20
-	// bufferSize is what a worker reads at a time, half of it for each of two
-	// lanes: it stays in a core's second cache between reading and hashing, which
-	// takes a tenth less CPU than 2 MiB do (AMD Zen 3).
+	// bufferSize is what a worker reads at a time, over all of its lanes: it stays
+	// in a core's second cache between reading and hashing, which takes a tenth
+	// less CPU than 2 MiB do (AMD Zen 3).
 	bufferSize = 512 << 10
 	// seekBuffer is that on a disk that has to seek.
 	seekBuffer = 4 << 20
@@ -67,6 +68,8 @@ type run struct {
 	done    func(piece, *sums)
 	count   *atomic.Int64 // bytes of data done
 
+	lanes int // large pieces that a worker has in hand at a time
+
 	mu  sync.Mutex // guards cut; held while reading when ordered
 	cut cutter
 }
@@ -78,13 +81,14 @@ func (r *run) hash(ctx context.Context) error {
 	n := r.procs()
 	size := r.bufferFor(n)
 	n = int(min(int64(n), r.layout.dataSize()/int64(size)+1))
+	r.lanes = r.lanesFor(n, size)
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var wg sync.WaitGroup
 	for range n {
 		wg.Go(func() {
 			w := newWorker(r, size)
-			defer w.closeFile()
+			defer w.files.close()
 			if err := w.work(ctx); err != nil {
 				cancel(err) // the first one counts
 			}
@@ -125,7 +129,7 @@ func (l *layout) dataSize() (n int64) {
 }
 
 // take cuts the next batch into w.batch: pieces that fit the buffer together, or
-// up to two that are read bit by bit. It returns whether they fit.
+// a few large ones that are read bit by bit. It returns whether they fit.
 func (r *run) take(w *worker) (fits bool) {
 	w.batch = w.batch[:0]
 	room := int64(len(w.buf))
@@ -135,17 +139,13 @@ func (r *run) take(w *worker) (fits bool) {
 		if !ok {
 			break
 		}
-		if p.data > int64(len(w.buf))/2 {
-			if len(w.batch) > 0 {
-				r.cut = before
-				break
-			}
+		if len(w.batch) == 0 && p.data > room/2 {
 			w.batch = append(w.batch, p)
-			if r.ordered {
-				return false // two at a time would make the disk seek
-			}
-			if q, ok := r.cut.cut(); ok {
-				w.batch = append(w.batch, q)
+			for len(w.batch) < r.lanes {
+				if p, ok = r.cut.cut(); !ok {
+					break
+				}
+				w.batch = append(w.batch, p)
 			}
 			return false
 		}
@@ -157,6 +157,17 @@ func (r *run) take(w *worker) (fits bool) {
 		w.batch = append(w.batch, p)
 	}
 	return true
+}
+
+// lanesFor returns how many large pieces each of n workers with a buffer of size
+// bytes reads and hashes in turn: as many as SHA-1 likes best, if there are
+// enough for all. It is one on a disk that would have to seek, and one for v2
+// alone, where a piece's leaves are many messages.
+func (r *run) lanesFor(n, size int) int {
+	if r.ordered || !r.layout.v1 {
+		return 1
+	}
+	return max(1, min(lanes.Width(), r.layout.numPieces()/n, size/merkle.BlockSize))
 }
 
 // errShort is the error for a file that ends before its size.

@@ -3,7 +3,6 @@ package maker
 import (
 	"context"
 	"errors"
-	"io/fs"
 
 	"spate/merkle"
 )
@@ -16,13 +15,12 @@ type worker struct {
 	errs  []error  // of reading, by piece of the batch
 	parts [][]byte // what of each piece is in buf
 
-	file *openFile // the file read last
-	open int       // its extent
+	files openFiles
 	digests
 }
 
 func newWorker(r *run, size int) *worker {
-	return &worker{r: r, buf: make([]byte, size)}
+	return &worker{r: r, buf: make([]byte, size), files: openFiles{r: r}}
 }
 
 // work takes batches until there are no more.
@@ -57,7 +55,7 @@ func (w *worker) work(ctx context.Context) error {
 		if err := w.settle(ctx); err != nil {
 			return err
 		}
-		if err := w.checkFile(); err != nil {
+		if err := w.files.check(); err != nil {
 			return err
 		}
 	}
@@ -65,6 +63,7 @@ func (w *worker) work(ctx context.Context) error {
 
 // readAll reads the whole batch.
 func (w *worker) readAll(ctx context.Context) error {
+	w.files.keep = 1
 	w.parts, w.errs = w.parts[:0], w.errs[:0]
 	at := int64(0)
 	for _, p := range w.batch {
@@ -79,9 +78,10 @@ func (w *worker) readAll(ctx context.Context) error {
 	return nil
 }
 
-// stream reads and hashes one or two large pieces bit by bit.
+// stream reads and hashes a few large pieces bit by bit, in turn.
 func (w *worker) stream(ctx context.Context) error {
 	n := len(w.batch)
+	w.files.keep = filesPerPiece * n
 	size := int64(len(w.buf) / n / merkle.BlockSize * merkle.BlockSize)
 	w.begin(n)
 	w.errs = append(w.errs[:0], make([]error, n)...)
@@ -133,91 +133,15 @@ func (w *worker) read(ctx context.Context, p piece, from int64, part []byte) err
 
 // readFile fills p from offset off of a file.
 func (w *worker) readFile(ext int, p []byte, off int64) error {
-	var err error
-	if w.file == nil || w.open != ext {
-		err = w.openFile(ext)
-	}
+	f, err := w.files.get(ext)
 	if err == nil {
-		_, err = w.file.readFull(p, off)
+		_, err = f.readFull(p, off)
 	}
 	switch {
 	case err != nil && w.r.lenient:
 		return &readError{w.r.layout.extents[ext].file, err}
 	case errors.Is(err, errShort) && w.r.strict:
-		return &ChangedError{w.file.name, "resized"}
+		return &ChangedError{f.name, "resized"}
 	}
 	return err
-}
-
-// sequentialSize is the size of a file from where on the kernel is told that it
-// will be read to its end, and from where on it is looked at between batches.
-const sequentialSize = 4 << 20
-
-// openFile makes the file of an extent the one that is read.
-func (w *worker) openFile(ext int) error {
-	if err := w.checkFile(); err != nil {
-		return err
-	}
-	w.closeFile()
-	want := &w.r.files[w.r.layout.extents[ext].file]
-	if want.err != nil {
-		return want.err
-	}
-	f, err := w.r.from.open(want.rel)
-	if w.r.strict && errors.Is(err, fs.ErrNotExist) {
-		return &ChangedError{w.r.from.name(want.rel), "removed"}
-	}
-	if err != nil {
-		return err
-	}
-	now, regular, err := f.stat()
-	switch {
-	case err != nil:
-	case !regular:
-		err = &fs.PathError{Op: "read", Path: f.name, Err: errors.New("not a regular file")}
-	case w.r.strict:
-		err = want.unchanged(f.name, now)
-	}
-	if err != nil {
-		f.close()
-		return err
-	}
-	if want.stat.size >= sequentialSize {
-		f.sequential()
-	}
-	w.file, w.open = f, ext
-	return nil
-}
-
-// checkFile looks whether the open file is still what it was. Small files are
-// looked at once more at the end of the run only.
-func (w *worker) checkFile() error {
-	if w.file == nil || !w.r.strict {
-		return nil
-	}
-	want := &w.r.files[w.r.layout.extents[w.open].file]
-	if want.stat.size < sequentialSize {
-		return nil
-	}
-	now, _, err := w.file.stat()
-	if err != nil {
-		return err
-	}
-	return want.unchanged(w.file.name, now)
-}
-
-// unchanged returns a *ChangedError if a file called name is not what was
-// scanned.
-func (s *source) unchanged(name string, now fileStat) error {
-	if what := s.stat.changed(now); what != "" {
-		return &ChangedError{name, what}
-	}
-	return nil
-}
-
-func (w *worker) closeFile() {
-	if w.file != nil {
-		w.file.close()
-		w.file = nil
-	}
 }

@@ -1,0 +1,145 @@
+package maker
+
+import (
+	"errors"
+	"io/fs"
+	"syscall"
+)
+
+// sequentialSize is the size of a file from where on the kernel is told that it
+// will be read to its end, and from where on it is looked at between batches.
+const sequentialSize = 4 << 20
+
+// filesPerPiece is how many files stay open for each piece that is read bit by
+// bit: where small files end and begin in a bit, the one that goes on in the next
+// bit is then still open.
+const filesPerPiece = 3
+
+// openFiles are the files that a worker has open, the one read last first.
+type openFiles struct {
+	r    *run
+	keep int // as many at most
+	list []openExtent
+}
+
+// openExtent is the open file of an extent.
+type openExtent struct {
+	ext  int
+	file *openFile
+}
+
+// get returns the file of an extent. It stays open until keep others were read.
+func (o *openFiles) get(ext int) (*openFile, error) {
+	for i, e := range o.list {
+		if e.ext == ext {
+			copy(o.list[1:], o.list[:i])
+			o.list[0] = e
+			return e.file, nil
+		}
+	}
+	if err := o.shrink(max(o.keep-1, 0)); err != nil {
+		return nil, err
+	}
+	f, err := o.open(ext)
+	if errors.Is(err, syscall.EMFILE) && len(o.list) > 0 {
+		if err := o.shrink(0); err != nil {
+			return nil, err
+		}
+		f, err = o.open(ext)
+	}
+	if err != nil {
+		return nil, err
+	}
+	o.list = append(o.list, openExtent{})
+	copy(o.list[1:], o.list)
+	o.list[0] = openExtent{ext, f}
+	return f, nil
+}
+
+// open opens the file of an extent and sees whether it is the one that is meant.
+func (o *openFiles) open(ext int) (*openFile, error) {
+	want := o.source(ext)
+	if want.err != nil {
+		return nil, want.err
+	}
+	f, err := o.r.from.open(want.rel)
+	if o.r.strict && errors.Is(err, fs.ErrNotExist) {
+		return nil, &ChangedError{o.r.from.name(want.rel), "removed"}
+	}
+	if err != nil {
+		return nil, err
+	}
+	now, regular, err := f.stat()
+	switch {
+	case err != nil:
+	case !regular:
+		err = &fs.PathError{Op: "read", Path: f.name, Err: errors.New("not a regular file")}
+	case o.r.strict:
+		err = want.unchanged(f.name, now)
+	}
+	if err != nil {
+		f.close()
+		return nil, err
+	}
+	if want.stat.size >= sequentialSize {
+		f.sequential()
+	}
+	return f, nil
+}
+
+func (o *openFiles) source(ext int) *source { return &o.r.files[o.r.layout.extents[ext].file] }
+
+// shrink closes all but the n files read last.
+func (o *openFiles) shrink(n int) error {
+	for len(o.list) > n {
+		last := o.list[len(o.list)-1]
+		o.list = o.list[:len(o.list)-1]
+		err := o.checkOne(last)
+		last.file.close()
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// close closes all of them.
+func (o *openFiles) close() {
+	for _, e := range o.list {
+		e.file.close()
+	}
+	o.list = nil
+}
+
+// check looks whether the open files are still what they were.
+func (o *openFiles) check() error {
+	for _, e := range o.list {
+		if err := o.checkOne(e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkOne does so for one. Small files are looked at once more at the end of
+// the run only.
+func (o *openFiles) checkOne(e openExtent) error {
+	want := o.source(e.ext)
+	if !o.r.strict || want.stat.size < sequentialSize {
+		return nil
+	}
+	now, _, err := e.file.stat()
+	if err != nil {
+		return err
+	}
+	return want.unchanged(e.file.name, now)
+}
+
+// unchanged returns a *ChangedError if a file called name is not what was
+// scanned.
+func (s *source) unchanged(name string, now fileStat) error {
+	if what := s.stat.changed(now); what != "" {
+		return &ChangedError{name, what}
+	}
+	return nil
+}
