@@ -104,7 +104,7 @@ func newBuild(t *tree, o *Options, how manner) (*build, error) {
 		return nil, err
 	}
 	if b.info.PieceLength == 0 {
-		b.info.PieceLength = PieceLength(t.size, len(o.WebSeeds) > 0)
+		b.info.PieceLength = t.pieceLength(o.Format == metainfo.Hybrid, len(o.WebSeeds) > 0)
 	}
 	b.layout = layout{pieceLen: b.info.PieceLength, v1: o.Format != metainfo.V2, v2: o.Format != metainfo.V1}
 	if b.layout.v2 {
@@ -121,6 +121,18 @@ func newBuild(t *tree, o *Options, how manner) (*build, error) {
 		b.info.Pieces = make([]byte, 20*n)
 	}
 	return b, nil
+}
+
+// pieceLength chooses the piece length for a tree. Files of a hybrid are padded.
+func (t *tree) pieceLength(hybrid, webSeed bool) int64 {
+	if !hybrid || t.single {
+		return PieceLength(t.size, webSeed)
+	}
+	sizes := make([]int64, len(t.entries))
+	for i := range sizes {
+		sizes[i] = t.entries[i].stat.size
+	}
+	return alignedPieceLength(sizes, webSeed)
 }
 
 // add appends a file, and the padding behind it, to the torrent and its byte

@@ -32,6 +32,9 @@ const (
 // most 16 MiB. With a web seed it is at most 4 MiB, which a browser can fetch
 // in time over a slow line. Where those bounds would give more pieces than
 // readers accept (32 TiB), the length grows past them.
+//
+// [Make] takes a shorter one for a hybrid torrent of small files, whose padding
+// would be out of proportion to the data.
 func PieceLength(total int64, webSeed bool) int64 {
 	most := int64(MaxPieceLength)
 	if webSeed {
@@ -45,6 +48,45 @@ func PieceLength(total int64, webSeed bool) int64 {
 		n *= 2
 	}
 	return n
+}
+
+// alignedPieceLength returns the piece length for a hybrid of these files, each of
+// which is padded to whole pieces: that of [PieceLength] or a shorter one. Clients
+// that know nothing of pad files fetch and store the padding. So the length is
+// halved while there is more than a quarter as much padding as data, down to 16
+// KiB and up to 2,500 pieces and two for each file, for pieces cost too.
+func alignedPieceLength(sizes []int64, webSeed bool) int64 {
+	var total, files int64
+	for _, n := range sizes {
+		total += n
+		if n > 0 {
+			files++
+		}
+	}
+	n := PieceLength(total, webSeed)
+	for n > MinPieceLength {
+		_, padding := align(sizes, n)
+		pieces, _ := align(sizes, n/2)
+		if padding <= total/4 || pieces > wantPieces+2*files {
+			break
+		}
+		n /= 2
+	}
+	return n
+}
+
+// align returns how many pieces of n bytes the files are together, each in pieces
+// of its own, and how many bytes of padding that takes.
+func align(sizes []int64, n int64) (pieces, padding int64) {
+	for _, size := range sizes {
+		p := size / n
+		if over := size % n; over > 0 {
+			p++
+			padding += n - over
+		}
+		pieces += p
+	}
+	return pieces, padding
 }
 
 // PieceLengthError is a piece length that cannot be used.

@@ -244,3 +244,29 @@ func TestPieceLength(t *testing.T) {
 		}
 	}
 }
+
+// TestAlignedPieceLength: small files do not drown in padding, and large ones do
+// not fall into too many pieces on their account.
+func TestAlignedPieceLength(t *testing.T) {
+	of := func(n int, size int64) []int64 { return slices.Repeat([]int64{size}, n) }
+	for name, c := range map[string]struct {
+		sizes []int64
+		want  int64
+	}{
+		"one file":                 {of(1, 700<<20), 512 << 10},
+		"large files":              {of(10, 700<<20), 4 << 20},
+		"whole pieces":             {of(2000, 1<<20), 1 << 20},
+		"20,000 of 65,535":         {of(20000, 65535), 64 << 10},
+		"20,000 of 66,000":         {of(20000, 66000), 64 << 10},
+		"a thousand of 1 KiB":      {of(1000, 1<<10), 16 << 10},
+		"large, and 5,000 of 4 KB": {append(of(5000, 4000), 10<<30), 2 << 20},
+		"large, and some small":    {append(of(20, 4000), 10<<30), 8 << 20},
+		"nothing":                  {of(3, 0), 16 << 10},
+	} {
+		got := alignedPieceLength(c.sizes, false)
+		pieces, padding := align(c.sizes, got)
+		if got != c.want {
+			t.Errorf("%s: %d, want %d; %d pieces, %d bytes of padding", name, got, c.want, pieces, padding)
+		}
+	}
+}

@@ -29,6 +29,9 @@ func advice(m *metainfo.MetaInfo) []string {
 	case seeds && i.PieceLength > maker.PieceLength(1<<40, true):
 		say("pieces of %s: browsers give up on fetching one from a web seed over a slow line", length)
 	}
+	if data, pads := i.DataLength(), padding(i); pads > data {
+		say("%s of padding for %s of data: a smaller piece length spares clients that do not know it", humanize.IBytes(uint64(pads)), humanize.IBytes(uint64(data)))
+	}
 	if i.Private && len(m.AnnounceList) == 0 {
 		say("private, and no tracker: nobody can find peers")
 	}
@@ -36,6 +39,16 @@ func advice(m *metainfo.MetaInfo) []string {
 		say("%d files have names that Windows cannot store", n)
 	}
 	return list
+}
+
+// padding returns the bytes of all pad files.
+func padding(i *metainfo.Info) (n int64) {
+	for k := range i.Files {
+		if i.Files[k].Pad() {
+			n += i.Files[k].Length
+		}
+	}
+	return n
 }
 
 // unportable counts the files that have a name which Windows does not allow.
