@@ -77,6 +77,8 @@ type Change struct {
 	FirstCopy  *time.Duration
 	Paused     *bool
 	Place      *Place
+	Watched    *string
+	Stamp      *string
 }
 
 // Place is where the data lies, and what stands for each file there.

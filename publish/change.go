@@ -38,6 +38,8 @@ func (r *Release) With(c Change) (*Release, error) {
 	set(&with.Signatures, c.Signatures)
 	set(&with.FirstCopy, c.FirstCopy)
 	set(&with.Paused, c.Paused)
+	set(&with.Watched, c.Watched)
+	set(&with.Stamp, c.Stamp)
 	if c.Place == nil {
 		return &with, nil
 	}

@@ -64,6 +64,11 @@ type Release struct {
 	// is not for the public.
 	Path string
 
+	// Watched is the entry of a watched folder that this is, or "" for what was
+	// published by hand and for versions that were replaced; Stamp stands for what
+	// the entry was then. They are not for the public.
+	Watched, Stamp string
+
 	// index has the positions of Files in the order of their paths.
 	index []int
 }

@@ -64,6 +64,7 @@ func real(t *testing.T, name string, twin bool) (*publish.Release, publish.Torre
 	}
 	r.Published, r.Notes, r.Group, r.Version, r.Variant = now.Add(-time.Hour), "*\x00\xff*", "g", "7", "x"
 	r.Path += "\xff\n"
+	r.Watched, r.Stamp = r.Path, "stamp"
 	r.Files[0].ModTime, r.Files[0].Inode = now.Add(-123456789), 1<<63+9
 	return r, tor
 }

@@ -41,6 +41,8 @@ CREATE TABLE releases (
   first_copy   INTEGER NOT NULL, -- nanoseconds
   paused       INTEGER NOT NULL,
   path         BLOB NOT NULL,
+  watched      BLOB NOT NULL,
+  stamp        TEXT NOT NULL,
   UNIQUE (slug, version, variant)
 ) STRICT;
 CREATE TABLE notes (

@@ -30,7 +30,7 @@ func Release(slug, version, variant string, at time.Time) *publish.Release {
 		HashV1: sha1.Sum([]byte(id)), HashV2: sha256.Sum256([]byte(id)), Format: "hybrid", Published: at,
 		Size: 30, PieceLength: 1 << 14, Pieces: 2, Comment: "<b>&\x1b[31m", Private: true,
 		Announce: [][]string{{"http://a.example/announce", "udp://b.example"}, {"wss://c.example"}}, WebSeeds: []string{"http://w.example/"},
-		Magnet: "magnet:?xt=urn:btih:00", NumFiles: 2, Path: "/srv/" + slug, Notes: "# Notes\n\n*" + id + "*", Group: "group of " + variant,
+		Magnet: "magnet:?xt=urn:btih:00", NumFiles: 2, Path: "/srv/" + slug, Watched: "/in/" + slug, Stamp: "s", Notes: "# Notes\n\n*" + id + "*", Group: "group of " + variant,
 		Files: []publish.File{
 			{Path: "sub/b", Length: 20, ModTime: at.Add(123456789), Inode: 1<<63 + 7, PiecesRoot: sha256.Sum256([]byte("b"))},
 			{Path: "a", Length: 10, ModTime: at.Add(-1)},
@@ -256,18 +256,19 @@ func testChanges(t *testing.T, c publish.Catalog) {
 	ctx := t.Context()
 	r := put(t, c, Release("a", "1", "", day0))
 	before, _ := c.Get(ctx, "a")
-	group, notes, first, paused := "g", "n", 90*time.Second, true
+	group, notes, first, paused, watched, stamp := "g", "n", 90*time.Second, true, "", "t"
 	sig := publish.Signatures{PublicKey: "RWQ", Sums: "s\n", Torrent: "t\n", Twin: "w\n"}
 	place := publish.Place{Path: "/elsewhere", Files: []publish.File{{ModTime: day0.Add(5), Inode: 7}, {ModTime: day0.Add(6), Inode: 8}}}
 	sums := [][32]byte{sha256.Sum256([]byte("1")), sha256.Sum256([]byte("2"))}
 	if err := c.SetSums(ctx, r.Ref(), r.Hash(), sums); err != nil {
 		t.Fatal(err)
 	}
-	if err := c.Update(ctx, r.Ref(), publish.Change{Group: &group, Notes: &notes, Signatures: &sig, FirstCopy: &first, Paused: &paused, Place: &place}); err != nil {
+	if err := c.Update(ctx, r.Ref(), publish.Change{Group: &group, Notes: &notes, Signatures: &sig, FirstCopy: &first, Paused: &paused, Place: &place, Watched: &watched, Stamp: &stamp}); err != nil {
 		t.Fatal(err)
 	}
 	want := Release("a", "1", "", day0).Filled(torrents(r))
 	want.Group, want.Notes, want.Signatures, want.FirstCopy, want.Paused, want.Path, want.Summed = group, notes, sig, first, paused, place.Path, true
+	want.Watched, want.Stamp = watched, stamp
 	for i := range want.Files {
 		want.Files[i].SHA256, want.Files[i].ModTime, want.Files[i].Inode = sums[i], place.Files[i].ModTime, place.Files[i].Inode
 	}

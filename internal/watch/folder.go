@@ -1,0 +1,201 @@
+// Package watch tells what is complete in a folder: files and directories that
+// nobody writes to any more. It knows nothing of what becomes of them.
+package watch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+)
+
+// Options of a [Folder]. The zero value has the defaults.
+type Options struct {
+	// Settle is for how long an entry has to stay as it is before it counts as
+	// complete. Something that was last written to earlier than that counts at
+	// once, as what is moved in. Zero: three seconds.
+	Settle time.Duration
+	// Rescan is how often the folder is looked at though the system told of no
+	// change: those deep in a directory, and on file systems that tell nothing.
+	// Zero: 30 seconds.
+	Rescan time.Duration
+	// Log is for what an operator should know; nil: discarded.
+	Log *slog.Logger
+}
+
+// Entry is something complete in a folder.
+type Entry struct {
+	Name string // of one element
+	Dir  bool
+	// Stamp stands for names, sizes, times and numbers of all files: while it is
+	// the same, so are they.
+	Stamp string
+}
+
+// Scan is what a folder holds.
+type Scan struct {
+	Entries []Entry  // complete, by name
+	Waiting []string // names of what is still being written, by name
+	// Err says that the folder could not be read, or that another file system is
+	// mounted there than before: nothing is known of what it holds.
+	Err error
+}
+
+// Folder watches one directory.
+type Folder struct {
+	dir   string
+	opt   Options
+	dev   uint64 // of the first scan
+	seen  map[string]sight
+	known bool // dev is
+}
+
+// sight is an entry as it was seen last.
+type sight struct {
+	stamp string
+	since time.Time // it looks so
+	done  bool      // it was complete then
+}
+
+// New returns a watcher of the directory dir.
+func New(dir string, opt Options) (*Folder, error) {
+	if opt.Settle < 0 || opt.Rescan < 0 {
+		return nil, errors.New("watch: a time is negative")
+	}
+	if opt.Settle == 0 {
+		opt.Settle = 3 * time.Second
+	}
+	if opt.Rescan == 0 {
+		opt.Rescan = 30 * time.Second
+	}
+	if opt.Log == nil {
+		opt.Log = slog.New(slog.DiscardHandler)
+	}
+	dir, err := filepath.Abs(dir)
+	return &Folder{dir: dir, opt: opt, seen: map[string]sight{}}, err
+}
+
+// Dir is the directory, absolute.
+func (f *Folder) Dir() string { return f.dir }
+
+// quiet is how long after a change the folder is looked at: what comes together
+// is seen together.
+const quiet = 100 * time.Millisecond
+
+// Run calls each with what the folder holds: at once, and whenever that may have
+// changed, until ctx ends, whose cause it returns.
+func (f *Folder) Run(ctx context.Context, each func(Scan)) error {
+	var events chan fsnotify.Event
+	var failures chan error
+	w, err := fsnotify.NewWatcher()
+	if err != nil {
+		f.opt.Log.Warn("watch: changes are noticed late", "folder", f.dir, "every", f.opt.Rescan, "err", err)
+	} else {
+		defer w.Close()
+		events, failures = w.Events, w.Errors
+	}
+	watching := false
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case err := <-failures:
+			f.opt.Log.Warn("watch: changes may be noticed late", "folder", f.dir, "err", err)
+			timer.Reset(quiet)
+		case e, ok := <-events:
+			if !ok {
+				events = nil
+				continue
+			}
+			if e.Name == f.dir && e.Op&(fsnotify.Remove|fsnotify.Rename) != 0 {
+				watching = false // of another directory that may come there
+			}
+			timer.Reset(quiet)
+		case <-timer.C:
+			if w != nil && !watching {
+				watching = w.Add(f.dir) == nil
+			}
+			scan := f.Scan(time.Now())
+			if scan.Err != nil && w != nil && watching {
+				w.Remove(f.dir)
+				watching = false
+			}
+			each(scan)
+			next := f.opt.Rescan
+			if len(scan.Waiting) > 0 {
+				next = min(next, max(f.opt.Settle/4, quiet))
+			}
+			timer.Reset(next)
+		}
+	}
+}
+
+// Scan looks at the folder once.
+func (f *Folder) Scan(now time.Time) (s Scan) {
+	info, err := os.Stat(f.dir)
+	if err == nil && !info.IsDir() {
+		err = &fs.PathError{Op: "watch", Path: f.dir, Err: errors.New("not a directory")}
+	}
+	if err != nil {
+		return Scan{Err: err}
+	}
+	if dev := device(info); !f.known {
+		f.dev, f.known = dev, true
+	} else if dev != f.dev {
+		return Scan{Err: fmt.Errorf("%s: another file system is mounted there than when the program began", f.dir)}
+	}
+	entries, err := os.ReadDir(f.dir)
+	if err != nil {
+		return Scan{Err: err}
+	}
+	seen := map[string]sight{}
+	for _, e := range entries {
+		if Temporary(e.Name()) || !e.IsDir() && !e.Type().IsRegular() {
+			continue
+		}
+		path := filepath.Join(f.dir, e.Name())
+		stamp, newest, err := stampOf(path, e)
+		if err != nil { // removed meanwhile, or on its way
+			s.Waiting = append(s.Waiting, e.Name())
+			continue
+		}
+		v, had := f.seen[e.Name()]
+		if !had || v.stamp != stamp {
+			v = sight{stamp: stamp, since: now}
+		}
+		if !v.done {
+			v.done = (now.Sub(v.since) >= f.opt.Settle || !newest.After(now) && now.Sub(newest) >= f.opt.Settle) && !beingWritten(path, e)
+		}
+		seen[e.Name()] = v
+		if v.done {
+			s.Entries = append(s.Entries, Entry{Name: e.Name(), Dir: e.IsDir(), Stamp: stamp})
+		} else {
+			s.Waiting = append(s.Waiting, e.Name())
+		}
+	}
+	f.seen = seen
+	return s
+}
+
+// Temporary reports whether a name is that of something that a program has not
+// finished, or of nothing that anybody means to publish: hidden files and the
+// names that downloaders and editors use meanwhile.
+func Temporary(name string) bool {
+	if strings.HasPrefix(name, ".") || strings.HasPrefix(name, "~$") || strings.HasSuffix(name, "~") {
+		return true
+	}
+	endings := []string{".part", ".partial", ".tmp", ".temp", ".crdownload", ".download", ".filepart", ".aria2", ".!qb", ".!ut", ".swp"}
+	lower := strings.ToLower(name)
+	return slices.ContainsFunc(endings, func(e string) bool { return strings.HasSuffix(lower, e) }) ||
+		slices.Contains([]string{"thumbs.db", "desktop.ini"}, lower)
+}
