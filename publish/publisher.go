@@ -44,7 +44,7 @@ func (f MakerFunc) Make(ctx context.Context, path string, opts maker.Options) (*
 // each info-hash of a release: three times for a hybrid with a twin.
 type Tracker interface {
 	// Allow accepts announces for ih from now on, and keeps its swarm however
-	// short memory gets.
+	// short memory gets. It is called again when the note is another.
 	Allow(ih spate.InfoHash, note Note) error
 	// Disallow refuses them again and forgets the swarm. It is told of no hash
 	// that was not allowed before.
@@ -56,6 +56,8 @@ type Note struct {
 	Name string
 	Size int64          // bytes
 	Pair spate.InfoHash // the other half of a hybrid, or zero
+	// Paused says that this machine does not seed it at the moment.
+	Paused bool
 }
 
 // Seeder is the engine that has the releases for peers.
@@ -77,6 +79,7 @@ type Options struct {
 	Trackers [][]string       // announce URLs by tier, for releases that do not name their own
 	Key      *signature.Key   // signs what is published; nil: nothing does
 	Now      func() time.Time // nil: time.Now
+	Keeper   *Keeper          // keeps data for older versions; nil: nothing does
 	Log      *slog.Logger     // what goes wrong in the background; nil: nowhere
 }
 
@@ -148,10 +151,11 @@ type Spec struct {
 	Newer bool
 	// NoTwin leaves out the v1 torrent for older clients.
 	NoTwin bool
-	// Keep is asked, once the data is hashed, for another place that has it and
-	// from which it is to be served, so that the release outlives what becomes of
-	// the path; nil: the path itself. It returns the path, and what takes it back.
-	Keep func(ctx context.Context, r *Release) (path string, undo func(context.Context) error, err error)
+	// Keep has the data kept where it outlives what becomes of the path, if the
+	// publisher has a keeper and it can.
+	Keep bool
+	// Watched and Stamp are those of the release.
+	Watched, Stamp string
 }
 
 // Publish makes a release of the file or the tree at path.
@@ -179,24 +183,7 @@ func (p *Publisher) Publish(ctx context.Context, path string, spec Spec) (*Relea
 	if err != nil {
 		return nil, &StepError{"make", spec.Name, err}
 	}
-	r.Slug, r.Version, r.Variant, r.Group, r.Notes = spec.Slug, spec.Version, spec.Variant, spec.Group, spec.Notes
-	l, err := load(m, r, !spec.NoTwin)
-	if err != nil {
-		return nil, &StepError{"make", spec.Name, err}
-	}
-	r.Signatures = p.signed(r, l.torrents)
-	var undo undoStack
-	if spec.Keep != nil {
-		kept, drop, err := spec.Keep(ctx, r)
-		if err != nil {
-			return nil, &StepError{"keep", spec.Name, err}
-		}
-		if err := r.moveTo(kept); err != nil {
-			return nil, &StepError{"keep", spec.Name, errors.Join(err, drop(ctx))}
-		}
-		undo = append(undo, drop)
-	}
-	return p.list(ctx, l, undo)
+	return p.finish(ctx, m, r, &spec)
 }
 
 // version checks that the reference is free and fills in its version.
@@ -206,17 +193,16 @@ func (p *Publisher) version(ctx context.Context, spec *Spec) error {
 		return &StepError{"list", spec.Name, err}
 	}
 	taken := map[Ref]bool{}
-	versions := map[string]bool{}
+	highest := 0
 	for _, r := range family {
 		taken[Ref{r.Slug, r.Version, r.Variant}] = true
-		versions[r.Version] = true
+		if n, err := strconv.Atoi(r.Version); err == nil {
+			highest = max(highest, n)
+		}
 	}
 	given := spec.Version != ""
 	if !given {
-		spec.Version = firstVersion
-		for n := len(versions); versions[spec.Version]; n++ {
-			spec.Version = strconv.Itoa(n + 1)
-		}
+		spec.Version = strconv.Itoa(highest + 1)
 	}
 	ref := Ref{spec.Slug, spec.Version, spec.Variant}
 	if err := ref.check(); err != nil {
@@ -297,31 +283,39 @@ func (p *Publisher) list(ctx context.Context, l *loaded, undo undoStack) (*Relea
 	return p.opts.Catalog.Get(ctx, r.Ref())
 }
 
-// serve allows a release on the tracker and seeds it. It returns the step that
-// failed, and puts on undo what takes back those before.
+// serve allows a release on the tracker and, unless it is paused, seeds it. It
+// returns the step that failed, and puts on undo what takes back those before.
 func (p *Publisher) serve(ctx context.Context, l *loaded, verified bool, undo *undoStack) (step string, err error) {
-	r := l.r
-	if p.opts.Tracker != nil {
-		hashes := r.AllHashes()
-		for i, ih := range hashes {
-			n := Note{Name: r.Name, Size: r.Size}
-			if own := r.Hashes(); i < len(own) && len(own) == 2 {
-				n.Pair = own[1-i]
-			}
-			if err := p.opts.Tracker.Allow(ih, n); err != nil {
-				return "allow", err
-			}
-			*undo = append(*undo, func(context.Context) error { return p.opts.Tracker.Disallow(ih) })
-		}
+	if step, err := p.allow(l.r, undo); err != nil || l.r.Paused {
+		return step, err
 	}
 	for _, m := range []*metainfo.MetaInfo{l.main, l.twin} {
 		if m == nil {
 			continue
 		}
-		if err := p.seeder.Seed(ctx, m, r.Path, verified); err != nil {
+		if err := p.seeder.Seed(ctx, m, l.r.Path, verified); err != nil {
 			return "seed", err
 		}
 		*undo = append(*undo, func(ctx context.Context) error { return p.seeder.Unseed(ctx, m.Hash()) })
+	}
+	return "", nil
+}
+
+// allow allows a release on the tracker, or tells it anew what it should know.
+func (p *Publisher) allow(r *Release, undo *undoStack) (step string, err error) {
+	if p.opts.Tracker == nil {
+		return "", nil
+	}
+	own := r.Hashes()
+	for i, ih := range r.AllHashes() {
+		n := Note{Name: r.Name, Size: r.Size, Paused: r.Paused}
+		if i < len(own) && len(own) == 2 {
+			n.Pair = own[1-i]
+		}
+		if err := p.opts.Tracker.Allow(ih, n); err != nil {
+			return "allow", err
+		}
+		*undo = append(*undo, func(context.Context) error { return p.opts.Tracker.Disallow(ih) })
 	}
 	return "", nil
 }
@@ -330,20 +324,12 @@ func (p *Publisher) serve(ctx context.Context, l *loaded, verified bool, undo *u
 // any more. It goes on after a failure, and returns all of them. The data stays.
 // ref names one torrent, or by a slug alone all versions and variants.
 func (p *Publisher) Withdraw(ctx context.Context, ref string) error {
-	want := ParseRef(ref)
-	release, err := p.reserve(want.Slug)
+	release, err := p.reserve(ParseRef(ref).Slug)
 	if err != nil {
 		return err
 	}
 	defer release()
-	var list []*Release
-	if want.Version == "" && want.Variant == "" {
-		list, err = p.opts.Catalog.Family(ctx, want.Slug)
-	} else {
-		var r *Release
-		r, err = p.opts.Catalog.Get(ctx, ref)
-		list = []*Release{r}
-	}
+	list, err := p.named(ctx, ref)
 	if err != nil {
 		return fmt.Errorf("withdraw: %w", err)
 	}
@@ -363,18 +349,30 @@ func (p *Publisher) withdraw(ctx context.Context, r *Release) error {
 	return p.unserve(ctx, r)
 }
 
-// unserve stops the seeding and tracking of r.
+// unserve stops the seeding and tracking of r, and drops what is kept of it.
 func (p *Publisher) unserve(ctx context.Context, r *Release) error {
-	errs := []error{p.seeder.Unseed(ctx, r.Hash())}
-	if !r.Twin.Hash.IsZero() {
-		errs = append(errs, p.seeder.Unseed(ctx, r.Twin.Hash))
+	var errs []error
+	if !r.Paused {
+		errs = append(errs, p.unseed(ctx, r))
 	}
 	if p.opts.Tracker != nil {
 		for _, ih := range r.AllHashes() {
 			errs = append(errs, p.opts.Tracker.Disallow(ih))
 		}
 	}
+	if p.opts.Keeper != nil {
+		errs = append(errs, p.opts.Keeper.Drop(r.Hash()))
+	}
 	return errors.Join(errs...)
+}
+
+// unseed stops the seeding of r.
+func (p *Publisher) unseed(ctx context.Context, r *Release) error {
+	err := p.seeder.Unseed(ctx, r.Hash())
+	if !r.Twin.Hash.IsZero() {
+		err = errors.Join(err, p.seeder.Unseed(ctx, r.Twin.Hash))
+	}
+	return err
 }
 
 // prepare resolves path and fills in what spec leaves open.

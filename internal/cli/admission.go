@@ -20,6 +20,10 @@ func (t *admission) Allow(ih spate.InfoHash, note publish.Note) error {
 	if err := t.node.server.Allow(ih, trackerserver.Note{Name: note.Name, Size: note.Size, Pair: note.Pair}); err != nil {
 		return err
 	}
+	if note.Paused {
+		t.node.table.Unpin(ih)
+		return nil
+	}
 	if err := t.node.table.Pin(ih, t.origins...); err != nil {
 		t.node.server.Disallow(ih)
 		return err

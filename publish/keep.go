@@ -1,0 +1,105 @@
+package publish
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"spate"
+)
+
+// Keeper keeps the data of releases in a directory of its own, so that a version
+// can still be had when what it was published from is replaced. It copies
+// nothing: it clones files where the file system shares blocks (Btrfs, XFS), and
+// links them elsewhere, which survives what is renamed, replaced or removed, but
+// not what is written to in place. It needs one file system for both.
+type Keeper struct{ dir string }
+
+// NewKeeper returns a keeper in dir, which it makes when it is needed.
+func NewKeeper(dir string) (*Keeper, error) {
+	dir, err := filepath.Abs(dir)
+	return &Keeper{dir}, err
+}
+
+// place is the directory of the release with that main info-hash.
+func (k *Keeper) place(ih spate.InfoHash) string { return filepath.Join(k.dir, ih.String()) }
+
+// Keep makes the data of r available at the path that it returns. If that cannot
+// be done here, the error is [ErrNotKept].
+func (k *Keeper) Keep(r *Release) (path string, err error) {
+	place := k.place(r.Hash())
+	if err := os.MkdirAll(k.dir, 0o700); err != nil {
+		return "", err
+	}
+	os.RemoveAll(place) // what a crash left
+	path = filepath.Join(place, r.Name)
+	for i := range r.Files {
+		from, to := r.Path, path
+		if !r.Single {
+			name := filepath.FromSlash(r.Files[i].Path)
+			from, to = filepath.Join(r.Path, name), filepath.Join(path, name)
+		}
+		if err = os.MkdirAll(filepath.Dir(to), 0o700); err == nil {
+			err = cloneOrLink(from, to)
+		}
+		if err != nil {
+			os.RemoveAll(place)
+			return "", fmt.Errorf("%w: %w", ErrNotKept, err)
+		}
+	}
+	return path, nil
+}
+
+// ErrNotKept is the cause when the data of a release cannot be kept without
+// copying it.
+var ErrNotKept = errors.New("older versions cannot be kept")
+
+// cloneOrLink makes to the same data as from, a regular file.
+func cloneOrLink(from, to string) error {
+	info, err := os.Lstat(from)
+	if err != nil {
+		return err
+	}
+	if !info.Mode().IsRegular() {
+		return &fs.PathError{Op: "link", Path: from, Err: errors.New("not a regular file")}
+	}
+	if err := clone(from, to); err == nil {
+		return os.Chtimes(to, info.ModTime(), info.ModTime())
+	}
+	return os.Link(from, to)
+}
+
+// Drop removes what is kept of the release with that main info-hash, if anything
+// is.
+func (k *Keeper) Drop(ih spate.InfoHash) error { return os.RemoveAll(k.place(ih)) }
+
+// Holds reports whether the data of r is kept here.
+func (k *Keeper) Holds(r *Release) bool {
+	return strings.HasPrefix(r.Path, k.place(r.Hash())+string(filepath.Separator))
+}
+
+// Sweep removes what is kept of releases that are not in the catalog.
+func (k *Keeper) Sweep(ctx context.Context, c Catalog) error {
+	list, _, err := c.List(ctx, Query{All: true})
+	if err != nil {
+		return err
+	}
+	known := map[string]bool{}
+	for _, r := range list {
+		known[r.Hash().String()] = k.Holds(r)
+	}
+	entries, err := os.ReadDir(k.dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	for _, e := range entries {
+		if !known[e.Name()] && len(e.Name()) == 40 {
+			err = errors.Join(err, os.RemoveAll(filepath.Join(k.dir, e.Name())))
+		}
+	}
+	return err
+}

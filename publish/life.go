@@ -1,0 +1,273 @@
+package publish
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"spate/maker"
+	"spate/metainfo"
+)
+
+// Restore has what the catalog lists tracked and seeded again, after a restart.
+// Nothing is hashed: files that are what they were, by size, time and number, are
+// known good. A release whose files are not is told in problems; it is seeded
+// with a check, which goes on when the files are back. The error is that of a
+// catalog that cannot be read.
+func (p *Publisher) Restore(ctx context.Context) (problems []error, err error) {
+	list, _, err := p.opts.Catalog.List(ctx, Query{All: true})
+	if err != nil {
+		return nil, err
+	}
+	for _, short := range list {
+		if ctx.Err() != nil {
+			return problems, context.Cause(ctx)
+		}
+		if err := p.restore(ctx, short.Ref()); err != nil {
+			problems = append(problems, fmt.Errorf("%s: %w", short.Ref(), err))
+		}
+	}
+	return problems, nil
+}
+
+func (p *Publisher) restore(ctx context.Context, ref string) error {
+	r, err := p.opts.Catalog.Get(ctx, ref)
+	if err != nil {
+		return err
+	}
+	changed := r.Intact()
+	l, err := p.loadListed(ctx, r)
+	if err != nil {
+		return errors.Join(changed, err)
+	}
+	var undo undoStack
+	if step, err := p.serve(ctx, l, changed == nil, &undo); err != nil {
+		return errors.Join(changed, fmt.Errorf("%s: %w", step, err), undo.run(ctx))
+	}
+	return changed
+}
+
+// loadListed reads the torrents of a release that is listed.
+func (p *Publisher) loadListed(ctx context.Context, r *Release) (*loaded, error) {
+	t, err := p.opts.Catalog.Torrents(ctx, r.Ref())
+	if err != nil {
+		return nil, err
+	}
+	l := &loaded{r: r, torrents: t}
+	if l.main, err = metainfo.Parse(t.Main); err != nil {
+		return nil, err
+	}
+	if t.Twin != nil {
+		l.twin, err = metainfo.Parse(t.Twin)
+	}
+	return l, err
+}
+
+// Intact returns why some file of r is not what was hashed, or nil: [ErrChanged]
+// or [ErrGone].
+func (r *Release) Intact() error {
+	root, _, err := r.root("")
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrGone, bare(err))
+	}
+	defer root.Close()
+	for i := range r.Files {
+		name := r.nameIn(r.Files[i].Path)
+		info, err := root.Stat(name)
+		if err != nil {
+			return fmt.Errorf("%s %w: %w", name, ErrGone, bare(err))
+		}
+		if err := r.Files[i].Same(info); err != nil {
+			return fmt.Errorf("%s is %w", name, err)
+		}
+	}
+	return nil
+}
+
+// Pause stops the seeding of a release, or with a slug alone of all its versions
+// and variants. They stay listed, and their swarms tracked. Resume goes on.
+func (p *Publisher) Pause(ctx context.Context, ref string) error { return p.setPaused(ctx, ref, true) }
+
+// Resume takes Pause back.
+func (p *Publisher) Resume(ctx context.Context, ref string) error {
+	return p.setPaused(ctx, ref, false)
+}
+
+func (p *Publisher) setPaused(ctx context.Context, ref string, paused bool) error {
+	release, err := p.reserve(ParseRef(ref).Slug)
+	if err != nil {
+		return err
+	}
+	defer release()
+	list, err := p.named(ctx, ref)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, short := range list {
+		if short.Paused == paused {
+			continue
+		}
+		if err := p.pauseOne(ctx, short.Ref(), paused); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", short.Ref(), err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (p *Publisher) pauseOne(ctx context.Context, ref string, paused bool) error {
+	if err := p.opts.Catalog.Update(ctx, ref, Change{Paused: &paused}); err != nil {
+		return err
+	}
+	r, err := p.opts.Catalog.Get(ctx, ref)
+	if err != nil {
+		return err
+	}
+	if !paused {
+		return p.restore(ctx, ref)
+	}
+	var undo undoStack
+	_, err = p.allow(r, &undo)
+	return errors.Join(err, p.unseed(ctx, r))
+}
+
+// named returns what a reference names: one release, or by a slug alone all its
+// versions and variants.
+func (p *Publisher) named(ctx context.Context, ref string) ([]*Release, error) {
+	if want := ParseRef(ref); want.Version == "" && want.Variant == "" {
+		return p.opts.Catalog.Family(ctx, want.Slug)
+	}
+	r, err := p.opts.Catalog.Get(ctx, ref)
+	return []*Release{r}, err
+}
+
+// DataError says that the data beside a torrent is not that of the torrent.
+type DataError struct {
+	Path              string
+	Good, Bad, Absent int // pieces
+}
+
+// Error implements error.
+func (e *DataError) Error() string {
+	return fmt.Sprintf("%s is not the data of the torrent: of %d pieces %d are bad and %d missing", e.Path, e.Good+e.Bad+e.Absent, e.Bad, e.Absent)
+}
+
+// Adopt makes a release of a torrent that somebody made, and of its data at path,
+// which is checked first: it is a [DataError] if any of it is missing or wrong.
+// Of spec, what is about making a torrent does not count.
+func (p *Publisher) Adopt(ctx context.Context, m *metainfo.MetaInfo, path string, spec Spec) (*Release, error) {
+	path, err := filepath.Abs(path)
+	if err == nil {
+		path, err = filepath.EvalSymlinks(path)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("publish: %w", err)
+	}
+	spec.Name = m.Info.Name
+	if spec.Slug == "" {
+		spec.Slug = SlugOf(spec.Name)
+	}
+	release, err := p.reserve(spec.Slug)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	if err := p.version(ctx, &spec); err != nil {
+		return nil, err
+	}
+	r := newRelease(m, path)
+	if info, err := os.Stat(path); err != nil || info.IsDir() == r.Single {
+		return nil, &StepError{"make", spec.Name, errors.Join(err, &DataError{Path: path, Absent: m.Info.NumPieces()})}
+	}
+	before, err := takeSnapshot(path)
+	if err != nil {
+		return nil, &StepError{"make", spec.Name, err}
+	}
+	if err := checkData(ctx, m, path); err != nil {
+		return nil, &StepError{"make", spec.Name, err}
+	}
+	if err := r.record(before); err != nil {
+		return nil, &StepError{"make", spec.Name, err}
+	}
+	return p.finish(ctx, m, r, &spec)
+}
+
+// checkData holds the data at path against m.
+func checkData(ctx context.Context, m *metainfo.MetaInfo, path string) error {
+	report, err := maker.Verify(ctx, m, path, maker.VerifyOptions{})
+	if err != nil {
+		return err
+	}
+	if report.Whole() {
+		return nil
+	}
+	return &DataError{Path: path, Good: report.Good, Bad: report.Bad, Absent: report.Missing}
+}
+
+// SameError says that the data is published already, as it is.
+type SameError struct{ Release *Release }
+
+// Error implements error.
+func (e *SameError) Error() string {
+	return fmt.Sprintf("the same data is %q already", e.Release.Ref())
+}
+
+// Unwrap returns [ErrExists].
+func (e *SameError) Unwrap() error { return ErrExists }
+
+// finish makes what is hashed a release.
+func (p *Publisher) finish(ctx context.Context, m *metainfo.MetaInfo, r *Release, spec *Spec) (*Release, error) {
+	for _, ih := range r.Hashes() {
+		if other, err := p.opts.Catalog.Find(ctx, ih); err == nil {
+			return nil, &SameError{other}
+		}
+	}
+	r.Slug, r.Version, r.Variant, r.Group, r.Notes = spec.Slug, spec.Version, spec.Variant, spec.Group, spec.Notes
+	r.Watched, r.Stamp = spec.Watched, spec.Stamp
+	l, err := load(m, r, !spec.NoTwin)
+	if err != nil {
+		return nil, &StepError{"make", spec.Name, err}
+	}
+	r.Signatures = p.signed(r, l.torrents)
+	var undo undoStack
+	if k := p.opts.Keeper; spec.Keep && k != nil {
+		switch kept, err := k.Keep(r); {
+		case errors.Is(err, ErrNotKept):
+			p.opts.Log.Info("publish: an older version will not outlive its file", "release", r.Ref(), "err", err)
+		case err != nil:
+			return nil, &StepError{"keep", spec.Name, err}
+		default:
+			undo = append(undo, func(context.Context) error { return k.Drop(r.Hash()) })
+			if err := r.moveTo(kept); err != nil {
+				return nil, &StepError{"keep", spec.Name, errors.Join(err, undo.run(ctx))}
+			}
+		}
+	}
+	return p.list(ctx, l, undo)
+}
+
+// Moved tells the catalog that the data of a release is what it was, but that
+// its entry in the watched folder is another: touched, or put there again.
+func (p *Publisher) Moved(ctx context.Context, r *Release, path, watched, stamp string) error {
+	c := Change{Watched: &watched, Stamp: &stamp}
+	if p.opts.Keeper == nil || !p.opts.Keeper.Holds(r) {
+		full, err := p.opts.Catalog.Get(ctx, r.Ref())
+		if err != nil {
+			return err
+		}
+		place := &Place{Path: path, Files: append([]File{}, full.Files...)}
+		at := *full
+		at.Path, at.Files = path, place.Files
+		if err := at.record(nil); err != nil {
+			return err
+		}
+		c.Place = place
+		if err := p.opts.Catalog.Update(ctx, r.Ref(), c); err != nil || r.Paused {
+			return err
+		}
+		return errors.Join(p.unseed(ctx, r), p.restore(ctx, r.Ref()))
+	}
+	return p.opts.Catalog.Update(ctx, r.Ref(), c)
+}
