@@ -1,5 +1,5 @@
 # The few targets that people expect; the work is in scripts/.
-.PHONY: build test quick fuzz install clean
+.PHONY: build test quick fuzz install dist clean
 
 build: ## the program, as ./spate
 	CGO_ENABLED=0 go build -trimpath -o spate ./cmd/spate
@@ -15,6 +15,9 @@ fuzz: ## every fuzz target for a minute
 
 install: ## into GOBIN
 	CGO_ENABLED=0 go install -trimpath ./cmd/spate
+
+dist: ## binaries of all systems, Debian packages, container images, into dist/
+	go run ./packaging/dist
 
 clean:
 	rm -rf spate dist

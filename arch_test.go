@@ -20,7 +20,7 @@ var rows = map[string]int{
 	"spate/torrent": 3, "spate/tracker/trackerserver": 3,
 	"spate/publish": 4, "spate/site": 4,
 	"spate/internal/cli": 5, "spate/internal/legacy": 5, "spate/cmd": 6,
-	"spate/e2e": 7, "spate/bench": 7,
+	"spate/e2e": 7, "spate/bench": 7, "spate/packaging": 7,
 }
 
 // edges are the imports inside one row that are meant.

@@ -5,6 +5,9 @@ package main
 import (
 	"os"
 
+	// For HTTPS where the system has no certificates, as in the container.
+	_ "golang.org/x/crypto/x509roots/fallback"
+
 	"spate/internal/cli"
 )
 

@@ -3,6 +3,7 @@ package cli
 import (
 	"runtime"
 	"runtime/debug"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -12,7 +13,9 @@ import (
 // versionInfo is what version --json prints.
 type versionInfo struct {
 	Version  string `json:"version"`
-	Revision string `json:"revision,omitempty"`
+	Revision string `json:"revision,omitempty"` // the commit
+	Date     string `json:"date,omitempty"`     // of the commit
+	Modified bool   `json:"modified,omitempty"` // the source was changed since
 	Go       string `json:"go"`
 	Platform string `json:"platform"`
 }
@@ -20,7 +23,7 @@ type versionInfo struct {
 func (a *app) versionCmd() *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
-		Short: "print the version",
+		Short: "print the version and the commit",
 		Args:  need(0, 0, "no arguments"),
 		RunE:  func(*cobra.Command, []string) error { return a.version() },
 	}
@@ -30,13 +33,33 @@ func (a *app) version() error {
 	v := versionInfo{Version: spate.Version, Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
 	if info, ok := debug.ReadBuildInfo(); ok {
 		for _, s := range info.Settings {
-			if s.Key == "vcs.revision" {
+			switch s.Key {
+			case "vcs.revision":
 				v.Revision = s.Value
+			case "vcs.time":
+				v.Date = s.Value
+			case "vcs.modified":
+				v.Modified = s.Value == "true"
 			}
 		}
 	}
 	if a.json {
 		return a.printJSON(v)
 	}
-	return a.printf("spate %s (%s, %s)\n", v.Version, v.Go, v.Platform)
+	return a.printf("spate %s (%s, %s%s)\n", v.Version, v.Go, v.Platform, v.commit())
+}
+
+// commit says which commit it was built from, when that is known.
+func (v *versionInfo) commit() string {
+	if v.Revision == "" {
+		return ""
+	}
+	s := ", commit " + v.Revision[:min(12, len(v.Revision))]
+	if day, _, ok := strings.Cut(v.Date, "T"); ok {
+		s += " of " + day
+	}
+	if v.Modified {
+		s += ", changed since"
+	}
+	return s
 }

@@ -1,0 +1,91 @@
+package main
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"io/fs"
+
+	"spate"
+)
+
+// nobody is the user of the container: it owns nothing but its state.
+const nobody = 65532
+
+// image makes a container image as a tar file, an OCI layout that "docker load"
+// takes too: one layer with the program, its state directory and a place for
+// temporary files. It is what the Dockerfile makes.
+func (d *dist) image(arch string, bin []byte) ([]byte, error) {
+	layer, err := d.tar("", []file{
+		{path: "spate", data: bin, mode: 0o755},
+		{path: "data", mode: fs.ModeDir | 0o755, uid: nobody},
+		{path: "state", mode: fs.ModeDir | 0o700, uid: nobody},
+		{path: "tmp", mode: fs.ModeDir | fs.ModeSticky | 0o777},
+	})
+	if err != nil {
+		return nil, err
+	}
+	packed, err := compress(layer)
+	if err != nil {
+		return nil, err
+	}
+	type object = map[string]any
+	config, err := json.Marshal(object{
+		"architecture": arch, "os": "linux", "created": d.time,
+		"config": object{
+			"User": "65532:65532", "Entrypoint": []string{"/spate"}, "Cmd": []string{"serve"}, "WorkingDir": "/data",
+			"Env":          []string{"SPATE_STATE=/state", "HOME=/state", "PATH=/"},
+			"ExposedPorts": object{"6969/tcp": object{}, "6969/udp": object{}, "6881/tcp": object{}, "6881/udp": object{}},
+			"Volumes":      object{"/data": object{}, "/state": object{}},
+			"Labels":       object{"org.opencontainers.image.title": "spate", "org.opencontainers.image.version": spate.Version, "org.opencontainers.image.licenses": "Apache-2.0"},
+		},
+		"rootfs":  object{"type": "layers", "diff_ids": []string{digest(layer)}},
+		"history": []object{{"created": d.time, "created_by": "packaging/dist"}},
+	})
+	if err != nil {
+		return nil, err
+	}
+	const oci = "application/vnd.oci.image."
+	manifest, err := json.Marshal(object{
+		"schemaVersion": 2, "mediaType": oci + "manifest.v1+json",
+		"config": object{"mediaType": oci + "config.v1+json", "digest": digest(config), "size": len(config)},
+		"layers": []object{{"mediaType": oci + "layer.v1.tar+gzip", "digest": digest(packed), "size": len(packed)}},
+	})
+	if err != nil {
+		return nil, err
+	}
+	index, err := json.Marshal(object{
+		"schemaVersion": 2, "mediaType": oci + "index.v1+json",
+		"manifests": []object{{
+			"mediaType": oci + "manifest.v1+json", "digest": digest(manifest), "size": len(manifest),
+			"platform":    object{"architecture": arch, "os": "linux"},
+			"annotations": object{"org.opencontainers.image.ref.name": spate.Version, "io.containerd.image.name": "spate:" + spate.Version},
+		}},
+	})
+	if err != nil {
+		return nil, err
+	}
+	// For "docker load", which reads this one.
+	load, err := json.Marshal([]object{{"Config": blob(config), "RepoTags": []string{"spate:" + spate.Version}, "Layers": []string{blob(packed)}}})
+	if err != nil {
+		return nil, err
+	}
+	return d.tar("", []file{
+		{path: "oci-layout", data: []byte(`{"imageLayoutVersion":"1.0.0"}`), mode: 0o644},
+		{path: "index.json", data: index, mode: 0o644},
+		{path: "manifest.json", data: load, mode: 0o644},
+		{path: blob(manifest), data: manifest, mode: 0o644},
+		{path: blob(config), data: config, mode: 0o644},
+		{path: blob(packed), data: packed, mode: 0o644},
+	})
+}
+
+func sum(b []byte) string {
+	s := sha256.Sum256(b)
+	return hex.EncodeToString(s[:])
+}
+
+func digest(b []byte) string { return "sha256:" + sum(b) }
+
+// blob is where the layout keeps b.
+func blob(b []byte) string { return "blobs/sha256/" + sum(b) }

@@ -1,0 +1,225 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"spate"
+	"spate/internal/legacy"
+)
+
+// page is a manual page.
+type page struct {
+	name string // without its section
+	text []byte
+}
+
+// roff writes a manual page in the man macros.
+type roff struct{ b strings.Builder }
+
+func newRoff(name, summary string, at time.Time) *roff {
+	r := &roff{}
+	fmt.Fprintf(&r.b, ".TH %s 1 %s %s \"User Commands\"\n", quoteArg(strings.ToUpper(name)), quoteArg(at.Format("2006-01-02")), quoteArg("spate "+spate.Version))
+	r.b.WriteString(".nh\n.ad l\n")
+	r.head("NAME")
+	r.b.WriteString(quote(name) + ` \- ` + quote(summary) + "\n")
+	return r
+}
+
+// quote makes text literal: no requests, no escapes, dashes as they are typed.
+func quote(s string) string {
+	s = strings.NewReplacer(`\`, `\e`, "-", `\-`, "`", `\(ga`, "^", `\(ha`, "~", `\(ti`).Replace(s)
+	if strings.HasPrefix(s, ".") || strings.HasPrefix(s, "'") {
+		s = `\&` + s
+	}
+	return s
+}
+
+func quoteArg(s string) string { return `"` + strings.ReplaceAll(quote(s), `"`, `\(dq`) + `"` }
+
+func (r *roff) head(title string) { fmt.Fprintf(&r.b, ".SH %s\n", quoteArg(title)) }
+
+// text writes paragraphs: an empty line begins a new one, and lines that begin
+// with a space stay as they are.
+func (r *roff) text(s string) {
+	literal := false
+	for line := range strings.SplitSeq(strings.Trim(s, "\n"), "\n") {
+		if indented := strings.HasPrefix(line, " "); indented != literal {
+			literal = indented
+			r.b.WriteString(map[bool]string{true: ".PP\n.nf\n", false: ".fi\n.PP\n"}[literal])
+		}
+		if line == "" {
+			r.b.WriteString(".PP\n")
+			continue
+		}
+		r.b.WriteString(quote(line) + "\n")
+	}
+	if literal {
+		r.b.WriteString(".fi\n")
+	}
+}
+
+// entry writes a term and what it means.
+func (r *roff) entry(term, value, meaning string) {
+	r.b.WriteString(".TP\n\\fB" + quote(term) + "\\fR")
+	if value != "" {
+		r.b.WriteString(" \\fI" + quote(value) + "\\fR")
+	}
+	r.b.WriteString("\n" + quote(meaning) + "\n")
+}
+
+func (r *roff) bytes() []byte { return []byte(r.b.String()) }
+
+// manPages returns the pages of the program and of every verb below it.
+func manPages(cmd *cobra.Command, at time.Time) []page {
+	pages := []page{{manName(cmd), verbPage(cmd, at)}}
+	for _, c := range cmd.Commands() {
+		// The programs of 2005 have pages of their own.
+		if c.IsAvailableCommand() && c.Name() != "help" && c.Name() != "completion" && cmd.Name() != "bt" {
+			pages = append(pages, manPages(c, at)...)
+		}
+	}
+	return pages
+}
+
+// manName is what a verb's page is called.
+func manName(cmd *cobra.Command) string { return strings.ReplaceAll(cmd.CommandPath(), " ", "-") }
+
+func verbPage(cmd *cobra.Command, at time.Time) []byte {
+	r := newRoff(manName(cmd), cmd.Short, at)
+	r.head("SYNOPSIS")
+	r.b.WriteString(".B " + quote(cmd.UseLine()) + "\n")
+	if cmd.HasAvailableFlags() {
+		r.b.WriteString("[flags]\n")
+	}
+	if cmd.Long != "" {
+		r.head("DESCRIPTION")
+		r.text(cmd.Long)
+	}
+	var see []string
+	if cmd.HasAvailableSubCommands() {
+		r.head("COMMANDS")
+		for _, c := range cmd.Commands() {
+			if c.IsAvailableCommand() && c.Name() != "completion" {
+				r.entry(c.Name(), "", c.Short)
+				if cmd.Name() == "bt" {
+					see = append(see, c.Name())
+				} else {
+					see = append(see, manName(c))
+				}
+			}
+		}
+	}
+	r.flags("OPTIONS", cmd.LocalFlags())
+	r.flags("OPTIONS OF EVERY VERB", cmd.InheritedFlags())
+	if cmd.Example != "" {
+		r.head("EXAMPLES")
+		r.text(cmd.Example)
+	}
+	r.surroundings()
+	if cmd.HasParent() {
+		see = append([]string{manName(cmd.Parent())}, see...)
+	}
+	r.seeAlso(see)
+	return r.bytes()
+}
+
+// flags lists flags in the order in which help has them.
+func (r *roff) flags(title string, flags *pflag.FlagSet) {
+	if !flags.HasAvailableFlags() {
+		return
+	}
+	r.head(title)
+	flags.VisitAll(func(f *pflag.Flag) {
+		if f.Hidden {
+			return
+		}
+		name, text := pflag.UnquoteUsage(f)
+		if n, ok := map[string]string{"string": "TEXT", "strings": "TEXT", "stringArray": "TEXT", "int": "N", "int64": "N", "uint16": "N", "float": "N", "duration": "TIME", "count": ""}[name]; ok {
+			name = n
+		}
+		term := "--" + f.Name
+		if f.Shorthand != "" {
+			term = "-" + f.Shorthand + ", " + term
+		}
+		switch f.DefValue {
+		case "", "0", "0s", "false", "[]", "none":
+		default:
+			text += " (default " + f.DefValue + ")"
+		}
+		r.entry(term, name, text)
+	})
+}
+
+// surroundings are the sections that all verbs share.
+func (r *roff) surroundings() {
+	r.head("ENVIRONMENT AND FILES")
+	r.text(`Every flag can come from a variable, SPATE_ and its name in capitals with _ for - (SPATE_UP=2M), and from ~/.config/spate/spate.toml or the FILE of --config (up = "2M", or below [get] for one verb). A flag counts before a variable, a variable before the file. The file is never written.
+
+What is remembered lies in $XDG_STATE_HOME/spate, or ~/.local/state/spate, or the directory of --state. NO_COLOR turns colours off.`)
+	r.head("EXIT STATUS")
+	for _, e := range [][2]string{
+		{"0", "done"}, {"1", "failed"}, {"2", "usage"}, {"3", "not found"}, {"4", "a hash or signature that does not match, or a malformed torrent"},
+		{"5", "no peers, or timed out"}, {"6", "network"}, {"7", "interrupted; the same command goes on"}, {"9", "disk full"}, {"13", "the target exists"},
+	} {
+		r.entry(e[0], "", e[1])
+	}
+}
+
+func (r *roff) seeAlso(names []string) {
+	if len(names) == 0 {
+		return
+	}
+	r.head("SEE ALSO")
+	for i, n := range names {
+		end := ","
+		if i == len(names)-1 {
+			end = ""
+		}
+		fmt.Fprintf(&r.b, ".BR %s (1)%s\n", quote(n), end)
+	}
+}
+
+// toolPage is the page of a program of 2005.
+func toolPage(t *legacy.Tool, at time.Time) []byte {
+	r := newRoff(t.Name, t.Summary, at)
+	r.head("SYNOPSIS")
+	for i, a := range t.Args {
+		if i > 0 {
+			r.b.WriteString(".br\n")
+		}
+		fmt.Fprintf(&r.b, ".B %s\n%s\n", quote(t.Name), quote(a))
+	}
+	r.head("DESCRIPTION")
+	if t.Instead != "" {
+		r.text("Not here: " + t.Instead + ".")
+	} else {
+		r.text("One of the programs that BitTorrent was published with in 2005, as spate does its work. The command lines of that time run as they were printed: an option is --name value, or --name=value.")
+	}
+	for _, part := range []struct {
+		title string
+		works bool
+	}{{"OPTIONS", true}, {"OPTIONS WITHOUT A MEANING NOW", false}} {
+		head := false
+		for _, o := range t.Options {
+			if o.Works != part.works || t.Instead != "" {
+				continue
+			}
+			if !head {
+				r.head(part.title)
+				head = true
+			}
+			means := o.Means
+			if o.Works && o.Default != "" {
+				means += " (default " + o.Default + ")"
+			}
+			r.entry("--"+o.Name, "value", means)
+		}
+	}
+	r.seeAlso([]string{"spate", "spate-bt"})
+	return r.bytes()
+}

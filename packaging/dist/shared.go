@@ -1,0 +1,57 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"spate/internal/cli"
+	"spate/internal/legacy"
+)
+
+// sharedFiles are the files that every system gets: manual pages under man1,
+// completions under completions.
+func (d *dist) sharedFiles() ([]file, error) {
+	root := cli.Command()
+	var out []file
+	add := func(path string, b []byte) { out = append(out, file{path: path, data: b, mode: 0o644}) }
+	for _, p := range manPages(root, d.time) {
+		add("man1/"+p.name+".1", p.text)
+	}
+	for _, t := range legacy.Tools() {
+		add("man1/"+t.Name+".1", toolPage(t, d.time))
+	}
+	for name, generate := range map[string]func(*bytes.Buffer) error{
+		"spate.bash": func(b *bytes.Buffer) error { return root.GenBashCompletionV2(b, true) },
+		"_spate":     func(b *bytes.Buffer) error { return root.GenZshCompletion(b) },
+		"spate.fish": func(b *bytes.Buffer) error { return root.GenFishCompletion(b, true) },
+		"spate.ps1":  func(b *bytes.Buffer) error { return root.GenPowerShellCompletionWithDesc(b) },
+	} {
+		var b bytes.Buffer
+		if err := generate(&b); err != nil {
+			return nil, err
+		}
+		add("completions/"+name, b.Bytes())
+	}
+	for _, name := range []string{"LICENSE", "README.md"} {
+		b, err := os.ReadFile(filepath.Join(d.top, name))
+		if err != nil {
+			return nil, err
+		}
+		add(name, b)
+	}
+	return out, nil
+}
+
+// docs are the files of an archive beside the program.
+func (d *dist) docs(shared []file) []file {
+	var out []file
+	for _, f := range shared {
+		if strings.HasPrefix(f.path, "man1/") {
+			f.path = "share/man/" + f.path
+		}
+		out = append(out, f)
+	}
+	return out
+}
