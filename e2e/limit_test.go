@@ -75,7 +75,7 @@ func nginx(h *host, root, more string) string {
 	conf := fmt.Sprintf(`daemon off; pid %[1]s/pid; error_log stderr; worker_processes 1; user root;
 events { worker_connections 64; }
 http {
-  access_log %[1]s/access.log;
+  access_log %[1]s/access.log; limit_conn_zone $server_name zone=few:1m;
   client_body_temp_path %[1]s/a; proxy_temp_path %[1]s/b; fastcgi_temp_path %[1]s/c; uwsgi_temp_path %[1]s/d; scgi_temp_path %[1]s/e;
   server { listen %[2]s:8080; root %[3]s; %[4]s }
 }

@@ -1,0 +1,47 @@
+package e2e
+
+import (
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+// TestWebSeedOfNginx fetches a tree and a file from nginx alone, as it comes, with a
+// redirect in the way, while it refuses most requests, and when it does not know
+// ranges, which ends in a clear complaint.
+func TestWebSeedOfNginx(t *testing.T) {
+	need(t, "nginx")
+	for name, c := range map[string]struct {
+		more string
+		fail bool
+	}{
+		"as it comes":     {},
+		"redirected":      {more: `rewrite ^/((?!there).*)$ /there/$1 redirect; location /there/ { rewrite ^/there/(.*)$ /$1 break; }`},
+		"busy":            {more: `limit_conn few 1; limit_conn_status 503; limit_rate 4m;`},
+		"without ranges":  {more: `max_ranges 0;`, fail: true},
+		"not there":       {more: `location / { return 404; }`, fail: true},
+		"redirects round": {more: `rewrite ^/(.*)$ /x$1 redirect;`, fail: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l := newLAN(t, 2)
+			data := t.TempDir()
+			noise(t, filepath.Join(data, "file.bin"), 5<<20+1)
+			smallTree(t, filepath.Join(data, "tree"))
+			url := nginx(l.Hosts[1], data, c.more)
+			for _, what := range []string{"file.bin", "tree"} {
+				torrent := filepath.Join(t.TempDir(), what+".torrent")
+				l.Hosts[1].run("create", filepath.Join(data, what), "-o", torrent, "-a", "http://127.0.0.1:9/announce", "--web-seed", url)
+				dir := t.TempDir()
+				if c.fail {
+					l.Hosts[0].spate("get", torrent, "-o", dir, "--timeout", "8s").fails(30*time.Second, 5, what)
+					continue
+				}
+				l.Hosts[0].run("get", torrent, "-o", dir)
+				if !sameData(filepath.Join(data, what), filepath.Join(dir, what)) {
+					t.Errorf("other data arrived of %s", what)
+				}
+			}
+		})
+	}
+}
