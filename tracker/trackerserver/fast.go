@@ -76,7 +76,7 @@ func parseHead(b []byte) (h head, v verdict) {
 	}
 	end := bytes.Index(b, headEnd)
 	switch {
-	case end < 0 && len(b) > maxHead:
+	case end < 0 && (len(b) > maxHead || bareLF(b)):
 		return h, decline
 	case end < 0:
 		return h, wait
@@ -98,6 +98,20 @@ func parseHead(b []byte) (h head, v verdict) {
 		return h, decline
 	}
 	return h, take
+}
+
+// bareLF reports whether a line of b ends without a CR, as net/http lets it: the
+// head may be whole, and never have the end that is looked for.
+func bareLF(b []byte) bool {
+	for i := 0; ; i++ {
+		n := bytes.IndexByte(b[i:], '\n')
+		if n < 0 {
+			return false
+		}
+		if i += n; i == 0 || b[i-1] != '\r' {
+			return true
+		}
+	}
 }
 
 // plain reports whether target has no byte that a URL may not have.

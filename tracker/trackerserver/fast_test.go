@@ -42,6 +42,8 @@ func TestParseHead(t *testing.T) {
 		"GET /announce HTTP/1.1\r\nHost\r\n\r\n":                       decline,
 		"GET /announce HTTP/1.1\r\n: x\r\n\r\n":                        decline,
 		"GET /announce HTTP/1.1\r\nHost: x\nA: b\r\n\r\n":              decline,
+		"GET /announce HTTP/1.1\n\n":                                   decline,
+		"GET /announce HTTP/1.1\r\nHost: x\n\n":                        decline,
 		"GET /announce HTTP/1.1\r\nConnection: Keep-Alive\r\n\r\n":     take,
 		"GET /announce?" + strings.Repeat("a", maxHead):                decline,
 		"GET /" + strings.Repeat("a", 100):                             decline,
