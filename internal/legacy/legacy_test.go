@@ -1,7 +1,6 @@
 package legacy
 
 import (
-	"bytes"
 	"errors"
 	"flag"
 	"io"
@@ -10,6 +9,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -230,10 +230,23 @@ func TestDFile(t *testing.T) {
 	}
 }
 
-// buffer is a file of the log.
+// buffer is a file of the log, which the log's timer writes to.
 type buffer struct {
-	bytes.Buffer
+	mu     sync.Mutex
+	text   strings.Builder
 	closed bool
+}
+
+func (b *buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+func (b *buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
 }
 
 func (b *buffer) Close() error { b.closed = true; return nil }
@@ -274,7 +287,7 @@ func TestAccessLog(t *testing.T) {
 			t.Errorf("before the change of files: %q", got)
 		}
 		write()
-		if err := errors.Join(l.Close(), l.Close()); err != nil || files[1].Len() == 0 || !files[1].closed {
+		if err := errors.Join(l.Close(), l.Close()); err != nil || len(files[1].String()) == 0 || !files[1].closed {
 			t.Errorf("after it: %q, error %v", files[1].String(), err)
 		}
 		time.Sleep(time.Minute) // the flush that was on its way finds it closed
