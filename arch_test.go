@@ -16,7 +16,7 @@ import (
 var rows = map[string]int{
 	"spate": 0, "spate/bencode": 0, "spate/bitfield": 0, "spate/merkle": 0, "spate/internal": 0,
 	"spate/metainfo": 1, "spate/tracker": 1, "spate/tracker/wire": 1, "spate/peerwire": 1, "spate/signature": 1,
-	"spate/maker": 2, "spate/storage": 2, "spate/tracker/trackerclient": 2, "spate/tracker/swarm": 2,
+	"spate/lsd": 2, "spate/maker": 2, "spate/storage": 2, "spate/tracker/trackerclient": 2, "spate/tracker/swarm": 2,
 	"spate/torrent": 3, "spate/tracker/trackerserver": 3,
 	"spate/publish": 4, "spate/site": 4,
 	"spate/internal/cli": 5, "spate/internal/legacy": 5, "spate/cmd": 6,

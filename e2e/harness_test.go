@@ -84,6 +84,7 @@ type host struct {
 	ns  string
 	IP  string
 	IP6 string
+	LSD bool // programs look for peers on the wire: other tests are about other ways to find them
 }
 
 // newLAN makes n machines that see each other and nothing else.
@@ -182,6 +183,11 @@ func (h *host) start(name string, args ...string) *proc {
 		out: &lines{new: make(chan struct{}, 1)}, log: &lines{new: make(chan struct{}, 1)}}
 	p.cmd = exec.Command("ip", append([]string{"netns", "exec", h.ns, name}, args...)...)
 	p.cmd.Env = append(os.Environ(), "HOME="+h.t.TempDir(), "NO_COLOR=1", "TERM=dumb")
+	if h.LSD {
+		p.cmd.Env = append(p.cmd.Env, "LSD=1")
+	} else {
+		p.cmd.Env = append(p.cmd.Env, "SPATE_NO_LSD=1")
+	}
 	p.cmd.Dir = h.t.TempDir()
 	stdout, err1 := p.cmd.StdoutPipe()
 	stderr, err2 := p.cmd.StderrPipe()

@@ -47,6 +47,7 @@ type dormant struct {
 	loader      Loader
 	anns        []*announceState
 	hash, hash2 spate.InfoHash // as in Torrent
+	private     bool           // BEP 27
 	added       int64          // unix seconds
 
 	// Guarded by Session.mu.
@@ -108,7 +109,7 @@ func (s *Session) AddDormant(l Loader) (*Torrent, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &dormant{s: s, loader: l, hash: t.hash, hash2: t.hash2}
+	d := &dormant{s: s, loader: l, hash: t.hash, hash2: t.hash2, private: mi.Info.Private}
 	t.opt.ResumeDir = opt.ResumeDir
 	whole := mi.MissingLayers() == 0 && t.isWhole(d)
 	t.cancel()

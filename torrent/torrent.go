@@ -51,9 +51,10 @@ type Torrent struct {
 
 	anns []*announceState // one for each swarm; guarded by the announcer's lock
 
-	asleep *dormant  // what is left of the torrent while it is dormant; nil: it never is
-	users  int       // goroutines that hold on to a torrent that may fall asleep; guarded by Session.mu
-	busy   time.Time // when it last had something to do; owned by the session's ticker
+	local  atomic.Bool // the local network may be told of it
+	asleep *dormant    // what is left of the torrent while it is dormant; nil: it never is
+	users  int         // goroutines that hold on to a torrent that may fall asleep; guarded by Session.mu
+	busy   time.Time   // when it last had something to do; owned by the session's ticker
 
 	zeros   *[sha1.Size]byte // hash of a piece of zerosOf zeros; owned by the check under way
 	zerosOf int64

@@ -2,6 +2,7 @@
 
 SIGINT and SIGTERM stop it as a person would: the trackers are told.
 """
+import os
 import signal
 import sys
 import time
@@ -11,7 +12,7 @@ import libtorrent as lt
 verb, torrent, folder, listen = sys.argv[1:5]
 ses = lt.session({
     "listen_interfaces": listen,
-    "enable_dht": False, "enable_lsd": False, "enable_upnp": False, "enable_natpmp": False,
+    "enable_dht": False, "enable_lsd": "LSD" in os.environ, "enable_upnp": False, "enable_natpmp": False,
     "enable_outgoing_utp": False, "enable_incoming_utp": False,
     "alert_mask": lt.alert.category_t.error_notification | lt.alert.category_t.status_notification
     | lt.alert.category_t.tracker_notification,

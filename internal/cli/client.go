@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"spate/lsd"
 	"spate/torrent"
 	"spate/tracker/trackerclient"
 )
@@ -29,6 +30,8 @@ type clientFlags struct {
 	peers    peersValue
 	state    string
 	noPEX    bool
+	noLSD    bool
+	lsdGroup string
 
 	// What has no flag of its own here.
 	tune           func(*torrent.Options)
@@ -44,8 +47,11 @@ func (c *clientFlags) add(f *pflag.FlagSet) {
 	bindFlag(f, &c.bind)
 	stateFlag(f, &c.state)
 	f.BoolVar(&c.noPEX, "no-pex", false, "do not learn of peers from peers")
+	f.BoolVar(&c.noLSD, "no-lsd", false, "do not look for peers on the local network")
+	f.StringVar(&c.lsdGroup, "lsd-group", "", "the multicast group for that, as IP:PORT (default that of BEP 14)")
+	f.Lookup("lsd-group").DefValue = ""
 	// What is not there to be turned off is accepted all the same.
-	for _, name := range []string{"no-dht", "no-lsd", "no-utp", "no-portmap"} {
+	for _, name := range []string{"no-dht", "no-utp", "no-portmap"} {
 		f.Bool(name, false, "do without "+name[len("no-"):])
 		f.Lookup(name).Hidden = true
 	}
@@ -62,6 +68,7 @@ type client struct {
 	cancel  context.CancelFunc
 	ended   chan struct{}
 	trk     *trackerclient.Client
+	local   bool // peers of the local network are found
 	once    sync.Once
 }
 
@@ -106,16 +113,55 @@ func (a *app) newClient(f *clientFlags, resume string, announcer func(torrent.An
 		}
 		return nil, err
 	}
-	c := &client{app: a, session: s, trk: trk, ended: make(chan struct{})}
+	local, err := a.localPeers(f, s)
+	if err != nil {
+		s.Close()
+		trk.Close()
+		return nil, err
+	}
+	c := &client{app: a, session: s, trk: trk, local: local != nil, ended: make(chan struct{})}
 	var ctx context.Context
 	ctx, c.cancel = context.WithCancel(context.Background())
 	go func() {
 		defer close(c.ended)
+		if local != nil {
+			var finding sync.WaitGroup
+			defer finding.Wait()
+			finding.Go(func() { local.Run(ctx) })
+		}
 		if err := s.Run(ctx); err != nil {
 			a.log.Error("the session ended", "err", err)
 		}
 	}()
 	return c, nil
+}
+
+// Of peers of the local network: how long they are waited for where nobody else can
+// be asked, and what is said when there were none.
+const (
+	localSearch = 15 * time.Second
+	nobodyLocal = ", and nobody on the local network has it"
+)
+
+// localPeers returns what finds peers on the local network; nil where it is not to
+// be done.
+func (a *app) localPeers(f *clientFlags, s *torrent.Session) (*lsd.Service, error) {
+	if f.noLSD || s.PeerPort() == 0 {
+		return nil, nil
+	}
+	opt := lsd.Options{Port: s.PeerPort(), Bind: f.bind.Addr, Log: a.log}
+	if f.lsdGroup != "" {
+		g, err := netip.ParseAddrPort(f.lsdGroup)
+		if err != nil || !g.Addr().IsMulticast() || g.Port() == 0 {
+			return nil, usagef("--lsd-group %s: want a multicast address with a port, such as %v", f.lsdGroup, lsd.Group4)
+		}
+		opt.Groups = []netip.AddrPort{g}
+	}
+	l, err := lsd.New(s, opt)
+	if errors.Is(err, lsd.ErrLoopback) {
+		return nil, nil
+	}
+	return l, err
 }
 
 // peerListen writes the address that peers were to reach.

@@ -100,7 +100,7 @@ func (a *app) get(ctx context.Context, args []string, opt *getOptions) error {
 		}
 	}
 	defer a.serveRunning(a.stateDir(opt.state), "get", sessionSource{c.session})()
-	g := &getRun{app: a, opt: opt, jobs: jobs, left: len(jobs), bar: a.newProgress("get")}
+	g := &getRun{app: a, opt: opt, local: c.local, jobs: jobs, left: len(jobs), bar: a.newProgress("get")}
 	if len(jobs) == 1 {
 		g.bar = a.newProgress(jobs[0].mi.Info.Name)
 	}
@@ -196,13 +196,21 @@ func (a *app) metadata(ctx context.Context, c *client, src *source, opt *getOpti
 	if err != nil {
 		return nil, nil, err
 	}
-	if len(link.Trackers)+len(link.Peers)+len(opt.peers) == 0 {
-		return nil, nil, fail(CodeNoPeers, "name one with --peer IP:PORT, or give the .torrent file",
-			"%s: it names no tracker to ask for peers", clip(src.Arg, 70))
+	nobody := func(also string) error {
+		return fail(CodeNoPeers, "name one with --peer IP:PORT, or give the .torrent file",
+			"%s: it names no tracker to ask for peers%s", clip(src.Arg, 70), also)
+	}
+	timeout := opt.timeout
+	unnamed := len(link.Trackers)+len(link.Peers)+len(opt.peers) == 0
+	switch {
+	case unnamed && !c.local:
+		return nil, nil, nobody("")
+	case unnamed && (timeout == 0 || timeout > localSearch):
+		timeout = localSearch
 	}
 	mctx, cancel := ctx, context.CancelFunc(func() {})
-	if opt.timeout > 0 {
-		mctx, cancel = context.WithTimeout(ctx, opt.timeout)
+	if timeout > 0 {
+		mctx, cancel = context.WithTimeout(ctx, timeout)
 	}
 	defer cancel()
 	name := link.Name
@@ -212,6 +220,8 @@ func (a *app) metadata(ctx context.Context, c *client, src *source, opt *getOpti
 	a.notef("%s: asking peers for the torrent", clip(name, 70))
 	mi, peers, err := c.session.FetchMetadata(mctx, link, torrent.MetadataOptions{Peers: opt.peers})
 	switch {
+	case errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil && unnamed:
+		return nil, nil, nobody(nobodyLocal)
 	case errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil:
 		return nil, nil, fail(CodeNoPeers, "try again later, or name a peer with --peer IP:PORT; --timeout 0 waits for ever",
 			"%s: no peer gave the torrent in %s", clip(name, 70), humanDuration(opt.timeout))

@@ -15,13 +15,14 @@ import (
 
 // getRun is a get under way. It belongs to one goroutine.
 type getRun struct {
-	app  *app
-	opt  *getOptions
-	jobs []*getJob
-	left int // jobs that have not ended
-	bar  *progress
-	err  error     // the first failure
-	told time.Time // when the last progress events were printed
+	app   *app
+	opt   *getOptions
+	jobs  []*getJob
+	local bool // peers of the local network are found
+	left  int  // jobs that have not ended
+	bar   *progress
+	err   error     // the first failure
+	told  time.Time // when the last progress events were printed
 }
 
 // Waits of a get, in which the person is told or the run ends.
@@ -177,10 +178,15 @@ func (g *getRun) hopeless(j *getJob, st *torrent.Stats, now time.Time) error {
 		return nil
 	}
 	idle := now.Sub(j.active)
+	local := g.local && !j.mi.Info.Private
 	nobody := st.Peers == 0 && st.Known == 0 && len(g.opt.peers) == 0
 	switch {
-	case nobody && len(j.mi.AnnounceList)+len(j.mi.WebSeeds) == 0:
-		return fail(CodeNoPeers, "name one with --peer IP:PORT", "%s: the torrent names no tracker to ask for peers", j.mi.Info.Name)
+	case nobody && len(j.mi.AnnounceList)+len(j.mi.WebSeeds) == 0 && (!local || idle >= localSearch):
+		also := ""
+		if local {
+			also = nobodyLocal
+		}
+		return fail(CodeNoPeers, "name one with --peer IP:PORT", "%s: the torrent names no tracker to ask for peers%s", j.mi.Info.Name, also)
 	case g.opt.timeout > 0 && nobody && trackersFail(st) && idle >= min(hopelessTime, g.opt.timeout):
 		return fail(CodeNoPeers, "try again later, or name a peer with --peer IP:PORT", "%s: no peers: %s", j.mi.Info.Name, trackerWords(st))
 	case g.opt.timeout > 0 && idle >= g.opt.timeout:

@@ -36,6 +36,7 @@ func TestScripts(t *testing.T) {
 			e.Setenv("HOME", e.WorkDir+"/home")
 			e.Values[servicesKey{}] = services{}
 			e.Setenv("WORLD", world.URL)
+			e.Setenv("SPATE_NO_LSD", "1") // nothing leaves this machine
 			e.Setenv("ESC", "\x1b[31mred")
 			return os.MkdirAll(e.WorkDir+"/home/.config/spate", 0o755)
 		},

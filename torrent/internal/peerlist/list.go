@@ -69,6 +69,7 @@ const (
 	maxManualPause   = time.Minute
 	brokenFailures   = 2 // an end by OutcomeBroken counts so many failures
 	maxBans, maxSelf = 10_000, 64
+	localShare       = 10 // of all candidates, one in so many may be of the local network: anybody there can name any
 )
 
 // Options of a List. The zero value is documented at each field.
@@ -87,6 +88,7 @@ type List struct {
 	self      map[netip.AddrPort]bool
 	own       [2]netip.Addr // our address as others see it, IPv4 and IPv6
 	seeding   bool
+	local     int // candidates that the local network named
 	banned    map[netip.AddrPort]struct{}
 	banOrder  []netip.AddrPort // a ring: the oldest ban makes room
 	banAt     int
@@ -149,8 +151,15 @@ func (l *List) add(a netip.AddrPort, src Source) bool {
 	if !l.Usable(a, src) || l.Banned(a) {
 		return false
 	}
+	if src == SourceLSD && l.local >= max(1, l.opt.Max/localShare) {
+		return false
+	}
 	if i, known := l.index[a]; known {
-		l.all[i].source = max(l.all[i].source, src)
+		if c := &l.all[i]; src > c.source {
+			l.counted(c, -1)
+			c.source = src
+			l.counted(c, 1)
+		}
 		return false
 	}
 	c := candidate{addr: a, source: src, prio: l.priority(a)}
@@ -158,6 +167,7 @@ func (l *List) add(a netip.AddrPort, src Source) bool {
 	if len(l.all) < l.opt.Max {
 		l.index[a] = len(l.all)
 		l.all = append(l.all, c)
+		l.counted(&c, 1)
 		return true
 	}
 	worst := -1
@@ -170,8 +180,17 @@ func (l *List) add(a netip.AddrPort, src Source) bool {
 		return false
 	}
 	delete(l.index, l.all[worst].addr)
+	l.counted(&l.all[worst], -1)
 	l.all[worst], l.index[a] = c, worst
+	l.counted(&c, 1)
 	return true
+}
+
+// counted keeps the number of candidates of the local network.
+func (l *List) counted(c *candidate, by int) {
+	if c.source == SourceLSD {
+		l.local += by
+	}
 }
 
 // before tells whether c is to be tried before d.
@@ -335,6 +354,7 @@ func (l *List) remove(a netip.AddrPort) {
 	if !ok {
 		return
 	}
+	l.counted(&l.all[i], -1)
 	last := len(l.all) - 1
 	l.all[i] = l.all[last]
 	l.index[l.all[i].addr] = i

@@ -471,3 +471,30 @@ func BenchmarkNextNothing(b *testing.B) {
 		l.Next(start, 10)
 	}
 }
+
+// TestLocalShare holds that the local network cannot fill the list: anybody there
+// can name any address of it.
+func TestLocalShare(t *testing.T) {
+	l := New(Options{Max: 100})
+	name := func(i int, src Source) {
+		l.Add([]netip.AddrPort{netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, 0, byte(i)}), 1)}, src)
+	}
+	for i := range 5 {
+		name(i, SourcePEX)
+	}
+	for i := range 50 {
+		name(i, SourceLSD)
+	}
+	if l.local != 10 || l.Len() != 10 {
+		t.Errorf("%d of %d candidates are local", l.local, l.Len())
+	}
+	name(3, SourceManual)
+	l.Remove(netip.MustParseAddrPort("10.0.0.4:1"))
+	if l.local != 8 {
+		t.Errorf("%d are counted after two are none any more", l.local)
+	}
+	name(99, SourceLSD)
+	if src, known := l.Source(netip.MustParseAddrPort("10.0.0.99:1")); !known || src != SourceLSD {
+		t.Error("there is room again")
+	}
+}

@@ -1,0 +1,56 @@
+package e2e
+
+import (
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// TestLocalPeers has clients without any tracker find each other on the wire
+// (BEP 14): spate, by .torrent and by magnet link, and libtorrent both ways. A
+// private torrent is told to nobody.
+func TestLocalPeers(t *testing.T) {
+	t.Parallel()
+	need(t, "libtorrent")
+	l := newLAN(t, 3)
+	for _, h := range l.Hosts {
+		h.LSD = true
+	}
+	data := t.TempDir()
+	tree := smallTree(t, filepath.Join(data, "tree"))
+	torrent, secret := filepath.Join(data, "tree.torrent"), filepath.Join(data, "secret.torrent")
+	l.Hosts[0].run("create", tree, "-o", torrent)
+	l.Hosts[0].run("create", tree, "-o", secret, "--private", "-a", "http://"+l.Hosts[0].IP+":9/announce")
+	link := lastLine(l.Hosts[0].run("magnet", torrent))
+	seed, _ := l.Hosts[0].serve("seed", torrent, secret, "--data", data)
+	for name, source := range map[string]string{"torrent": torrent, "magnet": link} {
+		t.Run("spate by "+name, func(t *testing.T) {
+			dir := t.TempDir()
+			l.Hosts[1].in(t).spate("get", source, "-o", dir).ok(20 * time.Second)
+			if !sameData(tree, filepath.Join(dir, "tree")) {
+				t.Error("other data came")
+			}
+		})
+	}
+	t.Run("libtorrent", func(t *testing.T) {
+		dir := t.TempDir()
+		libtorrent(l.Hosts[2].in(t), "get", torrent, dir)
+		eventually(t, 30*time.Second, "libtorrent has the tree", func() bool { return sameData(tree, filepath.Join(dir, "tree")) })
+	})
+	t.Run("private", func(t *testing.T) {
+		h := l.Hosts[1].in(t)
+		if code := h.spate("get", secret, "-o", t.TempDir(), "--timeout", "4s").wait(20 * time.Second); code != 5 {
+			t.Errorf("ended with %d, want 5: nobody to be found", code)
+		}
+	})
+	seed.stop(syscall.SIGTERM)
+	t.Run("from libtorrent", func(t *testing.T) {
+		libtorrent(l.Hosts[2].in(t), "seed", torrent, data)
+		dir := t.TempDir()
+		l.Hosts[1].in(t).spate("get", torrent, "-o", dir).ok(30 * time.Second)
+		if !sameData(tree, filepath.Join(dir, "tree")) {
+			t.Error("other data came")
+		}
+	})
+}

@@ -1,0 +1,112 @@
+package lsd
+
+import (
+	"net"
+	"net/netip"
+	"sync"
+)
+
+// link is one group on one interface.
+type link struct {
+	group netip.AddrPort
+	on    []netip.Prefix // the networks that the interface is on
+	in    *net.UDPConn   // member of the group
+	out   *net.UDPConn   // sends from an address of the interface, so that others on this machine hear it too
+}
+
+func (l *link) send(b []byte) error {
+	_, err := l.out.WriteToUDPAddrPort(b, l.group)
+	return err
+}
+
+func (l *link) close() {
+	l.in.Close()
+	l.out.Close()
+}
+
+// join opens a link for each group on each interface that has none yet.
+func (s *Service) join(readers *sync.WaitGroup) {
+	all, err := net.Interfaces()
+	if err != nil {
+		s.log.Warn("looking for networks", "err", err)
+		return
+	}
+	for _, ifi := range all {
+		if ifi.Flags&net.FlagUp == 0 || ifi.Flags&net.FlagMulticast == 0 || s.opt.Interface != "" && ifi.Name != s.opt.Interface {
+			continue
+		}
+		for _, g := range s.opt.Groups {
+			name := ifi.Name + " " + g.String()
+			if s.links[name] != nil {
+				continue
+			}
+			l, err := s.open(&ifi, g)
+			if err != nil {
+				s.log.Debug("joining the local group", "on", name, "err", err)
+			}
+			if l == nil {
+				continue
+			}
+			s.links[name] = l
+			s.log.Debug("joined the local group", "on", name)
+			readers.Go(func() { s.read(l) })
+		}
+	}
+}
+
+// open joins a group on an interface. It returns nil where the interface has no
+// address of the family, or is not the one that the service is bound to.
+func (s *Service) open(ifi *net.Interface, group netip.AddrPort) (*link, error) {
+	addrs, err := ifi.Addrs()
+	if err != nil {
+		return nil, err
+	}
+	l := &link{group: group}
+	var from netip.Addr
+	for _, a := range addrs {
+		p, err := netip.ParsePrefix(a.String())
+		ip := p.Addr().Unmap()
+		if err != nil || ip.Is4() != group.Addr().Is4() || s.opt.Bind.IsValid() && ip != s.opt.Bind.Unmap() ||
+			ip.IsLoopback() && !s.opt.Bind.IsLoopback() || ip.Is6() && ip.IsLinkLocalUnicast() {
+			continue // a link-local address of IPv6 leads nobody else here
+		}
+		l.on = append(l.on, p.Masked())
+		if !from.IsValid() {
+			from = ip
+		}
+	}
+	if !from.IsValid() {
+		return nil, nil
+	}
+	network := "udp4"
+	if from.Is6() {
+		network = "udp6"
+	}
+	if l.in, err = net.ListenMulticastUDP(network, ifi, net.UDPAddrFromAddrPort(group)); err != nil {
+		return nil, err
+	}
+	l.out, err = net.ListenUDP(network, net.UDPAddrFromAddrPort(netip.AddrPortFrom(from, 0)))
+	if err == nil {
+		err = sendOn(l.out, ifi, from)
+	}
+	if err != nil {
+		l.in.Close()
+		if l.out != nil {
+			l.out.Close()
+		}
+		return nil, err
+	}
+	return l, nil
+}
+
+// read hears what comes until the link is closed.
+func (s *Service) read(l *link) {
+	b := make([]byte, MaxMessage+1)
+	for {
+		n, from, err := l.in.ReadFromUDPAddrPort(b)
+		if err != nil {
+			return
+		}
+		s.hear(b[:n], from.Addr(), l.on)
+	}
+}

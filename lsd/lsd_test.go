@@ -1,0 +1,240 @@
+package lsd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"reflect"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"spate"
+)
+
+func TestMessage(t *testing.T) {
+	a, b := spate.InfoHash{1, 2}, spate.InfoHash{0xfe}
+	for _, m := range []Message{
+		{Host: "239.192.152.143:6771", Port: 6881, Hashes: []spate.InfoHash{a, b}, Cookie: "abc"},
+		{Host: "[ff15::efc0:988f]:6771", Port: 1, Hashes: []spate.InfoHash{a}},
+	} {
+		got, err := Parse(m.Append(nil))
+		if err != nil || !reflect.DeepEqual(got, m) {
+			t.Errorf("%+v became %+v, %v", m, got, err)
+		}
+	}
+	full := Message{Host: Group6.String(), Port: 65535, Hashes: make([]spate.InfoHash, MaxHashes), Cookie: strings.Repeat("c", 16)}
+	if n := len(full.Append(nil)); n > MaxMessage {
+		t.Errorf("a full message has %d bytes", n)
+	}
+	hash := strings.Repeat("Ab", 20)
+	for name, c := range map[string]struct {
+		text string
+		ok   bool
+	}{
+		"of another client":   {"BT-SEARCH * HTTP/1.1\r\nHOST: x\r\nport:51413\r\ninfohash:" + hash + "\r\nx-new: y\r\n\r\n\r\n", true},
+		"without an end":      {"BT-SEARCH * HTTP/1.1\r\nPort: 1\r\nInfohash: " + hash + "\r\n", true},
+		"no port":             {"BT-SEARCH * HTTP/1.1\r\nInfohash: " + hash + "\r\n\r\n", false},
+		"port 0":              {"BT-SEARCH * HTTP/1.1\r\nPort: 0\r\nInfohash: " + hash + "\r\n\r\n", false},
+		"port too large":      {"BT-SEARCH * HTTP/1.1\r\nPort: 65536\r\nInfohash: " + hash + "\r\n\r\n", false},
+		"half an info-hash":   {"BT-SEARCH * HTTP/1.1\r\nPort: 1\r\nInfohash: abcd\r\n\r\n", false},
+		"another method":      {"M-SEARCH * HTTP/1.1\r\nPort: 1\r\nInfohash: " + hash + "\r\n\r\n", false},
+		"a line that is none": {"BT-SEARCH * HTTP/1.1\r\nwhat\r\nPort: 1\r\nInfohash: " + hash + "\r\n\r\n", false},
+		"too long":            {"BT-SEARCH * HTTP/1.1\r\nPort: 1\r\nInfohash: " + hash + "\r\nx: " + strings.Repeat("x", MaxMessage) + "\r\n\r\n", false},
+		"nothing":             {"", false},
+	} {
+		m, err := Parse([]byte(c.text))
+		if (err == nil) != c.ok || err != nil && !errors.Is(err, ErrMessage) {
+			t.Errorf("%s: %+v, %v", name, m, err)
+		}
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	m := Message{Host: Group4.String(), Port: 6881, Hashes: []spate.InfoHash{{1}, {2}}, Cookie: "abc"}
+	f.Add(m.Append(nil))
+	f.Add([]byte("BT-SEARCH * HTTP/1.1\r\nport:1\r\n:\r\ninfohash: x\r\n"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		m, err := Parse(b)
+		if err != nil {
+			return
+		}
+		if m.Port == 0 || len(m.Hashes) == 0 || len(m.Hashes) > maxHeard || len(m.Cookie) > maxCookie {
+			t.Fatalf("%+v", m)
+		}
+		m.Host, m.Cookie = "x", ""
+		m.Hashes = m.Hashes[:min(len(m.Hashes), MaxHashes)]
+		again, err := Parse(m.Append(nil))
+		if err != nil || !reflect.DeepEqual(again, m) {
+			t.Fatalf("%+v became %+v, %v", m, again, err)
+		}
+	})
+}
+
+// book is a set of swarms that notes whom was found.
+type book struct {
+	mu    sync.Mutex
+	ours  []spate.InfoHash
+	found []string
+}
+
+func (b *book) LocalSwarms() []spate.InfoHash {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.ours
+}
+
+func (b *book) FoundLocal(ih spate.InfoHash, peer netip.AddrPort) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.found = append(b.found, fmt.Sprintf("%x %v", ih[:1], peer))
+	for _, o := range b.ours {
+		if o == ih {
+			return true
+		}
+	}
+	return false
+}
+
+func newService(t *testing.T, b *book, opt Options) *Service {
+	t.Helper()
+	opt.Port = 6881
+	s, err := New(b, opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// TestHear holds what is believed: the address that a message came from, if it is
+// of the network, and never our own.
+func TestHear(t *testing.T) {
+	b := &book{}
+	s := newService(t, b, Options{})
+	on := []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("2001:db8::/64")}
+	m := Message{Port: 7000, Hashes: []spate.InfoHash{{1}, {2}}}
+	s.hear(m.Append(nil), netip.MustParseAddr("192.0.2.9"), on)
+	s.hear(m.Append(nil), netip.MustParseAddr("::ffff:198.51.100.1"), on) // from outside
+	s.hear([]byte("noise"), netip.MustParseAddr("192.0.2.9"), on)
+	m.Cookie = s.cookie
+	s.hear(m.Append(nil), netip.MustParseAddr("192.0.2.1"), on) // our own
+	m.Cookie, m.Hashes = "theirs", m.Hashes[:1]
+	s.hear(m.Append(nil), netip.MustParseAddr("2001:db8::7"), on)
+	want := []string{"01 192.0.2.9:7000", "02 192.0.2.9:7000", "01 [2001:db8::7]:7000"}
+	if !reflect.DeepEqual(b.found, want) {
+		t.Errorf("found %q, want %q", b.found, want)
+	}
+}
+
+// TestFlood holds how much is read of a network where somebody shouts.
+func TestFlood(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &book{}
+		s := newService(t, b, Options{})
+		on := []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}
+		m := Message{Port: 7000, Hashes: []spate.InfoHash{{1}}}
+		for range 10 {
+			for range 1000 {
+				s.hear(m.Append(nil), netip.MustParseAddr("192.0.2.9"), on)
+			}
+			time.Sleep(time.Second)
+		}
+		if n, most := len(b.found), heardBurst+9*heardRate; n != most {
+			t.Errorf("%d of 10000 messages in ten seconds were read, want %d", n, most)
+		}
+	})
+}
+
+// TestPace announces many swarms over loopback: a message a second at most, each
+// swarm once in its interval, and sooner when somebody else comes.
+func TestPace(t *testing.T) {
+	group, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer group.Close()
+	out, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.Close()
+	b := &book{}
+	for i := range 50 {
+		b.ours = append(b.ours, spate.InfoHash{byte(i)})
+	}
+	s := newService(t, b, Options{})
+	s.links["test"] = &link{group: group.LocalAddr().(*net.UDPAddr).AddrPort(), out: out}
+	heard := func() (n int) {
+		group.SetReadDeadline(time.Now().Add(5 * time.Second))
+		buf := make([]byte, 2000)
+		k, _, err := group.ReadFromUDPAddrPort(buf)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := Parse(buf[:k])
+		if err != nil || m.Port != 6881 {
+			t.Fatalf("%+v, %v", m, err)
+		}
+		return len(m.Hashes)
+	}
+	now := time.Unix(1e9, 0)
+	var sizes []int
+	for range 3 {
+		s.scan(now)
+		s.announce(now)
+		sizes = append(sizes, heard())
+		now = now.Add(time.Second)
+	}
+	if !reflect.DeepEqual(sizes, []int{20, 20, 10}) {
+		t.Errorf("messages of %v swarms", sizes)
+	}
+	s.scan(now)
+	if len(s.due) != 0 {
+		t.Errorf("%d are due at once again", len(s.due))
+	}
+	s.call(b.ours[7])
+	s.scan(now.Add(30 * time.Second))
+	if len(s.due) != 0 {
+		t.Errorf("%d are due after half a minute", len(s.due))
+	}
+	s.scan(now.Add(61 * time.Second))
+	if len(s.due) != 1 || s.due[0] != b.ours[7] {
+		t.Errorf("after a minute %v are due, want the one that somebody else announced", s.due)
+	}
+	s.due = nil
+	s.scan(now.Add(5 * time.Minute))
+	if len(s.due) != 50 {
+		t.Errorf("%d are due after the interval", len(s.due))
+	}
+}
+
+func TestOptions(t *testing.T) {
+	for name, opt := range map[string]Options{
+		"loopback":   {Port: 1, Bind: netip.MustParseAddr("127.0.0.1")},
+		"no port":    {},
+		"no group":   {Port: 1, Groups: []netip.AddrPort{netip.MustParseAddrPort("192.0.2.1:1")}},
+		"too often":  {Port: 1, Interval: time.Second},
+		"port 0":     {Port: 1, Groups: []netip.AddrPort{netip.MustParseAddrPort("239.1.1.1:0")}},
+		"loopback 6": {Port: 1, Bind: netip.IPv6Loopback()},
+	} {
+		if _, err := New(&book{}, opt); err == nil {
+			t.Errorf("%s was taken", name)
+		} else if loop := strings.HasPrefix(name, "loopback"); errors.Is(err, ErrLoopback) != loop {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// TestNoInterface runs without anything to join, and ends when it is told to.
+func TestNoInterface(t *testing.T) {
+	s := newService(t, &book{}, Options{Interface: "no such interface"})
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if err := s.Run(ctx); err != nil {
+		t.Error(err)
+	}
+}

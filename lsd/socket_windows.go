@@ -1,0 +1,30 @@
+//go:build windows
+
+package lsd
+
+import (
+	"net"
+	"net/netip"
+	"syscall"
+)
+
+// sendOn makes multicast of the socket leave by that interface, which has the
+// address.
+func sendOn(c *net.UDPConn, ifi *net.Interface, from netip.Addr) error {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var cause error
+	err = raw.Control(func(fd uintptr) {
+		if from.Is4() {
+			cause = syscall.SetsockoptInet4Addr(syscall.Handle(fd), syscall.IPPROTO_IP, syscall.IP_MULTICAST_IF, from.As4())
+		} else {
+			cause = syscall.SetsockoptInt(syscall.Handle(fd), syscall.IPPROTO_IPV6, syscall.IPV6_MULTICAST_IF, ifi.Index)
+		}
+	})
+	if cause != nil {
+		return cause
+	}
+	return err
+}
