@@ -111,6 +111,11 @@ func (d *Dir) Check(off, n int64) error {
 	return errors.Join(errs...)
 }
 
+// Device names the file system that the directory was on when it was opened; 0
+// where that cannot be told. It tells an empty directory from one whose disk is
+// not mounted.
+func (d *Dir) Device() uint64 { return device(d.place.Load().root.id) }
+
 // checkRoot looks whether the directory is still the one it was.
 func (d *Dir) checkRoot() error {
 	at := d.place.Load().root

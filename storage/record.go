@@ -16,7 +16,7 @@ import (
 
 // A record on disk: recordMagic, the fields in the order of encode as varints,
 // strings with their length before them, and the SHA-256 of all that.
-const recordMagic = "spate resume 1\n"
+const recordMagic = "spate resume 2\n"
 
 // Limits of a record.
 const (
@@ -54,6 +54,7 @@ func (r *Record) encode() []byte {
 		}
 	}
 	b = appendString(b, r.Dir)
+	b = binary.AppendUvarint(b, r.Device)
 	b = appendString(b, r.Name)
 	b = appendString(b, string(r.Priorities))
 	b = binary.AppendVarint(b, r.Uploaded)
@@ -138,6 +139,7 @@ func decodeFields(b []byte) (*Record, error) {
 		}
 	}
 	r.Dir = string(d.bytes(d.uint()))
+	r.Device = d.uint()
 	r.Name = string(d.bytes(d.uint()))
 	if p := d.bytes(d.uint()); len(p) > 0 {
 		r.Priorities = bytes.Clone(p)

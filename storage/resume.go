@@ -27,6 +27,7 @@ type Record struct {
 	Clean      bool
 	Paused     bool
 	Dir        string        // download directory
+	Device     uint64        // the file system that Dir is on, see [Dir.Device]; 0 if unknown
 	Name       string        // in place of the torrent's name; "" if the same
 	Priorities []byte        // of the files, 0: not wanted; nil if all are the default
 	Uploaded   int64         // bytes, since the torrent was added

@@ -20,7 +20,7 @@ func sampleRecord(pieces int) *Record {
 	r := &Record{
 		InfoHash: spate.InfoHash{1, 2, 3}, Have: bitfield.New(pieces), Clean: true, Paused: true,
 		Files: []FileStat{{}, {Exists: true, Size: 1 << 40, ModTime: -5, Inode: 1<<64 - 1}},
-		Dir:   "/srv/ünïcode", Name: "other", Priorities: []byte{0, 7},
+		Dir:   "/srv/ünïcode", Device: 1 << 40, Name: "other", Priorities: []byte{0, 7},
 		Uploaded: 1 << 50, Downloaded: 3, Seeding: time.Hour,
 		Added: time.Unix(1_800_000_000, 0), Completed: time.Unix(1_800_000_100, 0),
 		Peers: []netip.AddrPort{netip.MustParseAddrPort("192.0.2.1:6881"), netip.MustParseAddrPort("[2001:db8::1]:1")},

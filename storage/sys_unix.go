@@ -43,6 +43,14 @@ func inode(fi fs.FileInfo) uint64 {
 	return 0
 }
 
+// device returns the number of the file system that a file is on.
+func device(fi fs.FileInfo) uint64 {
+	if st, ok := fi.Sys().(*syscall.Stat_t); ok {
+		return uint64(st.Dev)
+	}
+	return 0
+}
+
 // maxDescriptors returns how many descriptors the process may have open.
 func maxDescriptors() int {
 	var lim syscall.Rlimit

@@ -47,3 +47,6 @@ func syncDir(*os.File) error { return nil }
 // isCrossDevice reports whether a rename failed because it would have to copy:
 // ERROR_NOT_SAME_DEVICE.
 func isCrossDevice(err error) bool { return errors.Is(err, syscall.Errno(17)) }
+
+// device is not told here.
+func device(fs.FileInfo) uint64 { return 0 }

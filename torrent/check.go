@@ -20,16 +20,22 @@ func (t *Torrent) check(rec *storage.Record) (bitfield.Bitfield, error) {
 	have := bitfield.New(n)
 	suspect := bitfield.New(n)
 	suspect.SetAll()
+	var now []storage.FileStat
+	if rec != nil {
+		var err error
+		if now, err = t.files.Stats(); err == nil {
+			err = t.mounted(rec, now)
+		}
+		if err != nil {
+			return have, err
+		}
+	}
 	if t.files != nil && !t.readOnly() {
 		if err := t.s.onDisk(t.files.Prepare); err != nil {
 			return have, err
 		}
 	}
 	if rec != nil {
-		now, err := t.files.Stats()
-		if err != nil {
-			return have, err
-		}
 		have, suspect = rec.Reconcile(t.files.Layout(), t.info.PieceLength, now)
 	}
 	var unsure []int
@@ -158,7 +164,7 @@ func (t *Torrent) retry() {
 		t.mu.Unlock()
 		return
 	}
-	had := bitfield.New(t.info.NumPieces())
+	found, had := t.found, bitfield.New(t.info.NumPieces())
 	if t.pick != nil {
 		had = t.pick.Bitfield().Clone()
 	}
@@ -172,9 +178,15 @@ func (t *Torrent) retry() {
 	}
 	t.mu.Unlock()
 
-	t.place.RLock()
-	have, err := t.recheck(had)
-	t.place.RUnlock()
+	var have bitfield.Bitfield
+	var err error
+	if found {
+		t.place.RLock()
+		have, err = t.recheck(had)
+		t.place.RUnlock()
+	} else {
+		have, err = t.findAgain()
+	}
 	if err != nil || t.readOnly() && have.Count() < had.Count() {
 		return
 	}

@@ -42,6 +42,7 @@ func (t *Torrent) start() {
 // begin goes to work with the pieces that were found on disk.
 func (t *Torrent) begin(have bitfield.Bitfield) {
 	t.mu.Lock()
+	t.found = true
 	if t.pick != nil {
 		t.pick.SetHave(have)
 		if t.readOnly() {
@@ -135,7 +136,9 @@ func (t *Torrent) finished() {
 		have := t.pick.Bitfield().Clone()
 		t.mu.Unlock()
 		t.place.RLock()
-		err = t.sync(have)
+		if err = t.sync(have); err == nil && t.files != nil {
+			err = t.files.Check(0, t.info.TotalLength()) // it is where it is said to be
+		}
 		t.place.RUnlock()
 	}
 	if err != nil {

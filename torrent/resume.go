@@ -32,6 +32,43 @@ func (t *Torrent) loadResume() *storage.Record {
 	return rec
 }
 
+// ErrGone is the cause when everything that was remembered of a torrent is gone and
+// its directory is on another file system: its disk is not mounted. It is not
+// fetched anew into what is there instead, unless AddOptions.Force is set.
+var ErrGone = errors.New("the data is gone, and so is the file system it was on")
+
+// mounted returns the error of a torrent whose disk is not mounted, as far as that
+// can be told from what the files are now.
+func (t *Torrent) mounted(rec *storage.Record, now []storage.FileStat) error {
+	if t.opt.Force || rec.Have.None() || rec.Device == 0 || rec.Device == t.files.Device() {
+		return nil
+	}
+	for i, v := range rec.Judge(now) {
+		if v != storage.Gone && rec.Files[i].Exists && rec.Files[i].Size > 0 {
+			return nil
+		}
+	}
+	return &storage.Error{Op: "open", Path: t.dir, File: -1, Reason: storage.ErrMissing, Err: ErrGone}
+}
+
+// findAgain is findData in the place as it is now, for a torrent whose data was not
+// found before.
+func (t *Torrent) findAgain() (bitfield.Bitfield, error) {
+	t.place.Lock()
+	defer t.place.Unlock()
+	if t.files != nil {
+		t.store.Close()
+		dir, err := t.openDir()
+		if err != nil {
+			return bitfield.Bitfield{}, err
+		}
+		t.mu.Lock()
+		t.store, t.files = dir, dir
+		t.mu.Unlock()
+	}
+	return t.findData()
+}
+
 // saveResume writes down what is verified, after it has reached the disk. clean
 // says that nothing will be written to the files any more.
 func (t *Torrent) saveResume(clean bool) {
@@ -47,7 +84,7 @@ func (t *Torrent) saveResume(clean bool) {
 	}
 	complete := t.pick.HaveCount() == t.info.NumPieces()
 	rec := storage.Record{
-		InfoHash: t.hash, Have: t.pick.Bitfield().Clone(), Clean: clean || complete, Dir: t.dir,
+		InfoHash: t.hash, Have: t.pick.Bitfield().Clone(), Clean: clean || complete, Dir: t.dir, Device: t.files.Device(),
 		Uploaded: t.uploaded.Load(), Downloaded: t.downloaded.Load(),
 		Added: t.added, Completed: t.completed,
 	}

@@ -2,6 +2,7 @@ package torrent
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -80,5 +81,49 @@ func TestStoppedDownloadGoesOn(t *testing.T) {
 	third := getUntil(t, mi, seed, dir, resume, 0)
 	if n := third.Downloaded - second.Downloaded; n != mi.Info.PieceLength {
 		t.Errorf("fetched %d bytes to mend one piece of %d", n, mi.Info.PieceLength)
+	}
+}
+
+// TestDiskNotMounted starts a torrent whose data, and the file system that it was
+// on, are gone: nothing is made in their place, and it goes on when they are back.
+func TestDiskNotMounted(t *testing.T) {
+	t.Parallel()
+	data, mi := noiseTorrent(t, 1<<20, 64<<10)
+	dir, resume := t.TempDir(), t.TempDir()
+	path := filepath.Join(dir, mi.Info.Name)
+	seed := testSession(t, Options{})
+	if _, err := seed.Add(mi, AddOptions{Storage: storage.NewMemoryOf(data), Verified: true}); err != nil {
+		t.Fatal(err)
+	}
+	getUntil(t, mi, seed, dir, resume, 0)
+	rec, err := storage.LoadResume(resume, mi.Hash())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if rec.Device == 0 {
+		t.Skip("this system does not tell file systems apart")
+	}
+	rec.Device++
+	if err := errors.Join(storage.SaveResume(resume, rec), os.Rename(path, path+".away")); err != nil {
+		t.Fatal(err)
+	}
+	add := AddOptions{Dir: dir, Peers: []netip.AddrPort{seed.Addr()}}
+	tor, err := testSession(t, Options{ResumeDir: resume}).Add(mi, add)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := tor.Wait(t.Context()); !errors.Is(err, ErrGone) || !errors.Is(err, storage.ErrMissing) {
+		t.Fatal(err)
+	}
+	tor.retry()
+	if _, err := os.Lstat(path); err == nil || tor.Stats().State != StateFailed {
+		t.Errorf("%v after a look at what is there", tor.Stats().State)
+	}
+	if err := os.Rename(path+".away", path); err != nil {
+		t.Fatal(err)
+	}
+	tor.retry()
+	if st := tor.Stats(); st.State != StateSeeding || st.Downloaded != int64(len(data)) {
+		t.Errorf("after the disk is back: %+v", st)
 	}
 }

@@ -105,6 +105,7 @@ type Torrent struct {
 	looked                time.Time            // when the files were compared with what they were
 	second                secondLook           // at the data of a torrent that halted
 	synced                bitfield.Bitfield    // pieces that are on the disk for certain; of length 0: not known
+	found                 bool                 // what is on the disk was found out
 	distrust              bool                 // a sync failed: pieces that are not in synced are not believed
 	failedAt              time.Time
 	choked                time.Time     // when it was decided last who is served
@@ -196,14 +197,18 @@ func (t *Torrent) openStorage() error {
 	if t.dir, err = filepath.Abs(t.opt.Dir); err != nil {
 		return err
 	}
-	dir, err := storage.OpenDir(t.dir, t.info, t.s.pool, storage.DirOptions{
-		ReadOnly: t.readOnly(), Name: t.opt.Name, Force: t.opt.Force, Skip: t.skipped(),
-	})
+	dir, err := t.openDir()
 	if err != nil {
 		return err
 	}
 	t.store, t.files = dir, dir
 	return nil
+}
+
+func (t *Torrent) openDir() (*storage.Dir, error) {
+	return storage.OpenDir(t.dir, t.info, t.s.pool, storage.DirOptions{
+		ReadOnly: t.readOnly(), Name: t.opt.Name, Force: t.opt.Force, Skip: t.skipped(),
+	})
 }
 
 // skipped tells for each file whether it is not wanted; nil when all are.

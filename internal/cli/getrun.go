@@ -292,6 +292,8 @@ func transferError(err error) error {
 		return fail(CodeDiskFull, "make room and run the same command again: it goes on where it stopped", "%w", err)
 	case errors.Is(err, storage.ErrLonger), errors.Is(err, storage.ErrObstructed):
 		return fail(CodeExists, "move it away, or choose another directory with -o DIR", "%w", err)
+	case errors.Is(err, torrent.ErrGone):
+		return fail(CodeNotFound, "mount its disk, or fetch it anew with --force", "%w", err)
 	case errors.Is(err, storage.ErrMissing):
 		return fail(CodeNotFound, "is its disk mounted?", "%w", err)
 	case errors.Is(err, storage.ErrReadOnly), errors.Is(err, storage.ErrDenied):

@@ -16,6 +16,12 @@ import (
 // client left is gone on with; verified says that nothing is missing. Something
 // else is not written over unless --force is given.
 func (a *app) lookAtTarget(ctx context.Context, j *getJob, opt *getOptions) (verified bool, err error) {
+	known := false
+	if rec, err := storage.LoadResume(j.place.resume, j.mi.Hash()); err == nil && rec != nil {
+		if abs, err := filepath.Abs(j.path); err == nil && abs == filepath.Join(rec.Dir, cmp.Or(rec.Name, j.mi.Info.Name)) {
+			known, j.before, j.received = true, rec.Downloaded, rec.Downloaded
+		}
+	}
 	info, err := os.Stat(j.path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
@@ -32,13 +38,7 @@ func (a *app) lookAtTarget(ctx context.Context, j *getJob, opt *getOptions) (ver
 	case !j.mi.Info.Single() && !info.IsDir():
 		return false, inWay("is not a directory")
 	}
-	if rec, err := storage.LoadResume(j.place.resume, j.mi.Hash()); err == nil && rec != nil {
-		if abs, err := filepath.Abs(j.path); err == nil && abs == filepath.Join(rec.Dir, cmp.Or(rec.Name, j.mi.Info.Name)) {
-			j.before, j.received = rec.Downloaded, rec.Downloaded
-			return false, nil
-		}
-	}
-	if !targetHasData(j) {
+	if known || !targetHasData(j) {
 		return false, nil
 	}
 	bar := a.newProgress("checking " + j.mi.Info.Name)
