@@ -14,7 +14,7 @@ func (s *Site) badge(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	right := size(rel.Size)
-	if n := s.numbers(rel); n.Known {
+	if n := s.numbers(r.Context(), rel); n.Known {
 		right += " · " + plural(n.Seeds, "seed")
 	}
 	s.picture(w, r, drawBadge("torrent", right))

@@ -1,6 +1,7 @@
 package site
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -41,7 +42,7 @@ func (s *Site) sendFile(w http.ResponseWriter, r *http.Request, path string) {
 		return
 	}
 	h := w.Header()
-	s.setLinks(h, rel)
+	s.setLinks(h, rel, name)
 	i, ok := rel.Lookup(path)
 	switch {
 	case ok && rel.Single == (path == "") && !(rel.Single && strings.HasSuffix(r.URL.Path, "/")):
@@ -61,11 +62,14 @@ func (s *Site) sendFile(w http.ResponseWriter, r *http.Request, path string) {
 		return
 	}
 
-	if s.downloads.Add(1) > int64(s.opts.MaxDownloads) {
+	if rel.Paused {
+		h.Set("Retry-After", "3600")
+		s.fail(w, r, http.StatusServiceUnavailable, "Paused", "The publisher has paused this release. Peers that have the data can still be downloaded from, by BitTorrent.")
+		return
+	}
+	if s.downloads.Add(1) > s.budget.most {
 		s.downloads.Add(-1)
-		h.Set("Retry-After", "10")
-		s.fail(w, r, http.StatusServiceUnavailable, "Busy",
-			"As many direct downloads are running as are allowed at once. Come again in a moment, or use BitTorrent: it needs no place in the queue.")
+		s.busy(w, r)
 		return
 	}
 	defer s.downloads.Add(-1)
@@ -90,13 +94,16 @@ func (s *Site) sendFile(w http.ResponseWriter, r *http.Request, path string) {
 		h.Set("Repr-Digest", reprDigest(file.SHA256))
 	}
 	h.Set("ETag", fmt.Sprintf(`"%s-%d"`, rel.Hash(), i))
-	out := &sender{ResponseWriter: w, control: http.NewResponseController(w), stall: s.opts.Stall,
-		sent: s.sentBy(rel.Hash()), file: f, want: file}
+	out := &sender{ResponseWriter: w, ctx: r.Context(), control: http.NewResponseController(w), stall: s.opts.Stall,
+		budget: s.budget, sent: s.sentBy(rel.Hash()), file: f, want: file}
 	http.ServeContent(out, r, "", file.ModTime, f)
 	out.control.SetWriteDeadline(time.Time{})
 	if errors.Is(out.err, publish.ErrChanged) {
 		s.opts.Log.Warn("site: a file changed while it was sent", "release", rel.Name, "file", file.Path, "err", out.err)
 		panic(http.ErrAbortHandler) // so that nobody takes it for the whole
+	}
+	if whole := out.status == http.StatusOK && out.err == nil && out.total == file.Length && r.Method == http.MethodGet; whole && s.opts.Direct != nil {
+		s.opts.Direct(rel.Hash())
 	}
 }
 
@@ -186,12 +193,23 @@ const step = 1 << 20
 // whose file changes under it.
 type sender struct {
 	http.ResponseWriter
+	ctx     context.Context
 	control *http.ResponseController
 	stall   time.Duration
-	sent    *atomic.Int64
+	budget  budget
+	sent    *atomic.Int64 // of the release
 	file    *os.File
 	want    *publish.File
-	err     error
+
+	status int
+	total  int64 // of this answer
+	err    error
+}
+
+// WriteHeader implements [http.ResponseWriter].
+func (o *sender) WriteHeader(status int) {
+	o.status = status
+	o.ResponseWriter.WriteHeader(status)
 }
 
 // ReadFrom implements [io.ReaderFrom]; [http.ServeContent] calls it with an
@@ -202,15 +220,15 @@ func (o *sender) ReadFrom(src io.Reader) (total int64, err error) {
 		return io.Copy(struct{ io.Writer }{o}, src)
 	}
 	for limited.N > 0 {
-		if o.err = o.check(); o.err != nil {
+		part := io.LimitedReader{R: limited.R, N: min(limited.N, o.budget.step())}
+		if o.err = o.check(part.N); o.err != nil {
 			return total, o.err
 		}
-		part := io.LimitedReader{R: limited.R, N: min(limited.N, step)}
 		asked := part.N
 		n, err := io.Copy(o.ResponseWriter, &part)
 		total += n
 		limited.N -= n
-		o.sent.Add(n)
+		o.count(n)
 		if err != nil || n < asked {
 			o.err = err
 			return total, err
@@ -222,17 +240,26 @@ func (o *sender) ReadFrom(src io.Reader) (total int64, err error) {
 // Write implements [io.Writer], for what does not come through ReadFrom: the
 // parts of an answer to several ranges.
 func (o *sender) Write(p []byte) (int, error) {
-	if o.err = o.check(); o.err != nil {
+	if o.err = o.check(int64(len(p))); o.err != nil {
 		return 0, o.err
 	}
 	n, err := o.ResponseWriter.Write(p)
-	o.sent.Add(int64(n))
+	o.count(int64(n))
+	o.err = err
 	return n, err
 }
 
-// check gives the reader time for another step, and fails if the file is not
-// what it was.
-func (o *sender) check() error {
+func (o *sender) count(n int64) {
+	o.sent.Add(n)
+	o.total += n
+}
+
+// check waits until the budget has room for n bytes, gives the reader time for
+// another step, and fails if the file is not what it was.
+func (o *sender) check(n int64) error {
+	if err := o.budget.wait(o.ctx, n); err != nil {
+		return err
+	}
 	o.control.SetWriteDeadline(time.Now().Add(o.stall)) // a writer without deadlines has no connection either
 	info, err := o.file.Stat()
 	if err != nil {

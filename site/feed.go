@@ -57,7 +57,7 @@ type rssTorrent struct {
 
 // rss answers /feed.xml.
 func (s *Site) rss(w http.ResponseWriter, r *http.Request) {
-	list, _, err := s.catalog.List(r.Context(), publish.Query{Limit: perFeed})
+	list, _, err := s.catalog.List(r.Context(), feedQuery(r))
 	if err != nil {
 		s.broken(w, r, err)
 		return
@@ -67,15 +67,31 @@ func (s *Site) rss(w http.ResponseWriter, r *http.Request) {
 		Description: "Releases of " + s.opts.Title, Generator: "spate"}}
 	for _, rel := range list {
 		feed.Channel.Items = append(feed.Channel.Items, rssItem{
-			Title: display(rel.Name), Link: publish.Absolute(base, publish.PagePath(rel.Slug)),
+			Title: titleOf(rel), Link: publish.Absolute(base, publish.PagePath(rel.Ref())),
 			Description: summary(rel),
 			GUID:        rssGUID{ID: "urn:btih:" + rel.Hash().String()},
 			Date:        rel.Published.UTC().Format(time.RFC1123Z),
-			Enclosure:   rssEnclosure{publish.Absolute(base, publish.TorrentPath(rel.Slug)), rel.TorrentSize, "application/x-bittorrent"},
+			Enclosure:   rssEnclosure{publish.Absolute(base, publish.TorrentPath(rel.Ref())), rel.TorrentSize, "application/x-bittorrent"},
 			Torrent:     rssTorrent{display(rel.Name), rel.Size, rel.Hash().String(), rel.Magnet},
 		})
 	}
 	s.sendXML(w, r, "application/rss+xml", feed)
+}
+
+// feedQuery is what a feed has: the newest releases, each version and variant, of
+// ?group= if that is given.
+func feedQuery(r *http.Request) publish.Query {
+	return publish.Query{All: true, Group: clip(r.URL.Query().Get("group"), 200), Limit: perFeed}
+}
+
+// titleOf is a release's name, with its version and variant where they say
+// something.
+func titleOf(rel *publish.Release) string {
+	title := display(rel.Name)
+	if l := label(rel); l != "" {
+		title += " (" + l + ")"
+	}
+	return title
 }
 
 // summary is a release in a line of text.
@@ -114,7 +130,7 @@ type atomLink struct {
 
 // atom answers /atom.xml.
 func (s *Site) atom(w http.ResponseWriter, r *http.Request) {
-	list, _, err := s.catalog.List(r.Context(), publish.Query{Limit: perFeed})
+	list, _, err := s.catalog.List(r.Context(), feedQuery(r))
 	if err != nil {
 		s.broken(w, r, err)
 		return
@@ -129,10 +145,10 @@ func (s *Site) atom(w http.ResponseWriter, r *http.Request) {
 			feed.Updated = at
 		}
 		feed.Entries = append(feed.Entries, atomEntry{
-			ID: "urn:btih:" + rel.Hash().String(), Title: display(rel.Name), Updated: at, Summary: summary(rel),
+			ID: "urn:btih:" + rel.Hash().String(), Title: titleOf(rel), Updated: at, Summary: summary(rel),
 			Links: []atomLink{
-				{Rel: "alternate", Type: "text/html", Href: publish.Absolute(base, publish.PagePath(rel.Slug))},
-				{Rel: "enclosure", Type: "application/x-bittorrent", Href: publish.Absolute(base, publish.TorrentPath(rel.Slug)), Length: rel.TorrentSize},
+				{Rel: "alternate", Type: "text/html", Href: publish.Absolute(base, publish.PagePath(rel.Ref()))},
+				{Rel: "enclosure", Type: "application/x-bittorrent", Href: publish.Absolute(base, publish.TorrentPath(rel.Ref())), Length: rel.TorrentSize},
 			},
 		})
 	}

@@ -20,6 +20,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/yuin/goldmark"
+
 	"spate"
 	"spate/publish"
 )
@@ -58,9 +60,16 @@ type Options struct {
 	// Theme has files that replace the embedded templates/ and static/ ones.
 	Theme fs.FS
 
+	// Direct is called when a file was downloaded whole, with the main info-hash
+	// of its release; nil: nobody counts. It must be quick.
+	Direct func(spate.InfoHash)
+
 	// MaxDownloads is how many direct downloads may run at once; past it a
 	// visitor is asked to come again (503). 0: 256.
 	MaxDownloads int
+	// DownloadRate is what direct downloads may take together, in bytes a second;
+	// it also bounds how many run at once, so that each gets on. 0: any.
+	DownloadRate int64
 	// MaxLive is how many visitors may watch live numbers at once. 0: 1,000.
 	MaxLive int
 	// Stall ends a direct download whose reader has not taken another MiB for
@@ -76,13 +85,17 @@ type Options struct {
 // Site answers the public's requests. It is an [http.Handler], safe for
 // concurrent use, for the root of a server or of the path in its BaseURL.
 type Site struct {
-	opts    Options
-	catalog publish.Catalog
-	mux     *http.ServeMux
-	pages   map[string]*template.Template
-	assets  map[string]asset
-	prefix  string          // the path in BaseURL, without a slash at its end
-	hosts   map[string]bool // names that a Host header may have
+	opts     Options
+	catalog  publish.Catalog
+	mux      *http.ServeMux
+	pages    map[string]*template.Template
+	markdown goldmark.Markdown
+	assets   map[string]asset
+	prefix   string          // the path in BaseURL, without a slash at its end
+	hosts    map[string]bool // names that a Host header may have
+
+	budget budget
+	known  figures // what pages show of swarms
 
 	done      chan struct{} // closed by Close
 	closing   sync.Once
@@ -96,7 +109,7 @@ func New(catalog publish.Catalog, opts Options) (*Site, error) {
 	if catalog == nil {
 		return nil, errors.New("site: a catalog is needed")
 	}
-	if opts.MaxDownloads < 0 || opts.MaxLive < 0 || opts.Stall < 0 || opts.Tick < 0 {
+	if opts.MaxDownloads < 0 || opts.DownloadRate < 0 || opts.MaxLive < 0 || opts.Stall < 0 || opts.Tick < 0 {
 		return nil, errors.New("site: a limit is negative")
 	}
 	setDefault(&opts.Title, "spate")
@@ -107,7 +120,7 @@ func New(catalog publish.Catalog, opts Options) (*Site, error) {
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Site{opts: opts, catalog: catalog, hosts: map[string]bool{"localhost": true}, done: make(chan struct{})}
+	s := &Site{opts: opts, catalog: catalog, budget: newBudget(opts.DownloadRate, opts.MaxDownloads), markdown: notesMarkdown(), hosts: map[string]bool{"localhost": true}, done: make(chan struct{})}
 	if opts.BaseURL != nil {
 		s.prefix = strings.TrimRight(opts.BaseURL.EscapedPath(), "/")
 	}
@@ -148,6 +161,7 @@ func (s *Site) routes() {
 		"GET /r/{name}":                    s.release,
 		"GET /r/{name}/{$}":                s.toRelease,
 		"GET /r/{name}/files":              s.files,
+		"GET /r/{name}/notes.txt":          s.notes,
 		"GET /r/{name}/live":               s.live,
 		"GET /r/{name}/qr.svg":             s.qrCode,
 		"GET /r/{name}/badge.svg":          s.badge,

@@ -58,18 +58,19 @@ func (s *Site) path(encoded string) string { return s.prefix + encoded }
 
 // torrentLink is the value of the Link header by which a client that was given
 // the address of a page or of the data finds the torrent.
-func (s *Site) torrentLink(rel *publish.Release) string {
-	return "<" + s.path(publish.TorrentPath(rel.Slug)) + `>; rel="alternate"; type="application/x-bittorrent"`
+func (s *Site) torrentLink(ref string) string {
+	return "<" + s.path(publish.TorrentPath(ref)) + `>; rel="alternate"; type="application/x-bittorrent"`
 }
 
-// setLinks names the torrent in a header of its own, and in further ones the
-// release's Metalink (RFC 6249) and its description for programs.
-func (s *Site) setLinks(h http.Header, rel *publish.Release) {
-	h["Link"] = []string{
-		s.torrentLink(rel),
-		"<" + s.path(metalinkPath(rel.Slug)) + `>; rel="describedby"; type="application/metalink4+xml"`,
-		"<" + s.path(publish.PagePath(rel.Slug)) + `/release.json>; rel="describedby"; type="application/json"`,
-	}
+// setLinks names the torrent of rel, which was asked for as ref, in a header of
+// its own, and in further ones the release's Metalink (RFC 6249), its description
+// for programs, and its signature.
+func (s *Site) setLinks(h http.Header, rel *publish.Release, ref string) {
+	h["Link"] = append([]string{
+		s.torrentLink(ref),
+		"<" + s.path(metalinkPath(ref)) + `>; rel="describedby"; type="application/metalink4+xml"`,
+		"<" + s.path(publish.PagePath(ref)) + `/release.json>; rel="describedby"; type="application/json"`,
+	}, s.signatureLink(rel, false)...)
 }
 
 // safeMagnet returns link if it is a magnet link of harmless characters, so that

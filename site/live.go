@@ -1,66 +1,125 @@
 package site
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"math"
 	"net/http"
+	"sync"
 	"time"
 
+	"spate"
 	"spate/publish"
 )
 
 // numbers are what is known of a release's swarm at one moment, as its page
-// shows them and as the events of /r/NAME/live carry them.
+// shows them and as the events of /r/REF/live carry them.
 type numbers struct {
 	Known     bool    `json:"known"` // whether the tracker has an answer
 	Seeds     int     `json:"seeds"`
 	Leeches   int     `json:"leechers"`
 	Completed int     `json:"completed"`
-	Sent      int64   `json:"sent"`   // bytes, by the own seed and by direct downloads
-	Rate      float64 `json:"rate"`   // bytes a second, the own seed
-	Copies    float64 `json:"copies"` // Sent in copies of the release
+	Delivered int     `json:"delivered"` // Completed and whole downloads over HTTP
+	Sent      int64   `json:"sent"`      // bytes, by the own seed and by direct downloads
+	Rate      float64 `json:"rate"`      // bytes a second, the own seed
+	Copies    float64 `json:"copies"`    // Sent in copies of the release
 	// Saved is what the downloads that were finished took from others than this
 	// publisher, in bytes, as far as is known.
-	Saved int64 `json:"saved"`
+	Saved     int64 `json:"saved"`
+	FirstCopy int64 `json:"first_copy"` // seconds from publishing to the first download finished; 0: none yet
 }
 
-// numbers asks the tracker and the seed about rel. A hybrid is two swarms and
-// its clients announce to both or to one: the larger count is the nearer one,
-// and their sum would count most of them twice.
-func (s *Site) numbers(rel *publish.Release) numbers {
+// figures are numbers that were asked for lately, so that many visitors cost the
+// tracker and the catalog no more than one.
+type figures struct {
+	mu   sync.Mutex
+	seen map[spate.InfoHash]figure
+}
+
+type figure struct {
+	numbers
+	at time.Time
+}
+
+// maxFigures bounds what is kept: about 2 MB.
+const maxFigures = 10_000
+
+// numbers returns what is known of rel, no older than a tick.
+func (s *Site) numbers(ctx context.Context, rel *publish.Release) numbers {
+	ih, now := rel.Hash(), time.Now()
+	s.known.mu.Lock()
+	f, ok := s.known.seen[ih]
+	s.known.mu.Unlock()
+	if ok && now.Sub(f.at) < s.opts.Tick {
+		return f.numbers
+	}
+	f = figure{s.ask(ctx, rel), now}
+	s.known.mu.Lock()
+	defer s.known.mu.Unlock()
+	if s.known.seen == nil || len(s.known.seen) >= maxFigures {
+		s.known.seen = map[spate.InfoHash]figure{}
+	}
+	s.known.seen[ih] = f
+	return f.numbers
+}
+
+// ask asks the tracker, the seed and the catalog about rel. A hybrid is two
+// swarms and its clients announce to both or to one: the larger count is the
+// nearer one, and their sum would count most of them twice. In the swarm of its
+// twin are others.
+func (s *Site) ask(ctx context.Context, rel *publish.Release) numbers {
 	var n numbers
+	count := func(ih spate.InfoHash) (c Swarm) {
+		if s.opts.Swarm != nil && !ih.IsZero() {
+			var ok bool
+			c, ok = s.opts.Swarm(ih)
+			n.Known = n.Known || ok
+		}
+		return c
+	}
 	for _, ih := range rel.Hashes() {
-		if s.opts.Swarm == nil {
-			break
-		}
-		if c, ok := s.opts.Swarm(ih); ok {
-			n.Known = true
-			n.Seeds = max(n.Seeds, c.Seeders)
-			n.Leeches = max(n.Leeches, c.Leechers)
-			n.Completed = max(n.Completed, c.Completed)
-		}
+		c := count(ih)
+		n.Seeds, n.Leeches, n.Completed = max(n.Seeds, c.Seeders), max(n.Leeches, c.Leechers), max(n.Completed, c.Completed)
+	}
+	if c := count(rel.Twin.Hash); n.Known {
+		n.Leeches += c.Leechers
+		n.Completed += c.Completed
+		n.Seeds += max(0, c.Seeders-1) // the publisher's own is counted above
 	}
 	if s.opts.Origin != nil {
-		if o, ok := s.opts.Origin(rel.Hash()); ok {
-			n.Sent, n.Rate = o.Bytes, math.Round(o.Rate)
+		for _, ih := range []spate.InfoHash{rel.Hash(), rel.Twin.Hash} {
+			if ih.IsZero() {
+				continue
+			}
+			if o, ok := s.opts.Origin(ih); ok {
+				n.Sent += o.Bytes
+				n.Rate += math.Round(o.Rate)
+			}
 		}
 	}
 	n.Sent += s.Sent(rel.Hash())
+	n.Delivered, n.FirstCopy = n.Completed, int64(rel.FirstCopy.Seconds())
+	// What was counted in earlier runs, and before the tracker forgot.
+	if h, err := s.catalog.History(ctx, rel.Hash(), time.Now()); err == nil {
+		n.Sent = max(n.Sent, h.Total.OriginBytes())
+		n.Delivered = int(max(int64(n.Completed), h.Total.Completed) + h.Total.Direct)
+	}
 	if rel.Size > 0 {
 		n.Copies = math.Round(float64(n.Sent)/float64(rel.Size)*100) / 100
-		if n.Completed < int(math.MaxInt64/rel.Size) {
-			n.Saved = max(0, int64(n.Completed)*rel.Size-n.Sent)
+		if n.Delivered < int(math.MaxInt64/rel.Size) {
+			n.Saved = max(0, int64(n.Delivered)*rel.Size-n.Sent)
 		}
 	}
 	return n
 }
 
-// liveShown is an event's data: the numbers, and the two that are written out.
+// liveShown is an event's data: the numbers, and those that are written out.
 type liveShown struct {
 	numbers
 	RateText  string `json:"rate_text"`
 	SavedText string `json:"saved_text"`
+	FirstText string `json:"first_text"`
 }
 
 // heartbeat is the longest silence on a live connection, so that what lies
@@ -97,12 +156,15 @@ func (s *Site) live(w http.ResponseWriter, r *http.Request) {
 	var quiet time.Time // since when nothing was sent
 	for first := true; ; first = false {
 		now := time.Now()
+		if fresh, err := s.catalog.Get(r.Context(), rel.Ref()); err == nil {
+			rel = fresh // its first copy may be there meanwhile
+		}
 		control.SetWriteDeadline(now.Add(s.opts.Tick + heartbeat))
 		var err error
-		switch n := s.numbers(rel); {
+		switch n := s.numbers(r.Context(), rel); {
 		case first || n != last:
 			last, quiet = n, now
-			data, _ := json.Marshal(liveShown{n, size(int64(n.Rate)) + "/s", size(n.Saved)})
+			data, _ := json.Marshal(liveShown{n, size(int64(n.Rate)) + "/s", size(n.Saved), took(n.FirstCopy)})
 			_, err = fmt.Fprintf(w, "data: %s\n\n", data)
 		case now.Sub(quiet) >= heartbeat:
 			quiet = now

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"spate/publish"
+	"spate/signature"
 )
 
 // perFeed is how many releases a feed has.
@@ -25,7 +26,12 @@ const perJSON = 1000
 // releaseJSON is a release for programs. The fields that `spate show --json` has
 // too mean the same.
 type releaseJSON struct {
+	Ref          string     `json:"ref"` // names exactly this torrent
 	Name         string     `json:"name"`
+	Version      string     `json:"version"`
+	Variant      string     `json:"variant,omitempty"`
+	Group        string     `json:"group,omitempty"`
+	Notes        string     `json:"notes,omitempty"` // Markdown; not in lists
 	Format       string     `json:"format"`
 	HashV1       string     `json:"info_hash_v1,omitempty"`
 	HashV2       string     `json:"info_hash_v2,omitempty"`
@@ -42,10 +48,26 @@ type releaseJSON struct {
 	MetalinkURL  string     `json:"metalink_url"`
 	ChecksumsURL string     `json:"checksums_url"`
 	Magnet       string     `json:"magnet"`
+	Twin         *twinJSON  `json:"v1_twin,omitempty"`
+	Signed       *signJSON  `json:"signature,omitempty"`
 	AnnounceList [][]string `json:"announce_list,omitempty"`
 	WebSeeds     []string   `json:"web_seeds,omitempty"`
 	Swarm        *numbers   `json:"swarm"`
 	Files        []fileJSON `json:"files,omitempty"`
+}
+
+// twinJSON is the torrent for clients that cannot use hybrids.
+type twinJSON struct {
+	HashV1     string `json:"info_hash_v1"`
+	TorrentURL string `json:"torrent_url"`
+	Magnet     string `json:"magnet"`
+}
+
+// signJSON is where the minisign signatures are.
+type signJSON struct {
+	PublicKey  string `json:"public_key"`
+	TorrentURL string `json:"torrent_signature_url"`
+	SumsURL    string `json:"checksums_signature_url,omitempty"`
 }
 
 type fileJSON struct {
@@ -56,16 +78,27 @@ type fileJSON struct {
 	DownloadURL string `json:"download_url"`
 }
 
-func (s *Site) releaseJSON(base *url.URL, rel *publish.Release) releaseJSON {
-	n := s.numbers(rel)
+// releaseJSON describes rel. Its page and what else a person would link to are
+// named by ref, the rest exactly.
+func (s *Site) releaseJSON(r *http.Request, rel *publish.Release, ref string) releaseJSON {
+	base, n, exact := s.base(r), s.numbers(r.Context(), rel), rel.Ref()
+	at := func(path string) string { return publish.Absolute(base, path) }
 	j := releaseJSON{
-		Name: rel.Name, Format: rel.Format, TotalLength: rel.Size, NumFiles: rel.NumFiles,
+		Ref: exact, Name: rel.Name, Version: rel.Version, Variant: rel.Variant, Group: rel.Group, Notes: rel.Notes,
+		Format: rel.Format, TotalLength: rel.Size, NumFiles: rel.NumFiles,
 		PieceLength: rel.PieceLength, Pieces: rel.Pieces, Private: rel.Private, Comment: rel.Comment, Published: rel.Published,
-		PageURL:      publish.Absolute(base, publish.PagePath(rel.Slug)),
-		TorrentURL:   publish.Absolute(base, publish.TorrentPath(rel.Slug)),
-		MetalinkURL:  publish.Absolute(base, metalinkPath(rel.Slug)),
-		ChecksumsURL: publish.Absolute(base, sumsPath(rel.Slug)),
-		Magnet:       rel.Magnet, AnnounceList: rel.Announce, WebSeeds: rel.WebSeeds, Swarm: &n,
+		PageURL: at(publish.PagePath(ref)), TorrentURL: at(publish.TorrentPath(exact)),
+		MetalinkURL: at(metalinkPath(exact)), ChecksumsURL: at(sumsPath(exact)),
+		Magnet: rel.Magnet, AnnounceList: rel.Announce, WebSeeds: rel.WebSeeds, Swarm: &n,
+	}
+	if !rel.Twin.Hash.IsZero() {
+		j.Twin = &twinJSON{rel.Twin.Hash.String(), at(twinPath(exact)), rel.Twin.Magnet}
+	}
+	if rel.Signatures.Torrent != "" {
+		j.Signed = &signJSON{PublicKey: rel.Signatures.PublicKey, TorrentURL: at(publish.TorrentPath(exact) + signature.Extension)}
+		if rel.Signatures.Sums != "" {
+			j.Signed.SumsURL = at(sumsPath(exact) + signature.Extension)
+		}
 	}
 	if !rel.HashV1.IsZero() {
 		j.HashV1 = rel.HashV1.String()
@@ -74,10 +107,10 @@ func (s *Site) releaseJSON(base *url.URL, rel *publish.Release) releaseJSON {
 		j.HashV2 = rel.HashV2.String()
 	}
 	if rel.Single {
-		j.DownloadURL = publish.Absolute(base, publish.DownloadPath(rel.Slug))
+		j.DownloadURL = at(publish.DownloadPath(exact))
 	}
 	for _, f := range rel.Files {
-		file := fileJSON{Path: f.Path, Length: f.Length, DownloadURL: publish.Absolute(base, filePath(rel, &f))}
+		file := fileJSON{Path: f.Path, Length: f.Length, DownloadURL: at(filePath(rel, exact, &f))}
 		if rel.Single {
 			file.Path = rel.Name
 		}
@@ -92,35 +125,42 @@ func (s *Site) releaseJSON(base *url.URL, rel *publish.Release) releaseJSON {
 	return j
 }
 
-// filePath is where file f of rel is downloaded.
-func filePath(rel *publish.Release, f *publish.File) string {
+// filePath is where file f of rel is downloaded, which was asked for as ref.
+func filePath(rel *publish.Release, ref string, f *publish.File) string {
 	if rel.Single {
-		return publish.DownloadPath(rel.Slug)
+		return publish.DownloadPath(ref)
 	}
-	return publish.DownloadPath(rel.Slug, strings.Split(f.Path, "/")...)
+	return publish.DownloadPath(ref, strings.Split(f.Path, "/")...)
 }
 
-// indexJSON answers /index.json, with ?q=, ?from= and ?limit=.
+// indexJSON answers /index.json, with ?q=, ?group=, ?all=1, ?from= and ?limit=.
 func (s *Site) indexJSON(w http.ResponseWriter, r *http.Request) {
 	crossOrigin(w.Header())
-	limit, err := strconv.Atoi(r.URL.Query().Get("limit"))
+	ask := r.URL.Query()
+	limit, err := strconv.Atoi(ask.Get("limit"))
 	if err != nil || limit <= 0 || limit > perJSON {
 		limit = perJSON
 	}
-	q := publish.Query{Text: clip(r.URL.Query().Get("q"), 200), Offset: offset(r), Limit: limit}
+	q := publish.Query{
+		Text: clip(ask.Get("q"), 200), Group: clip(ask.Get("group"), 200), All: ask.Get("all") == "1",
+		Offset: offset(r), Limit: limit,
+	}
 	list, total, err := s.catalog.List(r.Context(), q)
 	if err != nil {
 		s.broken(w, r, err)
 		return
 	}
-	base := s.base(r)
 	out := struct {
 		Site     string        `json:"site"`
 		Total    int           `json:"total"`
 		Releases []releaseJSON `json:"releases"`
 	}{s.opts.Title, total, make([]releaseJSON, 0, len(list))}
 	for _, rel := range list {
-		out.Releases = append(out.Releases, s.releaseJSON(base, rel))
+		ref := rel.Slug
+		if q.All {
+			ref = rel.Ref()
+		}
+		out.Releases = append(out.Releases, s.releaseJSON(r, rel, ref))
 	}
 	s.sendJSON(w, r, out)
 }
@@ -128,12 +168,13 @@ func (s *Site) indexJSON(w http.ResponseWriter, r *http.Request) {
 // oneJSON answers /r/NAME/release.json: the release with its files.
 func (s *Site) oneJSON(w http.ResponseWriter, r *http.Request) {
 	crossOrigin(w.Header())
-	rel := s.find(w, r, r.PathValue("name"))
+	ref := r.PathValue("name")
+	rel := s.find(w, r, ref)
 	if rel == nil {
 		return
 	}
-	s.setLinks(w.Header(), rel)
-	s.sendJSON(w, r, s.releaseJSON(s.base(r), rel))
+	s.setLinks(w.Header(), rel, ref)
+	s.sendJSON(w, r, s.releaseJSON(r, rel, ref))
 }
 
 func (s *Site) sendJSON(w http.ResponseWriter, r *http.Request, v any) {
@@ -179,7 +220,7 @@ func (s *Site) sums(w http.ResponseWriter, r *http.Request) {
 	if rel == nil {
 		return
 	}
-	s.setLinks(w.Header(), rel)
+	s.setLinks(w.Header(), rel, r.PathValue("name"))
 	if !rel.Summed {
 		w.Header().Set("Retry-After", "60")
 		s.fail(w, r, http.StatusServiceUnavailable, "Not yet", "The checksums are still being computed. Come again in a while.")
@@ -234,6 +275,7 @@ type linkedData struct {
 	Type        string   `json:"@type"`
 	Name        string   `json:"name"`
 	Description string   `json:"description,omitempty"`
+	Version     string   `json:"version,omitempty"`
 	URL         string   `json:"url"`
 	ContentURL  string   `json:"contentUrl"`
 	ContentSize string   `json:"contentSize"`
@@ -242,15 +284,15 @@ type linkedData struct {
 	SHA256      string   `json:"sha256,omitempty"`
 }
 
-func linkedDataOf(base *url.URL, rel *publish.Release) *linkedData {
+func linkedDataOf(base *url.URL, rel *publish.Release, ref string) *linkedData {
 	d := &linkedData{
-		Context: "https://schema.org", Type: "DataDownload", Name: display(rel.Name), Description: display(rel.Comment),
-		URL:         publish.Absolute(base, publish.PagePath(rel.Slug)),
-		ContentURL:  publish.Absolute(base, publish.TorrentPath(rel.Slug)),
+		Context: "https://schema.org", Type: "DataDownload", Name: display(rel.Name), Description: display(rel.Comment), Version: label(rel),
+		URL:         publish.Absolute(base, publish.PagePath(ref)),
+		ContentURL:  publish.Absolute(base, publish.TorrentPath(ref)),
 		ContentSize: plural64(rel.Size, "byte"), UploadDate: rel.Published.UTC().Format(time.RFC3339),
 	}
 	if rel.Single {
-		d.ContentURL = publish.Absolute(base, publish.DownloadPath(rel.Slug))
+		d.ContentURL = publish.Absolute(base, publish.DownloadPath(ref))
 		if rel.Summed {
 			d.SHA256 = hex.EncodeToString(rel.Files[0].SHA256[:])
 		}

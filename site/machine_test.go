@@ -63,8 +63,8 @@ func TestIndexJSON(t *testing.T) {
 	for field, want := range map[string]any{
 		"name": "one.iso", "format": "hybrid", "info_hash_v1": rel.HashV1.String(), "info_hash_v2": rel.HashV2.String(),
 		"total_length": 1000.0, "num_files": 1.0, "magnet": rel.Magnet, "published": "2026-11-04T14:03:00Z",
-		"page_url": "http://localhost/r/one.iso", "torrent_url": "http://localhost/t/one.iso.torrent",
-		"download_url": "http://localhost/d/one.iso", "metalink_url": "http://localhost/m/one.iso.meta4",
+		"page_url": "http://localhost/r/one.iso", "torrent_url": "http://localhost/t/one.iso~1.torrent",
+		"download_url": "http://localhost/d/one.iso~1", "metalink_url": "http://localhost/m/one.iso~1.meta4",
 	} {
 		if one[field] != want {
 			t.Errorf("%s: %v, want %v", field, one[field], want)
@@ -78,7 +78,7 @@ func TestIndexJSON(t *testing.T) {
 	if err := json.Unmarshal([]byte(body(t, f.get("GET", "/r/tree/release.json"))), &tree); err != nil {
 		t.Fatal(err)
 	}
-	if len(tree.Files) != 2 || tree.Files[1].Path != "b/c" || !strings.HasSuffix(tree.Files[1].DownloadURL, "/d/tree/b/c") {
+	if len(tree.Files) != 2 || tree.Files[1].Path != "b/c" || !strings.HasSuffix(tree.Files[1].DownloadURL, "/d/tree~1/b/c") {
 		t.Errorf("%+v", tree)
 	}
 }
@@ -143,7 +143,7 @@ func TestMetalink(t *testing.T) {
 	}
 	const empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 	if resp.Header.Get("Content-Type") != "application/metalink4+xml" || len(m.Files) != 1 || m.Files[0].Name != "one.iso" ||
-		m.Files[0].Hash.Hex != empty || m.Files[0].URL != "http://localhost/d/one.iso" || m.Files[0].MetaURLs[0].URL != "http://localhost/t/one.iso.torrent" {
+		m.Files[0].Hash.Hex != empty || m.Files[0].URL != "http://localhost/d/one.iso~1" || m.Files[0].MetaURLs[0].URL != "http://localhost/t/one.iso~1.torrent" {
 		t.Errorf("%+v", m)
 	}
 	m = metalink{}

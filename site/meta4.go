@@ -55,15 +55,18 @@ func (s *Site) meta4(w http.ResponseWriter, r *http.Request) {
 	if rel == nil {
 		return
 	}
-	base := s.base(r)
-	torrent := publish.Absolute(base, publish.TorrentPath(name))
+	base, exact := s.base(r), rel.Ref()
+	torrent := publish.Absolute(base, publish.TorrentPath(exact))
+	if !rel.Twin.Hash.IsZero() {
+		torrent = publish.Absolute(base, twinPath(exact)) // aria2 1.x cannot use hybrids
+	}
 	doc := metalink{Generator: "spate", Published: rel.Published.UTC().Format(time.RFC3339)}
 	for i := range rel.Files {
 		f := &rel.Files[i]
-		file := metalinkFile{Name: name, Size: f.Length, URL: publish.Absolute(base, filePath(rel, f)),
+		file := metalinkFile{Name: rel.Name, Size: f.Length, URL: publish.Absolute(base, filePath(rel, exact, f)),
 			MetaURLs: []metaURL{{Type: "torrent", URL: torrent}}}
 		if !rel.Single {
-			file.Name = name + "/" + f.Path
+			file.Name = rel.Name + "/" + f.Path
 			file.MetaURLs[0].Name = file.Name
 		}
 		if rel.Summed {
@@ -71,7 +74,7 @@ func (s *Site) meta4(w http.ResponseWriter, r *http.Request) {
 		}
 		doc.Files = append(doc.Files, file)
 	}
-	s.setLinks(w.Header(), rel)
+	s.setLinks(w.Header(), rel, name)
 	w.Header().Set("Content-Disposition", disposition(name+".meta4"))
 	s.sendXML(w, r, "application/metalink4+xml", doc)
 }

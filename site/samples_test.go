@@ -17,6 +17,7 @@ import (
 
 	"spate"
 	"spate/publish"
+	"spate/signature"
 )
 
 // sampleTime is when the samples were published.
@@ -90,6 +91,22 @@ func sparse(t testing.TB, n int64, parts ...string) string {
 	return path
 }
 
+const sampleNotes = `## What is new
+
+- Boots from **USB sticks** as well as from CDs
+- PostgreSQL 8.0.3, pgAdmin III and *phpPgAdmin*; see the [handbook](https://www.postgresql.org/docs/)
+- The home directory is kept on a partition labelled ` + "`pgdata`" + `
+
+Write it to a stick with
+
+    dd if=pg_live.1.3.3-SRA.iso of=/dev/sdX bs=4M
+
+| machine | tested |
+| --- | --- |
+| ThinkPad T42 | yes |
+| anything with 256 MB | should do |
+`
+
 // TestPreview serves sample releases on the address in SPATE_PREVIEW until it is
 // interrupted, for looking at the pages.
 func TestPreview(t *testing.T) {
@@ -102,13 +119,33 @@ func TestPreview(t *testing.T) {
 		return func(r *publish.Release) { r.Published = sampleTime.AddDate(0, 0, -days) }
 	}
 	sample(t, c, sparse(t, 380_395_520, dir, "pg_live.1.3.3-SRA.iso"), func(r *publish.Release) {
-		r.Comment = "PostgreSQL live CD, boots on any PC"
+		r.Comment, r.Group, r.Version = "PostgreSQL live CD, boots on any PC", "Live systems", "1.3.3"
+		r.Twin = publish.Twin{Hash: spate.InfoHash{7}, Magnet: "magnet:?xt=urn:btih:0700000000000000000000000000000000000000"}
+		r.Notes, r.FirstCopy, r.Summed = sampleNotes, 252*time.Second, true
+		key, _ := signature.NewKey()
+		r.Signatures = publish.Signatures{PublicKey: key.Public().String(), Torrent: "t", Sums: "s"}
+		for d := range 30 {
+			n := int64(40*d) - int64(d*d) + int64(r.HashV1[d%20])
+			c.Count(t.Context(), r.Hash(), time.Now().AddDate(0, 0, d-29), publish.Counts{Completed: n, Direct: n / 9, SeedBytes: r.Size * int64(1+d%4) / 3})
+		}
 	})
+	for v := 1; v <= 4; v++ {
+		sample(t, c, filepath.Join(dir, "pg_live.1.3.3-SRA.iso"), func(r *publish.Release) {
+			r.Version, r.Published, r.Group = fmt.Sprint("1.2.", v), sampleTime.AddDate(0, -8+v, 0), "Live systems"
+			r.HashV1, r.HashV2 = spate.InfoHash{byte(v)}, spate.InfoHashV2{byte(v)}
+		})
+	}
 	for i := range 120 {
 		sparse(t, int64(i)*317_233, dir, "debian-13-netboot", "images", fmt.Sprintf("part-%03d", i), "linux")
 	}
 	sparse(t, 1234, dir, "debian-13-netboot", "SHA256SUMS")
-	sample(t, c, filepath.Join(dir, "debian-13-netboot"), at(1))
+	for i, arch := range []string{"amd64", "arm64", "riscv64"} {
+		sample(t, c, filepath.Join(dir, "debian-13-netboot"), func(r *publish.Release) {
+			at(1)(r)
+			r.Version, r.Variant, r.Group, r.Summed = "13.2", arch, "Installers", true
+			r.HashV1, r.HashV2 = sha1.Sum([]byte{byte(i)}), sha256.Sum256([]byte{byte(i)})
+		})
+	}
 	sample(t, c, sparse(t, 29_000_000_000, dir, "open-llm-13b-q4.gguf"), at(4))
 	sample(t, c, sparse(t, 1_700_000, dir, "Земля и воля — архив.tar.zst"), at(9))
 	sample(t, c, sparse(t, 7_340_032, dir, "<script>alert(1)<⁄script>&\u202egnp.exe"), at(30))

@@ -129,3 +129,19 @@ func plural64(n int64, noun string) string {
 func pieceSize(n int64) string {
 	return strings.Replace(humanize.IBytes(uint64(max(n, 0))), ".0 ", " ", 1)
 }
+
+// took is a number of seconds for people: the two largest units.
+func took(seconds int64) string {
+	switch m := seconds / 60; {
+	case seconds <= 0:
+		return ""
+	case seconds < 60:
+		return fmt.Sprintf("%d s", seconds)
+	case m < 60:
+		return fmt.Sprintf("%d min %d s", m, seconds%60)
+	case m < 48*60:
+		return fmt.Sprintf("%d h %d min", m/60, m%60)
+	default:
+		return fmt.Sprintf("%d days", m/(24*60))
+	}
+}

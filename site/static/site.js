@@ -13,6 +13,8 @@ for (const box of document.querySelectorAll("[data-live]")) {
       copies: now.copies.toFixed(1),
       rate: now.rate_text,
       saved: now.saved_text,
+      delivered: now.delivered.toLocaleString("en"),
+      first_copy: now.first_text,
     };
     for (const place of box.querySelectorAll("[data-is]")) {
       const text = show[place.dataset.is];

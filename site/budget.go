@@ -1,0 +1,55 @@
+package site
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+
+	"spate/internal/ratelimit"
+)
+
+// perDownload is what each direct download of a budget should at least get, in
+// bytes a second. A browser's web seed reads a piece by one request, and gives up
+// after a minute.
+const perDownload = 64 << 10
+
+// busyFor is what Retry-After says, in seconds, where there is no room.
+const busyFor = 30
+
+// budget is what direct downloads may take of the uplink, so that they do not
+// starve the swarm, which multiplies what it is sent.
+type budget struct {
+	limiter *ratelimit.Limiter // nil: no limit
+	most    int64              // downloads at once
+}
+
+// newBudget returns the budget of rate bytes a second, 0 for any, and at most
+// most downloads at once.
+func newBudget(rate int64, most int) budget {
+	b := budget{most: int64(most)}
+	if rate > 0 {
+		b.limiter = ratelimit.New(rate)
+		b.most = min(b.most, max(1, rate/perDownload))
+	}
+	return b
+}
+
+// step is how many bytes of a download go out between two looks at the budget.
+func (b budget) step() int64 {
+	if b.limiter == nil {
+		return step
+	}
+	return min(step, int64(b.limiter.Batch()))
+}
+
+// wait returns when n bytes may go out.
+func (b budget) wait(ctx context.Context, n int64) error {
+	return b.limiter.Wait(ctx, int(n))
+}
+
+// busy answers that there is no room for another download now.
+func (s *Site) busy(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Retry-After", strconv.Itoa(busyFor))
+	s.fail(w, r, http.StatusServiceUnavailable, "Busy",
+		"As many direct downloads are running as the publisher's line has room for. Come again in a moment, or use BitTorrent: it needs no place in the queue.")
+}

@@ -1,0 +1,74 @@
+package site
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+
+	"spate/publish"
+)
+
+// chartDays is how far back charts go.
+const chartDays = 30
+
+// chart is a small column for each of the last days.
+type chart struct {
+	Title   string
+	Summary string // what it shows, in words
+	Columns []column
+	Peak    string // the highest column's value
+	From    time.Time
+}
+
+// column is one day's, in a box of 10 by 60 for each day.
+type column struct{ X, Y, H float64 }
+
+const chartHeight = 60
+
+// charts are the history of a release: downloads, and how many copies of it were
+// sent from here. There are none without anything to show.
+func charts(h publish.History, size int64, now time.Time) []chart {
+	if len(h.Days) == 0 || size <= 0 {
+		return nil
+	}
+	first := now.UTC().Truncate(24*time.Hour).AddDate(0, 0, 1-chartDays)
+	var got, sent [chartDays]float64
+	for _, d := range h.Days {
+		day, err := time.Parse(time.DateOnly, d.Date)
+		if i := int(day.Sub(first).Hours() / 24); err == nil && !day.Before(first) && i < chartDays {
+			got[i] = float64(d.Downloads())
+			sent[i] = float64(d.OriginBytes()) / float64(size)
+		}
+	}
+	whole := func(v float64) string { return count(int(v)) }
+	tenths := func(v float64) string { return strconv.FormatFloat(v, 'f', 1, 64) }
+	return []chart{
+		draw("Downloads", "downloads", first, got[:], whole),
+		draw("Copies sent by the publisher", "copies", first, sent[:], tenths),
+	}
+}
+
+// draw makes the columns of values, one a day from first on.
+func draw(title, unit string, first time.Time, values []float64, say func(float64) string) chart {
+	var sum, most float64
+	day := 0
+	for i, v := range values {
+		sum += v
+		if v > most {
+			most, day = v, i
+		}
+	}
+	c := chart{Title: title, Peak: say(most), From: first}
+	c.Summary = fmt.Sprintf("%s: %s %s in %d days", title, say(sum), unit, len(values))
+	if most > 0 {
+		c.Summary += fmt.Sprintf(", at most %s on %s", say(most), first.AddDate(0, 0, day).Format("2 January"))
+	}
+	for i, v := range values {
+		if v <= 0 {
+			continue
+		}
+		h := max(2, float64(int(v/most*(chartHeight-4)*10))/10)
+		c.Columns = append(c.Columns, column{X: float64(i * 10), Y: chartHeight - h, H: h})
+	}
+	return c
+}

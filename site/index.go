@@ -1,0 +1,139 @@
+package site
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"spate/publish"
+)
+
+// indexPage is what index.html shows.
+type indexPage struct {
+	Query      string
+	Group      string
+	Groups     []groupLink // none where there is only one
+	All        bool        // every version and variant
+	Searchable bool
+	Total      int
+	Rows       []indexRow
+	Pager      pager
+}
+
+// groupLink leads to the releases of a group; those of "" are all.
+type groupLink struct {
+	Name, Link string
+	Count      int
+	Here       bool
+}
+
+// indexRow is one release on the index.
+type indexRow struct {
+	Name, Page, Torrent string
+	Label               string // its version and variant, where they say something
+	Download            string // "" for a tree
+	Size, Files         string
+	Published           time.Time
+	Signed              bool
+	Swarm               numbers
+	Wave                wave
+}
+
+// index answers /: the releases, newest first, with ?q= those that match, with
+// ?group= those of a group, with ?all=1 in every version, from ?from= on.
+func (s *Site) index(w http.ResponseWriter, r *http.Request) {
+	ask := r.URL.Query()
+	q := publish.Query{
+		Text: clip(strings.TrimSpace(ask.Get("q")), 200), Group: clip(ask.Get("group"), 200),
+		All: ask.Get("all") == "1", Offset: offset(r), Limit: perIndex,
+	}
+	list, total, err := s.catalog.List(r.Context(), q)
+	if err != nil {
+		s.broken(w, r, err)
+		return
+	}
+	groups, err := s.catalog.Groups(r.Context())
+	if err != nil {
+		s.broken(w, r, err)
+		return
+	}
+	page := indexPage{Query: q.Text, Group: q.Group, All: q.All, Total: total, Searchable: q.Text != "" || q.Group != "" || total > 5}
+	left := listBudget
+	page.Groups = s.groupLinks(groups, q.Group, &left)
+	for _, rel := range list {
+		row := s.indexRow(r, rel, q.All)
+		if left -= 1100 + len(row.Page) + len(row.Torrent) + len(row.Download) + 3*len(row.Name); left < 0 && len(page.Rows) > 0 {
+			break
+		}
+		page.Rows = append(page.Rows, row)
+	}
+	keep := url.Values{}
+	set := func(name, value string) {
+		if value != "" {
+			keep.Set(name, value)
+		}
+	}
+	set("q", q.Text)
+	set("group", q.Group)
+	if q.All {
+		keep.Set("all", "1")
+	}
+	page.Pager = s.pager("/", keep, q.Offset, len(page.Rows), perIndex, total)
+	s.render(w, r, http.StatusOK, "index.html", page)
+}
+
+// groupLinks lists the groups, as far as left allows, which it takes from.
+func (s *Site) groupLinks(groups []publish.GroupCount, here string, left *int) []groupLink {
+	if len(groups) < 2 {
+		return nil
+	}
+	all := 0
+	for _, g := range groups {
+		all += g.Slugs
+	}
+	links := []groupLink{{Name: "All", Link: s.path("/"), Count: all, Here: here == ""}}
+	budget := *left / 4
+	for _, g := range groups {
+		if g.Group == "" {
+			continue
+		}
+		link := groupLink{Name: display(g.Group), Link: s.path("/") + "?" + url.Values{"group": {g.Group}}.Encode(), Count: g.Slugs, Here: g.Group == here}
+		cost := 120 + len(link.Link) + len(link.Name)
+		if budget -= cost; budget < 0 {
+			break
+		}
+		*left -= cost
+		links = append(links, link)
+	}
+	return links
+}
+
+func (s *Site) indexRow(r *http.Request, rel *publish.Release, exact bool) indexRow {
+	ref := rel.Slug
+	if exact {
+		ref = rel.Ref()
+	}
+	row := indexRow{
+		Name: rel.Name, Page: s.path(publish.PagePath(ref)), Torrent: s.path(publish.TorrentPath(ref)), Label: label(rel),
+		Size: size(rel.Size), Files: plural(rel.NumFiles, "file"), Published: rel.Published,
+		Signed: rel.Signatures.Torrent != "", Swarm: s.numbers(r.Context(), rel), Wave: waveOf(rel, 48, 48),
+	}
+	if rel.Single {
+		row.Download = s.path(publish.DownloadPath(ref))
+	}
+	return row
+}
+
+// label is what tells a release from others of its slug: nothing for the first
+// version without a name of its own.
+func label(rel *publish.Release) string {
+	var words []string
+	if rel.Version != "1" {
+		words = append(words, display(rel.Version))
+	}
+	if rel.Variant != "" {
+		words = append(words, display(rel.Variant))
+	}
+	return strings.Join(words, " · ")
+}

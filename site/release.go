@@ -1,0 +1,286 @@
+package site
+
+import (
+	"context"
+	"encoding/hex"
+	"html/template"
+	"net/http"
+	"net/url"
+	"path"
+	"time"
+
+	"spate/publish"
+	"spate/signature"
+)
+
+// releasePage is what release.html shows.
+type releasePage struct {
+	Ref                     string // as it was asked for
+	Name                    string
+	Label                   string // version and variant
+	Page, Torrent, Download string // links; Download is "" for a tree
+	PageURL                 string // absolute
+	Magnet                  template.URL
+	Twin                    string // the torrent for older clients, or ""
+	TwinMagnet              template.URL
+	Size, Bytes, FileCount  string
+	Release                 *publish.Release
+	Group                   string // link to the group, or ""
+	HashV1, HashV2, SHA256  string
+	Metalink, Sums          string
+	Hybrid                  bool
+	PieceSize               string
+	Swarm                   numbers
+	Commands                []command
+	Signed                  *signedBy
+	Notes                   template.HTML
+	MoreNotes               string // link to all of them, or ""
+	Family                  family
+	Charts                  []chart
+	Files                   fileList
+	Wave                    wave
+}
+
+// signedBy is what a page says of a release's signature.
+type signedBy struct {
+	Key        string
+	KeyFile    string // links
+	TorrentSig string
+	SumsSig    string // "" while it is not there
+	Commands   []command
+}
+
+// family are the other versions and variants of a release.
+type family struct {
+	Newer    string // link to the newest version, "" where this is it
+	Variants []relative
+	Older    []relative // all other versions
+	More     string     // link to the rest of them, or ""
+}
+
+// relative is another release of the family.
+type relative struct {
+	Name, Link string
+	Size       string
+	Published  time.Time
+	Here       bool
+}
+
+// filesPage is what files.html shows.
+type filesPage struct {
+	Name, Page, Torrent string
+	Size, FileCount     string
+	Files               fileList
+	Pager               pager
+}
+
+// command is a line for a terminal.
+type command struct{ Who, Line, Note string }
+
+// fileList is a run of a release's files.
+type fileList struct {
+	Rows []fileRow
+	More int // how many come after
+	All  string
+}
+
+// fileRow is one file; Dir ends in a slash or is empty.
+type fileRow struct{ Dir, Base, Link, Size, Bytes, SHA256 string }
+
+// release answers /r/REF.
+func (s *Site) release(w http.ResponseWriter, r *http.Request) {
+	ref := r.PathValue("name")
+	rel := s.find(w, r, ref)
+	if rel == nil {
+		return
+	}
+	base := s.base(r)
+	page := releasePage{
+		Ref: ref, Name: rel.Name, Label: label(rel), Release: rel,
+		Page: s.path(publish.PagePath(ref)), Torrent: s.path(publish.TorrentPath(ref)),
+		PageURL: publish.Absolute(base, publish.PagePath(ref)),
+		Magnet:  template.URL(safeMagnet(rel.Magnet)),
+		Size:    size(rel.Size), Bytes: plural64(rel.Size, "byte"), FileCount: plural(rel.NumFiles, "file"),
+		Hybrid:    rel.Format == "hybrid",
+		PieceSize: pieceSize(rel.PieceLength),
+		Swarm:     s.numbers(r.Context(), rel),
+		Commands:  commands(base, rel, ref),
+		Signed:    s.signedBy(base, rel, ref),
+		Files:     s.fileList(rel, ref, 0, filesOnPage, listBudget/3),
+		Wave:      waveOf(rel, 1200, 120),
+		Metalink:  s.path(metalinkPath(ref)),
+		Sums:      s.path(sumsPath(ref)),
+		Family:    s.family(r.Context(), rel, ref),
+	}
+	if rel.Group != "" {
+		page.Group = s.path("/") + "?" + url.Values{"group": {rel.Group}}.Encode()
+	}
+	if !rel.Twin.Hash.IsZero() {
+		page.Twin, page.TwinMagnet = s.path(twinPath(ref)), template.URL(safeMagnet(rel.Twin.Magnet))
+	}
+	if rel.Notes != "" {
+		var whole bool
+		if page.Notes, whole = s.renderNotes(rel.Notes); !whole {
+			page.MoreNotes = page.Page + "/notes.txt"
+		}
+	}
+	if h, err := s.catalog.History(r.Context(), rel.Hash(), time.Now().AddDate(0, 0, -chartDays)); err == nil {
+		page.Charts = charts(h, rel.Size, time.Now())
+	}
+	if !rel.HashV1.IsZero() {
+		page.HashV1 = rel.HashV1.String()
+	}
+	if !rel.HashV2.IsZero() {
+		page.HashV2 = rel.HashV2.String()
+	}
+	if rel.Single {
+		page.Download = s.path(publish.DownloadPath(ref))
+		if rel.Summed {
+			page.SHA256 = hex.EncodeToString(rel.Files[0].SHA256[:])
+		}
+	}
+	s.setLinks(w.Header(), rel, ref)
+	s.render(w, r, http.StatusOK, "release.html", page)
+}
+
+// notes answers /r/REF/notes.txt: the notes as they were written.
+func (s *Site) notes(w http.ResponseWriter, r *http.Request) {
+	if rel := s.find(w, r, r.PathValue("name")); rel != nil {
+		s.send(w, "text/plain; charset=utf-8", []byte(rel.Notes))
+	}
+}
+
+// files answers /r/REF/files: all files of a release, page by page.
+func (s *Site) files(w http.ResponseWriter, r *http.Request) {
+	ref := r.PathValue("name")
+	rel := s.find(w, r, ref)
+	if rel == nil {
+		return
+	}
+	from := min(offset(r), len(rel.Files))
+	list := s.fileList(rel, ref, from, perFiles, listBudget)
+	page := filesPage{
+		Name: rel.Name, Page: s.path(publish.PagePath(ref)), Torrent: s.path(publish.TorrentPath(ref)),
+		Size: size(rel.Size), FileCount: plural(rel.NumFiles, "file"), Files: list,
+		Pager: s.pager(publish.PagePath(ref)+"/files", nil, from, len(list.Rows), perFiles, len(rel.Files)),
+	}
+	s.setLinks(w.Header(), rel, ref)
+	s.render(w, r, http.StatusOK, "files.html", page)
+}
+
+// fileList is up to most files of rel from one position on, in about as many
+// bytes of HTML as budget allows.
+func (s *Site) fileList(rel *publish.Release, ref string, from, most, budget int) fileList {
+	l := fileList{All: s.path(publish.PagePath(ref) + "/files")}
+	for i := range rel.Files[from:] {
+		f := &rel.Files[from+i]
+		full := f.Path
+		if rel.Single {
+			full = rel.Name
+		}
+		dir, base := path.Split(full)
+		row := fileRow{Dir: display(dir), Base: display(base), Size: size(f.Length), Bytes: plural64(f.Length, "byte")}
+		row.Link = s.path(filePath(rel, ref, f))
+		if rel.Summed {
+			row.SHA256 = hex.EncodeToString(f.SHA256[:])
+		}
+		if budget -= 220 + len(row.Link) + len(row.SHA256) + 2*len(row.Dir) + 2*len(row.Base); len(l.Rows) == most || budget < 0 && len(l.Rows) > 0 {
+			break
+		}
+		l.Rows = append(l.Rows, row)
+	}
+	l.More = len(rel.Files) - from - len(l.Rows)
+	return l
+}
+
+// relatives is how many other versions a page lists.
+const relatives = 12
+
+// family looks up the other versions and variants of rel.
+func (s *Site) family(ctx context.Context, rel *publish.Release, ref string) family {
+	var f family
+	all, err := s.catalog.Family(ctx, rel.Slug)
+	if err != nil || len(all) < 2 {
+		return f
+	}
+	asked := publish.ParseRef(ref)
+	newest := true // whether all versions so far are of other variants
+	for _, o := range all {
+		if o.Version == rel.Version {
+			if o.Variant != "" || rel.Variant != "" {
+				to := o.LatestRef()
+				if asked.Version != "" {
+					to = o.Ref()
+				}
+				name := display(o.Variant)
+				if name == "" {
+					name = "default"
+				}
+				f.Variants = append(f.Variants, relative{Name: name, Link: s.path(publish.PagePath(to)), Here: o.Variant == rel.Variant})
+			}
+			newest = newest && o.Variant != rel.Variant
+			continue
+		}
+		if o.Variant != rel.Variant {
+			continue
+		}
+		if newest && f.Newer == "" {
+			f.Newer = s.path(publish.PagePath(o.LatestRef()))
+		}
+		if len(f.Older) == relatives {
+			f.More = s.path("/") + "?" + url.Values{"all": {"1"}, "q": {rel.Slug}}.Encode()
+			continue
+		}
+		f.Older = append(f.Older, relative{Name: display(o.Version), Link: s.path(publish.PagePath(o.Ref())), Size: size(o.Size), Published: o.Published})
+	}
+	if len(f.Variants) < 2 {
+		f.Variants = nil
+	}
+	return f
+}
+
+// commands are the lines by which each program fetches rel.
+func commands(base *url.URL, rel *publish.Release, ref string) []command {
+	page := quote(publish.Absolute(base, publish.PagePath(ref)))
+	torrent := quote(publish.Absolute(base, publish.TorrentPath(ref)))
+	c := []command{
+		{"spate", "spate get " + page, "verified, resumable"},
+		{"aria2", "aria2c " + torrent, ""},
+	}
+	if !rel.HashV1.IsZero() {
+		note := ""
+		if rel.Format == "hybrid" && rel.Twin.Hash.IsZero() {
+			note = "4.0 or newer" // 3.00 trips over the empty keys of a file tree
+		}
+		c = append(c, command{"Transmission", "transmission-cli -w . " + torrent, note})
+	}
+	if rel.Single {
+		link := publish.DownloadPath(ref)
+		line := "curl -C - -O "
+		if link != "/d/"+rel.Name {
+			line = "curl -C - -o " + quote(rel.Name) + " "
+		}
+		c = append(c, command{"curl", line + quote(publish.Absolute(base, link)), "plain HTTP"})
+	}
+	return c
+}
+
+// signedBy is what a page says of the signature of rel, nil for none.
+func (s *Site) signedBy(base *url.URL, rel *publish.Release, ref string) *signedBy {
+	key, err := signature.ParsePublicKey(rel.Signatures.PublicKey)
+	if err != nil || rel.Signatures.Torrent == "" {
+		return nil
+	}
+	b := &signedBy{
+		Key: key.String(), KeyFile: s.path(publish.PagePath(ref) + "/minisign.pub"),
+		TorrentSig: s.path(publish.TorrentPath(ref) + signature.Extension),
+		Commands:   []command{{"spate", "spate get --verify-key " + key.String() + " " + quote(publish.Absolute(base, publish.PagePath(ref))), "checks before it fetches"}},
+	}
+	if rel.Signatures.Sums != "" {
+		sums := publish.Absolute(base, sumsPath(ref))
+		b.SumsSig = s.path(sumsPath(ref) + signature.Extension)
+		b.Commands = append(b.Commands, command{"minisign", "curl -fsSO " + quote(sums) + " -O " + quote(sums+signature.Extension) +
+			" && minisign -Vm SHA256SUMS -P " + key.String() + " && sha256sum -c SHA256SUMS", "checks what lies here"})
+	}
+	return b
+}
