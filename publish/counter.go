@@ -39,8 +39,9 @@ type Counter struct {
 
 // tally is how far a release is counted.
 type tally struct {
-	offset     int64 // of the history over the tracker's sum
-	completed  int64 // in the history
+	offset     int64  // of the history over the tracker's sum
+	completed  int64  // in the history
+	total      Counts // in the history
 	seed, http int64 // of the sources
 	first      bool  // it has a FirstCopy
 }
@@ -72,6 +73,11 @@ func (c *Counter) Direct(ctx context.Context, ih spate.InfoHash) {
 		c.log.Error("publish: a download was not counted", "info_hash", ih, "err", err)
 		return
 	}
+	c.mu.Lock()
+	if t := c.known[ih]; t != nil {
+		t.total.Direct++
+	}
+	c.mu.Unlock()
 	if r, err := c.catalog.Find(ctx, ih); err == nil && r.FirstCopy == 0 && r.NumFiles == 1 {
 		c.first(ctx, r, now)
 	}
@@ -123,6 +129,17 @@ func (c *Counter) All(ctx context.Context) {
 	c.known = alive
 }
 
+// Totals is what was counted of r, ever, as far as it is known without asking the
+// catalog.
+func (c *Counter) Totals(r *Release) Counts {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if t := c.known[r.Hash()]; t != nil {
+		return t.total
+	}
+	return Counts{}
+}
+
 // sum is the tracker's sum of r. Who knows both hashes of a hybrid announces
 // both, so the larger counts; its twin has other peers.
 func (c *Counter) sum(r *Release) (n int64) {
@@ -149,7 +166,7 @@ func (c *Counter) one(ctx context.Context, r *Release, at **tally) error {
 			return err
 		}
 		// A tracker that has lost its memory starts again below the history.
-		t = &tally{completed: h.Total.Completed, offset: max(0, h.Total.Completed-sum), seed: seed, http: http, first: r.FirstCopy > 0}
+		t = &tally{completed: h.Total.Completed, total: h.Total, offset: max(0, h.Total.Completed-sum), seed: seed, http: http, first: r.FirstCopy > 0}
 		*at = t
 	}
 	d := Counts{Completed: max(0, sum+t.offset-t.completed), SeedBytes: max(0, seed-t.seed), HTTPBytes: max(0, http-t.http)}
@@ -165,7 +182,7 @@ func (c *Counter) one(ctx context.Context, r *Release, at **tally) error {
 	if err := c.catalog.Count(ctx, r.Hash(), c.now(), d); err != nil {
 		return err
 	}
-	t.completed, t.seed, t.http = t.completed+d.Completed, seed, http
+	t.completed, t.seed, t.http, t.total = t.completed+d.Completed, seed, http, t.total.Add(d)
 	if d.Completed > 0 && !t.first {
 		t.first = true
 		c.first(ctx, r, c.now())

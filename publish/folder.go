@@ -219,7 +219,7 @@ func (f *Folder) plan(ctx context.Context, scan watch.Scan) (*plan, error) {
 			}
 		default:
 			pl.same++
-			if text, err := readNotes(notes[it.Name], f.dir); err == nil {
+			if text, err := readNotes(notes[it.Name], f.dir); err == nil && notes[it.Name] != "" {
 				f.planNotes(ctx, pl, r, text)
 			}
 		}

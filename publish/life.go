@@ -101,7 +101,7 @@ func (p *Publisher) setPaused(ctx context.Context, ref string, paused bool) erro
 		return err
 	}
 	defer release()
-	list, err := p.named(ctx, ref)
+	list, err := p.Named(ctx, ref)
 	if err != nil {
 		return err
 	}
@@ -133,9 +133,23 @@ func (p *Publisher) pauseOne(ctx context.Context, ref string, paused bool) error
 	return errors.Join(err, p.unseed(ctx, r))
 }
 
-// named returns what a reference names: one release, or by a slug alone all its
+// Describe gives what a reference names another group or other notes; nil leaves
+// them.
+func (p *Publisher) Describe(ctx context.Context, ref string, group, notes *string) error {
+	list, err := p.Named(ctx, ref)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, r := range list {
+		errs = append(errs, p.opts.Catalog.Update(ctx, r.Ref(), Change{Group: group, Notes: notes}))
+	}
+	return errors.Join(errs...)
+}
+
+// Named returns what a reference names: one release, or by a slug alone all its
 // versions and variants.
-func (p *Publisher) named(ctx context.Context, ref string) ([]*Release, error) {
+func (p *Publisher) Named(ctx context.Context, ref string) ([]*Release, error) {
 	if want := ParseRef(ref); want.Version == "" && want.Variant == "" {
 		return p.opts.Catalog.Family(ctx, want.Slug)
 	}

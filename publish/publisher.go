@@ -329,7 +329,7 @@ func (p *Publisher) Withdraw(ctx context.Context, ref string) error {
 		return err
 	}
 	defer release()
-	list, err := p.named(ctx, ref)
+	list, err := p.Named(ctx, ref)
 	if err != nil {
 		return fmt.Errorf("withdraw: %w", err)
 	}

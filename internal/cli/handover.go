@@ -79,11 +79,11 @@ func socketsOf(files []*os.File) (_ *sockets, err error) {
 // takeOver is how long a tracker that is to be replaced has to stop.
 const takeOver = time.Minute
 
-// openAndLock returns the tracker's sockets and the lock of its state. With
+// openAndLock returns the sockets of who and the lock of its state. With
 // --reuse-port, a tracker that has the state listens on the same addresses: it
 // is told to stop once we listen too, and what comes until it has saved its
 // state waits in our sockets.
-func (a *app) openAndLock(ctx context.Context, opt *trackerOptions, lockPath, what string) (s *sockets, lock *os.File, err error) {
+func (a *app) openAndLock(ctx context.Context, opt *listenFlags, who, lockPath, what string) (s *sockets, lock *os.File, err error) {
 	if lock, err = lockFile(lockPath, what); err != nil && !(opt.reusePort && errors.Is(err, errLocked)) {
 		return nil, nil, err
 	}
@@ -93,7 +93,7 @@ func (a *app) openAndLock(ctx context.Context, opt *trackerOptions, lockPath, wh
 		}
 	}()
 	if s, err = a.inherited(); err == nil && s == nil {
-		s, err = opt.open(ctx, "the tracker")
+		s, err = opt.open(ctx, who)
 	}
 	if err != nil {
 		return nil, lock, err

@@ -4,20 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
-	"net/url"
-	"os"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
 
-	"spate"
 	"spate/maker"
 	"spate/publish"
-	"spate/signature"
 	"spate/site"
-	"spate/torrent"
-	"spate/tracker/trackerserver"
 )
 
 // publishOptions are the flags of publish.
@@ -27,6 +20,9 @@ type publishOptions struct {
 	client clientFlags
 	sign   signFlags
 	secure tlsFlags
+
+	release    releaseFlags
+	foreground bool
 }
 
 func (a *app) publishCmd() *cobra.Command {
@@ -36,9 +32,14 @@ func (a *app) publishCmd() *cobra.Command {
 		Short: "make the torrent, track it, seed it, serve its page",
 		Long: `Publish files or directories until stopped: each becomes a torrent with a page,
 and this process is its tracker, its first seed and its web seed. What is
-fetched once is passed on by those who fetched it. Hand out the page's URL.`,
+fetched once is passed on by those who fetched it. Hand out the page's URL.
+
+Where spate serve runs with the same --state, it is handed over to that and this
+returns once it is listed. With --release, several PATHs are variants of one
+release, on one page.`,
 		Example: `  spate publish debian.iso
-  spate publish --public-url http://files.example.org:6969 --up 2M debian.iso`,
+  spate publish --public-url http://files.example.org:6969 --up 2M debian.iso
+  spate publish --release debian --release-version 12.4 debian-amd64.iso debian-arm64.iso`,
 		Args: need(1, -1, "a file or a directory"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := opt.secure.prepare(&opt.listenFlags, &opt.publicURL, cmd.Flags().Changed("listen")); err != nil {
@@ -51,46 +52,15 @@ fetched once is passed on by those who fetched it. Hand out the page's URL.`,
 	opt.trackerFlags.add(f)
 	opt.client.add(f)
 	opt.makeFlags.add(f)
+	opt.release.add(f)
+	f.BoolVar(&opt.foreground, "foreground", false, "do not hand over to a spate serve that runs with this --state")
 	opt.sign.add(f)
 	opt.secure.add(f)
 	return cmd
 }
 
-// checkPaths refuses, before anything is hashed, what is not there and what
-// would have one page.
-func checkPaths(paths []string) error {
-	seen := map[string]string{}
-	for _, path := range paths {
-		if _, err := os.Stat(path); err != nil {
-			return err
-		}
-		abs, err := filepath.Abs(path)
-		if err != nil {
-			return err
-		}
-		name := filepath.Base(abs)
-		if other, ok := seen[name]; ok {
-			return usageHint("publish one of them by itself, with another --name", "%s and %s are both called %q", other, path, name)
-		}
-		seen[name] = path
-	}
-	return nil
-}
-
-// publication is a publish under way: a tracker, a session and a site.
-type publication struct {
-	app       *app
-	opt       *publishOptions
-	key       *signature.Key // or nil
-	base      *url.URL
-	guessed   bool
-	sockets   *sockets
-	secure    *secure // or nil: plain HTTP
-	node      *node
-	client    *client
-	publisher *publish.Publisher
-	site      *site.Site
-}
+// publication is a publish in the foreground.
+type publication struct{ house }
 
 func (a *app) publish(ctx context.Context, paths []string, opt *publishOptions) error {
 	mk, err := opt.makeFlags.options()
@@ -103,148 +73,46 @@ func (a *app) publish(ctx context.Context, paths []string, opt *publishOptions) 
 	if err := opt.checkPublicURL(); err != nil {
 		return err
 	}
-	if err := checkPaths(paths); err != nil {
+	if err := opt.release.prepare(paths); err != nil {
+		return err
+	}
+	opt.listenFlags.bind, opt.trackerFlags.state = opt.client.bind, opt.client.state
+	state := a.stateDir(opt.client.state)
+	if done, err := a.handOver(ctx, state, paths, opt, mk); done || err != nil {
 		return err
 	}
 	key, err := opt.sign.key(ctx, a)
 	if err != nil {
 		return err
 	}
-	opt.listenFlags.bind, opt.trackerFlags.state = opt.client.bind, opt.client.state
-	state := a.stateDir(opt.client.state)
 	lock, err := lockFile(filepath.Join(state, "lock"), "the state directory "+state)
 	if err != nil {
 		return err
 	}
 	defer lock.Close()
-	p := &publication{app: a, opt: opt, key: key}
+	p := &publication{house: house{app: a, opt: opt, key: key}}
 	defer p.close()
-	if err := p.open(ctx, state); err != nil {
+	if err := p.open(ctx, state, houseParts{}); err != nil {
 		return err
 	}
 	defer a.serveRunning(state, "publish", sessionSource{p.client.session})()
 	// The site answers while the data is hashed, and lists what is ready.
-	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
-	ended := make(chan error, 1)
-	go func() { ended <- p.node.run(serving, p.sockets, p.handler()) }()
-	sums := make(chan error, 1)
-	go func() { sums <- p.publisher.Run(serving) }()
-	err = p.work(ctx, paths, mk, ended)
-	p.client.stop() // "stopped" is told while the tracker still listens
-	stop()
-	<-sums
-	return errors.Join(err, <-ended)
-}
-
-// open makes the parts and plugs them together. close undoes it.
-func (p *publication) open(ctx context.Context, state string) error {
-	a, opt := p.app, p.opt
-	var err error
-	if p.sockets, err = opt.open(ctx, "the publisher's site and tracker"); err != nil {
-		return err
-	}
-	if p.base, p.guessed, err = publicURL(opt.publicURL, p.sockets.httpAddr()); err != nil {
-		return err
-	}
-	if p.secure, err = a.secure(&opt.secure, state, opt.bind, p.sockets.httpAddr()); err != nil {
-		return err
-	}
-	if p.secure != nil && opt.publicURL == "" {
-		p.base.Scheme = "https"
-	}
-	if p.node, err = a.newNode(&opt.trackerFlags, state, trackerserver.Options{OnlyAllowed: true}, trackerserver.StatsOptions{ShowNames: true}); err != nil {
-		return err
-	}
-	own := &ownTracker{table: p.node.table, now: a.env.Now, urls: map[string]bool{}}
-	p.node.use(p.secure)
-	all := announceURLs(p.base, p.sockets.udpAddr(), p.secure != nil)
-	for _, tier := range all {
-		for _, u := range tier {
-			own.urls[u] = true
-		}
-	}
-	p.client, err = a.newClient(&opt.client, filepath.Join(state, "publish"), func(next torrent.Announcer) torrent.Announcer {
-		own.next = next
-		return own
-	})
-	if err != nil {
-		return err
-	}
-	origins := originAddrs(ctx, opt.bind.Addr, p.base, opt.publicURL != "", p.client.session.PeerPort())
-	own.addr = origins[0]
-	extra, err := tiers(opt.announce)
-	if err != nil {
-		return err
-	}
-	p.publisher, err = publish.New(publish.MakerFunc(maker.Make), seeder{p.client.session, opt.client.peers}, publish.Options{
-		Tracker: &admission{node: p.node, origins: origins}, BaseURL: p.base, Trackers: append(all, extra...), Now: a.env.Now,
-		Key: p.key, Log: a.log,
-	})
-	if err != nil {
-		return err
-	}
-	p.site, err = site.New(p.publisher.Catalog(), site.Options{BaseURL: p.siteURL(), Swarm: p.swarm, Origin: p.origin, StatsPath: "/stats", Log: a.log})
-	return err
-}
-
-// siteURL is the base of absolute links: only one that was given is the same
-// for every visitor.
-func (p *publication) siteURL() *url.URL {
-	if p.opt.publicURL == "" {
-		return nil
-	}
-	return p.base
-}
-
-func (p *publication) close() {
-	if p.client != nil {
-		p.client.stop()
-	}
-	if p.node != nil {
-		p.node.close()
-	}
-	if p.sockets != nil {
-		p.sockets.close()
-	}
-	p.secure.close()
-}
-
-func (p *publication) handler() http.Handler {
-	return p.secure.always(under(p.base.Path, p.node.handler(p.site)))
-}
-
-// swarm counts the peers of a release for its page.
-func (p *publication) swarm(ih spate.InfoHash) (site.Swarm, bool) {
-	s, l, c, ok := p.node.table.Scrape(p.app.env.Now(), ih)
-	return site.Swarm{Seeders: int(s), Leechers: int(l), Completed: int(c)}, ok
-}
-
-// origin says what this seed has sent of a release.
-func (p *publication) origin(ih spate.InfoHash) (site.Sent, bool) {
-	t := p.client.session.Torrent(ih)
-	if t == nil {
-		return site.Sent{}, false
-	}
-	st := t.Stats()
-	return site.Sent{Bytes: st.Uploaded, Rate: st.UpRate}, true
+	return p.serve(ctx, func(ctx context.Context) error { return p.work(ctx, paths, mk) })
 }
 
 // work publishes the paths, says so, and goes on until ctx or the server ends.
-func (p *publication) work(ctx context.Context, paths []string, mk maker.Options, server <-chan error) error {
-	if p.guessed {
-		words := "guessed"
-		if r := reachOf(p.base.Hostname()); r != "" {
-			words += "; for " + r
-		}
-		p.app.notef("others reach this at %s (%s); --public-url sets another", p.base, words)
-	}
+func (p *publication) work(ctx context.Context, paths []string, mk maker.Options) error {
+	p.sayGuessed()
 	var releases []*publish.Release
-	for _, path := range paths {
-		r, err := p.one(ctx, path, mk)
+	for i, path := range paths {
+		r, err := p.one(ctx, path, p.opt.release.spec(mk, i))
 		if err != nil {
 			return err
 		}
 		releases = append(releases, r)
+		if p.opt.release.slug != "" {
+			p.opt.release.version = r.Version // of the other variants too
+		}
 	}
 	if err := p.ready(releases); err != nil {
 		return err
@@ -255,19 +123,44 @@ func (p *publication) work(ctx context.Context, paths []string, mk maker.Options
 	return s.run(ctx, func() error { return nil })
 }
 
+// sayGuessed says where others reach the site, where nobody did.
+func (p *house) sayGuessed() {
+	if !p.guessed {
+		return
+	}
+	words := "guessed"
+	if r := reachOf(p.base.Hostname()); r != "" {
+		words += "; for " + r
+	}
+	p.app.notef("others reach this at %s (%s); --public-url sets another", p.base, words)
+}
+
 // one publishes what lies at path.
-func (p *publication) one(ctx context.Context, path string, mk maker.Options) (*publish.Release, error) {
+func (p *publication) one(ctx context.Context, path string, spec publish.Spec) (*publish.Release, error) {
 	bar := p.app.newProgress("hashing " + filepath.Base(path))
 	defer bar.finish()
-	mk.Announce = nil // the publisher's, and those of -a after them
-	mk.Progress = func(g maker.Progress) { bar.updateWith(g.Done, g.Total, g.Rate, "") }
-	mk.Skipped = p.app.skipped
-	r, err := p.publisher.Publish(ctx, path, publish.Spec{Options: mk})
+	spec.Announce = nil // the publisher's, and those of -a after them
+	spec.Progress = func(g maker.Progress) { bar.updateWith(g.Done, g.Total, g.Rate, "") }
+	spec.Skipped = p.app.skipped
+	r, err := p.publisher.Publish(ctx, path, spec)
+	return r, publishError(path, err)
+}
+
+// publishError is err in the words of the command line.
+func publishError(path string, err error) error {
 	var step *publish.StepError
-	if errors.As(err, &step) && step.Step == "make" {
-		return nil, hinted(fmt.Errorf("%s was not published: %w", path, step.Err), "")
+	var same *publish.SameError
+	switch {
+	case errors.As(err, &same):
+		return fail(CodeExists, "", "%s was not published: %w", path, err)
+	case errors.As(err, &step) && step.Step == "make":
+		return hinted(fmt.Errorf("%s was not published: %w", path, step.Err), "")
+	case errors.Is(err, publish.ErrLabel):
+		return usageHint("--release, --release-version and --variant have no ~ and no slashes, and the last two at most 64 bytes", "%s: %w", path, err)
+	case errors.Is(err, publish.ErrExists):
+		return fail(CodeExists, "--release-version makes it another version, --release another release", "%s was not published: there is a release of that name%w", path, quiet{err})
 	}
-	return r, err
+	return err
 }
 
 // skipped says what is left out of a torrent.
@@ -278,38 +171,49 @@ func (a *app) skipped(s maker.Skipped) {
 // ready says that everything listens, and prints what to hand out.
 func (p *publication) ready(releases []*publish.Release) error {
 	for i, r := range releases {
-		e := readyEvent{
-			Event: "ready", Name: r.Name, Path: r.Path, Magnet: r.Magnet,
-			PageURL:    publish.Absolute(p.base, publish.PagePath(r.LatestRef())),
-			TorrentURL: publish.Absolute(p.base, publish.TorrentPath(r.LatestRef())),
-			HTTPAddr:   p.sockets.httpAddr().String(), UDPAddr: p.sockets.udpAddr(), PeerAddr: p.client.peerAddr(),
-		}
-		for _, tier := range r.Announce {
-			e.AnnounceURLs = append(e.AnnounceURLs, tier...)
-		}
-		if !r.HashV1.IsZero() {
-			e.InfoHashV1 = r.HashV1.String()
-		}
-		if !r.HashV2.IsZero() {
-			e.InfoHashV2 = r.HashV2.String()
-		}
-		var err error
-		switch {
-		case p.app.json && i > 0:
+		e := p.event("ready", r)
+		if i > 0 {
 			e.Event = "published"
-			fallthrough
-		case p.app.json:
-			err = p.app.printJSON(e)
-		default:
-			err = p.app.printf("%s\n  page    %s\n  fetch   spate get %s\n  magnet  %s\n",
-				escape(r.Name), escape(e.PageURL), escape(shellWord(e.PageURL)), escape(r.Magnet))
 		}
-		if err != nil {
+		if err := p.app.printPublished(e); err != nil {
 			return err
 		}
 	}
 	p.app.notef("seeding %s, peers on %s; Ctrl-C stops", plural(len(releases), "release"), p.client.peerAddr())
 	return nil
+}
+
+// event describes a release.
+func (p *house) event(what string, r *publish.Release) readyEvent {
+	e := readyEvent{
+		Event: what, Name: r.Name, Path: r.Path, Magnet: r.Magnet, Ref: r.Ref(),
+		PageURL:    publish.Absolute(p.base, publish.PagePath(r.LatestRef())),
+		TorrentURL: publish.Absolute(p.base, publish.TorrentPath(r.LatestRef())),
+		HTTPAddr:   p.sockets.httpAddr().String(), UDPAddr: p.sockets.udpAddr(), PeerAddr: p.client.peerAddr(),
+		MagnetTwin: r.Twin.Magnet,
+	}
+	for _, tier := range r.Announce {
+		e.AnnounceURLs = append(e.AnnounceURLs, tier...)
+	}
+	if !r.HashV1.IsZero() {
+		e.InfoHashV1 = r.HashV1.String()
+	}
+	if !r.HashV2.IsZero() {
+		e.InfoHashV2 = r.HashV2.String()
+	}
+	if !r.Twin.Hash.IsZero() {
+		e.InfoHashTwin = r.Twin.Hash.String()
+	}
+	return e
+}
+
+// printPublished prints what to hand out of a release.
+func (a *app) printPublished(e readyEvent) error {
+	if a.json {
+		return a.printJSON(e)
+	}
+	return a.printf("%s\n  page    %s\n  fetch   spate get %s\n  magnet  %s\n",
+		escape(e.Name), escape(e.PageURL), escape(shellWord(e.PageURL)), escape(e.Magnet))
 }
 
 // more counts the swarms of the releases for the status line.

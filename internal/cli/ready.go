@@ -26,6 +26,10 @@ type readyEvent struct {
 	UDPAddr      string   `json:"udp_addr,omitempty"`
 	PeerAddr     string   `json:"peer_addr,omitempty"`
 	Torrents     int      `json:"torrents,omitempty"`
+	Ref          string   `json:"ref,omitempty"`            // of a release
+	InfoHashTwin string   `json:"info_hash_twin,omitempty"` // of its v1 torrent for older clients
+	MagnetTwin   string   `json:"magnet_twin,omitempty"`
+	Socket       string   `json:"socket,omitempty"` // of the daemon's API
 }
 
 // describe fills in what the torrent itself says.
@@ -74,6 +78,7 @@ type status struct {
 	failed  map[spate.InfoHash]bool
 	told    time.Time
 	more    func() string // words of the caller's at the line's end
+	noStats bool          // no events of numbers
 }
 
 func (a *app) newStatus(s *torrent.Session) *status {
@@ -122,7 +127,7 @@ func (s *status) show() error {
 				s.app.notef("%s: goes on", st.Name)
 			}
 		}
-		if !s.app.json || !due {
+		if !s.app.json || !due || s.noStats {
 			continue
 		}
 		e := statsEvent{

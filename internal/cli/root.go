@@ -47,6 +47,7 @@ func newApp(env Env) *app {
 func (a *app) verbs() []*cobra.Command {
 	return []*cobra.Command{
 		a.publishCmd(),
+		a.serveCmd(),
 		a.getCmd(),
 		a.createCmd(),
 		a.showCmd(),
@@ -60,6 +61,11 @@ func (a *app) verbs() []*cobra.Command {
 		a.scrapeCmd(),
 		a.topCmd(),
 		a.btCmd(),
+		a.listCmd(),
+		a.statusCmd(),
+		a.withdrawCmd(),
+		a.pauseCmd(),
+		a.resumeCmd(),
 		a.versionCmd(),
 	}
 }

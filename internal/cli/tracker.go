@@ -108,7 +108,7 @@ func (a *app) tracker(ctx context.Context, opt *trackerOptions) error {
 	if err != nil {
 		return err
 	}
-	s, lock, err := a.openAndLock(ctx, opt, filepath.Join(state, "lock"), "the state directory "+state)
+	s, lock, err := a.openAndLock(ctx, &opt.listenFlags, "the tracker", filepath.Join(state, "lock"), "the state directory "+state)
 	if err != nil {
 		return err
 	}

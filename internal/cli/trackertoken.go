@@ -2,6 +2,7 @@ package cli
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 
@@ -14,6 +15,38 @@ import (
 const tokensFile = "tokens"
 
 func (a *app) trackerTokenCmd() *cobra.Command {
+	cmd := a.tokenCmd("tokens", tokensFile, "USER", func(user, token string) (path, say string) {
+		path = "/announce/" + token
+		return path, fmt.Sprintf("%s announces to http://HOST:PORT%s; it cannot be shown again", user, path)
+	})
+	cmd.Short = "give users announce URLs of their own, and take them back"
+	cmd.Long = `Give users announce URLs of their own. The file has a hash of each token, not the
+token. A tracker that runs sees what changes at once; with --require-token
+it refuses requests without one.`
+	cmd.Example = `  spate tracker token add alice
+  spate tracker token list
+  spate tracker token revoke alice`
+	return cmd
+}
+
+// apiTokensFile has the tokens of the API, in the state directory.
+const apiTokensFile = "api-tokens"
+
+func (a *app) serveTokenCmd() *cobra.Command {
+	cmd := a.tokenCmd("", apiTokensFile, "NAME", func(name, _ string) (path, say string) {
+		return "", fmt.Sprintf("%s sends it as SPATE_API_TOKEN with --api-url; it cannot be shown again", name)
+	})
+	cmd.Short = "make tokens for the API on the network, and take them back"
+	cmd.Long = `Make tokens for a spate serve with --api. The file api-tokens in the state
+directory has a hash of each token, not the token. Names tell them apart.`
+	cmd.Example = `  spate serve token add laptop
+  SPATE_API_TOKEN=... spate list --api-url http://127.0.0.1:6970`
+	return cmd
+}
+
+// tokenCmd manages tokens in the file of that name in the state directory, or in
+// the one that the flag names. told says what a new token is good for.
+func (a *app) tokenCmd(flag, name, holder string, told func(user, token string) (path, say string)) *cobra.Command {
 	var file, state string
 	open := func() (*trackerserver.Tokens, error) {
 		if file == "" {
@@ -21,32 +54,25 @@ func (a *app) trackerTokenCmd() *cobra.Command {
 			if err := os.MkdirAll(dir, 0o700); err != nil {
 				return nil, err
 			}
-			file = filepath.Join(dir, tokensFile)
+			file = filepath.Join(dir, name)
 		}
 		return trackerserver.OpenTokens(file)
 	}
-	cmd := &cobra.Command{
-		Use:   "token",
-		Short: "give users announce URLs of their own, and take them back",
-		Long: `Give users announce URLs of their own. The file has a hash of each token, not the
-token. A tracker that runs sees what changes at once; with --require-token
-it refuses requests without one.`,
-		Example: `  spate tracker token add alice
-  spate tracker token list
-  spate tracker token revoke alice`,
-	}
+	cmd := &cobra.Command{Use: "token"}
 	f := cmd.PersistentFlags()
-	f.StringVar(&file, "tokens", "", "the users' `FILE` (default: tokens in --state)")
+	if flag != "" {
+		f.StringVar(&file, flag, "", "the users' `FILE` (default: "+name+" in --state)")
+	}
 	stateFlag(f, &state)
 	cmd.AddCommand(&cobra.Command{
-		Use: "add USER", Short: "print a new token of a user", Args: need(1, 1, "the user's name"),
-		RunE: func(_ *cobra.Command, args []string) error { return a.tokenAdd(open, args[0]) },
+		Use: "add " + holder, Short: "print a new token", Args: need(1, 1, "a name"),
+		RunE: func(_ *cobra.Command, args []string) error { return a.tokenAdd(open, args[0], told) },
 	}, &cobra.Command{
-		Use: "list", Short: "print the names of the users", Args: need(0, 0, "no arguments"),
+		Use: "list", Short: "print the names that have tokens", Args: need(0, 0, "no arguments"),
 		RunE: func(*cobra.Command, []string) error { return a.tokenList(open) },
 	}, &cobra.Command{
-		Use: "revoke USER", Short: "take back all tokens of a user", Args: need(1, 1, "the user's name"),
-		RunE: func(_ *cobra.Command, args []string) error { return a.tokenRevoke(open, args[0]) },
+		Use: "revoke " + holder, Short: "take back all tokens of a name", Args: need(1, 1, "a name"),
+		RunE: func(_ *cobra.Command, args []string) error { return a.tokenRevoke(open, args[0], cmd) },
 	})
 	return cmd
 }
@@ -59,7 +85,7 @@ type tokenEvent struct {
 	Revoked int    `json:"revoked,omitempty"`
 }
 
-func (a *app) tokenAdd(open func() (*trackerserver.Tokens, error), user string) error {
+func (a *app) tokenAdd(open func() (*trackerserver.Tokens, error), user string, told func(user, token string) (path, say string)) error {
 	t, err := open()
 	if err != nil {
 		return err
@@ -71,14 +97,14 @@ func (a *app) tokenAdd(open func() (*trackerserver.Tokens, error), user string) 
 	case err != nil:
 		return hinted(err, "choose another directory with --state DIR, or file with --tokens FILE")
 	}
-	path := "/announce/" + token
+	path, say := told(escape(user), token)
 	if a.json {
 		return a.printJSON(tokenEvent{User: user, Token: token, Path: path})
 	}
 	if err := a.printf("%s\n", token); err != nil {
 		return err
 	}
-	a.notef("%s announces to http://HOST:PORT%s; it cannot be shown again", escape(user), path)
+	a.notef("%s", say)
 	return nil
 }
 
@@ -100,7 +126,7 @@ func (a *app) tokenList(open func() (*trackerserver.Tokens, error)) error {
 	return nil
 }
 
-func (a *app) tokenRevoke(open func() (*trackerserver.Tokens, error), user string) error {
+func (a *app) tokenRevoke(open func() (*trackerserver.Tokens, error), user string, cmd *cobra.Command) error {
 	t, err := open()
 	if err != nil {
 		return err
@@ -110,7 +136,7 @@ func (a *app) tokenRevoke(open func() (*trackerserver.Tokens, error), user strin
 	case err != nil:
 		return err
 	case n == 0:
-		return fail(CodeNotFound, "spate tracker token list shows the users", "no user %s has a token", escape(user))
+		return fail(CodeNotFound, cmd.CommandPath()+" list shows the names", "%s has no token", escape(user))
 	case a.json:
 		return a.printJSON(tokenEvent{User: user, Revoked: n})
 	}

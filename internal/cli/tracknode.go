@@ -60,6 +60,8 @@ func (t *trackerFlags) checkPublicURL() error {
 
 // node is a tracker with its memory on disk.
 type node struct {
+	onCompleted func() // told of each completion, and does not wait; or nil
+
 	app      *app
 	table    *swarm.Table
 	server   *trackerserver.Server

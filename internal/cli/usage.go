@@ -13,6 +13,7 @@ import (
 func groups() []*cobra.Group {
 	return []*cobra.Group{
 		{ID: "main", Title: "Publish and fetch"},
+		{ID: "serve", Title: "The daemon, spate serve"},
 		{ID: "torrent", Title: "Torrents"},
 		{ID: "tracker", Title: "Trackers"},
 		{ID: "", Title: "Other"},
@@ -24,6 +25,8 @@ func groupOf(verb string) string {
 	switch verb {
 	case "publish", "get", "seed", "serve", "top":
 		return "main"
+	case "list", "status", "withdraw", "pause", "resume":
+		return "serve"
 	case "create", "show", "verify", "edit", "magnet":
 		return "torrent"
 	case "tracker", "announce", "scrape":

@@ -1,0 +1,307 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Backend is the daemon behind a [Server]. Its errors are those of the daemon,
+// an [*Error] where there is something to say; they are called concurrently.
+type Backend interface {
+	Status(ctx context.Context) (Status, error)
+	Releases(ctx context.Context, l List) (Releases, error)
+	Release(ctx context.Context, ref string) (Release, error)
+	Peers(ctx context.Context, ref string) ([]Peer, error)
+	Snapshot(ctx context.Context) (Snapshot, error)
+	// Publish tells of each step, and returns the error that ended it.
+	Publish(ctx context.Context, p Publish, each func(Event)) error
+	Change(ctx context.Context, ref string, c Change) error
+	Withdraw(ctx context.Context, ref string) error
+	Backup(ctx context.Context, path string) error
+}
+
+// maxBody bounds a request, in bytes.
+const maxBody = 1 << 20
+
+// ServerOptions say who is answered. The zero value is for a unix socket, whose
+// permissions say that.
+type ServerOptions struct {
+	// Token reports whether a token is good; nil: none is asked for. With it, the
+	// Host header must be an address, localhost, or one of Hosts, and a request
+	// with an Origin, which a web page makes, is refused.
+	Token func(token []byte) bool
+	Hosts []string
+	Log   *slog.Logger // what failed on this side; nil: nowhere
+}
+
+// Server answers requests of the API. It is an [http.Handler].
+type Server struct {
+	backend Backend
+	opt     ServerOptions
+	mux     *http.ServeMux
+}
+
+// NewServer returns a server in front of b.
+func NewServer(b Backend, opt ServerOptions) *Server {
+	if opt.Log == nil {
+		opt.Log = slog.New(slog.DiscardHandler)
+	}
+	s := &Server{backend: b, opt: opt, mux: http.NewServeMux()}
+	for pattern, h := range map[string]func(http.ResponseWriter, *http.Request) error{
+		"GET /v1/status":               s.status,
+		"GET /v1/releases":             s.list,
+		"POST /v1/releases":            s.publish,
+		"GET /v1/releases/{ref}":       s.release,
+		"PATCH /v1/releases/{ref}":     s.change,
+		"DELETE /v1/releases/{ref}":    s.withdraw,
+		"GET /v1/releases/{ref}/peers": s.peers,
+		"GET /v1/watch":                s.watch,
+		"POST /v1/backup":              s.backup,
+		"/":                            s.nothing,
+	} {
+		s.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+			if err := h(w, r); err != nil {
+				s.fail(w, r, err)
+			}
+		})
+	}
+	return s
+}
+
+// ServeHTTP implements [http.Handler].
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	if err := s.admit(r); err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	s.mux.ServeHTTP(w, r)
+}
+
+// admit refuses who may not ask.
+func (s *Server) admit(r *http.Request) error {
+	if s.opt.Token == nil {
+		return nil
+	}
+	if r.Header.Get("Origin") != "" || r.Header.Get("Sec-Fetch-Site") != "" {
+		return &Error{Code: Unauthorized, Message: "requests of web pages are not answered"}
+	}
+	if !s.knownHost(r.Host) {
+		return &Error{Code: Unauthorized, Message: "the Host header is not an address, nor a name of this machine"}
+	}
+	token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	if !ok || !s.opt.Token([]byte(token)) {
+		return &Error{Code: Unauthorized, Message: "a valid token is needed", Hint: "spate serve token makes one"}
+	}
+	return nil
+}
+
+// knownHost keeps out names that somebody else's DNS points here.
+func (s *Server) knownHost(host string) bool {
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	host = strings.ToLower(strings.Trim(host, "[]"))
+	_, err := netip.ParseAddr(host)
+	return err == nil || host == "localhost" || slices.Contains(s.opt.Hosts, host)
+}
+
+// statusOf are the status codes of errors.
+var statusOf = map[string]int{
+	NotFound: http.StatusNotFound, Exists: http.StatusConflict, BadRequest: http.StatusBadRequest, BadData: http.StatusUnprocessableEntity,
+	DiskFull: http.StatusInsufficientStorage, Unauthorized: http.StatusForbidden, Failed: http.StatusInternalServerError,
+}
+
+// asError is err as it is told.
+func asError(err error) *Error {
+	var e *Error
+	if errors.As(err, &e) {
+		return e
+	}
+	return &Error{Code: Failed, Message: err.Error()}
+}
+
+func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
+	e := asError(err)
+	if e.Code == Failed && r.Context().Err() == nil {
+		s.opt.Log.Error("api: a request failed", "path", r.URL.EscapedPath(), "err", err)
+	}
+	status := statusOf[e.Code]
+	if e.Code == Unauthorized && r.Header.Get("Authorization") == "" && r.Header.Get("Origin") == "" {
+		status = http.StatusUnauthorized
+		w.Header().Set("WWW-Authenticate", "Bearer")
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	json.NewEncoder(w).Encode(map[string]*Error{"error": e})
+}
+
+// send answers with v, or with err.
+func send(w http.ResponseWriter, v any, err error) error {
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	return json.NewEncoder(w).Encode(v)
+}
+
+// done answers that it is done, or with err.
+func done(w http.ResponseWriter, err error) error {
+	if err == nil {
+		w.WriteHeader(http.StatusNoContent)
+	}
+	return err
+}
+
+// read decodes the request's body: one object of known fields.
+func read(r *http.Request, v any) error {
+	if kind, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";"); kind != "application/json" {
+		return &Error{Code: BadRequest, Message: "the request's Content-Type is not application/json"}
+	}
+	d := json.NewDecoder(io.LimitReader(r.Body, maxBody))
+	d.DisallowUnknownFields()
+	if err := d.Decode(v); err != nil {
+		return &Error{Code: BadRequest, Message: "the request: " + err.Error()}
+	}
+	if d.More() {
+		return &Error{Code: BadRequest, Message: "something follows the request's object"}
+	}
+	return nil
+}
+
+func (s *Server) nothing(_ http.ResponseWriter, r *http.Request) error {
+	return &Error{Code: NotFound, Message: "the API has no " + r.Method + " " + r.URL.EscapedPath()}
+}
+
+func (s *Server) status(w http.ResponseWriter, r *http.Request) error {
+	v, err := s.backend.Status(r.Context())
+	return send(w, v, err)
+}
+
+func (s *Server) list(w http.ResponseWriter, r *http.Request) error {
+	q := r.URL.Query()
+	l := List{Text: q.Get("q"), Group: q.Get("group"), Latest: q.Get("latest") == "true"}
+	for name, n := range map[string]*int{"offset": &l.Offset, "limit": &l.Limit} {
+		if q.Get(name) == "" {
+			continue
+		}
+		var err error
+		if *n, err = strconv.Atoi(q.Get(name)); err != nil || *n < 0 {
+			return &Error{Code: BadRequest, Message: name + " is not a number of 0 or more"}
+		}
+	}
+	v, err := s.backend.Releases(r.Context(), l)
+	return send(w, v, err)
+}
+
+func (s *Server) release(w http.ResponseWriter, r *http.Request) error {
+	v, err := s.backend.Release(r.Context(), r.PathValue("ref"))
+	return send(w, v, err)
+}
+
+func (s *Server) peers(w http.ResponseWriter, r *http.Request) error {
+	v, err := s.backend.Peers(r.Context(), r.PathValue("ref"))
+	return send(w, v, err)
+}
+
+func (s *Server) change(w http.ResponseWriter, r *http.Request) error {
+	var c Change
+	if err := read(r, &c); err != nil {
+		return err
+	}
+	return done(w, s.backend.Change(r.Context(), r.PathValue("ref"), c))
+}
+
+func (s *Server) withdraw(w http.ResponseWriter, r *http.Request) error {
+	return done(w, s.backend.Withdraw(r.Context(), r.PathValue("ref")))
+}
+
+func (s *Server) backup(w http.ResponseWriter, r *http.Request) error {
+	var b Backup
+	if err := read(r, &b); err != nil {
+		return err
+	}
+	return done(w, s.backend.Backup(r.Context(), b.Path))
+}
+
+// lines writes a stream of objects, a line each. Not for concurrent use.
+type lines struct {
+	w   http.ResponseWriter
+	ctl *http.ResponseController
+	enc *json.Encoder
+}
+
+// lineTimeout ends a stream whose reader takes nothing.
+const lineTimeout = 30 * time.Second
+
+func newLines(w http.ResponseWriter) *lines {
+	ctl := http.NewResponseController(w)
+	ctl.SetReadDeadline(time.Time{}) // the stream lasts
+	w.Header().Set("Content-Type", "application/x-ndjson")
+	return &lines{w, ctl, json.NewEncoder(w)}
+}
+
+func (l *lines) write(v any) error {
+	l.ctl.SetWriteDeadline(time.Now().Add(lineTimeout))
+	if err := l.enc.Encode(v); err != nil {
+		return err
+	}
+	return l.ctl.Flush()
+}
+
+func (s *Server) publish(w http.ResponseWriter, r *http.Request) error {
+	var p Publish
+	if err := read(r, &p); err != nil {
+		return err
+	}
+	if len(p.Paths) == 0 {
+		return &Error{Code: BadRequest, Message: "there are no paths"}
+	}
+	ctx, cancel := context.WithCancel(r.Context())
+	defer cancel()
+	out := newLines(w)
+	err := s.backend.Publish(ctx, p, func(e Event) {
+		if out.write(e) != nil {
+			cancel() // nobody is left to be told
+		}
+	})
+	if err != nil && r.Context().Err() == nil {
+		out.write(Event{Event: "error", Error: asError(err)})
+	}
+	return nil
+}
+
+func (s *Server) watch(w http.ResponseWriter, r *http.Request) error {
+	every := time.Second
+	if t := r.URL.Query().Get("every"); t != "" {
+		var err error
+		if every, err = time.ParseDuration(t); err != nil || every < 100*time.Millisecond {
+			return &Error{Code: BadRequest, Message: "every is not a time of at least 100ms"}
+		}
+	}
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	out := newLines(w)
+	for {
+		snap, err := s.backend.Snapshot(r.Context())
+		if err != nil || out.write(snap) != nil {
+			return nil // the stream ends, and the reader sees it
+		}
+		select {
+		case <-r.Context().Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}

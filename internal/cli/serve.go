@@ -1,0 +1,382 @@
+package cli
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"spate/internal/api"
+	"spate/internal/watch"
+	"spate/maker"
+	"spate/publish"
+	"spate/publish/catalogdb"
+	"spate/tracker/trackerserver"
+)
+
+// serveOptions are the flags of serve.
+type serveOptions struct {
+	publishOptions
+	watch          []string
+	settle, rescan time.Duration
+	older          int
+	keepDir        string
+	hosts          []string
+	apiListen      string
+}
+
+func (a *app) serveCmd() *cobra.Command {
+	var opt serveOptions
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "the daemon: watched folders, site, tracker, seeds, API",
+		Long: `Publish whatever is put into the watched folders, until stopped: a file or a
+directory becomes a release once it is complete, a changed one a new version, and
+one that is removed is withdrawn. A .torrent is seeded from the data beside it,
+NAME.md is the notes of NAME. Everything is remembered in --state, and nothing is
+hashed twice. publish, list, status, withdraw, pause, resume and top speak with
+the daemon through a socket there.`,
+		Example: `  spate serve --watch /srv/images --public-url http://files.example.org:6969
+  spate serve --watch images=/srv/images --watch books=/srv/books`,
+		Args: need(0, 0, "no arguments"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := opt.secure.prepare(&opt.listenFlags, &opt.publicURL, cmd.Flags().Changed("listen")); err != nil {
+				return err
+			}
+			return a.serve(cmd.Context(), &opt)
+		},
+	}
+	f := cmd.Flags()
+	f.StringArrayVar(&opt.watch, "watch", nil, "publish what is in this `DIR`; GROUP=DIR lists it under that heading; repeatable")
+	f.DurationVar(&opt.settle, "settle", 3*time.Second, "an entry of a watched folder is complete when it did not change for this `TIME`")
+	f.DurationVar(&opt.rescan, "rescan", 30*time.Second, "look at watched folders after this `TIME` though the system told of no change")
+	f.IntVar(&opt.older, "older-versions", 3, "keep so many versions of what was replaced in a watched folder")
+	f.StringVar(&opt.keepDir, "keep-dir", "", "keep their data in this `DIR`, on the folder's file system (default: versions in --state)")
+	opt.trackerFlags.add(f)
+	opt.client.add(f)
+	opt.makeFlags.add(f)
+	f.Lookup("name").Hidden = true
+	opt.release.addTwin(f)
+	opt.sign.add(f)
+	opt.secure.add(f)
+	f.StringArrayVar(&opt.hosts, "host", nil, "a `NAME` of this machine that visitors may use, besides --public-url; repeatable")
+	f.StringVar(&opt.apiListen, "api", "", "answer the API on this `ADDR` too, to who has a token of serve token (default: only on the socket)")
+	f.BoolVar(&opt.reusePort, "reuse-port", false, "take over from the process that listens here with this flag and has --state: it is told to stop")
+	cmd.AddCommand(a.serveTokenCmd(), a.serveBackupCmd())
+	return cmd
+}
+
+// serveDaemon is a serve that runs.
+type serveDaemon struct {
+	house
+	opt     *serveOptions
+	state   string
+	started time.Time
+	life    context.Context // of the whole daemon
+	db      *catalogdb.DB
+	catalog publish.Catalog
+	folders []*publish.Folder
+}
+
+// watched is a value of --watch.
+type watched struct{ group, dir string }
+
+// parseWatch reads --watch. What has a slash before the equals sign is a path.
+func parseWatch(values []string) ([]watched, error) {
+	var out []watched
+	for _, v := range values {
+		w := watched{dir: v}
+		if group, dir, ok := strings.Cut(v, "="); ok && !strings.ContainsAny(group, `/\`) && group != "" {
+			w = watched{group, dir}
+		}
+		info, err := os.Stat(w.dir)
+		if err != nil {
+			return nil, err
+		}
+		if !info.IsDir() {
+			return nil, usagef("--watch %s is not a directory", w.dir)
+		}
+		if w.dir, err = filepath.Abs(w.dir); err != nil {
+			return nil, err
+		}
+		for _, o := range out {
+			if o.dir == w.dir {
+				return nil, usagef("--watch %s is there twice", w.dir)
+			}
+		}
+		out = append(out, w)
+	}
+	return out, nil
+}
+
+func (a *app) serve(ctx context.Context, opt *serveOptions) error {
+	mk, err := opt.makeFlags.options()
+	if err != nil {
+		return err
+	}
+	if mk.Name != "" {
+		return usagef("--name: what is in a watched folder has the name that it has there")
+	}
+	if opt.older < 0 || opt.settle <= 0 || opt.rescan <= 0 {
+		return usagef("--older-versions, --settle and --rescan are not less than nothing")
+	}
+	if err := opt.checkPublicURL(); err != nil {
+		return err
+	}
+	folders, err := parseWatch(opt.watch)
+	if err != nil {
+		return err
+	}
+	key, err := opt.sign.key(ctx, a)
+	if err != nil {
+		return err
+	}
+	opt.listenFlags.bind, opt.trackerFlags.state = opt.client.bind, opt.client.state
+	state, err := filepath.Abs(a.stateDir(opt.client.state))
+	if err != nil {
+		return err
+	}
+	s, lock, err := a.openAndLock(ctx, &opt.listenFlags, "the publisher's site and tracker", filepath.Join(state, "lock"), "the state directory "+state)
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
+	d := &serveDaemon{house: house{app: a, opt: &opt.publishOptions, key: key, sockets: s}, opt: opt, state: state, started: a.env.Now().UTC(), life: ctx}
+	defer d.close()
+	if err := d.openCatalog(ctx, folders); err != nil {
+		return err
+	}
+	defer d.db.Close()
+	socket, err := socketOf(state)
+	if err != nil {
+		return err
+	}
+	if err := d.restore(ctx); err != nil {
+		return err
+	}
+	return d.house.serve(ctx, func(ctx context.Context) error { return d.work(ctx, socket, folders, mk) })
+}
+
+// openCatalog opens what is remembered and makes the parts.
+func (d *serveDaemon) openCatalog(ctx context.Context, folders []watched) error {
+	a := d.app
+	db, warnings, err := catalogdb.Open(ctx, filepath.Join(d.state, "catalog"), a.env.Now())
+	if err != nil {
+		return hinted(err, "choose another directory with --state DIR")
+	}
+	for _, w := range warnings {
+		a.warnf("%v", w)
+	}
+	d.db, d.catalog = db, db
+	keep := d.opt.keepDir
+	if keep == "" {
+		keep = filepath.Join(d.state, "versions")
+	}
+	keeper, err := publish.NewKeeper(keep)
+	if err != nil {
+		return err
+	}
+	for _, f := range folders {
+		if rel, err := filepath.Rel(f.dir, keep); err == nil && rel != ".." && !strings.HasPrefix(rel, ".."+string(filepath.Separator)) && !strings.HasPrefix(rel, ".") {
+			return usageHint("choose another --state or --keep-dir, or one that begins with a dot", "%s is inside the watched folder %s", keep, f.dir)
+		}
+	}
+	if err := keeper.Sweep(ctx, db); err != nil {
+		a.warnf("older versions that nobody needs were not removed: %v", err)
+	}
+	return d.open(ctx, d.state, houseParts{catalog: db, keeper: keeper, hosts: d.opt.hosts})
+}
+
+// restore has what is listed tracked and seeded again.
+func (d *serveDaemon) restore(ctx context.Context) error {
+	problems, err := d.publisher.Restore(ctx)
+	for _, p := range problems {
+		d.app.log.Warn("a release is not as it was", "err", p)
+	}
+	return err
+}
+
+// work says that the daemon is ready, and watches the folders until ctx ends.
+func (d *serveDaemon) work(ctx context.Context, socket string, folders []watched, mk maker.Options) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer cancel(nil)
+	part := func(f func(context.Context) error) {
+		wg.Go(func() {
+			if err := f(ctx); err != nil && !errors.Is(err, context.Canceled) {
+				cancel(err)
+			}
+		})
+	}
+	mk.Announce = nil
+	mk.Skipped = d.app.skipped
+	var turn sync.Mutex
+	var watchers []*watch.Folder
+	for _, w := range folders {
+		f, err := publish.NewFolder(w.dir, d.publisher, &turn, publish.FolderOptions{
+			Spec: publish.Spec{Options: mk, NoTwin: d.house.opt.release.noTwin}, Group: w.group, Older: d.opt.older, Told: d.told, Log: d.app.log,
+		})
+		if err != nil {
+			return err
+		}
+		watcher, err := watch.New(w.dir, watch.Options{Settle: d.opt.settle, Rescan: d.opt.rescan, Log: d.app.log})
+		if err != nil {
+			return err
+		}
+		d.folders, watchers = append(d.folders, f), append(watchers, watcher)
+	}
+	if err := d.serveAPI(ctx, socket, part); err != nil {
+		return err
+	}
+	if err := d.ready(socket); err != nil {
+		return err
+	}
+	for i, f := range d.folders {
+		part(f.Run)
+		part(func(ctx context.Context) error { return watchers[i].Run(ctx, f.Seen) })
+	}
+	s := d.app.newStatus(d.client.session)
+	s.noStats = true // by the API
+	defer s.finish()
+	err := s.run(ctx, func() error { return nil })
+	if cause := context.Cause(ctx); err == nil && !errors.Is(cause, context.Canceled) {
+		err = cause
+	}
+	return err
+}
+
+// serveAPI answers on the socket, and on the network if that is wanted.
+func (d *serveDaemon) serveAPI(ctx context.Context, socket string, part func(func(context.Context) error)) error {
+	l, err := net.Listen("unix", socket)
+	if err != nil {
+		return err
+	}
+	if err := os.Chmod(socket, 0o600); err != nil { // the directory lets nobody in either
+		l.Close()
+		return err
+	}
+	part(func(ctx context.Context) error {
+		return d.app.serveStream(ctx, l, api.NewServer(d, api.ServerOptions{Log: d.app.log}))
+	})
+	if d.opt.apiListen == "" {
+		return nil
+	}
+	tokens, err := trackerserver.OpenTokens(filepath.Join(d.state, apiTokensFile))
+	if err != nil {
+		return err
+	}
+	flags := listenFlags{listen: d.opt.apiListen, udp: "off", bind: d.house.opt.client.bind}
+	s, err := flags.open(ctx, "the API")
+	if err != nil {
+		return err
+	}
+	check := func(token []byte) bool {
+		if _, ok := tokens.Check(token); ok {
+			return true
+		}
+		if tokens.Reload() != nil { // one that was made meanwhile
+			return false
+		}
+		_, ok := tokens.Check(token)
+		return ok
+	}
+	h := api.NewServer(d, api.ServerOptions{Token: check, Hosts: append(slices.Clone(d.opt.hosts), d.base.Hostname()), Log: d.app.log})
+	listener := net.Listener(s.http)
+	if d.node.tls != nil {
+		listener = tls.NewListener(listener, d.node.tls)
+	} else if !s.httpAddr().Addr().IsLoopback() {
+		d.app.warnf("the API on %s is not encrypted: who listens on the way learns the token", s.httpAddr())
+	}
+	d.app.notef("API at %s, with a token", s.httpAddr())
+	part(func(ctx context.Context) error { return d.app.serveStream(ctx, listener, h) })
+	return nil
+}
+
+// ready says that everything listens.
+func (d *serveDaemon) ready(socket string) error {
+	_, total, err := d.catalog.List(d.life, publish.Query{All: true, Limit: 1})
+	if err != nil {
+		return err
+	}
+	e := readyEvent{
+		Event: "ready", PageURL: publish.Absolute(d.base, "/"), HTTPAddr: d.sockets.httpAddr().String(), UDPAddr: d.sockets.udpAddr(),
+		PeerAddr: d.client.peerAddr(), Torrents: total, Socket: socket,
+	}
+	for _, tier := range d.announce {
+		e.AnnounceURLs = append(e.AnnounceURLs, tier...)
+	}
+	d.app.notifySystem("READY=1")
+	if d.app.json {
+		return d.app.printJSON(e)
+	}
+	d.sayGuessed()
+	if err := d.app.printf("%s\n", escape(e.PageURL)); err != nil {
+		return err
+	}
+	d.app.notef("serving %s, peers on %s; Ctrl-C stops", plural(total, "release"), d.client.peerAddr())
+	return nil
+}
+
+// told tells the person of a release that comes or goes.
+func (d *serveDaemon) told(what string, r *publish.Release) {
+	e := d.event(what, r)
+	switch {
+	case d.app.json:
+		d.app.printJSON(e)
+	case what == "published":
+		d.app.notef("published %s  %s", r.Ref(), e.PageURL)
+	default:
+		d.app.notef("%s %s", what, r.Ref())
+	}
+}
+
+// notifySystem tells the service manager (sd_notify(3)), where there is one.
+func (a *app) notifySystem(state string) {
+	name := a.vars["NOTIFY_SOCKET"]
+	if name == "" {
+		return
+	}
+	if strings.HasPrefix(name, "@") {
+		name = "\x00" + name[1:]
+	}
+	c, err := net.DialUnix("unixgram", nil, &net.UnixAddr{Name: name, Net: "unixgram"})
+	if err == nil {
+		_, err = c.Write([]byte(state))
+		c.Close()
+	}
+	if err != nil {
+		a.log.Warn("the service manager was not told", "state", state, "err", err)
+	}
+}
+
+// serveStream serves an API, whose streams end with ctx.
+func (a *app) serveStream(ctx context.Context, l net.Listener, h http.Handler) error {
+	srv := &http.Server{
+		Handler: h, ReadHeaderTimeout: readHeaderTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: 64 << 10,
+		BaseContext: func(net.Listener) context.Context { return ctx },
+	}
+	stop := context.AfterFunc(ctx, func() {
+		late, cancel := context.WithTimeout(context.Background(), shutdownTimeout)
+		defer cancel()
+		if srv.Shutdown(late) != nil {
+			srv.Close()
+		}
+	})
+	defer stop()
+	if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("the API: %w", err)
+	}
+	return nil
+}

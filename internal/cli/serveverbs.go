@@ -1,0 +1,283 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"spate/internal/api"
+	"spate/publish/catalogdb"
+)
+
+// daemonFlags say which daemon a verb speaks with.
+type daemonFlags struct {
+	state string
+	url   string
+	token string
+}
+
+func (d *daemonFlags) add(f *pflag.FlagSet) {
+	stateFlag(f, &d.state)
+	f.StringVar(&d.url, "api-url", "", "the daemon is one with --api, at this `URL`; its token is in SPATE_API_TOKEN")
+	f.StringVar(&d.token, "api-token", "", "the `TOKEN`")
+	f.Lookup("api-token").Hidden = true // others see command lines
+}
+
+func (d *daemonFlags) client(a *app) (*api.Client, error) {
+	if d.url == "" {
+		return api.New(a.stateDir(d.state)), nil
+	}
+	if d.token == "" {
+		return nil, usageHint("spate serve token makes one", "--api-url needs the token in the variable SPATE_API_TOKEN")
+	}
+	c, err := api.NewRemote(d.url, d.token)
+	if err != nil {
+		return nil, usagef("--api-url: %w", err)
+	}
+	return c, nil
+}
+
+// daemonCmd is a verb on the daemon.
+func (a *app) daemonCmd(cmd *cobra.Command, min, max int, what string, run func(context.Context, *api.Client, []string) error) *cobra.Command {
+	var d daemonFlags
+	cmd.Args = need(min, max, what)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		c, err := d.client(a)
+		if err != nil {
+			return err
+		}
+		return apiError(run(cmd.Context(), c, args))
+	}
+	d.add(cmd.Flags())
+	return cmd
+}
+
+func (a *app) listCmd() *cobra.Command {
+	var l api.List
+	cmd := a.daemonCmd(&cobra.Command{
+		Use:   "list [WORD...]",
+		Short: "what a spate serve publishes",
+		Long:  "List the releases of a spate serve that runs, newest first: those whose names\nhave every WORD in them.",
+	}, 0, -1, "", func(ctx context.Context, c *api.Client, words []string) error {
+		l.Text = strings.Join(words, " ")
+		list, err := c.Releases(ctx, l)
+		if err != nil {
+			return err
+		}
+		if a.json {
+			return a.printJSON(list)
+		}
+		return a.printReleases(list)
+	})
+	cmd.Flags().StringVar(&l.Group, "group", "", "only those of this `GROUP`")
+	cmd.Flags().BoolVar(&l.Latest, "latest", false, "only the newest version of each")
+	return cmd
+}
+
+func (a *app) printReleases(list api.Releases) error {
+	width := len("RELEASE")
+	for _, r := range list.Releases {
+		width = max(width, min(60, len([]rune(escape(r.Ref)))))
+	}
+	var b strings.Builder
+	if len(list.Releases) > 0 {
+		fmt.Fprintf(&b, "%-*s  %-8s  %9s  %5s  %5s  %9s  %9s\n", width, "RELEASE", "STATE", "SIZE", "SEEDS", "PEERS", "DOWNLOADS", "SENT")
+	}
+	for _, r := range list.Releases {
+		fmt.Fprintf(&b, "%-*s  %-8s  %9s  %5d  %5d  %9d  %9s\n", width, escape(r.Ref), r.Live.State, humanBytes(r.TotalLength), r.Live.Seeders, r.Live.Leechers,
+			r.Completed+r.Direct, humanBytes(r.SeedBytes+r.HTTPBytes))
+	}
+	return a.printf("%s", b.String())
+}
+
+func (a *app) statusCmd() *cobra.Command {
+	return a.daemonCmd(&cobra.Command{
+		Use:   "status [RELEASE]",
+		Short: "how a spate serve, or one of its releases, is doing",
+		Example: `  spate status
+  spate status debian.iso`,
+	}, 0, 1, "one RELEASE", func(ctx context.Context, c *api.Client, args []string) error {
+		if len(args) == 0 {
+			s, err := c.Status(ctx)
+			if err != nil {
+				return err
+			}
+			return a.printStatus(s)
+		}
+		r, err := c.Release(ctx, args[0])
+		if err != nil {
+			return err
+		}
+		return a.printRelease(r)
+	})
+}
+
+// facts are lines of a name and what it is.
+func (a *app) facts(facts [][2]string) error {
+	var b strings.Builder
+	for _, f := range facts {
+		if f[1] != "" {
+			fmt.Fprintf(&b, "%-10s %s\n", f[0], escape(f[1]))
+		}
+	}
+	return a.printf("%s", b.String())
+}
+
+func (a *app) printStatus(s api.Status) error {
+	if a.json {
+		return a.printJSON(s)
+	}
+	t := s.Totals
+	facts := [][2]string{
+		{"site", s.PublicURL}, {"listens", s.HTTPAddr + ", peers " + s.PeerAddr},
+		{"process", fmt.Sprintf("%d, spate %s, since %s", s.PID, s.Version, s.Started.Local().Format(time.DateTime))}, {"state", s.State},
+		{"releases", fmt.Sprintf("%d, %d paused, %d failed", t.Releases, t.Paused, t.Failed)},
+		{"swarms", fmt.Sprintf("%s, %s; %s connected", plural(t.Seeders, "seed"), plural(t.Leechers, "leecher"), plural(t.Peers, "peer"))},
+		{"sending", humanBytes(int64(t.UpRate)) + "/s"},
+		{"delivered", fmt.Sprintf("%d downloads and %d over HTTP; this machine sent %s", t.Completed, t.Direct, humanBytes(t.SeedBytes+t.HTTPBytes))},
+	}
+	for _, f := range s.Folders {
+		text := fmt.Sprintf("%s: %d published", f.Path, f.Entries)
+		if f.Waiting > 0 {
+			text += fmt.Sprintf(", %d waiting", f.Waiting)
+		}
+		if f.Error != "" {
+			text += "; " + f.Error
+		}
+		facts = append(facts, [2]string{"folder", text})
+		for _, r := range f.Refused {
+			facts = append(facts, [2]string{"  refused", r.Name + ": " + clip(r.Error, 300)})
+		}
+	}
+	return a.facts(facts)
+}
+
+func (a *app) printRelease(r api.Release) error {
+	if a.json {
+		return a.printJSON(r)
+	}
+	state := r.Live.State
+	if r.Live.Error != "" {
+		state += ": " + r.Live.Error
+	}
+	first := ""
+	if r.FirstCopy > 0 {
+		first = (time.Duration(r.FirstCopy) * time.Second).String() + " after it was published"
+	}
+	return a.facts([][2]string{
+		{"release", r.Ref}, {"state", state}, {"page", r.PageURL}, {"torrent", r.TorrentURL}, {"data", r.Path},
+		{"size", fmt.Sprintf("%s, %s", humanBytes(r.TotalLength), plural(r.NumFiles, "file"))}, {"group", r.Group},
+		{"published", r.Published.Local().Format(time.DateTime)},
+		{"swarm", fmt.Sprintf("%s, %s; %s connected, %s/s", plural(r.Live.Seeders, "seed"), plural(r.Live.Leechers, "leecher"), plural(r.Live.Peers, "peer"), humanBytes(int64(r.Live.UpRate)))},
+		{"delivered", fmt.Sprintf("%d downloads and %d over HTTP; this machine sent %s", r.Completed, r.Direct, humanBytes(r.SeedBytes+r.HTTPBytes))},
+		{"first copy", first}, {"magnet", r.Magnet}, {"older", r.MagnetTwin}, {"signed by", r.Signature},
+	})
+}
+
+// changedEvent is what withdraw, pause and resume print with --json.
+type changedEvent struct {
+	Event string `json:"event"`
+	Ref   string `json:"ref"`
+}
+
+// each calls f for each argument and says that it is done.
+func (a *app) each(refs []string, did string, f func(ref string) error) error {
+	for _, ref := range refs {
+		if err := f(ref); err != nil {
+			return err
+		}
+		if a.json {
+			if err := a.printJSON(changedEvent{did, ref}); err != nil {
+				return err
+			}
+			continue
+		}
+		a.notef("%s %s", did, ref)
+	}
+	return nil
+}
+
+func (a *app) withdrawCmd() *cobra.Command {
+	return a.daemonCmd(&cobra.Command{
+		Use:   "withdraw RELEASE...",
+		Short: "take back what a spate serve publishes; the data stays",
+		Long: `Take releases back from a spate serve: neither listed nor seeded nor tracked any
+more. NAME is all versions and variants, NAME~VERSION one of them, as list shows.
+What lies in a watched folder is withdrawn by taking it out of there.`,
+	}, 1, -1, "a RELEASE", func(ctx context.Context, c *api.Client, refs []string) error {
+		return a.each(refs, "withdrawn", func(ref string) error { return c.Withdraw(ctx, ref) })
+	})
+}
+
+func (a *app) pauseCmd() *cobra.Command {
+	return a.daemonCmd(&cobra.Command{
+		Use: "pause RELEASE...", Short: "stop sending a release of a spate serve; it stays listed",
+	}, 1, -1, "a RELEASE", func(ctx context.Context, c *api.Client, refs []string) error {
+		paused := true
+		return a.each(refs, "paused", func(ref string) error { return c.Change(ctx, ref, api.Change{Paused: &paused}) })
+	})
+}
+
+func (a *app) resumeCmd() *cobra.Command {
+	return a.daemonCmd(&cobra.Command{
+		Use: "resume RELEASE...", Short: "go on with a release that was paused",
+	}, 1, -1, "a RELEASE", func(ctx context.Context, c *api.Client, refs []string) error {
+		paused := false
+		return a.each(refs, "resumed", func(ref string) error { return c.Change(ctx, ref, api.Change{Paused: &paused}) })
+	})
+}
+
+func (a *app) serveBackupCmd() *cobra.Command {
+	var state string
+	cmd := &cobra.Command{
+		Use: "backup FILE", Short: "write a copy of the catalog, whether a spate serve runs or not",
+		Long: `Write a copy of the catalog: releases, torrents, notes and counters, not the data.
+To restore it, put it at catalog/catalog.db in the state directory while no spate
+serve runs.`,
+		Args: need(1, 1, "a FILE"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.backup(cmd.Context(), a.stateDir(state), args[0])
+		},
+	}
+	stateFlag(cmd.Flags(), &state)
+	return cmd
+}
+
+func (a *app) backup(ctx context.Context, state, file string) error {
+	path, err := filepath.Abs(file)
+	if err != nil {
+		return err
+	}
+	if err := checkTarget(path, false); err != nil {
+		return err
+	}
+	lock, err := lockFile(filepath.Join(state, "lock"), "the state directory "+state)
+	if err != nil {
+		if err := api.New(state).Backup(ctx, path); err != nil {
+			return apiError(err)
+		}
+	} else {
+		defer lock.Close()
+		db, warnings, err := catalogdb.Open(ctx, filepath.Join(state, "catalog"), a.env.Now())
+		if err != nil {
+			return err
+		}
+		defer db.Close()
+		for _, w := range warnings {
+			a.warnf("%v", w)
+		}
+		if err := db.Backup(ctx, path); err != nil {
+			return err
+		}
+	}
+	if a.json {
+		return a.printJSON(map[string]string{"event": "backup", "path": path})
+	}
+	a.notef("the catalog is in %s", path)
+	return nil
+}
