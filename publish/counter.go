@@ -42,8 +42,8 @@ type tally struct {
 	offset     int64  // of the history over the tracker's sum
 	completed  int64  // in the history
 	total      Counts // in the history
-	seed, http int64 // of the sources
-	first      bool  // it has a FirstCopy
+	seed, http int64  // of the sources
+	first      bool   // it has a FirstCopy
 }
 
 // countEvery is how often sums are read, and the least time between two writes.
