@@ -222,6 +222,9 @@ func (a *app) printTracker(r readyEvent, base *url.URL, allowed string, guessed 
 // toStats leads visitors of the root to the statistics.
 func toStats() http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("GET /{$}", http.RedirectHandler("stats", http.StatusSeeOther))
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Location", "stats") // below the public URL, whatever its path is
+		w.WriteHeader(http.StatusSeeOther)
+	})
 	return mux
 }

@@ -222,6 +222,26 @@ func TestTrackerReloads(t *testing.T) {
 	}
 }
 
+// Behind a path of a proxy, which the public URL has, everything is where it says.
+func TestTrackerBehindPath(t *testing.T) {
+	p := startTracker(t, nil, "--listen", "127.0.0.1:0", "--state", t.TempDir(), "--public-url", "http://tracker.example/bt/")
+	query := "?left=1&port=7001&info_hash=" + strings.Repeat("a", 20) + "&peer_id=" + strings.Repeat("b", 20)
+	for path, want := range map[string]string{
+		"/bt/announce" + query: "8:interval", "/announce" + query: "8:interval", "/bt/scrape" + query: "10:incompletei1e",
+		"/bt/other/announce" + query: "not valid or was revoked", "/bt/": "<h1>Tracker</h1>", "/bt/stats/stats.css": "--ground", "/bt/metrics": "# TYPE",
+	} {
+		resp, err := http.Get("http://" + p.addr + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if err != nil || !strings.Contains(string(b), want) || path == "/bt/" && resp.Request.URL.Path != "/bt/stats" {
+			t.Errorf("%s at %v: %v, %.200q", path, resp.Request.URL, err, b)
+		}
+	}
+}
+
 // writeCert writes a certificate for 127.0.0.1 and its key, and returns what
 // believes it.
 func writeCert(t *testing.T, cert, key string) *x509.CertPool {

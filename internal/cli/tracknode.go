@@ -100,6 +100,13 @@ func (a *app) newNode(f *trackerFlags, state string, opt trackerserver.Options, 
 	if opt.Key, err = trackerserver.LoadConnKey(filepath.Join(dir, "connection.key")); err != nil {
 		return nil, err
 	}
+	if f.publicURL != "" {
+		base, _, err := publicURL(f.publicURL, netip.AddrPort{})
+		if err != nil {
+			return nil, err
+		}
+		opt.Prefix = base.Path
+	}
 	opt.Log, opt.Now, stats.Now = a.log, a.env.Now, a.env.Now
 	n.stats = trackerserver.NewStatistics(stats)
 	observers := []func(*trackerserver.Observation){n.stats.Observe}

@@ -49,7 +49,7 @@ var (
 // parseHead reads the head of the request that b begins with. It declines, as
 // early as it can, whatever is not a GET of an announce or a scrape, and
 // whatever is unusual: it need not know why.
-func parseHead(b []byte) (h head, v verdict) {
+func (s *Server) parseHead(b []byte) (h head, v verdict) {
 	if len(b) < len(headStart) {
 		if bytes.HasPrefix(headStart, b) {
 			return h, wait
@@ -68,10 +68,10 @@ func parseHead(b []byte) (h head, v verdict) {
 	path := target
 	if i := bytes.IndexAny(target, "? "); i >= 0 {
 		path = target[:i]
-	} else if !whole && len(path) < 2*tokenLen {
+	} else if !whole && len(path) < len(s.prefix)+2*tokenLen {
 		return h, wait // the path may go on
 	}
-	if h.route, h.token = routeOf(path); h.route == routeNone {
+	if h.route, h.token = s.routeOf(path); h.route == routeNone {
 		return h, decline
 	}
 	end := bytes.Index(b, headEnd)

@@ -49,12 +49,18 @@ func TestParseHead(t *testing.T) {
 		"GET /" + strings.Repeat("a", 100):                             decline,
 	}
 	for in, want := range cases {
-		if _, got := parseHead([]byte(in)); got != want {
+		if _, got := new(Server).parseHead([]byte(in)); got != want {
 			t.Errorf("%.60q: %d, want %d", in, got, want)
 		}
 	}
+	s := &Server{prefix: []byte("/bt")}
+	for path, token := range map[string]string{"/bt/announce": "", "/announce": "", "/bt/tok/announce": "tok", "/bt/announce/tok": "tok", "/btx/announce": "btx"} {
+		if h, v := s.parseHead([]byte("GET " + path + ok)); v != take || h.route != routeAnnounce || string(h.token) != token {
+			t.Errorf("%s behind /bt: %d, token %q", path, v, h.token)
+		}
+	}
 	const one = "GET /announce/tok?q=1&r HTTP/1.1\r\nHost: x\r\nCONNECTION:  Close \r\n\r\n"
-	h, _ := parseHead([]byte(one + "GET"))
+	h, _ := new(Server).parseHead([]byte(one + "GET"))
 	if h.keep || string(h.query) != "q=1&r" || string(h.token) != "tok" || h.route != routeAnnounce || h.size != len(one) {
 		t.Errorf("%+v %q %q", h, h.query, h.token)
 	}
@@ -66,7 +72,7 @@ func FuzzParseHead(f *testing.F) {
 	f.Add([]byte("GET /announce?info_hash=a&b=c HTTP/1.1\r\nHost: x\r\nUser-Agent: y\r\nConnection: close\r\n\r\nGET"))
 	f.Add([]byte("GET /tok/scrape HTTP/1.0\r\n\r\n"))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		h, v := parseHead(b)
+		h, v := new(Server).parseHead(b)
 		if v != take {
 			return
 		}

@@ -238,7 +238,7 @@ func (r *reactor) read(c *fastConn, known bool) {
 	r.more = r.more || len(b) == len(r.buf)
 	r.out = r.out[:0]
 	for len(b) > 0 {
-		h, v := parseHead(b)
+		h, v := r.f.s.parseHead(b)
 		if v == decline && len(r.out) == 0 {
 			if known {
 				r.forget(c)
@@ -284,7 +284,7 @@ func (r *reactor) read(c *fastConn, known bool) {
 // pending looks at what is left behind requests that were answered. It reports
 // whether c is gone.
 func (r *reactor) pending(c *fastConn, b []byte, known bool) bool {
-	if _, v := parseHead(b); v == wait {
+	if _, v := r.f.s.parseHead(b); v == wait {
 		return false
 	}
 	if known {

@@ -52,6 +52,16 @@ func routeOf(path []byte) (r route, token []byte) {
 	return routeNone, nil
 }
 
+// routeOf reads a path that may have the prefix.
+func (s *Server) routeOf(path []byte) (route, []byte) {
+	if len(s.prefix) > 0 {
+		if rest, ok := bytes.CutPrefix(path, s.prefix); ok && len(rest) > 0 && rest[0] == '/' {
+			path = rest
+		}
+	}
+	return routeOf(path)
+}
+
 // Handler returns a handler that answers announces and scrapes and leaves every
 // other path to next; nil: they are not found.
 func (s *Server) Handler(next http.Handler) http.Handler {
@@ -59,7 +69,7 @@ func (s *Server) Handler(next http.Handler) http.Handler {
 		next = http.NotFoundHandler()
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if route, _ := routeOf([]byte(r.URL.Path)); route != routeNone {
+		if route, _ := s.routeOf([]byte(r.URL.Path)); route != routeNone {
 			s.ServeHTTP(w, r)
 		} else {
 			next.ServeHTTP(w, r)
@@ -69,7 +79,7 @@ func (s *Server) Handler(next http.Handler) http.Handler {
 
 // ServeHTTP answers an announce or a scrape.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	route, token := routeOf([]byte(r.URL.Path))
+	route, token := s.routeOf([]byte(r.URL.Path))
 	switch {
 	case route == routeNone:
 		http.NotFound(w, r)

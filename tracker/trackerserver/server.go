@@ -14,6 +14,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -58,6 +59,9 @@ type Options struct {
 	// ProxyProtocol, whose connections begin with a header of the PROXY protocol.
 	Proxies       []netip.Prefix
 	ProxyProtocol bool
+	// Prefix is a path that may come before those of announces and scrapes, such
+	// as /bt where a proxy has the tracker at http://example.org/bt/.
+	Prefix string
 	// Key makes connection ids; zero: a random one.
 	Key ConnKey
 	// FullScrape answers a scrape without info-hashes with all swarms.
@@ -95,6 +99,7 @@ type Server struct {
 	limit   *limiter
 	rules   atomic.Pointer[addressRules]
 	proxies []netip.Prefix
+	prefix  []byte // as /bt, or empty
 	nat     *natChecker
 
 	changing sync.Mutex // held while allowed and the table's protection change together
@@ -138,6 +143,9 @@ func New(table *swarm.Table, o Options) (*Server, error) {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	s := &Server{table: table, opts: o, now: o.Now, log: o.Log, limit: newLimiter(o.Limit, o.Now()), proxies: canonicalNets(o.Proxies)}
+	if s.prefix = []byte(strings.TrimRight(o.Prefix, "/")); len(s.prefix) > 0 && s.prefix[0] != '/' {
+		return nil, fmt.Errorf("trackerserver: prefix %q does not begin with a slash", o.Prefix)
+	}
 	s.calls.New = func() any { return new(call) }
 	s.shared = s.newCounters()
 	if o.NATCheck != nil {

@@ -121,9 +121,9 @@ func (st *Statistics) servePage(w http.ResponseWriter, r *http.Request, s *Serve
 func (st *Statistics) page(r *Report, week bool) *page {
 	p := &page{Report: r, Week: week, ShowNames: st.opts.ShowNames, Hidden: st.opts.HideTorrents}
 	p.Uptime = uptime(r.Time.Sub(r.Started))
-	past := r.Past
+	past, hour := r.Past, 60
 	if week {
-		past = r.Week
+		past, hour = r.Week, 4
 	}
 	p.Charts = []chart{
 		newChart("Peers", "", past, count,
@@ -132,8 +132,8 @@ func (st *Statistics) page(r *Report, week bool) *page {
 		newChart("Announces", "", calm(past, 3), perSecond,
 			layer{"udp", "UDP", func(p *Point) float64 { return float64(p.UDP) / p.Seconds }},
 			layer{"http", "HTTP", func(p *Point) float64 { return float64(p.HTTP) / p.Seconds }}),
-		newChart("Completed downloads", "an hour", calm(past, 20), count,
-			layer{"done", "Completed", func(p *Point) float64 { return float64(p.Completed) / p.Seconds * 3600 }}),
+		newChart("Completed", "in an hour", calm(past, hour), count,
+			layer{"done", "Completed", func(p *Point) float64 { return float64(p.Completed) }}),
 	}
 	p.Protocols = []slice{{"udp", "UDP", r.Announces.UDP, r.Announces.All}, {"http", "HTTP", r.Announces.HTTP, r.Announces.All}}
 	six, all := uint64(r.Peers.IPv6), uint64(r.Peers.IPv4+r.Peers.IPv6)

@@ -174,7 +174,7 @@ func (w *udpWorker) readToken(options []byte) (err error) {
 			break
 		}
 	}
-	if _, w.call.token = routeOf(path); len(w.call.token) == 0 && len(query) > 0 {
+	if _, w.call.token = w.s.routeOf(path); len(w.call.token) == 0 && len(query) > 0 {
 		w.call.token, _ = wire.QueryValue(query, "token", tokenLen)
 	}
 	return nil
