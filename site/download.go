@@ -95,7 +95,7 @@ func (s *Site) sendFile(w http.ResponseWriter, r *http.Request, path string) {
 	}
 	h.Set("ETag", fmt.Sprintf(`"%s-%d"`, rel.Hash(), i))
 	out := &sender{ResponseWriter: w, ctx: r.Context(), control: http.NewResponseController(w), stall: s.opts.Stall,
-		budget: s.budget, sent: s.sentBy(rel.Hash()), file: f, want: file}
+		budget: s.budget, sent: s.sentBy(rel.Hash()), all: &s.sentAll, file: f, want: file}
 	http.ServeContent(out, r, "", file.ModTime, f)
 	out.control.SetWriteDeadline(time.Time{})
 	if errors.Is(out.err, publish.ErrChanged) {
@@ -185,6 +185,9 @@ func (s *Site) Sent(ih spate.InfoHash) int64 {
 	return 0
 }
 
+// SentAll is how many bytes direct downloads have taken in all.
+func (s *Site) SentAll() int64 { return s.sentAll.Load() }
+
 // step is how much of a file goes out between two looks at it and at the clock.
 const step = 1 << 20
 
@@ -198,6 +201,7 @@ type sender struct {
 	stall   time.Duration
 	budget  budget
 	sent    *atomic.Int64 // of the release
+	all     *atomic.Int64 // of the site
 	file    *os.File
 	want    *publish.File
 
@@ -251,6 +255,7 @@ func (o *sender) Write(p []byte) (int, error) {
 
 func (o *sender) count(n int64) {
 	o.sent.Add(n)
+	o.all.Add(n)
 	o.total += n
 }
 

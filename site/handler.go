@@ -101,6 +101,7 @@ type Site struct {
 	closing   sync.Once
 	downloads atomic.Int64 // running
 	watchers  atomic.Int64 // live
+	sentAll   atomic.Int64 // bytes of direct downloads
 	sent      sync.Map     // info-hash -> *atomic.Int64: bytes of direct downloads
 }
 

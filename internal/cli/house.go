@@ -74,10 +74,12 @@ func (p *house) open(ctx context.Context, state string, parts houseParts) error 
 	}); err != nil {
 		return err
 	}
-	options := site.Options{BaseURL: p.siteURL(), Hosts: parts.hosts, Swarm: p.swarm, Origin: p.origin, StatsPath: "/stats", Log: a.log}
+	options := site.Options{BaseURL: p.siteURL(), Hosts: parts.hosts, Swarm: p.swarm, Origin: p.origin, StatsPath: "/stats", Direct: p.direct, Log: a.log}
+	opt.site.apply(&options, int64(opt.client.up))
+	p.node.onCompleted = p.completedHere
 	if parts.catalog != nil {
 		p.counter = publish.NewCounter(parts.catalog, publish.Sources{Completed: p.completed, Sent: p.sent}, a.env.Now, a.log)
-		p.node.onCompleted = p.counter.Completed
+		p.node.onCompleted = func(spate.InfoHash) { p.counter.Completed() }
 	}
 	p.site, err = site.New(p.publisher.Catalog(), options)
 	return err
@@ -142,7 +144,7 @@ func (p *house) serve(ctx context.Context, work func(ctx context.Context) error)
 	defer stop()
 	ended := make(chan error, 1)
 	go func() { ended <- p.node.run(serving, p.sockets, p.handler()) }()
-	background := []func(context.Context) error{p.publisher.Run}
+	background := []func(context.Context) error{p.publisher.Run, p.shareUplink}
 	if p.counter != nil {
 		background = append(background, p.counter.Run)
 	}
@@ -168,6 +170,7 @@ func (p *house) serve(ctx context.Context, work func(ctx context.Context) error)
 		p.counter.All(context.WithoutCancel(ctx)) // while the session still knows
 	}
 	p.client.stop() // "stopped" is told while the tracker still listens
+	p.site.Close()  // who watches live numbers would be waited for
 	stop()
 	for range background {
 		<-others

@@ -20,6 +20,7 @@ type publishOptions struct {
 	client clientFlags
 	sign   signFlags
 	secure tlsFlags
+	site   siteFlags
 
 	release    releaseFlags
 	foreground bool
@@ -56,6 +57,7 @@ release, on one page.`,
 	f.BoolVar(&opt.foreground, "foreground", false, "do not hand over to a spate serve that runs with this --state")
 	opt.sign.add(f)
 	opt.secure.add(f)
+	opt.site.add(f)
 	return cmd
 }
 
@@ -71,6 +73,9 @@ func (a *app) publish(ctx context.Context, paths []string, opt *publishOptions) 
 		return usageHint("publish them one by one", "--name is for one PATH, not %d", len(paths))
 	}
 	if err := opt.checkPublicURL(); err != nil {
+		return err
+	}
+	if err := opt.site.check(); err != nil {
 		return err
 	}
 	if err := opt.release.prepare(paths); err != nil {

@@ -69,6 +69,7 @@ the daemon through a socket there.`,
 	opt.release.addTwin(f)
 	opt.sign.add(f)
 	opt.secure.add(f)
+	opt.site.add(f)
 	f.StringArrayVar(&opt.hosts, "host", nil, "a `NAME` of this machine that visitors may use, besides --public-url; repeatable")
 	f.StringVar(&opt.apiListen, "api", "", "answer the API on this `ADDR` too, to who has a token of serve token (default: only on the socket)")
 	f.BoolVar(&opt.reusePort, "reuse-port", false, "take over from the process that listens here with this flag and has --state: it is told to stop")
@@ -131,6 +132,9 @@ func (a *app) serve(ctx context.Context, opt *serveOptions) error {
 		return usagef("--older-versions, --settle and --rescan are not less than nothing")
 	}
 	if err := opt.checkPublicURL(); err != nil {
+		return err
+	}
+	if err := opt.site.check(); err != nil {
 		return err
 	}
 	folders, err := parseWatch(opt.watch)

@@ -15,6 +15,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"spate"
 	"spate/tracker/swarm"
 	"spate/tracker/trackerserver"
 )
@@ -60,7 +61,7 @@ func (t *trackerFlags) checkPublicURL() error {
 
 // node is a tracker with its memory on disk.
 type node struct {
-	onCompleted func() // told of each completion, and does not wait; or nil
+	onCompleted func(spate.InfoHash) // told of each completion, and does not wait; or nil
 
 	app      *app
 	table    *swarm.Table

@@ -1,0 +1,131 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"spate"
+	"spate/publish"
+	"spate/site"
+)
+
+// siteFlags are the flags of what has a site.
+type siteFlags struct {
+	title  string
+	theme  string
+	httpUp shareValue
+}
+
+func (s *siteFlags) add(f *pflag.FlagSet) {
+	s.httpUp = shareValue{part: 0.5}
+	f.StringVar(&s.title, "title", "", "the `NAME` of the site (default spate)")
+	f.StringVar(&s.theme, "theme", "", "templates/ and static/ in this `DIR` replace those of the pages")
+	f.Var(&s.httpUp, "http-up", "direct downloads take at most this `RATE`, or so many % of --up; 0: any")
+}
+
+// check looks at the flags before anything is opened.
+func (s *siteFlags) check() error {
+	if s.theme == "" {
+		return nil
+	}
+	info, err := os.Stat(s.theme)
+	if err == nil && !info.IsDir() {
+		err = usagef("--theme %s is not a directory", s.theme)
+	}
+	return err
+}
+
+// apply puts the flags into the site's options; up is the limit of the uplink, 0
+// for none.
+func (s *siteFlags) apply(o *site.Options, up int64) {
+	o.Title = s.title
+	o.DownloadRate = s.httpUp.of(up)
+	if s.theme != "" {
+		o.Theme = os.DirFS(s.theme)
+	}
+}
+
+// shareValue is a flag with a rate in bytes a second, or a part of another one.
+type shareValue struct {
+	rate int64
+	part float64 // where rate is 0
+}
+
+func (v *shareValue) Set(s string) error {
+	if num, ok := strings.CutSuffix(strings.TrimSpace(s), "%"); ok {
+		p, err := strconv.ParseFloat(num, 64)
+		if err != nil || math.IsNaN(p) || p <= 0 || p > 100 {
+			return fmt.Errorf("%q is not from 1%% to 100%%", s)
+		}
+		*v = shareValue{part: p / 100}
+		return nil
+	}
+	n, err := parseSize(s)
+	*v = shareValue{rate: n}
+	return err
+}
+
+func (v *shareValue) String() string {
+	if v.part > 0 {
+		return strconv.FormatFloat(v.part*100, 'f', -1, 64) + "%"
+	}
+	return strconv.FormatInt(v.rate, 10)
+}
+func (v *shareValue) Type() string { return "RATE" }
+
+// of is the rate in bytes a second, 0 for any, where the whole is up.
+func (v *shareValue) of(up int64) int64 {
+	if v.part > 0 && up > 0 {
+		return max(1, int64(v.part*float64(up)))
+	}
+	return v.rate
+}
+
+// shareUplink keeps what the session and the site send together within --up: what
+// direct downloads took of the last second, the swarm does not get in the next.
+func (p *house) shareUplink(ctx context.Context) error {
+	up, down := int64(p.opt.client.up), int64(p.opt.client.down)
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	before := p.site.SentAll()
+	for up > 0 {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		now := p.site.SentAll()
+		p.client.session.SetRates(max(up/10, up-(now-before)), down)
+		before = now
+	}
+	return nil
+}
+
+// direct counts a whole download over HTTP.
+func (p *house) direct(ih spate.InfoHash) {
+	if err := p.publisher.Catalog().Count(context.Background(), ih, p.app.env.Now(), publish.Counts{Direct: 1}); err != nil {
+		p.app.log.Error("counting a download", "err", err)
+	}
+}
+
+// completedHere remembers a completion where no counter does: in a publish in the
+// foreground, whose catalog ends with it.
+func (p *house) completedHere(ih spate.InfoHash) {
+	ctx, c, now := context.Background(), p.publisher.Catalog(), p.app.env.Now()
+	r, err := c.Find(ctx, ih)
+	if err != nil {
+		return
+	}
+	c.Count(ctx, r.Hash(), now, publish.Counts{Completed: 1})
+	if r.FirstCopy == 0 {
+		first := max(time.Millisecond, now.Sub(r.Published))
+		c.Update(ctx, r.Ref(), publish.Change{FirstCopy: &first})
+	}
+}
