@@ -20,6 +20,7 @@ func TestBitfieldLater(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	<-tor.Done()
 	c, err := net.Dial("tcp", s.Addr().String())
 	if err != nil {
 		t.Fatal(err)
