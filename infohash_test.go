@@ -56,7 +56,7 @@ func TestCompactRoundTrip(t *testing.T) {
 
 func TestPeerIDClient(t *testing.T) {
 	cases := map[string]string{
-		"-LT20B0-abcdefghijkl": "libtorrent 2.0.B",
+		"-LT20B0-abcdefghijkl": "libtorrent 2.0.11", "-UT355W-abcdefghijkl": "µTorrent 3.5.5", "-DE211s-abcdefghijkl": "Deluge 2.1.1",
 		"-TR3000-abcdefghijkl": "Transmission 3.0",
 		"A2-1-36-0-abcdefghij": "A2-1-36",
 		"M7-10-5--abcdefghijk": "Mainline 7.10.5",

@@ -2,6 +2,7 @@ package spate
 
 import (
 	"crypto/rand"
+	"strconv"
 	"strings"
 )
 
@@ -58,15 +59,24 @@ func (id PeerID) Client() string {
 	return strings.TrimRight(s[:8], "-.")
 }
 
+// azureusVersion reads four characters: digits, letters from A for 10 on, and at
+// the end, where it is a letter, a mark of the build that is left out.
 func azureusVersion(s string) string {
-	digits := make([]string, 0, len(s))
-	for _, c := range s {
-		digits = append(digits, string(c))
+	parts := make([]string, 0, len(s))
+	for i, c := range s {
+		switch {
+		case 'A' <= c && c <= 'Z' && i < len(s)-1:
+			parts = append(parts, strconv.Itoa(int(c-'A')+10))
+		case '0' <= c && c <= '9':
+			parts = append(parts, string(c))
+		case i < len(s)-1:
+			parts = append(parts, string(c))
+		}
 	}
-	for len(digits) > 2 && digits[len(digits)-1] == "0" {
-		digits = digits[:len(digits)-1]
+	for len(parts) > 2 && parts[len(parts)-1] == "0" {
+		parts = parts[:len(parts)-1]
 	}
-	return strings.Join(digits, ".")
+	return strings.Join(parts, ".")
 }
 
 var azureusClients = map[string]string{
