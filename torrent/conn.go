@@ -11,14 +11,13 @@ import (
 	"time"
 
 	"spate"
-	"spate/internal/lanes"
 	"spate/peerwire"
 	"spate/torrent/internal/peerlist"
 	"spate/torrent/internal/picker"
 )
 
 // A connection's way, told in the order of the functions below and of the files
-// read_unix.go, handle.go, request.go, piece.go and upload.go:
+// read_unix.go, handle.go, request.go, finish.go, piece.go and upload.go:
 //
 //  1. receive    wait without a buffer until the socket is readable, then read
 //     as much as there is into one from the free list
@@ -28,20 +27,16 @@ import (
 //  4. copyBlocks without the lock: claimed blocks go to the buffer of their piece
 //  5. settle     under the lock: blocks have arrived, complete pieces are taken,
 //     the next requests are picked and encoded
-//  6. finishWhole without the lock: hash pieces, in pairs while more is coming in,
-//     and write them; under it: verified, have
+//  6. finishPair without the lock: hash pieces, in pairs while they come fast, and
+//     write them, with the help of another goroutine; under it: verified, have
 //  7. send       a goroutine that lives while there is something to write: all
 //     control messages and a batch of blocks in one system call
 //
-// The reader runs 1 to 6 and never writes to the socket, so that two sides that
+// The reader runs 1 to 6, but for the helper, and never writes to the socket, so that two sides that
 // only write do not wait for each other.
 
 // maxBatch bounds the messages that are handled under the lock at once.
 const maxBatch = 256
-
-// piecesAtOnce is how many complete pieces are hashed together. One waits for a
-// second only as long as the socket has more to read.
-const piecesAtOnce = 2
 
 // conn is a connection to a peer, after the handshake.
 type conn struct {
@@ -62,8 +57,7 @@ type conn struct {
 	copies      []arrival            // scratch: blocks of the batch that were claimed
 	hashesAsked []peerwire.HashRange // by the peer, to be answered after the batch
 	whole       []wholePiece         // pieces that are complete and not yet hashed
-	digests     []*lanes.SHA1        // scratch of finishWhole
-	parts       [][]byte             // scratch of finishWhole
+	fin         *finishing           // nil before the first
 
 	received, sent atomic.Int64 // payload
 	lastRead       atomic.Int64 // unix nanoseconds
@@ -161,6 +155,7 @@ func (c *conn) run() {
 	}
 	err := c.receive()
 	c.finishWhole()
+	c.awaitHelper()
 	c.leave(err)
 	c.in.release()
 }
@@ -389,7 +384,7 @@ func (c *conn) handleBatch() error {
 	c.kickLocked()
 	t.mu.Unlock()
 	if len(c.whole) >= piecesAtOnce {
-		c.finishWhole()
+		c.finishPair()
 	}
 	if len(c.hashesAsked) > 0 {
 		return c.answerHashes()
@@ -411,7 +406,7 @@ func (c *conn) settleLocked() {
 		if complete {
 			slot := t.pick.Slot(int(a.block.Piece))
 			size := t.info.PieceSize(int(a.block.Piece))
-			c.whole = append(c.whole, wholePiece{int(a.block.Piece), t.bufs[slot][:size]})
+			c.completed(wholePiece{int(a.block.Piece), t.bufs[slot][:size]})
 		}
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"crypto/sha1"
 	"time"
 
-	"spate/internal/lanes"
 	"spate/peerwire"
 )
 
@@ -17,34 +16,6 @@ type wholePiece struct {
 
 // haveDelay is how long a verified piece waits for others to be told together.
 const haveDelay = 50 * time.Millisecond
-
-// finishWhole hashes the pieces that the connection completed while they are
-// warm, two at a time where that is faster, writes them, and says so.
-func (c *conn) finishWhole() {
-	if len(c.whole) == 0 {
-		return
-	}
-	for i := range c.whole {
-		w := &c.whole[i]
-		for len(c.digests) <= i {
-			c.digests = append(c.digests, new(lanes.SHA1))
-		}
-		c.digests[i].Reset()
-		c.parts = append(c.parts, w.data)
-	}
-	if c.t.info.HasV1() {
-		lanes.WriteSHA1(c.digests[:len(c.whole)], c.parts)
-	}
-	for i := range c.whole {
-		var sum [sha1.Size]byte
-		if c.t.info.HasV1() {
-			sum = c.digests[i].Sum()
-		}
-		c.t.finishSummed(c.whole[i], sum)
-	}
-	clear(c.parts)
-	c.parts, c.whole = c.parts[:0], c.whole[:0]
-}
 
 // finishPiece hashes one piece, writes it, and says so.
 func (t *Torrent) finishPiece(w wholePiece) {

@@ -3,7 +3,9 @@
 package torrent
 
 import (
+	"errors"
 	"io"
+	"os"
 	"syscall"
 )
 
@@ -23,7 +25,7 @@ func (c *conn) receive() error {
 		return err
 	}
 	var cause error
-	err = raw.Read(func(fd uintptr) bool {
+	read := func(fd uintptr) bool {
 		for {
 			b := c.limitRead(c.in.space(c.need))
 			n, err := syscall.Read(int(fd), b)
@@ -31,10 +33,8 @@ func (c *conn) receive() error {
 			case err == syscall.EINTR:
 				continue
 			case err == syscall.EAGAIN:
-				c.in.idle()
-				if len(c.whole) > 0 {
-					c.finishWhole()
-					continue // more may have come meanwhile
+				if c.rest() {
+					continue
 				}
 				return false
 			case err != nil:
@@ -49,17 +49,31 @@ func (c *conn) receive() error {
 				return true
 			}
 			if n < len(b) {
-				c.in.idle()
-				if len(c.whole) > 0 {
-					c.finishWhole()
-					continue // more may have come meanwhile
+				if c.rest() {
+					continue
 				}
 				return false
 			}
 		}
-	})
-	if cause != nil {
-		return cause
 	}
-	return err
+	for {
+		err = raw.Read(read)
+		switch {
+		case cause != nil:
+			return cause
+		case !errors.Is(err, os.ErrDeadlineExceeded) || !c.pairTimeout():
+			return err
+		}
+	}
+}
+
+// rest is called when the socket is empty. It finishes the pieces that are whole,
+// unless another is about to be, and reports whether more may have come meanwhile.
+func (c *conn) rest() bool {
+	c.in.idle()
+	if len(c.whole) == 0 || c.awaitPair() {
+		return false
+	}
+	c.finishWhole()
+	return true
 }

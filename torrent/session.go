@@ -56,6 +56,7 @@ type Session struct {
 	pool        *storage.Pool
 	buf         *buffers
 	disk        chan struct{} // a place for each operation on the disk at once
+	helpers     chan struct{} // a place for each helper that finishes pieces; see finish.go
 	leafHashing chan struct{} // a place for each connection that hashes blocks for its peer
 	announcer   *announcer
 	web         *webseed.Client
@@ -86,6 +87,7 @@ func NewSession(opt Options) (*Session, error) {
 		pool:        storage.NewPool(opt.OpenFiles),
 		buf:         newBuffers(),
 		disk:        make(chan struct{}, 4*runtime.GOMAXPROCS(0)),
+		helpers:     make(chan struct{}, runtime.GOMAXPROCS(0)-1),
 		leafHashing: make(chan struct{}, leafBusy),
 		torrents:    map[spate.InfoHash]*Torrent{},
 		dormant:     dormants{by: map[spate.InfoHash]*dormant{}},
