@@ -61,6 +61,14 @@ func (f *folder) unicode(s string, i int) (plain bool) {
 		case r < utf8.RuneSelf:
 			plain = plain && oddBytes[r] == 0
 			i++
+			if marks != 0 {
+				b, marks = appendMarks(b, marks), 0
+			}
+			if 'A' <= r && r <= 'Z' {
+				r |= 0x20
+			}
+			b = append(b, byte(r))
+			continue
 		case 0xc2 <= r && r < 0xe0 && len(s)-i > 1 && s[i+1]>>6 == 2:
 			r = r&0x1f<<6 | rune(s[i+1]&0x3f)
 			i += 2
@@ -74,7 +82,11 @@ func (f *folder) unicode(s string, i int) (plain bool) {
 		}
 		e := t.of(r)
 		if e.kind() == foldRule {
-			b, marks = t.apply(e, b, marks)
+			if rule := &t.rules[e>>8]; rule.n == 0 && e.rules() == 1 {
+				marks += rule.marks // a mark, the commonest of them
+			} else {
+				b, marks = t.apply(e, b, marks)
+			}
 			continue
 		}
 		if marks != 0 {
@@ -101,7 +113,7 @@ const mostFold = 16
 // apply appends what the rules of e say.
 func (t *foldTable) apply(e foldEntry, b []byte, marks uint64) ([]byte, uint64) {
 	at := e >> 8
-	for end := at + e>>3&31; at < end; at++ {
+	for end := at + e.rules(); at < end; at++ {
 		rule := &t.rules[at]
 		if rule.n > 0 {
 			if marks != 0 {
@@ -155,6 +167,9 @@ const (
 )
 
 func (e foldEntry) kind() foldEntry { return e & 7 }
+
+// rules returns how many rules a foldRule has.
+func (e foldEntry) rules() foldEntry { return e >> 3 & 31 }
 
 // rule is a part of what a character becomes: letters, and then marks.
 type rule struct {

@@ -96,33 +96,23 @@ func replaceNative(s string) string {
 // replaceUnsafe replaces every unsafe character, and every byte that is not
 // UTF-8.
 func replaceUnsafe(s string, windows bool) string {
-	var b []byte // once there is something to replace
-	done := 0    // bytes of s that are in b
-	for i, r := range s {
-		if r > lastUnsafe && r != utf8.RuneError || !unsafeRune(r, windows) && !badUTF8(r, s[i:]) {
-			continue
+	var room [maxNameLen]byte
+	b := room[:0]
+	done := 0 // bytes of s that are in b
+	for i, size := 0, 0; i < len(s); i += size {
+		r := rune(s[i])
+		if size = 1; r >= utf8.RuneSelf {
+			r, size = utf8.DecodeRuneInString(s[i:])
 		}
-		if b == nil {
-			b = make([]byte, 0, len(s))
+		if r <= lastUnsafe && unsafeRune(r, windows) || r == utf8.RuneError && size == 1 {
+			b = append(append(b, s[done:i]...), replacement)
+			done = i + size
 		}
-		b = append(append(b, s[done:i]...), replacement)
-		_, size := utf8.DecodeRuneInString(s[i:])
-		done = i + size
 	}
-	if b == nil {
+	if done == 0 {
 		return s
 	}
 	return string(append(b, s[done:]...))
-}
-
-// badUTF8 reports whether r, which s was found to begin with, stands for a byte
-// that is not UTF-8.
-func badUTF8(r rune, s string) bool {
-	if r != utf8.RuneError {
-		return false
-	}
-	_, size := utf8.DecodeRuneInString(s)
-	return size == 1
 }
 
 // lastUnsafe is the last character that unsafeRune is true of.
