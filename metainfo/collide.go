@@ -129,7 +129,7 @@ func (p *parser) finishNames() bool {
 	p.renameAll(set, again)
 	p.links()
 	if n := i.renamed; n > 0 {
-		p.warn("info", -1, strconv.Itoa(n)+" files have names that are not safe or not unique here, and got others")
+		p.warn("info", -1, "names that are not safe or not unique here, and became others: "+strconv.Itoa(n))
 	}
 	return p.err == nil
 }

@@ -109,7 +109,7 @@ func (p *parser) top() bool {
 	p.warnOrder()
 	if n := len(p.d.Rest()); n > 0 {
 		p.m.Trailing = n
-		p.warn("", p.d.Offset(), strconv.Itoa(n)+" bytes follow the torrent")
+		p.warn("", p.d.Offset(), "bytes that follow the torrent: "+strconv.Itoa(n))
 	}
 	return true
 }

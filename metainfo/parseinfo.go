@@ -179,7 +179,7 @@ func (p *parser) pieceLength(v2 bool) bool {
 	case v2 && (pl < blockSize || pl&(pl-1) != 0):
 		return p.fail(field, at, "%d is not a power of two from 16 KiB, as version 2 demands", pl)
 	case pl&(pl-1) != 0:
-		p.warn(field, at, "not a power of two")
+		p.warn(field, at, "not a power of two, which some programs refuse")
 	}
 	return true
 }

@@ -20,23 +20,20 @@ func advice(m *metainfo.MetaInfo) []string {
 	if i.Format() == metainfo.V2 {
 		say("v2 only: Transmission, aria2, rtorrent and browsers cannot fetch it; a hybrid serves all")
 	}
-	if i.PieceLength&(i.PieceLength-1) != 0 {
-		say("the piece length is no power of two, which some programs refuse")
-	}
 	switch seeds := len(m.WebSeeds)+len(m.HTTPSeeds) > 0; {
 	case i.PieceLength > maker.MaxPieceLength:
 		say("pieces of %s: some programs refuse more than 16 MiB", length)
 	case seeds && i.PieceLength > maker.PieceLength(1<<40, true):
 		say("pieces of %s: browsers give up on fetching one from a web seed over a slow line", length)
 	}
-	if data, pads := i.DataLength(), padding(i); pads > data {
+	if data, pads := i.DataLength(), padding(i); pads > data && i.PieceLength > maker.MinPieceLength {
 		say("%s of padding for %s of data: a smaller piece length spares clients that do not know it", humanize.IBytes(uint64(pads)), humanize.IBytes(uint64(data)))
 	}
 	if i.Private && len(m.AnnounceList) == 0 {
 		say("private, and no tracker: nobody can find peers")
 	}
 	if n := unportable(i); n > 0 {
-		say("%d files have names that Windows cannot store", n)
+		say("names that Windows cannot store: %s", plural(n, "file"))
 	}
 	return list
 }

@@ -47,7 +47,7 @@ func (r *toolRun) making(announce string) (*making, error) {
 	case pow < 10 || pow > 30:
 		return nil, r.usage("--piece_size_pow2 %d: want a number from 10 to 30, or 0", pow)
 	default:
-		opt.mk.pieceLength = 1 << pow
+		opt.mk.pieceLength.sizeValue = 1 << pow
 	}
 	m := &making{announce: announce}
 	var err error

@@ -250,7 +250,7 @@ func makeError(err error) error {
 	case errors.As(err, &collision):
 		return hinted(err, "--exclude leaves files out")
 	case errors.Is(err, maker.ErrEmpty):
-		return hinted(err, "hidden files count only with --hidden")
+		return hinted(err, "hidden files count only with --hidden, and others only as --include and --exclude say")
 	}
 	return err
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -69,6 +70,9 @@ func (a *app) entries(ctx context.Context, dir string, o maker.Options, opt *cre
 			continue
 		case strings.HasSuffix(name, ".torrent") && d.Type().IsRegular():
 			continue // what this verb wrote before
+		case !d.IsDir() && !d.Type().IsRegular() && d.Type()&fs.ModeSymlink == 0:
+			a.skipped(maker.Skipped{Path: name, Reason: maker.SkipSpecial})
+			continue
 		}
 		e := &eachEntry{path: filepath.Join(dir, name), out: filepath.Join(opt.output, name+".torrent")}
 		e.size, _, e.err = maker.Measure(ctx, e.path, o)

@@ -16,7 +16,7 @@ import (
 type makeFlags struct {
 	announce    []string
 	format      string
-	pieceLength sizeValue
+	pieceLength lengthValue
 	webSeeds    []string
 	private     bool
 	comment     string
@@ -48,7 +48,7 @@ func (m *makeFlags) add(f *pflag.FlagSet) {
 // options checks the flags and returns what they mean to the maker.
 func (m *makeFlags) options() (maker.Options, error) {
 	o := maker.Options{
-		Format: metainfo.Format(m.format), PieceLength: int64(m.pieceLength), Name: m.name,
+		Format: metainfo.Format(strings.ToLower(m.format)), PieceLength: int64(m.pieceLength.sizeValue), Name: m.name,
 		WebSeeds: m.webSeeds, Private: m.private, Comment: m.comment, Source: m.source,
 		CreatedBy: m.createdBy, NoDate: m.noDate, Include: m.include, Exclude: m.exclude, Hidden: m.hidden,
 	}

@@ -88,7 +88,7 @@ func (s *sheet) torrent(m *metainfo.MetaInfo) {
 	s.row("name", i.Name)
 	s.row("format", string(i.Format()))
 	s.row("size", size(i.DataLength(), files(i)))
-	s.row("pieces", fmt.Sprintf("%s of %s", humanize.Comma(int64(i.NumPieces())), humanize.IBytes(uint64(i.PieceLength))))
+	s.row("pieces", fmt.Sprintf("%s of %s", humanize.Comma(int64(i.NumPieces())), pieceSize(i.PieceLength)))
 	if h, ok := m.HashV1(); ok {
 		s.row("info-hash v1", h.String())
 	}
@@ -258,4 +258,12 @@ func selection(g metainfo.Magnet) string {
 		}
 	}
 	return strings.Join(s, ",")
+}
+
+// pieceSize returns a piece length in words that lose nothing.
+func pieceSize(n int64) string {
+	if n%(1<<20) == 0 || n%(1<<10) == 0 && n < 1<<20 {
+		return humanize.IBytes(uint64(n))
+	}
+	return humanize.Comma(n) + " bytes"
 }

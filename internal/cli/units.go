@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"strconv"
@@ -65,6 +66,16 @@ func (v *sizeValue) String() string {
 	return strconv.FormatInt(int64(*v), 10)
 }
 func (v *sizeValue) Type() string { return "SIZE" }
+
+// lengthValue is a sizeValue that is not 0.
+type lengthValue struct{ sizeValue }
+
+func (v *lengthValue) Set(s string) error {
+	if err := v.sizeValue.Set(s); err != nil || v.sizeValue > 0 {
+		return err
+	}
+	return errors.New("it must not be 0")
+}
 
 // rateValue is a flag in bytes a second; 0 means unlimited.
 type rateValue int64
