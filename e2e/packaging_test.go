@@ -157,15 +157,13 @@ func useDeb(t *testing.T, deb, head string) {
 	m.completes()
 	for _, unit := range []string{"spate", "spate-tracker"} {
 		path := "/usr/lib/systemd/system/" + unit
-		if got := strings.TrimSpace(m.run("systemd-analyze", "verify", "--man=no", path+".service", path+".socket")); got != "" {
+		if got := strings.TrimSpace(m.run("systemd-analyze", "verify", path+".service", path+".socket")); got != "" {
 			t.Errorf("systemd-analyze verify says of %s: %s", unit, got)
 		}
 		// The threshold is in tenths.
 		got := m.run("systemd-analyze", "security", "--offline=true", "--threshold=20", "--no-pager", path+".service")
 		t.Log(regexp.MustCompile(`Overall exposure.*`).FindString(got))
-		if unit == "spate-tracker" {
-			m.serves(path, unit)
-		}
+		m.serves(path, unit)
 	}
 
 	m.run("dpkg", "--no-triggers", "--remove", "spate")
@@ -274,6 +272,7 @@ func useImage(t *testing.T, path, head string) {
 		Config struct {
 			User       string
 			Entrypoint []string
+			Cmd        []string
 			Env        []string
 		}
 		Rootfs struct {
@@ -333,9 +332,12 @@ func useImage(t *testing.T, path, head string) {
 	}
 	noise(t, filepath.Join(root, "data", "x.iso"), 100_000)
 	os.Chmod(filepath.Join(root, "data", "x.iso"), 0o644)
-	p := run("publish", "/data/x.iso", "--json")
-	p.line(20*time.Second, "the release", func(s string) bool { return strings.Contains(s, `"ready"`) })
-	h.in(t).start("curl", "-sf", "-o", "/dev/null", fmt.Sprintf("http://%s:6969/r/x.iso", h.IP)).ok(10 * time.Second)
+	p := run(append(config.Config.Cmd, "--json")...)
+	p.line(20*time.Second, "the daemon", func(s string) bool { return strings.Contains(s, `"ready"`) })
+	page := fmt.Sprintf("http://%s:6969/r/x.iso", h.IP)
+	eventually(t, 20*time.Second, "what lies in /data has a page", func() bool {
+		return exec.Command("ip", "netns", "exec", h.ns, "curl", "-sf", "-o", "/dev/null", page).Run() == nil
+	})
 	p.stop(syscall.SIGTERM)
 	if code := p.cmd.ProcessState.ExitCode(); code != 0 {
 		t.Errorf("it ended with %d:\n%s", code, p.log)

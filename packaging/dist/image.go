@@ -33,7 +33,7 @@ func (d *dist) image(arch string, bin []byte) ([]byte, error) {
 	config, err := json.Marshal(object{
 		"architecture": arch, "os": "linux", "created": d.time,
 		"config": object{
-			"User": "65532:65532", "Entrypoint": []string{"/spate"}, "Cmd": []string{"serve"}, "WorkingDir": "/data",
+			"User": "65532:65532", "Entrypoint": []string{"/spate"}, "Cmd": []string{"serve", "--watch", "/data"}, "WorkingDir": "/data",
 			"Env":          []string{"SPATE_STATE=/state", "HOME=/state", "PATH=/"},
 			"ExposedPorts": object{"6969/tcp": object{}, "6969/udp": object{}, "6881/tcp": object{}, "6881/udp": object{}},
 			"Volumes":      object{"/data": object{}, "/state": object{}},
