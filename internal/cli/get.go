@@ -27,6 +27,7 @@ type getOptions struct {
 	timeout time.Duration
 	force   bool
 	key     string // --verify-key
+	inOrder bool
 	tui     bool
 
 	// into says where a torrent's data goes; nil: into output, under its name.
@@ -40,15 +41,18 @@ func (a *app) getCmd() *cobra.Command {
 		Short: "fetch from a release page, a .torrent or its URL",
 		Long: `Fetch what a torrent describes. A SOURCE is a .torrent file or its URL, the URL
 of a release page, or of the file itself where its server names the torrent.
-What is there already is kept: the same command goes on where it was stopped.`,
+What is there already is kept: the same command goes on where it was stopped.
+With -o - the one file goes to standard output while it is fetched.`,
 		Example: `  spate get http://files.example.org:6969/r/debian.iso
-  spate get -o ~/Downloads --seed ratio=1 debian.iso.torrent`,
+  spate get -o ~/Downloads --seed ratio=1 debian.iso.torrent
+  spate get -o - release.tar.zst.torrent | tar --zstd -x`,
 		Args: need(1, -1, "a SOURCE"),
 		RunE: func(cmd *cobra.Command, args []string) error { return a.get(cmd.Context(), args, &opt) },
 	}
 	f := cmd.Flags()
-	f.StringVarP(&opt.output, "output", "o", ".", "write to this `DIR`")
+	f.StringVarP(&opt.output, "output", "o", ".", "write to this `DIR`; -: to standard output")
 	f.StringArrayVar(&opt.sel, "select", nil, "only the files that match this `GLOB`; repeatable")
+	f.BoolVar(&opt.inOrder, "sequential", false, "fetch in order, so that the beginning can be used while the rest comes")
 	f.Var(&opt.seed, "seed", "seed afterwards: none, forever, ratio=R or time=D")
 	f.DurationVar(&opt.timeout, "timeout", 10*time.Minute, "give up after so long without data; 0: never")
 	f.BoolVar(&opt.force, "force", false, "write over files that are something else")
@@ -80,6 +84,9 @@ type getJob struct {
 }
 
 func (a *app) get(ctx context.Context, args []string, opt *getOptions) error {
+	if opt.output == "-" {
+		return a.getStream(ctx, args, opt)
+	}
 	a.resumable.Store(true)
 	state := filepath.Join(a.stateDir(opt.state), "get")
 	c, err := a.newClient(&opt.clientFlags, state, nil)
@@ -233,7 +240,7 @@ func (a *app) metadata(ctx context.Context, c *client, src *source, opt *getOpti
 
 func (a *app) addJob(c *client, j *getJob, opt *getOptions) error {
 	add := torrent.AddOptions{
-		ResumeDir: j.place.resume, Verified: j.verified, Force: opt.force, Peers: append(j.peers, opt.peers...),
+		ResumeDir: j.place.resume, Verified: j.verified, Sequential: opt.inOrder, Force: opt.force, Peers: append(j.peers, opt.peers...),
 	}
 	var err error
 	if add.Dir, err = filepath.Abs(j.dir); err != nil {

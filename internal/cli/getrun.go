@@ -23,6 +23,10 @@ type getRun struct {
 	bar   *progress
 	err   error     // the first failure
 	told  time.Time // when the last progress events were printed
+
+	// What a job waits for in place of its completion, when its data goes to
+	// standard output.
+	stream func(context.Context) error
 }
 
 // Waits of a get, in which the person is told or the run ends.
@@ -42,7 +46,11 @@ func (g *getRun) run(ctx context.Context) error {
 	defer g.bar.finish()
 	results := make(chan jobResult, len(g.jobs))
 	for _, j := range g.jobs {
-		go func() { results <- jobResult{j, j.t.Wait(ctx)} }()
+		wait := j.t.Wait
+		if g.stream != nil {
+			wait = g.stream
+		}
+		go func() { results <- jobResult{j, wait(ctx)} }()
 	}
 	tick := time.NewTicker(statusEvery)
 	defer tick.Stop()
@@ -99,8 +107,10 @@ func (g *getRun) completed(j *getJob) error {
 		} else {
 			g.app.notef("%s: complete already", j.mi.Info.Name)
 		}
-		if err := g.app.printf("%s\n", escape(j.path)); err != nil {
-			return err
+		if g.stream == nil {
+			if err := g.app.printf("%s\n", escape(j.path)); err != nil {
+				return err
+			}
 		}
 	}
 	if g.opt.seed.none() {

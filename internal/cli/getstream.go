@@ -1,0 +1,86 @@
+package cli
+
+import (
+	"context"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+
+	"golang.org/x/term"
+
+	"spate/torrent"
+)
+
+// getStream is get -o -: one file goes to standard output, in order, while it is
+// fetched. It lies in a temporary directory meanwhile, and nothing is kept.
+func (a *app) getStream(ctx context.Context, args []string, opt *getOptions) error {
+	switch f, ok := a.env.Stdout.(*os.File); {
+	case a.json, opt.tui, !opt.seed.none():
+		return usagef("-o - writes the data to standard output: it goes without --json, --tui and --seed")
+	case len(args) != 1:
+		return usageHint("fetch them one after the other", "-o - takes one SOURCE")
+	case ok && term.IsTerminal(int(f.Fd())) && !opt.force:
+		return usageHint("pipe it into a program or a file, or say --force", "-o - would write the data to the terminal")
+	}
+	// Without this a reader that goes away would end the process on the spot, and
+	// the temporary directory would stay.
+	pipe := make(chan os.Signal, 1)
+	signal.Notify(pipe, syscall.SIGPIPE)
+	defer signal.Stop(pipe)
+
+	tmp, err := os.MkdirTemp("", "spate-get-")
+	if err != nil {
+		return hinted(err, "TMPDIR says where temporary files go")
+	}
+	defer os.RemoveAll(tmp)
+	o, state := *opt, filepath.Join(tmp, "state")
+	o.output, o.inOrder = filepath.Join(tmp, "data"), true
+	c, err := a.newClient(&o.clientFlags, state, nil)
+	if err != nil {
+		return err
+	}
+	defer c.stop()
+	jobs, err := a.getJobs(ctx, c, args, state, &o)
+	for _, j := range jobs {
+		defer j.place.leave()
+	}
+	if err != nil {
+		return err
+	}
+	j := jobs[0]
+	if err := a.addJob(c, j, &o); err != nil {
+		return err
+	}
+	file, err := onlyFile(j)
+	if err != nil {
+		return err
+	}
+	r, err := j.t.NewReader(ctx, file)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	g := &getRun{app: a, opt: &o, local: c.local, jobs: jobs, left: 1, bar: a.newProgress(j.mi.Info.Name)}
+	g.stream = func(context.Context) error {
+		_, err := io.Copy(a.env.Stdout, r)
+		return err
+	}
+	return g.run(ctx)
+}
+
+// onlyFile returns the index of the one file of a job that is wanted.
+func onlyFile(j *getJob) (int, error) {
+	found := -1
+	for i, f := range j.t.Files() {
+		switch {
+		case f.Pad || f.Priority == torrent.PrioritySkip:
+		case found >= 0:
+			return 0, usageHint("--select chooses one", "-o - takes one file, %q has several", j.mi.Info.Name)
+		default:
+			found = i
+		}
+	}
+	return found, nil
+}
