@@ -226,10 +226,11 @@ func TestTrackerReloads(t *testing.T) {
 func TestTrackerBehindPath(t *testing.T) {
 	p := startTracker(t, nil, "--listen", "127.0.0.1:0", "--state", t.TempDir(), "--public-url", "http://tracker.example/bt/")
 	query := "?left=1&port=7001&info_hash=" + strings.Repeat("a", 20) + "&peer_id=" + strings.Repeat("b", 20)
-	for path, want := range map[string]string{
-		"/bt/announce" + query: "8:interval", "/announce" + query: "8:interval", "/bt/scrape" + query: "10:incompletei1e",
-		"/bt/other/announce" + query: "not valid or was revoked", "/bt/": "<h1>Tracker</h1>", "/bt/stats/stats.css": "--ground", "/bt/metrics": "# TYPE",
+	for _, c := range [][2]string{
+		{"/bt/announce" + query, "8:interval"}, {"/announce" + query, "8:interval"}, {"/bt/scrape" + query, "10:incompletei1e"},
+		{"/bt/other/announce" + query, "not valid or was revoked"}, {"/bt/", "<h1>Tracker</h1>"}, {"/bt/stats/stats.css", "--ground"}, {"/bt/metrics", "# TYPE"},
 	} {
+		path, want := c[0], c[1]
 		resp, err := http.Get("http://" + p.addr + path)
 		if err != nil {
 			t.Fatal(err)

@@ -68,6 +68,7 @@ type node struct {
 	server   *trackerserver.Server
 	store    *swarm.Store
 	stats    *trackerserver.Statistics
+	past     string                        // the file of what the charts show
 	activity *trackerserver.ActivityLog    // or nil
 	access   *appendFile                   // or nil
 	tls      *tls.Config                   // or nil: HTTP without
@@ -110,6 +111,10 @@ func (a *app) newNode(f *trackerFlags, state string, opt trackerserver.Options, 
 	}
 	opt.Log, opt.Now, stats.Now = a.log, a.env.Now, a.env.Now
 	n.stats = trackerserver.NewStatistics(stats)
+	n.past = filepath.Join(dir, "past.json")
+	if err := n.stats.LoadPast(n.past); err != nil {
+		a.warnf("the charts begin anew: %v", err)
+	}
 	observers := []func(*trackerserver.Observation){n.stats.Observe}
 	if err := n.openLogs(f, state, &opt); err != nil {
 		return nil, err
@@ -274,7 +279,7 @@ func (n *node) save(ctx context.Context) error {
 // saveNow writes a snapshot. A failure is told and tried again: a tracker that
 // cannot save still serves.
 func (n *node) saveNow() {
-	err := n.store.Save(n.app.env.Now())
+	err := errors.Join(n.store.Save(n.app.env.Now()), n.stats.SavePast(n.past))
 	if n.memo != nil {
 		err = errors.Join(err, n.memo.save(n))
 	}

@@ -1,6 +1,11 @@
 package trackerserver
 
 import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
 	"sync"
 	"time"
 
@@ -93,4 +98,63 @@ func (s *series) past(week bool) []Point {
 		return s.quarters.points()
 	}
 	return s.minute.points()
+}
+
+// maxPast bounds the file of the past, in bytes: three times what is written.
+const maxPast = 1 << 20
+
+// savedPast is the past as a file.
+type savedPast struct {
+	Minutes  []Point `json:"minutes"`
+	Quarters []Point `json:"quarters"`
+}
+
+// SavePast writes what the charts show to a file, whole or not at all.
+func (st *Statistics) SavePast(path string) error {
+	b, err := json.Marshal(savedPast{st.series.past(false), st.series.past(true)})
+	if err != nil {
+		return err
+	}
+	return writeFile(path, b)
+}
+
+// LoadPast adds what SavePast wrote before to the charts. A file that is not
+// there is no error.
+func (st *Statistics) LoadPast(path string) error {
+	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if info.Size() > maxPast {
+		return fmt.Errorf("%s: %d bytes are too many", path, info.Size())
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	var p savedPast
+	if err := json.Unmarshal(b, &p); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	st.series.mu.Lock()
+	defer st.series.mu.Unlock()
+	st.series.minute.restore(p.Minutes, st.began)
+	st.series.quarters.restore(p.Quarters, st.began)
+	return nil
+}
+
+// restore puts points of earlier on an empty line, as far as they are in order
+// and not too old.
+func (l *line) restore(points []Point, now time.Time) {
+	span := l.every * time.Duration(cap(l.ring))
+	last := now.Add(-span)
+	for _, p := range points {
+		if p.Time.After(last) && !p.Time.After(now) && p.Seconds > 0 && len(l.ring) < cap(l.ring) {
+			l.ring = append(l.ring, p)
+			last = p.Time
+		}
+	}
 }

@@ -236,6 +236,9 @@ func (st *Statistics) busiest(s *Server, now time.Time) []TorrentStats {
 	var list []TorrentStats
 	at := map[spate.InfoHash]int{}
 	add := func(b swarm.Stats, note Note, known bool) {
+		if !known && s.opts.OnlyAllowed {
+			return // refused by now, and forgotten soon
+		}
 		if i, ok := at[note.Pair]; ok && known && note.Pair != (spate.InfoHash{}) {
 			list[i].join(b)
 			return

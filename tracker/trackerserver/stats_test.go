@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -186,6 +187,56 @@ func TestPage(t *testing.T) {
 	}
 	if w := u.get("/stats/stats.css"); w.Code != 200 || !strings.HasPrefix(w.Header().Get("Content-Type"), "text/css") {
 		t.Errorf("style sheet: %d", w.Code)
+	}
+}
+
+// The charts go on after a restart, with what is not too old.
+func TestPastIsKept(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "past.json")
+	u := newTold(t, StatsOptions{})
+	if err := u.st.LoadPast(path); err != nil {
+		t.Errorf("no file: %v", err)
+	}
+	for range 500 { // more than the minutes that are kept
+		u.now = u.now.Add(time.Minute)
+		u.announce(spate.InfoHash{1}, "203.0.113.1", "-TR4050-", "&left=0")
+		u.st.Sample(u.s)
+	}
+	if err := u.st.SavePast(path); err != nil {
+		t.Fatal(err)
+	}
+	before := u.report()
+	again := func(later time.Duration) *Statistics {
+		now := u.now.Add(later)
+		st := NewStatistics(StatsOptions{Now: func() time.Time { return now }})
+		if err := st.LoadPast(path); err != nil {
+			t.Fatal(err)
+		}
+		return st
+	}
+	if st := again(0); !slices.Equal(st.series.past(false), before.Past) || !slices.Equal(st.series.past(true), before.Week) {
+		t.Errorf("%d and %d points of %d and %d", len(st.series.past(false)), len(st.series.past(true)), len(before.Past), len(before.Week))
+	}
+	st := again(time.Hour)
+	if n := len(st.series.past(false)); n != minutePoints-60 {
+		t.Errorf("an hour later: %d points", n)
+	}
+	for i := range 2 * minutePoints {
+		st.series.sample(u.now.Add(time.Hour+time.Duration(i+1)*time.Minute), &swarm.Totals{}, &Counts{})
+	}
+	if past := st.series.past(false); len(past) != minutePoints || !slices.IsSortedFunc(past, func(a, b Point) int { return a.Time.Compare(b.Time) }) {
+		t.Errorf("%d points after many more, or not in order", len(past))
+	}
+	if st := again(-time.Hour); len(st.series.past(false)) != minutePoints-60 {
+		t.Error("points of the future are shown")
+	}
+	for _, text := range []string{"{", `{"minutes":1}`, strings.Repeat(" ", maxPast+1)} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if NewStatistics(StatsOptions{}).LoadPast(path) == nil {
+			t.Errorf("%.20q is no error", text)
+		}
 	}
 }
 
