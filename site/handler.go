@@ -94,6 +94,7 @@ type Site struct {
 	prefix   string          // the path in BaseURL, without a slash at its end
 	hosts    map[string]bool // names that a Host header may have
 
+	visits visits // where the site is written to files
 	budget budget
 	known  figures // what pages show of swarms
 

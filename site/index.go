@@ -58,7 +58,7 @@ func (s *Site) index(w http.ResponseWriter, r *http.Request) {
 		s.broken(w, r, err)
 		return
 	}
-	page := indexPage{Query: q.Text, Group: q.Group, All: q.All, Total: total, Searchable: q.Text != "" || q.Group != "" || total > 5}
+	page := indexPage{Query: q.Text, Group: q.Group, All: q.All, Total: total, Searchable: s.visits == nil && (q.Text != "" || q.Group != "" || total > 5)}
 	left := listBudget
 	page.Groups = s.groupLinks(groups, q.Group, &left)
 	for _, rel := range list {
@@ -98,7 +98,7 @@ func (s *Site) groupLinks(groups []publish.GroupCount, here string, left *int) [
 		if g.Group == "" {
 			continue
 		}
-		link := groupLink{Name: display(g.Group), Link: s.path("/") + "?" + url.Values{"group": {g.Group}}.Encode(), Count: g.Slugs, Here: g.Group == here}
+		link := groupLink{Name: display(g.Group), Link: s.path("/?" + url.Values{"group": {g.Group}}.Encode()), Count: g.Slugs, Here: g.Group == here}
 		cost := 120 + len(link.Link) + len(link.Name)
 		if budget -= cost; budget < 0 {
 			break

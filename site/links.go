@@ -54,7 +54,7 @@ func (s *Site) believable(host string) bool {
 
 // path is one of publish's paths as a link on a page: below the path that the
 // base URL may have, and on whatever host the visitor is.
-func (s *Site) path(encoded string) string { return s.prefix + encoded }
+func (s *Site) path(encoded string) string { return s.prefix + s.visits.link(encoded) }
 
 // torrentLink is the value of the Link header by which a client that was given
 // the address of a page or of the data finds the torrent.

@@ -81,7 +81,7 @@ type fileJSON struct {
 // releaseJSON describes rel. Its page and what else a person would link to are
 // named by ref, the rest exactly.
 func (s *Site) releaseJSON(r *http.Request, rel *publish.Release, ref string) releaseJSON {
-	base, n, exact := s.base(r), s.numbers(r.Context(), rel), rel.Ref()
+	base, exact := s.base(r), rel.Ref()
 	at := func(path string) string { return publish.Absolute(base, path) }
 	j := releaseJSON{
 		Ref: exact, Name: rel.Name, Version: rel.Version, Variant: rel.Variant, Group: rel.Group, Notes: rel.Notes,
@@ -89,7 +89,11 @@ func (s *Site) releaseJSON(r *http.Request, rel *publish.Release, ref string) re
 		PieceLength: rel.PieceLength, Pieces: rel.Pieces, Private: rel.Private, Comment: rel.Comment, Published: rel.Published,
 		PageURL: at(publish.PagePath(ref)), TorrentURL: at(publish.TorrentPath(exact)),
 		MetalinkURL: at(metalinkPath(exact)), ChecksumsURL: at(sumsPath(exact)),
-		Magnet: rel.Magnet, AnnounceList: rel.Announce, WebSeeds: rel.WebSeeds, Swarm: &n,
+		Magnet: rel.Magnet, AnnounceList: rel.Announce, WebSeeds: rel.WebSeeds,
+	}
+	if s.visits == nil {
+		n := s.numbers(r.Context(), rel)
+		j.Swarm = &n
 	}
 	if !rel.Twin.Hash.IsZero() {
 		j.Twin = &twinJSON{rel.Twin.Hash.String(), at(twinPath(exact)), rel.Twin.Magnet}

@@ -16,6 +16,7 @@ import (
 // releasePage is what release.html shows.
 type releasePage struct {
 	Ref                     string // as it was asked for
+	Static                  bool   // no live numbers
 	Name                    string
 	Label                   string // version and variant
 	Page, Torrent, Download string // links; Download is "" for a tree
@@ -96,7 +97,7 @@ func (s *Site) release(w http.ResponseWriter, r *http.Request) {
 	}
 	base := s.base(r)
 	page := releasePage{
-		Ref: ref, Name: rel.Name, Label: label(rel), Release: rel,
+		Ref: ref, Static: s.visits != nil, Name: rel.Name, Label: label(rel), Release: rel,
 		Page: s.path(publish.PagePath(ref)), Torrent: s.path(publish.TorrentPath(ref)),
 		PageURL: publish.Absolute(base, publish.PagePath(ref)),
 		Magnet:  template.URL(safeMagnet(rel.Magnet)),
@@ -113,7 +114,7 @@ func (s *Site) release(w http.ResponseWriter, r *http.Request) {
 		Family:    s.family(r.Context(), rel, ref),
 	}
 	if rel.Group != "" {
-		page.Group = s.path("/") + "?" + url.Values{"group": {rel.Group}}.Encode()
+		page.Group = s.path("/?" + url.Values{"group": {rel.Group}}.Encode())
 	}
 	if !rel.Twin.Hash.IsZero() {
 		page.Twin, page.TwinMagnet = s.path(twinPath(ref)), template.URL(safeMagnet(rel.Twin.Magnet))
@@ -121,7 +122,7 @@ func (s *Site) release(w http.ResponseWriter, r *http.Request) {
 	if rel.Notes != "" {
 		var whole bool
 		if page.Notes, whole = s.renderNotes(rel.Notes); !whole {
-			page.MoreNotes = page.Page + "/notes.txt"
+			page.MoreNotes = s.path(publish.PagePath(ref) + "/notes.txt")
 		}
 	}
 	if h, err := s.catalog.History(r.Context(), rel.Hash(), time.Now().AddDate(0, 0, -chartDays)); err == nil {
@@ -228,7 +229,7 @@ func (s *Site) family(ctx context.Context, rel *publish.Release, ref string) fam
 			f.Newer = s.path(publish.PagePath(o.LatestRef()))
 		}
 		if len(f.Older) == relatives {
-			f.More = s.path("/") + "?" + url.Values{"all": {"1"}, "q": {rel.Slug}}.Encode()
+			f.More = s.path("/?" + url.Values{"all": {"1"}, "q": {rel.Slug}}.Encode())
 			continue
 		}
 		f.Older = append(f.Older, relative{Name: display(o.Version), Link: s.path(publish.PagePath(o.Ref())), Size: size(o.Size), Published: o.Published})

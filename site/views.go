@@ -44,6 +44,7 @@ type shown struct {
 	Torrent  string // link, or ""
 	Sig, Key string // of the torrent's signature: link and key, or ""
 	Stats    string
+	Static   bool        // nothing runs behind the page
 	Data     *linkedData // what search engines read, or nil
 	Body     any
 }
@@ -76,7 +77,7 @@ func (s *Site) parse(files layered) (map[string]*template.Template, error) {
 
 // render answers with a page. Nothing is sent before it is whole.
 func (s *Site) render(w http.ResponseWriter, r *http.Request, status int, name string, body any) {
-	p := shown{Site: s.opts.Title, Body: body, Stats: s.opts.StatsPath}
+	p := shown{Site: s.opts.Title, Body: body, Stats: s.opts.StatsPath, Static: s.visits != nil}
 	switch b := body.(type) {
 	case errorPage:
 		p.Title = b.Title
@@ -127,7 +128,7 @@ func (s *Site) pager(encoded string, keep url.Values, from, got, per, total int)
 		if len(q) == 0 {
 			return s.path(encoded)
 		}
-		return s.path(encoded) + "?" + q.Encode()
+		return s.path(encoded + "?" + q.Encode())
 	}
 	var p pager
 	if from > 0 {

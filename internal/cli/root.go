@@ -56,6 +56,7 @@ func (a *app) verbs() []*cobra.Command {
 		a.magnetCmd(),
 		a.seedCmd(),
 		a.trackerCmd(),
+		a.siteCmd(),
 		a.keysCmd(),
 		a.announceCmd(),
 		a.scrapeCmd(),

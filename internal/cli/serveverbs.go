@@ -256,6 +256,18 @@ func (a *app) backup(ctx context.Context, state, file string) error {
 	if err := checkTarget(path, false); err != nil {
 		return err
 	}
+	if err := a.copyCatalog(ctx, state, path); err != nil {
+		return err
+	}
+	if a.json {
+		return a.printJSON(map[string]string{"event": "backup", "path": path})
+	}
+	a.notef("the catalog is in %s", path)
+	return nil
+}
+
+// copyCatalog writes the catalog to path, as the daemon has it where one runs.
+func (a *app) copyCatalog(ctx context.Context, state, path string) error {
 	lock, err := lockFile(filepath.Join(state, "lock"), "the state directory "+state)
 	if err != nil {
 		if err := api.New(state).Backup(ctx, path); err != nil {
@@ -275,9 +287,5 @@ func (a *app) backup(ctx context.Context, state, file string) error {
 			return err
 		}
 	}
-	if a.json {
-		return a.printJSON(map[string]string{"event": "backup", "path": path})
-	}
-	a.notef("the catalog is in %s", path)
 	return nil
 }

@@ -1,0 +1,116 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"spate/publish/catalogdb"
+	"spate/site"
+)
+
+// siteOptions are the flags of site export.
+type siteOptions struct {
+	state     string
+	publicURL string
+	data      string
+	site      siteFlags
+}
+
+func (a *app) siteCmd() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "site",
+		Short:   "the pages of a publisher as files",
+		Long:    "The pages of spate serve, as files that any web server hands out.",
+		Example: `  spate site export --public-url https://files.example.org /var/www/files`,
+		Args:    cobra.ArbitraryArgs,
+		RunE: func(_ *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usageHint("spate site --help lists them", "there is no verb %q of site", args[0])
+			}
+			return usageHint("spate site --help lists them", "site needs a verb: export")
+		},
+	}
+	cmd.AddCommand(a.siteExportCmd())
+	return cmd
+}
+
+func (a *app) siteExportCmd() *cobra.Command {
+	var opt siteOptions
+	cmd := &cobra.Command{
+		Use:   "export DIR",
+		Short: "write the pages, torrents and feeds to a directory",
+		Long: `Write the whole site of spate serve to DIR, whether that runs or not: pages,
+torrents, signatures, feeds, and links to the data. What an export left in DIR
+before is replaced in one step; anything else there is not touched. DIR/.spate-site
+has what nginx, Apache and Caddy need to be told.`,
+		Example: `  spate site export --public-url https://files.example.org /var/www/files`,
+		Args:    need(1, 1, "a DIR"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.siteExport(cmd.Context(), args[0], &opt)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&opt.publicURL, "public-url", "", "the files will be reached at this `URL`")
+	f.StringVar(&opt.data, "data", "link", "the data as symbolic links, or as a copy")
+	f.StringVar(&opt.site.title, "title", "", "the `NAME` of the site (default spate)")
+	f.StringVar(&opt.site.theme, "theme", "", "templates/ and static/ in this `DIR` replace those of the pages")
+	stateFlag(f, &opt.state)
+	return cmd
+}
+
+func (a *app) siteExport(ctx context.Context, dir string, opt *siteOptions) error {
+	if opt.publicURL == "" {
+		return usageHint("say where the files will be: --public-url https://files.example.org", "site export needs --public-url")
+	}
+	base, _, err := publicURL(opt.publicURL, netip.AddrPort{})
+	if err != nil {
+		return err
+	}
+	if opt.data != "link" && opt.data != "copy" {
+		return usagef("--data %s: want link or copy", opt.data)
+	}
+	if err := opt.site.check(); err != nil {
+		return err
+	}
+	state := a.stateDir(opt.state)
+	if _, err := os.Stat(filepath.Join(state, "catalog")); err != nil {
+		return hinted(err, "spate serve makes it; name its directory with --state DIR")
+	}
+	// A copy: the daemon goes on with its own, and everything is of one moment.
+	tmp, err := os.MkdirTemp("", "spate-export-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(tmp)
+	if err := a.copyCatalog(ctx, state, filepath.Join(tmp, "catalog.db")); err != nil {
+		return err
+	}
+	db, _, err := catalogdb.Open(ctx, tmp, a.env.Now())
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	options := site.ExportOptions{
+		Site: site.Options{BaseURL: base, Log: a.log}, Copy: opt.data == "copy",
+		Skipped: func(path string, why error) { a.warnf("left out: %s: %v", path, why) },
+	}
+	opt.site.apply(&options.Site, 0)
+	done, err := site.Export(ctx, db, dir, options)
+	if errors.Is(err, site.ErrForeign) {
+		return fail(CodeExists, "choose another DIR, or an empty one", "%w", err)
+	}
+	if err != nil {
+		return err
+	}
+	if a.json {
+		return a.printJSON(map[string]any{"event": "exported", "path": dir, "releases": done.Releases, "files": done.Files})
+	}
+	a.notef("%s of %s in %s; what web servers need to be told is in %s", plural(done.Files, "file"),
+		plural(done.Releases, "release"), dir, filepath.Join(dir, ".spate-site"))
+	return nil
+}

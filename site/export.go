@@ -1,0 +1,345 @@
+package site
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+
+	"spate/publish"
+)
+
+// ExportOptions are the settings of [Export].
+type ExportOptions struct {
+	// Site are those of the pages. BaseURL is where the files will be served; it
+	// is needed. Live numbers are left out: nothing runs behind the files.
+	Site Options
+	// Copy puts the data itself beside the pages, not only links to it.
+	Copy bool
+	// Skipped is told of what could not be written, and why; nil: nobody.
+	Skipped func(path string, why error)
+}
+
+// Exported says what [Export] wrote.
+type Exported struct {
+	Releases, Files int
+}
+
+// exportMark is the directory in an exported site that says that it is one, and
+// that has what servers need to be told.
+const exportMark = ".spate-site"
+
+// ErrForeign is the cause when a directory holds something that is no exported
+// site.
+var ErrForeign = errors.New("is not an exported site, and not empty")
+
+// Export writes the site of the releases in catalog to the directory dir as files
+// for any web server: every page that can be reached from the index, the torrents,
+// signatures and feeds, and links to the data. The old content of dir is replaced
+// in one step once the new one is whole, and only if it was written by Export too.
+func Export(ctx context.Context, catalog publish.Catalog, dir string, opts ExportOptions) (Exported, error) {
+	var done Exported
+	if opts.Site.BaseURL == nil {
+		return done, errors.New("site: an exported site needs to know its address")
+	}
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return done, err
+	}
+	if err := exportable(dir); err != nil {
+		return done, err
+	}
+	opts.Site.Swarm, opts.Site.Origin, opts.Site.StatsPath = nil, nil, ""
+	s, err := New(catalog, opts.Site)
+	if err != nil {
+		return done, err
+	}
+	if err := os.MkdirAll(filepath.Dir(dir), 0o777); err != nil {
+		return done, err
+	}
+	tmp, err := os.MkdirTemp(filepath.Dir(dir), "."+filepath.Base(dir)+".*.tmp")
+	if err != nil {
+		return done, err
+	}
+	defer os.RemoveAll(tmp)
+	if err := os.Chmod(tmp, 0o755); err != nil {
+		return done, err
+	}
+	e := &export{ctx: ctx, site: s, catalog: catalog, opts: opts, dir: tmp, seen: map[string]bool{}}
+	s.visits = e.wanted
+	if err := e.run(); err != nil {
+		return e.done, err
+	}
+	if err := writeSnippets(tmp, dir, s.prefix); err != nil {
+		return e.done, err
+	}
+	return e.done, replaceDir(tmp, dir)
+}
+
+// exportable reports whether dir may be replaced.
+func exportable(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, os.ErrNotExist) || err == nil && len(entries) == 0 {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if _, err := os.Stat(filepath.Join(dir, exportMark)); err != nil {
+		return fmt.Errorf("%s %w", dir, ErrForeign)
+	}
+	return nil
+}
+
+// replaceDir puts tmp in the place of dir.
+func replaceDir(tmp, dir string) error {
+	old := tmp + ".old"
+	switch err := os.Rename(dir, old); {
+	case errors.Is(err, os.ErrNotExist):
+		return os.Rename(tmp, dir)
+	case err != nil:
+		return err
+	}
+	if err := os.Rename(tmp, dir); err != nil {
+		return errors.Join(err, os.Rename(old, dir))
+	}
+	return os.RemoveAll(old)
+}
+
+// export is an Export under way. Its site calls wanted for every link that it
+// writes, and what is wanted is written until nothing is.
+type export struct {
+	ctx     context.Context
+	site    *Site
+	catalog publish.Catalog
+	opts    ExportOptions
+	dir     string
+	seen    map[string]bool // encoded paths
+	todo    []string
+	done    Exported
+}
+
+// wanted takes down an encoded path, which may have a query.
+func (e *export) wanted(encoded string) {
+	if !e.seen[encoded] {
+		e.seen[encoded] = true
+		e.todo = append(e.todo, encoded)
+	}
+}
+
+func (e *export) run() error {
+	for _, p := range []string{"/", "/index.json", "/feed.xml", "/atom.xml", "/robots.txt", "/sitemap.xml", "/favicon.ico"} {
+		e.wanted(p)
+	}
+	all, _, err := e.catalog.List(e.ctx, publish.Query{All: true})
+	if err != nil {
+		return err
+	}
+	for _, rel := range all {
+		for _, ref := range slices.Compact([]string{rel.Ref(), rel.LatestRef(), rel.Slug}) {
+			e.wanted(publish.PagePath(ref))
+		}
+	}
+	e.done.Releases = len(all)
+	for len(e.todo) > 0 {
+		next := e.todo[0]
+		e.todo = e.todo[1:]
+		if err := e.ctx.Err(); err != nil {
+			return context.Cause(e.ctx)
+		}
+		if err := e.one(next); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// one writes what is at an encoded path.
+func (e *export) one(encoded string) error {
+	u, err := url.Parse(encoded)
+	if err != nil {
+		return nil // no link of ours
+	}
+	if rest, ok := strings.CutPrefix(u.Path, "/d/"); ok {
+		return e.data(u.Path, rest)
+	}
+	req, err := http.NewRequestWithContext(e.ctx, http.MethodGet, e.site.visits.request(encoded), nil)
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Accept", "text/html")
+	answer := &answer{header: http.Header{}}
+	e.site.mux.ServeHTTP(answer, req)
+	if answer.status != http.StatusOK && answer.status != 0 {
+		if answer.status == http.StatusNotFound || answer.status == http.StatusServiceUnavailable {
+			return nil // checksums that are not known yet, say
+		}
+		return fmt.Errorf("%s: the site answers %d", encoded, answer.status)
+	}
+	file := u.Path
+	if strings.HasPrefix(answer.header.Get("Content-Type"), "text/html") {
+		file = strings.TrimSuffix(file, "/") + "/index.html"
+	}
+	if ref, ok := strings.CutPrefix(encoded, "/r/"); ok && !strings.Contains(ref, "/") {
+		e.beside(ref)
+	}
+	return e.write(file, func(path string) error { return os.WriteFile(path, answer.body.Bytes(), 0o644) })
+}
+
+// beside wants what lies beside the page of a release and is not always linked
+// to.
+func (e *export) beside(ref string) {
+	page := "/r/" + ref
+	for _, p := range []string{"/release.json", "/badge.svg", "/SHA256SUMS", "/SHA256SUMS.minisig", "/minisign.pub", "/qr.svg"} {
+		e.wanted(page + p)
+	}
+	e.wanted("/t/" + ref + ".torrent")
+	e.wanted("/t/" + ref + ".torrent.minisig")
+	e.wanted("/t1/" + ref + ".torrent")
+	e.wanted("/t1/" + ref + ".torrent.minisig")
+	e.wanted("/m/" + ref + ".meta4")
+}
+
+// data links or copies the file of a release.
+func (e *export) data(file, rest string) error {
+	ref, path, _ := strings.Cut(rest, "/")
+	rel, err := e.catalog.Get(e.ctx, ref)
+	if err != nil {
+		return nil
+	}
+	i, ok := rel.Lookup(path)
+	if !ok {
+		return nil
+	}
+	f, err := rel.Open(i)
+	if err != nil {
+		e.skip(file, err)
+		return nil
+	}
+	defer f.Close()
+	return e.write(file, func(to string) error {
+		if !e.opts.Copy {
+			return os.Symlink(f.Name(), to)
+		}
+		out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+		if err != nil {
+			return err
+		}
+		_, err = io.Copy(out, f)
+		return errors.Join(err, out.Close())
+	})
+}
+
+// write has f make the file for a decoded path of the site.
+func (e *export) write(file string, f func(path string) error) error {
+	name := filepath.FromSlash(strings.TrimPrefix(file, "/"))
+	if !filepath.IsLocal(name) {
+		e.skip(file, errors.New("it is no name of a file here"))
+		return nil
+	}
+	path := filepath.Join(e.dir, name)
+	err := os.MkdirAll(filepath.Dir(path), 0o755)
+	if err == nil {
+		if _, lerr := os.Lstat(path); lerr == nil {
+			return nil
+		}
+		err = f(path)
+	}
+	switch {
+	case errors.Is(err, syscall.ENAMETOOLONG):
+		e.skip(file, syscall.ENAMETOOLONG)
+		return nil
+	case err == nil:
+		e.done.Files++
+	}
+	return err
+}
+
+func (e *export) skip(path string, why error) {
+	if e.opts.Skipped != nil {
+		e.opts.Skipped(path, why)
+	}
+}
+
+// answer is a response that is kept.
+type answer struct {
+	header http.Header
+	status int
+	body   bytes.Buffer
+}
+
+// Header implements [http.ResponseWriter].
+func (a *answer) Header() http.Header { return a.header }
+
+// Write implements [http.ResponseWriter].
+func (a *answer) Write(p []byte) (int, error) { return a.body.Write(p) }
+
+// WriteHeader implements [http.ResponseWriter].
+func (a *answer) WriteHeader(status int) { a.status = status }
+
+// visits is told of each link to this site that is written, where the site is
+// written to files; nil where it is served.
+type visits func(encoded string)
+
+// link is an encoded path with a query as an exported site has it, which cannot
+// answer queries: ?group=G&from=30 is /l/group=G/from=30/.
+func (v visits) link(encoded string) string {
+	if v == nil {
+		return encoded
+	}
+	path, query, ok := strings.Cut(encoded, "?")
+	if ok && !strings.HasPrefix(path, "/static/") {
+		q, _ := url.ParseQuery(query)
+		path = strings.TrimSuffix(path, "/")
+		for _, name := range []string{"all", "q", "group", "from"} {
+			if value := q.Get(name); value != "" {
+				path += "/" + name + "=" + url.PathEscape(value)
+			}
+		}
+		encoded = path + "/"
+	}
+	v(encoded)
+	return encoded
+}
+
+// request is the address at which the site itself has what an exported one has
+// at an encoded path.
+func (v visits) request(encoded string) string {
+	path, query, _ := strings.Cut(encoded, "?")
+	q, _ := url.ParseQuery(query)
+	parts := strings.Split(path, "/")
+	names := 0 // parts at the start that are names, whatever is in them
+	if len(parts) > 2 && slices.Contains([]string{"r", "t", "t1", "m"}, parts[1]) {
+		names = 3
+	}
+	var kept []string
+	for i, part := range parts {
+		name, value, ok := strings.Cut(part, "=")
+		if ok && i >= names && slices.Contains([]string{"all", "q", "group", "from"}, name) {
+			if decoded, err := url.PathUnescape(value); err == nil {
+				q.Set(name, decoded)
+				continue
+			}
+		}
+		kept = append(kept, part)
+	}
+	path = strings.Join(kept, "/")
+	if len(q) == 0 {
+		return path
+	}
+	if path != "/" && len(kept) != len(parts) {
+		path = strings.TrimSuffix(path, "/")
+	}
+	if path == "" {
+		path = "/"
+	}
+	return path + "?" + q.Encode()
+}

@@ -1,0 +1,116 @@
+package site
+
+import (
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"spate"
+	"spate/publish"
+)
+
+// TestExport follows every link of an exported site, as a web server that knows
+// nothing hands it out.
+func TestExport(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, Options{})
+	for i, name := range hostile {
+		if !strings.ContainsAny(name, "/\x00") {
+			f.release(t, name, int64(i))
+		}
+	}
+	group := `Installers/"&`
+	f.catalog.Update(t.Context(), hostile[2]+"~1", publish.Change{Group: &group})
+	f.tree(t, "tree", "a", "b/c")
+	path := sparse(t, 10, f.dir, "os.iso")
+	for v := 1; v <= 40; v++ {
+		sample(t, f.catalog, path, func(r *publish.Release) {
+			r.Name, r.Version, r.Variant = "os.iso", string(rune('A'+v%20)), []string{"amd64", "arm64"}[v/21]
+			r.HashV1, r.HashV2 = spate.InfoHash{byte(v)}, spate.InfoHashV2{byte(v)}
+		})
+	}
+	out := filepath.Join(t.TempDir(), "www")
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		path := filepath.Join(out, strings.TrimPrefix(r.URL.Path, "/pub"))
+		if info, err := os.Stat(path); err == nil && info.IsDir() {
+			path = filepath.Join(path, "index.html")
+		}
+		data, err := os.ReadFile(path)
+		if err != nil {
+			w.WriteHeader(http.StatusNotFound)
+		} else if strings.HasSuffix(path, ".html") {
+			w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		}
+		w.Write(data)
+	}))
+	defer srv.Close()
+	base, _ := url.Parse(srv.URL + "/pub")
+	var skipped []string
+	opts := ExportOptions{Site: Options{BaseURL: base}, Skipped: func(p string, _ error) { skipped = append(skipped, p) }}
+	done, err := Export(t.Context(), f.catalog, out, opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if done.Releases < 50 || done.Files < 300 {
+		t.Errorf("%+v", done)
+	}
+	for _, p := range skipped { // names to which no disk can add .torrent
+		if !strings.Contains(p, "€€€€") && !strings.Contains(p, `""""`) {
+			t.Errorf("left out: %q", p)
+		}
+	}
+	seen := map[string]bool{}
+	todo := []string{"/pub/"}
+	for len(todo) > 0 {
+		at := todo[0]
+		todo = todo[1:]
+		resp, err := http.Get(srv.URL + at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		page := body(t, resp)
+		if resp.StatusCode != 200 {
+			if !strings.Contains(at, "%E2%82%AC") && !strings.Contains(at, "%22%22%22") {
+				t.Errorf("%s: %s", at, resp.Status)
+			}
+			continue
+		}
+		if !strings.HasPrefix(resp.Header.Get("Content-Type"), "text/html") || strings.HasPrefix(at, "/pub/d/") {
+			continue
+		}
+		if strings.Contains(page, "data-live") || strings.Contains(page, `role="search"`) {
+			t.Errorf("%s wants a server that does something", at)
+		}
+		for _, tag := range tags.FindAllStringSubmatch(page, -1) {
+			for _, a := range attributes.FindAllStringSubmatch(tag[2], -1) {
+				link, _, _ := strings.Cut(strings.NewReplacer("&amp;", "&", "&#43;", "+", "&#39;", "'", "&#34;", `"`).Replace(a[2]), "#")
+				if (a[1] == "href" || a[1] == "src") && strings.HasPrefix(link, "/") && !seen[link] {
+					seen[link] = true
+					todo = append(todo, link)
+				}
+			}
+		}
+	}
+	if len(seen) < 300 {
+		t.Errorf("only %d links", len(seen))
+	}
+
+	// Again over itself, and never over anything else.
+	if _, err := Export(t.Context(), f.catalog, out, opts); err != nil {
+		t.Errorf("again: %v", err)
+	}
+	foreign := t.TempDir()
+	os.WriteFile(filepath.Join(foreign, "thesis.txt"), []byte("x"), 0o644)
+	if _, err := Export(t.Context(), f.catalog, foreign, opts); !errors.Is(err, ErrForeign) {
+		t.Errorf("over something else: %v", err)
+	}
+	left, _ := filepath.Glob(filepath.Join(filepath.Dir(out), ".*"))
+	if len(left) > 0 {
+		t.Errorf("left behind: %q", left)
+	}
+}

@@ -1,0 +1,106 @@
+package site
+
+import (
+	"maps"
+	"os"
+	"path/filepath"
+	"strings"
+	"text/template"
+)
+
+// snippets are what web servers have to be told of an exported site: the types of
+// files that they do not know, and the headers that the site itself would send.
+var snippets = map[string]string{
+	"nginx.conf": `# For nginx: include this in a server { } block.
+include mime.types;
+types {
+    application/x-bittorrent   torrent;
+    application/metalink4+xml  meta4;
+    application/x-minisign     minisig;
+}
+location {{.Prefix}}/ {
+    {{.Where}} {{.Dir}};
+    index index.html;
+    charset utf-8;
+    add_header Content-Security-Policy "{{.Policy}}";
+    add_header X-Content-Type-Options nosniff;
+    add_header Referrer-Policy no-referrer;
+}
+location {{.Prefix}}/d/ {
+    {{.Where}} {{.DirD}};
+    types { }
+    default_type application/octet-stream;
+    sendfile on;
+    add_header Access-Control-Allow-Origin *;
+    add_header Access-Control-Expose-Headers "Accept-Ranges, Content-Length, Content-Range, ETag";
+    add_header Content-Security-Policy "default-src 'none'; sandbox";
+    add_header X-Content-Type-Options nosniff;
+}
+`,
+	"apache.conf": `# For Apache: include this in a virtual host. It needs mod_headers.
+Alias "{{.Prefix}}/" "{{.Dir}}/"
+<Directory "{{.Dir}}">
+    Require all granted
+    Options FollowSymLinks
+    DirectoryIndex index.html
+    AddType application/x-bittorrent .torrent
+    AddType application/metalink4+xml .meta4
+    AddType application/x-minisign .minisig
+    Header set Content-Security-Policy "{{.Policy}}"
+    Header set X-Content-Type-Options nosniff
+    Header set Referrer-Policy no-referrer
+</Directory>
+<Directory "{{.Dir}}/d">
+    ForceType application/octet-stream
+    Header set Access-Control-Allow-Origin "*"
+    Header set Content-Security-Policy "default-src 'none'; sandbox"
+</Directory>
+`,
+	"Caddyfile": `# For Caddy: import this in a site block.
+handle_path {{.Prefix}}/* {
+	root * {{.Dir}}
+	@torrent path *.torrent
+	header @torrent Content-Type application/x-bittorrent
+	@metalink path *.meta4
+	header @metalink Content-Type application/metalink4+xml
+	@minisig path *.minisig
+	header @minisig Content-Type application/x-minisign
+	header X-Content-Type-Options nosniff
+	header Referrer-Policy no-referrer
+	@pages not path /d/*
+	header @pages Content-Security-Policy "{{.Policy}}"
+	@data path /d/*
+	header @data Access-Control-Allow-Origin *
+	header @data Content-Type application/octet-stream
+	header @data Content-Security-Policy "default-src 'none'; sandbox"
+	file_server
+}
+`,
+}
+
+// writeSnippets writes them into the exported site at tmp, which will be at dir
+// and is served under the path prefix.
+func writeSnippets(tmp, dir, prefix string) error {
+	where := filepath.Join(tmp, exportMark)
+	if err := os.Mkdir(where, 0o755); err != nil {
+		return err
+	}
+	v := map[string]string{"Prefix": prefix, "Dir": dir, "DirD": dir, "Where": "root", "Policy": policy}
+	if prefix != "" {
+		v["Where"], v["Dir"], v["DirD"] = "alias", dir+"/", dir+"/d/"
+	}
+	for name, text := range snippets {
+		v := maps.Clone(v)
+		if name != "nginx.conf" {
+			v["Dir"] = dir
+		}
+		var b strings.Builder
+		if err := template.Must(template.New(name).Parse(text)).Execute(&b, v); err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(where, name), []byte(b.String()), 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
