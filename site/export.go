@@ -225,6 +225,17 @@ func (e *export) data(file, rest string) error {
 		return nil
 	}
 	defer f.Close()
+	if rel.Single {
+		// A server of files cannot say in a header where the torrent is: it lies
+		// where spate get guesses it.
+		torrents, err := e.catalog.Torrents(e.ctx, ref)
+		if err != nil {
+			return err
+		}
+		if err := e.write(file+".torrent", func(to string) error { return os.WriteFile(to, torrents.Main, 0o644) }); err != nil {
+			return err
+		}
+	}
 	return e.write(file, func(to string) error {
 		if !e.opts.Copy {
 			return os.Symlink(f.Name(), to)

@@ -1,0 +1,90 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// nginx starts the web server on a host with the given configuration inside its
+// http block.
+func (h *host) nginx(conf string) {
+	h.t.Helper()
+	dir := h.t.TempDir()
+	os.Chmod(dir, 0o755)
+	path := filepath.Join(dir, "nginx.conf")
+	all := fmt.Sprintf("daemon off;\nuser root;\nworker_processes 1;\npid %[1]s/pid;\nerror_log %[1]s/error.log;\nevents { }\nhttp {\naccess_log off;\nclient_body_temp_path %[1]s/b;\nproxy_temp_path %[1]s/p;\nfastcgi_temp_path %[1]s/f;\nuwsgi_temp_path %[1]s/u;\nscgi_temp_path %[1]s/s;\n%[2]s\n}\n", dir, conf)
+	if err := os.WriteFile(path, []byte(all), 0o644); err != nil {
+		h.t.Fatal(err)
+	}
+	// The types that every installation has, where "include mime.types" looks.
+	command(h.t, "cp", "/etc/nginx/mime.types", dir)
+	h.start("nginx", "-c", path, "-e", filepath.Join(dir, "error.log"))
+}
+
+// TestExportedSite hands an exported site out with nginx as its snippet says: the
+// torrents have their type, and everybody can fetch, with spate from the page.
+// The daemon is there too, behind the same nginx under another path.
+func TestExportedSite(t *testing.T) {
+	t.Parallel()
+	need(t, "nginx", "curl", "aria2c")
+	l := newLAN(t, 2)
+	h, visitor := l.Hosts[0], l.Hosts[1]
+	watched, state, www := t.TempDir(), t.TempDir(), filepath.Join(t.TempDir(), "www")
+	file := noise(t, filepath.Join(watched, "My system 1.iso"), 2_000_000)
+	smallTree(t, filepath.Join(watched, "tree"))
+	proxied := "http://" + h.IP + "/dl"
+	p, _ := h.serve("serve", "--watch", watched, "--settle", "100ms", "--state", state, "--public-url", proxied, "--listen", "127.0.0.1:6969", "--udp", "off")
+	eventually(t, 20*time.Second, "both are published", func() bool { return strings.Count(p.out.String(), `"published"`) >= 2 })
+
+	base := "http://" + h.IP + "/pub"
+	h.spate("site", "export", www, "--state", state, "--public-url", base).ok(20 * time.Second)
+	h.nginx("server {\nlisten " + h.IP + ":80;\ninclude " + www + "/.spate-site/nginx.conf;\n" +
+		"location /dl/ { proxy_pass http://127.0.0.1:6969; proxy_buffering off; }\n}\n")
+	eventually(t, 10*time.Second, "nginx answers", func() bool {
+		return visitor.start("curl", "-sf", "-o", os.DevNull, base+"/").wait(10*time.Second) == 0
+	})
+
+	head := func(url string) string {
+		return strings.ToLower(visitor.start("curl", "-sfIL", url).ok(10 * time.Second).out.String())
+	}
+	for path, want := range map[string]string{
+		"/":                              "content-type: text/html",
+		"/r/My%20system%201.iso":         "content-security-policy: default-src 'none'",
+		"/t/My%20system%201.iso.torrent": "content-type: application/x-bittorrent",
+		"/m/My%20system%201.iso.meta4":   "content-type: application/metalink4+xml",
+		"/d/My%20system%201.iso":         "accept-ranges: bytes",
+		"/feed.xml":                      "content-type: text/xml",
+		"/static/site.css":               "content-type: text/css",
+	} {
+		if got := head(base + path); !strings.Contains(got, want) {
+			t.Errorf("%s is without %q:\n%s", path, want, got)
+		}
+	}
+	for name, url := range map[string]string{
+		"exported": base + "/r/My%20system%201.iso", "behind a proxy": proxied + "/r/My%20system%201.iso", "of the file": base + "/d/My%20system%201.iso",
+	} {
+		out := t.TempDir()
+		visitor.spate("get", url, "-o", out).ok(30 * time.Second)
+		if !same(file, filepath.Join(out, "My system 1.iso")) {
+			t.Errorf("spate get of the page %s: another file", name)
+		}
+	}
+	out := t.TempDir()
+	visitor.start("aria2c", "--seed-time=0", "--follow-metalink=mem", "--enable-dht=false", "-d", out, base+"/m/My%20system%201.iso.meta4").ok(30 * time.Second)
+	if !same(file, filepath.Join(out, "My system 1.iso")) {
+		t.Error("aria2c from the Metalink: another file")
+	}
+
+	// Nothing that is not ours is replaced.
+	foreign := t.TempDir()
+	if err := os.WriteFile(filepath.Join(foreign, "x"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if code := h.spate("site", "export", foreign, "--state", state, "--public-url", base).wait(20 * time.Second); code != 13 {
+		t.Errorf("exporting over something else ends with %d, want 13", code)
+	}
+}
