@@ -9,9 +9,9 @@ import (
 	"time"
 )
 
-// nginx starts the web server on a host with the given configuration inside its
+// nginxWith starts the web server on a host with the given configuration inside its
 // http block.
-func (h *host) nginx(conf string) {
+func (h *host) nginxWith(conf string) {
 	h.t.Helper()
 	dir := h.t.TempDir()
 	os.Chmod(dir, 0o755)
@@ -42,7 +42,7 @@ func TestExportedSite(t *testing.T) {
 
 	base := "http://" + h.IP + "/pub"
 	h.spate("site", "export", www, "--state", state, "--public-url", base).ok(20 * time.Second)
-	h.nginx("server {\nlisten " + h.IP + ":80;\ninclude " + www + "/.spate-site/nginx.conf;\n" +
+	h.nginxWith("server {\nlisten " + h.IP + ":80;\ninclude " + www + "/.spate-site/nginx.conf;\n" +
 		"location /dl/ { proxy_pass http://127.0.0.1:6969; proxy_buffering off; }\n}\n")
 	eventually(t, 10*time.Second, "nginx answers", func() bool {
 		return visitor.start("curl", "-sf", "-o", os.DevNull, base+"/").wait(10*time.Second) == 0
