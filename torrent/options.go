@@ -63,6 +63,8 @@ type Options struct {
 	// beside the optimistic one, at least: they become more while each still gets
 	// a good share. Zero: 4.
 	UploadSlots int
+	// SeedMode says who is served while a torrent has everything.
+	SeedMode SeedMode
 	// OpenFiles bounds the descriptors for data. Zero: 256.
 	OpenFiles int
 	// PieceMemory bounds in bytes, for each torrent, the pieces that are being
@@ -80,6 +82,17 @@ type Options struct {
 	// Log receives what an operator would want to know. Nil: discarded.
 	Log *slog.Logger
 }
+
+// SeedMode says whom a torrent serves that wants nothing any more.
+type SeedMode uint8
+
+const (
+	// SeedRoundRobin serves each peer for a while, then those that wait longest.
+	SeedRoundRobin SeedMode = iota
+	// SeedAntiLeech serves those first that had the fewest bytes of us, so that
+	// nobody gets more by being fast, and those last that hide what they had.
+	SeedAntiLeech
+)
 
 // AddOptions of one torrent.
 type AddOptions struct {
@@ -148,6 +161,9 @@ func (o *Options) setDefaults() error {
 		if *d.v == 0 {
 			*d.v = d.preset
 		}
+	}
+	if o.SeedMode > SeedAntiLeech {
+		return fmt.Errorf("torrent: option SeedMode is %d", o.SeedMode)
 	}
 	if o.Up < 0 || o.Down < 0 || o.PieceMemory < 0 {
 		return errors.New("torrent: a negative rate or memory limit")

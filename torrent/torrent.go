@@ -330,6 +330,7 @@ func (t *Torrent) newPeerList() {
 	})
 	t.choke = choker.New(choker.Config{
 		Slots: t.s.opt.UploadSlots, RateBased: true, Total: t.info.DataLength(),
+		Seed: map[SeedMode]choker.SeedMode{SeedRoundRobin: choker.RoundRobin, SeedAntiLeech: choker.AntiLeech}[t.s.opt.SeedMode],
 	})
 }
 

@@ -27,6 +27,7 @@ type clientFlags struct {
 	bind     addrValue
 	peerPort int // -1: the first free one of the range
 	up, down rateValue
+	seedMode seedModeValue
 	peers    peersValue
 	state    string
 	noPEX    bool
@@ -41,6 +42,7 @@ type clientFlags struct {
 func (c *clientFlags) add(f *pflag.FlagSet) {
 	f.Var(&c.up, "up", "limit for sending, in bytes a second: 500k, 2M, 1Mi")
 	f.Var(&c.down, "down", "limit for receiving")
+	f.Var(&c.seedMode, "seed-mode", "who is served while seeding: round-robin, or anti-leech: who had least")
 	f.Var(&c.peers, "peer", "connect to this peer too, given as IP:PORT; repeatable")
 	f.IntVar(&c.peerPort, "peer-port", -1, "`PORT` for peers; 0: any (default: the first free one of 6881 to 6889)")
 	f.Lookup("peer-port").DefValue = ""
@@ -91,7 +93,7 @@ func (a *app) newClient(f *clientFlags, resume string, announcer func(torrent.An
 	}
 	opt := torrent.Options{
 		Announcer: ann, Bind: f.bind.Addr, ResumeDir: resume, Up: int64(f.up), Down: int64(f.down), Log: a.log,
-		PeerPort: uint16(max(f.peerPort, 0)), NoPEX: f.noPEX,
+		PeerPort: uint16(max(f.peerPort, 0)), NoPEX: f.noPEX, SeedMode: torrent.SeedMode(f.seedMode),
 	}
 	if f.peerPort < 0 {
 		opt.PeerPort, opt.PeerPortLast = firstPeerPort, lastPeerPort

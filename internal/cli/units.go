@@ -4,9 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"spate/torrent"
 )
 
 // units are the suffixes of sizes: decimal as disks and links are sold, binary
@@ -140,3 +143,19 @@ func (v *seedWhen) String() string {
 	return "none"
 }
 func (v *seedWhen) Type() string { return "WHEN" }
+
+// seedModeValue is a flag that says who is served while seeding.
+type seedModeValue torrent.SeedMode
+
+var seedModes = []string{torrent.SeedRoundRobin: "round-robin", torrent.SeedAntiLeech: "anti-leech"}
+
+func (v *seedModeValue) Set(s string) error {
+	i := slices.Index(seedModes, s)
+	if i < 0 {
+		return fmt.Errorf("%q is not %s", s, strings.Join(seedModes, " or "))
+	}
+	*v = seedModeValue(i)
+	return nil
+}
+func (v *seedModeValue) String() string { return seedModes[*v] }
+func (v *seedModeValue) Type() string   { return "MODE" }
