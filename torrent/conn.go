@@ -75,7 +75,12 @@ type conn struct {
 	peerInterested bool
 	gotFirst       bool // a message that may only come first has come or is too late
 	snubbed        bool
-	reqq           int // requests that the peer queues
+	spoke          bool  // something came after the handshake
+	idle           bool  // takes nothing of what it is offered
+	asked          bool  // for something since it was unchoked
+	sentThen       int64 // sent, when it was unchoked
+	flaps          int   // times that interest ended without a request
+	reqq           int   // requests that the peer queues
 	client         string
 	ext            peerwire.ExtHandshake // what the peer said last
 	pex            pexState
@@ -224,22 +229,10 @@ func (t *Torrent) admitLocked(c *conn) error {
 		// A peer that comes again has lost the connection that we still hold.
 		other.dropLocked(errTwice)
 	}
-	if t.nconns >= t.s.opt.MaxConnsPerTorrent && !t.makeRoomLocked() {
+	if now := time.Now(); t.nconns >= t.s.opt.MaxConnsPerTorrent && (t.s.isShunned(c.addr, now) || !t.makeRoomLocked(now)) {
 		return errFull
 	}
 	return nil
-}
-
-// makeRoomLocked lets go of a peer that is of no use to either side, if there is
-// one: nothing moved for a minute, and nobody is interested.
-func (t *Torrent) makeRoomLocked() bool {
-	for _, c := range t.conns {
-		if c != nil && !c.gone && !c.amInterested && !c.peerInterested && time.Since(c.since) > time.Minute {
-			c.dropLocked(errUseless)
-			return true
-		}
-	}
-	return false
 }
 
 // newHandleLocked returns a free handle for the picker.

@@ -32,7 +32,9 @@ func (s *Session) accept(l net.Listener) {
 			continue
 		}
 		backoff = 5 * time.Millisecond
-		if !s.reserve(false) || !s.spawn(func() { s.greet(nc) }) {
+		g := s.beginGreeting(nc.Close)
+		if !s.spawn(func() { s.greet(nc, g) }) {
+			s.endGreeting(g)
 			nc.Close()
 		}
 	}
@@ -40,21 +42,28 @@ func (s *Session) accept(l net.Listener) {
 
 // greet reads the handshake of an incoming connection, answers it and hands the
 // connection to its torrent, or to the search for its metadata.
-func (s *Session) greet(nc net.Conn) {
+func (s *Session) greet(nc net.Conn, g *greeting) {
 	hs, t, f, err := s.answer(nc)
+	s.endGreeting(g)
 	if err != nil {
 		nc.Close()
-		s.hungUp()
+		return
+	}
+	if t != nil {
+		defer s.letGo(t)
+	}
+	addr := remoteAddr(nc)
+	if !s.enter(t, addr) {
+		nc.Close()
 		return
 	}
 	switch {
 	case t != nil:
-		defer s.letGo(t)
-		newConn(t, nc, hs, remoteAddr(nc), true).run()
+		newConn(t, nc, hs, addr, true).run()
 		return
 	case f != nil:
-		if err := f.talk(s.ctx, nc, hs, remoteAddr(nc), true); err != nil {
-			s.log.Debug("no metadata", "peer", nc.RemoteAddr(), "err", err)
+		if err := f.talk(s.ctx, nc, hs, addr, true); err != nil {
+			s.log.Debug("no metadata", "peer", addr, "err", err)
 		}
 	}
 	nc.Close()

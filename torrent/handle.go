@@ -10,6 +10,7 @@ import (
 
 // handleLocked applies one message. An error ends the connection.
 func (c *conn) handleLocked(m *peerwire.Message, now time.Time) error {
+	c.spoke = c.spoke || m.ID != peerwire.KeepAlive
 	switch m.ID {
 	case peerwire.Piece:
 		return c.blockLocked(m, now)
@@ -28,6 +29,11 @@ func (c *conn) handleLocked(m *peerwire.Message, now time.Time) error {
 	case peerwire.Interested:
 		c.peerInterestedLocked(now)
 	case peerwire.NotInterested:
+		if c.peerInterested && !c.asked {
+			if c.flaps++; c.flaps > mostFlaps {
+				return badPeer("interested %d times, in nothing", c.flaps)
+			}
+		}
 		c.peerInterested = false
 		c.t.fillSlotsLocked(now)
 	case peerwire.Bitfield, peerwire.HaveAll, peerwire.HaveNone:

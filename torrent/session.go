@@ -65,13 +65,15 @@ type Session struct {
 	cancel context.CancelFunc
 	wg     sync.WaitGroup // every goroutine of the session
 
-	mu       sync.Mutex                  // guards what follows
-	torrents map[spate.InfoHash]*Torrent // a hybrid stands under both its hashes
-	dormant  dormants
-	fetches  map[spate.InfoHash]*metaFetch
-	conns    int // connections and dials under way
-	dials    int // dials under way
-	closed   bool
+	mu        sync.Mutex                  // guards what follows
+	torrents  map[spate.InfoHash]*Torrent // a hybrid stands under both its hashes
+	dormant   dormants
+	fetches   map[spate.InfoHash]*metaFetch
+	conns     int // connections and dials under way
+	dials     int // dials under way
+	closed    bool
+	shunned   map[netip.Addr]shunned
+	greetings greetings
 }
 
 // NewSession opens the listeners and returns a session that Run then works.

@@ -129,7 +129,7 @@ func (c *conn) superMetLocked() {
 
 // wantsLocked reports whether the peer would take data from us.
 func (c *conn) wantsLocked() bool {
-	return c.servedLocked() && (c.peerInterested || c.super.on && c.super.met && !c.super.shy && c.super.kept < maxKept)
+	return !c.idle && c.servedLocked() && (c.peerInterested || c.super.on && c.super.met && !c.super.shy && c.super.kept < maxKept)
 }
 
 // superRequestLocked takes note of a request, and reports whether the peer may

@@ -26,11 +26,17 @@ func (t *Torrent) tick(now time.Time) {
 	t.superTickLocked(now)
 	t.adjustPatienceLocked()
 	t.tickParkedLocked(now)
+	free := false
 	for _, c := range t.conns {
 		if c != nil {
 			c.tickLocked(now)
+			free = c.judgeLocked(now) || free
 		}
 	}
+	if free {
+		t.fillSlotsLocked(now)
+	}
+	t.spareSlotsLocked(now)
 	if running && t.nconns > 0 && now.Sub(t.choked) >= chokeEvery {
 		t.rechokeLocked(now)
 	}
@@ -91,7 +97,7 @@ func (t *Torrent) rechokeLocked(now time.Time) {
 		}
 		t.candidates = append(t.candidates, choker.Peer{
 			ID:         uint32(c.id),
-			Interested: c.wantsLocked(),
+			Interested: c.wantsLocked() && !c.hesitatesLocked(now),
 			Unchoked:   !c.amChoking,
 			Snubbed:    c.snubbed,
 			Joined:     c.since,
@@ -102,6 +108,7 @@ func (t *Torrent) rechokeLocked(now time.Time) {
 			Progress:   float64(t.pick.PeerHaveCount(c.id)) / float64(t.info.NumPieces()),
 		})
 	}
+	t.spared = false
 	unchoke := t.choke.Decide(now, t.candidates, t.state == StateSeeding, t.rng)
 	for _, c := range t.conns {
 		if c == nil || c.gone {
@@ -169,5 +176,5 @@ func (t *Torrent) freeSlotLocked() bool {
 			n++
 		}
 	}
-	return n < t.s.opt.UploadSlots
+	return n < t.s.opt.UploadSlots+t.spare
 }

@@ -36,6 +36,7 @@ func (c *conn) requestedLocked(m *peerwire.Message) error {
 	case c.amChoking, !t.pick.Have(int(m.Index)), len(c.uploads) >= maxUploadQueue, !c.superRequestLocked(m):
 		return c.refuseLocked(m.Index, m.Begin, m.Length)
 	}
+	c.asked, c.idle = true, c.idle && c.writing
 	c.uploads = append(c.uploads, upload{
 		at:    int64(m.Index)*t.info.PieceLength + int64(m.Begin),
 		piece: m.Index, begin: m.Begin, length: m.Length,
@@ -89,7 +90,7 @@ func (c *conn) unchokeLocked(now time.Time) {
 	if !c.amChoking || !c.servedLocked() {
 		return
 	}
-	c.amChoking = false
+	c.amChoking, c.asked, c.sentThen = false, false, c.sent.Load()
 	c.unchokedAt = now
 	c.out = peerwire.AppendSimple(c.out, peerwire.Unchoke)
 	c.superShowLocked()
@@ -150,7 +151,7 @@ func (c *conn) nextBatch(b *sendBatch) bool {
 	}
 	b.control, c.out = c.out, b.control[:0]
 	b.blocks = b.blocks[:0]
-	most := min(uploadBatch, c.t.up.Batch(), c.t.s.up.Batch()) // connections take turns at a limit
+	most := min(c.batchLocked(), c.t.up.Batch(), c.t.s.up.Batch()) // connections take turns at a limit
 	total := 0
 	for _, u := range c.uploads {
 		if len(b.blocks) == uploadBlocks || len(b.blocks) > 0 && total+int(u.length) > most {
@@ -164,6 +165,20 @@ func (c *conn) nextBatch(b *sendBatch) bool {
 	c.superShowLocked()
 	c.lastWrite = time.Now()
 	return true
+}
+
+// batchLocked is how many bytes of blocks are written at once: to peers that have
+// not shown how much they take, or are slow, only so many that it is seen within
+// seconds when they take nothing.
+func (c *conn) batchLocked() int {
+	const little, known = 64 << 10, 1 << 20
+	switch rate := int(c.upMeter.rate); {
+	case c.sent.Load() < known:
+		return little
+	case rate > 0 && rate < uploadBatch:
+		return max(little/2, rate)
+	}
+	return uploadBatch
 }
 
 // writeBatch reads the blocks, one read for each contiguous run of them, and

@@ -47,20 +47,26 @@ func (l *List) AddSelf(a netip.AddrPort) {
 	l.remove(a)
 }
 
+// Host is the address that stands for one host: of public IPv6 its /64, which one
+// host can use at will.
+func Host(a netip.AddrPort) netip.Addr {
+	ip := spate.CanonicalAddr(a).Addr()
+	if ip.Is6() && ip.IsGlobalUnicast() && !ip.IsPrivate() {
+		prefix, _ := ip.Prefix(64)
+		return prefix.Addr()
+	}
+	return ip
+}
+
 // banKey is what a ban of a covers: the address with all its ports, for public
 // IPv6 its /64, which one host can use at will; on loopback, where many peers
 // share one address, the one port.
 func banKey(a netip.AddrPort) netip.AddrPort {
 	a = spate.CanonicalAddr(a)
-	ip := a.Addr()
-	switch {
-	case ip.IsLoopback():
+	if a.Addr().IsLoopback() {
 		return a
-	case ip.Is6() && ip.IsGlobalUnicast() && !ip.IsPrivate():
-		prefix, _ := ip.Prefix(64)
-		ip = prefix.Addr()
 	}
-	return netip.AddrPortFrom(ip, 0)
+	return netip.AddrPortFrom(Host(a), 0)
 }
 
 // Ban takes nothing more from the address of a and forgets its candidates; see
