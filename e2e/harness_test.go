@@ -309,7 +309,7 @@ type ready struct {
 func (h *host) spate(args ...string) *proc {
 	h.t.Helper()
 	switch args[0] {
-	case "publish", "get", "seed", "tracker":
+	case "publish", "serve", "get", "seed", "tracker":
 		if slices.Contains(args, "--state") {
 			break
 		}

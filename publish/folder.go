@@ -422,9 +422,14 @@ func (f *Folder) dataPath(it item, path string) string {
 }
 
 // retire makes old, which there is another version of, an older one, or withdraws
-// it where its data is not kept; and withdraws those that are too many.
+// it where its data is not kept any more; and withdraws those that are too many.
 func (f *Folder) retire(ctx context.Context, old *Release) error {
-	if k := f.pub.opts.Keeper; k == nil || !k.Holds(old) {
+	full, err := f.pub.opts.Catalog.Get(ctx, old.Ref())
+	if err != nil {
+		return err
+	}
+	// What is linked is written to in place with what it is a link to.
+	if k := f.pub.opts.Keeper; k == nil || !k.Holds(old) || full.Intact() != nil {
 		if err := f.pub.Withdraw(ctx, old.Ref()); err != nil {
 			return err
 		}

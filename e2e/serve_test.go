@@ -1,0 +1,170 @@
+package e2e
+
+import (
+	"crypto/sha1"
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// listed is a release of a daemon.
+type listed struct {
+	Ref          string `json:"ref"`
+	Slug         string `json:"slug"`
+	Latest       bool   `json:"latest"`
+	Path         string `json:"path"`
+	InfoHashV1   string `json:"info_hash_v1"`
+	InfoHashTwin string `json:"info_hash_twin"`
+	TotalLength  int64  `json:"total_length"`
+	Live         struct {
+		State string `json:"state"`
+	} `json:"live"`
+}
+
+// releases asks the daemon for its list.
+func (h *host) releases(state string) []listed {
+	h.t.Helper()
+	var list struct{ Releases []listed }
+	if err := json.Unmarshal([]byte(h.run("list", "--state", state, "--json")), &list); err != nil {
+		h.t.Fatal(err)
+	}
+	return list.Releases
+}
+
+// TestWatchedFolder drops a hundred files at once into a watched folder, one of
+// which is still being written, replaces one and removes one, and kills the
+// daemon in the middle, several times. Afterwards the catalog, the tracker and the
+// seed agree with the folder, and what was hashed is not hashed again.
+func TestWatchedFolder(t *testing.T) {
+	t.Parallel()
+	need(t, "curl")
+	l := newLAN(t, 2)
+	h := l.Hosts[0]
+	in, state := t.TempDir(), t.TempDir()
+	args := []string{"serve", "--watch", in, "--state", state, "--settle", "1s", "--rescan", "2s"}
+	for i := range 100 {
+		noise(t, filepath.Join(in, fmt.Sprintf("file-%03d.bin", i)), 300_000)
+	}
+	slow, err := os.OpenFile(filepath.Join(in, "slow.bin"), os.O_WRONLY|os.O_CREATE, 0o644)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer slow.Close()
+	slow.WriteString("the first half")
+
+	published := func(n int) func(string) bool {
+		return func(s string) bool {
+			if strings.Contains(s, `"published"`) {
+				n--
+			}
+			return n <= 0
+		}
+	}
+	p, _ := h.serve(args...)
+	p.line(time.Minute, "ten releases", published(10))
+	p.stop(syscall.SIGKILL)
+
+	// While it is dead, and while it works.
+	replaced := filepath.Join(t.TempDir(), "new")
+	noise(t, replaced, 400_000)
+	if err := os.Rename(replaced, filepath.Join(in, "file-000.bin")); err != nil {
+		t.Fatal(err)
+	}
+	os.Remove(filepath.Join(in, "file-001.bin"))
+	p, _ = h.serve(args...)
+	p.line(time.Minute, "thirty more releases", published(30))
+	noise(t, filepath.Join(in, "file-002.bin"), 350_000) // in place
+	os.Remove(filepath.Join(in, "file-099.bin"))
+	p.stop(syscall.SIGKILL)
+
+	p, r := h.serve(args...)
+	agree := func() (string, bool) {
+		want := map[string]string{}
+		entries, _ := os.ReadDir(in)
+		for _, e := range entries {
+			want[e.Name()] = filepath.Join(in, e.Name())
+		}
+		delete(want, "slow.bin")
+		for _, rel := range h.releases(state) {
+			if rel.Live.State != "seeding" {
+				return rel.Ref + " is " + rel.Live.State, false
+			}
+			if !rel.Latest {
+				continue
+			}
+			path := want[rel.Slug]
+			if path == "" || !same(path, rel.Path) {
+				return rel.Ref + " is not what the folder has", false
+			}
+			delete(want, rel.Slug)
+		}
+		return fmt.Sprintf("%d are missing", len(want)), len(want) == 0
+	}
+	end := time.Now().Add(40 * time.Second)
+	for why, ok := agree(); !ok; why, ok = agree() {
+		if time.Now().After(end) {
+			t.Fatalf("catalog and folder do not agree: %s", why)
+		}
+	}
+	var hashes []string
+	for _, rel := range h.releases(state) {
+		hashes = append(hashes, rel.InfoHashV1, rel.InfoHashTwin)
+	}
+	trackerAgrees(t, h, r, hashes)
+
+	// What was being written is complete now, and one of them can be fetched.
+	slow.WriteString(" and the second")
+	slow.Close()
+	eventually(t, 20*time.Second, "the slow file is published", func() bool {
+		return slices.ContainsFunc(h.releases(state), func(r listed) bool { return r.Slug == "slow.bin" && r.TotalLength == 29 })
+	})
+	dir := t.TempDir()
+	l.Hosts[1].run("get", r.PageURL+"r/file-000.bin", "-o", dir)
+	if !same(filepath.Join(dir, "file-000.bin"), filepath.Join(in, "file-000.bin")) {
+		t.Error("what was fetched is not what is in the folder")
+	}
+
+	// Another start hashes nothing, and is quick.
+	p.stop(syscall.SIGTERM)
+	if code := p.cmd.ProcessState.ExitCode(); code != 0 {
+		t.Errorf("SIGTERM: exit code %d", code)
+	}
+	began := time.Now()
+	p, _ = h.serve(args...)
+	took := time.Since(began)
+	time.Sleep(3 * time.Second) // longer than a scan, in which nothing is to happen
+	if s, ok := p.out.find(published(1)); ok || took > 5*time.Second {
+		t.Errorf("a start took %v, and published %s", took, s)
+	}
+}
+
+// trackerAgrees checks that the tracker allows exactly these torrents.
+func trackerAgrees(t *testing.T, h *host, r ready, hashes []string) {
+	t.Helper()
+	base := strings.TrimSuffix(r.PageURL, "/")
+	var stats struct {
+		Torrents struct{ Allowed int }
+	}
+	if err := json.Unmarshal([]byte(h.start("curl", "-sSf", base+"/stats.json").ok(20*time.Second).out.String()), &stats); err != nil {
+		t.Fatal(err)
+	}
+	// Each release has two halves and a twin.
+	if want := len(hashes) / 2 * 3; stats.Torrents.Allowed != want {
+		t.Errorf("the tracker allows %d torrents, and %d are listed", stats.Torrents.Allowed, want)
+	}
+	for _, hash := range append(slices.Clone(hashes[:6]), fmt.Sprintf("%x", sha1.Sum([]byte("another")))) {
+		var raw []byte
+		fmt.Sscanf(hash, "%x", &raw)
+		out := h.start("curl", "-sS", base+"/announce?peer_id=01234567890123456789&port=9999&left=1&uploaded=0&downloaded=0&compact=1&event=stopped&info_hash="+url.QueryEscape(string(raw))).ok(20 * time.Second).out.String()
+		if refused := strings.Contains(out, "failure reason"); refused != (hash == fmt.Sprintf("%x", sha1.Sum([]byte("another")))) {
+			t.Errorf("announce of %s: %q", hash, out)
+		}
+	}
+}
