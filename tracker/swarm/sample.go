@@ -9,14 +9,14 @@ import (
 
 // sample appends peers to the reply: pinned origins first, then a fair sample of
 // the others, in which each is as likely as the next. Seeds, and partial seeds
-// (BEP 21), are not given seeds; nobody is given itself.
+// (BEP 21), are not given seeds unless they seek them; nobody is given itself.
 func (s *shard) sample(rec record, pins *pinSet, a *announce) {
 	want := a.req.NumWant
 	if want < 0 {
 		want = s.t.opt.NumWant
 	}
 	want = min(want, s.t.opt.MaxNumWant)
-	seeds := !a.req.Seed && a.req.Event != tracker.EventPaused
+	seeds := !a.req.Seed && a.req.Event != tracker.EventPaused || a.req.Seeking
 	if seeds {
 		want -= pins.give(a.req, a.rep, want)
 	}

@@ -32,9 +32,10 @@ type Request struct {
 	// Addr is where the peer accepts connections. IPv4-mapped addresses count
 	// as IPv4, zones are dropped.
 	Addr netip.AddrPort
-	// Seed says that nothing is left to download.
-	Seed  bool
-	Event tracker.Event
+	// Seed says that nothing is left to download. Seeking says that the peer wants
+	// to know of seeds all the same.
+	Seed, Seeking bool
+	Event         tracker.Event
 	// NumWant is the number of peers wanted of both families together; negative:
 	// the default. More than Options.MaxNumWant is cut to that.
 	NumWant int

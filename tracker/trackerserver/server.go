@@ -235,7 +235,7 @@ func (s *Server) announce(c *call) *Refusal {
 	if refusal == nil {
 		c.swarm = swarm.Request{
 			InfoHash: c.req.InfoHash, PeerID: c.req.PeerID, Key: c.req.Key, Addr: c.peer,
-			Seed: c.req.Seed(), Event: c.req.Event, NumWant: c.req.NumWant, Want4: c.want4, Want6: c.want6,
+			Seed: c.req.Seed(), Seeking: seeking(&c.req), Event: c.req.Event, NumWant: c.req.NumWant, Want4: c.want4, Want6: c.want6,
 		}
 		if s.nat != nil {
 			s.nat.apply(c)
@@ -248,6 +248,14 @@ func (s *Server) announce(c *call) *Refusal {
 		s.observe(c, refusal)
 	}
 	return refusal
+}
+
+// seeking reports whether a peer may need seeds though it says that nothing is
+// left. aria2 says so while it has but a magnet link, and waits for the next
+// announce if it is told of no seed then. As it starts it cannot be told from an
+// aria2 that has everything, which a few seeds in the answer do not harm.
+func seeking(r *tracker.AnnounceRequest) bool {
+	return r.Left == 0 && r.Downloaded == 0 && r.Event == tracker.EventStarted && r.PeerID[0] == 'A' && r.PeerID[1] == '2' && r.PeerID[2] == '-'
 }
 
 // flush makes sure that completions that were counted are not forgotten.

@@ -383,6 +383,23 @@ func TestPinnedOrigin(t *testing.T) {
 	}
 }
 
+// aria2 says that nothing is left while it has but a magnet link: it is told of
+// seeds, as other seeds are not.
+func TestSeekingSeed(t *testing.T) {
+	s := newServer(t, Options{})
+	if err := s.Table().Pin(testHash, netip.MustParseAddrPort("192.0.2.50:6881")); err != nil {
+		t.Fatal(err)
+	}
+	for id, want := range map[string]int{"A2-1-36-0-abcdefghij": 1, "-lt2000-abcdefghijkl": 0} {
+		req := peer(1)
+		copy(req.PeerID[:], id)
+		req.Left, req.Event = 0, tracker.EventStarted
+		if r, err := announce(t, s, "198.51.100.1:9", req); err != nil || len(r.Peers) != want {
+			t.Errorf("%s: %+v %v, want %d peers", id, r, err, want)
+		}
+	}
+}
+
 // Every announce leaves a record of one line, whatever its client sent.
 func TestAccessLog(t *testing.T) {
 	var b strings.Builder
