@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"syscall"
+	"time"
 )
 
 // sequentialSize is the size of a file from where on the kernel is told that it
@@ -15,10 +16,19 @@ const sequentialSize = 4 << 20
 // bit is then still open.
 const filesPerPiece = 3
 
+const (
+	// maxOpen bounds the open files of all workers together, one for each aside.
+	maxOpen = 512
+	// openTries and openWait are how often and after which time a worker tries
+	// again to open a file when the process has too many: the others close theirs
+	// at their next read.
+	openTries, openWait = 20, 5 * time.Millisecond
+)
+
 // openFiles are the files that a worker has open, the one read last first.
 type openFiles struct {
 	r    *run
-	keep int // as many at most
+	keep int // as many at most, 1 or more
 	list []openExtent
 }
 
@@ -37,15 +47,22 @@ func (o *openFiles) get(ext int) (*openFile, error) {
 			return e.file, nil
 		}
 	}
-	if err := o.shrink(max(o.keep-1, 0)); err != nil {
+	keep := min(o.keep, max(1, maxOpen/o.r.procs()))
+	if o.r.fewFiles.Load() {
+		keep = 1
+	}
+	if err := o.shrink(keep - 1); err != nil {
 		return nil, err
 	}
 	f, err := o.open(ext)
-	if errors.Is(err, syscall.EMFILE) && len(o.list) > 0 {
+	for n := 0; n < openTries && errors.Is(err, syscall.EMFILE); n++ {
+		o.r.fewFiles.Store(true)
 		if err := o.shrink(0); err != nil {
 			return nil, err
 		}
-		f, err = o.open(ext)
+		if f, err = o.open(ext); err != nil {
+			time.Sleep(openWait)
+		}
 	}
 	if err != nil {
 		return nil, err

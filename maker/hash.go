@@ -68,6 +68,8 @@ type run struct {
 	done    func(piece, *sums)
 	count   *atomic.Int64 // bytes of data done
 
+	fewFiles atomic.Bool // the process has too many open files: a worker keeps one
+
 	lanes int // large pieces that a worker has in hand at a time
 
 	mu  sync.Mutex // guards cut; held while reading when ordered
