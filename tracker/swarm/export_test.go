@@ -124,3 +124,12 @@ func Reseal(b []byte) []byte {
 	}
 	return b
 }
+
+// ResealJournal gives the whole entries of a journal the checksums that they need.
+func ResealJournal(b []byte) []byte {
+	b = append([]byte(nil), b...)
+	for e := b; len(e) >= journalEntry; e = e[journalEntry:] {
+		binary.LittleEndian.PutUint32(e[entrySum:], crc32.Checksum(e[:entrySum], castagnoli))
+	}
+	return b
+}

@@ -164,6 +164,48 @@ func FuzzRestore(f *testing.F) {
 	})
 }
 
+// FuzzJournal: whatever a journal says, the table stays whole and within its caps.
+func FuzzJournal(f *testing.F) {
+	dir := f.TempDir()
+	tab := open(f, swarm.Options{})
+	s, _, err := swarm.OpenStore(start, dir, tab)
+	if err != nil {
+		f.Fatal(err)
+	}
+	fill(f, tab, 30)
+	if err := s.Close(); err != nil {
+		f.Fatal(err)
+	}
+	const name = "completions.2"
+	b, err := os.ReadFile(filepath.Join(dir, name))
+	if err != nil || len(b) == 0 {
+		f.Fatalf("%v, %d bytes", err, len(b))
+	}
+	f.Add(b)
+	f.Fuzz(func(t *testing.T, b []byte) {
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, name), swarm.ResealJournal(b), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		tab, err := swarm.New(swarm.Options{Shards: 1, MaxPeers: 10, MaxSwarms: 10})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer tab.Close()
+		s, _, err := swarm.OpenStore(start, dir, tab)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		if err := tab.Check(); err != nil {
+			t.Fatal(err)
+		}
+		if tot := tab.Totals(); tot.Peers() > 10 || tot.Swarms > 10 {
+			t.Fatalf("over the caps: %+v", tot)
+		}
+	})
+}
+
 func openStore(t *testing.T, dir string, warnings int) (*swarm.Store, *swarm.Table) {
 	t.Helper()
 	tab := open(t, swarm.Options{})
