@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"path/filepath"
 	"slices"
@@ -109,6 +110,8 @@ func (e *everything) find(ctx context.Context) error {
 	switch _, err := d.client.Status(ctx); {
 	case err == nil:
 		parts["daemon"] = d
+	case errors.Is(err, fs.ErrPermission):
+		return hinted(err, "run it as the user that the daemon runs as, or as root")
 	case !errors.As(err, &none):
 		return err
 	}
