@@ -55,11 +55,11 @@ func (t *Torrent) begin(have bitfield.Bitfield) {
 	t.updateUrgentLocked()
 	t.dirty = true
 	complete := t.completeLocked()
+	t.peers.SetSeeding(complete)
 	if !complete {
 		t.setStateLocked(StateDownloading)
 	} else {
 		t.setStateLocked(StateSeeding)
-		t.peers.SetSeeding(true)
 		t.bufs = nil
 	}
 	t.mu.Unlock()
