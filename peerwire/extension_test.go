@@ -149,3 +149,37 @@ func FuzzExtended(f *testing.F) {
 		}
 	})
 }
+
+func FuzzHashRange(f *testing.F) {
+	r := peerwire.HashRange{PiecesRoot: [32]byte{1}, BaseLayer: 4, Index: 8, Length: 8, Proof: 3}
+	f.Add(uint16(peerwire.HashRequest), peerwire.AppendHashRange(nil, peerwire.HashRequest, &r, nil)[5:])
+	f.Add(uint16(peerwire.Hashes), peerwire.AppendHashRange(nil, peerwire.Hashes, &r, make([]byte, 8*32))[5:])
+	f.Fuzz(func(t *testing.T, id uint16, b []byte) {
+		got, rest, err := peerwire.ParseHashRange(peerwire.ID(id), b)
+		if err != nil {
+			return
+		}
+		if got.Length == 0 || got.Length > peerwire.MaxHashes || len(rest)%32 != 0 || peerwire.ID(id) != peerwire.Hashes && len(rest) != 0 {
+			t.Fatalf("%+v, %d bytes", got, len(rest))
+		}
+		if again := peerwire.AppendHashRange(nil, peerwire.ID(id), &got, rest)[5:]; string(again) != string(b) {
+			t.Fatalf("%x became %x", b, again)
+		}
+	})
+}
+
+func FuzzHandshake(f *testing.F) {
+	h := peerwire.Handshake{InfoHash: [20]byte{1}, PeerID: [20]byte{2}}
+	h.Reserved.SetFast()
+	f.Add(h.Append(nil))
+	f.Add([]byte("\x13BitTorrent protocol"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		h, err := peerwire.ParseHandshake(b)
+		if err == nil && string(h.Append(nil)) != string(b) {
+			t.Fatalf("%x became %x", b, h.Append(nil))
+		}
+		if err == nil && peerwire.CheckPrefix(b[:len(b)/2]) != nil {
+			t.Fatal("the beginning of a handshake was refused")
+		}
+	})
+}

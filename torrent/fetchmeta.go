@@ -45,14 +45,7 @@ type MetadataOptions struct {
 // will be such a peer nobody can know. What peers send is checked by the hashes of
 // the link, all of them, before it is read.
 func (s *Session) FetchMetadata(ctx context.Context, link metainfo.Magnet, opt MetadataOptions) (*metainfo.MetaInfo, []netip.AddrPort, error) {
-	f := &metaFetch{
-		s: s, link: link, hash: link.Hash(), found: make(chan []byte, 1), wake: make(chan struct{}, 1),
-		held: map[*metaDialog]int{},
-		peers: peerlist.New(peerlist.Options{
-			AllowLocal: s.opt.Bind.IsLoopback(), Self: netip.AddrPortFrom(s.opt.Bind, s.port), Seed: s.opt.Seed,
-		}),
-	}
-	f.end, f.stop = context.WithCancel(context.Background())
+	f := newMetaFetch(s, link)
 	f.peers.Add(opt.Peers, peerlist.SourceManual)
 	for _, p := range link.Peers {
 		if a, err := netip.ParseAddrPort(p); err == nil {
@@ -112,6 +105,18 @@ type metaFetch struct {
 	conns  int
 	done   bool
 	useful []netip.AddrPort // where peers listen that talked with us, at most maxUseful
+}
+
+func newMetaFetch(s *Session, link metainfo.Magnet) *metaFetch {
+	f := &metaFetch{
+		s: s, link: link, hash: link.Hash(), found: make(chan []byte, 1), wake: make(chan struct{}, 1),
+		held: map[*metaDialog]int{},
+		peers: peerlist.New(peerlist.Options{
+			AllowLocal: s.opt.Bind.IsLoopback(), Self: netip.AddrPortFrom(s.opt.Bind, s.port), Seed: s.opt.Seed,
+		}),
+	}
+	f.end, f.stop = context.WithCancel(context.Background())
+	return f
 }
 
 func (s *Session) enterFetch(f *metaFetch) error {

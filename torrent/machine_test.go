@@ -1,0 +1,377 @@
+package torrent
+
+import (
+	"bytes"
+	"encoding/binary"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"spate"
+	"spate/bitfield"
+	"spate/merkle"
+	"spate/metainfo"
+	"spate/peerwire"
+	"spate/storage"
+)
+
+// stage is a torrent in some state, for one peer to do its worst.
+type stage struct {
+	name string
+	mi   *metainfo.MetaInfo // what the session has
+	full *metainfo.MetaInfo // with its piece layers
+	data []byte
+	seed bool
+}
+
+// stages are torrents of every format, seeded and downloaded, with piece layers and
+// without.
+func stages(t testing.TB) []stage {
+	t.Helper()
+	const size, piece = 5*32<<10 + 777, 32 << 10
+	var all []stage
+	for _, format := range []metainfo.Format{metainfo.V1, metainfo.V2, metainfo.Hybrid} {
+		data, mi := madeOf(t, size, piece, format)
+		all = append(all, stage{string(format) + " seed", mi, mi, data, true}, stage{string(format) + " download", mi, mi, data, false})
+		if format != metainfo.V1 {
+			bare := withoutLayers(t, mi)
+			all = append(all, stage{string(format) + " without layers", bare, mi, data, false})
+		}
+		if format == metainfo.Hybrid {
+			all = append(all, stage{"hybrid seed without layers", withoutLayers(t, mi), mi, data, true})
+		}
+	}
+	return all
+}
+
+// playground is a session that takes conversations without a network.
+type playground struct {
+	s *Session
+	n atomic.Uint32
+}
+
+func newPlayground(t testing.TB) *playground {
+	return &playground{s: testSession(t, Options{NoListen: true})}
+}
+
+// fataler is what testing and rapid have in common.
+type fataler interface {
+	Helper()
+	Fatalf(format string, args ...any)
+}
+
+// play puts the stage up, lets talk speak for a peer after the handshake, and
+// checks that everything is as it should be when that peer has gone.
+func (p *playground) play(t fataler, st *stage, r peerwire.Reserved, hash spate.InfoHash, talk func(net.Conn)) {
+	t.Helper()
+	var store storage.Storage = storage.NewMemoryLike(st.data)
+	if st.seed {
+		store = storage.NewMemoryOf(st.data)
+	}
+	tor, err := p.s.Add(st.mi, AddOptions{Storage: store, Verified: st.seed, PlainSeed: st.seed})
+	if err != nil {
+		t.Fatalf("%v", err)
+	}
+	defer p.s.Remove(tor.InfoHash())
+	for end := time.Now().Add(10 * time.Second); ; time.Sleep(50 * time.Microsecond) {
+		if s := tor.Stats().State; s == StateDownloading || s == StateSeeding {
+			break
+		} else if time.Now().After(end) {
+			t.Fatalf("still %v", s)
+		}
+	}
+	ours, theirs := net.Pipe()
+	n := p.n.Add(1)
+	addr := netip.AddrPortFrom(netip.AddrFrom4([4]byte(binary.BigEndian.AppendUint32(nil, 10<<24|n))), 1000)
+	hs := peerwire.Handshake{InfoHash: hash, PeerID: spate.NewPeerID(), Reserved: r}
+	if !p.s.reserve(false) {
+		t.Fatalf("no place: connections were not given back")
+	}
+	c := newConn(tor, ours, hs, addr, true)
+	gone := make(chan struct{})
+	go func() { defer close(gone); c.run() }()
+	theirs.SetDeadline(time.Now().Add(20 * time.Second))
+	talk(theirs)
+	theirs.Close()
+	select {
+	case <-gone:
+	case <-time.After(20 * time.Second):
+		t.Fatalf("the connection does not end")
+	}
+	p.check(t, st, tor, store, c)
+}
+
+// check holds what must be true of a torrent after any peer.
+func (p *playground) check(t fataler, st *stage, tor *Torrent, store storage.Storage, c *conn) {
+	t.Helper()
+	tor.mu.Lock()
+	have := tor.pick.Bitfield().Clone()
+	n, kept, wants, dial := tor.nconns, len(c.uploads), len(tor.hashWants), tor.dialing
+	out, allowed, flaps := len(c.out), len(c.allowed), len(c.suggested)
+	tor.mu.Unlock()
+	if n != 0 || kept != 0 || dial != 0 {
+		t.Fatalf("%d connections, %d uploads, %d dials are left", n, kept, dial)
+	}
+	if out > maxUnsent+1<<20 || allowed > maxAllowedFast || flaps > maxSuggested {
+		t.Fatalf("kept %d bytes to write, %d allowed, %d suggested", out, allowed, flaps)
+	}
+	if err := tor.Stats().Err; err != nil {
+		t.Fatalf("halted: %v", err)
+	}
+	if known := tor.Stats().Known; known > peerExpected {
+		t.Fatalf("%d candidates", known)
+	}
+	if wants > 0 && !st.mi.Info.HasV1() && have.Count() > 0 {
+		t.Fatalf("pieces were taken before their hashes were known")
+	}
+	size := st.mi.Info.PieceLength
+	for i := range have.Ones() {
+		b := make([]byte, st.mi.Info.PieceSize(i))
+		if _, err := store.ReadAt(b, int64(i)*size); err != nil || !bytes.Equal(b, st.data[int64(i)*size:][:len(b)]) {
+			t.Fatalf("piece %d is claimed and wrong (%v)", i, err)
+		}
+	}
+}
+
+// peerExpected bounds the candidates that one peer can make us know of in one
+// message of PEX, and itself.
+const peerExpected = 2*peerwire.MaxPEX + 1
+
+// TestMessagesInAnyOrder lets a peer say anything in any order, answer what it is
+// asked rightly, wrongly or not at all, in every state of a torrent.
+func TestMessagesInAnyOrder(t *testing.T) {
+	t.Parallel()
+	all, p := stages(t), newPlayground(t)
+	rapid.Check(t, func(rt *rapid.T) {
+		st := &all[rapid.IntRange(0, len(all)-1).Draw(rt, "stage")]
+		var r peerwire.Reserved
+		if rapid.Bool().Draw(rt, "extended") {
+			r.SetExtended()
+		}
+		if rapid.Bool().Draw(rt, "fast") {
+			r.SetFast()
+		}
+		hash := st.mi.Hash()
+		if st.mi.Info.HasV2() && rapid.Bool().Draw(rt, "v2") {
+			hash = v2HashOf(st.mi)
+		}
+		says := rapid.SliceOfN(rapid.Custom(func(rt *rapid.T) []byte { return anyMessage(rt, st) }), 0, 40).Draw(rt, "messages")
+		seed := rapid.Uint64().Draw(rt, "answers")
+		p.play(rt, st, r, hash, func(c net.Conn) { st.answering(c, says, seed) })
+	})
+}
+
+// answering sends the messages, and meanwhile answers what comes as the seed of its
+// generator decides.
+func (st *stage) answering(c net.Conn, says [][]byte, seed uint64) {
+	rng := rand.New(rand.NewPCG(seed, 1))
+	answers := make(chan []byte, 1000)
+	read := make(chan struct{})
+	go func() {
+		defer close(read)
+		f := &foe{c: c, t: discard{}}
+		for {
+			m, err := f.next()
+			if err != nil {
+				return
+			}
+			if b := st.answer(rng, &m); b != nil {
+				select {
+				case answers <- b:
+				default:
+				}
+			}
+		}
+	}()
+	for _, b := range says {
+		c.Write(b)
+		for more := true; more; {
+			select {
+			case b := <-answers:
+				c.Write(b)
+			default:
+				more = false
+			}
+		}
+	}
+	for range 20 { // of what comes after the last word
+		select {
+		case b := <-answers:
+			c.Write(b)
+		case <-read:
+			return
+		case <-time.After(500 * time.Microsecond):
+		}
+	}
+	c.Close()
+	<-read
+}
+
+// answer answers a request, rightly most of the time.
+func (st *stage) answer(rng *rand.Rand, m *peerwire.Message) []byte {
+	mood := rng.IntN(10)
+	if mood == 0 {
+		return nil
+	}
+	switch m.ID {
+	case peerwire.Request:
+		if mood == 1 {
+			return peerwire.AppendBlock(nil, peerwire.Reject, m.Index, m.Begin, m.Length)
+		}
+		at := int64(m.Index)*st.mi.Info.PieceLength + int64(m.Begin)
+		b := append(peerwire.AppendPieceHeader(nil, m.Index, m.Begin, m.Length), st.data[at:][:m.Length]...)
+		if mood == 2 {
+			b[len(b)-1] ^= 1
+		}
+		return b
+	case peerwire.HashRequest:
+		r, _, err := peerwire.ParseHashRange(m.ID, m.Payload)
+		if err != nil {
+			return nil
+		}
+		layer := st.full.PieceLayers[r.PiecesRoot]
+		if mood == 1 || len(layer) != 6*32 || r.Length != 8 {
+			return peerwire.AppendHashRange(nil, peerwire.HashReject, &r, nil)
+		}
+		pad := merkle.Pad(1)
+		body := append(append(bytes.Clone(layer), pad[:]...), pad[:]...)
+		if mood == 2 {
+			body[7] ^= 1
+		}
+		return peerwire.AppendHashRange(nil, peerwire.Hashes, &r, body)
+	}
+	return nil
+}
+
+// anyMessage draws a message: one that means something, or one that hardly does.
+func anyMessage(t *rapid.T, st *stage) []byte {
+	pieces := st.mi.Info.NumPieces()
+	piece := func() uint32 { return uint32(rapid.IntRange(0, pieces).Draw(t, "piece")) }
+	begin := func() uint32 { return uint32(rapid.SampledFrom([]int{0, 0, 16 << 10, 5, 32 << 10}).Draw(t, "begin")) }
+	length := func() uint32 {
+		return uint32(rapid.SampledFrom([]int{16 << 10, 16 << 10, 777, 1, 0, 1 << 17}).Draw(t, "length"))
+	}
+	switch rapid.IntRange(0, 15).Draw(t, "kind") {
+	case 0:
+		return peerwire.AppendSimple(nil, peerwire.ID(rapid.SampledFrom([]int{0, 1, 2, 3, 14, 15}).Draw(t, "id")))
+	case 1:
+		return peerwire.AppendSimple(nil, peerwire.Unchoke)
+	case 2:
+		return peerwire.AppendSimple(nil, peerwire.Interested)
+	case 3:
+		return peerwire.AppendIndexed(nil, peerwire.ID(rapid.SampledFrom([]int{4, 4, 13, 17}).Draw(t, "id")), piece())
+	case 4:
+		have := bitfield.New(pieces)
+		for i := range pieces {
+			if rapid.Bool().Draw(t, "has") {
+				have.Set(i)
+			}
+		}
+		return peerwire.AppendBytes(nil, peerwire.Bitfield, have.Bytes())
+	case 5, 6:
+		return peerwire.AppendBlock(nil, peerwire.ID(rapid.SampledFrom([]int{6, 6, 8, 16}).Draw(t, "id")), piece(), begin(), length())
+	case 7:
+		n := min(length(), 32<<10)
+		return append(peerwire.AppendPieceHeader(nil, piece(), begin(), n), make([]byte, n)...)
+	case 8:
+		h := peerwire.ExtHandshake{Metadata: 3, PEX: 4, DontHave: 5, Port: uint16(rapid.IntRange(0, 70).Draw(t, "port")), UploadOnly: rapid.Bool().Draw(t, "only"),
+			Reqq: rapid.IntRange(0, 10).Draw(t, "reqq"), YourIP: netip.MustParseAddr("10.0.0.1")}
+		return peerwire.AppendExtHandshake(nil, &h)
+	case 9:
+		return peerwire.AppendMetadata(nil, extMetadata, &peerwire.MetadataMessage{
+			Type: peerwire.MetadataType(rapid.IntRange(0, 3).Draw(t, "type")), Piece: int64(rapid.IntRange(0, 2).Draw(t, "piece"))})
+	case 10:
+		m := peerwire.PEXMessage{}
+		for i := range rapid.IntRange(0, 60).Draw(t, "added") {
+			m.Added = append(m.Added, netip.AddrPortFrom(netip.AddrFrom4([4]byte{byte(i), 0, 0, 1}), uint16(i)))
+			m.Flags = append(m.Flags, peerwire.PEXFlags(i))
+		}
+		return peerwire.AppendPEX(nil, extPEX, &m)
+	case 11:
+		return peerwire.AppendDontHave(nil, extDontHave, piece())
+	case 12, 13:
+		r := peerwire.HashRange{BaseLayer: uint32(rapid.IntRange(0, 2).Draw(t, "base")), Index: uint32(rapid.IntRange(0, 3).Draw(t, "index")) * 2,
+			Length: uint32(rapid.SampledFrom([]int{2, 2, 8, 1}).Draw(t, "length")), Proof: uint32(rapid.IntRange(0, 3).Draw(t, "proof"))}
+		if root := st.mi.Info.Files[0].PiecesRoot; root != nil {
+			r.PiecesRoot = *root
+		}
+		id := peerwire.ID(rapid.SampledFrom([]int{21, 21, 22, 23}).Draw(t, "id"))
+		var body []byte
+		if id == peerwire.Hashes {
+			body = make([]byte, 32*r.Length)
+		}
+		return peerwire.AppendHashRange(nil, id, &r, body)
+	case 14:
+		return peerwire.AppendKeepAlive(nil)
+	}
+	return peerwire.AppendBytes(nil, peerwire.ID(rapid.IntRange(0, 255).Draw(t, "id")), rapid.SliceOfN(rapid.Byte(), 0, 60).Draw(t, "body"))
+}
+
+// FuzzConversation feeds a torrent in every state whatever bytes a peer may send
+// after its handshake.
+func FuzzConversation(f *testing.F) {
+	all, p := stages(f), newPlayground(f)
+	greet := peerwire.AppendExtHandshake(nil, &peerwire.ExtHandshake{Metadata: 3, PEX: 4, Port: 6881})
+	for i := range all {
+		f.Add(byte(i), true, peerwire.AppendSimple(peerwire.AppendSimple(bytes.Clone(greet), peerwire.HaveAll), peerwire.Unchoke))
+		f.Add(byte(i), false, peerwire.AppendBlock(peerwire.AppendSimple(nil, peerwire.Interested), peerwire.Request, 0, 0, 16<<10))
+		if root := all[i].mi.Info.Files[0].PiecesRoot; root != nil {
+			r := peerwire.HashRange{PiecesRoot: *root, Length: 2}
+			f.Add(byte(i), true, peerwire.AppendHashRange(bytes.Clone(greet), peerwire.HashRequest, &r, nil))
+		}
+	}
+	f.Fuzz(func(t *testing.T, which byte, v2 bool, b []byte) {
+		st := &all[int(which)%len(all)]
+		hash := st.mi.Hash()
+		if v2 && st.mi.Info.HasV2() {
+			hash = v2HashOf(st.mi)
+		}
+		p.play(t, st, everything(), hash, func(c net.Conn) {
+			read := make(chan struct{})
+			go func() { io.Copy(io.Discard, c); close(read) }()
+			c.Write(b)
+			c.Close()
+			<-read
+		})
+	})
+}
+
+// FuzzMetadataDialog feeds a search for metadata whatever a peer may send.
+func FuzzMetadataDialog(f *testing.F) {
+	_, mi := noiseTorrent(f, 1<<20, 16<<10)
+	greet := peerwire.AppendExtHandshake(nil, &peerwire.ExtHandshake{Metadata: 3, MetadataSize: int64(len(mi.InfoBytes))})
+	f.Add(greet)
+	f.Add(peerwire.AppendMetadata(bytes.Clone(greet), extMetadata, &peerwire.MetadataMessage{Type: peerwire.MetadataData, Total: int64(len(mi.InfoBytes)), Data: mi.InfoBytes}))
+	f.Add(peerwire.AppendMetadata(bytes.Clone(greet), extMetadata, &peerwire.MetadataMessage{Type: peerwire.MetadataReject}))
+	s := testSession(f, Options{NoListen: true})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		search := newMetaFetch(s, metainfo.Magnet{HashV1: mi.Hash()})
+		ours, theirs := net.Pipe()
+		go io.Copy(io.Discard, theirs)
+		go func() { theirs.Write(b); theirs.Close() }()
+		err := search.talk(t.Context(), ours, peerwire.Handshake{InfoHash: mi.Hash(), Reserved: everything()}, netip.MustParseAddrPort("10.0.0.1:1"), false)
+		ours.Close()
+		if len(search.held) != 0 {
+			t.Fatal("metadata is held of a peer that has gone")
+		}
+		select {
+		case raw := <-search.found:
+			if !bytes.Equal(raw, mi.InfoBytes) {
+				t.Fatalf("other metadata was found (%v)", err)
+			}
+		default:
+		}
+	})
+}
+
+// discard is a test for a foe that nobody looks at.
+type discard struct{ testing.TB }
+
+func (discard) Fatalf(string, ...any) { panic("the session sent what cannot be parsed") }
+func (discard) Helper()               {}
