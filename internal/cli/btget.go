@@ -33,7 +33,7 @@ func (r *toolRun) download(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	opt.output, opt.into = ".", r.saveAs
+	opt.output, opt.into, opt.plainSeed = ".", r.saveAs, r.plainSeed()
 	r.resumable.Store(true)
 	state := filepath.Join(r.stateDir(opt.state), "get")
 	c, err := r.newClient(&opt.clientFlags, state, r.claimIP)
@@ -140,6 +140,10 @@ func (r *toolRun) clientOptions(f *clientFlags) error {
 	}
 	return nil
 }
+
+// plainSeed reports whether --super_seeder 0 was said; without it, the engine
+// decides.
+func (r *toolRun) plainSeed() bool { return r.v.Given("super_seeder") && r.v.Int("super_seeder") == 0 }
 
 // claimIP makes announces tell the address of --ip.
 func (r *toolRun) claimIP(ann torrent.Announcer) torrent.Announcer {

@@ -224,7 +224,7 @@ func (l *launcher) scan(ctx context.Context, w *fsnotify.Watcher) error {
 // add begins with the .torrent at path.
 func (l *launcher) add(ctx context.Context, path string) (*getJob, error) {
 	opt := l.opt
-	opt.output = "."
+	opt.output, opt.plainSeed = ".", l.plainSeed()
 	opt.into = func(mi *metainfo.MetaInfo) (string, string, error) { return l.place(path, mi) }
 	jobs, err := l.getJobs(ctx, l.client, []string{path}, l.state, &opt)
 	if err == nil {

@@ -43,7 +43,7 @@ func (r *toolRun) track(ctx context.Context) error {
 	opt.access = log
 	if v.Int("hupmonitor") != 0 {
 		reopen := func() {
-			if err := log.Reopen(); err != nil {
+			if err := log.Reopen(r.env.Now()); err != nil {
 				r.warnf("the log was not opened anew: %v", err)
 			}
 		}

@@ -30,6 +30,8 @@ type getOptions struct {
 	inOrder bool
 	tui     bool
 
+	plainSeed bool // do not super-seed
+
 	// into says where a torrent's data goes; nil: into output, under its name.
 	into func(*metainfo.MetaInfo) (dir, name string, err error)
 }
@@ -240,7 +242,7 @@ func (a *app) metadata(ctx context.Context, c *client, src *source, opt *getOpti
 
 func (a *app) addJob(c *client, j *getJob, opt *getOptions) error {
 	add := torrent.AddOptions{
-		ResumeDir: j.place.resume, Verified: j.verified, Sequential: opt.inOrder, Force: opt.force, Peers: append(j.peers, opt.peers...),
+		ResumeDir: j.place.resume, Verified: j.verified, PlainSeed: opt.plainSeed, Sequential: opt.inOrder, Force: opt.force, Peers: append(j.peers, opt.peers...),
 	}
 	var err error
 	if add.Dir, err = filepath.Abs(j.dir); err != nil {

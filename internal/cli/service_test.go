@@ -39,7 +39,8 @@ type servicesKey struct{}
 // start is the script command "start NAME VERB ARG...": it runs spate VERB
 // --json ARG... until the script or "halt NAME" ends it, waits for the ready event,
 // of get that of the metadata, and sets NAME_FIELD for each of its fields. A
-// program of 2005 in the verb's place has no such event, and is not waited for.
+// program of 2005 in the verb's place has no such event, and is not waited for;
+// bttrack sets NAME_url to where it is.
 func start(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: start NAME VERB ARG...")
@@ -82,6 +83,9 @@ func start(ts *testscript.TestScript, neg bool, args []string) {
 		}
 		s.cmd.Wait()
 	}()
+	if args[1] == "bttrack" {
+		ts.Setenv(args[0]+"_url", s.statistics(ts, ts.MkAbs(args[0]+".err")))
+	}
 	if old {
 		return
 	}
@@ -91,6 +95,26 @@ func start(ts *testscript.TestScript, neg bool, args []string) {
 	for k, v := range ready {
 		ts.Setenv(args[0]+"_"+k, fmt.Sprint(v))
 	}
+}
+
+// statistics returns the address of a bttrack, which says on standard error where
+// its statistics are.
+func (s *service) statistics(ts *testscript.TestScript, log string) string {
+	said := regexp.MustCompile(`statistics at (\S+)/stats`)
+	for late := time.Now().Add(patience); time.Now().Before(late); time.Sleep(5 * time.Millisecond) {
+		b, err := os.ReadFile(log)
+		ts.Check(err)
+		if m := said.FindSubmatch(b); m != nil {
+			return string(m[1])
+		}
+		select {
+		case <-s.done:
+			ts.Fatalf("it ended: %s", b)
+		default:
+		}
+	}
+	ts.Fatalf("it does not say where it is")
+	return ""
 }
 
 // await returns the first line that matches all the patterns.
@@ -157,6 +181,14 @@ func halt(ts *testscript.TestScript, neg bool, args []string) {
 		b, _ := os.ReadFile(ts.MkAbs(args[0] + ".err"))
 		ts.Fatalf("exit code %d, want %d; standard error:\n%s", got, want, b)
 	}
+}
+
+// hangup is the script command "hangup NAME": the service gets a SIGHUP.
+func hangup(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: hangup NAME")
+	}
+	ts.Check(ts.Value(servicesKey{}).(services)[args[0]].cmd.Process.Signal(syscall.SIGHUP))
 }
 
 // eventually is the script command "eventually CODE PROGRAM ARG...": the program

@@ -33,7 +33,7 @@ func OpenAccessLog(open func() (io.WriteCloser, error), flush time.Duration, now
 		return nil, err
 	}
 	l := &AccessLog{flush: flush, buf: bufio.NewWriterSize(to, 64<<10), reopen: open, to: to}
-	fmt.Fprintf(l.buf, "# Log Started: %s\n", now.UTC().Format("2006-01-02 15:04 UTC"))
+	l.head("Started", now)
 	return l, l.buf.Flush()
 }
 
@@ -77,7 +77,7 @@ func (l *AccessLog) flushNow() {
 
 // Reopen goes on in the file that is under the log's name now. When that fails
 // the log goes on where it was.
-func (l *AccessLog) Reopen() error {
+func (l *AccessLog) Reopen(now time.Time) error {
 	to, err := l.reopen()
 	if err != nil {
 		return err
@@ -91,7 +91,16 @@ func (l *AccessLog) Reopen() error {
 	l.to.Close()
 	l.to = to
 	l.buf.Reset(to)
+	l.head("reopened", now)
+	if ferr := l.buf.Flush(); err == nil {
+		err = ferr
+	}
 	return err
+}
+
+// head writes what became of the log.
+func (l *AccessLog) head(what string, now time.Time) {
+	fmt.Fprintf(l.buf, "# Log %s: %s\n", what, now.UTC().Format("2006-01-02 15:04 UTC"))
 }
 
 // Close writes what is held, and returns the last error there was.

@@ -280,7 +280,7 @@ func TestAccessLog(t *testing.T) {
 			t.Errorf("after three seconds: %q", got)
 		}
 		write(slog.String("event", "update"), slog.String("from", "::1"), slog.String("refused", "no"))
-		if err := l.Reopen(); err != nil {
+		if err := l.Reopen(now); err != nil {
 			t.Fatal(err)
 		}
 		if got := strings.TrimPrefix(files[0].String(), head+line); !strings.HasPrefix(got, `::1 - - `) || !strings.Contains(got, " 400 0 ") || strings.Contains(got, "event") || !files[0].closed {
