@@ -27,23 +27,27 @@ for (const box of document.querySelectorAll("[data-live]")) {
   addEventListener("pagehide", () => source.close());
 }
 
-if (navigator.clipboard) {
-  for (const line of document.querySelectorAll("[data-copy]")) {
-    const button = document.createElement("button");
-    button.type = "button";
-    button.className = "copy";
-    button.textContent = "Copy";
-    button.setAttribute("aria-label", "Copy the line for " + line.dataset.copy);
-    button.onclick = async () => {
-      try {
-        await navigator.clipboard.writeText(line.textContent);
-        button.textContent = "Copied";
-      } catch {
-        getSelection().selectAllChildren(line);
-        button.textContent = "Selected";
-      }
-      setTimeout(() => { button.textContent = "Copy"; }, 2000);
-    };
-    line.after(button);
+// copy puts the text of a line on the clipboard. Over plain HTTP there is only the
+// old way, for what is selected.
+async function copy(line) {
+  try {
+    await navigator.clipboard.writeText(line.textContent);
+    return true;
+  } catch {
+    getSelection().selectAllChildren(line);
+    return document.execCommand("copy");
   }
+}
+
+for (const line of document.querySelectorAll("[data-copy]")) {
+  const button = document.createElement("button");
+  button.type = "button";
+  button.className = "copy";
+  button.textContent = "Copy";
+  button.setAttribute("aria-label", "Copy the line for " + line.dataset.copy);
+  button.onclick = async () => {
+    button.textContent = await copy(line) ? "Copied" : "Selected";
+    setTimeout(() => { button.textContent = "Copy"; }, 2000);
+  };
+  line.after(button);
 }
