@@ -120,6 +120,22 @@ func parseWatch(values []string) ([]watched, error) {
 	return out, nil
 }
 
+// outside refuses directories of our own that a watched folder would publish.
+func outside(folders []watched, dirs ...string) error {
+	for _, dir := range dirs {
+		abs, err := filepath.Abs(dir)
+		if err != nil {
+			return err
+		}
+		for _, f := range folders {
+			if rel, err := filepath.Rel(f.dir, abs); err == nil && !strings.HasPrefix(rel, ".") || rel == "." {
+				return usageHint("choose another --state or --keep-dir, or one that begins with a dot", "%s is inside the watched folder %s", dir, f.dir)
+			}
+		}
+	}
+	return nil
+}
+
 func (a *app) serve(ctx context.Context, opt *serveOptions) error {
 	mk, err := opt.makeFlags.options()
 	if err != nil {
@@ -148,6 +164,12 @@ func (a *app) serve(ctx context.Context, opt *serveOptions) error {
 	opt.listenFlags.bind, opt.trackerFlags.state = opt.client.bind, opt.client.state
 	state, err := filepath.Abs(a.stateDir(opt.client.state))
 	if err != nil {
+		return err
+	}
+	if opt.keepDir == "" {
+		opt.keepDir = filepath.Join(state, "versions")
+	}
+	if err := outside(folders, state, opt.keepDir); err != nil {
 		return err
 	}
 	s, lock, err := a.openAndLock(ctx, &opt.listenFlags, "the publisher's site and tracker", filepath.Join(state, "lock"), "the state directory "+state)
@@ -182,18 +204,9 @@ func (d *serveDaemon) openCatalog(ctx context.Context, folders []watched) error 
 		a.warnf("%v", w)
 	}
 	d.db, d.catalog = db, db
-	keep := d.opt.keepDir
-	if keep == "" {
-		keep = filepath.Join(d.state, "versions")
-	}
-	keeper, err := publish.NewKeeper(keep)
+	keeper, err := publish.NewKeeper(d.opt.keepDir)
 	if err != nil {
 		return err
-	}
-	for _, f := range folders {
-		if rel, err := filepath.Rel(f.dir, keep); err == nil && rel != ".." && !strings.HasPrefix(rel, ".."+string(filepath.Separator)) && !strings.HasPrefix(rel, ".") {
-			return usageHint("choose another --state or --keep-dir, or one that begins with a dot", "%s is inside the watched folder %s", keep, f.dir)
-		}
 	}
 	if err := keeper.Sweep(ctx, db); err != nil {
 		a.warnf("older versions that nobody needs were not removed: %v", err)

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/pelletier/go-toml/v2"
+	"github.com/pelletier/go-toml/v2/unstable"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 )
@@ -29,11 +30,11 @@ func (a *app) applySettings(cmd *cobra.Command) error {
 	if err := a.applyVars(flags); err != nil {
 		return err
 	}
-	path, tree, err := a.readSettings()
+	path, tree, raw, err := a.readSettings()
 	if err != nil || tree == nil {
 		return err
 	}
-	if err := checkSettings(cmd.Root(), path, tree); err != nil {
+	if err := checkSettings(cmd.Root(), path, tree, raw); err != nil {
 		return err
 	}
 	layers := []map[string]any{}
@@ -57,7 +58,7 @@ func (a *app) applySettings(cmd *cobra.Command) error {
 				return
 			}
 			if err := setFlag(flags, f, v); err != nil {
-				bad = usageHint("correct "+path, "setting %s: %w", f.Name, err)
+				bad = usageHint("correct "+path, "%s: setting %s: %w", at(path, raw, f.Name), f.Name, err)
 			}
 		})
 		if bad != nil {
@@ -96,20 +97,20 @@ func (a *app) applyVars(flags *pflag.FlagSet) error {
 	return bad
 }
 
-func (a *app) readSettings() (path string, tree map[string]any, err error) {
+func (a *app) readSettings() (path string, tree map[string]any, raw []byte, err error) {
 	path = a.config
 	if path == "" {
 		path = filepath.Join(a.configDir(), "spate.toml")
 	}
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) && a.config == "" {
-		return path, nil, nil
+		return path, nil, nil, nil
 	}
 	if err == nil && info.Size() > maxSettings {
 		err = fmt.Errorf("%s is larger than 1 MiB", path)
 	}
 	if err != nil {
-		return path, nil, &Error{Code: CodeUsage, Err: fmt.Errorf("settings: %w", err)}
+		return path, nil, nil, &Error{Code: CodeUsage, Err: fmt.Errorf("settings: %w", err)}
 	}
 	b, err := os.ReadFile(path)
 	if err == nil {
@@ -118,17 +119,17 @@ func (a *app) readSettings() (path string, tree map[string]any, err error) {
 	var syntax *toml.DecodeError
 	if errors.As(err, &syntax) {
 		row, col := syntax.Position()
-		return path, nil, usagef("settings: %s:%d:%d: %w", path, row, col, err)
+		return path, nil, nil, usagef("settings: %s:%d:%d: %w", path, row, col, err)
 	}
 	if err != nil {
-		return path, nil, &Error{Code: CodeUsage, Err: fmt.Errorf("settings: %w", err)}
+		return path, nil, nil, &Error{Code: CodeUsage, Err: fmt.Errorf("settings: %w", err)}
 	}
-	return path, tree, nil
+	return path, tree, b, nil
 }
 
 // checkSettings refuses keys that no verb knows, so that a typing error is not
 // silently without effect.
-func checkSettings(root *cobra.Command, path string, tree map[string]any) error {
+func checkSettings(root *cobra.Command, path string, tree map[string]any, raw []byte) error {
 	known := map[string]map[string]bool{"": {}}
 	for _, cmd := range root.Commands() {
 		known[cmd.Name()] = map[string]bool{}
@@ -144,7 +145,7 @@ func checkSettings(root *cobra.Command, path string, tree map[string]any) error 
 	check := func(verb, where string, table map[string]any) error {
 		for k := range table {
 			if !known[verb][k] {
-				return usageHint("correct "+path, "settings: there is no flag --%s%s", k, where)
+				return usageHint("correct "+path, "%s: there is no flag --%s%s", at(path, raw, k), k, where)
 			}
 		}
 		return nil
@@ -166,7 +167,7 @@ func checkSettings(root *cobra.Command, path string, tree map[string]any) error 
 		case isTable && known[k] != nil:
 			err = check(k, " of "+k, table)
 		case isTable:
-			err = usageHint("correct "+path, "settings: there is no verb %s", k)
+			err = usageHint("correct "+path, "%s: there is no verb %s", at(path, raw, k), k)
 		default:
 			err = check("", "", map[string]any{k: v})
 		}
@@ -175,6 +176,21 @@ func checkSettings(root *cobra.Command, path string, tree map[string]any) error 
 		}
 	}
 	return nil
+}
+
+// at is the path of the settings file with the line on which key stands first.
+func at(path string, raw []byte, key string) string {
+	var p unstable.Parser
+	p.Reset(raw)
+	for p.NextExpression() {
+		e := p.Expression()
+		for k := e.Key(); k.Next(); {
+			if string(k.Node().Data) == key {
+				return fmt.Sprintf("%s:%d", path, p.Shape(k.Node().Raw).Start.Line)
+			}
+		}
+	}
+	return path
 }
 
 // setFlag gives f the value v of a settings file.

@@ -1,0 +1,46 @@
+package cli
+
+import (
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/pelletier/go-toml/v2"
+	"github.com/spf13/pflag"
+)
+
+// TestSampleSettings: docs/spate.toml has every flag of serve, and nothing that
+// serve would refuse.
+func TestSampleSettings(t *testing.T) {
+	b, err := os.ReadFile("../../docs/spate.toml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var lines []string
+	for line := range strings.Lines(string(b)) {
+		if name, _, ok := strings.Cut(line, " = "); ok && strings.HasPrefix(line, "# ") && !strings.Contains(name[2:], " ") {
+			line = line[2:]
+		}
+		lines = append(lines, line)
+	}
+	var tree map[string]map[string]any
+	if err := toml.Unmarshal([]byte(strings.Join(lines, "")), &tree); err != nil {
+		t.Fatal(err)
+	}
+	cmd := newApp(Env{}).serveCmd()
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		v, ok := tree["serve"][f.Name]
+		if f.Hidden && !ok {
+			return
+		}
+		if !ok {
+			t.Errorf("--%s is not in the sample", f.Name)
+		} else if err := setFlag(cmd.Flags(), f, v); err != nil {
+			t.Errorf("%s: %v", f.Name, err)
+		}
+		delete(tree["serve"], f.Name)
+	})
+	for name := range tree["serve"] {
+		t.Errorf("serve has no --%s", name)
+	}
+}
