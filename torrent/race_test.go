@@ -1,0 +1,5 @@
+//go:build race
+
+package torrent_test
+
+const raceEnabled = true
