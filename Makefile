@@ -1,5 +1,5 @@
 # The few targets that people expect; the work is in scripts/.
-.PHONY: build test quick fuzz install dist clean
+.PHONY: build test quick fuzz bench install dist clean
 
 build: ## the program, as ./spate
 	CGO_ENABLED=0 go build -trimpath -o spate ./cmd/spate
@@ -12,6 +12,9 @@ quick: ## tests without cross-compiling, fuzzing and the race detector
 
 fuzz: ## every fuzz target for a minute
 	scripts/fuzz 60s
+
+bench: ## beside other programs, in namespaces (root); BENCH="-runs 5 transfer" for a part of it
+	go run ./bench $(BENCH)
 
 install: ## into GOBIN
 	CGO_ENABLED=0 go install -trimpath ./cmd/spate

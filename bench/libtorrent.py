@@ -1,0 +1,59 @@
+"""libtorrent-rasterbar as bench uses it: roles seed, get, many, create."""
+import os
+import signal
+import sys
+
+import libtorrent as lt
+
+role, args = sys.argv[1], sys.argv[2:]
+
+
+def create(data, out, announce, kind):
+    fs = lt.file_storage()
+    lt.add_files(fs, data)
+    t = lt.create_torrent(fs, 1 << 20, lt.create_torrent.v1_only if kind == "v1" else 0)
+    t.add_tracker(announce)
+    lt.set_piece_hashes(t, os.path.dirname(data))
+    with open(out, "wb") as f:
+        f.write(lt.bencode(t.generate()))
+
+
+def session(listen):
+    p = lt.high_performance_seed() if role != "get" else {}
+    p.update({
+        "listen_interfaces": listen, "enable_dht": False, "enable_lsd": False, "enable_upnp": False, "enable_natpmp": False,
+        "enable_outgoing_utp": False, "enable_incoming_utp": False, "allow_multiple_connections_per_ip": True,
+        "in_enc_policy": 2, "out_enc_policy": 2, "unchoke_slots_limit": -1, "connections_limit": 8000,
+        "active_downloads": -1, "active_seeds": -1, "active_limit": 100000,
+        "max_out_request_queue": 1000, "max_allowed_in_request_queue": 4000,
+        "send_buffer_watermark": 512 << 10, "send_buffer_watermark_factor": 50,
+        "max_queued_disk_bytes": 8 << 20, "aio_threads": 2, "hashing_threads": 1,
+        "alert_mask": int(lt.alert.category_t.status_notification),
+    })
+    return lt.session(p)
+
+
+def add(ses, torrent, folder):
+    p = lt.add_torrent_params()
+    p.ti = lt.torrent_info(torrent)
+    p.save_path = folder
+    p.flags &= ~(lt.torrent_flags.auto_managed | lt.torrent_flags.paused)
+    ses.async_add_torrent(p)
+
+
+if role == "create":
+    create(*args)
+    sys.exit()
+torrent, folder, listen = args
+ses = session(listen)
+if role == "many":
+    for name in sorted(os.listdir(torrent)):
+        add(ses, os.path.join(torrent, name), folder)
+else:
+    add(ses, torrent, folder)
+while role == "get":
+    ses.wait_for_alert(200)
+    if any(isinstance(a, lt.torrent_finished_alert) for a in ses.pop_alerts()):
+        os._exit(0)
+signal.sigwait({signal.SIGTERM, signal.SIGINT})
+os._exit(0)

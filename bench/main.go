@@ -1,0 +1,182 @@
+//go:build linux
+
+// Command bench sets spate beside the other BitTorrent programs that are installed:
+// transfers between any two of them, the making of torrents, and many torrents
+// seeded by one process. Runs are interleaved, so that a drift of the machine meets
+// everybody; tables show the least, the median and the greatest of them, and how
+// the medians compare. It needs root, for network namespaces of its own.
+//
+//	go run ./bench [-runs 3] [-size 1024] [-count 5000] [-out DIR] [transfer] [create] [many]
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"syscall"
+)
+
+// options are the flags.
+type options struct {
+	runs  int
+	size  int64 // bytes of a transfer
+	count int   // torrents
+	data  string
+	out   string
+	spate string
+}
+
+func main() {
+	var o options
+	flag.IntVar(&o.runs, "runs", 3, "times that everything is run")
+	flag.Int64Var(&o.size, "size", 1024, "MiB that a transfer moves and a torrent is made of")
+	flag.IntVar(&o.count, "count", 5000, "torrents that one process seeds")
+	flag.StringVar(&o.data, "data", "/dev/shm", "where the data that is sent lies")
+	flag.StringVar(&o.out, "out", "/dev/shm", "where downloads are written")
+	flag.StringVar(&o.spate, "spate", "", "the program (default: built from here)")
+	flag.Parse()
+	o.size <<= 20
+	if err := run(&o, flag.Args()); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func run(o *options, what []string) error {
+	if len(what) == 0 {
+		what = []string{"transfer", "create", "many"}
+	}
+	work, err := os.MkdirTemp(o.data, "spate-bench-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(work)
+	os.Chmod(work, 0o755)
+	if o.spate == "" {
+		o.spate = filepath.Join(work, "spate")
+		build := exec.Command("go", "build", "-trimpath", "-o", o.spate, "./cmd/spate")
+		build.Env, build.Stderr = append(os.Environ(), "CGO_ENABLED=0"), os.Stderr
+		if err := build.Run(); err != nil {
+			return fmt.Errorf("build spate (run this from the module's directory): %w", err)
+		}
+	}
+	stop := make(chan os.Signal, 1)
+	signal.Notify(stop, os.Interrupt, syscall.SIGTERM)
+	n, err := newNetwork()
+	if err != nil {
+		return err
+	}
+	defer n.remove()
+	b := &bench{options: o, work: work, net: n, stop: stop}
+	b.describe()
+	for _, w := range what {
+		f := map[string]func() error{"transfer": b.transfers, "create": b.creations, "many": b.manies}[w]
+		if f == nil {
+			return fmt.Errorf("%q is none of transfer, create, many", w)
+		}
+		if err := f(); err != nil {
+			return fmt.Errorf("%s: %w", w, err)
+		}
+	}
+	return nil
+}
+
+// bench is one call of the program.
+type bench struct {
+	*options
+	work string // removed at the end
+	net  *network
+	stop chan os.Signal
+}
+
+// interrupted reports whether somebody wants the program to end.
+func (b *bench) interrupted() bool {
+	select {
+	case <-b.stop:
+		return true
+	default:
+		return false
+	}
+}
+
+// describe says what is measured and on what.
+func (b *bench) describe() {
+	fmt.Printf("%s, %d processors, Linux %s\n\n", cpuModel(), runtime.NumCPU(), kernel())
+	for _, p := range installed(b.spate) {
+		fmt.Printf("- %s: %s\n", p.name, p.version)
+	}
+	fmt.Println()
+}
+
+func cpuModel() string {
+	b, _ := os.ReadFile("/proc/cpuinfo")
+	for line := range strings.Lines(string(b)) {
+		if k, v, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(k) == "model name" {
+			return strings.TrimSpace(v)
+		}
+	}
+	return runtime.GOARCH
+}
+
+func kernel() string {
+	b, _ := os.ReadFile("/proc/sys/kernel/osrelease")
+	return strings.TrimSpace(string(b))
+}
+
+// row is what one contender did in all runs.
+type row struct {
+	name  string
+	cells [][]float64 // by column, the values of the runs
+	note  string
+}
+
+// add notes the values of one run.
+func (r *row) add(values ...float64) {
+	if r.cells == nil {
+		r.cells = make([][]float64, len(values))
+	}
+	for i, v := range values {
+		r.cells[i] = append(r.cells[i], v)
+	}
+}
+
+// table prints rows under the heads of their columns. Medians are compared with the
+// row that is called base: its column says how many times as much.
+func table(heads []string, rows []*row, base string) {
+	var ref *row
+	for _, r := range rows {
+		if r.name == base && r.cells != nil {
+			ref = r
+		}
+	}
+	fmt.Printf("| |%s note |\n|---|%s---|\n", strings.Join(heads, "|")+"|", strings.Repeat("---:|", len(heads)))
+	for _, r := range rows {
+		fmt.Printf("| %s |", r.name)
+		for i := range heads {
+			fmt.Print(" ", cell(r, ref, i), " |")
+		}
+		fmt.Printf(" %s |\n", r.note)
+	}
+	fmt.Println()
+}
+
+func cell(r, ref *row, i int) string {
+	if r.cells == nil {
+		return "-"
+	}
+	v := slices.Sorted(slices.Values(r.cells[i]))
+	s := fmt.Sprintf("%.3g / **%.3g** / %.3g", v[0], v[len(v)/2], v[len(v)-1])
+	if ref != nil && r != ref {
+		w := slices.Sorted(slices.Values(ref.cells[i]))
+		if m := w[len(w)/2]; m > 0 {
+			s += fmt.Sprintf(" (x %.2f)", v[len(v)/2]/m)
+		}
+	}
+	return s
+}

@@ -1,0 +1,132 @@
+//go:build linux
+
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// process is a program that is measured.
+type process struct {
+	cmd   *exec.Cmd
+	log   bytes.Buffer
+	began time.Time
+	ended chan struct{} // closed once it has ended
+	wall  time.Duration // then: from its start to its end
+	err   error
+}
+
+// start starts args in a session of its own.
+func start(args []string) (*process, error) {
+	p := &process{cmd: exec.Command(args[0], args[1:]...), ended: make(chan struct{})}
+	p.cmd.Stdout, p.cmd.Stderr = &p.log, &p.log
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL}
+	p.began = time.Now()
+	if err := p.cmd.Start(); err != nil {
+		return nil, err
+	}
+	go func() {
+		p.err = p.cmd.Wait()
+		p.wall = time.Since(p.began)
+		close(p.ended)
+	}()
+	return p, nil
+}
+
+// stop ends the process and waits for that.
+func (p *process) stop() {
+	syscall.Kill(-p.cmd.Process.Pid, syscall.SIGTERM)
+	select {
+	case <-p.ended:
+	case <-time.After(5 * time.Second):
+		syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)
+		<-p.ended
+	}
+}
+
+// running reports an error once the process has ended.
+func (p *process) running() error {
+	select {
+	case <-p.ended:
+		said := strings.TrimSpace(p.log.String())
+		return fmt.Errorf("ended (%v): %s", p.err, said[max(0, len(said)-200):])
+	default:
+		return nil
+	}
+}
+
+// cpu returns the processor time in seconds that the process has used so far.
+func (p *process) cpu() float64 {
+	select {
+	case <-p.ended:
+		return (p.cmd.ProcessState.UserTime() + p.cmd.ProcessState.SystemTime()).Seconds()
+	default:
+		return cpuOf(p.cmd.Process.Pid)
+	}
+}
+
+// ticks is how many clock ticks of /proc make a second on Linux.
+const ticks = 100
+
+func cpuOf(pid int) float64 {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0
+	}
+	f := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:]))
+	sum := 0
+	for _, v := range f[11:15] {
+		n, _ := strconv.Atoi(v)
+		sum += n
+	}
+	return float64(sum) / ticks
+}
+
+// memory returns the anonymous memory of the process in bytes.
+func (p *process) memory() float64 {
+	b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
+	for line := range strings.Lines(string(b)) {
+		if v, ok := strings.CutPrefix(line, "RssAnon:"); ok {
+			n, _ := strconv.Atoi(strings.Fields(v)[0])
+			return float64(n) * 1024
+		}
+	}
+	return 0
+}
+
+var errLate = errors.New("not in time")
+
+// until calls f every few milliseconds until it returns nil, at most for limit, or
+// until p ends.
+func until(limit time.Duration, p *process, f func() error) error {
+	for end := time.Now().Add(limit); ; time.Sleep(5 * time.Millisecond) {
+		err := f()
+		if err == nil {
+			return nil
+		}
+		if gone := p.running(); gone != nil {
+			return gone
+		}
+		if time.Now().After(end) {
+			return fmt.Errorf("%w: %w", errLate, err)
+		}
+	}
+}
+
+// folder makes a new folder in the work folder.
+func (b *bench) folder(name string) (string, error) {
+	dir, err := os.MkdirTemp(b.work, name+"-")
+	if err == nil {
+		err = os.Chmod(dir, 0o777)
+	}
+	return filepath.Clean(dir), err
+}

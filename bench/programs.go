@@ -1,0 +1,141 @@
+//go:build linux
+
+package main
+
+import (
+	_ "embed"
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+// program is a contender. Of its functions, which return command lines, those that
+// are nil are left out.
+type program struct {
+	name    string
+	version string
+	// seed serves the data in dir until it is ended; get writes into dir and exits
+	// once it has everything.
+	seed, get func(j job) []string
+	create    func(data, out, announce string, hybrid bool) []string // nil for what it cannot make
+	many      func(j job) []string                                   // serves every torrent of a folder
+}
+
+// job is what a program is to do.
+type job struct {
+	torrent string // or the folder of torrents
+	dir     string
+	host    string
+	port    int
+	state   string // folder for whatever the program keeps
+}
+
+//go:embed libtorrent.py
+var libtorrentScript string
+
+// installed returns the programs of this machine, spate first.
+func installed(spate string) []*program {
+	all := []*program{spateProgram(spate), libtorrentProgram(), aria2Program(), makerProgram("mktorrent"), makerProgram("transmission-create")}
+	var found []*program
+	for _, p := range all {
+		if p.version != "" {
+			found = append(found, p)
+		}
+	}
+	return found
+}
+
+// say returns the first line that a command prints, or "" if it cannot be run.
+func say(args ...string) string {
+	out, err := exec.Command(args[0], args[1:]...).CombinedOutput()
+	if err != nil && len(out) == 0 {
+		return ""
+	}
+	line, _, _ := strings.Cut(strings.TrimSpace(string(out)), "\n")
+	return line
+}
+
+func spateProgram(bin string) *program {
+	peer := func(verb string, j job, more ...string) []string {
+		return append([]string{bin, verb, j.torrent, "--bind", j.host, "--peer-port", fmt.Sprint(j.port), "--state", j.state, "-q"}, more...)
+	}
+	seed := func(j job) []string { return peer("seed", j, "--data", j.dir) }
+	return &program{
+		name: "spate", version: say(bin, "version"), seed: seed, many: seed,
+		get: func(j job) []string { return peer("get", j, "-o", j.dir) },
+		create: func(data, out, announce string, hybrid bool) []string {
+			format := map[bool]string{false: "v1", true: "hybrid"}[hybrid]
+			return []string{bin, "create", data, "--format", format, "--piece-length", "1MiB", "-o", out, "-a", announce, "--force", "-q"}
+		},
+	}
+}
+
+func libtorrentProgram() *program {
+	// The system's Python has it, which need not be the first one in PATH.
+	python, version := "", ""
+	for _, python = range []string{"python3", "/usr/bin/python3"} {
+		version = say(python, "-c", "import libtorrent; print(libtorrent.__version__)")
+		if version != "" && version[0] >= '0' && version[0] <= '9' {
+			break
+		}
+		version = ""
+	}
+	lt := func(role string, args ...string) []string {
+		return append([]string{python, "-c", libtorrentScript, role}, args...)
+	}
+	peer := func(role string, j job) []string {
+		return lt(role, j.torrent, j.dir, fmt.Sprintf("%s:%d", j.host, j.port))
+	}
+	return &program{
+		name: "libtorrent", version: version,
+		seed: func(j job) []string { return peer("seed", j) },
+		get:  func(j job) []string { return peer("get", j) },
+		many: func(j job) []string { return peer("many", j) },
+		create: func(data, out, announce string, hybrid bool) []string {
+			return lt("create", data, out, announce, map[bool]string{false: "v1", true: "hybrid"}[hybrid])
+		},
+	}
+}
+
+func aria2Program() *program {
+	peer := func(j job, more ...string) []string {
+		return append([]string{
+			"aria2c", "--no-conf", "--enable-dht=false", "--enable-dht6=false", "--bt-enable-lpd=false", "--enable-peer-exchange=false",
+			fmt.Sprint("--listen-port=", j.port), "--interface=" + j.host, "--bt-external-ip=" + j.host, "--disable-ipv6=true",
+			"--file-allocation=none", "--bt-max-peers=0", "--bt-request-peer-speed-limit=2000M", "--quiet=true", "--dir=" + j.dir, j.torrent,
+		}, more...)
+	}
+	return &program{
+		name: "aria2", version: say("aria2c", "--version"),
+		seed: func(j job) []string { return peer(j, "--seed-ratio=0.0", "--bt-seed-unverified=true") },
+		get:  func(j job) []string { return peer(j, "--seed-time=0", "--allow-overwrite=true") },
+	}
+}
+
+// makerProgram is a program that only makes torrents.
+func makerProgram(name string) *program {
+	p := &program{name: name}
+	if _, err := exec.LookPath(name); err != nil {
+		return p
+	}
+	switch name {
+	case "mktorrent":
+		p.version = "installed (" + say("dpkg-query", "-W", "-f", "${Version}", name) + ")"
+		p.create = func(data, out, announce string, hybrid bool) []string {
+			if hybrid {
+				return nil
+			}
+			return []string{name, "-l", "20", "-a", announce, "-f", "-o", out, data}
+		}
+	case "transmission-create":
+		p.version = say(name, "--version")
+		p.create = func(data, out, announce string, hybrid bool) []string {
+			if hybrid {
+				return nil
+			}
+			return []string{name, "-s", "1024", "-t", announce, "-o", out, filepath.Clean(data)}
+		}
+	}
+	return p
+}
