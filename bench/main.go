@@ -161,7 +161,7 @@ func table(heads []string, rows []*row, base string) {
 		for i := range heads {
 			fmt.Print(" ", cell(r, ref, i), " |")
 		}
-		fmt.Printf(" %s |\n", r.note)
+		fmt.Printf(" %s |\n", strings.ReplaceAll(r.note, "\n", " "))
 	}
 	fmt.Println()
 }

@@ -126,7 +126,7 @@ func makerProgram(name string) *program {
 			if hybrid {
 				return nil
 			}
-			return []string{name, "-l", "20", "-a", announce, "-f", "-o", out, data}
+			return []string{name, "-l", "20", "-a", announce, "-o", out, data}
 		}
 	case "transmission-create":
 		p.version = say(name, "--version")

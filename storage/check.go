@@ -178,19 +178,42 @@ func (d *Dir) HasData(off, n int64) bool {
 	return false
 }
 
+// NextData returns the first offset from off on at which anything may be stored, in
+// the sense of [Dir.HasData], or the length of the byte space. It costs a few system
+// calls for a file or a hole, whatever its size.
+func (d *Dir) NextData(off int64) int64 {
+	for e := range d.layout.Extents(off, d.layout.total-off) {
+		if e.Pad {
+			continue
+		}
+		if at, ok := d.nextData(e.File, e.Offset, e.Length); ok {
+			return d.layout.files[e.File].Offset + at
+		}
+	}
+	return d.layout.total
+}
+
 // hasData is HasData for n bytes from off of one file.
 func (d *Dir) hasData(i int, off, n int64) bool {
+	_, ok := d.nextData(i, off, n)
+	return ok
+}
+
+// nextData returns where the first data is of n bytes from off of one file, if there
+// is any.
+func (d *Dir) nextData(i int, off, n int64) (at int64, ok bool) {
+	begin := int64(0) // of the file in the one that is looked at
 	h, err := d.acquire(i, false)
 	if errors.Is(err, ErrMissing) && d.files[i].skip.Load() {
-		off += d.layout.files[i].Offset
+		begin = d.layout.files[i].Offset
 		h, err = d.acquire(len(d.layout.files), false)
 	}
 	if err != nil {
-		return !errors.Is(err, ErrMissing) // let the read say what is wrong
+		return off, !errors.Is(err, ErrMissing) // let the read say what is wrong
 	}
 	defer h.release()
-	at, ok := nextData(h.file, off)
-	return ok && at < off+n
+	at, ok = nextData(h.file, begin+off)
+	return at - begin, ok && at < begin+off+n
 }
 
 // Prepare checks, before anything is fetched, that every file can be written:

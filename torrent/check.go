@@ -39,8 +39,16 @@ func (t *Torrent) check(rec *storage.Record) (bitfield.Bitfield, error) {
 		have, suspect = rec.Reconcile(t.files.Layout(), t.info.PieceLength, now)
 	}
 	var unsure []int
+	data := int64(0) // nothing is stored between the piece before and here
 	for i := range suspect.Ones() {
-		if !have.Get(i) && (t.holdsData(i) || t.isZeros(i)) {
+		if have.Get(i) {
+			continue
+		}
+		off := int64(i) * t.info.PieceLength
+		if data <= off {
+			data = t.nextData(off)
+		}
+		if data < off+t.info.PieceSize(i) || t.isZeros(i) {
 			unsure = append(unsure, i)
 		}
 	}
@@ -62,6 +70,14 @@ func (t *Torrent) check(rec *storage.Record) (bitfield.Bitfield, error) {
 		}
 	}
 	return have, err
+}
+
+// nextData returns the first offset from off on at which anything can be on disk.
+func (t *Torrent) nextData(off int64) int64 {
+	if d, ok := t.store.(interface{ NextData(off int64) int64 }); ok {
+		return d.NextData(off)
+	}
+	return off
 }
 
 // holdsData reports whether piece i can be on disk at all.

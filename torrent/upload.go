@@ -116,6 +116,7 @@ type sendBatch struct {
 	data    []byte // the blocks' bytes, one after the other
 	headers []byte
 	vec     net.Buffers
+	rest    net.Buffers // of vec, while it is written
 }
 
 // send writes until nothing is left to write.
@@ -228,9 +229,9 @@ func (c *conn) writeVec(b *sendBatch) error {
 		vec = append(vec, b.headers[i*peerwire.PieceHeaderLen:(i+1)*peerwire.PieceHeaderLen], data[:u.length])
 		data = data[u.length:]
 	}
-	b.vec = vec // WriteTo consumes vec, b.vec keeps its array
+	b.vec, b.rest = vec, vec // WriteTo consumes rest, vec keeps its array
 	if _, vectored := c.nc.(*net.TCPConn); vectored {
-		_, err := vec.WriteTo(c.nc)
+		_, err := b.rest.WriteTo(c.nc)
 		return err
 	}
 	// On other connections a list of buffers would be a write for each.

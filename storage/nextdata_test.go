@@ -1,0 +1,47 @@
+package storage
+
+import (
+	"testing"
+)
+
+// NextData goes from data to data, over holes, files that are not there and
+// padding, and agrees with HasData everywhere.
+func TestNextData(t *testing.T) {
+	t.Parallel()
+	const hole = 1 << 20
+	l, err := NewLayout([]File{
+		{Path: "t/a", Length: 3 * hole, Offset: 0},
+		{Path: "t/pad", Length: hole, Offset: 3 * hole, Pad: true},
+		{Path: "t/gone", Length: hole, Offset: 4 * hole},
+		{Path: "t/b", Length: 2 * hole, Offset: 5 * hole},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := OpenLayout(t.TempDir(), l, NewPool(0), DirOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	if at := d.NextData(0); at != l.Len() {
+		t.Errorf("data at %d of nothing", at)
+	}
+	for _, off := range []int64{2 * hole, 6 * hole} {
+		if _, err := d.WriteAt(make([]byte, 4096), off); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const step = 64 << 10
+	for off := int64(0); off < l.Len(); off += step {
+		next := d.NextData(off)
+		if next < off {
+			t.Fatalf("from %d: %d", off, next)
+		}
+		if has := d.HasData(off, step); has != (next < off+step) {
+			t.Errorf("%d bytes from %d hold data: %v, and the next is at %d", step, off, has, next)
+		}
+	}
+	if d.HasData(0, 2*hole) && d.NextData(0) != 0 {
+		t.Error("this system tells no holes, and yet there is one")
+	}
+}

@@ -1,0 +1,140 @@
+//go:build !race
+
+package torrent
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"runtime"
+	"testing"
+	"time"
+
+	"spate"
+	"spate/metainfo"
+	"spate/peerwire"
+	"spate/storage"
+)
+
+// cost is what this process has used so far.
+type cost struct {
+	allocs, reads, writes, readBytes, writeBytes int64
+}
+
+func costNow(t testing.TB) (c cost) {
+	t.Helper()
+	b, err := os.ReadFile("/proc/self/io")
+	if err != nil {
+		t.Skip(err)
+	}
+	if _, err := fmt.Sscanf(string(b), "rchar: %d\nwchar: %d\nsyscr: %d\nsyscw: %d", &c.readBytes, &c.writeBytes, &c.reads, &c.writes); err != nil {
+		t.Fatal(err)
+	}
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	c.allocs = int64(m.Mallocs)
+	return c
+}
+
+// transferCost moves n bytes from files to files between two sessions over TCP and
+// returns what that cost the process, both ends together.
+func transferCost(t testing.TB, n int) cost {
+	t.Helper()
+	data, mi := noiseTorrent(t, n, 256<<10)
+	dir := t.TempDir()
+	if err := os.WriteFile(dir+"/"+mi.Info.Name, data, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	seed, get := testSession(t, Options{}), testSession(t, Options{})
+	if _, err := seed.Add(mi, AddOptions{Dir: dir, Verified: true}); err != nil {
+		t.Fatal(err)
+	}
+	before := costNow(t)
+	tor, err := get.Add(mi, AddOptions{Dir: t.TempDir(), Peers: []netip.AddrPort{seed.Addr()}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	if err := tor.Wait(ctx); err != nil {
+		t.Fatal(err)
+	}
+	c := costNow(t)
+	return cost{c.allocs - before.allocs, c.reads - before.reads, c.writes - before.writes, c.readBytes - before.readBytes, c.writeBytes - before.writeBytes}
+}
+
+// What a transfer costs is counted, not timed: allocations and system calls for each
+// block and MiB of a longer transfer beyond a shorter one, and how often each byte
+// passes the system. A byte is read from the disk, written to a socket, read from
+// it, and written to the disk: once each, and never read back.
+func TestTransferCost(t *testing.T) {
+	const short, long = 32 << 20, 96 << 20
+	a, b := transferCost(t, short), transferCost(t, long)
+	mib, blocks := float64((long-short)>>20), float64((long-short)/(16<<10))
+	allocs := float64(b.allocs-a.allocs) / blocks
+	calls := float64(b.reads+b.writes-a.reads-a.writes) / mib
+	read, written := float64(b.readBytes-a.readBytes)/(long-short), float64(b.writeBytes-a.writeBytes)/(long-short)
+	t.Logf("%.2f allocations a block, %.1f system calls a MiB, a byte is read %.3f times and written %.3f times", allocs, calls, read, written)
+	if allocs > 0.75 { // a request, an answer, and their share of a piece's end
+		t.Errorf("%.2f allocations a block", allocs)
+	}
+	if calls > 64 { // it is about 12 on an idle machine; one for each block at each step would be 256
+		t.Errorf("%.1f system calls a MiB", calls)
+	}
+	if read > 2.05 || written > 2.05 {
+		t.Errorf("a byte is read %.3f times and written %.3f times", read, written)
+	}
+}
+
+// An idle connection has a goroutine that waits, no buffer and no timer.
+func TestIdleConnectionCost(t *testing.T) {
+	const conns = 200
+	_, mi := noiseTorrent(t, 1<<20, 16<<10)
+	s := testSession(t, Options{MaxConnsPerTorrent: 2 * conns})
+	data, _ := noiseTorrent(t, 1<<20, 16<<10)
+	tor, err := s.Add(mi, AddOptions{Storage: storage.NewMemoryOf(data), Verified: true, PlainSeed: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	idlers(t, s, mi, 20) // what the first ones need stays
+	before := memoryNow()
+	idlers(t, s, mi, conns)
+	for tor.Stats().Peers < conns+20 {
+		time.Sleep(time.Millisecond)
+	}
+	each := (memoryNow() - before) / conns
+	t.Logf("%d bytes for each idle connection, its other end in this process included", each)
+	if each > 8<<10 {
+		t.Errorf("%d bytes for each idle connection", each)
+	}
+}
+
+func memoryNow() int64 {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc + m.StackInuse)
+}
+
+// idlers connects n peers that have everything to say, say so, and fall silent.
+func idlers(t testing.TB, s *Session, mi *metainfo.MetaInfo, n int) {
+	t.Helper()
+	for range n {
+		nc, err := net.Dial("tcp", s.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { nc.Close() })
+		hs := peerwire.Handshake{InfoHash: mi.Hash(), PeerID: spate.NewPeerID()}
+		hs.Reserved.SetFast()
+		nc.Write(peerwire.AppendSimple(hs.Append(nil), peerwire.HaveNone))
+		answer := make([]byte, peerwire.HandshakeLen+5) // and have all
+		if _, err := io.ReadFull(nc, answer); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
