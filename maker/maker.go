@@ -110,6 +110,12 @@ func newBuild(t *tree, o *Options, how manner) (*build, error) {
 	if b.layout.v2 {
 		b.info.MetaVersion = 2
 	}
+	files := len(t.entries)
+	b.file, b.layout.extents = make([]int, 0, files), make([]extent, 0, files)
+	if b.layout.v1 && how.pads {
+		files *= 2 // nearly every one has a pad file behind it
+	}
+	b.info.Files = make([]metainfo.File, 0, files)
 	for i := range t.entries {
 		b.add(t, &t.entries[i])
 	}
