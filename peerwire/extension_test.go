@@ -167,19 +167,3 @@ func FuzzHashRange(f *testing.F) {
 		}
 	})
 }
-
-func FuzzHandshake(f *testing.F) {
-	h := peerwire.Handshake{InfoHash: [20]byte{1}, PeerID: [20]byte{2}}
-	h.Reserved.SetFast()
-	f.Add(h.Append(nil))
-	f.Add([]byte("\x13BitTorrent protocol"))
-	f.Fuzz(func(t *testing.T, b []byte) {
-		h, err := peerwire.ParseHandshake(b)
-		if err == nil && string(h.Append(nil)) != string(b) {
-			t.Fatalf("%x became %x", b, h.Append(nil))
-		}
-		if err == nil && peerwire.CheckPrefix(b[:len(b)/2]) != nil {
-			t.Fatal("the beginning of a handshake was refused")
-		}
-	})
-}
