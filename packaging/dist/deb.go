@@ -88,6 +88,7 @@ func (d *dist) debData(bin []byte, shared []file) ([]file, error) {
 		"packaging/systemd/spate-tracker.service": "usr/lib/systemd/system/spate-tracker.service",
 		"packaging/systemd/spate-tracker.socket":  "usr/lib/systemd/system/spate-tracker.socket",
 		"packaging/deb/spate.toml":                "etc/spate/spate.toml",
+		"docs/spate.toml":                         "usr/share/doc/spate/examples/spate.toml",
 	} {
 		b, err := os.ReadFile(filepath.Join(d.top, from))
 		if err != nil {
