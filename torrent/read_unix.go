@@ -12,9 +12,9 @@ import (
 // receive reads until the connection ends, and consumes what comes.
 //
 // All of it happens inside one call of RawConn.Read: while nothing is there the
-// goroutine is parked and holds no buffer, and a read that did not fill its
-// buffer is known to have emptied the socket, so that no further read is needed
-// to find out.
+// goroutine is parked and holds no buffer. It parks only after a read that found
+// nothing: one that did not fill its buffer may have left the end of the stream
+// behind, which is not told again when it came together with the last bytes.
 func (c *conn) receive() error {
 	sc, ok := c.nc.(syscall.Conn)
 	if !ok || c.t.s.opt.portableIO {
@@ -47,12 +47,6 @@ func (c *conn) receive() error {
 			c.in.read(n)
 			if cause = c.took(n); cause != nil {
 				return true
-			}
-			if n < len(b) {
-				if c.rest() {
-					continue
-				}
-				return false
 			}
 		}
 	}

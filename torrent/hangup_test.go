@@ -1,0 +1,50 @@
+package torrent
+
+import (
+	"net"
+	"testing"
+	"time"
+
+	"spate"
+	"spate/peerwire"
+	"spate/storage"
+)
+
+// TestHangUpBehindMessages: a peer whose last words and whose end come together
+// is gone at once. Held for longer it would count as a leecher that never takes
+// what super-seeding shows it.
+func TestHangUpBehindMessages(t *testing.T) {
+	data, mi := noiseTorrent(t, 1<<20, 64<<10)
+	seed := testSession(t, Options{})
+	tor, err := seed.Add(mi, AddOptions{Storage: storage.NewMemoryOf(data), Verified: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	hash := mi.Hash()
+	for i := range 40 {
+		nc, err := net.Dial("tcp", seed.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		hs := peerwire.Handshake{InfoHash: hash, PeerID: spate.PeerID{byte(i), 1}}
+		if _, err := nc.Write(hs.Append(nil)); err != nil {
+			t.Fatal(err)
+		}
+		// The answer is here: the seed waits for messages.
+		answer := make([]byte, peerwire.HandshakeLen)
+		if _, err := nc.Read(answer); err != nil {
+			t.Fatal(err)
+		}
+		nc.(*net.TCPConn).Write(peerwire.AppendSimple(nil, peerwire.Interested))
+		nc.(*net.TCPConn).CloseWrite()
+		defer nc.Close()
+	}
+	deadline := time.After(10 * time.Second)
+	for tor.Stats().Peers > 0 {
+		select {
+		case <-deadline:
+			t.Fatalf("%d peers are still there", tor.Stats().Peers)
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+}
