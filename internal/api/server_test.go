@@ -1,0 +1,151 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+)
+
+// fake is a daemon that remembers what it was told.
+type fake struct {
+	Backend
+	did []string
+}
+
+func (f *fake) Status(context.Context) (Status, error) { return Status{PID: 7}, nil }
+func (f *fake) Withdraw(_ context.Context, ref string) error {
+	f.did = append(f.did, "withdraw "+ref)
+	return nil
+}
+func (f *fake) Change(_ context.Context, ref string, c Change) error {
+	return &Error{Code: NotFound, Message: "no release " + ref}
+}
+func (f *fake) Snapshot(context.Context) (Snapshot, error) { return Snapshot{}, nil }
+func (f *fake) Publish(_ context.Context, p Publish, each func(Event)) error {
+	each(Event{Event: "published", Path: p.Paths[0], Release: &Release{Ref: "a~1"}})
+	return errors.New("the second failed")
+}
+
+// TestAdmission protects the daemon from whoever is not meant to administer it:
+// strangers, web pages, and names that somebody else's DNS points here.
+func TestAdmission(t *testing.T) {
+	f := &fake{}
+	s := NewServer(f, ServerOptions{Token: func(b []byte) bool { return string(b) == "good" }, Hosts: []string{"files.example"}})
+	for what, c := range map[string]struct {
+		host   string
+		header [2]string
+		auth   string
+		status int
+	}{
+		"a token":            {"127.0.0.1:80", [2]string{}, "Bearer good", 204},
+		"a name of its own":  {"Files.example", [2]string{}, "Bearer good", 204},
+		"IPv6":               {"[::1]:6970", [2]string{}, "Bearer good", 204},
+		"none":               {"127.0.0.1", [2]string{}, "", 401},
+		"a bad token":        {"127.0.0.1", [2]string{}, "Bearer bad", 403},
+		"another scheme":     {"127.0.0.1", [2]string{}, "Basic good", 403},
+		"a web page":         {"127.0.0.1", [2]string{"Origin", "http://127.0.0.1"}, "Bearer good", 403},
+		"a web page's image": {"127.0.0.1", [2]string{"Sec-Fetch-Site", "cross-site"}, "Bearer good", 403},
+		"rebound DNS":        {"evil.example", [2]string{}, "Bearer good", 403},
+	} {
+		f.did = nil
+		r := httptest.NewRequest("DELETE", "/v1/releases/a~1", nil)
+		r.Host = c.host
+		if c.header[0] != "" {
+			r.Header.Set(c.header[0], c.header[1])
+		}
+		if c.auth != "" {
+			r.Header.Set("Authorization", c.auth)
+		}
+		w := httptest.NewRecorder()
+		s.ServeHTTP(w, r)
+		if w.Code != c.status || (len(f.did) > 0) != (c.status == 204) {
+			t.Errorf("%s: %d %s, did %q", what, w.Code, w.Body, f.did)
+		}
+	}
+}
+
+// TestBadRequests: each is told what is wrong with it, and does nothing.
+func TestBadRequests(t *testing.T) {
+	f := &fake{}
+	s := NewServer(f, ServerOptions{})
+	for _, c := range []struct {
+		method, path, body string
+		status             int
+		code               string
+	}{
+		{"POST", "/v1/releases", `{"paths":[]}`, 400, BadRequest},
+		{"POST", "/v1/releases", `{"paths":["/a"],"colour":"red"}`, 400, BadRequest},
+		{"POST", "/v1/releases", `{"paths":["/a"]}{}`, 400, BadRequest},
+		{"POST", "/v1/releases", `{"paths":["` + strings.Repeat("a", maxBody) + `"]}`, 400, BadRequest},
+		{"PATCH", "/v1/releases/x%2Fy", `{"paused":true}`, 404, NotFound},
+		{"GET", "/v1/watch?every=1ns", "", 400, BadRequest},
+		{"GET", "/v1/releases?limit=-1", "", 400, BadRequest},
+		{"GET", "/v2/status", "", 404, NotFound},
+		{"GET", "/v1/releases/../../status", "", 0, ""},
+		{"PUT", "/v1/status", "", 404, NotFound},
+	} {
+		r := httptest.NewRequest(c.method, c.path, strings.NewReader(c.body))
+		r.Header.Set("Content-Type", "application/json")
+		w := httptest.NewRecorder()
+		s.ServeHTTP(w, r)
+		var answer struct{ Error Error }
+		err := json.Unmarshal(w.Body.Bytes(), &answer)
+		if c.status != 0 && (w.Code != c.status || err != nil || answer.Error.Code != c.code || answer.Error.Message == "") {
+			t.Errorf("%s %s: %d %s", c.method, c.path, w.Code, w.Body)
+		}
+	}
+	r := httptest.NewRequest("POST", "/v1/releases", strings.NewReader(`{"paths":["/a"]}`))
+	w := httptest.NewRecorder()
+	if s.ServeHTTP(w, r); w.Code != 400 {
+		t.Errorf("a form that is no JSON: %d", w.Code)
+	}
+	if len(f.did) > 0 {
+		t.Errorf("did %q", f.did)
+	}
+}
+
+// TestClient speaks with a server over a connection.
+func TestClient(t *testing.T) {
+	ts := httptest.NewServer(NewServer(&fake{}, ServerOptions{Token: func(b []byte) bool { return string(b) == "good" }}))
+	defer ts.Close()
+	c, err := NewRemote(ts.URL, "good")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s, err := c.Status(t.Context()); err != nil || s.PID != 7 {
+		t.Errorf("%+v %v", s, err)
+	}
+	if err := c.Change(t.Context(), "a b~1", Change{}); !errors.Is(err, &Error{Code: NotFound}) || err.Error() != "no release a b~1" {
+		t.Errorf("%v", err)
+	}
+	var events []string
+	err = c.Publish(t.Context(), Publish{Paths: []string{"/a"}}, func(e Event) error { events = append(events, e.Release.Ref); return nil })
+	if err == nil || err.Error() != "the second failed" || len(events) != 1 || events[0] != "a~1" {
+		t.Errorf("%q %v", events, err)
+	}
+	n, stop := 0, errors.New("enough")
+	err = c.Watch(t.Context(), 100*time.Millisecond, func(Snapshot) error {
+		if n++; n == 2 {
+			return stop
+		}
+		return nil
+	})
+	if !errors.Is(err, stop) {
+		t.Errorf("%v", err)
+	}
+	bad, _ := NewRemote(ts.URL, "bad")
+	if _, err := bad.Status(t.Context()); !errors.Is(err, &Error{Code: Unauthorized}) {
+		t.Errorf("%v", err)
+	}
+	var none *NoDaemonError
+	if _, err := New(t.TempDir()).Status(t.Context()); !errors.As(err, &none) {
+		t.Errorf("%v", err)
+	}
+	if _, err := NewRemote("ftp://x", ""); err == nil {
+		t.Error("an FTP URL is taken")
+	}
+}
