@@ -131,7 +131,7 @@ func (a *app) tracker(ctx context.Context, opt *trackerOptions) error {
 	if err != nil {
 		return err
 	}
-	if secure != nil && guessed {
+	if secure != nil && opt.publicURL == "" {
 		base.Scheme = "https"
 	}
 	ready := readyEvent{Event: "ready", HTTPAddr: s.httpAddr().String(), UDPAddr: s.udpAddr()}

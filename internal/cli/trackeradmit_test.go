@@ -298,6 +298,9 @@ func TestTrackerHTTPS(t *testing.T) {
 		return string(b)
 	}
 	p := startTracker(t, nil, "--listen", "127.0.0.1:0", "--state", filepath.Join(dir, "a"), "--tls-cert", cert, "--tls-key", key)
+	if len(p.announce) == 0 || p.announce[0] != "https://"+p.addr+"/announce" {
+		t.Errorf("the announce URLs are %v", p.announce)
+	}
 	if got := ask(p.addr); !strings.Contains(got, "8:interval") || strings.Contains(got, "failure") {
 		t.Errorf("over HTTPS: %q", got)
 	}

@@ -30,10 +30,11 @@ import (
 
 // trackerProc is a `spate tracker` of its own.
 type trackerProc struct {
-	t    *testing.T
-	cmd  *exec.Cmd
-	addr string // of both HTTP and UDP
-	done chan struct{}
+	announce []string // URLs
+	t        *testing.T
+	cmd      *exec.Cmd
+	addr     string // of both HTTP and UDP
+	done     chan struct{}
 }
 
 // startTracker starts a tracker and waits until it listens. The sockets are for
@@ -76,7 +77,7 @@ func startTracker(t *testing.T, sockets []*os.File, args ...string) *trackerProc
 	if err := json.Unmarshal([]byte(line), &ready); err != nil {
 		t.Fatal(err)
 	}
-	p.addr = ready.HTTPAddr
+	p.addr, p.announce = ready.HTTPAddr, ready.AnnounceURLs
 	return p
 }
 
