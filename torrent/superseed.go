@@ -97,7 +97,7 @@ func (t *Torrent) foundSeeds(complete int) {
 // superGreetLocked decides, when a peer joins, whether it is told what we have.
 func (c *conn) superGreetLocked(now time.Time) bool {
 	t := c.t
-	if t.nconns < 2 || !t.onlySeedLocked(now) {
+	if c.aloneLocked() || !t.onlySeedLocked(now) {
 		return false
 	}
 	if t.super.shown == nil {
@@ -106,6 +106,17 @@ func (c *conn) superGreetLocked(now time.Time) bool {
 		t.super.cursor = t.rng.IntN(t.info.NumPieces())
 	}
 	c.super = superPeer{on: true, told: bitfield.New(t.info.NumPieces()), window: t.info.PieceLength, at: now}
+	return true
+}
+
+// aloneLocked reports whether there is no other peer. A connection that is being
+// dropped is none: when both sides dial at once, it is the same peer's.
+func (c *conn) aloneLocked() bool {
+	for _, o := range c.t.conns {
+		if o != nil && o != c && !o.gone && !o.closing.Load() {
+			return false
+		}
+	}
 	return true
 }
 
