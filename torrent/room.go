@@ -56,6 +56,12 @@ func (c *conn) hesitatesLocked(now time.Time) bool {
 	return !c.asked && now.Sub(c.unchokedAt) > spareAfter || c.t.spared && c.sent.Load() == c.sentThen
 }
 
+// dawdlesLocked reports whether the peer is unchoked and interested and only slow to
+// ask, as one is that still gets ready to download.
+func (c *conn) dawdlesLocked() bool {
+	return c.idle && !c.amChoking && c.peerInterested && !c.writing && c.servedLocked()
+}
+
 // Silences of our side of the line after which more peers are unchoked.
 const (
 	spareAfter   = 2 * time.Second

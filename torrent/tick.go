@@ -110,6 +110,12 @@ func (t *Torrent) rechokeLocked(now time.Time) {
 	}
 	t.spared = false
 	unchoke := t.choke.Decide(now, t.candidates, t.state == StateSeeding, t.rng)
+	unused := t.s.opt.UploadSlots
+	for _, c := range t.conns {
+		if c != nil && !c.gone && unchoke.Has(uint32(c.id)) {
+			unused--
+		}
+	}
 	for _, c := range t.conns {
 		if c == nil || c.gone {
 			continue
@@ -117,6 +123,8 @@ func (t *Torrent) rechokeLocked(now time.Time) {
 		if unchoke.Has(uint32(c.id)) {
 			c.super.leaving = time.Time{}
 			c.unchokeLocked(now)
+		} else if unused > 0 && c.dawdlesLocked() {
+			unused-- // nobody else wants the slot
 		} else if !c.superLeavesLocked(now) {
 			c.chokeLocked()
 		}
