@@ -1,0 +1,57 @@
+package e2e
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestMinisign: the program minisign verifies what spate signs, with a key that
+// needs a password, and spate what minisign signs; and the line on the page does
+// what it says when it is pasted.
+func TestMinisign(t *testing.T) {
+	t.Parallel()
+	need(t, "minisign", "curl")
+	l := newLAN(t, 2)
+	h, visitor := l.Hosts[0], l.Hosts[1]
+	dir := t.TempDir()
+	file := noise(t, filepath.Join(dir, "it's a.iso"), 500_000)
+	password, key := filepath.Join(dir, "password"), filepath.Join(dir, "release.key")
+	if err := os.WriteFile(password, []byte("correct horse\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	command(t, spateBin, "keys", "new", "--password-file", password, key)
+	if code := h.spate("publish", file, "--sign", key).wait(30 * time.Second); code != 2 {
+		t.Errorf("without its password the key signs: exit code %d", code)
+	}
+	_, r := h.serve("publish", file, "--sign", key, "--password-file", password)
+
+	// In a shell, as a person would have it.
+	shell := func(dir, script string, args ...string) {
+		t.Helper()
+		visitor.start("sh", append([]string{"-ec", "cd \"$1\"; shift; " + script, "sh", dir}, args...)...).ok(30 * time.Second)
+	}
+	out := t.TempDir()
+	shell(out, `curl -fsSo t.torrent "$1"; curl -fsSo t.torrent.minisig "$1.minisig"; minisign -Vm t.torrent -p "$2"`, r.TorrentURL, filepath.Join(dir, "release.pub"))
+	var line string
+	eventually(t, 15*time.Second, "the checksums are signed", func() bool {
+		_, rest, ok := strings.Cut(visitor.start("curl", "-sf", r.PageURL).ok(10*time.Second).out.String(), `data-copy="minisign">`)
+		line, _, _ = strings.Cut(rest, "</code>")
+		return ok
+	})
+	line = strings.NewReplacer("&amp;", "&", "&#43;", "+", "&#39;", "'").Replace(line)
+	command(t, "cp", file, out)
+	shell(out, line)
+
+	// Theirs: a key and a signature of minisign's own.
+	shell(out, `minisign -G -W -p m.pub -s m.key; rm t.torrent.minisig; minisign -S -s m.key -m t.torrent`)
+	visitor.spate("get", filepath.Join(out, "t.torrent"), "--verify-key", filepath.Join(out, "m.pub"), "-o", t.TempDir()).ok(30 * time.Second)
+	if code := visitor.spate("get", filepath.Join(out, "t.torrent"), "--verify-key", filepath.Join(dir, "release.pub"), "-o", t.TempDir()).wait(30 * time.Second); code != 4 {
+		t.Errorf("by another key: exit code %d, want 4", code)
+	}
+	// And spate signs with a key of minisign's.
+	h.spate("publish", file, "--sign", filepath.Join(out, "m.key"), "--listen", ":7100", "--peer-port", "0", "--json").line(30*time.Second, "ready line", func(s string) bool { return strings.Contains(s, `"ready"`) })
+	visitor.spate("get", "http://"+h.IP+":7100/r/it%27s%20a.iso", "--verify-key", filepath.Join(out, "m.pub"), "-o", t.TempDir()).ok(30 * time.Second)
+}
