@@ -27,7 +27,6 @@ type house struct {
 	pub      *Publisher
 	folder   *Folder
 	watcher  *watch.Folder
-	mu       sync.Mutex
 	allowed  map[spate.InfoHash]bool
 	seeded   map[spate.InfoHash]string // path
 	hashed   int

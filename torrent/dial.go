@@ -198,8 +198,19 @@ func (t *Torrent) spawn(f func()) bool {
 	return true
 }
 
+// hashFor returns the info-hash to ask the peer for. Those of a hybrid's v2 swarm
+// may know only that half: who was asked by v1 in vain is asked by v2 the next time.
+func (t *Torrent) hashFor(addr netip.AddrPort) spate.InfoHash {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.hash2.IsZero() && t.peers.Failures(addr)%2 == 1 {
+		return t.hash2
+	}
+	return t.hash
+}
+
 func (t *Torrent) dial(addr netip.AddrPort) {
-	nc, hs, err := t.s.connect(t.ctx, addr, t.hash, t, t.isV2Hash)
+	nc, hs, err := t.s.connect(t.ctx, addr, t.hashFor(addr), t, t.isV2Hash)
 	t.s.dialed(err == nil)
 	t.mu.Lock()
 	t.dialing--

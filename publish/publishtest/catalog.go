@@ -70,11 +70,10 @@ func testKeeps(t *testing.T, c publish.Catalog) {
 	ctx := t.Context()
 	r := Release("a", "1.0", "amd64", day0)
 	tor := torrents(r)
-	want := r.Filled(tor)
 	put(t, c, r)
 	r.Files[0].Path, r.Announce[0][0], r.Notes = "changed by the caller", "x", "y"
 	r = Release("a", "1.0", "amd64", day0)
-	want = r.Filled(tor)
+	want := r.Filled(tor)
 	got, err := c.Get(ctx, r.Ref())
 	if err != nil {
 		t.Fatal(err)

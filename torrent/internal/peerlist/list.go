@@ -93,6 +93,7 @@ type List struct {
 	banOrder  []netip.AddrPort // a ring: the oldest ban makes room
 	banAt     int
 	notBefore time.Time // no candidate is ready before
+	last6     bool      // the last candidate that Next gave is an IPv6 one
 	out       []netip.AddrPort
 }
 
@@ -204,8 +205,9 @@ func (c *candidate) before(d *candidate) bool {
 	return c.prio > d.prio
 }
 
-// Next returns up to n candidates to connect to now, best first. They count as
-// being tried until Connected, Failed or Unused is called for them. The slice is
+// Next returns up to n candidates to connect to now, best first; of those that are
+// equal but for their priority (BEP 40) an IPv4 and an IPv6 one in turn. They count
+// as being tried until Connected, Failed or Unused is called for them. The slice is
 // valid until the next call.
 func (l *List) Next(now time.Time, n int) []netip.AddrPort {
 	l.out = l.out[:0]
@@ -223,7 +225,7 @@ func (l *List) Next(now time.Time, n int) []netip.AddrPort {
 				if soonest.IsZero() || c.retry.Before(soonest) {
 					soonest = c.retry
 				}
-			case best < 0 || c.before(&l.all[best]):
+			case best < 0 || l.sooner(c, &l.all[best]):
 				best = i
 			}
 		}
@@ -234,12 +236,31 @@ func (l *List) Next(now time.Time, n int) []netip.AddrPort {
 			break
 		}
 		l.all[best].state = trying
+		l.last6 = l.all[best].addr.Addr().Is6()
 		l.out = append(l.out, l.all[best].addr)
 	}
 	return l.out
 }
 
 // find returns the candidate at a, or nil.
+// sooner is before for candidates that are to be connected to: the address families
+// take turns, so that neither waits behind the other where one of them fails.
+func (l *List) sooner(c, d *candidate) bool {
+	c6 := c.addr.Addr().Is6()
+	if c.failures == d.failures && c.source == d.source && c6 != d.addr.Addr().Is6() {
+		return c6 != l.last6
+	}
+	return c.before(d)
+}
+
+// Failures returns how often in a row connecting to a failed.
+func (l *List) Failures(a netip.AddrPort) int {
+	if c := l.find(a); c != nil {
+		return int(c.failures)
+	}
+	return 0
+}
+
 func (l *List) find(a netip.AddrPort) *candidate {
 	if i, ok := l.index[spate.CanonicalAddr(a)]; ok {
 		return &l.all[i]

@@ -122,6 +122,28 @@ func TestOrder(t *testing.T) {
 	}
 }
 
+// TestFamiliesTakeTurns: a machine whose IPv6 leads nowhere is not kept from its
+// IPv4 peers, nor the other way round.
+func TestFamiliesTakeTurns(t *testing.T) {
+	l := New(Options{Seed: 1})
+	for i := range 20 {
+		l.Add([]netip.AddrPort{
+			netip.AddrPortFrom(netip.AddrFrom4([4]byte{9, 9, 9, byte(i)}), 9),
+			netip.AddrPortFrom(netip.AddrFrom16([16]byte{0x20, 1, 4, 15: byte(i)}), 9),
+		}, SourceTracker)
+	}
+	l.Add(addrs("[2001:400::77]:9", "[2001:400::78]:9"), SourceManual)
+	got := l.Next(start, 12)
+	if !got[0].Addr().Is6() || !got[1].Addr().Is6() {
+		t.Errorf("the user's own are %v", got[:2])
+	}
+	for i := 3; i < len(got); i++ {
+		if got[i].Addr().Is6() == got[i-1].Addr().Is6() {
+			t.Fatalf("two of one family in a row: %v", got)
+		}
+	}
+}
+
 func TestBackoff(t *testing.T) {
 	l := New(Options{})
 	a, m := one("9.9.9.9:9"), one("8.8.8.8:8")
