@@ -79,6 +79,17 @@ type Change struct {
 	Place      *Place
 	Watched    *string
 	Stamp      *string
+	Links      *Links
+}
+
+// Links are what of a release and its torrents names URLs. The info-hashes do not
+// depend on them.
+type Links struct {
+	Base               string // as [Release.Base]
+	Announce           [][]string
+	WebSeeds           []string
+	Magnet, TwinMagnet string
+	Torrents           Torrents // Twin is nil just where it was
 }
 
 // Place is where the data lies, and what stands for each file there.

@@ -20,14 +20,18 @@ func (r *Release) Filled(t Torrents) *Release {
 	if full.Version == "" {
 		full.Version = firstVersion
 	}
-	full.Files, full.WebSeeds = slices.Clone(r.Files), slices.Clone(r.WebSeeds)
-	full.Announce = make([][]string, len(r.Announce))
-	for i, tier := range r.Announce {
-		full.Announce[i] = slices.Clone(tier)
-	}
+	full.Files, full.WebSeeds, full.Announce = slices.Clone(r.Files), slices.Clone(r.WebSeeds), cloneTiers(r.Announce)
 	full.TorrentSize, full.Twin.TorrentSize = len(t.Main), len(t.Twin)
 	full.Reindex()
 	return &full
+}
+
+func cloneTiers(tiers [][]string) [][]string {
+	out := make([][]string, len(tiers))
+	for i, tier := range tiers {
+		out[i] = slices.Clone(tier)
+	}
+	return out
 }
 
 // With is r with the changes of c.
@@ -40,6 +44,14 @@ func (r *Release) With(c Change) (*Release, error) {
 	set(&with.Paused, c.Paused)
 	set(&with.Watched, c.Watched)
 	set(&with.Stamp, c.Stamp)
+	if l := c.Links; l != nil {
+		if (l.Torrents.Twin == nil) != r.Twin.Hash.IsZero() || l.Torrents.Main == nil {
+			return nil, fmt.Errorf("publish: %q has other torrents than its new links", r.Ref())
+		}
+		with.Base, with.Announce, with.WebSeeds = l.Base, cloneTiers(l.Announce), slices.Clone(l.WebSeeds)
+		with.Magnet, with.Twin.Magnet = l.Magnet, l.TwinMagnet
+		with.TorrentSize, with.Twin.TorrentSize = len(l.Torrents.Main), len(l.Torrents.Twin)
+	}
 	if c.Place == nil {
 		return &with, nil
 	}

@@ -219,8 +219,8 @@ func TestFolder(t *testing.T) {
 
 	// A restart hashes nothing.
 	h.start(1)
-	if problems, err := h.pub.Restore(t.Context()); err != nil || len(problems) > 0 {
-		t.Fatal(problems, err)
+	if restored, err := h.pub.Restore(t.Context()); err != nil || len(restored.Problems) > 0 {
+		t.Fatal(restored, err)
 	}
 	h.look()
 	h.agree(want)

@@ -13,40 +13,63 @@ import (
 
 // Restore has what the catalog lists tracked and seeded again, after a restart.
 // Nothing is hashed: files that are what they were, by size, time and number, are
-// known good. A release whose files are not is told in problems; it is seeded
-// with a check, which goes on when the files are back. The error is that of a
-// catalog that cannot be read.
-func (p *Publisher) Restore(ctx context.Context) (problems []error, err error) {
+// known good. One whose files are not is seeded with a check, which goes on when
+// the files are back. Torrents that name this site under another base URL than
+// [Options.BaseURL], or an address that its tracker had, name the present one from
+// now on; their info-hashes stay. The error is that of a catalog that cannot be
+// read.
+func (p *Publisher) Restore(ctx context.Context) (Restored, error) {
+	var out Restored
 	list, _, err := p.opts.Catalog.List(ctx, Query{All: true})
 	if err != nil {
-		return nil, err
+		return out, err
 	}
 	for _, short := range list {
 		if ctx.Err() != nil {
-			return problems, context.Cause(ctx)
+			return out, context.Cause(ctx)
 		}
-		if err := p.restore(ctx, short.Ref()); err != nil {
-			problems = append(problems, fmt.Errorf("%s: %w", short.Ref(), err))
+		if err := p.restore(ctx, short.Ref(), &out); err != nil {
+			out.Problems = append(out.Problems, fmt.Errorf("%s: %w", short.Ref(), err))
 		}
 	}
-	return problems, nil
+	return out, nil
 }
 
-func (p *Publisher) restore(ctx context.Context, ref string) error {
+// Restored says what Restore met.
+type Restored struct {
+	Problems  []error  // what is not as it was
+	Repointed []string // releases that name other URLs now, newest first
+	// Unsigned are those of them whose torrents were signed, and are not any more
+	// because the publisher has no key.
+	Unsigned []string
+}
+
+func (p *Publisher) restore(ctx context.Context, ref string, out *Restored) error {
 	r, err := p.opts.Catalog.Get(ctx, ref)
 	if err != nil {
 		return err
 	}
-	changed := r.Intact()
+	problem := r.Intact()
+	verified := problem == nil
 	l, err := p.loadListed(ctx, r)
 	if err != nil {
-		return errors.Join(changed, err)
+		return errors.Join(problem, err)
+	}
+	changed, unsigned, err := p.repoint(ctx, l)
+	if err != nil { // it can be had under its old addresses
+		problem = errors.Join(problem, fmt.Errorf("its torrent still names %s: %w", r.Base, err))
+	}
+	if changed {
+		out.Repointed = append(out.Repointed, ref)
+	}
+	if unsigned {
+		out.Unsigned = append(out.Unsigned, ref)
 	}
 	var undo undoStack
-	if step, err := p.serve(ctx, l, changed == nil, &undo); err != nil {
-		return errors.Join(changed, fmt.Errorf("%s: %w", step, err), undo.run(ctx))
+	if step, err := p.serve(ctx, l, verified, &undo); err != nil {
+		return errors.Join(problem, fmt.Errorf("%s: %w", step, err), undo.run(ctx))
 	}
-	return changed
+	return problem
 }
 
 // loadListed reads the torrents of a release that is listed.
@@ -126,7 +149,7 @@ func (p *Publisher) pauseOne(ctx context.Context, ref string, paused bool) error
 		return err
 	}
 	if !paused {
-		return p.restore(ctx, ref)
+		return p.restore(ctx, ref, new(Restored))
 	}
 	var undo undoStack
 	_, err = p.allow(r, &undo)
@@ -281,7 +304,7 @@ func (p *Publisher) Moved(ctx context.Context, r *Release, path, watched, stamp 
 		if err := p.opts.Catalog.Update(ctx, r.Ref(), c); err != nil || r.Paused {
 			return err
 		}
-		return errors.Join(p.unseed(ctx, r), p.restore(ctx, r.Ref()))
+		return errors.Join(p.unseed(ctx, r), p.restore(ctx, r.Ref(), new(Restored)))
 	}
 	return p.opts.Catalog.Update(ctx, r.Ref(), c)
 }

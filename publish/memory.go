@@ -40,7 +40,7 @@ func (m *Memory) Put(_ context.Context, r *Release, t Torrents) error {
 	if err := m.index.Add(full); err != nil {
 		return err
 	}
-	m.byRef[full.Ref()] = entry{full, Torrents{bytes.Clone(t.Main), bytes.Clone(t.Twin)}}
+	m.byRef[full.Ref()] = entry{full, t.clone()}
 	return nil
 }
 
@@ -55,8 +55,11 @@ func (m *Memory) Delete(_ context.Context, ref string) error {
 	return nil
 }
 
-// change replaces a release by what f makes of it.
-func (m *Memory) change(ref string, f func(*Release) (*Release, error)) error {
+func (t Torrents) clone() Torrents { return Torrents{bytes.Clone(t.Main), bytes.Clone(t.Twin)} }
+
+// change replaces a release by what f makes of it, and its torrents unless t is
+// nil.
+func (m *Memory) change(ref string, t *Torrents, f func(*Release) (*Release, error)) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	e, ok := m.byRef[ref]
@@ -68,6 +71,9 @@ func (m *Memory) change(ref string, f func(*Release) (*Release, error)) error {
 		return err
 	}
 	e.release = r
+	if t != nil {
+		e.torrents = t.clone()
+	}
 	m.byRef[ref] = e
 	m.index.Replace(r)
 	return nil
@@ -75,12 +81,16 @@ func (m *Memory) change(ref string, f func(*Release) (*Release, error)) error {
 
 // Update implements [Catalog].
 func (m *Memory) Update(_ context.Context, ref string, c Change) error {
-	return m.change(ref, func(r *Release) (*Release, error) { return r.With(c) })
+	var t *Torrents
+	if c.Links != nil {
+		t = &c.Links.Torrents
+	}
+	return m.change(ref, t, func(r *Release) (*Release, error) { return r.With(c) })
 }
 
 // SetSums implements [Catalog].
 func (m *Memory) SetSums(_ context.Context, ref string, ih spate.InfoHash, sums [][32]byte) error {
-	return m.change(ref, func(r *Release) (*Release, error) { return r.WithSums(ih, sums) })
+	return m.change(ref, nil, func(r *Release) (*Release, error) { return r.WithSums(ih, sums) })
 }
 
 // Get implements [Catalog].

@@ -76,7 +76,7 @@ type Options struct {
 	Tracker  Tracker          // nil: the releases name other trackers, or none
 	Catalog  Catalog          // nil: a new [Memory]
 	BaseURL  *url.URL         // how others reach the site, for the web seed; nil: no web seed
-	Trackers [][]string       // announce URLs by tier, for releases that do not name their own
+	Trackers [][]string       // announce URLs by tier, the site's own first, for releases that do not name theirs
 	Key      *signature.Key   // signs what is published; nil: nothing does
 	Now      func() time.Time // nil: time.Now
 	Keeper   *Keeper          // keeps data for older versions; nil: nothing does
@@ -182,6 +182,9 @@ func (p *Publisher) Publish(ctx context.Context, path string, spec Spec) (*Relea
 	m, r, err := p.make(ctx, path, single, spec.Options)
 	if err != nil {
 		return nil, &StepError{"make", spec.Name, err}
+	}
+	if p.opts.BaseURL != nil {
+		r.Base = Absolute(p.opts.BaseURL, "")
 	}
 	return p.finish(ctx, m, r, &spec)
 }

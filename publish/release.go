@@ -44,6 +44,10 @@ type Release struct {
 	Announce    [][]string // tracker URLs by tier (BEP 12)
 	WebSeeds    []string   // BEP 19
 	Magnet      string     // with trackers and web seeds
+	// Base is the base URL of the site by which its torrents name this site and
+	// its tracker, without a slash at the end; "" where they are somebody else's
+	// and name what they name.
+	Base string
 
 	// Single tells a release that is one file from a tree. NumFiles counts the
 	// files without padding; Files lists them in the torrent's order, and is nil

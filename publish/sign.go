@@ -39,7 +39,7 @@ func (p *Publisher) signAgain(ctx context.Context, ref string) error {
 	if err != nil {
 		return err
 	}
-	if had := r.Signatures; had.PublicKey == p.opts.Key.Public().String() && (had.Sums != "") == r.Summed {
+	if had := r.Signatures; had.PublicKey == p.opts.Key.Public().String() && had.Torrent != "" && (had.Sums != "") == r.Summed {
 		return nil
 	}
 	t, err := p.opts.Catalog.Torrents(ctx, ref)

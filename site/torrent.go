@@ -3,6 +3,8 @@ package site
 import (
 	"bytes"
 	"cmp"
+	"crypto/sha256"
+	"fmt"
 	"net/http"
 	"strings"
 	"time"
@@ -44,9 +46,9 @@ func (s *Site) sendTorrent(w http.ResponseWriter, r *http.Request, twin bool) {
 		s.fail(w, r, http.StatusNotFound, "No such torrent", "This release has no other torrent for older clients: its own will do.")
 		return
 	}
-	data, sig, label := torrents.Main, rel.Signatures.Torrent, "-t"
+	data, sig := torrents.Main, rel.Signatures.Torrent
 	if twin && torrents.Twin != nil {
-		data, sig, label = torrents.Twin, rel.Signatures.Twin, "-t1"
+		data, sig = torrents.Twin, rel.Signatures.Twin
 	}
 	h.Set("Cache-Control", "public, max-age=60")
 	if signed {
@@ -55,9 +57,10 @@ func (s *Site) sendTorrent(w http.ResponseWriter, r *http.Request, twin bool) {
 	}
 	h.Set("Content-Type", "application/x-bittorrent")
 	h.Set("Content-Disposition", disposition(rel.Name+".torrent"))
-	h.Set("ETag", `"`+rel.Hash().String()+label+`"`)
+	sum := sha256.Sum256(data)
+	h.Set("ETag", fmt.Sprintf(`"%x"`, sum[:16]))
 	h["Link"] = s.signatureLink(rel, twin && torrents.Twin != nil)
-	http.ServeContent(w, r, "", rel.Published, bytes.NewReader(data))
+	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(data)) // its URLs may change later
 }
 
 // readsOnlyV1 reports whether a program cannot use hybrid torrents: aria2 1.x

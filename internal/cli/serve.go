@@ -216,9 +216,15 @@ func (d *serveDaemon) openCatalog(ctx context.Context, folders []watched) error 
 
 // restore has what is listed tracked and seeded again.
 func (d *serveDaemon) restore(ctx context.Context) error {
-	problems, err := d.publisher.Restore(ctx)
-	for _, p := range problems {
+	restored, err := d.publisher.Restore(ctx)
+	for _, p := range restored.Problems {
 		d.app.log.Warn("a release is not as it was", "err", p)
+	}
+	if n := len(restored.Repointed); n > 0 {
+		d.app.notef("the torrents of %s name %s from now on; links to them that were handed out before name the old address", plural(n, "release"), d.base)
+	}
+	if n := len(restored.Unsigned); n > 0 {
+		d.app.warnf("the torrents of %s were signed, and are not any more, until a start with --sign: %s", plural(n, "release"), clip(strings.Join(restored.Unsigned, ", "), 200))
 	}
 	return err
 }

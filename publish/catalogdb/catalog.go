@@ -73,9 +73,14 @@ func (d *DB) Delete(ctx context.Context, ref string) error {
 	return d.removeRecord(r)
 }
 
-// change replaces a release by what f makes of it; files says that its files
-// change.
-func (d *DB) change(ctx context.Context, ref string, files bool, f func(*publish.Release) (*publish.Release, error)) error {
+// rewrite says what of a release changes beside its row and its notes.
+type rewrite struct {
+	files    bool
+	torrents *publish.Torrents // nil: not
+}
+
+// change replaces a release by what f makes of it.
+func (d *DB) change(ctx context.Context, ref string, w rewrite, f func(*publish.Release) (*publish.Release, error)) error {
 	d.write.Lock()
 	defer d.write.Unlock()
 	short, err := d.exact(ref)
@@ -89,22 +94,29 @@ func (d *DB) change(ctx context.Context, ref string, files bool, f func(*publish
 	if r, err = f(r); err != nil {
 		return err
 	}
-	if err := d.tx(ctx, func(tx *sql.Tx) error { return update(ctx, tx, r, files) }); err != nil {
+	if err := d.tx(ctx, func(tx *sql.Tx) error { return update(ctx, tx, r, w) }); err != nil {
 		return err
 	}
 	d.index.Replace(r)
 	d.cache.drop(ref)
+	if w.torrents != nil {
+		return d.writeRecord(r, w.torrents.Main)
+	}
 	return d.writeRecord(r, nil)
 }
 
 // Update implements [publish.Catalog].
 func (d *DB) Update(ctx context.Context, ref string, c publish.Change) error {
-	return d.change(ctx, ref, c.Place != nil, func(r *publish.Release) (*publish.Release, error) { return r.With(c) })
+	w := rewrite{files: c.Place != nil}
+	if c.Links != nil {
+		w.torrents = &c.Links.Torrents
+	}
+	return d.change(ctx, ref, w, func(r *publish.Release) (*publish.Release, error) { return r.With(c) })
 }
 
 // SetSums implements [publish.Catalog].
 func (d *DB) SetSums(ctx context.Context, ref string, ih spate.InfoHash, sums [][32]byte) error {
-	return d.change(ctx, ref, true, func(r *publish.Release) (*publish.Release, error) { return r.WithSums(ih, sums) })
+	return d.change(ctx, ref, rewrite{files: true}, func(r *publish.Release) (*publish.Release, error) { return r.WithSums(ih, sums) })
 }
 
 // Get implements [publish.Catalog].

@@ -47,6 +47,8 @@ func TestCatalog(t *testing.T) {
 	publishtest.TestCatalog(t, func(t *testing.T) publish.Catalog { d, _ := fresh(t); return d })
 }
 
+const baseURL = "http://a.example/\xff"
+
 // real is a release that a publisher made of a file, with its torrents.
 func real(t *testing.T, name string, twin bool) (*publish.Release, publish.Torrents) {
 	t.Helper()
@@ -64,7 +66,7 @@ func real(t *testing.T, name string, twin bool) (*publish.Release, publish.Torre
 	}
 	r.Published, r.Notes, r.Group, r.Version, r.Variant = now.Add(-time.Hour), "*\x00\xff*", "g", "7", "x"
 	r.Path += "\xff\n"
-	r.Watched, r.Stamp = r.Path, "stamp"
+	r.Watched, r.Stamp, r.Base = r.Path, "stamp", baseURL
 	r.Files[0].ModTime, r.Files[0].Inode = now.Add(-123456789), 1<<63+9
 	return r, tor
 }
@@ -186,7 +188,7 @@ func TestDamaged(t *testing.T) {
 func TestDamagedCounters(t *testing.T) {
 	d, dir := fresh(t)
 	all := fill(t, d)
-	if _, err := d.sql.Exec("DROP TABLE notes; DROP TABLE files; PRAGMA user_version = 1"); err != nil {
+	if _, err := d.sql.Exec("DROP TABLE notes; DROP TABLE files"); err != nil {
 		t.Fatal(err)
 	}
 	// A list that cannot be read.
@@ -265,6 +267,21 @@ func TestBackup(t *testing.T) {
 	want := dump(t, d)
 	restored, warnings := open(t, copyDir)
 	if got := dump(t, restored); got != want || len(warnings) > 0 {
+		t.Errorf("%v\n%s\nwant\n%s", warnings, got, want)
+	}
+}
+
+// TestOlderSchema: a catalog of before keeps everything that it had.
+func TestOlderSchema(t *testing.T) {
+	d, dir := fresh(t)
+	fill(t, d)
+	want := strings.ReplaceAll(dump(t, d), "Base:"+baseURL, "Base:")
+	if _, err := d.sql.Exec("ALTER TABLE releases DROP COLUMN base; PRAGMA user_version = 1"); err != nil {
+		t.Fatal(err)
+	}
+	d.Close()
+	d, warnings := open(t, dir)
+	if got := dump(t, d); got != want || len(warnings) > 0 {
 		t.Errorf("%v\n%s\nwant\n%s", warnings, got, want)
 	}
 }

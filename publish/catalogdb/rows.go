@@ -13,7 +13,7 @@ import (
 // columns are those of a release in a list.
 var columns = []string{"slug", "version", "variant", "name", "grp", "hash_v1", "hash_v2", "format", "published", "size", "piece_length", "pieces",
 	"private", "comment", "announce", "web_seeds", "magnet", "single", "num_files", "torrent_size", "twin_hash", "twin_size", "twin_magnet",
-	"summed", "sig_key", "sig_sums", "sig_torrent", "sig_twin", "first_copy", "paused", "path", "watched", "stamp"}
+	"summed", "sig_key", "sig_sums", "sig_torrent", "sig_twin", "first_copy", "paused", "path", "watched", "stamp", "base"}
 
 // values are what r has in columns.
 func values(r *publish.Release) ([]any, error) {
@@ -28,7 +28,7 @@ func values(r *publish.Release) ([]any, error) {
 	return []any{[]byte(r.Slug), r.Version, r.Variant, []byte(r.Name), []byte(r.Group), r.HashV1[:], r.HashV2[:], r.Format, r.Published.UnixNano(),
 		r.Size, r.PieceLength, r.Pieces, r.Private, []byte(r.Comment), string(announce), string(seeds), []byte(r.Magnet), r.Single, r.NumFiles,
 		r.TorrentSize, r.Twin.Hash[:], r.Twin.TorrentSize, []byte(r.Twin.Magnet), r.Summed, []byte(r.Signatures.PublicKey),
-		[]byte(r.Signatures.Sums), []byte(r.Signatures.Torrent), []byte(r.Signatures.Twin), int64(r.FirstCopy), r.Paused, []byte(r.Path), []byte(r.Watched), r.Stamp}, nil
+		[]byte(r.Signatures.Sums), []byte(r.Signatures.Torrent), []byte(r.Signatures.Twin), int64(r.FirstCopy), r.Paused, []byte(r.Path), []byte(r.Watched), r.Stamp, []byte(r.Base)}, nil
 }
 
 // scan reads a row of columns.
@@ -39,7 +39,7 @@ func scan(row interface{ Scan(...any) error }) (*publish.Release, error) {
 	var published, first int64
 	err := row.Scan(&r.Slug, &r.Version, &r.Variant, &r.Name, &r.Group, &v1, &v2, &r.Format, &published, &r.Size, &r.PieceLength, &r.Pieces,
 		&r.Private, &r.Comment, &announce, &seeds, &r.Magnet, &r.Single, &r.NumFiles, &r.TorrentSize, &twin, &r.Twin.TorrentSize, &r.Twin.Magnet,
-		&r.Summed, &r.Signatures.PublicKey, &r.Signatures.Sums, &r.Signatures.Torrent, &r.Signatures.Twin, &first, &r.Paused, &r.Path, &r.Watched, &r.Stamp)
+		&r.Summed, &r.Signatures.PublicKey, &r.Signatures.Sums, &r.Signatures.Torrent, &r.Signatures.Twin, &first, &r.Paused, &r.Path, &r.Watched, &r.Stamp, &r.Base)
 	if err != nil {
 		return nil, err
 	}
@@ -123,8 +123,8 @@ func sum(h *[32]byte) any {
 	return h[:]
 }
 
-// update writes everything of r again but its torrents.
-func update(ctx context.Context, tx *sql.Tx, r *publish.Release, files bool) error {
+// update writes the row and the notes of r again, and what w says.
+func update(ctx context.Context, tx *sql.Tx, r *publish.Release, w rewrite) error {
 	vals, err := values(r)
 	if err != nil {
 		return err
@@ -136,8 +136,16 @@ func update(ctx context.Context, tx *sql.Tx, r *publish.Release, files bool) err
 	if err := tx.QueryRowContext(ctx, "SELECT id FROM releases"+where, key(r)...).Scan(&id); err != nil {
 		return err
 	}
-	if _, err := tx.ExecContext(ctx, "UPDATE notes SET text = ? WHERE release = ?", []byte(r.Notes), id); err != nil || !files {
+	if _, err := tx.ExecContext(ctx, "UPDATE notes SET text = ? WHERE release = ?", []byte(r.Notes), id); err != nil {
 		return err
+	}
+	if t := w.torrents; t != nil {
+		if _, err := tx.ExecContext(ctx, "UPDATE torrents SET main = ?, twin = ? WHERE release = ?", t.Main, t.Twin, id); err != nil {
+			return err
+		}
+	}
+	if !w.files {
+		return nil
 	}
 	if _, err := tx.ExecContext(ctx, "DELETE FROM files WHERE release = ?", id); err != nil {
 		return err

@@ -74,6 +74,8 @@ CREATE TABLE history (
   http_bytes INTEGER NOT NULL,
   PRIMARY KEY (hash, day)
 ) STRICT, WITHOUT ROWID;
+`, `
+ALTER TABLE releases ADD COLUMN base BLOB NOT NULL DEFAULT x'';
 `}
 
 // NewerError says that a later version of the program has made the database.

@@ -30,7 +30,7 @@ func Release(slug, version, variant string, at time.Time) *publish.Release {
 		HashV1: sha1.Sum([]byte(id)), HashV2: sha256.Sum256([]byte(id)), Format: "hybrid", Published: at,
 		Size: 30, PieceLength: 1 << 14, Pieces: 2, Comment: "<b>&\x1b[31m", Private: true,
 		Announce: [][]string{{"http://a.example/announce", "udp://b.example"}, {"wss://c.example"}}, WebSeeds: []string{"http://w.example/"},
-		Magnet: "magnet:?xt=urn:btih:00", NumFiles: 2, Path: "/srv/" + slug, Watched: "/in/" + slug, Stamp: "s", Notes: "# Notes\n\n*" + id + "*", Group: "group of " + variant,
+		Magnet: "magnet:?xt=urn:btih:00", Base: "http://a.example", NumFiles: 2, Path: "/srv/" + slug, Watched: "/in/" + slug, Stamp: "s", Notes: "# Notes\n\n*" + id + "*", Group: "group of " + variant,
 		Files: []publish.File{
 			{Path: "sub/b", Length: 20, ModTime: at.Add(123456789), Inode: 1<<63 + 7, PiecesRoot: sha256.Sum256([]byte("b"))},
 			{Path: "a", Length: 10, ModTime: at.Add(-1)},
@@ -293,6 +293,24 @@ func testChanges(t *testing.T, c publish.Catalog) {
 	}
 	if err := c.Update(ctx, r.Ref(), publish.Change{Place: &publish.Place{}}); err == nil {
 		t.Error("a place without files")
+	}
+	links := publish.Links{Base: "http://b.example", Announce: [][]string{{"http://b.example/announce"}}, WebSeeds: []string{"http://b.example/d/a"},
+		Magnet: "magnet:?xt=urn:btih:02", TwinMagnet: "magnet:?xt=urn:btih:03", Torrents: publish.Torrents{Main: []byte("de"), Twin: []byte("d1:a0:e")}}
+	if err := c.Update(ctx, r.Ref(), publish.Change{Links: &links}); err != nil {
+		t.Fatal(err)
+	}
+	want.Base, want.Announce, want.WebSeeds, want.Magnet, want.Twin.Magnet = links.Base, links.Announce, links.WebSeeds, links.Magnet, links.TwinMagnet
+	want.TorrentSize, want.Twin.TorrentSize = 2, 7
+	if got, err = c.Get(ctx, "a"); err != nil {
+		t.Fatal(err)
+	}
+	same(t, got, want)
+	if kept, err := c.Torrents(ctx, "a"); err != nil || !reflect.DeepEqual(kept, links.Torrents) {
+		t.Errorf("torrents %q: %v", kept, err)
+	}
+	links.Torrents.Twin = nil
+	if err := c.Update(ctx, r.Ref(), publish.Change{Links: &links}); err == nil {
+		t.Error("links without the twin's torrent")
 	}
 }
 

@@ -1,0 +1,104 @@
+package publish
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"slices"
+
+	"spate/metainfo"
+)
+
+// repoint has a release that names this site under another base URL, or another
+// address of its tracker, name the present ones: in its torrents, which keep
+// their info-hashes, and in the catalog. It reports whether there was anything to
+// change, and whether its torrents were signed and are not any more, for want of
+// a key.
+func (p *Publisher) repoint(ctx context.Context, l *loaded) (changed, unsigned bool, err error) {
+	links := p.linksNow(l)
+	if links == nil {
+		return false, false, nil
+	}
+	now := &loaded{r: l.r, torrents: links.Torrents}
+	if now.main, err = relink(l.main, links, &links.Torrents.Main); err != nil {
+		return false, false, err
+	}
+	links.Magnet = now.main.Magnet().String()
+	if l.twin != nil {
+		if now.twin, err = relink(l.twin, links, &links.Torrents.Twin); err != nil {
+			return false, false, err
+		}
+		links.TwinMagnet = now.twin.Magnet().String()
+	}
+	c := Change{Links: links}
+	switch had := l.r.Signatures; {
+	case p.opts.Key != nil:
+		s := p.signed(l.r, links.Torrents)
+		c.Signatures = &s
+	case had.Torrent != "":
+		c.Signatures, unsigned = &Signatures{PublicKey: had.PublicKey, Sums: had.Sums}, true
+	}
+	if err := p.opts.Catalog.Update(ctx, l.r.Ref(), c); err != nil {
+		return false, false, err
+	}
+	now.torrents = links.Torrents
+	if now.r, err = p.opts.Catalog.Get(ctx, l.r.Ref()); err != nil {
+		return false, false, err
+	}
+	*l = *now
+	return true, unsigned, nil
+}
+
+// linksNow are the URLs that a release should name, without what is made of
+// them; nil if it does, or names none of this site.
+func (p *Publisher) linksNow(l *loaded) *Links {
+	r := l.r
+	if p.opts.BaseURL == nil || r.Base == "" {
+		return nil
+	}
+	old, err := url.Parse(r.Base)
+	if err != nil {
+		return nil
+	}
+	links := &Links{Base: Absolute(p.opts.BaseURL, ""), Announce: r.Announce, WebSeeds: slices.Clone(r.WebSeeds)}
+	if i := slices.Index(links.WebSeeds, WebSeedURL(old, r.Ref(), r.Single)); i >= 0 {
+		links.WebSeeds[i] = WebSeedURL(p.opts.BaseURL, r.Ref(), r.Single)
+	}
+	if n := ownTiers(r.Announce, old); n > 0 {
+		own := p.opts.Trackers[:ownTiers(p.opts.Trackers, p.opts.BaseURL)]
+		links.Announce = append(slices.Clone(own), r.Announce[n:]...)
+	}
+	if links.Base == r.Base && slices.EqualFunc(links.Announce, r.Announce, slices.Equal) && slices.Equal(links.WebSeeds, r.WebSeeds) {
+		return nil
+	}
+	return links
+}
+
+// ownTiers counts the tiers, the first ones, that are of the tracker of the site
+// at base: /announce below it, and after that UDP on the same host.
+func ownTiers(tiers [][]string, base *url.URL) int {
+	if len(tiers) == 0 || !slices.Equal(tiers[0], []string{Absolute(base, "/announce")}) {
+		return 0
+	}
+	if len(tiers) > 1 && len(tiers[1]) == 1 {
+		if u, err := url.Parse(tiers[1][0]); err == nil && u.Scheme == "udp" && u.Hostname() == base.Hostname() {
+			return 2
+		}
+	}
+	return 1
+}
+
+// relink returns m with other URLs, and writes its file to file.
+func relink(m *metainfo.MetaInfo, links *Links, file *[]byte) (*metainfo.MetaInfo, error) {
+	with := *m
+	with.AnnounceList, with.WebSeeds = links.Announce, links.WebSeeds
+	var err error
+	if *file, err = with.Bytes(); err != nil {
+		return nil, err
+	}
+	out, err := metainfo.Parse(*file)
+	if err == nil && out.Hash() != m.Hash() {
+		err = fmt.Errorf("publish: with other URLs its info-hash is %s", out.Hash())
+	}
+	return out, err
+}

@@ -1,0 +1,140 @@
+package publish
+
+import (
+	"net/url"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"testing"
+
+	"spate/maker"
+	"spate/metainfo"
+	"spate/signature"
+)
+
+// TestRepoint: after a start under another address, what was published names it:
+// torrents, magnets, web seeds and signatures, of the twin too. No info-hash
+// changes and nothing is hashed; what is somebody else's stays.
+func TestRepoint(t *testing.T) {
+	h := newHouse(t, 1)
+	foreign := [][]string{{"http://files.example:7000/announce"}, {"udp://other.example:1/announce"}}
+	key, err := signature.NewKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := func(base, udp string, key *signature.Key) Restored {
+		t.Helper()
+		h.start(1)
+		u, _ := url.Parse(base)
+		h.pub.opts.BaseURL, h.pub.opts.Key = u, key
+		h.pub.opts.Trackers = append([][]string{{base + "/announce"}, {udp}}, foreign...)
+		out, err := h.pub.Restore(t.Context())
+		if err != nil || len(out.Problems) > 0 {
+			t.Fatal(out, err)
+		}
+		return out
+	}
+	at("http://files.example:6969", "udp://files.example:6969/announce", key)
+	h.write("a.iso", "data")
+	h.write("tree/x", "1")
+	h.look()
+	h.write("../b.iso", "22")
+	theirs := adopted(t, h)
+	own, err := h.pub.Publish(t.Context(), filepath.Join(h.in, "..", "b.iso"), Spec{Slug: "own", Options: maker.Options{
+		Announce: [][]string{{"http://tracker.example/announce"}}, WebSeeds: []string{"http://mirror.example/b.iso"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := map[string]*Release{}
+	for _, ref := range []string{"a.iso", "tree"} {
+		before[ref], _ = h.catalog.Get(t.Context(), ref)
+	}
+	hashed := h.hashed
+	for i, c := range []struct {
+		base, udp string
+		key       *signature.Key
+	}{
+		{"https://new.example/files", "udp://new.example:7000/announce", key}, // all of it
+		{"https://new.example/files", "udp://new.example:7001/announce", key}, // only the UDP port
+		{"http://files.example:6969", "udp://files.example:6969/announce", nil},
+		{"http://[2001:db8::1]:80", "udp://[2001:db8::1]:80/announce", key},
+	} {
+		out := at(c.base, c.udp, c.key)
+		if want := []string{"own~1", "tree~1", "a.iso~1"}; i != 1 && !slices.Equal(out.Repointed, want) {
+			t.Errorf("%s: repointed %q", c.base, out.Repointed)
+		}
+		if unsigned := len(out.Unsigned) > 0; unsigned != (c.key == nil) {
+			t.Errorf("%s: unsigned %q", c.base, out.Unsigned)
+		}
+		for ref, was := range before {
+			r, err := h.catalog.Get(t.Context(), ref)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if r.Hash() != was.Hash() || r.Twin.Hash != was.Twin.Hash || r.Published != was.Published {
+				t.Errorf("%s is another release: %+v", ref, r)
+			}
+			base, _ := url.Parse(c.base)
+			want := Links{Base: c.base, Announce: append([][]string{{c.base + "/announce"}, {c.udp}}, foreign...), WebSeeds: []string{WebSeedURL(base, r.Ref(), r.Single)}}
+			if got := (Links{Base: r.Base, Announce: r.Announce, WebSeeds: r.WebSeeds}); !reflect.DeepEqual(got, want) {
+				t.Errorf("%s names %+v, want %+v", ref, got, want)
+			}
+			torrents, _ := h.catalog.Torrents(t.Context(), ref)
+			checkTorrent(t, r, torrents.Main, r.Magnet, r.TorrentSize, r.Signatures.Torrent, c.key)
+			checkTorrent(t, r, torrents.Twin, r.Twin.Magnet, r.Twin.TorrentSize, r.Signatures.Twin, c.key)
+		}
+		r, _ := h.catalog.Get(t.Context(), "own")
+		base, _ := url.Parse(c.base)
+		if !reflect.DeepEqual(r.Announce, own.Announce) || !slices.Equal(r.WebSeeds, []string{WebSeedURL(base, "own~1", true), "http://mirror.example/b.iso"}) {
+			t.Errorf("what names its own tracker names %q and %q", r.Announce, r.WebSeeds)
+		}
+		if r, _ := h.catalog.Get(t.Context(), "adopted.iso"); !reflect.DeepEqual(r.Announce, theirs.Announce) || !slices.Equal(r.WebSeeds, theirs.WebSeeds) {
+			t.Errorf("somebody else's torrent names %q and %q", r.Announce, r.WebSeeds)
+		}
+		if out := at(c.base, c.udp, c.key); len(out.Repointed) > 0 {
+			t.Errorf("%s: again %q", c.base, out.Repointed)
+		}
+	}
+	if h.hashed != hashed {
+		t.Errorf("%d were hashed", h.hashed-hashed)
+	}
+}
+
+// checkTorrent checks that a torrent says what the release says of it, and is signed by
+// key, if there is one.
+func checkTorrent(t *testing.T, r *Release, torrent []byte, magnet string, size int, sig string, key *signature.Key) {
+	t.Helper()
+	m, err := metainfo.Parse(torrent)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(m.AnnounceList, r.Announce) || !slices.Equal(m.WebSeeds, r.WebSeeds) || m.Magnet().String() != magnet || len(torrent) != size {
+		t.Errorf("%s: the torrent of %d bytes names %q and %q; its magnet is %s", r.Ref(), size, m.AnnounceList, m.WebSeeds, magnet)
+	}
+	if key == nil {
+		if sig != "" {
+			t.Errorf("%s: signed without a key", r.Ref())
+		}
+		return
+	}
+	if _, err := signature.Verify(key.Public(), torrent, []byte(sig)); err != nil {
+		t.Errorf("%s: %v", r.Ref(), err)
+	}
+}
+
+// adopted adopts a torrent of another site, which has it under the very
+// reference that it has here.
+func adopted(t *testing.T, h *house) *Release {
+	t.Helper()
+	path := filepath.Join(filepath.Dir(h.in), "adopted.iso")
+	h.write("../adopted.iso", "333")
+	m, err := maker.Make(t.Context(), path, maker.Options{Announce: [][]string{{"http://files.example:6969/announce"}}, WebSeeds: []string{"http://files.example:6969/d/adopted.iso~1"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := h.pub.Adopt(t.Context(), m, path, Spec{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
