@@ -17,12 +17,17 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"spate/internal/killat"
 )
 
 // spateBin is the program under test: SPATE_BIN, or else built once.
 var spateBin = os.Getenv("SPATE_BIN")
 
 func TestMain(m *testing.M) {
+	if code, asked := killat.Main(); asked {
+		os.Exit(code)
+	}
 	if spateBin != "" {
 		os.Exit(m.Run())
 	}

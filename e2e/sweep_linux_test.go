@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"spate/internal/killat"
 	"spate/metainfo"
 	"spate/storage"
 )
@@ -24,15 +25,7 @@ type sweep struct {
 	peer    string
 }
 
-// Calls that change what is on the disk, and what the system is asked for beside
-// that: a process can be killed at any of them.
-const (
-	diskCalls = "pwrite64,fsync,renameat,ftruncate,mkdirat,unlinkat"
-	anyCalls  = diskCalls + ",write,writev,openat"
-)
-
 func newSweep(t *testing.T) *sweep {
-	need(t, "strace")
 	s := &sweep{h: newLAN(t, 1).Hosts[0], dir: t.TempDir()}
 	tree := filepath.Join(s.dir, "tree")
 	if err := os.Mkdir(tree, 0o755); err != nil {
@@ -72,15 +65,32 @@ func (s *sweep) read(t *testing.T, dir string) []byte {
 	return data
 }
 
-// get fetches the tree into dir, under strace when inject says what is to happen.
-func (s *sweep) get(dir, inject string, more ...string) *proc {
-	args := append([]string{spateBin, "get", s.torrent, "-o", filepath.Join(dir, "out"), "--state", filepath.Join(dir, "state"),
+// command is a get of the tree into dir.
+func (s *sweep) command(dir string, more ...string) []string {
+	return append([]string{spateBin, "get", s.torrent, "-o", filepath.Join(dir, "out"), "--state", filepath.Join(dir, "state"),
 		"--peer", s.peer, "--bind", s.h.IP, "--peer-port", "0", "--timeout", "20s"}, more...)
-	if inject != "" {
-		calls, _, _ := strings.Cut(inject, ":")
-		args = append([]string{"strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=" + calls, "-e", "inject=" + inject}, args...)
+}
+
+// start starts a command on one processor, which keeps its calls in about one order.
+func (s *sweep) start(command ...string) *proc {
+	return s.h.start("env", append([]string{"GOMAXPROCS=1"}, command...)...)
+}
+
+// get starts to fetch the tree into dir.
+func (s *sweep) get(dir string, more ...string) *proc { return s.start(s.command(dir, more...)...) }
+
+// kill runs a get until it is killed at its n-th call, and reports whether it was.
+func (s *sweep) kill(t *testing.T, dir string, n int) bool {
+	command, err := killat.Command(n, s.command(dir)...)
+	if err != nil {
+		t.Fatal(err)
 	}
-	return s.h.start("env", append([]string{"GOMAXPROCS=1"}, args...)...)
+	p := s.start(command...)
+	code := p.wait(30 * time.Second)
+	if code != 0 && code != killat.Killed {
+		t.Errorf("call %d: ended with %d: %s", n, code, p.log)
+	}
+	return code == killat.Killed
 }
 
 // claims fails the test if what is remembered of the download names a piece that
@@ -108,7 +118,7 @@ func (s *sweep) claims(t *testing.T, dir, when string) int {
 
 // finish runs the get to its end.
 func (s *sweep) finish(t *testing.T, dir, when string) {
-	p := s.get(dir, "")
+	p := s.get(dir)
 	if code := p.wait(30 * time.Second); code != 0 {
 		t.Errorf("%s: the next run ended with %d: %s", when, code, p.log)
 	} else if string(s.read(t, filepath.Join(dir, "out"))) != string(s.data) {
@@ -116,45 +126,47 @@ func (s *sweep) finish(t *testing.T, dir, when string) {
 	}
 }
 
-// calls bounds the calls of one thread that are broken: strace counts by thread, and
-// a get has made fewer.
-const calls = 32
-
-// each calls f for 1 to calls, a few at once.
-func each(f func(n int)) {
+// each calls f for 1, 2, ... until one says that it was the last, a few at once.
+func each(f func(n int) (last bool)) {
 	var next atomic.Int64
+	var done atomic.Bool
 	var wg sync.WaitGroup
 	for range 4 {
 		wg.Go(func() {
-			for n := next.Add(1); n <= calls; n = next.Add(1) {
-				f(int(n))
+			for !done.Load() {
+				if f(int(next.Add(1))) {
+					done.Store(true)
+				}
 			}
 		})
 	}
 	wg.Wait()
 }
 
+// leastCalls is how many calls any get of the tree makes: a few for each piece.
+const leastCalls = 40
+
 // TestKilledAtAnyCall kills a get at each of its calls of the system that writes
-// anything anywhere, in turn. Nothing that is not there is remembered as there, and
-// the same command goes on to the end.
+// anything anywhere, in turn, until one lives to its end. Nothing that is not there
+// is remembered as there, and the same command goes on to the end.
 func TestKilledAtAnyCall(t *testing.T) {
 	t.Parallel()
 	s := newSweep(t)
-	var killed atomic.Int64
-	each(func(n int) {
+	var kills atomic.Int64
+	each(func(n int) (last bool) {
 		dir, when := t.TempDir(), fmt.Sprint("killed at call ", n)
-		p := s.get(dir, fmt.Sprintf("%s:signal=KILL:when=%d", anyCalls, n))
-		p.wait(30 * time.Second)
-		if p.err != nil {
-			killed.Add(1)
+		killed := s.kill(t, dir, n)
+		if killed {
+			kills.Add(1)
 		}
 		s.claims(t, dir, when)
 		s.finish(t, dir, when)
+		return !killed
 	})
-	if killed.Load() < calls/2 {
-		t.Errorf("killed at %d calls only", killed.Load())
+	if kills.Load() < leastCalls {
+		t.Errorf("killed at %d calls only", kills.Load())
 	}
-	t.Logf("killed at %d calls", killed.Load())
+	t.Logf("killed at %d calls", kills.Load())
 }
 
 // TestKilledAgainAndAgain kills the runs of one get one after the other, each at a
@@ -162,17 +174,16 @@ func TestKilledAtAnyCall(t *testing.T) {
 func TestKilledAgainAndAgain(t *testing.T) {
 	t.Parallel()
 	s := newSweep(t)
-	dir, runs := t.TempDir(), 0
-	for n := 10; ; n++ {
-		p := s.get(dir, fmt.Sprintf("%s:signal=KILL:when=%d", anyCalls, n))
-		p.wait(30 * time.Second)
-		s.claims(t, dir, fmt.Sprint("run ", runs))
-		if runs++; p.err == nil {
-			break
-		}
+	dir, kills := t.TempDir(), 0
+	for n := 20; s.kill(t, dir, n); n += 3 {
+		s.claims(t, dir, fmt.Sprint("run ", kills))
+		kills++
 	}
-	s.finish(t, dir, fmt.Sprint("after ", runs))
-	t.Logf("killed %d times", runs-1)
+	s.finish(t, dir, fmt.Sprint("after ", kills))
+	if kills == 0 {
+		t.Error("it was never killed")
+	}
+	t.Logf("killed %d times", kills)
 }
 
 // TestDiskFailsAtAnyCall has each of a get's calls that change the disk fail, once
@@ -180,17 +191,26 @@ func TestKilledAgainAndAgain(t *testing.T) {
 // reason or copes; it never claims what it could not sync, and the next run goes on.
 func TestDiskFailsAtAnyCall(t *testing.T) {
 	t.Parallel()
+	need(t, "strace")
 	s := newSweep(t)
+	const (
+		disk  = "pwrite64,fsync,renameat,ftruncate,mkdirat,unlinkat"
+		calls = 32 // of one thread, as strace counts them; few get further
+	)
 	for _, c := range []struct {
 		errno string
-		codes []int
-	}{{"ENOSPC", []int{0, 9}}, {"EIO", []int{0, 1}}} {
+		code  int
+	}{{"ENOSPC", 9}, {"EIO", 1}} {
 		for _, more := range []string{"", "+"} {
-			each(func(n int) {
+			var failed atomic.Int64
+			each(func(n int) (last bool) {
 				dir, when := t.TempDir(), fmt.Sprintf("%s at call %d%s", c.errno, n, more)
-				p := s.get(dir, fmt.Sprintf("%s:error=%s:when=%d%s", diskCalls, c.errno, n, more))
+				p := s.start(append([]string{"strace", "-f", "--seccomp-bpf", "-qq", "-o", "/dev/null", "-e", "trace=" + disk,
+					"-e", fmt.Sprintf("inject=%s:error=%s:when=%d%s", disk, c.errno, n, more)}, s.command(dir)...)...)
 				code := p.wait(30 * time.Second)
-				if code != c.codes[0] && code != c.codes[1] {
+				if code == c.code {
+					failed.Add(1)
+				} else if code != 0 {
 					t.Errorf("%s: ended with %d: %s", when, code, p.log)
 				}
 				if strings.Contains(p.log.String(), "goroutine ") {
@@ -201,7 +221,12 @@ func TestDiskFailsAtAnyCall(t *testing.T) {
 					t.Errorf("%s: %d pieces are claimed that were not synced: %s", when, have, p.log)
 				}
 				s.finish(t, dir, when)
+				return n >= calls
 			})
+			if failed.Load() == 0 {
+				t.Errorf("%s%s: not one get ended with %d", c.errno, more, c.code)
+			}
+			t.Logf("%s%s: %d of %d gets ended with %d", c.errno, more, failed.Load(), calls, c.code)
 		}
 	}
 }
