@@ -72,22 +72,6 @@ func (p *Publisher) restore(ctx context.Context, ref string, out *Restored) erro
 	return problem
 }
 
-// loadListed reads the torrents of a release that is listed.
-func (p *Publisher) loadListed(ctx context.Context, r *Release) (*loaded, error) {
-	t, err := p.opts.Catalog.Torrents(ctx, r.Ref())
-	if err != nil {
-		return nil, err
-	}
-	l := &loaded{r: r, torrents: t}
-	if l.main, err = metainfo.Parse(t.Main); err != nil {
-		return nil, err
-	}
-	if t.Twin != nil {
-		l.twin, err = metainfo.Parse(t.Twin)
-	}
-	return l, err
-}
-
 // Intact returns why some file of r is not what was hashed, or nil: [ErrChanged]
 // or [ErrGone].
 func (r *Release) Intact() error {

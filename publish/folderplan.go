@@ -1,0 +1,176 @@
+package publish
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"spate/internal/watch"
+	"spate/metainfo"
+)
+
+// plan is what there is to be done about a scan.
+type plan struct {
+	withdraw []*Release
+	notes    map[string]string // by reference
+	publish  []item
+	same     int // releases that are as they should be
+}
+
+// item is an entry to be published.
+type item struct {
+	watch.Entry
+	torrent string   // its .torrent file, or ""
+	old     *Release // that it replaces, or nil
+}
+
+// torrentFile is the data that a .torrent file names, "" if it is malformed.
+type torrentFile struct{ stamp, data string }
+
+// plan compares what is there with what is listed.
+func (f *Folder) plan(ctx context.Context, scan watch.Scan) (*plan, error) {
+	list, _, err := f.pub.opts.Catalog.List(ctx, Query{All: true})
+	if err != nil {
+		return nil, err
+	}
+	mine := map[string]*Release{} // by entry
+	for _, r := range list {
+		if r.Watched != "" && filepath.Dir(r.Watched) == f.dir {
+			mine[filepath.Base(r.Watched)] = r
+		}
+	}
+	there := map[string]bool{}
+	for _, name := range scan.Waiting {
+		there[name] = true
+	}
+	entries := map[string]watch.Entry{}
+	for _, e := range scan.Entries {
+		there[e.Name], entries[e.Name] = true, e
+	}
+	pl := &plan{notes: map[string]string{}}
+	if len(there) == 0 && len(mine) > 0 && !f.sawSome() {
+		if !f.empty {
+			f.opt.Log.Warn("publish: the folder is empty, as where nothing is mounted: its releases stay until something is in it, or until they are withdrawn by hand", "folder", f.dir)
+		}
+		f.empty = true
+		return pl, nil
+	}
+	f.empty = false
+	items, notes := f.items(entries)
+	isItem := map[string]bool{}
+	for _, it := range items {
+		isItem[it.Name] = true
+	}
+	f.forget(isItem)
+	for _, it := range items {
+		r := mine[it.Name]
+		switch {
+		case r == nil || r.Stamp != it.Stamp:
+			if !f.isRefused(it) {
+				it.old = r
+				pl.publish = append(pl.publish, it)
+			}
+		default:
+			pl.same++
+			if text, err := readNotes(notes[it.Name], f.dir); err == nil && notes[it.Name] != "" {
+				f.planNotes(ctx, pl, r, text)
+			}
+		}
+	}
+	// What is the data of a torrent now, or gone.
+	for name, r := range mine {
+		if !there[name] || entries[name].Name != "" && !isItem[name] {
+			pl.withdraw = append(pl.withdraw, f.family(ctx, r)...)
+		}
+	}
+	return pl, nil
+}
+
+// sawSome reports whether the folder was not empty since the program began.
+func (f *Folder) sawSome() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.entries > 0
+}
+
+// family is r and what it has replaced.
+func (f *Folder) family(ctx context.Context, r *Release) []*Release {
+	out := []*Release{r}
+	list, err := f.pub.opts.Catalog.Family(ctx, r.Slug)
+	if err != nil {
+		return out
+	}
+	for _, o := range list {
+		if o.Watched == "" && o.Stamp == replaced && o.Variant == r.Variant {
+			out = append(out, o)
+		}
+	}
+	return out
+}
+
+// replaced is the stamp of a version of which there is another.
+const replaced = "replaced"
+
+// items are the entries to be published, in their order, and for each the file
+// with its notes.
+func (f *Folder) items(entries map[string]watch.Entry) (items []item, notes map[string]string) {
+	torrents, data := map[string]torrentFile{}, map[string]bool{}
+	notes = map[string]string{}
+	for name, e := range entries {
+		if !e.Dir && strings.EqualFold(filepath.Ext(name), ".torrent") {
+			t := f.torrents[name]
+			if t.stamp != e.Stamp {
+				t = torrentFile{stamp: e.Stamp}
+				if m, err := metainfo.ReadFile(filepath.Join(f.dir, name)); err == nil {
+					t.data = m.Info.Name
+				}
+			}
+			torrents[name] = t
+			data[t.data] = true
+		}
+		if stem, ok := strings.CutSuffix(name, ".md"); ok && !e.Dir && entries[stem].Name != "" {
+			notes[stem] = name
+		}
+	}
+	f.torrents = torrents
+	for name, e := range entries {
+		of, isTorrent := torrents[name]
+		stem, isNotes := strings.CutSuffix(name, ".md")
+		switch {
+		case isNotes && notes[stem] == name || data[name] && !isTorrent:
+		case isTorrent:
+			it := item{Entry: e, torrent: name}
+			if d, ok := entries[of.data]; ok {
+				it.Stamp += "-" + d.Stamp
+			}
+			items = append(items, it)
+		default:
+			items = append(items, item{Entry: e})
+		}
+	}
+	slices.SortFunc(items, func(a, b item) int { return strings.Compare(a.Name, b.Name) })
+	return items, notes
+}
+
+// readNotes reads the notes in the file of that name, "" if there are none.
+func readNotes(name, dir string) (string, error) {
+	if name == "" {
+		return "", nil
+	}
+	path := filepath.Join(dir, name)
+	if info, err := os.Stat(path); err != nil || info.Size() > MaxNotes {
+		return "", errors.Join(err, fmt.Errorf("%s is larger than %d bytes", path, MaxNotes))
+	}
+	b, err := os.ReadFile(path)
+	return strings.ToValidUTF8(string(b), "\ufffd"), err
+}
+
+func (f *Folder) planNotes(ctx context.Context, pl *plan, r *Release, text string) {
+	if full, err := f.pub.opts.Catalog.Get(ctx, r.Ref()); err == nil && full.Notes != text {
+		pl.notes[r.Ref()] = text
+	}
+}

@@ -1,0 +1,200 @@
+package publish
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"spate/metainfo"
+)
+
+// loaded is a release with the torrents that it is seeded by.
+type loaded struct {
+	r        *Release
+	main     *metainfo.MetaInfo
+	twin     *metainfo.MetaInfo // or nil
+	torrents Torrents
+}
+
+// load makes the twin of m, where it can have one, and puts it into r.
+func load(m *metainfo.MetaInfo, r *Release, twin bool) (*loaded, error) {
+	l := &loaded{r: r, main: m}
+	var err error
+	if l.torrents.Main, err = m.Bytes(); err != nil {
+		return nil, err
+	}
+	if !twin || m.Info.Format() != metainfo.Hybrid {
+		return l, nil
+	}
+	if l.twin, err = MakeTwin(m); err != nil {
+		return nil, err
+	}
+	if l.torrents.Twin, err = l.twin.Bytes(); err != nil {
+		return nil, err
+	}
+	r.Twin = twinOf(l.twin, len(l.torrents.Twin))
+	return l, nil
+}
+
+// loadListed reads the torrents of a release that is listed.
+func (p *Publisher) loadListed(ctx context.Context, r *Release) (*loaded, error) {
+	t, err := p.opts.Catalog.Torrents(ctx, r.Ref())
+	if err != nil {
+		return nil, err
+	}
+	l := &loaded{r: r, torrents: t}
+	if l.main, err = metainfo.Parse(t.Main); err != nil {
+		return nil, err
+	}
+	if t.Twin != nil {
+		l.twin, err = metainfo.Parse(t.Twin)
+	}
+	return l, err
+}
+
+// Describe returns the release that m is, of data at path, with its torrents: of
+// a hybrid also the twin if that is asked for. What stands for the files on the
+// disk is not filled in, nor is what a torrent does not say.
+func Describe(m *metainfo.MetaInfo, path string, twin bool) (*Release, Torrents, error) {
+	r := newRelease(m, path)
+	l, err := load(m, r, twin)
+	if err != nil {
+		return nil, Torrents{}, err
+	}
+	return r, l.torrents, nil
+}
+
+// list has a release tracked and seeded and then lists it. What fails undoes
+// what was done, undo last.
+func (p *Publisher) list(ctx context.Context, l *loaded, undo undoStack) (*Release, error) {
+	r := l.r
+	fail := func(step string, err error) (*Release, error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTime)
+		defer cancel()
+		return nil, &StepError{step, r.Name, errors.Join(err, undo.run(ctx))}
+	}
+	if step, err := p.serve(ctx, l, true, &undo); err != nil {
+		return fail(step, err)
+	}
+	if err := ctx.Err(); err != nil {
+		return fail("list", context.Cause(ctx))
+	}
+	r.Published = p.opts.Now().UTC().Truncate(time.Second)
+	if err := p.opts.Catalog.Put(ctx, r, l.torrents); err != nil {
+		return fail("list", err)
+	}
+	select {
+	case p.listed <- struct{}{}:
+	default: // Run has not seen the last one yet, and will see both
+	}
+	return p.opts.Catalog.Get(ctx, r.Ref())
+}
+
+// serve allows a release on the tracker and, unless it is paused, seeds it. It
+// returns the step that failed, and puts on undo what takes back those before.
+func (p *Publisher) serve(ctx context.Context, l *loaded, verified bool, undo *undoStack) (step string, err error) {
+	if step, err := p.allow(l.r, undo); err != nil || l.r.Paused {
+		return step, err
+	}
+	for _, m := range []*metainfo.MetaInfo{l.main, l.twin} {
+		if m == nil {
+			continue
+		}
+		if err := p.seeder.Seed(ctx, m, l.r.Path, verified); err != nil {
+			return "seed", err
+		}
+		*undo = append(*undo, func(ctx context.Context) error { return p.seeder.Unseed(ctx, m.Hash()) })
+	}
+	return "", nil
+}
+
+// allow allows a release on the tracker, or tells it anew what it should know.
+func (p *Publisher) allow(r *Release, undo *undoStack) (step string, err error) {
+	if p.opts.Tracker == nil {
+		return "", nil
+	}
+	own := r.Hashes()
+	for i, ih := range r.AllHashes() {
+		n := Note{Name: r.Name, Size: r.Size, Paused: r.Paused}
+		if i < len(own) && len(own) == 2 {
+			n.Pair = own[1-i]
+		}
+		if err := p.opts.Tracker.Allow(ih, n); err != nil {
+			return "allow", err
+		}
+		*undo = append(*undo, func(context.Context) error { return p.opts.Tracker.Disallow(ih) })
+	}
+	return "", nil
+}
+
+// Withdraw takes a release back: unlisted first, then neither seeded nor tracked
+// any more. It goes on after a failure, and returns all of them. The data stays.
+// ref names one torrent, or by a slug alone all versions and variants.
+func (p *Publisher) Withdraw(ctx context.Context, ref string) error {
+	release, err := p.reserve(ParseRef(ref).Slug)
+	if err != nil {
+		return err
+	}
+	defer release()
+	list, err := p.Named(ctx, ref)
+	if err != nil {
+		return fmt.Errorf("withdraw: %w", err)
+	}
+	var errs []error
+	for _, r := range list {
+		if err := p.withdraw(ctx, r); err != nil {
+			errs = append(errs, fmt.Errorf("withdraw %q: %w", r.Ref(), err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (p *Publisher) withdraw(ctx context.Context, r *Release) error {
+	if err := p.opts.Catalog.Delete(ctx, r.Ref()); err != nil {
+		return err
+	}
+	return p.unserve(ctx, r)
+}
+
+// unserve stops the seeding and tracking of r, and drops what is kept of it.
+func (p *Publisher) unserve(ctx context.Context, r *Release) error {
+	var errs []error
+	if !r.Paused {
+		errs = append(errs, p.unseed(ctx, r))
+	}
+	if p.opts.Tracker != nil {
+		for _, ih := range r.AllHashes() {
+			errs = append(errs, p.opts.Tracker.Disallow(ih))
+		}
+	}
+	if p.opts.Keeper != nil {
+		errs = append(errs, p.opts.Keeper.Drop(r.Hash()))
+	}
+	return errors.Join(errs...)
+}
+
+// unseed stops the seeding of r.
+func (p *Publisher) unseed(ctx context.Context, r *Release) error {
+	err := p.seeder.Unseed(ctx, r.Hash())
+	if !r.Twin.Hash.IsZero() {
+		err = errors.Join(err, p.seeder.Unseed(ctx, r.Twin.Hash))
+	}
+	return err
+}
+
+// undoTime bounds the undoing of a release whose own context may be over.
+const undoTime = 10 * time.Second
+
+// undoStack holds what takes back the steps done so far.
+type undoStack []func(context.Context) error
+
+// run undoes the steps, the last one first.
+func (u undoStack) run(ctx context.Context) error {
+	var errs []error
+	for _, f := range slices.Backward(u) {
+		errs = append(errs, f(ctx))
+	}
+	return errors.Join(errs...)
+}
