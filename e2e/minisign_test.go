@@ -18,11 +18,15 @@ func TestMinisign(t *testing.T) {
 	h, visitor := l.Hosts[0], l.Hosts[1]
 	dir := t.TempDir()
 	file := noise(t, filepath.Join(dir, "it's a.iso"), 500_000)
-	password, key := filepath.Join(dir, "password"), filepath.Join(dir, "release.key")
+	password := filepath.Join(dir, "password")
 	if err := os.WriteFile(password, []byte("correct horse\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	command(t, spateBin, "keys", "new", "--password-file", password, key)
+	keys, err := filepath.Abs("../signature/testdata")
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, pub := filepath.Join(keys, "password.key"), filepath.Join(keys, "password.pub")
 	if code := h.spate("publish", file, "--sign", key).wait(30 * time.Second); code != 2 {
 		t.Errorf("without its password the key signs: exit code %d", code)
 	}
@@ -34,7 +38,7 @@ func TestMinisign(t *testing.T) {
 		visitor.start("sh", append([]string{"-ec", "cd \"$1\"; shift; " + script, "sh", dir}, args...)...).ok(30 * time.Second)
 	}
 	out := t.TempDir()
-	shell(out, `curl -fsSo t.torrent "$1"; curl -fsSo t.torrent.minisig "$1.minisig"; minisign -Vm t.torrent -p "$2"`, r.TorrentURL, filepath.Join(dir, "release.pub"))
+	shell(out, `curl -fsSo t.torrent "$1"; curl -fsSo t.torrent.minisig "$1.minisig"; minisign -Vm t.torrent -p "$2"`, r.TorrentURL, pub)
 	var line string
 	eventually(t, 15*time.Second, "the checksums are signed", func() bool {
 		_, rest, ok := strings.Cut(visitor.start("curl", "-sf", r.PageURL).ok(10*time.Second).out.String(), `data-copy="minisign">`)
@@ -48,10 +52,26 @@ func TestMinisign(t *testing.T) {
 	// Theirs: a key and a signature of minisign's own.
 	shell(out, `minisign -G -W -p m.pub -s m.key; rm t.torrent.minisig; minisign -S -s m.key -m t.torrent`)
 	visitor.spate("get", filepath.Join(out, "t.torrent"), "--verify-key", filepath.Join(out, "m.pub"), "-o", t.TempDir()).ok(30 * time.Second)
-	if code := visitor.spate("get", filepath.Join(out, "t.torrent"), "--verify-key", filepath.Join(dir, "release.pub"), "-o", t.TempDir()).wait(30 * time.Second); code != 4 {
+	if code := visitor.spate("get", filepath.Join(out, "t.torrent"), "--verify-key", pub, "-o", t.TempDir()).wait(30 * time.Second); code != 4 {
 		t.Errorf("by another key: exit code %d, want 4", code)
 	}
 	// And spate signs with a key of minisign's.
 	h.spate("publish", file, "--sign", filepath.Join(out, "m.key"), "--listen", ":7100", "--peer-port", "0", "--json").line(30*time.Second, "ready line", func(s string) bool { return strings.Contains(s, `"ready"`) })
 	visitor.spate("get", "http://"+h.IP+":7100/r/it%27s%20a.iso", "--verify-key", filepath.Join(out, "m.pub"), "-o", t.TempDir()).ok(30 * time.Second)
+}
+
+// TestKeyPassword: minisign opens a key that spate has made with a password. Either
+// of them takes seconds for that with a gigabyte of memory, as guessing would:
+// nothing else runs meanwhile.
+func TestKeyPassword(t *testing.T) {
+	need(t, "minisign")
+	dir := t.TempDir()
+	key, file := filepath.Join(dir, "my.key"), noise(t, filepath.Join(dir, "file"), 1000)
+	password := filepath.Join(dir, "password")
+	if err := os.WriteFile(password, []byte("correct horse\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	command(t, spateBin, "keys", "new", "--password-file", password, key)
+	command(t, "sh", "-c", `minisign -S -s "$1" -m "$2" <"$3"`, "sh", key, file, password)
+	command(t, "minisign", "-Vm", file, "-p", filepath.Join(dir, "my.pub"))
 }

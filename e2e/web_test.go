@@ -63,12 +63,8 @@ func TestClickThrough(t *testing.T) {
 	p, r := l.Hosts[0].serve("serve", "--watch", "Live="+live, "--watch", "Trees="+trees, "--settle", "100ms", "--sign", key, "--title", "Example files")
 	eventually(t, 30*time.Second, "everything is published", func() bool { return strings.Count(p.out.String(), `"published"`) >= 9 })
 
-	shots := os.Getenv("SPATE_SHOTS")
-	if shots == "" {
-		shots = t.TempDir()
-	}
 	base := "http://" + l.Hosts[0].IP + ":" + r.HTTPAddr[strings.LastIndexByte(r.HTTPAddr, ':')+1:]
-	visit := l.Hosts[1].start("node", filepath.Join(tools, "click.mjs"), base, shots)
+	visit := l.Hosts[1].start("node", filepath.Join(tools, "click.mjs"), base, os.Getenv("SPATE_SHOTS"))
 	if code := visit.wait(90 * time.Second); code != 0 {
 		t.Errorf("the visitor found:\n%s\n%s", visit.out.String(), tail(visit.log.String()))
 	}

@@ -109,6 +109,35 @@ func TestKeyFiles(t *testing.T) {
 	}
 }
 
+// TestPassword: testdata has a key that minisign opens as well. Its password can be
+// tried in milliseconds; that of a key that this package protects takes seconds.
+func TestPassword(t *testing.T) {
+	t.Parallel()
+	file, err := os.ReadFile("testdata/password.key")
+	if err != nil {
+		t.Fatal(err)
+	}
+	public, err := os.ReadFile("testdata/password.pub")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !Protected(file) {
+		t.Error("a key with a password is said to have none")
+	}
+	k, err := ParseKey(file, "correct horse")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if pub, err := ParsePublicKey(string(public)); err != nil || !pub.Equal(k.Public()) {
+		t.Errorf("its public half is %s, %v", k.Public(), err)
+	}
+	for _, wrong := range []string{"", "correct horse\n", "Correct horse"} {
+		if _, err := ParseKey(file, wrong); !errors.Is(err, ErrPassword) {
+			t.Errorf("with %q: %v", wrong, err)
+		}
+	}
+}
+
 // TestCommentsStayOneLine: a name of a release is anybody's choice.
 func TestCommentsStayOneLine(t *testing.T) {
 	t.Parallel()

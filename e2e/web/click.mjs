@@ -1,7 +1,7 @@
-// Clicks through the pages of a publisher as a visitor does, in both themes, on a
-// desk and on a phone, and has axe-core look at each: node click.mjs BASE DIR
-// prints what is wrong, one thing a line, and exits with 1 if anything is.
-// Screenshots go to DIR.
+// Clicks through the pages of a publisher as a visitor does, on a phone with the
+// light theme, and has axe-core look at each, there and on a desk with the dark one:
+// node click.mjs BASE [DIR] prints what is wrong, one thing a line, and exits with
+// 1 if anything is. Screenshots go to DIR.
 import { chromium } from "playwright-core";
 import axe from "axe-core";
 
@@ -14,90 +14,95 @@ const browser = await chromium.launch({
   args: ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking"],
 });
 
-// look opens what a step leads to and holds it against everything that every page
-// has to be.
-async function look(page, name) {
+// look holds the page against everything that every page has to be: with axe as
+// it is, then on a phone and on a desk, and in pictures in both themes too.
+async function look(page, name, scheme) {
   const found = await page.evaluate(async (source) => {
     (0, eval)(source);
     const report = await window.axe.run(document, { resultTypes: ["violations"] });
     return report.violations.map((v) => `${v.id}: ${v.nodes.map((n) => n.target.join(" ")).slice(0, 3).join(", ")}`);
   }, axe.source);
-  for (const f of found) wrong.push(`${name}: axe: ${f}`);
-  const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-  check(wide <= 0, `${name}: ${wide} pixels wider than the window`);
-  await page.screenshot({ path: `${shots}/${name}.png`, fullPage: true });
+  for (const f of found) wrong.push(`${name}, ${scheme}: axe: ${f}`);
+  const size = page.viewportSize();
+  for (const width of [390, 1280]) {
+    await page.setViewportSize({ width, height: size.height });
+    const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+    check(wide <= 0, `${name}: ${wide} pixels wider than a window of ${width}`);
+    for (const colorScheme of shots ? ["light", "dark"] : []) {
+      await page.emulateMedia({ colorScheme });
+      await page.screenshot({ path: `${shots}/${name}-${colorScheme}-${width}.png`, fullPage: true });
+    }
+  }
+  await page.emulateMedia({ colorScheme: scheme });
+  await page.setViewportSize(size);
 }
 
-for (const scheme of ["light", "dark"]) {
-  for (const width of [390, 1280]) {
-    const context = await browser.newContext({ colorScheme: scheme, viewport: { width, height: 900 }, bypassCSP: false });
-    await context.grantPermissions(["clipboard-read", "clipboard-write"]).catch(() => {});
-    const page = await context.newPage();
-    page.setDefaultTimeout(10_000);
-    const at = `${scheme}-${width}`;
-    let expected; // where an error is what should come
-    const due = (url) => expected !== undefined && url.endsWith(expected);
-    page.on("console", (m) => m.type() === "error" && !due(m.location().url) && wrong.push(`${at}: console: ${m.text()}`));
-    page.on("pageerror", (e) => wrong.push(`${at}: ${e}`));
-    page.on("response", (r) => r.status() >= 400 && !due(r.url()) && wrong.push(`${at}: ${r.url()} answers ${r.status()}`));
+const absent = "/r/nothing"; // where an error is what should come
 
-    if ((scheme === "light") !== (width === 390)) {
-      // The clicks are the same: these two are looked at alone.
-      for (const [name, path] of [["index", "/"], ["release", "/r/system.iso"], ["files", "/r/tree%20of%20many/files"], ["stats", "/stats"]]) {
-        await page.goto(base + path);
-        await look(page, `${name}-${at}`);
-      }
-      await context.close();
-      continue;
-    }
+// visitor opens a browser that tells of whatever goes wrong in it.
+async function visitor(scheme, width) {
+  const context = await browser.newContext({ colorScheme: scheme, viewport: { width, height: 900 }, bypassCSP: false });
+  await context.grantPermissions(["clipboard-read", "clipboard-write"]).catch(() => {});
+  const page = await context.newPage();
+  page.setDefaultTimeout(10_000);
+  const at = `${scheme}-${width}`;
+  const due = (url) => url.endsWith(absent);
+  page.on("console", (m) => m.type() === "error" && !due(m.location().url) && wrong.push(`${at}: console: ${m.text()}`));
+  page.on("pageerror", (e) => wrong.push(`${at}: ${e}`));
+  page.on("response", (r) => r.status() >= 400 && !due(r.url()) && wrong.push(`${at}: ${r.url()} answers ${r.status()}`));
+  return page;
+}
 
-    await page.goto(base + "/");
-    await look(page, `index-${at}`);
+const phone = await visitor("light", 390);
+await phone.goto(base + "/");
+await look(phone, "index", "light");
 
-    // The keyboard's first stop leads past the head of the page.
-    await page.keyboard.press("Tab");
-    check((await page.evaluate(() => document.activeElement.className)) === "skip", `${at}: the first Tab does not reach the way past the head`);
+// The keyboard's first stop leads past the head of the page.
+await phone.keyboard.press("Tab");
+check((await phone.evaluate(() => document.activeElement.className)) === "skip", "the first Tab does not reach the way past the head");
 
-    await page.getByRole("navigation", { name: "Groups" }).getByRole("link", { name: /^Live/ }).click();
-    check(await page.getByRole("heading", { level: 1, name: "Live" }).isVisible(), `${at}: no page of the group`);
+await phone.getByRole("navigation", { name: "Groups" }).getByRole("link", { name: /^Live/ }).click();
+check(await phone.getByRole("heading", { level: 1, name: "Live" }).isVisible(), "no page of the group");
 
-    await page.getByRole("link", { name: "system.iso", exact: true }).click();
-    await page.waitForSelector("[data-live].live");
-    check((await page.locator("dd[data-is=seeds]").textContent()) !== "–", `${at}: no live numbers`);
-    check(await page.getByRole("heading", { name: "What is new" }).isVisible(), `${at}: no notes`);
-    check(await page.getByRole("heading", { name: "Signature" }).isVisible(), `${at}: no signature`);
-    await look(page, `release-${at}`);
-    const line = page.locator("[data-copy=spate]").first();
-    await page.getByRole("button", { name: "Copy the line for spate" }).first().click();
-    await page.getByText("Copied", { exact: true }).or(page.getByText("Selected", { exact: true })).first().waitFor();
-    check((await line.textContent()).startsWith("spate get "), `${at}: no line for spate`);
+await phone.getByRole("link", { name: "system.iso", exact: true }).click();
+await phone.waitForSelector("[data-live].live");
+check((await phone.locator("dd[data-is=seeds]").textContent()) !== "–", "no live numbers");
+check(await phone.getByRole("heading", { name: "What is new" }).isVisible(), "no notes");
+check(await phone.getByRole("heading", { name: "Signature" }).isVisible(), "no signature");
+await look(phone, "release", "light");
+const line = phone.locator("[data-copy=spate]").first();
+await phone.getByRole("button", { name: "Copy the line for spate" }).first().click();
+await phone.getByText("Copied", { exact: true }).or(phone.getByText("Selected", { exact: true })).first().waitFor();
+check((await line.textContent()).startsWith("spate get "), "no line for spate");
 
-    const torrent = page.waitForEvent("download");
-    await page.getByRole("link", { name: "Download .torrent" }).click();
-    check((await torrent).suggestedFilename() === "system.iso.torrent", `${at}: the .torrent has another name`);
-    const direct = page.waitForEvent("download");
-    await page.getByRole("link", { name: /^Download [0-9]/ }).click();
-    check((await direct).suggestedFilename() === "system.iso", `${at}: the file has another name`);
+const torrent = phone.waitForEvent("download");
+await phone.getByRole("link", { name: "Download .torrent" }).click();
+check((await torrent).suggestedFilename() === "system.iso.torrent", "the .torrent has another name");
+const direct = phone.waitForEvent("download");
+await phone.getByRole("link", { name: /^Download [0-9]/ }).click();
+check((await direct).suggestedFilename() === "system.iso", "the file has another name");
 
-    await page.getByRole("navigation", { name: "You are here" }).getByRole("link", { name: "Releases" }).click();
-    await page.getByRole("searchbox").fill("TREE many");
-    await page.keyboard.press("Enter");
-    await page.getByRole("link", { name: "tree of many", exact: true }).click();
-    await page.getByRole("link", { name: "All 300 files" }).click();
-    await page.getByRole("heading", { level: 1, name: "Files" }).waitFor();
-    await look(page, `files-${at}`);
-    await page.getByRole("link", { name: "More", exact: true }).click();
-    check(await page.getByRole("link", { name: "Back", exact: true }).isVisible(), `${at}: no way back from the second page of files`);
+await phone.getByRole("navigation", { name: "You are here" }).getByRole("link", { name: "Releases" }).click();
+await phone.getByRole("searchbox").fill("TREE many");
+await phone.keyboard.press("Enter");
+await phone.getByRole("link", { name: "tree of many", exact: true }).click();
+await phone.getByRole("link", { name: "All 300 files" }).click();
+await phone.getByRole("heading", { level: 1, name: "Files" }).waitFor();
+await look(phone, "files", "light");
+await phone.getByRole("link", { name: "More", exact: true }).click();
+check(await phone.getByRole("link", { name: "Back", exact: true }).isVisible(), "no way back from the second page of files");
 
-    expected = "/r/nothing";
-    const missing = await page.goto(base + expected);
-    check(missing.status() === 404, `${at}: a release that is not answers ${missing.status()}`);
-    await look(page, `error-${at}`);
+const missing = await phone.goto(base + absent);
+check(missing.status() === 404, `a release that is not answers ${missing.status()}`);
+await look(phone, "error", "light");
 
-    await page.goto(base + "/stats");
-    await look(page, `stats-${at}`);
-    await context.close();
-  }
+await phone.goto(base + "/stats");
+await look(phone, "stats", "light");
+
+const desk = await visitor("dark", 1280);
+for (const [name, path] of [["index", "/"], ["release", "/r/system.iso"], ["files", "/r/tree%20of%20many/files"], ["error", absent], ["stats", "/stats"]]) {
+  await desk.goto(base + path);
+  await look(desk, name, "dark");
 }
 
 // Without scripts everything is there too.
