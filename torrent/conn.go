@@ -1,7 +1,6 @@
 package torrent
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"net"
@@ -67,7 +66,8 @@ type conn struct {
 
 	// Guarded by t.mu.
 	id             picker.PeerID
-	gone           bool // no longer in t.conns
+	gone           bool          // no longer in t.conns
+	heir           chan struct{} // closed when this one is gone; nil: no other connection to the peer waits for that
 	reason         error
 	amChoking      bool
 	amInterested   bool
@@ -187,6 +187,9 @@ func (c *conn) join() error {
 	t := c.t
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if err := t.awaitTwinLocked(c); err != nil {
+		return err
+	}
 	if err := t.admitLocked(c); err != nil {
 		return err
 	}
@@ -211,23 +214,6 @@ func (t *Torrent) admitLocked(c *conn) error {
 		return errSelf
 	case t.peers.Banned(c.addr):
 		return errBanned
-	}
-	for _, other := range t.conns {
-		if other == nil || other.gone || other.peerID != c.peerID && other.addr != c.addr {
-			continue
-		}
-		switch {
-		case other.incoming != c.incoming:
-			// Two peers that dial each other at once must drop the same one of the
-			// two connections: the one that the lesser peer id began.
-			if c.incoming != (bytes.Compare(c.peerID[:], t.s.opt.PeerID[:]) > 0) {
-				return errTwice
-			}
-		case !c.incoming || other.addr.Addr() != c.addr.Addr():
-			return errTwice
-		}
-		// A peer that comes again has lost the connection that we still hold.
-		other.dropLocked(errTwice)
 	}
 	if now := time.Now(); t.nconns >= t.s.opt.MaxConnsPerTorrent && (t.s.isShunned(c.addr, now) || !t.makeRoomLocked(now)) {
 		return errFull
@@ -262,6 +248,9 @@ func (c *conn) leave(err error) {
 	c.nc.Close()
 	t.mu.Lock()
 	c.gone = true
+	if c.heir != nil {
+		close(c.heir)
+	}
 	if c.reason != nil {
 		err = c.reason
 	}

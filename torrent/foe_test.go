@@ -41,8 +41,13 @@ func dialFoe(t testing.TB, addr netip.AddrPort, hash spate.InfoHash, r peerwire.
 // greetFoe exchanges handshakes over a connection.
 func greetFoe(t testing.TB, c net.Conn, hash spate.InfoHash, r peerwire.Reserved) *foe {
 	t.Helper()
+	return greetAs(t, c, peerwire.Handshake{Reserved: r, InfoHash: hash, PeerID: spate.NewPeerID()})
+}
+
+// greetAs exchanges handshakes over a connection and says hs.
+func greetAs(t testing.TB, c net.Conn, hs peerwire.Handshake) *foe {
+	t.Helper()
 	t.Cleanup(func() { c.Close() })
-	hs := peerwire.Handshake{Reserved: r, InfoHash: hash, PeerID: spate.NewPeerID()}
 	f := &foe{t: t, c: c}
 	f.send(hs.Append(nil))
 	var err error

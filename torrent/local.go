@@ -44,17 +44,17 @@ func (s *Session) FoundLocal(ih spate.InfoHash, peer netip.AddrPort) bool {
 	switch {
 	case t != nil && t.local.Load():
 		t.mu.Lock()
-		n := t.peers.Add([]netip.AddrPort{peer}, peerlist.SourceLSD)
+		t.peers.Add([]netip.AddrPort{peer}, peerlist.SourceLSD)
+		t.peers.Heard(peer)
 		t.mu.Unlock()
-		if n > 0 {
-			t.dialMore(time.Now())
-		}
+		t.dialMore(time.Now())
 		return true
 	case t != nil:
 		return false
 	case f != nil:
 		f.mu.Lock()
 		f.peers.Add([]netip.AddrPort{peer}, peerlist.SourceLSD)
+		f.peers.Heard(peer)
 		f.mu.Unlock()
 		f.nudge()
 		return true

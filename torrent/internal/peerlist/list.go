@@ -62,10 +62,10 @@ const (
 	manualFailures   = 1 << 30          // the user's own addresses are not
 	failurePause     = 30 * time.Second // after the first failure, doubled by each further one
 	maxPause         = time.Hour
-	usefulPause      = 10 * time.Second
-	uselessPause     = 30 * time.Second // after the first useless connection, doubled by each further one
+	usefulPause      = 10 * time.Second // after a useful connection
+	uselessPause     = 5 * time.Second  // after the first useless connection, doubled by each further one
 	maxUseless       = 30 * time.Minute
-	manualPause      = 2 * time.Second // after the first of either, for addresses of the user's
+	manualPause      = 2 * time.Second // after the first of any of them, for addresses of the user's
 	maxManualPause   = time.Minute
 	brokenFailures   = 2 // an end by OutcomeBroken counts so many failures
 	maxBans, maxSelf = 10_000, 64
@@ -115,6 +115,7 @@ type candidate struct {
 	state    state
 	seed     bool // has everything, as far as known
 	proved   bool // was useful once
+	heard    bool // was heard of since
 }
 
 // New returns an empty list.
@@ -242,7 +243,6 @@ func (l *List) Next(now time.Time, n int) []netip.AddrPort {
 	return l.out
 }
 
-// find returns the candidate at a, or nil.
 // sooner is before for candidates that are to be connected to: the address families
 // take turns, so that neither waits behind the other where one of them fails.
 func (l *List) sooner(c, d *candidate) bool {
@@ -261,6 +261,7 @@ func (l *List) Failures(a netip.AddrPort) int {
 	return 0
 }
 
+// find returns the candidate at a, or nil.
 func (l *List) find(a netip.AddrPort) *candidate {
 	if i, ok := l.index[spate.CanonicalAddr(a)]; ok {
 		return &l.all[i]
@@ -281,6 +282,16 @@ func (l *List) Source(a netip.AddrPort) (src Source, known bool) {
 func (l *List) Unused(a netip.AddrPort) {
 	if c := l.find(a); c != nil && c.state == trying {
 		c.state = idle
+		l.notBefore = time.Time{}
+	}
+}
+
+// Heard says that a peer spoke up at a by other means than a connection. One that
+// waits to be tried again is tried now: once, until it has been useful, for anybody
+// may say so of any address.
+func (l *List) Heard(a netip.AddrPort) {
+	if c := l.find(a); c != nil && !c.heard {
+		c.heard, c.retry = true, time.Time{}
 		l.notBefore = time.Time{}
 	}
 }
@@ -352,8 +363,8 @@ func (l *List) Disconnected(a netip.AddrPort, now time.Time, how Outcome) {
 	l.notBefore = time.Time{}
 	switch how {
 	case OutcomeUseful:
-		c.failures, c.useless, c.proved = 0, 0, true
-		c.retry = now.Add(usefulPause)
+		c.failures, c.useless, c.proved, c.heard = 0, 0, true, false
+		c.retry = now.Add(c.pause(usefulPause, 0, usefulPause))
 	case OutcomeBroken:
 		l.fail(c, now, brokenFailures)
 	default:

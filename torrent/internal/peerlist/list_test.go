@@ -186,7 +186,7 @@ func TestBackoff(t *testing.T) {
 		}
 	}
 	l.Disconnected(m, now, OutcomeUseful)
-	if got := wait(m); got != usefulPause {
+	if got := wait(m); got != manualPause {
 		t.Errorf("pause after a useful connection: %v", got)
 	}
 	l.Disconnected(m, now, OutcomeBroken)
@@ -198,6 +198,34 @@ func TestBackoff(t *testing.T) {
 	}
 	if got := wait(m); got != maxManualPause {
 		t.Errorf("pause after duplicates: %v", got)
+	}
+}
+
+// TestHeard has a peer that speaks up dialled at once, and once only.
+func TestHeard(t *testing.T) {
+	l := New(Options{Seed: 1})
+	a := one("192.168.1.9:9")
+	ready := func() bool {
+		next := l.Next(start, 1)
+		return len(next) == 1
+	}
+	l.Heard(a) // of nobody
+	l.Add([]netip.AddrPort{a}, SourceLSD)
+	for _, end := range []func(){
+		func() { l.Failed(a, start) },
+		func() { l.Disconnected(a, start, OutcomeUseful) },
+		func() { l.Disconnected(a, start, OutcomeUseless) },
+	} {
+		if !ready() {
+			t.Fatal("not given")
+		}
+		if end(); ready() {
+			t.Fatal("no pause")
+		}
+		l.Heard(a)
+	}
+	if ready() {
+		t.Error("dialled at once each time that anybody says so")
 	}
 }
 
