@@ -67,7 +67,8 @@ type conn struct {
 	// Guarded by t.mu.
 	id             picker.PeerID
 	gone           bool          // no longer in t.conns
-	heir           chan struct{} // closed when this one is gone; nil: no other connection to the peer waits for that
+	left           chan struct{} // closed when it is gone; nil: nobody waits for that
+	heirs          int           // who do
 	reason         error
 	amChoking      bool
 	amInterested   bool
@@ -248,8 +249,8 @@ func (c *conn) leave(err error) {
 	c.nc.Close()
 	t.mu.Lock()
 	c.gone = true
-	if c.heir != nil {
-		close(c.heir)
+	if c.left != nil {
+		close(c.left)
 	}
 	if c.reason != nil {
 		err = c.reason

@@ -93,19 +93,27 @@ func (c *conn) superLeftLocked() {
 	c.super = superPeer{}
 }
 
-// superTickLocked ends super-seeding when we are no longer the only seed, and
-// tells the truth by and by to those who were not told.
+// superTickLocked ends super-seeding when we are no longer the only seed, or with
+// the one peer that is left, and tells the truth by and by to those who were not
+// told.
 func (t *Torrent) superTickLocked(now time.Time) {
 	if t.super.shown == nil {
 		return
 	}
+	switch {
+	case t.nconns != 1:
+		t.super.alone = time.Time{}
+	case t.super.alone.IsZero():
+		t.super.alone = now
+	}
+	alone := !t.super.alone.IsZero() && now.Sub(t.super.alone) >= aloneWait
 	only, some := t.onlySeedLocked(now), false
 	for _, c := range t.conns {
 		if c == nil || c.gone || c.super.told.Len() == 0 {
 			continue
 		}
 		some = true
-		if c.super.on = c.super.on && only; c.super.on {
+		if c.super.on = c.super.on && only && !alone; c.super.on {
 			c.superTickPeerLocked(now)
 		} else {
 			c.superTellLocked()

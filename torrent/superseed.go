@@ -21,7 +21,8 @@ import (
 //
 // A peer cannot be interested in what it is not told of, so the choker takes
 // those as interested who have not proved otherwise. The first peer of a swarm
-// is told the truth: as long as it is alone it has nobody to pass anything on to.
+// is told the truth, and so is one that is left alone: it has nobody to pass
+// anything on to.
 //
 // All of this is guarded by Torrent.mu.
 
@@ -36,6 +37,7 @@ const (
 	lastPieceWait = 30 * time.Second // for a peer that is to be choked to get the rest of its piece
 	elsewhereWait = 2 * time.Second  // until a peer gets a piece from others that it does not ask us for
 	shyWait       = 5 * time.Second  // for a peer to be interested in what it was shown
+	aloneWait     = time.Second      // until a peer that is left alone is told the truth
 	boredWait     = 15 * time.Second // until a choked peer is shown something, lest it leaves
 	onItsWay      = 1 << 8           // in superSeed.shown: a peer that is being sent the piece
 )
@@ -49,6 +51,7 @@ type superSeed struct {
 	out    int                      // pieces below are, or were, with others
 	fresh  time.Time                // when a new piece was shown or reached somebody last
 	other  time.Time                // when another seed was seen last
+	alone  time.Time                // since then there is one peer; zero: there is none, or several
 }
 
 // superPeer is what super-seeding remembers of a peer.

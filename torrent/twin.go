@@ -5,15 +5,27 @@ import (
 	"time"
 )
 
-// Two peers that dial each other at once, or over both address families, have two
-// connections where one is wanted, and each side must end the same one. Clients
-// differ in which: by peer id as we do, by port, by age, by chance. Where both
-// sides end what the other keeps, they have none, and wait for minutes. So no
-// connection is refused at once for being the second: it waits, silent after the
-// handshake, whether the other side ends the first, and takes its place if so.
+// Two peers that dial each other at once, or over both address families, have up to
+// four connections where one is wanted, and both sides must keep the same one.
+// Clients differ in which: by peer id, by port, by age, by chance. Where each side
+// ends what the other keeps, they have none, and wait for minutes. So a connection
+// that comes second is not ended at once, unless both sides know that it goes: it
+// waits, silent after the handshake, and takes the place of the first if the other
+// side ends that.
 
-// twinPatience bounds the wait. The other side decides on seeing the handshake.
-const twinPatience = 3 * time.Second
+const (
+	twinPatience = 3 * time.Second // bounds the wait: the other side decides on seeing the handshake
+	maxHeirs     = 3               // who wait for the place of one connection
+)
+
+// twinVerdict is what becomes of the second connection to a peer.
+type twinVerdict int
+
+const (
+	twinWaits    twinVerdict = iota // the other side decides
+	twinReplaces                    // the first one goes
+	twinGoes
+)
 
 // twinLocked returns another connection to the peer of c, or nil.
 func (t *Torrent) twinLocked(c *conn) *conn {
@@ -35,14 +47,17 @@ func (t *Torrent) awaitTwinLocked(c *conn) error {
 	patience := time.NewTimer(twinPatience)
 	defer patience.Stop()
 	for ; other != nil; other = t.twinLocked(c) {
-		if c.replaces(other) {
+		switch v := c.besides(other); {
+		case v == twinGoes || other.heirs >= maxHeirs:
+			return errTwice
+		case v == twinReplaces:
 			other.dropLocked(errTwice)
 		}
-		if other.heir != nil {
-			return errTwice // two are enough
+		if other.left == nil {
+			other.left = make(chan struct{})
 		}
-		left := make(chan struct{})
-		other.heir = left
+		left := other.left
+		other.heirs++
 		t.mu.Unlock()
 		var err error
 		select {
@@ -53,26 +68,29 @@ func (t *Torrent) awaitTwinLocked(c *conn) error {
 			err = errHalted
 		}
 		t.mu.Lock()
-		if err != nil {
-			if other.heir == left {
-				other.heir = nil
-			}
+		if other.heirs--; err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// replaces reports whether c is the one of two connections that stays, by what both
-// sides know: a peer that comes again has lost the connection that we still hold,
-// and spate keeps the one that the greater peer id began.
-func (c *conn) replaces(other *conn) bool {
+// besides judges c where its peer is connected by other. A peer that comes again
+// from the same address has lost the connection that we still hold. Two spates keep
+// one that the greater peer id began, and of several the one that who began them
+// keeps.
+func (c *conn) besides(other *conn) twinVerdict {
 	ours := c.t.s.opt.PeerID
+	greater := bytes.Compare(c.peerID[:], ours[:]) > 0
 	switch {
+	case c.incoming && other.incoming && c.addr.Addr() == other.addr.Addr():
+		return twinReplaces
+	case !bytes.Equal(c.peerID[:3], ours[:3]):
+		return twinWaits // another program
+	case c.incoming != other.incoming && c.incoming == greater:
+		return twinReplaces
 	case c.incoming && other.incoming:
-		return c.addr.Addr() == other.addr.Addr()
-	case c.incoming != other.incoming:
-		return c.peerID.Client() == ours.Client() && c.incoming == (bytes.Compare(c.peerID[:], ours[:]) > 0)
+		return twinWaits
 	}
-	return false
+	return twinGoes
 }
