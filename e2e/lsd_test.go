@@ -27,7 +27,7 @@ func TestLocalPeers(t *testing.T) {
 	for name, source := range map[string]string{"torrent": torrent, "magnet": link} {
 		t.Run("spate by "+name, func(t *testing.T) {
 			dir := t.TempDir()
-			l.Hosts[1].in(t).spate("get", source, "-o", dir).ok(time.Minute)
+			l.Hosts[1].in(t).spate("get", source, "-o", dir).ok(20 * time.Second)
 			if !sameData(tree, filepath.Join(dir, "tree")) {
 				t.Error("other data came")
 			}
@@ -36,9 +36,7 @@ func TestLocalPeers(t *testing.T) {
 	t.Run("libtorrent", func(t *testing.T) {
 		dir := t.TempDir()
 		libtorrent(l.Hosts[2].in(t), "get", torrent, dir)
-		// When both dial at once, over both families, it may happen that each ends the
-		// connection that the other keeps, and libtorrent waits a minute then.
-		eventually(t, 2*time.Minute, "libtorrent has the tree", func() bool { return sameData(tree, filepath.Join(dir, "tree")) })
+		eventually(t, 30*time.Second, "libtorrent has the tree", func() bool { return sameData(tree, filepath.Join(dir, "tree")) })
 	})
 	t.Run("private", func(t *testing.T) {
 		h := l.Hosts[1].in(t)
@@ -50,7 +48,7 @@ func TestLocalPeers(t *testing.T) {
 	t.Run("from libtorrent", func(t *testing.T) {
 		libtorrent(l.Hosts[2].in(t), "seed", torrent, data)
 		dir := t.TempDir()
-		l.Hosts[1].in(t).spate("get", torrent, "-o", dir).ok(2 * time.Minute)
+		l.Hosts[1].in(t).spate("get", torrent, "-o", dir).ok(30 * time.Second)
 		if !sameData(tree, filepath.Join(dir, "tree")) {
 			t.Error("other data came")
 		}
