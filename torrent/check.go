@@ -120,11 +120,11 @@ func (t *Torrent) hashPieces(ctx context.Context, pieces []int, have bitfield.Bi
 		var l looker
 		defer l.release(t.s.buf)
 		for ctx.Err() == nil {
-			k := int(next.Add(piecesAtOnce)) - piecesAtOnce
+			k := int(next.Add(lookAtOnce)) - lookAtOnce
 			if k >= len(pieces) {
 				return
 			}
-			few := pieces[k:min(k+piecesAtOnce, len(pieces))]
+			few := pieces[k:min(k+lookAtOnce, len(pieces))]
 			good, err := l.look(t, few)
 			mu.Lock()
 			for j, i := range few {
@@ -146,7 +146,7 @@ func (t *Torrent) hashPieces(ctx context.Context, pieces []int, have bitfield.Bi
 	if int64(len(pieces))*t.info.PieceLength <= fewBytes {
 		work()
 	} else {
-		for range min((len(pieces)+piecesAtOnce-1)/piecesAtOnce, runtime.GOMAXPROCS(0)) {
+		for range min((len(pieces)+lookAtOnce-1)/lookAtOnce, runtime.GOMAXPROCS(0)) {
 			wg.Go(work)
 		}
 		wg.Wait()

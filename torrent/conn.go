@@ -26,8 +26,9 @@ import (
 //  4. copyBlocks without the lock: claimed blocks go to the buffer of their piece
 //  5. settle     under the lock: blocks have arrived, complete pieces are taken,
 //     the next requests are picked and encoded
-//  6. finishPair without the lock: hash pieces, in pairs while they come fast, and
-//     write them, with the help of another goroutine; under it: verified, have
+//  6. gather     without the lock: complete pieces are hashed, many at a time while
+//     they come fast, and written, with the help of another goroutine; under it:
+//     verified, have
 //  7. send       a goroutine that lives while there is something to write: all
 //     control messages and a batch of blocks in one system call
 //
@@ -55,13 +56,12 @@ type conn struct {
 	batch       []peerwire.Message   // scratch
 	copies      []arrival            // scratch: blocks of the batch that were claimed
 	hashesAsked []peerwire.HashRange // by the peer, to be answered after the batch
-	whole       []wholePiece         // pieces that are complete and not yet hashed
-	fin         *finishing           // nil before the first
+	whole       []wholePiece         // scratch: pieces that the batch completed
 
 	received, sent atomic.Int64 // payload
 	lastRead       atomic.Int64 // unix nanoseconds
 	closing        atomic.Bool
-	held           atomic.Bool // the reader waits for a download limit
+	held           atomic.Bool // the reader waits for a download limit or the disk
 	writers        sync.WaitGroup
 
 	// Guarded by t.mu.
@@ -160,8 +160,6 @@ func (c *conn) run() {
 		return
 	}
 	err := c.receive()
-	c.finishWhole()
-	c.awaitHelper()
 	c.leave(err)
 	c.in.release()
 }
@@ -345,7 +343,7 @@ func (c *conn) consume() error {
 func (c *conn) handleBatch() error {
 	t := c.t
 	now := time.Now()
-	c.copies = c.copies[:0]
+	c.copies, c.whole = c.copies[:0], c.whole[:0]
 	t.mu.Lock()
 	for i := range c.batch {
 		if err := c.handleLocked(&c.batch[i], now); err != nil {
@@ -365,9 +363,13 @@ func (c *conn) handleBatch() error {
 	c.refillLocked(now)
 	c.askHashesLocked(now)
 	c.kickLocked()
+	last := t.pick.Wanted() <= int(t.fin.unjudged.Load())
 	t.mu.Unlock()
-	if len(c.whole) >= piecesAtOnce {
-		c.finishPair()
+	if len(c.whole) > 0 {
+		c.held.Store(true)
+		t.gather(c.whole, last)
+		c.held.Store(false)
+		clear(c.whole)
 	}
 	if len(c.hashesAsked) > 0 {
 		return c.answerHashes()
@@ -389,7 +391,8 @@ func (c *conn) settleLocked() {
 		if complete {
 			slot := t.pick.Slot(int(a.block.Piece))
 			size := t.info.PieceSize(int(a.block.Piece))
-			c.completed(wholePiece{int(a.block.Piece), t.bufs[slot][:size]})
+			c.whole = append(c.whole, wholePiece{int(a.block.Piece), t.bufs[slot][:size]})
+			t.fin.unjudged.Add(1)
 		}
 	}
 }

@@ -1,13 +1,14 @@
 package torrent
 
 import (
-	"net"
 	"net/netip"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"spate/internal/lanes"
+	"spate/metainfo"
 	"spate/storage"
 )
 
@@ -41,7 +42,7 @@ func TestStuckDiskPushesBack(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(20 * time.Second)
-		if got := tor.Stats().Downloaded; got == 0 || got > largeRead+4*piecesAtOnce*piece {
+		if got := tor.Stats().Downloaded; got == 0 || got > largeRead+4*mostTogether*piece {
 			t.Errorf("%d KiB were taken from the peer", got>>10)
 		}
 		if n := disk.writes.Load(); n > 2 {
@@ -54,41 +55,108 @@ func TestStuckDiskPushesBack(t *testing.T) {
 	})
 }
 
-// Pieces that come fast are hashed two at a time, and one that comes alone does not
-// wait for long. The helper, where there is one, has ended with the connection.
-func TestPairs(t *testing.T) {
+// slowDisk takes its time for each write.
+type slowDisk struct {
+	*storage.Memory
+	each time.Duration
+}
+
+func (d *slowDisk) WriteAt(p []byte, off int64) (int, error) {
+	time.Sleep(d.each)
+	return d.Memory.WriteAt(p, off)
+}
+
+// Where the disk holds back a download, and every place for an open piece is taken,
+// the peer is asked again as soon as one is free.
+func TestFullPickerGoesOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const size, piece, open, each = 16 << 20, 64 << 10, 32, time.Millisecond
+		data, mi := noiseTorrent(t, size, piece)
+		w := newSleepyWorld(t, Options{})
+		if _, err := w.seed.Add(mi, AddOptions{Storage: storage.NewMemoryOf(data), Verified: true}); err != nil {
+			t.Fatal(err)
+		}
+		get := w.session(t, 3, Options{PieceMemory: open * piece})
+		began := time.Now()
+		tor, err := get.Add(mi, AddOptions{Storage: &slowDisk{storage.NewMemory(size), each}, Peers: []netip.AddrPort{w.seed.Addr()}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := tor.Wait(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if took, most := time.Since(began), 2*size/piece*each+time.Second; took > most {
+			t.Errorf("it took %v, and the disk %v of that", took, size/piece*each)
+		}
+	})
+}
+
+// Pieces are finished together while they come so fast that they are soon here.
+func TestTogether(t *testing.T) {
 	t.Parallel()
-	for name, c := range map[string]struct {
-		whole int
-		gap   time.Duration
-		want  bool
+	wide := 2
+	if lanes.Width() >= leastWide {
+		wide = lanes.Width()
+	}
+	for _, c := range []struct {
+		gap  time.Duration
+		open int
+		want int
 	}{
-		"fast":       {1, time.Millisecond, true},
-		"slow":       {1, time.Second, false},
-		"both there": {2, time.Millisecond, false},
+		{time.Second, 1000, 1},
+		{pairGap, 1000, 2},
+		{longestWait / leastWide * 2, 1000, 2},
+		{longestWait / mostTogether, 1000, wide},
+		{0, 1000, wide},
+		{0, 8, 2}, // half of the open pieces are not enough
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			nc := &deadlines{}
-			k := &conn{nc: nc, fin: &finishing{gap: c.gap, last: time.Now()}, whole: make([]wholePiece, c.whole)}
-			if got := k.awaitPair(); got != c.want || nc.last.IsZero() == c.want {
-				t.Errorf("waits %v, until %v", got, nc.last)
-			}
-			if c.want && time.Until(nc.last) > longestPairWait {
-				t.Errorf("waits until %v", nc.last)
-			}
-			k.closing.Store(true)
-			if k.awaitPair() {
-				t.Error("waits although the connection ends")
-			}
-		})
+		tor := &Torrent{info: &metainfo.Info{PieceLength: 1, Pieces: make([]byte, 20)}, s: &Session{opt: Options{PieceMemory: int64(c.open)}}}
+		tor.fin.gap = c.gap
+		if got := tor.togetherLocked(); got != c.want {
+			t.Errorf("%v apart, %d open: %d together, want %d", c.gap, c.open, got, c.want)
+		}
 	}
 }
 
-// deadlines is a connection of which only the deadline is used.
-type deadlines struct {
-	net.Conn
-	last time.Time
+// Pieces that wait for others in vain do not wait for long; the last ones do not
+// wait at all.
+func TestWaitInVain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		data, mi := noiseTorrent(t, 4<<20, 64<<10)
+		w := newSleepyWorld(t, Options{})
+		tor, err := w.get.Add(mi, AddOptions{Storage: storage.NewMemory(int64(len(data)))})
+		if err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		whole := func(from, to int) (list []wholePiece) {
+			for i := from; i < to; i++ {
+				list = append(list, wholePiece{i, data[i<<16:][:64<<10]})
+			}
+			return list
+		}
+		have := func() int {
+			tor.mu.Lock()
+			defer tor.mu.Unlock()
+			return tor.pick.HaveCount()
+		}
+		tor.fin.gap, tor.fin.last = 0, time.Now()
+		began := time.Now()
+		tor.gather(whole(0, 1), false)
+		synctest.Wait()
+		if n := have(); n != 0 {
+			t.Fatalf("%d pieces were judged at once", n)
+		}
+		time.Sleep(longestWait)
+		synctest.Wait()
+		if n := have(); n != 1 {
+			t.Fatalf("%d pieces after %v", n, time.Since(began))
+		}
+		tor.fin.gap, tor.fin.last = 0, time.Now()
+		tor.gather(whole(1, 2), false)
+		tor.gather(whole(2, 4), true)
+		if n := have(); n != 4 {
+			t.Fatalf("%d pieces when no more are awaited", n)
+		}
+	})
 }
-
-func (d *deadlines) SetReadDeadline(t time.Time) error { d.last = t; return nil }

@@ -185,6 +185,7 @@ func (t *Torrent) halt() {
 	}
 	t.mu.Unlock()
 	t.loop.Wait()
+	t.finishRest()
 	t.saveResume(true)
 }
 

@@ -8,18 +8,21 @@ import (
 	"spate/storage"
 )
 
+// lookAtOnce is how many pieces are checked together.
+const lookAtOnce = 2
+
 // looker checks pieces on disk, a few at a time. It belongs to one goroutine.
 type looker struct {
-	bufs    [piecesAtOnce][]byte
+	bufs    [lookAtOnce][]byte
 	shared  []byte // what bufs are parts of, if it is from a free list
-	digests [piecesAtOnce]lanes.SHA1
+	digests [lookAtOnce]lanes.SHA1
 }
 
-// look reads and hashes up to piecesAtOnce pieces and reports which are good. Data
+// look reads and hashes up to lookAtOnce pieces and reports which are good. Data
 // that is not there is not good; a disk that does not answer is an error.
-func (l *looker) look(t *Torrent, few []int) (good [piecesAtOnce]bool, err error) {
-	var there [piecesAtOnce]bool
-	ds, ps := make([]*lanes.SHA1, 0, piecesAtOnce), make([][]byte, 0, piecesAtOnce)
+func (l *looker) look(t *Torrent, few []int) (good [lookAtOnce]bool, err error) {
+	var there [lookAtOnce]bool
+	ds, ps := make([]*lanes.SHA1, 0, lookAtOnce), make([][]byte, 0, lookAtOnce)
 	for j, i := range few {
 		l.take(t, j)
 		buf := l.bufs[j][:t.info.PieceSize(i)]
@@ -61,7 +64,7 @@ func (l *looker) take(t *Torrent, j int) {
 	n := t.info.PieceLength
 	switch {
 	case l.bufs[j] != nil:
-	case n*piecesAtOnce <= largeRead:
+	case n*lookAtOnce <= largeRead:
 		l.shared = t.s.buf.large.get()
 		for k := range l.bufs {
 			l.bufs[k] = l.shared[int64(k)*n:][:n]

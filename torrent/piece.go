@@ -54,7 +54,11 @@ func (t *Torrent) finishSummed(w wholePiece, sum [sha1.Size]byte) {
 		return
 	}
 	t.clearLocked(w)
+	full := t.pick.Full()
 	t.pick.Verified(w.index)
+	if full { // who found no place for another piece asks again
+		t.refillOthersLocked()
+	}
 	t.provedLocked(w.index, v.both)
 	t.emitLocked(Event{Kind: EventPiece, Piece: w.index})
 	t.bytesDone += t.wantedBytes(w.index)

@@ -6,13 +6,6 @@ func (c *conn) limitRead(b []byte) []byte {
 	return b[:min(len(b), c.t.down.Batch(), c.t.s.down.Batch())]
 }
 
-// tookAll is took for a path that cannot tell whether more is to be read at once.
-func (c *conn) tookAll(n int) error {
-	err := c.took(n)
-	c.finishWhole()
-	return err
-}
-
 // took consumes n bytes that were read into the inbox, and waits as long as the
 // limits ask, so that the peer is held back by its full socket.
 func (c *conn) took(n int) error {
@@ -40,7 +33,7 @@ func (c *conn) receivePortable() error {
 			n, err := c.nc.Read(first[:])
 			if n > 0 {
 				c.in.read(copy(c.in.space(0), first[:n]))
-				if err := c.tookAll(n); err != nil {
+				if err := c.took(n); err != nil {
 					return err
 				}
 			}
@@ -54,7 +47,7 @@ func (c *conn) receivePortable() error {
 		n, err := c.nc.Read(b)
 		if n > 0 {
 			c.in.read(n)
-			if err := c.tookAll(n); err != nil {
+			if err := c.took(n); err != nil {
 				return err
 			}
 		}

@@ -3,9 +3,7 @@
 package torrent
 
 import (
-	"errors"
 	"io"
-	"os"
 	"syscall"
 )
 
@@ -33,9 +31,7 @@ func (c *conn) receive() error {
 			case err == syscall.EINTR:
 				continue
 			case err == syscall.EAGAIN:
-				if c.rest() {
-					continue
-				}
+				c.in.idle()
 				return false
 			case err != nil:
 				cause = err
@@ -50,24 +46,8 @@ func (c *conn) receive() error {
 			}
 		}
 	}
-	for {
-		err = raw.Read(read)
-		switch {
-		case cause != nil:
-			return cause
-		case !errors.Is(err, os.ErrDeadlineExceeded) || !c.pairTimeout():
-			return err
-		}
+	if err := raw.Read(read); cause == nil {
+		return err
 	}
-}
-
-// rest is called when the socket is empty. It finishes the pieces that are whole,
-// unless another is about to be, and reports whether more may have come meanwhile.
-func (c *conn) rest() bool {
-	c.in.idle()
-	if len(c.whole) == 0 || c.awaitPair() {
-		return false
-	}
-	c.finishWhole()
-	return true
+	return cause
 }

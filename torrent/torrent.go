@@ -65,6 +65,8 @@ type Torrent struct {
 	wasted               atomic.Int64
 	checked              atomic.Int64 // pieces looked at while checking
 
+	fin finishing // has a lock of its own, under which no other is taken
+
 	// mu guards what follows. It is never held over I/O, and no lock but the
 	// session's and the announcer's is taken under it.
 	mu                    sync.Mutex
@@ -157,6 +159,7 @@ func identify(s *Session, mi *metainfo.MetaInfo, opt AddOptions) (*Torrent, erro
 		state:    StateStopped,
 		added:    time.Now(),
 	}
+	t.fin.room.L = &t.fin.mu
 	t.full.Store(mi)
 	if v2, ok := mi.HashV2(); ok && info.HasV1() {
 		t.hash2 = v2.Truncate()
