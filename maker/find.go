@@ -1,6 +1,7 @@
 package maker
 
 import (
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -9,11 +10,26 @@ import (
 	"spate/metainfo"
 )
 
+// MissingError is files or directories that were asked for and are in none of
+// the places; it is an fs.ErrNotExist.
+type MissingError struct{ Names, Places []string }
+
+func (e *MissingError) Error() string {
+	const most = 8
+	names := strings.Join(e.Names[:min(most, len(e.Names))], ", ")
+	if n := len(e.Names) - most; n > 0 {
+		names += fmt.Sprintf(" and %d more", n)
+	}
+	return names + ": not in " + strings.Join(e.Places, " or ")
+}
+
+func (e *MissingError) Unwrap() error { return fs.ErrNotExist }
+
 // FindData looks for the data of m and returns the path for [Verify]. Each place
 // is the file or directory itself, or a directory that holds it under the
 // torrent's name; the first place counts in which most of the files have their
 // sizes, even if that is none as long as the torrent's name is there. The error
-// is fs.ErrNotExist when it is nowhere.
+// is a *MissingError when it is nowhere.
 func FindData(m *metainfo.MetaInfo, places ...string) (string, error) {
 	best, most := "", -1
 	for _, place := range places {
@@ -31,7 +47,7 @@ func FindData(m *metainfo.MetaInfo, places ...string) (string, error) {
 		}
 	}
 	if most < 0 {
-		return "", &fs.PathError{Op: "find " + m.Info.Name + " in", Path: strings.Join(places, ", "), Err: fs.ErrNotExist}
+		return "", &MissingError{[]string{m.Info.Name}, places}
 	}
 	return best, nil
 }

@@ -24,7 +24,7 @@ import (
 //
 // Cancelling ctx ends it within 100 ms, as far as the disk allows, with the
 // cause of the cancellation. Other errors are [ErrEmpty], *[ChangedError],
-// *[NameError], *[CollisionError], *[PatternError], *[PieceLengthError], those
+// *[NameError], *[CollisionError], *[PatternError], *[PieceLengthError], *[MissingError], those
 // of the file system, and *[metainfo.Error] for a torrent that readers would
 // refuse, such as one with too many pieces.
 func Make(ctx context.Context, path string, o Options) (*metainfo.MetaInfo, error) {

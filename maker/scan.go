@@ -57,6 +57,7 @@ const (
 	SkipSpecial   SkipReason = "not a regular file"
 	SkipLink      SkipReason = "symbolic link"
 	SkipOutside   SkipReason = "symbolic link that leads out of the tree"
+	SkipBroken    SkipReason = "symbolic link to nothing"
 	SkipDangling  SkipReason = "symbolic link to something that is not in the torrent"
 	SkipLoop      SkipReason = "symbolic link to a directory that it lies in"
 	SkipEmptyTree SkipReason = "empty directory"

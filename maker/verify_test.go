@@ -2,6 +2,8 @@ package maker
 
 import (
 	"context"
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"testing"
@@ -219,7 +221,7 @@ func TestFindData(t *testing.T) {
 		}
 		got, err := FindData(c.m, places...)
 		if c.want == "" {
-			if !os.IsNotExist(err) {
+			if !errors.Is(err, fs.ErrNotExist) {
 				t.Errorf("%v: %s %v", c.places, got, err)
 			}
 		} else if got != at(c.want) {

@@ -1,11 +1,9 @@
 package maker
 
 import (
-	"io/fs"
 	"path"
 	"path/filepath"
 	"slices"
-	"strings"
 )
 
 // wanted is a list of paths that a scan is limited to; empty means everything.
@@ -63,5 +61,5 @@ func (w *wanted) missing(root string) error {
 		return nil
 	}
 	slices.Sort(list)
-	return &fs.PathError{Op: "find in " + root, Path: strings.Join(list, ", "), Err: fs.ErrNotExist}
+	return &MissingError{list, []string{root}}
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 
 	"spate/maker"
 	"spate/metainfo"
@@ -64,17 +65,14 @@ func (a *app) entries(ctx context.Context, dir string, o maker.Options, opt *cre
 	var list []*eachEntry
 	for _, d := range names {
 		name := d.Name()
-		switch hidden := maker.Hidden(d); {
-		case hidden && !o.Hidden:
-			a.skipped(maker.Skipped{Path: name, Reason: maker.SkipHidden})
-			continue
-		case strings.HasSuffix(name, ".torrent") && d.Type().IsRegular():
-			continue // what this verb wrote before
-		case !d.IsDir() && !d.Type().IsRegular() && d.Type()&fs.ModeSymlink == 0:
-			a.skipped(maker.Skipped{Path: name, Reason: maker.SkipSpecial})
+		e := &eachEntry{path: filepath.Join(dir, name), out: filepath.Join(opt.output, name+".torrent")}
+		if why := leftOut(d, e.path, o.Hidden); why != "" {
+			a.skipped(maker.Skipped{Path: name, Reason: why})
 			continue
 		}
-		e := &eachEntry{path: filepath.Join(dir, name), out: filepath.Join(opt.output, name+".torrent")}
+		if strings.HasSuffix(name, ".torrent") && d.Type().IsRegular() {
+			continue // what this verb wrote before
+		}
 		e.size, _, e.err = maker.Measure(ctx, e.path, o)
 		if errors.Is(e.err, maker.ErrEmpty) {
 			a.notef("%s is empty: left out", e.path)
@@ -86,6 +84,29 @@ func (a *app) entries(ctx context.Context, dir string, o maker.Options, opt *cre
 		list = append(list, e)
 	}
 	return list, ctx.Err()
+}
+
+// leftOut returns why no torrent is made of an entry, which lies at path; "" if
+// one is.
+func leftOut(d fs.DirEntry, path string, hidden bool) maker.SkipReason {
+	if !hidden && maker.Hidden(d) {
+		return maker.SkipHidden
+	}
+	mode := d.Type()
+	if mode&fs.ModeSymlink != 0 {
+		fi, err := os.Stat(path)
+		switch {
+		case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ELOOP):
+			return maker.SkipBroken
+		case err != nil:
+			return "" // the maker says what it is
+		}
+		mode = fi.Mode()
+	}
+	if !mode.IsDir() && !mode.IsRegular() {
+		return maker.SkipSpecial
+	}
+	return ""
 }
 
 // makeEach makes the torrents of list, with one bar for all.
@@ -156,7 +177,7 @@ func (a *app) writeEach(ctx context.Context, list []*eachEntry, opt *createOptio
 			}
 		}
 		if e.err != nil {
-			a.warnf("%v", e.err)
+			a.warnf("%s", message(e.err))
 			failed++
 			if first == nil {
 				first = makeError(e.err)
