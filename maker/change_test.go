@@ -19,6 +19,7 @@ import (
 // TestChangingFile: whatever happens to a file between the scan and the end of
 // the hashing is noticed.
 func TestChangingFile(t *testing.T) {
+	t.Parallel()
 	for what, change := range map[string]func(t *testing.T, path string){
 		"resized": func(t *testing.T, path string) {
 			f, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
@@ -76,16 +77,17 @@ func TestChangingFile(t *testing.T) {
 func TestCancel(t *testing.T) {
 	defer goleak.VerifyNone(t)
 	dir := t.TempDir()
-	files := map[string][]byte{"t/big": make([]byte, 64<<20)}
-	for k := range 2000 {
+	files := map[string][]byte{"t/big": nil, "small/f": []byte("small")}
+	for k := range 1000 {
 		files[fmt.Sprintf("t/%d/%d", k%10, k)] = []byte("small")
 	}
 	write(t, dir, files)
+	must(t, os.Truncate(filepath.Join(dir, "t", "big"), 8<<30)) // sparse; never read to its end
 	cause := errors.New("stop")
 	for _, o := range []Options{
 		{Format: metainfo.V1, PieceLength: 16 << 20}, {Format: metainfo.V2}, {PieceLength: 16 << 20}, {PieceLength: 512 << 20},
 	} {
-		for _, after := range []int{0, 1, 2} { // calls of Progress
+		for _, after := range []int{0, 1} { // calls of Progress
 			ctx, cancel := context.WithCancelCause(context.Background())
 			var at time.Time
 			stop := sync.OnceFunc(func() {
@@ -108,16 +110,16 @@ func TestCancel(t *testing.T) {
 					t.Fail()
 				}
 			}
-			if after == 0 && !errors.Is(err, cause) || err != nil && !errors.Is(err, cause) {
+			if !errors.Is(err, cause) {
 				t.Errorf("%v", err)
 			}
 			cancel(nil)
 		}
 	}
-	m := mustMake(t, filepath.Join(dir, "t"), Options{Format: metainfo.V1})
+	m := mustMake(t, filepath.Join(dir, "small"), Options{})
 	ctx, cancel := context.WithCancelCause(context.Background())
 	cancel(cause)
-	if _, err := Verify(ctx, m, filepath.Join(dir, "t"), VerifyOptions{}); !errors.Is(err, cause) {
+	if _, err := Verify(ctx, m, filepath.Join(dir, "small"), VerifyOptions{}); !errors.Is(err, cause) {
 		t.Errorf("verify: %v", err)
 	}
 }
@@ -166,19 +168,14 @@ func TestMemory(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "sparse")
 	write(t, dir, map[string][]byte{"sparse": nil})
-	must(t, os.Truncate(path, 1<<30))
+	must(t, os.Truncate(path, 128<<20))
 	for _, length := range []int64{1 << 20, 64 << 20} {
 		for _, workers := range []int{2, 64} {
 			runtime.GC()
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)
-			ctx, cancel := context.WithTimeout(context.Background(), 300*time.Millisecond)
-			_, err := Make(ctx, path, Options{PieceLength: length, Workers: workers})
-			cancel()
+			mustMake(t, path, Options{PieceLength: length, Workers: workers})
 			runtime.ReadMemStats(&after)
-			if err != nil && !errors.Is(err, context.DeadlineExceeded) {
-				t.Error(err)
-			}
 			if n := after.TotalAlloc - before.TotalAlloc; n > 48<<20 {
 				t.Errorf("%d workers, pieces of %d: %d MiB allocated", workers, length, n>>20)
 			}

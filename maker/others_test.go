@@ -1,6 +1,7 @@
 package maker_test
 
 import (
+	"bytes"
 	"context"
 	"os"
 	"os/exec"
@@ -68,71 +69,91 @@ func sample(t *testing.T) []string {
 	return paths
 }
 
-// sameHashes makes a torrent of each path and compares its info-hashes with
-// those of the torrent that other writes to a file.
-func sameHashes(t *testing.T, o maker.Options, other func(path, out string) *exec.Cmd) {
+// sameHashes makes a torrent of each path, in each of the ways, and compares it
+// with the one that other writes to a file. The programs sleep more than they
+// work: they run beside each other.
+func sameHashes(t *testing.T, other func(path, out string) *exec.Cmd, ways ...maker.Options) {
 	t.Helper()
-	for _, path := range sample(t) {
-		out := filepath.Join(t.TempDir(), "other.torrent")
-		cmd := other(path, out)
-		if b, err := cmd.CombinedOutput(); err != nil {
-			t.Fatalf("%v: %v\n%s", cmd, err, b)
-		}
-		want, err := metainfo.ReadFile(out)
-		if err != nil {
+	paths, dir := sample(t), t.TempDir()
+	cmds, said := make([]*exec.Cmd, len(paths)), make([]bytes.Buffer, len(paths))
+	for i, path := range paths {
+		cmds[i] = other(path, filepath.Join(dir, strconv.Itoa(i)))
+		cmds[i].Stdout, cmds[i].Stderr = &said[i], &said[i]
+		if err := cmds[i].Start(); err != nil {
 			t.Fatal(err)
 		}
-		got, err := maker.Make(context.Background(), path, o)
+	}
+	for i, path := range paths {
+		if err := cmds[i].Wait(); err != nil {
+			t.Errorf("%v: %v\n%s", cmds[i], err, &said[i])
+			continue
+		}
+		want, err := metainfo.ReadFile(filepath.Join(dir, strconv.Itoa(i)))
 		if err != nil {
-			t.Fatal(err)
+			t.Error(err)
+			continue
 		}
-		if diff := cmp.Diff(want.PieceLayers, got.PieceLayers, cmpopts.EquateEmpty()); diff != "" {
-			t.Errorf("%s %s: piece layers differ", o.Format, filepath.Base(path))
-		}
-		if string(got.InfoBytes) != string(want.InfoBytes) {
-			a, b := got.InfoBytes, want.InfoBytes
-			for len(a) > 0 && len(b) > 0 && a[0] == b[0] {
-				a, b = a[1:], b[1:]
-			}
-			t.Errorf("%s %s differs from\nwe   %.200q\nthey %.200q", o.Format, filepath.Base(path), a, b)
+		for _, o := range ways {
+			compare(t, path, o, want)
 		}
 	}
 }
 
+// compare makes a torrent and compares it with the one that another program made.
+func compare(t *testing.T, path string, o maker.Options, want *metainfo.MetaInfo) {
+	t.Helper()
+	got, err := maker.Make(context.Background(), path, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want.PieceLayers, got.PieceLayers, cmpopts.EquateEmpty()); diff != "" {
+		t.Errorf("%s %s: piece layers differ", o.Format, filepath.Base(path))
+	}
+	if string(got.InfoBytes) != string(want.InfoBytes) {
+		a, b := got.InfoBytes, want.InfoBytes
+		for len(a) > 0 && len(b) > 0 && a[0] == b[0] {
+			a, b = a[1:], b[1:]
+		}
+		t.Errorf("%s %s differs from\nwe   %.200q\nthey %.200q", o.Format, filepath.Base(path), a, b)
+	}
+}
+
 func TestSameInfoHashAsMktorrent(t *testing.T) {
+	t.Parallel()
 	mktorrent := tool(t, "mktorrent")
 	for _, length := range []int{15, 18} {
 		o := maker.Options{Format: metainfo.V1, PieceLength: 1 << length, Like: maker.LikeMktorrent}
-		sameHashes(t, o, func(path, out string) *exec.Cmd {
+		sameHashes(t, func(path, out string) *exec.Cmd {
 			return exec.Command(mktorrent, "-l", strconv.Itoa(length), "-o", out, path)
-		})
+		}, o)
 		o.Private, o.Source = true, "mark"
-		sameHashes(t, o, func(path, out string) *exec.Cmd {
+		sameHashes(t, func(path, out string) *exec.Cmd {
 			return exec.Command(mktorrent, "-l", strconv.Itoa(length), "-p", "-s", "mark", "-o", out, path)
-		})
+		}, o)
 	}
 }
 
 // TestDefaultIsLikeMktorrent: nothing has to be said for a v1 torrent of plain
 // files.
 func TestDefaultIsLikeMktorrent(t *testing.T) {
+	t.Parallel()
 	mktorrent := tool(t, "mktorrent")
-	o := maker.Options{Format: metainfo.V1, PieceLength: 1 << 16, Links: maker.LinksFollow, Hidden: true}
-	sameHashes(t, o, func(path, out string) *exec.Cmd {
+	sameHashes(t, func(path, out string) *exec.Cmd {
 		return exec.Command(mktorrent, "-l", "16", "-o", out, path)
-	})
+	}, maker.Options{Format: metainfo.V1, PieceLength: 1 << 16, Links: maker.LinksFollow, Hidden: true})
 }
 
 func TestSameInfoHashAsTransmission(t *testing.T) {
+	t.Parallel()
 	create := tool(t, "transmission-create")
 	o := maker.Options{Format: metainfo.V1, PieceLength: 32 << 10, Like: maker.LikeTransmission}
-	sameHashes(t, o, func(path, out string) *exec.Cmd {
+	sameHashes(t, func(path, out string) *exec.Cmd {
 		return exec.Command(create, "-s", "32", "-o", out, path)
-	})
+	}, o)
 	o.Private = true
-	sameHashes(t, o, func(path, out string) *exec.Cmd {
+	sameHashes(t, func(path, out string) *exec.Cmd {
 		return exec.Command(create, "-p", "-t", "http://127.0.0.1/announce", "-s", "32", "-o", out, path)
-	})
+	}, o)
 }
 
 const libtorrentMaker = `
@@ -148,6 +169,7 @@ open(out, "wb").write(lt.bencode(t.generate()))
 `
 
 func TestSameInfoHashAsLibtorrent(t *testing.T) {
+	t.Parallel()
 	python := tool(t, "/usr/bin/python3", "-c", "import libtorrent")
 	for _, c := range []struct {
 		o     maker.Options
@@ -159,16 +181,18 @@ func TestSameInfoHashAsLibtorrent(t *testing.T) {
 		{maker.Options{Format: metainfo.Hybrid, NoTailPadding: true}, []string{"canonical_files_no_tail_padding"}},
 	} {
 		for _, length := range []int64{16 << 10, 64 << 10} {
-			c.o.Like, c.o.PieceLength = maker.LikeLibtorrent, length
-			other := func(path, out string) *exec.Cmd {
+			c.o.PieceLength = length
+			plain := c.o
+			c.o.Like = maker.LikeLibtorrent
+			ways := []maker.Options{c.o}
+			if c.o.Format != metainfo.V1 { // nothing has to be said for plain files
+				plain.Links, plain.Hidden = maker.LinksFollow, true
+				ways = append(ways, plain)
+			}
+			sameHashes(t, func(path, out string) *exec.Cmd {
 				args := []string{"-c", libtorrentMaker, path, strconv.FormatInt(length, 10), out}
 				return exec.Command(python, append(args, c.flags...)...)
-			}
-			sameHashes(t, c.o, other)
-			if c.o.Format != metainfo.V1 { // nothing has to be said for plain files
-				c.o.Like, c.o.Links, c.o.Hidden = "", maker.LinksFollow, true
-				sameHashes(t, c.o, other)
-			}
+			}, ways...)
 		}
 	}
 }

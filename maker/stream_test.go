@@ -13,6 +13,7 @@ import (
 
 // TestMakeReader: a stream gives the torrent that its file gives.
 func TestMakeReader(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	for _, n := range []int{1, 16 << 10, 100_000, 1 << 20, 3<<20 + 17, 4 << 20} {
 		data := random(uint64(n), n)

@@ -56,6 +56,7 @@ func TestVerifyWhole(t *testing.T) {
 }
 
 func TestVerifyDamage(t *testing.T) {
+	t.Parallel()
 	const piece = 32 << 10
 	files := map[string][]byte{
 		"t/a": random(1, 100_000), "t/b": random(2, 50_000), "t/c": random(3, 10), "t/d": random(4, 3*piece),
