@@ -48,6 +48,7 @@ type conn struct {
 	reserved peerwire.Reserved
 	incoming bool
 	v2       bool // it goes by the v2 hash (BEP 52)
+	warm     bool // metadata was fetched over it: the peer was greeted
 	since    time.Time
 
 	// Owned by the reader.
@@ -57,6 +58,7 @@ type conn struct {
 	copies      []arrival            // scratch: blocks of the batch that were claimed
 	hashesAsked []peerwire.HashRange // by the peer, to be answered after the batch
 	whole       []wholePiece         // scratch: pieces that the batch completed
+	replay      []byte               // what the peer said before there was a torrent
 
 	received, sent atomic.Int64 // payload
 	lastRead       atomic.Int64 // unix nanoseconds
@@ -159,9 +161,27 @@ func (c *conn) run() {
 		c.refused(err)
 		return
 	}
-	err := c.receive()
+	err := c.hear(c.replay)
+	c.replay = nil
+	if err == nil {
+		err = c.receive()
+	}
 	c.leave(err)
 	c.in.release()
+}
+
+// hear consumes what was read before the connection came here.
+func (c *conn) hear(b []byte) error {
+	for len(b) > 0 {
+		n := copy(c.in.space(c.need), b)
+		b = b[n:]
+		c.in.read(n)
+		if err := c.consume(); err != nil {
+			return err
+		}
+	}
+	c.in.idle()
+	return nil
 }
 
 // dropLocked ends the connection from outside its reader. t.mu is held.

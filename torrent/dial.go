@@ -62,8 +62,12 @@ func (s *Session) greet(nc net.Conn, g *greeting) {
 		newConn(t, nc, hs, addr, true).run()
 		return
 	case f != nil:
-		if err := f.talk(s.ctx, nc, hs, addr, true); err != nil {
+		kept, err := f.talk(s.ctx, nc, hs, addr, true)
+		if err != nil {
 			s.log.Debug("no metadata", "peer", addr, "err", err)
+		}
+		if kept {
+			return
 		}
 	}
 	nc.Close()
@@ -103,10 +107,19 @@ func (s *Session) answer(nc net.Conn) (hs peerwire.Handshake, t *Torrent, f *met
 	if t, f, err = s.lookup(hs.InfoHash); err != nil {
 		return hs, nil, nil, err
 	}
-	if t != nil && hs.Reserved.V2() && !t.hash2.IsZero() {
-		hs.InfoHash = t.hash2 // the peer knows both: go on as v2 (BEP 52)
+	// A peer that knows both hashes of a hybrid goes on as v2 (BEP 52).
+	v2 := false
+	switch {
+	case t != nil && !t.hash2.IsZero():
+		if v2 = true; hs.Reserved.V2() {
+			hs.InfoHash = t.hash2
+		}
+	case f != nil && f.hybrid():
+		if v2 = true; hs.Reserved.V2() {
+			hs.InfoHash = f.link.HashV2.Truncate()
+		}
 	}
-	ours := s.handshake(hs.InfoHash, t)
+	ours := s.handshake(hs.InfoHash, v2)
 	if _, err = nc.Write(ours.Append(nil)); err == nil {
 		err = nc.SetDeadline(time.Time{})
 	}
@@ -116,12 +129,12 @@ func (s *Session) answer(nc net.Conn) (hs peerwire.Handshake, t *Torrent, f *met
 	return hs, t, f, err
 }
 
-// handshake is what we say to a peer; t is nil while its metadata is fetched.
-func (s *Session) handshake(ih spate.InfoHash, t *Torrent) peerwire.Handshake {
+// handshake is what we say to a peer; v2 says that we know both hashes of a hybrid.
+func (s *Session) handshake(ih spate.InfoHash, v2 bool) peerwire.Handshake {
 	h := peerwire.Handshake{InfoHash: ih, PeerID: s.opt.PeerID}
 	h.Reserved.SetExtended()
 	h.Reserved.SetFast()
-	if t != nil && !t.hash2.IsZero() {
+	if v2 {
 		h.Reserved.SetV2()
 	}
 	return h
@@ -210,7 +223,7 @@ func (t *Torrent) hashFor(addr netip.AddrPort) spate.InfoHash {
 }
 
 func (t *Torrent) dial(addr netip.AddrPort) {
-	nc, hs, err := t.s.connect(t.ctx, addr, t.hashFor(addr), t, t.isV2Hash)
+	nc, hs, err := t.s.connect(t.ctx, addr, t.hashFor(addr), !t.hash2.IsZero(), t.isV2Hash)
 	t.s.dialed(err == nil)
 	t.mu.Lock()
 	t.dialing--
@@ -225,9 +238,9 @@ func (t *Torrent) dial(addr netip.AddrPort) {
 	newConn(t, nc, hs, addr, false).run()
 }
 
-// connect dials a peer and exchanges handshakes with it. also says by which other
+// connect dials a peer and exchanges handshakes with it. v2 is as for handshake, also says by which other
 // info-hash the peer may answer.
-func (s *Session) connect(ctx context.Context, addr netip.AddrPort, hash spate.InfoHash, t *Torrent, also func(spate.InfoHash) bool) (net.Conn, peerwire.Handshake, error) {
+func (s *Session) connect(ctx context.Context, addr netip.AddrPort, hash spate.InfoHash, v2 bool, also func(spate.InfoHash) bool) (net.Conn, peerwire.Handshake, error) {
 	var hs peerwire.Handshake
 	dctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
@@ -238,7 +251,7 @@ func (s *Session) connect(ctx context.Context, addr netip.AddrPort, hash spate.I
 	stop := context.AfterFunc(ctx, func() { nc.Close() })
 	defer stop()
 	nc.SetDeadline(time.Now().Add(handshakeTimeout))
-	ours := s.handshake(hash, t)
+	ours := s.handshake(hash, v2)
 	if _, err = nc.Write(ours.Append(nil)); err == nil {
 		hs, err = readHandshake(nc)
 	}

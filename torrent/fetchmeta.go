@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"spate"
@@ -60,14 +61,17 @@ func (s *Session) FetchMetadata(ctx context.Context, link metainfo.Magnet, opt M
 		f.stop()
 		return nil, nil, err
 	}
-	defer s.leaveFetch(f)
 	raw, err := f.run(ctx)
+	s.leaveFetch(f)
+	var mi *metainfo.MetaInfo
+	if err == nil {
+		if mi, err = metainfo.FromInfo(raw); err != nil {
+			err = fmt.Errorf("%w: %w", ErrMetadata, err)
+		}
+	}
+	s.keepWarm(f, mi)
 	if err != nil {
 		return nil, nil, err
-	}
-	mi, err := metainfo.FromInfo(raw)
-	if err != nil {
-		return nil, nil, fmt.Errorf("%w: %w", ErrMetadata, err)
 	}
 	for _, u := range link.Trackers {
 		mi.AnnounceList = append(mi.AnnounceList, []string{u})
@@ -79,12 +83,15 @@ func (s *Session) FetchMetadata(ctx context.Context, link metainfo.Magnet, opt M
 // usefulTo returns the peers that the torrent may be told of: of a private one only
 // those that its tracker or the user named (BEP 27).
 func (f *metaFetch) usefulTo(mi *metainfo.MetaInfo) []netip.AddrPort {
+	return slices.DeleteFunc(slices.Clone(f.useful), func(a netip.AddrPort) bool { return !f.mayTell(mi, a) })
+}
+
+// mayTell reports whether the torrent may know the peer at a.
+func (f *metaFetch) mayTell(mi *metainfo.MetaInfo, a netip.AddrPort) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return slices.DeleteFunc(slices.Clone(f.useful), func(a netip.AddrPort) bool {
-		src, known := f.peers.Source(a)
-		return mi.Info.Private && (!known || src != peerlist.SourceTracker && src != peerlist.SourceManual)
-	})
+	src, known := f.peers.Source(a)
+	return !mi.Info.Private || known && (src == peerlist.SourceTracker || src == peerlist.SourceManual)
 }
 
 // metaFetch is one search for metadata.
@@ -97,6 +104,7 @@ type metaFetch struct {
 	wg    sync.WaitGroup
 	talks sync.WaitGroup  // conversations, incoming ones too
 	end   context.Context // ends with the search
+	whole atomic.Bool     // the metadata is here
 	stop  context.CancelFunc
 
 	mu     sync.Mutex // guards what follows
@@ -105,6 +113,8 @@ type metaFetch struct {
 	conns  int
 	done   bool
 	useful []netip.AddrPort // where peers listen that talked with us, at most maxUseful
+	said   int              // bytes that conversations hold for the torrent to come
+	warm   []warmConn       // connections for it
 }
 
 func newMetaFetch(s *Session, link metainfo.Magnet) *metaFetch {
@@ -240,12 +250,14 @@ func (f *metaFetch) dialMore(ctx context.Context) {
 
 // ask dials one peer and gets the metadata from it.
 func (f *metaFetch) ask(ctx context.Context, addr netip.AddrPort) {
-	nc, hs, err := f.s.connect(ctx, addr, f.hash, nil, f.mayBe)
+	nc, hs, err := f.s.connect(ctx, addr, f.hash, f.hybrid(), f.mayBe)
 	f.s.dialed(err == nil)
 	if err == nil {
-		err = f.talk(ctx, nc, hs, addr, false)
-		nc.Close()
-		f.s.hungUp()
+		var kept bool
+		if kept, err = f.talk(ctx, nc, hs, addr, false); !kept {
+			nc.Close()
+			f.s.hungUp()
+		}
 	}
 	f.mu.Lock()
 	f.conns--
@@ -263,19 +275,50 @@ var (
 	errTooMuch       = errors.New("more metadata than the other peers have, and all of it is too much")
 )
 
-// talk gets the metadata over a connection after the handshake.
-func (f *metaFetch) talk(ctx context.Context, nc net.Conn, hs peerwire.Handshake, addr netip.AddrPort, incoming bool) error {
+// talk gets the metadata over a connection after the handshake. It reports whether
+// the connection is kept for the torrent, when the metadata came over it or over
+// another.
+func (f *metaFetch) talk(ctx context.Context, nc net.Conn, hs peerwire.Handshake, addr netip.AddrPort, incoming bool) (kept bool, err error) {
 	if hs.PeerID == f.s.opt.PeerID {
-		return errSelf
+		return false, errSelf
 	}
 	if !hs.Reserved.Extended() {
-		return errNoMetadata
+		return false, errNoMetadata
 	}
+	f.mu.Lock()
+	if f.done || f.peers.Banned(addr) {
+		f.mu.Unlock()
+		return false, errHalted
+	}
+	f.talks.Add(1)
+	defer f.talks.Done()
+	f.mu.Unlock()
+	d := &metaDialog{f: f, nc: nc, addr: addr, incoming: incoming}
+	defer f.release(d)
+	err = f.converse(ctx, d, hs)
+	if (err == nil || errors.Is(err, errHalted)) && f.whole.Load() {
+		kept = f.keep(d, hs)
+	}
+	return kept, err
+}
+
+// converse gets the metadata from one peer. It returns errHalted when the search is
+// over meanwhile.
+func (f *metaFetch) converse(ctx context.Context, d *metaDialog, hs peerwire.Handshake) error {
+	nc := d.nc
 	for _, c := range []context.Context{ctx, f.end} {
-		stop := context.AfterFunc(c, func() { nc.SetDeadline(time.Unix(1, 0)) })
-		defer stop()
+		hung := make(chan struct{})
+		stop := context.AfterFunc(c, func() {
+			nc.SetDeadline(time.Unix(1, 0))
+			close(hung)
+		})
+		defer func() {
+			if !stop() {
+				<-hung // it does not hang up on who keeps the connection
+			}
+		}()
 	}
-	ours := peerwire.ExtHandshake{Metadata: extMetadata, Port: f.s.port, Reqq: ourReqq, Client: clientName, YourIP: addr.Addr()}
+	ours := peerwire.ExtHandshake{Metadata: extMetadata, Port: f.s.port, Reqq: ourReqq, Client: clientName, YourIP: d.addr.Addr()}
 	out := peerwire.AppendExtHandshake(nil, &ours)
 	if hs.Reserved.Fast() {
 		out = peerwire.AppendSimple(out, peerwire.HaveNone)
@@ -284,28 +327,22 @@ func (f *metaFetch) talk(ctx context.Context, nc net.Conn, hs peerwire.Handshake
 	if _, err := nc.Write(out); err != nil {
 		return err
 	}
-	f.mu.Lock()
-	if f.done || f.peers.Banned(addr) {
-		f.mu.Unlock()
-		return errHalted
-	}
-	f.talks.Add(1)
-	defer f.talks.Done()
-	f.mu.Unlock()
-	d := &metaDialog{f: f, nc: nc, addr: addr, incoming: incoming}
-	defer f.release(d)
-	if !incoming {
-		f.listensAt(addr)
+	if !d.incoming {
+		f.listensAt(d.addr)
 	}
 	in := inbox{from: f.s.buf}
 	defer in.release()
 	need := 0
 	for {
 		n, err := nc.Read(in.space(need))
+		in.read(n)
 		if err != nil {
+			d.note(in.b[in.r:in.w])
+			if ctx.Err() != nil || f.end.Err() != nil {
+				err = errHalted
+			}
 			return err
 		}
-		in.read(n)
 		for {
 			var m peerwire.Message
 			size, more, err := peerwire.Parse(in.b[in.r:in.w], &m)
@@ -316,10 +353,16 @@ func (f *metaFetch) talk(ctx context.Context, nc net.Conn, hs peerwire.Handshake
 				need = more
 				break
 			}
+			if m.ID != peerwire.Extended || m.Index != extMetadata {
+				d.note(in.b[in.r : in.r+size])
+			}
 			in.r += size
 			done, err := d.take(&m)
 			if errors.Is(err, errWrongMetadata) {
-				f.ban(addr)
+				f.ban(d.addr)
+			}
+			if done {
+				d.note(in.b[in.r:in.w])
 			}
 			if done || err != nil {
 				return err
@@ -336,6 +379,9 @@ func (f *metaFetch) listensAt(addr netip.AddrPort) {
 		f.useful = append(f.useful, addr)
 	}
 }
+
+// hybrid reports whether the link names both hashes of one.
+func (f *metaFetch) hybrid() bool { return !f.link.HashV1.IsZero() && !f.link.HashV2.IsZero() }
 
 // mayBe reports whether a peer may answer by that hash. libtorrent answers by the
 // v2 hash of a hybrid to whom it knows to have used it before; a link need not

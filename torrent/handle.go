@@ -234,6 +234,7 @@ func (c *conn) greetLocked() {
 	fast := c.reserved.Fast()
 	have := t.pick.HaveCount()
 	switch {
+	case c.warm && fast: // it was told that we have nothing
 	case super && fast:
 		c.out = peerwire.AppendSimple(c.out, peerwire.HaveNone)
 	case super:

@@ -355,7 +355,7 @@ func FuzzMetadataDialog(f *testing.F) {
 		ours, theirs := net.Pipe()
 		go io.Copy(io.Discard, theirs)
 		go func() { theirs.Write(b); theirs.Close() }()
-		err := search.talk(t.Context(), ours, peerwire.Handshake{InfoHash: mi.Hash(), Reserved: everything()}, netip.MustParseAddrPort("10.0.0.1:1"), false)
+		_, err := search.talk(t.Context(), ours, peerwire.Handshake{InfoHash: mi.Hash(), Reserved: everything()}, netip.MustParseAddrPort("10.0.0.1:1"), false)
 		ours.Close()
 		if len(search.held) != 0 {
 			t.Fatal("metadata is held of a peer that has gone")

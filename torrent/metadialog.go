@@ -19,7 +19,9 @@ type metaDialog struct {
 	total    int
 	have     int // pieces that came; they are asked for, and taken, in order
 	asked    int
-	cut      bool // gave too much; guarded by f.mu
+	cut      bool   // gave too much; guarded by f.mu
+	said     []byte // what else the peer said, for the torrent; guarded by f.mu
+	cold     bool   // that was too much; guarded by f.mu
 }
 
 // take handles one message; done says that the metadata is whole.
@@ -96,6 +98,7 @@ func (d *metaDialog) data(m *peerwire.MetadataMessage) (done bool, err error) {
 	if !d.f.matches(d.buf) {
 		return false, errWrongMetadata
 	}
+	d.f.whole.Store(true)
 	select {
 	case d.f.found <- d.buf:
 	default: // another peer was first
@@ -132,6 +135,7 @@ func (f *metaFetch) release(d *metaDialog) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	delete(f.held, d)
+	f.said -= len(d.said)
 }
 
 // ban takes no metadata from that address any more.

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/netip"
 	"runtime"
+	"slices"
 	"strconv"
 	"sync"
 	"syscall"
@@ -69,8 +71,9 @@ type Session struct {
 	torrents  map[spate.InfoHash]*Torrent // a hybrid stands under both its hashes
 	dormant   dormants
 	fetches   map[spate.InfoHash]*metaFetch
-	conns     int // connections and dials under way
-	dials     int // dials under way
+	warm      map[spate.InfoHash]*warmth // connections that wait for the torrent whose metadata they gave
+	conns     int                        // connections and dials under way
+	dials     int                        // dials under way
 	closed    bool
 	shunned   map[netip.Addr]shunned
 	greetings greetings
@@ -94,6 +97,7 @@ func NewSession(opt Options) (*Session, error) {
 		torrents:    map[spate.InfoHash]*Torrent{},
 		dormant:     dormants{by: map[spate.InfoHash]*dormant{}},
 		fetches:     map[spate.InfoHash]*metaFetch{},
+		warm:        map[spate.InfoHash]*warmth{},
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.web = webseed.NewClient(webseed.Options{
@@ -213,6 +217,7 @@ func (s *Session) Close() error {
 	s.closed = true
 	all := make([]*Torrent, 0, len(s.torrents))
 	var swarms []*announceState
+	warm := slices.Collect(maps.Keys(s.warm))
 	for ih, t := range s.torrents {
 		if ih == t.hash {
 			all = append(all, t)
@@ -228,6 +233,9 @@ func (s *Session) Close() error {
 
 	for _, l := range s.listeners {
 		l.Close()
+	}
+	for _, ih := range warm {
+		s.coolDown(ih)
 	}
 	// The announces of the end and the writing of resume data overlap.
 	var ending sync.WaitGroup

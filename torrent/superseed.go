@@ -28,18 +28,18 @@ import (
 
 // Bounds and pauses of super-seeding.
 const (
-	otherSeedFor  = time.Hour        // a seed counts as there after it was seen; trackers tell about so often
-	maxKept       = 4                // pieces that a peer may keep to itself
-	maxShown      = 256              // pieces shown ahead to one peer
-	showScan      = 1024             // pieces compared to find the next one to show
-	tellAtOnce    = 4096             // haves a second to a peer that is told the truth later
-	firstCopyWait = 10 * time.Second // for the next piece of the first copy to reach somebody
-	lastPieceWait = 30 * time.Second // for a peer that is to be choked to get the rest of its piece
-	elsewhereWait = 2 * time.Second  // until a peer gets a piece from others that it does not ask us for
-	shyWait       = 5 * time.Second  // for a peer to be interested in what it was shown
-	aloneWait     = time.Second      // until a peer that is left alone is told the truth
-	boredWait     = 15 * time.Second // until a choked peer is shown something, lest it leaves
-	onItsWay      = 1 << 8           // in superSeed.shown: a peer that is being sent the piece
+	otherSeedFor  = time.Hour              // a seed counts as there after it was seen; trackers tell about so often
+	maxKept       = 4                      // pieces that a peer may keep to itself
+	maxShown      = 256                    // pieces shown ahead to one peer
+	showScan      = 1024                   // pieces compared to find the next one to show
+	tellAtOnce    = 4096                   // haves a second to a peer that is told the truth later
+	firstCopyWait = 10 * time.Second       // for the next piece of the first copy to reach somebody
+	lastPieceWait = 30 * time.Second       // for a peer that is to be choked to get the rest of its piece
+	elsewhereWait = 2 * time.Second        // until a peer gets a piece from others that it does not ask us for
+	shyWait       = 5 * time.Second        // for a peer to be interested in what it was shown
+	aloneWait     = 900 * time.Millisecond // until a peer that is left alone is told the truth
+	boredWait     = 15 * time.Second       // until a choked peer is shown something, lest it leaves
+	onItsWay      = 1 << 8                 // in superSeed.shown: a peer that is being sent the piece
 )
 
 // superSeed is what a torrent remembers of its super-seeding. The zero value is

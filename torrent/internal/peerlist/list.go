@@ -278,6 +278,13 @@ func (l *List) Source(a netip.AddrPort) (src Source, known bool) {
 	return c.source, true
 }
 
+// Take makes a candidate count as being tried, as if Next had given it.
+func (l *List) Take(a netip.AddrPort) {
+	if c := l.find(a); c != nil && c.state == idle {
+		c.state = trying
+	}
+}
+
 // Unused takes a candidate of Next back: it was not tried after all.
 func (l *List) Unused(a netip.AddrPort) {
 	if c := l.find(a); c != nil && c.state == trying {

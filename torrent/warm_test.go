@@ -1,0 +1,74 @@
+package torrent
+
+import (
+	"context"
+	"net/netip"
+	"testing"
+	"time"
+
+	"spate/metainfo"
+	"spate/storage"
+)
+
+// TestWarm goes on with the connection over which metadata came: the torrent is told
+// of no peer to dial, and nobody dials it.
+func TestWarm(t *testing.T) {
+	t.Parallel()
+	for _, format := range []metainfo.Format{metainfo.V1, metainfo.V2, metainfo.Hybrid} {
+		t.Run(string(format), func(t *testing.T) {
+			t.Parallel()
+			data, mi := madeOf(t, 1<<20, 32<<10, format)
+			seed := testSession(t, Options{})
+			if _, err := seed.Add(mi, AddOptions{Storage: storage.NewMemoryOf(data), Verified: true}); err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+			defer cancel()
+			get := testSession(t, Options{NoListen: true})
+			link := mi.Magnet()
+			got, _, err := get.FetchMetadata(ctx, link, MetadataOptions{Peers: []netip.AddrPort{seed.Addr()}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			tor, err := get.Add(got, AddOptions{Storage: storage.NewMemoryLike(data)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := tor.Wait(ctx); err != nil {
+				t.Fatal(err)
+			}
+			if format != metainfo.V1 {
+				until(t, "the piece layers are there", func() bool { return tor.MetaInfo().MissingLayers() == 0 })
+			}
+		})
+	}
+}
+
+// TestWarmForNobody ends the connections when no torrent is added in time, and
+// with the session.
+func TestWarmForNobody(t *testing.T) {
+	t.Parallel()
+	data, mi := noiseTorrent(t, 1<<20, 32<<10)
+	seed := testSession(t, Options{})
+	tor, err := seed.Add(mi, AddOptions{Storage: storage.NewMemoryOf(data), Verified: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, end := range map[string]func(*Session){
+		"time":    func(s *Session) { s.coolDown(mi.Hash()) },
+		"session": func(s *Session) { s.Close() },
+	} {
+		get := testSession(t, Options{NoListen: true})
+		if _, _, err := get.FetchMetadata(t.Context(), mi.Magnet(), MetadataOptions{Peers: []netip.AddrPort{seed.Addr()}}); err != nil {
+			t.Fatal(err)
+		}
+		until(t, "the connection is kept", func() bool { return tor.Stats().Peers == 1 })
+		end(get)
+		until(t, "the connection ends by "+name, func() bool { return tor.Stats().Peers == 0 })
+		get.mu.Lock()
+		if get.conns != 0 || len(get.warm) != 0 {
+			t.Errorf("%s: %d connections are counted, %d kept", name, get.conns, len(get.warm))
+		}
+		get.mu.Unlock()
+	}
+}
