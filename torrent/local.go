@@ -45,7 +45,7 @@ func (s *Session) FoundLocal(ih spate.InfoHash, peer netip.AddrPort) bool {
 	case t != nil && t.local.Load():
 		t.mu.Lock()
 		t.peers.Add([]netip.AddrPort{peer}, peerlist.SourceLSD)
-		t.peers.Heard(peer)
+		t.peers.Heard(peer, time.Now())
 		t.mu.Unlock()
 		t.dialMore(time.Now())
 		return true
@@ -54,7 +54,7 @@ func (s *Session) FoundLocal(ih spate.InfoHash, peer netip.AddrPort) bool {
 	case f != nil:
 		f.mu.Lock()
 		f.peers.Add([]netip.AddrPort{peer}, peerlist.SourceLSD)
-		f.peers.Heard(peer)
+		f.peers.Heard(peer, time.Now())
 		f.mu.Unlock()
 		f.nudge()
 		return true

@@ -67,6 +67,7 @@ const (
 	maxUseless       = 30 * time.Minute
 	manualPause      = 2 * time.Second // after the first of any of them, for addresses of the user's
 	maxManualPause   = time.Minute
+	maxHeard         = 4 // pauses that end early, until it was useful
 	brokenFailures   = 2 // an end by OutcomeBroken counts so many failures
 	maxBans, maxSelf = 10_000, 64
 	localShare       = 10 // of all candidates, one in so many may be of the local network: anybody there can name any
@@ -113,9 +114,9 @@ type candidate struct {
 	useless  uint8 // connections in a row
 	source   Source
 	state    state
-	seed     bool // has everything, as far as known
-	proved   bool // was useful once
-	heard    bool // was heard of since
+	seed     bool  // has everything, as far as known
+	proved   bool  // was useful once
+	heard    uint8 // how often its pause ended because it was heard of
 }
 
 // New returns an empty list.
@@ -293,14 +294,17 @@ func (l *List) Unused(a netip.AddrPort) {
 	}
 }
 
-// Heard says that a peer spoke up at a by other means than a connection. One that
-// waits to be tried again is tried now: once, until it has been useful, for anybody
-// may say so of any address.
-func (l *List) Heard(a netip.AddrPort) {
-	if c := l.find(a); c != nil && !c.heard {
-		c.heard, c.retry = true, time.Time{}
-		l.notBefore = time.Time{}
+// Heard says that a peer spoke up at a by other means than a connection, and wants
+// more than it has, for all that is known. One that waits to be tried again is tried
+// now: a few times, until it has been useful, for anybody may say so of any address.
+func (l *List) Heard(a netip.AddrPort, now time.Time) {
+	c := l.find(a)
+	if c == nil || !c.seed && !now.Before(c.retry) || c.heard >= maxHeard {
+		return
 	}
+	c.heard++
+	c.seed, c.retry = false, time.Time{}
+	l.notBefore = time.Time{}
 }
 
 // Failed says that no connection came about: refused, timed out, or ended before
@@ -370,7 +374,7 @@ func (l *List) Disconnected(a netip.AddrPort, now time.Time, how Outcome) {
 	l.notBefore = time.Time{}
 	switch how {
 	case OutcomeUseful:
-		c.failures, c.useless, c.proved, c.heard = 0, 0, true, false
+		c.failures, c.useless, c.proved, c.heard = 0, 0, true, 0
 		c.retry = now.Add(c.pause(usefulPause, 0, usefulPause))
 	case OutcomeBroken:
 		l.fail(c, now, brokenFailures)

@@ -201,30 +201,32 @@ func TestBackoff(t *testing.T) {
 	}
 }
 
-// TestHeard has a peer that speaks up dialled at once, and once only.
+// TestHeard has a peer that speaks up dialled at once, as a seed too, and not
+// without end.
 func TestHeard(t *testing.T) {
 	l := New(Options{Seed: 1})
+	l.SetSeeding(true)
 	a := one("192.168.1.9:9")
-	ready := func() bool {
-		next := l.Next(start, 1)
-		return len(next) == 1
-	}
-	l.Heard(a) // of nobody
+	ready := func() bool { return len(l.Next(start, 1)) == 1 }
+	l.Heard(a, start) // of nobody
 	l.Add([]netip.AddrPort{a}, SourceLSD)
-	for _, end := range []func(){
-		func() { l.Failed(a, start) },
+	ends := []func(){
 		func() { l.Disconnected(a, start, OutcomeUseful) },
+		func() { l.Disconnected(a, start, OutcomeUseful); l.SetSeed(a, true) },
+		func() { l.Failed(a, start) },
+		func() { l.Disconnected(a, start, OutcomeDuplicate) },
 		func() { l.Disconnected(a, start, OutcomeUseless) },
-	} {
+	}
+	for i, end := range append(ends, ends[4]) {
+		l.Heard(a, start)
 		if !ready() {
-			t.Fatal("not given")
+			t.Fatalf("%d: not given", i)
 		}
 		if end(); ready() {
-			t.Fatal("no pause")
+			t.Fatalf("%d: no pause", i)
 		}
-		l.Heard(a)
 	}
-	if ready() {
+	if l.Heard(a, start); ready() {
 		t.Error("dialled at once each time that anybody says so")
 	}
 }
