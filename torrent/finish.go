@@ -151,10 +151,10 @@ func (t *Torrent) callHelperLocked() bool {
 	t.fin.helpers++
 	t.fin.mu.Unlock()
 	defer t.fin.mu.Lock()
-	run := func() {
+	run := t.s.inTurn(func() {
 		t.help(b)
 		<-t.s.helpers
-	}
+	})
 	if !t.spawn(run) {
 		run()
 	}
@@ -163,7 +163,7 @@ func (t *Torrent) callHelperLocked() bool {
 
 // finishDue is called when pieces have waited for others in vain.
 func (t *Torrent) finishDue() {
-	t.spawn(func() {
+	t.spawn(t.s.inTurn(func() {
 		f := &t.fin
 		f.mu.Lock()
 		if f.due = len(f.whole) > 0; !f.due || f.helpers > 0 {
@@ -174,7 +174,7 @@ func (t *Torrent) finishDue() {
 		f.helpers++
 		f.mu.Unlock()
 		t.help(b)
-	})
+	}))
 }
 
 // help judges pieces as long as as many wait as are judged together.

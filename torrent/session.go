@@ -55,6 +55,7 @@ type Session struct {
 	listeners   []net.Listener
 	port        uint16
 	up, down    *ratelimit.Limiter
+	order       orderly // nil where the network is real
 	pool        *storage.Pool
 	buf         *buffers
 	disk        chan struct{} // a place for each operation on the disk at once
@@ -99,6 +100,7 @@ func NewSession(opt Options) (*Session, error) {
 		fetches:     map[spate.InfoHash]*metaFetch{},
 		warm:        map[spate.InfoHash]*warmth{},
 	}
+	s.order, _ = opt.Network.(orderly)
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.web = webseed.NewClient(webseed.Options{
 		Dial: opt.Network.DialContext, Bind: opt.Bind, UserAgent: "spate/" + spate.Version,
@@ -189,6 +191,22 @@ func (s *Session) Run(ctx context.Context) error {
 			}
 			s.saveLedger(now)
 		}
+	}
+}
+
+// orderly is a simulated network in which nothing is left to chance, the order of
+// goroutines included: see simnet.Host.Turn.
+type orderly interface{ Turn() (wait func()) }
+
+// inTurn returns f as it is to be run in a goroutine of its own.
+func (s *Session) inTurn(f func()) func() {
+	if s.order == nil {
+		return f
+	}
+	wait := s.order.Turn()
+	return func() {
+		wait()
+		f()
 	}
 }
 

@@ -89,10 +89,10 @@ func (n noted) WriteAt(p []byte, off int64) (int, error) {
 }
 
 // rider is the network of a peer that unchokes nobody.
-type rider struct{ torrent.Network }
+type rider struct{ *simnet.Host }
 
 func (r rider) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
-	c, err := r.Network.DialContext(ctx, network, address)
+	c, err := r.Host.DialContext(ctx, network, address)
 	if err != nil {
 		return nil, err
 	}
@@ -100,7 +100,7 @@ func (r rider) DialContext(ctx context.Context, network, address string) (net.Co
 }
 
 func (r rider) Listen(ctx context.Context, network, address string) (net.Listener, error) {
-	l, err := r.Network.Listen(ctx, network, address)
+	l, err := r.Host.Listen(ctx, network, address)
 	return riderListener{l}, err
 }
 
@@ -191,9 +191,10 @@ func (sw *swarm) play(t *testing.T) {
 
 func (sw *swarm) session(i int, link simnet.Link, freeRide bool) *torrent.Session {
 	addr := netip.AddrFrom4([4]byte{10, byte(i * 37), byte(i >> 8), byte(i + 1)})
-	var network torrent.Network = sw.world.Host(addr, link)
+	host := sw.world.Host(addr, link)
+	var network torrent.Network = host
 	if freeRide {
-		network = rider{network}
+		network = rider{host}
 	}
 	s, err := torrent.NewSession(torrent.Options{
 		Network: network, Announcer: sw.room.at(addr), Bind: addr, PeerPort: 6881,

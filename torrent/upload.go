@@ -106,7 +106,7 @@ func (c *conn) kickLocked() {
 		return
 	}
 	c.writing = true
-	c.writers.Go(c.send)
+	c.writers.Go(c.t.s.inTurn(c.send))
 }
 
 // sendBatch is what one turn of send writes.

@@ -166,8 +166,8 @@ func (c *Conn) close() {
 	c.closed = true
 	c.rdead.stop()
 	c.wdead.stop()
-	c.rcond.Broadcast()
-	c.wcond.Broadcast()
+	c.wake(&c.rcond)
+	c.wake(&c.wcond)
 	switch {
 	case c.gone != nil:
 		c.in.drop()
@@ -179,6 +179,19 @@ func (c *Conn) close() {
 		c.out.kick()
 	}
 	c.forget()
+}
+
+// wake wakes who waits at this end, in lockstep in its turn: a program may close many
+// connections at once.
+func (c *Conn) wake(cond *sync.Cond) {
+	if !c.net.opts.Lockstep {
+		cond.Broadcast()
+		return
+	}
+	c.net.schedule(1, event{key: c.out.key, do: func(*event) {
+		c.net.woke = true
+		cond.Broadcast()
+	}})
 }
 
 // CloseWrite ends the stream to the other side, which reads EOF after what was
@@ -257,11 +270,11 @@ func (c *Conn) setDeadlines(t time.Time, read, write bool) error {
 	}
 	if read {
 		c.rdead.at = t
-		c.rcond.Broadcast() // who waits sets the timer anew
+		c.wake(&c.rcond) // who waits sets the timer anew
 	}
 	if write {
 		c.wdead.at = t
-		c.wcond.Broadcast()
+		c.wake(&c.wcond)
 	}
 	return nil
 }

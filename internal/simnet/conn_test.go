@@ -7,6 +7,9 @@ import (
 	"io"
 	"net"
 	"os"
+	"runtime"
+	"slices"
+	"sync"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -191,4 +194,51 @@ func TestCloseWakes(t *testing.T) {
 			t.Errorf("second Close: %v", err)
 		}
 	})
+}
+
+// In lockstep a goroutine begins in its turn: not before who started it waits, and
+// in the same order in every run.
+func TestTurns(t *testing.T) {
+	play := func() (began []int) {
+		bubble(t, func(t *testing.T) {
+			n := New(Options{Seed: 1, Lockstep: true})
+			var hosts []*Host
+			for i := range 4 {
+				hosts = append(hosts, n.Host(ip(1+i), Link{}))
+			}
+			var mu sync.Mutex
+			began = nil
+			note := func(who int) {
+				mu.Lock()
+				began = append(began, who)
+				mu.Unlock()
+			}
+			var all sync.WaitGroup
+			for i := range 8 {
+				wait := hosts[i%4].Turn()
+				all.Go(func() {
+					wait()
+					for range 100 {
+						runtime.Gosched() // the next ones must not overtake
+					}
+					note(i)
+				})
+			}
+			for range 1000 {
+				runtime.Gosched()
+			}
+			note(-1)
+			all.Wait()
+		})
+		return began
+	}
+	first := play()
+	if len(first) != 9 || first[0] != -1 {
+		t.Fatalf("they began in the order %v", first)
+	}
+	for range 10 {
+		if again := play(); !slices.Equal(again, first) {
+			t.Fatalf("they began in the order %v and in %v", first, again)
+		}
+	}
 }

@@ -58,7 +58,8 @@ type Options struct {
 	Tick time.Duration
 	// Lockstep wakes one goroutine at a time: in a bubble the next event waits
 	// until all goroutines wait again. A program whose goroutines meet only over
-	// the network and over time then does the same in every run. Tick is ignored.
+	// the network and over time, or start each other in turn (see Host.Turn), then
+	// does the same in every run. Tick is ignored.
 	Lockstep bool
 	// Backlog is how many connections a listener holds that were not yet
 	// accepted; 0 stands for 128. Dials beyond it try again like TCP.
@@ -200,6 +201,25 @@ func (h *Host) Conns() int {
 	h.net.mu.Lock()
 	defer h.net.mu.Unlock()
 	return len(h.conns)
+}
+
+// Turn takes the caller's place in the order of what happens on the network, and
+// returns a function that waits for it. With [Options.Lockstep] the programs of the
+// host use it for goroutines that they start: such a one does not begin before all
+// others wait, and begins alone. Without, nobody waits.
+func (h *Host) Turn() (wait func()) {
+	n := h.net
+	if !n.opts.Lockstep {
+		return func() {}
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	turn := make(chan struct{})
+	n.schedule(1, event{key: h.id, do: func(*event) {
+		n.woke = true
+		close(turn)
+	}})
+	return func() { <-turn }
 }
 
 // SetDown pulls the host's cable, or plugs it in again. While it is out nothing
