@@ -3,6 +3,7 @@ package torrent
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/netip"
@@ -212,15 +213,19 @@ func (t *Torrent) spawn(f func()) bool {
 }
 
 // hashFor returns the info-hash to ask the peer for. Those of a hybrid's v2 swarm
-// may know only that half: who was asked by v1 in vain is asked by v2 the next time.
+// may know only that half: who did not answer by v1 is asked by v2 the next time.
 func (t *Torrent) hashFor(addr netip.AddrPort) spate.InfoHash {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if !t.hash2.IsZero() && t.peers.Failures(addr)%2 == 1 {
+	if !t.hash2.IsZero() && t.peers.UnansweredAt(addr)%2 == 1 {
 		return t.hash2
 	}
 	return t.hash
 }
+
+// errNoAnswer is the cause when somebody listens and does not answer a handshake:
+// it does not know the torrent, most likely.
+var errNoAnswer = errors.New("no handshake")
 
 func (t *Torrent) dial(addr netip.AddrPort) {
 	nc, hs, err := t.s.connect(t.ctx, addr, t.hashFor(addr), !t.hash2.IsZero(), t.isV2Hash)
@@ -228,6 +233,9 @@ func (t *Torrent) dial(addr netip.AddrPort) {
 	t.mu.Lock()
 	t.dialing--
 	if err != nil {
+		if errors.Is(err, errNoAnswer) {
+			t.peers.Unanswered(addr)
+		}
 		t.peers.Failed(addr, time.Now())
 	}
 	t.mu.Unlock()
@@ -253,7 +261,9 @@ func (s *Session) connect(ctx context.Context, addr netip.AddrPort, hash spate.I
 	nc.SetDeadline(time.Now().Add(handshakeTimeout))
 	ours := s.handshake(hash, v2)
 	if _, err = nc.Write(ours.Append(nil)); err == nil {
-		hs, err = readHandshake(nc)
+		if hs, err = readHandshake(nc); err != nil {
+			err = fmt.Errorf("%w: %w", errNoAnswer, err)
+		}
 	}
 	if err == nil && hs.InfoHash != hash && !also(hs.InfoHash) {
 		err = badPeer("answered for another torrent")

@@ -132,19 +132,25 @@ func newMetaFetch(s *Session, link metainfo.Magnet) *metaFetch {
 func (s *Session) enterFetch(f *metaFetch) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	switch {
-	case s.closed:
+	if s.closed {
 		return ErrClosed
-	case s.torrents[f.hash] != nil || s.fetches[f.hash] != nil:
-		return fmt.Errorf("%w: %v", ErrDuplicate, f.hash)
 	}
-	s.fetches[f.hash] = f
+	for _, ih := range f.hashes() {
+		if s.torrents[ih] != nil || s.fetches[ih] != nil {
+			return fmt.Errorf("%w: %v", ErrDuplicate, ih)
+		}
+	}
+	for _, ih := range f.hashes() {
+		s.fetches[ih] = f
+	}
 	return nil
 }
 
 func (s *Session) leaveFetch(f *metaFetch) {
 	s.mu.Lock()
-	delete(s.fetches, f.hash)
+	for _, ih := range f.hashes() {
+		delete(s.fetches, ih)
+	}
 	s.mu.Unlock()
 	f.mu.Lock()
 	f.done = true
@@ -378,6 +384,14 @@ func (f *metaFetch) listensAt(addr netip.AddrPort) {
 	if len(f.useful) < maxUseful && !slices.Contains(f.useful, addr) {
 		f.useful = append(f.useful, addr)
 	}
+}
+
+// hashes returns those by which peers may ask for what is looked for.
+func (f *metaFetch) hashes() []spate.InfoHash {
+	if f.hybrid() {
+		return []spate.InfoHash{f.link.HashV1, f.link.HashV2.Truncate()}
+	}
+	return []spate.InfoHash{f.hash}
 }
 
 // hybrid reports whether the link names both hashes of one.

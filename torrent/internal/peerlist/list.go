@@ -107,16 +107,17 @@ const (
 )
 
 type candidate struct {
-	addr     netip.AddrPort
-	retry    time.Time // not before
-	prio     uint32    // BEP 40
-	failures int32
-	useless  uint8 // connections in a row
-	source   Source
-	state    state
-	seed     bool  // has everything, as far as known
-	proved   bool  // was useful once
-	heard    uint8 // how often its pause ended because it was heard of
+	addr       netip.AddrPort
+	retry      time.Time // not before
+	prio       uint32    // BEP 40
+	failures   int32
+	useless    uint8 // connections in a row
+	unanswered uint8 // handshakes in a row
+	source     Source
+	state      state
+	seed       bool  // has everything, as far as known
+	proved     bool  // was useful once
+	heard      uint8 // how often its pause ended because it was heard of
 }
 
 // New returns an empty list.
@@ -254,10 +255,17 @@ func (l *List) sooner(c, d *candidate) bool {
 	return c.before(d)
 }
 
-// Failures returns how often in a row connecting to a failed.
-func (l *List) Failures(a netip.AddrPort) int {
+// Unanswered notes that a took the connection and ended it without a handshake.
+func (l *List) Unanswered(a netip.AddrPort) {
 	if c := l.find(a); c != nil {
-		return int(c.failures)
+		c.unanswered++
+	}
+}
+
+// UnansweredAt returns how many handshakes in a row were not answered at a.
+func (l *List) UnansweredAt(a netip.AddrPort) int {
+	if c := l.find(a); c != nil {
+		return int(c.unanswered)
 	}
 	return 0
 }
@@ -353,7 +361,7 @@ func (l *List) Connected(a netip.AddrPort) bool {
 	if c.state == connected {
 		return false
 	}
-	c.state = connected
+	c.state, c.unanswered = connected, 0
 	return true
 }
 
