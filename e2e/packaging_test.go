@@ -24,20 +24,39 @@ import (
 	"time"
 )
 
-// packages makes what is given out of this commit, for this machine, in a fresh
-// clone, and returns the directory.
-func packages(t *testing.T, name string, env ...string) string {
-	dir := filepath.Join(t.TempDir(), name)
-	if out, err := exec.Command("git", "clone", "--quiet", "..", dir).CombinedOutput(); err != nil {
-		t.Fatalf("git clone: %v\n%s", err, out)
+// packages makes what is given out of this commit, for this machine, once for
+// each of the environments, and returns the directories. Each is made in a folder
+// of its own: the program builds a clone that it makes among the temporary files.
+func packages(t *testing.T, envs ...[]string) []string {
+	t.Helper()
+	clone := filepath.Join(t.TempDir(), "clone")
+	dist := filepath.Join(t.TempDir(), "dist")
+	run := func(env []string, args ...string) {
+		c := exec.Command(args[0], args[1:]...)
+		c.Dir = clone
+		c.Env = append(append(os.Environ(), "GOFLAGS=-mod=readonly", "CGO_ENABLED=0"), env...)
+		if out, err := c.CombinedOutput(); err != nil {
+			t.Errorf("%q: %v\n%s", args, err, out)
+		}
 	}
-	c := exec.Command("go", "run", "-trimpath", "./packaging/dist", "-o", "made", "-only", "linux-"+runtime.GOARCH)
-	c.Dir = dir
-	c.Env = append(append(os.Environ(), "GOFLAGS=-mod=readonly", "CGO_ENABLED=0"), env...)
-	if out, err := c.CombinedOutput(); err != nil {
-		t.Fatalf("dist: %v\n%s", err, out)
+	command(t, "git", "clone", "--quiet", "..", clone)
+	run(nil, "go", "build", "-trimpath", "-o", dist, "./packaging/dist")
+	var made []string
+	var wg sync.WaitGroup
+	for i, env := range envs {
+		tmp := filepath.Join(t.TempDir(), strings.Repeat("deeper/", i))
+		if err := os.MkdirAll(tmp, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		out := filepath.Join(tmp, "made")
+		made = append(made, out)
+		wg.Go(func() { run(append(env, "TMPDIR="+tmp), dist, "-o", out, "-only", "linux-"+runtime.GOARCH) })
 	}
-	return filepath.Join(dir, "made")
+	wg.Wait()
+	if t.Failed() {
+		t.FailNow()
+	}
+	return made
 }
 
 // TestPackages makes the packages of this commit twice, which gives the same
@@ -48,14 +67,7 @@ func TestPackages(t *testing.T) {
 	if _, err := os.Stat("../.git"); err != nil {
 		missing(t, "the repository")
 	}
-	var made [2]string
-	var wg sync.WaitGroup
-	wg.Go(func() { made[0] = packages(t, "one", "TZ=UTC") })
-	wg.Go(func() { made[1] = packages(t, "the-other-has-a-longer-name", "TZ=Asia/Tokyo", "LC_ALL=C") })
-	wg.Wait()
-	if made[0] == "" || made[1] == "" {
-		t.FailNow()
-	}
+	made := packages(t, []string{"TZ=UTC"}, []string{"TZ=Asia/Tokyo", "LC_ALL=C"})
 	entries, err := os.ReadDir(made[0])
 	if err != nil || len(entries) != 4 {
 		t.Fatalf("made: %v, %v", entries, err)

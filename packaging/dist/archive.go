@@ -99,17 +99,15 @@ func (d *dist) tarGz(files []file) ([]byte, error) {
 	return compress(b)
 }
 
-// compress is gzip without a name or a time.
+// compress is gzip without a name or a time. The best level takes three times as
+// long, for a third of a percent.
 func compress(b []byte) ([]byte, error) {
 	var out bytes.Buffer
-	w, err := gzip.NewWriterLevel(&out, gzip.BestCompression)
-	if err != nil {
-		return nil, err
-	}
+	w := gzip.NewWriter(&out)
 	if _, err := w.Write(b); err != nil {
 		return nil, err
 	}
-	err = w.Close()
+	err := w.Close()
 	return out.Bytes(), err
 }
 
