@@ -85,8 +85,14 @@ func TestPackages(t *testing.T) {
 		t.Errorf("%v\n%s", err, out)
 	}
 	head := strings.TrimSpace(string(command(t, "git", "rev-parse", "HEAD")))
-	t.Run("deb", func(t *testing.T) { useDeb(t, file[".deb"], head) })
-	t.Run("image", func(t *testing.T) { useImage(t, file[".tar"], head) })
+	t.Run("deb", func(t *testing.T) {
+		t.Parallel()
+		useDeb(t, file[".deb"], head)
+	})
+	t.Run("image", func(t *testing.T) {
+		t.Parallel()
+		useImage(t, file[".tar"], head)
+	})
 }
 
 // machine is this machine with a disk that forgets: what is written lands in
