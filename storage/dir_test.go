@@ -387,3 +387,23 @@ func moment(t *testing.T, path string) {
 		t.Fatal(err)
 	}
 }
+
+// A write that takes several system calls arrives whole.
+func TestLongWrite(t *testing.T) {
+	t.Parallel()
+	const size = 3*writeAtOnce + 5
+	d := openFiles(t, t.TempDir(), []File{{Path: "f", Length: size}}, DirOptions{})
+	data := make([]byte, size)
+	for i := range data {
+		data[i] = byte(i / 1000)
+	}
+	for _, part := range [][2]int{{0, 7}, {7, size}} {
+		if n, err := d.WriteAt(data[part[0]:part[1]], int64(part[0])); n != part[1]-part[0] || err != nil {
+			t.Fatalf("wrote %d bytes at %d: %v", n, part[0], err)
+		}
+	}
+	got := make([]byte, size)
+	if n, err := d.ReadAt(got, 0); n != size || err != nil || !bytes.Equal(got, data) {
+		t.Errorf("read %d bytes, %v", n, err)
+	}
+}

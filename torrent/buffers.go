@@ -3,10 +3,11 @@ package torrent
 import "sync"
 
 // Sizes in bytes of the buffers that connections read into: small while little
-// arrives, large where a read fills the small one.
+// arrives, large where a read fills the small one. A large one stays in the cache of
+// one processor until its blocks are copied.
 const (
 	smallRead = 64 << 10
-	largeRead = 1 << 20
+	largeRead = 256 << 10
 )
 
 // freeList keeps up to max buffers of one size. Unlike a sync.Pool it is not
