@@ -110,15 +110,16 @@ func (a *app) newNode(f *trackerFlags, state string, opt trackerserver.Options, 
 		opt.Prefix = base.Path
 	}
 	opt.Log, opt.Now, stats.Now = a.log, a.env.Now, a.env.Now
+	if err := n.openLogs(f, state, &opt); err != nil {
+		return nil, err
+	}
+	stats.Log = n.activity
 	n.stats = trackerserver.NewStatistics(stats)
 	n.past = filepath.Join(dir, "past.json")
 	if err := n.stats.LoadPast(n.past); err != nil {
 		a.warnf("the charts begin anew: %v", err)
 	}
 	observers := []func(*trackerserver.Observation){n.stats.Observe}
-	if err := n.openLogs(f, state, &opt); err != nil {
-		return nil, err
-	}
 	if n.activity != nil {
 		observers = append(observers, n.activity.Observe)
 	}

@@ -165,7 +165,8 @@ func TestActivityRotation(t *testing.T) {
 	}
 }
 
-// TestActivityNeverWaits: with nobody to write, entries are lost and counted.
+// TestActivityNeverWaits: with nobody to write, entries are lost and counted, in
+// the metrics too.
 func TestActivityNeverWaits(t *testing.T) {
 	l, err := OpenActivityLog(filepath.Join(t.TempDir(), "a.log"), ActivityOptions{Queue: 3})
 	if err != nil {
@@ -177,6 +178,12 @@ func TestActivityNeverWaits(t *testing.T) {
 	}
 	if dropped, _ := l.Lost(); dropped != 2 {
 		t.Errorf("%d dropped", dropped)
+	}
+	body := newTold(t, StatsOptions{Log: l}).get("/metrics").Body.String()
+	for _, want := range []string{`spate_tracker_log_lost_total{reason="slow"} 2`, `spate_tracker_log_lost_total{reason="failed"} 0`} {
+		if !strings.Contains(body, want+"\n") {
+			t.Errorf("no %s", want)
+		}
 	}
 }
 

@@ -24,7 +24,8 @@ type metric struct {
 type moment struct {
 	*Report
 	counts Counts
-	per    int // torrents with metrics of their own
+	log    *ActivityLog // or nil
+	per    int          // torrents with metrics of their own
 }
 
 func counter(name, help string, f func(*moment, func(float64, ...string)), labels ...string) metric {
@@ -78,6 +79,13 @@ func newMetrics() []metric {
 		counter("evicted_peers_total", "Peers evicted for others.", one(func(m *moment) float64 { return float64(m.EvictedPeers) })),
 		counter("evicted_torrents_total", "Torrents evicted for others.", one(func(m *moment) float64 { return float64(m.EvictedTorrents) })),
 		counter("not_remembered_total", "Announces answered but not remembered, for a cap.", one(func(m *moment) float64 { return float64(m.NotRemembered) })),
+		counter("log_lost_total", "Entries that the log of downloads lost, because the disk was too slow or failed.", func(m *moment, emit func(float64, ...string)) {
+			if m.log != nil {
+				slow, failed := m.log.Lost()
+				emit(float64(slow), "slow")
+				emit(float64(failed), "failed")
+			}
+		}, "reason"),
 		gauge("torrents", "Torrents: known, with peers, published here.", func(m *moment, emit func(float64, ...string)) {
 			emit(float64(m.Torrents.Known), "known")
 			emit(float64(m.Torrents.Active), "active")
@@ -130,7 +138,7 @@ func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 }
 
 func (c *collector) Collect(ch chan<- prometheus.Metric) {
-	m := &moment{Report: c.st.Report(c.s), counts: c.s.Counts(), per: c.st.opts.MetricsTorrents}
+	m := &moment{Report: c.st.Report(c.s), counts: c.s.Counts(), log: c.st.opts.Log, per: c.st.opts.MetricsTorrents}
 	for _, x := range c.metrics {
 		x.values(m, func(v float64, labels ...string) {
 			for i := range labels {

@@ -1,8 +1,7 @@
 package trackerserver
 
 import (
-	"bufio"
-	"bytes"
+	"errors"
 	"fmt"
 	"net/netip"
 	"os"
@@ -80,27 +79,20 @@ func (s *Server) readNets() error {
 
 // parseNets reads lines of the word "allow" or "deny" and a network or address.
 func parseNets(b []byte) (allow, deny []netip.Prefix, err error) {
-	lines := bufio.NewScanner(bytes.NewReader(b))
-	lines.Buffer(nil, maxListLine)
-	for n := 1; lines.Scan(); n++ {
-		f := strings.Fields(lines.Text())
-		if len(f) == 0 || f[0][0] == '#' {
-			continue
-		}
+	err = eachLine(b, func(line string) error {
+		f := strings.Fields(line)
 		if len(f) != 2 || f[0] != "allow" && f[0] != "deny" {
-			return nil, nil, fmt.Errorf("line %d: want the word allow or deny and a network, such as deny 192.0.2.0/24", n)
+			return errors.New("want the word allow or deny and a network, such as deny 192.0.2.0/24")
 		}
 		p, err := ParseNet(f[1])
-		if err != nil {
-			return nil, nil, fmt.Errorf("line %d: %w", n, err)
-		}
 		if f[0] == "allow" {
 			allow = append(allow, p)
 		} else {
 			deny = append(deny, p)
 		}
-	}
-	return allow, deny, lines.Err()
+		return err
+	})
+	return allow, deny, err
 }
 
 // ParseNet reads a network, or an address as a network of its own.

@@ -68,6 +68,7 @@ func TestNetsFile(t *testing.T) {
 	}
 	for text, want := range map[string]string{
 		"deny 192.0.2.0/24\nforbid 10.0.0.0/8\n": "line 2: want the word", "allow\n": "line 1: want", "allow 10.0.0.0/33\n": "line 1", "allow fe80::1%eth0\n": "no address", "allow 1 2\n": "want",
+		"\n# " + strings.Repeat("x", maxListLine): "line 2 has more than",
 	} {
 		write(text)
 		if err := s.Reload(); err == nil || !strings.Contains(err.Error(), want) || refused("192.0.2.16:9") || !refused("192.0.2.1:9") {

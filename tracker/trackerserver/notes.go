@@ -1,8 +1,7 @@
 package trackerserver
 
 import (
-	"bufio"
-	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -38,32 +37,27 @@ func (s *Server) readNotes() error {
 // what the client is told.
 func parseNotes(b []byte) (map[spate.InfoHash]remark, error) {
 	out := map[spate.InfoHash]remark{}
-	lines := bufio.NewScanner(bytes.NewReader(b))
-	lines.Buffer(nil, maxListLine)
-	for n := 1; lines.Scan(); n++ {
-		line := strings.TrimSpace(lines.Text())
-		if line == "" || line[0] == '#' {
-			continue
-		}
+	err := eachLine(b, func(line string) error {
 		hash, rest, _ := strings.Cut(line, " ")
 		kind, text, _ := strings.Cut(strings.TrimSpace(rest), " ")
 		text = strings.TrimSpace(text)
 		ih, err := parseHash(hash)
 		if err != nil {
-			return nil, fmt.Errorf("line %d: %w", n, err)
+			return err
 		}
 		r := out[ih]
 		switch {
 		case text == "" || kind != "warning" && kind != "failure":
-			return nil, fmt.Errorf("line %d: want an info-hash, the word warning or failure, and a text", n)
+			return errors.New("want an info-hash, the word warning or failure, and a text")
 		case kind == "warning":
 			r.warning = text
 		default:
 			r.failure = &Refusal{Reason: text, Never: true}
 		}
 		out[ih] = r
-	}
-	return out, lines.Err()
+		return nil
+	})
+	return out, err
 }
 
 // parseHash reads an info-hash of either version.

@@ -1,8 +1,6 @@
 package trackerserver
 
 import (
-	"bufio"
-	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -18,10 +16,8 @@ import (
 	"spate/metainfo"
 )
 
-const (
-	maxDirDepth = 16   // of directories below the allowed one
-	maxListLine = 4096 // bytes of a line of the files here and in notes.go, nets.go
-)
+// maxDirDepth bounds the directories below the allowed one.
+const maxDirDepth = 16
 
 // lists is what was read last from the allowed directory and the list files.
 type lists struct {
@@ -266,21 +262,13 @@ func (l *lists) changed(path string) (fileState, error) {
 // parseList reads lines of an info-hash and a name.
 func parseList(b []byte) (map[spate.InfoHash]string, error) {
 	out := map[spate.InfoHash]string{}
-	lines := bufio.NewScanner(bytes.NewReader(b))
-	lines.Buffer(nil, maxListLine)
-	for n := 1; lines.Scan(); n++ {
-		line := strings.TrimSpace(lines.Text())
-		if line == "" || line[0] == '#' {
-			continue
-		}
+	err := eachLine(b, func(line string) error {
 		hash, name, _ := strings.Cut(line, " ")
 		ih, err := parseHash(hash)
-		if err != nil {
-			return nil, fmt.Errorf("line %d: %w", n, err)
-		}
 		out[ih] = strings.TrimSpace(name)
-	}
-	return out, lines.Err()
+		return err
+	})
+	return out, err
 }
 
 // AllowedFiles returns the paths of the torrents of the allowed directory,

@@ -24,6 +24,8 @@ type StatsOptions struct {
 	// MetricsTorrents is the number of torrents, the busiest first, that have
 	// metrics of their own; default 0.
 	MetricsTorrents int
+	// Log has the entries that it lost counted in the metrics; nil: there is none.
+	Log *ActivityLog
 	// Now is the clock; nil: time.Now.
 	Now func() time.Time
 }

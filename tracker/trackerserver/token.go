@@ -1,8 +1,6 @@
 package trackerserver
 
 import (
-	"bufio"
-	"bytes"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
@@ -53,20 +51,16 @@ func (t *Tokens) Reload() error {
 		return err
 	}
 	m := map[[sha256.Size]byte]string{}
-	lines := bufio.NewScanner(bytes.NewReader(b))
-	for n := 1; lines.Scan(); n++ {
-		line := strings.TrimSpace(lines.Text())
-		if line == "" || line[0] == '#' {
-			continue
-		}
+	err = eachLine(b, func(line string) error {
 		sum, name, _ := strings.Cut(line, " ")
 		raw, err := hex.DecodeString(sum)
 		if err != nil || len(raw) != sha256.Size || !validName(name) {
-			return fmt.Errorf("%s: line %d is not a SHA-256 and a name", t.path, n)
+			return errors.New("want a SHA-256 and a name")
 		}
 		m[[sha256.Size]byte(raw)] = name
-	}
-	if err := lines.Err(); err != nil {
+		return nil
+	})
+	if err != nil {
 		return fmt.Errorf("%s: %w", t.path, err)
 	}
 	t.byID.Store(&m)
