@@ -11,7 +11,7 @@ const Version = "0.1.0"
 
 // clientPrefix is this client's mark in the style of Azureus (BEP 20): two
 // letters, then four digits of the version.
-const clientPrefix = "-SP0100-"
+const clientPrefix = "-Sp0100-"
 
 // PeerID identifies a client in a swarm for the time it runs (BEP 3, BEP 20).
 type PeerID [20]byte
@@ -82,6 +82,6 @@ func azureusVersion(s string) string {
 var azureusClients = map[string]string{
 	"A2": "aria2", "AZ": "Vuze", "BC": "BitComet", "BT": "BitTorrent", "BI": "BiglyBT",
 	"DE": "Deluge", "FD": "Free Download Manager", "GT": "anacrolix", "KT": "KTorrent",
-	"LT": "libtorrent", "lt": "rTorrent", "qB": "qBittorrent", "RN": "rain", "rq": "rqbit", "SP": "spate",
+	"LT": "libtorrent", "lt": "rTorrent", "qB": "qBittorrent", "RN": "rain", "rq": "rqbit", "SP": "BitSpirit", "Sp": "spate",
 	"TR": "Transmission", "UT": "µTorrent", "WD": "WebTorrent Desktop", "WW": "WebTorrent", "XL": "Xunlei",
 }

@@ -126,7 +126,7 @@ func simulate(t *testing.T, data []byte, mi *metainfo.MetaInfo, origin simnet.Li
 		addr := netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i + 1)})
 		s, err := torrent.NewSession(torrent.Options{
 			Network: world.Host(addr, link), Announcer: r.at(addr), Bind: addr, PeerPort: 6881,
-			PeerID: spate.PeerID([]byte(fmt.Sprintf("-SP0100-%012d", i))), Seed: uint64(i + 1),
+			PeerID: spate.PeerID([]byte(fmt.Sprintf("-Sp0100-%012d", i))), Seed: uint64(i + 1),
 		})
 		if err != nil {
 			t.Fatal(err)

@@ -198,7 +198,7 @@ func (sw *swarm) session(i int, link simnet.Link, freeRide bool) *torrent.Sessio
 	}
 	s, err := torrent.NewSession(torrent.Options{
 		Network: network, Announcer: sw.room.at(addr), Bind: addr, PeerPort: 6881,
-		PeerID: spate.PeerID([]byte(fmt.Sprintf("-SP0100-%012d", i))), Seed: sw.seed*1000 + uint64(i+1),
+		PeerID: spate.PeerID([]byte(fmt.Sprintf("-Sp0100-%012d", i))), Seed: sw.seed*1000 + uint64(i+1),
 	})
 	if err != nil {
 		sw.t.Fatal(err)

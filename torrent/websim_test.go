@@ -98,7 +98,7 @@ func (w *web) session(link simnet.Link, opt torrent.Options) *torrent.Session {
 	host := w.host(link)
 	opt.Network, opt.Announcer, opt.Bind, opt.PeerPort = host, w.room.at(host.Addr()), host.Addr(), 6881
 	opt.Seed = uint64(w.hosts)
-	opt.PeerID = spate.PeerID([]byte(fmt.Sprintf("-SP0100-%012d", w.hosts)))
+	opt.PeerID = spate.PeerID([]byte(fmt.Sprintf("-Sp0100-%012d", w.hosts)))
 	s, err := torrent.NewSession(opt)
 	if err != nil {
 		w.t.Fatal(err)

@@ -36,7 +36,7 @@ func newClient(t *testing.T, o trackerclient.Options) *trackerclient.Client {
 
 func request() *tracker.AnnounceRequest {
 	return &tracker.AnnounceRequest{
-		InfoHash: spate.InfoHash([]byte("a hash & 20 bytes %+")), PeerID: spate.PeerID([]byte("-SP0100-0123456789ab")),
+		InfoHash: spate.InfoHash([]byte("a hash & 20 bytes %+")), PeerID: spate.PeerID([]byte("-Sp0100-0123456789ab")),
 		Port: 6881, Uploaded: 1, Downloaded: 2, Left: 3, Event: tracker.EventStarted, NumWant: 50, Key: 0xdeadbeef,
 	}
 }

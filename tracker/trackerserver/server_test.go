@@ -42,7 +42,7 @@ func newServer(t testing.TB, o Options) *Server {
 
 // peer is an announce of the n-th peer.
 func peer(n int) tracker.AnnounceRequest {
-	id := spate.PeerID([]byte("-SP0100-000000000000"))
+	id := spate.PeerID([]byte("-Sp0100-000000000000"))
 	id[19], id[18] = byte(n), byte(n>>8)
 	return tracker.AnnounceRequest{InfoHash: testHash, PeerID: id, Port: uint16(1000 + n), Left: 1, NumWant: 50, Key: uint32(n) + 1, Event: tracker.EventStarted}
 }

@@ -15,7 +15,7 @@ import (
 // The layout is that of BEP 15, byte by byte.
 func TestUDPLayout(t *testing.T) {
 	req := &tracker.AnnounceRequest{
-		InfoHash: wantHash, PeerID: spate.PeerID([]byte("-SP0100-0123456789ab")), Port: 0x1234,
+		InfoHash: wantHash, PeerID: spate.PeerID([]byte("-Sp0100-0123456789ab")), Port: 0x1234,
 		Downloaded: 1, Left: 2, Uploaded: 3, Event: tracker.EventStarted, Key: 0xdeadbeef, NumWant: -1, IP: netip.MustParseAddr("192.0.2.5"),
 	}
 	checks := []struct {
