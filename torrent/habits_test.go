@@ -3,7 +3,6 @@ package torrent
 import (
 	"net"
 	"testing"
-	"time"
 
 	"spate/bitfield"
 	"spate/peerwire"
@@ -11,16 +10,16 @@ import (
 )
 
 // TestBitfieldLater has a peer that tells of new pieces the way aria2 does: after
-// have none, a have, and a bitfield in place of many more.
+// have none, a have, a bitfield in place of many more, and have all at the end.
 func TestBitfieldLater(t *testing.T) {
 	t.Parallel()
 	data, mi := noiseTorrent(t, 100<<14, 1<<14)
 	s := testSession(t, Options{})
-	tor, err := s.Add(mi, AddOptions{Storage: storage.NewMemoryOf(data), Verified: true})
+	tor, err := s.Add(mi, AddOptions{Storage: storage.NewMemoryLike(data)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	<-tor.Done()
+	until(t, "it runs", func() bool { return tor.Stats().State == StateDownloading })
 	c, err := net.Dial("tcp", s.Addr().String())
 	if err != nil {
 		t.Fatal(err)
@@ -36,20 +35,19 @@ func TestBitfieldLater(t *testing.T) {
 		have.Set(i)
 	}
 	b = peerwire.AppendBytes(b, peerwire.Bitfield, have.Bytes())
-	if _, err := c.Write(b); err != nil {
-		t.Fatal(err)
+	say := func(b []byte) {
+		if _, err := c.Write(b); err != nil {
+			t.Fatal(err)
+		}
 	}
+	say(b)
 	told := func() float64 {
 		if p := tor.PeerStats(); len(p) == 1 {
 			return p[0].Have
 		}
 		return -1
 	}
-	deadline := time.Now().Add(10 * time.Second)
-	for told() != 0.25 {
-		if time.Now().After(deadline) {
-			t.Fatalf("the peer is known to have %v, want a quarter", told())
-		}
-		time.Sleep(time.Millisecond)
-	}
+	until(t, "the peer is known to have a quarter", func() bool { return told() == 0.25 })
+	say(peerwire.AppendSimple(nil, peerwire.HaveAll))
+	until(t, "the peer is known to have all", func() bool { return told() == 1 })
 }

@@ -1,6 +1,7 @@
 package torrent
 
 import (
+	"iter"
 	"time"
 
 	"spate/bitfield"
@@ -54,15 +55,25 @@ func (c *conn) handleLocked(m *peerwire.Message, now time.Time) error {
 }
 
 // piecesLocked takes what the peer has, which comes at most once and before any
-// have (BEP 3, BEP 6). Only aria2 sends bitfields later too, in place of many
-// haves.
+// have (BEP 3, BEP 6). Only aria2 sends bitfields, and have all, later too, in place
+// of many haves.
 func (c *conn) piecesLocked(m *peerwire.Message) error {
 	if m.ID != peerwire.Bitfield && !c.reserved.Fast() {
 		return badPeer("%v without the Fast extension", m.ID)
 	}
 	if c.gotFirst {
-		if m.ID == peerwire.Bitfield {
-			return c.moreLocked(m.Payload)
+		switch m.ID {
+		case peerwire.Bitfield:
+			have, err := bitfield.FromBytes(m.Payload, c.t.info.NumPieces())
+			if err != nil {
+				return badPeer("%v", err)
+			}
+			return c.moreLocked(have.Ones())
+		case peerwire.HaveAll:
+			if c.t.pick.PeerIsSeed(c.id) {
+				return nil
+			}
+			return c.moreLocked(c.t.emptyLocked().Zeros())
 		}
 		return badPeer("%v after other messages", m.ID)
 	}
@@ -86,14 +97,10 @@ func (c *conn) piecesLocked(m *peerwire.Message) error {
 	return c.knowsMoreLocked()
 }
 
-// moreLocked takes a later bitfield as a have for each piece that is new in it.
-func (c *conn) moreLocked(payload []byte) error {
-	have, err := bitfield.FromBytes(payload, c.t.info.NumPieces())
-	if err != nil {
-		return badPeer("%v", err)
-	}
+// moreLocked takes pieces that are told of at once as a have for each that is new.
+func (c *conn) moreLocked(pieces iter.Seq[int]) error {
 	more := false
-	for i := range have.Ones() {
+	for i := range pieces {
 		if c.t.pick.PeerHave(c.id, i) {
 			more = true
 			c.superHasLocked(uint32(i))
