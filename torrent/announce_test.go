@@ -39,9 +39,7 @@ func TestStopWhileCompletedIsTold(t *testing.T) {
 	t.Parallel()
 	data, mi := noiseTorrent(t, 1<<20, 64<<10)
 	seed := testSession(t, Options{})
-	if _, err := seed.Add(mi, AddOptions{Storage: storage.NewMemoryOf(data), Verified: true}); err != nil {
-		t.Fatal(err)
-	}
+	added(t, seed, mi, AddOptions{Storage: storage.NewMemoryOf(data), Verified: true})
 	mi.AnnounceList = [][]string{{"http://127.0.0.1/announce"}}
 	ann := &slowAnnouncer{asked: make(chan struct{})}
 	s, err := NewSession(Options{Bind: loopback, Announcer: ann})

@@ -69,11 +69,7 @@ func TestDontHave(t *testing.T) {
 	t.Parallel()
 	data, mi := noiseTorrent(t, 4*16<<10, 16<<10)
 	s := testSession(t, Options{})
-	tor, err := s.Add(mi, AddOptions{Storage: storage.NewMemoryLike(data)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	until(t, "it takes peers", func() bool { return tor.Stats().State == StateDownloading })
+	tor := added(t, s, mi, AddOptions{Storage: storage.NewMemoryLike(data)})
 	f := dialFoe(t, s.Addr(), mi.Hash(), everything())
 	if h := f.extOf(); h.DontHave == 0 || h.Reqq == 0 || h.Client == "" || h.YourIP != loopback {
 		t.Errorf("the handshake says %+v", h)
@@ -103,11 +99,7 @@ func TestAllowedFast(t *testing.T) {
 	t.Parallel()
 	data, mi := noiseTorrent(t, 8*32<<10, 32<<10)
 	s := testSession(t, Options{})
-	tor, err := s.Add(mi, AddOptions{Storage: storage.NewMemoryLike(data)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	until(t, "it takes peers", func() bool { return tor.Stats().State == StateDownloading })
+	tor := added(t, s, mi, AddOptions{Storage: storage.NewMemoryLike(data)})
 	f := dialFoe(t, s.Addr(), mi.Hash(), everything())
 	b := peerwire.AppendSimple(nil, peerwire.HaveAll)
 	b = peerwire.AppendIndexed(b, peerwire.AllowedFast, 6)
@@ -141,11 +133,7 @@ func TestUnaskedBlocks(t *testing.T) {
 	t.Parallel()
 	data, mi := noiseTorrent(t, 4*32<<10, 32<<10)
 	s := testSession(t, Options{})
-	tor, err := s.Add(mi, AddOptions{Storage: storage.NewMemoryLike(data)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	until(t, "it takes peers", func() bool { return tor.Stats().State == StateDownloading })
+	tor := added(t, s, mi, AddOptions{Storage: storage.NewMemoryLike(data)})
 	honest := dialFoe(t, s.Addr(), mi.Hash(), everything())
 	honest.send(peerwire.AppendSimple(peerwire.AppendSimple(nil, peerwire.HaveAll), peerwire.Unchoke))
 	var asked []peerwire.Message

@@ -18,9 +18,7 @@ func TestMetadataFromPeers(t *testing.T) {
 	t.Parallel()
 	data, mi := noiseTorrent(t, 40<<20, 16<<10) // 50 kB of hashes
 	seed := testSession(t, Options{})
-	if _, err := seed.Add(mi, AddOptions{Storage: storage.NewMemoryOf(data), Verified: true}); err != nil {
-		t.Fatal(err)
-	}
+	added(t, seed, mi, AddOptions{Storage: storage.NewMemoryOf(data), Verified: true})
 	get := testSession(t, Options{})
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()

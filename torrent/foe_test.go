@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"spate"
+	"spate/metainfo"
 	"spate/peerwire"
 )
 
@@ -66,10 +67,13 @@ func (f *foe) send(b []byte) {
 }
 
 // next returns the next message, or the error that ended the connection.
-func (f *foe) next() (peerwire.Message, error) {
+func (f *foe) next() (peerwire.Message, error) { return f.nextIn(10 * time.Second) }
+
+// nextIn is next within a time.
+func (f *foe) nextIn(limit time.Duration) (peerwire.Message, error) {
 	f.buf = f.buf[len(f.raw):]
 	f.raw = nil
-	f.c.SetReadDeadline(time.Now().Add(10 * time.Second))
+	f.c.SetReadDeadline(time.Now().Add(limit))
 	for {
 		var m peerwire.Message
 		n, _, err := peerwire.Parse(f.buf, &m)
@@ -133,6 +137,21 @@ func (f *foe) alive(piece uint32) bool {
 			return true
 		}
 	}
+}
+
+// added adds a torrent and returns once it takes peers: those who come before that
+// are sent away.
+func added(t testing.TB, s *Session, mi *metainfo.MetaInfo, opt AddOptions) *Torrent {
+	t.Helper()
+	tor, err := s.Add(mi, opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	until(t, "it takes peers", func() bool {
+		state := tor.Stats().State
+		return state == StateDownloading || state == StateSeeding
+	})
+	return tor
 }
 
 // until waits for something that a session does in its own time.

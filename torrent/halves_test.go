@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"spate"
 	"spate/maker"
 	"spate/metainfo"
 	"spate/peerwire"
@@ -64,9 +65,7 @@ func TestHybridByMagnet(t *testing.T) {
 	t.Parallel()
 	data, mi := hybridOf(t, 1<<20, 32<<10)
 	seed, get := testSession(t, Options{}), testSession(t, Options{})
-	if _, err := seed.Add(mi, AddOptions{Storage: storage.NewMemoryOf(data), Verified: true}); err != nil {
-		t.Fatal(err)
-	}
+	added(t, seed, mi, AddOptions{Storage: storage.NewMemoryOf(data), Verified: true})
 	tor, err := get.Add(withoutLayers(t, mi), AddOptions{Storage: storage.NewMemoryLike(data), Peers: []netip.AddrPort{seed.Addr()}})
 	if err != nil {
 		t.Fatal(err)
@@ -92,9 +91,7 @@ func TestHalfKnownIsNotServed(t *testing.T) {
 	t.Parallel()
 	data, mi := hybridOf(t, 1<<20, 32<<10)
 	s := testSession(t, Options{})
-	if _, err := s.Add(withoutLayers(t, mi), AddOptions{Storage: storage.NewMemoryOf(data), Verified: true, PlainSeed: true}); err != nil {
-		t.Fatal(err)
-	}
+	added(t, s, withoutLayers(t, mi), AddOptions{Storage: storage.NewMemoryOf(data), Verified: true, PlainSeed: true})
 	hello := peerwire.AppendSimple(peerwire.AppendSimple(nil, peerwire.HaveNone), peerwire.Interested)
 	v1 := dialFoe(t, s.Addr(), mi.Hash(), everything())
 	v1.send(hello)
@@ -142,9 +139,7 @@ func TestHalvesThatDiffer(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			seed, get := testSession(t, Options{}), testSession(t, Options{})
-			if _, err := seed.Add(&whole, AddOptions{Storage: storage.NewMemoryOf(c.data), Verified: true}); err != nil {
-				t.Fatal(err)
-			}
+			added(t, seed, &whole, AddOptions{Storage: storage.NewMemoryOf(c.data), Verified: true})
 			tor, err := get.Add(c.mi, AddOptions{Storage: storage.NewMemoryLike(data), Peers: []netip.AddrPort{seed.Addr()}})
 			if err != nil {
 				t.Fatal(err)
@@ -155,4 +150,43 @@ func TestHalvesThatDiffer(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestAskedByBothHashes has a peer of a hybrid that does not answer be asked by the
+// other hash the next time: it may know one half alone.
+func TestAskedByBothHashes(t *testing.T) {
+	t.Parallel()
+	data, mi := hybridOf(t, 256<<10, 32<<10)
+	inYard(t, Options{}, func(y *yard) {
+		h := y.host()
+		l, err := h.Listen(t.Context(), "tcp", ":6881")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		if _, err := y.s.Add(mi, AddOptions{
+			Storage: storage.NewMemoryLike(data), Peers: []netip.AddrPort{netip.AddrPortFrom(h.Addr(), 6881)},
+		}); err != nil {
+			t.Fatal(err)
+		}
+		v1, v2 := mi.Hash(), spate.InfoHash(v2HashOf(mi))
+		for i, want := range []spate.InfoHash{v1, v2, v1, v2} {
+			c, err := l.Accept()
+			if err != nil {
+				t.Fatal(err)
+			}
+			hs, err := readHandshake(c)
+			if err != nil || hs.InfoHash != want {
+				t.Errorf("asked by %v the %d. time, want %v (%v)", hs.InfoHash, i+1, want, err)
+			}
+			if i < 3 {
+				c.Close()
+				continue
+			}
+			f := greetFoe(t, c, v2, everything())
+			y.foes = append(y.foes, f)
+			f.send(peerwire.AppendSimple(nil, peerwire.HaveAll))
+			f.await(peerwire.Interested)
+		}
+	})
 }

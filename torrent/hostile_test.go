@@ -23,9 +23,7 @@ func TestFouls(t *testing.T) {
 	t.Parallel()
 	data, mi := hybridOf(t, 6*32<<10, 32<<10)
 	s := testSession(t, Options{})
-	if _, err := s.Add(mi, AddOptions{Storage: storage.NewMemoryOf(data), Verified: true, PlainSeed: true}); err != nil {
-		t.Fatal(err)
-	}
+	added(t, s, mi, AddOptions{Storage: storage.NewMemoryOf(data), Verified: true, PlainSeed: true})
 	root := *mi.Info.Files[0].PiecesRoot
 	var plain peerwire.Reserved
 	plain.SetExtended()
@@ -123,9 +121,7 @@ func TestNuisances(t *testing.T) {
 func TestUnreadAnswers(t *testing.T) {
 	data, mi := noiseTorrent(t, 4<<20, 16<<10)
 	s := testSession(t, Options{})
-	if _, err := s.Add(mi, AddOptions{Storage: storage.NewMemoryOf(data), Verified: true, PlainSeed: true}); err != nil {
-		t.Fatal(err)
-	}
+	added(t, s, mi, AddOptions{Storage: storage.NewMemoryOf(data), Verified: true, PlainSeed: true})
 	heap := func() int64 {
 		runtime.GC()
 		var m runtime.MemStats

@@ -1,6 +1,9 @@
 package torrent
 
 import (
+	"bytes"
+	"net"
+	"net/netip"
 	"testing"
 	"time"
 
@@ -18,9 +21,7 @@ func TestLeafHashes(t *testing.T) {
 	for _, format := range []metainfo.Format{metainfo.V2, metainfo.Hybrid} {
 		data, mi := madeOf(t, 20*64<<10+20_000, 64<<10, format)
 		s := testSession(t, Options{})
-		if _, err := s.Add(mi, AddOptions{Storage: storage.NewMemoryOf(data), Verified: true, PlainSeed: true}); err != nil {
-			t.Fatal(err)
-		}
+		added(t, s, mi, AddOptions{Storage: storage.NewMemoryOf(data), Verified: true, PlainSeed: true})
 		file := &mi.Info.Files[0]
 		f := dialFoe(t, s.Addr(), v2HashOf(mi), everything())
 		f.send(peerwire.AppendSimple(nil, peerwire.HaveNone))
@@ -94,3 +95,72 @@ func TestLeafBudget(t *testing.T) {
 		t.Errorf("%d after long", n)
 	}
 }
+
+// TestWrongLeafHashes has a piece of two peers fail, and a third give wrong hashes of
+// its blocks, by which the honest one would have lied. They do not lead to the root:
+// who gave them is banned, others are asked, and then exactly the liar is.
+func TestWrongLeafHashes(t *testing.T) {
+	t.Parallel()
+	data, mi := madeOf(t, 64<<10, 64<<10, metainfo.V2)
+	inYard(t, Options{}, func(y *yard) {
+		tor := added(t, y.s, mi, AddOptions{Storage: storage.NewMemoryLike(data)})
+		dial := func(more ...peerwire.ID) *foe {
+			f := y.dial(v2HashOf(mi))
+			for _, id := range append([]peerwire.ID{peerwire.HaveAll}, more...) {
+				f.send(peerwire.AppendSimple(nil, id))
+			}
+			return f
+		}
+		give := func(f *foe, m peerwire.Message, spoil byte) {
+			b := append(peerwire.AppendPieceHeader(nil, 0, m.Begin, m.Length), data[m.Begin:][:m.Length]...)
+			b[len(b)-1] ^= spoil
+			f.send(b)
+		}
+		liar := dial(peerwire.Unchoke)
+		for range 4 {
+			if m := liar.await(peerwire.Request); m.Begin == 0 {
+				give(liar, m, 1)
+			} else {
+				liar.send(peerwire.AppendSimple(nil, peerwire.Choke))
+				liar.send(peerwire.AppendBlock(nil, peerwire.Reject, 0, m.Begin, m.Length))
+			}
+		}
+		slanderer := dial()
+		slanderer.await(peerwire.Interested)
+		honest := dial(peerwire.Unchoke)
+		for range 3 {
+			give(honest, honest.await(peerwire.Request), 0)
+		}
+
+		var leaves []byte
+		for _, h := range leavesOf(data) {
+			leaves = append(leaves, h[:]...)
+		}
+		answer := func(f *foe, id peerwire.ID, hashes []byte) {
+			m := f.await(peerwire.HashRequest)
+			r, _, err := peerwire.ParseHashRange(m.ID, m.Payload)
+			if err != nil {
+				t.Fatal(err)
+			}
+			f.send(peerwire.AppendHashRange(nil, id, &r, hashes))
+		}
+		wrong := bytes.Clone(leaves)
+		wrong[len(wrong)-1] ^= 1 // of a block of the honest one
+		answer(slanderer, peerwire.Hashes, wrong)
+		slanderer.dropped()
+		answer(liar, peerwire.HashReject, nil)
+		answer(honest, peerwire.Hashes, leaves)
+		liar.dropped()
+		m := honest.await(peerwire.Request)
+		if m.Begin != 0 {
+			t.Errorf("asked again for the block at %d, want that at 0 alone", m.Begin)
+		}
+		give(honest, m, 0)
+		until(t, "complete", func() bool { return tor.Stats().State == StateSeeding })
+		if b := tor.Banned(); len(b) != 2 || b[0].Addr() != addrOf(slanderer) || b[1].Addr() != addrOf(liar) {
+			t.Errorf("banned %v, want the one with the wrong hashes and then the liar", b)
+		}
+	})
+}
+
+func addrOf(f *foe) netip.Addr { return f.c.LocalAddr().(*net.TCPAddr).AddrPort().Addr().Unmap() }

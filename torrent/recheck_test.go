@@ -20,9 +20,7 @@ func TestRecheck(t *testing.T) {
 	path := filepath.Join(dir, mi.Info.Name)
 	seed, other := testSession(t, Options{}), testSession(t, Options{})
 	for _, s := range []*Session{seed, other} {
-		if _, err := s.Add(mi, AddOptions{Storage: storage.NewMemoryOf(data), Verified: true}); err != nil {
-			t.Fatal(err)
-		}
+		added(t, s, mi, AddOptions{Storage: storage.NewMemoryOf(data), Verified: true})
 	}
 	tor, err := testSession(t, Options{}).Add(mi, AddOptions{Dir: dir, Peers: []netip.AddrPort{seed.Addr()}})
 	if err != nil {

@@ -52,9 +52,7 @@ func TestStoppedDownloadGoesOn(t *testing.T) {
 	t.Parallel()
 	data, mi := noiseTorrent(t, 16<<20+777, 64<<10)
 	seed := testSession(t, Options{Up: 40 << 20})
-	if _, err := seed.Add(mi, AddOptions{Storage: storage.NewMemoryOf(data), Verified: true}); err != nil {
-		t.Fatal(err)
-	}
+	added(t, seed, mi, AddOptions{Storage: storage.NewMemoryOf(data), Verified: true})
 	dir, resume := t.TempDir(), t.TempDir()
 	first := getUntil(t, mi, seed, dir, resume, mi.Info.NumPieces()/2)
 	if first.PiecesHave == first.Pieces {
@@ -92,9 +90,7 @@ func TestDiskNotMounted(t *testing.T) {
 	dir, resume := t.TempDir(), t.TempDir()
 	path := filepath.Join(dir, mi.Info.Name)
 	seed := testSession(t, Options{})
-	if _, err := seed.Add(mi, AddOptions{Storage: storage.NewMemoryOf(data), Verified: true}); err != nil {
-		t.Fatal(err)
-	}
+	added(t, seed, mi, AddOptions{Storage: storage.NewMemoryOf(data), Verified: true})
 	getUntil(t, mi, seed, dir, resume, 0)
 	rec, err := storage.LoadResume(resume, mi.Hash())
 	if err != nil {

@@ -91,9 +91,7 @@ func besiege(t *testing.T, kinds map[int]attacker) (took time.Duration) {
 		}
 		seedAt := netip.MustParseAddrPort("10.0.0.1:6881")
 		seed := session(seedAt.Addr(), simnet.Link{Up: 2 << 20, Latency: 5 * time.Millisecond})
-		if _, err := seed.Add(mi, AddOptions{Storage: storage.NewMemoryOf(data), Verified: true, PlainSeed: true}); err != nil {
-			t.Fatal(err)
-		}
+		added(t, seed, mi, AddOptions{Storage: storage.NewMemoryOf(data), Verified: true, PlainSeed: true})
 		time.Sleep(time.Second)
 		n := uint32(0)
 		for count, attack := range kinds {

@@ -70,9 +70,7 @@ func TestTransferOverSockets(t *testing.T) {
 			t.Parallel()
 			data, mi := noiseTorrent(t, 20<<20+123, 256<<10)
 			seed := testSession(t, Options{portableIO: portable})
-			if _, err := seed.Add(mi, AddOptions{Storage: storage.NewMemoryOf(data), Verified: true}); err != nil {
-				t.Fatal(err)
-			}
+			added(t, seed, mi, AddOptions{Storage: storage.NewMemoryOf(data), Verified: true})
 			get := testSession(t, Options{portableIO: portable})
 			store := storage.NewMemoryLike(data)
 			tor, err := get.Add(mi, AddOptions{Storage: store, Peers: []netip.AddrPort{seed.Addr()}})

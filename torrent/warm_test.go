@@ -19,9 +19,7 @@ func TestWarm(t *testing.T) {
 			t.Parallel()
 			data, mi := madeOf(t, 1<<20, 32<<10, format)
 			seed := testSession(t, Options{})
-			if _, err := seed.Add(mi, AddOptions{Storage: storage.NewMemoryOf(data), Verified: true}); err != nil {
-				t.Fatal(err)
-			}
+			added(t, seed, mi, AddOptions{Storage: storage.NewMemoryOf(data), Verified: true})
 			ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 			defer cancel()
 			get := testSession(t, Options{NoListen: true})
