@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -113,7 +114,15 @@ func isNetwork(err error) bool {
 	var op *net.OpError
 	var dns *net.DNSError
 	var u *url.Error
-	return errors.As(err, &op) || errors.As(err, &dns) || errors.As(err, &u) || errors.Is(err, syscall.EADDRINUSE)
+	var header tls.RecordHeaderError
+	return errors.As(err, &op) || errors.As(err, &dns) || errors.As(err, &u) || errors.As(err, &header) || isUntrusted(err) ||
+		errors.Is(err, syscall.EADDRINUSE)
+}
+
+// isUntrusted reports that a certificate could not be verified.
+func isUntrusted(err error) bool {
+	var cert *tls.CertificateVerificationError
+	return errors.As(err, &cert)
 }
 
 // hintFor returns what can be done about err, or "".
@@ -133,6 +142,8 @@ func hintFor(err error) string {
 		return "make room and run the same command again"
 	case errors.Is(err, syscall.EMFILE):
 		return "raise the limit of open files (ulimit -n)"
+	case isUntrusted(err):
+		return "is it for another name, expired, or one of your own? SSL_CERT_FILE names a file of those to trust"
 	}
 	return ""
 }

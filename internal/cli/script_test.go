@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"testing"
 	"time"
@@ -29,6 +30,8 @@ func TestMain(m *testing.M) {
 func TestScripts(t *testing.T) {
 	world := testServer()
 	t.Cleanup(world.Close)
+	cert, key := filepath.Join(t.TempDir(), "cert.pem"), filepath.Join(t.TempDir(), "key.pem")
+	writeCert(t, cert, key)
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script", Deadline: time.Now().Add(4 * time.Minute),
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
@@ -38,6 +41,8 @@ func TestScripts(t *testing.T) {
 			e.Setenv("HOME", e.WorkDir+"/home")
 			e.Values[servicesKey{}] = services{}
 			e.Setenv("WORLD", world.URL)
+			e.Setenv("CERT", cert) // of 127.0.0.1
+			e.Setenv("KEY", key)
 			e.Setenv("SPATE_NO_LSD", "1") // nothing leaves this machine
 			e.Setenv("ESC", "\x1b[31mred")
 			return os.MkdirAll(e.WorkDir+"/home/.config/spate", 0o755)

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/netip"
 	"os"
@@ -204,9 +205,11 @@ func (n *node) run(ctx context.Context, s *sockets, h http.Handler) error {
 	if n.activity != nil {
 		part(n.activity.Run)
 	}
-	l := n.server.Listener(s.http)
+	var l net.Listener
 	if n.tls != nil {
-		l = tls.NewListener(l, n.tls)
+		l = n.server.TLSListener(s.http, n.tls)
+	} else {
+		l = n.server.Listener(s.http)
 	}
 	part(func(ctx context.Context) error { return n.app.serveHTTP(ctx, l, h) })
 	if s.udp != nil {

@@ -1,6 +1,7 @@
 package trackerserver
 
 import (
+	"crypto/tls"
 	"io"
 	"net"
 	"net/netip"
@@ -11,15 +12,25 @@ import (
 // Listener returns a listener for an http.Server whose handler is that of
 // [Server.Handler] or has it inside. It takes over l, bounds the number of
 // connections (Options.MaxConns; those beyond are closed at once), reads the
-// header of the PROXY protocol where Options says so, and, on Linux and without
-// TLS, answers announces and scrapes itself: see fast.go. Closing it closes the
-// connections that no http.Server has.
+// header of the PROXY protocol where Options says so, and, on Linux, answers
+// announces and scrapes itself: see fast.go. Closing it closes the connections
+// that no http.Server has.
 func (s *Server) Listener(l net.Listener) net.Listener {
 	if t, ok := l.(*net.TCPListener); ok {
 		if f, err := s.fastListener(t); err == nil {
 			return f
 		}
 	}
+	return s.bounded(l)
+}
+
+// TLSListener is Listener for connections that are encrypted behind the header of
+// the PROXY protocol. Nothing that comes in plain text is answered.
+func (s *Server) TLSListener(l net.Listener, config *tls.Config) net.Listener {
+	return tls.NewListener(s.bounded(l), config)
+}
+
+func (s *Server) bounded(l net.Listener) net.Listener {
 	return &boundedListener{Listener: l, s: s, gate: newGate(s)}
 }
 
