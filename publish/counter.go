@@ -19,6 +19,9 @@ type Sources struct {
 	// Sent are the bytes that the seed, and the site, have sent of a torrent since
 	// some moment in the past.
 	Sent func(spate.InfoHash) (seed, http int64)
+	// Fresh says that the catalog is younger than these sums: of a release that is
+	// met for the first time, what they are then is not counted.
+	Fresh bool
 }
 
 // Counter keeps the history of a catalog: what was downloaded, by day. The
@@ -167,6 +170,9 @@ func (c *Counter) one(ctx context.Context, r *Release, at **tally) error {
 		}
 		// A tracker that has lost its memory starts again below the history.
 		t = &tally{completed: h.Total.Completed, total: h.Total, offset: max(0, h.Total.Completed-sum), seed: seed, http: http, first: r.FirstCopy > 0}
+		if c.src.Fresh {
+			t.offset = t.completed - sum
+		}
 		*at = t
 	}
 	d := Counts{Completed: max(0, sum+t.offset-t.completed), SeedBytes: max(0, seed-t.seed), HTTPBytes: max(0, http-t.http)}

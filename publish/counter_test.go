@@ -80,5 +80,17 @@ func TestCounter(t *testing.T) {
 			time.Sleep(2 * countEvery)
 		})
 		check("after a loss", Counts{Completed: 5, Direct: 1, SeedBytes: 505, HTTPBytes: 70})
+		c = NewMemory() // of another process, whose tracker remembers
+		if err := c.Put(t.Context(), r, Torrents{}); err != nil {
+			t.Fatal(err)
+		}
+		src.Fresh = true
+		run(func(counter *Counter) {
+			check("of before", Counts{})
+			v1.Add(1)
+			http.Add(7)
+			time.Sleep(2 * countEvery)
+			check("since", Counts{Completed: 1, HTTPBytes: 7})
+		})
 	})
 }

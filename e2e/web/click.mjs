@@ -98,6 +98,8 @@ await look(phone, "error", "light");
 
 await phone.goto(base + "/stats");
 await look(phone, "stats", "light");
+await phone.getByRole("navigation", { name: "You are here" }).getByRole("link", { name: "Releases" }).click();
+check(await phone.getByRole("searchbox").isVisible(), "no way from the statistics to the releases");
 
 const desk = await visitor("dark", 1280);
 for (const [name, path] of [["index", "/"], ["release", "/r/system.iso"], ["files", "/r/tree%20of%20many/files"], ["error", absent], ["stats", "/stats"]]) {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"spate/internal/notutp"
 	"spate/lsd"
 	"spate/torrent"
 	"spate/tracker/trackerclient"
@@ -121,15 +122,22 @@ func (a *app) newClient(f *clientFlags, resume string, announcer func(torrent.An
 		trk.Close()
 		return nil, err
 	}
+	utp, err := notutp.Listen(f.bind.Addr, s.PeerPort())
+	if err != nil { // somebody else's: then nobody is told
+		a.log.Debug("who dials by uTP is not told to take TCP", "err", err)
+	}
 	c := &client{app: a, session: s, trk: trk, local: local != nil, ended: make(chan struct{})}
 	var ctx context.Context
 	ctx, c.cancel = context.WithCancel(context.Background())
 	go func() {
 		defer close(c.ended)
+		var beside sync.WaitGroup
+		defer beside.Wait()
 		if local != nil {
-			var finding sync.WaitGroup
-			defer finding.Wait()
-			finding.Go(func() { local.Run(ctx) })
+			beside.Go(func() { local.Run(ctx) })
+		}
+		if utp != nil {
+			beside.Go(func() { utp.Run(ctx) })
 		}
 		if err := s.Run(ctx); err != nil {
 			a.log.Error("the session ended", "err", err)

@@ -31,7 +31,7 @@ type house struct {
 	client    *client
 	announce  [][]string // of every release
 	publisher *publish.Publisher
-	counter   *publish.Counter // or nil
+	counter   *publish.Counter
 	site      *site.Site
 }
 
@@ -61,7 +61,7 @@ func (p *house) open(ctx context.Context, state string, parts houseParts) error 
 	if p.secure != nil && opt.publicURL == "" {
 		p.base.Scheme = "https"
 	}
-	if p.node, err = a.newNode(&opt.trackerFlags, state, trackerserver.Options{OnlyAllowed: true}, trackerserver.StatsOptions{ShowNames: true}); err != nil {
+	if p.node, err = a.newNode(&opt.trackerFlags, state, trackerserver.Options{OnlyAllowed: true}, trackerserver.StatsOptions{ShowNames: true, Home: "./"}); err != nil {
 		return err
 	}
 	p.node.use(p.secure)
@@ -76,11 +76,8 @@ func (p *house) open(ctx context.Context, state string, parts houseParts) error 
 	}
 	options := site.Options{BaseURL: p.siteURL(), Hosts: parts.hosts, Swarm: p.swarm, Origin: p.origin, StatsPath: "/stats", Direct: p.direct, Log: a.log}
 	opt.site.apply(&options, int64(opt.client.up))
-	p.node.onCompleted = p.completedHere
-	if parts.catalog != nil {
-		p.counter = publish.NewCounter(parts.catalog, publish.Sources{Completed: p.completed, Sent: p.sent}, a.env.Now, a.log)
-		p.node.onCompleted = func(spate.InfoHash) { p.counter.Completed() }
-	}
+	p.counter = publish.NewCounter(p.publisher.Catalog(), publish.Sources{Completed: p.completed, Sent: p.sent, Fresh: parts.catalog == nil}, a.env.Now, a.log)
+	p.node.onCompleted = func(spate.InfoHash) { p.counter.Completed() }
 	p.site, err = site.New(p.publisher.Catalog(), options)
 	return err
 }
@@ -144,10 +141,7 @@ func (p *house) serve(ctx context.Context, work func(ctx context.Context) error)
 	defer stop()
 	ended := make(chan error, 1)
 	go func() { ended <- p.node.run(serving, p.sockets, p.handler()) }()
-	background := []func(context.Context) error{p.publisher.Run, p.shareUplink}
-	if p.counter != nil {
-		background = append(background, p.counter.Run)
-	}
+	background := []func(context.Context) error{p.publisher.Run, p.shareUplink, p.counter.Run}
 	others := make(chan struct{}, len(background))
 	for _, f := range background {
 		go func() {
@@ -166,11 +160,9 @@ func (p *house) serve(ctx context.Context, work func(ctx context.Context) error)
 		}
 	}()
 	err := work(working)
-	if p.counter != nil {
-		p.counter.All(context.WithoutCancel(ctx)) // while the session still knows
-	}
-	p.client.stop() // "stopped" is told while the tracker still listens
-	p.site.Close()  // who watches live numbers would be waited for
+	p.counter.All(context.WithoutCancel(ctx)) // while the session still knows
+	p.client.stop()                           // "stopped" is told while the tracker still listens
+	p.site.Close()                            // who watches live numbers would be waited for
 	stop()
 	for range background {
 		<-others

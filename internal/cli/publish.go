@@ -148,6 +148,9 @@ func (p *publication) one(ctx context.Context, path string, spec publish.Spec) (
 	spec.Progress = func(g maker.Progress) { bar.updateWith(g.Done, g.Total, g.Rate, "") }
 	spec.Skipped = p.app.skipped
 	r, err := p.publisher.Publish(ctx, path, spec)
+	if err == nil {
+		p.counter.All(ctx) // before anybody can have finished
+	}
 	return r, publishError(path, err)
 }
 

@@ -12,7 +12,6 @@ import (
 	"github.com/spf13/pflag"
 
 	"spate"
-	"spate/publish"
 	"spate/site"
 )
 
@@ -110,22 +109,5 @@ func (p *house) shareUplink(ctx context.Context) error {
 
 // direct counts a whole download over HTTP.
 func (p *house) direct(ih spate.InfoHash) {
-	if err := p.publisher.Catalog().Count(context.Background(), ih, p.app.env.Now(), publish.Counts{Direct: 1}); err != nil {
-		p.app.log.Error("counting a download", "err", err)
-	}
-}
-
-// completedHere remembers a completion where no counter does: in a publish in the
-// foreground, whose catalog ends with it.
-func (p *house) completedHere(ih spate.InfoHash) {
-	ctx, c, now := context.Background(), p.publisher.Catalog(), p.app.env.Now()
-	r, err := c.Find(ctx, ih)
-	if err != nil {
-		return
-	}
-	c.Count(ctx, r.Hash(), now, publish.Counts{Completed: 1})
-	if r.FirstCopy == 0 {
-		first := max(time.Millisecond, now.Sub(r.Published))
-		c.Update(ctx, r.Ref(), publish.Change{FirstCopy: &first})
-	}
+	p.counter.Direct(context.Background(), ih)
 }

@@ -16,6 +16,9 @@ import (
 type StatsOptions struct {
 	// Title is the head of the page; default "Tracker".
 	Title string
+	// Home is a link to the site that the tracker belongs to, relative to the page;
+	// "": to none.
+	Home string
 	// ShowNames shows the names and sizes of torrents that are known, with what
 	// was transferred. HideTorrents shows none at all.
 	ShowNames, HideTorrents bool

@@ -153,7 +153,7 @@ func TestHybridIsOneRelease(t *testing.T) {
 }
 
 func TestPage(t *testing.T) {
-	u := newTold(t, StatsOptions{ShowNames: true, Title: "<b>Tracker</b>"})
+	u := newTold(t, StatsOptions{ShowNames: true, Title: "<b>Tracker</b>", Home: "./"})
 	if page := u.get("/stats").Body.String(); !strings.Contains(page, "No torrent has peers yet") || !strings.Contains(page, "The first points come") {
 		t.Error("an empty tracker does not say so")
 	}
@@ -169,7 +169,7 @@ func TestPage(t *testing.T) {
 		if w.Code != 200 || strings.Contains(page, "<script") || strings.Contains(page, "<b>Tracker") || strings.Contains(page, "style=") || strings.Contains(page, "ZgotmplZ") {
 			t.Errorf("%s: %d, something is not escaped, or inline", path, w.Code)
 		}
-		for _, want := range []string{"&lt;script&gt;alert(1)", "<path class=\"line seed\" d=\"M0.0 ", "Transmission", "1.0 kB"} {
+		for _, want := range []string{`href="./"`, "&lt;script&gt;alert(1)", "<path class=\"line seed\" d=\"M0.0 ", "Transmission", "1.0 kB"} {
 			if !strings.Contains(page, want) {
 				t.Errorf("%s: no %q", path, want)
 			}

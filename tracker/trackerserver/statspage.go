@@ -84,6 +84,7 @@ func (st *Statistics) Handler(s *Server) http.Handler {
 type page struct {
 	*Report
 	Uptime    string
+	Home      string
 	Week      bool
 	Charts    []chart
 	Protocols []slice
@@ -119,7 +120,7 @@ func (st *Statistics) servePage(w http.ResponseWriter, r *http.Request, s *Serve
 }
 
 func (st *Statistics) page(r *Report, week bool) *page {
-	p := &page{Report: r, Week: week, ShowNames: st.opts.ShowNames, Hidden: st.opts.HideTorrents}
+	p := &page{Report: r, Home: st.opts.Home, Week: week, ShowNames: st.opts.ShowNames, Hidden: st.opts.HideTorrents}
 	p.Uptime = uptime(r.Time.Sub(r.Started))
 	past, hour := r.Past, 60
 	if week {

@@ -1,0 +1,67 @@
+package notutp
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"testing"
+	"time"
+)
+
+// dialled is how libutp opens a connection, with an extension (BEP 29).
+var dialled = []byte("\x41\x02\x50\x45\x61\x24\x47\xe2\x00\x00\x00\x00\x00\x04\x00\x00\x38\xfb\x00\x00\x00\x08\x00\x00\x00\x00\x00\x00\x00\x00")
+
+func TestAnswer(t *testing.T) {
+	t.Parallel()
+	got, ok := answer(dialled, 0x61244800)
+	want := []byte("\x31\x00\x50\x45\x61\x24\x48\x00\x00\x00\x00\x1e\x00\x00\x00\x00\x00\x00\x38\xfb")
+	if !ok || !bytes.Equal(got[:], want) {
+		t.Errorf("%x %v, want %x", got, ok, want)
+	}
+	for what, p := range map[string][]byte{
+		"nothing": nil, "a short one": dialled[:19], "of version 0": append([]byte{0x40}, dialled[1:]...), "data": append([]byte{0x01}, dialled[1:]...),
+		"a reset, which would go on for ever": got[:], "of the DHT": []byte("d1:ad2:id20:abcdefghij0123456789e1:q4:ping1:t2:aa1:y1:qe"),
+	} {
+		if _, ok := answer(p, 1); ok {
+			t.Errorf("%s is answered", what)
+		}
+	}
+}
+
+func TestRun(t *testing.T) {
+	t.Parallel()
+	r, err := Listen(netip.MustParseAddr("127.0.0.1"), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- r.Run(ctx) }()
+	c, err := net.Dial("udp", r.conn.LocalAddr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(10 * time.Second))
+	c.Write([]byte("x")) // has no answer
+	c.Write(dialled)
+	b := make([]byte, 100)
+	if n, err := c.Read(b); err != nil || n != headerLen || b[0] != reset {
+		t.Errorf("%x %v", b[:n], err)
+	}
+	cancel()
+	if err := <-ended; !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+}
+
+func FuzzAnswer(f *testing.F) {
+	f.Add(dialled)
+	f.Fuzz(func(t *testing.T, p []byte) {
+		if b, ok := answer(p, 1); ok && (len(p) < len(b) || b[0] == syn) {
+			t.Errorf("%x is answered with %x", p, b)
+		}
+	})
+}
