@@ -32,6 +32,7 @@ type house struct {
 	announce  [][]string // of every release
 	publisher *publish.Publisher
 	counter   *publish.Counter
+	callback  *callback
 	site      *site.Site
 }
 
@@ -77,7 +78,8 @@ func (p *house) open(ctx context.Context, state string, parts houseParts) error 
 	options := site.Options{BaseURL: p.siteURL(), Hosts: parts.hosts, Swarm: p.swarm, Origin: p.origin, StatsPath: "/stats", Direct: p.direct, Log: a.log}
 	opt.site.apply(&options, int64(opt.client.up))
 	p.counter = publish.NewCounter(p.publisher.Catalog(), publish.Sources{Completed: p.completed, Sent: p.sent, Fresh: parts.catalog == nil}, a.env.Now, a.log)
-	p.node.onCompleted = func(spate.InfoHash) { p.counter.Completed() }
+	p.callback = newCallback(p.client.session)
+	p.node.observe = p.announced
 	p.site, err = site.New(p.publisher.Catalog(), options)
 	return err
 }
@@ -105,6 +107,16 @@ func (p *house) openClient(ctx context.Context, state string) error {
 	extra, err := tiers(opt.makeFlags.announce)
 	p.announce = append(p.announce, extra...)
 	return err
+}
+
+// announced is told of what comes to the own tracker.
+func (p *house) announced(o *trackerserver.Observation) {
+	if o.Counted {
+		p.counter.Completed()
+	}
+	if o.New && !o.Request.Seed() {
+		p.callback.came(o.Request.InfoHash, o.Peer)
+	}
 }
 
 // siteURL is the base of absolute links: only one that was given is the same
@@ -141,7 +153,7 @@ func (p *house) serve(ctx context.Context, work func(ctx context.Context) error)
 	defer stop()
 	ended := make(chan error, 1)
 	go func() { ended <- p.node.run(serving, p.sockets, p.handler()) }()
-	background := []func(context.Context) error{p.publisher.Run, p.shareUplink, p.counter.Run}
+	background := []func(context.Context) error{p.publisher.Run, p.shareUplink, p.counter.Run, p.callback.Run}
 	others := make(chan struct{}, len(background))
 	for _, f := range background {
 		go func() {

@@ -16,7 +16,6 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"spate"
 	"spate/tracker/swarm"
 	"spate/tracker/trackerserver"
 )
@@ -62,7 +61,7 @@ func (t *trackerFlags) checkPublicURL() error {
 
 // node is a tracker with its memory on disk.
 type node struct {
-	onCompleted func(spate.InfoHash) // told of each completion, and does not wait; or nil
+	observe func(*trackerserver.Observation) // told of each announce, and does not wait; or nil
 
 	app      *app
 	table    *swarm.Table
@@ -120,7 +119,11 @@ func (a *app) newNode(f *trackerFlags, state string, opt trackerserver.Options, 
 	if err := n.stats.LoadPast(n.past); err != nil {
 		a.warnf("the charts begin anew: %v", err)
 	}
-	observers := []func(*trackerserver.Observation){n.stats.Observe}
+	observers := []func(*trackerserver.Observation){n.stats.Observe, func(o *trackerserver.Observation) {
+		if n.observe != nil {
+			n.observe(o)
+		}
+	}}
 	if n.activity != nil {
 		observers = append(observers, n.activity.Observe)
 	}
