@@ -183,9 +183,10 @@ func TestAskedByBothHashes(t *testing.T) {
 				c.Close()
 				continue
 			}
-			f := greetFoe(t, c, v2, everything())
+			f := &foe{t: t, c: c}
 			y.foes = append(y.foes, f)
-			f.send(peerwire.AppendSimple(nil, peerwire.HaveAll))
+			hs = peerwire.Handshake{Reserved: everything(), InfoHash: v2, PeerID: spate.NewPeerID()}
+			f.send(peerwire.AppendSimple(hs.Append(nil), peerwire.HaveAll))
 			f.await(peerwire.Interested)
 		}
 	})
