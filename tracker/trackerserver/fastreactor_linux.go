@@ -26,7 +26,8 @@ const (
 //  2. for each event: accept connections, or read from one
 //  3. what was read is a whole request, nearly always: answer it in place; the
 //     few that are not are copied aside until the rest comes
-//  4. one write; a connection that was to be closed never got into the epoll
+//  4. one write; a connection that was to be closed never got into the epoll, and
+//     its answer waits for the close, to leave in one packet with it
 type reactor struct {
 	f      *fastListener
 	file   *os.File // the epoll descriptor, known to the runtime's poller
@@ -255,13 +256,13 @@ func (r *reactor) read(c *fastConn, known bool) {
 		r.out = appendResponse(r.out, r.date, body, h.keep)
 		b = b[h.size:]
 		if !h.keep {
-			r.write(c)
+			r.write(c, unix.MSG_MORE)
 			r.drop(c, known)
 			return
 		}
 	}
 	if len(r.out) > 0 {
-		if !r.write(c) {
+		if !r.write(c, 0) {
 			r.drop(c, known)
 			return
 		}
@@ -295,9 +296,10 @@ func (r *reactor) pending(c *fastConn, b []byte, known bool) bool {
 }
 
 // write sends r.out. A client that does not read what it asked for is dropped.
-func (r *reactor) write(c *fastConn) bool {
+func (r *reactor) write(c *fastConn, flags uintptr) bool {
 	for {
-		n, _, errno := unix.RawSyscall(unix.SYS_WRITE, uintptr(c.fd), uintptr(unsafe.Pointer(&r.out[0])), uintptr(len(r.out)))
+		n, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(c.fd), uintptr(unsafe.Pointer(&r.out[0])), uintptr(len(r.out)),
+			flags|unix.MSG_NOSIGNAL, 0, 0)
 		if errno == unix.EINTR {
 			continue
 		}
