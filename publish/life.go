@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"spate/maker"
 	"spate/metainfo"
@@ -251,6 +252,7 @@ func (p *Publisher) finish(ctx context.Context, m *metainfo.MetaInfo, r *Release
 	if err != nil {
 		return nil, &StepError{"make", spec.Name, err}
 	}
+	r.Published = p.opts.Now().UTC().Truncate(time.Second)
 	r.Signatures = p.signed(r, l.torrents)
 	var undo undoStack
 	if k := p.opts.Keeper; spec.Keep && k != nil {

@@ -81,7 +81,6 @@ func (p *Publisher) list(ctx context.Context, l *loaded, undo undoStack) (*Relea
 	if err := ctx.Err(); err != nil {
 		return fail("list", context.Cause(ctx))
 	}
-	r.Published = p.opts.Now().UTC().Truncate(time.Second)
 	if err := p.opts.Catalog.Put(ctx, r, l.torrents); err != nil {
 		return fail("list", err)
 	}

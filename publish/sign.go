@@ -3,6 +3,8 @@ package publish
 import (
 	"context"
 	"fmt"
+
+	"spate/signature"
 )
 
 // SumsName is what the checksums of a release are called where they are signed.
@@ -18,7 +20,7 @@ func (p *Publisher) signed(r *Release, t Torrents) Signatures {
 		if message == nil {
 			return ""
 		}
-		return string(p.opts.Key.Sign(message, file, now))
+		return string(p.opts.Key.SignRelease(message, file, now, signature.Release{Ref: r.Ref(), Published: r.Published}))
 	}
 	return Signatures{
 		PublicKey: p.opts.Key.Public().String(),

@@ -3,6 +3,7 @@ package signature
 import (
 	"errors"
 	"fmt"
+	"net/url"
 	"strings"
 	"time"
 
@@ -80,9 +81,16 @@ func clean(file []byte) []byte {
 // Sign returns the content of the signature file for message, which people get
 // under the name file and which was signed at the given time.
 func (k *Key) Sign(message []byte, file string, at time.Time) []byte {
-	return minisign.SignWithComments(k.key, message,
-		fmt.Sprintf("timestamp:%d\tfile:%s\thashed", at.Unix(), oneWord(file)),
-		"signature by minisign key "+k.Public().ID())
+	return k.SignRelease(message, file, at, Release{})
+}
+
+// SignRelease is Sign, and also says of which release message is.
+func (k *Key) SignRelease(message []byte, file string, at time.Time, r Release) []byte {
+	comment := fmt.Sprintf("timestamp:%d\tfile:%s", at.Unix(), oneWord(file))
+	if r.Ref != "" {
+		comment += fmt.Sprintf("\trelease:%s\tpublished:%d", url.PathEscape(r.Ref), r.Published.Unix())
+	}
+	return minisign.SignWithComments(k.key, message, comment+"\thashed", "signature by minisign key "+k.Public().ID())
 }
 
 // oneWord is a name for a comment: what would end the line or the field, or what

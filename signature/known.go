@@ -45,36 +45,15 @@ func Site(u *url.URL) string {
 // is no key is an error: passing over it would forget the site.
 func OpenKnown(path string) (*Known, error) {
 	k := &Known{path: path, keys: map[string]PublicKey{}}
-	info, err := os.Stat(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return k, nil
-	}
-	if err == nil && info.Size() > maxKnown {
-		err = fmt.Errorf("%s is larger than 4 MiB", path)
-	}
-	if err != nil {
-		return nil, err
-	}
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return nil, err
-	}
-	lines := bufio.NewScanner(bytes.NewReader(text))
-	for n := 1; lines.Scan(); n++ {
-		fields := strings.Fields(lines.Text())
-		if len(fields) == 0 || strings.HasPrefix(fields[0], "#") {
-			continue
-		}
-		if len(fields) != 2 {
-			return nil, fmt.Errorf("%s:%d: a line is SITE KEY", path, n)
-		}
+	err := fieldsOf(path, 2, "SITE KEY", func(fields []string) error {
 		key, err := ParsePublicKey(fields[1])
-		if err != nil {
-			return nil, fmt.Errorf("%s:%d: %w", path, n, err)
-		}
 		k.keys[fields[0]] = key
+		return err
+	})
+	if err != nil {
+		return nil, err
 	}
-	return k, lines.Err()
+	return k, nil
 }
 
 // Key is the key that site is known by.
@@ -111,7 +90,16 @@ func (k *Known) change(f func(map[string]PublicKey)) error {
 	for _, site := range now.Sites() {
 		fmt.Fprintf(&b, "%s %s\n", site, now.keys[site])
 	}
-	dir := filepath.Dir(k.path)
+	if err := replaceFile(k.path, b.Bytes()); err != nil {
+		return err
+	}
+	k.keys = now.keys
+	return nil
+}
+
+// replaceFile writes a file in one step.
+func replaceFile(path string, b []byte) error {
+	dir := filepath.Dir(path)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
@@ -120,16 +108,46 @@ func (k *Known) change(f func(map[string]PublicKey)) error {
 		return err
 	}
 	defer os.Remove(tmp.Name())
-	_, err = tmp.Write(b.Bytes())
+	_, err = tmp.Write(b)
 	if err == nil {
 		err = tmp.Sync()
 	}
 	if err = errors.Join(err, tmp.Close()); err != nil {
 		return err
 	}
-	if err := os.Rename(tmp.Name(), k.path); err != nil {
+	return os.Rename(tmp.Name(), path)
+}
+
+// fieldsOf reads the lines of the file at path, each n words; what begins with # is
+// a comment, and a file that is not there is empty. want says in an error what a
+// line should be.
+func fieldsOf(path string, n int, want string, each func(fields []string) error) error {
+	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err == nil && info.Size() > maxKnown {
+		err = fmt.Errorf("%s is larger than 4 MiB", path)
+	}
+	if err != nil {
 		return err
 	}
-	k.keys = now.keys
-	return nil
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	lines := bufio.NewScanner(bytes.NewReader(text))
+	for at := 1; lines.Scan(); at++ {
+		fields := strings.Fields(lines.Text())
+		if len(fields) == 0 || strings.HasPrefix(fields[0], "#") {
+			continue
+		}
+		if len(fields) != n {
+			return fmt.Errorf("%s:%d: a line is %s", path, at, want)
+		}
+		if err := each(fields); err != nil {
+			return fmt.Errorf("%s:%d: %w", path, at, err)
+		}
+	}
+	return lines.Err()
 }

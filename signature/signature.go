@@ -11,6 +11,7 @@ package signature
 import (
 	"errors"
 	"fmt"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -90,6 +91,14 @@ type Statement struct {
 	Comment string    // as it was signed, of one line
 	File    string    // the name of the file that was signed; "" if it is not said
 	Time    time.Time // when; zero if it is not said
+	Release Release   // of which release; zero if it is not said
+}
+
+// Release says which release of a site something is of. It is signed, so that who
+// has the site cannot give out one for another, or an older one for the newest.
+type Release struct {
+	Ref       string    // its reference there, in full
+	Published time.Time // to the second; signing again does not change it
 }
 
 // Verify checks that sig is a signature of message by key. The errors are
@@ -107,16 +116,30 @@ func Verify(key PublicKey, message, sig []byte) (Statement, error) {
 	}
 	st := Statement{Key: key, Comment: s.TrustedComment}
 	for _, field := range strings.Split(s.TrustedComment, "\t") {
-		if name, ok := strings.CutPrefix(field, "file:"); ok && st.File == "" {
-			st.File = name
-		}
-		if at, ok := strings.CutPrefix(field, "timestamp:"); ok && st.Time.IsZero() {
-			if n, err := strconv.ParseInt(at, 10, 64); err == nil && n > 0 && n < 1<<40 {
-				st.Time = time.Unix(n, 0).UTC()
+		name, value, _ := strings.Cut(field, ":")
+		switch {
+		case name == "file" && st.File == "":
+			st.File = value
+		case name == "timestamp" && st.Time.IsZero():
+			st.Time = unixTime(value)
+		case name == "published" && st.Release.Published.IsZero():
+			st.Release.Published = unixTime(value)
+		case name == "release" && st.Release.Ref == "":
+			if ref, err := url.PathUnescape(value); err == nil {
+				st.Release.Ref = ref
 			}
 		}
 	}
 	return st, nil
+}
+
+// unixTime reads seconds since 1970; zero if they are none.
+func unixTime(s string) time.Time {
+	n, err := strconv.ParseInt(s, 10, 64)
+	if err != nil || n <= 0 || n >= 1<<40 {
+		return time.Time{}
+	}
+	return time.Unix(n, 0).UTC()
 }
 
 // parse reads a signature, strictly: four lines and nothing else.

@@ -237,3 +237,58 @@ func FuzzParseKeys(f *testing.F) {
 		}
 	})
 }
+
+func TestRelease(t *testing.T) {
+	t.Parallel()
+	k := newKey(t)
+	want := Release{"a b\tc\n%41\u202e\xff~1.0~amd64", time.Unix(1_799_999_999, 0).UTC()}
+	st, err := Verify(k.Public(), []byte("d"), k.SignRelease([]byte("d"), "x", signedAt, want))
+	if err != nil || st.Release != want || st.File != "x" || !st.Time.Equal(signedAt) {
+		t.Errorf("it says %+v, %v", st, err)
+	}
+	if st, _ := Verify(k.Public(), []byte("d"), k.Sign([]byte("d"), "x\trelease:y", signedAt)); st.Release != (Release{}) {
+		t.Errorf("a name makes it %+v", st.Release)
+	}
+}
+
+func TestSeen(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "state", "seen")
+	one, err := OpenSeen(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, _ := OpenSeen(path) // of another process
+	older, newer := Release{"a b~1", signedAt}, Release{"a b~2", signedAt.Add(time.Hour)}
+	for _, err := range []error{
+		one.Remember("x.example", "a b", newer), other.Remember("y.example:1", "a b", older), one.Remember("x.example", "a b", older), one.Remember("x.example", "c~~d", older),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	again, err := OpenSeen(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for site, want := range map[string]Release{"x.example": newer, "y.example:1": older} {
+		if got, ok := again.Newest(site, "a b"); !ok || got != want {
+			t.Errorf("%s: %+v, want %+v", site, got, want)
+		}
+	}
+	if err := again.Forget("x.example"); err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := again.Newest("x.example", "c~~d"); ok {
+		t.Error("still seen after Forget")
+	}
+	if _, ok := again.Newest("y.example:1", "a b"); !ok {
+		t.Error("forgotten with another site")
+	}
+	for _, line := range []string{"x a 1", "x %zz 1 a", "x a one a"} {
+		os.WriteFile(path, []byte(line+"\n"), 0o600)
+		if _, err := OpenSeen(path); err == nil {
+			t.Errorf("%q is taken", line)
+		}
+	}
+}

@@ -168,7 +168,7 @@ func (a *app) keysForgetCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "forget SITE",
 		Short:   "forget the key of a site",
-		Long:    "Forget the key of a site, as keys list writes it: the next one that it shows is remembered.",
+		Long:    "Forget the key of a site, as keys list writes it, and which releases were its newest: the next ones that it shows are remembered.",
 		Example: `  spate keys forget files.example.org:6969`,
 		Args:    need(1, 1, "a SITE"),
 		RunE: func(_ *cobra.Command, args []string) error {
@@ -179,7 +179,11 @@ func (a *app) keysForgetCmd() *cobra.Command {
 			if _, ok := known.Key(args[0]); !ok {
 				return fail(CodeNotFound, "spate keys list shows them", "no key of %s is known", args[0])
 			}
-			return known.Forget(args[0])
+			seen, err := signature.OpenSeen(filepath.Join(a.stateDir(state), seenReleases))
+			if err != nil {
+				return err
+			}
+			return errors.Join(known.Forget(args[0]), seen.Forget(args[0]))
 		},
 	}
 	stateFlag(cmd.Flags(), &state)

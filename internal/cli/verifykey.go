@@ -57,6 +57,7 @@ type signatureCheck struct {
 	app   *app
 	src   *source
 	bind  netip.Addr
+	state string
 	known *signature.Known
 	given bool                  // the key comes from --verify-key
 	keys  []signature.PublicKey // all of which it must be signed with
@@ -64,13 +65,13 @@ type signatureCheck struct {
 
 // checkSignature fails with [CodeBadData] unless the torrent of src is signed as
 // it has to be: with the key in verifyKey, or with the keys that its sites are
-// known by. A site that signs and is not known by any is remembered. It must be
+// known by, and is the release that was asked for. A site that signs and is not known by any is remembered. It must be
 // called before anything of the torrent is believed.
 func (a *app) checkSignature(ctx context.Context, src *source, verifyKey, state string, bind netip.Addr) error {
 	if strings.EqualFold(verifyKey, "off") {
 		return nil
 	}
-	c := &signatureCheck{app: a, src: src, bind: bind, given: verifyKey != ""}
+	c := &signatureCheck{app: a, src: src, bind: bind, state: state, given: verifyKey != ""}
 	var err error
 	if c.known, err = signature.OpenKnown(filepath.Join(state, knownKeys)); err != nil {
 		return hinted(fmt.Errorf("the keys of sites: %w", err), "correct the file; --verify-key off goes without it")
@@ -106,6 +107,9 @@ func (a *app) checkSignature(ctx context.Context, src *source, verifyKey, state 
 		if err != nil {
 			return c.refuse(key, err, sig)
 		}
+		if err := c.checkRelease(st); err != nil {
+			return err
+		}
 		a.notef("signed%s by %s, as it should be", signedWhen(st), key)
 	}
 	if c.given {
@@ -131,6 +135,9 @@ func (c *signatureCheck) firstUse(ctx context.Context) error {
 	st, err := signature.Verify(key, c.src.Torrent, sig)
 	if err != nil {
 		return c.refuse(key, err, sig)
+	}
+	if err := c.checkRelease(st); err != nil {
+		return err
 	}
 	c.app.notef("signed%s by %s: remembered as the key of %s", signedWhen(st), key, strings.Join(c.src.sites, " and "))
 	if u, err := url.Parse(c.src.Arg); err == nil && u.Scheme == "http" && !loopbackHost(u.Hostname()) {

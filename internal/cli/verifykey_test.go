@@ -32,23 +32,27 @@ func newSignedSite(t *testing.T, key *signature.Key) *signedSite {
 	s := &signedSite{torrent: []byte(someTorrent), announces: true}
 	s.sign(key)
 	mux := http.NewServeMux()
-	mux.HandleFunc("/r/a", func(w http.ResponseWriter, _ *http.Request) {
+	mux.HandleFunc("/r/{ref}", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		fmt.Fprintf(w, `<link rel=alternate type="%s" href="/t/a.torrent">`, torrentType)
 		if s.announces {
 			fmt.Fprintf(w, `<link rel=describedby type="%s" href="/t/a.torrent.minisig" data-key="%s">`, signatureType, s.key)
 		}
 	})
-	mux.HandleFunc("/t/a.torrent", func(w http.ResponseWriter, _ *http.Request) {
+	torrent := func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", torrentType)
 		w.Write(s.torrent)
-	})
-	mux.HandleFunc("/t/a.torrent.minisig", func(w http.ResponseWriter, _ *http.Request) {
+	}
+	sig := func(w http.ResponseWriter, _ *http.Request) {
 		if s.status != 0 {
 			w.WriteHeader(s.status)
 		}
 		w.Write(s.sig)
-	})
+	}
+	for _, dir := range []string{"/t/", "/dl/"} {
+		mux.HandleFunc(dir+"a.torrent", torrent)
+		mux.HandleFunc(dir+"a.torrent.minisig", sig)
+	}
 	mux.HandleFunc("/r/magnet", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html")
 		fmt.Fprint(w, `<a href="magnet:?xt=urn:btih:0123456789abcdef0123456789abcdef01234567">m</a>`)
