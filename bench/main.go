@@ -1,12 +1,13 @@
 //go:build linux
 
 // Command bench sets spate beside the other BitTorrent programs that are installed:
-// transfers between any two of them, the making of torrents, and many torrents
-// seeded by one process. Runs are interleaved, so that a drift of the machine meets
-// everybody; tables show the least, the median and the greatest of them, and how
-// the medians compare. It needs root, for network namespaces of its own.
+// transfers between any two of them, a seed with hundreds of connections, the making
+// of torrents, and many torrents seeded by one process. Runs are interleaved, so that
+// a drift of the machine meets everybody; tables show the least, the median and the
+// greatest of them, and how the medians compare. It needs root, for network
+// namespaces of its own.
 //
-//	go run ./bench [-runs 3] [-size 1024] [-count 5000] [-out DIR] [transfer] [create] [many]
+//	go run ./bench [-runs 3] [-size 1024] [-count 5000] [-out DIR] [transfer] [crowd] [create] [many]
 package main
 
 import (
@@ -34,6 +35,13 @@ type options struct {
 
 func main() {
 	var o options
+	if len(os.Args) == 5 && os.Args[1] == "serve" { // by bench itself
+		if err := serve(os.Args[2], os.Args[3], os.Args[4]); err != nil {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	flag.IntVar(&o.runs, "runs", 3, "times that everything is run")
 	flag.Int64Var(&o.size, "size", 1024, "MiB that a transfer moves and a torrent is made of")
 	flag.IntVar(&o.count, "count", 5000, "torrents that one process seeds")
@@ -50,7 +58,7 @@ func main() {
 
 func run(o *options, what []string) error {
 	if len(what) == 0 {
-		what = []string{"transfer", "create", "many"}
+		what = []string{"transfer", "crowd", "create", "many"}
 	}
 	work, err := os.MkdirTemp(o.data, "spate-bench-")
 	if err != nil {
@@ -76,9 +84,9 @@ func run(o *options, what []string) error {
 	b := &bench{options: o, work: work, net: n, stop: stop}
 	b.describe()
 	for _, w := range what {
-		f := map[string]func() error{"transfer": b.transfers, "create": b.creations, "many": b.manies}[w]
+		f := map[string]func() error{"transfer": b.transfers, "crowd": b.crowds, "create": b.creations, "many": b.manies}[w]
 		if f == nil {
-			return fmt.Errorf("%q is none of transfer, create, many", w)
+			return fmt.Errorf("%q is none of transfer, crowd, create, many", w)
 		}
 		if err := f(); err != nil {
 			return fmt.Errorf("%s: %w", w, err)
@@ -136,8 +144,9 @@ type row struct {
 	note  string
 }
 
-// add notes the values of one run.
+// add notes the values of one run, and shows that there is progress.
 func (r *row) add(values ...float64) {
+	fmt.Fprintf(os.Stderr, "  %s: %.3g\n", r.name, values)
 	if r.cells == nil {
 		r.cells = make([][]float64, len(values))
 	}

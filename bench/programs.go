@@ -5,6 +5,7 @@ package main
 import (
 	_ "embed"
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -20,6 +21,7 @@ type program struct {
 	seed, get func(j job) []string
 	create    func(data, out, announce string, hybrid bool) []string // nil for what it cannot make
 	many      func(j job) []string                                   // serves every torrent of a folder
+	crowd     func(j job) []string                                   // is seed, with room for a crowd
 }
 
 // job is what a program is to do.
@@ -61,9 +63,13 @@ func spateProgram(bin string) *program {
 		return append([]string{bin, verb, j.torrent, "--bind", j.host, "--peer-port", fmt.Sprint(j.port), "--state", j.state, "-q"}, more...)
 	}
 	seed := func(j job) []string { return peer("seed", j, "--data", j.dir) }
+	self, _ := os.Executable()
 	return &program{
 		name: "spate", version: say(bin, "version"), seed: seed, many: seed,
 		get: func(j job) []string { return peer("get", j, "-o", j.dir) },
+		crowd: func(j job) []string {
+			return []string{self, "serve", j.torrent, j.dir, fmt.Sprintf("%s:%d", j.host, j.port)}
+		},
 		create: func(data, out, announce string, hybrid bool) []string {
 			format := map[bool]string{false: "v1", true: "hybrid"}[hybrid]
 			return []string{bin, "create", data, "--format", format, "--piece-length", "1MiB", "-o", out, "-a", announce, "--force", "-q"}
@@ -89,9 +95,10 @@ func libtorrentProgram() *program {
 	}
 	return &program{
 		name: "libtorrent", version: version,
-		seed: func(j job) []string { return peer("seed", j) },
-		get:  func(j job) []string { return peer("get", j) },
-		many: func(j job) []string { return peer("many", j) },
+		seed:  func(j job) []string { return peer("seed", j) },
+		get:   func(j job) []string { return peer("get", j) },
+		many:  func(j job) []string { return peer("many", j) },
+		crowd: func(j job) []string { return peer("seed", j) },
 		create: func(data, out, announce string, hybrid bool) []string {
 			return lt("create", data, out, announce, map[bool]string{false: "v1", true: "hybrid"}[hybrid])
 		},

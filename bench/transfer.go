@@ -25,48 +25,57 @@ const (
 	readyTime    = time.Minute
 )
 
-// pair is a seed and who gets from it.
+// pair is a program that seeds and one that gets.
 type pair struct {
-	seed, get *program
-	n         int // getters
-	row       *row
+	seed, get   *program
+	seeds, gets int
+	row         *row
 }
 
-// transfers moves a file between every two programs of which one is spate, between
-// two of each, and from one seed to four getters.
+// manySeeds is how many seeds one getter gets from.
+const manySeeds = 8
+
+// transfers moves a file between every two programs of which one is spate and
+// between two of each, from one seed to four getters, and from eight seeds to one.
 func (b *bench) transfers() error {
-	data := filepath.Join(b.work, "data.bin")
-	if err := noise(data, b.size); err != nil {
-		return err
-	}
-	defer os.Remove(data)
-	torrent := filepath.Join(b.work, "data.torrent")
-	announce := fmt.Sprintf("http://%s:6969/announce", trackerHost)
-	if out, err := exec.Command(b.spate, "create", data, "--format", "v1", "--piece-length", "1MiB", "-o", torrent, "-a", announce, "-q").CombinedOutput(); err != nil {
-		return fmt.Errorf("create: %w: %s", err, out)
-	}
-	mi, err := metainfo.ReadFile(torrent)
+	torrent, mi, err := b.sample()
 	if err != nil {
 		return err
 	}
-	for _, n := range []int{1, getters} {
-		if err := b.transferTable(torrent, mi, n); err != nil {
+	for _, n := range [][2]int{{1, 1}, {1, getters}, {manySeeds, 1}} {
+		if err := b.transferTable(torrent, mi, n[0], n[1]); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// transferTable runs all pairs with n getters each.
-func (b *bench) transferTable(torrent string, mi *metainfo.MetaInfo, n int) error {
+// sample makes the file that is moved and its torrent, unless they are there.
+func (b *bench) sample() (string, *metainfo.MetaInfo, error) {
+	data, torrent := filepath.Join(b.work, "data.bin"), filepath.Join(b.work, "data.torrent")
+	if _, err := os.Stat(torrent); err != nil {
+		if err := noise(data, b.size); err != nil {
+			return "", nil, err
+		}
+		announce := fmt.Sprintf("http://%s:6969/announce", trackerHost)
+		if out, err := exec.Command(b.spate, "create", data, "--format", "v1", "--piece-length", "1MiB", "-o", torrent, "-a", announce, "-q").CombinedOutput(); err != nil {
+			return "", nil, fmt.Errorf("create: %w: %s", err, out)
+		}
+	}
+	mi, err := metainfo.ReadFile(torrent)
+	return torrent, mi, err
+}
+
+// transferTable runs all pairs with so many seeds and getters each.
+func (b *bench) transferTable(torrent string, mi *metainfo.MetaInfo, seeds, gets int) error {
 	var pairs []*pair
 	var rows []*row
 	for _, s := range installed(b.spate) {
 		for _, g := range installed(b.spate) {
-			if s.seed == nil || g.get == nil || s.name != g.name && (n > 1 || s.name != "spate" && g.name != "spate") {
+			if s.seed == nil || g.get == nil || s.name != g.name && (gets > 1 || s.name != "spate" && g.name != "spate") {
 				continue
 			}
-			p := &pair{s, g, n, &row{name: s.name + " → " + g.name}}
+			p := &pair{s, g, seeds, gets, &row{name: s.name + " → " + g.name}}
 			pairs, rows = append(pairs, p), append(rows, p.row)
 		}
 	}
@@ -82,8 +91,8 @@ func (b *bench) transferTable(torrent string, mi *metainfo.MetaInfo, n int) erro
 			}
 		}
 	}
-	fmt.Printf("## %d MiB from one seed to %d, written below %s\n\nLeast, **median** and greatest of %d runs; in brackets the median against libtorrent's own.\n\n", b.size>>20, n, b.out, b.runs)
-	table([]string{"seconds", "MB/s", "CPU s/GB, seed", "CPU s/GB, getter"}, rows, "libtorrent → libtorrent")
+	fmt.Printf("## %d MiB, seeds: %d, getters: %d, written below %s\n\nLeast, **median** and greatest of %d runs; in brackets the median against libtorrent's own.\n\n", b.size>>20, seeds, gets, b.out, b.runs)
+	table([]string{"seconds", "MB/s", "CPU s/GB, seeds", "CPU s/GB, getters"}, rows, "libtorrent → libtorrent")
 	return nil
 }
 
@@ -105,25 +114,30 @@ func (b *bench) transfer(p *pair, torrent string, mi *metainfo.MetaInfo) error {
 	}
 	defer track.stop()
 	port := 20000 + rand.IntN(10000)
-	seed, err := start(b.net.in(0, p.seed.seed(job{torrent, b.work, seedHost, port, filepath.Join(work, "seed")})))
-	if err != nil {
-		return err
+	var seeds, gets []*process
+	for i := range p.seeds {
+		seed, err := start(b.net.in(0, p.seed.seed(job{torrent, b.work, seedHost, port + i, filepath.Join(work, fmt.Sprint("seed", i))})))
+		if err != nil {
+			return err
+		}
+		defer seed.stop()
+		seeds = append(seeds, seed)
 	}
-	defer seed.stop()
-	if err := until(readyTime, seed, func() error { return offered(fmt.Sprintf("%s:%d", seedHost, port), mi.Hash(), mi.Info.NumPieces()) }); err != nil {
-		return fmt.Errorf("the seed: %w", err)
+	for i, seed := range seeds {
+		if err := until(readyTime, seed, func() error { return offered(fmt.Sprintf("%s:%d", seedHost, port+i), mi.Hash(), mi.Info.NumPieces()) }); err != nil {
+			return fmt.Errorf("the seed: %w", err)
+		}
 	}
-	if err := until(readyTime, track, func() error { return announced(mi.Hash()) }); err != nil {
+	if err := until(readyTime, track, func() error { return announced(mi.Hash(), p.seeds) }); err != nil {
 		return fmt.Errorf("the seed's announce: %w", err)
 	}
-	before := seed.cpu()
-	var gets []*process
-	for i := range p.n {
+	before := cpuOfAll(seeds)
+	for i := range p.gets {
 		dir := filepath.Join(out, fmt.Sprint(i))
 		if err := os.Mkdir(dir, 0o777); err != nil {
 			return err
 		}
-		g, err := start(b.net.in(1+i, p.get.get(job{torrent, dir, getterHost(i), port + 1, filepath.Join(work, fmt.Sprint("get", i))})))
+		g, err := start(b.net.in(1+i, p.get.get(job{torrent, dir, getterHost(i), port + manySeeds, filepath.Join(work, fmt.Sprint("get", i))})))
 		if err != nil {
 			return err
 		}
@@ -149,22 +163,30 @@ func (b *bench) transfer(p *pair, torrent string, mi *metainfo.MetaInfo) error {
 			return errors.New("other data arrived")
 		}
 	}
-	gb := float64(b.size) * float64(p.n) / 1e9
+	gb := float64(b.size) * float64(p.gets) / 1e9
 	wall := end.Sub(gets[len(gets)-1].began).Seconds()
-	p.row.add(wall, gb*1000/wall, (seed.cpu()-before)/gb, cpu/gb)
+	p.row.add(wall, gb*1000/wall, (cpuOfAll(seeds)-before)/gb, cpu/gb)
 	return nil
 }
 
-// announced returns nil once the tracker knows a seed of the torrent.
-func announced(ih spate.InfoHash) error {
+// cpuOfAll returns the processor time in seconds of all of them.
+func cpuOfAll(all []*process) (sum float64) {
+	for _, p := range all {
+		sum += p.cpu()
+	}
+	return sum
+}
+
+// announced returns nil once the tracker knows so many seeds of the torrent.
+func announced(ih spate.InfoHash, seeds int) error {
 	resp, err := http.Get("http://" + trackerHost + ":6969/scrape?info_hash=" + url.QueryEscape(string(ih[:])))
 	if err != nil {
 		return err
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, 1<<16))
-	if err == nil && !strings.Contains(string(body), "8:completei1e") {
-		err = errors.New("the tracker knows no seed")
+	if err == nil && !strings.Contains(string(body), fmt.Sprintf("8:completei%de", seeds)) {
+		err = errors.New("the tracker does not know every seed")
 	}
 	return err
 }

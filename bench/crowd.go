@@ -1,0 +1,190 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"spate"
+	"spate/metainfo"
+	"spate/peerwire"
+)
+
+// A crowd is connected to a seed; few of it ask for anything.
+const (
+	crowdSize   = 500
+	crowdActive = 20
+	crowdQueue  = 64 // requests that each of those has outstanding
+	crowdTime   = 30 * time.Second
+)
+
+// crowds measures seeds to which many are connected. The peers are this program's
+// own, and throw away what they get.
+func (b *bench) crowds() error {
+	torrent, mi, err := b.sample()
+	if err != nil {
+		return err
+	}
+	var rows []*row
+	for range b.runs {
+		i := 0
+		for _, p := range installed(b.spate) {
+			if p.crowd == nil {
+				continue
+			}
+			if b.interrupted() {
+				return errors.New("interrupted")
+			}
+			if i == len(rows) {
+				rows = append(rows, &row{name: p.name})
+			}
+			if err := b.crowd(p, torrent, mi, rows[i]); err != nil {
+				rows[i].note = err.Error()
+			}
+			i++
+		}
+	}
+	fmt.Printf("## %d MiB from one seed to %d of %d that are connected\n\n", b.size>>20, crowdActive, crowdSize)
+	table([]string{"seconds", "MB/s", "CPU s/GB", "MiB of memory"}, rows, "libtorrent")
+	return nil
+}
+
+// crowd is one run of one program.
+func (b *bench) crowd(p *program, torrent string, mi *metainfo.MetaInfo, r *row) error {
+	state, err := b.folder("crowd")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(state)
+	port := 20000 + rand.IntN(10000)
+	seed, err := start(b.net.in(0, p.crowd(job{torrent, b.work, seedHost, port, filepath.Join(state, "seed")})))
+	if err != nil {
+		return err
+	}
+	defer seed.stop()
+	addr := fmt.Sprintf("%s:%d", seedHost, port)
+	if err := until(readyTime, seed, func() error { return offered(addr, mi.Hash(), mi.Info.NumPieces()) }); err != nil {
+		return fmt.Errorf("the seed: %w", err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), crowdTime)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer cancel()
+	idle := crowdSize - crowdActive
+	for i := range idle {
+		nc, err := join(ctx, addr, mi.Hash())
+		if err != nil {
+			return fmt.Errorf("idle peer %d: %w", i, err)
+		}
+		wg.Go(func() { io.Copy(io.Discard, nc) })
+	}
+	before, began := seed.cpu(), time.Now()
+	var got atomic.Int64
+	enough, done := context.WithCancel(ctx)
+	defer done()
+	for range crowdActive {
+		nc, err := join(enough, addr, mi.Hash())
+		if err != nil {
+			return fmt.Errorf("active peer: %w", err)
+		}
+		wg.Go(func() {
+			ask(nc, mi, func(n int) {
+				if got.Add(int64(n)) >= b.size {
+					done()
+				}
+			})
+		})
+	}
+	<-enough.Done()
+	wall, cpu := time.Since(began).Seconds(), seed.cpu()-before
+	gb := float64(got.Load()) / 1e9
+	if got.Load() < b.size {
+		return fmt.Errorf("%w: %.2f GB", errLate, gb)
+	}
+	r.add(wall, gb*1000/wall, cpu/gb, seed.memory()/(1<<20))
+	return nil
+}
+
+// join connects to a seed as one who has nothing, until ctx ends.
+func join(ctx context.Context, addr string, ih spate.InfoHash) (net.Conn, error) {
+	var d net.Dialer
+	nc, err := d.DialContext(ctx, "tcp", addr)
+	if err != nil {
+		return nil, err
+	}
+	context.AfterFunc(ctx, func() { nc.Close() })
+	hs := peerwire.Handshake{InfoHash: ih, PeerID: spate.NewPeerID()}
+	hs.Reserved.SetFast()
+	if _, err = nc.Write(hs.Append(nil)); err == nil {
+		_, err = io.ReadFull(nc, make([]byte, peerwire.HandshakeLen))
+	}
+	if err == nil {
+		_, err = nc.Write(peerwire.AppendSimple(nil, peerwire.HaveNone))
+	}
+	return nc, err
+}
+
+// ask is interested, and whenever it is not choked asks for blocks, from anywhere in
+// the torrent on, until the connection ends. It calls took for what came.
+func ask(nc net.Conn, mi *metainfo.MetaInfo, took func(n int)) {
+	out := peerwire.AppendSimple(nil, peerwire.Interested)
+	buf := make([]byte, 0, 256<<10)
+	piece, begin := rand.IntN(mi.Info.NumPieces()), int64(0)
+	choked, pending := true, 0
+	for {
+		for !choked && pending < crowdQueue {
+			size := mi.Info.PieceSize(piece)
+			n := min(peerwire.BlockLen, size-begin)
+			out = peerwire.AppendBlock(out, peerwire.Request, uint32(piece), uint32(begin), uint32(n))
+			pending++
+			if begin += n; begin == size {
+				piece, begin = (piece+1)%mi.Info.NumPieces(), 0
+			}
+		}
+		if len(out) > 0 {
+			if _, err := nc.Write(out); err != nil {
+				return
+			}
+			out = out[:0]
+		}
+		k, err := nc.Read(buf[len(buf):cap(buf)])
+		if err != nil {
+			return
+		}
+		buf = buf[:len(buf)+k]
+		at := 0
+		for {
+			var m peerwire.Message
+			n, _, err := peerwire.Parse(buf[at:], &m)
+			if err != nil {
+				return
+			}
+			if n == 0 {
+				break
+			}
+			at += n
+			switch m.ID {
+			case peerwire.Unchoke:
+				choked = false
+			case peerwire.Choke:
+				choked = true
+			case peerwire.Reject:
+				pending--
+			case peerwire.Piece:
+				pending--
+				took(len(m.Payload))
+			}
+		}
+		buf = buf[:copy(buf, buf[at:])]
+	}
+}

@@ -1,0 +1,40 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"net/netip"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+
+	"spate/metainfo"
+	"spate/torrent"
+)
+
+// serve seeds a torrent with the library: the program takes fewer connections a
+// torrent than a crowd has.
+func serve(file, dir, addr string) error {
+	mi, err := metainfo.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	at, err := netip.ParseAddrPort(addr)
+	if err != nil {
+		return err
+	}
+	s, err := torrent.NewSession(torrent.Options{
+		Bind: at.Addr(), PeerPort: at.Port(), MaxConns: 2 * crowdSize, MaxConnsPerTorrent: 2 * crowdSize,
+	})
+	if err != nil {
+		return err
+	}
+	if _, err := s.Add(mi, torrent.AddOptions{Dir: filepath.Clean(dir), SeedOnly: true, PlainSeed: true}); err != nil {
+		return err
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	return s.Run(ctx)
+}
