@@ -17,6 +17,7 @@ import (
 
 	"spate"
 	"spate/internal/legacy"
+	"spate/tracker/trackerserver"
 )
 
 // track is bttrack.
@@ -31,7 +32,6 @@ func (r *toolRun) track(ctx context.Context) error {
 	v := r.v
 	opt.showNames, opt.allowGet = v.Int("show_names") != 0, v.Int("allow_get") != 0
 	opt.natCheck = v.Int("nat_check") != 0
-	opt.fullScrape = v.Text("scrape_allowed") == "full"
 	var err error
 	if opt.home, err = r.home(); err != nil {
 		return err
@@ -102,7 +102,11 @@ func (r *toolRun) trackWhom(opt *trackerOptions) error {
 		return err
 	}
 	switch s := r.v.Text("scrape_allowed"); s {
-	case "full", "specific", "none":
+	case "full":
+		opt.scrapes = trackerserver.ScrapesAll
+	case "specific":
+	case "none":
+		opt.scrapes = trackerserver.ScrapesNone
 	default:
 		return r.usage("--scrape_allowed %s: want full, specific or none", s)
 	}

@@ -30,6 +30,7 @@ type trackerOptions struct {
 	nets                string
 	rateLimit           float64
 	fullScrape          bool
+	scrapes             trackerserver.Scrapes // when not fullScrape; bttrack sets it
 	maxMemory           sizeValue
 	secure              tlsFlags
 
@@ -169,7 +170,10 @@ func (a *app) tracker(ctx context.Context, opt *trackerOptions) error {
 func (o *trackerOptions) server() (trackerserver.Options, error) {
 	s := trackerserver.Options{
 		AllowedDir: o.allowedDir, AllowList: o.allowList, DenyList: o.denyList, ProxyProtocol: o.proxyProtocol,
-		Notes: o.notes, Nets: o.nets, RequireToken: o.requireToken, FullScrape: o.fullScrape, Limit: trackerserver.RateLimit{PerSecond: o.rateLimit},
+		Notes: o.notes, Nets: o.nets, RequireToken: o.requireToken, Scrapes: o.scrapes, Limit: trackerserver.RateLimit{PerSecond: o.rateLimit},
+	}
+	if o.fullScrape {
+		s.Scrapes = trackerserver.ScrapesAll
 	}
 	var err error
 	if s.Proxies, err = prefixes("--proxy", o.proxies); err != nil {

@@ -34,7 +34,7 @@ func trackOptions() []Option {
 		{"hupmonitor", Int, "0", Tornado, true, "1: SIGHUP opens --logfile anew, in place of ending the tracker"},
 		{"allow_get", Int, "0", Both, true, "hand out the .torrent files of --allowed_dir under /file?info_hash="},
 		{"keep_dead", Int, "1", Both, false, "torrents without peers are remembered always, with their completions"},
-		{"scrape_allowed", Text, "full", Tornado, true, "full: all torrents to who names none; specific: only those that are named; none is taken as specific, for clients count on it"},
+		{"scrape_allowed", Text, "full", Tornado, true, "full: all torrents to who names none; specific: only those that are named; none: no scrape is answered"},
 		{"compact_reqd", Int, "1", Tornado, false, "answers are compact unless a client asks for the other form"},
 		{"dedicated_seed_id", Text, "", Tornado, false, "the seeds of a torrent are counted, whoever they are"},
 		{"http_timeout", Float, "60", Tornado, false, "it was for asking other trackers, which this one does not do"},

@@ -198,7 +198,7 @@ func (s *Server) appendFailure(b []byte, r *Refusal) []byte {
 }
 
 func (s *Server) scrapeHTTP(c *call, n *counters, query []byte) []byte {
-	refusal := s.admit(c)
+	refusal := s.admitScrape(c)
 	var err error
 	c.hashes, err = wire.ParseScrapeQuery(c.hashes[:0], query, tracker.MaxScrapeUDP)
 	full := err == nil && len(c.hashes) == 0
@@ -207,7 +207,7 @@ func (s *Server) scrapeHTTP(c *call, n *counters, query []byte) []byte {
 	case err != nil:
 		n.malformed.Add(1)
 		return s.appendFailure(c.out, &Refusal{Reason: err.Error(), Never: true})
-	case full && !s.opts.FullScrape:
+	case full && s.opts.Scrapes != ScrapesAll:
 		refusal = refuseFull
 	}
 	if refusal != nil {

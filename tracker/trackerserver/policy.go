@@ -38,6 +38,16 @@ type Announce struct {
 // concurrently, for every announce, and must not block.
 type Policy func(*Announce) *Refusal
 
+// Scrapes says which scrapes are answered.
+type Scrapes uint8
+
+// The kinds of answers. The zero value is the one in the middle.
+const (
+	ScrapesNamed Scrapes = iota // those that name torrents
+	ScrapesAll                  // also those that name none: with all torrents
+	ScrapesNone                 // none
+)
+
 // Refusal is why an announce or a scrape is not answered, in words for the user
 // of the client. A Policy may return the same one any number of times.
 type Refusal struct {
@@ -55,6 +65,7 @@ var (
 	refuseAddress   = &Refusal{Reason: "your address is not allowed to use this tracker", Never: true}
 	refuseNoToken   = &Refusal{Reason: "this tracker needs your personal announce URL", Never: true}
 	refuseToken     = &Refusal{Reason: "your announce URL is not valid or was revoked", Never: true}
+	refuseScrape    = &Refusal{Reason: "this tracker does not answer scrapes", Never: true}
 	refuseFull      = &Refusal{Reason: "this tracker does not tell all its torrents: ask for some", Never: true}
 	refuseNoAddress = &Refusal{Reason: "your address cannot be told to others"}
 )
@@ -73,6 +84,14 @@ func (s *Server) admit(c *call) *Refusal {
 		return s.authorise(c)
 	}
 	return nil
+}
+
+// admitScrape is admit for a scrape.
+func (s *Server) admitScrape(c *call) *Refusal {
+	if refusal := s.admit(c); refusal != nil || s.opts.Scrapes != ScrapesNone {
+		return refusal
+	}
+	return refuseScrape
 }
 
 // authorise finds the user of the request's token.

@@ -64,8 +64,8 @@ type Options struct {
 	Prefix string
 	// Key makes connection ids; zero: a random one.
 	Key ConnKey
-	// FullScrape answers a scrape without info-hashes with all swarms.
-	FullScrape bool
+	// Scrapes says which scrapes are answered.
+	Scrapes Scrapes
 	// MaxConns bounds the connections of a Listener, 0: [DefaultMaxConns].
 	MaxConns int
 	// NATCheck dials peers back before others are told of them: see [NATCheck].

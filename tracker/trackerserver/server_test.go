@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -130,10 +131,17 @@ func TestHTTPScrape(t *testing.T) {
 	if !errors.As(err, &failure) {
 		t.Errorf("full scrape: %v", err)
 	}
-	open := newServer(t, Options{FullScrape: true})
+	open := newServer(t, Options{Scrapes: ScrapesAll})
 	announce(t, open, "192.0.2.1:9", seed)
 	if got, err := wire.ParseScrapeAnswer(ask(t, open, "192.0.2.1:9", "/scrape")); err != nil || len(got) != 1 {
 		t.Errorf("full scrape when allowed: %v %v", got, err)
+	}
+	closed := newServer(t, Options{Scrapes: ScrapesNone})
+	announce(t, closed, "192.0.2.1:9", seed)
+	for _, query := range []string{"", "?info_hash=" + url.QueryEscape(string(seed.InfoHash[:]))} {
+		if _, err := wire.ParseScrapeAnswer(ask(t, closed, "192.0.2.1:9", "/scrape"+query)); !errors.As(err, &failure) {
+			t.Errorf("scrape %q of a tracker that answers none: %v", query, err)
+		}
 	}
 }
 

@@ -189,7 +189,7 @@ func (w *udpWorker) scrape(tid uint32, packet, out []byte) []byte {
 		w.n.malformed.Add(1)
 		return wire.AppendUDPError(out, tid, err.Error())
 	}
-	if refusal := w.s.admit(c); refusal != nil {
+	if refusal := w.s.admitScrape(c); refusal != nil {
 		w.n.refused.Add(1)
 		if refusal == &c.limited {
 			w.n.limited.Add(1)

@@ -159,6 +159,12 @@ func TestUDPReplySize(t *testing.T) {
 		if reply = w.answer(s.now(), from, wire.AppendUDPScrape(nil, s.opts.Key.id(s.now(), from), 1, hashes), nil); len(reply) != 8+12*tracker.MaxScrapeUDP {
 			t.Errorf("scrape: %d bytes", len(reply))
 		}
+		s.opts.Scrapes = ScrapesNone
+		reply = w.answer(s.now(), from, wire.AppendUDPScrape(nil, s.opts.Key.id(s.now(), from), 1, hashes), nil)
+		if action, _, body, err := wire.ParseUDPReply(reply); action != wire.ActionError || string(body) != refuseScrape.Reason {
+			t.Errorf("a scrape that is not answered: action %v, %q, %v", action, body, err)
+		}
+		s.opts.Scrapes = ScrapesNamed
 	}
 }
 
