@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 )
 
@@ -139,7 +140,8 @@ func (t *tree) walk(ctx context.Context, o scanOptions) error {
 	if o.skipped == nil {
 		o.skipped = func(Skipped) {}
 	}
-	w := &walker{ctx: ctx, root: root, o: o, wanted: newWanted(o.files)}
+	w := &walker{ctx: ctx, root: root, o: o, wanted: newWanted(o.files), ahead: map[string]chan listing{}}
+	defer w.reading.Wait()
 	if err := w.dir("", nil); err != nil {
 		return err
 	}
@@ -165,6 +167,9 @@ type walker struct {
 	wanted  *wanted
 	entries []entry
 	links   int
+
+	ahead   map[string]chan listing // directories that are read already, by path
+	reading sync.WaitGroup
 }
 
 // dir adds what lies in the directory rel; above are the directories that it
@@ -173,27 +178,20 @@ func (w *walker) dir(rel string, above []os.FileInfo) error {
 	if len(above) >= maxDepth {
 		return &NameError{rel, fmt.Sprintf("more than %d directories deep", maxDepth)}
 	}
-	f, err := w.root.Open(relOrDot(rel))
-	if err != nil {
-		return err
+	l := w.list(rel)
+	if l.err != nil {
+		return l.err
 	}
-	defer f.Close()
-	self, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	list, err := f.ReadDir(-1)
-	if err != nil {
-		return err
-	}
-	slices.SortFunc(list, func(a, b fs.DirEntry) int { return strings.Compare(a.Name(), b.Name()) })
-	above = append(above, self)
-	if len(list) == 0 && rel != "" {
+	above = append(above, l.self)
+	if len(l.names) == 0 && rel != "" {
 		w.o.skipped(Skipped{rel, SkipEmptyTree})
 	}
-	for _, d := range list {
+	for i, d := range l.names {
 		if err := w.ctx.Err(); err != nil {
 			return context.Cause(w.ctx)
+		}
+		if i == 0 || d.IsDir() {
+			w.begin(rel, l.names[i:])
 		}
 		if err := w.entry(joinRel(rel, d.Name()), d, above); err != nil {
 			return err
@@ -202,9 +200,14 @@ func (w *walker) dir(rel string, above []os.FileInfo) error {
 	return nil
 }
 
+// wants reports whether the person asked for what is called rel.
+func (w *walker) wants(rel string, d fs.DirEntry) bool {
+	return !w.o.exclude.match(rel) && w.wanted.match(rel, d.IsDir())
+}
+
 // entry adds one name of a directory, and what lies below it.
 func (w *walker) entry(rel string, d fs.DirEntry, above []os.FileInfo) error {
-	if w.o.exclude.match(rel) || !w.wanted.match(rel, d.IsDir()) {
+	if !w.wants(rel, d) {
 		return nil
 	}
 	if !w.o.hidden && Hidden(d) {

@@ -1,0 +1,67 @@
+package maker
+
+import (
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+)
+
+// listing is what lies in a directory, sorted by name.
+type listing struct {
+	self  os.FileInfo
+	names []fs.DirEntry
+	err   error
+}
+
+// readAhead is how many directories are read before it is their turn: looking at
+// each file is most of a scan, and a processor can do that while another one
+// does the rest.
+const readAhead = 2
+
+// list returns what lies in the directory rel.
+func (w *walker) list(rel string) listing {
+	if c := w.ahead[rel]; c != nil {
+		delete(w.ahead, rel)
+		return <-c
+	}
+	return w.read(rel)
+}
+
+func (w *walker) read(rel string) (l listing) {
+	f, err := w.root.Open(relOrDot(rel))
+	if err != nil {
+		return listing{err: err}
+	}
+	defer f.Close()
+	if l.self, l.err = f.Stat(); l.err != nil {
+		return l
+	}
+	l.names, l.err = f.ReadDir(-1)
+	slices.SortFunc(l.names, func(a, b fs.DirEntry) int { return strings.Compare(a.Name(), b.Name()) })
+	return l
+}
+
+// begin starts to read the first of the directories among rest, which lie in the
+// directory rel.
+func (w *walker) begin(rel string, rest []fs.DirEntry) {
+	n := 0
+	for _, d := range rest {
+		if n == readAhead {
+			return
+		}
+		if !d.IsDir() {
+			continue
+		}
+		sub := joinRel(rel, d.Name())
+		if !w.wants(sub, d) || !w.o.hidden && Hidden(d) {
+			continue
+		}
+		n++
+		if w.ahead[sub] == nil {
+			c := make(chan listing, 1)
+			w.ahead[sub] = c
+			w.reading.Go(func() { c <- w.read(sub) })
+		}
+	}
+}
