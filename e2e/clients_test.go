@@ -63,7 +63,15 @@ func transmission(h *host, torrent, dir string) *proc {
 	if err := os.WriteFile(filepath.Join(conf, "settings.json"), []byte(settings), 0o644); err != nil {
 		h.t.Fatal(err)
 	}
-	return h.start("transmission-cli", "-g", conf, "-w", dir, "-M", torrent)
+	args := []string{"-g", conf, "-w", dir, "-M", torrent}
+	if !strings.HasPrefix(torrent, "magnet:") {
+		return h.start("transmission-cli", args...)
+	}
+	// transmission-cli 3.00 ends when it finds its torrent stopped, which one from a
+	// magnet link is for a moment once the metadata is there.
+	const again = `trap 'kill $p; wait $p; exit' TERM INT
+		for i in 1 2 3; do transmission-cli "$@" & p=$!; wait $p; done`
+	return h.start("sh", append([]string{"-c", again, "sh"}, args...)...)
 }
 
 func libtorrent(h *host, verb, torrent, dir string) *proc {
