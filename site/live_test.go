@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"spate"
@@ -66,4 +67,26 @@ func TestLive(t *testing.T) {
 		t.Errorf("Close did not end the events well: %v", err)
 	}
 	f.Close()
+}
+
+// Who looks once a tick sees what is new, though a clock runs a little fast.
+func TestNumbersAreOfThisTick(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		asked := 0
+		f := newFixture(t, Options{Tick: time.Second, Swarm: func(spate.InfoHash) (Swarm, bool) { asked++; return Swarm{Seeders: asked}, true }})
+		r := f.release(t, "one.iso", 1000)
+		for i := range 10 {
+			before := asked
+			f.numbers(t.Context(), r)
+			if asked == before {
+				t.Errorf("look %d: nobody was asked", i)
+			}
+			before = asked
+			f.numbers(t.Context(), r) // by another visitor
+			if asked != before {
+				t.Errorf("look %d: asked for each visitor", i)
+			}
+			time.Sleep(time.Second - 5*time.Millisecond)
+		}
+	})
 }

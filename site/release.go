@@ -3,10 +3,12 @@ package site
 import (
 	"context"
 	"encoding/hex"
+	"errors"
 	"html/template"
 	"net/http"
 	"net/url"
 	"path"
+	"strings"
 	"time"
 
 	"spate/publish"
@@ -88,9 +90,28 @@ type fileList struct {
 // fileRow is one file; Dir ends in a slash or is empty.
 type fileRow struct{ Dir, Base, Link, Size, Bytes, SHA256 string }
 
+// beside is the path of the torrent or the Metalink of a release, for who adds
+// .torrent or .meta4 to the address of its page; "" for anything else.
+func (s *Site) beside(ctx context.Context, ref string) string {
+	for ext, at := range map[string]func(string) string{".torrent": publish.TorrentPath, ".meta4": metalinkPath} {
+		if of, ok := strings.CutSuffix(ref, ext); ok {
+			_, is := s.catalog.Get(ctx, ref)
+			if _, err := s.catalog.Get(ctx, of); err == nil && errors.Is(is, publish.ErrNotFound) {
+				return at(of)
+			}
+		}
+	}
+	return ""
+}
+
 // release answers /r/REF.
 func (s *Site) release(w http.ResponseWriter, r *http.Request) {
 	ref := r.PathValue("name")
+	if to := s.beside(r.Context(), ref); to != "" {
+		w.Header().Set("Location", s.prefix+to)
+		w.WriteHeader(http.StatusFound)
+		return
+	}
 	rel := s.find(w, r, ref)
 	if rel == nil {
 		return

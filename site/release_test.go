@@ -283,3 +283,26 @@ func TestBudget(t *testing.T) {
 		t.Errorf("paused: %s", resp.Status)
 	}
 }
+
+// Who adds an extension to the address of a page means the file beside it.
+func TestBeside(t *testing.T) {
+	base, _ := url.Parse("http://files.example/pub")
+	f := newFixture(t, Options{BaseURL: base})
+	f.release(t, "a b.iso", 1000)
+	f.release(t, "a b.iso.torrent", 1000)
+	f.release(t, "c.iso", 1000)
+	for path, want := range map[string]string{
+		"/r/a%20b.iso.meta4":           "/pub/m/a%20b.iso.meta4",
+		"/r/a%20b.iso.torrent":         "", // has a page
+		"/r/c.iso.torrent":             "/pub/t/c.iso.torrent",
+		"/r/c.iso~1.meta4":             "/pub/m/c.iso~1.meta4",
+		"/r/nothing.torrent":           "",
+		"/r/.torrent":                  "",
+		"/r/https:%2F%2Fevil%2F.meta4": "",
+	} {
+		resp := f.get("GET", path)
+		if got := resp.Header.Get("Location"); got != want || want != "" && resp.StatusCode != http.StatusFound {
+			t.Errorf("%s: %s, to %q, want %q", path, resp.Status, got, want)
+		}
+	}
+}
