@@ -25,12 +25,39 @@ func (h *host) nginxWith(conf string) {
 	h.start("nginx", "-c", path, "-e", filepath.Join(dir, "error.log"))
 }
 
-// TestExportedSite hands an exported site out with nginx as its snippet says: the
-// torrents have their type, and everybody can fetch, with spate from the page.
-// The daemon is there too, behind the same nginx under another path.
+// apacheWith starts Apache on a port of the host, with what Debian turns on and
+// mod_headers, and conf in a virtual host. It gives up root, and may read dir.
+func (h *host) apacheWith(port int, dir, conf string) {
+	h.t.Helper()
+	for d := dir; d != "/" && d != os.TempDir(); d = filepath.Dir(d) {
+		os.Chmod(d, 0o755)
+	}
+	here := h.t.TempDir()
+	var modules strings.Builder
+	for _, m := range []string{"mpm_event", "authz_core", "mime", "dir", "alias", "headers"} {
+		fmt.Fprintf(&modules, "LoadModule %[1]s_module /usr/lib/apache2/modules/mod_%[1]s.so\n", m)
+	}
+	path := filepath.Join(here, "apache.conf")
+	writeFile(h.t, path, fmt.Appendf(nil, "%sServerRoot %s\nServerName %s\nPidFile pid\nErrorLog error.log\nUser www-data\nGroup www-data\nTypesConfig mime.types\nListen %[3]s:%d\n<VirtualHost *>\n%s\n</VirtualHost>\n",
+		modules.String(), here, h.IP, port, conf))
+	writeFile(h.t, filepath.Join(here, "mime.types"), []byte("text/html html\ntext/css css\ntext/xml xml\nimage/svg+xml svg\n"))
+	h.start("apache2", "-X", "-f", path)
+}
+
+// caddyWith starts Caddy on a port of the host, with conf in a site block.
+func (h *host) caddyWith(port int, conf string) {
+	h.t.Helper()
+	path := filepath.Join(h.t.TempDir(), "Caddyfile")
+	writeFile(h.t, path, fmt.Appendf(nil, "{\n\tadmin off\n\tauto_https off\n}\nhttp://%s:%d {\n\t%s\n}\n", h.IP, port, conf))
+	h.start("caddy", "run", "--config", path, "--adapter", "caddyfile")
+}
+
+// TestExportedSite hands an exported site out with nginx, Apache and Caddy as its
+// snippets say: the torrents have their type, and everybody can fetch, with spate
+// from the page. The daemon is there too, behind the same nginx under another path.
 func TestExportedSite(t *testing.T) {
 	t.Parallel()
-	need(t, "nginx", "curl", "aria2c")
+	need(t, "nginx", "apache2", "caddy", "curl", "aria2c")
 	l := newLAN(t, 2)
 	h, visitor := l.Hosts[0], l.Hosts[1]
 	watched, state, www := t.TempDir(), t.TempDir(), filepath.Join(t.TempDir(), "www")
@@ -44,24 +71,27 @@ func TestExportedSite(t *testing.T) {
 	h.spate("site", "export", www, "--state", state, "--public-url", base).ok(20 * time.Second)
 	h.nginxWith("server {\nlisten " + h.IP + ":80;\ninclude " + www + "/.spate-site/nginx.conf;\n" +
 		"location /dl/ { proxy_pass http://127.0.0.1:6969; proxy_buffering off; }\n}\n")
-	eventually(t, 10*time.Second, "nginx answers", func() bool {
-		return visitor.start("curl", "-sf", "-o", os.DevNull, base+"/").wait(10*time.Second) == 0
-	})
-
-	head := func(url string) string {
-		return strings.ToLower(visitor.start("curl", "-sfIL", url).ok(10 * time.Second).out.String())
-	}
-	for path, want := range map[string]string{
-		"/":                              "content-type: text/html",
-		"/r/My%20system%201.iso":         "content-security-policy: default-src 'none'",
-		"/t/My%20system%201.iso.torrent": "content-type: application/x-bittorrent",
-		"/m/My%20system%201.iso.meta4":   "content-type: application/metalink4+xml",
-		"/d/My%20system%201.iso":         "accept-ranges: bytes",
-		"/feed.xml":                      "content-type: text/xml",
-		"/static/site.css":               "content-type: text/css",
-	} {
-		if got := head(base + path); !strings.Contains(got, want) {
-			t.Errorf("%s is without %q:\n%s", path, want, got)
+	h.apacheWith(81, www, "Include "+www+"/.spate-site/apache.conf")
+	h.caddyWith(82, "import "+www+"/.spate-site/Caddyfile")
+	for server, base := range map[string]string{"nginx": base, "Apache": "http://" + h.IP + ":81/pub", "Caddy": "http://" + h.IP + ":82/pub"} {
+		eventually(t, 20*time.Second, server+" answers", func() bool {
+			return visitor.start("curl", "-sf", "-o", os.DevNull, base+"/").wait(10*time.Second) == 0
+		})
+		for path, wants := range map[string][]string{
+			"/":                              {"content-type: text/html", "x-content-type-options: nosniff"},
+			"/r/My%20system%201.iso":         {"content-security-policy: default-src 'none'", "referrer-policy: no-referrer"},
+			"/t/My%20system%201.iso.torrent": {"content-type: application/x-bittorrent"},
+			"/m/My%20system%201.iso.meta4":   {"content-type: application/metalink4+xml"},
+			"/d/My%20system%201.iso":         {"accept-ranges: bytes", "content-type: application/octet-stream", "policy: default-src 'none'; sandbox", "allow-origin: *", "nosniff"},
+			"/feed.xml":                      {"content-type: text/xml"},
+			"/static/site.css":               {"content-type: text/css"},
+		} {
+			got := strings.ToLower(visitor.start("curl", "-sfIL", base+path).ok(10 * time.Second).out.String())
+			for _, want := range wants {
+				if !strings.Contains(got, want) {
+					t.Errorf("%s: %s is without %q:\n%s", server, path, want, got)
+				}
+			}
 		}
 	}
 	for name, url := range map[string]string{

@@ -238,7 +238,7 @@ func (e *export) data(file, rest string) error {
 	}
 	return e.write(file, func(to string) error {
 		if !e.opts.Copy {
-			return os.Symlink(f.Name(), to)
+			return link(f, to)
 		}
 		out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 		if err != nil {
@@ -247,6 +247,15 @@ func (e *export) data(file, rest string) error {
 		_, err = io.Copy(out, f)
 		return errors.Join(err, out.Close())
 	})
+}
+
+// link makes to the same file as f: by a hard link, which a web server can follow
+// that may not look into the folder of f, or else by a symbolic one.
+func link(f *os.File, to string) error {
+	if os.Link(f.Name(), to) == nil {
+		return nil
+	}
+	return os.Symlink(f.Name(), to)
 }
 
 // write has f make the file for a decoded path of the site.

@@ -56,7 +56,7 @@ has what nginx, Apache and Caddy need to be told.`,
 	}
 	f := cmd.Flags()
 	f.StringVar(&opt.publicURL, "public-url", "", "the files will be reached at this `URL`")
-	f.StringVar(&opt.data, "data", "link", "the data as symbolic links, or as a copy")
+	f.StringVar(&opt.data, "data", "link", "the data as a link, or as a copy")
 	f.StringVar(&opt.site.title, "title", "", "the `NAME` of the site (default spate)")
 	f.StringVar(&opt.site.theme, "theme", "", "templates/ and static/ in this `DIR` replace those of the pages")
 	stateFlag(f, &opt.state)
