@@ -40,12 +40,15 @@ func (f *freeList) put(b []byte) {
 
 // buffers are the free lists that all connections of a session share.
 type buffers struct {
-	small, large freeList // for reading
-	upload       freeList // for the blocks of one write
+	small, large freeList      // for reading
+	reads        chan struct{} // a place for each large one that a connection holds
+	upload       freeList      // for the blocks of one write
 }
 
-func newBuffers() *buffers {
+// newBuffers allows as many large buffers for reading as readMemory bytes hold.
+func newBuffers(readMemory int64) *buffers {
 	return &buffers{
+		reads:  make(chan struct{}, min(1<<20, readMemory/largeRead)),
 		small:  freeList{size: smallRead, max: 64},
 		large:  freeList{size: largeRead, max: 8},
 		upload: freeList{size: uploadBatch, max: 16},
@@ -59,6 +62,7 @@ type inbox struct {
 	b    []byte
 	r, w int
 	big  bool // the last read filled its buffer: take a large one next
+	lent bool // b is a large one, and holds one of their places
 }
 
 // space returns where the next read may write: at least one byte, and room for
@@ -68,12 +72,9 @@ func (in *inbox) space(need int) []byte {
 		in.r, in.w = 0, 0
 	}
 	switch {
-	case in.b == nil && in.big:
-		in.b = in.from.large.get()
+	case in.big && len(in.b) < largeRead && in.lend():
 	case in.b == nil:
 		in.b = in.from.small.get()
-	case in.big && len(in.b) < largeRead:
-		in.move(in.from.large.get())
 	case in.r > 0 && len(in.b)-in.w < in.r:
 		in.w = copy(in.b, in.b[in.r:in.w])
 		in.r = 0
@@ -83,6 +84,19 @@ func (in *inbox) space(need int) []byte {
 		in.move(make([]byte, min(2*len(in.b), max(need, len(in.b)+1))))
 	}
 	return in.b[in.w:]
+}
+
+// lend takes a large buffer in place of the one that there is, if there may be one
+// more.
+func (in *inbox) lend() bool {
+	select {
+	case in.from.reads <- struct{}{}:
+	default:
+		return false
+	}
+	in.move(in.from.large.get())
+	in.lent = true
+	return true
 }
 
 func (in *inbox) move(to []byte) {
@@ -105,11 +119,12 @@ func (in *inbox) idle() {
 }
 
 func (in *inbox) release() {
-	switch cap(in.b) {
-	case smallRead:
-		in.from.small.put(in.b)
-	case largeRead:
+	switch {
+	case in.lent:
 		in.from.large.put(in.b)
+		<-in.from.reads
+	case cap(in.b) == smallRead:
+		in.from.small.put(in.b)
 	}
-	in.b, in.r, in.w = nil, 0, 0
+	in.b, in.r, in.w, in.lent = nil, 0, 0, false
 }

@@ -70,6 +70,9 @@ type Options struct {
 	// PieceMemory bounds in bytes, for each torrent, the pieces that are being
 	// put together. Zero: 32 MiB. At least four pieces are always allowed.
 	PieceMemory int64
+	// ReadMemory bounds in bytes what all connections together hold to read in large
+	// steps; those beyond it read 64 KiB at a time. Zero: 32 MiB.
+	ReadMemory int64
 	// Up and Down limit the whole session in bytes a second. Zero: no limit.
 	Up, Down int64
 	// NoWebSeeds leaves the web seeds of all torrents unasked.
@@ -165,11 +168,14 @@ func (o *Options) setDefaults() error {
 	if o.SeedMode > SeedAntiLeech {
 		return fmt.Errorf("torrent: option SeedMode is %d", o.SeedMode)
 	}
-	if o.Up < 0 || o.Down < 0 || o.PieceMemory < 0 {
+	if o.Up < 0 || o.Down < 0 || o.PieceMemory < 0 || o.ReadMemory < 0 {
 		return errors.New("torrent: a negative rate or memory limit")
 	}
 	if o.PieceMemory == 0 {
 		o.PieceMemory = 32 << 20
+	}
+	if o.ReadMemory == 0 {
+		o.ReadMemory = 32 << 20
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)

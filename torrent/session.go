@@ -91,7 +91,7 @@ func NewSession(opt Options) (*Session, error) {
 		up:          ratelimit.New(opt.Up),
 		down:        ratelimit.New(opt.Down),
 		pool:        storage.NewPool(opt.OpenFiles),
-		buf:         newBuffers(),
+		buf:         newBuffers(opt.ReadMemory),
 		disk:        make(chan struct{}, 4*runtime.GOMAXPROCS(0)),
 		helpers:     make(chan struct{}, runtime.GOMAXPROCS(0)-1),
 		leafHashing: make(chan struct{}, leafBusy),
