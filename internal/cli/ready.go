@@ -29,7 +29,8 @@ type readyEvent struct {
 	Ref          string   `json:"ref,omitempty"`            // of a release
 	InfoHashTwin string   `json:"info_hash_twin,omitempty"` // of its v1 torrent for older clients
 	MagnetTwin   string   `json:"magnet_twin,omitempty"`
-	Socket       string   `json:"socket,omitempty"` // of the daemon's API
+	Socket       string   `json:"socket,omitempty"`   // of the daemon's API
+	APIAddr      string   `json:"api_addr,omitempty"` // and where it is on the network
 }
 
 // describe fills in what the torrent itself says.

@@ -87,6 +87,7 @@ type serveDaemon struct {
 	db      *catalogdb.DB
 	catalog publish.Catalog
 	folders []*publish.Folder
+	apiAddr string // of the API on the network, or ""
 }
 
 // watched is a value of --watch.
@@ -306,10 +307,8 @@ func (d *serveDaemon) serveAPI(ctx context.Context, socket string, part func(fun
 		return err
 	}
 	check := func(token []byte) bool {
-		if _, ok := tokens.Check(token); ok {
-			return true
-		}
-		if tokens.Reload() != nil { // one that was made meanwhile
+		if err := tokens.Reload(); err != nil { // one may have been made, or taken back
+			d.app.log.Error("the tokens of the API cannot be read: nobody is let in", "err", err)
 			return false
 		}
 		_, ok := tokens.Check(token)
@@ -322,7 +321,8 @@ func (d *serveDaemon) serveAPI(ctx context.Context, socket string, part func(fun
 	} else if !s.httpAddr().Addr().IsLoopback() {
 		d.app.warnf("the API on %s is not encrypted: who listens on the way learns the token", s.httpAddr())
 	}
-	d.app.notef("API at %s, with a token", s.httpAddr())
+	d.apiAddr = s.httpAddr().String()
+	d.app.notef("API at %s, with a token", d.apiAddr)
 	part(func(ctx context.Context) error { return d.app.serveStream(ctx, listener, h) })
 	return nil
 }
@@ -335,7 +335,7 @@ func (d *serveDaemon) ready(socket string) error {
 	}
 	e := readyEvent{
 		Event: "ready", PageURL: publish.Absolute(d.base, "/"), HTTPAddr: d.sockets.httpAddr().String(), UDPAddr: d.sockets.udpAddr(),
-		PeerAddr: d.client.peerAddr(), Torrents: total, Socket: socket,
+		PeerAddr: d.client.peerAddr(), Torrents: total, Socket: socket, APIAddr: d.apiAddr,
 	}
 	for _, tier := range d.announce {
 		e.AnnounceURLs = append(e.AnnounceURLs, tier...)
