@@ -41,12 +41,18 @@ type trackerProc struct {
 // it to inherit.
 func startTracker(t *testing.T, sockets []*os.File, args ...string) *trackerProc {
 	t.Helper()
+	return startVerb(t, sockets, append([]string{"tracker"}, args...)...)
+}
+
+// startVerb is startTracker for another verb that has a tracker in it.
+func startVerb(t *testing.T, sockets []*os.File, args ...string) *trackerProc {
+	t.Helper()
 	exe, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
 	p := &trackerProc{t: t, done: make(chan struct{})}
-	args = append([]string{"tracker", "--json", "-q"}, args...)
+	args = append(args, "--json", "-q")
 	p.cmd = exec.Command(exe, args...)
 	p.cmd.Args[0] = "spate"
 	if len(sockets) > 0 { // the process that runs exe has the shell's id
@@ -295,9 +301,9 @@ func TestTrackerTakesOver(t *testing.T) {
 	}
 }
 
-// The service manager's sockets outlive the process: it is killed, and nobody is
-// refused until the next one answers.
-func TestTrackerInheritsSockets(t *testing.T) {
+// managedSockets opens a TCP and a UDP socket as the service manager does.
+func managedSockets(t *testing.T) (sockets []*os.File, addr string) {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -313,12 +319,54 @@ func TestTrackerInheritsSockets(t *testing.T) {
 	if err1 != nil || err2 != nil {
 		t.Fatal(err1, err2)
 	}
-	defer tcp.Close()
-	defer udp.Close()
-	sockets, state := []*os.File{tcp, udp}, t.TempDir()
+	t.Cleanup(func() { tcp.Close(); udp.Close() })
+	return []*os.File{tcp, udp}, l.Addr().String()
+}
+
+// The daemon too: a visitor who comes while none runs is answered by the next.
+func TestServeInheritsSockets(t *testing.T) {
+	sockets, addr := managedSockets(t)
+	state, in := t.TempDir(), t.TempDir()
+	args := []string{"serve", "--state", state, "--watch", in, "--bind", "127.0.0.1", "--no-lsd", "--peer-port", "0"}
+	first := startVerb(t, sockets, args...)
+	if first.addr != addr {
+		t.Fatalf("it listens on %s, want %s", first.addr, addr)
+	}
+	visit := func() (int, error) {
+		resp, err := (&http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true}}).Get("http://" + addr + "/index.json")
+		if err != nil {
+			return 0, err
+		}
+		return resp.StatusCode, resp.Body.Close()
+	}
+	if code, err := visit(); code != http.StatusOK {
+		t.Errorf("the first: %d %v", code, err)
+	}
+	if code := first.end(syscall.SIGTERM); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	waiting := make(chan error, 1)
+	go func() {
+		code, err := visit()
+		if err == nil && code != http.StatusOK {
+			err = fmt.Errorf("answered %d", code)
+		}
+		waiting <- err
+	}()
+	startVerb(t, sockets, args...)
+	if err := <-waiting; err != nil {
+		t.Error(err)
+	}
+}
+
+// The service manager's sockets outlive the process: it is killed, and nobody is
+// refused until the next one answers.
+func TestTrackerInheritsSockets(t *testing.T) {
+	sockets, addr := managedSockets(t)
+	state := t.TempDir()
 	first := startTracker(t, sockets, "--state", state)
-	if first.addr != l.Addr().String() {
-		t.Fatalf("it listens on %s, want %s", first.addr, l.Addr())
+	if first.addr != addr {
+		t.Fatalf("it listens on %s, want %s", first.addr, addr)
 	}
 	underLoad(t, first.addr, spate.InfoHash{3}, func() {
 		if code := first.end(syscall.SIGTERM); code != 0 && code != CodeInterrupted {
