@@ -14,6 +14,7 @@ import (
 // Transmission 3, which tries uTP and then waits to be dialled.
 type callback struct {
 	session *torrent.Session
+	after   time.Duration
 	waiting chan caller
 }
 
@@ -30,7 +31,7 @@ const (
 )
 
 func newCallback(s *torrent.Session) *callback {
-	return &callback{session: s, waiting: make(chan caller, maxCallers)}
+	return &callback{session: s, after: callAfter, waiting: make(chan caller, maxCallers)}
 }
 
 // came tells of a peer that has announced for the first time. It does not wait.
@@ -51,7 +52,7 @@ func (c *callback) Run(ctx context.Context) error {
 			select {
 			case <-ctx.Done():
 				return context.Cause(ctx)
-			case <-time.After(callAfter - time.Since(next.at)):
+			case <-time.After(c.after - time.Since(next.at)):
 			}
 			if t := c.session.Torrent(next.hash); t != nil && !connected(t, next.addr.Addr()) {
 				t.AddPeers([]netip.AddrPort{next.addr})
