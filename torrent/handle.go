@@ -222,10 +222,8 @@ func (c *conn) blockLocked(m *peerwire.Message, now time.Time) error {
 		return nil
 	}
 	slot := t.pick.Slot(int(b.Piece))
-	if t.bufs[slot] == nil {
-		t.bufs[slot] = make([]byte, t.info.PieceLength)
-	}
-	c.copies = append(c.copies, arrival{b, t.bufs[slot][b.Begin : b.Begin+b.Length], m.Payload})
+	buf := t.pieceBufLocked(slot)
+	c.copies = append(c.copies, arrival{b, buf[b.Begin : b.Begin+b.Length], m.Payload})
 	return nil
 }
 

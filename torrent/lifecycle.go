@@ -60,7 +60,7 @@ func (t *Torrent) begin(have bitfield.Bitfield) {
 		t.setStateLocked(StateDownloading)
 	} else {
 		t.setStateLocked(StateSeeding)
-		t.bufs = nil
+		t.bufs, t.slab = nil, nil
 	}
 	t.mu.Unlock()
 	if complete {
@@ -155,7 +155,7 @@ func (t *Torrent) finished() {
 	t.pick.SetHave(t.pick.Bitfield().Clone()) // what is open is not wanted, and its buffers go
 	t.peers.SetSeeding(true)
 	t.completed = time.Now()
-	t.bufs = nil
+	t.bufs, t.slab = nil, nil
 	t.suspects, t.parked = map[int]*trial{}, map[int]*parkedPiece{}
 	for _, c := range t.conns {
 		if c != nil && t.pick.PeerIsSeed(c.id) {

@@ -85,6 +85,7 @@ type Torrent struct {
 	isDone                bool             // done is closed
 	bytesTotal, bytesDone int64            // of the wanted files; verified
 	bufs                  [][]byte         // by picker slot: the piece that is put together there
+	slab                  []byte           // for the next of them
 	banned                []netip.AddrPort // who sent bad data, the latest last
 	web                   *webSeeds        // nil until some are needed
 	priorities            []Priority       // of the files; nil: all are normal

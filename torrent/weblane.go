@@ -164,10 +164,7 @@ func (l *webLane) arrived(b picker.Block, data []byte) (more bool) {
 		return more
 	}
 	slot := t.pick.Slot(int(b.Piece))
-	if t.bufs[slot] == nil {
-		t.bufs[slot] = make([]byte, t.info.PieceLength)
-	}
-	buf := t.bufs[slot]
+	buf := t.pieceBufLocked(slot)
 	t.mu.Unlock()
 
 	copy(buf[b.Begin:], data)

@@ -1,0 +1,5 @@
+//go:build !linux
+
+package torrent
+
+func newSlab(n int) []byte { return make([]byte, n) }
