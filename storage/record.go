@@ -28,6 +28,7 @@ const (
 const (
 	flagClean  = 1
 	flagPaused = 2
+	flagHalf   = 4
 
 	flagExists = 1
 )
@@ -42,7 +43,7 @@ const (
 // encode returns the record as it is stored. Peers beyond the limit are left out.
 func (r *Record) encode() []byte {
 	b := append([]byte(recordMagic), r.InfoHash[:]...)
-	b = binary.AppendUvarint(b, flag(r.Clean, flagClean)|flag(r.Paused, flagPaused))
+	b = binary.AppendUvarint(b, flag(r.Clean, flagClean)|flag(r.Paused, flagPaused)|flag(r.Half, flagHalf))
 	b = r.appendHave(b)
 	b = binary.AppendUvarint(b, uint64(len(r.Files)))
 	for _, f := range r.Files {
@@ -130,7 +131,7 @@ func decodeFields(b []byte) (*Record, error) {
 	r := &Record{}
 	copy(r.InfoHash[:], d.bytes(uint64(len(spate.InfoHash{}))))
 	flags := d.uint()
-	r.Clean, r.Paused = flags&flagClean != 0, flags&flagPaused != 0
+	r.Clean, r.Paused, r.Half = flags&flagClean != 0, flags&flagPaused != 0, flags&flagHalf != 0
 	r.Have = d.have()
 	r.Files = make([]FileStat, d.count(1))
 	for i := range r.Files {

@@ -26,6 +26,7 @@ type Record struct {
 	// the torrent goes on is not clean.
 	Clean      bool
 	Paused     bool
+	Half       bool          // some of Have was held against the v1 half of a hybrid only
 	Dir        string        // download directory
 	Device     uint64        // the file system that Dir is on, see [Dir.Device]; 0 if unknown
 	Name       string        // in place of the torrent's name; "" if the same

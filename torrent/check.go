@@ -37,6 +37,12 @@ func (t *Torrent) check(rec *storage.Record) (bitfield.Bitfield, error) {
 	}
 	if rec != nil {
 		have, suspect = rec.Reconcile(t.files.Layout(), t.info.PieceLength, now)
+		if rec.Half && len(t.hashWants) == 0 { // the other half is known now
+			for i := range have.Ones() {
+				suspect.Set(i)
+			}
+			have = bitfield.New(have.Len())
+		}
 	}
 	var unsure []int
 	data := int64(0) // nothing is stored between the piece before and here

@@ -147,6 +147,7 @@ func (t *Torrent) proveHalves() {
 		}
 		if len(todo) == 0 {
 			t.proved = bitfield.Bitfield{}
+			t.dirty = true // resume data says that one half is open
 			t.log.Info("both halves of the torrent agree")
 			for _, c := range t.conns {
 				if c != nil && c.v2 {

@@ -111,35 +111,43 @@ func TestHalfKnownIsNotServed(t *testing.T) {
 	v2.await(peerwire.Unchoke)
 }
 
+// differing returns a hybrid whose halves describe different data, the data of its v2
+// and of its v1 half, and the same torrent without its piece layers.
+func differing(t *testing.T) (v2, v1 []byte, whole, bare *metainfo.MetaInfo) {
+	t.Helper()
+	v2, mi := hybridOf(t, 256<<10, 32<<10)
+	v1 = bytes.Clone(v2)
+	v1[len(v1)-1] ^= 1 // of the last piece alone
+	var pieces []byte
+	for b := v1; len(b) > 0; b = b[32<<10:] {
+		h := sha1.Sum(b[:32<<10])
+		pieces = append(pieces, h[:]...)
+	}
+	bare, err := metainfo.FromInfo(bytes.Replace(mi.InfoBytes, mi.Info.Pieces, pieces, 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	full := *bare
+	full.PieceLayers = mi.PieceLayers
+	return v2, v1, &full, bare
+}
+
 // TestHalvesThatDiffer adds hybrids whose halves describe different data: they
 // halt, and nobody is banned for it.
 func TestHalvesThatDiffer(t *testing.T) {
 	t.Parallel()
-	data, mi := hybridOf(t, 256<<10, 32<<10)
-	other := bytes.Clone(data)
-	other[len(other)-1] ^= 1 // of the last piece alone
-	var pieces []byte
-	for b := other; len(b) > 0; b = b[32<<10:] {
-		h := sha1.Sum(b[:32<<10])
-		pieces = append(pieces, h[:]...)
-	}
-	bad, err := metainfo.FromInfo(bytes.Replace(mi.InfoBytes, mi.Info.Pieces, pieces, 1))
-	if err != nil {
-		t.Fatal(err)
-	}
-	whole := *bad
-	whole.PieceLayers = mi.PieceLayers
+	data, other, whole, bad := differing(t)
 	for name, c := range map[string]struct {
 		mi   *metainfo.MetaInfo
 		data []byte
 	}{
-		"v1 data by file": {&whole, other}, "v2 data by file": {&whole, data},
+		"v1 data by file": {whole, other}, "v2 data by file": {whole, data},
 		"v1 data by magnet": {bad, other},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			seed, get := testSession(t, Options{}), testSession(t, Options{})
-			added(t, seed, &whole, AddOptions{Storage: storage.NewMemoryOf(c.data), Verified: true})
+			added(t, seed, whole, AddOptions{Storage: storage.NewMemoryOf(c.data), Verified: true})
 			tor, err := get.Add(c.mi, AddOptions{Storage: storage.NewMemoryLike(data), Peers: []netip.AddrPort{seed.Addr()}})
 			if err != nil {
 				t.Fatal(err)
@@ -190,4 +198,31 @@ func TestAskedByBothHashes(t *testing.T) {
 			f.await(peerwire.Interested)
 		}
 	})
+}
+
+// TestHalfApprovedIsCheckedAgain downloads a hybrid whose halves differ by its v1
+// half, and adds it again with its piece layers: what is remembered was not held
+// against those, so it is not believed.
+func TestHalfApprovedIsCheckedAgain(t *testing.T) {
+	t.Parallel()
+	_, data, whole, bare := differing(t)
+	seed := testSession(t, Options{})
+	added(t, seed, bare, AddOptions{Storage: storage.NewMemoryOf(data), Verified: true})
+	opt := AddOptions{Dir: t.TempDir(), Peers: []netip.AddrPort{seed.Addr()}}
+	state := t.TempDir()
+	get := testSession(t, Options{ResumeDir: state})
+	tor, err := get.Add(bare, opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	if err := tor.Wait(ctx); err != nil {
+		t.Fatal(err)
+	}
+	get.Close()
+	if tor, err = testSession(t, Options{ResumeDir: state}).Add(whole, opt); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "halted because of its halves", func() bool { return errors.Is(tor.Stats().Err, ErrHalves) })
 }
