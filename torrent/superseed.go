@@ -35,6 +35,7 @@ const (
 	tellAtOnce    = 4096                   // haves a second to a peer that is told the truth later
 	firstCopyWait = 10 * time.Second       // for the next piece of the first copy to reach somebody
 	lastPieceWait = 30 * time.Second       // for a peer that is to be choked to get the rest of its piece
+	askWait       = 5 * time.Second        // for a peer to ask on for what it was shown, before others are shown it
 	elsewhereWait = 2 * time.Second        // until a peer gets a piece from others that it does not ask us for
 	shyWait       = 5 * time.Second        // for a peer to be interested in what it was shown
 	aloneWait     = 900 * time.Millisecond // until a peer that is left alone is told the truth
@@ -290,7 +291,7 @@ func (c *conn) aheadLocked() int64 {
 	for i := range c.super.open {
 		s := &c.super.open[i]
 		if s.left > 0 && s.due && now.Sub(s.at) > elsewhereWait && c.t.pick.Availability(int(s.piece)) > 0 ||
-			now.Sub(c.super.at) > lastPieceWait {
+			now.Sub(c.super.at) > askWait {
 			c.t.dueLocked(s, false)
 		}
 		if s.due {
