@@ -114,7 +114,6 @@ func TestMetadataOfWrongSize(t *testing.T) {
 	_, mi := noiseTorrent(t, 40<<20, 16<<10) // 50 kB of hashes: four pieces
 	info := mi.InfoBytes
 	size := int64(len(info))
-	var broke *protocolError
 	const none, wrong, broken = "none", "wrong", "broken"
 	for name, c := range map[string]struct {
 		size int64
@@ -142,6 +141,7 @@ func TestMetadataOfWrongSize(t *testing.T) {
 			f := newMetaFetch(testSession(t, Options{NoListen: true}), metainfo.Magnet{HashV1: mi.Hash()})
 			defer f.stop()
 			err := f.askOne(t, 1, c.size, c.give)
+			var broke *protocolError
 			if !map[string]bool{
 				none: errors.Is(err, errNoMetadata), wrong: errors.Is(err, errWrongMetadata), broken: errors.As(err, &broke),
 			}[c.ends] {
