@@ -85,12 +85,15 @@ func parseNets(b []byte) (allow, deny []netip.Prefix, err error) {
 			return errors.New("want the word allow or deny and a network, such as deny 192.0.2.0/24")
 		}
 		p, err := ParseNet(f[1])
+		if err != nil {
+			return err
+		}
 		if f[0] == "allow" {
 			allow = append(allow, p)
 		} else {
 			deny = append(deny, p)
 		}
-		return err
+		return nil
 	})
 	return allow, deny, err
 }

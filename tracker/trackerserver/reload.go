@@ -265,8 +265,11 @@ func parseList(b []byte) (map[spate.InfoHash]string, error) {
 	err := eachLine(b, func(line string) error {
 		hash, name, _ := strings.Cut(line, " ")
 		ih, err := parseHash(hash)
+		if err != nil {
+			return err
+		}
 		out[ih] = strings.TrimSpace(name)
-		return err
+		return nil
 	})
 	return out, err
 }
