@@ -4,11 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"spate"
@@ -27,12 +25,11 @@ import (
 //     is loaded again, its files are compared, and it is one like any other
 //  4. sleep       when it has had nothing to do for some time
 //
-// The ledger, one file for all of them, remembers what was verified over restarts.
+// The ledger remembers over restarts what was verified; see ledger.go.
 
 const (
-	sleepAfter  = 10 * time.Second // without peers
-	ledgerEvery = 20 * time.Second
-	spareAwake  = 64 // torrents that may be awake beyond the session's connections
+	sleepAfter = 10 * time.Second // without peers
+	spareAwake = 64               // torrents that may be awake beyond the session's connections
 )
 
 // Loader loads a torrent when it is needed. Load may be called at any time and from
@@ -70,20 +67,13 @@ type dormants struct {
 	awake int                         // guarded by Session.mu
 	tiers sync.Map                    // announce lists, each once: string to [][]string
 
-	ledger struct {
-		once  sync.Once
-		mu    sync.Mutex                      // guards what follows; comes before Session.mu
-		notes map[spate.InfoHash]storage.Note // of torrents that were not added this time
-		saved time.Time
-	}
-	dirty  atomic.Bool // the ledger on disk is old
-	saving atomic.Bool
+	ledger ledger
 }
 
 func (ds *dormants) removeLocked(d *dormant) {
 	delete(ds.by, d.hash)
 	delete(ds.by, d.hash2)
-	ds.dirty.Store(true)
+	ds.ledger.dirty.Store(true)
 }
 
 // AddDormant takes a torrent into the session that is only seeded. When it returns,
@@ -133,7 +123,7 @@ func (s *Session) AddDormant(l Loader) (*Torrent, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %s", err, t.name)
 	}
-	s.dormant.noted(d)
+	s.dormant.ledger.noted(d)
 	s.announcer.start(d.anns, d.uploaded, d.downloaded)
 	return nil, nil
 }
@@ -141,7 +131,7 @@ func (s *Session) AddDormant(l Loader) (*Torrent, error) {
 // isWhole reports whether all data is there, and notes in d when that was seen.
 func (t *Torrent) isWhole(d *dormant) bool {
 	d.added = t.added.Unix()
-	if n, ok := t.s.dormant.note(t.hash); ok {
+	if n, ok := t.s.dormant.ledger.note(t.hash); ok {
 		d.uploaded, d.downloaded, d.added = n.Uploaded, n.Downloaded, n.Added.Unix()
 		if t.looksLike(n.Stamp) {
 			d.stamp = n.Stamp
@@ -346,7 +336,7 @@ func (s *Session) sleep(t *Torrent) {
 	s.dormant.awake--
 	if up, down := t.uploaded.Load(), t.downloaded.Load(); up != d.uploaded || down != d.downloaded || stamp != d.stamp {
 		d.uploaded, d.downloaded, d.stamp = up, down, stamp
-		s.dormant.dirty.Store(true)
+		s.dormant.ledger.dirty.Store(true)
 	}
 	s.mu.Unlock()
 	s.announcer.handOver(d.anns, d)
@@ -380,84 +370,4 @@ func (s *Session) Dormant() int {
 		}
 	}
 	return n
-}
-
-// note returns what the ledger says of a torrent.
-func (ds *dormants) note(ih spate.InfoHash) (storage.Note, bool) {
-	ds.ledger.mu.Lock()
-	defer ds.ledger.mu.Unlock()
-	n, ok := ds.ledger.notes[ih]
-	return n, ok
-}
-
-// noted says that d stands for itself in the ledger from now on.
-func (ds *dormants) noted(d *dormant) {
-	ds.ledger.mu.Lock()
-	defer ds.ledger.mu.Unlock()
-	if n, ok := ds.ledger.notes[d.hash]; !ok || n.Stamp != d.stamp {
-		ds.dirty.Store(true)
-	}
-	delete(ds.ledger.notes, d.hash)
-}
-
-// loadLedger reads the ledger of an earlier run.
-func (s *Session) loadLedger() {
-	if s.opt.ResumeDir == "" {
-		return
-	}
-	notes, err := storage.LoadLedger(s.opt.ResumeDir)
-	if err != nil {
-		s.log.Warn("the ledger cannot be used: data is checked", "err", err)
-	}
-	l := &s.dormant.ledger
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.saved = time.Now()
-	l.notes = make(map[spate.InfoHash]storage.Note, len(notes))
-	for _, n := range notes {
-		l.notes[n.InfoHash] = n
-	}
-}
-
-// saveLedger writes the ledger in the background if it is old.
-func (s *Session) saveLedger(now time.Time) {
-	l := &s.dormant.ledger
-	if !s.dormant.dirty.Load() || !s.dormant.saving.CompareAndSwap(false, true) {
-		return
-	}
-	l.mu.Lock()
-	due := now.Sub(l.saved) >= ledgerEvery
-	l.mu.Unlock()
-	if !due || !s.spawn(func() { defer s.dormant.saving.Store(false); s.writeLedger() }) {
-		s.dormant.saving.Store(false)
-	}
-}
-
-// writeLedger writes the ledger if it is old. What it says of torrents that were
-// not added this time stays.
-func (s *Session) writeLedger() {
-	if s.opt.ResumeDir == "" || !s.dormant.dirty.Swap(false) {
-		return
-	}
-	l := &s.dormant.ledger
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	notes := slices.Collect(maps.Values(l.notes))
-	s.mu.Lock()
-	for ih, d := range s.dormant.by {
-		if ih != d.hash {
-			continue
-		}
-		n := storage.Note{InfoHash: ih, Stamp: d.stamp, Uploaded: d.uploaded, Downloaded: d.downloaded, Added: time.Unix(d.added, 0)}
-		if t := s.torrents[ih]; t != nil {
-			n.Uploaded, n.Downloaded = t.uploaded.Load(), t.downloaded.Load()
-		}
-		notes = append(notes, n)
-	}
-	s.mu.Unlock()
-	l.saved = time.Now()
-	if err := storage.SaveLedger(s.opt.ResumeDir, notes); err != nil {
-		s.log.Warn("saving the ledger", "err", err)
-		s.dormant.dirty.Store(true)
-	}
 }

@@ -1,0 +1,106 @@
+package torrent
+
+import (
+	"maps"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"spate"
+	"spate/storage"
+)
+
+const ledgerEvery = 20 * time.Second // it is written at most so often
+
+// ledger is one file for all torrents that may be dormant: it remembers over restarts
+// what of them was verified.
+type ledger struct {
+	once   sync.Once   // it is read before the first torrent is added
+	dirty  atomic.Bool // what is on disk is old
+	saving atomic.Bool
+
+	mu    sync.Mutex                      // guards what follows; comes before Session.mu
+	notes map[spate.InfoHash]storage.Note // of torrents that were not added this time
+	saved time.Time
+}
+
+// note returns what the ledger says of a torrent.
+func (l *ledger) note(ih spate.InfoHash) (storage.Note, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n, ok := l.notes[ih]
+	return n, ok
+}
+
+// noted says that d stands for itself in the ledger from now on.
+func (l *ledger) noted(d *dormant) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if n, ok := l.notes[d.hash]; !ok || n.Stamp != d.stamp {
+		l.dirty.Store(true)
+	}
+	delete(l.notes, d.hash)
+}
+
+// loadLedger reads the ledger of an earlier run.
+func (s *Session) loadLedger() {
+	if s.opt.ResumeDir == "" {
+		return
+	}
+	notes, err := storage.LoadLedger(s.opt.ResumeDir)
+	if err != nil {
+		s.log.Warn("the ledger cannot be used: data is checked", "err", err)
+	}
+	l := &s.dormant.ledger
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.saved = time.Now()
+	l.notes = make(map[spate.InfoHash]storage.Note, len(notes))
+	for _, n := range notes {
+		l.notes[n.InfoHash] = n
+	}
+}
+
+// saveLedger writes the ledger in the background if it is old.
+func (s *Session) saveLedger(now time.Time) {
+	l := &s.dormant.ledger
+	if !l.dirty.Load() || !l.saving.CompareAndSwap(false, true) {
+		return
+	}
+	l.mu.Lock()
+	due := now.Sub(l.saved) >= ledgerEvery
+	l.mu.Unlock()
+	if !due || !s.spawn(func() { defer l.saving.Store(false); s.writeLedger() }) {
+		l.saving.Store(false)
+	}
+}
+
+// writeLedger writes the ledger if it is old. What it says of torrents that were
+// not added this time stays.
+func (s *Session) writeLedger() {
+	l := &s.dormant.ledger
+	if s.opt.ResumeDir == "" || !l.dirty.Swap(false) {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	notes := slices.Collect(maps.Values(l.notes))
+	s.mu.Lock()
+	for ih, d := range s.dormant.by {
+		if ih != d.hash {
+			continue
+		}
+		n := storage.Note{InfoHash: ih, Stamp: d.stamp, Uploaded: d.uploaded, Downloaded: d.downloaded, Added: time.Unix(d.added, 0)}
+		if t := s.torrents[ih]; t != nil {
+			n.Uploaded, n.Downloaded = t.uploaded.Load(), t.downloaded.Load()
+		}
+		notes = append(notes, n)
+	}
+	s.mu.Unlock()
+	l.saved = time.Now()
+	if err := storage.SaveLedger(s.opt.ResumeDir, notes); err != nil {
+		s.log.Warn("saving the ledger", "err", err)
+		l.dirty.Store(true)
+	}
+}
