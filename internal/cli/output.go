@@ -34,8 +34,8 @@ func (a *app) printJSON(v any) error {
 	return err
 }
 
-// escapeJSON writes the unsafe runes that encoding/json lets through as \uXXXX:
-// the same value, and safe on a terminal.
+// escapeJSON writes the unsafe runes that encoding/json lets through as JSON's \u
+// escapes (RFC 8259, section 7): the same value, and safe on a terminal.
 func escapeJSON(line []byte) []byte {
 	var out []byte
 	for rest := line; len(rest) > 0; {

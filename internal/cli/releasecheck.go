@@ -36,6 +36,18 @@ func askedRef(arg string) (ref string, ok bool) {
 	return "", false
 }
 
+// answers reports whether a release is one that was asked for. Without a version
+// any is meant, and without a variant too any variant.
+func answers(asked, got publish.Ref) bool {
+	switch {
+	case asked.Version != "":
+		return got == asked
+	case asked.Variant != "":
+		return got.Slug == asked.Slug && got.Variant == asked.Variant
+	}
+	return got.Slug == asked.Slug
+}
+
 // checkRelease fails with [CodeBadData] if what is signed is another release than
 // was asked for, or is shown as the newest and is older than one that was shown
 // before: the key of a publisher has signed all of them.
@@ -44,9 +56,8 @@ func (c *signatureCheck) checkRelease(st signature.Statement) error {
 	if !ok {
 		return nil
 	}
-	want, is := publish.ParseRef(asked), publish.ParseRef(st.Release.Ref)
-	other := want.Slug != is.Slug || want.Variant != is.Variant && (want.Variant != "" || want.Version != "") || want.Version != "" && want.Version != is.Version
-	if st.Release.Ref != "" && other {
+	want := publish.ParseRef(asked)
+	if st.Release.Ref != "" && !answers(want, publish.ParseRef(st.Release.Ref)) {
 		return fail(CodeBadData, c.accept("nothing was fetched; ask the publisher"), "%s: the signature is of another release, %s", c.src.Arg, st.Release.Ref)
 	}
 	if want.Version != "" { // which one is meant is said
@@ -58,12 +69,12 @@ func (c *signatureCheck) checkRelease(st signature.Statement) error {
 	}
 	for _, site := range c.src.sites {
 		if had, ok := seen.Newest(site, asked); ok && st.Release.Published.Before(had.Published) {
-			is := "is one that does not say which, and"
+			what := "one that does not say which"
 			if st.Release.Ref != "" {
-				is = fmt.Sprintf("is %s of %s, and", st.Release.Ref, st.Release.Published.Format("2 January 2006"))
+				what = fmt.Sprintf("%s of %s", st.Release.Ref, st.Release.Published.Format(day))
 			}
 			return fail(CodeBadData, "nothing was fetched; if the publisher has taken the newer one back, name the version: .../r/NAME~VERSION",
-				"%s: the newest release %s %s of %s was here before", c.src.Arg, is, had.Ref, had.Published.Format("2 January 2006"))
+				"%s: the newest release is %s, and %s of %s was here before", c.src.Arg, what, had.Ref, had.Published.Format(day))
 		}
 	}
 	if st.Release.Ref == "" {

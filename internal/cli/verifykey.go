@@ -63,10 +63,10 @@ type signatureCheck struct {
 	keys  []signature.PublicKey // all of which it must be signed with
 }
 
-// checkSignature fails with [CodeBadData] unless the torrent of src is signed as
-// it has to be: with the key in verifyKey, or with the keys that its sites are
-// known by, and is the release that was asked for. A site that signs and is not known by any is remembered. It must be
-// called before anything of the torrent is believed.
+// checkSignature fails with [CodeBadData] unless the torrent of src is the release
+// that was asked for and is signed as it has to be: with the key in verifyKey, or
+// with the keys that its sites are known by. The key of a site that signs and is not
+// known yet is remembered. Nothing of the torrent may be believed before.
 func (a *app) checkSignature(ctx context.Context, src *source, verifyKey, state string, bind netip.Addr) error {
 	if strings.EqualFold(verifyKey, "off") {
 		return nil
@@ -231,12 +231,15 @@ func (c *signatureCheck) fetch(ctx context.Context) ([]byte, error) {
 	return sig, nil
 }
 
+// day is how a date is written for people.
+const day = "2 January 2006"
+
 // signedWhen is when something was signed, as part of a sentence.
 func signedWhen(st signature.Statement) string {
 	if st.Time.IsZero() {
 		return ""
 	}
-	return " on " + st.Time.Format("2 January 2006")
+	return " on " + st.Time.Format(day)
 }
 
 // loopbackHost reports whether a URL's host is this machine.
