@@ -108,19 +108,18 @@ func (s *Session) answer(nc net.Conn) (hs peerwire.Handshake, t *Torrent, f *met
 	if t, f, err = s.lookup(hs.InfoHash); err != nil {
 		return hs, nil, nil, err
 	}
-	// A peer that knows both hashes of a hybrid goes on as v2 (BEP 52).
-	v2 := false
+	var hash2 spate.InfoHash // of a hybrid
 	switch {
-	case t != nil && !t.hash2.IsZero():
-		if v2 = true; hs.Reserved.V2() {
-			hs.InfoHash = t.hash2
-		}
-	case f != nil && f.hybrid():
-		if v2 = true; hs.Reserved.V2() {
-			hs.InfoHash = f.link.HashV2.Truncate()
-		}
+	case t != nil:
+		hash2 = t.hash2
+	case f.hybrid():
+		hash2 = f.link.HashV2.Truncate()
 	}
-	ours := s.handshake(hs.InfoHash, v2)
+	hybrid := !hash2.IsZero()
+	if hybrid && hs.Reserved.V2() { // who knows both hashes goes on as v2 (BEP 52)
+		hs.InfoHash = hash2
+	}
+	ours := s.handshake(hs.InfoHash, hybrid)
 	if _, err = nc.Write(ours.Append(nil)); err == nil {
 		err = nc.SetDeadline(time.Time{})
 	}
@@ -130,12 +129,12 @@ func (s *Session) answer(nc net.Conn) (hs peerwire.Handshake, t *Torrent, f *met
 	return hs, t, f, err
 }
 
-// handshake is what we say to a peer; v2 says that we know both hashes of a hybrid.
-func (s *Session) handshake(ih spate.InfoHash, v2 bool) peerwire.Handshake {
+// handshake is what we say to a peer; hybrid says that we know both hashes of one.
+func (s *Session) handshake(ih spate.InfoHash, hybrid bool) peerwire.Handshake {
 	h := peerwire.Handshake{InfoHash: ih, PeerID: s.opt.PeerID}
 	h.Reserved.SetExtended()
 	h.Reserved.SetFast()
-	if v2 {
+	if hybrid {
 		h.Reserved.SetV2()
 	}
 	return h
@@ -246,9 +245,9 @@ func (t *Torrent) dial(addr netip.AddrPort) {
 	newConn(t, nc, hs, addr, false).run()
 }
 
-// connect dials a peer and exchanges handshakes with it. v2 is as for handshake, also says by which other
-// info-hash the peer may answer.
-func (s *Session) connect(ctx context.Context, addr netip.AddrPort, hash spate.InfoHash, v2 bool, also func(spate.InfoHash) bool) (net.Conn, peerwire.Handshake, error) {
+// connect dials a peer and exchanges handshakes with it. The peer may answer by an
+// info-hash that also approves of, too.
+func (s *Session) connect(ctx context.Context, addr netip.AddrPort, hash spate.InfoHash, hybrid bool, also func(spate.InfoHash) bool) (net.Conn, peerwire.Handshake, error) {
 	var hs peerwire.Handshake
 	dctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
@@ -259,7 +258,7 @@ func (s *Session) connect(ctx context.Context, addr netip.AddrPort, hash spate.I
 	stop := context.AfterFunc(ctx, func() { nc.Close() })
 	defer stop()
 	nc.SetDeadline(time.Now().Add(handshakeTimeout))
-	ours := s.handshake(hash, v2)
+	ours := s.handshake(hash, hybrid)
 	if _, err = nc.Write(ours.Append(nil)); err == nil {
 		if hs, err = readHandshake(nc); err != nil {
 			err = fmt.Errorf("%w: %w", errNoAnswer, err)
