@@ -10,7 +10,6 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"spate"
@@ -104,7 +103,6 @@ type metaFetch struct {
 	wg    sync.WaitGroup
 	talks sync.WaitGroup  // conversations, incoming ones too
 	end   context.Context // ends with the search
-	whole atomic.Bool     // the metadata is here
 	stop  context.CancelFunc
 
 	mu     sync.Mutex // guards what follows
@@ -282,8 +280,8 @@ var (
 )
 
 // talk gets the metadata over a connection after the handshake. It reports whether
-// the connection is kept for the torrent, when the metadata came over it or over
-// another.
+// the connection is kept for the torrent, when the metadata came over it or the
+// search is over.
 func (f *metaFetch) talk(ctx context.Context, nc net.Conn, hs peerwire.Handshake, addr netip.AddrPort, incoming bool) (kept bool, err error) {
 	if hs.PeerID == f.s.opt.PeerID {
 		return false, errSelf
@@ -299,10 +297,10 @@ func (f *metaFetch) talk(ctx context.Context, nc net.Conn, hs peerwire.Handshake
 	f.talks.Add(1)
 	defer f.talks.Done()
 	f.mu.Unlock()
-	d := &metaDialog{f: f, nc: nc, addr: addr, incoming: incoming}
+	d := &metaDialog{f: f, ctx: ctx, nc: nc, addr: addr, incoming: incoming}
 	defer f.release(d)
-	err = f.converse(ctx, d, hs)
-	if (err == nil || errors.Is(err, errHalted)) && f.whole.Load() {
+	err = f.converse(d, hs)
+	if err == nil || errors.Is(err, errHalted) {
 		kept = f.keep(d, hs)
 	}
 	return kept, err
@@ -310,12 +308,12 @@ func (f *metaFetch) talk(ctx context.Context, nc net.Conn, hs peerwire.Handshake
 
 // converse gets the metadata from one peer. It returns errHalted when the search is
 // over meanwhile.
-func (f *metaFetch) converse(ctx context.Context, d *metaDialog, hs peerwire.Handshake) error {
+func (f *metaFetch) converse(d *metaDialog, hs peerwire.Handshake) error {
 	nc := d.nc
-	for _, c := range []context.Context{ctx, f.end} {
+	for _, c := range []context.Context{d.ctx, f.end} {
 		hung := make(chan struct{})
 		stop := context.AfterFunc(c, func() {
-			nc.SetDeadline(time.Unix(1, 0))
+			nc.SetDeadline(longAgo)
 			close(hung)
 		})
 		defer func() {
@@ -329,7 +327,7 @@ func (f *metaFetch) converse(ctx context.Context, d *metaDialog, hs peerwire.Han
 	if hs.Reserved.Fast() {
 		out = peerwire.AppendSimple(out, peerwire.HaveNone)
 	}
-	nc.SetDeadline(time.Now().Add(metadataSilence))
+	d.waitMore()
 	if _, err := nc.Write(out); err != nil {
 		return err
 	}
@@ -343,8 +341,8 @@ func (f *metaFetch) converse(ctx context.Context, d *metaDialog, hs peerwire.Han
 		n, err := nc.Read(in.space(need))
 		in.read(n)
 		if err != nil {
-			d.note(in.b[in.r:in.w])
-			if ctx.Err() != nil || f.end.Err() != nil {
+			if d.over() {
+				d.note(in.b[in.r:in.w])
 				err = errHalted
 			}
 			return err

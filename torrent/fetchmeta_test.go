@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"os"
 	"testing"
 	"time"
 
@@ -211,5 +212,30 @@ func TestMetadataWithoutEnd(t *testing.T) {
 		if err := <-c; err == nil {
 			t.Error("a peer without end gave metadata")
 		}
+	}
+}
+
+// TestMetadataAskedAtTheEnd has the search end just before a conversation asks for
+// more: it must not wait for the answer, for the end of the search waits for it.
+func TestMetadataAskedAtTheEnd(t *testing.T) {
+	t.Parallel()
+	s := testSession(t, Options{NoListen: true})
+	for what, end := range map[string]func(f *metaFetch, cancel func()){
+		"given up": func(_ *metaFetch, cancel func()) { cancel() },
+		"found":    func(f *metaFetch, _ func()) { f.stop() },
+	} {
+		f := newMetaFetch(s, metainfo.Magnet{HashV1: [20]byte{1}})
+		defer f.stop()
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		end(f, cancel)
+		ours, theirs := net.Pipe() // where nobody reads
+		d := &metaDialog{f: f, ctx: ctx, nc: ours, total: 1}
+		began := time.Now()
+		if err := d.request(); !errors.Is(err, os.ErrDeadlineExceeded) || time.Since(began) > metadataSilence/2 {
+			t.Errorf("%s: %v after %v", what, err, time.Since(began))
+		}
+		ours.Close()
+		theirs.Close()
 	}
 }

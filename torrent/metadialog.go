@@ -1,6 +1,7 @@
 package torrent
 
 import (
+	"context"
 	"net"
 	"net/netip"
 	"time"
@@ -11,6 +12,7 @@ import (
 // metaDialog is the state of one conversation about metadata.
 type metaDialog struct {
 	f        *metaFetch
+	ctx      context.Context // ends the conversation, as f.end does
 	nc       net.Conn
 	addr     netip.AddrPort
 	incoming bool
@@ -23,6 +25,19 @@ type metaDialog struct {
 	said     []byte // what else the peer said, for the torrent; guarded by f.mu
 	cold     bool   // that was too much; guarded by f.mu
 }
+
+// longAgo is a deadline that ends what waits for a connection.
+var longAgo = time.Unix(1, 0)
+
+// waitMore gives the peer its time anew, unless there is nothing to wait for any more.
+func (d *metaDialog) waitMore() {
+	d.nc.SetDeadline(time.Now().Add(metadataSilence))
+	if d.over() { // it may have ended the wait just before
+		d.nc.SetDeadline(longAgo)
+	}
+}
+
+func (d *metaDialog) over() bool { return d.ctx.Err() != nil || d.f.end.Err() != nil }
 
 // take handles one message; done says that the metadata is whole.
 func (d *metaDialog) take(m *peerwire.Message) (done bool, err error) {
@@ -72,7 +87,7 @@ func (d *metaDialog) request() error {
 	for ; d.asked < d.pieces() && d.asked < d.have+metadataWindow; d.asked++ {
 		out = peerwire.AppendMetadata(out, d.number, &peerwire.MetadataMessage{Type: peerwire.MetadataRequest, Piece: int64(d.asked)})
 	}
-	d.nc.SetDeadline(time.Now().Add(metadataSilence))
+	d.waitMore()
 	if len(out) == 0 {
 		return nil
 	}
@@ -98,7 +113,6 @@ func (d *metaDialog) data(m *peerwire.MetadataMessage) (done bool, err error) {
 	if !d.f.matches(d.buf) {
 		return false, errWrongMetadata
 	}
-	d.f.whole.Store(true)
 	select {
 	case d.f.found <- d.buf:
 	default: // another peer was first
@@ -127,7 +141,7 @@ func (f *metaFetch) hold(d *metaDialog, n int) bool {
 	}
 	delete(f.held, most)
 	most.cut = true
-	most.nc.SetDeadline(time.Unix(1, 0))
+	most.nc.SetDeadline(longAgo)
 	return most != d
 }
 
