@@ -259,6 +259,28 @@ func TestConnected(t *testing.T) {
 	l.SetSeed(one("7.7.7.7:7"), true)
 }
 
+// A candidate that is taken is not given again until how that went is known, and one
+// that is connected stays so.
+func TestTake(t *testing.T) {
+	l := New(Options{})
+	a, other := one("1.1.1.1:1"), one("2.2.2.2:1")
+	l.Take(a) // of what is not known nothing is kept
+	l.Add([]netip.AddrPort{a, other}, SourceTracker)
+	l.Take(one("[::ffff:1.1.1.1]:1"))
+	if got := l.Next(start, 10); !slices.Equal(got, []netip.AddrPort{other}) {
+		t.Errorf("given beside what is taken: %v", got)
+	}
+	l.Unused(a)
+	if got := l.Next(start, 10); !slices.Equal(got, []netip.AddrPort{a}) {
+		t.Errorf("given once it was unused: %v", got)
+	}
+	l.Connected(a)
+	l.Take(a)
+	if l.Unused(a); l.Connected(a) {
+		t.Error("what is connected was taken")
+	}
+}
+
 func TestSeeds(t *testing.T) {
 	l := New(Options{})
 	a, b := one("9.9.9.9:9"), one("8.8.8.8:8")
