@@ -33,6 +33,7 @@ type clientFlags struct {
 	state    string
 	noPEX    bool
 	noLSD    bool
+	noUTP    bool
 	lsdGroup string
 
 	// What has no flag of its own here.
@@ -53,8 +54,9 @@ func (c *clientFlags) add(f *pflag.FlagSet) {
 	f.BoolVar(&c.noLSD, "no-lsd", false, "do not look for peers on the local network")
 	f.StringVar(&c.lsdGroup, "lsd-group", "", "the multicast group for that, as IP:PORT (default that of BEP 14)")
 	f.Lookup("lsd-group").DefValue = ""
+	f.BoolVar(&c.noUTP, "no-utp", false, "do not answer who dials by uTP that TCP is spoken here: no UDP port is opened")
 	// What is not there to be turned off is accepted all the same.
-	for _, name := range []string{"no-dht", "no-utp", "no-portmap"} {
+	for _, name := range []string{"no-dht", "no-portmap"} {
 		f.Bool(name, false, "do without "+name[len("no-"):])
 		f.Lookup(name).Hidden = true
 	}
@@ -122,10 +124,7 @@ func (a *app) newClient(f *clientFlags, resume string, announcer func(torrent.An
 		trk.Close()
 		return nil, err
 	}
-	utp, err := notutp.Listen(f.bind.Addr, s.PeerPort())
-	if err != nil { // somebody else's: then nobody is told
-		a.log.Debug("who dials by uTP is not told to take TCP", "err", err)
-	}
+	utp := a.refuseUTP(f, s.PeerPort())
 	c := &client{app: a, session: s, trk: trk, local: local != nil, ended: make(chan struct{})}
 	var ctx context.Context
 	ctx, c.cancel = context.WithCancel(context.Background())
@@ -144,6 +143,20 @@ func (a *app) newClient(f *clientFlags, resume string, announcer func(torrent.An
 		}
 	}()
 	return c, nil
+}
+
+// refuseUTP returns what tells those who dial port by uTP to take TCP; nil where that
+// is not to be done, or the UDP port is somebody else's.
+func (a *app) refuseUTP(f *clientFlags, port uint16) *notutp.Responder {
+	if f.noUTP || port == 0 { // nobody can dial
+		return nil
+	}
+	utp, err := notutp.Listen(f.bind.Addr, port)
+	if err != nil {
+		a.log.Debug("who dials by uTP is not told to take TCP", "err", err)
+		return nil
+	}
+	return utp
 }
 
 // Of peers of the local network: how long they are waited for where nobody else can
