@@ -252,7 +252,8 @@ func (e *export) data(file, rest string) error {
 // link makes to the same file as f: by a hard link, which a web server can follow
 // that may not look into the folder of f, or else by a symbolic one.
 func link(f *os.File, to string) error {
-	if os.Link(f.Name(), to) == nil {
+	from, err := filepath.EvalSymlinks(f.Name()) // one of a symbolic link would lead nowhere from here
+	if err == nil && os.Link(from, to) == nil {
 		return nil
 	}
 	return os.Symlink(f.Name(), to)

@@ -114,3 +114,27 @@ func TestExport(t *testing.T) {
 		t.Errorf("left behind: %q", left)
 	}
 }
+
+// Data that a symbolic link stands for is linked itself.
+func TestExportedLink(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	path := sparse(t, 10, dir, "data")
+	linked, to := filepath.Join(dir, "a.iso"), filepath.Join(t.TempDir(), "a.iso")
+	if err := os.Symlink("data", linked); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Open(linked)
+	if err == nil {
+		defer f.Close()
+		err = link(f, to)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err1 := os.Stat(path)
+	got, err2 := os.Stat(to)
+	if err1 != nil || err2 != nil || !os.SameFile(want, got) {
+		t.Errorf("%v %v", err1, err2)
+	}
+}

@@ -94,11 +94,14 @@ type fileRow struct{ Dir, Base, Link, Size, Bytes, SHA256 string }
 // .torrent or .meta4 to the address of its page; "" for anything else.
 func (s *Site) beside(ctx context.Context, ref string) string {
 	for ext, at := range map[string]func(string) string{".torrent": publish.TorrentPath, ".meta4": metalinkPath} {
-		if of, ok := strings.CutSuffix(ref, ext); ok {
-			_, is := s.catalog.Get(ctx, ref)
-			if _, err := s.catalog.Get(ctx, of); err == nil && errors.Is(is, publish.ErrNotFound) {
-				return at(of)
-			}
+		of, ok := strings.CutSuffix(ref, ext)
+		if !ok {
+			continue
+		}
+		_, err := s.catalog.Get(ctx, of)
+		_, own := s.catalog.Get(ctx, ref) // a release may be called so
+		if err == nil && errors.Is(own, publish.ErrNotFound) {
+			return at(of)
 		}
 	}
 	return ""
