@@ -73,7 +73,7 @@ func (b *bench) crowd(p *program, torrent string, mi *metainfo.MetaInfo, r *row)
 	}
 	defer seed.stop()
 	addr := fmt.Sprintf("%s:%d", seedHost, port)
-	if err := until(readyTime, seed, func() error { return offered(addr, mi.Hash(), mi.Info.NumPieces()) }); err != nil {
+	if err := until(seed, func() error { return offered(addr, mi.Hash(), mi.Info.NumPieces()) }); err != nil {
 		return fmt.Errorf("the seed: %w", err)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), crowdTime)

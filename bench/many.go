@@ -71,7 +71,7 @@ func (b *bench) many(p *program, sample []spate.InfoHash, r *row) error {
 	defer proc.stop()
 	addr := fmt.Sprintf("%s:%d", trackerHost, port)
 	for _, ih := range sample {
-		if err := until(readyTime, proc, func() error { return offered(addr, ih, manySize/manyPiece) }); err != nil {
+		if err := until(proc, func() error { return offered(addr, ih, manySize/manyPiece) }); err != nil {
 			return err
 		}
 	}

@@ -105,10 +105,10 @@ func (p *process) memory() float64 {
 
 var errLate = errors.New("not in time")
 
-// until calls f every few milliseconds until it returns nil, at most for limit, or
-// until p ends.
-func until(limit time.Duration, p *process, f func() error) error {
-	for end := time.Now().Add(limit); ; time.Sleep(5 * time.Millisecond) {
+// until calls f every few milliseconds until it returns nil, at most for readyTime,
+// or until p ends.
+func until(p *process, f func() error) error {
+	for end := time.Now().Add(readyTime); ; time.Sleep(5 * time.Millisecond) {
 		err := f()
 		if err == nil {
 			return nil

@@ -124,11 +124,11 @@ func (b *bench) transfer(p *pair, torrent string, mi *metainfo.MetaInfo) error {
 		seeds = append(seeds, seed)
 	}
 	for i, seed := range seeds {
-		if err := until(readyTime, seed, func() error { return offered(fmt.Sprintf("%s:%d", seedHost, port+i), mi.Hash(), mi.Info.NumPieces()) }); err != nil {
+		if err := until(seed, func() error { return offered(fmt.Sprintf("%s:%d", seedHost, port+i), mi.Hash(), mi.Info.NumPieces()) }); err != nil {
 			return fmt.Errorf("the seed: %w", err)
 		}
 	}
-	if err := until(readyTime, track, func() error { return announced(mi.Hash(), p.seeds) }); err != nil {
+	if err := until(track, func() error { return announced(mi.Hash(), p.seeds) }); err != nil {
 		return fmt.Errorf("the seed's announce: %w", err)
 	}
 	before := cpuOfAll(seeds)

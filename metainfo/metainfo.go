@@ -60,18 +60,9 @@ func Read(r io.Reader) (*MetaInfo, error) { return Options{}.Read(r) }
 // ReadFile reads the torrent file at path.
 func ReadFile(path string) (*MetaInfo, error) { return Options{}.ReadFile(path) }
 
-// ParseInfo reads an info dictionary alone, such as metadata from peers (BEP 9).
-// The caller checks its hash before.
-func ParseInfo(raw []byte) (Info, error) {
-	m, err := FromInfo(raw)
-	if err != nil {
-		return Info{}, err
-	}
-	return m.Info, nil
-}
-
 // FromInfo returns a torrent of an info dictionary alone, such as metadata from
-// peers (BEP 9), without trackers and without piece layers.
+// peers (BEP 9), without trackers and without piece layers. The caller checks its
+// hash before.
 func FromInfo(raw []byte) (*MetaInfo, error) { return Options{}.FromInfo(raw) }
 
 // Read is like the function Read, with options.

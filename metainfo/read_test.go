@@ -177,7 +177,7 @@ func TestInfoHashIsOfTheBytesAsTheyStood(t *testing.T) {
 		if err != nil || alone.Hash() != m.Hash() {
 			t.Errorf("%q alone: %v", info, err)
 		}
-		if _, err := metainfo.ParseInfo([]byte(info + "x")); err == nil {
+		if _, err := metainfo.FromInfo([]byte(info + "x")); err == nil {
 			t.Errorf("%q with a byte behind was accepted", info)
 		}
 	}

@@ -82,7 +82,7 @@ func (a *announcer) completed(all []*announceState) {
 
 // hurry brings the next announce of a torrent that has no peers forward, as far
 // as the tracker allows.
-func (a *announcer) hurry(all []*announceState, now time.Time) {
+func (a *announcer) hurry(all []*announceState) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, st := range all {

@@ -3,13 +3,12 @@ package cli
 import (
 	"io"
 	"log/slog"
-	"time"
 )
 
 // newLogHandler returns the handler of the logs on standard error: logfmt lines
 // without the date's noise. slog quotes what is not printable, and escapes
 // control characters in it.
-func newLogHandler(w io.Writer, level slog.Leveler, now func() time.Time) slog.Handler {
+func newLogHandler(w io.Writer, level slog.Leveler) slog.Handler {
 	return slog.NewTextHandler(&escapingWriter{w}, &slog.HandlerOptions{
 		Level: level,
 		ReplaceAttr: func(groups []string, at slog.Attr) slog.Attr {

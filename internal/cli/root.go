@@ -39,7 +39,7 @@ func newApp(env Env) *app {
 		}
 	}
 	a.console = newConsole(env.Stderr, a.vars["TERM"])
-	a.log = slog.New(newLogHandler(a.console, &a.level, env.Now))
+	a.log = slog.New(newLogHandler(a.console, &a.level))
 	return a
 }
 

@@ -180,7 +180,7 @@ func (a *app) serve(ctx context.Context, opt *serveOptions) error {
 	defer lock.Close()
 	d := &serveDaemon{house: house{app: a, opt: &opt.publishOptions, key: key, sockets: s}, opt: opt, state: state, started: a.env.Now().UTC(), life: ctx}
 	defer d.close()
-	if err := d.openCatalog(ctx, folders); err != nil {
+	if err := d.openCatalog(ctx); err != nil {
 		return err
 	}
 	defer d.db.Close()
@@ -195,7 +195,7 @@ func (a *app) serve(ctx context.Context, opt *serveOptions) error {
 }
 
 // openCatalog opens what is remembered and makes the parts.
-func (d *serveDaemon) openCatalog(ctx context.Context, folders []watched) error {
+func (d *serveDaemon) openCatalog(ctx context.Context) error {
 	a := d.app
 	db, warnings, err := catalogdb.Open(ctx, filepath.Join(d.state, "catalog"), a.env.Now())
 	if err != nil {

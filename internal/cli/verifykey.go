@@ -105,7 +105,7 @@ func (a *app) checkSignature(ctx context.Context, src *source, verifyKey, state 
 	for _, key := range c.keys {
 		st, err := signature.Verify(key, src.Torrent, sig)
 		if err != nil {
-			return c.refuse(key, err, sig)
+			return c.refuse(key, err)
 		}
 		if err := c.checkRelease(st); err != nil {
 			return err
@@ -134,7 +134,7 @@ func (c *signatureCheck) firstUse(ctx context.Context) error {
 	}
 	st, err := signature.Verify(key, c.src.Torrent, sig)
 	if err != nil {
-		return c.refuse(key, err, sig)
+		return c.refuse(key, err)
 	}
 	if err := c.checkRelease(st); err != nil {
 		return err
@@ -160,7 +160,7 @@ func (c *signatureCheck) remember(key signature.PublicKey) error {
 }
 
 // refuse says why the signature does not hold, and what to do if it should.
-func (c *signatureCheck) refuse(want signature.PublicKey, err error, sig []byte) error {
+func (c *signatureCheck) refuse(want signature.PublicKey, err error) error {
 	var other *signature.OtherKeyError
 	if !errors.As(err, &other) {
 		return fail(CodeBadData, "nothing was fetched; try another mirror, or ask the publisher", "%s: %w", c.src.Arg, err)

@@ -83,9 +83,6 @@ func New(dir string, opt Options) (*Folder, error) {
 	return &Folder{dir: dir, opt: opt, seen: map[string]sight{}}, err
 }
 
-// Dir is the directory, absolute.
-func (f *Folder) Dir() string { return f.dir }
-
 // quiet is how long after a change the folder is looked at: what comes together
 // is seen together.
 const quiet = 100 * time.Millisecond

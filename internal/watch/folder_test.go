@@ -27,13 +27,13 @@ func folder(t *testing.T) (*Folder, func(name, data string, age time.Duration) s
 	}
 	return f, func(name, data string, age time.Duration) string {
 		t.Helper()
-		path := filepath.Join(f.Dir(), filepath.FromSlash(name))
+		path := filepath.Join(f.dir, filepath.FromSlash(name))
 		os.MkdirAll(filepath.Dir(path), 0o755)
 		if err := os.WriteFile(path, []byte(data), 0o644); err != nil {
 			t.Fatal(err)
 		}
 		at := time.Now().Add(-age)
-		for p := path; p != f.Dir(); p = filepath.Dir(p) {
+		for p := path; p != f.dir; p = filepath.Dir(p) {
 			os.Chtimes(p, at, at)
 		}
 		return path
@@ -63,7 +63,7 @@ func TestSettles(t *testing.T) {
 	write("tree/deep/b", "1", -4*time.Second)
 	check(5*time.Second, []string{"future", "moved-in"}, []string{"new", "tree"})
 	check(9*time.Second, []string{"future", "moved-in", "new", "tree"}, nil)
-	os.RemoveAll(filepath.Join(f.Dir(), "tree"))
+	os.RemoveAll(filepath.Join(f.dir, "tree"))
 	check(10*time.Second, []string{"future", "moved-in", "new"}, nil)
 }
 
@@ -126,13 +126,13 @@ func TestGone(t *testing.T) {
 	f, write := folder(t)
 	write("a", "1", time.Hour)
 	f.Scan(time.Now())
-	if err := os.Rename(f.Dir(), f.Dir()+"-away"); err != nil {
+	if err := os.Rename(f.dir, f.dir+"-away"); err != nil {
 		t.Fatal(err)
 	}
 	if s := f.Scan(time.Now()); !errors.Is(s.Err, os.ErrNotExist) {
 		t.Errorf("%+v", s)
 	}
-	os.Rename(f.Dir()+"-away", f.Dir())
+	os.Rename(f.dir+"-away", f.dir)
 	f.dev++
 	if s := f.Scan(time.Now()); runtime.GOOS != "windows" && s.Err == nil {
 		t.Errorf("another file system: %+v", s)

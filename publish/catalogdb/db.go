@@ -74,7 +74,7 @@ func Open(ctx context.Context, dir string, now time.Time) (d *DB, warnings []err
 			warnings = append(warnings, fmt.Errorf("the counters of the damaged catalog: %w", err))
 		}
 	}
-	more, err := d.reconcile(ctx, fresh, now)
+	more, err := d.reconcile(ctx, fresh)
 	if err != nil {
 		d.Close()
 		return nil, warnings, err

@@ -130,7 +130,7 @@ func syncDir(dir string) error {
 // reconcile makes the records and the database agree: of a fresh database the
 // records are the truth, else the database is. What a crash left half is
 // finished or removed.
-func (d *DB) reconcile(ctx context.Context, fresh bool, now time.Time) (warnings []error, err error) {
+func (d *DB) reconcile(ctx context.Context, fresh bool) (warnings []error, err error) {
 	dir := filepath.Join(d.dir, recordDir)
 	entries, err := os.ReadDir(dir)
 	if err != nil {

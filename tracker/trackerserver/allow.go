@@ -67,9 +67,8 @@ func (s *allowSet) get(ih *spate.InfoHash) *admission {
 	return sh.m[*ih]
 }
 
-// add lets source from speak for ih; note may be nil. It reports whether no
-// source but the denied list spoke for it before.
-func (s *allowSet) add(ih spate.InfoHash, from source, note *Note) (fresh bool) {
+// add lets source from speak for ih; note may be nil.
+func (s *allowSet) add(ih spate.InfoHash, from source, note *Note) {
 	sh := &s.shards[ih[0]&63]
 	sh.Lock()
 	defer sh.Unlock()
@@ -77,7 +76,6 @@ func (s *allowSet) add(ih spate.InfoHash, from source, note *Note) (fresh bool) 
 	if old := sh.m[ih]; old != nil {
 		a = *old
 	}
-	fresh = a.sources&^fromDenied == 0
 	a.sources |= from
 	for i := range a.notes {
 		if from == 1<<i {
@@ -88,7 +86,6 @@ func (s *allowSet) add(ih spate.InfoHash, from source, note *Note) (fresh bool) 
 		sh.m = map[spate.InfoHash]*admission{}
 	}
 	sh.m[ih] = &a
-	return fresh
 }
 
 // remove takes back what from said of ih. It reports whether no source is left
