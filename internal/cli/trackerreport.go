@@ -17,12 +17,13 @@ func (a *app) trackerReportCmd() *cobra.Command {
 		Use:   "report [LOG...]",
 		Short: "sum up the log of downloads",
 		Long: `Sum up a tracker's log of downloads by torrent, day and client: as text, as CSV
-or with --json as JSON. Without a LOG it is the one in the state directory.`,
+or with --json as JSON. Without a LOG it is the one in the state directory, with
+its older files.`,
 		Example:               "  spate tracker report\n  spate tracker report --csv activity.log.1 activity.log",
 		DisableFlagsInUseLine: true,
 		RunE: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				args = []string{filepath.Join(a.stateDir(state), "activity.log")}
+				args = trackerserver.ActivityFiles(filepath.Join(a.stateDir(state), activityLog))
 			}
 			return a.trackerReport(args, csv, most)
 		},

@@ -20,6 +20,9 @@ import (
 	"spate/tracker/trackerserver"
 )
 
+// activityLog is the default of --log, in the state directory.
+const activityLog = "activity.log"
+
 // trackerFlags are the flags of what has a tracker in it.
 type trackerFlags struct {
 	listenFlags
@@ -141,7 +144,7 @@ func (n *node) openLogs(f *trackerFlags, state string, opt *trackerserver.Option
 	if f.log != "off" {
 		path := f.log
 		if path == "" {
-			path = filepath.Join(state, "activity.log")
+			path = filepath.Join(state, activityLog)
 		}
 		if n.activity, err = trackerserver.OpenActivityLog(path, trackerserver.ActivityOptions{Privacy: privacy}); err != nil {
 			return hinted(err, "choose another file with --log FILE, or --log off")

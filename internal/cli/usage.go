@@ -117,7 +117,7 @@ func flagTable(b *strings.Builder, title string, flags *pflag.FlagSet) {
 			left += " " + name
 		}
 		switch f.DefValue {
-		case "", "0", "false", "[]", "none":
+		case "", "0", "0s", "false", "[]", "none":
 		default:
 			text += " (default " + f.DefValue + ")"
 		}
