@@ -50,11 +50,18 @@ func (s FileStat) samePlace(now FileStat) bool {
 // begins to show.
 const writeAtOnce = 256 << 10
 
+// writebackAfter is after how many bytes written to a file the system is asked to
+// begin with the writing to the disk, so that it goes on beside the rest and little is
+// left to wait for at the end. It is many enough for an allocator of blocks that looks
+// at them together to find long runs, whatever the order in which the pieces came.
+const writebackAfter = 64 << 20
+
 // fileState is what a Dir knows of one file.
 type fileState struct {
 	slot    slot
 	writing atomic.Int32 // writes that are under way
 	dirty   atomic.Bool  // written since the last Sync
+	written atomic.Int64 // bytes, by this process
 	skip    atomic.Bool  // not wanted: not created
 	making  atomic.Bool  // created though skip is still set: SetWanted is at it
 	// base is what the file was when it was last known to be ours; known says
@@ -378,6 +385,9 @@ func (d *Dir) writeReal(i int, p []byte, off int64) (int, error) {
 	}
 	// Only now: a Sync that began before must not count these bytes as synced.
 	d.markDirty(i)
+	if now := st.written.Add(int64(n)); now/writebackAfter != (now-int64(n))/writebackAfter {
+		startWriteback(h.file)
+	}
 	h.release()
 	if err != nil {
 		return n, d.fail("write", i, classify(err, true), err)

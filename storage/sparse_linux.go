@@ -4,8 +4,6 @@ import (
 	"errors"
 	"os"
 	"syscall"
-
-	"golang.org/x/sys/unix"
 )
 
 // seekData is SEEK_DATA of lseek(2).
@@ -26,7 +24,3 @@ func nextData(f *os.File, off int64) (int64, bool) {
 	}
 	return at, true
 }
-
-// dropCache drops what the system holds of a file in memory and has not to write.
-// After a failed fsync(2) that is also what it could not write.
-func dropCache(f *os.File) { unix.Fadvise(int(f.Fd()), 0, 0, unix.FADV_DONTNEED) }

@@ -14,6 +14,3 @@ func nextData(f *os.File, off int64) (int64, bool) {
 	}
 	return off, off < fi.Size()
 }
-
-// dropCache has nothing to drop where the system cannot be asked to.
-func dropCache(*os.File) {}

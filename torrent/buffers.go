@@ -10,6 +10,10 @@ const (
 	largeRead = 256 << 10
 )
 
+// littleRest is the part of a buffer that is moved to its start before each read, so
+// that the read finds nearly all of the buffer free.
+const littleRest = 8
+
 // freeList keeps up to max buffers of one size. Unlike a sync.Pool it is not
 // emptied by the garbage collector, for its buffers are large, and it is bounded.
 type freeList struct {
@@ -75,7 +79,7 @@ func (in *inbox) space(need int) []byte {
 	case in.big && len(in.b) < largeRead && in.lend():
 	case in.b == nil:
 		in.b = in.from.small.get()
-	case in.r > 0 && len(in.b)-in.w < in.r:
+	case in.r > 0 && (len(in.b)-in.w < in.r || in.w-in.r <= len(in.b)/littleRest):
 		in.w = copy(in.b, in.b[in.r:in.w])
 		in.r = 0
 	}

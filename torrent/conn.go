@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"spate"
@@ -16,7 +17,7 @@ import (
 )
 
 // A connection's way, told in the order of the functions below and of the files
-// read_unix.go, handle.go, request.go, finish.go, piece.go and upload.go:
+// socket_unix.go, handle.go, request.go, finish.go, piece.go and upload.go:
 //
 //  1. receive    wait without a buffer until the socket is readable, then read
 //     as much as there is into one from the free list
@@ -32,8 +33,9 @@ import (
 //  7. send       a goroutine that lives while there is something to write: all
 //     control messages and a batch of blocks in one system call
 //
-// The reader runs 1 to 6, but for the helper, and never writes to the socket, so that two sides that
-// only write do not wait for each other.
+// The reader runs 1 to 6, but for the helper. It writes no more to the socket than that
+// takes at once, and only control messages, so that two sides that only write do not
+// wait for each other. A fast peer's reader pauses after 6 (pause_linux.go).
 
 // maxBatch bounds the messages that are handled under the lock at once.
 const maxBatch = 256
@@ -52,6 +54,7 @@ type conn struct {
 	since    time.Time
 
 	// Owned by the reader.
+	raw         syscall.RawConn // of the socket; nil: it is none
 	in          inbox
 	need        int                  // bytes of the message that is only partly here
 	batch       []peerwire.Message   // scratch
@@ -382,9 +385,10 @@ func (c *conn) handleBatch() error {
 	}
 	c.refillLocked(now)
 	c.askHashesLocked(now)
-	c.kickLocked()
+	say := c.controlLocked(now)
 	last := t.pick.Wanted() <= int(t.fin.unjudged.Load())
 	t.mu.Unlock()
+	c.say(say)
 	if len(c.whole) > 0 {
 		c.held.Store(true)
 		t.gather(c.whole, last)

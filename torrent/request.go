@@ -14,6 +14,7 @@ const (
 	maxQueue    = 512
 	defaultReqq = 250 // of a peer that does not say (libtorrent and others take as many)
 	snubQueue   = 1
+	askTogether = 64 // of a fast peer: more at a time save nothing more
 )
 
 // Guesses of the endgame.
@@ -73,7 +74,7 @@ func (c *conn) refillLocked(now time.Time) {
 	}
 	pending := t.pick.PendingOf(c.id)
 	// A few at a time would be a write for each block that comes.
-	if room := depth - pending; room < 1 || pending > 0 && room < min(8, depth/4) {
+	if room := depth - pending; room < 1 || pending > 0 && room < min(askTogether, depth/4) {
 		return
 	}
 	if pending == 0 && c.generation == t.pick.Generation() && c.generation != 0 && !t.pick.Endgame() {

@@ -60,6 +60,7 @@ type Session struct {
 	buf         *buffers
 	disk        chan struct{} // a place for each operation on the disk at once
 	helpers     chan struct{} // a place for each helper that finishes pieces; see finish.go
+	pauses      chan struct{} // a place for each reader that may pause; see pause_linux.go
 	leafHashing chan struct{} // a place for each connection that hashes blocks for its peer
 	announcer   *announcer
 	web         *webseed.Client
@@ -94,6 +95,7 @@ func NewSession(opt Options) (*Session, error) {
 		buf:         newBuffers(opt.ReadMemory),
 		disk:        make(chan struct{}, 4*runtime.GOMAXPROCS(0)),
 		helpers:     make(chan struct{}, runtime.GOMAXPROCS(0)-1),
+		pauses:      make(chan struct{}, 2*runtime.GOMAXPROCS(0)),
 		leafHashing: make(chan struct{}, leafBusy),
 		torrents:    map[spate.InfoHash]*Torrent{},
 		dormant:     dormants{by: map[spate.InfoHash]*dormant{}},

@@ -109,6 +109,37 @@ func (c *conn) kickLocked() {
 	c.writers.Go(c.t.s.inTurn(c.send))
 }
 
+// controlLocked returns the control messages for the reader to write, if there is
+// nothing else to write and nobody else writes; otherwise it sees to a writer.
+func (c *conn) controlLocked(now time.Time) []byte {
+	if c.raw == nil || c.writing || c.gone || len(c.out) == 0 || len(c.uploads) > 0 {
+		c.kickLocked()
+		return nil
+	}
+	say := c.out
+	c.out, c.writing, c.lastWrite = nil, true, now
+	return say
+}
+
+// say writes what controlLocked returned as far as the socket takes it, and leaves
+// the rest to a writer.
+func (c *conn) say(control []byte) {
+	if len(control) == 0 {
+		return
+	}
+	n := writeNow(c.raw, control)
+	c.t.mu.Lock()
+	defer c.t.mu.Unlock()
+	c.writing = false
+	switch {
+	case n < len(control):
+		c.out = append(control[n:], c.out...)
+	case c.out == nil && cap(control) <= keptControl:
+		c.out = control[:0]
+	}
+	c.kickLocked()
+}
+
 // sendBatch is what one turn of send writes.
 type sendBatch struct {
 	control []byte

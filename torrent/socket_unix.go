@@ -22,6 +22,8 @@ func (c *conn) receive() error {
 	if err != nil {
 		return err
 	}
+	c.raw = raw
+	pause := pause{slots: c.t.s.pauses}
 	var cause error
 	read := func(fd uintptr) bool {
 		for {
@@ -31,6 +33,7 @@ func (c *conn) receive() error {
 			case err == syscall.EINTR:
 				continue
 			case err == syscall.EAGAIN:
+				pause.end(int(fd))
 				c.in.idle()
 				return false
 			case err != nil:
@@ -44,10 +47,26 @@ func (c *conn) receive() error {
 			if cause = c.took(n); cause != nil {
 				return true
 			}
+			if n < len(b) {
+				pause.after(int(fd), n)
+			}
 		}
 	}
-	if err := raw.Read(read); cause == nil {
+	err = raw.Read(read)
+	pause.release()
+	if cause == nil {
 		return err
 	}
 	return cause
+}
+
+// writeNow writes as much as the socket takes without waiting, and returns how much.
+// An error is left to the next write to find.
+func writeNow(raw syscall.RawConn, b []byte) int {
+	n := 0
+	raw.Write(func(fd uintptr) bool {
+		n, _ = syscall.Write(int(fd), b)
+		return true
+	})
+	return max(n, 0)
 }

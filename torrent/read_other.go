@@ -1,5 +1,0 @@
-//go:build !unix
-
-package torrent
-
-func (c *conn) receive() error { return c.receivePortable() }
