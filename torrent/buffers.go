@@ -10,10 +10,6 @@ const (
 	largeRead = 256 << 10
 )
 
-// littleRest is the part of a buffer that is moved to its start before each read, so
-// that the read finds nearly all of the buffer free.
-const littleRest = 8
-
 // freeList keeps up to max buffers of one size. Unlike a sync.Pool it is not
 // emptied by the garbage collector, for its buffers are large, and it is bounded.
 type freeList struct {
@@ -79,7 +75,7 @@ func (in *inbox) space(need int) []byte {
 	case in.big && len(in.b) < largeRead && in.lend():
 	case in.b == nil:
 		in.b = in.from.small.get()
-	case in.r > 0 && (len(in.b)-in.w < in.r || in.w-in.r <= len(in.b)/littleRest):
+	case in.r > 0 && in.cramped():
 		in.w = copy(in.b, in.b[in.r:in.w])
 		in.r = 0
 	}
@@ -88,6 +84,13 @@ func (in *inbox) space(need int) []byte {
 		in.move(make([]byte, min(2*len(in.b), max(need, len(in.b)+1))))
 	}
 	return in.b[in.w:]
+}
+
+// cramped reports whether what is unread has to move to the start of the buffer: little
+// of it for a quarter more of room, and more of it only if it frees more than there is.
+func (in *inbox) cramped() bool {
+	rest, room := in.w-in.r, len(in.b)-in.w
+	return room < in.r || rest <= len(in.b)/8 && room < len(in.b)/4*3
 }
 
 // lend takes a large buffer in place of the one that there is, if there may be one
