@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"spate/internal/wholefile"
 )
 
 // Known are the keys that sites were first seen with, or that somebody said are
@@ -97,25 +99,12 @@ func (k *Known) change(f func(map[string]PublicKey)) error {
 	return nil
 }
 
-// replaceFile writes a file in one step.
+// replaceFile writes a file in one step, in a directory that need not be there.
 func replaceFile(path string, b []byte) error {
-	dir := filepath.Dir(path)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
 	}
-	tmp, err := os.CreateTemp(dir, ".known-*.tmp")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(tmp.Name())
-	_, err = tmp.Write(b)
-	if err == nil {
-		err = tmp.Sync()
-	}
-	if err = errors.Join(err, tmp.Close()); err != nil {
-		return err
-	}
-	return os.Rename(tmp.Name(), path)
+	return wholefile.Replace(path, b)
 }
 
 // fieldsOf reads the lines of the file at path, each n words; what begins with # is

@@ -20,6 +20,7 @@ import (
 
 	_ "modernc.org/sqlite" // registers the driver "sqlite"
 
+	"spate/internal/wholefile"
 	"spate/publish"
 )
 
@@ -140,7 +141,7 @@ func (d *DB) Backup(ctx context.Context, path string) error {
 		return err
 	}
 	defer f.Close()
-	return errors.Join(f.Chmod(0o600), f.Sync(), syncDir(filepath.Dir(path)))
+	return errors.Join(f.Chmod(0o600), f.Sync(), wholefile.SyncDir(filepath.Dir(path)))
 }
 
 // setAside renames a damaged database, with what belongs to it, and returns its
@@ -160,6 +161,6 @@ func setAside(path string, now time.Time) (string, error) {
 				return "", err
 			}
 		}
-		return aside, syncDir(dir)
+		return aside, wholefile.SyncDir(dir)
 	}
 }

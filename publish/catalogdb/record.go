@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"spate/internal/wholefile"
 	"spate/metainfo"
 	"spate/publish"
 )
@@ -72,14 +73,14 @@ func (d *DB) writeRecord(r *publish.Release, torrent []byte) error {
 	sum := sha256.Sum256(body)
 	body = append([]byte(hex.EncodeToString(sum[:])+"\n"), body...)
 	if torrent != nil {
-		if err := writeFile(d.recordPath(r, ".torrent"), torrent); err != nil {
+		if err := wholefile.Write(d.recordPath(r, ".torrent"), torrent); err != nil {
 			return err
 		}
 	}
-	if err := writeFile(d.recordPath(r, ".json"), body); err != nil {
+	if err := wholefile.Write(d.recordPath(r, ".json"), body); err != nil {
 		return err
 	}
-	return syncDir(filepath.Join(d.dir, recordDir))
+	return wholefile.SyncDir(filepath.Join(d.dir, recordDir))
 }
 
 func (d *DB) removeRecord(r *publish.Release) error {
@@ -87,42 +88,6 @@ func (d *DB) removeRecord(r *publish.Release) error {
 		if err := os.Remove(d.recordPath(r, ext)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
-	}
-	return nil
-}
-
-// writeFile writes a file of which there is all or nothing, once its directory
-// is synced.
-func writeFile(path string, b []byte) error {
-	f, err := os.OpenFile(path+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(b)
-	if err == nil {
-		err = f.Sync()
-	}
-	if cerr := f.Close(); err == nil {
-		err = cerr
-	}
-	if err == nil {
-		err = os.Rename(path+".new", path)
-	}
-	if err != nil {
-		os.Remove(path + ".new")
-	}
-	return err
-}
-
-// syncDir makes renames in a directory last.
-func syncDir(dir string) error {
-	f, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	if err := f.Sync(); err != nil && !errors.Is(err, errors.ErrUnsupported) && !os.IsPermission(err) { // Windows syncs no directories
-		return err
 	}
 	return nil
 }
@@ -163,7 +128,7 @@ func (d *DB) reconcile(ctx context.Context, fresh bool) (warnings []error, err e
 	for _, e := range entries {
 		stem, ext, _ := strings.Cut(e.Name(), ".")
 		switch {
-		case strings.HasPrefix(e.Name(), "corrupt-") || known[stem] && !strings.HasSuffix(ext, ".new"):
+		case strings.HasPrefix(e.Name(), "corrupt-") || known[stem] && !strings.HasSuffix(ext, wholefile.Extension):
 		case fresh && ext == "torrent":
 			if err := d.restore(ctx, filepath.Join(dir, stem)); err != nil {
 				if ctx.Err() != nil {

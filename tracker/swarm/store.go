@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"spate/internal/wholefile"
 )
 
 // Store keeps a table in a directory: the last two snapshots, and journals of
@@ -175,7 +177,7 @@ func (s *Store) Save(now time.Time) error {
 	if err := os.Rename(tmp, s.path(snapPrefix, n)); err != nil {
 		return err
 	}
-	if err := syncDir(s.dir); err != nil {
+	if err := wholefile.SyncDir(s.dir); err != nil {
 		return err
 	}
 	return s.prune()
@@ -216,19 +218,6 @@ func (s *Store) write(now time.Time, path string) error {
 		err = f.Sync()
 	}
 	return errors.Join(err, f.Close())
-}
-
-// syncDir makes renames in a directory last, where the system can.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	if err := d.Sync(); err != nil && !errors.Is(err, errors.ErrUnsupported) && !os.IsPermission(err) {
-		return err
-	}
-	return nil
 }
 
 // Close flushes and closes the journal. It does not save.

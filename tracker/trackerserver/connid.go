@@ -11,9 +11,10 @@ import (
 	"io/fs"
 	"net/netip"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
+
+	"spate/internal/wholefile"
 )
 
 // ConnKey is the secret of UDP connection ids. It must outlive a restart, or
@@ -52,34 +53,7 @@ func LoadConnKey(path string) (ConnKey, error) {
 		return ConnKey{}, err
 	}
 	k := NewConnKey()
-	return k, writeFile(path, []byte(hex.EncodeToString(k[:])+"\n"))
-}
-
-// writeFile writes a file that only its owner may read, whole or not at all.
-func writeFile(path string, b []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(b)
-	if err == nil {
-		err = f.Sync()
-	}
-	if cerr := f.Close(); err == nil {
-		err = cerr
-	}
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		os.Remove(f.Name())
-		return err
-	}
-	if d, err := os.Open(filepath.Dir(path)); err == nil {
-		d.Sync() // what it costs to lose the file is a new key
-		d.Close()
-	}
-	return nil
+	return k, wholefile.Replace(path, []byte(hex.EncodeToString(k[:])+"\n"))
 }
 
 // mac is the upper 56 bits of an id. Key and message have a fixed length and

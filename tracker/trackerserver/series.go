@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"spate/internal/wholefile"
 	"spate/tracker/swarm"
 )
 
@@ -115,7 +116,7 @@ func (st *Statistics) SavePast(path string) error {
 	if err != nil {
 		return err
 	}
-	return writeFile(path, b)
+	return wholefile.Replace(path, b)
 }
 
 // LoadPast adds what SavePast wrote before to the charts. A file that is not
