@@ -113,6 +113,12 @@ func (r *toolRun) reannounce(ctx context.Context) error {
 		}
 		changes["announce-list"] = appendTiers(list)
 	}
+	return r.setTrackers(ctx, changes)
+}
+
+// setTrackers makes the changes in the torrents of all arguments but the first, and
+// says what their announce URLs were.
+func (r *toolRun) setTrackers(ctx context.Context, changes map[string][]byte) error {
 	return r.eachFile(ctx, r.args[1:], func(path string) error {
 		m, raw, err := readMetainfo(path)
 		if err != nil {
@@ -147,16 +153,7 @@ func (r *toolRun) copyAnnounce(ctx context.Context) error {
 	if err := r.print(s); err != nil {
 		return err
 	}
-	return r.eachFile(ctx, r.args[1:], func(path string) error {
-		m, raw, err := readMetainfo(path)
-		if err != nil {
-			return err
-		}
-		if err := change(path, raw, changes); err != nil {
-			return err
-		}
-		return r.oldAnnounce(path, m)
-	})
+	return r.setTrackers(ctx, changes)
 }
 
 // setHTTPSeeds is btsethttpseeds.
