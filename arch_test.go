@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -88,7 +89,31 @@ func TestImportsGoDownOnly(t *testing.T) {
 			t.Errorf("package %s has no doc comment", pkg)
 		}
 	}
-	if _, err := os.Stat("ARCHITECTURE.md"); err != nil {
-		t.Error(err)
+}
+
+// TestDocs: the links in the documents lead to files, and the Go files that they
+// name are there: from the root on, or those of the engine.
+func TestDocs(t *testing.T) {
+	link, source := regexp.MustCompile(`\]\(([^():#]+)[)#]`), regexp.MustCompile("`([a-z_/]+\\.go)`")
+	docs, err := filepath.Glob("docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, doc := range append(docs, "README.md", "ARCHITECTURE.md", "CONTRIBUTING.md") {
+		text, err := os.ReadFile(doc)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range link.FindAllSubmatch(text, -1) {
+			if _, err := os.Stat(filepath.Join(filepath.Dir(doc), string(m[1]))); err != nil {
+				t.Errorf("%s: %v", doc, err)
+			}
+		}
+		for _, m := range source.FindAllSubmatch(text, -1) {
+			_, err := os.Stat(string(m[1]))
+			if _, engine := os.Stat(filepath.Join("torrent", string(m[1]))); err != nil && engine != nil {
+				t.Errorf("%s: %v", doc, err)
+			}
+		}
 	}
 }
