@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
-	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -91,7 +90,7 @@ func newVerification(m *metainfo.MetaInfo, path string) (*verification, error) {
 		return nil, err
 	}
 	v.from.follow = true
-	raw := rawPaths(m)
+	raw := m.Info.RawPaths(m.InfoBytes)
 	for k := range i.Files {
 		f := &i.Files[k]
 		if f.Length == 0 || f.Pad() {
@@ -113,22 +112,6 @@ func newVerification(m *metainfo.MetaInfo, path string) (*verification, error) {
 		return nil, v.sources[0].err
 	}
 	return v, nil
-}
-
-// rawPaths returns the paths, by index of the file, of those files that have
-// another name here than in the torrent, where that could be one on this system.
-func rawPaths(m *metainfo.MetaInfo) map[int]string {
-	if m.Info.NumRenames() == 0 {
-		return nil
-	}
-	paths := map[int]string{}
-	for _, r := range m.Info.Renames(m.InfoBytes) {
-		p := string(bytes.Join(r.Raw, []byte("/")))
-		if fs.ValidPath(p) && filepath.IsLocal(filepath.FromSlash(p)) && strings.Count(p, "/") == len(r.Raw)-1 {
-			paths[r.File] = p
-		}
-	}
-	return paths
 }
 
 // find looks for a file, by the name that it has here, else by that of the

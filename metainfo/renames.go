@@ -1,6 +1,12 @@
 package metainfo
 
-import "slices"
+import (
+	"bytes"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strings"
+)
 
 // Rename is a file whose path is not what the torrent says.
 type Rename struct {
@@ -50,6 +56,24 @@ func (i *Info) Renames(raw []byte) []Rename {
 		p.walkTree(see)
 	}
 	return list
+}
+
+// RawPaths returns, by the index of the file, the paths of those files that have
+// another one here than in the torrent, as the torrent says them, where a file on
+// this system could have that path: below the torrent's name, parts separated by
+// '/'. Where the torrent was made, that is the path that the file has.
+func (i *Info) RawPaths(raw []byte) map[int]string {
+	var paths map[int]string
+	for _, r := range i.Renames(raw) {
+		p := string(bytes.Join(r.Raw, []byte("/")))
+		if fs.ValidPath(p) && filepath.IsLocal(filepath.FromSlash(p)) && strings.Count(p, "/") == len(r.Raw)-1 {
+			if paths == nil {
+				paths = map[int]string{}
+			}
+			paths[r.File] = p
+		}
+	}
+	return paths
 }
 
 // samePart reports whether safe is raw.

@@ -1,7 +1,9 @@
 package storage
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
@@ -28,6 +30,10 @@ type DirOptions struct {
 	// ends in it, goes to a hidden file beside; see [Dir.SetWanted]. It may be
 	// shorter than the list of files.
 	Skip []bool
+	// RawPaths has, by the index of a file, another path below the torrent's name
+	// under which the file is read where it has the layout's not: that which it
+	// has where the torrent was made ([metainfo.Info.RawPaths]). Only with ReadOnly.
+	RawPaths map[int]string
 }
 
 // Dir is a [Storage] of files in a directory. Files and directories are created
@@ -37,8 +43,9 @@ type Dir struct {
 	layout *Layout
 	pool   *Pool
 	opts   DirOptions
-	cut    int         // length of the first part of the layout's paths
-	files  []fileState // one more than the layout has: the parts
+	cut    int            // length of the first part of the layout's paths
+	files  []fileState    // one more than the layout has: the parts
+	raw    map[int]string // those of opts.RawPaths that are there
 	closed atomic.Bool
 
 	// moving is held for writing while place changes, for reading while a path
@@ -126,7 +133,29 @@ func OpenLayout(dir string, l *Layout, pool *Pool, opts DirOptions) (*Dir, error
 		d.files[i].skip.Store(opts.Skip[i])
 	}
 	d.place.Store(&place{root: root, top: top})
+	if opts.ReadOnly && len(opts.RawPaths) > 0 {
+		d.findRaw()
+	}
 	return d, nil
+}
+
+// findRaw finds out which files have the path of opts.RawPaths. A directory that
+// cannot be looked into has none.
+func (d *Dir) findRaw() {
+	found := map[int]string{}
+	_ = d.withRoot("open", func(root *os.Root) error {
+		for i, p := range d.opts.RawPaths {
+			if _, err := root.Lstat(d.name(i)); !errors.Is(err, fs.ErrNotExist) {
+				continue
+			}
+			p = "/" + p
+			if _, err := root.Lstat(d.place.Load().top + p); err == nil {
+				found[i] = p
+			}
+		}
+		return nil
+	})
+	d.raw = found
 }
 
 // topOf returns the first part of a path.
@@ -147,6 +176,9 @@ func (d *Dir) name(i int) string {
 	top := d.place.Load().top
 	if i == len(d.layout.files) {
 		return "." + top + ".parts"
+	}
+	if p, ok := d.raw[i]; ok {
+		return top + p
 	}
 	return top + d.layout.files[i].Path[d.cut:]
 }

@@ -407,3 +407,25 @@ func TestLongWrite(t *testing.T) {
 		t.Errorf("read %d bytes, %v", n, err)
 	}
 }
+
+// Where the torrent was made, a file has the name that is unsafe elsewhere: it
+// is read there, and neither created nor written by it.
+func TestRawPaths(t *testing.T) {
+	dir := t.TempDir()
+	mustWrite(t, filepath.Join(dir, "t/AUX"), strings.Repeat("x", 100))
+	files := []File{{Path: "t/_AUX", Length: 100}, {Path: "t/_CON", Offset: 100, Length: 50}, {Path: "t/_NUL", Offset: 150, Length: 50}}
+	mustWrite(t, filepath.Join(dir, "t/_CON"), strings.Repeat("y", 50))
+	mustWrite(t, filepath.Join(dir, "t/CON"), strings.Repeat("n", 50))
+	raw := map[int]string{0: "AUX", 1: "CON", 2: "NUL"}
+	d := openFiles(t, dir, files, DirOptions{ReadOnly: true, RawPaths: raw})
+	got := make([]byte, 150)
+	if _, err := d.ReadAt(got, 0); err != nil || string(got) != strings.Repeat("x", 100)+strings.Repeat("y", 50) {
+		t.Errorf("read %q, %v", got, err)
+	}
+	_, err := d.ReadAt(make([]byte, 1), 150)
+	wantReason(t, "what has neither name", err, ErrMissing)
+	d.Close()
+	d = openFiles(t, dir, files, DirOptions{RawPaths: raw})
+	_, err = d.ReadAt(make([]byte, 1), 0)
+	wantReason(t, "when it is written", err, ErrMissing)
+}

@@ -214,9 +214,11 @@ func (t *Torrent) openStorage() error {
 }
 
 func (t *Torrent) openDir() (*storage.Dir, error) {
-	return storage.OpenDir(t.dir, t.info, t.s.pool, storage.DirOptions{
-		ReadOnly: t.readOnly(), Name: t.opt.Name, Force: t.opt.Force, Skip: t.skipped(),
-	})
+	opts := storage.DirOptions{ReadOnly: t.readOnly(), Name: t.opt.Name, Force: t.opt.Force, Skip: t.skipped()}
+	if opts.ReadOnly {
+		opts.RawPaths = t.info.RawPaths(t.mi.InfoBytes)
+	}
+	return storage.OpenDir(t.dir, t.info, t.s.pool, opts)
 }
 
 // skipped tells for each file whether it is not wanted; nil when all are.
