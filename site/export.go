@@ -33,18 +33,11 @@ type Exported struct {
 	Releases, Files int
 }
 
-// exportMark is the directory in an exported site that says that it is one, and
-// that has what servers need to be told.
-const exportMark = ".spate-site"
-
-// ErrForeign is the cause when a directory holds something that is no exported
-// site.
-var ErrForeign = errors.New("is not an exported site, and not empty")
-
 // Export writes the site of the releases in catalog to the directory dir as files
 // for any web server: every page that can be reached from the index, the torrents,
 // signatures and feeds, and links to the data. The old content of dir is replaced
-// in one step once the new one is whole, and only if it was written by Export too.
+// in one step once the new one is whole, and only if Export wrote all of it; else the
+// error is [ErrForeign].
 func Export(ctx context.Context, catalog publish.Catalog, dir string, opts ExportOptions) (Exported, error) {
 	var done Exported
 	if opts.Site.BaseURL == nil {
@@ -81,37 +74,10 @@ func Export(ctx context.Context, catalog publish.Catalog, dir string, opts Expor
 	if err := writeSnippets(tmp, dir, s.prefix); err != nil {
 		return e.done, err
 	}
+	if err := writeMade(tmp, e.made); err != nil {
+		return e.done, err
+	}
 	return e.done, replaceDir(tmp, dir)
-}
-
-// exportable reports whether dir may be replaced.
-func exportable(dir string) error {
-	entries, err := os.ReadDir(dir)
-	if errors.Is(err, os.ErrNotExist) || err == nil && len(entries) == 0 {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	if _, err := os.Stat(filepath.Join(dir, exportMark)); err != nil {
-		return fmt.Errorf("%s %w", dir, ErrForeign)
-	}
-	return nil
-}
-
-// replaceDir puts tmp in the place of dir.
-func replaceDir(tmp, dir string) error {
-	old := tmp + ".old"
-	switch err := os.Rename(dir, old); {
-	case errors.Is(err, os.ErrNotExist):
-		return os.Rename(tmp, dir)
-	case err != nil:
-		return err
-	}
-	if err := os.Rename(tmp, dir); err != nil {
-		return errors.Join(err, os.Rename(old, dir))
-	}
-	return os.RemoveAll(old)
 }
 
 // export is an Export under way. Its site calls wanted for every link that it
@@ -124,6 +90,7 @@ type export struct {
 	dir     string
 	seen    map[string]bool // encoded paths
 	todo    []string
+	made    []string // files, below dir
 	done    Exported
 }
 
@@ -279,6 +246,7 @@ func (e *export) write(file string, f func(path string) error) error {
 		e.skip(file, syscall.ENAMETOOLONG)
 		return nil
 	case err == nil:
+		e.made = append(e.made, name)
 		e.done.Files++
 	}
 	return err

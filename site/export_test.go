@@ -105,9 +105,19 @@ func TestExport(t *testing.T) {
 		t.Errorf("again: %v", err)
 	}
 	foreign := t.TempDir()
-	os.WriteFile(filepath.Join(foreign, "thesis.txt"), []byte("x"), 0o644)
-	if _, err := Export(t.Context(), f.catalog, foreign, opts); !errors.Is(err, ErrForeign) {
-		t.Errorf("over something else: %v", err)
+	for dir, path := range map[string]string{foreign: "thesis.txt", out: "d/thesis.txt"} {
+		thesis := filepath.Join(dir, path)
+		os.MkdirAll(filepath.Dir(thesis), 0o755)
+		os.WriteFile(thesis, []byte("x"), 0o644)
+		if _, err := Export(t.Context(), f.catalog, dir, opts); !errors.Is(err, ErrForeign) || !strings.Contains(err.Error(), thesis) {
+			t.Errorf("over %s: %v", thesis, err)
+		}
+		if _, err := os.Stat(thesis); err != nil {
+			t.Error(err)
+		}
+	}
+	if _, err := Export(t.Context(), f.catalog, filepath.Join(foreign, "thesis.txt"), opts); err == nil {
+		t.Error("over a file")
 	}
 	left, _ := filepath.Glob(filepath.Join(filepath.Dir(out), ".*"))
 	if len(left) > 0 {

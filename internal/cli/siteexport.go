@@ -46,8 +46,8 @@ func (a *app) siteExportCmd() *cobra.Command {
 		Short: "write the pages, torrents and feeds to a directory",
 		Long: `Write the whole site of spate serve to DIR, whether that runs or not: pages,
 torrents, signatures, feeds, and links to the data. What an export left in DIR
-before is replaced in one step; anything else there is not touched. DIR/.spate-site
-has what nginx, Apache and Caddy need to be told.`,
+before is replaced in one step; a DIR with anything else in it is refused.
+DIR/.spate-site has what nginx, Apache and Caddy need to be told.`,
 		Example: `  spate site export --public-url https://files.example.org /var/www/files`,
 		Args:    need(1, 1, "a DIR"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -102,7 +102,7 @@ func (a *app) siteExport(ctx context.Context, dir string, opt *siteOptions) erro
 	opt.site.apply(&options.Site, 0)
 	done, err := site.Export(ctx, db, dir, options)
 	if errors.Is(err, site.ErrForeign) {
-		return fail(CodeExists, "choose another DIR, or an empty one", "%w", err)
+		return fail(CodeExists, "take it out of there, or choose another DIR: an export replaces all of it", "%w", err)
 	}
 	if err != nil {
 		return err

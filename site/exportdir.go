@@ -1,0 +1,77 @@
+package site
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// exportMark is the directory in an exported site that says that it is one, and
+// that has what servers need to be told. In it madeList has the names of all files
+// that the export made, with a NUL between each two.
+const (
+	exportMark = ".spate-site"
+	madeList   = "files"
+)
+
+// ErrForeign is the cause when a directory holds something that no export made, and
+// that would be lost.
+var ErrForeign = errors.New("was not made by an export")
+
+// exportable returns nil if dir may be replaced, and an error with the path of what
+// would be lost otherwise.
+func exportable(dir string) error {
+	if _, err := os.ReadDir(dir); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	made := map[string]bool{".": true}
+	list, err := os.ReadFile(filepath.Join(dir, exportMark, madeList))
+	if err == nil {
+		made[exportMark] = true
+	}
+	for name := range strings.SplitSeq(string(list), "\x00") {
+		for ; !made[name] && name != ""; name = filepath.Dir(name) {
+			made[name] = true
+		}
+	}
+	return filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		name, err := filepath.Rel(dir, path)
+		switch {
+		case err != nil:
+			return err
+		case !made[name]:
+			return fmt.Errorf("%s %w", path, ErrForeign)
+		case name == exportMark && d.IsDir():
+			return fs.SkipDir
+		}
+		return nil
+	})
+}
+
+// writeMade writes the list of what was made in dir.
+func writeMade(dir string, names []string) error {
+	return os.WriteFile(filepath.Join(dir, exportMark, madeList), []byte(strings.Join(names, "\x00")), 0o644)
+}
+
+// replaceDir puts tmp in the place of dir.
+func replaceDir(tmp, dir string) error {
+	old := tmp + ".old"
+	switch err := os.Rename(dir, old); {
+	case errors.Is(err, os.ErrNotExist):
+		return os.Rename(tmp, dir)
+	case err != nil:
+		return err
+	}
+	if err := os.Rename(tmp, dir); err != nil {
+		return errors.Join(err, os.Rename(old, dir))
+	}
+	return os.RemoveAll(old)
+}
