@@ -42,8 +42,9 @@ func (a *app) getCmd() *cobra.Command {
 		Use:   "get SOURCE...",
 		Short: "fetch from a release page, a .torrent or its URL",
 		Long: `Fetch what a torrent describes. A SOURCE is a .torrent file or its URL, the URL
-of a release page, or of the file itself where its server names the torrent.
-What is there already is kept: the same command goes on where it was stopped.
+of a release page, or of the file itself where its server names the torrent, a
+magnet link, or an info-hash. What is there already is kept: the same command
+goes on where it was stopped.
 With -o - the one file goes to standard output while it is fetched.`,
 		Example: `  spate get http://files.example.org:6969/r/debian.iso
   spate get -o ~/Downloads --seed ratio=1 debian.iso.torrent

@@ -138,8 +138,9 @@ func (a *app) keysListCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "the keys that sites are known by",
-		Long:  "List the sites whose key is remembered, and the key that what they publish has to be signed with.",
-		Args:  need(0, 0, "no arguments"),
+		Long: `List the sites whose key is remembered, and the key that what they publish has to
+be signed with.`,
+		Args: need(0, 0, "no arguments"),
 		RunE: func(*cobra.Command, []string) error {
 			known, err := signature.OpenKnown(filepath.Join(a.stateDir(state), knownKeys))
 			if err != nil {
@@ -166,9 +167,10 @@ func (a *app) keysListCmd() *cobra.Command {
 func (a *app) keysForgetCmd() *cobra.Command {
 	var state string
 	cmd := &cobra.Command{
-		Use:     "forget SITE",
-		Short:   "forget the key of a site",
-		Long:    "Forget the key of a site, as keys list writes it, and which releases were its newest: the next ones that it shows are remembered.",
+		Use:   "forget SITE",
+		Short: "forget the key of a site",
+		Long: `Forget the key of a site, as keys list writes it, and which releases were its
+newest: the next ones that it shows are remembered.`,
 		Example: `  spate keys forget files.example.org:6969`,
 		Args:    need(1, 1, "a SITE"),
 		RunE: func(_ *cobra.Command, args []string) error {

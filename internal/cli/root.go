@@ -99,7 +99,6 @@ func (a *app) root() *cobra.Command {
 	root.SetUsageFunc(a.usage)
 	root.SetVersionTemplate("spate {{.Version}}\n")
 	root.SetFlagErrorFunc(flagError)
-	root.DisableFlagsInUseLine = true
 	root.Flags().Bool("version", false, "print the version")
 	f := root.PersistentFlags()
 	f.SortFlags = false
@@ -109,10 +108,7 @@ func (a *app) root() *cobra.Command {
 	f.StringVar(&a.config, "config", "", "settings `FILE` (default ~/.config/spate/spate.toml)")
 	f.BoolP("help", "h", false, "show this help")
 	root.AddCommand(a.verbs()...)
-	for _, cmd := range root.Commands() {
-		cmd.Flags().SortFlags = false
-		cmd.DisableFlagsInUseLine = true
-	}
+	tidy(root)
 	root.SetHelpCommand(&cobra.Command{Use: "help [VERB]", Hidden: true, RunE: func(_ *cobra.Command, args []string) error {
 		cmd, _, err := root.Find(args)
 		if err != nil {
@@ -121,6 +117,16 @@ func (a *app) root() *cobra.Command {
 		return cmd.Help()
 	}})
 	return root
+}
+
+// tidy has the flags of a verb, and of those below it, in the order in which they
+// were added, and the line of usage without them.
+func tidy(cmd *cobra.Command) {
+	cmd.Flags().SortFlags = false
+	cmd.DisableFlagsInUseLine = true
+	for _, sub := range cmd.Commands() {
+		tidy(sub)
+	}
 }
 
 // start reads the settings and marks the end of usage errors.

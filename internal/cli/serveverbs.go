@@ -99,6 +99,8 @@ func (a *app) statusCmd() *cobra.Command {
 	return a.daemonCmd(&cobra.Command{
 		Use:   "status [RELEASE]",
 		Short: "how a spate serve, or one of its releases, is doing",
+		Long: `Tell how a spate serve is doing: its releases, what it sends, and what could not
+be published. With RELEASE, as list shows it, how that is doing.`,
 		Example: `  spate status
   spate status debian.iso`,
 	}, 0, 1, "one RELEASE", func(ctx context.Context, c *api.Client, args []string) error {
@@ -217,6 +219,8 @@ What lies in a watched folder is withdrawn by taking it out of there.`,
 func (a *app) pauseCmd() *cobra.Command {
 	return a.daemonCmd(&cobra.Command{
 		Use: "pause RELEASE...", Short: "stop sending a release of a spate serve; it stays listed",
+		Long: `Stop sending releases of a spate serve, to peers and over HTTP. They stay listed and
+tracked, so that those who have them go on.`,
 	}, 1, -1, "a RELEASE", func(ctx context.Context, c *api.Client, refs []string) error {
 		paused := true
 		return a.each(refs, "paused", func(ref string) error { return c.Change(ctx, ref, api.Change{Paused: &paused}) })
@@ -226,6 +230,7 @@ func (a *app) pauseCmd() *cobra.Command {
 func (a *app) resumeCmd() *cobra.Command {
 	return a.daemonCmd(&cobra.Command{
 		Use: "resume RELEASE...", Short: "go on with a release that was paused",
+		Long: "Go on with releases that were paused: they are sent again.",
 	}, 1, -1, "a RELEASE", func(ctx context.Context, c *api.Client, refs []string) error {
 		paused := false
 		return a.each(refs, "resumed", func(ref string) error { return c.Change(ctx, ref, api.Change{Paused: &paused}) })

@@ -19,8 +19,7 @@ func (a *app) trackerReportCmd() *cobra.Command {
 		Long: `Sum up a tracker's log of downloads by torrent, day and client: as text, as CSV
 or with --json as JSON. Without a LOG it is the one in the state directory, with
 its older files.`,
-		Example:               "  spate tracker report\n  spate tracker report --csv activity.log.1 activity.log",
-		DisableFlagsInUseLine: true,
+		Example: "  spate tracker report\n  spate tracker report --csv activity.log.1 activity.log",
 		RunE: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				args = trackerserver.ActivityFiles(filepath.Join(a.stateDir(state), activityLog))
