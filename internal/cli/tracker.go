@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -128,30 +129,12 @@ func (a *app) tracker(ctx context.Context, opt *trackerOptions) error {
 	}
 	defer n.close()
 	n.tls = secure
-	base, guessed, err := publicURL(opt.publicURL, s.httpAddr())
-	if err != nil {
-		return err
-	}
-	if secure != nil && opt.publicURL == "" {
-		base.Scheme = "https"
-	}
-	ready := readyEvent{Event: "ready", HTTPAddr: s.httpAddr().String(), UDPAddr: s.udpAddr()}
-	for _, tier := range announceURLs(base, s.udpAddr(), secure != nil) {
-		ready.AnnounceURLs = append(ready.AnnounceURLs, tier...)
-	}
 	if n.memo = opt.memo; n.memo != nil {
 		if err := n.memo.open(n); err != nil {
 			return err
 		}
 	}
-	switch {
-	case opt.access != nil: // that has standard output
-		a.notef("tracking; statistics at %s; Ctrl-C stops", base.JoinPath("stats"))
-	case a.json:
-		err = a.printJSON(ready)
-	default:
-		err = a.printTracker(ready, base, opt.allowedDir, guessed)
-	}
+	base, err := a.tellTracker(opt, s, secure != nil)
 	if err != nil {
 		return err
 	}
@@ -206,21 +189,51 @@ func prefixes(flag string, all []string) (out []netip.Prefix, err error) {
 	return out, nil
 }
 
-func (a *app) printTracker(r readyEvent, base *url.URL, allowed string, guessed bool) error {
-	for _, u := range r.AnnounceURLs {
+// tellTracker says where the tracker is and whom it serves, and returns its base URL.
+func (a *app) tellTracker(opt *trackerOptions, s *sockets, secure bool) (*url.URL, error) {
+	base, guessed, err := publicURL(opt.publicURL, s.httpAddr())
+	if err != nil {
+		return nil, err
+	}
+	if secure && opt.publicURL == "" {
+		base.Scheme = "https"
+	}
+	ready := readyEvent{Event: "ready", HTTPAddr: s.httpAddr().String(), UDPAddr: s.udpAddr()}
+	for _, tier := range announceURLs(base, s.udpAddr(), secure) {
+		ready.AnnounceURLs = append(ready.AnnounceURLs, tier...)
+	}
+	if opt.access != nil { // that has standard output
+		a.notef("tracking; statistics at %s; Ctrl-C stops", base.JoinPath("stats"))
+		return base, nil
+	}
+	if a.json {
+		return base, a.printJSON(ready)
+	}
+	for _, u := range ready.AnnounceURLs {
 		if err := a.printf("%s\n", escape(u)); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	what := "any torrent"
-	if allowed != "" {
-		what = "the torrents in " + allowed
-	}
-	a.notef("tracking %s, statistics at %s; Ctrl-C stops", what, base.JoinPath("stats"))
+	a.notef("tracking %s, statistics at %s; Ctrl-C stops", opt.served(), base.JoinPath("stats"))
 	if guessed {
 		a.notef("the host in these URLs is a guess; --public-url sets it")
 	}
-	return nil
+	return base, nil
+}
+
+// served says which torrents are tracked.
+func (o *trackerOptions) served() string {
+	var where []string
+	if o.allowedDir != "" {
+		where = append(where, "in "+o.allowedDir)
+	}
+	if o.allowList != "" {
+		where = append(where, "on the list "+o.allowList)
+	}
+	if where == nil {
+		return "any torrent"
+	}
+	return "the torrents " + strings.Join(where, " and ")
 }
 
 // toStats leads visitors of the root to the statistics.
