@@ -61,7 +61,6 @@ func (s *Site) sendFile(w http.ResponseWriter, r *http.Request, path string) {
 		s.fail(w, r, http.StatusNotFound, "No such file", "The release has no file of that name.")
 		return
 	}
-
 	if rel.Paused {
 		h.Set("Retry-After", "3600")
 		s.fail(w, r, http.StatusServiceUnavailable, "Paused", "The publisher has paused this release. Peers that have the data can still be downloaded from, by BitTorrent.")
@@ -73,7 +72,11 @@ func (s *Site) sendFile(w http.ResponseWriter, r *http.Request, path string) {
 		return
 	}
 	defer s.downloads.Add(-1)
+	s.sendData(w, r, rel, i)
+}
 
+// sendData answers with the data of file i of a release.
+func (s *Site) sendData(w http.ResponseWriter, r *http.Request, rel *publish.Release, i int) {
 	f, err := rel.Open(i)
 	if err != nil {
 		s.refuse(w, r, rel, i, err)
@@ -81,10 +84,10 @@ func (s *Site) sendFile(w http.ResponseWriter, r *http.Request, path string) {
 	}
 	defer f.Close()
 
-	file := &rel.Files[i]
+	file, h := &rel.Files[i], w.Header()
 	save := rel.Name
-	if path != "" {
-		save = path[strings.LastIndexByte(path, '/')+1:]
+	if !rel.Single {
+		save = file.Path[strings.LastIndexByte(file.Path, '/')+1:]
 	}
 	h.Set("Content-Type", "application/octet-stream")
 	h.Set("Content-Disposition", disposition(save))
