@@ -2,11 +2,18 @@ package torrent
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/netip"
 	"time"
 
 	"spate/peerwire"
+)
+
+var (
+	errNoMetadata    = errors.New("the peer gives no metadata")
+	errWrongMetadata = errors.New("the metadata does not match the hash")
+	errTooMuch       = errors.New("more metadata than the other peers have, and all of it is too much")
 )
 
 // metaDialog is the state of one conversation about metadata.
@@ -38,6 +45,108 @@ func (d *metaDialog) waitMore() {
 }
 
 func (d *metaDialog) over() bool { return d.ctx.Err() != nil || d.f.end.Err() != nil }
+
+// talk gets the metadata over a connection after the handshake. It reports whether
+// the connection is kept for the torrent, when the metadata came over it or the
+// search is over.
+func (f *metaFetch) talk(ctx context.Context, nc net.Conn, hs peerwire.Handshake, addr netip.AddrPort, incoming bool) (kept bool, err error) {
+	if hs.PeerID == f.s.opt.PeerID {
+		return false, errSelf
+	}
+	if !hs.Reserved.Extended() {
+		return false, errNoMetadata
+	}
+	f.mu.Lock()
+	if f.done || f.peers.Banned(addr) {
+		f.mu.Unlock()
+		return false, errHalted
+	}
+	f.talks.Add(1)
+	defer f.talks.Done()
+	f.mu.Unlock()
+	d := &metaDialog{f: f, ctx: ctx, nc: nc, addr: addr, incoming: incoming}
+	defer f.release(d)
+	err = f.converse(d, hs)
+	if err == nil || errors.Is(err, errHalted) {
+		kept = f.keep(d, hs)
+	}
+	return kept, err
+}
+
+// converse gets the metadata from one peer. It returns errHalted when the search is
+// over meanwhile.
+func (f *metaFetch) converse(d *metaDialog, hs peerwire.Handshake) error {
+	nc := d.nc
+	for _, c := range []context.Context{d.ctx, f.end} {
+		hung := make(chan struct{})
+		stop := context.AfterFunc(c, func() {
+			nc.SetDeadline(longAgo)
+			close(hung)
+		})
+		defer func() {
+			if !stop() {
+				<-hung // it does not hang up on who keeps the connection
+			}
+		}()
+	}
+	ours := peerwire.ExtHandshake{Metadata: extMetadata, Port: f.s.port, Reqq: ourReqq, Client: clientName, YourIP: d.addr.Addr()}
+	out := peerwire.AppendExtHandshake(nil, &ours)
+	if hs.Reserved.Fast() {
+		out = peerwire.AppendSimple(out, peerwire.HaveNone)
+	}
+	d.waitMore()
+	if _, err := nc.Write(out); err != nil {
+		return err
+	}
+	if !d.incoming {
+		f.listensAt(d.addr)
+	}
+	in := inbox{from: f.s.buf}
+	defer in.release()
+	need := 0
+	for {
+		n, err := nc.Read(in.space(need))
+		in.read(n)
+		if err != nil {
+			if d.over() {
+				d.note(in.b[in.r:in.w])
+				err = errHalted
+			}
+			return err
+		}
+		done, more, err := d.takeAll(&in)
+		if done || err != nil {
+			return err
+		}
+		need = more
+	}
+}
+
+// takeAll handles the messages that have come whole. done says that the metadata is
+// whole, need how many bytes the next message has at least.
+func (d *metaDialog) takeAll(in *inbox) (done bool, need int, err error) {
+	for {
+		var m peerwire.Message
+		size, more, err := peerwire.Parse(in.b[in.r:in.w], &m)
+		if size == 0 || err != nil {
+			return false, more, err
+		}
+		if m.ID != peerwire.Extended || m.Index != extMetadata {
+			d.note(in.b[in.r : in.r+size])
+		}
+		in.r += size
+		done, err := d.take(&m)
+		if errors.Is(err, errWrongMetadata) {
+			d.f.ban(d.addr)
+		}
+		if done {
+			d.note(in.b[in.r:in.w])
+		}
+		if done || err != nil {
+			return done, 0, err
+		}
+	}
+}
 
 // take handles one message; done says that the metadata is whole.
 func (d *metaDialog) take(m *peerwire.Message) (done bool, err error) {
