@@ -34,7 +34,7 @@ func FindData(m *metainfo.MetaInfo, places ...string) (string, error) {
 	best, most := "", -1
 	for _, place := range places {
 		candidates := []string{filepath.Join(place, m.Info.Name), place}
-		if n := m.Info.RawName; n != "" && filepath.IsLocal(n) && !strings.ContainsAny(n, "/\\") {
+		if n := m.Info.LocalRawName(); n != "" {
 			candidates = append(candidates, filepath.Join(place, n))
 		}
 		for k, c := range candidates {

@@ -76,6 +76,16 @@ func (i *Info) RawPaths(raw []byte) map[int]string {
 	return paths
 }
 
+// LocalRawName returns the torrent's name as the torrent says it, when that is
+// not Name but a file on this system could have it; else "". Where the torrent was
+// made, its data has that name.
+func (i *Info) LocalRawName() string {
+	if n := i.RawName; n != "." && fs.ValidPath(n) && filepath.Base(n) == n && filepath.IsLocal(n) {
+		return n
+	}
+	return ""
+}
+
 // samePart reports whether safe is raw.
 func samePart(safe []string, raw [][]byte) bool {
 	if len(safe) != len(raw) {

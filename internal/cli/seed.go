@@ -159,14 +159,20 @@ func findData(mi *metainfo.MetaInfo, file, data string, alone bool) (dir, name s
 	if data != "" {
 		dirs = []string{data}
 	}
+	names := []string{mi.Info.Name}
+	if raw := mi.Info.LocalRawName(); raw != "" {
+		names = append(names, raw)
+	}
 	for _, d := range dirs {
-		info, err := os.Stat(filepath.Join(d, mi.Info.Name))
-		if err == nil && info.IsDir() != mi.Info.Single() {
-			abs, err := filepath.Abs(d)
-			return abs, mi.Info.Name, err
-		}
-		if err != nil && !errors.Is(err, fs.ErrNotExist) && !isNotDir(d) {
-			return "", "", err
+		for _, name := range names {
+			info, err := os.Stat(filepath.Join(d, name))
+			if err == nil && info.IsDir() != mi.Info.Single() {
+				abs, err := filepath.Abs(d)
+				return abs, name, err
+			}
+			if err != nil && !errors.Is(err, fs.ErrNotExist) && !isNotDir(d) {
+				return "", "", err
+			}
 		}
 	}
 	if data != "" && alone && holdsTree(mi, data) {
