@@ -108,7 +108,7 @@ func (d *Dir) Check(off, n int64) error {
 			errs = append(errs, err)
 		}
 	}
-	return errors.Join(errs...)
+	return joined(errs)
 }
 
 // Device names the file system that the directory was on when it was opened; 0
@@ -236,7 +236,7 @@ func (d *Dir) Prepare() error {
 			}
 		}
 	}
-	return errors.Join(errs...)
+	return joined(errs)
 }
 
 func (d *Dir) prepareFile(i int) error {

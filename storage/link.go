@@ -31,7 +31,7 @@ func (d *Dir) Finish() error {
 			errs = append(errs, err)
 		}
 	}
-	return errors.Join(errs...)
+	return joined(errs)
 }
 
 // isLink reports whether entry i is a symbolic link.

@@ -100,6 +100,27 @@ func (e *Error) Unwrap() []error {
 	return []error{e.Reason, e.Err}
 }
 
+// fileErrors are the errors of several files as one.
+type fileErrors []error
+
+// joined returns errs as one error, nil if there are none.
+func joined(errs []error) error {
+	if len(errs) == 0 {
+		return nil
+	}
+	return fileErrors(errs)
+}
+
+// Error is one line: the first error, and how many there are more.
+func (e fileErrors) Error() string {
+	if len(e) == 1 {
+		return e[0].Error()
+	}
+	return fmt.Sprintf("%v (and %d more)", e[0], len(e)-1)
+}
+
+func (e fileErrors) Unwrap() []error { return e }
+
 // innermost strips the wrapping that would repeat the path.
 func innermost(err error) error {
 	for {

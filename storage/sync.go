@@ -78,7 +78,7 @@ func (d *Dir) Sync() error {
 			errs = append(errs, err)
 		}
 	}
-	return errors.Join(errs...)
+	return joined(errs)
 }
 
 // syncFile syncs one file and takes what it is then as what it should be.

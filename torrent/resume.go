@@ -70,7 +70,8 @@ func (t *Torrent) findAgain() (bitfield.Bitfield, error) {
 }
 
 // saveResume writes down what is verified, after it has reached the disk. clean
-// says that nothing will be written to the files any more.
+// says that nothing will be written to the files any more. Before the data was
+// looked at there is nothing to write: the record of an earlier run stays.
 func (t *Torrent) saveResume(clean bool) {
 	if t.opt.ResumeDir == "" || t.files == nil || t.pick == nil || t.asleep != nil {
 		return
@@ -78,7 +79,7 @@ func (t *Torrent) saveResume(clean bool) {
 	t.place.RLock()
 	defer t.place.RUnlock()
 	t.mu.Lock()
-	if t.state == StateChecking || t.state == StateStopped || t.distrust || clean && !t.dirty && t.state == StateSeeding && t.recordClean {
+	if !t.found || t.state == StateChecking || t.state == StateStopped || t.distrust || clean && !t.dirty && t.state == StateSeeding && t.recordClean {
 		t.mu.Unlock()
 		return
 	}

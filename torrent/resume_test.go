@@ -104,6 +104,8 @@ func TestDiskNotMounted(t *testing.T) {
 		t.Fatal(err)
 	}
 	add := AddOptions{Dir: dir, Peers: []netip.AddrPort{seed.Addr()}}
+	// Twice: what is remembered must not be forgotten because of the first time.
+	haltsAtOnce(t, mi, resume, add, ErrGone)
 	tor, err := testSession(t, Options{ResumeDir: resume}).Add(mi, add)
 	if err != nil {
 		t.Fatal(err)
@@ -121,5 +123,48 @@ func TestDiskNotMounted(t *testing.T) {
 	tor.retry()
 	if st := tor.Stats(); st.State != StateSeeding || st.Downloaded != int64(len(data)) {
 		t.Errorf("after the disk is back: %+v", st)
+	}
+}
+
+// haltsAtOnce adds a torrent that halts because of reason, in a session that then
+// ends in order.
+func haltsAtOnce(t *testing.T, mi *metainfo.MetaInfo, resume string, add AddOptions, reason error) {
+	t.Helper()
+	s, err := NewSession(Options{Bind: loopback, ResumeDir: resume})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ran := make(chan error, 1)
+	go func() { ran <- s.Run(ctx) }()
+	tor, err := s.Add(mi, add)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := tor.Wait(ctx); !errors.Is(err, reason) {
+		t.Errorf("halted because of %v, want %v", err, reason)
+	}
+	cancel()
+	<-ran
+}
+
+// TestLongerFileIsKept: what lies in a file that is longer than it should be is
+// gone on with once that is allowed, though the first run ended without a look.
+func TestLongerFileIsKept(t *testing.T) {
+	t.Parallel()
+	data, mi := noiseTorrent(t, 1<<20, 64<<10)
+	dir, resume := t.TempDir(), t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, mi.Info.Name), append(data[:len(data):len(data)], "more"...), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	haltsAtOnce(t, mi, resume, AddOptions{Dir: dir}, storage.ErrLonger)
+	tor, err := testSession(t, Options{ResumeDir: resume}).Add(mi, AddOptions{Dir: dir, Force: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	if err := tor.Wait(ctx); err != nil {
+		t.Errorf("%v: %+v", err, tor.Stats())
 	}
 }
