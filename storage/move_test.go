@@ -161,8 +161,12 @@ func TestFinish(t *testing.T) {
 	}
 	err := d.Finish()
 	wantReason(t, "Finish", err, ErrObstructed)
-	if n := strings.Count(err.Error(), "\n") + 1; n != 5 {
-		t.Errorf("%d links refused: %v", n, err)
+	var all interface{ Unwrap() []error }
+	if !errors.As(err, &all) || len(all.Unwrap()) != 5 {
+		t.Errorf("not five links refused: %v", err)
+	}
+	if text := err.Error(); strings.Contains(text, "\n") || !strings.HasSuffix(text, "(and 4 more)") {
+		t.Errorf("it is told as %q", text)
 	}
 	if got := tree(t, dir); got != "t t/dir t/lib t/lib/so.1 t/lib/so.1.2 t/new t/new/deep t/so t/through" {
 		t.Errorf("made %s", got)

@@ -300,7 +300,9 @@ func transferError(err error) error {
 	switch {
 	case errors.Is(err, storage.ErrFull):
 		return fail(CodeDiskFull, "make room and run the same command again: it goes on where it stopped", "%w", err)
-	case errors.Is(err, storage.ErrLonger), errors.Is(err, storage.ErrObstructed):
+	case errors.Is(err, storage.ErrLonger):
+		return fail(CodeExists, "move it away, choose another directory with -o DIR, or have it cut with --force", "%w", err)
+	case errors.Is(err, storage.ErrObstructed):
 		return fail(CodeExists, "move it away, or choose another directory with -o DIR", "%w", err)
 	case errors.Is(err, torrent.ErrGone):
 		return fail(CodeNotFound, "mount its disk, or fetch it anew with --force", "%w", err)
