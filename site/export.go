@@ -47,6 +47,9 @@ func Export(ctx context.Context, catalog publish.Catalog, dir string, opts Expor
 	if err != nil {
 		return done, err
 	}
+	if real, err := filepath.EvalSymlinks(dir); err == nil {
+		dir = real // a link to it stays one
+	}
 	if err := exportable(dir); err != nil {
 		return done, err
 	}

@@ -104,6 +104,16 @@ func TestExport(t *testing.T) {
 	if _, err := Export(t.Context(), f.catalog, out, opts); err != nil {
 		t.Errorf("again: %v", err)
 	}
+	linked := filepath.Join(t.TempDir(), "linked")
+	if err := os.Symlink(out, linked); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Export(t.Context(), f.catalog, linked, opts); err != nil {
+		t.Errorf("over a link to it: %v", err)
+	}
+	if to, err := os.Readlink(linked); to != out {
+		t.Errorf("the link leads to %q, %v", to, err)
+	}
 	foreign := t.TempDir()
 	for dir, path := range map[string]string{foreign: "thesis.txt", out: "d/thesis.txt"} {
 		thesis := filepath.Join(dir, path)

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -103,6 +104,9 @@ func (a *app) siteExport(ctx context.Context, dir string, opt *siteOptions) erro
 	done, err := site.Export(ctx, db, dir, options)
 	if errors.Is(err, site.ErrForeign) {
 		return fail(CodeExists, "take it out of there, or choose another DIR: an export replaces all of it", "%w", err)
+	}
+	if errors.Is(err, syscall.EBUSY) {
+		return hinted(err, "a directory that a file system is mounted on cannot be replaced: name one below it")
 	}
 	if err != nil {
 		return err
