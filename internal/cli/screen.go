@@ -27,9 +27,10 @@ func (a *app) hasScreen() bool {
 	return terminal(a.env.Stdin) && terminal(a.env.Stdout)
 }
 
-// screen shows the source until the person quits, which is no error, or ctx
-// ends; it looks at it again after every, 0: its default. What is said on standard error meanwhile is in the screen's log, and
-// results follow on standard output when it is gone.
+// screen shows the source until the person quits, which is no error, or ctx ends; it
+// looks at it again after every, 0: its default. What is said on standard error
+// meanwhile is in the screen's log, and results follow on standard output when it is
+// gone.
 func (a *app) screen(ctx context.Context, title string, src tui.Source, every time.Duration) error {
 	log := &tui.Log{}
 	a.console.giveUp(log)

@@ -57,8 +57,8 @@ func (t *Table) overMemory() bool {
 }
 
 // victim chooses a record to evict: one that is not protected, with the fewest
-// peers, but at least least, of those looked at, the longest untouched of equals. With all set it
-// looks on until it finds one. Record not is spared.
+// peers, but at least least, of those looked at, and the longest untouched of
+// equals. With all set it looks on until it finds one. Record not is spared.
 func (s *shard) victim(sec, not uint32, least int, all bool) (best uint32, ok bool) {
 	if s.nrec == 0 {
 		return 0, false
