@@ -324,7 +324,14 @@ func FuzzRanges(f *testing.F) {
 
 func FuzzSubnets(f *testing.F) {
 	f.Add("10.0.0.0/8\n::1 # x")
-	f.Fuzz(func(t *testing.T, s string) { ParseSubnets(strings.NewReader(s)) })
+	f.Fuzz(func(t *testing.T, s string) {
+		all, err := ParseSubnets(strings.NewReader(s))
+		for _, p := range all {
+			if !p.IsValid() || p != p.Masked() || p.Addr().Zone() != "" {
+				t.Fatalf("%v (%v) is no network", p, err)
+			}
+		}
+	})
 }
 
 func FuzzDFile(f *testing.F) {
