@@ -3,6 +3,7 @@ package site
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"net/http"
@@ -157,8 +158,11 @@ func (s *Site) live(w http.ResponseWriter, r *http.Request) {
 	var quiet time.Time // since when nothing was sent
 	for first := true; ; first = false {
 		now := time.Now()
-		if fresh, err := s.catalog.Get(r.Context(), rel.Ref()); err == nil {
+		switch fresh, err := s.catalog.Get(r.Context(), rel.Ref()); {
+		case err == nil:
 			rel = fresh // its first copy may be there meanwhile
+		case errors.Is(err, publish.ErrNotFound):
+			return // it was taken back, and who asks again is told
 		}
 		control.SetWriteDeadline(now.Add(s.opts.Tick + heartbeat))
 		var err error

@@ -3,6 +3,7 @@ package site
 import (
 	"bufio"
 	"encoding/json"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -67,6 +68,29 @@ func TestLive(t *testing.T) {
 		t.Errorf("Close did not end the events well: %v", err)
 	}
 	f.Close()
+}
+
+// Who watches a release that is taken back does not take up a place for ever.
+func TestLiveEnds(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, Options{Tick: time.Millisecond})
+	r := f.release(t, "one.iso", 1000)
+	ts := httptest.NewServer(f)
+	defer ts.Close()
+	resp, err := (&http.Client{Timeout: 10 * time.Second}).Get(ts.URL + "/r/one.iso/live")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if err := f.catalog.Delete(t.Context(), r.Ref()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.Copy(io.Discard, resp.Body); err != nil {
+		t.Errorf("the events did not end well: %v", err)
+	}
+	if watchers := f.watchers.Load(); watchers != 0 {
+		t.Errorf("%d watch", watchers)
+	}
 }
 
 // Who looks once a tick sees what is new, though a clock runs a little fast.
