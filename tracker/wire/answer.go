@@ -95,7 +95,7 @@ func intOf(d *bencode.Decoder) int64 {
 
 // countOf reads a number of peers.
 func countOf(d *bencode.Decoder) int {
-	const most = 1 << 31
+	const most = 1<<31 - 1
 	if n := intOf(d); n >= 0 {
 		return int(min(n, most))
 	}
