@@ -54,7 +54,7 @@ func (c *clientFlags) add(f *pflag.FlagSet) {
 	f.BoolVar(&c.noLSD, "no-lsd", false, "do not look for peers on the local network")
 	f.StringVar(&c.lsdGroup, "lsd-group", "", "the multicast group for that, as IP:PORT (default that of BEP 14)")
 	f.Lookup("lsd-group").DefValue = ""
-	f.BoolVar(&c.noUTP, "no-utp", false, "do not answer who dials by uTP that TCP is spoken here: no UDP port is opened")
+	f.BoolVar(&c.noUTP, "no-utp", false, "leave the UDP port of --peer-port closed, on which who dials by uTP is told to take TCP")
 	// What is not there to be turned off is accepted all the same.
 	for _, name := range []string{"no-dht", "no-portmap"} {
 		f.Bool(name, false, "do without "+name[len("no-"):])
