@@ -99,6 +99,9 @@ func (s *Site) sendData(w http.ResponseWriter, r *http.Request, rel *publish.Rel
 	h.Set("ETag", fmt.Sprintf(`"%s-%d"`, rel.Hash(), i))
 	out := &sender{ResponseWriter: w, ctx: r.Context(), control: http.NewResponseController(w), stall: s.opts.Stall,
 		budget: s.budget, sent: s.sentBy(rel.Hash()), all: &s.sentAll, file: f, want: file}
+	if asked := r.Header.Get("Range"); asked != "" {
+		r.Header.Set("Range", plainRange(asked, file.Length))
+	}
 	http.ServeContent(out, r, "", file.ModTime, f)
 	out.control.SetWriteDeadline(time.Time{})
 	if errors.Is(out.err, publish.ErrChanged) {
