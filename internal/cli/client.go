@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -106,7 +107,7 @@ func (a *app) newClient(f *clientFlags, resume string, announcer func(torrent.An
 	}
 	s, err := torrent.NewSession(opt)
 	var port *torrent.PortError
-	if errors.As(err, &port) && f.peerPort < 0 {
+	if errors.As(err, &port) && f.peerPort < 0 && !errors.Is(port.Err, syscall.EADDRNOTAVAIL) {
 		a.warnf("no port from %d to %d is free for peers; taking any other", opt.PeerPort, opt.PeerPortLast)
 		opt.PeerPort, opt.PeerPortLast = 0, 0
 		s, err = torrent.NewSession(opt)
@@ -114,7 +115,7 @@ func (a *app) newClient(f *clientFlags, resume string, announcer func(torrent.An
 	if err != nil {
 		trk.Close()
 		if errors.As(err, &port) {
-			return nil, listenError(port.Err, "the seed", "tcp", peerListen(f.bind.Addr, port.First), "--peer-port")
+			return nil, listenError(port.Err, "the end for peers", "tcp", peerListen(f.bind.Addr, port.First), "--peer-port")
 		}
 		return nil, err
 	}
