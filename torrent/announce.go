@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"net/url"
+	"slices"
 	"sync"
 	"time"
 
@@ -230,6 +231,14 @@ func (a *announcer) announce(ctx context.Context, st *announceState, event track
 	if st.active && !a.ended {
 		a.scheduleLocked(st, next)
 	}
+}
+
+// asked reports whether the trackers of all have answered, or failed to, at least
+// once.
+func (a *announcer) asked(all []*announceState) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return !slices.ContainsFunc(all, func(st *announceState) bool { return st.stats == nil })
 }
 
 // owner returns what st belongs to now.

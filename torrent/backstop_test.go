@@ -34,10 +34,14 @@ func TestBackstop(t *testing.T) {
 	} {
 		for range step.secs {
 			now = now.Add(time.Second)
-			b.decide(now, step.rate, 100, step.conns)
+			b.decide(now, step.rate, 100, step.conns, false)
 		}
 		if b.on != step.on {
 			t.Fatalf("step %d %+v: %v", i, step, b.on)
 		}
+	}
+	b = backstop{}
+	if !b.decide(now, 0, 100, 0, true) {
+		t.Error("not asked at once though there is nobody to wait for")
 	}
 }

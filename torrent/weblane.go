@@ -163,6 +163,7 @@ func (l *webLane) arrived(b picker.Block, data []byte) (more bool) {
 		t.wasted.Add(n)
 		return more
 	}
+	l.seed.fails = 0 // what it gives before it fails counts
 	slot := t.pick.Slot(int(b.Piece))
 	buf := t.pieceBufLocked(slot)
 	t.mu.Unlock()

@@ -17,8 +17,9 @@ import (
 // for the sender of bad data all lanes of a server are one.
 //
 // They are a backstop: whoever runs the server publishes by BitTorrent so that it
-// does not have to carry the load. It is asked when there are no peers, or when
-// they have been slow for a while, and left alone when they no longer are.
+// does not have to carry the load. It is asked when there are no peers, at once
+// when all trackers were asked and nobody is known, or when peers have been slow
+// for a while, and left alone when they no longer are.
 
 // Bounds of the use of web seeds.
 const (
@@ -108,8 +109,9 @@ type backstop struct {
 }
 
 // decide is told about once a second what the peers give, in bytes a second, what
-// would be too little, and how many are connected.
-func (b *backstop) decide(now time.Time, rate, slow float64, conns int) bool {
+// would be too little, how many are connected, and whether there is nobody to wait
+// for.
+func (b *backstop) decide(now time.Time, rate, slow float64, conns int, alone bool) bool {
 	if b.rate += backstopWeight * (rate - b.rate); conns == 0 {
 		b.rate = 0
 	}
@@ -128,6 +130,8 @@ func (b *backstop) decide(now time.Time, rate, slow float64, conns int) bool {
 	switch {
 	case b.on:
 		wait = webReliefTime
+	case alone:
+		wait = 0
 	case conns == 0:
 		wait = webGraceAlone
 	}
@@ -183,6 +187,10 @@ next:
 // starts the lanes that are missing.
 func (t *Torrent) tickWebSeeds(now time.Time) {
 	t.mu.Lock()
+	asked := t.web != nil || len(t.mi.WebSeeds) > 0
+	t.mu.Unlock()
+	asked = asked && t.s.announcer.asked(t.anns)
+	t.mu.Lock()
 	defer t.mu.Unlock()
 	downloading := t.state == StateDownloading && t.ctx.Err() == nil && t.pick != nil
 	if t.web == nil && downloading && len(t.mi.WebSeeds) > 0 {
@@ -202,7 +210,8 @@ func (t *Torrent) tickWebSeeds(now time.Time) {
 	}
 	w.peers.update(now, t.downloaded.Load()-w.received)
 	was := w.need.on
-	if !w.need.decide(now, w.peers.rate, t.slowLocked(), t.nconns) {
+	alone := asked && t.nconns+t.dialing+t.peers.Len() == 0
+	if !w.need.decide(now, w.peers.rate, t.slowLocked(), t.nconns, alone) {
 		return
 	}
 	if !was {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"spate/metainfo"
 	"spate/storage"
 	"spate/torrent"
 	"spate/tracker"
@@ -190,6 +191,7 @@ func (g *getRun) hopeless(j *getJob, st *torrent.Stats, now time.Time) error {
 	idle := now.Sub(j.active)
 	local := g.local && !j.mi.Info.Private
 	nobody := st.Peers == 0 && st.Known == 0 && len(g.opt.peers) == 0
+	webless := nobody && webSeedsFail(st) && len(j.mi.AnnounceList) == 0
 	switch {
 	case nobody && len(j.mi.AnnounceList)+len(j.mi.WebSeeds) == 0 && (!local || idle >= localSearch):
 		also := ""
@@ -197,14 +199,16 @@ func (g *getRun) hopeless(j *getJob, st *torrent.Stats, now time.Time) error {
 			also = nobodyLocal
 		}
 		return fail(CodeNoPeers, "name one with --peer IP:PORT", "%s: the torrent names no tracker to ask for peers%s", j.mi.Info.Name, also)
-	case g.opt.timeout > 0 && nobody && trackersFail(st) && idle >= min(hopelessTime, g.opt.timeout):
-		return fail(CodeNoPeers, "try again later, or name a peer with --peer IP:PORT", "%s: no peers: %s", j.mi.Info.Name, trackerWords(st))
+	case g.opt.timeout > 0 && webless && (!local || idle >= localSearch):
+		return fail(CodeNoPeers, "name a peer with --peer IP:PORT", "%s: the torrent names no tracker to ask for peers; %s", j.mi.Info.Name, sourceWords(j.mi, st))
+	case g.opt.timeout > 0 && nobody && trackersFail(st) && (len(st.WebSeeds) == 0 || webSeedsFail(st)) && idle >= min(hopelessTime, g.opt.timeout):
+		return fail(CodeNoPeers, "try again later, or name a peer with --peer IP:PORT", "%s: no peers: %s", j.mi.Info.Name, sourceWords(j.mi, st))
 	case g.opt.timeout > 0 && idle >= g.opt.timeout:
 		return fail(CodeNoPeers, "what was fetched is kept: the same command goes on; --timeout 0 waits for ever",
-			"%s: no data for %s (%s; %s)", j.mi.Info.Name, humanDuration(idle.Truncate(time.Second)), plural(st.Peers, "peer"), trackerWords(st))
+			"%s: no data for %s (%s; %s)", j.mi.Info.Name, humanDuration(idle.Truncate(time.Second)), plural(st.Peers, "peer"), sourceWords(j.mi, st))
 	case st.Peers == 0 && !j.told && (idle >= tellNoPeers || idle >= tellFailure && trackersFail(st)):
 		j.told = true
-		g.app.notef("%s: no peers yet; %s; still trying", j.mi.Info.Name, trackerWords(st))
+		g.app.notef("%s: no peers yet; %s; still trying", j.mi.Info.Name, sourceWords(j.mi, st))
 	}
 	return nil
 }
@@ -217,6 +221,38 @@ func trackersFail(st *torrent.Stats) bool {
 		}
 	}
 	return len(st.Trackers) > 0
+}
+
+// webSeedsFail reports whether there are web seeds, none of which is asked any more.
+func webSeedsFail(st *torrent.Stats) bool {
+	for _, w := range st.WebSeeds {
+		if !w.Stopped {
+			return false
+		}
+	}
+	return len(st.WebSeeds) > 0
+}
+
+// sourceWords sums up what the trackers said last, and why the first web seed that
+// failed did.
+func sourceWords(mi *metainfo.MetaInfo, st *torrent.Stats) string {
+	var words []string
+	if len(mi.AnnounceList) > 0 {
+		words = append(words, trackerWords(st))
+	}
+	for _, w := range st.WebSeeds {
+		if w.Err != nil {
+			words = append(words, "web seed "+w.URL+": "+strings.TrimPrefix(message(w.Err), w.URL+": "))
+			break
+		}
+	}
+	switch {
+	case len(words) > 0:
+		return strings.Join(words, "; ")
+	case len(mi.WebSeeds) > 0:
+		return "no web seed has answered"
+	}
+	return "it names no tracker"
 }
 
 // trackerWords sums up what the trackers said last. A hybrid's two swarms often
