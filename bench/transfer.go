@@ -144,29 +144,39 @@ func (b *bench) transfer(p *pair, torrent string, mi *metainfo.MetaInfo) error {
 		defer g.stop()
 		gets = append(gets, g)
 	}
-	late := time.After(transferTime)
-	cpu, end := 0.0, time.Time{}
-	for i, g := range gets {
-		select {
-		case <-g.ended:
-		case <-late:
-			return errLate
-		}
-		if g.err != nil {
-			return g.running()
-		}
-		cpu += g.cpu()
-		if t := g.began.Add(g.wall); t.After(end) {
-			end = t
-		}
+	end, err := lastEnd(gets)
+	if err != nil {
+		return err
+	}
+	spent := cpuOfAll(seeds) - before
+	for i := range gets { // only now: it would take the time of those that are not done
 		if err := exec.Command("cmp", "-s", filepath.Join(b.work, mi.Info.Name), filepath.Join(out, fmt.Sprint(i), mi.Info.Name)).Run(); err != nil {
 			return errors.New("other data arrived")
 		}
 	}
 	gb := float64(b.size) * float64(p.gets) / 1e9
 	wall := end.Sub(gets[len(gets)-1].began).Seconds()
-	p.row.add(wall, gb*1000/wall, (cpuOfAll(seeds)-before)/gb, cpu/gb)
+	p.row.add(wall, gb*1000/wall, spent/gb, cpuOfAll(gets)/gb)
 	return nil
+}
+
+// lastEnd waits until all have ended, and returns when the last of them did.
+func lastEnd(all []*process) (end time.Time, err error) {
+	late := time.After(transferTime)
+	for _, p := range all {
+		select {
+		case <-p.ended:
+		case <-late:
+			return end, errLate
+		}
+		if p.err != nil {
+			return end, p.running()
+		}
+		if t := p.began.Add(p.wall); t.After(end) {
+			end = t
+		}
+	}
+	return end, nil
 }
 
 // cpuOfAll returns the processor time in seconds of all of them.
