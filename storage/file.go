@@ -188,18 +188,17 @@ func (d *Dir) openRead(root *os.Root, i int) (openFile, error) {
 // directories, unless it was there before and is gone.
 func (d *Dir) openWrite(root *os.Root, i int) (openFile, error) {
 	name := d.name(i)
-	if err := d.checkLinks(root, i); err != nil {
-		return openFile{}, err
-	}
-	f, err := root.OpenFile(name, os.O_RDWR|openFlags, 0)
-	created := false
-	if errors.Is(err, fs.ErrNotExist) {
-		st := &d.files[i]
-		if st.known && st.base.Exists || st.skip.Load() && !st.making.Load() {
-			return openFile{}, err
-		}
+	st := &d.files[i]
+	var f *os.File
+	err := fs.ErrExist
+	if !(st.known && st.base.Exists) && (!st.skip.Load() || st.making.Load()) {
 		f, err = d.create(root, i)
-		created = err == nil
+	}
+	created := err == nil
+	if errors.Is(err, fs.ErrExist) {
+		if err = d.checkLinks(root, i); err == nil {
+			f, err = root.OpenFile(name, os.O_RDWR|openFlags, 0)
+		}
 	}
 	if err != nil {
 		return openFile{}, err
@@ -218,17 +217,19 @@ func (d *Dir) openWrite(root *os.Root, i int) (openFile, error) {
 	return openFile{file: f, write: true}, nil
 }
 
-// create makes file i and the directories above it.
+// create makes file i and the directories above it. The error is of kind
+// fs.ErrExist if there is something in its place.
 func (d *Dir) create(root *os.Root, i int) (*os.File, error) {
 	name := d.name(i)
 	dir := path.Dir(name)
-	if dir != "." {
-		if _, err := root.Lstat(dir); errors.Is(err, fs.ErrNotExist) {
-			if err := root.MkdirAll(dir, dirPerm); err != nil {
-				return nil, err
-			}
-			d.noteDirs(dir)
+	switch there, err := d.checkDirs(root, i); {
+	case err != nil:
+		return nil, err
+	case !there:
+		if err := root.MkdirAll(dir, dirPerm); err != nil {
+			return nil, err
 		}
+		d.noteDirs(dir)
 	}
 	perm := fs.FileMode(filePerm)
 	if i < len(d.layout.files) && d.layout.files[i].Exec {
@@ -245,30 +246,48 @@ func (d *Dir) create(root *os.Root, i int) (*os.File, error) {
 // checkLinks refuses to write through a symbolic link, or into something that
 // is no file, at any part of the path.
 func (d *Dir) checkLinks(root *os.Root, i int) error {
-	name := d.name(i)
-	for end := 0; end < len(name); end++ {
-		for end < len(name) && name[end] != '/' {
-			end++
-		}
-		fi, err := root.Lstat(name[:end])
+	if there, err := d.checkDirs(root, i); err != nil || !there {
+		return err
+	}
+	fi, err := root.Lstat(d.name(i))
+	if err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil
 		}
-		if err != nil {
-			return err
-		}
-		switch mode := fi.Mode(); {
-		case mode&fs.ModeSymlink != 0:
-			return d.obstructed(i, "a symbolic link")
-		case end < len(name) && !mode.IsDir():
-			return d.obstructed(i, "a file where a directory has to be")
-		case end == len(name) && mode.IsDir():
-			return d.obstructed(i, "a directory")
-		case end == len(name) && !mode.IsRegular():
-			return d.obstructed(i, "not a regular file")
-		}
+		return err
+	}
+	switch mode := fi.Mode(); {
+	case mode&fs.ModeSymlink != 0:
+		return d.obstructed(i, "a symbolic link")
+	case mode.IsDir():
+		return d.obstructed(i, "a directory")
+	case !mode.IsRegular():
+		return d.obstructed(i, "not a regular file")
 	}
 	return nil
+}
+
+// checkDirs does that for the directories above file i, and reports whether they
+// are all there.
+func (d *Dir) checkDirs(root *os.Root, i int) (there bool, err error) {
+	name := d.name(i)
+	for end := range len(name) {
+		if name[end] != '/' {
+			continue
+		}
+		fi, err := root.Lstat(name[:end])
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return false, nil
+		case err != nil:
+			return false, err
+		case fi.Mode()&fs.ModeSymlink != 0:
+			return false, d.obstructed(i, "a symbolic link")
+		case !fi.IsDir():
+			return false, d.obstructed(i, "a file where a directory has to be")
+		}
+	}
+	return true, nil
 }
 
 func (d *Dir) obstructed(i int, what string) error {

@@ -8,7 +8,6 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -71,7 +70,7 @@ func (d *Dir) removeFile(root *os.Root, i int) error {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil
 	case err == nil && (fi.Mode().IsRegular() && !isLink || fi.Mode()&fs.ModeSymlink != 0 && isLink):
-		if err = d.checkDirs(root, i); err == nil {
+		if _, err = d.checkDirs(root, i); err == nil {
 			err = root.Remove(name)
 		}
 	}
@@ -252,24 +251,4 @@ func (d *Dir) setTime(i int, t time.Time) error {
 		}
 		return nil
 	})
-}
-
-// checkDirs refuses a way to file i that leads over a symbolic link.
-func (d *Dir) checkDirs(root *os.Root, i int) error {
-	name := d.name(i)
-	for end := strings.IndexByte(name, '/'); end >= 0; {
-		fi, err := root.Lstat(name[:end])
-		if err != nil {
-			return err
-		}
-		if !fi.IsDir() {
-			return d.obstructed(i, "not a directory")
-		}
-		next := strings.IndexByte(name[end+1:], '/')
-		if next < 0 {
-			return nil
-		}
-		end += 1 + next
-	}
-	return nil
 }

@@ -66,6 +66,9 @@ func (d *Dir) Sync() error {
 	files, dirs := d.dirty, d.dirs
 	d.dirty, d.dirs = nil, map[string]bool{}
 	d.mu.Unlock()
+	if len(files) >= manyFiles {
+		files = d.syncMany(files)
+	}
 	var errs []error
 	for _, i := range files {
 		if err := d.syncFile(i); err != nil {
@@ -79,6 +82,67 @@ func (d *Dir) Sync() error {
 		}
 	}
 	return joined(errs)
+}
+
+// manyFiles is from how many files on the whole file system is synced, in place of
+// each of them: a sync of each waits for the disk to turn, or for its journal, so often.
+const manyFiles = 512
+
+// syncMany syncs many files at once, by the file system that they are on, and returns
+// those for which that did not do, or whose error, if any, has to be found.
+func (d *Dir) syncMany(files []int) (rest []int) {
+	for _, i := range files {
+		d.files[i].writing.Add(1) // until base is right again
+		d.files[i].dirty.Store(false)
+	}
+	defer func() {
+		for _, i := range files {
+			d.files[i].writing.Add(-1)
+		}
+	}()
+	var top *os.File
+	err := d.withRoot("sync", func(root *os.Root) (err error) {
+		top, err = root.Open(".")
+		return err
+	})
+	if err != nil {
+		return files
+	}
+	defer top.Close()
+	on, err := top.Stat()
+	if err != nil || syncFS(top) != nil {
+		return files
+	}
+	for _, i := range files {
+		now, err := d.look(i)
+		if err != nil || !now.Mode().IsRegular() || device(now) != device(on) || !d.isBase(i, statOf(now)) {
+			rest = append(rest, i)
+			continue
+		}
+		d.synced(i, now)
+	}
+	return rest
+}
+
+// look describes file i, or what is in its place.
+func (d *Dir) look(i int) (fi fs.FileInfo, err error) {
+	if h := d.files[i].slot.hit(false); h != nil {
+		defer h.release()
+		return h.file.Stat()
+	}
+	err = d.withRoot("stat", func(root *os.Root) error {
+		fi, err = root.Lstat(d.name(i))
+		return err
+	})
+	return fi, err
+}
+
+// synced takes what a file is as what it should be.
+func (d *Dir) synced(i int, now fs.FileInfo) {
+	st := &d.files[i]
+	st.slot.mu.Lock()
+	defer st.slot.mu.Unlock()
+	st.setBase(statOf(now), d.place.Load())
 }
 
 // syncFile syncs one file and takes what it is then as what it should be.
@@ -105,9 +169,7 @@ func (d *Dir) syncFile(i int) error {
 		d.markDirty(i)
 		return d.fail("sync", i, classify(err, true), err)
 	}
-	st.slot.mu.Lock()
-	st.setBase(statOf(now), d.place.Load())
-	st.slot.mu.Unlock()
+	d.synced(i, now)
 	return nil
 }
 

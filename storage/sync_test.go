@@ -1,0 +1,57 @@
+package storage
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+// Many files are synced as one is: each that was written is known as it is then, one
+// that somebody replaced is told by name, and one that somebody writes to later is found.
+func TestSyncMany(t *testing.T) {
+	t.Parallel()
+	const count, size = manyFiles + 10, 3
+	var files []File
+	for i := range count {
+		files = append(files, File{Path: fmt.Sprintf("top/d%d/f%d", i%7, i), Offset: int64(i * size), Length: size})
+	}
+	dir := t.TempDir()
+	d := openFiles(t, dir, files, DirOptions{})
+	for i := range count {
+		if _, err := d.WriteAt([]byte("abc"), int64(i*size)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const replaced, touched = 5, 9
+	other := filepath.Join(dir, files[replaced].Path)
+	if err := os.WriteFile(other+".new", []byte("xyz"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	d.files[replaced].slot.drop() // Windows replaces no open file
+	if err := os.Rename(other+".new", other); err != nil {
+		t.Fatal(err)
+	}
+	err := d.Sync()
+	var failed *Error
+	if !errors.As(err, &failed) || failed.File != replaced || !errors.Is(err, ErrChanged) {
+		t.Errorf("Sync: %v, want that file %d has changed", err, replaced)
+	}
+	for i := range count {
+		st := &d.files[i]
+		if dirty := st.dirty.Load(); dirty != (i == replaced) || st.writing.Load() != 0 {
+			t.Fatalf("file %d: dirty %v, %d writes under way", i, dirty, st.writing.Load())
+		}
+		now, err := d.stat(i)
+		if err != nil || i != replaced && !st.base.Same(now) {
+			t.Fatalf("file %d is known as %+v and is %+v (%v)", i, st.base, now, err)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(dir, files[touched].Path), []byte("longer"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.ReadAt(make([]byte, size), touched*size); !errors.Is(err, ErrChanged) {
+		t.Errorf("reading what somebody wrote to: %v", err)
+	}
+}
