@@ -38,7 +38,8 @@ type DirOptions struct {
 
 // Dir is a [Storage] of files in a directory. Files and directories are created
 // when something is written to them, as long as they have to be and sparse. It
-// holds no descriptors of its own, only those of its pool.
+// holds no descriptors of its own, only those of its pool, but for one if it writes to
+// one of many files.
 type Dir struct {
 	layout *Layout
 	pool   *Pool
@@ -54,9 +55,12 @@ type Dir struct {
 	place  atomic.Pointer[place]
 	parts  sync.RWMutex // held for reading while the parts are used
 
-	mu    sync.Mutex
-	dirty []int           // files written since the last Sync
-	dirs  map[string]bool // directories with names made since the last Sync
+	syncing sync.Mutex // held while watched is used, taken before mu
+
+	mu      sync.Mutex
+	dirty   []int           // files written since the last Sync
+	dirs    map[string]bool // directories with names made since the last Sync
+	watched *os.File        // see watchErrors
 }
 
 // place is where the files of a Dir are.
@@ -242,6 +246,13 @@ func (d *Dir) Close() error {
 	for i := range d.files {
 		d.files[i].slot.drop()
 	}
+	d.syncing.Lock()
+	d.mu.Lock()
+	if d.watched != nil {
+		d.watched.Close()
+	}
+	d.mu.Unlock()
+	d.syncing.Unlock()
 	at := d.place.Load()
 	d.pool.unuse(at.root, at.top)
 	return nil

@@ -190,6 +190,7 @@ func (d *Dir) openWrite(root *os.Root, i int) (openFile, error) {
 	name := d.name(i)
 	st := &d.files[i]
 	var f *os.File
+	d.watchErrors(root)
 	err := fs.ErrExist
 	if !(st.known && st.base.Exists) && (!st.skip.Load() || st.making.Load()) {
 		f, err = d.create(root, i)

@@ -10,6 +10,8 @@ import (
 // After a failed fsync(2) that is also what it could not write.
 func dropCache(f *os.File) { unix.Fadvise(int(f.Fd()), 0, 0, unix.FADV_DONTNEED) }
 
+const canSyncFS = true
+
 // syncFS makes all of the file system durable that a file is on.
 func syncFS(f *os.File) error { return os.NewSyscallError("syncfs", unix.Syncfs(int(f.Fd()))) }
 

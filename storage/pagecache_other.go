@@ -10,6 +10,8 @@ import (
 // dropCache has nothing to drop where the system cannot be asked to.
 func dropCache(*os.File) {}
 
+const canSyncFS = false
+
 // syncFS is for systems that can.
 func syncFS(*os.File) error { return errors.ErrUnsupported }
 

@@ -66,7 +66,7 @@ func (d *Dir) Sync() error {
 	files, dirs := d.dirty, d.dirs
 	d.dirty, d.dirs = nil, map[string]bool{}
 	d.mu.Unlock()
-	if len(files) >= manyFiles {
+	if len(files) >= manyFiles && canSyncFS {
 		files = d.syncMany(files)
 	}
 	var errs []error
@@ -88,9 +88,31 @@ func (d *Dir) Sync() error {
 // each of them: a sync of each waits for the disk to turn, or for its journal, so often.
 const manyFiles = 512
 
+// watchErrors keeps the top directory open from before the first write to one of many
+// files on: syncfs(2) tells what failed to be written since its descriptor was opened,
+// or that nobody was told of.
+func (d *Dir) watchErrors(root *os.Root) {
+	if !canSyncFS || len(d.files) < manyFiles {
+		return
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.watched == nil && !d.closed.Load() {
+		d.watched, _ = root.Open(".") // without it each file is synced by itself
+	}
+}
+
 // syncMany syncs many files at once, by the file system that they are on, and returns
 // those for which that did not do, or whose error, if any, has to be found.
 func (d *Dir) syncMany(files []int) (rest []int) {
+	d.syncing.Lock()
+	defer d.syncing.Unlock()
+	d.mu.Lock()
+	top := d.watched
+	d.mu.Unlock()
+	if top == nil {
+		return files
+	}
 	for _, i := range files {
 		d.files[i].writing.Add(1) // until base is right again
 		d.files[i].dirty.Store(false)
@@ -100,15 +122,6 @@ func (d *Dir) syncMany(files []int) (rest []int) {
 			d.files[i].writing.Add(-1)
 		}
 	}()
-	var top *os.File
-	err := d.withRoot("sync", func(root *os.Root) (err error) {
-		top, err = root.Open(".")
-		return err
-	})
-	if err != nil {
-		return files
-	}
-	defer top.Close()
 	on, err := top.Stat()
 	if err != nil || syncFS(top) != nil {
 		return files
