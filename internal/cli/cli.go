@@ -29,16 +29,19 @@ type Env struct {
 	Stdout, Stderr io.Writer
 	Now            func() time.Time // nil: time.Now
 	Signals        <-chan os.Signal // the first stops gracefully, the second at once; nil: none
+	// OutlivesHangup: SIGHUP stops nothing, as nohup(1) wants it.
+	OutlivesHangup bool
 }
 
 // System returns the surroundings of this process, and starts to catch the
 // signals that stop a program.
 func System() Env {
 	signals := make(chan os.Signal, 2)
+	outlives := signal.Ignored(syscall.SIGHUP) // Notify changes that
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	return Env{
 		Name: strings.TrimSuffix(filepath.Base(os.Args[0]), ".exe"), Args: os.Args[1:], Environ: os.Environ(),
-		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Signals: signals,
+		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Signals: signals, OutlivesHangup: outlives,
 	}
 }
 
@@ -65,6 +68,9 @@ func Main(env Env) int {
 		case s := <-env.Signals:
 			if reopen := a.hangup.Load(); reopen != nil && s == syscall.SIGHUP {
 				(*reopen)()
+				continue
+			}
+			if s == syscall.SIGHUP && env.OutlivesHangup {
 				continue
 			}
 			now := time.Now()

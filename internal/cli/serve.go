@@ -185,6 +185,7 @@ func (a *app) serve(ctx context.Context, opt *serveOptions) error {
 	if err := d.restore(ctx); err != nil {
 		return err
 	}
+	a.reloadOnHangup(d.node)
 	return d.house.serve(ctx, func(ctx context.Context) error { return d.work(ctx, socket, folders, mk) })
 }
 

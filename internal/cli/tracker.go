@@ -138,15 +138,21 @@ func (a *app) tracker(ctx context.Context, opt *trackerOptions) error {
 	if err != nil {
 		return err
 	}
-	if a.hangup.Load() == nil && a.console.tty == nil { // else the terminal is gone, and nobody stops us
-		ask := n.askReload
-		a.hangup.Store(&ask)
-	}
+	a.reloadOnHangup(n)
 	home := opt.home
 	if home == nil {
 		home = toStats()
 	}
 	return n.run(ctx, s, under(base.Path, n.handler(home)))
+}
+
+// reloadOnHangup has SIGHUP read everything again and open the logs anew, unless
+// it does something else already or means that the terminal is gone.
+func (a *app) reloadOnHangup(n *node) {
+	if a.hangup.Load() == nil && a.console.tty == nil {
+		ask := n.askReload
+		a.hangup.Store(&ask)
+	}
 }
 
 // server returns what the flags mean to the tracker.
