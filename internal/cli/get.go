@@ -54,7 +54,7 @@ With -o - the one file goes to standard output while it is fetched.`,
 	}
 	f := cmd.Flags()
 	f.StringVarP(&opt.output, "output", "o", ".", "write to this `DIR`; -: to standard output")
-	f.StringArrayVar(&opt.sel, "select", nil, "only the files that match this `GLOB`; repeatable")
+	f.StringArrayVar(&opt.sel, "select", nil, "only the files that match this `GLOB`, whatever a magnet link chooses; repeatable")
 	f.BoolVar(&opt.inOrder, "sequential", false, "fetch in order, so that the beginning can be used while the rest comes")
 	f.Var(&opt.seed, "seed", "seed afterwards: none, forever, ratio=R or time=D")
 	f.DurationVar(&opt.timeout, "timeout", 10*time.Minute, "give up after so long without data; 0: never")
@@ -260,6 +260,8 @@ func (a *app) addJob(c *client, j *getJob, opt *getOptions) error {
 		if add.Select, err = selected(j.mi, match); err != nil {
 			return err
 		}
+	} else if add.Select, err = selectedByLink(j); err != nil {
+		return err
 	}
 	if j.t, err = c.session.Add(j.mi, add); err != nil {
 		return err
@@ -285,4 +287,26 @@ func selected(mi *metainfo.MetaInfo, match func(string) bool) (func([]string) bo
 		}
 	}
 	return nil, fail(CodeNotFound, "spate show lists its files", "no file of %q matches --select", mi.Info.Name)
+}
+
+// selectedByLink is selected for what a magnet link chooses (BEP 53); nil when j did
+// not come by a link that does.
+func selectedByLink(j *getJob) (func([]string) bool, error) {
+	if j.src.Magnet == "" {
+		return nil, nil
+	}
+	link, err := metainfo.ParseMagnet(j.src.Magnet)
+	if err != nil || link.Select == nil {
+		return nil, err
+	}
+	chosen := map[string]bool{}
+	for i := range j.mi.Info.Files {
+		if f := &j.mi.Info.Files[i]; !f.Pad() && link.Selected(i) {
+			chosen[strings.Join(f.Path, "/")] = true
+		}
+	}
+	if len(chosen) == 0 {
+		return nil, fail(CodeNotFound, "--select GLOB chooses others", "the link chooses no file of %q", j.mi.Info.Name)
+	}
+	return func(path []string) bool { return chosen[strings.Join(path, "/")] }, nil
 }
