@@ -12,36 +12,27 @@ import (
 // elsewhere. It costs a system call or two for each file.
 func (d *Dir) Stats() ([]FileStat, error) {
 	stats := make([]FileStat, len(d.layout.files))
+	var files []int
 	for i := range stats {
-		if !d.stored(i) {
-			continue
+		if d.stored(i) {
+			files = append(files, i)
 		}
-		var err error
-		if stats[i], err = d.stat(i); err != nil {
-			return nil, err
-		}
+	}
+	err := d.eachStat(files, func(p *parents, i int) (err error) {
+		stats[i], err = d.statIn(p, i)
+		return err
+	})
+	if err != nil {
+		return nil, err
 	}
 	return stats, nil
 }
 
-// stat returns what there is of file i. What is not a regular file does not
-// count as one.
-func (d *Dir) stat(i int) (FileStat, error) {
-	var st FileStat
-	err := d.withRoot("stat", func(root *os.Root) error {
-		fi, err := root.Stat(d.name(i))
-		if errors.Is(err, fs.ErrNotExist) && d.files[i].skip.Load() {
-			fi, err = root.Lstat(d.name(len(d.layout.files)))
-		}
-		switch {
-		case errors.Is(err, fs.ErrNotExist):
-			return nil
-		case err != nil:
-			return d.fail("stat", i, classify(err, false), err)
-		case fi.Mode().IsRegular():
-			st = statOf(fi)
-		}
-		return nil
+// stat returns what there is of file i, as [Dir.Stats] does.
+func (d *Dir) stat(i int) (st FileStat, err error) {
+	err = d.eachStat([]int{i}, func(p *parents, i int) error {
+		st, err = d.statIn(p, i)
+		return err
 	})
 	return st, err
 }

@@ -126,28 +126,22 @@ func (d *Dir) syncMany(files []int) (rest []int) {
 	if err != nil || syncFS(top) != nil {
 		return files
 	}
+	all := make(map[int]fs.FileInfo, len(files))
+	d.eachStat(files, func(p *parents, i int) error {
+		if fi, err := p.stat(d.name(i), false); err == nil {
+			all[i] = fi
+		}
+		return nil
+	})
 	for _, i := range files {
-		now, err := d.look(i)
-		if err != nil || !now.Mode().IsRegular() || device(now) != device(on) || !d.isBase(i, statOf(now)) {
+		now := all[i]
+		if now == nil || !now.Mode().IsRegular() || device(now) != device(on) || !d.isBase(i, statOf(now)) {
 			rest = append(rest, i)
 			continue
 		}
 		d.synced(i, now)
 	}
 	return rest
-}
-
-// look describes file i, or what is in its place.
-func (d *Dir) look(i int) (fi fs.FileInfo, err error) {
-	if h := d.files[i].slot.hit(false); h != nil {
-		defer h.release()
-		return h.file.Stat()
-	}
-	err = d.withRoot("stat", func(root *os.Root) error {
-		fi, err = root.Lstat(d.name(i))
-		return err
-	})
-	return fi, err
 }
 
 // synced takes what a file is as what it should be.
