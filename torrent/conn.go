@@ -12,7 +12,6 @@ import (
 
 	"spate"
 	"spate/peerwire"
-	"spate/torrent/internal/peerlist"
 	"spate/torrent/internal/picker"
 )
 
@@ -202,127 +201,6 @@ func (c *conn) hangUp() {
 	if c.closing.CompareAndSwap(false, true) {
 		c.nc.SetDeadline(time.Unix(1, 0))
 	}
-}
-
-// join enters the connection into its torrent and greets the peer.
-func (c *conn) join() error {
-	t := c.t
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if err := t.awaitTwinLocked(c); err != nil {
-		return err
-	}
-	if err := t.admitLocked(c); err != nil {
-		return err
-	}
-	if c.listens.IsValid() {
-		t.peers.Connected(c.listens)
-	}
-	c.id = t.newHandleLocked()
-	t.conns[c.id] = c
-	t.nconns++
-	t.pick.PeerJoined(c.id, t.emptyLocked())
-	c.greetLocked()
-	c.kickLocked()
-	return nil
-}
-
-// admitLocked reports why the connection may not join.
-func (t *Torrent) admitLocked(c *conn) error {
-	switch {
-	case t.ctx.Err() != nil || t.pick == nil || t.state != StateDownloading && t.state != StateSeeding:
-		return errHalted
-	case c.peerID == t.s.opt.PeerID:
-		return errSelf
-	case t.peers.Banned(c.addr):
-		return errBanned
-	}
-	if now := time.Now(); t.nconns >= t.s.opt.MaxConnsPerTorrent && (t.s.isShunned(c.addr, now) || !t.makeRoomLocked(now)) {
-		return errFull
-	}
-	return nil
-}
-
-// newHandleLocked returns a free handle for the picker.
-func (t *Torrent) newHandleLocked() picker.PeerID {
-	keep := t.retired[:0]
-	for _, r := range t.retired {
-		if t.pick.Reusable(r.id) {
-			t.free = append(t.free, r.id)
-		} else {
-			keep = append(keep, r)
-		}
-	}
-	t.retired = keep
-	if n := len(t.free); n > 0 {
-		id := t.free[n-1]
-		t.free = t.free[:n-1]
-		return id
-	}
-	t.conns = append(t.conns, nil)
-	return picker.PeerID(len(t.conns) - 1)
-}
-
-// leave takes the connection out of its torrent.
-func (c *conn) leave(err error) {
-	t := c.t
-	c.closing.Store(true)
-	c.nc.Close()
-	t.mu.Lock()
-	c.gone = true
-	if c.left != nil {
-		close(c.left)
-	}
-	if c.reason != nil {
-		err = c.reason
-	}
-	c.superLeftLocked()
-	t.pick.PeerLeft(c.id)
-	t.conns[c.id] = nil
-	t.nconns--
-	t.retired = append(t.retired, retiredPeer{c.id, c.addr})
-	c.uploads = nil
-	useful := c.received.Load() > 0 || c.sent.Load() > 0 || time.Since(c.since) > time.Minute
-	if c.listens.IsValid() {
-		t.peers.Disconnected(c.listens, time.Now(), outcomeOf(err, useful))
-	}
-	if !c.amChoking {
-		t.choked = time.Time{} // somebody else can be served at once
-	}
-	t.refillOthersLocked()
-	t.mu.Unlock()
-	c.writers.Wait()
-	t.s.hungUp()
-	t.log.Debug("peer left", "peer", c.addr, "client", c.client, "why", err)
-}
-
-// refused notes that the torrent did not take the connection.
-func (c *conn) refused(err error) {
-	t := c.t
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	switch {
-	case errors.Is(err, errSelf) && !c.incoming:
-		t.peers.AddSelf(c.addr)
-	case !c.incoming:
-		t.peers.Disconnected(c.addr, time.Now(), outcomeOf(err, false))
-	}
-}
-
-// outcomeOf says how a connection ended, for the list of candidates.
-func outcomeOf(err error, useful bool) peerlist.Outcome {
-	var broke *protocolError
-	switch {
-	case errors.Is(err, errSelf):
-		return peerlist.OutcomeSelf
-	case errors.Is(err, errTwice):
-		return peerlist.OutcomeDuplicate
-	case errors.As(err, &broke):
-		return peerlist.OutcomeBroken
-	case useful:
-		return peerlist.OutcomeUseful
-	}
-	return peerlist.OutcomeUseless
 }
 
 // consume handles every whole message that the inbox holds. It is called after
