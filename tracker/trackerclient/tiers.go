@@ -3,8 +3,10 @@ package trackerclient
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 
 	"spate/tracker"
@@ -114,8 +116,29 @@ func (t *Tiers) Announce(ctx context.Context, c Announcer, req *tracker.Announce
 			break
 		}
 	}
-	return nil, "", errors.Join(errs...)
+	return nil, "", nobodyError(errs)
 }
+
+// nobodyError are the errors of trackers of which none answered.
+type nobodyError []error
+
+// Error is one line, with the first few.
+func (e nobodyError) Error() string {
+	const most = 3
+	var b strings.Builder
+	for i, err := range e[:min(most, len(e))] {
+		if i > 0 {
+			b.WriteString("; ")
+		}
+		b.WriteString(err.Error())
+	}
+	if more := len(e) - most; more > 0 {
+		fmt.Fprintf(&b, "; and %d more", more)
+	}
+	return b.String()
+}
+
+func (e nobodyError) Unwrap() []error { return e }
 
 // order returns the trackers to try for an announce with event.
 func (t *Tiers) order(event tracker.Event) []string {

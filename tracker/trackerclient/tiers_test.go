@@ -71,4 +71,9 @@ func TestTiers(t *testing.T) {
 	if !errors.Is(err, broken) || !errors.As(err, &failure) {
 		t.Errorf("all down: %v", err)
 	}
+	many := trackerclient.NewTiers([][]string{{"a"}, {"a1"}, {"a2"}, {"a3"}, {"a4"}}, nil)
+	s.down = map[string]error{"a": broken, "a1": refused, "a2": broken, "a3": broken, "a4": broken}
+	if _, _, err := many.Announce(t.Context(), s, &tracker.AnnounceRequest{}); err == nil || err.Error() != "down; "+refused.Error()+"; down; and 2 more" {
+		t.Errorf("many down: %v", err)
+	}
 }
