@@ -152,6 +152,10 @@ func (a *app) create(ctx context.Context, path string, opt createOptions) error 
 		return usageHint("write it to a file with -o, or pipe it on", "a .torrent would garble the terminal")
 	}
 	m, err := a.makeOne(ctx, path, o)
+	var name *maker.NameError
+	if errors.As(err, &name) && o.Name != "" && name.Path == o.Name {
+		return usagef("--name: %w", err)
+	}
 	if err != nil {
 		return makeError(err)
 	}
