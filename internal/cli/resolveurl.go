@@ -64,12 +64,11 @@ func (a *app) resolveURL(ctx context.Context, arg string, bind netip.Addr) (*sou
 	if next.Scheme != "http" && next.Scheme != "https" {
 		return nil, fail(CodeFailed, "", "%s names a torrent at %s://, which is not fetched", arg, next.Scheme)
 	}
-	resp, err = f.get(ctx, next)
+	if resp, err = f.get(ctx, next); err == nil {
+		found, err = torrentOrLink(resp)
+	}
 	if err != nil && !guessed {
 		return nil, err
-	}
-	if err == nil {
-		found, err = torrentOrLink(resp)
 	}
 	if err != nil || found.torrent == nil {
 		return nil, fail(CodeNotFound, "give the URL of the .torrent, or of a page that links to it", "%s leads to no torrent", arg)

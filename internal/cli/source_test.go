@@ -39,6 +39,8 @@ func TestResolveURL(t *testing.T) {
 	mux.HandleFunc("/one", page(`<a class=x href='x.torrent'>get</a> <a href="/x.torrent#top">again</a>`))
 	mux.HandleFunc("/two", page(`<a href=x.torrent>one</a><a href=y.torrent>two</a>`))
 	mux.HandleFunc("/magnet", page(`<a href="magnet:?xt=urn:btih:0123456789abcdef0123456789abcdef01234567&amp;dn=a">m</a>`))
+	mux.HandleFunc("/to-cut", page(`<a href=cut.torrent>get</a>`))
+	mux.HandleFunc("/to-huge", page(`<a href=huge.torrent>get</a>`))
 	mux.HandleFunc("/empty", page(`<p>nothing`))
 	mux.HandleFunc("/other.iso", func(w http.ResponseWriter, _ *http.Request) { w.Write(make([]byte, 5000)) })
 	mux.HandleFunc("/other.iso.torrent", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, someTorrent) })
@@ -69,6 +71,7 @@ func TestResolveURL(t *testing.T) {
 	for path, code := range map[string]int{
 		"/absent": CodeNotFound, "/empty": CodeNotFound, "/two": CodeFailed, "/circle": CodeNetwork,
 		"/ftp": CodeNetwork, "/huge.torrent": CodeBadData, "/cut.torrent": CodeNetwork,
+		"/to-huge": CodeBadData, "/to-cut": CodeNetwork,
 	} {
 		s, err := a.resolve(context.Background(), srv.URL+path, netip.Addr{})
 		if exitCode(err) != code {

@@ -225,8 +225,12 @@ func (c *signatureCheck) fetch(ctx context.Context) ([]byte, error) {
 	}
 	defer resp.Body.Close()
 	sig, err := io.ReadAll(http.MaxBytesReader(nil, resp.Body, signature.MaxSignature))
-	if err != nil {
+	var large *http.MaxBytesError
+	switch {
+	case errors.As(err, &large):
 		return nil, fail(CodeBadData, c.accept(""), "%s: %w", u.Redacted(), err)
+	case err != nil: // the connection ended, which says nothing of the signature
+		return nil, fail(CodeNetwork, "", "%s: %w", u.Redacted(), err)
 	}
 	return sig, nil
 }

@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -24,6 +25,7 @@ type signedSite struct {
 	torrent, sig []byte
 	key          string // announced
 	status       int    // of the signature, 0: 200
+	cut          bool   // the connection ends within the signature
 	announces    bool
 }
 
@@ -46,6 +48,9 @@ func newSignedSite(t *testing.T, key *signature.Key) *signedSite {
 	sig := func(w http.ResponseWriter, _ *http.Request) {
 		if s.status != 0 {
 			w.WriteHeader(s.status)
+		}
+		if s.cut {
+			w.Header().Set("Content-Length", strconv.Itoa(len(s.sig)+1))
 		}
 		w.Write(s.sig)
 	}
@@ -146,6 +151,10 @@ func TestKeysOfSites(t *testing.T) {
 			s.status = http.StatusServiceUnavailable
 			return "/r/a"
 		}, CodeNetwork, "503"},
+		"the connection ends": {func(_ *testing.T, s *signedSite) string {
+			s.cut = true
+			return "/r/a"
+		}, CodeNetwork, "EOF"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
