@@ -115,7 +115,7 @@ func (a *app) newClient(f *clientFlags, resume string, announcer func(torrent.An
 	if err != nil {
 		trk.Close()
 		if errors.As(err, &port) {
-			return nil, listenError(port.Err, "the end for peers", "tcp", peerListen(f.bind.Addr, port.First), "--peer-port")
+			return nil, listenError(port.Err, "the seed", "tcp", peerListen(f.bind.Addr, port.First), "--peer-port")
 		}
 		return nil, err
 	}
