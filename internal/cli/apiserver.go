@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -67,15 +66,7 @@ func (a *app) serveStream(ctx context.Context, l net.Listener, h http.Handler) e
 		Handler: h, ReadHeaderTimeout: readHeaderTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: 64 << 10,
 		BaseContext: func(net.Listener) context.Context { return ctx },
 	}
-	stop := context.AfterFunc(ctx, func() {
-		late, cancel := context.WithTimeout(context.Background(), shutdownTimeout)
-		defer cancel()
-		if srv.Shutdown(late) != nil {
-			srv.Close()
-		}
-	})
-	defer stop()
-	if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+	if err := serveUntil(ctx, srv, l); err != nil {
 		return fmt.Errorf("the API: %w", err)
 	}
 	return nil

@@ -16,12 +16,17 @@ const (
 	shutdownTimeout   = 3 * time.Second
 )
 
-// serveHTTP serves l until ctx ends; requests under way are given a moment.
+// serveHTTP serves l as serveUntil does.
 func (a *app) serveHTTP(ctx context.Context, l net.Listener, h http.Handler) error {
 	srv := &http.Server{
 		Handler: h, ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: time.Minute, IdleTimeout: idleTimeout,
 		MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelDebug),
 	}
+	return serveUntil(ctx, srv, l)
+}
+
+// serveUntil serves l until ctx ends; requests under way are given a moment.
+func serveUntil(ctx context.Context, srv *http.Server, l net.Listener) error {
 	stop := context.AfterFunc(ctx, func() {
 		ctx, cancel := context.WithTimeout(context.Background(), shutdownTimeout)
 		defer cancel()
