@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 )
 
@@ -32,6 +33,12 @@ func TestSyncMany(t *testing.T) {
 	d.files[replaced].slot.drop() // Windows replaces no open file
 	if err := os.Rename(other+".new", other); err != nil {
 		t.Fatal(err)
+	}
+	d.mu.Lock()
+	written := slices.Clone(d.dirty)
+	d.mu.Unlock()
+	if rest := d.syncMany(written); canSyncFS && !slices.Equal(rest, []int{replaced}) {
+		t.Errorf("of %d files %v were not synced with the others, want only the replaced one", len(written), rest)
 	}
 	err := d.Sync()
 	var failed *Error
