@@ -33,6 +33,11 @@ was = None
 while not stopping:
     for a in ses.pop_alerts():
         print(a.message(), flush=True)
+        # libtorrent 2.0.8 halts hybrids of good data at times (as in its issue 6394), until a
+        # person starts them again.
+        if isinstance(a, lt.torrent_error_alert) and "do not describe the same data" in a.message():
+            h.clear_error()
+            h.resume()
     s = h.status()
     now = (str(s.state), int(s.progress * 20), s.num_peers)
     if now != was:
