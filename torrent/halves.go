@@ -187,7 +187,7 @@ func (t *Torrent) proveHalves() {
 
 // heldBackLocked serves a peer that was not until now.
 func (c *conn) heldBackLocked() {
-	if c.peerInterested && c.amChoking && c.t.freeSlotLocked() {
+	if c.peerInterested && c.amChoking && c.t.freeSlotLocked(time.Now()) {
 		c.unchokeLocked(time.Now())
 		c.kickLocked()
 	}

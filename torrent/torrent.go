@@ -123,6 +123,7 @@ type Torrent struct {
 	upMeter               meter
 	downMeter             meter
 	rng                   *rand.Rand
+	upPeak                float64 // fastest recent upMeter.rate
 	super                 superSeed
 }
 

@@ -103,6 +103,14 @@ func (c *Conn) read(p []byte) int {
 	return n
 }
 
+// Unacked returns how many bytes were written to c that have not arrived at the
+// other end.
+func (c *Conn) Unacked() int {
+	c.net.mu.Lock()
+	defer c.net.mu.Unlock()
+	return c.out.held - c.out.ready
+}
+
 // Write implements net.Conn.
 func (c *Conn) Write(p []byte) (int, error) {
 	c.net.mu.Lock()
