@@ -3,26 +3,26 @@ package maker
 import (
 	"context"
 
-	"spate/internal/lanes"
+	"spate/internal/hashing"
 	"spate/merkle"
 )
 
 // digests are the hashes that a worker has in progress: those of the batch, and
 // those of earlier pieces that only want zeros to their end.
 type digests struct {
-	v1    []*lanes.SHA1     // by piece of the batch
+	v1    []*hashing.SHA1   // by piece of the batch
 	trees []*merkle.Builder // over the leaves so far, by piece of the batch
 
-	free   []*lanes.SHA1
+	free   []*hashing.SHA1
 	padded []padded
 
 	// Scratch, kept for its capacity.
-	in     []*lanes.SHA1
+	in     []*hashing.SHA1
 	data   [][]byte
 	leaves [][]byte
 	hashes [][32]byte
 	owner  []int // piece of the batch that a leaf belongs to
-	ends   []*lanes.SHA1
+	ends   []*hashing.SHA1
 	zeros  []int64
 }
 
@@ -32,7 +32,7 @@ type digests struct {
 type padded struct {
 	piece piece
 	sums  sums
-	v1    *lanes.SHA1
+	v1    *hashing.SHA1
 }
 
 const (
@@ -48,11 +48,11 @@ const (
 func (w *worker) begin(n int) {
 	w.v1 = w.v1[:0]
 	for range n {
-		var d *lanes.SHA1
+		var d *hashing.SHA1
 		if last := len(w.free) - 1; last >= 0 {
 			d, w.free = w.free[last], w.free[:last]
 		} else {
-			d = new(lanes.SHA1)
+			d = new(hashing.SHA1)
 		}
 		d.Reset()
 		w.v1 = append(w.v1, d)
@@ -84,13 +84,13 @@ func (w *worker) feed(parts [][]byte, errs []error) {
 		}
 	}
 	if w.r.layout.v1 {
-		lanes.WriteSHA1(w.in, w.data)
+		hashing.WriteSHA1(w.in, w.data)
 	}
 	if w.r.layout.v2 {
 		for len(w.hashes) < len(w.leaves) {
 			w.hashes = append(w.hashes, [32]byte{})
 		}
-		lanes.SumSHA256(w.hashes, w.leaves)
+		hashing.SumSHA256(w.hashes, w.leaves)
 		for k, i := range w.owner {
 			w.trees[i].Add(&w.hashes[k])
 		}
@@ -158,7 +158,7 @@ func (w *worker) finish(ctx context.Context, n int) error {
 		if err := context.Cause(ctx); err != nil {
 			return err
 		}
-		lanes.ZerosSHA1(w.ends, w.zeros)
+		hashing.ZerosSHA1(w.ends, w.zeros)
 	}
 	for k := range list {
 		p := &list[k]

@@ -7,7 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"spate/internal/lanes"
+	"spate/internal/hashing"
 	"spate/merkle"
 )
 
@@ -169,7 +169,7 @@ func (r *run) lanesFor(n, size int) int {
 	if r.ordered || !r.layout.v1 {
 		return 1
 	}
-	return max(1, min(lanes.Width(), r.layout.numPieces()/n, size/merkle.BlockSize))
+	return max(1, min(hashing.Width(), r.layout.numPieces()/n, size/merkle.BlockSize))
 }
 
 // errShort is the error for a file that ends before its size.

@@ -9,7 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"spate/internal/lanes"
+	"spate/internal/hashing"
 	"spate/merkle"
 	"spate/metainfo"
 )
@@ -172,7 +172,7 @@ func (s *stream) addLeaves(p []byte, full bool) {
 	for len(s.hashes) < len(s.leaves) {
 		s.hashes = append(s.hashes, [32]byte{})
 	}
-	lanes.SumSHA256(s.hashes, s.leaves)
+	hashing.SumSHA256(s.hashes, s.leaves)
 	for k := range s.leaves {
 		s.tree.Add(&s.hashes[k])
 	}

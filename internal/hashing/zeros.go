@@ -1,4 +1,4 @@
-package lanes
+package hashing
 
 // three are the states of three SHA-1 messages as the SHA instructions want
 // them: d, c, b, a and then e after three words of anything.

@@ -1,4 +1,4 @@
-package lanes
+package hashing
 
 // manyData is where sixteen lanes of data are faster than two, even when some of
 // them are empty: a block takes about 150 ns in the sixteen, and 38 ns in the two

@@ -1,6 +1,6 @@
 //go:build !purego
 
-package lanes
+package hashing
 
 import "golang.org/x/sys/cpu"
 

@@ -1,4 +1,4 @@
-package lanes
+package hashing
 
 // pairQueue pairs the runs of data that it is given: two of them are hashed while
 // both have blocks, and the longer one waits for the next partner.

@@ -1,4 +1,4 @@
-package lanes
+package hashing
 
 import "slices"
 

@@ -1,6 +1,6 @@
 //go:build !amd64 || purego
 
-package lanes
+package hashing
 
 // There are no kernels for this processor: nothing below is called.
 const (

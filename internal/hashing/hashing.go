@@ -1,4 +1,4 @@
-// Package lanes hashes several independent messages at a time on one core. The
+// Package hashing hashes several independent messages at a time on one core. The
 // SHA instructions of a processor leave it waiting for their results; two or
 // three messages in turn fill those gaps, and give up to twice the throughput.
 // Zeros, of which a hybrid torrent's padding consists (BEP 47), have kernels of
@@ -6,7 +6,7 @@
 //
 // crypto/sha1 and crypto/sha256 are the reference and what is used where a
 // processor has no such instructions; results are always theirs.
-package lanes
+package hashing
 
 import (
 	"crypto/sha1"
