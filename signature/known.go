@@ -13,7 +13,7 @@ import (
 	"slices"
 	"strings"
 
-	"spate/internal/wholefile"
+	"spate/internal/atomicfile"
 )
 
 // Known are the keys that sites were first seen with, or that somebody said are
@@ -104,7 +104,7 @@ func replaceFile(path string, b []byte) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
 	}
-	return wholefile.Replace(path, b)
+	return atomicfile.Replace(path, b)
 }
 
 // fieldsOf reads the lines of the file at path, each n words; what begins with # is

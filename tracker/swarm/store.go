@@ -12,7 +12,7 @@ import (
 	"sync"
 	"time"
 
-	"spate/internal/wholefile"
+	"spate/internal/atomicfile"
 )
 
 // Store keeps a table in a directory: the last two snapshots, and journals of
@@ -177,7 +177,7 @@ func (s *Store) Save(now time.Time) error {
 	if err := os.Rename(tmp, s.path(snapPrefix, n)); err != nil {
 		return err
 	}
-	if err := wholefile.SyncDir(s.dir); err != nil {
+	if err := atomicfile.SyncDir(s.dir); err != nil {
 		return err
 	}
 	return s.prune()

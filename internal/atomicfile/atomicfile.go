@@ -1,6 +1,6 @@
-// Package wholefile writes small files of which there is all that is new or all that
+// Package atomicfile writes small files of which there is all that is new or all that
 // was there before, whenever the program or the machine stops.
-package wholefile
+package atomicfile
 
 import (
 	"errors"
