@@ -8,7 +8,7 @@ import (
 	"github.com/charmbracelet/x/ansi"
 	"github.com/dustin/go-humanize"
 
-	"spate/internal/harmless"
+	"spate/internal/termsafe"
 )
 
 // clean makes text from outside fit for one line of the screen.
@@ -17,7 +17,7 @@ func clean(s string) string {
 	if len(s) > most {
 		s = strings.ToValidUTF8(s[:most], "")
 	}
-	return harmless.Line(s)
+	return termsafe.Line(s)
 }
 
 // fit cuts or pads s to exactly width columns.

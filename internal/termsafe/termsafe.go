@@ -1,6 +1,6 @@
-// Package harmless makes text from outside fit for a terminal: names of files and
+// Package termsafe makes text from outside fit for a terminal: names of files and
 // torrents, programs of peers, words of trackers.
-package harmless
+package termsafe
 
 import (
 	"fmt"
