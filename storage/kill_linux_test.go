@@ -13,7 +13,7 @@ import (
 
 	"spate"
 	"spate/bitfield"
-	"spate/internal/killat"
+	"spate/internal/killpoint"
 )
 
 // pattern is piece i of the torrent that the killed process downloads.
@@ -74,14 +74,14 @@ func TestKilledAtAnyCall(t *testing.T) {
 		if err := os.Mkdir(filepath.Join(dir, "state"), 0o777); err != nil {
 			t.Fatal(err)
 		}
-		argv, err := killat.Command(n, os.Args[0], "-test.run=^TestKilledAtAnyCall$")
+		argv, err := killpoint.Command(n, os.Args[0], "-test.run=^TestKilledAtAnyCall$")
 		if err != nil {
 			t.Fatal(err)
 		}
 		cmd := exec.Command(argv[0], argv[1:]...)
 		cmd.Env = append(os.Environ(), "SPATE_INNER="+dir)
 		out, err := cmd.CombinedOutput()
-		killed := cmd.ProcessState.ExitCode() == killat.Killed
+		killed := cmd.ProcessState.ExitCode() == killpoint.Killed
 		if err != nil && !killed {
 			t.Fatalf("call %d: %v: %s", n, err, out)
 		}

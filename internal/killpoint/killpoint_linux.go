@@ -1,4 +1,4 @@
-package killat
+package killpoint
 
 import (
 	"errors"
@@ -39,7 +39,7 @@ func Main() (code int, asked bool) {
 		code, err = run(n, os.Args[1:])
 	}
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "killat:", err)
+		fmt.Fprintln(os.Stderr, "killpoint:", err)
 		return 1, true
 	}
 	return code, true
