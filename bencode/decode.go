@@ -302,7 +302,8 @@ func (d *Decoder) Dict(yield func(key []byte) bool) {
 			return
 		}
 		last = key
-		if at = d.off; !yield(key) {
+		at = d.off
+		if !yield(key) {
 			return
 		}
 		if d.off == at {
@@ -335,7 +336,8 @@ func (d *Decoder) ordered(last, key []byte, at int) bool {
 // Raw reads any value, checks all of it and returns its bytes as they stand.
 func (d *Decoder) Raw() []byte {
 	at := d.off
-	if d.Skip(); d.err != nil {
+	d.Skip()
+	if d.err != nil {
 		return nil
 	}
 	return d.b[at:d.off:d.off]

@@ -54,7 +54,8 @@ func TestLimits(t *testing.T) {
 		}
 	}
 	d := bencode.NewDecoder([]byte("lleie"), bencode.Options{Depth: 1})
-	if d.Skip(); !errors.Is(d.Err(), bencode.ErrLimit) {
+	d.Skip()
+	if !errors.Is(d.Err(), bencode.ErrLimit) {
 		t.Errorf("depth 1: %v", d.Err())
 	}
 }
@@ -110,7 +111,8 @@ func TestErrorsStick(t *testing.T) {
 	d := bencode.NewDecoder([]byte("li1e1:xe"), bencode.Options{})
 	n := 0
 	for range d.List {
-		if n++; d.Bytes() != nil {
+		n++
+		if d.Bytes() != nil {
 			t.Error("an integer was read as a string")
 		}
 	}
@@ -133,7 +135,8 @@ func TestFindAndRest(t *testing.T) {
 		t.Errorf("%q %d %v", raw, off, err)
 	}
 	d := bencode.NewDecoder([]byte(in), bencode.Options{})
-	if d.Skip(); d.Err() != nil || string(d.Rest()) != "trailing" {
+	d.Skip()
+	if d.Err() != nil || string(d.Rest()) != "trailing" {
 		t.Errorf("%v, rest %q", d.Err(), d.Rest())
 	}
 	if d.Finish() == nil {

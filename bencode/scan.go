@@ -37,7 +37,8 @@ func parseInt(b []byte, off int) (n int64, end int, err *SyntaxError) {
 func parseString(b []byte, off int) (start, end int, err *SyntaxError) {
 	n, i := 0, off
 	for ; i < len(b) && b[i]-'0' <= 9; i++ {
-		if n = n*10 + int(b[i]-'0'); n > len(b) {
+		n = n*10 + int(b[i]-'0')
+		if n > len(b) {
 			return 0, 0, truncated(len(b))
 		}
 	}

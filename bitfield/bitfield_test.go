@@ -97,7 +97,8 @@ func TestSetAllLeavesSpareBitsClear(t *testing.T) {
 			t.Error(err)
 		}
 		c := f.Clone()
-		if f.ClearAll(); !f.None() || c.Count() != n || n > 0 && f.Equal(c) {
+		f.ClearAll()
+		if !f.None() || c.Count() != n || n > 0 && f.Equal(c) {
 			t.Errorf("%d bits: a clone shares its bits", n)
 		}
 	}

@@ -96,7 +96,8 @@ func TestCancel(t *testing.T) {
 			})
 			n := 0
 			o.Progress = func(Progress) {
-				if n++; n == after {
+				n++
+				if n == after {
 					stop()
 				}
 			}

@@ -144,7 +144,8 @@ func (r *run) take(w *worker) (fits bool) {
 		if len(w.batch) == 0 && p.data > room/2 {
 			w.batch = append(w.batch, p)
 			for len(w.batch) < r.lanes {
-				if p, ok = r.cut.cut(); !ok {
+				p, ok = r.cut.cut()
+				if !ok {
 					break
 				}
 				w.batch = append(w.batch, p)

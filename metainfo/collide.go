@@ -152,7 +152,8 @@ func (p *parser) renameAll(set hashSet, again bitfield.Bitfield) {
 			dir, dirs, before = p.hash.dir(f.Path), now, f.Path[last]
 			name.set(&p.hash, before)
 			class = name.hash(dir, 0)
-			if number = next[class]; number == 0 && !p.spend("info.files", mapCost) {
+			number = next[class]
+			if number == 0 && !p.spend("info.files", mapCost) {
 				return
 			}
 		}

@@ -52,7 +52,8 @@ func FuzzParse(f *testing.F) {
 			t.Fatalf("magnet of another torrent: %v", g)
 		}
 		m.Comment += "!"
-		if out, err = m.Bytes(); err != nil || !bytes.Contains(out, m.InfoBytes) {
+		out, err = m.Bytes()
+		if err != nil || !bytes.Contains(out, m.InfoBytes) {
 			t.Fatalf("changed: %q, %v", out, err)
 		}
 		if again, err := metainfo.Parse(out); err != nil || again.Hash() != m.Hash() {

@@ -73,7 +73,8 @@ func (p *parser) uniqueIn(d *bencode.Decoder, field string, off int) {
 	p.keys.start()
 	n := 0
 	for key := range d.Dict {
-		if n++; n > maxKeys {
+		n++
+		if n > maxKeys {
 			p.limit(field, off, "more than %d keys, and not sorted", maxKeys)
 			return
 		}

@@ -114,7 +114,8 @@ func (p *parser) newLinkTree() *linkTree {
 			same++
 		}
 		dir := uint64(0)
-		if hashes = hashes[:same]; same > 0 {
+		hashes = hashes[:same]
+		if same > 0 {
 			dir = hashes[same-1]
 		}
 		for _, part := range dirs[same:] {
@@ -159,8 +160,10 @@ func (t *linkTree) resolve(l *link, hops int) bool {
 	}
 	l.busy = true
 	target := l.file.Symlink.Target
-	if l.ok = !slices.Contains(target, "..") && t.follow(l, target, hops); !l.ok {
-		if target, l.ok = inside(l.file.Path[:len(l.file.Path)-1], target); l.ok {
+	l.ok = !slices.Contains(target, "..") && t.follow(l, target, hops)
+	if !l.ok {
+		target, l.ok = inside(l.file.Path[:len(l.file.Path)-1], target)
+		if l.ok {
 			l.ok = t.follow(l, target, hops)
 		}
 	}
@@ -184,7 +187,8 @@ func (t *linkTree) follow(l *link, path []string, hops int) bool {
 			at, dir = next.target, next.dir
 			continue
 		}
-		if dir = t.dirs.has(at); !dir && !t.files.has(at) {
+		dir = t.dirs.has(at)
+		if !dir && !t.files.has(at) {
 			return false
 		}
 	}
@@ -284,7 +288,8 @@ func prune(nodes []node) []bool {
 		queue = queue[:len(queue)-1]
 		ended[k] = true
 		for _, from := range nodes[k].from {
-			if nodes[from].out--; nodes[from].out == 0 {
+			nodes[from].out--
+			if nodes[from].out == 0 {
 				queue = append(queue, from)
 			}
 		}

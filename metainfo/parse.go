@@ -231,7 +231,8 @@ func (p *parser) announceList(at int) {
 	n := 0
 	for range p.d.List {
 		tier := p.texts(field)
-		if n += len(tier); n > p.o.Limits.List {
+		n += len(tier)
+		if n > p.o.Limits.List {
 			p.limit(field, at, "more than %d trackers", p.o.Limits.List)
 		}
 		if len(tier) > 0 {

@@ -25,7 +25,8 @@ func slowness() float64 {
 		b := make([]byte, 8<<20)
 		h := uint64(1)
 		for i := range b {
-			if h ^= uint64(b[i]) + uint64(i); h&7 == 3 {
+			h ^= uint64(b[i]) + uint64(i)
+			if h&7 == 3 {
 				h *= 0x9e3779b97f4a7c15
 				table[h>>44]++
 			}

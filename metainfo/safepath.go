@@ -101,7 +101,8 @@ func replaceUnsafe(s string, windows bool) string {
 	done := 0 // bytes of s that are in b
 	for i, size := 0, 0; i < len(s); i += size {
 		r := rune(s[i])
-		if size = 1; r >= utf8.RuneSelf {
+		size = 1
+		if r >= utf8.RuneSelf {
 			r, size = utf8.DecodeRuneInString(s[i:])
 		}
 		if r <= lastUnsafe && unsafeRune(r, windows) || r == utf8.RuneError && size == 1 {

@@ -44,7 +44,8 @@ func (p *parser) uniqueInFiles(off int) {
 		if d.Kind() != bencode.Dict {
 			continue
 		}
-		if p.uniqueIn(d, "info.files", off); p.err != nil {
+		p.uniqueIn(d, "info.files", off)
+		if p.err != nil {
 			return
 		}
 	}
@@ -150,7 +151,8 @@ func (e *entry) common(key []byte, c *cursor) {
 		e.attr = ParseAttr(c.str())
 	case string(key) == "symlink path" && c.next() == 'l':
 		at := c.off
-		if e.link, e.hasLink = c.strings(e.link, mostParts); !e.hasLink {
+		e.link, e.hasLink = c.strings(e.link, mostParts)
+		if !e.hasLink {
 			c.off = at
 			c.skip()
 		}
@@ -194,7 +196,8 @@ func (p *parser) addFile(e *entry, off int64, field func(string) string) {
 		f.Path = p.padPath(e.path)
 	} else {
 		changed := false
-		if f.Path, changed = p.path(e.path); changed {
+		f.Path, changed = p.path(e.path)
+		if changed {
 			i.renamed++
 		}
 	}

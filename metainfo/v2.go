@@ -131,7 +131,8 @@ func (p *parser) v2Files() {
 			off += i.PieceLength - over
 		}
 		ok := false
-		if end, ok = add(off, e.length); !ok {
+		end, ok = add(off, e.length)
+		if !ok {
 			p.fail(field("length"), e.at, "the sizes add up to more than 64 bits")
 			return
 		}
@@ -183,7 +184,8 @@ func (p *parser) mergeTree(paths []uint32) {
 		f.PiecesRoot = e.root
 		k++
 	})
-	if skipPads(); p.err == nil && k < len(i.Files) {
+	skipPads()
+	if p.err == nil && k < len(i.Files) {
 		p.fail(field, p.info.treeAt, "the v1 half has more files than the v2 half")
 	}
 }

@@ -172,7 +172,8 @@ func (c *cache) reserve() {
 			// Look again after saying that we wait: a release before that
 			// would not have woken us.
 			c.waiting.Add(1)
-			if h = c.victim(); h == nil {
+			h = c.victim()
+			if h == nil {
 				c.cond.Wait()
 			}
 			c.waiting.Add(-1)

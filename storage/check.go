@@ -135,7 +135,8 @@ func (d *Dir) checkFile(i int) error {
 			st.slot.mu.Unlock()
 			continue // it was looked at on the way
 		}
-		if st.moved(at); !st.known {
+		st.moved(at)
+		if !st.known {
 			st.setBase(now, at)
 		}
 		ok := st.compare(now)
@@ -222,7 +223,8 @@ func (d *Dir) Prepare() error {
 			continue
 		}
 		if err := d.prepareFile(i); err != nil {
-			if errs = append(errs, err); len(errs) == most {
+			errs = append(errs, err)
+			if len(errs) == most {
 				break
 			}
 		}

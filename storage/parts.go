@@ -78,7 +78,8 @@ func (d *Dir) SetWanted(i int, wanted bool) error {
 func (d *Dir) exists(i int) (there bool, err error) {
 	err = d.withRoot("open", func(root *os.Root) error {
 		_, err := root.Lstat(d.name(i))
-		if there = err == nil; there || errors.Is(err, fs.ErrNotExist) {
+		there = err == nil
+		if there || errors.Is(err, fs.ErrNotExist) {
 			return nil
 		}
 		return d.fail("open", i, classify(err, true), err)

@@ -183,7 +183,8 @@ func (p *Pool) unuse(r *rootDir, name string) {
 	} else {
 		delete(p.paths, key)
 	}
-	if r.users--; r.users == 0 {
+	r.users--
+	if r.users == 0 {
 		delete(p.dirs, r.path)
 		r.slot.drop()
 	}

@@ -66,7 +66,8 @@ func churn(t *testing.T, pool *Pool, torrents, files, workers, rounds int) {
 				case 4:
 					d.HasData(off, 10)
 				default:
-					if _, err = d.ReadAt(p, off); !bytes.Equal(p, want) && err == nil {
+					_, err = d.ReadAt(p, off)
+					if !bytes.Equal(p, want) && err == nil {
 						err = errors.New("data differs")
 					}
 				}

@@ -61,7 +61,8 @@ func (d *SHA1) top(p []byte) []byte {
 		return p
 	}
 	n := copy(d.buf[d.fill:], p)
-	if d.fill += n; d.fill == blockSize {
+	d.fill += n
+	if d.fill == blockSize {
 		sha1Blocks(&d.h, &d.buf[0], 1)
 		d.fill = 0
 	}

@@ -45,7 +45,8 @@ type pairs struct {
 // sum takes a message.
 func (q *pairs) sum(dst *[SizeSHA256]byte, p []byte) {
 	q.m[q.busy].begin(dst, p)
-	if q.busy++; q.busy < 2 {
+	q.busy++
+	if q.busy < 2 {
 		return
 	}
 	for q.busy == 2 {

@@ -95,7 +95,8 @@ func run(n int, argv []string) (code int, err error) {
 				return 0, err
 			}
 			if counts {
-				if n--; n == 0 {
+				n--
+				if n == 0 {
 					p.Kill()
 				}
 			}

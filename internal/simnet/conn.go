@@ -126,7 +126,8 @@ func (c *Conn) Write(p []byte) (int, error) {
 		}
 		n := c.out.write(p)
 		total += n
-		if p = p[n:]; len(p) == 0 {
+		p = p[n:]
+		if len(p) == 0 {
 			return total, nil
 		}
 		c.wdead.arm(c.net, &c.wcond)

@@ -302,7 +302,8 @@ func (h *Host) listener(at netip.AddrPort) *Listener {
 func (h *Host) allocPort() uint16 {
 	for range 1<<16 - firstPort {
 		p := h.nextPort
-		if h.nextPort++; h.nextPort == 0 {
+		h.nextPort++
+		if h.nextPort == 0 {
 			h.nextPort = firstPort
 		}
 		if h.ports[p] == 0 {
@@ -313,7 +314,8 @@ func (h *Host) allocPort() uint16 {
 }
 
 func (h *Host) freePort(p uint16) {
-	if h.ports[p]--; h.ports[p] <= 0 {
+	h.ports[p]--
+	if h.ports[p] <= 0 {
 		delete(h.ports, p)
 	}
 }

@@ -17,7 +17,8 @@ func pieceMap(pieces []Piece, width, height int) (rows []string, perCell int) {
 	cells := 0
 	for from := 0; from < len(pieces); from += perCell {
 		row.WriteRune(cell(pieces[from:min(from+perCell, len(pieces))]))
-		if cells++; cells%width == 0 {
+		cells++
+		if cells%width == 0 {
 			rows = append(rows, row.String())
 			row.Reset()
 		}

@@ -129,7 +129,8 @@ func (m *model) tabs() string {
 		} else {
 			label = faint.Render(" " + label + " ")
 		}
-		if width += lipgloss.Width(label); width > m.inner() {
+		width += lipgloss.Width(label)
+		if width > m.inner() {
 			break
 		}
 		parts = append(parts, label)

@@ -71,8 +71,11 @@ func (s *shard) victim(sec, not uint32, least int, all bool) (best uint32, ok bo
 		}
 		if i < tries {
 			ri = uint32(s.rng.below(int(s.nrec)))
-		} else if ri++; ri == s.nrec {
-			ri = 0
+		} else {
+			ri++
+			if ri == s.nrec {
+				ri = 0
+			}
 		}
 		rec := s.record(ri)
 		n, idle := rec.peers(), rec.untouched(sec)

@@ -60,7 +60,8 @@ func (s *shard) expire(ri uint32, list, bucket int, now uint16) (seen, gone int)
 			b.move(i, b.n)
 		}
 	}
-	if gone = seen - b.n; gone > 0 {
+	gone = seen - b.n
+	if gone > 0 {
 		s.setBlockN(rec, list, bucket, b.n)
 		s.count(rec, list, -gone)
 		s.expired += uint64(gone)
@@ -168,7 +169,8 @@ func (s *shard) walk(c *cursor, visit func(ri uint32, rec record, list, bucket i
 			continue
 		}
 		c.bucket = -1
-		if c.list++; c.list == numLists {
+		c.list++
+		if c.list == numLists {
 			c.list = 0
 			c.rec--
 			end(ri, rec)

@@ -45,7 +45,8 @@ func (s *shard) check() error {
 				ref := rec.ref(list)
 				if rec.isDir(list) {
 					d := &s.dirs[rec.dirNo(list)]
-					if ref = d.refs[b]; int(d.ns[b]) != bl.n || d.rec != ri || int(d.list) != list {
+					ref = d.refs[b]
+					if int(d.ns[b]) != bl.n || d.rec != ri || int(d.list) != list {
 						return fmt.Errorf("record %d list %d bucket %d: the directory says %d of %d", ri, list, b, d.ns[b], bl.n)
 					}
 					for i := range bl.n {

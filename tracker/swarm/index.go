@@ -35,7 +35,8 @@ func (s *shard) lookup(ih *spate.InfoHash, h uint64) (ri uint32, ok bool) {
 			return 0, false
 		}
 		if v&^slotMask == mark {
-			if ri = v&slotMask - 1; *s.record(ri).hash() == *ih {
+			ri = v&slotMask - 1
+			if *s.record(ri).hash() == *ih {
 				return ri, true
 			}
 		}

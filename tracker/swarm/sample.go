@@ -72,7 +72,8 @@ func (s *shard) take(rec record, list, k int, a *announce) {
 		if k == 0 {
 			return
 		}
-		if bucket++; bucket == nb {
+		bucket++
+		if bucket == nb {
 			bucket = 0
 		}
 		at = 0
@@ -86,7 +87,8 @@ func (s *shard) start(rec record, list int, self place) (bucket, at int) {
 		if self.list < 0 {
 			return 0, s.rng.below(n)
 		}
-		if at = s.rng.below(n - 1); at >= self.at {
+		at = s.rng.below(n - 1)
+		if at >= self.at {
 			at++
 		}
 		return 0, at

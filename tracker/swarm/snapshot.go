@@ -140,7 +140,8 @@ func (t *Table) Restore(now time.Time, r io.Reader) error {
 			return nil
 		}
 		for len(p) > 0 {
-			if p = t.restoreItem(t.seconds(now), p, peers); p == nil {
+			p = t.restoreItem(t.seconds(now), p, peers)
+			if p == nil {
 				return rd.fail(nil, "bad item")
 			}
 		}

@@ -82,11 +82,13 @@ func TestSnapshotRemembersAll(t *testing.T) {
 	r := swarm.Request{Key: 99, Addr: addr4(1), Event: tracker.EventStopped}
 	r.InfoHash[0], r.InfoHash[1] = 1, 1
 	var rep swarm.Reply
-	if again.Announce(later, &r, &rep); rep.Removed {
+	again.Announce(later, &r, &rep)
+	if rep.Removed {
 		t.Error("a stranger stopped an entry")
 	}
 	r.Key = 2
-	if again.Announce(later, &r, &rep); !rep.Removed {
+	again.Announce(later, &r, &rep)
+	if !rep.Removed {
 		t.Error("the peer could not stop its entry")
 	}
 
@@ -257,7 +259,8 @@ func TestStoreSurvives(t *testing.T) {
 		for peer := range noted {
 			var rep swarm.Reply
 			r := swarm.Request{InfoHash: ih, Key: uint32(100_001 + peer), Addr: addr4(100_001 + peer), Seed: true, Event: tracker.EventCompleted}
-			if tab.Announce(start, &r, &rep); rep.Counted || rep.New {
+			tab.Announce(start, &r, &rep)
+			if rep.Counted || rep.New {
 				t.Errorf("peer %d was forgotten: %+v", peer, rep)
 			}
 		}

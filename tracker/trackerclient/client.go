@@ -245,7 +245,8 @@ func (c *Client) enterHost(host string) *hostSlots {
 func (c *Client) leaveHost(host string, h *hostSlots) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if h.users--; h.users == 0 {
+	h.users--
+	if h.users == 0 {
 		delete(c.hosts, host)
 	}
 }

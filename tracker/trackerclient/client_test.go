@@ -214,7 +214,8 @@ func TestForbiddenURLs(t *testing.T) {
 func TestRedirectToLocal(t *testing.T) {
 	asked := ""
 	base := serve(t, func(w http.ResponseWriter, r *http.Request) {
-		if asked += r.Host; r.Host == "tracker.example" {
+		asked += r.Host
+		if r.Host == "tracker.example" {
 			http.Redirect(w, r, "http://"+r.URL.Query().Get("to")+"/announce", http.StatusFound)
 		}
 	})

@@ -184,7 +184,8 @@ func (t *Tiers) answered(url string, event tracker.Event, id string) {
 		t.heard = append(t.heard, heard{url: url})
 		h = &t.heard[len(t.heard)-1]
 	}
-	if h.known = event != tracker.EventStopped; h.known {
+	h.known = event != tracker.EventStopped
+	if h.known {
 		t.last = url
 	}
 	if id != "" {

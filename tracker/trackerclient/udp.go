@@ -175,7 +175,8 @@ func (t *udpTracker) use() bool {
 func (t *udpTracker) release() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.users--; t.users == 0 && t.err == nil {
+	t.users--
+	if t.users == 0 && t.err == nil {
 		t.idle = time.AfterFunc(udpIdle, t.closeIdle)
 	}
 }

@@ -125,7 +125,8 @@ func TestUDPTrouble(t *testing.T) {
 	f := &fakeUDP{t: t, id: 7}
 	n := 0
 	addr := udpServer(t, "udp4", "127.0.0.1:0", func(b []byte) [][]byte {
-		if n++; n%2 == 1 {
+		n++
+		if n%2 == 1 {
 			return nil // lost
 		}
 		reply := f.answer(b)

@@ -60,7 +60,8 @@ func ParseAnnounceQuery(query []byte, req *tracker.AnnounceRequest) error {
 		var err error
 		switch string(key) {
 		case "info_hash":
-			if hashes++; hashes > 1 {
+			hashes++
+			if hashes > 1 {
 				return ErrManyHashes
 			}
 			err = unescape20((*[20]byte)(&req.InfoHash), value, ErrInfoHash)
@@ -91,7 +92,8 @@ func parseField(key, value []byte, req *tracker.AnnounceRequest) error {
 	switch string(key) {
 	case "port":
 		var n int64
-		if n, err = parseNumber(value); err != nil || n <= 0 || n > math.MaxUint16 {
+		n, err = parseNumber(value)
+		if err != nil || n <= 0 || n > math.MaxUint16 {
 			return ErrPort
 		}
 		req.Port = uint16(n)
@@ -100,7 +102,8 @@ func parseField(key, value []byte, req *tracker.AnnounceRequest) error {
 	case "downloaded":
 		req.Downloaded, err = parseAmount(value)
 	case "left":
-		if req.Left, err = parseNumber(value); req.Left < 0 {
+		req.Left, err = parseNumber(value)
+		if req.Left < 0 {
 			req.Left = tracker.Unknown
 		}
 	case "numwant":
@@ -242,7 +245,8 @@ func ParseScrapeQuery(dst []spate.InfoHash, query []byte, limit int) ([]spate.In
 		if string(key) != "info_hash" {
 			continue
 		}
-		if n++; n > limit {
+		n++
+		if n > limit {
 			return dst, ErrManyHashes
 		}
 		var h spate.InfoHash

@@ -183,7 +183,8 @@ func Property(t *rapid.T, open func(o swarm.Options) Store) {
 			to := rapid.IntRange(from, hosts-1).Draw(t, "to")
 			u.quick = true
 			for h := from; h <= to; h++ {
-				if r.Addr = peer(h).Addr; h%3 == 0 {
+				r.Addr = peer(h).Addr
+				if h%3 == 0 {
 					r.Addr = peer6(h).Addr
 				}
 				r.Key = m.key(&r, false)
