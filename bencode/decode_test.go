@@ -13,7 +13,7 @@ func TestValid(t *testing.T) {
 	good := []string{
 		"i0e", "i-1e", "i9223372036854775807e", "i-9223372036854775808e", "0:", "3:abc", "le", "de",
 		"d1:ai1e1:bl1:x1:yee", "lllleeee", "d0:0:e", "l" + strings.Repeat("i7e", 1000) + "e",
-		"d1:bi1e1:ai2ee", "d1:ai1e1:ai2ee", // order is for the caller to judge
+		"d1:bi1e1:ai2ee", "d1:ai1e1:ai2ee", // the caller decides whether the order matters
 		strings.Repeat("l", 100) + strings.Repeat("e", 100),
 	}
 	for _, s := range good {
