@@ -12,7 +12,7 @@ var ErrProof = errors.New("merkle: the hashes do not lead to the root")
 // that BEP 52 does not allow.
 var ErrRange = errors.New("merkle: no such hashes")
 
-// MaxRequest is the number of hashes that a peer may request at once (BEP 52).
+// MaxRequest is how many hashes a peer should request at most at once (BEP 52).
 // MaxAnswer is the number of hashes that a request is answered with at most. It is
 // larger so that a peer can request all block hashes of a piece of 128 MiB.
 const (

@@ -60,7 +60,7 @@ var pads = sync.OnceValue(func() *[MaxLayers + 1][32]byte {
 // Root returns the root of the smallest tree over the given hashes of a layer, padded
 // to a power of two. The length of hashes must be a multiple of 32. A single hash is
 // its own root; without hashes the root is zero. Root takes time proportional to the
-// number of hashes and allocates nothing.
+// number of hashes and needs little memory.
 func Root(hashes []byte, layer int) [32]byte {
 	if len(hashes) < HashSize {
 		return [32]byte{}

@@ -92,8 +92,8 @@ func TestLayerAndHeight(t *testing.T) {
 }
 
 // layers returns all layers of the tree over the block hashes, without padding.
-func layers(blocks []byte) [][]byte {
-	all := [][]byte{blocks}
+func layers(blockHashes []byte) [][]byte {
+	all := [][]byte{blockHashes}
 	for layer := 0; len(all[layer]) > 32; layer++ {
 		all = append(all, merkle.ParentLayer(nil, all[layer], layer))
 	}
@@ -105,9 +105,9 @@ func layers(blocks []byte) [][]byte {
 // not.
 func TestProve(t *testing.T) {
 	for n := 1; n <= 33; n++ {
-		blocks := randomHashes(n, 7)
-		all := layers(blocks)
-		root := merkle.Root(blocks, 0)
+		blockHashes := randomHashes(n, 7)
+		all := layers(blockHashes)
+		root := merkle.Root(blockHashes, 0)
 		height := merkle.Height(int64(n))
 		if len(all) != height+1 || [32]byte(all[height]) != root {
 			t.Fatalf("%d blocks: %d layers", n, len(all))
@@ -165,8 +165,8 @@ func checkProof(t *testing.T, all [][]byte, n int64, root [32]byte, span merkle.
 // gives the same hashes as Prove.
 func TestProveBlocks(t *testing.T) {
 	for n := 2; n <= 33; n++ {
-		blocks := randomHashes(n, 7)
-		all := layers(blocks)
+		blockHashes := randomHashes(n, 7)
+		all := layers(blockHashes)
 		height := merkle.Height(int64(n))
 		for top := 1; top <= 4; top++ {
 			pieces := all[min(top, height)]
@@ -176,7 +176,7 @@ func TestProveBlocks(t *testing.T) {
 						for proof := range height {
 							span := merkle.Span{Base: base, Index: int64(index), Length: length, Proof: proof}
 							first := index << base >> top << top
-							part := blocks[32*first : 32*min(n, first+1<<top)]
+							part := blockHashes[32*first : 32*min(n, first+1<<top)]
 							got, err := merkle.ProveBlocks(nil, part, pieces, top, int64(n), span)
 							if base+merkle.Height(int64(length)) > top || base >= min(top, height) {
 								if err == nil {
@@ -197,17 +197,17 @@ func TestProveBlocks(t *testing.T) {
 }
 
 func TestInvalidSpans(t *testing.T) {
-	blocks := randomHashes(5, 1)
+	blockHashes := randomHashes(5, 1)
 	for _, s := range []merkle.Span{
 		{}, {Length: 1}, {Length: 3}, {Length: 16}, {Length: 2, Index: 1}, {Length: 2, Index: 8}, {Length: 2, Index: 6}, {Length: 2, Index: -2},
 		{Length: 2, Base: -1}, {Length: 2, Base: 3}, {Length: 2, Base: 63}, {Length: 2, Proof: 3}, {Length: 2, Proof: -1}, {Length: -2}, {Length: 1024},
 	} {
-		if _, err := merkle.Prove(nil, blocks, 5, s); err == nil {
+		if _, err := merkle.Prove(nil, blockHashes, 5, s); err == nil {
 			t.Errorf("%+v was answered", s)
 		}
 	}
 	for _, n := range []int64{0, -1, 4, 6, 1 << 62} {
-		if _, err := merkle.Prove(nil, blocks, n, merkle.Span{Length: 2}); err == nil {
+		if _, err := merkle.Prove(nil, blockHashes, n, merkle.Span{Length: 2}); err == nil {
 			t.Errorf("5 hashes were taken for the layer of %d blocks", n)
 		}
 	}
@@ -215,9 +215,9 @@ func TestInvalidSpans(t *testing.T) {
 
 // FuzzVerify checks that hashes verify only if they are those of the tree.
 func FuzzVerify(f *testing.F) {
-	blocks := randomHashes(11, 3)
-	all := layers(blocks)
-	root := merkle.Root(blocks, 0)
+	blockHashes := randomHashes(11, 3)
+	all := layers(blockHashes)
+	root := merkle.Root(blockHashes, 0)
 	for _, s := range []merkle.Span{{Length: 2, Proof: 3}, {Length: 4, Index: 8, Proof: 3}, {Base: 1, Length: 2, Index: 4, Proof: 2}, {Length: 16, Proof: 3}} {
 		b, err := merkle.Prove(nil, all[s.Base], 11, s)
 		if err != nil {
