@@ -1,5 +1,5 @@
-// Package atomicfile writes small files of which there is all that is new or all that
-// was there before, whenever the program or the machine stops.
+// Package atomicfile writes small files atomically: if the program or the machine stops
+// during a write, the file has its old or its new content.
 package atomicfile
 
 import (
@@ -10,12 +10,12 @@ import (
 	"syscall"
 )
 
-// Extension is how the names end under which files are written before they get their
-// own; one that is left over was not finished.
+// Extension ends the names of temporary files. A temporary file that is left over was
+// not written completely.
 const Extension = ".new"
 
-// Replace has the file at path, which only its owner may read, consist of b, and
-// returns when that lasts.
+// Replace atomically replaces the content of the file at path with b and syncs the file
+// and its directory. Only the owner can read the file.
 func Replace(path string, b []byte) error {
 	if err := Write(path, b); err != nil {
 		return err
@@ -23,8 +23,8 @@ func Replace(path string, b []byte) error {
 	return SyncDir(filepath.Dir(path))
 }
 
-// Write is Replace, but for the name of the file: that lasts once the directory is
-// synced.
+// Write is like [Replace] but does not sync the directory. After a crash the file may
+// have its old content until [SyncDir] has returned.
 func Write(path string, b []byte) error {
 	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*"+Extension)
 	if err != nil {
@@ -43,7 +43,8 @@ func Write(path string, b []byte) error {
 	return err
 }
 
-// SyncDir makes the names in a directory last, where the system can.
+// SyncDir syncs a directory, so that the names of its files survive a crash. It does
+// nothing if the system cannot sync directories.
 func SyncDir(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {
@@ -51,8 +52,8 @@ func SyncDir(dir string) error {
 	}
 	defer d.Close()
 	err = d.Sync()
-	for _, cannot := range []error{errors.ErrUnsupported, syscall.EINVAL, fs.ErrPermission} { // the last is Windows
-		if errors.Is(err, cannot) {
+	for _, unsupported := range []error{errors.ErrUnsupported, syscall.EINVAL, fs.ErrPermission} { // Windows returns fs.ErrPermission
+		if errors.Is(err, unsupported) {
 			return nil
 		}
 	}

@@ -24,7 +24,7 @@ func TestReplace(t *testing.T) {
 	if info, err := os.Stat(path); err != nil || runtime.GOOS != "windows" && info.Mode() != 0o600 {
 		t.Errorf("%v %v", info.Mode(), err)
 	}
-	// What cannot be replaced stays, and nothing is left over.
+	// If a replacement fails, the old file stays and no temporary file is left.
 	taken := filepath.Join(dir, "taken")
 	if err := os.MkdirAll(filepath.Join(taken, "sub"), 0o700); err != nil {
 		t.Fatal(err)

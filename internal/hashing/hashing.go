@@ -1,11 +1,11 @@
-// Package hashing hashes several independent messages at a time on one core. The
-// SHA instructions of a processor leave it waiting for their results; two or
-// three messages in turn fill those gaps, and give up to twice the throughput.
-// Zeros, of which a hybrid torrent's padding consists (BEP 47), have kernels of
-// their own.
+// Package hashing hashes several independent messages at a time on one core
+// (multi-buffer hashing). The SHA instructions of a processor have to wait for the
+// results of the previous ones. Working on two or three messages in turn uses this time
+// and up to doubles the throughput. Blocks of zeros have kernels of their own, because
+// the padding of hybrid torrents (BEP 47) consists of zeros.
 //
-// crypto/sha1 and crypto/sha256 are the reference and what is used where a
-// processor has no such instructions; results are always theirs.
+// On processors without these instructions the package uses crypto/sha1 and
+// crypto/sha256. The results are the same.
 package hashing
 
 import (
@@ -14,20 +14,20 @@ import (
 )
 
 const (
-	blockSize = 64 // of SHA-1 and of SHA-256
+	blockSize = 64 // block size of SHA-1 and SHA-256 in bytes
 
 	// SizeSHA1 and SizeSHA256 are the lengths of the digests in bytes.
 	SizeSHA1   = sha1.Size
 	SizeSHA256 = sha256.Size
 )
 
-// Width returns how many messages [WriteSHA1] hashes best at a time: they take
-// less than twice the time of half of them.
+// Width returns the number of messages that [WriteSHA1] hashes most efficiently at a
+// time. Hashing them takes less than twice as long as hashing half of them.
 func Width() int {
 	switch {
-	case widest:
+	case useAVX512:
 		return 16
-	case accelerated:
+	case useSHA:
 		return 2
 	}
 	return 1

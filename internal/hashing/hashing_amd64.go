@@ -4,16 +4,16 @@ package hashing
 
 import "golang.org/x/sys/cpu"
 
-// accelerated: the SHA instructions are there, and what the kernels need
-// besides. wide: so are vectors of eight words. widest: so are those of sixteen.
+// useSHA tells that the processor has the SHA instructions and the others that the
+// kernels need. useAVX2 and useAVX512 tell that it also has vectors of 8 or 16 words.
 var (
-	accelerated = hasSHA() && cpu.X86.HasSSSE3 && cpu.X86.HasSSE41
-	wide        = accelerated && cpu.X86.HasAVX2
-	widest      = wide && cpu.X86.HasAVX512F && cpu.X86.HasAVX512BW
+	useSHA    = detectSHA() && cpu.X86.HasSSSE3 && cpu.X86.HasSSE41
+	useAVX2   = useSHA && cpu.X86.HasAVX2
+	useAVX512 = useAVX2 && cpu.X86.HasAVX512F && cpu.X86.HasAVX512BW
 )
 
-// hasSHA asks the processor, for cpu.X86 has no word for it.
-func hasSHA() bool {
+// detectSHA executes CPUID, because package cpu does not report the SHA instructions.
+func detectSHA() bool {
 	if most, _, _, _ := cpuid(0, 0); most < 7 {
 		return false
 	}
@@ -23,37 +23,38 @@ func hasSHA() bool {
 
 func cpuid(leaf, sub uint32) (a, b, c, d uint32)
 
-// sha1Blocks hashes n > 0 blocks at p into h.
+// sha1Blocks hashes n blocks at p into h. n must be positive.
 //
 //go:noescape
 func sha1Blocks(h *[5]uint32, p *byte, n int)
 
-// sha1Blocks2 does so for two messages.
+// sha1Blocks2 is like sha1Blocks for two messages.
 //
 //go:noescape
 func sha1Blocks2(h0, h1 *[5]uint32, p0, p1 *byte, n int)
 
-// sha256Blocks2 is sha1Blocks2 for SHA-256.
+// sha256Blocks2 is like sha1Blocks2 for SHA-256.
 //
 //go:noescape
 func sha256Blocks2(h0, h1 *[8]uint32, p0, p1 *byte, n int)
 
-// zeros3 hashes n > 0 blocks of zeros into each of three messages.
+// zeros3 hashes n blocks of zeros into each of three messages. n must be positive.
 //
 //go:noescape
-func zeros3(s *three, n int)
+func zeros3(s *state3, n int)
 
-// zeros16 does so for sixteen.
+// zeros16 is like zeros3 for 16 messages.
 //
 //go:noescape
-func zeros16(s *sixteen, n int)
+func zeros16(s *state16, n int)
 
-// zeros32 does so for thirty-two.
+// zeros32 is like zeros3 for 32 messages.
 //
 //go:noescape
-func zeros32(s *thirtyTwo, n int)
+func zeros32(s *state32, n int)
 
-// sha1Blocks16 is sha1Blocks for sixteen messages, of which p are the blocks.
+// sha1Blocks16 is like sha1Blocks for 16 messages. p holds the address of each one's
+// blocks.
 //
 //go:noescape
-func sha1Blocks16(s *sixteen, p *[16]*byte, n int)
+func sha1Blocks16(s *state16, p *[16]*byte, n int)

@@ -17,8 +17,8 @@ func randomBytes(r *rand.Rand, n int) []byte {
 	return b
 }
 
-// checkSHA1 writes to several digests at a time, in steps of any size, data and
-// zeros, and compares with crypto/sha1.
+// checkSHA1 writes data and zeros of random lengths to several digests at a time and
+// compares the results with crypto/sha1.
 func checkSHA1(t *testing.T, seed uint64, messages, steps, most int) {
 	t.Helper()
 	r := rand.New(rand.NewPCG(seed, 1))

@@ -5,24 +5,23 @@ import (
 	"testing"
 )
 
-// kernels are those that this processor has, whether it would use them or not.
+// kernels returns the kernels that this processor can run, and which of them hash data.
 func kernels() (list map[string]func() kernel, data map[string]bool) {
 	list = map[string]func() kernel{}
-	if accelerated {
-		list["zeros of 3"] = zerosOf3
+	if useSHA {
+		list["zeros of 3"] = zeroKernel3
 	}
-	if wide {
-		list["zeros of 16"] = zerosOf16
+	if useAVX2 {
+		list["zeros of 16"] = zeroKernel16
 	}
-	if widest {
-		list["zeros of 32"] = zerosOf32
-		list["data of 16"] = dataOf16
+	if useAVX512 {
+		list["zeros of 32"] = zeroKernel32
+		list["data of 16"] = dataKernel16
 	}
 	return list, map[string]bool{"data of 16": true}
 }
 
-// TestKernels: any number of messages of any lengths come out as they do one by
-// one, from each kernel and not only from the best one.
+// TestKernels checks each kernel with different numbers and lengths of messages.
 func TestKernels(t *testing.T) {
 	list, data := kernels()
 	for name, k := range list {
@@ -37,7 +36,7 @@ func TestKernels(t *testing.T) {
 	}
 }
 
-// checkKernel hashes n runs of up to most blocks.
+// checkKernel hashes n messages of 1 to most blocks.
 func checkKernel(t *testing.T, r *rand.Rand, k kernel, n, most int, data bool) {
 	t.Helper()
 	got, want := make([][5]uint32, n), make([][5]uint32, n)
@@ -68,8 +67,8 @@ func checkKernel(t *testing.T, r *rand.Rand, k kernel, n, most int, data bool) {
 	}
 }
 
-// TestKernelFullLanes: as long as messages are alike, no lane goes empty for
-// more than the last slice of them.
+// TestKernelFullLanes checks that no lane is empty for long if all messages have the
+// same length.
 func TestKernelFullLanes(t *testing.T) {
 	for _, n := range []int{16, 17, 24, 31, 33, 128} {
 		var h [5]uint32
@@ -86,8 +85,9 @@ func TestKernelFullLanes(t *testing.T) {
 	}
 }
 
-// TestKernelLeaves returns what is too little for the lanes.
-func TestKernelLeaves(t *testing.T) {
+// TestKernelReturnsRest checks that hash returns the runs that are too few for the
+// kernel.
+func TestKernelReturnsRest(t *testing.T) {
 	var h [5]uint32
 	k := kernel{4, func([]run, int) {}}
 	runs := []run{{&h, nil, 300}, {&h, nil, 100}, {&h, nil, 400}, {&h, nil, 100}, {&h, nil, 100}}

@@ -1,7 +1,7 @@
 package hashing
 
-// pairQueue pairs the runs of data that it is given: two of them are hashed while
-// both have blocks, and the longer one waits for the next partner.
+// pairQueue hashes two messages at a time while both have blocks left. The longer one
+// then waits for the next message.
 type pairQueue struct{ waiting run }
 
 func (q *pairQueue) write(r run) {

@@ -2,8 +2,8 @@ package hashing
 
 import "slices"
 
-// run is a message and the n blocks that are to be hashed into it: those of p,
-// or zeros where p is nil.
+// run is a message h and the n blocks that are still to be hashed into it: those of p,
+// or zeros if p is nil.
 type run struct {
 	h *[5]uint32
 	p []byte
@@ -12,22 +12,21 @@ type run struct {
 
 // kernel hashes several messages at a time.
 type kernel struct {
-	width int // messages, at most
-	// step hashes the next n blocks of each of the runs, which all have as many,
-	// and leaves the runs themselves as they are.
+	width int // the maximum number of messages
+	// step hashes the next n blocks of each run. It does not advance the runs.
 	step func(runs []run, n int)
 }
 
-// maxBlocks bounds the blocks of one call of a kernel, which the scheduler
-// cannot interrupt: about 3 ms.
+// maxBlocks limits the blocks in one call of a kernel to about 3 ms, because the
+// scheduler cannot interrupt a kernel.
 const maxBlocks = 1 << 14
 
-// hash works until fewer than least runs are left, and returns those. It uses
-// runs as its own.
+// hash hashes the runs until fewer than least are left, and returns those. It changes
+// runs.
 //
-// A lane costs the same whether it has a message or not, so that the lanes are
-// to be full until all messages end: those that have most left are hashed first,
-// a slice of them at a time, while there are more of them than lanes.
+// A step takes the same time however many of its lanes are in use, so all lanes should
+// stay full until the end. Therefore hash always works on the longest runs, a slice at
+// a time, while there are more runs than lanes.
 func (k kernel) hash(runs []run, least int) []run {
 	if len(runs) < least {
 		return runs
@@ -49,14 +48,14 @@ func (k kernel) hash(runs []run, least int) []run {
 		for len(in) > 0 && in[len(in)-1].n == 0 {
 			in = in[:len(in)-1]
 		}
-		// Both are in order; so is what is made of them.
+		// in and out are sorted, so the merged list is sorted too.
 		scratch = merge(scratch[:0], in, out)
 		runs = runs[:copy(runs, scratch)]
 	}
 	return runs
 }
 
-// merge appends a and b, both with the longest run first, to dst in that order.
+// merge appends a and b to dst. All are sorted by decreasing length.
 func merge(dst, a, b []run) []run {
 	for len(a) > 0 && len(b) > 0 {
 		if a[0].n >= b[0].n {

@@ -6,21 +6,21 @@ import (
 	"hash"
 )
 
-// SHA1 is one SHA-1 message in progress. Reset comes before its first use. It is
+// SHA1 is a SHA-1 digest in progress. Reset must be called before the first use. It is
 // not safe for concurrent use.
 type SHA1 struct {
 	h    [5]uint32
-	buf  [blockSize]byte // the bytes of a block that is not full
-	fill int             // how many
-	n    uint64          // bytes written
-	std  hash.Hash       // in place of all of the above where there are no kernels
+	buf  [blockSize]byte // the bytes of an incomplete block
+	fill int             // number of bytes in buf
+	n    uint64          // number of bytes written
+	std  hash.Hash       // replaces the fields above if there are no kernels
 }
 
 var zeroBlocks [64 << 10]byte
 
-// Reset begins a new message.
+// Reset starts a new message.
 func (d *SHA1) Reset() {
-	if !accelerated {
+	if !useSHA {
 		if d.std == nil {
 			d.std = sha1.New()
 		}
@@ -31,13 +31,14 @@ func (d *SHA1) Reset() {
 	d.fill, d.n = 0, 0
 }
 
-// Sum ends the message and returns its digest. Reset comes before anything else.
+// Sum ends the message and returns its digest. Reset must be called before d is used
+// again.
 func (d *SHA1) Sum() (sum [SizeSHA1]byte) {
-	if !accelerated {
+	if !useSHA {
 		d.std.Sum(sum[:0])
 		return sum
 	}
-	// The padding of FIPS 180-4: a one bit, zeros, the length in bits.
+	// The padding of FIPS 180-4: a one bit, zeros, and the length in bits.
 	bits := d.n * 8
 	d.buf[d.fill] = 0x80
 	clear(d.buf[d.fill+1:])
@@ -53,9 +54,9 @@ func (d *SHA1) Sum() (sum [SizeSHA1]byte) {
 	return sum
 }
 
-// top fills the open block with p and returns what is left of p, which is whole
-// blocks and a rest if the open block was filled.
-func (d *SHA1) top(p []byte) []byte {
+// fillBlock adds the start of p to the incomplete block, if there is one, and returns
+// the rest of p. The rest is empty unless the block was completed.
+func (d *SHA1) fillBlock(p []byte) []byte {
 	d.n += uint64(len(p))
 	if d.fill == 0 {
 		return p
@@ -69,23 +70,24 @@ func (d *SHA1) top(p []byte) []byte {
 	return p[n:]
 }
 
-// keep puts the rest of a write, less than a block, into the open block.
-func (d *SHA1) keep(p []byte) {
+// bufferTail stores the end of a write, which is shorter than a block, in the block
+// buffer.
+func (d *SHA1) bufferTail(p []byte) {
 	if len(p) > 0 {
 		d.fill = copy(d.buf[:], p)
 	}
 }
 
-// WriteSHA1 appends ps[i] to ds[i], for all of them at a time. The slices are as
-// long as each other, and no digest may be there twice.
+// WriteSHA1 appends ps[i] to ds[i] for all i at a time. Both slices must have the same
+// length, and all digests must be different.
 func WriteSHA1(ds []*SHA1, ps [][]byte) {
-	if !accelerated {
+	if !useSHA {
 		for i, d := range ds {
 			d.std.Write(ps[i])
 		}
 		return
 	}
-	if widest && len(ds) >= manyData {
+	if useAVX512 && len(ds) >= minRunsData {
 		runs := make([]run, 0, len(ds))
 		for i := range ds {
 			if r := ds[i].write(ps[i]); r.n > 0 {
@@ -102,18 +104,18 @@ func WriteSHA1(ds []*SHA1, ps [][]byte) {
 	q.flush()
 }
 
-// write appends p except for its whole blocks, which it returns: they are to be
-// hashed before anything else is written.
+// write appends p except for its complete blocks. It returns those, and the caller must
+// hash them before it writes anything else to d.
 func (d *SHA1) write(p []byte) run {
-	p = d.top(p)
+	p = d.fillBlock(p)
 	n := len(p) / blockSize
-	d.keep(p[n*blockSize:])
+	d.bufferTail(p[n*blockSize:])
 	return run{&d.h, p[:n*blockSize], n}
 }
 
-// ZerosSHA1 appends ns[i] zero bytes to ds[i], for all of them at a time.
+// ZerosSHA1 appends ns[i] zero bytes to ds[i] for all i at a time.
 func ZerosSHA1(ds []*SHA1, ns []int64) {
-	if !accelerated {
+	if !useSHA {
 		for i, d := range ds {
 			for n := ns[i]; n > 0; n -= int64(len(zeroBlocks)) {
 				d.std.Write(zeroBlocks[:min(n, int64(len(zeroBlocks)))])
@@ -125,14 +127,14 @@ func ZerosSHA1(ds []*SHA1, ns []int64) {
 	for i, d := range ds {
 		n := ns[i]
 		if first := min(n, int64(blockSize-d.fill)); d.fill > 0 {
-			d.top(zeroBlocks[:first])
+			d.fillBlock(zeroBlocks[:first])
 			n -= first
 		}
 		d.n += uint64(n)
 		if n >= blockSize {
 			runs = append(runs, run{&d.h, nil, int(n / blockSize)})
 		}
-		d.keep(zeroBlocks[:n%blockSize])
+		d.bufferTail(zeroBlocks[:n%blockSize])
 	}
-	hashZeros(runs, wideZeros())
+	hashZeros(runs, vectorZeros())
 }

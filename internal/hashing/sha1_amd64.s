@@ -2,10 +2,10 @@
 
 #include "textflag.h"
 
-// Four rounds of SHA-1 and their part of the message schedule for one message.
-// A holds a to d, E the fourth word before, F receives the A before the rounds;
-// C is the schedule's words of these rounds, N, P and X the next, the previous
-// and the one after the next, as the four registers take turns.
+// The macros do four rounds of SHA-1 and their part of the message schedule for one
+// message. A holds a to d and E holds e. F receives the old A, from which the next e is
+// computed. C holds the schedule words of these rounds; N, P and X hold the next, the
+// previous and the second next ones. The four registers rotate.
 
 #define FIRST(A, E, F, C) \
 	PADDD C, E; MOVO A, F; SHA1RNDS4 $0, E, A
@@ -22,12 +22,12 @@
 #define LAST(A, E, F, C) \
 	SHA1NEXTE C, E; MOVO A, F; SHA1RNDS4 $3, E, A
 
-// LOAD reads a block of big-endian words, in the order that the instructions want.
+// LOAD reads a block of big-endian words in the order that the instructions need.
 #define LOAD(FROM, M0, M1, M2, M3) \
 	MOVOU 0(FROM), M0; PSHUFB X14, M0; MOVOU 16(FROM), M1; PSHUFB X14, M1 \
 	MOVOU 32(FROM), M2; PSHUFB X14, M2; MOVOU 48(FROM), M3; PSHUFB X14, M3
 
-// GET and PUT move a state between memory, a to e, and registers.
+// GET and PUT copy a state, a to e, from and to memory.
 #define GET(H, A, E) \
 	MOVOU (H), A; PSHUFD $0x1b, A, A; MOVL 16(H), AX; MOVQ AX, E; PSLLO $12, E
 #define PUT(H, A, E) \
@@ -78,7 +78,7 @@ loop:
 	PUT(DI, X0, X1)
 	RET
 
-// BOTH is a step of two messages.
+// The macros do one step of two messages.
 #define FIRST2 \
 	FIRST(X0, X1, X2, X3); FIRST(X7, X8, X9, X10)
 #define SECOND2 \

@@ -2,16 +2,16 @@
 
 #include "textflag.h"
 
-// Sixteen messages of data, with vectors of sixteen words. Z0 to Z15 hold the
-// message schedule, Z16 to Z20 the states.
+// This file hashes 16 messages with vectors of 16 words. Z0 to Z15 hold the message
+// schedule, Z16 to Z20 the states.
 
-// LOAD reads the next block of message I, as words.
+// LOAD reads the next block of message I.
 #define LOAD(I, Z) \
 	MOVQ (8*I)(SI), AX; VMOVDQU32 (AX)(DX*1), Z; VPSHUFB Z28, Z, Z
 
-// FOUR turns four messages into vectors of which each holds, four times, one
-// word of each of them; ACROSS puts four such vectors of different messages
-// together, which makes them words of all of them. Both are a transposition.
+// FOUR transposes four messages into vectors of which each holds one word of all four,
+// four times. ACROSS combines four such vectors of different messages into vectors with
+// one word of all 16.
 #define FOUR(A, B, C, D) \
 	VPUNPCKLDQ B, A, Z21; VPUNPCKHDQ B, A, Z22; VPUNPCKLDQ D, C, Z23; VPUNPCKHDQ D, C, Z29 \
 	VPUNPCKLQDQ Z23, Z21, A; VPUNPCKHQDQ Z23, Z21, B; VPUNPCKLQDQ Z29, Z22, C; VPUNPCKHQDQ Z29, Z22, D
@@ -19,12 +19,12 @@
 	VSHUFI32X4 $0x88, B, A, Z21; VSHUFI32X4 $0xdd, B, A, Z22; VSHUFI32X4 $0x88, D, C, Z23; VSHUFI32X4 $0xdd, D, C, Z29 \
 	VSHUFI32X4 $0x88, Z23, Z21, A; VSHUFI32X4 $0x88, Z29, Z22, B; VSHUFI32X4 $0xdd, Z23, Z21, C; VSHUFI32X4 $0xdd, Z29, Z22, D
 
-// WORD is the schedule's next word in the place of the one sixteen before, W; X,
-// Y and V are those fourteen, eight and three before.
+// WORD computes the next word of the schedule in W, which holds the word 16 before it.
+// X, Y and V hold the words 14, 8 and 3 before it.
 #define WORD(W, X, Y, V) \
 	VPXORD V, W, W; VPTERNLOGD $0x96, Y, X, W; VPROLD $1, W, W
 
-// ROUND is as in zeros_avx512_amd64.s, with the schedule's word W.
+// ROUND is the one in zeros_avx512_amd64.s with the schedule word W.
 #define ROUND(K, T, W, A, B, C, D, E) \
 	VPADDD W, E, E; VMOVDQA64 B, Z21; VPTERNLOGD T, D, C, Z21; VPADDD K, E, E; VPROLD $5, A, Z22 \
 	VPADDD Z21, E, E; VPROLD $30, B, B; VPADDD Z22, E, E
@@ -37,7 +37,7 @@ DATA swap512<>+0x00(SB)/8, $0x0405060700010203
 DATA swap512<>+0x08(SB)/8, $0x0c0d0e0f08090a0b
 GLOBL swap512<>(SB), RODATA|NOPTR, $16
 
-// func sha1Blocks16(s *sixteen, p *[16]*byte, n int)
+// func sha1Blocks16(s *state16, p *[16]*byte, n int)
 TEXT ·sha1Blocks16(SB), NOSPLIT, $0-24
 	MOVQ s+0(FP), DI
 	MOVQ p+8(FP), SI

@@ -5,9 +5,9 @@ import (
 	"encoding/binary"
 )
 
-// SumSHA256 puts the SHA-256 of ps[i] into dst[i], for all of them at a time.
+// SumSHA256 stores the SHA-256 of ps[i] in dst[i] for all i at a time.
 func SumSHA256(dst [][SizeSHA256]byte, ps [][]byte) {
-	if !accelerated {
+	if !useSHA {
 		for i, p := range ps {
 			dst[i] = sha256.Sum256(p)
 		}
@@ -24,25 +24,25 @@ var init256 = [8]uint32{
 	0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19,
 }
 
-// message is a SHA-256 message that is hashed to its end.
+// message is a SHA-256 message with its padding.
 type message struct {
-	dst  *[SizeSHA256]byte
-	h    [8]uint32
-	p    []byte              // its whole blocks
-	end  [2 * blockSize]byte // the rest, and the padding: one block or two
-	tail int                 // bytes of end
-	off  int                 // bytes of p, or of end after that, that are hashed
-	last bool                // end is next
+	dst   *[SizeSHA256]byte
+	h     [8]uint32
+	p     []byte              // the complete blocks
+	end   [2 * blockSize]byte // the rest and the padding: one or two blocks
+	tail  int                 // number of bytes in end
+	off   int                 // number of bytes of p, or then of end, that are hashed
+	inEnd bool                // the blocks of p are hashed and those of end follow
 }
 
-// pairs hashes messages two at a time. When one has ended, the other one waits
-// for the next.
+// pairs hashes two messages at a time. When one of them ends, the other waits for the
+// next.
 type pairs struct {
 	m    [2]message
-	busy int // messages in progress: m[0], then m[1]
+	busy int // number of messages in progress: none, m[0] or both
 }
 
-// sum takes a message.
+// sum starts a message and hashes until one of two messages has ended.
 func (q *pairs) sum(dst *[SizeSHA256]byte, p []byte) {
 	q.m[q.busy].begin(dst, p)
 	q.busy++
@@ -62,7 +62,8 @@ func (q *pairs) sum(dst *[SizeSHA256]byte, p []byte) {
 	}
 }
 
-// flush ends the message that has no partner. The other lane works on rubbish.
+// flush finishes the message that has no partner. The results of the second lane are
+// ignored.
 func (q *pairs) flush() {
 	for q.busy > 0 {
 		n := min(q.m[0].left(), maxBlocks*blockSize)
@@ -75,8 +76,8 @@ func (q *pairs) flush() {
 
 func (m *message) begin(dst *[SizeSHA256]byte, p []byte) {
 	whole := len(p) &^ (blockSize - 1)
-	m.dst, m.h, m.p, m.off, m.last = dst, init256, p[:whole], 0, whole == 0
-	// The padding of FIPS 180-4: a one bit, zeros, the length in bits.
+	m.dst, m.h, m.p, m.off, m.inEnd = dst, init256, p[:whole], 0, whole == 0
+	// The padding of FIPS 180-4: a one bit, zeros, and the length in bits.
 	rest := copy(m.end[:], p[whole:])
 	m.tail = blockSize
 	if rest+1+8 > blockSize {
@@ -87,31 +88,30 @@ func (m *message) begin(dst *[SizeSHA256]byte, p []byte) {
 	binary.BigEndian.PutUint64(m.end[m.tail-8:], uint64(len(p))*8)
 }
 
-// left returns how many bytes follow each other in memory at the one that is to
-// be hashed next.
+// left returns the number of contiguous bytes in memory that are hashed next.
 func (m *message) left() int {
-	if m.last {
+	if m.inEnd {
 		return m.tail - m.off
 	}
 	return len(m.p) - m.off
 }
 
 func (m *message) at() *byte {
-	if m.last {
+	if m.inEnd {
 		return &m.end[m.off]
 	}
 	return &m.p[m.off]
 }
 
-// advance says that n bytes are hashed, and reports whether that was the end of
-// the message.
+// advance records that n bytes are hashed, and reports whether the message has ended.
+// It then stores the digest.
 func (m *message) advance(n int) bool {
 	m.off += n
 	if m.left() > 0 {
 		return false
 	}
-	if !m.last {
-		m.last, m.off = true, 0
+	if !m.inEnd {
+		m.inEnd, m.off = true, 0
 		return false
 	}
 	for i, v := range m.h {

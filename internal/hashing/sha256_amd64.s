@@ -41,9 +41,9 @@ DATA swap256<>+0(SB)/8, $0x0405060700010203
 DATA swap256<>+8(SB)/8, $0x0c0d0e0f08090a0b
 GLOBL swap256<>(SB), RODATA|NOPTR, $16
 
-// Four rounds of one message. S and T hold the state, C the schedule's words of
-// these rounds, N and P the next and the previous of the four registers that
-// take turns. X0 is the operand that SHA256RNDS2 implies; X13 is scratch.
+// The macros do four rounds of one message. S and T hold the state, C the schedule
+// words of these rounds, N and P the next and the previous ones; the four registers
+// rotate. X0 is the implicit operand of SHA256RNDS2, and X13 is scratch.
 
 #define PLAIN(K, S, T, C) \
 	MOVOU K(AX), X0; PADDD C, X0; SHA256RNDS2 X0, S, T; PSHUFD $0x0e, X0, X0; SHA256RNDS2 X0, T, S
@@ -60,7 +60,7 @@ GLOBL swap256<>(SB), RODATA|NOPTR, $16
 	MOVOU 0(FROM), M0; PSHUFB X14, M0; MOVOU 16(FROM), M1; PSHUFB X14, M1 \
 	MOVOU 32(FROM), M2; PSHUFB X14, M2; MOVOU 48(FROM), M3; PSHUFB X14, M3
 
-// GET turns a to h in memory into the two registers' abef and cdgh; PUT is its
+// GET loads a to h from memory into two registers that hold abef and cdgh. PUT is its
 // inverse.
 #define GET(H, S, T) \
 	MOVOU (H), S; MOVOU 16(H), T; PSHUFD $0xb1, S, S; PSHUFD $0x1b, T, T \

@@ -1,43 +1,42 @@
 package hashing
 
-// three are the states of three SHA-1 messages as the SHA instructions want
-// them: d, c, b, a and then e after three words of anything.
-type three [3][8]uint32
+// state3 holds the states of three SHA-1 messages in the order that the SHA
+// instructions need: d, c, b, a, three unused words, and e.
+type state3 [3][8]uint32
 
-// sixteen are the states of sixteen, word by word: all a, all b, ...
-type sixteen [5][16]uint32
+// state16 holds the states of 16 messages word by word: all a, all b, and so on.
+type state16 [5][16]uint32
 
-// thirtyTwo are those of thirty-two.
-type thirtyTwo [5][32]uint32
+// state32 is like state16 for 32 messages.
+type state32 [5][32]uint32
 
-// manyZeros is where the wide kernels are faster than the one of three lanes,
-// even when some of theirs are empty: a block takes about 150 ns in the sixteen
-// and in the thirty-two, and 46 ns in the three (AMD Zen 4, 3.7 GHz).
-const manyZeros = 11
+// minRunsZeros is the number of messages from which on the kernels with vectors are
+// faster than the one with three lanes, even if some lanes are empty. A block takes
+// about 150 ns in 16 or 32 lanes and 46 ns in three (AMD Zen 4, 3.7 GHz).
+const minRunsZeros = 11
 
-// wideZeros returns the best kernel for zeros in many messages; its width is 0
-// if there is none.
-func wideZeros() kernel {
+// vectorZeros returns the fastest kernel for zeros in many messages. Its width is 0 if
+// the processor has no vectors.
+func vectorZeros() kernel {
 	switch {
-	case widest:
-		return zerosOf32()
-	case wide:
-		return zerosOf16()
+	case useAVX512:
+		return zeroKernel32()
+	case useAVX2:
+		return zeroKernel16()
 	}
 	return kernel{}
 }
 
-// hashZeros hashes runs of zeros; while there are many of them, by the kernel
-// that is given.
+// hashZeros hashes runs of zeros. It uses the kernel many while there are enough runs.
 func hashZeros(runs []run, many kernel) {
 	if many.width > 0 {
-		runs = many.hash(runs, manyZeros)
+		runs = many.hash(runs, minRunsZeros)
 	}
-	zerosOf3().hash(runs, 1)
+	zeroKernel3().hash(runs, 1)
 }
 
-func zerosOf32() kernel {
-	var s thirtyTwo
+func zeroKernel32() kernel {
+	var s state32
 	return kernel{32, func(runs []run, n int) {
 		for i, r := range runs {
 			for w := range s {
@@ -53,8 +52,8 @@ func zerosOf32() kernel {
 	}}
 }
 
-func zerosOf16() kernel {
-	var s sixteen
+func zeroKernel16() kernel {
+	var s state16
 	return kernel{16, func(runs []run, n int) {
 		s.load(runs)
 		zeros16(&s, n)
@@ -62,8 +61,8 @@ func zerosOf16() kernel {
 	}}
 }
 
-func zerosOf3() kernel {
-	var s three
+func zeroKernel3() kernel {
+	var s state3
 	return kernel{3, func(runs []run, n int) {
 		for i, r := range runs {
 			s[i] = [8]uint32{r.h[3], r.h[2], r.h[1], r.h[0], 7: r.h[4]}
@@ -75,8 +74,8 @@ func zerosOf3() kernel {
 	}}
 }
 
-// load puts the states of the runs into as many lanes; the others keep rubbish.
-func (s *sixteen) load(runs []run) {
+// load copies the states of the runs into s. The other lanes keep their old content.
+func (s *state16) load(runs []run) {
 	for i, r := range runs {
 		for w := range s {
 			s[w][i] = r.h[w]
@@ -84,7 +83,7 @@ func (s *sixteen) load(runs []run) {
 	}
 }
 
-func (s *sixteen) unload(runs []run) {
+func (s *state16) unload(runs []run) {
 	for i, r := range runs {
 		for w := range s {
 			r.h[w] = s[w][i]

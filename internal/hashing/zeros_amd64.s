@@ -2,9 +2,9 @@
 
 #include "textflag.h"
 
-// Blocks of zeros have a message schedule of zeros: what is left are the rounds.
+// The message schedule of zeros is zero, so that only the rounds remain.
 
-// STEP is four rounds of three messages by the SHA instructions. X6 is zero.
+// STEP does four rounds of three messages with the SHA instructions. X6 is zero.
 #define STEP(K, E, F, G, H, I, J) \
 	SHA1NEXTE X6, E; MOVO X7, F; SHA1RNDS4 K, E, X7 \
 	SHA1NEXTE X6, G; MOVO X10, H; SHA1RNDS4 K, G, X10 \
@@ -16,7 +16,7 @@
 #define ADD(O, A, E) \
 	MOVOU (O+16)(DI), X5; SHA1NEXTE X5, E; MOVOU O(DI), X5; PADDD X5, A; MOVOU A, O(DI); MOVOU E, (O+16)(DI)
 
-// func zeros3(s *three, n int)
+// func zeros3(s *state3, n int)
 TEXT ·zeros3(SB), NOSPLIT, $0-16
 	MOVQ s+0(FP), DI
 	MOVQ n+8(FP), CX
@@ -28,7 +28,7 @@ TEXT ·zeros3(SB), NOSPLIT, $0-16
 	MOVOU 64(DI), X13
 	MOVOU 80(DI), X14
 loop:
-	MOVO X7, X9 // the first step of a block: e is there as itself
+	MOVO X7, X9 // the first step of a block uses e itself
 	SHA1RNDS4 $0, X8, X7
 	MOVO X10, X12
 	SHA1RNDS4 $0, X11, X10
@@ -45,12 +45,12 @@ loop:
 	JNZ  loop
 	RET
 
-// One round of sixteen messages, a word of eight of them in a register: A to E
-// and F to J are their states. It leaves the new a in the place of e; b is
-// rotated in place. Y10 to Y13 are scratch. The two halves go instruction by
-// instruction, and what needs the newest word comes first: in another order it
-// takes up to a tenth longer (AMD Zen 3: 33 cycles a block, of which the four
-// vector units can do 29).
+// The macros do one round of 16 messages. Each register holds a word of eight of them;
+// A to E and F to J are their states. It leaves the new a in the register of e and
+// rotates b in place. Y10 to Y13 are scratch. The instructions of both groups
+// alternate, and those that need the newest word come first. Other orders take up to 10
+// % longer (AMD Zen 3: 33 cycles per block, where the four vector units need at least
+// 29).
 #define HEAD(K, A, E, F, J) \
 	VPADDD K(R10), E, E; VPADDD K(R10), J, J; VPSLLD $5, A, Y11; VPSLLD $5, F, Y13
 #define SPIN(A, E, F, J) \
@@ -99,7 +99,7 @@ DATA k1<>+0x70(SB)/8, $0xca62c1d6ca62c1d6
 DATA k1<>+0x78(SB)/8, $0xca62c1d6ca62c1d6
 GLOBL k1<>(SB), RODATA|NOPTR, $128
 
-// func zeros16(s *sixteen, n int)
+// func zeros16(s *state16, n int)
 TEXT ·zeros16(SB), NOSPLIT, $0-16
 	MOVQ s+0(FP), DI
 	MOVQ n+8(FP), CX

@@ -1,15 +1,15 @@
-// Package killpoint is for tests: it runs a program and kills it just before a given
-// one of the calls by which a process writes, makes, names and removes anything.
-// The calls of all its threads count together. (strace counts those of each thread
-// alone, so what it breaks depends on how the scheduler spread the work.)
+// Package killpoint lets tests kill a program at a chosen point: just before the n-th
+// system call that creates, writes, renames or removes a file. It counts the calls of
+// all threads together. (strace counts each thread separately, so its result depends on
+// the scheduler.)
 //
-// A test binary is its own killer: its TestMain calls [Main] first, and a test runs
-// the command line that [Command] returns.
+// The test binary itself is the killer: its TestMain calls [Main] first, and a test
+// runs the command line that [Command] returns.
 package killpoint
 
-// Killed is the exit code of a killer that has killed its program; else it is the
-// program's own.
+// Killed is the exit code of the killer if it killed the program. Otherwise it exits
+// with the exit code of the program.
 const Killed = 137
 
-// variable says at which call, in the environment of the killer.
+// variable is the environment variable that gives the number of the call to the killer.
 const variable = "SPATE_KILLPOINT"

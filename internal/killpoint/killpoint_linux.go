@@ -13,21 +13,21 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// calls are those that count.
+// calls are the system calls that are counted.
 var calls = []uint64{
 	unix.SYS_OPENAT, unix.SYS_MKDIRAT, unix.SYS_RENAMEAT, unix.SYS_UNLINKAT, unix.SYS_FTRUNCATE,
 	unix.SYS_WRITE, unix.SYS_WRITEV, unix.SYS_PWRITE64, unix.SYS_FSYNC,
 }
 
-// Command returns the command line that runs argv and kills it at its n-th call,
+// Command returns a command line that runs argv and kills it before its n-th call,
 // counted from 1.
 func Command(n int, argv ...string) ([]string, error) {
 	self, err := os.Executable()
 	return append([]string{"env", variable + "=" + strconv.Itoa(n), self}, argv...), err
 }
 
-// Main is the killer where this process was started as one: it runs the program that
-// the arguments name, and returns the code to exit with.
+// Main runs the program in the arguments if this process was started as a killer. It
+// returns the code to exit with, and whether the process is a killer.
 func Main() (code int, asked bool) {
 	at := os.Getenv(variable)
 	if at == "" {
@@ -45,8 +45,8 @@ func Main() (code int, asked bool) {
 	return code, true
 }
 
-// run follows the program from its start to its end. All of it is on one thread, as
-// ptrace(2) wants it.
+// run starts the program and traces it until it ends. It stays on one thread because
+// ptrace(2) requires that.
 func run(n int, argv []string) (code int, err error) {
 	runtime.LockOSThread()
 	path, err := exec.LookPath(argv[0])
@@ -60,7 +60,7 @@ func run(n int, argv []string) (code int, err error) {
 		return 0, err
 	}
 	var ws unix.WaitStatus
-	if _, err := unix.Wait4(p.Pid, &ws, unix.WALL, nil); err != nil { // it stops once it is the new program
+	if _, err := unix.Wait4(p.Pid, &ws, unix.WALL, nil); err != nil { // the program stops after execve
 		return 0, err
 	}
 	const options = unix.PTRACE_O_TRACESYSGOOD | unix.PTRACE_O_TRACECLONE | unix.PTRACE_O_EXITKILL
@@ -70,7 +70,7 @@ func run(n int, argv []string) (code int, err error) {
 	tid, deliver := p.Pid, 0
 	for {
 		if err := unix.PtraceSyscall(tid, deliver); err != nil && !errors.Is(err, unix.ESRCH) {
-			return 0, err // ESRCH: it was killed since
+			return 0, err // ESRCH: it was killed in the meantime
 		}
 		for {
 			if tid, err = unix.Wait4(-1, &ws, unix.WALL, nil); err != nil {
@@ -80,7 +80,7 @@ func run(n int, argv []string) (code int, err error) {
 				break
 			}
 			if tid != p.Pid {
-				continue // one of its threads ended
+				continue // another thread has ended
 			}
 			if ws.Signaled() {
 				return 128 + int(ws.Signal()), nil
@@ -100,14 +100,14 @@ func run(n int, argv []string) (code int, err error) {
 					p.Kill()
 				}
 			}
-		case unix.SIGTRAP, unix.SIGSTOP: // a thread was made; a thread begins
+		case unix.SIGTRAP, unix.SIGSTOP: // a thread was created or starts
 		default:
 			deliver = int(sig)
 		}
 	}
 }
 
-// enters reports whether the stopped thread is about to make a call that counts.
+// enters reports whether the stopped thread is about to make a counted call.
 func enters(tid int) (bool, error) {
 	var info struct { // struct ptrace_syscall_info
 		op       uint8

@@ -2,5 +2,5 @@
 
 package killpoint
 
-// Main is there for tests that run on any system; what kills needs Linux.
+// Main does nothing on this system; killing needs Linux.
 func Main() (code int, asked bool) { return 0, false }

@@ -1,5 +1,5 @@
-// Package termsafe makes text from outside fit for a terminal: names of files and
-// torrents, programs of peers, words of trackers.
+// Package termsafe makes text from outside safe to show in a terminal: names of files
+// and torrents, client names of peers, messages of trackers.
 package termsafe
 
 import (
@@ -9,9 +9,8 @@ import (
 	"unicode/utf8"
 )
 
-// Line returns s with everything that could move the cursor, reorder the line
-// or end it written as \x1b or \u202e, so that a name from outside is one
-// harmless run of text. Backslashes stay as they are.
+// Line escapes all characters of s that could move the cursor, reorder the text or end
+// the line, such as \x1b and \u202e. Backslashes stay as they are.
 func Line(s string) string {
 	if plain(s, "") {
 		return s
@@ -19,8 +18,8 @@ func Line(s string) string {
 	return escapeBut(s, "")
 }
 
-// Text is Line for text that we lay out ourselves: newlines and tabs
-// stay.
+// Text is like [Line] but keeps newlines and tabs. Use it for text that this program
+// has laid out.
 func Text(s string) string {
 	if plain(s, "\n\t") {
 		return s
@@ -65,8 +64,8 @@ func badByte(s string) bool {
 	return n == 1
 }
 
-// Unsafe reports control, bidirectional, invisible and private runes, and
-// the separators that some terminals treat as a line's end.
+// Unsafe reports whether r is a control, bidirectional, invisible or private-use
+// character, or a separator that some terminals treat as the end of a line.
 func Unsafe(r rune) bool {
 	switch {
 	case r < 0x20, r >= 0x7f && r < 0xa0:
