@@ -11,9 +11,9 @@ import (
 	"time"
 )
 
-// storm is a small swarm without a protocol: everybody sends to everybody. It
-// returns when each of them had everything, in simulated time.
-func storm(t testing.TB, seed uint64, hosts, each int) []time.Duration {
+// allToAll lets each host send bytes to every other host. It returns, in simulated
+// time, when each host has received everything.
+func allToAll(t testing.TB, seed uint64, hosts, each int) []time.Duration {
 	n := New(Options{Seed: seed, Jitter: 5 * time.Millisecond})
 	start := time.Now()
 	list := make([]*Host, hosts)
@@ -75,7 +75,7 @@ func storm(t testing.TB, seed uint64, hosts, each int) []time.Duration {
 func TestDeterministic(t *testing.T) {
 	var runs [][]time.Duration
 	for _, seed := range []uint64{1, 1, 1, 2} {
-		bubble(t, func(t *testing.T) { runs = append(runs, storm(t, seed, 12, 300_000)) })
+		bubble(t, func(t *testing.T) { runs = append(runs, allToAll(t, seed, 12, 300_000)) })
 	}
 	if !reflect.DeepEqual(runs[0], runs[1]) || !reflect.DeepEqual(runs[0], runs[2]) {
 		t.Errorf("the same seed gave different times:\n%v\n%v\n%v", runs[0], runs[1], runs[2])
@@ -85,7 +85,7 @@ func TestDeterministic(t *testing.T) {
 	}
 }
 
-// Fifty hosts move 250 MB in a few seconds of real time.
+// TestFiftyHosts moves 250 MB between 50 hosts, which takes a few seconds of real time.
 func TestFiftyHosts(t *testing.T) {
 	if testing.Short() {
 		t.Skip("moves 250 MB")
@@ -93,7 +93,7 @@ func TestFiftyHosts(t *testing.T) {
 	start := time.Now()
 	bubble(t, func(t *testing.T) {
 		const each = 100 << 10
-		ends := storm(t, 1, 50, each)
+		ends := allToAll(t, 1, 50, each)
 		bound := time.Duration(49 * each * 1e9 / 2_500_000)
 		for i, e := range ends {
 			if e < bound || e > bound*5/4 {
@@ -104,13 +104,13 @@ func TestFiftyHosts(t *testing.T) {
 	t.Logf("took %v", time.Since(start))
 }
 
-func BenchmarkStorm(b *testing.B) {
+func BenchmarkAllToAll(b *testing.B) {
 	for b.Loop() {
-		storm(b, 1, 10, 1<<20)
+		allToAll(b, 1, 10, 1<<20)
 	}
 }
 
-// TestCostOfMessages logs what a short message costs in real time.
+// TestCostOfMessages logs how much real time a short message takes.
 func TestCostOfMessages(t *testing.T) {
 	const rounds = 20_000
 	start := time.Now()
