@@ -9,13 +9,13 @@ import (
 	"spate/metainfo"
 )
 
-// costTime is what a hostile torrent may cost, in time on the wall or on a
-// processor, whichever is less: machines have other work too.
+// costTime is the time that a hostile torrent may cost, in wall or CPU time, whichever
+// is less, because the machine may have other load.
 const costTime = 100 * time.Millisecond
 
-// slowness returns how many times slower than the machine that costTime was set
-// for this one is at the moment, at least 1. It times scattered writes, fresh
-// memory and branches on bytes, which is what a parser spends its time with.
+// slowness returns how many times slower this machine is now than the one that costTime
+// was set for, but at least 1. It measures scattered writes, fresh memory and branches
+// on bytes, which dominate the time of the parser.
 func slowness() float64 {
 	const usual = 45 * time.Millisecond
 	best := time.Hour
@@ -38,7 +38,7 @@ func slowness() float64 {
 	return max(1, float64(best)/float64(usual))
 }
 
-// checkSafe holds what is true of every torrent that was read.
+// checkSafe checks what must hold for every accepted torrent.
 func checkSafe(t *testing.T, m *metainfo.MetaInfo) {
 	t.Helper()
 	i := &m.Info
