@@ -17,8 +17,8 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
-// tool returns the path of a program, or skips the test; with
-// SPATE_E2E=require, as for the end-to-end tests, it fails.
+// tool returns the path of a program. If it is missing, tool skips the test, or fails
+// it if SPATE_E2E=require as in the end-to-end tests.
 func tool(t *testing.T, name string, args ...string) string {
 	t.Helper()
 	p, err := exec.LookPath(name)
@@ -33,8 +33,8 @@ func tool(t *testing.T, name string, args ...string) string {
 	return p
 }
 
-// sample makes a tree in which every rule about order, padding, empty files and
-// attributes shows, and returns the paths of what torrents are made of.
+// sample creates a tree that depends on the rules for order, padding, empty files and
+// attributes. It returns the paths of which torrents are made.
 func sample(t *testing.T) []string {
 	t.Helper()
 	dir := t.TempDir()
@@ -69,9 +69,9 @@ func sample(t *testing.T) []string {
 	return paths
 }
 
-// sameHashes makes a torrent of each path, in each of the ways, and compares it
-// with the one that other writes to a file. The programs sleep more than they
-// work: they run beside each other.
+// sameHashes makes a torrent of each path with each of the options, and compares it
+// with the torrent that the other program writes. The programs run concurrently,
+// because they mostly sleep.
 func sameHashes(t *testing.T, other func(path, out string) *exec.Cmd, ways ...maker.Options) {
 	t.Helper()
 	paths, dir := sample(t), t.TempDir()
@@ -114,7 +114,7 @@ func compare(t *testing.T, path string, o maker.Options, want *metainfo.MetaInfo
 		for len(a) > 0 && len(b) > 0 && a[0] == b[0] {
 			a, b = a[1:], b[1:]
 		}
-		t.Errorf("%s %s differs from\nwe   %.200q\nthey %.200q", o.Format, filepath.Base(path), a, b)
+		t.Errorf("%s %s differs\ngot  %.200q\nwant %.200q", o.Format, filepath.Base(path), a, b)
 	}
 }
 
@@ -133,8 +133,7 @@ func TestSameInfoHashAsMktorrent(t *testing.T) {
 	}
 }
 
-// TestDefaultIsLikeMktorrent: nothing has to be said for a v1 torrent of plain
-// files.
+// TestDefaultIsLikeMktorrent checks that a v1 torrent of plain files needs no options.
 func TestDefaultIsLikeMktorrent(t *testing.T) {
 	t.Parallel()
 	mktorrent := tool(t, "mktorrent")
@@ -185,7 +184,7 @@ func TestSameInfoHashAsLibtorrent(t *testing.T) {
 			plain := c.o
 			c.o.Like = maker.LikeLibtorrent
 			ways := []maker.Options{c.o}
-			if c.o.Format != metainfo.V1 { // nothing has to be said for plain files
+			if c.o.Format != metainfo.V1 { // plain files need no options
 				plain.Links, plain.Hidden = maker.LinksFollow, true
 				ways = append(ways, plain)
 			}
