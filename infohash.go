@@ -49,13 +49,13 @@ func ParseInfoHashV2(s string) (InfoHashV2, error) {
 // String returns h as 40 lower-case hexadecimal digits.
 func (h InfoHash) String() string { return hex.EncodeToString(h[:]) }
 
-// IsZero reports whether h is all zeros, which stands for no info-hash.
+// IsZero reports whether h is the zero value, which means that there is no info-hash.
 func (h InfoHash) IsZero() bool { return h == InfoHash{} }
 
 // String returns h as 64 lower-case hexadecimal digits.
 func (h InfoHashV2) String() string { return hex.EncodeToString(h[:]) }
 
-// IsZero reports whether h is all zeros, which stands for no info-hash.
+// IsZero reports whether h is the zero value, which means that there is no info-hash.
 func (h InfoHashV2) IsZero() bool { return h == InfoHashV2{} }
 
 // Truncate returns the first 20 bytes of h, which identify a v2 torrent in handshakes,

@@ -43,8 +43,8 @@ func (d *Decoder) SkipCount() int {
 }
 
 // skipNested reads to the end of the list or dictionary that was just opened and
-// returns the number of its elements. It does not recurse. A hostile message spends
-// most of its time in this loop.
+// returns the number of its elements. It does not recurse, because the time
+// for a hostile message is mostly spent here.
 func (d *Decoder) skipNested(stack *[]frame) (n int) {
 	f := &(*stack)[0]
 	base := d.depth

@@ -45,8 +45,8 @@ func size(n int) int { return n/8 + (n%8+7)/8 }
 // Len returns the length of the bitfield in bits.
 func (f Bitfield) Len() int { return f.n }
 
-// Bytes returns the bitfield as it is sent to peers (BEP 3). The caller must not change
-// it.
+// Bytes returns the bitfield as it is sent to peers (BEP 3). It does not copy the
+// bits, so the caller must not change them.
 func (f Bitfield) Bytes() []byte { return f.b }
 
 // Clone returns a copy that does not share bits with f.
@@ -115,8 +115,8 @@ func (f Bitfield) NextSet(i int) int { return f.next(i, 0) }
 // -1.
 func (f Bitfield) NextClear(i int) int { return f.next(i, 0xff) }
 
-// next returns the first index from i on whose bit is set after every byte of f is
-// XORed with flip, or -1.
+// next returns the smallest index not less than i whose bit is set if every byte of f
+// is XORed with flip, or -1.
 func (f Bitfield) next(i int, flip byte) int {
 	i = max(i, 0)
 	if i >= f.n {
@@ -168,7 +168,7 @@ func (f Bitfield) Zeros() iter.Seq[int] {
 }
 
 // Lacks reports whether g has an index that f does not have. If f and g are the
-// bitfields of two peers, it tells whether the peer with f is interested in the peer
+// bitfields of two peers, this means that the peer with f is interested in the peer
 // with g. If their lengths differ, only the bytes that both have are compared.
 func (f Bitfield) Lacks(g Bitfield) bool {
 	a, b := f.b, g.b

@@ -28,7 +28,7 @@ type digests struct {
 
 // padded is a piece whose data is hashed but whose padding is not, as in a hybrid
 // torrent of many small files. Padded pieces are collected over several batches,
-// because the zeros of many pieces can be hashed at a time.
+// because the zeros of many pieces can be hashed together.
 type padded struct {
 	piece piece
 	sums  sums
@@ -36,7 +36,7 @@ type padded struct {
 }
 
 const (
-	// padGroup is the number of pieces whose zeros are hashed at a time. It is a
+	// padGroup is the number of pieces whose zeros are hashed together. It is a
 	// multiple of the width of all kernels, so that no lane is empty.
 	padGroup = 128
 	// zeroStep is the total number of zeros that are hashed between two checks of the

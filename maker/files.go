@@ -7,9 +7,8 @@ import (
 	"time"
 )
 
-// sequentialSize is the size in bytes of a file from which on the kernel is told that
-// the file is read sequentially, and from which on the file is checked for changes
-// after each batch.
+// sequentialSize is the minimum size in bytes of a large file. The kernel is told that
+// large files are read sequentially, and they are checked for changes after each batch.
 const sequentialSize = 4 << 20
 
 // filesPerPiece is the number of files that are kept open for each piece that is read

@@ -69,7 +69,7 @@ type run struct {
 
 	fewFiles atomic.Bool // the process has too many open files, so each worker keeps only one
 
-	piecesAtOnce int // number of large pieces that a worker hashes at a time
+	piecesAtOnce int // number of large pieces that a worker hashes together
 
 	mu  sync.Mutex // guards cut; held during reads if ordered is set
 	cut cutter
@@ -163,7 +163,7 @@ func (r *run) nextBatch(w *worker) (fits bool) {
 }
 
 // piecesFor returns how many large pieces each of n workers, with a buffer of size
-// bytes, should hash at a time: as many as SHA-1 hashes most efficiently, if there are
+// bytes, should hash together: as many as SHA-1 hashes most efficiently, if there are
 // enough pieces. It returns 1 for a disk with seek times, and for v2 torrents, where
 // the blocks of one piece already are many messages.
 func (r *run) piecesFor(n, size int) int {

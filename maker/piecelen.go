@@ -11,7 +11,7 @@ const (
 	MinPieceLength = 16 << 10 // the block size, and the smallest piece length of BEP 52
 	MaxPieceLength = 16 << 20 // the largest length that is chosen automatically
 
-	// wantPieces is the largest number of pieces that a chosen length gives. Because
+	// wantPieces is the maximum number of pieces with the chosen length. Because
 	// lengths are powers of two, there are usually 1,250 to 2,500 pieces.
 	wantPieces = 2500
 

@@ -176,7 +176,7 @@ func hostile() map[string]func() []byte {
 		"text":                    filled("<html>", "", same("hello ")),
 		"many infos":              filled("d", "e", same("4:infode")),
 		"info is a list":          filled("d4:infol", "ee", same("le")),
-		"utf-8 twins":             filled(v1Head, v1Tail, first(170_000, func(i int) string { return "d6:lengthi0e4:pathl6:" + num(i) + "e10:path.utf-8l6:" + num(i) + "ee" })),
+		"path and path.utf-8":     filled(v1Head, v1Tail, first(170_000, func(i int) string { return "d6:lengthi0e4:pathl6:" + num(i) + "e10:path.utf-8l6:" + num(i) + "ee" })),
 		"attributes":              filled(v1Head, v1Tail, first(170_000, same("d4:attr8:pxhlpxhl6:lengthi0e4:pathl1:aee"))),
 		"links without a target":  filled(v1Head, v1Tail, first(170_000, same("d4:attr1:l6:lengthi0e4:pathl1:aee"))),
 		"links with long targets": filled(v1Head, v1Tail, same("d4:attr1:l6:lengthi0e4:pathl1:ae12:symlink pathl"+strings.Repeat("1:a", 90)+"ee")),

@@ -20,7 +20,8 @@ import (
 
 var twenty = str(strings.Repeat("a", 20))
 
-// oneFile returns an info dictionary with a file of one byte, changed by pairs.
+// oneFile returns an info dictionary with a file of one byte. The pairs of keys and
+// values are added to it or replace its own.
 func oneFile(pairs ...string) string {
 	return dict(merge([]string{"length", num(1), "name", str("n"), "piece length", num(16384), "pieces", twenty}, pairs)...)
 }
@@ -268,18 +269,18 @@ func TestParseRejectsV2(t *testing.T) {
 }
 
 func TestPieceLayers(t *testing.T) {
-	leaves := make([]byte, 3*32)
-	for i := range leaves {
-		leaves[i] = byte(i)
+	pieceHashes := make([]byte, 3*32)
+	for i := range pieceHashes {
+		pieceHashes[i] = byte(i)
 	}
-	root := merkle.Root(leaves, 0)
+	root := merkle.Root(pieceHashes, 0)
 	with := func(layers string) ([]byte, *metainfo.MetaInfo, error) {
 		b := []byte(dict("info", dict("file tree", tree("n", 40000, root), "meta version", num(2), "name", str("n"), "piece length", num(16384)), "piece layers", layers))
 		m, err := metainfo.Parse(b)
 		return b, m, err
 	}
-	_, m, err := with(dict(string(root[:]), str(string(leaves))))
-	if err != nil || m.MissingLayers() != 0 || !bytes.Equal(m.PieceLayer(&m.Info.Files[0]), leaves) || len(m.Warnings) > 0 || !m.Info.Single() {
+	_, m, err := with(dict(string(root[:]), str(string(pieceHashes))))
+	if err != nil || m.MissingLayers() != 0 || !bytes.Equal(m.PieceLayer(&m.Info.Files[0]), pieceHashes) || len(m.Warnings) > 0 || !m.Info.Single() {
 		t.Fatalf("%v %+v", err, m)
 	}
 	if h, ok := m.HashV2(); !ok || h != sha256.Sum256(m.InfoBytes) || m.Hash() != h.Truncate() {

@@ -80,7 +80,7 @@ func (h *handle) acquire() bool {
 	}
 }
 
-// release gives a reference back.
+// release drops a reference.
 func (h *handle) release() {
 	switch h.state.Add(-1) {
 	case retired:

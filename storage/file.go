@@ -63,7 +63,7 @@ type fileState struct {
 	skip     atomic.Bool  // the file is unwanted and is not created
 	creating atomic.Bool  // create the file although skip is set, for SetWanted
 	// expected is the state of the file after the last change by this process.
-	// hasExpected tells that there is one. slot.mu guards both.
+	// hasExpected reports whether it is known. slot.mu guards both.
 	expected    FileStat
 	hasExpected bool
 	copies      int // the number of copies of the location when expected was recorded
@@ -83,7 +83,7 @@ func (st *fileState) forgetIfCopied(at *location) {
 }
 
 // classify returns the reason for err: one of the Err values of this package, or
-// os.ErrClosed. write tells that the operation was a write.
+// os.ErrClosed. write reports whether the operation was a write.
 func classify(err error, write bool) error {
 	var mine *Error
 	var errno syscall.Errno

@@ -33,7 +33,7 @@ var ErrLayout = errors.New("invalid layout of files")
 
 // NewLayout checks files, which must be ordered by offset, and returns their layout. It
 // keeps the slice. Gaps between files are padding, as in BEP 52. Paths must be local,
-// clean and unique, and no file may be a directory of another one.
+// clean and unique, and no file may be a parent directory of another.
 func NewLayout(files []File) (*Layout, error) {
 	l := &Layout{files: files}
 	for i := range files {

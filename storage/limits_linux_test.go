@@ -66,8 +66,8 @@ func mount(t *testing.T) string {
 	return dir
 }
 
-// TestDiskFull checks that a full disk gives ErrFull and keeps existing data, and that
-// the storage works again once there is space.
+// TestDiskFull checks that writing to a full disk returns ErrFull and keeps existing
+// data, and that the storage works again once there is space.
 func TestDiskFull(t *testing.T) {
 	dir := mount(t)
 	mustWrite(t, filepath.Join(dir, "filler"), strings.Repeat("x", 600<<10))
@@ -147,8 +147,8 @@ func TestReadOnlyFileSystem(t *testing.T) {
 	}
 }
 
-// TestUnmounted checks that an unmounted file system gives ErrMissing, and that nothing
-// is created in the mount point.
+// TestUnmounted checks that an unmounted file system leads to ErrMissing, and that
+// nothing is created in the mount point.
 func TestUnmounted(t *testing.T) {
 	dir := t.TempDir()
 	if err := syscall.Mount("spate-test", dir, "tmpfs", 0, "size=1m"); err != nil {

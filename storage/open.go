@@ -202,8 +202,8 @@ func (d *Dir) isExpected(i int, now FileStat) bool {
 	return !st.hasExpected || st.compare(now)
 }
 
-// resize gives a file that was opened for writing its final length. The added part is a
-// hole.
+// resize sets a file that was opened for writing to its final length. The added part is
+// a hole.
 func (d *Dir) resize(f *os.File, i int, size int64) error {
 	want := d.length(i)
 	if size == want || want < 0 {

@@ -195,7 +195,7 @@ func (p *Pool) root(r *rootDir) (*handle, error) {
 		if err != nil {
 			return openFile{}, err
 		}
-		// If the directory is another one than before, a file system was mounted or
+		// If this is not the same directory as before, a file system was mounted or
 		// unmounted, or the directory was moved. Nothing may be created there.
 		if id, err := root.Stat("."); err != nil || !os.SameFile(id, r.id) {
 			root.Close()

@@ -20,7 +20,7 @@ import (
 // Storage is the data of one torrent, addressed by offsets in its byte space.
 //
 // ReadAt and WriteAt follow io.ReaderAt and io.WriterAt, except that a range outside of
-// the byte space transfers nothing and gives an error that wraps [ErrRange]. Padding
+// the byte space transfers nothing and returns an error that wraps [ErrRange]. Padding
 // reads as zeros, and writes to it are dropped. Reading data that was never written
 // gives zeros or an error that wraps [ErrMissing]. Errors of the disk are, or wrap, an
 // [*Error].

@@ -83,7 +83,7 @@ func (d *Dir) Sync() error {
 	return joined(errs)
 }
 
-// manyFiles is the number of files from which on the whole file system is synced
+// manyFiles is the minimum number of files for which the whole file system is synced
 // instead of each file, because each sync waits for the disk or its journal.
 const manyFiles = 512
 

@@ -1,4 +1,4 @@
-// Package hashing hashes several independent messages at a time on one core
+// Package hashing hashes several independent messages at once on one core
 // (multi-buffer hashing). The SHA instructions of a processor have to wait for the
 // results of the previous ones. Working on two or three messages in turn uses this time
 // and up to doubles the throughput. Blocks of zeros have kernels of their own, because
@@ -21,8 +21,8 @@ const (
 	SizeSHA256 = sha256.Size
 )
 
-// Width returns the number of messages that [WriteSHA1] hashes most efficiently at a
-// time. Hashing them takes less than twice as long as hashing half of them.
+// Width returns the number of messages that [WriteSHA1] hashes most efficiently in
+// one call. Hashing them takes less than twice as long as hashing half of them.
 func Width() int {
 	switch {
 	case useAVX512:

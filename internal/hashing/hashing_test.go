@@ -17,7 +17,7 @@ func randomBytes(r *rand.Rand, n int) []byte {
 	return b
 }
 
-// checkSHA1 writes data and zeros of random lengths to several digests at a time and
+// checkSHA1 writes data and zeros of random lengths to several digests at once and
 // compares the results with crypto/sha1.
 func checkSHA1(t *testing.T, seed uint64, messages, steps, most int) {
 	t.Helper()

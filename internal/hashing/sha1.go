@@ -78,7 +78,7 @@ func (d *SHA1) bufferTail(p []byte) {
 	}
 }
 
-// WriteSHA1 appends ps[i] to ds[i] for all i at a time. Both slices must have the same
+// WriteSHA1 appends ps[i] to ds[i] for every i. Both slices must have the same
 // length, and all digests must be different.
 func WriteSHA1(ds []*SHA1, ps [][]byte) {
 	if !useSHA {
@@ -113,7 +113,7 @@ func (d *SHA1) write(p []byte) run {
 	return run{&d.h, p[:n*blockSize], n}
 }
 
-// ZerosSHA1 appends ns[i] zero bytes to ds[i] for all i at a time.
+// ZerosSHA1 appends ns[i] zero bytes to ds[i] for every i.
 func ZerosSHA1(ds []*SHA1, ns []int64) {
 	if !useSHA {
 		for i, d := range ds {

@@ -5,7 +5,7 @@ import (
 	"encoding/binary"
 )
 
-// SumSHA256 stores the SHA-256 of ps[i] in dst[i] for all i at a time.
+// SumSHA256 stores the SHA-256 of ps[i] in dst[i] for every i.
 func SumSHA256(dst [][SizeSHA256]byte, ps [][]byte) {
 	if !useSHA {
 		for i, p := range ps {

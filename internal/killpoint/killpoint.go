@@ -3,13 +3,13 @@
 // all threads together. (strace counts each thread separately, so its result depends on
 // the scheduler.)
 //
-// The test binary itself is the killer: its TestMain calls [Main] first, and a test
-// runs the command line that [Command] returns.
+// The killer is the test binary itself: its TestMain calls [Main] first, and a test runs
+// the command line that [Command] returns.
 package killpoint
 
 // Killed is the exit code of the killer if it killed the program. Otherwise it exits
 // with the exit code of the program.
 const Killed = 137
 
-// variable is the environment variable that gives the number of the call to the killer.
+// variable is the environment variable with the number of the system call.
 const variable = "SPATE_KILLPOINT"

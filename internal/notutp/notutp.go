@@ -47,9 +47,9 @@ func (r *Responder) Run(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		if err != nil && n == 0 { // the error is about one packet, or ...
+		if err != nil && n == 0 {
 			select {
-			case <-time.After(pause): // ... about the system and lasts
+			case <-time.After(pause): // if the error persists, the loop must not spin
 			case <-ctx.Done():
 			}
 			continue

@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	// block is the smallest number of bytes that one turn in the queue gives: the 16
+	// block is the minimum number of bytes granted for one turn in the queue: the 16
 	// KiB of a request (BEP 3).
 	block = 16 << 10
 	// burstTime limits the bytes that an idle limiter accumulates. It is long enough

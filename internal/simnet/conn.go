@@ -90,7 +90,7 @@ func (c *Conn) Read(p []byte) (int, error) {
 func (c *Conn) read(p []byte) int {
 	f, window := c.in, c.net.opts.Window
 	n := min(len(p), f.ready)
-	was := window - f.held
+	before := window - f.held
 	f.ready -= n
 	f.take(p, n)
 	if f.dead && f.ready == 0 {
@@ -98,7 +98,7 @@ func (c *Conn) read(p []byte) int {
 	}
 	// Like Linux, wake the writer when a third of the window is free, not for every
 	// byte.
-	if room := window - f.held; room >= window/3 && was < window/3 || f.held == 0 {
+	if free := window - f.held; free >= window/3 && before < window/3 || f.held == 0 {
 		f.wakeWriter()
 	}
 	return n

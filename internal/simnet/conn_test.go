@@ -198,7 +198,7 @@ func TestCloseWakes(t *testing.T) {
 }
 
 // TestTurns checks that with Lockstep a goroutine starts only after the goroutine that
-// started it waits, and that goroutines start in the same order in every run.
+// started it has blocked, and that goroutines start in the same order in every run.
 func TestTurns(t *testing.T) {
 	play := func() (began []int) {
 		bubble(t, func(t *testing.T) {

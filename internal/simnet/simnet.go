@@ -152,7 +152,7 @@ func (n *Network) Host(addr netip.Addr, link Link) *Host {
 	return h
 }
 
-// AddAddr gives the host another address, which can be of the other family.
+// AddAddr adds an address to the host. It may be of the other address family.
 func (h *Host) AddAddr(addr netip.Addr) {
 	n := h.net
 	n.mu.Lock()
@@ -205,7 +205,7 @@ func (h *Host) Conns() int {
 // Turn gives the caller a position in the order of events, and returns a function that
 // waits for it. With [Options.Lockstep], programs of the host use it for each goroutine
 // that they start: the goroutine calls wait first, which returns once all other
-// goroutines wait. Without Lockstep, wait returns at once.
+// goroutines are blocked. Without Lockstep, wait returns at once.
 func (h *Host) Turn() (wait func()) {
 	n := h.net
 	if !n.opts.Lockstep {

@@ -11,7 +11,7 @@ import (
 )
 
 // The styles use only the sixteen colours that the theme of the terminal defines.
-// Colour never is the only sign of anything.
+// Nothing is shown by colour alone.
 var (
 	strong = lipgloss.NewStyle().Bold(true)
 	faint  = lipgloss.NewStyle().Faint(true)

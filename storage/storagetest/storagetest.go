@@ -26,8 +26,8 @@ func Run(t *testing.T, open Open) {
 	t.Run("Closed", func(t *testing.T) { testClosed(t, open) })
 }
 
-// testRange checks that a range outside of the byte space gives ErrRange and transfers
-// nothing.
+// testRange checks that a range outside of the byte space transfers nothing and returns
+// ErrRange.
 func testRange(t *testing.T, open Open) {
 	const n = 1000
 	s := open(t, n)
@@ -53,7 +53,7 @@ func testRange(t *testing.T, open Open) {
 	}
 }
 
-// testUnwritten checks that reading unwritten data gives zeros or ErrMissing.
+// testUnwritten checks that reading unwritten data returns zeros or ErrMissing.
 func testUnwritten(t *testing.T, open Open) {
 	const n = 300_000
 	s := open(t, n)

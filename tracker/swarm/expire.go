@@ -108,7 +108,7 @@ func (t *Table) Sweep(now time.Time, max int) (seen, expired int) {
 	return seen, expired
 }
 
-// sweepSome continues the sweep of a shard while holding its lock once. done tells that
+// sweepSome continues the sweep of a shard while holding its lock once. done means that
 // it has reached the end of the shard.
 func (s *shard) sweepSome(sec uint32) (seen, gone, swarms int, done bool) {
 	s.mu.Lock()

@@ -164,7 +164,7 @@ func (s *shard) insert(ri uint32, list int, a []byte, now, stamp, meta uint16) (
 	return bucket, at
 }
 
-// enlarge gives a bucket capacity for n entries in total.
+// enlarge increases the capacity of a bucket to at least n entries.
 func (s *shard) enlarge(ri uint32, list, bucket, n int) block {
 	rec := s.record(ri)
 	if rec.ref(list) == refNone && !rec.has(flagInline) && n <= rec.inlineCap(list) {

@@ -123,7 +123,7 @@ func (b *block) run(dst []byte, at, k, skip int) ([]byte, int) {
 	return dst, k
 }
 
-// hotSwarm is the number of peers from which on the interval grows: by 10 % for every
+// hotSwarm is the number of peers above which the interval grows: by 10 % for every
 // doubling, up to 50 %.
 const hotSwarm = 1000
 

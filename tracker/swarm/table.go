@@ -73,7 +73,7 @@ type Table struct {
 	shift uint                 // by which a hash is shifted to get the number of its shard
 
 	expire int // in units of stamps
-	adopt  int // age from which on another identity can take over an entry
+	adopt  int // minimum age at which another identity can take over an entry
 
 	shards []shard
 	pool   pool

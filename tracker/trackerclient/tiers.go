@@ -30,7 +30,7 @@ type Tiers struct {
 	last   string         // URL of the tracker that responded last
 }
 
-// trackerState is what one tracker has responded.
+// trackerState holds what is known about one tracker.
 type trackerState struct {
 	url   string
 	id    string // the tracker id that it sent

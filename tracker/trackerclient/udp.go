@@ -25,8 +25,8 @@ const (
 // maxUDPReply is the length in bytes of the longest packet that is read completely.
 const maxUDPReply = 16 << 10
 
-// udpKey identifies a socket. It contains the reach for the same reason as
-// [Client.transport].
+// udpKey identifies a socket. It contains the reach, so that a request never uses a
+// socket to an address that it may not connect to.
 type udpKey struct {
 	network, address string
 	within           reach

@@ -138,8 +138,8 @@ func retryOf(d *bencode.Decoder) (in time.Duration, never bool) {
 	return seconds(min(n, int64(maxInterval/time.Minute)) * 60), false
 }
 
-// peersOf appends the peers of a compact or non-compact list to r.Peers. v6 tells that
-// a compact list has IPv6 addresses.
+// peersOf appends the peers of a compact or non-compact list to r.Peers. v6 means
+// that a compact list has IPv6 addresses.
 func peersOf(d *bencode.Decoder, r *tracker.AnnounceResponse, v6 bool) (err error) {
 	switch d.Kind() {
 	case bencode.String:

@@ -268,8 +268,8 @@ func ParseUDPConnectReply(body []byte) (connectionID uint64, err error) {
 	return binary.BigEndian.Uint64(body), nil
 }
 
-// ParseUDPAnnounceReply parses the body of a reply to an announce. v6 tells whether the
-// reply came over IPv6, and therefore has IPv6 peers.
+// ParseUDPAnnounceReply parses the body of a reply to an announce. v6 reports
+// whether the reply came over IPv6 and therefore has IPv6 peers.
 func ParseUDPAnnounceReply(body []byte, v6 bool) (*tracker.AnnounceResponse, error) {
 	if len(body) < UDPAnnounceReplyLen-UDPReplyLen {
 		return nil, ErrShortPacket
