@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// Version is the release of this module. Peers and trackers are told it.
+// Version is the release of this module. It is sent to peers and trackers.
 const Version = "0.1.0"
 
 // clientPrefix starts every peer id of this client. It is in Azureus style (BEP 20):

@@ -20,16 +20,16 @@ const (
 	// maxOpen limits the open files of all workers together. Each worker may exceed it
 	// by one.
 	maxOpen = 512
-	// openTries and openWait are how often and after what time a worker tries again to
-	// open a file if the process has too many open files. The other workers close
+	// If the process has too many open files, a worker tries up to openTries times to
+	// open a file and waits for openWait before each retry. The other workers close
 	// theirs at their next read.
 	openTries, openWait = 20, 5 * time.Millisecond
 )
 
 // openFiles holds the open files of a worker, the most recently read one first.
 type openFiles struct {
-	r    *run // maximum number of open files, at least 1
-	keep int  // as many at most, 1 or more
+	r    *run
+	keep int // maximum number of open files, at least 1
 	list []openExtent
 }
 

@@ -54,7 +54,8 @@ func FindData(m *metainfo.MetaInfo, paths ...string) (string, error) {
 }
 
 // countFiles returns how many of the first thousand files of m exist at path with the
-// right size. It returns -1 if path is not a file or directory as m needs.
+// right size. It returns -1 if nothing exists at path, or if only one of path
+// and m is a directory.
 func countFiles(m *metainfo.MetaInfo, path string) int {
 	fi, err := os.Stat(path)
 	switch {

@@ -14,9 +14,9 @@ import (
 // The data takes this path, in the order of the files of this package:
 //
 //   1. layout.go divides the byte space into pieces. A cutter returns them in order.
-//   2. Each worker (worker.go) reads a batch of pieces into its own buffer. On a disk with
-//      seek times only one worker reads at a time, so that the disk is read sequentially,
-//      while the other workers hash.
+//   2. Each worker (worker.go) reads a batch of pieces into its own buffer. On a rotational
+//      disk only one worker reads at a time, so that the disk is read sequentially, while
+//      the other workers hash.
 //   3. The worker hashes the batch from its buffer (digest.go): SHA-1 for v1, and SHA-256 of
 //      the blocks for v2.
 //   4. The worker passes the hashes of each piece to a function that stores them by the index
@@ -30,7 +30,7 @@ const (
 	// cache of a core between reading and hashing, and sixteen files of 64 KiB fill 16
 	// lanes. 512 KiB and 2 MiB are slower (AMD Zen 4).
 	bufferSize = 1 << 20
-	// seekBuffer is the size of a worker's buffer on a disk with seek times.
+	// seekBuffer is the size of a worker's buffer on a rotational disk.
 	seekBuffer = 4 << 20
 	// minBuffer is the minimum size of a buffer: two blocks for each of two lanes.
 	minBuffer = 64 << 10
@@ -61,7 +61,7 @@ type run struct {
 	from    *opener
 	files   []source // the files of the extents
 	workers int      // 0 selects GOMAXPROCS
-	ordered bool     // only one worker reads at a time, because the disk has seek times
+	ordered bool     // only one worker reads at a time, because the disk is rotational
 	lenient bool     // report pieces that cannot be read instead of failing
 	strict  bool     // fail if a file differs from the scanned one
 	done    func(piece, *sums)
@@ -164,7 +164,7 @@ func (r *run) nextBatch(w *worker) (fits bool) {
 
 // piecesFor returns how many large pieces each of n workers, with a buffer of size
 // bytes, should hash together: as many as SHA-1 hashes most efficiently, if there are
-// enough pieces. It returns 1 for a disk with seek times, and for v2 torrents, where
+// enough pieces. It returns 1 for a rotational disk, and for v2 torrents, where
 // the blocks of one piece already are many messages.
 func (r *run) piecesFor(n, size int) int {
 	if r.ordered || !r.layout.v1 {

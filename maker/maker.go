@@ -85,7 +85,7 @@ type build struct {
 	layers [][]byte // piece layers of the same files
 
 	// For tests: afterHash is called before the files are checked again; ordered
-	// simulates a disk with seek times.
+	// simulates a rotational disk.
 	afterHash func()
 	ordered   bool
 }

@@ -188,7 +188,7 @@ func TestMakeAnyTreeAgainstNaiveHash(t *testing.T) {
 	})
 }
 
-// TestOrderedReads checks that on a disk with seek times reads are sequential, and that
+// TestOrderedReads checks that reads from a rotational disk are sequential, and that
 // the result is the same.
 func TestOrderedReads(t *testing.T) {
 	t.Parallel()

@@ -50,7 +50,7 @@ type Options struct {
 
 	// Workers is the number of goroutines that read and hash; 0 selects GOMAXPROCS.
 	Workers int
-	// Progress is called every 100 ms and at the end, by one goroutine at a time.
+	// Progress is called every 100 ms and at the end, never concurrently.
 	Progress func(Progress)
 	// Skipped is called for each entry that is skipped, such as hidden files, devices,
 	// and links that lead out of the directory. It is called before hashing starts.

@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// rotational reports whether the device is a disk with seek times. Virtual disks are
+// rotational reports whether the device is a disk that has to seek. Virtual disks are
 // never treated as such, because they report it regardless of the real disk.
 func rotational(dev uint64) bool {
 	base := fmt.Sprintf("/sys/dev/block/%d:%d", unix.Major(dev), unix.Minor(dev))

@@ -12,9 +12,9 @@ var ErrProof = errors.New("merkle: the hashes do not lead to the root")
 // that BEP 52 does not allow.
 var ErrRange = errors.New("merkle: no such hashes")
 
-// MaxRequest is how many hashes a peer should request at most at once (BEP 52).
-// MaxAnswer is the number of hashes that a request is answered with at most. It is
-// larger so that a peer can request all block hashes of a piece of 128 MiB.
+// MaxRequest is the maximum number of hashes that a peer should request at once
+// (BEP 52). MaxAnswer is the maximum that is sent in answer to one request. It is larger
+// so that a peer can request all block hashes of a piece of 128 MiB.
 const (
 	MaxRequest = 512
 	MaxAnswer  = 8192
@@ -120,9 +120,9 @@ func appendRun(dst, layer []byte, number int, from, n int64) []byte {
 	return dst
 }
 
-// node computes the hash of a node from a layer without padding. number is the number
-// of that layer, above is how many layers the node is above it, and index is the index
-// of the node in its own layer.
+// node computes the hash of a tree node from the hashes of a lower layer, without
+// padding. number is the number of the lower layer, the node is above layers higher, and
+// index is the index of the node in its own layer.
 func node(layer []byte, number, above int, index int64) [32]byte {
 	n := int64(len(layer) / HashSize)
 	start := index << above

@@ -182,8 +182,8 @@ func samePath(a, b []string) bool {
 // numberedName is a name with a varying number, such as stem.NUMBER.ext.
 type numberedName struct {
 	h         *pathHasher
-	stem, ext string // folded stem, followed by the last number and extension
-	key       []byte // folded stem, and what was put behind it last
+	stem, ext string
+	key       []byte // folded stem, followed by the last number and extension
 	keyStem   int    // length of the folded stem in key
 	keyExt    []byte
 	buf       []byte

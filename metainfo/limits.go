@@ -2,7 +2,7 @@ package metainfo
 
 import "spate/bencode"
 
-// Limits limit the memory and time that a torrent can cost. A zero field selects the
+// Limits bounds the memory and time that a torrent can cost. A zero field selects the
 // default given below. Exceeding a limit is an [Error] that wraps [ErrLimit].
 type Limits struct {
 	Size        int   // in bytes: 10 MiB for a torrent file, 16 MiB for metadata from peers

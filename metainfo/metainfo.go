@@ -2,7 +2,7 @@
 // v2 and hybrid (BEP 52), info dictionaries that peers send (BEP 9), and magnet links
 // (BEP 9, BEP 53).
 //
-// The input may come from anybody. [Limits] limit the time and memory that it costs.
+// The input may come from anybody. [Limits] bounds the time and memory that it costs.
 // File names are made safe ([Names]), sums are checked for overflow, piece layers are
 // checked against their roots, and the v1 file list and the v2 file tree of a hybrid
 // torrent must describe the same files. The info-hash is always that of the original

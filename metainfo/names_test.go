@@ -14,7 +14,7 @@ import (
 func TestNamesAreSafe(t *testing.T) {
 	long := strings.Repeat("x", 300)
 	cases := []struct {
-		raw, safe, windows, native string // empty windows or native stands for safe
+		raw, safe, windows, native string // empty windows and native are the same as safe
 	}{
 		{"plain.txt", "plain.txt", "", ""},
 		{"dir/été 漢字.txt", "dir/été 漢字.txt", "", ""},

@@ -31,8 +31,8 @@ func (k *Key) Public() PublicKey {
 }
 
 // File returns the content of a key file for k. If password is not empty the key is
-// encrypted with it. Encryption takes one or two seconds and about 1 GiB of memory, so
-// that guessing a password costs as much.
+// encrypted with it. Encryption takes one or two seconds and about 1 GiB of memory, and
+// so does each guess of a password.
 func (k *Key) File(password string) ([]byte, error) {
 	text, err := k.key.MarshalText()
 	if password != "" {

@@ -67,7 +67,8 @@ func TestVerifyRejects(t *testing.T) {
 	if _, err := Verify(k.Public(), []byte("data"), other.Sign([]byte("data"), "x", signedAt)); !errors.As(err, &ok) || ok.ID != other.Public().ID() {
 		t.Errorf("by another key: %v", err)
 	}
-	// Anybody can claim the number of a key. The signature itself decides.
+	// Anybody can write the number of another key into a signature, but cannot sign
+	// with that key.
 	forged := strings.Split(string(other.Sign([]byte("data"), "x", signedAt)), "\n")
 	raw, _ := base64.StdEncoding.DecodeString(forged[1])
 	mine, _ := base64.StdEncoding.DecodeString(lines[1])

@@ -168,7 +168,7 @@ func (d *Dir) HasData(off, n int64) bool {
 	return false
 }
 
-// NextData returns the first offset from off on at which data may have been written, as
+// NextData returns the first offset not less than off at which data may have been written, as
 // defined by [Dir.HasData], or the length of the byte space if there is none. It takes
 // a few system calls for each file or hole.
 func (d *Dir) NextData(off int64) int64 {

@@ -22,8 +22,8 @@ type DirOptions struct {
 	// Name replaces the name of the torrent, which is the name of its file or top
 	// directory.
 	Name string
-	// Force allows to shorten files that are longer than in the torrent, when they are
-	// first written.
+	// Force shortens files that are longer than in the torrent when they are first
+	// written. Without it such a write returns [ErrLonger].
 	Force bool
 	// Skip marks files by their index as unwanted. Unwanted files are not created.
 	// Their parts of wanted pieces are stored in a hidden file beside the torrent; see

@@ -109,8 +109,8 @@ func TestSetWantedWhileWriting(t *testing.T) {
 	}
 }
 
-// TestSkipAgain checks that data written while a file was wanted survives that it
-// becomes unwanted and wanted again.
+// TestSkipAgain checks that data written while a file was wanted is kept when the
+// file becomes unwanted and wanted again.
 func TestSkipAgain(t *testing.T) {
 	d := openSample(t, t.TempDir(), DirOptions{Skip: []bool{false, false, true}}) // t/d/b
 	defer d.Close()

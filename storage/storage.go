@@ -54,7 +54,7 @@ var (
 	ErrReadOnly = errors.New("not writable")
 	// ErrDenied: the permissions do not allow reading.
 	ErrDenied = errors.New("permission denied")
-	// ErrObstructed: there is something else than a regular file or directory at the
+	// ErrObstructed: there is something other than a regular file or directory at the
 	// path, or a symbolic link that would have to be followed for writing, or one that
 	// leads out of the directory.
 	ErrObstructed = errors.New("path is blocked")

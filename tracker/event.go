@@ -8,11 +8,11 @@ type Event uint8
 // The events of BEP 3 and BEP 21.
 const (
 	EventNone      Event = 0 // a regular announce
-	EventCompleted Event = 1 // a regular announce
-	EventStarted   Event = 2 // the download has completed
-	EventStopped   Event = 3 // the first announce
-	EventPaused    Event = 4 // the last announce: the peer leaves the swarm
-) // a partial seed: it lacks pieces but downloads nothing more (BEP 21)
+	EventCompleted Event = 1 // the download has completed
+	EventStarted   Event = 2 // the first announce
+	EventStopped   Event = 3 // the last announce: the peer leaves the swarm
+	EventPaused    Event = 4 // a partial seed: it lacks pieces but downloads nothing more (BEP 21)
+)
 
 var eventNames = [...]string{"", "completed", "started", "stopped", "paused"}
 

@@ -28,7 +28,6 @@
 //
 // The time in a bubble stops when its test function returns. Close all connections, and
 // wait for the goroutines that use them, before that.
-// the connections, and wait for the goroutines that use them, before that.
 package simnet
 
 import (

@@ -16,8 +16,8 @@ const (
 	OpSync
 )
 
-// Faulty is a storage that can be made to fail. It is safe for concurrent use and calls
-// its fail function by one goroutine at a time.
+// Faulty is a storage that can be made to fail. It is safe for concurrent use,
+// but never calls its fail function concurrently.
 type Faulty struct {
 	storage.Storage
 	mu     sync.Mutex

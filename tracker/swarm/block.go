@@ -37,7 +37,8 @@ func (b *block) set(i int, addr []byte, stamp, meta uint16) {
 	b.setMeta(i, meta)
 }
 
-// copyFrom copies n entries, starting at entry j of from, to the entries from i on.
+// copyFrom copies n entries of from, starting at its entry j, to entry i and those that
+// follow it.
 func (b *block) copyFrom(i int, from *block, j, n int) {
 	copy(b.mem[i*b.stride:], from.mem[j*b.stride:(j+n)*b.stride])
 	copy(b.mem[b.stampAt(i):b.stampAt(i+n)], from.mem[from.stampAt(j):])

@@ -186,8 +186,8 @@ func (s *shard) removeAt(ri uint32, list, bucket, at int) {
 	s.shrink(ri, list, bucket)
 }
 
-// shrink frees memory that a bucket and its list do not need any more after entries
-// were removed.
+// shrink frees memory that a bucket and its list no longer need after entries were
+// removed.
 func (s *shard) shrink(ri uint32, list, bucket int) {
 	rec := s.record(ri)
 	b := s.block(rec, list, bucket)

@@ -50,8 +50,8 @@ func (s *shard) sample(rec record, pins *pinSet, a *announce) {
 	}
 }
 
-// appendPeers appends k consecutive entries of a list to the reply, from a random one
-// on, and skips the announcing peer. The list must have enough entries.
+// appendPeers appends k consecutive entries of a list to the reply, starting at a random
+// entry, and skips the announcing peer. The list must have enough entries.
 func (s *shard) appendPeers(rec record, list, k int, a *announce) {
 	dst := &a.rep.Peers4
 	if list&listSix != 0 {

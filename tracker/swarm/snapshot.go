@@ -42,8 +42,8 @@ func (e *SnapshotError) Error() string {
 
 // Snapshot writes the content of the table to w, from where [Table.Restore] can read
 // it. Announces continue in the meantime: each lock is held only while a thousand
-// entries are copied. Each block is written in the state of one moment of the call.
-// Pins and protection are not written.
+// entries are copied. The snapshot therefore does not show one moment: parts of it are
+// older than others. Pins and protection are not written.
 func (t *Table) Snapshot(now time.Time, w io.Writer) error {
 	bw := bufio.NewWriterSize(w, snapFrame)
 	bw.WriteString(snapMagic)

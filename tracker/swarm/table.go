@@ -70,7 +70,7 @@ type Table struct {
 	opt   Options
 	keys  keys
 	ident atomic.Pointer[keys] // hashes identities; saved in snapshots
-	shift uint                 // by which a hash is shifted to get the number of its shard
+	shift uint                 // number of bits by which a hash is shifted right to get its shard
 
 	expire int // in units of stamps
 	adopt  int // minimum age at which another identity can take over an entry
