@@ -199,7 +199,7 @@ func (d *Dir) nextData(i int, off, n int64) (at int64, ok bool) {
 		h, err = d.acquire(len(d.layout.files), false)
 	}
 	if err != nil {
-		return off, !errors.Is(err, ErrMissing) // report data so that a read returns the error
+		return off, !errors.Is(err, ErrMissing) // claim that there is data, so that a read returns the error
 	}
 	defer h.release()
 	at, ok = nextData(h.file, begin+off)
