@@ -11,9 +11,10 @@ import (
 	"testing"
 )
 
-// rows is the import table of ARCHITECTURE.md: a package may import packages of
-// lower rows, and those of its own row that are named in edges. A package that
-// is not listed takes the row of its nearest listed parent.
+// rows gives the row of each package in the import table of ARCHITECTURE.md. A package
+// may import packages of lower rows. Imports between different entries of one row must
+// be listed in edges. A package that is not listed has the row of its nearest listed
+// parent.
 var rows = map[string]int{
 	"spate": 0, "spate/bencode": 0, "spate/bitfield": 0, "spate/merkle": 0, "spate/internal": 0,
 	"spate/metainfo": 1, "spate/tracker": 1, "spate/tracker/wire": 1, "spate/peerwire": 1, "spate/signature": 1,
@@ -24,7 +25,7 @@ var rows = map[string]int{
 	"spate/e2e": 7, "spate/bench": 7, "spate/packaging": 7,
 }
 
-// edges are the imports inside one row that are meant.
+// edges lists the imports that are allowed between entries of one row.
 var edges = map[[2]string]bool{
 	{"spate/bencode", "spate"}:                      true,
 	{"spate/tracker/wire", "spate/tracker"}:         true,
@@ -75,7 +76,7 @@ func TestImportsGoDownOnly(t *testing.T) {
 				continue
 			}
 			if b == "spate/internal" && rows[a] == 0 {
-				continue // helpers of the lowest row
+				continue // packages of row 0 may use internal helpers
 			}
 			t.Errorf("%s imports %s: row %d may not import row %d", pkg, to, rows[a], rows[b])
 		}
@@ -91,8 +92,8 @@ func TestImportsGoDownOnly(t *testing.T) {
 	}
 }
 
-// TestDocs: the links in the documents lead to files, and the Go files that they
-// name are there: from the root on, or those of the engine.
+// TestDocs checks that the links in the documents lead to files, and that the Go files
+// they name exist in the root of the module or in the folder torrent.
 func TestDocs(t *testing.T) {
 	link, source := regexp.MustCompile(`\]\(([^():#]+)[)#]`), regexp.MustCompile("`([a-z_/]+\\.go)`")
 	docs, err := filepath.Glob("docs/*.md")

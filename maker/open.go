@@ -5,7 +5,7 @@ import (
 	"path/filepath"
 )
 
-// name is how a file is called in errors.
+// name returns the path of a file for errors.
 func (o *opener) name(rel string) string {
 	if o.root == nil {
 		return o.path
@@ -13,7 +13,7 @@ func (o *opener) name(rel string) string {
 	return filepath.Join(o.path, filepath.FromSlash(rel))
 }
 
-// slowStat is stat by way of the standard library.
+// slowStat gets the FileInfo of a file with the standard library.
 func (o *opener) slowStat(rel string) (os.FileInfo, error) {
 	switch {
 	case o.root == nil:

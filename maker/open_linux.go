@@ -9,18 +9,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// opener opens the files of one tree, and nothing outside it. It is safe for
+// opener opens the files of one tree, and nothing outside of it. It is safe for
 // concurrent use.
 //
-// Small files are opened by the hundred thousand, so that what os.File does
-// besides (a poller's registration, a cleanup) is seen: descriptors are used as
-// they are here.
+// It uses descriptors instead of os.File, because a torrent can have hundreds of
+// thousands of small files, and registering each with the poller and the garbage
+// collector takes noticeable time.
 type opener struct {
-	path   string // the file itself when root is nil
+	path   string // path of the file itself if root is nil
 	root   *os.Root
 	dir    *os.File
-	follow bool        // links inside the tree
-	noOpen atomic.Bool // the kernel has no openat2
+	follow bool        // follow symbolic links inside the tree
+	noOpen atomic.Bool // the kernel does not support openat2
 }
 
 func newOpener(path string, single bool) (*opener, error) {
@@ -46,8 +46,8 @@ func (o *opener) close() {
 	}
 }
 
-// open opens a file; rel is slash-separated. A FIFO that took a file's place
-// does not block it.
+// open opens a file; rel is slash-separated. It does not block if the file was replaced
+// by a FIFO.
 func (o *opener) open(rel string) (*openFile, error) {
 	const flags = unix.O_RDONLY | unix.O_CLOEXEC | unix.O_NONBLOCK | unix.O_NOCTTY
 	if o.root == nil {
@@ -59,7 +59,7 @@ func (o *opener) open(rel string) (*openFile, error) {
 		fd, err := ignoringEINTR(func() (int, error) { return unix.Openat2(int(o.dir.Fd()), rel, &how) })
 		switch {
 		case errors.Is(err, unix.ENOSYS), errors.Is(err, unix.EPERM), errors.Is(err, unix.EAGAIN):
-			// An old kernel, a filter of system calls, or a rename meanwhile.
+			// An old kernel, a system call filter, or a concurrent rename.
 			o.noOpen.Store(!errors.Is(err, unix.EAGAIN))
 		default:
 			return o.opened(rel, fd, err)
@@ -87,8 +87,8 @@ type openFile struct {
 	name string
 }
 
-// readFull fills p from offset off; io.ErrUnexpectedEOF when the file ends
-// before.
+// readFull reads len(p) bytes from offset off. It returns io.ErrUnexpectedEOF if the
+// file is too short.
 func (f *openFile) readFull(p []byte, off int64) (int, error) {
 	done := 0
 	for done < len(p) {
@@ -116,7 +116,7 @@ func fileStatOf(st *unix.Stat_t) fileStat {
 	return fileStat{size: st.Size, mtime: st.Mtim.Nano(), dev: st.Dev, ino: st.Ino}
 }
 
-// stat returns what lies at rel now.
+// stat returns the current state of the file at rel.
 func (o *opener) stat(rel string) (fileStat, error) {
 	if o.root == nil || o.follow {
 		fi, err := o.slowStat(rel)
@@ -133,7 +133,7 @@ func (o *opener) stat(rel string) (fileStat, error) {
 	return fileStatOf(&st), err
 }
 
-// sequential tells the kernel to read further ahead.
+// sequential tells the kernel to read ahead further.
 func (f *openFile) sequential() { unix.Fadvise(f.fd, 0, 0, unix.FADV_SEQUENTIAL) }
 
 func (f *openFile) close() { unix.Close(f.fd) }

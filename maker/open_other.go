@@ -9,12 +9,12 @@ import (
 	"path/filepath"
 )
 
-// opener opens the files of one tree, and nothing outside it. It is safe for
+// opener opens the files of one tree, and nothing outside of it. It is safe for
 // concurrent use.
 type opener struct {
-	path   string // the file itself when root is nil
+	path   string // path of the file itself if root is nil
 	root   *os.Root
-	follow bool // links inside the tree
+	follow bool // follow symbolic links inside the tree
 }
 
 func newOpener(path string, single bool) (*opener, error) {
@@ -48,7 +48,7 @@ func (o *opener) open(rel string) (*openFile, error) {
 	return &openFile{f, o.name(rel)}, nil
 }
 
-// stat returns what lies at rel now.
+// stat returns the current state of the file at rel.
 func (o *opener) stat(rel string) (fileStat, error) {
 	fi, err := o.slowStat(rel)
 	if err != nil {
@@ -63,8 +63,8 @@ type openFile struct {
 	name string
 }
 
-// readFull fills p from offset off; io.ErrUnexpectedEOF when the file ends
-// before.
+// readFull reads len(p) bytes from offset off. It returns io.ErrUnexpectedEOF if the
+// file is too short.
 func (f *openFile) readFull(p []byte, off int64) (int, error) {
 	n, err := f.f.ReadAt(p, off)
 	if n == len(p) {

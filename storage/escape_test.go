@@ -7,7 +7,8 @@ import (
 	"testing"
 )
 
-// Nothing is read, written, made or cut outside the directory, nor through a link.
+// TestSymbolicLinks checks that nothing outside of the directory is read or changed
+// through a symbolic link.
 func TestSymbolicLinks(t *testing.T) {
 	for _, c := range []struct {
 		name, at, to string
@@ -68,7 +69,8 @@ func TestSymbolicLinks(t *testing.T) {
 	}
 }
 
-// What is no file is neither opened nor waited for.
+// TestObstructed checks that something that is not a regular file is not opened, and
+// that opening it does not block.
 func TestObstructed(t *testing.T) {
 	for name, put := range map[string]func(string) error{
 		"directory": func(p string) error { return os.Mkdir(p, 0o777) },

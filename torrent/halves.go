@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"spate/bitfield"
-	"spate/internal/lanes"
+	"spate/internal/hashing"
 	"spate/merkle"
 	"spate/metainfo"
 )
@@ -109,7 +109,7 @@ func leavesOf(data []byte) [][merkle.HashSize]byte {
 		data = data[size:]
 	}
 	leaves := make([][merkle.HashSize]byte, len(blocks))
-	lanes.SumSHA256(leaves, blocks)
+	hashing.SumSHA256(leaves, blocks)
 	return leaves
 }
 

@@ -41,7 +41,7 @@ func request() *tracker.AnnounceRequest {
 	}
 }
 
-// serve answers /announce and everything else by f.
+// serve starts an HTTP server that handles all requests with f, and returns its URL.
 func serve(t *testing.T, f http.HandlerFunc) string {
 	t.Helper()
 	s := httptest.NewServer(f)
@@ -108,8 +108,8 @@ func TestHTTPScrape(t *testing.T) {
 	}
 }
 
-// A tracker that refuses, sends garbage, pages, too much or nothing gives one
-// clear typed error each, without the passkey in the URL.
+// TestHTTPErrors checks that each kind of bad response gives a typed error that does
+// not show the passkey in the URL.
 func TestHTTPErrors(t *testing.T) {
 	var failure *tracker.FailureError
 	var answer *trackerclient.AnswerError
@@ -165,8 +165,9 @@ func TestHTTPErrors(t *testing.T) {
 	}
 }
 
-// Closed ports are an error of package net, whose text holds no path.
-func TestNobodyListens(t *testing.T) {
+// TestConnectionRefused checks that a closed port gives an error of package net without
+// the path of the URL.
+func TestConnectionRefused(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -182,7 +183,8 @@ func TestNobodyListens(t *testing.T) {
 	}
 }
 
-// What a torrent names must not make us ask anything but trackers.
+// TestForbiddenURLs checks that URLs in a torrent cannot make the client connect to
+// services that are not trackers.
 func TestForbiddenURLs(t *testing.T) {
 	asked := false
 	base := serve(t, func(http.ResponseWriter, *http.Request) { asked = true })
@@ -205,16 +207,18 @@ func TestForbiddenURLs(t *testing.T) {
 		}
 	}
 	if asked {
-		t.Error("a forbidden URL was asked")
+		t.Error("a forbidden URL was requested")
 	}
 }
 
-// A public tracker cannot send us to a private network or to this machine: the
-// dial function plays the public internet.
+// TestRedirectToLocal checks that a public tracker cannot redirect the client to a
+// private network or to this machine. The dial function pretends to connect to public
+// addresses.
 func TestRedirectToLocal(t *testing.T) {
 	asked := ""
 	base := serve(t, func(w http.ResponseWriter, r *http.Request) {
-		if asked += r.Host; r.Host == "tracker.example" {
+		asked += r.Host
+		if r.Host == "tracker.example" {
 			http.Redirect(w, r, "http://"+r.URL.Query().Get("to")+"/announce", http.StatusFound)
 		}
 	})
@@ -224,7 +228,7 @@ func TestRedirectToLocal(t *testing.T) {
 		if err != nil {
 			return nil, err
 		}
-		return elsewhere{conn, address}, nil
+		return publicConn{conn, address}, nil
 	}
 	c := newClient(t, trackerclient.Options{Dial: dial})
 	for _, to := range []string{"127.0.0.1:80", "10.0.0.1", "[::1]:80", "192.168.1.1", "[fd00::1]"} {
@@ -236,20 +240,20 @@ func TestRedirectToLocal(t *testing.T) {
 	}
 }
 
-// elsewhere is a connection that claims to be to a public address.
-type elsewhere struct {
+// publicConn is a connection that pretends to lead to a public address.
+type publicConn struct {
 	net.Conn
 	address string
 }
 
-func (e elsewhere) RemoteAddr() net.Addr {
+func (e publicConn) RemoteAddr() net.Addr {
 	if ap, err := netip.ParseAddrPort(e.address); err == nil {
 		return net.TCPAddrFromAddrPort(ap)
 	}
 	return net.TCPAddrFromAddrPort(netip.MustParseAddrPort("198.51.100.1:80"))
 }
 
-// A name with both families is announced to over both.
+// TestBothFamilies checks that the client announces over both address families.
 func TestBothFamilies(t *testing.T) {
 	l6, err := net.Listen("tcp6", "[::1]:0")
 	if err != nil {
@@ -293,8 +297,9 @@ func TestOptionsAreChecked(t *testing.T) {
 	}
 }
 
-// A tracker that never answers does not keep others from being asked.
-func TestDeadTrackerLeavesPlaces(t *testing.T) {
+// TestDeadTrackerLeavesSlots checks that requests to a tracker that does not respond do
+// not block requests to other trackers.
+func TestDeadTrackerLeavesSlots(t *testing.T) {
 	waiting := make(chan struct{}, 10)
 	dead := serve(t, func(_ http.ResponseWriter, r *http.Request) {
 		waiting <- struct{}{}
@@ -314,7 +319,7 @@ func TestDeadTrackerLeavesPlaces(t *testing.T) {
 		})
 	}
 	<-waiting
-	<-waiting // all the places of one tracker
+	<-waiting // all slots of one tracker are in use
 	if _, err := c.Announce(t.Context(), alive+"/announce", request()); err != nil {
 		t.Error(err)
 	}

@@ -12,22 +12,21 @@ import (
 	"spate/internal/netguard"
 )
 
-// reach says how far from the public internet a request may go. What starts at a
-// public address must not be led to a local one by a redirect or a name.
+// reach is the range of addresses that a request may connect to. A redirect or a host
+// name must not lead a request from a public address to a local one.
 type reach netguard.Reach
 
 const (
 	reachPublic = reach(netguard.Public)  // public addresses only
-	reachLAN    = reach(netguard.LAN)     // and private networks
-	reachAll    = reach(netguard.Machine) // and this machine
+	reachLAN    = reach(netguard.LAN)     // also private networks
+	reachAll    = reach(netguard.Machine) // also this machine
 	reachCount  = reachAll + 1
 )
 
-// ErrForbiddenAddress is the error for an address that a tracker's URL must not
-// lead to: see [AddressError].
+// ErrForbiddenAddress is wrapped by [AddressError].
 var ErrForbiddenAddress = errors.New("address is not allowed")
 
-// AddressError says which address was refused and why.
+// AddressError is returned for an address that the client refuses to connect to.
 type AddressError struct {
 	Addr   netip.Addr
 	Reason string
@@ -40,17 +39,17 @@ func (e *AddressError) Error() string {
 // Unwrap makes errors.Is(err, ErrForbiddenAddress) hold.
 func (e *AddressError) Unwrap() error { return ErrForbiddenAddress }
 
-// reachOf returns the least reach that contains a, or an error when none does.
+// reachOf returns the smallest reach that contains a, or an error if none does.
 func reachOf(a netip.Addr) (reach, error) {
 	r, err := netguard.Of(a)
 	return reach(r), addressError(err)
 }
 
-// check returns an error unless a lies within r.
+// check returns an error unless a is within r.
 func (r reach) check(a netip.Addr) error {
 	need, err := reachOf(a)
 	if err == nil && need == reachAll && r != reachAll {
-		return &AddressError{a, "a tracker on this machine is only asked at the path /announce, and never because another tracker said so"}
+		return &AddressError{a, "trackers on this machine are contacted only at the paths /announce and /scrape, and not after a redirect from another machine"}
 	}
 	if err != nil {
 		return err
@@ -58,7 +57,7 @@ func (r reach) check(a netip.Addr) error {
 	return addressError(netguard.Reach(r).Check(a))
 }
 
-// addressError makes the guard's error this package's.
+// addressError converts an error of package netguard to one of this package.
 func addressError(err error) error {
 	var e *netguard.AddressError
 	if errors.As(err, &e) {
@@ -67,8 +66,9 @@ func addressError(err error) error {
 	return err
 }
 
-// trackerPath reports whether path is one at which a tracker on this machine may
-// be asked, so that a torrent cannot make us poke at other services there.
+// trackerPath reports whether a tracker on this machine may be contacted at path. Other
+// paths are refused so that a torrent cannot make the client send requests to other
+// services.
 func trackerPath(path string) bool {
 	for _, p := range [...]string{"/announce", "/scrape"} {
 		if path == p || strings.HasPrefix(path, p+"/") {
@@ -78,8 +78,8 @@ func trackerPath(path string) bool {
 	return false
 }
 
-// control is a [net.Dialer.Control] that keeps to r: it sees the address that is
-// really dialled, after any name was resolved.
+// control is a [net.Dialer.ControlContext] function that enforces r. It gets the
+// address that is connected to, after name resolution.
 func (r reach) control(_ context.Context, _, address string, _ syscall.RawConn) error {
 	ap, err := netip.ParseAddrPort(address)
 	if err != nil {
@@ -88,8 +88,8 @@ func (r reach) control(_ context.Context, _, address string, _ syscall.RawConn) 
 	return r.check(ap.Addr())
 }
 
-// checkLiteral keeps to r for an address that a caller's own dial function will
-// be given: names in it are that function's to resolve and to judge.
+// checkLiteral enforces r if address, which a custom dial function gets, is an IP
+// address. The custom function is responsible for host names.
 func (r reach) checkLiteral(address string) error {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {

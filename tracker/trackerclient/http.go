@@ -17,12 +17,12 @@ import (
 	"spate/tracker/wire"
 )
 
-// maxRedirects bounds how often a tracker may send a request on.
+// maxRedirects limits the redirects of one request.
 const maxRedirects = 5
 
-// transport makes the transport of requests over f that may go as far as r.
-// Connections are kept apart by reach, so that one that was allowed for one
-// request is never used by another to which it would be forbidden.
+// transport returns a transport for requests over f that may connect to addresses
+// within r. Each reach has its own connections, so that a request never uses a
+// connection to an address that it may not connect to.
 func (c *Client) transport(f family, r reach) *http.Transport {
 	t := &http.Transport{
 		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
@@ -46,7 +46,7 @@ func (c *Client) announceHTTP(ctx context.Context, f family, u *url.URL, req *tr
 		return nil, err
 	}
 	resp, err := wire.ParseAnnounceAnswer(body)
-	return resp, c.judge(u, status, err)
+	return resp, c.responseError(u, status, err)
 }
 
 func (c *Client) scrapeHTTP(ctx context.Context, f family, u *url.URL, hashes []spate.InfoHash) ([]tracker.ScrapeEntry, error) {
@@ -59,12 +59,12 @@ func (c *Client) scrapeHTTP(ctx context.Context, f family, u *url.URL, hashes []
 		return nil, err
 	}
 	out, err := wire.ParseScrapeAnswer(body)
-	return out, c.judge(u, status, err)
+	return out, c.responseError(u, status, err)
 }
 
-// judge makes the error of an answer that was read: a refusal stays one whatever
-// the status, anything else needs a good status.
-func (c *Client) judge(u *url.URL, status int, err error) error {
+// responseError returns the error for a response. A refusal by the tracker is valid
+// with any HTTP status; otherwise the status must be 200.
+func (c *Client) responseError(u *url.URL, status int, err error) error {
 	var failure *tracker.FailureError
 	switch {
 	case errors.As(err, &failure):
@@ -77,8 +77,8 @@ func (c *Client) judge(u *url.URL, status int, err error) error {
 	return nil
 }
 
-// withQuery returns u with more appended to its query: what stands there already
-// may be a passkey.
+// withQuery returns u with more appended to its query. It keeps the existing query,
+// which may be a passkey.
 func withQuery(u *url.URL, more []byte) *url.URL {
 	v := *u
 	if v.RawQuery != "" {
@@ -88,26 +88,26 @@ func withQuery(u *url.URL, more []byte) *url.URL {
 	return &v
 }
 
-// scrapeURL makes the scrape URL of an announce URL (BEP 48): the last part of
-// its path must begin with "announce".
+// scrapeURL returns the scrape URL for an announce URL (BEP 48). The last part of the
+// path must start with "announce".
 func scrapeURL(u *url.URL) (*url.URL, error) {
 	path := u.EscapedPath()
 	i := strings.LastIndexByte(path, '/')
 	if i < 0 || !strings.HasPrefix(path[i+1:], "announce") {
-		return nil, &URLError{URL: origin(u), Reason: "the tracker has no scrape: the last part of its path does not begin with \"announce\""}
+		return nil, &URLError{URL: origin(u), Reason: "the tracker does not support scrape: the last part of the path does not start with \"announce\""}
 	}
 	v := *u
 	path = path[:i+1] + "scrape" + path[i+1+len("announce"):]
 	decoded, err := url.PathUnescape(path)
 	if err != nil {
-		return nil, &URLError{URL: origin(u), Reason: "its path cannot be read"}
+		return nil, &URLError{URL: origin(u), Reason: "the path is malformed"}
 	}
 	v.Path, v.RawPath = decoded, path
 	return &v, nil
 }
 
-// get fetches u, follows redirects within the rules, and returns at most
-// [wire.MaxAnswer] bytes of the last answer, decompressed.
+// get requests u, follows allowed redirects and returns the decompressed body of the
+// last response. A body of more than [wire.MaxAnswer] bytes is an error.
 func (c *Client) get(ctx context.Context, f family, u *url.URL) (body []byte, status int, err error) {
 	within := firstReach(u)
 	for range maxRedirects + 1 {
@@ -130,9 +130,10 @@ func (c *Client) get(ctx context.Context, f family, u *url.URL) (body []byte, st
 	return nil, 0, &AnswerError{URL: origin(u), Err: errors.New("too many redirects")}
 }
 
-// redirectReach is how far a redirect from the address at to next may go: what
-// was asked in public stays there, and only this machine leads to this machine.
-// An address that is not known counts as public.
+// redirectReach returns which addresses a redirect to next may lead to. at is the
+// address that sent the redirect; if it is unknown it counts as public. Only this
+// machine may redirect to this machine, and only a private network to a private
+// network.
 func redirectReach(at netip.Addr, next *url.URL) reach {
 	got, err := reachOf(at)
 	switch {
@@ -144,8 +145,8 @@ func redirectReach(at netip.Addr, next *url.URL) reach {
 	return got
 }
 
-// roundTrip asks once and returns the answer and the address it came from, the
-// unspecified one when a dial function of the caller's does not tell.
+// roundTrip sends one request. It returns the response and the address that sent it, or
+// the unspecified address if a custom dial function does not tell.
 func (c *Client) roundTrip(ctx context.Context, f family, within reach, u *url.URL) (*http.Response, netip.Addr, error) {
 	at := netip.IPv6Unspecified()
 	trace := &httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) {
@@ -155,7 +156,7 @@ func (c *Client) roundTrip(ctx context.Context, f family, within reach, u *url.U
 	}}
 	req, err := http.NewRequestWithContext(httptrace.WithClientTrace(ctx, trace), http.MethodGet, u.String(), nil)
 	if err != nil {
-		return nil, at, &URLError{URL: origin(u), Reason: "it cannot be asked"}
+		return nil, at, &URLError{URL: origin(u), Reason: "it cannot be requested"}
 	}
 	req.Header.Set("User-Agent", c.opts.UserAgent)
 	if u.User != nil {
@@ -166,8 +167,8 @@ func (c *Client) roundTrip(ctx context.Context, f family, within reach, u *url.U
 	return resp, at, err
 }
 
-// location returns where resp sends the request on, nil where it does not. Names
-// and passwords stay behind.
+// location returns the target of a redirect, or nil if resp is not a redirect. The user
+// name and password of a URL are not sent to other hosts.
 func location(resp *http.Response, from *url.URL) (*url.URL, error) {
 	switch resp.StatusCode {
 	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
@@ -179,20 +180,20 @@ func location(resp *http.Response, from *url.URL) (*url.URL, error) {
 	}
 	text := resp.Header.Get("Location")
 	if text == "" {
-		return nil, fail("a redirect to nowhere")
+		return nil, fail("redirect without a location")
 	}
 	next, err := from.Parse(text)
 	if err != nil {
-		return nil, fail("a redirect that cannot be read")
+		return nil, fail("redirect to a malformed URL")
 	}
 	switch {
 	case next.Scheme == from.Scheme:
 	case next.Scheme == "https" && from.Scheme == "http":
 	default:
-		return nil, fail("a redirect to another scheme")
+		return nil, fail("redirect to another scheme")
 	}
 	if err := checkURL(next); err != nil {
-		return nil, fail("a redirect to a URL without a host")
+		return nil, fail("redirect to a URL without a host")
 	}
 	next.User, next.Fragment = nil, ""
 	if next.Scheme == from.Scheme && next.Host == from.Host {
@@ -207,7 +208,7 @@ func readAnswer(r io.Reader, u *url.URL, status int) ([]byte, error) {
 		return nil, err
 	}
 	if len(body) > wire.MaxAnswer {
-		return nil, &AnswerError{URL: origin(u), Status: status, Err: errors.New("longer than 1 MiB")}
+		return nil, &AnswerError{URL: origin(u), Status: status, Err: errors.New("the response is longer than 1 MiB")}
 	}
 	return body, nil
 }
