@@ -19,6 +19,9 @@ import (
 type DirOptions struct {
 	// ReadOnly: the files are only read. Several torrents may read the same.
 	ReadOnly bool
+	// Within, if not empty, is a directory that the one of the files has to be in,
+	// however the links on the way to that are changed. It may be the same.
+	Within string
 	// Name is the name of the file, or of the directory above the files, in
 	// place of the torrent's.
 	Name string
@@ -129,7 +132,7 @@ func OpenLayout(dir string, l *Layout, pool *Pool, opts DirOptions) (*Dir, error
 		}
 		top = opts.Name
 	}
-	root, err := pool.use(dir, top, !opts.ReadOnly)
+	root, err := pool.use(dir, opts.Within, top, !opts.ReadOnly)
 	if err != nil {
 		return nil, err
 	}

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"sync/atomic"
 	"syscall"
+
+	"spate/internal/folder"
 )
 
 // Permissions of what is created, before the user's umask.
@@ -104,18 +106,10 @@ func classify(err error, write bool) error {
 		return ErrIO
 	case errors.Is(err, fs.ErrNotExist):
 		return ErrMissing
-	case isEscape(err):
+	case folder.Escapes(err):
 		return ErrObstructed
 	}
 	return ErrIO
-}
-
-// isEscape reports whether os.Root refused to follow a link out of itself. The
-// package os has no name for that error, which is the only one of its own
-// making that a clean, local path can meet.
-func isEscape(err error) bool {
-	var pe *fs.PathError
-	return errors.As(err, &pe) && pe.Err != nil && pe.Err.Error() == "path escapes from parent"
 }
 
 // fail makes the error of an operation on file i; -1 stands for the directory.
@@ -126,6 +120,9 @@ func (d *Dir) fail(op string, i int, reason, err error) error {
 	}
 	if errors.Is(err, os.ErrClosed) {
 		return fmt.Errorf("%s %s: %w", op, quotePath(d.Path()), os.ErrClosed)
+	}
+	if folder.Escapes(err) {
+		err = folder.ErrOutside
 	}
 	at := d.place.Load()
 	e := &Error{Op: op, Path: at.root.path, File: i, Reason: reason, Err: err}

@@ -5,6 +5,8 @@ import (
 	"io/fs"
 	"os"
 	"path"
+
+	"spate/internal/folder"
 )
 
 // statsAtOnce is how many files are looked at in one turn to resolve paths.
@@ -25,7 +27,7 @@ func (p *parents) stat(name string, follow bool) (fs.FileInfo, error) {
 	if dir := path.Dir(name); dir != "." {
 		if p.sub == nil || dir != p.dir {
 			p.close()
-			sub, err := p.root.OpenRoot(dir)
+			sub, err := folder.OpenSub(p.root, dir)
 			if err != nil {
 				return nil, err
 			}

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"sync"
 	"time"
+
+	"spate/internal/folder"
 )
 
 // minPool is the smallest number of descriptors with which a pool works: one
@@ -102,12 +104,13 @@ type rootDir struct {
 	users int         // guarded by Pool.mu
 }
 
-// use registers a user of dir, which must exist, and of the path below it.
-func (p *Pool) use(dir, name string, write bool) (*rootDir, error) {
+// use registers a user of dir, which must exist, in the directory within unless that
+// is empty, and of the path below it.
+func (p *Pool) use(dir, within, name string, write bool) (*rootDir, error) {
 	fail := func(reason, err error) (*rootDir, error) {
 		return nil, &Error{Op: "open", Path: dir, File: -1, Reason: reason, Err: err}
 	}
-	at, err := p.resolve(dir)
+	at, err := p.resolve(dir, within)
 	if err != nil {
 		return fail(classify(err, false), err)
 	}
@@ -137,40 +140,69 @@ func (p *Pool) use(dir, name string, write bool) (*rootDir, error) {
 
 // resolved is what a path to a directory was found to mean.
 type resolved struct {
-	dir, real string
-	id        fs.FileInfo
-	at        time.Time
+	dir, within, real string
+	id                fs.FileInfo
+	at                time.Time
 }
 
 // resolvedFor is how long a directory is not looked up again: who opens thousands
 // of torrents in it does that within moments.
 const resolvedFor = 100 * time.Millisecond
 
-// resolve follows the links of a path to a directory.
-func (p *Pool) resolve(dir string) (resolved, error) {
+// resolve follows the links of a path to a directory. It does not follow them out
+// of within, unless that is empty.
+func (p *Pool) resolve(dir, within string) (resolved, error) {
 	now := time.Now()
 	p.mu.Lock()
 	r := p.last
 	p.mu.Unlock()
-	if r.dir == dir && now.Sub(r.at) < resolvedFor {
+	if r.dir == dir && r.within == within && now.Sub(r.at) < resolvedFor {
 		return r, nil
+	}
+	var id fs.FileInfo
+	var err error
+	if within != "" {
+		if id, err = statWithin(dir, within); err != nil {
+			return resolved{}, err
+		}
 	}
 	real, err := filepath.Abs(dir)
 	if err == nil {
 		real, err = filepath.EvalSymlinks(real)
 	}
+	if err == nil && within == "" {
+		id, err = os.Stat(real)
+	}
 	if err != nil {
 		return resolved{}, err
 	}
-	id, err := os.Stat(real)
-	if err != nil {
-		return resolved{}, err
-	}
-	r = resolved{dir, real, id, now}
+	r = resolved{dir, within, real, id, now}
 	p.mu.Lock()
 	p.last = r
 	p.mu.Unlock()
 	return r, nil
+}
+
+// statWithin describes the directory dir, which links do not lead out of within.
+// Whatever lies at dir later counts only while it is the same directory.
+func statWithin(dir, within string) (fs.FileInfo, error) {
+	from, err := filepath.Abs(within)
+	if err != nil {
+		return nil, err
+	}
+	if dir, err = filepath.Abs(dir); err != nil {
+		return nil, err
+	}
+	rel, err := filepath.Rel(from, dir)
+	if err != nil {
+		return nil, err
+	}
+	in, err := folder.Open(within, folder.Options{})
+	if err != nil {
+		return nil, err
+	}
+	defer in.Close()
+	return in.Stat(rel)
 }
 
 // unuse takes back a use.
@@ -192,7 +224,7 @@ func (p *Pool) unuse(r *rootDir, name string) {
 // root returns the directory of r, open until the handle is released.
 func (p *Pool) root(r *rootDir) (*handle, error) {
 	return p.roots.get(&r.slot, false, func() (openFile, error) {
-		root, err := os.OpenRoot(r.path)
+		root, err := folder.OpenRoot(r.path)
 		if err != nil {
 			return openFile{}, err
 		}
