@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"spate/internal/folder"
 	"spate/metainfo"
 )
 
@@ -65,7 +66,7 @@ func fits(m *metainfo.MetaInfo, path string) int {
 		}
 		return 0
 	}
-	root, err := os.OpenRoot(path)
+	root, err := folder.OpenRoot(path)
 	if err != nil {
 		return -1
 	}

@@ -2,6 +2,7 @@ package maker
 
 import (
 	"fmt"
+	"os"
 	"time"
 
 	"spate"
@@ -47,6 +48,11 @@ type Options struct {
 	// NoTailPadding leaves out the pad file behind the last file of a hybrid
 	// torrent. BEP 52 does not need it; libtorrent writes it, and so do we.
 	NoTailPadding bool
+
+	// Root, if it is not nil, is the open directory that the path is relative to.
+	// The path may be a link inside it, and nothing outside it is opened, whatever
+	// links are put there meanwhile. Without it the path may be a link to anywhere.
+	Root *os.Root
 
 	// Workers is how many goroutines read and hash; 0: GOMAXPROCS.
 	Workers int

@@ -77,7 +77,7 @@ type entry struct {
 
 // tree is what a scan found, in the torrent's order.
 type tree struct {
-	path    string // of the root: a file or a directory
+	at      place  // of the root: a file or a directory
 	name    string // its base name
 	single  bool
 	entries []entry
@@ -94,24 +94,25 @@ type scanOptions struct {
 	linkExec         bool // what a link leads to is a program
 	order            order
 	skipped          func(Skipped)
+	root             *os.Root // that the path is in, or nil
 }
 
 // ErrEmpty is the error for a path with no byte of data below it: no torrent can
 // be made of that.
 var ErrEmpty = errors.New("there is no data to make a torrent of")
 
-// scan lists what lies at root. A link at root itself is followed: the person
-// named it.
-func scan(ctx context.Context, root string, o scanOptions) (*tree, error) {
-	abs, err := filepath.Abs(root)
+// scan lists what lies at path. A link there is followed: the user named it, or it
+// stays inside the root.
+func scan(ctx context.Context, path string, o scanOptions) (*tree, error) {
+	at, err := placeOf(path, o.root)
 	if err != nil {
 		return nil, err
 	}
-	fi, err := os.Stat(abs)
+	fi, err := at.stat()
 	if err != nil {
 		return nil, err
 	}
-	t := &tree{path: abs, name: filepath.Base(abs)}
+	t := &tree{at: at, name: filepath.Base(at.path)}
 	switch {
 	case fi.Mode().IsRegular():
 		t.single = true
@@ -122,17 +123,17 @@ func scan(ctx context.Context, root string, o scanOptions) (*tree, error) {
 			return nil, err
 		}
 	default:
-		return nil, &fs.PathError{Op: "read", Path: root, Err: errors.New("neither a file nor a directory")}
+		return nil, &fs.PathError{Op: "read", Path: path, Err: errors.New("neither a file nor a directory")}
 	}
 	if t.size == 0 {
-		return nil, fmt.Errorf("%s: %w", root, ErrEmpty)
+		return nil, fmt.Errorf("%s: %w", path, ErrEmpty)
 	}
 	return t, nil
 }
 
-// walk fills t with what lies in the directory t.path.
+// walk fills t with what lies in the directory.
 func (t *tree) walk(ctx context.Context, o scanOptions) error {
-	root, err := os.OpenRoot(t.path)
+	root, err := t.at.openDir()
 	if err != nil {
 		return err
 	}
@@ -145,7 +146,7 @@ func (t *tree) walk(ctx context.Context, o scanOptions) error {
 	if err := w.dir("", nil); err != nil {
 		return err
 	}
-	if err := w.wanted.missing(t.path); err != nil {
+	if err := w.wanted.missing(t.at.path); err != nil {
 		return err
 	}
 	t.entries = w.keepLinks()
