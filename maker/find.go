@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"spate/internal/folder"
 	"spate/metainfo"
 )
 
@@ -67,7 +68,7 @@ func countFiles(m *metainfo.MetaInfo, path string) int {
 		}
 		return 0
 	}
-	root, err := os.OpenRoot(path)
+	root, err := folder.OpenRoot(path)
 	if err != nil {
 		return -1
 	}

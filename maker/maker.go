@@ -20,7 +20,8 @@ import (
 	"spate/metainfo"
 )
 
-// Make makes a torrent of the file or directory at path.
+// Make makes a torrent of the file or directory at path, in [Options.Root] if
+// there is one.
 //
 // If ctx is cancelled, Make returns the cause within 100 ms, unless the disk blocks it.
 // Other errors are [ErrEmpty], *[ChangedError], *[NameError], *[CollisionError],
@@ -63,7 +64,7 @@ func (o *Options) scan(ctx context.Context, path string) (*tree, style, error) {
 	}
 	so := scanOptions{
 		files: o.Files, hidden: how.hidden, noEmpty: !how.empty, links: how.links, linkExec: how.linkExec, order: how.order,
-		skipped: o.Skipped,
+		skipped: o.Skipped, root: o.Root,
 	}
 	if so.include, err = parseGlobs(o.Include); err != nil {
 		return nil, how, err
@@ -194,7 +195,7 @@ func (b *build) align(t *tree) {
 
 // hash reads all files and stores the hashes of the pieces and the piece layers.
 func (b *build) hash(ctx context.Context, t *tree) error {
-	from, err := newOpener(t.path, t.single)
+	from, err := newOpener(t.at, t.single)
 	if err != nil {
 		return err
 	}

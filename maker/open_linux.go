@@ -7,6 +7,8 @@ import (
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
+
+	"spate/internal/folder"
 )
 
 // opener opens the files of one tree, and nothing outside of it. It is safe for
@@ -16,32 +18,27 @@ import (
 // thousands of small files, and registering each with the poller and the garbage
 // collector takes noticeable time.
 type opener struct {
-	path   string // path of the file itself if root is nil
-	root   *os.Root
-	dir    *os.File
+	path   string      // of the file or the directory
+	root   *os.Root    // the directory, or the parent of the single file; nil: path is opened as it is
+	file   string      // name of the single file in root
+	dir    *os.File    // root
 	follow bool        // follow symbolic links inside the tree
 	noOpen atomic.Bool // the kernel does not support openat2
 }
 
-func newOpener(path string, single bool) (*opener, error) {
-	o := &opener{path: path}
-	if single {
-		return o, nil
+// prepare opens what the system calls need.
+func (o *opener) prepare() (err error) {
+	if o.root != nil {
+		o.dir, err = folder.OpenDir(o.root, ".")
 	}
-	var err error
-	if o.root, err = os.OpenRoot(path); err != nil {
-		return nil, err
-	}
-	if o.dir, err = o.root.Open("."); err != nil {
-		o.root.Close()
-		return nil, err
-	}
-	return o, nil
+	return err
 }
 
 func (o *opener) close() {
-	if o.root != nil {
+	if o.dir != nil {
 		o.dir.Close()
+	}
+	if o.root != nil {
 		o.root.Close()
 	}
 }
@@ -56,7 +53,7 @@ func (o *opener) open(rel string) (*openFile, error) {
 	}
 	if !o.noOpen.Load() {
 		how := unix.OpenHow{Flags: flags, Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_MAGICLINKS}
-		fd, err := ignoringEINTR(func() (int, error) { return unix.Openat2(int(o.dir.Fd()), rel, &how) })
+		fd, err := ignoringEINTR(func() (int, error) { return unix.Openat2(int(o.dir.Fd()), o.local(rel), &how) })
 		switch {
 		case errors.Is(err, unix.ENOSYS), errors.Is(err, unix.EPERM), errors.Is(err, unix.EAGAIN):
 			// An old kernel, a system call filter, or a concurrent rename.
@@ -65,7 +62,7 @@ func (o *opener) open(rel string) (*openFile, error) {
 			return o.opened(rel, fd, err)
 		}
 	}
-	f, err := o.root.OpenFile(rel, os.O_RDONLY|unix.O_NONBLOCK, 0)
+	f, err := o.root.OpenFile(o.local(rel), flags, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -75,6 +72,9 @@ func (o *opener) open(rel string) (*openFile, error) {
 }
 
 func (o *opener) opened(rel string, fd int, err error) (*openFile, error) {
+	if err == unix.EXDEV { // what openat2 says of a link that leads out
+		err = folder.ErrOutside
+	}
 	if err != nil {
 		return nil, &os.PathError{Op: "open", Path: o.name(rel), Err: err}
 	}
@@ -118,7 +118,7 @@ func fileStatOf(st *unix.Stat_t) fileStat {
 
 // stat returns the current state of the file at rel.
 func (o *opener) stat(rel string) (fileStat, error) {
-	if o.root == nil || o.follow {
+	if o.root == nil || o.follow || rel == "" {
 		fi, err := o.slowStat(rel)
 		if err != nil {
 			return fileStat{}, err

@@ -2,6 +2,7 @@ package maker
 
 import (
 	"fmt"
+	"os"
 	"time"
 
 	"spate"
@@ -47,6 +48,11 @@ type Options struct {
 	// NoTailPadding omits the pad file after the last file of a hybrid torrent. BEP 52
 	// does not require it, but libtorrent writes it.
 	NoTailPadding bool
+
+	// Root, if it is not nil, is the open directory that the path is relative to. The
+	// path may be a link inside Root. Nothing outside Root is opened, even if links
+	// change during the scan. Without Root the path may be a link to anywhere.
+	Root *os.Root
 
 	// Workers is the number of goroutines that read and hash; 0 selects GOMAXPROCS.
 	Workers int

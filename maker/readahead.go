@@ -5,6 +5,8 @@ import (
 	"os"
 	"slices"
 	"strings"
+
+	"spate/internal/folder"
 )
 
 // listing is the content of a directory, sorted by name.
@@ -28,7 +30,7 @@ func (w *walker) list(rel string) listing {
 }
 
 func (w *walker) read(rel string) (l listing) {
-	f, err := w.root.Open(relOrDot(rel))
+	f, err := folder.OpenDir(w.root, relOrDot(rel))
 	if err != nil {
 		return listing{err: err}
 	}

@@ -77,8 +77,8 @@ type entry struct {
 
 // tree is the result of a scan, in the order of the torrent.
 type tree struct {
-	path    string // absolute path of the file or directory
-	name    string // last element of path
+	at      place  // location of the root, which is a file or a directory
+	name    string // its last element
 	single  bool
 	entries []entry
 	size    int64 // total size of the entries in bytes
@@ -94,24 +94,25 @@ type scanOptions struct {
 	linkExec         bool // treat the target of a symbolic link as executable
 	order            order
 	skipped          func(Skipped)
+	root             *os.Root // that the path is in, or nil
 }
 
 // ErrEmpty is returned if there is no byte of data at the path. A torrent needs at
 // least one.
 var ErrEmpty = errors.New("there is no data to make a torrent of")
 
-// scan lists the files at root. If root itself is a symbolic link it is followed,
-// because the user chose it.
-func scan(ctx context.Context, root string, o scanOptions) (*tree, error) {
-	abs, err := filepath.Abs(root)
+// scan lists the files at path. A symbolic link at path is followed, because the user
+// chose it or it stays inside the root.
+func scan(ctx context.Context, path string, o scanOptions) (*tree, error) {
+	at, err := placeOf(path, o.root)
 	if err != nil {
 		return nil, err
 	}
-	fi, err := os.Stat(abs)
+	fi, err := at.stat()
 	if err != nil {
 		return nil, err
 	}
-	t := &tree{path: abs, name: filepath.Base(abs)}
+	t := &tree{at: at, name: filepath.Base(at.path)}
 	switch {
 	case fi.Mode().IsRegular():
 		t.single = true
@@ -122,17 +123,17 @@ func scan(ctx context.Context, root string, o scanOptions) (*tree, error) {
 			return nil, err
 		}
 	default:
-		return nil, &fs.PathError{Op: "read", Path: root, Err: errors.New("not a file or directory")}
+		return nil, &fs.PathError{Op: "read", Path: path, Err: errors.New("not a file or directory")}
 	}
 	if t.size == 0 {
-		return nil, fmt.Errorf("%s: %w", root, ErrEmpty)
+		return nil, fmt.Errorf("%s: %w", path, ErrEmpty)
 	}
 	return t, nil
 }
 
-// walk adds the entries of the directory t.path.
+// walk adds the entries of the directory.
 func (t *tree) walk(ctx context.Context, o scanOptions) error {
-	root, err := os.OpenRoot(t.path)
+	root, err := t.at.openDir()
 	if err != nil {
 		return err
 	}
@@ -145,7 +146,7 @@ func (t *tree) walk(ctx context.Context, o scanOptions) error {
 	if err := w.dir("", nil); err != nil {
 		return err
 	}
-	if err := w.wanted.missing(t.path); err != nil {
+	if err := w.wanted.missing(t.at.path); err != nil {
 		return err
 	}
 	t.entries = w.keepLinks()

@@ -6,7 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"path/filepath"
+	"os"
 	"sync"
 	"sync/atomic"
 
@@ -18,6 +18,7 @@ import (
 type VerifyOptions struct {
 	Workers  int            // number of goroutines that read and hash; 0 selects GOMAXPROCS
 	Progress func(Progress) // as in [Options]
+	Root     *os.Root       // as in [Options]
 }
 
 // Verify checks the data at path, which is the file or top directory of the torrent,
@@ -27,11 +28,11 @@ type VerifyOptions struct {
 //
 // Nothing outside of the directory is opened, and nothing is written.
 func Verify(ctx context.Context, m *metainfo.MetaInfo, path string, o VerifyOptions) (*Report, error) {
-	path, err := filepath.Abs(path)
+	at, err := placeOf(path, o.Root)
 	if err != nil {
 		return nil, err
 	}
-	v, err := newVerification(m, path)
+	v, err := newVerification(m, at)
 	if err != nil {
 		return nil, err
 	}
@@ -80,13 +81,13 @@ const (
 	pieceGood
 )
 
-func newVerification(m *metainfo.MetaInfo, path string) (*verification, error) {
+func newVerification(m *metainfo.MetaInfo, at place) (*verification, error) {
 	i := &m.Info
 	v := &verification{m: m, failed: map[int]error{}}
 	v.layout = layout{pieceLen: i.PieceLength, total: i.TotalLength(), v1: i.HasV1(), v2: i.HasV2()}
 	v.states = make([]pieceState, i.NumPieces())
 	var err error
-	if v.from, err = newOpener(path, i.Single()); err != nil {
+	if v.from, err = newOpener(at, i.Single()); err != nil {
 		return nil, err
 	}
 	v.from.follow = true
@@ -238,7 +239,7 @@ func (v *verification) report() *Report {
 
 // emptyFile reports the state of a file without data or of a symbolic link.
 func (v *verification) emptyFile(f *metainfo.File, fr *FileReport) {
-	if f.IsSymlink() && v.from.root != nil {
+	if f.IsSymlink() && !v.m.Info.Single() {
 		if _, err := v.from.root.Lstat(relOrDot(fr.Path)); f.Symlink != nil && err != nil {
 			fr.State, fr.Err = FileMissing, err
 		}

@@ -19,6 +19,9 @@ type DirOptions struct {
 	// ReadOnly opens the files only for reading. Several torrents may then read the
 	// same files.
 	ReadOnly bool
+	// Within, if not empty, is a directory that must contain the directory of the files,
+	// even if links on the way to it change. It may be the same directory.
+	Within string
 	// Name replaces the name of the torrent, which is the name of its file or top
 	// directory.
 	Name string
@@ -130,7 +133,7 @@ func OpenLayout(dir string, l *Layout, pool *Pool, opts DirOptions) (*Dir, error
 		}
 		top = opts.Name
 	}
-	root, err := pool.use(dir, top, !opts.ReadOnly)
+	root, err := pool.use(dir, opts.Within, top, !opts.ReadOnly)
 	if err != nil {
 		return nil, err
 	}

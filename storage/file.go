@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"sync/atomic"
 	"syscall"
+
+	"spate/internal/folder"
 )
 
 // Permissions of created files and directories, before umask is applied.
@@ -103,17 +105,10 @@ func classify(err error, write bool) error {
 		return ErrIO
 	case errors.Is(err, fs.ErrNotExist):
 		return ErrMissing
-	case isEscape(err):
+	case folder.Escapes(err):
 		return ErrObstructed
 	}
 	return ErrIO
-}
-
-// isEscape reports whether os.Root refused to follow a link out of its directory.
-// Package os does not export that error.
-func isEscape(err error) bool {
-	var pe *fs.PathError
-	return errors.As(err, &pe) && pe.Err != nil && pe.Err.Error() == "path escapes from parent"
 }
 
 // fail returns the error of an operation on file i, or on the directory if i is -1.
@@ -124,6 +119,9 @@ func (d *Dir) fail(op string, i int, reason, err error) error {
 	}
 	if errors.Is(err, os.ErrClosed) {
 		return fmt.Errorf("%s %s: %w", op, quotePath(d.Path()), os.ErrClosed)
+	}
+	if folder.Escapes(err) {
+		err = folder.ErrOutside
 	}
 	at := d.location.Load()
 	e := &Error{Op: op, Path: at.root.path, File: i, Reason: reason, Err: err}

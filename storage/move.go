@@ -97,7 +97,7 @@ func (d *Dir) MoveTo(ctx context.Context, dir, name string) error {
 	if d.opts.ReadOnly {
 		return d.fail("move", -1, ErrReadOnly, nil)
 	}
-	root, err := d.pool.use(dir, name, true)
+	root, err := d.pool.use(dir, "", name, true)
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,8 @@ import (
 	"io/fs"
 	"os"
 	"path"
+
+	"spate/internal/folder"
 )
 
 // statsAtOnce is the number of files that are examined in one call of withRoot.
@@ -24,7 +26,7 @@ func (p *parents) stat(name string, follow bool) (fs.FileInfo, error) {
 	if dir := path.Dir(name); dir != "." {
 		if p.sub == nil || dir != p.dir {
 			p.close()
-			sub, err := p.root.OpenRoot(dir)
+			sub, err := folder.OpenSub(p.root, dir)
 			if err != nil {
 				return nil, err
 			}

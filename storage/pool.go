@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"sync"
 	"time"
+
+	"spate/internal/folder"
 )
 
 // minPool is the smallest useful limit of a pool: one file, one directory, and the
@@ -100,12 +102,13 @@ type rootDir struct {
 	users int         // guarded by Pool.mu
 }
 
-// use registers a user of dir, which must exist, and of the path name below it.
-func (p *Pool) use(dir, name string, write bool) (*rootDir, error) {
+// use registers a user of dir, which must exist and lie in the directory within unless
+// within is empty, and of the path name below dir.
+func (p *Pool) use(dir, within, name string, write bool) (*rootDir, error) {
 	fail := func(reason, err error) (*rootDir, error) {
 		return nil, &Error{Op: "open", Path: dir, File: -1, Reason: reason, Err: err}
 	}
-	at, err := p.resolve(dir)
+	at, err := p.resolve(dir, within)
 	if err != nil {
 		return fail(classify(err, false), err)
 	}
@@ -135,40 +138,68 @@ func (p *Pool) use(dir, name string, write bool) (*rootDir, error) {
 
 // resolved is the result of resolving the path of a directory.
 type resolved struct {
-	dir, real string
-	id        fs.FileInfo
-	at        time.Time
+	dir, within, real string
+	id                fs.FileInfo
+	at                time.Time
 }
 
 // resolvedFor is how long a result is reused. Opening thousands of torrents in one
 // directory takes moments.
 const resolvedFor = 100 * time.Millisecond
 
-// resolve resolves the symbolic links in the path of a directory.
-func (p *Pool) resolve(dir string) (resolved, error) {
+// resolve resolves the symbolic links in the path of a directory. Unless within is
+// empty, links that lead out of it are an error.
+func (p *Pool) resolve(dir, within string) (resolved, error) {
 	now := time.Now()
 	p.mu.Lock()
 	r := p.last
 	p.mu.Unlock()
-	if r.dir == dir && now.Sub(r.at) < resolvedFor {
+	if r.dir == dir && r.within == within && now.Sub(r.at) < resolvedFor {
 		return r, nil
+	}
+	var id fs.FileInfo
+	var err error
+	if within != "" {
+		if id, err = statWithin(dir, within); err != nil {
+			return resolved{}, err
+		}
 	}
 	real, err := filepath.Abs(dir)
 	if err == nil {
 		real, err = filepath.EvalSymlinks(real)
 	}
+	if err == nil && within == "" {
+		id, err = os.Stat(real)
+	}
 	if err != nil {
 		return resolved{}, err
 	}
-	id, err := os.Stat(real)
-	if err != nil {
-		return resolved{}, err
-	}
-	r = resolved{dir, real, id, now}
+	r = resolved{dir, within, real, id, now}
 	p.mu.Lock()
 	p.last = r
 	p.mu.Unlock()
 	return r, nil
+}
+
+// statWithin describes the directory dir. Links that lead out of within are an error.
+func statWithin(dir, within string) (fs.FileInfo, error) {
+	from, err := filepath.Abs(within)
+	if err != nil {
+		return nil, err
+	}
+	if dir, err = filepath.Abs(dir); err != nil {
+		return nil, err
+	}
+	rel, err := filepath.Rel(from, dir)
+	if err != nil {
+		return nil, err
+	}
+	in, err := folder.Open(within, folder.Options{})
+	if err != nil {
+		return nil, err
+	}
+	defer in.Close()
+	return in.Stat(rel)
 }
 
 // unuse removes a user that use has registered.
@@ -191,7 +222,7 @@ func (p *Pool) unuse(r *rootDir, name string) {
 // root returns a handle of the directory. The caller must release it.
 func (p *Pool) root(r *rootDir) (*handle, error) {
 	return p.roots.get(&r.slot, false, func() (openFile, error) {
-		root, err := os.OpenRoot(r.path)
+		root, err := folder.OpenRoot(r.path)
 		if err != nil {
 			return openFile{}, err
 		}

@@ -6,6 +6,8 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+
+	"spate/internal/folder"
 )
 
 // markDirty records that file i must be synced.
@@ -181,7 +183,7 @@ func (d *Dir) syncFile(i int) error {
 
 func (d *Dir) syncDir(dir string) error {
 	return d.withRoot("sync", func(root *os.Root) error {
-		f, err := root.Open(dir)
+		f, err := folder.OpenDir(root, dir)
 		if err == nil {
 			err = syncDir(f)
 			f.Close()

@@ -102,6 +102,9 @@ type AddOptions struct {
 	// Dir is the folder that holds, or is to hold, the file or the tree that
 	// the torrent names.
 	Dir string
+	// Within, if it is not empty, is a folder that Dir has to be in, however the
+	// links on the way to Dir are changed. It may be the same. A move leaves it.
+	Within string
 	// Name is what the file or the tree is called in Dir, in place of the name
 	// that the torrent gives it.
 	Name string

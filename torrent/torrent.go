@@ -215,7 +215,7 @@ func (t *Torrent) openStorage() error {
 }
 
 func (t *Torrent) openDir() (*storage.Dir, error) {
-	opts := storage.DirOptions{ReadOnly: t.readOnly(), Name: t.opt.Name, Force: t.opt.Force, Skip: t.skipped()}
+	opts := storage.DirOptions{ReadOnly: t.readOnly(), Within: t.opt.Within, Name: t.opt.Name, Force: t.opt.Force, Skip: t.skipped()}
 	if opts.ReadOnly {
 		opts.RawPaths = t.info.RawPaths(t.mi.InfoBytes)
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"spate/bencode"
+	"spate/internal/folder"
 	"spate/internal/legacy"
 	"spate/maker"
 	"spate/metainfo"
@@ -149,10 +150,15 @@ func (r *toolRun) completeDir(ctx context.Context) error {
 }
 
 func (r *toolRun) completeOne(ctx context.Context, dir string, k *making) error {
-	names, err := os.ReadDir(dir)
+	follow, err := r.followLinks()
 	if err != nil {
 		return err
 	}
+	in, err := folder.Open(dir, folder.Options{FollowLinks: follow})
+	if err != nil {
+		return err
+	}
+	defer in.Close()
 	into := dir
 	if t := r.v.Text("target"); t != "" {
 		into = t
@@ -160,21 +166,13 @@ func (r *toolRun) completeOne(ctx context.Context, dir string, k *making) error 
 			return err
 		}
 	}
-	var list []*eachEntry
-	for _, d := range names {
-		e := &eachEntry{path: filepath.Join(dir, d.Name()), out: filepath.Join(into, d.Name()+".torrent")}
-		if strings.HasSuffix(d.Name(), ".torrent") || maker.Hidden(d) || slices.Contains(ignored2005(), d.Name()) {
-			continue
-		}
-		if _, err := os.Stat(e.out); err == nil {
-			continue
-		}
-		if e.size, _, e.err = maker.Measure(ctx, e.path, k.options); e.err == nil && e.size == 0 {
-			continue
-		}
-		list = append(list, e)
+	o := k.options
+	o.Root = in.Root()
+	list, err := incomplete(ctx, in, into, o)
+	if err != nil {
+		return err
 	}
-	r.makeEach(ctx, list, k.options)
+	r.makeEach(ctx, list, o)
 	if err := context.Cause(ctx); err != nil {
 		return err
 	}
@@ -197,4 +195,27 @@ func (r *toolRun) completeOne(ctx context.Context, dir string, k *making) error 
 		}
 	}
 	return first
+}
+
+// incomplete lists the entries of a directory that have no .torrent in the directory
+// into.
+func incomplete(ctx context.Context, in *folder.Folder, into string, o maker.Options) (list []*eachEntry, err error) {
+	names, err := in.ReadDir()
+	if err != nil {
+		return nil, err
+	}
+	for _, d := range names {
+		e := newEachEntry(in, d.Name(), filepath.Join(into, d.Name()+".torrent"))
+		if strings.HasSuffix(d.Name(), ".torrent") || maker.Hidden(d) || slices.Contains(ignored2005(), d.Name()) {
+			continue
+		}
+		if _, err := os.Stat(e.out); err == nil {
+			continue
+		}
+		if e.size, _, e.err = maker.Measure(ctx, e.name, o); e.err == nil && e.size == 0 {
+			continue
+		}
+		list = append(list, e)
+	}
+	return list, nil
 }

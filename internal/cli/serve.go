@@ -63,7 +63,7 @@ the daemon through a socket there.`,
 	opt.release.addTwin(f)
 	opt.sign.add(f)
 	opt.secure.add(f)
-	opt.site.add(f)
+	opt.site.add(f, "--watch and --theme directories")
 	f.StringArrayVar(&opt.hosts, "host", nil, "a `NAME` of this machine that visitors may use, besides --public-url; repeatable")
 	f.StringVar(&opt.apiListen, "api", "", "answer the API on this `ADDR` too, to who has a token of serve token (default: only on the socket)")
 	f.BoolVar(&opt.reusePort, "reuse-port", false, "take over from the process that listens here with this flag and has --state: it is told to stop")
@@ -245,12 +245,13 @@ func (d *serveDaemon) work(ctx context.Context, socket string, folders []watched
 	var watchers []*watch.Folder
 	for _, w := range folders {
 		f, err := publish.NewFolder(w.dir, d.publisher, &turn, publish.FolderOptions{
-			Spec: publish.Spec{Options: mk, NoTwin: d.house.opt.release.noTwin}, Group: w.group, Older: d.opt.older, Told: d.told, Log: d.app.log,
+			Spec: publish.Spec{Options: mk, NoTwin: d.house.opt.release.noTwin}, Group: w.group, Older: d.opt.older, FollowLinks: d.opt.site.follow,
+			Told: d.told, Log: d.app.log,
 		})
 		if err != nil {
 			return err
 		}
-		watcher, err := watch.New(w.dir, watch.Options{Settle: d.opt.settle, Rescan: d.opt.rescan, Log: d.app.log})
+		watcher, err := watch.New(w.dir, watch.Options{Settle: d.opt.settle, Rescan: d.opt.rescan, FollowLinks: d.opt.site.follow, Log: d.app.log})
 		if err != nil {
 			return err
 		}

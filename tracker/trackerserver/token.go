@@ -8,13 +8,13 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 
 	"spate/internal/atomicfile"
+	"spate/internal/folder"
 )
 
 // Tokens are the users who may announce. A user's token is random and is part
@@ -45,7 +45,7 @@ func OpenTokens(path string) (*Tokens, error) {
 func (t *Tokens) Reload() error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	b, err := os.ReadFile(t.path)
+	b, err := folder.ReadNamed(t.path, maxListFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		err = nil
 	}
