@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"log/slog"
+	"net"
 	"strings"
 	"sync/atomic"
 
@@ -20,6 +21,8 @@ type app struct {
 	console *console          // standard error
 	log     *slog.Logger
 	level   slog.LevelVar
+
+	resolver *net.Resolver // of the names in URLs; nil: that of package net
 
 	config  string // --config
 	json    bool   // --json

@@ -12,7 +12,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
 	"net/netip"
 	"net/url"
 	"strings"
@@ -20,6 +19,7 @@ import (
 	"time"
 
 	"spate"
+	"spate/internal/netguard"
 	"spate/tracker"
 )
 
@@ -40,6 +40,8 @@ type Options struct {
 	// family matters; nil: package net. A function of the caller's own resolves
 	// names itself and answers for where they lead.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+	// Resolver looks names up; nil: [net.DefaultResolver]. Dial ignores it.
+	Resolver *net.Resolver
 	// LocalAddr is the address that connections come from; not valid: any. A
 	// tracker is then only asked over that address's family. Dial ignores it.
 	LocalAddr netip.Addr
@@ -62,12 +64,14 @@ type Options struct {
 // concurrently.
 //
 // Rules for URLs: the schemes are http, https and udp. Addresses that are no
-// machine's (unspecified, multicast) or a cloud's metadata service are refused,
-// as are trackers on this machine unless their path is /announce (udp: none, or
-// that), redirects from a public address to a private one or from anywhere to
-// this machine, and redirects from https to http. What is checked is the address
-// that is dialled. Certificates are verified. At most [wire.MaxAnswer] bytes of
-// an answer are read, after decompression.
+// machine's (unspecified, multicast), link-local ones and the metadata services of
+// clouds are refused, as are trackers on this machine unless their path is /announce
+// or begins with /announce/ (udp: none, or that) and is written plainly: without
+// segments of dots, percent-encoding, backslashes and semicolons. A redirect leads no
+// nearer to this machine than the server that sent it, and not from https to http. What
+// is checked is the address that is dialled, and for a redirect that of the connection
+// that it came over. Certificates are verified. At most [wire.MaxAnswer] bytes of an
+// answer are read, after decompression.
 //
 // Errors: [*tracker.FailureError] when the tracker refused, [*AnswerError] when
 // it sent something else than an answer, [*SilenceError] when it said nothing in
@@ -78,7 +82,9 @@ type Options struct {
 type Client struct {
 	opts  Options
 	slots chan struct{}
-	http  [familyCount][reachCount]*http.Transport
+
+	dialer netguard.Dialer
+	http   [familyCount]*netguard.Client
 
 	mu     sync.Mutex
 	udp    map[udpKey]*udpTracker // guarded by mu
@@ -109,11 +115,12 @@ func New(o Options) (*Client, error) {
 	if o.Concurrent == 0 {
 		o.Concurrent = DefaultConcurrent
 	}
-	c := &Client{opts: o, slots: make(chan struct{}, o.Concurrent), udp: map[udpKey]*udpTracker{}, hosts: map[string]*hostSlots{}}
+	c := &Client{
+		opts: o, slots: make(chan struct{}, o.Concurrent), udp: map[udpKey]*udpTracker{}, hosts: map[string]*hostSlots{},
+		dialer: netguard.Dialer{Dial: o.Dial, DialsNames: true, LocalAddr: o.LocalAddr, Resolver: o.Resolver},
+	}
 	for f := range familyCount {
-		for r := range reachCount {
-			c.http[f][r] = c.transport(f, r)
-		}
+		c.http[f] = c.httpClient(f)
 	}
 	return c, nil
 }
@@ -129,10 +136,8 @@ func (c *Client) Close() error {
 	for _, t := range open {
 		t.close(net.ErrClosed)
 	}
-	for _, transports := range c.http {
-		for _, t := range transports {
-			t.CloseIdleConnections()
-		}
+	for _, h := range c.http {
+		h.Close()
 	}
 	return nil
 }
@@ -283,30 +288,3 @@ func checkURL(u *url.URL) error {
 
 // origin is the part of u that may be shown.
 func origin(u *url.URL) string { return u.Scheme + "://" + u.Host }
-
-// firstReach is how far the request of a URL from a torrent may go.
-func firstReach(u *url.URL) reach {
-	if trackerPath(u.Path) || u.Scheme == "udp" && (u.Path == "" || u.Path == "/") {
-		return reachAll
-	}
-	return reachLAN
-}
-
-// dial opens a connection to address within r.
-func (c *Client) dial(ctx context.Context, r reach, network, address string) (net.Conn, error) {
-	if c.opts.Dial != nil {
-		if err := r.checkLiteral(address); err != nil {
-			return nil, err
-		}
-		return c.opts.Dial(ctx, network, address)
-	}
-	d := net.Dialer{ControlContext: r.control}
-	if a := c.opts.LocalAddr; a.IsValid() {
-		if strings.HasPrefix(network, "udp") {
-			d.LocalAddr = &net.UDPAddr{IP: a.AsSlice(), Zone: a.Zone()}
-		} else {
-			d.LocalAddr = &net.TCPAddr{IP: a.AsSlice(), Zone: a.Zone()}
-		}
-	}
-	return d.DialContext(ctx, network, address)
-}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"spate"
+	"spate/internal/netguard"
 	"spate/tracker"
 	"spate/tracker/wire"
 )
@@ -25,11 +26,11 @@ const (
 // maxUDPReply is the longest datagram that is read whole.
 const maxUDPReply = 16 << 10
 
-// udpKey tells sockets apart. Connections are kept apart by reach for the reason
-// given at Client.transport.
+// udpKey tells sockets apart. Each reach has its own, so that a socket that one
+// request was allowed to open is never used by another to which it would be forbidden.
 type udpKey struct {
 	network, address string
-	within           reach
+	within           netguard.Reach
 }
 
 // udpTracker is the socket to one tracker, shared by the announces of all
@@ -109,11 +110,11 @@ func urlData(u *url.URL) string {
 
 // udpTracker returns the socket to u's host, to be released after use.
 func (c *Client) udpTracker(ctx context.Context, f family, u *url.URL) (*udpTracker, error) {
-	key := udpKey{f.of("udp"), u.Host, firstReach(u)}
+	key := udpKey{f.of("udp"), u.Host, reachOf(u)}
 	if t, err := c.knownUDP(key); t != nil || err != nil {
 		return t, err
 	}
-	conn, err := c.dial(ctx, key.within, key.network, key.address)
+	conn, err := c.dialer.DialContext(ctx, key.within, key.network, key.address)
 	if err != nil {
 		return nil, err
 	}
