@@ -85,7 +85,7 @@ func (a *app) root() *cobra.Command {
   spate get http://HOST:6969/r/debian.iso`,
 		Version: spate.Version, SilenceErrors: true, SilenceUsage: true,
 		Args:              cobra.ArbitraryArgs,
-		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return a.start(cmd) },
+		PersistentPreRunE: a.start,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				return usageHint("spate --help lists the verbs", "there is no verb %q", args[0])
@@ -132,8 +132,11 @@ func tidy(cmd *cobra.Command) {
 	}
 }
 
-// start reads the settings and marks the end of usage errors.
-func (a *app) start(cmd *cobra.Command) error {
+// start looks at what was given, reads the settings and marks the end of usage errors.
+func (a *app) start(cmd *cobra.Command, args []string) error {
+	if err := checkEmpty(cmd, args); err != nil {
+		return err
+	}
 	if err := a.applySettings(cmd); err != nil {
 		return err
 	}
