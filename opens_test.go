@@ -74,6 +74,7 @@ var opens = map[string][]string{
 		"storage/open.go: openWrite: root.OpenFile",
 	},
 	"the system writes it": {
+		"internal/netguard/guardtest/namespace_linux.go: waitsFor: os.ReadFile",
 		"maker/rotational_linux.go: rotational: os.ReadFile",
 	},
 }

@@ -121,7 +121,8 @@ type AddOptions struct {
 	SeedOnly bool
 	// Force allows what is only unwise, such as overwriting a longer file.
 	Force bool
-	// Peers are connected to besides those that are found.
+	// Peers are connected to besides those that are found, wherever they are: they are
+	// the choice of the user.
 	Peers []netip.AddrPort
 	// Select reports for each file whether it is wanted. Nil: all are.
 	Select func(path []string) bool

@@ -345,10 +345,12 @@ func (t *Torrent) newPeerList() {
 	})
 }
 
-// AddPeers adds addresses that the caller found in some way of its own.
+// AddPeers adds addresses that the caller found in some way of its own. The metadata
+// services of clouds are left out: only AddOptions.Peers, for what the user typed, may
+// name them.
 func (t *Torrent) AddPeers(addrs []netip.AddrPort) {
 	t.mu.Lock()
-	t.peers.Add(addrs, peerlist.SourceManual)
+	t.peers.Add(addrs, peerlist.SourceCaller)
 	t.mu.Unlock()
 	t.dialMore(time.Now())
 }

@@ -56,14 +56,15 @@ func (r *toolRun) making(announce string) (*making, error) {
 		return nil, err
 	}
 	m.options.Announce = [][]string{{announce}}
-	if list := legacy.Tiers(r.v.Text("announce_list")); list != nil {
-		if err := checkTiers(list); err != nil {
-			return nil, err
-		}
+	list, err := r.announceList()
+	if err != nil {
+		return nil, err
+	}
+	if list != nil {
 		m.options.Announce = list
 	}
 	for s := range strings.SplitSeq(r.v.Text("httpseeds"), "|") {
-		if s == "" {
+		if s == "" && !r.v.Given("httpseeds") {
 			continue
 		}
 		if err := checkURL("--httpseeds", s, "http", "https"); err != nil {
@@ -74,16 +75,23 @@ func (r *toolRun) making(announce string) (*making, error) {
 	return m, nil
 }
 
-// checkTiers looks at the URLs of a list of trackers.
-func checkTiers(list [][]string) error {
+// announceList returns the trackers of --announce_list, nil without that option.
+func (r *toolRun) announceList() ([][]string, error) {
+	if !r.v.Given("announce_list") {
+		return nil, nil
+	}
+	list := legacy.Tiers(r.v.Text("announce_list"))
+	if list == nil {
+		return nil, r.usage("--announce_list %q names no tracker", r.v.Text("announce_list"))
+	}
 	for _, tier := range list {
 		for _, u := range tier {
 			if err := checkURL("--announce_list", u, "http", "https", "udp", "ws", "wss"); err != nil {
-				return err
+				return nil, err
 			}
 		}
 	}
-	return nil
+	return list, nil
 }
 
 // bytes returns the .torrent of m.

@@ -95,6 +95,9 @@ func parseWatch(values []string) ([]watched, error) {
 		if group, dir, ok := strings.Cut(v, "="); ok && !strings.ContainsAny(group, `/\`) && group != "" {
 			w = watched{group, dir}
 		}
+		if blank(w.dir) || blank(w.group) && w.group != "" {
+			return nil, usageHint("write DIR or GROUP=DIR", "--watch %q names no directory, or no group before the equals sign", v)
+		}
 		info, err := os.Stat(w.dir)
 		if err != nil {
 			return nil, err

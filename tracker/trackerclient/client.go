@@ -12,7 +12,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
 	"net/netip"
 	"net/url"
 	"strings"
@@ -20,6 +19,7 @@ import (
 	"time"
 
 	"spate"
+	"spate/internal/netguard"
 	"spate/tracker"
 )
 
@@ -40,6 +40,9 @@ type Options struct {
 	// address family matters. nil selects package net. A custom function must resolve
 	// host names itself and is responsible for the addresses that they lead to.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+	// Resolver resolves host names. nil selects [net.DefaultResolver]. A custom Dial
+	// ignores it.
+	Resolver *net.Resolver
 	// LocalAddr is the local address of connections; any if it is not valid. Trackers
 	// are then contacted only over its address family. A custom Dial ignores it.
 	LocalAddr netip.Addr
@@ -64,14 +67,16 @@ type Options struct {
 //
 // The scheme of a URL must be http, https or udp. The client refuses to connect to:
 //
-//   - unspecified and multicast addresses and the metadata services of clouds
+//   - unspecified, multicast and link-local addresses and the metadata services of clouds
 //   - a tracker on this machine, unless its path is /announce or /scrape (for udp also
-//     if it has no path)
+//     if it has no path) and is written plainly: without dot segments,
+//     percent-encoding, backslashes and semicolons
 //   - a private address after a redirect from a public one
 //   - this machine after a redirect from another machine
 //   - an http URL after a redirect from https
 //
-// It checks the address that it actually connects to, and verifies TLS certificates. It
+// It checks the address that it actually connects to, and for a redirect the address of
+// the connection that sent it. It verifies TLS certificates. It
 // reads at most [wire.MaxAnswer] bytes of a response after decompression.
 //
 // The errors are [*tracker.FailureError] if the tracker refused, [*AnswerError] if the
@@ -82,7 +87,9 @@ type Options struct {
 type Client struct {
 	opts  Options
 	slots chan struct{}
-	http  [familyCount][reachCount]*http.Transport
+
+	dialer netguard.Dialer
+	http   [familyCount]*netguard.Client
 
 	mu     sync.Mutex
 	udp    map[udpKey]*udpTracker // guarded by mu
@@ -113,11 +120,12 @@ func New(o Options) (*Client, error) {
 	if o.Concurrent == 0 {
 		o.Concurrent = DefaultConcurrent
 	}
-	c := &Client{opts: o, slots: make(chan struct{}, o.Concurrent), udp: map[udpKey]*udpTracker{}, hosts: map[string]*hostSlots{}}
+	c := &Client{
+		opts: o, slots: make(chan struct{}, o.Concurrent), udp: map[udpKey]*udpTracker{}, hosts: map[string]*hostSlots{},
+		dialer: netguard.Dialer{Dial: o.Dial, DialsNames: true, LocalAddr: o.LocalAddr, Resolver: o.Resolver},
+	}
 	for f := range familyCount {
-		for r := range reachCount {
-			c.http[f][r] = c.transport(f, r)
-		}
+		c.http[f] = c.httpClient(f)
 	}
 	return c, nil
 }
@@ -133,10 +141,8 @@ func (c *Client) Close() error {
 	for _, t := range open {
 		t.close(net.ErrClosed)
 	}
-	for _, transports := range c.http {
-		for _, t := range transports {
-			t.CloseIdleConnections()
-		}
+	for _, h := range c.http {
+		h.Close()
 	}
 	return nil
 }
@@ -288,30 +294,3 @@ func checkURL(u *url.URL) error {
 
 // origin returns the part of u that may be shown: scheme and host.
 func origin(u *url.URL) string { return u.Scheme + "://" + u.Host }
-
-// firstReach returns which addresses a request for a URL of a torrent may connect to.
-func firstReach(u *url.URL) reach {
-	if trackerPath(u.Path) || u.Scheme == "udp" && (u.Path == "" || u.Path == "/") {
-		return reachAll
-	}
-	return reachLAN
-}
-
-// dial connects to address, which must lie within r.
-func (c *Client) dial(ctx context.Context, r reach, network, address string) (net.Conn, error) {
-	if c.opts.Dial != nil {
-		if err := r.checkLiteral(address); err != nil {
-			return nil, err
-		}
-		return c.opts.Dial(ctx, network, address)
-	}
-	d := net.Dialer{ControlContext: r.control}
-	if a := c.opts.LocalAddr; a.IsValid() {
-		if strings.HasPrefix(network, "udp") {
-			d.LocalAddr = &net.UDPAddr{IP: a.AsSlice(), Zone: a.Zone()}
-		} else {
-			d.LocalAddr = &net.TCPAddr{IP: a.AsSlice(), Zone: a.Zone()}
-		}
-	}
-	return d.DialContext(ctx, network, address)
-}

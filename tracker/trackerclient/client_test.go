@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -194,6 +195,10 @@ func TestForbiddenURLs(t *testing.T) {
 		strings.Replace(base, "127.0.0.1", "localhost", 1) + "/admin",
 		strings.Replace(base, "127.0.0.1", "[::ffff:127.0.0.1]", 1) + "/admin",
 		"http://0.0.0.0:1/announce", "http://169.254.169.254/announce", "http://[fd00:ec2::254]/announce",
+		base + "/announce/../admin", base + "/announce/%2e%2e/admin", base + "/announce/%2E%2e/admin", base + "/announce/%252e%252e/admin",
+		base + `/announce\..\admin`, base + "/announce/%5c..%5cadmin", base + "/announce/..;/admin", base + "/announce;/../admin",
+		base + "/announce/./x", base + "/announce%2f..%2fadmin", base + "/announce/%00", base + "/scrape/../admin",
+		"http://168.63.129.16/announce", "http://100.100.100.200/announce", "http://169.254.1.1/announce", "http://[2002:a9fe:a9fe::]/announce",
 		"http://[::]:1/announce", "http://224.0.0.1/announce", "http://[64:ff9b::a9fe:a9fe]/announce", "udp://169.254.169.254:80",
 	} {
 		if _, err := c.Announce(t.Context(), u, request()); !errors.Is(err, trackerclient.ErrForbiddenAddress) {
@@ -208,6 +213,29 @@ func TestForbiddenURLs(t *testing.T) {
 	}
 	if asked {
 		t.Error("a forbidden URL was requested")
+	}
+	if _, err := c.Announce(t.Context(), base+"/announce/0123456789abcdef?x=/../y", request()); errors.Is(err, trackerclient.ErrForbiddenAddress) || !asked {
+		t.Errorf("a passkey in the path: %v", err)
+	}
+}
+
+// A tracker on this machine does not lead to another path of it.
+func TestRedirectOnThisMachine(t *testing.T) {
+	var asked []string
+	base := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if asked = append(asked, r.URL.Path); r.URL.Path == "/announce" {
+			http.Redirect(w, r, r.URL.Query().Get("to"), http.StatusFound)
+			return
+		}
+		w.Write(wire.AppendAnnounceReply(nil, &wire.AnnounceReply{Interval: 60}))
+	})
+	c := newClient(t, trackerclient.Options{})
+	for to, allowed := range map[string]bool{"/announce/other": true, "/scrape": true, "/admin": false, "/announce/../admin": false, "/announce/%2e%2e/admin": false, "/announce/..;/admin": false} {
+		asked = nil
+		_, err := c.Announce(t.Context(), base+"/announce?to="+url.QueryEscape(to), request())
+		if errors.Is(err, trackerclient.ErrForbiddenAddress) == allowed || (len(asked) == 2) != allowed {
+			t.Errorf("to %s: asked %q, %v", to, asked, err)
+		}
 	}
 }
 

@@ -75,6 +75,9 @@ func (c *Client) explain(ctx context.Context, u *url.URL, err error) error {
 	case ctx.Err() != nil:
 		return ctx.Err()
 	}
+	if forbidden := explainAddress(err); forbidden != nil {
+		err = forbidden
+	}
 	var wrapped *url.Error // contains the whole URL
 	if errors.As(err, &wrapped) {
 		err = wrapped.Err

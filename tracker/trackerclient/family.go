@@ -35,7 +35,11 @@ func (c *Client) bothFamilies(ctx context.Context, u *url.URL) bool {
 	if _, err := netip.ParseAddr(host); err == nil || c.opts.Dial != nil || c.opts.LocalAddr.IsValid() {
 		return false
 	}
-	addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	resolver := c.opts.Resolver
+	if resolver == nil {
+		resolver = net.DefaultResolver
+	}
+	addrs, err := resolver.LookupNetIP(ctx, "ip", host)
 	if err != nil {
 		return false // the connection attempt will return the error
 	}

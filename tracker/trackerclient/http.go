@@ -4,15 +4,13 @@ import (
 	"context"
 	"errors"
 	"io"
-	"net"
 	"net/http"
-	"net/http/httptrace"
-	"net/netip"
 	"net/url"
 	"strings"
 	"time"
 
 	"spate"
+	"spate/internal/netguard"
 	"spate/tracker"
 	"spate/tracker/wire"
 )
@@ -20,14 +18,16 @@ import (
 // maxRedirects limits the redirects of one request.
 const maxRedirects = 5
 
-// transport returns a transport for requests over f that may connect to addresses
-// within r. Each reach has its own connections, so that a request never uses a
-// connection to an address that it may not connect to.
-func (c *Client) transport(f family, r reach) *http.Transport {
+// httpClient returns the client for requests over one address family.
+func (c *Client) httpClient(f family) *netguard.Client {
+	return netguard.NewClient(netguard.ClientOptions{
+		Dialer: c.dialer, Network: f.of("tcp"), Transport: c.transport, MaxRedirects: maxRedirects, Within: reachOf,
+	})
+}
+
+// transport returns a transport without a dial function, which netguard adds.
+func (c *Client) transport() *http.Transport {
 	t := &http.Transport{
-		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
-			return c.dial(ctx, r, f.of(network), address)
-		},
 		MaxIdleConns:           64,
 		MaxIdleConnsPerHost:    2,
 		IdleConnTimeout:        30 * time.Second,
@@ -109,97 +109,22 @@ func scrapeURL(u *url.URL) (*url.URL, error) {
 // get requests u, follows allowed redirects and returns the decompressed body of the
 // last response. A body of more than [wire.MaxAnswer] bytes is an error.
 func (c *Client) get(ctx context.Context, f family, u *url.URL) (body []byte, status int, err error) {
-	within := firstReach(u)
-	for range maxRedirects + 1 {
-		resp, at, err := c.roundTrip(ctx, f, within, u)
-		if err != nil {
-			return nil, 0, err
-		}
-		next, err := location(resp, u)
-		if next == nil && err == nil {
-			defer resp.Body.Close()
-			body, err = readAnswer(resp.Body, u, resp.StatusCode)
-			return body, resp.StatusCode, err
-		}
-		resp.Body.Close()
-		if err != nil {
-			return nil, 0, err
-		}
-		within, u = redirectReach(at, next), next
-	}
-	return nil, 0, &AnswerError{URL: origin(u), Err: errors.New("too many redirects")}
-}
-
-// redirectReach returns which addresses a redirect to next may lead to. at is the
-// address that sent the redirect; if it is unknown it counts as public. Only this
-// machine may redirect to this machine, and only a private network to a private
-// network.
-func redirectReach(at netip.Addr, next *url.URL) reach {
-	got, err := reachOf(at)
-	switch {
-	case err != nil:
-		return reachPublic
-	case got == reachAll:
-		return firstReach(next)
-	}
-	return got
-}
-
-// roundTrip sends one request. It returns the response and the address that sent it, or
-// the unspecified address if a custom dial function does not tell.
-func (c *Client) roundTrip(ctx context.Context, f family, within reach, u *url.URL) (*http.Response, netip.Addr, error) {
-	at := netip.IPv6Unspecified()
-	trace := &httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) {
-		if ap, err := netip.ParseAddrPort(info.Conn.RemoteAddr().String()); err == nil {
-			at = ap.Addr().Unmap()
-		}
-	}}
-	req, err := http.NewRequestWithContext(httptrace.WithClientTrace(ctx, trace), http.MethodGet, u.String(), nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
 	if err != nil {
-		return nil, at, &URLError{URL: origin(u), Reason: "it cannot be requested"}
+		return nil, 0, &URLError{URL: origin(u), Reason: "it cannot be requested"}
 	}
 	req.Header.Set("User-Agent", c.opts.UserAgent)
-	if u.User != nil {
-		password, _ := u.User.Password()
-		req.SetBasicAuth(u.User.Username(), password)
+	resp, err := c.http[f].Get(req, reachOf(u))
+	var redirect *netguard.RedirectError
+	if errors.As(err, &redirect) {
+		return nil, 0, &AnswerError{URL: origin(u), Status: redirect.Status, Err: redirect}
 	}
-	resp, err := c.http[f][within].RoundTrip(req)
-	return resp, at, err
-}
-
-// location returns the target of a redirect, or nil if resp is not a redirect. The user
-// name and password of a URL are not sent to other hosts.
-func location(resp *http.Response, from *url.URL) (*url.URL, error) {
-	switch resp.StatusCode {
-	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
-	default:
-		return nil, nil
-	}
-	fail := func(reason string) error {
-		return &AnswerError{URL: origin(from), Status: resp.StatusCode, Err: errors.New(reason)}
-	}
-	text := resp.Header.Get("Location")
-	if text == "" {
-		return nil, fail("redirect without a location")
-	}
-	next, err := from.Parse(text)
 	if err != nil {
-		return nil, fail("redirect to a malformed URL")
+		return nil, 0, err
 	}
-	switch {
-	case next.Scheme == from.Scheme:
-	case next.Scheme == "https" && from.Scheme == "http":
-	default:
-		return nil, fail("redirect to another scheme")
-	}
-	if err := checkURL(next); err != nil {
-		return nil, fail("redirect to a URL without a host")
-	}
-	next.User, next.Fragment = nil, ""
-	if next.Scheme == from.Scheme && next.Host == from.Host {
-		next.User = from.User
-	}
-	return next, nil
+	defer resp.Body.Close()
+	body, err = readAnswer(resp.Body, u, resp.StatusCode)
+	return body, resp.StatusCode, err
 }
 
 func readAnswer(r io.Reader, u *url.URL, status int) ([]byte, error) {

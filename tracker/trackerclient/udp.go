@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"spate"
+	"spate/internal/netguard"
 	"spate/tracker"
 	"spate/tracker/wire"
 )
@@ -29,7 +30,7 @@ const maxUDPReply = 16 << 10
 // socket to an address that it may not connect to.
 type udpKey struct {
 	network, address string
-	within           reach
+	within           netguard.Reach
 }
 
 // udpTracker is the socket to one tracker. The announces of all torrents share it and
@@ -109,11 +110,11 @@ func urlData(u *url.URL) string {
 
 // udpTracker returns the socket to the host of u. The caller must release it.
 func (c *Client) udpTracker(ctx context.Context, f family, u *url.URL) (*udpTracker, error) {
-	key := udpKey{f.of("udp"), u.Host, firstReach(u)}
+	key := udpKey{f.of("udp"), u.Host, reachOf(u)}
 	if t, err := c.existingUDP(key); t != nil || err != nil {
 		return t, err
 	}
-	conn, err := c.dial(ctx, key.within, key.network, key.address)
+	conn, err := c.dialer.DialContext(ctx, key.within, key.network, key.address)
 	if err != nil {
 		return nil, err
 	}
