@@ -125,6 +125,7 @@ func eachPayload(t *testing.T, f func(t *testing.T, c client, kind, path string)
 // TestOthersDownloadFromSpate seeds a file and a tree; each of the other clients
 // fetches them. There is no web seed: all comes from the peer.
 func TestOthersDownloadFromSpate(t *testing.T) {
+	t.Parallel()
 	eachPayload(t, func(t *testing.T, c client, kind, path string) {
 		l := newLAN(t, 2)
 		format := "hybrid"
@@ -145,6 +146,7 @@ func TestOthersDownloadFromSpate(t *testing.T) {
 // TestSpateDownloadsFromOthers has each of the other clients seed a file and a
 // tree, known to spate's tracker only, and fetches them with spate.
 func TestSpateDownloadsFromOthers(t *testing.T) {
+	t.Parallel()
 	eachPayload(t, func(t *testing.T, c client, kind, path string) {
 		l := newLAN(t, 3)
 		_, tr := l.Hosts[2].serve("tracker")

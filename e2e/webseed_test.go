@@ -10,6 +10,7 @@ import (
 // redirect in the way, while it refuses most requests, and when it does not know
 // ranges, which ends in a clear complaint.
 func TestWebSeedOfNginx(t *testing.T) {
+	t.Parallel()
 	need(t, "nginx")
 	for name, c := range map[string]struct {
 		more string
