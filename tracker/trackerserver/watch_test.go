@@ -37,10 +37,14 @@ func bstr(s string) string {
 	return string(rune('0'+len(s)/10%10)) + string(rune('0'+len(s)%10)) + ":" + s
 }
 
+// patience is how long a test waits for what should take a moment. It finds what
+// hangs, on a machine that is busy with other things too.
+const patience = 5 * time.Minute
+
 // eventually waits until cond holds.
 func eventually(t *testing.T, what string, cond func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !cond(); {
+	for deadline := time.Now().Add(patience); !cond(); {
 		if time.Now().After(deadline) {
 			t.Fatal("it never came to be: " + what)
 		}
