@@ -6,7 +6,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 )
 
 // client is another program that downloads and seeds. Both start it on a host and
@@ -139,7 +138,7 @@ func TestOthersDownloadFromSpate(t *testing.T) {
 		dir := t.TempDir()
 		c.leech(l.Hosts[1], torrent, dir)
 		got := filepath.Join(dir, filepath.Base(path))
-		eventually(t, time.Minute, c.name+" has it", func() bool { return sameData(path, got) })
+		eventually(t, c.name+" has it", func() bool { return sameData(path, got) })
 	})
 }
 
@@ -202,6 +201,6 @@ func (h *host) download(url string) string {
 	h.t.Helper()
 	need(h.t, "curl")
 	path := filepath.Join(h.t.TempDir(), "x.torrent")
-	h.start("curl", "-sSf", "-o", path, url).ok(30 * time.Second)
+	h.start("curl", "-sSf", "-o", path, url).ok()
 	return path
 }
