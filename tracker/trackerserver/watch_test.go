@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"spate"
+	"spate/internal/wholefile"
 	"spate/metainfo"
 	"spate/tracker/swarm"
 )
@@ -133,7 +134,7 @@ func TestLists(t *testing.T) {
 	allow, deny := dir+"/allow", dir+"/deny"
 	write := func(path, text string) {
 		t.Helper()
-		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		if err := wholefile.Replace(path, []byte(text)); err != nil { // it is watched, and must never be half of the text
 			t.Fatal(err)
 		}
 	}
