@@ -111,7 +111,9 @@ func newLAN(t *testing.T, n int) *lan {
 		}
 	}
 	hub := l.tag + "-hub"
-	run("netns", "add", hub)
+	if out, err := exec.Command("ip", "netns", "add", hub).CombinedOutput(); err != nil { // root in a container
+		missing(t, fmt.Sprintf("the right to make network namespaces (%s)", bytes.TrimSpace(out)))
+	}
 	t.Cleanup(func() { exec.Command("ip", "netns", "del", hub).Run() })
 	run("-n", hub, "link", "add", "br0", "type", "bridge")
 	run("-n", hub, "link", "set", "br0", "up")
