@@ -2,7 +2,7 @@
 .PHONY: build test check fuzz bench install dist clean
 
 build: ## the program, as ./spate
-	CGO_ENABLED=0 go build -trimpath -o spate ./cmd/spate
+	CGO_ENABLED=0 go build -o spate ./cmd/spate
 
 test: ## the tests for every day: minutes, also on a fresh machine
 	scripts/test

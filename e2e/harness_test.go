@@ -38,7 +38,7 @@ func TestMain(m *testing.M) {
 	}
 	os.Chmod(dir, 0o755) // a test runs it as another user
 	spateBin = filepath.Join(dir, "spate")
-	build := exec.Command("go", "build", "-trimpath", "-o", spateBin, "../cmd/spate")
+	build := exec.Command("go", "build", "-o", spateBin, "../cmd/spate")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "building spate: %v\n%s", err, out)
