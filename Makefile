@@ -1,14 +1,14 @@
 # The few targets that people expect; the work is in scripts/.
-.PHONY: build test quick fuzz bench install dist clean
+.PHONY: build test check fuzz bench install dist clean
 
 build: ## the program, as ./spate
-	CGO_ENABLED=0 go build -trimpath -o spate ./cmd/spate
+	CGO_ENABLED=0 go build -o spate ./cmd/spate
 
-test: ## everything that CI runs
+test: ## the tests for every day: minutes, also on a fresh machine
 	scripts/test
 
-quick: ## tests without cross-compiling, fuzzing and the race detector
-	scripts/test quick
+check: ## what CI runs beyond that: race detector, fuzzing, other systems, all other clients
+	scripts/check
 
 fuzz: ## every fuzz target for a minute
 	scripts/fuzz 60s

@@ -15,24 +15,24 @@ import (
 // rows gives the row of each package in the import table of ARCHITECTURE.md. A package
 // may import packages of lower rows. Imports between different entries of one row must
 // be listed in edges. A package that is not listed has the row of its nearest listed
-// parent.
+// parent. "." is the root package.
 var rows = map[string]int{
-	"spate": 0, "spate/bencode": 0, "spate/bitfield": 0, "spate/merkle": 0, "spate/internal": 0,
-	"spate/metainfo": 1, "spate/tracker": 1, "spate/tracker/wire": 1, "spate/peerwire": 1, "spate/signature": 1,
-	"spate/lsd": 2, "spate/maker": 2, "spate/storage": 2, "spate/tracker/trackerclient": 2, "spate/tracker/swarm": 2,
-	"spate/torrent": 3, "spate/tracker/trackerserver": 3,
-	"spate/publish": 4, "spate/site": 4,
-	"spate/internal/cli": 5, "spate/internal/legacy": 5, "spate/cmd": 6,
-	"spate/e2e": 7, "spate/bench": 7, "spate/packaging": 7,
+	".": 0, "bencode": 0, "bitfield": 0, "merkle": 0, "internal": 0,
+	"metainfo": 1, "tracker": 1, "tracker/wire": 1, "peerwire": 1, "signature": 1,
+	"lsd": 2, "maker": 2, "storage": 2, "tracker/trackerclient": 2, "tracker/swarm": 2,
+	"torrent": 3, "tracker/trackerserver": 3,
+	"publish": 4, "site": 4,
+	"internal/cli": 5, "internal/legacy": 5, "cmd": 6,
+	"e2e": 7, "bench": 7, "packaging": 7, "scripts": 7,
 }
 
 // edges lists the imports that are allowed between entries of one row.
 var edges = map[[2]string]bool{
-	{"spate/bencode", "spate"}:                      true,
-	{"spate/tracker/wire", "spate/tracker"}:         true,
-	{"spate/tracker/swarm", "spate/tracker/swarm"}:  true,
-	{"spate/site", "spate/publish"}:                 true,
-	{"spate/internal/cli", "spate/internal/legacy"}: true,
+	{"bencode", "."}:                    true,
+	{"tracker/wire", "tracker"}:         true,
+	{"tracker/swarm", "tracker/swarm"}:  true,
+	{"site", "publish"}:                 true,
+	{"internal/cli", "internal/legacy"}: true,
 }
 
 // listed returns the entry of rows that covers the package at path.
@@ -42,12 +42,28 @@ func listed(path string) string {
 			return p
 		}
 	}
-	return "spate"
+	return "."
+}
+
+// modulePath returns the module path in go.mod.
+func modulePath(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile("go.mod")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := regexp.MustCompile(`(?m)^module (\S+)$`).FindSubmatch(text)
+	if m == nil {
+		t.Fatal("go.mod names no module")
+	}
+	return string(m[1])
 }
 
 func TestImportsGoDownOnly(t *testing.T) {
+	module := modulePath(t)
 	fset := token.NewFileSet()
 	documented := map[string]bool{}
+	imports := 0
 	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -65,18 +81,20 @@ func TestImportsGoDownOnly(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		pkg := filepath.ToSlash(filepath.Join("spate", filepath.Dir(path)))
+		pkg := filepath.ToSlash(filepath.Dir(path))
 		documented[pkg] = documented[pkg] || f.Doc != nil
 		for _, imp := range f.Imports {
-			to := strings.Trim(imp.Path.Value, `"`)
-			if to != "spate" && !strings.HasPrefix(to, "spate/") {
+			to, ok := strings.CutPrefix(strings.Trim(imp.Path.Value, `"`)+"/", module+"/")
+			if !ok {
 				continue
 			}
+			imports++
+			to = filepath.ToSlash(filepath.Clean(to))
 			a, b := listed(pkg), listed(to)
-			if a == b || rows[b] < rows[a] || edges[[2]string{a, b}] || b == "spate" || rows[b] == 0 && b != "spate/internal" {
+			if a == b || rows[b] < rows[a] || edges[[2]string{a, b}] || b == "." || rows[b] == 0 && b != "internal" {
 				continue
 			}
-			if b == "spate/internal" && rows[a] == 0 {
+			if b == "internal" && rows[a] == 0 {
 				continue // packages of row 0 may use internal helpers
 			}
 			t.Errorf("%s imports %s: row %d may not import row %d", pkg, to, rows[a], rows[b])
@@ -86,10 +104,25 @@ func TestImportsGoDownOnly(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if imports == 0 {
+		t.Error("no package imports another one of this module: the test looks for the wrong path")
+	}
 	for pkg, ok := range documented {
 		if !ok {
 			t.Errorf("package %s has no doc comment", pkg)
 		}
+	}
+}
+
+// TestNoReplace protects go install MODULE/cmd/spate@VERSION, which refuses a
+// module whose go.mod replaces or excludes others.
+func TestNoReplace(t *testing.T) {
+	text, err := os.ReadFile("go.mod")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if line := regexp.MustCompile(`(?m)^(replace|exclude)\b.*`).Find(text); line != nil {
+		t.Errorf("go.mod: %s: go install refuses it; require a version instead", line)
 	}
 }
 
@@ -101,7 +134,7 @@ func TestDocs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, doc := range append(docs, "README.md", "ARCHITECTURE.md", "CONTRIBUTING.md") {
+	for _, doc := range append(docs, "README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md") {
 		text, err := os.ReadFile(doc)
 		if err != nil {
 			t.Fatal(err)

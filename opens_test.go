@@ -93,7 +93,7 @@ func TestOpens(t *testing.T) {
 		}
 		if d.IsDir() {
 			// These are no part of the program.
-			if slices.Contains([]string{"bench", "e2e", "packaging", "tools", "internal/folder"}, filepath.ToSlash(path)) || path != "." && strings.HasPrefix(d.Name(), ".") || d.Name() == "testdata" {
+			if slices.Contains([]string{"bench", "e2e", "packaging", "scripts", "tools", "internal/folder"}, filepath.ToSlash(path)) || path != "." && strings.HasPrefix(d.Name(), ".") || d.Name() == "testdata" {
 				return fs.SkipDir
 			}
 			return nil

@@ -11,7 +11,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 )
 
 // announced is a line of the tracker's access log.
@@ -99,7 +98,7 @@ func announceBy(t *testing.T, c client, h *host, path, log string) {
 	kind := filepath.Base(path)
 	dir := t.TempDir()
 	p := c.leech(h, path+".torrent", dir)
-	eventually(t, 40*time.Second, "download by "+kind, func() bool { return same(path, filepath.Join(dir, kind)) })
+	eventually(t, "download by "+kind, func() bool { return same(path, filepath.Join(dir, kind)) })
 	ip := h.IP
 	if strings.HasSuffix(kind, "6") {
 		ip = h.IP6
@@ -112,9 +111,9 @@ func announceBy(t *testing.T, c client, h *host, path, log string) {
 	if !seen("started") {
 		t.Errorf("no started from %s by %s", ip, kind)
 	}
-	eventually(t, 30*time.Second, "completed", func() bool { return seen("completed") })
+	eventually(t, "completed", func() bool { return seen("completed") })
 	p.stop(syscall.SIGINT)
 	if c.name != "transmission" { // it does not always wait until that is sent
-		eventually(t, 10*time.Second, "stopped", func() bool { return seen("stopped") })
+		eventually(t, "stopped", func() bool { return seen("stopped") })
 	}
 }

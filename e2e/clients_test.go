@@ -6,7 +6,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 )
 
 // client is another program that downloads and seeds. Both start it on a host and
@@ -125,6 +124,7 @@ func eachPayload(t *testing.T, f func(t *testing.T, c client, kind, path string)
 // TestOthersDownloadFromSpate seeds a file and a tree; each of the other clients
 // fetches them. There is no web seed: all comes from the peer.
 func TestOthersDownloadFromSpate(t *testing.T) {
+	t.Parallel()
 	eachPayload(t, func(t *testing.T, c client, kind, path string) {
 		l := newLAN(t, 2)
 		format := "hybrid"
@@ -138,13 +138,14 @@ func TestOthersDownloadFromSpate(t *testing.T) {
 		dir := t.TempDir()
 		c.leech(l.Hosts[1], torrent, dir)
 		got := filepath.Join(dir, filepath.Base(path))
-		eventually(t, time.Minute, c.name+" has it", func() bool { return sameData(path, got) })
+		eventually(t, c.name+" has it", func() bool { return sameData(path, got) })
 	})
 }
 
 // TestSpateDownloadsFromOthers has each of the other clients seed a file and a
 // tree, known to spate's tracker only, and fetches them with spate.
 func TestSpateDownloadsFromOthers(t *testing.T) {
+	t.Parallel()
 	eachPayload(t, func(t *testing.T, c client, kind, path string) {
 		l := newLAN(t, 3)
 		_, tr := l.Hosts[2].serve("tracker")
@@ -200,6 +201,6 @@ func (h *host) download(url string) string {
 	h.t.Helper()
 	need(h.t, "curl")
 	path := filepath.Join(h.t.TempDir(), "x.torrent")
-	h.start("curl", "-sSf", "-o", path, url).ok(30 * time.Second)
+	h.start("curl", "-sSf", "-o", path, url).ok()
 	return path
 }

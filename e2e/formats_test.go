@@ -5,7 +5,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 )
 
 // TestLibtorrentEveryFormat moves a tree between spate and libtorrent, which
@@ -27,7 +26,7 @@ func TestLibtorrentEveryFormat(t *testing.T) {
 			for name, source := range map[string]string{"torrent": torrent, "magnet": link} {
 				dir := t.TempDir()
 				p := libtorrent(l.Hosts[1], "get", source, dir)
-				eventually(t, time.Minute, "libtorrent has the tree by "+name, func() bool { return sameData(tree, filepath.Join(dir, "tree")) })
+				eventually(t, "libtorrent has the tree by "+name, func() bool { return sameData(tree, filepath.Join(dir, "tree")) })
 				p.stop(syscall.SIGTERM)
 			}
 
@@ -38,7 +37,7 @@ func TestLibtorrentEveryFormat(t *testing.T) {
 			other := filepath.Join(data, "other.torrent")
 			l.Hosts[0].run("create", tree, "-a", announce, "-o", other, "--format", format)
 			seed := libtorrent(l.Hosts[0], "seed", other, data)
-			eventually(t, 30*time.Second, "libtorrent seeds", func() bool {
+			eventually(t, "libtorrent seeds", func() bool {
 				_, ok := seed.out.find(func(s string) bool { return len(s) > 7 && s[:7] == "seeding" })
 				return ok
 			})

@@ -38,7 +38,7 @@ func TestMain(m *testing.M) {
 	}
 	os.Chmod(dir, 0o755) // a test runs it as another user
 	spateBin = filepath.Join(dir, "spate")
-	build := exec.Command("go", "build", "-trimpath", "-o", spateBin, "spate/cmd/spate")
+	build := exec.Command("go", "build", "-o", spateBin, "../cmd/spate")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "building spate: %v\n%s", err, out)
@@ -48,6 +48,10 @@ func TestMain(m *testing.M) {
 	os.RemoveAll(dir)
 	os.Exit(code)
 }
+
+// patience is how long a test waits for what should take a moment. It finds what
+// hangs, on a machine that is busy with other things too.
+const patience = 5 * time.Minute
 
 // missing skips the test, or fails it where everything must run.
 func missing(t *testing.T, what string) {
@@ -107,7 +111,9 @@ func newLAN(t *testing.T, n int) *lan {
 		}
 	}
 	hub := l.tag + "-hub"
-	run("netns", "add", hub)
+	if out, err := exec.Command("ip", "netns", "add", hub).CombinedOutput(); err != nil { // root in a container
+		missing(t, fmt.Sprintf("the right to make network namespaces (%s)", bytes.TrimSpace(out)))
+	}
 	t.Cleanup(func() { exec.Command("ip", "netns", "del", hub).Run() })
 	run("-n", hub, "link", "add", "br0", "type", "bridge")
 	run("-n", hub, "link", "set", "br0", "up")
@@ -255,30 +261,30 @@ func (p *proc) stop(sig syscall.Signal) {
 }
 
 // wait returns the exit code once the program has ended.
-func (p *proc) wait(limit time.Duration) int {
+func (p *proc) wait() int {
 	p.t.Helper()
 	select {
 	case <-p.done:
 		return p.cmd.ProcessState.ExitCode()
-	case <-time.After(limit):
-		p.t.Fatalf("%s did not end in %v:\n%s\n%s", p.name, limit, tail(p.out.String()), tail(p.log.String()))
+	case <-time.After(patience):
+		p.t.Fatalf("%s did not end in %v:\n%s\n%s", p.name, patience, tail(p.out.String()), tail(p.log.String()))
 		return -1
 	}
 }
 
-// ok fails the test unless the program ends with 0 in time.
-func (p *proc) ok(limit time.Duration) *proc {
+// ok fails the test unless the program ends with 0.
+func (p *proc) ok() *proc {
 	p.t.Helper()
-	if code := p.wait(limit); code != 0 {
+	if code := p.wait(); code != 0 {
 		p.t.Fatalf("%s ended with %d:\n%s\n%s", p.name, code, tail(p.out.String()), tail(p.log.String()))
 	}
 	return p
 }
 
 // line waits for a line of standard output.
-func (p *proc) line(limit time.Duration, what string, match func(string) bool) string {
+func (p *proc) line(what string, match func(string) bool) string {
 	p.t.Helper()
-	end := time.After(limit)
+	end := time.After(patience)
 	for {
 		if s, ok := p.out.find(match); ok {
 			return s
@@ -291,7 +297,7 @@ func (p *proc) line(limit time.Duration, what string, match func(string) bool) s
 			}
 			p.t.Fatalf("%s ended (%v) without %s:\n%s\n%s", p.name, p.err, what, tail(p.out.String()), tail(p.log.String()))
 		case <-end:
-			p.t.Fatalf("%s: no %s in %v:\n%s\n%s", p.name, what, limit, tail(p.out.String()), tail(p.log.String()))
+			p.t.Fatalf("%s: no %s in %v:\n%s\n%s", p.name, what, patience, tail(p.out.String()), tail(p.log.String()))
 		}
 	}
 }
@@ -327,7 +333,7 @@ func (h *host) spate(args ...string) *proc {
 func (h *host) serve(args ...string) (*proc, ready) {
 	h.t.Helper()
 	p := h.spate(append(args, "--json")...)
-	s := p.line(60*time.Second, "ready line", func(s string) bool { return strings.Contains(s, `"ready"`) })
+	s := p.line("ready line", func(s string) bool { return strings.Contains(s, `"ready"`) })
 	var r ready
 	if err := json.Unmarshal([]byte(s), &r); err != nil {
 		h.t.Fatalf("ready line %q: %v", s, err)
@@ -338,16 +344,16 @@ func (h *host) serve(args ...string) (*proc, ready) {
 // run runs spate to its end and returns what it printed.
 func (h *host) run(args ...string) string {
 	h.t.Helper()
-	return h.spate(args...).ok(2 * time.Minute).out.String()
+	return h.spate(args...).ok().out.String()
 }
 
 // eventually waits until test is true.
-func eventually(t *testing.T, limit time.Duration, what string, test func() bool) {
+func eventually(t *testing.T, what string, test func() bool) {
 	t.Helper()
-	end := time.Now().Add(limit)
+	end := time.Now().Add(patience)
 	for !test() {
 		if time.Now().After(end) {
-			t.Fatalf("not in %v: %s", limit, what)
+			t.Fatalf("not in %v: %s", patience, what)
 		}
 		time.Sleep(50 * time.Millisecond) // other programs' files are polled
 	}

@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 )
 
 // acmeServer builds Pebble, a certificate authority for tests, and its DNS
@@ -54,7 +53,7 @@ func TestDomain(t *testing.T) {
 	h.start(dns, "-defaultIPv4", h.IP, "-defaultIPv6", "", "-dnsserver", "127.0.0.1:8053", "-http01", "", "-https01", "", "-tlsalpn01", "", "-doh", "", "-management", "127.0.0.1:8055")
 	h.start("env", "PEBBLE_VA_NOSLEEP=1", "PEBBLE_WFE_NONCEREJECT=0", pebble, "-config", config, "-dnsserver", "127.0.0.1:8053")
 	roots := filepath.Join(t.TempDir(), "roots.pem")
-	eventually(t, 15*time.Second, "Pebble answers", func() bool {
+	eventually(t, "Pebble answers", func() bool {
 		return exec.Command("ip", "netns", "exec", h.ns, "curl", "-fsk", "-o", roots, "https://127.0.0.1:15000/roots/0").Run() == nil
 	})
 
@@ -66,13 +65,13 @@ func TestDomain(t *testing.T) {
 	if len(r.AnnounceURLs) != 2 || r.AnnounceURLs[0] != "https://"+name+"/announce" || r.AnnounceURLs[1] != "udp://"+name+":443/announce" {
 		t.Errorf("announce URLs %q", r.AnnounceURLs)
 	}
-	eventually(t, 30*time.Second, "a certificate", func() bool {
+	eventually(t, "a certificate", func() bool {
 		return strings.Contains(p.log.String(), "there is a certificate for "+name)
 	})
 
 	curl := func(args ...string) string {
 		t.Helper()
-		return visitor.start("curl", append([]string{"-s", "--cacert", roots, "--connect-to", name + "::" + h.IP + ":"}, args...)...).ok(20 * time.Second).out.String()
+		return visitor.start("curl", append([]string{"-s", "--cacert", roots, "--connect-to", name + "::" + h.IP + ":"}, args...)...).ok().out.String()
 	}
 	if got := curl("-o", os.DevNull, "-w", "%{http_version} %{http_code}", r.PageURL); got != "2 200" {
 		t.Errorf("the page over HTTP and its status: %q, want HTTP/2 and 200", got)
@@ -94,7 +93,7 @@ func TestDomain(t *testing.T) {
 	}
 	out := t.TempDir()
 	visitor.start("sh", "-c", `mount --bind "$1" /etc/hosts && shift && exec "$@"`, "sh", hosts,
-		"env", "SSL_CERT_FILE="+roots, spateBin, "get", r.PageURL, "-o", out, "--state", t.TempDir()).ok(time.Minute)
+		"env", "SSL_CERT_FILE="+roots, spateBin, "get", r.PageURL, "-o", out, "--state", t.TempDir()).ok()
 	if !same(file, filepath.Join(out, "a.iso")) {
 		t.Error("what was fetched is another file")
 	}

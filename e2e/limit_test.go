@@ -50,7 +50,7 @@ func TestLimits(t *testing.T) {
 				}
 				next := func(than int64) (time.Time, int64) {
 					var n int64
-					eventually(t, 40*time.Second, "more has passed", func() bool { n = moved(); return n > than })
+					eventually(t, "more has passed", func() bool { n = moved(); return n > than })
 					return time.Now(), n
 				}
 				_, n := next(rate / 2) // both peers are at work
@@ -83,11 +83,11 @@ http {
 	writeFile(h.t, filepath.Join(dir, "nginx.conf"), []byte(conf))
 	p := h.start("nginx", "-p", dir, "-c", filepath.Join(dir, "nginx.conf"), "-e", "stderr")
 	url := fmt.Sprintf("http://%s:8080/", h.IP)
-	eventually(h.t, 10*time.Second, "nginx answers", func() bool {
+	eventually(h.t, "nginx answers", func() bool {
 		if p.ended() {
 			h.t.Fatalf("nginx ended: %s", p.log)
 		}
-		return h.start("curl", "-s", "-o", "/dev/null", url).wait(5*time.Second) == 0
+		return h.start("curl", "-s", "-o", "/dev/null", url).wait() == 0
 	})
 	return url
 }

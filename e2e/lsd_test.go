@@ -4,7 +4,6 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
-	"time"
 )
 
 // TestLocalPeers has clients without any tracker find each other on the wire
@@ -27,7 +26,7 @@ func TestLocalPeers(t *testing.T) {
 	for name, source := range map[string]string{"torrent": torrent, "magnet": link} {
 		t.Run("spate by "+name, func(t *testing.T) {
 			dir := t.TempDir()
-			l.Hosts[1].in(t).spate("get", source, "-o", dir).ok(20 * time.Second)
+			l.Hosts[1].in(t).spate("get", source, "-o", dir).ok()
 			if !sameData(tree, filepath.Join(dir, "tree")) {
 				t.Error("other data came")
 			}
@@ -36,11 +35,11 @@ func TestLocalPeers(t *testing.T) {
 	t.Run("libtorrent", func(t *testing.T) {
 		dir := t.TempDir()
 		libtorrent(l.Hosts[2].in(t), "get", torrent, dir)
-		eventually(t, 30*time.Second, "libtorrent has the tree", func() bool { return sameData(tree, filepath.Join(dir, "tree")) })
+		eventually(t, "libtorrent has the tree", func() bool { return sameData(tree, filepath.Join(dir, "tree")) })
 	})
 	t.Run("private", func(t *testing.T) {
 		h := l.Hosts[1].in(t)
-		if code := h.spate("get", secret, "-o", t.TempDir(), "--timeout", "4s").wait(20 * time.Second); code != 5 {
+		if code := h.spate("get", secret, "-o", t.TempDir(), "--timeout", "4s").wait(); code != 5 {
 			t.Errorf("ended with %d, want 5: nobody to be found", code)
 		}
 	})
@@ -48,7 +47,7 @@ func TestLocalPeers(t *testing.T) {
 	t.Run("from libtorrent", func(t *testing.T) {
 		libtorrent(l.Hosts[2].in(t), "seed", torrent, data)
 		dir := t.TempDir()
-		l.Hosts[1].in(t).spate("get", torrent, "-o", dir).ok(30 * time.Second)
+		l.Hosts[1].in(t).spate("get", torrent, "-o", dir).ok()
 		if !sameData(tree, filepath.Join(dir, "tree")) {
 			t.Error("other data came")
 		}

@@ -5,7 +5,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 )
 
 // TestMinisign: the program minisign verifies what spate signs, with a key that
@@ -27,7 +26,7 @@ func TestMinisign(t *testing.T) {
 		t.Fatal(err)
 	}
 	key, pub := filepath.Join(keys, "password.key"), filepath.Join(keys, "password.pub")
-	if code := h.spate("publish", file, "--sign", key).wait(30 * time.Second); code != 2 {
+	if code := h.spate("publish", file, "--sign", key).wait(); code != 2 {
 		t.Errorf("without its password the key signs: exit code %d", code)
 	}
 	_, r := h.serve("publish", file, "--sign", key, "--password-file", password)
@@ -35,13 +34,13 @@ func TestMinisign(t *testing.T) {
 	// In a shell, as a person would have it.
 	shell := func(dir, script string, args ...string) {
 		t.Helper()
-		visitor.start("sh", append([]string{"-ec", "cd \"$1\"; shift; " + script, "sh", dir}, args...)...).ok(30 * time.Second)
+		visitor.start("sh", append([]string{"-ec", "cd \"$1\"; shift; " + script, "sh", dir}, args...)...).ok()
 	}
 	out := t.TempDir()
 	shell(out, `curl -fsSo t.torrent "$1"; curl -fsSo t.torrent.minisig "$1.minisig"; minisign -Vm t.torrent -p "$2"`, r.TorrentURL, pub)
 	var line string
-	eventually(t, 15*time.Second, "the checksums are signed", func() bool {
-		_, rest, ok := strings.Cut(visitor.start("curl", "-sf", r.PageURL).ok(10*time.Second).out.String(), `data-copy="minisign">`)
+	eventually(t, "the checksums are signed", func() bool {
+		_, rest, ok := strings.Cut(visitor.start("curl", "-sf", r.PageURL).ok().out.String(), `data-copy="minisign">`)
 		line, _, _ = strings.Cut(rest, "</code>")
 		return ok
 	})
@@ -51,13 +50,13 @@ func TestMinisign(t *testing.T) {
 
 	// Theirs: a key and a signature of minisign's own.
 	shell(out, `minisign -G -W -p m.pub -s m.key; rm t.torrent.minisig; minisign -S -s m.key -m t.torrent`)
-	visitor.spate("get", filepath.Join(out, "t.torrent"), "--verify-key", filepath.Join(out, "m.pub"), "-o", t.TempDir()).ok(30 * time.Second)
-	if code := visitor.spate("get", filepath.Join(out, "t.torrent"), "--verify-key", pub, "-o", t.TempDir()).wait(30 * time.Second); code != 4 {
+	visitor.spate("get", filepath.Join(out, "t.torrent"), "--verify-key", filepath.Join(out, "m.pub"), "-o", t.TempDir()).ok()
+	if code := visitor.spate("get", filepath.Join(out, "t.torrent"), "--verify-key", pub, "-o", t.TempDir()).wait(); code != 4 {
 		t.Errorf("by another key: exit code %d, want 4", code)
 	}
 	// And spate signs with a key of minisign's.
-	h.spate("publish", file, "--sign", filepath.Join(out, "m.key"), "--listen", ":7100", "--peer-port", "0", "--json").line(30*time.Second, "ready line", func(s string) bool { return strings.Contains(s, `"ready"`) })
-	visitor.spate("get", "http://"+h.IP+":7100/r/it%27s%20a.iso", "--verify-key", filepath.Join(out, "m.pub"), "-o", t.TempDir()).ok(30 * time.Second)
+	h.spate("publish", file, "--sign", filepath.Join(out, "m.key"), "--listen", ":7100", "--peer-port", "0", "--json").line("ready line", func(s string) bool { return strings.Contains(s, `"ready"`) })
+	visitor.spate("get", "http://"+h.IP+":7100/r/it%27s%20a.iso", "--verify-key", filepath.Join(out, "m.pub"), "-o", t.TempDir()).ok()
 }
 
 // TestKeyPassword: minisign opens a key that spate has made with a password. Either

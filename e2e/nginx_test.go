@@ -6,7 +6,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 )
 
 // nginxWith starts the web server on a host with the given configuration inside its
@@ -65,17 +64,17 @@ func TestExportedSite(t *testing.T) {
 	smallTree(t, filepath.Join(watched, "tree"))
 	proxied := "http://" + h.IP + "/dl"
 	p, _ := h.serve("serve", "--watch", watched, "--settle", "100ms", "--state", state, "--public-url", proxied, "--listen", "127.0.0.1:6969", "--udp", "off")
-	eventually(t, 20*time.Second, "both are published", func() bool { return strings.Count(p.out.String(), `"published"`) >= 2 })
+	eventually(t, "both are published", func() bool { return strings.Count(p.out.String(), `"published"`) >= 2 })
 
 	base := "http://" + h.IP + "/pub"
-	h.spate("site", "export", www, "--state", state, "--public-url", base).ok(20 * time.Second)
+	h.spate("site", "export", www, "--state", state, "--public-url", base).ok()
 	h.nginxWith("server {\nlisten " + h.IP + ":80;\ninclude " + www + "/.spate-site/nginx.conf;\n" +
 		"location /dl/ { proxy_pass http://127.0.0.1:6969; proxy_buffering off; }\n}\n")
 	h.apacheWith(81, www, "Include "+www+"/.spate-site/apache.conf")
 	h.caddyWith(82, "import "+www+"/.spate-site/Caddyfile")
 	for server, base := range map[string]string{"nginx": base, "Apache": "http://" + h.IP + ":81/pub", "Caddy": "http://" + h.IP + ":82/pub"} {
-		eventually(t, 20*time.Second, server+" answers", func() bool {
-			return visitor.start("curl", "-sf", "-o", os.DevNull, base+"/").wait(10*time.Second) == 0
+		eventually(t, server+" answers", func() bool {
+			return visitor.start("curl", "-sf", "-o", os.DevNull, base+"/").wait() == 0
 		})
 		for path, wants := range map[string][]string{
 			"/":                              {"content-type: text/html", "x-content-type-options: nosniff"},
@@ -86,7 +85,7 @@ func TestExportedSite(t *testing.T) {
 			"/feed.xml":                      {"content-type: text/xml"},
 			"/static/site.css":               {"content-type: text/css"},
 		} {
-			got := strings.ToLower(visitor.start("curl", "-sfIL", base+path).ok(10 * time.Second).out.String())
+			got := strings.ToLower(visitor.start("curl", "-sfIL", base+path).ok().out.String())
 			for _, want := range wants {
 				if !strings.Contains(got, want) {
 					t.Errorf("%s: %s is without %q:\n%s", server, path, want, got)
@@ -98,13 +97,13 @@ func TestExportedSite(t *testing.T) {
 		"exported": base + "/r/My%20system%201.iso", "behind a proxy": proxied + "/r/My%20system%201.iso", "of the file": base + "/d/My%20system%201.iso",
 	} {
 		out := t.TempDir()
-		visitor.spate("get", url, "-o", out).ok(30 * time.Second)
+		visitor.spate("get", url, "-o", out).ok()
 		if !same(file, filepath.Join(out, "My system 1.iso")) {
 			t.Errorf("spate get of the page %s: another file", name)
 		}
 	}
 	out := t.TempDir()
-	visitor.start("aria2c", "--seed-time=0", "--follow-metalink=mem", "--enable-dht=false", "-d", out, base+"/m/My%20system%201.iso.meta4").ok(30 * time.Second)
+	visitor.start("aria2c", "--seed-time=0", "--follow-metalink=mem", "--enable-dht=false", "-d", out, base+"/m/My%20system%201.iso.meta4").ok()
 	if !same(file, filepath.Join(out, "My system 1.iso")) {
 		t.Error("aria2c from the Metalink: another file")
 	}
@@ -114,7 +113,7 @@ func TestExportedSite(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(foreign, "x"), nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if code := h.spate("site", "export", foreign, "--state", state, "--public-url", base).wait(20 * time.Second); code != 13 {
+	if code := h.spate("site", "export", foreign, "--state", state, "--public-url", base).wait(); code != 13 {
 		t.Errorf("exporting over something else ends with %d, want 13", code)
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 )
 
 // TestOpentracker has spate announce to opentracker over HTTP and UDP: its seed
@@ -40,14 +39,14 @@ func TestOpentracker(t *testing.T) {
 			hash += "%" + hashes[proto][i:i+2]
 		}
 		p := ot.start("curl", "-s", fmt.Sprintf("http://%s:7777/scrape?info_hash=%s", ot.IP, hash))
-		p.wait(10 * time.Second)
+		p.wait()
 		return p.out.String()
 	}
-	eventually(t, 10*time.Second, "opentracker answers", func() bool { return scrape("http") != "" })
+	eventually(t, "opentracker answers", func() bool { return scrape("http") != "" })
 
 	seed, _ := l.Hosts[0].serve("seed", data, "--data", data)
 	for proto := range urls {
-		eventually(t, 10*time.Second, "counted over "+proto, func() bool { return strings.Contains(scrape(proto), "8:completei1e") })
+		eventually(t, "counted over "+proto, func() bool { return strings.Contains(scrape(proto), "8:completei1e") })
 		dir := t.TempDir()
 		l.Hosts[1].run("get", filepath.Join(data, proto+".bin.torrent"), "-o", dir)
 		if !same(filepath.Join(data, proto+".bin"), filepath.Join(dir, proto+".bin")) {

@@ -21,7 +21,6 @@ import (
 	"sync"
 	"syscall"
 	"testing"
-	"time"
 )
 
 // packages makes what is given out of this commit, for this machine, once for
@@ -143,7 +142,7 @@ func (m *machine) start(uid int, args ...string) *proc {
 // run runs a program on the machine as root and returns what it printed.
 func (m *machine) run(args ...string) string {
 	m.t.Helper()
-	p := m.start(0, args...).ok(time.Minute)
+	p := m.start(0, args...).ok()
 	return p.out.String() + "\n" + p.log.String()
 }
 
@@ -234,7 +233,7 @@ func (m *machine) serves(path, unit string) {
 	args := append([]string{"systemd-socket-activate", "-l", "6969"}, strings.Fields(string(line[1]))...)
 	p := m.start(uid, args...)
 	url := fmt.Sprintf("http://%s:6969/stats", m.host.IP)
-	code := m.host.start("curl", "-s", "-o", "/dev/null", "-w", "%{http_code}\n", "--retry", "20", "--retry-connrefused", "--retry-delay", "1", "--max-time", "30", url).ok(40 * time.Second)
+	code := m.host.start("curl", "-s", "-o", "/dev/null", "-w", "%{http_code}\n", "--retry", "20", "--retry-connrefused", "--retry-delay", "1", "--max-time", "30", url).ok()
 	if got := strings.TrimSpace(code.out.String()); got != "200" {
 		m.t.Errorf("%s: %s answered %s", unit, url, got)
 	}
@@ -345,15 +344,15 @@ func useImage(t *testing.T, path, head string) {
 	if config.Config.User != "65532:65532" {
 		t.Errorf("it runs as %q", config.Config.User)
 	}
-	if got := run("version").ok(10 * time.Second).out.String(); !strings.Contains(got, head[:12]) {
+	if got := run("version").ok().out.String(); !strings.Contains(got, head[:12]) {
 		t.Errorf("version: %s", got)
 	}
 	noise(t, filepath.Join(root, "data", "x.iso"), 100_000)
 	os.Chmod(filepath.Join(root, "data", "x.iso"), 0o644)
 	p := run(append(config.Config.Cmd, "--json")...)
-	p.line(20*time.Second, "the daemon", func(s string) bool { return strings.Contains(s, `"ready"`) })
+	p.line("the daemon", func(s string) bool { return strings.Contains(s, `"ready"`) })
 	page := fmt.Sprintf("http://%s:6969/r/x.iso", h.IP)
-	eventually(t, 20*time.Second, "what lies in /data has a page", func() bool {
+	eventually(t, "what lies in /data has a page", func() bool {
 		return exec.Command("ip", "netns", "exec", h.ns, "curl", "-sf", "-o", "/dev/null", page).Run() == nil
 	})
 	p.stop(syscall.SIGTERM)

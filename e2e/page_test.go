@@ -10,7 +10,6 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 )
 
 // browse runs headless Chromium on the host and returns what it printed.
@@ -18,7 +17,7 @@ func (h *host) browse(args ...string) string {
 	h.t.Helper()
 	need(h.t, "chromium")
 	args = append([]string{"--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--disable-dev-shm-usage"}, args...)
-	return h.start("chromium", args...).ok(time.Minute).out.String()
+	return h.start("chromium", args...).ok().out.String()
 }
 
 // TestPages opens the pages of a publisher in a browser: they say what has to be

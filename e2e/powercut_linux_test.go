@@ -6,7 +6,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -93,21 +92,21 @@ func TestPowerCut(t *testing.T) {
 	for name, until := range map[string]func(t *testing.T, dir string){
 		"in the middle": func(t *testing.T, dir string) {
 			p := s.get(dir, "--down", "40k")
-			eventually(t, 20*time.Second, "a part is there", func() bool { return s.there(t, dir) >= 3 })
+			eventually(t, "a part is there", func() bool { return s.there(t, dir) >= 3 })
 			p.stop(unix.SIGKILL)
 		},
-		"when it is done": func(t *testing.T, dir string) { s.get(dir).ok(20 * time.Second) },
+		"when it is done": func(t *testing.T, dir string) { s.get(dir).ok() },
 		"after a check": func(t *testing.T, dir string) {
 			p := s.get(dir, "--down", "40k")
-			eventually(t, 20*time.Second, "a part is there", func() bool { return s.there(t, dir) >= 3 })
+			eventually(t, "a part is there", func() bool { return s.there(t, dir) >= 3 })
 			p.stop(unix.SIGKILL)
 			p = s.get(dir, "--down", "1k")
-			eventually(t, 20*time.Second, "what was left is remembered", func() bool { return s.claims(t, dir, "before the cut") >= 3 })
+			eventually(t, "what was left is remembered", func() bool { return s.claims(t, dir, "before the cut") >= 3 })
 			p.stop(unix.SIGKILL)
 		},
 		"after Ctrl-C": func(t *testing.T, dir string) {
 			p := s.get(dir, "--down", "40k")
-			eventually(t, 20*time.Second, "a part is there", func() bool { return s.there(t, dir) >= 3 })
+			eventually(t, "a part is there", func() bool { return s.there(t, dir) >= 3 })
 			p.interrupt()
 		},
 	} {

@@ -35,7 +35,7 @@ func TestRealFiles(t *testing.T) {
 	needFiles(t, isoFile, netboot)
 	l := newLAN(t, 2)
 	p, r := l.Hosts[0].serve("publish", isoFile, netboot)
-	second := p.line(30*time.Second, "second release", func(s string) bool { return strings.Contains(s, `"published"`) })
+	second := p.line("second release", func(s string) bool { return strings.Contains(s, `"published"`) })
 	var tree ready
 	if err := json.Unmarshal([]byte(second), &tree); err != nil {
 		t.Fatal(err)
@@ -121,7 +121,7 @@ func TestSameInfoHash(t *testing.T) {
 			theirs := filepath.Join(dir, fmt.Sprintf("%d-%s.torrent", n, c.like))
 			ours := filepath.Join(dir, fmt.Sprintf("%d-spate.torrent", n))
 			args := c.other(path, theirs)
-			h.start(args[0], args[1:]...).ok(time.Minute)
+			h.start(args[0], args[1:]...).ok()
 			h.run("create", path, "-o", ours, "--format", c.format, "--piece-length", "256KiB", "--like", c.like)
 			if want, got := hashes(theirs), hashes(ours); want != got {
 				t.Errorf("%s of %s: %s, spate: %s", c.like, path, want, got)
@@ -141,5 +141,5 @@ func libtorrentMakes(flags ...string) func(path, out string) []string {
 func (p *proc) interrupt() int {
 	p.t.Helper()
 	p.cmd.Process.Signal(syscall.SIGINT)
-	return p.wait(20 * time.Second)
+	return p.wait()
 }

@@ -50,7 +50,7 @@ func (e *terminal) screen(args ...string) string {
 func (e *terminal) sees(patterns ...string) string {
 	e.t.Helper()
 	var screen string
-	end := time.Now().Add(20 * time.Second)
+	end := time.Now().Add(patience)
 	for {
 		screen = e.screen()
 		missing := ""
@@ -90,7 +90,7 @@ func TestScreens(t *testing.T) {
 	}
 	launch := filepath.Join(dir, "launch")
 	for _, name := range []string{"big.iso", "tree"} {
-		origin.tool("btmakemetafile", filepath.Join(dir, name), announce, "--target", filepath.Join(dir, name+".torrent")).ok(20 * time.Second)
+		origin.tool("btmakemetafile", filepath.Join(dir, name), announce, "--target", filepath.Join(dir, name+".torrent")).ok()
 		if name == "tree" { // the file's name as everybody writes it who knows better
 			if err := os.Rename(filepath.Join(dir, "tree", hostile), filepath.Join(dir, "tree", tame)); err != nil {
 				t.Fatal(err)
@@ -175,7 +175,7 @@ func TestScreens(t *testing.T) {
 		e.keys("C-c")
 		e.sees(`^ended with [07]$`)
 		p := h.in(t).tool("btdownloadcurses", at("tree.torrent"), "--saveas", at("piped"), "--display_interval", "0.2")
-		p.line(20*time.Second, "a status block", func(s string) bool { return strings.HasPrefix(s, "time left:      Download Succeeded!") })
+		p.line("a status block", func(s string) bool { return strings.HasPrefix(s, "time left:      Download Succeeded!") })
 		if !strings.Contains(p.log.String(), "no terminal for a screen") {
 			t.Errorf("it does not say why there is no screen: %s", p.log)
 		}

@@ -6,7 +6,6 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
-	"time"
 )
 
 // TestStrangersFindEachOther has the other clients share a file among themselves:
@@ -38,15 +37,15 @@ func TestStrangersFindEachOther(t *testing.T) {
 				c.leech(l.Hosts[1+i], path+".torrent", dirs[c.name])
 			}
 			for name, dir := range dirs {
-				eventually(t, 50*time.Second, name+" has it", func() bool { return same(path, filepath.Join(dir, kind)) })
+				eventually(t, name+" has it", func() bool { return same(path, filepath.Join(dir, kind)) })
 			}
 			var st struct {
 				Completed int `json:"completed"`
 				Peers     struct{ Seeders, IPv4, IPv6 int }
 				Clients   []struct{ Name string }
 			}
-			eventually(t, 20*time.Second, "counted", func() bool {
-				if err := json.Unmarshal([]byte(tr.start("curl", "-s", "http://"+tr.IP+":6969/stats.json").ok(10*time.Second).out.String()), &st); err != nil {
+			eventually(t, "counted", func() bool {
+				if err := json.Unmarshal([]byte(tr.start("curl", "-s", "http://"+tr.IP+":6969/stats.json").ok().out.String()), &st); err != nil {
 					t.Fatal(err)
 				}
 				return st.Completed >= len(dirs)

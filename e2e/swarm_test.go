@@ -3,11 +3,10 @@ package e2e
 import (
 	"path/filepath"
 	"testing"
-	"time"
 )
 
-// TestSwarmOfFive runs scripts/swarm with a small file. Others run beside it, so
-// it is not for exact figures.
+// TestSwarmOfFive runs scripts/swarm with a small file. The machine may be busy with
+// other things, so the time that it takes does not count; what the origin sends does.
 func TestSwarmOfFive(t *testing.T) {
 	need(t, "tc")
 	h := newLAN(t, 1).Hosts[0]
@@ -15,8 +14,8 @@ func TestSwarmOfFive(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := h.start(script, spateBin, "16")
-	if p.wait(90*time.Second) != 0 {
+	p := h.start(script, spateBin, "16", "20")
+	if p.wait() != 0 {
 		t.Fatalf("%s\n%s", p.out, p.log)
 	}
 	t.Log(p.out)

@@ -8,7 +8,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"spate/internal/killpoint"
 	"spate/metainfo"
@@ -68,7 +67,7 @@ func (s *sweep) read(t *testing.T, dir string) []byte {
 // command is a get of the tree into dir.
 func (s *sweep) command(dir string, more ...string) []string {
 	return append([]string{spateBin, "get", s.torrent, "-o", filepath.Join(dir, "out"), "--state", filepath.Join(dir, "state"),
-		"--peer", s.peer, "--bind", s.h.IP, "--peer-port", "0", "--timeout", "20s"}, more...)
+		"--peer", s.peer, "--bind", s.h.IP, "--peer-port", "0", "--timeout", "5m"}, more...)
 }
 
 // start starts a command on one processor, which keeps its calls in about one order.
@@ -86,7 +85,7 @@ func (s *sweep) kill(t *testing.T, dir string, n int) bool {
 		t.Fatal(err)
 	}
 	p := s.start(command...)
-	code := p.wait(30 * time.Second)
+	code := p.wait()
 	if code != 0 && code != killpoint.Killed {
 		t.Errorf("call %d: ended with %d: %s", n, code, p.log)
 	}
@@ -119,7 +118,7 @@ func (s *sweep) claims(t *testing.T, dir, when string) int {
 // finish runs the get to its end.
 func (s *sweep) finish(t *testing.T, dir, when string) {
 	p := s.get(dir)
-	if code := p.wait(30 * time.Second); code != 0 {
+	if code := p.wait(); code != 0 {
 		t.Errorf("%s: the next run ended with %d: %s", when, code, p.log)
 	} else if string(s.read(t, filepath.Join(dir, "out"))) != string(s.data) {
 		t.Errorf("%s: the next run left other data", when)
@@ -207,7 +206,7 @@ func TestDiskFailsAtAnyCall(t *testing.T) {
 				dir, when := t.TempDir(), fmt.Sprintf("%s at call %d%s", c.errno, n, more)
 				p := s.start(append([]string{"strace", "-f", "--seccomp-bpf", "-qq", "-o", "/dev/null", "-e", "trace=" + disk,
 					"-e", fmt.Sprintf("inject=%s:error=%s:when=%d%s", disk, c.errno, n, more)}, s.command(dir)...)...)
-				code := p.wait(30 * time.Second)
+				code := p.wait()
 				if code == c.code {
 					failed.Add(1)
 				} else if code != 0 {

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 )
 
 // TestTwin: clients that cannot use hybrid torrents get what is published with no
@@ -25,7 +24,7 @@ func TestTwin(t *testing.T) {
 				MagnetTwin   string `json:"magnet_twin"`
 				InfoHashTwin string `json:"info_hash_twin"`
 			}
-			if err := json.Unmarshal([]byte(origin.line(time.Minute, "ready line", func(s string) bool { return strings.Contains(s, `"ready"`) })), &r); err != nil {
+			if err := json.Unmarshal([]byte(origin.line("ready line", func(s string) bool { return strings.Contains(s, `"ready"`) })), &r); err != nil {
 				t.Fatal(err)
 			}
 			var aria2, old client
@@ -50,7 +49,7 @@ func TestTwin(t *testing.T) {
 			dirs["aria2 by magnet"] = t.TempDir()
 			l.Hosts[4].in(t).start("aria2c", append(slices.Clone(aria2Flags), "--disable-ipv6=true", "--seed-time=600", "--dir", dirs["aria2 by magnet"], r.MagnetTwin)...)
 			for who, dir := range dirs {
-				eventually(t, 40*time.Second, who+" has it", func() bool { return sameData(path, filepath.Join(dir, filepath.Base(path))) })
+				eventually(t, who+" has it", func() bool { return sameData(path, filepath.Join(dir, filepath.Base(path))) })
 			}
 		})
 	}

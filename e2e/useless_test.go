@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"path/filepath"
 	"testing"
-	"time"
 )
 
 // TestUselessPeers has peers at a seed before an honest getter comes that are idle,
@@ -25,9 +24,9 @@ func TestUselessPeers(t *testing.T) {
 				l.Hosts[0].run("create", torrent[:len(torrent)-8], "-o", torrent, "--format", "v1")
 				_, seed := l.Hosts[0].serve("seed", torrent, "--up", "10M", "--peer-port", "6881")
 				useless := l.Hosts[1].start("python3", script, l.Hosts[0].IP, "6881", seed.InfoHashV1, fmt.Sprint(count), habit)
-				useless.line(time.Minute, "ready", func(s string) bool { return s == "ready" })
+				useless.line("ready", func(s string) bool { return s == "ready" })
 				got := t.TempDir()
-				l.Hosts[2].spate("get", torrent, "-o", got, "--peer", l.Hosts[0].IP+":6881").ok(2 * time.Minute)
+				l.Hosts[2].spate("get", torrent, "-o", got, "--peer", l.Hosts[0].IP+":6881").ok()
 				if !same(torrent[:len(torrent)-8], filepath.Join(got, "data.bin")) {
 					t.Error("the data differs")
 				}

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 )
 
 // The way of 2005, from "Distributing Content with BitTorrent" by R. Bernier: the
@@ -105,13 +104,13 @@ Group daemon
 func (h *host) mimeOf(url string) string {
 	h.t.Helper()
 	p := h.start("curl", "-s", "-o", "/dev/null", "-w", "%{http_code} %{content_type}\n", "--retry", "20", "--retry-connrefused", "--retry-delay", "1", url)
-	return strings.TrimSpace(p.ok(30 * time.Second).out.String())
+	return strings.TrimSpace(p.ok().out.String())
 }
 
 // succeeded waits until a program of 2005 says that it has everything.
 func (p *proc) succeeded() {
 	p.t.Helper()
-	p.line(30*time.Second, "the end of the download", func(s string) bool { return s == "time left:      Download Succeeded!" })
+	p.line("the end of the download", func(s string) bool { return s == "time left:      Download Succeeded!" })
 }
 
 // TestWalkThrough is the article, from the making of the torrent to the page of
@@ -135,12 +134,12 @@ func TestWalkThrough(t *testing.T) {
 
 	// "From the directory containing the ISO, I used the command"; a torrent of 11
 	// MB has about 1.1K.
-	server.sh(work, "btmakemetafile "+iso+" http://localhost:8099/announce").ok(20 * time.Second)
+	server.sh(work, "btmakemetafile "+iso+" http://localhost:8099/announce").ok()
 	info, err := os.Stat(filepath.Join(work, iso+".torrent"))
 	if err != nil || info.Size() < 900 || info.Size() > 1300 {
 		t.Fatalf("the torrent: %v, %v", info, err)
 	}
-	shown := server.sh(work, "btshowmetainfo "+iso+".torrent").ok(10 * time.Second).out.String()
+	shown := server.sh(work, "btshowmetainfo "+iso+".torrent").ok().out.String()
 	hash := regexp.MustCompile(`info hash\.\.\.\.\.: ([0-9a-f]{40})`).FindStringSubmatch(shown)
 	if hash == nil || !strings.Contains(shown, "announce url..: http://localhost:8099/announce") || !strings.Contains(shown, "(44 * 262144 + 0)") {
 		t.Fatalf("btshowmetainfo: %s", shown)
@@ -149,13 +148,13 @@ func TestWalkThrough(t *testing.T) {
 	// The tracker, for the torrents in a directory, whose names it shows.
 	copyFile(t, filepath.Join(work, iso+".torrent"), filepath.Join(torrents, iso+".torrent"))
 	track := server.sh(work, "bttrack --port 8099 --show_names 1 --allowed_dir ~/mytorrents --dfile downloadinfo.txt")
-	track.line(20*time.Second, "the start of the log", func(s string) bool { return strings.HasPrefix(s, "# Log Started: ") })
+	track.line("the start of the log", func(s string) bool { return strings.HasPrefix(s, "# Log Started: ") })
 
 	// For those on other machines, the tracker has another name than localhost. The
 	// info-hash stays, so localhost's own are in the same swarm.
 	public := filepath.Join(www, iso+".torrent")
 	copyFile(t, filepath.Join(work, iso+".torrent"), public)
-	server.sh(www, fmt.Sprintf("btreannounce http://%s:8099/announce %s.torrent", server.IP, iso)).ok(10 * time.Second)
+	server.sh(www, fmt.Sprintf("btreannounce http://%s:8099/announce %s.torrent", server.IP, iso)).ok()
 	server.nginx(www)
 	url := fmt.Sprintf("http://%s/%s.torrent", server.IP, iso)
 	if got := home.mimeOf(url); got != "200 application/x-bittorrent" {
@@ -166,7 +165,7 @@ func TestWalkThrough(t *testing.T) {
 	// server, which it tells the tracker by its address: others could not reach
 	// localhost.
 	seed := server.sh(work, fmt.Sprintf("btdownloadheadless %s.torrent --saveas %s --ip %s --display_interval 1", iso, iso, server.IP))
-	seed.line(20*time.Second, "the seed", func(s string) bool { return s == "time left:      seeding" })
+	seed.line("the seed", func(s string) bool { return s == "time left:      seeding" })
 
 	// By URL and by file, under another name, with the tools of then ...
 	byURL := home.sh(dir("home"), fmt.Sprintf("btdownloadheadless --url %s --saveas pg_live.iso --display_interval 0.5", url))
@@ -192,7 +191,7 @@ func TestWalkThrough(t *testing.T) {
 	} {
 		d := dir(c.name)
 		p := c.get(d)
-		eventually(t, 40*time.Second, c.name+" has the file", func() bool { return same(filepath.Join(work, iso), filepath.Join(d, iso)) })
+		eventually(t, c.name+" has the file", func() bool { return same(filepath.Join(work, iso), filepath.Join(d, iso)) })
 		p.stop(syscall.SIGTERM)
 	}
 
@@ -201,20 +200,20 @@ func TestWalkThrough(t *testing.T) {
 	if !strings.Contains(page, iso) || !strings.Contains(page, hash[1][:8]) {
 		t.Errorf("the page of statistics is without the torrent:\n%s", tail(page))
 	}
-	eventually(t, 10*time.Second, "the log has the completions", func() bool { return strings.Count(track.out.String(), "event=completed") >= 3 })
+	eventually(t, "the log has the completions", func() bool { return strings.Count(track.out.String(), "event=completed") >= 3 })
 
 	// What is not in the directory is not tracked.
 	stranger := noise(t, filepath.Join(work, "stranger.bin"), 1<<20)
-	server.sh(work, "btmakemetafile stranger.bin http://localhost:8099/announce").ok(10 * time.Second)
+	server.sh(work, "btmakemetafile stranger.bin http://localhost:8099/announce").ok()
 	refused := server.sh(work, "btdownloadheadless "+stranger+".torrent --display_interval 0.5")
-	refused.line(15*time.Second, "the tracker's refusal", func(s string) bool { return strings.Contains(s, "not served by this tracker") })
+	refused.line("the tracker's refusal", func(s string) bool { return strings.Contains(s, "not served by this tracker") })
 	refused.stop(syscall.SIGINT)
 
 	// Many at once, from a directory.
 	many := dir("many")
 	copyFile(t, public, filepath.Join(many, iso+".torrent"))
 	launch := home.sh(dir("any"), "btlaunchmany ~/many --display_interval 0.5")
-	launch.line(30*time.Second, "a seed", func(s string) bool { return strings.Contains(s, `: "seeding" (100.0%)`) })
+	launch.line("a seed", func(s string) bool { return strings.Contains(s, `: "seeding" (100.0%)`) })
 	if !same(filepath.Join(work, iso), filepath.Join(many, iso)) {
 		t.Error("btlaunchmany has another file")
 	}
@@ -229,11 +228,11 @@ func TestWalkThrough(t *testing.T) {
 	// Another tracker, without hashing again, and it goes on: the swarm gathers
 	// around the new one.
 	server.sh(work, fmt.Sprintf("bttrack --port 6969 --dfile other.txt --allowed_dir %s", torrents)).
-		line(20*time.Second, "the start of the log", func(s string) bool { return strings.HasPrefix(s, "# Log Started: ") })
+		line("the start of the log", func(s string) bool { return strings.HasPrefix(s, "# Log Started: ") })
 	seed.stop(syscall.SIGINT)
-	home.sh(www, fmt.Sprintf("btreannounce http://%s:6969/announce %s.torrent", server.IP, iso)).ok(10 * time.Second)
+	home.sh(www, fmt.Sprintf("btreannounce http://%s:6969/announce %s.torrent", server.IP, iso)).ok()
 	again := server.sh(work, fmt.Sprintf("btdownloadheadless %s --saveas %s --ip %s --display_interval 1", public, iso, server.IP))
-	again.line(20*time.Second, "the seed", func(s string) bool { return s == "time left:      seeding" })
+	again.line("the seed", func(s string) bool { return s == "time left:      seeding" })
 	late := away.sh(dir("late"), "btdownloadheadless --url "+url+" --saveas pg_live.iso --display_interval 0.5")
 	late.succeeded()
 	if !same(filepath.Join(work, iso), filepath.Join(base, "late", "pg_live.iso")) {
@@ -259,12 +258,12 @@ func TestApacheMIME(t *testing.T) {
 		}
 	}
 	noise(t, filepath.Join(www, "x.iso"), 300_000)
-	h.sh(www, "btmakemetafile x.iso http://localhost:8099/announce").ok(10 * time.Second)
+	h.sh(www, "btmakemetafile x.iso http://localhost:8099/announce").ok()
 	h.apache(www)
 	if got := h.mimeOf("http://localhost/x.iso.torrent"); got != "200 application/x-bittorrent" {
 		t.Errorf("Apache says of the torrent: %s", got)
 	}
-	got := h.sh(www, "btshowmetainfo x.iso.torrent").ok(10 * time.Second).out.String()
+	got := h.sh(www, "btshowmetainfo x.iso.torrent").ok().out.String()
 	if !strings.Contains(got, "file name.....: x.iso") {
 		t.Errorf("btshowmetainfo: %s", got)
 	}

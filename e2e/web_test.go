@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 )
 
 // webTools installs what the browser is driven and the pages are looked at with,
@@ -61,11 +60,11 @@ func TestClickThrough(t *testing.T) {
 	key := filepath.Join(t.TempDir(), "site.key")
 	command(t, spateBin, "keys", "new", key)
 	p, r := l.Hosts[0].serve("serve", "--watch", "Live="+live, "--watch", "Trees="+trees, "--settle", "100ms", "--sign", key, "--title", "Example files")
-	eventually(t, 30*time.Second, "everything is published", func() bool { return strings.Count(p.out.String(), `"published"`) >= 9 })
+	eventually(t, "everything is published", func() bool { return strings.Count(p.out.String(), `"published"`) >= 9 })
 
 	base := "http://" + l.Hosts[0].IP + ":" + r.HTTPAddr[strings.LastIndexByte(r.HTTPAddr, ':')+1:]
 	visit := l.Hosts[1].start("node", filepath.Join(tools, "click.mjs"), base, os.Getenv("SPATE_SHOTS"))
-	if code := visit.wait(90 * time.Second); code != 0 {
+	if code := visit.wait(); code != 0 {
 		t.Errorf("the visitor found:\n%s\n%s", visit.out.String(), tail(visit.log.String()))
 	}
 }

@@ -3,13 +3,13 @@ package e2e
 import (
 	"path/filepath"
 	"testing"
-	"time"
 )
 
 // TestWebSeedOfNginx fetches a tree and a file from nginx alone, as it comes, with a
 // redirect in the way, while it refuses most requests, and when it does not know
 // ranges, which ends in a clear complaint.
 func TestWebSeedOfNginx(t *testing.T) {
+	t.Parallel()
 	need(t, "nginx")
 	for name, c := range map[string]struct {
 		more string
@@ -34,7 +34,7 @@ func TestWebSeedOfNginx(t *testing.T) {
 				l.Hosts[1].run("create", filepath.Join(data, what), "-o", torrent, "-a", "http://127.0.0.1:9/announce", "--web-seed", url)
 				dir := t.TempDir()
 				if c.fail {
-					l.Hosts[0].spate("get", torrent, "-o", dir, "--timeout", "8s").fails(30*time.Second, 5, what)
+					l.Hosts[0].spate("get", torrent, "-o", dir, "--timeout", "8s").fails(5, what)
 					continue
 				}
 				l.Hosts[0].run("get", torrent, "-o", dir)

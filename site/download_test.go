@@ -268,7 +268,8 @@ func TestChangedWhileSent(t *testing.T) {
 // TestStall protects the places of other downloads from readers that take
 // nothing.
 func TestStall(t *testing.T) {
-	f := newFixture(t, Options{MaxDownloads: 1, Stall: 50 * time.Millisecond})
+	t.Parallel()
+	f := newFixture(t, Options{MaxDownloads: 1, Stall: 2 * time.Second}) // nobody else is so late, on a busy machine either
 	f.release(t, "data.bin", 64<<20)
 	ts := httptest.NewServer(f)
 	defer ts.Close()
@@ -286,9 +287,10 @@ func TestStall(t *testing.T) {
 		if resp.StatusCode == http.StatusServiceUnavailable && resp.Header.Get("Retry-After") != "" {
 			busy++
 			resp.Body.Close()
-			if time.Since(start) > 10*time.Second {
+			if time.Since(start) > patience {
 				t.Fatal("a reader that takes nothing keeps its place")
 			}
+			time.Sleep(10 * time.Millisecond)
 			continue
 		}
 		if n, err := io.Copy(io.Discard, resp.Body); n != 64<<20 {
@@ -305,12 +307,14 @@ func TestStall(t *testing.T) {
 // TestKeepAlive protects the requests that follow a download on its connection
 // from the deadline that the download had.
 func TestKeepAlive(t *testing.T) {
-	f := newFixture(t, Options{Stall: 30 * time.Millisecond})
+	t.Parallel()
+	const stall = time.Second
+	f := newFixture(t, Options{Stall: stall})
 	f.release(t, "one.iso", 1000)
 	mux := http.NewServeMux()
 	mux.Handle("/", f)
 	mux.HandleFunc("/later", func(w http.ResponseWriter, r *http.Request) {
-		<-time.After(60 * time.Millisecond)
+		<-time.After(stall * 5 / 4)
 		io.WriteString(w, "still here")
 	})
 	ts := httptest.NewServer(mux)

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"spate/publish"
 )
@@ -41,6 +42,10 @@ type fixture struct {
 	catalog *publish.Memory
 	dir     string
 }
+
+// patience is how long a test waits for what should take a moment. It finds what
+// hangs, on a machine that is busy with other things too.
+const patience = 5 * time.Minute
 
 func newFixture(t testing.TB, opts Options) fixture {
 	t.Helper()

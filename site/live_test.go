@@ -77,7 +77,7 @@ func TestLiveEnds(t *testing.T) {
 	r := f.release(t, "one.iso", 1000)
 	ts := httptest.NewServer(f)
 	defer ts.Close()
-	resp, err := (&http.Client{Timeout: 10 * time.Second}).Get(ts.URL + "/r/one.iso/live")
+	resp, err := (&http.Client{Timeout: patience}).Get(ts.URL + "/r/one.iso/live")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,7 +9,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"spate"
 	"spate/maker"
@@ -44,7 +43,7 @@ func TestWebSeed(t *testing.T) {
 	ts.Config.Handler = s
 	ts.Start()
 	t.Cleanup(ts.Close)
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	t.Cleanup(cancel)
 
 	want := map[string][]byte{}

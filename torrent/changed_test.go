@@ -33,7 +33,7 @@ func TestChangedUnderSeed(t *testing.T) {
 	}
 	until := func(what string, ok func() bool) {
 		t.Helper()
-		for end := time.Now().Add(10 * time.Second); !ok(); time.Sleep(time.Millisecond) {
+		for end := time.Now().Add(patience); !ok(); time.Sleep(time.Millisecond) {
 			if time.Now().After(end) {
 				t.Fatalf("%s: %+v", what, tor.Stats())
 			}
@@ -71,7 +71,7 @@ func TestChangedUnderSeed(t *testing.T) {
 	if tor.Stats().State != StateSeeding {
 		t.Fatalf("it does not go on with good data: %+v", tor.Stats())
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	if err := fetch().Wait(ctx); err != nil {
 		t.Fatal(err)

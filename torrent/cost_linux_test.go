@@ -57,7 +57,7 @@ func transferCost(t testing.TB, n int) cost {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	if err := tor.Wait(ctx); err != nil {
 		t.Fatal(err)

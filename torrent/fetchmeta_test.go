@@ -23,7 +23,7 @@ func TestMetadataFromPeers(t *testing.T) {
 	seed := testSession(t, Options{})
 	added(t, seed, mi, AddOptions{Storage: storage.NewMemoryOf(data), Verified: true})
 	get := testSession(t, Options{})
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	link := metainfo.Magnet{HashV1: mi.Hash(), Peers: []string{seed.Addr().String()}, WebSeeds: []string{"http://example.com/x"}}
 	got, peers, err := get.FetchMetadata(ctx, link, MetadataOptions{})

@@ -60,14 +60,14 @@ func greetAs(t testing.TB, c net.Conn, hs peerwire.Handshake) *foe {
 
 func (f *foe) send(b []byte) {
 	f.t.Helper()
-	f.c.SetWriteDeadline(time.Now().Add(10 * time.Second))
+	f.c.SetWriteDeadline(time.Now().Add(patience))
 	if _, err := f.c.Write(b); err != nil && !errors.Is(err, net.ErrClosed) {
 		f.t.Logf("sending: %v", err)
 	}
 }
 
 // next returns the next message, or the error that ended the connection.
-func (f *foe) next() (peerwire.Message, error) { return f.nextIn(10 * time.Second) }
+func (f *foe) next() (peerwire.Message, error) { return f.nextIn(patience) }
 
 // nextIn is next within a time.
 func (f *foe) nextIn(limit time.Duration) (peerwire.Message, error) {
@@ -110,7 +110,7 @@ func (f *foe) await(id peerwire.ID) peerwire.Message {
 // dropped waits until the other side has ended the connection.
 func (f *foe) dropped() {
 	f.t.Helper()
-	f.c.SetReadDeadline(time.Now().Add(10 * time.Second))
+	f.c.SetReadDeadline(time.Now().Add(patience))
 	var err error
 	for b := make([]byte, 64<<10); err == nil; {
 		_, err = f.c.Read(b)
@@ -157,7 +157,7 @@ func added(t testing.TB, s *Session, mi *metainfo.MetaInfo, opt AddOptions) *Tor
 // until waits for something that a session does in its own time.
 func until(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); !ok(); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(patience); !ok(); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("never: %s", what)
 		}

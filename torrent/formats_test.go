@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"spate/maker"
 	"spate/metainfo"
@@ -63,7 +62,7 @@ func seedOf(t *testing.T, mi *metainfo.MetaInfo, tree string) *Session {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	if err := tor.Wait(ctx); err != nil {
 		t.Fatal(err)
@@ -88,7 +87,7 @@ func TestEveryFormat(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+			ctx, cancel := context.WithTimeout(context.Background(), patience)
 			defer cancel()
 			if err := tor.Wait(ctx); err != nil {
 				t.Fatalf("%v: %+v", err, tor.Stats())
@@ -112,7 +111,7 @@ func TestV2ByMagnet(t *testing.T) {
 	}
 	seed := seedOf(t, mi, tree)
 	get := testSession(t, Options{})
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	v2, _ := mi.HashV2()
 	got, _, err := get.FetchMetadata(ctx, metainfo.Magnet{HashV2: v2}, MetadataOptions{Peers: []netip.AddrPort{seed.Addr()}})

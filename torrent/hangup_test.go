@@ -39,7 +39,7 @@ func TestHangUpBehindMessages(t *testing.T) {
 		nc.(*net.TCPConn).CloseWrite()
 		defer nc.Close()
 	}
-	deadline := time.After(10 * time.Second)
+	deadline := time.After(patience)
 	for tor.Stats().Peers > 0 {
 		select {
 		case <-deadline:

@@ -141,7 +141,7 @@ func TestUnreadAnswers(t *testing.T) {
 		}
 		f.send(greet)
 		go func() {
-			f.c.SetWriteDeadline(time.Now().Add(10 * time.Second))
+			f.c.SetWriteDeadline(time.Now().Add(patience))
 			f.c.Write(times(50_000, b))
 		}()
 	}

@@ -79,7 +79,7 @@ func (p *playground) play(t fataler, st *stage, r peerwire.Reserved, hash spate.
 		t.Fatalf("%v", err)
 	}
 	defer p.s.Remove(tor.InfoHash())
-	for end := time.Now().Add(10 * time.Second); ; time.Sleep(50 * time.Microsecond) {
+	for end := time.Now().Add(patience); ; time.Sleep(50 * time.Microsecond) {
 		if s := tor.Stats().State; s == StateDownloading || s == StateSeeding {
 			break
 		} else if time.Now().After(end) {
@@ -96,12 +96,12 @@ func (p *playground) play(t fataler, st *stage, r peerwire.Reserved, hash spate.
 	c := newConn(tor, ours, hs, addr, true)
 	gone := make(chan struct{})
 	go func() { defer close(gone); c.run() }()
-	theirs.SetDeadline(time.Now().Add(20 * time.Second))
+	theirs.SetDeadline(time.Now().Add(patience))
 	talk(theirs)
 	theirs.Close()
 	select {
 	case <-gone:
-	case <-time.After(20 * time.Second):
+	case <-time.After(patience):
 		t.Fatalf("the connection does not end")
 	}
 	p.check(t, st, tor, store, c)
@@ -112,7 +112,7 @@ func (p *playground) play(t fataler, st *stage, r peerwire.Reserved, hash spate.
 func (p *playground) check(t fataler, st *stage, tor *Torrent, store storage.Storage, c *conn) {
 	t.Helper()
 	dialing := func() int { tor.mu.Lock(); defer tor.mu.Unlock(); return tor.dialing }
-	for end := time.Now().Add(10 * time.Second); dialing() > 0 && time.Now().Before(end); {
+	for end := time.Now().Add(patience); dialing() > 0 && time.Now().Before(end); {
 		time.Sleep(50 * time.Microsecond) // to those whom the peer has named: they end by themselves
 	}
 	tor.mu.Lock()

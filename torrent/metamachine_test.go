@@ -65,7 +65,7 @@ func TestMessagesBeforeMetadata(t *testing.T) {
 		says = append(says[:at:at], append([][]byte{hello}, says[at:]...)...)
 		seed := rapid.Uint64().Draw(rt, "answers")
 
-		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
 		defer cancel()
 		gone := make(chan struct{})
 		go func() {
@@ -73,7 +73,7 @@ func TestMessagesBeforeMetadata(t *testing.T) {
 			defer cancel() // there is nobody else to ask
 			c := <-dialled
 			defer c.Close()
-			c.SetDeadline(time.Now().Add(20 * time.Second))
+			c.SetDeadline(time.Now().Add(patience))
 			hs, err := readHandshake(c)
 			if err != nil {
 				return
@@ -112,7 +112,7 @@ func TestMessagesBeforeMetadata(t *testing.T) {
 		}
 		cancel()
 		<-gone
-		for end := time.Now().Add(10 * time.Second); ; time.Sleep(50 * time.Microsecond) {
+		for end := time.Now().Add(patience); ; time.Sleep(50 * time.Microsecond) {
 			p.s.mu.Lock()
 			conns, dials, warm, fetches := p.s.conns, p.s.dials, len(p.s.warm), len(p.s.fetches)
 			p.s.mu.Unlock()

@@ -17,6 +17,10 @@ import (
 	"spate/torrent"
 )
 
+// patience is how long a test waits for what should take a moment. It finds what
+// hangs, on a machine that is busy with other things too.
+const patience = 5 * time.Minute
+
 // realSession runs a session on loopback until the test ends.
 func realSession(t *testing.T, opt torrent.Options) *torrent.Session {
 	t.Helper()
@@ -43,7 +47,7 @@ func mustAdd(t *testing.T, s *torrent.Session, mi *metainfo.MetaInfo, opt torren
 
 func mustWait(t *testing.T, tor *torrent.Torrent) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	if err := tor.Wait(ctx); err != nil {
 		t.Fatalf("%v: %+v", err, tor.Stats())

@@ -56,7 +56,7 @@ func TestRecheck(t *testing.T) {
 		t.Fatalf("%v, %v", st.State, st.Err)
 	}
 	tor.AddPeers([]netip.AddrPort{other.Addr()}) // the first is not asked again for a while
-	for end := time.Now().Add(10 * time.Second); tor.Stats().State != StateSeeding; time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(patience); tor.Stats().State != StateSeeding; time.Sleep(time.Millisecond) {
 		tor.retry() // as the clock does every ten seconds
 		if time.Now().After(end) {
 			t.Fatalf("%+v", tor.Stats())

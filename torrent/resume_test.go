@@ -21,7 +21,7 @@ func getUntil(t *testing.T, mi *metainfo.MetaInfo, seed *Session, dir, resume st
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	ran := make(chan error, 1)
 	go func() { ran <- s.Run(ctx) }()
@@ -134,7 +134,7 @@ func haltsAtOnce(t *testing.T, mi *metainfo.MetaInfo, resume string, add AddOpti
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	ran := make(chan error, 1)
 	go func() { ran <- s.Run(ctx) }()
 	tor, err := s.Add(mi, add)
@@ -162,7 +162,7 @@ func TestLongerFileIsKept(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	if err := tor.Wait(ctx); err != nil {
 		t.Errorf("%v: %+v", err, tor.Stats())

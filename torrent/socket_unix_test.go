@@ -75,7 +75,7 @@ func TestReaderSays(t *testing.T) {
 	}
 	tor.mu.Unlock()
 	got := make([]byte, len(want))
-	peer.SetReadDeadline(time.Now().Add(10 * time.Second))
+	peer.SetReadDeadline(time.Now().Add(patience))
 	if _, err := io.ReadFull(peer, got); err != nil || !bytes.Equal(got, want) {
 		t.Errorf("other messages arrived (%v)", err)
 	}

@@ -8,7 +8,6 @@ import (
 	"net/netip"
 	"sync"
 	"testing"
-	"time"
 
 	"spate/bencode"
 	"spate/metainfo"
@@ -77,7 +76,7 @@ func TestTransferOverSockets(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+			ctx, cancel := context.WithTimeout(context.Background(), patience)
 			defer cancel()
 			if err := tor.Wait(ctx); err != nil {
 				t.Fatalf("%v: %+v", err, tor.Stats())

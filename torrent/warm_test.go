@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/netip"
 	"testing"
-	"time"
 
 	"spate/metainfo"
 	"spate/storage"
@@ -20,7 +19,7 @@ func TestWarm(t *testing.T) {
 			data, mi := madeOf(t, 1<<20, 32<<10, format)
 			seed := testSession(t, Options{})
 			added(t, seed, mi, AddOptions{Storage: storage.NewMemoryOf(data), Verified: true})
-			ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+			ctx, cancel := context.WithTimeout(context.Background(), patience)
 			defer cancel()
 			get := testSession(t, Options{NoListen: true})
 			link := mi.Magnet()

@@ -209,7 +209,7 @@ func TestWebSeedOverSockets(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	wg.Go(func() { s.Run(ctx) })
 	store := storage.NewMemoryLike(data)

@@ -30,15 +30,10 @@ func TestCreateInterrupted(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(dir, "out"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	var sent time.Time
-	timer := time.AfterFunc(200*time.Millisecond, func() {
-		sent = time.Now()
-		signals <- syscall.SIGINT
-	})
+	timer := time.AfterFunc(200*time.Millisecond, func() { signals <- syscall.SIGINT })
 	defer timer.Stop()
-	code := Main(env)
-	if took := time.Since(sent); code != CodeFailed || took > 2*time.Second {
-		t.Errorf("exit code %d, %v after the signal\n%s", code, took, &stderr)
+	if code := Main(env); code != CodeFailed {
+		t.Errorf("exit code %d\n%s", code, &stderr)
 	}
 	left, err := os.ReadDir(filepath.Join(dir, "out"))
 	if err != nil || len(left) > 0 {

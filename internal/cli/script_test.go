@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"testing"
 	"time"
@@ -33,9 +34,9 @@ func TestScripts(t *testing.T) {
 	cert, key := filepath.Join(t.TempDir(), "cert.pem"), filepath.Join(t.TempDir(), "key.pem")
 	writeCert(t, cert, key)
 	testscript.Run(t, testscript.Params{
-		Dir: "testdata/script", Deadline: time.Now().Add(4 * time.Minute),
+		Dir: "testdata/script",
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits, "start": start, "await": await, "halt": halt, "random": random, "randoms": randoms, "same": same, "eventually": eventually, "fetch": fetch, "hangup": hangup,
+			"exits": exits, "start": start, "await": await, "halt": halt, "random": random, "randoms": randoms, "same": same, "eventually": eventually, "fetch": fetch, "hangup": hangup, "givesup": givesup,
 		},
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("HOME", e.WorkDir+"/home")
@@ -67,6 +68,27 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	if got != want {
 		ts.Fatalf("exit code %d, want %d", got, want)
+	}
+}
+
+// givesup is the script command "givesup PATTERN ARG...": spate get ARG... must give
+// up for want of peers, with an error that matches. What the error tells comes from
+// trackers and web seeds, which may need a while to answer: the wait for them grows
+// until they have.
+func givesup(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: givesup PATTERN ARG...")
+	}
+	pattern := regexp.MustCompile(args[0])
+	for wait := 250 * time.Millisecond; ; wait *= 2 {
+		exits(ts, false, append([]string{"5", "spate", "get", "--timeout", wait.String()}, args[1:]...))
+		said := ts.ReadFile("stderr") + ts.ReadFile("stdout")
+		if pattern.MatchString(said) {
+			return
+		}
+		if wait > patience/2 {
+			ts.Fatalf("no %q in\n%s", args[0], said)
+		}
 	}
 }
 

@@ -59,7 +59,7 @@ func TestTrackerFlood(t *testing.T) {
 	}
 	p := startTracker(t, nil, "--listen", "127.0.0.1:0", "--state", t.TempDir(), "--allow-list", list)
 	c := dialUDP(t, p.addr)
-	if _, _, err := c.announce(published, somePeer(1), 7000, 0, 2, 15); err != nil {
+	if _, _, err := c.announce(published, somePeer(1), 7000, 0, 2, often); err != nil {
 		t.Fatal(err)
 	}
 	random := func() (ih spate.InfoHash, id spate.PeerID) {
@@ -72,7 +72,7 @@ func TestTrackerFlood(t *testing.T) {
 		wg.Go(func() {
 			for range n / 2 {
 				ih, id := random()
-				if _, _, err := c.announce(ih, id, 7001, 1, 2, 15); err == nil || !strings.Contains(err.Error(), "not served") {
+				if _, _, err := c.announce(ih, id, 7001, 1, 2, often); err == nil || !strings.Contains(err.Error(), "not served") {
 					t.Errorf("a random torrent: %v", err)
 					return
 				}
@@ -177,7 +177,7 @@ func TestTrackerReloads(t *testing.T) {
 	p := startTracker(t, nil, "--listen", "127.0.0.1:0", "--state", state, "--nets", nets, "--access-log", access)
 	c := dialUDP(t, p.addr)
 	announce := func(i uint32) error {
-		_, _, err := c.announce(spate.InfoHash{1}, somePeer(i), 7000, 1, 2, 15)
+		_, _, err := c.announce(spate.InfoHash{1}, somePeer(i), 7000, 1, 2, often)
 		return err
 	}
 	logs := []string{filepath.Join(state, "activity.log"), access}

@@ -129,13 +129,16 @@ func dialUDP(t *testing.T, addr string) *udpClient {
 	}
 	t.Cleanup(func() { conn.Close() })
 	c := &udpClient{conn: conn, id: 0x41727101980}
-	b, err := c.ask(0, nil, 30)
+	b, err := c.ask(0, nil, often)
 	if err != nil || len(b) != 8 {
 		t.Fatalf("connect: %v, %d bytes", err, len(b))
 	}
 	c.id = binary.BigEndian.Uint64(b)
 	return c
 }
+
+// often is how many times a request is sent that must be answered.
+const often = int(patience / time.Second)
 
 // ask sends a request, again every second, up to so many times, and returns what
 // follows the header of the reply.
@@ -193,7 +196,7 @@ func (c *udpClient) announce(ih spate.InfoHash, id spate.PeerID, port uint16, le
 // scrape returns the three counts.
 func (c *udpClient) scrape(t *testing.T, ih spate.InfoHash) (seeders, completed, leechers uint32) {
 	t.Helper()
-	b, err := c.ask(2, ih[:], 30)
+	b, err := c.ask(2, ih[:], often)
 	if err != nil || len(b) < 12 {
 		t.Fatalf("scrape: %v", err)
 	}
@@ -209,7 +212,7 @@ func somePeer(i uint32) (id spate.PeerID) {
 
 // httpLoad announces over HTTP, with a connection for each, until stop.
 func httpLoad(addr string, ih spate.InfoHash, stop <-chan struct{}, ok, failed *atomic.Int64, note func(error)) {
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 20 * time.Second}
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience}
 	for i := 0; ; i++ {
 		select {
 		case <-stop:
@@ -245,7 +248,7 @@ func udpLoad(c *udpClient, ih spate.InfoHash, stop <-chan struct{}, ok, failed *
 			return
 		default:
 		}
-		if _, _, err := c.announce(ih, somePeer(i), uint16(2000+i%40), 1, 0, 15); err != nil {
+		if _, _, err := c.announce(ih, somePeer(i), uint16(2000+i%40), 1, 0, often); err != nil {
 			failed.Add(1)
 			note(err)
 			continue
@@ -287,7 +290,7 @@ func TestTrackerTakesOver(t *testing.T) {
 	first := startTracker(t, nil, "--listen", "127.0.0.1:0", "--state", state, "--reuse-port")
 	known, other := spate.InfoHash{1}, spate.InfoHash{2}
 	c := dialUDP(t, first.addr)
-	if _, _, err := c.announce(known, somePeer(1), 7000, 0, 2, 15); err != nil {
+	if _, _, err := c.announce(known, somePeer(1), 7000, 0, 2, often); err != nil {
 		t.Fatal(err)
 	}
 	underLoad(t, first.addr, other, func() {
@@ -385,7 +388,7 @@ func TestTrackerKilled(t *testing.T) {
 	c := dialUDP(t, p.addr)
 	const peers = 50
 	for i := range uint32(peers) {
-		if _, _, err := c.announce(saved, somePeer(i), uint16(3000+i), 1, 2, 15); err != nil {
+		if _, _, err := c.announce(saved, somePeer(i), uint16(3000+i), 1, 2, often); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -45,7 +45,7 @@ func TestRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	c.SetDeadline(time.Now().Add(10 * time.Second))
+	c.SetDeadline(time.Now().Add(5 * time.Minute))
 	c.Write([]byte("x")) // gets no answer
 	c.Write(dialled)
 	b := make([]byte, 100)

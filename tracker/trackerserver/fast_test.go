@@ -218,7 +218,7 @@ func TestListenerMaxConns(t *testing.T) {
 	addr := site(t, s)
 	works := func(conn net.Conn) bool {
 		fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: x\r\n\r\n", announceTarget(1))
-		conn.SetReadDeadline(time.Now().Add(5 * time.Second))
+		conn.SetReadDeadline(time.Now().Add(patience))
 		n, _ := conn.Read(make([]byte, 4096))
 		return n > 0
 	}
@@ -235,7 +235,7 @@ func TestListenerMaxConns(t *testing.T) {
 		}
 	}
 	conns[0].Close()
-	for deadline := time.Now().Add(10 * time.Second); ; {
+	for deadline := time.Now().Add(patience); ; {
 		conn, err := net.Dial("tcp", addr)
 		if err != nil {
 			t.Fatal(err)
@@ -284,7 +284,7 @@ func TestListenerSlow(t *testing.T) {
 		t.Fatal(n, err)
 	}
 	late.Store(int64(idleLimit + time.Second))
-	conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+	conn.SetReadDeadline(time.Now().Add(patience))
 	if n, err := conn.Read(make([]byte, 10)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("still there: %d %v", n, err)
 	}

@@ -3,12 +3,13 @@ package trackerserver
 import (
 	"context"
 	"net/netip"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"spate/internal/atomicfile"
 )
 
 // A set of networks has the addresses that one of them has.
@@ -44,7 +45,7 @@ func TestNetsFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "nets")
 	write := func(text string) {
 		t.Helper()
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		if err := atomicfile.Replace(path, []byte(text)); err != nil { // it is watched, and must never be half of the text
 			t.Fatal(err)
 		}
 	}

@@ -215,7 +215,7 @@ func TestServeUDP(t *testing.T) {
 				port := conn.LocalAddr().(*net.UDPAddr).AddrPort().Port()
 				hosts = []string{netip.AddrPortFrom(netip.MustParseAddr("127.0.0.2"), port).String(), netip.AddrPortFrom(netip.IPv6Loopback(), port).String()}
 			}
-			c, err := trackerclient.New(trackerclient.Options{Timeout: 10 * time.Second})
+			c, err := trackerclient.New(trackerclient.Options{Timeout: patience})
 			if err != nil {
 				t.Fatal(err)
 			}

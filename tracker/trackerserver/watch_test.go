@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"spate"
+	"spate/internal/atomicfile"
 	"spate/metainfo"
 	"spate/tracker/swarm"
 )
@@ -37,10 +38,14 @@ func bstr(s string) string {
 	return string(rune('0'+len(s)/10%10)) + string(rune('0'+len(s)%10)) + ":" + s
 }
 
+// patience is how long a test waits for what should take a moment. It finds what
+// hangs, on a machine that is busy with other things too.
+const patience = 5 * time.Minute
+
 // eventually waits until cond holds.
 func eventually(t *testing.T, what string, cond func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !cond(); {
+	for deadline := time.Now().Add(patience); !cond(); {
 		if time.Now().After(deadline) {
 			t.Fatal("it never came to be: " + what)
 		}
@@ -129,7 +134,7 @@ func TestLists(t *testing.T) {
 	allow, deny := dir+"/allow", dir+"/deny"
 	write := func(path, text string) {
 		t.Helper()
-		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		if err := atomicfile.Replace(path, []byte(text)); err != nil { // it is watched, and must never be half of the text
 			t.Fatal(err)
 		}
 	}

@@ -128,7 +128,7 @@ func TestURL(t *testing.T) {
 
 // client is a client of servers on this machine.
 func client(t testing.TB) *Client {
-	c := NewClient(Options{UserAgent: "test", Stall: 10 * time.Second})
+	c := NewClient(Options{UserAgent: "test", Stall: 5 * time.Minute})
 	t.Cleanup(c.Close)
 	return c
 }
