@@ -75,7 +75,7 @@ func (p *house) open(ctx context.Context, state string, parts houseParts) error 
 	}); err != nil {
 		return err
 	}
-	options := site.Options{BaseURL: p.siteURL(), Hosts: parts.hosts, Swarm: p.swarm, Origin: p.origin, StatsPath: "/stats", Direct: p.direct, Log: a.log}
+	options := site.Options{BaseURL: p.siteURL(), Hosts: parts.hosts, Swarm: p.swarm, Origin: p.origin, StatsPath: "/stats", Direct: p.direct, ClientAddr: p.node.server.ClientAddr, Log: a.log}
 	opt.site.apply(&options, int64(opt.client.up))
 	p.counter = publish.NewCounter(p.publisher.Catalog(), publish.Sources{Completed: p.completed, Sent: p.sent, Fresh: parts.catalog == nil}, a.env.Now, a.log)
 	p.callback = newCallback(p.client.session)

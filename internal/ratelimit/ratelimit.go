@@ -161,6 +161,18 @@ func (l *Limiter) wait(ctx context.Context, n int) error {
 	return ctx.Err()
 }
 
+// GiveBack returns n bytes that were let pass and did not, to those who wait.
+func (l *Limiter) GiveBack(n int) {
+	if l == nil || l.rate.Load() == 0 || n <= 0 {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.refill(time.Now())
+	l.tokens = min(l.tokens+float64(n), l.burst())
+	l.serve()
+}
+
 // refill adds what has come in since it was last called. The caller holds l.mu.
 func (l *Limiter) refill(now time.Time) {
 	if d := now.Sub(l.last); d > 0 {

@@ -336,28 +336,54 @@ func FuzzProxyHeader(f *testing.F) {
 	})
 }
 
-// One network cannot take all places, nor the table of networks grow.
+// endedConn is a connection that notes that it was told to end.
+type endedConn struct{ ended bool }
+
+func (c *endedConn) end() { c.ended = true }
+
+// A connection that is not answered anything, or is idle, makes room when its place is
+// needed, that of the network with the most first; one that is served does not.
 func TestGate(t *testing.T) {
 	s := newServer(t, Options{MaxConns: 8, Proxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.1/32")}})
 	g := newGate(s)
-	enter := func(from string, tries int) (places int) {
-		for range tries {
-			if g.enter(netip.MustParseAddr(from), s.shared) {
-				places++
-			}
+	now := time.Unix(1e9, 0)
+	enter := func(from string) (*endedConn, *place) {
+		c := &endedConn{}
+		now = now.Add(time.Millisecond)
+		return c, g.enter(now, netip.MustParseAddr(from), c, s.shared)
+	}
+	var silent []*endedConn
+	for range 5 {
+		c, _ := enter("192.0.2.1")
+		silent = append(silent, c)
+	}
+	single, _ := enter("198.51.100.1")
+	served, place := enter("192.0.2.9")
+	if place == nil {
+		t.Fatal("no place is left for a seventh of eight")
+	}
+	if _, p := enter("192.0.2.77"); p == nil {
+		t.Error("a network gets less than a pool has")
+	}
+	if _, p := enter("2001:db8::1"); p != nil {
+		t.Error("a connection made room before its first moment had passed")
+	}
+	now = now.Add(connGrace)
+	g.took(now, place, 500)
+	for i := range 2 {
+		if _, p := enter("2001:db8::1"); p == nil || !silent[i].ended {
+			t.Fatalf("newcomer %d has no place, or not that of the oldest silent connection", i)
 		}
-		return places
 	}
-	if a, b := enter("192.0.2.1", 5), enter("192.0.2.99", 5); a != 2 || b != 0 {
-		t.Errorf("a network has %d and %d places of 8", a, b)
+	for range 5 {
+		if c, p := enter("10.0.0.1"); p == nil || c.ended { // each stands for another client
+			t.Fatal("the proxy has no place")
+		}
 	}
-	if a, b := enter("10.0.0.1", 3), enter("127.0.0.1", 9); a != 3 || b != 3 {
-		t.Errorf("the proxy has %d places, loopback %d", a, b)
+	if !single.ended || served.ended {
+		t.Errorf("ended: single %v, served %v", single.ended, served.ended)
 	}
-	for range 2 {
-		g.leave(netip.MustParseAddr("192.0.2.77"))
-	}
-	if len(g.nets) != 0 || enter("2001:db8::1", 5) != 2 {
-		t.Errorf("%v", g.nets)
+	if n := s.Counts(); n.MadeRoom != 7 || n.Overflowed != 1 {
+		t.Errorf("%d made room, %d were refused", n.MadeRoom, n.Overflowed)
 	}
 }

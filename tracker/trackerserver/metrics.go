@@ -75,6 +75,7 @@ func newMetrics() []metric {
 		counter("udp_connects_total", "UDP connection ids given.", one(func(m *moment) float64 { return float64(m.counts.Connects) })),
 		counter("udp_dropped_total", "UDP replies that could not be sent.", one(func(m *moment) float64 { return float64(m.Dropped) })),
 		counter("connections_refused_total", "HTTP connections over the cap.", one(func(m *moment) float64 { return float64(m.Overflowed) })),
+		counter("connections_ended_total", "HTTP connections that made room for others.", one(func(m *moment) float64 { return float64(m.MadeRoom) })),
 		counter("expired_total", "Peers that did not announce any more.", one(func(m *moment) float64 { return float64(m.Expired) })),
 		counter("evicted_peers_total", "Peers evicted for others.", one(func(m *moment) float64 { return float64(m.EvictedPeers) })),
 		counter("evicted_torrents_total", "Torrents evicted for others.", one(func(m *moment) float64 { return float64(m.EvictedTorrents) })),
