@@ -113,8 +113,8 @@ type Site struct {
 
 	done      chan struct{} // closed by Close
 	closing   sync.Once
-	downloads *places // that run
-	watchers  *places // of live numbers
+	downloads *places      // that run
+	watchers  *places      // of live numbers
 	sentAll   atomic.Int64 // bytes of direct downloads
 	sent      sync.Map     // info-hash -> *atomic.Int64: bytes of direct downloads
 }

@@ -53,10 +53,10 @@ func (p *places) counts() Pool {
 
 // places is a pool of places that visitors share. It is safe for concurrent use.
 type places struct {
-	mu      sync.Mutex
-	pool    *fairpool.Pool[func()] // guarded by mu; a value ends its holder
-	line    []*waiter              // in the order in which they came; guarded by mu
-	places  int
+	mu     sync.Mutex
+	pool   *fairpool.Pool[func()] // guarded by mu; a value ends its holder
+	line   []*waiter              // in the order in which they came; guarded by mu
+	places int
 
 	refused, madeRoom uint64 // guarded by mu
 }

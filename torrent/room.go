@@ -87,9 +87,9 @@ func (t *Torrent) spareSlotsLocked(now time.Time) {
 	}
 }
 
-// makeRoomLocked lets go of a peer that is of no use to either side, if there is
-// one.
-func (t *Torrent) makeRoomLocked(now time.Time) bool {
+// makeRoomLocked lets go of a peer that is of no use to either side, or else of one of a
+// network that has many, if there is one.
+func (t *Torrent) makeRoomLocked(now time.Time, from netip.AddrPort) bool {
 	for _, c := range t.conns {
 		if c == nil || c.gone || c.closing.Load() {
 			continue
@@ -105,9 +105,10 @@ func (t *Torrent) makeRoomLocked(now time.Time) bool {
 			continue
 		}
 		c.dropLocked(errUseless)
+		t.s.room.madeRoom.Add(1)
 		return true
 	}
-	return false
+	return t.thinOutLocked(now, from)
 }
 
 // shun notes that a peer was sent away for taking a place in vain.
@@ -138,63 +139,4 @@ func (s *Session) isShunned(a netip.AddrPort, now time.Time) bool {
 	defer s.mu.Unlock()
 	v, ok := s.shunned[peerlist.Host(a)]
 	return ok && now.Before(v.until)
-}
-
-// maxGreetings bounds the connections whose handshake has not come. Beyond it the
-// oldest goes: who means it is done within a moment.
-const maxGreetings = 200
-
-// greetings are the incoming connections of which nothing is known yet, oldest
-// first; guarded by Session.mu.
-type greetings struct {
-	waiting []*greeting
-}
-
-// greeting is one of them.
-type greeting struct{ close func() error }
-
-// beginGreeting enters a connection, and closes the oldest if they are too many.
-func (s *Session) beginGreeting(close func() error) *greeting {
-	g := &greeting{close}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if w := s.greetings.waiting; len(w) >= maxGreetings {
-		w[0].close()
-		s.greetings.waiting = w[1:]
-	}
-	s.greetings.waiting = append(s.greetings.waiting, g)
-	return g
-}
-
-func (s *Session) endGreeting(g *greeting) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for i, o := range s.greetings.waiting {
-		if o == g {
-			s.greetings.waiting = append(s.greetings.waiting[:i], s.greetings.waiting[i+1:]...)
-			return
-		}
-	}
-}
-
-// enter takes a place for an incoming connection after its handshake, in place of
-// a useless one if there is none left.
-func (s *Session) enter(t *Torrent, from netip.AddrPort) bool {
-	if s.reserve(false) {
-		return true
-	}
-	now := time.Now()
-	if t == nil || s.isShunned(from, now) {
-		return false
-	}
-	t.mu.Lock()
-	made := t.makeRoomLocked(now)
-	t.mu.Unlock()
-	if !made {
-		return false
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.conns++ // one too many until the other has left
-	return !s.closed
 }

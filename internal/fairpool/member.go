@@ -63,7 +63,7 @@ func (m *Member[T]) Leave(now time.Time) {
 		return
 	}
 	p := m.pool
-	if p.opt.Grace > 0 && m.Standing(now) == Silent {
+	if p.opt.Grace > 0 && m.counted.IsZero() && m.Standing(now) == Silent {
 		p.marks.add(now, m.network)
 	}
 	last := len(p.members) - 1

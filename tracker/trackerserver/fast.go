@@ -253,7 +253,7 @@ func (c *handedConn) CloseWrite() error {
 
 // Close gives the place back and closes the connection.
 func (c *handedConn) Close() error {
-	c.gate.leave(c.place)
+	c.gate.leave(c.gate.s.now(), c.place)
 	return c.Conn.Close()
 }
 

@@ -121,7 +121,7 @@ func (r *reactor) hand(c *fastConn, read []byte) {
 	file := os.NewFile(uintptr(c.fd), "tcp")
 	own, err := net.FileConn(file) // has a descriptor of its own
 	if err != nil {
-		f.gate.leave(c.place)
+		f.gate.leave(r.now, c.place)
 		file.Close()
 		return
 	}

@@ -337,8 +337,8 @@ func (r *reactor) drop(c *fastConn, known bool) {
 }
 
 func (r *reactor) close(c *fastConn) {
-	r.f.gate.leave(c.place) // first: until then the descriptor may be shut down
-	closeRaw(c.fd)          // and out of the epoll, for it has no duplicate
+	r.f.gate.leave(r.now, c.place) // first: until then the descriptor may be shut down
+	closeRaw(c.fd)                 // and out of the epoll, for it has no duplicate
 }
 
 // end implements ender: the reactor that has c sees that it has ended.

@@ -78,10 +78,10 @@ func (g *gate) move(p *place, a netip.Addr) {
 }
 
 // leave gives the place of a connection back.
-func (g *gate) leave(p *place) {
+func (g *gate) leave(now time.Time, p *place) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	p.Leave(g.s.now())
+	p.Leave(now)
 }
 
 // relieve ends a few connections that are of little use, because descriptors have run
@@ -110,7 +110,10 @@ func (g *gate) networkOf(a netip.Addr) fairpool.Network {
 	return fairpool.NetworkOf(a)
 }
 
-func (s *Server) bounded(l net.Listener) net.Listener {
+// Bound returns a listener that bounds the number of connections as [Server.Listener]
+// does, for another server of the same process.
+func (s *Server) Bound(l net.Listener) net.Listener {
+	limitUnsent(l)
 	return &boundedListener{Listener: l, s: s, gate: newGate(s)}
 }
 

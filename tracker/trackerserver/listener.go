@@ -14,20 +14,19 @@ import (
 // where Options says so, and, on Linux, answers announces and scrapes itself: see
 // fast.go. Closing it closes the connections that no http.Server has.
 func (s *Server) Listener(l net.Listener) net.Listener {
-	limitUnsent(l)
 	if t, ok := l.(*net.TCPListener); ok {
+		limitUnsent(l)
 		if f, err := s.fastListener(t); err == nil {
 			return f
 		}
 	}
-	return s.bounded(l)
+	return s.Bound(l)
 }
 
 // TLSListener is Listener for connections that are encrypted behind the header of
 // the PROXY protocol. Nothing that comes in plain text is answered.
 func (s *Server) TLSListener(l net.Listener, config *tls.Config) net.Listener {
-	limitUnsent(l)
-	return tls.NewListener(s.bounded(l), config)
+	return tls.NewListener(s.Bound(l), config)
 }
 
 // fromProxy returns conn, or, if it is from a named proxy that speaks the PROXY

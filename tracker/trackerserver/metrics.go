@@ -1,6 +1,7 @@
 package trackerserver
 
 import (
+	"bytes"
 	"net/http"
 	"strings"
 
@@ -154,6 +155,28 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 // registry of its own.
 func (st *Statistics) metricsHandler(s *Server) http.Handler {
 	r := prometheus.NewRegistry()
+	r.MustRegister(st.opts.Collectors...)
 	r.MustRegister(st.Collector(s), collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	return promhttp.HandlerFor(r, promhttp.HandlerOpts{MaxRequestsInFlight: 4})
+	return buffered(promhttp.HandlerFor(r, promhttp.HandlerOpts{MaxRequestsInFlight: 4}))
+}
+
+// bufferedWriter keeps an answer.
+type bufferedWriter struct {
+	http.ResponseWriter
+	status int
+	body   bytes.Buffer
+}
+
+func (w *bufferedWriter) WriteHeader(status int)      { w.status = status }
+func (w *bufferedWriter) Write(p []byte) (int, error) { return w.body.Write(p) }
+
+// buffered returns h such that a client that is slow to read does not make it wait, and so
+// does not take up one of a few requests at once.
+func buffered(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		b := bufferedWriter{ResponseWriter: w, status: http.StatusOK}
+		h.ServeHTTP(&b, r)
+		w.WriteHeader(b.status)
+		b.body.WriteTo(w)
+	})
 }

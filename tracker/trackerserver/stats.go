@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"spate"
 	"spate/tracker/swarm"
 )
@@ -29,6 +31,8 @@ type StatsOptions struct {
 	MetricsTorrents int
 	// Log has the entries that it lost counted in the metrics; nil: there is none.
 	Log *ActivityLog
+	// Collectors are metrics of others that are shown beside those of the tracker.
+	Collectors []prometheus.Collector
 	// Now is the clock; nil: time.Now.
 	Now func() time.Time
 }
