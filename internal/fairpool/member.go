@@ -17,7 +17,7 @@ type Member[T any] struct {
 	offered time.Time     // since when something is offered; zero: nothing is
 	credit  time.Duration // for which the holder may go on taking nothing, at offered
 	counted time.Time     // when bytes counted last; zero: never
-	slow    bool          // what was offered was once not taken at once
+	counts  bool          // what the holder takes is not taken by buffers alone
 	taken   int64         // bytes in all
 }
 
@@ -37,7 +37,7 @@ func (m *Member[T]) Took(now time.Time, n int64) {
 	took := now.Sub(m.offered)
 	m.offered = time.Time{}
 	m.taken += n
-	if m.slow = m.slow || took >= m.pool.opt.Quick; !m.slow {
+	if m.counts = m.counts || took >= m.pool.opt.Quick || m.taken >= m.pool.opt.Proof; !m.counts {
 		return
 	}
 	m.credit = max(m.credit-took, -m.pool.opt.Pause)

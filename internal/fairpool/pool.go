@@ -42,12 +42,10 @@ type Options struct {
 	Floor int64
 	// Pause is how long a holder that has taken more than that may pause.
 	Pause time.Duration
-	// Quick is the time below which bytes count as taken by the buffers between us and
-	// the holder: what a holder takes counts from the first bytes on that took longer.
-	// Zero: everything counts.
+	// Quick and Proof tell a holder from the buffers between us and it. What is taken does
+	// not count until the holder has taken Proof bytes, or once needed Quick for a part of
+	// them. Zero Quick: everything counts.
 	Quick time.Duration
-	// Proof is the number of bytes that no buffers take. A holder that took them is not
-	// suspect.
 	Proof int64
 }
 
