@@ -13,11 +13,6 @@ import (
 // after a minute.
 const perDownload = 64 << 10
 
-// suspectPart is the part of a budget that is enough for all readers together that have
-// taken little so far, from networks with readers that took nothing: each of them may
-// only fill the buffers of its connection, over and over.
-const suspectPart = 10
-
 // busyFor is what Retry-After says, in seconds, where there is no room.
 const busyFor = 30
 
@@ -25,7 +20,6 @@ const busyFor = 30
 // starve the swarm, which multiplies what it is sent.
 type budget struct {
 	limiter *ratelimit.Limiter // nil: no limit
-	suspect *ratelimit.Limiter // what suspect readers take together of that
 	most    int                // downloads at once
 }
 
@@ -34,7 +28,7 @@ type budget struct {
 func newBudget(rate int64, most int) budget {
 	b := budget{most: most}
 	if rate > 0 {
-		b.limiter, b.suspect = ratelimit.New(rate), ratelimit.New(max(1, rate/suspectPart))
+		b.limiter = ratelimit.New(rate)
 		b.most = int(min(int64(most), max(1, rate/perDownload)))
 	}
 	return b
@@ -45,12 +39,11 @@ func (b budget) step() int64 {
 	return int64(b.limiter.Batch())
 }
 
-// wait returns when n bytes may go out, to a suspect reader or another.
+// wait returns when n bytes may go out. Suspect readers come after the others: each of them
+// may only fill the buffers of its connection, over and over.
 func (b budget) wait(ctx context.Context, n int64, suspect bool) error {
 	if suspect {
-		if err := b.suspect.Wait(ctx, int(n)); err != nil {
-			return err
-		}
+		return b.limiter.WaitLater(ctx, int(n))
 	}
 	return b.limiter.Wait(ctx, int(n))
 }

@@ -100,6 +100,11 @@ func (s *Site) sendData(out *sender, r *http.Request, rel *publish.Release, i in
 		r.Header.Set("Range", plainRange(asked, file.Length))
 	}
 	http.ServeContent(out, r, "", file.ModTime, f)
+	if out.unanswered() {
+		s.busy(out.ResponseWriter, r)
+		return
+	}
+	out.start()
 	if errors.Is(out.err, publish.ErrChanged) {
 		s.opts.Log.Warn("site: a file changed while it was sent", "release", rel.Name, "file", file.Path, "err", out.err)
 		panic(http.ErrAbortHandler) // so that nobody takes it for the whole

@@ -92,7 +92,9 @@ type Options struct {
 	// Log has what went wrong on this side; nil: nowhere.
 	Log *slog.Logger
 
-	loopbackCounts bool // loopback addresses have networks as others have: for tests
+	// For tests: loopback addresses have networks as others have, and readGrace.
+	loopbackCounts bool
+	grace          time.Duration
 }
 
 // Site answers the public's requests. It is an [http.Handler], safe for
@@ -133,12 +135,13 @@ func New(catalog publish.Catalog, opts Options) (*Site, error) {
 	setDefault(&opts.Stall, 4*time.Minute)
 	setDefault(&opts.Tick, 2*time.Second)
 	setDefault(&opts.Wait, 10*time.Second)
+	setDefault(&opts.grace, readGrace)
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
 	s := &Site{opts: opts, catalog: catalog, budget: newBudget(opts.DownloadRate, opts.MaxDownloads), markdown: notesMarkdown(), hosts: map[string]bool{"localhost": true}, done: make(chan struct{})}
 	most := s.budget.most
-	s.downloads = newPlaces(fairpool.Options{Places: most, Grace: readGrace, Floor: readFloor, Pause: readPause, Quick: readQuick, Proof: readProof})
+	s.downloads = newPlaces(fairpool.Options{Places: most, Grace: opts.grace, Floor: readFloor, Pause: readPause, Quick: readQuick, Proof: readProof})
 	s.watchers = newPlaces(fairpool.Options{Places: opts.MaxLive, Grace: liveTurn})
 	if opts.BaseURL != nil {
 		s.prefix = strings.TrimRight(opts.BaseURL.EscapedPath(), "/")

@@ -29,7 +29,7 @@ const (
 	// that makes room.
 	lookAgain = time.Second
 	// maxWaiting bounds the visitors who wait for a place among the downloads.
-	maxWaiting = 256
+	maxWaiting = 1024
 )
 
 // Pool is the state of one bounded number of places of a [Site].

@@ -22,6 +22,9 @@ const (
 	longTime  = 200 * time.Millisecond // a step that takes more is followed by the shortest
 )
 
+// answerTime is for the answer to somebody whose download does not begin.
+const answerTime = 10 * time.Second
+
 // errMadeRoom is the cause when a download ends because its place is needed.
 var errMadeRoom = errors.New("the reader takes too little, and its place is needed")
 
@@ -41,10 +44,11 @@ type sender struct {
 	file    *os.File
 	want    *publish.File
 
-	status int
-	total  int64 // of this answer
-	step   int64
-	err    error
+	status  int
+	started bool  // the header was sent
+	total   int64 // of this answer
+	step    int64
+	err     error
 
 	mu   sync.Mutex // guards over and the deadline
 	over bool       // the download has ended, or has to
@@ -52,7 +56,7 @@ type sender struct {
 
 // newSender returns a sender that has nothing to send yet. Close ends its use.
 func newSender(w http.ResponseWriter, r *http.Request, s *Site) *sender {
-	o := &sender{ResponseWriter: w, control: http.NewResponseController(w), stall: s.opts.Stall, budget: s.budget, all: &s.sentAll, step: leastStep}
+	o := &sender{ResponseWriter: w, control: http.NewResponseController(w), stall: s.opts.Stall, budget: s.budget, all: &s.sentAll, status: http.StatusOK, step: leastStep}
 	o.ctx, o.cancel = context.WithCancelCause(r.Context())
 	return o
 }
@@ -83,10 +87,26 @@ func (o *sender) close() {
 	o.cancel(nil)
 }
 
-// WriteHeader implements [http.ResponseWriter].
-func (o *sender) WriteHeader(status int) {
-	o.status = status
-	o.ResponseWriter.WriteHeader(status)
+// WriteHeader implements [http.ResponseWriter]. The header goes out with the first bytes,
+// or by start: until then the answer may still become another.
+func (o *sender) WriteHeader(status int) { o.status = status }
+
+// start sends the header, unless it was sent.
+func (o *sender) start() {
+	if !o.started {
+		o.started = true
+		o.ResponseWriter.WriteHeader(o.status)
+	}
+}
+
+// unanswered reports whether the download lost its place before anything was sent. There is
+// time for another answer then.
+func (o *sender) unanswered() bool {
+	if o.started || !errors.Is(o.err, errMadeRoom) {
+		return false
+	}
+	o.control.SetWriteDeadline(time.Now().Add(answerTime))
+	return true
 }
 
 // ReadFrom implements [io.ReaderFrom]; [http.ServeContent] calls it with an
@@ -124,6 +144,7 @@ func (o *sender) send(n int64, write func() (int64, error)) (sent int64, err err
 	if o.err = o.check(n); o.err != nil {
 		return 0, o.err
 	}
+	o.start()
 	o.place.offer()
 	began := time.Now()
 	sent, err = write()
@@ -147,7 +168,7 @@ func (o *sender) send(n int64, write func() (int64, error)) (sent int64, err err
 // another step, and fails if the place is lost or the file is not what it was.
 func (o *sender) check(n int64) error {
 	if err := o.budget.wait(o.ctx, n, o.place.suspect()); err != nil {
-		return err
+		return context.Cause(o.ctx)
 	}
 	if err := o.extend(); err != nil {
 		return err

@@ -26,6 +26,8 @@ const (
 	minSleep = time.Millisecond
 	// turnTime is the time that one turn takes on fast limits.
 	turnTime = 2 * time.Millisecond
+	// laterTurns is the number of turns of which one is for those who come later.
+	laterTurns = 10
 	// leastBatch and batchesLow make batches of a low limit a 64th of a second.
 	leastBatch = 1 << 10
 	batchesLow = 64
@@ -43,6 +45,8 @@ type Limiter struct {
 	tokens float64   // bytes that may pass now; never negative
 	last   time.Time // when tokens was right
 	queue  queue
+	later  queue       // of WaitLater
+	passed int         // turns of queue since the last one of later
 	timer  *time.Timer // runs pump; nil until something waited
 }
 
@@ -106,7 +110,7 @@ func (l *Limiter) take(n int) bool {
 	if l.rate.Load() == 0 {
 		return true
 	}
-	if !l.queue.empty() {
+	if !l.queue.empty() || !l.later.empty() {
 		return false
 	}
 	l.refill(time.Now())
@@ -123,10 +127,19 @@ func (l *Limiter) Wait(ctx context.Context, n int) error {
 	if l == nil || l.rate.Load() == 0 || n <= 0 {
 		return nil
 	}
-	return l.wait(ctx, n)
+	return l.wait(ctx, n, &l.queue)
 }
 
-func (l *Limiter) wait(ctx context.Context, n int) error {
+// WaitLater is Wait for those who come after the others: while others wait, they get one
+// turn in ten, all together.
+func (l *Limiter) WaitLater(ctx context.Context, n int) error {
+	if l == nil || l.rate.Load() == 0 || n <= 0 {
+		return nil
+	}
+	return l.wait(ctx, n, &l.later)
+}
+
+func (l *Limiter) wait(ctx context.Context, n int, q *queue) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -136,8 +149,8 @@ func (l *Limiter) wait(ctx context.Context, n int) error {
 		return nil
 	}
 	w := &waiter{need: n, ready: make(chan struct{})}
-	l.queue.push(w)
-	if l.queue.head == w {
+	q.push(w)
+	if q.head == w {
 		l.serve()
 	}
 	l.mu.Unlock()
@@ -152,8 +165,8 @@ func (l *Limiter) wait(ctx context.Context, n int) error {
 	if w.need == 0 {
 		return nil // it came through meanwhile
 	}
-	head := l.queue.head == w
-	l.queue.remove(w)
+	head := q.head == w
+	q.remove(w)
 	l.tokens = min(l.tokens+float64(n-w.need), l.burst())
 	if head {
 		l.serve()
@@ -195,14 +208,14 @@ func (l *Limiter) turn() int {
 // caller holds l.mu.
 func (l *Limiter) serve() {
 	if l.rate.Load() == 0 {
-		for !l.queue.empty() {
-			l.queue.pop().done()
+		for q := l.next(); q != nil; q = l.next() {
+			q.pop().done()
 		}
 		return
 	}
 	l.refill(time.Now())
-	for !l.queue.empty() {
-		w := l.queue.head
+	for q := l.next(); q != nil; q = l.next() {
+		w := q.head
 		n := min(w.need, l.turn())
 		if float64(n) > l.tokens {
 			l.arm(float64(n) - l.tokens)
@@ -210,13 +223,27 @@ func (l *Limiter) serve() {
 		}
 		l.tokens -= float64(n)
 		w.need -= n
-		l.queue.pop()
+		q.pop()
 		if w.need == 0 {
 			w.done()
 		} else {
-			l.queue.push(w)
+			q.push(w)
+		}
+		if l.passed++; q == &l.later {
+			l.passed = 0
 		}
 	}
+}
+
+// next returns the queue whose turn it is, or nil if nobody waits.
+func (l *Limiter) next() *queue {
+	switch {
+	case !l.later.empty() && (l.queue.empty() || l.passed >= laterTurns-1):
+		return &l.later
+	case !l.queue.empty():
+		return &l.queue
+	}
+	return nil
 }
 
 // arm has pump called when missing bytes have come in.
