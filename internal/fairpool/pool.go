@@ -199,6 +199,9 @@ func (b *barren) holds(now time.Time, n newcomer) bool {
 // room after all, or the zero time if no holder is about to be judged.
 func (p *Pool[T]) Again() time.Time { return p.again }
 
+// Held returns how many places a network holds.
+func (p *Pool[T]) Held(network Network) int { return p.held[network] }
+
 // Len returns how many places are held.
 func (p *Pool[T]) Len() int { return len(p.members) }
 

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"spate"
+	"spate/internal/fairpool"
 	"spate/tracker/wire"
 )
 
@@ -99,6 +100,7 @@ func site(t testing.TB, s *Server) string {
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("/file", func(w http.ResponseWriter, r *http.Request) { http.ServeFile(w, r, "fast.go") })
+	mux.HandleFunc("/large", func(w http.ResponseWriter, r *http.Request) { w.Write(make([]byte, 64<<20)) })
 	mux.HandleFunc("/page", func(w http.ResponseWriter, r *http.Request) { fmt.Fprintf(w, "page for %s", r.RemoteAddr) })
 	hs := &http.Server{Handler: s.Handler(mux)}
 	wrapped := s.Listener(l)
@@ -253,6 +255,49 @@ func TestListenerMaxConns(t *testing.T) {
 	}
 }
 
+// A connection that is of no use to its client makes room for another, whatever it is that it
+// does not do.
+func TestListenerMakesRoom(t *testing.T) {
+	for name, says := range map[string]string{
+		"half an announce":           "GET /announce HTTP/1.1\r\nHost",
+		"half a request of a page":   "GET /page HTTP/1.1\r\nHost",
+		"a large page, not read":     "GET /large HTTP/1.1\r\nHost: x\r\n\r\n",
+		"an announce, and then idle": "GET " + announceTarget(1) + " HTTP/1.1\r\nHost: x\r\n\r\n",
+		"a page, and then idle":      "GET /page HTTP/1.1\r\nHost: x\r\n\r\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var later atomic.Int64
+			start := time.Now()
+			s := newServer(t, Options{MaxConns: 1, Now: func() time.Time { return start.Add(time.Duration(later.Load())) }})
+			addr := site(t, s)
+			hog, err := net.Dial("tcp", addr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer hog.Close()
+			io.WriteString(hog, says)
+			for deadline := time.Now().Add(time.Minute); s.Counts().MadeRoom == 0; {
+				if time.Now().After(deadline) {
+					t.Fatal("it does not make room")
+				}
+				later.Add(int64(connGrace))
+				conn, err := net.Dial("tcp", addr)
+				if err != nil {
+					t.Fatal(err)
+				}
+				fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", announceTarget(2))
+				io.Copy(io.Discard, conn)
+				conn.Close()
+			}
+			hog.SetReadDeadline(time.Now().Add(time.Minute))
+			if _, err := io.Copy(io.Discard, hog); errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Error("it is still connected")
+			}
+		})
+	}
+}
+
 // A connection that sends half a request, or none, has half a minute; the rest
 // does not notice.
 func TestListenerSlow(t *testing.T) {
@@ -334,6 +379,36 @@ func FuzzProxyHeader(f *testing.F) {
 			t.Fatal(client, size, done, err)
 		}
 	})
+}
+
+// Behind proxies that speak the PROXY protocol, connections count for the networks of the
+// clients; otherwise each counts alone.
+func TestGateKnowsClientsOfProxies(t *testing.T) {
+	s := newServer(t, Options{Proxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.1/32")}, ProxyProtocol: true})
+	g := newGate(s)
+	ours, theirs := net.Pipe()
+	defer theirs.Close()
+	from := netip.MustParseAddr("10.0.0.1")
+	c := &handedConn{Conn: ours, gate: g}
+	c.place = g.enter(time.Now(), from, c, s.shared)
+	if n := g.networkOf(from); n != 0 {
+		t.Errorf("a proxy is network %d", n)
+	}
+	go io.WriteString(theirs, "PROXY TCP4 192.0.2.7 127.0.0.1 4660 80\r\n")
+	p := &proxyConn{handedConn: c}
+	if got := p.RemoteAddr().String(); got != "192.0.2.7:4660" {
+		t.Error(got)
+	}
+	g.mu.Lock()
+	held := g.pool.Held(fairpool.Prefix(netip.MustParseAddr("192.0.2.9")))
+	g.mu.Unlock()
+	if held != 1 {
+		t.Errorf("the client's network holds %d places", held)
+	}
+	p.Close()
+	if g.pool.Len() != 0 {
+		t.Error("the place is not free again")
+	}
 }
 
 // endedConn is a connection that notes that it was told to end.
