@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"spate"
 	"spate/publish"
@@ -41,14 +42,11 @@ func (s *Site) sendFile(w http.ResponseWriter, r *http.Request, path string) {
 	h := w.Header()
 	s.setLinks(h, rel, name)
 	i, ok := rel.Lookup(path)
+	pad := padLength(rel, path)
 	switch {
 	case ok && rel.Single == (path == "") && !(rel.Single && strings.HasSuffix(r.URL.Path, "/")):
-	case padLength(rel, path) > 0:
-		h.Set("Content-Type", "application/octet-stream")
-		h.Set("Cache-Control", "public, max-age=86400")
-		h.Set("ETag", `"`+path+`"`)
-		http.ServeContent(w, r, "", rel.Published, io.NewSectionReader(zeros{}, 0, padLength(rel, path)))
-		return
+		pad = 0
+	case pad > 0:
 	case path == "" && !rel.Single:
 		// A tree is no one file: its page says what can be had.
 		h.Set("Location", s.path(publish.PagePath(name)))
@@ -58,7 +56,7 @@ func (s *Site) sendFile(w http.ResponseWriter, r *http.Request, path string) {
 		s.fail(w, r, http.StatusNotFound, "No such file", "The release has no file of that name.")
 		return
 	}
-	if rel.Paused {
+	if rel.Paused && pad == 0 {
 		h.Set("Retry-After", "3600")
 		s.fail(w, r, http.StatusServiceUnavailable, "Paused", "The publisher has paused this release. Peers that have the data can still be downloaded from, by BitTorrent.")
 		return
@@ -70,7 +68,25 @@ func (s *Site) sendFile(w http.ResponseWriter, r *http.Request, path string) {
 		return
 	}
 	defer out.close()
+	out.sent = s.sentBy(rel.Hash())
+	if pad > 0 {
+		h.Set("Content-Type", "application/octet-stream")
+		h.Set("Cache-Control", "public, max-age=86400")
+		h.Set("ETag", `"`+path+`"`)
+		s.serve(out, r, rel.Published, io.NewSectionReader(zeros{}, 0, pad))
+		return
+	}
 	s.sendData(out, r, rel, i)
+}
+
+// serve answers with content through out.
+func (s *Site) serve(out *sender, r *http.Request, modified time.Time, content io.ReadSeeker) {
+	http.ServeContent(out, r, "", modified, content)
+	if out.unanswered() {
+		s.busy(out.ResponseWriter, r)
+		return
+	}
+	out.start()
 }
 
 // sendData answers with the data of file i of a release.
@@ -95,16 +111,11 @@ func (s *Site) sendData(out *sender, r *http.Request, rel *publish.Release, i in
 		h.Set("Repr-Digest", reprDigest(file.SHA256))
 	}
 	h.Set("ETag", fmt.Sprintf(`"%s-%d"`, rel.Hash(), i))
-	out.sent, out.file, out.want = s.sentBy(rel.Hash()), f, file
+	out.file, out.want = f, file
 	if asked := r.Header.Get("Range"); asked != "" {
 		r.Header.Set("Range", plainRange(asked, file.Length))
 	}
-	http.ServeContent(out, r, "", file.ModTime, f)
-	if out.unanswered() {
-		s.busy(out.ResponseWriter, r)
-		return
-	}
-	out.start()
+	s.serve(out, r, file.ModTime, f)
 	if errors.Is(out.err, publish.ErrChanged) {
 		s.opts.Log.Warn("site: a file changed while it was sent", "release", rel.Name, "file", file.Path, "err", out.err)
 		panic(http.ErrAbortHandler) // so that nobody takes it for the whole

@@ -327,3 +327,18 @@ func TestKeepAlive(t *testing.T) {
 		}
 	}
 }
+
+// Pad files take a place among the downloads, and their bytes are of the same budget.
+func TestPadsTakePlaces(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, Options{MaxDownloads: 1, Wait: -1})
+	rel := f.tree(t, "tree", "a")
+	place := f.downloads.enter(t.Context(), 0, 0, nil)
+	if resp := f.get("GET", "/d/tree/.pad/1000"); resp.StatusCode != http.StatusServiceUnavailable {
+		t.Errorf("without a place: %s", resp.Status)
+	}
+	place.leave()
+	if got := body(t, f.get("GET", "/d/tree/.pad/1000")); len(got) != 1000 || f.Sent(rel.Hash()) != 1000 {
+		t.Errorf("%d bytes, %d were counted", len(got), f.Sent(rel.Hash()))
+	}
+}

@@ -141,7 +141,7 @@ func New(catalog publish.Catalog, opts Options) (*Site, error) {
 	}
 	s := &Site{opts: opts, catalog: catalog, budget: newBudget(opts.DownloadRate, opts.MaxDownloads), markdown: notesMarkdown(), hosts: map[string]bool{"localhost": true}, done: make(chan struct{})}
 	most := s.budget.most
-	s.downloads = newPlaces(fairpool.Options{Places: most, Grace: opts.grace, Floor: readFloor, Pause: readPause, Quick: readQuick, Proof: readProof})
+	s.downloads = newPlaces(fairpool.Options{Places: most, Grace: opts.grace, Floor: readFloor, Pause: opts.grace * 5 / 2, Quick: readQuick, Proof: readProof})
 	s.watchers = newPlaces(fairpool.Options{Places: opts.MaxLive, Grace: liveTurn})
 	if opts.BaseURL != nil {
 		s.prefix = strings.TrimRight(opts.BaseURL.EscapedPath(), "/")

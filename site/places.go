@@ -14,9 +14,8 @@ import (
 // How long a direct download and its reader are judged by. A reader on a slow phone
 // takes 50 kB/s; it gets the room in the socket's buffers in steps of about 64 KiB.
 const (
-	readGrace = 4 * time.Second        // for which a new reader may take nothing
+	readGrace = 4 * time.Second        // for which a new reader may take nothing; one that was faster two and a half times as long
 	readFloor = 16 << 10               // bytes a second that keep a place in any case
-	readPause = 10 * time.Second       // for which a reader that was faster may pause
 	readQuick = 100 * time.Millisecond // below which it is buffers that take
 	readProof = 512 << 10              // bytes that no buffers take
 )
@@ -161,13 +160,11 @@ func (p *places) serveOne(now time.Time) (had bool, ended func()) {
 	for i, w := range p.line {
 		networks[i] = w.network
 	}
-	i := p.pool.Next(now, networks)
-	w := p.line[i]
-	m, out := p.pool.Enter(now, w.network, w.end)
+	i, m, out := p.pool.EnterNext(now, networks, func(i int) func() { return p.line[i].end })
 	if m == nil {
 		return false, nil
 	}
-	w.ready <- &place{p, m}
+	p.line[i].ready <- &place{p, m}
 	p.line = slices.Delete(p.line, i, i+1)
 	if out != nil {
 		p.madeRoom++

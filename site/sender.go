@@ -41,7 +41,7 @@ type sender struct {
 	place   *place
 	sent    *atomic.Int64 // of the release
 	all     *atomic.Int64 // of the site
-	file    *os.File
+	file    *os.File      // nil: the data is in no file
 	want    *publish.File
 
 	status  int
@@ -80,10 +80,10 @@ func (o *sender) close() {
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if !o.over {
-		o.over = true
+	if !o.over || !o.started { // else the connection is of no use any more
 		o.control.SetWriteDeadline(time.Time{})
 	}
+	o.over = true
 	o.cancel(nil)
 }
 
@@ -170,7 +170,7 @@ func (o *sender) check(n int64) error {
 	if err := o.budget.wait(o.ctx, n, o.place.suspect()); err != nil {
 		return context.Cause(o.ctx)
 	}
-	if err := o.extend(); err != nil {
+	if err := o.extend(); err != nil || o.file == nil {
 		return err
 	}
 	info, err := o.file.Stat()

@@ -35,6 +35,10 @@ type newcomer struct {
 	marked  bool // others of its network were silent lately
 }
 
+// before reports whether at least as many holders make room for n as for o, those of their
+// own networks aside.
+func (n newcomer) before(o newcomer) bool { return n.held <= o.held && (!n.marked || o.marked) }
+
 // makesRoom reports whether h, whose network holds held places, makes room for n.
 func (h *Holder) makesRoom(held int, n newcomer) bool {
 	switch h.Standing {

@@ -13,6 +13,7 @@ package fairpool
 
 import (
 	"math"
+	"slices"
 	"time"
 )
 
@@ -79,7 +80,7 @@ func New[T any](opt Options) *Pool[T] {
 // returned too: it is out of the pool already, and the caller ends it. Enter returns
 // nil if there is no place.
 func (p *Pool[T]) Enter(now time.Time, network Network, value T) (m, out *Member[T]) {
-	n := newcomer{network: network, held: p.held[network], marked: p.marks.has(now, network)}
+	n := p.newcomer(now, network)
 	free := p.opt.Places - len(p.members)
 	if free > 0 && (n.held < share*free || !p.contended(now, n)) {
 		return p.add(now, network, value), nil
@@ -94,21 +95,44 @@ func (p *Pool[T]) Enter(now time.Time, network Network, value T) (m, out *Member
 	return p.add(now, network, value), out
 }
 
-// Next returns which of those who wait for a place gets the next one, given their
-// networks in the order in which they came: somebody whose network was not silent lately
-// before others, of these somebody whose network holds the fewest places, and of these
-// the last who came, because those who wait the longest have given up the soonest. It
-// returns -1 if nobody waits.
-func (p *Pool[T]) Next(now time.Time, waiting []Network) int {
+// EnterNext is Enter for one of those who wait for a place, given their networks in the order
+// in which they came; it returns which one, or -1. The next place is for the one whose
+// network holds the fewest, of equals for the last who came, because those who wait the
+// longest give up the soonest. In a full pool, those whose networks had silent holders lately
+// come after all others.
+func (p *Pool[T]) EnterNext(now time.Time, waiting []Network, value func(i int) T) (i int, m, out *Member[T]) {
+	var failed []newcomer
+	for {
+		if i = p.next(now, waiting, failed); i < 0 {
+			return -1, nil, nil
+		}
+		if m, out = p.Enter(now, waiting[i], value(i)); m != nil {
+			return i, m, out
+		}
+		failed = append(failed, p.newcomer(now, waiting[i]))
+	}
+}
+
+// next returns which of those who wait is to be tried, after some have failed.
+func (p *Pool[T]) next(now time.Time, waiting []Network, failed []newcomer) int {
 	best := -1
 	var bestN newcomer
 	for i, network := range waiting {
-		n := newcomer{network, p.held[network], p.marks.has(now, network)}
-		if best < 0 || n.marked == bestN.marked && n.held <= bestN.held || !n.marked && bestN.marked {
+		n := p.newcomer(now, network)
+		if slices.ContainsFunc(failed, func(f newcomer) bool { return f.before(n) }) {
+			continue
+		}
+		first := !n.marked && bestN.marked && p.Full()
+		equal := n.marked == bestN.marked || !p.Full()
+		if best < 0 || first || equal && n.held <= bestN.held {
 			best, bestN = i, n
 		}
 	}
 	return best
+}
+
+func (p *Pool[T]) newcomer(now time.Time, network Network) newcomer {
+	return newcomer{network, p.held[network], p.marks.has(now, network)}
 }
 
 // MakeRoom takes the holder out of the pool that would make room for a stranger, and
@@ -192,7 +216,7 @@ func (p *Pool[T]) choose(now time.Time, n newcomer, own bool) *Member[T] {
 // holds reports whether a search for n would find nobody, because one did not just now
 // for a newcomer that more holders make room for.
 func (b *barren) holds(now time.Time, n newcomer) bool {
-	return now.Before(b.until) && n.held >= b.who.held && (n.marked || !b.who.marked)
+	return now.Before(b.until) && b.who.before(n)
 }
 
 // Again returns when a newcomer that was refused just now may find that a holder makes

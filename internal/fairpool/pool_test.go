@@ -312,23 +312,55 @@ func TestMarksAreBounded(t *testing.T) {
 	}
 }
 
-// Of those who wait, the next place is for a network of which nothing bad is known, then
-// for one that holds few, then for the last who came.
-func TestNext(t *testing.T) {
-	w := newWorld(t, readers)
-	w.enter(1, "")
-	w.enter(1, "")
-	w.enter(2, "")
-	w.silent(3, "").wait(w)
+// Of those who wait, the next place is for the network that holds the fewest, and of these
+// for the last who came; in a full pool first for networks of which nothing bad is known.
+func TestEnterNext(t *testing.T) {
 	for _, c := range []struct {
+		free    int
+		silent  bool // one of the holders makes room
 		waiting []Network
 		want    int
 	}{
-		{nil, -1}, {[]Network{1}, 0}, {[]Network{1, 2, 1}, 1}, {[]Network{4, 1, 4, 2}, 2}, {[]Network{0, 3, 1}, 0}, {[]Network{3, 1}, 1}, {[]Network{3, 3}, 1},
+		{1, false, nil, -1}, {1, false, []Network{1}, 0}, {1, false, []Network{1, 2, 1}, 2}, {1, false, []Network{4, 1, 4, 2}, 2},
+		{1, false, []Network{3, 1, 2}, 0}, // which had silent holders
+		{0, false, []Network{4, 1, 2}, -1},
+		{0, true, []Network{1, 2, 4, 3}, 2}, {0, true, []Network{3, 1}, 1}, {0, true, []Network{3, 3}, 1}, {0, true, []Network{0, 3, 1}, 0},
 	} {
-		if got := w.pool.Next(w.now, c.waiting); got != c.want {
-			t.Errorf("of %v the next is %d, want %d", c.waiting, got, c.want)
+		opt := readers
+		opt.Places = 5
+		w := newWorld(t, opt)
+		w.silent(3, "").wait(w)
+		w.enter(1, "")
+		w.enter(1, "")
+		w.enter(2, "")
+		w.enter(2, "")
+		if c.silent {
+			w.silent(2, "")
+		} else if c.free == 0 {
+			w.enter(2, "")
 		}
+		w.wait(opt.Grace)
+		i, m, _ := w.pool.EnterNext(w.now, c.waiting, func(i int) string { return fmt.Sprint(i) })
+		if i != c.want || (m != nil) != (i >= 0) || m != nil && m.Value != fmt.Sprint(i) {
+			t.Errorf("%+v: %d, %v", c, i, m)
+		}
+	}
+}
+
+// One who waits and finds nothing does not keep out another for whom somebody makes room.
+func TestEnterNextTriesOthers(t *testing.T) {
+	opt := readers
+	opt.Places = 2
+	w := newWorld(t, opt)
+	w.silent(3, "").wait(w)
+	slow, _ := w.enter(1, "slow")
+	slow.Offer(w.now)
+	w.wait(20 * time.Second)
+	slow.Took(w.now, 1)
+	w.enter(2, "")
+	i, _, out := w.pool.EnterNext(w.now, []Network{3, 2}, func(int) string { return "" })
+	if i != 0 || out != slow {
+		t.Errorf("%d, for %v", i, out)
 	}
 }
 

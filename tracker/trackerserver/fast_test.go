@@ -381,6 +381,31 @@ func FuzzProxyHeader(f *testing.F) {
 	})
 }
 
+// When descriptors run out, connections that are of little use end, and no others.
+func TestGateRelieves(t *testing.T) {
+	s := newServer(t, Options{})
+	g := newGate(s)
+	now := time.Unix(1e9, 0)
+	var all []*endedConn
+	for range 2 * relieved {
+		c := &endedConn{}
+		all = append(all, c)
+		p := g.enter(now, netip.MustParseAddr("192.0.2.1"), c, s.shared)
+		if len(all)%2 == 0 {
+			now = now.Add(time.Millisecond)
+			g.took(now, p, 10_000)
+		}
+	}
+	now = now.Add(connGrace)
+	g.relieve(now, s.shared)
+	g.relieve(now, s.shared)
+	for i, c := range all {
+		if c.ended != (i%2 == 0) {
+			t.Errorf("connection %d was ended: %v", i, c.ended)
+		}
+	}
+}
+
 // Behind proxies that speak the PROXY protocol, connections count for the networks of the
 // clients; otherwise each counts alone.
 func TestGateKnowsClientsOfProxies(t *testing.T) {
