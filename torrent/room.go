@@ -158,11 +158,10 @@ func (t *Torrent) quietLocked(now time.Time) bool {
 	return t.state == StateSeeding && t.uploaded.Load() == t.gave && !t.gaveAt.IsZero() && now.Sub(t.gaveAt) >= answerWait
 }
 
-// makeRoomLocked drops the peer that has been useless to both sides for longest, if
-// there is one.
-// A peer that was sent away before makes room for one at the address from even
-// before it had time to be useful.
-func (t *Torrent) makeRoomLocked(from netip.AddrPort, now time.Time) bool {
+// makeRoomLocked drops the peer that has been useless to both sides for longest, or
+// else a peer of a network that has many, if there is one. A peer that was sent away
+// before makes room for one at the address from even before it had time to be useful.
+func (t *Torrent) makeRoomLocked(now time.Time, from netip.AddrPort) bool {
 	var worst *conn
 	stranger := t.s.timesShunned(from) == 0
 	for _, c := range t.conns {
@@ -172,12 +171,13 @@ func (t *Torrent) makeRoomLocked(from netip.AddrPort, now time.Time) bool {
 		}
 	}
 	if worst == nil {
-		return false
+		return t.thinOutLocked(now, from)
 	}
 	if t.state == StateSeeding || worst.peerInterested || !worst.spoke {
 		t.s.shun(worst.addr, now)
 	}
 	worst.dropLocked(errUseless)
+	t.s.room.madeRoom.Add(1)
 	return true
 }
 
@@ -239,63 +239,4 @@ func (s *Session) isShunned(a netip.AddrPort, now time.Time) bool {
 	defer s.mu.Unlock()
 	v, ok := s.shunned[peerlist.Host(a)]
 	return ok && now.Before(v.until)
-}
-
-// maxGreetings bounds the connections whose handshake has not come. Beyond it the
-// oldest goes: who means it is done within a moment.
-const maxGreetings = 200
-
-// greetings are the incoming connections of which nothing is known yet, oldest
-// first; guarded by Session.mu.
-type greetings struct {
-	waiting []*greeting
-}
-
-// greeting is one of them.
-type greeting struct{ close func() error }
-
-// beginGreeting enters a connection, and closes the oldest if they are too many.
-func (s *Session) beginGreeting(close func() error) *greeting {
-	g := &greeting{close}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if w := s.greetings.waiting; len(w) >= maxGreetings {
-		w[0].close()
-		s.greetings.waiting = w[1:]
-	}
-	s.greetings.waiting = append(s.greetings.waiting, g)
-	return g
-}
-
-func (s *Session) endGreeting(g *greeting) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for i, o := range s.greetings.waiting {
-		if o == g {
-			s.greetings.waiting = append(s.greetings.waiting[:i], s.greetings.waiting[i+1:]...)
-			return
-		}
-	}
-}
-
-// enter takes a place for an incoming connection after its handshake, in place of
-// a useless one if there is none left.
-func (s *Session) enter(t *Torrent, from netip.AddrPort) bool {
-	if s.reserve(false) {
-		return true
-	}
-	now := time.Now()
-	if t == nil || s.isShunned(from, now) {
-		return false
-	}
-	t.mu.Lock()
-	made := t.makeRoomLocked(from, now)
-	t.mu.Unlock()
-	if !made {
-		return false
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.conns++ // one too many until the other has left
-	return !s.closed
 }

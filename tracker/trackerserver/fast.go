@@ -6,7 +6,6 @@ import (
 	"io"
 	"net"
 	"strconv"
-	"sync"
 	"time"
 )
 
@@ -214,9 +213,9 @@ func appendDate(b []byte, now time.Time) []byte {
 // already comes first.
 type handedConn struct {
 	net.Conn
-	read []byte
-	once sync.Once
-	done func() // called once it is closed
+	read  []byte
+	gate  *gate
+	place *place // given back when the connection is closed
 }
 
 func (c *handedConn) Read(p []byte) (int, error) {
@@ -231,21 +230,32 @@ func (c *handedConn) Read(p []byte) (int, error) {
 	return c.Conn.Read(p)
 }
 
+func (c *handedConn) Write(p []byte) (int, error) {
+	n, err := c.Conn.Write(p)
+	c.gate.took(c.gate.s.now(), c.place, int64(n))
+	return n, err
+}
+
 // ReadFrom lets the kernel send files, as it does for a plain connection.
-func (c *handedConn) ReadFrom(r io.Reader) (int64, error) { return io.Copy(c.Conn, r) }
+func (c *handedConn) ReadFrom(r io.Reader) (int64, error) {
+	n, err := io.Copy(c.Conn, r)
+	c.gate.took(c.gate.s.now(), c.place, n)
+	return n, err
+}
 
 // CloseWrite lets net/http say that it sends nothing more, and still read.
-func (c *handedConn) CloseWrite() error { return closeWrite(c.Conn) }
-
-func closeWrite(conn net.Conn) error {
-	if w, ok := conn.(interface{ CloseWrite() error }); ok {
+func (c *handedConn) CloseWrite() error {
+	if w, ok := c.Conn.(interface{ CloseWrite() error }); ok {
 		return w.CloseWrite()
 	}
 	return errors.ErrUnsupported
 }
 
-// Close closes the connection and gives its place back.
+// Close gives the place back and closes the connection.
 func (c *handedConn) Close() error {
-	c.once.Do(c.done)
+	c.gate.leave(c.gate.s.now(), c.place)
 	return c.Conn.Close()
 }
+
+// end implements ender. net/http closes c itself when it sees that.
+func (c *handedConn) end() { go c.Conn.Close() }
