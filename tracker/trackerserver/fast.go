@@ -216,6 +216,8 @@ type handedConn struct {
 	read  []byte
 	gate  *gate
 	place *place // given back when the connection is closed
+
+	requests int // that are being answered, as far as ConnContext tells; guarded by gate.mu
 }
 
 func (c *handedConn) Read(p []byte) (int, error) {
@@ -231,15 +233,17 @@ func (c *handedConn) Read(p []byte) (int, error) {
 }
 
 func (c *handedConn) Write(p []byte) (int, error) {
+	c.gate.write(c)
 	n, err := c.Conn.Write(p)
-	c.gate.took(c.gate.s.now(), c.place, int64(n))
+	c.gate.wrote(c, int64(n))
 	return n, err
 }
 
 // ReadFrom lets the kernel send files, as it does for a plain connection.
 func (c *handedConn) ReadFrom(r io.Reader) (int64, error) {
+	c.gate.write(c)
 	n, err := io.Copy(c.Conn, r)
-	c.gate.took(c.gate.s.now(), c.place, n)
+	c.gate.wrote(c, n)
 	return n, err
 }
 

@@ -102,7 +102,12 @@ func site(t testing.TB, s *Server) string {
 	mux.HandleFunc("/file", func(w http.ResponseWriter, r *http.Request) { http.ServeFile(w, r, "fast.go") })
 	mux.HandleFunc("/large", func(w http.ResponseWriter, r *http.Request) { w.Write(make([]byte, 64<<20)) })
 	mux.HandleFunc("/page", func(w http.ResponseWriter, r *http.Request) { fmt.Fprintf(w, "page for %s", r.RemoteAddr) })
-	hs := &http.Server{Handler: s.Handler(mux)}
+	mux.HandleFunc("/wait", func(w http.ResponseWriter, r *http.Request) {
+		w.Write([]byte("wait"))
+		http.NewResponseController(w).Flush()
+		<-r.Context().Done()
+	})
+	hs := &http.Server{Handler: s.Handler(mux), ConnContext: ConnContext}
 	wrapped := s.Listener(l)
 	done := make(chan error, 1)
 	go func() { done <- hs.Serve(wrapped) }()
@@ -298,6 +303,39 @@ func TestListenerMakesRoom(t *testing.T) {
 	}
 }
 
+// A connection whose request is being answered keeps its place, however little it is sent.
+func TestListenerKeepsBusyConnections(t *testing.T) {
+	t.Parallel()
+	var later atomic.Int64
+	start := time.Now()
+	s := newServer(t, Options{MaxConns: 1, Now: func() time.Time { return start.Add(time.Duration(later.Load())) }})
+	addr := site(t, s)
+	busy, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer busy.Close()
+	io.WriteString(busy, "GET /wait HTTP/1.1\r\nHost: x\r\n\r\n")
+	if _, err := http.ReadResponse(bufio.NewReader(busy), nil); err != nil {
+		t.Fatal(err)
+	}
+	for range 5 {
+		later.Add(int64(time.Minute))
+		conn, err := net.Dial("tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: x\r\n\r\n", announceTarget(2))
+		if n, _ := conn.Read(make([]byte, 100)); n > 0 {
+			t.Error("another connection was answered")
+		}
+		conn.Close()
+	}
+	if n := s.Counts(); n.MadeRoom != 0 || n.Overflowed != 5 {
+		t.Errorf("%d made room, %d were refused", n.MadeRoom, n.Overflowed)
+	}
+}
+
 // A connection that sends half a request, or none, has half a minute; the rest
 // does not notice.
 func TestListenerSlow(t *testing.T) {
@@ -387,16 +425,17 @@ func TestGateRelieves(t *testing.T) {
 	g := newGate(s)
 	now := time.Unix(1e9, 0)
 	var all []*endedConn
+	var places []*place
 	for range 2 * relieved {
 		c := &endedConn{}
-		all = append(all, c)
-		p := g.enter(now, netip.MustParseAddr("192.0.2.1"), c, s.shared)
-		if len(all)%2 == 0 {
-			now = now.Add(time.Millisecond)
+		all, places = append(all, c), append(places, g.enter(now, netip.MustParseAddr("192.0.2.1"), c, s.shared))
+	}
+	now = now.Add(connGrace)
+	for i, p := range places {
+		if i%2 == 1 {
 			g.took(now, p, 10_000)
 		}
 	}
-	now = now.Add(connGrace)
 	g.relieve(now, s.shared)
 	g.relieve(now, s.shared)
 	for i, c := range all {

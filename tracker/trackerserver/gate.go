@@ -1,7 +1,10 @@
 package trackerserver
 
 import (
+	"context"
+	"crypto/tls"
 	"net"
+	"net/http"
 	"net/netip"
 	"sync"
 	"time"
@@ -9,17 +12,16 @@ import (
 	"spate/internal/fairpool"
 )
 
-// How long a connection keeps its place when others want it. Its client takes what we
-// answer: before the first answer it has a moment, after each one some time.
+// How long a connection keeps its place when others want it: until it has made its first
+// request, and while it is idle or does not read the answer.
 const (
 	connGrace = 5 * time.Second
-	connFloor = 64 // bytes of answers that are worth a second
-	connPause = 20 * time.Second
+	connFloor = 64 // bytes of an answer that are worth a second
 )
 
-// gate bounds the connections of a listener: when there are too many, one that was not
-// answered yet or is idle makes room. Loopback and named proxies stand for many
-// clients, and each of their connections counts alone.
+// gate bounds the connections of a listener: when there are too many, one that has made no
+// request makes room, then one that is idle or does not read. Loopback and named proxies
+// stand for many clients, and each of their connections counts alone.
 type gate struct {
 	s    *Server
 	mu   sync.Mutex
@@ -34,7 +36,7 @@ type place = fairpool.Member[ender]
 type ender interface{ end() }
 
 func newGate(s *Server) *gate {
-	return &gate{s: s, pool: fairpool.New[ender](fairpool.Options{Places: s.opts.MaxConns, Grace: connGrace, Floor: connFloor, Pause: connPause})}
+	return &gate{s: s, pool: fairpool.New[ender](fairpool.Options{Places: s.opts.MaxConns, Grace: connGrace, Floor: connFloor, Pause: connGrace})}
 }
 
 // enter takes a place for a connection from a, in place of another if need be. It
@@ -61,6 +63,45 @@ func (g *gate) took(now time.Time, p *place, n int64) {
 	defer g.mu.Unlock()
 	p.Took(now, n)
 	p.Offer(now)
+}
+
+// write notes that the client of c is sent something.
+func (g *gate) write(c *handedConn) {
+	now := g.s.now()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	c.place.Offer(now)
+}
+
+// wrote notes that the client of c has taken n bytes of it.
+func (g *gate) wrote(c *handedConn, n int64) {
+	now := g.s.now()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	c.place.Took(now, n)
+	if c.requests == 0 {
+		c.place.Offer(now) // the next request is the client's turn
+	}
+}
+
+// begin notes that c has made a request: until finish it is our turn, but for what is written.
+func (g *gate) begin(c *handedConn) {
+	now := g.s.now()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if c.requests++; c.requests == 1 {
+		c.place.Took(now, 0)
+	}
+}
+
+// finish notes that a request of c is answered.
+func (g *gate) finish(c *handedConn) {
+	now := g.s.now()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if c.requests--; c.requests == 0 {
+		c.place.Offer(now)
+	}
 }
 
 // hand says who has the connection from now on.
@@ -141,4 +182,34 @@ func (l *boundedListener) Accept() (net.Conn, error) {
 		}
 		return l.s.fromProxy(c), nil
 	}
+}
+
+// connKey is the key of a request's connection in its context.
+type connKey struct{}
+
+// ConnContext is for [http.Server.ConnContext]: with it, [Server.Handler] knows the
+// connection of a request. While a request is answered, its connection does not count as
+// idle, however little is sent.
+func ConnContext(ctx context.Context, conn net.Conn) context.Context {
+	if t, ok := conn.(*tls.Conn); ok {
+		conn = t.NetConn()
+	}
+	switch c := conn.(type) {
+	case *handedConn:
+		return context.WithValue(ctx, connKey{}, c)
+	case *proxyConn:
+		return context.WithValue(ctx, connKey{}, c.handedConn)
+	}
+	return ctx
+}
+
+// busy notes that the connection of a request is not idle until the returned function is
+// called.
+func busy(r *http.Request) (done func()) {
+	c, ok := r.Context().Value(connKey{}).(*handedConn)
+	if !ok {
+		return func() {}
+	}
+	c.gate.begin(c)
+	return func() { c.gate.finish(c) }
 }

@@ -69,6 +69,7 @@ func (s *Server) Handler(next http.Handler) http.Handler {
 		next = http.NotFoundHandler()
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer busy(r)()
 		if route, _ := s.routeOf([]byte(r.URL.Path)); route != routeNone {
 			s.ServeHTTP(w, r)
 		} else {
