@@ -52,6 +52,11 @@ var habits = map[string]habit{
 	"asks, comes back each 5 s":     {handshake: true, interested: true, asks: true, stays: 5 * time.Second},
 }
 
+// typical are the habits that short tests play.
+var typical = map[string]bool{
+	"is interested and silent": true, "asks and never reads": true, "asks and cancels": true, "is idle, comes back each 5 s": true,
+}
+
 // uselessPeer is one connection of a peer with a habit.
 type uselessPeer struct {
 	habit
@@ -62,8 +67,7 @@ type uselessPeer struct {
 	shown    []uint32
 }
 
-// attack connects nothing itself: it plays the habit on a connection until the
-// seed or ctx ends it.
+// attack plays the habit on a connection until the seed or ctx ends it.
 func (h habit) attack(ctx context.Context, conn net.Conn, hash spate.InfoHash, pieces int) {
 	if h.stays > 0 {
 		stop := time.AfterFunc(h.stays, func() { conn.Close() })
@@ -333,6 +337,9 @@ func TestUselessPeers(t *testing.T) {
 		}
 	}
 	for name := range habits {
+		if testing.Short() && !typical[name] {
+			continue
+		}
 		for _, count := range []int{2, 50, 250} {
 			t.Run(fmt.Sprintf("%d/%s", count, name), func(t *testing.T) {
 				g := plain
