@@ -13,6 +13,7 @@ import (
 
 	"spate"
 	"spate/internal/simnet"
+	"spate/metainfo"
 	"spate/peerwire"
 	"spate/storage"
 )
@@ -222,10 +223,11 @@ type getter struct {
 // siege is a seed with the default options, useless peers, and honest getters.
 type siege struct {
 	size, piece int
-	sessionUp   int64          // the limit that the seed's user sets; 0: none
-	linkUp      int64          // of the seed's line
-	useless     map[string]int // number of peers by habit
-	networks    int            // that the useless peers come from; 0: each from its own
+	format      metainfo.Format // "": v1
+	sessionUp   int64           // the limit that the seed's user sets; 0: none
+	linkUp      int64           // of the seed's line
+	useless     map[string]int  // number of peers by habit
+	networks    int             // that the useless peers come from; 0: each from its own
 	getters     []getter
 	seedDials   bool // the seed dials the getters, not they it
 }
@@ -233,6 +235,9 @@ type siege struct {
 // run returns how long each getter took.
 func (g siege) run(t *testing.T) (took []time.Duration) {
 	data, mi := noiseTorrent(t, g.size, g.piece)
+	if g.format != "" {
+		data, mi = madeOf(t, g.size, g.piece, g.format)
+	}
 	took = make([]time.Duration, len(g.getters))
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(context.Background())
@@ -361,6 +366,13 @@ func TestUselessPeers(t *testing.T) {
 		t.Run("few networks/"+name, func(t *testing.T) {
 			g := plain
 			g.useless, g.networks = map[string]int{name: 250}, 3
+			check(t, g)
+		})
+	}
+	for _, format := range []metainfo.Format{metainfo.V2, metainfo.Hybrid} {
+		t.Run(string(format), func(t *testing.T) {
+			g := plain
+			g.format, g.useless = format, map[string]int{"is interested and silent": 40, "asks and never reads": 40}
 			check(t, g)
 		})
 	}
