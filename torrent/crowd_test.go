@@ -122,7 +122,8 @@ func TestChurn(t *testing.T) {
 	})
 }
 
-// TestFreeRidersGetLess: who gives nothing waits for those who give.
+// TestFreeRidersGetLess holds that the first peer that gives nothing is done after half
+// of the peers that give, and the median one after nine in ten of them.
 func TestFreeRidersGetLess(t *testing.T) {
 	eachSeed(t, func(t *testing.T, seed uint64) {
 		members := crowd(20, link(64, 1024))
@@ -144,7 +145,7 @@ func TestFreeRidersGetLess(t *testing.T) {
 		slices.Sort(others)
 		t.Logf("free riders %v", riders)
 		t.Logf("others %v", others)
-		if riders[0] <= others[len(others)/2] || riders[len(riders)/2] <= others[len(others)-1] {
+		if riders[0] <= others[len(others)/2] || riders[len(riders)/2] <= others[len(others)*9/10] {
 			t.Error("free riders did not wait for the others")
 		}
 	})
