@@ -46,55 +46,60 @@ func TestModel(t *testing.T) {
 			return &in[rapid.IntRange(0, len(in)-1).Draw(t, "holder")]
 		}
 		id := 0
+		enter := func(t *rapid.T, n Network) {
+			mine := held(n)
+			if n == 0 {
+				mine = 0
+			}
+			who := newcomer{n, mine, p.marks.has(now, n)}
+			free := opt.Places - len(in)
+			others := len(in) > mine || p.wanted != n && now.Sub(p.wantedT) < wantFor
+			before := slices.Clone(in)
+			states := make([]Holder, len(in))
+			counts := make([]int, len(in))
+			for i, h := range in {
+				states[i] = Holder{h.network, h.m.Standing(now), h.m.since()}
+				counts[i] = held(h.network)
+			}
+			id++
+			m, out := p.Enter(now, n, id)
+			if out != nil {
+				in = slices.DeleteFunc(in, func(h modelHolder) bool { return h.m == out })
+			}
+			if m != nil {
+				in = append(in, modelHolder{m, n})
+			}
+			switch allowed := free > 0 && (!others || mine < share*free); {
+			case allowed && (m == nil || out != nil):
+				t.Fatalf("%d of %d places are free: %v, in place of %v", free, opt.Places, m, out)
+			case allowed:
+				return
+			case m != nil && out == nil:
+				t.Fatalf("a network with %d of %d places got one more, %d are free", mine, opt.Places, free)
+			case len(in) != len(before):
+				t.Fatalf("%d holders became %d", len(before), len(in))
+			}
+			for i, h := range before {
+				if free > 0 && h.network != n || !states[i].makesRoom(counts[i], who) {
+					if h.m == out {
+						t.Fatalf("%+v, of %d, made room for %+v", states[i], counts[i], who)
+					}
+					continue
+				}
+				if out == nil {
+					t.Fatalf("%+v was refused while %+v, of %d, makes room", who, states[i], counts[i])
+				}
+				j := slices.IndexFunc(before, func(h modelHolder) bool { return h.m == out })
+				if states[i].before(counts[i], &states[j], counts[j]) {
+					t.Fatalf("%+v, of %d, made room before %+v, of %d", states[j], counts[j], states[i], counts[i])
+				}
+			}
+		}
 		t.Repeat(map[string]func(*rapid.T){
 			"enter": func(t *rapid.T) {
 				n := network.Draw(t, "from")
-				mine := held(n)
-				if n == 0 {
-					mine = 0
-				}
-				who := newcomer{n, mine, p.marks.has(now, n)}
-				free := opt.Places - len(in)
-				others := len(in) > mine || p.wanted != n && now.Sub(p.wantedT) < wantFor
-				before := slices.Clone(in)
-				states := make([]Holder, len(in))
-				counts := make([]int, len(in))
-				for i, h := range in {
-					states[i] = Holder{h.network, h.m.Standing(now), h.m.since()}
-					counts[i] = held(h.network)
-				}
-				id++
-				m, out := p.Enter(now, n, id)
-				if out != nil {
-					in = slices.DeleteFunc(in, func(h modelHolder) bool { return h.m == out })
-				}
-				if m != nil {
-					in = append(in, modelHolder{m, n})
-				}
-				switch allowed := free > 0 && (!others || mine < share*free); {
-				case allowed && (m == nil || out != nil):
-					t.Fatalf("%d of %d places are free: %v, in place of %v", free, opt.Places, m, out)
-				case allowed:
-					return
-				case m != nil && out == nil:
-					t.Fatalf("a network with %d of %d places got one more, %d are free", mine, opt.Places, free)
-				case len(in) != len(before):
-					t.Fatalf("%d holders became %d", len(before), len(in))
-				}
-				for i, h := range before {
-					if free > 0 && h.network != n || !states[i].makesRoom(counts[i], who) {
-						if h.m == out {
-							t.Fatalf("%+v, of %d, made room for %+v", states[i], counts[i], who)
-						}
-						continue
-					}
-					if out == nil {
-						t.Fatalf("%+v was refused while %+v, of %d, makes room", who, states[i], counts[i])
-					}
-					j := slices.IndexFunc(before, func(h modelHolder) bool { return h.m == out })
-					if states[i].before(counts[i], &states[j], counts[j]) {
-						t.Fatalf("%+v, of %d, made room before %+v, of %d", states[j], counts[j], states[i], counts[i])
-					}
+				for range rapid.IntRange(1, 30).Draw(t, "times") {
+					enter(t, n)
 				}
 			},
 			"offer": func(t *rapid.T) { pick(t).m.Offer(now) },

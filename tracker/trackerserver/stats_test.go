@@ -408,3 +408,37 @@ func TestDashboard(t *testing.T) {
 		}
 	}
 }
+
+// unread is a client that does not read: writing to it waits until it is read.
+type unread struct {
+	*httptest.ResponseRecorder
+	reads chan struct{}
+}
+
+func (u unread) Write(p []byte) (int, error) {
+	<-u.reads
+	return u.ResponseRecorder.Write(p)
+}
+
+// A client that does not read the metrics takes up none of the few requests at once.
+func TestUnreadMetrics(t *testing.T) {
+	done := make(chan struct{})
+	h := buffered(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("X-Test", "1")
+		w.WriteHeader(http.StatusTeapot)
+		w.Write([]byte("metrics"))
+		close(done)
+	}))
+	u := unread{httptest.NewRecorder(), make(chan struct{})}
+	answered := make(chan struct{})
+	go func() {
+		h.ServeHTTP(u, httptest.NewRequest("GET", "/metrics", nil))
+		close(answered)
+	}()
+	<-done // although nothing was read
+	close(u.reads)
+	<-answered
+	if u.Code != http.StatusTeapot || u.Body.String() != "metrics" || u.Header().Get("X-Test") != "1" {
+		t.Errorf("%d %q %v", u.Code, u.Body, u.Header())
+	}
+}

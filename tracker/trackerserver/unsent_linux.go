@@ -8,7 +8,7 @@ import (
 )
 
 // maxUnsent bounds the bytes that wait in a socket to be sent for the first time. So
-// little keeps a line busy between two writes, at the cost of a quarter more CPU time for
+// little keeps a line busy between two writes, at the cost of a third more CPU time for
 // each byte over loopback. Without it, megabytes that a client never reads count as
 // taken by it.
 const maxUnsent = 64 << 10
