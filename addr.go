@@ -6,24 +6,24 @@ import (
 	"net/netip"
 )
 
-// Sizes in bytes of one compact peer address (BEP 23, BEP 7).
+// The sizes in bytes of one compact peer address: IPv4 (BEP 23) and IPv6 (BEP 7).
 const (
 	CompactLen4 = 6
 	CompactLen6 = 18
 )
 
-// ErrBadCompact is the error for a compact list whose length is not a multiple
-// of its stride.
+// ErrBadCompact is returned for a compact peer list whose length is not a multiple of
+// the address size.
 var ErrBadCompact = errors.New("compact peer list has a partial address")
 
-// CanonicalAddr returns ap with an IPv4-mapped IPv6 address as plain IPv4 and
-// without a zone, so that one endpoint has one value.
+// CanonicalAddr returns ap without a zone and with an IPv4-mapped IPv6 address turned
+// into plain IPv4, so that equal endpoints compare equal.
 func CanonicalAddr(ap netip.AddrPort) netip.AddrPort {
 	return netip.AddrPortFrom(ap.Addr().Unmap().WithZone(""), ap.Port())
 }
 
-// AppendCompact appends the compact form of ap: 6 bytes for IPv4 (BEP 23), 18
-// for IPv6 (BEP 7). It appends nothing for the zero value.
+// AppendCompact appends the compact form of ap to b: 6 bytes for IPv4 (BEP 23), 18
+// bytes for IPv6 (BEP 7). It appends nothing if ap is not valid.
 func AppendCompact(b []byte, ap netip.AddrPort) []byte {
 	if !ap.IsValid() {
 		return b
@@ -39,7 +39,8 @@ func AppendCompact(b []byte, ap netip.AddrPort) []byte {
 	return binary.BigEndian.AppendUint16(b, ap.Port())
 }
 
-// AppendPeers4 appends to dst the addresses of a compact IPv4 list (BEP 23).
+// AppendPeers4 appends to dst the addresses of the compact IPv4 list b (BEP 23). It
+// returns dst unchanged and [ErrBadCompact] if b has a partial address.
 func AppendPeers4(dst []netip.AddrPort, b []byte) ([]netip.AddrPort, error) {
 	if len(b)%CompactLen4 != 0 {
 		return dst, ErrBadCompact
@@ -50,7 +51,9 @@ func AppendPeers4(dst []netip.AddrPort, b []byte) ([]netip.AddrPort, error) {
 	return dst, nil
 }
 
-// AppendPeers6 appends to dst the addresses of a compact IPv6 list (BEP 7).
+// AppendPeers6 appends to dst the addresses of the compact IPv6 list b (BEP 7). It
+// returns dst unchanged and [ErrBadCompact] if b has a partial address. IPv4-mapped
+// addresses become plain IPv4.
 func AppendPeers6(dst []netip.AddrPort, b []byte) ([]netip.AddrPort, error) {
 	if len(b)%CompactLen6 != 0 {
 		return dst, ErrBadCompact

@@ -1,6 +1,7 @@
 package spate_test
 
 import (
+	"go/ast"
 	"go/parser"
 	"go/token"
 	"io/fs"
@@ -11,9 +12,10 @@ import (
 	"testing"
 )
 
-// rows is the import table of ARCHITECTURE.md: a package may import packages of
-// lower rows, and those of its own row that are named in edges. A package that
-// is not listed takes the row of its nearest listed parent; "." is the root.
+// rows gives the row of each package in the import table of ARCHITECTURE.md. A package
+// may import packages of lower rows. Imports between different entries of one row must
+// be listed in edges. A package that is not listed has the row of its nearest listed
+// parent. "." is the root package.
 var rows = map[string]int{
 	".": 0, "bencode": 0, "bitfield": 0, "merkle": 0, "internal": 0,
 	"metainfo": 1, "tracker": 1, "tracker/wire": 1, "peerwire": 1, "signature": 1,
@@ -24,7 +26,7 @@ var rows = map[string]int{
 	"e2e": 7, "bench": 7, "packaging": 7, "scripts": 7,
 }
 
-// edges are the imports inside one row that are meant.
+// edges lists the imports that are allowed between entries of one row.
 var edges = map[[2]string]bool{
 	{"bencode", "."}:                    true,
 	{"tracker/wire", "tracker"}:         true,
@@ -93,7 +95,7 @@ func TestImportsGoDownOnly(t *testing.T) {
 				continue
 			}
 			if b == "internal" && rows[a] == 0 {
-				continue // helpers of the lowest row
+				continue // packages of row 0 may use internal helpers
 			}
 			t.Errorf("%s imports %s: row %d may not import row %d", pkg, to, rows[a], rows[b])
 		}
@@ -124,8 +126,8 @@ func TestNoReplace(t *testing.T) {
 	}
 }
 
-// TestDocs: the links in the documents lead to files, and the Go files that they
-// name are there: from the root on, or those of the engine.
+// TestDocs checks that the links in the documents lead to files, and that the Go files
+// they name exist in the root of the module or in the folder torrent.
 func TestDocs(t *testing.T) {
 	link, source := regexp.MustCompile(`\]\(([^():#]+)[)#]`), regexp.MustCompile("`([a-z_/]+\\.go)`")
 	docs, err := filepath.Glob("docs/*.md")
@@ -147,6 +149,128 @@ func TestDocs(t *testing.T) {
 			if _, engine := os.Stat(filepath.Join("torrent", string(m[1]))); err != nil && engine != nil {
 				t.Errorf("%s: %v", doc, err)
 			}
+		}
+	}
+}
+
+// dialling are the parts of the standard library that make connections out of addresses
+// or URLs.
+var dialling = map[string]*regexp.Regexp{
+	"net":        regexp.MustCompile(`^(Dial|Dialer$)`),
+	"net/http":   regexp.MustCompile(`^(Client|Transport|DefaultClient|DefaultTransport|Get|Head|Post|PostForm)$`),
+	"crypto/tls": regexp.MustCompile(`^(Dial|Dialer$)`),
+	"net/rpc":    regexp.MustCompile(`^Dial`),
+	"net/smtp":   regexp.MustCompile(`^(Dial|SendMail$)`),
+}
+
+// mayDial are the uses of those without package netguard, as "file: package.Name", and
+// why no URL of somebody else's gets there.
+var mayDial = map[string]string{
+	"internal/api/client.go: net.Dialer":                 "the socket of the daemon",
+	"internal/api/client.go: http.Client":                "the daemon at the URL that --api-url gives",
+	"internal/api/client.go: http.Transport":             "for the socket of the daemon",
+	"internal/cli/fetch.go: http.Transport":              "limits for the guard's own transports",
+	"internal/cli/publicurl.go: net.Dial":                "asks the system for a route and sends nothing",
+	"internal/cli/running.go: http.Client":               "sockets in the state directory",
+	"internal/cli/running.go: http.Transport":            "sockets in the state directory",
+	"internal/cli/running.go: net.Dialer":                "sockets in the state directory",
+	"internal/cli/serve.go: net.DialUnix":                "the socket of systemd",
+	"torrent/internal/webseed/client.go: http.Transport": "limits for the guard's own transports",
+	"torrent/options.go: net.Dialer":                     "peers, which package peerlist judges",
+	"tracker/trackerclient/http.go: http.Transport":      "limits for the guard's own transports",
+	"tracker/trackerserver/natcheck.go: net.Dialer":      "peers that announced, which are judged there",
+}
+
+// TestOnlyTheGuardDials: whatever asks URLs of others does so through internal/netguard.
+// Tests, benchmarks and the simulated network are not looked at.
+func TestOnlyTheGuardDials(t *testing.T) {
+	fset := token.NewFileSet()
+	found := map[string]bool{}
+	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		path = filepath.ToSlash(path)
+		if d.IsDir() {
+			switch name := d.Name(); {
+			case name != "." && (strings.HasPrefix(name, ".") || name == "testdata" || name == "tools"),
+				path == "internal/netguard", path == "internal/simnet", path == "bench", path == "e2e":
+				return fs.SkipDir
+			}
+			return nil
+		}
+		if !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			return nil
+		}
+		f, err := parser.ParseFile(fset, path, nil, 0)
+		if err != nil {
+			return err
+		}
+		for _, use := range dials(f) {
+			use = path + ": " + use
+			if found[use] = true; mayDial[use] == "" {
+				t.Errorf("%s: let internal/netguard connect, or give the reason in mayDial", use)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for use := range mayDial {
+		if !found[use] {
+			t.Errorf("mayDial has %q, which is not there any more", use)
+		}
+	}
+}
+
+// dials returns what a file uses of [dialling], as "package.Name".
+func dials(f *ast.File) (uses []string) {
+	packages := map[string]*regexp.Regexp{} // by their names in this file
+	for _, imp := range f.Imports {
+		path := strings.Trim(imp.Path.Value, `"`)
+		if names := dialling[path]; names != nil {
+			name := path[strings.LastIndexByte(path, '/')+1:]
+			if imp.Name != nil {
+				name = imp.Name.Name
+			}
+			packages[name] = names
+		}
+	}
+	if names := packages["."]; names != nil {
+		return []string{"a dot import"}
+	}
+	ast.Inspect(f, func(n ast.Node) bool {
+		if s, ok := n.(*ast.SelectorExpr); ok {
+			if x, ok := s.X.(*ast.Ident); ok && packages[x.Name] != nil && packages[x.Name].MatchString(s.Sel.Name) {
+				uses = append(uses, x.Name+"."+s.Sel.Name)
+			}
+		}
+		return true
+	})
+	return uses
+}
+
+// TestDials: the ways to write a dial are found.
+func TestDials(t *testing.T) {
+	for src, want := range map[string]int{
+		`package p; import "net"; var d net.Dialer`:                               1,
+		`package p; import n "net"; var f = n.DialTimeout`:                        1,
+		`package p; import "net/http"; var c = &http.Client{}`:                    1,
+		`package p; import "net/http"; func f() { http.Get("http://x") }`:         1,
+		`package p; import h "net/http"; var c = h.DefaultClient`:                 1,
+		`package p; import . "net"; var d Dialer`:                                 1,
+		`package p; import "net/http"; var c http.Handler`:                        0,
+		`package p; import "example.org/net"; var d net.Dialer`:                   0,
+		`package p; import "net"; type d struct{ net.Listener; net.Conn }`:        0,
+		`package p; import "crypto/tls"; var f, g = tls.Dial, tls.DialWithDialer`: 2,
+	} {
+		f, err := parser.ParseFile(token.NewFileSet(), "x.go", src, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := dials(f); len(got) != want {
+			t.Errorf("%s: %q", src, got)
 		}
 	}
 }

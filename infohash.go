@@ -7,18 +7,18 @@ import (
 	"fmt"
 )
 
-// ErrBadInfoHash is the cause of every failure to read an info-hash from text.
+// ErrBadInfoHash is wrapped by every error of [ParseInfoHash] and [ParseInfoHashV2].
 var ErrBadInfoHash = errors.New("not an info-hash")
 
-// InfoHash identifies a swarm on the wire: the SHA-1 of a v1 info dictionary
-// (BEP 3), or the first 20 bytes of the SHA-256 of a v2 one (BEP 52).
+// InfoHash identifies a swarm on the wire. It is the SHA-1 of a v1 info dictionary (BEP
+// 3) or the first 20 bytes of the SHA-256 of a v2 one (BEP 52).
 type InfoHash [20]byte
 
 // InfoHashV2 is the SHA-256 of a v2 or hybrid info dictionary (BEP 52).
 type InfoHashV2 [32]byte
 
-// ParseInfoHash reads the 40 hexadecimal digits or the 32 base32 digits
-// (BEP 9, older magnet links) of an info-hash, in either case.
+// ParseInfoHash parses an info-hash of 40 hexadecimal or 32 base32 digits (BEP 9) in
+// upper or lower case.
 func ParseInfoHash(s string) (InfoHash, error) {
 	var h InfoHash
 	switch len(s) {
@@ -34,7 +34,8 @@ func ParseInfoHash(s string) (InfoHash, error) {
 	return InfoHash{}, fmt.Errorf("%w: %q (want 40 hexadecimal or 32 base32 digits)", ErrBadInfoHash, clip(s))
 }
 
-// ParseInfoHashV2 reads the 64 hexadecimal digits of a v2 info-hash.
+// ParseInfoHashV2 parses a v2 info-hash of 64 hexadecimal digits in upper or lower
+// case.
 func ParseInfoHashV2(s string) (InfoHashV2, error) {
 	var h InfoHashV2
 	if len(s) == hex.EncodedLen(len(h)) {
@@ -48,17 +49,17 @@ func ParseInfoHashV2(s string) (InfoHashV2, error) {
 // String returns h as 40 lower-case hexadecimal digits.
 func (h InfoHash) String() string { return hex.EncodeToString(h[:]) }
 
-// IsZero reports whether h is all zeros, which stands for "none".
+// IsZero reports whether h is the zero value, which means that there is no info-hash.
 func (h InfoHash) IsZero() bool { return h == InfoHash{} }
 
 // String returns h as 64 lower-case hexadecimal digits.
 func (h InfoHashV2) String() string { return hex.EncodeToString(h[:]) }
 
-// IsZero reports whether h is all zeros, which stands for "none".
+// IsZero reports whether h is the zero value, which means that there is no info-hash.
 func (h InfoHashV2) IsZero() bool { return h == InfoHashV2{} }
 
-// Truncate returns the 20 bytes by which handshakes, trackers and the DHT know
-// a v2 torrent (BEP 52).
+// Truncate returns the first 20 bytes of h, which identify a v2 torrent in handshakes,
+// at trackers and in the DHT (BEP 52).
 func (h InfoHashV2) Truncate() InfoHash { return InfoHash(h[:20]) }
 
 func upper(s string) []byte {

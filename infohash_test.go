@@ -67,7 +67,7 @@ func TestPeerIDClient(t *testing.T) {
 		}
 	}
 	if id := spate.NewPeerID(); !strings.HasPrefix(id.Client(), "spate 0.1") {
-		t.Errorf("own id %v is read as %q", id, id.Client())
+		t.Errorf("the client's own id %v is read as %q", id, id.Client())
 	}
 	hostile := spate.PeerID([]byte("\x1b[31m<script>\x00\xff\n\r\t \x7f.."))
 	if s := hostile.String(); strings.ContainsAny(s, "\x1b\x00\n\r\t\x7f") {

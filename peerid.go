@@ -6,21 +6,21 @@ import (
 	"strings"
 )
 
-// Version is the release of this module, as peers and trackers are told it.
+// Version is the release of this module. It is sent to peers and trackers.
 const Version = "0.1.0"
 
-// clientPrefix is this client's mark in the style of Azureus (BEP 20): two
-// letters, then four digits of the version.
+// clientPrefix starts every peer id of this client. It is in Azureus style (BEP 20):
+// two letters for the client, then four digits for its version.
 const clientPrefix = "-Sp0100-"
 
-// PeerID identifies a client in a swarm for the time it runs (BEP 3, BEP 20).
+// PeerID identifies a client in a swarm while it runs (BEP 3, BEP 20).
 type PeerID [20]byte
 
-// NewPeerID returns a fresh random id that carries this client's mark.
+// NewPeerID returns a random peer id that starts with the prefix of this client.
 func NewPeerID() PeerID {
 	var id PeerID
 	n := copy(id[:], clientPrefix)
-	rand.Read(id[n:]) // never fails: see crypto/rand
+	rand.Read(id[n:]) // crypto/rand.Read never returns an error
 	for i := n; i < len(id); i++ {
 		id[i] = idAlphabet[int(id[i])%len(idAlphabet)]
 	}
@@ -29,8 +29,8 @@ func NewPeerID() PeerID {
 
 const idAlphabet = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
-// String returns the id with every byte that is not printable ASCII as a dot, so
-// that a hostile id is harmless in a log, a page or a terminal.
+// String returns the id with a dot for every byte that is not printable ASCII, so that
+// a hostile id cannot harm a log, a page or a terminal.
 func (id PeerID) String() string {
 	b := id
 	for i, c := range b {
@@ -41,9 +41,9 @@ func (id PeerID) String() string {
 	return string(b[:])
 }
 
-// Client names the program and version that the id claims, such as
-// "libtorrent 2.0.8" or "Transmission 4.0"; the printable prefix where the
-// style is unknown.
+// Client returns the program and version that the id claims, such as "libtorrent 2.0.8"
+// or "Transmission 4.0". If the style of the id is unknown, it returns the first eight
+// characters.
 func (id PeerID) Client() string {
 	s := id.String()
 	if s[0] == '-' && s[7] == '-' {
@@ -53,14 +53,15 @@ func (id PeerID) Client() string {
 		}
 		return name + " " + azureusVersion(s[3:7])
 	}
-	if s[0] == 'M' && s[2] == '-' { // Mainline, M7-10-5--
+	if s[0] == 'M' && s[2] == '-' { // Mainline style: M7-10-5--
 		return "Mainline " + strings.ReplaceAll(strings.TrimRight(s[1:8], "-."), "-", ".")
 	}
 	return strings.TrimRight(s[:8], "-.")
 }
 
-// azureusVersion reads four characters: digits, letters from A for 10 on, and at
-// the end, where it is a letter, a mark of the build that is left out.
+// azureusVersion formats the four version characters of an Azureus-style id. Letters
+// stand for numbers from 10 on; a letter in the last place marks the kind of build and
+// is left out.
 func azureusVersion(s string) string {
 	parts := make([]string, 0, len(s))
 	for i, c := range s {

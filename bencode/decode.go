@@ -1,28 +1,28 @@
-// Package bencode reads and writes the encoding of BEP 3: integers, byte
-// strings, lists and dictionaries.
+// Package bencode reads and writes bencoding (BEP 3): integers, byte strings, lists and
+// dictionaries.
 //
-// Reading is a pull parser over a byte slice: no reflection, no tree, no copy.
-// What it returns are parts of the input, so that a raw span such as the info
-// dictionary is hashed exactly as it stood. Depth and number of tokens are
-// bounded, and no length in the input causes an allocation.
+// [Decoder] is a pull parser over a byte slice. It builds no tree, uses no reflection
+// and returns slices of its input, so that the bytes of an info dictionary can be
+// hashed exactly as they were received. The depth and the number of tokens are limited,
+// and no length in the input makes it allocate memory.
 //
-// Writing is a family of append functions.
+// The Append functions write.
 package bencode
 
 import "bytes"
 
-// Kind is what stands next in the input.
+// Kind is the type of the next value in the input.
 type Kind uint8
 
-// The kinds. Invalid stands for malformed or exhausted input, and after an
-// error.
+// The kinds of values. Invalid means that the input is malformed or at its end, or that
+// the decoder has failed.
 const (
 	Invalid Kind = iota
 	Int
 	String
 	List
 	Dict
-	End // of the innermost list or dictionary
+	End // the end of the innermost list or dictionary
 )
 
 // String returns the name of the kind in lower case.
@@ -30,42 +30,43 @@ func (k Kind) String() string {
 	return [...]string{"invalid byte", "integer", "string", "list", "dictionary", "end"}[min(k, End)]
 }
 
-// Default limits.
+// The default limits.
 const (
-	MaxDepth  = 100       // nested lists and dictionaries
-	MaxTokens = 3_000_000 // strings (keys too), integers, opening and closing marks
+	MaxDepth  = 100       // depth of nested lists and dictionaries
+	MaxTokens = 3_000_000 // strings (including keys), integers, and the starts and ends of lists and dictionaries
 )
 
-// Options are the limits of a [Decoder]. The zero value has the defaults.
+// Options sets the limits of a [Decoder]. The zero value selects the defaults.
 type Options struct {
-	Depth  int // nested lists and dictionaries, at most and by default MaxDepth
-	Tokens int // default MaxTokens
-	// Canonical makes dictionary keys that are out of order or twice an error.
-	// Without it they are read, and Decoder.Unsorted and Decoder.Duplicate tell.
+	Depth  int // depth of nested lists and dictionaries; 0 and values above MaxDepth select MaxDepth
+	Tokens int // number of tokens; 0 selects MaxTokens
+	// Canonical makes it an error if the keys of a dictionary are out of order or
+	// repeated. If it is false such keys are accepted, and Unsorted and Duplicate
+	// report them.
 	Canonical bool
 }
 
-// Decoder reads one slice from front to back. Its errors stick: after the first
-// one, every method returns a zero value, loops end, and Err tells; so that
-// code reads a whole message and checks once.
+// Decoder reads one byte slice from front to back. After the first error every method
+// returns a zero value and every loop ends, so that a caller can read a whole message
+// and call Err once.
 //
-// A Decoder is used by one goroutine at a time.
+// A Decoder is not safe for concurrent use.
 type Decoder struct {
 	b         []byte
 	off       int
 	depth     int
-	tokens    int // left
+	tokens    int // how many more tokens may be read
 	maxTokens int
 	maxDepth  int
 	canonical bool
 	unsorted  int // offset of the first key out of order, or -1
 	duplicate int // offset of the first key equal to the one before it, or -1
 	err       *SyntaxError
-	stack     []frame // of Skip, kept for the next one
+	stack     []frame // scratch space of Skip
 }
 
-// NewDecoder returns a decoder of b, which must not change while slices that it
-// returned are in use.
+// NewDecoder returns a decoder that reads b. The decoder returns slices of b, so b must
+// not change while they are in use.
 func NewDecoder(b []byte, o Options) *Decoder {
 	d := &Decoder{maxTokens: MaxTokens, maxDepth: MaxDepth, canonical: o.Canonical}
 	if o.Tokens > 0 {
@@ -78,7 +79,7 @@ func NewDecoder(b []byte, o Options) *Decoder {
 	return d
 }
 
-// Reset makes d read b from its start, with the limits that it has.
+// Reset makes d read b from its start. It keeps the limits.
 func (d *Decoder) Reset(b []byte) {
 	*d = Decoder{
 		b: b, tokens: d.maxTokens, maxTokens: d.maxTokens, maxDepth: d.maxDepth, canonical: d.canonical,
@@ -86,7 +87,7 @@ func (d *Decoder) Reset(b []byte) {
 	}
 }
 
-// Err returns the first error, a *SyntaxError, or nil.
+// Err returns the first error as a *[SyntaxError], or nil.
 func (d *Decoder) Err() error {
 	if d.err == nil {
 		return nil
@@ -94,22 +95,23 @@ func (d *Decoder) Err() error {
 	return d.err
 }
 
-// Offset returns how many bytes were read, and Rest the others. After the
-// outermost value they are what follows the message.
+// Offset returns the number of bytes read so far.
 func (d *Decoder) Offset() int { return d.off }
 
-// Rest returns the bytes not yet read.
+// Rest returns the bytes that were not read yet. After the outermost value these are
+// the bytes that follow the message.
 func (d *Decoder) Rest() []byte { return d.b[d.off:] }
 
-// Unsorted returns the offset of the first dictionary key that is smaller than
-// the key before it, or -1.
+// Unsorted returns the offset of the first dictionary key that is smaller than the key
+// before it, or -1.
 func (d *Decoder) Unsorted() int { return d.unsorted }
 
-// Duplicate returns the offset of the first dictionary key that equals the key
-// before it, or -1. Equal keys with others between them also show as Unsorted.
+// Duplicate returns the offset of the first dictionary key that equals the key before
+// it, or -1. A repeated key that does not follow its first occurrence directly is out
+// of order, and Unsorted reports that.
 func (d *Decoder) Duplicate() int { return d.duplicate }
 
-// Kind tells what is next without reading it.
+// Kind returns the type of the next value without reading it.
 func (d *Decoder) Kind() Kind {
 	if d.err != nil || d.off >= len(d.b) {
 		return Invalid
@@ -129,12 +131,13 @@ func (d *Decoder) Kind() Kind {
 	return Invalid
 }
 
-// ForgetOrder makes Unsorted and Duplicate start anew, for a caller that judges
-// parts of a message apart.
+// ForgetOrder resets Unsorted and Duplicate to -1, so that a caller can check the parts
+// of a message separately.
 func (d *Decoder) ForgetOrder() { d.unsorted, d.duplicate = -1, -1 }
 
-// Fail makes an error stick at offset off, as if the input were malformed
-// there: for a caller that finds a value out of its range.
+// Fail makes the decoder fail with an error at the given offset, as if the input were
+// malformed there. Callers use it to reject values that are out of range. It does
+// nothing if the decoder has failed already.
 func (d *Decoder) Fail(off int, reason string) {
 	if d.err == nil {
 		d.err = &SyntaxError{Offset: off, Reason: reason}
@@ -157,7 +160,7 @@ func (d *Decoder) want(k Kind) bool {
 	return false
 }
 
-// token counts one token.
+// token counts one token and fails if the limit is reached.
 func (d *Decoder) token() bool {
 	if d.tokens == 0 {
 		d.err = &SyntaxError{Offset: d.off, Reason: "too many tokens", cause: ErrLimit}
@@ -167,7 +170,7 @@ func (d *Decoder) token() bool {
 	return true
 }
 
-// Int reads an integer of at most 64 bits. Leading zeros and -0 are errors.
+// Int reads an integer, which must fit in 64 bits. Leading zeros and -0 are errors.
 func (d *Decoder) Int() int64 {
 	if b, i := d.b, d.off; i+2 < len(b) && b[i] == 'i' && b[i+2] == 'e' && b[i+1]-'0' <= 9 && d.tokens > 0 && d.err == nil {
 		d.tokens--
@@ -186,10 +189,10 @@ func (d *Decoder) Int() int64 {
 	return n
 }
 
-// Bytes reads a string and returns its bytes in place.
+// Bytes reads a string and returns it as a slice of the input.
 func (d *Decoder) Bytes() []byte {
 	if b, i := d.b, d.off; i+2 < len(b) && d.tokens > 0 && d.err == nil {
-		// The commonest cases: a length of one digit or two.
+		// Fast path for lengths of one or two digits.
 		n, from := int(b[i]-'0'), i+2
 		if b[i+1] != ':' && b[i+2] == ':' && uint(n-1) < 9 && b[i+1]-'0' <= 9 {
 			n, from = n*10+int(b[i+1]-'0'), i+3
@@ -214,14 +217,14 @@ func (d *Decoder) Bytes() []byte {
 	return d.b[start:end:end]
 }
 
-// String reads a string as a copy.
+// String reads a string and returns a copy.
 func (d *Decoder) String() string { return string(d.Bytes()) }
 
-// mark is the byte that a value of each kind starts with; for a string it is any
-// digit.
+// mark holds the first byte of the values of each kind. It has no entry for strings,
+// which start with any digit.
 var mark = [...]byte{Int: 'i', List: 'l', Dict: 'd', End: 'e'}
 
-// open reads the mark that opens a container of kind k.
+// open reads the first byte of a list or dictionary.
 func (d *Decoder) open(k Kind) bool {
 	if d.off < len(d.b) && d.b[d.off] == mark[k] && d.tokens > 0 && d.depth < d.maxDepth && d.err == nil {
 		d.tokens--
@@ -241,8 +244,8 @@ func (d *Decoder) open(k Kind) bool {
 	return true
 }
 
-// more reports whether the innermost container has another element, and reads
-// its end if not.
+// more reports whether the innermost list or dictionary has another element. If it has
+// none, more reads its end.
 func (d *Decoder) more() bool {
 	switch {
 	case d.err != nil:
@@ -260,8 +263,9 @@ func (d *Decoder) more() bool {
 	return false
 }
 
-// List reads a list: the loop's body reads one element, or leaves it to be
-// skipped. Breaking out of the loop leaves the decoder inside the list.
+// List reads a list and runs the loop body for each element. An element that the body
+// does not read is skipped. Breaking out of the loop leaves the decoder inside the
+// list.
 //
 //	for range d.List {
 //		names = append(names, d.String())
@@ -281,8 +285,8 @@ func (d *Decoder) List(yield func() bool) {
 	}
 }
 
-// Dict reads a dictionary: the loop's body gets a key, in place, and reads its
-// value, or leaves it to be skipped.
+// Dict reads a dictionary and runs the loop body for each key, which is a slice of the
+// input. A value that the body does not read is skipped.
 //
 //	for key := range d.Dict {
 //		switch string(key) {
@@ -302,7 +306,8 @@ func (d *Decoder) Dict(yield func(key []byte) bool) {
 			return
 		}
 		last = key
-		if at = d.off; !yield(key) {
+		at = d.off
+		if !yield(key) {
 			return
 		}
 		if d.off == at {
@@ -311,7 +316,9 @@ func (d *Decoder) Dict(yield func(key []byte) bool) {
 	}
 }
 
-// ordered notes, or refuses, a key that does not follow the one before it.
+// ordered compares a key with the one before it. It records a key that is out of order
+// or repeated, or rejects it if Canonical is set, and reports whether decoding may go
+// on.
 func (d *Decoder) ordered(last, key []byte, at int) bool {
 	if len(last) > 0 && len(key) > 0 && last[0] < key[0] {
 		return true
@@ -332,16 +339,17 @@ func (d *Decoder) ordered(last, key []byte, at int) bool {
 	return true
 }
 
-// Raw reads any value, checks all of it and returns its bytes as they stand.
+// Raw reads one value of any kind, checks it completely and returns its bytes.
 func (d *Decoder) Raw() []byte {
 	at := d.off
-	if d.Skip(); d.err != nil {
+	d.Skip()
+	if d.err != nil {
 		return nil
 	}
 	return d.b[at:d.off:d.off]
 }
 
-// Finish fails if anything follows what was read, and returns Err.
+// Finish fails if any bytes are left, and returns Err.
 func (d *Decoder) Finish() error {
 	if d.err == nil && d.off < len(d.b) {
 		d.Fail(d.off, "bytes after the end")

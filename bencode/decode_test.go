@@ -13,7 +13,7 @@ func TestValid(t *testing.T) {
 	good := []string{
 		"i0e", "i-1e", "i9223372036854775807e", "i-9223372036854775808e", "0:", "3:abc", "le", "de",
 		"d1:ai1e1:bl1:x1:yee", "lllleeee", "d0:0:e", "l" + strings.Repeat("i7e", 1000) + "e",
-		"d1:bi1e1:ai2ee", "d1:ai1e1:ai2ee", // order is for the caller to judge
+		"d1:bi1e1:ai2ee", "d1:ai1e1:ai2ee", // the caller decides whether the order matters
 		strings.Repeat("l", 100) + strings.Repeat("e", 100),
 	}
 	for _, s := range good {
@@ -54,7 +54,8 @@ func TestLimits(t *testing.T) {
 		}
 	}
 	d := bencode.NewDecoder([]byte("lleie"), bencode.Options{Depth: 1})
-	if d.Skip(); !errors.Is(d.Err(), bencode.ErrLimit) {
+	d.Skip()
+	if !errors.Is(d.Err(), bencode.ErrLimit) {
 		t.Errorf("depth 1: %v", d.Err())
 	}
 }
@@ -110,7 +111,8 @@ func TestErrorsStick(t *testing.T) {
 	d := bencode.NewDecoder([]byte("li1e1:xe"), bencode.Options{})
 	n := 0
 	for range d.List {
-		if n++; d.Bytes() != nil {
+		n++
+		if d.Bytes() != nil {
 			t.Error("an integer was read as a string")
 		}
 	}
@@ -133,7 +135,8 @@ func TestFindAndRest(t *testing.T) {
 		t.Errorf("%q %d %v", raw, off, err)
 	}
 	d := bencode.NewDecoder([]byte(in), bencode.Options{})
-	if d.Skip(); d.Err() != nil || string(d.Rest()) != "trailing" {
+	d.Skip()
+	if d.Err() != nil || string(d.Rest()) != "trailing" {
 		t.Errorf("%v, rest %q", d.Err(), d.Rest())
 	}
 	if d.Finish() == nil {

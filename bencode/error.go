@@ -6,15 +6,15 @@ import (
 	"io"
 )
 
-// ErrLimit is the cause of a [SyntaxError] that stands for a limit of [Options]
-// rather than for bad syntax.
+// ErrLimit is wrapped by a [SyntaxError] if the input exceeds a limit of [Options] but
+// has no syntax error.
 var ErrLimit = errors.New("over the limit")
 
-// SyntaxError says where input is not what was wanted: malformed, cut short,
-// another type than asked for, or over a limit.
+// SyntaxError describes the first error in the input: bad syntax, a value of another
+// type than the caller asked for, an early end, or an exceeded limit.
 type SyntaxError struct {
-	Offset int    // of the offending byte, from the start of the input
-	Reason string // lower case, without the offset
+	Offset int    // offset of the error in bytes from the start of the input
+	Reason string // in lower case, without the offset
 
 	cause error
 }
@@ -24,8 +24,8 @@ func (e *SyntaxError) Error() string {
 	return fmt.Sprintf("bencode: %s at byte %d", e.Reason, e.Offset)
 }
 
-// Unwrap returns [ErrLimit], [io.ErrUnexpectedEOF] for input that ends too
-// early, or nil.
+// Unwrap returns [ErrLimit] if a limit was exceeded, [io.ErrUnexpectedEOF] if the input
+// ended early, and otherwise nil.
 func (e *SyntaxError) Unwrap() error { return e.cause }
 
 func truncated(off int) *SyntaxError {

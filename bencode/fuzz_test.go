@@ -9,7 +9,7 @@ import (
 	"spate/bencode"
 )
 
-// encode copies one value token by token through the encoder.
+// encode reads one value and appends its encoding to b.
 func encode(d *bencode.Decoder, b []byte) []byte {
 	switch d.Kind() {
 	case bencode.Int:
@@ -29,12 +29,13 @@ func encode(d *bencode.Decoder, b []byte) []byte {
 		}
 		return bencode.AppendEnd(b)
 	}
-	d.Skip() // makes the error
+	d.Skip() // sets the error
 	return b
 }
 
-// FuzzDecode holds that skipping and walking judge alike, that a value that
-// reads has one encoding only, and that errors lie inside the input.
+// FuzzDecode checks that skipping a value and reading it give the same result, that
+// encoding an accepted value gives its original bytes, and that the offset of an error
+// is inside the input.
 func FuzzDecode(f *testing.F) {
 	for _, s := range []string{
 		"", "i0e", "i-42e", "i01e", "4:spam", "le", "de", "l4:spami42ee", "d3:bar4:spam3:fooi42ee",
@@ -57,7 +58,7 @@ func FuzzDecode(f *testing.F) {
 		}
 		var syntax *bencode.SyntaxError
 		if err := bencode.Valid(b); err != nil && (!errors.As(err, &syntax) || syntax.Offset < 0 || syntax.Offset > len(b)) {
-			t.Fatalf("error outside of the input: %v", err)
+			t.Fatalf("the error is outside of the input: %v", err)
 		}
 	})
 }

@@ -2,16 +2,17 @@ package bencode
 
 import "bytes"
 
-// frame is a list or dictionary that Skip is inside of.
+// frame is the state of one list or dictionary that Skip has entered.
 type frame struct {
 	dict  bool
-	value bool // a dictionary: its key was read, the value is next
-	keyed bool // a dictionary: from and to are its last key
+	value bool // in a dictionary: a value is next
+	keyed bool // in a dictionary: from and to delimit the previous key
 	from  int
 	to    int
 }
 
-// Skip reads any value and checks all of it, the order of the keys inside too.
+// Skip reads one value of any kind and checks it completely, including the order of
+// keys.
 func (d *Decoder) Skip() {
 	switch d.Kind() {
 	case String:
@@ -25,8 +26,8 @@ func (d *Decoder) Skip() {
 	}
 }
 
-// SkipCount skips a list or dictionary as Skip does, and returns how many
-// elements, or keys, it has.
+// SkipCount skips a list or dictionary like Skip and returns the number of its elements
+// or keys.
 func (d *Decoder) SkipCount() int {
 	k := d.Kind()
 	if k != Dict {
@@ -41,9 +42,9 @@ func (d *Decoder) SkipCount() int {
 	return n
 }
 
-// skipNested reads to the end of the container that was just opened, without
-// recursion. It returns the number of elements. This loop is what a hostile
-// message costs.
+// skipNested reads to the end of the list or dictionary that was just opened and
+// returns the number of its elements. It does not recurse, because the time
+// for a hostile message is mostly spent here.
 func (d *Decoder) skipNested(stack *[]frame) (n int) {
 	f := &(*stack)[0]
 	base := d.depth
@@ -73,7 +74,7 @@ func (d *Decoder) skipNested(stack *[]frame) (n int) {
 			if d.depth == base+1 && !f.dict {
 				n++
 			}
-			f.value = false // it is what is read now
+			f.value = false // the opened list or dictionary is the value
 			*stack = append(*stack, frame{dict: c == 'd'})
 			f = &(*stack)[len(*stack)-1]
 			continue
@@ -106,8 +107,8 @@ func kindOf(c byte) Kind {
 	return List
 }
 
-// skipString skips the string at off, where the digit c stands, and returns
-// where its content starts.
+// skipString skips the string at off, whose first digit is c, and returns the offset of
+// its content.
 func (d *Decoder) skipString(c byte, off int) int {
 	if b := d.b; off+1 < len(b) && b[off+1] == ':' && d.tokens > 0 && int(c-'0') < len(b)-off-1 {
 		d.tokens--
@@ -118,7 +119,7 @@ func (d *Decoder) skipString(c byte, off int) int {
 	return d.off - len(s)
 }
 
-// noteKey notes the key from start to d.off, whose length stands at off.
+// noteKey records the key b[start:d.off] in f. Its length is encoded at off.
 func (d *Decoder) noteKey(f *frame, start, off int) {
 	if d.err != nil {
 		return
@@ -130,16 +131,16 @@ func (d *Decoder) noteKey(f *frame, start, off int) {
 	f.from, f.to = start, d.off
 }
 
-// Valid checks that b is exactly one value within the default limits.
+// Valid returns an error unless b is exactly one value within the default limits.
 func Valid(b []byte) error {
 	d := NewDecoder(b, Options{})
 	d.Skip()
 	return d.Finish()
 }
 
-// Find returns the value of key in the dictionary that b starts with, as it
-// stands, and where it starts; nil if there is no such key. Everything up to it
-// is checked, nothing after it.
+// Find returns the encoded value of key in the dictionary at the start of b, and its
+// offset in b. If there is no such key it returns nil and -1. Find checks the syntax of
+// b only up to the end of that value.
 func Find(b []byte, key string) (raw []byte, offset int, err error) {
 	d := NewDecoder(b, Options{})
 	for k := range d.Dict {

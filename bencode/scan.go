@@ -2,7 +2,8 @@ package bencode
 
 import "math"
 
-// parseInt reads the integer whose 'i' is at off and returns what follows it.
+// parseInt parses the integer that starts with the 'i' at off. end is the offset after
+// it.
 func parseInt(b []byte, off int) (n int64, end int, err *SyntaxError) {
 	i := off + 1
 	neg := i < len(b) && b[i] == '-'
@@ -33,11 +34,13 @@ func parseInt(b []byte, off int) (n int64, end int, err *SyntaxError) {
 	return int64(u), i + 1, nil
 }
 
-// parseString finds the content of the string at off, where a digit stands.
+// parseString parses the length of the string at off, where b must have a digit. The
+// content of the string is b[start:end].
 func parseString(b []byte, off int) (start, end int, err *SyntaxError) {
 	n, i := 0, off
 	for ; i < len(b) && b[i]-'0' <= 9; i++ {
-		if n = n*10 + int(b[i]-'0'); n > len(b) {
+		n = n*10 + int(b[i]-'0')
+		if n > len(b) {
 			return 0, 0, truncated(len(b))
 		}
 	}

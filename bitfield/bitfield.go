@@ -1,5 +1,5 @@
-// Package bitfield is a set of piece indexes in the bit order of BEP 3: piece 0
-// is the highest bit of the first byte.
+// Package bitfield implements the bitfields of BEP 3, which are sets of piece indexes.
+// The highest bit of the first byte stands for piece 0.
 package bitfield
 
 import (
@@ -10,26 +10,26 @@ import (
 	"math/bits"
 )
 
-// ErrInvalid is the cause when bytes from outside are not a bit field of the
-// wanted size.
+// ErrInvalid is wrapped by the errors of [FromBytes].
 var ErrInvalid = errors.New("invalid bitfield")
 
-// Bitfield is a set of the integers from 0 to Len()-1. Copies share their bits;
-// [Bitfield.Clone] does not. The zero value is an empty field of length 0.
+// Bitfield is a set of integers from 0 to Len()-1. Copies of a Bitfield share their
+// bits; [Bitfield.Clone] makes an independent one. The zero value is an empty set of
+// length 0.
 //
-// A Bitfield has no lock: who shares one between goroutines guards it. The
-// spare bits of the last byte are always zero.
+// A Bitfield is not safe for concurrent use. The unused bits of the last byte are
+// always zero.
 type Bitfield struct {
 	b []byte
 	n int
 }
 
-// New returns a field of n bits, all clear. It panics if n is negative.
+// New returns an empty set of length n. It panics if n is negative.
 func New(n int) Bitfield { return Bitfield{b: make([]byte, size(n)), n: n} }
 
-// FromBytes returns a field of n bits over b, which it keeps. It is an error
-// that wraps [ErrInvalid] if b has not exactly ceil(n/8) bytes, or a spare bit
-// that is set: BEP 3 has a peer dropped for either.
+// FromBytes returns a set of length n that uses the bytes of b without copying them. It
+// returns an error that wraps [ErrInvalid] if b is not ceil(n/8) bytes long or has an
+// unused bit set. BEP 3 requires clients to drop a peer that sends such a bitfield.
 func FromBytes(b []byte, n int) (Bitfield, error) {
 	if n < 0 || len(b) != size(n) {
 		return Bitfield{}, fmt.Errorf("%w: %d bytes for %d bits", ErrInvalid, len(b), n)
@@ -42,29 +42,30 @@ func FromBytes(b []byte, n int) (Bitfield, error) {
 
 func size(n int) int { return n/8 + (n%8+7)/8 }
 
-// Len returns the number of bits.
+// Len returns the length of the bitfield in bits.
 func (f Bitfield) Len() int { return f.n }
 
-// Bytes returns the field as BEP 3 sends it. It is not a copy.
+// Bytes returns the bitfield as it is sent to peers (BEP 3). It does not copy the
+// bits, so the caller must not change them.
 func (f Bitfield) Bytes() []byte { return f.b }
 
-// Clone returns a field with bits of its own.
+// Clone returns a copy that does not share bits with f.
 func (f Bitfield) Clone() Bitfield {
 	return Bitfield{b: append([]byte(nil), f.b...), n: f.n}
 }
 
-// Get reports whether i is in the set; false for an i outside the field.
+// Get reports whether i is in the set. It returns false if i is out of range.
 func (f Bitfield) Get(i int) bool {
 	return uint(i) < uint(f.n) && f.b[i>>3]&(0x80>>(i&7)) != 0
 }
 
-// Set adds i. It panics if i is outside the field.
+// Set adds i to the set. It panics if i is out of range.
 func (f Bitfield) Set(i int) {
 	f.check(i)
 	f.b[i>>3] |= 0x80 >> (i & 7)
 }
 
-// Clear removes i. It panics if i is outside the field.
+// Clear removes i from the set. It panics if i is out of range.
 func (f Bitfield) Clear(i int) {
 	f.check(i)
 	f.b[i>>3] &^= 0x80 >> (i & 7)
@@ -76,7 +77,7 @@ func (f Bitfield) check(i int) {
 	}
 }
 
-// SetAll adds every index.
+// SetAll adds all indexes.
 func (f Bitfield) SetAll() {
 	for i := range f.b {
 		f.b[i] = 0xff
@@ -86,10 +87,10 @@ func (f Bitfield) SetAll() {
 	}
 }
 
-// ClearAll removes every index.
+// ClearAll removes all indexes.
 func (f Bitfield) ClearAll() { clear(f.b) }
 
-// Count returns how many indexes are in the set.
+// Count returns the number of indexes in the set.
 func (f Bitfield) Count() int {
 	c, b := 0, f.b
 	for ; len(b) >= 8; b = b[8:] {
@@ -101,19 +102,21 @@ func (f Bitfield) Count() int {
 	return c
 }
 
-// All reports whether every index is in the set; true for a field of length 0.
+// All reports whether all indexes are in the set. It returns true if the length is 0.
 func (f Bitfield) All() bool { return f.NextClear(0) < 0 }
 
 // None reports whether the set is empty.
 func (f Bitfield) None() bool { return f.NextSet(0) < 0 }
 
-// NextSet returns the smallest index from i on that is in the set, or -1.
+// NextSet returns the smallest index in the set that is not less than i, or -1.
 func (f Bitfield) NextSet(i int) int { return f.next(i, 0) }
 
-// NextClear returns the smallest index from i on that is not in the set, or -1.
+// NextClear returns the smallest index that is not in the set and not less than i, or
+// -1.
 func (f Bitfield) NextClear(i int) int { return f.next(i, 0xff) }
 
-// next finds the first set bit from i on in f with every byte XORed with flip.
+// next returns the smallest index not less than i whose bit is set if every byte of f
+// is XORed with flip, or -1.
 func (f Bitfield) next(i int, flip byte) int {
 	i = max(i, 0)
 	if i >= f.n {
@@ -142,7 +145,7 @@ func (f Bitfield) within(k int, v byte) int {
 	return -1
 }
 
-// Ones yields the members of the set in rising order.
+// Ones iterates over the indexes in the set in increasing order.
 func (f Bitfield) Ones() iter.Seq[int] {
 	return func(yield func(int) bool) {
 		for i := f.NextSet(0); i >= 0; i = f.NextSet(i + 1) {
@@ -153,7 +156,7 @@ func (f Bitfield) Ones() iter.Seq[int] {
 	}
 }
 
-// Zeros yields the indexes that are not in the set in rising order.
+// Zeros iterates over the indexes that are not in the set in increasing order.
 func (f Bitfield) Zeros() iter.Seq[int] {
 	return func(yield func(int) bool) {
 		for i := f.NextClear(0); i >= 0; i = f.NextClear(i + 1) {
@@ -164,9 +167,9 @@ func (f Bitfield) Zeros() iter.Seq[int] {
 	}
 }
 
-// Lacks reports whether g has a member that f has not: whether a peer with g is
-// interesting to one with f. Fields of different lengths compare over the
-// shorter one.
+// Lacks reports whether g has an index that f does not have. If f and g are the
+// bitfields of two peers, this means that the peer with f is interested in the peer
+// with g. If their lengths differ, only the bytes that both have are compared.
 func (f Bitfield) Lacks(g Bitfield) bool {
 	a, b := f.b, g.b
 	if m := min(len(a), len(b)); len(a) != len(b) {
@@ -185,5 +188,5 @@ func (f Bitfield) Lacks(g Bitfield) bool {
 	return false
 }
 
-// Equal reports whether f and g have the same length and members.
+// Equal reports whether f and g have the same length and the same indexes.
 func (f Bitfield) Equal(g Bitfield) bool { return f.n == g.n && string(f.b) == string(g.b) }

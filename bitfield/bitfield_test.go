@@ -39,9 +39,9 @@ func TestFromBytes(t *testing.T) {
 	}
 }
 
-// TestAgainstMap holds every operation against a map, at lengths around the
-// word size that the fast paths use.
-func TestAgainstMap(t *testing.T) {
+// TestAgainstModel compares every operation with a slice of booleans, for lengths
+// around the word sizes of the fast paths.
+func TestAgainstModel(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	for _, n := range []int{0, 1, 7, 8, 9, 63, 64, 65, 127, 128, 129, 200, 1000} {
 		for range 30 {
@@ -97,7 +97,8 @@ func TestSetAllLeavesSpareBitsClear(t *testing.T) {
 			t.Error(err)
 		}
 		c := f.Clone()
-		if f.ClearAll(); !f.None() || c.Count() != n || n > 0 && f.Equal(c) {
+		f.ClearAll()
+		if !f.None() || c.Count() != n || n > 0 && f.Equal(c) {
 			t.Errorf("%d bits: a clone shares its bits", n)
 		}
 	}

@@ -18,14 +18,14 @@ import (
 	"testing"
 	"time"
 
-	"spate/internal/killat"
+	"spate/internal/killpoint"
 )
 
 // spateBin is the program under test: SPATE_BIN, or else built once.
 var spateBin = os.Getenv("SPATE_BIN")
 
 func TestMain(m *testing.M) {
-	if code, asked := killat.Main(); asked {
+	if code, asked := killpoint.Main(); asked {
 		os.Exit(code)
 	}
 	if spateBin != "" {

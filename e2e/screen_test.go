@@ -116,7 +116,7 @@ func TestScreens(t *testing.T) {
 		e.keys("3")
 		e.sees(`^ \d+ of 32 pieces.*a mark is a piece`, `^ [█◦·]{32}$`)
 		e.keys("4")
-		e.sees(`^ peer +has +down +up +how +program`, `^ 10\.93\.0\.1:\d+ +100 % .*spate`)
+		e.sees(`^ peer +has +down +up +flags +client`, `^ 10\.93\.0\.1:\d+ +100 % .*spate`)
 		e.keys("Tab")
 		e.sees(`^ http://10\.93\.0\.1:6969/announce`, `the tracker counts 1 seeds, 1 leechers`)
 		e.tmux("resize-window", "-x", "200", "-y", "50")

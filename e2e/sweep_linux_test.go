@@ -9,7 +9,7 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"spate/internal/killat"
+	"spate/internal/killpoint"
 	"spate/metainfo"
 	"spate/storage"
 )
@@ -80,16 +80,16 @@ func (s *sweep) get(dir string, more ...string) *proc { return s.start(s.command
 
 // kill runs a get until it is killed at its n-th call, and reports whether it was.
 func (s *sweep) kill(t *testing.T, dir string, n int) bool {
-	command, err := killat.Command(n, s.command(dir)...)
+	command, err := killpoint.Command(n, s.command(dir)...)
 	if err != nil {
 		t.Fatal(err)
 	}
 	p := s.start(command...)
 	code := p.wait()
-	if code != 0 && code != killat.Killed {
+	if code != 0 && code != killpoint.Killed {
 		t.Errorf("call %d: ended with %d: %s", n, code, p.log)
 	}
-	return code == killat.Killed
+	return code == killpoint.Killed
 }
 
 // claims fails the test if what is remembered of the download names a piece that

@@ -6,12 +6,12 @@ import (
 	"sync"
 )
 
-// link is one group on one interface.
+// link is one multicast group on one network interface.
 type link struct {
-	group netip.AddrPort
-	on    []netip.Prefix // the networks that the interface is on
-	in    *net.UDPConn   // member of the group
-	out   *net.UDPConn   // sends from an address of the interface, so that others on this machine hear it too
+	group    netip.AddrPort
+	networks []netip.Prefix // the networks of the interface
+	in       *net.UDPConn   // a member of the group
+	out      *net.UDPConn   // sends from an address of the interface, so that other processes on this machine receive it too
 }
 
 func (l *link) send(b []byte) error {
@@ -24,11 +24,11 @@ func (l *link) close() {
 	l.out.Close()
 }
 
-// join opens a link for each group on each interface that has none yet.
+// join opens a link for each group on each interface that does not have one yet.
 func (s *Service) join(readers *sync.WaitGroup) {
 	all, err := net.Interfaces()
 	if err != nil {
-		s.log.Warn("looking for networks", "err", err)
+		s.log.Warn("listing the network interfaces", "err", err)
 		return
 	}
 	for _, ifi := range all {
@@ -42,20 +42,21 @@ func (s *Service) join(readers *sync.WaitGroup) {
 			}
 			l, err := s.open(&ifi, g)
 			if err != nil {
-				s.log.Debug("joining the local group", "on", name, "err", err)
+				s.log.Debug("joining the multicast group", "on", name, "err", err)
 			}
 			if l == nil {
 				continue
 			}
 			s.links[name] = l
-			s.log.Debug("joined the local group", "on", name)
+			s.log.Debug("joined the multicast group", "on", name)
 			readers.Go(func() { s.read(l) })
 		}
 	}
 }
 
-// open joins a group on an interface. It returns nil where the interface has no
-// address of the family, or is not the one that the service is bound to.
+// open joins a group on an interface. It returns nil if the interface has no usable
+// address of the group's address family, or not the address that the service is bound
+// to.
 func (s *Service) open(ifi *net.Interface, group netip.AddrPort) (*link, error) {
 	addrs, err := ifi.Addrs()
 	if err != nil {
@@ -68,9 +69,9 @@ func (s *Service) open(ifi *net.Interface, group netip.AddrPort) (*link, error) 
 		ip := p.Addr().Unmap()
 		if err != nil || ip.Is4() != group.Addr().Is4() || s.opt.Bind.IsValid() && ip != s.opt.Bind.Unmap() ||
 			ip.IsLoopback() && !s.opt.Bind.IsLoopback() || ip.Is6() && ip.IsLinkLocalUnicast() {
-			continue // a link-local address of IPv6 leads nobody else here
+			continue // other hosts cannot connect to an IPv6 link-local address without its zone
 		}
-		l.on = append(l.on, p.Masked())
+		l.networks = append(l.networks, p.Masked())
 		if !from.IsValid() {
 			from = ip
 		}
@@ -99,7 +100,7 @@ func (s *Service) open(ifi *net.Interface, group netip.AddrPort) (*link, error) 
 	return l, nil
 }
 
-// read hears what comes until the link is closed.
+// read handles the messages of a link until the link is closed.
 func (s *Service) read(l *link) {
 	b := make([]byte, MaxMessage+1)
 	for {
@@ -107,6 +108,6 @@ func (s *Service) read(l *link) {
 		if err != nil {
 			return
 		}
-		s.hear(b[:n], from.Addr(), l.on)
+		s.handle(b[:n], from.Addr(), l.networks)
 	}
 }

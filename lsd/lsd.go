@@ -1,8 +1,8 @@
-// Package lsd finds peers on the local network (BEP 14): it tells a multicast
-// group which swarms it is in, and listens to who else does.
+// Package lsd discovers peers on the local network (BEP 14). It announces its swarms to
+// multicast groups and receives the announces of other clients.
 //
-// What it hears is believed only from addresses of the network that the interface
-// is on, and only so much of it: anybody there can say anything.
+// Any host on the local network can send any message. The package therefore accepts
+// messages only from addresses of the interface's own networks, and limits their rate.
 package lsd
 
 import (
@@ -19,75 +19,76 @@ import (
 	"spate"
 )
 
-// The groups of BEP 14.
+// The multicast groups of BEP 14.
 var (
 	Group4 = netip.MustParseAddrPort("239.192.152.143:6771")
 	Group6 = netip.MustParseAddrPort("[ff15::efc0:988f]:6771")
 )
 
-// ErrLoopback is the error for a service that is bound to loopback: what is never
-// leaves the machine, and multicast does.
+// ErrLoopback is returned by [New] if the service is bound to a loopback address,
+// because multicast packets do not leave the machine from there.
 var ErrLoopback = errors.New("lsd: bound to loopback, from where no multicast goes out")
 
-// Swarms are what a service finds peers for. Its methods must be safe for
-// concurrent use and return soon.
+// Swarms is the set of swarms that a service discovers peers for. Its methods must be
+// safe for concurrent use and must not block.
 type Swarms interface {
-	// LocalSwarms returns the swarms that the network may be told of: no private
-	// ones (BEP 27).
+	// LocalSwarms returns the swarms to announce. It must leave out private torrents
+	// (BEP 27).
 	LocalSwarms() []spate.InfoHash
-	// FoundLocal is told of a peer of any swarm, and reports whether it is one of
-	// those.
+	// FoundLocal is called for each peer that another client announces, in any swarm.
+	// It reports whether the swarm is one that LocalSwarms returns.
 	FoundLocal(ih spate.InfoHash, peer netip.AddrPort) (ours bool)
 }
 
-// Options of a service. The zero value but for Port is a service with the groups of
-// BEP 14 on every interface.
+// Options configures a service. Only Port is required; the defaults are the groups of
+// BEP 14 on all interfaces.
 type Options struct {
-	// Port is where peers connect to us.
+	// Port is the port on which this client accepts peers.
 	Port uint16
-	// Bind, if valid, names the one interface that has this address.
+	// Bind restricts the service to the interface with this address, if it is valid.
 	Bind netip.Addr
-	// Interface, if not empty, names the one interface.
+	// Interface restricts the service to the interface with this name, if it is not
+	// empty.
 	Interface string
-	// Groups take the place of those of BEP 14: one of a family at most, none of
-	// the family that is missing.
+	// Groups replaces the groups of BEP 14, if it is not nil. It may have one group of
+	// each address family; a family without a group is not used.
 	Groups []netip.AddrPort
-	// Interval is the time from one announce of a swarm to its next. Zero: 5
-	// minutes, as BEP 14 has it; a minute is the least.
+	// Interval is the time between two announces of one swarm. 0 selects 5 minutes, as
+	// in BEP 14; the minimum is one minute.
 	Interval time.Duration
-	// Log receives what an operator would want to know. Nil: discarded.
+	// Log receives messages for operators. They are discarded if Log is nil.
 	Log *slog.Logger
 }
 
-// Paces.
+// Intervals and limits.
 const (
-	scanEvery    = time.Second // until a new swarm is announced; longer where there are thousands
-	sendEvery    = time.Second // from one message to the next
-	rejoinEvery  = time.Minute // until an interface that came up is used
-	heardBurst   = 100         // messages that are read at once
-	heardRate    = 20          // and then a second
-	leastBetween = time.Minute // two announces of a swarm (BEP 14)
-	maxCalled    = 1000
+	scanEvery    = time.Second // between two searches for swarms to announce; longer if there are thousands of swarms
+	sendEvery    = time.Second // between two messages
+	rejoinEvery  = time.Minute // between two searches for new interfaces
+	receiveBurst = 100         // number of messages that are accepted at once
+	receiveRate  = 20          // number of messages per second that are accepted after that
+	minInterval  = time.Minute // between two announces of one swarm (BEP 14)
+	maxShared    = 1000
 )
 
-// Service announces and listens. Make one with New.
+// Service announces swarms and discovers peers. Use [New] to make one.
 type Service struct {
 	opt    Options
 	swarms Swarms
 	cookie string
 	log    *slog.Logger
 
-	// Owned by Run.
-	links map[string]*link
-	told  map[spate.InfoHash]time.Time
-	due   []spate.InfoHash
+	// Only Run uses these.
+	links    map[string]*link             // by interface name and group
+	lastSent map[spate.InfoHash]time.Time // when each swarm was announced
+	due      []spate.InfoHash             // swarms to announce next
 
-	mu sync.Mutex // guards what follows
-	tokens
-	called map[spate.InfoHash]bool // swarms of ours that others announced, at most maxCalled
+	mu sync.Mutex // guards the fields below
+	rateLimit
+	shared map[spate.InfoHash]bool // own swarms that other clients announced, at most maxShared
 }
 
-// New returns a service that Run then works. It opens nothing yet.
+// New returns a service that is started with [Service.Run]. It opens no sockets.
 func New(swarms Swarms, opt Options) (*Service, error) {
 	if opt.Bind.IsLoopback() && len(opt.Groups) == 0 {
 		return nil, ErrLoopback
@@ -97,7 +98,7 @@ func New(swarms Swarms, opt Options) (*Service, error) {
 	}
 	for _, g := range opt.Groups {
 		if !g.Addr().IsMulticast() || g.Port() == 0 {
-			return nil, fmt.Errorf("lsd: %v is no multicast group with a port", g)
+			return nil, fmt.Errorf("lsd: %v is not a multicast address with a port", g)
 		}
 	}
 	switch {
@@ -105,8 +106,8 @@ func New(swarms Swarms, opt Options) (*Service, error) {
 		return nil, errors.New("lsd: no port for peers")
 	case opt.Interval == 0:
 		opt.Interval = 5 * time.Minute
-	case opt.Interval < leastBetween:
-		return nil, fmt.Errorf("lsd: interval %v is below %v", opt.Interval, leastBetween)
+	case opt.Interval < minInterval:
+		return nil, fmt.Errorf("lsd: interval %v is below %v", opt.Interval, minInterval)
 	}
 	if opt.Log == nil {
 		opt.Log = slog.New(slog.DiscardHandler)
@@ -117,13 +118,13 @@ func New(swarms Swarms, opt Options) (*Service, error) {
 	}
 	return &Service{
 		opt: opt, swarms: swarms, log: opt.Log, cookie: hex.EncodeToString(cookie[:]),
-		links: map[string]*link{}, told: map[spate.InfoHash]time.Time{},
-		tokens: tokens{left: heardBurst}, called: map[spate.InfoHash]bool{},
+		links: map[string]*link{}, lastSent: map[spate.InfoHash]time.Time{},
+		rateLimit: rateLimit{left: receiveBurst}, shared: map[spate.InfoHash]bool{},
 	}, nil
 }
 
-// Run announces and listens until ctx is done, and returns nil then. A machine
-// without any interface for it is no error: one may come.
+// Run announces swarms and receives announces until ctx is done, then returns nil. It
+// keeps looking for interfaces, and having none is not an error.
 func (s *Service) Run(ctx context.Context) error {
 	var readers sync.WaitGroup
 	defer readers.Wait()
@@ -140,7 +141,7 @@ func (s *Service) Run(ctx context.Context) error {
 			rejoined = now
 			s.join(&readers)
 		}
-		if now.Sub(scanned) >= scanEvery*time.Duration(1+min(len(s.told)/1000, 29)) {
+		if now.Sub(scanned) >= scanEvery*time.Duration(1+min(len(s.lastSent)/1000, 29)) {
 			scanned = now
 			s.scan(now)
 		}
@@ -153,37 +154,37 @@ func (s *Service) Run(ctx context.Context) error {
 	}
 }
 
-// scan finds the swarms whose announce is due: those that others announce too
-// somewhat sooner, for they may have come after our last.
+// scan adds the swarms that are due to s.due. A swarm that another client announced is
+// due sooner, because that client may have missed the last announce.
 func (s *Service) scan(now time.Time) {
 	if len(s.due) > 0 {
-		return // one message a second has enough to do
+		return // sending these takes several seconds
 	}
 	all := s.swarms.LocalSwarms()
 	s.mu.Lock()
-	called := s.called
-	s.called = map[spate.InfoHash]bool{}
+	shared := s.shared
+	s.shared = map[spate.InfoHash]bool{}
 	s.mu.Unlock()
 	here := make(map[spate.InfoHash]time.Time, len(all))
 	for _, ih := range all {
-		at, told := s.told[ih]
+		at, sent := s.lastSent[ih]
 		here[ih] = at
 		switch ago := now.Sub(at); {
-		case !told || ago >= s.opt.Interval, called[ih] && ago >= leastBetween:
+		case !sent || ago >= s.opt.Interval, shared[ih] && ago >= minInterval:
 			s.due = append(s.due, ih)
-		case called[ih]:
-			s.call(ih) // later
+		case shared[ih]:
+			s.markShared(ih) // check again in the next scan
 		}
 	}
-	for ih, at := range s.told {
-		if _, still := here[ih]; !still && now.Sub(at) < leastBetween {
-			here[ih] = at // it may come back before it may be announced again
+	for ih, at := range s.lastSent {
+		if _, still := here[ih]; !still && now.Sub(at) < minInterval {
+			here[ih] = at // keep the time in case the swarm returns within minInterval
 		}
 	}
-	s.told = here
+	s.lastSent = here
 }
 
-// announce sends one message about swarms whose announce is due.
+// announce sends one message with swarms that are due on each link.
 func (s *Service) announce(now time.Time) {
 	n := min(len(s.due), MaxHashes)
 	if n == 0 || len(s.links) == 0 {
@@ -194,23 +195,23 @@ func (s *Service) announce(now time.Time) {
 		m.Host = l.group.String()
 		if err := l.send(m.Append(nil)); err != nil {
 			s.log.Debug("announcing to the local network", "on", name, "err", err)
-			l.close() // its reader ends; join opens it anew
+			l.close() // its reader returns, and join opens the link again
 			delete(s.links, name)
 		}
 	}
 	for _, ih := range s.due[:n] {
-		s.told[ih] = now
+		s.lastSent[ih] = now
 	}
 	s.due = s.due[n:]
 }
 
-// hear takes what came in one packet. on are the networks that the interface is
-// on.
-func (s *Service) hear(b []byte, from netip.Addr, on []netip.Prefix) {
+// handle processes one packet that was received on an interface with the given
+// networks.
+func (s *Service) handle(b []byte, from netip.Addr, networks []netip.Prefix) {
 	s.mu.Lock()
-	ok := s.take(time.Now())
+	ok := s.allow(time.Now())
 	s.mu.Unlock()
-	if !ok || !within(from, on) {
+	if !ok || !within(from, networks) {
 		return
 	}
 	m, err := Parse(b)
@@ -219,25 +220,26 @@ func (s *Service) hear(b []byte, from netip.Addr, on []netip.Prefix) {
 	}
 	for _, ih := range m.Hashes {
 		if s.swarms.FoundLocal(ih, netip.AddrPortFrom(from, m.Port)) {
-			s.call(ih)
+			s.markShared(ih)
 		}
 	}
 }
 
-// call notes that somebody else is in a swarm of ours.
-func (s *Service) call(ih spate.InfoHash) {
+// markShared records that another client is in the swarm, so that it is announced sooner.
+func (s *Service) markShared(ih spate.InfoHash) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.called) < maxCalled {
-		s.called[ih] = true
+	if len(s.shared) < maxShared {
+		s.shared[ih] = true
 	}
 }
 
-// within reports whether the address is of one of the networks: packets of others
-// come from outside and may bear any address.
-func within(a netip.Addr, on []netip.Prefix) bool {
+// within reports whether a is an address of one of the networks. Packets from other
+// addresses come from outside the local network, and their source address may be
+// forged.
+func within(a netip.Addr, networks []netip.Prefix) bool {
 	a = a.Unmap().WithZone("")
-	for _, p := range on {
+	for _, p := range networks {
 		if p.Contains(a) {
 			return true
 		}
@@ -245,20 +247,20 @@ func within(a netip.Addr, on []netip.Prefix) bool {
 	return false
 }
 
-// tokens ration what is read.
-type tokens struct {
+// rateLimit is a token bucket for received messages.
+type rateLimit struct {
 	left float64
 	at   time.Time
 }
 
-func (t *tokens) take(now time.Time) bool {
-	if !t.at.IsZero() {
-		t.left = min(heardBurst, t.left+now.Sub(t.at).Seconds()*heardRate)
+func (r *rateLimit) allow(now time.Time) bool {
+	if !r.at.IsZero() {
+		r.left = min(receiveBurst, r.left+now.Sub(r.at).Seconds()*receiveRate)
 	}
-	t.at = now
-	if t.left < 1 {
+	r.at = now
+	if r.left < 1 {
 		return false
 	}
-	t.left--
+	r.left--
 	return true
 }

@@ -63,7 +63,7 @@ func FuzzParse(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if m.Port == 0 || len(m.Hashes) == 0 || len(m.Hashes) > maxHeard || len(m.Cookie) > maxCookie {
+		if m.Port == 0 || len(m.Hashes) == 0 || len(m.Hashes) > maxParsedHashes || len(m.Cookie) > maxCookie {
 			t.Fatalf("%+v", m)
 		}
 		m.Host, m.Cookie = "x", ""
@@ -75,20 +75,20 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// book is a set of swarms that notes whom was found.
-type book struct {
+// fakeSwarms is a set of swarms that records the peers that were found.
+type fakeSwarms struct {
 	mu    sync.Mutex
 	ours  []spate.InfoHash
 	found []string
 }
 
-func (b *book) LocalSwarms() []spate.InfoHash {
+func (b *fakeSwarms) LocalSwarms() []spate.InfoHash {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.ours
 }
 
-func (b *book) FoundLocal(ih spate.InfoHash, peer netip.AddrPort) bool {
+func (b *fakeSwarms) FoundLocal(ih spate.InfoHash, peer netip.AddrPort) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.found = append(b.found, fmt.Sprintf("%x %v", ih[:1], peer))
@@ -100,7 +100,7 @@ func (b *book) FoundLocal(ih spate.InfoHash, peer netip.AddrPort) bool {
 	return false
 }
 
-func newService(t *testing.T, b *book, opt Options) *Service {
+func newService(t *testing.T, b *fakeSwarms, opt Options) *Service {
 	t.Helper()
 	opt.Port = 6881
 	s, err := New(b, opt)
@@ -110,48 +110,50 @@ func newService(t *testing.T, b *book, opt Options) *Service {
 	return s
 }
 
-// TestHear holds what is believed: the address that a message came from, if it is
-// of the network, and never our own.
-func TestHear(t *testing.T) {
-	b := &book{}
+// TestHandle checks that a message is accepted only from an address of the local
+// network, and that the service ignores its own messages.
+func TestHandle(t *testing.T) {
+	b := &fakeSwarms{}
 	s := newService(t, b, Options{})
-	on := []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("2001:db8::/64")}
+	networks := []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("2001:db8::/64")}
 	m := Message{Port: 7000, Hashes: []spate.InfoHash{{1}, {2}}}
-	s.hear(m.Append(nil), netip.MustParseAddr("192.0.2.9"), on)
-	s.hear(m.Append(nil), netip.MustParseAddr("::ffff:198.51.100.1"), on) // from outside
-	s.hear([]byte("noise"), netip.MustParseAddr("192.0.2.9"), on)
+	s.handle(m.Append(nil), netip.MustParseAddr("192.0.2.9"), networks)
+	s.handle(m.Append(nil), netip.MustParseAddr("::ffff:198.51.100.1"), networks) // from outside of the network
+	s.handle([]byte("noise"), netip.MustParseAddr("192.0.2.9"), networks)
 	m.Cookie = s.cookie
-	s.hear(m.Append(nil), netip.MustParseAddr("192.0.2.1"), on) // our own
+	s.handle(m.Append(nil), netip.MustParseAddr("192.0.2.1"), networks) // the service's own message
 	m.Cookie, m.Hashes = "theirs", m.Hashes[:1]
-	s.hear(m.Append(nil), netip.MustParseAddr("2001:db8::7"), on)
+	s.handle(m.Append(nil), netip.MustParseAddr("2001:db8::7"), networks)
 	want := []string{"01 192.0.2.9:7000", "02 192.0.2.9:7000", "01 [2001:db8::7]:7000"}
 	if !reflect.DeepEqual(b.found, want) {
 		t.Errorf("found %q, want %q", b.found, want)
 	}
 }
 
-// TestFlood holds how much is read of a network where somebody shouts.
-func TestFlood(t *testing.T) {
+// TestReceiveRate checks how many messages are accepted from a host that floods the
+// network.
+func TestReceiveRate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := &book{}
+		b := &fakeSwarms{}
 		s := newService(t, b, Options{})
-		on := []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}
+		networks := []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}
 		m := Message{Port: 7000, Hashes: []spate.InfoHash{{1}}}
 		for range 10 {
 			for range 1000 {
-				s.hear(m.Append(nil), netip.MustParseAddr("192.0.2.9"), on)
+				s.handle(m.Append(nil), netip.MustParseAddr("192.0.2.9"), networks)
 			}
 			time.Sleep(time.Second)
 		}
-		if n, most := len(b.found), heardBurst+9*heardRate; n != most {
+		if n, most := len(b.found), receiveBurst+9*receiveRate; n != most {
 			t.Errorf("%d of 10000 messages in ten seconds were read, want %d", n, most)
 		}
 	})
 }
 
-// TestPace announces many swarms over loopback: a message a second at most, each
-// swarm once in its interval, and sooner when somebody else comes.
-func TestPace(t *testing.T) {
+// TestAnnouncePace checks that at most one message is sent per second, that each swarm
+// is announced once per interval, and that a swarm is announced sooner if another
+// client announced it.
+func TestAnnouncePace(t *testing.T) {
 	group, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
 		t.Fatal(err)
@@ -162,7 +164,7 @@ func TestPace(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer out.Close()
-	b := &book{}
+	b := &fakeSwarms{}
 	for i := range 50 {
 		b.ours = append(b.ours, spate.InfoHash{byte(i)})
 	}
@@ -196,7 +198,7 @@ func TestPace(t *testing.T) {
 	if len(s.due) != 0 {
 		t.Errorf("%d are due at once again", len(s.due))
 	}
-	s.call(b.ours[7])
+	s.markShared(b.ours[7])
 	s.scan(now.Add(30 * time.Second))
 	if len(s.due) != 0 {
 		t.Errorf("%d are due after half a minute", len(s.due))
@@ -221,17 +223,17 @@ func TestOptions(t *testing.T) {
 		"port 0":     {Port: 1, Groups: []netip.AddrPort{netip.MustParseAddrPort("239.1.1.1:0")}},
 		"loopback 6": {Port: 1, Bind: netip.IPv6Loopback()},
 	} {
-		if _, err := New(&book{}, opt); err == nil {
-			t.Errorf("%s was taken", name)
+		if _, err := New(&fakeSwarms{}, opt); err == nil {
+			t.Errorf("%s was accepted", name)
 		} else if loop := strings.HasPrefix(name, "loopback"); errors.Is(err, ErrLoopback) != loop {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 }
 
-// TestNoInterface runs without anything to join, and ends when it is told to.
+// TestNoInterface checks that Run works without an interface and ends with its context.
 func TestNoInterface(t *testing.T) {
-	s := newService(t, &book{}, Options{Interface: "no such interface"})
+	s := newService(t, &fakeSwarms{}, Options{Interface: "no such interface"})
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	if err := s.Run(ctx); err != nil {

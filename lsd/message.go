@@ -9,31 +9,32 @@ import (
 	"spate"
 )
 
-// Bounds of one message: what fits a packet of the smallest networks.
+// Limits on one message. It must fit into one packet on any network.
 const (
-	MaxMessage = 1400 // bytes
-	MaxHashes  = 20   // that we put into one
-	maxHeard   = 64   // info-hashes that are read of one
-	maxLines   = 100
-	maxCookie  = 64 // bytes
+	MaxMessage      = 1400 // in bytes
+	MaxHashes       = 20   // info-hashes in a message of this client
+	maxParsedHashes = 64   // info-hashes that are read from a message
+	maxLines        = 100
+	maxCookie       = 64 // in bytes
 )
 
-// ErrMessage is the cause of every failure to read a message.
+// ErrMessage is returned by [Parse] for a malformed message.
 var ErrMessage = errors.New("lsd: not a BT-SEARCH message")
 
-// Message is an announce to the local network (BEP 14).
+// Message announces swarms to the local network (BEP 14).
 type Message struct {
-	// Host is the group that it was sent to, as the sender wrote it.
+	// Host is the address of the group that the message was sent to, as the sender
+	// wrote it.
 	Host string
-	// Port is where the sender takes connections of peers.
+	// Port is the port on which the sender accepts peers.
 	Port uint16
-	// Hashes are the swarms that it is in.
+	// Hashes are the info-hashes of the announced swarms.
 	Hashes []spate.InfoHash
-	// Cookie lets a sender know its own messages; it can be empty.
+	// Cookie lets a sender recognize its own messages. It can be empty.
 	Cookie string
 }
 
-// Append appends the message as it goes on the wire.
+// Append appends the encoded message to b.
 func (m *Message) Append(b []byte) []byte {
 	b = append(b, "BT-SEARCH * HTTP/1.1\r\nHost: "...)
 	b = append(b, m.Host...)
@@ -50,9 +51,8 @@ func (m *Message) Append(b []byte) []byte {
 	return append(b, "\r\n\r\n\r\n"...)
 }
 
-// Parse reads a message. It needs a port and an info-hash; what it does not know
-// it passes over, as it does with info-hashes that are none. Errors wrap
-// ErrMessage.
+// Parse parses a message, which must have a port and at least one valid info-hash. It
+// ignores unknown headers and invalid info-hashes. The error is [ErrMessage].
 func Parse(b []byte) (Message, error) {
 	var m Message
 	if len(b) > MaxMessage {
@@ -90,7 +90,7 @@ func (m *Message) header(name, value string) {
 		}
 	case "infohash":
 		raw, err := hex.DecodeString(value)
-		if err == nil && len(raw) == len(spate.InfoHash{}) && len(m.Hashes) < maxHeard {
+		if err == nil && len(raw) == len(spate.InfoHash{}) && len(m.Hashes) < maxParsedHashes {
 			m.Hashes = append(m.Hashes, spate.InfoHash(raw))
 		}
 	case "cookie":

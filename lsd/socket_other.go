@@ -7,6 +7,6 @@ import (
 	"net/netip"
 )
 
-// sendOn leaves the way of multicast to the system: it follows the address that
-// the socket is bound to.
+// sendOn does nothing: the system sends multicast packets from the interface whose
+// address the socket is bound to.
 func sendOn(*net.UDPConn, *net.Interface, netip.Addr) error { return nil }

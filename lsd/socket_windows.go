@@ -8,8 +8,7 @@ import (
 	"syscall"
 )
 
-// sendOn makes multicast of the socket leave by that interface, which has the
-// address.
+// sendOn makes the socket send multicast packets on ifi, whose address is from.
 func sendOn(c *net.UDPConn, ifi *net.Interface, from netip.Addr) error {
 	raw, err := c.SyscallConn()
 	if err != nil {

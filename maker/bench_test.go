@@ -10,9 +10,9 @@ import (
 	"spate/metainfo"
 )
 
-// BenchmarkMake: large and small files, of each format, and their check. The
-// data is in the page cache, and sparse where its content does not matter, so
-// that the hashes are what is measured.
+// BenchmarkMake makes and verifies torrents of large and small files in each format.
+// The data is in the page cache, and sparse if its content does not matter, so that
+// mostly the hashing is measured.
 func BenchmarkMake(b *testing.B) {
 	dir := b.TempDir()
 	large := filepath.Join(dir, "large")

@@ -15,8 +15,8 @@ import (
 	"go.uber.org/goleak"
 )
 
-// TestChangingFile: whatever happens to a file between the scan and the end of
-// the hashing is noticed.
+// TestChangingFile checks that every change of a file between the scan and the end of
+// hashing is detected.
 func TestChangingFile(t *testing.T) {
 	t.Parallel()
 	for what, change := range map[string]func(t *testing.T, path string){
@@ -30,7 +30,7 @@ func TestChangingFile(t *testing.T) {
 		"truncated": func(t *testing.T, path string) { must(t, os.Truncate(path, 5)) },
 		"modified": func(t *testing.T, path string) {
 			poke(t, path, 10)
-			must(t, os.Chtimes(path, time.Time{}, time.Now().Add(time.Second))) // finer than the clock of some systems
+			must(t, os.Chtimes(path, time.Time{}, time.Now().Add(time.Second))) // some systems have a coarse clock
 		},
 		"replaced": func(t *testing.T, path string) {
 			b, err := os.ReadFile(path)
@@ -51,7 +51,7 @@ func TestChangingFile(t *testing.T) {
 					write(t, dir, map[string][]byte{"t/a": random(1, 100), "t/b": random(2, size), "t/c": random(3, 100)})
 					o := Options{}
 					must(t, o.check())
-					how, err := o.manner()
+					how, err := o.style()
 					must(t, err)
 					tr, err := scan(context.Background(), filepath.Join(dir, "t"), scanOptions{})
 					must(t, err)
@@ -87,7 +87,7 @@ func TestCancel(t *testing.T) {
 	for _, o := range []Options{
 		{Format: metainfo.V1, PieceLength: 16 << 20}, {Format: metainfo.V2}, {PieceLength: 16 << 20}, {PieceLength: 512 << 20},
 	} {
-		for _, after := range []int{0, 1} { // calls of Progress
+		for _, after := range []int{0, 1} { // number of calls of Progress
 			ctx, cancel := context.WithCancelCause(context.Background())
 			n, done := 0, int64(0)
 			o.Progress = func(p Progress) {
@@ -136,7 +136,7 @@ func TestProgress(t *testing.T) {
 	}
 }
 
-// TestRate: the rate follows the last seconds, and the time left follows it.
+// TestRate checks that the rate, and the remaining time, follow the last seconds.
 func TestRate(t *testing.T) {
 	begin := time.Unix(0, 0)
 	r := newReporter(nil, nil, 1000, begin)
@@ -155,8 +155,8 @@ func TestRate(t *testing.T) {
 	}
 }
 
-// TestMemory: what a run holds does not grow with the data, the piece length or
-// the cores.
+// TestMemory checks that the memory of a run does not grow with the data, the piece
+// length or the number of cores.
 func TestMemory(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "sparse")

@@ -3,56 +3,56 @@ package maker
 import (
 	"context"
 
-	"spate/internal/lanes"
+	"spate/internal/hashing"
 	"spate/merkle"
 )
 
-// digests are the hashes that a worker has in progress: those of the batch, and
-// those of earlier pieces that only want zeros to their end.
+// digests holds the hashes that a worker is computing: those of the pieces of its
+// batch, and those of earlier pieces that still need their zeros.
 type digests struct {
-	v1    []*lanes.SHA1     // by piece of the batch
-	trees []*merkle.Builder // over the leaves so far, by piece of the batch
+	v1    []*hashing.SHA1   // by index of the piece in the batch
+	trees []*merkle.Builder // trees over the blocks so far, by index of the piece in the batch
 
-	free   []*lanes.SHA1
+	free   []*hashing.SHA1
 	padded []padded
 
-	// Scratch, kept for its capacity.
-	in     []*lanes.SHA1
+	// Scratch space, kept to avoid allocations.
+	in     []*hashing.SHA1
 	data   [][]byte
-	leaves [][]byte
+	blocks [][]byte
 	hashes [][32]byte
-	owner  []int // piece of the batch that a leaf belongs to
-	ends   []*lanes.SHA1
+	owner  []int // for each block, the index of its piece in the batch
+	ends   []*hashing.SHA1
 	zeros  []int64
 }
 
-// padded is a piece whose data was hashed and that zeros are still to follow,
-// as in the hybrid torrent of many small files. The zeros of many pieces go
-// through lanes together, so that they are collected over batches.
+// padded is a piece whose data is hashed but whose padding is not, as in a hybrid
+// torrent of many small files. Padded pieces are collected over several batches,
+// because the zeros of many pieces can be hashed together.
 type padded struct {
 	piece piece
 	sums  sums
-	v1    *lanes.SHA1
+	v1    *hashing.SHA1
 }
 
 const (
-	// padGroup is how many pieces get their zeros together: a multiple of the
-	// lanes, of which the last ones would go empty otherwise.
+	// padGroup is the number of pieces whose zeros are hashed together. It is a
+	// multiple of the width of all kernels, so that no lane is empty.
 	padGroup = 128
-	// zeroStep is how many zeros are hashed between looks at the context, over
-	// all lanes: 10 to 40 ms.
+	// zeroStep is the total number of zeros that are hashed between two checks of the
+	// context: 10 to 40 ms.
 	zeroStep = 64 << 20
 )
 
-// begin starts the digests of a batch of n pieces.
+// begin starts the digests for a batch of n pieces.
 func (w *worker) begin(n int) {
 	w.v1 = w.v1[:0]
 	for range n {
-		var d *lanes.SHA1
+		var d *hashing.SHA1
 		if last := len(w.free) - 1; last >= 0 {
 			d, w.free = w.free[last], w.free[:last]
 		} else {
-			d = new(lanes.SHA1)
+			d = new(hashing.SHA1)
 		}
 		d.Reset()
 		w.v1 = append(w.v1, d)
@@ -65,11 +65,11 @@ func (w *worker) begin(n int) {
 	}
 }
 
-// feed hashes the next bytes of each piece of the batch, all but those of pieces
-// with an error. They are whole leaves but at the end of a piece.
+// feed hashes the next bytes of each piece of the batch, except for pieces with an
+// error. The bytes must be complete blocks unless they end a piece.
 func (w *worker) feed(parts [][]byte, errs []error) {
 	w.in, w.data = w.in[:0], w.data[:0]
-	w.leaves, w.owner = w.leaves[:0], w.owner[:0]
+	w.blocks, w.owner = w.blocks[:0], w.owner[:0]
 	n := 0
 	for i, p := range parts {
 		if errs[i] != nil || len(p) == 0 {
@@ -78,19 +78,19 @@ func (w *worker) feed(parts [][]byte, errs []error) {
 		n += len(p)
 		w.in, w.data = append(w.in, w.v1[i]), append(w.data, p)
 		for len(p) > 0 && w.r.layout.v2 {
-			leaf := p[:min(merkle.BlockSize, len(p))]
-			p = p[len(leaf):]
-			w.leaves, w.owner = append(w.leaves, leaf), append(w.owner, i)
+			block := p[:min(merkle.BlockSize, len(p))]
+			p = p[len(block):]
+			w.blocks, w.owner = append(w.blocks, block), append(w.owner, i)
 		}
 	}
 	if w.r.layout.v1 {
-		lanes.WriteSHA1(w.in, w.data)
+		hashing.WriteSHA1(w.in, w.data)
 	}
 	if w.r.layout.v2 {
-		for len(w.hashes) < len(w.leaves) {
+		for len(w.hashes) < len(w.blocks) {
 			w.hashes = append(w.hashes, [32]byte{})
 		}
-		lanes.SumSHA256(w.hashes, w.leaves)
+		hashing.SumSHA256(w.hashes, w.blocks)
 		for k, i := range w.owner {
 			w.trees[i].Add(&w.hashes[k])
 		}
@@ -98,13 +98,13 @@ func (w *worker) feed(parts [][]byte, errs []error) {
 	w.r.count.Add(int64(n))
 }
 
-// settle hands over the pieces of the batch, or keeps them until their zeros are
-// hashed.
-func (w *worker) settle(ctx context.Context) error {
+// deliver passes the hashes of the pieces of the batch to done. Pieces that need zeros
+// are kept until these are hashed.
+func (w *worker) deliver(ctx context.Context) error {
 	for i, p := range w.batch {
 		s := sums{err: w.errs[i]}
 		if s.err != nil {
-			w.r.count.Add(p.data) // as far as progress goes
+			w.r.count.Add(p.data) // count the piece as processed
 		}
 		if w.r.layout.v2 && s.err == nil && p.data > 0 {
 			s.v2 = w.root(i, p)
@@ -120,15 +120,15 @@ func (w *worker) settle(ctx context.Context) error {
 		w.r.done(p, &s)
 	}
 	for len(w.padded) >= padGroup {
-		if err := w.finish(ctx, padGroup); err != nil {
+		if err := w.finishPadded(ctx, padGroup); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// root returns the hash of piece p of the batch, which is number i there: that
-// of a whole piece's tree, but for a file of one piece that of the file's own.
+// root returns the v2 hash of piece p, which has index i in the batch: the root of the
+// tree of a complete piece, or of the tree of the file if the file has only one piece.
 func (w *worker) root(i int, p piece) [32]byte {
 	l := w.r.layout
 	if l.extents[p.ext].size <= l.pieceLen {
@@ -137,9 +137,9 @@ func (w *worker) root(i int, p piece) [32]byte {
 	return w.trees[i].RootAt(merkle.Layer(l.pieceLen))
 }
 
-// finish hashes the zeros of the first n of the pieces that wait for them, and
-// hands these over.
-func (w *worker) finish(ctx context.Context, n int) error {
+// finishPadded hashes the zeros of the first n padded pieces and passes their hashes to
+// done.
+func (w *worker) finishPadded(ctx context.Context, n int) error {
 	if n == 0 {
 		return nil
 	}
@@ -158,7 +158,7 @@ func (w *worker) finish(ctx context.Context, n int) error {
 		if err := context.Cause(ctx); err != nil {
 			return err
 		}
-		lanes.ZerosSHA1(w.ends, w.zeros)
+		hashing.ZerosSHA1(w.ends, w.zeros)
 	}
 	for k := range list {
 		p := &list[k]

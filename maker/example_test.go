@@ -10,7 +10,7 @@ import (
 	"spate/metainfo"
 )
 
-// Make a torrent of a file, and write it.
+// ExampleMake makes a torrent of a file and encodes it.
 func ExampleMake() {
 	dir, err := os.MkdirTemp("", "")
 	if err != nil {
@@ -29,7 +29,7 @@ func ExampleMake() {
 	if err != nil {
 		panic(err)
 	}
-	b, err := m.Bytes() // what belongs into hello.txt.torrent
+	b, err := m.Bytes() // the content of hello.txt.torrent
 	if err != nil {
 		panic(err)
 	}
@@ -39,7 +39,7 @@ func ExampleMake() {
 	// hello.txt 1 b46e98d0bb72890c143723d35b5d7d27b0e6835f true
 }
 
-// Check data against a torrent.
+// ExampleVerify checks data against a torrent.
 func ExampleVerify() {
 	dir, err := os.MkdirTemp("", "")
 	if err != nil {

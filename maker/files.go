@@ -7,28 +7,29 @@ import (
 	"time"
 )
 
-// sequentialSize is the size of a file from where on the kernel is told that it
-// will be read to its end, and from where on it is looked at between batches.
+// sequentialSize is the minimum size in bytes of a large file. The kernel is told that
+// large files are read sequentially, and they are checked for changes after each batch.
 const sequentialSize = 4 << 20
 
-// filesPerPiece is how many files stay open for each piece that is read bit by
-// bit: where small files end and begin in a bit, the one that goes on in the next
-// bit is then still open.
+// filesPerPiece is the number of files that are kept open for each piece that is read
+// in parts. If small files start and end inside a part, the file that continues in the
+// next part is still open.
 const filesPerPiece = 3
 
 const (
-	// maxOpen bounds the open files of all workers together, one for each aside.
+	// maxOpen limits the open files of all workers together. Each worker may exceed it
+	// by one.
 	maxOpen = 512
-	// openTries and openWait are how often and after which time a worker tries
-	// again to open a file when the process has too many: the others close theirs
-	// at their next read.
+	// If the process has too many open files, a worker tries up to openTries times to
+	// open a file and waits for openWait before each retry. The other workers close
+	// theirs at their next read.
 	openTries, openWait = 20, 5 * time.Millisecond
 )
 
-// openFiles are the files that a worker has open, the one read last first.
+// openFiles holds the open files of a worker, the most recently read one first.
 type openFiles struct {
 	r    *run
-	keep int // as many at most, 1 or more
+	keep int // maximum number of open files, at least 1
 	list []openExtent
 }
 
@@ -38,7 +39,8 @@ type openExtent struct {
 	file *openFile
 }
 
-// get returns the file of an extent. It stays open until keep others were read.
+// get returns the open file of an extent. The file stays open until keep other files
+// were read.
 func (o *openFiles) get(ext int) (*openFile, error) {
 	for i, e := range o.list {
 		if e.ext == ext {
@@ -73,7 +75,7 @@ func (o *openFiles) get(ext int) (*openFile, error) {
 	return f, nil
 }
 
-// open opens the file of an extent and sees whether it is the one that is meant.
+// open opens the file of an extent and checks that it is the scanned one.
 func (o *openFiles) open(ext int) (*openFile, error) {
 	want := o.source(ext)
 	if want.err != nil {
@@ -106,7 +108,7 @@ func (o *openFiles) open(ext int) (*openFile, error) {
 
 func (o *openFiles) source(ext int) *source { return &o.r.files[o.r.layout.extents[ext].file] }
 
-// shrink closes all but the n files read last.
+// shrink closes all but the n most recently read files.
 func (o *openFiles) shrink(n int) error {
 	for len(o.list) > n {
 		last := o.list[len(o.list)-1]
@@ -120,7 +122,7 @@ func (o *openFiles) shrink(n int) error {
 	return nil
 }
 
-// close closes all of them.
+// close closes all open files.
 func (o *openFiles) close() {
 	for _, e := range o.list {
 		e.file.close()
@@ -128,7 +130,7 @@ func (o *openFiles) close() {
 	o.list = nil
 }
 
-// check looks whether the open files are still what they were.
+// check checks the open files for changes since the scan.
 func (o *openFiles) check() error {
 	for _, e := range o.list {
 		if err := o.checkOne(e); err != nil {
@@ -138,8 +140,7 @@ func (o *openFiles) check() error {
 	return nil
 }
 
-// checkOne does so for one. Small files are looked at once more at the end of
-// the run only.
+// checkOne checks one open file. Small files are checked only at the end of the run.
 func (o *openFiles) checkOne(e openExtent) error {
 	want := o.source(e.ext)
 	if !o.r.strict || want.stat.size < sequentialSize {
@@ -152,8 +153,7 @@ func (o *openFiles) checkOne(e openExtent) error {
 	return want.unchanged(e.file.name, now)
 }
 
-// unchanged returns a *ChangedError if a file called name is not what was
-// scanned.
+// unchanged returns a *ChangedError if the file called name has changed since the scan.
 func (s *source) unchanged(name string, now fileStat) error {
 	if what := s.stat.changed(now); what != "" {
 		return &ChangedError{name, what}

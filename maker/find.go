@@ -7,12 +7,13 @@ import (
 	"path/filepath"
 	"strings"
 
+	"spate/internal/folder"
 	"spate/metainfo"
 )
 
-// MissingError is files or directories that were asked for and are in none of
-// the places; it is an fs.ErrNotExist.
-type MissingError struct{ Names, Places []string }
+// MissingError is returned if files or directories were not found in any of the
+// searched directories. It wraps fs.ErrNotExist.
+type MissingError struct{ Names, Paths []string }
 
 func (e *MissingError) Error() string {
 	const most = 8
@@ -20,41 +21,43 @@ func (e *MissingError) Error() string {
 	if n := len(e.Names) - most; n > 0 {
 		names += fmt.Sprintf(" and %d more", n)
 	}
-	return names + ": not in " + strings.Join(e.Places, " or ")
+	return names + ": not in " + strings.Join(e.Paths, " or ")
 }
 
 func (e *MissingError) Unwrap() error { return fs.ErrNotExist }
 
-// FindData looks for the data of m and returns the path for [Verify]. Each place
-// is the file or directory itself, or a directory that holds it under the
-// torrent's name; the first place counts in which most of the files have their
-// sizes, even if that is none as long as the torrent's name is there. The error
-// is a *MissingError when it is nowhere.
-func FindData(m *metainfo.MetaInfo, places ...string) (string, error) {
+// FindData searches for the data of m and returns its path for [Verify]. Each path is
+// either the file or top directory of the torrent itself, or a directory that contains
+// it. FindData chooses the candidate with the most files of the right size. A candidate
+// without such files is accepted only if it has the name of the torrent or the torrent
+// is a single file. If there is no candidate the error is a *[MissingError].
+func FindData(m *metainfo.MetaInfo, paths ...string) (string, error) {
 	best, most := "", -1
-	for _, place := range places {
-		candidates := []string{filepath.Join(place, m.Info.Name), place}
+	for _, path := range paths {
+		candidates := []string{filepath.Join(path, m.Info.Name), path}
 		if n := m.Info.LocalRawName(); n != "" {
-			candidates = append(candidates, filepath.Join(place, n))
+			candidates = append(candidates, filepath.Join(path, n))
 		}
 		for k, c := range candidates {
-			n := fits(m, c)
-			// A directory of any name is the torrent's only if files of it are there.
-			named := k != 1 || filepath.Base(place) == m.Info.Name || m.Info.Single()
+			n := countFiles(m, c)
+			// The directory itself may have any name, but then it must contain files of
+			// the torrent.
+			named := k != 1 || filepath.Base(path) == m.Info.Name || m.Info.Single()
 			if n > most && (n > 0 || named) {
 				best, most = c, n
 			}
 		}
 	}
 	if most < 0 {
-		return "", &MissingError{[]string{m.Info.Name}, places}
+		return "", &MissingError{[]string{m.Info.Name}, paths}
 	}
 	return best, nil
 }
 
-// fits counts the files of m that lie at path with their sizes, of the first
-// thousand; -1 if path is not of the right kind.
-func fits(m *metainfo.MetaInfo, path string) int {
+// countFiles returns how many of the first thousand files of m exist at path with the
+// right size. It returns -1 if nothing exists at path, or if only one of path
+// and m is a directory.
+func countFiles(m *metainfo.MetaInfo, path string) int {
 	fi, err := os.Stat(path)
 	switch {
 	case err != nil, fi.IsDir() == m.Info.Single():
@@ -65,7 +68,7 @@ func fits(m *metainfo.MetaInfo, path string) int {
 		}
 		return 0
 	}
-	root, err := os.OpenRoot(path)
+	root, err := folder.OpenRoot(path)
 	if err != nil {
 		return -1
 	}

@@ -6,15 +6,15 @@ import (
 	"strings"
 )
 
-// PatternError is an include or exclude pattern that is malformed.
+// PatternError is returned for a malformed include or exclude pattern.
 type PatternError struct{ Pattern string }
 
 func (e *PatternError) Error() string { return fmt.Sprintf("%q is not a valid pattern", e.Pattern) }
 
-// globs is a list of patterns; a path matches when one of them does. A pattern
-// without a slash is held against every single name of the path, one with a
-// slash against the path from the root, where ** stands for any number of
-// names. What matches a directory matches everything below it.
+// globs is a list of patterns. It matches a path if one of its patterns does. A pattern
+// without a slash is compared with every element of the path, a pattern with a slash
+// with the path from the root, where ** stands for any number of elements. A pattern
+// that matches a directory matches everything in it.
 type globs []glob
 
 type glob struct {
@@ -63,8 +63,8 @@ func (g glob) match(names []string) bool {
 	return false
 }
 
-// matchPrefix reports whether parts match names or the first few of them. The
-// work is bounded by len(parts) * len(names): only the last ** is retried.
+// matchPrefix reports whether parts matches names or a prefix of names. It takes at
+// most len(parts) * len(names) steps, because it backtracks only to the last **.
 func matchPrefix(parts, names []string) bool {
 	p, n := 0, 0
 	starP, starN := -1, 0
@@ -92,6 +92,6 @@ func matchPrefix(parts, names []string) bool {
 }
 
 func matchName(pattern, name string) bool {
-	ok, _ := path.Match(pattern, name) // checked by parseGlobs
+	ok, _ := path.Match(pattern, name) // parseGlobs has checked the syntax
 	return ok
 }

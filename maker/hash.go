@@ -7,38 +7,37 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"spate/internal/lanes"
+	"spate/internal/hashing"
 	"spate/merkle"
 )
 
-// The way of the bytes, in the order of this package's files:
+// The data takes this path, in the order of the files of this package:
 //
-//  1. layout.go cuts the byte space into pieces; a cutter hands them out in
-//     order, a batch at a time.
-//  2. Each worker (worker.go) reads its batch into its own buffer. On a disk that
-//     has to seek, one worker reads at a time, so that the disk sees one
-//     sequential reader, while the others hash.
-//  3. It hashes the batch from that buffer (digest.go): SHA-1 for v1 and the
-//     leaves of SHA-256 for v2 from the same read.
-//  4. It hands over the sums of each piece, which have a place of their own: the
-//     result is the same whatever the number of workers and their order.
+//   1. layout.go divides the byte space into pieces. A cutter returns them in order.
+//   2. Each worker (worker.go) reads a batch of pieces into its own buffer. On a rotational
+//      disk only one worker reads at a time, so that the disk is read sequentially, while
+//      the other workers hash.
+//   3. The worker hashes the batch from its buffer (digest.go): SHA-1 for v1, and SHA-256 of
+//      the blocks for v2.
+//   4. The worker passes the hashes of each piece to a function that stores them by the index
+//      of the piece. The result does not depend on the number of workers and their order.
 
-// Sizes of the pipeline.
+// Sizes of buffers and reads in bytes.
 const (
-	// memory bounds all buffers together.
+	// memory limits the total size of all buffers.
 	memory = 32 << 20
-	// bufferSize is what a worker reads at a time, over all of its lanes: it about
-	// stays in a core's second cache between reading and hashing, and sixteen files
-	// of 64 KiB fill sixteen lanes. 512 KiB and 2 MiB take longer (AMD Zen 4).
+	// bufferSize is the size of a worker's buffer. It mostly stays in the second-level
+	// cache of a core between reading and hashing, and sixteen files of 64 KiB fill 16
+	// lanes. 512 KiB and 2 MiB are slower (AMD Zen 4).
 	bufferSize = 1 << 20
-	// seekBuffer is that on a disk that has to seek.
+	// seekBuffer is the size of a worker's buffer on a rotational disk.
 	seekBuffer = 4 << 20
-	// minBuffer holds two leaves of v2 for each of two lanes.
+	// minBuffer is the minimum size of a buffer: two blocks for each of two lanes.
 	minBuffer = 64 << 10
-	// readSize is the most bytes of one read, after which a cancellation is
-	// noticed: 100 ms at 10 MB/s.
+	// readSize limits a single read, so that a cancelled context is noticed within 100
+	// ms at 10 MB/s.
 	readSize = 1 << 20
-	// maxBatch bounds the pieces of a batch of small ones.
+	// maxBatch limits the number of pieces in a batch.
 	maxBatch = 256
 )
 
@@ -46,44 +45,44 @@ const (
 type source struct {
 	rel  string
 	stat fileStat
-	err  error // it is known that it cannot be read
+	err  error // why the file cannot be read, if that is already known
 }
 
-// sums are the hashes of a piece.
+// sums holds the hashes of a piece.
 type sums struct {
 	v1  [20]byte
 	v2  [32]byte
-	err error // the data could not be read; only in a lenient run
+	err error // why the data could not be read; only set in a lenient run
 }
 
 // run hashes the pieces of a layout.
 type run struct {
 	layout  *layout
 	from    *opener
-	files   []source // what extents name
-	workers int      // 0: GOMAXPROCS
-	ordered bool     // the device has to seek
-	lenient bool     // a piece that cannot be read is reported, and does not end the run
-	strict  bool     // a file that is not as files says ends the run
+	files   []source // the files of the extents
+	workers int      // 0 selects GOMAXPROCS
+	ordered bool     // only one worker reads at a time, because the disk is rotational
+	lenient bool     // report pieces that cannot be read instead of failing
+	strict  bool     // fail if a file differs from the scanned one
 	done    func(piece, *sums)
-	count   *atomic.Int64 // bytes of data done
+	count   *atomic.Int64 // number of bytes of data that were processed
 
-	fewFiles atomic.Bool // the process has too many open files: a worker keeps one
+	fewFiles atomic.Bool // the process has too many open files, so each worker keeps only one
 
-	lanes int // large pieces that a worker has in hand at a time
+	piecesAtOnce int // number of large pieces that a worker hashes together
 
-	mu  sync.Mutex // guards cut; held while reading when ordered
+	mu  sync.Mutex // guards cut; held during reads if ordered is set
 	cut cutter
 }
 
-// hash does the whole run. done is called once for every piece, by several
-// goroutines at a time, each for pieces of its own.
+// hash hashes all pieces. It calls done once for each piece, from several goroutines
+// concurrently.
 func (r *run) hash(ctx context.Context) error {
 	r.cut = cutter{l: r.layout}
 	n := r.procs()
 	size := r.bufferFor(n)
 	n = int(min(int64(n), r.layout.dataSize()/int64(size)+1))
-	r.lanes = r.lanesFor(n, size)
+	r.piecesAtOnce = r.piecesFor(n, size)
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var wg sync.WaitGroup
@@ -92,7 +91,7 @@ func (r *run) hash(ctx context.Context) error {
 			w := newWorker(r, size)
 			defer w.files.close()
 			if err := w.work(ctx); err != nil {
-				cancel(err) // the first one counts
+				cancel(err) // the first error counts
 			}
 		})
 	}
@@ -100,7 +99,7 @@ func (r *run) hash(ctx context.Context) error {
 	return context.Cause(ctx)
 }
 
-// procs returns how many goroutines work.
+// procs returns the number of worker goroutines.
 func (r *run) procs() int {
 	if r.workers > 0 {
 		return r.workers
@@ -108,7 +107,7 @@ func (r *run) procs() int {
 	return runtime.GOMAXPROCS(0)
 }
 
-// bufferFor returns the size of each of n workers' buffers, a multiple of
+// bufferFor returns the size of the buffer of each of n workers, a multiple of
 // minBuffer.
 func (r *run) bufferFor(n int) int {
 	size := bufferSize
@@ -122,7 +121,7 @@ func (r *run) bufferFor(n int) int {
 	return max(minBuffer, size/minBuffer*minBuffer)
 }
 
-// dataSize returns the bytes of all files.
+// dataSize returns the total size of all extents.
 func (l *layout) dataSize() (n int64) {
 	for _, e := range l.extents {
 		n += e.size
@@ -130,52 +129,54 @@ func (l *layout) dataSize() (n int64) {
 	return n
 }
 
-// take cuts the next batch into w.batch: pieces that fit the buffer together, or
-// a few large ones that are read bit by bit. It returns whether they fit.
-func (r *run) take(w *worker) (fits bool) {
+// nextBatch stores the next pieces in w.batch: either pieces that fit into the buffer
+// together, or a few large pieces that must be read in parts. It reports whether the
+// batch fits.
+func (r *run) nextBatch(w *worker) (fits bool) {
 	w.batch = w.batch[:0]
-	room := int64(len(w.buf))
+	space := int64(len(w.buf))
 	for len(w.batch) < maxBatch {
 		before := r.cut
 		p, ok := r.cut.cut()
 		if !ok {
 			break
 		}
-		if len(w.batch) == 0 && p.data > room/2 {
+		if len(w.batch) == 0 && p.data > space/2 {
 			w.batch = append(w.batch, p)
-			for len(w.batch) < r.lanes {
-				if p, ok = r.cut.cut(); !ok {
+			for len(w.batch) < r.piecesAtOnce {
+				p, ok = r.cut.cut()
+				if !ok {
 					break
 				}
 				w.batch = append(w.batch, p)
 			}
 			return false
 		}
-		if p.data > room {
+		if p.data > space {
 			r.cut = before
 			break
 		}
-		room -= p.data
+		space -= p.data
 		w.batch = append(w.batch, p)
 	}
 	return true
 }
 
-// lanesFor returns how many large pieces each of n workers with a buffer of size
-// bytes reads and hashes in turn: as many as SHA-1 likes best, if there are
-// enough for all. It is one on a disk that would have to seek, and one for v2
-// alone, where a piece's leaves are many messages.
-func (r *run) lanesFor(n, size int) int {
+// piecesFor returns how many large pieces each of n workers, with a buffer of size
+// bytes, should hash together: as many as SHA-1 hashes most efficiently, if there are
+// enough pieces. It returns 1 for a rotational disk, and for v2 torrents, where
+// the blocks of one piece already are many messages.
+func (r *run) piecesFor(n, size int) int {
 	if r.ordered || !r.layout.v1 {
 		return 1
 	}
-	return max(1, min(lanes.Width(), r.layout.numPieces()/n, size/merkle.BlockSize))
+	return max(1, min(hashing.Width(), r.layout.numPieces()/n, size/merkle.BlockSize))
 }
 
-// errShort is the error for a file that ends before its size.
+// errShort is the error for a file that is shorter than expected.
 var errShort = io.ErrUnexpectedEOF
 
-// layerRoot returns the root of a file from the hashes of its pieces.
+// layerRoot returns the root of a file from its piece layer.
 func layerRoot(layer []byte, pieceLen int64) [32]byte {
 	if len(layer) == 32 {
 		return [32]byte(layer)

@@ -1,21 +1,21 @@
 package maker
 
-// extent is where a file with data lies in the torrent's byte space.
+// extent is the range of the byte space that a file occupies.
 type extent struct {
-	file int   // index into the list that a run reads from
-	off  int64 // of the first byte
-	size int64 // bytes, not 0
+	file int   // index in the list of files of the run
+	off  int64 // offset of the first byte
+	size int64 // in bytes, not 0
 }
 
 func (e extent) end() int64 { return e.off + e.size }
 
-// layout is the byte space of a torrent, cut into pieces. What lies between the
-// extents is zeros: pad files, or the gaps of v2.
+// layout is the byte space of a torrent, divided into pieces. The space between extents
+// is zeros: pad files or gaps of v2.
 type layout struct {
 	pieceLen int64
-	total    int64    // bytes, zeros included
-	extents  []extent // in order, not overlapping
-	v1, v2   bool     // which hashes are wanted; with v2, extents start at pieces
+	total    int64    // in bytes, including zeros
+	extents  []extent // in order, without overlap
+	v1, v2   bool     // which hashes are computed; if v2 is set, extents start at pieces
 }
 
 func (l *layout) numPieces() int { return int((l.total + l.pieceLen - 1) / l.pieceLen) }
@@ -23,19 +23,19 @@ func (l *layout) numPieces() int { return int((l.total + l.pieceLen - 1) / l.pie
 // piece is one piece of a layout.
 type piece struct {
 	index int
-	ext   int   // the first extent with bytes in it
-	data  int64 // bytes up to the end of the last extent in it
-	zeros int64 // bytes after that
+	ext   int   // index of the first extent with data in the piece
+	data  int64 // number of bytes up to the end of the last extent in the piece
+	zeros int64 // number of bytes after that
 }
 
-// cutter hands out the pieces of a layout in order.
+// cutter returns the pieces of a layout in order.
 type cutter struct {
 	l    *layout
-	next int // piece
-	ext  int // the first extent that ends behind the start of that piece
+	next int // index of the next piece
+	ext  int // index of the first extent that ends after the start of that piece
 }
 
-// cut returns the next piece; false when there is none.
+// cut returns the next piece, or false if there are no more.
 func (c *cutter) cut() (piece, bool) {
 	start := int64(c.next) * c.l.pieceLen
 	if start >= c.l.total {
@@ -43,7 +43,7 @@ func (c *cutter) cut() (piece, bool) {
 	}
 	end := min(start+c.l.pieceLen, c.l.total)
 	p := piece{index: c.next, ext: c.ext}
-	last := start // end of the data
+	last := start // end of the data so far
 	for c.ext < len(c.l.extents) {
 		e := c.l.extents[c.ext]
 		if e.off >= end {
@@ -60,16 +60,16 @@ func (c *cutter) cut() (piece, bool) {
 	return p, true
 }
 
-// span is a run of a file's bytes inside a piece.
+// span is a part of a piece that lies in one file.
 type span struct {
 	ext    int
-	at     int64 // in the file
-	into   int64 // in the piece
+	at     int64 // offset in the file
+	into   int64 // offset in the piece
 	length int64
 }
 
-// spans calls f for the runs of files in bytes [from, to) of piece p, in order,
-// until f returns false.
+// spans calls f for each span in the bytes [from, to) of piece p, in order, until f
+// returns false.
 func (l *layout) spans(p piece, from, to int64, f func(span) bool) {
 	start := int64(p.index)*l.pieceLen + from
 	end := int64(p.index)*l.pieceLen + to

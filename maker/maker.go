@@ -1,12 +1,12 @@
-// Package maker makes torrents of files, and checks files against torrents.
+// Package maker makes torrents from files, and checks files against torrents.
 //
-// Data is read once, whatever the format: each worker feeds the hashes of v1
-// (BEP 3) and v2 (BEP 52) from the same buffer. The result depends on the files
-// and the options only, never on the number of cores. A file that changes while
-// it is read is noticed, and nothing outside the directory is opened.
+// It reads the data once for all formats: each worker computes the hashes for v1 (BEP
+// 3) and v2 (BEP 52) from the same buffer. The result depends only on the files and the
+// options, not on the number of cores. Files that change while they are read are
+// detected, and nothing outside of the directory is opened.
 //
-// Memory stays under 64 MiB besides the list of files and the hashes that
-// become the torrent.
+// The package needs less than 64 MiB of memory, plus the list of files and the hashes
+// of the torrent.
 package maker
 
 import (
@@ -20,13 +20,14 @@ import (
 	"spate/metainfo"
 )
 
-// Make makes a torrent of the file or directory at path.
+// Make makes a torrent of the file or directory at path, in [Options.Root] if
+// there is one.
 //
-// Cancelling ctx ends it within 100 ms, as far as the disk allows, with the
-// cause of the cancellation. Other errors are [ErrEmpty], *[ChangedError],
-// *[NameError], *[CollisionError], *[PatternError], *[PieceLengthError], *[MissingError], those
-// of the file system, and *[metainfo.Error] for a torrent that readers would
-// refuse, such as one with too many pieces.
+// If ctx is cancelled, Make returns the cause within 100 ms, unless the disk blocks it.
+// Other errors are [ErrEmpty], *[ChangedError], *[NameError], *[CollisionError],
+// *[PatternError], *[PieceLengthError], *[MissingError], errors of the file system, and
+// *[metainfo.Error] for a torrent that the parser would reject, for example because it
+// has too many pieces.
 func Make(ctx context.Context, path string, o Options) (*metainfo.MetaInfo, error) {
 	t, how, err := o.scan(ctx, path)
 	if err != nil {
@@ -42,8 +43,8 @@ func Make(ctx context.Context, path string, o Options) (*metainfo.MetaInfo, erro
 	return b.torrent()
 }
 
-// Measure returns how many bytes [Make] would hash, and of how many files,
-// without reading any. Its errors are those of Make.
+// Measure returns how many bytes [Make] would hash and how many files the torrent would
+// have, without reading any data. Its errors are those of Make.
 func Measure(ctx context.Context, path string, o Options) (bytes int64, files int, err error) {
 	t, _, err := o.scan(ctx, path)
 	if err != nil {
@@ -52,18 +53,18 @@ func Measure(ctx context.Context, path string, o Options) (bytes int64, files in
 	return t.size, len(t.entries), nil
 }
 
-// scan checks the options and lists what lies at path.
-func (o *Options) scan(ctx context.Context, path string) (*tree, manner, error) {
+// scan checks the options and lists the files at path.
+func (o *Options) scan(ctx context.Context, path string) (*tree, style, error) {
 	if err := o.check(); err != nil {
-		return nil, manner{}, err
+		return nil, style{}, err
 	}
-	how, err := o.manner()
+	how, err := o.style()
 	if err != nil {
 		return nil, how, err
 	}
 	so := scanOptions{
 		files: o.Files, hidden: how.hidden, noEmpty: !how.empty, links: how.links, linkExec: how.linkExec, order: how.order,
-		skipped: o.Skipped,
+		skipped: o.Skipped, root: o.Root,
 	}
 	if so.include, err = parseGlobs(o.Include); err != nil {
 		return nil, how, err
@@ -75,23 +76,24 @@ func (o *Options) scan(ctx context.Context, path string) (*tree, manner, error) 
 	return t, how, err
 }
 
-// build is one torrent in the making.
+// build is a torrent under construction.
 type build struct {
 	o      *Options
-	how    manner
+	how    style
 	info   metainfo.Info
 	layout layout
-	file   []int    // index in info.Files of what the run reads
-	layers [][]byte // by the same index: hashes of the file's pieces
+	file   []int    // for each file of the run, its index in info.Files
+	layers [][]byte // piece layers of the same files
 
-	// For tests: called before files are looked at again; as on a disk that seeks.
+	// For tests: afterHash is called before the files are checked again; ordered
+	// simulates a rotational disk.
 	afterHash func()
 	ordered   bool
 }
 
-// newBuild lays the files out. Everything that can be refused without reading
-// data is refused here.
-func newBuild(t *tree, o *Options, how manner) (*build, error) {
+// newBuild lays out the files. It returns all errors that can be found without reading
+// data.
+func newBuild(t *tree, o *Options, how style) (*build, error) {
 	b := &build{o: o, how: how}
 	b.info = metainfo.Info{
 		Name: o.Name, PieceLength: o.PieceLength, Private: o.Private, Source: o.Source,
@@ -113,7 +115,7 @@ func newBuild(t *tree, o *Options, how manner) (*build, error) {
 	files := len(t.entries)
 	b.file, b.layout.extents = make([]int, 0, files), make([]extent, 0, files)
 	if b.layout.v1 && how.pads {
-		files *= 2 // nearly every one has a pad file behind it
+		files *= 2 // almost every file is followed by a pad file
 	}
 	b.info.Files = make([]metainfo.File, 0, files)
 	for i := range t.entries {
@@ -121,7 +123,7 @@ func newBuild(t *tree, o *Options, how manner) (*build, error) {
 	}
 	n := b.layout.numPieces()
 	if n > maxPieces {
-		return nil, &PieceLengthError{b.info.PieceLength, fmt.Sprintf("gives %d pieces, more than the %d that readers accept", n, maxPieces)}
+		return nil, &PieceLengthError{b.info.PieceLength, fmt.Sprintf("gives %d pieces, but clients accept at most %d", n, maxPieces)}
 	}
 	if b.layout.v1 {
 		b.info.Pieces = make([]byte, 20*n)
@@ -129,7 +131,8 @@ func newBuild(t *tree, o *Options, how manner) (*build, error) {
 	return b, nil
 }
 
-// pieceLength chooses the piece length for a tree. Files of a hybrid are padded.
+// pieceLength chooses the piece length for a tree. The files of a hybrid torrent are
+// padded.
 func (t *tree) pieceLength(hybrid, webSeed bool) int64 {
 	if !hybrid || t.single {
 		return PieceLength(t.size, webSeed)
@@ -141,11 +144,10 @@ func (t *tree) pieceLength(hybrid, webSeed bool) int64 {
 	return alignedPieceLength(sizes, webSeed)
 }
 
-// add appends a file, and the padding behind it, to the torrent and its byte
-// space.
+// add appends a file and its padding to the torrent.
 func (b *build) add(t *tree, e *entry) {
-	// Padding is written behind a file, or where there is to be none at the end,
-	// as late as before the next file that has data.
+	// Padding normally follows each file. With NoTailPadding it is added before the
+	// next file with data instead, so that the last file has none.
 	if b.o.NoTailPadding && e.stat.size > 0 {
 		b.align(t)
 	}
@@ -176,8 +178,9 @@ func (b *build) add(t *tree, e *entry) {
 	}
 }
 
-// align appends padding up to the next piece: a pad file with a v1 half, else a
-// gap. A torrent of one file has none, so that a hybrid can be a single file.
+// align appends padding up to the next piece: a pad file in a hybrid torrent, or a gap
+// in a v2 torrent. A torrent with one file gets no padding, so that a hybrid torrent
+// can be a single file.
 func (b *build) align(t *tree) {
 	over := b.layout.total % b.info.PieceLength
 	if over == 0 || !b.how.pads || len(t.entries) == 1 {
@@ -190,9 +193,9 @@ func (b *build) align(t *tree) {
 	b.layout.total += n
 }
 
-// hash reads everything and fills in the pieces and the layers.
+// hash reads all files and stores the hashes of the pieces and the piece layers.
 func (b *build) hash(ctx context.Context, t *tree) error {
-	from, err := newOpener(t.path, t.single)
+	from, err := newOpener(t.at, t.single)
 	if err != nil {
 		return err
 	}
@@ -208,7 +211,7 @@ func (b *build) hash(ctx context.Context, t *tree) error {
 			r.files = append(r.files, source{rel: e.rel, stat: e.stat})
 		}
 	}
-	r.ordered = b.ordered || spins(r.files[0].stat.dev)
+	r.ordered = b.ordered || rotational(r.files[0].stat.dev)
 	stop := startReport(b.o.Progress, &count, t.size)
 	defer stop()
 	if err := r.hash(ctx); err != nil {
@@ -220,7 +223,7 @@ func (b *build) hash(ctx context.Context, t *tree) error {
 	return r.recheck(ctx)
 }
 
-// piece takes the hashes of a piece.
+// piece stores the hashes of a piece.
 func (b *build) piece(p piece, s *sums) {
 	if b.layout.v1 {
 		copy(b.info.Pieces[20*p.index:], s.v1[:])
@@ -232,7 +235,7 @@ func (b *build) piece(p piece, s *sums) {
 	}
 }
 
-// torrent puts the result together.
+// torrent returns the finished torrent.
 func (b *build) torrent() (*metainfo.MetaInfo, error) {
 	layers := map[[32]byte][]byte{}
 	for k, layer := range b.layers {
@@ -260,7 +263,7 @@ func (b *build) torrent() (*metainfo.MetaInfo, error) {
 	return m, nil
 }
 
-// withPrivateZero returns m with the key "private" in its info dictionary.
+// withPrivateZero returns m with "private" set to 0 in its info dictionary.
 func withPrivateZero(m *metainfo.MetaInfo) (*metainfo.MetaInfo, error) {
 	raw, err := metainfo.EditInfo(m.InfoBytes, map[string][]byte{"private": []byte("i0e")})
 	if err != nil {
@@ -274,15 +277,15 @@ func withPrivateZero(m *metainfo.MetaInfo) (*metainfo.MetaInfo, error) {
 	return n, nil
 }
 
-// checkTorrentName reports whether name can be that of a torrent.
+// checkTorrentName returns an error unless name can be the name of a torrent.
 func checkTorrentName(name string) error {
 	if name == "." || name == ".." || name == "" || strings.ContainsAny(name, "/\x00") {
-		return &NameError{name, "cannot be the name of a torrent; give another one"}
+		return &NameError{name, "cannot be the name of a torrent; use another name"}
 	}
 	return checkName(name, name)
 }
 
-// recheck looks at every file once more, for changes since it was read.
+// recheck checks all files for changes since they were read.
 func (r *run) recheck(ctx context.Context) error {
 	n := max(1, min(r.procs(), len(r.files)/256))
 	errs := make([]error, n)

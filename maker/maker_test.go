@@ -20,8 +20,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// write makes the files of a tree below dir: by path, their contents. A path that
-// ends in a slash is a directory.
+// write creates the files of a tree below dir. files maps paths to contents; a path
+// that ends in a slash is a directory.
 func write(t testing.TB, dir string, files map[string][]byte) {
 	t.Helper()
 	for name, data := range files {
@@ -55,8 +55,8 @@ func mustMake(t testing.TB, path string, o Options) *metainfo.MetaInfo {
 	return m
 }
 
-// naive returns the pieces, and the root of each file, as BEP 3 and BEP 52 say
-// it, from the torrent's own list of files.
+// naive computes the pieces and the root of each file as BEP 3 and BEP 52 define them,
+// from the files of the torrent.
 func naive(t testing.TB, dir string, i *metainfo.Info) (pieces []byte, roots [][32]byte) {
 	t.Helper()
 	var space []byte
@@ -84,26 +84,26 @@ func naive(t testing.TB, dir string, i *metainfo.Info) (pieces []byte, roots [][
 }
 
 func naiveRoot(data []byte) [32]byte {
-	var nodes [][32]byte
-	for leaf := range slices.Chunk(data, 16<<10) {
-		nodes = append(nodes, sha256.Sum256(leaf))
+	var hashes [][32]byte
+	for block := range slices.Chunk(data, 16<<10) {
+		hashes = append(hashes, sha256.Sum256(block))
 	}
 	for n := 1; ; n *= 2 {
-		if n >= len(nodes) {
-			nodes = append(nodes, make([][32]byte, n-len(nodes))...)
+		if n >= len(hashes) {
+			hashes = append(hashes, make([][32]byte, n-len(hashes))...)
 			break
 		}
 	}
-	for len(nodes) > 1 {
-		for k := range len(nodes) / 2 {
-			nodes[k] = sha256.Sum256(append(nodes[2*k][:], nodes[2*k+1][:]...))
+	for len(hashes) > 1 {
+		for k := range len(hashes) / 2 {
+			hashes[k] = sha256.Sum256(append(hashes[2*k][:], hashes[2*k+1][:]...))
 		}
-		nodes = nodes[:len(nodes)/2]
+		hashes = hashes[:len(hashes)/2]
 	}
-	return nodes[0]
+	return hashes[0]
 }
 
-// checkHashes compares a torrent with a naive hash of the data.
+// checkHashes compares the hashes of a torrent with those of naive.
 func checkHashes(t testing.TB, dir string, m *metainfo.MetaInfo) {
 	t.Helper()
 	pieces, roots := naive(t, dir, &m.Info)
@@ -188,8 +188,8 @@ func TestMakeAnyTreeAgainstNaiveHash(t *testing.T) {
 	})
 }
 
-// TestOrderedReads: on a disk that has to seek, reads come one after the other
-// and in order, and the result is the same.
+// TestOrderedReads checks that reads from a rotational disk are sequential, and that
+// the result is the same.
 func TestOrderedReads(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -266,7 +266,7 @@ func TestMakeFields(t *testing.T) {
 	}
 }
 
-func TestMakeRefuses(t *testing.T) {
+func TestMakeRejects(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir, map[string][]byte{
 		"empty": nil, "f": []byte("data"), "hollow/a/": nil, "hollow/b": nil,

@@ -1,8 +1,8 @@
 package maker
 
-// Matcher returns a function that reports whether a path below a directory,
-// with slashes, matches one of the patterns, which are those of
-// [Options].Include. The error is a [*PatternError].
+// Matcher returns a function that reports whether a slash-separated path matches one of
+// the patterns. The syntax is that of [Options].Include. The error is a
+// *[PatternError].
 func Matcher(patterns []string) (func(path string) bool, error) {
 	list, err := parseGlobs(patterns)
 	if err != nil {

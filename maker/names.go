@@ -10,40 +10,39 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// NameError is a file name that a torrent cannot carry to every reader.
+// NameError is returned for a file name that not all clients could use.
 type NameError struct {
-	Path   string // slash-separated, below the root
+	Path   string // below the root, separated by slashes
 	Reason string
 }
 
 func (e *NameError) Error() string { return fmt.Sprintf("%q: %s", e.Path, e.Reason) }
 
-// CollisionError are two names that are one file on systems which fold case or
-// normalise Unicode: data would be lost there.
+// CollisionError is returned for two paths that are the same on file systems that
+// ignore case or Unicode normalization. One of the files would be lost there.
 type CollisionError struct{ A, B string }
 
 func (e *CollisionError) Error() string {
 	return fmt.Sprintf("%q and %q are the same name on some systems; rename or exclude one", e.A, e.B)
 }
 
-// junk are the files that systems leave behind in every folder.
+// junk lists the files that operating systems and archivers add to directories.
 var junk = map[string]bool{
 	"thumbs.db": true, "ehthumbs.db": true, "ehthumbs_vista.db": true, "desktop.ini": true,
 	"$recycle.bin": true, "system volume information": true, "recycler": true,
 	"icon\r": true, "__macosx": true, "lost+found": true, "@eadir": true,
 }
 
-// hiddenName reports a name that is left out by default: hidden by the custom of
-// Unix (.DS_Store is), or junk of some system.
+// hiddenName reports whether a name is skipped by default, because it starts with a dot
+// or is in junk.
 func hiddenName(name string) bool {
 	return strings.HasPrefix(name, ".") || junk[strings.ToLower(name)]
 }
 
-// Hidden reports whether an entry of a directory is left out unless
-// [Options.Hidden] is set.
+// Hidden reports whether a directory entry is skipped unless [Options.Hidden] is set.
 func Hidden(d fs.DirEntry) bool { return hiddenName(d.Name()) || hiddenByAttribute(d) }
 
-// checkName reports whether one name of a path can be written.
+// checkName returns an error unless name can be an element of a path.
 func checkName(rel, name string) error {
 	if !utf8.ValidString(name) {
 		return &NameError{rel, "the name is not valid UTF-8; rename it"}
@@ -51,7 +50,7 @@ func checkName(rel, name string) error {
 	return nil
 }
 
-// foldName maps names that some file system takes for the same to one key.
+// foldName maps names that some file system treats as equal to the same key.
 type foldName struct{ fold cases.Caser }
 
 func newFoldName() foldName { return foldName{cases.Fold()} }
@@ -67,16 +66,16 @@ func (f foldName) key(name string) string {
 	if ascii {
 		return strings.ToLower(name)
 	}
-	// Folding can undo the normal form, so it is restored.
+	// Folding can denormalize the name, so normalize it again.
 	return norm.NFC.String(f.fold.String(norm.NFD.String(name)))
 }
 
-// checkCollisions returns a *CollisionError when two entries, or two of their
-// directories, are one after folding.
+// checkCollisions returns a *CollisionError if two entries, or two of their
+// directories, have the same folded path.
 func checkCollisions(entries []entry) error {
 	f := newFoldName()
-	seen := make(map[string]string, len(entries)) // folded path -> path
-	var dir, dirKey string                        // the last directory looked at
+	seen := make(map[string]string, len(entries)) // folded path to path
+	var dir, dirKey string                        // the previous directory
 	for _, e := range entries {
 		d, name := splitRel(e.rel)
 		if d != dir || dirKey == "" {
@@ -93,8 +92,8 @@ func checkCollisions(entries []entry) error {
 	return nil
 }
 
-// addDirs records d and every directory above it, and returns the key that the
-// names below it begin with.
+// addDirs records d and all directories above it. It returns the prefix for the keys of
+// the names in d.
 func (f foldName) addDirs(seen map[string]string, d string) (string, error) {
 	key := "/"
 	for i := 0; i < len(d); {
@@ -120,8 +119,8 @@ func add(seen map[string]string, key, rel string) error {
 	return nil
 }
 
-// splitRel splits a slash-separated path into its directory, without the slash,
-// and its last name.
+// splitRel splits a slash-separated path into its directory, without the slash, and its
+// last element.
 func splitRel(rel string) (dir, name string) {
 	i := strings.LastIndexByte(rel, '/')
 	if i < 0 {

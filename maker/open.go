@@ -5,21 +5,44 @@ import (
 	"path/filepath"
 )
 
-// name is how a file is called in errors.
-func (o *opener) name(rel string) string {
-	if o.root == nil {
-		return o.path
+// newOpener returns an opener for the file, if single is set, or the directory
+// that lies at a place.
+func newOpener(at place, single bool) (*opener, error) {
+	o := &opener{path: at.path}
+	var err error
+	if single {
+		o.root, o.file, err = at.openAbove()
+	} else {
+		o.root, err = at.openDir()
 	}
-	return filepath.Join(o.path, filepath.FromSlash(rel))
+	if err == nil {
+		err = o.prepare()
+	}
+	if err != nil {
+		o.close()
+		return nil, err
+	}
+	return o, nil
 }
 
-// slowStat is stat by way of the standard library.
+// local returns the name of a file in root: rel, or the name of the single file.
+func (o *opener) local(rel string) string {
+	if rel == "" {
+		return o.file
+	}
+	return filepath.FromSlash(rel)
+}
+
+// name returns the path of a file for errors.
+func (o *opener) name(rel string) string { return filepath.Join(o.path, filepath.FromSlash(rel)) }
+
+// slowStat gets the FileInfo of a file with the standard library.
 func (o *opener) slowStat(rel string) (os.FileInfo, error) {
 	switch {
 	case o.root == nil:
 		return os.Stat(o.path)
-	case o.follow:
-		return o.root.Stat(filepath.FromSlash(rel))
+	case o.follow || rel == "":
+		return o.root.Stat(o.local(rel))
 	}
-	return o.root.Lstat(filepath.FromSlash(rel))
+	return o.root.Lstat(o.local(rel))
 }

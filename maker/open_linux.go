@@ -7,47 +7,44 @@ import (
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
+
+	"spate/internal/folder"
 )
 
-// opener opens the files of one tree, and nothing outside it. It is safe for
+// opener opens the files of one tree, and nothing outside of it. It is safe for
 // concurrent use.
 //
-// Small files are opened by the hundred thousand, so that what os.File does
-// besides (a poller's registration, a cleanup) is seen: descriptors are used as
-// they are here.
+// It uses descriptors instead of os.File, because a torrent can have hundreds of
+// thousands of small files, and registering each with the poller and the garbage
+// collector takes noticeable time.
 type opener struct {
-	path   string // the file itself when root is nil
-	root   *os.Root
-	dir    *os.File
-	follow bool        // links inside the tree
-	noOpen atomic.Bool // the kernel has no openat2
+	path   string      // of the file or the directory
+	root   *os.Root    // the directory, or the parent of the single file; nil: path is opened as it is
+	file   string      // name of the single file in root
+	dir    *os.File    // root
+	follow bool        // follow symbolic links inside the tree
+	noOpen atomic.Bool // the kernel does not support openat2
 }
 
-func newOpener(path string, single bool) (*opener, error) {
-	o := &opener{path: path}
-	if single {
-		return o, nil
+// prepare opens what the system calls need.
+func (o *opener) prepare() (err error) {
+	if o.root != nil {
+		o.dir, err = folder.OpenDir(o.root, ".")
 	}
-	var err error
-	if o.root, err = os.OpenRoot(path); err != nil {
-		return nil, err
-	}
-	if o.dir, err = o.root.Open("."); err != nil {
-		o.root.Close()
-		return nil, err
-	}
-	return o, nil
+	return err
 }
 
 func (o *opener) close() {
-	if o.root != nil {
+	if o.dir != nil {
 		o.dir.Close()
+	}
+	if o.root != nil {
 		o.root.Close()
 	}
 }
 
-// open opens a file; rel is slash-separated. A FIFO that took a file's place
-// does not block it.
+// open opens a file; rel is slash-separated. It does not block if the file was replaced
+// by a FIFO.
 func (o *opener) open(rel string) (*openFile, error) {
 	const flags = unix.O_RDONLY | unix.O_CLOEXEC | unix.O_NONBLOCK | unix.O_NOCTTY
 	if o.root == nil {
@@ -56,16 +53,16 @@ func (o *opener) open(rel string) (*openFile, error) {
 	}
 	if !o.noOpen.Load() {
 		how := unix.OpenHow{Flags: flags, Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_MAGICLINKS}
-		fd, err := ignoringEINTR(func() (int, error) { return unix.Openat2(int(o.dir.Fd()), rel, &how) })
+		fd, err := ignoringEINTR(func() (int, error) { return unix.Openat2(int(o.dir.Fd()), o.local(rel), &how) })
 		switch {
 		case errors.Is(err, unix.ENOSYS), errors.Is(err, unix.EPERM), errors.Is(err, unix.EAGAIN):
-			// An old kernel, a filter of system calls, or a rename meanwhile.
+			// An old kernel, a system call filter, or a concurrent rename.
 			o.noOpen.Store(!errors.Is(err, unix.EAGAIN))
 		default:
 			return o.opened(rel, fd, err)
 		}
 	}
-	f, err := o.root.OpenFile(rel, os.O_RDONLY|unix.O_NONBLOCK, 0)
+	f, err := o.root.OpenFile(o.local(rel), flags, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -75,6 +72,9 @@ func (o *opener) open(rel string) (*openFile, error) {
 }
 
 func (o *opener) opened(rel string, fd int, err error) (*openFile, error) {
+	if err == unix.EXDEV { // what openat2 says of a link that leads out
+		err = folder.ErrOutside
+	}
 	if err != nil {
 		return nil, &os.PathError{Op: "open", Path: o.name(rel), Err: err}
 	}
@@ -87,8 +87,8 @@ type openFile struct {
 	name string
 }
 
-// readFull fills p from offset off; io.ErrUnexpectedEOF when the file ends
-// before.
+// readFull reads len(p) bytes from offset off. It returns io.ErrUnexpectedEOF if the
+// file is too short.
 func (f *openFile) readFull(p []byte, off int64) (int, error) {
 	done := 0
 	for done < len(p) {
@@ -116,9 +116,9 @@ func fileStatOf(st *unix.Stat_t) fileStat {
 	return fileStat{size: st.Size, mtime: st.Mtim.Nano(), dev: st.Dev, ino: st.Ino}
 }
 
-// stat returns what lies at rel now.
+// stat returns the current state of the file at rel.
 func (o *opener) stat(rel string) (fileStat, error) {
-	if o.root == nil || o.follow {
+	if o.root == nil || o.follow || rel == "" {
 		fi, err := o.slowStat(rel)
 		if err != nil {
 			return fileStat{}, err
@@ -133,7 +133,7 @@ func (o *opener) stat(rel string) (fileStat, error) {
 	return fileStatOf(&st), err
 }
 
-// sequential tells the kernel to read further ahead.
+// sequential tells the kernel to read ahead further.
 func (f *openFile) sequential() { unix.Fadvise(f.fd, 0, 0, unix.FADV_SEQUENTIAL) }
 
 func (f *openFile) close() { unix.Close(f.fd) }

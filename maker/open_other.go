@@ -6,26 +6,21 @@ import (
 	"errors"
 	"io"
 	"os"
-	"path/filepath"
+
+	"spate/internal/folder"
 )
 
-// opener opens the files of one tree, and nothing outside it. It is safe for
+// opener opens the files of one tree, and nothing outside of it. It is safe for
 // concurrent use.
 type opener struct {
-	path   string // the file itself when root is nil
-	root   *os.Root
-	follow bool // links inside the tree
+	path   string   // of the file or the directory
+	root   *os.Root // the directory, or the parent of the single file; nil: path is opened as it is
+	file   string   // name of the single file in root
+	follow bool     // follow symbolic links inside the tree
 }
 
-func newOpener(path string, single bool) (*opener, error) {
-	o := &opener{path: path}
-	if single {
-		return o, nil
-	}
-	var err error
-	o.root, err = os.OpenRoot(path)
-	return o, err
-}
+// prepare has nothing to do here.
+func (o *opener) prepare() error { return nil }
 
 func (o *opener) close() {
 	if o.root != nil {
@@ -38,9 +33,9 @@ func (o *opener) open(rel string) (*openFile, error) {
 	var f *os.File
 	var err error
 	if o.root == nil {
-		f, err = os.Open(o.path)
+		f, err = folder.OpenNamed(o.path)
 	} else {
-		f, err = o.root.Open(filepath.FromSlash(rel))
+		f, err = folder.In(o.root).Open(o.local(rel))
 	}
 	if err != nil {
 		return nil, err
@@ -48,7 +43,7 @@ func (o *opener) open(rel string) (*openFile, error) {
 	return &openFile{f, o.name(rel)}, nil
 }
 
-// stat returns what lies at rel now.
+// stat returns the current state of the file at rel.
 func (o *opener) stat(rel string) (fileStat, error) {
 	fi, err := o.slowStat(rel)
 	if err != nil {
@@ -63,8 +58,8 @@ type openFile struct {
 	name string
 }
 
-// readFull fills p from offset off; io.ErrUnexpectedEOF when the file ends
-// before.
+// readFull reads len(p) bytes from offset off. It returns io.ErrUnexpectedEOF if the
+// file is too short.
 func (f *openFile) readFull(p []byte, off int64) (int, error) {
 	n, err := f.f.ReadAt(p, off)
 	if n == len(p) {

@@ -2,96 +2,101 @@ package maker
 
 import (
 	"fmt"
+	"os"
 	"time"
 
 	"spate"
 	"spate/metainfo"
 )
 
-// Options are how a torrent is made. The zero value makes a hybrid torrent of
-// everything that is not hidden, without trackers.
+// Options configures how a torrent is made. The zero value makes a hybrid torrent of
+// all files that are not hidden, without trackers.
 type Options struct {
-	Format      metainfo.Format // empty: metainfo.Hybrid
-	PieceLength int64           // bytes; 0: as [PieceLength] chooses
-	Name        string          // of the torrent; empty: the last name of the path
+	Format      metainfo.Format // empty selects metainfo.Hybrid
+	PieceLength int64           // in bytes; 0 selects the value of [PieceLength]
+	Name        string          // name of the torrent; empty selects the last element of the path
 
 	Announce [][]string // tiers of tracker URLs (BEP 12)
 	WebSeeds []string   // BEP 19
 	Nodes    []string   // BEP 5: host:port
 	Private  bool       // BEP 27
 	Comment  string
-	Source   string // a mark in the info dictionary
+	Source   string // a tag in the info dictionary
 
-	CreatedBy string    // empty: this program and its version
-	Date      time.Time // of creation; zero: now
-	NoDate    bool      // none at all
+	CreatedBy string    // empty selects this program and its version
+	Date      time.Time // creation date; zero selects now
+	NoDate    bool      // omit the creation date
 
-	Similar     []spate.InfoHash // BEP 38, in the info dictionary
-	Collections []string         // BEP 38, in the info dictionary
+	Similar     []spate.InfoHash // BEP 38, stored in the info dictionary
+	Collections []string         // BEP 38, stored in the info dictionary
 
-	// Include and Exclude are patterns for the files of a directory. A pattern
-	// without a slash is held against every name on the path to a file, one with
-	// a slash against the path below the directory; * does not cross a slash, **
-	// does, and what matches a directory matches everything in it. With an
-	// Include, only what it matches is taken; Exclude counts more than Include.
+	// Include and Exclude are patterns that select the files of a directory. A pattern
+	// without a slash is compared with each element of a path, a pattern with a slash
+	// with the whole path below the directory. * does not match a slash, ** does. A
+	// pattern that matches a directory matches everything in it. If Include is not
+	// empty, only matching files are included. Exclude takes precedence over Include.
 	Include, Exclude []string
-	// Files, if not empty, are the paths below the directory, of files or
-	// directories, that are taken; others are not even looked at.
+	// Files limits the torrent to these paths of files or directories below the
+	// directory, if it is not empty. Other paths are not read.
 	Files  []string
-	Hidden bool  // take hidden files too, and the junk of desktops such as Thumbs.db
-	Links  Links // what becomes of symbolic links
+	Hidden bool  // include hidden files, and files such as Thumbs.db
+	Links  Links // what to do with symbolic links
 
-	// Like makes the info dictionary as another program does where ours would
-	// differ, so that the same files and options have the same info-hash.
+	// Like imitates the info dictionary of another program, so that the same files and
+	// options give the same info-hash.
 	Like Like
-	// NoTailPadding leaves out the pad file behind the last file of a hybrid
-	// torrent. BEP 52 does not need it; libtorrent writes it, and so do we.
+	// NoTailPadding omits the pad file after the last file of a hybrid torrent. BEP 52
+	// does not require it, but libtorrent writes it.
 	NoTailPadding bool
 
-	// Workers is how many goroutines read and hash; 0: GOMAXPROCS.
+	// Root, if it is not nil, is the open directory that the path is relative to. The
+	// path may be a link inside Root. Nothing outside Root is opened, even if links
+	// change during the scan. Without Root the path may be a link to anywhere.
+	Root *os.Root
+
+	// Workers is the number of goroutines that read and hash; 0 selects GOMAXPROCS.
 	Workers int
-	// Progress is called every 100 ms and at the end, by one goroutine at a time.
+	// Progress is called every 100 ms and at the end, never concurrently.
 	Progress func(Progress)
-	// Skipped is called for what is left out: hidden files, devices, links that
-	// lead out of the directory. It is called before hashing begins.
+	// Skipped is called for each entry that is skipped, such as hidden files, devices,
+	// and links that lead out of the directory. It is called before hashing starts.
 	Skipped func(Skipped)
 }
 
-// Like names a program whose info dictionaries are to be matched.
+// Like is the name of a program whose info dictionaries are imitated.
 type Like string
 
 const (
-	// LikeDefault is our own way. Hybrid and v2 torrents are those of libtorrent,
-	// v1 torrents those of mktorrent, as long as there are no symbolic links and
-	// nothing hidden.
+	// LikeDefault is the style of this package. Unless there are symbolic links or
+	// hidden files, hybrid and v2 torrents equal those of libtorrent, and v1 torrents
+	// those of mktorrent.
 	LikeDefault Like = ""
-	// LikeMktorrent takes hidden files and follows links.
+	// LikeMktorrent includes hidden files and follows symbolic links.
 	LikeMktorrent Like = "mktorrent"
-	// LikeTransmission is transmission-create 3.00: it follows links, orders
-	// files without regard to case, leaves out empty ones, and always says
-	// whether the torrent is private.
+	// LikeTransmission imitates transmission-create 3.00. It follows symbolic links,
+	// sorts files ignoring case, omits empty files, and always writes the private flag.
 	LikeTransmission Like = "transmission"
-	// LikeLibtorrent is create_torrent with canonical_files: it takes hidden
-	// files, follows links, and marks programs and pads files in v1 torrents too.
-	// Whatever a link leads to counts as a program.
+	// LikeLibtorrent imitates create_torrent with canonical_files. It includes hidden
+	// files, follows symbolic links, marks executables and pads files even in v1
+	// torrents, and treats the target of each symbolic link as executable.
 	LikeLibtorrent Like = "libtorrent"
 )
 
-// manner is what Like and the format stand for.
-type manner struct {
+// style holds the conventions that Like and the format select.
+type style struct {
 	order      order
 	links      Links
-	linkExec   bool // what a link leads to is a program
+	linkExec   bool // treat the target of a symbolic link as executable
 	hidden     bool
-	attributes bool // x for programs (BEP 47)
-	pads       bool // align files by pad files
-	empty      bool // take empty files
+	attributes bool // write the attribute x for executables (BEP 47)
+	pads       bool // align files with pad files
+	empty      bool // include empty files
 	private    bool // write "private" even if it is 0
 }
 
-func (o *Options) manner() (manner, error) {
+func (o *Options) style() (style, error) {
 	v1 := o.Format == metainfo.V1
-	m := manner{order: orderTree, links: o.Links, hidden: o.Hidden, attributes: !v1, pads: !v1, empty: true}
+	m := style{order: orderTree, links: o.Links, hidden: o.Hidden, attributes: !v1, pads: !v1, empty: true}
 	if v1 {
 		m.order = orderPath
 	}
@@ -108,7 +113,7 @@ func (o *Options) manner() (manner, error) {
 	case LikeLibtorrent:
 		m.order, m.attributes, m.pads, m.hidden, m.linkExec = orderTree, true, true, true, true
 	default:
-		return m, fmt.Errorf("cannot make torrents like %q: want mktorrent, transmission or libtorrent", o.Like)
+		return m, fmt.Errorf("unknown program %q to imitate: want mktorrent, transmission or libtorrent", o.Like)
 	}
 	if o.Links == LinksKeep {
 		m.links = LinksFollow
@@ -116,7 +121,7 @@ func (o *Options) manner() (manner, error) {
 	return m, nil
 }
 
-// check fills in defaults and refuses what cannot be.
+// check sets defaults and returns an error for invalid options.
 func (o *Options) check() error {
 	switch o.Format {
 	case "":

@@ -6,35 +6,35 @@ import (
 	"spate/metainfo"
 )
 
-// Bounds of the piece length that is chosen from the size of the data.
+// Limits of the piece length that is chosen from the size of the data.
 const (
-	MinPieceLength = 16 << 10 // the block of BEP 52, and its smallest piece
-	MaxPieceLength = 16 << 20 // the largest that is chosen; more may be asked for
+	MinPieceLength = 16 << 10 // the block size, and the smallest piece length of BEP 52
+	MaxPieceLength = 16 << 20 // the largest length that is chosen automatically
 
-	// wantPieces is the most pieces that a chosen length leads to. Together with
-	// the powers of two it gives 1,250 to 2,500 of them.
+	// wantPieces is the maximum number of pieces with the chosen length. Because
+	// lengths are powers of two, there are usually 1,250 to 2,500 pieces.
 	wantPieces = 2500
 
-	// webSeedPieceLength is the largest power of two that a browser fetches in
-	// 60 s at 1 Mbit/s, 7.5 MB: webtorrent asks a web seed for whole pieces and
-	// gives up on one after that time.
+	// webSeedPieceLength is the largest power of two that can be downloaded in 60 s at
+	// 1 Mbit/s (7.5 MB). webtorrent requests whole pieces from web seeds and gives up
+	// after 60 s.
 	webSeedPieceLength = 4 << 20
 
-	// maxPieces is what readers accept (reliability limits of metainfo).
+	// maxPieces is the largest number of pieces that package metainfo accepts.
 	maxPieces = metainfo.MaxPieces
 
-	// largestPieceLength is the largest length that may be asked for.
+	// largestPieceLength is the largest length that can be set in Options.
 	largestPieceLength = metainfo.MaxPieceLength
 )
 
-// PieceLength returns the piece length in bytes for total bytes of data: the
-// smallest power of two that gives at most 2,500 pieces, at least 16 KiB and at
-// most 16 MiB. With a web seed it is at most 4 MiB, which a browser can fetch
-// in time over a slow line. Where those bounds would give more pieces than
-// readers accept (32 TiB), the length grows past them.
+// PieceLength returns the piece length in bytes for total bytes of data: the smallest
+// power of two that gives at most 2,500 pieces, but from 16 KiB to 16 MiB. With a web
+// seed the maximum is 4 MiB, which a browser can download in time over a slow
+// connection. More than 32 TiB of data get longer pieces, so that clients accept their
+// number.
 //
-// [Make] takes a shorter one for a hybrid torrent of small files, whose padding
-// would be out of proportion to the data.
+// [Make] chooses shorter pieces for a hybrid torrent of small files, because it pads
+// each file to whole pieces.
 func PieceLength(total int64, webSeed bool) int64 {
 	most := int64(MaxPieceLength)
 	if webSeed {
@@ -50,11 +50,11 @@ func PieceLength(total int64, webSeed bool) int64 {
 	return n
 }
 
-// alignedPieceLength returns the piece length for a hybrid of these files, each of
-// which is padded to whole pieces: that of [PieceLength] or a shorter one. Clients
-// that know nothing of pad files fetch and store the padding. So the length is
-// halved while there is more than a quarter as much padding as data, down to 16
-// KiB and up to 2,500 pieces and two for each file, for pieces cost too.
+// alignedPieceLength returns the piece length for a hybrid torrent, whose files are
+// padded to whole pieces. It starts with [PieceLength] and halves it while there is
+// more than a quarter as much padding as data, because clients that do not support pad
+// files download and store the padding. It stops at 16 KiB, or before there are more
+// than 2,500 pieces plus two for each file.
 func alignedPieceLength(sizes []int64, webSeed bool) int64 {
 	var total, files int64
 	for _, n := range sizes {
@@ -75,8 +75,8 @@ func alignedPieceLength(sizes []int64, webSeed bool) int64 {
 	return n
 }
 
-// align returns how many pieces of n bytes the files are together, each in pieces
-// of its own, and how many bytes of padding that takes.
+// align returns the number of pieces of n bytes if each file is padded to whole pieces,
+// and the number of bytes of padding.
 func align(sizes []int64, n int64) (pieces, padding int64) {
 	for _, size := range sizes {
 		p := size / n
@@ -89,7 +89,7 @@ func align(sizes []int64, n int64) (pieces, padding int64) {
 	return pieces, padding
 }
 
-// PieceLengthError is a piece length that cannot be used.
+// PieceLengthError is returned for an invalid piece length.
 type PieceLengthError struct {
 	Length int64
 	Reason string
@@ -99,7 +99,7 @@ func (e *PieceLengthError) Error() string {
 	return fmt.Sprintf("piece length %d: %s", e.Length, e.Reason)
 }
 
-// checkPieceLength reports whether n bytes may be the piece length.
+// checkPieceLength returns an error unless n can be the piece length.
 func checkPieceLength(n int64, v2 bool) error {
 	switch {
 	case n <= 0:

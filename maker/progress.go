@@ -6,30 +6,30 @@ import (
 	"time"
 )
 
-// Progress says how far a run is.
+// Progress is the state of a run.
 type Progress struct {
-	Done, Total int64         // bytes of data; Total is 0 where it is unknown
-	Elapsed     time.Duration // since the hashing began
-	Rate        float64       // bytes a second, over the last seconds
-	Left        time.Duration // until the end at this rate; negative while unknown
+	Done, Total int64         // bytes of data; Total is 0 if it is unknown
+	Elapsed     time.Duration // since hashing started
+	Rate        float64       // in bytes per second, averaged over the last seconds
+	Left        time.Duration // estimated remaining time; negative if it is unknown
 }
 
-// progressEvery is how often a run reports.
+// progressEvery is the time between two reports.
 const progressEvery = 100 * time.Millisecond
 
-// reporter calls a function with the progress of a run.
+// reporter reports the progress of a run.
 type reporter struct {
 	report func(Progress)
 	done   *atomic.Int64
 	total  int64
 	began  time.Time
 	last   time.Time
-	before int64   // bytes at last
-	rate   float64 // smoothed
+	before int64   // number of bytes at the time last
+	rate   float64 // smoothed rate
 }
 
-// startReport reports the progress of done to report, from a goroutine of its
-// own, until stop is called; that is when it reports for the last time.
+// startReport starts a goroutine that calls report regularly with the progress in done.
+// stop makes a last report and ends the goroutine.
 func startReport(report func(Progress), done *atomic.Int64, total int64) (stop func()) {
 	if report == nil {
 		return func() {}
@@ -60,7 +60,7 @@ func newReporter(report func(Progress), done *atomic.Int64, total int64, now tim
 	return &reporter{report: report, done: done, total: total, began: now, last: now}
 }
 
-// next returns the progress with done bytes at the time now.
+// next returns the progress if done bytes were processed at the time now.
 func (r *reporter) next(now time.Time, done int64) Progress {
 	if r.total > 0 {
 		done = min(done, r.total)
@@ -68,7 +68,7 @@ func (r *reporter) next(now time.Time, done int64) Progress {
 	p := Progress{Done: done, Total: r.total, Elapsed: now.Sub(r.began), Left: -1}
 	if d := now.Sub(r.last).Seconds(); d > 0 {
 		rate := float64(done-r.before) / d
-		// The weight of what was before halves in about two seconds.
+		// The weight of older rates halves in about two seconds.
 		keep := 1 / (1 + d/2)
 		if r.rate == 0 {
 			keep = 0

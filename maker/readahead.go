@@ -5,21 +5,22 @@ import (
 	"os"
 	"slices"
 	"strings"
+
+	"spate/internal/folder"
 )
 
-// listing is what lies in a directory, sorted by name.
+// listing is the content of a directory, sorted by name.
 type listing struct {
 	self  os.FileInfo
 	names []fs.DirEntry
 	err   error
 }
 
-// readAhead is how many directories are read before it is their turn: looking at
-// each file is most of a scan, and a processor can do that while another one
-// does the rest.
-const readAhead = 2
+// readAheadDirs is the number of directories that are read in advance by other
+// goroutines. Most of the time of a scan is spent in getting the state of each file.
+const readAheadDirs = 2
 
-// list returns what lies in the directory rel.
+// list returns the content of the directory rel.
 func (w *walker) list(rel string) listing {
 	if c := w.ahead[rel]; c != nil {
 		delete(w.ahead, rel)
@@ -29,7 +30,7 @@ func (w *walker) list(rel string) listing {
 }
 
 func (w *walker) read(rel string) (l listing) {
-	f, err := w.root.Open(relOrDot(rel))
+	f, err := folder.OpenDir(w.root, relOrDot(rel))
 	if err != nil {
 		return listing{err: err}
 	}
@@ -42,12 +43,12 @@ func (w *walker) read(rel string) (l listing) {
 	return l
 }
 
-// begin starts to read the first of the directories among rest, which lie in the
-// directory rel.
-func (w *walker) begin(rel string, rest []fs.DirEntry) {
+// startReadAhead starts to read the first subdirectories in rest, which are entries of
+// the directory rel.
+func (w *walker) startReadAhead(rel string, rest []fs.DirEntry) {
 	n := 0
 	for _, d := range rest {
-		if n == readAhead {
+		if n == readAheadDirs {
 			return
 		}
 		if !d.IsDir() {

@@ -6,22 +6,23 @@ import (
 	"spate/bitfield"
 )
 
-// Report is the result of a check.
+// Report is the result of [Verify].
 type Report struct {
 	Pieces  int
-	Good    int // pieces that have every hash that the torrent has for them
-	Bad     int // pieces that were read and are not what the torrent says
-	Missing int // pieces of which something could not be read
+	Good    int // number of pieces that match all their hashes
+	Bad     int // number of pieces that were read and do not match
+	Missing int // number of pieces that could not be read completely
 
-	// Differ is how many of Bad are good by one half of a hybrid only. Over 0,
-	// the torrent stands for two different things and is not to be trusted.
+	// Differ is the number of bad pieces of a hybrid torrent that match only their v1
+	// or only their v2 hash. If it is not 0, the torrent describes different data for
+	// v1 and v2 and must not be trusted.
 	Differ int
 
 	Have  bitfield.Bitfield // the good pieces
-	Files []FileReport      // in the torrent's order, without pad files
+	Files []FileReport      // in the order of the torrent, without pad files
 }
 
-// Whole reports whether all data is there and right, and nothing is too long.
+// Whole reports whether all data is complete and correct, and no file is too long.
 func (r *Report) Whole() bool {
 	for i := range r.Files {
 		if r.Files[i].State != FileWhole {
@@ -31,44 +32,43 @@ func (r *Report) Whole() bool {
 	return r.Good == r.Pieces
 }
 
-// FileReport is what a check found of one file.
+// FileReport is the result for one file.
 type FileReport struct {
-	Path   string // slash-separated, below the torrent's directory; for a single file its name
+	Path   string // below the top directory, separated by slashes; for a single file its name
 	State  FileState
-	Length int64 // bytes, as the torrent says
-	Size   int64 // bytes found
+	Length int64 // length in the torrent in bytes
+	Size   int64 // length on disk in bytes
 
-	// Damaged are the bytes in bad or missing pieces, in order. Unverified are
-	// those that share a piece of v1 with a file that is missing: nothing says
-	// whether they are good.
+	// Damaged are the ranges in bad or missing pieces, in order. Unverified are the
+	// ranges that share a v1 piece with a missing file and therefore cannot be checked.
 	Damaged, Unverified []Range
 
-	Err error // why it is missing or could not be read
+	Err error // why the file is missing or could not be read
 }
 
-// Range is the bytes [From, To) of a file.
+// Range is a range of bytes [From, To) of a file.
 type Range struct{ From, To int64 }
 
-// String returns the range as "from-to", both of them in it.
+// String returns the range as "from-to", including both ends.
 func (r Range) String() string { return fmt.Sprintf("%d-%d", r.From, r.To-1) }
 
-// FileState says what a check found.
+// FileState is the state of a file.
 type FileState uint8
 
 const (
 	FileWhole      FileState = iota
-	FileDamaged              // some bytes are wrong, or are not there
-	FileMissing              // there is no such file
-	FileTooLong              // what the torrent has of it is right, and more follows
-	FileUnverified           // nothing wrong was found, but not all could be checked
-	FileUnreadable           // see Err
+	FileDamaged              // some bytes are wrong or missing
+	FileMissing              // the file does not exist
+	FileTooLong              // the data is correct, but more bytes follow it
+	FileUnverified           // no error was found, but some bytes could not be checked
+	FileUnreadable           // the file could not be read, see Err
 )
 
 var fileStates = [...]string{"whole", "damaged", "missing", "too long", "unverified", "unreadable"}
 
 func (s FileState) String() string { return fileStates[s] }
 
-// addRange appends [from, to) to list, or makes the last range longer.
+// addRange appends [from, to) to list, or extends the last range.
 func addRange(list []Range, from, to int64) []Range {
 	if n := len(list); n > 0 && list[n-1].To == from {
 		list[n-1].To = to

@@ -14,43 +14,42 @@ import (
 	"syscall"
 )
 
-// Links says what becomes of symbolic links in a tree. Whatever it says, nothing
-// outside the tree is followed or looked at.
+// Links selects what to do with symbolic links. Links that lead out of the tree are
+// never followed.
 type Links uint8
 
 const (
-	// LinksKeep writes a link to something inside the tree as a link (BEP 47,
-	// attribute l).
+	// LinksKeep stores a link to an entry of the tree as a symbolic link (BEP 47).
 	LinksKeep Links = iota
-	// LinksFollow puts what a link leads to in its place, as mktorrent and
-	// transmission-create do, but inside the tree only.
+	// LinksFollow stores the target instead of the link, like mktorrent and
+	// transmission-create, but only if the target is inside the tree.
 	LinksFollow
-	// LinksSkip leaves links out.
+	// LinksSkip skips symbolic links.
 	LinksSkip
 )
 
-// order is the order of the files.
+// order is the order of the files in the torrent.
 type order uint8
 
 const (
-	// orderTree compares name by name, as the file tree of BEP 52 lies. v2 and
-	// hybrid torrents have no other.
+	// orderTree compares paths element by element, like the file tree of BEP 52. v2 and
+	// hybrid torrents need this order.
 	orderTree order = iota
-	// orderPath compares whole paths byte by byte, as mktorrent does: "a-b" comes
-	// before "a/z".
+	// orderPath compares whole paths byte by byte, like mktorrent: "a-b" comes before
+	// "a/z".
 	orderPath
-	// orderFold is orderPath without regard to the case of ASCII letters, as
-	// transmission-create does.
+	// orderFold is like orderPath but ignores the case of ASCII letters, like
+	// transmission-create.
 	orderFold
 )
 
-// Skipped is something that was found and left out of the torrent.
+// Skipped is an entry that is not included in the torrent.
 type Skipped struct {
-	Path   string // slash-separated, below the root
+	Path   string // below the root, separated by slashes
 	Reason SkipReason
 }
 
-// SkipReason says why something was left out.
+// SkipReason tells why an entry is not included.
 type SkipReason string
 
 const (
@@ -58,60 +57,62 @@ const (
 	SkipSpecial   SkipReason = "not a regular file"
 	SkipLink      SkipReason = "symbolic link"
 	SkipOutside   SkipReason = "symbolic link that leads out of the tree"
-	SkipBroken    SkipReason = "symbolic link to nothing"
-	SkipDangling  SkipReason = "symbolic link to something that is not in the torrent"
-	SkipLoop      SkipReason = "symbolic link to a directory that it lies in"
+	SkipBroken    SkipReason = "broken symbolic link"
+	SkipDangling  SkipReason = "symbolic link whose target is not in the torrent"
+	SkipLoop      SkipReason = "symbolic link to a directory that contains it"
 	SkipEmptyTree SkipReason = "empty directory"
 )
 
-// maxDepth is the deepest directory that is entered, as readers bound it.
+// maxDepth is the maximum depth of directories, which is also the limit of package
+// metainfo.
 const maxDepth = 100
 
-// entry is one thing of the torrent.
+// entry is a file or symbolic link of the torrent.
 type entry struct {
-	rel  string // slash-separated, below the root; "" for the root itself
+	rel  string // below the root, separated by slashes; "" for a single file
 	stat fileStat
 	exec bool
-	link string // target below the root when it is a symbolic link, else ""
+	link string // target of a symbolic link below the root; "" for a file
 }
 
-// tree is what a scan found, in the torrent's order.
+// tree is the result of a scan, in the order of the torrent.
 type tree struct {
-	path    string // of the root: a file or a directory
-	name    string // its base name
+	at      place  // location of the root, which is a file or a directory
+	name    string // its last element
 	single  bool
 	entries []entry
-	size    int64 // sum of the entries' sizes
+	size    int64 // total size of the entries in bytes
 }
 
-// scanOptions select and order what a scan returns.
+// scanOptions selects and orders the result of a scan.
 type scanOptions struct {
 	include, exclude globs
-	files            []string // only these, when not empty
+	files            []string // only these paths, unless empty
 	hidden           bool
-	noEmpty          bool // leave out empty files
+	noEmpty          bool // skip empty files
 	links            Links
-	linkExec         bool // what a link leads to is a program
+	linkExec         bool // treat the target of a symbolic link as executable
 	order            order
 	skipped          func(Skipped)
+	root             *os.Root // that the path is in, or nil
 }
 
-// ErrEmpty is the error for a path with no byte of data below it: no torrent can
-// be made of that.
+// ErrEmpty is returned if there is no byte of data at the path. A torrent needs at
+// least one.
 var ErrEmpty = errors.New("there is no data to make a torrent of")
 
-// scan lists what lies at root. A link at root itself is followed: the person
-// named it.
-func scan(ctx context.Context, root string, o scanOptions) (*tree, error) {
-	abs, err := filepath.Abs(root)
+// scan lists the files at path. A symbolic link at path is followed, because the user
+// chose it or it stays inside the root.
+func scan(ctx context.Context, path string, o scanOptions) (*tree, error) {
+	at, err := placeOf(path, o.root)
 	if err != nil {
 		return nil, err
 	}
-	fi, err := os.Stat(abs)
+	fi, err := at.stat()
 	if err != nil {
 		return nil, err
 	}
-	t := &tree{path: abs, name: filepath.Base(abs)}
+	t := &tree{at: at, name: filepath.Base(at.path)}
 	switch {
 	case fi.Mode().IsRegular():
 		t.single = true
@@ -122,17 +123,17 @@ func scan(ctx context.Context, root string, o scanOptions) (*tree, error) {
 			return nil, err
 		}
 	default:
-		return nil, &fs.PathError{Op: "read", Path: root, Err: errors.New("neither a file nor a directory")}
+		return nil, &fs.PathError{Op: "read", Path: path, Err: errors.New("not a file or directory")}
 	}
 	if t.size == 0 {
-		return nil, fmt.Errorf("%s: %w", root, ErrEmpty)
+		return nil, fmt.Errorf("%s: %w", path, ErrEmpty)
 	}
 	return t, nil
 }
 
-// walk fills t with what lies in the directory t.path.
+// walk adds the entries of the directory.
 func (t *tree) walk(ctx context.Context, o scanOptions) error {
-	root, err := os.OpenRoot(t.path)
+	root, err := t.at.openDir()
 	if err != nil {
 		return err
 	}
@@ -145,7 +146,7 @@ func (t *tree) walk(ctx context.Context, o scanOptions) error {
 	if err := w.dir("", nil); err != nil {
 		return err
 	}
-	if err := w.wanted.missing(t.path); err != nil {
+	if err := w.wanted.missing(t.at.path); err != nil {
 		return err
 	}
 	t.entries = w.keepLinks()
@@ -159,7 +160,7 @@ func (t *tree) walk(ctx context.Context, o scanOptions) error {
 	return nil
 }
 
-// walker is one walk over a directory.
+// walker is the state of a walk over a directory.
 type walker struct {
 	ctx     context.Context
 	root    *os.Root
@@ -168,21 +169,21 @@ type walker struct {
 	entries []entry
 	links   int
 
-	ahead   map[string]chan listing // directories that are read already, by path
+	ahead   map[string]chan listing // directories that are being read ahead, by path
 	reading sync.WaitGroup
 }
 
-// dir adds what lies in the directory rel; above are the directories that it
-// lies in, to notice a link that leads back to one of them.
-func (w *walker) dir(rel string, above []os.FileInfo) error {
-	if len(above) >= maxDepth {
-		return &NameError{rel, fmt.Sprintf("more than %d directories deep", maxDepth)}
+// dir adds the entries of the directory rel. ancestors are the directories that contain
+// it; they are needed to detect links that lead back to one of them.
+func (w *walker) dir(rel string, ancestors []os.FileInfo) error {
+	if len(ancestors) >= maxDepth {
+		return &NameError{rel, fmt.Sprintf("nested in more than %d directories", maxDepth)}
 	}
 	l := w.list(rel)
 	if l.err != nil {
 		return l.err
 	}
-	above = append(above, l.self)
+	ancestors = append(ancestors, l.self)
 	if len(l.names) == 0 && rel != "" {
 		w.o.skipped(Skipped{rel, SkipEmptyTree})
 	}
@@ -191,22 +192,22 @@ func (w *walker) dir(rel string, above []os.FileInfo) error {
 			return context.Cause(w.ctx)
 		}
 		if i == 0 || d.IsDir() {
-			w.begin(rel, l.names[i:])
+			w.startReadAhead(rel, l.names[i:])
 		}
-		if err := w.entry(joinRel(rel, d.Name()), d, above); err != nil {
+		if err := w.entry(joinRel(rel, d.Name()), d, ancestors); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// wants reports whether the person asked for what is called rel.
+// wants reports whether rel is selected by the options.
 func (w *walker) wants(rel string, d fs.DirEntry) bool {
 	return !w.o.exclude.match(rel) && w.wanted.match(rel, d.IsDir())
 }
 
-// entry adds one name of a directory, and what lies below it.
-func (w *walker) entry(rel string, d fs.DirEntry, above []os.FileInfo) error {
+// entry adds one directory entry and everything in it.
+func (w *walker) entry(rel string, d fs.DirEntry, ancestors []os.FileInfo) error {
 	if !w.wants(rel, d) {
 		return nil
 	}
@@ -216,9 +217,9 @@ func (w *walker) entry(rel string, d fs.DirEntry, above []os.FileInfo) error {
 	}
 	switch {
 	case d.IsDir():
-		return w.dir(rel, above)
+		return w.dir(rel, ancestors)
 	case d.Type()&fs.ModeSymlink != 0:
-		return w.link(rel, above)
+		return w.link(rel, ancestors)
 	case !d.Type().IsRegular():
 		w.o.skipped(Skipped{rel, SkipSpecial})
 		return nil
@@ -242,8 +243,8 @@ func (w *walker) file(rel string, fi os.FileInfo, exec bool) error {
 	return nil
 }
 
-// link adds a symbolic link, or what it leads to.
-func (w *walker) link(rel string, above []os.FileInfo) error {
+// link adds a symbolic link or its target.
+func (w *walker) link(rel string, ancestors []os.FileInfo) error {
 	if w.o.links == LinksSkip {
 		w.o.skipped(Skipped{rel, SkipLink})
 		return nil
@@ -253,14 +254,14 @@ func (w *walker) link(rel string, above []os.FileInfo) error {
 		w.o.skipped(Skipped{rel, reason})
 		return nil
 	}
-	if fi.IsDir() && slices.ContainsFunc(above, func(a os.FileInfo) bool { return os.SameFile(a, fi) }) {
+	if fi.IsDir() && slices.ContainsFunc(ancestors, func(a os.FileInfo) bool { return os.SameFile(a, fi) }) {
 		w.o.skipped(Skipped{rel, SkipLoop})
 		return nil
 	}
 	if w.o.links == LinksFollow {
 		switch {
 		case fi.IsDir():
-			return w.dir(rel, above)
+			return w.dir(rel, ancestors)
 		case fi.Mode().IsRegular():
 			return w.file(rel, fi, executable(fi) || w.o.linkExec)
 		}
@@ -278,8 +279,8 @@ func (w *walker) link(rel string, above []os.FileInfo) error {
 	return nil
 }
 
-// resolve returns what the link rel leads to, as a path below the root, or why
-// it cannot be used. os.Root refuses to leave the tree on the way.
+// resolve returns the target of the link rel as a path below the root, or the reason
+// why it cannot be used. os.Root keeps the resolution inside the tree.
 func (w *walker) resolve(rel string) (target string, fi os.FileInfo, reason SkipReason) {
 	to, err := w.root.Readlink(rel)
 	if err != nil {
@@ -290,7 +291,7 @@ func (w *walker) resolve(rel string) (target string, fi os.FileInfo, reason Skip
 		return "", nil, SkipOutside
 	}
 	if w.o.links == LinksFollow {
-		return w.lead(rel)
+		return w.followLink(rel)
 	}
 	dir, _ := splitRel(rel)
 	target = path.Join(dir, to)
@@ -300,21 +301,20 @@ func (w *walker) resolve(rel string) (target string, fi os.FileInfo, reason Skip
 	fi, err = w.root.Stat(rel)
 	if err != nil {
 		if _, lerr := w.root.Lstat(target); lerr == nil && !errors.Is(err, syscall.ELOOP) {
-			return "", nil, SkipOutside // through another link
+			return "", nil, SkipOutside // leads out through another link
 		}
 		return "", nil, SkipDangling
 	}
-	// A path with .. through another link means something else when it is
-	// written without it.
+	// If the path contains .. after another link, its cleaned form leads elsewhere.
 	if direct, err := w.root.Stat(target); err != nil || !os.SameFile(direct, fi) {
 		return "", nil, SkipOutside
 	}
 	return target, fi, ""
 }
 
-// lead is resolve for what is followed: rel itself may lie behind another link,
-// so what it says is no path that could be written down.
-func (w *walker) lead(rel string) (target string, fi os.FileInfo, reason SkipReason) {
+// followLink is like resolve for LinksFollow. It returns no path, because rel itself
+// may lie behind another link.
+func (w *walker) followLink(rel string) (target string, fi os.FileInfo, reason SkipReason) {
 	fi, err := w.root.Stat(rel)
 	switch {
 	case err == nil:
@@ -325,7 +325,7 @@ func (w *walker) lead(rel string) (target string, fi os.FileInfo, reason SkipRea
 	return "", nil, SkipOutside
 }
 
-// keepLinks returns the entries without the links to what was left out.
+// keepLinks removes the links whose target is not in the torrent.
 func (w *walker) keepLinks() []entry {
 	for changed := w.links > 0; changed; {
 		changed = false
@@ -335,7 +335,7 @@ func (w *walker) keepLinks() []entry {
 				there[p] = true
 			}
 		}
-		// A link to a link to what was left out needs another round.
+		// Removing a link may leave another link without a target, so repeat.
 		w.entries = slices.DeleteFunc(w.entries, func(e entry) bool {
 			if e.link == "" || there[e.link] {
 				return false
@@ -360,12 +360,12 @@ func sortEntries(list []entry, order order) {
 			return strings.Compare(a.rel, b.rel)
 		})
 	default:
-		// The walk went through sorted directories.
+		// The walk has visited the directories in this order.
 	}
 }
 
-// compareFold compares without regard to the case of ASCII letters. Bytes are
-// signed, for that is how transmission-create has them: those of é come first.
+// compareFold compares strings ignoring the case of ASCII letters. It treats bytes as
+// signed like transmission-create, so that non-ASCII characters come first.
 func compareFold(a, b string) int {
 	for i := range min(len(a), len(b)) {
 		if x, y := lower(a[i]), lower(b[i]); x != y {

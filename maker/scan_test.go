@@ -16,8 +16,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// paths returns the paths of a torrent, links as "path -> target", pads left
-// out.
+// paths returns the paths of a torrent without pad files. Symbolic links are "path ->
+// target".
 func paths(m *metainfo.MetaInfo) []string {
 	var list []string
 	for i := range m.Info.Files {
@@ -77,7 +77,7 @@ func TestScanSelects(t *testing.T) {
 	}
 }
 
-func TestScanTellsWhatItSkips(t *testing.T) {
+func TestScanReportsSkipped(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir, map[string][]byte{"t/a": []byte("a"), "t/.h": nil, "t/e/": nil, "t/d/b": nil, "outside": []byte("o")})
 	for link, to := range map[string]string{
@@ -112,7 +112,7 @@ func TestLinks(t *testing.T) {
 	must(t, os.Mkdir(filepath.Join(dir, "t/deep/er"), 0o755))
 	for link, to := range map[string]string{
 		"toa": "d/a", "tod": "d", "d/up": "../b", "d/back": "..", "out": "../outside", "via": "out/x", "chain": "toa",
-		"deep/er/up": "../c", "far": "deep/er", // from far/up, the way .. leads elsewhere
+		"deep/er/up": "../c", "far": "deep/er", // in the directory far/up, .. leads elsewhere
 	} {
 		must(t, os.Symlink(to, filepath.Join(dir, "t", link)))
 	}
@@ -142,7 +142,7 @@ func TestLinks(t *testing.T) {
 			}
 		}
 	}
-	// The person named this one.
+	// A symbolic link that the user has named is followed.
 	must(t, os.Symlink("t", filepath.Join(dir, "named")))
 	if m := mustMake(t, filepath.Join(dir, "named"), Options{}); m.Info.Name != "named" || len(m.Info.Files) < 2 {
 		t.Errorf("%+v", m.Info)
@@ -216,7 +216,8 @@ func TestGlobs(t *testing.T) {
 			t.Errorf("%q: %v", p, err)
 		}
 	}
-	// A pattern from outside cannot cost more than its length times the path's.
+	// The cost of a pattern is at most proportional to its length times that of the
+	// path.
 	g, _ := parseGlobs([]string{strings.Repeat("**/a/", 500) + "b"})
 	if g.match(strings.Repeat("a/", 2000) + "c") {
 		t.Error("matched")
@@ -245,8 +246,8 @@ func TestPieceLength(t *testing.T) {
 	}
 }
 
-// TestAlignedPieceLength: small files do not drown in padding, and large ones do
-// not fall into too many pieces on their account.
+// TestAlignedPieceLength checks that small files get little padding, and that large
+// files beside them do not get too many pieces.
 func TestAlignedPieceLength(t *testing.T) {
 	of := func(n int, size int64) []int64 { return slices.Repeat([]int64{size}, n) }
 	for name, c := range map[string]struct {

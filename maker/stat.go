@@ -5,11 +5,11 @@ import (
 	"os"
 )
 
-// fileStat is what tells that a file is still the one that was scanned.
+// fileStat is the state of a file that is compared to find changes.
 type fileStat struct {
 	size     int64
-	mtime    int64  // nanoseconds since 1970
-	dev, ino uint64 // 0 where the system has none
+	mtime    int64  // in nanoseconds since 1970
+	dev, ino uint64 // 0 if the system has none
 }
 
 func statOf(fi os.FileInfo) fileStat {
@@ -18,17 +18,17 @@ func statOf(fi os.FileInfo) fileStat {
 	return s
 }
 
-// ChangedError is a file that did not stay the same while it was hashed.
+// ChangedError is returned for a file that changed while it was hashed.
 type ChangedError struct {
-	Path string // as it was opened
+	Path string // path under which it was opened
 	What string // "removed", "replaced", "resized" or "modified"
 }
 
 func (e *ChangedError) Error() string {
-	return fmt.Sprintf("%s was %s while it was hashed; try again when nothing writes to it", e.Path, e.What)
+	return fmt.Sprintf("%s was %s while it was hashed; try again when no program writes to it", e.Path, e.What)
 }
 
-// changed says how now differs from before; "" means not at all.
+// changed returns how the file has changed from before to now, or "" if it has not.
 func (before fileStat) changed(now fileStat) string {
 	switch {
 	case before.ino != now.ino || before.dev != now.dev:

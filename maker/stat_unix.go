@@ -15,5 +15,5 @@ func inodeOf(fi os.FileInfo) (dev, ino uint64) {
 	return 0, 0
 }
 
-// hiddenByAttribute is for systems that keep a flag; names tell here.
+// hiddenByAttribute returns false: on Unix only the name makes a file hidden.
 func hiddenByAttribute(fs.DirEntry) bool { return false }

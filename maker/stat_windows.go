@@ -6,10 +6,11 @@ import (
 	"syscall"
 )
 
-// inodeOf is nothing here: the size and the time of the last write must do.
+// inodeOf returns zeros, because a FileInfo has no inode number on Windows. Changes are
+// found by size and time.
 func inodeOf(os.FileInfo) (dev, ino uint64) { return 0, 0 }
 
-// hiddenByAttribute reports files that are marked hidden or as the system's own.
+// hiddenByAttribute reports whether a file has the attribute hidden or system.
 func hiddenByAttribute(d fs.DirEntry) bool {
 	fi, err := d.Info()
 	if err != nil {

@@ -9,26 +9,26 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"spate/internal/lanes"
+	"spate/internal/hashing"
 	"spate/merkle"
 	"spate/metainfo"
 )
 
-// streamPieceLength is the piece length for data of unknown size.
+// streamPieceLength is the piece length in bytes for data of unknown size.
 const streamPieceLength = 1 << 20
 
-// MakeReader makes the torrent of a single file from what r reads to its end.
-// size is how many bytes that will be, or negative where it is unknown; then
-// pieces are of 1 MiB unless the options say otherwise. Options.Name is needed;
-// those that select files mean nothing here.
+// MakeReader makes a torrent of a single file with the data of r. size is the number of
+// bytes that r will return, or negative if it is unknown; the piece length is then 1
+// MiB unless the options set it. Options.Name is required, and the options that select
+// files are ignored.
 //
-// A cancelled ctx is noticed between reads; r must be made to return by other
-// means.
+// A cancelled ctx is noticed between reads. If a read of r blocks, the caller must
+// unblock it.
 func MakeReader(ctx context.Context, r io.Reader, size int64, o Options) (*metainfo.MetaInfo, error) {
 	if err := o.check(); err != nil {
 		return nil, err
 	}
-	how, err := o.manner()
+	how, err := o.style()
 	if err != nil {
 		return nil, err
 	}
@@ -37,11 +37,10 @@ func MakeReader(ctx context.Context, r io.Reader, size int64, o Options) (*metai
 	if size < 0 && o.PieceLength == 0 {
 		o.PieceLength = streamPieceLength
 	}
-	// A stand-in of the right size has everything refused that can be, before
-	// data is read.
+	// Lay out a file of this size, to find all errors that do not depend on the data.
 	t := &tree{name: o.Name, single: true, size: total, entries: []entry{{stat: fileStat{size: total}}}}
 	if o.Name == "" {
-		return nil, &NameError{"", "a torrent of a stream needs a name"}
+		return nil, &NameError{"", "a name is required for a torrent of a stream"}
 	}
 	b, err := newBuild(t, &o, how)
 	if err != nil {
@@ -64,7 +63,7 @@ func MakeReader(ctx context.Context, r io.Reader, size int64, o Options) (*metai
 	b.info.Pieces, b.layers = s.pieces, nil
 	if b.layout.v2 {
 		b.layers = [][]byte{s.layer}
-		if len(s.layer) == 32 { // of one piece: not filled up to a whole one
+		if len(s.layer) == 32 { // the root of a file with one piece has no padding
 			root := s.tree.Root()
 			b.layers[0] = root[:]
 		}
@@ -72,8 +71,8 @@ func MakeReader(ctx context.Context, r io.Reader, size int64, o Options) (*metai
 	return b.torrent()
 }
 
-// stream hashes what is read from a reader: while one buffer is filled, the one
-// before is hashed, v1 beside v2.
+// stream hashes the data of a reader. While it fills one buffer, it hashes the previous
+// one for v1 and v2 concurrently.
 type stream struct {
 	b        *build
 	pieceLen int64
@@ -82,9 +81,9 @@ type stream struct {
 
 	pieces []byte
 	layer  []byte
-	tree   *merkle.Builder // of the last piece
+	tree   *merkle.Builder // tree of the current piece
 
-	leaves [][]byte
+	blocks [][]byte
 	hashes [][32]byte
 }
 
@@ -92,9 +91,9 @@ func (s *stream) run(ctx context.Context, r io.Reader) error {
 	s.tree = merkle.NewBuilder(0)
 	v1 := sha1.New()
 	buf, next := make([]byte, readSize), make([]byte, readSize)
-	var in1, in2 int64 // bytes in the open piece of each half
-	var hashing sync.WaitGroup
-	defer hashing.Wait()
+	var in1, in2 int64 // number of bytes in the current piece, for v1 and for v2
+	var wg sync.WaitGroup
+	defer wg.Wait()
 	for end := false; !end; {
 		if err := context.Cause(ctx); err != nil {
 			return err
@@ -106,16 +105,16 @@ func (s *stream) run(ctx context.Context, r io.Reader) error {
 		case err != nil:
 			return &fs.PathError{Op: "read", Path: s.b.info.Name, Err: err}
 		}
-		hashing.Wait()
+		wg.Wait()
 		s.total += int64(n)
 		s.count.Store(s.total)
 		if s.total > maxPieces*s.pieceLen {
-			return &PieceLengthError{s.pieceLen, "gives more pieces than readers accept"}
+			return &PieceLengthError{s.pieceLen, "gives more pieces than clients accept"}
 		}
 		data := buf[:n]
 		buf, next = next, buf
 		if s.b.layout.v1 {
-			hashing.Go(func() {
+			wg.Go(func() {
 				in1 = eachPiece(data, in1, s.pieceLen, func(p []byte, full bool) {
 					v1.Write(p)
 					if full {
@@ -126,12 +125,12 @@ func (s *stream) run(ctx context.Context, r io.Reader) error {
 			})
 		}
 		if s.b.layout.v2 {
-			hashing.Go(func() {
-				in2 = eachPiece(data, in2, s.pieceLen, s.addLeaves)
+			wg.Go(func() {
+				in2 = eachPiece(data, in2, s.pieceLen, s.addBlocks)
 			})
 		}
 	}
-	hashing.Wait()
+	wg.Wait()
 	if s.b.layout.v1 && int64(len(s.pieces)/20)*s.pieceLen < s.total {
 		s.pieces = v1.Sum(s.pieces)
 	}
@@ -142,8 +141,9 @@ func (s *stream) run(ctx context.Context, r io.Reader) error {
 	return nil
 }
 
-// eachPiece cuts data where pieces end. in is how much of the open piece was
-// there before; what is open afterwards is returned.
+// eachPiece splits data at the ends of pieces and calls f for each part. in is the
+// number of bytes of the current piece before data; the result is that number after
+// data.
 func eachPiece(data []byte, in, pieceLen int64, f func(p []byte, full bool)) int64 {
 	for len(data) > 0 {
 		n := min(int64(len(data)), pieceLen-in)
@@ -157,23 +157,24 @@ func eachPiece(data []byte, in, pieceLen int64, f func(p []byte, full bool)) int
 	return in
 }
 
-// addLeaves adds the leaves of a run of a piece. Runs are whole leaves but at
-// the end of the data, for buffers and pieces are.
-func (s *stream) addLeaves(p []byte, full bool) {
+// addBlocks adds the blocks of a part of a piece. Only the last part of the data can
+// end with an incomplete block, because buffers and pieces are multiples of the block
+// size.
+func (s *stream) addBlocks(p []byte, full bool) {
 	if s.tree.Len() == s.pieceLen/merkle.BlockSize {
 		s.tree.Reset()
 	}
-	s.leaves = s.leaves[:0]
+	s.blocks = s.blocks[:0]
 	for len(p) > 0 {
 		n := min(len(p), merkle.BlockSize)
-		s.leaves = append(s.leaves, p[:n])
+		s.blocks = append(s.blocks, p[:n])
 		p = p[n:]
 	}
-	for len(s.hashes) < len(s.leaves) {
+	for len(s.hashes) < len(s.blocks) {
 		s.hashes = append(s.hashes, [32]byte{})
 	}
-	lanes.SumSHA256(s.hashes, s.leaves)
-	for k := range s.leaves {
+	hashing.SumSHA256(s.hashes, s.blocks)
+	for k := range s.blocks {
 		s.tree.Add(&s.hashes[k])
 	}
 	if full {

@@ -11,7 +11,7 @@ import (
 	"testing/iotest"
 )
 
-// TestMakeReader: a stream gives the torrent that its file gives.
+// TestMakeReader checks that a stream gives the same torrent as a file.
 func TestMakeReader(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -44,7 +44,7 @@ func TestMakeReader(t *testing.T) {
 	}
 }
 
-func TestMakeReaderRefuses(t *testing.T) {
+func TestMakeReaderRejects(t *testing.T) {
 	ctx := context.Background()
 	stopped, cancel := context.WithCancel(ctx)
 	cancel()

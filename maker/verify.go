@@ -6,7 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"path/filepath"
+	"os"
 	"sync"
 	"sync/atomic"
 
@@ -14,24 +14,25 @@ import (
 	"spate/metainfo"
 )
 
-// VerifyOptions are how data is checked. The zero value is the default.
+// VerifyOptions configures [Verify]. The zero value selects the defaults.
 type VerifyOptions struct {
-	Workers  int            // goroutines that read and hash; 0: GOMAXPROCS
+	Workers  int            // number of goroutines that read and hash; 0 selects GOMAXPROCS
 	Progress func(Progress) // as in [Options]
+	Root     *os.Root       // as in [Options]
 }
 
-// Verify checks the data at path, the torrent's file or directory itself,
-// against m: each piece by v1, by v2, or by both. Data that is missing or
-// damaged is no error but in the report. Errors are a cancelled ctx, as for
-// [Make], and a path that cannot be read at all.
+// Verify checks the data at path, which is the file or top directory of the torrent,
+// against m. Each piece is checked with its v1 hash, its v2 hash, or both. Missing or
+// damaged data is not an error but part of the report. Verify returns an error if ctx
+// is cancelled, as [Make] does, or if path cannot be read.
 //
-// Nothing outside the directory is opened, and nothing is written.
+// Nothing outside of the directory is opened, and nothing is written.
 func Verify(ctx context.Context, m *metainfo.MetaInfo, path string, o VerifyOptions) (*Report, error) {
-	path, err := filepath.Abs(path)
+	at, err := placeOf(path, o.Root)
 	if err != nil {
 		return nil, err
 	}
-	v, err := newVerification(m, path)
+	v, err := newVerification(m, at)
 	if err != nil {
 		return nil, err
 	}
@@ -42,7 +43,7 @@ func Verify(ctx context.Context, m *metainfo.MetaInfo, path string, o VerifyOpti
 	}
 	for _, s := range v.sources {
 		if s.err == nil {
-			r.ordered = spins(s.stat.dev)
+			r.ordered = rotational(s.stat.dev)
 			break
 		}
 	}
@@ -56,37 +57,37 @@ func Verify(ctx context.Context, m *metainfo.MetaInfo, path string, o VerifyOpti
 	return v.report(), nil
 }
 
-// verification is one check in progress.
+// verification is a check in progress.
 type verification struct {
 	m       *metainfo.MetaInfo
 	from    *opener
 	layout  layout
-	sources []source // the files with data
-	index   []int    // what they are in Info.Files
-	want    [][]byte // v2: their layers; nil where missing
-	got     [][]byte // v2: the layers found, where want is missing
+	sources []source // files with data
+	index   []int    // index of each source in Info.Files
+	want    [][]byte // v2: piece layer of each source; nil if it is missing
+	got     [][]byte // v2: computed piece layer of each source without a layer in want
 	states  []pieceState
 
 	mu     sync.Mutex
-	differ int           // pieces that only one half of a hybrid calls good
-	failed map[int]error // by index of sources: what reading said
+	differ int           // number of pieces of a hybrid torrent that match only one of their hashes
+	failed map[int]error // read errors by index in sources
 }
 
 type pieceState uint8
 
 const (
-	pieceMissing pieceState = iota // not all of it could be read
+	pieceMissing pieceState = iota // could not be read completely
 	pieceBad
 	pieceGood
 )
 
-func newVerification(m *metainfo.MetaInfo, path string) (*verification, error) {
+func newVerification(m *metainfo.MetaInfo, at place) (*verification, error) {
 	i := &m.Info
 	v := &verification{m: m, failed: map[int]error{}}
 	v.layout = layout{pieceLen: i.PieceLength, total: i.TotalLength(), v1: i.HasV1(), v2: i.HasV2()}
 	v.states = make([]pieceState, i.NumPieces())
 	var err error
-	if v.from, err = newOpener(path, i.Single()); err != nil {
+	if v.from, err = newOpener(at, i.Single()); err != nil {
 		return nil, err
 	}
 	v.from.follow = true
@@ -114,8 +115,8 @@ func newVerification(m *metainfo.MetaInfo, path string) (*verification, error) {
 	return v, nil
 }
 
-// find looks for a file, by the name that it has here, else by that of the
-// torrent: where it was made the file has that.
+// find returns the source for a file. It looks for the safe path first, then for the
+// original path, which the file has on the machine where the torrent was made.
 func (v *verification) find(f *metainfo.File, raw string) source {
 	s := source{rel: f.DisplayPath()}
 	s.stat, s.err = v.from.stat(s.rel)
@@ -127,7 +128,7 @@ func (v *verification) find(f *metainfo.File, raw string) source {
 	return s
 }
 
-// piece takes the hashes of a piece.
+// piece compares the hashes of a piece with the torrent.
 func (v *verification) piece(p piece, s *sums) {
 	if s.err != nil {
 		v.unreadable(s.err)
@@ -141,7 +142,7 @@ func (v *verification) piece(p piece, s *sums) {
 		e := v.layout.extents[p.ext]
 		at := 32 * (p.index - int(e.off/v.layout.pieceLen))
 		if layer := v.want[e.file]; layer == nil {
-			copy(v.got[e.file][at:], s.v2[:]) // judged by wholeFiles
+			copy(v.got[e.file][at:], s.v2[:]) // compared in wholeFiles
 		} else if good := bytes.Equal(layer[at:at+32], s.v2[:]); !good || state == pieceBad {
 			if v.layout.v1 && good != (state == pieceGood) {
 				v.mu.Lock()
@@ -154,7 +155,7 @@ func (v *verification) piece(p piece, s *sums) {
 	v.states[p.index] = state
 }
 
-// unreadable takes an error of reading.
+// unreadable records a read error.
 func (v *verification) unreadable(err error) {
 	var r *readError
 	if errors.As(err, &r) {
@@ -166,7 +167,7 @@ func (v *verification) unreadable(err error) {
 	}
 }
 
-// wholeFiles judges the files whose layer is missing by their root.
+// wholeFiles checks the files without a piece layer by their roots.
 func (v *verification) wholeFiles() {
 	for k, layer := range v.got {
 		if layer == nil {
@@ -181,7 +182,7 @@ func (v *verification) wholeFiles() {
 		}
 		root := v.m.Info.Files[v.index[k]].PiecesRoot
 		if root == nil || complete && layerRoot(layer, v.layout.pieceLen) == *root || !complete && v.layout.v1 {
-			continue // good, or what v1 says of the pieces that are there
+			continue // the file is good, or v1 has checked the pieces that exist
 		}
 		for i, s := range pieces {
 			if s != pieceGood {
@@ -189,7 +190,7 @@ func (v *verification) wholeFiles() {
 			}
 			switch {
 			case !complete:
-				pieces[i] = pieceMissing // nothing can be said of it
+				pieces[i] = pieceMissing // it cannot be checked
 			case v.layout.v1:
 				v.differ++
 				fallthrough
@@ -200,7 +201,7 @@ func (v *verification) wholeFiles() {
 	}
 }
 
-// report puts the result together.
+// report returns the result.
 func (v *verification) report() *Report {
 	i := &v.m.Info
 	r := &Report{Pieces: len(v.states), Differ: v.differ, Have: bitfield.New(len(v.states))}
@@ -215,7 +216,7 @@ func (v *verification) report() *Report {
 			r.Missing++
 		}
 	}
-	at := 0 // in v.sources
+	at := 0 // index in v.sources
 	for k := range i.Files {
 		f := &i.Files[k]
 		if f.Pad() {
@@ -236,9 +237,9 @@ func (v *verification) report() *Report {
 	return r
 }
 
-// emptyFile reports a file or link without data.
+// emptyFile reports the state of a file without data or of a symbolic link.
 func (v *verification) emptyFile(f *metainfo.File, fr *FileReport) {
-	if f.IsSymlink() && v.from.root != nil {
+	if f.IsSymlink() && !v.m.Info.Single() {
 		if _, err := v.from.root.Lstat(relOrDot(fr.Path)); f.Symlink != nil && err != nil {
 			fr.State, fr.Err = FileMissing, err
 		}
@@ -256,21 +257,21 @@ func (v *verification) emptyFile(f *metainfo.File, fr *FileReport) {
 	}
 }
 
-// dataFile reports file k of the sources by the states of its pieces.
+// dataFile reports the state of file k of the sources from the states of its pieces.
 func (v *verification) dataFile(k int, fr *FileReport) {
 	s, e := &v.sources[k], v.layout.extents[k]
 	fr.Size, fr.Err = s.stat.size, v.failed[k]
 	if s.err != nil {
 		fr.Err = s.err
 	}
-	spoilt := fr.Err != nil || s.stat.size < e.size
+	incomplete := fr.Err != nil || s.stat.size < e.size
 	for p := e.off / v.layout.pieceLen; p*v.layout.pieceLen < e.end(); p++ {
 		from, to := max(p*v.layout.pieceLen, e.off)-e.off, min((p+1)*v.layout.pieceLen, e.end())-e.off
 		switch v.states[p] {
 		case pieceBad:
 			fr.Damaged = addRange(fr.Damaged, from, to)
 		case pieceMissing:
-			if spoilt {
+			if incomplete {
 				fr.Damaged = addRange(fr.Damaged, from, to)
 			} else {
 				fr.Unverified = addRange(fr.Unverified, from, to)
@@ -291,7 +292,7 @@ func (v *verification) dataFile(k int, fr *FileReport) {
 	}
 }
 
-// readError is an error of reading one of the files of a lenient run.
+// readError is a read error of one file in a lenient run.
 type readError struct {
 	file int
 	err  error

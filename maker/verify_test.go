@@ -66,7 +66,7 @@ func TestVerifyDamage(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		damage func(t *testing.T, dir string)
-		v1, v2 want // v2 stands for hybrid too: files do not share pieces
+		v1, v2 want // v2 also applies to hybrid torrents, whose files do not share pieces
 	}{
 		{"byte", func(t *testing.T, dir string) { poke(t, filepath.Join(dir, "a"), piece+5) },
 			want{"a": {State: FileDamaged, Damaged: []Range{{piece, 2 * piece}}}},
@@ -127,16 +127,16 @@ func TestVerifyDamage(t *testing.T) {
 					}
 				}
 				if r.Whole() {
-					t.Error("called whole")
+					t.Error("damaged data is reported as whole")
 				}
 			})
 		}
 	}
 }
 
-// TestVerifyHalvesOfAHybrid: data that only one half calls good is not good, and
-// the report says that the halves differ.
-func TestVerifyHalvesOfAHybrid(t *testing.T) {
+// TestVerifyMixedHybrid checks that data which matches only its v1 or only its v2
+// hashes is bad, and that the report counts it.
+func TestVerifyMixedHybrid(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir, map[string][]byte{"f": random(1, 100_000), "g/f": random(2, 100_000)})
 	one := mustMake(t, filepath.Join(dir, "f"), Options{PieceLength: 16 << 10})
@@ -150,7 +150,7 @@ func TestVerifyHalvesOfAHybrid(t *testing.T) {
 			t.Errorf("%s: %+v", path, r)
 		}
 	}
-	// The layer may come later, from peers.
+	// The layer may come from peers later.
 	mixed.PieceLayers = nil
 	if r := mustVerify(t, mixed, filepath.Join(dir, "g", "f")); r.Good != 0 || r.Differ != r.Pieces {
 		t.Errorf("without layers: %+v", r)
@@ -185,7 +185,7 @@ func TestVerifyStaysInside(t *testing.T) {
 	}
 }
 
-func TestVerifyNothingThere(t *testing.T) {
+func TestVerifyMissingData(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir, map[string][]byte{"t/a": []byte("a"), "s": []byte("s")})
 	for _, name := range []string{"t", "s"} {
@@ -206,9 +206,9 @@ func TestFindData(t *testing.T) {
 	at := func(p string) string { return filepath.Join(dir, p) }
 	tree, single := mustMake(t, at("x/t"), Options{}), mustMake(t, at("x/s"), Options{})
 	for _, c := range []struct {
-		m      *metainfo.MetaInfo
-		places []string
-		want   string
+		m     *metainfo.MetaInfo
+		paths []string
+		want  string
 	}{
 		{tree, []string{"x"}, "x/t"}, {tree, []string{"x/t"}, "x/t"}, {tree, []string{"y/other"}, "y/other"},
 		{tree, []string{"z", "x"}, "x/t"}, {tree, []string{"w", "x"}, "x/t"}, {tree, []string{"w"}, "w/t"},
@@ -216,17 +216,17 @@ func TestFindData(t *testing.T) {
 		{single, []string{"x"}, "x/s"}, {single, []string{"x/s"}, "x/s"}, {single, []string{"y/renamed"}, "y/renamed"},
 		{single, []string{"x/t"}, ""},
 	} {
-		var places []string
-		for _, p := range c.places {
-			places = append(places, at(p))
+		var paths []string
+		for _, p := range c.paths {
+			paths = append(paths, at(p))
 		}
-		got, err := FindData(c.m, places...)
+		got, err := FindData(c.m, paths...)
 		if c.want == "" {
 			if !errors.Is(err, fs.ErrNotExist) {
-				t.Errorf("%v: %s %v", c.places, got, err)
+				t.Errorf("%v: %s %v", c.paths, got, err)
 			}
 		} else if got != at(c.want) {
-			t.Errorf("%v: %s %v, want %s", c.places, got, err, c.want)
+			t.Errorf("%v: %s %v, want %s", c.paths, got, err, c.want)
 		}
 	}
 }

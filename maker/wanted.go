@@ -6,29 +6,30 @@ import (
 	"slices"
 )
 
-// wanted is a list of paths that a scan is limited to; empty means everything.
+// wanted is a list of paths to which a scan is limited. A nil *wanted matches all
+// paths.
 type wanted struct {
-	paths map[string]bool // path -> found
-	above map[string]bool // directories above a path
+	paths   map[string]bool // whether each path was found
+	parents map[string]bool // directories that contain a listed path
 }
 
 func newWanted(list []string) *wanted {
 	if len(list) == 0 {
 		return nil
 	}
-	w := &wanted{paths: map[string]bool{}, above: map[string]bool{}}
+	w := &wanted{paths: map[string]bool{}, parents: map[string]bool{}}
 	for _, p := range list {
 		p = path.Clean(filepath.ToSlash(p))
 		w.paths[p] = false
 		for d, _ := splitRel(p); d != ""; d, _ = splitRel(d) {
-			w.above[d] = true
+			w.parents[d] = true
 		}
 	}
 	return w
 }
 
-// match reports whether rel is listed, lies below a listed directory, or is a
-// directory above something listed.
+// match reports whether rel is listed, is inside a listed directory, or is a directory
+// that contains a listed path.
 func (w *wanted) match(rel string, dir bool) bool {
 	if w == nil {
 		return true
@@ -43,10 +44,10 @@ func (w *wanted) match(rel string, dir bool) bool {
 			return true
 		}
 	}
-	return dir && w.above[rel]
+	return dir && w.parents[rel]
 }
 
-// missing returns an error that names the listed paths which were not found.
+// missing returns an error with the listed paths that were not found, if there are any.
 func (w *wanted) missing(root string) error {
 	if w == nil {
 		return nil

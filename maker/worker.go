@@ -7,13 +7,13 @@ import (
 	"spate/merkle"
 )
 
-// worker reads and hashes batches of pieces. It belongs to one goroutine.
+// worker reads and hashes batches of pieces. It is used by one goroutine.
 type worker struct {
 	r     *run
 	buf   []byte
 	batch []piece
-	errs  []error  // of reading, by piece of the batch
-	parts [][]byte // what of each piece is in buf
+	errs  []error  // read errors, by index of the piece in the batch
+	parts [][]byte // the part of each piece in buf
 
 	files openFiles
 	digests
@@ -23,11 +23,11 @@ func newWorker(r *run, size int) *worker {
 	return &worker{r: r, buf: make([]byte, size), files: openFiles{r: r}}
 }
 
-// work takes batches until there are no more.
+// work processes batches until there are no more.
 func (w *worker) work(ctx context.Context) error {
 	for {
 		w.r.mu.Lock()
-		fits := w.r.take(w)
+		fits := w.r.nextBatch(w)
 		if !w.r.ordered {
 			w.r.mu.Unlock()
 		}
@@ -46,13 +46,13 @@ func (w *worker) work(ctx context.Context) error {
 			return err
 		}
 		if len(w.batch) == 0 {
-			return w.finish(ctx, len(w.padded))
+			return w.finishPadded(ctx, len(w.padded))
 		}
 		if fits {
 			w.begin(len(w.batch))
 			w.feed(w.parts, w.errs)
 		}
-		if err := w.settle(ctx); err != nil {
+		if err := w.deliver(ctx); err != nil {
 			return err
 		}
 		if err := w.files.check(); err != nil {
@@ -61,7 +61,7 @@ func (w *worker) work(ctx context.Context) error {
 	}
 }
 
-// readAll reads the whole batch.
+// readAll reads the complete batch.
 func (w *worker) readAll(ctx context.Context) error {
 	w.files.keep = 1
 	w.parts, w.errs = w.parts[:0], w.errs[:0]
@@ -78,7 +78,7 @@ func (w *worker) readAll(ctx context.Context) error {
 	return nil
 }
 
-// stream reads and hashes a few large pieces bit by bit, in turn.
+// stream reads and hashes a few large pieces in parts, in turn.
 func (w *worker) stream(ctx context.Context) error {
 	n := len(w.batch)
 	w.files.keep = filesPerPiece * n
@@ -108,7 +108,7 @@ func (w *worker) stream(ctx context.Context) error {
 	}
 }
 
-// read fills part with the bytes of piece p that begin at from.
+// read fills part with the bytes of piece p from offset from.
 func (w *worker) read(ctx context.Context, p piece, from int64, part []byte) error {
 	filled := from
 	var err error
@@ -131,7 +131,7 @@ func (w *worker) read(ctx context.Context, p piece, from int64, part []byte) err
 	return err
 }
 
-// readFile fills p from offset off of a file.
+// readFile reads len(p) bytes at offset off of a file.
 func (w *worker) readFile(ext int, p []byte, off int64) error {
 	f, err := w.files.get(ext)
 	if err == nil {

@@ -21,19 +21,19 @@ func ExampleBuilder() {
 }
 
 func ExampleVerify() {
-	layer := make([]byte, 5*merkle.HashSize) // the piece layer of a file of five pieces
+	layer := make([]byte, 5*merkle.HashSize) // the piece layer of a file with five pieces
 	for i := range layer {
 		layer[i] = byte(i)
 	}
 	const pieces = 5
 	root := merkle.Root(layer, 0)
 
-	// One side answers a request for two hashes and their uncles ...
+	// One peer answers a request for two hashes and their uncles ...
 	span := merkle.Span{Index: 2, Length: 2, Proof: 2}
 	answer, err := merkle.Prove(nil, layer, pieces, span)
 	fmt.Println(len(answer)/merkle.HashSize, "hashes", err)
 
-	// ... and the other one, which knows nothing but the root, checks them.
+	// ... and the peer that asked, which has only the root, checks them.
 	fmt.Println(merkle.Verify(answer, pieces, span, merkle.FromRoot(root, pieces)))
 	answer[0]++
 	fmt.Println(merkle.Verify(answer, pieces, span, merkle.FromRoot(root, pieces)))

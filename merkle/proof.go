@@ -5,61 +5,60 @@ import (
 	"math/bits"
 )
 
-// ErrProof is the error for hashes that do not lead to the root they should.
+// ErrProof is returned by [Verify] for hashes that do not lead to the root of the tree.
 var ErrProof = errors.New("merkle: the hashes do not lead to the root")
 
-// ErrRange is the error for a request of hashes outside of a tree, or of a shape
+// ErrRange is returned for a request for hashes outside of the tree, or for a request
 // that BEP 52 does not allow.
 var ErrRange = errors.New("merkle: no such hashes")
 
-// MaxRequest is the most hashes that one request should ask for (BEP 52), and
-// MaxAnswer the most that one is answered with: a request for the blocks of a piece
-// of 128 MiB.
+// MaxRequest is the maximum number of hashes that a peer should request at once
+// (BEP 52). MaxAnswer is the maximum that is sent in answer to one request. It is larger
+// so that a peer can request all block hashes of a piece of 128 MiB.
 const (
 	MaxRequest = 512
 	MaxAnswer  = 8192
 )
 
-// Span is what the messages of BEP 52 say of the hashes that they are about: the
-// Length hashes from Index on of the layer Base, and the uncles that lead up
-// from them over Proof layers.
+// Span selects the hashes of one request of BEP 52: Length hashes of layer Base,
+// starting at Index, and the uncle hashes of the next Proof layers.
 type Span struct {
-	Base   int // layer: 0 for blocks
+	Base   int // layer of the hashes; 0 is the layer of block hashes
 	Index  int64
-	Length int // a power of two, from 2 on
-	Proof  int // layers above Base that the uncles are to reach
+	Length int // number of hashes, a power of two and at least 2
+	Proof  int // number of layers above Base that the uncles cover
 }
 
-// Uncles returns how many uncle hashes follow the hashes of the span: one for
-// each proof layer that the hashes do not yield themselves.
+// Uncles returns the number of uncle hashes that follow the hashes of the span. There
+// is one for each proof layer that cannot be computed from the hashes of the span.
 func (s Span) Uncles() int { return max(0, s.Proof-bits.Len(uint(s.Length))+2) }
 
-// valid reports whether the span lies in a tree with leaves hashes in layer 0,
-// filling included.
-func (s Span) valid(leaves int64) bool {
-	if leaves <= 0 || s.Base < 0 || s.Index < 0 || s.Proof < 0 || s.Length < 2 || s.Length > MaxAnswer || s.Length&(s.Length-1) != 0 {
+// valid reports whether the span lies in the padded tree of a file with the given
+// number of blocks.
+func (s Span) valid(blocks int64) bool {
+	if blocks <= 0 || s.Base < 0 || s.Index < 0 || s.Proof < 0 || s.Length < 2 || s.Length > MaxAnswer || s.Length&(s.Length-1) != 0 {
 		return false
 	}
-	layers := Height(leaves) - s.Base // above Base, the root's included
+	layers := Height(blocks) - s.Base // number of layers above Base, including the root
 	if layers <= 0 || s.Proof >= layers || s.Index%int64(s.Length) != 0 {
 		return false
 	}
 	return s.Index+int64(s.Length) <= 1<<layers
 }
 
-// Prove appends to dst the hashes of span, and its uncles from the lowest layer
-// upwards, as the answer to a request (BEP 52). leaves is the number of blocks
-// of the file. layer has the concatenated hashes of the layer span.Base; what is
-// past its end is filling. The error is [ErrRange].
+// Prove answers a request of BEP 52. It appends to dst the hashes of span, then its
+// uncle hashes from the lowest layer upwards. layer holds the concatenated hashes of
+// layer span.Base, without padding, and blocks is the number of blocks of the file. The
+// error is [ErrRange].
 //
-// It takes time in proportion to the layer, for it computes the uncles anew.
-func Prove(dst, layer []byte, leaves int64, span Span) ([]byte, error) {
+// Prove computes the uncles, which takes time proportional to the length of layer.
+func Prove(dst, layer []byte, blocks int64, span Span) ([]byte, error) {
 	n := int64(len(layer) / HashSize)
-	if !span.valid(leaves) || n != nodes(leaves, span.Base) || span.Index >= n {
+	if !span.valid(blocks) || n != layerLen(blocks, span.Base) || span.Index >= n {
 		return dst, ErrRange
 	}
 	dst = appendRun(dst, layer, span.Base, span.Index, int64(span.Length))
-	above := Height(int64(span.Length)) // of the subtree that is proved so far, in layers
+	above := Height(int64(span.Length)) // height of the subtree that the appended hashes cover
 	for range span.Uncles() {
 		uncle := node(layer, span.Base, above, span.Index>>above^1)
 		dst = append(dst, uncle[:]...)
@@ -68,24 +67,25 @@ func Prove(dst, layer []byte, leaves int64, span Span) ([]byte, error) {
 	return dst, nil
 }
 
-// ProveBlocks is [Prove] for a span below the layer of the piece hashes, top, that
-// lies within one piece. leaves has the hashes of the blocks of that piece,
-// filling not counted, and pieces the piece layer of the file; that of a file of
-// one piece is not looked at.
+// ProveBlocks is like [Prove] for a span below the piece layer that lies within one
+// piece. top is the number of the piece layer and blocks the number of blocks of the
+// file. blockHashes holds the block hashes of that piece without padding. pieceHashes
+// holds the piece layer of the file; it is not used if the file has only one piece.
 //
-// It takes time in proportion to both, for it computes what lies between anew.
-func ProveBlocks(dst, leaves, pieces []byte, top int, blocks int64, span Span) ([]byte, error) {
+// ProveBlocks computes the hashes between, which takes time proportional to the length
+// of blockHashes and pieceHashes.
+func ProveBlocks(dst, blockHashes, pieceHashes []byte, top int, blocks int64, span Span) ([]byte, error) {
 	if span.Base >= top || !span.valid(blocks) || span.Base+Height(int64(span.Length)) > top {
 		return dst, ErrRange
 	}
 	piece := span.Index << span.Base >> top
-	first := piece << (top - span.Base) // hash of the piece in the layer of the span
-	if int64(len(leaves)/HashSize) != min(1<<top, blocks-piece<<top) {
+	first := piece << (top - span.Base) // index of the first hash of the piece in layer span.Base
+	if int64(len(blockHashes)/HashSize) != min(1<<top, blocks-piece<<top) {
 		return dst, ErrRange
 	}
-	layer := leaves
+	layer := blockHashes
 	for k := range span.Base {
-		layer = Up(nil, layer, k)
+		layer = ParentLayer(nil, layer, k)
 	}
 	index := span.Index - first
 	if index >= int64(len(layer)/HashSize) {
@@ -98,7 +98,7 @@ func ProveBlocks(dst, leaves, pieces []byte, top int, blocks int64, span Span) (
 		if up := span.Base + above - top; up < 0 {
 			uncle = node(layer, span.Base, above, index>>above^1)
 		} else {
-			uncle = node(pieces, top, up, piece>>up^1)
+			uncle = node(pieceHashes, top, up, piece>>up^1)
 		}
 		dst = append(dst, uncle[:]...)
 		above++
@@ -106,7 +106,7 @@ func ProveBlocks(dst, leaves, pieces []byte, top int, blocks int64, span Span) (
 	return dst, nil
 }
 
-// appendRun appends n hashes of a layer, filling where it has ended.
+// appendRun appends n hashes of a layer, and padding hashes after the end of the layer.
 func appendRun(dst, layer []byte, number int, from, n int64) []byte {
 	have := int64(len(layer) / HashSize)
 	pad := Pad(number)
@@ -120,8 +120,9 @@ func appendRun(dst, layer []byte, number int, from, n int64) []byte {
 	return dst
 }
 
-// node returns the hash of a node that stands above hashes of the layer number,
-// which ends where filling begins.
+// node computes the hash of a tree node from the hashes of a lower layer, without
+// padding. number is the number of the lower layer, the node is above layers higher, and
+// index is the index of the node in its own layer.
 func node(layer []byte, number, above int, index int64) [32]byte {
 	n := int64(len(layer) / HashSize)
 	start := index << above
@@ -131,30 +132,29 @@ func node(layer []byte, number, above int, index int64) [32]byte {
 	return subtree(layer[start*HashSize:min(start+1<<above, n)*HashSize], number, above)
 }
 
-// nodes returns how many hashes of a layer are above leaves blocks, filling not
-// counted.
-func nodes(leaves int64, layer int) int64 {
-	n := leaves >> layer
-	if leaves&(1<<layer-1) != 0 {
+// layerLen returns the number of hashes in a layer of a file with the given number of
+// blocks, without padding.
+func layerLen(blocks int64, layer int) int64 {
+	n := blocks >> layer
+	if blocks&(1<<layer-1) != 0 {
 		n++
 	}
 	return n
 }
 
-// Verify checks an answer to a request for span: its hashes, and behind them
-// its uncles, as they came. The uncles must reach up to what is known: to the
-// root, where span.Proof is the largest that there is, or to a hash of a layer
-// that was verified before.
+// Verify checks the answer to a request for span. hashes holds the hashes of the span,
+// followed by the uncles. The uncles must lead to a node whose hash is known: to the
+// root if span.Proof is as large as possible, or to a node that was verified before.
 //
-// leaves is the number of blocks of the file. known returns the verified hash of
-// a node: of the root, whose index is 0, or of others; false for one that is not
-// known. The error is [ErrRange] for a span that does not fit the file, and
-// [ErrProof] for hashes that are wrong or do not reach anything known.
-func Verify(hashes []byte, leaves int64, span Span, known func(layer int, index int64) ([32]byte, bool)) error {
-	if !span.valid(leaves) || len(hashes) != (span.Length+span.Uncles())*HashSize {
+// blocks is the number of blocks of the file. known returns the verified hash of a
+// node, and false if it has none. The root has index 0. The error is [ErrRange] if the
+// span does not fit the file or the number of hashes is wrong, and [ErrProof] if a hash
+// is wrong or the uncles do not reach a known node.
+func Verify(hashes []byte, blocks int64, span Span, known func(layer int, index int64) ([32]byte, bool)) error {
+	if !span.valid(blocks) || len(hashes) != (span.Length+span.Uncles())*HashSize {
 		return ErrRange
 	}
-	if !fillingIsRight(hashes, leaves, span) {
+	if !validPadding(hashes, blocks, span) {
 		return ErrProof
 	}
 	layer := span.Base + Height(int64(span.Length))
@@ -162,7 +162,7 @@ func Verify(hashes []byte, leaves int64, span Span, known func(layer int, index 
 	node := subtree(hashes[:span.Length*HashSize], span.Base, Height(int64(span.Length)))
 	for rest := hashes[span.Length*HashSize:]; ; rest = rest[HashSize:] {
 		if want, ok := known(layer, index); ok {
-			if node != want || len(rest) != 0 && layer == Height(leaves) {
+			if node != want || len(rest) != 0 && layer == Height(blocks) {
 				return ErrProof
 			}
 			return nil
@@ -180,11 +180,10 @@ func Verify(hashes []byte, leaves int64, span Span, known func(layer int, index 
 	}
 }
 
-// fillingIsRight reports whether the hashes past the end of the file are those
-// of filling.
-func fillingIsRight(hashes []byte, leaves int64, span Span) bool {
+// validPadding reports whether the hashes after the end of the file are padding hashes.
+func validPadding(hashes []byte, blocks int64, span Span) bool {
 	pad := Pad(span.Base)
-	for k := max(nodes(leaves, span.Base)-span.Index, 0); k < int64(span.Length); k++ {
+	for k := max(layerLen(blocks, span.Base)-span.Index, 0); k < int64(span.Length); k++ {
 		if [32]byte(hashes[k*HashSize:]) != pad {
 			return false
 		}
@@ -192,17 +191,17 @@ func fillingIsRight(hashes []byte, leaves int64, span Span) bool {
 	return true
 }
 
-// FromRoot is what [Verify] knows when nothing but the root of the tree over
-// leaves blocks is known.
-func FromRoot(root [32]byte, leaves int64) func(layer int, index int64) ([32]byte, bool) {
+// FromRoot returns a function for the known argument of [Verify] that knows only the
+// root of a file with the given number of blocks.
+func FromRoot(root [32]byte, blocks int64) func(layer int, index int64) ([32]byte, bool) {
 	return func(layer int, index int64) ([32]byte, bool) {
-		return root, layer == Height(leaves) && index == 0
+		return root, layer == Height(blocks) && index == 0
 	}
 }
 
-// Up appends to dst the hashes of the layer above that of hashes, which has the
-// number layer.
-func Up(dst, hashes []byte, layer int) []byte {
+// ParentLayer appends to dst the hashes of the layer above the given one. hashes holds
+// the layer with number layer.
+func ParentLayer(dst, hashes []byte, layer int) []byte {
 	for len(hashes) > 0 {
 		n := min(len(hashes), 2*HashSize)
 		h := subtree(hashes[:n], layer, 1)

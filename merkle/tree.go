@@ -1,9 +1,10 @@
-// Package merkle has the hash trees of BEP 52: SHA-256 over blocks of 16 KiB,
-// one binary tree for each file, filled up with zeros to a full one.
+// Package merkle implements the hash trees of BEP 52. Each file has one binary tree of
+// SHA-256 hashes over its blocks of 16 KiB. The lowest layer is padded with zero hashes
+// to a power of two.
 //
-// Layers count upwards from the blocks, which are layer 0. Hashes stand
-// concatenated, 32 bytes each, as torrents and peers carry them. Everything here
-// is a pure function or has no lock.
+// Layer 0 holds the hashes of the blocks; layers are counted upwards. The hashes of a
+// layer are concatenated, 32 bytes each, as in torrents and messages. The functions are
+// safe for concurrent use; a [Builder] is not.
 package merkle
 
 import (
@@ -13,20 +14,21 @@ import (
 )
 
 const (
-	// BlockSize is the size in bytes of what a leaf is the hash of; the last block
-	// of a file can be shorter and is hashed as it is.
+	// BlockSize is the size of a block in bytes. The last block of a file can be
+	// shorter and is hashed without padding.
 	BlockSize = 16 << 10
 	// HashSize is the size in bytes of a hash.
 	HashSize = sha256.Size
-	// MaxLayers bounds the height of a tree: 2^62 blocks are more than any file.
+	// MaxLayers is the largest height of a tree. No file has more than 2^62 blocks.
 	MaxLayers = 62
 )
 
-// Layer returns the layer of the hashes that cover n bytes each, for a power of
-// two from BlockSize on: of the pieces of n bytes.
+// Layer returns the number of the layer whose hashes cover n bytes each. n is a power
+// of two and at least BlockSize. For the piece length it returns the number of the
+// piece layer.
 func Layer(n int64) int { return bits.Len64(uint64(n)/BlockSize) - 1 }
 
-// Height returns the layer of the root of a tree over n hashes of layer 0.
+// Height returns the layer of the root of a tree with n hashes in layer 0.
 func Height(n int64) int {
 	if n <= 1 {
 		return 0
@@ -34,7 +36,7 @@ func Height(n int64) int {
 	return bits.Len64(uint64(n - 1))
 }
 
-// Parent returns the hash of two nodes that are next to each other.
+// Parent returns the hash of the parent of two sibling nodes.
 func Parent(left, right *[32]byte) [32]byte {
 	var b [2 * HashSize]byte
 	copy(b[:], left[:])
@@ -42,11 +44,11 @@ func Parent(left, right *[32]byte) [32]byte {
 	return sha256.Sum256(b[:])
 }
 
-// Pad returns the hash of a node of the given layer, up to MaxLayers, with
-// nothing but filling below it: zero for a leaf.
+// Pad returns the padding hash of a layer from 0 to MaxLayers: the hash of a node with
+// only padding below it. In layer 0 it is zero.
 func Pad(layer int) [32]byte { return pads()[layer] }
 
-// pads follows from SHA-256 alone.
+// pads holds the padding hash of each layer.
 var pads = sync.OnceValue(func() *[MaxLayers + 1][32]byte {
 	p := new([MaxLayers + 1][32]byte)
 	for k := range MaxLayers {
@@ -55,10 +57,10 @@ var pads = sync.OnceValue(func() *[MaxLayers + 1][32]byte {
 	return p
 })
 
-// Root returns the root of the smallest tree over hashes of the given layer, a
-// multiple of 32 bytes; missing ones count as filling. A single hash is its own
-// root; of none it is zero. It takes time in proportion to the hashes, and next
-// to no memory.
+// Root returns the root of the smallest tree over the given hashes of a layer, padded
+// to a power of two. The length of hashes must be a multiple of 32. A single hash is
+// its own root; without hashes the root is zero. Root takes time proportional to the
+// number of hashes and needs little memory.
 func Root(hashes []byte, layer int) [32]byte {
 	if len(hashes) < HashSize {
 		return [32]byte{}
@@ -66,8 +68,8 @@ func Root(hashes []byte, layer int) [32]byte {
 	return subtree(hashes, layer, Height(int64(len(hashes)/HashSize)))
 }
 
-// subtree returns the root of the tree of the given height over one hash or
-// more.
+// subtree returns the root of a tree of the given height over at least one hash of a
+// layer.
 func subtree(hashes []byte, layer, height int) [32]byte {
 	if height == 0 {
 		return [32]byte(hashes)
@@ -85,18 +87,18 @@ func subtree(hashes []byte, layer, height int) [32]byte {
 	return Parent(&left, &right)
 }
 
-// Builder computes a root from the hashes of a layer as they come, in memory of
-// a fixed size.
+// Builder computes a root from hashes that are added one at a time. It uses a fixed
+// amount of memory.
 type Builder struct {
 	layer int
 	n     uint64
-	part  [MaxLayers + 1][32]byte // roots of full subtrees: one for each bit of n
+	part  [MaxLayers + 1][32]byte // roots of complete subtrees, one for each set bit of n
 }
 
-// NewBuilder returns a builder over hashes of the given layer.
+// NewBuilder returns a builder for hashes of the given layer.
 func NewBuilder(layer int) *Builder { return &Builder{layer: layer} }
 
-// Reset makes the builder empty.
+// Reset removes all hashes from the builder.
 func (b *Builder) Reset() { b.n = 0 }
 
 // Len returns how many hashes were added.
@@ -113,8 +115,8 @@ func (b *Builder) Add(h *[32]byte) {
 	b.n++
 }
 
-// Root returns the root of the smallest tree over what was added. More may be
-// added afterwards.
+// Root returns the root of the smallest tree over the hashes that were added, padded to
+// a power of two. More hashes may be added afterwards.
 func (b *Builder) Root() [32]byte {
 	if b.n == 0 {
 		return [32]byte{}
@@ -122,19 +124,19 @@ func (b *Builder) Root() [32]byte {
 	return b.RootAt(b.layer + Height(int64(b.n)))
 }
 
-// RootAt returns the root at layer top, at or above that of Root, with filling
-// for what was not added: the hash of a piece at the end of a file that is
-// shorter than a piece.
+// RootAt returns the root of a padded tree whose root is in layer top, which must not
+// be below the layer that Root returns. It computes the hash of the last piece of a
+// file if that piece is shorter than the others.
 func (b *Builder) RootAt(top int) [32]byte {
 	height := top - b.layer
 	if b.n>>height&1 == 1 {
-		return b.part[height] // a full tree
+		return b.part[height] // the tree is complete
 	}
 	if b.n == 0 {
 		return Pad(top)
 	}
-	// From the right: node is the root of what stands right of the next part,
-	// at its layer, once there is anything.
+	// Go through the parts from right to left. node is the root of all that is to the
+	// right of the next part.
 	k := bits.TrailingZeros64(b.n)
 	node := b.part[k]
 	for ; k < height; k++ {

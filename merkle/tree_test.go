@@ -8,8 +8,8 @@ import (
 	"spate/merkle"
 )
 
-// slowRoot is the definition of BEP 52: leaves filled up with zeros to a power
-// of two, and hashed in pairs.
+// slowRoot computes a root as BEP 52 defines it: it pads the hashes to a power of two
+// and hashes them in pairs.
 func slowRoot(hashes []byte, pad [32]byte) [32]byte {
 	var row [][32]byte
 	for k := 0; k < len(hashes); k += 32 {
@@ -22,16 +22,16 @@ func slowRoot(hashes []byte, pad [32]byte) [32]byte {
 		row = append(row, pad)
 	}
 	for len(row) > 1 {
-		var up [][32]byte
+		var parents [][32]byte
 		for k := 0; k < len(row); k += 2 {
-			up = append(up, sha256.Sum256(append(append([]byte(nil), row[k][:]...), row[k+1][:]...)))
+			parents = append(parents, sha256.Sum256(append(append([]byte(nil), row[k][:]...), row[k+1][:]...)))
 		}
-		row = up
+		row = parents
 	}
 	return row[0]
 }
 
-func someHashes(n int, seed uint64) []byte {
+func randomHashes(n int, seed uint64) []byte {
 	b := make([]byte, 32*n)
 	rng := rand.New(rand.NewPCG(seed, uint64(n)))
 	for k := range b {
@@ -44,7 +44,7 @@ func TestRoot(t *testing.T) {
 	for _, layer := range []int{0, 1, 5} {
 		pad := merkle.Pad(layer)
 		for n := range 70 {
-			hashes := someHashes(n, uint64(layer))
+			hashes := randomHashes(n, uint64(layer))
 			want := slowRoot(hashes, pad)
 			if got := merkle.Root(hashes, layer); got != want {
 				t.Fatalf("Root of %d hashes of layer %d is wrong", n, layer)
@@ -72,7 +72,7 @@ func TestPad(t *testing.T) {
 	h := [32]byte{}
 	for layer := range merkle.MaxLayers {
 		if merkle.Pad(layer) != h {
-			t.Fatalf("filling of layer %d is wrong", layer)
+			t.Fatalf("padding of layer %d is wrong", layer)
 		}
 		h = merkle.Parent(&h, &h)
 	}
@@ -86,27 +86,28 @@ func TestLayerAndHeight(t *testing.T) {
 	}
 	for n, want := range map[int64]int{0: 0, 1: 0, 2: 1, 3: 2, 4: 2, 5: 3, 1 << 40: 40, 1<<40 + 1: 41} {
 		if got := merkle.Height(n); got != want {
-			t.Errorf("a tree over %d blocks is %d high, want %d", n, got, want)
+			t.Errorf("a tree over %d blocks has height %d, want %d", n, got, want)
 		}
 	}
 }
 
-// layers returns all layers of the tree over leaves, filling left out.
-func layers(leaves []byte) [][]byte {
-	all := [][]byte{leaves}
+// layers returns all layers of the tree over the block hashes, without padding.
+func layers(blockHashes []byte) [][]byte {
+	all := [][]byte{blockHashes}
 	for layer := 0; len(all[layer]) > 32; layer++ {
-		all = append(all, merkle.Up(nil, all[layer], layer))
+		all = append(all, merkle.ParentLayer(nil, all[layer], layer))
 	}
 	return all
 }
 
-// TestProofs holds that every request that BEP 52 allows is answered with hashes
-// that verify from the root alone, and that no changed one does.
-func TestProofs(t *testing.T) {
+// TestProve checks that the answer to every request that BEP 52 allows verifies with
+// the root alone, and that an answer with a changed, missing or additional hash does
+// not.
+func TestProve(t *testing.T) {
 	for n := 1; n <= 33; n++ {
-		leaves := someHashes(n, 7)
-		all := layers(leaves)
-		root := merkle.Root(leaves, 0)
+		blockHashes := randomHashes(n, 7)
+		all := layers(blockHashes)
+		root := merkle.Root(blockHashes, 0)
 		height := merkle.Height(int64(n))
 		if len(all) != height+1 || [32]byte(all[height]) != root {
 			t.Fatalf("%d blocks: %d layers", n, len(all))
@@ -142,7 +143,7 @@ func checkProof(t *testing.T, all [][]byte, n int64, root [32]byte, span merkle.
 	if merkle.Verify(hashes[:len(hashes)-32], n, span, known) == nil || merkle.Verify(append(hashes, root[:]...), n, span, known) == nil {
 		t.Fatalf("%d blocks, %+v: a hash too few or too many verifies", n, span)
 	}
-	// Without uncles, from a layer that is known already.
+	// Without uncles, with all layers known.
 	short := span
 	short.Proof = 0
 	part, err := merkle.Prove(nil, all[span.Base], n, short)
@@ -160,12 +161,12 @@ func checkProof(t *testing.T, all [][]byte, n int64, root [32]byte, span merkle.
 	}
 }
 
-// TestProofsOfBlocks holds that hashes below the piece layer are proved the same
-// from the blocks of their piece as from all of them.
-func TestProofsOfBlocks(t *testing.T) {
+// TestProveBlocks checks that ProveBlocks, which has the block hashes of one piece,
+// gives the same hashes as Prove.
+func TestProveBlocks(t *testing.T) {
 	for n := 2; n <= 33; n++ {
-		leaves := someHashes(n, 7)
-		all := layers(leaves)
+		blockHashes := randomHashes(n, 7)
+		all := layers(blockHashes)
 		height := merkle.Height(int64(n))
 		for top := 1; top <= 4; top++ {
 			pieces := all[min(top, height)]
@@ -175,7 +176,7 @@ func TestProofsOfBlocks(t *testing.T) {
 						for proof := range height {
 							span := merkle.Span{Base: base, Index: int64(index), Length: length, Proof: proof}
 							first := index << base >> top << top
-							part := leaves[32*first : 32*min(n, first+1<<top)]
+							part := blockHashes[32*first : 32*min(n, first+1<<top)]
 							got, err := merkle.ProveBlocks(nil, part, pieces, top, int64(n), span)
 							if base+merkle.Height(int64(length)) > top || base >= min(top, height) {
 								if err == nil {
@@ -195,28 +196,28 @@ func TestProofsOfBlocks(t *testing.T) {
 	}
 }
 
-func TestSpansThatAreNone(t *testing.T) {
-	leaves := someHashes(5, 1)
+func TestInvalidSpans(t *testing.T) {
+	blockHashes := randomHashes(5, 1)
 	for _, s := range []merkle.Span{
 		{}, {Length: 1}, {Length: 3}, {Length: 16}, {Length: 2, Index: 1}, {Length: 2, Index: 8}, {Length: 2, Index: 6}, {Length: 2, Index: -2},
 		{Length: 2, Base: -1}, {Length: 2, Base: 3}, {Length: 2, Base: 63}, {Length: 2, Proof: 3}, {Length: 2, Proof: -1}, {Length: -2}, {Length: 1024},
 	} {
-		if _, err := merkle.Prove(nil, leaves, 5, s); err == nil {
+		if _, err := merkle.Prove(nil, blockHashes, 5, s); err == nil {
 			t.Errorf("%+v was answered", s)
 		}
 	}
 	for _, n := range []int64{0, -1, 4, 6, 1 << 62} {
-		if _, err := merkle.Prove(nil, leaves, n, merkle.Span{Length: 2}); err == nil {
+		if _, err := merkle.Prove(nil, blockHashes, n, merkle.Span{Length: 2}); err == nil {
 			t.Errorf("5 hashes were taken for the layer of %d blocks", n)
 		}
 	}
 }
 
-// FuzzVerify holds that hashes verify only if they are those of the tree.
+// FuzzVerify checks that hashes verify only if they are those of the tree.
 func FuzzVerify(f *testing.F) {
-	leaves := someHashes(11, 3)
-	all := layers(leaves)
-	root := merkle.Root(leaves, 0)
+	blockHashes := randomHashes(11, 3)
+	all := layers(blockHashes)
+	root := merkle.Root(blockHashes, 0)
 	for _, s := range []merkle.Span{{Length: 2, Proof: 3}, {Length: 4, Index: 8, Proof: 3}, {Base: 1, Length: 2, Index: 4, Proof: 2}, {Length: 16, Proof: 3}} {
 		b, err := merkle.Prove(nil, all[s.Base], 11, s)
 		if err != nil {
@@ -232,13 +233,13 @@ func FuzzVerify(f *testing.F) {
 		}
 		want, err := merkle.Prove(nil, all[base], 11, s)
 		if err != nil || string(want) != string(hashes) {
-			t.Fatalf("%+v verifies but is not of the tree: %v", s, err)
+			t.Fatalf("%+v verifies but differs from the tree: %v", s, err)
 		}
 	})
 }
 
 func BenchmarkRoot(b *testing.B) {
-	hashes := someHashes(1<<16, 1)
+	hashes := randomHashes(1<<16, 1)
 	b.SetBytes(int64(len(hashes)))
 	for b.Loop() {
 		merkle.Root(hashes, 0)

@@ -10,8 +10,7 @@ import (
 	"spate/metainfo"
 )
 
-// dict returns a dictionary of pairs of a key and an encoded value, in the order
-// given.
+// dict returns a dictionary of keys and encoded values in the given order.
 func dict(pairs ...string) string {
 	var b strings.Builder
 	b.WriteByte('d')
@@ -25,7 +24,7 @@ func list(values ...string) string { return "l" + strings.Join(values, "") + "e"
 
 func num(n int64) string { return string(bencode.AppendInt(nil, n)) }
 
-// path returns a list of the parts of a path with slashes.
+// path returns a list of the elements of a path.
 func path(p string) string {
 	var parts []string
 	for part := range strings.SplitSeq(p, "/") {
@@ -34,8 +33,8 @@ func path(p string) string {
 	return list(parts...)
 }
 
-// v1 returns a torrent of empty files with the given paths. One such as
-// "link -> target" is a symbolic link.
+// v1 returns a torrent of empty files with the given paths. "link -> target" is a
+// symbolic link.
 func v1(paths ...string) []byte {
 	var files []string
 	for _, p := range paths {
@@ -49,13 +48,13 @@ func v1(paths ...string) []byte {
 	return []byte(dict("info", v1Info("files", list(files...))))
 }
 
-// v1Info returns an info dictionary with other values than usual, or more.
+// v1Info returns an info dictionary with changed or additional values.
 func v1Info(pairs ...string) string {
 	return dict(merge([]string{"name", str("n"), "piece length", num(16384), "pieces", str("")}, pairs)...)
 }
 
-// merge puts the pairs of more into those of base, sorted; one with an empty
-// value is taken out.
+// merge adds the pairs of more to those of base, sorted by key. An empty value removes
+// a key.
 func merge(base, more []string) []string {
 	all := map[string]string{}
 	for i := 0; i < len(base); i += 2 {
@@ -90,7 +89,7 @@ func mustParse(t *testing.T, b []byte) *metainfo.MetaInfo {
 	return m
 }
 
-// wantError holds that err names field, and a place inside b.
+// wantError checks that err names field and has an offset inside b.
 func wantError(t *testing.T, b []byte, err error, field string) {
 	t.Helper()
 	var e *metainfo.Error

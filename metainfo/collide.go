@@ -7,39 +7,39 @@ import (
 	"spate/bitfield"
 )
 
-// pathHasher makes hashes of paths that are equal for paths that some file system
-// takes for the same. They are keyed, and so differ from one parser to the next:
-// a name is taken for another one at random, which does no harm, once in 10^11
-// torrents of 10,000 files.
+// pathHasher hashes paths so that two paths which any file system treats as equal have
+// the same hash. The hashes are keyed and differ between parsers. Two different names
+// have the same hash with a probability of 1 in 10^11 for a torrent of 10,000 files;
+// one of them is then renamed without need.
 type pathHasher struct {
 	seed maphash.Seed
 	fold folder
 }
 
-// below returns the hash of what has the key of a name in the directory dir; 0
-// is the torrent's own.
-func (h *pathHasher) below(dir uint64, key []byte) uint64 {
+// child returns the hash of the entry with the given key in directory dir. The hash of
+// the top directory is 0.
+func (h *pathHasher) child(dir uint64, key []byte) uint64 {
 	return mix(dir, maphash.Bytes(h.seed, key))
 }
 
-// dir returns the hash of the directory that a file lies in.
+// dir returns the hash of the directory that contains a file.
 func (h *pathHasher) dir(path []string) uint64 {
 	dir := uint64(0)
 	for _, part := range path[:len(path)-1] {
 		key, _ := h.fold.key(part)
-		dir = h.below(dir, key)
+		dir = h.child(dir, key)
 	}
 	return dir
 }
 
-// mix returns the hash of what has the keyed hash h in the directory dir. It is
-// never 0.
+// mix combines the hash of a directory with the keyed hash h of a name in it. It never
+// returns 0.
 func mix(dir, h uint64) uint64 {
-	h = (h ^ dir) * 0x9e3779b97f4a7c15 // any odd factor does, for h is random
+	h = (h ^ dir) * 0x9e3779b97f4a7c15 // any odd factor works, because h is random
 	return (h ^ h>>29) | 1
 }
 
-// hashList is a list that grows without being copied.
+// hashList is a list that grows without copying its elements.
 type hashList struct {
 	slabs [][]uint64
 	n     int
@@ -58,17 +58,17 @@ func (l *hashList) add(list []uint64) {
 	}
 }
 
-const hashSlab = 2048 // hashes
+const hashSlab = 2048 // number of hashes
 
-// hashSet is a set of hashes that are not 0.
-type hashSet []uint64 // 0 is free; a power of two, two thirds full at most
+// hashSet is a set of nonzero hashes.
+type hashSet []uint64 // open addressing; 0 is a free slot; the length is a power of two, at most 2/3 in use
 
-// Costs in bytes, to be spent from the budget before memory is used.
+// Costs in bytes, which are taken from the memory budget before memory is allocated.
 const (
 	setCost  = 24            // of a hash in a hashSet, at most
-	nameCost = setCost + 8   // of a path in a hashSet, and in a list before
-	mapCost  = 48            // of an entry in a map of counters, about
-	partCost = 16 + nameCost // of a part of a path
+	nameCost = setCost + 8   // of the hash of a path in a hashSet and in a list
+	mapCost  = 48            // of an entry in a map of counters, approximately
+	partCost = 16 + nameCost // of an element of a path
 )
 
 func newHashSet(n int) hashSet {
@@ -79,7 +79,7 @@ func newHashSet(n int) hashSet {
 	return make(hashSet, size)
 }
 
-// add reports whether h is new.
+// add adds h and reports whether it was new.
 func (s hashSet) add(h uint64) bool {
 	mask := uint64(len(s) - 1)
 	for k := h >> 8; ; k++ {
@@ -93,7 +93,7 @@ func (s hashSet) add(h uint64) bool {
 	}
 }
 
-// has reports whether h was added.
+// has reports whether h is in the set.
 func (s hashSet) has(h uint64) bool {
 	mask := uint64(len(s) - 1)
 	for k := h >> 8; ; k++ {
@@ -106,9 +106,9 @@ func (s hashSet) has(h uint64) bool {
 	}
 }
 
-// finishNames makes the paths of all files unique, and the links safe. A file
-// whose path another file or a directory has gets a number; the first one in the
-// torrent's order keeps its name.
+// finishNames makes all paths unique and all symbolic links safe. Of several entries
+// with the same path, the first one in the order of the torrent keeps its name, and the
+// others get a number.
 func (p *parser) finishNames() bool {
 	i, a := &p.m.Info, &p.names
 	if i.Single() || p.err != nil {
@@ -120,7 +120,7 @@ func (p *parser) finishNames() bool {
 			set.add(h)
 		}
 	}
-	again := bitfield.New(len(a.hashes)) // files whose path is taken
+	again := bitfield.New(len(a.hashes)) // files whose path is already in use
 	for k, h := range a.hashes {
 		if h != 0 && !set.add(h) {
 			again.Set(k)
@@ -129,18 +129,18 @@ func (p *parser) finishNames() bool {
 	p.renameAll(set, again)
 	p.links()
 	if n := i.renamed; n > 0 {
-		p.warn("info", -1, "names that are not safe or not unique here, and became others: "+strconv.Itoa(n))
+		p.warn("info", -1, strconv.Itoa(n)+" file names are unsafe or not unique and were replaced")
 	}
 	return p.err == nil
 }
 
-// renameAll gives the files of again numbers, in order. For each name the
-// numbers are tried upwards from where the last search ended, so that many equal
-// names cost no more than as many different ones; names of the greatest length
-// that differ only where they are cut count as one.
+// renameAll adds numbers to the names of the files in again, in order. The search for a
+// free number continues where the last search for the same name ended, so that many
+// equal names cost no more than different ones. Names that differ only in the part that
+// is cut off count as equal.
 func (p *parser) renameAll(set hashSet, again bitfield.Bitfield) {
 	next := map[uint64]int{}
-	var dirs []string // of the file before, and its dir, name and number
+	var dirs []string // directories of the previous file
 	var before string
 	dir, class, number := uint64(0), uint64(0), 0
 	var name numberedName
@@ -152,7 +152,8 @@ func (p *parser) renameAll(set hashSet, again bitfield.Bitfield) {
 			dir, dirs, before = p.hash.dir(f.Path), now, f.Path[last]
 			name.set(&p.hash, before)
 			class = name.hash(dir, 0)
-			if number = next[class]; number == 0 && !p.spend("info.files", mapCost) {
+			number = next[class]
+			if number == 0 && !p.spend("info.files", mapCost) {
 				return
 			}
 		}
@@ -163,8 +164,8 @@ func (p *parser) renameAll(set hashSet, again bitfield.Bitfield) {
 	}
 }
 
-// longestMark is the length of what tells a file from others of the same name.
-const longestMark = len(".2000000000")
+// maxNumberLen is the length of the longest number that is added to a name.
+const maxNumberLen = len(".2000000000")
 
 func samePath(a, b []string) bool {
 	if len(a) != len(b) {
@@ -178,12 +179,12 @@ func samePath(a, b []string) bool {
 	return true
 }
 
-// numberedName is a name with different numbers, such as stem.NUMBER.ext.
+// numberedName is a name with a varying number, such as stem.NUMBER.ext.
 type numberedName struct {
 	h         *pathHasher
 	stem, ext string
-	key       []byte // folded stem, and what was put behind it last
-	keyStem   int    // length of the stem in key
+	key       []byte // folded stem, followed by the last number and extension
+	keyStem   int    // length of the folded stem in key
 	keyExt    []byte
 	buf       []byte
 }
@@ -191,14 +192,14 @@ type numberedName struct {
 func (n *numberedName) set(h *pathHasher, name string) {
 	n.h = h
 	n.stem, n.ext = splitExt(name)
-	n.stem = cut(n.stem, maxNameLen-len(n.ext)-longestMark)
+	n.stem = cut(n.stem, maxNameLen-len(n.ext)-maxNumberLen)
 	key, _ := h.fold.key(n.stem)
 	n.key, n.keyStem = append(n.key[:0], key...), len(key)
 	key, _ = h.fold.key(n.ext)
 	n.keyExt = append(n.keyExt[:0], key...)
 }
 
-// text returns the name with a number, valid until the next call.
+// text returns the name with a number. The result is valid until the next call.
 func (n *numberedName) text(number int) []byte {
 	n.buf = append(append(n.buf[:0], n.stem...), '.')
 	n.buf = strconv.AppendInt(n.buf, int64(number), 10)
@@ -206,12 +207,11 @@ func (n *numberedName) text(number int) []byte {
 	return n.buf
 }
 
-// hash returns the hash of the name with a number in the directory dir. It is
-// that of the whole name: dots and digits do not compose with what is next to
-// them.
+// hash returns the hash of the name with a number in directory dir. The parts can be
+// folded separately, because dots and digits do not combine with their neighbours.
 func (n *numberedName) hash(dir uint64, number int) uint64 {
 	n.key = append(n.key[:n.keyStem], '.')
 	n.key = strconv.AppendInt(n.key, int64(number), 10)
 	n.key = append(n.key, n.keyExt...)
-	return n.h.below(dir, n.key)
+	return n.h.child(dir, n.key)
 }

@@ -6,5 +6,6 @@ import "time"
 
 var started = time.Now()
 
-// cpuTime returns a clock: only differences count.
+// cpuTime returns the time since the start of the test, because this system has no CPU
+// time.
 func cpuTime() time.Duration { return time.Since(started) }

@@ -7,8 +7,7 @@ import (
 	"time"
 )
 
-// cpuTime returns the time that the process has had on a processor, which other
-// load on the machine changes little.
+// cpuTime returns the CPU time of the process, which depends little on other load.
 func cpuTime() time.Duration {
 	var u syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {

@@ -1,25 +1,25 @@
 package metainfo
 
-// cursor reads, without checks, what a decoder has checked before: an encoding
-// that is whole and within the limits. Only the kinds of values are still to be
-// checked by who uses it.
+// cursor reads bencoding that a decoder has already checked for syntax and limits,
+// without checking it again. Only the types of values must still be checked by the
+// caller.
 type cursor struct {
 	b   []byte
 	off int
 }
 
-// next returns the first byte of the next value: 'i', 'l', 'd', a digit, or the
-// 'e' that ends the list or dictionary around it.
+// next returns the first byte of the next value: 'i', 'l', 'd', a digit, or 'e' at the
+// end of the list or dictionary.
 func (c *cursor) next() byte { return c.b[c.off] }
 
 // isString reports whether the next value is a string.
 func (c *cursor) isString() bool { return c.b[c.off]-'0' <= 9 }
 
-// enter goes into the list or dictionary that is next.
+// enter enters the next value, a list or dictionary.
 func (c *cursor) enter() { c.off++ }
 
-// more reports whether there is another value or key in the list or dictionary,
-// and leaves it if not.
+// more reports whether the list or dictionary has another element. If it has none, more
+// leaves it.
 func (c *cursor) more() bool {
 	if c.b[c.off] != 'e' {
 		return true
@@ -52,13 +52,13 @@ func (c *cursor) num() int64 {
 	}
 	c.off = i + 1
 	if neg {
-		return -n // of the least integer too, which is its own negative
+		return -n // also correct for the least integer, which is its own negative
 	}
 	return n
 }
 
-// strings appends the strings of a list, up to the first most; false if it is
-// anything else.
+// strings appends the first most strings of a list to list. It returns false if the
+// value is not a list of strings.
 func (c *cursor) strings(list [][]byte, most int) ([][]byte, bool) {
 	if c.next() != 'l' {
 		return list, false
@@ -75,7 +75,7 @@ func (c *cursor) strings(list [][]byte, most int) ([][]byte, bool) {
 	return list, true
 }
 
-// skip reads any value.
+// skip reads a value of any type.
 func (c *cursor) skip() {
 	for depth := 0; ; {
 		switch c.b[c.off] {

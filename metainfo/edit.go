@@ -6,24 +6,24 @@ import (
 	"spate/bencode"
 )
 
-// Edit returns the torrent file b with some of its outermost values changed:
-// for each key the encoded value that it shall have, nil to take it out. All
-// others stay byte for byte, info among them unless it is changed itself, and
-// what follows the torrent is left out. A key that was there keeps its place, a
-// new one is put where sorted keys want it.
+// Edit returns the torrent file b with changed top-level values. changes maps a key to
+// its new encoded value, or to nil to remove the key. All other bytes stay the same,
+// including the info dictionary unless it is changed, but bytes after the end of the
+// torrent are removed. An existing key keeps its position; a new one is inserted in
+// sorted order.
 func Edit(b []byte, changes map[string][]byte) ([]byte, error) {
 	return editDict(b, changes, true)
 }
 
-// EditInfo is like Edit for an info dictionary, or any other one. The result has
-// another info-hash.
+// EditInfo is like [Edit] for an info dictionary or any other dictionary. The result
+// has another info-hash.
 func EditInfo(info []byte, changes map[string][]byte) ([]byte, error) {
 	return editDict(info, changes, false)
 }
 
-// ReplaceInfo gives the torrent another info dictionary, such as [EditInfo]
-// returns, and with it other info-hashes. Everything outside of info stays; the
-// piece layers have to be those of the new one.
+// ReplaceInfo replaces the info dictionary, for example by the result of [EditInfo].
+// The info-hashes change, everything else stays. The piece layers must match the new
+// info dictionary.
 func (m *MetaInfo) ReplaceInfo(raw []byte) error {
 	n, err := FromInfo(raw)
 	if err != nil {
@@ -47,10 +47,10 @@ func editDict(b []byte, changes map[string][]byte, trailing bool) ([]byte, error
 			continue
 		}
 		if err := bencode.Valid(value); err != nil {
-			return nil, &Error{Field: known(key), Offset: -1, Reason: "the new value is not encoded right", cause: err}
+			return nil, &Error{Field: fieldName(key), Offset: -1, Reason: "the new value is not valid bencoding", cause: err}
 		}
 	}
-	var keys []string // still to be added
+	var keys []string // keys that must still be added
 	for key, value := range changes {
 		if value != nil {
 			keys = append(keys, key)
@@ -59,7 +59,7 @@ func editDict(b []byte, changes map[string][]byte, trailing bool) ([]byte, error
 	slices.Sort(keys)
 	out := bencode.AppendDict(make([]byte, 0, len(b)+256))
 	put := func(key string) { out = append(bencode.AppendString(out, key), changes[key]...) }
-	done := map[string]bool{} // keys of changes that were met
+	done := map[string]bool{} // keys of changes that were found
 	present := presentKeys(b, changes)
 	for key := range d.Dict {
 		raw := d.Raw()
@@ -93,7 +93,7 @@ func editDict(b []byte, changes map[string][]byte, trailing bool) ([]byte, error
 	return bencode.AppendEnd(out), nil
 }
 
-// presentKeys returns which keys of changes the dictionary b has.
+// presentKeys returns the keys of changes that exist in the dictionary b.
 func presentKeys(b []byte, changes map[string][]byte) map[string]bool {
 	present := map[string]bool{}
 	d := bencode.NewDecoder(b, bencode.Options{})

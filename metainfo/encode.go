@@ -14,17 +14,17 @@ import (
 	"spate/bencode"
 )
 
-// New makes a torrent of info and the piece layers of its files (BEP 52; nil
-// without a v2 half). The caller sets trackers and the like afterwards.
+// New makes a torrent from info and the piece layers of its files (BEP 52), which are
+// nil for a v1 torrent. The caller can then set trackers and other fields.
 //
-// The info dictionary is encoded canonically: the same Info always has the same
-// info-hash. Files are taken in the order given, pad files included; in a v2
-// half, whose order is that of the sorted tree, they must come in that order.
-// Offset is not read but computed. A Files of one file with a nil Path is a
-// torrent of a single file.
+// The info dictionary is encoded canonically, so that the same Info always gives the
+// same info-hash. The files keep their order, including pad files; for v2 and hybrid
+// torrents they must be in the order of the sorted file tree. New ignores File.Offset
+// and computes it. If there is only one file and its Path is nil, the torrent is a
+// single file.
 //
-// Whatever [Parse] would refuse is an error, and so are paths that it would have
-// to rename for they collide, or that cannot be the name of a file.
+// New returns an error if [Parse] would reject the torrent, or would have to rename a
+// file because its path collides with another one or is not a valid file name.
 func New(info Info, layers map[[32]byte][]byte) (*MetaInfo, error) {
 	raw, err := encodeInfo(&info)
 	if err != nil {
@@ -52,12 +52,12 @@ func New(info Info, layers map[[32]byte][]byte) (*MetaInfo, error) {
 
 func firstRenamed(m *MetaInfo) string {
 	for _, r := range m.Info.Renames(m.InfoBytes) {
-		return fmt.Sprintf("%q collides with another file or is no name for one", bytes.Join(r.Raw, []byte("/")))
+		return fmt.Sprintf("%q collides with another file or is not a valid file name", bytes.Join(r.Raw, []byte("/")))
 	}
-	return fmt.Sprintf("%q is no name for a file", m.Info.RawName)
+	return fmt.Sprintf("%q is not a valid file name", m.Info.RawName)
 }
 
-// encodeInfo returns the info dictionary.
+// encodeInfo returns the encoded info dictionary.
 func encodeInfo(i *Info) ([]byte, error) {
 	if len(i.Files) == 0 {
 		return nil, &Error{Field: "info.files", Offset: -1, Reason: "no files"}
@@ -67,7 +67,7 @@ func encodeInfo(i *Info) ([]byte, error) {
 	}
 	single := i.Single()
 	if single && len(i.Files) > 1 {
-		return nil, &Error{Field: "info.files", Offset: -1, Reason: "several files, and one of them without a path"}
+		return nil, &Error{Field: "info.files", Offset: -1, Reason: "more than one file, but the first has no path"}
 	}
 	b := bencode.AppendDict(nil)
 	if a := i.Files[0].Attr; single && i.HasV1() && a != 0 {
@@ -115,7 +115,7 @@ func appendPair[S ~string | ~[]byte](b []byte, key string, value S) []byte {
 	return bencode.AppendString(bencode.AppendString(b, key), value)
 }
 
-// appendStrings appends key with a list of strings, and nothing for none.
+// appendStrings appends key and a list of strings, or nothing if the list is empty.
 func appendStrings(b []byte, key string, list []string) []byte {
 	if len(list) == 0 {
 		return b
@@ -144,7 +144,7 @@ func appendSimilar(b []byte, list []spate.InfoHash) []byte {
 	return bencode.AppendEnd(b)
 }
 
-// appendFiles appends the v1 list.
+// appendFiles appends the v1 file list.
 func appendFiles(b []byte, i *Info) []byte {
 	b = bencode.AppendList(b)
 	for k := range i.Files {
@@ -167,7 +167,7 @@ func appendFiles(b []byte, i *Info) []byte {
 	return bencode.AppendEnd(b)
 }
 
-// appendTree appends the file tree. The files must come in its order.
+// appendTree appends the v2 file tree. The files must be in the order of the tree.
 func appendTree(b []byte, i *Info) ([]byte, error) {
 	b = bencode.AppendDict(b)
 	var last []string
@@ -187,17 +187,17 @@ func appendTree(b []byte, i *Info) ([]byte, error) {
 		if len(path) == 0 || last != nil && (same == len(path) || same == len(last) || path[same] < last[same]) {
 			return nil, &Error{
 				Field: fmt.Sprintf("info.files[%d].path", k), Offset: -1,
-				Reason: fmt.Sprintf("%q is not after the file before it in the order of the tree", f.DisplayPath()),
+				Reason: fmt.Sprintf("%q does not follow the previous file in the order of the file tree", f.DisplayPath()),
 			}
 		}
 		for range max(len(last)-same-1, 0) {
-			b = bencode.AppendEnd(b) // directories that end here
+			b = bencode.AppendEnd(b) // end the directories that do not contain this file
 		}
 		for _, part := range path[same : len(path)-1] {
 			b = bencode.AppendDict(bencode.AppendString(b, part))
 		}
 		b = bencode.AppendDict(bencode.AppendString(b, path[len(path)-1]))
-		b = appendLeaf(bencode.AppendString(b, ""), f)
+		b = appendFileEntry(bencode.AppendString(b, ""), f)
 		b = bencode.AppendEnd(b)
 		last = path
 	}
@@ -207,8 +207,8 @@ func appendTree(b []byte, i *Info) ([]byte, error) {
 	return bencode.AppendEnd(b), nil
 }
 
-// appendLeaf appends the properties of a file in the tree.
-func appendLeaf(b []byte, f *File) []byte {
+// appendFileEntry appends the properties of a file in the file tree.
+func appendFileEntry(b []byte, f *File) []byte {
 	b = bencode.AppendDict(b)
 	if f.Attr != 0 {
 		b = appendPair(b, "attr", f.Attr.String())
@@ -223,12 +223,12 @@ func appendLeaf(b []byte, f *File) []byte {
 	return bencode.AppendEnd(b)
 }
 
-// Bytes returns the torrent file. The info dictionary is InfoBytes as it stands,
-// whatever was done to Info. A torrent that was read comes back byte for byte
-// where it was not changed: keys that this package does not know stay as well.
+// Bytes returns the torrent file. Its info dictionary is InfoBytes; changes of Info
+// have no effect. If the torrent was read from a file, all values that were not changed
+// keep their bytes, including those of unknown keys.
 func (m *MetaInfo) Bytes() ([]byte, error) {
 	if m.InfoBytes == nil {
-		return nil, errors.New("torrent: without an info dictionary: use New")
+		return nil, errors.New("torrent: no info dictionary: use New")
 	}
 	now := m.fields()
 	if m.raw == nil {
@@ -236,7 +236,7 @@ func (m *MetaInfo) Bytes() ([]byte, error) {
 	}
 	old, err := Parse(m.raw)
 	if err != nil {
-		// It was read with other limits, which bound what it can cost.
+		// It was parsed with other limits, so its cost is already limited.
 		o := Options{Limits: Limits{
 			Size: len(m.raw), Pieces: math.MaxInt, PieceLength: 1 << 62, Tokens: len(m.raw) + 1,
 			Names: math.MaxInt, List: len(m.raw) + 1,
@@ -262,7 +262,7 @@ func (m *MetaInfo) Bytes() ([]byte, error) {
 	return Edit(m.raw, changes)
 }
 
-// Write writes what Bytes returns.
+// Write writes the torrent file that [MetaInfo.Bytes] returns to w.
 func (m *MetaInfo) Write(w io.Writer) error {
 	b, err := m.Bytes()
 	if err != nil {
@@ -272,13 +272,13 @@ func (m *MetaInfo) Write(w io.Writer) error {
 	return err
 }
 
-// topKeys are the keys of a torrent file that this package writes, sorted.
+// topKeys lists the top-level keys that this package writes, in sorted order.
 var topKeys = []string{
 	"announce", "announce-list", "collections", "comment", "created by", "creation date",
 	"encoding", "httpseeds", "info", "nodes", "piece layers", "similar", "url-list",
 }
 
-// assemble returns a torrent file with nothing but fields and the info
+// assemble returns a torrent file that contains the given fields and the info
 // dictionary.
 func (m *MetaInfo) assemble(fields map[string][]byte) []byte {
 	b := bencode.AppendDict(nil)
@@ -294,7 +294,7 @@ func (m *MetaInfo) assemble(fields map[string][]byte) []byte {
 	return bencode.AppendEnd(b)
 }
 
-// fields returns the encoded values of all topKeys but info that are not empty.
+// fields returns the encoded values of all topKeys except info that are not empty.
 func (m *MetaInfo) fields() map[string][]byte {
 	f := map[string][]byte{}
 	text := func(key, s string) {
@@ -329,8 +329,8 @@ func (m *MetaInfo) fields() map[string][]byte {
 	return f
 }
 
-// announceFields returns the first tracker, and all tiers where there is more
-// than one tracker.
+// announceFields returns the values of announce and announce-list. The latter is nil if
+// there is only one tracker.
 func announceFields(tiers [][]string) (first, list []byte) {
 	n := 0
 	b := bencode.AppendList(nil)
@@ -350,7 +350,7 @@ func announceFields(tiers [][]string) (first, list []byte) {
 	return first, list
 }
 
-// nodesField returns the DHT nodes (BEP 5); those without a port are left out.
+// nodesField returns the encoded DHT nodes (BEP 5). It leaves out nodes without a port.
 func nodesField(nodes []string) []byte {
 	b := bencode.AppendList(nil)
 	n := 0
@@ -370,7 +370,8 @@ func nodesField(nodes []string) []byte {
 	return bencode.AppendEnd(b)
 }
 
-// layersField returns the piece layers, sorted by root; nil without a v2 half.
+// layersField returns the encoded piece layers, sorted by root, or nil for a v1
+// torrent.
 func (m *MetaInfo) layersField() []byte {
 	if !m.Info.HasV2() {
 		return nil

@@ -7,14 +7,14 @@ import (
 	"spate/bencode"
 )
 
-// ErrLimit is the cause of an [Error] that stands for one of [Limits].
+// ErrLimit is wrapped by an [Error] if the torrent exceeds one of the [Limits].
 var ErrLimit = errors.New("over the limit")
 
-// Error says what is wrong with a torrent and where.
+// Error describes an error in a torrent and its location.
 type Error struct {
-	Field  string // such as "info.files[3].length"; empty for the torrent as a whole
-	Offset int    // byte in the input, or -1
-	Reason string // lower case
+	Field  string // such as "info.files[3].length"; empty if the error is not in one field
+	Offset int    // in bytes from the start of the input, or -1
+	Reason string // in lower case
 
 	cause error
 }
@@ -32,13 +32,13 @@ func (e *Error) Error() string {
 	return s
 }
 
-// Unwrap returns [ErrLimit], the *[bencode.SyntaxError] underneath, or nil.
+// Unwrap returns [ErrLimit], the underlying *[bencode.SyntaxError], or nil.
 func (e *Error) Unwrap() error { return e.cause }
 
-// Warning is something that was accepted though another program may not.
+// Warning is a defect that this package accepts but other programs may reject.
 type Warning struct {
 	Field  string
-	Offset int // byte in the input, or -1
+	Offset int // in bytes from the start of the input, or -1
 	Reason string
 }
 
@@ -50,29 +50,30 @@ func (w Warning) String() string {
 	return w.Field + ": " + w.Reason
 }
 
-// mostWarnings bounds MetaInfo.Warnings: a hostile torrent has many.
-const mostWarnings = 100
+// maxWarnings limits MetaInfo.Warnings, because a hostile torrent can have many
+// defects.
+const maxWarnings = 100
 
 func (p *parser) warn(field string, off int, reason string) {
 	switch n := len(p.warnings); {
-	case n < mostWarnings:
+	case n < maxWarnings:
 		p.warnings = append(p.warnings, Warning{field, p.base + off, reason})
-	case n == mostWarnings:
-		p.warnings = append(p.warnings, Warning{"", -1, "there are more warnings than these"})
+	case n == maxWarnings:
+		p.warnings = append(p.warnings, Warning{"", -1, "further warnings were dropped"})
 	}
 }
 
-// warnFile is warn for the file that is read next.
+// warnFile is like warn for the file that is read next.
 func (p *parser) warnFile(off int, reason string) {
 	field := ""
-	if len(p.warnings) < mostWarnings {
+	if len(p.warnings) < maxWarnings {
 		field = fmt.Sprintf("info.files[%d]", len(p.m.Info.Files))
 	}
 	p.warn(field, off, reason)
 }
 
-// fail keeps the first error and makes the decoder stop, so that every loop
-// ends. It returns false for use in conditions.
+// fail records the first error and makes the decoder fail, so that all loops end. It
+// returns false so that callers can return its result.
 func (p *parser) fail(field string, off int, format string, args ...any) bool {
 	if p.err == nil {
 		p.d.Fail(max(off, 0), "")
@@ -84,7 +85,7 @@ func (p *parser) fail(field string, off int, format string, args ...any) bool {
 	return false
 }
 
-// limit is fail for a crossed limit.
+// limit is like fail for an exceeded limit.
 func (p *parser) limit(field string, off int, format string, args ...any) bool {
 	if p.err == nil {
 		p.fail(field, off, format, args...)
@@ -93,7 +94,7 @@ func (p *parser) limit(field string, off int, format string, args ...any) bool {
 	return false
 }
 
-// syntax turns an error of the decoder into the parser's.
+// syntax converts an error of the decoder to one of the parser.
 func (p *parser) syntax(field string, d *bencode.Decoder) bool {
 	err := d.Err()
 	if err == nil {

@@ -2,33 +2,31 @@ package metainfo
 
 import "strings"
 
-// File is an entry of a torrent: a file with data, a pad file or a symbolic
-// link.
+// File is an entry of a torrent: a file with data, a pad file or a symbolic link.
 type File struct {
-	// Path is the file's place below Info.Name, safe and unique; nil for the only
-	// file of a torrent that is not a directory, whose name is Info.Name.
+	// Path is the path below Info.Name, safe and unique. It is nil for the only file of
+	// a single-file torrent, whose name is Info.Name.
 	Path       []string
-	Length     int64     // bytes
-	Offset     int64     // of the first byte, in the byte space of Info
-	PiecesRoot *[32]byte // BEP 52: root of the merkle tree; nil for an empty file, and without a v2 half
-	Symlink    *Symlink  // BEP 47: nil unless this is a link that may be made
+	Length     int64     // in bytes
+	Offset     int64     // of the first byte in the byte space of Info
+	PiecesRoot *[32]byte // BEP 52: root of the merkle tree; nil for an empty file and in a v1 torrent
+	Symlink    *Symlink  // BEP 47: nil unless this is a symbolic link with a safe target
 	Attr       Attr
 }
 
-// Symlink is where a symbolic link leads.
+// Symlink is the target of a symbolic link.
 type Symlink struct {
-	// Target is the path, below Info.Name, of a file or directory of this
-	// torrent. Following it never leaves the torrent and never ends up in a
-	// circle.
+	// Target is the path below Info.Name of a file or directory of this torrent.
+	// Following it never leaves the torrent and never leads into a cycle.
 	Target []string
 }
 
 // Attr is the set of attributes of a file (BEP 47).
 type Attr uint8
 
-// The attributes. Others are not kept in the model.
+// The attributes of BEP 47. Unknown attributes are ignored.
 const (
-	AttrPad        Attr = 1 << iota // p: zeros that are not stored
+	AttrPad        Attr = 1 << iota // p: padding, which is not stored
 	AttrExecutable                  // x
 	AttrHidden                      // h
 	AttrSymlink                     // l
@@ -36,7 +34,7 @@ const (
 
 const attrLetters = "pxhl" // in the order of the bits
 
-// ParseAttr reads the letters of BEP 47 and ignores those it does not know.
+// ParseAttr parses the attribute letters of BEP 47. It ignores unknown letters.
 func ParseAttr[S ~string | ~[]byte](s S) Attr {
 	var a Attr
 	for _, c := range []byte(s) {
@@ -47,7 +45,7 @@ func ParseAttr[S ~string | ~[]byte](s S) Attr {
 	return a
 }
 
-// String returns the letters of BEP 47.
+// String returns the attribute letters of BEP 47.
 func (a Attr) String() string {
 	var b []byte
 	for k := range len(attrLetters) {
@@ -58,20 +56,20 @@ func (a Attr) String() string {
 	return string(b)
 }
 
-// Pad reports whether the file is padding: zeros that are neither stored nor
-// asked from peers.
+// Pad reports whether the file is padding: zeros that are neither stored nor requested
+// from peers.
 func (f *File) Pad() bool { return f.Attr&AttrPad != 0 }
 
-// Executable reports whether the file is marked as a program.
+// Executable reports whether the file is marked as executable.
 func (f *File) Executable() bool { return f.Attr&AttrExecutable != 0 }
 
 // Hidden reports whether the file is marked as hidden.
 func (f *File) Hidden() bool { return f.Attr&AttrHidden != 0 }
 
-// IsSymlink reports whether the file is marked as a symbolic link. One whose
-// Symlink is nil is not to be made: its target was not safe.
+// IsSymlink reports whether the file is marked as a symbolic link. If its Symlink is
+// nil, the target was unsafe and the link must not be created.
 func (f *File) IsSymlink() bool { return f.Attr&AttrSymlink != 0 }
 
-// DisplayPath returns the path with slashes, such as "dir/file", and "" for the
-// only file of a torrent that is not a directory.
+// DisplayPath returns the path joined with slashes, such as "dir/file", and "" for the
+// only file of a single-file torrent.
 func (f *File) DisplayPath() string { return strings.Join(f.Path, "/") }

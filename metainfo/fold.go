@@ -10,19 +10,19 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// folder makes keys that are equal for names that some file system takes for the
-// same: equal but for case (full folding of Unicode), for how characters are
-// composed (canonical equivalence), or for the order of the marks on one letter.
+// folder computes keys that are equal for two names which some file system treats as
+// equal. They ignore case (full Unicode case folding), the composition of characters
+// (canonical equivalence), and the order of combining marks on one letter.
 //
-// x/text could do this as well, at 100 ns for a character and more: a hostile
-// torrent has five million of them.
+// Package x/text could do this too, but takes more than 100 ns per character. A hostile
+// torrent has five million characters.
 type folder struct {
 	buf   []byte
 	table *foldTable
 }
 
-// key returns the key of s, valid until the next call, and whether s is plain: a
-// name that no policy but NamesWindows changes, for its characters at least.
+// key returns the key of s, which is valid until the next call, and whether s is plain:
+// whether all its characters are left unchanged by all policies except NamesWindows.
 func (f *folder) key(s string) (key []byte, plain bool) {
 	b := f.buf[:0]
 	odd := byte(0)
@@ -33,7 +33,7 @@ func (f *folder) key(s string) (key []byte, plain bool) {
 			plain = f.unicode(s, i)
 			return f.buf, plain && odd == 0
 		}
-		odd |= oddBytes[c]
+		odd |= unsafeBytes[c]
 		if 'A' <= c && c <= 'Z' {
 			c |= 0x20
 		}
@@ -43,23 +43,23 @@ func (f *folder) key(s string) (key []byte, plain bool) {
 	return b, odd == 0
 }
 
-// unicode goes on with key for s from byte i on. The marks on a letter stand in
-// the key as a byte that UTF-8 has not, and their sum: their order does not
-// count, as it rarely does, so that no torrent can make sorting them cost much.
+// unicode continues key for s at byte i. It represents the marks on a letter by a byte
+// that is not valid in UTF-8 and the sum of their hashes. It therefore need not sort
+// the marks, which a hostile torrent could make expensive.
 func (f *folder) unicode(s string, i int) (plain bool) {
 	if f.table == nil {
 		f.table = foldTables()
 	}
 	t := f.table
-	b := slices.Grow(f.buf, mostFold*len(s)+len(rule{}.text)) // no append below allocates
-	marks := uint64(0)                                        // sum over the marks since the last letter
+	b := slices.Grow(f.buf, maxFold*len(s)+len(rule{}.text)) // so that no append below allocates
+	marks := uint64(0)                                       // sum of the marks since the last letter
 	plain = true
 	for i < len(s) {
 		from := i
 		r := rune(s[i])
-		switch { // the commonest cases of utf8.DecodeRuneInString, written out
+		switch { // inlined fast paths of utf8.DecodeRuneInString
 		case r < utf8.RuneSelf:
-			plain = plain && oddBytes[r] == 0
+			plain = plain && unsafeBytes[r] == 0
 			i++
 			if marks != 0 {
 				b, marks = appendMarks(b, marks), 0
@@ -83,7 +83,7 @@ func (f *folder) unicode(s string, i int) (plain bool) {
 		e := t.of(r)
 		if e.kind() == foldRule {
 			if rule := &t.rules[e>>8]; rule.n == 0 && e.rules() == 1 {
-				marks += rule.marks // a mark, the commonest of them
+				marks += rule.marks // a single mark, the most frequent rule
 			} else {
 				b, marks = t.apply(e, b, marks)
 			}
@@ -96,7 +96,7 @@ func (f *folder) unicode(s string, i int) (plain bool) {
 		case foldHangul:
 			b = appendHangul(b, r)
 			continue
-		case foldUnsafe: // RuneError too, which stands for bytes that are not UTF-8
+		case foldUnsafe: // also RuneError, which stands for invalid UTF-8
 			plain = false
 		}
 		for ; from < i; from++ {
@@ -107,10 +107,10 @@ func (f *folder) unicode(s string, i int) (plain bool) {
 	return plain
 }
 
-// mostFold is more than how many bytes a key has for one of the name.
-const mostFold = 16
+// maxFold is an upper bound for the bytes of a key per byte of the name.
+const maxFold = 16
 
-// apply appends what the rules of e say.
+// apply appends the text and marks of the rules of e.
 func (t *foldTable) apply(e foldEntry, b []byte, marks uint64) ([]byte, uint64) {
 	at := e >> 8
 	for end := at + e.rules(); at < end; at++ {
@@ -129,7 +129,7 @@ func (t *foldTable) apply(e foldEntry, b []byte, marks uint64) ([]byte, uint64) 
 	return b, marks
 }
 
-// appendMarks appends what stands for marks, if there are any.
+// appendMarks appends the representation of marks unless there are none.
 func appendMarks(b []byte, marks uint64) []byte {
 	if marks == 0 {
 		return b
@@ -137,7 +137,7 @@ func appendMarks(b []byte, marks uint64) []byte {
 	return binary.NativeEndian.AppendUint64(append(b, 0xff), marks)
 }
 
-// The syllables of Hangul are composed by rule (Unicode, section 3.12).
+// Hangul syllables are composed by an algorithm (Unicode, section 3.12).
 const (
 	hangulBase, hangulEnd = 0xac00, 0xac00 + 11172
 	hangulL, hangulV      = 0x1100, 0x1161
@@ -155,30 +155,30 @@ func appendHangul(b []byte, r rune) []byte {
 	return b
 }
 
-// foldEntry says what becomes of a character: in the lowest three bits its kind,
-// and for foldRule above them the length and place of its rules.
+// foldEntry describes how a character is folded. The lowest three bits are the kind.
+// For foldRule the bits above are the number and the index of its rules.
 type foldEntry uint32
 
 const (
 	foldSame foldEntry = iota
 	foldRule
 	foldHangul
-	foldUnsafe // not for names: see unsafeRune
+	foldUnsafe // an unsafe character, see unsafeRune
 )
 
 func (e foldEntry) kind() foldEntry { return e & 7 }
 
-// rules returns how many rules a foldRule has.
+// rules returns the number of rules of a foldRule entry.
 func (e foldEntry) rules() foldEntry { return e >> 3 & 31 }
 
-// rule is a part of what a character becomes: letters, and then marks.
+// rule is one part of a folded character: letters followed by marks.
 type rule struct {
 	text  [16]byte
 	n     int    // length of text
-	marks uint64 // a sum, see folder.unicode
+	marks uint64 // sum of the marks, see folder.unicode
 }
 
-// foldTable has the entries of all characters, in pages of 256.
+// foldTable holds the entries of all characters in pages of 256.
 type foldTable struct {
 	pages [(unicode.MaxRune + 1) >> 8]*[256]foldEntry
 	rules []rule
@@ -194,8 +194,8 @@ func (t *foldTable) of(r rune) foldEntry {
 	return foldSame
 }
 
-// foldTables makes the table at its first use: it follows from the tables of the
-// standard library and x/text alone.
+// foldTables returns the table, which it computes at first use from the tables of the
+// standard library and x/text.
 var foldTables = sync.OnceValue(func() *foldTable {
 	t := new(foldTable)
 	for _, span := range [][2]rune{{'A', 'Z'}, {0x80, 0x33ff}, {0xa000, 0xabff}, {0xf900, 0xffff}, {0x10000, 0x1efff}, {0x2f800, 0x2fa1f}} {
@@ -206,8 +206,8 @@ var foldTables = sync.OnceValue(func() *foldTable {
 	return t
 })
 
-// fullFolding are the characters that fold to several and are not decomposed
-// anyway (Unicode, CaseFolding.txt, status F).
+// fullFolding lists the characters that fold to several characters and have no
+// canonical decomposition (status F in CaseFolding.txt of Unicode).
 var fullFolding = map[rune]string{
 	'ß': "ss", 'ẞ': "ss", 'ŉ': "ʼn", 'և': "եւ", 'ẚ': "aʾ",
 	'ﬀ': "ff", 'ﬁ': "fi", 'ﬂ': "fl", 'ﬃ': "ffi", 'ﬄ': "ffl", 'ﬅ': "st", 'ﬆ': "st",
@@ -239,7 +239,7 @@ func (t *foldTable) set(r rune) {
 			now.marks += h ^ h>>31
 			continue
 		}
-		if now.marks != 0 { // a letter after marks
+		if now.marks != 0 { // a letter that follows marks
 			t.rules = append(t.rules, now)
 			now = rule{}
 		}
@@ -257,7 +257,7 @@ func (t *foldTable) put(r rune, e foldEntry) {
 	(*page)[r&0xff] = e
 }
 
-// simpleFold returns the same character for all that differ in case only.
+// simpleFold returns the same character for all characters that differ only in case.
 func simpleFold(r rune) rune {
 	least := r
 	for c := unicode.SimpleFold(r); c != r; c = unicode.SimpleFold(c) {

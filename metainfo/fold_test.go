@@ -10,9 +10,9 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// TestFoldEveryCharacter holds the table against the standard library and x/text:
-// whatever case and composition a character has, its key is the same, and
-// characters that differ in more have different keys.
+// TestFoldEveryCharacter compares the table with the standard library and x/text: the
+// key of a character does not depend on its case and composition, and other characters
+// have other keys.
 func TestFoldEveryCharacter(t *testing.T) {
 	var f folder
 	full := cases.Fold()
@@ -37,12 +37,12 @@ func TestFoldEveryCharacter(t *testing.T) {
 				t.Errorf("%+q and %+q have different keys", s, v)
 			}
 		}
-		// What is equal by x/text has one key, and the other way round.
+		// Strings that are equal according to x/text have the same key, and vice versa.
 		class := norm.NFD.String(full.String(norm.NFD.String(s)))
-		// But for Cherokee, which x/text folds the other way round in part, and for
-		// the order of marks, which is not in the key.
+		// Exceptions are Cherokee, part of which x/text folds the other way round, and
+		// the order of marks, which the key ignores.
 		if other, ok := seen[want]; ok && sorted(other) != sorted(class) && !unicode.Is(unicode.Cherokee, r) {
-			t.Errorf("%+q and %+q have one key", class, other)
+			t.Errorf("%+q and %+q have the same key", class, other)
 		}
 		seen[want] = class
 		if key(class) != want {
@@ -57,7 +57,7 @@ func sorted(s string) string {
 	return string(r)
 }
 
-func TestFoldSaysWhatIsPlain(t *testing.T) {
+func TestFoldPlain(t *testing.T) {
 	var f folder
 	for r := rune(0); r <= 0x3000; r++ {
 		for _, s := range []string{string(r), "a" + string(r) + "é", "é" + string(r)} {

@@ -10,9 +10,9 @@ import (
 	"spate/metainfo"
 )
 
-// FuzzParse holds that whatever reads is safe, that it is written as it stood,
-// that the info dictionary alone reads the same, and that what this package makes
-// of its values reads again.
+// FuzzParse checks that every accepted torrent is safe and is written unchanged, that
+// its info dictionary can be parsed alone, and that New can make a torrent of its
+// values.
 func FuzzParse(f *testing.F) {
 	for _, path := range goldenPaths(f) {
 		b, err := os.ReadFile(path)
@@ -52,7 +52,8 @@ func FuzzParse(f *testing.F) {
 			t.Fatalf("magnet of another torrent: %v", g)
 		}
 		m.Comment += "!"
-		if out, err = m.Bytes(); err != nil || !bytes.Contains(out, m.InfoBytes) {
+		out, err = m.Bytes()
+		if err != nil || !bytes.Contains(out, m.InfoBytes) {
 			t.Fatalf("changed: %q, %v", out, err)
 		}
 		if again, err := metainfo.Parse(out); err != nil || again.Hash() != m.Hash() {
@@ -62,8 +63,8 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// checkRemade makes a torrent of what was read. Values that are refused then are
-// those that were read with a change.
+// checkRemade makes a torrent of the parsed values. New may reject values that the
+// parser changed.
 func checkRemade(t *testing.T, m *metainfo.MetaInfo) {
 	made, err := metainfo.New(m.Info, nil)
 	if err != nil {
@@ -78,8 +79,8 @@ func checkRemade(t *testing.T, m *metainfo.MetaInfo) {
 	}
 }
 
-// BenchmarkParse reads a torrent of 50,000 files in 5,000 directories, with
-// 100,000 pieces.
+// BenchmarkParse parses a torrent of 50,000 files in 5,000 directories and 100,000
+// pieces.
 func BenchmarkParse(b *testing.B) {
 	i := metainfo.Info{Name: "n", PieceLength: 1 << 20, Pieces: make([]byte, 20*100_000)}
 	for k := range 50_000 {

@@ -15,7 +15,7 @@ import (
 	"spate/metainfo"
 )
 
-// golden is what libtorrent reads in a torrent of testdata/golden.
+// golden is the content of a torrent in testdata/golden as libtorrent reads it.
 type golden struct {
 	V1          string `json:"v1"`
 	V2          string `json:"v2"`
@@ -31,7 +31,7 @@ type golden struct {
 	} `json:"files"`
 }
 
-// content is the data of testdata/golden/make.py.
+// content returns the data of a file as testdata/golden/make.py writes it.
 func content(path string, n int64) []byte {
 	seed := 0
 	for _, c := range []byte(path) {
@@ -53,9 +53,8 @@ func goldenPaths(t testing.TB) []string {
 	return files
 }
 
-// TestGolden holds that torrents of other programs read as libtorrent reads
-// them, that their hashes are those of the data, and that they are written as
-// they were.
+// TestGolden checks that torrents of other programs are read as libtorrent reads them,
+// that their hashes match the data, and that they are written unchanged.
 func TestGolden(t *testing.T) {
 	for _, path := range goldenPaths(t) {
 		t.Run(strings.TrimSuffix(filepath.Base(path), ".torrent"), func(t *testing.T) {
@@ -128,7 +127,7 @@ func checkGolden(t *testing.T, m *metainfo.MetaInfo, path string) {
 	}
 }
 
-// checkData holds every hash of the torrent against the data.
+// checkData compares every hash of the torrent with the data.
 func checkData(t *testing.T, m *metainfo.MetaInfo) {
 	t.Helper()
 	i := &m.Info
@@ -180,7 +179,7 @@ func checkFileV2(t *testing.T, m *metainfo.MetaInfo, f *metainfo.File, data []by
 	}
 }
 
-// checkRebuilt makes the same torrent from the values that were read.
+// checkRebuilt makes the torrent again from the parsed values.
 func checkRebuilt(t *testing.T, m *metainfo.MetaInfo, raw []byte) {
 	t.Helper()
 	made, err := metainfo.New(m.Info, m.PieceLayers)
@@ -188,7 +187,7 @@ func checkRebuilt(t *testing.T, m *metainfo.MetaInfo, raw []byte) {
 		t.Fatal(err)
 	}
 	if bytes.Contains(m.InfoBytes, []byte("5:mtime")) {
-		return // a key that is not in the model
+		return // a key that MetaInfo does not have
 	}
 	if made.Hash() != m.Hash() {
 		t.Errorf("made as %q\n instead of %q", made.InfoBytes, m.InfoBytes)
@@ -201,7 +200,7 @@ func checkRebuilt(t *testing.T, m *metainfo.MetaInfo, raw []byte) {
 	}
 	again, err := metainfo.Parse(b)
 	if err != nil || len(again.Warnings) > 0 || again.MissingLayers() > 0 {
-		t.Fatalf("what was made does not read: %v %v", err, again)
+		t.Fatalf("the result cannot be parsed: %v %v", err, again)
 	}
 	if isLibtorrent := bytes.Contains(raw, []byte("seed.example")) && !bytes.Contains(raw, []byte("mktorrent")); isLibtorrent && !bytes.Equal(b, raw) {
 		t.Errorf("made as\n%q instead of\n%q", b, raw)

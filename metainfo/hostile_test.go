@@ -15,8 +15,8 @@ import (
 	"spate/metainfo"
 )
 
-// hostileSize is the size in bytes of the torrents: the largest that is read, or
-// less where the race detector makes everything slow.
+// hostileSize is the size in bytes of the torrents: the maximum size, or less with the
+// slow race detector.
 func hostileSize() int {
 	if raceEnabled || testing.Short() {
 		return metainfo.MaxSize / 50
@@ -24,8 +24,8 @@ func hostileSize() int {
 	return metainfo.MaxSize
 }
 
-// fill repeats what part returns until a torrent with head and tail around it
-// has the largest size that is read.
+// fill repeats the results of part, between head and tail, up to the maximum size of a
+// torrent.
 func fill(head, tail string, part func(i int) string) []byte {
 	size := hostileSize()
 	b := make([]byte, 0, size)
@@ -39,14 +39,14 @@ func fill(head, tail string, part func(i int) string) []byte {
 	}
 }
 
-// filled is fill at the time when it is needed.
+// filled is like fill but makes the torrent when it is needed.
 func filled(head, tail string, part func(i int) string) func() []byte {
 	return func() []byte { return fill(head, tail, part) }
 }
 
 func whole(s string) func() []byte { return func() []byte { return []byte(s) } }
 
-// first makes part stop after n, by being too long then.
+// first limits part to n results by returning a result that is too long.
 func first(n int, part func(i int) string) func(i int) string {
 	return func(i int) string {
 		if i >= n {
@@ -58,7 +58,7 @@ func first(n int, part func(i int) string) func(i int) string {
 
 var endless = strings.Repeat(" ", metainfo.MaxSize)
 
-// same is a part that is always s.
+// same returns a part that is always s.
 func same(s string) func(int) string { return func(int) string { return s } }
 
 func str(s string) string { return string(bencode.AppendString(nil, s)) }
@@ -71,8 +71,8 @@ const (
 	topTail = "4:infod6:lengthi1e4:name1:n12:piece lengthi16384e6:pieces20:aaaaaaaaaaaaaaaaaaaaee"
 )
 
-// hostile are torrents of the largest size, each made to cost its reader as much
-// as possible in one way.
+// hostile returns torrents of the maximum size that are made to cost the parser as much
+// as possible.
 func hostile() map[string]func() []byte {
 	num := func(i int) string { return fmt.Sprintf("%06x", i) }
 	file := func(path string) string { return "d6:lengthi0e4:pathl" + path + "ee" }
@@ -176,7 +176,7 @@ func hostile() map[string]func() []byte {
 		"text":                    filled("<html>", "", same("hello ")),
 		"many infos":              filled("d", "e", same("4:infode")),
 		"info is a list":          filled("d4:infol", "ee", same("le")),
-		"utf-8 twins":             filled(v1Head, v1Tail, first(170_000, func(i int) string { return "d6:lengthi0e4:pathl6:" + num(i) + "e10:path.utf-8l6:" + num(i) + "ee" })),
+		"path and path.utf-8":     filled(v1Head, v1Tail, first(170_000, func(i int) string { return "d6:lengthi0e4:pathl6:" + num(i) + "e10:path.utf-8l6:" + num(i) + "ee" })),
 		"attributes":              filled(v1Head, v1Tail, first(170_000, same("d4:attr8:pxhlpxhl6:lengthi0e4:pathl1:aee"))),
 		"links without a target":  filled(v1Head, v1Tail, first(170_000, same("d4:attr1:l6:lengthi0e4:pathl1:aee"))),
 		"links with long targets": filled(v1Head, v1Tail, same("d4:attr1:l6:lengthi0e4:pathl1:ae12:symlink pathl"+strings.Repeat("1:a", 90)+"ee")),
@@ -222,7 +222,7 @@ func v2File(length int64) func(i int) string {
 	}
 }
 
-// v2Info is an info dictionary of one file of two pieces, with its key.
+// v2Info returns an info dictionary with one file of two pieces, and its key.
 func v2Info(root []byte) string {
 	if root == nil {
 		root = make([]byte, 32)
@@ -230,7 +230,7 @@ func v2Info(root []byte) string {
 	return "4:infod9:file treed1:nd0:d6:lengthi20000e11:pieces root" + str(string(root)) + "eee12:meta versioni2e4:name1:n12:piece lengthi16384ee"
 }
 
-// layer returns the i-th layer of n bytes and its root.
+// layer returns the i-th layer of n bytes, and its root.
 func layer(i, n int) (root [32]byte, hashes []byte) {
 	for len(hashes) < n {
 		h := sha256.Sum256([]byte{byte(i), byte(i >> 8), byte(i >> 16), byte(len(hashes)), byte(len(hashes) >> 8)})
@@ -246,7 +246,7 @@ func layerPart(n int) func(i int) string {
 	}
 }
 
-// layered is a whole v2 torrent of many files of two pieces, with their layers.
+// layered returns a v2 torrent of many files of two pieces with their layers.
 func layered() []byte {
 	n := 55_000 / (metainfo.MaxSize / hostileSize())
 	b := []byte(v2Head)
@@ -261,7 +261,8 @@ func layered() []byte {
 	return append(append(b, tail...), "ee"...)
 }
 
-// hybridOf is a hybrid of n files, named in each half by names.
+// hybridOf returns a hybrid torrent of n files. names gives the v1 and v2 names of each
+// file.
 func hybridOf(n int, names func(i int) (v1, v2 string)) func() []byte {
 	return func() []byte {
 		var tree, list []byte
@@ -276,9 +277,8 @@ func hybridOf(n int, names func(i int) (v1, v2 string)) func() []byte {
 	}
 }
 
-// TestHostile holds what reliability asks of every torrent, however it was made:
-// a result or an error of this package, in 100 ms and 32 MiB, the torrent itself
-// of 10 MiB among them.
+// TestHostile checks that every torrent gives a result or an error of this package
+// within 100 ms and 32 MiB, including the torrent itself of 10 MiB.
 func TestHostile(t *testing.T) {
 	const most = 32<<20 - metainfo.MaxSize
 	for name, build := range hostile() {
@@ -311,11 +311,11 @@ func TestHostile(t *testing.T) {
 				t.Errorf("an error of type %T", err)
 			}
 			if typed != nil && (typed.Offset < -1 || typed.Offset > len(b) || len(typed.Error()) > 500) {
-				t.Errorf("error outside of the torrent, or endless: %.600v", typed)
+				t.Errorf("the error has an offset outside of the torrent, or is too long: %.600v", typed)
 			}
 			if best > costTime && !raceEnabled {
 				if slow := slowness(); float64(best) > float64(costTime)*slow {
-					t.Errorf("took %v, on a machine that is now %.1f times slower than that of the limit", best, slow)
+					t.Errorf("took %v, although the machine is %.1f times slower than the reference", best, slow)
 				}
 			}
 			if bytes > most && !raceEnabled {

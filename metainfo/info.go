@@ -6,44 +6,45 @@ import (
 	"spate"
 )
 
-// Format names which halves a torrent has.
+// Format is the format of a torrent.
 type Format string
 
-// The formats.
+// The formats of torrents.
 const (
 	V1     Format = "v1"     // BEP 3
 	V2     Format = "v2"     // BEP 52
-	Hybrid Format = "hybrid" // both, over the same data (BEP 52, "Upgrade Path")
+	Hybrid Format = "hybrid" // both v1 and v2 for the same data (BEP 52, "Upgrade Path")
 )
 
-// Info is what the info-hash covers: the data that a torrent stands for.
+// Info is the content of the info dictionary, which the info-hash covers: it describes
+// the data of the torrent.
 //
-// Pieces and blocks live in one byte space, in which the files follow each other
-// in the order of Files. In a v1 torrent they touch. In a hybrid one pad files
-// (BEP 47) fill the space to the next piece. In a pure v2 one every file that is
-// not empty starts at a piece, without an entry for the gap before it.
+// Pieces and blocks are parts of one byte space, in which the files follow each other
+// in the order of Files. In a v1 torrent there are no gaps between files. In a hybrid
+// torrent pad files (BEP 47) fill the space up to the next piece. In a v2 torrent every
+// file that is not empty starts at a piece, and the gap before it has no entry.
 type Info struct {
-	Name        string           // safe: the file, or the directory that holds the files
-	RawName     string           // as it stands in the torrent; empty if it is Name
-	PieceLength int64            // bytes
-	Files       []File           // in the torrent's order, at least one
-	Pieces      []byte           // v1: a SHA-1 of 20 bytes for each piece; nil without a v1 half
+	Name        string           // safe name of the file or of the directory that contains the files
+	RawName     string           // original name; empty if it equals Name
+	PieceLength int64            // in bytes
+	Files       []File           // in the order of the torrent, at least one
+	Pieces      []byte           // SHA-1 hashes of 20 bytes, one for each piece; nil in a v2 torrent
 	Private     bool             // BEP 27
-	Source      string           // a mark that some sites put in, to change the info-hash
-	MetaVersion int              // 2 with a v2 half (BEP 52), otherwise 0 or 1
-	Similar     []spate.InfoHash // BEP 38: torrents that probably share files
+	Source      string           // a tag that some sites add to change the info-hash
+	MetaVersion int              // 2 in v2 and hybrid torrents (BEP 52), otherwise 0 or 1
+	Similar     []spate.InfoHash // BEP 38: torrents that may share files with this one
 	Collections []string         // BEP 38
 
-	renamed int // files whose Path is not what the torrent says
+	renamed int // number of files whose Path differs from the original one
 }
 
-// HasV1 reports whether there is a v1 half.
+// HasV1 reports whether this is a v1 or hybrid torrent.
 func (i *Info) HasV1() bool { return i.MetaVersion < 2 || i.Pieces != nil }
 
-// HasV2 reports whether there is a v2 half.
+// HasV2 reports whether this is a v2 or hybrid torrent.
 func (i *Info) HasV2() bool { return i.MetaVersion >= 2 }
 
-// Format names the halves.
+// Format returns the format of the torrent.
 func (i *Info) Format() Format {
 	switch {
 	case !i.HasV2():
@@ -54,12 +55,11 @@ func (i *Info) Format() Format {
 	return V2
 }
 
-// Single reports whether the torrent is one file called Name, rather than a
-// directory of that name.
+// Single reports whether the torrent is a single file called Name. Otherwise Name is a
+// directory.
 func (i *Info) Single() bool { return len(i.Files) > 0 && i.Files[0].Path == nil && !i.Files[0].Pad() }
 
-// TotalLength returns the size of the byte space: pad files and the gaps of v2
-// included.
+// TotalLength returns the length of the byte space, including pad files and gaps.
 func (i *Info) TotalLength() int64 {
 	if len(i.Files) == 0 {
 		return 0
@@ -68,8 +68,8 @@ func (i *Info) TotalLength() int64 {
 	return last.Offset + last.Length
 }
 
-// DataLength returns the size of all files without padding. It takes time in
-// proportion to the number of files.
+// DataLength returns the length of all files without padding. It takes time
+// proportional to the number of files.
 func (i *Info) DataLength() int64 {
 	var n int64
 	for k := range i.Files {
@@ -88,9 +88,9 @@ func (i *Info) NumPieces() int {
 	return int(ceilDiv(i.TotalLength(), i.PieceLength))
 }
 
-// PieceSize returns the size in bytes of piece k, 0 for one that does not exist.
-// All are PieceLength but the last one, and in a pure v2 torrent the last one of
-// each file.
+// PieceSize returns the size in bytes of piece k, or 0 if there is no such piece. Only
+// the last piece is shorter than PieceLength, or in a v2 torrent the last piece of each
+// file.
 func (i *Info) PieceSize(k int) int64 {
 	if k < 0 || k >= i.NumPieces() {
 		return 0
@@ -103,13 +103,13 @@ func (i *Info) PieceSize(k int) int64 {
 	return min(i.PieceLength, f.Offset+f.Length-start)
 }
 
-// PieceHashV1 returns the SHA-1 of piece k. It panics without a v1 half or for a
-// piece that does not exist.
+// PieceHashV1 returns the SHA-1 hash of piece k. It panics in a v2 torrent or if there
+// is no such piece.
 func (i *Info) PieceHashV1(k int) [20]byte { return [20]byte(i.Pieces[k*20:]) }
 
-// FileAt returns the index of the last file that is not empty and starts at or
-// before off: the one that holds this byte, if any does. It is -1 for a
-// negative off, and where only empty files are.
+// FileAt returns the index of the last nonempty file that starts at or before off. If
+// any file contains this byte, it is that file. FileAt returns -1 if there is no such
+// file.
 func (i *Info) FileAt(off int64) int {
 	k := sort.Search(len(i.Files), func(k int) bool { return i.Files[k].Offset > off }) - 1
 	for k >= 0 && i.Files[k].Length == 0 {

@@ -6,8 +6,8 @@ import (
 	"spate/bencode"
 )
 
-// keySet finds equal keys of one dictionary. It is used again for the next one
-// without being cleared: what has an older round is not there.
+// keySet finds duplicate keys in a dictionary. It is reused for the next dictionary
+// without being cleared: slots of an earlier round count as free.
 type keySet struct {
 	seed  maphash.Seed
 	round uint32
@@ -20,7 +20,7 @@ type keySlot struct {
 	key   []byte
 }
 
-// start forgets all keys.
+// start removes all keys.
 func (s *keySet) start() {
 	if s.slots == nil {
 		s.seed = maphash.MakeSeed()
@@ -29,7 +29,7 @@ func (s *keySet) start() {
 	s.round++
 }
 
-// add reports whether key is new. At most maxKeys may be added.
+// add adds key and reports whether it is new. At most maxKeys keys may be added.
 func (s *keySet) add(key []byte) bool {
 	h := maphash.Bytes(s.seed, key)
 	for k := h; ; k++ {
@@ -44,12 +44,12 @@ func (s *keySet) add(key []byte) bool {
 	}
 }
 
-// takeOrder judges what the decoder noted about the order of keys since the last
-// call, and reports whether they were out of order. Twice the same key is
-// refused, for programs disagree about which of them counts.
+// takeOrder checks what the decoder has recorded about the order of keys since the last
+// call, and reports whether keys were out of order. It rejects duplicate keys, because
+// programs disagree about which one counts.
 func (p *parser) takeOrder(field string) (shuffled bool) {
 	if dup := p.d.Duplicate(); dup >= 0 {
-		p.fail(field, dup, "a key is there twice")
+		p.fail(field, dup, "duplicate key")
 	}
 	off := p.d.Unsorted()
 	if off < 0 {
@@ -62,30 +62,31 @@ func (p *parser) takeOrder(field string) (shuffled bool) {
 	return true
 }
 
-// uniqueKeys looks for equal keys in a dictionary whose keys are out of order.
-// The dictionary at off was read before.
+// uniqueKeys checks that the dictionary at off, which was read before and whose keys
+// are out of order, has no duplicate keys.
 func (p *parser) uniqueKeys(field string, off int) {
 	p.uniqueIn(p.at(off), field, off)
 }
 
-// uniqueIn reads the dictionary that is next for d, whose input starts at off.
+// uniqueIn is like uniqueKeys for the next value of d, whose input starts at off.
 func (p *parser) uniqueIn(d *bencode.Decoder, field string, off int) {
 	p.keys.start()
 	n := 0
 	for key := range d.Dict {
-		if n++; n > maxKeys {
+		n++
+		if n > maxKeys {
 			p.limit(field, off, "more than %d keys, and not sorted", maxKeys)
 			return
 		}
 		if !p.keys.add(key) {
-			p.fail(field, off+d.Offset(), "a key is there twice")
+			p.fail(field, off+d.Offset(), "duplicate key")
 			return
 		}
 	}
 }
 
-// at returns a decoder of the value at offset off, which was checked before.
+// at returns a decoder for the value at offset off, which was read before.
 func (p *parser) at(off int) *bencode.Decoder {
-	// The same limits as the first time: what passed then passes again.
+	// With the same limits as before, this value passes again.
 	return bencode.NewDecoder(p.b[off:], bencode.Options{Tokens: p.o.Limits.Tokens, Depth: p.o.Limits.Nesting})
 }

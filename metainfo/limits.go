@@ -2,20 +2,20 @@ package metainfo
 
 import "spate/bencode"
 
-// Limits bound what a torrent may cost its reader. A zero field has the default
-// that is given with it; crossing one is an [Error] that wraps [ErrLimit].
+// Limits bounds the memory and time that a torrent can cost. A zero field selects the
+// default given below. Exceeding a limit is an [Error] that wraps [ErrLimit].
 type Limits struct {
-	Size        int   // bytes of the torrent file: 10 MiB; of metadata from peers: 16 MiB
-	Pieces      int   // 2,097,152
-	PieceLength int64 // bytes: 512 MiB
-	Tokens      int   // of the encoding: 3,000,000
-	Nesting     int   // of the encoding: 100, which is also the most
-	Depth       int   // directories of a path: 100, which is also the most
-	Names       int   // bytes of memory for the files and their names: 20 MiB, about 200,000 files
-	List        int   // trackers, web seeds, nodes, similar torrents, collections, symbolic links: 10,000 of each
+	Size        int   // in bytes: 10 MiB for a torrent file, 16 MiB for metadata from peers
+	Pieces      int   // number of pieces: 2,097,152
+	PieceLength int64 // in bytes: 512 MiB
+	Tokens      int   // number of bencoded tokens: 3,000,000
+	Nesting     int   // depth of bencoded lists and dictionaries: 100, which is also the maximum
+	Depth       int   // number of directories in a path: 100, which is also the maximum
+	Names       int   // memory in bytes for files and their names: 20 MiB, about 200,000 files
+	List        int   // number of trackers, web seeds, nodes, similar torrents, collections and symbolic links: 10,000 each
 }
 
-// The defaults of Limits, and what is not worth a setting.
+// The defaults of [Limits], and limits that cannot be changed.
 const (
 	MaxSize        = 10 << 20
 	MaxMetadata    = 16 << 20
@@ -25,46 +25,46 @@ const (
 
 	maxNames = 20 << 20
 	maxList  = 10_000
-	maxText  = 64 << 10 // bytes of a comment and its like; the rest is cut
-	maxURL   = 8 << 10  // bytes of a URL; a longer one is left out
-	maxKeys  = 4096     // of a dictionary in info whose keys are unsorted
+	maxText  = 64 << 10 // length in bytes of a comment and similar text; the rest is cut off
+	maxURL   = 8 << 10  // length in bytes of a URL; the rest is cut off
+	maxKeys  = 4096     // number of keys in a dictionary inside info, if they are not sorted
 )
 
-// Names is a policy for file names that came from outside.
+// Names is a policy for names of files from outside.
 type Names uint8
 
 const (
-	// NamesSafe makes names harmless on every system: no parts that are empty,
-	// "." or "..", no slashes of either kind, drive letters, device names of
-	// Windows, control or bidirectional characters, invalid UTF-8, or parts of
-	// over 255 bytes. On Windows it is NamesWindows.
+	// NamesSafe makes names safe on all systems. It removes or replaces empty parts,
+	// ".", "..", slashes, backslashes, drive letters, device names of Windows, control
+	// and bidirectional characters, invalid UTF-8, and parts of more than 255 bytes. On
+	// Windows it is the same as NamesWindows.
 	NamesSafe Names = iota
 	// NamesWindows also replaces < > : " | ? * and trailing dots and spaces.
 	NamesWindows
-	// NamesNative changes only what would leave the directory or cannot be the
-	// name of a file on this system: for data that already lies there.
+	// NamesNative changes only names that would leave the directory or are not valid on
+	// this system. It is meant for data that already exists.
 	NamesNative
 )
 
-// Options are how to read a torrent. The zero value has the defaults.
+// Options configures the parser. The zero value selects the defaults.
 type Options struct {
 	Limits Limits
 	Names  Names
 }
 
 func (o Options) withDefaults() Options {
-	or(&o.Limits.Pieces, MaxPieces)
-	or(&o.Limits.PieceLength, MaxPieceLength)
-	or(&o.Limits.Tokens, bencode.MaxTokens)
-	or(&o.Limits.Nesting, bencode.MaxDepth)
-	or(&o.Limits.Depth, MaxDepth)
-	or(&o.Limits.Names, maxNames)
-	or(&o.Limits.List, maxList)
+	setDefault(&o.Limits.Pieces, MaxPieces)
+	setDefault(&o.Limits.PieceLength, MaxPieceLength)
+	setDefault(&o.Limits.Tokens, bencode.MaxTokens)
+	setDefault(&o.Limits.Nesting, bencode.MaxDepth)
+	setDefault(&o.Limits.Depth, MaxDepth)
+	setDefault(&o.Limits.Names, maxNames)
+	setDefault(&o.Limits.List, maxList)
 	o.Limits.Depth = min(o.Limits.Depth, MaxDepth)
 	return o
 }
 
-func or[T int | int64](v *T, standard T) {
+func setDefault[T int | int64](v *T, standard T) {
 	if *v <= 0 {
 		*v = standard
 	}

@@ -6,15 +6,15 @@ import (
 	"slices"
 )
 
-// addLink reads the target of the link f.
+// addLink reads the target of the symbolic link f.
 func (p *parser) addLink(e *entry, f *File, field func(string) string) {
 	switch {
 	case f.Length != 0:
 		f.Attr &^= AttrSymlink
-		p.warnFile(e.at, "a symbolic link with data: taken for a file")
+		p.warnFile(e.at, "symbolic link with data: treated as a file")
 		return
 	case !e.hasLink || len(e.link) == 0 || len(e.link)-1 > p.o.Limits.Depth:
-		p.warnFile(e.at, "a symbolic link without a target: left out")
+		p.warnFile(e.at, "symbolic link without a target: ignored")
 		return
 	}
 	p.linkCount++
@@ -31,7 +31,7 @@ func (p *parser) addLink(e *entry, f *File, field func(string) string) {
 			target = append(target, s)
 			size += len(s) + 16
 		default:
-			p.warnFile(e.at, "a symbolic link with an unsafe target: left out")
+			p.warnFile(e.at, "symbolic link with an unsafe target: ignored")
 			return
 		}
 	}
@@ -40,8 +40,8 @@ func (p *parser) addLink(e *entry, f *File, field func(string) string) {
 	}
 }
 
-// linkTree finds out where links lead. Paths stand as keyed hashes of exactly
-// their names.
+// linkTree resolves symbolic links. It represents paths by keyed hashes of their exact
+// names.
 type linkTree struct {
 	p     *parser
 	seed  maphash.Seed
@@ -50,22 +50,23 @@ type linkTree struct {
 	links map[uint64]*link
 }
 
-// link is a symbolic link while its target is looked for.
+// link is the state of a symbolic link during resolution.
 type link struct {
-	file   *File
-	busy   bool // being resolved: to come here again is a circle
-	done   bool
-	ok     bool
-	dir    bool   // leads to a directory
-	target uint64 // path of the file or directory that it leads to in the end
+	file      *File
+	resolving bool // resolve is in progress; reaching the link again is a cycle
+	done      bool
+	ok        bool
+	dir       bool   // the target is a directory
+	target    uint64 // hash of the file or directory that the link finally leads to
 }
 
-// mostHops bounds the links that a target leads over, as systems do.
-const mostHops = 40
+// maxHops limits the symbolic links in the resolution of a target, as operating systems
+// do.
+const maxHops = 40
 
-// links keeps those links of BEP 47 that lead to a file or directory of this
-// torrent, and not in a circle: neither from link to link nor, followed by
-// something that walks the tree, from a directory into itself.
+// links keeps only those symbolic links (BEP 47) that lead to a file or directory of
+// this torrent and create no cycle: neither of links, nor of directories for a program
+// that follows links while it walks the tree.
 func (p *parser) links() {
 	if p.linkCount == 0 || p.err != nil {
 		return
@@ -77,19 +78,19 @@ func (p *parser) links() {
 	for k := range p.m.Info.Files {
 		if f := &p.m.Info.Files[k]; f.Symlink != nil {
 			if l := t.links[t.hash(f.Path)]; !t.resolve(l, 0) {
-				p.dropLink(k, "leads nowhere in this torrent")
+				p.dropLink(k, "the target is not in the torrent")
 			}
 		}
 	}
-	for _, k := range t.circles() {
-		p.dropLink(k, "leads from a directory into itself")
+	for _, k := range t.cycles() {
+		p.dropLink(k, "it creates a cycle of directories")
 	}
 }
 
 func (p *parser) dropLink(k int, reason string) {
 	f := &p.m.Info.Files[k]
 	f.Symlink = nil
-	p.warn(fmt.Sprintf("info.files[%d].symlink path", k), -1, "left out: "+reason)
+	p.warn(fmt.Sprintf("info.files[%d].symlink path", k), -1, "ignored: "+reason)
 }
 
 func (p *parser) newLinkTree() *linkTree {
@@ -102,7 +103,7 @@ func (p *parser) newLinkTree() *linkTree {
 		dirs: newHashSet(a.dirs.n), files: newHashSet(len(i.Files)),
 	}
 	var last []string
-	var hashes []uint64 // of the directories of last
+	var hashes []uint64 // hashes of the directories in last
 	for k := range i.Files {
 		f := &i.Files[k]
 		if f.Pad() {
@@ -114,16 +115,17 @@ func (p *parser) newLinkTree() *linkTree {
 			same++
 		}
 		dir := uint64(0)
-		if hashes = hashes[:same]; same > 0 {
+		hashes = hashes[:same]
+		if same > 0 {
 			dir = hashes[same-1]
 		}
 		for _, part := range dirs[same:] {
-			dir = t.below(dir, part)
+			dir = t.child(dir, part)
 			t.dirs.add(dir)
 			hashes = append(hashes, dir)
 		}
 		last = dirs
-		h := t.below(dir, f.Path[len(f.Path)-1])
+		h := t.child(dir, f.Path[len(f.Path)-1])
 		switch {
 		case f.Symlink != nil:
 			t.links[h] = &link{file: f}
@@ -134,49 +136,52 @@ func (p *parser) newLinkTree() *linkTree {
 	return t
 }
 
-// below returns the hash of part in the directory dir; 0 is the torrent's own.
-func (t *linkTree) below(dir uint64, part string) uint64 {
+// child returns the hash of part in directory dir. The hash of the top directory is 0.
+func (t *linkTree) child(dir uint64, part string) uint64 {
 	return mix(dir, maphash.String(t.seed, part))
 }
 
-// hash returns the hash of a whole path.
+// hash returns the hash of a path.
 func (t *linkTree) hash(path []string) uint64 {
 	h := uint64(0)
 	for _, part := range path {
-		h = t.below(h, part)
+		h = t.child(h, part)
 	}
 	return h
 }
 
-// resolve finds where l leads in the end, over other links too, and reports
-// whether that is in the torrent. It looks at each link once.
+// resolve follows l, and links in its target, and reports whether it leads to an entry
+// of the torrent. It resolves each link only once.
 //
-// A target is a path from the root of the torrent (BEP 47). Where none is there,
-// it is taken from the directory of the link instead, as some programs write it.
+// The target is relative to the root of the torrent (BEP 47). If that does not exist,
+// it is taken as relative to the directory of the link, because some programs write it
+// so.
 func (t *linkTree) resolve(l *link, hops int) bool {
-	if l.done || l.busy || hops > mostHops {
+	if l.done || l.resolving || hops > maxHops {
 		return l.done && l.ok
 	}
-	l.busy = true
+	l.resolving = true
 	target := l.file.Symlink.Target
-	if l.ok = !slices.Contains(target, "..") && t.follow(l, target, hops); !l.ok {
-		if target, l.ok = inside(l.file.Path[:len(l.file.Path)-1], target); l.ok {
+	l.ok = !slices.Contains(target, "..") && t.follow(l, target, hops)
+	if !l.ok {
+		target, l.ok = resolveRelative(l.file.Path[:len(l.file.Path)-1], target)
+		if l.ok {
 			l.ok = t.follow(l, target, hops)
 		}
 	}
 	l.file.Symlink.Target = target
-	l.busy, l.done = false, true
+	l.resolving, l.done = false, true
 	return l.ok
 }
 
-// follow finds what path leads to.
+// follow resolves path and stores the result in l.
 func (t *linkTree) follow(l *link, path []string, hops int) bool {
 	at, dir := uint64(0), true
 	for _, part := range path {
 		if !dir {
-			return false // below a file
+			return false // the path continues after a file
 		}
-		at = t.below(at, part)
+		at = t.child(at, part)
 		if next := t.links[at]; next != nil {
 			if !t.resolve(next, hops+1) {
 				return false
@@ -184,7 +189,8 @@ func (t *linkTree) follow(l *link, path []string, hops int) bool {
 			at, dir = next.target, next.dir
 			continue
 		}
-		if dir = t.dirs.has(at); !dir && !t.files.has(at) {
+		dir = t.dirs.has(at)
+		if !dir && !t.files.has(at) {
 			return false
 		}
 	}
@@ -192,9 +198,9 @@ func (t *linkTree) follow(l *link, path []string, hops int) bool {
 	return len(path) > 0
 }
 
-// inside returns the path that target is when one stands in dir, without "..";
-// false if it leaves the torrent.
-func inside(dir, target []string) ([]string, bool) {
+// resolveRelative returns the path of target relative to directory dir, without "..".
+// It returns false if the path leaves the torrent.
+func resolveRelative(dir, target []string) ([]string, bool) {
 	path := slices.Clone(dir)
 	for _, part := range target {
 		switch {
@@ -209,17 +215,16 @@ func inside(dir, target []string) ([]string, bool) {
 	return path, true
 }
 
-// node is a directory with links to directories at or below it.
-type node struct {
-	out  int     // directories and links that lead on from it and are not yet known to end
-	from []int32 // nodes that lead here
+// dirNode is a directory in the graph of directories and links to directories.
+type dirNode struct {
+	out  int     // number of edges to nodes that are not yet known to end
+	from []int32 // nodes with an edge to this one
 }
 
-// circles returns the links that lead to a directory from which one can walk
-// without end. It takes away, one after the other, the directories from which
-// every way ends.
-func (t *linkTree) circles() []int {
-	nodes := []node{{}}
+// cycles returns the links that lead to a directory from which a walk may never end. It
+// repeatedly removes the directories from which every walk ends.
+func (t *linkTree) cycles() []int {
+	nodes := []dirNode{{}}
 	index := map[uint64]int32{0: 0}
 	dirLinks := func(do func(k int, f *File, l *link)) {
 		for k := range t.p.m.Info.Files {
@@ -230,7 +235,7 @@ func (t *linkTree) circles() []int {
 			}
 		}
 	}
-	parents := map[int]int32{} // of links: the node of the directory
+	parents := map[int]int32{} // by index of the link, the node of its directory
 	edge := func(from, to int32) {
 		nodes[from].out++
 		nodes[to].from = append(nodes[to].from, from)
@@ -238,11 +243,11 @@ func (t *linkTree) circles() []int {
 	dirLinks(func(k int, f *File, _ *link) {
 		at, h := int32(0), uint64(0)
 		for _, part := range f.Path[:len(f.Path)-1] {
-			h = t.below(h, part)
+			h = t.child(h, part)
 			next, ok := index[h]
 			if !ok && t.p.spend("info.files", nodeCost) {
 				next = int32(len(nodes))
-				nodes = append(nodes, node{})
+				nodes = append(nodes, dirNode{})
 				index[h] = next
 				edge(at, next)
 			}
@@ -268,10 +273,10 @@ func (t *linkTree) circles() []int {
 	return bad
 }
 
-const nodeCost = 250 // bytes of a node and its place in the index as they grow, about
+const nodeCost = 250 // approximate bytes of a node and its entry in the index
 
-// prune reports for each node whether every way from it ends.
-func prune(nodes []node) []bool {
+// prune reports for each node whether every walk from it ends.
+func prune(nodes []dirNode) []bool {
 	ended := make([]bool, len(nodes))
 	var queue []int32
 	for k := range nodes {
@@ -284,7 +289,8 @@ func prune(nodes []node) []bool {
 		queue = queue[:len(queue)-1]
 		ended[k] = true
 		for _, from := range nodes[k].from {
-			if nodes[from].out--; nodes[from].out == 0 {
+			nodes[from].out--
+			if nodes[from].out == 0 {
 				queue = append(queue, from)
 			}
 		}

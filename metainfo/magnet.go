@@ -14,34 +14,33 @@ import (
 	"spate"
 )
 
-// ErrBadMagnet is the cause of every failure to read a magnet link.
-var ErrBadMagnet = errors.New("not a usable magnet link")
+// ErrBadMagnet is wrapped by the errors of [ParseMagnet].
+var ErrBadMagnet = errors.New("not a valid magnet link")
 
-// maxMagnet bounds the length in bytes of a magnet link, and with it how many
-// trackers and the like it can name.
+// maxMagnet is the maximum length of a magnet link in bytes. It also limits its
+// trackers and other parameters.
 const maxMagnet = 64 << 10
 
-// maxHints bounds each list of a magnet link; more are left out.
+// maxHints limits each list of a magnet link. Further entries are ignored.
 const maxHints = 500
 
-// Magnet is a magnet link (BEP 9, BEP 52, BEP 53): the name of a torrent and
-// hints where to find it. At least one hash is not zero.
+// Magnet is a magnet link (BEP 9, BEP 52, BEP 53): the info-hashes of a torrent and
+// hints where to find it. At least one of the hashes is not zero.
 type Magnet struct {
 	HashV1   spate.InfoHash   // xt=urn:btih
 	HashV2   spate.InfoHashV2 // xt=urn:btmh
-	Name     string           // dn: as it stands, not safe as the name of a file
-	Length   int64            // xl: bytes; 0 when unknown
+	Name     string           // dn: as in the link, not safe as a file name
+	Length   int64            // xl: in bytes; 0 if unknown
 	Trackers []string         // tr
 	WebSeeds []string         // ws
 	Peers    []string         // x.pe: host:port
-	Select   []Range          // so: files to fetch (BEP 53); nil stands for all
+	Select   []Range          // so: indexes of the files to download (BEP 53); nil selects all
 }
 
-// Range is a run of indexes of files, both ends included.
+// Range is a range of file indexes, including both ends.
 type Range struct{ First, Last int }
 
-// Magnet returns the magnet link of the torrent, with its trackers and web
-// seeds.
+// Magnet returns the magnet link of the torrent with its trackers and web seeds.
 func (m *MetaInfo) Magnet() Magnet {
 	g := Magnet{
 		HashV1: m.hashV1, HashV2: m.hashV2, Name: m.Info.rawName(), Length: m.Info.DataLength(),
@@ -53,8 +52,8 @@ func (m *MetaInfo) Magnet() Magnet {
 	return g
 }
 
-// Hash returns the name of the torrent's swarm: the v1 info-hash if there is
-// one, otherwise the truncated v2 one.
+// Hash returns the info-hash that identifies the swarm: the v1 info-hash if there is
+// one, otherwise the truncated v2 info-hash.
 func (m Magnet) Hash() spate.InfoHash {
 	if !m.HashV1.IsZero() {
 		return m.HashV1
@@ -62,8 +61,8 @@ func (m Magnet) Hash() spate.InfoHash {
 	return m.HashV2.Truncate()
 }
 
-// Selected reports whether the file of index i is to be fetched. The index
-// counts pad files as well, as BEP 53 does not leave them out.
+// Selected reports whether the file with index i is selected. The index counts pad
+// files, because BEP 53 does not exclude them.
 func (m Magnet) Selected(i int) bool {
 	if m.Select == nil {
 		return true
@@ -76,9 +75,8 @@ func (m Magnet) Selected(i int) bool {
 	return false
 }
 
-// ParseMagnet reads a magnet link. What it does not know is left out, and so are
-// hints that are malformed; a hash or a selection of files that is malformed is
-// an error that wraps [ErrBadMagnet].
+// ParseMagnet parses a magnet link. It ignores unknown parameters and malformed hints.
+// A malformed hash or selection of files is an error that wraps [ErrBadMagnet].
 func ParseMagnet(s string) (Magnet, error) {
 	const scheme = "magnet:"
 	bad := func(reason string) (Magnet, error) { return Magnet{}, fmt.Errorf("%w: %s", ErrBadMagnet, reason) }
@@ -86,7 +84,7 @@ func ParseMagnet(s string) (Magnet, error) {
 	case len(s) < len(scheme) || !strings.EqualFold(s[:len(scheme)], scheme):
 		return bad("it does not start with magnet:")
 	case len(s) > maxMagnet:
-		return bad(fmt.Sprintf("%d bytes, more than %d", len(s), maxMagnet))
+		return bad(fmt.Sprintf("%d bytes exceed the limit of %d", len(s), maxMagnet))
 	}
 	query, ok := strings.CutPrefix(s[len(scheme):], "?")
 	if !ok {
@@ -94,13 +92,13 @@ func ParseMagnet(s string) (Magnet, error) {
 	}
 	var m Magnet
 	for pair := range strings.SplitSeq(query, "&") {
-		key, value, _ := strings.Cut(strings.TrimPrefix(pair, "amp;"), "=") // as copied from HTML
+		key, value, _ := strings.Cut(strings.TrimPrefix(pair, "amp;"), "=") // links copied from HTML have "&amp;"
 		value, err := url.QueryUnescape(value)
 		if err != nil || value == "" {
 			continue
 		}
 		if k := strings.LastIndexByte(key, '.'); k > 0 && isDigits(key[k+1:]) {
-			key = key[:k] // tr.1
+			key = key[:k] // such as tr.1
 		}
 		if err := m.parameter(strings.ToLower(key), value); err != nil {
 			return Magnet{}, err
@@ -112,7 +110,7 @@ func ParseMagnet(s string) (Magnet, error) {
 	return m, nil
 }
 
-// parameter takes one parameter.
+// parameter sets the field for one parameter.
 func (m *Magnet) parameter(key, value string) error {
 	if key == "xt" {
 		return m.topic(value)
@@ -161,10 +159,11 @@ func isDigits(s string) bool {
 	return s != "" && strings.Trim(s, "0123456789") == ""
 }
 
-// multihash of BEP 52: SHA-256, 32 bytes.
+// sha256Prefix is the multihash prefix of a SHA-256 hash (BEP 52).
 const sha256Prefix = "1220"
 
-// topic takes an exact topic. Kinds that are not BitTorrent's are left out.
+// topic sets the hash for an exact topic. It ignores topics that are not BitTorrent
+// info-hashes.
 func (m *Magnet) topic(value string) error {
 	const v1, v2 = "urn:btih:", "urn:btmh:"
 	switch {
@@ -174,7 +173,7 @@ func (m *Magnet) topic(value string) error {
 			return fmt.Errorf("%w: %w", ErrBadMagnet, err)
 		}
 		if h.IsZero() || !m.HashV1.IsZero() && m.HashV1 != h {
-			return fmt.Errorf("%w: two info-hashes of v1, or a zero one", ErrBadMagnet)
+			return fmt.Errorf("%w: different v1 info-hashes, or one of zeros", ErrBadMagnet)
 		}
 		m.HashV1 = h
 	case hasPrefixFold(value, v2):
@@ -184,7 +183,7 @@ func (m *Magnet) topic(value string) error {
 			return fmt.Errorf("%w: %q is not a SHA-256 multihash", ErrBadMagnet, cut(value, 100))
 		}
 		if h.Truncate().IsZero() || !m.HashV2.IsZero() && m.HashV2 != h {
-			return fmt.Errorf("%w: two info-hashes of v2, or a zero one", ErrBadMagnet)
+			return fmt.Errorf("%w: different v2 info-hashes, or one of zeros", ErrBadMagnet)
 		}
 		m.HashV2 = h
 	}
@@ -195,7 +194,7 @@ func hasPrefixFold(s, prefix string) bool {
 	return len(s) >= len(prefix) && strings.EqualFold(s[:len(prefix)], prefix)
 }
 
-// parseSelection reads a list such as 0,2,4-6 (BEP 53).
+// parseSelection parses a list such as 0,2,4-6 (BEP 53).
 func parseSelection(s string) ([]Range, error) {
 	var list []Range
 	for item := range strings.SplitSeq(s, ",") {
@@ -209,14 +208,14 @@ func parseSelection(s string) ([]Range, error) {
 		a, err := strconv.ParseUint(first, 10, 31)
 		b, err2 := strconv.ParseUint(last, 10, 31)
 		if err != nil || err2 != nil || a > b {
-			return nil, fmt.Errorf("%w: %q does not select files", ErrBadMagnet, cut(item, 100))
+			return nil, fmt.Errorf("%w: %q is not a valid selection of files", ErrBadMagnet, cut(item, 100))
 		}
 		list = append(list, Range{int(a), int(b)})
 	}
 	return list, nil
 }
 
-// String returns the link. Reading it gives m again.
+// String returns the magnet link. Parsing it gives m again.
 func (m Magnet) String() string {
 	var b strings.Builder
 	b.WriteString("magnet:")
@@ -269,6 +268,6 @@ func formatSelection(list []Range) string {
 	return string(b)
 }
 
-// escape escapes all but unreserved characters, a space as %20: not everybody
-// reads "+" as a space.
+// escape escapes all reserved characters. It escapes a space as %20, because some
+// programs do not decode "+".
 func escape(s string) string { return strings.ReplaceAll(url.QueryEscape(s), "+", "%20") }

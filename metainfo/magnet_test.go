@@ -12,7 +12,7 @@ import (
 
 const (
 	hex1 = "0123456789abcdef0123456789abcdef01234567"
-	b32  = "AERUKZ4JVPG66AJDIVTYTK6N54ASGRLH" // of hex1
+	b32  = "AERUKZ4JVPG66AJDIVTYTK6N54ASGRLH" // the base32 form of hex1
 	hex2 = "caf1e1c30e81cb361b9ee167c4aa64228a7fa4fa9f6105232b28ad099f3a302e"
 )
 
@@ -71,12 +71,12 @@ func TestMagnetSelected(t *testing.T) {
 		}
 	}
 	if !(metainfo.Magnet{}).Selected(7) {
-		t.Error("no selection is not everything")
+		t.Error("without a selection not all files are selected")
 	}
 }
 
-// TestMagnetOfATorrent holds that links name web seeds, which others forget.
-func TestMagnetOfATorrent(t *testing.T) {
+// TestMagnetOfTorrent checks that magnet links contain web seeds.
+func TestMagnetOfTorrent(t *testing.T) {
 	b := []byte(dict("announce-list", list(list(str("http://a/announce"), str("http://b")), list(str("udp://c:1"))), "info", oneFile("name", str("x y/z")), "url-list", str("http://w/?a&b")))
 	m := mustParse(t, b)
 	want := "magnet:?xt=urn:btih:" + m.Hash().String() + "&dn=x%20y%2Fz&xl=1&tr=http%3A%2F%2Fa%2Fannounce&tr=http%3A%2F%2Fb&tr=udp%3A%2F%2Fc%3A1&ws=http%3A%2F%2Fw%2F%3Fa%26b"
@@ -88,8 +88,8 @@ func TestMagnetOfATorrent(t *testing.T) {
 	}
 }
 
-// FuzzParseMagnet holds that a link that reads is written and read again the
-// same.
+// FuzzParseMagnet checks that an accepted link is written and parsed again with the
+// same result.
 func FuzzParseMagnet(f *testing.F) {
 	for _, s := range []string{
 		"magnet:?xt=urn:btih:" + hex1, "magnet:?xt=urn:btih:" + b32 + "&dn=a+b&tr=udp://x&ws=http://y&x.pe=[::1]:2&so=0,3-4&xl=5",

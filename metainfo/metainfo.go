@@ -1,14 +1,15 @@
-// Package metainfo reads and writes torrents: .torrent files of v1 (BEP 3), v2
-// and hybrid (BEP 52), the info dictionary alone as peers send it (BEP 9), and
-// magnet links (BEP 9, BEP 53).
+// Package metainfo reads and writes torrents: .torrent files in the formats v1 (BEP 3),
+// v2 and hybrid (BEP 52), info dictionaries that peers send (BEP 9), and magnet links
+// (BEP 9, BEP 53).
 //
-// What it reads is meant to come from anybody. [Limits] bound time and memory,
-// names are made safe ([Names]), sums are checked for overflow, the hashes of v2
-// are checked against their roots, and the two halves of a hybrid against each
-// other. The info-hash is always that of the bytes as they stood.
+// The input may come from anybody. [Limits] bounds the time and memory that it costs.
+// File names are made safe ([Names]), sums are checked for overflow, piece layers are
+// checked against their roots, and the v1 file list and the v2 file tree of a hybrid
+// torrent must describe the same files. The info-hash is always that of the original
+// bytes.
 //
-// Values are plain data: reading them from many goroutines is safe, changing
-// them is not. They keep parts of the input, which must not change.
+// Values are plain data. Concurrent reads are safe, concurrent changes are not. Values
+// keep slices of the input, which must not change.
 package metainfo
 
 import (
@@ -22,53 +23,52 @@ import (
 	"spate"
 )
 
-// MetaInfo is a torrent: what to fetch, and where to find those who have it.
+// MetaInfo is a torrent: a description of its data, and where to find peers and seeds.
 type MetaInfo struct {
 	Info         Info
-	InfoBytes    []byte     // the info dictionary as it stood: what the info-hashes are of
-	AnnounceList [][]string // BEP 12: tiers of tracker URLs; one tier of one where there is only "announce"
+	InfoBytes    []byte     // the original info dictionary, from which the info-hashes are computed
+	AnnounceList [][]string // BEP 12: tiers of tracker URLs; a lone "announce" becomes one tier with one tracker
 	WebSeeds     []string   // BEP 19: url-list
 	HTTPSeeds    []string   // BEP 17: httpseeds
 	Nodes        []string   // BEP 5: DHT nodes, host:port
 	Comment      string
 	CreatedBy    string
 	Encoding     string
-	CreationDate time.Time        // zero when absent
-	Similar      []spate.InfoHash // BEP 38, outside of info
-	Collections  []string         // BEP 38, outside of info
-	// PieceLayers holds, by pieces root, the concatenated hashes of 32 bytes of
-	// one file's pieces (BEP 52). Each list was checked to hash to its root. Files
-	// of one piece or none have no entry; others can be missing too, see
-	// MissingLayers.
+	CreationDate time.Time        // zero if absent
+	Similar      []spate.InfoHash // BEP 38, outside of the info dictionary
+	Collections  []string         // BEP 38, outside of the info dictionary
+	// PieceLayers maps the pieces root of a file to the concatenated hashes of its
+	// pieces, 32 bytes each (BEP 52). Each layer was checked against its root. Files of
+	// at most one piece have no entry. Other entries may be missing, see MissingLayers.
 	PieceLayers map[[32]byte][]byte
-	Warnings    []Warning // what other programs may not accept; at most about 100
-	Trailing    int       // bytes that follow the torrent and are no part of it
+	Warnings    []Warning // defects that other programs may reject; at most about 100
+	Trailing    int       // number of bytes after the end of the torrent
 
 	hashV1 spate.InfoHash
 	hashV2 spate.InfoHashV2
-	raw    []byte // the torrent as it stood; nil for one that was made
+	raw    []byte // the original torrent file; nil for a torrent that New made
 }
 
-// Parse reads a torrent with default options. Its errors are of type *[Error].
-// Time and memory are in proportion to b: for the largest and worst one under
-// 100 ms and 22 MiB.
+// Parse parses a torrent file with default options. The error is an *[Error]. Parse
+// takes time and memory proportional to the length of b: less than 100 ms and 22 MiB
+// for the most expensive torrent of the maximum size.
 func Parse(b []byte) (*MetaInfo, error) { return Options{}.Parse(b) }
 
-// Read reads a torrent from r up to its end or the limit of its size.
+// Read reads a torrent file from r until its end, or until the maximum size.
 func Read(r io.Reader) (*MetaInfo, error) { return Options{}.Read(r) }
 
 // ReadFile reads the torrent file at path.
 func ReadFile(path string) (*MetaInfo, error) { return Options{}.ReadFile(path) }
 
-// FromInfo returns a torrent of an info dictionary alone, such as metadata from
-// peers (BEP 9), without trackers and without piece layers. The caller checks its
-// hash before.
+// FromInfo returns a torrent for an info dictionary, such as metadata from peers (BEP
+// 9). It has no trackers and no piece layers. The caller must have checked the
+// info-hash of raw.
 func FromInfo(raw []byte) (*MetaInfo, error) { return Options{}.FromInfo(raw) }
 
-// Read is like the function Read, with options.
+// Read is like the function [Read] with the options o.
 func (o Options) Read(r io.Reader) (*MetaInfo, error) {
 	size := o.Limits.Size
-	or(&size, MaxSize)
+	setDefault(&size, MaxSize)
 	b, err := io.ReadAll(io.LimitReader(r, int64(size)+1))
 	if err != nil {
 		return nil, fmt.Errorf("read torrent: %w", err)
@@ -76,7 +76,7 @@ func (o Options) Read(r io.Reader) (*MetaInfo, error) {
 	return o.Parse(b)
 }
 
-// ReadFile is like the function ReadFile, with options.
+// ReadFile is like the function [ReadFile] with the options o.
 func (o Options) ReadFile(path string) (*MetaInfo, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -84,7 +84,7 @@ func (o Options) ReadFile(path string) (*MetaInfo, error) {
 	}
 	defer f.Close()
 	size := o.Limits.Size
-	or(&size, MaxSize)
+	setDefault(&size, MaxSize)
 	st, err := f.Stat()
 	if err != nil {
 		return nil, err
@@ -103,21 +103,21 @@ func (o Options) ReadFile(path string) (*MetaInfo, error) {
 }
 
 func tooLarge(n int64, most int) *Error {
-	return &Error{Offset: -1, Reason: fmt.Sprintf("%d bytes, more than %d", n, most), cause: ErrLimit}
+	return &Error{Offset: -1, Reason: fmt.Sprintf("%d bytes exceed the limit of %d", n, most), cause: ErrLimit}
 }
 
-// HashV1 returns the SHA-1 of the info dictionary, if there is a v1 half.
+// HashV1 returns the SHA-1 of the info dictionary. It returns false for a v2 torrent.
 func (m *MetaInfo) HashV1() (spate.InfoHash, bool) {
 	return m.hashV1, !m.hashV1.IsZero()
 }
 
-// HashV2 returns the SHA-256 of the info dictionary, if there is a v2 half.
+// HashV2 returns the SHA-256 of the info dictionary. It returns false for a v1 torrent.
 func (m *MetaInfo) HashV2() (spate.InfoHashV2, bool) {
 	return m.hashV2, !m.hashV2.IsZero()
 }
 
-// Hash returns the name of the torrent's swarm: the v1 info-hash if there is a
-// v1 half, otherwise the truncated v2 one.
+// Hash returns the info-hash that identifies the swarm: the v1 info-hash of a v1 or
+// hybrid torrent, and the truncated v2 info-hash of a v2 torrent.
 func (m *MetaInfo) Hash() spate.InfoHash {
 	if !m.hashV1.IsZero() {
 		return m.hashV1
@@ -134,9 +134,9 @@ func (m *MetaInfo) computeHashes() {
 	}
 }
 
-// MissingLayers returns how many files lack their piece layer: v2 files of more
-// than one piece that peers have to be asked about before the data can be
-// checked by v2.
+// MissingLayers returns the number of files of more than one piece whose piece layer is
+// missing. The layers must be requested from peers before the data can be checked with
+// v2 hashes.
 func (m *MetaInfo) MissingLayers() int {
 	n := 0
 	for k := range m.Info.Files {
@@ -148,9 +148,9 @@ func (m *MetaInfo) MissingLayers() int {
 	return n
 }
 
-// PieceLayer returns the concatenated hashes of 32 bytes of the pieces of f
-// (BEP 52): for a file of one piece its root. It is nil for an empty file, for
-// one without a v2 half, and where the layer is missing.
+// PieceLayer returns the concatenated hashes of the pieces of f, 32 bytes each (BEP
+// 52). For a file of one piece that is its root. It returns nil for an empty file, in a
+// v1 torrent, and if the layer is missing.
 func (m *MetaInfo) PieceLayer(f *File) []byte {
 	switch {
 	case f.PiecesRoot == nil:

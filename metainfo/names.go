@@ -6,27 +6,28 @@ import (
 	"unsafe"
 )
 
-// nameArena holds the names of all files in few large allocations.
+// nameArena stores the names of all files in a few large allocations.
 type nameArena struct {
-	text  strings.Builder // of the parts; strings handed out stay when a new one is begun
-	parts []string        // of the paths: the end of it is free
+	text  strings.Builder // text of the path elements; strings stay valid when a new builder is started
+	parts []string        // elements of the paths; the capacity after the end is free
 
-	lastRaw  [][]byte // the path before, and what became of its parts
+	lastRaw  [][]byte // the previous path and its safe form
 	lastSafe []string
-	lastHash []uint64 // of the path down to each part
-	lastDirs int      // how many of the parts are directories
+	lastHash []uint64 // hash of each prefix of the previous path
+	lastDirs int      // number of elements of the previous path that are directories
 
-	hashes []uint64 // of the path of each file; 0 for padding
-	dirs   hashList // of directories; one can be there more than once
+	hashes []uint64 // hash of the path of each file; 0 for padding
+	dirs   hashList // hashes of directories, with duplicates
 }
 
 const (
-	maxRaw   = 4 * maxNameLen // bytes of a part that are looked at: the rest is cut in any case
-	textSlab = 64 << 10       // bytes
-	partSlab = 1024           // strings
+	maxRaw   = 4 * maxNameLen // number of bytes of a path element that are examined; the rest would be cut off anyway
+	textSlab = 64 << 10       // in bytes
+	partSlab = 1024           // number of strings
 )
 
-// spend takes n bytes from the budget for files and names.
+// spend takes n bytes from the memory budget. It returns false if the budget is
+// exceeded.
 func (p *parser) spend(field string, n int) bool {
 	if n > p.memory {
 		return p.limit(field, -1, "too many files and names for %d bytes", p.o.Limits.Names)
@@ -35,7 +36,7 @@ func (p *parser) spend(field string, n int) bool {
 	return true
 }
 
-// makeFiles allocates room for n files.
+// makeFiles allocates memory for n files.
 func (p *parser) makeFiles(field string, n int) bool {
 	const each = int(unsafe.Sizeof(File{})) + nameCost
 	if n > p.memory/each {
@@ -47,7 +48,7 @@ func (p *parser) makeFiles(field string, n int) bool {
 	return true
 }
 
-// intern returns raw as a string.
+// intern returns raw as a string in the arena.
 func (p *parser) intern(raw []byte) string {
 	a := &p.names
 	if a.text.Cap()-a.text.Len() < len(raw) {
@@ -63,7 +64,7 @@ func (p *parser) intern(raw []byte) string {
 	return a.text.String()[at:]
 }
 
-// newPath allocates a path of n parts.
+// newPath allocates a path of n elements.
 func (p *parser) newPath(n int) []string {
 	a := &p.names
 	if cap(a.parts)-len(a.parts) < n {
@@ -78,16 +79,16 @@ func (p *parser) newPath(n int) []string {
 	return a.parts[at : at : at+n]
 }
 
-// path returns raw with every part safe, and whether that changed anything. It
-// notes the hashes of the path and of its directories. Leading parts that are
-// those of the path before share its strings.
+// path returns the safe form of raw, and whether it differs. It records the hashes of
+// the path and its directories. The result shares leading strings with the previous
+// path if they are equal.
 func (p *parser) path(raw [][]byte) (safe []string, changed bool) {
 	a := &p.names
 	same := 0
 	for same < len(raw) && same < len(a.lastRaw) && bytes.Equal(raw[same], a.lastRaw[same]) {
 		same++
 	}
-	noted := min(same, a.lastDirs) // directories that are in dirs already
+	noted := min(same, a.lastDirs) // number of directories that are already in dirs
 	a.lastRaw = append(a.lastRaw[:same], raw[same:]...)
 	a.lastSafe, a.lastHash = a.lastSafe[:same], a.lastHash[:same]
 	hash := uint64(0)
@@ -101,28 +102,28 @@ func (p *parser) path(raw [][]byte) (safe []string, changed bool) {
 	}
 	a.lastDirs = max(len(raw)-1, 0)
 	for a.lastDirs > 0 && a.lastSafe[a.lastDirs] == "" {
-		a.lastDirs-- // what ends in no name ends in the name before
+		a.lastDirs-- // an unusable last element is dropped, so the last directory becomes the file name
 	}
 	if noted < a.lastDirs && p.spend("info.files", (a.lastDirs-noted)*nameCost) {
 		a.dirs.add(a.lastHash[noted:a.lastDirs])
 	}
 	safe, changed = p.assemble(raw, a.lastSafe)
 	if hash == 0 {
-		hash = p.hash.below(0, []byte(safe[0]))
+		hash = p.hash.child(0, []byte(safe[0]))
 	}
 	a.hashes = append(a.hashes, hash)
 	return safe, changed
 }
 
-// part returns one part of a path as a safe name, "" if it is none, and the hash
-// of that in the directory dir.
+// part returns the safe form of one path element, "" if it is unusable, and its hash in
+// directory dir.
 func (p *parser) part(raw []byte, dir uint64) (safe string, hash uint64) {
 	safe = p.intern(raw[:min(len(raw), maxRaw)])
 	if len(safe) > maxNameLen {
 		safe = shorten(safe)
 	}
 	key, plain := p.hash.fold.key(safe)
-	if !plain || !asItIs(safe, p.o.Names) {
+	if !plain || !unchanged(safe, p.o.Names) {
 		if s := cleanName(safe, p.o.Names); s != safe {
 			safe = s
 			key, _ = p.hash.fold.key(s)
@@ -131,11 +132,10 @@ func (p *parser) part(raw []byte, dir uint64) (safe string, hash uint64) {
 	if safe == "" {
 		return "", dir
 	}
-	return safe, p.hash.below(dir, key)
+	return safe, p.hash.child(dir, key)
 }
 
-// assemble returns a path of those parts that are names, and whether it differs
-// from raw.
+// assemble returns the path of the usable elements, and whether it differs from raw.
 func (p *parser) assemble(raw [][]byte, parts []string) (path []string, changed bool) {
 	path = p.newPath(max(len(raw), 1))
 	for i, s := range parts {
@@ -150,9 +150,9 @@ func (p *parser) assemble(raw [][]byte, parts []string) (path []string, changed 
 	return path, changed
 }
 
-// padPath returns the path of a pad file, which no file is ever made of.
+// padPath returns the path of a pad file, which is never created on disk.
 func (p *parser) padPath(raw [][]byte) []string {
-	const pad = ".pad" // nearly always
+	const pad = ".pad" // the usual element
 	p.names.hashes = append(p.names.hashes, 0)
 	var buf [4]string
 	parts := buf[:0]

@@ -9,12 +9,12 @@ import (
 	"spate/metainfo"
 )
 
-// TestNamesAreSafe holds that no part of a path leaves the directory, names a
-// device or a drive, or writes to the terminal.
+// TestNamesAreSafe checks that no path element leaves the directory, is the name of a
+// device or drive, or contains control characters.
 func TestNamesAreSafe(t *testing.T) {
 	long := strings.Repeat("x", 300)
 	cases := []struct {
-		raw, safe, windows, native string // windows and native: "" stands for safe
+		raw, safe, windows, native string // empty windows and native are the same as safe
 	}{
 		{"plain.txt", "plain.txt", "", ""},
 		{"dir/été 漢字.txt", "dir/été 漢字.txt", "", ""},
@@ -80,7 +80,7 @@ func TestNamesAreSafe(t *testing.T) {
 	}
 }
 
-func TestNameOfTheTorrentIsSafe(t *testing.T) {
+func TestTorrentNameIsSafe(t *testing.T) {
 	for raw, want := range map[string]string{
 		"plain": "plain", "../../evil": ".._.._evil", "/etc": "_etc", "nul": "_nul", "a\nb": "a_b",
 	} {
@@ -97,8 +97,8 @@ func TestNameOfTheTorrentIsSafe(t *testing.T) {
 	}
 }
 
-// TestCollisions holds that no two files are one where case or composition does
-// not count, and which of them keeps its name.
+// TestCollisions checks that no two files have paths that differ only in case or
+// composition, and which of them keeps its name.
 func TestCollisions(t *testing.T) {
 	long := strings.Repeat("x", 255)
 	cases := []struct{ raw, want []string }{
@@ -139,14 +139,13 @@ func TestCollisions(t *testing.T) {
 	}
 }
 
-// TestSymlinks holds that links lead to something in the torrent, and that
-// neither links nor who follows them can walk in a circle.
+// TestSymlinks checks that links lead to entries of the torrent and create no cycles.
 func TestSymlinks(t *testing.T) {
 	cases := []struct{ raw, want []string }{
 		{[]string{"a", "l -> a"}, []string{"a", "l -> a"}},
 		{[]string{"d/a", "l -> d", "d/m -> d/a"}, []string{"d/a", "l -> d", "d/m -> d/a"}},
-		{[]string{"d/a", "d/l -> a"}, []string{"d/a", "d/l -> d/a"}},         // from the link's directory
-		{[]string{"d/a", "a", "d/l -> a"}, []string{"d/a", "a", "d/l -> a"}}, // from the root first, as BEP 47 says
+		{[]string{"d/a", "d/l -> a"}, []string{"d/a", "d/l -> d/a"}},         // relative to the directory of the link
+		{[]string{"d/a", "a", "d/l -> a"}, []string{"d/a", "a", "d/l -> a"}}, // relative to the root first (BEP 47)
 		{[]string{"d/a", "b", "d/l -> ../b"}, []string{"d/a", "b", "d/l -> b"}},
 		{[]string{"d/a", "d/l -> ../../b", "b"}, []string{"d/a", "d/l -> nowhere", "b"}},
 		{[]string{"d/a", "d/l -> ..", "d/m -> ."}, []string{"d/a", "d/l -> nowhere", "d/m -> nowhere"}},
@@ -156,7 +155,7 @@ func TestSymlinks(t *testing.T) {
 		{[]string{"d/a", "d/l -> d"}, []string{"d/a", "d/l -> nowhere"}},
 		{[]string{"d/a", "e/b", "d/l -> e", "e/m -> d"}, []string{"d/a", "e/b", "d/l -> nowhere", "e/m -> nowhere"}},
 		{[]string{"V/A/x", "V/Cur -> V/A", "x -> V/Cur/x"}, []string{"V/A/x", "V/Cur -> V/A", "x -> V/Cur/x"}},
-		{[]string{"l -> d", "l/x", "d/y"}, []string{"l.1 -> d", "l/x", "d/y"}}, // nothing is written through a link
+		{[]string{"l -> d", "l/x", "d/y"}, []string{"l.1 -> d", "l/x", "d/y"}}, // no file is written through a link
 		{[]string{"a", "l -> a\\b", "m -> con"}, []string{"a", "l -> nowhere", "m -> nowhere"}},
 	}
 	for _, c := range cases {

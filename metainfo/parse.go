@@ -11,13 +11,13 @@ import (
 	"spate/bencode"
 )
 
-// parser reads one torrent. Its steps, in order: the top level once, with the
-// info dictionary inside; then the lists of files, which were only counted
-// before; then the piece layers.
+// parser parses one torrent. It first reads the top level and the info dictionary,
+// where it only counts the entries of file lists. It then reads the file lists, and
+// finally the piece layers.
 type parser struct {
 	o        Options
 	b        []byte
-	base     int // added to offsets in errors and warnings
+	base     int // added to the offsets in errors and warnings
 	d        *bencode.Decoder
 	m        *MetaInfo
 	warnings []Warning
@@ -26,17 +26,17 @@ type parser struct {
 	announce  string
 	layersAt  int // offset of the value of "piece layers", or -1
 	info      infoSpans
-	memory    int // left of Limits.Names
+	memory    int // remaining budget of Limits.Names
 	keys      keySet
 	names     nameArena
 	hash      pathHasher
-	linkCount int // symbolic links with a target
+	linkCount int // number of symbolic links with a target
 }
 
-// Parse is like the function Parse, with options.
+// Parse is like the function [Parse] with the options o.
 func (o Options) Parse(b []byte) (*MetaInfo, error) {
 	size := o.Limits.Size
-	or(&size, MaxSize)
+	setDefault(&size, MaxSize)
 	if len(b) > size {
 		return nil, tooLarge(int64(len(b)), size)
 	}
@@ -48,10 +48,10 @@ func (o Options) Parse(b []byte) (*MetaInfo, error) {
 	return p.result()
 }
 
-// FromInfo is like the function FromInfo, with options.
+// FromInfo is like the function [FromInfo] with the options o.
 func (o Options) FromInfo(raw []byte) (*MetaInfo, error) {
 	size := o.Limits.Size
-	or(&size, MaxMetadata)
+	setDefault(&size, MaxMetadata)
 	if len(raw) > size {
 		return nil, tooLarge(int64(len(raw)), size)
 	}
@@ -82,7 +82,7 @@ func (p *parser) result() (*MetaInfo, error) {
 	return p.m, nil
 }
 
-// top reads the outermost dictionary.
+// top reads the top-level dictionary.
 func (p *parser) top() bool {
 	if p.d.Kind() != bencode.Dict {
 		return p.fail("", 0, "not a torrent: it does not start with a dictionary")
@@ -94,7 +94,7 @@ func (p *parser) top() bool {
 		case string(key) != "info":
 			p.topKey(key, at)
 		case seen:
-			p.fail("info", at, "is there twice")
+			p.fail("info", at, "duplicate key")
 		default:
 			seen = true
 			p.nested()
@@ -109,23 +109,23 @@ func (p *parser) top() bool {
 	p.warnOrder()
 	if n := len(p.d.Rest()); n > 0 {
 		p.m.Trailing = n
-		p.warn("", p.d.Offset(), "bytes that follow the torrent: "+strconv.Itoa(n))
+		p.warn("", p.d.Offset(), strconv.Itoa(n)+" bytes after the end of the torrent")
 	}
 	return true
 }
 
-// warnOrder tells what the decoder noted about the order of keys outside of info.
+// warnOrder warns about unsorted and duplicate keys outside of the info dictionary.
 func (p *parser) warnOrder() {
 	if off := p.d.Unsorted(); off >= 0 {
 		p.warn("", off, "keys are not sorted")
 	}
 	if off := p.d.Duplicate(); off >= 0 {
-		p.warn("", off, "a key is there twice")
+		p.warn("", off, "duplicate key")
 	}
 }
 
-// nested reads the info dictionary inside of the torrent. The order of keys
-// around it is judged apart from the order inside.
+// nested reads the info dictionary inside the torrent. The order of the keys inside it
+// is checked separately from the order outside.
 func (p *parser) nested() {
 	p.warnOrder()
 	p.d.ForgetOrder()
@@ -133,8 +133,8 @@ func (p *parser) nested() {
 	p.d.ForgetOrder()
 }
 
-// topKey reads the value of a key beside info. What is of the wrong type is left
-// out with a warning, for the data can be had without it.
+// topKey reads the value of a top-level key other than info. A value of the wrong type
+// is ignored with a warning, because the data can be downloaded without it.
 func (p *parser) topKey(name []byte, at int) {
 	m := p.m
 	switch key := string(name); key {
@@ -165,24 +165,24 @@ func (p *parser) topKey(name []byte, at int) {
 	}
 }
 
-// prefer reads a text whose variant in UTF-8 wins.
+// prefer reads a text. The variant with the suffix .utf-8 takes precedence.
 func (p *parser) prefer(dst *string, key string) {
 	if s := p.text(key, maxText); *dst == "" || strings.HasSuffix(key, ".utf-8") {
 		*dst = s
 	}
 }
 
-// is reports whether the next value is of kind k, and otherwise warns; the loop
-// around then skips it.
+// is reports whether the next value has kind k. If not it warns, and the caller's loop
+// skips the value.
 func (p *parser) is(k bencode.Kind, field string) bool {
 	got := p.d.Kind()
 	if got != k && got != bencode.Invalid {
-		p.warn(field, p.d.Offset(), "left out: "+got.String()+" instead of "+k.String())
+		p.warn(field, p.d.Offset(), "ignored: "+got.String()+" instead of "+k.String())
 	}
 	return got == k
 }
 
-// text reads an optional string of up to most bytes of valid UTF-8.
+// text reads an optional string, cuts it to most bytes and makes it valid UTF-8.
 func (p *parser) text(field string, most int) string {
 	if !p.is(bencode.String, field) {
 		return ""
@@ -190,14 +190,14 @@ func (p *parser) text(field string, most int) string {
 	at := p.d.Offset()
 	raw := p.d.Bytes()
 	if len(raw) > most {
-		p.warn(field, at, "longer than "+strconv.Itoa(most)+" bytes: cut")
+		p.warn(field, at, "longer than "+strconv.Itoa(most)+" bytes: truncated")
 		raw = raw[:most]
 	}
 	return strings.ToValidUTF8(string(raw), "?")
 }
 
-// texts reads an optional list of strings, or one string. Empty ones are left
-// out.
+// texts reads an optional list of strings, or a single string. It ignores empty
+// strings.
 func (p *parser) texts(field string) []string {
 	var list []string
 	add := func() {
@@ -220,8 +220,8 @@ func (p *parser) texts(field string) []string {
 	return list
 }
 
-// announceList reads the tiers of BEP 12. A string where a tier should be
-// stands for a tier of one.
+// announceList reads the tiers of trackers (BEP 12). A string instead of a tier counts
+// as a tier with one tracker.
 func (p *parser) announceList(at int) {
 	const field = "announce-list"
 	if !p.is(bencode.List, field) {
@@ -231,7 +231,8 @@ func (p *parser) announceList(at int) {
 	n := 0
 	for range p.d.List {
 		tier := p.texts(field)
-		if n += len(tier); n > p.o.Limits.List {
+		n += len(tier)
+		if n > p.o.Limits.List {
 			p.limit(field, at, "more than %d trackers", p.o.Limits.List)
 		}
 		if len(tier) > 0 {
@@ -241,7 +242,7 @@ func (p *parser) announceList(at int) {
 	p.m.AnnounceList = tiers
 }
 
-// nodes reads the DHT nodes of BEP 5: pairs of host and port.
+// nodes reads the DHT nodes (BEP 5), which are pairs of host and port.
 func (p *parser) nodes(at int) {
 	const field = "nodes"
 	if !p.is(bencode.List, field) {
@@ -263,7 +264,7 @@ func (p *parser) nodes(at int) {
 		}
 		switch {
 		case host == "" || port <= 0 || port > 65535:
-			p.warn(field, at, "a node without host and port is left out")
+			p.warn(field, at, "a node without host and port is ignored")
 		case len(p.m.Nodes) >= p.o.Limits.List:
 			p.limit(field, at, "more than %d entries", p.o.Limits.List)
 		default:
@@ -285,7 +286,7 @@ func (p *parser) similar(field string) []spate.InfoHash {
 		}
 		switch h := p.d.Bytes(); {
 		case len(h) != len(spate.InfoHash{}):
-			p.warn(field, at, "an entry that is not an info-hash is left out")
+			p.warn(field, at, "an entry that is not an info-hash is ignored")
 		case len(list) >= p.o.Limits.List:
 			p.limit(field, at, "more than %d entries", len(list))
 		default:
@@ -295,7 +296,7 @@ func (p *parser) similar(field string) []spate.InfoHash {
 	return list
 }
 
-// lastDate is the last second that RFC 3339 can express.
+// lastDate is the last second that can be written in the format of RFC 3339.
 const lastDate = 253402300799
 
 func (p *parser) creationDate(at int) {
@@ -304,13 +305,13 @@ func (p *parser) creationDate(at int) {
 	}
 	switch s := p.d.Int(); {
 	case s < 0 || s > lastDate:
-		p.warn("creation date", at, "left out: out of range")
+		p.warn("creation date", at, "ignored: out of range")
 	case s > 0:
 		p.m.CreationDate = time.Unix(s, 0).UTC()
 	}
 }
 
-// finish does what needs the whole torrent to have been read once.
+// finish does the steps that need the complete torrent.
 func (p *parser) finish() {
 	m := p.m
 	if len(m.AnnounceList) == 0 && p.announce != "" {

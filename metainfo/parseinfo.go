@@ -9,29 +9,29 @@ import (
 	"spate/bencode"
 )
 
-// infoSpans is what the first pass over the info dictionary leaves for the
-// second one: small values, and where the large ones are. Offsets are of values
-// in the parser's input, -1 for none.
+// infoSpans holds the results of the first pass over the info dictionary: small values,
+// and the offsets of large ones. Offsets are those of values in the parser's input, or
+// -1.
 type infoSpans struct {
-	start    int
-	name     []byte
-	nameUTF8 []byte
-	length   int64
-	lengthAt int
-	filesAt  int
-	treeAt   int
-	piecesAt int
-	plAt     int // of "piece length"
-	metaAt   int // of "meta version"
-	files    int // entries of the v1 list
-	leaves   int // files of the v2 tree
-	attr     Attr
-	unsorted int  // offset of the first key out of order, or -1
-	shuffled bool // the keys of info itself are out of order, or of something unknown in it
+	start     int
+	name      []byte
+	nameUTF8  []byte
+	length    int64
+	lengthAt  int
+	filesAt   int
+	treeAt    int
+	piecesAt  int
+	plAt      int // offset of "piece length"
+	metaAt    int // offset of "meta version"
+	files     int // number of entries in the v1 file list
+	treeFiles int // number of files in the v2 file tree
+	attr      Attr
+	unsorted  int  // offset of the first key that is out of order, or -1
+	shuffled  bool // keys are out of order in info itself or in an unknown value inside it
 }
 
-// infoDict reads the info dictionary once: small values are kept, lists of files
-// are checked and counted.
+// infoDict reads the info dictionary for the first time. It stores small values, and
+// checks and counts the entries of file lists.
 func (p *parser) infoDict() {
 	s := &p.info
 	*s = infoSpans{start: p.d.Offset(), lengthAt: -1, filesAt: -1, treeAt: -1, piecesAt: -1, plAt: -1, metaAt: -1, unsorted: -1}
@@ -71,14 +71,14 @@ func (p *parser) infoKey(name []byte, at int) {
 	case "meta version":
 		s.metaAt = at
 		if v := p.d.Int(); v < 1 || v > 2 {
-			p.fail("info.meta version", at, "version %d is not known here", v)
+			p.fail("info.meta version", at, "unknown version %d", v)
 		} else {
 			i.MetaVersion = int(v)
 		}
 	case "files":
 		s.filesAt, s.files = at, p.countFiles()
 	case "file tree":
-		s.treeAt, s.leaves = at, p.countTree()
+		s.treeAt, s.treeFiles = at, p.countTree()
 	case "private":
 		i.Private = p.private(at)
 	case "source":
@@ -93,19 +93,19 @@ func (p *parser) infoKey(name []byte, at int) {
 		}
 	}
 	if p.d.Err() != nil {
-		p.syntax("info."+known(string(name)), p.d)
+		p.syntax("info."+fieldName(string(name)), p.d)
 	}
 }
 
-// known returns key, which may be anything, as part of a field's name.
-func known(key string) string {
+// fieldName returns key, which may be hostile, in a form that is safe in an error.
+func fieldName(key string) string {
 	if len(key) > 32 || !plain(key) {
 		return "(unknown key)"
 	}
 	return key
 }
 
-// required reads a string that a torrent cannot be used without.
+// required reads a string that is mandatory.
 func (p *parser) required() []byte {
 	b := p.d.Bytes()
 	if b == nil && p.d.Err() == nil {
@@ -114,7 +114,7 @@ func (p *parser) required() []byte {
 	return b
 }
 
-// private reads the flag of BEP 27, for which some write a string.
+// private reads the private flag (BEP 27), which some programs write as a string.
 func (p *parser) private(at int) bool {
 	switch p.d.Kind() {
 	case bencode.Int:
@@ -124,7 +124,7 @@ func (p *parser) private(at int) bool {
 		s := string(p.d.Bytes())
 		return s != "" && s != "0"
 	}
-	p.warn("info.private", at, "neither 0 nor 1: taken for 1")
+	p.warn("info.private", at, "neither 0 nor 1: treated as 1")
 	return true
 }
 
@@ -134,11 +134,11 @@ func (p *parser) finishInfo() bool {
 	v2 := i.MetaVersion >= 2
 	switch {
 	case v2 && s.treeAt < 0:
-		return p.fail("info.file tree", -1, "missing in a torrent of version 2")
+		return p.fail("info.file tree", -1, "missing, but version 2 requires it")
 	case !v2 && s.treeAt >= 0:
 		return p.fail("info.meta version", -1, "missing in a torrent with a file tree")
 	case v2 && s.unsorted >= 0:
-		return p.fail("info", s.unsorted, "keys are not sorted, as version 2 demands")
+		return p.fail("info", s.unsorted, "keys are not sorted, which version 2 requires")
 	case !v2 && s.piecesAt < 0:
 		return p.fail("info.pieces", -1, "missing")
 	case s.name == nil:
@@ -153,7 +153,7 @@ func (p *parser) finishInfo() bool {
 	p.name()
 	v1 := s.piecesAt >= 0
 	if v1 && (s.filesAt >= 0) == (s.lengthAt >= 0) {
-		return p.fail("info", s.start, "wants one of files and length")
+		return p.fail("info", s.start, "must have either files or length")
 	}
 	switch {
 	case v1 && s.filesAt >= 0:
@@ -175,24 +175,24 @@ func (p *parser) pieceLength(v2 bool) bool {
 	case pl <= 0:
 		return p.fail(field, at, "%d is not positive", pl)
 	case pl > p.o.Limits.PieceLength:
-		return p.limit(field, at, "%d bytes, more than %d", pl, p.o.Limits.PieceLength)
+		return p.limit(field, at, "%d bytes exceed the limit of %d", pl, p.o.Limits.PieceLength)
 	case v2 && (pl < blockSize || pl&(pl-1) != 0):
-		return p.fail(field, at, "%d is not a power of two from 16 KiB, as version 2 demands", pl)
+		return p.fail(field, at, "%d is not a power of two of at least 16 KiB, which version 2 requires", pl)
 	case pl&(pl-1) != 0:
-		p.warn(field, at, "not a power of two, which some programs refuse")
+		p.warn(field, at, "not a power of two, which some programs reject")
 	}
 	return true
 }
 
-// blockSize is the size in bytes of the leaves of BEP 52's trees.
+// blockSize is the size in bytes of the blocks that BEP 52 hashes.
 const blockSize = 16 << 10
 
-// pieceCount checks that the hashes of pieces match the size.
+// pieceCount checks that the number of piece hashes matches the length of the data.
 func (p *parser) pieceCount(v1 bool) bool {
 	i := &p.m.Info
 	n := ceilDiv(i.TotalLength(), i.PieceLength)
 	if n > int64(p.o.Limits.Pieces) {
-		return p.limit("info.piece length", p.info.plAt, "%d pieces, more than %d", n, p.o.Limits.Pieces)
+		return p.limit("info.piece length", p.info.plAt, "%d pieces exceed the limit of %d", n, p.o.Limits.Pieces)
 	}
 	if !v1 {
 		return true
@@ -201,12 +201,12 @@ func (p *parser) pieceCount(v1 bool) bool {
 		return p.fail("info.pieces", p.info.piecesAt, "%d bytes are not a multiple of 20", len(i.Pieces))
 	}
 	if have := len(i.Pieces) / sha1.Size; int64(have) != n {
-		return p.fail("info.pieces", p.info.piecesAt, "%d hashes, but %d bytes in pieces of %d want %d", have, i.TotalLength(), i.PieceLength, n)
+		return p.fail("info.pieces", p.info.piecesAt, "%d hashes, but %d bytes in pieces of %d need %d", have, i.TotalLength(), i.PieceLength, n)
 	}
 	return true
 }
 
-// name sets the torrent's name.
+// name sets the name of the torrent.
 func (p *parser) name() {
 	raw := p.info.name
 	if len(p.info.nameUTF8) > 0 {
@@ -222,12 +222,12 @@ func (p *parser) name() {
 	if i.Name == i.RawName {
 		i.RawName = ""
 	} else {
-		p.warn("info.name", p.info.start, "not safe as a name: taken as "+strconv.Quote(i.Name))
+		p.warn("info.name", p.info.start, "unsafe name: replaced by "+strconv.Quote(i.Name))
 	}
 }
 
-// add returns a+b of lengths in bytes, or false if that is over what 64 bits
-// hold with room for alignment.
+// add returns the sum of two lengths in bytes. It returns false if the sum does not fit
+// into 64 bits with some space for alignment.
 func add(a, b int64) (int64, bool) {
 	if b < 0 || a > math.MaxInt64/2-b {
 		return 0, false

@@ -20,15 +20,16 @@ import (
 
 var twenty = str(strings.Repeat("a", 20))
 
-// oneFile is the info dictionary of one byte, changed by pairs.
+// oneFile returns an info dictionary with a file of one byte. The pairs of keys and
+// values are added to it or replace its own.
 func oneFile(pairs ...string) string {
 	return dict(merge([]string{"length", num(1), "name", str("n"), "piece length", num(16384), "pieces", twenty}, pairs)...)
 }
 
 func inTorrent(info string) []byte { return []byte(dict("info", info)) }
 
-// TestRefused holds what is no torrent, and which field is told to be wrong.
-func TestRefused(t *testing.T) {
+// TestParseRejects checks which field the error names for malformed torrents.
+func TestParseRejects(t *testing.T) {
 	huge := func(n int64) string {
 		return list(dict("length", num(n), "path", path("a")), dict("length", num(n), "path", path("b")))
 	}
@@ -80,9 +81,9 @@ func TestRefused(t *testing.T) {
 	}
 }
 
-// TestSyntaxErrorsKeepTheirPlace holds that an error of the encoding inside of
-// info is told with its place in the torrent.
-func TestSyntaxErrorsKeepTheirPlace(t *testing.T) {
+// TestSyntaxErrorOffset checks that a syntax error inside the info dictionary has its
+// offset in the torrent.
+func TestSyntaxErrorOffset(t *testing.T) {
 	b := []byte("d4:infod6:lengthi01e4:name1:nee")
 	_, err := metainfo.Parse(b)
 	var syntax *bencode.SyntaxError
@@ -92,8 +93,8 @@ func TestSyntaxErrorsKeepTheirPlace(t *testing.T) {
 	}
 }
 
-// TestAccepted holds what others write against the letter of the BEPs and what is
-// read all the same, with a warning.
+// TestAccepted checks malformed torrents of other programs that are accepted with a
+// warning.
 func TestAccepted(t *testing.T) {
 	cases := []struct {
 		name, warn string
@@ -101,13 +102,13 @@ func TestAccepted(t *testing.T) {
 		ok         func(m *metainfo.MetaInfo) bool
 	}{
 		{"plain", "", inTorrent(oneFile()), func(m *metainfo.MetaInfo) bool { return m.Info.Single() && m.Info.NumPieces() == 1 }},
-		{"trailing bytes", "follow", append(inTorrent(oneFile()), "\r\n"...), func(m *metainfo.MetaInfo) bool { return m.Trailing == 2 }},
+		{"trailing bytes", "after the end", append(inTorrent(oneFile()), "\r\n"...), func(m *metainfo.MetaInfo) bool { return m.Trailing == 2 }},
 		{"unsorted outside", "not sorted", []byte(dict("info", oneFile(), "announce", str("http://t"))),
 			func(m *metainfo.MetaInfo) bool { return len(m.AnnounceList) == 1 }},
 		{"unsorted before info", "not sorted", []byte(dict("z", num(1), "info", oneFile())), nil},
 		{"unsorted inside", "info: keys are not sorted", inTorrent("d4:name1:n6:lengthi1e12:piece lengthi16384e6:pieces" + twenty + "e"), nil},
 		{"unsorted file", "info: keys are not sorted", inTorrent("d5:filesld4:pathl1:ae6:lengthi1eee4:name1:n12:piece lengthi16384e6:pieces" + twenty + "e"), nil},
-		{"twice outside", "twice", []byte(dict("comment", str("a"), "comment", str("b"), "info", oneFile())), nil},
+		{"duplicate key outside", "duplicate", []byte(dict("comment", str("a"), "comment", str("b"), "info", oneFile())), nil},
 		{"odd piece length", "power of two", inTorrent(oneFile("piece length", num(12345))), nil},
 		{"web seed as a string", "", []byte(dict("info", oneFile(), "url-list", str("http://w/"))),
 			func(m *metainfo.MetaInfo) bool { return slices.Equal(m.WebSeeds, []string{"http://w/"}) }},
@@ -115,7 +116,7 @@ func TestAccepted(t *testing.T) {
 			func(m *metainfo.MetaInfo) bool {
 				return slices.Equal(m.WebSeeds, []string{"http://w/", "http://x/"}) && m.HTTPSeeds[0] == "http://h"
 			}},
-		{"web seed of a wrong type", "url-list: left out", []byte(dict("info", oneFile(), "url-list", num(1))), nil},
+		{"web seed of a wrong type", "url-list: ignored", []byte(dict("info", oneFile(), "url-list", num(1))), nil},
 		{"empty web seed", "", []byte(dict("info", oneFile(), "url-list", str(""))), func(m *metainfo.MetaInfo) bool { return m.WebSeeds == nil }},
 		{"tiers", "", []byte(dict("announce", str("http://x"), "announce-list", list(list(str("http://a"), str("http://b")), list(), list(str("udp://c"))), "info", oneFile())),
 			func(m *metainfo.MetaInfo) bool {
@@ -145,7 +146,7 @@ func TestAccepted(t *testing.T) {
 				return len(m.Similar) == 1 && m.Collections[0] == "c" && m.Info.Collections[0] == "d" && m.Info.Similar == nil
 			}},
 		{"no data", "", inTorrent(oneFile("length", num(0), "pieces", str(""))), func(m *metainfo.MetaInfo) bool { return m.Info.NumPieces() == 0 && m.Info.PieceSize(0) == 0 }},
-		{"long comment", "cut", []byte(dict("comment", str(strings.Repeat("c", 100_000)), "info", oneFile())), func(m *metainfo.MetaInfo) bool { return len(m.Comment) == 64<<10 }},
+		{"long comment", "truncated", []byte(dict("comment", str(strings.Repeat("c", 100_000)), "info", oneFile())), func(m *metainfo.MetaInfo) bool { return len(m.Comment) == 64<<10 }},
 	}
 	for _, c := range cases {
 		m, err := metainfo.Parse(c.b)
@@ -163,8 +164,9 @@ func TestAccepted(t *testing.T) {
 	}
 }
 
-// TestInfoHashIsOfTheBytesAsTheyStood protects from hashing a re-encoding.
-func TestInfoHashIsOfTheBytesAsTheyStood(t *testing.T) {
+// TestInfoHashOfOriginalBytes checks that the info dictionary is not encoded again for
+// the info-hash.
+func TestInfoHashOfOriginalBytes(t *testing.T) {
 	for _, info := range []string{
 		oneFile(), oneFile("zzz", list(dict("unknown", num(1)))),
 		"d4:name1:n6:lengthi1e12:piece lengthi16384e6:pieces" + twenty + "e",
@@ -178,12 +180,13 @@ func TestInfoHashIsOfTheBytesAsTheyStood(t *testing.T) {
 			t.Errorf("%q alone: %v", info, err)
 		}
 		if _, err := metainfo.FromInfo([]byte(info + "x")); err == nil {
-			t.Errorf("%q with a byte behind was accepted", info)
+			t.Errorf("%q with a byte after the end was accepted", info)
 		}
 	}
 }
 
-// TestLimitsCanBeSet holds that every limit is one, and that crossing it says so.
+// TestLimitsCanBeSet checks that every limit applies and that exceeding it gives
+// ErrLimit.
 func TestLimitsCanBeSet(t *testing.T) {
 	two := v1("a/b/c", "d")
 	trackers := []byte(dict("announce-list", list(list(str("http://a")), list(str("http://b"))), "info", oneFile()))
@@ -224,11 +227,11 @@ func TestLimitsCanBeSet(t *testing.T) {
 		t.Skip(err)
 	}
 	if _, err := metainfo.ReadFile(large); !errors.Is(err, metainfo.ErrLimit) {
-		t.Errorf("file of a terabyte: %v", err)
+		t.Errorf("file of 1 TB: %v", err)
 	}
 }
 
-// tree returns the v2 half of an info dictionary over one file.
+// tree returns a v2 file tree with one file.
 func tree(name string, length int64, root [32]byte) string {
 	return dict(name, dict("", dict("length", num(length), "pieces root", str(string(root[:])))))
 }
@@ -238,7 +241,7 @@ func v2Torrent(fileTree string, pairs ...string) []byte {
 	return []byte(dict("info", info, "piece layers", dict()))
 }
 
-func TestV2Refused(t *testing.T) {
+func TestParseRejectsV2(t *testing.T) {
 	var r [32]byte
 	leaf := func(pairs ...string) string {
 		return dict("a", dict("", dict(merge([]string{"length", num(1), "pieces root", str(string(r[:]))}, pairs)...)))
@@ -266,18 +269,18 @@ func TestV2Refused(t *testing.T) {
 }
 
 func TestPieceLayers(t *testing.T) {
-	leaves := make([]byte, 3*32)
-	for i := range leaves {
-		leaves[i] = byte(i)
+	pieceHashes := make([]byte, 3*32)
+	for i := range pieceHashes {
+		pieceHashes[i] = byte(i)
 	}
-	root := merkle.Root(leaves, 0)
+	root := merkle.Root(pieceHashes, 0)
 	with := func(layers string) ([]byte, *metainfo.MetaInfo, error) {
 		b := []byte(dict("info", dict("file tree", tree("n", 40000, root), "meta version", num(2), "name", str("n"), "piece length", num(16384)), "piece layers", layers))
 		m, err := metainfo.Parse(b)
 		return b, m, err
 	}
-	_, m, err := with(dict(string(root[:]), str(string(leaves))))
-	if err != nil || m.MissingLayers() != 0 || !bytes.Equal(m.PieceLayer(&m.Info.Files[0]), leaves) || len(m.Warnings) > 0 || !m.Info.Single() {
+	_, m, err := with(dict(string(root[:]), str(string(pieceHashes))))
+	if err != nil || m.MissingLayers() != 0 || !bytes.Equal(m.PieceLayer(&m.Info.Files[0]), pieceHashes) || len(m.Warnings) > 0 || !m.Info.Single() {
 		t.Fatalf("%v %+v", err, m)
 	}
 	if h, ok := m.HashV2(); !ok || h != sha256.Sum256(m.InfoBytes) || m.Hash() != h.Truncate() {
@@ -300,9 +303,9 @@ func TestPieceLayers(t *testing.T) {
 	wantError(t, b, err, "piece layers")
 }
 
-// TestHalvesMustAgree holds that no hybrid describes different data to clients of
-// v1 and of v2.
-func TestHalvesMustAgree(t *testing.T) {
+// TestHybridMustAgree checks that a hybrid torrent must describe the same data for v1
+// and v2.
+func TestHybridMustAgree(t *testing.T) {
 	var r [32]byte
 	leaf := func(n int64) string {
 		if n == 0 {

@@ -8,20 +8,20 @@ import (
 	"strings"
 )
 
-// Rename is a file whose path is not what the torrent says.
+// Rename is a file whose path differs from the one in the torrent.
 type Rename struct {
 	File int      // index in Info.Files
-	Raw  [][]byte // the path as it stands in the torrent: bytes from outside, show them quoted
-	Path []string // what it was made to
+	Raw  [][]byte // original path; it may contain any bytes and must be quoted when shown
+	Path []string // new path
 }
 
-// NumRenames returns how many files have a path that is not what the torrent
-// says, because that was not safe or not unique.
+// NumRenames returns the number of files whose original path was unsafe or not unique
+// and was replaced.
 func (i *Info) NumRenames() int { return i.renamed }
 
-// Renames returns the files whose path is not what the torrent says. raw is the
-// info dictionary that i was read from ([MetaInfo.InfoBytes]), which is read
-// again: there is no cost to those who do not ask.
+// Renames returns the files whose path was replaced. raw must be the info dictionary
+// from which i was parsed ([MetaInfo.InfoBytes]). Renames parses it again, so that
+// callers who do not need the original paths pay nothing for them.
 func (i *Info) Renames(raw []byte) []Rename {
 	if i.renamed == 0 {
 		return nil
@@ -36,7 +36,7 @@ func (i *Info) Renames(raw []byte) []Rename {
 		if k >= len(i.Files) {
 			return
 		}
-		if f := &i.Files[k]; !f.Pad() && !samePart(f.Path, e.path) {
+		if f := &i.Files[k]; !f.Pad() && !equalPath(f.Path, e.path) {
 			r := Rename{File: k, Path: f.Path}
 			for _, part := range e.path {
 				r.Raw = append(r.Raw, slices.Clip(part))
@@ -58,10 +58,10 @@ func (i *Info) Renames(raw []byte) []Rename {
 	return list
 }
 
-// RawPaths returns, by the index of the file, the paths of those files that have
-// another one here than in the torrent, as the torrent says them, where a file on
-// this system could have that path: below the torrent's name, parts separated by
-// '/'. Where the torrent was made, that is the path that the file has.
+// RawPaths returns the original paths, by file index, of the files whose path was
+// replaced. It leaves out paths that are not valid on this system. The paths are
+// relative to the torrent's name and separated by '/'. On the machine where the torrent
+// was made, the files exist at these paths.
 func (i *Info) RawPaths(raw []byte) map[int]string {
 	var paths map[int]string
 	for _, r := range i.Renames(raw) {
@@ -76,9 +76,9 @@ func (i *Info) RawPaths(raw []byte) map[int]string {
 	return paths
 }
 
-// LocalRawName returns the torrent's name as the torrent says it, when that is
-// not Name but a file on this system could have it; else "". Where the torrent was
-// made, its data has that name.
+// LocalRawName returns the original name of the torrent if it was replaced and is a
+// valid file name on this system. Otherwise it returns "". On the machine where the
+// torrent was made, the data has this name.
 func (i *Info) LocalRawName() string {
 	if n := i.RawName; n != "." && fs.ValidPath(n) && filepath.Base(n) == n && filepath.IsLocal(n) {
 		return n
@@ -86,8 +86,8 @@ func (i *Info) LocalRawName() string {
 	return ""
 }
 
-// samePart reports whether safe is raw.
-func samePart(safe []string, raw [][]byte) bool {
+// equalPath reports whether safe and raw are the same path.
+func equalPath(safe []string, raw [][]byte) bool {
 	if len(safe) != len(raw) {
 		return false
 	}

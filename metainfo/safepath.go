@@ -7,21 +7,21 @@ import (
 )
 
 const (
-	maxNameLen  = 255 // bytes of one part of a path, on every common file system
-	maxExtLen   = 16  // bytes of an extension, its dot too, that survive shortening
+	maxNameLen  = 255 // bytes of one path element on all common file systems
+	maxExtLen   = 16  // bytes of an extension, including its dot, that shorten keeps
 	replacement = '_'
 )
 
-// asItIs reports whether policy n leaves a part of a path alone whose characters
-// are plain: whether it is not special as a whole.
-func asItIs(part string, n Names) bool {
+// unchanged reports whether policy n keeps a path element whose characters are all
+// plain.
+func unchanged(part string, n Names) bool {
 	return n == NamesSafe && runtime.GOOS != "windows" && part != "" && len(part) <= maxNameLen && part != "." && part != ".." &&
 		(len(part) < 2 || part[1] != ':') && !isDevice(part)
 }
 
-// cleanName returns part as the name of a file or directory that is safe under
-// policy n; "" for a part that stands for no name, such as "..". It returns part
-// itself where nothing has to change.
+// cleanName returns the safe form of a path element under policy n. It returns "" for
+// elements that cannot be the name of a file, such as "..". If nothing has to change it
+// returns part itself.
 func cleanName(part string, n Names) string {
 	if runtime.GOOS == "windows" && n != NamesNative {
 		n = NamesWindows
@@ -51,18 +51,18 @@ func cleanName(part string, n Names) string {
 	return part
 }
 
-// plain reports that no policy but NamesWindows changes a character of s; it is
-// true of nearly every name.
+// plain reports whether all policies except NamesWindows keep all characters of s. This
+// is the case for almost all names.
 func plain(s string) bool {
 	odd := byte(0)
 	for i := range len(s) {
-		odd |= oddBytes[s[i]]
+		odd |= unsafeBytes[s[i]]
 	}
 	return odd == 0
 }
 
-// oddBytes tells which bytes make a name not plain by themselves.
-var oddBytes = func() (t [256]byte) {
+// unsafeBytes tells which bytes make a name not plain.
+var unsafeBytes = func() (t [256]byte) {
 	for c := range t {
 		if c >= utf8.RuneSelf || unsafeRune(rune(c), false) {
 			t[c] = 1
@@ -73,7 +73,7 @@ var oddBytes = func() (t [256]byte) {
 
 func isLetter(c byte) bool { return 'a' <= c|0x20 && c|0x20 <= 'z' }
 
-// replaceNative replaces what no file name on this system may hold.
+// replaceNative replaces the characters that no file name on this system may contain.
 func replaceNative(s string) string {
 	windows := runtime.GOOS == "windows"
 	bad := func(c byte) bool {
@@ -93,15 +93,15 @@ func replaceNative(s string) string {
 	return s
 }
 
-// replaceUnsafe replaces every unsafe character, and every byte that is not
-// UTF-8.
+// replaceUnsafe replaces unsafe characters and invalid UTF-8.
 func replaceUnsafe(s string, windows bool) string {
-	var room [maxNameLen]byte
-	b := room[:0]
-	done := 0 // bytes of s that are in b
+	var buf [maxNameLen]byte
+	b := buf[:0]
+	done := 0 // number of bytes of s that are copied to b or replaced
 	for i, size := 0, 0; i < len(s); i += size {
 		r := rune(s[i])
-		if size = 1; r >= utf8.RuneSelf {
+		size = 1
+		if r >= utf8.RuneSelf {
 			r, size = utf8.DecodeRuneInString(s[i:])
 		}
 		if r <= lastUnsafe && unsafeRune(r, windows) || r == utf8.RuneError && size == 1 {
@@ -115,22 +115,22 @@ func replaceUnsafe(s string, windows bool) string {
 	return string(append(b, s[done:]...))
 }
 
-// lastUnsafe is the last character that unsafeRune is true of.
+// lastUnsafe is the last character for which unsafeRune returns true.
 const lastUnsafe = 0x2069
 
 func unsafeRune(r rune, windows bool) bool {
 	switch {
-	case r < 0x20, r == '/', r == '\\', 0x7f <= r && r <= 0x9f: // control characters, C1 too
+	case r < 0x20, r == '/', r == '\\', 0x7f <= r && r <= 0x9f: // control characters including C1
 		return true
 	case r < 0x7f:
 		return windows && strings.IndexByte(`<>:"|?*`, byte(r)) >= 0
 	case r == 0x061c, r == 0x200e, r == 0x200f, 0x2028 <= r && r <= 0x202e, 0x2066 <= r && r <= 0x2069:
-		return true // line separators, and marks that turn the direction of text
+		return true // line separators and bidirectional controls
 	}
 	return false
 }
 
-// isDevice reports whether Windows takes s for a device, whatever its extension.
+// isDevice reports whether s is the name of a device on Windows, with any extension.
 func isDevice(s string) bool {
 	if len(s) < 3 || strings.IndexByte("cnapl", s[0]|0x20) < 0 {
 		return false
@@ -141,7 +141,7 @@ func isDevice(s string) bool {
 	switch len(stem) {
 	case 3:
 		return isOneOf(stem, "CON", "PRN", "AUX", "NUL")
-	case 4, 5: // COM1, or COM and a superscript digit of two bytes
+	case 4, 5: // COM1, or COM and a superscript digit, which has two bytes
 		stem, port = stem[:3], stem[3:]
 		return isOneOf(stem, "COM", "LPT") && (len(port) == 1 && port[0]-'0' <= 9 || isOneOf(port, "¹", "²", "³"))
 	case 6, 7:
@@ -159,8 +159,8 @@ func isOneOf(s string, list ...string) bool {
 	return false
 }
 
-// shorten cuts s to maxNameLen bytes, between characters, and keeps a short
-// extension.
+// shorten cuts s to at most maxNameLen bytes without splitting a character. It keeps a
+// short extension.
 func shorten(s string) string {
 	if len(s) <= maxNameLen {
 		return s
@@ -169,7 +169,7 @@ func shorten(s string) string {
 	return cut(stem, maxNameLen-len(ext)) + ext
 }
 
-// splitExt splits off an extension of reasonable length.
+// splitExt splits off an extension of at most maxExtLen bytes.
 func splitExt(s string) (stem, ext string) {
 	if k := strings.LastIndexByte(s, '.'); k > 0 && len(s)-k <= maxExtLen {
 		return s[:k], s[k:]
@@ -187,5 +187,5 @@ func cut(s string, n int) string {
 			return s[:k]
 		}
 	}
-	return s[:n] // not UTF-8
+	return s[:n] // invalid UTF-8
 }

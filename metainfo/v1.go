@@ -6,12 +6,12 @@ import (
 	"spate/bencode"
 )
 
-// entry is one file as the torrent says it.
+// entry is one file as it is described in the torrent.
 type entry struct {
 	path    [][]byte // reused for the next entry
 	utf8    [][]byte // path.utf-8
 	link    [][]byte
-	pathAt  int // offset of the path that counts, or -1
+	pathAt  int // offset of the path that is used, or -1
 	length  int64
 	at      int // offset of the entry
 	hasLen  bool
@@ -20,8 +20,8 @@ type entry struct {
 	root    *[32]byte
 }
 
-// countFiles reads the v1 list of files for the first time: everything is
-// checked but the values.
+// countFiles reads the v1 file list for the first time. It checks everything except the
+// values.
 func (p *parser) countFiles() int {
 	p.info.shuffled = p.takeOrder("info") || p.info.shuffled
 	at := p.d.Offset()
@@ -36,21 +36,22 @@ func (p *parser) countFiles() int {
 	return n
 }
 
-// uniqueInFiles looks for equal keys in the files of the list at off, for some
-// have keys that are out of order.
+// uniqueInFiles checks that the files of the list at off have no duplicate keys. It is
+// called if any keys are out of order.
 func (p *parser) uniqueInFiles(off int) {
 	d := p.at(off)
 	for range d.List {
 		if d.Kind() != bencode.Dict {
 			continue
 		}
-		if p.uniqueIn(d, "info.files", off); p.err != nil {
+		p.uniqueIn(d, "info.files", off)
+		if p.err != nil {
 			return
 		}
 	}
 }
 
-// v1Single makes the only file of a torrent that is not a directory.
+// v1Single sets the only file of a single-file torrent.
 func (p *parser) v1Single(hybrid bool) {
 	s := &p.info
 	if s.length < 0 {
@@ -67,7 +68,7 @@ func (p *parser) v1Single(hybrid bool) {
 	}
 }
 
-// v1Files reads the v1 list of files. With hybrid, the file tree follows.
+// v1Files reads the v1 file list. For a hybrid torrent it then reads the file tree.
 func (p *parser) v1Files(hybrid bool) {
 	if p.info.files == 0 {
 		p.fail("info.files", p.info.filesAt, "no files")
@@ -76,7 +77,7 @@ func (p *parser) v1Files(hybrid bool) {
 	if !p.makeFiles("info.files", p.info.files) {
 		return
 	}
-	var paths []uint32 // offset of each file's path, to compare with the tree
+	var paths []uint32 // offset of the path of each file, for comparison with the file tree
 	if hybrid {
 		paths = make([]uint32, 0, p.info.files)
 	}
@@ -101,10 +102,10 @@ func (p *parser) v1Files(hybrid bool) {
 	}
 }
 
-// mostParts is one more than a path may have.
-const mostParts = MaxDepth + 2
+// maxParts is one more than the maximum number of elements of a path.
+const maxParts = MaxDepth + 2
 
-// read reads one entry of the v1 list, or says what is wrong with it.
+// read reads one entry of the v1 file list. bad describes its defect, if it has one.
 func (e *entry) read(c *cursor) (bad string) {
 	*e = entry{path: e.path[:0], utf8: e.utf8[:0], link: e.link[:0], pathAt: -1, at: c.off}
 	if c.next() != 'd' {
@@ -118,16 +119,16 @@ func (e *entry) read(c *cursor) (bad string) {
 			ok = e.readLength(c)
 		case "path":
 			e.pathAt = c.off
-			e.path, ok = c.strings(e.path, mostParts)
+			e.path, ok = c.strings(e.path, maxParts)
 		case "path.utf-8":
 			utf8At = c.off
-			e.utf8, ok = c.strings(e.utf8, mostParts)
+			e.utf8, ok = c.strings(e.utf8, maxParts)
 		default:
 			e.common(key, c)
 		}
 	}
 	if !ok {
-		return "length is not an integer, or path not a list of strings"
+		return "length is not an integer, or path is not a list of strings"
 	}
 	if utf8At >= 0 && len(e.utf8) > 0 {
 		e.path, e.utf8, e.pathAt = e.utf8, e.path, utf8At
@@ -143,14 +144,15 @@ func (e *entry) readLength(c *cursor) bool {
 	return true
 }
 
-// common reads what entries of v1 and v2 have in common.
+// common reads the keys that entries of v1 and v2 share.
 func (e *entry) common(key []byte, c *cursor) {
 	switch {
 	case string(key) == "attr" && c.isString():
 		e.attr = ParseAttr(c.str())
 	case string(key) == "symlink path" && c.next() == 'l':
 		at := c.off
-		if e.link, e.hasLink = c.strings(e.link, mostParts); !e.hasLink {
+		e.link, e.hasLink = c.strings(e.link, maxParts)
+		if !e.hasLink {
 			c.off = at
 			c.skip()
 		}
@@ -159,7 +161,7 @@ func (e *entry) common(key []byte, c *cursor) {
 	}
 }
 
-// v1File adds one file that starts at off, and returns where the next one does.
+// v1File adds one file at offset off, and returns the offset of the next file.
 func (p *parser) v1File(e *entry, off int64) int64 {
 	i := &p.m.Info
 	field := func(name string) string { return fmt.Sprintf("info.files[%d].%s", len(i.Files), name) }
@@ -170,7 +172,7 @@ func (p *parser) v1File(e *entry, off int64) int64 {
 	case e.length < 0:
 		p.fail(field("length"), e.at, "negative")
 	case !ok:
-		p.fail(field("length"), e.at, "the sizes add up to more than 64 bits")
+		p.fail(field("length"), e.at, "the sum of the lengths exceeds 64 bits")
 	case e.pathAt < 0:
 		p.fail(field("path"), e.at, "missing")
 	default:
@@ -179,7 +181,7 @@ func (p *parser) v1File(e *entry, off int64) int64 {
 	return end
 }
 
-// addFile appends e as a file at off of the byte space.
+// addFile adds e as a file at offset off of the byte space.
 func (p *parser) addFile(e *entry, off int64, field func(string) string) {
 	if len(e.path)-1 > p.o.Limits.Depth {
 		p.limit(field("path"), e.at, "more than %d directories deep", p.o.Limits.Depth)
@@ -194,7 +196,8 @@ func (p *parser) addFile(e *entry, off int64, field func(string) string) {
 		f.Path = p.padPath(e.path)
 	} else {
 		changed := false
-		if f.Path, changed = p.path(e.path); changed {
+		f.Path, changed = p.path(e.path)
+		if changed {
 			i.renamed++
 		}
 	}

@@ -7,38 +7,38 @@ import (
 	"spate/merkle"
 )
 
-// countTree reads the file tree for the first time and returns the number of
-// files in it.
+// countTree reads the v2 file tree for the first time and returns the number of its
+// files.
 func (p *parser) countTree() int {
 	p.info.shuffled = p.takeOrder("info") || p.info.shuffled
-	return p.countBelow()
+	return p.countDir()
 }
 
-func (p *parser) countBelow() int {
+func (p *parser) countDir() int {
 	n := 0
 	for key := range p.d.Dict {
 		if len(key) == 0 {
 			n++
 			p.d.Skip()
 		} else {
-			n += p.countBelow()
+			n += p.countDir()
 		}
 	}
 	return n
 }
 
-// treeWalk is the second walk over the file tree.
+// treeWalk is a walk over the v2 file tree after it was counted.
 type treeWalk struct {
-	p    *parser
-	c    cursor
-	path [][]byte
-	e    entry
-	leaf func(e *entry) // gets every file in order; e is reused
+	p     *parser
+	c     cursor
+	path  [][]byte
+	e     entry
+	visit func(e *entry) // called for every file in order; e is reused
 }
 
-// walkTree calls leaf for every file of the tree, until there is an error.
-func (p *parser) walkTree(leaf func(e *entry)) {
-	w := &treeWalk{p: p, c: cursor{p.b, p.info.treeAt}, leaf: leaf}
+// walkTree calls visit for every file of the file tree until there is an error.
+func (p *parser) walkTree(visit func(e *entry)) {
+	w := &treeWalk{p: p, c: cursor{p.b, p.info.treeAt}, visit: visit}
 	w.dir()
 }
 
@@ -59,7 +59,7 @@ func (w *treeWalk) dir() bool {
 			}
 			w.path = w.path[:len(w.path)-1]
 		case len(w.path) == 0:
-			return w.fail("a file without a name")
+			return w.fail("file without a name")
 		case n > 0:
 			return w.fail("both a file and a directory")
 		case !w.file():
@@ -80,17 +80,17 @@ func (w *treeWalk) file() bool {
 	e, c := &w.e, &w.c
 	*e = entry{path: append(e.path[:0], w.path...), link: e.link[:0], pathAt: c.off, at: c.off}
 	if c.next() != 'd' {
-		return w.fail("a file that is not a dictionary")
+		return w.fail("file that is not a dictionary")
 	}
 	for c.enter(); c.more(); {
 		switch key := c.str(); string(key) {
 		case "length":
 			if !e.readLength(c) {
-				return w.fail("a length that is not an integer")
+				return w.fail("length that is not an integer")
 			}
 		case "pieces root":
 			if c.next() != '3' || len(c.b)-c.off < 3 || string(c.b[c.off:c.off+3]) != "32:" {
-				return w.fail("a pieces root that is not of 32 bytes")
+				return w.fail("pieces root that does not have 32 bytes")
 			}
 			e.root = (*[32]byte)(c.str())
 		default:
@@ -98,28 +98,28 @@ func (w *treeWalk) file() bool {
 		}
 	}
 	switch {
-	case !e.hasLen && e.attr&AttrSymlink == 0, e.length < 0: // libtorrent gives links no length
-		return w.fail("a file without a length")
+	case !e.hasLen && e.attr&AttrSymlink == 0, e.length < 0: // libtorrent writes no length for symbolic links
+		return w.fail("file without a length")
 	case e.length > 0 && e.root == nil:
-		return w.fail("a file without a pieces root")
+		return w.fail("file without a pieces root")
 	case e.attr&AttrPad != 0:
-		return w.fail("a pad file, which only a v1 list may have")
+		return w.fail("pad file, which is allowed only in a v1 file list")
 	case e.length == 0:
 		e.root = nil
 	}
-	w.leaf(e)
+	w.visit(e)
 	return w.p.err == nil
 }
 
-// v2Files reads the files of a torrent without a v1 half. Each one that is not
-// empty starts at a piece.
+// v2Files reads the files of a v2 torrent. Each file that is not empty starts at a
+// piece.
 func (p *parser) v2Files() {
 	i := &p.m.Info
-	if p.info.leaves == 0 {
+	if p.info.treeFiles == 0 {
 		p.fail("info.file tree", p.info.treeAt, "no files")
 		return
 	}
-	if !p.makeFiles("info.file tree", p.info.leaves) {
+	if !p.makeFiles("info.file tree", p.info.treeFiles) {
 		return
 	}
 	end := int64(0)
@@ -131,11 +131,12 @@ func (p *parser) v2Files() {
 			off += i.PieceLength - over
 		}
 		ok := false
-		if end, ok = add(off, e.length); !ok {
-			p.fail(field("length"), e.at, "the sizes add up to more than 64 bits")
+		end, ok = add(off, e.length)
+		if !ok {
+			p.fail(field("length"), e.at, "the sum of the lengths exceeds 64 bits")
 			return
 		}
-		single = p.info.leaves == 1 && p.isName(e.path)
+		single = p.info.treeFiles == 1 && p.isName(e.path)
 		p.addFile(e, off, field)
 		if p.err == nil {
 			i.Files[len(i.Files)-1].PiecesRoot = e.root
@@ -147,19 +148,20 @@ func (p *parser) v2Files() {
 	}
 }
 
-// isName reports whether path is the torrent's name alone, which is how v2 says
-// that the torrent is a single file.
+// isName reports whether path is just the name of the torrent, which in v2 means that
+// the torrent is a single file.
 func (p *parser) isName(path [][]byte) bool {
 	return len(path) == 1 && bytes.Equal(path[0], p.info.name)
 }
 
-// mergeTree gives the files of the v1 half the roots of the v2 half, and holds
-// that both say the same: the same files of the same size in the same order, each
-// one at a piece. paths has the offset of each file's v1 path.
+// mergeTree adds the pieces roots of the v2 file tree to the files of the v1 file list.
+// It checks that both describe the same files with the same lengths in the same order,
+// and that each file starts at a piece. paths holds the offset of the v1 path of each
+// file.
 func (p *parser) mergeTree(paths []uint32) {
 	const field = "info.file tree"
 	i := &p.m.Info
-	k := 0 // of Files
+	k := 0 // index in Files
 	skipPads := func() {
 		for k < len(i.Files) && i.Files[k].Pad() {
 			k++
@@ -168,28 +170,29 @@ func (p *parser) mergeTree(paths []uint32) {
 	p.walkTree(func(e *entry) {
 		skipPads()
 		if k == len(i.Files) {
-			p.fail(field, e.at, "the v2 half has more files than the v1 half")
+			p.fail(field, e.at, "the v2 file tree has more files than the v1 file list")
 			return
 		}
 		f := &i.Files[k]
 		switch {
 		case !p.samePath(e.path, int(paths[k])):
-			p.fail(field, e.at, "file %d has another name in the v1 half", k)
+			p.fail(field, e.at, "file %d has another name in the v1 file list", k)
 		case f.Length != e.length:
-			p.fail(field, e.at, "file %d has %d bytes, and %d in the v1 half", k, e.length, f.Length)
+			p.fail(field, e.at, "file %d has %d bytes, but %d in the v1 file list", k, e.length, f.Length)
 		case f.Length > 0 && f.Offset%i.PieceLength != 0:
-			p.fail(field, e.at, "file %d does not start at a piece in the v1 half", k)
+			p.fail(field, e.at, "file %d does not start at a piece in the v1 file list", k)
 		}
 		f.PiecesRoot = e.root
 		k++
 	})
-	if skipPads(); p.err == nil && k < len(i.Files) {
-		p.fail(field, p.info.treeAt, "the v1 half has more files than the v2 half")
+	skipPads()
+	if p.err == nil && k < len(i.Files) {
+		p.fail(field, p.info.treeAt, "the v1 file list has more files than the v2 file tree")
 	}
 }
 
-// samePath reports whether path is what the v1 half says at offset off; 0 stands
-// for the torrent's name.
+// samePath reports whether path equals the v1 path at offset off. Offset 0 stands for
+// the name of the torrent.
 func (p *parser) samePath(path [][]byte, off int) bool {
 	if off == 0 {
 		return p.isName(path)
@@ -204,8 +207,8 @@ func (p *parser) samePath(path [][]byte, off int) bool {
 	return !c.more()
 }
 
-// pieceLayers reads the piece layers (BEP 52). Each one must hash to the root
-// that it is named by; those that no file has a use for are kept all the same.
+// pieceLayers reads the piece layers (BEP 52) and checks them against their roots. It
+// keeps layers that belong to no file.
 func (p *parser) pieceLayers() {
 	const field = "piece layers"
 	i, m := &p.m.Info, p.m
@@ -218,16 +221,16 @@ func (p *parser) pieceLayers() {
 		for c.enter(); c.more(); {
 			key, at := c.str(), c.off
 			if !c.isString() || len(key) != 32 {
-				p.warn(field, at, "an entry that cannot be a layer is left out")
+				p.warn(field, at, "an entry that is not a piece layer is ignored")
 				c.skip()
 				continue
 			}
 			layer := c.str()
 			switch {
 			case len(layer) < 2*merkle.HashSize || len(layer)%merkle.HashSize != 0:
-				p.warn(field, at, "an entry that cannot be a layer is left out")
+				p.warn(field, at, "an entry that is not a piece layer is ignored")
 			case merkle.Root(layer, merkle.Layer(i.PieceLength)) != [32]byte(key):
-				p.fail(field, at, "a layer does not hash to its root")
+				p.fail(field, at, "a layer does not match its root")
 				return
 			default:
 				m.PieceLayers[[32]byte(key)] = layer
@@ -237,9 +240,9 @@ func (p *parser) pieceLayers() {
 	p.checkLayers()
 }
 
-// countLayers returns how many layers there are, with those that are none.
+// countLayers returns the number of entries, including malformed ones.
 func (p *parser) countLayers() int {
-	const least = 3 + 32 + 3 + 64 // bytes that a layer takes
+	const least = 3 + 32 + 3 + 64 // minimum number of bytes of an entry
 	n := 0
 	c := cursor{p.b, p.layersAt}
 	for c.enter(); c.more(); n++ {
@@ -249,7 +252,7 @@ func (p *parser) countLayers() int {
 	return min(n, len(p.b)/least)
 }
 
-// checkLayers holds the layers against the files.
+// checkLayers compares the piece layers with the files.
 func (p *parser) checkLayers() {
 	const field = "piece layers"
 	missing, bad := p.m.matchLayers()
@@ -260,8 +263,8 @@ func (p *parser) checkLayers() {
 	}
 }
 
-// matchLayers holds that every file's layer has a hash for each piece, and
-// counts those that have none.
+// matchLayers checks that the layer of each file has one hash for each piece, and
+// counts the files without a layer.
 func (m *MetaInfo) matchLayers() (missing int, bad string) {
 	for k := range m.Info.Files {
 		f := &m.Info.Files[k]
@@ -270,7 +273,7 @@ func (m *MetaInfo) matchLayers() (missing int, bad string) {
 		}
 		layer, ok := m.PieceLayers[*f.PiecesRoot]
 		if n := ceilDiv(f.Length, m.Info.PieceLength); ok && int64(len(layer)) != n*merkle.HashSize {
-			return 0, fmt.Sprintf("file %d has %d pieces, its layer %d", k, n, len(layer)/merkle.HashSize)
+			return 0, fmt.Sprintf("file %d has %d pieces, but its layer has %d hashes", k, n, len(layer)/merkle.HashSize)
 		} else if !ok {
 			missing++
 		}
@@ -278,12 +281,12 @@ func (m *MetaInfo) matchLayers() (missing int, bad string) {
 	return missing, ""
 }
 
-// verifyLayers holds that every layer is one, and one of a file of this torrent.
+// verifyLayers checks all piece layers against their roots and the files.
 func (m *MetaInfo) verifyLayers() error {
 	const field = "piece layers"
 	for root, layer := range m.PieceLayers {
 		if len(layer)%merkle.HashSize != 0 || merkle.Root(layer, merkle.Layer(m.Info.PieceLength)) != root {
-			return &Error{Field: field, Offset: -1, Reason: "a layer does not hash to its root"}
+			return &Error{Field: field, Offset: -1, Reason: "a layer does not match its root"}
 		}
 	}
 	if _, bad := m.matchLayers(); bad != "" {

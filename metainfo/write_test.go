@@ -14,16 +14,16 @@ import (
 	"spate/metainfo"
 )
 
-// odd is a torrent with keys that this package does not know, outside of info and
-// inside, in an order of its own.
+// odd returns a torrent with unknown keys outside and inside of info, in no particular
+// order.
 func odd() (torrent []byte, info string) {
 	info = "d4:name1:n5:aaaaai1e6:lengthi1e12:piece lengthi16384e6:pieces" + twenty + "6:x-listlleee"
 	return []byte("d8:announce8:http://a5:extrad1:zi1e1:ai2ee4:info" + info + "9:publisher2:me8:url-list8:http://we"), info
 }
 
-// TestBytesKeepsWhatItDoesNotKnow holds that a change outside of info leaves
-// everything else byte for byte.
-func TestBytesKeepsWhatItDoesNotKnow(t *testing.T) {
+// TestBytesKeepsUnknownKeys checks that a change outside of info leaves all other bytes
+// unchanged.
+func TestBytesKeepsUnknownKeys(t *testing.T) {
 	b, info := odd()
 	m := mustParse(t, b)
 	if got, err := m.Bytes(); err != nil || !bytes.Equal(got, b) {
@@ -47,9 +47,9 @@ func TestBytesKeepsWhatItDoesNotKnow(t *testing.T) {
 	}
 }
 
-// TestBytesKeepsTiersAsTheyStood holds that trackers that were not changed are
-// written as they were, however odd.
-func TestBytesKeepsTiersAsTheyStood(t *testing.T) {
+// TestBytesKeepsUnchangedTiers checks that unchanged trackers are written as they were
+// read, even if they are malformed.
+func TestBytesKeepsUnchangedTiers(t *testing.T) {
 	b := []byte(dict("announce", str("http://other"), "announce-list", list(str("http://a"), list(), list(str("http://b"))), "info", oneFile()))
 	m := mustParse(t, b)
 	m.Comment = "c"
@@ -90,11 +90,11 @@ func TestEdit(t *testing.T) {
 		t.Errorf("%q, %v", whole, err)
 	}
 	if again := mustParse(t, whole); again.Hash() != m.Hash() {
-		t.Error("another info-hash than was told")
+		t.Error("the info-hash differs from that of the edited torrent")
 	}
 	for _, bad := range []map[string][]byte{{"a": []byte("")}, {"a": []byte("i1")}, {"a": []byte("i1ei2e")}} {
 		if _, err := metainfo.Edit(b, bad); err == nil {
-			t.Errorf("%q was put in", bad)
+			t.Errorf("%q was accepted", bad)
 		}
 	}
 	for _, bad := range []string{"", "le", "d1:a", "d1:ai1e"} {
@@ -103,11 +103,11 @@ func TestEdit(t *testing.T) {
 		}
 	}
 	if _, err := metainfo.EditInfo([]byte(info+"x"), nil); err == nil {
-		t.Error("bytes behind an info dictionary were dropped")
+		t.Error("bytes after an info dictionary were accepted")
 	}
 }
 
-// TestNewIsCanonical holds the exact bytes of a torrent with everything.
+// TestNewIsCanonical checks the exact bytes of a torrent with all fields.
 func TestNewIsCanonical(t *testing.T) {
 	root := [32]byte{1, 2, 3}
 	layer := make([]byte, 64)
@@ -162,8 +162,9 @@ func TestNewIsCanonical(t *testing.T) {
 	}
 }
 
-// TestNewRefuses holds that nothing is made that would not read the same.
-func TestNewRefuses(t *testing.T) {
+// TestNewRejects checks that New rejects values that would not be parsed to the same
+// values.
+func TestNewRejects(t *testing.T) {
 	file := func(path ...string) metainfo.File { return metainfo.File{Path: path} }
 	v1 := func(files ...metainfo.File) metainfo.Info {
 		return metainfo.Info{Name: "n", PieceLength: 16384, Pieces: []byte{}, Files: files}
@@ -198,14 +199,14 @@ func TestNewRefuses(t *testing.T) {
 	root := [32]byte{1}
 	i := v2(metainfo.File{Path: []string{"a"}, Length: 20000, PiecesRoot: &root})
 	if _, err := metainfo.New(i, map[[32]byte][]byte{root: make([]byte, 64)}); err == nil {
-		t.Error("a layer that does not hash to its root was put in")
+		t.Error("a layer that does not match its root was accepted")
 	}
 	if _, err := new(metainfo.MetaInfo).Bytes(); err == nil {
 		t.Error("a torrent without info was written")
 	}
 }
 
-// TestByteSpace holds where files and pieces lie.
+// TestByteSpace checks the offsets of files and pieces.
 func TestByteSpace(t *testing.T) {
 	r := [32]byte{1}
 	i := metainfo.Info{PieceLength: 16384, MetaVersion: 2, Files: []metainfo.File{

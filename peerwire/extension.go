@@ -9,40 +9,40 @@ import (
 	"spate/bencode"
 )
 
-// Names of extended messages, the keys of the dictionary m (BEP 10).
+// The names of extension messages, used as keys of the dictionary m (BEP 10).
 const (
 	ExtMetadata = "ut_metadata" // BEP 9
 	ExtPEX      = "ut_pex"      // BEP 11
 	ExtDontHave = "lt_donthave" // BEP 54
 )
 
-// MaxMetadata is the largest metadata in bytes that is fetched from peers.
+// MaxMetadata is the largest size in bytes of metadata that is fetched from peers.
 const MaxMetadata = 16 << 20
 
-// ErrExtension is the cause of every failure to read an extended message.
+// ErrExtension is wrapped by the errors of the functions that parse extension messages.
 var ErrExtension = errors.New("malformed extended message")
 
-// ExtHandshake is the first extended message of each side (BEP 10). Zero fields
-// were not said, or are not.
+// ExtHandshake is the extension handshake (BEP 10). A field with its zero value was
+// absent from the handshake, or is left out when it is sent.
 type ExtHandshake struct {
-	// Metadata, PEX and DontHave are the numbers that the sender wants to see on
-	// messages of that extension; 0: it does not take them.
+	// Metadata, PEX and DontHave are the message numbers that the sender assigned to
+	// these extensions; 0 means that the sender does not support the extension.
 	Metadata, PEX, DontHave uint8
-	// MetadataSize is the length of the info dictionary in bytes (BEP 9).
+	// MetadataSize is the size of the info dictionary in bytes (BEP 9).
 	MetadataSize int64
-	// Port is where the sender listens for TCP.
+	// Port is the TCP port on which the sender listens.
 	Port uint16
-	// Reqq is how many requests it queues.
+	// Reqq is the number of requests that the sender queues.
 	Reqq int
-	// Client is its name and version, as it came: not safe to show.
+	// Client is the name and version of the sender. It is not sanitized for display.
 	Client string
-	// YourIP is the receiver's address as the sender sees it.
+	// YourIP is the address of the receiver as the sender sees it.
 	YourIP netip.Addr
-	// UploadOnly says that it wants nothing (BEP 21).
+	// UploadOnly means that the sender downloads nothing (BEP 21).
 	UploadOnly bool
 }
 
-// AppendExtHandshake appends the whole message.
+// AppendExtHandshake appends the complete message to b.
 func AppendExtHandshake(b []byte, h *ExtHandshake) []byte {
 	d := bencode.AppendDict(nil)
 	d = bencode.AppendDict(bencode.AppendString(d, "m"))
@@ -63,7 +63,7 @@ func AppendExtHandshake(b []byte, h *ExtHandshake) []byte {
 	integer("metadata_size", h.MetadataSize)
 	integer("p", int64(h.Port))
 	integer("reqq", int64(h.Reqq))
-	only := int64(0) // said too, for an earlier handshake may have said otherwise
+	only := int64(0) // 0 is sent too, because an earlier handshake may have set it to 1
 	if h.UploadOnly {
 		only = 1
 	}
@@ -77,20 +77,20 @@ func AppendExtHandshake(b []byte, h *ExtHandshake) []byte {
 	return AppendExtended(b, 0, bencode.AppendEnd(d))
 }
 
-// limits of what an extended message may be made of.
+// extLimits limits the bencoded part of an extension message.
 var extLimits = bencode.Options{Depth: 10, Tokens: 2000}
 
-// ParseExtHandshake reads the payload of extended message 0. What is of another
-// type than it should be is as if it were not there.
+// ParseExtHandshake parses the payload of extension message 0. It ignores fields of the
+// wrong type. The error wraps [ErrExtension].
 func ParseExtHandshake(payload []byte) (ExtHandshake, error) {
 	var h ExtHandshake
 	err := h.Update(payload)
 	return h, err
 }
 
-// Update reads a later handshake of the same peer: what it names takes the place
-// of what was said before, everything else stays (BEP 10). After an error h is as
-// it was.
+// Update parses a later handshake of the same peer. Fields that it contains replace
+// those of h, and all others stay as they are (BEP 10). If Update returns an error, h
+// is unchanged.
 func (h *ExtHandshake) Update(payload []byte) error {
 	next := *h
 	d := bencode.NewDecoder(payload, extLimits)
@@ -154,14 +154,14 @@ func parseExtNumbers(d *bencode.Decoder, h *ExtHandshake) {
 	}
 }
 
-// AppendDontHave appends the whole message that takes a have back, under the
-// number that the peer gave (BEP 54).
+// AppendDontHave appends the complete lt_donthave message to b (BEP 54). number is the
+// message number that the receiver assigned to the extension.
 func AppendDontHave(b []byte, number uint8, piece uint32) []byte {
 	return AppendExtended(b, number, binary.BigEndian.AppendUint32(nil, piece))
 }
 
-// ParseDontHave reads the payload of such a message: the piece that the sender no
-// longer has.
+// ParseDontHave parses the payload of an lt_donthave message and returns the piece that
+// the sender no longer has.
 func ParseDontHave(payload []byte) (piece uint32, err error) {
 	if len(payload) != 4 {
 		return 0, fmt.Errorf("%w: don't have of %d bytes", ErrExtension, len(payload))

@@ -8,7 +8,7 @@ import (
 	"spate/peerwire"
 )
 
-// payloadOf returns the body of one encoded extended message.
+// payloadOf parses one encoded extension message and returns its payload.
 func payloadOf(t *testing.T, b []byte, number uint32) []byte {
 	t.Helper()
 	var m peerwire.Message
@@ -37,13 +37,14 @@ func TestExtHandshake(t *testing.T) {
 	}
 	for _, bad := range []string{"", "le", "d1:m", "i5e", "d1:pi01ee"} {
 		if _, err := peerwire.ParseExtHandshake([]byte(bad)); err == nil {
-			t.Errorf("%q was taken", bad)
+			t.Errorf("%q was accepted", bad)
 		}
 	}
 }
 
-// TestExtHandshakeLater holds that a later handshake changes what it names alone.
-func TestExtHandshakeLater(t *testing.T) {
+// TestExtHandshakeUpdate checks that a later handshake changes only the fields it
+// contains.
+func TestExtHandshakeUpdate(t *testing.T) {
 	h := peerwire.ExtHandshake{Metadata: 1, PEX: 2, Port: 6881, Reqq: 500, Client: "x", UploadOnly: true}
 	want := h
 	want.PEX, want.DontHave, want.Reqq, want.UploadOnly = 0, 7, 250, false
@@ -61,7 +62,7 @@ func TestDontHave(t *testing.T) {
 	}
 	for _, bad := range []string{"", "123", "12345"} {
 		if _, err := peerwire.ParseDontHave([]byte(bad)); err == nil {
-			t.Errorf("%q was taken", bad)
+			t.Errorf("%q was accepted", bad)
 		}
 	}
 }
@@ -80,7 +81,7 @@ func TestMetadata(t *testing.T) {
 	for _, bad := range []string{"", "de", "d8:msg_typei0ee", "d8:msg_typei0e5:piecei-1ee", "d8:msg_typei-1e5:piecei1ee",
 		"d8:msg_typei0e5:piecei99999999999ee"} {
 		if _, err := peerwire.ParseMetadata([]byte(bad)); err == nil {
-			t.Errorf("%q was taken", bad)
+			t.Errorf("%q was accepted", bad)
 		}
 	}
 }
@@ -96,7 +97,7 @@ func TestPEX(t *testing.T) {
 		t.Errorf("%+v became %+v, %v", m, got, err)
 	}
 	if _, err := peerwire.ParsePEX([]byte("d5:added5:12345e")); err == nil {
-		t.Error("a partial address was taken")
+		t.Error("a partial address was accepted")
 	}
 	many := append([]byte("d5:added600:"), make([]byte, 600)...)
 	if got, err := peerwire.ParsePEX(append(many, 'e')); err != nil || len(got.Added) != peerwire.MaxPEX {
@@ -125,7 +126,7 @@ func TestHashRange(t *testing.T) {
 		var m peerwire.Message
 		peerwire.Parse(peerwire.AppendHashRange(nil, peerwire.HashRequest, &bad, nil), &m)
 		if _, _, err := peerwire.ParseHashRange(m.ID, m.Payload); err == nil {
-			t.Errorf("%+v was taken", bad)
+			t.Errorf("%+v was accepted", bad)
 		}
 	}
 }

@@ -1,11 +1,10 @@
-// Package peerwire is the codec of the peer wire protocol: the handshake, the
-// messages of BEP 3, those of the Fast extension (BEP 6) and the extension
-// protocol (BEP 10).
+// Package peerwire encodes and decodes the peer wire protocol: the handshake and the
+// messages of BEP 3, BEP 5, BEP 6 (Fast extension), BEP 10 (extension protocol) and BEP
+// 52.
 //
-// Writing is by functions that append to a buffer, so that many messages go out
-// in one call to the system. Reading parses messages in place, out of a buffer
-// that holds whatever one call to the system brought: nothing is allocated and
-// nothing is copied.
+// The Append functions add messages to a buffer, so that many messages can be sent with
+// one system call. [Parse] decodes messages in place, from a buffer that one system
+// call filled; it copies nothing and does not allocate.
 package peerwire
 
 import (
@@ -15,51 +14,54 @@ import (
 	"spate"
 )
 
-// HandshakeLen is the length in bytes of a handshake (BEP 3).
+// HandshakeLen is the length of a handshake in bytes (BEP 3).
 const HandshakeLen = 68
 
 const protocolName = "BitTorrent protocol"
 
-// ErrNotBitTorrent is the error for a connection that does not begin with the
-// protocol's name.
+// ErrNotBitTorrent is returned for data that does not start with the name of the
+// protocol.
 var ErrNotBitTorrent = errors.New("not the BitTorrent protocol")
 
-// Reserved are the eight bytes of a handshake in which clients say what they can.
+// Reserved holds the eight reserved bytes of a handshake. Their bits announce
+// extensions.
 type Reserved [8]byte
 
-// Bits of Reserved, counted as the BEPs do: byte and mask.
+// set and get access the bits by byte and mask, as the BEPs give them.
 func (r *Reserved) set(i int, mask byte)     { r[i] |= mask }
 func (r Reserved) get(i int, mask byte) bool { return r[i]&mask != 0 }
 
-// SetExtended and its like say that this side knows an extension.
+// SetExtended announces the extension protocol.
 func (r *Reserved) SetExtended() { r.set(5, 0x10) } // BEP 10
-// SetFast says that this side knows the Fast extension.
+// SetFast announces the Fast extension.
 func (r *Reserved) SetFast() { r.set(7, 0x04) } // BEP 6
-// SetDHT says that this side runs a DHT node.
+// SetDHT announces a DHT node.
 func (r *Reserved) SetDHT() { r.set(7, 0x01) } // BEP 5
-// SetV2 says that this side of a v1 handshake could go on as v2 too.
+// SetV2 announces, in a v1 handshake, that the sender could continue with the v2
+// torrent.
 func (r *Reserved) SetV2() { r.set(7, 0x10) } // BEP 52
 
-// Extended reports whether the peer knows the extension protocol (BEP 10).
+// Extended reports whether the peer supports the extension protocol (BEP 10).
 func (r Reserved) Extended() bool { return r.get(5, 0x10) }
 
-// Fast reports whether the peer knows the Fast extension (BEP 6).
+// Fast reports whether the peer supports the Fast extension (BEP 6).
 func (r Reserved) Fast() bool { return r.get(7, 0x04) }
 
 // DHT reports whether the peer runs a DHT node (BEP 5).
 func (r Reserved) DHT() bool { return r.get(7, 0x01) }
 
-// V2 reports whether the peer of a v1 handshake could go on as v2 (BEP 52).
+// V2 reports whether the sender of a v1 handshake could continue with the v2 torrent
+// (BEP 52).
 func (r Reserved) V2() bool { return r.get(7, 0x10) }
 
-// Handshake is the first thing that each side of a connection says (BEP 3).
+// Handshake is the first message of each side of a connection (BEP 3).
 type Handshake struct {
 	Reserved Reserved
 	InfoHash spate.InfoHash
 	PeerID   spate.PeerID
 }
 
-// Append appends the 68 bytes of the handshake.
+// Append appends the 68 bytes of the handshake to b.
 func (h *Handshake) Append(b []byte) []byte {
 	b = append(b, byte(len(protocolName)))
 	b = append(b, protocolName...)
@@ -68,7 +70,7 @@ func (h *Handshake) Append(b []byte) []byte {
 	return append(b, h.PeerID[:]...)
 }
 
-// ParseHandshake reads a whole handshake.
+// ParseHandshake parses a complete handshake.
 func ParseHandshake(b []byte) (Handshake, error) {
 	if err := CheckPrefix(b); err != nil {
 		return Handshake{}, err
@@ -83,8 +85,8 @@ func ParseHandshake(b []byte) (Handshake, error) {
 	}, nil
 }
 
-// CheckPrefix reports, with ErrNotBitTorrent, whether b cannot be the beginning
-// of a handshake. It lets a listener drop garbage at its first byte.
+// CheckPrefix returns [ErrNotBitTorrent] if b cannot be the start of a handshake. A
+// listener can use it to drop other protocols as soon as the first byte arrives.
 func CheckPrefix(b []byte) error {
 	if len(b) == 0 {
 		return nil

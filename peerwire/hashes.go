@@ -5,25 +5,27 @@ import (
 	"fmt"
 )
 
-// MaxHashes is how many hashes of a layer one request may ask for: BEP 52 names
-// 512 as what suffices, and others refuse more than 8192.
+// MaxHashes limits the hashes that one request may ask for. BEP 52 recommends 512;
+// other clients accept up to 8192.
 const MaxHashes = 8192
 
-// hashHeaderLen is the length in bytes of what all three messages begin with.
+// hashHeaderLen is the length in bytes of the header that all three messages start
+// with.
 const hashHeaderLen = 32 + 4*4
 
-// HashRange names hashes of one layer of a file's tree (BEP 52): the body of hash
-// request and hash reject, and the beginning of hashes.
+// HashRange selects hashes of one layer of a file's hash tree (BEP 52). It is the body
+// of the messages hash request and hash reject, and the start of the message hashes.
 type HashRange struct {
 	PiecesRoot [32]byte
-	BaseLayer  uint32 // 0 are the blocks
-	Index      uint32 // of the first hash in the layer, a multiple of Length
-	Length     uint32 // number of hashes, a power of two from 2 on
-	Proof      uint32 // number of layers above the base for which uncles are wanted
+	BaseLayer  uint32 // layer of the hashes; 0 is the layer of block hashes
+	Index      uint32 // index of the first hash in the layer, a multiple of Length
+	Length     uint32 // number of hashes, a power of two
+	Proof      uint32 // number of layers above BaseLayer whose uncle hashes are wanted
 }
 
-// AppendHashRange appends a hash request, a hash reject, or with the hashes and
-// their proof as body a hashes message.
+// AppendHashRange appends a complete hash request, hash reject or hashes message to b.
+// body holds the hashes and their proof for a hashes message, and is empty for the
+// others.
 func AppendHashRange(b []byte, id ID, r *HashRange, body []byte) []byte {
 	b = binary.BigEndian.AppendUint32(b, uint32(1+hashHeaderLen+len(body)))
 	b = append(b, byte(id))
@@ -34,8 +36,8 @@ func AppendHashRange(b []byte, id ID, r *HashRange, body []byte) []byte {
 	return append(b, body...)
 }
 
-// ParseHashRange reads the payload of one of the three messages. rest is what
-// follows the header: nothing but in hashes.
+// ParseHashRange parses the payload of one of the three messages. rest is what follows
+// the header: the hashes and their proof in a hashes message, otherwise nothing.
 func ParseHashRange(id ID, payload []byte) (r HashRange, rest []byte, err error) {
 	if len(payload) < hashHeaderLen || id != Hashes && len(payload) != hashHeaderLen {
 		return r, nil, &SizeError{id, uint32(1 + len(payload))}

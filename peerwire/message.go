@@ -5,10 +5,10 @@ import (
 	"fmt"
 )
 
-// ID is the number of a message: one byte on the wire, and KeepAlive beyond.
+// ID is the number of a message type. All but [KeepAlive] are one byte on the wire.
 type ID uint16
 
-// The messages of BEP 3, BEP 5, BEP 6, BEP 10 and BEP 52.
+// The message types of BEP 3, BEP 5, BEP 6, BEP 10 and BEP 52.
 const (
 	Choke         ID = 0
 	Unchoke       ID = 1
@@ -30,7 +30,7 @@ const (
 	Hashes        ID = 22
 	HashReject    ID = 23
 
-	// KeepAlive is not on the wire: it stands for the message of length zero.
+	// KeepAlive stands for a message of length zero, which has no number on the wire.
 	KeepAlive ID = 256
 )
 
@@ -41,7 +41,7 @@ var names = [...]string{
 	Extended: "extended", HashRequest: "hash request", Hashes: "hashes", HashReject: "hash reject",
 }
 
-// String returns the name that the BEPs use.
+// String returns the name of the message type that the BEPs use.
 func (id ID) String() string {
 	if id == KeepAlive {
 		return "keep-alive"
@@ -52,35 +52,38 @@ func (id ID) String() string {
 	return fmt.Sprintf("message %d", uint16(id))
 }
 
-// Sizes in bytes.
+// Lengths in bytes.
 const (
-	// BlockLen is what a request asks for, but at the end of a piece (BEP 3).
+	// BlockLen is the length of all requested blocks except the last of a piece (BEP
+	// 3).
 	BlockLen = 16 << 10
-	// MaxMessage is the longest message that is taken.
+	// MaxMessage is the length of the longest message that [Parse] accepts.
 	MaxMessage = 1 << 20
-	// PieceHeaderLen is what stands before the data of a piece message: length,
-	// id, piece and offset.
+	// PieceHeaderLen is the length of the header of a piece message: length prefix,
+	// message type, piece index and offset.
 	PieceHeaderLen = 13
-	// MaxBlockLen is the longest block that is taken or given. BEP 3 names 2^14;
-	// some old clients ask for twice that.
+	// MaxBlockLen is the length of the longest block that is requested or sent. BEP 3
+	// recommends 2^14; some old clients request twice that.
 	MaxBlockLen = 32 << 10
 )
 
-// Message is one message, as parsed. Which fields mean something depends on ID.
+// Message is one parsed message. Its ID decides which other fields are used.
 type Message struct {
 	ID ID
-	// Index is the piece of have, request, piece, cancel, reject, suggest and
-	// allowed fast; the port of port; the number of an extended message.
+	// Index is the piece index in have, request, piece, cancel, reject, suggest and
+	// allowed fast messages, the port in a port message, and the message number in an
+	// extension message.
 	Index uint32
-	// Begin and Length are the block of request, cancel and reject in bytes;
-	// Begin alone that of piece.
+	// Begin and Length are the offset and length in bytes of the block in request,
+	// piece, cancel and reject messages.
 	Begin, Length uint32
-	// Payload is the data of piece, the bits of bitfield, the body of an extended
-	// message or of one of BEP 52. It lies in the buffer that was parsed.
+	// Payload is the data of a piece, the bits of a bitfield, or the body of an
+	// extension message, of a message of BEP 52 or of an unknown message. It is a slice
+	// of the parsed buffer.
 	Payload []byte
 }
 
-// SizeError is the error for a message whose length cannot be right.
+// SizeError is returned for a message whose length is not valid for its type.
 type SizeError struct {
 	ID     ID
 	Length uint32
@@ -90,10 +93,10 @@ func (e *SizeError) Error() string {
 	return fmt.Sprintf("%v message of %d bytes", e.ID, e.Length)
 }
 
-// Parse reads the message at the start of b into m and returns how many bytes it
-// took. It returns 0 and no error when b does not hold the whole message yet:
-// need is then how many bytes the message takes in all, as far as is known.
-// A message of an unknown id is returned with its body as Payload.
+// Parse decodes the message at the start of b into m and returns its length n. If b
+// does not hold the complete message, n is 0, err is nil, and need is the length that b
+// must have at least before Parse is called again. A message of unknown type is
+// returned with its body in Payload.
 func Parse(b []byte, m *Message) (n, need int, err error) {
 	if len(b) < 4 {
 		return 0, 4, nil
@@ -139,8 +142,9 @@ func Parse(b []byte, m *Message) (n, need int, err error) {
 	return end, 0, nil
 }
 
-// lengthFits reports whether a message of this id may have this length, its id
-// counted. It is asked before anything of the message is kept.
+// lengthFits reports whether a message of type id may have the length n, which includes
+// the byte for the type. It is called before the body has arrived, so that a peer
+// cannot make the client wait for an invalid message.
 func lengthFits(id ID, n uint32) bool {
 	switch id {
 	case Choke, Unchoke, Interested, NotInterested, HaveAll, HaveNone:
@@ -159,20 +163,20 @@ func lengthFits(id ID, n uint32) bool {
 	return n <= MaxMessage
 }
 
-// AppendKeepAlive appends a message of length zero.
+// AppendKeepAlive appends a keep-alive message to b.
 func AppendKeepAlive(b []byte) []byte { return append(b, 0, 0, 0, 0) }
 
-// AppendSimple appends a message that has no body: choke to not interested, have
-// all, have none.
+// AppendSimple appends a message without a body to b: choke, unchoke, interested, not
+// interested, have all or have none.
 func AppendSimple(b []byte, id ID) []byte { return append(b, 0, 0, 0, 1, byte(id)) }
 
-// AppendIndexed appends a message whose body is a piece: have, suggest, allowed fast.
+// AppendIndexed appends a have, suggest or allowed fast message to b.
 func AppendIndexed(b []byte, id ID, piece uint32) []byte {
 	b = append(b, 0, 0, 0, 5, byte(id))
 	return binary.BigEndian.AppendUint32(b, piece)
 }
 
-// AppendBlock appends a message whose body is a block: request, cancel, reject.
+// AppendBlock appends a request, cancel or reject message to b.
 func AppendBlock(b []byte, id ID, piece, begin, length uint32) []byte {
 	b = append(b, 0, 0, 0, 13, byte(id))
 	b = binary.BigEndian.AppendUint32(b, piece)
@@ -180,7 +184,8 @@ func AppendBlock(b []byte, id ID, piece, begin, length uint32) []byte {
 	return binary.BigEndian.AppendUint32(b, length)
 }
 
-// AppendPieceHeader appends what stands before length bytes of data.
+// AppendPieceHeader appends the header of a piece message to b. length is the number of
+// bytes of data that follow it.
 func AppendPieceHeader(b []byte, piece, begin, length uint32) []byte {
 	b = binary.BigEndian.AppendUint32(b, 9+length)
 	b = append(b, byte(Piece))
@@ -188,21 +193,24 @@ func AppendPieceHeader(b []byte, piece, begin, length uint32) []byte {
 	return binary.BigEndian.AppendUint32(b, begin)
 }
 
-// AppendBytes appends a message with any body: bitfield and those of BEP 52.
+// AppendBytes appends a message of type id with the given body to b, such as a
+// bitfield.
 func AppendBytes(b []byte, id ID, body []byte) []byte {
 	b = binary.BigEndian.AppendUint32(b, uint32(1+len(body)))
 	b = append(b, byte(id))
 	return append(b, body...)
 }
 
-// AppendExtended appends an extended message of the number that the peer gave (BEP 10).
+// AppendExtended appends an extension message to b (BEP 10). number is the message
+// number that the receiver assigned to the extension.
 func AppendExtended(b []byte, number uint8, body []byte) []byte {
 	b = binary.BigEndian.AppendUint32(b, uint32(2+len(body)))
 	b = append(b, byte(Extended), number)
 	return append(b, body...)
 }
 
-// AppendPort appends the UDP port of this side's DHT node (BEP 5).
+// AppendPort appends a port message with the UDP port of this client's DHT node to b
+// (BEP 5).
 func AppendPort(b []byte, port uint16) []byte {
 	b = append(b, 0, 0, 0, 3, byte(Port))
 	return binary.BigEndian.AppendUint16(b, port)

@@ -24,7 +24,7 @@ func messages() [][]byte {
 	}
 }
 
-// encode writes m again: what was parsed must give the bytes that it came from.
+// encode encodes m, which must give the bytes that m was parsed from.
 func encode(m *peerwire.Message) []byte {
 	switch m.ID {
 	case peerwire.KeepAlive:
@@ -43,7 +43,7 @@ func encode(m *peerwire.Message) []byte {
 	return peerwire.AppendBytes(nil, m.ID, m.Payload)
 }
 
-func TestMessagesSurviveTheWire(t *testing.T) {
+func TestMessageRoundTrip(t *testing.T) {
 	for _, b := range messages() {
 		var m peerwire.Message
 		n, _, err := peerwire.Parse(b, &m)
@@ -57,7 +57,7 @@ func TestMessagesSurviveTheWire(t *testing.T) {
 	}
 }
 
-func TestPartOfAMessageAsksForTheRest(t *testing.T) {
+func TestParsePartialMessage(t *testing.T) {
 	for _, b := range messages() {
 		for i := range b {
 			var m peerwire.Message
@@ -69,7 +69,7 @@ func TestPartOfAMessageAsksForTheRest(t *testing.T) {
 	}
 }
 
-func TestImpossibleLengthsAreRefusedAtTheHeader(t *testing.T) {
+func TestParseRejectsInvalidLengths(t *testing.T) {
 	for _, b := range [][]byte{
 		{0, 0, 0, 2, byte(peerwire.Choke)},
 		{0, 0, 0, 4, byte(peerwire.Have)},
@@ -112,7 +112,7 @@ func TestHandshake(t *testing.T) {
 		}
 	}
 	if _, err := peerwire.ParseHandshake(b[:67]); err == nil {
-		t.Error("a short handshake was taken")
+		t.Error("a short handshake was accepted")
 	}
 }
 

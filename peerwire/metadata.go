@@ -6,30 +6,33 @@ import (
 	"spate/bencode"
 )
 
-// MetadataPieceLen is the length of a piece of metadata, but the last (BEP 9).
+// MetadataPieceLen is the length in bytes of all pieces of metadata except the last
+// (BEP 9).
 const MetadataPieceLen = 16 << 10
 
-// MetadataType says what a metadata message is for.
+// MetadataType is the type of a metadata message.
 type MetadataType uint8
 
-// The types of BEP 9.
+// The metadata message types of BEP 9.
 const (
 	MetadataRequest MetadataType = 0
 	MetadataData    MetadataType = 1
 	MetadataReject  MetadataType = 2
 )
 
-// MetadataMessage is a message of the extension ut_metadata (BEP 9).
+// MetadataMessage is a message of the ut_metadata extension (BEP 9).
 type MetadataMessage struct {
 	Type  MetadataType
 	Piece int64
-	// Total is the length of all the metadata; in data messages alone.
+	// Total is the size of the complete metadata in bytes. Only data messages have it.
 	Total int64
-	// Data is the piece, in the buffer that was parsed; in data messages alone.
+	// Data is the piece of metadata, as a slice of the parsed payload. Only data
+	// messages have it.
 	Data []byte
 }
 
-// AppendMetadata appends the whole message, under the number that the peer gave.
+// AppendMetadata appends the complete message to b. number is the message number that
+// the receiver assigned to the extension.
 func AppendMetadata(b []byte, number uint8, m *MetadataMessage) []byte {
 	d := bencode.AppendDict(nil)
 	d = bencode.AppendInt(bencode.AppendString(d, "msg_type"), int64(m.Type))
@@ -41,8 +44,8 @@ func AppendMetadata(b []byte, number uint8, m *MetadataMessage) []byte {
 	return AppendExtended(b, number, append(d, m.Data...))
 }
 
-// ParseMetadata reads the payload of a metadata message. Types that are not known
-// are returned as they are, to be ignored (BEP 9).
+// ParseMetadata parses the payload of a metadata message. It accepts unknown types,
+// which the caller must ignore (BEP 9). The error wraps [ErrExtension].
 func ParseMetadata(payload []byte) (MetadataMessage, error) {
 	m := MetadataMessage{Piece: -1}
 	d := bencode.NewDecoder(payload, extLimits)

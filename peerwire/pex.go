@@ -8,10 +8,11 @@ import (
 	"spate/bencode"
 )
 
-// MaxPEX is how many addresses a message may add, and drop (BEP 11).
+// MaxPEX limits the addresses that one message may add, and those that it may drop (BEP
+// 11).
 const MaxPEX = 50
 
-// PEXFlags are what the sender says of a peer (BEP 11).
+// PEXFlags describes a peer in a PEX message (BEP 11).
 type PEXFlags uint8
 
 // The flags of BEP 11.
@@ -23,14 +24,15 @@ const (
 	PEXReachable  PEXFlags = 0x10
 )
 
-// PEXMessage is a message of the extension ut_pex (BEP 11).
+// PEXMessage is a message of the ut_pex extension (BEP 11).
 type PEXMessage struct {
 	Added   []netip.AddrPort
-	Flags   []PEXFlags // of Added, as many
+	Flags   []PEXFlags // the flags of each peer in Added
 	Dropped []netip.AddrPort
 }
 
-// AppendPEX appends the whole message, under the number that the peer gave.
+// AppendPEX appends the complete message to b. number is the message number that the
+// receiver assigned to the extension. m.Flags must be as long as m.Added.
 func AppendPEX(b []byte, number uint8, m *PEXMessage) []byte {
 	var added4, added6, flags4, flags6, dropped4, dropped6 []byte
 	for i, a := range m.Added {
@@ -60,8 +62,9 @@ func AppendPEX(b []byte, number uint8, m *PEXMessage) []byte {
 	return AppendExtended(b, number, bencode.AppendEnd(d))
 }
 
-// ParsePEX reads the payload of a PEX message. Of longer lists it takes the first
-// MaxPEX addresses of each family.
+// ParsePEX parses the payload of a PEX message. It reads at most MaxPEX addresses of
+// each address family in each list and ignores the others. The error wraps
+// [ErrExtension].
 func ParsePEX(payload []byte) (PEXMessage, error) {
 	var m PEXMessage
 	var lists [6][]byte
@@ -114,7 +117,7 @@ func ParsePEX(payload []byte) (PEXMessage, error) {
 	return m, nil
 }
 
-// appendFlags appends n flags; those that were not sent are 0.
+// appendFlags appends n flags to dst. Flags that are missing from b are 0.
 func appendFlags(dst []PEXFlags, b []byte, n int) []PEXFlags {
 	for i := range n {
 		f := PEXFlags(0)

@@ -6,13 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// clone makes to a file that shares its blocks with from (ioctl_ficlone(2)).
-func clone(from, to string) error {
-	src, err := os.Open(from)
-	if err != nil {
-		return err
-	}
-	defer src.Close()
+// clone makes to a file that shares its blocks with src (ioctl_ficlone(2)).
+func clone(src *os.File, to string) error {
 	dst, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err

@@ -2,7 +2,10 @@
 
 package publish
 
-import "errors"
+import (
+	"errors"
+	"os"
+)
 
 // clone is not done here: files are linked.
-func clone(string, string) error { return errors.ErrUnsupported }
+func clone(*os.File, string) error { return errors.ErrUnsupported }

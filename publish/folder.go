@@ -4,15 +4,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"sync"
 	"syscall"
 	"time"
 
+	"spate/internal/folder"
 	"spate/internal/watch"
-	"spate/metainfo"
+	"spate/maker"
 )
 
 // FolderOptions say how a [Folder] publishes. The zero value will do.
@@ -22,6 +25,8 @@ type FolderOptions struct {
 	// Older is how many versions before the newest stay reachable, where their
 	// data can be kept. 0: none.
 	Older int
+	// FollowLinks follows links that lead out of the folder, as the watcher does.
+	FollowLinks bool
 	// Told is called after a release is listed or withdrawn; nil: nothing is.
 	Told func(what string, r *Release)
 	Log  *slog.Logger // nil: nowhere
@@ -31,6 +36,9 @@ type FolderOptions struct {
 // it back when it is removed; what changes becomes another version. A file NAME.md
 // beside NAME is its notes. Beside a .torrent file lies its data, which is seeded
 // as that torrent, and not published on its own.
+//
+// Somebody else may write to the directory: nothing outside it is read, unless
+// links that lead there are to be followed.
 type Folder struct {
 	dir  string
 	pub  *Publisher
@@ -41,6 +49,7 @@ type Folder struct {
 	scan    watch.Scan
 	fresh   chan struct{} // holds one when scan is new
 	refused map[string]refusal
+	ignored map[string]string // links, pipes and notes that are not read, and why
 	entries int
 	waiting int
 
@@ -64,7 +73,7 @@ type FolderStatus struct {
 	Entries    int               // published from it
 	Waiting    int               // still being written, or in line
 	Err        error             // why it cannot be read, or nil
-	Refused    map[string]string // entries that cannot be published, and why
+	Refused    map[string]string // entries that cannot be published, notes that cannot be read, and why
 }
 
 // NewFolder returns what publishes the directory dir. Folders that are given the
@@ -85,10 +94,16 @@ func (f *Folder) Status() FolderStatus {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	s := FolderStatus{Dir: f.dir, Group: f.opt.Group, Entries: f.entries, Waiting: f.waiting, Err: f.scan.Err, Refused: map[string]string{}}
+	maps.Copy(s.Refused, f.ignored)
 	for name, r := range f.refused {
 		s.Refused[name] = r.why
 	}
 	return s
+}
+
+// open opens the directory.
+func (f *Folder) open() (*folder.Folder, error) {
+	return folder.Open(f.dir, folder.Options{FollowLinks: f.opt.FollowLinks})
 }
 
 // Seen takes what a watcher saw. It does not wait.
@@ -125,11 +140,17 @@ func (f *Folder) Step(ctx context.Context) bool {
 	if scan.Err != nil {
 		return false // nothing is known
 	}
-	pl, err := f.plan(ctx, scan)
+	in, err := f.open()
+	var pl *plan
+	if err == nil {
+		defer in.Close()
+		pl, err = f.plan(ctx, in, scan)
+	}
 	if err != nil {
 		f.opt.Log.Error("publish: a watched folder cannot be brought up to date", "folder", f.dir, "err", err)
 		return false
 	}
+	f.ignore(pl.ignored)
 	for _, r := range pl.withdraw {
 		if err := f.pub.Withdraw(ctx, r.Ref()); err != nil && !errors.Is(err, ErrNotFound) {
 			f.opt.Log.Error("publish: not withdrawn", "release", r.Ref(), "err", err)
@@ -150,8 +171,21 @@ func (f *Folder) Step(ctx context.Context) bool {
 	}
 	f.turn.Lock()
 	defer f.turn.Unlock()
-	f.one(ctx, pl.publish[0])
+	f.one(ctx, in, pl.publish[0])
 	return true
+}
+
+// ignore takes what is left out of the folder now, and logs what is new of it.
+func (f *Folder) ignore(now map[string]error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	ignored := map[string]string{}
+	for name, err := range now {
+		if ignored[name] = err.Error(); f.ignored[name] != ignored[name] {
+			f.opt.Log.Warn("publish: something in a watched folder is left out", "path", filepath.Join(f.dir, name), "err", err)
+		}
+	}
+	f.ignored = ignored
 }
 
 // isRefused reports whether an entry was tried as it is.
@@ -173,29 +207,36 @@ func (f *Folder) forget(isItem map[string]bool) {
 	}
 }
 
-// one publishes an entry.
-func (f *Folder) one(ctx context.Context, it item) {
+// one publishes an entry of the folder, which is open as in.
+func (f *Folder) one(ctx context.Context, in *folder.Folder, it item) {
 	path := filepath.Join(f.dir, it.Name)
 	spec := f.opt.Spec
 	spec.Group, spec.Watched, spec.Stamp = f.opt.Group, path, it.Stamp
 	spec.Keep, spec.Newer = f.opt.Older > 0, it.old != nil
-	notes := it.Name + ".md"
-	if it.torrent != "" {
-		notes = ""
+	skipped := spec.Skipped
+	spec.Skipped = func(s maker.Skipped) {
+		if s.Reason == maker.SkipOutside {
+			f.opt.Log.Warn("publish: a link is left out of a release", "path", filepath.Join(path, filepath.FromSlash(s.Path)), "why", s.Reason)
+		} else if skipped != nil {
+			skipped(s)
+		}
 	}
-	if text, err := readNotes(notes, f.dir); err == nil {
-		spec.Notes = text
+	if it.torrent == "" {
+		spec.Notes, _ = readNotes(in, it.Name+".md") // the plan tells what is wrong with them
 	}
 	if it.old != nil {
 		spec.Slug, spec.Variant = it.old.Slug, it.old.Variant
 	}
-	r, err := f.make(ctx, it, path, spec)
+	r, err := f.make(ctx, in, it, spec)
 	var same *SameError
 	switch {
 	case ctx.Err() != nil:
 		return
 	case errors.As(err, &same) && (it.old != nil && same.Release.Ref() == it.old.Ref() || f.orphan(same.Release)):
-		err = f.pub.Moved(ctx, same.Release, f.dataPath(it, path), path, it.Stamp)
+		var at string
+		if at, err = f.dataPath(in, it); err == nil {
+			err = f.pub.Moved(ctx, same.Release, at, path, it.Stamp)
+		}
 		if it.old != nil && it.old.Ref() != same.Release.Ref() {
 			err = errors.Join(err, f.retire(ctx, it.old))
 		}
@@ -231,30 +272,45 @@ func (f *Folder) orphan(r *Release) bool {
 }
 
 // make publishes an entry, or adopts the torrent that it is.
-func (f *Folder) make(ctx context.Context, it item, path string, spec Spec) (*Release, error) {
+func (f *Folder) make(ctx context.Context, in *folder.Folder, it item, spec Spec) (*Release, error) {
+	spec.Root = in.Root()
 	if it.torrent == "" {
-		return f.pub.Publish(ctx, path, spec)
+		return f.pub.Publish(ctx, f.named(in, it.Name), spec)
 	}
-	m, err := metainfo.ReadFile(path)
+	m, err := readTorrent(in, it.torrent)
 	if err != nil {
 		return nil, err
 	}
-	data := filepath.Join(f.dir, m.Info.Name)
-	if _, err := os.Stat(data); err != nil {
+	switch _, err := in.Stat(m.Info.Name); {
+	case errors.Is(err, fs.ErrNotExist):
 		return nil, fmt.Errorf("its data %q is not beside it", m.Info.Name)
+	case err != nil:
+		return nil, fmt.Errorf("its data cannot be seeded: %w", err)
 	}
-	return f.pub.Adopt(ctx, m, data, spec)
+	return f.pub.Adopt(ctx, m, f.named(in, m.Info.Name), spec)
+}
+
+// named is the path by which a publisher is told of an entry: one in the open
+// directory, if that holds what is in it.
+func (f *Folder) named(in *folder.Folder, name string) string {
+	if in.Root() != nil {
+		return name
+	}
+	return in.Path(name)
 }
 
 // dataPath is where the data of an entry lies.
-func (f *Folder) dataPath(it item, path string) string {
-	if it.torrent == "" {
-		return path
+func (f *Folder) dataPath(in *folder.Folder, it item) (string, error) {
+	name := it.Name
+	if it.torrent != "" {
+		m, err := readTorrent(in, it.torrent)
+		if err != nil {
+			return "", err
+		}
+		name = m.Info.Name
 	}
-	if m, err := metainfo.ReadFile(path); err == nil {
-		return filepath.Join(f.dir, m.Info.Name)
-	}
-	return path
+	at, _, err := locate(f.named(in, name), in.Root())
+	return at, err
 }
 
 // retire makes old, which there is another version of, an older one, or withdraws

@@ -30,6 +30,8 @@ type house struct {
 	allowed  map[spate.InfoHash]bool
 	seeded   map[spate.InfoHash]string // path
 	hashed   int
+	follow   bool
+	toMake   func()
 	whenMade func(path string)
 }
 
@@ -59,14 +61,17 @@ func (h *house) start(older int) {
 	if err := k.Sweep(h.t.Context(), h.catalog); err != nil {
 		h.t.Fatal(err)
 	}
-	if h.folder, err = NewFolder(h.in, h.pub, &sync.Mutex{}, FolderOptions{Older: older}); err != nil {
+	if h.folder, err = NewFolder(h.in, h.pub, &sync.Mutex{}, FolderOptions{Older: older, FollowLinks: h.follow}); err != nil {
 		h.t.Fatal(err)
 	}
-	h.watcher, _ = watch.New(h.in, watch.Options{})
+	h.watcher, _ = watch.New(h.in, watch.Options{FollowLinks: h.follow})
 }
 
 func (h *house) Make(ctx context.Context, path string, o maker.Options) (*metainfo.MetaInfo, error) {
 	h.hashed++
+	if h.toMake != nil {
+		h.toMake()
+	}
 	o.NoDate, o.PieceLength = true, 16<<10
 	m, err := maker.Make(ctx, path, o)
 	if h.whenMade != nil {

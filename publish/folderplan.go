@@ -3,12 +3,12 @@ package publish
 import (
 	"context"
 	"errors"
-	"fmt"
-	"os"
+	"io/fs"
 	"path/filepath"
 	"slices"
 	"strings"
 
+	"spate/internal/folder"
 	"spate/internal/watch"
 	"spate/metainfo"
 )
@@ -18,7 +18,8 @@ type plan struct {
 	withdraw []*Release
 	notes    map[string]string // by reference
 	publish  []item
-	same     int // releases that are as they should be
+	same     int              // releases that are as they should be
+	ignored  map[string]error // by name: links, pipes and notes that are not read
 }
 
 // item is an entry to be published.
@@ -31,8 +32,8 @@ type item struct {
 // torrentFile is the data that a .torrent file names, "" if it is malformed.
 type torrentFile struct{ stamp, data string }
 
-// plan compares what is there with what is listed.
-func (f *Folder) plan(ctx context.Context, scan watch.Scan) (*plan, error) {
+// plan compares what is there with what is listed. The folder is open as in.
+func (f *Folder) plan(ctx context.Context, in *folder.Folder, scan watch.Scan) (*plan, error) {
 	list, _, err := f.pub.opts.Catalog.List(ctx, Query{All: true})
 	if err != nil {
 		return nil, err
@@ -43,16 +44,16 @@ func (f *Folder) plan(ctx context.Context, scan watch.Scan) (*plan, error) {
 			mine[filepath.Base(r.Watched)] = r
 		}
 	}
-	there := map[string]bool{}
-	for _, name := range scan.Waiting {
-		there[name] = true
-	}
 	entries := map[string]watch.Entry{}
 	for _, e := range scan.Entries {
-		there[e.Name], entries[e.Name] = true, e
+		entries[e.Name] = e
 	}
-	pl := &plan{notes: map[string]string{}}
-	if len(there) == 0 && len(mine) > 0 && !f.sawSome() {
+	pl := &plan{notes: map[string]string{}, ignored: map[string]error{}}
+	for _, r := range scan.Refused {
+		pl.ignored[r.Name] = r.Err
+	}
+	there := f.present(scan)
+	if len(there)+len(scan.Refused) == 0 && len(mine) > 0 && !f.sawSome() {
 		if !f.empty {
 			f.opt.Log.Warn("publish: the folder is empty, as where nothing is mounted: its releases stay until something is in it, or until they are withdrawn by hand", "folder", f.dir)
 		}
@@ -60,13 +61,17 @@ func (f *Folder) plan(ctx context.Context, scan watch.Scan) (*plan, error) {
 		return pl, nil
 	}
 	f.empty = false
-	items, notes := f.items(entries)
+	items, notes := f.items(in, entries)
 	isItem := map[string]bool{}
 	for _, it := range items {
 		isItem[it.Name] = true
 	}
 	f.forget(isItem)
 	for _, it := range items {
+		text, err := readNotes(in, notes[it.Name])
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			pl.ignored[notes[it.Name]] = err
+		}
 		r := mine[it.Name]
 		switch {
 		case r == nil || r.Stamp != it.Stamp:
@@ -76,7 +81,7 @@ func (f *Folder) plan(ctx context.Context, scan watch.Scan) (*plan, error) {
 			}
 		default:
 			pl.same++
-			if text, err := readNotes(notes[it.Name], f.dir); err == nil && notes[it.Name] != "" {
+			if err == nil && notes[it.Name] != "" {
 				f.planNotes(ctx, pl, r, text)
 			}
 		}
@@ -88,6 +93,23 @@ func (f *Folder) plan(ctx context.Context, scan watch.Scan) (*plan, error) {
 		}
 	}
 	return pl, nil
+}
+
+// present returns the names of what is in the folder.
+func (f *Folder) present(scan watch.Scan) map[string]bool {
+	there := map[string]bool{}
+	for _, name := range scan.Waiting {
+		there[name] = true
+	}
+	for _, e := range scan.Entries {
+		there[e.Name] = true
+	}
+	for _, r := range scan.Refused {
+		if f.opt.FollowLinks && errors.Is(r.Err, fs.ErrNotExist) {
+			there[r.Name] = true // the disk that it leads to may come back
+		}
+	}
+	return there
 }
 
 // sawSome reports whether the folder was not empty since the program began.
@@ -117,7 +139,7 @@ const replaced = "replaced"
 
 // items are the entries to be published, in their order, and for each the file
 // with its notes.
-func (f *Folder) items(entries map[string]watch.Entry) (items []item, notes map[string]string) {
+func (f *Folder) items(in *folder.Folder, entries map[string]watch.Entry) (items []item, notes map[string]string) {
 	torrents, data := map[string]torrentFile{}, map[string]bool{}
 	notes = map[string]string{}
 	for name, e := range entries {
@@ -125,7 +147,7 @@ func (f *Folder) items(entries map[string]watch.Entry) (items []item, notes map[
 			t := f.torrents[name]
 			if t.stamp != e.Stamp {
 				t = torrentFile{stamp: e.Stamp}
-				if m, err := metainfo.ReadFile(filepath.Join(f.dir, name)); err == nil {
+				if m, err := readTorrent(in, name); err == nil {
 					t.data = m.Info.Name
 				}
 			}
@@ -157,16 +179,21 @@ func (f *Folder) items(entries map[string]watch.Entry) (items []item, notes map[
 }
 
 // readNotes reads the notes in the file of that name, "" if there are none.
-func readNotes(name, dir string) (string, error) {
+func readNotes(in *folder.Folder, name string) (string, error) {
 	if name == "" {
 		return "", nil
 	}
-	path := filepath.Join(dir, name)
-	if info, err := os.Stat(path); err != nil || info.Size() > MaxNotes {
-		return "", errors.Join(err, fmt.Errorf("%s is larger than %d bytes", path, MaxNotes))
-	}
-	b, err := os.ReadFile(path)
+	b, err := in.ReadFile(name, MaxNotes)
 	return strings.ToValidUTF8(string(b), "\ufffd"), err
+}
+
+// readTorrent reads the .torrent of that name.
+func readTorrent(in *folder.Folder, name string) (*metainfo.MetaInfo, error) {
+	b, err := in.ReadFile(name, metainfo.MaxSize)
+	if err != nil {
+		return nil, err
+	}
+	return metainfo.Parse(b)
 }
 
 func (f *Folder) planNotes(ctx context.Context, pl *plan, r *Release, text string) {

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"spate"
+	"spate/internal/folder"
 )
 
 // Keeper keeps the data of releases in a directory of its own, so that a version
@@ -29,7 +30,8 @@ func NewKeeper(dir string) (*Keeper, error) {
 func (k *Keeper) place(ih spate.InfoHash) string { return filepath.Join(k.dir, ih.String()) }
 
 // Keep makes the data of r available at the path that it returns. If that cannot
-// be done here, the error is [ErrNotKept].
+// be done here, the error is [ErrNotKept]; if the data is not what was hashed any
+// more, [ErrChanged] or [ErrGone].
 func (k *Keeper) Keep(r *Release) (path string, err error) {
 	place := k.place(r.Hash())
 	if err := os.MkdirAll(k.dir, 0o700); err != nil {
@@ -38,39 +40,49 @@ func (k *Keeper) Keep(r *Release) (path string, err error) {
 	os.RemoveAll(place) // what a crash left
 	path = filepath.Join(place, r.Name)
 	for i := range r.Files {
-		from, to := r.Path, path
-		if !r.Single {
-			name := filepath.FromSlash(r.Files[i].Path)
-			from, to = filepath.Join(r.Path, name), filepath.Join(path, name)
-		}
-		if err = os.MkdirAll(filepath.Dir(to), 0o700); err == nil {
-			err = cloneOrLink(from, to)
-		}
-		if err != nil {
+		if err := r.keepFile(i, path); err != nil {
 			os.RemoveAll(place)
-			return "", fmt.Errorf("%w: %w", ErrNotKept, err)
+			return "", err
 		}
 	}
 	return path, nil
+}
+
+// keepFile makes file i of r available at path, or below it if r is a tree.
+func (r *Release) keepFile(i int, path string) error {
+	from, to := r.Path, path
+	if !r.Single {
+		name := filepath.FromSlash(r.Files[i].Path)
+		from, to = filepath.Join(r.Path, name), filepath.Join(path, name)
+	}
+	f, err := r.Open(i)
+	if err != nil {
+		return fmt.Errorf("%s: %w", r.nameIn(r.Files[i].Path), err)
+	}
+	defer f.Close()
+	if err = os.MkdirAll(filepath.Dir(to), 0o700); err == nil {
+		err = cloneOrLink(f, from, to)
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrNotKept, err)
+	}
+	return nil
 }
 
 // ErrNotKept is the cause when the data of a release cannot be kept without
 // copying it.
 var ErrNotKept = errors.New("older versions cannot be kept")
 
-// cloneOrLink makes to the same data as from, a regular file.
-func cloneOrLink(from, to string) error {
-	info, err := os.Lstat(from)
+// cloneOrLink makes to the same data as f, which was opened at from.
+func cloneOrLink(f *os.File, from, to string) error {
+	info, err := f.Stat()
 	if err != nil {
 		return err
 	}
-	if !info.Mode().IsRegular() {
-		return &fs.PathError{Op: "link", Path: from, Err: errors.New("not a regular file")}
-	}
-	if err := clone(from, to); err == nil {
+	if err := clone(f, to); err == nil {
 		return os.Chtimes(to, info.ModTime(), info.ModTime())
 	}
-	return os.Link(from, to)
+	return folder.Link(f, from, to)
 }
 
 // Drop removes what is kept of the release with that main info-hash, if anything

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"time"
 
 	"spate/maker"
@@ -76,14 +74,14 @@ func (p *Publisher) restore(ctx context.Context, ref string, out *Restored) erro
 // Intact returns why some file of r is not what was hashed, or nil: [ErrChanged]
 // or [ErrGone].
 func (r *Release) Intact() error {
-	root, _, err := r.root("")
+	in, err := r.folder()
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrGone, bare(err))
 	}
-	defer root.Close()
+	defer in.Close()
 	for i := range r.Files {
 		name := r.nameIn(r.Files[i].Path)
-		info, err := root.Stat(name)
+		info, err := in.Stat(name)
 		if err != nil {
 			return fmt.Errorf("%s %w: %w", name, ErrGone, bare(err))
 		}
@@ -177,13 +175,10 @@ func (e *DataError) Error() string {
 }
 
 // Adopt makes a release of a torrent that somebody made, and of its data at path,
-// which is checked first: it is a [DataError] if any of it is missing or wrong.
-// Of spec, what is about making a torrent does not count.
+// as for Publish, which is checked first: it is a [DataError] if any of it is
+// missing or wrong. Of spec, what is about making a torrent does not count.
 func (p *Publisher) Adopt(ctx context.Context, m *metainfo.MetaInfo, path string, spec Spec) (*Release, error) {
-	path, err := filepath.Abs(path)
-	if err == nil {
-		path, err = filepath.EvalSymlinks(path)
-	}
+	at, info, err := locate(path, spec.Root)
 	if err != nil {
 		return nil, fmt.Errorf("publish: %w", err)
 	}
@@ -199,33 +194,25 @@ func (p *Publisher) Adopt(ctx context.Context, m *metainfo.MetaInfo, path string
 	if err := p.version(ctx, &spec); err != nil {
 		return nil, err
 	}
-	r := newRelease(m, path)
-	if info, err := os.Stat(path); err != nil || info.IsDir() == r.Single {
-		return nil, &StepError{"make", spec.Name, errors.Join(err, &DataError{Path: path, Absent: m.Info.NumPieces()})}
+	r := newRelease(m, at)
+	if info.IsDir() == r.Single {
+		return nil, &StepError{"make", spec.Name, &DataError{Path: at, Absent: m.Info.NumPieces()}}
 	}
-	before, err := takeSnapshot(path)
+	before, err := takeSnapshot(at)
 	if err != nil {
 		return nil, &StepError{"make", spec.Name, err}
 	}
-	if err := checkData(ctx, m, path); err != nil {
+	report, err := maker.Verify(ctx, m, path, maker.VerifyOptions{Root: spec.Root})
+	if err == nil && !report.Whole() {
+		err = &DataError{Path: at, Good: report.Good, Bad: report.Bad, Absent: report.Missing}
+	}
+	if err != nil {
 		return nil, &StepError{"make", spec.Name, err}
 	}
 	if err := r.record(before); err != nil {
 		return nil, &StepError{"make", spec.Name, err}
 	}
 	return p.finish(ctx, m, r, &spec)
-}
-
-// checkData holds the data at path against m.
-func checkData(ctx context.Context, m *metainfo.MetaInfo, path string) error {
-	report, err := maker.Verify(ctx, m, path, maker.VerifyOptions{})
-	if err != nil {
-		return err
-	}
-	if report.Whole() {
-		return nil
-	}
-	return &DataError{Path: path, Good: report.Good, Bad: report.Bad, Absent: report.Missing}
 }
 
 // SameError says that the data is published already, as it is.

@@ -11,6 +11,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net/url"
 	"os"
@@ -21,6 +22,7 @@ import (
 	"time"
 
 	"spate"
+	"spate/internal/folder"
 	"spate/maker"
 	"spate/metainfo"
 	"spate/signature"
@@ -155,12 +157,14 @@ type Spec struct {
 	Watched, Stamp string
 }
 
-// Publish makes a release of the file or the tree at path.
+// Publish makes a release of the file or the tree at path. With a Root in spec the
+// path is relative to that, and nothing outside it is read; without, path may be a
+// link to anywhere.
 //
 // The error is [ErrExists] when the name is taken, [ErrLabel] when it cannot be
 // one, a [StepError] when a step failed, and in any case nothing was published.
 func (p *Publisher) Publish(ctx context.Context, path string, spec Spec) (*Release, error) {
-	path, single, err := p.prepare(path, &spec)
+	at, single, err := p.prepare(path, &spec)
 	if err != nil {
 		return nil, err
 	}
@@ -176,7 +180,7 @@ func (p *Publisher) Publish(ctx context.Context, path string, spec Spec) (*Relea
 	if own := WebSeedURL(p.opts.BaseURL, ref.String(), single); own != "" && !slices.Contains(spec.WebSeeds, own) {
 		spec.WebSeeds = append([]string{own}, spec.WebSeeds...)
 	}
-	m, r, err := p.make(ctx, path, single, spec.Options)
+	m, r, err := p.make(ctx, path, at, single, spec.Options)
 	if err != nil {
 		return nil, &StepError{"make", spec.Name, err}
 	}
@@ -217,21 +221,40 @@ func (p *Publisher) version(ctx context.Context, spec *Spec) error {
 	return nil
 }
 
-// prepare resolves path and fills in what spec leaves open.
-func (p *Publisher) prepare(path string, spec *Spec) (resolved string, single bool, err error) {
-	abs, err := filepath.Abs(path)
-	if err != nil {
-		return "", false, fmt.Errorf("publish: %w", err)
+// locate returns the absolute path of what path, relative to root unless that is
+// nil, names, and what lies there. Its links are resolved, but for those in root:
+// they may be others when it is opened.
+func locate(path string, root *os.Root) (at string, info fs.FileInfo, err error) {
+	if root == nil {
+		if at, err = filepath.Abs(path); err == nil {
+			at, err = filepath.EvalSymlinks(at)
+		}
+		if err == nil {
+			info, err = os.Stat(at)
+		}
+		return at, info, err
 	}
-	resolved, err = filepath.EvalSymlinks(abs)
-	if err != nil {
-		return "", false, fmt.Errorf("publish: %w", err)
+	dir, err := filepath.Abs(root.Name())
+	if err == nil {
+		dir, err = filepath.EvalSymlinks(dir)
 	}
-	info, err := os.Stat(resolved)
+	if err == nil {
+		info, err = folder.In(root).Stat(path)
+	}
+	return filepath.Join(dir, path), info, err
+}
+
+// prepare finds what is at path and fills in what spec leaves open.
+func (p *Publisher) prepare(path string, spec *Spec) (at string, single bool, err error) {
+	at, info, err := locate(path, spec.Root)
 	if err != nil {
 		return "", false, fmt.Errorf("publish: %w", err)
 	}
 	if spec.Name == "" {
+		abs, err := filepath.Abs(path)
+		if err != nil {
+			return "", false, fmt.Errorf("publish: %w", err)
+		}
 		spec.Name = filepath.Base(abs)
 	}
 	if spec.Slug == "" {
@@ -240,12 +263,16 @@ func (p *Publisher) prepare(path string, spec *Spec) (resolved string, single bo
 	if spec.Announce == nil {
 		spec.Announce = p.opts.Trackers
 	}
-	return resolved, !info.IsDir(), nil
+	return at, !info.IsDir(), nil
 }
 
-// make is the first step: the torrent, and what lies on the disk under it.
-func (p *Publisher) make(ctx context.Context, path string, single bool, opts maker.Options) (*metainfo.MetaInfo, *Release, error) {
-	before, err := takeSnapshot(path)
+// make is the first step: the torrent, and what lies on the disk under it, at the
+// absolute path at.
+func (p *Publisher) make(ctx context.Context, path, at string, single bool, opts maker.Options) (*metainfo.MetaInfo, *Release, error) {
+	if opts.Root == nil {
+		path = at // wherever a link leads by then
+	}
+	before, err := takeSnapshot(at)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -253,7 +280,7 @@ func (p *Publisher) make(ctx context.Context, path string, single bool, opts mak
 	if err != nil {
 		return nil, nil, err
 	}
-	r := newRelease(m, path)
+	r := newRelease(m, at)
 	if r.Name != opts.Name {
 		return nil, nil, fmt.Errorf("the torrent is named %q; choose a --name that needs no cleaning", r.Name)
 	}

@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"spate/internal/folder"
 )
 
 // ErrNoFile is the cause when a release has no file of the path that was asked
@@ -25,27 +27,26 @@ var ErrChanged = errors.New("not what was hashed")
 // modification time and the inode of then. Otherwise the error is [ErrChanged]
 // or [ErrGone].
 //
-// The paths are resolved inside an [os.Root], so that no link in the tree leads
-// out of it. The caller closes the file.
+// No link leads out of the tree, nor out of the directory that the tree or the
+// file is in. The caller closes the file.
 func (r *Release) Open(i int) (*os.File, error) {
 	if i < 0 || i >= len(r.Files) {
 		return nil, ErrNoFile
 	}
-	root, name, err := r.root(r.Files[i].Path)
+	in, err := r.folder()
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrGone, bare(err))
 	}
-	defer root.Close()
-
-	// Before it is opened: to open a named pipe would wait for its writer.
-	info, err := root.Stat(name)
+	defer in.Close()
+	name := r.nameIn(r.Files[i].Path)
+	info, err := in.Stat(name)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrGone, bare(err))
 	}
 	if err := r.Files[i].Same(info); err != nil {
 		return nil, err
 	}
-	f, err := root.Open(name)
+	f, err := in.Open(name)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrGone, bare(err))
 	}
@@ -75,18 +76,19 @@ func (f *File) Same(info fs.FileInfo) error {
 	return nil
 }
 
-// root opens the folder that holds the data, and returns the name in it of the
-// file at path: for a single file its own folder, for a tree the tree.
-func (r *Release) root(path string) (*os.Root, string, error) {
-	dir := r.Path
-	if r.Single {
-		dir = filepath.Dir(r.Path)
+// folder opens the directory that holds the data: for a single file the one that
+// it is in, for a tree the tree. Who may write to the directory above cannot have
+// it lead elsewhere.
+func (r *Release) folder() (*folder.Folder, error) {
+	above, err := folder.Open(filepath.Dir(r.Path), folder.Options{})
+	if err != nil || r.Single {
+		return above, err
 	}
-	root, err := os.OpenRoot(dir)
-	return root, r.nameIn(path), err
+	defer above.Close()
+	return above.Sub(filepath.Base(r.Path))
 }
 
-// nameIn is the name of the file at path in the folder that root opens.
+// nameIn is the name of the file at path in the directory that folder opens.
 func (r *Release) nameIn(path string) string {
 	if r.Single {
 		return filepath.Base(r.Path)
@@ -99,25 +101,30 @@ type snapshot map[string]fs.FileInfo
 
 // takeSnapshot stats path, and everything under it if it is a directory.
 func takeSnapshot(path string) (snapshot, error) {
-	info, err := os.Stat(path)
+	above, err := folder.Open(filepath.Dir(path), folder.Options{})
+	if err != nil {
+		return nil, err
+	}
+	defer above.Close()
+	info, err := above.Stat(filepath.Base(path))
 	if err != nil {
 		return nil, err
 	}
 	if !info.IsDir() {
 		return snapshot{"": info}, nil
 	}
-	root, err := os.OpenRoot(path)
+	tree, err := above.Sub(filepath.Base(path))
 	if err != nil {
 		return nil, err
 	}
-	defer root.Close()
+	defer tree.Close()
 	s := snapshot{}
-	err = fs.WalkDir(root.FS(), ".", func(p string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return nil // the maker judges what cannot be read
+	err = tree.Walk(".", func(_ *folder.Folder, rel string, info fs.FileInfo, err error) error {
+		if info.Mode()&fs.ModeSymlink != 0 {
+			info, err = tree.Stat(rel)
 		}
-		if info, err := root.Stat(filepath.FromSlash(p)); err == nil {
-			s[p] = info
+		if err == nil && !info.IsDir() { // the maker judges what cannot be read
+			s[filepath.ToSlash(rel)] = info
 		}
 		return nil
 	})
@@ -127,15 +134,15 @@ func takeSnapshot(path string) (snapshot, error) {
 // record writes into r.Files what each of them is on the disk now, and fails if
 // that is not what it was before, nor what was hashed.
 func (r *Release) record(before snapshot) error {
-	root, _, err := r.root("")
+	in, err := r.folder()
 	if err != nil {
 		return err
 	}
-	defer root.Close()
+	defer in.Close()
 	for i := range r.Files {
 		f := &r.Files[i]
 		name := r.nameIn(f.Path)
-		info, err := root.Stat(name)
+		info, err := in.Stat(name)
 		if err != nil {
 			return fmt.Errorf("%s: %w: %w", name, ErrGone, bare(err))
 		}
@@ -168,15 +175,15 @@ func (r *Release) placeAt(path string) (*Place, error) {
 	moved := *r
 	moved.Path = path
 	moved.Files = make([]File, len(r.Files))
-	root, _, err := moved.root("")
+	in, err := moved.folder()
 	if err != nil {
 		return nil, err
 	}
-	defer root.Close()
+	defer in.Close()
 	for i, f := range r.Files {
 		f.Inode = 0
 		name := moved.nameIn(f.Path)
-		info, err := root.Stat(name)
+		info, err := in.Stat(name)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w: %w", name, ErrGone, bare(err))
 		}
@@ -192,8 +199,16 @@ func (r *Release) placeAt(path string) (*Place, error) {
 // bare is the cause of err without the path in it, which is not for the public.
 func bare(err error) error {
 	var pe *fs.PathError
-	if errors.As(err, &pe) {
+	var kind *folder.TypeError
+	switch {
+	case folder.Escapes(err):
+		return folder.ErrOutside
+	case errors.As(err, &kind):
+		return errNotRegular
+	case errors.As(err, &pe):
 		return pe.Err
 	}
 	return err
 }
+
+var errNotRegular = errors.New("not a regular file")

@@ -10,14 +10,13 @@ import (
 	"aead.dev/minisign"
 )
 
-// Key is the private half: what signs. It is safe for concurrent use.
+// Key is a private key, which makes signatures. It is safe for concurrent use.
 type Key struct{ key minisign.PrivateKey }
 
-// ErrPassword is the cause when a key is protected by a password and that which
-// was given is not it.
+// ErrPassword is returned by [ParseKey] if the key is protected by another password.
 var ErrPassword = errors.New("wrong password")
 
-// NewKey makes a key.
+// NewKey returns a new random key.
 func NewKey() (*Key, error) {
 	_, private, err := minisign.GenerateKey(nil)
 	if err != nil {
@@ -26,14 +25,14 @@ func NewKey() (*Key, error) {
 	return &Key{private}, nil
 }
 
-// Public is the half that is handed out.
+// Public returns the public key that belongs to k.
 func (k *Key) Public() PublicKey {
 	return PublicKey{k.key.Public().(minisign.PublicKey)}
 }
 
-// File is the content of the key's file, protected by password unless that is
-// empty. Protecting takes a second or two and about a GiB of memory, as it must:
-// so does guessing.
+// File returns the content of a key file for k. If password is not empty the key is
+// encrypted with it. Encryption takes one or two seconds and about 1 GiB of memory, and
+// so does each guess of a password.
 func (k *Key) File(password string) ([]byte, error) {
 	text, err := k.key.MarshalText()
 	if password != "" {
@@ -45,15 +44,14 @@ func (k *Key) File(password string) ([]byte, error) {
 	return append(text, '\n'), nil
 }
 
-// Protected reports whether a password is needed for the key in the content of a
-// file.
+// Protected reports whether the content of a key file is encrypted with a password.
 func Protected(file []byte) bool { return len(file) <= MaxKey && minisign.IsEncrypted(clean(file)) }
 
-// ParseKey reads the content of a key's file. The errors are [ErrKey] and
-// [ErrPassword]. The password of a key without is not looked at.
+// ParseKey parses the content of a key file. password is ignored if the key is not
+// encrypted. The error wraps [ErrKey], or is [ErrPassword].
 func ParseKey(file []byte, password string) (*Key, error) {
 	if len(file) > MaxKey {
-		return nil, fmt.Errorf("%w: %d bytes are too many", ErrKey, len(file))
+		return nil, fmt.Errorf("%w: %d bytes exceed the limit of %d", ErrKey, len(file), MaxKey)
 	}
 	file = clean(file)
 	var k Key
@@ -65,26 +63,30 @@ func ParseKey(file []byte, password string) (*Key, error) {
 	} else if err = k.key.UnmarshalText(file); err != nil {
 		return nil, fmt.Errorf("%w: %s", ErrKey, strings.TrimPrefix(err.Error(), "minisign: "))
 	}
-	// Halves that do not belong together would give the private one away.
+	// A signature made with a public key that does not match would reveal the private
+	// key.
 	probe := []byte("probe")
 	if !minisign.Verify(k.Public().key, probe, minisign.Sign(k.key, probe)) {
-		return nil, fmt.Errorf("%w: its halves do not belong together", ErrKey)
+		return nil, fmt.Errorf("%w: the private and the public key do not match", ErrKey)
 	}
 	return &k, nil
 }
 
-// clean is file without what editors and mail add at the end of lines.
+// clean removes surrounding space and the carriage returns that editors and mail
+// programs add.
 func clean(file []byte) []byte {
 	return []byte(strings.TrimSpace(strings.ReplaceAll(string(file), "\r\n", "\n")))
 }
 
-// Sign returns the content of the signature file for message, which people get
-// under the name file and which was signed at the given time.
+// Sign signs message and returns the content of the signature file. file is the name
+// under which people get the message, and at is the time of the signature. The
+// signature covers both.
 func (k *Key) Sign(message []byte, file string, at time.Time) []byte {
 	return k.SignRelease(message, file, at, Release{})
 }
 
-// SignRelease is Sign, and also says of which release message is.
+// SignRelease is like [Key.Sign]. The signature also covers the release r that message
+// belongs to.
 func (k *Key) SignRelease(message []byte, file string, at time.Time, r Release) []byte {
 	comment := fmt.Sprintf("timestamp:%d\tfile:%s", at.Unix(), oneWord(file))
 	if r.Ref != "" {
@@ -93,8 +95,8 @@ func (k *Key) SignRelease(message []byte, file string, at time.Time, r Release) 
 	return minisign.SignWithComments(k.key, message, comment+"\thashed", "signature by minisign key "+k.Public().ID())
 }
 
-// oneWord is a name for a comment: what would end the line or the field, or what
-// a terminal would obey, is replaced.
+// oneWord replaces the characters of a name that would end the line or the field of a
+// comment, and those that control a terminal.
 func oneWord(name string) string {
 	return strings.Map(func(c rune) rune {
 		if c < 0x20 || c >= 0x7f && c < 0xa0 || c == 0x2028 || c == 0x2029 || c >= 0x202a && c <= 0x202e || c >= 0x2066 && c <= 0x2069 {

@@ -13,23 +13,24 @@ import (
 	"slices"
 	"strings"
 
-	"spate/internal/wholefile"
+	"spate/internal/atomicfile"
 )
 
-// Known are the keys that sites were first seen with, or that somebody said are
-// theirs: a file of lines "SITE KEY", which people may read and change. It is not
-// safe for concurrent use; two processes that write at once keep the file whole.
+// Known stores the public key of each site: the one that the site was first seen with,
+// or one that the user has set. It is kept in a text file with lines "SITE KEY", which
+// users may edit. A Known is not safe for concurrent use. If two processes write the
+// file at once it stays intact.
 type Known struct {
 	path string
 	keys map[string]PublicKey
 }
 
-// maxKnown bounds the file, in bytes.
+// maxKnown is the largest file in bytes that is read.
 const maxKnown = 4 << 20
 
-// Site is the name under which the keys of the site at u are kept: the host in
-// lower case, and the port unless it is that of http or https, which are one
-// site. So nobody escapes what is known by asking for the other of the two.
+// Site returns the name under which the key of the site at u is stored: the host in
+// lower case, and the port if it is neither 80 nor 443. HTTP and HTTPS are the same
+// site, so that switching between them does not avoid the check of a known key.
 func Site(u *url.URL) string {
 	host := strings.TrimSuffix(strings.ToLower(u.Hostname()), ".")
 	if strings.Contains(host, ":") {
@@ -43,8 +44,8 @@ func Site(u *url.URL) string {
 	}
 }
 
-// OpenKnown reads the file at path. One that is not there is empty. A line that
-// is no key is an error: passing over it would forget the site.
+// OpenKnown reads the file at path. If there is no such file, no keys are known. A line
+// that is malformed is an error, because skipping it would lose the key of a site.
 func OpenKnown(path string) (*Known, error) {
 	k := &Known{path: path, keys: map[string]PublicKey{}}
 	err := fieldsOf(path, 2, "SITE KEY", func(fields []string) error {
@@ -58,29 +59,29 @@ func OpenKnown(path string) (*Known, error) {
 	return k, nil
 }
 
-// Key is the key that site is known by.
+// Key returns the stored key of site.
 func (k *Known) Key(site string) (PublicKey, bool) {
 	key, ok := k.keys[site]
 	return key, ok
 }
 
-// Sites lists the sites, in order.
+// Sites returns the names of all sites in sorted order.
 func (k *Known) Sites() []string { return slices.Sorted(maps.Keys(k.keys)) }
 
-// Remember writes that site is known by key, whatever it was known by before.
+// Remember stores key as the key of site in the file. It replaces a key stored before.
 func (k *Known) Remember(site string, key PublicKey) error {
 	if site == "" || strings.ContainsAny(site, " \t\r\n#") {
-		return fmt.Errorf("signature: %q is no site", site)
+		return fmt.Errorf("signature: %q is not the name of a site", site)
 	}
 	return k.change(func(keys map[string]PublicKey) { keys[site] = key })
 }
 
-// Forget writes that site is known by nothing.
+// Forget removes the key of site from the file.
 func (k *Known) Forget(site string) error {
 	return k.change(func(keys map[string]PublicKey) { delete(keys, site) })
 }
 
-// change does what f does to the file as it is now, and writes it in one step.
+// change reads the file again, applies f to its keys and replaces the file atomically.
 func (k *Known) change(f func(map[string]PublicKey)) error {
 	now, err := OpenKnown(k.path)
 	if err != nil {
@@ -88,7 +89,7 @@ func (k *Known) change(f func(map[string]PublicKey)) error {
 	}
 	f(now.keys)
 	var b bytes.Buffer
-	b.WriteString("# The keys of sites, which releases from there must be signed with.\n")
+	b.WriteString("# The keys of sites. Releases of a site must be signed with its key.\n")
 	for _, site := range now.Sites() {
 		fmt.Fprintf(&b, "%s %s\n", site, now.keys[site])
 	}
@@ -99,24 +100,24 @@ func (k *Known) change(f func(map[string]PublicKey)) error {
 	return nil
 }
 
-// replaceFile writes a file in one step, in a directory that need not be there.
+// replaceFile writes a file atomically. It creates the directory if it is missing.
 func replaceFile(path string, b []byte) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
 	}
-	return wholefile.Replace(path, b)
+	return atomicfile.Replace(path, b)
 }
 
-// fieldsOf reads the lines of the file at path, each n words; what begins with # is
-// a comment, and a file that is not there is empty. want says in an error what a
-// line should be.
+// fieldsOf reads the file at path and calls each for its lines, each of which must have
+// n words. It skips empty lines and lines that start with #. A missing file is treated
+// as empty. want is the form of a line, for errors.
 func fieldsOf(path string, n int, want string, each func(fields []string) error) error {
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if err == nil && info.Size() > maxKnown {
-		err = fmt.Errorf("%s is larger than 4 MiB", path)
+		err = fmt.Errorf("%s is larger than the limit of 4 MiB", path)
 	}
 	if err != nil {
 		return err
@@ -132,7 +133,7 @@ func fieldsOf(path string, n int, want string, each func(fields []string) error)
 			continue
 		}
 		if len(fields) != n {
-			return fmt.Errorf("%s:%d: a line is %s", path, at, want)
+			return fmt.Errorf("%s:%d: the line must have the form %s", path, at, want)
 		}
 		if err := each(fields); err != nil {
 			return fmt.Errorf("%s:%d: %w", path, at, err)

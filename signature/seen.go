@@ -12,10 +12,10 @@ import (
 	"time"
 )
 
-// Seen are the newest releases that sites have shown under references that stand
-// for the newest one: a file of lines "SITE REFERENCE PUBLISHED RELEASE", with the
-// time in seconds since 1970. It is not safe for concurrent use; two processes that
-// write at once keep the file whole.
+// Seen stores, for each site and each reference that stands for the newest release, the
+// newest release that the site has shown. It is kept in a text file with lines "SITE
+// REFERENCE PUBLISHED RELEASE", where PUBLISHED is in seconds since 1970. A Seen is not
+// safe for concurrent use. If two processes write the file at once it stays intact.
 type Seen struct {
 	path   string
 	newest map[seenKey]Release
@@ -23,7 +23,7 @@ type Seen struct {
 
 type seenKey struct{ site, ref string }
 
-// OpenSeen reads the file at path. One that is not there is empty.
+// OpenSeen reads the file at path. If there is no such file, no releases were seen.
 func OpenSeen(path string) (*Seen, error) {
 	s := &Seen{path: path, newest: map[seenKey]Release{}}
 	err := fieldsOf(path, 4, "SITE REFERENCE PUBLISHED RELEASE", func(f []string) error {
@@ -39,13 +39,14 @@ func OpenSeen(path string) (*Seen, error) {
 	return s, nil
 }
 
-// Newest is the newest release that site has shown as ref.
+// Newest returns the newest release that site has shown for ref.
 func (s *Seen) Newest(site, ref string) (Release, bool) {
 	r, ok := s.newest[seenKey{site, ref}]
 	return r, ok
 }
 
-// Remember writes that site has shown r as ref, unless a newer one was shown.
+// Remember stores r in the file as the newest release that site has shown for ref. It
+// does nothing if the stored release is as new or newer.
 func (s *Seen) Remember(site, ref string, r Release) error {
 	if had, ok := s.Newest(site, ref); ok && !had.Published.Before(r.Published) {
 		return nil
@@ -53,14 +54,15 @@ func (s *Seen) Remember(site, ref string, r Release) error {
 	return s.change(func(newest map[seenKey]Release) { newest[seenKey{site, ref}] = r })
 }
 
-// Forget writes that site has shown nothing.
+// Forget removes all releases of site from the file.
 func (s *Seen) Forget(site string) error {
 	return s.change(func(newest map[seenKey]Release) {
 		maps.DeleteFunc(newest, func(k seenKey, _ Release) bool { return k.site == site })
 	})
 }
 
-// change does what f does to the file as it is now, and writes it in one step.
+// change reads the file again, applies f to its releases and replaces the file
+// atomically.
 func (s *Seen) change(f func(map[seenKey]Release)) error {
 	now, err := OpenSeen(s.path)
 	if err != nil {
@@ -71,7 +73,7 @@ func (s *Seen) change(f func(map[seenKey]Release)) error {
 		return cmp.Or(strings.Compare(a.site, b.site), strings.Compare(a.ref, b.ref))
 	})
 	var b bytes.Buffer
-	b.WriteString("# The newest releases that sites have shown; older ones are refused in their place.\n")
+	b.WriteString("# The newest release that each site has shown. Older releases are refused.\n")
 	for _, k := range keys {
 		r := now.newest[k]
 		fmt.Fprintf(&b, "%s %s %d %s\n", k.site, url.PathEscape(k.ref), r.Published.Unix(), url.PathEscape(r.Ref))

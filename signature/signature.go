@@ -1,11 +1,11 @@
-// Package signature signs what is published, and checks what was fetched, with
-// minisign keys: Ed25519 over the file, and over a comment that says its name and
-// when it was signed. The program minisign verifies what this package signs, and
-// the other way round.
+// Package signature makes and checks minisign signatures. They are made with Ed25519
+// over the file, and over a comment that contains the file name and the time. The
+// program minisign can verify signatures of this package, and this package can verify
+// its signatures.
 //
-// A signature says who made a release, and nothing of who served it: a page, a
-// mirror or somebody between may be anybody. Whose key to believe is for the
-// caller to know; [Known] remembers it for each site.
+// A signature tells who made a release, not who served it. Pages and mirrors need not
+// be trusted. The caller decides which key to trust; [Known] stores a key for each
+// site.
 package signature
 
 import (
@@ -19,48 +19,49 @@ import (
 	"aead.dev/minisign"
 )
 
-// Bounds of what is read from outside, in bytes.
+// Limits on the length of input, in bytes.
 const (
-	MaxKey       = 4 << 10  // a key, or the file of one
-	MaxSignature = 16 << 10 // a signature: its comments may be long
+	MaxKey       = 4 << 10  // a key or a key file
+	MaxSignature = 16 << 10 // a signature file; its comments may be long
 )
 
-// Extension is what the name of a signature has after the name of its file.
+// Extension is appended to the name of a file to get the name of its signature.
 const Extension = ".minisig"
 
-// PublicKey is the key that signatures are checked with. It is a value, and
-// [PublicKey.String] is its only form: what people hand out.
+// PublicKey is a key that signatures are checked with. Use [PublicKey.Equal] to compare
+// keys, and [PublicKey.String] to show one.
 type PublicKey struct{ key minisign.PublicKey }
 
-// String is the key as minisign writes it: 56 characters of base64.
+// String returns the key in the format of minisign: 56 base64 characters.
 func (k PublicKey) String() string { return k.key.String() }
 
-// ID is the key's number as minisign shows it. It is a label, chosen by whoever
-// made the key, and proves nothing.
+// ID returns the key number as minisign shows it. Whoever makes a key can choose its
+// number, so it proves nothing.
 func (k PublicKey) ID() string { return keyID(k.key.ID()) }
 
-// File is the key as the content of a file, as minisign writes it.
+// File returns the content of a public key file in the format of minisign.
 func (k PublicKey) File() []byte {
-	text, _ := k.key.MarshalText() // never fails
+	text, _ := k.key.MarshalText() // MarshalText never returns an error
 	return append(text, '\n')
 }
 
 // Equal reports whether both are the same key.
 func (k PublicKey) Equal(o PublicKey) bool { return k.key.Equal(o.key) }
 
-// ErrKey is the cause when something is no key.
+// ErrKey is wrapped by the errors for malformed keys.
 var ErrKey = errors.New("not a minisign key")
 
-// ParsePublicKey reads a key: its 56 characters, or the content of its file.
+// ParsePublicKey parses the 56 characters of a public key, or the content of its file.
+// The error wraps [ErrKey].
 func ParsePublicKey(text string) (PublicKey, error) {
 	if len(text) > MaxKey {
-		return PublicKey{}, fmt.Errorf("%w: %d bytes are too many", ErrKey, len(text))
+		return PublicKey{}, fmt.Errorf("%w: %d bytes exceed the limit of %d", ErrKey, len(text), MaxKey)
 	}
 	text = strings.TrimSpace(strings.ReplaceAll(text, "\r\n", "\n"))
 	if comment, rest, ok := strings.Cut(text, "\n"); ok && strings.HasPrefix(comment, "untrusted comment:") {
 		text = strings.TrimSpace(rest)
 	}
-	if strings.ContainsAny(text, "\r\n") { // base64 would pass over them
+	if strings.ContainsAny(text, "\r\n") { // the base64 decoder would skip them
 		return PublicKey{}, fmt.Errorf("%w: more than one line", ErrKey)
 	}
 	var k PublicKey
@@ -70,39 +71,38 @@ func ParsePublicKey(text string) (PublicKey, error) {
 	return k, nil
 }
 
-// What a signature fails by, beside being of another key.
+// The errors of [Verify], besides [OtherKeyError].
 var (
-	// ErrMalformed is the cause when something is no signature at all.
+	// ErrMalformed is wrapped by the errors for signatures with bad syntax.
 	ErrMalformed = errors.New("not a minisign signature")
-	// ErrMismatch is the cause when the data is not what was signed, or the
-	// comment is not.
-	ErrMismatch = errors.New("the signature does not hold: this is not what was signed")
+	// ErrMismatch is returned if the data or the comment differ from what was signed.
+	ErrMismatch = errors.New("the signature does not match the data")
 )
 
-// OtherKeyError says that a signature is by a key that is not believed.
+// OtherKeyError is returned for a signature by another key than the expected one.
 type OtherKeyError struct{ ID string }
 
 // Error implements error.
 func (e *OtherKeyError) Error() string { return "signed with another key, " + e.ID }
 
-// Statement is what a signature that holds says.
+// Statement holds the content of a valid signature.
 type Statement struct {
-	Key     PublicKey // who
-	Comment string    // as it was signed, of one line
-	File    string    // the name of the file that was signed; "" if it is not said
-	Time    time.Time // when; zero if it is not said
-	Release Release   // of which release; zero if it is not said
+	Key     PublicKey // the key that made the signature
+	Comment string    // the signed comment, one line
+	File    string    // the signed name of the file; empty if the comment has none
+	Time    time.Time // the time of the signature; zero if the comment has none
+	Release Release   // the release that the file belongs to; zero if the comment has none
 }
 
-// Release says which release of a site something is of. It is signed, so that who
-// has the site cannot give out one for another, or an older one for the newest.
+// Release identifies a release of a site. It is part of the signature, so that a site
+// cannot pass off one release as another, or an old release as the newest.
 type Release struct {
-	Ref       string    // its reference there, in full
-	Published time.Time // to the second; signing again does not change it
+	Ref       string    // the full reference of the release at its site
+	Published time.Time // the time of publication, in whole seconds; signing again keeps it
 }
 
-// Verify checks that sig is a signature of message by key. The errors are
-// [ErrMalformed], [OtherKeyError] and [ErrMismatch].
+// Verify checks that sig is a signature of message by key and returns its content. The
+// error wraps [ErrMalformed], is an *[OtherKeyError], or is [ErrMismatch].
 func Verify(key PublicKey, message, sig []byte) (Statement, error) {
 	s, err := parse(sig)
 	if err != nil {
@@ -133,7 +133,7 @@ func Verify(key PublicKey, message, sig []byte) (Statement, error) {
 	return st, nil
 }
 
-// unixTime reads seconds since 1970; zero if they are none.
+// unixTime parses seconds since 1970. It returns the zero time if s is malformed.
 func unixTime(s string) time.Time {
 	n, err := strconv.ParseInt(s, 10, 64)
 	if err != nil || n <= 0 || n >= 1<<40 {
@@ -142,13 +142,13 @@ func unixTime(s string) time.Time {
 	return time.Unix(n, 0).UTC()
 }
 
-// parse reads a signature, strictly: four lines and nothing else.
+// parse parses a signature, which must have exactly four lines.
 func parse(sig []byte) (s minisign.Signature, err error) {
 	if len(sig) > MaxSignature {
-		return s, fmt.Errorf("%w: %d bytes are too many", ErrMalformed, len(sig))
+		return s, fmt.Errorf("%w: %d bytes exceed the limit of %d", ErrMalformed, len(sig), MaxSignature)
 	}
 	if n := strings.Count(strings.TrimRight(string(sig), "\r\n"), "\n"); n != 3 {
-		return s, fmt.Errorf("%w: it has %d lines, not four", ErrMalformed, n+1)
+		return s, fmt.Errorf("%w: it has %d lines instead of four", ErrMalformed, n+1)
 	}
 	if err := s.UnmarshalText(sig); err != nil {
 		return s, fmt.Errorf("%w: %s", ErrMalformed, strings.TrimPrefix(err.Error(), "minisign: "))

@@ -33,13 +33,13 @@ func TestSignAndVerify(t *testing.T) {
 	if st.File != "x.torrent" || !st.Time.Equal(signedAt) || !st.Key.Equal(k.Public()) {
 		t.Errorf("it says %+v", st)
 	}
-	// What comes back with carriage returns is the same signature.
+	// A signature with carriage returns is still valid.
 	if _, err := Verify(k.Public(), []byte("data"), []byte(strings.ReplaceAll(string(sig), "\n", "\r\n"))); err != nil {
 		t.Errorf("with other ends of lines: %v", err)
 	}
 }
 
-func TestWhatDoesNotHold(t *testing.T) {
+func TestVerifyRejects(t *testing.T) {
 	t.Parallel()
 	k, other := newKey(t), newKey(t)
 	sig := k.Sign([]byte("data"), "x", signedAt)
@@ -67,14 +67,15 @@ func TestWhatDoesNotHold(t *testing.T) {
 	if _, err := Verify(k.Public(), []byte("data"), other.Sign([]byte("data"), "x", signedAt)); !errors.As(err, &ok) || ok.ID != other.Public().ID() {
 		t.Errorf("by another key: %v", err)
 	}
-	// Anybody may claim the key's number: the signature counts.
+	// Anybody can write the number of another key into a signature, but cannot sign
+	// with that key.
 	forged := strings.Split(string(other.Sign([]byte("data"), "x", signedAt)), "\n")
 	raw, _ := base64.StdEncoding.DecodeString(forged[1])
 	mine, _ := base64.StdEncoding.DecodeString(lines[1])
 	copy(raw[2:10], mine[2:10])
 	forged[1] = base64.StdEncoding.EncodeToString(raw)
 	if _, err := Verify(k.Public(), []byte("data"), []byte(strings.Join(forged, "\n"))); !errors.Is(err, ErrMismatch) {
-		t.Errorf("under a borrowed number: %v", err)
+		t.Errorf("a signature that claims the number of another key: %v", err)
 	}
 }
 
@@ -109,8 +110,9 @@ func TestKeyFiles(t *testing.T) {
 	}
 }
 
-// TestPassword: testdata has a key that minisign opens as well. Its password can be
-// tried in milliseconds; that of a key that this package protects takes seconds.
+// TestPassword uses a key from testdata that minisign can open too. It was encrypted
+// with weak parameters, so that trying a password takes milliseconds; the keys of this
+// package take seconds.
 func TestPassword(t *testing.T) {
 	t.Parallel()
 	file, err := os.ReadFile("testdata/password.key")
@@ -129,7 +131,7 @@ func TestPassword(t *testing.T) {
 		t.Fatal(err)
 	}
 	if pub, err := ParsePublicKey(string(public)); err != nil || !pub.Equal(k.Public()) {
-		t.Errorf("its public half is %s, %v", k.Public(), err)
+		t.Errorf("the public key is %s, %v", k.Public(), err)
 	}
 	for _, wrong := range []string{"", "correct horse\n", "Correct horse"} {
 		if _, err := ParseKey(file, wrong); !errors.Is(err, ErrPassword) {
@@ -138,8 +140,9 @@ func TestPassword(t *testing.T) {
 	}
 }
 
-// TestCommentsStayOneLine: a name of a release is anybody's choice.
-func TestCommentsStayOneLine(t *testing.T) {
+// TestFileNameIsSanitized uses a file name with characters that end a line or control a
+// terminal.
+func TestFileNameIsSanitized(t *testing.T) {
 	t.Parallel()
 	k := newKey(t)
 	name := "a\nb\tc\x1b[31m\u202egnp\xff\u2028.iso"
@@ -160,7 +163,7 @@ func TestKnown(t *testing.T) {
 		t.Fatal(err)
 	}
 	a, b := newKey(t).Public(), newKey(t).Public()
-	other, _ := OpenKnown(path) // of another process
+	other, _ := OpenKnown(path) // opened by another process
 	if err := errors.Join(known.Remember("files.example.org", a), other.Remember("[::1]:6969", b)); err != nil {
 		t.Fatal(err)
 	}
@@ -181,7 +184,7 @@ func TestKnown(t *testing.T) {
 		t.Error("still known after Forget")
 	}
 	if err := again.Remember("two words", a); err == nil {
-		t.Error("a site with a space was taken")
+		t.Error("a site with a space was accepted")
 	}
 	os.WriteFile(path, []byte("files.example.org RWQrubbish\n"), 0o600)
 	if _, err := OpenKnown(path); !errors.Is(err, ErrKey) {
@@ -216,7 +219,7 @@ func FuzzVerify(f *testing.F) {
 	f.Fuzz(func(t *testing.T, message, sig []byte) {
 		st, err := Verify(k.Public(), message, sig)
 		if err == nil && (string(message) != "data" || strings.ContainsAny(st.Comment, "\n")) {
-			t.Errorf("%q holds for %q", sig, message)
+			t.Errorf("signature %q is valid for message %q", sig, message)
 		}
 	})
 }
@@ -232,7 +235,7 @@ func FuzzParseKeys(f *testing.F) {
 				t.Errorf("%q is read as %s, which is not read as itself", text, pub)
 			}
 		}
-		if !Protected([]byte(text)) { // else a password is tried, which takes a second
+		if !Protected([]byte(text)) { // trying a password would take a second
 			ParseKey([]byte(text), "")
 		}
 	})
@@ -258,7 +261,7 @@ func TestSeen(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	other, _ := OpenSeen(path) // of another process
+	other, _ := OpenSeen(path) // opened by another process
 	older, newer := Release{"a b~1", signedAt}, Release{"a b~2", signedAt.Add(time.Hour)}
 	for _, err := range []error{
 		one.Remember("x.example", "a b", newer), other.Remember("y.example:1", "a b", older), one.Remember("x.example", "a b", older), one.Remember("x.example", "c~~d", older),
@@ -288,7 +291,7 @@ func TestSeen(t *testing.T) {
 	for _, line := range []string{"x a 1", "x %zz 1 a", "x a one a"} {
 		os.WriteFile(path, []byte(line+"\n"), 0o600)
 		if _, err := OpenSeen(path); err == nil {
-			t.Errorf("%q is taken", line)
+			t.Errorf("%q is accepted", line)
 		}
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"syscall"
 
+	"spate/internal/folder"
 	"spate/publish"
 )
 
@@ -222,11 +223,11 @@ func (e *export) data(file, rest string) error {
 // link makes to the same file as f: by a hard link, which a web server can follow
 // that may not look into the folder of f, or else by a symbolic one.
 func link(f *os.File, to string) error {
-	from, err := filepath.EvalSymlinks(f.Name()) // one of a symbolic link would lead nowhere from here
-	if err == nil && os.Link(from, to) == nil {
+	from := filepath.Clean(f.Name())
+	if folder.Link(f, from, to) == nil {
 		return nil
 	}
-	return os.Symlink(f.Name(), to)
+	return os.Symlink(from, to)
 }
 
 // write has f make the file for a decoded path of the site.

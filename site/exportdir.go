@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"spate/internal/folder"
 )
 
 // exportMark is the directory in an exported site that says that it is one, and
@@ -30,7 +32,7 @@ func exportable(dir string) error {
 		return err
 	}
 	made := map[string]bool{".": true}
-	list, err := os.ReadFile(filepath.Join(dir, exportMark, madeList))
+	list, err := readMade(dir)
 	if err == nil {
 		made[exportMark] = true
 	}
@@ -54,6 +56,19 @@ func exportable(dir string) error {
 		}
 		return nil
 	})
+}
+
+// maxMade bounds the list of files, in bytes.
+const maxMade = 256 << 20
+
+// readMade reads the list of what was made in dir.
+func readMade(dir string) ([]byte, error) {
+	in, err := folder.Open(dir, folder.Options{})
+	if err != nil {
+		return nil, err
+	}
+	defer in.Close()
+	return in.ReadFile(filepath.Join(exportMark, madeList), maxMade)
 }
 
 // writeMade writes the list of what was made in dir.

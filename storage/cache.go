@@ -6,7 +6,7 @@ import (
 	"sync/atomic"
 )
 
-// openFile is what a descriptor is good for: a file or a directory.
+// openFile is an open file or an open directory; the other field is nil.
 type openFile struct {
 	file  *os.File
 	root  *os.Root
@@ -22,13 +22,13 @@ func (o openFile) close() {
 	}
 }
 
-// slot is the place of one file or directory that may be open or not.
+// slot holds the handle of one file or directory while it is open.
 type slot struct {
 	h  atomic.Pointer[handle]
-	mu sync.Mutex // held while it is being opened; never while it is used
+	mu sync.Mutex // held while the handle is opened, never while it is used
 }
 
-// hit returns the open handle with a reference, or nil.
+// hit returns the open handle with a new reference, or nil.
 func (s *slot) hit(write bool) *handle {
 	h := s.h.Load()
 	if h != nil && (h.write || !write) && h.acquire() {
@@ -37,7 +37,7 @@ func (s *slot) hit(write bool) *handle {
 	return nil
 }
 
-// drop closes what is open, once nobody uses it.
+// drop closes the handle once it has no references.
 func (s *slot) drop() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -50,21 +50,21 @@ func (s *slot) dropLocked() {
 	}
 }
 
-// retired is set in a handle's state when it is to be closed. The bits below it
-// count references.
+// retired is a bit in the state of a handle that is to be closed. The bits below it
+// count the references.
 const retired = 1 << 30
 
-// handle is an open descriptor with a count of those who use it.
+// handle is an open descriptor with a reference count.
 type handle struct {
 	openFile
 	state atomic.Int32
-	used  atomic.Bool // since the clock's hand last passed
+	used  atomic.Bool // used since the clock hand last passed
 	slot  *slot
-	home  *cache
-	at    int // index in home.ring
+	cache *cache
+	index int // index in cache.ring
 }
 
-// acquire takes a reference, unless the handle is to be closed.
+// acquire takes a reference. It returns false if the handle is to be closed.
 func (h *handle) acquire() bool {
 	for {
 		n := h.state.Load()
@@ -80,14 +80,14 @@ func (h *handle) acquire() bool {
 	}
 }
 
-// release gives a reference back.
+// release drops a reference.
 func (h *handle) release() {
 	switch h.state.Add(-1) {
 	case retired:
-		h.home.closed(h)
+		h.cache.closed(h)
 	case 0:
-		if h.home.waiting.Load() > 0 {
-			h.home.wake()
+		if h.cache.waiting.Load() > 0 {
+			h.cache.wake()
 		}
 	}
 }
@@ -101,24 +101,24 @@ func (h *handle) retire() {
 		}
 		if h.state.CompareAndSwap(n, n|retired) {
 			if n == 0 {
-				h.home.closed(h)
+				h.cache.closed(h)
 			}
 			return
 		}
 	}
 }
 
-// cache holds up to limit handles. Files and directories have one each, because
-// opening a file holds a directory: in one cache, directories in use could fill
-// all places and wait for each other.
+// cache holds up to limit handles and evicts with the CLOCK algorithm. Files and
+// directories have separate caches: opening a file needs a handle of a directory, so in
+// a shared cache the openers could fill it with directories and wait for each other.
 type cache struct {
-	waiting atomic.Int32         // goroutines in cond.Wait
-	relieve func(tries int) bool // makes room in the process
+	waiting atomic.Int32         // number of goroutines in cond.Wait
+	relieve func(tries int) bool // closes descriptors if the process has none left
 
 	mu      sync.Mutex
 	cond    sync.Cond
 	limit   int
-	count   int // handles open or being opened or closed
+	count   int // handles that are open, being opened or being closed
 	ring    []*handle
 	hand    int
 	opened  uint64
@@ -130,7 +130,8 @@ func (c *cache) init(limit int, relieve func(tries int) bool) {
 	c.cond.L = &c.mu
 }
 
-// get returns the handle of s with a reference, opening it if it must.
+// get returns the handle of s with a new reference. It opens the file or directory if
+// needed.
 func (c *cache) get(s *slot, write bool, open func() (openFile, error)) (*handle, error) {
 	if h := s.hit(write); h != nil {
 		return h, nil
@@ -140,7 +141,7 @@ func (c *cache) get(s *slot, write bool, open func() (openFile, error)) (*handle
 	if h := s.hit(write); h != nil {
 		return h, nil
 	}
-	s.dropLocked() // open for reading only
+	s.dropLocked() // it is open for reading only
 	c.reserve()
 	o, err := open()
 	for try := 0; classify(err, false) == ErrDescriptors && c.relieve(try); try++ {
@@ -150,11 +151,11 @@ func (c *cache) get(s *slot, write bool, open func() (openFile, error)) (*handle
 		c.unreserve()
 		return nil, err
 	}
-	h := &handle{openFile: o, slot: s, home: c}
+	h := &handle{openFile: o, slot: s, cache: c}
 	h.state.Store(1)
 	h.used.Store(true)
 	c.mu.Lock()
-	h.at = len(c.ring)
+	h.index = len(c.ring)
 	c.ring = append(c.ring, h)
 	c.opened++
 	c.mu.Unlock()
@@ -162,17 +163,18 @@ func (c *cache) get(s *slot, write bool, open func() (openFile, error)) (*handle
 	return h, nil
 }
 
-// reserve waits for room for one handle.
+// reserve waits until the cache has space for one handle.
 func (c *cache) reserve() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for c.count >= c.limit {
 		h := c.victim()
 		if h == nil {
-			// Look again after saying that we wait: a release before that
-			// would not have woken us.
+			// Look again after waiting was increased, because an earlier release would
+			// not have woken this goroutine.
 			c.waiting.Add(1)
-			if h = c.victim(); h == nil {
+			h = c.victim()
+			if h == nil {
 				c.cond.Wait()
 			}
 			c.waiting.Add(-1)
@@ -194,7 +196,7 @@ func (c *cache) unreserve() {
 	c.mu.Unlock()
 }
 
-// evict closes one handle that nobody uses, and reports whether there was one.
+// evict closes one handle without references, and reports whether there was one.
 func (c *cache) evict() bool {
 	c.mu.Lock()
 	h := c.victim()
@@ -209,8 +211,8 @@ func (c *cache) evict() bool {
 	return true
 }
 
-// victim retires a handle without references that was not used since the hand
-// last came by, and takes it out of its slot. The caller holds c.mu.
+// victim retires a handle without references that was not used since the clock hand
+// last passed, and removes it from its slot. The caller holds c.mu.
 func (c *cache) victim() *handle {
 	for range 2 * len(c.ring) {
 		c.hand++
@@ -229,14 +231,15 @@ func (c *cache) victim() *handle {
 	return nil
 }
 
-// closed closes a handle that is retired and has no references, and makes room.
+// closed closes a retired handle without references, and wakes those who wait for
+// space.
 func (c *cache) closed(h *handle) {
 	h.close()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	last := len(c.ring) - 1
-	c.ring[h.at] = c.ring[last]
-	c.ring[h.at].at = h.at
+	c.ring[h.index] = c.ring[last]
+	c.ring[h.index].index = h.index
 	c.ring[last] = nil
 	c.ring = c.ring[:last]
 	c.count--
@@ -249,7 +252,7 @@ func (c *cache) wake() {
 	c.mu.Unlock()
 }
 
-// drain closes every handle, or has it closed when it is released.
+// drain closes all handles without references, and the others when they are released.
 func (c *cache) drain() {
 	c.mu.Lock()
 	all := append([]*handle(nil), c.ring...)

@@ -6,10 +6,10 @@ import (
 	"os"
 )
 
-// Stats returns what there is of each file of the layout, in its order. Padding
-// and symbolic links have no entry of their own: theirs is the zero value. A
-// file that is not wanted and not there stands for the parts of it that are kept
-// elsewhere. It costs a system call or two for each file.
+// Stats returns the current state of each file in the order of the layout. Padding and
+// symbolic links have the zero value. If an unwanted file does not exist, its entry is
+// the state of the parts file, which stores its data. Stats takes one or two system
+// calls for each file.
 func (d *Dir) Stats() ([]FileStat, error) {
 	stats := make([]FileStat, len(d.layout.files))
 	var files []int
@@ -28,7 +28,7 @@ func (d *Dir) Stats() ([]FileStat, error) {
 	return stats, nil
 }
 
-// stat returns what there is of file i, as [Dir.Stats] does.
+// stat returns the state of file i as in [Dir.Stats].
 func (d *Dir) stat(i int) (st FileStat, err error) {
 	err = d.eachStat([]int{i}, func(p *parents, i int) error {
 		st, err = d.statIn(p, i)
@@ -37,15 +37,15 @@ func (d *Dir) stat(i int) (st FileStat, err error) {
 	return st, err
 }
 
-// stored reports whether file i is one on the disk.
+// stored reports whether file i is stored on disk.
 func (d *Dir) stored(i int) bool {
 	f := &d.layout.files[i]
 	return !f.Pad && f.Link == ""
 }
 
-// Accept takes what the files are now as what they should be: after a check of
-// the data, or after a look at the Stats that a Record kept. Before the first
-// Accept each file is accepted as it is found when it is first used.
+// Accept records the current state of all files as expected. Call it after the data was
+// checked, or after Stats was compared with a Record. Without a call, the state of each
+// file when it is first used is recorded as expected.
 func (d *Dir) Accept() error {
 	stats, err := d.Stats()
 	if err != nil {
@@ -57,35 +57,34 @@ func (d *Dir) Accept() error {
 			continue
 		}
 		st.slot.mu.Lock()
-		if st.known && !st.base.samePlace(stats[i]) {
-			st.slot.dropLocked() // another file is there now
+		if st.hasExpected && !st.expected.sameFile(stats[i]) {
+			st.slot.dropLocked() // the file was replaced
 		}
-		st.setBase(stats[i], d.place.Load())
+		st.setExpected(stats[i], d.location.Load())
 		st.slot.mu.Unlock()
 	}
 	return nil
 }
 
-// Accepted returns what the files were when they were last accepted, in the order
-// of the layout.
+// Accepted returns the expected state of each file in the order of the layout. It is
+// the zero value for files without one.
 func (d *Dir) Accepted() []FileStat {
 	all := make([]FileStat, len(d.layout.files))
 	for i := range all {
 		st := &d.files[i]
 		st.slot.mu.Lock()
-		if st.known {
-			all[i] = st.base
+		if st.hasExpected {
+			all[i] = st.expected
 		}
 		st.slot.mu.Unlock()
 	}
 	return all
 }
 
-// Check looks whether the files in a range of the byte space are still what
-// they should be: there, with the size, the time and the inode that they had
-// when they were last accepted or synced. The error joins an [*Error] for each
-// that is not, with [ErrMissing] or [ErrChanged] as the reason, and one for the
-// whole directory when that is gone. It reads no data.
+// Check checks that the files in a range of the byte space exist and have the size, the
+// time and the inode that they had when they were last accepted or synced. The error
+// joins an [*Error] with [ErrMissing] or [ErrChanged] for each file that differs, or is
+// one error if the directory itself is missing. Check reads no data.
 func (d *Dir) Check(off, n int64) error {
 	if err := d.checkRoot(); err != nil {
 		return err
@@ -102,14 +101,14 @@ func (d *Dir) Check(off, n int64) error {
 	return joined(errs)
 }
 
-// Device names the file system that the directory was on when it was opened; 0
-// where that cannot be told. It tells an empty directory from one whose disk is
-// not mounted.
-func (d *Dir) Device() uint64 { return device(d.place.Load().root.id) }
+// Device returns a number for the file system of the directory when it was opened, or 0
+// if the system has none. With it a caller can tell an empty directory from one whose
+// disk is not mounted.
+func (d *Dir) Device() uint64 { return device(d.location.Load().root.id) }
 
-// checkRoot looks whether the directory is still the one it was.
+// checkRoot checks that the directory is still the one that was opened.
 func (d *Dir) checkRoot() error {
-	at := d.place.Load().root
+	at := d.location.Load().root
 	id, err := os.Stat(at.path)
 	switch {
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
@@ -122,25 +121,26 @@ func (d *Dir) checkRoot() error {
 
 func (d *Dir) checkFile(i int) error {
 	st := &d.files[i]
-	// A write may land, or a Sync end, between the look at the file and the look
-	// at what it should be: look three times before saying so.
+	// A write or a Sync can happen between reading the state of the file and reading
+	// the expected state, so compare three times before reporting a difference.
 	for try := 0; ; try++ {
-		at := d.place.Load()
+		at := d.location.Load()
 		now, err := d.stat(i)
 		if err != nil {
 			return err
 		}
 		st.slot.mu.Lock()
-		if at != d.place.Load() {
+		if at != d.location.Load() {
 			st.slot.mu.Unlock()
-			continue // it was looked at on the way
+			continue // the data was moved in the meantime
 		}
-		if st.moved(at); !st.known {
-			st.setBase(now, at)
+		st.forgetIfCopied(at)
+		if !st.hasExpected {
+			st.setExpected(now, at)
 		}
 		ok := st.compare(now)
 		if !ok && try == 2 {
-			st.slot.dropLocked() // let the next read see what is there
+			st.slot.dropLocked() // so that the next read opens the changed file
 		}
 		st.slot.mu.Unlock()
 		switch {
@@ -155,11 +155,10 @@ func (d *Dir) checkFile(i int) error {
 	}
 }
 
-// HasData reports whether anything may be stored in n bytes from off. False
-// means that no byte of the range, padding aside, was ever written: the files
-// are not there, or too short, or have a hole where it lies, which reads as
-// zeros. On systems that cannot tell holes, what lies inside a file counts as
-// stored.
+// HasData reports whether any byte of a range may have been written. It returns false
+// if the whole range, apart from padding, is in files that do not exist, past the end
+// of a file or in a hole, which reads as zeros. On systems that cannot find holes,
+// everything inside a file counts as written.
 func (d *Dir) HasData(off, n int64) bool {
 	for e := range d.layout.Extents(off, n) {
 		if !e.Pad && d.hasData(e.File, e.Offset, e.Length) {
@@ -169,9 +168,9 @@ func (d *Dir) HasData(off, n int64) bool {
 	return false
 }
 
-// NextData returns the first offset from off on at which anything may be stored, in
-// the sense of [Dir.HasData], or the length of the byte space. It costs a few system
-// calls for a file or a hole, whatever its size.
+// NextData returns the first offset not less than off at which data may have been written, as
+// defined by [Dir.HasData], or the length of the byte space if there is none. It takes
+// a few system calls for each file or hole.
 func (d *Dir) NextData(off int64) int64 {
 	for e := range d.layout.Extents(off, d.layout.total-off) {
 		if e.Pad {
@@ -184,33 +183,32 @@ func (d *Dir) NextData(off int64) int64 {
 	return d.layout.total
 }
 
-// hasData is HasData for n bytes from off of one file.
+// hasData is HasData for n bytes of one file from offset off.
 func (d *Dir) hasData(i int, off, n int64) bool {
 	_, ok := d.nextData(i, off, n)
 	return ok
 }
 
-// nextData returns where the first data is of n bytes from off of one file, if there
-// is any.
+// nextData returns the offset of the first data in n bytes of file i from offset off,
+// and whether there is any.
 func (d *Dir) nextData(i int, off, n int64) (at int64, ok bool) {
-	begin := int64(0) // of the file in the one that is looked at
+	begin := int64(0) // offset of file i in the opened file
 	h, err := d.acquire(i, false)
 	if errors.Is(err, ErrMissing) && d.files[i].skip.Load() {
 		begin = d.layout.files[i].Offset
 		h, err = d.acquire(len(d.layout.files), false)
 	}
 	if err != nil {
-		return off, !errors.Is(err, ErrMissing) // let the read say what is wrong
+		return off, !errors.Is(err, ErrMissing) // claim that there is data, so that a read returns the error
 	}
 	defer h.release()
 	at, ok = nextData(h.file, begin+off)
 	return at - begin, ok && at < begin+off+n
 }
 
-// Prepare checks, before anything is fetched, that every file can be written:
-// that nothing is in the way and nothing is longer than it should be. It creates
-// the files of zero length, and nothing else. The error joins one [*Error] for
-// each file, up to 100.
+// Prepare checks that all files can be written: that nothing is in their way and that
+// none is too long. It creates only the files of length zero. The error joins one
+// [*Error] for each file, up to 100.
 func (d *Dir) Prepare() error {
 	if d.opts.ReadOnly {
 		return d.fail("write", -1, ErrReadOnly, nil)
@@ -222,7 +220,8 @@ func (d *Dir) Prepare() error {
 			continue
 		}
 		if err := d.prepareFile(i); err != nil {
-			if errs = append(errs, err); len(errs) == most {
+			errs = append(errs, err)
+			if len(errs) == most {
 				break
 			}
 		}
@@ -254,7 +253,7 @@ func (d *Dir) prepareIn(root *os.Root, i int) error {
 	case err != nil && !absent:
 		return err
 	case !absent && fi.Size() > want && !d.opts.Force:
-		return d.longer(i, fi.Size())
+		return d.tooLong(i, fi.Size())
 	case want > 0 || !absent && fi.Size() == 0:
 		return nil
 	}

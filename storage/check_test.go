@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// synced returns a sample whose files were written and synced.
-func synced(t *testing.T) (*Dir, string) {
+// openSynced returns an opened sample whose files are written and synced.
+func openSynced(t *testing.T) (*Dir, string) {
 	t.Helper()
 	dir := t.TempDir()
 	d := openSample(t, dir, DirOptions{})
@@ -19,14 +19,14 @@ func synced(t *testing.T) (*Dir, string) {
 	return d, dir
 }
 
-// What another program does to a file is noticed by Check, and by the next read
-// or write that has to open it.
+// TestCheckNotices checks that Check, and the next operation that opens the file,
+// detect changes by other programs.
 func TestCheckNotices(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		do     func(path string) error
 		reason error
-		write  error // what a write meets; nil: it works
+		write  error // the error of a write; nil if it works
 	}{
 		{"removed", os.Remove, ErrMissing, ErrMissing},
 		{"cut", func(p string) error { return os.Truncate(p, 50) }, ErrChanged, nil},
@@ -36,13 +36,13 @@ func TestCheckNotices(t *testing.T) {
 		}, ErrChanged, ErrChanged},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			d, dir := synced(t)
+			d, dir := openSynced(t)
 			path := filepath.Join(dir, "t/a")
 			if err := c.do(path); err != nil {
 				t.Fatal(err)
 			}
 			if c.name == "cut" {
-				moment(t, path)
+				touchLater(t, path)
 			}
 			wantReason(t, "Check", d.Check(0, 10), c.reason)
 			if err := d.Check(100, 1<<40); err != nil {
@@ -59,7 +59,7 @@ func TestCheckNotices(t *testing.T) {
 				t.Errorf("write: %v, want %v", err, c.write)
 			}
 			if _, err := os.Stat(path); c.name == "removed" && err == nil {
-				t.Error("a file that was removed was made again")
+				t.Error("a removed file was created again")
 			}
 			if err := d.Accept(); err != nil {
 				t.Fatal(err)
@@ -75,8 +75,8 @@ func TestCheckNotices(t *testing.T) {
 }
 
 func TestCheckNoticesTouch(t *testing.T) {
-	d, dir := synced(t)
-	moment(t, filepath.Join(dir, "t/a"))
+	d, dir := openSynced(t)
+	touchLater(t, filepath.Join(dir, "t/a"))
 	wantReason(t, "Check", d.Check(0, 10), ErrChanged)
 	if err := d.Accept(); err != nil {
 		t.Fatal(err)
@@ -86,9 +86,10 @@ func TestCheckNoticesTouch(t *testing.T) {
 	}
 }
 
-// Our own writes are no change, before and after Sync.
+// TestCheckOwnWrites checks that writes of this process do not count as changes, before
+// and after Sync.
 func TestCheckOwnWrites(t *testing.T) {
-	d, _ := synced(t)
+	d, _ := openSynced(t)
 	for range 5 {
 		if _, err := d.WriteAt([]byte{1}, 5); err != nil {
 			t.Fatal(err)
@@ -105,9 +106,9 @@ func TestCheckOwnWrites(t *testing.T) {
 	}
 }
 
-// Check finds nothing while others write and sync.
+// TestCheckWhileWriting checks that Check finds no changes during writes and syncs.
 func TestCheckWhileWriting(t *testing.T) {
-	d, _ := synced(t)
+	d, _ := openSynced(t)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -129,12 +130,13 @@ func TestCheckWhileWriting(t *testing.T) {
 		default:
 		}
 		if err := d.Check(0, 2000); err != nil {
-			t.Fatalf("our own writing looks like a change: %v", err)
+			t.Fatalf("a write of this process counts as a change: %v", err)
 		}
 	}
 }
 
-// A directory that is gone, or another one, is never filled anew.
+// TestDirectoryGone checks that nothing is created in a directory that was removed or
+// replaced.
 func TestDirectoryGone(t *testing.T) {
 	for _, name := range []string{"gone", "another", "emptied"} {
 		t.Run(name, func(t *testing.T) {
@@ -170,7 +172,7 @@ func TestDirectoryGone(t *testing.T) {
 			_, err = d.ReadAt(make([]byte, 1), 1300)
 			wantReason(t, "read", err, ErrMissing)
 			if _, err := os.Stat(filepath.Join(dir, "t")); err == nil {
-				t.Error("an empty tree was made")
+				t.Error("files were created")
 			}
 			if name == "gone" || name == "another" {
 				_ = os.Remove(dir)
@@ -178,16 +180,16 @@ func TestDirectoryGone(t *testing.T) {
 					t.Fatal(err)
 				}
 				if _, err := d.ReadAt(make([]byte, 1), 1300); err != nil {
-					t.Errorf("after it came back: %v", err)
+					t.Errorf("after it was restored: %v", err)
 				}
 			}
 		})
 	}
 }
 
-// What Sync could not sync is tried again, and said again.
+// TestSyncFails checks that a failed Sync is tried again and reports the error again.
 func TestSyncFails(t *testing.T) {
-	d, dir := synced(t)
+	d, dir := openSynced(t)
 	if _, err := d.WriteAt([]byte{1}, 0); err != nil {
 		t.Fatal(err)
 	}
@@ -215,7 +217,7 @@ func TestSyncFails(t *testing.T) {
 }
 
 func TestStats(t *testing.T) {
-	d, dir := synced(t)
+	d, dir := openSynced(t)
 	if err := os.Remove(filepath.Join(dir, "t/d/c")); err != nil {
 		t.Fatal(err)
 	}
@@ -235,9 +237,10 @@ func TestStats(t *testing.T) {
 	}
 }
 
-// A read of a file that is open already notices that somebody wrote to it.
+// TestReadNoticesWrite checks that reads of an open file detect changes by other
+// programs.
 func TestReadNoticesWrite(t *testing.T) {
-	d, dir := synced(t)
+	d, dir := openSynced(t)
 	buf := make([]byte, 10)
 	if _, err := d.ReadAt(buf, 0); err != nil {
 		t.Fatal(err)
@@ -247,7 +250,7 @@ func TestReadNoticesWrite(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	moment(t, filepath.Join(dir, "t/a"))
+	touchLater(t, filepath.Join(dir, "t/a"))
 	if _, err := f.WriteAt([]byte("x"), 5); err != nil {
 		t.Fatal(err)
 	}

@@ -37,7 +37,7 @@ func TestDirConformance(t *testing.T) {
 	}
 }
 
-// split lays n bytes out in files of at most size bytes.
+// split returns the layout of n bytes in files of at most size bytes.
 func split(t testing.TB, n, size int64) *storage.Layout {
 	var files []storage.File
 	for off := int64(0); off < n; off += size {

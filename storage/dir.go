@@ -14,70 +14,74 @@ import (
 	"spate/metainfo"
 )
 
-// DirOptions say how the files of a torrent are used. The zero value downloads
-// and seeds all of them.
+// DirOptions configures a [Dir]. The zero value downloads and seeds all files.
 type DirOptions struct {
-	// ReadOnly: the files are only read. Several torrents may read the same.
+	// ReadOnly opens the files only for reading. Several torrents may then read the
+	// same files.
 	ReadOnly bool
-	// Name is the name of the file, or of the directory above the files, in
-	// place of the torrent's.
+	// Within, if not empty, is a directory that must contain the directory of the files,
+	// even if links on the way to it change. It may be the same directory.
+	Within string
+	// Name replaces the name of the torrent, which is the name of its file or top
+	// directory.
 	Name string
-	// Force: files that are longer than the torrent says are cut when they are
-	// first written to.
+	// Force shortens files that are longer than in the torrent when they are first
+	// written. Without it such a write returns [ErrLonger].
 	Force bool
-	// Skip says, by the index of a file, that it is not wanted: it is not
-	// created. What is written to it all the same, because a piece that is wanted
-	// ends in it, goes to a hidden file beside; see [Dir.SetWanted]. It may be
-	// shorter than the list of files.
+	// Skip marks files by their index as unwanted. Unwanted files are not created.
+	// Their parts of wanted pieces are stored in a hidden file beside the torrent; see
+	// [Dir.SetWanted]. Skip may be shorter than the list of files.
 	Skip []bool
-	// RawPaths has, by the index of a file, another path below the torrent's name
-	// under which the file is read where it has the layout's not: that which it
-	// has where the torrent was made ([metainfo.Info.RawPaths]). Only with ReadOnly.
+	// RawPaths gives, by file index, a second path below the torrent's name, which is
+	// used if there is no file at the path of the layout. It is the original path,
+	// under which the file exists where the torrent was made
+	// ([metainfo.Info.RawPaths]). It needs ReadOnly.
 	RawPaths map[int]string
 }
 
-// Dir is a [Storage] of files in a directory. Files and directories are created
-// when something is written to them, as long as they have to be and sparse. It
-// holds no descriptors of its own, only those of its pool, but for one if it writes to
-// one of many files.
+// Dir is a [Storage] of files in a directory. Files and directories are created when
+// they are first written; files get their final length at once and are sparse.
+// Descriptors belong to the pool, except for one that is kept open while a torrent with
+// many files is written.
 type Dir struct {
 	layout *Layout
 	pool   *Pool
 	opts   DirOptions
-	cut    int            // length of the first part of the layout's paths
-	files  []fileState    // one more than the layout has: the parts
-	raw    map[int]string // those of opts.RawPaths that are there
+	cut    int            // length of the first element of the layout's paths
+	files  []fileState    // the files of the layout, then the parts file
+	raw    map[int]string // the entries of opts.RawPaths that exist
 	closed atomic.Bool
 
-	// moving is held for writing while place changes, for reading while a path
-	// is resolved. A slot's lock may be held when it is taken, not the reverse.
-	moving sync.RWMutex
-	place  atomic.Pointer[place]
-	parts  sync.RWMutex // held for reading while the parts are used
+	// moving is locked for writing while location changes, and for reading while a path
+	// is resolved. A goroutine that holds the lock of a slot may lock it, but not the
+	// reverse.
+	moving   sync.RWMutex
+	location atomic.Pointer[location]
+	parts    sync.RWMutex // locked for reading while the parts file is used
 
-	syncing sync.Mutex // held while watched is used, taken before mu
+	syncing sync.Mutex // locked while watched is used; locked before mu
 
 	mu      sync.Mutex
-	dirty   []int           // files written since the last Sync
-	dirs    map[string]bool // directories with names made since the last Sync
+	dirty   []int           // indexes of files written since the last Sync
+	dirs    map[string]bool // directories with names created since the last Sync
 	watched *os.File        // see watchErrors
 }
 
-// place is where the files of a Dir are.
-type place struct {
+// location is where the files of a Dir are.
+type location struct {
 	root   *rootDir
-	top    string // the file, or the directory above the files
-	copies int    // how often the files were copied to come here: they are others each time
+	top    string // name of the file or of the top directory
+	copies int    // how often the files were copied to another file system, which makes them new files
 }
 
-func (p *place) path() string { return filepath.Join(p.root.path, p.top) }
+func (p *location) path() string { return filepath.Join(p.root.path, p.top) }
 
 var _ Storage = (*Dir)(nil)
 
-// OpenDir opens the files of a torrent in dir, the directory that holds the file
-// or the tree, which must exist. Nothing is created. It fails with an error
-// wrapping [ErrInUse] when another Dir of the pool has the same path and one of
-// them writes.
+// OpenDir opens the files of a torrent. dir must exist; it is the directory that
+// contains the file or the top directory of the torrent. OpenDir creates nothing. The
+// error wraps [ErrInUse] if another Dir of the pool has the same path and one of both
+// writes.
 func OpenDir(dir string, info *metainfo.Info, pool *Pool, opts DirOptions) (*Dir, error) {
 	l, err := LayoutOf(info)
 	if err != nil {
@@ -86,8 +90,8 @@ func OpenDir(dir string, info *metainfo.Info, pool *Pool, opts DirOptions) (*Dir
 	return OpenLayout(dir, l, pool, opts)
 }
 
-// LayoutOf returns the layout of a torrent's files; their paths begin with the
-// torrent's name.
+// LayoutOf returns the layout of a torrent's files. All paths start with the name of
+// the torrent.
 func LayoutOf(info *metainfo.Info) (*Layout, error) {
 	files := make([]File, len(info.Files))
 	for i := range info.Files {
@@ -95,7 +99,7 @@ func LayoutOf(info *metainfo.Info) (*Layout, error) {
 		files[i] = File{
 			Path:   path.Join(append([]string{info.Name}, f.Path...)...),
 			Length: f.Length, Offset: f.Offset, Exec: f.Executable(),
-			// A link that may not be made is nothing on the disk.
+			// A link that may not be created has nothing on disk.
 			Pad: f.Pad() || f.IsSymlink() && f.Symlink == nil,
 		}
 		if f.Symlink != nil && !files[i].Pad {
@@ -105,15 +109,15 @@ func LayoutOf(info *metainfo.Info) (*Layout, error) {
 	return NewLayout(files)
 }
 
-// OpenLayout is OpenDir for a layout that does not come from a torrent. The
-// paths of its files must all begin with the same part.
+// OpenLayout is like [OpenDir] for a layout that does not come from a torrent. All
+// paths must have the same first element.
 func OpenLayout(dir string, l *Layout, pool *Pool, opts DirOptions) (*Dir, error) {
 	top := ""
 	for i := range l.files {
 		if f := &l.files[i]; !f.Pad {
 			first := topOf(f.Path)
 			if top != "" && first != top {
-				return nil, fmt.Errorf("%w: both %q and %q at the top", ErrLayout, top, first)
+				return nil, fmt.Errorf("%w: paths start with both %q and %q", ErrLayout, top, first)
 			}
 			top = first
 		}
@@ -129,22 +133,22 @@ func OpenLayout(dir string, l *Layout, pool *Pool, opts DirOptions) (*Dir, error
 		}
 		top = opts.Name
 	}
-	root, err := pool.use(dir, top, !opts.ReadOnly)
+	root, err := pool.use(dir, opts.Within, top, !opts.ReadOnly)
 	if err != nil {
 		return nil, err
 	}
 	for i := range min(len(opts.Skip), len(l.files)) {
 		d.files[i].skip.Store(opts.Skip[i])
 	}
-	d.place.Store(&place{root: root, top: top})
+	d.location.Store(&location{root: root, top: top})
 	if opts.ReadOnly && len(opts.RawPaths) > 0 {
 		d.findRaw()
 	}
 	return d, nil
 }
 
-// findRaw finds out which files have the path of opts.RawPaths. A directory that
-// cannot be looked into has none.
+// findRaw finds the files that exist at their path in opts.RawPaths. It ignores
+// directories that it cannot read.
 func (d *Dir) findRaw() {
 	found := map[int]string{}
 	_ = d.withRoot("open", func(root *os.Root) error {
@@ -153,7 +157,7 @@ func (d *Dir) findRaw() {
 				continue
 			}
 			p = "/" + p
-			if _, err := root.Lstat(d.place.Load().top + p); err == nil {
+			if _, err := root.Lstat(d.location.Load().top + p); err == nil {
 				found[i] = p
 			}
 		}
@@ -162,22 +166,22 @@ func (d *Dir) findRaw() {
 	d.raw = found
 }
 
-// topOf returns the first part of a path.
+// topOf returns the first element of a path.
 func topOf(p string) string {
 	top, _, _ := strings.Cut(p, "/")
 	return top
 }
 
-// Layout returns the files and where they lie in the byte space.
+// Layout returns the layout of the files in the byte space.
 func (d *Dir) Layout() *Layout { return d.layout }
 
-// Path returns the path of the file, or of the directory above the files.
-func (d *Dir) Path() string { return d.place.Load().path() }
+// Path returns the path of the file or of the top directory.
+func (d *Dir) Path() string { return d.location.Load().path() }
 
-// name returns the path of file i below the root, for the methods of os.Root.
-// The index after the last file stands for the parts.
+// name returns the path of file i below the root, for the methods of os.Root. The index
+// after the last file is the parts file.
 func (d *Dir) name(i int) string {
-	top := d.place.Load().top
+	top := d.location.Load().top
 	if i == len(d.layout.files) {
 		return "." + top + ".parts"
 	}
@@ -187,7 +191,8 @@ func (d *Dir) name(i int) string {
 	return top + d.layout.files[i].Path[d.cut:]
 }
 
-// length returns how long file i has to be; the parts grow as they must.
+// length returns the length that file i must have, or -1 for the parts file, which has
+// none.
 func (d *Dir) length(i int) int64 {
 	if i == len(d.layout.files) {
 		return -1
@@ -238,7 +243,7 @@ func (d *Dir) WriteAt(p []byte, off int64) (int, error) {
 	return done, nil
 }
 
-// Close implements [Storage]. Reads and writes that are under way end first.
+// Close implements [Storage]. Reads and writes in progress finish first.
 func (d *Dir) Close() error {
 	if d.closed.Swap(true) {
 		return nil
@@ -253,22 +258,23 @@ func (d *Dir) Close() error {
 	}
 	d.mu.Unlock()
 	d.syncing.Unlock()
-	at := d.place.Load()
+	at := d.location.Load()
 	d.pool.unuse(at.root, at.top)
 	return nil
 }
 
-// withRoot calls f with the directory, when it is its turn to resolve a path.
-// The caller may hold a slot's lock, but no directory; f takes no such lock and
-// opens no file of a slot: it might wait for what it holds. f is called again
-// when descriptors ran out.
+// withRoot calls f with the opened directory. It limits how many goroutines resolve
+// paths at the same time. The caller may hold the lock of a slot, but no directory. f
+// must not lock a slot or open the file of one, because that could wait for the
+// directory that f holds. If the process has no descriptors left, withRoot frees some
+// and calls f again.
 func (d *Dir) withRoot(op string, f func(*os.Root) error) error {
 	if d.closed.Load() {
 		return d.fail(op, -1, nil, os.ErrClosed)
 	}
 	d.moving.RLock()
 	defer d.moving.RUnlock()
-	h, err := d.pool.root(d.place.Load().root)
+	h, err := d.pool.root(d.location.Load().root)
 	if err != nil {
 		return d.fail(op, -1, classify(err, false), err)
 	}

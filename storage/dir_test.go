@@ -13,7 +13,8 @@ import (
 	"time"
 )
 
-// sample is a tree with everything: a pad file, a gap, an empty file, a link.
+// sample is a layout with all kinds of entries: a pad file, a gap, an empty file, a
+// link.
 var sample = []File{
 	{Path: "t/a", Length: 100},
 	{Path: "t/.pad/28", Offset: 100, Length: 28, Pad: true},
@@ -42,7 +43,7 @@ func openFiles(t testing.TB, dir string, files []File, opts DirOptions) *Dir {
 	return d
 }
 
-// fill writes the whole byte space and returns what reads back.
+// fill writes the whole byte space and returns the data that is read back.
 func fill(t testing.TB, d *Dir) []byte {
 	t.Helper()
 	data := bytes.Repeat([]byte{0xff}, int(d.layout.Len()))
@@ -60,7 +61,7 @@ func fill(t testing.TB, d *Dir) []byte {
 	return data
 }
 
-// tree lists what lies below dir.
+// tree lists the files and directories below dir.
 func tree(t testing.TB, dir string) string {
 	t.Helper()
 	var list []string
@@ -87,7 +88,7 @@ func mustWrite(t testing.TB, path string, data string) {
 	}
 }
 
-// wantReason fails unless err is an *Error for the reason.
+// wantReason fails the test unless err is an *Error with the given reason.
 func wantReason(t *testing.T, what string, err, reason error) {
 	t.Helper()
 	var e *Error
@@ -96,7 +97,7 @@ func wantReason(t *testing.T, what string, err, reason error) {
 	}
 }
 
-func TestDirCreatesOnlyWhatIsWritten(t *testing.T) {
+func TestDirCreatesOnlyWrittenFiles(t *testing.T) {
 	dir := t.TempDir()
 	d := openSample(t, dir, DirOptions{})
 	if got := tree(t, dir); got != "" {
@@ -123,7 +124,7 @@ func TestDirCreatesOnlyWhatIsWritten(t *testing.T) {
 	}
 }
 
-func TestDirWhole(t *testing.T) {
+func TestDirWritesAllFiles(t *testing.T) {
 	dir := t.TempDir()
 	d := openSample(t, dir, DirOptions{})
 	if err := d.Prepare(); err != nil {
@@ -159,7 +160,7 @@ func TestDirWhole(t *testing.T) {
 			t.Errorf("modes %v and %v", a.Mode(), b.Mode())
 		}
 	}
-	for range 2 { // again changes nothing
+	for range 2 { // repeating it changes nothing
 		if err := errors.Join(d.Prepare(), d.Finish(), d.Sync(), d.Check(0, 2000)); err != nil {
 			t.Error(err)
 		}
@@ -185,7 +186,7 @@ func TestDirName(t *testing.T) {
 		}
 	}
 	if _, err := OpenLayout(dir, &Layout{files: []File{{Path: "a/x"}, {Path: "b/x"}}}, d.pool, DirOptions{}); !errors.Is(err, ErrLayout) {
-		t.Errorf("two tops: %v", err)
+		t.Errorf("two first elements: %v", err)
 	}
 }
 
@@ -379,8 +380,8 @@ func TestClassify(t *testing.T) {
 	}
 }
 
-// moment lets the clock of the file system go on.
-func moment(t *testing.T, path string) {
+// touchLater moves the modification time of a file one hour ahead.
+func touchLater(t *testing.T, path string) {
 	t.Helper()
 	later := time.Now().Add(time.Hour)
 	if err := os.Chtimes(path, later, later); err != nil {
@@ -388,10 +389,10 @@ func moment(t *testing.T, path string) {
 	}
 }
 
-// A write that takes several system calls arrives whole.
+// TestLongWrite checks a write that takes several system calls.
 func TestLongWrite(t *testing.T) {
 	t.Parallel()
-	const size = 3*writeAtOnce + 5
+	const size = 3*maxWrite + 5
 	d := openFiles(t, t.TempDir(), []File{{Path: "f", Length: size}}, DirOptions{})
 	data := make([]byte, size)
 	for i := range data {
@@ -408,8 +409,8 @@ func TestLongWrite(t *testing.T) {
 	}
 }
 
-// Where the torrent was made, a file has the name that is unsafe elsewhere: it
-// is read there, and neither created nor written by it.
+// TestRawPaths checks that a file with an unsafe original name is read at that name,
+// but never created or written there.
 func TestRawPaths(t *testing.T) {
 	dir := t.TempDir()
 	mustWrite(t, filepath.Join(dir, "t/AUX"), strings.Repeat("x", 100))

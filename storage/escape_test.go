@@ -7,7 +7,8 @@ import (
 	"testing"
 )
 
-// Nothing is read, written, made or cut outside the directory, nor through a link.
+// TestSymbolicLinks checks that nothing outside of the directory is read or changed
+// through a symbolic link.
 func TestSymbolicLinks(t *testing.T) {
 	for _, c := range []struct {
 		name, at, to string
@@ -68,7 +69,8 @@ func TestSymbolicLinks(t *testing.T) {
 	}
 }
 
-// What is no file is neither opened nor waited for.
+// TestObstructed checks that something that is not a regular file is not opened, and
+// that opening it does not block.
 func TestObstructed(t *testing.T) {
 	for name, put := range map[string]func(string) error{
 		"directory": func(p string) error { return os.Mkdir(p, 0o777) },
@@ -104,4 +106,84 @@ func TestObstructed(t *testing.T) {
 		wantReason(t, "read", err, ErrObstructed)
 		wantReason(t, "Prepare", d.Prepare(), ErrObstructed)
 	})
+}
+
+// A pipe in the place of a directory is not waited for: neither of one of the
+// torrent's, nor of the one that all of them are in.
+func TestPipeForDirectory(t *testing.T) {
+	base := t.TempDir()
+	dir := filepath.Join(base, "dir")
+	mustWrite(t, filepath.Join(dir, "t/a"), strings.Repeat("x", 100))
+	if err := mkfifo(filepath.Join(dir, "t/d")); err != nil {
+		t.Skip(err)
+	}
+	d := openSample(t, dir, DirOptions{ReadOnly: true})
+	_, err := d.Stats()
+	wantReason(t, "Stats", err, ErrObstructed)
+	_, err = d.ReadAt(make([]byte, 4), 200)
+	wantReason(t, "read", err, ErrObstructed)
+
+	d = openSample(t, dir, DirOptions{ReadOnly: true})
+	if err := os.Rename(dir, dir+"-away"); err != nil {
+		t.Fatal(err)
+	}
+	if err := mkfifo(dir); err != nil {
+		t.Fatal(err)
+	}
+	_, err = d.ReadAt(make([]byte, 4), 0)
+	wantReason(t, "read in a pipe", err, ErrObstructed)
+}
+
+// A directory that has to be in another one is not reached by links that lead out,
+// whenever they are put there.
+func TestWithin(t *testing.T) {
+	base := t.TempDir()
+	at := func(p string) string { return filepath.Join(base, filepath.FromSlash(p)) }
+	for _, p := range []string{"in/sub/real", "in/other", "outside"} {
+		if err := os.MkdirAll(at(p), 0o777); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for link, to := range map[string]string{"in/link": "sub/real", "in/out": "../outside", "in/absolute": at("outside"), "in/back": "../in/sub", "in/loop": "loop"} {
+		if err := os.Symlink(to, at(link)); err != nil {
+			t.Skip(err)
+		}
+	}
+	open := func(dir string) (*Dir, error) {
+		l, err := NewLayout(sample)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return OpenLayout(at(dir), l, NewPool(0), DirOptions{Within: at("in")})
+	}
+	for dir, ok := range map[string]bool{
+		"in": true, "in/sub": true, "in/sub/real": true, "in/link": true, "in/out": false, "in/absolute": false, "in/back": false, "in/loop": false,
+		"outside": false, ".": false, "in/../outside": false,
+	} {
+		d, err := open(dir)
+		if (err == nil) != ok {
+			t.Errorf("%s: %v", dir, err)
+		}
+		if err == nil {
+			d.Close()
+		} else {
+			wantReason(t, dir, err, ErrObstructed)
+		}
+	}
+	d, err := open("in/sub")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	if err := os.Rename(at("in/sub"), at("in/away")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("../outside", at("in/sub")); err != nil {
+		t.Fatal(err)
+	}
+	_, err = d.WriteAt([]byte("evil"), 0)
+	wantReason(t, "write after a swap", err, ErrMissing)
+	if left, err := os.ReadDir(at("outside")); len(left) > 0 {
+		t.Errorf("%q were written outside: %v", left, err)
+	}
 }

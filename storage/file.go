@@ -9,82 +9,83 @@ import (
 	"path/filepath"
 	"sync/atomic"
 	"syscall"
+
+	"spate/internal/folder"
 )
 
-// Permissions of what is created, before the user's umask.
+// Permissions of created files and directories, before umask is applied.
 const (
 	filePerm = 0o666
 	execPerm = 0o777
 	dirPerm  = 0o777
 )
 
-// FileStat is what is remembered of a file to notice that it changed.
+// FileStat is the state of a file that is compared to find changes.
 type FileStat struct {
 	Exists  bool
-	Size    int64  // bytes
-	ModTime int64  // nanoseconds since 1970
-	Inode   uint64 // 0: the system has none
+	Size    int64  // in bytes
+	ModTime int64  // in nanoseconds since 1970
+	Inode   uint64 // 0 if the system has none
 }
 
-// statOf returns the FileStat of a file that exists.
+// statOf returns the FileStat of an existing file.
 func statOf(fi fs.FileInfo) FileStat {
 	return FileStat{Exists: true, Size: fi.Size(), ModTime: fi.ModTime().UnixNano(), Inode: inode(fi)}
 }
 
-// Same reports whether nothing shows that the file changed from s to now.
+// Same reports whether the file appears unchanged between s and now.
 func (s FileStat) Same(now FileStat) bool {
-	return s.samePlace(now) && s.Size == now.Size && s.ModTime == now.ModTime
+	return s.sameFile(now) && s.Size == now.Size && s.ModTime == now.ModTime
 }
 
-// samePlace reports whether the file still exists, or still does not, and was
-// not replaced by another.
-func (s FileStat) samePlace(now FileStat) bool {
+// sameFile reports whether the file was neither created, removed nor replaced.
+func (s FileStat) sameFile(now FileStat) bool {
 	return s.Exists == now.Exists && (s.Inode == now.Inode || s.Inode == 0 || now.Inode == 0)
 }
 
-// writeAtOnce is how many bytes one system call writes at most. The page cache of
-// ext4 takes folios as large as the write, and from a megabyte on those are memory
-// that the host of a virtual machine may have taken back: 1.7 s of CPU a GB in
-// place of 0.26, on Linux 6.18 with free page reporting. Below 128 KiB each call
-// begins to show.
-const writeAtOnce = 256 << 10
+// maxWrite is the largest number of bytes that one system call writes. With larger
+// writes ext4 uses larger folios in the page cache, and from 1 MiB on these consist of
+// memory that the host of a virtual machine may have reclaimed: 1.7 s of CPU per GB
+// instead of 0.26 s (Linux 6.18 with free page reporting). Below 128 KiB the number of
+// calls becomes noticeable.
+const maxWrite = 256 << 10
 
-// writebackAfter is after how many bytes written to a file the system is asked to
-// begin with the writing to the disk, so that it goes on beside the rest and little is
-// left to wait for at the end. It is many enough for an allocator of blocks that looks
-// at them together to find long runs, whatever the order in which the pieces came.
+// writebackAfter is the number of bytes written to a file after which the system is
+// asked to start writing them to disk, so that little is left to write when the file is
+// synced. It is large enough for the block allocator to find long runs whatever the
+// order of the pieces.
 const writebackAfter = 64 << 20
 
-// fileState is what a Dir knows of one file.
+// fileState is the state of one file of a Dir.
 type fileState struct {
-	slot    slot
-	writing atomic.Int32 // writes that are under way
-	dirty   atomic.Bool  // written since the last Sync
-	written atomic.Int64 // bytes, by this process
-	skip    atomic.Bool  // not wanted: not created
-	making  atomic.Bool  // created though skip is still set: SetWanted is at it
-	// base is what the file was when it was last known to be ours; known says
-	// that there is one. Both are guarded by slot.mu.
-	base   FileStat
-	known  bool
-	copies int // of the place where base was
+	slot     slot
+	writing  atomic.Int32 // number of writes in progress
+	dirty    atomic.Bool  // written since the last Sync
+	written  atomic.Int64 // number of bytes written by this process
+	skip     atomic.Bool  // the file is unwanted and is not created
+	creating atomic.Bool  // create the file although skip is set, for SetWanted
+	// expected is the state of the file after the last change by this process.
+	// hasExpected reports whether it is known. slot.mu guards both.
+	expected    FileStat
+	hasExpected bool
+	copies      int // the number of copies of the location when expected was recorded
 }
 
-// setBase takes what the file is as what it should be. The caller holds slot.mu.
-func (st *fileState) setBase(now FileStat, at *place) {
-	st.base, st.known, st.copies = now, true, at.copies
+// setExpected records now as the expected state. The caller holds slot.mu.
+func (st *fileState) setExpected(now FileStat, at *location) {
+	st.expected, st.hasExpected, st.copies = now, true, at.copies
 }
 
-// moved forgets what the file should be if it was copied to another place since:
-// the copy is another file. The caller holds slot.mu.
-func (st *fileState) moved(at *place) {
+// forgetIfCopied drops the expected state if the file was copied since, because the
+// copy is another file. The caller holds slot.mu.
+func (st *fileState) forgetIfCopied(at *location) {
 	if st.copies != at.copies {
-		st.known = false
+		st.hasExpected = false
 	}
 }
 
-// classify names the reason behind an error; write says that it was met while
-// writing.
+// classify returns the reason for err: one of the Err values of this package, or
+// os.ErrClosed. write reports whether the operation was a write.
 func classify(err error, write bool) error {
 	var mine *Error
 	var errno syscall.Errno
@@ -104,21 +105,13 @@ func classify(err error, write bool) error {
 		return ErrIO
 	case errors.Is(err, fs.ErrNotExist):
 		return ErrMissing
-	case isEscape(err):
+	case folder.Escapes(err):
 		return ErrObstructed
 	}
 	return ErrIO
 }
 
-// isEscape reports whether os.Root refused to follow a link out of itself. The
-// package os has no name for that error, which is the only one of its own
-// making that a clean, local path can meet.
-func isEscape(err error) bool {
-	var pe *fs.PathError
-	return errors.As(err, &pe) && pe.Err != nil && pe.Err.Error() == "path escapes from parent"
-}
-
-// fail makes the error of an operation on file i; -1 stands for the directory.
+// fail returns the error of an operation on file i, or on the directory if i is -1.
 func (d *Dir) fail(op string, i int, reason, err error) error {
 	var mine *Error
 	if errors.As(err, &mine) {
@@ -127,18 +120,21 @@ func (d *Dir) fail(op string, i int, reason, err error) error {
 	if errors.Is(err, os.ErrClosed) {
 		return fmt.Errorf("%s %s: %w", op, quotePath(d.Path()), os.ErrClosed)
 	}
-	at := d.place.Load()
+	if folder.Escapes(err) {
+		err = folder.ErrOutside
+	}
+	at := d.location.Load()
 	e := &Error{Op: op, Path: at.root.path, File: i, Reason: reason, Err: err}
 	if i >= 0 {
 		e.Path = filepath.Join(at.root.path, filepath.FromSlash(d.name(i)))
 	}
 	if i == len(d.layout.files) {
-		e.File = -1 // the parts are of many files
+		e.File = -1 // the parts file belongs to many files
 	}
 	return e
 }
 
-// readFile fills p from off in file i.
+// readFile reads len(p) bytes of file i at offset off.
 func (d *Dir) readFile(i int, p []byte, off int64) (int, error) {
 	if d.files[i].skip.Load() {
 		return d.readSkipped(i, p, off)
@@ -146,7 +142,7 @@ func (d *Dir) readFile(i int, p []byte, off int64) (int, error) {
 	return d.readReal(i, p, off)
 }
 
-// writeFile writes p at off in file i.
+// writeFile writes p to file i at offset off.
 func (d *Dir) writeFile(i int, p []byte, off int64) (int, error) {
 	if d.files[i].skip.Load() {
 		return d.writeSkipped(i, p, off)
@@ -154,7 +150,8 @@ func (d *Dir) writeFile(i int, p []byte, off int64) (int, error) {
 	return d.writeReal(i, p, off)
 }
 
-// readReal reads from the file itself, and fails when somebody else wrote to it.
+// readReal reads from the file itself. It fails if another program has changed the
+// file.
 func (d *Dir) readReal(i int, p []byte, off int64) (int, error) {
 	h, err := d.acquire(i, false)
 	if err != nil {
@@ -165,7 +162,7 @@ func (d *Dir) readReal(i int, p []byte, off int64) (int, error) {
 	h.release()
 	switch {
 	case n == len(p):
-		if serr == nil && !d.isBase(i, statOf(fi)) {
+		if serr == nil && !d.isExpected(i, statOf(fi)) {
 			return n, d.checkFile(i)
 		}
 		return n, nil
@@ -187,10 +184,11 @@ func (d *Dir) writeReal(i int, p []byte, off int64) (int, error) {
 	n := 0
 	for n < len(p) && err == nil {
 		var k int
-		k, err = h.file.WriteAt(p[n:min(n+writeAtOnce, len(p))], off+int64(n))
+		k, err = h.file.WriteAt(p[n:min(n+maxWrite, len(p))], off+int64(n))
 		n += k
 	}
-	// Only now: a Sync that began before must not count these bytes as synced.
+	// Mark the file after writing, so that a Sync that started earlier does not count
+	// these bytes as synced.
 	d.markDirty(i)
 	if now := st.written.Add(int64(n)); now/writebackAfter != (now-int64(n))/writebackAfter {
 		startWriteback(h.file)

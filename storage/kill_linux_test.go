@@ -13,10 +13,10 @@ import (
 
 	"spate"
 	"spate/bitfield"
-	"spate/internal/killat"
+	"spate/internal/killpoint"
 )
 
-// pattern is piece i of the torrent that the killed process downloads.
+// pattern returns piece i of the torrent that the killed process downloads.
 func pattern(i int) []byte {
 	b := make([]byte, 4096)
 	for k := range b {
@@ -25,8 +25,8 @@ func pattern(i int) []byte {
 	return b
 }
 
-// download writes pieces, syncs and saves the record, as an engine does, until
-// it is killed or done.
+// download writes pieces, syncs and saves the record like an engine, until the process
+// is killed or the torrent is complete.
 func download(t *testing.T, dir string, pieces int) {
 	d := openFiles(t, dir, []File{
 		{Path: "t/a", Length: 3 * 4096}, {Path: "t/b", Offset: 3 * 4096, Length: int64(pieces-3) * 4096},
@@ -57,9 +57,9 @@ func download(t *testing.T, dir string, pieces int) {
 	}
 }
 
-// A process is killed at each of its calls that write, sync, rename or create
-// anything, in turn. Whenever that is, the record that it leaves can be loaded, is
-// not older than the last one that was saved, and claims no piece that is not there.
+// TestKilledAtAnyCall kills a process before each of its system calls that change
+// files, one after the other. The record that the process leaves must be loadable, must
+// not be older than the last saved one, and must not contain pieces that are missing.
 func TestKilledAtAnyCall(t *testing.T) {
 	const pieces = 5
 	if dir := os.Getenv("SPATE_INNER"); dir != "" {
@@ -74,21 +74,21 @@ func TestKilledAtAnyCall(t *testing.T) {
 		if err := os.Mkdir(filepath.Join(dir, "state"), 0o777); err != nil {
 			t.Fatal(err)
 		}
-		argv, err := killat.Command(n, os.Args[0], "-test.run=^TestKilledAtAnyCall$")
+		argv, err := killpoint.Command(n, os.Args[0], "-test.run=^TestKilledAtAnyCall$")
 		if err != nil {
 			t.Fatal(err)
 		}
 		cmd := exec.Command(argv[0], argv[1:]...)
 		cmd.Env = append(os.Environ(), "SPATE_INNER="+dir)
 		out, err := cmd.CombinedOutput()
-		killed := cmd.ProcessState.ExitCode() == killat.Killed
+		killed := cmd.ProcessState.ExitCode() == killpoint.Killed
 		if err != nil && !killed {
 			t.Fatalf("call %d: %v: %s", n, err, out)
 		}
 		checkKilled(t, n, dir, string(out), pieces)
 		if !killed {
 			if n < 5*pieces {
-				t.Errorf("it made %d calls only", n-1)
+				t.Errorf("it made only %d calls", n-1)
 			}
 			t.Logf("killed at %d calls", n-1)
 			return
@@ -125,10 +125,10 @@ func checkKilled(t *testing.T, when int, dir, out string, pieces int) {
 		_, err := d.ReadAt(p, int64(i)*4096)
 		good := err == nil && string(p) == string(pattern(i))
 		if have.Get(i) && !good {
-			t.Errorf("call %d: piece %d is claimed and is not there", when, i)
+			t.Errorf("call %d: the record contains piece %d, which is missing", when, i)
 		}
 		if good && !have.Get(i) && !check.Get(i) {
-			t.Errorf("call %d: piece %d is there and would be fetched again", when, i)
+			t.Errorf("call %d: piece %d is complete and would be downloaded again", when, i)
 		}
 	}
 }

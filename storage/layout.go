@@ -13,28 +13,27 @@ import (
 
 // File is one file of a [Layout].
 type File struct {
-	Path   string // below the download directory, parts separated by '/'
-	Length int64  // bytes
-	Offset int64  // where the file begins in the byte space
-	Pad    bool   // BEP 47: zeros that are never stored
-	Exec   bool   // BEP 47: executable
-	Link   string // BEP 47: what a symbolic link points to, as Path; "" if a file
+	Path   string // below the download directory, elements separated by '/'
+	Length int64  // in bytes
+	Offset int64  // offset of the file in the byte space
+	Pad    bool   // a pad file, which is never stored (BEP 47)
+	Exec   bool   // executable (BEP 47)
+	Link   string // target of a symbolic link (BEP 47) in the form of Path; "" for a file
 }
 
-// Layout says which file each byte of a torrent belongs to. It does not change
-// and may be used by any number of goroutines.
+// Layout maps the byte space of a torrent to files. It is immutable and safe for
+// concurrent use.
 type Layout struct {
 	files []File
 	total int64
 }
 
-// ErrLayout is the cause of every failure of [NewLayout].
-var ErrLayout = errors.New("files cannot be laid out")
+// ErrLayout is wrapped by the errors of [NewLayout].
+var ErrLayout = errors.New("invalid layout of files")
 
-// NewLayout checks files, which are in the order of their offsets, and returns
-// their layout; it keeps the slice. Gaps between files are padding, as in BEP 52.
-// Paths have to be local, clean and different from each other, and no file may
-// be the directory of another.
+// NewLayout checks files, which must be ordered by offset, and returns their layout. It
+// keeps the slice. Gaps between files are padding, as in BEP 52. Paths must be local,
+// clean and unique, and no file may be a parent directory of another.
 func NewLayout(files []File) (*Layout, error) {
 	l := &Layout{files: files}
 	for i := range files {
@@ -61,7 +60,7 @@ func NewLayout(files []File) (*Layout, error) {
 	return l, l.checkTree()
 }
 
-// checkPath refuses what is not a clean, relative path of real names.
+// checkPath returns an error unless p is a clean relative path.
 func checkPath(p string) error {
 	if p == "." || path.Clean(p) != p || !filepath.IsLocal(filepath.FromSlash(p)) || strings.ContainsAny(p, "\x00") {
 		return fmt.Errorf("unsafe path %q", p)
@@ -69,9 +68,10 @@ func checkPath(p string) error {
 	return nil
 }
 
-// checkTree refuses files at one path, and files below files.
+// checkTree returns an error if two files have the same path or one is a directory of
+// another.
 func (l *Layout) checkTree() error {
-	seen := make(map[string]bool, len(l.files)) // true: a file, false: a directory
+	seen := make(map[string]bool, len(l.files)) // true for a file, false for a directory
 	for i := range l.files {
 		f := &l.files[i]
 		if f.Pad {
@@ -95,22 +95,22 @@ func (l *Layout) checkTree() error {
 	return nil
 }
 
-// Files returns the files, which the caller must not change.
+// Files returns the files. The caller must not change them.
 func (l *Layout) Files() []File { return l.files }
 
-// Len returns the length of the byte space, padding included.
+// Len returns the length of the byte space including padding.
 func (l *Layout) Len() int64 { return l.total }
 
-// Extent is the part of a range of the byte space that lies in one file.
+// Extent is the part of a range that lies in one file.
 type Extent struct {
-	File   int   // index in the layout; -1: padding between files
-	Offset int64 // in the file
+	File   int   // index in the layout; -1 for padding between files
+	Offset int64 // offset in the file
 	Length int64
-	Pad    bool // reads as zeros, is not stored
+	Pad    bool // not stored, reads as zeros
 }
 
-// Extents yields, in order, the extents that make up n bytes from off. What
-// lies outside the byte space is left out. Files of zero length have none.
+// Extents iterates over the extents of n bytes from off. It leaves out bytes outside of
+// the byte space and files of length zero.
 func (l *Layout) Extents(off, n int64) iter.Seq[Extent] {
 	return func(yield func(Extent) bool) {
 		if off < 0 {
@@ -144,7 +144,7 @@ func (l *Layout) find(off int64) int {
 	return sort.Search(len(l.files), func(i int) bool { return l.files[i].Offset+l.files[i].Length > off })
 }
 
-// inRange reports an error unless n bytes from off lie in the byte space.
+// inRange returns an error unless the n bytes from off lie in the byte space.
 func inRange(op string, off int64, n int, total int64) error {
 	if off < 0 || off > total || int64(n) > total-off {
 		return fmt.Errorf("%s %d bytes at %d: %w of %d bytes", op, n, off, ErrRange, total)

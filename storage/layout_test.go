@@ -34,11 +34,12 @@ func TestNewLayoutRefuses(t *testing.T) {
 		}
 	}
 	if _, err := NewLayout([]File{ok, {Offset: 10, Length: 5, Pad: true}, {Path: "t/b/c", Offset: 20, Length: 0}}); err != nil {
-		t.Errorf("a good one: %v", err)
+		t.Errorf("valid layout: %v", err)
 	}
 }
 
-// The extents of a range are the bytes of the range, each in the right file.
+// TestExtents checks that the extents of a range have all its bytes, each in the right
+// file.
 func TestExtents(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 4))
 	for range 300 {
@@ -89,6 +90,6 @@ func TestExtents(t *testing.T) {
 		t.Fatal(err)
 	}
 	for e := range l.Extents(0, math.MaxInt64) {
-		t.Errorf("extent %+v of nothing", e)
+		t.Errorf("extent %+v in an empty range", e)
 	}
 }

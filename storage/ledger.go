@@ -16,17 +16,19 @@ import (
 	"spate"
 )
 
-// Note is what a ledger remembers of one torrent that was whole: a [Record] that
-// is small enough to be written for a hundred thousand torrents at a time.
+// Note is the entry of a complete torrent in the ledger. It is a [Record] reduced to
+// what is needed for a complete torrent, so that entries of 100,000 torrents can be
+// written at once.
 type Note struct {
 	InfoHash   spate.InfoHash
-	Stamp      uint64    // of the files when every piece was verified, see [Stamp]
-	Uploaded   int64     // bytes, since the torrent was added
-	Downloaded int64     // bytes, since the torrent was added
-	Added      time.Time // to the second
+	Stamp      uint64    // state of the files when all pieces were verified, see [Stamp]
+	Uploaded   int64     // in bytes, since the torrent was added
+	Downloaded int64     // in bytes, since the torrent was added
+	Added      time.Time // in whole seconds
 }
 
-// Stamp sums up what files are, so that a change of any shows. It is never 0.
+// Stamp returns a hash of the states of files, which changes if any of them does. It is
+// never 0.
 func Stamp(files []FileStat) uint64 {
 	h := fnv.New64a()
 	var b [25]byte
@@ -40,8 +42,8 @@ func Stamp(files []FileStat) uint64 {
 	return max(h.Sum64(), 1)
 }
 
-// A ledger on disk: ledgerMagic, the notes in noteSize bytes each, and the
-// SHA-256 of all that.
+// The ledger file consists of ledgerMagic, noteSize bytes for each note, and the
+// SHA-256 of both.
 const (
 	ledgerName  = "whole.ledger"
 	ledgerMagic = "spate ledger 1\n"
@@ -49,8 +51,8 @@ const (
 	maxLedger   = 1 << 30
 )
 
-// SaveLedger writes the notes into the directory dir, which must exist, in place
-// of those that were there. A crash leaves either.
+// SaveLedger atomically replaces the ledger in directory dir, which must exist, with
+// the given notes.
 func SaveLedger(dir string, notes []Note) error {
 	b := make([]byte, 0, len(ledgerMagic)+len(notes)*noteSize+sha256.Size)
 	b = append(b, ledgerMagic...)
@@ -77,7 +79,7 @@ func SaveLedger(dir string, notes []Note) error {
 	return nil
 }
 
-// syncNames makes renames in dir last.
+// syncNames syncs the directory dir.
 func syncNames(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {
@@ -87,8 +89,9 @@ func syncNames(dir string) error {
 	return syncDir(d)
 }
 
-// LoadLedger reads the notes in dir; there are none without a ledger. A damaged
-// one is set aside, and the error is a [*CorruptError]: the data has to be checked.
+// LoadLedger reads the ledger in dir. It returns no notes if there is none. If the
+// ledger is damaged, LoadLedger renames it and returns a [*CorruptError]; the data must
+// then be checked.
 func LoadLedger(dir string) ([]Note, error) {
 	path := filepath.Join(dir, ledgerName)
 	f, err := os.Open(path)
@@ -114,17 +117,17 @@ func LoadLedger(dir string) ([]Note, error) {
 	return notes, nil
 }
 
-// decodeLedger reads a ledger. It allocates in proportion to b.
+// decodeLedger decodes a ledger. It allocates memory in proportion to the length of b.
 func decodeLedger(b []byte) ([]Note, error) {
 	body, ok := bytes.CutPrefix(b, []byte(ledgerMagic))
 	n := len(body) - sha256.Size
 	switch {
 	case !ok:
-		return nil, fmt.Errorf("%w: not in the format of this version", errRecord)
+		return nil, fmt.Errorf("%w: unknown format", errRecord)
 	case len(b) > maxLedger || n < 0 || n%noteSize != 0:
-		return nil, fmt.Errorf("%w: not of the right length", errRecord)
+		return nil, fmt.Errorf("%w: wrong length", errRecord)
 	case sha256.Sum256(b[:len(b)-sha256.Size]) != [sha256.Size]byte(body[n:]):
-		return nil, fmt.Errorf("%w: checksum differs", errRecord)
+		return nil, fmt.Errorf("%w: wrong checksum", errRecord)
 	}
 	notes := make([]Note, n/noteSize)
 	for i := range notes {

@@ -34,8 +34,7 @@ func TestLedger(t *testing.T) {
 	}
 }
 
-// A damaged ledger is set aside, and the next one is written as if there had been
-// none.
+// TestLedgerDamaged checks that a damaged ledger is renamed and can be written again.
 func TestLedgerDamaged(t *testing.T) {
 	t.Parallel()
 	for name, damage := range map[string]func([]byte) []byte{
@@ -93,7 +92,7 @@ func FuzzLedger(f *testing.F) {
 	})
 }
 
-// A stamp shows a change of any field of any file.
+// TestStamp checks that a stamp changes with each field of each file.
 func TestStamp(t *testing.T) {
 	t.Parallel()
 	a := FileStat{Exists: true, Size: 1, ModTime: 2, Inode: 3}

@@ -12,8 +12,8 @@ import (
 	"testing"
 )
 
-// inner runs the named test again in a process of its own, with SPATE_INNER set.
-func inner(t *testing.T, run, mode string) {
+// rerun runs a test in a new process with SPATE_INNER set to mode.
+func rerun(t *testing.T, run, mode string) {
 	t.Helper()
 	cmd := exec.Command(os.Args[0], "-test.run=^"+run+"$", "-test.v")
 	cmd.Env = append(os.Environ(), "SPATE_INNER="+mode)
@@ -22,13 +22,13 @@ func inner(t *testing.T, run, mode string) {
 	}
 }
 
-// With 64 descriptors in all, thousands of files go on working: with a pool that
-// fits, and with one that was promised too many.
+// TestFewDescriptors checks that thousands of files can be used with 64 descriptors, by
+// a pool with a suitable limit and by one whose limit is too large.
 func TestFewDescriptors(t *testing.T) {
 	switch mode := os.Getenv("SPATE_INNER"); mode {
 	case "":
-		inner(t, "TestFewDescriptors", "fits")
-		inner(t, "TestFewDescriptors", "too large")
+		rerun(t, "TestFewDescriptors", "fits")
+		rerun(t, "TestFewDescriptors", "too large")
 	default:
 		lim := syscall.Rlimit{Cur: 64, Max: 64}
 		if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &lim); err != nil {
@@ -41,7 +41,7 @@ func TestFewDescriptors(t *testing.T) {
 		if mode == "fits" && pool.Stats().Limit > 16 {
 			t.Errorf("the default is %+v", pool.Stats())
 		}
-		churn(t, pool, 10, 60, 16, 100)
+		stress(t, pool, 10, 60, 16, 100)
 		list, err := os.ReadDir("/proc/self/fd")
 		if err != nil && mode == "fits" {
 			t.Error(err)
@@ -50,7 +50,7 @@ func TestFewDescriptors(t *testing.T) {
 	}
 }
 
-// mount mounts a file system of 1 MiB on a new directory.
+// mount mounts a file system of 1 MiB and returns its directory.
 func mount(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -66,11 +66,11 @@ func mount(t *testing.T) string {
 	return dir
 }
 
-// A full disk is said as such, keeps what is there, and the same storage goes on
-// when there is room.
+// TestDiskFull checks that writing to a full disk returns ErrFull and keeps existing
+// data, and that the storage works again once there is space.
 func TestDiskFull(t *testing.T) {
 	dir := mount(t)
-	mustWrite(t, filepath.Join(dir, "ballast"), strings.Repeat("x", 600<<10))
+	mustWrite(t, filepath.Join(dir, "filler"), strings.Repeat("x", 600<<10))
 	d := openFiles(t, dir, []File{{Path: "t/f", Length: 4 << 20}, {Path: "t/g", Offset: 4 << 20, Length: 10}}, DirOptions{})
 	t.Cleanup(func() { d.Close(); d.pool.Close() }) // before the unmount
 	block := bytes.Repeat([]byte{7}, 64<<10)
@@ -91,18 +91,19 @@ func TestDiskFull(t *testing.T) {
 	if err := d.Check(0, 5<<20); err != nil {
 		t.Errorf("check: %v", err)
 	}
-	if err := os.Remove(filepath.Join(dir, "ballast")); err != nil {
+	if err := os.Remove(filepath.Join(dir, "filler")); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := d.WriteAt(block, off); err != nil {
-		t.Errorf("with room again: %v", err)
+		t.Errorf("with free space again: %v", err)
 	}
 	if err := d.Sync(); err != nil {
 		t.Error(err)
 	}
 }
 
-// No inodes left: nothing is half made.
+// TestNoInodes checks that nothing is created partially if the file system has no
+// inodes left.
 func TestNoInodes(t *testing.T) {
 	dir := mount(t)
 	if err := syscall.Mount("", dir, "", syscall.MS_REMOUNT, "size=1m,nr_inodes=3"); err != nil {
@@ -146,7 +147,8 @@ func TestReadOnlyFileSystem(t *testing.T) {
 	}
 }
 
-// A file system that is unmounted is missed; nothing is made where it was.
+// TestUnmounted checks that an unmounted file system leads to ErrMissing, and that
+// nothing is created in the mount point.
 func TestUnmounted(t *testing.T) {
 	dir := t.TempDir()
 	if err := syscall.Mount("spate-test", dir, "tmpfs", 0, "size=1m"); err != nil {
@@ -165,11 +167,12 @@ func TestUnmounted(t *testing.T) {
 	_, err := d.WriteAt([]byte{1}, 0)
 	wantReason(t, "write", err, ErrMissing)
 	if got := tree(t, dir); got != "" {
-		t.Errorf("made %s", got)
+		t.Errorf("created %s", got)
 	}
 }
 
-// Permissions are told apart, for those whom they bind.
+// TestPermissions checks the errors for missing permissions. It needs a user other than
+// root.
 func TestPermissions(t *testing.T) {
 	dir := os.Getenv("SPATE_INNER")
 	switch {
@@ -180,7 +183,7 @@ func TestPermissions(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		inner(t, "TestPermissions", dir)
+		rerun(t, "TestPermissions", dir)
 		return
 	case dir == "":
 		dir = t.TempDir()

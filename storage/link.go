@@ -9,13 +9,14 @@ import (
 	"strings"
 )
 
-// mostHops bounds the links that a link's target may lead over, as systems do.
-const mostHops = 40
+// maxHops limits the symbolic links in the resolution of a target, as operating systems
+// do.
+const maxHops = 40
 
-// Finish makes the symbolic links that the torrent declares (BEP 47), once the
-// data is there. A link whose target is not, perhaps over other links, a file or
-// directory of the torrent is refused; what exists already in a link's place is
-// left alone. The error joins one [*Error] for each link that could not be made.
+// Finish creates the symbolic links of the torrent (BEP 47). Call it when the download
+// is complete. Finish refuses a link whose target, after following other links, is not
+// a file or directory of the torrent, and keeps whatever already exists at the path of
+// a link. The error joins one [*Error] for each link that could not be created.
 func (d *Dir) Finish() error {
 	t := d.newTargets()
 	if len(t.links) == 0 || d.opts.ReadOnly {
@@ -40,10 +41,10 @@ func (d *Dir) isLink(i int) bool {
 	return !f.Pad && f.Link != ""
 }
 
-// targets is what links may lead to, by the paths of the layout.
+// targets holds the possible targets of links, by the paths of the layout.
 type targets struct {
 	links map[string]string
-	real  map[string]bool // files, and directories that hold any
+	real  map[string]bool // files, and the directories above them
 }
 
 func (d *Dir) newTargets() *targets {
@@ -65,9 +66,10 @@ func (d *Dir) newTargets() *targets {
 	return t
 }
 
-// leads reports whether p ends at a file or directory of the torrent.
-func (t *targets) leads(p string) bool {
-	for hops := 0; hops <= mostHops; hops++ {
+// resolves reports whether p, after following links, is a file or directory of the
+// torrent.
+func (t *targets) resolves(p string) bool {
+	for hops := 0; hops <= maxHops; hops++ {
 		next := ""
 		for end := 0; end <= len(p) && next == ""; end++ {
 			if end < len(p) && p[end] != '/' {
@@ -87,8 +89,8 @@ func (t *targets) leads(p string) bool {
 
 func (d *Dir) makeLink(root *os.Root, i int, t *targets) error {
 	f := &d.layout.files[i]
-	if !t.leads(f.Link) || strings.HasPrefix(f.Path, f.Link+"/") {
-		return d.fail("link", i, ErrObstructed, errors.New("its target is not in the torrent, or holds the link"))
+	if !t.resolves(f.Link) || strings.HasPrefix(f.Path, f.Link+"/") {
+		return d.fail("link", i, ErrObstructed, errors.New("the target is not in the torrent, or contains the link"))
 	}
 	name := d.name(i)
 	if _, err := root.Lstat(name); !errors.Is(err, fs.ErrNotExist) {
@@ -106,8 +108,8 @@ func (d *Dir) makeLink(root *os.Root, i int, t *targets) error {
 			return d.fail("link", i, classify(err, true), err)
 		}
 	}
-	// The torrent's name may be another here; the way from the link to its target
-	// is the same.
+	// The user may have renamed the torrent, so use the relative path from the link to
+	// its target.
 	target, err := filepath.Rel(filepath.FromSlash(path.Dir(f.Path)), filepath.FromSlash(f.Link))
 	if err == nil {
 		err = root.Symlink(target, name)

@@ -6,11 +6,11 @@ import (
 
 	"go.uber.org/goleak"
 
-	"spate/internal/killat"
+	"spate/internal/killpoint"
 )
 
 func TestMain(m *testing.M) {
-	if code, asked := killat.Main(); asked {
+	if code, asked := killpoint.Main(); asked {
 		os.Exit(code)
 	}
 	goleak.VerifyTestMain(m)

@@ -7,16 +7,16 @@ import (
 	"sync"
 )
 
-// memoryPage is the unit in which a Memory allocates: the size of a block.
+// memoryPage is the size in bytes of an allocation of a Memory: one block.
 const memoryPage = 16 << 10
 
-// Memory is a [Storage] without a disk, for tests and the simulator. It
-// allocates only what is written to; what was not reads as zeros.
+// Memory is a [Storage] in memory for tests and simulations. It allocates only pages
+// that are written; other pages read as zeros.
 type Memory struct {
 	mu     sync.RWMutex
-	pages  [][]byte // nil: never written
+	pages  [][]byte // nil for a page that was never written
 	n      int64
-	like   []byte // pages equal to this are not kept
+	like   []byte // expected content; pages that equal it are shared with it
 	syncs  int
 	closed bool
 }
@@ -28,16 +28,16 @@ func NewMemory(n int64) *Memory {
 	return &Memory{n: n, pages: make([][]byte, (n+memoryPage-1)/memoryPage)}
 }
 
-// NewMemoryLike returns an empty Memory for data that is expected to become
-// equal to content, which is kept and must not change: pages that are take no
-// room. A simulation of fifty peers then needs the data once.
+// NewMemoryLike returns an empty Memory that is expected to be filled with content. It
+// keeps content, which must not change, and needs no memory for pages that equal it.
+// The peers of a simulation can therefore share one copy of the data.
 func NewMemoryLike(content []byte) *Memory {
 	m := NewMemory(int64(len(content)))
 	m.like = content
 	return m
 }
 
-// NewMemoryOf returns a Memory that holds content, which is kept and must not
+// NewMemoryOf returns a Memory that holds content. It keeps content, which must not
 // change.
 func NewMemoryOf(content []byte) *Memory {
 	m := NewMemoryLike(content)
@@ -47,7 +47,7 @@ func NewMemoryOf(content []byte) *Memory {
 	return m
 }
 
-// likePage returns page i of the expected content, without room to grow.
+// likePage returns page i of the expected content, with no spare capacity.
 func (m *Memory) likePage(i int) []byte {
 	from := i * memoryPage
 	to := min(from+memoryPage, len(m.like))
@@ -57,14 +57,14 @@ func (m *Memory) likePage(i int) []byte {
 // Len returns the length of the byte space.
 func (m *Memory) Len() int64 { return m.n }
 
-// Syncs returns how often Sync was called.
+// Syncs returns the number of calls of Sync.
 func (m *Memory) Syncs() int {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	return m.syncs
 }
 
-// HasData reports whether a page that n bytes from off lie in was written.
+// HasData reports whether any page of the n bytes from off was written.
 func (m *Memory) HasData(off, n int64) bool {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
@@ -120,7 +120,7 @@ func (m *Memory) WriteAt(p []byte, off int64) (int, error) {
 	return len(p), nil
 }
 
-// writePage writes part at offset at of page i. The caller holds m.mu.
+// writePage writes part to page i at offset at. The caller holds m.mu.
 func (m *Memory) writePage(i, at int, part []byte) {
 	page := m.pages[i]
 	shared := false
@@ -140,7 +140,7 @@ func (m *Memory) writePage(i, at int, part []byte) {
 	copy(page[at:], part)
 }
 
-// Sync implements [Storage]; memory survives nothing.
+// Sync implements [Storage]. It only counts its calls.
 func (m *Memory) Sync() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()

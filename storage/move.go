@@ -11,10 +11,10 @@ import (
 	"time"
 )
 
-// Remove deletes the torrent's files, its links, and the directories that are
-// then empty, and closes d. Other files in these directories, and whatever lies
-// where a file should be and is none, stay. The error joins one [*Error] for each
-// file that could not be deleted.
+// Remove deletes the files and links of the torrent and the directories that are then
+// empty, and closes d. It keeps other files in these directories, and anything at the
+// path of a file that is not a regular file. The error joins one [*Error] for each file
+// that could not be deleted.
 func (d *Dir) Remove() error {
 	if d.opts.ReadOnly {
 		return d.fail("remove", -1, ErrReadOnly, nil)
@@ -24,7 +24,7 @@ func (d *Dir) Remove() error {
 	return errors.Join(append(errs, d.Close())...)
 }
 
-// dropAll closes all descriptors that nobody uses, the others after their use.
+// dropAll closes all files that are not in use, and the others after their use.
 func (d *Dir) dropAll() {
 	for i := range d.files {
 		d.files[i].slot.drop()
@@ -45,7 +45,7 @@ func (d *Dir) removeFiles() error {
 			errs = append(errs, err)
 		}
 	}
-	// The longest first: a directory comes after those in it.
+	// Sort the longest paths first, so that a directory follows those inside it.
 	order := make([]string, 0, len(dirs))
 	for p := range dirs {
 		order = append(order, p)
@@ -54,7 +54,7 @@ func (d *Dir) removeFiles() error {
 	err := d.withRoot("remove", func(root *os.Root) error {
 		for _, p := range order {
 			if fi, err := root.Lstat(p); err == nil && fi.IsDir() {
-				_ = root.Remove(p) // fails when it is not empty, as it should
+				_ = root.Remove(p) // fails if the directory is not empty
 			}
 		}
 		return nil
@@ -80,28 +80,28 @@ func (d *Dir) removeFile(root *os.Root, i int) error {
 	return nil
 }
 
-// MoveTo moves the files to another directory, which must exist, under another
-// name for the file or the top directory if name is not empty. Nothing may be
-// there. On one file system this is one rename, and other files in the top
-// directory come along; else the torrent's files are copied, synced, and deleted
-// where they were. Reading goes on meanwhile; the caller does not write. When it
-// fails, or ctx is done first, everything is as it was.
+// MoveTo moves the files to directory dir, which must exist. If name is not empty it
+// replaces the name of the file or top directory. Nothing may exist at the new path. On
+// the same file system MoveTo renames the file or top directory, including other files
+// in it. Otherwise it copies and syncs the files of the torrent and then deletes the
+// old ones. Reads may continue in the meantime, writes must not. If MoveTo fails or ctx
+// is done, nothing has changed.
 func (d *Dir) MoveTo(ctx context.Context, dir, name string) error {
-	from := d.place.Load()
+	from := d.location.Load()
 	if name == "" {
 		name = from.top
 	}
 	if err := checkPath(name); err != nil || topOf(name) != name {
-		return d.fail("move", -1, ErrObstructed, errors.New("not the name of a file"))
+		return d.fail("move", -1, ErrObstructed, errors.New("invalid file name"))
 	}
 	if d.opts.ReadOnly {
 		return d.fail("move", -1, ErrReadOnly, nil)
 	}
-	root, err := d.pool.use(dir, name, true)
+	root, err := d.pool.use(dir, "", name, true)
 	if err != nil {
 		return err
 	}
-	to := &place{root: root, top: name, copies: from.copies}
+	to := &location{root: root, top: name, copies: from.copies}
 	if err := d.move(ctx, from, to); err != nil {
 		d.pool.unuse(to.root, to.top)
 		return err
@@ -110,7 +110,7 @@ func (d *Dir) MoveTo(ctx context.Context, dir, name string) error {
 	return nil
 }
 
-func (d *Dir) move(ctx context.Context, from, to *place) error {
+func (d *Dir) move(ctx context.Context, from, to *location) error {
 	if _, err := os.Lstat(to.path()); !errors.Is(err, fs.ErrNotExist) {
 		return &Error{Op: "move to", Path: to.path(), File: -1, Reason: ErrObstructed, Err: err}
 	}
@@ -118,7 +118,7 @@ func (d *Dir) move(ctx context.Context, from, to *place) error {
 		return err
 	}
 	if err := d.rename(from, to); err == nil {
-		return d.moved(from, to)
+		return d.syncRename(from, to)
 	} else if !isCrossDevice(err) {
 		return d.fail("move", -1, classify(err, true), err)
 	}
@@ -135,36 +135,36 @@ func (d *Dir) move(ctx context.Context, from, to *place) error {
 		return errors.Join(err, fresh.Remove())
 	}
 	old := &Dir{layout: d.layout, pool: d.pool, cut: d.cut, files: make([]fileState, len(d.files)), dirs: map[string]bool{}}
-	old.place.Store(from)
+	old.location.Store(from)
 	to.copies++
 	d.moving.Lock()
-	d.place.Store(to)
+	d.location.Store(to)
 	d.moving.Unlock()
 	d.dropAll()
 	return errors.Join(d.Accept(), old.removeFiles())
 }
 
-// rename moves the top entry and the parts, if everything is there to be moved.
-func (d *Dir) rename(from, to *place) error {
-	d.dropAll() // some systems do not rename what is open
+// rename moves the top entry and the parts file. Either may be missing.
+func (d *Dir) rename(from, to *location) error {
+	d.dropAll() // some systems cannot rename open files
 	d.moving.Lock()
 	defer d.moving.Unlock()
 	if err := os.Rename(from.path(), to.path()); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	parts := d.name(len(d.layout.files))
-	d.place.Store(to)
+	d.location.Store(to)
 	err := os.Rename(filepath.Join(from.root.path, parts), filepath.Join(to.root.path, d.name(len(d.layout.files))))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		d.place.Store(from)
+		d.location.Store(from)
 		return errors.Join(err, os.Rename(to.path(), from.path()))
 	}
 	return nil
 }
 
-// moved makes a rename durable.
-func (d *Dir) moved(from, to *place) error {
-	d.dropAll() // opened again by readers in between
+// syncRename makes a rename durable.
+func (d *Dir) syncRename(from, to *location) error {
+	d.dropAll() // readers may have opened files in the meantime
 	var errs []error
 	for _, r := range []*rootDir{from.root, to.root} {
 		h, err := d.pool.root(r)
@@ -185,7 +185,7 @@ func (d *Dir) moved(from, to *place) error {
 	return nil
 }
 
-// copyTo copies what there is of each file, holes as holes, and syncs it.
+// copyTo copies all files except for their holes to another Dir, and syncs it.
 func (d *Dir) copyTo(ctx context.Context, to *Dir) error {
 	buf := make([]byte, 1<<20)
 	for i := range d.files {
@@ -196,7 +196,7 @@ func (d *Dir) copyTo(ctx context.Context, to *Dir) error {
 			return err
 		}
 	}
-	if err := to.Prepare(); err != nil { // files of zero length
+	if err := to.Prepare(); err != nil { // creates the files of length zero
 		return err
 	}
 	if err := to.Finish(); err != nil {
@@ -233,7 +233,7 @@ func (d *Dir) copyFile(ctx context.Context, to *Dir, i int, buf []byte) error {
 			}
 			return d.fail("read", i, classify(err, false), err)
 		}
-		to.files[i].skip.Store(false) // it exists
+		to.files[i].skip.Store(false) // the file exists, so its copy must not be stored in the parts file
 		if _, err := to.writeFile(i, buf[:n], at); err != nil {
 			return err
 		}
@@ -242,7 +242,7 @@ func (d *Dir) copyFile(ctx context.Context, to *Dir, i int, buf []byte) error {
 	return to.setTime(i, fi.ModTime())
 }
 
-// setTime gives file i the time of the file that it is a copy of.
+// setTime sets the modification time of file i.
 func (d *Dir) setTime(i int, t time.Time) error {
 	return d.withRoot("move", func(root *os.Root) error {
 		err := root.Chtimes(d.name(i), t, t)

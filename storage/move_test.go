@@ -27,7 +27,7 @@ func TestRemove(t *testing.T) {
 		t.Error(err)
 	}
 	if got := tree(t, dir); got != "other t t/d t/d/mine" {
-		t.Errorf("left %s", got)
+		t.Errorf("remaining: %s", got)
 	}
 	if _, err := d.ReadAt(make([]byte, 1), 0); !errors.Is(err, os.ErrClosed) {
 		t.Errorf("read afterwards: %v", err)
@@ -37,11 +37,11 @@ func TestRemove(t *testing.T) {
 		t.Error(err)
 	}
 	if got := tree(t, dir); got != "other" {
-		t.Errorf("left %s", got)
+		t.Errorf("remaining: %s", got)
 	}
 }
 
-// otherDevice returns a directory on another file system than the test's.
+// otherDevice returns a directory on another file system.
 func otherDevice(t *testing.T) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("/dev/shm", "spate-test-*")
@@ -53,7 +53,7 @@ func otherDevice(t *testing.T) string {
 }
 
 func TestMoveTo(t *testing.T) {
-	for _, where := range []string{"same", "other file system"} {
+	for _, where := range []string{"same file system", "other file system"} {
 		t.Run(where, func(t *testing.T) {
 			from, to := t.TempDir(), t.TempDir()
 			if where != "same" {
@@ -68,10 +68,10 @@ func TestMoveTo(t *testing.T) {
 				t.Fatal(err)
 			}
 			if got := tree(t, from); got != "" {
-				t.Errorf("left %s", got)
+				t.Errorf("remaining: %s", got)
 			}
 			if got := tree(t, to); got != ".new.parts new new/a new/d new/d/b new/empty new/l" {
-				t.Errorf("made %s", got)
+				t.Errorf("created %s", got)
 			}
 			if got := d.Path(); got != filepath.Join(to, "new") {
 				t.Errorf("path %s", got)
@@ -86,7 +86,7 @@ func TestMoveTo(t *testing.T) {
 			if _, err := d.WriteAt([]byte{1}, 3); err != nil {
 				t.Error(err)
 			}
-			// The old place is free again, the new one is taken.
+			// The old path is free again, and the new one is in use.
 			other, err := OpenLayout(from, d.layout, d.pool, DirOptions{})
 			if err != nil {
 				t.Error(err)
@@ -94,7 +94,7 @@ func TestMoveTo(t *testing.T) {
 				other.Close()
 			}
 			if _, err := OpenLayout(to, d.layout, d.pool, DirOptions{Name: "new"}); !errors.Is(err, ErrInUse) {
-				t.Errorf("the new place: %v", err)
+				t.Errorf("the new path: %v", err)
 			}
 		})
 	}
@@ -109,7 +109,7 @@ func TestMoveToRefused(t *testing.T) {
 	wantReason(t, "to nowhere", d.MoveTo(t.Context(), filepath.Join(to, "none"), ""), ErrMissing)
 	wantReason(t, "bad name", d.MoveTo(t.Context(), to, "../x"), ErrObstructed)
 	if got := tree(t, to); got != "t t/mine" {
-		t.Errorf("made %s", got)
+		t.Errorf("created %s", got)
 	}
 	if err := d.Check(0, 2000); err != nil {
 		t.Error(err)
@@ -119,7 +119,7 @@ func TestMoveToRefused(t *testing.T) {
 	}
 }
 
-// A move that is given up leaves everything where it was, and nothing else.
+// TestMoveToCancelled checks that a cancelled move changes nothing.
 func TestMoveToCancelled(t *testing.T) {
 	from, to := t.TempDir(), otherDevice(t)
 	d := openSample(t, from, DirOptions{})
@@ -139,7 +139,8 @@ func TestMoveToCancelled(t *testing.T) {
 	}
 }
 
-// Links of a torrent lead to its files, over other links too, and nowhere else.
+// TestFinish checks that links are created only to files of the torrent, also through
+// other links.
 func TestFinish(t *testing.T) {
 	files := []File{
 		{Path: "t/lib/so.1.2", Length: 5},
@@ -163,13 +164,13 @@ func TestFinish(t *testing.T) {
 	wantReason(t, "Finish", err, ErrObstructed)
 	var all interface{ Unwrap() []error }
 	if !errors.As(err, &all) || len(all.Unwrap()) != 5 {
-		t.Errorf("not five links refused: %v", err)
+		t.Errorf("want five refused links: %v", err)
 	}
 	if text := err.Error(); strings.Contains(text, "\n") || !strings.HasSuffix(text, "(and 4 more)") {
-		t.Errorf("it is told as %q", text)
+		t.Errorf("the error is %q", text)
 	}
 	if got := tree(t, dir); got != "t t/dir t/lib t/lib/so.1 t/lib/so.1.2 t/new t/new/deep t/so t/through" {
-		t.Errorf("made %s", got)
+		t.Errorf("created %s", got)
 	}
 	for _, p := range []string{"t/so", "t/lib/so.1", "t/dir/so.1", "t/through", "t/new/deep"} {
 		if b, err := os.ReadFile(filepath.Join(dir, p)); err != nil || string(b) != "hello" {
@@ -178,8 +179,8 @@ func TestFinish(t *testing.T) {
 	}
 }
 
-// TestMoveToWhileReading: whoever reads does not notice that the files move, onto
-// another disk or back.
+// TestMoveToWhileReading checks that reads work while the files move to another file
+// system and back.
 func TestMoveToWhileReading(t *testing.T) {
 	here, there := t.TempDir(), otherDevice(t)
 	d := openSample(t, here, DirOptions{})
@@ -206,7 +207,7 @@ func TestMoveToWhileReading(t *testing.T) {
 					t.Errorf("read while it moves: %v", err)
 					return
 				}
-				d.dropAll() // as when descriptors are short
+				d.dropAll() // as if the process had run out of descriptors
 			}
 		})
 	}

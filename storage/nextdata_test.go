@@ -4,8 +4,8 @@ import (
 	"testing"
 )
 
-// NextData goes from data to data, over holes, files that are not there and
-// padding, and agrees with HasData everywhere.
+// TestNextData checks that NextData skips holes, missing files and padding, and agrees
+// with HasData.
 func TestNextData(t *testing.T) {
 	t.Parallel()
 	const hole = 1 << 20
@@ -24,7 +24,7 @@ func TestNextData(t *testing.T) {
 	}
 	defer d.Close()
 	if at := d.NextData(0); at != l.Len() {
-		t.Errorf("data at %d of nothing", at)
+		t.Errorf("data at %d of missing files", at)
 	}
 	for _, off := range []int64{2 * hole, 6 * hole} {
 		if _, err := d.WriteAt(make([]byte, 4096), off); err != nil {
@@ -38,10 +38,10 @@ func TestNextData(t *testing.T) {
 			t.Fatalf("from %d: %d", off, next)
 		}
 		if has := d.HasData(off, step); has != (next < off+step) {
-			t.Errorf("%d bytes from %d hold data: %v, and the next is at %d", step, off, has, next)
+			t.Errorf("%d bytes from %d HasData is %v, and the next data is at %d", step, off, has, next)
 		}
 	}
 	if d.HasData(0, 2*hole) && d.NextData(0) != 0 {
-		t.Error("this system tells no holes, and yet there is one")
+		t.Error("there is a hole, but this system cannot find holes")
 	}
 }

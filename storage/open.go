@@ -8,7 +8,7 @@ import (
 	"path"
 )
 
-// acquire returns file i open, with a reference that the caller releases.
+// acquire returns the handle of file i with a reference. The caller must release it.
 func (d *Dir) acquire(i int, write bool) (*handle, error) {
 	s := &d.files[i].slot
 	if h := s.hit(write); h != nil {
@@ -28,7 +28,7 @@ func (d *Dir) acquire(i int, write bool) (*handle, error) {
 	return h, nil
 }
 
-// open opens file i. The caller holds the slot's lock.
+// open opens file i. The caller holds the lock of its slot.
 func (d *Dir) open(i int, write bool) (o openFile, err error) {
 	err = d.withRoot("open", func(root *os.Root) error {
 		if write {
@@ -46,22 +46,22 @@ func (d *Dir) openRead(root *os.Root, i int) (openFile, error) {
 	if err != nil {
 		return openFile{}, err
 	}
-	if _, err := d.admit(f, i); err != nil {
+	if _, err := d.checkOpened(f, i); err != nil {
 		f.Close()
 		return openFile{}, err
 	}
 	return openFile{file: f}, nil
 }
 
-// openWrite opens file i for reading and writing, and creates it, with its
-// directories, unless it was there before and is gone.
+// openWrite opens file i for reading and writing. It creates the file and its
+// directories, unless the file has existed before and was removed.
 func (d *Dir) openWrite(root *os.Root, i int) (openFile, error) {
 	name := d.name(i)
 	st := &d.files[i]
 	var f *os.File
 	d.watchErrors(root)
 	err := fs.ErrExist
-	if !(st.known && st.base.Exists) && (!st.skip.Load() || st.making.Load()) {
+	if !(st.hasExpected && st.expected.Exists) && (!st.skip.Load() || st.creating.Load()) {
 		f, err = d.create(root, i)
 	}
 	created := err == nil
@@ -73,7 +73,7 @@ func (d *Dir) openWrite(root *os.Root, i int) (openFile, error) {
 	if err != nil {
 		return openFile{}, err
 	}
-	size, err := d.admit(f, i)
+	size, err := d.checkOpened(f, i)
 	if err == nil {
 		err = d.resize(f, i, size)
 	}
@@ -87,8 +87,8 @@ func (d *Dir) openWrite(root *os.Root, i int) (openFile, error) {
 	return openFile{file: f, write: true}, nil
 }
 
-// create makes file i and the directories above it. The error is of kind
-// fs.ErrExist if there is something in its place.
+// create creates file i and the directories above it. The error wraps fs.ErrExist if
+// something exists at its path.
 func (d *Dir) create(root *os.Root, i int) (*os.File, error) {
 	name := d.name(i)
 	dir := path.Dir(name)
@@ -113,8 +113,8 @@ func (d *Dir) create(root *os.Root, i int) (*os.File, error) {
 	return f, err
 }
 
-// checkLinks refuses to write through a symbolic link, or into something that
-// is no file, at any part of the path.
+// checkLinks returns an error if any element of the path of file i is a symbolic link,
+// or is not the directory or regular file that it should be.
 func (d *Dir) checkLinks(root *os.Root, i int) error {
 	if there, err := d.checkDirs(root, i); err != nil || !there {
 		return err
@@ -137,8 +137,8 @@ func (d *Dir) checkLinks(root *os.Root, i int) error {
 	return nil
 }
 
-// checkDirs does that for the directories above file i, and reports whether they
-// are all there.
+// checkDirs is like checkLinks for the directories above file i. It reports whether all
+// of them exist.
 func (d *Dir) checkDirs(root *os.Root, i int) (there bool, err error) {
 	name := d.name(i)
 	for end := range len(name) {
@@ -154,7 +154,7 @@ func (d *Dir) checkDirs(root *os.Root, i int) (there bool, err error) {
 		case fi.Mode()&fs.ModeSymlink != 0:
 			return false, d.obstructed(i, "a symbolic link")
 		case !fi.IsDir():
-			return false, d.obstructed(i, "a file where a directory has to be")
+			return false, d.obstructed(i, "a file instead of a directory")
 		}
 	}
 	return true, nil
@@ -164,8 +164,8 @@ func (d *Dir) obstructed(i int, what string) error {
 	return d.fail("open", i, ErrObstructed, errors.New(what))
 }
 
-// admit checks that an opened file is what it should be, and returns its size.
-func (d *Dir) admit(f *os.File, i int) (int64, error) {
+// checkOpened checks that an opened file has the expected state, and returns its size.
+func (d *Dir) checkOpened(f *os.File, i int) (int64, error) {
 	fi, err := f.Stat()
 	if err != nil {
 		return 0, err
@@ -173,49 +173,49 @@ func (d *Dir) admit(f *os.File, i int) (int64, error) {
 	if !fi.Mode().IsRegular() {
 		return 0, d.obstructed(i, "not a regular file")
 	}
-	st, now, at := &d.files[i], statOf(fi), d.place.Load()
-	st.moved(at)
-	if st.known && !st.compare(now) {
+	st, now, at := &d.files[i], statOf(fi), d.location.Load()
+	st.forgetIfCopied(at)
+	if st.hasExpected && !st.compare(now) {
 		return 0, d.fail("open", i, ErrChanged, nil)
 	}
-	if !st.known || !st.base.Exists {
-		st.setBase(now, at)
+	if !st.hasExpected || !st.expected.Exists {
+		st.setExpected(now, at)
 	}
 	return now.Size, nil
 }
 
-// compare reports whether now is what the file should be. Sizes and times of a
-// file that we are writing to are our own doing. The caller holds slot.mu.
+// compare reports whether now is the expected state. While this process writes to the
+// file, size and time may differ. The caller holds slot.mu.
 func (st *fileState) compare(now FileStat) bool {
 	if st.writing.Load() > 0 || st.dirty.Load() {
-		return st.base.samePlace(now) || !st.base.Exists
+		return st.expected.sameFile(now) || !st.expected.Exists
 	}
-	return st.base.Same(now)
+	return st.expected.Same(now)
 }
 
-// isBase reports whether now is what file i should be.
-func (d *Dir) isBase(i int, now FileStat) bool {
+// isExpected reports whether now is the expected state of file i.
+func (d *Dir) isExpected(i int, now FileStat) bool {
 	st := &d.files[i]
 	st.slot.mu.Lock()
 	defer st.slot.mu.Unlock()
-	st.moved(d.place.Load())
-	return !st.known || st.compare(now)
+	st.forgetIfCopied(d.location.Load())
+	return !st.hasExpected || st.compare(now)
 }
 
-// resize makes a file that was opened for writing as long as it has to be.
-// What is added is a hole.
+// resize sets a file that was opened for writing to its final length. The added part is
+// a hole.
 func (d *Dir) resize(f *os.File, i int, size int64) error {
 	want := d.length(i)
 	if size == want || want < 0 {
 		return nil
 	}
 	if size > want && !d.opts.Force {
-		return d.longer(i, size)
+		return d.tooLong(i, size)
 	}
 	d.markDirty(i)
 	return f.Truncate(want)
 }
 
-func (d *Dir) longer(i int, size int64) error {
+func (d *Dir) tooLong(i int, size int64) error {
 	return d.fail("open", i, ErrLonger, fmt.Errorf("%d bytes instead of %d", size, d.length(i)))
 }

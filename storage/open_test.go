@@ -7,7 +7,7 @@ import (
 	"spate/metainfo"
 )
 
-// A torrent's model becomes a layout: names under its own, padding apart.
+// TestOpenDir checks the layout of a torrent: paths below its name, and padding.
 func TestOpenDir(t *testing.T) {
 	info := &metainfo.Info{
 		Name: "n", PieceLength: 16 << 10,
@@ -36,7 +36,7 @@ func TestOpenDir(t *testing.T) {
 		t.Error(err)
 	}
 	if got := tree(t, dir); got != "n n/a n/d n/d/b n/l" {
-		t.Errorf("made %s", got)
+		t.Errorf("created %s", got)
 	}
 }
 
@@ -54,7 +54,7 @@ func TestOpenDirSingle(t *testing.T) {
 		t.Error("read differs", err)
 	}
 	if got := tree(t, dir); got != "mine.iso" {
-		t.Errorf("made %s", got)
+		t.Errorf("created %s", got)
 	}
 }
 
@@ -97,7 +97,7 @@ func BenchmarkReadAt(b *testing.B) {
 	})
 }
 
-// BenchmarkEvict is the cost of a read that has to open its file.
+// BenchmarkEvict measures a read that has to open its file.
 func BenchmarkEvict(b *testing.B) {
 	files := make([]File, 100)
 	for i := range files {

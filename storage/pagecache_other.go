@@ -7,13 +7,13 @@ import (
 	"os"
 )
 
-// dropCache has nothing to drop where the system cannot be asked to.
+// dropCache does nothing on this system.
 func dropCache(*os.File) {}
 
 const canSyncFS = false
 
-// syncFS is for systems that can.
+// syncFS is not supported on this system.
 func syncFS(*os.File) error { return errors.ErrUnsupported }
 
-// startWriteback leaves it to the system when it writes, where it cannot be asked.
+// startWriteback does nothing: the system decides when it writes.
 func startWriteback(*os.File) {}

@@ -5,27 +5,28 @@ import (
 	"io/fs"
 	"os"
 	"path"
+
+	"spate/internal/folder"
 )
 
-// statsAtOnce is how many files are looked at in one turn to resolve paths.
+// statsAtOnce is the number of files that are examined in one call of withRoot.
 const statsAtOnce = 256
 
-// parents keeps the directory open in which a file was looked at last, for the next
-// one is most likely beside it: a path need not be resolved from the top each time.
+// parents keeps the directory of the last examined file open, because the next file is
+// probably in the same directory. This avoids resolving each path from the top.
 type parents struct {
 	root *os.Root
-	dir  string   // the path of sub
-	sub  *os.Root // nil: none is open
+	dir  string   // path of sub
+	sub  *os.Root // nil if no directory is open
 }
 
-// stat describes what is at a path, with whatever a symbolic link leads to if follow
-// says so.
+// stat returns the FileInfo for a path. If follow is set it follows symbolic links.
 func (p *parents) stat(name string, follow bool) (fs.FileInfo, error) {
 	in, base := p.root, name
 	if dir := path.Dir(name); dir != "." {
 		if p.sub == nil || dir != p.dir {
 			p.close()
-			sub, err := p.root.OpenRoot(dir)
+			sub, err := folder.OpenSub(p.root, dir)
 			if err != nil {
 				return nil, err
 			}
@@ -47,8 +48,8 @@ func (p *parents) close() {
 	}
 }
 
-// eachStat calls stat for every file of the list, many in one turn to resolve paths. It
-// is called again for some of them when descriptors ran out.
+// eachStat calls stat for each file in the list, in batches. If the process runs out of
+// descriptors it calls stat again for the files of a batch.
 func (d *Dir) eachStat(files []int, stat func(p *parents, i int) error) error {
 	for len(files) > 0 {
 		some := files[:min(statsAtOnce, len(files))]
@@ -70,8 +71,7 @@ func (d *Dir) eachStat(files []int, stat func(p *parents, i int) error) error {
 	return nil
 }
 
-// statIn returns what there is of file i. What is not a regular file does not count as
-// one.
+// statIn returns the state of file i. Anything but a regular file counts as missing.
 func (d *Dir) statIn(p *parents, i int) (st FileStat, err error) {
 	fi, err := p.stat(d.name(i), true)
 	if errors.Is(err, fs.ErrNotExist) && d.files[i].skip.Load() {

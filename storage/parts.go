@@ -6,13 +6,12 @@ import (
 	"os"
 )
 
-// The parts are one sparse file beside the torrent, named after it, in which
-// bytes of files that are not wanted lie at their offset in the byte space: the
-// ends of pieces that begin in a file that is wanted, or the reverse. Without
-// them such pieces could not be kept, checked again or served.
+// The parts file is a sparse file beside the torrent. It stores the bytes of unwanted
+// files at their offset in the byte space. Pieces that contain bytes of both wanted and
+// unwanted files need it to be stored, checked again and served.
 
-// readSkipped reads from file i, which is not wanted: from the file if it is
-// there all the same, else from the parts.
+// readSkipped reads from unwanted file i. It uses the file if it exists, otherwise the
+// parts file.
 func (d *Dir) readSkipped(i int, p []byte, off int64) (int, error) {
 	d.parts.RLock()
 	defer d.parts.RUnlock()
@@ -23,8 +22,8 @@ func (d *Dir) readSkipped(i int, p []byte, off int64) (int, error) {
 	return n, err
 }
 
-// writeSkipped writes to file i, which is not wanted: to the file if it is there
-// all the same, else to the parts.
+// writeSkipped writes to unwanted file i. It uses the file if it exists, otherwise the
+// parts file.
 func (d *Dir) writeSkipped(i int, p []byte, off int64) (int, error) {
 	d.parts.RLock()
 	defer d.parts.RUnlock()
@@ -38,10 +37,9 @@ func (d *Dir) writeSkipped(i int, p []byte, off int64) (int, error) {
 // Wanted reports whether file i is wanted.
 func (d *Dir) Wanted(i int) bool { return !d.files[i].skip.Load() }
 
-// SetWanted changes whether file i is wanted. What was kept of a file that was
-// not wanted is moved into the file, which is created for it. A file that is not
-// wanted any more stays where it is. Whoever reads or writes the file meanwhile
-// waits.
+// SetWanted changes whether file i is wanted. When the file becomes wanted, its data is
+// copied from the parts file to the file. When it becomes unwanted, the file stays.
+// Reads and writes of the file wait in the meantime.
 func (d *Dir) SetWanted(i int, wanted bool) error {
 	st := &d.files[i]
 	if !wanted || !d.stored(i) {
@@ -53,20 +51,19 @@ func (d *Dir) SetWanted(i int, wanted bool) error {
 	}
 	d.parts.Lock()
 	defer d.parts.Unlock()
-	// What was known of the file was known of the parts.
+	// The expected state was that of the parts file.
 	st.slot.mu.Lock()
-	st.base, st.known = FileStat{}, false
+	st.expected, st.hasExpected = FileStat{}, false
 	st.slot.mu.Unlock()
-	// A file that is there was written to all the time, and the parts hold what
-	// was before that.
+	// If the file exists, all writes went to it, and the parts file holds older data.
 	there, err := d.exists(i)
 	if err != nil {
 		return err
 	}
 	if !there {
-		st.making.Store(true)
-		defer st.making.Store(false)
-		if err := d.fetchParts(i); err != nil {
+		st.creating.Store(true)
+		defer st.creating.Store(false)
+		if err := d.copyFromParts(i); err != nil {
 			return err
 		}
 	}
@@ -74,11 +71,12 @@ func (d *Dir) SetWanted(i int, wanted bool) error {
 	return nil
 }
 
-// exists reports whether file i itself is there.
+// exists reports whether file i itself exists.
 func (d *Dir) exists(i int) (there bool, err error) {
 	err = d.withRoot("open", func(root *os.Root) error {
 		_, err := root.Lstat(d.name(i))
-		if there = err == nil; there || errors.Is(err, fs.ErrNotExist) {
+		there = err == nil
+		if there || errors.Is(err, fs.ErrNotExist) {
 			return nil
 		}
 		return d.fail("open", i, classify(err, true), err)
@@ -86,9 +84,9 @@ func (d *Dir) exists(i int) (there bool, err error) {
 	return there, err
 }
 
-// fetchParts copies what the parts hold of file i into the file. The file is
-// dirty until the next Sync; the parts keep their copy until DropParts.
-func (d *Dir) fetchParts(i int) error {
+// copyFromParts copies the data of file i from the parts file to the file. The parts
+// file keeps its copy until DropParts.
+func (d *Dir) copyFromParts(i int) error {
 	from := len(d.layout.files)
 	h, err := d.acquire(from, false)
 	if errors.Is(err, ErrMissing) {
@@ -121,8 +119,8 @@ func (d *Dir) fetchParts(i int) error {
 	return nil
 }
 
-// DropParts removes what is kept of files that are not wanted. The pieces that
-// lie in them cannot be served or checked again afterwards.
+// DropParts deletes the parts file. Pieces that contain bytes of unwanted files cannot
+// be served or checked afterwards.
 func (d *Dir) DropParts() error {
 	if d.opts.ReadOnly {
 		return nil
@@ -134,7 +132,7 @@ func (d *Dir) DropParts() error {
 	st.slot.mu.Lock()
 	defer st.slot.mu.Unlock()
 	st.slot.dropLocked()
-	st.base, st.known = FileStat{}, false
+	st.expected, st.hasExpected = FileStat{}, false
 	return d.withRoot("remove", func(root *os.Root) error {
 		if err := root.Remove(d.name(i)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return d.fail("remove", i, classify(err, true), err)

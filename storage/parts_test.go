@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// What is written to a file that is not wanted is kept, found again, and moved
-// into the file once it is wanted.
+// TestSkip checks that data of an unwanted file is stored, found again, and moved into
+// the file when it becomes wanted.
 func TestSkip(t *testing.T) {
 	dir := t.TempDir()
 	opts := DirOptions{Skip: []bool{false, false, true}} // t/d/b
@@ -23,7 +23,7 @@ func TestSkip(t *testing.T) {
 	_, err := d.ReadAt(make([]byte, 10), 128)
 	wantReason(t, "read", err, ErrMissing)
 	want := bytes.Repeat([]byte{9}, 22)
-	if _, err := d.WriteAt(bytes.Repeat([]byte{9}, 50), 100); err != nil { // 28 of padding, 22 of the file
+	if _, err := d.WriteAt(bytes.Repeat([]byte{9}, 50), 100); err != nil { // 28 bytes of padding, 22 bytes of the file
 		t.Fatal(err)
 	}
 	if got := tree(t, dir); got != ".t.parts t t/empty" {
@@ -62,9 +62,9 @@ func TestSkip(t *testing.T) {
 		t.Error(err)
 	}
 	if got := tree(t, dir); got != "t t/d t/d/b t/empty" {
-		t.Errorf("left %s", got)
+		t.Errorf("remaining: %s", got)
 	}
-	// Not wanted any more: the file that is there goes on being used.
+	// When the file becomes unwanted again, the existing file is still used.
 	if err := d.SetWanted(2, false); err != nil {
 		t.Fatal(err)
 	}
@@ -76,7 +76,8 @@ func TestSkip(t *testing.T) {
 	}
 }
 
-// A file becomes wanted while others read and write it.
+// TestSetWantedWhileWriting checks that a file can become wanted while it is read and
+// written.
 func TestSetWantedWhileWriting(t *testing.T) {
 	d := openSample(t, t.TempDir(), DirOptions{Skip: []bool{false, false, true}})
 	done := make(chan struct{})
@@ -108,8 +109,8 @@ func TestSetWantedWhileWriting(t *testing.T) {
 	}
 }
 
-// TestSkipAgain: what was written to a file while it was wanted survives that it
-// is not, and is again.
+// TestSkipAgain checks that data written while a file was wanted is kept when the
+// file becomes unwanted and wanted again.
 func TestSkipAgain(t *testing.T) {
 	d := openSample(t, t.TempDir(), DirOptions{Skip: []bool{false, false, true}}) // t/d/b
 	defer d.Close()
@@ -127,7 +128,7 @@ func TestSkipAgain(t *testing.T) {
 	}
 	write(1, 10, 128)
 	want(true)
-	write(2, 10, 500) // where the parts have a hole
+	write(2, 10, 500) // where the parts file has a hole
 	want(false)
 	write(3, 10, 700)
 	want(true)

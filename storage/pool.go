@@ -7,32 +7,32 @@ import (
 	"path/filepath"
 	"sync"
 	"time"
+
+	"spate/internal/folder"
 )
 
-// minPool is the smallest number of descriptors with which a pool works: one
-// file, one directory, and what a look-up of a path holds for a moment.
+// minPool is the smallest useful limit of a pool: one file, one directory, and the
+// descriptors needed to resolve a path.
 const minPool = 8
 
-// Pool keeps the descriptors of many torrents within a limit: files and
-// directories are opened when they are needed and the least recently used are
-// closed to make room. It is safe for use by any number of goroutines; using a
-// file that is open takes no lock.
+// Pool limits the descriptors of many torrents. Files and directories are opened when
+// they are needed, and the least recently used ones are closed to stay within the
+// limit. A Pool is safe for concurrent use. Using an open file takes no lock.
 type Pool struct {
 	files cache
 	roots cache
-	// opening bounds the descriptors that path look-ups hold for a moment.
+	// opening limits how many goroutines resolve paths at the same time.
 	opening chan struct{}
 
 	mu    sync.Mutex
-	last  resolved            // the directory that was used last: the next one is often the same
-	dirs  map[string]*rootDir // by path, links resolved
-	paths map[string]int      // paths in use: readers, or -1 for a writer
+	last  resolved            // result of the last resolve, because the next directory is often the same
+	dirs  map[string]*rootDir // by path without symbolic links
+	paths map[string]int      // number of readers of each path in use, or -1 for a writer
 }
 
-// NewPool returns a pool that holds at most limit descriptors at any time, those
-// that a path look-up needs for a moment included, and fewer when the process
-// runs out of them. Zero means a quarter of what
-// the process may open, at most 1,024; less than 8 counts as 8.
+// NewPool returns a pool that holds at most limit descriptors, including those for
+// resolving paths, and fewer if the process runs out of descriptors. 0 selects a
+// quarter of what the process may open, up to 1,024. The minimum is 8.
 func NewPool(limit int) *Pool {
 	if limit <= 0 {
 		limit = min(maxDescriptors()/4, 1024)
@@ -50,9 +50,9 @@ func NewPool(limit int) *Pool {
 	return p
 }
 
-// relieve closes some files that nobody uses, an eighth of all or a few, because
-// the process has no descriptor left: it has fewer than the pool was promised.
-// It reports whether that may help; tries counts the calls for one purpose.
+// relieve closes some unused files because the process has no descriptors left. It
+// reports whether the caller should try again. tries counts its calls for the same
+// operation.
 func (p *Pool) relieve(tries int) bool {
 	closed := false
 	for range max(4, p.Stats().Open/8) {
@@ -64,15 +64,15 @@ func (p *Pool) relieve(tries int) bool {
 	return (closed || p.roots.evict()) && tries < 10
 }
 
-// PoolStats are counters of a pool.
+// PoolStats holds the counters of a pool.
 type PoolStats struct {
-	Open    int    // descriptors held
-	Limit   int    // most that may be held
-	Opened  uint64 // since the start
-	Evicted uint64 // closed to make room
+	Open    int    // descriptors that are open
+	Limit   int    // maximum number of open descriptors
+	Opened  uint64 // number of opens since the pool was made
+	Evicted uint64 // number of descriptors closed to make space
 }
 
-// Stats returns the pool's counters.
+// Stats returns the counters of the pool.
 func (p *Pool) Stats() PoolStats {
 	var s PoolStats
 	for _, c := range []*cache{&p.files, &p.roots} {
@@ -86,28 +86,29 @@ func (p *Pool) Stats() PoolStats {
 	return s
 }
 
-// Close closes every descriptor that is not in use at this moment; those in use
-// are closed when they are given back. The pool goes on working.
+// Close closes all descriptors that are not in use, and the others when they are
+// released. The pool can still be used afterwards.
 func (p *Pool) Close() error {
 	p.files.drain()
 	p.roots.drain()
 	return nil
 }
 
-// rootDir is one download directory, shared by the torrents that lie in it.
+// rootDir is a download directory, shared by all torrents in it.
 type rootDir struct {
 	path  string
 	slot  slot
-	id    fs.FileInfo // what the directory was when it was first opened
+	id    fs.FileInfo // identity of the directory when it was first opened
 	users int         // guarded by Pool.mu
 }
 
-// use registers a user of dir, which must exist, and of the path below it.
-func (p *Pool) use(dir, name string, write bool) (*rootDir, error) {
+// use registers a user of dir, which must exist and lie in the directory within unless
+// within is empty, and of the path name below dir.
+func (p *Pool) use(dir, within, name string, write bool) (*rootDir, error) {
 	fail := func(reason, err error) (*rootDir, error) {
 		return nil, &Error{Op: "open", Path: dir, File: -1, Reason: reason, Err: err}
 	}
-	at, err := p.resolve(dir)
+	at, err := p.resolve(dir, within)
 	if err != nil {
 		return fail(classify(err, false), err)
 	}
@@ -135,45 +136,73 @@ func (p *Pool) use(dir, name string, write bool) (*rootDir, error) {
 	return r, nil
 }
 
-// resolved is what a path to a directory was found to mean.
+// resolved is the result of resolving the path of a directory.
 type resolved struct {
-	dir, real string
-	id        fs.FileInfo
-	at        time.Time
+	dir, within, real string
+	id                fs.FileInfo
+	at                time.Time
 }
 
-// resolvedFor is how long a directory is not looked up again: who opens thousands
-// of torrents in it does that within moments.
+// resolvedFor is how long a result is reused. Opening thousands of torrents in one
+// directory takes moments.
 const resolvedFor = 100 * time.Millisecond
 
-// resolve follows the links of a path to a directory.
-func (p *Pool) resolve(dir string) (resolved, error) {
+// resolve resolves the symbolic links in the path of a directory. Unless within is
+// empty, links that lead out of it are an error.
+func (p *Pool) resolve(dir, within string) (resolved, error) {
 	now := time.Now()
 	p.mu.Lock()
 	r := p.last
 	p.mu.Unlock()
-	if r.dir == dir && now.Sub(r.at) < resolvedFor {
+	if r.dir == dir && r.within == within && now.Sub(r.at) < resolvedFor {
 		return r, nil
+	}
+	var id fs.FileInfo
+	var err error
+	if within != "" {
+		if id, err = statWithin(dir, within); err != nil {
+			return resolved{}, err
+		}
 	}
 	real, err := filepath.Abs(dir)
 	if err == nil {
 		real, err = filepath.EvalSymlinks(real)
 	}
+	if err == nil && within == "" {
+		id, err = os.Stat(real)
+	}
 	if err != nil {
 		return resolved{}, err
 	}
-	id, err := os.Stat(real)
-	if err != nil {
-		return resolved{}, err
-	}
-	r = resolved{dir, real, id, now}
+	r = resolved{dir, within, real, id, now}
 	p.mu.Lock()
 	p.last = r
 	p.mu.Unlock()
 	return r, nil
 }
 
-// unuse takes back a use.
+// statWithin describes the directory dir. Links that lead out of within are an error.
+func statWithin(dir, within string) (fs.FileInfo, error) {
+	from, err := filepath.Abs(within)
+	if err != nil {
+		return nil, err
+	}
+	if dir, err = filepath.Abs(dir); err != nil {
+		return nil, err
+	}
+	rel, err := filepath.Rel(from, dir)
+	if err != nil {
+		return nil, err
+	}
+	in, err := folder.Open(within, folder.Options{})
+	if err != nil {
+		return nil, err
+	}
+	defer in.Close()
+	return in.Stat(rel)
+}
+
+// unuse removes a user that use has registered.
 func (p *Pool) unuse(r *rootDir, name string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -183,21 +212,22 @@ func (p *Pool) unuse(r *rootDir, name string) {
 	} else {
 		delete(p.paths, key)
 	}
-	if r.users--; r.users == 0 {
+	r.users--
+	if r.users == 0 {
 		delete(p.dirs, r.path)
 		r.slot.drop()
 	}
 }
 
-// root returns the directory of r, open until the handle is released.
+// root returns a handle of the directory. The caller must release it.
 func (p *Pool) root(r *rootDir) (*handle, error) {
 	return p.roots.get(&r.slot, false, func() (openFile, error) {
-		root, err := os.OpenRoot(r.path)
+		root, err := folder.OpenRoot(r.path)
 		if err != nil {
 			return openFile{}, err
 		}
-		// A directory that is another one than it was is a mount that went away
-		// or came over it: nothing may be created there.
+		// If this is not the same directory as before, a file system was mounted or
+		// unmounted, or the directory was moved. Nothing may be created there.
 		if id, err := root.Stat("."); err != nil || !os.SameFile(id, r.id) {
 			root.Close()
 			return openFile{}, errMoved
@@ -206,5 +236,5 @@ func (p *Pool) root(r *rootDir) (*handle, error) {
 	})
 }
 
-// errMoved says that the download directory is not the one it was.
-var errMoved = errors.New("the directory is not the one it was: moved, or a mount came or went")
+// errMoved is returned if the download directory was replaced.
+var errMoved = errors.New("the directory was moved, or a file system was mounted or unmounted there")

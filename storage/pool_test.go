@@ -10,12 +10,12 @@ import (
 	"testing"
 )
 
-// content is the byte at off of torrent i.
+// content returns the byte at off of torrent i.
 func content(i int, off int64) byte { return byte(i*7 + int(off)*3 + int(off>>8)) }
 
-// churn has many torrents, in several directories, share a small pool, with
-// readers and writers at the same time.
-func churn(t *testing.T, pool *Pool, torrents, files, workers, rounds int) {
+// stress reads and writes many torrents in several directories concurrently with a
+// small pool.
+func stress(t *testing.T, pool *Pool, torrents, files, workers, rounds int) {
 	const size = 3000
 	base := t.TempDir()
 	list := make([]*Dir, torrents)
@@ -66,7 +66,8 @@ func churn(t *testing.T, pool *Pool, torrents, files, workers, rounds int) {
 				case 4:
 					d.HasData(off, 10)
 				default:
-					if _, err = d.ReadAt(p, off); !bytes.Equal(p, want) && err == nil {
+					_, err = d.ReadAt(p, off)
+					if !bytes.Equal(p, want) && err == nil {
 						err = errors.New("data differs")
 					}
 				}
@@ -83,7 +84,7 @@ func churn(t *testing.T, pool *Pool, torrents, files, workers, rounds int) {
 func TestPoolIsShared(t *testing.T) {
 	for _, limit := range []int{8, 20, 1000} {
 		pool := NewPool(limit)
-		churn(t, pool, 20, 5, 8, 300)
+		stress(t, pool, 20, 5, 8, 300)
 		st := pool.Stats()
 		if st.Limit > limit || st.Open > st.Limit || limit < 1000 && st.Evicted == 0 || limit == 1000 && st.Evicted > 0 {
 			t.Errorf("limit %d: %+v", limit, st)
@@ -95,7 +96,8 @@ func TestPoolIsShared(t *testing.T) {
 	}
 }
 
-// The pool may be closed while it is used, and goes on working.
+// TestPoolCloseWhileUsed checks that a pool can be closed while it is used, and still
+// works.
 func TestPoolCloseWhileUsed(t *testing.T) {
 	pool := NewPool(10)
 	stop := make(chan struct{})
@@ -110,13 +112,13 @@ func TestPoolCloseWhileUsed(t *testing.T) {
 			}
 		}
 	})
-	churn(t, pool, 5, 3, 4, 200)
+	stress(t, pool, 5, 3, 4, 200)
 	close(stop)
 	wg.Wait()
 }
 
-// The least recently used file is closed first.
-func TestPoolEvictsWhatIsNotUsed(t *testing.T) {
+// TestPoolEvictsLeastRecentlyUsed checks that recently used files stay open.
+func TestPoolEvictsLeastRecentlyUsed(t *testing.T) {
 	pool := NewPool(16)
 	pool.files.limit = 4
 	files := make([]File, 12)
@@ -141,7 +143,7 @@ func TestPoolEvictsWhatIsNotUsed(t *testing.T) {
 				}
 			}
 		}
-		// File 0 is used all the time: it is opened once, each other once a round.
+		// File 0 is always in use: it is opened once, the others once per round.
 		if want := uint64(1 + 1 + (round+1)*(len(files)-1)); pool.Stats().Opened > want+uint64(round) {
 			t.Fatalf("round %d: opened %d times, want %d", round, pool.Stats().Opened, want)
 		}

@@ -14,36 +14,36 @@ import (
 	"spate/bitfield"
 )
 
-// A record on disk: recordMagic, the fields in the order of encode as varints,
-// strings with their length before them, and the SHA-256 of all that.
+// A record file consists of recordMagic, the fields in the order of encode, and the
+// SHA-256 of both. Numbers are varints, and strings are preceded by their length.
 const recordMagic = "spate resume 2\n"
 
-// Limits of a record.
+// The limits of a record.
 const (
 	maxRecordPieces = 1 << 26
 	maxRecordPeers  = 1000
 )
 
-// Bits of a record's flags, and of a file's.
+// Bits of the flags of a record, and of a file.
 const (
 	flagClean  = 1
 	flagPaused = 2
-	flagHalf   = 4
+	flagV1Only = 4
 
 	flagExists = 1
 )
 
-// How Have is written.
+// Encodings of Have.
 const (
 	haveNone = iota
 	haveAll
 	haveSome // followed by the bitfield
 )
 
-// encode returns the record as it is stored. Peers beyond the limit are left out.
+// encode returns the encoded record. It leaves out peers beyond the limit.
 func (r *Record) encode() []byte {
 	b := append([]byte(recordMagic), r.InfoHash[:]...)
-	b = binary.AppendUvarint(b, flag(r.Clean, flagClean)|flag(r.Paused, flagPaused)|flag(r.Half, flagHalf))
+	b = binary.AppendUvarint(b, flag(r.Clean, flagClean)|flag(r.Paused, flagPaused)|flag(r.V1Only, flagV1Only))
 	b = r.appendHave(b)
 	b = binary.AppendUvarint(b, uint64(len(r.Files)))
 	for _, f := range r.Files {
@@ -95,7 +95,7 @@ func appendString(b []byte, s string) []byte {
 	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
 }
 
-// appendTime writes seconds since 1970; the zero time is 0.
+// appendTime appends t in seconds since 1970, or 0 for the zero time.
 func appendTime(b []byte, t time.Time) []byte {
 	if t.IsZero() {
 		return binary.AppendVarint(b, 0)
@@ -105,33 +105,33 @@ func appendTime(b []byte, t time.Time) []byte {
 
 var errRecord = errors.New("damaged")
 
-// decodeRecord checks the magic and the checksum and reads the fields.
+// decodeRecord checks the magic and the checksum and decodes the fields.
 func decodeRecord(b []byte) (*Record, error) {
 	switch {
 	case len(b) == 0:
 		return nil, fmt.Errorf("%w: empty", errRecord)
 	case len(b) > maxRecord:
-		return nil, fmt.Errorf("%w: over %d bytes", errRecord, maxRecord)
+		return nil, fmt.Errorf("%w: longer than %d bytes", errRecord, maxRecord)
 	case !bytes.HasPrefix(b, []byte(recordMagic)):
-		return nil, fmt.Errorf("%w: not in the format of this version", errRecord)
+		return nil, fmt.Errorf("%w: unknown format", errRecord)
 	case len(b) < len(recordMagic)+sha256.Size:
-		return nil, fmt.Errorf("%w: cut short", errRecord)
+		return nil, fmt.Errorf("%w: truncated", errRecord)
 	}
 	body := b[:len(b)-sha256.Size]
 	if sha256.Sum256(body) != [sha256.Size]byte(b[len(body):]) {
-		return nil, fmt.Errorf("%w: checksum differs", errRecord)
+		return nil, fmt.Errorf("%w: wrong checksum", errRecord)
 	}
 	return decodeFields(body[len(recordMagic):])
 }
 
-// decodeFields reads what lies between the magic and the checksum. What it
-// allocates is bounded by the length of b and by the limits above.
+// decodeFields decodes the part between the magic and the checksum. The memory that it
+// allocates is limited by the length of b and the limits above.
 func decodeFields(b []byte) (*Record, error) {
 	d := decoder{b: b}
 	r := &Record{}
 	copy(r.InfoHash[:], d.bytes(uint64(len(spate.InfoHash{}))))
 	flags := d.uint()
-	r.Clean, r.Paused, r.Half = flags&flagClean != 0, flags&flagPaused != 0, flags&flagHalf != 0
+	r.Clean, r.Paused, r.V1Only = flags&flagClean != 0, flags&flagPaused != 0, flags&flagV1Only != 0
 	r.Have = d.have()
 	r.Files = make([]FileStat, d.count(1))
 	for i := range r.Files {
@@ -164,12 +164,12 @@ func decodeFields(b []byte) (*Record, error) {
 		r.Peers = append(r.Peers, netip.AddrPortFrom(addr, uint16(port)))
 	}
 	if d.failed || len(d.b) > 0 {
-		return nil, fmt.Errorf("%w: fields do not fit", errRecord)
+		return nil, fmt.Errorf("%w: malformed fields", errRecord)
 	}
 	return r, nil
 }
 
-// decoder reads fields until one does not fit; then it reads zeros.
+// decoder reads fields. After the first malformed field all reads return zero.
 type decoder struct {
 	b      []byte
 	failed bool
@@ -197,7 +197,7 @@ func (d *decoder) int() int64 {
 	return v
 }
 
-// bytes returns the next n bytes, which stay part of the input.
+// bytes returns the next n bytes as a slice of the input.
 func (d *decoder) bytes(n uint64) []byte {
 	if n > uint64(len(d.b)) {
 		d.fail()
@@ -208,7 +208,7 @@ func (d *decoder) bytes(n uint64) []byte {
 	return p
 }
 
-// count reads a number of items of at least size bytes each.
+// count reads a number of items, each of which has at least size bytes.
 func (d *decoder) count(size int) int {
 	n := d.uint()
 	if n > uint64(len(d.b)/size) {
@@ -242,7 +242,7 @@ func (d *decoder) have() bitfield.Bitfield {
 	case haveSome:
 		f, err := bitfield.FromBytes(d.bytes((n+7)/8), int(n))
 		if err == nil {
-			return f.Clone() // not the input's memory
+			return f.Clone() // do not keep the input in memory
 		}
 	}
 	d.fail()

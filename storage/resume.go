@@ -15,43 +15,43 @@ import (
 	"spate/bitfield"
 )
 
-// Record is what is remembered of a torrent over a restart. A piece may be in
-// Have only after a Sync that came after its last write: then what the record
-// says is true even after a crash of the machine.
+// Record is the state of a torrent that is saved for the next start (resume data). A
+// piece may be in Have only if a Sync has succeeded after its last write, so that the
+// record is correct even after a crash of the machine.
 type Record struct {
 	InfoHash spate.InfoHash
-	Have     bitfield.Bitfield // verified and synced
-	Files    []FileStat        // when the record was made, in the order of the layout
-	// Clean: nothing was written after the record. A record that is saved while
-	// the torrent goes on is not clean.
+	Have     bitfield.Bitfield // pieces that were verified and synced
+	Files    []FileStat        // state of the files when the record was made, in the order of the layout
+	// Clean means that nothing was written after the record was made. It is false for
+	// records that are saved while the torrent runs.
 	Clean      bool
 	Paused     bool
-	Half       bool          // some of Have was held against the v1 half of a hybrid only
+	V1Only     bool          // some pieces of Have were checked only against the v1 hashes of a hybrid
 	Dir        string        // download directory
-	Device     uint64        // the file system that Dir is on, see [Dir.Device]; 0 if unknown
-	Name       string        // in place of the torrent's name; "" if the same
-	Priorities []byte        // of the files, 0: not wanted; nil if all are the default
-	Uploaded   int64         // bytes, since the torrent was added
-	Downloaded int64         // bytes, since the torrent was added
-	Seeding    time.Duration // how long it was complete and running
-	Added      time.Time     // to the second; zero if unknown
-	Completed  time.Time     // to the second; zero if not
+	Device     uint64        // file system of Dir, see [Dir.Device]; 0 if unknown
+	Name       string        // replaces the name of the torrent; "" if it is not changed
+	Priorities []byte        // by file, 0 for unwanted; nil if all have the default
+	Uploaded   int64         // in bytes, since the torrent was added
+	Downloaded int64         // in bytes, since the torrent was added
+	Seeding    time.Duration // how long the torrent was complete and running
+	Added      time.Time     // in whole seconds; zero if unknown
+	Completed  time.Time     // in whole seconds; zero if incomplete
 	Peers      []netip.AddrPort
 
-	// Recovered is not stored. LoadResume sets it to the reason when it had to
-	// use an older record than the newest.
+	// Recovered is not saved. LoadResume sets it to the reason if it had to use an
+	// older record than the newest.
 	Recovered error
 }
 
-// CorruptError says that no record of a torrent could be used. The data has to
+// CorruptError is returned if no saved state of a torrent could be used. The data must
 // be checked.
 type CorruptError struct {
-	Path  string // what could not be used
-	Aside string // where it was moved to
+	Path  string // path of the damaged file
+	Aside string // path to which the file was renamed
 	Err   error
 }
 
-// Error names the file, the reason, and where the file is now.
+// Error returns the path, the reason, and the new path of the damaged file.
 func (e *CorruptError) Error() string {
 	return fmt.Sprintf("resume data %s is damaged (%v): moved to %s", e.Path, e.Err, e.Aside)
 }
@@ -59,7 +59,7 @@ func (e *CorruptError) Error() string {
 // Unwrap returns the reason.
 func (e *CorruptError) Unwrap() error { return e.Err }
 
-// Names of a torrent's files in the state directory, after its info-hash.
+// Suffixes of the files in the state directory, after the info-hash.
 const (
 	resumeNew     = ".resume"
 	resumeOld     = ".resume.old"
@@ -67,18 +67,17 @@ const (
 	resumeCorrupt = ".corrupt"
 )
 
-// maxRecord bounds what is read: a bit for each of 2^26 pieces, a million
-// files, and more.
+// maxRecord is the largest record in bytes that is read. It has space for 2^26 pieces
+// and a million files.
 const maxRecord = 64 << 20
 
 func resumePath(dir string, ih spate.InfoHash, suffix string) string {
 	return filepath.Join(dir, ih.String()+suffix)
 }
 
-// SaveResume writes rec into the directory dir, which must exist, so that a
-// crash at any moment leaves the new record or the one before. The one before is
-// kept for the case that the new one turns out damaged. Only one goroutine may
-// save the record of one torrent at a time.
+// SaveResume atomically saves rec in directory dir, which must exist. It keeps the
+// previous record in case the new one gets damaged. It must not be called concurrently
+// for the same torrent.
 func SaveResume(dir string, rec *Record) error {
 	temp := resumePath(dir, rec.InfoHash, resumeTemp)
 	newest := resumePath(dir, rec.InfoHash, resumeNew)
@@ -111,10 +110,10 @@ func writeSynced(path string, b []byte) error {
 	return errors.Join(err, f.Close())
 }
 
-// LoadResume reads the record of a torrent from dir. When the newest record is
-// damaged, it is set aside and the one before is used, as one that is not clean
-// and with Recovered set. The error wraps fs.ErrNotExist when there is none, and
-// is a [*CorruptError] when none that there was could be used.
+// LoadResume reads the record of a torrent from dir. If the newest record is damaged,
+// LoadResume renames it and returns the previous one, with Clean false and Recovered
+// set. The error wraps fs.ErrNotExist if there is no record, and is a [*CorruptError]
+// if all records are damaged.
 func LoadResume(dir string, ih spate.InfoHash) (*Record, error) {
 	var first error
 	for _, suffix := range []string{resumeNew, resumeOld} {
@@ -147,7 +146,7 @@ func LoadResume(dir string, ih spate.InfoHash) (*Record, error) {
 	return nil, first
 }
 
-// readRecord reads one record. Damage is a *CorruptError.
+// readRecord reads one record. If it is damaged the error is a *CorruptError.
 func readRecord(path string, ih spate.InfoHash) (*Record, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -160,7 +159,7 @@ func readRecord(path string, ih spate.InfoHash) (*Record, error) {
 	}
 	rec, err := decodeRecord(b)
 	if err == nil && rec.InfoHash != ih {
-		err = fmt.Errorf("it is of torrent %v", rec.InfoHash)
+		err = fmt.Errorf("it belongs to torrent %v", rec.InfoHash)
 	}
 	if err != nil {
 		return nil, &CorruptError{Path: path, Err: err}
@@ -168,7 +167,7 @@ func readRecord(path string, ih spate.InfoHash) (*Record, error) {
 	return rec, nil
 }
 
-// RemoveResume forgets a torrent's record and the one before.
+// RemoveResume deletes the records of a torrent.
 func RemoveResume(dir string, ih spate.InfoHash) error {
 	var errs []error
 	for _, suffix := range []string{resumeNew, resumeOld, resumeTemp} {
@@ -179,7 +178,7 @@ func RemoveResume(dir string, ih spate.InfoHash) error {
 	return errors.Join(errs...)
 }
 
-// ListResume returns the torrents that have a record in dir, in no order.
+// ListResume returns the torrents with a record in dir, in no particular order.
 func ListResume(dir string) ([]spate.InfoHash, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -199,18 +198,18 @@ func ListResume(dir string) ([]spate.InfoHash, error) {
 	return list, nil
 }
 
-// Verdict is what a file's FileStat now says about the one in a record.
+// Verdict tells how a file has changed since a record was made.
 type Verdict uint8
 
-// The verdicts on a file.
+// The possible changes of a file.
 const (
-	Unchanged Verdict = iota // as the record says
-	Written                  // as our own writes after the record would leave it
-	Changed                  // somebody else's doing
-	Gone                     // was there and is not
+	Unchanged Verdict = iota // as in the record
+	Written                  // changed in a way that later writes of this program explain
+	Changed                  // changed by another program
+	Gone                     // removed
 )
 
-// Judge compares what the files are now with what the record says.
+// Judge compares the current states of the files with those in the record.
 func (r *Record) Judge(now []FileStat) []Verdict {
 	v := make([]Verdict, len(now))
 	for i, n := range now {
@@ -219,7 +218,7 @@ func (r *Record) Judge(now []FileStat) []Verdict {
 			continue
 		}
 		was := r.Files[i]
-		later := n.Exists && (!was.Exists || n.samePlace(was) && n.ModTime >= was.ModTime && n.Size >= was.Size)
+		later := n.Exists && (!was.Exists || n.sameFile(was) && n.ModTime >= was.ModTime && n.Size >= was.Size)
 		switch {
 		case was.Same(n):
 			v[i] = Unchanged
@@ -234,11 +233,11 @@ func (r *Record) Judge(now []FileStat) []Verdict {
 	return v
 }
 
-// Reconcile says which pieces to believe and which to check, given what the
-// files are now: have are pieces of the record whose files are as they should
-// be; check are pieces that may be there all the same, because they lie in a
-// file that was written after the record or that somebody changed. The rest
-// is not there.
+// Reconcile returns which pieces of the record can be trusted and which must be
+// checked, given the current states of the files. have contains the pieces of the
+// record whose files are unchanged. check contains the pieces that may be complete
+// nevertheless, because their files were written after the record or changed by another
+// program. All other pieces are missing.
 func (r *Record) Reconcile(l *Layout, pieceLength int64, now []FileStat) (have, check bitfield.Bitfield) {
 	verdicts := r.Judge(now)
 	have, check = r.Have.Clone(), bitfield.New(r.Have.Len())
@@ -260,8 +259,8 @@ func (r *Record) Reconcile(l *Layout, pieceLength int64, now []FileStat) (have, 
 			}
 		}
 	}
-	// A piece that lies in a file that is gone is not there, whatever its other
-	// files are.
+	// A piece with bytes in a removed file is missing, whatever the state of its other
+	// files.
 	for i, v := range verdicts {
 		if f := &l.files[i]; v == Gone && f.Length > 0 {
 			for p := f.Offset / pieceLength; p <= (f.Offset+f.Length-1)/pieceLength && p < int64(check.Len()); p++ {

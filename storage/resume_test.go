@@ -31,12 +31,12 @@ func sampleRecord(pieces int) *Record {
 	return r
 }
 
-// sameRecord compares by the encoding, and the fields that it rounds by value.
+// sameRecord compares the encodings, and the fields that are rounded.
 func sameRecord(a, b *Record) bool {
 	return bytes.Equal(a.encode(), b.encode()) && reflect.DeepEqual(a.Files, b.Files) && a.Have.Equal(b.Have)
 }
 
-func TestRecordSurvives(t *testing.T) {
+func TestRecordRoundTrip(t *testing.T) {
 	for _, pieces := range []int{0, 1, 7, 8, 9, 1000} {
 		dir := t.TempDir()
 		want := sampleRecord(pieces)
@@ -50,7 +50,7 @@ func TestRecordSurvives(t *testing.T) {
 	}
 }
 
-func TestRecordWholeAndNoneAreSmall(t *testing.T) {
+func TestRecordOfCompleteTorrentIsSmall(t *testing.T) {
 	r := sampleRecord(1 << 20)
 	r.Have.SetAll()
 	if n := len(r.encode()); n > 500 {
@@ -64,7 +64,8 @@ func TestLoadResumeNone(t *testing.T) {
 	}
 }
 
-// A damaged newest record is set aside and the one before is used, not clean.
+// TestLoadResumeFallsBack checks that a damaged record is renamed and that the previous
+// record is returned as not clean.
 func TestLoadResumeFallsBack(t *testing.T) {
 	for name, damage := range map[string]func(path string) error{
 		"truncated": func(p string) error { return os.Truncate(p, 40) },
@@ -137,7 +138,7 @@ func TestLoadResumeAllDamaged(t *testing.T) {
 	}
 }
 
-// A record of another torrent under this one's name is damage.
+// TestLoadResumeOfAnother checks that the record of another torrent counts as damaged.
 func TestLoadResumeOfAnother(t *testing.T) {
 	dir, r := t.TempDir(), sampleRecord(1)
 	if err := SaveResume(dir, r); err != nil {
@@ -181,7 +182,8 @@ func TestListAndRemoveResume(t *testing.T) {
 	}
 }
 
-// Whatever step of a save is the last one, some record can be loaded.
+// TestSaveResumeStopsAnywhere checks that a record can be loaded after any step of
+// SaveResume.
 func TestSaveResumeStopsAnywhere(t *testing.T) {
 	older, newer := sampleRecord(10), sampleRecord(10)
 	newer.Have.SetAll()
@@ -255,8 +257,8 @@ func TestJudge(t *testing.T) {
 }
 
 func TestReconcile(t *testing.T) {
-	// Pieces of 10: file 0 is pieces 0 and half of 1, file 1 the other half and
-	// 2, a pad, file 2 is 3 and 4.
+	// Pieces have a length of 10: file a has pieces 0 and half of 1, file b the other
+	// half of 1 and 2, and file c pieces 3 and 4. Piece 2 ends with padding.
 	l, err := NewLayout([]File{
 		{Path: "t/a", Length: 15}, {Path: "t/b", Offset: 15, Length: 12},
 		{Offset: 27, Length: 3, Pad: true}, {Path: "t/c", Offset: 30, Length: 20},
@@ -300,8 +302,8 @@ func bits(f bitfield.Bitfield) string {
 	return b.String()
 }
 
-// The fields are read without fear of their checksum: whoever can write the
-// file can make that fit.
+// FuzzRecord decodes fields without the checksum, because whoever can write the file
+// can also compute the checksum.
 func FuzzRecord(f *testing.F) {
 	for _, n := range []int{0, 8, 100} {
 		b := sampleRecord(n).encode()

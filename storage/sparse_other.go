@@ -4,9 +4,9 @@ package storage
 
 import "os"
 
-// nextData returns where the next stored byte at or after off begins, and
-// false when there is none. Without a way to ask, what lies before the end of
-// the file counts as stored.
+// nextData returns the offset of the first data at or after off, and false if there is
+// none. This system cannot find holes, so everything before the end of the file counts
+// as data.
 func nextData(f *os.File, off int64) (int64, bool) {
 	fi, err := f.Stat()
 	if err != nil {

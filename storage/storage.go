@@ -1,15 +1,14 @@
-// Package storage keeps the data of torrents.
+// Package storage stores the data of torrents.
 //
-// A torrent's data is one range of bytes, its byte space, in which the files lie
-// one after the other in the order of the metainfo, with the pad files of BEP 47
-// and the alignment of BEP 52 between them. [Storage] is reading and writing in
-// that space; [Dir] does it with files in a directory, [Memory] without any.
+// The data of a torrent is one range of bytes, its byte space. The files follow each
+// other in the order of the metainfo, with pad files (BEP 47) and alignment (BEP 52)
+// between them. A [Storage] reads and writes in that space: a [Dir] uses files in a
+// directory, a [Memory] needs none.
 //
-// Paths of a torrent are resolved by [os.Root], so that nothing outside the
-// directory is ever opened, created or looked at, whatever a .torrent says and
-// whatever symbolic links lie about. Descriptors are kept by a [Pool] that all
-// torrents of a process share. What a torrent has is remembered over restarts
-// by a [Record].
+// The paths of a torrent are resolved by [os.Root], so that nothing outside of the
+// directory is opened, created or examined, whatever paths the torrent contains and
+// whatever symbolic links exist. A [Pool] holds the descriptors for all torrents of a
+// process. A [Record] stores the state of a torrent for the next start.
 package storage
 
 import (
@@ -18,23 +17,23 @@ import (
 	"strings"
 )
 
-// Storage is the data of one torrent, addressed in the torrent's byte space.
+// Storage is the data of one torrent, addressed by offsets in its byte space.
 //
-// ReadAt and WriteAt follow io.ReaderAt and io.WriterAt, except that a range
-// outside the byte space is an error wrapping [ErrRange] and moves no bytes.
-// Padding reads as zeros; what is written to it is dropped. Reading what was
-// never written gives zeros or an error wrapping [ErrMissing]. Errors of the
-// disk are, or wrap, an [*Error].
+// ReadAt and WriteAt follow io.ReaderAt and io.WriterAt, except that a range outside of
+// the byte space transfers nothing and returns an error that wraps [ErrRange]. Padding
+// reads as zeros, and writes to it are dropped. Reading data that was never written
+// gives zeros or an error that wraps [ErrMissing]. Errors of the disk are, or wrap, an
+// [*Error].
 //
-// All methods may be called at the same time by any number of goroutines. Two
-// writes at the same time to overlapping ranges leave either's bytes.
+// All methods are safe for concurrent use. After two concurrent writes to the same
+// bytes, the bytes are those of one of the writes.
 //
-// Sync returns when everything written before the call would survive a crash of
-// the machine. When it fails, what was written since the last Sync that
-// succeeded must not be believed without checking it again.
+// Sync returns when everything that was written before the call would survive a crash
+// of the machine. If it fails, data that was written since the last successful Sync
+// must be checked again.
 //
-// Close gives up what the storage holds, without a Sync. Calls after it fail
-// with an error wrapping os.ErrClosed.
+// Close releases the resources of the storage without a Sync. Later calls fail with an
+// error that wraps os.ErrClosed.
 type Storage interface {
 	ReadAt(p []byte, off int64) (int, error)
 	WriteAt(p []byte, off int64) (int, error)
@@ -42,45 +41,46 @@ type Storage interface {
 	Close() error
 }
 
-// The reasons for which a storage fails, for errors.Is.
+// The reasons for failures of a storage, for use with errors.Is.
 var (
-	// ErrFull: no room on the disk or in the user's quota. Goes away by itself.
+	// ErrFull: the disk or the user's quota is full. The operation can succeed later.
 	ErrFull = errors.New("disk full")
-	// ErrMissing: a file, or the whole directory, is not there or too short.
+	// ErrMissing: a file or the whole directory does not exist, or a file is too short.
 	ErrMissing = errors.New("missing")
-	// ErrChanged: somebody else changed or replaced a file.
+	// ErrChanged: another program has changed or replaced a file.
 	ErrChanged = errors.New("changed by another program")
-	// ErrReadOnly: the file system or the permissions do not let us write, or
-	// the storage was opened for reading.
+	// ErrReadOnly: the permissions or the file system do not allow writing, or the
+	// storage was opened for reading.
 	ErrReadOnly = errors.New("not writable")
-	// ErrDenied: the permissions do not let us read.
+	// ErrDenied: the permissions do not allow reading.
 	ErrDenied = errors.New("permission denied")
-	// ErrObstructed: something that is not a regular file, or a directory, is in
-	// the way, or a symbolic link that would have to be written through, or one
-	// that leads out of the directory.
-	ErrObstructed = errors.New("in the way")
-	// ErrLonger: a file exists and is longer than the torrent says.
+	// ErrObstructed: there is something other than a regular file or directory at the
+	// path, or a symbolic link that would have to be followed for writing, or one that
+	// leads out of the directory.
+	ErrObstructed = errors.New("path is blocked")
+	// ErrLonger: a file is longer than in the torrent.
 	ErrLonger = errors.New("longer than the torrent says")
-	// ErrInUse: another torrent of this process writes to the same path.
+	// ErrInUse: another torrent of this process uses the same path, and one of them
+	// writes.
 	ErrInUse = errors.New("in use by another torrent")
-	// ErrDescriptors: the process or the machine has no descriptor left.
+	// ErrDescriptors: the process or the system has no descriptors left.
 	ErrDescriptors = errors.New("too many open files")
-	// ErrRange: an offset or length outside the byte space.
+	// ErrRange: an offset or length is outside of the byte space.
 	ErrRange = errors.New("outside the torrent")
 	// ErrIO: any other failure of the disk.
 	ErrIO = errors.New("input/output error")
 )
 
-// Error is a failure on one file of a torrent, or on the directory it lies in.
+// Error is a failure of an operation on a file of a torrent, or on its directory.
 type Error struct {
 	Op     string // "open", "read", "write", "sync", "check", ...
-	Path   string // the path of the file as the user knows it
-	File   int    // index of the file in the torrent; -1: the directory
+	Path   string // path of the file in the form that the user gave
+	File   int    // index of the file in the torrent; -1 for the directory
 	Reason error  // one of the Err values of this package
-	Err    error  // what the system said; may be nil
+	Err    error  // error of the system; may be nil
 }
 
-// Error says what failed, on what and why, in one line.
+// Error returns one line with the operation, the path and the reason.
 func (e *Error) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s %s: %v", e.Op, quotePath(e.Path), e.Reason)
@@ -92,7 +92,7 @@ func (e *Error) Error() string {
 	return b.String()
 }
 
-// Unwrap returns the reason and the system's error.
+// Unwrap returns the reason and the error of the system.
 func (e *Error) Unwrap() []error {
 	if e.Err == nil {
 		return []error{e.Reason}
@@ -100,10 +100,10 @@ func (e *Error) Unwrap() []error {
 	return []error{e.Reason, e.Err}
 }
 
-// fileErrors are the errors of several files as one.
+// fileErrors combines the errors of several files.
 type fileErrors []error
 
-// joined returns errs as one error, nil if there are none.
+// joined returns errs as one error, or nil if there are none.
 func joined(errs []error) error {
 	if len(errs) == 0 {
 		return nil
@@ -111,7 +111,7 @@ func joined(errs []error) error {
 	return fileErrors(errs)
 }
 
-// Error is one line: the first error, and how many there are more.
+// Error returns one line with the first error and the number of others.
 func (e fileErrors) Error() string {
 	if len(e) == 1 {
 		return e[0].Error()
@@ -121,7 +121,8 @@ func (e fileErrors) Error() string {
 
 func (e fileErrors) Unwrap() []error { return e }
 
-// innermost strips the wrapping that would repeat the path.
+// innermost returns the innermost wrapped error, because the outer ones repeat the
+// path.
 func innermost(err error) error {
 	for {
 		next := errors.Unwrap(err)
@@ -132,7 +133,7 @@ func innermost(err error) error {
 	}
 }
 
-// quotePath makes a path safe to show on a terminal and in a log.
+// quotePath makes a path safe to show in a terminal or a log.
 func quotePath(p string) string {
 	for _, r := range p {
 		if r < 0x20 || r == 0x7f || r == '\u202e' || r == '\ufffd' {

@@ -6,9 +6,11 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+
+	"spate/internal/folder"
 )
 
-// markDirty notes that a file has to be synced.
+// markDirty records that file i must be synced.
 func (d *Dir) markDirty(i int) {
 	if st := &d.files[i]; !st.dirty.Load() && st.dirty.CompareAndSwap(false, true) {
 		d.mu.Lock()
@@ -17,9 +19,9 @@ func (d *Dir) markDirty(i int) {
 	}
 }
 
-// Unsynced says that bytes which this process did not write may not have reached
-// the disk: the next Sync covers them too. What another process left, which was
-// killed, may be in memory alone.
+// Unsynced records that data in a range may not be on disk although this process did
+// not write it, so that the next Sync covers it. This is the case after another process
+// was killed, whose writes may only be in the page cache.
 func (d *Dir) Unsynced(off, n int64) {
 	if d.opts.ReadOnly {
 		return
@@ -41,14 +43,14 @@ func (d *Dir) Unsynced(off, n int64) {
 	}
 }
 
-// noteDir notes that names were made in a directory.
+// noteDir records that names were created in a directory, so that it must be synced.
 func (d *Dir) noteDir(dir string) {
 	d.mu.Lock()
 	d.dirs[dir] = true
 	d.mu.Unlock()
 }
 
-// noteDirs notes a directory and all above it.
+// noteDirs records a directory and all directories above it.
 func (d *Dir) noteDirs(dir string) {
 	for ; dir != "."; dir = path.Dir(dir) {
 		d.noteDir(dir)
@@ -56,11 +58,10 @@ func (d *Dir) noteDirs(dir string) {
 	d.noteDir(".")
 }
 
-// Sync implements [Storage]: it syncs the files written since the last Sync,
-// and the directories in which names were made. The error joins one [*Error]
-// for each file that failed; those are tried again by the next Sync. What the
-// system holds in memory of a file that it failed to write is dropped, so that
-// reading tells what is on the disk.
+// Sync implements [Storage]. It syncs the files written since the last Sync and the
+// directories with new names. The error joins one [*Error] for each file that failed;
+// the next Sync tries these again. After a failure Sync drops the file from the page
+// cache, so that reads return what is on disk.
 func (d *Dir) Sync() error {
 	d.mu.Lock()
 	files, dirs := d.dirty, d.dirs
@@ -84,13 +85,12 @@ func (d *Dir) Sync() error {
 	return joined(errs)
 }
 
-// manyFiles is from how many files on the whole file system is synced, in place of
-// each of them: a sync of each waits for the disk to turn, or for its journal, so often.
+// manyFiles is the minimum number of files for which the whole file system is synced
+// instead of each file, because each sync waits for the disk or its journal.
 const manyFiles = 512
 
-// watchErrors keeps the top directory open from before the first write to one of many
-// files on: syncfs(2) tells what failed to be written since its descriptor was opened,
-// or that nobody was told of.
+// watchErrors opens the top directory before the first write to a torrent with many
+// files. syncfs(2) then reports all write errors that occur after this call.
 func (d *Dir) watchErrors(root *os.Root) {
 	if !canSyncFS || len(d.files) < manyFiles {
 		return
@@ -98,12 +98,13 @@ func (d *Dir) watchErrors(root *os.Root) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.watched == nil && !d.closed.Load() {
-		d.watched, _ = root.Open(".") // without it each file is synced by itself
+		d.watched, _ = root.Open(".") // if this fails, each file is synced separately
 	}
 }
 
-// syncMany syncs many files at once, by the file system that they are on, and returns
-// those for which that did not do, or whose error, if any, has to be found.
+// syncMany syncs many files by syncing their file system. It returns the files that
+// must be synced separately, because they are elsewhere or have changed, or because the
+// sync failed and the file with the error must be found.
 func (d *Dir) syncMany(files []int) (rest []int) {
 	d.syncing.Lock()
 	defer d.syncing.Unlock()
@@ -114,7 +115,7 @@ func (d *Dir) syncMany(files []int) (rest []int) {
 		return files
 	}
 	for _, i := range files {
-		d.files[i].writing.Add(1) // until base is right again
+		d.files[i].writing.Add(1) // until expected is updated
 		d.files[i].dirty.Store(false)
 	}
 	defer func() {
@@ -135,7 +136,7 @@ func (d *Dir) syncMany(files []int) (rest []int) {
 	})
 	for _, i := range files {
 		now := all[i]
-		if now == nil || !now.Mode().IsRegular() || device(now) != device(on) || !d.isBase(i, statOf(now)) {
+		if now == nil || !now.Mode().IsRegular() || device(now) != device(on) || !d.isExpected(i, statOf(now)) {
 			rest = append(rest, i)
 			continue
 		}
@@ -144,18 +145,18 @@ func (d *Dir) syncMany(files []int) (rest []int) {
 	return rest
 }
 
-// synced takes what a file is as what it should be.
+// synced records now as the expected state of file i.
 func (d *Dir) synced(i int, now fs.FileInfo) {
 	st := &d.files[i]
 	st.slot.mu.Lock()
 	defer st.slot.mu.Unlock()
-	st.setBase(statOf(now), d.place.Load())
+	st.setExpected(statOf(now), d.location.Load())
 }
 
-// syncFile syncs one file and takes what it is then as what it should be.
+// syncFile syncs one file and records its state as expected.
 func (d *Dir) syncFile(i int) error {
 	st := &d.files[i]
-	st.writing.Add(1) // until base is right again
+	st.writing.Add(1) // until expected is updated
 	defer st.writing.Add(-1)
 	h, err := d.acquire(i, true)
 	if err != nil {
@@ -182,13 +183,13 @@ func (d *Dir) syncFile(i int) error {
 
 func (d *Dir) syncDir(dir string) error {
 	return d.withRoot("sync", func(root *os.Root) error {
-		f, err := root.Open(dir)
+		f, err := folder.OpenDir(root, dir)
 		if err == nil {
 			err = syncDir(f)
 			f.Close()
 		}
 		if err != nil {
-			where := filepath.Join(d.place.Load().root.path, filepath.FromSlash(dir))
+			where := filepath.Join(d.location.Load().root.path, filepath.FromSlash(dir))
 			return &Error{Op: "sync", Path: where, File: -1, Reason: classify(err, true), Err: err}
 		}
 		return nil

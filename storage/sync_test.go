@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// Many files are synced as one is: each that was written is known as it is then, one
-// that somebody replaced is told by name, and one that somebody writes to later is found.
+// TestSyncMany checks that syncing many files records the state of each written file,
+// reports a replaced file, and that a later change of a file is detected.
 func TestSyncMany(t *testing.T) {
 	t.Parallel()
 	const count, size = manyFiles + 10, 3
@@ -30,7 +30,7 @@ func TestSyncMany(t *testing.T) {
 	if err := os.WriteFile(other+".new", []byte("xyz"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	d.files[replaced].slot.drop() // Windows replaces no open file
+	d.files[replaced].slot.drop() // Windows cannot replace an open file
 	if err := os.Rename(other+".new", other); err != nil {
 		t.Fatal(err)
 	}
@@ -48,17 +48,17 @@ func TestSyncMany(t *testing.T) {
 	for i := range count {
 		st := &d.files[i]
 		if dirty := st.dirty.Load(); dirty != (i == replaced) || st.writing.Load() != 0 {
-			t.Fatalf("file %d: dirty %v, %d writes under way", i, dirty, st.writing.Load())
+			t.Fatalf("file %d: dirty %v, %d writes in progress", i, dirty, st.writing.Load())
 		}
 		now, err := d.stat(i)
-		if err != nil || i != replaced && !st.base.Same(now) {
-			t.Fatalf("file %d is known as %+v and is %+v (%v)", i, st.base, now, err)
+		if err != nil || i != replaced && !st.expected.Same(now) {
+			t.Fatalf("file %d is expected to be %+v and is %+v (%v)", i, st.expected, now, err)
 		}
 	}
 	if err := os.WriteFile(filepath.Join(dir, files[touched].Path), []byte("longer"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := d.ReadAt(make([]byte, size), touched*size); !errors.Is(err, ErrChanged) {
-		t.Errorf("reading what somebody wrote to: %v", err)
+		t.Errorf("reading a file that another program has changed: %v", err)
 	}
 }

@@ -9,11 +9,11 @@ import (
 	"syscall"
 )
 
-// openFlags keep an open from hanging on a pipe that lies where a file should.
+// openFlags keeps open from blocking if the path is a named pipe.
 const openFlags = syscall.O_NONBLOCK
 
-// classifyErrno names the reason behind a system error, nil if it is none that
-// is told apart.
+// classifyErrno returns the reason for a system error, or nil if the error is not one
+// of those that are distinguished.
 func classifyErrno(err syscall.Errno, write bool) error {
 	switch err {
 	case syscall.ENOSPC, syscall.EDQUOT:
@@ -35,7 +35,7 @@ func classifyErrno(err syscall.Errno, write bool) error {
 	return nil
 }
 
-// inode returns the number that tells a file from another in its place.
+// inode returns the inode number, which tells a file from one that replaced it.
 func inode(fi fs.FileInfo) uint64 {
 	if st, ok := fi.Sys().(*syscall.Stat_t); ok {
 		return uint64(st.Ino)
@@ -43,7 +43,7 @@ func inode(fi fs.FileInfo) uint64 {
 	return 0
 }
 
-// device returns the number of the file system that a file is on.
+// device returns the number of the file system that contains a file.
 func device(fi fs.FileInfo) uint64 {
 	if st, ok := fi.Sys().(*syscall.Stat_t); ok {
 		return uint64(st.Dev)
@@ -51,7 +51,7 @@ func device(fi fs.FileInfo) uint64 {
 	return 0
 }
 
-// maxDescriptors returns how many descriptors the process may have open.
+// maxDescriptors returns the number of descriptors that the process may open.
 func maxDescriptors() int {
 	var lim syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &lim); err != nil {
@@ -60,8 +60,9 @@ func maxDescriptors() int {
 	return int(min(uint64(lim.Cur), 1<<20))
 }
 
-// syncDir makes names in a directory durable.
+// syncDir syncs an open directory.
 func syncDir(d *os.File) error { return d.Sync() }
 
-// isCrossDevice reports whether a rename failed because it would have to copy.
+// isCrossDevice reports whether a rename failed because the paths are on different file
+// systems.
 func isCrossDevice(err error) bool { return errors.Is(err, syscall.EXDEV) }

@@ -9,7 +9,7 @@ import (
 
 const openFlags = 0
 
-// Codes of Windows that package syscall does not name.
+// Error codes of Windows that package syscall does not define.
 const (
 	errorWriteProtect     = syscall.Errno(19)
 	errorSharingViolation = syscall.Errno(32)
@@ -36,17 +36,18 @@ func classifyErrno(err syscall.Errno, write bool) error {
 	return nil
 }
 
-// inode is not to be had from a FileInfo here; sizes and times have to do.
+// inode returns 0, because a FileInfo has no inode number on Windows. Changes are found
+// by size and time.
 func inode(fs.FileInfo) uint64 { return 0 }
 
 func maxDescriptors() int { return 4096 }
 
-// syncDir has no counterpart: NTFS keeps names in its journal.
+// syncDir does nothing, because NTFS logs changes of names in its journal.
 func syncDir(*os.File) error { return nil }
 
-// isCrossDevice reports whether a rename failed because it would have to copy:
-// ERROR_NOT_SAME_DEVICE.
+// isCrossDevice reports whether a rename failed because the paths are on different file
+// systems (ERROR_NOT_SAME_DEVICE).
 func isCrossDevice(err error) bool { return errors.Is(err, syscall.Errno(17)) }
 
-// device is not told here.
+// device returns 0, because Windows does not provide it here.
 func device(fs.FileInfo) uint64 { return 0 }

@@ -372,7 +372,7 @@ func (t *Torrent) logger() *slog.Logger { return t.log }
 // machine may name peers on it; others may not.
 func (t *Torrent) foundPeers(addrs []netip.AddrPort, trackerURL string) {
 	t.mu.Lock()
-	t.peers.Add(addrs, trackerSource(trackerURL, addrs))
+	addTrackerPeers(t.peers, trackerURL, addrs)
 	t.mu.Unlock()
 	t.dialMore(time.Now())
 }

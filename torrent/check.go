@@ -37,7 +37,7 @@ func (t *Torrent) check(rec *storage.Record) (bitfield.Bitfield, error) {
 	}
 	if rec != nil {
 		have, suspect = rec.Reconcile(t.files.Layout(), t.info.PieceLength, now)
-		if rec.Half && len(t.hashWants) == 0 { // the other half is known now
+		if rec.V1Only && len(t.hashWants) == 0 { // the other half is known now
 			for i := range have.Ones() {
 				suspect.Set(i)
 			}

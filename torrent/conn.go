@@ -48,8 +48,9 @@ type conn struct {
 	peerID   spate.PeerID
 	reserved peerwire.Reserved
 	incoming bool
-	v2       bool // it goes by the v2 hash (BEP 52)
-	warm     bool // metadata was fetched over it: the peer was greeted
+	v2       bool       // it goes by the v2 hash (BEP 52)
+	unacked  func() int // bytes written that the peer has not acknowledged; nil: unknown
+	warm     bool       // metadata was fetched over it: the peer was greeted
 	since    time.Time
 
 	// Owned by the reader.
@@ -66,6 +67,7 @@ type conn struct {
 	lastRead       atomic.Int64 // unix nanoseconds
 	closing        atomic.Bool
 	held           atomic.Bool // the reader waits for a download limit or the disk
+	limited        atomic.Bool // the writer waits for an upload limit
 	writers        sync.WaitGroup
 
 	// Guarded by t.mu.
@@ -80,12 +82,17 @@ type conn struct {
 	peerInterested bool
 	gotFirst       bool // a message that may only come first has come or is too late
 	snubbed        bool
-	spoke          bool  // something came after the handshake
-	idle           bool  // takes nothing of what it is offered
-	asked          bool  // for something since it was unchoked
-	sentThen       int64 // sent, when it was unchoked
-	flaps          int   // times that interest ended without a request
-	reqq           int   // requests that the peer queues
+	spoke          bool      // something came after the handshake
+	idle           bool      // takes nothing of what it is offered
+	asked          bool      // for something since it was unchoked
+	sentThen       int64     // sent, when it was unchoked
+	returned       bool      // its address was sent away before
+	unackedSeen    int       // unacked, when judgeLocked looked last
+	sentSeen       int64     // sent, when judgeLocked looked last
+	proven         bool      // it takes what it asks for
+	tookAt         time.Time // when judgeLocked last saw data arrive at the peer
+	flaps          int       // times that interest ended without a request
+	reqq           int       // requests that the peer queues
 	client         string
 	ext            peerwire.ExtHandshake // what the peer said last
 	pex            pexState
@@ -146,7 +153,7 @@ func newConn(t *Torrent, nc net.Conn, hs peerwire.Handshake, addr netip.AddrPort
 		amChoking: true, peerChoking: true, reqq: defaultReqq, client: hs.PeerID.Client(),
 		lastWrite: now, lastBlock: now, pipe: newPipeline(),
 	}
-	c.in.from = t.s.buf
+	c.in.from, c.unacked = t.s.buf, unackedOf(nc)
 	if !incoming {
 		c.listens = addr
 	}

@@ -35,6 +35,7 @@ const (
 // MetadataOptions say where to look for peers that have metadata, beside the
 // hints of the magnet link.
 type MetadataOptions struct {
+	// Peers are asked wherever they are: they are the choice of the user.
 	Peers []netip.AddrPort
 }
 
@@ -48,7 +49,7 @@ func (s *Session) FetchMetadata(ctx context.Context, link metainfo.Magnet, opt M
 	f.peers.Add(opt.Peers, peerlist.SourceManual)
 	for _, p := range link.Peers {
 		if a, err := netip.ParseAddrPort(p); err == nil {
-			f.peers.Add([]netip.AddrPort{a}, peerlist.SourceManual)
+			f.peers.Add([]netip.AddrPort{a}, peerlist.SourceLink)
 		}
 	}
 	ctx, cancel := context.WithCancel(ctx)
@@ -79,7 +80,7 @@ func (s *Session) FetchMetadata(ctx context.Context, link metainfo.Magnet, opt M
 }
 
 // usefulTo returns the peers that the torrent may be told of: of a private one only
-// those that its tracker or the user named (BEP 27).
+// those that its tracker, the link or the user named (BEP 27).
 func (f *metaFetch) usefulTo(mi *metainfo.MetaInfo) []netip.AddrPort {
 	return slices.DeleteFunc(slices.Clone(f.useful), func(a netip.AddrPort) bool { return !f.mayTell(mi, a) })
 }
@@ -89,7 +90,7 @@ func (f *metaFetch) mayTell(mi *metainfo.MetaInfo, a netip.AddrPort) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	src, known := f.peers.Source(a)
-	return !mi.Info.Private || known && (src == peerlist.SourceTracker || src == peerlist.SourceManual)
+	return !mi.Info.Private || known && (src == peerlist.SourceTracker || src >= peerlist.SourceLink)
 }
 
 // metaFetch is one search for metadata.
@@ -198,7 +199,7 @@ func (f *metaFetch) announce(ctx context.Context, url string) {
 			n = 0
 			wait = max(hungryAnnounce, resp.MinInterval)
 			f.mu.Lock()
-			f.peers.Add(resp.Peers, trackerSource(url, resp.Peers))
+			addTrackerPeers(f.peers, url, resp.Peers)
 			f.mu.Unlock()
 			f.nudge()
 		} else if ctx.Err() == nil {
@@ -220,17 +221,17 @@ func (f *metaFetch) nudge() {
 	}
 }
 
-// trackerSource is the source of addresses that the tracker at url gave: a
-// tracker on this machine may name peers on it.
-func trackerSource(url string, addrs []netip.AddrPort) peerlist.Source {
+// addTrackerPeers takes the addresses that the tracker at url gave. A tracker on this
+// machine may name peers on it; others may not.
+func addTrackerPeers(l *peerlist.List, url string, addrs []netip.AddrPort) {
 	if localURL(url) {
 		for _, a := range addrs {
-			if a.Addr().IsLoopback() {
-				return peerlist.SourceManual
+			if a.Addr().Unmap().IsLoopback() {
+				l.Add([]netip.AddrPort{a}, peerlist.SourceCaller)
 			}
 		}
 	}
-	return peerlist.SourceTracker
+	l.Add(addrs, peerlist.SourceTracker)
 }
 
 func (f *metaFetch) dialMore(ctx context.Context) {
@@ -276,7 +277,11 @@ func (f *metaFetch) ask(ctx context.Context, addr netip.AddrPort) {
 func (f *metaFetch) listensAt(addr netip.AddrPort) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if len(f.useful) < maxUseful && !slices.Contains(f.useful, addr) {
+	src, known := f.peers.Source(addr)
+	if !known { // it connected to us
+		src = peerlist.SourceCaller
+	}
+	if f.peers.Usable(addr, src) && len(f.useful) < maxUseful && !slices.Contains(f.useful, addr) {
 		f.useful = append(f.useful, addr)
 	}
 }

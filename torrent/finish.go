@@ -7,7 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"spate/internal/lanes"
+	"spate/internal/hashing"
 )
 
 // What becomes of the pieces that the connections of a torrent complete:
@@ -55,8 +55,8 @@ type finishing struct {
 // batch is pieces that are finished together, and scratch for that.
 type batch struct {
 	whole   []wholePiece
-	digests [mostTogether]lanes.SHA1
-	sums    [mostTogether]*lanes.SHA1
+	digests [mostTogether]hashing.SHA1
+	sums    [mostTogether]*hashing.SHA1
 	parts   [mostTogether][]byte
 }
 
@@ -101,7 +101,7 @@ func (t *Torrent) togetherLocked() int {
 	if gap > pairGap {
 		return 1
 	}
-	n := min(lanes.Width(), 1+int(longestWait/max(gap, 1)), t.openPieces()/2)
+	n := min(hashing.Width(), 1+int(longestWait/max(gap, 1)), t.openPieces()/2)
 	if n < leastWide || !t.info.HasV1() {
 		return 2
 	}
@@ -215,7 +215,7 @@ func (t *Torrent) judgeAll(b *batch) {
 			b.digests[i].Reset()
 			b.sums[i], b.parts[i] = &b.digests[i], w.data
 		}
-		lanes.WriteSHA1(b.sums[:len(few)], b.parts[:len(few)])
+		hashing.WriteSHA1(b.sums[:len(few)], b.parts[:len(few)])
 	}
 	for i, w := range few {
 		var sum [sha1.Size]byte

@@ -7,7 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"spate/internal/lanes"
+	"spate/internal/hashing"
 	"spate/metainfo"
 	"spate/storage"
 )
@@ -95,8 +95,8 @@ func TestFullPickerGoesOn(t *testing.T) {
 func TestTogether(t *testing.T) {
 	t.Parallel()
 	wide := 2
-	if lanes.Width() >= leastWide {
-		wide = lanes.Width()
+	if hashing.Width() >= leastWide {
+		wide = hashing.Width()
 	}
 	for _, c := range []struct {
 		gap  time.Duration

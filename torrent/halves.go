@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"spate/bitfield"
-	"spate/internal/lanes"
+	"spate/internal/hashing"
 	"spate/merkle"
 	"spate/metainfo"
 )
@@ -109,7 +109,7 @@ func leavesOf(data []byte) [][merkle.HashSize]byte {
 		data = data[size:]
 	}
 	leaves := make([][merkle.HashSize]byte, len(blocks))
-	lanes.SumSHA256(leaves, blocks)
+	hashing.SumSHA256(leaves, blocks)
 	return leaves
 }
 
@@ -187,7 +187,7 @@ func (t *Torrent) proveHalves() {
 
 // heldBackLocked serves a peer that was not until now.
 func (c *conn) heldBackLocked() {
-	if c.peerInterested && c.amChoking && c.t.freeSlotLocked() {
+	if c.peerInterested && c.amChoking && c.t.freeSlotLocked(time.Now()) {
 		c.unchokeLocked(time.Now())
 		c.kickLocked()
 	}

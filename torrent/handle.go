@@ -171,7 +171,7 @@ func (c *conn) peerInterestedLocked(now time.Time) {
 		return
 	}
 	c.peerInterested = true
-	if c.amChoking && c.t.freeSlotLocked() {
+	if c.amChoking && (c.t.freeSlotLocked(now) || c.t.quietLocked(now)) {
 		c.unchokeLocked(now)
 	}
 }

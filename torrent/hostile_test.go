@@ -23,7 +23,7 @@ func TestFouls(t *testing.T) {
 	t.Parallel()
 	data, mi := hybridOf(t, 6*32<<10, 32<<10)
 	s := testSession(t, Options{})
-	added(t, s, mi, AddOptions{Storage: storage.NewMemoryOf(data), Verified: true, PlainSeed: true})
+	added(t, s, mi, AddOptions{Storage: storage.NewMemoryOf(data), Verified: true})
 	root := *mi.Info.Files[0].PiecesRoot
 	var plain peerwire.Reserved
 	plain.SetExtended()
@@ -73,7 +73,7 @@ func TestNuisances(t *testing.T) {
 	t.Parallel()
 	data, mi := hybridOf(t, 6*32<<10, 32<<10)
 	s := testSession(t, Options{})
-	tor, err := s.Add(mi, AddOptions{Storage: storage.NewMemoryOf(data), Verified: true, PlainSeed: true})
+	tor, err := s.Add(mi, AddOptions{Storage: storage.NewMemoryOf(data), Verified: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -121,7 +121,7 @@ func TestNuisances(t *testing.T) {
 func TestUnreadAnswers(t *testing.T) {
 	data, mi := noiseTorrent(t, 4<<20, 16<<10)
 	s := testSession(t, Options{})
-	added(t, s, mi, AddOptions{Storage: storage.NewMemoryOf(data), Verified: true, PlainSeed: true})
+	added(t, s, mi, AddOptions{Storage: storage.NewMemoryOf(data), Verified: true})
 	heap := func() int64 {
 		runtime.GC()
 		var m runtime.MemStats
@@ -162,7 +162,7 @@ func TestReconnectStorm(t *testing.T) {
 	t.Parallel()
 	data, mi := noiseTorrent(t, 4*16<<10, 16<<10)
 	s := testSession(t, Options{})
-	tor, err := s.Add(mi, AddOptions{Storage: storage.NewMemoryOf(data), Verified: true, PlainSeed: true})
+	tor, err := s.Add(mi, AddOptions{Storage: storage.NewMemoryOf(data), Verified: true})
 	if err != nil {
 		t.Fatal(err)
 	}

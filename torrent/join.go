@@ -22,7 +22,7 @@ func (c *conn) join() error {
 	if c.listens.IsValid() {
 		t.peers.Connected(c.listens)
 	}
-	c.id = t.newHandleLocked()
+	c.id, c.returned = t.newHandleLocked(), t.s.timesShunned(c.addr) > 0
 	t.conns[c.id] = c
 	t.nconns++
 	t.pick.PeerJoined(c.id, t.emptyLocked())
@@ -41,7 +41,7 @@ func (t *Torrent) admitLocked(c *conn) error {
 	case t.peers.Banned(c.addr):
 		return errBanned
 	}
-	if now := time.Now(); t.nconns >= t.s.opt.MaxConnsPerTorrent && (t.s.isShunned(c.addr, now) || !t.makeRoomLocked(now)) {
+	if now := time.Now(); t.nconns >= t.s.opt.MaxConnsPerTorrent && (t.s.isShunned(c.addr, now) || !t.makeRoomLocked(c.addr, now)) {
 		return errFull
 	}
 	return nil

@@ -4,7 +4,7 @@ import (
 	"crypto/sha1"
 	"errors"
 
-	"spate/internal/lanes"
+	"spate/internal/hashing"
 	"spate/storage"
 )
 
@@ -15,14 +15,14 @@ const lookAtOnce = 2
 type looker struct {
 	bufs    [lookAtOnce][]byte
 	shared  []byte // what bufs are parts of, if it is from a free list
-	digests [lookAtOnce]lanes.SHA1
+	digests [lookAtOnce]hashing.SHA1
 }
 
 // look reads and hashes up to lookAtOnce pieces and reports which are good. Data
 // that is not there is not good; a disk that does not answer is an error.
 func (l *looker) look(t *Torrent, few []int) (good [lookAtOnce]bool, err error) {
 	var there [lookAtOnce]bool
-	ds, ps := make([]*lanes.SHA1, 0, lookAtOnce), make([][]byte, 0, lookAtOnce)
+	ds, ps := make([]*hashing.SHA1, 0, lookAtOnce), make([][]byte, 0, lookAtOnce)
 	for j, i := range few {
 		l.take(t, j)
 		buf := l.bufs[j][:t.info.PieceSize(i)]
@@ -40,7 +40,7 @@ func (l *looker) look(t *Torrent, few []int) (good [lookAtOnce]bool, err error) 
 		}
 	}
 	if t.info.HasV1() {
-		lanes.WriteSHA1(ds, ps)
+		hashing.WriteSHA1(ds, ps)
 	}
 	for j, i := range few {
 		if !there[j] {

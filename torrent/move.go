@@ -39,7 +39,7 @@ func (t *Torrent) Move(ctx context.Context, dir, name string) error {
 	err = t.files.MoveTo(ctx, dir, name)
 	if err == nil {
 		t.mu.Lock()
-		t.dir = dir
+		t.dir, t.opt.Within = dir, ""
 		t.dirty = true
 		t.mu.Unlock()
 	}

@@ -102,6 +102,9 @@ type AddOptions struct {
 	// Dir is the folder that holds, or is to hold, the file or the tree that
 	// the torrent names.
 	Dir string
+	// Within, if it is not empty, is a folder that Dir has to be in, however the
+	// links on the way to Dir are changed. It may be the same. A move leaves it.
+	Within string
 	// Name is what the file or the tree is called in Dir, in place of the name
 	// that the torrent gives it.
 	Name string
@@ -118,7 +121,8 @@ type AddOptions struct {
 	SeedOnly bool
 	// Force allows what is only unwise, such as overwriting a longer file.
 	Force bool
-	// Peers are connected to besides those that are found.
+	// Peers are connected to besides those that are found, wherever they are: they are
+	// the choice of the user.
 	Peers []netip.AddrPort
 	// Select reports for each file whether it is wanted. Nil: all are.
 	Select func(path []string) bool

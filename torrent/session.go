@@ -104,9 +104,11 @@ func NewSession(opt Options) (*Session, error) {
 	}
 	s.order, _ = opt.Network.(orderly)
 	s.ctx, s.cancel = context.WithCancel(context.Background())
-	s.web = webseed.NewClient(webseed.Options{
-		Dial: opt.Network.DialContext, Bind: opt.Bind, UserAgent: "spate/" + spate.Version,
-	})
+	web := webseed.Options{Bind: opt.Bind, UserAgent: "spate/" + spate.Version}
+	if _, system := opt.Network.(systemNetwork); !system {
+		web.Dial = opt.Network.DialContext
+	}
+	s.web = webseed.NewClient(web)
 	if !opt.NoListen {
 		if err := s.listen(); err != nil {
 			return nil, err

@@ -19,7 +19,7 @@ func (c *conn) showingOf(piece uint32) int {
 func (c *conn) openLocked(piece int) (i int) {
 	s := showing{piece: uint32(piece), left: c.t.info.PieceSize(piece), at: time.Now()}
 	c.t.showedLocked(s.piece, 1)
-	c.t.dueLocked(&s, true)
+	c.t.dueLocked(&s, !c.amChoking)
 	c.super.open = append(c.super.open, s)
 	return len(c.super.open) - 1
 }
@@ -76,6 +76,18 @@ func (c *conn) superChokedLocked() {
 	}
 }
 
+// superUnchokedLocked is called when the peer is unchoked: it is expected to ask
+// for what it was shown.
+func (c *conn) superUnchokedLocked(now time.Time) {
+	c.super.at = now
+	for i := range c.super.open {
+		s := &c.super.open[i]
+		s.at = now
+		c.t.dueLocked(s, true)
+	}
+	c.superShowLocked()
+}
+
 // superLeftLocked forgets a peer.
 func (c *conn) superLeftLocked() {
 	t := c.t
@@ -84,11 +96,6 @@ func (c *conn) superLeftLocked() {
 	}
 	for len(c.super.open) > 0 {
 		c.closeLocked(0)
-	}
-	for piece, id := range t.super.kept {
-		if id == c.id {
-			delete(t.super.kept, piece)
-		}
 	}
 	c.super = superPeer{}
 }
@@ -114,51 +121,19 @@ func (t *Torrent) superTickLocked(now time.Time) {
 		}
 		some = true
 		if c.super.on = c.super.on && only && !alone; c.super.on {
-			c.superTickPeerLocked(now)
+			c.super.met = c.super.met || now.Sub(c.since) >= greetWait
+			c.superShowLocked()
 		} else {
 			c.superTellLocked()
 		}
 	}
-	switch {
-	case some && only:
-		t.superIdleLocked()
-	case !some && !only:
+	if !some && !only {
 		for _, c := range t.conns {
 			if c != nil {
 				c.super = superPeer{}
 			}
 		}
 		t.super = superSeed{other: t.super.other}
-	}
-}
-
-func (c *conn) superTickPeerLocked(now time.Time) {
-	quiet := now.Sub(c.super.at)
-	switch {
-	case c.peerInterested:
-		c.super.shy = false
-	case len(c.super.open) > 0 && quiet > shyWait:
-		c.super.shy = true
-	case c.amChoking && quiet > boredWait:
-		c.superCheerLocked()
-	}
-	c.superShowLocked()
-}
-
-// superCheerLocked shows a choked peer a piece that many others have. Some
-// clients leave when there is nothing to be interested in for half a minute.
-func (c *conn) superCheerLocked() {
-	t := c.t
-	best := -1
-	for i := range min(t.info.NumPieces(), showScan) {
-		i = (t.super.cursor + i) % t.info.NumPieces()
-		if n := t.pick.Availability(i); n > 0 && !t.pick.PeerHas(c.id, i) && !c.super.told.Get(i) &&
-			(best < 0 || n > t.pick.Availability(best)) {
-			best = i
-		}
-	}
-	if best >= 0 {
-		c.showLocked(best)
 	}
 }
 

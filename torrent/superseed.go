@@ -1,8 +1,6 @@
 package torrent
 
 import (
-	"maps"
-	"slices"
 	"time"
 
 	"spate/bitfield"
@@ -11,62 +9,57 @@ import (
 )
 
 // Super-seeding (BEP 16): the only seed of a swarm does not say what it has. It
-// shows each peer that it serves a piece that nobody else was shown, and the
-// next ones to those who pass theirs on, so that its link carries every piece
-// about once before it carries any twice.
+// shows each peer pieces that no other peer was shown, so that its link carries
+// every piece about once before it carries any piece twice.
 //
-// The link never idles for that. Peers are shown pieces ahead of need, and more
-// of them the faster they take them; while nobody has anything left to ask for,
-// even those are shown more who keep pieces to themselves.
+// What other peers do changes which piece a peer is shown next, never whether it
+// is shown one: a peer that we serve and that has received everything it asked for
+// is shown another piece at once. Peers are shown pieces ahead of need, and more
+// of them the faster they take them.
 //
-// A peer cannot be interested in what it is not told of, so the choker takes
-// those as interested who have not proved otherwise. The first peer of a swarm
-// is told the truth, and so is one that is left alone: it has nobody to pass
-// anything on to.
+// A choked peer is shown one piece, so that it can tell us that it is interested.
+// The first peer of a swarm is told the truth, and so is one that is left alone:
+// it has nobody to pass pieces on to.
 //
-// All of this is guarded by Torrent.mu.
+// Torrent.mu guards all of this.
 
 // Bounds and pauses of super-seeding.
 const (
-	otherSeedFor  = time.Hour              // a seed counts as there after it was seen; trackers tell about so often
-	maxKept       = 4                      // pieces that a peer may keep to itself
+	otherSeedFor  = time.Hour              // a seed counts as present this long after it was seen; trackers are asked about so often
 	maxShown      = 256                    // pieces shown ahead to one peer
 	showScan      = 1024                   // pieces compared to find the next one to show
 	tellAtOnce    = 4096                   // haves a second to a peer that is told the truth later
-	firstCopyWait = 10 * time.Second       // for the next piece of the first copy to reach somebody
-	lastPieceWait = 30 * time.Second       // for a peer that is to be choked to get the rest of its piece
-	askWait       = 5 * time.Second        // for a peer to ask on for what it was shown, before others are shown it
-	elsewhereWait = 2 * time.Second        // until a peer gets a piece from others that it does not ask us for
-	shyWait       = 5 * time.Second        // for a peer to be interested in what it was shown
+	lastPieceWait = 30 * time.Second       // for a peer that is to be choked to receive the rest of its piece
+	askWait       = 5 * time.Second        // for a peer to ask for the pieces it was shown, before others are shown them
+	elsewhereWait = 2 * time.Second        // until a piece that a peer does not ask us for is assumed to come from others
+	greetWait     = time.Second            // for a peer to say which pieces it has
+	arriveWait    = 20 * time.Millisecond  // until what was written may have arrived
 	aloneWait     = 900 * time.Millisecond // until a peer that is left alone is told the truth
-	boredWait     = 15 * time.Second       // until a choked peer is shown something, lest it leaves
 	onItsWay      = 1 << 8                 // in superSeed.shown: a peer that is being sent the piece
 )
 
-// superSeed is what a torrent remembers of its super-seeding. The zero value is
-// that it does not.
+// superSeed is the state of a torrent's super-seeding. The zero value is off.
 type superSeed struct {
-	shown  []uint16                 // by piece: peers that were shown it and lack it, plus onItsWay for some
-	cursor int                      // where the search for the next piece to show goes on
-	kept   map[uint32]picker.PeerID // pieces that this peer alone has
-	out    int                      // pieces below are, or were, with others
-	fresh  time.Time                // when a new piece was shown or reached somebody last
-	other  time.Time                // when another seed was seen last
-	alone  time.Time                // since then there is one peer; zero: there is none, or several
+	shown  []uint16  // by piece: peers that were shown it and lack it, plus onItsWay for each that is being sent it
+	cursor int       // where the search for the next piece to show continues
+	out    int       // all pieces below this one have reached a peer
+	other  time.Time // when another seed was seen last
+	alone  time.Time // since when there is exactly one peer; zero: there is none, or several
 }
 
-// superPeer is what super-seeding remembers of a peer.
+// superPeer is the state of super-seeding for one peer.
 type superPeer struct {
-	on      bool              // it is not told what we have
-	told    bitfield.Bitfield // but for these pieces
+	on      bool              // the peer is not told what we have
+	told    bitfield.Bitfield // except for these pieces
 	open    []showing         // pieces that it was shown, or chose if it knows all, and lacks
-	kept    int               // pieces that it alone has
 	window  int64             // bytes that it is shown ahead
 	sending int               // blocks that are being written to it
-	at      time.Time         // when it was shown, or asked for, something last
-	leaving time.Time         // since then it is to be choked
-	met     bool              // it has said something
-	shy     bool              // it is not interested in what it was shown
+	at      time.Time         // when it was last shown, or last asked for, a piece
+	leaving time.Time         // when it was decided to choke it; zero: it was not
+	met     bool              // it has said which pieces it has, or had time to
+	again   int               // pieces on their way to others that it may be shown now
+	starved int               // times in a row that it had received everything, and only such pieces were left
+	retry   bool              // a timer will look at it again
 	rest    int               // when no longer on: the first piece that it may not know of
 }
 
@@ -80,7 +73,7 @@ type showing struct {
 }
 
 // onlySeedLocked reports whether we have everything and, as far as we know,
-// nobody else has.
+// no other peer has.
 func (t *Torrent) onlySeedLocked(now time.Time) bool {
 	return t.state == StateSeeding && !t.opt.PlainSeed && t.pick.HaveCount() == t.info.NumPieces() &&
 		now.Sub(t.super.other) > otherSeedFor && t.pick.Seeds() == 0
@@ -89,7 +82,7 @@ func (t *Torrent) onlySeedLocked(now time.Time) bool {
 // otherSeedLocked notes that there is another seed.
 func (t *Torrent) otherSeedLocked(now time.Time) { t.super.other = now }
 
-// foundSeeds takes a tracker's count of the seeds, of which we are one.
+// foundSeeds takes a tracker's count of the seeds, which includes us.
 func (t *Torrent) foundSeeds(complete int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -106,7 +99,6 @@ func (c *conn) superGreetLocked(now time.Time) bool {
 	}
 	if t.super.shown == nil {
 		t.super.shown = make([]uint16, t.info.NumPieces())
-		t.super.kept = map[uint32]picker.PeerID{}
 		t.super.cursor = t.rng.IntN(t.info.NumPieces())
 	}
 	c.super = superPeer{on: true, told: bitfield.New(t.info.NumPieces()), window: t.info.PieceLength, at: now}
@@ -114,7 +106,7 @@ func (c *conn) superGreetLocked(now time.Time) bool {
 }
 
 // aloneLocked reports whether there is no other peer. A connection that is being
-// dropped is none: when both sides dial at once, it is the same peer's.
+// dropped does not count: when both sides dial at once, it belongs to the same peer.
 func (c *conn) aloneLocked() bool {
 	for _, o := range c.t.conns {
 		if o != nil && o != c && !o.gone && !o.closing.Load() {
@@ -124,27 +116,11 @@ func (c *conn) aloneLocked() bool {
 	return true
 }
 
-// superMetLocked is called when a peer has said what it has, or what it can.
+// superMetLocked is called when a peer has said which pieces it has, or which
+// extensions it knows.
 func (c *conn) superMetLocked() {
-	t := c.t
-	if t.super.shown == nil {
-		return
-	}
 	c.super.met = true
-	for _, piece := range slices.Sorted(maps.Keys(t.super.kept)) {
-		if t.pick.PeerHas(c.id, int(piece)) {
-			c.superHasLocked(piece)
-		}
-	}
-	if c.super.on && c.amChoking && t.freeSlotLocked() {
-		c.unchokeLocked(time.Now())
-	}
 	c.superShowLocked()
-}
-
-// wantsLocked reports whether the peer would take data from us.
-func (c *conn) wantsLocked() bool {
-	return !c.idle && c.servedLocked() && (c.peerInterested || c.super.on && c.super.met && !c.super.shy && c.super.kept < maxKept)
 }
 
 // superRequestLocked takes note of a request, and reports whether the peer may
@@ -170,8 +146,17 @@ func (c *conn) superRequestLocked(m *peerwire.Message) bool {
 	return true
 }
 
-// superSentLocked is called when blocks have been written to the peer. Not all
-// clients say that they have a piece to those who had it before them.
+// superCanceledLocked takes a request back.
+func (c *conn) superCanceledLocked(m *peerwire.Message) {
+	if i := c.showingOf(m.Index); i >= 0 {
+		s := &c.super.open[i]
+		s.left = min(c.t.info.PieceSize(int(m.Index)), s.left+int64(m.Length))
+	}
+}
+
+// superSentLocked is called when blocks have been written to the peer. A peer that
+// was sent a whole piece has it: not all clients announce a piece to those that
+// had it before.
 func (c *conn) superSentLocked(blocks []upload) {
 	if c.super.sending = 0; c.t.super.shown == nil {
 		return
@@ -197,30 +182,11 @@ func (c *conn) superSentLocked(blocks []upload) {
 
 // superHasLocked is called when a peer turns out to have a piece.
 func (c *conn) superHasLocked(piece uint32) {
-	t := c.t
-	if t.super.shown == nil {
+	if c.t.super.shown == nil {
 		return
-	}
-	if id, alone := t.super.kept[piece]; alone && id != c.id {
-		delete(t.super.kept, piece)
-		if o := t.conns[id]; o != nil {
-			o.super.kept--
-			o.superShowLocked()
-			o.kickLocked()
-		}
-	}
-	first := t.pick.Availability(int(piece)) == 1
-	if first {
-		t.super.fresh = time.Now()
 	}
 	if i := c.showingOf(piece); i >= 0 {
 		c.closeLocked(i)
-		if first && c.super.on {
-			t.super.kept[piece] = c.id
-			if c.super.kept++; c.super.kept == maxKept {
-				t.fillSlotsLocked(time.Now())
-			}
-		}
 		if !c.super.leaving.IsZero() && !c.superLeavesLocked(time.Now()) {
 			c.chokeLocked()
 		}
@@ -238,52 +204,60 @@ func (c *conn) superDrainedLocked() {
 		c.super.window *= 2
 	}
 	c.superShowLocked()
-	c.t.superIdleLocked()
 }
 
-// superIdleLocked shows one piece more if nobody has anything left to ask for,
-// to the peer that shares best.
-func (t *Torrent) superIdleLocked() {
-	var least *conn
-	for _, c := range t.conns {
-		switch {
-		case c == nil || c.gone:
-		case len(c.uploads) > 0 || c.super.sending > 0:
-			return
-		case !c.superServedLocked() || len(c.super.open) >= maxShown:
-		case c.aheadLocked() > 0:
-			return // it is about to ask
-		case least == nil || c.super.kept < least.super.kept:
-			least = c
-		}
-	}
-	if least != nil && least.superShowNextLocked(true) > 0 {
-		least.kickLocked()
-	}
-}
-
-// superServedLocked reports whether pieces are shown to the peer.
-func (c *conn) superServedLocked() bool {
-	return c.super.on && !c.amChoking && c.super.leaving.IsZero()
-}
-
-// superShowLocked shows the peer as many pieces as it needs to go on.
+// superShowLocked shows the peer as many pieces as it needs to continue; while it
+// is choked, one.
 func (c *conn) superShowLocked() {
-	if !c.superServedLocked() {
+	switch {
+	case !c.super.on || !c.super.met || !c.super.leaving.IsZero():
+		return
+	case c.amChoking:
+		if len(c.super.open) == 0 {
+			c.super.again = 1
+			c.superShowNextLocked()
+		}
 		return
 	}
 	ahead := c.aheadLocked()
 	want := max(c.super.window, int64(c.upMeter.rate/2))
-	for ahead < want && len(c.super.open) < maxShown && c.super.kept < maxKept {
-		n := c.superShowNextLocked(false)
+	if ahead == 0 && c.arrivedLocked() {
+		c.super.again = 1 << min(c.super.starved, 8)
+		c.super.starved++
+	}
+	for ahead < want && len(c.super.open) < maxShown {
+		n := c.superShowNextLocked()
 		if n == 0 {
+			c.superRetryLocked(ahead)
 			return
 		}
 		ahead += n
 	}
 }
 
-// aheadLocked is how many bytes the peer has before it: asked for and not yet
+// arrivedLocked reports whether the peer has received everything that was written to
+// it.
+func (c *conn) arrivedLocked() bool { return c.unacked == nil || c.unacked() == 0 }
+
+// superRetryLocked looks again, in a moment, at a peer that is still receiving the
+// last of what it asked for.
+func (c *conn) superRetryLocked(ahead int64) {
+	if ahead > 0 || c.super.retry || c.unacked == nil {
+		return
+	}
+	c.super.retry = true
+	time.AfterFunc(arriveWait, func() {
+		c.t.mu.Lock()
+		defer c.t.mu.Unlock()
+		c.super.retry = false
+		if !c.gone {
+			c.superShowLocked()
+			c.kickLocked()
+		}
+	})
+}
+
+// aheadLocked returns how many bytes the peer has before it: asked for and not yet
 // written, or shown and likely to be asked for.
 func (c *conn) aheadLocked() int64 {
 	n := int64(len(c.uploads)+c.super.sending) * picker.BlockSize
@@ -302,10 +276,10 @@ func (c *conn) aheadLocked() int64 {
 }
 
 // superShowNextLocked shows the peer one more piece, the rarest that it does not
-// have, and returns its length in bytes; 0 if there is none. When every piece is
-// with somebody or on its way to somebody it waits for the latter, unless idle
-// says that our link has nothing better to do.
-func (c *conn) superShowNextLocked(idle bool) int64 {
+// have, and returns its length in bytes; 0 if there is none. While the last pieces
+// of the first copy are on their way to other peers, it shows them only to a peer
+// that has received everything else, and more of them each time that this happens.
+func (c *conn) superShowNextLocked() int64 {
 	t := c.t
 	best, least := -1, 0
 	for range min(t.info.NumPieces(), showScan) {
@@ -326,22 +300,21 @@ func (c *conn) superShowNextLocked(idle bool) int64 {
 	case best < 0:
 		return 0
 	case least < onItsWay:
-		t.super.fresh = time.Now()
-	case !idle && time.Since(t.super.fresh) < firstCopyWait && !t.superOutLocked():
+		c.super.again, c.super.starved = 0, 0
+	case t.superOutLocked():
+	case c.super.again == 0:
 		return 0
+	default:
+		c.super.again--
 	}
-	c.showLocked(best)
+	c.super.told.Set(best)
+	c.super.at = time.Now()
+	c.out = peerwire.AppendIndexed(c.out, peerwire.Have, uint32(best))
 	c.openLocked(best)
 	return t.info.PieceSize(best)
 }
 
-func (c *conn) showLocked(piece int) {
-	c.super.told.Set(piece)
-	c.super.at = time.Now()
-	c.out = peerwire.AppendIndexed(c.out, peerwire.Have, uint32(piece))
-}
-
-// superOutLocked reports whether every piece has reached somebody.
+// superOutLocked reports whether every piece has reached a peer.
 func (t *Torrent) superOutLocked() bool {
 	for t.super.out < t.info.NumPieces() && t.pick.Availability(t.super.out) > 0 {
 		t.super.out++

@@ -99,6 +99,7 @@ func (t *Torrent) rechokeLocked(now time.Time) {
 			ID:         uint32(c.id),
 			Interested: c.wantsLocked() && !c.hesitatesLocked(now),
 			Unchoked:   !c.amChoking,
+			Proven:     c.proven,
 			Snubbed:    c.snubbed,
 			Joined:     c.since,
 			UnchokedAt: c.unchokedAt,
@@ -125,6 +126,8 @@ func (t *Torrent) rechokeLocked(now time.Time) {
 			c.unchokeLocked(now)
 		} else if unused > 0 && c.dawdlesLocked() {
 			unused-- // nobody else wants the slot
+		} else if t.state == StateSeeding && !c.amChoking && !c.asked && now.Sub(c.unchokedAt) <= spareAfter {
+			continue // its first request may be on the way
 		} else if !c.superLeavesLocked(now) {
 			c.chokeLocked()
 		}
@@ -146,16 +149,16 @@ func (t *Torrent) adjustPatienceLocked() {
 }
 
 // fillSlotsLocked unchokes peers that wait while slots are free, without waiting
-// for the next decision: who gives us most first, of others who waits longest.
+// for the next decision: first those that give us most, then those that were never
+// sent away, then those that wait longest.
 func (t *Torrent) fillSlotsLocked(now time.Time) {
-	for t.freeSlotLocked() {
+	for t.freeSlotLocked(now) {
 		var best *conn
 		for _, c := range t.conns {
 			if c == nil || c.gone || !c.amChoking || !c.wantsLocked() || c.snubbed {
 				continue
 			}
-			if best == nil || c.downMeter.rate > best.downMeter.rate ||
-				c.downMeter.rate == best.downMeter.rate && c.waitsSinceLocked().Before(best.waitsSinceLocked()) {
+			if best == nil || c.beforeLocked(best) {
 				best = c
 			}
 		}
@@ -167,6 +170,17 @@ func (t *Torrent) fillSlotsLocked(now time.Time) {
 	}
 }
 
+// beforeLocked reports whether the peer is unchoked before another.
+func (c *conn) beforeLocked(o *conn) bool {
+	switch {
+	case c.downMeter.rate != o.downMeter.rate:
+		return c.downMeter.rate > o.downMeter.rate
+	case c.returned != o.returned:
+		return o.returned
+	}
+	return c.waitsSinceLocked().Before(o.waitsSinceLocked())
+}
+
 // waitsSinceLocked returns since when the peer was not unchoked.
 func (c *conn) waitsSinceLocked() time.Time {
 	if c.unchokedAt.After(c.since) {
@@ -176,13 +190,27 @@ func (c *conn) waitsSinceLocked() time.Time {
 }
 
 // freeSlotLocked reports whether one more peer can be unchoked before the next
-// decision: nobody should wait for it while slots are free.
-func (t *Torrent) freeSlotLocked() bool {
-	n := 0
+// decision. A slot is taken by a peer that has asked for something, or that was
+// unchoked so recently that its request may be on the way. In a full torrent more
+// peers are unchoked at once, to find out which of them are of any use.
+func (t *Torrent) freeSlotLocked(now time.Time) bool {
+	asked, fresh, unchoked, seeding := 0, 0, 0, t.state == StateSeeding
 	for _, c := range t.conns {
-		if c != nil && !c.amChoking && c.wantsLocked() {
-			n++
+		switch {
+		case c == nil || c.amChoking:
+			continue
+		case !c.wantsLocked():
+		case c.asked && now.Sub(c.tookAt) < stallWait, !seeding:
+			asked++
+		case c.asked && now.Sub(c.unchokedAt) < stallWait:
+			asked++
+		case now.Sub(c.unchokedAt) < answerWait:
+			fresh++
 		}
+		unchoked++
 	}
-	return n < t.s.opt.UploadSlots+t.spare
+	slots := t.s.opt.UploadSlots + t.spare
+	full := seeding && t.nconns >= t.s.opt.MaxConnsPerTorrent
+	return asked+fresh < slots && unchoked < t.s.opt.UploadSlots+maxSpare ||
+		full && asked < slots && fresh < maxFresh
 }

@@ -123,6 +123,7 @@ type Torrent struct {
 	upMeter               meter
 	downMeter             meter
 	rng                   *rand.Rand
+	upPeak                float64 // fastest recent upMeter.rate
 	super                 superSeed
 }
 
@@ -214,7 +215,7 @@ func (t *Torrent) openStorage() error {
 }
 
 func (t *Torrent) openDir() (*storage.Dir, error) {
-	opts := storage.DirOptions{ReadOnly: t.readOnly(), Name: t.opt.Name, Force: t.opt.Force, Skip: t.skipped()}
+	opts := storage.DirOptions{ReadOnly: t.readOnly(), Within: t.opt.Within, Name: t.opt.Name, Force: t.opt.Force, Skip: t.skipped()}
 	if opts.ReadOnly {
 		opts.RawPaths = t.info.RawPaths(t.mi.InfoBytes)
 	}
@@ -344,10 +345,12 @@ func (t *Torrent) newPeerList() {
 	})
 }
 
-// AddPeers adds addresses that the caller found in some way of its own.
+// AddPeers adds addresses that the caller found in some way of its own. The metadata
+// services of clouds are left out: only AddOptions.Peers, for what the user typed, may
+// name them.
 func (t *Torrent) AddPeers(addrs []netip.AddrPort) {
 	t.mu.Lock()
-	t.peers.Add(addrs, peerlist.SourceManual)
+	t.peers.Add(addrs, peerlist.SourceCaller)
 	t.mu.Unlock()
 	t.dialMore(time.Now())
 }

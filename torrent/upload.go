@@ -36,7 +36,8 @@ func (c *conn) requestedLocked(m *peerwire.Message) error {
 	case c.amChoking, !t.pick.Have(int(m.Index)), len(c.uploads) >= maxUploadQueue, !c.superRequestLocked(m):
 		return c.refuseLocked(m.Index, m.Begin, m.Length)
 	}
-	c.asked, c.idle = true, c.idle && c.writing
+	c.idle = c.idle && (c.writing || c.asked && c.sent.Load() == c.sentThen)
+	c.asked = true
 	c.uploads = append(c.uploads, upload{
 		at:    int64(m.Index)*t.info.PieceLength + int64(m.Begin),
 		piece: m.Index, begin: m.Begin, length: m.Length,
@@ -67,6 +68,7 @@ func (c *conn) canceledLocked(m *peerwire.Message) {
 	for i, u := range c.uploads {
 		if u.piece == m.Index && u.begin == m.Begin && u.length == m.Length {
 			c.uploads = append(c.uploads[:i], c.uploads[i+1:]...)
+			c.superCanceledLocked(m)
 			c.refuseLocked(m.Index, m.Begin, m.Length)
 			return
 		}
@@ -78,6 +80,7 @@ func (c *conn) chokeLocked() {
 		return
 	}
 	c.amChoking = true
+	c.idle = c.idle || c.t.state == StateSeeding && !c.asked && time.Since(c.unchokedAt) >= lazyAfter
 	c.out = peerwire.AppendSimple(c.out, peerwire.Choke)
 	for _, u := range c.uploads {
 		c.refuseLocked(u.piece, u.begin, u.length)
@@ -93,7 +96,7 @@ func (c *conn) unchokeLocked(now time.Time) {
 	c.amChoking, c.asked, c.sentThen = false, false, c.sent.Load()
 	c.unchokedAt = now
 	c.out = peerwire.AppendSimple(c.out, peerwire.Unchoke)
-	c.superShowLocked()
+	c.superUnchokedLocked(now)
 }
 
 // kickLocked starts a writer if there is something to write and none runs.
@@ -174,6 +177,7 @@ func (c *conn) nextBatch(b *sendBatch) bool {
 	c.t.mu.Lock()
 	defer c.t.mu.Unlock()
 	c.superSentLocked(b.blocks)
+	c.proveLocked()
 	if len(c.out) == 0 && len(c.uploads) == 0 || c.gone {
 		c.writing = false
 		if c.out == nil && cap(b.control) <= keptControl {
@@ -199,16 +203,16 @@ func (c *conn) nextBatch(b *sendBatch) bool {
 	return true
 }
 
-// batchLocked is how many bytes of blocks are written at once: to peers that have
-// not shown how much they take, or are slow, only so many that it is seen within
-// seconds when they take nothing.
+// batchLocked returns how many bytes of blocks are written at once. A peer that is
+// slow, or has not shown how much it takes, gets small batches, so that it shows
+// within seconds when it takes nothing.
 func (c *conn) batchLocked() int {
-	const little, known = 64 << 10, 1 << 20
+	const little, known = 16 << 10, 1 << 20
 	switch rate := int(c.upMeter.rate); {
-	case c.sent.Load() < known:
-		return little
 	case rate > 0 && rate < uploadBatch:
-		return max(little/2, rate)
+		return max(little, rate/2)
+	case c.sent.Load() < known:
+		return 4 * little
 	}
 	return uploadBatch
 }
@@ -225,10 +229,7 @@ func (c *conn) writeBatch(b *sendBatch) error {
 	for _, u := range b.blocks {
 		total += int(u.length)
 	}
-	if err := t.up.Wait(t.ctx, total); err != nil {
-		return err
-	}
-	if err := t.s.up.Wait(t.ctx, total); err != nil {
+	if err := c.waitForLimits(total); err != nil {
 		return err
 	}
 	if b.data == nil {
@@ -248,6 +249,16 @@ func (c *conn) writeBatch(b *sendBatch) error {
 	c.sent.Add(int64(total))
 	t.uploaded.Add(int64(total))
 	return nil
+}
+
+// waitForLimits returns when the upload limits let n bytes pass.
+func (c *conn) waitForLimits(n int) error {
+	c.limited.Store(true)
+	defer c.limited.Store(false)
+	if err := c.t.up.Wait(c.t.ctx, n); err != nil {
+		return err
+	}
+	return c.t.s.up.Wait(c.t.ctx, n)
 }
 
 func (c *conn) writeVec(b *sendBatch) error {

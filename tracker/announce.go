@@ -1,7 +1,7 @@
-// Package tracker is what a tracker and its clients say to each other, whatever
-// the transport: announces, scrapes, events and failures (BEP 3, 15, 21, 23,
-// 24, 31, 48). The bytes on the wire are those of [spate/tracker/wire]; the two
-// ends are [spate/tracker/trackerclient] and [spate/tracker/trackerserver].
+// Package tracker defines the announces, scrapes, events and failures that trackers and
+// their clients exchange over any transport (BEP 3, 15, 21, 23, 24, 31, 48).
+// [spate/tracker/wire] encodes and decodes them, [spate/tracker/trackerclient] is the
+// client and [spate/tracker/trackerserver] the server.
 package tracker
 
 import (
@@ -11,60 +11,62 @@ import (
 	"spate"
 )
 
-// Unknown is the count that a tracker did not say, and the number of bytes left
-// of a peer that does not know it yet (a magnet link without its metadata).
+// Unknown stands for a count that the tracker did not send. As a number of bytes left,
+// it stands for a peer that has no metadata yet and cannot know it.
 const Unknown = -1
 
-// DefaultNumWant asks the tracker for as many peers as it thinks right.
+// DefaultNumWant, as the number of peers wanted, lets the tracker choose.
 const DefaultNumWant = -1
 
 // AnnounceRequest is what a peer tells a tracker about itself (BEP 3, BEP 15).
-// It is plain data; the codecs neither keep nor share it.
 type AnnounceRequest struct {
 	InfoHash spate.InfoHash
 	PeerID   spate.PeerID
-	// Port is the port on which the peer accepts connections, never 0.
+	// Port is the port on which the peer accepts connections. It is never 0.
 	Port uint16
-	// Uploaded and Downloaded are bytes since the event "started".
+	// Uploaded and Downloaded are the bytes transferred since the event "started".
 	Uploaded, Downloaded int64
-	// Left is the number of bytes that the peer still wants; 0 makes it a seed,
-	// [Unknown] is a leecher.
+	// Left is the number of bytes that the peer still has to download. A peer with 0
+	// bytes left is a seed; a peer with [Unknown] is a leecher.
 	Left  int64
 	Event Event
-	// NumWant is the number of peers wanted; negative: the tracker's default.
+	// NumWant is the number of peers wanted. A negative number lets the tracker choose.
 	NumWant int
-	// Key proves that an announce from another address is the same peer.
+	// Key identifies the peer to the tracker if its address changes.
 	Key uint32
-	// IP is the address that the peer claims to have; not valid: that of its
-	// packets. A tracker believes it from a trusted network only.
+	// IP is the address that the peer claims to have. If it is not valid, the tracker
+	// uses the source address. A tracker believes IP only from trusted networks.
 	IP netip.Addr
-	// TrackerID is what the tracker gave in an earlier answer (HTTP only).
+	// TrackerID is the tracker id of an earlier response. Only HTTP has it.
 	TrackerID string
-	// NotCompact asks for a list of dictionaries instead of BEP 23 (HTTP only).
+	// NotCompact asks for a list of dictionaries instead of a compact list (BEP 23).
+	// Only HTTP has it.
 	NotCompact bool
-	// NoPeerID says that the dictionaries need no peer ids (HTTP only).
+	// NoPeerID asks for dictionaries without peer ids. Only HTTP has it.
 	NoPeerID bool
 }
 
-// Seed reports whether the peer says that it wants nothing more.
+// Seed reports whether the peer has nothing left to download.
 func (r *AnnounceRequest) Seed() bool { return r.Left == 0 }
 
-// AnnounceResponse is a tracker's answer to an announce.
+// AnnounceResponse is the response of a tracker to an announce.
 type AnnounceResponse struct {
-	// Interval is the wait that the tracker asks for before the next regular
-	// announce; always positive in an answer that was decoded. MinInterval is
-	// the shortest wait before any announce, 0 where the tracker said none.
+	// Interval is the time that the tracker asks the peer to wait before its next
+	// regular announce; it is positive in every decoded response. MinInterval is the
+	// minimum time between any two announces; 0 if the tracker sent none.
 	Interval, MinInterval time.Duration
-	// Complete and Incomplete count seeds and leechers, Downloaded the completed
-	// downloads; [Unknown] where the tracker did not say.
+	// Complete and Incomplete are the numbers of seeds and leechers, and Downloaded is
+	// the number of completed downloads. They are [Unknown] if the tracker did not send
+	// them.
 	Complete, Incomplete, Downloaded int
-	// Peers are of both address families, without duplicates removed.
+	// Peers are the addresses of both address families. An address can occur twice.
 	Peers []netip.AddrPort
-	// Warning is for the user; the answer is good all the same.
+	// Warning is a message for the user. The announce succeeded nevertheless.
 	Warning string
-	// TrackerID is to be sent back in the next announce to this tracker.
+	// TrackerID must be sent with the next announce to this tracker, unless it is
+	// empty.
 	TrackerID string
-	// ExternalIP is the address from which the tracker saw the request (BEP 24);
-	// not valid where it did not say.
+	// ExternalIP is the address that the tracker saw as the source of the announce (BEP
+	// 24). It is not valid if the tracker did not send it.
 	ExternalIP netip.Addr
 }

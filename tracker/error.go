@@ -5,17 +5,17 @@ import (
 	"time"
 )
 
-// FailureError is a tracker's refusal of a request, in the tracker's words.
+// FailureError is returned for a request that the tracker refused.
 type FailureError struct {
-	// Reason is text from outside: a client cleans it of control characters
-	// before anybody sees it.
+	// Reason is the message of the tracker. The client must remove control characters
+	// before it is shown.
 	Reason string
-	// RetryIn is the wait before a retry makes sense (BEP 31); 0: not said.
+	// RetryIn is the time to wait before a retry (BEP 31); 0 if the tracker sent none.
 	RetryIn time.Duration
-	// Never says that no retry will succeed (BEP 31).
+	// Never means that retries will not succeed (BEP 31).
 	Never bool
-	// Interval and MinInterval stand beside the failure in some trackers'
-	// answers; 0: not said.
+	// Interval and MinInterval are the announce intervals that some trackers send with
+	// a failure; 0 if the tracker sent none.
 	Interval, MinInterval time.Duration
 }
 

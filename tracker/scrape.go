@@ -2,14 +2,14 @@ package tracker
 
 import "spate"
 
-// MaxScrapeUDP is the number of info-hashes that one UDP scrape can carry and
-// still fit one packet with its answer (BEP 15: "about 74").
+// MaxScrapeUDP is the number of info-hashes in one UDP scrape at most, so that the
+// request and the response fit into one packet each. BEP 15 gives "about 74".
 const MaxScrapeUDP = 70
 
-// ScrapeEntry is what a tracker says of one swarm (BEP 48).
+// ScrapeEntry is the state of one swarm in a scrape response (BEP 48).
 type ScrapeEntry struct {
 	InfoHash spate.InfoHash
-	// Complete and Incomplete count seeds and leechers, Downloaded the completed
-	// downloads.
+	// Complete and Incomplete are the numbers of seeds and leechers, and Downloaded is
+	// the number of completed downloads.
 	Complete, Incomplete, Downloaded int
 }

@@ -33,11 +33,12 @@ type Folder struct {
 	Entries int    `json:"entries"`         // published from it
 	Waiting int    `json:"waiting"`         // still being written, or in line to be hashed
 	Error   string `json:"error,omitempty"` // why it cannot be read now
-	// Refused are entries that cannot be published, and why.
+	// Refused are entries that cannot be published and notes that cannot be read,
+	// and why, by name.
 	Refused []Refused `json:"refused,omitempty"`
 }
 
-// Refused is an entry of a folder that cannot be published.
+// Refused is something in a folder that is not published.
 type Refused struct {
 	Name  string `json:"name"`
 	Error string `json:"error"`

@@ -97,6 +97,13 @@ func (r *toolRun) flags(add func(*pflag.FlagSet)) error {
 	return r.applyVars(f)
 }
 
+// followLinks reports whether SPATE_FOLLOW_LINKS has links followed that lead out of
+// a directory that somebody else may write to.
+func (r *toolRun) followLinks() (follow bool, err error) {
+	err = r.flags(func(f *pflag.FlagSet) { followLinksFlag(f, &follow, "directories") })
+	return follow, err
+}
+
 // eachFile calls f for every argument from the first on. One that fails does not
 // stop the others.
 func (r *toolRun) eachFile(ctx context.Context, files []string, f func(path string) error) error {

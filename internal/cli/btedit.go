@@ -107,10 +107,11 @@ func (r *toolRun) reannounce(ctx context.Context) error {
 		return err
 	}
 	changes := map[string][]byte{"announce": bencode.AppendString(nil, announce), "announce-list": nil}
-	if list := legacy.Tiers(r.v.Text("announce_list")); list != nil {
-		if err := checkTiers(list); err != nil {
-			return err
-		}
+	list, err := r.announceList()
+	if err != nil {
+		return err
+	}
+	if list != nil {
 		changes["announce-list"] = appendTiers(list)
 	}
 	return r.setTrackers(ctx, changes)

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"spate/internal/folder"
 	"spate/internal/legacy"
 	"spate/metainfo"
 	"spate/torrent"
@@ -190,7 +191,7 @@ func (r *toolRun) saveAs(mi *metainfo.MetaInfo) (dir, name string, err error) {
 
 // holdsAny reports whether the directory has a file of the torrent.
 func holdsAny(mi *metainfo.MetaInfo, dir string) bool {
-	root, err := os.OpenRoot(dir)
+	root, err := folder.OpenRoot(dir)
 	if err != nil {
 		return false
 	}

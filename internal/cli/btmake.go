@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"spate/bencode"
+	"spate/internal/folder"
 	"spate/internal/legacy"
 	"spate/maker"
 	"spate/metainfo"
@@ -55,14 +56,15 @@ func (r *toolRun) making(announce string) (*making, error) {
 		return nil, err
 	}
 	m.options.Announce = [][]string{{announce}}
-	if list := legacy.Tiers(r.v.Text("announce_list")); list != nil {
-		if err := checkTiers(list); err != nil {
-			return nil, err
-		}
+	list, err := r.announceList()
+	if err != nil {
+		return nil, err
+	}
+	if list != nil {
 		m.options.Announce = list
 	}
 	for s := range strings.SplitSeq(r.v.Text("httpseeds"), "|") {
-		if s == "" {
+		if s == "" && !r.v.Given("httpseeds") {
 			continue
 		}
 		if err := checkURL("--httpseeds", s, "http", "https"); err != nil {
@@ -73,16 +75,23 @@ func (r *toolRun) making(announce string) (*making, error) {
 	return m, nil
 }
 
-// checkTiers looks at the URLs of a list of trackers.
-func checkTiers(list [][]string) error {
+// announceList returns the trackers of --announce_list, nil without that option.
+func (r *toolRun) announceList() ([][]string, error) {
+	if !r.v.Given("announce_list") {
+		return nil, nil
+	}
+	list := legacy.Tiers(r.v.Text("announce_list"))
+	if list == nil {
+		return nil, r.usage("--announce_list %q names no tracker", r.v.Text("announce_list"))
+	}
 	for _, tier := range list {
 		for _, u := range tier {
 			if err := checkURL("--announce_list", u, "http", "https", "udp", "ws", "wss"); err != nil {
-				return err
+				return nil, err
 			}
 		}
 	}
-	return nil
+	return list, nil
 }
 
 // bytes returns the .torrent of m.
@@ -149,10 +158,15 @@ func (r *toolRun) completeDir(ctx context.Context) error {
 }
 
 func (r *toolRun) completeOne(ctx context.Context, dir string, k *making) error {
-	names, err := os.ReadDir(dir)
+	follow, err := r.followLinks()
 	if err != nil {
 		return err
 	}
+	in, err := folder.Open(dir, folder.Options{FollowLinks: follow})
+	if err != nil {
+		return err
+	}
+	defer in.Close()
 	into := dir
 	if t := r.v.Text("target"); t != "" {
 		into = t
@@ -160,21 +174,13 @@ func (r *toolRun) completeOne(ctx context.Context, dir string, k *making) error 
 			return err
 		}
 	}
-	var list []*eachEntry
-	for _, d := range names {
-		e := &eachEntry{path: filepath.Join(dir, d.Name()), out: filepath.Join(into, d.Name()+".torrent")}
-		if strings.HasSuffix(d.Name(), ".torrent") || maker.Hidden(d) || slices.Contains(ignored2005(), d.Name()) {
-			continue
-		}
-		if _, err := os.Stat(e.out); err == nil {
-			continue
-		}
-		if e.size, _, e.err = maker.Measure(ctx, e.path, k.options); e.err == nil && e.size == 0 {
-			continue
-		}
-		list = append(list, e)
+	o := k.options
+	o.Root = in.Root()
+	list, err := incomplete(ctx, in, into, o)
+	if err != nil {
+		return err
 	}
-	r.makeEach(ctx, list, k.options)
+	r.makeEach(ctx, list, o)
 	if err := context.Cause(ctx); err != nil {
 		return err
 	}
@@ -197,4 +203,27 @@ func (r *toolRun) completeOne(ctx context.Context, dir string, k *making) error 
 		}
 	}
 	return first
+}
+
+// incomplete lists the entries of a directory that have no .torrent in the directory
+// into.
+func incomplete(ctx context.Context, in *folder.Folder, into string, o maker.Options) (list []*eachEntry, err error) {
+	names, err := in.ReadDir()
+	if err != nil {
+		return nil, err
+	}
+	for _, d := range names {
+		e := newEachEntry(in, d.Name(), filepath.Join(into, d.Name()+".torrent"))
+		if strings.HasSuffix(d.Name(), ".torrent") || maker.Hidden(d) || slices.Contains(ignored2005(), d.Name()) {
+			continue
+		}
+		if _, err := os.Stat(e.out); err == nil {
+			continue
+		}
+		if e.size, _, e.err = maker.Measure(ctx, e.name, o); e.err == nil && e.size == 0 {
+			continue
+		}
+		list = append(list, e)
+	}
+	return list, nil
 }

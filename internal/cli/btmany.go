@@ -15,6 +15,7 @@ import (
 
 	"github.com/fsnotify/fsnotify"
 
+	"spate/internal/folder"
 	"spate/metainfo"
 )
 
@@ -37,7 +38,8 @@ type launched struct {
 // goroutine; what it knows is guarded by mu.
 type launcher struct {
 	*toolRun
-	dir    string
+	dir    string // somebody else may write to it
+	follow bool   // links may lead out of it
 	state  string
 	client *client
 	opt    getOptions
@@ -58,11 +60,14 @@ func (r *toolRun) launchMany(ctx context.Context) error {
 		return r.usage("--saveas_style %d: want 1, 2 or 3", style)
 	}
 	l := &launcher{toolRun: r, dir: dir, all: map[string]*launched{}}
+	var err error
+	if l.follow, err = r.followLinks(); err != nil {
+		return err
+	}
 	if err := r.clientOptions(&l.opt.clientFlags); err != nil {
 		return err
 	}
 	l.state = filepath.Join(r.stateDir(l.opt.state), "get")
-	var err error
 	if l.client, err = r.newClient(&l.opt.clientFlags, l.state, r.claimIP); err != nil {
 		return err
 	}
@@ -146,40 +151,57 @@ func (l *launcher) watch(ctx context.Context) {
 	}
 }
 
+// open opens the directory.
+func (l *launcher) open() (*folder.Folder, error) {
+	return folder.Open(l.dir, folder.Options{FollowLinks: l.follow})
+}
+
 // find lists the .torrent files, and has their directories watched by w.
 func (l *launcher) find(w *fsnotify.Watcher) (map[string]fs.FileInfo, error) {
+	in, err := l.open()
+	if err != nil {
+		return nil, err
+	}
+	defer in.Close()
 	found := map[string]fs.FileInfo{}
-	err := filepath.WalkDir(l.dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil {
-			if path == l.dir {
-				return err
-			}
-			return nil // the others count all the same
-		}
-		rel, _ := filepath.Rel(l.dir, path)
-		if d.IsDir() {
-			if rel != "." && (strings.HasPrefix(d.Name(), ".") || strings.Count(rel, string(filepath.Separator)) >= launchDepth) {
-				return fs.SkipDir
-			}
+	err = in.Walk(".", func(_ *folder.Folder, rel string, info fs.FileInfo, err error) error {
+		hidden := rel != "" && strings.HasPrefix(info.Name(), ".")
+		switch {
+		case err != nil && rel == "":
+			return err
+		case err != nil: // the others count all the same
+		case info.IsDir() && (hidden || strings.Count(rel, string(filepath.Separator)) >= launchDepth):
+			return fs.SkipDir
+		case info.IsDir():
 			if w != nil {
-				w.Add(path)
+				w.Add(in.Path(rel))
 			}
-			return nil
-		}
-		if !strings.EqualFold(filepath.Ext(path), ".torrent") || strings.HasPrefix(d.Name(), ".") {
-			return nil
-		}
-		info, err := os.Stat(path)
-		if err != nil || !info.Mode().IsRegular() {
-			return nil
-		}
-		if len(found) == launchMost {
+		case hidden || !strings.EqualFold(filepath.Ext(rel), ".torrent"):
+		case len(found) == launchMost:
 			return fmt.Errorf("%s holds more than %d torrents", l.dir, launchMost)
+		default:
+			if target, err := in.Stat(rel); err == nil {
+				info = target // of a link
+			}
+			found[in.Path(rel)] = info
 		}
-		found[path] = info
 		return nil
 	})
 	return found, err
+}
+
+// read reads the .torrent at path, which is in the directory.
+func (l *launcher) read(path string) ([]byte, error) {
+	in, err := l.open()
+	if err != nil {
+		return nil, err
+	}
+	defer in.Close()
+	rel, err := filepath.Rel(l.dir, path)
+	if err != nil {
+		return nil, err
+	}
+	return in.ReadFile(rel, maxTorrent)
 }
 
 // scan drops what is gone from the directory, and adds what is new in it.
@@ -224,7 +246,10 @@ func (l *launcher) scan(ctx context.Context, w *fsnotify.Watcher) error {
 // add begins with the .torrent at path.
 func (l *launcher) add(ctx context.Context, path string) (*getJob, error) {
 	opt := l.opt
-	opt.output, opt.plainSeed = ".", l.plainSeed()
+	opt.output, opt.plainSeed, opt.read = ".", l.plainSeed(), l.read
+	if l.v.Text("saveas") == "" && !l.follow {
+		opt.within = l.dir
+	}
 	opt.into = func(mi *metainfo.MetaInfo) (string, string, error) { return l.place(path, mi) }
 	jobs, err := l.getJobs(ctx, l.client, []string{path}, l.state, &opt)
 	if err == nil {
@@ -252,7 +277,7 @@ func (l *launcher) place(path string, mi *metainfo.MetaInfo) (dir, name string, 
 		return dir, mi.Info.Name, nil
 	case 3:
 		dir = filepath.Join(dir, base)
-		return dir, mi.Info.Name, os.MkdirAll(dir, 0o777)
+		return dir, mi.Info.Name, l.makeDir(dir)
 	}
 	if !l.v.Given("saveas_style") {
 		_, err := os.Lstat(filepath.Join(dir, base))
@@ -262,6 +287,28 @@ func (l *launcher) place(path string, mi *metainfo.MetaInfo) (dir, name string, 
 		}
 	}
 	return dir, base, nil
+}
+
+// makeDir makes the directory at path. It is in the one that is launched, unless
+// --saveas names another.
+func (l *launcher) makeDir(path string) error {
+	if l.follow || l.v.Text("saveas") != "" {
+		return os.MkdirAll(path, 0o777)
+	}
+	in, err := l.open()
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	rel, err := filepath.Rel(l.dir, path)
+	if err != nil {
+		return err
+	}
+	err = in.Root().MkdirAll(rel, 0o777)
+	if _, serr := in.Stat(rel); err != nil && folder.Escapes(serr) {
+		err = serr // it names the link
+	}
+	return err
 }
 
 // lines are the status lines of all torrents.

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"spate"
+	"spate/internal/folder"
 	"spate/internal/legacy"
 	"spate/tracker/trackerserver"
 )
@@ -137,12 +138,13 @@ func (r *toolRun) home() (http.Handler, error) {
 	mux := http.NewServeMux()
 	if path := r.v.Text("favicon"); path != "" {
 		const most = 1 << 20
-		icon, err := os.ReadFile(path)
+		icon, err := folder.ReadNamed(path, most)
+		var large *folder.SizeError
+		if errors.As(err, &large) {
+			return nil, r.usage("--favicon: %w", err)
+		}
 		if err != nil {
 			return nil, err
-		}
-		if len(icon) > most {
-			return nil, r.usage("--favicon %s is larger than 1 MiB", path)
 		}
 		mux.HandleFunc("GET /favicon.ico", func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "image/x-icon")

@@ -28,6 +28,7 @@ type createOptions struct {
 	output      string
 	force       bool
 	each        bool
+	follow      bool // --follow-links
 	nodes       []string
 	links       string
 	like        string
@@ -63,6 +64,7 @@ devices, and links that lead out of the directory are left out: -v names them.`,
 	opt.mk.add(f)
 	opt.moreFlags(f)
 	f.BoolVar(&opt.each, "each", false, "one torrent for every entry of the directory; -o is a directory")
+	followLinksFlag(f, &opt.follow, "the directory of --each")
 	f.BoolVar(&opt.force, "force", false, "overwrite")
 	f.StringVar(&opt.preset, "preset", "", "take flags from the table [preset.`NAME`] of the settings")
 	return cmd

@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"syscall"
 
+	"spate/internal/folder"
 	"spate/maker"
 	"spate/metainfo"
 )
@@ -24,6 +25,7 @@ const smallEntry = 64 << 20
 // eachEntry is one entry of the directory of --each.
 type eachEntry struct {
 	path, out string
+	name      string // what the maker is told of: in its root, or the path
 	size      int64
 	m         *metainfo.MetaInfo
 	err       error
@@ -44,7 +46,13 @@ func (a *app) createEach(ctx context.Context, dir string, o maker.Options, opt *
 			return err
 		}
 	}
-	list, err := a.entries(ctx, dir, o, opt)
+	in, err := folder.Open(dir, folder.Options{FollowLinks: opt.follow})
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	o.Root = in.Root()
+	list, err := a.entries(ctx, in, o, opt)
 	if err != nil {
 		return err
 	}
@@ -55,9 +63,18 @@ func (a *app) createEach(ctx context.Context, dir string, o maker.Options, opt *
 	return a.writeEach(ctx, list, opt)
 }
 
+// newEachEntry is the entry name of a directory, whose torrent is written to out.
+func newEachEntry(in *folder.Folder, name, out string) *eachEntry {
+	e := &eachEntry{path: in.Path(name), out: out, name: name}
+	if in.Root() == nil {
+		e.name = e.path
+	}
+	return e
+}
+
 // entries lists what torrents are made of, with the sizes for the bar.
-func (a *app) entries(ctx context.Context, dir string, o maker.Options, opt *createOptions) ([]*eachEntry, error) {
-	names, err := os.ReadDir(dir)
+func (a *app) entries(ctx context.Context, in *folder.Folder, o maker.Options, opt *createOptions) ([]*eachEntry, error) {
+	names, err := in.ReadDir()
 	if err != nil {
 		return nil, err
 	}
@@ -65,15 +82,15 @@ func (a *app) entries(ctx context.Context, dir string, o maker.Options, opt *cre
 	var list []*eachEntry
 	for _, d := range names {
 		name := d.Name()
-		e := &eachEntry{path: filepath.Join(dir, name), out: filepath.Join(opt.output, name+".torrent")}
-		if why := leftOut(d, e.path, o.Hidden); why != "" {
+		e := newEachEntry(in, name, filepath.Join(opt.output, name+".torrent"))
+		if why := leftOut(in, d, o.Hidden); why != "" {
 			a.skipped(maker.Skipped{Path: name, Reason: why})
 			continue
 		}
 		if strings.HasSuffix(name, ".torrent") && d.Type().IsRegular() {
 			continue // what this verb wrote before
 		}
-		e.size, _, e.err = maker.Measure(ctx, e.path, o)
+		e.size, _, e.err = maker.Measure(ctx, e.name, o)
 		if errors.Is(e.err, maker.ErrEmpty) {
 			a.notef("%s is empty: left out", e.path)
 			continue
@@ -86,16 +103,18 @@ func (a *app) entries(ctx context.Context, dir string, o maker.Options, opt *cre
 	return list, ctx.Err()
 }
 
-// leftOut returns why no torrent is made of an entry, which lies at path; "" if
-// one is.
-func leftOut(d fs.DirEntry, path string, hidden bool) maker.SkipReason {
+// leftOut returns why no torrent is made of an entry of the directory in; "" if one
+// is.
+func leftOut(in *folder.Folder, d fs.DirEntry, hidden bool) maker.SkipReason {
 	if !hidden && maker.Hidden(d) {
 		return maker.SkipHidden
 	}
 	mode := d.Type()
 	if mode&fs.ModeSymlink != 0 {
-		fi, err := os.Stat(path)
+		fi, err := in.Stat(d.Name())
 		switch {
+		case errors.Is(err, folder.ErrOutside):
+			return maker.SkipOutside
 		case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ELOOP):
 			return maker.SkipBroken
 		case err != nil:
@@ -131,7 +150,7 @@ func (a *app) makeEach(ctx context.Context, list []*eachEntry, o maker.Options) 
 			e.done.Store(p.Done)
 			update()
 		}
-		e.m, e.err = maker.Make(ctx, e.path, o)
+		e.m, e.err = maker.Make(ctx, e.name, o)
 	}
 	procs := o.Workers
 	if procs <= 0 {

@@ -66,6 +66,7 @@ Settings and variables do not count here, only what the command line says.`,
 	f.BoolVar(&opt.rehash, "rehash-info", false, "let the info-hash change")
 	f.StringVarP(&opt.output, "output", "o", "", "write to this `FILE` in place of the torrent itself")
 	f.BoolVar(&opt.force, "force", false, "overwrite the file of -o")
+	takesEmpty(f, "comment", "created-by", "source")
 	return cmd
 }
 
@@ -185,7 +186,9 @@ func announceFrom(path string) ([][]string, error) {
 	}
 	var values []string
 	for block := range strings.SplitSeq(strings.ReplaceAll(string(b), "\r\n", "\n"), "\n\n") {
-		values = append(values, strings.Join(strings.Fields(block), ","))
+		if urls := strings.Fields(block); len(urls) > 0 {
+			values = append(values, strings.Join(urls, ","))
+		}
 	}
 	list, err := tiers(values)
 	if err == nil && len(list) == 0 {

@@ -34,6 +34,20 @@ type getOptions struct {
 
 	// into says where a torrent's data goes; nil: into output, under its name.
 	into func(*metainfo.MetaInfo) (dir, name string, err error)
+	// read reads an argument, a .torrent; nil: it is any SOURCE.
+	read func(arg string) ([]byte, error)
+	// within is a directory that the data has to be in, whatever links somebody else
+	// makes there; "": it may be anywhere.
+	within string
+}
+
+// sourceOf finds the torrent that an argument stands for.
+func (a *app) sourceOf(ctx context.Context, arg string, opt *getOptions) (*source, error) {
+	if opt.read == nil {
+		return a.resolve(ctx, arg, opt.bind.Addr)
+	}
+	b, err := opt.read(arg)
+	return &source{Arg: arg, Torrent: b}, err
 }
 
 func (a *app) getCmd() *cobra.Command {
@@ -146,7 +160,7 @@ func (a *app) getJobs(ctx context.Context, c *client, args []string, state strin
 	}
 	var jobs []*getJob
 	for _, arg := range args {
-		src, err := a.resolve(ctx, arg, opt.bind.Addr)
+		src, err := a.sourceOf(ctx, arg, opt)
 		if err != nil {
 			return jobs, err
 		}
@@ -243,7 +257,7 @@ func (a *app) metadata(ctx context.Context, c *client, src *source, opt *getOpti
 
 func (a *app) addJob(c *client, j *getJob, opt *getOptions) error {
 	add := torrent.AddOptions{
-		ResumeDir: j.place.resume, Verified: j.verified, PlainSeed: opt.plainSeed, Sequential: opt.inOrder, Force: opt.force, Peers: append(j.peers, opt.peers...),
+		ResumeDir: j.place.resume, Within: opt.within, Verified: j.verified, PlainSeed: opt.plainSeed, Sequential: opt.inOrder, Force: opt.force, Peers: append(j.peers, opt.peers...),
 	}
 	var err error
 	if add.Dir, err = filepath.Abs(j.dir); err != nil {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"spate/internal/folder"
 	"spate/maker"
 	"spate/storage"
 )
@@ -41,9 +42,7 @@ func (a *app) lookAtTarget(ctx context.Context, j *getJob, opt *getOptions) (ver
 	}
 	bar := a.newProgress("checking " + j.mi.Info.Name)
 	defer bar.finish()
-	report, err := maker.Verify(ctx, j.mi, j.path, maker.VerifyOptions{
-		Progress: func(p maker.Progress) { bar.update(p.Done, p.Total) },
-	})
+	report, err := verifyTarget(ctx, j, opt.within, func(p maker.Progress) { bar.update(p.Done, p.Total) })
 	switch {
 	case err != nil:
 		return false, err
@@ -56,6 +55,24 @@ func (a *app) lookAtTarget(ctx context.Context, j *getJob, opt *getOptions) (ver
 	return false, nil
 }
 
+// verifyTarget checks what lies where j is to be written. Unless within is empty, it
+// reads nothing outside that directory.
+func verifyTarget(ctx context.Context, j *getJob, within string, progress func(maker.Progress)) (*maker.Report, error) {
+	o := maker.VerifyOptions{Progress: progress}
+	if within == "" {
+		return maker.Verify(ctx, j.mi, j.path, o)
+	}
+	rel, err := filepath.Rel(within, j.path)
+	if err != nil {
+		return nil, err
+	}
+	if o.Root, err = folder.OpenRoot(within); err != nil {
+		return nil, err
+	}
+	defer o.Root.Close()
+	return maker.Verify(ctx, j.mi, rel, o)
+}
+
 // targetHasData reports whether any file of the torrent is there and not empty.
 // Names are resolved inside the target only.
 func targetHasData(j *getJob) bool {
@@ -63,7 +80,7 @@ func targetHasData(j *getJob) bool {
 		info, err := os.Lstat(j.path)
 		return err == nil && info.Size() > 0
 	}
-	root, err := os.OpenRoot(j.path)
+	root, err := folder.OpenRoot(j.path)
 	if err != nil {
 		return false
 	}

@@ -75,16 +75,14 @@ func tiers(values []string) ([][]string, error) {
 		var tier []string
 		for _, u := range strings.Split(v, ",") {
 			if u = strings.TrimSpace(u); u == "" {
-				continue
+				return nil, usageHint("a comma stands between two URLs of one tier", "--announce %q has an empty URL", v)
 			}
 			if err := checkURL("--announce", u, "http", "https", "udp", "ws", "wss"); err != nil {
 				return nil, err
 			}
 			tier = append(tier, u)
 		}
-		if len(tier) > 0 {
-			all = append(all, tier)
-		}
+		all = append(all, tier)
 	}
 	return all, nil
 }

@@ -6,6 +6,8 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+
+	"spate/internal/netguard"
 )
 
 // publicURL is how others reach the listener at addr: given, when it is not
@@ -85,10 +87,10 @@ func reachOf(host string) string {
 	if err != nil {
 		return ""
 	}
-	switch scopeOf(a) {
-	case scopeLoopback:
+	switch netguard.KindOf(a) {
+	case netguard.Loopback, netguard.Unspecified:
 		return "this machine only"
-	case scopePrivate:
+	case netguard.Private, netguard.LinkLocal:
 		return "this network only"
 	}
 	return ""

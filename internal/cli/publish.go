@@ -57,7 +57,7 @@ release, on one page.`,
 	f.BoolVar(&opt.foreground, "foreground", false, "do not hand over to a spate serve that runs with this --state")
 	opt.sign.add(f)
 	opt.secure.add(f)
-	opt.site.add(f)
+	opt.site.add(f, "--theme")
 	return cmd
 }
 

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -72,19 +73,22 @@ func (r *releaseFlags) readNotes() error {
 	if r.notesFile == "" {
 		return nil
 	}
-	info, err := os.Stat(r.notesFile)
+	f, err := os.Open(r.notesFile) // which may be a pipe: the user named it
 	if err != nil {
 		return err
 	}
-	if info.Size() > publish.MaxNotes {
-		return usagef("--notes %s has %d bytes, and %d are shown at most", r.notesFile, info.Size(), publish.MaxNotes)
-	}
-	b, err := os.ReadFile(r.notesFile)
-	if err == nil && !utf8.Valid(b) {
-		err = usagef("--notes %s is not text in UTF-8", r.notesFile)
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, publish.MaxNotes+1))
+	switch {
+	case err != nil:
+		return err
+	case len(b) > publish.MaxNotes:
+		return usagef("--notes %s has more than the %d bytes that are shown at most", r.notesFile, publish.MaxNotes)
+	case !utf8.Valid(b):
+		return usagef("--notes %s is not text in UTF-8", r.notesFile)
 	}
 	r.notes = string(b)
-	return err
+	return nil
 }
 
 // variant is that of path i.

@@ -35,8 +35,8 @@ func (a *app) resolveURL(ctx context.Context, arg string, bind netip.Addr) (*sou
 	}
 	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
 	defer cancel()
-	f := newFetcher(bind)
-	defer f.client.CloseIdleConnections()
+	f := a.newFetcher(bind)
+	defer f.client.Close()
 	resp, err := f.get(ctx, u)
 	if err != nil {
 		return nil, err
@@ -46,7 +46,7 @@ func (a *app) resolveURL(ctx context.Context, arg string, bind netip.Addr) (*sou
 		src.sites = append(src.sites, site)
 	}
 	found, err := torrentOrLink(resp)
-	src.Torrent, src.signed, src.reach = found.torrent, found.signed, f.limit
+	src.Torrent, src.signed, src.reach = found.torrent, found.signed, f.within
 	if err != nil || src.Torrent != nil {
 		return src, err
 	}
@@ -73,7 +73,7 @@ func (a *app) resolveURL(ctx context.Context, arg string, bind netip.Addr) (*sou
 	if err != nil || found.torrent == nil {
 		return nil, fail(CodeNotFound, "give the URL of the .torrent, or of a page that links to it", "%s leads to no torrent", arg)
 	}
-	src.Torrent, src.URL, src.reach = found.torrent, next.String(), f.limit
+	src.Torrent, src.URL, src.reach = found.torrent, next.String(), f.within
 	if found.signed.url != nil {
 		src.signed = found.signed
 	}

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"log/slog"
+	"net"
 	"strings"
 	"sync/atomic"
 
@@ -20,6 +21,8 @@ type app struct {
 	console *console          // standard error
 	log     *slog.Logger
 	level   slog.LevelVar
+
+	resolver *net.Resolver // of the names in URLs; nil: that of package net
 
 	config  string // --config
 	json    bool   // --json
@@ -82,7 +85,7 @@ func (a *app) root() *cobra.Command {
   spate get http://HOST:6969/r/debian.iso`,
 		Version: spate.Version, SilenceErrors: true, SilenceUsage: true,
 		Args:              cobra.ArbitraryArgs,
-		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return a.start(cmd) },
+		PersistentPreRunE: a.start,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				return usageHint("spate --help lists the verbs", "there is no verb %q", args[0])
@@ -129,8 +132,11 @@ func tidy(cmd *cobra.Command) {
 	}
 }
 
-// start reads the settings and marks the end of usage errors.
-func (a *app) start(cmd *cobra.Command) error {
+// start looks at what was given, reads the settings and marks the end of usage errors.
+func (a *app) start(cmd *cobra.Command, args []string) error {
+	if err := checkEmpty(cmd, args); err != nil {
+		return err
+	}
 	if err := a.applySettings(cmd); err != nil {
 		return err
 	}

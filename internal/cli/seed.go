@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"spate/internal/folder"
 	"spate/metainfo"
 	"spate/torrent"
 )
@@ -19,7 +20,8 @@ import (
 // seedOptions are the flags of seed.
 type seedOptions struct {
 	clientFlags
-	data string
+	data   string
+	follow bool // --follow-links
 }
 
 func (a *app) seedCmd() *cobra.Command {
@@ -37,8 +39,46 @@ directory; it is checked before it is offered, and never written to.`,
 	}
 	f := cmd.Flags()
 	f.StringVar(&opt.data, "data", "", "`DIR` where the data lies")
+	followLinksFlag(f, &opt.follow, "directories of torrents and data")
 	opt.clientFlags.add(f)
 	return cmd
+}
+
+// torrentFile is a .torrent that was named, or found in a directory.
+type torrentFile struct {
+	path   string
+	pipe   bool   // it is named, and no regular file
+	dir    string // in which it was found, and where somebody else may write; "" if it was named
+	follow bool   // links may lead out of directories
+}
+
+// read returns its bytes.
+func (f torrentFile) read() ([]byte, error) {
+	switch {
+	case f.pipe:
+		return readTorrentFile(f.path)
+	case f.dir == "":
+		return folder.ReadNamed(f.path, maxTorrent)
+	}
+	in, err := folder.Open(f.dir, folder.Options{FollowLinks: f.follow})
+	if err != nil {
+		return nil, err
+	}
+	defer in.Close()
+	return in.ReadFile(filepath.Base(f.path), maxTorrent)
+}
+
+// parse reads the torrent.
+func (f torrentFile) parse() (*metainfo.MetaInfo, error) {
+	b, err := f.read()
+	var large *folder.SizeError
+	if errors.As(err, &large) {
+		return nil, fail(CodeBadData, "is it really a .torrent?", "%w", err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return (&source{Arg: f.path, Torrent: b}).parse()
 }
 
 // seedJob is one torrent that is seeded.
@@ -53,7 +93,7 @@ type seedJob struct {
 }
 
 func (a *app) seed(ctx context.Context, args []string, opt *seedOptions) error {
-	files, err := torrentFiles(args)
+	files, err := torrentFiles(args, opt.follow)
 	if err != nil {
 		return err
 	}
@@ -100,25 +140,30 @@ func (a *app) seed(ctx context.Context, args []string, opt *seedOptions) error {
 }
 
 // torrentFiles expands directories to the .torrent files in them.
-func torrentFiles(args []string) ([]string, error) {
-	var files []string
+func torrentFiles(args []string, follow bool) ([]torrentFile, error) {
+	var files []torrentFile
 	for _, arg := range args {
 		info, err := os.Stat(arg)
 		if err != nil {
 			return nil, err
 		}
 		if !info.IsDir() {
-			files = append(files, arg)
+			files = append(files, torrentFile{path: arg, pipe: !info.Mode().IsRegular(), follow: follow})
 			continue
 		}
-		entries, err := os.ReadDir(arg)
+		in, err := folder.Open(arg, folder.Options{FollowLinks: follow})
+		if err != nil {
+			return nil, err
+		}
+		entries, err := in.ReadDir()
+		in.Close()
 		if err != nil {
 			return nil, err
 		}
 		n := len(files)
 		for _, e := range entries {
 			if strings.EqualFold(filepath.Ext(e.Name()), ".torrent") && !e.IsDir() {
-				files = append(files, filepath.Join(arg, e.Name()))
+				files = append(files, torrentFile{path: in.Path(e.Name()), dir: arg, follow: follow})
 			}
 		}
 		if len(files) == n {
@@ -129,26 +174,31 @@ func torrentFiles(args []string) ([]string, error) {
 }
 
 // seedJobOf reads a torrent and finds its data.
-func seedJobOf(file, state, data string, alone bool) (*seedJob, error) {
-	mi, err := readTorrentAt(file)
+func seedJobOf(file torrentFile, state, data string, alone bool) (*seedJob, error) {
+	j, err := file.load(data, alone)
 	if err != nil {
 		return nil, err
 	}
-	j := &seedJob{file: file, mi: mi}
-	if j.dir, j.name, err = findData(mi, file, data, alone); err != nil {
-		return nil, err
-	}
-	j.place, err = takePlace(state, j.dir, j.name, mi.Hash(), false)
+	j.place, err = takePlace(state, j.dir, j.name, j.mi.Hash(), false)
 	return j, err
 }
 
-// readTorrentAt reads and parses a .torrent.
-func readTorrentAt(file string) (*metainfo.MetaInfo, error) {
-	b, err := readTorrentFile(file)
+// load reads a torrent and finds its data.
+func (f torrentFile) load(data string, alone bool) (*seedJob, error) {
+	mi, err := f.parse()
 	if err != nil {
 		return nil, err
 	}
-	return (&source{Arg: file, Torrent: b}).parse()
+	j := &seedJob{file: f.path, mi: mi}
+	if j.dir, j.name, err = findData(mi, f.path, data, alone); err != nil {
+		return nil, err
+	}
+	if !f.follow {
+		return j, nil
+	}
+	real, err := filepath.EvalSymlinks(filepath.Join(j.dir, j.name))
+	j.dir, j.name = filepath.Dir(real), filepath.Base(real)
+	return j, err
 }
 
 // findData returns the directory that holds the data of a torrent, and the
@@ -197,7 +247,7 @@ func holdsTree(mi *metainfo.MetaInfo, path string) bool {
 	if mi.Info.Single() {
 		return info.Size() == mi.Info.DataLength()
 	}
-	root, err := os.OpenRoot(path)
+	root, err := folder.OpenRoot(path)
 	if err != nil {
 		return false
 	}
@@ -268,7 +318,10 @@ func (a *app) tellSeed(j *seedJob) (told bool, problem, err error) {
 
 // seedProblem returns why a torrent cannot be seeded at all, or nil.
 func seedProblem(j *seedJob, st *torrent.Stats) error {
-	if st.State == torrent.StateFailed {
+	switch {
+	case st.State == torrent.StateFailed && errors.Is(st.Err, folder.ErrOutside):
+		return hinted(st.Err, "--follow-links follows links out of the directory of the data")
+	case st.State == torrent.StateFailed:
 		return transferError(st.Err)
 	}
 	if st.PiecesHave == 0 && st.Pieces > 0 {

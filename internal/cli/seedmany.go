@@ -40,7 +40,7 @@ type manySeeds struct {
 
 // seedMany seeds files, the .torrents that args stand for. It begins to serve each
 // as soon as its data is checked.
-func (a *app) seedMany(ctx context.Context, args, files []string, opt *seedOptions) error {
+func (a *app) seedMany(ctx context.Context, args []string, files []torrentFile, opt *seedOptions) error {
 	state := filepath.Join(a.stateDir(opt.state), "get")
 	lock, err := lockFile(filepath.Join(state, "seed-"+nameOf(args)+".lock"), "the seed of these torrents")
 	if err != nil {
@@ -97,7 +97,7 @@ func (m *manySeeds) ready() error {
 }
 
 // load adds all torrents, as many at a time as there are processors.
-func (m *manySeeds) load(ctx context.Context, files []string) {
+func (m *manySeeds) load(ctx context.Context, files []torrentFile) {
 	var next atomic.Int64
 	var workers sync.WaitGroup
 	for range runtime.GOMAXPROCS(0) {
@@ -120,15 +120,15 @@ func (m *manySeeds) load(ctx context.Context, files []string) {
 }
 
 // add adds the torrent of one file.
-func (m *manySeeds) add(file string) error {
+func (m *manySeeds) add(file torrentFile) error {
 	l := &seedLoader{many: m, file: file}
-	j := &seedJob{file: file}
+	j := &seedJob{file: file.path}
 	first := &firstLoad{seedLoader: l, job: j}
 	t, err := m.c.session.AddDormant(first)
 	first.job = nil
 	switch {
 	case errors.Is(err, torrent.ErrDuplicate):
-		return fmt.Errorf("%s: the same torrent is there already", file)
+		return fmt.Errorf("%s: the same torrent is there already", file.path)
 	case err != nil:
 		return err
 	}
@@ -149,7 +149,7 @@ func (m *manySeeds) add(file string) error {
 // seedLoader loads one torrent of many.
 type seedLoader struct {
 	many *manySeeds
-	file string
+	file torrentFile
 }
 
 // Load implements [torrent.Loader].
@@ -159,16 +159,11 @@ func (l *seedLoader) Load() (*metainfo.MetaInfo, torrent.AddOptions, error) {
 }
 
 func (l *seedLoader) load() (*seedJob, *metainfo.MetaInfo, torrent.AddOptions, error) {
-	mi, err := readTorrentAt(l.file)
+	j, err := l.file.load(l.many.data, false)
 	if err != nil {
 		return nil, nil, torrent.AddOptions{}, err
 	}
-	dir, name, err := findData(mi, l.file, l.many.data, false)
-	if err != nil {
-		return nil, nil, torrent.AddOptions{}, err
-	}
-	j := &seedJob{file: l.file, mi: mi, dir: dir, name: name}
-	return j, mi, torrent.AddOptions{Dir: dir, Name: name, SeedOnly: true}, nil
+	return j, j.mi, torrent.AddOptions{Dir: j.dir, Name: j.name, SeedOnly: true}, nil
 }
 
 // firstLoad is a seedLoader that tells, the first time, what it loaded, and makes

@@ -63,7 +63,7 @@ the daemon through a socket there.`,
 	opt.release.addTwin(f)
 	opt.sign.add(f)
 	opt.secure.add(f)
-	opt.site.add(f)
+	opt.site.add(f, "--watch and --theme directories")
 	f.StringArrayVar(&opt.hosts, "host", nil, "a `NAME` of this machine that visitors may use, besides --public-url; repeatable")
 	f.StringVar(&opt.apiListen, "api", "", "answer the API on this `ADDR` too, to who has a token of serve token (default: only on the socket)")
 	f.BoolVar(&opt.reusePort, "reuse-port", false, "take over from the process that listens here with this flag and has --state: it is told to stop")
@@ -94,6 +94,9 @@ func parseWatch(values []string) ([]watched, error) {
 		w := watched{dir: v}
 		if group, dir, ok := strings.Cut(v, "="); ok && !strings.ContainsAny(group, `/\`) && group != "" {
 			w = watched{group, dir}
+		}
+		if blank(w.dir) || blank(w.group) && w.group != "" {
+			return nil, usageHint("write DIR or GROUP=DIR", "--watch %q names no directory, or no group before the equals sign", v)
 		}
 		info, err := os.Stat(w.dir)
 		if err != nil {
@@ -245,12 +248,13 @@ func (d *serveDaemon) work(ctx context.Context, socket string, folders []watched
 	var watchers []*watch.Folder
 	for _, w := range folders {
 		f, err := publish.NewFolder(w.dir, d.publisher, &turn, publish.FolderOptions{
-			Spec: publish.Spec{Options: mk, NoTwin: d.house.opt.release.noTwin}, Group: w.group, Older: d.opt.older, Told: d.told, Log: d.app.log,
+			Spec: publish.Spec{Options: mk, NoTwin: d.house.opt.release.noTwin}, Group: w.group, Older: d.opt.older, FollowLinks: d.opt.site.follow,
+			Told: d.told, Log: d.app.log,
 		})
 		if err != nil {
 			return err
 		}
-		watcher, err := watch.New(w.dir, watch.Options{Settle: d.opt.settle, Rescan: d.opt.rescan, Log: d.app.log})
+		watcher, err := watch.New(w.dir, watch.Options{Settle: d.opt.settle, Rescan: d.opt.rescan, FollowLinks: d.opt.site.follow, Log: d.app.log})
 		if err != nil {
 			return err
 		}

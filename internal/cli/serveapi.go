@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -35,8 +37,8 @@ func (d *serveDaemon) Status(ctx context.Context) (api.Status, error) {
 		if st.Err != nil {
 			folder.Error = message(st.Err)
 		}
-		for name, why := range st.Refused {
-			folder.Refused = append(folder.Refused, api.Refused{Name: name, Error: why})
+		for _, name := range slices.Sorted(maps.Keys(st.Refused)) {
+			folder.Refused = append(folder.Refused, api.Refused{Name: name, Error: st.Refused[name]})
 		}
 		s.Folders = append(s.Folders, folder)
 	}

@@ -69,13 +69,18 @@ func (a *app) applySettings(cmd *cobra.Command) error {
 }
 
 // applyVars sets flags from the environment. A repeatable flag takes a value
-// for each line, or else for each word.
+// for each line, or else for each word. An empty variable counts as none, except for the
+// flags in [guards].
 func (a *app) applyVars(flags *pflag.FlagSet) error {
 	var bad error
 	flags.VisitAll(func(f *pflag.Flag) {
 		name := "SPATE_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
 		val, ok := a.vars[name]
-		if !ok || val == "" || f.Changed || bad != nil || f.Name == "help" {
+		if !ok || f.Changed || bad != nil || f.Name == "help" {
+			return
+		}
+		if blank(val) {
+			bad = checkVariable(f, name)
 			return
 		}
 		var v any = val
@@ -193,7 +198,7 @@ func at(path string, raw []byte, key string) string {
 	return path
 }
 
-// setFlag gives f the value v of a settings file.
+// setFlag gives f the value v of a settings file or of a variable.
 func setFlag(flags *pflag.FlagSet, f *pflag.Flag, v any) error {
 	if list, ok := v.([]any); ok {
 		if _, repeat := f.Value.(pflag.SliceValue); !repeat {
@@ -218,6 +223,9 @@ func setFlag(flags *pflag.FlagSet, f *pflag.Flag, v any) error {
 		s = strconv.FormatFloat(v, 'f', -1, 64)
 	default:
 		return fmt.Errorf("a value of type %T is not understood", v)
+	}
+	if err := checkValue(f, s); err != nil {
+		return err
 	}
 	return flags.Set(f.Name, s)
 }

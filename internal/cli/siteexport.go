@@ -60,6 +60,7 @@ DIR/.spate-site has what nginx, Apache and Caddy need to be told.`,
 	f.StringVar(&opt.data, "data", "link", "the data as a link, or as a copy")
 	f.StringVar(&opt.site.title, "title", "", "the `NAME` of the site (default spate)")
 	f.StringVar(&opt.site.theme, "theme", "", "templates/ and static/ in this `DIR` replace those of the pages")
+	followLinksFlag(f, &opt.site.follow, "--theme")
 	stateFlag(f, &opt.state)
 	return cmd
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"spate"
+	"spate/internal/folder"
 	"spate/site"
 )
 
@@ -19,14 +20,26 @@ import (
 type siteFlags struct {
 	title  string
 	theme  string
+	follow bool // --follow-links
 	httpUp shareValue
 }
 
-func (s *siteFlags) add(f *pflag.FlagSet) {
+// maxThemeFile bounds each file of a theme, in bytes.
+const maxThemeFile = 16 << 20
+
+// add adds the flags of a site that is served; folders says in the help what
+// --follow-links is about.
+func (s *siteFlags) add(f *pflag.FlagSet, folders string) {
 	s.httpUp = shareValue{part: 0.5}
 	f.StringVar(&s.title, "title", "", "the `NAME` of the site (default spate)")
 	f.StringVar(&s.theme, "theme", "", "templates/ and static/ in this `DIR` replace those of the pages")
+	followLinksFlag(f, &s.follow, folders)
 	f.Var(&s.httpUp, "http-up", "direct downloads take at most this `RATE`, or so many % of --up; 0: any")
+}
+
+// followLinksFlag adds --follow-links; folders says in the help of which ones.
+func followLinksFlag(f *pflag.FlagSet, v *bool, folders string) {
+	f.BoolVar(v, "follow-links", false, "follow symbolic links that lead out of "+folders)
 }
 
 // check looks at the flags before anything is opened.
@@ -47,7 +60,7 @@ func (s *siteFlags) apply(o *site.Options, up int64) {
 	o.Title = s.title
 	o.DownloadRate = s.httpUp.of(up)
 	if s.theme != "" {
-		o.Theme = os.DirFS(s.theme)
+		o.Theme = folder.FS(s.theme, folder.Options{FollowLinks: s.follow}, maxThemeFile)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"spate"
+	"spate/internal/netguard"
 	"spate/metainfo"
 )
 
@@ -26,10 +27,10 @@ type source struct {
 	URL     string // where Torrent came from, or ""
 
 	// Of an URL: the sites that it and its redirects name, the signature that
-	// its answers name, and how near a signature may be fetched from.
+	// its answers name, and how far a signature may be fetched from.
 	sites  []string
 	signed announced
-	reach  scope
+	reach  netguard.Reach
 }
 
 // resolve finds the torrent that arg stands for: a file, "-" for standard

@@ -19,6 +19,7 @@ import (
 type trackerOptions struct {
 	trackerFlags
 	allowedDir          string
+	followLinks         bool
 	allowList, denyList string
 	showNames, allowGet bool
 	proxies             []string
@@ -68,6 +69,7 @@ say whom it serves are watched; SIGHUP has them read, and logs opened, again.`,
 func (o *trackerOptions) add(f *pflag.FlagSet) {
 	o.trackerFlags.add(f)
 	f.StringVar(&o.allowedDir, "allowed-dir", "", "serve only the torrents in this `DIR`, which is watched")
+	followLinksFlag(f, &o.followLinks, "--allowed-dir")
 	f.StringVar(&o.allowList, "allow-list", "", "serve only the info-hashes in this `FILE`, one a line; it is watched")
 	f.StringVar(&o.denyList, "deny-list", "", "refuse the info-hashes in this `FILE`")
 	f.BoolVar(&o.showNames, "show-names", false, "show the names of torrents on the page of statistics")
@@ -158,7 +160,7 @@ func (a *app) reloadOnHangup(n *node) {
 // server returns what the flags mean to the tracker.
 func (o *trackerOptions) server() (trackerserver.Options, error) {
 	s := trackerserver.Options{
-		AllowedDir: o.allowedDir, AllowList: o.allowList, DenyList: o.denyList, ProxyProtocol: o.proxyProtocol,
+		AllowedDir: o.allowedDir, FollowLinks: o.followLinks, AllowList: o.allowList, DenyList: o.denyList, ProxyProtocol: o.proxyProtocol,
 		Notes: o.notes, Nets: o.nets, RequireToken: o.requireToken, Scrapes: o.scrapes, Limit: trackerserver.RateLimit{PerSecond: o.rateLimit},
 	}
 	if o.fullScrape {

@@ -213,9 +213,9 @@ func (c *signatureCheck) fetch(ctx context.Context) ([]byte, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, headerTimeout)
 	defer cancel()
-	f := newFetcher(c.bind)
-	f.limit = c.src.reach
-	defer f.client.CloseIdleConnections()
+	f := c.app.newFetcher(c.bind)
+	f.within = c.src.reach
+	defer f.client.Close()
 	resp, err := f.get(ctx, u)
 	if err != nil {
 		if exitCode(err) == CodeNotFound {

@@ -118,11 +118,11 @@ func TestKeysOfSites(t *testing.T) {
 		"another torrent": {func(_ *testing.T, s *signedSite) string {
 			s.torrent = bytes.Replace(s.torrent, []byte("name1:a"), []byte("name1:b"), 1)
 			return "/r/a"
-		}, CodeBadData, "this is not what was signed"},
+		}, CodeBadData, "the signature does not match the data"},
 		"the signature of another release": {func(_ *testing.T, s *signedSite) string {
 			s.sig = good.Sign([]byte("d4:infod4:name1:bee"), "b.torrent", time.Now())
 			return "/r/a"
-		}, CodeBadData, "this is not what was signed"},
+		}, CodeBadData, "the signature does not match the data"},
 		"stripped": {func(_ *testing.T, s *signedSite) string {
 			s.announces, s.status = false, http.StatusNotFound
 			return "/r/a"

@@ -14,9 +14,10 @@ type Values struct {
 
 // Parse reads the command line of a tool as the old programs did: an option is
 // "--name value", wherever it stands; "--name=value" and dashes in the name are
-// understood too, and "-i" is "--ip". The last of two counts. It returns the
-// arguments that are no options, and for each option that means nothing now one
-// line that says why, in the order in which they were given.
+// understood too, and "-i" is "--ip". The last of two counts. An argument, or a text for
+// an option that works, must have more than blanks in it. Parse returns the arguments that
+// are no options, and for each option that means nothing now one line that says why, in
+// the order in which they were given.
 func (t *Tool) Parse(argv []string) (v *Values, args, notes []string, err error) {
 	v = &Values{tool: t, given: map[string]string{}}
 	for len(argv) > 0 {
@@ -26,6 +27,9 @@ func (t *Tool) Parse(argv []string) (v *Values, args, notes []string, err error)
 			arg = "--ip"
 		}
 		if !strings.HasPrefix(arg, "--") || arg == "--" {
+			if strings.TrimSpace(arg) == "" {
+				return nil, nil, nil, fmt.Errorf("argument %d (%q) is empty", len(args)+1, arg)
+			}
 			args = append(args, arg)
 			continue
 		}
@@ -57,9 +61,13 @@ func (t *Tool) Parse(argv []string) (v *Values, args, notes []string, err error)
 	return v, args, notes, err
 }
 
-// check reports a value of the wrong kind.
+// check reports a value of the wrong kind, or an empty one.
 func (o *Option) check(value string) (err error) {
 	switch o.Kind {
+	case Text:
+		if o.Works && strings.TrimSpace(value) == "" {
+			return fmt.Errorf("--%s is empty: give it a value, or leave it out", o.Name)
+		}
 	case Int:
 		_, err = strconv.ParseInt(value, 10, 32)
 	case Float:

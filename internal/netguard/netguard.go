@@ -1,6 +1,11 @@
-// Package netguard says where requests may go that somebody else asked for:
-// whoever wrote a .torrent chose the URLs of its trackers and web seeds, and
-// whoever runs one of those chose where it redirects to.
+// Package netguard decides which addresses requests may go to when somebody else
+// chose their URL: the author of a .torrent, a magnet link or a page, or a server
+// that answered with a redirect.
+//
+// Addresses have a [Kind] (kind.go holds the table), a request has a [Reach], and a
+// [Dialer] refuses what lies outside of it before it sends a packet. A [Client] asks
+// web servers through such a dialer and follows redirects only as far as the
+// connection that answered allows.
 package netguard
 
 import (
@@ -9,21 +14,53 @@ import (
 	"net/netip"
 )
 
-// Reach says how near to this machine a request may go.
+// Reach is a set of kinds of addresses that a request may go to.
 type Reach uint8
 
-// From the strictest to the most liberal; each contains those before it.
+// The sets that callers begin with. [Metadata] and [Nowhere] are in none of them.
 const (
-	Public  Reach = iota // public addresses only
-	LAN                  // and private networks
-	Machine              // and this machine
+	// ToPublic allows public addresses.
+	ToPublic Reach = 1 << Public
+	// ToPrivate allows private networks too.
+	ToPrivate = ToPublic | 1<<Private
+	// ToMachine allows this machine too.
+	ToMachine = ToPrivate | 1<<Loopback
+	// ToChosen is for a URL that the user typed: it also allows link-local addresses
+	// and the unspecified one.
+	ToChosen = ToMachine | 1<<LinkLocal | 1<<Unspecified
 )
 
-// ErrForbidden is the error for an address that a URL must not lead to: see
-// [AddressError].
+// From returns the addresses that the server at a may lead to by a redirect or a
+// link: nothing nearer to this machine than itself. A server whose address is not
+// known counts as public.
+func From(a netip.Addr) Reach {
+	switch KindOf(a) {
+	case Private:
+		return ToPrivate
+	case LinkLocal:
+		return ToPrivate | 1<<LinkLocal
+	case Loopback:
+		return ToChosen
+	}
+	return ToPublic
+}
+
+// Check returns an [*AddressError] unless r allows a.
+func (r Reach) Check(a netip.Addr) error {
+	kind, what := classify(a)
+	switch {
+	case kind == Metadata || kind == Nowhere:
+		return &AddressError{a, "it is " + what}
+	case r&(1<<kind) == 0:
+		return &AddressError{a, "it is " + what + ", which this URL may not lead to"}
+	}
+	return nil
+}
+
+// ErrForbidden is the cause of every [*AddressError].
 var ErrForbidden = errors.New("address is not allowed")
 
-// AddressError says which address was refused and why.
+// AddressError says which address a request was kept from, and why.
 type AddressError struct {
 	Addr   netip.Addr
 	Reason string
@@ -35,77 +72,3 @@ func (e *AddressError) Error() string {
 
 // Unwrap makes errors.Is(err, ErrForbidden) hold.
 func (e *AddressError) Unwrap() error { return ErrForbidden }
-
-// carrierNAT is shared by carriers and their customers (RFC 6598): as local as
-// a private network.
-var carrierNAT = netip.MustParsePrefix("100.64.0.0/10")
-
-// metadataAddrs are where clouds hand credentials to whoever asks from inside;
-// the IPv4 one that most use is link-local and refused as such.
-var metadataAddrs = [...]netip.Addr{
-	netip.MustParseAddr("fd00:ec2::254"),
-	netip.MustParseAddr("100.100.100.200"),
-	netip.MustParseAddr("168.63.129.16"),
-}
-
-// nat64 carries IPv4 addresses inside IPv6 ones (RFC 6052).
-var nat64 = netip.MustParsePrefix("64:ff9b::/96")
-
-// sixToFour does so too (RFC 3056).
-var sixToFour = netip.MustParsePrefix("2002::/16")
-
-// embedded returns the IPv4 address that a carries in one of the ways that
-// routers unpack, or a itself.
-func embedded(a netip.Addr) netip.Addr {
-	a = a.Unmap().WithZone("")
-	if !a.Is6() {
-		return a
-	}
-	b := a.As16()
-	switch {
-	case nat64.Contains(a):
-		return netip.AddrFrom4([4]byte(b[12:]))
-	case sixToFour.Contains(a):
-		return netip.AddrFrom4([4]byte(b[2:6]))
-	}
-	return a
-}
-
-// Of returns the strictest Reach that contains a, or an [*AddressError] when none
-// does: no request is ever sent to the metadata service of a cloud, nor to what
-// is not the address of one machine.
-func Of(a netip.Addr) (Reach, error) {
-	a = embedded(a)
-	for _, m := range metadataAddrs {
-		if a == m {
-			return 0, &AddressError{a, "it is a cloud's metadata service"}
-		}
-	}
-	switch {
-	case !a.IsValid() || a.IsUnspecified() || a.Is4() && a.As4()[0] == 0:
-		return 0, &AddressError{a, "it is not the address of a machine"}
-	case a.IsMulticast() || a == netip.AddrFrom4([4]byte{255, 255, 255, 255}):
-		return 0, &AddressError{a, "it is not the address of one machine"}
-	case a.IsLinkLocalUnicast() && a.Is4():
-		return 0, &AddressError{a, "it is link-local, where clouds keep their metadata service"}
-	case a.IsLoopback():
-		return Machine, nil
-	case a.IsPrivate() || a.IsLinkLocalUnicast() || carrierNAT.Contains(a):
-		return LAN, nil
-	}
-	return Public, nil
-}
-
-// Check returns an [*AddressError] unless a lies within r.
-func (r Reach) Check(a netip.Addr) error {
-	need, err := Of(a)
-	switch {
-	case err != nil:
-		return err
-	case need <= r:
-		return nil
-	case need == Machine:
-		return &AddressError{a, "it is this machine, which nobody else may have us ask"}
-	}
-	return &AddressError{a, "a public address led to a local one"}
-}

@@ -1,7 +1,7 @@
-// Package notutp answers peers that dial by uTP (BEP 29) that nobody here speaks
-// it, so that they take TCP at once. Many clients try uTP first and wait several
-// seconds for an answer; Transmission 3 can wait for good, until it is dialled
-// itself, because it looks at its clock only once some uTP packet has arrived.
+// Package notutp answers uTP connection attempts (BEP 29) with a reset, so that peers
+// use TCP at once. Many clients try uTP first and wait several seconds for an answer.
+// Transmission 3 can wait forever, because it checks the time only when some uTP packet
+// arrives.
 package notutp
 
 import (
@@ -12,23 +12,23 @@ import (
 	"time"
 )
 
-// Of the header (BEP 29): its length, and the types in the high half of the first
-// byte, whose low half is the version.
+// The length of the uTP header and the packet types (BEP 29). The type is in the upper
+// four bits of the first byte and the version in the lower four.
 const (
 	headerLen = 20
 	reset     = 3<<4 | 1
 	syn       = 4<<4 | 1
 )
 
-// pause is how long nobody is answered after an error.
+// pause is the time without answers after an error.
 const pause = 10 * time.Millisecond
 
-// Responder answers on one UDP port. It keeps nothing of anybody, and an answer is
-// never longer than what it answers.
+// Responder answers on one UDP port. It keeps no state, and an answer is never longer
+// than the packet it answers.
 type Responder struct{ conn *net.UDPConn }
 
-// Listen takes the UDP port of that number on bind, or on every address where bind
-// is not valid: the port at which TCP is spoken.
+// Listen opens the UDP port on bind, or on all addresses if bind is not valid. It
+// should be the port on which the client accepts TCP connections.
 func Listen(bind netip.Addr, port uint16) (*Responder, error) {
 	conn, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(bind, port)))
 	if err != nil {
@@ -37,7 +37,7 @@ func Listen(bind netip.Addr, port uint16) (*Responder, error) {
 	return &Responder{conn}, nil
 }
 
-// Run answers until ctx ends, whose cause it returns, and gives the port back.
+// Run answers packets until ctx is done, then closes the port and returns the cause.
 func (r *Responder) Run(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, func() { r.conn.Close() })
 	defer stop()
@@ -47,9 +47,9 @@ func (r *Responder) Run(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		if err != nil && n == 0 { // of one datagram, or of one that was sent before
+		if err != nil && n == 0 {
 			select {
-			case <-time.After(pause): // or of the system, for as long as it lasts
+			case <-time.After(pause): // if the error persists, the loop must not spin
 			case <-ctx.Done():
 			}
 			continue
@@ -60,16 +60,16 @@ func (r *Responder) Run(ctx context.Context) error {
 	}
 }
 
-// answer is the reset for a packet that opens a connection, at a time in
-// microseconds; nothing else has an answer.
+// answer returns the reset for a packet that opens a connection. now is in
+// microseconds. Other packets get no answer.
 func answer(packet []byte, now uint32) (b [headerLen]byte, ok bool) {
 	if len(packet) < headerLen || packet[0] != syn {
 		return b, false
 	}
 	b[0] = reset
-	copy(b[2:4], packet[2:4]) // the connection's id, as the one who dialled knows it
+	copy(b[2:4], packet[2:4]) // the connection id that the peer expects
 	binary.BigEndian.PutUint32(b[4:], now)
 	binary.BigEndian.PutUint32(b[8:], now-binary.BigEndian.Uint32(packet[4:]))
-	copy(b[18:], packet[16:18]) // what is acknowledged is the packet's number
+	copy(b[18:], packet[16:18]) // acknowledge the sequence number of the packet
 	return b, true
 }

@@ -10,7 +10,8 @@ import (
 	"time"
 )
 
-// dialled is how libutp opens a connection, with an extension (BEP 29).
+// dialled is the packet with which libutp opens a connection. It has an extension (BEP
+// 29).
 var dialled = []byte("\x41\x02\x50\x45\x61\x24\x47\xe2\x00\x00\x00\x00\x00\x04\x00\x00\x38\xfb\x00\x00\x00\x08\x00\x00\x00\x00\x00\x00\x00\x00")
 
 func TestAnswer(t *testing.T) {
@@ -45,7 +46,7 @@ func TestRun(t *testing.T) {
 	}
 	defer c.Close()
 	c.SetDeadline(time.Now().Add(5 * time.Minute))
-	c.Write([]byte("x")) // has no answer
+	c.Write([]byte("x")) // gets no answer
 	c.Write(dialled)
 	b := make([]byte, 100)
 	if n, err := c.Read(b); err != nil || n != headerLen || b[0] != reset {

@@ -1,8 +1,8 @@
-// Package ratelimit limits the rate of bytes of many connections together.
+// Package ratelimit limits the total rate in bytes per second of many connections.
 //
-// A [Limiter] is a token bucket with a queue before it. Who waits is served in
-// the order of arrival, a quantum at a time, so that connections that move large
-// batches and connections that move single blocks get equal shares.
+// A [Limiter] is a token bucket with a queue. Callers are served in order of arrival, a
+// limited number of bytes at a time. Connections that move large batches therefore get
+// the same share as connections that move single blocks.
 package ratelimit
 
 import (
@@ -15,46 +15,47 @@ import (
 )
 
 const (
-	// block is what one turn in the queue is worth at least: the 16 KiB that a
-	// request asks for (BEP 3).
+	// block is the minimum number of bytes granted for one turn in the queue: the 16
+	// KiB of a request (BEP 3).
 	block = 16 << 10
-	// burstTime bounds what an idle limiter saves up. It also covers the delay of
-	// timers under load.
+	// burstTime limits the bytes that an idle limiter accumulates. It is long enough
+	// for timers that are late on a busy machine.
 	burstTime = 50 * time.Millisecond
-	// minSleep keeps fast limits from arming a timer for every block; what
-	// accumulates meanwhile stays well below burstTime.
+	// minSleep keeps high limits from setting a timer for every block. The bytes that
+	// accumulate in the meantime are far below the burst.
 	minSleep = time.Millisecond
-	// turnTime is the time that one turn takes on fast limits.
+	// turnTime is the duration of one turn at high limits.
 	turnTime = 2 * time.Millisecond
-	// leastBatch and batchesLow make batches of a low limit a 64th of a second.
-	leastBatch = 1 << 10
-	batchesLow = 64
+	// minBatch and slowBatches make a batch at low limits 1/64 of a second.
+	minBatch    = 1 << 10
+	slowBatches = 64
 )
 
-// ErrRate is the cause when a rate is negative.
+// ErrRate is the value that [New] and [Limiter.SetRate] panic with if the rate is
+// negative.
 var ErrRate = errors.New("negative rate")
 
-// Limiter lets a number of bytes a second pass. It is safe for use by any number
-// of goroutines. A nil *Limiter limits nothing.
+// Limiter lets a limited number of bytes per second pass. It is safe for concurrent
+// use. A nil *Limiter does not limit.
 type Limiter struct {
-	rate atomic.Int64 // bytes a second; 0: unlimited. Written under mu.
+	rate atomic.Int64 // bytes per second; 0 is unlimited. Written with mu held.
 
 	mu     sync.Mutex
 	tokens float64   // bytes that may pass now; never negative
-	last   time.Time // when tokens was right
+	last   time.Time // when tokens was updated
 	queue  queue
-	timer  *time.Timer // runs pump; nil until something waited
+	timer  *time.Timer // calls onTimer; nil until a caller has waited
 }
 
-// New returns a limiter of bytesPerSecond, 0 for none. It panics when the rate is
-// negative: rates that a user gave are checked where they are read.
+// New returns a limiter for bytesPerSecond; 0 is unlimited. It panics if bytesPerSecond
+// is negative, so callers must check the input of users.
 func New(bytesPerSecond int64) *Limiter {
 	l := &Limiter{}
 	l.SetRate(bytesPerSecond)
 	return l
 }
 
-// Rate returns the limit in bytes a second; 0 is none.
+// Rate returns the limit in bytes per second; 0 is unlimited.
 func (l *Limiter) Rate() int64 {
 	if l == nil {
 		return 0
@@ -62,8 +63,8 @@ func (l *Limiter) Rate() int64 {
 	return l.rate.Load()
 }
 
-// SetRate changes the limit, for those who wait too. Like New it panics when the
-// rate is negative.
+// SetRate changes the limit. It also applies to waiting callers. SetRate panics if
+// bytesPerSecond is negative.
 func (l *Limiter) SetRate(bytesPerSecond int64) {
 	if bytesPerSecond < 0 {
 		panic(ErrRate)
@@ -78,20 +79,22 @@ func (l *Limiter) SetRate(bytesPerSecond int64) {
 	l.serve()
 }
 
-// Batch is how many bytes one connection had better move at a time, at least 1 KiB,
-// so that many of them do not overrun a low limit and a high one does not cost a
-// call for each block. Without a limit it is as good as endless.
+// Batch returns the number of bytes that one connection should move at a time, at least
+// 1 KiB. It is small at low limits, so that many connections do not exceed the limit,
+// and large at high limits, so that not every block costs a call. Without a limit it is
+// math.MaxInt.
 func (l *Limiter) Batch() int {
 	rate := l.Rate()
 	if rate == 0 {
 		return math.MaxInt
 	}
-	low := max(leastBatch, min(block, rate/batchesLow))
+	low := max(minBatch, min(block, rate/slowBatches))
 	return int(max(low, int64(turnTime.Seconds()*float64(rate))))
 }
 
-// Take lets n bytes pass if they may at once and nobody waits, and reports
-// whether it did. More than the burst, 50 ms of the rate or 16 KiB, never may.
+// Take lets n bytes pass if that is possible without waiting and no caller waits, and
+// reports whether they passed. It always returns false if n exceeds the burst, which is
+// the larger of 16 KiB and the bytes of 50 ms.
 func (l *Limiter) Take(n int) bool {
 	if l == nil || l.rate.Load() == 0 || n <= 0 {
 		return true
@@ -101,7 +104,7 @@ func (l *Limiter) Take(n int) bool {
 	return l.take(n)
 }
 
-// take is Take with l.mu held.
+// take is like Take. The caller holds l.mu.
 func (l *Limiter) take(n int) bool {
 	if l.rate.Load() == 0 {
 		return true
@@ -117,8 +120,8 @@ func (l *Limiter) take(n int) bool {
 	return true
 }
 
-// Wait returns when n bytes may pass, or with ctx's error when that is done
-// first; then none of the n count. Without a limit it costs an atomic load.
+// Wait blocks until n bytes may pass. If ctx is done first it returns the error of ctx,
+// and none of the bytes count. Without a limit it only reads an atomic variable.
 func (l *Limiter) Wait(ctx context.Context, n int) error {
 	if l == nil || l.rate.Load() == 0 || n <= 0 {
 		return nil
@@ -150,7 +153,7 @@ func (l *Limiter) wait(ctx context.Context, n int) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if w.need == 0 {
-		return nil // it came through meanwhile
+		return nil // it was served in the meantime
 	}
 	head := l.queue.head == w
 	l.queue.remove(w)
@@ -161,7 +164,7 @@ func (l *Limiter) wait(ctx context.Context, n int) error {
 	return ctx.Err()
 }
 
-// refill adds what has come in since it was last called. The caller holds l.mu.
+// refill adds the tokens since its last call. The caller holds l.mu.
 func (l *Limiter) refill(now time.Time) {
 	if d := now.Sub(l.last); d > 0 {
 		l.tokens = min(l.tokens+d.Seconds()*float64(l.rate.Load()), l.burst())
@@ -169,18 +172,18 @@ func (l *Limiter) refill(now time.Time) {
 	}
 }
 
-// burst is the most that may be saved up.
+// burst returns the number of tokens that can accumulate.
 func (l *Limiter) burst() float64 {
 	return max(burstTime.Seconds()*float64(l.rate.Load()), block)
 }
 
-// turn is what the head of the queue gets before the next has its turn.
+// turn returns the number of bytes that the first waiter gets before the next one.
 func (l *Limiter) turn() int {
 	return max(block, int(turnTime.Seconds()*float64(l.rate.Load())))
 }
 
-// serve hands out what there is and sets the timer for when there is more. The
-// caller holds l.mu.
+// serve distributes the tokens to the waiters and sets the timer if some have to wait
+// longer. The caller holds l.mu.
 func (l *Limiter) serve() {
 	if l.rate.Load() == 0 {
 		for !l.queue.empty() {
@@ -207,29 +210,29 @@ func (l *Limiter) serve() {
 	}
 }
 
-// arm has pump called when missing bytes have come in.
+// arm sets the timer to the time when the missing bytes are available.
 func (l *Limiter) arm(missing float64) {
 	d := time.Duration(math.MaxInt64)
 	if ns := math.Ceil(missing / float64(l.rate.Load()) * 1e9); ns < math.MaxInt64 {
 		d = max(time.Duration(ns), minSleep)
 	}
 	if l.timer == nil {
-		l.timer = time.AfterFunc(d, l.pump)
+		l.timer = time.AfterFunc(d, l.onTimer)
 	} else {
 		l.timer.Reset(d)
 	}
 }
 
-// pump serves the queue when the timer says so.
-func (l *Limiter) pump() {
+// onTimer serves the queue.
+func (l *Limiter) onTimer() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.serve()
 }
 
-// waiter is one call of Wait. Its fields are guarded by Limiter.mu.
+// waiter is one call of Wait. Limiter.mu guards its fields.
 type waiter struct {
-	need       int // bytes that are still to pass
+	need       int // number of bytes that must still pass
 	ready      chan struct{}
 	next, prev *waiter
 }
@@ -239,7 +242,7 @@ func (w *waiter) done() {
 	close(w.ready)
 }
 
-// queue is a list of those who wait, the longest first.
+// queue is a list of waiters in order of arrival.
 type queue struct{ head, tail *waiter }
 
 func (q *queue) empty() bool { return q.head == nil }

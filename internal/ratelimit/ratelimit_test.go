@@ -11,8 +11,7 @@ import (
 	"time"
 )
 
-// move has a connection pass n bytes a call until end, and returns how many
-// passed.
+// move lets n bytes per call pass until end, and returns how many passed.
 func move(t *testing.T, l *Limiter, n int, end time.Time) int {
 	ctx, cancel := context.WithDeadline(t.Context(), end)
 	defer cancel()
@@ -23,7 +22,8 @@ func move(t *testing.T, l *Limiter, n int, end time.Time) int {
 	return total
 }
 
-// within fails unless got is want by 2 %, or by one call's bytes.
+// within fails the test if got differs from want by more than 2 % and more than the
+// bytes of one call.
 func within(t *testing.T, what string, got, want, call int) {
 	t.Helper()
 	if d := math.Abs(float64(got - want)); d > 0.02*float64(want) && d > float64(call) {
@@ -64,7 +64,7 @@ func TestRateIsExact(t *testing.T) {
 	}
 }
 
-// Connections with small and with large calls get equal shares.
+// TestFair checks that connections with small and with large calls get equal shares.
 func TestFair(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := New(2_000_000)
@@ -82,7 +82,7 @@ func TestFair(t *testing.T) {
 	})
 }
 
-// Who came first goes first.
+// TestOrder checks that callers are served in order of arrival.
 func TestOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := New(10_000)
@@ -109,7 +109,8 @@ func TestOrder(t *testing.T) {
 	})
 }
 
-// An idle limiter saves up 50 ms, or a block, and no more.
+// TestBurst checks that an idle limiter accumulates 50 ms or one block, whichever is
+// more.
 func TestBurst(t *testing.T) {
 	for _, rate := range []int{1000, 10_000_000} {
 		synctest.Test(t, func(t *testing.T) {
@@ -128,7 +129,7 @@ func TestBurst(t *testing.T) {
 
 func TestSetRate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := New(1) // days for a block
+		l := New(1) // a block would take hours
 		start := time.Now()
 		done := make(chan error, 2)
 		go func() { done <- l.Wait(t.Context(), 1_000_000) }()
@@ -154,7 +155,7 @@ func TestSetRate(t *testing.T) {
 	})
 }
 
-// A rate that changes often is followed: time under each counts at that rate.
+// TestSetRateOften checks that the time under each rate counts at that rate.
 func TestSetRateOften(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := New(100_000)
@@ -170,7 +171,7 @@ func TestSetRateOften(t *testing.T) {
 	})
 }
 
-// Who gives up leaves its share to the others.
+// TestCancel checks that a cancelled caller leaves its share to the others.
 func TestCancel(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := New(100_000)
@@ -217,7 +218,7 @@ func TestNegativeRatePanics(t *testing.T) {
 	New(-1)
 }
 
-// On the real clock the rate holds too, with timers that are late.
+// TestRealClock checks the limit with real timers, which are late.
 func TestRealClock(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes a second")
@@ -236,7 +237,7 @@ func TestRealClock(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	// Only what is promised on a busy machine: never faster than the limit.
+	// A busy machine can only guarantee that the rate is not exceeded.
 	if d := time.Since(start); d < 970*time.Millisecond {
 		t.Errorf("a second's worth of bytes passed in %v", d)
 	}

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// What a program is told, as it would be by Linux.
+// The errors that a program gets from Linux in the same situations.
 var (
 	errReset       = os.NewSyscallError("read", syscall.ECONNRESET)
 	errResetWrite  = os.NewSyscallError("write", syscall.ECONNRESET)
@@ -23,9 +23,9 @@ var (
 	errNotAvail    = os.NewSyscallError("bind", syscall.EADDRNOTAVAIL)
 )
 
-// Conn is one end of a connection. It behaves like a *net.TCPConn: writes are
-// taken whole, one after the other; Close sends what was written before; closing
-// with unread data, and data for an end that is closed, reset the connection.
+// Conn is one end of a connection. It behaves like a *net.TCPConn: concurrent writes do
+// not mix, Close sends the data that was written before it, and both closing with
+// unread data and sending to a closed end reset the connection.
 type Conn struct {
 	net    *Network
 	host   *Host
@@ -34,19 +34,19 @@ type Conn struct {
 	remote netip.AddrPort
 	in     *flow
 	out    *flow
-	own    flow // what out points to
+	own    flow // the flow that out points to
 
 	// Guarded by net.mu.
 	rcond, wcond sync.Cond
 	rdead, wdead deadline
 	writing      bool
 	closed       bool
-	gone         error // why the connection broke
+	broken       error // why the connection broke; nil while it is intact
 }
 
 var _ net.Conn = (*Conn)(nil)
 
-// connect makes the two ends of a connection from a's local to b's.
+// connect returns the two ends of a new connection, that of a first.
 func (n *Network) connect(a, b *Host, from, to netip.AddrPort) (*Conn, *Conn) {
 	x := &Conn{net: n, host: a, local: from, remote: to}
 	y := &Conn{net: n, host: b, local: to, remote: from}
@@ -76,8 +76,8 @@ func (c *Conn) Read(p []byte) (int, error) {
 			return 0, nil
 		case c.in.ready > 0:
 			return c.read(p), nil
-		case c.gone != nil:
-			return 0, c.fail("read", c.gone)
+		case c.broken != nil:
+			return 0, c.fail("read", c.broken)
 		case c.in.eof():
 			return 0, io.EOF
 		}
@@ -86,21 +86,30 @@ func (c *Conn) Read(p []byte) (int, error) {
 	}
 }
 
-// read moves ready bytes to p.
+// read copies ready bytes to p.
 func (c *Conn) read(p []byte) int {
 	f, window := c.in, c.net.opts.Window
 	n := min(len(p), f.ready)
-	was := window - f.held
+	before := window - f.held
 	f.ready -= n
 	f.take(p, n)
 	if f.dead && f.ready == 0 {
 		f.drop()
 	}
-	// Like Linux, wake the writer when a third is free and not for every byte.
-	if room := window - f.held; room >= window/3 && was < window/3 || f.held == 0 {
+	// Like Linux, wake the writer when a third of the window is free, not for every
+	// byte.
+	if free := window - f.held; free >= window/3 && before < window/3 || f.held == 0 {
 		f.wakeWriter()
 	}
 	return n
+}
+
+// Unacked returns how many bytes were written to c that have not arrived at the
+// other end.
+func (c *Conn) Unacked() int {
+	c.net.mu.Lock()
+	defer c.net.mu.Unlock()
+	return c.out.held - c.out.ready
 }
 
 // Write implements net.Conn.
@@ -126,7 +135,8 @@ func (c *Conn) Write(p []byte) (int, error) {
 		}
 		n := c.out.write(p)
 		total += n
-		if p = p[n:]; len(p) == 0 {
+		p = p[n:]
+		if len(p) == 0 {
 			return total, nil
 		}
 		c.wdead.arm(c.net, &c.wcond)
@@ -134,24 +144,24 @@ func (c *Conn) Write(p []byte) (int, error) {
 	}
 }
 
-// writeError returns why nothing can be written now.
+// writeError returns the error for a write, or nil if writing is possible.
 func (c *Conn) writeError() error {
 	switch {
 	case c.closed:
 		return net.ErrClosed
 	case c.wdead.passed():
 		return os.ErrDeadlineExceeded
-	case c.gone == errReset:
-		c.gone = errPipe // told once
+	case c.broken == errReset:
+		c.broken = errPipe // the reset is reported only once
 		return errResetWrite
-	case c.gone != nil || c.out.closing:
+	case c.broken != nil || c.out.closing:
 		return errPipe
 	}
 	return nil
 }
 
-// Close implements net.Conn. It returns at once; what was written is delivered,
-// unless there is something that was not read: then the connection is reset.
+// Close implements net.Conn. It returns at once, and data that was written is still
+// delivered. If there is unread data it resets the connection instead.
 func (c *Conn) Close() error {
 	c.net.mu.Lock()
 	defer c.net.mu.Unlock()
@@ -169,7 +179,7 @@ func (c *Conn) close() {
 	c.wake(&c.rcond)
 	c.wake(&c.wcond)
 	switch {
-	case c.gone != nil:
+	case c.broken != nil:
 		c.in.drop()
 	case c.in.ready > 0:
 		c.sendReset()
@@ -181,8 +191,8 @@ func (c *Conn) close() {
 	c.forget()
 }
 
-// wake wakes who waits at this end, in lockstep in its turn: a program may close many
-// connections at once.
+// wake wakes the goroutines that wait at this end. With Lockstep it does so in an event
+// of its own, because a program may close many connections at the same time.
 func (c *Conn) wake(cond *sync.Cond) {
 	if !c.net.opts.Lockstep {
 		cond.Broadcast()
@@ -194,35 +204,35 @@ func (c *Conn) wake(cond *sync.Cond) {
 	}})
 }
 
-// CloseWrite ends the stream to the other side, which reads EOF after what was
-// written; reading goes on.
+// CloseWrite ends the outgoing stream. The other end reads EOF after all data; this end
+// can still read.
 func (c *Conn) CloseWrite() error {
 	c.net.mu.Lock()
 	defer c.net.mu.Unlock()
 	if c.closed {
 		return c.fail("close", net.ErrClosed)
 	}
-	if c.gone == nil {
+	if c.broken == nil {
 		c.out.closing = true
 		c.out.kick()
 	}
 	return nil
 }
 
-// sendReset tells the other end that the connection is gone.
+// sendReset sends a reset to the other end.
 func (c *Conn) sendReset() {
-	if c.gone == nil {
+	if c.broken == nil {
 		c.out.reset()
 	}
 }
 
 // abort breaks this end of the connection.
 func (c *Conn) abort(why error) {
-	if c.gone == nil {
-		c.gone = why
+	if c.broken == nil {
+		c.broken = why
 	}
-	c.out.silence()
-	c.in.kill()
+	c.out.stopSending()
+	c.in.stopDelivery()
 	if c.closed {
 		c.in.drop()
 	}
@@ -232,10 +242,10 @@ func (c *Conn) abort(why error) {
 	c.forget()
 }
 
-// forget takes the connection out of the hosts' lists once both ends are done.
+// forget removes both ends from their hosts once neither is in use.
 func (c *Conn) forget() {
 	for _, e := range []*Conn{c, c.peer} {
-		if !e.closed && e.gone == nil {
+		if !e.closed && e.broken == nil {
 			return
 		}
 	}
@@ -270,7 +280,7 @@ func (c *Conn) setDeadlines(t time.Time, read, write bool) error {
 	}
 	if read {
 		c.rdead.at = t
-		c.wake(&c.rcond) // who waits sets the timer anew
+		c.wake(&c.rcond) // the waiting goroutine sets the timer again
 	}
 	if write {
 		c.wdead.at = t
@@ -279,13 +289,13 @@ func (c *Conn) setDeadlines(t time.Time, read, write bool) error {
 	return nil
 }
 
-// fail wraps an error as package net does.
+// fail wraps an error like package net.
 func (c *Conn) fail(op string, err error) error {
 	return &net.OpError{Op: op, Net: "tcp", Source: c.LocalAddr(), Addr: c.RemoteAddr(), Err: err}
 }
 
-// deadline is a time after which waiting ends. Its timer runs only while
-// somebody waits, because programs set many more deadlines than pass.
+// deadline is the deadline of reads or writes. Its timer runs only while a goroutine
+// waits, because most deadlines are moved before they pass.
 type deadline struct {
 	at    time.Time
 	timer *time.Timer
@@ -294,7 +304,7 @@ type deadline struct {
 
 func (d *deadline) passed() bool { return !d.at.IsZero() && !time.Now().Before(d.at) }
 
-// arm has cond woken at the deadline.
+// arm makes the timer wake cond at the deadline.
 func (d *deadline) arm(n *Network, cond *sync.Cond) {
 	if d.at.IsZero() || d.at.Equal(d.armed) {
 		return

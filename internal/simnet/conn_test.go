@@ -37,7 +37,7 @@ func TestWritersBlock(t *testing.T) {
 	})
 }
 
-// Two writers at once do not mix their bytes.
+// TestWritesAreWhole checks that two concurrent writes do not mix.
 func TestWritesAreWhole(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		n := New(Options{Window: 10_000})
@@ -71,7 +71,7 @@ func TestDeadlines(t *testing.T) {
 		}
 		about(t, "the deadline", time.Since(start), time.Second)
 
-		// Moved on, brought forward, taken away while somebody reads.
+		// Move the deadline later, earlier, and remove it, while a goroutine reads.
 		for _, c := range []struct{ first, then, want time.Duration }{
 			{time.Second, 3 * time.Second, 3 * time.Second},
 			{time.Hour, 2 * time.Second, 2 * time.Second},
@@ -140,7 +140,7 @@ func TestCloseDelivers(t *testing.T) {
 				t.Errorf("after Close: %v", err)
 			}
 		}
-		// The first write to a closed end goes out, and is answered by a reset.
+		// The first write to a closed end is sent, and the reset is the reply.
 		if _, err := b.Write([]byte{1}); err != nil {
 			t.Error(err)
 		}
@@ -154,7 +154,8 @@ func TestCloseDelivers(t *testing.T) {
 	})
 }
 
-// Closing with unread data resets; what was sent before still arrives.
+// TestCloseWithUnreadDataResets checks that data that was sent before the reset
+// arrives.
 func TestCloseWithUnreadDataResets(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		n := New(Options{})
@@ -196,8 +197,8 @@ func TestCloseWakes(t *testing.T) {
 	})
 }
 
-// In lockstep a goroutine begins in its turn: not before who started it waits, and
-// in the same order in every run.
+// TestTurns checks that with Lockstep a goroutine starts only after the goroutine that
+// started it has blocked, and that goroutines start in the same order in every run.
 func TestTurns(t *testing.T) {
 	play := func() (began []int) {
 		bubble(t, func(t *testing.T) {
@@ -219,7 +220,7 @@ func TestTurns(t *testing.T) {
 				all.Go(func() {
 					wait()
 					for range 100 {
-						runtime.Gosched() // the next ones must not overtake
+						runtime.Gosched() // try to let the next goroutines overtake
 					}
 					note(i)
 				})

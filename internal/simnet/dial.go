@@ -11,10 +11,10 @@ import (
 	"time"
 )
 
-// firstPort is the first of the ports that are given out.
+// firstPort is the first port that is assigned automatically.
 const firstPort = 49152
 
-// Dials try again after 1 s, 2 s, 4 s ... and give up as Linux does.
+// Like Linux, a dial sends SYN again after 1 s, 2 s, 4 s and so on, and then gives up.
 const (
 	synRetry = time.Second
 	synTries = 7
@@ -26,15 +26,15 @@ type Listener struct {
 	addr netip.AddrPort
 
 	// Guarded by host.net.mu.
-	cond   sync.Cond
-	queue  []*Conn
-	coming int // connections that will be in the queue in a moment
-	closed bool
+	cond    sync.Cond
+	queue   []*Conn
+	pending int // connections that are about to enter the queue
+	closed  bool
 }
 
-// Listen has the host listen on an address "host:port": one of the host's own,
-// a loopback address, which only the host itself reaches, or none for all; port
-// 0 stands for a free one. network is "tcp", "tcp4" or "tcp6".
+// Listen makes the host listen on address "host:port". The host is an address of this
+// host, a loopback address, which only this host can reach, or empty for all addresses.
+// Port 0 selects a free port. network is "tcp", "tcp4" or "tcp6".
 func (h *Host) Listen(ctx context.Context, network, address string) (net.Listener, error) {
 	n := h.net
 	fail := func(err error) (net.Listener, error) {
@@ -89,7 +89,7 @@ func (l *Listener) Accept() (net.Conn, error) {
 	return c, nil
 }
 
-// Close implements net.Listener. Connections that nobody accepted are reset.
+// Close implements net.Listener. It resets connections that were not accepted.
 func (l *Listener) Close() error {
 	n := l.host.net
 	n.mu.Lock()
@@ -126,20 +126,20 @@ func (l *Listener) Addr() net.Addr {
 	return net.TCPAddrFromAddrPort(netip.AddrPortFrom(ip, l.addr.Port()))
 }
 
-// dial is one call of DialContext. It is guarded by net.mu.
+// dial is the state of one call of DialContext. Guarded by net.mu.
 type dial struct {
-	from, to *Host
-	src, dst netip.AddrPort
-	key      uint64
-	tries    int
-	conn     *Conn
-	err      error
-	given    bool // the caller gave up
-	done     chan struct{}
+	from, to  *Host
+	src, dst  netip.AddrPort
+	key       uint64
+	tries     int
+	conn      *Conn
+	err       error
+	abandoned bool // the caller has cancelled the dial
+	done      chan struct{}
 }
 
-// DialContext connects the host to an address "ip:port" of a host of the network.
-// A loopback address is the host itself. network is "tcp", "tcp4" or "tcp6".
+// DialContext connects to address "ip:port" of a host of the network. A loopback
+// address stands for this host. network is "tcp", "tcp4" or "tcp6".
 func (h *Host) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
 	fail := func(err error) (net.Conn, error) {
 		return nil, &net.OpError{Op: "dial", Net: network, Addr: textAddr{network, address}, Err: err}
@@ -168,7 +168,7 @@ func (h *Host) DialContext(ctx context.Context, network, address string) (net.Co
 	case d.conn != nil:
 		return d.conn, nil
 	}
-	d.given = true
+	d.abandoned = true
 	return fail(ctx.Err())
 }
 
@@ -197,8 +197,8 @@ func (h *Host) beginDial(at netip.AddrPort) (*dial, error) {
 	}
 	d.src = netip.AddrPortFrom(src, 0)
 	d.key = mix(h.id ^ hashAddr(n.opts.Seed, at))
-	// The port is chosen when the event happens, so that it does not depend on
-	// which of two goroutines came first.
+	// The port is chosen in an event, so that it does not depend on which of two
+	// goroutines dials first.
 	n.schedule(1, event{key: d.key, dial: d, do: func(e *event) { e.dial.begin() }})
 	return d, nil
 }
@@ -221,10 +221,10 @@ func (d *dial) end(err error) {
 	close(d.done)
 }
 
-// syn sends the first packet.
+// syn sends a SYN.
 func (d *dial) syn() {
 	n := d.from.net
-	if d.given {
+	if d.abandoned {
 		d.end(context.Canceled)
 		return
 	}
@@ -233,47 +233,47 @@ func (d *dial) syn() {
 		return
 	}
 	if n.blocked(d.from, d.to) {
-		d.again()
+		d.retry()
 		return
 	}
 	d.after(n.delay(d.from, d.to, nil), func(e *event) { e.dial.reached() })
 }
 
-// again waits for the next try.
-func (d *dial) again() {
+// retry waits before the next SYN.
+func (d *dial) retry() {
 	d.tries++
 	d.after(int64(synRetry)<<(d.tries-1), func(e *event) { e.dial.syn() })
 }
 
-// reached is the first packet's arrival at the other host.
+// reached handles the arrival of the SYN at the other host.
 func (d *dial) reached() {
 	n := d.from.net
 	back := n.delay(d.to, d.from, nil)
 	l := d.to.listener(d.dst)
 	switch {
 	case n.blocked(d.from, d.to):
-		d.again()
+		d.retry()
 	case l == nil:
 		d.after(back, func(e *event) { e.dial.end(errRefused) })
-	case len(l.queue)+l.coming >= n.opts.Backlog:
-		d.again()
+	case len(l.queue)+l.pending >= n.opts.Backlog:
+		d.retry()
 	default:
-		l.coming++
+		l.pending++
 		d.after(back, func(e *event) { e.dial.established(l) })
 	}
 }
 
-// established is the answer's arrival: the caller has its end, and the other
-// host has its own a moment later.
+// established handles the arrival of the SYN-ACK. The caller gets its end, and the
+// listener gets the other end after the latency of the ACK.
 func (d *dial) established(l *Listener) {
 	n := d.from.net
 	client, server := n.connect(d.from, d.to, d.src, d.dst)
-	d.from.freePort(d.src.Port()) // the connection holds it now
+	d.from.freePort(d.src.Port()) // the connection uses it now
 	d.conn = client
 	n.woke = true
 	close(d.done)
 	d.after(n.delay(d.from, d.to, nil), func(e *event) {
-		l.coming--
+		l.pending--
 		if l.closed {
 			server.sendReset()
 			server.abort(errReset)
@@ -284,12 +284,12 @@ func (d *dial) established(l *Listener) {
 		n.woke = true
 		l.cond.Signal()
 	})
-	if d.given {
+	if d.abandoned {
 		client.close()
 	}
 }
 
-// listener returns who listens on an address of the host.
+// listener returns the listener for an address of the host, or nil.
 func (h *Host) listener(at netip.AddrPort) *Listener {
 	if l := h.listeners[at]; l != nil {
 		return l
@@ -297,12 +297,13 @@ func (h *Host) listener(at netip.AddrPort) *Listener {
 	return h.listeners[netip.AddrPortFrom(netip.Addr{}, at.Port())]
 }
 
-// allocPort returns a port that nobody uses. It panics when there is none,
-// which takes 16,384 connections of one host.
+// allocPort returns an unused port. It panics if all 16,384 ports of the host are in
+// use.
 func (h *Host) allocPort() uint16 {
 	for range 1<<16 - firstPort {
 		p := h.nextPort
-		if h.nextPort++; h.nextPort == 0 {
+		h.nextPort++
+		if h.nextPort == 0 {
 			h.nextPort = firstPort
 		}
 		if h.ports[p] == 0 {
@@ -313,12 +314,13 @@ func (h *Host) allocPort() uint16 {
 }
 
 func (h *Host) freePort(p uint16) {
-	if h.ports[p]--; h.ports[p] <= 0 {
+	h.ports[p]--
+	if h.ports[p] <= 0 {
 		delete(h.ports, p)
 	}
 }
 
-// parseAddr reads "ip:port"; the ip may be left out.
+// parseAddr parses "ip:port". The ip may be empty or "localhost".
 func parseAddr(network, address string) (netip.AddrPort, error) {
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
@@ -346,7 +348,7 @@ func parseAddr(network, address string) (netip.AddrPort, error) {
 	return netip.AddrPortFrom(ip, uint16(p)), nil
 }
 
-// textAddr is an address as it was given.
+// textAddr is an address as the caller gave it.
 type textAddr struct{ network, text string }
 
 func (a textAddr) Network() string { return a.network }

@@ -18,7 +18,7 @@ func TestDialErrors(t *testing.T) {
 		b := n.Host(ip(2), Link{Latency: 40 * time.Millisecond})
 		start := time.Now()
 		if _, err := a.DialContext(t.Context(), "tcp", "10.0.0.2:80"); !errors.Is(err, syscall.ECONNREFUSED) {
-			t.Errorf("nobody listens: %v", err)
+			t.Errorf("no listener: %v", err)
 		}
 		about(t, "refusal", time.Since(start), 100*time.Millisecond)
 		for _, c := range []struct {
@@ -77,7 +77,7 @@ func TestListen(t *testing.T) {
 			}
 		}
 		if _, err := b.Listen(t.Context(), "tcp", "10.0.0.1:1"); !errors.Is(err, syscall.EADDRNOTAVAIL) {
-			t.Errorf("another's address: %v", err)
+			t.Errorf("address of another host: %v", err)
 		}
 		lo, err := b.Listen(t.Context(), "tcp", "127.0.0.1:0")
 		if err != nil {
@@ -95,7 +95,7 @@ func TestListen(t *testing.T) {
 			t.Errorf("a host without IPv6: %v", err)
 		}
 
-		// A full backlog is tried again, as by TCP.
+		// A dial that finds the backlog full tries again, as in TCP.
 		c, err := a.DialContext(t.Context(), "tcp", "10.0.0.2:6881")
 		if err != nil {
 			t.Fatal(err)

@@ -5,17 +5,17 @@ import (
 	"time"
 )
 
-// event is something that happens at a time. Events of one time happen in the
-// order of key, which comes from addresses, and then of seq.
+// event is something that happens at a certain time. Events of the same time happen in
+// the order of key, which depends only on addresses, and then of seq.
 type event struct {
-	at   int64 // nanoseconds after the network's epoch
-	key  uint64
-	seq  uint64
-	do   func(*event)
-	flow *flow
-	dial *dial
-	leg  *leg
-	size int
+	at    int64 // nanoseconds after the network's epoch
+	key   uint64
+	seq   uint64
+	do    func(*event)
+	flow  *flow
+	dial  *dial
+	queue *flowQueue
+	size  int
 }
 
 func (e *event) before(f *event) bool {
@@ -28,27 +28,27 @@ func (e *event) before(f *event) bool {
 	return e.seq < f.seq
 }
 
-// clock returns the present as nanoseconds after the epoch: that of the event in
-// hand, or for calls from outside that of the clock.
+// clock returns the current time in nanoseconds after the epoch. While an event runs it
+// is the time of the event.
 func (n *Network) clock() int64 {
-	if n.inPump {
+	if n.running {
 		return n.now
 	}
 	return max(int64(time.Since(n.epoch)), n.now)
 }
 
-// schedule adds an event after some nanoseconds.
+// schedule adds an event that happens after the given number of nanoseconds.
 func (n *Network) schedule(after int64, e event) {
 	e.at = n.clock() + after
 	n.seq++
 	e.seq = n.seq
 	n.events.push(e)
-	if !n.inPump {
+	if !n.running {
 		n.arm()
 	}
 }
 
-// arm sets the timer for the end of the first event's tick.
+// arm sets the timer to the end of the tick in which the first event happens.
 func (n *Network) arm() {
 	if len(n.events) == 0 || n.events[0].at >= n.armed {
 		return
@@ -64,29 +64,29 @@ func (n *Network) arm() {
 	n.armed = at
 	d := time.Duration(n.armed) - time.Since(n.epoch)
 	if n.timer == nil {
-		n.timer = time.AfterFunc(d, n.pump)
+		n.timer = time.AfterFunc(d, n.run)
 	} else {
 		n.timer.Reset(d)
 	}
 }
 
-// pump handles the events whose time has come.
-func (n *Network) pump() {
+// run runs the events that are due.
+func (n *Network) run() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	until := int64(time.Since(n.epoch))
 	n.armed = math.MaxInt64
-	n.inPump, n.woke = true, false
+	n.running, n.woke = true, false
 	for len(n.events) > 0 && n.events[0].at <= until && !(n.woke && n.opts.Lockstep) {
 		e := n.events.pop()
 		n.now = e.at
 		e.do(&e)
 	}
-	n.inPump = false
+	n.running = false
 	n.arm()
 }
 
-// eventHeap has the first event at 0.
+// eventHeap is a heap with the first event at index 0.
 type eventHeap []event
 
 func (h *eventHeap) push(e event) {

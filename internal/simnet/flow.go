@@ -2,41 +2,42 @@ package simnet
 
 import "math/rand/v2"
 
-// segmentSize is the unit of buffers.
+// segmentSize is the size of a buffer segment in bytes.
 const segmentSize = 16 << 10
 
-// maxFree bounds the segments that are kept for use again.
+// maxFree limits the segments that are kept for reuse.
 const maxFree = 4096
 
 type segment [segmentSize]byte
 
-// flow is one direction of a connection: bytes from its writer to its reader.
-// Its bytes are, in this order: read; ready to be read; on the way down; in the
-// air; on the way up; written.
+// flow is one direction of a connection: a stream of bytes from its writer to its
+// reader. In the order of the stream there are bytes that were read, that are ready to
+// be read, that wait for the downlink, that are in transit, that wait for the uplink,
+// and that were just written.
 type flow struct {
 	net    *Network
 	key    uint64 // for the order of events
 	w, r   *Conn
 	jitter rand.PCG
 
-	segs     []*segment // bytes that were written and not read
-	from, to int        // in the first and the last segment
-	held     int        // bytes in segs
-	pending  int        // written, not yet offered to the link up
-	ready    int        // may be read
-	stalled  int        // arrived while the way was cut
+	segs     []*segment // buffers of the bytes that were written and not read
+	from, to int        // start in the first and end in the last segment
+	held     int        // number of bytes in segs
+	pending  int        // bytes that were written and not yet passed to the uplink
+	ready    int        // bytes that can be read
+	stalled  int        // bytes that arrived while the path was cut
 	inAir    int
 	lastAt   int64 // when the last chunk arrives
 
-	up, down leg
-	begin    bool // an event will offer what is pending
+	up, down flowQueue
+	begin    bool // an event will pass the pending bytes to the uplink
 	waking   bool // an event will wake the writer
-	closing  bool // the writer is done: FIN goes after the last byte
+	closing  bool // the writer has finished: send FIN after the last byte
 	finSent  bool
 	finHere  bool
-	rst      bool // a reset goes to the reader when the way is mended
-	mute     bool // the writer's end is gone: nothing more leaves
-	dead     bool // the reader's end is gone: nothing more is delivered
+	rst      bool // send a reset to the reader when the path is restored
+	mute     bool // the writer's end is broken: send nothing more
+	dead     bool // the reader's end is broken: deliver nothing more
 }
 
 func (f *flow) init(n *Network, w, r *Conn, key uint64) {
@@ -45,7 +46,7 @@ func (f *flow) init(n *Network, w, r *Conn, key uint64) {
 	f.jitter.Seed(n.opts.Seed, key)
 }
 
-// write copies as much of p as fits and has it sent.
+// write copies as much of p as fits into the window, and sends it.
 func (f *flow) write(p []byte) int {
 	p = p[:min(len(p), f.net.opts.Window-f.held)]
 	n := len(p)
@@ -64,7 +65,7 @@ func (f *flow) write(p []byte) int {
 	return n
 }
 
-// take moves n ready bytes to p, or drops them if p is nil.
+// take removes n ready bytes from the flow and copies them to p, unless p is nil.
 func (f *flow) take(p []byte, n int) {
 	f.held -= n
 	for n > 0 {
@@ -91,8 +92,8 @@ func (f *flow) take(p []byte, n int) {
 	}
 }
 
-// wakeWriter tells the writer that there is room: in lockstep not before the
-// reader has taken all that it takes at this moment.
+// wakeWriter wakes the writer because the window has space. With Lockstep it waits
+// until the reader has read everything that it reads at this moment.
 func (f *flow) wakeWriter() {
 	switch {
 	case !f.net.opts.Lockstep:
@@ -107,7 +108,7 @@ func (f *flow) wakeWriter() {
 	}
 }
 
-// kick schedules the beginning of what was written or closed at this moment.
+// kick schedules an event for data or a FIN that was added at this moment.
 func (f *flow) kick() {
 	if f.begin || f.dead || f.mute {
 		return
@@ -116,11 +117,11 @@ func (f *flow) kick() {
 	f.net.schedule(1, event{key: f.key, flow: f, do: func(e *event) { e.flow.start() }})
 }
 
-// start offers what is pending to the link up.
+// start passes the pending bytes to the uplink.
 func (f *flow) start() {
 	f.begin = false
 	if f.dead || f.mute || f.net.blocked(f.w.host, f.r.host) {
-		return // resume comes back to what is only blocked
+		return // if the path is blocked, resume calls kick again
 	}
 	if n := f.pending; n > 0 {
 		f.pending = 0
@@ -134,8 +135,9 @@ func (f *flow) start() {
 	f.finish()
 }
 
-// stall takes back what a link would serve if the way is cut.
-func (f *flow) stall(l *leg) bool {
+// stall takes the bytes back from a link if the path is cut, and reports whether the
+// link must not send them.
+func (f *flow) stall(l *flowQueue) bool {
 	if f.dead || !f.net.blocked(f.w.host, f.r.host) {
 		return f.dead
 	}
@@ -148,7 +150,7 @@ func (f *flow) stall(l *leg) bool {
 	return true
 }
 
-// resume goes on after the way was mended.
+// resume continues after the path was restored.
 func (f *flow) resume() {
 	if f.dead || f.net.blocked(f.w.host, f.r.host) {
 		return
@@ -166,7 +168,7 @@ func (f *flow) resume() {
 	f.kick()
 }
 
-// leftUp has bytes that left the link up travel.
+// leftUp handles bytes that have left the uplink.
 func (f *flow) leftUp(n int) {
 	f.w.host.sent += int64(n)
 	f.inAir += n
@@ -174,14 +176,14 @@ func (f *flow) leftUp(n int) {
 	f.finish()
 }
 
-// fly has n bytes arrive after the delay, never before earlier ones.
+// fly makes n bytes arrive after the delay, but not before earlier bytes.
 func (f *flow) fly(n int) {
 	now := f.net.clock()
 	f.lastAt = max(now+f.net.delay(f.w.host, f.r.host, &f.jitter), f.lastAt)
 	f.net.schedule(f.lastAt-now, event{key: f.key, flow: f, size: n, do: func(e *event) { e.flow.arrived(e.size) }})
 }
 
-// arrived hands bytes to the link down.
+// arrived passes bytes to the downlink.
 func (f *flow) arrived(n int) {
 	f.inAir -= n
 	switch {
@@ -195,14 +197,14 @@ func (f *flow) arrived(n int) {
 	}
 }
 
-// leftDown gives bytes to the reader.
+// leftDown delivers bytes to the reader.
 func (f *flow) leftDown(n int) {
 	if f.dead {
 		return
 	}
 	f.r.host.received += int64(n)
 	if f.r.closed {
-		// Data for an end that is closed is answered by a reset.
+		// Data for a closed end is answered with a reset.
 		f.take(nil, n)
 		f.r.sendReset()
 		f.r.abort(errReset)
@@ -213,7 +215,7 @@ func (f *flow) leftDown(n int) {
 	f.r.rcond.Broadcast()
 }
 
-// finish sends the FIN when the last byte left.
+// finish sends the FIN once the last byte has left.
 func (f *flow) finish() {
 	if !f.closing || f.finSent || f.dead || f.mute || f.pending > 0 || f.up.backlog > 0 || f.stalled > 0 || f.net.blocked(f.w.host, f.r.host) {
 		return
@@ -224,7 +226,7 @@ func (f *flow) finish() {
 	f.net.schedule(f.lastAt-now, event{key: f.key, flow: f, do: func(e *event) { e.flow.fin() }})
 }
 
-// fin is the arrival of the FIN.
+// fin handles the arrival of the FIN.
 func (f *flow) fin() {
 	switch {
 	case f.dead:
@@ -237,11 +239,10 @@ func (f *flow) fin() {
 	}
 }
 
-// eof reports whether the reader has come to the end.
+// eof reports whether the reader has read everything.
 func (f *flow) eof() bool { return f.finHere && f.held == 0 }
 
-// reset has the reader's end learn, after what is in the air, that the
-// connection is gone.
+// reset sends a reset to the reader, which arrives after the bytes in transit.
 func (f *flow) reset() {
 	now := f.net.clock()
 	f.lastAt = max(now+max(f.net.delay(f.w.host, f.r.host, &f.jitter), 1), f.lastAt)
@@ -254,23 +255,24 @@ func (f *flow) reset() {
 	}})
 }
 
-// silence drops what did not leave the writer's host.
-func (f *flow) silence() {
+// stopSending drops the bytes that have not left the writer's host.
+func (f *flow) stopSending() {
 	f.mute = true
 	f.pending, f.up.backlog = 0, 0
 }
 
-// kill drops what was not delivered; what was can still be read.
-func (f *flow) kill() {
+// stopDelivery drops the bytes that were not delivered. Delivered bytes can still be
+// read.
+func (f *flow) stopDelivery() {
 	f.dead = true
 	f.down.backlog, f.stalled = 0, 0
-	f.silence()
+	f.stopSending()
 	if f.ready == 0 {
 		f.drop()
 	}
 }
 
-// drop gives the buffers back.
+// drop frees all buffers.
 func (f *flow) drop() {
 	for _, s := range f.segs {
 		f.net.freeSegment(s)

@@ -1,35 +1,33 @@
-// Package simnet is a network in memory for simulations: hosts with links of
-// limited bandwidth and some latency, connections that behave like TCP.
+// Package simnet simulates a network in memory: hosts with links of limited bandwidth
+// and some latency, and connections that behave like TCP.
 //
-// # What is simulated
+// # Model
 //
-// Each host has one link with a rate up and a rate down, which the connections
-// of the host share fairly, and a latency, which is the time from the host to
-// the middle of the network: between two hosts it is the sum of both, each way.
-// Nothing is lost. A connection holds a bounded number of bytes that were
-// written and not yet read, so that writers block as on a full socket buffer.
-// Closing, half-closing and resetting go as in TCP. There are no headers: a
-// link of a million bytes a second moves a million bytes of payload.
+// Each host has one link with an upload rate and a download rate, which its connections
+// share fairly, and a latency, which is the time from the host to the middle of the
+// network. The delay between two hosts is the sum of their latencies. No data is lost.
+// A connection buffers a limited number of bytes that were written and not yet read, so
+// that writers block as on a full socket buffer. Closing, half-closing and resets work
+// as in TCP. There are no headers: a link of one million bytes per second moves one
+// million bytes of payload per second.
 //
-// # How
+// # Implementation
 //
-// Bytes are copied into the connection's buffer by Write and out of it by Read;
-// between the two only counts move, as events in one queue: a write begins, a
-// chunk has left a link, a chunk has arrived. One timer serves the queue; there
-// is no goroutine a connection. All waiting is on condition variables, channels
-// and timers, so that a network that is made inside a testing/synctest bubble
-// runs in simulated time.
+// Write copies bytes into the buffer of a connection and Read copies them out. In
+// between only byte counts move, as events in one queue: a write begins, a chunk has
+// left a link, a chunk has arrived. One timer runs the queue; connections have no
+// goroutines. Goroutines wait only on condition variables, channels and timers, so that
+// a network that is created inside a testing/synctest bubble runs in simulated time.
 //
 // # Determinism
 //
-// What goroutines do at one moment takes effect a nanosecond later, in an order
-// that depends on the addresses and not on the scheduler. In a bubble the same
-// program on the same seed therefore sees the same times, as far as the order
-// of its own goroutines does not decide what it does; with Options.Lockstep that
-// order is fixed too.
+// What goroutines do at one moment takes effect one nanosecond later, in an order that
+// depends on addresses and not on the scheduler. In a bubble a program with the same
+// seed therefore sees the same times, unless its behaviour depends on the order of its
+// own goroutines. Options.Lockstep fixes that order too.
 //
-// The time of a bubble stands still once its test function has returned: close
-// the connections, and wait for the goroutines that use them, before that.
+// The time in a bubble stops when its test function returns. Close all connections, and
+// wait for the goroutines that use them, before that.
 package simnet
 
 import (
@@ -43,56 +41,56 @@ import (
 	"time"
 )
 
-// Options of a network. The zero value is a network without jitter.
+// Options configures a network. The zero value has no jitter.
 type Options struct {
-	// Seed decides the jitter and the order of what happens at one moment.
+	// Seed determines the jitter and the order of simultaneous events.
 	Seed uint64
-	// Jitter is the most that is added to the latency of a chunk, at random.
+	// Jitter is the largest random time that is added to the latency of a chunk.
 	Jitter time.Duration
-	// Window is how many bytes of a connection, each way, may be written and not
-	// yet read; 0 stands for 256 KiB.
+	// Window is the number of bytes that a connection buffers in each direction until
+	// they are read. 0 selects 256 KiB.
 	Window int
-	// Tick is how exactly a program sees the time of what happens: events are
-	// handled together once a tick, each with its own time, so that rates stay
-	// exact and an arrival is seen up to a tick late. 0 stands for 100 µs.
+	// Tick is the time between two runs of the event queue. Events keep their exact
+	// times, so that rates are exact, but a program may see an arrival up to one tick
+	// late. 0 selects 100 µs.
 	Tick time.Duration
-	// Lockstep wakes one goroutine at a time: in a bubble the next event waits
-	// until all goroutines wait again. A program whose goroutines meet only over
-	// the network and over time, or start each other in turn (see Host.Turn), then
-	// does the same in every run. Tick is ignored.
+	// Lockstep wakes one goroutine at a time: in a bubble the next event runs only when
+	// all goroutines wait again. A program whose goroutines interact only through the
+	// network and time, or start each other with [Host.Turn], then behaves the same in
+	// every run. Tick is ignored.
 	Lockstep bool
-	// Backlog is how many connections a listener holds that were not yet
-	// accepted; 0 stands for 128. Dials beyond it try again like TCP.
+	// Backlog is the number of connections that a listener holds until they are
+	// accepted. 0 selects 128. Further dials try again as in TCP.
 	Backlog int
 }
 
-// Link is what connects a host: bytes a second each way, 0 for no limit, and
-// the time from the host to the middle of the network.
+// Link describes the connection of a host to the network: the rates in bytes per
+// second, 0 for no limit, and the time from the host to the middle of the network.
 type Link struct {
 	Up, Down int64
 	Latency  time.Duration
 }
 
-// ErrOptions is the cause of every failure of [New].
+// ErrOptions is wrapped by the value that [New] and the methods of [Host] panic with.
 var ErrOptions = errors.New("bad options of a simulated network")
 
-// Network is a set of hosts that reach each other. It is safe for use by any
-// number of goroutines, as are its hosts, listeners and connections.
+// Network is a set of hosts that can reach each other. A Network, its hosts, listeners
+// and connections are safe for concurrent use.
 type Network struct {
 	opts  Options
 	epoch time.Time
 
-	mu     sync.Mutex // guards everything below, and in hosts, listeners, connections
-	now    int64      // nanoseconds after epoch of the event in hand
-	events eventHeap
-	seq    uint64
-	timer  *time.Timer
-	armed  int64 // when timer goes off, nanoseconds after epoch
-	inPump bool
-	woke   bool // the event in hand woke somebody
-	hosts  map[netip.Addr]*Host
-	cuts   map[[2]*Host]bool
-	free   []*segment
+	mu      sync.Mutex // guards the fields below, and those of hosts, listeners and connections
+	now     int64      // time of the current event in nanoseconds after epoch
+	events  eventHeap
+	seq     uint64
+	timer   *time.Timer
+	armed   int64 // when timer fires, in nanoseconds after epoch
+	running bool
+	woke    bool // the current event has woken a goroutine
+	hosts   map[netip.Addr]*Host
+	cuts    map[[2]*Host]bool
+	free    []*segment
 }
 
 // New returns a network without hosts. It panics if an option is negative.
@@ -118,27 +116,27 @@ func New(opts Options) *Network {
 	}
 }
 
-// Host is one machine of the network. Its methods Listen and DialContext are
-// those of a net.ListenConfig and a net.Dialer.
+// Host is one machine of the network. Its methods Listen and DialContext have the
+// signatures of those of net.ListenConfig and net.Dialer.
 type Host struct {
 	net   *Network
 	addrs []netip.Addr
-	id    uint64 // by address: the same in every run
+	id    uint64 // derived from the address: the same in every run
 
 	// Guarded by net.mu.
 	latency   time.Duration
-	up, down  station
+	up, down  fairQueue
 	off       bool
 	listeners map[netip.AddrPort]*Listener
-	ports     map[uint16]int // connections and listeners that use it
+	ports     map[uint16]int // number of connections and listeners that use each port
 	nextPort  uint16
 	conns     map[*Conn]bool
 	sent      int64
 	received  int64
 }
 
-// Host adds a host with one address, and returns it. It panics if the address
-// is taken or no unicast address, or a number is negative.
+// Host adds a host with one address and returns it. It panics if the address is in use
+// or not a unicast address, or if a value of link is negative.
 func (n *Network) Host(addr netip.Addr, link Link) *Host {
 	h := &Host{
 		net: n, id: hashAddr(n.opts.Seed, netip.AddrPortFrom(addr, 0)),
@@ -153,7 +151,7 @@ func (n *Network) Host(addr netip.Addr, link Link) *Host {
 	return h
 }
 
-// AddAddr gives the host another address, of the other family for one.
+// AddAddr adds an address to the host. It may be of the other address family.
 func (h *Host) AddAddr(addr netip.Addr) {
 	n := h.net
 	n.mu.Lock()
@@ -166,10 +164,10 @@ func (h *Host) AddAddr(addr netip.Addr) {
 	n.hosts[addr] = h
 }
 
-// Addr returns the host's first address.
+// Addr returns the first address of the host.
 func (h *Host) Addr() netip.Addr { return h.addrs[0] }
 
-// SetLink changes the host's link. What is under way goes on as it was.
+// SetLink changes the link of the host. Chunks that are being sent are not affected.
 func (h *Host) SetLink(link Link) {
 	if link.Up < 0 || link.Down < 0 || link.Latency < 0 {
 		panic(fmt.Errorf("%w: %+v", ErrOptions, link))
@@ -182,31 +180,31 @@ func (h *Host) SetLink(link Link) {
 	h.down.setRate(link.Down)
 }
 
-// Sent returns how many bytes of payload left the host's link.
+// Sent returns the number of payload bytes that left the link of the host.
 func (h *Host) Sent() int64 {
 	h.net.mu.Lock()
 	defer h.net.mu.Unlock()
 	return h.sent
 }
 
-// Received returns how many bytes of payload reached the host.
+// Received returns the number of payload bytes that reached the host.
 func (h *Host) Received() int64 {
 	h.net.mu.Lock()
 	defer h.net.mu.Unlock()
 	return h.received
 }
 
-// Conns returns how many of the host's ends of connections are open.
+// Conns returns the number of open connection ends of the host.
 func (h *Host) Conns() int {
 	h.net.mu.Lock()
 	defer h.net.mu.Unlock()
 	return len(h.conns)
 }
 
-// Turn takes the caller's place in the order of what happens on the network, and
-// returns a function that waits for it. With [Options.Lockstep] the programs of the
-// host use it for goroutines that they start: such a one does not begin before all
-// others wait, and begins alone. Without, nobody waits.
+// Turn gives the caller a position in the order of events, and returns a function that
+// waits for it. With [Options.Lockstep], programs of the host use it for each goroutine
+// that they start: the goroutine calls wait first, which returns once all other
+// goroutines are blocked. Without Lockstep, wait returns at once.
 func (h *Host) Turn() (wait func()) {
 	n := h.net
 	if !n.opts.Lockstep {
@@ -222,9 +220,9 @@ func (h *Host) Turn() (wait func()) {
 	return func() { <-turn }
 }
 
-// SetDown pulls the host's cable, or plugs it in again. While it is out nothing
-// arrives and nothing is refused: dials time out, connections stall, and go on
-// afterwards.
+// SetDown unplugs the cable of the host, or plugs it in again. While it is unplugged
+// nothing arrives and nothing is refused: dials time out, and connections stall and
+// continue afterwards.
 func (h *Host) SetDown(down bool) {
 	n := h.net
 	n.mu.Lock()
@@ -235,7 +233,8 @@ func (h *Host) SetDown(down bool) {
 	}
 }
 
-// Partition cuts the way between two hosts, or mends it. It stalls like SetDown.
+// Partition cuts the path between two hosts, or restores it. Connections stall as in
+// SetDown.
 func (n *Network) Partition(a, b *Host, cut bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -247,7 +246,7 @@ func (n *Network) Partition(a, b *Host, cut bool) {
 	a.resume()
 }
 
-// Drop breaks all connections between two hosts: both ends get a reset at once.
+// Drop resets all connections between two hosts at both ends.
 func (n *Network) Drop(a, b *Host) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -259,8 +258,8 @@ func (n *Network) Drop(a, b *Host) {
 	}
 }
 
-// Crash breaks all connections of the host and closes its listeners, as when
-// its program is killed: the other ends are told by resets.
+// Crash breaks all connections of the host and closes its listeners, as if its program
+// had been killed. The other ends get a reset.
 func (h *Host) Crash() {
 	n := h.net
 	n.mu.Lock()
@@ -281,13 +280,12 @@ func pair(a, b *Host) [2]*Host {
 	return [2]*Host{a, b}
 }
 
-// blocked reports whether nothing gets from a to b.
+// blocked reports whether the path from a to b is cut.
 func (n *Network) blocked(a, b *Host) bool {
 	return a.off || b.off || len(n.cuts) > 0 && n.cuts[pair(a, b)]
 }
 
-// sortedConns returns the host's connections in an order that is the same in
-// every run.
+// sortedConns returns the connections of the host in the same order in every run.
 func (h *Host) sortedConns() []*Conn {
 	list := make([]*Conn, 0, len(h.conns))
 	for c := range h.conns {
@@ -302,7 +300,7 @@ func (h *Host) sortedConns() []*Conn {
 	return list
 }
 
-// resume sets the host's connections going again after something was mended.
+// resume continues the connections of the host after a path was restored.
 func (h *Host) resume() {
 	for _, c := range h.sortedConns() {
 		c.out.resume()
@@ -310,7 +308,7 @@ func (h *Host) resume() {
 	}
 }
 
-// delay returns the time from a to b, in nanoseconds.
+// delay returns the time from a to b in nanoseconds.
 func (n *Network) delay(a, b *Host, rng *rand.PCG) int64 {
 	if a == b {
 		return 0
@@ -322,8 +320,7 @@ func (n *Network) delay(a, b *Host, rng *rand.PCG) int64 {
 	return int64(d)
 }
 
-// hashAddr maps an address to a number that depends on the seed and is the same
-// in every process.
+// hashAddr hashes an address with the seed. The result is the same in every process.
 func hashAddr(seed uint64, a netip.AddrPort) uint64 {
 	b := a.Addr().As16()
 	h := seed ^ 0x9e3779b97f4a7c15
@@ -337,7 +334,7 @@ func hashAddr(seed uint64, a netip.AddrPort) uint64 {
 	return mix(h ^ uint64(a.Port()))
 }
 
-// mix spreads the bits of x: the finalizer of splitmix64.
+// mix is the finalizer of splitmix64.
 func mix(x uint64) uint64 {
 	x += 0x9e3779b97f4a7c15
 	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9

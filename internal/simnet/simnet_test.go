@@ -41,12 +41,12 @@ func connect(t testing.TB, a, b *Host) (*Conn, *Conn) {
 	return x.(*Conn), y.(*Conn)
 }
 
-// at returns the address by which others reach l of h.
+// at returns the address at which other hosts reach the listener l of h.
 func at(h *Host, l net.Listener) string {
 	return netip.AddrPortFrom(h.Addr(), l.Addr().(*net.TCPAddr).AddrPort().Port()).String()
 }
 
-// pattern returns n bytes that differ by place.
+// pattern returns n bytes whose values depend on their positions.
 func pattern(n int) []byte {
 	b := make([]byte, n)
 	for i := range b {
@@ -55,7 +55,7 @@ func pattern(n int) []byte {
 	return b
 }
 
-// about fails unless got is want by one percent, or a millisecond.
+// about fails the test if got differs from want by more than 1 % and more than 1 ms.
 func about(t *testing.T, what string, got, want time.Duration) {
 	t.Helper()
 	if d := (got - want).Abs(); d > want/100 && d > time.Millisecond {
@@ -107,7 +107,7 @@ func TestRateAndLatency(t *testing.T) {
 		{Link{}, Link{Down: 2e6}, 5 * time.Second},
 		{Link{Up: 1e6}, Link{Down: 2e6}, 10 * time.Second},
 		{Link{Up: 1e6, Latency: 30 * time.Millisecond}, Link{Latency: 70 * time.Millisecond}, 10100 * time.Millisecond},
-		{Link{Latency: time.Second}, Link{}, time.Second * (10_000_000 / (256 << 10))}, // a window each second
+		{Link{Latency: time.Second}, Link{}, time.Second * (10_000_000 / (256 << 10))}, // one window per second
 	} {
 		bubble(t, func(t *testing.T) {
 			n := New(Options{})
@@ -132,7 +132,8 @@ func TestRateAndLatency(t *testing.T) {
 	}
 }
 
-// Connections through one link share it, both at its begin and at its end.
+// TestFairness checks that connections share a link fairly at the sender and at the
+// receiver.
 func TestFairness(t *testing.T) {
 	for _, shared := range []string{"up", "down"} {
 		bubble(t, func(t *testing.T) {
@@ -170,8 +171,8 @@ func TestFairness(t *testing.T) {
 	}
 }
 
-// A short message is not delayed by bulk on other connections for longer than a
-// chunk takes.
+// TestShortMessagesPass checks that bulk data on other connections delays a short
+// message by at most one chunk.
 func TestShortMessagesPass(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		n := New(Options{})
@@ -199,7 +200,7 @@ func TestShortMessagesPass(t *testing.T) {
 	})
 }
 
-// What is cut stalls, and goes on afterwards without a byte lost.
+// TestPartitionStalls checks that connections stall during a cut and lose no data.
 func TestPartitionStalls(t *testing.T) {
 	for _, cut := range []string{"partition", "down at the sender", "down at the receiver"} {
 		bubble(t, func(t *testing.T) {
@@ -294,7 +295,7 @@ func TestSetLink(t *testing.T) {
 	})
 }
 
-// Without a bubble the network runs on the real clock.
+// TestRealClock runs a network outside of a bubble, on the real clock.
 func TestRealClock(t *testing.T) {
 	n := New(Options{})
 	a, b := connect(t, n.Host(ip(1), Link{Up: 20e6, Latency: time.Millisecond}), n.Host(ip(2), Link{Down: 20e6}))

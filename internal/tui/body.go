@@ -7,7 +7,7 @@ import (
 	"charm.land/lipgloss/v2"
 )
 
-// body returns the lines of the view that is chosen, of any number.
+// body returns the lines of the current view. The caller cuts them to the screen.
 func (m *model) body() []string {
 	if m.view == logView {
 		return m.logBody()
@@ -15,7 +15,7 @@ func (m *model) body() []string {
 	t := m.current()
 	switch {
 	case t == nil && !m.loaded:
-		return []string{"", "looking ..."}
+		return []string{"", "loading ..."}
 	case t == nil:
 		return []string{"", "no torrents"}
 	}
@@ -36,34 +36,34 @@ func (m *model) body() []string {
 	return m.overviewBody(t, d)
 }
 
-// labelWidth is that of the labels in the overview.
+// labelWidth is the width of the labels in the overview.
 const labelWidth = 11
 
-func (m *model) fact(label, value string) string {
+func (m *model) labelled(label, value string) string {
 	return faint.Render(fit(label, labelWidth)) + fit(value, m.inner()-labelWidth)
 }
 
 func (m *model) overviewBody(t *Torrent, d *Detail) []string {
-	room := m.inner() - labelWidth
+	avail := m.inner() - labelWidth
 	out := []string{
-		faint.Render(fit("name", labelWidth)) + strong.Render(fitMiddle(clean(t.Name), room)),
+		faint.Render(fit("name", labelWidth)) + strong.Render(fitMiddle(clean(t.Name), avail)),
 	}
 	if d.Path != "" {
-		out = append(out, faint.Render(fit("path", labelWidth))+fitMiddle(clean(d.Path), room))
+		out = append(out, faint.Render(fit("path", labelWidth))+fitMiddle(clean(d.Path), avail))
 	}
 	if d.Hash != "" {
-		out = append(out, m.fact("info-hash", clean(d.Hash)))
+		out = append(out, m.labelled("info-hash", clean(d.Hash)))
 	}
 	state := clean(t.State)
 	if t.Left >= 0 && t.Done < t.Size {
 		state += ", " + duration(t.Left) + " left"
 	}
-	out = append(out, m.fact("state", state))
+	out = append(out, m.labelled("state", state))
 	if t.Err != "" {
-		out = append(out, faint.Render(fit("", labelWidth))+bad.Render(fit(clean(t.Err), room)))
+		out = append(out, faint.Render(fit("", labelWidth))+bad.Render(fit(clean(t.Err), avail)))
 	}
 	done := " " + right(percent(t.Fraction), 7) + "  " + size(t.Done) + " of " + size(t.Size)
-	gauge := min(60, max(10, room-lipgloss.Width(done)))
+	gauge := min(60, max(10, avail-lipgloss.Width(done)))
 	paint := flow
 	if t.Fraction >= 1 {
 		paint = good
@@ -73,7 +73,7 @@ func (m *model) overviewBody(t *Torrent, d *Detail) []string {
 	if h == nil {
 		h = &history{}
 	}
-	width := min(historyLen, room-28)
+	width := min(historyLen, avail-28)
 	if width >= 8 {
 		out = append(out, m.ratesLine("down", h.down, t.Down, width), m.ratesLine("up", h.up, t.Up, width))
 	}
@@ -82,23 +82,23 @@ func (m *model) overviewBody(t *Torrent, d *Detail) []string {
 		ratio = fmt.Sprintf("%.2f", float64(t.Uploaded)/float64(t.Downloaded))
 	}
 	out = append(out,
-		m.fact("in all", fmt.Sprintf("%s received, %s sent, ratio %s", size(t.Downloaded), size(t.Uploaded), ratio)),
-		m.fact("peers", fmt.Sprintf("%d connected, %d of them seeds; %d more known", t.Peers, t.Seeds, t.Known)))
+		m.labelled("total", fmt.Sprintf("%s received, %s sent, ratio %s", size(t.Downloaded), size(t.Uploaded), ratio)),
+		m.labelled("peers", fmt.Sprintf("%d connected, %d of them seeds; %d more known", t.Peers, t.Seeds, t.Known)))
 	if d.Pieces != nil {
-		out = append(out, m.fact("pieces", pieceCounts(d.Pieces)))
+		out = append(out, m.labelled("pieces", pieceCounts(d.Pieces)))
 	}
 	for _, f := range d.Facts {
-		out = append(out, m.fact(clean(f[0]), clean(f[1])))
+		out = append(out, m.labelled(clean(f[0]), clean(f[1])))
 	}
 	for _, tr := range d.Trackers {
 		if tr.Bad {
-			out = append(out, faint.Render(fit("tracker", labelWidth))+bad.Render(fit(clean(tr.Says), room)))
+			out = append(out, faint.Render(fit("tracker", labelWidth))+bad.Render(fit(clean(tr.Says), avail)))
 		}
 	}
 	return out
 }
 
-// ratesLine is a rate, how it was over time, and the most that it was.
+// ratesLine shows a rate, its history and its maximum.
 func (m *model) ratesLine(label string, values []float64, now float64, width int) string {
 	line, top := sparkline(values, width)
 	s := faint.Render(fit(label, labelWidth)) + fit(right(rate(now), 11), 12) + flow.Render(line)
@@ -139,14 +139,14 @@ func (m *model) fileLine(path, size, done, gauge string, name int, wide bool) st
 
 func (m *model) piecesBody(d *Detail) []string {
 	if len(d.Pieces) == 0 {
-		return []string{"nothing is known of the pieces yet"}
+		return []string{"the pieces are not known yet"}
 	}
 	rows, each := pieceMap(d.Pieces, m.inner(), max(1, m.bodyHeight()-2))
 	what := "a mark is a piece"
 	if each > 1 {
 		what = fmt.Sprintf("a mark is %d pieces", each)
 	}
-	out := []string{fit(pieceCounts(d.Pieces)+"; "+what, m.inner()), faint.Render("█ there  ▓▒░ some of them  ◦ being fetched  · missing")}
+	out := []string{fit(pieceCounts(d.Pieces)+"; "+what, m.inner()), faint.Render("█ complete  ▓▒░ partly complete  ◦ downloading  · missing")}
 	for _, r := range rows {
 		out = append(out, flow.Render(r))
 	}
@@ -158,7 +158,7 @@ func (m *model) peersBody(d *Detail) []string {
 	line := func(addr, program, have, down, up, flags string) string {
 		return fit(addr, 22) + " " + right(have, 7) + " " + right(down, 11) + " " + right(up, 11) + "  " + fit(flags, 6) + fit(program, client)
 	}
-	out := []string{faint.Render(line("peer", "program", "has", "down", "up", "how"))}
+	out := []string{faint.Render(line("peer", "client", "has", "down", "up", "flags"))}
 	for _, p := range d.Peers {
 		flags := "→"
 		if p.Incoming {
@@ -173,14 +173,14 @@ func (m *model) peersBody(d *Detail) []string {
 		out = append(out, line(clean(p.Addr), clean(p.Client), percent(p.Have), rate(p.Down), rate(p.Up), flags))
 	}
 	if len(d.Peers) == 0 {
-		return []string{"nobody is connected"}
+		return []string{"no peers are connected"}
 	}
-	return append(out, "", faint.Render("→ we dialled  ← it dialled  u we serve it  d it serves us"))
+	return append(out, "", faint.Render("→ outgoing  ← incoming  u we upload to it  d it uploads to us"))
 }
 
 func (m *model) trackersBody(d *Detail) []string {
 	if len(d.Trackers) == 0 {
-		return []string{"no tracker was asked yet"}
+		return []string{"no tracker was contacted yet"}
 	}
 	var out []string
 	now := m.o.Now()
@@ -191,7 +191,7 @@ func (m *model) trackersBody(d *Detail) []string {
 			says = t.Says
 		}
 		if !t.Next.IsZero() && t.Next.After(now) {
-			says += "; asked again in " + duration(t.Next.Sub(now).Truncate(time.Second))
+			says += "; next announce in " + duration(t.Next.Sub(now).Truncate(time.Second))
 		}
 		says = "  " + fit(clean(says), m.inner()-2)
 		if t.Bad {
@@ -202,11 +202,11 @@ func (m *model) trackersBody(d *Detail) []string {
 	return out
 }
 
-// logBody is the log, the newest line first.
+// logBody returns the lines of the log, the newest first.
 func (m *model) logBody() []string {
 	lines := m.o.Log.Lines()
 	if len(lines) == 0 {
-		return []string{"nothing was logged"}
+		return []string{"the log is empty"}
 	}
 	out := make([]string, 0, len(lines))
 	for i := len(lines) - 1; i >= 0; i-- {

@@ -2,7 +2,7 @@ package tui
 
 import "charm.land/bubbles/v2/key"
 
-// keyMap are the keys of the screen.
+// keyMap holds the key bindings of the screen.
 type keyMap struct {
 	Up, Down, Next, Prev, PageUp, PageDown, Views, Pause, Redraw, Help, Quit key.Binding
 }

@@ -5,7 +5,7 @@ import (
 	"sync"
 )
 
-// logLines is how many lines a [Log] keeps.
+// logLines is the number of lines that a [Log] keeps.
 const logLines = 1000
 
 // Log keeps the last lines that are written to it. It is safe for concurrent use.
@@ -14,7 +14,7 @@ type Log struct {
 	lines []string
 }
 
-// Write takes whole lines.
+// Write appends complete lines.
 func (l *Log) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -27,7 +27,7 @@ func (l *Log) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Lines returns a copy of what is kept.
+// Lines returns a copy of the lines.
 func (l *Log) Lines() []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -11,19 +11,19 @@ import (
 	tea "charm.land/bubbletea/v2"
 )
 
-// Options of a screen.
+// Options configures a screen.
 type Options struct {
-	Title   string // in the corner, such as "get debian.iso"
+	Title   string // shown in the top left corner, such as "get debian.iso"
 	Input   io.Reader
 	Output  io.Writer
-	Environ []string      // KEY=value: TERM, NO_COLOR and such count
-	Every   time.Duration // between two looks at the source; 0: half a second
-	Log     *Log          // nil: there is no view of it
+	Environ []string      // environment as KEY=value, for TERM, NO_COLOR and similar variables
+	Every   time.Duration // time between two refreshes; 0 selects half a second
+	Log     *Log          // shown in the log view; nil omits the view
 	Now     func() time.Time
 }
 
-// Run shows the source until the person quits or ctx ends, neither of which is an
-// error. The terminal is as it was afterwards.
+// Run shows the source until the user quits or ctx is done, and returns nil then. It
+// restores the terminal.
 func Run(ctx context.Context, src Source, o Options) error {
 	if o.Every == 0 {
 		o.Every = 500 * time.Millisecond
@@ -44,7 +44,7 @@ func Run(ctx context.Context, src Source, o Options) error {
 	return err
 }
 
-// view is one of the views on a torrent.
+// view is one of the views of a torrent.
 type view int
 
 const (
@@ -61,10 +61,11 @@ func (v view) String() string {
 	return [...]string{"overview", "files", "pieces", "peers", "trackers", "log"}[v]
 }
 
-// historyLen is how many samples of the rates are kept: two minutes.
+// historyLen is the number of samples of the rates that are kept: two minutes at the
+// default interval.
 const historyLen = 240
 
-// history is the rates of a torrent over time.
+// history holds the rates of a torrent over time.
 type history struct{ down, up []float64 }
 
 func (h *history) add(down, up float64) {
@@ -74,7 +75,7 @@ func (h *history) add(down, up float64) {
 	}
 }
 
-// model is the screen. Bubble Tea calls its methods one at a time.
+// model is the state of the screen. Bubble Tea calls its methods one at a time.
 type model struct {
 	ctx context.Context
 	src Source
@@ -83,20 +84,20 @@ type model struct {
 	width, height int
 	keys          keyMap
 
-	torrents []Torrent
-	detail   *Detail
-	detailOf string
-	rates    map[string]*history
-	loaded   bool
-	err      error
-	asking   bool // a look is under way
+	torrents   []Torrent
+	detail     *Detail
+	detailOf   string
+	rates      map[string]*history
+	loaded     bool
+	err        error
+	refreshing bool // a refresh is in progress
 
 	selected int
-	id       string // of the selected torrent, to find it again
-	top      int    // first row of the list that is shown
+	id       string // ID of the selected torrent; the selection follows it when the list changes
+	top      int    // first visible row of the list
 	view     view
-	scroll   int  // of the view
-	help     bool // all keys are shown
+	scroll   int  // first visible line of the view
+	help     bool // show all keys
 }
 
 func newModel(ctx context.Context, src Source, o Options) *model {
@@ -104,33 +105,33 @@ func newModel(ctx context.Context, src Source, o Options) *model {
 	return &model{ctx: ctx, src: src, o: o, keys: newKeyMap(pauses), rates: map[string]*history{}, width: 80, height: 24}
 }
 
-// looked is the message of one look at the source.
-type looked struct {
+// refreshed is the message with the result of a refresh.
+type refreshed struct {
 	torrents []Torrent
 	detail   *Detail
 	of       string
 	err      error
-	timed    bool // a sample for the rates
+	sample   bool // the rates are a new sample for the history
 }
 
 type tickMsg struct{}
 
 // Init implements [tea.Model].
-func (m *model) Init() tea.Cmd { return tea.Batch(m.look(true), m.tick()) }
+func (m *model) Init() tea.Cmd { return tea.Batch(m.refresh(true), m.tick()) }
 
 func (m *model) tick() tea.Cmd {
 	return tea.Tick(m.o.Every, func(time.Time) tea.Msg { return tickMsg{} })
 }
 
-// look asks the source, unless it is being asked.
-func (m *model) look(timed bool) tea.Cmd {
-	if m.asking {
+// refresh queries the source, unless a query is in progress.
+func (m *model) refresh(sample bool) tea.Cmd {
+	if m.refreshing {
 		return nil
 	}
-	m.asking = true
+	m.refreshing = true
 	id := m.id
 	return func() tea.Msg {
-		l := looked{of: id, timed: timed}
+		l := refreshed{of: id, sample: sample}
 		if l.torrents, l.err = m.src.List(m.ctx); l.err != nil {
 			return l
 		}
@@ -148,13 +149,13 @@ func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	case tea.WindowSizeMsg:
 		m.width, m.height = msg.Width, msg.Height
 	case tickMsg:
-		return m, tea.Batch(m.look(true), m.tick())
-	case looked:
-		m.asking = false
-		m.take(&msg)
-	case paused:
+		return m, tea.Batch(m.refresh(true), m.tick())
+	case refreshed:
+		m.refreshing = false
+		m.apply(&msg)
+	case pauseDone:
 		if m.err = msg.err; m.err == nil {
-			return m, m.look(false)
+			return m, m.refresh(false)
 		}
 	case tea.KeyPressMsg:
 		return m, m.press(msg)
@@ -162,8 +163,8 @@ func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	return m, nil
 }
 
-// take keeps what a look found.
-func (m *model) take(l *looked) {
+// apply stores the result of a refresh.
+func (m *model) apply(l *refreshed) {
 	if m.err = l.err; l.err != nil {
 		return
 	}
@@ -180,7 +181,7 @@ func (m *model) take(l *looked) {
 	if l.of == m.id {
 		m.detail, m.detailOf = l.detail, l.of
 	}
-	if !l.timed {
+	if !l.sample {
 		return
 	}
 	alive := map[string]*history{}
@@ -195,7 +196,7 @@ func (m *model) take(l *looked) {
 	m.rates = alive
 }
 
-// current is the selected torrent, nil when there is none.
+// current returns the selected torrent, or nil if there is none.
 func (m *model) current() *Torrent {
 	if m.selected >= len(m.torrents) {
 		return nil
@@ -203,8 +204,8 @@ func (m *model) current() *Torrent {
 	return &m.torrents[m.selected]
 }
 
-// seeable returns the views that there is something for.
-func (m *model) seeable() []view {
+// availableViews returns the views that have content, and the current view.
+func (m *model) availableViews() []view {
 	list := []view{overview}
 	if d := m.detail; d != nil && m.detailOf == m.id {
 		for v, there := range map[view]bool{filesView: d.Files != nil, piecesView: d.Pieces != nil, peersView: d.Peers != nil, trackersView: d.Trackers != nil} {
@@ -223,9 +224,10 @@ func (m *model) seeable() []view {
 	return list
 }
 
-type paused struct{ err error }
+// pauseDone is the message with the result of a pause.
+type pauseDone struct{ err error }
 
-// press does what a key asks for.
+// press handles a key.
 func (m *model) press(msg tea.KeyPressMsg) tea.Cmd {
 	k := &m.keys
 	switch {
@@ -240,17 +242,18 @@ func (m *model) press(msg tea.KeyPressMsg) tea.Cmd {
 	case key.Matches(msg, k.Down):
 		return m.move(1)
 	case key.Matches(msg, k.Next):
-		m.turn(1)
+		m.switchView(1)
 	case key.Matches(msg, k.Prev):
-		m.turn(-1)
+		m.switchView(-1)
 	case key.Matches(msg, k.PageDown):
 		m.scroll += max(1, m.bodyHeight()-1)
 	case key.Matches(msg, k.PageUp):
 		m.scroll -= max(1, m.bodyHeight()-1)
 	case key.Matches(msg, k.Views):
-		// Of a torrent that was just selected, it is not known yet what there is.
+		// The detail of a torrent that was just selected is not loaded yet, so allow
+		// all views.
 		unknown := m.detailOf != m.id
-		if v := view(msg.String()[0] - '1'); slices.Contains(m.seeable(), v) || unknown && v < logView {
+		if v := view(msg.String()[0] - '1'); slices.Contains(m.availableViews(), v) || unknown && v < logView {
 			m.view, m.scroll = v, 0
 		}
 	case key.Matches(msg, k.Pause):
@@ -259,12 +262,12 @@ func (m *model) press(msg tea.KeyPressMsg) tea.Cmd {
 			return nil
 		}
 		id, pause := t.ID, !t.Paused
-		return func() tea.Msg { return paused{m.src.(Pauser).Pause(m.ctx, id, pause)} }
+		return func() tea.Msg { return pauseDone{m.src.(Pauser).Pause(m.ctx, id, pause)} }
 	}
 	return nil
 }
 
-// move selects another torrent, or scrolls where there is only one.
+// move selects another torrent. If there is only one it scrolls the view.
 func (m *model) move(by int) tea.Cmd {
 	if len(m.torrents) < 2 {
 		m.scroll += by
@@ -274,12 +277,12 @@ func (m *model) move(by int) tea.Cmd {
 	if id := m.torrents[m.selected].ID; id != m.id {
 		m.id, m.scroll = id, 0
 	}
-	return m.look(false)
+	return m.refresh(false)
 }
 
-// turn shows the next view, or that before.
-func (m *model) turn(by int) {
-	list := m.seeable()
+// switchView shows the next or the previous view.
+func (m *model) switchView(by int) {
+	list := m.availableViews()
 	i := slices.Index(list, m.view) + by + len(list)
 	m.view, m.scroll = list[i%len(list)], 0
 }

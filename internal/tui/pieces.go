@@ -5,9 +5,9 @@ import (
 	"strings"
 )
 
-// pieceMap draws pieces as cells, in as many rows as there is room for. A cell
-// stands for equally many pieces and is as dark as the share of them that is
-// there; one that is being fetched has a mark of its own.
+// pieceMap draws the pieces as cells in at most height rows. Each cell stands for
+// perCell pieces; it is darker the more of them are complete. A cell with pieces that
+// are being downloaded and none that is complete has a special mark.
 func pieceMap(pieces []Piece, width, height int) (rows []string, perCell int) {
 	if len(pieces) == 0 || width <= 0 || height <= 0 {
 		return nil, 0
@@ -17,7 +17,8 @@ func pieceMap(pieces []Piece, width, height int) (rows []string, perCell int) {
 	cells := 0
 	for from := 0; from < len(pieces); from += perCell {
 		row.WriteRune(cell(pieces[from:min(from+perCell, len(pieces))]))
-		if cells++; cells%width == 0 {
+		cells++
+		if cells%width == 0 {
 			rows = append(rows, row.String())
 			row.Reset()
 		}
@@ -28,7 +29,7 @@ func pieceMap(pieces []Piece, width, height int) (rows []string, perCell int) {
 	return rows, perCell
 }
 
-// cell is the mark for some pieces.
+// cell returns the mark for the given pieces.
 func cell(pieces []Piece) rune {
 	var n [Skipped + 1]int
 	for _, p := range pieces {
@@ -48,7 +49,7 @@ func cell(pieces []Piece) rune {
 	return []rune("░▒▓")[min(2, n[Have]*3/wanted)]
 }
 
-// pieceCounts says in words what the map shows.
+// pieceCounts describes the pieces in words.
 func pieceCounts(pieces []Piece) string {
 	var n [Skipped + 1]int
 	for _, p := range pieces {
@@ -56,7 +57,7 @@ func pieceCounts(pieces []Piece) string {
 	}
 	s := fmt.Sprintf("%d of %d pieces", n[Have], len(pieces)-n[Skipped])
 	if n[Open] > 0 {
-		s += fmt.Sprintf(", %d being fetched", n[Open])
+		s += fmt.Sprintf(", %d downloading", n[Open])
 	}
 	if n[Skipped] > 0 {
 		s += fmt.Sprintf(", %d not wanted", n[Skipped])

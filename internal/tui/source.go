@@ -1,8 +1,8 @@
-// Package tui is the terminal screen on running torrents: a list of them, and of
-// one the files, pieces, peers and trackers, with rates as they were over time
-// and the program's log. It asks a [Source] and draws; what runs is elsewhere.
+// Package tui shows running torrents in a terminal: a list of torrents, and for the
+// selected one its files, pieces, peers, trackers and the history of its rates, and the
+// log of the program. It gets all data from a [Source].
 //
-// Every text of a source may come from outside: it is made harmless here.
+// Every text of a source may come from outside, so the package escapes it.
 package tui
 
 import (
@@ -10,40 +10,41 @@ import (
 	"time"
 )
 
-// Source is what a screen looks at. Its methods are called one at a time.
+// Source provides the data for a screen. Its methods are called one at a time.
 type Source interface {
-	// List returns what there is now, in the order of the screen.
+	// List returns all torrents in the order in which they are shown.
 	List(ctx context.Context) ([]Torrent, error)
-	// Detail tells more of the torrent with that ID; nil when it is gone.
+	// Detail returns details of the torrent with the given ID, or nil if it is gone.
 	Detail(ctx context.Context, id string) (*Detail, error)
 }
 
-// Pauser is a Source that can halt torrents and let them go on.
+// Pauser is a Source that can pause and resume torrents.
 type Pauser interface {
 	Pause(ctx context.Context, id string, paused bool) error
 }
 
-// Torrent is a row of the list. Rates are in bytes a second.
+// Torrent is a row of the list. Rates are in bytes per second.
 type Torrent struct {
 	ID    string
 	Name  string
-	State string // a word: downloading, seeding, checking, failed, paused, ...
-	Err   string // why it failed, or ""
-	// Size and Done are bytes of the data, wanted and verified; Fraction tells of
-	// what State names, 0 to 1.
+	State string // one word: downloading, seeding, checking, failed, paused, ...
+	Err   string // why it failed; empty if it did not
+	// Size and Done are the wanted and the verified bytes of data. Fraction is the
+	// progress of what State names, from 0 to 1.
 	Size, Done int64
 	Fraction   float64
 	Down, Up   float64
 	Downloaded int64
 	Uploaded   int64
-	Peers      int // connected, Seeds among them
+	Peers      int // connected peers, including seeds
 	Seeds      int
-	Known      int           // who could be connected to
-	Left       time.Duration // until all is there; negative: unknown
+	Known      int           // peers that are known and not connected
+	Left       time.Duration // time until the download is complete; negative if unknown
 	Paused     bool
 }
 
-// Detail is what the views tell of one torrent. What is nil has no view.
+// Detail holds the content of the views of one torrent. A field that is nil has no
+// view.
 type Detail struct {
 	Path     string
 	Hash     string
@@ -51,7 +52,7 @@ type Detail struct {
 	Files    []File
 	Peers    []Peer
 	Trackers []Tracker
-	Facts    [][2]string // more lines for the overview: a label and a value
+	Facts    [][2]string // additional lines of the overview: label and value
 }
 
 // Piece is the state of a piece.
@@ -60,7 +61,7 @@ type Piece uint8
 // The states of a piece.
 const (
 	Missing Piece = iota
-	Open          // being fetched
+	Open          // being downloaded
 	Have
 	Skipped // not wanted
 )
@@ -73,20 +74,20 @@ type File struct {
 	Skipped bool
 }
 
-// Peer is a connection.
+// Peer is a connected peer.
 type Peer struct {
 	Addr, Client         string
 	Incoming             bool
-	Have                 float64 // share of the pieces
+	Have                 float64 // fraction of the pieces that the peer has
 	Down, Up             float64
 	Downloaded, Uploaded int64
-	Unchoked, Choked     bool // we serve it; it does not serve us
+	Unchoked, Choked     bool // we upload to the peer; the peer does not upload to us
 }
 
-// Tracker is what a tracker said last.
+// Tracker is the state of a tracker.
 type Tracker struct {
 	URL    string
-	Says   string // "", or why it did not work
+	Says   string // the error of the last announce, or ""
 	Bad    bool
 	Next   time.Time
 	Counts string // "3 seeds, 4 leechers", or ""

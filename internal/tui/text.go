@@ -8,16 +8,16 @@ import (
 	"github.com/charmbracelet/x/ansi"
 	"github.com/dustin/go-humanize"
 
-	"spate/internal/harmless"
+	"spate/internal/termsafe"
 )
 
-// clean makes text from outside fit for one line of the screen.
+// clean escapes text from outside so that it fits into one line of the screen.
 func clean(s string) string {
 	const most = 4096
 	if len(s) > most {
 		s = strings.ToValidUTF8(s[:most], "")
 	}
-	return harmless.Line(s)
+	return termsafe.Line(s)
 }
 
 // fit cuts or pads s to exactly width columns.
@@ -33,7 +33,7 @@ func fit(s string, width int) string {
 	return s + strings.Repeat(" ", max(0, width-n))
 }
 
-// right is fit with the text at the right end.
+// right is like fit but aligns the text to the right.
 func right(s string, width int) string {
 	n := ansi.StringWidth(s)
 	if n >= width {
@@ -42,7 +42,8 @@ func right(s string, width int) string {
 	return strings.Repeat(" ", width-n) + s
 }
 
-// fitMiddle cuts in the middle: both ends of a path tell.
+// fitMiddle is like fit but cuts in the middle, because both ends of a path are
+// informative.
 func fitMiddle(s string, width int) string {
 	n := ansi.StringWidth(s)
 	if n <= width || width < 5 {
@@ -52,10 +53,10 @@ func fitMiddle(s string, width int) string {
 	return fit(ansi.Truncate(s, head, "")+"…"+ansi.TruncateLeft(s, n-(width-1-head), ""), width)
 }
 
-// size writes n in decimal units.
+// size formats n bytes in decimal units.
 func size(n int64) string { return humanize.Bytes(uint64(max(n, 0))) }
 
-// rate writes bytes a second; nothing where there are none.
+// rate formats a number of bytes per second. It returns a dot for less than one.
 func rate(r float64) string {
 	if r < 1 {
 		return "·"
@@ -63,7 +64,7 @@ func rate(r float64) string {
 	return size(int64(r)) + "/s"
 }
 
-// percent is rounded down, so that 100 means all.
+// percent formats a fraction. It rounds down, so that 100 % means complete.
 func percent(f float64) string {
 	if f >= 1 {
 		return "100 %"
@@ -71,7 +72,7 @@ func percent(f float64) string {
 	return fmt.Sprintf("%.1f %%", float64(int(max(f, 0)*1000))/10)
 }
 
-// duration writes d in its two largest units; nothing when it is unknown.
+// duration formats d in its two largest units. It returns a dot if d is negative.
 func duration(d time.Duration) string {
 	switch {
 	case d < 0:
@@ -88,7 +89,7 @@ func duration(d time.Duration) string {
 	return fmt.Sprintf("%ds", (d+time.Second-1)/time.Second)
 }
 
-// bar draws a fraction over width columns, in eighths.
+// bar draws a fraction as a bar of width columns, in steps of 1/8 column.
 func bar(f float64, width int) string {
 	if width <= 0 {
 		return ""
@@ -103,8 +104,8 @@ func bar(f float64, width int) string {
 	return s + strings.Repeat("░", width-full)
 }
 
-// sparkline draws the last values, the newest at the right, so that top is the
-// greatest of them.
+// sparkline draws the last values with the newest at the right. top is the largest of
+// them.
 func sparkline(values []float64, width int) (s string, top float64) {
 	if len(values) > width {
 		values = values[len(values)-width:]

@@ -18,25 +18,26 @@ import (
 
 var update = flag.Bool("update", false, "write the screens in testdata anew")
 
-// world is a source that says what it is told to.
-type world struct {
+// fakeSource is a source with fixed content.
+type fakeSource struct {
 	torrents []Torrent
 	detail   map[string]*Detail
 	err      error
 	paused   []string
 }
 
-func (w *world) List(context.Context) ([]Torrent, error) { return w.torrents, w.err }
-func (w *world) Detail(_ context.Context, id string) (*Detail, error) {
+func (w *fakeSource) List(context.Context) ([]Torrent, error) { return w.torrents, w.err }
+func (w *fakeSource) Detail(_ context.Context, id string) (*Detail, error) {
 	return w.detail[id], w.err
 }
-func (w *world) Pause(_ context.Context, id string, p bool) error {
+func (w *fakeSource) Pause(_ context.Context, id string, p bool) error {
 	w.paused = append(w.paused, fmt.Sprint(id, p))
 	return nil
 }
 
-// someWorld has a download with everything, a seed, and one that failed.
-func someWorld() *world {
+// newFakeSource returns a source with a download that has all details, a seed, and a
+// failed torrent.
+func newFakeSource() *fakeSource {
 	pieces := make([]Piece, 1500)
 	for i := range pieces {
 		switch {
@@ -48,7 +49,7 @@ func someWorld() *world {
 			pieces[i] = Skipped
 		}
 	}
-	return &world{
+	return &fakeSource{
 		torrents: []Torrent{
 			{ID: "a", Name: "debian-12-netinst.iso", State: "downloading", Size: 659_554_304, Done: 330_000_000, Fraction: 0.5003, Down: 12_345_678, Up: 1_234_567,
 				Downloaded: 331_000_000, Uploaded: 40_000_000, Peers: 12, Seeds: 3, Known: 40, Left: 27 * time.Second},
@@ -70,14 +71,14 @@ func someWorld() *world {
 	}
 }
 
-// newScreen returns the screen of a source after some looks at it.
-func newScreen(t *testing.T, w Source, width, height, looks int) *model {
+// newScreen returns the screen of a source after some refreshes.
+func newScreen(t *testing.T, w Source, width, height, refreshes int) *model {
 	log := &Log{}
 	fmt.Fprintln(log, "first line\nevil \x1b[2J line")
 	m := newModel(t.Context(), w, Options{Title: "get debian-12-netinst.iso", Log: log, Now: func() time.Time { return time.Unix(1000, 0) }})
 	m.Update(tea.WindowSizeMsg{Width: width, Height: height})
-	for range looks {
-		m.Update(m.look(true)())
+	for range refreshes {
+		m.Update(m.refresh(true)())
 	}
 	return m
 }
@@ -92,8 +93,8 @@ func press(m *model, keys ...tea.KeyPressMsg) {
 
 func rune1(r rune) tea.KeyPressMsg { return tea.KeyPressMsg{Code: r, Text: string(r)} }
 
-// check holds a screen to its size, and to being free of anything that a name
-// could do to a terminal.
+// check checks that a screen has the right size, and that no name reaches the terminal
+// unescaped.
 func check(t *testing.T, m *model) string {
 	t.Helper()
 	s := m.screen()
@@ -117,10 +118,10 @@ func check(t *testing.T, m *model) string {
 	return strings.Join(out, "\n") + "\n"
 }
 
-// TestScreens compares every view in two sizes with what people have looked at.
+// TestScreens compares every view in two sizes with golden files.
 func TestScreens(t *testing.T) {
 	for _, dims := range [][2]int{{80, 24}, {200, 50}} {
-		m := newScreen(t, someWorld(), dims[0], dims[1], 7)
+		m := newScreen(t, newFakeSource(), dims[0], dims[1], 7)
 		for v := range numViews {
 			press(m, rune1('1'+rune(v)))
 			name := fmt.Sprintf("%s-%dx%d.txt", v, dims[0], dims[1])
@@ -143,11 +144,11 @@ func TestScreens(t *testing.T) {
 	}
 }
 
-// TestSizes draws every view in every size that a terminal might have.
+// TestSizes draws every view in many sizes.
 func TestSizes(t *testing.T) {
 	for width := 1; width < 130; width += 3 {
 		for height := 1; height < 40; height += 2 {
-			m := newScreen(t, someWorld(), width, height, 2)
+			m := newScreen(t, newFakeSource(), width, height, 2)
 			for range 3 {
 				for range numViews {
 					press(m, tea.KeyPressMsg{Code: tea.KeyTab})
@@ -160,24 +161,24 @@ func TestSizes(t *testing.T) {
 }
 
 func TestKeys(t *testing.T) {
-	w := someWorld()
+	w := newFakeSource()
 	m := newScreen(t, w, 80, 24, 1)
 	press(m, tea.KeyPressMsg{Code: tea.KeyDown})
 	if m.id != "b" {
 		t.Errorf("down selects %q", m.id)
 	}
-	// A view of it can be chosen before it is known what there is of it.
+	// A view of a torrent can be chosen before its details are loaded.
 	m.Update(tea.KeyPressMsg{Code: tea.KeyUp})
 	m.Update(rune1('2'))
 	if m.view != filesView {
 		t.Errorf("2 shows %v", m.view)
 	}
-	m.asking = false // what that look found is late
-	m.Update(m.look(true)())
+	m.refreshing = false // the result of that refresh is late
+	m.Update(m.refresh(true)())
 	press(m, tea.KeyPressMsg{Code: tea.KeyDown})
 	// The selection follows its torrent when the list changes.
 	w.torrents = append([]Torrent{{ID: "0", Name: "new"}}, w.torrents...)
-	m.Update(m.look(true)())
+	m.Update(m.refresh(true)())
 	if m.selected != 2 || m.id != "b" {
 		t.Errorf("after a new torrent, number %d is selected: %q", m.selected, m.id)
 	}
@@ -185,14 +186,14 @@ func TestKeys(t *testing.T) {
 	if len(w.paused) != 1 || w.paused[0] != "btrue" {
 		t.Errorf("paused: %q", w.paused)
 	}
-	// What is gone leaves the selection near.
+	// If the selected torrent is removed, a torrent near it is selected.
 	w.torrents = w.torrents[:2]
-	m.Update(m.look(true)())
+	m.Update(m.refresh(true)())
 	if m.id != "a" {
 		t.Errorf("after the selected one went, %q is selected", m.id)
 	}
 	w.torrents = nil
-	m.Update(m.look(true)())
+	m.Update(m.refresh(true)())
 	if s := check(t, m); !strings.Contains(s, "no torrents") {
 		t.Errorf("an empty list:\n%s", s)
 	}
@@ -202,16 +203,16 @@ func TestKeys(t *testing.T) {
 		t.Error("q does not quit")
 	}
 	w.err = errors.New("the daemon\x1b[2J went away")
-	m.Update(m.look(true)())
+	m.Update(m.refresh(true)())
 	if s := check(t, m); !strings.Contains(s, `the daemon\x1b[2J went away`) {
 		t.Errorf("an error is not shown:\n%s", s)
 	}
 }
 
-// unpausable hides that a world can pause.
-type unpausable struct{ Source }
+// noPauser hides the Pause method of a source.
+type noPauser struct{ Source }
 
-// TestRun drives the whole program with keys, and with a context that ends.
+// TestRun runs the whole program with keys, and with a context that is cancelled.
 func TestRun(t *testing.T) {
 	var out bytes.Buffer
 	in, keys, err := os.Pipe()
@@ -221,7 +222,7 @@ func TestRun(t *testing.T) {
 	defer in.Close()
 	ended := make(chan error, 1)
 	go func() {
-		ended <- Run(t.Context(), unpausable{someWorld()}, Options{Title: "x", Input: in, Output: &out, Environ: []string{"TERM=xterm", "NO_COLOR=1"}, Every: time.Millisecond})
+		ended <- Run(t.Context(), noPauser{newFakeSource()}, Options{Title: "x", Input: in, Output: &out, Environ: []string{"TERM=xterm", "NO_COLOR=1"}, Every: time.Millisecond})
 	}()
 	keys.WriteString("3q")
 	if err := <-ended; err != nil {
@@ -241,7 +242,7 @@ func TestRun(t *testing.T) {
 	}
 	defer in2.Close()
 	defer keys2.Close()
-	if err := Run(ctx, someWorld(), Options{Input: in2, Output: &bytes.Buffer{}, Environ: []string{"TERM=xterm"}}); err != nil {
+	if err := Run(ctx, newFakeSource(), Options{Input: in2, Output: &bytes.Buffer{}, Environ: []string{"TERM=xterm"}}); err != nil {
 		t.Error(err)
 	}
 }

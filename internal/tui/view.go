@@ -10,8 +10,8 @@ import (
 	"github.com/charmbracelet/x/ansi"
 )
 
-// Styles: the sixteen colours that a terminal's theme defines, and few of them.
-// Nothing is told by colour alone.
+// The styles use only the sixteen colours that the theme of the terminal defines.
+// Nothing is shown by colour alone.
 var (
 	strong = lipgloss.NewStyle().Bold(true)
 	faint  = lipgloss.NewStyle().Faint(true)
@@ -21,7 +21,7 @@ var (
 	bad    = lipgloss.NewStyle().Foreground(lipgloss.Red)
 )
 
-// Least size of a terminal that the screen is laid out for.
+// The smallest size of a terminal that the screen supports.
 const (
 	leastWidth  = 40
 	leastHeight = 10
@@ -42,11 +42,11 @@ func (m *model) screen() string {
 	lines := append(m.head(), m.list()...)
 	lines = append(lines, m.tabs())
 	foot := m.foot()
-	room := m.height - len(lines) - len(foot)
+	avail := m.height - len(lines) - len(foot)
 	body := m.body()
-	m.scroll = max(0, min(m.scroll, len(body)-room))
+	m.scroll = max(0, min(m.scroll, len(body)-avail))
 	body = body[m.scroll:]
-	for i := range room {
+	for i := range avail {
 		if i < len(body) {
 			lines = append(lines, " "+fit(body[i], m.inner())+" ")
 		} else {
@@ -56,15 +56,15 @@ func (m *model) screen() string {
 	return strings.Join(append(lines, foot...), "\n")
 }
 
-// inner is the width between the margins.
+// inner returns the width between the margins.
 func (m *model) inner() int { return m.width - 2 }
 
-// bodyHeight is the number of lines that a view has.
+// bodyHeight returns the number of lines of the current view.
 func (m *model) bodyHeight() int {
 	return m.height - len(m.head()) - len(m.list()) - 1 - len(m.foot())
 }
 
-// head is the line at the top, and a rule.
+// head returns the title line and a horizontal line.
 func (m *model) head() []string {
 	var down, up float64
 	peers := 0
@@ -81,7 +81,8 @@ func (m *model) head() []string {
 	}
 }
 
-// list is the list of torrents, where there are several.
+// list returns the rows of the list of torrents. It is empty if there is only one
+// torrent.
 func (m *model) list() []string {
 	if len(m.torrents) < 2 {
 		return nil
@@ -118,18 +119,19 @@ func (m *model) list() []string {
 	return append(out, faint.Render(strings.Repeat("─", m.width)))
 }
 
-// tabs is the line with the names of the views.
+// tabs returns the line with the names of the views.
 func (m *model) tabs() string {
 	var parts []string
 	width := 0
-	for _, v := range m.seeable() {
+	for _, v := range m.availableViews() {
 		label := fmt.Sprintf("%d %s", int(v)+1, v)
 		if v == m.view {
 			label = chosen.Render(" " + label + " ")
 		} else {
 			label = faint.Render(" " + label + " ")
 		}
-		if width += lipgloss.Width(label); width > m.inner() {
+		width += lipgloss.Width(label)
+		if width > m.inner() {
 			break
 		}
 		parts = append(parts, label)
@@ -137,7 +139,7 @@ func (m *model) tabs() string {
 	return " " + strings.Join(parts, "")
 }
 
-// foot is what is wrong, a rule, and the keys.
+// foot returns the error, a horizontal line, and the keys.
 func (m *model) foot() []string {
 	h := help.New()
 	h.ShowAll = m.help && m.height >= 16

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/fsnotify/fsnotify"
+
+	"spate/internal/folder"
 )
 
 // Options of a [Folder]. The zero value has the defaults.
@@ -27,14 +29,17 @@ type Options struct {
 	// change: those deep in a directory, and on file systems that tell nothing.
 	// Zero: 30 seconds.
 	Rescan time.Duration
+	// FollowLinks counts links as what they lead to, wherever that is. Without it,
+	// links that lead out of the folder are refused.
+	FollowLinks bool
 	// Log is for what an operator should know; nil: discarded.
 	Log *slog.Logger
 }
 
-// Entry is something complete in a folder.
+// Entry is something complete in a folder: a file, a directory, or a link to one.
 type Entry struct {
 	Name string // of one element
-	Dir  bool
+	Dir  bool   // it is a directory, or leads to one
 	// Stamp stands for names, sizes, times and numbers of all files: while it is
 	// the same, so are they.
 	Stamp string
@@ -42,10 +47,19 @@ type Entry struct {
 
 // Scan is what a folder holds.
 type Scan struct {
-	Entries []Entry  // complete, by name
-	Waiting []string // names of what is still being written, by name
+	Entries []Entry   // complete, by name
+	Waiting []string  // names of what is still being written, by name
+	Refused []Refused // what is neither a file nor a directory of the folder, by name
 	// Err says that the folder could not be read, or that another file system is
 	// mounted there than before: nothing is known of what it holds.
+	Err error
+}
+
+// Refused is an entry that nothing is made of.
+type Refused struct {
+	Name string
+	// Err is a [folder.LinkError] for a link that leads out, a [folder.TypeError]
+	// for a pipe, a socket or a device, an fs.ErrNotExist for a link to nothing.
 	Err error
 }
 
@@ -139,29 +153,35 @@ func (f *Folder) Run(ctx context.Context, each func(Scan)) error {
 
 // Scan looks at the folder once.
 func (f *Folder) Scan(now time.Time) (s Scan) {
-	info, err := os.Stat(f.dir)
-	if err == nil && !info.IsDir() {
-		err = &fs.PathError{Op: "watch", Path: f.dir, Err: errors.New("not a directory")}
-	}
+	in, err := folder.Open(f.dir, folder.Options{FollowLinks: f.opt.FollowLinks})
 	if err != nil {
 		return Scan{Err: err}
 	}
-	if dev := device(info); !f.known {
+	defer in.Close()
+	self, err := in.Stat(".")
+	if err != nil {
+		return Scan{Err: err}
+	}
+	if dev := device(self); !f.known {
 		f.dev, f.known = dev, true
 	} else if dev != f.dev {
 		return Scan{Err: fmt.Errorf("%s: another file system is mounted there than when the program began", f.dir)}
 	}
-	entries, err := os.ReadDir(f.dir)
+	entries, err := in.ReadDir()
 	if err != nil {
 		return Scan{Err: err}
 	}
 	seen := map[string]sight{}
 	for _, e := range entries {
-		if Temporary(e.Name()) || !e.IsDir() && !e.Type().IsRegular() {
+		if Temporary(e.Name()) {
 			continue
 		}
-		path := filepath.Join(f.dir, e.Name())
-		stamp, newest, err := stampOf(path, e)
+		info, err := describe(in, e, self)
+		if err != nil {
+			s.Refused = append(s.Refused, Refused{e.Name(), err})
+			continue
+		}
+		stamp, newest, err := stampOf(in, info)
 		if err != nil { // removed meanwhile, or on its way
 			s.Waiting = append(s.Waiting, e.Name())
 			continue
@@ -171,17 +191,41 @@ func (f *Folder) Scan(now time.Time) (s Scan) {
 			v = sight{stamp: stamp, since: now}
 		}
 		if !v.done {
-			v.done = (now.Sub(v.since) >= f.opt.Settle || !newest.After(now) && now.Sub(newest) >= f.opt.Settle) && !beingWritten(path, e)
+			v.done = (now.Sub(v.since) >= f.opt.Settle || !newest.After(now) && now.Sub(newest) >= f.opt.Settle) && !beingWritten(in, info)
 		}
 		seen[e.Name()] = v
 		if v.done {
-			s.Entries = append(s.Entries, Entry{Name: e.Name(), Dir: e.IsDir(), Stamp: stamp})
+			s.Entries = append(s.Entries, Entry{Name: e.Name(), Dir: info.IsDir(), Stamp: stamp})
 		} else {
 			s.Waiting = append(s.Waiting, e.Name())
 		}
 	}
 	f.seen = seen
 	return s
+}
+
+// describe describes an entry of the folder in, which self describes, or what it leads
+// to if it is a link. The error says why nothing can be made of it.
+func describe(in *folder.Folder, e fs.DirEntry, self fs.FileInfo) (fs.FileInfo, error) {
+	if e.Type()&fs.ModeSymlink == 0 {
+		info, err := e.Info()
+		if err == nil && !info.IsDir() && !info.Mode().IsRegular() {
+			err = &folder.TypeError{Path: in.Path(e.Name()), Type: info.Mode().Type()}
+		}
+		return info, err
+	}
+	info, err := in.Stat(e.Name())
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("%s is a symbolic link to nothing: %w", in.Path(e.Name()), fs.ErrNotExist)
+	case err != nil:
+		return nil, err
+	case os.SameFile(info, self):
+		return nil, fmt.Errorf("%s is a symbolic link to the folder that it lies in", in.Path(e.Name()))
+	case !info.IsDir() && !info.Mode().IsRegular():
+		return nil, &folder.TypeError{Path: in.Path(e.Name()), Type: info.Mode().Type()}
+	}
+	return info, nil
 }
 
 // Temporary reports whether a name is that of something that a program has not

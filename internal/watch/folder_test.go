@@ -19,7 +19,7 @@ func names(s Scan) (done, waiting []string) {
 	return done, s.Waiting
 }
 
-func folder(t *testing.T) (*Folder, func(name, data string, age time.Duration) string) {
+func watched(t *testing.T) (*Folder, func(name, data string, age time.Duration) string) {
 	t.Helper()
 	f, err := New(t.TempDir(), Options{Settle: 3 * time.Second})
 	if err != nil {
@@ -41,7 +41,7 @@ func folder(t *testing.T) (*Folder, func(name, data string, age time.Duration) s
 }
 
 func TestSettles(t *testing.T) {
-	f, write := folder(t)
+	f, write := watched(t)
 	now := time.Now()
 	check := func(at time.Duration, done, waiting []string) {
 		t.Helper()
@@ -73,7 +73,7 @@ func TestOpenForWriting(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("only Linux tells who writes")
 	}
-	f, write := folder(t)
+	f, write := watched(t)
 	path := write("slow", "half", time.Hour)
 	inTree := write("tree/slow", "half", time.Hour)
 	for _, p := range []string{path, inTree} {
@@ -89,7 +89,7 @@ func TestOpenForWriting(t *testing.T) {
 }
 
 func TestStamp(t *testing.T) {
-	f, write := folder(t)
+	f, write := watched(t)
 	stamp := func(name string) string {
 		for _, e := range f.Scan(time.Now()).Entries {
 			if e.Name == name {
@@ -123,7 +123,7 @@ func TestStamp(t *testing.T) {
 // TestGone protects what is published from a folder that is away: that says
 // nothing about what it holds.
 func TestGone(t *testing.T) {
-	f, write := folder(t)
+	f, write := watched(t)
 	write("a", "1", time.Hour)
 	f.Scan(time.Now())
 	if err := os.Rename(f.dir, f.dir+"-away"); err != nil {
@@ -140,7 +140,7 @@ func TestGone(t *testing.T) {
 }
 
 func TestRun(t *testing.T) {
-	f, write := folder(t)
+	f, write := watched(t)
 	ctx, cancel := context.WithCancelCause(t.Context())
 	scans := make(chan Scan)
 	ended := make(chan error, 1)

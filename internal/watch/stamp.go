@@ -5,14 +5,16 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"time"
+
+	"spate/internal/folder"
 )
 
-// stampOf returns what stands for an entry, and when it was last written to. Of
-// a directory, hidden files count as well: they may be part of it.
-func stampOf(path string, e fs.DirEntry) (stamp string, newest time.Time, err error) {
+// stampOf returns what stands for an entry of the folder in, which info describes,
+// and when it was last written to. Of a directory, hidden files count as well: they
+// may be part of it.
+func stampOf(in *folder.Folder, info fs.FileInfo) (stamp string, newest time.Time, err error) {
 	h := sha256.New()
 	add := func(name string, info fs.FileInfo) {
 		var b [25]byte
@@ -25,46 +27,41 @@ func stampOf(path string, e fs.DirEntry) (stamp string, newest time.Time, err er
 			newest = info.ModTime()
 		}
 	}
-	if !e.IsDir() {
-		info, err := os.Lstat(path)
-		if err != nil {
-			return "", newest, err
-		}
+	if !info.IsDir() {
 		add("", info)
 		return hex.EncodeToString(h.Sum(nil)[:16]), newest, nil
 	}
-	err = filepath.WalkDir(path, func(p string, d fs.DirEntry, err error) error {
+	err = in.Walk(info.Name(), func(_ *folder.Folder, rel string, info fs.FileInfo, err error) error {
 		if err != nil {
 			return err
 		}
-		info, err := d.Info()
-		if err != nil {
-			return err
+		if rel != "" {
+			rel = string(filepath.Separator) + rel
 		}
-		if d.IsDir() {
+		if info.IsDir() {
 			// Its time says when something came or went, which the entries say too;
 			// but an empty one that is being filled is not settled.
 			if info.ModTime().After(newest) {
 				newest = info.ModTime()
 			}
-			h.Write([]byte(p[len(path):] + "/\x00"))
+			h.Write([]byte(rel + "/\x00"))
 			return nil
 		}
-		add(p[len(path):]+"\x00", info)
+		add(rel+"\x00", info)
 		return nil
 	})
 	return hex.EncodeToString(h.Sum(nil)[:16]), newest, err
 }
 
-// beingWritten reports whether some process has the entry, or a file in it, open
-// for writing, as far as the system tells.
-func beingWritten(path string, e fs.DirEntry) bool {
-	if !e.IsDir() {
-		return openForWriting(path)
+// beingWritten reports whether some process has the entry that info describes, or a
+// file in it, open for writing, as far as the system tells.
+func beingWritten(in *folder.Folder, info fs.FileInfo) bool {
+	if !info.IsDir() {
+		return openForWriting(in, info.Name())
 	}
 	found := false
-	filepath.WalkDir(path, func(p string, d fs.DirEntry, err error) error {
-		if err == nil && d.Type().IsRegular() && openForWriting(p) {
+	in.Walk(info.Name(), func(in *folder.Folder, _ string, info fs.FileInfo, _ error) error {
+		if info.Mode().IsRegular() && openForWriting(in, info.Name()) {
 			found = true
 			return fs.SkipAll
 		}

@@ -2,5 +2,7 @@
 
 package watch
 
+import "spate/internal/folder"
+
 // openForWriting is not known here: only time tells.
-func openForWriting(string) bool { return false }
+func openForWriting(*folder.Folder, string) bool { return false }

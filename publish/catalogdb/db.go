@@ -20,7 +20,7 @@ import (
 
 	_ "modernc.org/sqlite" // registers the driver "sqlite"
 
-	"spate/internal/wholefile"
+	"spate/internal/atomicfile"
 	"spate/publish"
 )
 
@@ -141,7 +141,7 @@ func (d *DB) Backup(ctx context.Context, path string) error {
 		return err
 	}
 	defer f.Close()
-	return errors.Join(f.Chmod(0o600), f.Sync(), wholefile.SyncDir(filepath.Dir(path)))
+	return errors.Join(f.Chmod(0o600), f.Sync(), atomicfile.SyncDir(filepath.Dir(path)))
 }
 
 // setAside renames a damaged database, with what belongs to it, and returns its
@@ -161,6 +161,6 @@ func setAside(path string, now time.Time) (string, error) {
 				return "", err
 			}
 		}
-		return aside, wholefile.SyncDir(dir)
+		return aside, atomicfile.SyncDir(dir)
 	}
 }

@@ -15,7 +15,7 @@ import (
 	"strings"
 	"time"
 
-	"spate/internal/wholefile"
+	"spate/internal/atomicfile"
 	"spate/metainfo"
 	"spate/publish"
 )
@@ -73,14 +73,14 @@ func (d *DB) writeRecord(r *publish.Release, torrent []byte) error {
 	sum := sha256.Sum256(body)
 	body = append([]byte(hex.EncodeToString(sum[:])+"\n"), body...)
 	if torrent != nil {
-		if err := wholefile.Write(d.recordPath(r, ".torrent"), torrent); err != nil {
+		if err := atomicfile.Write(d.recordPath(r, ".torrent"), torrent); err != nil {
 			return err
 		}
 	}
-	if err := wholefile.Write(d.recordPath(r, ".json"), body); err != nil {
+	if err := atomicfile.Write(d.recordPath(r, ".json"), body); err != nil {
 		return err
 	}
-	return wholefile.SyncDir(filepath.Join(d.dir, recordDir))
+	return atomicfile.SyncDir(filepath.Join(d.dir, recordDir))
 }
 
 func (d *DB) removeRecord(r *publish.Release) error {
@@ -128,7 +128,7 @@ func (d *DB) reconcile(ctx context.Context, fresh bool) (warnings []error, err e
 	for _, e := range entries {
 		stem, ext, _ := strings.Cut(e.Name(), ".")
 		switch {
-		case strings.HasPrefix(e.Name(), "corrupt-") || known[stem] && !strings.HasSuffix(ext, wholefile.Extension):
+		case strings.HasPrefix(e.Name(), "corrupt-") || known[stem] && !strings.HasSuffix(ext, atomicfile.Extension):
 		case fresh && ext == "torrent":
 			if err := d.restore(ctx, filepath.Join(dir, stem)); err != nil {
 				if ctx.Err() != nil {

@@ -9,15 +9,15 @@ import (
 // Op is an operation of a storage.
 type Op uint8
 
-// The operations that a [Faulty] asks about.
+// The operations that a [Faulty] can make fail.
 const (
 	OpRead Op = iota
 	OpWrite
 	OpSync
 )
 
-// Faulty is a storage that fails when Fail says so. It is safe for use by any
-// number of goroutines; Fail is called by one at a time.
+// Faulty is a storage that can be made to fail. It is safe for concurrent use,
+// but never calls its fail function concurrently.
 type Faulty struct {
 	storage.Storage
 	mu     sync.Mutex
@@ -25,21 +25,21 @@ type Faulty struct {
 	counts [3]int
 }
 
-// NewFaulty returns s with failures. fail is asked before each operation with
-// its range; an error that it returns is the operation's, which then does
-// nothing. nil fails nothing.
+// NewFaulty returns a storage that forwards operations to s unless fail returns an
+// error. fail is called before each operation with its range. If it returns an error,
+// the operation does nothing and returns that error. A nil fail never fails.
 func NewFaulty(s storage.Storage, fail func(op Op, off int64, n int) error) *Faulty {
 	return &Faulty{Storage: s, fail: fail}
 }
 
-// SetFail replaces what decides about failures.
+// SetFail replaces the fail function.
 func (f *Faulty) SetFail(fail func(op Op, off int64, n int) error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.fail = fail
 }
 
-// Count returns how often an operation was asked for.
+// Count returns the number of calls of an operation, including those that failed.
 func (f *Faulty) Count(op Op) int {
 	f.mu.Lock()
 	defer f.mu.Unlock()

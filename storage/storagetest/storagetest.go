@@ -1,5 +1,5 @@
-// Package storagetest checks that a storage keeps the contract of
-// [storage.Storage], and lends fakes that fail when they are told to.
+// Package storagetest checks that an implementation of [storage.Storage] fulfils its
+// contract. [Faulty] lets tests simulate failures.
 package storagetest
 
 import (
@@ -13,11 +13,11 @@ import (
 	"spate/storage"
 )
 
-// Open returns a new, empty storage with a byte space of n bytes, n at least 1.
-// All of the space has to be storable: no padding.
+// Open returns a new, empty storage with a byte space of n bytes, where n is at least
+// 1. The byte space must not contain padding.
 type Open func(t *testing.T, n int64) storage.Storage
 
-// Run runs all checks of the contract. Run it under the race detector too.
+// Run runs all checks. It should also be run with the race detector.
 func Run(t *testing.T, open Open) {
 	t.Run("Range", func(t *testing.T) { testRange(t, open) })
 	t.Run("Unwritten", func(t *testing.T) { testUnwritten(t, open) })
@@ -26,7 +26,8 @@ func Run(t *testing.T, open Open) {
 	t.Run("Closed", func(t *testing.T) { testClosed(t, open) })
 }
 
-// testRange: what lies outside is an error that says so and moves no bytes.
+// testRange checks that a range outside of the byte space transfers nothing and returns
+// ErrRange.
 func testRange(t *testing.T, open Open) {
 	const n = 1000
 	s := open(t, n)
@@ -52,8 +53,7 @@ func testRange(t *testing.T, open Open) {
 	}
 }
 
-// testUnwritten: reading what was never written gives zeros or says that it is
-// missing, never anything else.
+// testUnwritten checks that reading unwritten data returns zeros or ErrMissing.
 func testUnwritten(t *testing.T, open Open) {
 	const n = 300_000
 	s := open(t, n)
@@ -78,7 +78,7 @@ func testUnwritten(t *testing.T, open Open) {
 	check()
 }
 
-// testRandom: the storage behaves like a slice, over random writes and reads.
+// testRandom compares random writes and reads with a byte slice.
 func testRandom(t *testing.T, open Open) {
 	const n = 200_003
 	s := open(t, n)
@@ -115,8 +115,8 @@ func testRandom(t *testing.T, open Open) {
 	}
 }
 
-// testConcurrent: writers of different ranges do not disturb each other, nor
-// readers and Sync.
+// testConcurrent checks that writers of different ranges do not disturb each other,
+// their readers, or Sync.
 func testConcurrent(t *testing.T, open Open) {
 	const workers, size, rounds = 8, 50_001, 20
 	s := open(t, workers*size)
@@ -152,8 +152,8 @@ func testConcurrent(t *testing.T, open Open) {
 	wg.Wait()
 }
 
-// testClosed: a closed storage says so, and Close may be called while others
-// read and write.
+// testClosed checks that a closed storage returns os.ErrClosed, and that Close may be
+// called during reads and writes.
 func testClosed(t *testing.T, open Open) {
 	s := open(t, 100_000)
 	if _, err := s.WriteAt(make([]byte, 100_000), 0); err != nil {

@@ -2,24 +2,25 @@ package swarm
 
 import "encoding/binary"
 
-// arena keeps the blocks of a shard. A block is a header and room for the
-// entries of one list, or of one bucket of a large one. Blocks are allocated one
-// after the other in segments; a freed one leaves a gap; when the gaps are more
-// than an eighth of all, the emptiest segment is emptied into the open one. So
-// no gap is for ever, and nothing takes longer than moving a segment.
+// arena stores the blocks of a shard. A block consists of a header and space for the
+// entries of one list, or of one bucket of a large list. Blocks are allocated one after
+// another in segments, and freeing a block leaves a gap. If gaps are more than 1/8 of
+// the arena, the blocks of the segment with the fewest live bytes are moved to the open
+// segment. The time of an allocation is therefore bounded by that of moving one
+// segment.
 type arena struct {
 	pool *pool
 	segs []segment // segs[0] is not used, so that no block has reference 0 or 1
-	free []uint32  // slots of segs without memory
-	open uint32    // where blocks are allocated; 0: nowhere yet
-	used int       // segments with memory
-	live int       // bytes in live blocks
+	free []uint32  // indexes of segs without memory
+	open uint32    // segment in which blocks are allocated; 0 if there is none yet
+	used int       // number of segments with memory
+	live int       // number of bytes in live blocks
 }
 
 type segment struct {
 	mem  []byte
-	end  uint16 // where the next block begins
-	live uint16 // bytes in live blocks
+	end  uint16 // offset of the next block
+	live uint16 // number of bytes in live blocks
 }
 
 const (
@@ -27,24 +28,26 @@ const (
 	segMask  = segSize - 1
 
 	blockOwner  = 0 // uint32
-	blockCap    = 4 // uint8: entries that there is room for
-	blockN      = 5 // uint8: entries
+	blockCap    = 4 // uint8: capacity in entries
+	blockN      = 5 // uint8: number of entries
 	blockHeader = 6
 
-	// maxBlock is the most entries of a block: its counters are bytes.
+	// maxBlock is the maximum number of entries of a block, because its counters are
+	// bytes.
 	maxBlock = 255
 
-	// Owners: record<<2|list, or ownerDir | directory<<2|list.
+	// An owner is record<<2|list, or ownerDir | directory<<2|list.
 	ownerDir  = 1 << 31
-	ownerDead = 1<<32 - 4 // | list, which tells the size
+	ownerDead = 1<<32 - 4 // | list, which determines the size of the entries
 )
 
 func blockSize(list, capacity int) int { return blockHeader + capacity*entrySize(list) }
 
-// header returns the block at ref with what follows it in its segment.
+// header returns the memory of a segment from the block at ref on.
 func (a *arena) header(ref uint32) []byte { return a.segs[ref>>segShift].mem[ref&segMask:] }
 
-// bump allocates in the open segment; 0 where there is no room.
+// bump allocates a block in the open segment. It returns refNone if the segment has no
+// space.
 func (a *arena) bump(owner uint32, list, capacity int) uint32 {
 	seg := &a.segs[a.open]
 	size := blockSize(list, capacity)
@@ -84,7 +87,7 @@ func (a *arena) release(ref uint32, list int) {
 	}
 }
 
-// openNew makes a new segment the open one.
+// openNew replaces the open segment by a new one.
 func (a *arena) openNew() {
 	if old := a.open; old != 0 && a.segs[old].live == 0 {
 		a.drop(old)
@@ -103,7 +106,7 @@ func (a *arena) openNew() {
 	a.used++
 }
 
-// drop gives a segment back.
+// drop frees the memory of a segment.
 func (a *arena) drop(no uint32) {
 	a.pool.put(a.segs[no].mem)
 	a.segs[no] = segment{}
@@ -111,7 +114,7 @@ func (a *arena) drop(no uint32) {
 	a.used--
 }
 
-// victim returns the segment that is best emptied; 0 where there is no need.
+// victim returns the segment whose blocks should be moved, or 0 if there are few gaps.
 func (a *arena) victim() uint32 {
 	if a.open == 0 {
 		return 0
@@ -130,8 +133,8 @@ func (a *arena) victim() uint32 {
 	return best
 }
 
-// alloc returns a new, empty block. It may move others: every block and its
-// reference that the caller holds is stale afterwards.
+// alloc returns a new, empty block. It may move other blocks, so that all blocks and
+// references that the caller holds become invalid.
 func (s *shard) alloc(owner uint32, list, capacity int) uint32 {
 	a := &s.arena
 	if a.open == 0 {
@@ -140,7 +143,7 @@ func (s *shard) alloc(owner uint32, list, capacity int) uint32 {
 	ref := a.bump(owner, list, capacity)
 	if ref == refNone {
 		if no := a.victim(); no != 0 {
-			s.empty(no)
+			s.evacuate(no)
 			ref = a.bump(owner, list, capacity)
 		}
 	}
@@ -151,20 +154,21 @@ func (s *shard) alloc(owner uint32, list, capacity int) uint32 {
 	return ref
 }
 
-// tidy empties a segment where there is need, and reports whether there was.
-func (s *shard) tidy() bool {
+// compact moves the blocks of one segment if there are many gaps, and reports whether
+// it did.
+func (s *shard) compact() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	no := s.arena.victim()
 	if no != 0 {
-		s.empty(no)
+		s.evacuate(no)
 	}
 	return no != 0
 }
 
-// empty moves the live blocks of a segment to the open one, with less slack, and
-// gives the segment back.
-func (s *shard) empty(no uint32) {
+// evacuate moves the live blocks of a segment to the open segment, with less spare
+// capacity, and frees the segment.
+func (s *shard) evacuate(no uint32) {
 	a := &s.arena
 	for off := uint32(0); off < uint32(a.segs[no].end); {
 		old := no<<segShift | off
@@ -176,7 +180,7 @@ func (s *shard) empty(no uint32) {
 		if owner >= ownerDead {
 			continue
 		}
-		fit := min(capacity, roomFor(n))
+		fit := min(capacity, blockCapacity(n))
 		ref := a.bump(owner, list, fit)
 		if ref == refNone {
 			a.openNew()
@@ -186,15 +190,15 @@ func (s *shard) empty(no uint32) {
 		from := s.arenaBlock(old, list)
 		to.copyFrom(0, &from, 0, n)
 		a.header(ref)[blockN] = byte(n)
-		s.moved(owner, &to, ref)
+		s.setBlockRef(owner, &to, ref)
 	}
 	seg := &a.segs[no]
 	a.live -= int(seg.live)
 	a.drop(no)
 }
 
-// moved tells the owner of a block its new place.
-func (s *shard) moved(owner uint32, b *block, ref uint32) {
+// setBlockRef updates the reference of a block that was moved.
+func (s *shard) setBlockRef(owner uint32, b *block, ref uint32) {
 	list := int(owner & 3)
 	if owner&ownerDir == 0 {
 		s.record(owner>>2).setRef(list, ref)

@@ -16,12 +16,12 @@ import (
 	"spate/tracker/swarm"
 )
 
-// hashNo is the info-hash of swarm n.
+// hashNo sets the info-hash of r to that of swarm n.
 func hashNo(r *swarm.Request, n int) {
 	binary.LittleEndian.PutUint64(r.InfoHash[:], uint64(n)*0x9e3779b97f4a7c15)
 }
 
-// population announces peers peers to each of swarms swarms, in turn.
+// population announces peers to each of the swarms, in turn.
 func population(tb testing.TB, tab *swarm.Table, swarms, peers int) {
 	tb.Helper()
 	var rep swarm.Reply
@@ -37,8 +37,8 @@ func population(tb testing.TB, tab *swarm.Table, swarms, peers int) {
 	}
 }
 
-// BenchmarkAnnounce is a regular announce of a random peer that wants 50 others,
-// in tables of a million peers.
+// BenchmarkAnnounce measures regular announces of random peers that want 50 peers, in
+// tables of a million peers.
 func BenchmarkAnnounce(b *testing.B) {
 	for _, c := range []struct{ swarms, peers int }{{10_000, 100}, {1_000_000, 1}, {10, 100_000}} {
 		b.Run(fmt.Sprintf("%dx%d", c.swarms, c.peers), func(b *testing.B) {
@@ -62,8 +62,8 @@ func BenchmarkAnnounce(b *testing.B) {
 	}
 }
 
-// BenchmarkMemory is bytes a peer, or a swarm where there is a peer each, by what
-// the process grew, with all that it did to get there; no more than its limit.
+// BenchmarkMemory measures the growth of the process in bytes per peer, or per swarm if
+// each swarm has one peer, and fails if it exceeds the limit.
 func BenchmarkMemory(b *testing.B) {
 	for _, c := range []struct{ swarms, peers, limit int }{{10_000, 100, 16}, {1_000_000, 1, 150}, {1, 400_000, 16}} {
 		b.Run(fmt.Sprintf("%dx%d", c.swarms, c.peers), func(b *testing.B) {
@@ -85,8 +85,8 @@ func BenchmarkMemory(b *testing.B) {
 	}
 }
 
-// cpuTime is what this process used of the processors, which says more than the
-// clock on a machine that is shared.
+// cpuTime returns the CPU time of this process, which depends less on other load than
+// the clock.
 func cpuTime() time.Duration {
 	b, err := os.ReadFile("/proc/self/stat")
 	if err != nil {
@@ -98,7 +98,7 @@ func cpuTime() time.Duration {
 	return time.Duration(user+sys) * (time.Second / 100)
 }
 
-// resident is the memory of this process, in bytes.
+// resident returns the resident memory of this process in bytes.
 func resident(tb testing.TB) int64 {
 	b, err := os.ReadFile("/proc/self/statm")
 	if err != nil {
@@ -111,7 +111,7 @@ func resident(tb testing.TB) int64 {
 	return n * int64(os.Getpagesize())
 }
 
-// BenchmarkRestore loads a million peers.
+// BenchmarkRestore restores a million peers.
 func BenchmarkRestore(b *testing.B) {
 	for _, c := range []struct{ swarms, peers int }{{10_000, 100}, {1_000_000, 1}, {2, 400_000}} {
 		b.Run(fmt.Sprintf("%dx%d", c.swarms, c.peers), func(b *testing.B) {
@@ -141,8 +141,7 @@ func BenchmarkRestore(b *testing.B) {
 	}
 }
 
-// BenchmarkSweep is a sweep of a million peers in large swarms, of which all
-// expire.
+// BenchmarkSweep sweeps a million expired peers in large swarms.
 func BenchmarkSweep(b *testing.B) {
 	for b.Loop() {
 		b.StopTimer()

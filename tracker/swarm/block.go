@@ -5,9 +5,9 @@ import (
 	"encoding/binary"
 )
 
-// block is a view of the entries of one list, or of one bucket of a large one:
-// all addresses, then all stamps, then all metas, so that a run of addresses is
-// as the wire wants it. It is stale after the next alloc in its shard.
+// block is a view of the entries of one list, or of one bucket of a large list. It
+// holds all addresses, then all stamps, then all metas, so that several addresses can
+// be copied to a reply at once. It is invalid after the next alloc in its shard.
 type block struct {
 	mem    []byte
 	n      int
@@ -15,8 +15,8 @@ type block struct {
 	stride int
 }
 
-// roomFor is the capacity that a block of n entries is given.
-func roomFor(n int) int { return min(n+n/8, maxBlock) }
+// blockCapacity returns the capacity of a new block for n entries.
+func blockCapacity(n int) int { return min(n+n/8, maxBlock) }
 
 func (b *block) addr(i int) []byte { return b.mem[i*b.stride : (i+1)*b.stride : (i+1)*b.stride] }
 
@@ -37,7 +37,8 @@ func (b *block) set(i int, addr []byte, stamp, meta uint16) {
 	b.setMeta(i, meta)
 }
 
-// copyFrom copies n entries of from, beginning at entry j, to entry i and on.
+// copyFrom copies n entries of from, starting at its entry j, to entry i and those that
+// follow it.
 func (b *block) copyFrom(i int, from *block, j, n int) {
 	copy(b.mem[i*b.stride:], from.mem[j*b.stride:(j+n)*b.stride])
 	copy(b.mem[b.stampAt(i):b.stampAt(i+n)], from.mem[from.stampAt(j):])
@@ -51,8 +52,8 @@ func (b *block) move(i, j int) {
 	}
 }
 
-// find returns the entry with address a, or -1; and among the entries before it
-// with the same host, how many there are and which is the oldest (-1: none).
+// find returns the index of the entry with address a, or -1. Of the entries before it
+// with the same host it also returns the number and the oldest (-1 if there is none).
 func (b *block) find(a []byte, now uint16) (at, same, oldest int) {
 	at, oldest = -1, -1
 	if b.stride == 6 {
@@ -94,7 +95,8 @@ func (b *block) find4(a []byte, now uint16) (at, same, oldest int) {
 	return -1, same, oldest
 }
 
-// oldest returns the entry that announced longest ago, -1 in an empty block.
+// oldest returns the entry whose last announce is the oldest, or -1 if the block is
+// empty.
 func (b *block) oldest(now uint16) int {
 	at, most := -1, -1
 	for i := 0; i < b.n; i++ {
@@ -105,20 +107,20 @@ func (b *block) oldest(now uint16) int {
 	return at
 }
 
-// spill holds the entries of a block while they are put elsewhere.
+// spill holds the entries of blocks while they are distributed to other blocks.
 type spill struct {
 	mem [maxBlock * (18 + 4)]byte
 	n   int
 }
 
-// view is the entries as a block. It is not kept in sp, which would move that to
-// the heap.
+// view returns the entries as a block. sp does not store the block, because that would
+// move sp to the heap.
 func (sp *spill) view(list int) block {
 	return block{mem: sp.mem[:], n: sp.n, cap: maxBlock, stride: strideOf(list)}
 }
 
-// take appends the entries of b. The caller knows that there is room.
-func (sp *spill) take(b *block, list int) {
+// add appends the entries of b. The caller must know that they fit.
+func (sp *spill) add(b *block, list int) {
 	v := sp.view(list)
 	v.copyFrom(sp.n, b, 0, b.n)
 	sp.n += b.n

@@ -1,8 +1,8 @@
-// Package swarm keeps the peers of all torrents of a tracker: who is in which
-// swarm, how many seeds and leechers it has, and a fair sample of them for
-// whoever announces. It has no sockets, no files (but for [Store]), no
-// goroutines and no clock: the time is an argument.
+// Package swarm stores the peers of all torrents of a tracker: the swarm of each
+// torrent with its peers, the numbers of seeds and leechers, and fair samples of peers
+// for announces. It uses no sockets, no files (except for [Store]), no goroutines and
+// no clock: the time is an argument.
 //
-// The data hold no pointers, so that the garbage collector never looks at
-// them, and a peer costs its wire address and four bytes (see shard.go).
+// The data contains no pointers, so that the garbage collector does not scan it. Each
+// peer takes its compact address and four bytes (see shard.go).
 package swarm

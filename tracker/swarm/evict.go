@@ -1,30 +1,30 @@
 package swarm
 
-// tries is how many records are looked at for the best to evict: enough that a
-// flood of one kind evicts its own, few enough for the path of an announce.
-const tries = 8
+// victimTries is the number of records from which the record to evict is chosen. It is
+// large enough that a flood of swarms of one kind evicts its own kind, and small enough
+// to be examined in an announce.
+const victimTries = 8
 
-// small is the number of peers up to which a whole swarm makes room for a new
-// one that was not published.
-const small = 2
+// smallSwarm is the number of peers up to which a swarm can be evicted for a new
+// unprotected swarm.
+const smallSwarm = 2
 
-// roomForSwarm makes room for one more record, and reports whether there is any.
-// Numbers of records are stale afterwards.
-func (s *shard) roomForSwarm(sec uint32, protected bool) bool {
+// reserveSwarm makes space for one more record and reports whether it succeeded. Record
+// numbers become invalid.
+func (s *shard) reserveSwarm(sec uint32, protected bool) bool {
 	if s.nrec < maxRecs && s.t.swarms.Load() < int64(s.t.opt.MaxSwarms) && !s.t.overMemory() {
 		return true
 	}
 	if s.evictSwarm(sec, protected) {
 		return true
 	}
-	return protected && s.elsewhere(func(o *shard) bool { return o.evictSwarm(sec, true) })
+	return protected && s.otherShards(func(o *shard) bool { return o.evictSwarm(sec, true) })
 }
 
-// evictSwarm forgets a swarm that is not protected: with any number of peers, or
-// a small one.
+// evictSwarm evicts an unprotected swarm. Unless any is set it must be small.
 func (s *shard) evictSwarm(sec uint32, any bool) bool {
 	ri, ok := s.victim(sec, s.nrec, 0, any)
-	if !ok || !any && s.record(ri).peers() > small {
+	if !ok || !any && s.record(ri).peers() > smallSwarm {
 		return false
 	}
 	s.forget(ri)
@@ -32,9 +32,9 @@ func (s *shard) evictSwarm(sec uint32, any bool) bool {
 	return true
 }
 
-// elsewhere calls f for other shards until one reports success. It passes over
-// those that are busy: holding this shard's lock, it must not wait for another.
-func (s *shard) elsewhere(f func(*shard) bool) bool {
+// otherShards calls f for other shards until f returns true. It skips shards that are
+// locked, because it must not wait for a lock while it holds the lock of this shard.
+func (s *shard) otherShards(f func(*shard) bool) bool {
 	at := s.rng.below(len(s.t.shards))
 	for i := range s.t.shards {
 		o := &s.t.shards[(at+i)%len(s.t.shards)]
@@ -50,15 +50,16 @@ func (s *shard) elsewhere(f func(*shard) bool) bool {
 	return false
 }
 
-// overMemory reports whether the table holds as much memory as it may. Then each
-// new entry takes the place of another.
+// overMemory reports whether the table uses as much memory as it may. A new entry then
+// replaces an old one.
 func (t *Table) overMemory() bool {
 	return t.opt.MaxMemory > 0 && t.pool.out.Load()*segSize+t.swarms.Load()*indexBytes >= t.opt.MaxMemory
 }
 
-// victim chooses a record to evict: one that is not protected, with the fewest
-// peers, but at least least, of those looked at, and the longest untouched of
-// equals. With all set it looks on until it finds one. Record not is spared.
+// victim chooses the record to evict from a few random ones: an unprotected record with
+// at least least peers, but as few as possible, and of these the one without announces
+// for the longest time. If all is set it goes on until it finds one. It never chooses
+// record not.
 func (s *shard) victim(sec, not uint32, least int, all bool) (best uint32, ok bool) {
 	if s.nrec == 0 {
 		return 0, false
@@ -66,13 +67,16 @@ func (s *shard) victim(sec, not uint32, least int, all bool) (best uint32, ok bo
 	fewest, longest := 0, 0
 	ri := uint32(s.rng.below(int(s.nrec)))
 	for i := uint32(0); i < s.nrec; i++ {
-		if i >= tries && (ok || !all) {
+		if i >= victimTries && (ok || !all) {
 			break
 		}
-		if i < tries {
+		if i < victimTries {
 			ri = uint32(s.rng.below(int(s.nrec)))
-		} else if ri++; ri == s.nrec {
-			ri = 0
+		} else {
+			ri++
+			if ri == s.nrec {
+				ri = 0
+			}
 		}
 		rec := s.record(ri)
 		n, idle := rec.peers(), rec.untouched(sec)
@@ -86,10 +90,10 @@ func (s *shard) victim(sec, not uint32, least int, all bool) (best uint32, ok bo
 	return best, ok
 }
 
-// roomForPeer makes room for one more entry in the swarm of record ri, whose new
-// number it returns. At the cap of the swarm, or where nothing else can be
-// evicted, that is the oldest entry of the bucket where the new one belongs.
-func (s *shard) roomForPeer(ri uint32, a *announce) (uint32, bool) {
+// reservePeer makes space for one more entry in the swarm of record ri, and returns the
+// new number of the record. If the swarm has its maximum size, or nothing else can be
+// evicted, it evicts the oldest entry of the bucket in which the new entry belongs.
+func (s *shard) reservePeer(ri uint32, a *announce) (uint32, bool) {
 	rec := s.record(ri)
 	if rec.peers() >= s.t.opt.MaxPerSwarm {
 		return ri, s.replaceOldest(ri, a)
@@ -102,14 +106,14 @@ func (s *shard) roomForPeer(ri uint32, a *announce) (uint32, bool) {
 		ri, _ = s.lookup(&a.req.InfoHash, a.hash)
 		return ri, true
 	}
-	if protected && s.elsewhere(func(o *shard) bool { return o.evictPeer(a.sec, o.nrec, true) }) {
+	if protected && s.otherShards(func(o *shard) bool { return o.evictPeer(a.sec, o.nrec, true) }) {
 		return ri, true
 	}
 	return ri, s.replaceOldest(ri, a)
 }
 
-// replaceOldest evicts the oldest entry from where the announcer belongs, or
-// from the other list of its family.
+// replaceOldest evicts the oldest entry from the bucket in which the announcing peer
+// belongs, or from the other list of its address family.
 func (s *shard) replaceOldest(ri uint32, a *announce) bool {
 	rec := s.record(ri)
 	for _, list := range [2]int{a.role(), a.role() ^ listSeed} {
@@ -124,12 +128,12 @@ func (s *shard) replaceOldest(ri uint32, a *announce) bool {
 	return false
 }
 
-// evictPeer evicts one entry from a swarm that is not protected, of any size or
-// a small one, but not from that of record not; the swarm too if that was all it
-// had. Numbers of records are stale afterwards.
+// evictPeer evicts one entry from an unprotected swarm other than that of record not.
+// Unless any is set the swarm must be small. If that was its last entry the swarm is
+// evicted too. Record numbers become invalid.
 func (s *shard) evictPeer(sec, not uint32, any bool) bool {
 	ri, ok := s.victim(sec, not, 1, any)
-	if !ok || !any && s.record(ri).peers() > small {
+	if !ok || !any && s.record(ri).peers() > smallSwarm {
 		return false
 	}
 	rec := s.record(ri)

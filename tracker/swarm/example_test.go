@@ -19,7 +19,7 @@ func Example() {
 
 	now := time.Now()
 	torrent := spate.InfoHash{0xd1, 0x5e}
-	var reply swarm.Reply // kept for the next announce
+	var reply swarm.Reply // reused for the next announce
 	for i, left := range []int64{0, 1 << 20} {
 		r := swarm.Request{
 			InfoHash: torrent,

@@ -2,24 +2,27 @@ package swarm
 
 import "time"
 
-// Stamps are 16 bits of the time in units of 4 s. They wrap after three days; an
-// age is right as long as the table is swept once a day, or the swarm touched.
+// Stamps are the time in units of 4 s, modulo 2^16. They wrap around after three days.
+// Ages are correct if the table is swept, or the swarm is announced to, at least once a
+// day.
 const (
 	stampUnit = 4 // seconds
-	// refreshAge is how often the touch of a swarm looks for expired entries.
+	// refreshAge is the time between two searches for expired entries in announces to a
+	// swarm.
 	refreshAge = 60 / stampUnit
-	// clockSlack is how far in the future a stamp may be: the clock went back.
+	// clockSlack is how far in the future a stamp may be, because the clock may have
+	// been set back.
 	clockSlack = 3600 / stampUnit
-	// keepCounters is how long the completions of an empty swarm are kept that
-	// is not protected, in seconds.
+	// keepCounters is how long, in seconds, the completion counter of an empty,
+	// unprotected swarm is kept.
 	keepCounters = 30 * 24 * 3600
-	// walkHold bounds the entries, and lists, that are looked at under one hold of
-	// a shard's lock.
+	// walkHold limits the number of entries and lists that are processed while the lock
+	// of a shard is held.
 	walkHold = 1024
 )
 
-// age is the age of stamp, in units; not negative for a clock that went back a
-// little, and very old for one that is off by more.
+// age returns the age of stamp in units. It is 0 if the clock was set back a little,
+// and very large if the stamp is further in the future.
 func age(now, stamp uint16) int {
 	a := int(int16(now - stamp))
 	if a < 0 {
@@ -33,8 +36,8 @@ func age(now, stamp uint16) int {
 
 func (s *shard) stale(now, stamp uint16) bool { return age(now, stamp) > s.t.expire }
 
-// refresh takes expired entries out of a swarm that is touched, if none was
-// looked for in the last minute. Of a large list it looks at one bucket.
+// refresh removes expired entries from a swarm that is announced to, at most once a
+// minute. In each large list it examines one random bucket.
 func (s *shard) refresh(ri uint32, now uint16) {
 	rec := s.record(ri)
 	if age(now, rec.swept()) < refreshAge {
@@ -48,8 +51,8 @@ func (s *shard) refresh(ri uint32, now uint16) {
 	}
 }
 
-// expire takes the expired entries out of one bucket. It returns how many it
-// looked at, and how many went.
+// expire removes the expired entries of one bucket. It returns how many entries it
+// examined and removed.
 func (s *shard) expire(ri uint32, list, bucket int, now uint16) (seen, gone int) {
 	rec := s.record(ri)
 	b := s.block(rec, list, bucket)
@@ -60,20 +63,21 @@ func (s *shard) expire(ri uint32, list, bucket int, now uint16) (seen, gone int)
 			b.move(i, b.n)
 		}
 	}
-	if gone = seen - b.n; gone > 0 {
+	gone = seen - b.n
+	if gone > 0 {
 		s.setBlockN(rec, list, bucket, b.n)
 		s.count(rec, list, -gone)
 		s.expired += uint64(gone)
-		s.settle(ri, list, bucket)
+		s.shrink(ri, list, bucket)
 	}
 	return seen, gone
 }
 
-// Sweep takes out peers that have not announced for Options.Expire. It looks at
-// about max peers and swarms and goes on where the last call stopped; with max 0
-// it looks at all. It holds no lock for more than some microseconds. It returns how many
-// peers it looked at and how many expired. A table is to be swept as a whole
-// every few minutes, and at least once a day.
+// Sweep removes peers that have not announced for Options.Expire. It examines about max
+// peers and swarms, and continues where the last call stopped; if max is 0 it examines
+// all. It holds each lock only for microseconds. It returns how many peers it examined
+// and removed. The caller should sweep the whole table every few minutes, and must do
+// so at least once a day.
 func (t *Table) Sweep(now time.Time, max int) (seen, expired int) {
 	sec, work := t.seconds(now), 0
 	for range t.shards {
@@ -94,7 +98,7 @@ func (t *Table) Sweep(now time.Time, max int) (seen, expired int) {
 				return seen, expired
 			}
 		}
-		for sh.tidy() {
+		for sh.compact() {
 		}
 		t.sweepAt.CompareAndSwap(i, i+1)
 		if max > 0 && work >= max {
@@ -104,8 +108,8 @@ func (t *Table) Sweep(now time.Time, max int) (seen, expired int) {
 	return seen, expired
 }
 
-// sweepSome goes on with the sweep of a shard for one hold; done says that it
-// came to the end of the shard.
+// sweepSome continues the sweep of a shard while holding its lock once. done means that
+// it has reached the end of the shard.
 func (s *shard) sweepSome(sec uint32) (seen, gone, swarms int, done bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -123,20 +127,21 @@ func (s *shard) sweepSome(sec uint32) (seen, gone, swarms int, done bool) {
 	return seen, gone, swarms, done
 }
 
-// cursor is where a walk through a shard goes on. Records are gone through from
-// the last to the first: forgetting one moves only such as were seen already.
+// cursor is the position of a walk through a shard. Records are visited from the last
+// to the first, because forgetting a record moves the last record, which was visited
+// already.
 type cursor struct {
 	rec    uint32 // the next record is rec-1
 	list   int
-	bucket int // the next bucket is bucket-1; -1: begin the list
+	bucket int // the next bucket is bucket-1; -1 for the start of a list
 	busy   bool
 }
 
-// walk goes on through the blocks and records of a shard for about walkHold
-// entries; it reports whether it came to the end. The caller holds the lock.
-// visit is called for every block and may remove its entries, end after the
-// blocks of each record and may forget it. What comes or goes between the calls
-// may be missed, or rarely met twice.
+// walk visits about walkHold entries of a shard and reports whether it has reached the
+// end. The caller holds the lock. walk calls visit for every block, which may remove
+// its entries, and end after the blocks of each record, which may forget the record.
+// Entries that are added or removed between calls may be missed, or rarely visited
+// twice.
 func (s *shard) walk(c *cursor, visit func(ri uint32, rec record, list, bucket int), end func(ri uint32, rec record)) (done bool) {
 	if !c.busy {
 		*c = cursor{rec: s.nrec, bucket: -1, busy: true}
@@ -168,7 +173,8 @@ func (s *shard) walk(c *cursor, visit func(ri uint32, rec record, list, bucket i
 			continue
 		}
 		c.bucket = -1
-		if c.list++; c.list == numLists {
+		c.list++
+		if c.list == numLists {
 			c.list = 0
 			c.rec--
 			end(ri, rec)

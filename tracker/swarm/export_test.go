@@ -6,7 +6,7 @@ import (
 	"hash/crc32"
 )
 
-// Check says what is inconsistent in the table.
+// Check returns an error if the table is inconsistent.
 func (t *Table) Check() error {
 	var peers, swarms int64
 	for i := range t.shards {
@@ -45,7 +45,8 @@ func (s *shard) check() error {
 				ref := rec.ref(list)
 				if rec.isDir(list) {
 					d := &s.dirs[rec.dirNo(list)]
-					if ref = d.refs[b]; int(d.ns[b]) != bl.n || d.rec != ri || int(d.list) != list {
+					ref = d.refs[b]
+					if int(d.ns[b]) != bl.n || d.rec != ri || int(d.list) != list {
 						return fmt.Errorf("record %d list %d bucket %d: the directory says %d of %d", ri, list, b, d.ns[b], bl.n)
 					}
 					for i := range bl.n {
@@ -98,8 +99,8 @@ func (a *arena) check(live int) error {
 	return nil
 }
 
-// Tight says where blocks take much more memory than they need, as they may not
-// after a sweep.
+// Tight returns an error if the blocks use much more memory than they need after a
+// sweep.
 func (t *Table) Tight() error {
 	for i := range t.shards {
 		a := &t.shards[i].arena
@@ -110,8 +111,8 @@ func (t *Table) Tight() error {
 	return nil
 }
 
-// Reseal sets the checksums of the frames of a snapshot right, so that a fuzzer
-// gets past them.
+// Reseal corrects the checksums of the frames of a snapshot, so that a fuzzer can get
+// past them.
 func Reseal(b []byte) []byte {
 	b = append([]byte(nil), b...)
 	for p := b[min(len(snapMagic), len(b)):]; len(p) >= 8; {
@@ -125,7 +126,7 @@ func Reseal(b []byte) []byte {
 	return b
 }
 
-// ResealJournal gives the whole entries of a journal the checksums that they need.
+// ResealJournal corrects the checksums of the complete entries of a journal.
 func ResealJournal(b []byte) []byte {
 	b = append([]byte(nil), b...)
 	for e := b; len(e) >= journalEntry; e = e[journalEntry:] {

@@ -7,16 +7,15 @@ import (
 	"spate"
 )
 
-// keys are the secret of a table: without it nobody can choose info-hashes that
-// fall into one shard, or addresses that fall into one bucket.
+// keys is the secret of a table. Because of it nobody can choose info-hashes that fall
+// into the same shard, or addresses that fall into the same bucket.
 type keys struct{ k0, k1 uint64 }
 
 func newKeys(seed [16]byte) keys {
 	return keys{binary.LittleEndian.Uint64(seed[:8]), binary.LittleEndian.Uint64(seed[8:])}
 }
 
-// sip is the state of SipHash (Aumasson, Bernstein 2012), here with one round a
-// word and three at the end.
+// sip is the state of SipHash-1-3 (Aumasson, Bernstein 2012).
 type sip struct{ v0, v1, v2, v3 uint64 }
 
 func (k keys) begin() sip {
@@ -62,16 +61,16 @@ func (k keys) hash20(b *[20]byte) uint64 {
 	return s.sum()
 }
 
-// hash1 hashes one word of n bytes, n < 8.
+// hash1 hashes the n low bytes of m, where n < 8.
 func (k keys) hash1(m uint64, n uint64) uint64 {
 	s := k.begin()
 	s.word(m | n<<56)
 	return s.sum()
 }
 
-// hashAddr hashes what a wire address has in common with the others of the same
-// host: the IPv4 address or the IPv6 /64, so that those are in one bucket and
-// can be counted. On loopback, where no cap holds, the port is hashed too.
+// hashAddr hashes the host of a compact address: the IPv4 address or the IPv6 /64. All
+// entries of a host are therefore in one bucket and can be counted. On loopback, which
+// has no limit per host, the port is hashed too.
 func (k keys) hashAddr(a []byte) uint64 {
 	if len(a) == spate.CompactLen4 {
 		if a[0] == 127 {
@@ -89,7 +88,7 @@ func (k keys) hashAddr(a []byte) uint64 {
 	return s.sum()
 }
 
-// isLoopback reports whether the wire address a is 127.0.0.0/8 or ::1.
+// isLoopback reports whether the compact address a is in 127.0.0.0/8 or is ::1.
 func isLoopback(a []byte) bool {
 	if len(a) == spate.CompactLen4 {
 		return a[0] == 127
@@ -97,8 +96,8 @@ func isLoopback(a []byte) bool {
 	return binary.BigEndian.Uint64(a) == 0 && binary.BigEndian.Uint64(a[8:]) == 1
 }
 
-// identity is the hash of who announces: of the key where there is one, else of
-// the peer id.
+// identity hashes the identity of the announcing peer: its key, or its peer id if it
+// sent no key.
 func (k keys) identity(r *Request) uint64 {
 	if r.Key != 0 {
 		return k.hash1(uint64(r.Key), 4)
@@ -106,8 +105,8 @@ func (k keys) identity(r *Request) uint64 {
 	return k.hash20((*[20]byte)(&r.PeerID))
 }
 
-// rng is a small generator for positions and samples (splitmix64). Its secret
-// seed is all the quality that they need.
+// rng is a small random number generator for positions and samples (splitmix64). They
+// need no better one, because its seed is secret.
 type rng uint64
 
 func (r *rng) next() uint64 {
@@ -118,7 +117,7 @@ func (r *rng) next() uint64 {
 	return z ^ z>>31
 }
 
-// below returns a number from 0 to n-1; n > 0.
+// below returns a number from 0 to n-1. n must be positive.
 func (r *rng) below(n int) int {
 	hi, _ := bits.Mul64(r.next(), uint64(n))
 	return int(hi)

@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// TestSip holds the rounds against the vector of the SipHash paper (appendix A),
-// which is for two rounds a word and four at the end.
+// TestSip compares the rounds with the test vector of the SipHash paper (appendix A),
+// which is for two rounds per word and four at the end.
 func TestSip(t *testing.T) {
 	var b [16]byte
 	for i := range b {
@@ -29,24 +29,24 @@ func TestSip(t *testing.T) {
 	}
 }
 
-func TestHostsShareABucket(t *testing.T) {
+func TestHashAddr(t *testing.T) {
 	k := newKeys([16]byte{9})
 	at := func(b ...byte) uint64 { return k.hashAddr(b) }
 	if at(10, 1, 2, 3, 0, 1) != at(10, 1, 2, 3, 9, 9) || at(10, 1, 2, 3, 0, 1) == at(10, 1, 2, 4, 0, 1) {
-		t.Error("IPv4: not by the address alone")
+		t.Error("the hash of IPv4 does not depend on the address alone")
 	}
 	if at(127, 0, 0, 1, 0, 1) == at(127, 0, 0, 1, 0, 2) {
-		t.Error("loopback: not by the port")
+		t.Error("the hash of loopback does not depend on the port")
 	}
 	six := func(net, host, port byte) uint64 {
 		return at(0x20, 1, 0, 0, 0, 0, 0, net, 0, 0, 0, 0, 0, 0, 0, host, 0, port)
 	}
 	if six(1, 2, 3) != six(1, 4, 5) || six(1, 2, 3) == six(2, 2, 3) {
-		t.Error("IPv6: not by the /64 alone")
+		t.Error("the hash of IPv6 does not depend on the /64 alone")
 	}
 }
 
-// TestAgeWraps protects the 16-bit stamps.
+// TestAgeWraps checks ages when the 16-bit stamps wrap around.
 func TestAgeWraps(t *testing.T) {
 	for _, c := range []struct {
 		now, stamp uint16

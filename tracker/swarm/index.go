@@ -2,27 +2,28 @@ package swarm
 
 import "spate"
 
-// The index of a shard finds records by info-hash: open addressing with linear
-// probing. A slot is 0, or eight bits of the hash above the number of a record
-// plus 1. Records are dense: the last one moves into a gap.
+// The index of a shard finds records by info-hash. It is a hash table with open
+// addressing and linear probing. A slot is 0 if it is free; otherwise it has eight bits
+// of the hash above the record number plus 1. Records are numbered without gaps: the
+// last record moves to the number of a forgotten one.
 const (
 	slotShift = 24
 	slotMask  = 1<<slotShift - 1
 	maxRecs   = slotMask - 1
 	minIndex  = 8
-	// indexBytes is what the index takes for a record, at most.
+	// indexBytes is the largest number of bytes that the index needs for a record.
 	indexBytes = 11
 )
 
 func slotOf(h uint64, ri uint32) uint32 { return uint32(h>>24)&0xff<<slotShift | (ri + 1) }
 
-// record is the view of record ri; valid until a record is forgotten.
+// record returns the view of record ri. It is valid until a record is forgotten.
 func (s *shard) record(ri uint32) record {
 	at := ri % recsPerSeg * recSize
 	return record(s.recs[ri/recsPerSeg][at : at+recSize : at+recSize])
 }
 
-// lookup returns the record of the swarm with hash h.
+// lookup returns the number of the record of a swarm. h is the hash of the info-hash.
 func (s *shard) lookup(ih *spate.InfoHash, h uint64) (ri uint32, ok bool) {
 	if len(s.index) == 0 {
 		return 0, false
@@ -35,14 +36,15 @@ func (s *shard) lookup(ih *spate.InfoHash, h uint64) (ri uint32, ok bool) {
 			return 0, false
 		}
 		if v&^slotMask == mark {
-			if ri = v&slotMask - 1; *s.record(ri).hash() == *ih {
+			ri = v&slotMask - 1
+			if *s.record(ri).hash() == *ih {
 				return ri, true
 			}
 		}
 	}
 }
 
-// slot returns the place of record ri, whose hash is h, in the index.
+// slot returns the index of the slot of record ri, whose info-hash has the hash h.
 func (s *shard) slot(ri uint32, h uint64) uint64 {
 	mask := uint64(len(s.index) - 1)
 	want := slotOf(h, ri)
@@ -53,8 +55,8 @@ func (s *shard) slot(ri uint32, h uint64) uint64 {
 	return i
 }
 
-// create adds a record for a swarm that has none. There must be room: see
-// roomForSwarm.
+// create adds a record for a swarm that has none. The caller must have called
+// reserveSwarm.
 func (s *shard) create(ih *spate.InfoHash, h uint64) uint32 {
 	if 4*(int(s.nrec)+1) > 3*len(s.index) {
 		s.reindex(max(2*len(s.index), minIndex))
@@ -72,7 +74,7 @@ func (s *shard) create(ih *spate.InfoHash, h uint64) uint32 {
 	return ri
 }
 
-// enter writes record ri to the first free slot for hash h.
+// enter stores record ri in the first free slot for hash h.
 func (s *shard) enter(h uint64, ri uint32) {
 	mask := uint64(len(s.index) - 1)
 	i := h & mask
@@ -93,8 +95,7 @@ func (s *shard) hashOf(ri uint32) uint64 {
 	return s.t.keys.hash20((*[20]byte)(s.record(ri)[recHash:]))
 }
 
-// forget takes out record ri with all its entries. The last record gets its
-// number.
+// forget removes record ri with all its entries. The last record gets the number ri.
 func (s *shard) forget(ri uint32) {
 	rec := s.record(ri)
 	for list := range numLists {
@@ -125,12 +126,12 @@ func (s *shard) forget(ri uint32) {
 	}
 }
 
-// unslot empties slot i and moves up those that were pushed past it.
+// unslot frees slot i and moves the following slots of the same probe sequences up.
 func (s *shard) unslot(i uint64) {
 	mask := uint64(len(s.index) - 1)
 	for j := (i + 1) & mask; s.index[j] != 0; j = (j + 1) & mask {
-		home := s.hashOf(s.index[j]&slotMask-1) & mask
-		if (j-home)&mask >= (j-i)&mask { // its home is not after i
+		ideal := s.hashOf(s.index[j]&slotMask-1) & mask
+		if (j-ideal)&mask >= (j-i)&mask { // slot j may move to i
 			s.index[i] = s.index[j]
 			i = j
 		}
@@ -154,7 +155,7 @@ func (s *shard) freeList(rec record, list int) {
 	}
 }
 
-// reown tells the lists of a record its new number.
+// reown updates the lists of a record after its number has changed.
 func (s *shard) reown(ri uint32, rec record) {
 	for list := range numLists {
 		switch ref := rec.ref(list); {

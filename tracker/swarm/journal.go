@@ -12,31 +12,32 @@ import (
 	"spate"
 )
 
-// A journal is entries of one size, in the order in which completions were
-// counted. Each says what the counter of the swarm became and which peer it was
-// for, so that the peer is known to be counted when it announces again: the
-// snapshot may have it as a leecher, or not at all. Numbers are little-endian.
+// A journal consists of entries of fixed size in the order in which completions were
+// counted. Each entry has the new counter of the swarm and the peer that completed. The
+// peer is needed so that its completion is not counted again at its next announce,
+// because the snapshot may list it as a leecher or not at all. Numbers are
+// little-endian.
 const (
-	entryCompleted = 20                            // uint32; the info-hash comes first
+	entryCompleted = 20                            // uint32; after the info-hash
 	entryID        = entryCompleted + 4            // uint64: identity of the peer
 	entryTime      = entryID + 8                   // int64: seconds since 1970
-	entryList      = entryTime + 8                 // where the peer belongs: seed4 or seed6
-	entryAddr      = entryList + 1                 // as on the wire, padded with zeros
-	entrySum       = entryAddr + spate.CompactLen6 // CRC-32C of all before
+	entryList      = entryTime + 8                 // list of the peer: seed4 or seed6
+	entryAddr      = entryList + 1                 // compact address, padded with zeros
+	entrySum       = entryAddr + spate.CompactLen6 // CRC-32C of everything before
 	journalEntry   = entrySum + 4
 )
 
-// maxNoted bounds the completions that wait for Flush, in bytes.
-const maxNoted = 1 << 20 / journalEntry * journalEntry
+// maxPending limits the size in bytes of the entries that wait for Flush.
+const maxPending = 1 << 20 / journalEntry * journalEntry
 
-// ErrJournalFull is the error for completions that found too many others
-// waiting for Flush. The next snapshot has them.
+// ErrJournalFull is returned by [Store.Flush] if too many completions were waiting, so
+// that some are not in the journal. They will be in the next snapshot.
 var ErrJournalFull = errors.New("swarm: too many completions wait for the disk")
 
-// note remembers that the completions of a swarm have become n by the announce
-// a. The caller holds the lock of the swarm's shard, so that the entries of a
-// swarm are in the order of their counts.
-func (s *Store) note(ih *spate.InfoHash, n uint32, a *announce) {
+// append adds an entry for the announce a, after which the swarm has n completions. The
+// caller holds the lock of the swarm's shard, so that the entries of a swarm are in the
+// order of their counters.
+func (s *Store) append(ih *spate.InfoHash, n uint32, a *announce) {
 	var e [journalEntry]byte
 	copy(e[:], ih[:])
 	binary.LittleEndian.PutUint32(e[entryCompleted:], n)
@@ -45,32 +46,31 @@ func (s *Store) note(ih *spate.InfoHash, n uint32, a *announce) {
 	e[entryList] = byte(a.six | listSeed)
 	copy(e[entryAddr:], a.addr())
 	binary.LittleEndian.PutUint32(e[entrySum:], crc32.Checksum(e[:entrySum], castagnoli))
-	s.noting.Lock()
-	defer s.noting.Unlock()
-	if len(s.noted) >= maxNoted {
+	s.pendingMu.Lock()
+	defer s.pendingMu.Unlock()
+	if len(s.pending) >= maxPending {
 		s.missed = true
 		return
 	}
-	s.noted = append(s.noted, e[:]...)
+	s.pending = append(s.pending, e[:]...)
 }
 
-// Flush gives the completions that were counted to the system, which has them
-// even if the process is killed the next moment. Whoever announces to the table
-// calls it before it answers an announce whose Reply.Counted is set: then no
-// completion that a peer was told of is forgotten. What an error lost is in the
-// next snapshot.
+// Flush writes the counted completions to the journal file, so that they survive if the
+// process is killed. A tracker calls it before it answers an announce whose
+// Reply.Counted is set; then no completion that a peer was told about is lost.
+// Completions that an error has lost are in the next snapshot.
 func (s *Store) Flush() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.flush()
 }
 
-// flush is Flush under mu.
+// flush is like Flush. The caller holds mu.
 func (s *Store) flush() error {
-	s.noting.Lock()
-	entries, missed := s.noted, s.missed
-	s.noted, s.missed = s.spare[:0], false
-	s.noting.Unlock()
+	s.pendingMu.Lock()
+	entries, missed := s.pending, s.missed
+	s.pending, s.missed = s.spare[:0], false
+	s.pendingMu.Unlock()
 	s.spare = entries
 	if len(entries) == 0 {
 		return nil
@@ -79,7 +79,7 @@ func (s *Store) flush() error {
 	switch {
 	case err == nil:
 		s.size += int64(n)
-	case n > 0: // part of an entry would spoil those behind it
+	case n > 0: // remove the partial entry, which would damage those after it
 		err = errors.Join(err, s.journal.Truncate(s.size))
 	}
 	if err == nil && missed {
@@ -88,8 +88,8 @@ func (s *Store) flush() error {
 	return err
 }
 
-// replay restores what a journal says. Entries that are torn or damaged are
-// passed over: they were never whole.
+// replay restores the completions in a journal. It skips entries that are incomplete or
+// damaged, because these were never flushed.
 func (s *Store) replay(now time.Time, n uint64) error {
 	f, err := os.Open(s.path(journalPrefix, n))
 	if err != nil {
@@ -111,8 +111,8 @@ func (s *Store) replay(now time.Time, n uint64) error {
 	}
 }
 
-// restoreCompletion raises the counter of a swarm to what an entry says, and
-// makes its peer a seed that was counted. A table that is full keeps what it has.
+// restoreCompletion raises the counter of a swarm to that of an entry, and adds the
+// peer as a seed whose completion was counted. It evicts nothing if the table is full.
 func (t *Table) restoreCompletion(now time.Time, e *[journalEntry]byte) {
 	ih := spate.InfoHash(e[:])
 	list := int(e[entryList])
@@ -131,7 +131,7 @@ func (t *Table) restoreCompletion(now time.Time, e *[journalEntry]byte) {
 	s.remember(id ^ h)
 	at := time.Unix(int64(binary.LittleEndian.Uint64(e[entryTime:])), 0)
 	if now.Round(0).Sub(at) > t.opt.Expire {
-		return // as with a snapshot of that age, only the counter is kept
+		return // as for a snapshot of that age, only the counter is restored
 	}
 	addr := e[entryAddr : entryAddr+strideOf(list)]
 	rec := s.record(ri)
@@ -139,7 +139,7 @@ func (t *Table) restoreCompletion(now time.Time, e *[journalEntry]byte) {
 		return
 	}
 	s.removeAddr(ri, list&^listSeed, addr)
-	if s.hasRoom(rec) {
+	if s.hasSpace(rec) {
 		s.insert(ri, list, addr, stampOf(sec), stampOf(sec), uint16(id)&metaTag|metaCounted)
 	} else {
 		s.refused++

@@ -2,10 +2,10 @@ package swarm
 
 import "math/bits"
 
-// A list of up to singleMax entries is one block, which a linear search and a
-// copy or two go through. A larger one is a directory of buckets by the hash of
-// the host, about bucketMean entries each, that grows and shrinks by one bucket
-// at a time (linear hashing, Litwin 1980), so that no announce pays for more.
+// A list of up to singleMax entries is one block, which is searched linearly. A larger
+// list is a directory of buckets by the hash of the host, with about bucketMean entries
+// each. It grows and shrinks by one bucket at a time (linear hashing, Litwin 1980), so
+// that no announce is slow.
 const (
 	singleMax  = 128
 	bucketMean = 64
@@ -14,7 +14,7 @@ const (
 // dir is the directory of a large list.
 type dir struct {
 	refs []uint32 // blocks; refNone for an empty bucket
-	ns   []uint8  // entries of each, again, for the choice of a sample
+	ns   []uint8  // number of entries in each block, for faster sampling
 	rec  uint32
 	list uint8
 }
@@ -30,17 +30,18 @@ func (d *dir) bucket(h uint64) int {
 	return b
 }
 
-// partner returns the bucket that bucket n, the last, was split from.
+// partner returns the bucket from which bucket n, the last one, was split off.
 func partner(n int) int { return n - 1<<(bits.Len(uint(n))-1) }
 
-// arenaBlock is the view of the block at ref.
+// arenaBlock returns the view of the block at ref.
 func (s *shard) arenaBlock(ref uint32, list int) block {
 	h := s.arena.header(ref)
 	c := int(h[blockCap])
 	return block{mem: h[blockHeader : blockHeader+c*entrySize(list)], n: int(h[blockN]), cap: c, stride: strideOf(list)}
 }
 
-// block is the view of a bucket of a list; of the list, where it has none.
+// block returns the view of a bucket of a list, or of the whole list if it has no
+// directory.
 func (s *shard) block(rec record, list, bucket int) block {
 	ref := rec.ref(list)
 	if ref&refDir != 0 {
@@ -55,7 +56,7 @@ func (s *shard) block(rec record, list, bucket int) block {
 	return s.arenaBlock(ref, list)
 }
 
-// buckets is the number of blocks of a list, empty ones too; 1 for a small list.
+// buckets returns the number of buckets of a list, which is 1 for a small list.
 func (s *shard) buckets(rec record, list int) int {
 	if rec.isDir(list) {
 		return len(s.dirs[rec.dirNo(list)].refs)
@@ -63,7 +64,7 @@ func (s *shard) buckets(rec record, list int) int {
 	return 1
 }
 
-// bucketOf is the bucket where address a belongs.
+// bucketOf returns the bucket of address a.
 func (s *shard) bucketOf(rec record, list int, a []byte) int {
 	if rec.isDir(list) {
 		return s.dirs[rec.dirNo(list)].bucket(s.t.keys.hashAddr(a))
@@ -71,8 +72,7 @@ func (s *shard) bucketOf(rec record, list int, a []byte) int {
 	return 0
 }
 
-// setRef and setBlockN write the reference and the number of entries of a bucket
-// to every place that has them; not the record's count.
+// setRef sets the reference of a bucket.
 func (s *shard) setRef(rec record, list, bucket int, ref uint32) {
 	if rec.isDir(list) {
 		s.dirs[rec.dirNo(list)].refs[bucket] = ref
@@ -81,6 +81,8 @@ func (s *shard) setRef(rec record, list, bucket int, ref uint32) {
 	}
 }
 
+// setBlockN sets the number of entries of a bucket wherever it is stored, but not the
+// count of the record.
 func (s *shard) setBlockN(rec record, list, bucket, n int) {
 	ref := rec.ref(list)
 	if ref&refDir != 0 {
@@ -111,7 +113,7 @@ func (s *shard) freeBlock(rec record, list, bucket int) {
 	}
 }
 
-// owner is what a block of the list says of where it belongs.
+// owner returns the owner of the blocks of a list.
 func (s *shard) owner(ri uint32, rec record, list int) uint32 {
 	if rec.isDir(list) {
 		return ownerDir | uint32(rec.dirNo(list))<<2 | uint32(list)
@@ -119,7 +121,8 @@ func (s *shard) owner(ri uint32, rec record, list int) uint32 {
 	return ri<<2 | uint32(list)
 }
 
-// resize gives a bucket a block of the given capacity, with the entries it has.
+// resize replaces the block of a bucket by one with the given capacity and the same
+// entries.
 func (s *shard) resize(ri uint32, list, bucket, capacity int) {
 	rec := s.record(ri)
 	ref := s.alloc(s.owner(ri, rec, list), list, capacity)
@@ -130,8 +133,8 @@ func (s *shard) resize(ri uint32, list, bucket, capacity int) {
 	s.setBlockN(rec, list, bucket, from.n)
 }
 
-// insert adds an entry at a random position of its bucket and returns where that
-// is. The address must not be in the list.
+// insert adds an entry at a random position of its bucket and returns the position. The
+// address must not be in the list.
 func (s *shard) insert(ri uint32, list int, a []byte, now, stamp, meta uint16) (bucket, at int) {
 	rec := s.record(ri)
 	switch n := rec.n(list); {
@@ -144,7 +147,7 @@ func (s *shard) insert(ri uint32, list int, a []byte, now, stamp, meta uint16) (
 	}
 	bucket = s.bucketOf(rec, list, a)
 	b := s.block(rec, list, bucket)
-	if b.n == maxBlock { // against all odds, or a host with very many ports
+	if b.n == maxBlock { // very unlikely, unless a host has very many ports
 		s.removeAt(ri, list, bucket, b.oldest(now))
 		s.evictedPeers++
 		bucket = s.bucketOf(rec, list, a)
@@ -161,37 +164,37 @@ func (s *shard) insert(ri uint32, list int, a []byte, now, stamp, meta uint16) (
 	return bucket, at
 }
 
-// enlarge makes room for n entries in all in a bucket that has fewer.
+// enlarge increases the capacity of a bucket to at least n entries.
 func (s *shard) enlarge(ri uint32, list, bucket, n int) block {
 	rec := s.record(ri)
 	if rec.ref(list) == refNone && !rec.has(flagInline) && n <= rec.inlineCap(list) {
 		rec.set(flagInline)
 		rec.setRef(list, refInline)
 	} else {
-		s.resize(ri, list, bucket, roomFor(n))
+		s.resize(ri, list, bucket, blockCapacity(n))
 	}
 	return s.block(rec, list, bucket)
 }
 
-// removeAt takes out one entry.
+// removeAt removes one entry.
 func (s *shard) removeAt(ri uint32, list, bucket, at int) {
 	rec := s.record(ri)
 	b := s.block(rec, list, bucket)
 	b.move(at, b.n-1)
 	s.setBlockN(rec, list, bucket, b.n-1)
 	s.count(rec, list, -1)
-	s.settle(ri, list, bucket)
+	s.shrink(ri, list, bucket)
 }
 
-// settle gives back what a bucket and its list do not need any more, after
-// entries were taken out.
-func (s *shard) settle(ri uint32, list, bucket int) {
+// shrink frees memory that a bucket and its list no longer need after entries were
+// removed.
+func (s *shard) shrink(ri uint32, list, bucket int) {
 	rec := s.record(ri)
 	b := s.block(rec, list, bucket)
 	if b.n == 0 {
 		s.freeBlock(rec, list, bucket)
 	} else if rec.ref(list) != refInline && b.cap-b.n > b.n/4+2 {
-		s.resize(ri, list, bucket, roomFor(b.n))
+		s.resize(ri, list, bucket, blockCapacity(b.n))
 	}
 	if !rec.isDir(list) {
 		return
@@ -204,7 +207,7 @@ func (s *shard) settle(ri uint32, list, bucket int) {
 	}
 }
 
-// put gives the empty bucket the entries from to to-1 of sp.
+// put adds the entries from to to-1 of sp to a bucket, which must be empty.
 func (s *shard) put(ri uint32, list, bucket int, sp *spill, from, to int) {
 	if from == to {
 		return
@@ -214,12 +217,12 @@ func (s *shard) put(ri uint32, list, bucket int, sp *spill, from, to int) {
 	s.setBlockN(s.record(ri), list, bucket, to-from)
 }
 
-// toDir makes a directory of two buckets of a list that is one block.
+// toDir converts a list of one block to a directory of two buckets.
 func (s *shard) toDir(ri uint32, list int) {
 	rec := s.record(ri)
 	var sp spill
 	b := s.block(rec, list, 0)
-	sp.take(&b, list)
+	sp.add(&b, list)
 	s.freeBlock(rec, list, 0)
 	no := uint32(len(s.dirs))
 	if n := len(s.freeDirs); n > 0 {
@@ -229,11 +232,12 @@ func (s *shard) toDir(ri uint32, list int) {
 	}
 	s.dirs[no] = dir{refs: make([]uint32, 2, 4), ns: make([]uint8, 2, 4), rec: ri, list: uint8(list)}
 	rec.setRef(list, refDir|no)
-	s.deal(ri, list, 0, 1, &sp)
+	s.distribute(ri, list, 0, 1, &sp)
 }
 
-// deal puts the entries of sp into the buckets one and two, as they belong.
-func (s *shard) deal(ri uint32, list, one, two int, sp *spill) {
+// distribute puts the entries of sp into the buckets one and two, according to their
+// hashes.
+func (s *shard) distribute(ri uint32, list, one, two int, sp *spill) {
 	d := &s.dirs[s.record(ri).dirNo(list)]
 	v, mid := sp.view(list), sp.n
 	var tmp [18]byte
@@ -260,14 +264,14 @@ func (s *shard) split(ri uint32, list int) {
 	from := partner(last)
 	var sp spill
 	if b := s.block(rec, list, from); b.n > 0 {
-		sp.take(&b, list)
+		sp.add(&b, list)
 	}
 	s.freeBlock(rec, list, from)
 	d.refs, d.ns = append(d.refs, refNone), append(d.ns, 0)
-	s.deal(ri, list, from, last, &sp)
+	s.distribute(ri, list, from, last, &sp)
 }
 
-// merge takes the last bucket away, unless its entries have no place.
+// merge removes the last bucket, unless its entries do not fit into its partner.
 func (s *shard) merge(ri uint32, list int) {
 	rec := s.record(ri)
 	d := &s.dirs[rec.dirNo(list)]
@@ -282,7 +286,7 @@ func (s *shard) merge(ri uint32, list int) {
 	var sp spill
 	for _, i := range [2]int{to, last} {
 		if b := s.block(rec, list, i); b.n > 0 {
-			sp.take(&b, list)
+			sp.add(&b, list)
 		}
 		s.freeBlock(rec, list, i)
 	}
@@ -293,14 +297,14 @@ func (s *shard) merge(ri uint32, list int) {
 	s.put(ri, list, to, &sp, 0, sp.n)
 }
 
-// toSingle makes a list with a directory, but few entries, one block.
+// toSingle converts a directory with few entries to a list of one block.
 func (s *shard) toSingle(ri uint32, list int) {
 	rec := s.record(ri)
 	no := rec.dirNo(list)
 	var sp spill
 	for i := range s.dirs[no].refs {
 		if b := s.block(rec, list, i); b.n > 0 {
-			sp.take(&b, list)
+			sp.add(&b, list)
 		}
 		s.freeBlock(rec, list, i)
 	}
@@ -310,7 +314,7 @@ func (s *shard) toSingle(ri uint32, list int) {
 	s.put(ri, list, 0, &sp, 0, sp.n)
 }
 
-// count adds d to the number of entries of a list, and to the sums.
+// count adds d to the number of entries of a list, and to the totals.
 func (s *shard) count(rec record, list, d int) {
 	was := rec.idle()
 	rec.setN(list, rec.n(list)+d)

@@ -5,31 +5,32 @@ import (
 	"sync/atomic"
 )
 
-// segSize is the unit in which shards get memory, in bytes: small, for each
-// shard has one that is half full on average; two pages of the machine, so that
-// one that is free can go back to it.
+// segSize is the size in bytes of a segment. It is small, because each shard has one
+// that is half full on average, but two pages of memory, so that a free segment can be
+// returned to the system.
 const segSize = 8 << 10
 
-// slabSize is the unit in which the table gets memory from the system.
+// slabSize is the size in bytes of the memory that the table gets from the system at
+// once.
 const slabSize = 4 << 20
 
-// pool hands out segments. The memory is not the garbage collector's: it neither
-// scans it, nor lets it set the pace of collections.
+// pool allocates segments outside of the Go heap. The garbage collector neither scans
+// this memory nor counts it when it decides when to run.
 type pool struct {
-	mu    sync.Mutex
-	slabs [][]byte     // all that was mapped
-	fresh []byte       // the part of the last slab that was never handed out
-	warm  [][]byte     // given back, and still in memory
-	cold  [][]byte     // given back, and returned to the system
-	out   atomic.Int64 // segments handed out; written under mu
+	mu        sync.Mutex
+	slabs     [][]byte     // all mapped memory
+	fresh     []byte       // part of the last slab that was never allocated
+	cached    [][]byte     // free segments that are still in memory
+	discarded [][]byte     // free segments whose pages were returned to the system
+	out       atomic.Int64 // number of allocated segments; written with mu held
 }
 
-// get returns a segment of undefined content.
+// get returns a segment with undefined content.
 func (p *pool) get() []byte {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.out.Add(1)
-	for _, list := range []*[][]byte{&p.warm, &p.cold} {
+	for _, list := range []*[][]byte{&p.cached, &p.discarded} {
 		if n := len(*list); n > 0 {
 			seg := (*list)[n-1]
 			*list = (*list)[:n-1]
@@ -45,31 +46,33 @@ func (p *pool) get() []byte {
 	return seg
 }
 
-// put takes a segment back. An eighth of those in use stay warm.
+// put frees a segment. It keeps free segments in memory up to 1/8 of the allocated
+// ones.
 func (p *pool) put(seg []byte) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.out.Add(-1)
-	if len(p.warm) < int(p.out.Load()/8)+16 || !discard(seg) {
-		p.warm = append(p.warm, seg)
+	if len(p.cached) < int(p.out.Load()/8)+16 || !discard(seg) {
+		p.cached = append(p.cached, seg)
 	} else {
-		p.cold = append(p.cold, seg)
+		p.discarded = append(p.discarded, seg)
 	}
 }
 
-// bytes is the memory in use or warm.
+// bytes returns the size of allocated segments and of free ones that are still in
+// memory.
 func (p *pool) bytes() int64 {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return (p.out.Load() + int64(len(p.warm))) * segSize
+	return (p.out.Load() + int64(len(p.cached))) * segSize
 }
 
-// close unmaps everything.
+// close unmaps all memory.
 func (p *pool) close() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, s := range p.slabs {
 		unmapMemory(s)
 	}
-	p.slabs, p.fresh, p.warm, p.cold = nil, nil, nil, nil
+	p.slabs, p.fresh, p.cached, p.discarded = nil, nil, nil, nil
 }

@@ -7,39 +7,40 @@ import (
 	"time"
 )
 
-// Options are the settings of a [Table]. The zero value of each field is the
-// default that its comment names.
+// Options configures a [Table]. The zero value of each field selects the default in its
+// comment.
 type Options struct {
-	// Shards is the number of independently locked parts, a power of two up to
-	// 4,096; default 64.
+	// Shards is the number of parts with separate locks, a power of two up to 4,096;
+	// default 64.
 	Shards int
-	// MaxPeers caps the entries in all; default 5,000,000.
+	// MaxPeers limits the total number of entries; default 5,000,000.
 	MaxPeers int
-	// MaxSwarms caps the swarms in all; default 1,000,000.
+	// MaxSwarms limits the total number of swarms; default 1,000,000.
 	MaxSwarms int
-	// MaxPerSwarm caps the entries of one swarm; default 500,000.
+	// MaxPerSwarm limits the entries of one swarm; default 500,000.
 	MaxPerSwarm int
-	// MaxPerAddr caps the entries that one IPv4 address or one IPv6 /64 has in
-	// one swarm; default 64. The oldest of them makes room.
+	// MaxPerAddr limits the entries of one IPv4 address or one IPv6 /64 in one swarm;
+	// default 64. A new entry replaces the oldest one.
 	MaxPerAddr int
-	// MaxMemory caps the memory of the table, in bytes; default: only the other
-	// caps do. At least 32 KiB a shard.
+	// MaxMemory limits the memory of the table in bytes; default no limit. The minimum
+	// is 32 KiB per shard.
 	MaxMemory int64
-	// NumWant is what a request gets that does not say; default 50. MaxNumWant is
-	// the most that any gets; default 100.
+	// NumWant is the number of peers returned when numwant is absent; default 50.
+	// MaxNumWant limits the number of peers returned; default 100.
 	NumWant, MaxNumWant int
-	// Interval is the announce interval of an ordinary swarm; default 30 min. A
-	// swarm without seeds has a third of it, one with thousands of peers up to
-	// one and a half. Each answer is jittered by a tenth.
+	// Interval is the announce interval; default 30 min. A swarm without seeds gets a
+	// third of it, and a swarm of thousands of peers up to 1.5 times as much. Each
+	// reply varies it randomly by up to 10 %.
 	Interval time.Duration
-	// MinInterval is the least that a client may wait; default a sixth of
-	// Interval.
+	// MinInterval is the minimum time between two announces of a peer; default a sixth
+	// of Interval.
 	MinInterval time.Duration
-	// Expire is the age at which a peer that did not announce is gone; default
-	// twice Interval and 5 min. At least 1.7 times Interval, at most 36 h.
+	// Expire is the time after the last announce at which a peer is removed; default
+	// twice Interval plus 5 min. It must be at least 1.7 times Interval and at most 36
+	// h.
 	Expire time.Duration
-	// Seed keys the hashes and the random choices; zero: random. A fixed one
-	// makes a table repeatable, for tests.
+	// Seed is the key of the hashes and of the random choices; zero selects a random
+	// key. A fixed one makes tests repeatable.
 	Seed [16]byte
 }
 
@@ -48,7 +49,7 @@ const (
 	maxExpire = 36 * time.Hour
 )
 
-// fill sets defaults and checks the rest.
+// fill sets defaults and checks the other values.
 func (o *Options) fill() error {
 	def := func(p *int, v int) {
 		if *p == 0 {
@@ -72,7 +73,7 @@ func (o *Options) fill() error {
 		o.Expire = min(2*o.Interval+5*time.Minute, maxExpire)
 	}
 	if o.Seed == [16]byte{} {
-		rand.Read(o.Seed[:]) // never fails: see crypto/rand
+		rand.Read(o.Seed[:]) // crypto/rand.Read never returns an error
 	}
 	return o.check()
 }
@@ -82,14 +83,14 @@ func (o *Options) check() error {
 	case o.Shards < 1 || o.Shards > maxShards || bits.OnesCount(uint(o.Shards)) != 1:
 		return fmt.Errorf("swarm: shards %d: not a power of two up to %d", o.Shards, maxShards)
 	case o.MaxPeers < 1 || o.MaxSwarms < 1 || o.MaxPerSwarm < 1 || o.MaxPerAddr < 1:
-		return fmt.Errorf("swarm: a cap below 1 (peers %d, swarms %d, per swarm %d, per address %d)",
+		return fmt.Errorf("swarm: limits must be at least 1 (peers %d, swarms %d, per swarm %d, per address %d)",
 			o.MaxPeers, o.MaxSwarms, o.MaxPerSwarm, o.MaxPerAddr)
 	case o.MaxMemory != 0 && o.MaxMemory < int64(o.Shards)*4*segSize:
 		return fmt.Errorf("swarm: max memory %d: want at least %d for %d shards", o.MaxMemory, o.Shards*4*segSize, o.Shards)
 	case o.NumWant < 0 || o.NumWant > o.MaxNumWant || o.MaxNumWant > 10_000:
 		return fmt.Errorf("swarm: numwant %d of at most %d: want 0 to 10000", o.NumWant, o.MaxNumWant)
 	case o.Interval < time.Second || o.MinInterval < 0 || o.MinInterval > o.Interval:
-		return fmt.Errorf("swarm: interval %v, min interval %v: want at least 1s, and the second no longer", o.Interval, o.MinInterval)
+		return fmt.Errorf("swarm: interval %v, min interval %v: want at least 1s, and a min interval that is not longer", o.Interval, o.MinInterval)
 	case o.Expire < o.Interval+o.Interval*7/10 || o.Expire > maxExpire:
 		return fmt.Errorf("swarm: expiry %v: want 1.7 intervals (%v) to %v", o.Expire, o.Interval+o.Interval*7/10, maxExpire)
 	}

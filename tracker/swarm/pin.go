@@ -10,18 +10,18 @@ import (
 	"spate"
 )
 
-// maxPins is the most pinned origins of one swarm.
+// maxPins is the maximum number of pinned origins of one swarm.
 const maxPins = 16
 
-// ErrPins says that a swarm was given too many pinned origins, or the table too
-// many different sets of them.
+// ErrPins is returned by [Table.Pin] if there are too many origins, or too many
+// different sets of origins in the table.
 var ErrPins = errors.New("swarm table: too many pinned origins")
 
-// pinSet is the origins of one or, mostly, of many swarms. It never changes.
+// pinSet is a set of pinned origins, which many swarms can share. It is immutable.
 type pinSet struct{ v4, v6 []byte }
 
-// pinSets are all sets that were ever pinned; a record has the number of one.
-// Set 0 is empty.
+// pinSets holds all sets that were ever pinned. Records refer to sets by number. Set 0
+// is empty.
 type pinSets struct {
 	mu   sync.Mutex
 	all  atomic.Pointer[[]*pinSet]
@@ -73,11 +73,11 @@ func (p *pinSets) number(addrs []netip.AddrPort) (uint16, error) {
 
 func (p *pinSet) n() int { return len(p.v4)/6 + len(p.v6)/18 }
 
-// seeds is how many machines the addresses are taken for: one with addresses of
-// both families is one seed.
+// seeds returns how many seeds the addresses count as: an IPv4 and an IPv6 address are
+// assumed to belong to the same seed.
 func (p *pinSet) seeds() int { return max(len(p.v4)/6, len(p.v6)/18) }
 
-// has reports whether the wire address a is in the set.
+// has reports whether the compact address a is in the set.
 func (p *pinSet) has(a []byte) bool {
 	list := p.v4
 	if len(a) == 18 {
@@ -91,8 +91,8 @@ func (p *pinSet) has(a []byte) bool {
 	return false
 }
 
-// give appends up to want of the addresses to the reply, and returns how many.
-func (p *pinSet) give(r *Request, rep *Reply, want int) int {
+// appendTo appends at most want of the addresses to the reply, and returns how many.
+func (p *pinSet) appendTo(r *Request, rep *Reply, want int) int {
 	given := 0
 	if r.Want4 {
 		n := min(want, len(p.v4)/6)
@@ -109,7 +109,7 @@ func (p *pinSet) give(r *Request, rep *Reply, want int) int {
 
 func (t *Table) pinSet(rec record) *pinSet { return (*t.pins.all.Load())[rec.pin()] }
 
-// setPin changes the set of a record, and the sums.
+// setPin changes the set of a record and updates the totals.
 func (s *shard) setPin(rec record, no uint16) {
 	was := rec.idle()
 	s.pinned -= s.t.pinSet(rec).seeds()
@@ -122,14 +122,14 @@ func (s *shard) setPin(rec record, no uint16) {
 	}
 }
 
-// known returns the record of ih, made if need be, for a swarm that is
-// protected.
-func (s *shard) known(ih *spate.InfoHash, h uint64, sec uint32) (uint32, error) {
+// getOrCreate returns the record of a swarm that will be protected, and creates it if
+// needed.
+func (s *shard) getOrCreate(ih *spate.InfoHash, h uint64, sec uint32) (uint32, error) {
 	ri, ok := s.lookup(ih, h)
 	if ok {
 		return ri, nil
 	}
-	if !s.roomForSwarm(sec, true) {
+	if !s.reserveSwarm(sec, true) {
 		return 0, ErrFull
 	}
 	ri = s.create(ih, h)
@@ -137,9 +137,9 @@ func (s *shard) known(ih *spate.InfoHash, h uint64, sec uint32) (uint32, error) 
 	return ri, nil
 }
 
-// Protect says that the swarm of ih was published here: it is remembered without
-// peers too, and neither it nor its peers are evicted for those of swarms that
-// are not protected. The error is [ErrFull], where all are protected.
+// Protect marks the swarm of ih as protected, because it was published here. The swarm
+// is kept even without peers, and neither it nor its peers are evicted for unprotected
+// swarms. The error is [ErrFull] if there is no space and all swarms are protected.
 func (t *Table) Protect(ih spate.InfoHash) error {
 	s, h := t.shard(&ih)
 	s.mu.Lock()
@@ -149,7 +149,7 @@ func (t *Table) Protect(ih spate.InfoHash) error {
 }
 
 func (s *shard) protect(ih *spate.InfoHash, h uint64) (record, error) {
-	ri, err := s.known(ih, h, s.t.lastSec.Load())
+	ri, err := s.getOrCreate(ih, h, s.t.lastSec.Load())
 	if err != nil {
 		return nil, err
 	}
@@ -161,8 +161,8 @@ func (s *shard) protect(ih *spate.InfoHash, h uint64) (record, error) {
 	return rec, nil
 }
 
-// Unprotect takes back [Table.Protect] and [Table.Pin]. Peers stay until they
-// expire, counters for a month after that, unless their room is wanted.
+// Unprotect undoes [Table.Protect] and [Table.Pin]. The peers stay until they expire,
+// and the completion counter for another month, unless their space is needed.
 func (t *Table) Unprotect(ih spate.InfoHash) {
 	s, h := t.shard(&ih)
 	s.mu.Lock()
@@ -182,10 +182,10 @@ func (t *Table) Unprotect(ih spate.InfoHash) {
 	}
 }
 
-// Pin makes addrs, up to 16, the origins of the swarm of ih: they are in every
-// answer to a leecher, without ever announcing, and count as seeds, where an IPv4
-// and an IPv6 address are one machine's. It replaces earlier ones, and protects
-// the swarm. The errors are [ErrFull], [ErrPins] and [ErrAddr].
+// Pin makes addrs, up to 16 addresses, the origins of the swarm of ih. They are in
+// every reply to a leecher although they do not announce, and count as seeds, where an
+// IPv4 and an IPv6 address count as one. Pin replaces earlier origins and protects the
+// swarm. The errors are [ErrFull], [ErrPins] and [ErrAddr].
 func (t *Table) Pin(ih spate.InfoHash, addrs ...netip.AddrPort) error {
 	no, err := t.pins.number(addrs)
 	if err != nil {
@@ -210,7 +210,8 @@ func (t *Table) Pin(ih spate.InfoHash, addrs ...netip.AddrPort) error {
 	return nil
 }
 
-// removeAddr takes the address a out of list and its list of seeds.
+// removeAddr removes the address a from list and from the list of seeds of the same
+// family.
 func (s *shard) removeAddr(ri uint32, list int, a []byte) {
 	rec := s.record(ri)
 	for _, l := range [2]int{list, list | listSeed} {
@@ -222,7 +223,7 @@ func (s *shard) removeAddr(ri uint32, list int, a []byte) {
 	}
 }
 
-// Unpin takes the origins out of the swarm, which stays protected.
+// Unpin removes the origins of a swarm, which stays protected.
 func (t *Table) Unpin(ih spate.InfoHash) {
 	s, h := t.shard(&ih)
 	s.mu.Lock()
@@ -232,7 +233,7 @@ func (t *Table) Unpin(ih spate.InfoHash) {
 	}
 }
 
-// Drop forgets the swarm of ih with its peers and counters.
+// Drop removes the swarm of ih with its peers and counters.
 func (t *Table) Drop(ih spate.InfoHash) {
 	s, h := t.shard(&ih)
 	s.mu.Lock()
@@ -242,13 +243,13 @@ func (t *Table) Drop(ih spate.InfoHash) {
 	}
 }
 
-// SetCompleted raises the completions of a swarm to n where it counts fewer, and
-// remembers the swarm for it. The error is [ErrFull].
+// SetCompleted raises the completion counter of a swarm to n if it is lower. It creates
+// the swarm if needed. The error is [ErrFull].
 func (t *Table) SetCompleted(ih spate.InfoHash, n uint32) error {
 	s, h := t.shard(&ih)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	ri, err := s.known(&ih, h, t.lastSec.Load())
+	ri, err := s.getOrCreate(&ih, h, t.lastSec.Load())
 	if err != nil {
 		return err
 	}

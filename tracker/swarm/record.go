@@ -6,7 +6,7 @@ import (
 	"spate"
 )
 
-// The four lists of a swarm: bit 0 tells seeds, bit 1 IPv6.
+// The four lists of a swarm. Bit 0 is set for seeds, bit 1 for IPv6.
 const (
 	leech4 = iota
 	seed4
@@ -18,50 +18,51 @@ const (
 	listSix  = 2
 )
 
-// strideOf is the size of an address in a list, as on the wire.
+// strideOf returns the size in bytes of an address in a list.
 func strideOf(list int) int {
 	return spate.CompactLen4 + (spate.CompactLen6-spate.CompactLen4)*(list>>1)
 }
 
-// entrySize is what an entry takes: address, stamp, meta.
+// entrySize returns the size in bytes of an entry: address, stamp and meta.
 func entrySize(list int) int { return strideOf(list) + 4 }
 
-// The meta of an entry: who made it, and whether its completion was counted.
+// The meta of an entry: a tag of the identity that made it, and whether its completion
+// was counted.
 const (
 	metaTag     = 1<<15 - 1
 	metaCounted = 1 << 15
 )
 
-// record is one swarm: its hash, its counters, and where its lists are. It is a
-// view of the shard's memory.
+// record is a view of one swarm in the memory of the shard: its info-hash, its counters
+// and the references of its lists.
 type record []byte
 
 const (
 	recHash      = 0
 	recCompleted = 20 // uint32
 	recRefs      = 24 // 4 uint32, see the constants below
-	recCounts    = 40 // 4 uint32: entries of each list
-	recTouched   = 56 // uint32: second of the last announce
-	recSwept     = 60 // uint16: stamp of the last look for expired entries
-	recPin       = 62 // uint16: number of the set of pinned origins, 0: none
+	recCounts    = 40 // 4 uint32: number of entries of each list
+	recTouched   = 56 // uint32: time of the last announce in seconds
+	recSwept     = 60 // uint16: stamp of the last search for expired entries
+	recPin       = 62 // uint16: number of the set of pinned origins; 0 for none
 	recFlags     = 64
-	recInline    = 65 // the entries of one small list
+	recInline    = 65 // entries of one small list
 	recSize      = recInline + inlineSize
 
 	inlineSize = spate.CompactLen6 + 4
 	recsPerSeg = segSize / recSize
 )
 
-// What a reference to a list means. Other values are blocks of the arena.
+// The references of a list. All other values are blocks of the arena.
 const (
 	refNone   = 0
 	refInline = 1
-	refDir    = 1 << 31 // the rest is the number of a directory
+	refDir    = 1 << 31 // the other bits are the number of a directory
 )
 
 const (
 	flagProtected = 1 << iota
-	flagInline    // the inline area is taken
+	flagInline    // the inline area is in use
 )
 
 func (r record) hash() *spate.InfoHash { return (*spate.InfoHash)(r[recHash:]) }
@@ -94,6 +95,6 @@ func (r record) forgettable() bool     { return r.idle() && !r.has(flagProtected
 func (r record) inlineCap(l int) int   { return inlineSize / entrySize(l) }
 func (r record) inlineEntries() []byte { return r[recInline : recInline+inlineSize] }
 
-// untouched is for how many seconds nobody announced; 0 for a clock that went
-// back, or a second that another core counted first.
+// untouched returns the number of seconds since the last announce. It is 0 if the clock
+// was set back, or if another core has seen a later second.
 func (r record) untouched(sec uint32) int { return max(int(int32(sec-r.touched())), 0) }

@@ -7,9 +7,9 @@ import (
 	"spate/tracker"
 )
 
-// sample appends peers to the reply: pinned origins first, then a fair sample of
-// the others, in which each is as likely as the next. Seeds, and partial seeds
-// (BEP 21), are not given seeds unless they seek them; nobody is given itself.
+// sample appends peers to the reply: first the pinned origins, then a uniform sample of
+// the others. Seeds and partial seeds (BEP 21) get no seeds unless Seeking is set. A
+// peer never gets itself.
 func (s *shard) sample(rec record, pins *pinSet, a *announce) {
 	want := a.req.NumWant
 	if want < 0 {
@@ -18,7 +18,7 @@ func (s *shard) sample(rec record, pins *pinSet, a *announce) {
 	want = min(want, s.t.opt.MaxNumWant)
 	seeds := !a.req.Seed && a.req.Event != tracker.EventPaused || a.req.Seeking
 	if seeds {
-		want -= pins.give(a.req, a.rep, want)
+		want -= pins.appendTo(a.req, a.rep, want)
 	}
 
 	var have [numLists]int
@@ -37,27 +37,27 @@ func (s *shard) sample(rec record, pins *pinSet, a *announce) {
 	if want <= 0 {
 		return
 	}
-	// Shares in proportion, rounded so that their sum is right and the odd
-	// peer comes from each list as often as is fair.
+	// Divide want in proportion to the lengths of the lists. The rounding keeps the sum
+	// right, and starts at a random value so that it favours no list.
 	sum, done := s.rng.below(total), 0
 	for list, n := range have {
 		sum += n * want
 		k := sum/total - done
 		done += k
 		if k > 0 {
-			s.take(rec, list, k, a)
+			s.appendPeers(rec, list, k, a)
 		}
 	}
 }
 
-// take appends k entries of a list to the reply: a run that begins anywhere, and
-// skips the announcer. There are as many.
-func (s *shard) take(rec record, list, k int, a *announce) {
+// appendPeers appends k consecutive entries of a list to the reply, starting at a random
+// entry, and skips the announcing peer. The list must have enough entries.
+func (s *shard) appendPeers(rec record, list, k int, a *announce) {
 	dst := &a.rep.Peers4
 	if list&listSix != 0 {
 		dst = &a.rep.Peers6
 	}
-	self := place{list: -1}
+	self := position{list: -1}
 	if a.self.list == list {
 		self = a.self
 	}
@@ -72,21 +72,24 @@ func (s *shard) take(rec record, list, k int, a *announce) {
 		if k == 0 {
 			return
 		}
-		if bucket++; bucket == nb {
+		bucket++
+		if bucket == nb {
 			bucket = 0
 		}
 		at = 0
 	}
 }
 
-// start chooses an entry of a list that is not self, each with the same chance.
-func (s *shard) start(rec record, list int, self place) (bucket, at int) {
+// start returns a random entry of a list other than self, each with the same
+// probability.
+func (s *shard) start(rec record, list int, self position) (bucket, at int) {
 	if !rec.isDir(list) {
 		n := rec.n(list)
 		if self.list < 0 {
 			return 0, s.rng.below(n)
 		}
-		if at = s.rng.below(n - 1); at >= self.at {
+		at = s.rng.below(n - 1)
+		if at >= self.at {
 			at++
 		}
 		return 0, at
@@ -103,8 +106,8 @@ func (s *shard) start(rec record, list int, self place) (bucket, at int) {
 	}
 }
 
-// run appends up to k addresses from entry at to the end of the block, without
-// entry skip; it returns how many are still missing.
+// run appends up to k addresses from entry at to the end of the block, except for entry
+// skip. It returns how many are still missing.
 func (b *block) run(dst []byte, at, k, skip int) ([]byte, int) {
 	if skip >= at && skip < b.n {
 		if m := min(k, skip-at); m > 0 {
@@ -120,13 +123,13 @@ func (b *block) run(dst []byte, at, k, skip int) ([]byte, int) {
 	return dst, k
 }
 
-// hotSwarm is the number of peers from which on the interval grows: by a tenth
-// for every doubling, up to a half.
+// hotSwarm is the number of peers above which the interval grows: by 10 % for every
+// doubling, up to 50 %.
 const hotSwarm = 1000
 
-// interval sets the intervals of a reply from its counts: longer in a hot swarm,
-// whose peers know enough others; shorter for a leecher that has no seed, so
-// that it hears soon of one. A jitter of a tenth keeps announces from lining up.
+// interval sets the intervals of a reply. They are longer in a hot swarm, because its
+// peers know enough others, and shorter for a leecher in a swarm without seeds, so that
+// it learns of a seed soon. Random variation by 10 % spreads the announces.
 func (s *shard) interval(rep *Reply, seed bool) {
 	iv := int(s.t.opt.Interval / time.Second)
 	least := int(s.t.opt.MinInterval / time.Second)

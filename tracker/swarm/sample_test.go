@@ -26,9 +26,8 @@ func addr6(n int) netip.AddrPort {
 	return netip.AddrPortFrom(netip.AddrFrom16(a), 6881)
 }
 
-// TestSampleIsFair asks for samples of swarms of many sizes, small ones, one
-// block, a directory in the middle of its growth, both families: every other
-// peer must be met equally often, by a chi-square test at six sigma.
+// TestSampleIsFair checks with a chi-square test at six sigma that every other peer is
+// returned equally often, in swarms of many sizes and of both address families.
 func TestSampleIsFair(t *testing.T) {
 	for _, c := range []struct{ leechers, seeds, six, want int }{
 		{3, 2, 0, 2}, {20, 0, 0, 7}, {100, 25, 0, 50}, {60, 60, 40, 30}, {200, 50, 100, 50}, {700, 300, 0, 50}, {1500, 10, 500, 100},
@@ -63,10 +62,10 @@ func TestSampleIsFair(t *testing.T) {
 				}
 			}
 			if got[0] != 0 {
-				t.Fatalf("the announcer was given itself %v times", got[0])
+				t.Fatalf("the announcing peer got itself %v times", got[0])
 			}
-			// A sample is drawn without replacement: the variance of a count is
-			// that of a binomial one.
+			// Samples are drawn without replacement, but the variance of each count is
+			// that of a binomial distribution.
 			p := float64(c.want) / float64(n-1)
 			mean, vari := float64(rounds)*p, float64(rounds)*p*(1-p)
 			chi := 0.0
@@ -82,7 +81,7 @@ func TestSampleIsFair(t *testing.T) {
 				lo, hi = math.Min(lo, g), math.Max(hi, g)
 			}
 			if lo < 0.6*mean || hi > 1.5*mean {
-				t.Errorf("given between %.0f and %.0f times, mean %.0f", lo, hi, mean)
+				t.Errorf("returned between %.0f and %.0f times, mean %.0f", lo, hi, mean)
 			}
 			if _, _, _, ok := tab.Scrape(start, spate.InfoHash{}); !ok {
 				t.Fatal("the swarm is gone")
@@ -91,8 +90,8 @@ func TestSampleIsFair(t *testing.T) {
 	}
 }
 
-// TestNeighboursMix protects the insertion at a random position: peers that came
-// one after the other must not come in one sample more often than others.
+// TestNeighboursMix checks that entries are inserted at random positions: peers that
+// announced one after another must not be in the same sample more often than others.
 func TestNeighboursMix(t *testing.T) {
 	const n, want = 120, 10
 	together, rounds := 0, 0
@@ -124,9 +123,9 @@ func TestNeighboursMix(t *testing.T) {
 		}
 		tab.Close()
 	}
-	// Of n-1 pairs of neighbours, each is in a random sample with this chance.
+	// The probability that two neighbours are in the same random sample, for n-1 pairs.
 	mean := float64(rounds) * (n - 1) * want / n * (want - 1) / (n - 1)
 	if f := float64(together) / mean; f > 1.3 || f < 0.7 {
-		t.Errorf("neighbours come together %.2f times as often as by chance", f)
+		t.Errorf("neighbours are in the same sample %.2f times as often as by chance", f)
 	}
 }

@@ -9,23 +9,23 @@ import (
 	"spate/tracker"
 )
 
-// shard is a part of the table, with its own lock. An announce goes this way:
+// shard is a part of the table with its own lock. An announce takes these steps:
 //
-//  1. Table.Announce: the key hash of the info-hash chooses the shard; lock
-//  2. lookup: the record of the swarm (index.go)
-//  3. refresh: entries that have expired go (expire.go)
-//  4. upsert: find the entry by its address; touch it, move it from leechers to
-//     seeds, or make it, if need be in the place of another (evict.go)
-//  5. answer: counts, sample (sample.go), interval
+//  1. Table.Announce chooses the shard by the keyed hash of the info-hash, and locks it.
+//  2. lookup finds the record of the swarm (index.go).
+//  3. refresh removes expired entries (expire.go).
+//  4. upsert finds the entry by its address and updates it, moves it between the lists of
+//     leechers and seeds, or creates it, if needed in place of another one (evict.go).
+//  5. answer sets the counts, the sample (sample.go) and the intervals of the reply.
 //
-// An entry lies in a block (block.go) of a list (list.go) in the arena
-// (arena.go), or inside the record (record.go).
+// An entry is stored in a block (block.go) of a list (list.go) in the arena (arena.go),
+// or inside the record (record.go).
 type shard struct {
-	mu sync.Mutex // guards all below
+	mu sync.Mutex // guards all fields below
 	t  *Table
 
 	rng   rng
-	recs  [][]byte // segments of records
+	recs  [][]byte // segments with records
 	nrec  uint32
 	index []uint32
 
@@ -33,7 +33,7 @@ type shard struct {
 	dirs     []dir
 	freeDirs []uint32
 
-	// Sums over the records.
+	// Totals over the records.
 	n         [numLists]int
 	active    int
 	protected int
@@ -43,31 +43,31 @@ type shard struct {
 	expired, evictedPeers, evictedSwarms, refused uint64
 
 	sweep  cursor
-	recent [recentMax]uint64 // who completed last, a ring: see complete
+	recent [recentMax]uint64 // ring of the peers that completed last, see complete
 	last   int
 
-	_ [64]byte // keeps the next shard's lock out of this one's cache line
+	_ [64]byte // keeps the lock of the next shard out of this cache line
 }
 
 const recentMax = 128
 
-// announce is a request on its way through a shard.
+// announce is the state of a request while a shard processes it.
 type announce struct {
 	req  *Request
 	rep  *Reply
-	hash uint64 // of the info-hash
+	hash uint64 // hash of the info-hash
 	id   uint64 // hash of the identity
 	sec  uint32
-	now  uint16 // stamp
-	six  int    // 0, or listSix
+	now  uint16 // current stamp
+	six  int    // 0 or listSix
 	mem  [spate.CompactLen6]byte
-	size int // of the address in mem, in wire form; 0: not usable
+	size int // length of the compact address in mem; 0 if it is unusable
 
-	self place // where the entry of the announcer is
+	self position // position of the entry of the announcing peer
 }
 
-// place is a position in a list; list < 0: nowhere.
-type place struct{ list, bucket, at int }
+// position is a position in a list. If list is negative there is none.
+type position struct{ list, bucket, at int }
 
 func (a *announce) setAddr(ap netip.AddrPort) {
 	ip := ap.Addr().Unmap()
@@ -85,13 +85,13 @@ func (a *announce) setAddr(ap netip.AddrPort) {
 	binary.BigEndian.PutUint16(a.mem[a.size-2:], ap.Port())
 }
 
-// addr is the address in wire form; empty where it is not usable. It is not kept
-// as a slice in a, which would move that to the heap.
+// addr returns the compact address, which is empty if it is unusable. a does not store
+// it as a slice, because that would move a to the heap.
 func (a *announce) addr() []byte { return a.mem[:a.size] }
 
 func (a *announce) tag() uint16 { return uint16(a.id) & metaTag }
 
-// role is the list where the announcer belongs.
+// role returns the list to which the announcing peer belongs.
 func (a *announce) role() int {
 	if a.req.Seed {
 		return a.six | listSeed
@@ -109,7 +109,7 @@ func (s *shard) announce(a *announce) error {
 	case a.size == 0:
 		err = ErrAddr
 	case ok && s.t.pinSet(s.record(ri)).has(a.addr()):
-		// One of our own: it is counted and given already.
+		// A pinned origin is already counted and in every reply.
 	case a.req.Event == tracker.EventStopped:
 		if ok {
 			s.stop(ri, a)
@@ -133,9 +133,10 @@ func (s *shard) announce(a *announce) error {
 	return err
 }
 
-// seek finds the announcer in both lists of its family. Without it, it tells how
-// many other entries its host has, and the oldest of those.
-func (s *shard) seek(rec record, a *announce) (p place, same int, oldest place) {
+// find finds the entry of the announcing peer in both lists of its address family. If
+// there is none, it returns the number of other entries of its host and the oldest of
+// them.
+func (s *shard) find(rec record, a *announce) (p position, same int, oldest position) {
 	oldest.list = -1
 	most := -1
 	for _, list := range [2]int{a.role(), a.role() ^ listSeed} {
@@ -146,20 +147,20 @@ func (s *shard) seek(rec record, a *announce) (p place, same int, oldest place) 
 		b := s.block(rec, list, bucket)
 		at, n, old := b.find(a.addr(), a.now)
 		if at >= 0 {
-			return place{list, bucket, at}, 0, oldest
+			return position{list, bucket, at}, 0, oldest
 		}
 		same += n
 		if old >= 0 && age(a.now, b.stamp(old)) > most {
-			most, oldest = age(a.now, b.stamp(old)), place{list, bucket, old}
+			most, oldest = age(a.now, b.stamp(old)), position{list, bucket, old}
 		}
 	}
-	return place{list: -1}, same, oldest
+	return position{list: -1}, same, oldest
 }
 
-// stop takes the announcer out, if it is who made the entry.
+// stop removes the announcing peer if its identity matches that of the entry.
 func (s *shard) stop(ri uint32, a *announce) {
 	rec := s.record(ri)
-	p, _, _ := s.seek(rec, a)
+	p, _, _ := s.find(rec, a)
 	if p.list < 0 {
 		return
 	}
@@ -170,17 +171,17 @@ func (s *shard) stop(ri uint32, a *announce) {
 	a.rep.Removed = true
 }
 
-// upsert makes or renews the entry of the announcer. The record may change its
-// number, or come into being.
+// upsert creates or updates the entry of the announcing peer. The record may be created
+// or get another number.
 func (s *shard) upsert(ri uint32, ok bool, a *announce) (uint32, bool, error) {
 	if !ok {
-		if !s.roomForSwarm(a.sec, false) {
+		if !s.reserveSwarm(a.sec, false) {
 			return 0, false, ErrFull
 		}
 		ri = s.create(&a.req.InfoHash, a.hash)
 	}
 	rec := s.record(ri)
-	p, same, oldest := s.seek(rec, a)
+	p, same, oldest := s.find(rec, a)
 	if p.list >= 0 {
 		if b := s.block(rec, p.list, p.bucket); !s.stale(a.now, b.stamp(p.at)) {
 			s.renew(ri, p, a)
@@ -193,8 +194,8 @@ func (s *shard) upsert(ri uint32, ok bool, a *announce) (uint32, bool, error) {
 		s.removeAt(ri, oldest.list, oldest.bucket, oldest.at)
 		s.evictedPeers++
 	}
-	ri, room := s.roomForPeer(ri, a)
-	if !room {
+	ri, ok = s.reservePeer(ri, a)
+	if !ok {
 		return ri, true, ErrFull
 	}
 	meta := a.tag()
@@ -207,17 +208,17 @@ func (s *shard) upsert(ri uint32, ok bool, a *announce) (uint32, bool, error) {
 	return ri, true, nil
 }
 
-// add inserts the announcer where it belongs.
+// add inserts an entry for the announcing peer.
 func (s *shard) add(ri uint32, a *announce, meta uint16) {
 	list := a.role()
 	a.self.bucket, a.self.at = s.insert(ri, list, a.addr(), a.now, a.now, meta)
 	a.self.list = list
 }
 
-// renew touches the entry at p, and moves it to the other list if its role has
-// changed. An entry keeps its maker until that one has missed its announces, so
-// that a stranger with the same address cannot take it over and stop it.
-func (s *shard) renew(ri uint32, p place, a *announce) {
+// renew updates the entry at p, and moves it to the other list if the role has changed.
+// The entry keeps its identity until that peer has missed its announces, so that
+// another peer with the same address cannot take over the entry and stop it.
+func (s *shard) renew(ri uint32, p position, a *announce) {
 	rec := s.record(ri)
 	b := s.block(rec, p.list, p.bucket)
 	meta := b.meta(p.at)
@@ -240,33 +241,34 @@ func (s *shard) renew(ri uint32, p place, a *announce) {
 	s.add(ri, a, meta)
 }
 
-// complete counts a completion, unless the same identity was counted of late: a
-// peer on both address families, or one that stops and says it again.
+// complete counts a completion, unless one was counted recently for the same identity.
+// This is the case for a peer that announces over both address families, or stops and
+// completes again.
 func (s *shard) complete(rec record, a *announce) {
-	who := a.id ^ a.hash
+	identity := a.id ^ a.hash
 	for _, h := range s.recent {
-		if h == who {
+		if h == identity {
 			return
 		}
 	}
-	s.remember(who)
+	s.remember(identity)
 	if n := rec.completed(); n < 1<<32-1 {
 		rec.setCompleted(n + 1)
 		s.completed++
 		a.rep.Counted = true
 		if s.t.store != nil {
-			s.t.store.note(rec.hash(), n+1, a)
+			s.t.store.append(rec.hash(), n+1, a)
 		}
 	}
 }
 
-// remember notes that a completion was counted for who, of late.
-func (s *shard) remember(who uint64) {
-	s.recent[s.last%recentMax] = who
+// remember records that a completion of identity was counted.
+func (s *shard) remember(identity uint64) {
+	s.recent[s.last%recentMax] = identity
 	s.last++
 }
 
-// answer fills in the reply of a swarm that is known.
+// answer sets the reply for a known swarm.
 func (s *shard) answer(rec record, a *announce) {
 	pins := s.t.pinSet(rec)
 	rep := a.rep
@@ -279,5 +281,5 @@ func (s *shard) answer(rec record, a *announce) {
 	s.interval(rep, a.req.Seed)
 }
 
-// answerNone fills in the reply of a swarm that is not known.
+// answerNone sets the reply for an unknown swarm.
 func (s *shard) answerNone(a *announce) { s.interval(a.rep, a.req.Seed) }

@@ -11,27 +11,27 @@ import (
 	"spate"
 )
 
-// A snapshot is a magic, then frames: length and CRC-32C of the payload, both
-// uint32, then the payload. The first payload is the head, the last is empty;
-// those between are items: a kind, an info-hash, a number as a varint, and for
-// the kinds that are lists as many addresses, ages and metas, as in a block.
-// Numbers of fixed size are little-endian.
+// A snapshot consists of a magic and frames. A frame has the length and the CRC-32C of
+// its payload, both uint32, and the payload. The first payload is the head, and the
+// last one is empty. The others contain items: a kind, an info-hash and a number as
+// varint. For the kinds that are lists, that many addresses, ages and metas follow as
+// in a block. Numbers of fixed size are little-endian.
 const (
 	snapMagic = "spate swarm 1\n"
-	snapHead  = 8 + 8 + 8 // seconds since 1970, the two keys of identities
-	// snapFrame is the size from which on a frame is written; maxFrame is what a
-	// reader accepts: that, and what one more hold of a lock can add.
+	snapHead  = 8 + 8 + 8 // time in seconds since 1970, and the two keys of the identities
+	// A frame is written when it has at least snapFrame bytes. maxFrame is the maximum
+	// that a reader accepts: snapFrame plus what is added while a lock is held once.
 	snapFrame = 64 << 10
 	maxFrame  = snapFrame + (walkHold+maxBlock)*64
 
-	itemCompleted = numLists // an item's kind is a list, or this
+	itemCompleted = numLists // the kind of an item is the number of a list, or this
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// SnapshotError says that a snapshot cannot be read, and why.
+// SnapshotError is returned for a snapshot that is damaged.
 type SnapshotError struct {
-	// Offset is where the damage was noticed, in bytes from the start.
+	// Offset is the offset in bytes at which the damage was detected.
 	Offset int64
 	Reason string
 }
@@ -40,10 +40,10 @@ func (e *SnapshotError) Error() string {
 	return fmt.Sprintf("swarm snapshot: at byte %d: %s", e.Offset, e.Reason)
 }
 
-// Snapshot writes everything that the table remembers to w; [Table.Restore]
-// reads it. Announces go on meanwhile: no lock is held for longer than it takes
-// to copy a thousand entries, and each list is as it was at one moment of the
-// call. Pins and protection are not in it.
+// Snapshot writes the content of the table to w, from where [Table.Restore] can read
+// it. Announces continue in the meantime: each lock is held only while a thousand
+// entries are copied. The snapshot therefore does not show one moment: parts of it are
+// older than others. Pins and protection are not written.
 func (t *Table) Snapshot(now time.Time, w io.Writer) error {
 	bw := bufio.NewWriterSize(w, snapFrame)
 	bw.WriteString(snapMagic)
@@ -79,7 +79,8 @@ func (t *Table) Snapshot(now time.Time, w io.Writer) error {
 	return bw.Flush()
 }
 
-// writeFrame writes buf and returns it empty. bw keeps the error.
+// writeFrame writes a frame with the payload buf, and returns buf emptied. bw keeps the
+// error.
 func writeFrame(bw *bufio.Writer, buf []byte) []byte {
 	var head [8]byte
 	binary.LittleEndian.PutUint32(head[:], uint32(len(buf)))
@@ -107,16 +108,16 @@ func appendItem(buf []byte, rec record, list int, b *block, now uint16) []byte {
 	return append(buf, b.mem[b.metaAt(0):b.metaAt(b.n)]...)
 }
 
-// Restore adds what a snapshot remembers, as far as the caps allow. The time
-// between the two does not age the peers, up to Options.Expire; after a longer
-// one only counters are kept. The identities of peers are known again if the
-// table had none yet. A snapshot that is damaged is a [*SnapshotError], and
-// leaves the table with what came before the damage.
+// Restore adds the content of a snapshot, up to the limits of the table. The peers do
+// not age between Snapshot and Restore unless more time than Options.Expire has passed;
+// then only counters are restored. If the table was empty, the identities of the peers
+// stay valid. If the snapshot is damaged the error is a [*SnapshotError], and the table
+// has the content before the damage.
 func (t *Table) Restore(now time.Time, r io.Reader) error {
 	rd := &snapReader{r: bufio.NewReaderSize(r, snapFrame), buf: make([]byte, maxFrame)}
 	magic := make([]byte, len(snapMagic))
 	if _, err := io.ReadFull(rd.r, magic); err != nil || string(magic) != snapMagic {
-		return rd.fail(err, "not a snapshot of this version")
+		return rd.fail(err, "unknown format")
 	}
 	rd.off = int64(len(snapMagic))
 	head, err := rd.frame()
@@ -140,22 +141,23 @@ func (t *Table) Restore(now time.Time, r io.Reader) error {
 			return nil
 		}
 		for len(p) > 0 {
-			if p = t.restoreItem(t.seconds(now), p, peers); p == nil {
+			p = t.restoreItem(t.seconds(now), p, peers)
+			if p == nil {
 				return rd.fail(nil, "bad item")
 			}
 		}
 	}
 }
 
-// snapReader reads frames.
+// snapReader reads the frames of a snapshot.
 type snapReader struct {
 	r   *bufio.Reader
 	buf []byte
-	off int64 // of the frame that is read
+	off int64 // offset of the current frame
 }
 
-// fail is the error for damage in the frame at hand; a cause other than the end
-// of the file is returned as it is.
+// fail returns the error for damage in the current frame, or err if it is not an
+// unexpected end of the file.
 func (rd *snapReader) fail(err error, reason string) error {
 	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
 		return fmt.Errorf("swarm snapshot: %w", err)
@@ -163,19 +165,19 @@ func (rd *snapReader) fail(err error, reason string) error {
 	return &SnapshotError{Offset: rd.off, Reason: reason}
 }
 
-// frame returns the payload of the next frame, valid until the call after.
+// frame returns the payload of the next frame. It is valid until the next call.
 func (rd *snapReader) frame() ([]byte, error) {
 	var head [8]byte
 	if _, err := io.ReadFull(rd.r, head[:]); err != nil {
-		return nil, rd.fail(err, "it ends too early")
+		return nil, rd.fail(err, "unexpected end")
 	}
 	n := binary.LittleEndian.Uint32(head[:])
 	if n > maxFrame {
-		return nil, rd.fail(nil, "a frame is too long")
+		return nil, rd.fail(nil, "frame is too long")
 	}
 	p := rd.buf[:n]
 	if _, err := io.ReadFull(rd.r, p); err != nil {
-		return nil, rd.fail(err, "it ends too early")
+		return nil, rd.fail(err, "unexpected end")
 	}
 	if crc32.Checksum(p, castagnoli) != binary.LittleEndian.Uint32(head[4:]) {
 		return nil, rd.fail(nil, "wrong checksum")
@@ -184,8 +186,8 @@ func (rd *snapReader) frame() ([]byte, error) {
 	return p, nil
 }
 
-// restoreItem restores the first item of p and returns the rest, not nil; nil
-// for an item that makes no sense.
+// restoreItem restores the first item of p and returns the rest, which is not nil. It
+// returns nil if the item is malformed.
 func (t *Table) restoreItem(sec uint32, p []byte, peers bool) []byte {
 	if len(p) < 21 {
 		return nil
@@ -200,7 +202,7 @@ func (t *Table) restoreItem(sec uint32, p []byte, peers bool) []byte {
 		if n == 0 || n > 1<<32-1 {
 			return nil
 		}
-		_ = t.SetCompleted(ih, uint32(n)) // a table that is full keeps what it has
+		_ = t.SetCompleted(ih, uint32(n)) // if the table is full the counter is lost
 		return p
 	}
 	if kind > itemCompleted || n == 0 || n > maxBlock || len(p) < int(n)*entrySize(kind) {
@@ -217,12 +219,12 @@ func (t *Table) restoreItem(sec uint32, p []byte, peers bool) []byte {
 	return p[size:]
 }
 
-// restore adds the entries of b, whose stamps are ages, to a list; those that
-// are there already stay as they are.
+// restore adds the entries of b, whose stamps are ages, to a list. Entries that exist
+// are not changed.
 func (s *shard) restore(ih *spate.InfoHash, h uint64, list int, b *block, sec uint32) {
 	ri, ok := s.lookup(ih, h)
 	if !ok {
-		if !s.roomForSwarm(sec, false) {
+		if !s.reserveSwarm(sec, false) {
 			s.refused += uint64(b.n)
 			return
 		}
@@ -232,10 +234,10 @@ func (s *shard) restore(ih *spate.InfoHash, h uint64, list int, b *block, sec ui
 	rec, now := s.record(ri), stampOf(sec)
 	for i := range b.n {
 		a, old := b.addr(i), int(b.stamp(i))
-		if old > s.t.expire || s.knows(rec, list, a) {
+		if old > s.t.expire || s.contains(rec, list, a) {
 			continue
 		}
-		if !s.hasRoom(rec) {
+		if !s.hasSpace(rec) {
 			s.refused++
 			continue
 		}
@@ -246,14 +248,14 @@ func (s *shard) restore(ih *spate.InfoHash, h uint64, list int, b *block, sec ui
 	}
 }
 
-// hasRoom reports whether one more entry fits without another going.
-func (s *shard) hasRoom(rec record) bool {
+// hasSpace reports whether an entry can be added without evicting another one.
+func (s *shard) hasSpace(rec record) bool {
 	return rec.peers() < s.t.opt.MaxPerSwarm && s.t.peers.Load() < int64(s.t.opt.MaxPeers) && !s.t.overMemory()
 }
 
-// knows reports whether the address a is in the swarm: in list, or in the other
-// list of its family, or pinned.
-func (s *shard) knows(rec record, list int, a []byte) bool {
+// contains reports whether the address a is in list, in the other list of its address
+// family, or pinned.
+func (s *shard) contains(rec record, list int, a []byte) bool {
 	for _, l := range [2]int{list, list ^ listSeed} {
 		if rec.n(l) == 0 {
 			continue

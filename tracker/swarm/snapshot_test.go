@@ -64,7 +64,7 @@ func TestSnapshotRemembersAll(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	// With other hash keys, another number of shards, another clock.
+	// Restore with other hash keys, another number of shards and another clock.
 	again := open(t, swarm.Options{Shards: 4})
 	later := now.Add(40 * time.Minute)
 	if err := again.Restore(later, bytes.NewReader(b.Bytes())); err != nil {
@@ -78,26 +78,28 @@ func TestSnapshotRemembersAll(t *testing.T) {
 		t.Errorf("before %+v\nafter %+v", a, b)
 	}
 
-	// Who it was is known again: only its maker stops an entry.
+	// The identities are restored: only the peer that made an entry can stop it.
 	r := swarm.Request{Key: 99, Addr: addr4(1), Event: tracker.EventStopped}
 	r.InfoHash[0], r.InfoHash[1] = 1, 1
 	var rep swarm.Reply
-	if again.Announce(later, &r, &rep); rep.Removed {
-		t.Error("a stranger stopped an entry")
+	again.Announce(later, &r, &rep)
+	if rep.Removed {
+		t.Error("another identity stopped an entry")
 	}
 	r.Key = 2
-	if again.Announce(later, &r, &rep); !rep.Removed {
+	again.Announce(later, &r, &rep)
+	if !rep.Removed {
 		t.Error("the peer could not stop its entry")
 	}
 
-	// Ages go on where they were: the first expire an hour after they announced,
-	// without the time in between.
+	// The ages are restored: the first peers expire one hour after their announce,
+	// without the time between snapshot and restore.
 	_, gone := again.Sweep(later.Add(65*time.Minute-500*time.Second), 0)
 	if gone < 9_000 || gone > 11_000 {
 		t.Errorf("%d of 20000 expired, want half of them", gone)
 	}
 
-	// Twice the same changes nothing.
+	// Restoring again changes nothing.
 	if err := tab.Restore(now, bytes.NewReader(b.Bytes())); err != nil {
 		t.Fatal(err)
 	}
@@ -105,7 +107,7 @@ func TestSnapshotRemembersAll(t *testing.T) {
 		t.Errorf("%d peers", n)
 	}
 
-	// After a longer time only counters are kept.
+	// After a longer time only counters are restored.
 	old := open(t, swarm.Options{})
 	if err := old.Restore(now.Add(2*time.Hour), bytes.NewReader(b.Bytes())); err != nil {
 		t.Fatal(err)
@@ -136,7 +138,7 @@ func mustFail(t *testing.T, b []byte) {
 	defer tab.Close()
 	var bad *swarm.SnapshotError
 	if err := tab.Restore(start, bytes.NewReader(b)); !errors.As(err, &bad) || bad.Offset > int64(len(b)) {
-		t.Fatalf("restored damage: %v", err)
+		t.Fatalf("a damaged snapshot was restored: %v", err)
 	}
 	if err := tab.Check(); err != nil {
 		t.Fatal(err)
@@ -164,7 +166,8 @@ func FuzzRestore(f *testing.F) {
 	})
 }
 
-// FuzzJournal: whatever a journal says, the table stays whole and within its caps.
+// FuzzJournal checks that the table is consistent and within its limits after any
+// journal.
 func FuzzJournal(f *testing.F) {
 	dir := f.TempDir()
 	tab := open(f, swarm.Options{})
@@ -201,7 +204,7 @@ func FuzzJournal(f *testing.F) {
 			t.Fatal(err)
 		}
 		if tot := tab.Totals(); tot.Peers() > 10 || tot.Swarms > 10 {
-			t.Fatalf("over the caps: %+v", tot)
+			t.Fatalf("over the limits: %+v", tot)
 		}
 	})
 }
@@ -220,8 +223,8 @@ func openStore(t *testing.T, dir string, warnings int) (*swarm.Store, *swarm.Tab
 	return s, tab
 }
 
-// completes announces that a peer completed, and has it remembered, as a server
-// does before it answers.
+// completes announces a completed peer and flushes the store, as a server does before
+// it answers.
 func completes(t *testing.T, s *swarm.Store, tab *swarm.Table, ih spate.InfoHash, peer int) {
 	t.Helper()
 	var rep swarm.Reply
@@ -234,30 +237,31 @@ func completes(t *testing.T, s *swarm.Store, tab *swarm.Table, ih spate.InfoHash
 	}
 }
 
-// TestStoreSurvives goes through the ways in which a process can end: what was
-// saved is there, and every completion that was told, once.
+// TestStoreSurvives ends a process in several ways. What was saved must be restored,
+// and every completion that a peer was told about must be counted once.
 func TestStoreSurvives(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "state")
 	ih := spate.InfoHash{1, 2, 3}
-	noted := 0
+	counted := 0
 	note := func(s *swarm.Store, tab *swarm.Table) {
 		t.Helper()
-		noted++
-		completes(t, s, tab, ih, 100_000+noted)
+		counted++
+		completes(t, s, tab, ih, 100_000+counted)
 	}
 	want := func(tab *swarm.Table, others int) {
 		t.Helper()
-		if seeds, _, c, _ := tab.Scrape(start, ih); int(c) != noted || int(seeds) != noted {
-			t.Errorf("%d completions, %d seeds, want %d", c, seeds, noted)
+		if seeds, _, c, _ := tab.Scrape(start, ih); int(c) != counted || int(seeds) != counted {
+			t.Errorf("%d completions, %d seeds, want %d", c, seeds, counted)
 		}
-		if n := tab.Totals().Peers(); n != others+noted {
-			t.Errorf("%d peers, want %d", n, others+noted)
+		if n := tab.Totals().Peers(); n != others+counted {
+			t.Errorf("%d peers, want %d", n, others+counted)
 		}
-		// Who was counted says so again, as its announces do.
-		for peer := range noted {
+		// The peers that completed announce it again.
+		for peer := range counted {
 			var rep swarm.Reply
 			r := swarm.Request{InfoHash: ih, Key: uint32(100_001 + peer), Addr: addr4(100_001 + peer), Seed: true, Event: tracker.EventCompleted}
-			if tab.Announce(start, &r, &rep); rep.Counted || rep.New {
+			tab.Announce(start, &r, &rep)
+			if rep.Counted || rep.New {
 				t.Errorf("peer %d was forgotten: %+v", peer, rep)
 			}
 		}
@@ -274,7 +278,7 @@ func TestStoreSurvives(t *testing.T) {
 
 	s, tab := openStore(t, dir, 0)
 	note(s, tab)
-	s, tab = openStore(t, dir, 0) // killed before the first minute was over
+	s, tab = openStore(t, dir, 0) // killed within the first minute
 	want(tab, 0)
 	fill(t, tab, 1000)
 	save(s)
@@ -284,14 +288,15 @@ func TestStoreSurvives(t *testing.T) {
 	want(tab, 1000)
 	save(s)
 	note(s, tab)
-	tear(t, dir, "completions.", 5) // in the middle of an entry
+	tear(t, dir, "completions.", 5) // killed in the middle of an entry
 	s, tab = openStore(t, dir, 0)
 	want(tab, 1000)
 	note(s, tab)
 	save(s)
 	note(s, tab)
 
-	// The newest snapshot is damaged: the one before, and all since.
+	// If the newest snapshot is damaged, the previous one and all completions since
+	// then are used.
 	newest := last(t, dir, "swarms.")
 	if err := os.Truncate(newest, 100); err != nil {
 		t.Fatal(err)
@@ -310,10 +315,11 @@ func TestStoreSurvives(t *testing.T) {
 	}
 }
 
-// A leecher of the snapshot that completed since is a seed after the process was
-// killed, and is not counted again when it announces as one; on its other address
-// neither. A peer that left before the snapshot is not back.
-func TestStoreSeatsWhoCompleted(t *testing.T) {
+// TestStoreRestoresCompletedPeers checks that a leecher of the snapshot that completed
+// later is a seed after the process was killed, and that its completion is not counted
+// again over either address family. A peer that left before the snapshot must not
+// return.
+func TestStoreRestoresCompletedPeers(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "state")
 	s, tab := openStore(t, dir, 0)
 	ih := spate.InfoHash{7}
@@ -344,13 +350,13 @@ func TestStoreSeatsWhoCompleted(t *testing.T) {
 	}
 	r := swarm.Request{InfoHash: ih, Key: 1, Addr: addr6(1), Seed: true, Event: tracker.EventCompleted}
 	if err := tab.Announce(start, &r, &rep); err != nil || rep.Counted {
-		t.Errorf("counted once a family: %v, %+v", err, rep)
+		t.Errorf("counted once per address family: %v, %+v", err, rep)
 	}
 	if rep := announce(tab, 2, true, tracker.EventNone); !rep.Counted || rep.Completed != 3 {
 		t.Errorf("not counted: %+v", rep)
 	}
 
-	// A day later its counter is what is left of a peer.
+	// One day later only the counter is restored.
 	again := open(t, swarm.Options{})
 	if _, _, err := swarm.OpenStore(start.Add(24*time.Hour), dir, again); err != nil {
 		t.Fatal(err)
@@ -398,9 +404,9 @@ func tear(t *testing.T, dir, prefix string, n int) {
 	}
 }
 
-// Completions that are counted while snapshots are taken, by many at once, are
-// all there.
-func TestStoreNotesWhileSaving(t *testing.T) {
+// TestStoreRecordsWhileSaving checks that no completion is lost if many goroutines
+// complete peers while snapshots are taken.
+func TestStoreRecordsWhileSaving(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "state")
 	s, tab := openStore(t, dir, 0)
 	const workers, each, hashes = 8, 2000, 3
@@ -427,7 +433,7 @@ func TestStoreNotesWhileSaving(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	wg.Wait() // and the process is killed
+	wg.Wait() // the process is killed now
 	_, again := openStore(t, dir, 0)
 	if tot := again.Totals(); tot.Completed != workers*each || tot.Peers() != workers*each {
 		t.Errorf("%d completions and %d peers, want %d", tot.Completed, tot.Peers(), workers*each)

@@ -11,42 +11,43 @@ import (
 	"spate"
 )
 
-// Stats is what the table knows of one swarm.
+// Stats is the state of one swarm.
 type Stats struct {
 	InfoHash spate.InfoHash
-	// Seeders and Leechers count both families; Seeders also pinned origins.
+	// Seeders and Leechers are the numbers of both address families. Seeders includes
+	// pinned origins.
 	Seeders, Leechers, Completed uint32
-	// Peers6 is how many of the seeders and leechers are IPv6.
+	// Peers6 is the number of IPv6 peers among the seeders and leechers.
 	Peers6 uint32
-	// Protected says that the swarm is never evicted: see [Table.Protect].
+	// Protected means that the swarm is never evicted, see [Table.Protect].
 	Protected bool
 }
 
-// Totals are sums over the table.
+// Totals are totals over the table.
 type Totals struct {
-	// Swarms counts those that are remembered, Active those of them that have
-	// peers or pinned origins.
+	// Swarms is the number of swarms. Active is the number of swarms with peers or
+	// pinned origins.
 	Swarms, Active int
-	// Protected counts those that are: see [Table.Protect].
+	// Protected is the number of protected swarms, see [Table.Protect].
 	Protected int
-	// Seeders and Leechers count entries by address family, without pins.
+	// The numbers of entries by role and address family, without pinned origins.
 	Seeders4, Seeders6, Leechers4, Leechers6 int
-	// Pinned counts pinned origins of all swarms, as seeds.
+	// Pinned is the number of seeds that the pinned origins of all swarms count as.
 	Pinned int
-	// Completed is the sum of the completions of the swarms remembered.
+	// Completed is the sum of the completion counters.
 	Completed uint64
-	// Since the table was made: entries that expired, entries and swarms that
-	// were evicted for others, announces that were not remembered.
+	// Counters since the table was made: entries that have expired, entries and swarms
+	// that were evicted, and announces and restored entries that were refused because
+	// the table was full.
 	Expired, EvictedPeers, EvictedSwarms, Refused uint64
-	// Bytes is the memory that the table holds for all this.
+	// Bytes is the memory of the table in bytes.
 	Bytes int64
 }
 
-// Peers is the number of entries of both kinds and families.
+// Peers returns the number of entries of both roles and families.
 func (t Totals) Peers() int { return t.Seeders4 + t.Seeders6 + t.Leechers4 + t.Leechers6 }
 
-// Scrape returns the counts of one swarm (BEP 48); ok is false where the table
-// does not know it.
+// Scrape returns the counts of one swarm (BEP 48). ok is false if the swarm is unknown.
 func (t *Table) Scrape(now time.Time, ih spate.InfoHash) (seeders, leechers, completed uint32, ok bool) {
 	now16 := stampOf(t.seconds(now))
 	s, h := t.shard(&ih)
@@ -72,7 +73,7 @@ func (s *shard) stats(rec record) Stats {
 	}
 }
 
-// Totals sums up the table; it locks one shard at a time, for an instant.
+// Totals returns the totals. It locks one shard at a time for a short time.
 func (t *Table) Totals() Totals {
 	tot := Totals{Bytes: t.pool.bytes()}
 	for i := range t.shards {
@@ -97,9 +98,9 @@ func (t *Table) Totals() Totals {
 	return tot
 }
 
-// each calls f for every swarm, in bunches under the lock of the shard; between
-// them it calls rest, without. Both stop it by returning false. A swarm that
-// comes or goes meanwhile may be missed; one may be met twice.
+// each calls f for every swarm, in batches, with the shard locked, and rest between
+// batches without the lock. If either returns false, each stops. A swarm that is added
+// or removed in the meantime may be missed, and a swarm may be visited twice.
 func (t *Table) each(f func(s *shard, rec record) bool, rest func() bool) {
 	const bunch = 256
 	for i := range t.shards {
@@ -124,9 +125,9 @@ func (t *Table) each(f func(s *shard, rec record) bool, rest func() bool) {
 	}
 }
 
-// All iterates over every swarm that is remembered, in no order. No lock is held
-// while the body runs; a swarm that comes or goes meanwhile may be missed, and
-// rarely one is met twice.
+// All iterates over all swarms in no particular order. No lock is held while the loop
+// body runs. A swarm that is added or removed in the meantime may be missed, and rarely
+// a swarm is visited twice.
 func (t *Table) All() iter.Seq[Stats] {
 	return func(yield func(Stats) bool) {
 		var bunch []Stats
@@ -145,8 +146,8 @@ func (t *Table) All() iter.Seq[Stats] {
 	}
 }
 
-// Busiest returns the up to n swarms with the most peers, the greatest first;
-// swarms without any are left out. It looks at every swarm.
+// Busiest returns up to n swarms with the most peers, in decreasing order. It leaves
+// out swarms without peers. It examines every swarm.
 func (t *Table) Busiest(n int) []Stats {
 	if n <= 0 {
 		return nil
@@ -176,7 +177,7 @@ func (t *Table) Busiest(n int) []Stats {
 	return slices.CompactFunc(top, func(a, b Stats) bool { return a.InfoHash == b.InfoHash })
 }
 
-// less orders by peers, then completions, then hash.
+// less compares by peers, then by completions, then by info-hash.
 func less(a, b Stats) bool {
 	if d := cmp.Compare(a.Seeders+a.Leechers, b.Seeders+b.Leechers); d != 0 {
 		return d < 0
@@ -187,7 +188,7 @@ func less(a, b Stats) bool {
 	return bytes.Compare(a.InfoHash[:], b.InfoHash[:]) > 0
 }
 
-// busiest is a heap with the least on top.
+// busiest is a heap with the least busy swarm on top.
 type busiest []Stats
 
 func (b busiest) Len() int           { return len(b) }

@@ -12,36 +12,36 @@ import (
 	"sync"
 	"time"
 
-	"spate/internal/wholefile"
+	"spate/internal/atomicfile"
 )
 
-// Store keeps a table in a directory: the last two snapshots, and journals of
-// the completions since (journal.go), so that those counters are exact after a
-// SIGKILL. Its methods may be called concurrently.
+// Store saves a table in a directory: it keeps the last two snapshots, and journals of
+// the completions since then (journal.go), so that these counters are exact even if the
+// process is killed. A Store is safe for concurrent use.
 //
-// Files are numbered: the journal n begins before the snapshot n is taken, so
-// that a snapshot is up to date with the journals of its number and above.
+// The files are numbered. Journal n starts before snapshot n is taken, so that a
+// snapshot and the journals with its number and higher ones contain all completions.
 //
-// The caller makes sure that no other process has the directory.
+// The caller must ensure that no other process uses the directory.
 type Store struct {
 	t   *Table
 	dir string
 
-	opened    time.Time // and openedSec is the table's second then
+	opened    time.Time // openedSec is the time of the table at this moment
 	openedSec uint32
 
-	saving sync.Mutex // held for a whole Save
+	saving sync.Mutex // held during Save
 
-	mu      sync.Mutex // guards the journal; held while it is written
+	mu      sync.Mutex // guards the fields of the journal; held while it is written
 	journal *os.File
-	size    int64  // of what is whole in it
-	gen     uint64 // its number
-	spare   []byte // memory for noted
+	size    int64  // length of the complete entries in the journal
+	gen     uint64 // number of the journal
+	spare   []byte // buffer that is swapped with pending
 	closed  bool
 
-	noting sync.Mutex // never held while anything waits
-	noted  []byte     // entries for the journal; guarded by noting
-	missed bool       // some did not fit; guarded by noting
+	pendingMu sync.Mutex // held only for short operations
+	pending   []byte     // entries that wait for Flush; guarded by pendingMu
+	missed    bool       // some entries did not fit; guarded by pendingMu
 }
 
 const (
@@ -50,10 +50,10 @@ const (
 	tmpName       = "snapshot.tmp"
 )
 
-// OpenStore makes the directory where it is missing, and restores what it holds
-// into t, which must be new. From then on completions that t counts are noted for
-// [Store.Flush]. A snapshot that is damaged is renamed to corrupt-* and told of
-// in warnings; the one before takes its place.
+// OpenStore creates the directory if needed, and restores its content into t, which
+// must be new. From then on, completions that t counts are recorded for [Store.Flush].
+// A damaged snapshot is renamed to corrupt-* and reported in warnings, and the previous
+// snapshot is used.
 func OpenStore(now time.Time, dir string, t *Table) (s *Store, warnings []error, err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, nil, err
@@ -67,14 +67,14 @@ func OpenStore(now time.Time, dir string, t *Table) (s *Store, warnings []error,
 		return nil, warnings, err
 	}
 	t.store = s
-	if loaded == 0 { // the journal needs the keys of identities that a snapshot has
+	if loaded == 0 { // the journal needs the keys of the identities, which are in a snapshot
 		err = s.Save(now)
 	}
 	return s, warnings, err
 }
 
-// restore reads the newest snapshot that is whole and the journals since. It
-// returns the number of the snapshot, 0 for none.
+// restore restores the newest intact snapshot and the journals since then. It returns
+// the number of the snapshot, or 0 if there is none.
 func (s *Store) restore(now time.Time) (loaded uint64, warnings []error, err error) {
 	snaps, err := s.numbers(snapPrefix)
 	if err != nil {
@@ -95,7 +95,7 @@ func (s *Store) restore(now time.Time) (loaded uint64, warnings []error, err err
 		if err := os.Rename(s.path(snapPrefix, n), aside); err != nil {
 			return 0, warnings, err
 		}
-		warnings = append(warnings, fmt.Errorf("damaged state is set aside as %s, and what went before it is used: %w", aside, err))
+		warnings = append(warnings, fmt.Errorf("damaged state was renamed to %s, and the previous state is used: %w", aside, err))
 	}
 	journals, err := s.numbers(journalPrefix)
 	if err != nil {
@@ -104,7 +104,7 @@ func (s *Store) restore(now time.Time) (loaded uint64, warnings []error, err err
 	for _, n := range journals {
 		s.gen = max(s.gen, n)
 		if n < loaded {
-			continue // the snapshot has it, and who has left since
+			continue // the snapshot contains these completions
 		}
 		if err := s.replay(now, n); err != nil {
 			return 0, warnings, err
@@ -117,7 +117,7 @@ func (s *Store) path(prefix string, n uint64) string {
 	return filepath.Join(s.dir, prefix+strconv.FormatUint(n, 10))
 }
 
-// numbers returns the numbers of the files with a prefix, in order.
+// numbers returns the sorted numbers of the files with a prefix.
 func (s *Store) numbers(prefix string) ([]uint64, error) {
 	entries, err := os.ReadDir(s.dir)
 	if err != nil {
@@ -144,7 +144,7 @@ func (s *Store) load(now time.Time, n uint64) error {
 	return s.t.Restore(now, f)
 }
 
-// rotate goes on with a new journal, and returns its number.
+// rotate starts a new journal and returns its number.
 func (s *Store) rotate() (uint64, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -153,15 +153,15 @@ func (s *Store) rotate() (uint64, error) {
 		return 0, err
 	}
 	if s.journal != nil {
-		s.journal.Close() // what it holds is in the snapshot that follows
+		s.journal.Close() // the following snapshot contains its completions
 	}
 	s.gen++
 	s.journal, s.size = f, 0
 	return s.gen, nil
 }
 
-// Save writes a new snapshot, synced before it gets its name, and removes all
-// but the one before it. Announces go on meanwhile.
+// Save writes and syncs a new snapshot, and removes all older ones except the previous.
+// Announces continue in the meantime.
 func (s *Store) Save(now time.Time) error {
 	s.saving.Lock()
 	defer s.saving.Unlock()
@@ -177,14 +177,14 @@ func (s *Store) Save(now time.Time) error {
 	if err := os.Rename(tmp, s.path(snapPrefix, n)); err != nil {
 		return err
 	}
-	if err := wholefile.SyncDir(s.dir); err != nil {
+	if err := atomicfile.SyncDir(s.dir); err != nil {
 		return err
 	}
 	return s.prune()
 }
 
-// prune removes all snapshots but the last two, and the journals that neither
-// of those needs.
+// prune removes all snapshots except the last two, and the journals that these do not
+// need.
 func (s *Store) prune() error {
 	snaps, err := s.numbers(snapPrefix)
 	if err != nil || len(snaps) < 2 {
@@ -220,7 +220,7 @@ func (s *Store) write(now time.Time, path string) error {
 	return errors.Join(err, f.Close())
 }
 
-// Close flushes and closes the journal. It does not save.
+// Close flushes and closes the journal. It does not save a snapshot.
 func (s *Store) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

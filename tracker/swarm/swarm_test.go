@@ -23,7 +23,7 @@ func TestRules(t *testing.T) {
 	swarmtest.Run(t, func(t testing.TB, o swarm.Options) swarmtest.Store { return open(t, o) })
 }
 
-// TestProperty runs the table against a slow, obvious model.
+// TestProperty compares the table with a simple model.
 func TestProperty(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
 		swarmtest.Property(r, func(o swarm.Options) swarmtest.Store {

@@ -11,81 +11,83 @@ import (
 	"spate/tracker"
 )
 
-// Errors of [Table.Announce]. The reply is filled in all the same: who is not
-// remembered is still told of the others.
+// Errors of [Table.Announce]. It sets the reply even if it returns one of them, so that
+// a peer that was not stored still gets the other peers.
 var (
-	// ErrFull says that the peer was not remembered, for a cap is reached and
-	// nothing can be evicted for it.
+	// ErrFull is returned if the peer was not stored, because a limit is reached and
+	// nothing can be evicted.
 	ErrFull = errors.New("swarm table: full")
-	// ErrAddr says that the request has no usable address or port 0.
+	// ErrAddr is returned if the request has no usable address or has port 0.
 	ErrAddr = errors.New("swarm table: no usable address")
 )
 
-// Request is one announce, as far as the table is concerned.
+// Request is an announce to the table.
 type Request struct {
 	InfoHash spate.InfoHash
-	// PeerID and Key say who announces: the key where it is not 0, else the
-	// peer id. An entry is found by its address alone, but only who made it
-	// can stop it.
+	// PeerID and Key identify the peer: the key if it is not 0, otherwise the peer id.
+	// An entry is found by its address alone, but only the identity that made it can
+	// stop it.
 	PeerID spate.PeerID
 	Key    uint32
-	// Addr is where the peer accepts connections. IPv4-mapped addresses count
-	// as IPv4, zones are dropped.
+	// Addr is the address at which the peer accepts connections. IPv4-mapped addresses
+	// count as IPv4, and zones are dropped.
 	Addr netip.AddrPort
-	// Seed says that nothing is left to download. Seeking says that the peer wants
-	// to know of seeds all the same.
+	// Seed means that the peer has nothing left to download. Seeking means that the
+	// peer wants seeds nevertheless.
 	Seed, Seeking bool
 	Event         tracker.Event
-	// NumWant is the number of peers wanted of both families together; negative:
-	// the default. More than Options.MaxNumWant is cut to that.
+	// NumWant is the number of peers wanted of both address families together. A
+	// negative number selects the default. Options.MaxNumWant limits it.
 	NumWant int
-	// Want4 and Want6 ask for IPv4 and IPv6 peers.
+	// Want4 and Want6 select the address families of the peers that are wanted.
 	Want4, Want6 bool
 }
 
-// Reply is the answer to a [Request]. The caller keeps it for the next one: the
-// table appends to Peers4[:0] and Peers6[:0] and sets the rest.
+// Reply is the reply to a [Request]. The caller reuses it for the next request: the
+// table appends to Peers4[:0] and Peers6[:0] and sets all other fields.
 type Reply struct {
-	// Seeders and Leechers count both address families, the one that announced,
-	// and pinned origins. Completed counts downloads that became complete.
+	// Seeders and Leechers are the numbers of both address families, including the
+	// announcing peer and pinned origins. Completed is the number of completed
+	// downloads.
 	Seeders, Leechers, Completed uint32
-	// Peers4 and Peers6 are compact lists (BEP 23, BEP 7): 6 and 18 bytes a peer.
+	// Peers4 and Peers6 are compact lists (BEP 23, BEP 7) with 6 and 18 bytes for each
+	// peer.
 	Peers4, Peers6 []byte
-	// Interval and MinInterval are in whole seconds.
+	// Interval and MinInterval are whole numbers of seconds.
 	Interval, MinInterval time.Duration
-	// Counted says that this announce was counted as a completion.
+	// Counted means that this announce was counted as a completion.
 	Counted bool
-	// New says that the peer was not in the swarm before.
+	// New means that the peer was not in the swarm before.
 	New bool
-	// Moved says that a leecher became a seed by this announce.
+	// Moved means that a leecher became a seed.
 	Moved bool
-	// Removed says that this announce took the peer out of the swarm.
+	// Removed means that the peer was removed from the swarm.
 	Removed bool
 }
 
-// Table is the peers of all torrents. All methods may be called concurrently.
+// Table holds the peers of all torrents. It is safe for concurrent use.
 type Table struct {
 	opt   Options
 	keys  keys
-	ident atomic.Pointer[keys] // hashes identities; goes with the snapshot
-	shift uint                 // of a hash, to the number of its shard
+	ident atomic.Pointer[keys] // hashes identities; saved in snapshots
+	shift uint                 // number of bits by which a hash is shifted right to get its shard
 
 	expire int // in units of stamps
-	adopt  int // the age from which on an entry may change its maker
+	adopt  int // minimum age at which another identity can take over an entry
 
 	shards []shard
 	pool   pool
 	pins   pinSets
-	store  *Store // notes completions; nil: none. Set before there are any
+	store  *Store // records completions; may be nil; set before the first announce
 
-	epoch   atomic.Pointer[time.Time] // an hour before the first time that the table was given
-	lastSec atomic.Uint32             // the second that it was given last
-	peers   atomic.Int64              // entries of all shards
-	swarms  atomic.Int64              // records of all shards
-	sweepAt atomic.Uint32             // the shard that is swept
+	epoch   atomic.Pointer[time.Time] // one hour before the first time that was passed to the table
+	lastSec atomic.Uint32             // the last second that was passed to the table
+	peers   atomic.Int64              // number of entries of all shards
+	swarms  atomic.Int64              // number of records of all shards
+	sweepAt atomic.Uint32             // number of the shard that is being swept
 }
 
-// New returns an empty table. It must be closed.
+// New returns an empty table. The caller must close it.
 func New(opt Options) (*Table, error) {
 	if err := opt.fill(); err != nil {
 		return nil, err
@@ -109,18 +111,19 @@ func New(opt Options) (*Table, error) {
 	return t, nil
 }
 
-// Close returns the table's memory to the system. No method may be called
-// afterwards or at the same time.
+// Close returns the memory of the table to the system. No method may be called during
+// or after it.
 func (t *Table) Close() error {
 	t.pool.close()
 	t.shards = nil
 	return nil
 }
 
-// Options returns the options in force, defaults filled in.
+// Options returns the options including defaults.
 func (t *Table) Options() Options { return t.opt }
 
-// seconds is the time of the table: monotonic where now has that reading.
+// seconds returns the time of the table in seconds. It is monotonic if now has a
+// monotonic clock reading.
 func (t *Table) seconds(now time.Time) uint32 {
 	e := t.epoch.Load()
 	if e == nil {
@@ -142,12 +145,12 @@ func (t *Table) shard(ih *spate.InfoHash) (*shard, uint64) {
 	return &t.shards[h>>t.shift], h
 }
 
-// Announce notes what r says and answers it into rep, whose slices are reused.
-// It takes the lock of one shard and allocates nothing once rep's slices have
-// grown. The errors are [ErrFull] and [ErrAddr]; rep is valid with both.
+// Announce processes r and stores the reply in rep, whose slices it reuses. It locks
+// one shard, and allocates nothing once the slices of rep have grown. The errors are
+// [ErrFull] and [ErrAddr]; rep is valid with both.
 func (t *Table) Announce(now time.Time, r *Request, rep *Reply) error {
 	*rep = Reply{Peers4: rep.Peers4[:0], Peers6: rep.Peers6[:0]}
-	a := announce{req: r, rep: rep, id: t.ident.Load().identity(r), sec: t.seconds(now), self: place{list: -1}}
+	a := announce{req: r, rep: rep, id: t.ident.Load().identity(r), sec: t.seconds(now), self: position{list: -1}}
 	a.now = stampOf(a.sec)
 	a.setAddr(r.Addr)
 	s, h := t.shard(&r.InfoHash)

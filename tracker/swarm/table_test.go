@@ -20,7 +20,7 @@ func TestOptions(t *testing.T) {
 		{swarm.Options{}, ""},
 		{swarm.Options{Shards: 1, Interval: time.Second}, ""},
 		{swarm.Options{Shards: 3}, "power of two"},
-		{swarm.Options{MaxPeers: -1}, "cap"},
+		{swarm.Options{MaxPeers: -1}, "at least 1"},
 		{swarm.Options{MaxMemory: 1 << 20}, "max memory"},
 		{swarm.Options{NumWant: 200}, "numwant"},
 		{swarm.Options{Interval: time.Millisecond}, "interval"},
@@ -38,7 +38,7 @@ func TestOptions(t *testing.T) {
 	}
 }
 
-// TestAnnounceAllocatesNothing: in a small swarm, and in a large one.
+// TestAnnounceAllocatesNothing checks announces to small and large swarms.
 func TestAnnounceAllocatesNothing(t *testing.T) {
 	for _, n := range []int{2, 100, 5000} {
 		tab := open(t, swarm.Options{})
@@ -59,8 +59,8 @@ func TestAnnounceAllocatesNothing(t *testing.T) {
 	}
 }
 
-// TestChurn lets swarms grow and shrink by chance for long, from nothing to tens
-// of thousands of peers and back, and holds memory against what is in the table.
+// TestChurn lets swarms grow and shrink randomly, from nothing to tens of thousands of
+// peers and back, and checks that the memory follows the number of peers.
 func TestChurn(t *testing.T) {
 	tab := open(t, swarm.Options{Shards: 2, Seed: [16]byte{5}, Interval: 10 * time.Minute})
 	r := rand.New(rand.NewPCG(1, 2))
@@ -97,7 +97,7 @@ func TestChurn(t *testing.T) {
 		}
 	}
 	if seen, gone := tab.Sweep(now.Add(time.Hour), 0); seen != gone {
-		t.Fatalf("the sweep saw %d, took %d", seen, gone)
+		t.Fatalf("the sweep examined %d and removed %d", seen, gone)
 	}
 	if err := tab.Check(); err != nil {
 		t.Fatal(err)
@@ -107,12 +107,12 @@ func TestChurn(t *testing.T) {
 		t.Errorf("at the end: %+v", tot)
 	}
 	if tot.Bytes > 512<<10 {
-		t.Errorf("%d bytes are kept for nothing", tot.Bytes)
+		t.Errorf("%d bytes are kept in an empty table", tot.Bytes)
 	}
 }
 
-// TestMaxMemory: a flood of random hashes and peers stays under the cap, and the
-// published swarm grows all the same.
+// TestMaxMemory checks that a flood of random info-hashes and peers stays within the
+// limit, and that a protected swarm can still grow.
 func TestMaxMemory(t *testing.T) {
 	const most = 1 << 20
 	tab := open(t, swarm.Options{Shards: 4, MaxMemory: most, Seed: [16]byte{8}})
@@ -130,7 +130,7 @@ func TestMaxMemory(t *testing.T) {
 		switch {
 		case i%100 == 0:
 			q.InfoHash = published
-		case i%2 == 0: // a hash for each
+		case i%2 == 0: // a new info-hash each time
 			q.InfoHash = spate.InfoHash{1, byte(i), byte(i >> 8), byte(i >> 16)}
 		default:
 			q.InfoHash = spate.InfoHash{2, byte(r.IntN(100))}
@@ -146,15 +146,15 @@ func TestMaxMemory(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, l, _, _ := tab.Scrape(start, published); l != 2000 {
-		t.Errorf("%d peers of the published swarm, of 2000", l)
+		t.Errorf("%d peers of the protected swarm, of 2000", l)
 	}
 	if tot := tab.Totals(); tot.EvictedSwarms == 0 || tot.EvictedPeers == 0 {
 		t.Errorf("%+v", tot)
 	}
 }
 
-// TestSweepInPieces: pieces are of the size that was asked for, and together
-// they reach every peer, whatever goes meanwhile.
+// TestSweepInPieces checks that each call examines about as many peers as requested,
+// and that the calls together reach every peer, whatever is removed in the meantime.
 func TestSweepInPieces(t *testing.T) {
 	tab := open(t, swarm.Options{Shards: 4})
 	fill(t, tab, 20_000)
@@ -162,22 +162,22 @@ func TestSweepInPieces(t *testing.T) {
 	for now := start.Add(3 * time.Hour); sum < 20_000; calls++ {
 		seen, gone := tab.Sweep(now, 700)
 		if seen == 0 || seen > 700+1024+255 || gone != seen {
-			t.Fatalf("saw %d, took %d", seen, gone)
+			t.Fatalf("examined %d, removed %d", seen, gone)
 		}
 		sum += gone
 	}
 	if calls < 20_000/2000 || calls > 20_000/700+1 {
 		t.Errorf("%d calls", calls)
 	}
-	// A whole round begins anew, wherever the pieces stopped.
+	// A complete sweep starts again, wherever the last call stopped.
 	fill(t, tab, 20_000)
 	tab.Sweep(start, 5000)
 	if seen, gone := tab.Sweep(start.Add(3*time.Hour), 0); gone != 20_000 {
-		t.Errorf("the whole round saw %d, took %d", seen, gone)
+		t.Errorf("the complete sweep examined %d and removed %d", seen, gone)
 	}
 }
 
-// TestConcurrent is for the race detector: everything at once.
+// TestConcurrent runs everything concurrently, for the race detector.
 func TestConcurrent(t *testing.T) {
 	tab := open(t, swarm.Options{Shards: 4, MaxPeers: 3000, MaxSwarms: 300})
 	var wg sync.WaitGroup
@@ -246,14 +246,15 @@ func TestBusiest(t *testing.T) {
 	}
 }
 
-// TestClockGoesBack: nobody expires, nobody lives for ever.
+// TestClockGoesBack checks that peers neither expire at once nor live forever if the
+// clock is set back.
 func TestClockGoesBack(t *testing.T) {
 	tab := open(t, swarm.Options{})
 	var rep swarm.Reply
 	now := start.Add(24 * time.Hour)
 	tab.Announce(start, &swarm.Request{Addr: addr4(0)}, &rep)
 	tab.Announce(now, &swarm.Request{Addr: addr4(1)}, &rep)
-	if rep.Leechers != 1 { // the touch took the old one out
+	if rep.Leechers != 1 { // the announce removed the old entry
 		t.Errorf("%+v", rep)
 	}
 	if _, gone := tab.Sweep(now.Add(-30*time.Minute), 0); gone != 0 {

@@ -1,9 +1,9 @@
-// Package trackerclient asks trackers: announces and scrapes over HTTP, HTTPS
-// (BEP 3, 7, 23, 31, 48) and UDP (BEP 15, 41), and the announce list of a
-// torrent with its tiers (BEP 12).
+// Package trackerclient announces to trackers and scrapes them over HTTP, HTTPS (BEP 3,
+// 7, 23, 31, 48) and UDP (BEP 15, 41). [Tiers] is the announce list of a torrent (BEP
+// 12).
 //
-// A tracker's URL comes from a torrent, which anybody may have written, so a
-// client keeps to rules that a browser would: see [Client].
+// The URL of a tracker comes from a torrent, which can be written by anybody. A
+// [Client] therefore restricts the addresses that it connects to.
 package trackerclient
 
 import (
@@ -12,7 +12,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
 	"net/netip"
 	"net/url"
 	"strings"
@@ -20,65 +19,77 @@ import (
 	"time"
 
 	"spate"
+	"spate/internal/netguard"
 	"spate/tracker"
 )
 
-// Defaults of [Options].
+// The defaults of [Options].
 const (
 	DefaultTimeout    = time.Minute
 	DefaultUDPTimeout = 15 * time.Second // BEP 15; doubled with each try
 	DefaultConcurrent = 50
 )
 
-// udpTries is the number of packets after which BEP 15 gives up: the last waits
-// for 15 s x 2^8.
+// udpTries is the number of packets that are sent before the client gives up (BEP 15).
+// The client waits 15 s x 2^8 for a reply to the last one.
 const udpTries = 9
 
-// Options are the settings of a [Client]. The zero value is good.
+// Options configures a [Client]. The zero value selects the defaults.
 type Options struct {
-	// Dial opens connections, "tcp" and "udp" with a 4 or 6 behind it where the
-	// family matters; nil: package net. A function of the caller's own resolves
-	// names itself and answers for where they lead.
+	// Dial opens connections. The network is "tcp" or "udp", followed by 4 or 6 if the
+	// address family matters. nil selects package net. A custom function must resolve
+	// host names itself and is responsible for the addresses that they lead to.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
-	// LocalAddr is the address that connections come from; not valid: any. A
-	// tracker is then only asked over that address's family. Dial ignores it.
+	// Resolver resolves host names. nil selects [net.DefaultResolver]. A custom Dial
+	// ignores it.
+	Resolver *net.Resolver
+	// LocalAddr is the local address of connections; any if it is not valid. Trackers
+	// are then contacted only over its address family. A custom Dial ignores it.
 	LocalAddr netip.Addr
-	// UserAgent is sent over HTTP; "": the name and version of this module.
+	// UserAgent is sent to HTTP trackers. Empty selects the name and version of this
+	// module.
 	UserAgent string
-	// TLS is cloned for https; its InsecureSkipVerify must not be set.
+	// TLS is the configuration for https. InsecureSkipVerify must be false.
 	TLS *tls.Config
-	// Timeout bounds one announce or scrape with all its retries and redirects,
-	// 0: [DefaultTimeout]; a context may end it earlier.
+	// Timeout limits one announce or scrape including its retries and redirects. 0
+	// selects [DefaultTimeout]. A context can end a request earlier.
 	Timeout time.Duration
-	// UDPTimeout is the wait for the first reply over UDP, 0: [DefaultUDPTimeout].
+	// UDPTimeout is the time to wait for a reply to the first UDP packet. 0 selects
+	// [DefaultUDPTimeout].
 	UDPTimeout time.Duration
-	// Concurrent bounds the requests under way at once, 0: [DefaultConcurrent];
-	// half as many go to one tracker. Others wait, as long as their context lets
-	// them.
+	// Concurrent limits the number of concurrent requests. 0 selects
+	// [DefaultConcurrent]. One tracker gets at most half of them. Other requests wait
+	// until their context ends.
 	Concurrent int
 }
 
-// Client announces to trackers and scrapes them. Its methods may be called
-// concurrently.
+// Client announces to trackers and scrapes them. It is safe for concurrent use.
 //
-// Rules for URLs: the schemes are http, https and udp. Addresses that are no
-// machine's (unspecified, multicast) or a cloud's metadata service are refused,
-// as are trackers on this machine unless their path is /announce (udp: none, or
-// that), redirects from a public address to a private one or from anywhere to
-// this machine, and redirects from https to http. What is checked is the address
-// that is dialled. Certificates are verified. At most [wire.MaxAnswer] bytes of
-// an answer are read, after decompression.
+// The scheme of a URL must be http, https or udp. The client refuses to connect to:
 //
-// Errors: [*tracker.FailureError] when the tracker refused, [*AnswerError] when
-// it sent something else than an answer, [*SilenceError] when it said nothing in
-// time, [*URLError] for a URL that is not asked, an error with
-// [ErrForbiddenAddress] for an address that is not, and those of package net.
-// None of them shows more of a URL than scheme and host: paths and queries hold
-// passkeys.
+//   - unspecified, multicast and link-local addresses and the metadata services of clouds
+//   - a tracker on this machine, unless its path is /announce or /scrape (for udp also
+//     if it has no path) and is written plainly: without dot segments,
+//     percent-encoding, backslashes and semicolons
+//   - a private address after a redirect from a public one
+//   - this machine after a redirect from another machine
+//   - an http URL after a redirect from https
+//
+// It checks the address that it actually connects to, and for a redirect the address of
+// the connection that sent it. It verifies TLS certificates. It
+// reads at most [wire.MaxAnswer] bytes of a response after decompression.
+//
+// The errors are [*tracker.FailureError] if the tracker refused, [*AnswerError] if the
+// response is malformed, [*SilenceError] if there was none in time, [*URLError] for an
+// unusable URL, [*AddressError] for a forbidden address, and those of package net. They
+// show only the scheme and host of a URL, because the path and query may contain a
+// passkey.
 type Client struct {
 	opts  Options
 	slots chan struct{}
-	http  [familyCount][reachCount]*http.Transport
+
+	dialer netguard.Dialer
+	http   [familyCount]*netguard.Client
 
 	mu     sync.Mutex
 	udp    map[udpKey]*udpTracker // guarded by mu
@@ -86,7 +97,7 @@ type Client struct {
 	closed bool                   // guarded by mu
 }
 
-// New returns a client. Close it after use.
+// New returns a client. Call Close when it is no longer needed.
 func New(o Options) (*Client, error) {
 	if o.TLS != nil && o.TLS.InsecureSkipVerify {
 		return nil, errors.New("trackerclient: TLS certificates must be verified")
@@ -109,17 +120,18 @@ func New(o Options) (*Client, error) {
 	if o.Concurrent == 0 {
 		o.Concurrent = DefaultConcurrent
 	}
-	c := &Client{opts: o, slots: make(chan struct{}, o.Concurrent), udp: map[udpKey]*udpTracker{}, hosts: map[string]*hostSlots{}}
+	c := &Client{
+		opts: o, slots: make(chan struct{}, o.Concurrent), udp: map[udpKey]*udpTracker{}, hosts: map[string]*hostSlots{},
+		dialer: netguard.Dialer{Dial: o.Dial, DialsNames: true, LocalAddr: o.LocalAddr, Resolver: o.Resolver},
+	}
 	for f := range familyCount {
-		for r := range reachCount {
-			c.http[f][r] = c.transport(f, r)
-		}
+		c.http[f] = c.httpClient(f)
 	}
 	return c, nil
 }
 
-// Close gives up what is under way over UDP and closes idle connections. The
-// client is not used afterwards.
+// Close cancels the UDP requests in progress and closes idle connections. The client
+// must not be used afterwards.
 func (c *Client) Close() error {
 	c.mu.Lock()
 	c.closed = true
@@ -129,17 +141,15 @@ func (c *Client) Close() error {
 	for _, t := range open {
 		t.close(net.ErrClosed)
 	}
-	for _, transports := range c.http {
-		for _, t := range transports {
-			t.CloseIdleConnections()
-		}
+	for _, h := range c.http {
+		h.Close()
 	}
 	return nil
 }
 
-// Announce tells the tracker at rawURL of req and returns its answer. A tracker
-// whose name has addresses of both families is told over both at once (BEP 7),
-// and what it answers is put together.
+// Announce sends req to the tracker at rawURL and returns its response. If the host
+// name has addresses of both families, it announces over both at once (BEP 7) and
+// merges the responses.
 func (c *Client) Announce(ctx context.Context, rawURL string, req *tracker.AnnounceRequest) (*tracker.AnnounceResponse, error) {
 	u, err := parseURL(rawURL)
 	if err != nil {
@@ -156,7 +166,7 @@ func (c *Client) Announce(ctx context.Context, rawURL string, req *tracker.Annou
 	return c.announce(ctx, familyAny, u, req)
 }
 
-// announce announces over one family.
+// announce announces over one address family.
 func (c *Client) announce(ctx context.Context, f family, u *url.URL, req *tracker.AnnounceRequest) (resp *tracker.AnnounceResponse, err error) {
 	if u.Scheme == "udp" {
 		resp, err = c.announceUDP(ctx, f, u, req)
@@ -169,12 +179,12 @@ func (c *Client) announce(ctx context.Context, f family, u *url.URL, req *tracke
 	return resp, nil
 }
 
-// Scrape asks the tracker at rawURL, an announce URL, for the counts of hashes:
-// at most [tracker.MaxScrapeUDP] of them, one or more. Swarms that the tracker
-// does not know may be missing in what it returns.
+// Scrape requests the counts of hashes from the tracker whose announce URL is rawURL.
+// It accepts 1 to [tracker.MaxScrapeUDP] hashes. The result may lack swarms that the
+// tracker does not know.
 func (c *Client) Scrape(ctx context.Context, rawURL string, hashes []spate.InfoHash) ([]tracker.ScrapeEntry, error) {
 	if len(hashes) == 0 || len(hashes) > tracker.MaxScrapeUDP {
-		return nil, fmt.Errorf("trackerclient: a scrape is of 1 to %d info-hashes, not %d", tracker.MaxScrapeUDP, len(hashes))
+		return nil, fmt.Errorf("trackerclient: a scrape must have 1 to %d info-hashes, not %d", tracker.MaxScrapeUDP, len(hashes))
 	}
 	u, err := parseURL(rawURL)
 	if err != nil {
@@ -197,9 +207,9 @@ func (c *Client) Scrape(ctx context.Context, rawURL string, hashes []spate.InfoH
 	return out, nil
 }
 
-// begin waits for a place among the concurrent requests, first of the tracker's
-// own, so that a tracker that is down leaves half of them to the others, then of
-// all; and starts the clock.
+// begin waits until a request to the tracker may start, then applies the timeout. It
+// first takes one of the tracker's own slots, so that a tracker that does not respond
+// leaves half of the client's slots to the others.
 func (c *Client) begin(ctx context.Context, u *url.URL) (context.Context, func(), error) {
 	host := c.enterHost(u.Host)
 	for _, slots := range [...]chan struct{}{host.slots, c.slots} {
@@ -223,13 +233,13 @@ func (c *Client) begin(ctx context.Context, u *url.URL) (context.Context, func()
 	}, nil
 }
 
-// hostSlots are the places of one tracker.
+// hostSlots limits the concurrent requests to one tracker.
 type hostSlots struct {
 	slots chan struct{}
 	users int // guarded by Client.mu
 }
 
-// enterHost returns the places of host, to be left again.
+// enterHost returns the slots of host. The caller must call leaveHost.
 func (c *Client) enterHost(host string) *hostSlots {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -245,17 +255,18 @@ func (c *Client) enterHost(host string) *hostSlots {
 func (c *Client) leaveHost(host string, h *hostSlots) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if h.users--; h.users == 0 {
+	h.users--
+	if h.users == 0 {
 		delete(c.hosts, host)
 	}
 }
 
-// parseURL checks what can be checked of a tracker's URL before its name is
-// resolved.
+// parseURL parses the URL of a tracker and checks all that can be checked before its
+// host name is resolved.
 func parseURL(raw string) (*url.URL, error) {
 	u, err := url.Parse(raw)
 	if err != nil {
-		return nil, &URLError{Reason: "it cannot be read"} // url.Error would show it whole
+		return nil, &URLError{Reason: "it is malformed"} // the text of a url.Error would contain the whole URL
 	}
 	if err := checkURL(u); err != nil {
 		return nil, err
@@ -273,40 +284,13 @@ func checkURL(u *url.URL) error {
 			return fail("a udp tracker needs a port")
 		}
 	default:
-		return fail("its scheme is none of http, https, udp")
+		return fail("the scheme must be http, https or udp")
 	}
 	if u.Hostname() == "" {
-		return fail("it names no host")
+		return fail("it has no host")
 	}
 	return nil
 }
 
-// origin is the part of u that may be shown.
+// origin returns the part of u that may be shown: scheme and host.
 func origin(u *url.URL) string { return u.Scheme + "://" + u.Host }
-
-// firstReach is how far the request of a URL from a torrent may go.
-func firstReach(u *url.URL) reach {
-	if trackerPath(u.Path) || u.Scheme == "udp" && (u.Path == "" || u.Path == "/") {
-		return reachAll
-	}
-	return reachLAN
-}
-
-// dial opens a connection to address within r.
-func (c *Client) dial(ctx context.Context, r reach, network, address string) (net.Conn, error) {
-	if c.opts.Dial != nil {
-		if err := r.checkLiteral(address); err != nil {
-			return nil, err
-		}
-		return c.opts.Dial(ctx, network, address)
-	}
-	d := net.Dialer{ControlContext: r.control}
-	if a := c.opts.LocalAddr; a.IsValid() {
-		if strings.HasPrefix(network, "udp") {
-			d.LocalAddr = &net.UDPAddr{IP: a.AsSlice(), Zone: a.Zone()}
-		} else {
-			d.LocalAddr = &net.TCPAddr{IP: a.AsSlice(), Zone: a.Zone()}
-		}
-	}
-	return d.DialContext(ctx, network, address)
-}

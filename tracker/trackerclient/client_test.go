@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -45,7 +46,7 @@ func request() *tracker.AnnounceRequest {
 	}
 }
 
-// serve answers /announce and everything else by f.
+// serve starts an HTTP server that handles all requests with f, and returns its URL.
 func serve(t *testing.T, f http.HandlerFunc) string {
 	t.Helper()
 	s := httptest.NewServer(f)
@@ -112,8 +113,8 @@ func TestHTTPScrape(t *testing.T) {
 	}
 }
 
-// A tracker that refuses, sends garbage, pages, too much or nothing gives one
-// clear typed error each, without the passkey in the URL.
+// TestHTTPErrors checks that each kind of bad response gives a typed error that does
+// not show the passkey in the URL.
 func TestHTTPErrors(t *testing.T) {
 	var failure *tracker.FailureError
 	var answer *trackerclient.AnswerError
@@ -169,8 +170,9 @@ func TestHTTPErrors(t *testing.T) {
 	}
 }
 
-// Closed ports are an error of package net, whose text holds no path.
-func TestNobodyListens(t *testing.T) {
+// TestConnectionRefused checks that a closed port gives an error of package net without
+// the path of the URL.
+func TestConnectionRefused(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -186,7 +188,8 @@ func TestNobodyListens(t *testing.T) {
 	}
 }
 
-// What a torrent names must not make us ask anything but trackers.
+// TestForbiddenURLs checks that URLs in a torrent cannot make the client connect to
+// services that are not trackers.
 func TestForbiddenURLs(t *testing.T) {
 	asked := false
 	base := serve(t, func(http.ResponseWriter, *http.Request) { asked = true })
@@ -196,6 +199,10 @@ func TestForbiddenURLs(t *testing.T) {
 		strings.Replace(base, "127.0.0.1", "localhost", 1) + "/admin",
 		strings.Replace(base, "127.0.0.1", "[::ffff:127.0.0.1]", 1) + "/admin",
 		"http://0.0.0.0:1/announce", "http://169.254.169.254/announce", "http://[fd00:ec2::254]/announce",
+		base + "/announce/../admin", base + "/announce/%2e%2e/admin", base + "/announce/%2E%2e/admin", base + "/announce/%252e%252e/admin",
+		base + `/announce\..\admin`, base + "/announce/%5c..%5cadmin", base + "/announce/..;/admin", base + "/announce;/../admin",
+		base + "/announce/./x", base + "/announce%2f..%2fadmin", base + "/announce/%00", base + "/scrape/../admin",
+		"http://168.63.129.16/announce", "http://100.100.100.200/announce", "http://169.254.1.1/announce", "http://[2002:a9fe:a9fe::]/announce",
 		"http://[::]:1/announce", "http://224.0.0.1/announce", "http://[64:ff9b::a9fe:a9fe]/announce", "udp://169.254.169.254:80",
 	} {
 		if _, err := c.Announce(t.Context(), u, request()); !errors.Is(err, trackerclient.ErrForbiddenAddress) {
@@ -209,16 +216,41 @@ func TestForbiddenURLs(t *testing.T) {
 		}
 	}
 	if asked {
-		t.Error("a forbidden URL was asked")
+		t.Error("a forbidden URL was requested")
+	}
+	if _, err := c.Announce(t.Context(), base+"/announce/0123456789abcdef?x=/../y", request()); errors.Is(err, trackerclient.ErrForbiddenAddress) || !asked {
+		t.Errorf("a passkey in the path: %v", err)
 	}
 }
 
-// A public tracker cannot send us to a private network or to this machine: the
-// dial function plays the public internet.
+// A tracker on this machine does not lead to another path of it.
+func TestRedirectOnThisMachine(t *testing.T) {
+	var asked []string
+	base := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if asked = append(asked, r.URL.Path); r.URL.Path == "/announce" {
+			http.Redirect(w, r, r.URL.Query().Get("to"), http.StatusFound)
+			return
+		}
+		w.Write(wire.AppendAnnounceReply(nil, &wire.AnnounceReply{Interval: 60}))
+	})
+	c := newClient(t, trackerclient.Options{})
+	for to, allowed := range map[string]bool{"/announce/other": true, "/scrape": true, "/admin": false, "/announce/../admin": false, "/announce/%2e%2e/admin": false, "/announce/..;/admin": false} {
+		asked = nil
+		_, err := c.Announce(t.Context(), base+"/announce?to="+url.QueryEscape(to), request())
+		if errors.Is(err, trackerclient.ErrForbiddenAddress) == allowed || (len(asked) == 2) != allowed {
+			t.Errorf("to %s: asked %q, %v", to, asked, err)
+		}
+	}
+}
+
+// TestRedirectToLocal checks that a public tracker cannot redirect the client to a
+// private network or to this machine. The dial function pretends to connect to public
+// addresses.
 func TestRedirectToLocal(t *testing.T) {
 	asked := ""
 	base := serve(t, func(w http.ResponseWriter, r *http.Request) {
-		if asked += r.Host; r.Host == "tracker.example" {
+		asked += r.Host
+		if r.Host == "tracker.example" {
 			http.Redirect(w, r, "http://"+r.URL.Query().Get("to")+"/announce", http.StatusFound)
 		}
 	})
@@ -228,7 +260,7 @@ func TestRedirectToLocal(t *testing.T) {
 		if err != nil {
 			return nil, err
 		}
-		return elsewhere{conn, address}, nil
+		return publicConn{conn, address}, nil
 	}
 	c := newClient(t, trackerclient.Options{Dial: dial})
 	for _, to := range []string{"127.0.0.1:80", "10.0.0.1", "[::1]:80", "192.168.1.1", "[fd00::1]"} {
@@ -240,20 +272,20 @@ func TestRedirectToLocal(t *testing.T) {
 	}
 }
 
-// elsewhere is a connection that claims to be to a public address.
-type elsewhere struct {
+// publicConn is a connection that pretends to lead to a public address.
+type publicConn struct {
 	net.Conn
 	address string
 }
 
-func (e elsewhere) RemoteAddr() net.Addr {
+func (e publicConn) RemoteAddr() net.Addr {
 	if ap, err := netip.ParseAddrPort(e.address); err == nil {
 		return net.TCPAddrFromAddrPort(ap)
 	}
 	return net.TCPAddrFromAddrPort(netip.MustParseAddrPort("198.51.100.1:80"))
 }
 
-// A name with both families is announced to over both.
+// TestBothFamilies checks that the client announces over both address families.
 func TestBothFamilies(t *testing.T) {
 	l6, err := net.Listen("tcp6", "[::1]:0")
 	if err != nil {
@@ -297,8 +329,9 @@ func TestOptionsAreChecked(t *testing.T) {
 	}
 }
 
-// A tracker that never answers does not keep others from being asked.
-func TestDeadTrackerLeavesPlaces(t *testing.T) {
+// TestDeadTrackerLeavesSlots checks that requests to a tracker that does not respond do
+// not block requests to other trackers.
+func TestDeadTrackerLeavesSlots(t *testing.T) {
 	waiting := make(chan struct{}, 10)
 	dead := serve(t, func(_ http.ResponseWriter, r *http.Request) {
 		waiting <- struct{}{}
@@ -318,7 +351,7 @@ func TestDeadTrackerLeavesPlaces(t *testing.T) {
 		})
 	}
 	<-waiting
-	<-waiting // all the places of one tracker
+	<-waiting // all slots of one tracker are in use
 	if _, err := c.Announce(t.Context(), alive+"/announce", request()); err != nil {
 		t.Error(err)
 	}

@@ -10,9 +10,9 @@ import (
 	"spate/tracker"
 )
 
-// URLError is the error for a tracker's URL that is not asked at all.
+// URLError is returned for a tracker URL that cannot be used.
 type URLError struct {
-	URL    string // scheme and host, or "" where it cannot be read
+	URL    string // scheme and host; empty if the URL is malformed
 	Reason string
 }
 
@@ -23,12 +23,12 @@ func (e *URLError) Error() string {
 	return fmt.Sprintf("tracker URL %s: %s", e.URL, e.Reason)
 }
 
-// AnswerError is the error for a tracker that answered with something else than
-// an answer: garbage, a page, an error of its web server.
+// AnswerError is returned for a response that is not that of a tracker: garbage, a web
+// page or an HTTP error.
 type AnswerError struct {
 	URL    string // scheme and host
-	Status int    // of HTTP, 0 over UDP
-	Err    error  // what is wrong with the body; nil where the status says it
+	Status int    // HTTP status; 0 over UDP
+	Err    error  // what is wrong with the body; nil if the status is the error
 }
 
 func (e *AnswerError) Error() string {
@@ -43,8 +43,8 @@ func (e *AnswerError) Error() string {
 
 func (e *AnswerError) Unwrap() error { return e.Err }
 
-// SilenceError is the error for a tracker that did not answer in time. It is a
-// timeout in the sense of [net.Error].
+// SilenceError is returned if the tracker did not respond in time. It is a timeout
+// according to [net.Error].
 type SilenceError struct {
 	URL string // scheme and host
 }
@@ -57,11 +57,11 @@ func (e *SilenceError) Timeout() bool { return true }
 // Temporary reports true.
 func (e *SilenceError) Temporary() bool { return true }
 
-var errCut = errors.New("the connection ended before the answer did")
+var errCut = errors.New("the connection ended before the response was complete")
 
 var errTimeout = errors.New("trackerclient: timeout")
 
-// explain makes err one of the errors that Client documents.
+// explain converts err to one of the errors that [Client] documents.
 func (c *Client) explain(ctx context.Context, u *url.URL, err error) error {
 	var failure *tracker.FailureError
 	var answer *AnswerError
@@ -75,7 +75,10 @@ func (c *Client) explain(ctx context.Context, u *url.URL, err error) error {
 	case ctx.Err() != nil:
 		return ctx.Err()
 	}
-	var wrapped *url.Error // holds the whole URL
+	if forbidden := explainAddress(err); forbidden != nil {
+		err = forbidden
+	}
+	var wrapped *url.Error // contains the whole URL
 	if errors.As(err, &wrapped) {
 		err = wrapped.Err
 	}

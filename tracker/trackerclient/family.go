@@ -11,7 +11,7 @@ import (
 	"spate/tracker"
 )
 
-// family is an address family to which a request is confined.
+// family is the address family that a request uses.
 type family uint8
 
 const (
@@ -21,30 +21,34 @@ const (
 	familyCount
 )
 
-// secondFamilyGrace is how long the answer over the second family is waited for
-// once the first one is there: peers are worth more than the rest of them.
+// secondFamilyGrace is how long the client waits for the response over the second
+// family after it has the first one. It is short because the caller needs the peers.
 const secondFamilyGrace = 3 * time.Second
 
-// of returns network, "tcp" or "udp", confined to f.
+// of returns network, "tcp" or "udp", with the suffix for the family f.
 func (f family) of(network string) string { return network + [...]string{"", "4", "6"}[f] }
 
-// bothFamilies reports whether u's host is a name with addresses of both
-// families, and nothing confines this client to one.
+// bothFamilies reports whether the host of u is a name with addresses of both families,
+// and the options of the client allow both.
 func (c *Client) bothFamilies(ctx context.Context, u *url.URL) bool {
 	host := u.Hostname()
 	if _, err := netip.ParseAddr(host); err == nil || c.opts.Dial != nil || c.opts.LocalAddr.IsValid() {
 		return false
 	}
-	addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	resolver := c.opts.Resolver
+	if resolver == nil {
+		resolver = net.DefaultResolver
+	}
+	addrs, err := resolver.LookupNetIP(ctx, "ip", host)
 	if err != nil {
-		return false // the dial will tell
+		return false // the connection attempt will return the error
 	}
 	is4 := func(a netip.Addr) bool { return a.Unmap().Is4() }
 	return slices.ContainsFunc(addrs, is4) && slices.ContainsFunc(addrs, func(a netip.Addr) bool { return !is4(a) })
 }
 
-// announceBoth announces over both families at once. It fails only if both do,
-// with the error of IPv4.
+// announceBoth announces over both families concurrently. If both fail, it returns the
+// error of IPv4.
 func (c *Client) announceBoth(ctx context.Context, u *url.URL, req *tracker.AnnounceRequest) (*tracker.AnnounceResponse, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -86,7 +90,7 @@ func (c *Client) announceBoth(ctx context.Context, u *url.URL, req *tracker.Anno
 	}
 }
 
-// merge adds to a what b knows and a does not.
+// merge adds to a the peers and values of b that a lacks, and returns a.
 func merge(a, b *tracker.AnnounceResponse) *tracker.AnnounceResponse {
 	for _, p := range b.Peers {
 		if !slices.Contains(a.Peers, p) {

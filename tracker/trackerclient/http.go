@@ -4,30 +4,30 @@ import (
 	"context"
 	"errors"
 	"io"
-	"net"
 	"net/http"
-	"net/http/httptrace"
-	"net/netip"
 	"net/url"
 	"strings"
 	"time"
 
 	"spate"
+	"spate/internal/netguard"
 	"spate/tracker"
 	"spate/tracker/wire"
 )
 
-// maxRedirects bounds how often a tracker may send a request on.
+// maxRedirects limits the redirects of one request.
 const maxRedirects = 5
 
-// transport makes the transport of requests over f that may go as far as r.
-// Connections are kept apart by reach, so that one that was allowed for one
-// request is never used by another to which it would be forbidden.
-func (c *Client) transport(f family, r reach) *http.Transport {
+// httpClient returns the client for requests over one address family.
+func (c *Client) httpClient(f family) *netguard.Client {
+	return netguard.NewClient(netguard.ClientOptions{
+		Dialer: c.dialer, Network: f.of("tcp"), Transport: c.transport, MaxRedirects: maxRedirects, Within: reachOf,
+	})
+}
+
+// transport returns a transport without a dial function, which netguard adds.
+func (c *Client) transport() *http.Transport {
 	t := &http.Transport{
-		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
-			return c.dial(ctx, r, f.of(network), address)
-		},
 		MaxIdleConns:           64,
 		MaxIdleConnsPerHost:    2,
 		IdleConnTimeout:        30 * time.Second,
@@ -46,7 +46,7 @@ func (c *Client) announceHTTP(ctx context.Context, f family, u *url.URL, req *tr
 		return nil, err
 	}
 	resp, err := wire.ParseAnnounceAnswer(body)
-	return resp, c.judge(u, status, err)
+	return resp, c.responseError(u, status, err)
 }
 
 func (c *Client) scrapeHTTP(ctx context.Context, f family, u *url.URL, hashes []spate.InfoHash) ([]tracker.ScrapeEntry, error) {
@@ -59,12 +59,12 @@ func (c *Client) scrapeHTTP(ctx context.Context, f family, u *url.URL, hashes []
 		return nil, err
 	}
 	out, err := wire.ParseScrapeAnswer(body)
-	return out, c.judge(u, status, err)
+	return out, c.responseError(u, status, err)
 }
 
-// judge makes the error of an answer that was read: a refusal stays one whatever
-// the status, anything else needs a good status.
-func (c *Client) judge(u *url.URL, status int, err error) error {
+// responseError returns the error for a response. A refusal by the tracker is valid
+// with any HTTP status; otherwise the status must be 200.
+func (c *Client) responseError(u *url.URL, status int, err error) error {
 	var failure *tracker.FailureError
 	switch {
 	case errors.As(err, &failure):
@@ -77,8 +77,8 @@ func (c *Client) judge(u *url.URL, status int, err error) error {
 	return nil
 }
 
-// withQuery returns u with more appended to its query: what stands there already
-// may be a passkey.
+// withQuery returns u with more appended to its query. It keeps the existing query,
+// which may be a passkey.
 func withQuery(u *url.URL, more []byte) *url.URL {
 	v := *u
 	if v.RawQuery != "" {
@@ -88,117 +88,43 @@ func withQuery(u *url.URL, more []byte) *url.URL {
 	return &v
 }
 
-// scrapeURL makes the scrape URL of an announce URL (BEP 48): the last part of
-// its path must begin with "announce".
+// scrapeURL returns the scrape URL for an announce URL (BEP 48). The last part of the
+// path must start with "announce".
 func scrapeURL(u *url.URL) (*url.URL, error) {
 	path := u.EscapedPath()
 	i := strings.LastIndexByte(path, '/')
 	if i < 0 || !strings.HasPrefix(path[i+1:], "announce") {
-		return nil, &URLError{URL: origin(u), Reason: "the tracker has no scrape: the last part of its path does not begin with \"announce\""}
+		return nil, &URLError{URL: origin(u), Reason: "the tracker does not support scrape: the last part of the path does not start with \"announce\""}
 	}
 	v := *u
 	path = path[:i+1] + "scrape" + path[i+1+len("announce"):]
 	decoded, err := url.PathUnescape(path)
 	if err != nil {
-		return nil, &URLError{URL: origin(u), Reason: "its path cannot be read"}
+		return nil, &URLError{URL: origin(u), Reason: "the path is malformed"}
 	}
 	v.Path, v.RawPath = decoded, path
 	return &v, nil
 }
 
-// get fetches u, follows redirects within the rules, and returns at most
-// [wire.MaxAnswer] bytes of the last answer, decompressed.
+// get requests u, follows allowed redirects and returns the decompressed body of the
+// last response. A body of more than [wire.MaxAnswer] bytes is an error.
 func (c *Client) get(ctx context.Context, f family, u *url.URL) (body []byte, status int, err error) {
-	within := firstReach(u)
-	for range maxRedirects + 1 {
-		resp, at, err := c.roundTrip(ctx, f, within, u)
-		if err != nil {
-			return nil, 0, err
-		}
-		next, err := location(resp, u)
-		if next == nil && err == nil {
-			defer resp.Body.Close()
-			body, err = readAnswer(resp.Body, u, resp.StatusCode)
-			return body, resp.StatusCode, err
-		}
-		resp.Body.Close()
-		if err != nil {
-			return nil, 0, err
-		}
-		within, u = redirectReach(at, next), next
-	}
-	return nil, 0, &AnswerError{URL: origin(u), Err: errors.New("too many redirects")}
-}
-
-// redirectReach is how far a redirect from the address at to next may go: what
-// was asked in public stays there, and only this machine leads to this machine.
-// An address that is not known counts as public.
-func redirectReach(at netip.Addr, next *url.URL) reach {
-	got, err := reachOf(at)
-	switch {
-	case err != nil:
-		return reachPublic
-	case got == reachAll:
-		return firstReach(next)
-	}
-	return got
-}
-
-// roundTrip asks once and returns the answer and the address it came from, the
-// unspecified one when a dial function of the caller's does not tell.
-func (c *Client) roundTrip(ctx context.Context, f family, within reach, u *url.URL) (*http.Response, netip.Addr, error) {
-	at := netip.IPv6Unspecified()
-	trace := &httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) {
-		if ap, err := netip.ParseAddrPort(info.Conn.RemoteAddr().String()); err == nil {
-			at = ap.Addr().Unmap()
-		}
-	}}
-	req, err := http.NewRequestWithContext(httptrace.WithClientTrace(ctx, trace), http.MethodGet, u.String(), nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
 	if err != nil {
-		return nil, at, &URLError{URL: origin(u), Reason: "it cannot be asked"}
+		return nil, 0, &URLError{URL: origin(u), Reason: "it cannot be requested"}
 	}
 	req.Header.Set("User-Agent", c.opts.UserAgent)
-	if u.User != nil {
-		password, _ := u.User.Password()
-		req.SetBasicAuth(u.User.Username(), password)
+	resp, err := c.http[f].Get(req, reachOf(u))
+	var redirect *netguard.RedirectError
+	if errors.As(err, &redirect) {
+		return nil, 0, &AnswerError{URL: origin(u), Status: redirect.Status, Err: redirect}
 	}
-	resp, err := c.http[f][within].RoundTrip(req)
-	return resp, at, err
-}
-
-// location returns where resp sends the request on, nil where it does not. Names
-// and passwords stay behind.
-func location(resp *http.Response, from *url.URL) (*url.URL, error) {
-	switch resp.StatusCode {
-	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
-	default:
-		return nil, nil
-	}
-	fail := func(reason string) error {
-		return &AnswerError{URL: origin(from), Status: resp.StatusCode, Err: errors.New(reason)}
-	}
-	text := resp.Header.Get("Location")
-	if text == "" {
-		return nil, fail("a redirect to nowhere")
-	}
-	next, err := from.Parse(text)
 	if err != nil {
-		return nil, fail("a redirect that cannot be read")
+		return nil, 0, err
 	}
-	switch {
-	case next.Scheme == from.Scheme:
-	case next.Scheme == "https" && from.Scheme == "http":
-	default:
-		return nil, fail("a redirect to another scheme")
-	}
-	if err := checkURL(next); err != nil {
-		return nil, fail("a redirect to a URL without a host")
-	}
-	next.User, next.Fragment = nil, ""
-	if next.Scheme == from.Scheme && next.Host == from.Host {
-		next.User = from.User
-	}
-	return next, nil
+	defer resp.Body.Close()
+	body, err = readAnswer(resp.Body, u, resp.StatusCode)
+	return body, resp.StatusCode, err
 }
 
 func readAnswer(r io.Reader, u *url.URL, status int) ([]byte, error) {
@@ -207,7 +133,7 @@ func readAnswer(r io.Reader, u *url.URL, status int) ([]byte, error) {
 		return nil, err
 	}
 	if len(body) > wire.MaxAnswer {
-		return nil, &AnswerError{URL: origin(u), Status: status, Err: errors.New("longer than 1 MiB")}
+		return nil, &AnswerError{URL: origin(u), Status: status, Err: errors.New("the response is longer than 1 MiB")}
 	}
 	return body, nil
 }

@@ -12,44 +12,43 @@ import (
 	"spate/tracker"
 )
 
-// ErrNoTrackers is the error of announcing to an empty list.
+// ErrNoTrackers is returned by [Tiers.Announce] if the list is empty.
 var ErrNoTrackers = errors.New("no trackers")
 
-// Announcer is what Tiers needs of a [Client].
+// Announcer is the part of [Client] that Tiers uses.
 type Announcer interface {
 	Announce(ctx context.Context, url string, req *tracker.AnnounceRequest) (*tracker.AnnounceResponse, error)
 }
 
-// Tiers is the announce list of one torrent (BEP 12): tiers are tried in order,
-// the trackers of a tier in an order that is random at first and in which those
-// that answered move to the front. Its methods may be called concurrently; none
-// holds the lock during an announce.
+// Tiers is the announce list of one torrent (BEP 12). Its tiers are tried in order. The
+// trackers of a tier are shuffled at first; a tracker that responds moves to the front.
+// Tiers is safe for concurrent use and does not hold its lock during an announce.
 type Tiers struct {
-	mu    sync.Mutex
-	tiers [][]string
-	heard []heard // of the trackers that answered; a process may hold a great many Tiers
-	last  string  // the URL that answered last
+	mu     sync.Mutex
+	tiers  [][]string
+	states []trackerState // one for each tracker that has responded; a slice because a process may hold many Tiers
+	last   string         // URL of the tracker that responded last
 }
 
-// heard is what one tracker answered.
-type heard struct {
+// trackerState holds what is known about one tracker.
+type trackerState struct {
 	url   string
-	id    string // the tracker id it gave
-	known bool   // it has us in its list
+	id    string // the tracker id that it sent
+	known bool   // the tracker lists this peer
 }
 
-// from returns what the tracker at url answered; nil if it never did.
-func (t *Tiers) from(url string) *heard {
-	for i := range t.heard {
-		if t.heard[i].url == url {
-			return &t.heard[i]
+// state returns the state of the tracker at url, or nil if it has never responded.
+func (t *Tiers) state(url string) *trackerState {
+	for i := range t.states {
+		if t.states[i].url == url {
+			return &t.states[i]
 		}
 	}
 	return nil
 }
 
-// NewTiers copies tiers, leaves out empty and repeated URLs and shuffles each
-// tier by rng; nil: by the process's own randomness.
+// NewTiers copies tiers, removes empty and repeated URLs, and shuffles each tier with
+// rng. If rng is nil it uses the global random source.
 func NewTiers(tiers [][]string, rng *rand.Rand) *Tiers {
 	t := &Tiers{}
 	if len(tiers) == 1 && len(tiers[0]) == 1 && tiers[0][0] != "" {
@@ -85,19 +84,18 @@ func (t *Tiers) URLs() []string {
 	return slices.Concat(t.tiers...)
 }
 
-// Current returns the tracker that answered last, "" where none has yet.
+// Current returns the URL of the tracker that responded last, or "" if none has.
 func (t *Tiers) Current() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.last
 }
 
-// Announce asks the trackers one after the other until one answers, and returns
-// its answer and its URL. A tracker that has not heard of us is told "started"
-// whatever regular announce req is. The events "completed" and "stopped" go to
-// the tracker that answered last before any other, and "stopped" to no tracker
-// that does not know us. When nobody answers, the error is that of every
-// tracker, joined; nothing is retried here.
+// Announce tries the trackers in order until one responds, and returns the response and
+// the URL of the tracker. A regular announce to a tracker that does not list this peer
+// is sent as "started". "completed" and "stopped" go first to the tracker that
+// responded last, and "stopped" goes only to trackers that list this peer. If all
+// trackers fail, Announce returns their errors joined. It does not retry.
 func (t *Tiers) Announce(ctx context.Context, c Announcer, req *tracker.AnnounceRequest) (*tracker.AnnounceResponse, string, error) {
 	order := t.order(req.Event)
 	if len(order) == 0 {
@@ -116,14 +114,14 @@ func (t *Tiers) Announce(ctx context.Context, c Announcer, req *tracker.Announce
 			break
 		}
 	}
-	return nil, "", nobodyError(errs)
+	return nil, "", allFailedError(errs)
 }
 
-// nobodyError are the errors of trackers of which none answered.
-type nobodyError []error
+// allFailedError holds the errors of all trackers.
+type allFailedError []error
 
-// Error is one line, with the first few.
-func (e nobodyError) Error() string {
+// Error returns the first three errors in one line.
+func (e allFailedError) Error() string {
 	const most = 3
 	var b strings.Builder
 	for i, err := range e[:min(most, len(e))] {
@@ -138,7 +136,7 @@ func (e nobodyError) Error() string {
 	return b.String()
 }
 
-func (e nobodyError) Unwrap() []error { return e }
+func (e allFailedError) Unwrap() []error { return e }
 
 // order returns the trackers to try for an announce with event.
 func (t *Tiers) order(event tracker.Event) []string {
@@ -153,19 +151,19 @@ func (t *Tiers) order(event tracker.Event) []string {
 	}
 	if event == tracker.EventStopped {
 		order = slices.DeleteFunc(order, func(u string) bool {
-			h := t.from(u)
+			h := t.state(u)
 			return h == nil || !h.known
 		})
 	}
 	return order
 }
 
-// prepare returns req as the tracker at url is to see it.
+// prepare returns the announce to send to the tracker at url.
 func (t *Tiers) prepare(url string, req *tracker.AnnounceRequest) tracker.AnnounceRequest {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	own := *req
-	h := t.from(url)
+	h := t.state(url)
 	if h != nil {
 		own.TrackerID = h.id
 	}
@@ -175,16 +173,17 @@ func (t *Tiers) prepare(url string, req *tracker.AnnounceRequest) tracker.Announ
 	return own
 }
 
-// answered notes an answer: the tracker moves to the front of its tier.
+// answered records a response. It moves the tracker to the front of its tier.
 func (t *Tiers) answered(url string, event tracker.Event, id string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	h := t.from(url)
+	h := t.state(url)
 	if h == nil {
-		t.heard = append(t.heard, heard{url: url})
-		h = &t.heard[len(t.heard)-1]
+		t.states = append(t.states, trackerState{url: url})
+		h = &t.states[len(t.states)-1]
 	}
-	if h.known = event != tracker.EventStopped; h.known {
+	h.known = event != tracker.EventStopped
+	if h.known {
 		t.last = url
 	}
 	if id != "" {

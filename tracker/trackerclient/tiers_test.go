@@ -12,14 +12,13 @@ import (
 	"spate/tracker/trackerclient"
 )
 
-// script is an announcer that fails for the trackers in down and remembers what
-// was asked.
-type script struct {
+// fakeAnnouncer fails for the trackers in down and records the announces.
+type fakeAnnouncer struct {
 	down  map[string]error
 	asked []string
 }
 
-func (s *script) Announce(_ context.Context, url string, req *tracker.AnnounceRequest) (*tracker.AnnounceResponse, error) {
+func (s *fakeAnnouncer) Announce(_ context.Context, url string, req *tracker.AnnounceRequest) (*tracker.AnnounceResponse, error) {
 	s.asked = append(s.asked, url+" "+req.Event.String()+req.TrackerID)
 	if err := s.down[url]; err != nil {
 		return nil, err
@@ -27,7 +26,7 @@ func (s *script) Announce(_ context.Context, url string, req *tracker.AnnounceRe
 	return &tracker.AnnounceResponse{TrackerID: "@" + url}, nil
 }
 
-func (s *script) take() string {
+func (s *fakeAnnouncer) take() string {
 	all := strings.Join(s.asked, ", ")
 	s.asked = nil
 	return all
@@ -41,7 +40,7 @@ func TestTiers(t *testing.T) {
 		t.Fatalf("order %q", order)
 	}
 	second, third := order[1], order[2]
-	s := &script{down: map[string]error{"a": broken, second: broken}}
+	s := &fakeAnnouncer{down: map[string]error{"a": broken, second: broken}}
 	announce := func(e tracker.Event, want string) {
 		t.Helper()
 		tiers.Announce(t.Context(), s, &tracker.AnnounceRequest{Event: e})
@@ -51,7 +50,7 @@ func TestTiers(t *testing.T) {
 	}
 	announce(tracker.EventStarted, "a started, "+second+" started, "+third+" started")
 	if got := tiers.URLs(); !slices.Equal(got, []string{"a", third, second}) || tiers.Current() != third {
-		t.Errorf("order %q: who answers moves to the front", got)
+		t.Errorf("order %q: a tracker that responds moves to the front", got)
 	}
 	announce(tracker.EventNone, "a started, "+third+" @"+third)
 	announce(tracker.EventCompleted, third+" completed@"+third)

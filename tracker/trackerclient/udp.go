@@ -12,43 +12,44 @@ import (
 	"time"
 
 	"spate"
+	"spate/internal/netguard"
 	"spate/tracker"
 	"spate/tracker/wire"
 )
 
-// Times of the UDP protocol.
+// Times of UDP connections.
 const (
-	connectionIDLife = time.Minute     // a client may use an id for that long (BEP 15)
-	udpIdle          = 2 * time.Minute // then a tracker's socket is closed
+	connectionIDLife = time.Minute     // how long a client may use a connection id (BEP 15)
+	udpIdle          = 2 * time.Minute // how long an unused socket stays open
 )
 
-// maxUDPReply is the longest datagram that is read whole.
+// maxUDPReply is the length in bytes of the longest packet that is read completely.
 const maxUDPReply = 16 << 10
 
-// udpKey tells sockets apart. Connections are kept apart by reach for the reason
-// given at Client.transport.
+// udpKey identifies a socket. It contains the reach, so that a request never uses a
+// socket to an address that it may not connect to.
 type udpKey struct {
 	network, address string
-	within           reach
+	within           netguard.Reach
 }
 
-// udpTracker is the socket to one tracker, shared by the announces of all
-// torrents: they use one connection id and are told apart by transaction id.
+// udpTracker is the socket to one tracker. The announces of all torrents share it and
+// its connection id; the transaction id tells their replies apart.
 type udpTracker struct {
-	client *Client
-	key    udpKey
-	conn   net.Conn
-	v6     bool
-	base   time.Duration // the first wait for a reply
-	dialer chan struct{} // holds a token while nobody asks for a connection id
+	client     *Client
+	key        udpKey
+	conn       net.Conn
+	v6         bool
+	firstWait  time.Duration // how long to wait for the first reply
+	connecting chan struct{} // holds a token unless a request for a connection id is in progress
 
-	mu      sync.Mutex // guards what follows
+	mu      sync.Mutex // guards the fields below
 	waiting map[uint32]chan udpReply
 	connID  uint64
-	connAt  time.Time // zero: no connection id
+	connAt  time.Time // zero if there is no connection id
 	users   int
 	idle    *time.Timer
-	err     error // set once closed
+	err     error // set when the socket is closed
 }
 
 type udpReply struct {
@@ -98,8 +99,8 @@ func (c *Client) scrapeUDP(ctx context.Context, f family, u *url.URL, hashes []s
 	return out, nil
 }
 
-// urlData is what BEP 41 adds to an announce: path and query, unless they say
-// nothing that the tracker does not know.
+// urlData returns the path and query to send as BEP 41 options. It returns "" if they
+// contain nothing but the default path.
 func urlData(u *url.URL) string {
 	if u.RawQuery == "" && (u.Path == "" || u.Path == "/" || u.Path == "/announce") {
 		return ""
@@ -107,21 +108,21 @@ func urlData(u *url.URL) string {
 	return u.RequestURI()
 }
 
-// udpTracker returns the socket to u's host, to be released after use.
+// udpTracker returns the socket to the host of u. The caller must release it.
 func (c *Client) udpTracker(ctx context.Context, f family, u *url.URL) (*udpTracker, error) {
-	key := udpKey{f.of("udp"), u.Host, firstReach(u)}
-	if t, err := c.knownUDP(key); t != nil || err != nil {
+	key := udpKey{f.of("udp"), u.Host, reachOf(u)}
+	if t, err := c.existingUDP(key); t != nil || err != nil {
 		return t, err
 	}
-	conn, err := c.dial(ctx, key.within, key.network, key.address)
+	conn, err := c.dialer.DialContext(ctx, key.within, key.network, key.address)
 	if err != nil {
 		return nil, err
 	}
 	t := &udpTracker{
-		client: c, key: key, conn: conn, base: c.opts.UDPTimeout, users: 1,
-		dialer: make(chan struct{}, 1), waiting: map[uint32]chan udpReply{},
+		client: c, key: key, conn: conn, firstWait: c.opts.UDPTimeout, users: 1,
+		connecting: make(chan struct{}, 1), waiting: map[uint32]chan udpReply{},
 	}
-	t.dialer <- struct{}{}
+	t.connecting <- struct{}{}
 	if ap, err := netip.ParseAddrPort(conn.RemoteAddr().String()); err == nil {
 		t.v6 = !ap.Addr().Unmap().Is4()
 	}
@@ -140,8 +141,8 @@ func (c *Client) udpTracker(ctx context.Context, f family, u *url.URL) (*udpTrac
 	return t, nil
 }
 
-// knownUDP returns the open socket for key, nil where there is none.
-func (c *Client) knownUDP(key udpKey) (*udpTracker, error) {
+// existingUDP returns the open socket for key, or nil if there is none.
+func (c *Client) existingUDP(key udpKey) (*udpTracker, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
@@ -153,7 +154,7 @@ func (c *Client) knownUDP(key udpKey) (*udpTracker, error) {
 	return nil, nil
 }
 
-// use takes t unless it is nil or closed.
+// use adds a user to t. It returns false if t is nil or closed.
 func (t *udpTracker) use() bool {
 	if t == nil {
 		return false
@@ -171,21 +172,22 @@ func (t *udpTracker) use() bool {
 	return true
 }
 
-// release gives t back; without users it is closed after udpIdle.
+// release removes a user from t. Without users, t is closed after udpIdle.
 func (t *udpTracker) release() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.users--; t.users == 0 && t.err == nil {
+	t.users--
+	if t.users == 0 && t.err == nil {
 		t.idle = time.AfterFunc(udpIdle, t.closeIdle)
 	}
 }
 
 func (t *udpTracker) closeIdle() { t.closeIf(net.ErrClosed, func() bool { return t.users == 0 }) }
 
-// close fails whoever waits with err and forgets the socket.
+// close fails all waiting requests with err and removes the socket from the client.
 func (t *udpTracker) close(err error) { t.closeIf(err, func() bool { return true }) }
 
-// closeIf closes t if cond, called with the lock held, says so.
+// closeIf closes t if cond returns true. It calls cond with the lock held.
 func (t *udpTracker) closeIf(err error, cond func() bool) {
 	t.mu.Lock()
 	if t.err != nil || !cond() {
@@ -197,7 +199,7 @@ func (t *udpTracker) closeIf(err error, cond func() bool) {
 		t.idle.Stop()
 	}
 	for _, ch := range t.waiting {
-		ch <- udpReply{err: err} // has room: one reply a channel
+		ch <- udpReply{err: err} // never blocks: each channel has a buffer for its only reply
 	}
 	t.waiting = nil
 	t.mu.Unlock()
@@ -211,8 +213,8 @@ func (t *udpTracker) closeIf(err error, cond func() bool) {
 	}
 }
 
-// read hands replies to those who wait for them, until the socket fails: a
-// connected one does when its tracker's port is closed.
+// read passes replies to the waiting requests until the socket fails. A connected
+// socket fails when the tracker's port is closed.
 func (t *udpTracker) read() {
 	buf := make([]byte, maxUDPReply)
 	for {
@@ -223,7 +225,7 @@ func (t *udpTracker) read() {
 		}
 		action, tid, body, err := wire.ParseUDPReply(buf[:n])
 		if err != nil {
-			continue // not for anybody: a late or forged packet
+			continue // ignore late and forged packets
 		}
 		t.mu.Lock()
 		if ch, ok := t.waiting[tid]; ok {
@@ -234,9 +236,9 @@ func (t *udpTracker) read() {
 	}
 }
 
-// ask sends a request until its reply comes, asking for a connection id first
-// where there is none. The waits are those of BEP 15: 15 s doubled with every
-// packet in vain, and from the start after a reply.
+// ask sends a request until it gets a reply. It gets a connection id first if there is
+// none. As in BEP 15, it waits 15 s for the first reply and twice as long after each
+// packet without a reply; a reply resets the wait.
 func (t *udpTracker) ask(ctx context.Context, u *url.URL, want wire.Action, build func(connID uint64, tid uint32) []byte) ([]byte, error) {
 	renewed := false
 	for n := 0; n < udpTries; {
@@ -247,7 +249,7 @@ func (t *udpTracker) ask(ctx context.Context, u *url.URL, want wire.Action, buil
 		if err != nil {
 			return nil, err
 		}
-		reply, err := t.roundTrip(ctx, t.base<<n, func(tid uint32) []byte { return build(connID, tid) })
+		reply, err := t.roundTrip(ctx, t.firstWait<<n, func(tid uint32) []byte { return build(connID, tid) })
 		switch {
 		case errors.Is(err, errNoReply):
 			n++
@@ -257,7 +259,7 @@ func (t *udpTracker) ask(ctx context.Context, u *url.URL, want wire.Action, buil
 		case reply.action == want:
 			return reply.body, nil
 		case reply.action == wire.ActionError && !fresh && !renewed:
-			// Maybe the tracker forgot its key: once more with a new id.
+			// The tracker may have restarted with another key: try again with a new id.
 			t.forget(connID)
 			renewed = true
 			continue
@@ -273,22 +275,22 @@ func wrongAction(want, got wire.Action) error {
 	return fmt.Errorf("action %d instead of %d", got, want)
 }
 
-// connect returns a connection id that holds, and whether it was asked for just
-// now. It counts packets in vain in n.
+// connect returns a valid connection id, and whether it is new. n counts the packets
+// without a reply.
 func (t *udpTracker) connect(ctx context.Context, u *url.URL, n *int) (id uint64, fresh bool, err error) {
 	if id, ok := t.connection(); ok {
 		return id, false, nil
 	}
 	select {
-	case <-t.dialer:
-		defer func() { t.dialer <- struct{}{} }()
+	case <-t.connecting:
+		defer func() { t.connecting <- struct{}{} }()
 	case <-ctx.Done():
 		return 0, false, ctx.Err()
 	}
-	if id, ok := t.connection(); ok { // another request asked meanwhile
+	if id, ok := t.connection(); ok { // another request got one in the meantime
 		return id, true, nil
 	}
-	reply, err := t.roundTrip(ctx, t.base<<*n, func(tid uint32) []byte { return wire.AppendUDPConnect(nil, tid) })
+	reply, err := t.roundTrip(ctx, t.firstWait<<*n, func(tid uint32) []byte { return wire.AppendUDPConnect(nil, tid) })
 	if err != nil {
 		if errors.Is(err, errNoReply) {
 			*n++
@@ -319,7 +321,7 @@ func (t *udpTracker) connection() (uint64, bool) {
 	return t.connID, !t.connAt.IsZero() && time.Since(t.connAt) < connectionIDLife
 }
 
-// forget drops the connection id if it is still id.
+// forget drops the connection id unless it has changed.
 func (t *udpTracker) forget(id uint64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -328,14 +330,14 @@ func (t *udpTracker) forget(id uint64) {
 	}
 }
 
-// roundTrip sends one packet and waits for its reply; errNoReply when there is
+// roundTrip sends one packet and waits for its reply. It returns errNoReply if there is
 // none within wait.
 func (t *udpTracker) roundTrip(ctx context.Context, wait time.Duration, build func(tid uint32) []byte) (udpReply, error) {
 	tid, ch, err := t.expect()
 	if err != nil {
 		return udpReply{}, err
 	}
-	defer t.unexpect(tid)
+	defer t.cancel(tid)
 	if _, err := t.conn.Write(build(tid)); err != nil {
 		return udpReply{}, err
 	}
@@ -351,7 +353,7 @@ func (t *udpTracker) roundTrip(ctx context.Context, wait time.Duration, build fu
 	}
 }
 
-// expect takes a transaction id that nobody uses.
+// expect reserves an unused transaction id and returns the channel for its reply.
 func (t *udpTracker) expect() (uint32, chan udpReply, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -368,7 +370,7 @@ func (t *udpTracker) expect() (uint32, chan udpReply, error) {
 	}
 }
 
-func (t *udpTracker) unexpect(tid uint32) {
+func (t *udpTracker) cancel(tid uint32) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	delete(t.waiting, tid)

@@ -15,7 +15,8 @@ import (
 	"spate/tracker/wire"
 )
 
-// udpServer answers every packet by f until the test ends.
+// udpServer replies to each packet with the packets that f returns, until the test
+// ends.
 func udpServer(t *testing.T, network, addr string, f func(b []byte) [][]byte) string {
 	t.Helper()
 	conn, err := net.ListenPacket(network, addr)
@@ -39,11 +40,11 @@ func udpServer(t *testing.T, network, addr string, f func(b []byte) [][]byte) st
 	return conn.LocalAddr().String()
 }
 
-// fakeUDP is a small correct tracker.
+// fakeUDP is a minimal tracker that follows BEP 15.
 type fakeUDP struct {
 	t *testing.T
 
-	mu                  sync.Mutex // guards what follows
+	mu                  sync.Mutex // guards the fields below
 	connects, announces int
 	id                  uint64
 	req                 tracker.AnnounceRequest
@@ -119,13 +120,15 @@ func TestUDPAnnounceAndScrape(t *testing.T) {
 	}
 }
 
-// Lost packets are sent again, garbage and strangers' transactions are no
-// reply, and a tracker that forgot its key is asked for a new connection id.
+// TestUDPTrouble checks that lost packets are sent again, that garbage and replies to
+// other transactions are ignored, and that a connection id that expired early is
+// replaced.
 func TestUDPTrouble(t *testing.T) {
 	f := &fakeUDP{t: t, id: 7}
 	n := 0
 	addr := udpServer(t, "udp4", "127.0.0.1:0", func(b []byte) [][]byte {
-		if n++; n%2 == 1 {
+		n++
+		if n%2 == 1 {
 			return nil // lost
 		}
 		reply := f.answer(b)
@@ -138,7 +141,7 @@ func TestUDPTrouble(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.mu.Lock()
-	f.id = 8 // the tracker was started again with another key
+	f.id = 8 // the tracker has restarted with another key
 	f.mu.Unlock()
 	if _, err := c.Announce(t.Context(), "udp://"+addr, request()); err != nil {
 		t.Fatal(err)

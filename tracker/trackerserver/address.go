@@ -2,6 +2,8 @@ package trackerserver
 
 import (
 	"net/netip"
+
+	"spate/internal/netguard"
 )
 
 // local reports whether a belongs to this machine or a private network: who
@@ -13,6 +15,12 @@ func local(a netip.Addr) bool {
 // connectable reports whether a can be the address of a peer.
 func connectable(a netip.Addr) bool {
 	return a.IsValid() && !a.IsUnspecified() && !a.IsMulticast() && a != netip.AddrFrom4([4]byte{255, 255, 255, 255})
+}
+
+// mayClaim reports whether a can be the address that a peer says it has: one of a peer,
+// and not a cloud's metadata service, which others would dial then.
+func mayClaim(a netip.Addr) bool {
+	return connectable(a) && netguard.KindOf(a) != netguard.Metadata
 }
 
 // contains reports whether one of nets contains a.

@@ -14,7 +14,7 @@ import (
 	"strings"
 	"time"
 
-	"spate/internal/wholefile"
+	"spate/internal/atomicfile"
 )
 
 // ConnKey is the secret of UDP connection ids. It must outlive a restart, or
@@ -53,7 +53,7 @@ func LoadConnKey(path string) (ConnKey, error) {
 		return ConnKey{}, err
 	}
 	k := NewConnKey()
-	return k, wholefile.Replace(path, []byte(hex.EncodeToString(k[:])+"\n"))
+	return k, atomicfile.Replace(path, []byte(hex.EncodeToString(k[:])+"\n"))
 }
 
 // mac is the upper 56 bits of an id. Key and message have a fixed length and

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"spate/internal/netguard"
 	"spate/tracker"
 	"spate/tracker/swarm"
 )
@@ -136,12 +137,7 @@ func (n *natChecker) run(ctx context.Context) {
 // check dials a peer and notes the result; who cannot be reached leaves its
 // swarms.
 func (n *natChecker) check(ctx context.Context, peer netip.AddrPort) {
-	dialCtx, cancel := context.WithTimeout(ctx, n.Timeout)
-	defer cancel()
-	conn, err := n.Dial(dialCtx, "tcp", peer.String())
-	if err == nil {
-		conn.Close()
-	}
+	err := n.dial(ctx, peer)
 	now := n.server.now()
 	n.mu.Lock()
 	p := n.peers[peer]
@@ -162,6 +158,21 @@ func (n *natChecker) check(ctx context.Context, peer netip.AddrPort) {
 		swarms[i].Event, swarms[i].NumWant = tracker.EventStopped, 0
 		n.server.table.Announce(now, &swarms[i], &reply) // an entry that is gone already is no error
 	}
+}
+
+// dial returns nil if peer can be connected to. What is no peer's address, such as that
+// of a cloud's metadata service, is not dialled.
+func (n *natChecker) dial(ctx context.Context, peer netip.AddrPort) error {
+	if err := netguard.ToChosen.Check(peer.Addr()); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, n.Timeout)
+	defer cancel()
+	conn, err := n.Dial(ctx, "tcp", peer.String())
+	if err == nil {
+		conn.Close()
+	}
+	return err
 }
 
 // forget drops what has not been asked about since it lost its worth.

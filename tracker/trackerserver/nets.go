@@ -4,9 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"os"
 	"slices"
 	"strings"
+
+	"spate/internal/folder"
 )
 
 // netSet is a set of addresses as ranges in order, none of which overlap, so that
@@ -63,7 +64,7 @@ func (r *addressRules) refuse(a netip.Addr) bool {
 func (s *Server) readNets() error {
 	allow, deny := s.opts.AllowNets, s.opts.DenyNets
 	if s.opts.Nets != "" {
-		b, err := os.ReadFile(s.opts.Nets)
+		b, err := folder.ReadNamed(s.opts.Nets, maxListFile)
 		if err != nil {
 			return fmt.Errorf("list of networks: %w", err)
 		}

@@ -9,7 +9,7 @@ import (
 
 	"pgregory.net/rapid"
 
-	"spate/internal/wholefile"
+	"spate/internal/atomicfile"
 )
 
 // A set of networks has the addresses that one of them has.
@@ -45,7 +45,7 @@ func TestNetsFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "nets")
 	write := func(text string) {
 		t.Helper()
-		if err := wholefile.Replace(path, []byte(text)); err != nil { // it is watched, and must never be half of the text
+		if err := atomicfile.Replace(path, []byte(text)); err != nil { // it is watched, and must never be half of the text
 			t.Fatal(err)
 		}
 	}

@@ -3,10 +3,10 @@ package trackerserver
 import (
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 
 	"spate"
+	"spate/internal/folder"
 )
 
 // remark is what a line of Options.Notes says about a torrent.
@@ -21,7 +21,7 @@ func (s *Server) readNotes() error {
 	if s.opts.Notes == "" {
 		return nil
 	}
-	b, err := os.ReadFile(s.opts.Notes)
+	b, err := folder.ReadNamed(s.opts.Notes, maxListFile)
 	if err != nil {
 		return fmt.Errorf("notes on torrents: %w", err)
 	}

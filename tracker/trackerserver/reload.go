@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"spate"
+	"spate/internal/folder"
 	"spate/metainfo"
 )
 
@@ -85,15 +86,21 @@ func (s *Server) readDir() (gone func(), err error) {
 	}
 	l := &s.lists
 	found := make(map[string]dirFile, len(l.dir))
-	err = walk(s.opts.AllowedDir, 0, nil, func(path string, info fs.FileInfo) {
+	err = s.walk(nil, func(in *folder.Folder, rel string, info fs.FileInfo) {
+		path := in.Path(rel)
+		if info.Mode()&fs.ModeSymlink != 0 {
+			if target, err := in.Stat(rel); err == nil {
+				info = target
+			}
+		}
 		state := fileState{info.Size(), info.ModTime()}
 		if old, ok := l.dir[path]; ok && old.fileState == state {
 			found[path] = old
 			return
 		}
-		f, note, err := readTorrent(path, state)
+		f, note, err := readTorrent(in, rel, state)
 		if err != nil {
-			s.log.Warn("not a torrent: not allowed", "path", path, "error", err)
+			s.log.Warn("no torrent can be read: not allowed", "path", path, "error", err)
 		}
 		for i, ih := range f.hashes {
 			n := note
@@ -129,35 +136,39 @@ func (s *Server) readDir() (gone func(), err error) {
 	}, nil
 }
 
-// walk calls file for every .torrent file below dir, and sub, unless it is nil,
-// for dir and every directory below. Directories whose names begin with a dot
-// are skipped, and so are symbolic links to directories. What vanishes meanwhile
-// is no error; a dir that cannot be read at the top is.
-func walk(dir string, depth int, sub func(dir string), file func(path string, info fs.FileInfo)) error {
-	entries, err := os.ReadDir(dir)
+// openDir opens the allowed directory.
+func (s *Server) openDir() (*folder.Folder, error) {
+	return folder.Open(s.opts.AllowedDir, folder.Options{FollowLinks: s.opts.FollowLinks})
+}
+
+// walk calls file for everything in the allowed directory, which is open as in, that
+// is called like a .torrent file, and sub for the path of that directory and of every
+// one below. Either may be nil. Directories whose names begin with a dot are skipped,
+// and so are symbolic links to directories. What vanishes meanwhile is no error; an
+// allowed directory that cannot be read is.
+func (s *Server) walk(sub func(dir string), file func(in *folder.Folder, rel string, info fs.FileInfo)) error {
+	in, err := s.openDir()
 	if err != nil {
-		if depth > 0 {
-			return nil
-		}
 		return err
 	}
-	if sub != nil {
-		sub(dir)
-	}
-	for _, e := range entries {
-		path := filepath.Join(dir, e.Name())
+	defer in.Close()
+	return in.Walk(".", func(_ *folder.Folder, rel string, info fs.FileInfo, err error) error {
 		switch {
-		case e.IsDir():
-			if depth < maxDirDepth && !strings.HasPrefix(e.Name(), ".") {
-				walk(path, depth+1, sub, file)
+		case err != nil && rel == "":
+			return err
+		case err != nil:
+		case info.IsDir():
+			if rel != "" && strings.HasPrefix(info.Name(), ".") || strings.Count(rel, string(filepath.Separator)) >= maxDirDepth {
+				return fs.SkipDir
 			}
-		case file != nil && isTorrent(path):
-			if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() {
-				file(path, info)
+			if sub != nil {
+				sub(in.Path(rel))
 			}
+		case file != nil && isTorrent(rel):
+			file(in, rel, info)
 		}
-	}
-	return nil
+		return nil
+	})
 }
 
 func isTorrent(path string) bool {
@@ -165,20 +176,34 @@ func isTorrent(path string) bool {
 	return strings.HasSuffix(name, ".torrent") && !strings.HasPrefix(name, ".")
 }
 
-func readTorrent(path string, state fileState) (dirFile, Note, error) {
+// readTorrent reads a file of the allowed directory.
+func readTorrent(in *folder.Folder, rel string, state fileState) (dirFile, Note, error) {
 	f := dirFile{fileState: state}
-	m, err := metainfo.ReadFile(path)
+	b, err := in.ReadFile(rel, maxTorrentFile)
 	if err != nil {
 		return f, Note{}, err
 	}
+	m, err := metainfo.Parse(b)
+	if err != nil {
+		return f, Note{}, err
+	}
+	f.hashes = hashesOf(m)
+	return f, Note{Name: m.Info.Name, Size: m.Info.DataLength(), Torrent: in.Path(rel)}, nil
+}
+
+// hashesOf returns the info-hashes under which a torrent is announced.
+func hashesOf(m *metainfo.MetaInfo) (hashes []spate.InfoHash) {
 	if h, ok := m.HashV1(); ok {
-		f.hashes = append(f.hashes, h)
+		hashes = append(hashes, h)
 	}
 	if h, ok := m.HashV2(); ok {
-		f.hashes = append(f.hashes, h.Truncate())
+		hashes = append(hashes, h.Truncate())
 	}
-	return f, Note{Name: m.Info.Name, Size: m.Info.DataLength(), Torrent: path}, nil
+	return hashes
 }
+
+// maxListFile bounds each of the files that say whom the tracker serves, in bytes.
+const maxListFile = 64 << 20
 
 // readList puts in force what a list of info-hashes says. The function that it
 // returns takes back what it said before and does not say any more.
@@ -194,7 +219,7 @@ func (s *Server) readList(path string, from source) (gone func(), err error) {
 	if state == (fileState{}) {
 		return nil, nil
 	}
-	b, err := os.ReadFile(path)
+	b, err := folder.ReadNamed(path, maxListFile)
 	if err != nil {
 		return nil, fmt.Errorf("list of info-hashes: %w", err)
 	}

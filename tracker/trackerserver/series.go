@@ -9,7 +9,7 @@ import (
 	"sync"
 	"time"
 
-	"spate/internal/wholefile"
+	"spate/internal/atomicfile"
 	"spate/tracker/swarm"
 )
 
@@ -116,7 +116,7 @@ func (st *Statistics) SavePast(path string) error {
 	if err != nil {
 		return err
 	}
-	return wholefile.Replace(path, b)
+	return atomicfile.Replace(path, b)
 }
 
 // LoadPast adds what SavePast wrote before to the charts. A file that is not

@@ -32,6 +32,9 @@ type Options struct {
 	// AllowedDir is a directory whose .torrent files, subdirectories included,
 	// are allowed. It is watched while Run runs.
 	AllowedDir string
+	// FollowLinks reads .torrent files of AllowedDir that are links to files outside
+	// it. Without it they are refused, because somebody else may write there.
+	FollowLinks bool
 	// AllowList and DenyList are files with an info-hash in hexadecimal on each
 	// line, then, if any, the torrent's name. They are read again when they
 	// change, while Run runs. What is denied is refused whoever allows it.
@@ -280,7 +283,7 @@ func (s *Server) decide(c *call) (refusal *Refusal) {
 		return refusal
 	}
 	c.peer = netip.AddrPortFrom(c.from, c.req.Port)
-	if c.trusted && c.req.IP.IsValid() && connectable(c.req.IP) {
+	if c.trusted && c.req.IP.IsValid() && mayClaim(c.req.IP) {
 		c.peer = netip.AddrPortFrom(c.req.IP, c.req.Port)
 	}
 	if !connectable(c.peer.Addr()) {

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"spate"
+	"spate/internal/netguard"
 	"spate/tracker"
 	"spate/tracker/swarm"
 	"spate/tracker/wire"
@@ -182,7 +183,7 @@ func TestClaimedAddress(t *testing.T) {
 			t.Errorf("from %s: %+v %v, want %s", from, r, err, want)
 		}
 	}
-	for _, ip := range []string{"0.0.0.0", "224.0.0.1", "255.255.255.255", "::"} {
+	for _, ip := range []string{"0.0.0.0", "224.0.0.1", "255.255.255.255", "::", "169.254.169.254", "168.63.129.16", "fd00:ec2::254", "64:ff9b::a9fe:a9fe"} {
 		s := newServer(t, Options{})
 		claim.IP = netip.MustParseAddr(ip)
 		announce(t, s, "127.0.0.1:9", claim)
@@ -449,6 +450,19 @@ func TestRun(t *testing.T) {
 	cancel()
 	if err := <-done; err != nil {
 		t.Error(err)
+	}
+}
+
+// The metadata service of a cloud is no peer: it counts as one that does not answer.
+func TestNATCheckSparesMetadataServices(t *testing.T) {
+	for _, peer := range []string{"169.254.169.254:80", "168.63.129.16:80", "[fd00:ec2::254]:80"} {
+		s := newServer(t, Options{NATCheck: &NATCheck{Dial: func(_ context.Context, _, address string) (net.Conn, error) {
+			t.Errorf("%s was dialled", address)
+			return nil, io.EOF
+		}}})
+		if err := s.nat.dial(t.Context(), netip.MustParseAddrPort(peer)); !errors.Is(err, netguard.ErrForbidden) {
+			t.Errorf("%s: %v", peer, err)
+		}
 	}
 }
 

@@ -6,19 +6,21 @@ import (
 	"embed"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"html/template"
-	"io"
 	"mime"
 	"net/http"
-	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/dustin/go-humanize"
 
 	"spate"
+	"spate/internal/folder"
+	"spate/metainfo"
 )
 
 //go:embed templates/stats.html static/stats.css
@@ -40,8 +42,8 @@ var statsTemplate = template.Must(template.New("stats.html").Funcs(template.Func
 	"short": func(hash string) string { return hash[:8] + "…" + hash[len(hash)-4:] },
 }).ParseFS(assets, "templates/stats.html"))
 
-// maxTorrentFile bounds the .torrent files that are served, in bytes.
-const maxTorrentFile = 10 << 20
+// maxTorrentFile bounds the .torrent files that are read, in bytes.
+const maxTorrentFile = metainfo.MaxSize
 
 // statsPolicy is the content security policy of the page: it needs its style
 // sheet, and nothing that runs.
@@ -176,14 +178,8 @@ func serveTorrent(w http.ResponseWriter, r *http.Request, s *Server, ih spate.In
 		http.NotFound(w, r)
 		return
 	}
-	f, err := os.Open(note.Torrent)
+	b, err := s.torrentFile(ih, note.Torrent)
 	if err != nil {
-		http.NotFound(w, r)
-		return
-	}
-	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, maxTorrentFile+1))
-	if err != nil || len(b) > maxTorrentFile {
 		http.NotFound(w, r)
 		return
 	}
@@ -192,6 +188,32 @@ func serveTorrent(w http.ResponseWriter, r *http.Request, s *Server, ih spate.In
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": filepath.Base(note.Torrent)}))
 	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(b))
+}
+
+// torrentFile reads the .torrent file of a torrent. One in the allowed directory has
+// to be of that torrent still; another one was named by the caller of Allow.
+func (s *Server) torrentFile(ih spate.InfoHash, path string) ([]byte, error) {
+	rel, err := filepath.Rel(s.opts.AllowedDir, path)
+	if s.opts.AllowedDir == "" || err != nil || !filepath.IsLocal(rel) {
+		return folder.ReadNamed(path, maxTorrentFile)
+	}
+	in, err := s.openDir()
+	if err != nil {
+		return nil, err
+	}
+	defer in.Close()
+	b, err := in.ReadFile(rel, maxTorrentFile)
+	if err != nil {
+		return nil, err
+	}
+	m, err := metainfo.Parse(b)
+	if err != nil {
+		return nil, err
+	}
+	if !slices.Contains(hashesOf(m), ih) {
+		return nil, errors.New("it is another torrent now")
+	}
+	return b, nil
 }
 
 func number(n any) float64 {

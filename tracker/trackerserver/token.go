@@ -8,13 +8,13 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 
-	"spate/internal/wholefile"
+	"spate/internal/atomicfile"
+	"spate/internal/folder"
 )
 
 // Tokens are the users who may announce. A user's token is random and is part
@@ -45,7 +45,7 @@ func OpenTokens(path string) (*Tokens, error) {
 func (t *Tokens) Reload() error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	b, err := os.ReadFile(t.path)
+	b, err := folder.ReadNamed(t.path, maxListFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		err = nil
 	}
@@ -122,7 +122,7 @@ func (t *Tokens) change(f func(map[[sha256.Size]byte]string)) error {
 		lines = append(lines, hex.EncodeToString(sum[:])+" "+name+"\n")
 	}
 	slices.SortFunc(lines, func(a, b string) int { return strings.Compare(a[2*sha256.Size:], b[2*sha256.Size:]) })
-	if err := wholefile.Replace(t.path, []byte(strings.Join(lines, ""))); err != nil {
+	if err := atomicfile.Replace(t.path, []byte(strings.Join(lines, ""))); err != nil {
 		return err
 	}
 	t.byID.Store(&m)

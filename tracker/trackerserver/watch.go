@@ -102,7 +102,7 @@ func (s *Server) watchDirs(w *fsnotify.Watcher, failed map[string]bool) {
 		failed[dir] = err != nil
 	}
 	if s.opts.AllowedDir != "" {
-		if err := walk(s.opts.AllowedDir, 0, add, nil); err != nil {
+		if err := s.walk(add, nil); err != nil {
 			add(filepath.Dir(s.opts.AllowedDir)) // until it comes back
 		}
 	}

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"spate"
-	"spate/internal/wholefile"
+	"spate/internal/atomicfile"
 	"spate/metainfo"
 	"spate/tracker/swarm"
 )
@@ -134,7 +134,7 @@ func TestLists(t *testing.T) {
 	allow, deny := dir+"/allow", dir+"/deny"
 	write := func(path, text string) {
 		t.Helper()
-		if err := wholefile.Replace(path, []byte(text)); err != nil { // it is watched, and must never be half of the text
+		if err := atomicfile.Replace(path, []byte(text)); err != nil { // it is watched, and must never be half of the text
 			t.Fatal(err)
 		}
 	}

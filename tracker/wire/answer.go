@@ -12,21 +12,23 @@ import (
 	"spate/tracker"
 )
 
-// MaxAnswer is the longest answer, in bytes after decompression, that a client
-// reads.
+// MaxAnswer is the length in bytes, after decompression, of the longest response that a
+// client reads.
 const MaxAnswer = 1 << 20
 
-// ErrNotAnswer is the error for bencoded data that is no tracker's answer.
-var ErrNotAnswer = errors.New("neither an answer nor a failure")
+// ErrNotAnswer is returned for bencoded data that is not the response of a tracker.
+var ErrNotAnswer = errors.New("not the response of a tracker")
 
-// answerLimits hold for what comes from a tracker.
+// answerLimits limits the responses of trackers.
 var answerLimits = bencode.Options{Depth: 8, Tokens: 200_000}
 
-// ParseAnnounceAnswer reads the answer to an HTTP announce: a
-// *[tracker.FailureError] for a refusal, a *bencode.SyntaxError or
-// [ErrNotAnswer] for garbage. A value of another type than it should have is as
-// good as missing, peers without a usable address are left out, and bytes after
-// the dictionary are ignored: trackers in the field do all that.
+// ParseAnnounceAnswer parses the response to an HTTP announce. The error is a
+// *[tracker.FailureError] if the tracker refused, a *[bencode.SyntaxError] or
+// [ErrNotAnswer] if the response is malformed, and [spate.ErrBadCompact] if a compact
+// list is.
+//
+// Because existing trackers send such responses, ParseAnnounceAnswer ignores values of
+// the wrong type, peers without a usable address, and bytes after the dictionary.
 func ParseAnnounceAnswer(b []byte) (*tracker.AnnounceResponse, error) {
 	r := &tracker.AnnounceResponse{Complete: tracker.Unknown, Incomplete: tracker.Unknown, Downloaded: tracker.Unknown}
 	var failure tracker.FailureError
@@ -85,7 +87,7 @@ func ParseAnnounceAnswer(b []byte) (*tracker.AnnounceResponse, error) {
 	return r, nil
 }
 
-// intOf reads an integer; -1 where another type stands.
+// intOf reads an integer. It returns -1 for other types.
 func intOf(d *bencode.Decoder) int64 {
 	if d.Kind() != bencode.Int {
 		return -1
@@ -93,7 +95,7 @@ func intOf(d *bencode.Decoder) int64 {
 	return d.Int()
 }
 
-// countOf reads a number of peers.
+// countOf reads a number of peers or downloads. It returns Unknown for other values.
 func countOf(d *bencode.Decoder) int {
 	const most = 1<<31 - 1
 	if n := intOf(d); n >= 0 {
@@ -102,7 +104,7 @@ func countOf(d *bencode.Decoder) int {
 	return tracker.Unknown
 }
 
-// bytesOf reads a string; nil where another type stands.
+// bytesOf reads a string. It returns nil for other types.
 func bytesOf(d *bencode.Decoder) []byte {
 	if d.Kind() != bencode.String {
 		return nil
@@ -110,14 +112,14 @@ func bytesOf(d *bencode.Decoder) []byte {
 	return d.Bytes()
 }
 
-// textOf reads a string that is shown to people.
+// textOf reads a string and makes it safe to show.
 func textOf(d *bencode.Decoder) string {
 	b := bytesOf(d)
 	return CleanText(string(b[:min(len(b), maxText)]))
 }
 
-// retryOf reads "retry in" (BEP 31): a number of minutes, which some trackers
-// write as a string, or "never".
+// retryOf reads "retry in" (BEP 31): "never", or a number of minutes, which some
+// trackers send as a string.
 func retryOf(d *bencode.Decoder) (in time.Duration, never bool) {
 	var n int64
 	switch d.Kind() {
@@ -136,8 +138,8 @@ func retryOf(d *bencode.Decoder) (in time.Duration, never bool) {
 	return seconds(min(n, int64(maxInterval/time.Minute)) * 60), false
 }
 
-// peersOf reads a list of peers, compact or not; the compact one is of IPv6
-// addresses with v6.
+// peersOf appends the peers of a compact or non-compact list to r.Peers. v6 means
+// that a compact list has IPv6 addresses.
 func peersOf(d *bencode.Decoder, r *tracker.AnnounceResponse, v6 bool) (err error) {
 	switch d.Kind() {
 	case bencode.String:
@@ -156,7 +158,7 @@ func peersOf(d *bencode.Decoder, r *tracker.AnnounceResponse, v6 bool) (err erro
 	return err
 }
 
-// peerOf reads one dictionary of a list of peers (BEP 3).
+// peerOf reads a peer from a dictionary of a non-compact list (BEP 3).
 func peerOf(d *bencode.Decoder) (netip.AddrPort, bool) {
 	if d.Kind() != bencode.Dict {
 		return netip.AddrPort{}, false
@@ -179,8 +181,8 @@ func peerOf(d *bencode.Decoder) (netip.AddrPort, bool) {
 	return spate.CanonicalAddr(netip.AddrPortFrom(ip, uint16(port))), true
 }
 
-// ParseScrapeAnswer reads the answer to an HTTP scrape (BEP 48). Its errors are
-// as those of [ParseAnnounceAnswer]. The order is that of the answer.
+// ParseScrapeAnswer parses the response to an HTTP scrape (BEP 48). The entries are in
+// the order of the response. The errors are those of [ParseAnnounceAnswer].
 func ParseScrapeAnswer(b []byte) ([]tracker.ScrapeEntry, error) {
 	var out []tracker.ScrapeEntry
 	var failure tracker.FailureError

@@ -21,7 +21,7 @@ func response(f func(r *tracker.AnnounceResponse)) *tracker.AnnounceResponse {
 	return r
 }
 
-// Answers of trackers in the field, odd ones included.
+// TestParseAnnounceAnswer parses responses as real trackers send them.
 func TestParseAnnounceAnswer(t *testing.T) {
 	a4, a6 := netip.MustParseAddrPort("1.2.3.4:258"), netip.MustParseAddrPort("[2001:db8::1]:258")
 	raw6 := string(spate.AppendCompact(nil, a6))
@@ -84,7 +84,8 @@ func TestParseAnnounceAnswerErrors(t *testing.T) {
 	}
 }
 
-// What this tracker writes is canonical and is read back, compact or not.
+// TestAnnounceReplyRoundTrip checks that an encoded reply is canonical, and that
+// parsing it gives its content.
 func TestAnnounceReplyRoundTrip(t *testing.T) {
 	peers := []netip.AddrPort{netip.MustParseAddrPort("192.0.2.1:1"), netip.MustParseAddrPort("[2001:db8::1]:65535")}
 	want := &tracker.AnnounceResponse{
@@ -142,6 +143,7 @@ func TestScrapeRoundTrip(t *testing.T) {
 	}
 }
 
+// canonical checks that b is canonical bencoding.
 func canonical(t *testing.T, b []byte) {
 	t.Helper()
 	d := bencode.NewDecoder(b, bencode.Options{Canonical: true})

@@ -1,8 +1,8 @@
-// Package wire is the codec of announces and scrapes for both ends: queries and
-// bencoded answers over HTTP (BEP 3, 7, 21, 23, 24, 31, 48) and packets over UDP
-// (BEP 15, BEP 41).
+// Package wire encodes and decodes announces and scrapes: queries and bencoded
+// responses over HTTP (BEP 3, 7, 21, 23, 24, 31, 48) and packets over UDP (BEP 15, BEP
+// 41).
 //
-// The functions of the server's side neither allocate nor keep what they are
-// given; they append to the caller's buffer. Everything from outside is bounded
-// and checked here, and here only.
+// The functions for servers do not allocate: they append to a buffer of the caller and
+// keep no reference to their arguments. This package checks and limits all input, so
+// that its users need not.
 package wire

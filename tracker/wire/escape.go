@@ -2,7 +2,7 @@ package wire
 
 import "strings"
 
-// unescape20 decodes value, which must be 20 bytes then.
+// unescape20 decodes value into dst. It returns wrong if that is not 20 bytes.
 func unescape20(dst *[20]byte, value []byte, wrong QueryError) error {
 	if len(value) > 3*len(dst) {
 		return wrong
@@ -37,7 +37,7 @@ func unescape20(dst *[20]byte, value []byte, wrong QueryError) error {
 	return nil
 }
 
-// appendUnescaped appends value decoded, at most limit bytes in all.
+// appendUnescaped appends the decoded value to dst, which may hold at most limit bytes.
 func appendUnescaped(dst, value []byte, limit int) ([]byte, error) {
 	for i := 0; i < len(value); i++ {
 		c := value[i]
@@ -76,7 +76,7 @@ func unhex(c byte) (byte, bool) {
 	return 0, false
 }
 
-// appendEscaped appends v with every byte escaped that RFC 3986 reserves.
+// appendEscaped appends v, escaping all bytes except the unreserved ones of RFC 3986.
 func appendEscaped(b, v []byte) []byte {
 	const digits = "0123456789ABCDEF"
 	for _, c := range v {

@@ -7,30 +7,30 @@ import (
 	"spate"
 )
 
-// AnnounceReply is what a tracker puts into its answer to an HTTP announce.
-// Intervals are in seconds. Peers4 and Peers6 are compact lists (BEP 23, BEP 7).
+// AnnounceReply is the content of a response to an HTTP announce. Intervals are in
+// seconds. Peers4 and Peers6 are compact lists (BEP 23, BEP 7).
 type AnnounceReply struct {
 	Interval, MinInterval            uint32
 	Complete, Incomplete, Downloaded uint32
 	Peers4, Peers6                   []byte
 	ExternalIP                       netip.Addr // BEP 24
 	Warning                          string
-	// NotCompact writes the peers of both families as dictionaries with ip and
-	// port, as BEP 3 has it; without peer ids, which this tracker does not keep.
+	// NotCompact encodes the peers of both address families as dictionaries with ip and
+	// port (BEP 3). They have no peer ids, because this tracker does not store them.
 	NotCompact bool
 }
 
-// FailureReply is a refusal over HTTP. Intervals are in seconds.
+// FailureReply is a refusal of an HTTP request. Intervals are in seconds; 0 omits them.
 type FailureReply struct {
 	Reason                string
 	Interval, MinInterval uint32
-	// RetryIn is in minutes (BEP 31), 0: not said. Never says that no retry helps.
+	// RetryIn is in minutes (BEP 31); 0 omits it. Never tells clients not to retry.
 	RetryIn uint32
 	Never   bool
 }
 
-// AppendAnnounceReply appends the bencoded answer to an HTTP announce. Its keys
-// are sorted: clients check that.
+// AppendAnnounceReply appends a bencoded response to an HTTP announce. Its keys are
+// sorted, because clients may check that.
 func AppendAnnounceReply(b []byte, r *AnnounceReply) []byte {
 	b = append(b, 'd')
 	b = appendIntKey(b, "8:complete", r.Complete)
@@ -84,7 +84,7 @@ func appendPeerDict(b []byte, a netip.Addr, port []byte) []byte {
 	return append(b, 'e')
 }
 
-// AppendFailure appends the bencoded refusal of an announce or a scrape.
+// AppendFailure appends a bencoded refusal of an announce or a scrape.
 func AppendFailure(b []byte, r *FailureReply) []byte {
 	b = append(b, "d14:failure reason"...)
 	b = appendText(b, r.Reason)
@@ -103,11 +103,11 @@ func AppendFailure(b []byte, r *FailureReply) []byte {
 	return append(b, 'e')
 }
 
-// AppendScrapeStart begins the bencoded answer to an HTTP scrape (BEP 48);
-// entries follow in the order of their info-hashes, then AppendScrapeEnd.
+// AppendScrapeStart appends the start of a bencoded scrape response (BEP 48). The
+// caller then appends entries in the order of their info-hashes, and the end.
 func AppendScrapeStart(b []byte) []byte { return append(b, "d5:filesd"...) }
 
-// AppendScrapeEntry appends one swarm's counts.
+// AppendScrapeEntry appends the counts of one swarm.
 func AppendScrapeEntry(b []byte, h spate.InfoHash, complete, downloaded, incomplete uint32) []byte {
 	b = appendString(b, h[:])
 	b = append(b, 'd')
@@ -117,8 +117,8 @@ func AppendScrapeEntry(b []byte, h spate.InfoHash, complete, downloaded, incompl
 	return append(b, 'e')
 }
 
-// AppendScrapeEnd ends the answer; minInterval is the wait in seconds between
-// scrapes.
+// AppendScrapeEnd appends the end of a scrape response. minInterval is the minimum time
+// in seconds between scrapes; 0 omits it.
 func AppendScrapeEnd(b []byte, minInterval uint32) []byte {
 	b = append(b, 'e')
 	if minInterval > 0 {
@@ -129,7 +129,7 @@ func AppendScrapeEnd(b []byte, minInterval uint32) []byte {
 	return append(b, 'e')
 }
 
-// appendIntKey appends an encoded key and an integer.
+// appendIntKey appends an integer under a key, which is already bencoded.
 func appendIntKey(b []byte, key string, n uint32) []byte {
 	b = append(b, key...)
 	b = append(b, 'i')

@@ -9,13 +9,13 @@ import (
 	"spate/tracker"
 )
 
-// QueryError is what is wrong with the query of an HTTP request, fit to be sent
-// back as the failure reason.
+// QueryError describes what is wrong with the query of an HTTP request. It can be sent
+// to the client as failure reason.
 type QueryError string
 
 func (e QueryError) Error() string { return string(e) }
 
-// The ways in which a query is wrong.
+// The errors for bad queries.
 const (
 	ErrNoInfoHash    QueryError = "info_hash is missing"
 	ErrManyHashes    QueryError = "more info_hash than one announce or scrape may have"
@@ -29,11 +29,11 @@ const (
 	ErrQueryTooLarge QueryError = "query is too large"
 )
 
-// MaxQuery is the longest query, in bytes, that is parsed: a scrape of
-// [tracker.MaxScrapeUDP] info-hashes with every byte escaped fits.
+// MaxQuery is the length in bytes of the longest query that is parsed. A scrape of
+// [tracker.MaxScrapeUDP] info-hashes fits, even if every byte is escaped.
 const MaxQuery = 8 << 10
 
-// nextPair cuts the first key=value off a query.
+// nextPair splits the first key=value pair off a query.
 func nextPair(q []byte) (key, value, rest []byte) {
 	if i := bytes.IndexByte(q, '&'); i >= 0 {
 		q, rest = q[:i], q[i+1:]
@@ -44,10 +44,10 @@ func nextPair(q []byte) (key, value, rest []byte) {
 	return q, nil, rest
 }
 
-// ParseAnnounceQuery reads the query of an HTTP announce, percent escapes and
-// all, into req, all of which it sets; it keeps no part of query. Unknown keys
-// are skipped; of repeated keys the last one counts, except info_hash, of which
-// there must be one. A missing or absurdly large left is [tracker.Unknown].
+// ParseAnnounceQuery parses the query of an HTTP announce, including percent escapes,
+// into req. It sets all fields of req and keeps no reference to query. It ignores
+// unknown keys; if a key is repeated the last one counts, but a second info_hash is an
+// error. If left is missing or negative, req.Left is [tracker.Unknown].
 func ParseAnnounceQuery(query []byte, req *tracker.AnnounceRequest) error {
 	if len(query) > MaxQuery {
 		return ErrQueryTooLarge
@@ -60,7 +60,8 @@ func ParseAnnounceQuery(query []byte, req *tracker.AnnounceRequest) error {
 		var err error
 		switch string(key) {
 		case "info_hash":
-			if hashes++; hashes > 1 {
+			hashes++
+			if hashes > 1 {
 				return ErrManyHashes
 			}
 			err = unescape20((*[20]byte)(&req.InfoHash), value, ErrInfoHash)
@@ -85,13 +86,14 @@ func ParseAnnounceQuery(query []byte, req *tracker.AnnounceRequest) error {
 	return nil
 }
 
-// parseField reads one of the plain parameters of an announce.
+// parseField parses all parameters except info_hash and peer_id.
 func parseField(key, value []byte, req *tracker.AnnounceRequest) error {
 	var err error
 	switch string(key) {
 	case "port":
 		var n int64
-		if n, err = parseNumber(value); err != nil || n <= 0 || n > math.MaxUint16 {
+		n, err = parseNumber(value)
+		if err != nil || n <= 0 || n > math.MaxUint16 {
 			return ErrPort
 		}
 		req.Port = uint16(n)
@@ -100,7 +102,8 @@ func parseField(key, value []byte, req *tracker.AnnounceRequest) error {
 	case "downloaded":
 		req.Downloaded, err = parseAmount(value)
 	case "left":
-		if req.Left, err = parseNumber(value); req.Left < 0 {
+		req.Left, err = parseNumber(value)
+		if req.Left < 0 {
 			req.Left = tracker.Unknown
 		}
 	case "numwant":
@@ -141,8 +144,8 @@ func parseEvent(value []byte) (tracker.Event, error) {
 	return tracker.EventNone, ErrEvent
 }
 
-// parseNumber reads a decimal number; one that overflows becomes the largest,
-// for clients send 2^64-1 where they do not know.
+// parseNumber parses a decimal number. A number that does not fit becomes the largest
+// int64, because some clients send 2^64-1 for an unknown number.
 func parseNumber(b []byte) (int64, error) {
 	negative := len(b) > 0 && b[0] == '-'
 	if negative {
@@ -168,15 +171,15 @@ func parseNumber(b []byte) (int64, error) {
 	return n, nil
 }
 
-// parseAmount is parseNumber for a sum of bytes: a negative one counts as none.
+// parseAmount parses a number of bytes. A negative number becomes 0.
 func parseAmount(b []byte) (int64, error) {
 	n, err := parseNumber(b)
 	return max(n, 0), err
 }
 
-// parseKey makes the opaque key of an announce a number: up to eight
-// hexadecimal digits as what they stand for, so that a client has one key over
-// HTTP and UDP; anything else by FNV-1a.
+// parseKey converts the key of an announce to a number. Up to eight hexadecimal digits
+// are parsed, so that a client has the same key over HTTP and UDP. Other keys are
+// hashed with FNV-1a.
 func parseKey(b []byte) uint32 {
 	var n uint32
 	for _, c := range b {
@@ -197,8 +200,9 @@ func fnv1a(b []byte) uint32 {
 	return h
 }
 
-// parseIP reads the address that a peer claims; a name or garbage is none. This
-// is the one field whose text may be allocated: few clients send it.
+// parseIP parses the address that a peer claims to have. It returns the zero address
+// for host names and garbage. It allocates, which few announces need because few
+// clients send an address.
 func parseIP(b []byte) netip.Addr {
 	if len(b) == 0 || len(b) > 64 {
 		return netip.Addr{}
@@ -215,8 +219,8 @@ func parseIP(b []byte) netip.Addr {
 	return a.Unmap()
 }
 
-// QueryValue returns the decoded value of the first key in query, at most limit
-// bytes long; ok is false where there is none or it is broken.
+// QueryValue returns the decoded value of the first occurrence of key in query. ok is
+// false if there is no such key, or its value is malformed or longer than limit bytes.
 func QueryValue(query []byte, key string, limit int) (value []byte, ok bool) {
 	for len(query) > 0 {
 		var k, v []byte
@@ -229,8 +233,9 @@ func QueryValue(query []byte, key string, limit int) (value []byte, ok bool) {
 	return nil, false
 }
 
-// ParseScrapeQuery appends to dst the info-hashes of an HTTP scrape; ErrManyHashes
-// when they are more than limit. None at all asks for every swarm.
+// ParseScrapeQuery appends to dst the info-hashes of an HTTP scrape. It returns
+// [ErrManyHashes] if there are more than limit. A query without info-hashes asks for
+// all swarms.
 func ParseScrapeQuery(dst []spate.InfoHash, query []byte, limit int) ([]spate.InfoHash, error) {
 	if len(query) > MaxQuery {
 		return dst, ErrQueryTooLarge
@@ -242,7 +247,8 @@ func ParseScrapeQuery(dst []spate.InfoHash, query []byte, limit int) ([]spate.In
 		if string(key) != "info_hash" {
 			continue
 		}
-		if n++; n > limit {
+		n++
+		if n > limit {
 			return dst, ErrManyHashes
 		}
 		var h spate.InfoHash
@@ -254,8 +260,7 @@ func ParseScrapeQuery(dst []spate.InfoHash, query []byte, limit int) ([]spate.In
 	return dst, nil
 }
 
-// AppendAnnounceQuery appends the query of an announce, without the question
-// mark.
+// AppendAnnounceQuery appends the query of an announce, without the question mark.
 func AppendAnnounceQuery(b []byte, req *tracker.AnnounceRequest) []byte {
 	b = append(b, "info_hash="...)
 	b = appendEscaped(b, req.InfoHash[:])

@@ -18,7 +18,7 @@ const (
 
 var wantHash = spate.InfoHash{0x12, 0x34, 0x56, 0x78, 0x9a, 0xbc, 0xde, 0xf1, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef, 0x12, 0x34, 0x56, 0x78, 0x9a}
 
-// The queries of clients in the field are read as they are meant.
+// TestParseAnnounceQuery parses queries as real clients send them.
 func TestParseAnnounceQuery(t *testing.T) {
 	plain := tracker.AnnounceRequest{
 		InfoHash: wantHash, PeerID: spate.PeerID([]byte("-TR2940-k8hj0wgej6ch")), Port: 51413,
@@ -124,7 +124,8 @@ func TestQueryValue(t *testing.T) {
 	}
 }
 
-// Parsing an announce must not cost memory: it is done for every one of them.
+// TestParseDoesNotAllocate checks the functions that the server calls for each
+// announce.
 func TestParseDoesNotAllocate(t *testing.T) {
 	q := []byte(base + "&uploaded=1&downloaded=2&left=3&numwant=80&key=7D9B5D63&compact=1&event=started")
 	p := wire.AppendUDPAnnounce(nil, 1, 2, &tracker.AnnounceRequest{Port: 1}, "/announce?x")

@@ -6,24 +6,24 @@ import (
 	"unicode"
 )
 
-// maxText bounds, in bytes, a message from a tracker that is kept.
+// maxText is the largest length in bytes of a message from a tracker; the rest is cut
+// off.
 const maxText = 512
 
-// defaultInterval stands for an interval that a tracker leaves out or gives as
-// zero or less.
+// defaultInterval replaces an interval that a tracker omits, or that is not positive.
 const defaultInterval = 30 * time.Minute
 
-// maxInterval bounds what a tracker can make its clients wait.
+// maxInterval limits how long a tracker can make its clients wait.
 const maxInterval = 24 * time.Hour
 
-// seconds is n seconds, not below 0 and not above a day.
+// seconds converts n to a duration from 0 to maxInterval.
 func seconds(n int64) time.Duration {
 	return time.Duration(max(0, min(n, int64(maxInterval/time.Second)))) * time.Second
 }
 
-// CleanText makes text from outside harmless to show: valid UTF-8, bounded,
-// without control characters, formats that hide or reorder text, and without
-// surrounding space.
+// CleanText makes text from outside safe to show. It cuts s to maxText bytes, removes
+// surrounding space, and replaces invalid UTF-8 and characters that do not print, which
+// include those that hide or reorder text.
 func CleanText(s string) string {
 	if len(s) > maxText {
 		s = s[:maxText]

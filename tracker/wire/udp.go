@@ -15,7 +15,7 @@ import (
 // ProtocolID is the connection id of a connect request (BEP 15).
 const ProtocolID = 0x41727101980
 
-// Action is the kind of a UDP packet (BEP 15).
+// Action is the type of a UDP packet (BEP 15).
 type Action uint32
 
 // The actions of BEP 15.
@@ -26,44 +26,44 @@ const (
 	ActionError    Action = 3
 )
 
-// Lengths in bytes of the fixed parts of packets (BEP 15).
+// Lengths of packets and their fixed parts in bytes (BEP 15).
 const (
-	UDPHeaderLen        = 16 // of every request; a connect request is nothing else
-	UDPAnnounceLen      = 98 // of an announce, without the options of BEP 41
+	UDPHeaderLen        = 16 // header of every request; a connect request has nothing else
+	UDPAnnounceLen      = 98 // an announce without the options of BEP 41
 	UDPConnectReplyLen  = 16
-	UDPAnnounceReplyLen = 20 // without peers
-	UDPReplyLen         = 8  // the least that a reply can be
+	UDPAnnounceReplyLen = 20 // without the peers
+	UDPReplyLen         = 8  // header of every reply
 	udpScrapeEntryLen   = 12
 )
 
-// Options of BEP 41.
+// The option types of BEP 41.
 const (
 	optionEnd     = 0
 	optionNOP     = 1
 	optionURLData = 2
 )
 
-// maxURLData bounds the path and query that BEP 41 options may spell.
+// maxURLData limits the length in bytes of the path and query in BEP 41 options.
 const maxURLData = 1024
 
-// Errors of UDP packets.
+// The errors for malformed UDP packets.
 var (
 	ErrShortPacket  = errors.New("udp tracker packet is too short")
-	ErrBadOption    = errors.New("udp tracker packet has a broken option")
+	ErrBadOption    = errors.New("udp tracker packet has a malformed option")
 	ErrBadEvent     = errors.New("unknown event")
 	ErrBadPort      = errors.New("port is not from 1 to 65535")
-	ErrBadHashes    = errors.New("scrape without a whole number of info-hashes")
-	ErrUnknownReply = errors.New("udp tracker packet of an unknown kind")
+	ErrBadHashes    = errors.New("length of the scrape does not fit a whole number of info-hashes")
+	ErrUnknownReply = errors.New("udp tracker packet of an unknown type")
 )
 
-// UDPHeader begins every request.
+// UDPHeader is the start of every request.
 type UDPHeader struct {
 	ConnectionID  uint64
 	Action        Action
 	TransactionID uint32
 }
 
-// ParseUDPHeader reads the first [UDPHeaderLen] bytes of a request.
+// ParseUDPHeader parses the first [UDPHeaderLen] bytes of a request.
 func ParseUDPHeader(b []byte) (UDPHeader, error) {
 	if len(b) < UDPHeaderLen {
 		return UDPHeader{}, ErrShortPacket
@@ -75,8 +75,9 @@ func ParseUDPHeader(b []byte) (UDPHeader, error) {
 	}, nil
 }
 
-// ParseUDPAnnounce reads the announce b, header included, into req, all of
-// which it sets. It returns what follows the fixed part, for [AppendURLData].
+// ParseUDPAnnounce parses the announce b, including its header, into req. It sets all
+// fields of req. It returns the part of b that follows, whose options [AppendURLData]
+// reads.
 func ParseUDPAnnounce(b []byte, req *tracker.AnnounceRequest) (options []byte, err error) {
 	if len(b) < UDPAnnounceLen {
 		return nil, ErrShortPacket
@@ -115,8 +116,8 @@ func atLeastZero(n uint64) int64 {
 	return int64(n)
 }
 
-// AppendURLData appends to dst the path and query that the options of an
-// announce spell (BEP 41); nothing when they spell none.
+// AppendURLData appends to dst the path and query in the options of an announce (BEP
+// 41), if there are any.
 func AppendURLData(dst, options []byte) ([]byte, error) {
 	start := len(dst)
 	for len(options) > 0 {
@@ -142,8 +143,8 @@ func AppendURLData(dst, options []byte) ([]byte, error) {
 	return dst, nil
 }
 
-// ParseUDPScrape returns the info-hashes, 20 bytes each, of the scrape b, header
-// included; no more than [tracker.MaxScrapeUDP], the rest is dropped.
+// ParseUDPScrape returns the concatenated info-hashes of the scrape b, which includes
+// its header. It drops the info-hashes after the first [tracker.MaxScrapeUDP].
 func ParseUDPScrape(b []byte) (hashes []byte, err error) {
 	const n = len(spate.InfoHash{})
 	if len(b) < UDPHeaderLen+n || (len(b)-UDPHeaderLen)%n != 0 {
@@ -152,15 +153,15 @@ func ParseUDPScrape(b []byte) (hashes []byte, err error) {
 	return b[UDPHeaderLen:min(len(b), UDPHeaderLen+n*tracker.MaxScrapeUDP)], nil
 }
 
-// AppendUDPConnectReply appends the reply to a connect request.
+// AppendUDPConnectReply appends a reply to a connect request.
 func AppendUDPConnectReply(b []byte, transactionID uint32, connectionID uint64) []byte {
 	b = appendReplyHead(b, ActionConnect, transactionID)
 	return binary.BigEndian.AppendUint64(b, connectionID)
 }
 
-// AppendUDPAnnounceReply appends the fixed part of the reply to an announce;
-// compact peers follow, of the family of the packet's address. The interval is
-// in seconds.
+// AppendUDPAnnounceReply appends the fixed part of a reply to an announce. The compact
+// peers follow it; they must be of the address family over which the reply is sent.
+// interval is in seconds.
 func AppendUDPAnnounceReply(b []byte, transactionID, interval, leechers, seeders uint32) []byte {
 	b = appendReplyHead(b, ActionAnnounce, transactionID)
 	b = binary.BigEndian.AppendUint32(b, interval)
@@ -168,20 +169,20 @@ func AppendUDPAnnounceReply(b []byte, transactionID, interval, leechers, seeders
 	return binary.BigEndian.AppendUint32(b, seeders)
 }
 
-// AppendUDPScrapeReply appends the head of the reply to a scrape; an entry for
-// each info-hash asked for follows, in their order.
+// AppendUDPScrapeReply appends the header of a reply to a scrape. The entries follow it
+// in the order of the requested info-hashes.
 func AppendUDPScrapeReply(b []byte, transactionID uint32) []byte {
 	return appendReplyHead(b, ActionScrape, transactionID)
 }
 
-// AppendUDPScrapeEntry appends one swarm's counts.
+// AppendUDPScrapeEntry appends the counts of one swarm.
 func AppendUDPScrapeEntry(b []byte, seeders, completed, leechers uint32) []byte {
 	b = binary.BigEndian.AppendUint32(b, seeders)
 	b = binary.BigEndian.AppendUint32(b, completed)
 	return binary.BigEndian.AppendUint32(b, leechers)
 }
 
-// AppendUDPError appends a failure.
+// AppendUDPError appends an error reply.
 func AppendUDPError(b []byte, transactionID uint32, reason string) []byte {
 	return append(appendReplyHead(b, ActionError, transactionID), reason...)
 }
@@ -201,10 +202,10 @@ func appendRequestHead(b []byte, connectionID uint64, a Action, transactionID ui
 	return appendReplyHead(b, a, transactionID)
 }
 
-// AppendUDPAnnounce appends an announce, with urlData (the path and query of
-// the tracker's URL) as options of BEP 41 unless it is empty. [tracker.EventPaused]
-// has no number in BEP 15 and some trackers refuse others: it goes as a regular
-// announce.
+// AppendUDPAnnounce appends an announce. urlData is the path and query of the tracker's
+// URL, which is sent as options of BEP 41; empty omits them. [tracker.EventPaused] is
+// sent as a regular announce, because BEP 15 has no number for it and some trackers
+// refuse unknown ones.
 func AppendUDPAnnounce(b []byte, connectionID uint64, transactionID uint32, req *tracker.AnnounceRequest, urlData string) []byte {
 	b = appendRequestHead(b, connectionID, ActionAnnounce, transactionID)
 	b = append(b, req.InfoHash[:]...)
@@ -238,8 +239,7 @@ func AppendUDPAnnounce(b []byte, connectionID uint64, transactionID uint32, req 
 	return b
 }
 
-// AppendUDPScrape appends a scrape of hashes, which are at most
-// [tracker.MaxScrapeUDP].
+// AppendUDPScrape appends a scrape of at most [tracker.MaxScrapeUDP] info-hashes.
 func AppendUDPScrape(b []byte, connectionID uint64, transactionID uint32, hashes []spate.InfoHash) []byte {
 	b = appendRequestHead(b, connectionID, ActionScrape, transactionID)
 	for i := range hashes {
@@ -248,7 +248,7 @@ func AppendUDPScrape(b []byte, connectionID uint64, transactionID uint32, hashes
 	return b
 }
 
-// ParseUDPReply reads the head of a reply; the body that it returns is part of b.
+// ParseUDPReply parses the header of a reply. body is the part of b that follows it.
 func ParseUDPReply(b []byte) (a Action, transactionID uint32, body []byte, err error) {
 	if len(b) < UDPReplyLen {
 		return 0, 0, nil, ErrShortPacket
@@ -260,7 +260,7 @@ func ParseUDPReply(b []byte) (a Action, transactionID uint32, body []byte, err e
 	return a, binary.BigEndian.Uint32(b[4:]), b[UDPReplyLen:], nil
 }
 
-// ParseUDPConnectReply reads the body of the reply to a connect request.
+// ParseUDPConnectReply parses the body of a reply to a connect request.
 func ParseUDPConnectReply(body []byte) (connectionID uint64, err error) {
 	if len(body) < UDPConnectReplyLen-UDPReplyLen {
 		return 0, ErrShortPacket
@@ -268,8 +268,8 @@ func ParseUDPConnectReply(body []byte) (connectionID uint64, err error) {
 	return binary.BigEndian.Uint64(body), nil
 }
 
-// ParseUDPAnnounceReply reads the body of the reply to an announce. The peers
-// are of the family of the tracker's address, which is IPv6 with v6.
+// ParseUDPAnnounceReply parses the body of a reply to an announce. v6 reports
+// whether the reply came over IPv6 and therefore has IPv6 peers.
 func ParseUDPAnnounceReply(body []byte, v6 bool) (*tracker.AnnounceResponse, error) {
 	if len(body) < UDPAnnounceReplyLen-UDPReplyLen {
 		return nil, ErrShortPacket
@@ -295,8 +295,8 @@ func ParseUDPAnnounceReply(body []byte, v6 bool) (*tracker.AnnounceResponse, err
 	return r, nil
 }
 
-// ParseUDPScrapeReply reads the body of the reply to a scrape of hashes. A reply
-// may hold fewer entries than were asked for; those that are there are returned.
+// ParseUDPScrapeReply parses the body of a reply to a scrape of hashes. The result has
+// fewer entries than hashes if the reply has.
 func ParseUDPScrapeReply(body []byte, hashes []spate.InfoHash) ([]tracker.ScrapeEntry, error) {
 	n := min(len(body)/udpScrapeEntryLen, len(hashes))
 	if n == 0 {
@@ -315,7 +315,7 @@ func ParseUDPScrapeReply(body []byte, hashes []spate.InfoHash) ([]tracker.Scrape
 	return out, nil
 }
 
-// ParseUDPError reads the body of an error packet.
+// ParseUDPError parses the body of an error reply.
 func ParseUDPError(body []byte) *tracker.FailureError {
 	return &tracker.FailureError{Reason: CleanText(strings.TrimRight(string(body[:min(len(body), maxText)]), "\x00"))}
 }

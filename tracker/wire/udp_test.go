@@ -12,7 +12,7 @@ import (
 	"spate/tracker/wire"
 )
 
-// The layout is that of BEP 15, byte by byte.
+// TestUDPLayout compares packets with the layout of BEP 15.
 func TestUDPLayout(t *testing.T) {
 	req := &tracker.AnnounceRequest{
 		InfoHash: wantHash, PeerID: spate.PeerID([]byte("-Sp0100-0123456789ab")), Port: 0x1234,
@@ -44,7 +44,7 @@ func TestUDPLayout(t *testing.T) {
 	}
 }
 
-func TestUDPAnnounceOdd(t *testing.T) {
+func TestUDPAnnounceEdgeCases(t *testing.T) {
 	pack := func(f func(r *tracker.AnnounceRequest)) []byte {
 		r := tracker.AnnounceRequest{Port: 1, NumWant: -1}
 		f(&r)

@@ -23,20 +23,35 @@ const (
 )
 
 // seed chooses while we want nothing and returns how many slots it used.
+//
+// The slots are for proven peers. Other peers are tried beside them, as many as
+// there are slots that no proven peer needs: one whose turn is over
+// keeps its slot until a peer that was tried has taken something, but does not keep
+// others from being tried.
 func (k *Choker) seed(now time.Time, peers []Peer, slots int) int {
 	slices.SortStableFunc(k.order, func(a, b int) int {
 		x, y := k.rank(now, &peers[a]), k.rank(now, &peers[b])
 		return cmp.Or(cmp.Compare(x.class, y.class), cmp.Compare(x.value, y.value))
 	})
-	used := 0
+	used, needed := 0, 0
 	for _, i := range k.order {
-		if used == slots || !peers[i].Interested {
-			break
+		p := &peers[i]
+		if p.Interested && p.Proven && used < slots {
+			k.chosen.add(p.ID)
+			used++
+			if k.rank(now, p).class == inTurn {
+				needed++
+			}
 		}
-		k.chosen.add(peers[i].ID)
-		used++
 	}
-	return used
+	tried := needed
+	for _, i := range k.order {
+		if p := &peers[i]; p.Interested && !p.Proven && tried < slots {
+			k.chosen.add(p.ID)
+			tried++
+		}
+	}
+	return max(used, tried)
 }
 
 // newcomers tells whether somebody has or may get the optimistic slot of a seed:

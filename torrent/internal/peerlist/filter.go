@@ -4,23 +4,33 @@ import (
 	"net/netip"
 
 	"spate"
+	"spate/internal/netguard"
 )
 
-// Usable tells whether a can be the address of a peer that src names: a port, a
-// unicast address that means the same everywhere, and not ourselves. Loopback
-// is taken from the user, and from others with AllowLocal.
+// Usable reports whether a can be the address of a peer that src names: a port, a
+// unicast address that means the same everywhere, and not ourselves. Loopback is taken
+// from the user and the caller, and from others with AllowLocal; the metadata service
+// of a cloud, which is no peer, from the user alone.
 func (l *List) Usable(a netip.AddrPort, src Source) bool {
 	a = spate.CanonicalAddr(a)
-	ip := a.Addr()
-	switch {
-	case !a.IsValid() || a.Port() == 0:
+	if !a.IsValid() || a.Port() == 0 {
 		return false
-	case ip.IsUnspecified() || ip.IsMulticast() || ip.IsLinkLocalUnicast() && ip.Is6():
+	}
+	switch netguard.KindOf(a.Addr()) {
+	case netguard.Nowhere, netguard.Unspecified:
 		return false
-	case ip.Is4() && (ip.As4()[0] == 0 || ip.As4()[0] >= 240):
-		return false // "this network" and reserved, broadcast included
-	case ip.IsLoopback() && !l.opt.AllowLocal && src != SourceManual:
-		return false
+	case netguard.LinkLocal:
+		if a.Addr().Is6() {
+			return false // it means nothing without the zone, which is not told
+		}
+	case netguard.Metadata:
+		if src != SourceManual {
+			return false
+		}
+	case netguard.Loopback:
+		if !l.opt.AllowLocal && src < SourceCaller {
+			return false
+		}
 	}
 	return !l.isSelf(a)
 }

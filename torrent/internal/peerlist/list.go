@@ -31,17 +31,23 @@ const (
 	SourceResume                 // was useful before the restart
 	SourceTracker                // BEP 3
 	SourceLSD                    // heard on the local network (BEP 14)
+	SourceLink                   // named in a magnet link (BEP 9)
+	SourceCaller                 // the program around the engine, or a tracker on this machine
 	SourceManual                 // the user
 )
 
 // String returns the source's name as it is shown.
 func (s Source) String() string {
-	names := [...]string{"pex", "dht", "incoming", "resume", "tracker", "lsd", "manual"}
+	names := [...]string{"pex", "dht", "incoming", "resume", "tracker", "lsd", "link", "caller", "manual"}
 	if int(s) < len(names) {
 		return names[s]
 	}
 	return "unknown"
 }
+
+// waitedFor reports whether somebody waits for just the addresses of this source: they
+// are tried again soon, and not forgotten.
+func (s Source) waitedFor() bool { return s >= SourceLink }
 
 // Bounds.
 const (
@@ -53,7 +59,7 @@ const (
 // Options of a List. The zero value is documented at each field.
 type Options struct {
 	Max        int            // candidates; 0: 3000
-	AllowLocal bool           // takes loopback addresses from every source, else only from the user
+	AllowLocal bool           // takes loopback addresses from every source, else only from the user and the caller
 	Self       netip.AddrPort // where we listen, which is never a candidate; the IP may be unspecified
 	Seed       uint64         // orders candidates while our own address is not known; 0: random
 }

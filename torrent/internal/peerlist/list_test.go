@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
+
+	"spate/internal/netguard"
 )
 
 var start = time.Unix(1_800_000_000, 0)
@@ -76,6 +78,11 @@ func TestFilter(t *testing.T) {
 		{"0.1.2.3:5", false, false, false}, {"224.0.0.1:5", false, false, false}, {"255.255.255.255:5", false, false, false},
 		{"240.1.1.1:5", false, false, false}, {"[ff02::1]:5", false, false, false}, {"[fe80::1]:5", false, false, false},
 		{"127.0.0.1:5", false, true, true}, {"[::1]:5", false, true, true}, {"[::ffff:127.0.0.1]:5", false, true, true},
+		{"[64:ff9b::7f00:1]:5", false, true, true}, {"[2002:7f00:1::]:5", false, true, true},
+		{"169.254.169.254:80", false, true, false}, {"[::ffff:169.254.169.254]:80", false, true, false}, {"169.254.170.2:80", false, true, false},
+		{"168.63.129.16:80", false, true, false}, {"100.100.100.200:80", false, true, false}, {"[fd00:ec2::254]:80", false, true, false},
+		{"[64:ff9b::a9fe:a9fe]:80", false, true, false}, {"[2002:a9fe:a9fe::1]:80", false, true, false}, {"192.0.0.192:80", false, true, false},
+		{"[64:ff9b::e000:1]:5", false, false, false}, {"[100::1]:5", false, false, false}, {"[64:ff9b::909:909]:5", true, true, true},
 		{"127.0.0.1:6881", false, true, false}, {"[::1]:6881", false, true, false},
 		{"5.6.7.8:6881", false, false, true}, {"5.6.7.8:6882", true, true, true}, {"[2a00::1]:6881", false, false, true},
 		{"5.6.7.9:1", false, false, true},
@@ -86,6 +93,12 @@ func TestFilter(t *testing.T) {
 		}
 		if got := l.Usable(a, SourceManual); got != c.user {
 			t.Errorf("%s from the user: %v", a, got)
+		}
+		if got := l.Usable(a, SourceLink); got != c.remote {
+			t.Errorf("%s from a magnet link: %v", a, got)
+		}
+		if got := l.Usable(a, SourceCaller); got != (c.remote || c.user && netguard.KindOf(a.Addr()) == netguard.Loopback) {
+			t.Errorf("%s from the caller: %v", a, got)
 		}
 		if got := local.Usable(a, SourceTracker); got != c.local {
 			t.Errorf("%s with AllowLocal: %v", a, got)

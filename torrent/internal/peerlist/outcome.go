@@ -20,21 +20,21 @@ const (
 // What follows on failures and connections.
 const (
 	maxFailures    = 6                // in a row, then a candidate is forgotten
-	manualFailures = 1 << 30          // the user's own addresses are not
+	manualFailures = 1 << 30          // those that are waited for are not
 	failurePause   = 30 * time.Second // after the first failure, doubled by each further one
 	maxPause       = time.Hour
 	usefulPause    = 10 * time.Second // after a useful connection
 	uselessPause   = 5 * time.Second  // after the first useless connection, doubled by each further one
 	maxUseless     = 30 * time.Minute
-	manualPause    = 2 * time.Second // after the first of any of them, for addresses of the user's
+	manualPause    = 2 * time.Second // after the first of any of them, for addresses that are waited for
 	maxManualPause = time.Minute
 	maxHeard       = 4 // pauses that end early, until it was useful
 	brokenFailures = 2 // an end by OutcomeBroken counts so many failures
 )
 
 // Failed says that no connection came about: refused, timed out, or ended before
-// the handshake. After several in a row the candidate is forgotten, unless it
-// came from the user.
+// the handshake. After several in a row the candidate is forgotten, unless the user,
+// the caller or a magnet link named it.
 func (l *List) Failed(a netip.AddrPort, now time.Time) {
 	if c := l.find(a); c != nil {
 		l.fail(c, now, 1)
@@ -43,7 +43,7 @@ func (l *List) Failed(a netip.AddrPort, now time.Time) {
 
 func (l *List) fail(c *candidate, now time.Time, by int32) {
 	limit := int32(maxFailures)
-	if c.source == SourceManual {
+	if c.source.waitedFor() {
 		limit = manualFailures
 	}
 	c.state = idle
@@ -55,10 +55,10 @@ func (l *List) fail(c *candidate, now time.Time, by int32) {
 	l.notBefore = time.Time{}
 }
 
-// pause is a pause that was doubled n times, at most limit. Somebody waits for
-// the addresses that the user named: theirs are short.
+// pause is a pause that was doubled n times, at most limit. Those of addresses that
+// somebody waits for are short.
 func (c *candidate) pause(pause time.Duration, n int, limit time.Duration) time.Duration {
-	if c.source == SourceManual {
+	if c.source.waitedFor() {
 		pause, limit = manualPause, maxManualPause
 	}
 	for ; n > 0 && pause < limit; n-- {

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"net/http/httptrace"
 	"net/netip"
 	"net/url"
 	"strconv"
@@ -23,7 +22,6 @@ const (
 	tlsTimeout     = 10 * time.Second
 	idleTimeout    = 30 * time.Second // of a connection between two requests
 	maxHeaderBytes = 64 << 10
-	maxAddrs       = 4 // of one name that are tried
 	maxRetryAfter  = 24 * time.Hour
 	// DefaultStall is the longest time that a server may take for one [Range.Fill].
 	DefaultStall = 30 * time.Second
@@ -33,8 +31,10 @@ const (
 type Options struct {
 	// Dial connects to an address "ip:port"; nil: package net.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
-	// Bind is the local address that Dial uses, if there is one: only addresses
-	// of its family are asked, and only this machine if it is a loopback address.
+	// Resolver looks names up; nil: [net.DefaultResolver].
+	Resolver *net.Resolver
+	// Bind is the local address of connections, if there is one: only addresses of
+	// its family are asked, and only this machine if it is a loopback address.
 	Bind netip.Addr
 	// UserAgent is sent with every request.
 	UserAgent string
@@ -44,211 +44,93 @@ type Options struct {
 	Stall time.Duration
 }
 
+// maxRedirects is the number of redirects that are followed.
+const maxRedirects = 1
+
 // Client asks web servers. It is safe for concurrent use.
 //
 // Where it may go: the address that is dialled is looked at, not the name. The
-// metadata services of clouds and what is no machine's address are never asked.
-// Hosts of private networks and this machine are asked only without a query, so
-// that a torrent cannot have us press buttons there. One redirect is followed: to
-// http or https, not from https to http, not nearer to this machine than the
-// server that sent it, and without the credentials of another host.
+// metadata services of clouds, link-local addresses and what is no machine's address
+// are never asked. Hosts of private networks and this machine are asked only without a
+// query, so that a torrent cannot have us press buttons there. One redirect is
+// followed: to http or https, not from https to http, not nearer to this machine than
+// the server that sent it, and without the credentials of another host.
 type Client struct {
-	opt Options
-	// One for each reach: a connection that one request was allowed to make is
-	// never used by another that was not.
-	transports [netguard.Machine + 1]*http.Transport
+	opt  Options
+	http *netguard.Client
 }
 
 // NewClient returns a client. Close it after use.
 func NewClient(opt Options) *Client {
-	if opt.Dial == nil {
-		opt.Dial = (&net.Dialer{}).DialContext
-	}
 	if opt.Stall <= 0 {
 		opt.Stall = DefaultStall
 	}
-	c := &Client{opt: opt}
-	for r := range c.transports {
-		c.transports[r] = &http.Transport{
-			DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
-				return c.dial(ctx, netguard.Reach(r), network, address)
-			},
-			TLSClientConfig:        opt.TLS.Clone(),
-			TLSHandshakeTimeout:    tlsTimeout,
-			IdleConnTimeout:        idleTimeout,
-			MaxIdleConnsPerHost:    4,
-			MaxIdleConns:           32,
-			MaxResponseHeaderBytes: maxHeaderBytes,
-			DisableCompression:     true,
-		}
+	return &Client{opt: opt, http: netguard.NewClient(netguard.ClientOptions{
+		Dialer: netguard.Dialer{
+			Dial: opt.Dial, LocalAddr: opt.Bind, OnlyLoopback: opt.Bind.IsLoopback(), Resolver: opt.Resolver, Timeout: dialTimeout,
+		},
+		Transport: opt.transport, MaxRedirects: maxRedirects,
+	})}
+}
+
+func (o *Options) transport() *http.Transport {
+	return &http.Transport{
+		TLSClientConfig:        o.TLS.Clone(),
+		TLSHandshakeTimeout:    tlsTimeout,
+		IdleConnTimeout:        idleTimeout,
+		MaxIdleConnsPerHost:    4,
+		MaxIdleConns:           32,
+		MaxResponseHeaderBytes: maxHeaderBytes,
+		DisableCompression:     true,
 	}
-	return c
 }
 
 // Close closes the connections that are not in use.
-func (c *Client) Close() {
-	for _, t := range c.transports {
-		t.CloseIdleConnections()
-	}
-}
-
-// dial connects to a host within a reach, at the first of its addresses that
-// answers.
-func (c *Client) dial(ctx context.Context, within netguard.Reach, network, address string) (net.Conn, error) {
-	host, port, err := net.SplitHostPort(address)
-	if err != nil {
-		return nil, err
-	}
-	addrs, err := c.resolve(ctx, host)
-	if err != nil {
-		return nil, err
-	}
-	var refused, failed error
-	for _, a := range addrs {
-		a = a.Unmap()
-		if refused = c.mayDial(within, a); refused != nil {
-			continue
-		}
-		dctx, cancel := context.WithTimeout(ctx, dialTimeout)
-		conn, err := c.opt.Dial(dctx, network, net.JoinHostPort(a.String(), port))
-		cancel()
-		if err == nil {
-			return conn, nil
-		}
-		failed = err
-		if ctx.Err() != nil {
-			break
-		}
-	}
-	if failed != nil {
-		return nil, failed
-	}
-	return nil, refused
-}
-
-// resolve returns the addresses of a host, at least one and at most maxAddrs.
-func (c *Client) resolve(ctx context.Context, host string) ([]netip.Addr, error) {
-	if a, err := netip.ParseAddr(host); err == nil {
-		return []netip.Addr{a}, nil
-	}
-	if c.opt.Bind.IsLoopback() && !strings.EqualFold(host, "localhost") {
-		return nil, fmt.Errorf("%s: bound to %v, which asks no name server", host, c.opt.Bind)
-	}
-	network := "ip"
-	switch {
-	case !c.opt.Bind.IsValid():
-	case c.opt.Bind.Is4():
-		network = "ip4"
-	default:
-		network = "ip6"
-	}
-	addrs, err := net.DefaultResolver.LookupNetIP(ctx, network, host)
-	if err != nil {
-		return nil, err
-	}
-	if len(addrs) == 0 {
-		return nil, &net.DNSError{Err: "no such host", Name: host, IsNotFound: true}
-	}
-	return addrs[:min(len(addrs), maxAddrs)], nil
-}
-
-// mayDial says why a connection to a may not be made.
-func (c *Client) mayDial(within netguard.Reach, a netip.Addr) error {
-	if c.opt.Bind.IsLoopback() && !a.IsLoopback() {
-		return &netguard.AddressError{Addr: a, Reason: "bound to a loopback address"}
-	}
-	return within.Check(a)
-}
+func (c *Client) Close() { c.http.Close() }
 
 // get asks for n bytes from off of a file of that size and returns an answer that
 // promises exactly these.
 func (c *Client) get(ctx context.Context, u *url.URL, off, n, size int64) (*http.Response, error) {
-	within := netguard.Machine
+	within := netguard.ToMachine
 	if u.RawQuery != "" || u.ForceQuery {
-		within = netguard.Public
+		within = netguard.ToPublic
 	}
-	for redirected := false; ; redirected = true {
-		resp, at, err := c.roundTrip(ctx, within, u, off, n)
-		if err != nil {
-			return nil, explain(u, err)
-		}
-		next, err := location(resp, u)
-		if next == nil && err == nil {
-			err = checkAnswer(resp, off, n, size)
-		}
-		if next != nil && redirected {
-			err = errors.New("it redirects again")
-		}
-		if err == nil && next == nil {
-			return resp, nil
-		}
-		resp.Body.Close()
-		if err != nil {
-			return nil, refusal(u, resp, err)
-		}
-		if within, err = netguard.Of(at); err != nil {
-			within = netguard.Public
-		}
-		u = next
-	}
-}
-
-// roundTrip asks once and returns the answer and the address that it came from.
-func (c *Client) roundTrip(ctx context.Context, within netguard.Reach, u *url.URL, off, n int64) (*http.Response, netip.Addr, error) {
-	var at netip.Addr
-	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) {
-		if ap, err := netip.ParseAddrPort(info.Conn.RemoteAddr().String()); err == nil {
-			at = ap.Addr().Unmap()
-		}
-	}})
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
 	if err != nil {
-		return nil, at, err
+		return nil, explain(u, err)
 	}
 	req.Header.Set("Range", "bytes="+strconv.FormatInt(off, 10)+"-"+strconv.FormatInt(off+n-1, 10))
 	req.Header.Set("Accept-Encoding", "identity")
 	req.Header.Set("User-Agent", c.opt.UserAgent)
-	if u.User != nil {
-		password, _ := u.User.Password()
-		req.SetBasicAuth(u.User.Username(), password)
+	answer, err := c.http.Get(req, within)
+	if err != nil {
+		return nil, explain(u, err)
 	}
-	resp, err := c.transports[within].RoundTrip(req)
-	return resp, at, err
+	resp := answer.Response
+	if err := checkAnswer(resp, off, n, size); err != nil {
+		resp.Body.Close()
+		return nil, refusal(resp.Request.URL, resp, err)
+	}
+	return resp, nil
 }
 
-// location returns where resp sends the request on, nil where it does not.
-func location(resp *http.Response, from *url.URL) (*url.URL, error) {
-	switch resp.StatusCode {
-	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
-	default:
-		return nil, nil
-	}
-	text := resp.Header.Get("Location")
-	if text == "" {
-		return nil, errors.New("it redirects to nowhere")
-	}
-	next, err := from.Parse(text)
-	switch {
-	case err != nil:
-		return nil, errors.New("it redirects to what is no URL")
-	case next.Scheme != "http" && next.Scheme != "https" || next.Hostname() == "":
-		return nil, errors.New("it redirects to what is no http or https URL")
-	case from.Scheme == "https" && next.Scheme == "http":
-		return nil, errors.New("it redirects from https to http")
-	}
-	next.User, next.Fragment, next.RawFragment = nil, "", ""
-	if next.Scheme == from.Scheme && next.Host == from.Host {
-		next.User = from.User
-	}
-	return next, nil
-}
-
-// explain makes the error of a request that was not answered.
+// explain makes the error of a request for u that was not answered: the URL in it is
+// the one that failed.
 func explain(u *url.URL, err error) error {
-	if errors.Is(err, netguard.ErrForbidden) {
-		return &BrokenError{URL: u.Redacted(), Reason: "it may not be asked", Err: err}
+	at := u.Redacted()
+	var failed *url.Error
+	if errors.As(err, &failed) {
+		at, err = failed.URL, failed.Err
 	}
-	return fmt.Errorf("%s: %w", u.Redacted(), err)
+	var forbidden *netguard.AddressError
+	var redirect *netguard.RedirectError
+	switch {
+	case errors.As(err, &forbidden):
+		return &BrokenError{URL: at, Reason: "it may not be asked", Err: forbidden}
+	case errors.As(err, &redirect):
+		return &BrokenError{URL: at, Reason: redirect.Reason}
+	}
+	return fmt.Errorf("%s: %w", at, err)
 }
 
 // refusal makes the error of an answer that is not what was asked for.

@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
-	"net/url"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -469,19 +468,14 @@ func TestStall(t *testing.T) {
 
 // FuzzAnswer holds any header against what was asked: none that differs passes.
 func FuzzAnswer(f *testing.F) {
-	f.Add("bytes 10-19/100", "10", "/x", "5")
-	f.Add("bytes 10-19/*", "", "http://127.0.0.1/", "Sun, 22 Nov 2026 12:01:00 GMT")
-	f.Fuzz(func(t *testing.T, contentRange, length, to, after string) {
+	f.Add("bytes 10-19/100", "5")
+	f.Add("bytes 10-19/*", "Sun, 22 Nov 2026 12:01:00 GMT")
+	f.Fuzz(func(t *testing.T, contentRange, after string) {
 		if err := checkRange(contentRange, 10, 10, 100); err == nil && contentRange != "bytes 10-19/100" && contentRange != "bytes 10-19/*" {
 			t.Errorf("%q passes", contentRange)
 		}
 		if d := retryAfter(after, time.Unix(1e9, 0)); d < 0 || d > maxRetryAfter {
 			t.Errorf("%q: %v", after, d)
-		}
-		from, _ := url.Parse("https://h/x")
-		resp := &http.Response{StatusCode: http.StatusFound, Header: http.Header{"Location": {to}}}
-		if next, err := location(resp, from); err == nil && (next == nil || next.Scheme != "https" || next.Hostname() == "") {
-			t.Errorf("%q leads to %v", to, next)
 		}
 	})
 }

@@ -12,10 +12,10 @@ import (
 	"spate/tracker/swarm"
 )
 
-// model is a store as the rules have it, without any thought of speed.
+// model is a simple implementation of the rules of a store.
 type model struct {
 	opt    swarm.Options
-	keys   uint32 // handed out
+	keys   uint32 // number of keys that were assigned
 	swarms map[spate.InfoHash]*modelSwarm
 }
 
@@ -85,8 +85,8 @@ func (s *modelSwarm) counts() (seeders, leechers uint32) {
 	return seeders, leechers
 }
 
-// key is that of who is at the address of r, or a new one. A store need not
-// remember who is gone, nor for ever whose completion it counted.
+// key returns the key of the peer at the address of r, or a new key. A store need not
+// remember peers that have left, nor all peers whose completion it counted.
 func (m *model) key(r *swarm.Request, other bool) uint32 {
 	if s := m.swarms[r.InfoHash]; s != nil && !other {
 		if p := s.peers[r.Addr]; p != nil {
@@ -97,8 +97,8 @@ func (m *model) key(r *swarm.Request, other bool) uint32 {
 	return m.keys
 }
 
-// sampled says what is wrong with the peers that a store gave.
-func (m *model) sampled(r *swarm.Request, got map[netip.AddrPort]bool) error {
+// checkSample returns an error if a reply has wrong peers.
+func (m *model) checkSample(r *swarm.Request, got map[netip.AddrPort]bool) error {
 	want := r.NumWant
 	if want < 0 {
 		want = m.opt.NumWant
@@ -139,8 +139,8 @@ func (m *model) expire(now time.Time) {
 	}
 }
 
-// Property runs random sequences of announces against the model. open is called
-// for each; the stores are for it to close when the test ends.
+// Property compares a store with the model in random sequences of announces. It calls
+// open for each sequence, which must close the store at the end of the test.
 func Property(t *rapid.T, open func(o swarm.Options) Store) {
 	o := Options()
 	o.NumWant, o.MaxNumWant = 50, 100
@@ -150,8 +150,8 @@ func Property(t *rapid.T, open func(o swarm.Options) Store) {
 	hosts := rapid.SampledFrom([]int{3, 40, 300, 1500}).Draw(t, "hosts")
 	one := func(r swarm.Request) {
 		want := m.announce(u.now, &r)
-		got := u.tell(r)
-		if err := m.sampled(&r, peers(u, &got)); err != nil {
+		got := u.announce(r)
+		if err := m.checkSample(&r, peers(u, &got)); err != nil {
 			t.Fatal(err)
 		}
 		got.Peers4, got.Peers6, got.Interval, got.MinInterval = nil, nil, 0, 0
@@ -183,7 +183,8 @@ func Property(t *rapid.T, open func(o swarm.Options) Store) {
 			to := rapid.IntRange(from, hosts-1).Draw(t, "to")
 			u.quick = true
 			for h := from; h <= to; h++ {
-				if r.Addr = peer(h).Addr; h%3 == 0 {
+				r.Addr = peer(h).Addr
+				if h%3 == 0 {
 					r.Addr = peer6(h).Addr
 				}
 				r.Key = m.key(&r, false)
@@ -193,7 +194,7 @@ func Property(t *rapid.T, open func(o swarm.Options) Store) {
 			u.check()
 		},
 		"wait": func(*rapid.T) {
-			// In whole units of the table's clock, so that both round alike.
+			// Use multiples of the table's clock unit, so that both round the same way.
 			u.now = u.now.Add(time.Duration(rapid.IntRange(0, 600).Draw(t, "time")) * 4 * time.Second)
 			m.expire(u.now)
 			u.s.Sweep(u.now, 0)

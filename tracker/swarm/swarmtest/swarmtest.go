@@ -1,6 +1,5 @@
-// Package swarmtest is what any store of swarms must do, as a test that the
-// store's own tests run: [Run] for the rules one by one, [Property] for random
-// sequences against a slow, obvious model of the same.
+// Package swarmtest tests stores of swarms: [Run] tests the rules one by one, and
+// [Property] compares a store with a simple model in random sequences.
 package swarmtest
 
 import (
@@ -12,8 +11,8 @@ import (
 	"spate/tracker/swarm"
 )
 
-// Store is what is tested: see the methods of [swarm.Table] for their contracts.
-// If it has a method Check() error, that is called after every step.
+// Store is the interface that is tested. [swarm.Table] documents its methods. If a
+// store has a method Check() error, it is called after every step.
 type Store interface {
 	Announce(now time.Time, r *swarm.Request, rep *swarm.Reply) error
 	Scrape(now time.Time, ih spate.InfoHash) (seeders, leechers, completed uint32, ok bool)
@@ -25,13 +24,12 @@ type Store interface {
 	Drop(ih spate.InfoHash)
 }
 
-// Options are those that the stores under test are made with, unless a test says
-// otherwise.
+// Options returns the options of the stores under test, unless a test changes them.
 func Options() swarm.Options {
 	return swarm.Options{Shards: 2, Interval: 10 * time.Minute, Expire: 30 * time.Minute, Seed: [16]byte{1}}
 }
 
-// failer is what testing.TB and rapid.T have in common, as far as it is used.
+// failer is the common part of testing.TB and rapid.T.
 type failer interface {
 	Helper()
 	Error(...any)
@@ -40,12 +38,12 @@ type failer interface {
 	Fatalf(string, ...any)
 }
 
-// run is one store under test, and its time.
+// run is a test of one store. It holds the current time of the test.
 type run struct {
 	failer
 	s   Store
 	now time.Time
-	// quick leaves out the check after each announce.
+	// quick disables the check after each announce.
 	quick bool
 }
 
@@ -54,8 +52,8 @@ var (
 	hashB = spate.InfoHash{0xbb, 2}
 )
 
-// peer is the request of a leecher with number n on its own IPv4 address, that
-// wants all it can get.
+// peer returns the request of leecher n at its own IPv4 address, which wants as many
+// peers as possible.
 func peer(n int) swarm.Request {
 	return swarm.Request{
 		InfoHash: hashA,
@@ -75,8 +73,9 @@ func seed(r swarm.Request) swarm.Request { r.Seed = true; return r }
 
 func with(r swarm.Request, e tracker.Event) swarm.Request { r.Event = e; return r }
 
-// tell announces r and returns the answer, checked for what holds of every one.
-func (u *run) tell(r swarm.Request) swarm.Reply {
+// announce announces r and returns the reply, after checking what holds for every
+// reply.
+func (u *run) announce(r swarm.Request) swarm.Reply {
 	u.Helper()
 	var rep swarm.Reply
 	if err := u.s.Announce(u.now, &r, &rep); err != nil {
@@ -98,7 +97,7 @@ func (u *run) check() {
 	}
 }
 
-// counts fails unless the store has these counts for ih.
+// counts fails the test unless the store has these counts for ih.
 func (u *run) counts(ih spate.InfoHash, seeders, leechers, completed uint32) {
 	u.Helper()
 	s, l, c, _ := u.s.Scrape(u.now, ih)
@@ -107,7 +106,7 @@ func (u *run) counts(ih spate.InfoHash, seeders, leechers, completed uint32) {
 	}
 }
 
-// peers decodes the peers of a reply, and fails where one is twice.
+// peers decodes the peers of a reply. It fails the test if a peer occurs twice.
 func peers(t failer, rep *swarm.Reply) map[netip.AddrPort]bool {
 	t.Helper()
 	list, err := spate.AppendPeers4(nil, rep.Peers4)

@@ -1,0 +1,61 @@
+// Package atomicfile writes small files atomically: if the program or the machine stops
+// during a write, the file has its old or its new content.
+package atomicfile
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+)
+
+// Extension ends the names of temporary files. A temporary file that is left over was
+// not written completely.
+const Extension = ".new"
+
+// Replace atomically replaces the content of the file at path with b and syncs the file
+// and its directory. Only the owner can read the file.
+func Replace(path string, b []byte) error {
+	if err := Write(path, b); err != nil {
+		return err
+	}
+	return SyncDir(filepath.Dir(path))
+}
+
+// Write is like [Replace] but does not sync the directory. After a crash the file may
+// have its old content until [SyncDir] has returned.
+func Write(path string, b []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*"+Extension)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(b)
+	if err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		os.Remove(f.Name())
+	}
+	return err
+}
+
+// SyncDir syncs a directory, so that the names of its files survive a crash. It does
+// nothing if the system cannot sync directories.
+func SyncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	err = d.Sync()
+	for _, unsupported := range []error{errors.ErrUnsupported, syscall.EINVAL, fs.ErrPermission} { // Windows returns fs.ErrPermission
+		if errors.Is(err, unsupported) {
+			return nil
+		}
+	}
+	return err
+}

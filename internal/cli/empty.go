@@ -1,0 +1,104 @@
+package cli
+
+import (
+	"errors"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// An empty value is nearly always the fault of a script whose variable was not set. Taken
+// as "none" it would make create pack the working directory, publish leave the signature
+// out and get trust anybody. So it is an error for every argument, flag and setting;
+// [takesEmpty] makes exceptions. docs/serve.md tells the rules.
+
+// Errors of [checkValue].
+var (
+	errEmpty  = errors.New("the value is empty")
+	errBlanks = errors.New("the value has only blanks")
+)
+
+const valueHint = "give it a value, or leave it out"
+
+// emptyValue is the annotation of flags for which an empty value means something.
+const emptyValue = "spate-empty"
+
+// takesEmpty marks flags for which an empty value means something, which their help says.
+func takesEmpty(f *pflag.FlagSet, names ...string) {
+	for _, name := range names {
+		if err := f.SetAnnotation(name, emptyValue, nil); err != nil {
+			panic(err) // there is no such flag
+		}
+	}
+}
+
+// checkValue returns an error if value is empty or has only blanks, and f does not take
+// that. Flags that are numbers and the like refuse such values themselves.
+func checkValue(f *pflag.Flag, value string) error {
+	_, mayBeEmpty := f.Annotations[emptyValue]
+	switch {
+	case !blank(value), value == "" && mayBeEmpty:
+		return nil
+	case value == "":
+		return errEmpty
+	}
+	return errBlanks
+}
+
+// blank reports whether s is empty or has only blanks.
+func blank(s string) bool { return strings.TrimSpace(s) == "" }
+
+// checkEmpty returns an error if an argument or a flag on the command line of cmd is empty
+// or has only blanks.
+func checkEmpty(cmd *cobra.Command, args []string) error {
+	switch cmd.Name() {
+	case cobra.ShellCompRequestCmd, cobra.ShellCompNoDescRequestCmd:
+		return nil // the word that a shell wants to be completed
+	}
+	for i, arg := range args {
+		if blank(arg) {
+			return usageHint("usage: "+strings.TrimSuffix(cmd.UseLine(), " [flags]"), "%s: argument %d (%q) is empty", cmd.CommandPath(), i+1, arg)
+		}
+	}
+	var bad error
+	cmd.Flags().Visit(func(f *pflag.Flag) {
+		for _, v := range textsOf(f) {
+			if err := checkValue(f, v); err != nil && bad == nil {
+				bad = usageHint(valueHint, "--%s: %w", f.Name, err)
+			}
+		}
+	})
+	return bad
+}
+
+// textsOf returns the values of a flag that takes texts, as they were given. Other flags
+// keep no text, and checked theirs when they were set.
+func textsOf(f *pflag.Flag) []string {
+	switch f.Value.Type() {
+	case "string":
+		return []string{f.Value.String()}
+	case "stringArray":
+		return f.Value.(pflag.SliceValue).GetSlice()
+	}
+	return nil
+}
+
+// guards are the flags without which more is trusted, taken, published or listened on than
+// with them. An empty variable for any other flag counts as none. For one of these it is an
+// error, because whoever sets it wants the guard.
+var guards = []string{
+	"sign", "verify-key", "tls-cert", "tls-key", "domain", "acme-ca", "acme-ca-roots",
+	"allowed-dir", "allow-list", "deny-list", "allow-net", "deny-net", "nets", "tokens",
+	"files-from", "include", "exclude", "select", "private",
+	"bind", "listen", "udp",
+}
+
+// checkVariable returns an error if the variable for f is empty and may not be.
+func checkVariable(f *pflag.Flag, name string) error {
+	if !slices.Contains(guards, f.Name) {
+		return nil
+	}
+	return usageHint("give it a value, or unset it", "variable %s is empty", name)
+}

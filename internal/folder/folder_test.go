@@ -1,0 +1,316 @@
+package folder_test
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"spate/internal/folder"
+	"spate/internal/folder/foldertest"
+)
+
+const text = "text of the folder"
+
+// TestTraps: whatever lies where a file is expected, nothing outside the folder
+// is read and nothing is waited for, by each of the ways to read a file.
+func TestTraps(t *testing.T) {
+	t.Parallel()
+	ways := map[string]func(f *folder.Folder, dir, name string, o folder.Options) (string, error){
+		"ReadFile": func(f *folder.Folder, _, name string, _ folder.Options) (string, error) {
+			b, err := f.ReadFile(name, 1000)
+			return string(b), err
+		},
+		"FS": func(_ *folder.Folder, dir, name string, o folder.Options) (string, error) {
+			info, err := fs.Stat(folder.FS(dir, o, 1000), name)
+			if err == nil && info.IsDir() {
+				return "", &folder.TypeError{Path: name, Type: fs.ModeDir}
+			}
+			b, err := fs.ReadFile(folder.FS(dir, o, 1000), name)
+			return string(b), err
+		},
+		"Open": func(f *folder.Folder, _, name string, o folder.Options) (string, error) {
+			if !o.FollowLinks {
+				f = folder.In(f.Root())
+			}
+			file, err := f.Open(name)
+			if err != nil {
+				return "", err
+			}
+			defer file.Close()
+			b := make([]byte, 100)
+			n, err := file.Read(b)
+			return string(b[:n]), err
+		},
+	}
+	for _, follow := range []bool{false, true} {
+		for _, trap := range foldertest.Traps(text) {
+			for way, read := range ways {
+				t.Run(trap.Name+" "+way+map[bool]string{true: " followed"}[follow], func(t *testing.T) {
+					t.Parallel()
+					dir := filepath.Join(t.TempDir(), "in")
+					os.Mkdir(dir, 0o755)
+					trap.Put(t, filepath.Join(dir, "x"))
+					o := folder.Options{FollowLinks: follow}
+					f, err := folder.Open(dir, o)
+					if err != nil {
+						t.Fatal(err)
+					}
+					defer f.Close()
+					got, err := read(f, dir, "x", o)
+					want := trap.Strict
+					if follow {
+						want = trap.Follow
+					}
+					if is := foldertest.OutcomeOf(got, err, text); is != want {
+						t.Errorf("%s, want %s: %q, %v", is, want, got, err)
+					}
+					if err != nil && way == "ReadFile" && !strings.Contains(err.Error(), filepath.Join(dir, "x")) {
+						t.Errorf("the error does not name the path: %v", err)
+					}
+				})
+			}
+		}
+	}
+}
+
+// TestNamed: a file that the user named may be a link, but no pipe or device.
+func TestNamed(t *testing.T) {
+	t.Parallel()
+	for _, trap := range foldertest.Traps(text) {
+		t.Run(trap.Name, func(t *testing.T) {
+			t.Parallel()
+			dir := filepath.Join(t.TempDir(), "in")
+			os.Mkdir(dir, 0o755)
+			trap.Put(t, filepath.Join(dir, "x"))
+			b, err := folder.ReadNamed(filepath.Join(dir, "x"), 1000)
+			if is := foldertest.OutcomeOf(string(b), err, text); is != trap.Follow {
+				t.Errorf("%s, want %s: %q, %v", is, trap.Follow, b, err)
+			}
+		})
+	}
+}
+
+// TestSub: the way to a directory is held like that to a file.
+func TestSub(t *testing.T) {
+	t.Parallel()
+	for _, trap := range foldertest.Traps(text) {
+		if trap.Name == "directory" || trap.Name == "link to a directory out" || trap.Name == "unreadable" {
+			continue
+		}
+		t.Run(trap.Name, func(t *testing.T) {
+			t.Parallel()
+			dir := filepath.Join(t.TempDir(), "in")
+			os.Mkdir(dir, 0o755)
+			trap.Put(t, filepath.Join(dir, "x"))
+			f, err := folder.Open(dir, folder.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer f.Close()
+			if sub, err := f.Sub("x"); err == nil {
+				sub.Close()
+				t.Error("it is taken for a directory")
+			}
+			if d, err := folder.OpenDir(f.Root(), "x"); err == nil {
+				d.Close()
+				t.Error("it is listed as a directory")
+			}
+			if g, err := folder.Open(filepath.Join(dir, "x"), folder.Options{}); err == nil {
+				g.Close()
+				t.Error("it is opened as a folder")
+			}
+			if g, err := folder.Open(filepath.Join(dir, "x"), folder.Options{FollowLinks: true}); err == nil {
+				g.Close()
+				t.Error("it is opened as a folder whose links are followed")
+			}
+		})
+	}
+	dir := filepath.Join(t.TempDir(), "in")
+	os.MkdirAll(filepath.Join(dir, "real", "deep"), 0o755)
+	os.WriteFile(filepath.Join(dir, "real", "deep", "x"), []byte(text), 0o644)
+	os.WriteFile(filepath.Join(dir, "beside"), []byte(text), 0o644)
+	os.Symlink("real/deep", filepath.Join(dir, "link"))
+	os.Symlink("../../beside", filepath.Join(dir, "real", "deep", "up"))
+	os.Symlink("..", filepath.Join(dir, "out"))
+	for _, follow := range []bool{false, true} {
+		f, err := folder.Open(dir, folder.Options{FollowLinks: follow})
+		if err != nil {
+			t.Fatal(err)
+		}
+		sub, err := f.Sub("link")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if b, err := sub.ReadFile("x", 100); err != nil || string(b) != text {
+			t.Errorf("in a directory behind a link: %q, %v", b, err)
+		}
+		if _, err := sub.ReadFile("up", 100); follow != (err == nil) {
+			t.Errorf("a link out of the directory below, followed %v: %v", follow, err)
+		}
+		if _, err := f.Sub("out"); follow != (err == nil) {
+			t.Errorf("a directory behind a link that leads out, followed %v: %v", follow, err)
+		}
+		for _, name := range []string{"..", "../in/beside", "/etc/passwd", "real/../../in/beside", ""} {
+			if _, err := f.Open(name); err == nil {
+				t.Errorf("%q is opened, followed %v", name, follow)
+			}
+			if _, err := f.Sub(name); err == nil {
+				t.Errorf("%q is a directory below, followed %v", name, follow)
+			}
+		}
+		sub.Close()
+		f.Close()
+	}
+}
+
+// TestLimit: a file of the limit is read, and one of a byte more is not.
+func TestLimit(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	path := filepath.Join(dir, "x")
+	for size, ok := range map[int]bool{0: true, 1: true, 99: true, 100: true, 101: false, 5000: false} {
+		if err := os.WriteFile(path, make([]byte, size), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		f, err := folder.Open(dir, folder.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var large *folder.SizeError
+		if b, err := f.ReadFile("x", 100); (err == nil) != ok || ok && len(b) != size || !ok && !errors.As(err, &large) {
+			t.Errorf("%d bytes: read %d, %v", size, len(b), err)
+		}
+		if b, err := folder.ReadNamed(path, 100); (err == nil) != ok || ok && len(b) != size || !ok && !errors.As(err, &large) {
+			t.Errorf("%d bytes, named: read %d, %v", size, len(b), err)
+		}
+		if b, err := fs.ReadFile(folder.FS(dir, folder.Options{}, 100), "x"); (err == nil) != ok || ok && len(b) != size || !ok && !errors.As(err, &large) {
+			t.Errorf("%d bytes, as a file system: read %d, %v", size, len(b), err)
+		}
+		f.Close()
+	}
+}
+
+// TestGrowing: a file that has more bytes than it had when it was opened is read up
+// to the limit, and no further. A pipe stands for it, which has no size.
+func TestGrowing(t *testing.T) {
+	t.Parallel()
+	for size, ok := range map[int]bool{0: true, 99: true, 100: true, 101: false, 1 << 20: false} {
+		r, w, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		written := make(chan int)
+		go func() {
+			n, _ := w.Write(make([]byte, size))
+			w.Close()
+			written <- n
+		}()
+		b, err := folder.Read(r, "x", 100)
+		r.Close()
+		var large *folder.SizeError
+		if (err == nil) != ok || ok && len(b) != size || !ok && !errors.As(err, &large) {
+			t.Errorf("%d bytes: read %d, %v", size, len(b), err)
+		}
+		if n := <-written; n > 200<<10 {
+			t.Errorf("%d bytes were taken", n)
+		}
+	}
+}
+
+// TestSwapped puts a trap in the place of a file between the look at it and each
+// of the opens: nothing outside is read.
+func TestSwapped(t *testing.T) {
+	t.Parallel()
+	for _, trap := range foldertest.Traps(text) {
+		t.Run(trap.Name, func(t *testing.T) {
+			t.Parallel()
+			dir := filepath.Join(t.TempDir(), "in")
+			path := filepath.Join(dir, "x")
+			os.Mkdir(dir, 0o755)
+			os.WriteFile(path, []byte("as it was"), 0o644)
+			f, err := folder.Open(dir, folder.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer f.Close()
+			file, err := f.OpenAfter("x", func() {
+				os.Remove(path)
+				trap.Put(t, path)
+			})
+			got := ""
+			if err == nil {
+				b := make([]byte, 100)
+				n, _ := file.Read(b)
+				got = string(b[:n])
+				file.Close()
+			}
+			if is := foldertest.OutcomeOf(got, err, text); is != trap.Strict && !(is == foldertest.Other && trap.Strict == foldertest.Special) {
+				t.Errorf("%s, want %s: %q, %v", is, trap.Strict, got, err)
+			}
+		})
+	}
+}
+
+func TestReadDir(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	os.Mkdir(filepath.Join(dir, "b"), 0o755)
+	os.WriteFile(filepath.Join(dir, "a"), nil, 0o644)
+	os.Symlink("/etc/passwd", filepath.Join(dir, "c"))
+	for _, follow := range []bool{false, true} {
+		f, err := folder.Open(dir, folder.Options{FollowLinks: follow})
+		if err != nil {
+			t.Fatal(err)
+		}
+		list, err := f.ReadDir()
+		got := ""
+		for _, e := range list {
+			got += fs.FormatDirEntry(e) + " "
+		}
+		if err != nil || got != "- a d b/ L c " {
+			t.Errorf("%q, %v", got, err)
+		}
+		f.Close()
+	}
+	all, err := fs.Glob(folder.FS(dir, folder.Options{}, 1), "*")
+	if err != nil || strings.Join(all, " ") != "a b c" {
+		t.Errorf("%q, %v", all, err)
+	}
+}
+
+// TestLink: a hard link is of the file that is open, or there is none.
+func TestLink(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	at := func(name string) string { return filepath.Join(dir, name) }
+	os.WriteFile(at("real"), []byte("1"), 0o644)
+	os.WriteFile(at("other"), []byte("2"), 0o644)
+	if err := os.Symlink("real", at("link")); err != nil {
+		t.Skip(err)
+	}
+	file, err := folder.OpenNamed(at("link"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	for _, from := range []string{"real", "link"} {
+		to := at("to-" + from)
+		if err := folder.Link(file, at(from), to); err != nil {
+			t.Fatal(err)
+		}
+		if b, err := os.ReadFile(to); string(b) != "1" {
+			t.Errorf("%s: %q, %v", from, b, err)
+		}
+	}
+	os.Remove(at("link"))
+	os.Symlink("other", at("link"))
+	if err := folder.Link(file, at("link"), at("swapped")); err == nil {
+		t.Error("another file is linked")
+	}
+	if _, err := os.Lstat(at("swapped")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("something is left: %v", err)
+	}
+}

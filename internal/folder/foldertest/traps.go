@@ -1,0 +1,211 @@
+// Package foldertest puts into a folder what another user may put there to have a
+// program read something else, or wait for ever.
+package foldertest
+
+import (
+	"errors"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"syscall"
+	"testing"
+
+	"spate/internal/folder"
+)
+
+// Secret is what the files outside the folder hold.
+const Secret = "secret of the machine"
+
+// Outcome says what becomes of an attempt to read a trap.
+type Outcome string
+
+// The outcomes.
+const (
+	Read    Outcome = "read"     // the text of the file inside
+	Leaked  Outcome = "leaked"   // Secret, which is right only where links are followed
+	Outside Outcome = "outside"  // a [folder.LinkError]
+	Special Outcome = "special"  // a [folder.TypeError]
+	Missing Outcome = "missing"  // fs.ErrNotExist
+	Loop    Outcome = "loop"     // ELOOP
+	Denied  Outcome = "denied"   // fs.ErrPermission
+	Large   Outcome = "large"    // a [folder.SizeError]
+	Other   Outcome = "an error" // any other
+)
+
+// Trap is something at a path where a file is expected.
+type Trap struct {
+	Name string
+	// Put puts it there. What it needs besides has a hidden name beside it.
+	Put func(t testing.TB, path string)
+	// Strict is what becomes of it; Follow, where links are followed anywhere.
+	Strict, Follow Outcome
+}
+
+// Traps returns all of them, for a file that should have the given text. They may
+// be used for any number of paths.
+func Traps(text string) []Trap {
+	return slices.Concat([]Trap{
+		{"a file", func(t testing.TB, path string) { write(t, path, text) }, Read, Read},
+		{"nothing", func(testing.TB, string) {}, Missing, Missing},
+		{"directory", func(t testing.TB, path string) { must(t, os.Mkdir(path, 0o755)) }, Special, Special},
+		{"pipe", mkfifo, Special, Special},
+		{"socket", listen, Special, Special},
+		{"unreadable", func(t testing.TB, path string) {
+			if os.Getuid() <= 0 {
+				t.Skip("this user may read everything")
+			}
+			write(t, path, text)
+			must(t, os.Chmod(path, 0))
+		}, Denied, Denied},
+	}, linksInside(text), linksOut(), linksToOthers())
+}
+
+// linksInside are links to a file in the folder.
+func linksInside(text string) []Trap {
+	real := func(t testing.TB, path string) string {
+		write(t, hidden(path, "real"), text)
+		return filepath.Base(hidden(path, "real"))
+	}
+	return []Trap{
+		{"link inside", func(t testing.TB, path string) { symlink(t, real(t, path), path) }, Read, Read},
+		{"link to a link inside", func(t testing.TB, path string) {
+			symlink(t, real(t, path), hidden(path, "hop"))
+			symlink(t, filepath.Base(hidden(path, "hop")), path)
+		}, Read, Read},
+		{"link through a directory inside", func(t testing.TB, path string) {
+			write(t, filepath.Join(hidden(path, "dir"), "sub", "real"), text)
+			symlink(t, filepath.Join(filepath.Base(hidden(path, "dir")), "sub")+"/../sub/real", path)
+		}, Read, Read},
+		{"link inside, by the parent", func(t testing.TB, path string) {
+			symlink(t, filepath.Join("..", filepath.Base(filepath.Dir(path)), real(t, path)), path)
+		}, Outside, Read},
+		{"absolute link inside", func(t testing.TB, path string) { symlink(t, filepath.Join(filepath.Dir(path), real(t, path)), path) }, Outside, Read},
+		{"link out and back in", func(t testing.TB, path string) {
+			out := filepath.Dir(secret(t, path))
+			symlink(t, filepath.Dir(path), filepath.Join(out, "back"))
+			symlink(t, filepath.Join(relative(t, path, out), "back", real(t, path)), path)
+		}, Outside, Read},
+	}
+}
+
+// linksOut are links to a file outside the folder.
+func linksOut() []Trap {
+	return []Trap{
+		{"absolute link out", func(t testing.TB, path string) { symlink(t, secret(t, path), path) }, Outside, Leaked},
+		{"relative link out", func(t testing.TB, path string) { symlink(t, relative(t, path, secret(t, path)), path) }, Outside, Leaked},
+		{"link to a link out", func(t testing.TB, path string) {
+			symlink(t, relative(t, path, secret(t, path)), hidden(path, "hop"))
+			symlink(t, filepath.Base(hidden(path, "hop")), path)
+		}, Outside, Leaked},
+		{"link through a link to a directory out", func(t testing.TB, path string) {
+			symlink(t, relative(t, path, filepath.Dir(secret(t, path))), hidden(path, "via"))
+			symlink(t, filepath.Join(filepath.Base(hidden(path, "via")), "secret"), path)
+		}, Outside, Leaked},
+	}
+}
+
+// linksToOthers are links to what is not a file.
+func linksToOthers() []Trap {
+	to := func(target string) func(testing.TB, string) {
+		return func(t testing.TB, path string) { symlink(t, target, path) }
+	}
+	return []Trap{
+		{"link to nothing", to("nothing"), Missing, Missing},
+		{"link out to nothing", func(t testing.TB, path string) { symlink(t, secret(t, path)+"-not", path) }, Outside, Missing},
+		{"link to itself", func(t testing.TB, path string) { symlink(t, filepath.Base(path), path) }, Loop, Loop},
+		{"circle of links", func(t testing.TB, path string) {
+			symlink(t, filepath.Base(path), hidden(path, "hop"))
+			symlink(t, filepath.Base(hidden(path, "hop")), path)
+		}, Loop, Loop},
+		{"link to a directory out", func(t testing.TB, path string) { symlink(t, filepath.Dir(secret(t, path)), path) }, Outside, Special},
+		{"link to an endless device", to("/dev/zero"), Outside, Special},
+		{"link to a terminal", to("/dev/tty"), Outside, Special},
+		{"link to a pipe inside", func(t testing.TB, path string) {
+			mkfifo(t, hidden(path, "pipe"))
+			symlink(t, filepath.Base(hidden(path, "pipe")), path)
+		}, Special, Special},
+		{"link to a pipe outside", func(t testing.TB, path string) {
+			pipe := filepath.Join(filepath.Dir(secret(t, path)), "pipe")
+			mkfifo(t, pipe)
+			symlink(t, pipe, path)
+		}, Outside, Special},
+	}
+}
+
+// OutcomeOf tells what an attempt to read a file that should have the given text
+// came to.
+func OutcomeOf(got string, err error, text string) Outcome {
+	var link *folder.LinkError
+	var kind *folder.TypeError
+	var size *folder.SizeError
+	switch {
+	case err == nil && got == text:
+		return Read
+	case err == nil && got == Secret:
+		return Leaked
+	case errors.As(err, &link) && errors.Is(err, folder.ErrOutside):
+		return Outside
+	case errors.As(err, &kind):
+		return Special
+	case errors.As(err, &size):
+		return Large
+	case errors.Is(err, fs.ErrNotExist):
+		return Missing
+	case errors.Is(err, fs.ErrPermission):
+		return Denied
+	case errors.Is(err, syscall.ELOOP):
+		return Loop
+	}
+	return Other
+}
+
+// secret makes a file outside the folder that path is in, and returns its path.
+func secret(t testing.TB, path string) string {
+	t.Helper()
+	at := filepath.Join(filepath.Dir(filepath.Dir(path)), "outside", filepath.Base(path), "secret")
+	write(t, at, Secret)
+	return at
+}
+
+// hidden is a path beside path that watchers of the folder leave alone.
+func hidden(path, what string) string {
+	return filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+"-"+what)
+}
+
+func relative(t testing.TB, path, target string) string {
+	t.Helper()
+	rel, err := filepath.Rel(filepath.Dir(path), target)
+	must(t, err)
+	return rel
+}
+
+func listen(t testing.TB, path string) {
+	t.Helper()
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		t.Skip(err) // the path is too long, or there are none here
+	}
+	t.Cleanup(func() { l.Close() })
+}
+
+func symlink(t testing.TB, target, path string) {
+	t.Helper()
+	if err := os.Symlink(target, path); err != nil {
+		t.Skip(err)
+	}
+}
+
+func write(t testing.TB, path, text string) {
+	t.Helper()
+	must(t, os.MkdirAll(filepath.Dir(path), 0o755))
+	must(t, os.WriteFile(path, []byte(text), 0o644))
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}

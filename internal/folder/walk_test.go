@@ -1,0 +1,123 @@
+package folder_test
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"spate/internal/folder"
+	"spate/internal/folder/foldertest"
+)
+
+func walked(f *folder.Folder, name string, then func(rel string) error) (all []string, err error) {
+	err = f.Walk(name, func(in *folder.Folder, rel string, info fs.FileInfo, err error) error {
+		what := filepath.ToSlash(rel)
+		if err != nil {
+			what += " failed"
+		} else if got, err := in.Stat(info.Name()); err == nil && !os.SameFile(got, info) && info.Mode()&fs.ModeSymlink == 0 {
+			what += " is another"
+		}
+		all = append(all, what)
+		return then(rel)
+	})
+	return all, err
+}
+
+func TestWalk(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for _, path := range []string{"t/b/x", "t/b/y", "t/a", "t/c/z", "out/o"} {
+		at := filepath.Join(dir, filepath.FromSlash(path))
+		os.MkdirAll(filepath.Dir(at), 0o755)
+		os.WriteFile(at, nil, 0o644)
+	}
+	for link, to := range map[string]string{"t/l": "b", "t/m": "../out", "t/c/up": "..", "in": "t"} {
+		if err := os.Symlink(to, filepath.Join(dir, filepath.FromSlash(link))); err != nil {
+			t.Skip(err)
+		}
+	}
+	stop := errors.New("stop")
+	for _, follow := range []bool{false, true} {
+		f, err := folder.Open(dir, folder.Options{FollowLinks: follow})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		for _, c := range []struct {
+			name, at string
+			then     error
+			want     string
+		}{
+			{"t", "", nil, " a b b/x b/y c c/up c/z l m"},
+			{"in", "", nil, " a b b/x b/y c c/up c/z l m"},
+			{"t", "b", fs.SkipDir, " a b c c/up c/z l m"},
+			{"t", "b/x", fs.SkipDir, " a b b/x c c/up c/z l m"},
+			{"t", "b", fs.SkipAll, " a b"},
+			{"t", "b/x", stop, " a b b/x"},
+		} {
+			all, err := walked(f, c.name, func(rel string) error {
+				if c.at != "" && filepath.ToSlash(rel) == c.at {
+					return c.then
+				}
+				return nil
+			})
+			if got := strings.Join(all, " "); got != c.want || (err != nil) != (c.then == stop) {
+				t.Errorf("%s, %v at %s: %q, %v", c.name, c.then, c.at, got, err)
+			}
+		}
+	}
+}
+
+// TestWalkDeep: directories without end cost no descriptors without end.
+func TestWalkDeep(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(dir, filepath.Join(slices.Repeat([]string{"d"}, 150)...)), 0o755); err != nil {
+		t.Skip(err)
+	}
+	f, err := folder.Open(dir, folder.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if all, err := walked(f, ".", func(string) error { return nil }); err != nil || len(all) != 101 {
+		t.Errorf("%d directories, %v", len(all), err)
+	}
+}
+
+// TestWalkSwapped: what is put in the place of a directory before it is entered is
+// not entered.
+func TestWalkSwapped(t *testing.T) {
+	t.Parallel()
+	for _, trap := range foldertest.Traps("text") {
+		if trap.Name == "directory" {
+			continue
+		}
+		t.Run(trap.Name, func(t *testing.T) {
+			t.Parallel()
+			dir := filepath.Join(t.TempDir(), "in")
+			for _, name := range []string{"a", "b", "c"} {
+				os.MkdirAll(filepath.Join(dir, name, "inside"), 0o755)
+			}
+			f, err := folder.Open(dir, folder.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer f.Close()
+			all, err := walked(f, ".", func(rel string) error {
+				if rel == "a" {
+					os.RemoveAll(filepath.Join(dir, "b"))
+					trap.Put(t, filepath.Join(dir, "b"))
+				}
+				return nil
+			})
+			if want := " a a/inside b failed c c/inside"; strings.Join(all, " ") != want || err != nil {
+				t.Errorf("%q, %v", all, err)
+			}
+		})
+	}
+}

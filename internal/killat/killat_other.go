@@ -1,6 +1,0 @@
-//go:build !linux
-
-package killat
-
-// Main is there for tests that run on any system; what kills needs Linux.
-func Main() (code int, asked bool) { return 0, false }

@@ -1,0 +1,314 @@
+package netguard
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// internet is a network in which every address is the same server on this machine. It
+// notes who was asked for what.
+type internet struct {
+	server *httptest.Server
+
+	mu    sync.Mutex
+	dials []string
+	asked []string
+}
+
+// newInternet returns a network whose server answers a request for /?to=URL with a
+// redirect there, and others with "ok".
+func newInternet(t *testing.T) *internet {
+	n := &internet{}
+	n.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		n.mu.Lock()
+		n.asked = append(n.asked, r.Host+r.URL.Path)
+		n.mu.Unlock()
+		if to := r.URL.Query().Get("to"); to != "" {
+			http.Redirect(w, r, to, http.StatusFound)
+			return
+		}
+		io.WriteString(w, "ok")
+	}))
+	t.Cleanup(n.server.Close)
+	return n
+}
+
+func (n *internet) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	n.mu.Lock()
+	n.dials = append(n.dials, address)
+	n.mu.Unlock()
+	return new(net.Dialer).DialContext(ctx, network, n.server.Listener.Addr().String())
+}
+
+func (n *internet) client(t *testing.T, opt ClientOptions) *Client {
+	opt.Dialer.Dial = n.dial
+	if opt.MaxRedirects == 0 {
+		opt.MaxRedirects = 8
+	}
+	c := NewClient(opt)
+	t.Cleanup(c.Close)
+	return c
+}
+
+// get asks for u and reads the answer, so that the connection is kept.
+func get(t *testing.T, c *Client, u string, within Reach) (*Answer, error) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, u, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := c.Get(req, within)
+	if err != nil {
+		return nil, err
+	}
+	io.Copy(io.Discard, a.Body)
+	a.Body.Close()
+	return a, nil
+}
+
+// hops is the URL that redirects through hosts to the last one.
+func hops(hosts ...string) string {
+	u := "http://" + hosts[len(hosts)-1] + "/end"
+	for i := len(hosts) - 2; i >= 0; i-- {
+		u = "http://" + hosts[i] + "/?to=" + url.QueryEscape(u)
+	}
+	return u
+}
+
+// TestRedirectsLeadOutwards: on every hop a server leads no nearer to this machine than
+// itself, and a chain that went outwards does not lead back.
+func TestRedirectsLeadOutwards(t *testing.T) {
+	t.Parallel()
+	const public, other, private, link, local, metadata = "203.0.113.7", "198.51.100.1", "10.0.0.1", "169.254.1.1", "127.0.0.1", "169.254.169.254"
+	for _, c := range []struct {
+		hosts []string
+		asked int // hosts that are
+	}{
+		{[]string{public, other, public}, 3},
+		{[]string{public, local}, 1},
+		{[]string{public, private}, 1},
+		{[]string{public, link}, 1},
+		{[]string{public, metadata}, 1},
+		{[]string{public, "0.0.0.0"}, 1},
+		{[]string{public, "[::ffff:127.0.0.1]"}, 1},
+		{[]string{public, "[64:ff9b::7f00:1]"}, 1},
+		{[]string{public, "[2002:7f00:1::]"}, 1},
+		{[]string{public, "[fd00::1]"}, 1},
+		{[]string{public, other, public, local}, 3},
+		{[]string{private, private, public, private}, 3},
+		{[]string{private, local}, 1},
+		{[]string{private, link}, 1},
+		{[]string{link, link, private, public}, 4},
+		{[]string{link, local}, 1},
+		{[]string{local, local, private, public, other}, 5},
+		{[]string{local, public, local}, 2},
+		{[]string{local, private, local}, 2},
+		{[]string{local, metadata}, 1},
+		{[]string{metadata}, 0},
+	} {
+		t.Run(strings.Join(c.hosts, " "), func(t *testing.T) {
+			t.Parallel()
+			n := newInternet(t)
+			_, err := get(t, n.client(t, ClientOptions{}), hops(c.hosts...), ToChosen)
+			var forbidden *AddressError
+			if whole := c.asked == len(c.hosts); whole != (err == nil) || !whole && !errors.As(err, &forbidden) || len(n.asked) != c.asked {
+				t.Errorf("asked %q, %v", n.asked, err)
+			}
+			if len(n.dials) > c.asked {
+				t.Errorf("dialled %q", n.dials)
+			}
+			var failed *url.Error
+			if err != nil && (!errors.As(err, &failed) || !strings.HasPrefix(failed.URL, "http://"+c.hosts[c.asked]+"/")) {
+				t.Errorf("%v does not name the URL that failed", err)
+			}
+		})
+	}
+}
+
+// TestReachOfAnAnswer is what its links may lead to.
+func TestReachOfAnAnswer(t *testing.T) {
+	t.Parallel()
+	n := newInternet(t)
+	c := n.client(t, ClientOptions{})
+	for u, want := range map[string]Reach{
+		hops("203.0.113.7"): ToPublic, hops("10.0.0.1"): ToPrivate, hops("127.0.0.1"): ToChosen, hops("127.0.0.1", "10.0.0.1"): ToPrivate,
+	} {
+		if a, err := get(t, c, u, ToChosen); err != nil || a.Reach != want {
+			t.Errorf("%s: %+v, %v", u, a, err)
+		}
+	}
+	if a, err := get(t, c, hops("127.0.0.1"), ToMachine); err != nil || a.Reach != ToMachine {
+		t.Errorf("%+v, %v", a, err)
+	}
+}
+
+// TestKeptConnectionIsJudged: a connection that one request made and kept does not let
+// another go where it may not, and its address counts like that of a new one.
+func TestKeptConnectionIsJudged(t *testing.T) {
+	t.Parallel()
+	n := newInternet(t)
+	c := n.client(t, ClientOptions{})
+	for range 2 {
+		if _, err := get(t, c, hops("127.0.0.1"), ToChosen); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(n.dials) != 1 {
+		t.Fatalf("dialled %q: no connection was kept", n.dials)
+	}
+	for _, within := range []Reach{ToPublic, ToPrivate} {
+		if _, err := get(t, c, hops("127.0.0.1"), within); !errors.Is(err, ErrForbidden) {
+			t.Errorf("%v over the kept connection: %v", within, err)
+		}
+	}
+	for range 2 { // the second time over the connection of the first
+		if _, err := get(t, c, hops("203.0.113.7", "127.0.0.1"), ToChosen); !errors.Is(err, ErrForbidden) {
+			t.Errorf("from public to a kept connection: %v", err)
+		}
+	}
+	if got := strings.Join(n.dials, " "); got != "127.0.0.1:80 203.0.113.7:80" {
+		t.Errorf("dialled %s", got)
+	}
+}
+
+// TestWithinLimitsRedirects: a rule about URLs holds for each that a redirect names.
+func TestWithinLimitsRedirects(t *testing.T) {
+	t.Parallel()
+	n := newInternet(t)
+	c := n.client(t, ClientOptions{Within: func(u *url.URL) Reach {
+		if strings.HasPrefix(u.Path, "/end") {
+			return ToPrivate
+		}
+		return ToMachine
+	}})
+	if _, err := get(t, c, "http://127.0.0.1/?to=/end", ToMachine); !errors.Is(err, ErrForbidden) || len(n.asked) != 1 {
+		t.Errorf("asked %q, %v", n.asked, err)
+	}
+	if _, err := get(t, c, "http://127.0.0.1/?to=/other", ToMachine); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestRefusedRedirects are those that no server may send us on.
+func TestRefusedRedirects(t *testing.T) {
+	t.Parallel()
+	n := newInternet(t)
+	c := n.client(t, ClientOptions{MaxRedirects: 2})
+	for _, to := range []string{"ftp://203.0.113.8/x", "file:///etc/passwd", "http:///x", "http://%zz/", "javascript:alert(1)", "/?to=%2F%3Fto%3D%252Fx"} {
+		_, err := get(t, c, "http://203.0.113.7/?to="+url.QueryEscape(to), ToChosen)
+		var redirect *RedirectError
+		if !errors.As(err, &redirect) || redirect.Status != http.StatusFound {
+			t.Errorf("to %s: %v", to, err)
+		}
+	}
+	if _, err := get(t, c, "http://203.0.113.7/?to="+url.QueryEscape("/?to=/x"), ToChosen); err != nil {
+		t.Errorf("two redirects: %v", err)
+	}
+	if _, err := get(t, c, "ftp://203.0.113.7/", ToChosen); err == nil {
+		t.Error("ftp was asked")
+	}
+}
+
+// TestSecureServer: the address of a connection is known through TLS and HTTP/2, and
+// https does not lead to http.
+func TestSecureServer(t *testing.T) {
+	t.Parallel()
+	for _, two := range []bool{false, true} {
+		t.Run(fmt.Sprintf("HTTP/2 %v", two), func(t *testing.T) {
+			t.Parallel()
+			s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if to := r.URL.Query().Get("to"); to != "" {
+					http.Redirect(w, r, to, http.StatusFound)
+				}
+				w.Header().Set("X-Protocol", r.Proto)
+			}))
+			s.EnableHTTP2 = true
+			s.StartTLS()
+			defer s.Close()
+			roots := x509.NewCertPool()
+			roots.AddCert(s.Certificate())
+			for _, dial := range []func(context.Context, string, string) (net.Conn, error){nil, new(net.Dialer).DialContext} {
+				c := NewClient(ClientOptions{Dialer: Dialer{Dial: dial}, MaxRedirects: 1, Transport: func() *http.Transport {
+					return &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}, ForceAttemptHTTP2: two}
+				}})
+				defer c.Close()
+				for range 2 {
+					a, err := get(t, c, s.URL, ToChosen)
+					if err != nil || a.Reach != ToChosen || (a.Header.Get("X-Protocol") == "HTTP/2.0") != two {
+						t.Errorf("%+v, %v", a, err)
+					}
+				}
+				var redirect *RedirectError
+				if _, err := get(t, c, s.URL+"/?to="+url.QueryEscape("http://203.0.113.7/"), ToChosen); !errors.As(err, &redirect) {
+					t.Errorf("to http: %v", err)
+				}
+			}
+		})
+	}
+}
+
+// TestPasswordsStayAtHome: the name and password of a URL go to its own origin only.
+func TestPasswordsStayAtHome(t *testing.T) {
+	t.Parallel()
+	var mu sync.Mutex
+	got := map[string]string{}
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		_, got[r.Host+r.URL.Path], _ = r.BasicAuth()
+		mu.Unlock()
+		if to := r.URL.Query().Get("to"); to != "" {
+			http.Redirect(w, r, to, http.StatusFound)
+		}
+	}))
+	defer s.Close()
+	c := NewClient(ClientOptions{MaxRedirects: 2, Dialer: Dialer{Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, network, s.Listener.Addr().String())
+	}}})
+	defer c.Close()
+	u := "http://me:secret@203.0.113.7/a?to=" + url.QueryEscape("/b?to="+url.QueryEscape("http://you:other@203.0.113.8/c"))
+	if _, err := get(t, c, u, ToPublic); err != nil {
+		t.Fatal(err)
+	}
+	if got["203.0.113.7/a"] != "secret" || got["203.0.113.7/b"] != "secret" || got["203.0.113.8/c"] != "" || len(got) != 3 {
+		t.Errorf("passwords %q", got)
+	}
+	s.Close()
+	if _, err := get(t, c, u, ToPublic); err == nil || strings.Contains(err.Error(), "secret") {
+		t.Errorf("the error shows the password: %v", err)
+	}
+}
+
+// FuzzLocation: whatever a server says, a redirect leads to a host over http or https,
+// and from https to https.
+func FuzzLocation(f *testing.F) {
+	for _, s := range []string{"/x", "http://127.0.0.1/", "//h", "https:x", "?", "\\\\h"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, to string) {
+		for _, scheme := range []string{"http", "https"} {
+			from := &url.URL{Scheme: scheme, Host: "h", Path: "/x", User: url.UserPassword("me", "secret")}
+			resp := &http.Response{StatusCode: http.StatusFound, Header: http.Header{"Location": {to}}}
+			next, err := location(resp, from)
+			if err != nil {
+				continue
+			}
+			if next == nil || next.Hostname() == "" || next.Scheme != "https" && (next.Scheme != "http" || scheme == "https") {
+				t.Fatalf("%q leads from %s to %v", to, scheme, next)
+			}
+			if next.User != nil && (next.Host != "h" || next.Scheme != scheme) {
+				t.Fatalf("%q takes the password to %v", to, next)
+			}
+		}
+	})
+}

@@ -1,0 +1,163 @@
+package netguard
+
+import "net/netip"
+
+// Kind says what an address leads to.
+type Kind uint8
+
+// The kinds of addresses. [Public] is every address that the table does not name.
+const (
+	Public      Kind = iota // a host of the internet
+	Private                 // a host of a network that is not the internet
+	LinkLocal               // a host on the same link
+	Loopback                // this machine
+	Unspecified             // no address; systems take it for this machine
+	Metadata                // a service by which a cloud hands out credentials
+	Nowhere                 // no host
+)
+
+// KindOf returns the kind of a. A zone does not matter, and an IPv6 address that
+// carries an IPv4 one has the kind of that.
+func KindOf(a netip.Addr) Kind {
+	k, _ := classify(a)
+	return k
+}
+
+// ranges decides about addresses. The first entry that contains an address counts,
+// so exceptions stand before the range around them. what completes "it is ...".
+var ranges = []struct {
+	prefix netip.Prefix
+	kind   Kind
+	what   string
+}{
+	// Clouds answer at these addresses from inside, without a password. Their
+	// neighbours in 169.254.169.0/24, 169.254.170.0/24 and fd00:ec2::/32 are name
+	// servers, clocks and credentials of containers.
+	{cidr("169.254.169.0/24"), Metadata, metadata},
+	{cidr("169.254.170.0/24"), Metadata, metadata},   // AWS, for containers
+	{cidr("169.254.0.23/32"), Metadata, metadata},    // Tencent
+	{cidr("169.254.10.10/32"), Metadata, metadata},   // Tencent
+	{cidr("169.254.42.42/32"), Metadata, metadata},   // Scaleway
+	{cidr("100.100.100.200/32"), Metadata, metadata}, // Alibaba
+	{cidr("168.63.129.16/32"), Metadata, metadata},   // Azure
+	{cidr("192.0.0.192/32"), Metadata, metadata},     // Oracle
+	{cidr("fd00:ec2::/32"), Metadata, metadata},      // AWS
+	{cidr("fd20:ce::254/128"), Metadata, metadata},   // Google
+	{cidr("fd00:c1::a9fe:a9fe/128"), Metadata, metadata},
+	{cidr("fd00:42::42/128"), Metadata, metadata},       // Scaleway
+	{cidr("fd00:a9fe:a9fe::1/128"), Metadata, metadata}, // Linode
+	{cidr("fd00:100::100:200/128"), Metadata, metadata}, // Alibaba
+	{cidr("fe80::a9fe:a9fe/128"), Metadata, metadata},   // OpenStack
+
+	{cidr("127.0.0.0/8"), Loopback, "this machine"},
+	{cidr("::1/128"), Loopback, "this machine"},
+	// Linux connects to itself for these, and other systems may.
+	{cidr("0.0.0.0/32"), Unspecified, "the unspecified address, which leads to this machine"},
+	{cidr("::/128"), Unspecified, "the unspecified address, which leads to this machine"},
+	{cidr("0.0.0.0/8"), Nowhere, "no host's address (RFC 791)"},
+
+	{cidr("10.0.0.0/8"), Private, private},
+	{cidr("172.16.0.0/12"), Private, private},
+	{cidr("192.168.0.0/16"), Private, private},
+	{cidr("fc00::/7"), Private, private},
+	{cidr("fec0::/10"), Private, private}, // site-local, until RFC 3879
+	// Carriers share it with their customers, and VPNs use it (RFC 6598).
+	{cidr("100.64.0.0/10"), Private, private},
+	// Networks of laboratories, and programs that answer for names (RFC 2544, 5180).
+	{cidr("198.18.0.0/15"), Private, private},
+	{cidr("2001:2::/48"), Private, private},
+
+	// Clouds keep more services here than the table names, and a zone names an
+	// interface of this machine, which nobody else can know.
+	{cidr("169.254.0.0/16"), LinkLocal, "a link-local address"},
+	{cidr("fe80::/10"), LinkLocal, "a link-local address"},
+
+	{cidr("224.0.0.0/4"), Nowhere, "a multicast address"},
+	{cidr("ff00::/8"), Nowhere, "a multicast address"},
+	{cidr("255.255.255.255/32"), Nowhere, "the broadcast address"},
+	{cidr("240.0.0.0/4"), Nowhere, "a reserved address (RFC 1112)"},
+	{cidr("192.0.0.0/24"), Nowhere, "an address of a protocol, not of a host (RFC 6890)"},
+	{cidr("192.88.99.0/24"), Nowhere, "an address of 6to4 routers (RFC 7526)"},
+	{cidr("100::/64"), Nowhere, "an address whose packets are discarded (RFC 6666)"},
+	{cidr("100:0:0:1::/64"), Nowhere, "a dummy address (RFC 9780)"},
+	{cidr("2001:10::/28"), Nowhere, "an identifier, not an address (RFC 4843)"},
+	{cidr("2001:20::/28"), Nowhere, "an identifier, not an address (RFC 7343)"},
+	{cidr("5f00::/16"), Nowhere, "an instruction for routers (RFC 9602)"},
+
+	// Nobody routes the addresses of documentation (192.0.2.0/24, 198.51.100.0/24,
+	// 203.0.113.0/24, 2001:db8::/32, 3fff::/20): they are public like any other. The
+	// broadcast address of a subnet cannot be told from its hosts' and is private.
+}
+
+const (
+	metadata = "a cloud's metadata service"
+	private  = "an address of a private network"
+)
+
+// embeddings are the IPv6 ranges whose addresses carry an IPv4 one, which a router or
+// this machine unpacks. IPv4-mapped addresses (::ffff:0:0/96) are plain IPv4 to every
+// system.
+var embeddings = []struct {
+	prefix   netip.Prefix
+	at       int  // offset of the IPv4 address in bytes
+	inverted bool // its bits are
+	local    bool // the translator is one of the local network: what it reaches is no nearer than private
+}{
+	{prefix: cidr("::/96"), at: 12},                       // IPv4-compatible (RFC 4291, 2.5.5.1)
+	{prefix: cidr("::ffff:0:0:0/96"), at: 12},             // IPv4-translated (RFC 2765)
+	{prefix: cidr("64:ff9b::/96"), at: 12},                // NAT64 (RFC 6052)
+	{prefix: cidr("64:ff9b:1::/48"), at: 12, local: true}, // NAT64 of one network (RFC 8215)
+	{prefix: cidr("2002::/16"), at: 2},                    // 6to4 (RFC 3056)
+	{prefix: cidr("2001::/32"), at: 12, inverted: true},   // Teredo (RFC 4380)
+}
+
+// classify returns the kind of a, and what a is in words that complete "it is ...".
+func classify(a netip.Addr) (Kind, string) {
+	a = a.WithZone("").Unmap()
+	if !a.IsValid() {
+		return Nowhere, "not known"
+	}
+	for i := range ranges {
+		if r := &ranges[i]; r.prefix.Contains(a) {
+			return r.kind, r.what
+		}
+	}
+	v4, local, ok := embedded(a)
+	if !ok {
+		return Public, "a public address"
+	}
+	kind, what := classify(v4)
+	if local && kind == Public {
+		kind, what = Private, private
+	}
+	return kind, v4.String() + ", " + what
+}
+
+// embedded returns the IPv4 address that a carries, if it carries one, and whether
+// the local network translates it.
+func embedded(a netip.Addr) (v4 netip.Addr, local, ok bool) {
+	if !a.Is6() {
+		return netip.Addr{}, false, false
+	}
+	b := a.As16()
+	for i := range embeddings {
+		e := &embeddings[i]
+		if !e.prefix.Contains(a) {
+			continue
+		}
+		v := [4]byte(b[e.at:])
+		if e.inverted {
+			for i := range v {
+				v[i] = ^v[i]
+			}
+		}
+		return netip.AddrFrom4(v), e.local, true
+	}
+	// ISATAP (RFC 5214) has its mark in the interface identifier of any prefix.
+	if b[8]&^2 == 0 && b[9] == 0 && b[10] == 0x5e && b[11] == 0xfe {
+		return netip.AddrFrom4([4]byte(b[12:])), false, true
+	}
+	return netip.Addr{}, false, false
+}
+
+func cidr(s string) netip.Prefix { return netip.MustParsePrefix(s) }

@@ -1,0 +1,77 @@
+// Package termsafe makes text from outside safe to show in a terminal: names of files
+// and torrents, client names of peers, messages of trackers.
+package termsafe
+
+import (
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Line escapes all characters of s that could move the cursor, reorder the text or end
+// the line, such as \x1b and \u202e. Backslashes stay as they are.
+func Line(s string) string {
+	if plain(s, "") {
+		return s
+	}
+	return escapeBut(s, "")
+}
+
+// Text is like [Line] but keeps newlines and tabs. Use it for text that this program
+// has laid out.
+func Text(s string) string {
+	if plain(s, "\n\t") {
+		return s
+	}
+	return escapeBut(s, "\n\t")
+}
+
+func plain(s, keep string) bool {
+	for i, r := range s {
+		if Unsafe(r) && !strings.ContainsRune(keep, r) || r == utf8.RuneError && badByte(s[i:]) {
+			return false
+		}
+	}
+	return true
+}
+
+func escapeBut(s, keep string) string {
+	var b strings.Builder
+	for i, r := range s {
+		switch {
+		case r == utf8.RuneError && badByte(s[i:]):
+			fmt.Fprintf(&b, `\x%02x`, s[i])
+		case !Unsafe(r) || strings.ContainsRune(keep, r):
+			b.WriteRune(r)
+		case r == '\n':
+			b.WriteString(`\n`)
+		case r == '\t':
+			b.WriteString(`\t`)
+		case r < 0x100:
+			fmt.Fprintf(&b, `\x%02x`, r)
+		case r <= 0xffff:
+			fmt.Fprintf(&b, `\u%04x`, r)
+		default:
+			fmt.Fprintf(&b, `\U%08x`, r)
+		}
+	}
+	return b.String()
+}
+
+func badByte(s string) bool {
+	_, n := utf8.DecodeRuneInString(s)
+	return n == 1
+}
+
+// Unsafe reports whether r is a control, bidirectional, invisible or private-use
+// character, or a separator that some terminals treat as the end of a line.
+func Unsafe(r rune) bool {
+	switch {
+	case r < 0x20, r >= 0x7f && r < 0xa0:
+		return true
+	case r < 0x300:
+		return r == 0xad // soft hyphen
+	}
+	return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Co, unicode.Cs, unicode.Zl, unicode.Zp)
+}

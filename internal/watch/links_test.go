@@ -1,0 +1,99 @@
+package watch
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"spate/internal/folder/foldertest"
+)
+
+// TestTraps: a link counts as what it leads to, if that is in the folder or links
+// are followed. What leads out and what is neither a file nor a directory is
+// refused by name.
+func TestTraps(t *testing.T) {
+	t.Parallel()
+	for _, follow := range []bool{false, true} {
+		for _, trap := range foldertest.Traps("text") {
+			t.Run(trap.Name+map[bool]string{true: " followed"}[follow], func(t *testing.T) {
+				t.Parallel()
+				dir := filepath.Join(t.TempDir(), "in")
+				if err := os.Mkdir(dir, 0o755); err != nil {
+					t.Fatal(err)
+				}
+				trap.Put(t, filepath.Join(dir, "x"))
+				f, err := New(dir, Options{FollowLinks: follow})
+				if err != nil {
+					t.Fatal(err)
+				}
+				s := f.Scan(time.Now().Add(time.Hour))
+				want := trap.Strict
+				if follow {
+					want = trap.Follow
+				}
+				switch {
+				case trap.Name == "nothing":
+					if len(s.Entries)+len(s.Waiting)+len(s.Refused) != 0 {
+						t.Errorf("%+v", s)
+					}
+				case trap.Name == "directory" || trap.Name == "link to a directory out" && follow:
+					if len(s.Entries) != 1 || !s.Entries[0].Dir || len(s.Refused) != 0 {
+						t.Errorf("%+v", s)
+					}
+				case want == foldertest.Read || want == foldertest.Leaked || want == foldertest.Denied:
+					if len(s.Entries) != 1 || s.Entries[0].Dir || len(s.Refused) != 0 {
+						t.Errorf("%+v", s)
+					}
+				default:
+					if len(s.Refused) != 1 || s.Refused[0].Name != "x" || len(s.Entries)+len(s.Waiting) != 0 {
+						t.Fatalf("%+v", s)
+					}
+					if is := foldertest.OutcomeOf("", s.Refused[0].Err, ""); is != want {
+						t.Errorf("%s, want %s: %v", is, want, s.Refused[0].Err)
+					}
+				}
+			})
+		}
+	}
+}
+
+// TestLinkStamp: the stamp of a link is that of the file or the directory it leads
+// to, so that a change there is seen.
+func TestLinkStamp(t *testing.T) {
+	f, write := watched(t)
+	write("file", "1", time.Hour)
+	write("tree/a", "1", time.Hour)
+	for link, to := range map[string]string{"link": "file", "treelink": "tree", "deep": "tree/a", "self": ".", "tree/up": "..", "tree/out": "../../.."} {
+		if err := os.Symlink(to, filepath.Join(f.dir, filepath.FromSlash(link))); err != nil {
+			t.Skip(err)
+		}
+	}
+	stamps := func() map[string]string {
+		m := map[string]string{}
+		for _, e := range f.Scan(time.Now().Add(time.Hour)).Entries {
+			m[e.Name] = e.Stamp
+		}
+		return m
+	}
+	before := stamps()
+	if before["link"] != before["file"] || before["treelink"] != before["tree"] || before["deep"] == "" || len(before) != 5 {
+		t.Errorf("%q", before)
+	}
+	write("file", "12", time.Hour)
+	write("tree/b", "1", time.Hour)
+	after := stamps()
+	if after["link"] == before["link"] || after["treelink"] == before["treelink"] || after["deep"] != before["deep"] {
+		t.Errorf("%q, then %q", before, after)
+	}
+	s := f.Scan(time.Now())
+	if len(s.Refused) != 1 || s.Refused[0].Name != "self" {
+		t.Errorf("a link to the folder itself: %+v", s.Refused)
+	}
+	os.Remove(filepath.Join(f.dir, "file"))
+	if s := f.Scan(time.Now()); len(s.Refused) != 2 || s.Refused[0].Name != "link" || !errors.Is(s.Refused[0].Err, fs.ErrNotExist) {
+		t.Errorf("what a link leads to is gone: %+v", s.Refused)
+	}
+}

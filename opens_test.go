@@ -1,0 +1,172 @@
+package spate_test
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// opens are the functions that open files, or list directories, in another way than
+// by internal/folder, by the reason for it. A file that is found in a directory that
+// somebody else may write to is opened by that package alone: add nothing here that
+// is.
+var opens = map[string][]string{
+	"the user names the file, which may be a link or a pipe": {
+		"internal/cli/bt.go: openText: os.Open",
+		"internal/cli/bttrack.go: open: os.Open",
+		"internal/cli/create.go: readList: os.Open",
+		"internal/cli/releaseflags.go: readNotes: os.Open",
+		"internal/cli/settings.go: readSettings: os.ReadFile",
+		"internal/cli/source.go: readTorrentFile: os.Open",
+		"internal/cli/verifykey.go: readSmall: os.Open",
+		"metainfo/metainfo.go: ReadFile: os.Open",
+		"signature/known.go: fieldsOf: os.ReadFile",
+		"tracker/trackerserver/report.go: ReadFile: os.Open",
+	},
+	"the directory is this program's own": {
+		"internal/cli/lock.go: lockFile: os.OpenFile",
+		"internal/cli/lock.go: lockHolder: os.Open",
+		"internal/cli/running.go: findRunning: filepath.Glob",
+		"internal/cli/seedmany.go: seedMany: os.ReadDir",
+		"publish/catalogdb/db.go: open: os.OpenFile",
+		"publish/catalogdb/record.go: reconcile: os.ReadDir",
+		"publish/catalogdb/record.go: restore: os.ReadFile",
+		"publish/keep.go: Sweep: os.ReadDir",
+		"storage/ledger.go: LoadLedger: os.Open",
+		"storage/resume.go: ListResume: os.ReadDir",
+		"storage/resume.go: readRecord: os.Open",
+		"tracker/swarm/journal.go: replay: os.Open",
+		"tracker/swarm/store.go: load: os.Open",
+		"tracker/swarm/store.go: numbers: os.ReadDir",
+		"tracker/trackerserver/connid.go: LoadConnKey: os.ReadFile",
+		"tracker/trackerserver/series.go: LoadPast: os.ReadFile",
+	},
+	"the file is written": {
+		"internal/cli/bttrack.go: trackLog: os.OpenFile",
+		"internal/cli/keys.go: writeNew: os.OpenFile",
+		"internal/cli/tracknode.go: reopen: os.OpenFile",
+		"publish/catalogdb/db.go: Backup: os.OpenFile",
+		"publish/clone_linux.go: clone: os.OpenFile",
+		"site/export.go: data: os.OpenFile",
+		"storage/resume.go: writeSynced: os.OpenFile",
+		"tracker/swarm/store.go: rotate: os.OpenFile",
+		"tracker/swarm/store.go: write: os.OpenFile",
+		"tracker/trackerserver/logfile.go: mend: os.Open",
+		"tracker/trackerserver/logfile.go: open: os.OpenFile",
+	},
+	"the directory is only listed or synced": {
+		"internal/atomicfile/atomicfile.go: SyncDir: os.Open",
+		"site/exportdir.go: exportable: filepath.WalkDir",
+		"site/exportdir.go: exportable: os.ReadDir",
+		"storage/ledger.go: syncNames: os.Open",
+		"storage/move.go: syncRename: root.Open",
+		"storage/sync.go: watchErrors: root.Open",
+	},
+	"it is below a root, does not wait, and what was opened is looked at": {
+		"maker/open_linux.go: open: root.OpenFile",
+		"storage/open.go: create: root.OpenFile",
+		"storage/open.go: openRead: root.OpenFile",
+		"storage/open.go: openWrite: root.OpenFile",
+	},
+	"the system writes it": {
+		"internal/netguard/guardtest/namespace_linux.go: waitsFor: os.ReadFile",
+		"maker/rotational_linux.go: rotational: os.ReadFile",
+	},
+}
+
+// TestOpens: files and directories are opened in one place, but for those that opens
+// lists.
+func TestOpens(t *testing.T) {
+	t.Parallel()
+	var want, got []string
+	for _, list := range opens {
+		want = append(want, list...)
+	}
+	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() {
+			// These are no part of the program.
+			if slices.Contains([]string{"bench", "e2e", "packaging", "scripts", "tools", "internal/folder"}, filepath.ToSlash(path)) || path != "." && strings.HasPrefix(d.Name(), ".") || d.Name() == "testdata" {
+				return fs.SkipDir
+			}
+			return nil
+		}
+		if strings.HasSuffix(path, ".go") && !strings.HasSuffix(path, "_test.go") {
+			calls, err := opensIn(path)
+			got = append(got, calls...)
+			return err
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, call := range got {
+		if !slices.Contains(want, call) {
+			t.Errorf("%s: open it by internal/folder, unless nobody else can write there", call)
+		}
+	}
+	for _, call := range want {
+		if !slices.Contains(got, call) {
+			t.Errorf("%s is listed, and is not there", call)
+		}
+	}
+}
+
+// opensIn returns the calls in a file that open files or list directories, with the
+// functions that they are in.
+func opensIn(path string) (calls []string, err error) {
+	f, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
+	if err != nil {
+		return nil, err
+	}
+	for _, decl := range f.Decls {
+		name := "-"
+		if fn, ok := decl.(*ast.FuncDecl); ok {
+			name = fn.Name.Name
+		}
+		ast.Inspect(decl, func(n ast.Node) bool {
+			if sel, ok := n.(*ast.SelectorExpr); ok && isOpen(lastName(sel.X), sel.Sel.Name) {
+				call := filepath.ToSlash(path) + ": " + name + ": " + lastName(sel.X) + "." + sel.Sel.Name
+				if !slices.Contains(calls, call) {
+					calls = append(calls, call)
+				}
+			}
+			return true
+		})
+	}
+	return calls, nil
+}
+
+func lastName(e ast.Expr) string {
+	switch e := e.(type) {
+	case *ast.Ident:
+		return e.Name
+	case *ast.SelectorExpr:
+		return e.Sel.Name
+	case *ast.CallExpr:
+		return lastName(e.Fun)
+	}
+	return ""
+}
+
+// isOpen reports whether a function of a package, or a method of a variable that is
+// called as roots are, opens a file or lists a directory.
+func isOpen(of, name string) bool {
+	switch {
+	case of == "os":
+		return slices.Contains([]string{"Open", "OpenFile", "ReadFile", "ReadDir", "OpenRoot", "OpenInRoot", "DirFS", "CopyFS"}, name)
+	case of == "filepath":
+		return slices.Contains([]string{"Walk", "WalkDir", "Glob"}, name)
+	case of == "ioutil", of == "metainfo" && name == "ReadFile":
+		return true
+	}
+	return strings.EqualFold(of, "root") && slices.Contains([]string{"Open", "OpenFile", "OpenRoot", "ReadFile", "FS"}, name)
+}

@@ -1,0 +1,192 @@
+package torrent
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"spate/metainfo"
+	"spate/peerwire"
+	"spate/storage"
+	"spate/torrent/internal/peerlist"
+)
+
+// dialLog is a network that notes what is dialled and reaches nobody.
+type dialLog struct {
+	systemNetwork
+	mu      sync.Mutex
+	dialled map[string]bool
+	some    chan struct{} // gets a value, while it has room, at each dial
+}
+
+func newDialLog() *dialLog {
+	return &dialLog{dialled: map[string]bool{}, some: make(chan struct{}, 1)}
+}
+
+func (d *dialLog) DialContext(_ context.Context, _, address string) (net.Conn, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.dialled[address] = true
+	select {
+	case d.some <- struct{}{}:
+	default:
+	}
+	return nil, errors.New("nobody there")
+}
+
+func (d *dialLog) has(a netip.AddrPort) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.dialled[a.String()]
+}
+
+// await waits until a was dialled.
+func (d *dialLog) await(t *testing.T, a netip.AddrPort) {
+	t.Helper()
+	for timeout := time.After(time.Minute); !d.has(a); {
+		select {
+		case <-d.some:
+		case <-timeout:
+			t.Fatalf("%v was not dialled", a)
+		}
+	}
+}
+
+// Addresses that peers are said to have.
+var (
+	metadataPeers = []netip.AddrPort{
+		netip.MustParseAddrPort("169.254.169.254:80"), netip.MustParseAddrPort("[::ffff:169.254.169.254]:80"), netip.MustParseAddrPort("168.63.129.16:80"),
+		netip.MustParseAddrPort("[fd00:ec2::254]:80"), netip.MustParseAddrPort("[64:ff9b::a9fe:a9fe]:80"), netip.MustParseAddrPort("100.100.100.200:80"),
+	}
+	loopbackPeer = netip.MustParseAddrPort("127.0.0.1:9")
+	plainPeer    = netip.MustParseAddrPort("192.0.2.7:6881")
+)
+
+// TestMetadataServicesAreNoPeers: whoever names the metadata service of a cloud as a
+// peer, it is not dialled, unless the user does. Loopback counts from this machine alone.
+func TestMetadataServicesAreNoPeers(t *testing.T) {
+	t.Parallel()
+	data, mi := noiseTorrent(t, 1<<20, 64<<10)
+	named := append(slices.Clone(metadataPeers), loopbackPeer, plainPeer)
+	for name, c := range map[string]struct {
+		name     func(s *Session, tor *Torrent)
+		loopback bool
+	}{
+		"a tracker":                 {func(_ *Session, tor *Torrent) { tor.foundPeers(named, "http://tracker.example/announce") }, false},
+		"a tracker on this machine": {func(_ *Session, tor *Torrent) { tor.foundPeers(named, "http://127.0.0.1/announce") }, true},
+		"the caller":                {func(_ *Session, tor *Torrent) { tor.AddPeers(named) }, true},
+		"the local network": {func(s *Session, tor *Torrent) {
+			for _, a := range named {
+				s.FoundLocal(tor.hash, a)
+			}
+		}, false},
+		"a peer": {func(_ *Session, tor *Torrent) {
+			msg := peerwire.AppendPEX(nil, extPEX, &peerwire.PEXMessage{Added: named, Flags: make([]peerwire.PEXFlags, len(named))})
+			const before = 6 // length, id, number
+			tor.mu.Lock()
+			defer tor.mu.Unlock()
+			if err := (&conn{t: tor}).pexLocked(msg[before:], time.Now()); err != nil {
+				t.Error(err)
+			}
+		}, false},
+		"the peer itself": {func(_ *Session, tor *Torrent) {
+			tor.mu.Lock()
+			defer tor.mu.Unlock()
+			for _, a := range named {
+				(&conn{t: tor, incoming: true, addr: netip.AddrPortFrom(a.Addr(), 1)}).listensLocked(a.Port())
+			}
+		}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			network := newDialLog()
+			s, err := NewSession(Options{Network: network, NoListen: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.Close()
+			tor := added(t, s, mi, AddOptions{Storage: storage.NewMemoryLike(data)})
+			c.name(s, tor)
+			tor.mu.Lock()
+			defer tor.mu.Unlock()
+			for _, a := range named {
+				_, known := tor.peers.Source(a)
+				if want := a == plainPeer || a == loopbackPeer && c.loopback; known != want || !want && network.has(a) {
+					t.Errorf("%v: known %v, want %v", a, known, want)
+				}
+			}
+		})
+	}
+}
+
+// TestUserNamesAnyPeer: what the user typed is dialled, wherever it is.
+func TestUserNamesAnyPeer(t *testing.T) {
+	t.Parallel()
+	data, mi := noiseTorrent(t, 1<<20, 64<<10)
+	network := newDialLog()
+	s, err := NewSession(Options{Network: network, NoListen: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	mustBe := []netip.AddrPort{metadataPeers[0], loopbackPeer}
+	if _, err := s.Add(mi, AddOptions{Storage: storage.NewMemoryLike(data), Peers: mustBe}); err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range mustBe {
+		network.await(t, a)
+	}
+}
+
+// TestMagnetLinkNamesNoInsidePeer: x.pe of a link is a stranger's word.
+func TestMagnetLinkNamesNoInsidePeer(t *testing.T) {
+	t.Parallel()
+	network := newDialLog()
+	s, err := NewSession(Options{Network: network, NoListen: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	link := metainfo.Magnet{HashV1: [20]byte{1}}
+	for _, a := range append(slices.Clone(metadataPeers), loopbackPeer, plainPeer) {
+		link.Peers = append(link.Peers, a.String())
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error)
+	go func() {
+		_, _, err := s.FetchMetadata(ctx, link, MetadataOptions{})
+		done <- err
+	}()
+	network.await(t, plainPeer)
+	cancel()
+	if err := <-done; !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+	if len(network.dialled) != 1 {
+		t.Errorf("dialled %v", network.dialled)
+	}
+}
+
+// TestMetadataServiceIsNotUseful: a peer that came from such an address while metadata
+// was looked for is not passed on to the torrent.
+func TestMetadataServiceIsNotUseful(t *testing.T) {
+	t.Parallel()
+	s := testSession(t, Options{})
+	f := newMetaFetch(s, metainfo.Magnet{HashV1: [20]byte{1}})
+	defer f.stop()
+	for _, a := range append(slices.Clone(metadataPeers), loopbackPeer, plainPeer) {
+		f.listensAt(a)
+	}
+	if want := []netip.AddrPort{loopbackPeer, plainPeer}; !slices.Equal(f.useful, want) {
+		t.Errorf("useful %v, want %v", f.useful, want)
+	}
+	f.peers.Add(metadataPeers[:1], peerlist.SourceManual)
+	if f.listensAt(metadataPeers[0]); len(f.useful) != 3 {
+		t.Errorf("the user's own peer is not passed on: %v", f.useful)
+	}
+}
