@@ -20,32 +20,36 @@ const busyFor = 30
 // starve the swarm, which multiplies what it is sent.
 type budget struct {
 	limiter *ratelimit.Limiter // nil: no limit
-	most    int64              // downloads at once
+	most    int                // downloads at once
 }
 
 // newBudget returns the budget of rate bytes a second, 0 for any, and at most
 // most downloads at once.
 func newBudget(rate int64, most int) budget {
-	b := budget{most: int64(most)}
+	b := budget{most: most}
 	if rate > 0 {
 		b.limiter = ratelimit.New(rate)
-		b.most = min(b.most, max(1, rate/perDownload))
+		b.most = int(min(int64(most), max(1, rate/perDownload)))
 	}
 	return b
 }
 
-// step is how many bytes of a download go out between two looks at the budget.
+// step is the most bytes of a download that go out between two looks at the budget.
 func (b budget) step() int64 {
-	if b.limiter == nil {
-		return step
-	}
-	return min(step, int64(b.limiter.Batch()))
+	return int64(b.limiter.Batch())
 }
 
-// wait returns when n bytes may go out.
-func (b budget) wait(ctx context.Context, n int64) error {
+// wait returns when n bytes may go out. Suspect readers come after the others: each of them
+// may only fill the buffers of its connection, over and over.
+func (b budget) wait(ctx context.Context, n int64, suspect bool) error {
+	if suspect {
+		return b.limiter.WaitLater(ctx, int(n))
+	}
 	return b.limiter.Wait(ctx, int(n))
 }
+
+// giveBack returns n bytes of what was waited for to the budget.
+func (b budget) giveBack(n int64) { b.limiter.GiveBack(int(n)) }
 
 // busy answers that there is no room for another download now.
 func (s *Site) busy(w http.ResponseWriter, r *http.Request) {

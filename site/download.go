@@ -1,12 +1,10 @@
 package site
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -44,14 +42,11 @@ func (s *Site) sendFile(w http.ResponseWriter, r *http.Request, path string) {
 	h := w.Header()
 	s.setLinks(h, rel, name)
 	i, ok := rel.Lookup(path)
+	pad := padLength(rel, path)
 	switch {
 	case ok && rel.Single == (path == "") && !(rel.Single && strings.HasSuffix(r.URL.Path, "/")):
-	case padLength(rel, path) > 0:
-		h.Set("Content-Type", "application/octet-stream")
-		h.Set("Cache-Control", "public, max-age=86400")
-		h.Set("ETag", `"`+path+`"`)
-		http.ServeContent(w, r, "", rel.Published, io.NewSectionReader(zeros{}, 0, padLength(rel, path)))
-		return
+		pad = 0
+	case pad > 0:
 	case path == "" && !rel.Single:
 		// A tree is no one file: its page says what can be had.
 		h.Set("Location", s.path(publish.PagePath(name)))
@@ -61,30 +56,49 @@ func (s *Site) sendFile(w http.ResponseWriter, r *http.Request, path string) {
 		s.fail(w, r, http.StatusNotFound, "No such file", "The release has no file of that name.")
 		return
 	}
-	if rel.Paused {
+	if rel.Paused && pad == 0 {
 		h.Set("Retry-After", "3600")
 		s.fail(w, r, http.StatusServiceUnavailable, "Paused", "The publisher has paused this release. Peers that have the data can still be downloaded from, by BitTorrent.")
 		return
 	}
-	if s.downloads.Add(1) > s.budget.most {
-		s.downloads.Add(-1)
+	out := newSender(w, r, s)
+	if out.place = s.downloads.enter(out.ctx, s.opts.Wait, s.networkOf(r), out.end); out.place == nil {
+		out.close()
 		s.busy(w, r)
 		return
 	}
-	defer s.downloads.Add(-1)
-	s.sendData(w, r, rel, i)
+	defer out.close()
+	out.sent = s.sentBy(rel.Hash())
+	if pad > 0 {
+		h.Set("Content-Type", "application/octet-stream")
+		h.Set("Cache-Control", "public, max-age=86400")
+		h.Set("ETag", `"`+path+`"`)
+		s.serve(out, r, rel.Published, io.NewSectionReader(zeros{}, 0, pad))
+		return
+	}
+	s.sendData(out, r, rel, i)
+}
+
+// serve answers with content through out.
+func (s *Site) serve(out *sender, r *http.Request, modified time.Time, content io.ReadSeeker) {
+	http.ServeContent(out, r, "", modified, content)
+	if out.unanswered() {
+		s.busy(out.ResponseWriter, r)
+		return
+	}
+	out.start()
 }
 
 // sendData answers with the data of file i of a release.
-func (s *Site) sendData(w http.ResponseWriter, r *http.Request, rel *publish.Release, i int) {
+func (s *Site) sendData(out *sender, r *http.Request, rel *publish.Release, i int) {
 	f, err := rel.Open(i)
 	if err != nil {
-		s.refuse(w, r, rel, i, err)
+		s.refuse(out.ResponseWriter, r, rel, i, err)
 		return
 	}
 	defer f.Close()
 
-	file, h := &rel.Files[i], w.Header()
+	file, h := &rel.Files[i], out.Header()
 	save := rel.Name
 	if !rel.Single {
 		save = file.Path[strings.LastIndexByte(file.Path, '/')+1:]
@@ -97,13 +111,11 @@ func (s *Site) sendData(w http.ResponseWriter, r *http.Request, rel *publish.Rel
 		h.Set("Repr-Digest", reprDigest(file.SHA256))
 	}
 	h.Set("ETag", fmt.Sprintf(`"%s-%d"`, rel.Hash(), i))
-	out := &sender{ResponseWriter: w, ctx: r.Context(), control: http.NewResponseController(w), stall: s.opts.Stall,
-		budget: s.budget, sent: s.sentBy(rel.Hash()), all: &s.sentAll, file: f, want: file}
+	out.file, out.want = f, file
 	if asked := r.Header.Get("Range"); asked != "" {
 		r.Header.Set("Range", plainRange(asked, file.Length))
 	}
-	http.ServeContent(out, r, "", file.ModTime, f)
-	out.control.SetWriteDeadline(time.Time{})
+	s.serve(out, r, file.ModTime, f)
 	if errors.Is(out.err, publish.ErrChanged) {
 		s.opts.Log.Warn("site: a file changed while it was sent", "release", rel.Name, "file", file.Path, "err", out.err)
 		panic(http.ErrAbortHandler) // so that nobody takes it for the whole
@@ -193,88 +205,3 @@ func (s *Site) Sent(ih spate.InfoHash) int64 {
 
 // SentAll is how many bytes direct downloads have taken in all.
 func (s *Site) SentAll() int64 { return s.sentAll.Load() }
-
-// step is how much of a file goes out between two looks at it and at the clock.
-const step = 1 << 20
-
-// sender passes a file on to the connection in steps, by sendfile where that
-// can be: it only hands ReadFrom down. It ends a download that stands still, or
-// whose file changes under it.
-type sender struct {
-	http.ResponseWriter
-	ctx     context.Context
-	control *http.ResponseController
-	stall   time.Duration
-	budget  budget
-	sent    *atomic.Int64 // of the release
-	all     *atomic.Int64 // of the site
-	file    *os.File
-	want    *publish.File
-
-	status int
-	total  int64 // of this answer
-	err    error
-}
-
-// WriteHeader implements [http.ResponseWriter].
-func (o *sender) WriteHeader(status int) {
-	o.status = status
-	o.ResponseWriter.WriteHeader(status)
-}
-
-// ReadFrom implements [io.ReaderFrom]; [http.ServeContent] calls it with an
-// [io.LimitedReader] of the file.
-func (o *sender) ReadFrom(src io.Reader) (total int64, err error) {
-	limited, ok := src.(*io.LimitedReader)
-	if !ok {
-		return io.Copy(struct{ io.Writer }{o}, src)
-	}
-	for limited.N > 0 {
-		part := io.LimitedReader{R: limited.R, N: min(limited.N, o.budget.step())}
-		if o.err = o.check(part.N); o.err != nil {
-			return total, o.err
-		}
-		asked := part.N
-		n, err := io.Copy(o.ResponseWriter, &part)
-		total += n
-		limited.N -= n
-		o.count(n)
-		if err != nil || n < asked {
-			o.err = err
-			return total, err
-		}
-	}
-	return total, nil
-}
-
-// Write implements [io.Writer], for what does not come through ReadFrom: the
-// parts of an answer to several ranges.
-func (o *sender) Write(p []byte) (int, error) {
-	if o.err = o.check(int64(len(p))); o.err != nil {
-		return 0, o.err
-	}
-	n, err := o.ResponseWriter.Write(p)
-	o.count(int64(n))
-	o.err = err
-	return n, err
-}
-
-func (o *sender) count(n int64) {
-	o.sent.Add(n)
-	o.all.Add(n)
-	o.total += n
-}
-
-// check waits until the budget has room for n bytes, gives the reader time for
-// another step, and fails if the file is not what it was.
-func (o *sender) check(n int64) error {
-	if err := o.budget.wait(o.ctx, n); err != nil {
-		return err
-	}
-	o.control.SetWriteDeadline(time.Now().Add(o.stall)) // a writer without deadlines has no connection either
-	info, err := o.file.Stat()
-	if err != nil {
-		return err
-	}
-	return o.want.Same(info)
-}

@@ -13,6 +13,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"os"
 	"strings"
@@ -23,6 +24,7 @@ import (
 	"github.com/yuin/goldmark"
 
 	"spate"
+	"spate/internal/fairpool"
 	"spate/publish"
 )
 
@@ -64,22 +66,35 @@ type Options struct {
 	// of its release; nil: nobody counts. It must be quick.
 	Direct func(spate.InfoHash)
 
-	// MaxDownloads is how many direct downloads may run at once; past it a
-	// visitor is asked to come again (503). 0: 256.
+	// ClientAddr returns the address of the visitor behind a request, an invalid one if
+	// that is not known; nil: it is that of the connection. Visitors share the places
+	// below by network, a /24 or a /48.
+	ClientAddr func(*http.Request) netip.Addr
+	// MaxDownloads is how many direct downloads may run at once. Past it one that takes
+	// nothing, or next to nothing, makes room; if there is none, a visitor is asked to
+	// come again (503). 0: 256.
 	MaxDownloads int
+	// Wait is how long a visitor waits for a place among the downloads before that.
+	// 0: ten seconds; negative: not at all.
+	Wait time.Duration
 	// DownloadRate is what direct downloads may take together, in bytes a second;
 	// it also bounds how many run at once, so that each gets on. 0: any.
 	DownloadRate int64
-	// MaxLive is how many visitors may watch live numbers at once. 0: 1,000.
+	// MaxLive is how many visitors may watch live numbers at once. Past it those who
+	// have watched the longest make room. 0: 1,000.
 	MaxLive int
-	// Stall ends a direct download whose reader has not taken another MiB for
-	// that long. 0: four minutes.
+	// Stall ends a direct download whose reader has taken nothing for that long.
+	// 0: four minutes.
 	Stall time.Duration
 	// Tick is the time between live numbers. 0: two seconds.
 	Tick time.Duration
 
 	// Log has what went wrong on this side; nil: nowhere.
 	Log *slog.Logger
+
+	// For tests: loopback addresses have networks as others have, and readGrace.
+	loopbackCounts bool
+	grace          time.Duration
 }
 
 // Site answers the public's requests. It is an [http.Handler], safe for
@@ -100,8 +115,8 @@ type Site struct {
 
 	done      chan struct{} // closed by Close
 	closing   sync.Once
-	downloads atomic.Int64 // running
-	watchers  atomic.Int64 // live
+	downloads *places      // that run
+	watchers  *places      // of live numbers
 	sentAll   atomic.Int64 // bytes of direct downloads
 	sent      sync.Map     // info-hash -> *atomic.Int64: bytes of direct downloads
 }
@@ -119,10 +134,15 @@ func New(catalog publish.Catalog, opts Options) (*Site, error) {
 	setDefault(&opts.MaxLive, 1000)
 	setDefault(&opts.Stall, 4*time.Minute)
 	setDefault(&opts.Tick, 2*time.Second)
+	setDefault(&opts.Wait, 10*time.Second)
+	setDefault(&opts.grace, readGrace)
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
 	s := &Site{opts: opts, catalog: catalog, budget: newBudget(opts.DownloadRate, opts.MaxDownloads), markdown: notesMarkdown(), hosts: map[string]bool{"localhost": true}, done: make(chan struct{})}
+	most := s.budget.most
+	s.downloads = newPlaces(fairpool.Options{Places: most, Grace: opts.grace, Floor: readFloor, Pause: opts.grace * 5 / 2, Quick: readQuick, Proof: readProof})
+	s.watchers = newPlaces(fairpool.Options{Places: opts.MaxLive, Grace: liveTurn})
 	if opts.BaseURL != nil {
 		s.prefix = strings.TrimRight(opts.BaseURL.EscapedPath(), "/")
 	}

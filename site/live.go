@@ -135,13 +135,16 @@ func (s *Site) live(w http.ResponseWriter, r *http.Request) {
 	if rel == nil {
 		return
 	}
-	if s.watchers.Add(1) > int64(s.opts.MaxLive) {
-		s.watchers.Add(-1)
+	ctx, cancel := context.WithCancel(r.Context())
+	defer cancel()
+	place := s.watchers.enter(ctx, 0, s.networkOf(r), cancel)
+	if place == nil {
 		w.Header().Set("Retry-After", "60")
 		s.fail(w, r, http.StatusServiceUnavailable, "Busy", "As many visitors are watching live numbers as are allowed at once.")
 		return
 	}
-	defer s.watchers.Add(-1)
+	defer place.leave()
+	place.offer() // once it has had its turn it makes room for others
 	h := w.Header()
 	h.Set("Content-Type", "text/event-stream")
 	h.Set("Cache-Control", "no-store")
@@ -158,7 +161,7 @@ func (s *Site) live(w http.ResponseWriter, r *http.Request) {
 	var quiet time.Time // since when nothing was sent
 	for first := true; ; first = false {
 		now := time.Now()
-		switch fresh, err := s.catalog.Get(r.Context(), rel.Ref()); {
+		switch fresh, err := s.catalog.Get(ctx, rel.Ref()); {
 		case err == nil:
 			rel = fresh // its first copy may be there meanwhile
 		case errors.Is(err, publish.ErrNotFound):
@@ -166,7 +169,7 @@ func (s *Site) live(w http.ResponseWriter, r *http.Request) {
 		}
 		control.SetWriteDeadline(now.Add(s.opts.Tick + heartbeat))
 		var err error
-		switch n := s.numbers(r.Context(), rel); {
+		switch n := s.numbers(ctx, rel); {
 		case first || n != last:
 			last, quiet = n, now
 			data, _ := json.Marshal(liveShown{n, size(int64(n.Rate)) + "/s", size(n.Saved), took(n.FirstCopy)})
@@ -179,7 +182,7 @@ func (s *Site) live(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		select {
-		case <-r.Context().Done():
+		case <-ctx.Done():
 			return
 		case <-s.done:
 			return

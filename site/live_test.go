@@ -88,7 +88,7 @@ func TestLiveEnds(t *testing.T) {
 	if _, err := io.Copy(io.Discard, resp.Body); err != nil {
 		t.Errorf("the events did not end well: %v", err)
 	}
-	if watchers := f.watchers.Load(); watchers != 0 {
+	if watchers := f.watchers.counts().Held; watchers != 0 {
 		t.Errorf("%d watch", watchers)
 	}
 }

@@ -60,7 +60,7 @@ func TestManyAtOnce(t *testing.T) {
 	if n := f.Sent(mustGet(t, f.catalog, "0.iso").Hash()); n != 32*(3<<20) {
 		t.Errorf("%d bytes were counted", n)
 	}
-	if n := f.downloads.Load(); n != 0 {
+	if n := f.downloads.counts().Held; n != 0 {
 		t.Errorf("%d downloads are still running", n)
 	}
 }

@@ -249,7 +249,7 @@ func TestCharts(t *testing.T) {
 func TestBudget(t *testing.T) {
 	t.Parallel()
 	var direct atomic.Int32
-	f := newFixture(t, Options{DownloadRate: 256 << 10, Direct: func(spate.InfoHash) { direct.Add(1) }})
+	f := newFixture(t, Options{DownloadRate: 256 << 10, Wait: -1, Direct: func(spate.InfoHash) { direct.Add(1) }})
 	f.release(t, "a.iso", 300<<10)
 	ts := httptest.NewServer(f)
 	defer ts.Close()

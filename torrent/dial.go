@@ -33,7 +33,7 @@ func (s *Session) accept(l net.Listener) {
 			continue
 		}
 		backoff = 5 * time.Millisecond
-		g := s.beginGreeting(nc.Close)
+		g := s.beginGreeting(remoteAddr(nc), nc.Close)
 		if !s.spawn(func() { s.greet(nc, g) }) {
 			s.endGreeting(g)
 			nc.Close()

@@ -183,7 +183,7 @@ func TestReconnectStorm(t *testing.T) {
 	until(t, "all have gone", func() bool {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		return s.conns == 0 && len(s.greetings.waiting) == 0 && tor.Stats().Peers == 0
+		return s.conns == 0 && s.greetings.pool.Len() == 0 && tor.Stats().Peers == 0
 	})
 	us := dialFoe(t, s.Addr(), mi.Hash(), everything())
 	if us.hs.PeerID != s.PeerID() || !us.alive(0) {

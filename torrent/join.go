@@ -41,7 +41,8 @@ func (t *Torrent) admitLocked(c *conn) error {
 	case t.peers.Banned(c.addr):
 		return errBanned
 	}
-	if now := time.Now(); t.nconns >= t.s.opt.MaxConnsPerTorrent && (t.s.isShunned(c.addr, now) || !t.makeRoomLocked(c.addr, now)) {
+	if now := time.Now(); t.nconns >= t.s.opt.MaxConnsPerTorrent && (t.s.isShunned(c.addr, now) || !t.makeRoomLocked(now, c.addr)) {
+		t.s.room.refused.Add(1)
 		return errFull
 	}
 	return nil

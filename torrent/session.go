@@ -79,6 +79,9 @@ type Session struct {
 	closed    bool
 	shunned   map[netip.Addr]shunned
 	greetings greetings
+	barren    time.Time // when no torrent had a peer that makes room
+
+	room roomCounts
 }
 
 // NewSession opens the listeners and returns a session that Run then works.
@@ -101,6 +104,7 @@ func NewSession(opt Options) (*Session, error) {
 		dormant:     dormants{by: map[spate.InfoHash]*dormant{}},
 		fetches:     map[spate.InfoHash]*metaFetch{},
 		warm:        map[spate.InfoHash]*warmth{},
+		greetings:   newGreetings(),
 	}
 	s.order, _ = opt.Network.(orderly)
 	s.ctx, s.cancel = context.WithCancel(context.Background())

@@ -48,7 +48,7 @@ func (d *serveDaemon) serveAPI(ctx context.Context, socket string, part func(fun
 		return ok
 	}
 	h := api.NewServer(d, api.ServerOptions{Token: check, Hosts: append(slices.Clone(d.opt.hosts), d.base.Hostname()), Log: d.app.log})
-	listener := net.Listener(s.http)
+	listener := d.node.server.Bound(s.http)
 	if d.node.tls != nil {
 		listener = tls.NewListener(listener, d.node.tls)
 	} else if !s.httpAddr().Addr().IsLoopback() {

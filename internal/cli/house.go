@@ -8,6 +8,8 @@ import (
 	"net/url"
 	"path/filepath"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"spate"
 	"spate/maker"
 	"spate/publish"
@@ -62,7 +64,9 @@ func (p *house) open(ctx context.Context, state string, parts houseParts) error 
 	if p.secure != nil && opt.publicURL == "" {
 		p.base.Scheme = "https"
 	}
-	if p.node, err = a.newNode(&opt.trackerFlags, state, trackerserver.Options{OnlyAllowed: true}, trackerserver.StatsOptions{ShowNames: true, Home: "./"}); err != nil {
+	if p.node, err = a.newNode(&opt.trackerFlags, state, trackerserver.Options{OnlyAllowed: true}, trackerserver.StatsOptions{
+		ShowNames: true, Home: "./", Collectors: []prometheus.Collector{&poolMetrics{p.pools}},
+	}); err != nil {
 		return err
 	}
 	p.node.use(p.secure)
@@ -75,7 +79,7 @@ func (p *house) open(ctx context.Context, state string, parts houseParts) error 
 	}); err != nil {
 		return err
 	}
-	options := site.Options{BaseURL: p.siteURL(), Hosts: parts.hosts, Swarm: p.swarm, Origin: p.origin, StatsPath: "/stats", Direct: p.direct, Log: a.log}
+	options := site.Options{BaseURL: p.siteURL(), Hosts: parts.hosts, Swarm: p.swarm, Origin: p.origin, StatsPath: "/stats", Direct: p.direct, ClientAddr: p.node.server.ClientAddr, Log: a.log}
 	opt.site.apply(&options, int64(opt.client.up))
 	p.counter = publish.NewCounter(p.publisher.Catalog(), publish.Sources{Completed: p.completed, Sent: p.sent, Fresh: parts.catalog == nil}, a.env.Now, a.log)
 	p.callback = newCallback(p.client.session)
@@ -201,6 +205,17 @@ func (p *house) origin(ih spate.InfoHash) (site.Sent, bool) {
 	}
 	st := t.Stats()
 	return site.Sent{Bytes: st.Uploaded, Rate: st.UpRate}, true
+}
+
+// pools returns the state of the places that strangers share. It is called once there is a
+// site.
+func (p *house) pools() map[string]poolState {
+	downloads, live := p.site.Pools()
+	handshakes, peers := p.client.session.Pools()
+	return map[string]poolState{
+		"downloads": poolState(downloads), "live": poolState(live), "handshakes": poolState(handshakes), "peers": poolState(peers),
+		"callbacks": p.callback.pool(),
+	}
 }
 
 // completed and sent are the sums that are counted by day.

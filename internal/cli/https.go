@@ -193,7 +193,7 @@ func (n *node) use(s *secure) {
 		n.also = append(n.also, s.manage)
 	}
 	if s.redirect != nil {
-		n.also = append(n.also, func(ctx context.Context) error { return n.app.serveHTTP(ctx, s.redirect, s.handler) })
+		n.also = append(n.also, func(ctx context.Context) error { return n.app.serveHTTP(ctx, n.server.Bound(s.redirect), s.handler) })
 	}
 }
 

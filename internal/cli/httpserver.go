@@ -7,20 +7,24 @@ import (
 	"net"
 	"net/http"
 	"time"
+
+	"spate/tracker/trackerserver"
 )
 
-// httpTimeouts of a server: for headers, and between requests.
+// Timeouts of a server: for headers, between requests, for an answer that sets none of its
+// own, as downloads do.
 const (
 	readHeaderTimeout = 10 * time.Second
 	idleTimeout       = 2 * time.Minute
+	writeTimeout      = 10 * time.Minute
 	shutdownTimeout   = 3 * time.Second
 )
 
 // serveHTTP serves l as serveUntil does.
 func (a *app) serveHTTP(ctx context.Context, l net.Listener, h http.Handler) error {
 	srv := &http.Server{
-		Handler: h, ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: time.Minute, IdleTimeout: idleTimeout,
-		MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelDebug),
+		Handler: h, ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: time.Minute, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
+		ConnContext: trackerserver.ConnContext, MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelDebug),
 	}
 	return serveUntil(ctx, srv, l)
 }

@@ -72,7 +72,7 @@ func (a *app) publish(ctx context.Context, paths []string, opt *publishOptions) 
 	if mk.Name != "" && len(paths) > 1 {
 		return usageHint("publish them one by one", "--name is for one PATH, not %d", len(paths))
 	}
-	if err := opt.checkPublicURL(); err != nil {
+	if err := opt.trackerFlags.check(); err != nil {
 		return err
 	}
 	if err := opt.site.check(); err != nil {

@@ -145,7 +145,7 @@ func (a *app) serve(ctx context.Context, opt *serveOptions) error {
 	if opt.older < 0 || opt.settle <= 0 || opt.rescan <= 0 {
 		return usagef("--older-versions, --settle and --rescan are not less than nothing")
 	}
-	if err := opt.checkPublicURL(); err != nil {
+	if err := opt.trackerFlags.check(); err != nil {
 		return err
 	}
 	if err := opt.site.check(); err != nil {

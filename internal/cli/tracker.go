@@ -22,8 +22,6 @@ type trackerOptions struct {
 	followLinks         bool
 	allowList, denyList string
 	showNames, allowGet bool
-	proxies             []string
-	proxyProtocol       bool
 	natCheck            bool
 
 	notes, tokens       string
@@ -74,8 +72,6 @@ func (o *trackerOptions) add(f *pflag.FlagSet) {
 	f.StringVar(&o.denyList, "deny-list", "", "refuse the info-hashes in this `FILE`")
 	f.BoolVar(&o.showNames, "show-names", false, "show the names of torrents on the page of statistics")
 	f.BoolVar(&o.allowGet, "allow-get", false, "hand out the .torrent files of --allowed-dir")
-	f.StringArrayVar(&o.proxies, "proxy", nil, "believe what a proxy in this `NET` says of addresses; repeatable")
-	f.BoolVar(&o.proxyProtocol, "proxy-protocol", false, "those proxies speak the PROXY protocol")
 	f.BoolVar(&o.natCheck, "nat-check", false, "try the ports of peers, and prefer those that can be reached")
 	bindFlag(f, &o.bind)
 	stateFlag(f, &o.state)
@@ -100,7 +96,7 @@ func (a *app) tracker(ctx context.Context, opt *trackerOptions) error {
 			return usagef("--allowed-dir %s is not a directory", opt.allowedDir)
 		}
 	}
-	if err := opt.checkPublicURL(); err != nil {
+	if err := opt.trackerFlags.check(); err != nil {
 		return err
 	}
 	state := a.stateDir(opt.state)
@@ -160,24 +156,18 @@ func (a *app) reloadOnHangup(n *node) {
 // server returns what the flags mean to the tracker.
 func (o *trackerOptions) server() (trackerserver.Options, error) {
 	s := trackerserver.Options{
-		AllowedDir: o.allowedDir, FollowLinks: o.followLinks, AllowList: o.allowList, DenyList: o.denyList, ProxyProtocol: o.proxyProtocol,
+		AllowedDir: o.allowedDir, FollowLinks: o.followLinks, AllowList: o.allowList, DenyList: o.denyList,
 		Notes: o.notes, Nets: o.nets, RequireToken: o.requireToken, Scrapes: o.scrapes, Limit: trackerserver.RateLimit{PerSecond: o.rateLimit},
 	}
 	if o.fullScrape {
 		s.Scrapes = trackerserver.ScrapesAll
 	}
 	var err error
-	if s.Proxies, err = prefixes("--proxy", o.proxies); err != nil {
-		return s, err
-	}
 	if s.AllowNets, err = prefixes("--allow-net", o.allowNets); err != nil {
 		return s, err
 	}
 	if s.DenyNets, err = prefixes("--deny-net", o.denyNets); err != nil {
 		return s, err
-	}
-	if o.proxyProtocol && len(o.proxies) == 0 {
-		return s, usagef("--proxy-protocol needs --proxy NET: only a proxy that is named is believed")
 	}
 	if o.natCheck {
 		s.NATCheck = &trackerserver.NATCheck{}

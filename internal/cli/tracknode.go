@@ -33,6 +33,8 @@ type trackerFlags struct {
 	accessLog string
 	access    slog.Handler // in place of accessLog; nil: none
 	interval  time.Duration
+	proxies   []string
+	speak     bool          // the proxies speak the PROXY protocol
 	table     swarm.Options // what has no flag of its own here
 }
 
@@ -44,6 +46,8 @@ func (t *trackerFlags) add(f *pflag.FlagSet) {
 	f.StringVar(&t.privacy, "log-privacy", "network", "of addresses keep the network, the full address, or none")
 	f.DurationVar(&t.interval, "interval", 0, "peers announce again after this `TIME` (default: 30m, adapted to the swarm)")
 	f.StringVar(&t.accessLog, "access-log", "", "append each announce to this `FILE`, as JSON")
+	f.StringArrayVar(&t.proxies, "proxy", nil, "believe what a proxy in this `NET` says of addresses; repeatable")
+	f.BoolVar(&t.speak, "proxy-protocol", false, "those proxies speak the PROXY protocol")
 }
 
 // tableOptions are the settings of the peers' table.
@@ -53,12 +57,17 @@ func (t *trackerFlags) tableOptions() swarm.Options {
 	return o
 }
 
-// checkPublicURL looks at --public-url before anything is opened.
-func (t *trackerFlags) checkPublicURL() error {
-	if t.publicURL == "" {
-		return nil
+// check looks at --public-url and --proxy before anything is opened.
+func (t *trackerFlags) check() error {
+	if t.publicURL != "" {
+		if _, _, err := publicURL(t.publicURL, netip.AddrPort{}); err != nil {
+			return err
+		}
 	}
-	_, _, err := publicURL(t.publicURL, netip.AddrPort{})
+	if t.speak && len(t.proxies) == 0 {
+		return usagef("--proxy-protocol needs --proxy NET: only a proxy that is named is believed")
+	}
+	_, err := prefixes("--proxy", t.proxies)
 	return err
 }
 
@@ -112,6 +121,10 @@ func (a *app) newNode(f *trackerFlags, state string, opt trackerserver.Options, 
 		}
 		opt.Prefix = base.Path
 	}
+	if opt.Proxies, err = prefixes("--proxy", f.proxies); err != nil {
+		return nil, err
+	}
+	opt.ProxyProtocol = f.speak
 	opt.Log, opt.Now, stats.Now = a.log, a.env.Now, a.env.Now
 	if err := n.openLogs(f, state, &opt); err != nil {
 		return nil, err

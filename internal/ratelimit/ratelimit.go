@@ -26,6 +26,8 @@ const (
 	minSleep = time.Millisecond
 	// turnTime is the duration of one turn at high limits.
 	turnTime = 2 * time.Millisecond
+	// laterTurns is the number of turns of which one is for the callers of WaitLater.
+	laterTurns = 10
 	// minBatch and slowBatches make a batch at low limits 1/64 of a second.
 	minBatch    = 1 << 10
 	slowBatches = 64
@@ -44,6 +46,8 @@ type Limiter struct {
 	tokens float64   // bytes that may pass now; never negative
 	last   time.Time // when tokens was updated
 	queue  queue
+	later  queue       // of WaitLater
+	passed int         // turns of queue since the last turn of later
 	timer  *time.Timer // calls onTimer; nil until a caller has waited
 }
 
@@ -109,7 +113,7 @@ func (l *Limiter) take(n int) bool {
 	if l.rate.Load() == 0 {
 		return true
 	}
-	if !l.queue.empty() {
+	if !l.queue.empty() || !l.later.empty() {
 		return false
 	}
 	l.refill(time.Now())
@@ -126,10 +130,19 @@ func (l *Limiter) Wait(ctx context.Context, n int) error {
 	if l == nil || l.rate.Load() == 0 || n <= 0 {
 		return nil
 	}
-	return l.wait(ctx, n)
+	return l.wait(ctx, n, &l.queue)
 }
 
-func (l *Limiter) wait(ctx context.Context, n int) error {
+// WaitLater is Wait for those who come after the others: while others wait, they get one
+// turn in ten, all together.
+func (l *Limiter) WaitLater(ctx context.Context, n int) error {
+	if l == nil || l.rate.Load() == 0 || n <= 0 {
+		return nil
+	}
+	return l.wait(ctx, n, &l.later)
+}
+
+func (l *Limiter) wait(ctx context.Context, n int, q *queue) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -139,8 +152,8 @@ func (l *Limiter) wait(ctx context.Context, n int) error {
 		return nil
 	}
 	w := &waiter{need: n, ready: make(chan struct{})}
-	l.queue.push(w)
-	if l.queue.head == w {
+	q.push(w)
+	if q.head == w {
 		l.serve()
 	}
 	l.mu.Unlock()
@@ -155,13 +168,25 @@ func (l *Limiter) wait(ctx context.Context, n int) error {
 	if w.need == 0 {
 		return nil // it was served in the meantime
 	}
-	head := l.queue.head == w
-	l.queue.remove(w)
+	head := q.head == w
+	q.remove(w)
 	l.tokens = min(l.tokens+float64(n-w.need), l.burst())
 	if head {
 		l.serve()
 	}
 	return ctx.Err()
+}
+
+// GiveBack returns n bytes that Wait granted and that were not used, for other callers.
+func (l *Limiter) GiveBack(n int) {
+	if l == nil || l.rate.Load() == 0 || n <= 0 {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.refill(time.Now())
+	l.tokens = min(l.tokens+float64(n), l.burst())
+	l.serve()
 }
 
 // refill adds the tokens since its last call. The caller holds l.mu.
@@ -186,14 +211,14 @@ func (l *Limiter) turn() int {
 // longer. The caller holds l.mu.
 func (l *Limiter) serve() {
 	if l.rate.Load() == 0 {
-		for !l.queue.empty() {
-			l.queue.pop().done()
+		for q := l.next(); q != nil; q = l.next() {
+			q.pop().done()
 		}
 		return
 	}
 	l.refill(time.Now())
-	for !l.queue.empty() {
-		w := l.queue.head
+	for q := l.next(); q != nil; q = l.next() {
+		w := q.head
 		n := min(w.need, l.turn())
 		if float64(n) > l.tokens {
 			l.arm(float64(n) - l.tokens)
@@ -201,13 +226,27 @@ func (l *Limiter) serve() {
 		}
 		l.tokens -= float64(n)
 		w.need -= n
-		l.queue.pop()
+		q.pop()
 		if w.need == 0 {
 			w.done()
 		} else {
-			l.queue.push(w)
+			q.push(w)
+		}
+		if l.passed++; q == &l.later {
+			l.passed = 0
 		}
 	}
+}
+
+// next returns the queue whose turn it is, or nil if no caller waits.
+func (l *Limiter) next() *queue {
+	switch {
+	case !l.later.empty() && (l.queue.empty() || l.passed >= laterTurns-1):
+		return &l.later
+	case !l.queue.empty():
+		return &l.queue
+	}
+	return nil
 }
 
 // arm sets the timer to the time when the missing bytes are available.

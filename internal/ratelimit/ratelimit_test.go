@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -80,6 +81,59 @@ func TestFair(t *testing.T) {
 			within(t, fmt.Sprintf("calls of %d", n), sums[i], 15_000_000, 2*n)
 		}
 	})
+}
+
+// TestLater checks that the callers of WaitLater share one turn in ten while other
+// callers wait, and get everything while none does.
+func TestLater(t *testing.T) {
+	for _, c := range []struct{ first, later, want int }{{1, 5, 27_000_000}, {3, 1, 27_000_000}, {0, 2, 0}, {2, 0, 30_000_000}} {
+		synctest.Test(t, func(t *testing.T) {
+			l := New(1_000_000)
+			end := time.Now().Add(30 * time.Second)
+			ctx, cancel := context.WithDeadline(t.Context(), end)
+			defer cancel()
+			var wg sync.WaitGroup
+			var first, later atomic.Int64
+			for range c.first {
+				wg.Go(func() { first.Add(int64(move(t, l, 16<<10, end))) })
+			}
+			for range c.later {
+				wg.Go(func() {
+					for l.WaitLater(ctx, 16<<10) == nil {
+						later.Add(16 << 10)
+					}
+				})
+			}
+			wg.Wait()
+			within(t, fmt.Sprintf("%d before %d", c.first, c.later), int(first.Load()), c.want, 64<<10)
+			within(t, "in all", int(first.Load()+later.Load()), 30_000_000, 128<<10)
+		})
+	}
+}
+
+// TestGiveBack checks that returned bytes are available to others, up to the burst.
+func TestGiveBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := New(1_000_000)
+		l.Wait(t.Context(), 1_000_000) // a second
+		start := time.Now()
+		for range 10 {
+			l.Wait(t.Context(), 10_000)
+			l.GiveBack(5_000)
+		}
+		if took := time.Since(start); took < 45*time.Millisecond || took > 55*time.Millisecond {
+			t.Errorf("50 kB that were used took %v", took)
+		}
+		l.GiveBack(1 << 30)
+		if l.Take(1 << 20) {
+			t.Error("more than the burst was saved up")
+		}
+	})
+	var none *Limiter
+	none.GiveBack(1)
+	if err := none.WaitLater(t.Context(), 1); err != nil {
+		t.Error(err)
+	}
 }
 
 // TestOrder checks that callers are served in order of arrival.

@@ -6,7 +6,6 @@ import (
 	"io"
 	"net"
 	"strconv"
-	"sync"
 	"time"
 )
 
@@ -214,9 +213,11 @@ func appendDate(b []byte, now time.Time) []byte {
 // already comes first.
 type handedConn struct {
 	net.Conn
-	read []byte
-	once sync.Once
-	done func() // called once it is closed
+	read  []byte
+	gate  *gate
+	place *place // given back when the connection is closed
+
+	requests int // that are being answered, as far as ConnContext tells; guarded by gate.mu
 }
 
 func (c *handedConn) Read(p []byte) (int, error) {
@@ -231,21 +232,34 @@ func (c *handedConn) Read(p []byte) (int, error) {
 	return c.Conn.Read(p)
 }
 
+func (c *handedConn) Write(p []byte) (int, error) {
+	c.gate.write(c)
+	n, err := c.Conn.Write(p)
+	c.gate.wrote(c, int64(n))
+	return n, err
+}
+
 // ReadFrom lets the kernel send files, as it does for a plain connection.
-func (c *handedConn) ReadFrom(r io.Reader) (int64, error) { return io.Copy(c.Conn, r) }
+func (c *handedConn) ReadFrom(r io.Reader) (int64, error) {
+	c.gate.write(c)
+	n, err := io.Copy(c.Conn, r)
+	c.gate.wrote(c, n)
+	return n, err
+}
 
 // CloseWrite lets net/http say that it sends nothing more, and still read.
-func (c *handedConn) CloseWrite() error { return closeWrite(c.Conn) }
-
-func closeWrite(conn net.Conn) error {
-	if w, ok := conn.(interface{ CloseWrite() error }); ok {
+func (c *handedConn) CloseWrite() error {
+	if w, ok := c.Conn.(interface{ CloseWrite() error }); ok {
 		return w.CloseWrite()
 	}
 	return errors.ErrUnsupported
 }
 
-// Close closes the connection and gives its place back.
+// Close gives the place back and closes the connection.
 func (c *handedConn) Close() error {
-	c.once.Do(c.done)
+	c.gate.leave(c.gate.s.now(), c.place)
 	return c.Conn.Close()
 }
+
+// end implements ender. net/http closes c itself when it sees that.
+func (c *handedConn) end() { go c.Conn.Close() }

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"spate"
+	"spate/internal/fairpool"
 	"spate/tracker/wire"
 )
 
@@ -99,8 +100,14 @@ func site(t testing.TB, s *Server) string {
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("/file", func(w http.ResponseWriter, r *http.Request) { http.ServeFile(w, r, "fast.go") })
+	mux.HandleFunc("/large", func(w http.ResponseWriter, r *http.Request) { w.Write(make([]byte, 64<<20)) })
 	mux.HandleFunc("/page", func(w http.ResponseWriter, r *http.Request) { fmt.Fprintf(w, "page for %s", r.RemoteAddr) })
-	hs := &http.Server{Handler: s.Handler(mux)}
+	mux.HandleFunc("/wait", func(w http.ResponseWriter, r *http.Request) {
+		w.Write([]byte("wait"))
+		http.NewResponseController(w).Flush()
+		<-r.Context().Done()
+	})
+	hs := &http.Server{Handler: s.Handler(mux), ConnContext: ConnContext}
 	wrapped := s.Listener(l)
 	done := make(chan error, 1)
 	go func() { done <- hs.Serve(wrapped) }()
@@ -253,6 +260,82 @@ func TestListenerMaxConns(t *testing.T) {
 	}
 }
 
+// A connection that is of no use to its client makes room for another, whatever it is that it
+// does not do.
+func TestListenerMakesRoom(t *testing.T) {
+	for name, says := range map[string]string{
+		"half an announce":           "GET /announce HTTP/1.1\r\nHost",
+		"half a request of a page":   "GET /page HTTP/1.1\r\nHost",
+		"a large page, not read":     "GET /large HTTP/1.1\r\nHost: x\r\n\r\n",
+		"an announce, and then idle": "GET " + announceTarget(1) + " HTTP/1.1\r\nHost: x\r\n\r\n",
+		"a page, and then idle":      "GET /page HTTP/1.1\r\nHost: x\r\n\r\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var later atomic.Int64
+			start := time.Now()
+			s := newServer(t, Options{MaxConns: 1, Now: func() time.Time { return start.Add(time.Duration(later.Load())) }})
+			addr := site(t, s)
+			hog, err := net.Dial("tcp", addr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer hog.Close()
+			io.WriteString(hog, says)
+			for deadline := time.Now().Add(time.Minute); s.Counts().MadeRoom == 0; {
+				if time.Now().After(deadline) {
+					t.Fatal("it does not make room")
+				}
+				later.Add(int64(connGrace))
+				conn, err := net.Dial("tcp", addr)
+				if err != nil {
+					t.Fatal(err)
+				}
+				fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", announceTarget(2))
+				io.Copy(io.Discard, conn)
+				conn.Close()
+			}
+			hog.SetReadDeadline(time.Now().Add(time.Minute))
+			if _, err := io.Copy(io.Discard, hog); errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Error("it is still connected")
+			}
+		})
+	}
+}
+
+// A connection whose request is being answered keeps its place, however little it is sent.
+func TestListenerKeepsBusyConnections(t *testing.T) {
+	t.Parallel()
+	var later atomic.Int64
+	start := time.Now()
+	s := newServer(t, Options{MaxConns: 1, Now: func() time.Time { return start.Add(time.Duration(later.Load())) }})
+	addr := site(t, s)
+	busy, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer busy.Close()
+	io.WriteString(busy, "GET /wait HTTP/1.1\r\nHost: x\r\n\r\n")
+	if _, err := http.ReadResponse(bufio.NewReader(busy), nil); err != nil {
+		t.Fatal(err)
+	}
+	for range 5 {
+		later.Add(int64(time.Minute))
+		conn, err := net.Dial("tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: x\r\n\r\n", announceTarget(2))
+		if n, _ := conn.Read(make([]byte, 100)); n > 0 {
+			t.Error("another connection was answered")
+		}
+		conn.Close()
+	}
+	if n := s.Counts(); n.MadeRoom != 0 || n.Overflowed != 5 {
+		t.Errorf("%d made room, %d were refused", n.MadeRoom, n.Overflowed)
+	}
+}
+
 // A connection that sends half a request, or none, has half a minute; the rest
 // does not notice.
 func TestListenerSlow(t *testing.T) {
@@ -336,28 +419,110 @@ func FuzzProxyHeader(f *testing.F) {
 	})
 }
 
-// One network cannot take all places, nor the table of networks grow.
+// When descriptors run out, connections that are of little use end, and no others.
+func TestGateRelieves(t *testing.T) {
+	s := newServer(t, Options{})
+	g := newGate(s)
+	now := time.Unix(1e9, 0)
+	var all []*endedConn
+	var places []*place
+	for range 2 * relieved {
+		c := &endedConn{}
+		all, places = append(all, c), append(places, g.enter(now, netip.MustParseAddr("192.0.2.1"), c, s.shared))
+	}
+	now = now.Add(connGrace)
+	for i, p := range places {
+		if i%2 == 1 {
+			g.took(now, p, 10_000)
+		}
+	}
+	g.relieve(now, s.shared)
+	g.relieve(now, s.shared)
+	for i, c := range all {
+		if c.ended != (i%2 == 0) {
+			t.Errorf("connection %d was ended: %v", i, c.ended)
+		}
+	}
+}
+
+// Behind proxies that speak the PROXY protocol, connections count for the networks of the
+// clients; otherwise each counts alone.
+func TestGateKnowsClientsOfProxies(t *testing.T) {
+	s := newServer(t, Options{Proxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.1/32")}, ProxyProtocol: true})
+	g := newGate(s)
+	ours, theirs := net.Pipe()
+	defer theirs.Close()
+	from := netip.MustParseAddr("10.0.0.1")
+	c := &handedConn{Conn: ours, gate: g}
+	c.place = g.enter(time.Now(), from, c, s.shared)
+	if n := g.networkOf(from); n != 0 {
+		t.Errorf("a proxy is network %d", n)
+	}
+	go io.WriteString(theirs, "PROXY TCP4 192.0.2.7 127.0.0.1 4660 80\r\n")
+	p := &proxyConn{handedConn: c}
+	if got := p.RemoteAddr().String(); got != "192.0.2.7:4660" {
+		t.Error(got)
+	}
+	g.mu.Lock()
+	held := g.pool.Held(fairpool.Prefix(netip.MustParseAddr("192.0.2.9")))
+	g.mu.Unlock()
+	if held != 1 {
+		t.Errorf("the client's network holds %d places", held)
+	}
+	p.Close()
+	if g.pool.Len() != 0 {
+		t.Error("the place is not free again")
+	}
+}
+
+// endedConn is a connection that notes that it was told to end.
+type endedConn struct{ ended bool }
+
+func (c *endedConn) end() { c.ended = true }
+
+// A connection that is not answered anything, or is idle, makes room when its place is
+// needed, that of the network with the most first; one that is served does not.
 func TestGate(t *testing.T) {
 	s := newServer(t, Options{MaxConns: 8, Proxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.1/32")}})
 	g := newGate(s)
-	enter := func(from string, tries int) (places int) {
-		for range tries {
-			if g.enter(netip.MustParseAddr(from), s.shared) {
-				places++
-			}
+	now := time.Unix(1e9, 0)
+	enter := func(from string) (*endedConn, *place) {
+		c := &endedConn{}
+		now = now.Add(time.Millisecond)
+		return c, g.enter(now, netip.MustParseAddr(from), c, s.shared)
+	}
+	var silent []*endedConn
+	for range 5 {
+		c, _ := enter("192.0.2.1")
+		silent = append(silent, c)
+	}
+	single, _ := enter("198.51.100.1")
+	served, place := enter("192.0.2.9")
+	if place == nil {
+		t.Fatal("no place is left for a seventh of eight")
+	}
+	if _, p := enter("192.0.2.77"); p == nil {
+		t.Error("a network gets less than a pool has")
+	}
+	if _, p := enter("2001:db8::1"); p != nil {
+		t.Error("a connection made room before its first moment had passed")
+	}
+	now = now.Add(connGrace)
+	g.took(now, place, 500)
+	for i := range 2 {
+		if _, p := enter("2001:db8::1"); p == nil || !silent[i].ended {
+			t.Fatalf("newcomer %d has no place, or not that of the oldest silent connection", i)
 		}
-		return places
 	}
-	if a, b := enter("192.0.2.1", 5), enter("192.0.2.99", 5); a != 2 || b != 0 {
-		t.Errorf("a network has %d and %d places of 8", a, b)
+	for range 5 {
+		if c, p := enter("10.0.0.1"); p == nil || c.ended { // each stands for another client
+			t.Fatal("the proxy has no place")
+		}
 	}
-	if a, b := enter("10.0.0.1", 3), enter("127.0.0.1", 9); a != 3 || b != 3 {
-		t.Errorf("the proxy has %d places, loopback %d", a, b)
+	if !single.ended || served.ended {
+		t.Errorf("ended: single %v, served %v", single.ended, served.ended)
 	}
-	for range 2 {
-		g.leave(netip.MustParseAddr("192.0.2.77"))
-	}
-	if len(g.nets) != 0 || enter("2001:db8::1", 5) != 2 {
-		t.Errorf("%v", g.nets)
+	if n := s.Counts(); n.MadeRoom != 7 || n.Overflowed != 1 {
+		t.Errorf("%d made room, %d were refused", n.MadeRoom, n.Overflowed)
 	}
 }

@@ -119,14 +119,16 @@ func (f *fastListener) handOver() {
 func (r *reactor) hand(c *fastConn, read []byte) {
 	f := r.f
 	file := os.NewFile(uintptr(c.fd), "tcp")
-	conn, err := net.FileConn(file) // has a descriptor of its own
-	file.Close()
+	own, err := net.FileConn(file) // has a descriptor of its own
 	if err != nil {
-		f.gate.leave(c.from)
+		f.gate.leave(r.now, c.place)
+		file.Close()
 		return
 	}
-	from := c.from
-	conn = f.s.fromProxy(&handedConn{Conn: conn, read: append([]byte(nil), read...), done: func() { f.gate.leave(from) }})
+	handed := &handedConn{Conn: own, read: append([]byte(nil), read...), gate: f.gate, place: c.place}
+	f.gate.hand(c.place, handed)
+	file.Close()
+	conn := f.s.fromProxy(handed)
 	select {
 	case f.handed <- conn:
 	default:

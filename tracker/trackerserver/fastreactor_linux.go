@@ -52,6 +52,7 @@ type reactor struct {
 type fastConn struct {
 	fd         int32
 	from       netip.Addr
+	place      *place
 	since      time.Time // when it was accepted or last answered
 	part       []byte    // of a request
 	prev, next *fastConn
@@ -188,6 +189,7 @@ func (r *reactor) accept() {
 			continue
 		case unix.EMFILE, unix.ENFILE, unix.ENOBUFS, unix.ENOMEM:
 			// Spinning would not help; the next turn of run tries again.
+			r.f.gate.relieve(r.now, r.n)
 			if unix.EpollCtl(r.ep, unix.EPOLL_CTL_DEL, r.f.fd, nil) == nil {
 				r.paused = true
 				r.f.s.log.Warn("out of descriptors: connections wait", "error", errno)
@@ -196,12 +198,11 @@ func (r *reactor) accept() {
 		default:
 			return
 		}
-		from := r.sender()
-		if !r.f.gate.enter(from, r.n) {
-			closeRaw(int32(fd))
+		c := &fastConn{fd: int32(fd), from: r.sender(), since: r.now}
+		if c.place = r.f.gate.enter(r.now, c.from, c, r.n); c.place == nil {
+			closeRaw(c.fd)
 			continue
 		}
-		c := &fastConn{fd: int32(fd), from: from, since: r.now}
 		if contains(r.f.s.proxies, c.from) {
 			r.hand(c, nil) // what it says about its client is for net/http
 			continue
@@ -267,6 +268,7 @@ func (r *reactor) read(c *fastConn, known bool) {
 			return
 		}
 		c.since = r.now
+		r.f.gate.took(r.now, c.place, int64(len(r.out)))
 		if known {
 			r.unlink(c)
 			r.link(c)
@@ -335,9 +337,12 @@ func (r *reactor) drop(c *fastConn, known bool) {
 }
 
 func (r *reactor) close(c *fastConn) {
-	closeRaw(c.fd) // and out of the epoll, for it has no duplicate
-	r.f.gate.leave(c.from)
+	r.f.gate.leave(r.now, c.place) // first: until then the descriptor may be shut down
+	closeRaw(c.fd)                 // and out of the epoll, for it has no duplicate
 }
+
+// end implements ender: the reactor that has c sees that it has ended.
+func (c *fastConn) end() { unix.RawSyscall(unix.SYS_SHUTDOWN, uintptr(c.fd), unix.SHUT_RDWR, 0) }
 
 func closeRaw(fd int32) { unix.RawSyscall(unix.SYS_CLOSE, uintptr(fd), 0, 0) }
 

@@ -69,6 +69,7 @@ func (s *Server) Handler(next http.Handler) http.Handler {
 		next = http.NotFoundHandler()
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer busy(r)()
 		if route, _ := s.routeOf([]byte(r.URL.Path)); route != routeNone {
 			s.ServeHTTP(w, r)
 		} else {
@@ -91,8 +92,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	c := s.calls.Get().(*call)
 	defer s.calls.Put(c)
-	remote, _ := netip.ParseAddrPort(r.RemoteAddr)
-	from, trusted := s.clientAddr(remote.Addr().Unmap().WithZone(""), r.Header["X-Forwarded-For"])
+	from, trusted := s.clientAddr(remoteAddr(r), r.Header["X-Forwarded-For"])
 	c.reset(s.now(), HTTP, from)
 	c.trusted = c.trusted && trusted
 	c.token = token
@@ -101,6 +101,23 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Set("Content-Type", "text/plain")
 	h.Set("Content-Length", strconv.Itoa(len(out)))
 	w.Write(out)
+}
+
+// ClientAddr returns the address of the client behind a request: that of the connection,
+// or, where that is a named proxy's, the one that the proxy says. It is not valid if the
+// proxy does not say.
+func (s *Server) ClientAddr(r *http.Request) netip.Addr {
+	from, trusted := s.clientAddr(remoteAddr(r), r.Header["X-Forwarded-For"])
+	if !trusted || contains(s.proxies, from) {
+		return netip.Addr{}
+	}
+	return from
+}
+
+// remoteAddr returns the address at the other end of a request's connection.
+func remoteAddr(r *http.Request) netip.Addr {
+	remote, _ := netip.ParseAddrPort(r.RemoteAddr)
+	return remote.Addr().Unmap().WithZone("")
 }
 
 // clientAddr returns the address of who is behind remote: for a named proxy, the

@@ -1,12 +1,13 @@
 package trackerserver
 
 import (
-	"encoding/binary"
 	"hash/maphash"
 	"math"
 	"net/netip"
 	"sync"
 	"time"
+
+	"spate/internal/fairpool"
 )
 
 // RateLimit bounds the announces and scrapes of one network: an IPv4 /24 or an
@@ -47,7 +48,7 @@ type limiterPart struct {
 }
 
 type limiterEntry struct {
-	network uint64
+	network fairpool.Network
 	paid    int64
 }
 
@@ -66,23 +67,13 @@ func newLimiter(r RateLimit, now time.Time) *limiter {
 	return &limiter{step: step, burst: step * int64(r.Burst), seed: maphash.MakeSeed(), start: now}
 }
 
-// networkOf is the /24 or /48 of a as a number, never 0.
-func networkOf(a netip.Addr) uint64 {
-	if a.Is4() {
-		b := a.As4()
-		return uint64(b[0])<<16 | uint64(b[1])<<8 | uint64(b[2]) | 1<<63
-	}
-	b := a.As16()
-	return binary.BigEndian.Uint64(b[:8])>>16 | 1<<62
-}
-
 // allow takes a request of a into account and returns 0, or, for one too many,
 // how long a should wait; that one costs nothing.
 func (l *limiter) allow(now time.Time, a netip.Addr) time.Duration {
 	if l == nil || a.IsLoopback() {
 		return 0
 	}
-	network := networkOf(a)
+	network := fairpool.Prefix(a)
 	h := maphash.Comparable(l.seed, network)
 	t := int64(now.Sub(l.start))
 	p := &l.parts[h%limiterParts]

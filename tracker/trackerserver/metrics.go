@@ -1,6 +1,7 @@
 package trackerserver
 
 import (
+	"bytes"
 	"net/http"
 	"strings"
 
@@ -75,6 +76,7 @@ func newMetrics() []metric {
 		counter("udp_connects_total", "UDP connection ids given.", one(func(m *moment) float64 { return float64(m.counts.Connects) })),
 		counter("udp_dropped_total", "UDP replies that could not be sent.", one(func(m *moment) float64 { return float64(m.Dropped) })),
 		counter("connections_refused_total", "HTTP connections over the cap.", one(func(m *moment) float64 { return float64(m.Overflowed) })),
+		counter("connections_ended_total", "HTTP connections that made room for others.", one(func(m *moment) float64 { return float64(m.MadeRoom) })),
 		counter("expired_total", "Peers that did not announce any more.", one(func(m *moment) float64 { return float64(m.Expired) })),
 		counter("evicted_peers_total", "Peers evicted for others.", one(func(m *moment) float64 { return float64(m.EvictedPeers) })),
 		counter("evicted_torrents_total", "Torrents evicted for others.", one(func(m *moment) float64 { return float64(m.EvictedTorrents) })),
@@ -153,6 +155,28 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 // registry of its own.
 func (st *Statistics) metricsHandler(s *Server) http.Handler {
 	r := prometheus.NewRegistry()
+	r.MustRegister(st.opts.Collectors...)
 	r.MustRegister(st.Collector(s), collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	return promhttp.HandlerFor(r, promhttp.HandlerOpts{MaxRequestsInFlight: 4})
+	return buffered(promhttp.HandlerFor(r, promhttp.HandlerOpts{MaxRequestsInFlight: 4}))
+}
+
+// bufferedWriter keeps an answer.
+type bufferedWriter struct {
+	http.ResponseWriter
+	status int
+	body   bytes.Buffer
+}
+
+func (w *bufferedWriter) WriteHeader(status int)      { w.status = status }
+func (w *bufferedWriter) Write(p []byte) (int, error) { return w.body.Write(p) }
+
+// buffered returns h such that a client that is slow to read does not make it wait, and so
+// does not take up one of a few requests at once.
+func buffered(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		b := bufferedWriter{ResponseWriter: w, status: http.StatusOK}
+		h.ServeHTTP(&b, r)
+		w.WriteHeader(b.status)
+		b.body.WriteTo(w)
+	})
 }

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"spate/internal/fairpool"
 	"spate/internal/netguard"
 	"spate/tracker"
 	"spate/tracker/swarm"
@@ -45,8 +46,10 @@ type natChecker struct {
 	server *Server
 	queue  chan netip.AddrPort
 
-	mu    sync.Mutex
-	peers map[netip.AddrPort]*natPeer // guarded by mu
+	mu     sync.Mutex // guards what follows
+	peers  map[netip.AddrPort]*natPeer
+	known  *fairpool.Pool[struct{}] // places among peers
+	queued *fairpool.Pool[struct{}] // places in the queue
 }
 
 // natPeer is what is known of one address.
@@ -55,6 +58,8 @@ type natPeer struct {
 	bad     bool
 	until   time.Time
 	swarms  []swarm.Request // where it announced while its check was pending
+	known   *fairpool.Member[struct{}]
+	queued  *fairpool.Member[struct{}] // while its check is pending
 }
 
 func newNATChecker(o NATCheck, s *Server) (*natChecker, error) {
@@ -70,7 +75,13 @@ func newNATChecker(o NATCheck, s *Server) (*natChecker, error) {
 	if o.Dial == nil {
 		o.Dial = new(net.Dialer).DialContext
 	}
-	return &natChecker{NATCheck: o, server: s, queue: make(chan netip.AddrPort, natQueue), peers: map[netip.AddrPort]*natPeer{}}, nil
+	places := func(n int) *fairpool.Pool[struct{}] {
+		return fairpool.New[struct{}](fairpool.Options{Places: n, Grace: natGood})
+	}
+	return &natChecker{
+		NATCheck: o, server: s, queue: make(chan netip.AddrPort, natQueue), peers: map[netip.AddrPort]*natPeer{},
+		known: places(natKeep), queued: places(natQueue),
+	}, nil
 }
 
 // apply hides the peer of c, whose request for the table is complete, if it is
@@ -89,21 +100,32 @@ func (n *natChecker) apply(c *call) {
 		return
 	}
 	if p == nil || c.now.After(p.until) {
-		if p == nil && len(n.peers) >= natKeep {
-			return
-		}
-		select {
-		case n.queue <- c.peer:
-			bad := p != nil && p.bad
-			p = &natPeer{pending: true, bad: bad, swarms: []swarm.Request{c.swarm}}
-			n.peers[c.peer] = p
-		default:
-		}
+		p = n.begin(c, p)
 	}
 	if p != nil && p.bad {
 		c.swarm.Addr = netip.AddrPort{} // the table answers and remembers nothing
 		c.hidden = true
 	}
+}
+
+// begin has the peer of c checked if there is a place for it, and returns what is known of
+// it. The caller holds n.mu.
+func (n *natChecker) begin(c *call, was *natPeer) *natPeer {
+	network := fairpool.NetworkOf(c.peer.Addr())
+	queued, _ := n.queued.Enter(c.now, network, struct{}{})
+	if queued == nil {
+		return was
+	}
+	p := &natPeer{pending: true, swarms: []swarm.Request{c.swarm}, queued: queued}
+	if was != nil {
+		p.bad, p.known = was.bad, was.known
+	} else if p.known, _ = n.known.Enter(c.now, network, struct{}{}); p.known == nil {
+		queued.Leave(c.now)
+		return nil
+	}
+	n.peers[c.peer] = p
+	n.queue <- c.peer // has room for all who have a place
+	return p
 }
 
 // run checks peers until ctx is done.
@@ -140,17 +162,17 @@ func (n *natChecker) check(ctx context.Context, peer netip.AddrPort) {
 	err := n.dial(ctx, peer)
 	now := n.server.now()
 	n.mu.Lock()
-	p := n.peers[peer]
+	p := n.peers[peer] // stays while its check is pending
+	p.queued.Leave(now)
 	var swarms []swarm.Request
 	switch {
-	case p == nil:
 	case ctx.Err() != nil: // the tracker ends, which says nothing of the peer
-		delete(n.peers, peer)
+		n.drop(now, peer)
 	case err != nil:
 		swarms = p.swarms
-		*p = natPeer{bad: true, until: now.Add(natBad)}
+		*p = natPeer{bad: true, until: now.Add(natBad), known: p.known}
 	default:
-		*p = natPeer{until: now.Add(natGood)}
+		*p = natPeer{until: now.Add(natGood), known: p.known}
 	}
 	n.mu.Unlock()
 	var reply swarm.Reply
@@ -181,7 +203,13 @@ func (n *natChecker) forget(now time.Time) {
 	defer n.mu.Unlock()
 	for peer, p := range n.peers {
 		if !p.pending && now.After(p.until.Add(natGood)) {
-			delete(n.peers, peer)
+			n.drop(now, peer)
 		}
 	}
+}
+
+// drop forgets a peer. The caller holds n.mu.
+func (n *natChecker) drop(now time.Time, peer netip.AddrPort) {
+	n.peers[peer].known.Leave(now)
+	delete(n.peers, peer)
 }

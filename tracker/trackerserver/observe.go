@@ -109,8 +109,8 @@ type Counts struct {
 	// Connects are UDP connection ids given.
 	Connects uint64
 	// Dropped replies did not fit into a socket's buffer; Overflowed connections
-	// were over Options.MaxConns.
-	Dropped, Overflowed uint64
+	// were over Options.MaxConns; MadeRoom connections were ended for others.
+	Dropped, Overflowed, MadeRoom uint64
 	// Events are announces answered, by event.
 	Events [int(tracker.EventPaused) + 1]uint64
 	// Completed are completions counted.
@@ -126,7 +126,7 @@ type counters struct {
 	family6                       atomic.Uint64
 	refused, limited              atomic.Uint64
 	malformed, unproved, connects atomic.Uint64
-	dropped, overflowed           atomic.Uint64
+	dropped, overflowed, madeRoom atomic.Uint64
 	events                        [int(tracker.EventPaused) + 1]atomic.Uint64
 	completed, peers              atomic.Uint64
 	_                             [64]byte // of the next counters' cache line
@@ -184,6 +184,7 @@ func (s *Server) Counts() Counts {
 		sum.Connects += c.connects.Load()
 		sum.Dropped += c.dropped.Load()
 		sum.Overflowed += c.overflowed.Load()
+		sum.MadeRoom += c.madeRoom.Load()
 		sum.Completed += c.completed.Load()
 		sum.Peers += c.peers.Load()
 	}

@@ -226,6 +226,24 @@ func TestProxies(t *testing.T) {
 	}
 }
 
+// The address of a client is the one that a named proxy says, and none where it does not say
+// any.
+func TestClientAddr(t *testing.T) {
+	s := newServer(t, Options{Proxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/30")}})
+	for _, c := range []struct{ from, forwarded, want string }{
+		{"192.0.2.1:9", "198.51.100.1", "192.0.2.1"}, {"10.0.0.1:9", "1.1.1.1, 198.51.100.1", "198.51.100.1"},
+		{"10.0.0.1:9", "", "invalid IP"}, {"10.0.0.1:9", "unknown", "invalid IP"}, {"10.0.0.1:9", "10.0.0.2", "invalid IP"},
+		{"[2001:db8::1%eth0]:9", "", "2001:db8::1"}, {"pipe", "", "invalid IP"},
+	} {
+		r := httptest.NewRequest("GET", "/", nil)
+		r.RemoteAddr = c.from
+		r.Header.Set("X-Forwarded-For", c.forwarded)
+		if got := s.ClientAddr(r).String(); got != c.want {
+			t.Errorf("%s for %q: %s, want %s", c.from, c.forwarded, got, c.want)
+		}
+	}
+}
+
 func TestAdmission(t *testing.T) {
 	s := newServer(t, Options{
 		OnlyAllowed: true, DenyNets: []netip.Prefix{netip.MustParsePrefix("198.51.100.0/24")},

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"spate"
 	"spate/tracker/swarm"
 )
@@ -29,6 +31,8 @@ type StatsOptions struct {
 	MetricsTorrents int
 	// Log has the entries that it lost counted in the metrics; nil: there is none.
 	Log *ActivityLog
+	// Collectors are metrics of others that are shown beside those of the tracker.
+	Collectors []prometheus.Collector
 	// Now is the clock; nil: time.Now.
 	Now func() time.Time
 }
@@ -143,6 +147,7 @@ type Report struct {
 	Unproved    uint64 `json:"unproved"`
 	Dropped     uint64 `json:"dropped"`
 	Overflowed  uint64 `json:"overflowed"`
+	MadeRoom    uint64 `json:"made_room"`
 	PeersTold   uint64 `json:"peers_told"`
 
 	Expired         uint64 `json:"expired"`
@@ -207,7 +212,7 @@ func (st *Statistics) make(s *Server, now time.Time) *Report {
 	r.Announces.IPv4, r.Announces.IPv6 = c.Announces4, c.Announces6
 	r.Scrapes.HTTP, r.Scrapes.UDP = c.Scrapes[HTTP], c.Scrapes[UDP]
 	r.Refused, r.RateLimited, r.Malformed, r.Unproved = c.Refused, c.Limited, c.Malformed, c.Unproved
-	r.Dropped, r.Overflowed, r.PeersTold = c.Dropped, c.Overflowed, c.Peers
+	r.Dropped, r.Overflowed, r.MadeRoom, r.PeersTold = c.Dropped, c.Overflowed, c.MadeRoom, c.Peers
 	r.Expired, r.EvictedPeers, r.EvictedTorrents, r.NotRemembered = tot.Expired, tot.EvictedPeers, tot.EvictedSwarms, tot.Refused
 	r.MemoryBytes = tot.Bytes
 

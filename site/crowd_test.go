@@ -1,0 +1,369 @@
+package site
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"spate/internal/simnet"
+)
+
+// crowd is a site in a simulated network, and the visitors that it has there. Behind a
+// proxy all connections come from the proxy, which says in a header whose they are.
+type crowd struct {
+	t     *testing.T
+	site  fixture
+	net   *simnet.Network
+	proxy bool
+
+	ctx   context.Context
+	mu    sync.Mutex
+	hosts map[netip.Addr]*simnet.Host // guarded by mu
+	wg    sync.WaitGroup
+}
+
+var (
+	crowdSite  = netip.MustParseAddr("10.255.0.1")
+	crowdProxy = netip.MustParseAddr("10.255.0.2")
+)
+
+// inCrowd runs f with a site that has a file of size bytes, in simulated time. All
+// connections are closed at its end.
+func inCrowd(t *testing.T, opts Options, proxy bool, size int64, f func(c *crowd)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		if proxy {
+			opts.ClientAddr = func(r *http.Request) netip.Addr {
+				a, _ := netip.ParseAddr(r.Header.Get("X-Forwarded-For"))
+				return a
+			}
+		}
+		ctx, cancel := context.WithCancel(context.Background())
+		c := &crowd{
+			t: t, site: newFixture(t, opts), net: simnet.New(simnet.Options{Seed: 1, Tick: time.Millisecond, Backlog: 4096}), proxy: proxy,
+			ctx: ctx, hosts: map[netip.Addr]*simnet.Host{},
+		}
+		if size <= 4<<20 {
+			random(t, int(size), c.site.dir, "data.bin")
+		} else {
+			sparse(t, size, c.site.dir, "data.bin")
+		}
+		sample(t, c.site.catalog, c.site.dir+"/data.bin", nil)
+		var listeners []net.Listener
+		for _, a := range []netip.Addr{crowdSite, netip.MustParseAddr("fd00::1")} {
+			l, err := c.net.Host(a, simnet.Link{Latency: 10 * time.Millisecond}).Listen(ctx, "tcp", net.JoinHostPort(a.String(), "80"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			listeners = append(listeners, l)
+		}
+		srv := &http.Server{Handler: c.site}
+		for _, l := range listeners {
+			c.wg.Go(func() { srv.Serve(l) })
+		}
+		defer c.wg.Wait()
+		defer srv.Close()
+		defer cancel()
+		f(c)
+	})
+}
+
+// visit asks for path from an address, and returns the connection and the answer.
+func (c *crowd) visit(from netip.Addr, path string, header ...string) (net.Conn, *http.Response) {
+	c.t.Helper()
+	forwarded, at := "", crowdSite
+	if c.proxy {
+		forwarded, from = "X-Forwarded-For: "+from.String()+"\r\n", crowdProxy
+	} else if from.Is6() {
+		at = netip.MustParseAddr("fd00::1")
+	}
+	c.mu.Lock()
+	host := c.hosts[from]
+	if host == nil {
+		host = c.net.Host(from, simnet.Link{Latency: 10 * time.Millisecond})
+		c.hosts[from] = host
+	}
+	c.mu.Unlock()
+	conn, err := host.DialContext(c.ctx, "tcp", net.JoinHostPort(at.String(), "80"))
+	if err != nil {
+		if c.ctx.Err() == nil {
+			c.t.Error(err)
+		}
+		return nil, nil
+	}
+	context.AfterFunc(c.ctx, func() { conn.Close() })
+	fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: localhost\r\n%s%s\r\n", path, forwarded, strings.Join(append(header, ""), "\r\n"))
+	resp, err := http.ReadResponse(bufio.NewReaderSize(conn, 4096), nil)
+	if err != nil {
+		if c.ctx.Err() == nil {
+			c.t.Errorf("%v: no answer: %v", from, err)
+		}
+		conn.Close()
+		return nil, nil
+	}
+	return conn, resp
+}
+
+// hog downloads at a rate in bytes a second, 0 for nothing at all. If again is not 0 it
+// comes anew each time that so long has passed.
+func (c *crowd) hog(from netip.Addr, rate int, again time.Duration) {
+	c.wg.Go(func() {
+		for {
+			conn, resp := c.visit(from, "/d/data.bin")
+			if conn == nil {
+				return
+			}
+			c.sip(resp.Body, rate)
+			if again == 0 {
+				<-c.ctx.Done()
+				return
+			}
+			select {
+			case <-time.After(again):
+			case <-c.ctx.Done():
+			}
+			conn.Close()
+		}
+	})
+}
+
+// sip reads at a rate until the end, and returns how much came.
+func (c *crowd) sip(r io.Reader, rate int) (n int64) {
+	buf := make([]byte, max(1, rate/10))
+	for rate > 0 && c.ctx.Err() == nil {
+		m, err := r.Read(buf)
+		if n += int64(m); err != nil {
+			break
+		}
+		time.Sleep(time.Duration(m) * time.Second / time.Duration(rate))
+	}
+	return n
+}
+
+// Where the visitors of a crowd come from: number i of them.
+func fewNetworks(i int) netip.Addr {
+	return netip.AddrFrom4([4]byte{10, 1, byte(i % 4), byte(1 + i/4)})
+}
+func manyNetworks(i int) netip.Addr {
+	return netip.AddrFrom4([4]byte{10, 2 + byte(i/200), byte(i % 200), 1})
+}
+func manyNetworks6(i int) netip.Addr {
+	return netip.AddrFrom16([16]byte{0xfd, 1, 15: 1, 4: byte(i / 200), 5: byte(i % 200)})
+}
+func oneNetwork6(i int) netip.Addr {
+	return netip.AddrFrom16([16]byte{0xfd, 2, 14: byte(i / 200), 15: byte(i % 200)})
+}
+
+var honestAddr, honestAddr6 = netip.MustParseAddr("10.100.0.1"), netip.MustParseAddr("fd03::1")
+
+// TestHogs holds that a download begins within seconds and keeps four fifths of the line,
+// however many take up connections and read nothing, or next to nothing; and that the
+// requests of a web seed are answered.
+func TestHogs(t *testing.T) {
+	const rate = 1 << 20
+	for _, c := range []struct {
+		name   string
+		hogs   int
+		from   func(i int) netip.Addr
+		rate   int // of each, bytes a second
+		opts   Options
+		proxy  bool
+		honest netip.Addr
+		again  time.Duration
+	}{
+		{"few networks, nothing", 60, fewNetworks, 0, Options{DownloadRate: rate}, false, honestAddr, 0},
+		{"few networks, a byte a second", 60, fewNetworks, 1, Options{DownloadRate: rate}, false, honestAddr, 0},
+		{"few networks, a kilobyte a second", 60, fewNetworks, 1000, Options{DownloadRate: rate}, false, honestAddr, 0},
+		{"many networks, nothing", 60, manyNetworks, 0, Options{DownloadRate: rate}, false, honestAddr, 0},
+		{"many networks, a byte a second", 60, manyNetworks, 1, Options{DownloadRate: rate}, false, honestAddr, 0},
+		{"many networks, a kilobyte a second", 60, manyNetworks, 1000, Options{DownloadRate: rate}, false, honestAddr, 0},
+		{"500 of many networks, nothing", 500, manyNetworks, 0, Options{DownloadRate: rate}, false, honestAddr, 0},
+		{"500 of many networks, a kilobyte a second", 500, manyNetworks, 1000, Options{DownloadRate: rate}, false, honestAddr, 0},
+		{"500 of few networks, nothing", 500, fewNetworks, 0, Options{DownloadRate: rate}, false, honestAddr, 0},
+		{"many IPv6 networks", 60, manyNetworks6, 0, Options{DownloadRate: rate}, false, honestAddr6, 0},
+		{"one IPv6 network", 60, oneNetwork6, 0, Options{DownloadRate: rate}, false, honestAddr6, 0},
+		{"its own network", 60, func(i int) netip.Addr { return netip.AddrFrom4([4]byte{10, 100, 0, byte(2 + i)}) }, 0, Options{DownloadRate: rate}, false, honestAddr, 0},
+		{"behind a proxy, few networks", 60, fewNetworks, 0, Options{DownloadRate: rate}, true, honestAddr, 0},
+		{"behind a proxy, many networks", 60, manyNetworks, 1000, Options{DownloadRate: rate}, true, honestAddr, 0},
+		{"few networks, again and again", 60, fewNetworks, 0, Options{DownloadRate: rate}, false, honestAddr, 7 * time.Second},
+		{"no limit", 256, manyNetworks, 0, Options{}, false, honestAddr, 0},
+		{"no limit, 500 at a kilobyte a second", 500, manyNetworks, 1000, Options{}, false, honestAddr, 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			inCrowd(t, c.opts, c.proxy, 32<<20, func(w *crowd) {
+				t := w.t
+				for i := range c.hogs {
+					w.hog(c.from(i), c.rate, c.again)
+				}
+				time.Sleep(time.Second + 6*c.again)
+				start := time.Now()
+				conn, resp := w.visit(c.honest, "/d/data.bin")
+				if conn == nil || resp.StatusCode != http.StatusOK {
+					t.Fatalf("after %v: %+v", time.Since(start), resp)
+				}
+				if took := time.Since(start); took > 10*time.Second {
+					t.Errorf("the first byte took %v", took)
+				}
+				const measured = 20
+				time.AfterFunc(measured*time.Second, func() { conn.SetReadDeadline(time.Unix(1, 0)) })
+				n, _ := io.Copy(io.Discard, resp.Body)
+				if want := min(int64(measured*rate*8/10), resp.ContentLength); n < want {
+					t.Errorf("%d bytes came in %d s, want %d", n, measured, want)
+				}
+				conn.Close()
+				for i := range 20 {
+					at := fmt.Sprintf("Range: bytes=%d-%d\r\nConnection: close", i<<18, (i+1)<<18-1)
+					start := time.Now()
+					conn, resp := w.visit(c.honest, "/d/data.bin", at)
+					if conn == nil || resp.StatusCode != http.StatusPartialContent {
+						t.Fatalf("the web seed: %+v", resp)
+					}
+					if n, err := io.Copy(io.Discard, resp.Body); n != 1<<18 || time.Since(start) > 5*time.Second {
+						t.Errorf("request %d of the web seed: %d bytes in %v: %v", i, n, time.Since(start), err)
+					}
+					conn.Close()
+				}
+			})
+		})
+	}
+}
+
+// Slow readers that are honest keep their places to the end, whoever else comes.
+func TestSlowReadersAreNotEnded(t *testing.T) {
+	t.Parallel()
+	inCrowd(t, Options{DownloadRate: 1 << 20}, false, 6<<20, func(w *crowd) { // 16 places
+		var phones sync.WaitGroup
+		for i := range 12 {
+			phones.Go(func() {
+				_, resp := w.visit(netip.AddrFrom4([4]byte{10, 150, byte(i / 3), byte(1 + i%3)}), "/d/data.bin")
+				if n := w.sip(resp.Body, 50_000); n != 6<<20 {
+					t.Errorf("a phone has %d bytes of %d", n, 6<<20)
+				}
+			})
+		}
+		time.Sleep(time.Second)
+		for i := range 200 {
+			w.hog(manyNetworks(i), 1000*(i%2), 0)
+			time.Sleep(200 * time.Millisecond)
+		}
+		for i := range 20 { // as many as come and go beside
+			if conn, resp := w.visit(honestAddr, "/d/data.bin", "Range: bytes=0-99999"); conn == nil || resp.StatusCode != http.StatusPartialContent {
+				t.Errorf("visitor %d: %+v", i, resp)
+			} else {
+				io.Copy(io.Discard, resp.Body)
+				conn.Close()
+			}
+		}
+		phones.Wait()
+	})
+}
+
+// An office of 200 behind one address downloads at once, beside others.
+func TestOfficeBehindOneAddress(t *testing.T) {
+	t.Parallel()
+	for _, proxy := range []bool{false, true} {
+		inCrowd(t, Options{}, proxy, 1<<20, func(w *crowd) {
+			t := w.t
+			var all sync.WaitGroup
+			get := func(from netip.Addr) {
+				all.Go(func() {
+					conn, resp := w.visit(from, "/d/data.bin")
+					if n := w.sip(resp.Body, 50_000); n != 1<<20 || resp.StatusCode != http.StatusOK {
+						t.Errorf("%v: %s, %d bytes", from, resp.Status, n)
+					}
+					conn.Close()
+				})
+			}
+			for i := range 10 {
+				get(manyNetworks(i))
+			}
+			for range 200 {
+				get(honestAddr)
+			}
+			all.Wait()
+		})
+	}
+}
+
+// A reader that makes room sees its download break off, and can go on with it; a newcomer
+// for whom nobody makes room is told when to come again.
+func TestEndedDownloadGoesOn(t *testing.T) {
+	t.Parallel()
+	inCrowd(t, Options{DownloadRate: 4 * perDownload}, false, 2<<20, func(w *crowd) { // 4 places
+		slow := manyNetworks(0)
+		_, first := w.visit(slow, "/d/data.bin")
+		time.Sleep(time.Minute)
+		for i := range 4 {
+			w.hog(manyNetworks(1+i), 30_000, 0)
+		}
+		time.Sleep(time.Second)
+		_, refused := w.visit(manyNetworks(9), "/d/data.bin")
+		if refused.StatusCode != http.StatusServiceUnavailable || refused.Header.Get("Retry-After") == "" {
+			t.Errorf("a newcomer without a place: %+v", refused)
+		}
+		got, err := io.ReadAll(first.Body)
+		if err == nil || len(got) == 2<<20 {
+			t.Fatalf("the slow one was not ended: %d bytes, %v", len(got), err)
+		}
+		downloads, _ := w.site.Pools()
+		if downloads.Places != 4 || downloads.Held != 4 || downloads.MadeRoom != 1 || downloads.Refused != 1 {
+			t.Errorf("%+v", downloads)
+		}
+		time.Sleep(3 * time.Minute) // the others are done
+		_, rest := w.visit(slow, "/d/data.bin", fmt.Sprintf("Range: bytes=%d-\r\nIf-Range: %s", len(got), first.Header.Get("ETag")))
+		more, err := io.ReadAll(rest.Body)
+		_, data := random(t, 2<<20, w.site.dir, "again")
+		if rest.StatusCode != http.StatusPartialContent || string(got)+string(more) != string(data) {
+			t.Errorf("%s: %d and %d bytes are not the file: %v", rest.Status, len(got), len(more), err)
+		}
+	})
+}
+
+// When all places for live numbers are taken, those of the network that has the most make
+// room once they have had their turn.
+func TestLivePlacesAreShared(t *testing.T) {
+	t.Parallel()
+	inCrowd(t, Options{MaxLive: 20}, false, 1000, func(w *crowd) {
+		t := w.t
+		ended := make([]bool, 21)
+		watch := func(i int, from netip.Addr) {
+			_, resp := w.visit(from, "/r/data.bin/live")
+			if resp.StatusCode != http.StatusOK {
+				t.Errorf("visitor %d: %s", i, resp.Status)
+			}
+			w.wg.Go(func() {
+				io.Copy(io.Discard, resp.Body)
+				ended[i] = w.ctx.Err() == nil
+			})
+		}
+		watch(0, honestAddr)
+		for i := range 16 {
+			watch(1+i, fewNetworks(4*i))
+		}
+		for i := range 3 {
+			watch(17+i, manyNetworks(i))
+		}
+		if _, resp := w.visit(manyNetworks(7), "/r/data.bin/live"); resp.StatusCode != http.StatusServiceUnavailable || resp.Header.Get("Retry-After") == "" {
+			t.Errorf("beyond the places: %s", resp.Status)
+		}
+		time.Sleep(liveTurn)
+		watch(20, manyNetworks(7))
+		time.Sleep(time.Second)
+		synctest.Wait()
+		for i, e := range ended {
+			if e != (i == 1) {
+				t.Errorf("visitor %d was ended: %v", i, e)
+			}
+		}
+	})
+}

@@ -1,0 +1,53 @@
+package site
+
+import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+)
+
+// TestHogsOverHTTP2: a download that takes nothing makes room although it is one of many
+// requests of a connection, and the others go on.
+func TestHogsOverHTTP2(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, Options{MaxDownloads: 2, Wait: time.Minute, grace: 20 * time.Millisecond})
+	f.release(t, "data.bin", 64<<20)
+	ts := httptest.NewUnstartedServer(f)
+	ts.EnableHTTP2 = true
+	ts.StartTLS()
+	defer ts.Close()
+	get := func() *http.Response {
+		t.Helper()
+		resp, err := ts.Client().Get(ts.URL + "/d/data.bin")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if resp.ProtoMajor != 2 || resp.StatusCode != http.StatusOK {
+			t.Fatalf("%s %s", resp.Proto, resp.Status)
+		}
+		return resp
+	}
+	var hogs []*http.Response
+	for range 2 {
+		hogs = append(hogs, get())
+	}
+	for range 3 {
+		resp := get()
+		if n, err := io.Copy(io.Discard, resp.Body); n != 64<<20 {
+			t.Errorf("%d bytes: %v", n, err)
+		}
+		resp.Body.Close()
+	}
+	ended := 0
+	for _, hog := range hogs {
+		if n, err := io.Copy(io.Discard, hog.Body); err != nil && n < 64<<20 {
+			ended++
+		}
+		hog.Body.Close()
+	}
+	if ended != 1 {
+		t.Errorf("%d of two hogs were ended", ended)
+	}
+}

@@ -1,0 +1,66 @@
+package site
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// TestHogsOverSockets: readers that take nothing make room over real connections, for which
+// the system buffers: first those of the network that has the most of them.
+func TestHogsOverSockets(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, Options{MaxDownloads: 8, Wait: time.Minute, loopbackCounts: true, grace: 200 * time.Millisecond})
+	f.release(t, "data.bin", 64<<20)
+	// As the listener of the program is set: little waits in a socket to be sent.
+	lc := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) (err error) {
+		c.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, 64<<10) })
+		return err
+	}}
+	lc.SetMultipathTCP(false)
+	l, err := lc.Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := &http.Server{Handler: f}
+	go srv.Serve(l)
+	defer srv.Close()
+	get := func(from string) (*http.Response, error) {
+		d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}
+		c := http.Client{Transport: &http.Transport{DialContext: d.DialContext, DisableKeepAlives: true}}
+		return c.Get("http://" + l.Addr().String() + "/d/data.bin")
+	}
+	for i := range 6 {
+		resp, err := get(fmt.Sprintf("127.1.0.%d", 1+i))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+	}
+	single, err := get("127.2.0.1") // takes nothing for now either
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer single.Body.Close()
+	honest := make([]*http.Response, 4) // for the first a place is free
+	for i := range honest {
+		if honest[i], err = get(fmt.Sprintf("127.%d.0.1", 3+i)); err != nil {
+			t.Fatal(err)
+		}
+		defer honest[i].Body.Close()
+	}
+	if downloads, _ := f.Pools(); downloads.MadeRoom != 3 || downloads.Held != 8 {
+		t.Errorf("%+v", downloads)
+	}
+	for i, resp := range append(honest, single) { // that is alone in its network, as they are
+		if n, err := io.Copy(io.Discard, resp.Body); n != 64<<20 {
+			t.Errorf("download %d of those that stay: %s, %d bytes: %v", i, resp.Status, n, err)
+		}
+	}
+}
