@@ -57,6 +57,7 @@ func TestManyAtOnce(t *testing.T) {
 		}
 	})
 	wg.Wait()
+	ts.Close() // waits until every request is done with
 	if n := f.Sent(mustGet(t, f.catalog, "0.iso").Hash()); n != 32*(3<<20) {
 		t.Errorf("%d bytes were counted", n)
 	}

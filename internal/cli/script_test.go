@@ -18,6 +18,9 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	// A program that is built with the race detector sleeps a second at its end, and
+	// the scripts run hundreds.
+	os.Setenv("GORACE", "atexit_sleep_ms=20 "+os.Getenv("GORACE"))
 	run := func() { os.Exit(Main(System())) }
 	programs := map[string]func(){"spate": run}
 	for _, t := range legacy.Tools() {
@@ -45,6 +48,7 @@ func TestScripts(t *testing.T) {
 			e.Setenv("CERT", cert) // of 127.0.0.1
 			e.Setenv("KEY", key)
 			e.Setenv("SPATE_NO_LSD", "1") // nothing leaves this machine
+			e.Setenv("GORACE", os.Getenv("GORACE"))
 			e.Setenv("ESC", "\x1b[31mred")
 			return os.MkdirAll(e.WorkDir+"/home/.config/spate", 0o755)
 		},
