@@ -49,18 +49,19 @@ type superSeed struct {
 
 // superPeer is the state of super-seeding for one peer.
 type superPeer struct {
-	on      bool              // the peer is not told what we have
-	told    bitfield.Bitfield // except for these pieces
-	open    []showing         // pieces that it was shown, or chose if it knows all, and lacks
-	window  int64             // bytes that it is shown ahead
-	sending int               // blocks that are being written to it
-	at      time.Time         // when it was last shown, or last asked for, a piece
-	leaving time.Time         // when it was decided to choke it; zero: it was not
-	met     bool              // it has said which pieces it has, or had time to
-	again   int               // pieces on their way to others that it may be shown now
-	starved int               // times in a row that it had received everything, and only such pieces were left
-	retry   bool              // a timer will look at it again
-	rest    int               // when no longer on: the first piece that it may not know of
+	on       bool              // the peer is not told what we have
+	told     bitfield.Bitfield // except for these pieces
+	open     []showing         // pieces that it was shown, or chose if it knows all, and lacks
+	window   int64             // bytes that it is shown ahead
+	sending  int               // blocks that are being written to it
+	at       time.Time         // when it was last shown, or last asked for, a piece
+	leaving  time.Time         // when it was decided to choke it; zero: it was not
+	met      bool              // it has said which pieces it has, or had time to
+	again    int               // pieces on their way to others that it may be shown now
+	starved  int               // times in a row that it had received everything, and only such pieces were left
+	retrying bool              // a timer will look at it again
+	retries  int               // timers since it was last shown a piece
+	rest     int               // when no longer on: the first piece that it may not know of
 }
 
 // showing is a piece that a peer was shown and does not have.
@@ -226,9 +227,11 @@ func (c *conn) superShowLocked() {
 		c.super.starved++
 	}
 	for ahead < want && len(c.super.open) < maxShown {
-		n := c.superShowNextLocked()
+		n, held := c.superShowNextLocked()
 		if n == 0 {
-			c.superRetryLocked(ahead)
+			if held && ahead == 0 && c.unacked != nil {
+				c.superRetryLocked()
+			}
 			return
 		}
 		ahead += n
@@ -240,16 +243,18 @@ func (c *conn) superShowLocked() {
 func (c *conn) arrivedLocked() bool { return c.unacked == nil || c.unacked() == 0 }
 
 // superRetryLocked looks again, in a moment, at a peer that is still receiving the
-// last of what it asked for.
-func (c *conn) superRetryLocked(ahead int64) {
-	if ahead > 0 || c.super.retry || c.unacked == nil {
+// last of what it asked for. It waits longer each time, up to a second.
+func (c *conn) superRetryLocked() {
+	if c.super.retrying {
 		return
 	}
-	c.super.retry = true
-	time.AfterFunc(arriveWait, func() {
+	c.super.retrying = true
+	wait := min(time.Second, arriveWait<<min(c.super.retries, 10))
+	c.super.retries++
+	time.AfterFunc(wait, func() {
 		c.t.mu.Lock()
 		defer c.t.mu.Unlock()
-		c.super.retry = false
+		c.super.retrying = false
 		if !c.gone {
 			c.superShowLocked()
 			c.kickLocked()
@@ -276,10 +281,11 @@ func (c *conn) aheadLocked() int64 {
 }
 
 // superShowNextLocked shows the peer one more piece, the rarest that it does not
-// have, and returns its length in bytes; 0 if there is none. While the last pieces
-// of the first copy are on their way to other peers, it shows them only to a peer
-// that has received everything else, and more of them each time that this happens.
-func (c *conn) superShowNextLocked() int64 {
+// have, and returns its length in bytes; 0 if it shows none. While the last pieces of
+// the first copy are on their way to other peers, it shows them only to a peer that
+// has received everything else, and more of them each time that this happens; held
+// reports that the peer has to wait for that.
+func (c *conn) superShowNextLocked() (n int64, held bool) {
 	t := c.t
 	best, least := -1, 0
 	for range min(t.info.NumPieces(), showScan) {
@@ -298,12 +304,12 @@ func (c *conn) superShowNextLocked() int64 {
 	}
 	switch {
 	case best < 0:
-		return 0
+		return 0, false
 	case least < onItsWay:
 		c.super.again, c.super.starved = 0, 0
 	case t.superOutLocked():
 	case c.super.again == 0:
-		return 0
+		return 0, true
 	default:
 		c.super.again--
 	}
@@ -311,7 +317,8 @@ func (c *conn) superShowNextLocked() int64 {
 	c.super.at = time.Now()
 	c.out = peerwire.AppendIndexed(c.out, peerwire.Have, uint32(best))
 	c.openLocked(best)
-	return t.info.PieceSize(best)
+	c.super.retries = 0
+	return t.info.PieceSize(best), false
 }
 
 // superOutLocked reports whether every piece has reached a peer.
