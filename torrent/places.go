@@ -119,8 +119,8 @@ var errCrowded = errors.New("its network has many places, and another has fewer"
 const servedRate = 1 << 10
 
 // thinOutLocked lets go of a peer with which nothing is exchanged, for a newcomer from a
-// network that has fewer connections to the torrent, even with the newcomer: so one network
-// does not keep out all others.
+// network that has no more connections to the torrent afterwards: so one network does not
+// keep out all others.
 func (t *Torrent) thinOutLocked(now time.Time, from netip.AddrPort) bool {
 	var peers []*conn
 	var holders []fairpool.Holder
