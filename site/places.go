@@ -36,8 +36,8 @@ const (
 	maxWaiting = 1024
 )
 
-// Pool is the state of one bounded number of places of a [Site].
-type Pool struct {
+// PoolStats is the state of one bounded number of places of a [Site].
+type PoolStats struct {
 	Places, Held int
 	// Refused visitors got no place, MadeRoom ones lost theirs to others.
 	Refused, MadeRoom uint64
@@ -45,14 +45,14 @@ type Pool struct {
 
 // Pools returns the state of the places for direct downloads and of those for visitors who
 // watch live numbers.
-func (s *Site) Pools() (downloads, live Pool) {
+func (s *Site) Pools() (downloads, live PoolStats) {
 	return s.downloads.counts(), s.watchers.counts()
 }
 
-func (p *places) counts() Pool {
+func (p *places) counts() PoolStats {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return Pool{Places: p.most, Held: p.pool.Len(), Refused: p.refused, MadeRoom: p.madeRoom}
+	return PoolStats{Places: p.most, Held: p.pool.Len(), Refused: p.refused, MadeRoom: p.madeRoom}
 }
 
 // places is a pool of places that visitors share. It is safe for concurrent use.
