@@ -140,8 +140,7 @@ func New(catalog publish.Catalog, opts Options) (*Site, error) {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
 	s := &Site{opts: opts, catalog: catalog, budget: newBudget(opts.DownloadRate, opts.MaxDownloads), markdown: notesMarkdown(), hosts: map[string]bool{"localhost": true}, done: make(chan struct{})}
-	most := s.budget.most
-	s.downloads = newPlaces(fairpool.Options{Places: most, Grace: opts.grace, Floor: readFloor, Pause: opts.grace * 5 / 2, Quick: readQuick, Proof: readProof})
+	s.downloads = newPlaces(readers(s.budget.most, opts.grace))
 	s.watchers = newPlaces(fairpool.Options{Places: opts.MaxLive, Grace: liveTurn})
 	if opts.BaseURL != nil {
 		s.prefix = strings.TrimRight(opts.BaseURL.EscapedPath(), "/")

@@ -11,14 +11,19 @@ import (
 	"spate/internal/fairpool"
 )
 
-// How long a direct download and its reader are judged by. A reader on a slow phone
-// takes 50 kB/s; it gets the room in the socket's buffers in steps of about 64 KiB.
+// How the readers of direct downloads are judged. A reader on a slow phone takes 50 kB/s, in
+// steps of about 64 KiB because of the buffers between.
 const (
-	readGrace = 4 * time.Second        // for which a new reader may take nothing; one that was faster two and a half times as long
+	readGrace = 4 * time.Second        // a new reader may take nothing for so long
 	readFloor = 16 << 10               // bytes a second that keep a place in any case
-	readQuick = 100 * time.Millisecond // below which it is buffers that take
+	readQuick = 100 * time.Millisecond // what is taken within that may be taken by buffers
 	readProof = 512 << 10              // bytes that no buffers take
 )
+
+// readers returns the settings of the places for direct downloads.
+func readers(most int, grace time.Duration) fairpool.Options {
+	return fairpool.Options{Places: most, Grace: grace, Floor: readFloor, Pause: grace * 5 / 2, Quick: readQuick, Proof: readProof}
+}
 
 // liveTurn is how long a visitor at least watches live numbers when others want to.
 const liveTurn = 30 * time.Second
@@ -31,8 +36,8 @@ const (
 	maxWaiting = 1024
 )
 
-// Pool is the state of one bounded number of places of a [Site].
-type Pool struct {
+// PoolStats is the state of one bounded number of places of a [Site].
+type PoolStats struct {
 	Places, Held int
 	// Refused visitors got no place, MadeRoom ones lost theirs to others.
 	Refused, MadeRoom uint64
@@ -40,14 +45,14 @@ type Pool struct {
 
 // Pools returns the state of the places for direct downloads and of those for visitors who
 // watch live numbers.
-func (s *Site) Pools() (downloads, live Pool) {
+func (s *Site) Pools() (downloads, live PoolStats) {
 	return s.downloads.counts(), s.watchers.counts()
 }
 
-func (p *places) counts() Pool {
+func (p *places) counts() PoolStats {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return Pool{Places: p.places, Held: p.pool.Len(), Refused: p.refused, MadeRoom: p.madeRoom}
+	return PoolStats{Places: p.most, Held: p.pool.Len(), Refused: p.refused, MadeRoom: p.madeRoom}
 }
 
 // places is a pool of places that visitors share. It is safe for concurrent use.
@@ -55,7 +60,8 @@ type places struct {
 	mu     sync.Mutex
 	pool   *fairpool.Pool[func()] // guarded by mu; a value ends its holder
 	line   []*waiter              // in the order in which they came; guarded by mu
-	places int
+	lookAt time.Time              // when those in the line are tried again; guarded by mu
+	most   int                    // places
 
 	refused, madeRoom uint64 // guarded by mu
 }
@@ -69,7 +75,7 @@ type waiter struct {
 }
 
 func newPlaces(opt fairpool.Options) *places {
-	return &places{pool: fairpool.New[func()](opt), places: opt.Places}
+	return &places{pool: fairpool.New[func()](opt), most: opt.Places}
 }
 
 // enter takes a place for a visitor, who waits for it for patience at most. It returns nil
@@ -80,8 +86,7 @@ func (p *places) enter(ctx context.Context, patience time.Duration, network fair
 	p.queue(w)
 	enough := time.NewTimer(patience)
 	defer enough.Stop()
-	for {
-		again := p.serve()
+	for again := p.serve(); ; again = p.look() {
 		select {
 		case place := <-w.ready:
 			return place
@@ -142,10 +147,23 @@ func (p *places) serve() (again time.Duration) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	again = lookAgain
 	if at := p.pool.Again(); !at.IsZero() {
-		return max(time.Millisecond, min(lookAgain, at.Sub(now)))
+		again = max(time.Millisecond, min(again, at.Sub(now)))
 	}
-	return lookAgain
+	p.lookAt = now.Add(again)
+	return again
+}
+
+// look is serve for one of many who wait, of whom one does it for all.
+func (p *places) look() (again time.Duration) {
+	p.mu.Lock()
+	again = time.Until(p.lookAt)
+	p.mu.Unlock()
+	if again > 0 {
+		return again
+	}
+	return p.serve()
 }
 
 // serveOne gives a place to one who waits. It reports whether it had one, and returns what

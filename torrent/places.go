@@ -9,8 +9,8 @@ import (
 	"spate/internal/fairpool"
 )
 
-// Pool is the state of one bounded number of places of a session.
-type Pool struct {
+// PoolStats is the state of one bounded number of places of a session.
+type PoolStats struct {
 	Places, Held int
 	// Refused connections got no place, MadeRoom ones lost theirs to others.
 	Refused, MadeRoom uint64
@@ -18,11 +18,11 @@ type Pool struct {
 
 // Pools returns the state of the places for connections whose handshake has not come, and
 // of those for connections to peers.
-func (s *Session) Pools() (handshakes, peers Pool) {
+func (s *Session) Pools() (handshakes, peers PoolStats) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	handshakes = Pool{Places: maxGreetings, Held: s.greetings.pool.Len(), MadeRoom: s.greetings.madeRoom}
-	return handshakes, Pool{s.opt.MaxConns, s.conns, s.room.refused.Load(), s.room.madeRoom.Load()}
+	handshakes = PoolStats{Places: maxGreetings, Held: s.greetings.pool.Len(), MadeRoom: s.greetings.madeRoom}
+	return handshakes, PoolStats{s.opt.MaxConns, s.conns, s.room.refused.Load(), s.room.madeRoom.Load()}
 }
 
 // roomCounts count what became of connections that wanted a place when there was none.
@@ -95,15 +95,39 @@ func (s *Session) makeRoom(t *Torrent, now time.Time, from netip.AddrPort) bool 
 	if barren {
 		return false
 	}
-	for _, o := range s.Torrents() {
+	all := s.Torrents()
+	for _, o := range all {
 		if o != t && o.makeRoom(now, from) {
 			return true
 		}
+	}
+	if s.thinOut(all, now, from) {
+		return true
 	}
 	s.mu.Lock()
 	s.barren = now
 	s.mu.Unlock()
 	return false
+}
+
+// thinOut does for the connections of all torrents together what thinOutLocked does for
+// those of one.
+func (s *Session) thinOut(all []*Torrent, now time.Time, from netip.AddrPort) bool {
+	var peers []*conn
+	var holders []fairpool.Holder
+	for _, t := range all {
+		t.mu.Lock()
+		peers, holders = t.holdersLocked(peers, holders, now)
+		t.mu.Unlock()
+	}
+	i := fairpool.Choose(holders, fairpool.NetworkOf(from.Addr()))
+	if i < 0 {
+		return false
+	}
+	t := peers[i].t
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return peers[i].crowdsLocked()
 }
 
 func (t *Torrent) makeRoom(now time.Time, from netip.AddrPort) bool {
@@ -119,11 +143,16 @@ var errCrowded = errors.New("its network has many places, and another has fewer"
 const servedRate = 1 << 10
 
 // thinOutLocked lets go of a peer with which nothing is exchanged, for a newcomer from a
-// network that has fewer connections to the torrent, even with the newcomer: so one network
-// does not keep out all others.
+// network that has no more connections to the torrent afterwards: so one network does not
+// keep out all others.
 func (t *Torrent) thinOutLocked(now time.Time, from netip.AddrPort) bool {
-	var peers []*conn
-	var holders []fairpool.Holder
+	peers, holders := t.holdersLocked(nil, nil, now)
+	i := fairpool.Choose(holders, fairpool.NetworkOf(from.Addr()))
+	return i >= 0 && peers[i].crowdsLocked()
+}
+
+// holdersLocked appends the peers of the torrent, and what they make of their places.
+func (t *Torrent) holdersLocked(peers []*conn, holders []fairpool.Holder, now time.Time) ([]*conn, []fairpool.Holder) {
 	for _, c := range t.conns {
 		if c == nil || c.gone || c.closing.Load() {
 			continue
@@ -135,11 +164,15 @@ func (t *Torrent) thinOutLocked(now time.Time, from netip.AddrPort) bool {
 		peers = append(peers, c)
 		holders = append(holders, fairpool.Holder{Network: fairpool.NetworkOf(c.addr.Addr()), Standing: standing, Since: c.since})
 	}
-	i := fairpool.Choose(holders, fairpool.NetworkOf(from.Addr()))
-	if i < 0 {
+	return peers, holders
+}
+
+// crowdsLocked ends the connection for the sake of another network, unless it ends already.
+func (c *conn) crowdsLocked() bool {
+	if c.gone || c.closing.Load() {
 		return false
 	}
-	peers[i].dropLocked(errCrowded)
-	t.s.room.madeRoom.Add(1)
+	c.dropLocked(errCrowded)
+	c.t.s.room.madeRoom.Add(1)
 	return true
 }

@@ -171,3 +171,40 @@ func TestPlaceInAnotherTorrent(t *testing.T) {
 		}
 	})
 }
+
+// TestNetworkOverManyTorrents has one network hold all places of a session, one in each of
+// many torrents: another network gets one all the same.
+func TestNetworkOverManyTorrents(t *testing.T) {
+	t.Parallel()
+	s, err := NewSession(Options{Bind: loopback, NoListen: true, MaxConns: 3}) // does not run, so that nothing looks at the peers
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	now := time.Now()
+	var all []*Torrent
+	for i := range 3 {
+		_, mi := noiseTorrent(t, (1+i)<<18, 16<<10)
+		tor := added(t, s, mi, AddOptions{Storage: storage.NewMemory(int64(1+i) << 18)})
+		ours, theirs := net.Pipe()
+		defer ours.Close()
+		defer theirs.Close()
+		addr := netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, 2, byte(1 + i)}), 1)
+		tor.mu.Lock()
+		was := tor.conns
+		defer func() { // before the session ends them
+			tor.mu.Lock()
+			defer tor.mu.Unlock()
+			tor.conns = was
+		}()
+		tor.conns = append(tor.conns, &conn{t: tor, nc: ours, addr: addr, since: now.Add(-time.Minute)})
+		tor.mu.Unlock()
+		all = append(all, tor)
+	}
+	if s.thinOut(all, now, netip.MustParseAddrPort("192.0.2.99:1")) {
+		t.Error("a network took a place of its own")
+	}
+	if !s.thinOut(all, now, netip.MustParseAddrPort("198.51.100.1:1")) {
+		t.Error("no peer of the network made room")
+	}
+}

@@ -26,16 +26,16 @@ const activityLog = "activity.log"
 // trackerFlags are the flags of what has a tracker in it.
 type trackerFlags struct {
 	listenFlags
-	publicURL string
-	state     string
-	log       string // of downloads; "" is in the state directory, "off" none
-	privacy   string
-	accessLog string
-	access    slog.Handler // in place of accessLog; nil: none
-	interval  time.Duration
-	proxies   []string
-	speak     bool          // the proxies speak the PROXY protocol
-	table     swarm.Options // what has no flag of its own here
+	publicURL     string
+	state         string
+	log           string // of downloads; "" is in the state directory, "off" none
+	privacy       string
+	accessLog     string
+	access        slog.Handler // in place of accessLog; nil: none
+	interval      time.Duration
+	proxies       []string
+	proxyProtocol bool
+	table         swarm.Options // what has no flag of its own here
 }
 
 func (t *trackerFlags) add(f *pflag.FlagSet) {
@@ -47,7 +47,7 @@ func (t *trackerFlags) add(f *pflag.FlagSet) {
 	f.DurationVar(&t.interval, "interval", 0, "peers announce again after this `TIME` (default: 30m, adapted to the swarm)")
 	f.StringVar(&t.accessLog, "access-log", "", "append each announce to this `FILE`, as JSON")
 	f.StringArrayVar(&t.proxies, "proxy", nil, "believe what a proxy in this `NET` says of addresses; repeatable")
-	f.BoolVar(&t.speak, "proxy-protocol", false, "those proxies speak the PROXY protocol")
+	f.BoolVar(&t.proxyProtocol, "proxy-protocol", false, "those proxies speak the PROXY protocol")
 }
 
 // tableOptions are the settings of the peers' table.
@@ -64,7 +64,7 @@ func (t *trackerFlags) check() error {
 			return err
 		}
 	}
-	if t.speak && len(t.proxies) == 0 {
+	if t.proxyProtocol && len(t.proxies) == 0 {
 		return usagef("--proxy-protocol needs --proxy NET: only a proxy that is named is believed")
 	}
 	_, err := prefixes("--proxy", t.proxies)
@@ -124,7 +124,7 @@ func (a *app) newNode(f *trackerFlags, state string, opt trackerserver.Options, 
 	if opt.Proxies, err = prefixes("--proxy", f.proxies); err != nil {
 		return nil, err
 	}
-	opt.ProxyProtocol = f.speak
+	opt.ProxyProtocol = f.proxyProtocol
 	opt.Log, opt.Now, stats.Now = a.log, a.env.Now, a.env.Now
 	if err := n.openLogs(f, state, &opt); err != nil {
 		return nil, err

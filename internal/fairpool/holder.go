@@ -15,7 +15,7 @@ const (
 	// fewer places than theirs, and for another of their own network.
 	Slow
 	// Waiting holders take nothing because they are offered nothing. They make room
-	// for a network that still holds fewer places than theirs afterwards.
+	// for a network that holds no more places than theirs afterwards.
 	Waiting
 	// Good holders never make room.
 	Good
@@ -35,9 +35,9 @@ type newcomer struct {
 	marked  bool // others of its network were silent lately
 }
 
-// before reports whether at least as many holders make room for n as for o, those of their
+// atLeast reports whether every holder that makes room for o makes room for n, those of their
 // own networks aside.
-func (n newcomer) before(o newcomer) bool { return n.held <= o.held && (!n.marked || o.marked) }
+func (n newcomer) atLeast(o newcomer) bool { return n.held <= o.held && (!n.marked || o.marked) }
 
 // makesRoom reports whether h, whose network holds held places, makes room for n.
 func (h *Holder) makesRoom(held int, n newcomer) bool {

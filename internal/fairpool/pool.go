@@ -2,8 +2,8 @@
 // which holder makes room when there are none left.
 //
 // A [Pool] lets everybody in while it has places, any number from one network too.
-// Once others want places as well, a network gets no more than [share] times as many
-// as are free. When the pool is full, holders that take nothing make room first, then
+// Once others want places as well, a network gets no more than eight times as many as
+// are free. When the pool is full, holders that take nothing make room first, then
 // those that take too little; of these, those of the network that holds the most. A
 // holder that takes what it is offered at a decent rate keeps its place.
 //
@@ -76,9 +76,9 @@ func New[T any](opt Options) *Pool[T] {
 	return &Pool[T]{opt: opt, held: map[Network]int{}, marks: marks{until: map[Network]time.Time{}}}
 }
 
-// Enter takes a place for a newcomer. If another holder has made room for it, that is
-// returned too: it is out of the pool already, and the caller ends it. Enter returns
-// nil if there is no place.
+// Enter takes a place for a newcomer, a free one if there is one and the newcomer's network
+// has not had its share. If another holder has made room for it, that is returned too: it is
+// out of the pool already, and the caller ends it. Enter returns nil if there is no place.
 func (p *Pool[T]) Enter(now time.Time, network Network, value T) (m, out *Member[T]) {
 	n := p.newcomer(now, network)
 	free := p.opt.Places - len(p.members)
@@ -119,7 +119,7 @@ func (p *Pool[T]) next(now time.Time, waiting []Network, failed []newcomer) int 
 	var bestN newcomer
 	for i, network := range waiting {
 		n := p.newcomer(now, network)
-		if slices.ContainsFunc(failed, func(f newcomer) bool { return f.before(n) }) {
+		if slices.ContainsFunc(failed, func(f newcomer) bool { return f.atLeast(n) }) {
 			continue
 		}
 		first := !n.marked && bestN.marked && p.Full()
@@ -216,7 +216,7 @@ func (p *Pool[T]) choose(now time.Time, n newcomer, own bool) *Member[T] {
 // holds reports whether a search for n would find nobody, because one did not just now
 // for a newcomer that more holders make room for.
 func (b *barren) holds(now time.Time, n newcomer) bool {
-	return now.Before(b.until) && b.who.before(n)
+	return now.Before(b.until) && b.who.atLeast(n)
 }
 
 // Again returns when a newcomer that was refused just now may find that a holder makes
