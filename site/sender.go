@@ -54,7 +54,7 @@ type sender struct {
 	over bool       // the download has ended, or has to
 }
 
-// newSender returns a sender that has nothing to send yet. Close ends its use.
+// newSender returns a sender that has nothing to send yet. The caller closes it.
 func newSender(w http.ResponseWriter, r *http.Request, s *Site) *sender {
 	o := &sender{ResponseWriter: w, control: http.NewResponseController(w), stall: s.opts.Stall, budget: s.budget, all: &s.sentAll, status: http.StatusOK, step: leastStep}
 	o.ctx, o.cancel = context.WithCancelCause(r.Context())
