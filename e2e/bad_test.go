@@ -187,7 +187,7 @@ func TestBadTrackers(t *testing.T) {
 		"garbage": "unusable answer",
 		"error":   "you are not liked",
 		"page":    "404",
-		"drop":    "ended before the answer",
+		"drop":    "ended before the response",
 		"mute":    "no tracker has answered",
 		"nobody":  "connection refused",
 	} {
