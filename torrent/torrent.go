@@ -123,7 +123,6 @@ type Torrent struct {
 	upMeter               meter
 	downMeter             meter
 	rng                   *rand.Rand
-	upPeak                float64 // fastest recent upMeter.rate
 	super                 superSeed
 }
 
