@@ -223,7 +223,7 @@ func (c *conn) superShowLocked() {
 	ahead := c.aheadLocked()
 	want := max(c.super.window, int64(c.upMeter.rate/2))
 	if ahead == 0 && c.arrivedLocked() {
-		c.super.again = 1 << min(c.super.starved, 8)
+		c.super.again = 1 << min(c.super.starved/2, 8)
 		c.super.starved++
 	}
 	for ahead < want && len(c.super.open) < maxShown {
