@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"spate/internal/api"
+	"spate/publish"
 	"spate/publish/catalogdb"
 )
 
@@ -159,7 +160,7 @@ func (a *app) printStatus(s api.Status) error {
 	return a.facts(facts)
 }
 
-func (a *app) printRelease(r api.Release) error {
+func (a *app) printRelease(r publish.ReleaseInfo) error {
 	if a.json {
 		return a.printJSON(r)
 	}
@@ -177,7 +178,7 @@ func (a *app) printRelease(r api.Release) error {
 		{"published", r.Published.Local().Format(time.DateTime)},
 		{"swarm", fmt.Sprintf("%s, %s; %s connected, %s/s", plural(r.Live.Seeders, "seed"), plural(r.Live.Leechers, "leecher"), plural(r.Live.Peers, "peer"), humanBytes(int64(r.Live.UpRate)))},
 		{"delivered", fmt.Sprintf("%d downloads and %d over HTTP; this machine sent %s", r.Completed, r.Direct, humanBytes(r.SeedBytes+r.HTTPBytes))},
-		{"first copy", first}, {"magnet", r.Magnet}, {"older", r.MagnetTwin}, {"signed by", r.Signature},
+		{"first copy", first}, {"magnet", r.Magnet}, {"older", r.MagnetTwin}, {"signed by", r.PublicKey},
 	})
 }
 
