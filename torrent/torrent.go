@@ -37,7 +37,7 @@ type Torrent struct {
 	dir   string // opt.Dir, absolute
 	log   *slog.Logger
 	store storage.Storage
-	files *storage.Dir // store, when it is files; else nil
+	files *storage.Dir // store if the torrent opened it, else nil; for resume data and dormancy
 
 	up, down *ratelimit.Limiter // of this torrent
 
@@ -294,10 +294,10 @@ func (t *Torrent) MetaInfo() *metainfo.MetaInfo { return t.full.Load() }
 // Path returns where the data lies: the file, or the top of the tree. It is
 // empty for a storage that is not files.
 func (t *Torrent) Path() string {
-	if t.files == nil {
-		return ""
+	if p, ok := storage.As[storage.FileSystemPath](t.store); ok {
+		return p.Path()
 	}
-	return t.files.Path()
+	return ""
 }
 
 // Done returns a channel that is closed once every wanted piece is verified and
