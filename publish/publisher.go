@@ -251,6 +251,9 @@ func (p *Publisher) version(ctx context.Context, spec *Spec) error {
 // nil, names, and what lies there. Its links are resolved, but for those in root:
 // they may be others when it is opened.
 func locate(path string, root *os.Root) (at string, info fs.FileInfo, err error) {
+	if path == "" {
+		return "", nil, maker.ErrNoPath
+	}
 	if root == nil {
 		if at, err = filepath.Abs(path); err == nil {
 			at, err = filepath.EvalSymlinks(at)
