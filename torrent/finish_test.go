@@ -10,6 +10,7 @@ import (
 	"spate/internal/hashing"
 	"spate/metainfo"
 	"spate/storage"
+	"spate/torrent/internal/transport"
 )
 
 // stuckDisk takes no data until it is released.
@@ -42,7 +43,7 @@ func TestStuckDiskPushesBack(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(20 * time.Second)
-		if got := tor.Stats().Downloaded; got == 0 || got > largeRead+4*mostTogether*piece {
+		if got := tor.Stats().Downloaded; got == 0 || got > transport.LargeRead+4*mostTogether*piece {
 			t.Errorf("%d KiB were taken from the peer", got>>10)
 		}
 		if n := disk.writes.Load(); n > 2 {

@@ -72,7 +72,7 @@ func (t *Torrent) newHandleLocked() picker.PeerID {
 func (c *conn) leave(err error) {
 	t := c.t
 	c.closing.Store(true)
-	c.nc.Close()
+	c.sock.Close()
 	t.mu.Lock()
 	c.gone = true
 	if c.left != nil {

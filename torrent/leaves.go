@@ -80,8 +80,8 @@ func (c *conn) proveLeaves(f *metainfo.File, span merkle.Span) ([]byte, bool) {
 // readLeaves returns the hashes of the blocks of size bytes of data, read in
 // parts.
 func (t *Torrent) readLeaves(at, size int64) ([]byte, error) {
-	buf := t.s.buf.upload.get()
-	defer t.s.buf.upload.put(buf)
+	buf := t.s.uploads.Get()
+	defer t.s.uploads.Put(buf)
 	leaves := make([]byte, 0, (size+merkle.BlockSize-1)/merkle.BlockSize*merkle.HashSize)
 	for size > 0 {
 		part := buf[:min(int64(len(buf)), size)]

@@ -6,6 +6,7 @@ import (
 
 	"spate/internal/hashing"
 	"spate/storage"
+	"spate/torrent/internal/transport"
 )
 
 // lookAtOnce is how many pieces are checked together.
@@ -64,8 +65,8 @@ func (l *looker) take(t *Torrent, j int) {
 	n := t.info.PieceLength
 	switch {
 	case l.bufs[j] != nil:
-	case n*lookAtOnce <= largeRead:
-		l.shared = t.s.buf.large.get()
+	case n*lookAtOnce <= transport.LargeRead:
+		l.shared = t.s.buf.Large.Get()
 		for k := range l.bufs {
 			l.bufs[k] = l.shared[int64(k)*n:][:n]
 		}
@@ -74,8 +75,8 @@ func (l *looker) take(t *Torrent, j int) {
 	}
 }
 
-func (l *looker) release(b *buffers) {
+func (l *looker) release(b *transport.Buffers) {
 	if l.shared != nil {
-		b.large.put(l.shared)
+		b.Large.Put(l.shared)
 	}
 }

@@ -169,8 +169,8 @@ func (c *conn) cancelLocked(b picker.Block) {
 // others.
 func (c *conn) checkSnubbedLocked(now time.Time) {
 	t := c.t
-	if c.held.Load() {
-		c.lastBlock = now // it is we who keep it waiting
+	if c.finishing.Load() || c.sock.WaitingDown() {
+		c.lastBlock = now // this side keeps the peer waiting
 		return
 	}
 	if c.snubbed || t.pick.PendingOf(c.id) == 0 || now.Sub(c.lastBlock) < t.patience {

@@ -19,6 +19,7 @@ import (
 	"spate/internal/ratelimit"
 	"spate/metainfo"
 	"spate/storage"
+	"spate/torrent/internal/transport"
 	"spate/torrent/internal/webseed"
 )
 
@@ -57,11 +58,11 @@ type Session struct {
 	up, down    *ratelimit.Limiter
 	order       orderly // nil where the network is real
 	pool        *storage.Pool
-	buf         *buffers
-	disk        chan struct{} // a place for each operation on the disk at once
-	helpers     chan struct{} // a place for each helper that finishes pieces; see finish.go
-	pauses      chan struct{} // a place for each reader that may pause; see pause_linux.go
-	leafHashing chan struct{} // a place for each connection that hashes blocks for its peer
+	buf         *transport.Buffers
+	uploads     *transport.FreeList // for the blocks of one write
+	disk        chan struct{}       // a place for each operation on the disk at once
+	helpers     chan struct{}       // a place for each helper that finishes pieces; see finish.go
+	leafHashing chan struct{}       // a place for each connection that hashes blocks for its peer
 	announcer   *announcer
 	web         *webseed.Client
 
@@ -95,10 +96,10 @@ func NewSession(opt Options) (*Session, error) {
 		up:          ratelimit.New(opt.Up),
 		down:        ratelimit.New(opt.Down),
 		pool:        storage.NewPool(opt.OpenFiles),
-		buf:         newBuffers(opt.ReadMemory),
+		buf:         transport.NewBuffers(opt.ReadMemory, 2*runtime.GOMAXPROCS(0)),
+		uploads:     transport.NewFreeList(uploadBatch, 16),
 		disk:        make(chan struct{}, 4*runtime.GOMAXPROCS(0)),
 		helpers:     make(chan struct{}, runtime.GOMAXPROCS(0)-1),
-		pauses:      make(chan struct{}, 2*runtime.GOMAXPROCS(0)),
 		leafHashing: make(chan struct{}, leafBusy),
 		torrents:    map[spate.InfoHash]*Torrent{},
 		dormant:     dormants{by: map[spate.InfoHash]*dormant{}},

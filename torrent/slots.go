@@ -30,10 +30,10 @@ const (
 func (c *conn) judgeLocked(now time.Time) bool {
 	was := c.idle
 	unacked := 0
-	if c.unacked != nil && (c.writing || !c.amChoking) {
-		unacked = c.unacked()
+	if c.writing || !c.amChoking {
+		unacked, _ = c.sock.Unacked()
 	}
-	if sent := c.sent.Load(); sent != c.sentSeen || unacked != c.unackedSeen || c.limited.Load() {
+	if sent := c.sent.Load(); sent != c.sentSeen || unacked != c.unackedSeen || c.sock.WaitingUp() {
 		c.sentSeen, c.unackedSeen, c.tookAt = sent, unacked, now
 	}
 	switch {
@@ -182,7 +182,7 @@ func (t *Torrent) takenLocked(now time.Time) (moved, steady bool) {
 	for _, c := range t.conns {
 		switch {
 		case c == nil:
-		case c.limited.Load():
+		case c.sock.WaitingUp():
 			return true, true
 		case !c.amChoking && c.tookAt.Equal(now):
 			moved = true

@@ -115,7 +115,7 @@ func (c *conn) kickLocked() {
 // controlLocked returns the control messages for the reader to write, if there is
 // nothing else to write and nobody else writes; otherwise it sees to a writer.
 func (c *conn) controlLocked(now time.Time) []byte {
-	if c.raw == nil || c.writing || c.gone || len(c.out) == 0 || len(c.uploads) > 0 {
+	if !c.sock.CanTryWrite() || c.writing || c.gone || len(c.out) == 0 || len(c.uploads) > 0 {
 		c.kickLocked()
 		return nil
 	}
@@ -130,7 +130,7 @@ func (c *conn) say(control []byte) {
 	if len(control) == 0 {
 		return
 	}
-	n := writeNow(c.raw, control)
+	n := c.sock.TryWrite(control)
 	c.t.mu.Lock()
 	defer c.t.mu.Unlock()
 	c.writing = false
@@ -158,7 +158,7 @@ func (c *conn) send() {
 	var b sendBatch
 	defer func() {
 		if b.data != nil {
-			c.t.s.buf.upload.put(b.data)
+			c.t.s.uploads.Put(b.data)
 		}
 	}()
 	for c.nextBatch(&b) {
@@ -187,7 +187,7 @@ func (c *conn) nextBatch(b *sendBatch) bool {
 	}
 	b.control, c.out = c.out, b.control[:0]
 	b.blocks = b.blocks[:0]
-	most := min(c.batchLocked(), c.t.up.Batch(), c.t.s.up.Batch()) // connections take turns at a limit
+	most := c.sock.UpBatch(c.batchLocked())
 	total := 0
 	for _, u := range c.uploads {
 		if len(b.blocks) == uploadBlocks || len(b.blocks) > 0 && total+int(u.length) > most {
@@ -221,19 +221,18 @@ func (c *conn) batchLocked() int {
 // writes everything at once.
 func (c *conn) writeBatch(b *sendBatch) error {
 	if len(b.blocks) == 0 {
-		_, err := c.nc.Write(b.control)
-		return err
+		return c.sock.Write(b.control)
 	}
 	t := c.t
 	total := 0
 	for _, u := range b.blocks {
 		total += int(u.length)
 	}
-	if err := c.waitForLimits(total); err != nil {
+	if err := c.sock.WaitUp(t.ctx, total); err != nil {
 		return err
 	}
 	if b.data == nil {
-		b.data = t.s.buf.upload.get()
+		b.data = t.s.uploads.Get()
 	}
 	if err := t.readBlocks(b.blocks, b.data[:total]); err != nil {
 		t.dataGone(err)
@@ -251,16 +250,6 @@ func (c *conn) writeBatch(b *sendBatch) error {
 	return nil
 }
 
-// waitForLimits returns when the upload limits let n bytes pass.
-func (c *conn) waitForLimits(n int) error {
-	c.limited.Store(true)
-	defer c.limited.Store(false)
-	if err := c.t.up.Wait(c.t.ctx, n); err != nil {
-		return err
-	}
-	return c.t.s.up.Wait(c.t.ctx, n)
-}
-
 func (c *conn) writeVec(b *sendBatch) error {
 	vec := b.vec[:0]
 	if len(b.control) > 0 {
@@ -271,18 +260,8 @@ func (c *conn) writeVec(b *sendBatch) error {
 		vec = append(vec, b.headers[i*peerwire.PieceHeaderLen:(i+1)*peerwire.PieceHeaderLen], data[:u.length])
 		data = data[u.length:]
 	}
-	b.vec, b.rest = vec, vec // WriteTo consumes rest, vec keeps its array
-	if _, vectored := c.nc.(*net.TCPConn); vectored {
-		_, err := b.rest.WriteTo(c.nc)
-		return err
-	}
-	// On other connections a list of buffers would be a write for each.
-	joined := make([]byte, 0, len(b.control)+len(b.headers)+len(b.data)-len(data))
-	for _, v := range vec {
-		joined = append(joined, v...)
-	}
-	_, err := c.nc.Write(joined)
-	return err
+	b.vec, b.rest = vec, vec // WriteBuffers consumes rest, vec keeps its array
+	return c.sock.WriteBuffers(&b.rest)
 }
 
 // readBlocks fills p with the blocks, one after the other.

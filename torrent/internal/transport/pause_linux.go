@@ -1,4 +1,4 @@
-package torrent
+package transport
 
 import (
 	"syscall"
@@ -6,26 +6,26 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A fast peer sends while what it sent before is handled. Whoever reads as soon as
-// there is something makes a system call, an acknowledgement and often the wake of a
-// thread for each few packets. So the reader of such a peer pauses in the kernel until
-// a read is worth it.
+// A fast peer sends while its last blocks are being handled. A reader that reads as soon
+// as anything is there makes a system call for every few packets, and often wakes a
+// thread. So the reader of a fast peer pauses in the kernel until a read is worth it.
 const (
-	pauseFrom  = 64 << 10  // bytes of one read that make a peer fast
-	pauseBytes = 192 << 10 // that the pause waits for
-	pauseMost  = 2         // milliseconds that it lasts at most
+	pauseFrom  = 64 << 10  // a read of that many bytes makes a peer fast
+	pauseBytes = 192 << 10 // a pause waits for that many bytes
+	pauseMost  = 2         // and lasts at most that many milliseconds
 )
 
-// pause is what one reader knows of its pauses. A thread waits in each, so only as many
-// readers as there are slots may pause; others wait as for slow peers.
+// pause holds the state of one reader's pauses. Each pause blocks a thread, so the
+// number of readers that pause is bounded by slots; the others read as those of slow
+// peers do.
 type pause struct {
 	slots chan struct{}
-	holds bool // one of the slots: the peer is fast
+	holds bool // holds one of the slots: the peer is fast
 	poll  [1]unix.PollFd
 }
 
-// after is called when a read has emptied the socket of n bytes. For a fast peer it
-// returns when more are worth a read, or after pauseMost.
+// after is called when a read of n bytes has emptied the socket. For a fast peer it
+// returns when a read is worth it again, or after pauseMost.
 func (p *pause) after(fd, n int) {
 	if !p.holds && (n < pauseFrom || !p.begin(fd)) {
 		return
@@ -36,7 +36,7 @@ func (p *pause) after(fd, n int) {
 	}
 }
 
-// begin takes a slot and makes less than pauseBytes not worth a wake.
+// begin takes a slot and makes the kernel wake the reader for pauseBytes only.
 func (p *pause) begin(fd int) bool {
 	select {
 	case p.slots <- struct{}{}:
@@ -48,7 +48,7 @@ func (p *pause) begin(fd int) bool {
 	return true
 }
 
-// end makes every byte worth a wake again.
+// end makes the kernel wake the reader for every byte again.
 func (p *pause) end(fd int) {
 	if p.holds {
 		syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_RCVLOWAT, 1)

@@ -1,14 +1,8 @@
-//go:build !linux
+//go:build unix && !linux
 
-package torrent
+package transport
 
-import "net"
+import "syscall"
 
-// unackedOf returns nil: how many bytes the other side has not acknowledged is only
-// known on Linux, and on simulated networks.
-func unackedOf(nc net.Conn) func() int {
-	if s, ok := nc.(interface{ Unacked() int }); ok {
-		return s.Unacked
-	}
-	return nil
-}
+// unacked returns -1: only Linux tells how much is not acknowledged.
+func unacked(syscall.RawConn) int { return -1 }
