@@ -18,6 +18,7 @@ import (
 	"golang.org/x/term"
 
 	"spate"
+	"spate/internal/units"
 	"spate/maker"
 	"spate/metainfo"
 )
@@ -223,7 +224,7 @@ func (a *app) makeOne(ctx context.Context, path string, o maker.Options) (*metai
 func (a *app) torrentBytes(m *metainfo.MetaInfo) ([]byte, error) {
 	b, err := m.Bytes()
 	if err == nil && len(b) > metainfo.MaxSize {
-		a.warnf("the .torrent has %s, more than many programs accept; larger pieces (--piece-length) make it smaller", humanBytes(int64(len(b))))
+		a.warnf("the .torrent has %s, more than many programs accept; larger pieces (--piece-length) make it smaller", units.Bytes(int64(len(b))))
 	}
 	return b, err
 }

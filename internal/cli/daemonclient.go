@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"spate/internal/api"
+	"spate/internal/units"
 	"spate/maker"
 )
 
@@ -51,7 +52,7 @@ func (a *app) handOver(ctx context.Context, state string, paths []string, opt *p
 	if err != nil {
 		return true, apiError(err)
 	}
-	a.notef("spate serve, process %d, has %s", status.PID, plural(len(paths), "more release"))
+	a.notef("spate serve, process %d, has %s", status.PID, units.Plural(len(paths), "more release"))
 	return true, nil
 }
 

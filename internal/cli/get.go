@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"spate/internal/units"
 	"spate/maker"
 	"spate/metainfo"
 	"spate/torrent"
@@ -248,7 +249,7 @@ func (a *app) metadata(ctx context.Context, c *client, src *source, opt *getOpti
 		return nil, nil, nobody(nobodyLocal)
 	case errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil:
 		return nil, nil, fail(CodeNoPeers, "try again later, or name a peer with --peer IP:PORT; --timeout 0 waits for ever",
-			"%s: no peer gave the torrent in %s", clip(name, 70), humanDuration(opt.timeout))
+			"%s: no peer gave the torrent in %s", clip(name, 70), units.Duration(opt.timeout))
 	case errors.Is(err, torrent.ErrMetadata):
 		return nil, nil, &Error{Code: CodeBadData, Err: err}
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"spate/internal/units"
 	"spate/metainfo"
 	"spate/storage"
 	"spate/torrent"
@@ -103,8 +104,8 @@ func (g *getRun) completed(j *getJob) error {
 	} else {
 		took := j.complete.Sub(j.began)
 		if n := st.Downloaded - j.before; n > 0 && took > 0 {
-			g.app.notef("%s: complete, %s in %s (%s/s)", j.mi.Info.Name, humanBytes(n),
-				shortDuration(took), humanBytes(int64(float64(n)/took.Seconds())))
+			g.app.notef("%s: complete, %s in %s (%s)", j.mi.Info.Name, units.Bytes(n),
+				units.Elapsed(took), units.Rate(float64(n)/took.Seconds()))
 		} else {
 			g.app.notef("%s: complete already", j.mi.Info.Name)
 		}
@@ -169,9 +170,9 @@ func (g *getRun) look(now time.Time) {
 	if g.left == 0 || g.app.json {
 		return // the events tell
 	}
-	note := plural(sum.Peers, "peer")
+	note := units.Plural(sum.Peers, "peer")
 	if sum.UpRate >= 1 {
-		note += ", " + humanBytes(int64(sum.UpRate)) + "/s up"
+		note += ", " + units.Rate(sum.UpRate) + " up"
 	}
 	g.bar.updateWith(sum.BytesDone, sum.BytesTotal, -1, note)
 }
@@ -205,7 +206,7 @@ func (g *getRun) hopeless(j *getJob, st *torrent.Stats, now time.Time) error {
 		return fail(CodeNoPeers, "try again later, or name a peer with --peer IP:PORT", "%s: no peers: %s", j.mi.Info.Name, sourceWords(j.mi, st))
 	case g.opt.timeout > 0 && idle >= g.opt.timeout:
 		return fail(CodeNoPeers, "what was fetched is kept: the same command goes on; --timeout 0 waits for ever",
-			"%s: no data for %s (%s; %s)", j.mi.Info.Name, humanDuration(idle.Truncate(time.Second)), plural(st.Peers, "peer"), sourceWords(j.mi, st))
+			"%s: no data for %s (%s; %s)", j.mi.Info.Name, units.Duration(idle.Truncate(time.Second)), units.Plural(st.Peers, "peer"), sourceWords(j.mi, st))
 	case st.Peers == 0 && !j.told && (idle >= tellNoPeers || idle >= tellFailure && trackersFail(st)):
 		j.told = true
 		g.app.notef("%s: no peers yet; %s; still trying", j.mi.Info.Name, sourceWords(j.mi, st))

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"spate/internal/units"
 	"spate/maker"
 	"spate/publish"
 	"spate/site"
@@ -187,7 +188,7 @@ func (p *publication) ready(releases []*publish.Release) error {
 			return err
 		}
 	}
-	p.app.notef("seeding %s, peers on %s; Ctrl-C stops", plural(len(releases), "release"), p.client.peerAddr())
+	p.app.notef("seeding %s, peers on %s; Ctrl-C stops", units.Plural(len(releases), "release"), p.client.peerAddr())
 	return nil
 }
 
@@ -238,6 +239,6 @@ func (p *publication) more(releases []*publish.Release) func() string {
 			}
 			seeds, leechers = seeds+all.Seeders, leechers+all.Leechers
 		}
-		return "; swarm: " + plural(seeds, "seed") + ", " + plural(leechers, "leecher")
+		return "; swarm: " + units.Plural(seeds, "seed") + ", " + units.Plural(leechers, "leecher")
 	}
 }

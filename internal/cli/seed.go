@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -13,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"spate/internal/folder"
+	"spate/internal/units"
 	"spate/metainfo"
 	"spate/torrent"
 )
@@ -261,7 +261,7 @@ func holdsTree(mi *metainfo.MetaInfo, path string) bool {
 // seedReady says that the session listens.
 func (a *app) seedReady(c *client, jobs []*seedJob) error {
 	if !a.json {
-		a.notef("seeding %s on %s; Ctrl-C stops", plural(len(jobs), "torrent"), c.peerAddr())
+		a.notef("seeding %s on %s; Ctrl-C stops", units.Plural(len(jobs), "torrent"), c.peerAddr())
 		return nil
 	}
 	r := readyEvent{Event: "ready", PeerAddr: c.peerAddr(), Torrents: len(jobs)}
@@ -333,17 +333,10 @@ func seedProblem(j *seedJob, st *torrent.Stats) error {
 
 func (a *app) seedingEvent(j *seedJob) error {
 	if !a.json {
-		a.notef("seeding %s, %s", filepath.Join(j.dir, j.name), humanBytes(j.mi.Info.DataLength()))
+		a.notef("seeding %s, %s", filepath.Join(j.dir, j.name), units.Bytes(j.mi.Info.DataLength()))
 		return nil
 	}
 	e := readyEvent{Event: "seeding", Name: j.mi.Info.Name, Path: filepath.Join(j.dir, j.name)}
 	e.describe(j.mi)
 	return a.printJSON(e)
-}
-
-func plural(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
 }

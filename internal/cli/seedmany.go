@@ -14,6 +14,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"spate/internal/units"
 	"spate/metainfo"
 	"spate/torrent"
 )
@@ -90,7 +91,7 @@ func nameOf(args []string) string {
 // ready says that the session listens.
 func (m *manySeeds) ready() error {
 	if !m.app.json {
-		m.app.notef("seeding %s on %s; Ctrl-C stops", plural(m.total, "torrent"), m.c.peerAddr())
+		m.app.notef("seeding %s on %s; Ctrl-C stops", units.Plural(m.total, "torrent"), m.c.peerAddr())
 		return nil
 	}
 	return m.app.printJSON(readyEvent{Event: "ready", PeerAddr: m.c.peerAddr(), Torrents: m.total})

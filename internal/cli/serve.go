@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"spate/internal/units"
 	"spate/internal/watch"
 	"spate/maker"
 	"spate/publish"
@@ -220,10 +221,10 @@ func (d *serveDaemon) restore(ctx context.Context) error {
 		d.app.log.Warn("a release is not as it was", "err", p)
 	}
 	if n := len(restored.Repointed); n > 0 {
-		d.app.notef("the torrents of %s name %s from now on; links to them that were handed out before name the old address", plural(n, "release"), d.base)
+		d.app.notef("the torrents of %s name %s from now on; links to them that were handed out before name the old address", units.Plural(n, "release"), d.base)
 	}
 	if n := len(restored.Unsigned); n > 0 {
-		d.app.warnf("the torrents of %s were signed, and are not any more, until a start with --sign: %s", plural(n, "release"), clip(strings.Join(restored.Unsigned, ", "), 200))
+		d.app.warnf("the torrents of %s were signed, and are not any more, until a start with --sign: %s", units.Plural(n, "release"), clip(strings.Join(restored.Unsigned, ", "), 200))
 	}
 	return err
 }
@@ -301,7 +302,7 @@ func (d *serveDaemon) ready(socket string) error {
 	if err := d.app.printf("%s\n", escape(e.PageURL)); err != nil {
 		return err
 	}
-	d.app.notef("serving %s, peers on %s; Ctrl-C stops", plural(total, "release"), d.client.peerAddr())
+	d.app.notef("serving %s, peers on %s; Ctrl-C stops", units.Plural(total, "release"), d.client.peerAddr())
 	return nil
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"spate/internal/units"
 	"spate/publish/catalogdb"
 	"spate/site"
 )
@@ -115,7 +116,7 @@ func (a *app) siteExport(ctx context.Context, dir string, opt *siteOptions) erro
 	if a.json {
 		return a.printJSON(map[string]any{"event": "exported", "path": dir, "releases": done.Releases, "files": done.Files})
 	}
-	a.notef("%s of %s in %s; what web servers need to be told is in %s", plural(done.Files, "file"),
-		plural(done.Releases, "release"), dir, filepath.Join(dir, ".spate-site"))
+	a.notef("%s of %s in %s; what web servers need to be told is in %s", units.Plural(done.Files, "file"),
+		units.Plural(done.Releases, "release"), dir, filepath.Join(dir, ".spate-site"))
 	return nil
 }

@@ -13,6 +13,7 @@ import (
 
 	"spate"
 	"spate/internal/folder"
+	"spate/internal/units"
 	"spate/site"
 )
 
@@ -79,7 +80,7 @@ func (v *shareValue) Set(s string) error {
 		*v = shareValue{part: p / 100}
 		return nil
 	}
-	n, err := parseSize(s)
+	n, err := units.ParseBytes(s)
 	*v = shareValue{rate: n}
 	return err
 }

@@ -15,6 +15,7 @@ import (
 
 	"spate/internal/api"
 	"spate/internal/tui"
+	"spate/internal/units"
 )
 
 func (a *app) topCmd() *cobra.Command {
@@ -81,8 +82,8 @@ func (a *app) printTop(list []tui.Torrent) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%-12s %9s %7s %10s %10s %6s  %s\n", "STATE", "SIZE", "DONE", "DOWN", "UP", "PEERS", "NAME")
 	for _, t := range list {
-		fmt.Fprintf(&b, "%-12s %9s %5d %% %8s/s %8s/s %6d  %s\n", escape(t.State), humanBytes(t.Size), int(t.Fraction*100),
-			humanBytes(int64(t.Down)), humanBytes(int64(t.Up)), t.Peers, escape(t.Name))
+		fmt.Fprintf(&b, "%-12s %9s %5d %% %10s %10s %6d  %s\n", escape(t.State), units.Bytes(t.Size), int(t.Fraction*100),
+			units.Rate(t.Down), units.Rate(t.Up), t.Peers, escape(t.Name))
 	}
 	return a.printf("%s", b.String())
 }
@@ -229,9 +230,9 @@ func (d daemon) Detail(ctx context.Context, ref string) (*tui.Detail, error) {
 	}
 	out := &tui.Detail{Path: filepath.FromSlash(r.Path), Hash: r.InfoHashV1, Peers: []tui.Peer{}, Facts: [][2]string{
 		{"page", r.PageURL},
-		{"swarm", fmt.Sprintf("%s, %s", plural(r.Live.Seeders, "seed"), plural(r.Live.Leechers, "leecher"))},
+		{"swarm", fmt.Sprintf("%s, %s", units.Plural(r.Live.Seeders, "seed"), units.Plural(r.Live.Leechers, "leecher"))},
 		{"delivered", fmt.Sprintf("%s by peers, %s over HTTP", copies(r.Completed), copies(r.Direct))},
-		{"sent", fmt.Sprintf("%s to peers, %s over HTTP", humanBytes(r.SeedBytes), humanBytes(r.HTTPBytes))},
+		{"sent", fmt.Sprintf("%s to peers, %s over HTTP", units.Bytes(r.SeedBytes), units.Bytes(r.HTTPBytes))},
 	}}
 	if r.Group != "" {
 		out.Facts = append(out.Facts, [2]string{"group", r.Group})
