@@ -14,6 +14,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"spate/internal/fault"
 	"spate/internal/units"
 	"spate/metainfo"
 	"spate/torrent"
@@ -239,7 +240,7 @@ func (m *manySeeds) watch(ctx context.Context, ended <-chan struct{}) error {
 		ended = nil // told once
 		switch n := int(m.failed.Load() + bad); {
 		case n == m.total:
-			return fail(CodeNotFound, "--data DIR says where the data lies", "none of %d torrents can be seeded", m.total)
+			return fault.New(fault.NotFound, "--data DIR says where the data lies", "none of %d torrents can be seeded", m.total)
 		case n > 0:
 			m.app.warnf("%d of %d torrents cannot be seeded", n, m.total)
 		}

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"spate/internal/api"
+	"spate/internal/fault"
 	"spate/internal/units"
 	"spate/publish/catalogdb"
 )
@@ -34,11 +35,11 @@ func (d *daemonFlags) client(a *app) (*api.Client, error) {
 		return api.New(a.stateDir(d.state)), nil
 	}
 	if d.token == "" {
-		return nil, usageHint("spate serve token makes one", "--api-url needs the token in the variable SPATE_API_TOKEN")
+		return nil, fault.UsageHint("spate serve token makes one", "--api-url needs the token in the variable SPATE_API_TOKEN")
 	}
 	c, err := api.NewRemote(d.url, d.token)
 	if err != nil {
-		return nil, usagef("--api-url: %w", err)
+		return nil, fault.Usagef("--api-url: %w", err)
 	}
 	return c, nil
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"spate"
+	"spate/internal/fault"
 	"spate/internal/folder"
 	"spate/internal/units"
 	"spate/site"
@@ -50,7 +51,7 @@ func (s *siteFlags) check() error {
 	}
 	info, err := os.Stat(s.theme)
 	if err == nil && !info.IsDir() {
-		err = usagef("--theme %s is not a directory", s.theme)
+		err = fault.Usagef("--theme %s is not a directory", s.theme)
 	}
 	return err
 }

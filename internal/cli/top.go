@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"spate/internal/api"
+	"spate/internal/fault"
 	"spate/internal/tui"
 	"spate/internal/units"
 )
@@ -39,7 +40,7 @@ terminal, or with --json, what there is now is printed once.`,
 
 func (a *app) top(ctx context.Context, state string, every time.Duration) error {
 	if every < 50*time.Millisecond || every > time.Hour {
-		return usagef("--every %v: want 50ms to 1h", every)
+		return fault.Usagef("--every %v: want 50ms to 1h", every)
 	}
 	src := &everything{state: state}
 	list, err := src.List(ctx)
@@ -47,7 +48,7 @@ func (a *app) top(ctx context.Context, state string, every time.Duration) error 
 	case err != nil:
 		return err
 	case len(src.parts) == 0:
-		return fail(CodeNotFound, "start spate serve, get or seed; --state DIR names the directory of those that have another", "nothing runs with the state directory %s", state)
+		return fault.New(fault.NotFound, "start spate serve, get or seed; --state DIR names the directory of those that have another", "nothing runs with the state directory %s", state)
 	case a.json:
 		rows := []topRow{}
 		for _, t := range list {
@@ -112,7 +113,7 @@ func (e *everything) find(ctx context.Context) error {
 	case err == nil:
 		parts["daemon"] = d
 	case errors.Is(err, fs.ErrPermission):
-		return hinted(err, "run it as the user that the daemon runs as, or as root")
+		return fault.WithHint(err, "run it as the user that the daemon runs as, or as root")
 	case !errors.As(err, &none):
 		return err
 	}
