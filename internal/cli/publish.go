@@ -8,6 +8,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"spate/internal/fault"
+	"spate/internal/units"
 	"spate/maker"
 	"spate/publish"
 	"spate/site"
@@ -70,7 +72,7 @@ func (a *app) publish(ctx context.Context, paths []string, opt *publishOptions) 
 		return err
 	}
 	if mk.Name != "" && len(paths) > 1 {
-		return usageHint("publish them one by one", "--name is for one PATH, not %d", len(paths))
+		return fault.UsageHint("publish them one by one", "--name is for one PATH, not %d", len(paths))
 	}
 	if err := opt.trackerFlags.check(); err != nil {
 		return err
@@ -160,13 +162,13 @@ func publishError(path string, err error) error {
 	var same *publish.SameError
 	switch {
 	case errors.As(err, &same):
-		return fail(CodeExists, "", "%s was not published: %w", path, err)
+		return fault.New(fault.Exists, "", "%s was not published: %w", path, err)
 	case errors.As(err, &step) && step.Step == "make":
-		return hinted(fmt.Errorf("%s was not published: %w", path, step.Err), "")
+		return fault.WithHint(fmt.Errorf("%s was not published: %w", path, step.Err), "")
 	case errors.Is(err, publish.ErrLabel):
-		return usageHint("--release, --release-version and --variant have no ~ and no slashes, and the last two at most 64 bytes", "%s: %w", path, err)
+		return fault.UsageHint("--release, --release-version and --variant have no ~ and no slashes, and the last two at most 64 bytes", "%s: %w", path, err)
 	case errors.Is(err, publish.ErrExists):
-		return fail(CodeExists, "--release-version makes it another version, --release another release", "%s was not published: there is a release of that name%w", path, quiet{err})
+		return fault.New(fault.Exists, "--release-version makes it another version, --release another release", "%s was not published: there is a release of that name%w", path, fault.Quiet(err))
 	}
 	return err
 }
@@ -187,7 +189,7 @@ func (p *publication) ready(releases []*publish.Release) error {
 			return err
 		}
 	}
-	p.app.notef("seeding %s, peers on %s; Ctrl-C stops", plural(len(releases), "release"), p.client.peerAddr())
+	p.app.notef("seeding %s, peers on %s; Ctrl-C stops", units.Plural(len(releases), "release"), p.client.peerAddr())
 	return nil
 }
 
@@ -238,6 +240,6 @@ func (p *publication) more(releases []*publish.Release) func() string {
 			}
 			seeds, leechers = seeds+all.Seeders, leechers+all.Leechers
 		}
-		return "; swarm: " + plural(seeds, "seed") + ", " + plural(leechers, "leecher")
+		return "; swarm: " + units.Plural(seeds, "seed") + ", " + units.Plural(leechers, "leecher")
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"spate"
+	"spate/internal/units"
 	"spate/metainfo"
 	"spate/torrent"
 )
@@ -149,7 +150,7 @@ func (s *status) show() error {
 		}
 	}
 	if s.app.console.tty != nil && !s.app.quiet {
-		line := fmt.Sprintf("%s connected, %s/s up, %s sent", plural(peers, "peer"), humanBytes(int64(rate)), humanBytes(sent))
+		line := fmt.Sprintf("%s connected, %s up, %s sent", units.Plural(peers, "peer"), units.Rate(rate), units.Bytes(sent))
 		if s.more != nil {
 			line += s.more()
 		}

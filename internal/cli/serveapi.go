@@ -14,6 +14,7 @@ import (
 
 	"spate"
 	"spate/internal/api"
+	"spate/internal/fault"
 	"spate/maker"
 	"spate/metainfo"
 	"spate/publish"
@@ -35,7 +36,7 @@ func (d *serveDaemon) Status(ctx context.Context) (api.Status, error) {
 		st := f.Status()
 		folder := api.Folder{Path: st.Dir, Group: st.Group, Entries: st.Entries, Waiting: st.Waiting}
 		if st.Err != nil {
-			folder.Error = message(st.Err)
+			folder.Error = fault.Message(st.Err)
 		}
 		for _, name := range slices.Sorted(maps.Keys(st.Refused)) {
 			folder.Refused = append(folder.Refused, api.Refused{Name: name, Error: st.Refused[name]})
