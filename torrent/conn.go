@@ -57,7 +57,7 @@ type conn struct {
 	batch       []peerwire.Message   // scratch
 	copies      []arrival            // scratch: blocks of the batch that were claimed
 	hashesAsked []peerwire.HashRange // by the peer, to be answered after the batch
-	whole       []wholePiece         // scratch: pieces that the batch completed
+	completed   []completePiece      // scratch: pieces that the batch completed
 	replay      []byte               // what the peer said before there was a torrent
 
 	received, sent atomic.Int64 // payload
@@ -70,7 +70,7 @@ type conn struct {
 	id             picker.PeerID
 	gone           bool          // no longer in t.conns
 	left           chan struct{} // closed when it is gone; nil: nobody waits for that
-	heirs          int           // who do
+	waiters        int           // who do
 	reason         error
 	amChoking      bool
 	amInterested   bool
@@ -95,7 +95,7 @@ type conn struct {
 	noHashes       bool      // the peer does not have the piece hashes
 	gaveHashes     bool      // it does
 	probed         time.Time // when it was asked for some of them first
-	leafBudget     leafBudget
+	hashBudget     hashBudget
 	pipe           pipeline
 	allowed        []int32 // pieces that may be asked for while the peer chokes us (BEP 6)
 	suggested      []int32 // pieces that it would rather send than others (BEP 6)
@@ -124,7 +124,7 @@ type arrival struct {
 // Errors by which this side ends a connection.
 var (
 	errSelf      = errors.New("connected to ourselves")
-	errTwice     = errors.New("connected to that peer already")
+	errDuplicate = errors.New("connected to that peer already")
 	errFull      = errors.New("too many connections")
 	errIdle      = errors.New("silent for too long")
 	errUseless   = errors.New("idle, and its place is needed")
@@ -236,7 +236,7 @@ func (c *conn) Received() (need int, err error) {
 func (c *conn) handleBatch() error {
 	t := c.t
 	now := time.Now()
-	c.copies, c.whole = c.copies[:0], c.whole[:0]
+	c.copies, c.completed = c.copies[:0], c.completed[:0]
 	t.mu.Lock()
 	for i := range c.batch {
 		if err := c.handleLocked(&c.batch[i], now); err != nil {
@@ -256,14 +256,14 @@ func (c *conn) handleBatch() error {
 	c.refillLocked(now)
 	c.askHashesLocked(now)
 	say := c.controlLocked(now)
-	last := t.pick.Wanted() <= int(t.fin.unjudged.Load())
+	last := t.pick.Wanted() <= int(t.fin.unfinished.Load())
 	t.mu.Unlock()
 	c.say(say)
-	if len(c.whole) > 0 {
+	if len(c.completed) > 0 {
 		c.finishing.Store(true)
-		t.gather(c.whole, last)
+		t.gather(c.completed, last)
 		c.finishing.Store(false)
-		clear(c.whole)
+		clear(c.completed)
 	}
 	if len(c.hashesAsked) > 0 {
 		return c.answerHashes()
@@ -285,8 +285,8 @@ func (c *conn) settleLocked() {
 		if complete {
 			slot := t.pick.Slot(int(a.block.Piece))
 			size := t.info.PieceSize(int(a.block.Piece))
-			c.whole = append(c.whole, wholePiece{int(a.block.Piece), t.bufs[slot][:size]})
-			t.fin.unjudged.Add(1)
+			c.completed = append(c.completed, completePiece{int(a.block.Piece), t.bufs[slot][:size]})
+			t.fin.unfinished.Add(1)
 		}
 	}
 }

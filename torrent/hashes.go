@@ -65,7 +65,7 @@ func (c *conn) askHashesLocked(now time.Time) {
 	switch {
 	case len(t.hashWants) == 0 || c.noHashes || c.gone || !c.v2:
 		return
-	case t.halfKnownLocked():
+	case t.v2PendingLocked():
 		if !c.probed.IsZero() && !c.gaveHashes && now.Sub(c.probed) >= hashTimeout {
 			c.lacksHashesLocked()
 			return
@@ -88,7 +88,7 @@ func (c *conn) askHashesLocked(now time.Time) {
 			return
 		}
 	}
-	if n == 0 && c.probed.IsZero() && t.halfKnownLocked() {
+	if n == 0 && c.probed.IsZero() && t.v2PendingLocked() {
 		c.requestHashesLocked(t.hashWants[0], now)
 	}
 }
@@ -106,7 +106,7 @@ func (c *conn) owesHashesLocked() bool { return c.v2 && !c.noHashes && len(c.t.h
 // lacksHashesLocked notes that there are no piece hashes to be had from the peer.
 func (c *conn) lacksHashesLocked() {
 	c.noHashes = true
-	c.heldBackLocked()
+	c.serveHeldBackLocked()
 }
 
 func rangeOf(w *hashWant) *peerwire.HashRange {
@@ -124,7 +124,7 @@ func (c *conn) hashesLocked(m *peerwire.Message, now time.Time) error {
 	}
 	t := c.t
 	if p := t.parkedFor(&r); p != nil {
-		return c.leavesLocked(p, m.ID == peerwire.HashReject, body)
+		return c.blockHashesLocked(p, m.ID == peerwire.HashReject, body)
 	}
 	for i, w := range t.hashWants {
 		if *rangeOf(w) != r {
@@ -184,7 +184,7 @@ func (t *Torrent) keepHashesLocked(w *hashWant, hashes []byte) {
 	t.partLayers = nil
 	t.log.Info("the piece hashes are here")
 	if t.info.HasV1() {
-		t.loop.Go(t.proveHalves)
+		t.loop.Go(t.verifyV2)
 		return
 	}
 	t.chooseLocked()
@@ -255,7 +255,7 @@ func (c *conn) proveHashes(r *peerwire.HashRange) ([]byte, bool) {
 		span := merkle.Span{Base: int(r.BaseLayer), Index: int64(r.Index), Length: int(r.Length), Proof: int(r.Proof)}
 		base, blocks := t.pieceLayerOf(f)
 		if span.Base < base {
-			return c.proveLeaves(f, span)
+			return c.proveBlockHashes(f, span)
 		}
 		layer := t.MetaInfo().PieceLayers[r.PiecesRoot]
 		if layer == nil || span.Base != base {

@@ -13,7 +13,7 @@ func (c *conn) join() error {
 	t := c.t
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if err := t.awaitTwinLocked(c); err != nil {
+	if err := t.awaitOnlyConnLocked(c); err != nil {
 		return err
 	}
 	if err := t.admitLocked(c); err != nil {
@@ -120,7 +120,7 @@ func outcomeOf(err error, useful bool) peerlist.Outcome {
 	switch {
 	case errors.Is(err, errSelf):
 		return peerlist.OutcomeSelf
-	case errors.Is(err, errTwice):
+	case errors.Is(err, errDuplicate):
 		return peerlist.OutcomeDuplicate
 	case errors.As(err, &broke):
 		return peerlist.OutcomeBroken

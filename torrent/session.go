@@ -51,20 +51,20 @@ func (e *PortError) Unwrap() error { return e.Err }
 // Session runs any number of torrents over shared ports, limits and files. Its
 // methods are safe for concurrent use.
 type Session struct {
-	opt         Options
-	log         *slog.Logger
-	listeners   []net.Listener
-	port        uint16
-	up, down    *ratelimit.Limiter
-	order       orderly // nil where the network is real
-	pool        *storage.Pool
-	buf         *transport.Buffers
-	uploads     *transport.FreeList // for the blocks of one write
-	disk        chan struct{}       // a place for each operation on the disk at once
-	helpers     chan struct{}       // a place for each helper that finishes pieces; see finish.go
-	leafHashing chan struct{}       // a place for each connection that hashes blocks for its peer
-	announcer   *announcer
-	web         *webseed.Client
+	opt          Options
+	log          *slog.Logger
+	listeners    []net.Listener
+	port         uint16
+	up, down     *ratelimit.Limiter
+	order        orderly // nil where the network is real
+	pool         *storage.Pool
+	buf          *transport.Buffers
+	uploads      *transport.FreeList // for the blocks of one write
+	disk         chan struct{}       // a place for each operation on the disk at once
+	helpers      chan struct{}       // a place for each helper that finishes pieces; see finish.go
+	blockHashing chan struct{}       // a place for each connection that hashes blocks for its peer
+	announcer    *announcer
+	web          *webseed.Client
 
 	ctx    context.Context // ends when the session does
 	cancel context.CancelFunc
@@ -91,21 +91,21 @@ func NewSession(opt Options) (*Session, error) {
 		return nil, err
 	}
 	s := &Session{
-		opt:         opt,
-		log:         opt.Log,
-		up:          ratelimit.New(opt.Up),
-		down:        ratelimit.New(opt.Down),
-		pool:        storage.NewPool(opt.OpenFiles),
-		buf:         transport.NewBuffers(opt.ReadMemory, 2*runtime.GOMAXPROCS(0)),
-		uploads:     transport.NewFreeList(uploadBatch, 16),
-		disk:        make(chan struct{}, 4*runtime.GOMAXPROCS(0)),
-		helpers:     make(chan struct{}, runtime.GOMAXPROCS(0)-1),
-		leafHashing: make(chan struct{}, leafBusy),
-		torrents:    map[spate.InfoHash]*Torrent{},
-		dormant:     dormants{by: map[spate.InfoHash]*dormant{}},
-		fetches:     map[spate.InfoHash]*metaFetch{},
-		warm:        map[spate.InfoHash]*warmth{},
-		greetings:   newGreetings(),
+		opt:          opt,
+		log:          opt.Log,
+		up:           ratelimit.New(opt.Up),
+		down:         ratelimit.New(opt.Down),
+		pool:         storage.NewPool(opt.OpenFiles),
+		buf:          transport.NewBuffers(opt.ReadMemory, 2*runtime.GOMAXPROCS(0)),
+		uploads:      transport.NewFreeList(uploadBatch, 16),
+		disk:         make(chan struct{}, 4*runtime.GOMAXPROCS(0)),
+		helpers:      make(chan struct{}, runtime.GOMAXPROCS(0)-1),
+		blockHashing: make(chan struct{}, maxHashing),
+		torrents:     map[spate.InfoHash]*Torrent{},
+		dormant:      dormants{by: map[spate.InfoHash]*dormant{}},
+		fetches:      map[spate.InfoHash]*metaFetch{},
+		warm:         map[spate.InfoHash]*warmth{},
+		greetings:    newGreetings(),
 	}
 	s.order, _ = opt.Network.(orderly)
 	s.ctx, s.cancel = context.WithCancel(context.Background())

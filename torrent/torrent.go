@@ -98,7 +98,7 @@ type Torrent struct {
 	partLayers            map[[32]byte][]byte  // piece layers that are partly here
 	suspects              map[int]*trial       // failed pieces, until they are whole
 	parked                map[int]*parkedPiece // failed pieces that wait for the hashes of their blocks
-	proved                bitfield.Bitfield    // of a hybrid that is half known: pieces that both halves approve; else empty
+	bothVerified          bitfield.Bitfield    // of a hybrid that is half known: pieces that both halves approve; else empty
 	haves                 []uint32             // verified and not yet told to everybody
 	haveTimer             *time.Timer          // tells them
 	blocks                []picker.Block       // scratch of refill
@@ -160,7 +160,7 @@ func identify(s *Session, mi *metainfo.MetaInfo, opt AddOptions) (*Torrent, erro
 		state:    StateStopped,
 		added:    time.Now(),
 	}
-	t.fin.room.L = &t.fin.mu
+	t.fin.changed.L = &t.fin.mu
 	t.full.Store(mi)
 	if v2, ok := mi.HashV2(); ok && info.HasV1() {
 		t.hash2 = v2.Truncate()
@@ -254,8 +254,8 @@ func (t *Torrent) newPicker(seed uint64) error {
 	t.conns, t.free, t.retired = nil, nil, nil
 	t.hashWants, t.partLayers = t.missingHashes(), map[[32]byte][]byte{}
 	t.parked = map[int]*parkedPiece{}
-	if t.proved = (bitfield.Bitfield{}); len(t.hashWants) > 0 && t.info.HasV1() {
-		t.proved = bitfield.New(t.info.NumPieces())
+	if t.bothVerified = (bitfield.Bitfield{}); len(t.hashWants) > 0 && t.info.HasV1() {
+		t.bothVerified = bitfield.New(t.info.NumPieces())
 	}
 	t.chooseLocked()
 	return nil

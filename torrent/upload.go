@@ -90,7 +90,7 @@ func (c *conn) chokeLocked() {
 }
 
 func (c *conn) unchokeLocked(now time.Time) {
-	if !c.amChoking || !c.servedLocked() {
+	if !c.amChoking || !c.mayServeLocked() {
 		return
 	}
 	c.amChoking, c.asked, c.sentThen = false, false, c.sent.Load()
