@@ -37,7 +37,7 @@ import (
 // control messages, and only as far as the socket takes them at once. So two sides that
 // both write do not wait for each other.
 
-// maxBatch bounds the messages that are handled under the lock at once.
+// maxBatch bounds the messages that are handled while the lock is held once.
 const maxBatch = 256
 
 // conn is a connection to a peer, after the handshake.
@@ -115,7 +115,7 @@ type conn struct {
 	super          superPeer
 }
 
-// arrival is a block of a batch between its claim and its arrival.
+// arrival is a block of a batch that was claimed and is to be copied.
 type arrival struct {
 	block    picker.Block
 	to, from []byte
@@ -133,7 +133,7 @@ var (
 	errBanned    = errors.New("the peer sent bad data")
 )
 
-// protocolError is what a peer did that no honest peer does.
+// protocolError is the error for a peer that breaks the protocol.
 type protocolError struct{ what string }
 
 func (e *protocolError) Error() string { return "protocol: " + e.what }
@@ -161,7 +161,7 @@ func newConn(t *Torrent, nc net.Conn, hs peerwire.Handshake, addr netip.AddrPort
 	return c
 }
 
-// run talks with the peer until either side ends the connection.
+// run exchanges messages with the peer until either side ends the connection.
 func (c *conn) run() {
 	if err := c.join(); err != nil {
 		c.sock.Close()
@@ -177,7 +177,7 @@ func (c *conn) run() {
 	c.leave(err)
 }
 
-// dropLocked ends the connection from outside its reader. t.mu is held.
+// dropLocked ends the connection because of why. Any goroutine may call it.
 func (c *conn) dropLocked(why error) {
 	if c.reason == nil {
 		c.reason = why
@@ -185,9 +185,8 @@ func (c *conn) dropLocked(why error) {
 	c.hangUp()
 }
 
-// hangUp makes the reader and a writer that waits end at once. The socket itself
-// is closed by the reader when it leaves: closing waits for those who use the
-// socket, and the caller may be one of them.
+// hangUp makes the reader and a waiting writer return at once. The reader then closes the
+// socket: Close waits for all users of the socket, and the caller may be one of them.
 func (c *conn) hangUp() {
 	if c.closing.CompareAndSwap(false, true) {
 		c.sock.Interrupt()
@@ -232,7 +231,7 @@ func (c *conn) Received() (need int, err error) {
 	}
 }
 
-// handleBatch does steps 3 to 6 of a connection's way for c.batch.
+// handleBatch does steps 2 to 5 of the list above for c.batch.
 func (c *conn) handleBatch() error {
 	t := c.t
 	now := time.Now()
@@ -271,7 +270,7 @@ func (c *conn) handleBatch() error {
 	return nil
 }
 
-// settleLocked notes that the copied blocks are in place.
+// settleLocked tells the picker that the copied blocks have arrived.
 func (c *conn) settleLocked() {
 	t := c.t
 	for i := range c.copies {
@@ -291,7 +290,7 @@ func (c *conn) settleLocked() {
 	}
 }
 
-// unclaimLocked gives back the claims of a batch that is cut short.
+// unclaimLocked releases the claims of a batch that an error cut short.
 func (t *Torrent) unclaimLocked(c *conn) {
 	for _, a := range c.copies {
 		t.pick.Abandon(a.block, c.id)
