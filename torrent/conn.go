@@ -37,7 +37,7 @@ import (
 // control messages, and only as far as the socket takes them at once. So two sides that
 // both write do not wait for each other.
 
-// maxBatch bounds the messages that are handled under the lock at once.
+// maxBatch bounds the messages that are handled while the lock is held once.
 const maxBatch = 256
 
 // conn is a connection to a peer, after the handshake.
@@ -57,7 +57,7 @@ type conn struct {
 	batch       []peerwire.Message   // scratch
 	copies      []arrival            // scratch: blocks of the batch that were claimed
 	hashesAsked []peerwire.HashRange // by the peer, to be answered after the batch
-	whole       []wholePiece         // scratch: pieces that the batch completed
+	completed   []completePiece      // scratch: pieces that the batch completed
 	replay      []byte               // what the peer said before there was a torrent
 
 	received, sent atomic.Int64 // payload
@@ -70,7 +70,7 @@ type conn struct {
 	id             picker.PeerID
 	gone           bool          // no longer in t.conns
 	left           chan struct{} // closed when it is gone; nil: nobody waits for that
-	heirs          int           // who do
+	waiters        int           // who do
 	reason         error
 	amChoking      bool
 	amInterested   bool
@@ -95,7 +95,7 @@ type conn struct {
 	noHashes       bool      // the peer does not have the piece hashes
 	gaveHashes     bool      // it does
 	probed         time.Time // when it was asked for some of them first
-	leafBudget     leafBudget
+	hashBudget     hashBudget
 	pipe           pipeline
 	allowed        []int32 // pieces that may be asked for while the peer chokes us (BEP 6)
 	suggested      []int32 // pieces that it would rather send than others (BEP 6)
@@ -115,7 +115,7 @@ type conn struct {
 	super          superPeer
 }
 
-// arrival is a block of a batch between its claim and its arrival.
+// arrival is a block of a batch that was claimed and is to be copied.
 type arrival struct {
 	block    picker.Block
 	to, from []byte
@@ -124,7 +124,7 @@ type arrival struct {
 // Errors by which this side ends a connection.
 var (
 	errSelf      = errors.New("connected to ourselves")
-	errTwice     = errors.New("connected to that peer already")
+	errDuplicate = errors.New("connected to that peer already")
 	errFull      = errors.New("too many connections")
 	errIdle      = errors.New("silent for too long")
 	errUseless   = errors.New("idle, and its place is needed")
@@ -133,7 +133,7 @@ var (
 	errBanned    = errors.New("the peer sent bad data")
 )
 
-// protocolError is what a peer did that no honest peer does.
+// protocolError is the error for a peer that breaks the protocol.
 type protocolError struct{ what string }
 
 func (e *protocolError) Error() string { return "protocol: " + e.what }
@@ -161,7 +161,7 @@ func newConn(t *Torrent, nc net.Conn, hs peerwire.Handshake, addr netip.AddrPort
 	return c
 }
 
-// run talks with the peer until either side ends the connection.
+// run exchanges messages with the peer until either side ends the connection.
 func (c *conn) run() {
 	if err := c.join(); err != nil {
 		c.sock.Close()
@@ -177,7 +177,7 @@ func (c *conn) run() {
 	c.leave(err)
 }
 
-// dropLocked ends the connection from outside its reader. t.mu is held.
+// dropLocked ends the connection because of why. Any goroutine may call it.
 func (c *conn) dropLocked(why error) {
 	if c.reason == nil {
 		c.reason = why
@@ -185,9 +185,8 @@ func (c *conn) dropLocked(why error) {
 	c.hangUp()
 }
 
-// hangUp makes the reader and a writer that waits end at once. The socket itself
-// is closed by the reader when it leaves: closing waits for those who use the
-// socket, and the caller may be one of them.
+// hangUp makes the reader and a waiting writer return at once. The reader then closes the
+// socket: Close waits for all users of the socket, and the caller may be one of them.
 func (c *conn) hangUp() {
 	if c.closing.CompareAndSwap(false, true) {
 		c.sock.Interrupt()
@@ -232,11 +231,11 @@ func (c *conn) Received() (need int, err error) {
 	}
 }
 
-// handleBatch does steps 3 to 6 of a connection's way for c.batch.
+// handleBatch does steps 2 to 5 of the list above for c.batch.
 func (c *conn) handleBatch() error {
 	t := c.t
 	now := time.Now()
-	c.copies, c.whole = c.copies[:0], c.whole[:0]
+	c.copies, c.completed = c.copies[:0], c.completed[:0]
 	t.mu.Lock()
 	for i := range c.batch {
 		if err := c.handleLocked(&c.batch[i], now); err != nil {
@@ -256,14 +255,14 @@ func (c *conn) handleBatch() error {
 	c.refillLocked(now)
 	c.askHashesLocked(now)
 	say := c.controlLocked(now)
-	last := t.pick.Wanted() <= int(t.fin.unjudged.Load())
+	last := t.pick.Wanted() <= int(t.fin.unfinished.Load())
 	t.mu.Unlock()
 	c.say(say)
-	if len(c.whole) > 0 {
+	if len(c.completed) > 0 {
 		c.finishing.Store(true)
-		t.gather(c.whole, last)
+		t.gather(c.completed, last)
 		c.finishing.Store(false)
-		clear(c.whole)
+		clear(c.completed)
 	}
 	if len(c.hashesAsked) > 0 {
 		return c.answerHashes()
@@ -271,7 +270,7 @@ func (c *conn) handleBatch() error {
 	return nil
 }
 
-// settleLocked notes that the copied blocks are in place.
+// settleLocked tells the picker that the copied blocks have arrived.
 func (c *conn) settleLocked() {
 	t := c.t
 	for i := range c.copies {
@@ -285,13 +284,13 @@ func (c *conn) settleLocked() {
 		if complete {
 			slot := t.pick.Slot(int(a.block.Piece))
 			size := t.info.PieceSize(int(a.block.Piece))
-			c.whole = append(c.whole, wholePiece{int(a.block.Piece), t.bufs[slot][:size]})
-			t.fin.unjudged.Add(1)
+			c.completed = append(c.completed, completePiece{int(a.block.Piece), t.bufs[slot][:size]})
+			t.fin.unfinished.Add(1)
 		}
 	}
 }
 
-// unclaimLocked gives back the claims of a batch that is cut short.
+// unclaimLocked releases the claims of a batch that an error cut short.
 func (t *Torrent) unclaimLocked(c *conn) {
 	for _, a := range c.copies {
 		t.pick.Abandon(a.block, c.id)

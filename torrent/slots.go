@@ -63,7 +63,7 @@ func (c *conn) proveLocked() {
 }
 
 // wantsLocked reports whether the peer is likely to take data from us.
-func (c *conn) wantsLocked() bool { return !c.idle && c.servedLocked() && c.peerInterested }
+func (c *conn) wantsLocked() bool { return !c.idle && c.mayServeLocked() && c.peerInterested }
 
 // hesitatesLocked reports whether the peer was unchoked and did not ask soon, or took
 // nothing while more peers than usual were unchoked. Such a peer loses its slot to one
@@ -78,7 +78,7 @@ func (c *conn) hesitatesLocked(now time.Time) bool {
 // dawdlesLocked reports whether the peer is unchoked and interested but slow to ask,
 // for example because it is still getting ready to download.
 func (c *conn) dawdlesLocked() bool {
-	return c.idle && !c.amChoking && c.peerInterested && !c.writing && c.servedLocked()
+	return c.idle && !c.amChoking && c.peerInterested && !c.writing && c.mayServeLocked()
 }
 
 // fillSlotsLocked unchokes waiting peers while slots are free, without waiting for the

@@ -9,23 +9,24 @@ import (
 	"spate/torrent/internal/transport"
 )
 
-// lookAtOnce is how many pieces are checked together.
-const lookAtOnce = 2
+// checkedTogether is the number of pieces that a pieceChecker hashes together.
+const checkedTogether = 2
 
-// looker checks pieces on disk, a few at a time. It belongs to one goroutine.
-type looker struct {
-	bufs    [lookAtOnce][]byte
-	shared  []byte // what bufs are parts of, if it is from a free list
-	digests [lookAtOnce]hashing.SHA1
+// pieceChecker reads pieces from the disk and checks their hashes. It is not safe for
+// concurrent use.
+type pieceChecker struct {
+	bufs    [checkedTogether][]byte
+	shared  []byte // holds bufs if it comes from a free list; else nil
+	digests [checkedTogether]hashing.SHA1
 }
 
-// look reads and hashes up to lookAtOnce pieces and reports which are good. Data
-// that is not there is not good; a disk that does not answer is an error.
-func (l *looker) look(t *Torrent, few []int) (good [lookAtOnce]bool, err error) {
-	var there [lookAtOnce]bool
-	ds, ps := make([]*hashing.SHA1, 0, lookAtOnce), make([][]byte, 0, lookAtOnce)
+// check reads and hashes up to checkedTogether pieces and reports which are good. Missing
+// data makes a piece bad; an error of the disk is returned.
+func (l *pieceChecker) check(t *Torrent, few []int) (good [checkedTogether]bool, err error) {
+	var there [checkedTogether]bool
+	ds, ps := make([]*hashing.SHA1, 0, checkedTogether), make([][]byte, 0, checkedTogether)
 	for j, i := range few {
-		l.take(t, j)
+		l.takeBuffer(t, j)
 		buf := l.bufs[j][:t.info.PieceSize(i)]
 		err := t.s.onDisk(func() error {
 			_, err := t.store.ReadAt(buf, int64(i)*t.info.PieceLength)
@@ -51,7 +52,7 @@ func (l *looker) look(t *Torrent, few []int) (good [lookAtOnce]bool, err error) 
 		if t.info.HasV1() {
 			sum = l.digests[j].Sum()
 		}
-		v, e := t.judge(i, l.bufs[j][:t.info.PieceSize(i)], sum)
+		v, e := t.verifyPiece(i, l.bufs[j][:t.info.PieceSize(i)], sum)
 		good[j] = v.good
 		if e != nil && err == nil {
 			err = e
@@ -60,12 +61,12 @@ func (l *looker) look(t *Torrent, few []int) (good [lookAtOnce]bool, err error) 
 	return good, err
 }
 
-// take makes sure of the buffer for the j-th piece.
-func (l *looker) take(t *Torrent, j int) {
+// takeBuffer makes bufs[j] hold one piece.
+func (l *pieceChecker) takeBuffer(t *Torrent, j int) {
 	n := t.info.PieceLength
 	switch {
 	case l.bufs[j] != nil:
-	case n*lookAtOnce <= transport.LargeRead:
+	case n*checkedTogether <= transport.LargeRead:
 		l.shared = t.s.buf.Large.Get()
 		for k := range l.bufs {
 			l.bufs[k] = l.shared[int64(k)*n:][:n]
@@ -75,7 +76,7 @@ func (l *looker) take(t *Torrent, j int) {
 	}
 }
 
-func (l *looker) release(b *transport.Buffers) {
+func (l *pieceChecker) release(b *transport.Buffers) {
 	if l.shared != nil {
 		b.Large.Put(l.shared)
 	}
