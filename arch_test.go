@@ -23,7 +23,7 @@ var rows = map[string]int{
 	"internal/fault": 2,
 	"torrent": 3, "tracker/trackerserver": 3,
 	"publish": 4, "site": 4,
-	"internal/cli": 5, "internal/legacy": 5, "cmd": 6,
+	"internal/api": 5, "internal/cli": 5, "internal/legacy": 5, "cmd": 6,
 	"e2e": 7, "bench": 7, "packaging": 7, "scripts": 7,
 }
 
@@ -33,6 +33,7 @@ var edges = map[[2]string]bool{
 	{"tracker/wire", "tracker"}:         true,
 	{"tracker/swarm", "tracker/swarm"}:  true,
 	{"site", "publish"}:                 true,
+	{"internal/cli", "internal/api"}:    true,
 	{"internal/cli", "internal/legacy"}: true,
 }
 

@@ -12,6 +12,7 @@ import (
 	"spate/internal/fault"
 	"spate/internal/units"
 	"spate/maker"
+	"spate/publish"
 )
 
 // handOver has a daemon that runs with this state directory publish the paths,
@@ -75,12 +76,8 @@ func (o *publishOptions) request(paths []string, mk maker.Options) (api.Publish,
 }
 
 // publishedEvent describes a release of a daemon.
-func publishedEvent(r *api.Release, s api.Status) readyEvent {
-	return readyEvent{
-		Event: "published", Name: r.Name, Path: r.Path, Ref: r.Ref, PageURL: r.PageURL, TorrentURL: r.TorrentURL, Magnet: r.Magnet,
-		InfoHashV1: r.InfoHashV1, InfoHashV2: r.InfoHashV2, InfoHashTwin: r.InfoHashTwin, MagnetTwin: r.MagnetTwin, AnnounceURLs: r.AnnounceURLs,
-		HTTPAddr: s.HTTPAddr, UDPAddr: s.UDPAddr, PeerAddr: s.PeerAddr,
-	}
+func publishedEvent(r *publish.ReleaseInfo, s api.Status) releaseEvent {
+	return releaseEvent{Event: "published", ReleaseInfo: r.Summary(), HTTPAddr: s.HTTPAddr, UDPAddr: s.UDPAddr, PeerAddr: s.PeerAddr}
 }
 
 // apiError is an answer of the daemon with the exit code that goes with it.

@@ -181,9 +181,13 @@ func (a *app) skipped(s maker.Skipped) {
 // ready says that everything listens, and prints what to hand out.
 func (p *publication) ready(releases []*publish.Release) error {
 	for i, r := range releases {
-		e := p.event("ready", r)
+		what := "ready"
 		if i > 0 {
-			e.Event = "published"
+			what = "published"
+		}
+		e, err := p.event(what, r)
+		if err != nil {
+			return err
 		}
 		if err := p.app.printPublished(e); err != nil {
 			return err
@@ -193,32 +197,18 @@ func (p *publication) ready(releases []*publish.Release) error {
 	return nil
 }
 
-// event describes a release.
-func (p *house) event(what string, r *publish.Release) readyEvent {
-	e := readyEvent{
-		Event: what, Name: r.Name, Path: r.Path, Magnet: r.Magnet, Ref: r.Ref(),
-		PageURL:    publish.Absolute(p.base, publish.PagePath(r.LatestRef())),
-		TorrentURL: publish.Absolute(p.base, publish.TorrentPath(r.LatestRef())),
-		HTTPAddr:   p.sockets.httpAddr().String(), UDPAddr: p.sockets.udpAddr(), PeerAddr: p.client.peerAddr(),
-		MagnetTwin: r.Twin.Magnet,
-	}
-	for _, tier := range r.Announce {
-		e.AnnounceURLs = append(e.AnnounceURLs, tier...)
-	}
-	if !r.HashV1.IsZero() {
-		e.InfoHashV1 = r.HashV1.String()
-	}
-	if !r.HashV2.IsZero() {
-		e.InfoHashV2 = r.HashV2.String()
-	}
-	if !r.Twin.Hash.IsZero() {
-		e.InfoHashTwin = r.Twin.Hash.String()
-	}
-	return e
+// event describes a release that is published or withdrawn.
+func (p *house) event(what string, r *publish.Release) (releaseEvent, error) {
+	i, err := publish.InfoOf(context.Background(), p.publisher.Catalog(), p.base, r)
+	i.Path = r.Path
+	return releaseEvent{
+		Event: what, ReleaseInfo: i.Summary(),
+		HTTPAddr: p.sockets.httpAddr().String(), UDPAddr: p.sockets.udpAddr(), PeerAddr: p.client.peerAddr(),
+	}, err
 }
 
 // printPublished prints what to hand out of a release.
-func (a *app) printPublished(e readyEvent) error {
+func (a *app) printPublished(e releaseEvent) error {
 	if a.json {
 		return a.printJSON(e)
 	}

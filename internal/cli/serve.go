@@ -309,8 +309,10 @@ func (d *serveDaemon) ready(socket string) error {
 
 // told tells the person of a release that comes or goes.
 func (d *serveDaemon) told(what string, r *publish.Release) {
-	e := d.event(what, r)
+	e, err := d.event(what, r)
 	switch {
+	case err != nil:
+		d.app.log.Warn("cannot describe a release", "event", what, "release", r.Ref(), "err", err)
 	case d.app.json:
 		d.app.printJSON(e)
 	case what == "published":
