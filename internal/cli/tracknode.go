@@ -79,7 +79,7 @@ type node struct {
 	app      *app
 	table    *swarm.Table
 	server   *trackerserver.Server
-	store    *swarm.Store
+	store    *swarm.Dir
 	stats    *trackerserver.Statistics
 	past     string                        // the file of what the charts show
 	activity *trackerserver.ActivityLog    // or nil
@@ -106,7 +106,7 @@ func (a *app) newNode(f *trackerFlags, state string, opt trackerserver.Options, 
 		return nil, fault.Usagef("the tracker's settings: %w", err)
 	}
 	var warnings []error
-	if n.store, warnings, err = swarm.OpenStore(a.env.Now(), dir, n.table); err != nil {
+	if n.store, warnings, err = swarm.OpenDir(a.env.Now(), dir, n.table); err != nil {
 		return nil, fault.WithHint(err, "choose another directory with --state DIR")
 	}
 	for _, w := range warnings {
