@@ -82,7 +82,7 @@ func (d *serveDaemon) notFound(ref string, err error) error {
 
 // describe is r for the API.
 func (d *serveDaemon) describe(ctx context.Context, r *publish.Release) (api.Release, error) {
-	h, err := d.catalog.History(ctx, r.Hash(), d.app.env.Now())
+	h, err := d.catalog.History(ctx, r.Hash(), d.app.Now())
 	latest, lerr := d.catalog.Get(ctx, r.LatestRef())
 	e := d.event("", r)
 	return api.Release{
@@ -165,7 +165,7 @@ func (d *serveDaemon) Snapshot(ctx context.Context) (api.Snapshot, error) {
 	if err != nil {
 		return api.Snapshot{}, toAPI(err)
 	}
-	s := api.Snapshot{Time: d.app.env.Now().UTC(), Releases: make([]api.Row, 0, len(list))}
+	s := api.Snapshot{Time: d.app.Now().UTC(), Releases: make([]api.Row, 0, len(list))}
 	for _, r := range list {
 		row := api.Row{Ref: r.Ref(), TotalLength: r.Size, Live: d.live(r), Counts: apiCounts(d.counter.Totals(r))}
 		s.Releases = append(s.Releases, row)
@@ -179,7 +179,7 @@ func (d *serveDaemon) Snapshot(ctx context.Context) (api.Snapshot, error) {
 			t.Failed++
 		}
 	}
-	h, err := d.catalog.History(ctx, spate.InfoHash{}, d.app.env.Now())
+	h, err := d.catalog.History(ctx, spate.InfoHash{}, d.app.Now())
 	s.Totals.Counts = apiCounts(h.Total)
 	return s, toAPI(err)
 }
