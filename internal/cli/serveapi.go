@@ -14,6 +14,7 @@ import (
 
 	"spate"
 	"spate/internal/api"
+	"spate/internal/fault"
 	"spate/maker"
 	"spate/metainfo"
 	"spate/publish"
@@ -35,7 +36,7 @@ func (d *serveDaemon) Status(ctx context.Context) (api.Status, error) {
 		st := f.Status()
 		folder := api.Folder{Path: st.Dir, Group: st.Group, Entries: st.Entries, Waiting: st.Waiting}
 		if st.Err != nil {
-			folder.Error = message(st.Err)
+			folder.Error = fault.Message(st.Err)
 		}
 		for _, name := range slices.Sorted(maps.Keys(st.Refused)) {
 			folder.Refused = append(folder.Refused, api.Refused{Name: name, Error: st.Refused[name]})
@@ -153,7 +154,7 @@ func (d *serveDaemon) Snapshot(ctx context.Context) (api.Snapshot, error) {
 	if err != nil {
 		return api.Snapshot{}, toAPI(err)
 	}
-	s := api.Snapshot{Time: d.app.env.Now().UTC(), Releases: make([]api.Row, 0, len(list))}
+	s := api.Snapshot{Time: d.app.Now().UTC(), Releases: make([]api.Row, 0, len(list))}
 	for _, r := range list {
 		row := api.Row{Ref: r.Ref(), TotalLength: r.Size, Live: d.live(r), Counts: d.counter.Totals(r)}
 		s.Releases = append(s.Releases, row)
@@ -167,7 +168,7 @@ func (d *serveDaemon) Snapshot(ctx context.Context) (api.Snapshot, error) {
 			t.Failed++
 		}
 	}
-	h, err := d.catalog.History(ctx, spate.InfoHash{}, d.app.env.Now())
+	h, err := d.catalog.History(ctx, spate.InfoHash{}, d.app.Now())
 	s.Totals.Counts = h.Total
 	return s, toAPI(err)
 }
