@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net/http"
 	"unicode/utf8"
+
+	"spate/internal/units"
 )
 
 // badge answers /r/NAME/badge.svg: a small picture for a project's own pages,
@@ -13,9 +15,9 @@ func (s *Site) badge(w http.ResponseWriter, r *http.Request) {
 	if rel == nil {
 		return
 	}
-	right := size(rel.Size)
+	right := units.Bytes(rel.Size)
 	if n := s.numbers(r.Context(), rel); n.Known {
-		right += " · " + plural(n.Seeds, "seed")
+		right += " · " + units.Plural(n.Seeds, "seed")
 	}
 	s.picture(w, r, drawBadge("torrent", right))
 }

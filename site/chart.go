@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"time"
 
+	"spate/internal/units"
 	"spate/publish"
 )
 
@@ -40,7 +41,7 @@ func charts(h publish.History, size int64, now time.Time) []chart {
 			sent[i] = float64(d.OriginBytes()) / float64(size)
 		}
 	}
-	whole := func(v float64) string { return count(int(v)) }
+	whole := func(v float64) string { return units.Count(int64(v)) }
 	tenths := func(v float64) string { return strconv.FormatFloat(v, 'f', 1, 64) }
 	return []chart{
 		draw("Downloads", "downloads", first, got[:], whole),

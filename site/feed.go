@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"time"
 
+	"spate/internal/units"
 	"spate/publish"
 )
 
@@ -96,7 +97,7 @@ func titleOf(rel *publish.Release) string {
 
 // summary is a release in a line of text.
 func summary(rel *publish.Release) string {
-	line := fmt.Sprintf("%s, %s.", size(rel.Size), plural(rel.NumFiles, "file"))
+	line := fmt.Sprintf("%s, %s.", units.Bytes(rel.Size), units.Plural(rel.NumFiles, "file"))
 	if rel.Comment != "" {
 		line += " " + display(rel.Comment)
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"spate/internal/units"
 	"spate/publish"
 )
 
@@ -116,7 +117,7 @@ func (s *Site) indexRow(r *http.Request, rel *publish.Release, exact bool) index
 	}
 	row := indexRow{
 		Name: rel.Name, Page: s.path(publish.PagePath(ref)), Torrent: s.path(publish.TorrentPath(ref)), Label: label(rel),
-		Size: size(rel.Size), Files: plural(rel.NumFiles, "file"), Published: rel.Published,
+		Size: units.Bytes(rel.Size), Files: units.Plural(rel.NumFiles, "file"), Published: rel.Published,
 		Signed: rel.Signatures.Torrent != "", Swarm: s.numbers(r.Context(), rel), Wave: waveOf(rel, 48, 48),
 	}
 	if rel.Single {

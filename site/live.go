@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"spate"
+	"spate/internal/units"
 	"spate/publish"
 )
 
@@ -122,6 +123,14 @@ type liveShown struct {
 	FirstText string `json:"first_text"`
 }
 
+// firstCopyText formats numbers.FirstCopy. It returns "" if there is no first copy yet.
+func firstCopyText(seconds int64) string {
+	if seconds <= 0 {
+		return ""
+	}
+	return units.LongDuration(time.Duration(seconds) * time.Second)
+}
+
 // heartbeat is the longest silence on a live connection, so that what lies
 // between does not take it for dead.
 const heartbeat = 20 * time.Second
@@ -170,7 +179,7 @@ func (s *Site) live(w http.ResponseWriter, r *http.Request) {
 		switch n := s.numbers(ctx, rel); {
 		case first || n != last:
 			last, quiet = n, now
-			data, _ := json.Marshal(liveShown{n, size(int64(n.Rate)) + "/s", size(n.Saved), took(n.FirstCopy)})
+			data, _ := json.Marshal(liveShown{n, units.Rate(n.Rate), units.Bytes(n.Saved), firstCopyText(n.FirstCopy)})
 			_, err = fmt.Fprintf(w, "data: %s\n\n", data)
 		case now.Sub(quiet) >= heartbeat:
 			quiet = now

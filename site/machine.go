@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"time"
 
+	"spate/internal/units"
 	"spate/publish"
 )
 
@@ -193,7 +194,7 @@ func linkedDataOf(base *url.URL, rel *publish.Release, ref string) *linkedData {
 		Context: "https://schema.org", Type: "DataDownload", Name: display(rel.Name), Description: display(rel.Comment), Version: label(rel),
 		URL:         publish.Absolute(base, publish.PagePath(ref)),
 		ContentURL:  publish.Absolute(base, publish.TorrentPath(ref)),
-		ContentSize: plural64(rel.Size, "byte"), UploadDate: rel.Published.UTC().Format(time.RFC3339),
+		ContentSize: units.Plural(rel.Size, "byte"), UploadDate: rel.Published.UTC().Format(time.RFC3339),
 	}
 	if rel.Single {
 		d.ContentURL = publish.Absolute(base, publish.DownloadPath(ref))

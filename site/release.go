@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"spate/internal/units"
 	"spate/publish"
 	"spate/signature"
 )
@@ -125,9 +126,9 @@ func (s *Site) release(w http.ResponseWriter, r *http.Request) {
 		Page: s.path(publish.PagePath(ref)), Torrent: s.path(publish.TorrentPath(ref)),
 		PageURL: publish.Absolute(base, publish.PagePath(ref)),
 		Magnet:  template.URL(safeMagnet(rel.Magnet)),
-		Size:    size(rel.Size), Bytes: plural64(rel.Size, "byte"), FileCount: plural(rel.NumFiles, "file"),
+		Size:    units.Bytes(rel.Size), Bytes: units.Plural(rel.Size, "byte"), FileCount: units.Plural(rel.NumFiles, "file"),
 		Hybrid:    rel.Format == "hybrid",
-		PieceSize: pieceSize(rel.PieceLength),
+		PieceSize: units.PieceLength(rel.PieceLength),
 		Swarm:     s.numbers(r.Context(), rel),
 		Commands:  commands(base, rel, ref),
 		Signed:    s.signedBy(base, rel, ref),
@@ -186,7 +187,7 @@ func (s *Site) files(w http.ResponseWriter, r *http.Request) {
 	list := s.fileList(rel, ref, from, perFiles, listBudget)
 	page := filesPage{
 		Name: rel.Name, Page: s.path(publish.PagePath(ref)), Torrent: s.path(publish.TorrentPath(ref)),
-		Size: size(rel.Size), FileCount: plural(rel.NumFiles, "file"), Files: list,
+		Size: units.Bytes(rel.Size), FileCount: units.Plural(rel.NumFiles, "file"), Files: list,
 		Pager: s.pager(publish.PagePath(ref)+"/files", nil, from, len(list.Rows), perFiles, len(rel.Files)),
 	}
 	s.setLinks(w.Header(), rel, ref)
@@ -204,7 +205,7 @@ func (s *Site) fileList(rel *publish.Release, ref string, from, most, budget int
 			full = rel.Name
 		}
 		dir, base := path.Split(full)
-		row := fileRow{Dir: display(dir), Base: display(base), Size: size(f.Length), Bytes: plural64(f.Length, "byte")}
+		row := fileRow{Dir: display(dir), Base: display(base), Size: units.Bytes(f.Length), Bytes: units.Plural(f.Length, "byte")}
 		row.Link = s.path(rel.FilePath(ref, f))
 		if rel.Summed {
 			row.SHA256 = hex.EncodeToString(f.SHA256[:])
@@ -256,7 +257,7 @@ func (s *Site) family(ctx context.Context, rel *publish.Release, ref string) fam
 			f.More = s.path("/?" + url.Values{"all": {"1"}, "q": {rel.Slug}}.Encode())
 			continue
 		}
-		f.Older = append(f.Older, relative{Name: display(o.Version), Link: s.path(publish.PagePath(o.Ref())), Size: size(o.Size), Published: o.Published})
+		f.Older = append(f.Older, relative{Name: display(o.Version), Link: s.path(publish.PagePath(o.Ref())), Size: units.Bytes(o.Size), Published: o.Published})
 	}
 	if len(f.Variants) < 2 {
 		f.Variants = nil

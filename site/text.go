@@ -5,8 +5,6 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
-
-	"github.com/dustin/go-humanize"
 )
 
 // display makes a name fit to be looked at: control characters, the marks that
@@ -101,47 +99,4 @@ func quote(s string) string {
 		return c
 	}, s)
 	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
-}
-
-// size is a number of bytes for people, in decimal units.
-func size(n int64) string { return humanize.Bytes(uint64(max(n, 0))) }
-
-// count is a whole number for people.
-func count(n int) string { return humanize.Comma(int64(n)) }
-
-// plural is n and the noun, "1 file" or "2,000 files".
-func plural(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return count(n) + " " + noun + "s"
-}
-
-// plural64 is [plural] for numbers of bytes.
-func plural64(n int64, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return humanize.Comma(n) + " " + noun + "s"
-}
-
-// pieceSize is a piece length in the binary units that it is chosen in.
-func pieceSize(n int64) string {
-	return strings.Replace(humanize.IBytes(uint64(max(n, 0))), ".0 ", " ", 1)
-}
-
-// took is a number of seconds for people: the two largest units.
-func took(seconds int64) string {
-	switch m := seconds / 60; {
-	case seconds <= 0:
-		return ""
-	case seconds < 60:
-		return fmt.Sprintf("%d s", seconds)
-	case m < 60:
-		return fmt.Sprintf("%d min %d s", m, seconds%60)
-	case m < 48*60:
-		return fmt.Sprintf("%d h %d min", m/60, m%60)
-	default:
-		return fmt.Sprintf("%d days", m/(24*60))
-	}
 }

@@ -12,8 +12,7 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/dustin/go-humanize"
-
+	"spate/internal/units"
 	"spate/publish"
 )
 
@@ -58,12 +57,12 @@ func (s *Site) parse(files layered) (map[string]*template.Template, error) {
 		"asset":   s.assetPath,
 		"path":    s.path,
 		"display": display,
-		"count":   func(n reflect.Value) string { return humanize.Comma(n.Int()) }, // of any integer
-		"plural":  plural,
-		"size":    size,
-		"rate":    func(perSecond float64) string { return size(int64(perSecond)) + "/s" },
+		"count":   func(n reflect.Value) string { return units.Count(n.Int()) }, // of any integer
+		"plural":  units.Plural[int],
+		"size":    units.Bytes,
+		"rate":    units.Rate,
 		"date":    func(t time.Time) string { return t.UTC().Format("2 January 2006") },
-		"took":    took,
+		"took":    firstCopyText,
 		"clock":   func(t time.Time) string { return t.UTC().Format("2 January 2006, 15:04 UTC") },
 		"stamp":   func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 	}
@@ -86,7 +85,7 @@ func (s *Site) render(w http.ResponseWriter, r *http.Request, status int, name s
 		p.Title = b.Title
 	case indexPage:
 		p.Title = "Releases"
-		p.Describe = fmt.Sprintf("%s, by BitTorrent or straight from here.", plural(b.Total, "release"))
+		p.Describe = fmt.Sprintf("%s, by BitTorrent or straight from here.", units.Plural(b.Total, "release"))
 		p.Canon = publish.Absolute(s.base(r), "/")
 	case releasePage:
 		p.Title, p.Canon, p.Torrent = display(b.Name), b.PageURL, b.Torrent
