@@ -12,7 +12,7 @@ import (
 var ErrNotFound = errors.New("no such release")
 
 // ErrExists is the cause when that version of a release is published already.
-var ErrExists = errors.New("that release exists")
+var ErrExists = errors.New("the release exists already")
 
 // Catalog is the list of what is published. A release is in it exactly while it
 // is tracked and seeded: the [Publisher] writes it last and deletes it first.
@@ -76,7 +76,7 @@ type Change struct {
 	Signatures *Signatures
 	FirstCopy  *time.Duration
 	Paused     *bool
-	Place      *Place
+	Location   *Location
 	Watched    *string
 	Stamp      *string
 	Links      *Links
@@ -92,8 +92,8 @@ type Links struct {
 	Torrents           Torrents // Twin is nil just where it was
 }
 
-// Place is where the data lies, and what stands for each file there.
-type Place struct {
+// Location is where the data lies, and what stands for each file there.
+type Location struct {
 	Path  string
 	Files []File // as [Release.Files], of the same paths and lengths
 }

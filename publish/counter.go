@@ -73,7 +73,7 @@ func (c *Counter) Completed() {
 func (c *Counter) Direct(ctx context.Context, ih spate.InfoHash) {
 	now := c.now()
 	if err := c.catalog.Count(ctx, ih, now, Counts{Direct: 1}); err != nil {
-		c.log.Error("publish: a download was not counted", "info_hash", ih, "err", err)
+		c.log.Error("publish: counting a download failed", "info_hash", ih, "err", err)
 		return
 	}
 	c.mu.Lock()
@@ -114,7 +114,7 @@ func (c *Counter) Run(ctx context.Context) error {
 func (c *Counter) All(ctx context.Context) {
 	list, _, err := c.catalog.List(ctx, Query{All: true})
 	if err != nil {
-		c.log.Error("publish: the catalog cannot be listed", "err", err)
+		c.log.Error("publish: listing the catalog failed", "err", err)
 		return
 	}
 	c.mu.Lock()
@@ -123,7 +123,7 @@ func (c *Counter) All(ctx context.Context) {
 	for _, r := range list {
 		t := c.known[r.Hash()]
 		if err := c.one(ctx, r, &t); err != nil && !errors.Is(err, context.Canceled) {
-			c.log.Error("publish: downloads are not counted", "release", r.Ref(), "err", err)
+			c.log.Error("publish: counting downloads failed", "release", r.Ref(), "err", err)
 		}
 		if t != nil {
 			alive[r.Hash()] = t
@@ -200,6 +200,6 @@ func (c *Counter) one(ctx context.Context, r *Release, at **tally) error {
 func (c *Counter) first(ctx context.Context, r *Release, now time.Time) {
 	took := max(time.Second, now.Sub(r.Published).Round(time.Second))
 	if err := c.catalog.Update(ctx, r.Ref(), Change{FirstCopy: &took}); err != nil && !errors.Is(err, ErrNotFound) {
-		c.log.Error("publish: the first copy is not noted", "release", r.Ref(), "err", err)
+		c.log.Error("publish: recording the time of the first copy failed", "release", r.Ref(), "err", err)
 	}
 }

@@ -34,8 +34,8 @@ type FolderOptions struct {
 	// reported no change. 0: 30 seconds.
 	Rescan time.Duration
 	// Told is called after a release is listed or withdrawn; nil: nothing is.
-	Told func(what string, r *Release)
-	Log  *slog.Logger // nil: nowhere
+	OnChange func(what string, r *Release)
+	Log      *slog.Logger // nil: nowhere
 }
 
 // Folder makes a release of everything that is complete in a directory, and takes
@@ -97,8 +97,8 @@ func NewFolder(dir string, p *Publisher, turn *sync.Mutex, opt FolderOptions) (*
 	if opt.Log == nil {
 		opt.Log = slog.New(slog.DiscardHandler)
 	}
-	if opt.Told == nil {
-		opt.Told = func(string, *Release) {}
+	if opt.OnChange == nil {
+		opt.OnChange = func(string, *Release) {}
 	}
 	watcher, err := watch.New(dir, watch.Options{Settle: opt.Settle, Rescan: opt.Rescan, FollowLinks: opt.FollowLinks, Log: opt.Log})
 	if err != nil {
@@ -178,20 +178,20 @@ func (f *Folder) step(ctx context.Context) bool {
 		pl, err = f.plan(ctx, in, scan)
 	}
 	if err != nil {
-		f.opt.Log.Error("publish: a watched folder cannot be brought up to date", "folder", f.dir, "err", err)
+		f.opt.Log.Error("publish: reading a watched folder failed", "folder", f.dir, "err", err)
 		return false
 	}
 	f.ignore(pl.ignored)
 	for _, r := range pl.withdraw {
 		if err := f.pub.Withdraw(ctx, r.Ref()); err != nil && !errors.Is(err, ErrNotFound) {
-			f.opt.Log.Error("publish: not withdrawn", "release", r.Ref(), "err", err)
+			f.opt.Log.Error("publish: withdrawing a release failed", "release", r.Ref(), "err", err)
 			continue
 		}
-		f.opt.Told("withdrawn", r)
+		f.opt.OnChange("withdrawn", r)
 	}
 	for ref, notes := range pl.notes {
 		if err := f.pub.opts.Catalog.Update(ctx, ref, Change{Notes: &notes}); err != nil {
-			f.opt.Log.Error("publish: the notes are not changed", "release", ref, "err", err)
+			f.opt.Log.Error("publish: changing the notes of a release failed", "release", ref, "err", err)
 		}
 	}
 	f.mu.Lock()
@@ -213,7 +213,7 @@ func (f *Folder) ignore(now map[string]error) {
 	ignored := map[string]string{}
 	for name, err := range now {
 		if ignored[name] = err.Error(); f.ignored[name] != ignored[name] {
-			f.opt.Log.Warn("publish: something in a watched folder is left out", "path", filepath.Join(f.dir, name), "err", err)
+			f.opt.Log.Warn("publish: an entry of a watched folder is ignored", "path", filepath.Join(f.dir, name), "err", err)
 		}
 	}
 	f.ignored = ignored
@@ -247,7 +247,7 @@ func (f *Folder) one(ctx context.Context, in *folder.Folder, it item) {
 	skipped := spec.Skipped
 	spec.Skipped = func(s maker.Skipped) {
 		if s.Reason == maker.SkipOutside {
-			f.opt.Log.Warn("publish: a link is left out of a release", "path", filepath.Join(path, filepath.FromSlash(s.Path)), "why", s.Reason)
+			f.opt.Log.Warn("publish: a symbolic link is left out of a release", "path", filepath.Join(path, filepath.FromSlash(s.Path)), "why", s.Reason)
 		} else if skipped != nil {
 			skipped(s)
 		}
@@ -272,13 +272,13 @@ func (f *Folder) one(ctx context.Context, in *folder.Folder, it item) {
 			err = errors.Join(err, f.retire(ctx, it.old))
 		}
 	case err == nil:
-		f.opt.Told("published", r)
+		f.opt.OnChange("published", r)
 		if it.old != nil {
 			err = f.retire(ctx, it.old)
 		}
 	}
 	if err != nil {
-		f.opt.Log.Warn("publish: an entry of a watched folder is not published", "path", path, "err", err)
+		f.opt.Log.Warn("publish: publishing an entry of a watched folder failed", "path", path, "err", err)
 		no := refusal{stamp: it.Stamp, why: err.Error()}
 		if errors.Is(err, ErrExists) && same == nil || errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EIO) {
 			no.again = f.pub.opts.Now().Add(retryAfter)
@@ -314,9 +314,9 @@ func (f *Folder) make(ctx context.Context, in *folder.Folder, it item, spec Spec
 	}
 	switch _, err := in.Stat(m.Info.Name); {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, fmt.Errorf("its data %q is not beside it", m.Info.Name)
+		return nil, fmt.Errorf("the data %q is not in the same folder", m.Info.Name)
 	case err != nil:
-		return nil, fmt.Errorf("its data cannot be seeded: %w", err)
+		return nil, fmt.Errorf("the data cannot be seeded: %w", err)
 	}
 	return f.pub.Adopt(ctx, m, f.named(in, m.Info.Name), spec)
 }
@@ -356,7 +356,7 @@ func (f *Folder) retire(ctx context.Context, old *Release) error {
 		if err := f.pub.Withdraw(ctx, old.Ref()); err != nil {
 			return err
 		}
-		f.opt.Told("withdrawn", old)
+		f.opt.OnChange("withdrawn", old)
 		return nil
 	}
 	none, stamp := "", replaced
@@ -375,7 +375,7 @@ func (f *Folder) retire(ctx context.Context, old *Release) error {
 		}
 		if older++; older > f.opt.Older {
 			errs = append(errs, f.pub.Withdraw(ctx, r.Ref()))
-			f.opt.Told("withdrawn", r)
+			f.opt.OnChange("withdrawn", r)
 		}
 	}
 	return errors.Join(errs...)

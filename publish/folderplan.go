@@ -55,7 +55,7 @@ func (f *Folder) plan(ctx context.Context, in *folder.Folder, scan watch.Scan) (
 	there := f.present(scan)
 	if len(there)+len(scan.Refused) == 0 && len(mine) > 0 && !f.sawSome() {
 		if !f.empty {
-			f.opt.Log.Warn("publish: the folder is empty, as where nothing is mounted: its releases stay until something is in it, or until they are withdrawn by hand", "folder", f.dir)
+			f.opt.Log.Warn("publish: a watched folder is empty, perhaps because its disk is not mounted: its releases stay published until it has an entry, or until you withdraw them", "folder", f.dir)
 		}
 		f.empty = true
 		return pl, nil

@@ -45,7 +45,7 @@ func (x *Index) check(r *Release) error {
 	}
 	for _, ih := range r.AllHashes() {
 		if other := x.byHash[ih]; other != nil {
-			return fmt.Errorf("%w: the same data is %q", ErrExists, other.Ref())
+			return fmt.Errorf("%w: %q has the same data", ErrExists, other.Ref())
 		}
 	}
 	return nil

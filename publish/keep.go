@@ -17,7 +17,7 @@ import (
 // can still be had when what it was published from is replaced. It copies
 // nothing: it clones files where the file system shares blocks (Btrfs, XFS), and
 // links them elsewhere, which survives what is renamed, replaced or removed, but
-// not what is written to in place. It needs one file system for both.
+// not what is written to in dir. It needs one file system for both.
 type Keeper struct{ dir string }
 
 // NewKeeper returns a keeper in dir, which it makes when it is needed.
@@ -29,22 +29,22 @@ func NewKeeper(dir string) (*Keeper, error) {
 	return &Keeper{dir}, err
 }
 
-// place is the directory of the release with that main info-hash.
-func (k *Keeper) place(ih spate.InfoHash) string { return filepath.Join(k.dir, ih.String()) }
+// dir is the directory of the release with that main info-hash.
+func (k *Keeper) dirOf(ih spate.InfoHash) string { return filepath.Join(k.dir, ih.String()) }
 
 // Keep makes the data of r available at the path that it returns. If that cannot
 // be done here, the error is [ErrNotKept]; if the data is not what was hashed any
 // more, [ErrChanged] or [ErrGone].
 func (k *Keeper) Keep(r *Release) (path string, err error) {
-	place := k.place(r.Hash())
+	dir := k.dirOf(r.Hash())
 	if err := os.MkdirAll(k.dir, 0o700); err != nil {
 		return "", err
 	}
-	os.RemoveAll(place) // what a crash left
-	path = filepath.Join(place, r.Name)
+	os.RemoveAll(dir) // what a crash left
+	path = filepath.Join(dir, r.Name)
 	for i := range r.Files {
 		if err := r.keepFile(i, path); err != nil {
-			os.RemoveAll(place)
+			os.RemoveAll(dir)
 			return "", err
 		}
 	}
@@ -90,11 +90,11 @@ func cloneOrLink(f *os.File, from, to string) error {
 
 // Drop removes what is kept of the release with that main info-hash, if anything
 // is.
-func (k *Keeper) Drop(ih spate.InfoHash) error { return os.RemoveAll(k.place(ih)) }
+func (k *Keeper) Drop(ih spate.InfoHash) error { return os.RemoveAll(k.dirOf(ih)) }
 
 // Holds reports whether the data of r is kept here.
 func (k *Keeper) Holds(r *Release) bool {
-	return strings.HasPrefix(r.Path, k.place(r.Hash())+string(filepath.Separator))
+	return strings.HasPrefix(r.Path, k.dirOf(r.Hash())+string(filepath.Separator))
 }
 
 // Sweep removes what is kept of releases that are not in the catalog.

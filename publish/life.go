@@ -56,7 +56,7 @@ func (p *Publisher) restore(ctx context.Context, ref string, out *Restored) erro
 	}
 	changed, unsigned, err := p.repoint(ctx, l)
 	if err != nil { // it can be had under its old addresses
-		problem = errors.Join(problem, fmt.Errorf("its torrent still names %s: %w", r.Base, err))
+		problem = errors.Join(problem, fmt.Errorf("its torrent still has the address %s: %w", r.Base, err))
 	}
 	if changed {
 		out.Repointed = append(out.Repointed, ref)
@@ -171,7 +171,7 @@ type DataError struct {
 
 // Error implements error.
 func (e *DataError) Error() string {
-	return fmt.Sprintf("%s is not the data of the torrent: of %d pieces %d are bad and %d missing", e.Path, e.Good+e.Bad+e.Absent, e.Bad, e.Absent)
+	return fmt.Sprintf("%s is not the data of the torrent: %d pieces, of which %d are bad and %d are missing", e.Path, e.Good+e.Bad+e.Absent, e.Bad, e.Absent)
 }
 
 // Adopt makes a release of a torrent that somebody made, and of its data at path,
@@ -220,7 +220,7 @@ type SameError struct{ Release *Release }
 
 // Error implements error.
 func (e *SameError) Error() string {
-	return fmt.Sprintf("the same data is %q already", e.Release.Ref())
+	return fmt.Sprintf("the same data is already published as %q", e.Release.Ref())
 }
 
 // Unwrap returns [ErrExists].
@@ -245,7 +245,7 @@ func (p *Publisher) finish(ctx context.Context, m *metainfo.MetaInfo, r *Release
 	if k := p.opts.Keeper; spec.Keep && k != nil {
 		switch kept, err := k.Keep(r); {
 		case errors.Is(err, ErrNotKept):
-			p.opts.Log.Info("publish: an older version will not outlive its file", "release", r.Ref(), "err", err)
+			p.opts.Log.Info("publish: the data of this version will not be kept once its file is replaced", "release", r.Ref(), "err", err)
 		case err != nil:
 			return nil, &StepError{"keep", spec.Name, err}
 		default:
@@ -267,13 +267,13 @@ func (p *Publisher) Moved(ctx context.Context, r *Release, path, watched, stamp 
 		if err != nil {
 			return err
 		}
-		place := &Place{Path: path, Files: append([]File{}, full.Files...)}
+		location := &Location{Path: path, Files: append([]File{}, full.Files...)}
 		at := *full
-		at.Path, at.Files = path, place.Files
+		at.Path, at.Files = path, location.Files
 		if err := at.record(nil); err != nil {
 			return err
 		}
-		c.Place = place
+		c.Location = location
 		if err := p.opts.Catalog.Update(ctx, r.Ref(), c); err != nil || r.Paused {
 			return err
 		}

@@ -107,7 +107,7 @@ type Publisher struct {
 // New returns a publisher of what mk makes and seeder seeds.
 func New(mk Maker, seeder Seeder, opts Options) (*Publisher, error) {
 	if mk == nil || seeder == nil {
-		return nil, errors.New("publish: a maker and a seeder are needed")
+		return nil, errors.New("publish: the maker or the seeder is missing")
 	}
 	if opts.BaseURL != nil && (opts.BaseURL.Host == "" || opts.BaseURL.Scheme != "http" && opts.BaseURL.Scheme != "https") {
 		return nil, fmt.Errorf("publish: base URL %q is not an http or https URL with a host", opts.BaseURL)
@@ -239,7 +239,7 @@ func (p *Publisher) version(ctx context.Context, spec *Spec) error {
 		return fmt.Errorf("publish: %w", err)
 	}
 	if len(spec.Notes) > MaxNotes {
-		return fmt.Errorf("publish: notes of %d bytes; at most %d are shown", len(spec.Notes), MaxNotes)
+		return fmt.Errorf("publish: the notes have %d bytes; at most %d are allowed", len(spec.Notes), MaxNotes)
 	}
 	if taken[ref] || len(family) > 0 && !given && !spec.Newer {
 		return fmt.Errorf("publish: %w: %q", ErrExists, spec.Slug)
@@ -319,7 +319,7 @@ func (p *Publisher) make(ctx context.Context, path, at string, single bool, opts
 // checkName returns an error if the torrent did not get the name that was asked for.
 func (r *Release) checkName(want string) error {
 	if r.Name != want {
-		return fmt.Errorf("the torrent is named %q; choose a --name that needs no cleaning", r.Name)
+		return fmt.Errorf("the torrent would be named %q, because the name is not safe as a file name: choose another name", r.Name)
 	}
 	return nil
 }

@@ -98,7 +98,7 @@ func relink(m *metainfo.MetaInfo, links *Links, file *[]byte) (*metainfo.MetaInf
 	}
 	out, err := metainfo.Parse(*file)
 	if err == nil && out.Hash() != m.Hash() {
-		err = fmt.Errorf("publish: with other URLs its info-hash is %s", out.Hash())
+		err = fmt.Errorf("publish: the info-hash would change to %s with the new URLs", out.Hash())
 	}
 	return out, err
 }

@@ -50,7 +50,7 @@ func (p *Publisher) signAgain(ctx context.Context, ref string) error {
 	}
 	s := p.signed(r, t)
 	if err := p.opts.Catalog.Update(ctx, ref, Change{Signatures: &s}); err != nil {
-		return fmt.Errorf("signing %q: %w", ref, err)
+		return fmt.Errorf("sign %q: %w", ref, err)
 	}
 	return nil
 }

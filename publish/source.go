@@ -17,7 +17,7 @@ var ErrNoFile = errors.New("no such file in the release")
 
 // ErrGone is the cause when a file of a release cannot be read where it was:
 // removed, unreadable, or on a disk that is not mounted. It may come back.
-var ErrGone = errors.New("cannot be read where it was published from")
+var ErrGone = errors.New("cannot be read at the path it was published from")
 
 // ErrChanged is the cause when a file is not the one that was hashed any more.
 var ErrChanged = errors.New("not what was hashed")
@@ -64,11 +64,11 @@ func (f *File) Same(info fs.FileInfo) error {
 	case !info.Mode().IsRegular():
 		return fmt.Errorf("%w: it is not a regular file now", ErrChanged)
 	case info.Size() != f.Length:
-		return fmt.Errorf("%w: it had %d bytes, and has %d now", ErrChanged, f.Length, info.Size())
+		return fmt.Errorf("%w: it had %d bytes and now has %d", ErrChanged, f.Length, info.Size())
 	case !info.ModTime().Equal(f.ModTime):
-		return fmt.Errorf("%w: it was written to at %s", ErrChanged, info.ModTime().UTC().Format(time.DateTime))
+		return fmt.Errorf("%w: it was modified at %s", ErrChanged, info.ModTime().UTC().Format(time.DateTime))
 	case f.Inode != 0 && inode(info) != f.Inode:
-		return fmt.Errorf("%w: another file is in its place", ErrChanged)
+		return fmt.Errorf("%w: another file replaced it", ErrChanged)
 	}
 	return nil
 }
@@ -161,17 +161,17 @@ func (r *Release) record(before snapshot) error {
 // moveTo makes r a release of the same data at path, where what was hashed must
 // lie, as far as sizes and times of change tell.
 func (r *Release) moveTo(path string) error {
-	place, err := r.placeAt(path)
+	location, err := r.locationAt(path)
 	if err != nil {
 		return err
 	}
-	r.Path, r.Files = place.Path, place.Files
+	r.Path, r.Files = location.Path, location.Files
 	return nil
 }
 
-// placeAt describes the data of r at another path: files of the same length and
+// locationAt describes the data of r at another path: files of the same length and
 // time of change.
-func (r *Release) placeAt(path string) (*Place, error) {
+func (r *Release) locationAt(path string) (*Location, error) {
 	moved := *r
 	moved.Path = path
 	moved.Files = make([]File, len(r.Files))
@@ -193,7 +193,7 @@ func (r *Release) placeAt(path string) (*Place, error) {
 		f.Inode = inode(info)
 		moved.Files[i] = f
 	}
-	return &Place{Path: path, Files: moved.Files}, nil
+	return &Location{Path: path, Files: moved.Files}, nil
 }
 
 // bare is the cause of err without the path in it, which is not for the public.

@@ -34,7 +34,7 @@ func (p *Publisher) Run(ctx context.Context) error {
 func (p *Publisher) sumAll(ctx context.Context) {
 	list, _, err := p.opts.Catalog.List(ctx, Query{All: true})
 	if err != nil {
-		p.opts.Log.Error("publish: the catalog cannot be listed", "err", err)
+		p.opts.Log.Error("publish: listing the catalog failed", "err", err)
 		return
 	}
 	for _, r := range list {
@@ -51,7 +51,7 @@ func (p *Publisher) sumAll(ctx context.Context) {
 		switch {
 		case ctx.Err() != nil, errors.Is(err, ErrNotFound): // over, or withdrawn meanwhile
 		case err != nil:
-			p.opts.Log.Warn("publish: no checksums", "release", r.Ref(), "err", err)
+			p.opts.Log.Warn("publish: computing checksums failed", "release", r.Ref(), "err", err)
 		}
 	}
 }

@@ -55,5 +55,5 @@ func (b budget) giveBack(n int64) { b.limiter.GiveBack(int(n)) }
 func (s *Site) busy(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Retry-After", strconv.Itoa(busyFor))
 	s.fail(w, r, http.StatusServiceUnavailable, "Busy",
-		"As many direct downloads are running as the publisher's line has room for. Come again in a moment, or use BitTorrent: it needs no place in the queue.")
+		"The site is sending as many direct downloads as the publisher's connection allows. Try again in a moment, or download by BitTorrent, which does not have to wait.")
 }

@@ -58,7 +58,7 @@ func (s *Site) sendFile(w http.ResponseWriter, r *http.Request, path string) {
 	}
 	if rel.Paused && pad == 0 {
 		h.Set("Retry-After", "3600")
-		s.fail(w, r, http.StatusServiceUnavailable, "Paused", "The publisher has paused this release. Peers that have the data can still be downloaded from, by BitTorrent.")
+		s.fail(w, r, http.StatusServiceUnavailable, "Paused", "The publisher has paused this release. You can still download it by BitTorrent from peers that have the data.")
 		return
 	}
 	out := newSender(w, r, s)
@@ -149,15 +149,14 @@ func (zeros) ReadAt(p []byte, _ int64) (int, error) {
 // refuse says why file i of rel is not served.
 func (s *Site) refuse(w http.ResponseWriter, r *http.Request, rel *publish.Release, i int, err error) {
 	s.opts.Log.Warn("site: a published file is not served", "release", rel.Name, "file", rel.Files[i].Path, "err", err)
-	const elsewhere = " Peers that have the data can still be downloaded from, by BitTorrent."
+	const elsewhere = " You can still download it by BitTorrent from peers that have the data."
 	if errors.Is(err, publish.ErrChanged) {
-		s.fail(w, r, http.StatusGone, "The file changed", "What lies here now is "+err.Error()+
-			", so it is not sent under the old name and hash."+elsewhere)
+		s.fail(w, r, http.StatusGone, "The file changed", "The publisher's copy has changed since it was published ("+err.Error()+"), so the site does not send it."+elsewhere)
 		return
 	}
 	w.Header().Set("Retry-After", "60")
-	s.fail(w, r, http.StatusServiceUnavailable, "The file is out of reach",
-		"The publisher's copy "+err.Error()+"."+elsewhere)
+	s.fail(w, r, http.StatusServiceUnavailable, "The file cannot be read",
+		"The site cannot read the publisher's copy: "+err.Error()+"."+elsewhere)
 }
 
 // exposed are the headers that a script of another site may read of an answer:

@@ -141,8 +141,8 @@ func TestOnlyWhatWasHashed(t *testing.T) {
 		why    string
 	}{
 		{"untouched", func(string) error { return nil }, 200, ""},
-		{"longer", func(p string) error { return os.Truncate(p, 101) }, 410, "it had 100 bytes, and has 101 now"},
-		{"touched", func(p string) error { return os.Chtimes(p, time.Time{}, time.Now().Add(time.Hour)) }, 410, "it was written to"},
+		{"longer", func(p string) error { return os.Truncate(p, 101) }, 410, "it had 100 bytes and now has 101"},
+		{"touched", func(p string) error { return os.Chtimes(p, time.Time{}, time.Now().Add(time.Hour)) }, 410, "it was modified"},
 		{"removed", os.Remove, 503, "cannot be read"},
 		{"a directory", func(p string) error { os.Remove(p); return os.Mkdir(p, 0o755) }, 410, "not a regular file"},
 		{"a way out", func(p string) error {

@@ -42,7 +42,7 @@ type Exported struct {
 func Export(ctx context.Context, catalog publish.Catalog, dir string, opts ExportOptions) (Exported, error) {
 	var done Exported
 	if opts.Site.BaseURL == nil {
-		return done, errors.New("site: an exported site needs to know its address")
+		return done, errors.New("site: an export needs the base URL of the site")
 	}
 	if dir == "" {
 		return done, errors.New("site: an export needs a directory")
@@ -237,7 +237,7 @@ func link(f *os.File, to string) error {
 func (e *export) write(file string, f func(path string) error) error {
 	name := filepath.FromSlash(strings.TrimPrefix(file, "/"))
 	if !filepath.IsLocal(name) {
-		e.skip(file, errors.New("it is no name of a file here"))
+		e.skip(file, errors.New("this system has no file of that name"))
 		return nil
 	}
 	path := filepath.Join(e.dir, name)

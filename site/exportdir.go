@@ -21,7 +21,7 @@ const (
 
 // ErrForeign is the cause when a directory holds something that no export made, and
 // that would be lost.
-var ErrForeign = errors.New("was not made by an export")
+var ErrForeign = errors.New("was not written by an export")
 
 // exportable returns nil if dir may be replaced, and an error with the path of what
 // would be lost otherwise.

@@ -129,10 +129,10 @@ type Site struct {
 // New returns the site of the releases in catalog.
 func New(catalog publish.Catalog, opts Options) (*Site, error) {
 	if catalog == nil {
-		return nil, errors.New("site: a catalog is needed")
+		return nil, errors.New("site: the catalog is missing")
 	}
 	if opts.MaxDownloads < 0 || opts.DownloadRate < 0 || opts.MaxLive < 0 || opts.Stall < 0 || opts.Tick < 0 {
-		return nil, errors.New("site: a limit is negative")
+		return nil, errors.New("site: a limit or a time is negative")
 	}
 	setDefault(&opts.Title, "spate")
 	setDefault(&opts.MaxDownloads, 256)
@@ -248,7 +248,7 @@ func (s *Site) find(w http.ResponseWriter, r *http.Request, name string) *publis
 	rel, err := s.catalog.Get(r.Context(), name)
 	switch {
 	case errors.Is(err, publish.ErrNotFound):
-		s.fail(w, r, http.StatusNotFound, "No such release", "Nothing is published here under that name. It may have been withdrawn.")
+		s.fail(w, r, http.StatusNotFound, "No such release", "No release here has that name. The publisher may have withdrawn it.")
 	case err != nil:
 		s.broken(w, r, err)
 	default:
@@ -263,16 +263,16 @@ func (s *Site) broken(w http.ResponseWriter, r *http.Request, err error) {
 		return // nobody is left to be told
 	}
 	s.opts.Log.Error("site: request failed", "path", r.URL.EscapedPath(), "err", err)
-	s.fail(w, r, http.StatusInternalServerError, "Something broke", "The site could not answer. The reason is in its log.")
+	s.fail(w, r, http.StatusInternalServerError, "The site failed", "The site could not answer because of an error. Its log has the reason.")
 }
 
 func (s *Site) noPage(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		w.Header().Set("Allow", "GET, HEAD, OPTIONS")
-		s.fail(w, r, http.StatusMethodNotAllowed, "Not that way", "This site is read only.")
+		s.fail(w, r, http.StatusMethodNotAllowed, "Method not allowed", "This site answers only GET and HEAD requests.")
 		return
 	}
-	s.fail(w, r, http.StatusNotFound, "No such page", "There is nothing at this address.")
+	s.fail(w, r, http.StatusNotFound, "No such page", "This site has no page at this address.")
 }
 
 func (s *Site) toRelease(w http.ResponseWriter, r *http.Request) {

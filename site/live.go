@@ -147,7 +147,7 @@ func (s *Site) live(w http.ResponseWriter, r *http.Request) {
 	place := s.watchers.enter(ctx, 0, s.networkOf(r), cancel)
 	if place == nil {
 		w.Header().Set("Retry-After", "60")
-		s.fail(w, r, http.StatusServiceUnavailable, "Busy", "As many visitors are watching live numbers as are allowed at once.")
+		s.fail(w, r, http.StatusServiceUnavailable, "Busy", "Too many visitors are watching live numbers. Try again in a minute.")
 		return
 	}
 	defer place.leave()

@@ -128,7 +128,7 @@ func (s *Site) sums(w http.ResponseWriter, r *http.Request) {
 	s.setLinks(w.Header(), rel, r.PathValue("name"))
 	if !rel.Summed {
 		w.Header().Set("Retry-After", "60")
-		s.fail(w, r, http.StatusServiceUnavailable, "Not yet", "The checksums are still being computed. Come again in a while.")
+		s.fail(w, r, http.StatusServiceUnavailable, "Not yet", "The site is still computing the checksums. Try again in a minute.")
 		return
 	}
 	w.Header().Set("Content-Disposition", "inline; filename=SHA256SUMS")

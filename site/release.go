@@ -286,7 +286,7 @@ func commands(base *url.URL, rel *publish.Release, ref string) []command {
 		if link != "/d/"+rel.Name {
 			line = "curl -C - -o " + quote(rel.Name) + " "
 		}
-		c = append(c, command{"curl", line + quote(publish.Absolute(base, link)), "plain HTTP"})
+		c = append(c, command{"curl", line + quote(publish.Absolute(base, link)), "over HTTP"})
 	}
 	return c
 }
@@ -300,13 +300,13 @@ func (s *Site) signedBy(base *url.URL, rel *publish.Release, ref string) *signed
 	b := &signedBy{
 		Key: key.String(), KeyFile: s.path(publish.PagePath(ref) + "/minisign.pub"),
 		TorrentSig: s.path(publish.TorrentPath(ref) + signature.Extension),
-		Commands:   []command{{"spate", "spate get --verify-key " + key.String() + " " + quote(publish.Absolute(base, publish.PagePath(ref))), "checks before it fetches"}},
+		Commands:   []command{{"spate", "spate get --verify-key " + key.String() + " " + quote(publish.Absolute(base, publish.PagePath(ref))), "checks the signature before it downloads"}},
 	}
 	if rel.Signatures.Sums != "" {
 		sums := publish.Absolute(base, publish.ChecksumsPath(ref))
 		b.SumsSig = s.path(publish.ChecksumsPath(ref) + signature.Extension)
 		b.Commands = append(b.Commands, command{"minisign", "curl -fsSO " + quote(sums) + " -O " + quote(sums+signature.Extension) +
-			" && minisign -Vm SHA256SUMS -P " + key.String() + " && sha256sum -c SHA256SUMS", "checks what lies here"})
+			" && minisign -Vm SHA256SUMS -P " + key.String() + " && sha256sum -c SHA256SUMS", "checks the downloaded files"})
 	}
 	return b
 }

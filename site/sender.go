@@ -25,7 +25,7 @@ const (
 const answerTime = 10 * time.Second
 
 // errMadeRoom is the cause when a download ends because its place is needed.
-var errMadeRoom = errors.New("the reader takes too little, and its place is needed")
+var errMadeRoom = errors.New("the download was too slow, and other visitors need its slot")
 
 // sender passes a file on to the connection in steps, by sendfile where that
 // can be: it only hands ReadFrom down. It ends a download that stands still, or

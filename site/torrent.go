@@ -43,7 +43,7 @@ func (s *Site) sendTorrent(w http.ResponseWriter, r *http.Request, twin bool) {
 	h.Add("Vary", "User-Agent")
 	onlyTwin := strings.HasPrefix(r.URL.Path, "/t1/")
 	if onlyTwin && torrents.Twin == nil {
-		s.fail(w, r, http.StatusNotFound, "No such torrent", "This release has no other torrent for older clients: its own will do.")
+		s.fail(w, r, http.StatusNotFound, "No such torrent", "This release has no separate torrent for older clients. Use its main torrent.")
 		return
 	}
 	data, sig := torrents.Main, rel.Signatures.Torrent
@@ -78,7 +78,7 @@ func readsOnlyV1(userAgent string) bool {
 // sendSignature answers with a signature file, or that there is none.
 func (s *Site) sendSignature(w http.ResponseWriter, r *http.Request, sig string) {
 	if sig == "" {
-		s.fail(w, r, http.StatusNotFound, "Not signed", "There is no signature here, or not yet.")
+		s.fail(w, r, http.StatusNotFound, "Not signed", "This file has no signature, or not yet.")
 		return
 	}
 	w.Header().Set("Content-Type", "application/x-minisign")
@@ -117,7 +117,7 @@ func (s *Site) publicKey(w http.ResponseWriter, r *http.Request) {
 	}
 	key, err := signature.ParsePublicKey(rel.Signatures.PublicKey)
 	if err != nil {
-		s.fail(w, r, http.StatusNotFound, "Not signed", "This release has no signatures.")
+		s.fail(w, r, http.StatusNotFound, "Not signed", "This release is not signed.")
 		return
 	}
 	s.send(w, "text/plain; charset=utf-8", key.File())

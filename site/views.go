@@ -85,11 +85,11 @@ func (s *Site) render(w http.ResponseWriter, r *http.Request, status int, name s
 		p.Title = b.Title
 	case indexPage:
 		p.Title = "Releases"
-		p.Describe = fmt.Sprintf("%s, by BitTorrent or straight from here.", units.Plural(b.Total, "release"))
+		p.Describe = fmt.Sprintf("%s. Download by BitTorrent or directly.", units.Plural(b.Total, "release"))
 		p.Canon = publish.Absolute(s.base(r), "/")
 	case releasePage:
 		p.Title, p.Canon, p.Torrent = display(b.Name), b.PageURL, b.Torrent
-		p.Describe = fmt.Sprintf("%s, %s. Download by BitTorrent or straight from here.", b.Size, b.FileCount)
+		p.Describe = fmt.Sprintf("%s, %s. Download by BitTorrent or directly.", b.Size, b.FileCount)
 		p.Data = linkedDataOf(s.base(r), b.Release, b.Ref)
 		if b.Signed != nil {
 			p.Sig, p.Key = b.Signed.TorrentSig, b.Signed.Key
@@ -103,7 +103,7 @@ func (s *Site) render(w http.ResponseWriter, r *http.Request, status int, name s
 	var page bytes.Buffer
 	if err := s.pages[name].Execute(&page, p); err != nil {
 		s.opts.Log.Error("site: template failed", "template", name, "err", err)
-		http.Error(w, "The site could not make this page. The reason is in its log.", http.StatusInternalServerError)
+		http.Error(w, "The site could not make this page because of an error. Its log has the reason.", http.StatusInternalServerError)
 		return
 	}
 	h := w.Header()

@@ -107,7 +107,7 @@ func (d *DB) change(ctx context.Context, ref string, w rewrite, f func(*publish.
 
 // Update implements [publish.Catalog].
 func (d *DB) Update(ctx context.Context, ref string, c publish.Change) error {
-	w := rewrite{files: c.Place != nil}
+	w := rewrite{files: c.Location != nil}
 	if c.Links != nil {
 		w.torrents = &c.Links.Torrents
 	}

@@ -66,13 +66,13 @@ func Open(ctx context.Context, dir string, now time.Time) (d *DB, warnings []err
 		if moveErr != nil {
 			return nil, nil, errors.Join(err, moveErr)
 		}
-		warnings = append(warnings, fmt.Errorf("the catalog was damaged (%w): it is set aside as %s and made anew from the records of the releases", err, aside))
+		warnings = append(warnings, fmt.Errorf("the catalog was damaged (%w): it was moved to %s and rebuilt from the records of the releases", err, aside))
 		if err := d.open(ctx); err != nil {
 			return nil, warnings, err
 		}
 		fresh = true
 		if err := d.restoreHistory(ctx, old); err != nil {
-			warnings = append(warnings, fmt.Errorf("the counters of the damaged catalog: %w", err))
+			warnings = append(warnings, fmt.Errorf("reading the counters of the damaged catalog failed: %w", err))
 		}
 	}
 	more, err := d.reconcile(ctx, fresh)

@@ -134,7 +134,7 @@ func (d *DB) reconcile(ctx context.Context, fresh bool) (warnings []error, err e
 				if ctx.Err() != nil {
 					return warnings, context.Cause(ctx)
 				}
-				warnings = append(warnings, fmt.Errorf("the record of release %s: %w; it is published again if its data is in a watched folder", stem, err))
+				warnings = append(warnings, fmt.Errorf("reading the record of release %s failed: %w; the release is published again if its data is in a watched folder", stem, err))
 				os.Rename(filepath.Join(dir, e.Name()), filepath.Join(dir, "corrupt-"+e.Name()))
 			}
 		case fresh && ext == "json" && have[stem+".torrent"]:
@@ -161,7 +161,7 @@ func (d *DB) restore(ctx context.Context, stem string) error {
 	}
 	sum, body, ok := bytes.Cut(b, []byte("\n"))
 	if want := sha256.Sum256(body); !ok || string(sum) != hex.EncodeToString(want[:]) {
-		return errors.New("its checksum does not hold")
+		return errors.New("its checksum is wrong")
 	}
 	var rec record
 	if err := json.Unmarshal(body, &rec); err != nil {
@@ -172,7 +172,7 @@ func (d *DB) restore(ctx context.Context, stem string) error {
 		return err
 	}
 	if r.Hash().String() != filepath.Base(stem) || len(rec.Files) != len(r.Files) {
-		return errors.New("it is of another torrent")
+		return errors.New("it belongs to another torrent")
 	}
 	r.Slug, r.Version, r.Variant, r.Group, r.Notes = string(rec.Slug), rec.Version, rec.Variant, string(rec.Group), string(rec.Notes)
 	r.Watched, r.Stamp, r.Base = string(rec.Watched), rec.Stamp, string(rec.Base)

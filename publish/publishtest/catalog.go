@@ -257,19 +257,19 @@ func testChanges(t *testing.T, c publish.Catalog) {
 	before, _ := c.Get(ctx, "a")
 	group, notes, first, paused, watched, stamp := "g", "n", 90*time.Second, true, "", "t"
 	sig := publish.Signatures{PublicKey: "RWQ", Sums: "s\n", Torrent: "t\n", Twin: "w\n"}
-	place := publish.Place{Path: "/elsewhere", Files: []publish.File{{ModTime: day0.Add(5), Inode: 7}, {ModTime: day0.Add(6), Inode: 8}}}
+	location := publish.Location{Path: "/elsewhere", Files: []publish.File{{ModTime: day0.Add(5), Inode: 7}, {ModTime: day0.Add(6), Inode: 8}}}
 	sums := [][32]byte{sha256.Sum256([]byte("1")), sha256.Sum256([]byte("2"))}
 	if err := c.SetSums(ctx, r.Ref(), r.Hash(), sums); err != nil {
 		t.Fatal(err)
 	}
-	if err := c.Update(ctx, r.Ref(), publish.Change{Group: &group, Notes: &notes, Signatures: &sig, FirstCopy: &first, Paused: &paused, Place: &place, Watched: &watched, Stamp: &stamp}); err != nil {
+	if err := c.Update(ctx, r.Ref(), publish.Change{Group: &group, Notes: &notes, Signatures: &sig, FirstCopy: &first, Paused: &paused, Location: &location, Watched: &watched, Stamp: &stamp}); err != nil {
 		t.Fatal(err)
 	}
 	want := Release("a", "1", "", day0).Filled(torrents(r))
-	want.Group, want.Notes, want.Signatures, want.FirstCopy, want.Paused, want.Path, want.Summed = group, notes, sig, first, paused, place.Path, true
+	want.Group, want.Notes, want.Signatures, want.FirstCopy, want.Paused, want.Path, want.Summed = group, notes, sig, first, paused, location.Path, true
 	want.Watched, want.Stamp = watched, stamp
 	for i := range want.Files {
-		want.Files[i].SHA256, want.Files[i].ModTime, want.Files[i].Inode = sums[i], place.Files[i].ModTime, place.Files[i].Inode
+		want.Files[i].SHA256, want.Files[i].ModTime, want.Files[i].Inode = sums[i], location.Files[i].ModTime, location.Files[i].Inode
 	}
 	got, err := c.Get(ctx, "a")
 	if err != nil {
@@ -291,7 +291,7 @@ func testChanges(t *testing.T, c publish.Catalog) {
 	if err := c.SetSums(ctx, r.Ref(), r.Hash(), sums[:1]); err == nil {
 		t.Error("sums of one file of two")
 	}
-	if err := c.Update(ctx, r.Ref(), publish.Change{Place: &publish.Place{}}); err == nil {
+	if err := c.Update(ctx, r.Ref(), publish.Change{Location: &publish.Location{}}); err == nil {
 		t.Error("a place without files")
 	}
 	links := publish.Links{Base: "http://b.example", Announce: [][]string{{"http://b.example/announce"}}, WebSeeds: []string{"http://b.example/d/a"},
