@@ -7,11 +7,11 @@ import (
 	"spate"
 )
 
-// firstVersion is what the first version of a slug is called where nobody says.
+// firstVersion is the default name of the first version of a slug.
 const firstVersion = "1"
 
-// Filled is r as a catalog keeps it together with t: a copy, with what is left
-// open filled in.
+// Filled returns a copy of r as a catalog stores it together with t. It fills in an empty
+// slug and version and the sizes of the torrents.
 func (r *Release) Filled(t Torrents) *Release {
 	full := *r
 	if full.Slug == "" {
@@ -34,7 +34,7 @@ func cloneTiers(tiers [][]string) [][]string {
 	return out
 }
 
-// With is r with the changes of c.
+// With returns a copy of r with the changes of c.
 func (r *Release) With(c Change) (*Release, error) {
 	with := *r
 	set(&with.Group, c.Group)
@@ -73,7 +73,8 @@ func set[T any](to, from *T) {
 	}
 }
 
-// WithSums is r with the checksums of its files, if ih is its main info-hash.
+// WithSums returns a copy of r with the checksums of its files. It returns [ErrNotFound] if
+// the main info-hash of r is not ih.
 func (r *Release) WithSums(ih spate.InfoHash, sums [][32]byte) (*Release, error) {
 	if r.Hash() != ih || len(sums) != len(r.Files) {
 		return nil, fmt.Errorf("%w: %q has been replaced by another release", ErrNotFound, r.Ref())
