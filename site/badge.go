@@ -8,8 +8,8 @@ import (
 	"spate/internal/units"
 )
 
-// badge answers /r/NAME/badge.svg: a small picture for a project's own pages,
-// with the size and how many seed.
+// badge answers /r/REF/badge.svg with a small picture for other web pages. It shows the size
+// and the number of seeds.
 func (s *Site) badge(w http.ResponseWriter, r *http.Request) {
 	rel := s.find(w, r, r.PathValue("name"))
 	if rel == nil {
@@ -22,8 +22,8 @@ func (s *Site) badge(w http.ResponseWriter, r *http.Request) {
 	s.picture(w, r, drawBadge("torrent", right))
 }
 
-// drawBadge draws two words side by side. The text is fitted to boxes of about
-// its width, so that any font will do.
+// drawBadge draws two texts side by side. It fits each text to the estimated width of its
+// box, whatever the font is.
 func drawBadge(left, right string) string {
 	width := func(s string) int { return utf8.RuneCountInString(s) * 13 / 2 }
 	l, r := width(left)+14, width(right)+14

@@ -337,11 +337,11 @@ func TestPadsTakePlaces(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, Options{MaxDownloads: 1, Wait: -1})
 	rel := f.tree(t, "tree", "a")
-	place := f.downloads.enter(t.Context(), 0, 0, nil)
+	slot := f.downloads.enter(t.Context(), 0, 0, nil)
 	if resp := f.get("GET", "/d/tree/.pad/1000"); resp.StatusCode != http.StatusServiceUnavailable {
 		t.Errorf("without a place: %s", resp.Status)
 	}
-	place.leave()
+	slot.leave()
 	if got := body(t, f.get("GET", "/d/tree/.pad/1000")); len(got) != 1000 || f.Sent(rel.Hash()) != 1000 {
 		t.Errorf("%d bytes, %d were counted", len(got), f.Sent(rel.Hash()))
 	}

@@ -11,35 +11,37 @@ import (
 	"spate/internal/fairpool"
 )
 
-// How the readers of direct downloads are judged. A reader on a slow phone takes 50 kB/s, in
-// steps of about 64 KiB because of the buffers between.
+// Limits for direct downloads: a download below them can lose its slot to another visitor. A
+// slow phone reads 50 kB/s, in steps of about 64 KiB because of the buffers on the way.
 const (
-	readGrace = 4 * time.Second        // a new reader may take nothing for so long
-	readFloor = 16 << 10               // bytes a second that keep a place in any case
-	readQuick = 100 * time.Millisecond // what is taken within that may be taken by buffers
-	readProof = 512 << 10              // bytes that no buffers take
+	readGrace = 4 * time.Second        // time for which a new download may transfer nothing
+	readFloor = 16 << 10               // rate in bytes per second at which a download never loses its slot
+	readQuick = 100 * time.Millisecond // data that is sent in less time may have gone to buffers only
+	readProof = 512 << 10              // bytes that do not fit in buffers
 )
 
-// readers returns the settings of the places for direct downloads.
+// readers returns the options of the slots for direct downloads.
 func readers(most int, grace time.Duration) fairpool.Options {
 	return fairpool.Options{Places: most, Grace: grace, Floor: readFloor, Pause: grace * 5 / 2, Quick: readQuick, Proof: readProof}
 }
 
-// liveTurn is how long a visitor at least watches live numbers when others want to.
+// liveTurn is the time for which a visitor can watch live numbers before others may take the
+// slot.
 const liveTurn = 30 * time.Second
 
 const (
-	// lookAgain is the longest time after which somebody who waits looks for a reader
-	// that makes room.
+	// lookAgain is the maximum time after which a waiting visitor checks again whether a
+	// download can be ended.
 	lookAgain = time.Second
-	// maxWaiting bounds the visitors who wait for a place among the downloads.
+	// maxWaiting is the maximum number of visitors who wait for a download slot.
 	maxWaiting = 1024
 )
 
-// PoolStats is the state of one bounded number of places of a [Site].
+// PoolStats is the state of a limited number of slots of a [Site].
 type PoolStats struct {
-	Places, Held int
-	// Refused visitors got no place, MadeRoom ones lost theirs to others.
+	Places, Held int // number of slots, and of those in use
+	// Refused counts the visitors who got no slot, and MadeRoom those who lost their slot
+	// to others.
 	Refused, MadeRoom uint64
 }
 
@@ -49,47 +51,46 @@ func (s *Site) Pools() (downloads, live PoolStats) {
 	return s.downloads.counts(), s.watchers.counts()
 }
 
-func (p *places) counts() PoolStats {
+func (p *slotPool) counts() PoolStats {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return PoolStats{Places: p.most, Held: p.pool.Len(), Refused: p.refused, MadeRoom: p.madeRoom}
 }
 
-// places is a pool of places that visitors share. It is safe for concurrent use.
-type places struct {
+// slotPool is a limited number of slots for visitors. It is safe for concurrent use.
+type slotPool struct {
 	mu     sync.Mutex
-	pool   *fairpool.Pool[func()] // guarded by mu; a value ends its holder
-	line   []*waiter              // in the order in which they came; guarded by mu
-	lookAt time.Time              // when those in the line are tried again; guarded by mu
-	most   int                    // places
+	pool   *fairpool.Pool[func()] // guarded by mu; a value is a function that ends its holder
+	line   []*waiter              // waiting visitors in the order of arrival; guarded by mu
+	lookAt time.Time              // when to check the line again; guarded by mu
+	most   int                    // number of slots
 
 	refused, madeRoom uint64 // guarded by mu
 }
 
-// waiter is a visitor without a place, who waits for one.
+// waiter is a visitor who waits for a slot.
 type waiter struct {
 	network fairpool.Network
 	came    time.Time
 	end     func()
-	ready   chan *place // gets a place, or nil when there is no room to wait either
+	ready   chan *slot // receives a slot, or nil if too many visitors wait
 }
 
-func newPlaces(opt fairpool.Options) *places {
-	return &places{pool: fairpool.New[func()](opt), most: opt.Places}
+func newSlotPool(opt fairpool.Options) *slotPool {
+	return &slotPool{pool: fairpool.New[func()](opt), most: opt.Places}
 }
 
-// enter takes a place for a visitor, who waits for it for patience at most. It returns nil
-// if there is none. end is called, once at most, when the visitor has to make room for
-// another; the place is lost then.
-func (p *places) enter(ctx context.Context, patience time.Duration, network fairpool.Network, end func()) *place {
-	w := &waiter{network, time.Now(), end, make(chan *place, 1)}
+// enter waits up to patience for a slot for a visitor. It returns nil if it gets none. If the
+// visitor later loses the slot to another one, end is called once.
+func (p *slotPool) enter(ctx context.Context, patience time.Duration, network fairpool.Network, end func()) *slot {
+	w := &waiter{network, time.Now(), end, make(chan *slot, 1)}
 	p.queue(w)
 	enough := time.NewTimer(patience)
 	defer enough.Stop()
 	for again := p.serve(); ; again = p.look() {
 		select {
-		case place := <-w.ready:
-			return place
+		case slot := <-w.ready:
+			return slot
 		case <-enough.C:
 		case <-ctx.Done():
 		case <-time.After(again):
@@ -97,17 +98,17 @@ func (p *places) enter(ctx context.Context, patience time.Duration, network fair
 		}
 		p.giveUp(w)
 		select {
-		case place := <-w.ready: // it came just now
-			return place
+		case slot := <-w.ready: // received at the same moment
+			return slot
 		default:
 			return nil
 		}
 	}
 }
 
-// queue adds a visitor to those who wait. If they are too many, one of the network that
-// has the most of them is refused, the one that waits the longest.
-func (p *places) queue(w *waiter) {
+// queue adds a visitor to the line. If too many visitors wait, it refuses the one who has
+// waited longest in the network with the most waiting visitors.
+func (p *slotPool) queue(w *waiter) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if len(p.line) >= maxWaiting {
@@ -123,8 +124,8 @@ func (p *places) queue(w *waiter) {
 	p.line = append(p.line, w)
 }
 
-// giveUp takes a visitor out of those who wait.
-func (p *places) giveUp(w *waiter) {
+// giveUp removes a visitor from the line.
+func (p *slotPool) giveUp(w *waiter) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if i := slices.Index(p.line, w); i >= 0 {
@@ -133,8 +134,9 @@ func (p *places) giveUp(w *waiter) {
 	}
 }
 
-// serve gives those who wait what places there are, and returns when to look again.
-func (p *places) serve() (again time.Duration) {
+// serve gives the available slots to waiting visitors, and returns the time after which to
+// call it again.
+func (p *slotPool) serve() (again time.Duration) {
 	now := time.Now()
 	for {
 		more, ended := p.serveOne(now)
@@ -155,8 +157,9 @@ func (p *places) serve() (again time.Duration) {
 	return again
 }
 
-// look is serve for one of many who wait, of whom one does it for all.
-func (p *places) look() (again time.Duration) {
+// look calls serve unless another waiting visitor has called it a short time ago, and returns
+// the time after which to call it again.
+func (p *slotPool) look() (again time.Duration) {
 	p.mu.Lock()
 	again = time.Until(p.lookAt)
 	p.mu.Unlock()
@@ -166,9 +169,9 @@ func (p *places) look() (again time.Duration) {
 	return p.serve()
 }
 
-// serveOne gives a place to one who waits. It reports whether it had one, and returns what
-// ends the visitor who made room.
-func (p *places) serveOne(now time.Time) (had bool, ended func()) {
+// serveOne gives a slot to one waiting visitor and reports whether it could. If another
+// visitor has lost the slot, ended is the function that ends that visitor.
+func (p *slotPool) serveOne(now time.Time) (had bool, ended func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if len(p.line) == 0 {
@@ -182,7 +185,7 @@ func (p *places) serveOne(now time.Time) (had bool, ended func()) {
 	if m == nil {
 		return false, nil
 	}
-	p.line[i].ready <- &place{p, m}
+	p.line[i].ready <- &slot{p, m}
 	p.line = slices.Delete(p.line, i, i+1)
 	if out != nil {
 		p.madeRoom++
@@ -191,43 +194,43 @@ func (p *places) serveOne(now time.Time) (had bool, ended func()) {
 	return true, ended
 }
 
-// place is a visitor's place.
-type place struct {
-	in *places
-	m  *fairpool.Member[func()]
+// slot is the slot of a visitor.
+type slot struct {
+	pool *slotPool
+	m    *fairpool.Member[func()]
 }
 
-// offer notes that there is something to take for the visitor.
-func (l *place) offer() {
-	l.in.mu.Lock()
-	defer l.in.mu.Unlock()
-	l.m.Offer(time.Now())
+// offer records that the site has data for the visitor.
+func (s *slot) offer() {
+	s.pool.mu.Lock()
+	defer s.pool.mu.Unlock()
+	s.m.Offer(time.Now())
 }
 
-// took notes that the visitor has taken n bytes.
-func (l *place) took(n int64) {
-	l.in.mu.Lock()
-	defer l.in.mu.Unlock()
-	l.m.Took(time.Now(), n)
+// took records that the visitor has received n bytes.
+func (s *slot) took(n int64) {
+	s.pool.mu.Lock()
+	defer s.pool.mu.Unlock()
+	s.m.Took(time.Now(), n)
 }
 
-// suspect reports whether the visitor has taken little so far, others of its network took
-// nothing lately, and all places are held.
-func (l *place) suspect() bool {
-	l.in.mu.Lock()
-	defer l.in.mu.Unlock()
-	return l.in.pool.Full() && l.m.Standing(time.Now()) == fairpool.Suspect
+// suspect reports whether all slots are in use, the visitor has received little so far, and
+// other visitors of its network have recently received nothing.
+func (s *slot) suspect() bool {
+	s.pool.mu.Lock()
+	defer s.pool.mu.Unlock()
+	return s.pool.pool.Full() && s.m.Standing(time.Now()) == fairpool.Suspect
 }
 
-// leave gives the place back, to those who wait.
-func (l *place) leave() {
-	l.in.mu.Lock()
-	l.m.Leave(time.Now())
-	l.in.mu.Unlock()
-	l.in.serve()
+// leave frees the slot for waiting visitors.
+func (s *slot) leave() {
+	s.pool.mu.Lock()
+	s.m.Leave(time.Now())
+	s.pool.mu.Unlock()
+	s.pool.serve()
 }
 
-// networkOf returns the network that the visitor behind a request counts for.
+// networkOf returns the network of the visitor who sent a request.
 func (s *Site) networkOf(r *http.Request) fairpool.Network {
 	var from netip.Addr
 	if s.opts.ClientAddr != nil {
