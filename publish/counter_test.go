@@ -10,8 +10,8 @@ import (
 	"spate"
 )
 
-// TestCounter protects the count of downloads: each counts once, whatever was
-// killed when, and whatever the tracker forgot.
+// TestCounter checks that each download counts exactly once, even if the process is killed or
+// the tracker loses its state.
 func TestCounter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := NewMemory()
