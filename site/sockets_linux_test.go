@@ -12,13 +12,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestHogsOverSockets: readers that take nothing make room over real connections, for which
-// the system buffers: first those of the network that has the most of them.
+// TestHogsOverSockets checks over real connections, with the buffers of the system, that readers
+// that take nothing lose their slots, first those in the network with the most slots.
 func TestHogsOverSockets(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, Options{MaxDownloads: 8, Wait: time.Minute, loopbackCounts: true, grace: 200 * time.Millisecond})
 	f.release(t, "data.bin", 64<<20)
-	// As the listener of the program is set: little waits in a socket to be sent.
+	// As in the program, a socket buffers little unsent data.
 	lc := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) (err error) {
 		c.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, 64<<10) })
 		return err
