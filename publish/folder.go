@@ -172,7 +172,7 @@ func (f *Folder) step(ctx context.Context) bool {
 	scan := f.scan
 	f.mu.Unlock()
 	if scan.Err != nil {
-		return false // nothing is known
+		return false // the content of the folder is unknown
 	}
 	in, err := f.open()
 	var pl *plan

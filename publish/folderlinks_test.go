@@ -96,14 +96,14 @@ func TestFolderTrapsLater(t *testing.T) {
 			list["x~1"], list["x~2"] = "as it was", foldertest.Secret
 		case trap.Name == "link to a directory out" && h.follow:
 			list["x~1"], list["x~2"] = "as it was", "secret="+foldertest.Secret
-		case trap.Name == "directory" || want == foldertest.Denied: // cannot be published, and what was there stays
+		case trap.Name == "directory" || want == foldertest.Denied: // cannot be published; the old release stays
 			list["x~1"] = "as it was"
-		case h.follow && strings.HasSuffix(trap.Name, "to nothing"): // a disk that is away
+		case h.follow && strings.HasSuffix(trap.Name, "to nothing"): // the target may be on a disk that is not mounted
 			list["x~1"] = "as it was"
 		}
 		h.update()
 		h.expect(list)
-		h.start(1) // and at the next start
+		h.start(1) // the same after a restart
 		if restored, err := h.pub.Restore(t.Context()); err != nil {
 			t.Error(restored, err)
 		}
@@ -123,7 +123,7 @@ func TestFolderNotesTraps(t *testing.T) {
 		for range 2 {
 			h.update()
 			if trap.Name == "link to a directory out" && h.follow {
-				continue // it is published for itself
+				continue // it is an entry of its own
 			}
 			h.expect(map[string]string{"x~1": "data"})
 			if r, _ := h.catalog.Get(t.Context(), "x"); r.Notes != notes {
@@ -226,7 +226,7 @@ func TestFolderTorrentTraps(t *testing.T) {
 		trap.Put(t, h.at("x.torrent"))
 		h.update()
 		if trap.Name == "link to a directory out" && h.follow {
-			return // it is published for itself
+			return // it is an entry of its own
 		}
 		h.expect(map[string]string{"data~1": "of the torrent"})
 		r, err := h.catalog.Get(t.Context(), "data")
@@ -384,7 +384,7 @@ func TestServedSwapped(t *testing.T) {
 				}
 				os.RemoveAll(h.at(name))
 				trap.Put(t, h.at(name))
-				alike := *r // as an attacker would have it who chooses times and inodes
+				alike := *r // as if an attacker could choose times and inodes
 				alike.Files = append([]File{}, r.Files...)
 				for _, path := range []string{h.at(file), filepath.Join(filepath.Dir(h.in), "outside", "x", "secret"), filepath.Join(filepath.Dir(h.in), "outside", "tree", "secret")} {
 					if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() {

@@ -35,7 +35,7 @@ func TestSigned(t *testing.T) {
 	run := func() {
 		synctest.Test(t, func(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
-			p.listed = make(chan struct{}, 1) // of this bubble
+			p.listed = make(chan struct{}, 1) // a channel of this synctest bubble
 			go p.Run(ctx)
 			synctest.Wait()
 			cancel()

@@ -24,7 +24,7 @@ func TestSums(t *testing.T) {
 	publish("first", "1")
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
-		p.listed = make(chan struct{}, 1) // of this bubble
+		p.listed = make(chan struct{}, 1) // a channel of this synctest bubble
 		done := make(chan error)
 		go func() { done <- p.Run(ctx) }()
 		synctest.Wait()

@@ -175,7 +175,7 @@ func TestHogs(t *testing.T) {
 		name   string
 		hogs   int
 		from   func(i int) netip.Addr
-		rate   int // of each, bytes a second
+		rate   int // of each visitor, in bytes per second
 		opts   Options
 		proxy  bool
 		honest netip.Addr
@@ -242,7 +242,7 @@ func TestHogs(t *testing.T) {
 // Slow readers keep their slots to the end while other visitors come.
 func TestSlowReadersAreNotEnded(t *testing.T) {
 	t.Parallel()
-	inCrowd(t, Options{DownloadRate: 1 << 20}, false, 6<<20, func(w *crowd) { // 16 places
+	inCrowd(t, Options{DownloadRate: 1 << 20}, false, 6<<20, func(w *crowd) { // 16 slots
 		var phones sync.WaitGroup
 		for i := range 12 {
 			phones.Go(func() {
@@ -257,7 +257,7 @@ func TestSlowReadersAreNotEnded(t *testing.T) {
 			w.hog(manyNetworks(i), 1000*(i%2), 0)
 			time.Sleep(200 * time.Millisecond)
 		}
-		for i := range 20 { // as many as come and go beside
+		for i := range 20 { // number of other visitors that come and go
 			if conn, resp := w.visit(honestAddr, "/d/data.bin", "Range: bytes=0-99999"); conn == nil || resp.StatusCode != http.StatusPartialContent {
 				t.Errorf("visitor %d: %+v", i, resp)
 			} else {
@@ -300,7 +300,7 @@ func TestOfficeBehindOneAddress(t *testing.T) {
 // gets no slot receives Retry-After.
 func TestEndedDownloadGoesOn(t *testing.T) {
 	t.Parallel()
-	inCrowd(t, Options{DownloadRate: 4 * perDownload}, false, 2<<20, func(w *crowd) { // 4 places
+	inCrowd(t, Options{DownloadRate: 4 * perDownload}, false, 2<<20, func(w *crowd) { // 4 slots
 		slow := manyNetworks(0)
 		_, first := w.visit(slow, "/d/data.bin")
 		time.Sleep(time.Minute)
@@ -320,7 +320,7 @@ func TestEndedDownloadGoesOn(t *testing.T) {
 		if downloads.Places != 4 || downloads.Held != 4 || downloads.MadeRoom != 1 || downloads.Refused != 1 {
 			t.Errorf("%+v", downloads)
 		}
-		time.Sleep(3 * time.Minute) // the others are done
+		time.Sleep(3 * time.Minute) // the other downloads have ended
 		_, rest := w.visit(slow, "/d/data.bin", fmt.Sprintf("Range: bytes=%d-\r\nIf-Range: %s", len(got), first.Header.Get("ETag")))
 		more, err := io.ReadAll(rest.Body)
 		_, data := random(t, 2<<20, w.site.dir, "again")

@@ -186,7 +186,7 @@ func TestNoWayOut(t *testing.T) {
 		"/d/..%2fsecret", "/d/%2e%2e/secret", "/d//secret", "/d/tree//a", "/d/tree/./a/../../secret", "/d/tree/a%00", "/d/tree/%2fetc%2fpasswd",
 		"/static/../handler.go", "/static/..%2ftemplates%2flayout.html", "/t/..%2fsecret.torrent",
 	} {
-		// By hand, for a client would tidy the path up.
+		// Without an HTTP client, which would clean the path.
 		conn, err := net.Dial("tcp", ts.Listener.Addr().String())
 		if err != nil {
 			t.Fatal(err)
@@ -268,7 +268,7 @@ func TestChangedWhileSent(t *testing.T) {
 // TestStall checks that a download ends if its reader takes nothing.
 func TestStall(t *testing.T) {
 	t.Parallel()
-	f := newFixture(t, Options{MaxDownloads: 1, Wait: -1, Stall: 2 * time.Second}) // no other download is so late, even on a busy machine
+	f := newFixture(t, Options{MaxDownloads: 1, Wait: -1, Stall: 2 * time.Second}) // longer than any pause of another download, even on a busy machine
 	f.release(t, "data.bin", 64<<20)
 	ts := httptest.NewServer(f)
 	defer ts.Close()

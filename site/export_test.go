@@ -58,7 +58,7 @@ func TestExport(t *testing.T) {
 	if done.Releases < 50 || done.Files < 300 {
 		t.Errorf("%+v", done)
 	}
-	for _, p := range skipped { // names to which no disk can add .torrent
+	for _, p := range skipped { // names that are too long with .torrent
 		if !strings.Contains(p, "€€€€") && !strings.Contains(p, `""""`) {
 			t.Errorf("skipped: %q", p)
 		}

@@ -57,7 +57,7 @@ func TestManyAtOnce(t *testing.T) {
 		}
 	})
 	wg.Wait()
-	ts.Close() // waits until every request is done with
+	ts.Close() // waits for all requests
 	if n := f.Sent(mustGet(t, f.catalog, "0.iso").Hash()); n != 32*(3<<20) {
 		t.Errorf("%d bytes were counted", n)
 	}

@@ -222,7 +222,7 @@ func TestCharts(t *testing.T) {
 		t.Errorf("charts of nothing: %+v", c)
 	}
 	h := publish.History{Days: []publish.Day{
-		{Date: "2026-10-20", Counts: publish.Counts{Completed: 100}}, // too long ago
+		{Date: "2026-10-20", Counts: publish.Counts{Completed: 100}}, // before the first day of the chart
 		{Date: "2026-11-20", Counts: publish.Counts{Completed: 3, Direct: 1, SeedBytes: 150}},
 		{Date: "2026-11-24", Counts: publish.Counts{Completed: 8}},
 		{Date: "rubbish", Counts: publish.Counts{Completed: 8}},

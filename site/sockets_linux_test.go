@@ -43,12 +43,12 @@ func TestHogsOverSockets(t *testing.T) {
 		}
 		defer resp.Body.Close()
 	}
-	single, err := get("127.2.0.1") // takes nothing for now either
+	single, err := get("127.2.0.1") // does not read yet either
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer single.Body.Close()
-	honest := make([]*http.Response, 4) // for the first a place is free
+	honest := make([]*http.Response, 4) // one slot is free for the first of them
 	for i := range honest {
 		if honest[i], err = get(fmt.Sprintf("127.%d.0.1", 3+i)); err != nil {
 			t.Fatal(err)
@@ -58,7 +58,7 @@ func TestHogsOverSockets(t *testing.T) {
 	if downloads, _ := f.Pools(); downloads.MadeRoom != 3 || downloads.Held != 8 {
 		t.Errorf("%+v", downloads)
 	}
-	for i, resp := range append(honest, single) { // that is alone in its network, as they are
+	for i, resp := range append(honest, single) { // the only one in its network, like the others
 		if n, err := io.Copy(io.Discard, resp.Body); n != 64<<20 {
 			t.Errorf("download %d of those that stay: %s, %d bytes: %v", i, resp.Status, n, err)
 		}

@@ -35,7 +35,7 @@ func TestTheme(t *testing.T) {
 	}
 }
 
-// A thousand releases; pages are to take well under 50 ms each.
+// The pages of a thousand releases take less than 50 ms each.
 func BenchmarkPages(b *testing.B) {
 	f := newFixture(b, Options{Swarm: func(spate.InfoHash) (Swarm, bool) { return Swarm{1, 2, 3}, true }})
 	for i := range 1000 {

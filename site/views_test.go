@@ -90,7 +90,7 @@ func TestHostileNames(t *testing.T) {
 	for _, q := range hostile {
 		page := body(t, f.get("GET", "/?q="+url.QueryEscape(q), "Accept", "text/html"))
 		if !utf8.ValidString(q) || strings.ContainsAny(q, "\x1b\r\u202e") {
-			continue // the visitor's own text, in an attribute of his own page
+			continue // the text of the visitor, in an attribute of the page
 		}
 		harmless(t, page)
 	}
