@@ -20,9 +20,10 @@ var rows = map[string]int{
 	".": 0, "bencode": 0, "bitfield": 0, "merkle": 0, "internal": 0,
 	"metainfo": 1, "tracker": 1, "tracker/wire": 1, "peerwire": 1, "signature": 1,
 	"lsd": 2, "maker": 2, "storage": 2, "tracker/trackerclient": 2, "tracker/swarm": 2,
+	"internal/fault": 2,
 	"torrent": 3, "tracker/trackerserver": 3,
 	"publish": 4, "site": 4,
-	"internal/cli": 5, "internal/legacy": 5, "cmd": 6,
+	"internal/api": 5, "internal/cli": 5, "internal/legacy": 5, "cmd": 6,
 	"e2e": 7, "bench": 7, "packaging": 7, "scripts": 7,
 }
 
@@ -32,6 +33,7 @@ var edges = map[[2]string]bool{
 	{"tracker/wire", "tracker"}:         true,
 	{"tracker/swarm", "tracker/swarm"}:  true,
 	{"site", "publish"}:                 true,
+	{"internal/cli", "internal/api"}:    true,
 	{"internal/cli", "internal/legacy"}: true,
 }
 

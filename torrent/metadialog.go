@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"spate/peerwire"
+	"spate/torrent/internal/transport"
 )
 
 var (
@@ -101,15 +102,15 @@ func (f *metaFetch) converse(d *metaDialog, hs peerwire.Handshake) error {
 	if !d.incoming {
 		f.listensAt(d.addr)
 	}
-	in := inbox{from: f.s.buf}
-	defer in.release()
+	in := transport.NewInbox(f.s.buf)
+	defer in.Release()
 	need := 0
 	for {
-		n, err := nc.Read(in.space(need))
-		in.read(n)
+		n, err := nc.Read(in.Space(need))
+		in.Fill(n)
 		if err != nil {
 			if d.over() {
-				d.note(in.b[in.r:in.w])
+				d.note(in.Unread())
 				err = errHalted
 			}
 			return err
@@ -124,23 +125,23 @@ func (f *metaFetch) converse(d *metaDialog, hs peerwire.Handshake) error {
 
 // takeAll handles the messages that have come whole. done says that the metadata is
 // whole, need how many bytes the next message has at least.
-func (d *metaDialog) takeAll(in *inbox) (done bool, need int, err error) {
+func (d *metaDialog) takeAll(in *transport.Inbox) (done bool, need int, err error) {
 	for {
 		var m peerwire.Message
-		size, more, err := peerwire.Parse(in.b[in.r:in.w], &m)
+		size, more, err := peerwire.Parse(in.Unread(), &m)
 		if size == 0 || err != nil {
 			return false, more, err
 		}
 		if m.ID != peerwire.Extended || m.Index != extMetadata {
-			d.note(in.b[in.r : in.r+size])
+			d.note(in.Unread()[:size])
 		}
-		in.r += size
+		in.Discard(size)
 		done, err := d.take(&m)
 		if errors.Is(err, errWrongMetadata) {
 			d.f.ban(d.addr)
 		}
 		if done {
-			d.note(in.b[in.r:in.w])
+			d.note(in.Unread())
 		}
 		if done || err != nil {
 			return done, 0, err

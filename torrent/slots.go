@@ -30,10 +30,10 @@ const (
 func (c *conn) judgeLocked(now time.Time) bool {
 	was := c.idle
 	unacked := 0
-	if c.unacked != nil && (c.writing || !c.amChoking) {
-		unacked = c.unacked()
+	if c.writing || !c.amChoking {
+		unacked, _ = c.sock.Unacked()
 	}
-	if sent := c.sent.Load(); sent != c.sentSeen || unacked != c.unackedSeen || c.limited.Load() {
+	if sent := c.sent.Load(); sent != c.sentSeen || unacked != c.unackedSeen || c.sock.WaitingUp() {
 		c.sentSeen, c.unackedSeen, c.tookAt = sent, unacked, now
 	}
 	switch {
@@ -63,7 +63,7 @@ func (c *conn) proveLocked() {
 }
 
 // wantsLocked reports whether the peer is likely to take data from us.
-func (c *conn) wantsLocked() bool { return !c.idle && c.servedLocked() && c.peerInterested }
+func (c *conn) wantsLocked() bool { return !c.idle && c.mayServeLocked() && c.peerInterested }
 
 // hesitatesLocked reports whether the peer was unchoked and did not ask soon, or took
 // nothing while more peers than usual were unchoked. Such a peer loses its slot to one
@@ -78,7 +78,7 @@ func (c *conn) hesitatesLocked(now time.Time) bool {
 // dawdlesLocked reports whether the peer is unchoked and interested but slow to ask,
 // for example because it is still getting ready to download.
 func (c *conn) dawdlesLocked() bool {
-	return c.idle && !c.amChoking && c.peerInterested && !c.writing && c.servedLocked()
+	return c.idle && !c.amChoking && c.peerInterested && !c.writing && c.mayServeLocked()
 }
 
 // fillSlotsLocked unchokes waiting peers while slots are free, without waiting for the
@@ -182,7 +182,7 @@ func (t *Torrent) takenLocked(now time.Time) (moved, steady bool) {
 	for _, c := range t.conns {
 		switch {
 		case c == nil:
-		case c.limited.Load():
+		case c.sock.WaitingUp():
 			return true, true
 		case !c.amChoking && c.tookAt.Equal(now):
 			moved = true

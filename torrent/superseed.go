@@ -229,7 +229,7 @@ func (c *conn) superShowLocked() {
 	for ahead < want && len(c.super.open) < maxShown {
 		n, held := c.superShowNextLocked()
 		if n == 0 {
-			if held && ahead == 0 && c.unacked != nil {
+			if _, known := c.sock.Unacked(); held && ahead == 0 && known {
 				c.superRetryLocked()
 			}
 			return
@@ -240,7 +240,10 @@ func (c *conn) superShowLocked() {
 
 // arrivedLocked reports whether the peer has received everything that was written to
 // it.
-func (c *conn) arrivedLocked() bool { return c.unacked == nil || c.unacked() == 0 }
+func (c *conn) arrivedLocked() bool {
+	n, _ := c.sock.Unacked()
+	return n == 0
+}
 
 // superRetryLocked looks again, in a moment, at a peer that is still receiving the
 // last of what it asked for. It waits longer each time, up to a second.

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"spate"
+	"spate/internal/fault"
 	"spate/tracker"
 	"spate/tracker/trackerclient"
 )
@@ -73,14 +74,14 @@ func (a *app) announce(ctx context.Context, url, hash string, opt announceOption
 	}
 	event, err := tracker.ParseEvent(name)
 	if err != nil {
-		return usagef("--event: %w", err)
+		return fault.Usagef("--event: %w", err)
 	}
 	if opt.port == 0 {
-		return usagef("--peer-port 0: a peer has a port")
+		return fault.Usagef("--peer-port 0: a peer has a port")
 	}
 	c, err := trackerclient.New(trackerclient.Options{LocalAddr: opt.bind.Addr, Timeout: opt.timeout})
 	if err != nil {
-		return usagef("%w", err)
+		return fault.Usagef("%w", err)
 	}
 	defer c.Close()
 	req := &tracker.AnnounceRequest{
@@ -160,7 +161,7 @@ func parseHash(s string) (spate.InfoHash, error) {
 	}
 	h, err := spate.ParseInfoHash(s)
 	if err != nil {
-		return h, usageHint("spate show X.torrent prints the info-hash of a torrent", "%w", err)
+		return h, fault.UsageHint("spate show X.torrent prints the info-hash of a torrent", "%w", err)
 	}
 	return h, nil
 }

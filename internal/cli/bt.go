@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"spate"
+	"spate/internal/fault"
 	"spate/internal/legacy"
 )
 
@@ -32,7 +33,7 @@ link to spate with the program's name does the same. NAME --help lists options.`
 	}
 	cmd.Args = need(1, -1, "the NAME of a program")
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
-		return usageHint("spate bt --help lists them", "there is no program %q", args[0])
+		return fault.UsageHint("spate bt --help lists them", "there is no program %q", args[0])
 	}
 	return cmd
 }
@@ -55,14 +56,14 @@ func (a *app) tool(ctx context.Context, t *legacy.Tool, argv []string) error {
 	case len(argv) == 1 && argv[0] == "--version":
 		return a.printf("%s (spate %s)\n", t.Name, spate.Version)
 	case t.Instead != "":
-		return fail(CodeFailed, "", "%s: %s", t.Name, t.Instead)
+		return fault.New(fault.Failed, "", "%s: %s", t.Name, t.Instead)
 	case len(argv) == 0:
 		io.WriteString(a.console, t.Usage())
-		return &Error{Code: CodeUsage}
+		return &fault.Error{Code: fault.Usage}
 	}
 	v, args, notes, err := t.Parse(argv)
 	if err != nil {
-		return usageHint(t.Name+" --help lists the options", "%s: %w", t.Name, err)
+		return fault.UsageHint(t.Name+" --help lists the options", "%s: %w", t.Name, err)
 	}
 	for _, n := range notes {
 		a.console.line(t.Name + ": " + escape(n))
@@ -86,7 +87,7 @@ func (r *toolRun) print(s string) error {
 
 // usage is an error in the arguments.
 func (r *toolRun) usage(format string, args ...any) error {
-	return usageHint(r.tool.Name+" --help lists the options", r.tool.Name+": "+format, args...)
+	return fault.UsageHint(r.tool.Name+" --help lists the options", r.tool.Name+": "+format, args...)
 }
 
 // flags gives the flags of a verb the defaults and the SPATE_* variables that
@@ -124,7 +125,7 @@ func (r *toolRun) eachFile(ctx context.Context, files []string, f func(path stri
 		}
 	}
 	if failed > 0 {
-		return fail(exitCode(first), hintFor(first), "%d of %d files failed", failed, len(files))
+		return fault.New(fault.CodeOf(first), hintFor(first), "%d of %d files failed", failed, len(files))
 	}
 	return nil
 }
@@ -137,7 +138,7 @@ func openText(option, path string, read func(io.Reader) error) error {
 	}
 	defer f.Close()
 	if err := read(f); err != nil {
-		return usageHint("correct "+path, "%s %s: %w", option, path, err)
+		return fault.UsageHint("correct "+path, "%s %s: %w", option, path, err)
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"spate/bencode"
+	"spate/internal/fault"
 	"spate/internal/legacy"
 	"spate/metainfo"
 )
@@ -139,7 +140,7 @@ func (r *toolRun) copyAnnounce(ctx context.Context) error {
 		return err
 	}
 	if len(from.AnnounceList) == 0 {
-		return fail(CodeFailed, "", "%s names no tracker", r.args[0])
+		return fault.New(fault.Failed, "", "%s names no tracker", r.args[0])
 	}
 	changes := map[string][]byte{"announce": nil, "announce-list": nil}
 	for key := range changes {

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"spate/internal/fault"
 	"spate/internal/folder"
 	"spate/internal/legacy"
 	"spate/metainfo"
@@ -68,8 +69,8 @@ func (r *toolRun) download(ctx context.Context) error {
 
 // hintPlace tells of --saveas where the verbs would tell of their flags.
 func hintPlace(err error) error {
-	if exitCode(err) == CodeExists {
-		return hinted(err, "move it away, or name another place with --saveas")
+	if fault.CodeOf(err) == fault.Exists {
+		return fault.WithHint(err, "move it away, or name another place with --saveas")
 	}
 	return err
 }
@@ -344,7 +345,7 @@ func statusOf(t *torrent.Torrent, path string, seeded bool) *legacy.Status {
 		}
 	case torrent.StateFailed:
 		s.Activity = "stopped"
-		s.Errors = append(s.Errors, escape(message(st.Err)))
+		s.Errors = append(s.Errors, escape(fault.Message(st.Err)))
 	case torrent.StateDownloading:
 		if st.Peers == 0 {
 			s.Activity = "connecting to peers"
@@ -354,7 +355,7 @@ func statusOf(t *torrent.Torrent, path string, seeded bool) *legacy.Status {
 	}
 	for _, tr := range st.Trackers {
 		if tr.Err != nil && !errors.Is(tr.Err, context.Canceled) {
-			s.Errors = append(s.Errors, "Problem connecting to tracker - "+escape(clip(message(tr.Err), 300)))
+			s.Errors = append(s.Errors, "Problem connecting to tracker - "+escape(clip(fault.Message(tr.Err), 300)))
 		}
 	}
 	return s

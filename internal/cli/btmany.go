@@ -15,6 +15,7 @@ import (
 
 	"github.com/fsnotify/fsnotify"
 
+	"spate/internal/fault"
 	"spate/internal/folder"
 	"spate/metainfo"
 )
@@ -234,7 +235,7 @@ func (l *launcher) scan(ctx context.Context, w *fsnotify.Watcher) error {
 		if t.job, t.err = l.add(ctx, path); t.err == nil {
 			l.say("added %q", path)
 		} else if ctx.Err() == nil {
-			l.say("FAILURE: %s: %s", path, message(t.err))
+			l.say("FAILURE: %s: %s", path, fault.Message(t.err))
 		}
 		l.mu.Lock()
 		l.all[path] = t

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"spate"
+	"spate/internal/fault"
 	"spate/internal/folder"
 	"spate/internal/legacy"
 	"spate/tracker/trackerserver"
@@ -209,11 +210,11 @@ func (d *dfileMemo) open(n *node) error {
 		return nil
 	}
 	if len(b) > legacy.MaxDFile {
-		return fail(CodeBadData, "name another file with --dfile", "%s is larger than 64 MiB", d.path)
+		return fault.New(fault.BadData, "name another file with --dfile", "%s is larger than 64 MiB", d.path)
 	}
 	completed, err := legacy.ParseDFile(b)
 	if err != nil {
-		return fail(CodeBadData, "it is not written over: name another file with --dfile", "%s was not written by a tracker: %w", d.path, err)
+		return fault.New(fault.BadData, "it is not written over: name another file with --dfile", "%s was not written by a tracker: %w", d.path, err)
 	}
 	for h, c := range completed {
 		if err := n.table.SetCompleted(h, c); err != nil {

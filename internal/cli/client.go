@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"spate/internal/fault"
 	"spate/internal/notutp"
 	"spate/lsd"
 	"spate/torrent"
@@ -82,10 +83,10 @@ type client struct {
 // announcer takes the place of a tracker client when it is not nil.
 func (a *app) newClient(f *clientFlags, resume string, announcer func(torrent.Announcer) torrent.Announcer) (*client, error) {
 	if f.peerPort < -1 || f.peerPort > 65535 {
-		return nil, usagef("--peer-port %d: a port is a number from 0 to 65535", f.peerPort)
+		return nil, fault.Usagef("--peer-port %d: a port is a number from 0 to 65535", f.peerPort)
 	}
 	if err := os.MkdirAll(resume, 0o700); err != nil {
-		return nil, hinted(err, "choose another directory with --state DIR")
+		return nil, fault.WithHint(err, "choose another directory with --state DIR")
 	}
 	trk, err := trackerclient.New(trackerclient.Options{LocalAddr: f.bind.Addr, Timeout: f.trackerTimeout})
 	if err != nil {
@@ -177,7 +178,7 @@ func (a *app) localPeers(f *clientFlags, s *torrent.Session) (*lsd.Service, erro
 	if f.lsdGroup != "" {
 		g, err := netip.ParseAddrPort(f.lsdGroup)
 		if err != nil || !g.Addr().IsMulticast() || g.Port() == 0 {
-			return nil, usagef("--lsd-group %s: want a multicast address with a port, such as %v", f.lsdGroup, lsd.Group4)
+			return nil, fault.Usagef("--lsd-group %s: want a multicast address with a port, such as %v", f.lsdGroup, lsd.Group4)
 		}
 		opt.Groups = []netip.AddrPort{g}
 	}

@@ -18,6 +18,8 @@ import (
 	"golang.org/x/term"
 
 	"spate"
+	"spate/internal/fault"
+	"spate/internal/units"
 	"spate/maker"
 	"spate/metainfo"
 )
@@ -90,15 +92,15 @@ func (a *app) makerOptions(o *createOptions) (maker.Options, error) {
 	m.Nodes, m.Collections, m.NoTailPadding, m.Workers = o.nodes, o.collections, o.noTail, o.jobs
 	m.Like, m.Date = maker.Like(o.like), a.env.Now()
 	if !slices.Contains([]string{"", "mktorrent", "transmission", "libtorrent"}, o.like) {
-		return m, usagef("--like %s: want mktorrent, transmission or libtorrent", o.like)
+		return m, fault.Usagef("--like %s: want mktorrent, transmission or libtorrent", o.like)
 	}
 	if o.jobs < 0 {
-		return m, usagef("--jobs %d: want 1 or more", o.jobs)
+		return m, fault.Usagef("--jobs %d: want 1 or more", o.jobs)
 	}
 	links := map[string]maker.Links{"keep": maker.LinksKeep, "follow": maker.LinksFollow, "skip": maker.LinksSkip}
 	var ok bool
 	if m.Links, ok = links[o.links]; !ok {
-		return m, usagef("--links %s: want keep, follow or skip", o.links)
+		return m, fault.Usagef("--links %s: want keep, follow or skip", o.links)
 	}
 	for _, n := range o.nodes {
 		if err := checkHostPort("--node", n); err != nil {
@@ -108,7 +110,7 @@ func (a *app) makerOptions(o *createOptions) (maker.Options, error) {
 	for _, s := range o.similar {
 		h, err := spate.ParseInfoHash(s)
 		if err != nil {
-			return m, usagef("--similar: %w", err)
+			return m, fault.Usagef("--similar: %w", err)
 		}
 		m.Similar = append(m.Similar, h)
 	}
@@ -116,7 +118,7 @@ func (a *app) makerOptions(o *createOptions) (maker.Options, error) {
 	if s := a.vars["SOURCE_DATE_EPOCH"]; s != "" {
 		var sec int64
 		if _, err := fmt.Sscan(s, &sec); err != nil || sec < 0 {
-			return m, usagef("SOURCE_DATE_EPOCH=%s is not a number of seconds", s)
+			return m, fault.Usagef("SOURCE_DATE_EPOCH=%s is not a number of seconds", s)
 		}
 		m.Date = time.Unix(sec, 0)
 	}
@@ -134,11 +136,11 @@ func (a *app) create(ctx context.Context, path string, opt createOptions) error 
 	}
 	switch {
 	case opt.output == "-" && a.json:
-		return usagef("-o - and --json: standard output can hold only one of them")
+		return fault.Usagef("-o - and --json: standard output can hold only one of them")
 	case path == "-" && (opt.each || opt.filesFrom != ""):
-		return usagef("standard input is a single file: --each and --files-from have no meaning")
+		return fault.Usagef("standard input is a single file: --each and --files-from have no meaning")
 	case path == "-" && o.Name == "":
-		return usageHint("give it one with --name", "a torrent of standard input has no name")
+		return fault.UsageHint("give it one with --name", "a torrent of standard input has no name")
 	case opt.each:
 		return a.createEach(ctx, path, o, &opt)
 	}
@@ -151,12 +153,12 @@ func (a *app) create(ctx context.Context, path string, opt createOptions) error 
 			return err
 		}
 	} else if f, ok := a.env.Stdout.(*os.File); ok && term.IsTerminal(int(f.Fd())) && !opt.force {
-		return usageHint("write it to a file with -o, or pipe it on", "a .torrent would garble the terminal")
+		return fault.UsageHint("write it to a file with -o, or pipe it on", "a .torrent would garble the terminal")
 	}
 	m, err := a.makeOne(ctx, path, o)
 	var name *maker.NameError
 	if errors.As(err, &name) && o.Name != "" && name.Path == o.Name {
-		return usagef("--name: %w", err)
+		return fault.Usagef("--name: %w", err)
 	}
 	if err != nil {
 		return makeError(err)
@@ -223,7 +225,7 @@ func (a *app) makeOne(ctx context.Context, path string, o maker.Options) (*metai
 func (a *app) torrentBytes(m *metainfo.MetaInfo) ([]byte, error) {
 	b, err := m.Bytes()
 	if err == nil && len(b) > metainfo.MaxSize {
-		a.warnf("the .torrent has %s, more than many programs accept; larger pieces (--piece-length) make it smaller", humanBytes(int64(len(b))))
+		a.warnf("the .torrent has %s, more than many programs accept; larger pieces (--piece-length) make it smaller", units.Bytes(int64(len(b))))
 	}
 	return b, err
 }
@@ -252,11 +254,11 @@ func makeError(err error) error {
 	var collision *maker.CollisionError
 	switch {
 	case errors.As(err, &pattern), errors.As(err, &length):
-		return &Error{Code: CodeUsage, Err: err}
+		return &fault.Error{Code: fault.Usage, Err: err}
 	case errors.As(err, &collision):
-		return hinted(err, "--exclude leaves files out")
+		return fault.WithHint(err, "--exclude leaves files out")
 	case errors.Is(err, maker.ErrEmpty):
-		return hinted(err, "hidden files count only with --hidden, and others only as --include and --exclude say")
+		return fault.WithHint(err, "hidden files count only with --hidden, and others only as --include and --exclude say")
 	}
 	return err
 }

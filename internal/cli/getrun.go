@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"spate/internal/fault"
+	"spate/internal/units"
 	"spate/metainfo"
 	"spate/storage"
 	"spate/torrent"
@@ -83,7 +85,7 @@ func (g *getRun) interrupted(ctx context.Context) error {
 	g.bar.finish()
 	for _, j := range g.jobs {
 		if j.complete.IsZero() && !j.ended {
-			g.app.getFailed(j, &Error{Code: CodeInterrupted, Err: context.Cause(ctx)})
+			g.app.getFailed(j, &fault.Error{Code: fault.Interrupted, Err: context.Cause(ctx)})
 			if g.err == nil {
 				g.err = context.Canceled
 			}
@@ -103,8 +105,8 @@ func (g *getRun) completed(j *getJob) error {
 	} else {
 		took := j.complete.Sub(j.began)
 		if n := st.Downloaded - j.before; n > 0 && took > 0 {
-			g.app.notef("%s: complete, %s in %s (%s/s)", j.mi.Info.Name, humanBytes(n),
-				shortDuration(took), humanBytes(int64(float64(n)/took.Seconds())))
+			g.app.notef("%s: complete, %s in %s (%s)", j.mi.Info.Name, units.Bytes(n),
+				units.Elapsed(took), units.Rate(float64(n)/took.Seconds()))
 		} else {
 			g.app.notef("%s: complete already", j.mi.Info.Name)
 		}
@@ -169,9 +171,9 @@ func (g *getRun) look(now time.Time) {
 	if g.left == 0 || g.app.json {
 		return // the events tell
 	}
-	note := plural(sum.Peers, "peer")
+	note := units.Plural(sum.Peers, "peer")
 	if sum.UpRate >= 1 {
-		note += ", " + humanBytes(int64(sum.UpRate)) + "/s up"
+		note += ", " + units.Rate(sum.UpRate) + " up"
 	}
 	g.bar.updateWith(sum.BytesDone, sum.BytesTotal, -1, note)
 }
@@ -198,14 +200,14 @@ func (g *getRun) hopeless(j *getJob, st *torrent.Stats, now time.Time) error {
 		if local {
 			also = nobodyLocal
 		}
-		return fail(CodeNoPeers, "name one with --peer IP:PORT", "%s: the torrent names no tracker to ask for peers%s", j.mi.Info.Name, also)
+		return fault.New(fault.NoPeers, "name one with --peer IP:PORT", "%s: the torrent names no tracker to ask for peers%s", j.mi.Info.Name, also)
 	case g.opt.timeout > 0 && webless && (!local || idle >= localSearch):
-		return fail(CodeNoPeers, "name a peer with --peer IP:PORT", "%s: the torrent names no tracker to ask for peers; %s", j.mi.Info.Name, sourceWords(j.mi, st))
+		return fault.New(fault.NoPeers, "name a peer with --peer IP:PORT", "%s: the torrent names no tracker to ask for peers; %s", j.mi.Info.Name, sourceWords(j.mi, st))
 	case g.opt.timeout > 0 && nobody && trackersFail(st) && (len(st.WebSeeds) == 0 || webSeedsFail(st)) && idle >= min(hopelessTime, g.opt.timeout):
-		return fail(CodeNoPeers, "try again later, or name a peer with --peer IP:PORT", "%s: no peers: %s", j.mi.Info.Name, sourceWords(j.mi, st))
+		return fault.New(fault.NoPeers, "try again later, or name a peer with --peer IP:PORT", "%s: no peers: %s", j.mi.Info.Name, sourceWords(j.mi, st))
 	case g.opt.timeout > 0 && idle >= g.opt.timeout:
-		return fail(CodeNoPeers, "what was fetched is kept: the same command goes on; --timeout 0 waits for ever",
-			"%s: no data for %s (%s; %s)", j.mi.Info.Name, humanDuration(idle.Truncate(time.Second)), plural(st.Peers, "peer"), sourceWords(j.mi, st))
+		return fault.New(fault.NoPeers, "what was fetched is kept: the same command goes on; --timeout 0 waits for ever",
+			"%s: no data for %s (%s; %s)", j.mi.Info.Name, units.Duration(idle.Truncate(time.Second)), units.Plural(st.Peers, "peer"), sourceWords(j.mi, st))
 	case st.Peers == 0 && !j.told && (idle >= tellNoPeers || idle >= tellFailure && trackersFail(st)):
 		j.told = true
 		g.app.notef("%s: no peers yet; %s; still trying", j.mi.Info.Name, sourceWords(j.mi, st))
@@ -242,7 +244,7 @@ func sourceWords(mi *metainfo.MetaInfo, st *torrent.Stats) string {
 	}
 	for _, w := range st.WebSeeds {
 		if w.Err != nil {
-			words = append(words, "web seed "+w.URL+": "+strings.TrimPrefix(message(w.Err), w.URL+": "))
+			words = append(words, "web seed "+w.URL+": "+strings.TrimPrefix(fault.Message(w.Err), w.URL+": "))
 			break
 		}
 	}
@@ -273,7 +275,7 @@ func trackerWords(st *torrent.Stats) string {
 func trackerWord(t *torrent.TrackerStats) string {
 	switch {
 	case t.Err != nil:
-		return message(t.Err)
+		return fault.Message(t.Err)
 	case t.LastAnnounce.IsZero():
 		return "the tracker has not answered"
 	case t.Complete == tracker.Unknown:
@@ -335,19 +337,19 @@ func (a *app) getFailed(j *getJob, err error) error {
 func transferError(err error) error {
 	switch {
 	case errors.Is(err, storage.ErrFull):
-		return fail(CodeDiskFull, "make room and run the same command again: it goes on where it stopped", "%w", err)
+		return fault.New(fault.DiskFull, "make room and run the same command again: it goes on where it stopped", "%w", err)
 	case errors.Is(err, storage.ErrLonger):
-		return fail(CodeExists, "move it away, choose another directory with -o DIR, or have it cut with --force", "%w", err)
+		return fault.New(fault.Exists, "move it away, choose another directory with -o DIR, or have it cut with --force", "%w", err)
 	case errors.Is(err, storage.ErrObstructed):
-		return fail(CodeExists, "move it away, or choose another directory with -o DIR", "%w", err)
+		return fault.New(fault.Exists, "move it away, or choose another directory with -o DIR", "%w", err)
 	case errors.Is(err, torrent.ErrGone):
-		return fail(CodeNotFound, "mount its disk, or fetch it anew with --force", "%w", err)
+		return fault.New(fault.NotFound, "mount its disk, or fetch it anew with --force", "%w", err)
 	case errors.Is(err, storage.ErrMissing):
-		return fail(CodeNotFound, "is its disk mounted?", "%w", err)
+		return fault.New(fault.NotFound, "is its disk mounted?", "%w", err)
 	case errors.Is(err, storage.ErrReadOnly), errors.Is(err, storage.ErrDenied):
-		return hinted(err, "change its permissions, or choose another directory with -o DIR")
+		return fault.WithHint(err, "change its permissions, or choose another directory with -o DIR")
 	case errors.Is(err, storage.ErrInUse):
-		return fail(CodeExists, "", "%w", err)
+		return fault.New(fault.Exists, "", "%w", err)
 	}
 	return err
 }

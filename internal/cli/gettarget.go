@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"spate/internal/fault"
 	"spate/internal/folder"
 	"spate/maker"
 	"spate/storage"
@@ -33,9 +34,9 @@ func (a *app) lookAtTarget(ctx context.Context, j *getJob, opt *getOptions) (ver
 	const hint = "move it away, or choose another directory with -o DIR"
 	switch {
 	case j.mi.Info.Single() && info.IsDir():
-		return false, fail(CodeExists, hint, "%s exists and is a directory", j.path)
+		return false, fault.New(fault.Exists, hint, "%s exists and is a directory", j.path)
 	case !j.mi.Info.Single() && !info.IsDir():
-		return false, fail(CodeExists, hint, "%s exists and is not a directory", j.path)
+		return false, fault.New(fault.Exists, hint, "%s exists and is not a directory", j.path)
 	}
 	if known || !targetHasData(j) {
 		return false, nil
@@ -49,7 +50,7 @@ func (a *app) lookAtTarget(ctx context.Context, j *getJob, opt *getOptions) (ver
 	case report.Good == report.Pieces && report.Whole():
 		return true, nil
 	case report.Good == 0 && !opt.force:
-		return false, fail(CodeExists, "move it away, choose another directory with -o DIR, or write over it with --force", "%s exists and is not a part of this torrent", j.path)
+		return false, fault.New(fault.Exists, "move it away, choose another directory with -o DIR, or write over it with --force", "%s exists and is not a part of this torrent", j.path)
 	}
 	a.notef("%s: %d of %d pieces are there already", j.path, report.Good, report.Pieces)
 	return false, nil

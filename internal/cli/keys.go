@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/pflag"
 	"golang.org/x/term"
 
+	"spate/internal/fault"
 	"spate/signature"
 )
 
@@ -29,9 +30,9 @@ later is refused.`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return usageHint("spate keys --help lists them", "there is no verb %q of keys", args[0])
+				return fault.UsageHint("spate keys --help lists them", "there is no verb %q of keys", args[0])
 			}
-			return usageHint("spate keys --help lists them", "keys needs a verb: new, list or forget")
+			return fault.UsageHint("spate keys --help lists them", "keys needs a verb: new, list or forget")
 		},
 	}
 	cmd.AddCommand(a.keysNewCmd(), a.keysListCmd(), a.keysForgetCmd())
@@ -74,7 +75,7 @@ func (a *app) keysNew(ctx context.Context, path string, pw *passwordFlags) error
 	public := strings.TrimSuffix(path, ".key") + ".pub"
 	for _, p := range []string{path, public} {
 		if _, err := os.Lstat(p); err == nil {
-			return fail(CodeExists, "a key is not written over; name another FILE", "%s exists already", p)
+			return fault.New(fault.Exists, "a key is not written over; name another FILE", "%s exists already", p)
 		} else if !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
@@ -118,7 +119,7 @@ func (a *app) keysNew(ctx context.Context, path string, pw *passwordFlags) error
 func writeNew(path string, b []byte, mode fs.FileMode) error {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 	if errors.Is(err, fs.ErrExist) {
-		return fail(CodeExists, "a key is not written over; name another FILE", "%s exists already", path)
+		return fault.New(fault.Exists, "a key is not written over; name another FILE", "%s exists already", path)
 	}
 	if err != nil {
 		return err
@@ -179,7 +180,7 @@ newest: the next ones that it shows are remembered.`,
 				return err
 			}
 			if _, ok := known.Key(args[0]); !ok {
-				return fail(CodeNotFound, "spate keys list shows them", "no key of %s is known", args[0])
+				return fault.New(fault.NotFound, "spate keys list shows them", "no key of %s is known", args[0])
 			}
 			seen, err := signature.OpenSeen(filepath.Join(a.stateDir(state), seenReleases))
 			if err != nil {
@@ -197,7 +198,7 @@ newest: the next ones that it shows are remembered.`,
 func (a *app) signingKey(ctx context.Context, path string, pw *passwordFlags) (*signature.Key, error) {
 	file, err := readSmall(path, signature.MaxKey)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fail(CodeNotFound, "spate keys new makes one", "there is no key %s", path)
+		return nil, fault.New(fault.NotFound, "spate keys new makes one", "there is no key %s", path)
 	}
 	if err != nil {
 		return nil, err
@@ -216,7 +217,7 @@ func (a *app) signingKey(ctx context.Context, path string, pw *passwordFlags) (*
 		if errors.Is(err, signature.ErrPassword) {
 			hint = ""
 		}
-		return nil, hinted(fmt.Errorf("%s: %w", path, err), hint)
+		return nil, fault.WithHint(fmt.Errorf("%s: %w", path, err), hint)
 	}
 	return key, nil
 }
@@ -263,9 +264,9 @@ func (p *passwordFlags) new(ctx context.Context, a *app) (string, error) {
 	case err != nil:
 		return "", err
 	case first != again:
-		return "", usagef("the two passwords are not the same")
+		return "", fault.Usagef("the two passwords are not the same")
 	case first == "":
-		return "", usageHint("without --password the key needs none", "an empty password protects nothing")
+		return "", fault.UsageHint("without --password the key needs none", "an empty password protects nothing")
 	}
 	return first, nil
 }
@@ -283,7 +284,7 @@ func passwordIn(path string) (string, error) {
 	line, _, _ := strings.Cut(string(b), "\n")
 	line = strings.TrimSuffix(line, "\r")
 	if err == nil && line == "" {
-		err = usagef("the first line of %s is empty: no password", path)
+		err = fault.Usagef("the first line of %s is empty: no password", path)
 	}
 	return line, err
 }
@@ -292,7 +293,7 @@ func passwordIn(path string) (string, error) {
 func (a *app) askPassword(ctx context.Context, prompt string) (string, error) {
 	in, ok := a.env.Stdin.(*os.File)
 	if !ok || !term.IsTerminal(int(in.Fd())) {
-		return "", usageHint("name a file with --password-file FILE", "a password is needed, and there is no terminal to ask on")
+		return "", fault.UsageHint("name a file with --password-file FILE", "a password is needed, and there is no terminal to ask on")
 	}
 	before, err := term.GetState(int(in.Fd()))
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"spate/internal/fault"
 	"spate/maker"
 	"spate/metainfo"
 )
@@ -71,7 +72,7 @@ func (a *app) magnet(ctx context.Context, arg string, opt magnetOptions) error {
 			return err
 		}
 	case len(opt.sel) > 0:
-		return usagef("%s: --select needs the .torrent, a link has no list of files", arg)
+		return fault.Usagef("%s: --select needs the .torrent, a link has no list of files", arg)
 	default:
 		if g, err = metainfo.ParseMagnet(src.Magnet); err != nil {
 			return err
@@ -93,7 +94,7 @@ func selectRanges(m *metainfo.MetaInfo, patterns []string) ([]metainfo.Range, er
 	}
 	match, err := maker.Matcher(patterns)
 	if err != nil {
-		return nil, usagef("--select: %w", err)
+		return nil, fault.Usagef("--select: %w", err)
 	}
 	var list []metainfo.Range
 	for k := range m.Info.Files {
@@ -108,7 +109,7 @@ func selectRanges(m *metainfo.MetaInfo, patterns []string) ([]metainfo.Range, er
 		}
 	}
 	if list == nil {
-		return nil, usageHint("spate show lists the files", "--select: no file of %s matches", m.Info.Name)
+		return nil, fault.UsageHint("spate show lists the files", "--select: no file of %s matches", m.Info.Name)
 	}
 	return list, nil
 }

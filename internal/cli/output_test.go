@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"spate/internal/fault"
 )
 
 func TestEscape(t *testing.T) {
@@ -59,18 +61,14 @@ func TestExitCodes(t *testing.T) {
 	}{
 		{nil, 0},
 		{errors.New("x"), 1},
-		{usagef("x"), 2},
-		{fmt.Errorf("a: %w", &fs.PathError{Op: "open", Path: "p", Err: syscall.ENOENT}), 3},
-		{&fs.PathError{Op: "mkdir", Path: "p", Err: syscall.EROFS}, 1},
-		{&fs.PathError{Op: "open", Path: "p", Err: syscall.EACCES}, 1},
+		{fault.Usagef("x"), 2},
+		{fs.ErrNotExist, 3},
+		{fault.New(fault.BadData, "", "x"), 4},
 		{context.DeadlineExceeded, 5},
 		{&net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}, 6},
-		{hinted(&net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}, "h"), 6},
+		{fault.New(fault.Interrupted, "", "x"), 7},
 		{&net.OpError{Op: "write", Err: syscall.ENOSPC}, 9},
-		{&fs.PathError{Op: "write", Path: "p", Err: syscall.EDQUOT}, 9},
-		{fs.ErrExist, 13},
-		{fail(4, "", "outer: %w", fs.ErrExist), 4},
-		{hinted(fail(5, "", "inner"), "hint"), 5},
+		{fault.WithHint(fs.ErrExist, "h"), 13},
 	} {
 		if got := exitCode(c.err); got != c.want {
 			t.Errorf("exitCode(%v) = %d, want %d", c.err, got, c.want)

@@ -6,7 +6,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/dustin/go-humanize"
+	"spate/internal/units"
 )
 
 // progress tells how far a long run is: a bar on a terminal, else a line every
@@ -121,11 +121,11 @@ func (p *progress) lineText(done, total int64, rate float64, note string) string
 }
 
 func (p *progress) tail(done, total int64, rate float64, note string) string {
-	s := fmt.Sprintf("%s of %s", humanBytes(done), humanBytes(total))
+	s := fmt.Sprintf("%s of %s", units.Bytes(done), units.Bytes(total))
 	if rate >= 1 {
-		s += ", " + humanBytes(int64(rate)) + "/s"
+		s += ", " + units.Rate(rate)
 		if done < total {
-			s += ", " + humanDuration(time.Duration(float64(total-done)/rate*float64(time.Second))) + " left"
+			s += ", " + units.Duration(time.Duration(float64(total-done)/rate*float64(time.Second))) + " left"
 		}
 	}
 	if note != "" {
@@ -147,30 +147,4 @@ func percent(done, total int64) int {
 		return 100
 	}
 	return int(float64(done) / float64(total) * 100)
-}
-
-// humanBytes writes n in decimal units, as rates are given: 1.5 GB.
-func humanBytes(n int64) string { return humanize.Bytes(uint64(max(n, 0))) }
-
-// humanDuration writes d in its two largest units.
-func humanDuration(d time.Duration) string {
-	switch {
-	case d > 100*24*time.Hour:
-		return "more than 100 days"
-	case d >= 24*time.Hour:
-		return fmt.Sprintf("%dd%dh", d/(24*time.Hour), d%(24*time.Hour)/time.Hour)
-	case d >= time.Hour:
-		return fmt.Sprintf("%dh%dm", d/time.Hour, d%time.Hour/time.Minute)
-	case d >= time.Minute:
-		return fmt.Sprintf("%dm%ds", d/time.Minute, d%time.Minute/time.Second)
-	}
-	return fmt.Sprintf("%ds", (d+time.Second-1)/time.Second)
-}
-
-// shortDuration is humanDuration with tenths where they matter.
-func shortDuration(d time.Duration) string {
-	if d < 10*time.Second {
-		return fmt.Sprintf("%.1fs", d.Seconds())
-	}
-	return humanDuration(d)
 }

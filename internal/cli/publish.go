@@ -8,6 +8,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"spate/internal/fault"
+	"spate/internal/units"
 	"spate/maker"
 	"spate/publish"
 	"spate/site"
@@ -70,7 +72,7 @@ func (a *app) publish(ctx context.Context, paths []string, opt *publishOptions) 
 		return err
 	}
 	if mk.Name != "" && len(paths) > 1 {
-		return usageHint("publish them one by one", "--name is for one PATH, not %d", len(paths))
+		return fault.UsageHint("publish them one by one", "--name is for one PATH, not %d", len(paths))
 	}
 	if err := opt.trackerFlags.check(); err != nil {
 		return err
@@ -160,13 +162,13 @@ func publishError(path string, err error) error {
 	var same *publish.SameError
 	switch {
 	case errors.As(err, &same):
-		return fail(CodeExists, "", "%s was not published: %w", path, err)
+		return fault.New(fault.Exists, "", "%s was not published: %w", path, err)
 	case errors.As(err, &step) && step.Step == "make":
-		return hinted(fmt.Errorf("%s was not published: %w", path, step.Err), "")
+		return fault.WithHint(fmt.Errorf("%s was not published: %w", path, step.Err), "")
 	case errors.Is(err, publish.ErrLabel):
-		return usageHint("--release, --release-version and --variant have no ~ and no slashes, and the last two at most 64 bytes", "%s: %w", path, err)
+		return fault.UsageHint("--release, --release-version and --variant have no ~ and no slashes, and the last two at most 64 bytes", "%s: %w", path, err)
 	case errors.Is(err, publish.ErrExists):
-		return fail(CodeExists, "--release-version makes it another version, --release another release", "%s was not published: there is a release of that name%w", path, quiet{err})
+		return fault.New(fault.Exists, "--release-version makes it another version, --release another release", "%s was not published: there is a release of that name%w", path, fault.Quiet(err))
 	}
 	return err
 }
@@ -179,44 +181,34 @@ func (a *app) skipped(s maker.Skipped) {
 // ready says that everything listens, and prints what to hand out.
 func (p *publication) ready(releases []*publish.Release) error {
 	for i, r := range releases {
-		e := p.event("ready", r)
+		what := "ready"
 		if i > 0 {
-			e.Event = "published"
+			what = "published"
+		}
+		e, err := p.event(what, r)
+		if err != nil {
+			return err
 		}
 		if err := p.app.printPublished(e); err != nil {
 			return err
 		}
 	}
-	p.app.notef("seeding %s, peers on %s; Ctrl-C stops", plural(len(releases), "release"), p.client.peerAddr())
+	p.app.notef("seeding %s, peers on %s; Ctrl-C stops", units.Plural(len(releases), "release"), p.client.peerAddr())
 	return nil
 }
 
-// event describes a release.
-func (p *house) event(what string, r *publish.Release) readyEvent {
-	e := readyEvent{
-		Event: what, Name: r.Name, Path: r.Path, Magnet: r.Magnet, Ref: r.Ref(),
-		PageURL:    publish.Absolute(p.base, publish.PagePath(r.LatestRef())),
-		TorrentURL: publish.Absolute(p.base, publish.TorrentPath(r.LatestRef())),
-		HTTPAddr:   p.sockets.httpAddr().String(), UDPAddr: p.sockets.udpAddr(), PeerAddr: p.client.peerAddr(),
-		MagnetTwin: r.Twin.Magnet,
-	}
-	for _, tier := range r.Announce {
-		e.AnnounceURLs = append(e.AnnounceURLs, tier...)
-	}
-	if !r.HashV1.IsZero() {
-		e.InfoHashV1 = r.HashV1.String()
-	}
-	if !r.HashV2.IsZero() {
-		e.InfoHashV2 = r.HashV2.String()
-	}
-	if !r.Twin.Hash.IsZero() {
-		e.InfoHashTwin = r.Twin.Hash.String()
-	}
-	return e
+// event describes a release that is published or withdrawn.
+func (p *house) event(what string, r *publish.Release) (releaseEvent, error) {
+	i, err := publish.InfoOf(context.Background(), p.publisher.Catalog(), p.base, r)
+	i.Path = r.Path
+	return releaseEvent{
+		Event: what, ReleaseInfo: i.Summary(),
+		HTTPAddr: p.sockets.httpAddr().String(), UDPAddr: p.sockets.udpAddr(), PeerAddr: p.client.peerAddr(),
+	}, err
 }
 
 // printPublished prints what to hand out of a release.
-func (a *app) printPublished(e readyEvent) error {
+func (a *app) printPublished(e releaseEvent) error {
 	if a.json {
 		return a.printJSON(e)
 	}
@@ -238,6 +230,6 @@ func (p *publication) more(releases []*publish.Release) func() string {
 			}
 			seeds, leechers = seeds+all.Seeders, leechers+all.Leechers
 		}
-		return "; swarm: " + plural(seeds, "seed") + ", " + plural(leechers, "leecher")
+		return "; swarm: " + units.Plural(seeds, "seed") + ", " + units.Plural(leechers, "leecher")
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"spate"
+	"spate/internal/fault"
 	"spate/internal/legacy"
 )
 
@@ -88,11 +89,11 @@ func (a *app) root() *cobra.Command {
 		PersistentPreRunE: a.start,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return usageHint("spate --help lists the verbs", "there is no verb %q", args[0])
+				return fault.UsageHint("spate --help lists the verbs", "there is no verb %q", args[0])
 			}
 			cmd.SetOut(a.console)
 			_ = cmd.Help()
-			return &Error{Code: CodeUsage}
+			return &fault.Error{Code: fault.Usage}
 		},
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
@@ -178,10 +179,10 @@ func need(min, max int, what string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		hint := "usage: " + strings.TrimSuffix(cmd.UseLine(), " [flags]")
 		if len(args) < min {
-			return usageHint(hint, "%s needs %s", cmd.CommandPath(), what)
+			return fault.UsageHint(hint, "%s needs %s", cmd.CommandPath(), what)
 		}
 		if max >= 0 && len(args) > max {
-			return usageHint(hint, "%s takes only %s; %q is too many", cmd.CommandPath(), what, args[max])
+			return fault.UsageHint(hint, "%s takes only %s; %q is too many", cmd.CommandPath(), what, args[max])
 		}
 		return nil
 	}

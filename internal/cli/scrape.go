@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"spate"
+	"spate/internal/fault"
 	"spate/tracker"
 	"spate/tracker/trackerclient"
 )
@@ -50,7 +51,7 @@ func (a *app) scrape(ctx context.Context, url string, args []string, bind addrVa
 	}
 	c, err := trackerclient.New(trackerclient.Options{LocalAddr: bind.Addr, Timeout: timeout})
 	if err != nil {
-		return usagef("%w", err)
+		return fault.Usagef("%w", err)
 	}
 	defer c.Close()
 	if !a.json {

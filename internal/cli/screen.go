@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/term"
 
+	"spate/internal/fault"
 	"spate/internal/tui"
 	"spate/torrent"
 )
@@ -84,7 +85,7 @@ func screenRow(t *torrent.Torrent) tui.Torrent {
 		row.Left = time.Duration(float64(st.BytesTotal-st.BytesDone) / st.DownRate * float64(time.Second))
 	}
 	if st.Err != nil {
-		row.Err = message(st.Err)
+		row.Err = fault.Message(st.Err)
 	}
 	return row
 }
@@ -116,7 +117,7 @@ func screenDetail(t *torrent.Torrent) *tui.Detail {
 		if tr.Err == nil {
 			row.Counts = trackerWord(&tr)
 		} else {
-			row.Says, row.Bad = message(tr.Err), true
+			row.Says, row.Bad = fault.Message(tr.Err), true
 		}
 		d.Trackers = append(d.Trackers, row)
 	}

@@ -14,6 +14,8 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"spate/internal/fault"
+	"spate/internal/units"
 	"spate/metainfo"
 	"spate/torrent"
 )
@@ -90,7 +92,7 @@ func nameOf(args []string) string {
 // ready says that the session listens.
 func (m *manySeeds) ready() error {
 	if !m.app.json {
-		m.app.notef("seeding %s on %s; Ctrl-C stops", plural(m.total, "torrent"), m.c.peerAddr())
+		m.app.notef("seeding %s on %s; Ctrl-C stops", units.Plural(m.total, "torrent"), m.c.peerAddr())
 		return nil
 	}
 	return m.app.printJSON(readyEvent{Event: "ready", PeerAddr: m.c.peerAddr(), Torrents: m.total})
@@ -238,7 +240,7 @@ func (m *manySeeds) watch(ctx context.Context, ended <-chan struct{}) error {
 		ended = nil // told once
 		switch n := int(m.failed.Load() + bad); {
 		case n == m.total:
-			return fail(CodeNotFound, "--data DIR says where the data lies", "none of %d torrents can be seeded", m.total)
+			return fault.New(fault.NotFound, "--data DIR says where the data lies", "none of %d torrents can be seeded", m.total)
 		case n > 0:
 			m.app.warnf("%d of %d torrents cannot be seeded", n, m.total)
 		}

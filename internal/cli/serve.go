@@ -12,6 +12,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"spate/internal/fault"
+	"spate/internal/units"
 	"spate/internal/watch"
 	"spate/maker"
 	"spate/publish"
@@ -96,21 +98,21 @@ func parseWatch(values []string) ([]watched, error) {
 			w = watched{group, dir}
 		}
 		if blank(w.dir) || blank(w.group) && w.group != "" {
-			return nil, usageHint("write DIR or GROUP=DIR", "--watch %q names no directory, or no group before the equals sign", v)
+			return nil, fault.UsageHint("write DIR or GROUP=DIR", "--watch %q names no directory, or no group before the equals sign", v)
 		}
 		info, err := os.Stat(w.dir)
 		if err != nil {
 			return nil, err
 		}
 		if !info.IsDir() {
-			return nil, usagef("--watch %s is not a directory", w.dir)
+			return nil, fault.Usagef("--watch %s is not a directory", w.dir)
 		}
 		if w.dir, err = filepath.Abs(w.dir); err != nil {
 			return nil, err
 		}
 		for _, o := range out {
 			if o.dir == w.dir {
-				return nil, usagef("--watch %s is there twice", w.dir)
+				return nil, fault.Usagef("--watch %s is there twice", w.dir)
 			}
 		}
 		out = append(out, w)
@@ -127,7 +129,7 @@ func outside(folders []watched, dirs ...string) error {
 		}
 		for _, f := range folders {
 			if rel, err := filepath.Rel(f.dir, abs); err == nil && !strings.HasPrefix(rel, ".") || rel == "." {
-				return usageHint("choose another --state or --keep-dir, or one that begins with a dot", "%s is inside the watched folder %s", dir, f.dir)
+				return fault.UsageHint("choose another --state or --keep-dir, or one that begins with a dot", "%s is inside the watched folder %s", dir, f.dir)
 			}
 		}
 	}
@@ -140,10 +142,10 @@ func (a *app) serve(ctx context.Context, opt *serveOptions) error {
 		return err
 	}
 	if mk.Name != "" {
-		return usagef("--name: what is in a watched folder has the name that it has there")
+		return fault.Usagef("--name: what is in a watched folder has the name that it has there")
 	}
 	if opt.older < 0 || opt.settle <= 0 || opt.rescan <= 0 {
-		return usagef("--older-versions, --settle and --rescan are not less than nothing")
+		return fault.Usagef("--older-versions, --settle and --rescan are not less than nothing")
 	}
 	if err := opt.trackerFlags.check(); err != nil {
 		return err
@@ -197,7 +199,7 @@ func (d *serveDaemon) openCatalog(ctx context.Context) error {
 	a := d.app
 	db, warnings, err := catalogdb.Open(ctx, filepath.Join(d.state, "catalog"), a.env.Now())
 	if err != nil {
-		return hinted(err, "choose another directory with --state DIR")
+		return fault.WithHint(err, "choose another directory with --state DIR")
 	}
 	for _, w := range warnings {
 		a.warnf("%v", w)
@@ -220,10 +222,10 @@ func (d *serveDaemon) restore(ctx context.Context) error {
 		d.app.log.Warn("a release is not as it was", "err", p)
 	}
 	if n := len(restored.Repointed); n > 0 {
-		d.app.notef("the torrents of %s name %s from now on; links to them that were handed out before name the old address", plural(n, "release"), d.base)
+		d.app.notef("the torrents of %s name %s from now on; links to them that were handed out before name the old address", units.Plural(n, "release"), d.base)
 	}
 	if n := len(restored.Unsigned); n > 0 {
-		d.app.warnf("the torrents of %s were signed, and are not any more, until a start with --sign: %s", plural(n, "release"), clip(strings.Join(restored.Unsigned, ", "), 200))
+		d.app.warnf("the torrents of %s were signed, and are not any more, until a start with --sign: %s", units.Plural(n, "release"), clip(strings.Join(restored.Unsigned, ", "), 200))
 	}
 	return err
 }
@@ -301,14 +303,16 @@ func (d *serveDaemon) ready(socket string) error {
 	if err := d.app.printf("%s\n", escape(e.PageURL)); err != nil {
 		return err
 	}
-	d.app.notef("serving %s, peers on %s; Ctrl-C stops", plural(total, "release"), d.client.peerAddr())
+	d.app.notef("serving %s, peers on %s; Ctrl-C stops", units.Plural(total, "release"), d.client.peerAddr())
 	return nil
 }
 
 // told tells the person of a release that comes or goes.
 func (d *serveDaemon) told(what string, r *publish.Release) {
-	e := d.event(what, r)
+	e, err := d.event(what, r)
 	switch {
+	case err != nil:
+		d.app.log.Warn("cannot describe a release", "event", what, "release", r.Ref(), "err", err)
 	case d.app.json:
 		d.app.printJSON(e)
 	case what == "published":

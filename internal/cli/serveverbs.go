@@ -11,6 +11,9 @@ import (
 	"github.com/spf13/pflag"
 
 	"spate/internal/api"
+	"spate/internal/fault"
+	"spate/internal/units"
+	"spate/publish"
 	"spate/publish/catalogdb"
 )
 
@@ -33,11 +36,11 @@ func (d *daemonFlags) client(a *app) (*api.Client, error) {
 		return api.New(a.stateDir(d.state)), nil
 	}
 	if d.token == "" {
-		return nil, usageHint("spate serve token makes one", "--api-url needs the token in the variable SPATE_API_TOKEN")
+		return nil, fault.UsageHint("spate serve token makes one", "--api-url needs the token in the variable SPATE_API_TOKEN")
 	}
 	c, err := api.NewRemote(d.url, d.token)
 	if err != nil {
-		return nil, usagef("--api-url: %w", err)
+		return nil, fault.Usagef("--api-url: %w", err)
 	}
 	return c, nil
 }
@@ -89,8 +92,8 @@ func (a *app) printReleases(list api.Releases) error {
 		fmt.Fprintf(&b, "%-*s  %-8s  %9s  %5s  %5s  %9s  %9s\n", width, "RELEASE", "STATE", "SIZE", "SEEDS", "PEERS", "DOWNLOADS", "SENT")
 	}
 	for _, r := range list.Releases {
-		fmt.Fprintf(&b, "%-*s  %-8s  %9s  %5d  %5d  %9d  %9s\n", width, escape(r.Ref), r.Live.State, humanBytes(r.TotalLength), r.Live.Seeders, r.Live.Leechers,
-			r.Completed+r.Direct, humanBytes(r.SeedBytes+r.HTTPBytes))
+		fmt.Fprintf(&b, "%-*s  %-8s  %9s  %5d  %5d  %9d  %9s\n", width, escape(r.Ref), r.Live.State, units.Bytes(r.TotalLength), r.Live.Seeders, r.Live.Leechers,
+			r.Completed+r.Direct, units.Bytes(r.SeedBytes+r.HTTPBytes))
 	}
 	return a.printf("%s", b.String())
 }
@@ -139,9 +142,9 @@ func (a *app) printStatus(s api.Status) error {
 		{"site", s.PublicURL}, {"listens", s.HTTPAddr + ", peers " + s.PeerAddr},
 		{"process", fmt.Sprintf("%d, spate %s, since %s", s.PID, s.Version, s.Started.Local().Format(time.DateTime))}, {"state", s.State},
 		{"releases", fmt.Sprintf("%d, %d paused, %d failed", t.Releases, t.Paused, t.Failed)},
-		{"swarms", fmt.Sprintf("%s, %s; %s connected", plural(t.Seeders, "seed"), plural(t.Leechers, "leecher"), plural(t.Peers, "peer"))},
-		{"sending", humanBytes(int64(t.UpRate)) + "/s"},
-		{"delivered", fmt.Sprintf("%d downloads and %d over HTTP; this machine sent %s", t.Completed, t.Direct, humanBytes(t.SeedBytes+t.HTTPBytes))},
+		{"swarms", fmt.Sprintf("%s, %s; %s connected", units.Plural(t.Seeders, "seed"), units.Plural(t.Leechers, "leecher"), units.Plural(t.Peers, "peer"))},
+		{"sending", units.Rate(t.UpRate)},
+		{"delivered", fmt.Sprintf("%d downloads and %d over HTTP; this machine sent %s", t.Completed, t.Direct, units.Bytes(t.SeedBytes+t.HTTPBytes))},
 	}
 	for _, f := range s.Folders {
 		text := fmt.Sprintf("%s: %d published", f.Path, f.Entries)
@@ -159,7 +162,7 @@ func (a *app) printStatus(s api.Status) error {
 	return a.facts(facts)
 }
 
-func (a *app) printRelease(r api.Release) error {
+func (a *app) printRelease(r publish.ReleaseInfo) error {
 	if a.json {
 		return a.printJSON(r)
 	}
@@ -173,11 +176,11 @@ func (a *app) printRelease(r api.Release) error {
 	}
 	return a.facts([][2]string{
 		{"release", r.Ref}, {"state", state}, {"page", r.PageURL}, {"torrent", r.TorrentURL}, {"data", r.Path},
-		{"size", fmt.Sprintf("%s, %s", humanBytes(r.TotalLength), plural(r.NumFiles, "file"))}, {"group", r.Group},
+		{"size", fmt.Sprintf("%s, %s", units.Bytes(r.TotalLength), units.Plural(r.NumFiles, "file"))}, {"group", r.Group},
 		{"published", r.Published.Local().Format(time.DateTime)},
-		{"swarm", fmt.Sprintf("%s, %s; %s connected, %s/s", plural(r.Live.Seeders, "seed"), plural(r.Live.Leechers, "leecher"), plural(r.Live.Peers, "peer"), humanBytes(int64(r.Live.UpRate)))},
-		{"delivered", fmt.Sprintf("%d downloads and %d over HTTP; this machine sent %s", r.Completed, r.Direct, humanBytes(r.SeedBytes+r.HTTPBytes))},
-		{"first copy", first}, {"magnet", r.Magnet}, {"older", r.MagnetTwin}, {"signed by", r.Signature},
+		{"swarm", fmt.Sprintf("%s, %s; %s connected, %s", units.Plural(r.Live.Seeders, "seed"), units.Plural(r.Live.Leechers, "leecher"), units.Plural(r.Live.Peers, "peer"), units.Rate(r.Live.UpRate))},
+		{"delivered", fmt.Sprintf("%d downloads and %d over HTTP; this machine sent %s", r.Completed, r.Direct, units.Bytes(r.SeedBytes+r.HTTPBytes))},
+		{"first copy", first}, {"magnet", r.Magnet}, {"older", r.MagnetTwin}, {"signed by", r.PublicKey},
 	})
 }
 

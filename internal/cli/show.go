@@ -6,9 +6,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 
+	"spate/internal/units"
 	"spate/metainfo"
 )
 
@@ -88,7 +88,7 @@ func (s *sheet) torrent(m *metainfo.MetaInfo) {
 	s.row("name", i.Name)
 	s.row("format", string(i.Format()))
 	s.row("size", size(i.DataLength(), files(i)))
-	s.row("pieces", fmt.Sprintf("%s of %s", humanize.Comma(int64(i.NumPieces())), pieceSize(i.PieceLength)))
+	s.row("pieces", fmt.Sprintf("%s of %s", units.Count(int64(i.NumPieces())), units.PieceLength(i.PieceLength)))
 	if h, ok := m.HashV1(); ok {
 		s.row("info-hash v1", h.String())
 	}
@@ -169,7 +169,7 @@ func (s *sheet) files(i *metainfo.Info) {
 		case f.Symlink != nil:
 			fmt.Fprintf(&s.b, "  %s -> %s\n", name, escape(strings.Join(f.Symlink.Target, "/")))
 		default:
-			fmt.Fprintf(&s.b, "  %-44s %9s%s\n", name, humanBytes(f.Length), marks(f))
+			fmt.Fprintf(&s.b, "  %-44s %9s%s\n", name, units.Bytes(f.Length), marks(f))
 		}
 	}
 }
@@ -197,9 +197,9 @@ func files(i *metainfo.Info) int {
 }
 
 func size(n int64, files int) string {
-	s := fmt.Sprintf("%s (%s bytes)", humanBytes(n), humanize.Comma(n))
+	s := fmt.Sprintf("%s (%s bytes)", units.Bytes(n), units.Count(n))
 	if files != 1 {
-		s += fmt.Sprintf(" in %s files", humanize.Comma(int64(files)))
+		s += fmt.Sprintf(" in %s files", units.Count(int64(files)))
 	}
 	return s
 }
@@ -258,12 +258,4 @@ func selection(g metainfo.Magnet) string {
 		}
 	}
 	return strings.Join(s, ",")
-}
-
-// pieceSize returns a piece length in words that lose nothing.
-func pieceSize(n int64) string {
-	if n%(1<<20) == 0 || n%(1<<10) == 0 && n < 1<<20 {
-		return humanize.IBytes(uint64(n))
-	}
-	return humanize.Comma(n) + " bytes"
 }

@@ -14,7 +14,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"spate/internal/api"
+	"spate/internal/fault"
 	"spate/internal/tui"
+	"spate/internal/units"
 )
 
 func (a *app) topCmd() *cobra.Command {
@@ -38,7 +40,7 @@ terminal, or with --json, what there is now is printed once.`,
 
 func (a *app) top(ctx context.Context, state string, every time.Duration) error {
 	if every < 50*time.Millisecond || every > time.Hour {
-		return usagef("--every %v: want 50ms to 1h", every)
+		return fault.Usagef("--every %v: want 50ms to 1h", every)
 	}
 	src := &everything{state: state}
 	list, err := src.List(ctx)
@@ -46,7 +48,7 @@ func (a *app) top(ctx context.Context, state string, every time.Duration) error 
 	case err != nil:
 		return err
 	case len(src.parts) == 0:
-		return fail(CodeNotFound, "start spate serve, get or seed; --state DIR names the directory of those that have another", "nothing runs with the state directory %s", state)
+		return fault.New(fault.NotFound, "start spate serve, get or seed; --state DIR names the directory of those that have another", "nothing runs with the state directory %s", state)
 	case a.json:
 		rows := []topRow{}
 		for _, t := range list {
@@ -81,8 +83,8 @@ func (a *app) printTop(list []tui.Torrent) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%-12s %9s %7s %10s %10s %6s  %s\n", "STATE", "SIZE", "DONE", "DOWN", "UP", "PEERS", "NAME")
 	for _, t := range list {
-		fmt.Fprintf(&b, "%-12s %9s %5d %% %8s/s %8s/s %6d  %s\n", escape(t.State), humanBytes(t.Size), int(t.Fraction*100),
-			humanBytes(int64(t.Down)), humanBytes(int64(t.Up)), t.Peers, escape(t.Name))
+		fmt.Fprintf(&b, "%-12s %9s %5d %% %10s %10s %6d  %s\n", escape(t.State), units.Bytes(t.Size), int(t.Fraction*100),
+			units.Rate(t.Down), units.Rate(t.Up), t.Peers, escape(t.Name))
 	}
 	return a.printf("%s", b.String())
 }
@@ -111,7 +113,7 @@ func (e *everything) find(ctx context.Context) error {
 	case err == nil:
 		parts["daemon"] = d
 	case errors.Is(err, fs.ErrPermission):
-		return hinted(err, "run it as the user that the daemon runs as, or as root")
+		return fault.WithHint(err, "run it as the user that the daemon runs as, or as root")
 	case !errors.As(err, &none):
 		return err
 	}
@@ -229,9 +231,9 @@ func (d daemon) Detail(ctx context.Context, ref string) (*tui.Detail, error) {
 	}
 	out := &tui.Detail{Path: filepath.FromSlash(r.Path), Hash: r.InfoHashV1, Peers: []tui.Peer{}, Facts: [][2]string{
 		{"page", r.PageURL},
-		{"swarm", fmt.Sprintf("%s, %s", plural(r.Live.Seeders, "seed"), plural(r.Live.Leechers, "leecher"))},
+		{"swarm", fmt.Sprintf("%s, %s", units.Plural(r.Live.Seeders, "seed"), units.Plural(r.Live.Leechers, "leecher"))},
 		{"delivered", fmt.Sprintf("%s by peers, %s over HTTP", copies(r.Completed), copies(r.Direct))},
-		{"sent", fmt.Sprintf("%s to peers, %s over HTTP", humanBytes(r.SeedBytes), humanBytes(r.HTTPBytes))},
+		{"sent", fmt.Sprintf("%s to peers, %s over HTTP", units.Bytes(r.SeedBytes), units.Bytes(r.HTTPBytes))},
 	}}
 	if r.Group != "" {
 		out.Facts = append(out.Facts, [2]string{"group", r.Group})

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"spate/internal/fault"
 	"spate/tracker/trackerserver"
 )
 
@@ -93,7 +94,7 @@ func (a *app) tracker(ctx context.Context, opt *trackerOptions) error {
 		if info, err := os.Stat(opt.allowedDir); err != nil {
 			return err
 		} else if !info.IsDir() {
-			return usagef("--allowed-dir %s is not a directory", opt.allowedDir)
+			return fault.Usagef("--allowed-dir %s is not a directory", opt.allowedDir)
 		}
 	}
 	if err := opt.trackerFlags.check(); err != nil {
@@ -118,7 +119,7 @@ func (a *app) tracker(ctx context.Context, opt *trackerOptions) error {
 		opt.tokens = filepath.Join(state, tokensFile)
 	}
 	if o.Tokens, err = trackerserver.OpenTokens(opt.tokens); err != nil {
-		return hinted(err, "correct the file, or choose another with --tokens FILE")
+		return fault.WithHint(err, "correct the file, or choose another with --tokens FILE")
 	}
 	opt.table.MaxMemory = int64(opt.maxMemory)
 	n, err := a.newNode(&opt.trackerFlags, state, o, trackerserver.StatsOptions{ShowNames: opt.showNames, AllowGet: opt.allowGet})
@@ -180,7 +181,7 @@ func prefixes(flag string, all []string) (out []netip.Prefix, err error) {
 	for _, p := range all {
 		prefix, err := trackerserver.ParseNet(p)
 		if err != nil {
-			return nil, usagef("%s: %w", flag, err)
+			return nil, fault.Usagef("%s: %w", flag, err)
 		}
 		out = append(out, prefix)
 	}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"spate/internal/fault"
 	"spate/tracker/trackerserver"
 )
 
@@ -37,10 +38,10 @@ its older files.`,
 
 func (a *app) trackerReport(logs []string, csv bool, most int) error {
 	if csv && a.json {
-		return usagef("--csv and --json: choose one")
+		return fault.Usagef("--csv and --json: choose one")
 	}
 	if most < 0 {
-		return usagef("--most %d: want 0 or more", most)
+		return fault.Usagef("--most %d: want 0 or more", most)
 	}
 	p := trackerserver.NewReporter()
 	for _, log := range logs {

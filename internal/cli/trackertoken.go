@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"spate/internal/fault"
 	"spate/tracker/trackerserver"
 )
 
@@ -93,9 +94,9 @@ func (a *app) tokenAdd(open func() (*trackerserver.Tokens, error), user string, 
 	token, err := t.Issue(user)
 	switch {
 	case errors.Is(err, trackerserver.ErrTokenName):
-		return usagef("%w", err)
+		return fault.Usagef("%w", err)
 	case err != nil:
-		return hinted(err, "choose another directory with --state DIR, or file with --tokens FILE")
+		return fault.WithHint(err, "choose another directory with --state DIR, or file with --tokens FILE")
 	}
 	path, say := told(escape(user), token)
 	if a.json {
@@ -136,7 +137,7 @@ func (a *app) tokenRevoke(open func() (*trackerserver.Tokens, error), user strin
 	case err != nil:
 		return err
 	case n == 0:
-		return fail(CodeNotFound, cmd.CommandPath()+" list shows the names", "%s has no token", escape(user))
+		return fault.New(fault.NotFound, cmd.CommandPath()+" list shows the names", "%s has no token", escape(user))
 	case a.json:
 		return a.printJSON(tokenEvent{User: user, Revoked: n})
 	}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"spate/internal/fault"
 	"spate/tracker/swarm"
 	"spate/tracker/trackerserver"
 )
@@ -65,7 +66,7 @@ func (t *trackerFlags) check() error {
 		}
 	}
 	if t.proxyProtocol && len(t.proxies) == 0 {
-		return usagef("--proxy-protocol needs --proxy NET: only a proxy that is named is believed")
+		return fault.Usagef("--proxy-protocol needs --proxy NET: only a proxy that is named is believed")
 	}
 	_, err := prefixes("--proxy", t.proxies)
 	return err
@@ -78,7 +79,7 @@ type node struct {
 	app      *app
 	table    *swarm.Table
 	server   *trackerserver.Server
-	store    *swarm.Store
+	store    *swarm.Dir
 	stats    *trackerserver.Statistics
 	past     string                        // the file of what the charts show
 	activity *trackerserver.ActivityLog    // or nil
@@ -102,11 +103,11 @@ func (a *app) newNode(f *trackerFlags, state string, opt trackerserver.Options, 
 	}()
 	dir := filepath.Join(state, "tracker")
 	if n.table, err = swarm.New(f.tableOptions()); err != nil {
-		return nil, usagef("the tracker's settings: %w", err)
+		return nil, fault.Usagef("the tracker's settings: %w", err)
 	}
 	var warnings []error
-	if n.store, warnings, err = swarm.OpenStore(a.env.Now(), dir, n.table); err != nil {
-		return nil, hinted(err, "choose another directory with --state DIR")
+	if n.store, warnings, err = swarm.OpenDir(a.env.Now(), dir, n.table); err != nil {
+		return nil, fault.WithHint(err, "choose another directory with --state DIR")
 	}
 	for _, w := range warnings {
 		a.warnf("%v", w)
@@ -152,7 +153,7 @@ func (a *app) newNode(f *trackerFlags, state string, opt trackerserver.Options, 
 func (n *node) openLogs(f *trackerFlags, state string, opt *trackerserver.Options) (err error) {
 	privacy, err := trackerserver.ParsePrivacy(f.privacy)
 	if err != nil {
-		return usagef("--log-privacy: %w", err)
+		return fault.Usagef("--log-privacy: %w", err)
 	}
 	if f.log != "off" {
 		path := f.log
@@ -160,14 +161,14 @@ func (n *node) openLogs(f *trackerFlags, state string, opt *trackerserver.Option
 			path = filepath.Join(state, activityLog)
 		}
 		if n.activity, err = trackerserver.OpenActivityLog(path, trackerserver.ActivityOptions{Privacy: privacy}); err != nil {
-			return hinted(err, "choose another file with --log FILE, or --log off")
+			return fault.WithHint(err, "choose another file with --log FILE, or --log off")
 		}
 	}
 	if f.access != nil {
 		opt.AccessLog = slog.New(f.access)
 	} else if f.accessLog != "" {
 		if n.access, err = openAppend(f.accessLog); err != nil {
-			return hinted(err, "choose another file with --access-log FILE")
+			return fault.WithHint(err, "choose another file with --access-log FILE")
 		}
 		opt.AccessLog = slog.New(slog.NewJSONHandler(n.access, nil))
 	} else if n.app.verbose > 0 {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"spate/internal/fault"
 	"spate/maker"
 )
 
@@ -71,14 +72,14 @@ The exit code is 4 if anything is damaged, missing or too long.`,
 
 func (a *app) verify(ctx context.Context, args []string, opt verifyOptions) error {
 	if opt.jobs < 0 {
-		return usagef("--jobs %d: want 1 or more", opt.jobs)
+		return fault.Usagef("--jobs %d: want 1 or more", opt.jobs)
 	}
 	src, err := a.resolve(ctx, args[0], opt.bind.Addr)
 	if err != nil {
 		return err
 	}
 	if src.Torrent == nil {
-		return usageHint("give the .torrent file or its URL", "%s: a magnet link has no hashes of the pieces", args[0])
+		return fault.UsageHint("give the .torrent file or its URL", "%s: a magnet link has no hashes of the pieces", args[0])
 	}
 	m, err := src.parse()
 	if err != nil {
@@ -97,7 +98,7 @@ func (a *app) verify(ctx context.Context, args []string, opt verifyOptions) erro
 	}
 	path, err := maker.FindData(m, places...)
 	if err != nil {
-		return hinted(err, "name the place with --data DIR, or as a second argument")
+		return fault.WithHint(err, "name the place with --data DIR, or as a second argument")
 	}
 	bar := a.newProgress("checking " + m.Info.Name)
 	r, err := maker.Verify(ctx, m, path, maker.VerifyOptions{
@@ -115,7 +116,7 @@ func (a *app) verify(ctx context.Context, args []string, opt verifyOptions) erro
 	if r.Differ > 0 {
 		hint = "the v1 and v2 halves of the torrent stand for different data: do not trust it"
 	}
-	return fail(CodeBadData, hint, "%s is not what %s says", path, args[0])
+	return fault.New(fault.BadData, hint, "%s is not what %s says", path, args[0])
 }
 
 func (a *app) printReport(path string, r *maker.Report) error {

@@ -151,7 +151,7 @@ func TestHalvesThatDiffer(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			until(t, "halted because of its halves", func() bool { return errors.Is(tor.Stats().Err, ErrHalves) })
+			until(t, "halted because of its halves", func() bool { return errors.Is(tor.Stats().Err, ErrHybridMismatch) })
 			if len(tor.Banned()) > 0 {
 				t.Errorf("banned %v", tor.Banned())
 			}
@@ -223,5 +223,5 @@ func TestHalfApprovedIsCheckedAgain(t *testing.T) {
 	if tor, err = testSession(t, Options{ResumeDir: state}).Add(whole, opt); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "halted because of its halves", func() bool { return errors.Is(tor.Stats().Err, ErrHalves) })
+	until(t, "halted because of its halves", func() bool { return errors.Is(tor.Stats().Err, ErrHybridMismatch) })
 }

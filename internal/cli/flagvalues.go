@@ -3,62 +3,20 @@ package cli
 import (
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"spate/internal/units"
 	"spate/torrent"
 )
-
-// units are the suffixes of sizes: decimal as disks and links are sold, binary
-// with an i. The letter's case does not matter.
-var units = []struct {
-	suffix string
-	factor int64
-}{
-	{"ki", 1 << 10}, {"mi", 1 << 20}, {"gi", 1 << 30}, {"ti", 1 << 40},
-	{"k", 1e3}, {"m", 1e6}, {"g", 1e9}, {"t", 1e12},
-}
-
-// parseSize reads a number of bytes: 16384, 256KiB, 1.5M, 2Gi. A trailing B is
-// allowed. It is never negative and never overflows.
-func parseSize(s string) (int64, error) {
-	num := strings.ToLower(strings.TrimSpace(s))
-	num = strings.TrimSpace(strings.TrimSuffix(num, "b"))
-	factor := int64(1)
-	for _, u := range units {
-		if rest, ok := strings.CutSuffix(num, u.suffix); ok {
-			num, factor = strings.TrimSpace(rest), u.factor
-			break
-		}
-	}
-	bad := fmt.Errorf("%q is not a size (write bytes, or 256KiB, 1MiB, 1.5G)", s)
-	if num == "" || strings.Trim(num, "0123456789.") != "" {
-		return 0, bad
-	}
-	if n, err := strconv.ParseInt(num, 10, 64); err == nil {
-		if n > math.MaxInt64/factor {
-			return 0, fmt.Errorf("%q is too large", s)
-		}
-		return n * factor, nil
-	}
-	f, err := strconv.ParseFloat(num, 64)
-	if err != nil {
-		return 0, bad
-	}
-	if f *= float64(factor); f >= math.MaxInt64 {
-		return 0, fmt.Errorf("%q is too large", s)
-	}
-	return int64(f), nil
-}
 
 // sizeValue is a flag in bytes.
 type sizeValue int64
 
 func (v *sizeValue) Set(s string) error {
-	n, err := parseSize(s)
+	n, err := units.ParseBytes(s)
 	*v = sizeValue(n)
 	return err
 }
@@ -84,12 +42,9 @@ func (v *lengthValue) Set(s string) error {
 type rateValue int64
 
 func (v *rateValue) Set(s string) error {
-	n, err := parseSize(strings.TrimSuffix(strings.TrimSpace(s), "/s"))
-	if err != nil {
-		return fmt.Errorf("%q is not a rate (bytes a second, or 500k, 2M, 1Mi; 0 for no limit)", s)
-	}
+	n, err := units.ParseRate(s)
 	*v = rateValue(n)
-	return nil
+	return err
 }
 func (v *rateValue) String() string {
 	if *v == 0 {

@@ -33,7 +33,7 @@ func TestLeafHashes(t *testing.T) {
 			}
 			return root(layer, index)
 		}
-		for i := range leafBurst + 8 {
+		for i := range hashBurst + 8 {
 			span := merkle.Span{Index: int64(4 * (13 + i%8)), Length: 4}
 			if i%2 == 1 {
 				span.Proof = merkle.Height(blocks) - 1
@@ -48,7 +48,7 @@ func TestLeafHashes(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if want := i < leafBurst; (m.ID == peerwire.Hashes) != want {
+			if want := i < hashBurst; (m.ID == peerwire.Hashes) != want {
 				t.Fatalf("%s, request %d: %v", format, i, m.ID)
 			}
 			if m.ID == peerwire.HashReject {
@@ -71,7 +71,7 @@ func TestLeafHashes(t *testing.T) {
 }
 
 func TestLeafBudget(t *testing.T) {
-	var b leafBudget
+	var b hashBudget
 	now := time.Unix(1e9, 0)
 	taken := func() (n int) {
 		for b.take(now) {
@@ -79,19 +79,19 @@ func TestLeafBudget(t *testing.T) {
 		}
 		return n
 	}
-	if n := taken(); n != leafBurst {
+	if n := taken(); n != hashBurst {
 		t.Errorf("%d at first", n)
 	}
-	now = now.Add(2*leafEvery + time.Second)
+	now = now.Add(2*hashInterval + time.Second)
 	if n := taken(); n != 2 {
 		t.Errorf("%d after the time of two", n)
 	}
-	now = now.Add(leafEvery - time.Second)
+	now = now.Add(hashInterval - time.Second)
 	if n := taken(); n != 1 {
 		t.Errorf("%d: the rest of the time was lost", n)
 	}
 	now = now.Add(time.Hour)
-	if n := taken(); n != leafBurst {
+	if n := taken(); n != hashBurst {
 		t.Errorf("%d after long", n)
 	}
 }
@@ -133,7 +133,7 @@ func TestWrongLeafHashes(t *testing.T) {
 		}
 
 		var leaves []byte
-		for _, h := range leavesOf(data) {
+		for _, h := range hashBlocks(data) {
 			leaves = append(leaves, h[:]...)
 		}
 		answer := func(f *foe, id peerwire.ID, hashes []byte) {

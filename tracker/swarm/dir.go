@@ -15,17 +15,17 @@ import (
 	"spate/internal/atomicfile"
 )
 
-// Store saves a table in a directory: it keeps the last two snapshots, and journals of
+// Dir saves a table in a directory: it keeps the last two snapshots, and journals of
 // the completions since then (journal.go), so that these counters are exact even if the
-// process is killed. A Store is safe for concurrent use.
+// process is killed. A Dir is safe for concurrent use.
 //
 // The files are numbered. Journal n starts before snapshot n is taken, so that a
 // snapshot and the journals with its number and higher ones contain all completions.
 //
 // The caller must ensure that no other process uses the directory.
-type Store struct {
-	t   *Table
-	dir string
+type Dir struct {
+	t    *Table
+	path string
 
 	opened    time.Time // openedSec is the time of the table at this moment
 	openedSec uint32
@@ -50,39 +50,40 @@ const (
 	tmpName       = "snapshot.tmp"
 )
 
-// OpenStore creates the directory if needed, and restores its content into t, which
-// must be new. From then on, completions that t counts are recorded for [Store.Flush].
+// OpenDir creates the directory at path if needed, and restores its content into t,
+// which must be new. From then on, completions that t counts are recorded for
+// [Dir.Flush].
 // A damaged snapshot is renamed to corrupt-* and reported in warnings, and the previous
 // snapshot is used.
-func OpenStore(now time.Time, dir string, t *Table) (s *Store, warnings []error, err error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+func OpenDir(now time.Time, path string, t *Table) (d *Dir, warnings []error, err error) {
+	if err := os.MkdirAll(path, 0o700); err != nil {
 		return nil, nil, err
 	}
-	s = &Store{t: t, dir: dir, opened: now, openedSec: t.seconds(now)}
-	loaded, warnings, err := s.restore(now)
+	d = &Dir{t: t, path: path, opened: now, openedSec: t.seconds(now)}
+	loaded, warnings, err := d.restore(now)
 	if err != nil {
 		return nil, warnings, err
 	}
-	if _, err := s.rotate(); err != nil {
+	if _, err := d.rotate(); err != nil {
 		return nil, warnings, err
 	}
-	t.store = s
+	t.dir = d
 	if loaded == 0 { // the journal needs the keys of the identities, which are in a snapshot
-		err = s.Save(now)
+		err = d.Save(now)
 	}
-	return s, warnings, err
+	return d, warnings, err
 }
 
 // restore restores the newest intact snapshot and the journals since then. It returns
 // the number of the snapshot, or 0 if there is none.
-func (s *Store) restore(now time.Time) (loaded uint64, warnings []error, err error) {
-	snaps, err := s.numbers(snapPrefix)
+func (d *Dir) restore(now time.Time) (loaded uint64, warnings []error, err error) {
+	snaps, err := d.numbers(snapPrefix)
 	if err != nil {
 		return 0, nil, err
 	}
 	for _, n := range slices.Backward(snaps) {
-		s.gen = max(s.gen, n)
-		err := s.load(now, n)
+		d.gen = max(d.gen, n)
+		err := d.load(now, n)
 		if err == nil {
 			loaded = n
 			break
@@ -91,35 +92,35 @@ func (s *Store) restore(now time.Time) (loaded uint64, warnings []error, err err
 		if !errors.As(err, &bad) {
 			return 0, warnings, err
 		}
-		aside := filepath.Join(s.dir, "corrupt-"+filepath.Base(s.path(snapPrefix, n)))
-		if err := os.Rename(s.path(snapPrefix, n), aside); err != nil {
+		aside := filepath.Join(d.path, "corrupt-"+filepath.Base(d.file(snapPrefix, n)))
+		if err := os.Rename(d.file(snapPrefix, n), aside); err != nil {
 			return 0, warnings, err
 		}
 		warnings = append(warnings, fmt.Errorf("damaged state was renamed to %s, and the previous state is used: %w", aside, err))
 	}
-	journals, err := s.numbers(journalPrefix)
+	journals, err := d.numbers(journalPrefix)
 	if err != nil {
 		return 0, warnings, err
 	}
 	for _, n := range journals {
-		s.gen = max(s.gen, n)
+		d.gen = max(d.gen, n)
 		if n < loaded {
 			continue // the snapshot contains these completions
 		}
-		if err := s.replay(now, n); err != nil {
+		if err := d.replay(now, n); err != nil {
 			return 0, warnings, err
 		}
 	}
 	return loaded, warnings, nil
 }
 
-func (s *Store) path(prefix string, n uint64) string {
-	return filepath.Join(s.dir, prefix+strconv.FormatUint(n, 10))
+func (d *Dir) file(prefix string, n uint64) string {
+	return filepath.Join(d.path, prefix+strconv.FormatUint(n, 10))
 }
 
 // numbers returns the sorted numbers of the files with a prefix.
-func (s *Store) numbers(prefix string) ([]uint64, error) {
-	entries, err := os.ReadDir(s.dir)
+func (d *Dir) numbers(prefix string) ([]uint64, error) {
+	entries, err := os.ReadDir(d.path)
 	if err != nil {
 		return nil, err
 	}
@@ -135,64 +136,64 @@ func (s *Store) numbers(prefix string) ([]uint64, error) {
 	return found, nil
 }
 
-func (s *Store) load(now time.Time, n uint64) error {
-	f, err := os.Open(s.path(snapPrefix, n))
+func (d *Dir) load(now time.Time, n uint64) error {
+	f, err := os.Open(d.file(snapPrefix, n))
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	return s.t.Restore(now, f)
+	return d.t.Restore(now, f)
 }
 
 // rotate starts a new journal and returns its number.
-func (s *Store) rotate() (uint64, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	f, err := os.OpenFile(s.path(journalPrefix, s.gen+1), os.O_WRONLY|os.O_CREATE|os.O_EXCL|os.O_APPEND, 0o600)
+func (d *Dir) rotate() (uint64, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	f, err := os.OpenFile(d.file(journalPrefix, d.gen+1), os.O_WRONLY|os.O_CREATE|os.O_EXCL|os.O_APPEND, 0o600)
 	if err != nil {
 		return 0, err
 	}
-	if s.journal != nil {
-		s.journal.Close() // the following snapshot contains its completions
+	if d.journal != nil {
+		d.journal.Close() // the following snapshot contains its completions
 	}
-	s.gen++
-	s.journal, s.size = f, 0
-	return s.gen, nil
+	d.gen++
+	d.journal, d.size = f, 0
+	return d.gen, nil
 }
 
 // Save writes and syncs a new snapshot, and removes all older ones except the previous.
 // Announces continue in the meantime.
-func (s *Store) Save(now time.Time) error {
-	s.saving.Lock()
-	defer s.saving.Unlock()
-	n, err := s.rotate()
+func (d *Dir) Save(now time.Time) error {
+	d.saving.Lock()
+	defer d.saving.Unlock()
+	n, err := d.rotate()
 	if err != nil {
 		return err
 	}
-	tmp := filepath.Join(s.dir, tmpName)
-	if err := s.write(now, tmp); err != nil {
+	tmp := filepath.Join(d.path, tmpName)
+	if err := d.write(now, tmp); err != nil {
 		os.Remove(tmp)
 		return err
 	}
-	if err := os.Rename(tmp, s.path(snapPrefix, n)); err != nil {
+	if err := os.Rename(tmp, d.file(snapPrefix, n)); err != nil {
 		return err
 	}
-	if err := atomicfile.SyncDir(s.dir); err != nil {
+	if err := atomicfile.SyncDir(d.path); err != nil {
 		return err
 	}
-	return s.prune()
+	return d.prune()
 }
 
 // prune removes all snapshots except the last two, and the journals that these do not
 // need.
-func (s *Store) prune() error {
-	snaps, err := s.numbers(snapPrefix)
+func (d *Dir) prune() error {
+	snaps, err := d.numbers(snapPrefix)
 	if err != nil || len(snaps) < 2 {
 		return err
 	}
 	keep := snaps[len(snaps)-2]
 	for _, prefix := range []string{snapPrefix, journalPrefix} {
-		numbers, err := s.numbers(prefix)
+		numbers, err := d.numbers(prefix)
 		if err != nil {
 			return err
 		}
@@ -200,7 +201,7 @@ func (s *Store) prune() error {
 			if n >= keep {
 				break
 			}
-			if err := os.Remove(s.path(prefix, n)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			if err := os.Remove(d.file(prefix, n)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 				return err
 			}
 		}
@@ -208,12 +209,12 @@ func (s *Store) prune() error {
 	return nil
 }
 
-func (s *Store) write(now time.Time, path string) error {
+func (d *Dir) write(now time.Time, path string) error {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err
 	}
-	err = s.t.Snapshot(now, f)
+	err = d.t.Snapshot(now, f)
 	if err == nil {
 		err = f.Sync()
 	}
@@ -221,12 +222,12 @@ func (s *Store) write(now time.Time, path string) error {
 }
 
 // Close flushes and closes the journal. It does not save a snapshot.
-func (s *Store) Close() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
+func (d *Dir) Close() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.closed {
 		return nil
 	}
-	s.closed = true
-	return errors.Join(s.flush(), s.journal.Close())
+	d.closed = true
+	return errors.Join(d.flush(), d.journal.Close())
 }

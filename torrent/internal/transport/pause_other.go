@@ -1,8 +1,8 @@
 //go:build unix && !linux
 
-package torrent
+package transport
 
-// pause is for systems where a reader is not made to pause.
+// pause does nothing on systems where readers do not pause.
 type pause struct{ slots chan struct{} }
 
 func (*pause) after(fd, n int) {}
