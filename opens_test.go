@@ -73,7 +73,7 @@ var opens = map[string][]string{
 		"storage/open.go: openWrite: root.OpenFile",
 	},
 	"the kernel writes the file": {
-		"internal/netguard/guardtest/namespace_linux.go: waitsFor: os.ReadFile",
+		"internal/netguard/guardtest/namespace_linux.go: connecting: os.ReadFile",
 		"maker/rotational_linux.go: rotational: os.ReadFile",
 	},
 }
