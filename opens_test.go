@@ -30,7 +30,7 @@ var opens = map[string][]string{
 	"the directory belongs to this program": {
 		"internal/cli/lock.go: lockFile: os.OpenFile",
 		"internal/cli/lock.go: lockHolder: os.Open",
-		"internal/cli/running.go: findRunning: filepath.Glob",
+		"internal/running/socket.go: Find: filepath.Glob",
 		"internal/cli/seedmany.go: seedMany: os.ReadDir",
 		"publish/catalogdb/db.go: open: os.OpenFile",
 		"publish/catalogdb/record.go: reconcile: os.ReadDir",

@@ -112,7 +112,6 @@ type conn struct {
 	busyFor        int     // seconds that it was
 	busyBytes      int64   // received at the last of them
 	upMeter        meter
-	super          superPeer
 }
 
 // arrival is a block of a batch that was claimed and is to be copied.

@@ -26,7 +26,7 @@ func (c *conn) extHandshakeLocked() peerwire.ExtHandshake {
 	t := c.t
 	h := peerwire.ExtHandshake{
 		DontHave: extDontHave, Port: t.s.port, Reqq: ourReqq, Client: clientName, YourIP: c.addr.Addr(),
-		UploadOnly: t.state == StateSeeding && !c.super.on,
+		UploadOnly: t.state == StateSeeding && !c.t.super.Hides(c.id),
 	}
 	if t.givesMetadata() {
 		h.Metadata, h.MetadataSize = extMetadata, int64(len(t.mi.InfoBytes))
@@ -80,7 +80,7 @@ func (c *conn) extGreetedLocked(payload []byte) error {
 	if h.UploadOnly && t.state == StateSeeding && !c.owesHashesLocked() {
 		return errBothSeeds // the peer may lack pieces but wants none (BEP 21)
 	}
-	c.superMetLocked()
+	c.readyLocked()
 	return nil
 }
 

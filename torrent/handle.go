@@ -79,7 +79,7 @@ func (c *conn) piecesLocked(m *peerwire.Message) error {
 	}
 	c.gotFirst = true
 	t := c.t
-	defer c.superMetLocked()
+	defer c.readyLocked()
 	switch m.ID {
 	case peerwire.HaveNone:
 		return nil
@@ -103,7 +103,7 @@ func (c *conn) moreLocked(pieces iter.Seq[int]) error {
 	for i := range pieces {
 		if c.t.pick.PeerHave(c.id, i) {
 			more = true
-			c.superHasLocked(uint32(i))
+			c.hasPieceLocked(uint32(i))
 		}
 	}
 	if !more {
@@ -120,7 +120,7 @@ func (c *conn) haveLocked(piece int64) error {
 	if !c.t.pick.PeerHave(c.id, int(piece)) && !c.t.pick.PeerIsSeed(c.id) {
 		return nil
 	}
-	c.superHasLocked(uint32(piece))
+	c.hasPieceLocked(uint32(piece))
 	return c.knowsMoreLocked()
 }
 
@@ -130,7 +130,7 @@ func (c *conn) knowsMoreLocked() error {
 		if c.listens.IsValid() {
 			c.t.peers.SetSeed(c.listens, true)
 		}
-		c.t.otherSeedLocked(time.Now())
+		c.t.super.OtherSeed(time.Now())
 		if c.t.state == StateSeeding && !c.owesHashesLocked() {
 			return errBothSeeds
 		}
@@ -231,7 +231,7 @@ func (c *conn) blockLocked(m *peerwire.Message, now time.Time) error {
 // side has.
 func (c *conn) greetLocked() {
 	t := c.t
-	super := c.superGreetLocked(time.Now())
+	hides := c.hidesPiecesLocked(time.Now())
 	if c.reserved.Extended() {
 		h := c.extHandshakeLocked()
 		c.out = peerwire.AppendExtHandshake(c.out, &h)
@@ -240,9 +240,9 @@ func (c *conn) greetLocked() {
 	have := t.pick.HaveCount()
 	switch {
 	case c.warm && fast: // the metadata search sent have none already
-	case super && fast:
+	case hides && fast:
 		c.out = peerwire.AppendSimple(c.out, peerwire.HaveNone)
-	case super:
+	case hides:
 	case fast && have == t.info.NumPieces():
 		c.out = peerwire.AppendSimple(c.out, peerwire.HaveAll)
 	case fast && have == 0:

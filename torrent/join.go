@@ -81,7 +81,7 @@ func (c *conn) leave(err error) {
 	if c.reason != nil {
 		err = c.reason
 	}
-	c.superLeftLocked()
+	t.super.Leave(c.id)
 	t.pick.PeerLeft(c.id)
 	t.conns[c.id] = nil
 	t.nconns--

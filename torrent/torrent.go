@@ -22,6 +22,7 @@ import (
 	"spate/torrent/internal/choker"
 	"spate/torrent/internal/peerlist"
 	"spate/torrent/internal/picker"
+	"spate/torrent/internal/superseed"
 )
 
 // Torrent is one torrent of a session. Its methods are safe for concurrent use.
@@ -123,7 +124,7 @@ type Torrent struct {
 	upMeter               meter
 	downMeter             meter
 	rng                   *rand.Rand
-	super                 superSeed
+	super                 *superseed.Seed
 }
 
 // retiredPeer is the handle of a peer that left, with its address.
@@ -159,6 +160,7 @@ func identify(s *Session, mi *metainfo.MetaInfo, opt AddOptions) (*Torrent, erro
 		suspects: map[int]*trial{},
 		state:    StateStopped,
 		added:    time.Now(),
+		super:    superseed.New(superseed.Pieces{Num: info.NumPieces(), Length: info.PieceLength, Size: info.PieceSize}),
 	}
 	t.fin.changed.L = &t.fin.mu
 	t.full.Store(mi)
@@ -251,6 +253,7 @@ func (t *Torrent) newPicker(seed uint64) error {
 		return fmt.Errorf("torrent: %s: %w", t.name, err)
 	}
 	t.pick = k
+	t.super.SetSwarm(k)
 	t.bufs = make([][]byte, open)
 	t.conns, t.free, t.retired = nil, nil, nil
 	t.hashWants, t.partLayers = t.missingHashes(), map[[32]byte][]byte{}

@@ -33,7 +33,7 @@ func (c *conn) requestedLocked(m *peerwire.Message) error {
 		return badPeer("request for %d bytes at %d of piece %d", m.Length, m.Begin, m.Index)
 	}
 	switch {
-	case c.amChoking, !t.pick.Have(int(m.Index)), len(c.uploads) >= maxUploadQueue, !c.superRequestLocked(m):
+	case c.amChoking, !t.pick.Have(int(m.Index)), len(c.uploads) >= maxUploadQueue, !t.super.Request(c.id, m.Index, int64(m.Length), time.Now()):
 		return c.refuseLocked(m.Index, m.Begin, m.Length)
 	}
 	c.idle = c.idle && (c.writing || c.asked && c.sent.Load() == c.sentThen)
@@ -69,7 +69,7 @@ func (c *conn) canceledLocked(m *peerwire.Message) {
 	for i, u := range c.uploads {
 		if u.piece == m.Index && u.begin == m.Begin && u.length == m.Length {
 			c.uploads = append(c.uploads[:i], c.uploads[i+1:]...)
-			c.superCanceledLocked(m)
+			c.t.super.Cancel(c.id, m.Index, int64(m.Length))
 			c.refuseLocked(m.Index, m.Begin, m.Length)
 			return
 		}
@@ -88,7 +88,7 @@ func (c *conn) chokeLocked() {
 		c.refuseLocked(u.piece, u.begin, u.length)
 	}
 	c.uploads = c.uploads[:0]
-	c.superChokedLocked()
+	c.t.super.Choked(c.id)
 }
 
 // unchokeLocked unchokes the peer, if it may be served.
@@ -99,7 +99,8 @@ func (c *conn) unchokeLocked(now time.Time) {
 	c.amChoking, c.asked, c.sentThen = false, false, c.sent.Load()
 	c.unchokedAt = now
 	c.out = peerwire.AppendSimple(c.out, peerwire.Unchoke)
-	c.superUnchokedLocked(now)
+	c.t.super.Unchoked(c.id, now)
+	c.showPiecesLocked()
 }
 
 // kickLocked starts a goroutine that writes, if there is something to write and none runs.
@@ -179,7 +180,7 @@ func (c *conn) send() {
 func (c *conn) nextBatch(b *sendBatch) bool {
 	c.t.mu.Lock()
 	defer c.t.mu.Unlock()
-	c.superSentLocked(b.blocks)
+	c.writtenLocked(b.blocks)
 	c.proveLocked()
 	if len(c.out) == 0 && len(c.uploads) == 0 || c.gone {
 		c.writing = false
@@ -200,8 +201,8 @@ func (c *conn) nextBatch(b *sendBatch) bool {
 		total += int(u.length)
 	}
 	c.uploads = c.uploads[:copy(c.uploads, c.uploads[len(b.blocks):])]
-	c.super.sending = len(b.blocks)
-	c.superShowLocked()
+	c.t.super.Writing(c.id, len(b.blocks))
+	c.showPiecesLocked()
 	c.lastWrite = time.Now()
 	return true
 }

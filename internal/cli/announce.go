@@ -9,6 +9,7 @@ import (
 
 	"spate"
 	"spate/internal/fault"
+	"spate/internal/termsafe"
 	"spate/tracker"
 	"spate/tracker/trackerclient"
 )
@@ -96,14 +97,14 @@ func (a *app) announce(ctx context.Context, url, hash string, opt announceOption
 	if !opt.stay && event != tracker.EventStopped {
 		req.Event, req.NumWant = tracker.EventStopped, 0
 		if _, err := c.Announce(ctx, url, req); err != nil {
-			a.warnf("the announce could not be taken back: %v", err)
+			a.Warnf("the announce could not be taken back: %v", err)
 		}
 	}
 	return a.printAnnounce(url, ih, took, resp)
 }
 
 func (a *app) printAnnounce(url string, ih spate.InfoHash, took time.Duration, r *tracker.AnnounceResponse) error {
-	if a.json {
+	if a.JSON {
 		out := announceResult{
 			URL: url, InfoHash: ih.String(), Millis: float64(took.Microseconds()) / 1000,
 			Interval: int64(r.Interval.Seconds()), MinInterval: int64(r.MinInterval.Seconds()),
@@ -116,7 +117,7 @@ func (a *app) printAnnounce(url string, ih spate.InfoHash, took time.Duration, r
 		for _, p := range r.Peers {
 			out.Peers = append(out.Peers, p.String())
 		}
-		return a.printJSON(out)
+		return a.PrintJSON(out)
 	}
 	s := fmt.Sprintf("%s seeds, %s leechers, %s downloaded; answered in %s\n",
 		count(r.Complete), count(r.Incomplete), count(r.Downloaded), took.Round(100*time.Microsecond))
@@ -126,7 +127,7 @@ func (a *app) printAnnounce(url string, ih spate.InfoHash, took time.Duration, r
 	}
 	s += "\n"
 	if r.Warning != "" {
-		s += "the tracker warns: " + escape(r.Warning) + "\n"
+		s += "the tracker warns: " + termsafe.Line(r.Warning) + "\n"
 	}
 	if r.ExternalIP.IsValid() {
 		s += "it sees this machine at " + r.ExternalIP.String() + "\n"
@@ -135,7 +136,7 @@ func (a *app) printAnnounce(url string, ih spate.InfoHash, took time.Duration, r
 	for _, p := range r.Peers {
 		s += "  " + p.String() + "\n"
 	}
-	return a.printf("%s", s)
+	return a.Printf("%s", s)
 }
 
 // known is n for JSON, nil where the tracker did not say.

@@ -11,6 +11,7 @@ import (
 	"spate"
 	"spate/internal/fault"
 	"spate/internal/legacy"
+	"spate/internal/termsafe"
 )
 
 // btCmd is "spate bt NAME ...": a program of 2005 without a link of its name.
@@ -48,17 +49,17 @@ type toolRun struct {
 
 // tool runs a program of 2005 with its own arguments.
 func (a *app) tool(ctx context.Context, t *legacy.Tool, argv []string) error {
-	a.setLevel()
+	a.SetLevel()
 	a.started.Store(true)
 	switch {
 	case len(argv) == 1 && (argv[0] == "--help" || argv[0] == "-h"):
-		return a.printf("%s", t.Usage())
+		return a.Printf("%s", t.Usage())
 	case len(argv) == 1 && argv[0] == "--version":
-		return a.printf("%s (spate %s)\n", t.Name, spate.Version)
+		return a.Printf("%s (spate %s)\n", t.Name, spate.Version)
 	case t.Instead != "":
 		return fault.New(fault.Failed, "", "%s: %s", t.Name, t.Instead)
 	case len(argv) == 0:
-		io.WriteString(a.console, t.Usage())
+		io.WriteString(a.Stderr(), t.Usage())
 		return &fault.Error{Code: fault.Usage}
 	}
 	v, args, notes, err := t.Parse(argv)
@@ -66,7 +67,7 @@ func (a *app) tool(ctx context.Context, t *legacy.Tool, argv []string) error {
 		return fault.UsageHint(t.Name+" --help lists the options", "%s: %w", t.Name, err)
 	}
 	for _, n := range notes {
-		a.console.line(t.Name + ": " + escape(n))
+		a.Line(t.Name + ": " + termsafe.Line(n))
 	}
 	r := &toolRun{app: a, tool: t, v: v, args: args}
 	return map[string]func(context.Context) error{
@@ -80,8 +81,8 @@ func (a *app) tool(ctx context.Context, t *legacy.Tool, argv []string) error {
 // print writes to standard output what has the layout of 2005: the texts in it
 // went through escape.
 func (r *toolRun) print(s string) error {
-	r.console.clearBar()
-	_, err := io.WriteString(r.env.Stdout, s)
+	r.ClearBar()
+	_, err := io.WriteString(r.Stdout, s)
 	return err
 }
 
@@ -118,7 +119,7 @@ func (r *toolRun) eachFile(ctx context.Context, files []string, f func(path stri
 			if len(files) == 1 {
 				return err
 			}
-			r.warnf("%v", err)
+			r.Warnf("%v", err)
 			if failed++; first == nil {
 				first = err
 			}

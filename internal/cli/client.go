@@ -97,7 +97,7 @@ func (a *app) newClient(f *clientFlags, resume string, announcer func(torrent.An
 		ann = announcer(trk)
 	}
 	opt := torrent.Options{
-		Announcer: ann, Bind: f.bind.Addr, ResumeDir: resume, Up: int64(f.up), Down: int64(f.down), Log: a.log,
+		Announcer: ann, Bind: f.bind.Addr, ResumeDir: resume, Up: int64(f.up), Down: int64(f.down), Log: a.Log,
 		PeerPort: uint16(max(f.peerPort, 0)), NoPEX: f.noPEX, SeedMode: torrent.SeedMode(f.seedMode),
 	}
 	if f.peerPort < 0 {
@@ -109,7 +109,7 @@ func (a *app) newClient(f *clientFlags, resume string, announcer func(torrent.An
 	s, err := torrent.NewSession(opt)
 	var port *torrent.PortError
 	if errors.As(err, &port) && f.peerPort < 0 && !errors.Is(port.Err, syscall.EADDRNOTAVAIL) {
-		a.warnf("no port from %d to %d is free for peers; taking any other", opt.PeerPort, opt.PeerPortLast)
+		a.Warnf("no port from %d to %d is free for peers; taking any other", opt.PeerPort, opt.PeerPortLast)
 		opt.PeerPort, opt.PeerPortLast = 0, 0
 		s, err = torrent.NewSession(opt)
 	}
@@ -141,7 +141,7 @@ func (a *app) newClient(f *clientFlags, resume string, announcer func(torrent.An
 			beside.Go(func() { utp.Run(ctx) })
 		}
 		if err := s.Run(ctx); err != nil {
-			a.log.Error("the session ended", "err", err)
+			a.Log.Error("the session ended", "err", err)
 		}
 	}()
 	return c, nil
@@ -155,7 +155,7 @@ func (a *app) refuseUTP(f *clientFlags, port uint16) *notutp.Responder {
 	}
 	utp, err := notutp.Listen(f.bind.Addr, port)
 	if err != nil {
-		a.log.Debug("who dials by uTP is not told to take TCP", "err", err)
+		a.Log.Debug("who dials by uTP is not told to take TCP", "err", err)
 		return nil
 	}
 	return utp
@@ -174,7 +174,7 @@ func (a *app) localPeers(f *clientFlags, s *torrent.Session) (*lsd.Service, erro
 	if f.noLSD || s.PeerPort() == 0 {
 		return nil, nil
 	}
-	opt := lsd.Options{Port: s.PeerPort(), Bind: f.bind.Addr, Log: a.log}
+	opt := lsd.Options{Port: s.PeerPort(), Bind: f.bind.Addr, Log: a.Log}
 	if f.lsdGroup != "" {
 		g, err := netip.ParseAddrPort(f.lsdGroup)
 		if err != nil || !g.Addr().IsMulticast() || g.Port() == 0 {

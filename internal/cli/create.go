@@ -15,10 +15,11 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
-	"golang.org/x/term"
 
 	"spate"
 	"spate/internal/fault"
+	"spate/internal/term"
+	"spate/internal/termsafe"
 	"spate/internal/units"
 	"spate/maker"
 	"spate/metainfo"
@@ -90,7 +91,7 @@ func (a *app) makerOptions(o *createOptions) (maker.Options, error) {
 		return m, err
 	}
 	m.Nodes, m.Collections, m.NoTailPadding, m.Workers = o.nodes, o.collections, o.noTail, o.jobs
-	m.Like, m.Date = maker.Like(o.like), a.env.Now()
+	m.Like, m.Date = maker.Like(o.like), a.Now()
 	if !slices.Contains([]string{"", "mktorrent", "transmission", "libtorrent"}, o.like) {
 		return m, fault.Usagef("--like %s: want mktorrent, transmission or libtorrent", o.like)
 	}
@@ -115,7 +116,7 @@ func (a *app) makerOptions(o *createOptions) (maker.Options, error) {
 		m.Similar = append(m.Similar, h)
 	}
 	// For builds that give the same bytes at any time (reproducible-builds.org).
-	if s := a.vars["SOURCE_DATE_EPOCH"]; s != "" {
+	if s := a.Getenv("SOURCE_DATE_EPOCH"); s != "" {
 		var sec int64
 		if _, err := fmt.Sscan(s, &sec); err != nil || sec < 0 {
 			return m, fault.Usagef("SOURCE_DATE_EPOCH=%s is not a number of seconds", s)
@@ -135,7 +136,7 @@ func (a *app) create(ctx context.Context, path string, opt createOptions) error 
 		return err
 	}
 	switch {
-	case opt.output == "-" && a.json:
+	case opt.output == "-" && a.JSON:
 		return fault.Usagef("-o - and --json: standard output can hold only one of them")
 	case path == "-" && (opt.each || opt.filesFrom != ""):
 		return fault.Usagef("standard input is a single file: --each and --files-from have no meaning")
@@ -152,7 +153,7 @@ func (a *app) create(ctx context.Context, path string, opt createOptions) error 
 		if err := checkTarget(out, opt.force); err != nil {
 			return err
 		}
-	} else if f, ok := a.env.Stdout.(*os.File); ok && term.IsTerminal(int(f.Fd())) && !opt.force {
+	} else if a.StdoutIsTerminal() && !opt.force {
 		return fault.UsageHint("write it to a file with -o, or pipe it on", "a .torrent would garble the terminal")
 	}
 	m, err := a.makeOne(ctx, path, o)
@@ -168,7 +169,7 @@ func (a *app) create(ctx context.Context, path string, opt createOptions) error 
 		return err
 	}
 	if out == "-" {
-		_, err := a.env.Stdout.Write(b)
+		_, err := a.Stdout.Write(b)
 		return err
 	}
 	if err := writeTarget(out, b, opt.force); err != nil {
@@ -204,47 +205,57 @@ func (a *app) makeOne(ctx context.Context, path string, o maker.Options) (*metai
 	if label == "" {
 		label = filepath.Base(path)
 	}
-	bar := a.newProgress("hashing " + label)
-	defer bar.finish()
-	o.Progress = bar.hashing
+	bar := a.NewProgress("hashing " + label)
+	defer bar.Finish()
+	o.Progress = hashing(bar)
 	if path != "-" {
 		return maker.Make(ctx, path, o)
 	}
 	size := int64(-1)
-	if f, ok := a.env.Stdin.(*os.File); ok {
+	if f, ok := a.Stdin.(*os.File); ok {
 		if fi, err := f.Stat(); err == nil && fi.Mode().IsRegular() {
 			if at, err := f.Seek(0, io.SeekCurrent); err == nil {
 				size = fi.Size() - at
 			}
 		}
 	}
-	return maker.MakeReader(ctx, a.env.Stdin, size, o)
+	return maker.MakeReader(ctx, a.Stdin, size, o)
+}
+
+// hashing returns a function that shows progress of the maker in bar. It does not show the
+// end, because the result follows at once.
+func hashing(bar *term.Progress) func(maker.Progress) {
+	return func(p maker.Progress) {
+		if p.Done < p.Total || p.Total == 0 && p.Done > 0 {
+			bar.UpdateWith(p.Done, p.Total, p.Rate, "")
+		}
+	}
 }
 
 // torrentBytes returns the file, and warns where readers may refuse it.
 func (a *app) torrentBytes(m *metainfo.MetaInfo) ([]byte, error) {
 	b, err := m.Bytes()
 	if err == nil && len(b) > metainfo.MaxSize {
-		a.warnf("the .torrent has %s, more than many programs accept; larger pieces (--piece-length) make it smaller", units.Bytes(int64(len(b))))
+		a.Warnf("the .torrent has %s, more than many programs accept; larger pieces (--piece-length) make it smaller", units.Bytes(int64(len(b))))
 	}
 	return b, err
 }
 
 // printCreated prints the result of create.
 func (a *app) printCreated(m *metainfo.MetaInfo, out string) error {
-	if a.json {
+	if a.JSON {
 		j := torrentToJSON(m)
 		j.Output = out
-		return a.printJSON(j)
+		return a.PrintJSON(j)
 	}
-	s := escape(out) + "\n"
+	s := termsafe.Line(out) + "\n"
 	if h, ok := m.HashV1(); ok {
 		s += "info-hash v1  " + h.String() + "\n"
 	}
 	if h, ok := m.HashV2(); ok {
 		s += "info-hash v2  " + h.String() + "\n"
 	}
-	return a.printf("%s%s\n", s, m.Magnet())
+	return a.Printf("%s%s\n", s, m.Magnet())
 }
 
 // makeError adds what can be done about an error of the maker.
@@ -269,7 +280,7 @@ func (a *app) readList(name string) ([]string, error) {
 		return nil, nil
 	}
 	const most = 64 << 20
-	r := a.env.Stdin
+	r := a.Stdin
 	if name != "-" {
 		f, err := os.Open(name)
 		if err != nil {

@@ -93,7 +93,7 @@ func (a *app) entries(ctx context.Context, in *folder.Folder, o maker.Options, o
 		}
 		e.size, _, e.err = maker.Measure(ctx, e.name, o)
 		if errors.Is(e.err, maker.ErrEmpty) {
-			a.notef("%s is empty: left out", e.path)
+			a.Notef("%s is empty: left out", e.path)
 			continue
 		}
 		if e.err == nil {
@@ -137,14 +137,14 @@ func (a *app) makeEach(ctx context.Context, list []*eachEntry, o maker.Options) 
 			total += e.size
 		}
 	}
-	bar := a.newProgress(fmt.Sprintf("hashing %d torrents", len(list)))
-	defer bar.finish()
+	bar := a.NewProgress(fmt.Sprintf("hashing %d torrents", len(list)))
+	defer bar.Finish()
 	update := func() {
 		var done int64
 		for _, e := range list {
 			done += e.done.Load()
 		}
-		bar.update(done, total)
+		bar.Update(done, total)
 	}
 	one := func(e *eachEntry, o maker.Options) {
 		o.Progress = func(p maker.Progress) {
@@ -197,7 +197,7 @@ func (a *app) writeEach(ctx context.Context, list []*eachEntry, opt *createOptio
 			}
 		}
 		if e.err != nil {
-			a.warnf("%s", fault.Message(e.err))
+			a.Warnf("%s", fault.Message(e.err))
 			failed++
 			if first == nil {
 				first = makeError(e.err)

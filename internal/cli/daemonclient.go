@@ -36,25 +36,25 @@ func (a *app) handOver(ctx context.Context, state string, paths []string, opt *p
 	if err != nil {
 		return true, err
 	}
-	bar := a.newProgress("hashing")
+	bar := a.NewProgress("hashing")
 	err = c.Publish(ctx, req, func(e api.Event) error {
 		switch e.Event {
 		case "progress":
-			bar.updateWith(e.Done, e.Total, e.Rate, filepath.Base(e.Path))
+			bar.UpdateWith(e.Done, e.Total, e.Rate, filepath.Base(e.Path))
 		case "skipped":
-			a.log.Info("left out", "path", e.Path, "why", e.Reason)
+			a.Log.Info("left out", "path", e.Path, "why", e.Reason)
 		case "published":
-			bar.finish()
-			bar = a.newProgress("hashing")
+			bar.Finish()
+			bar = a.NewProgress("hashing")
 			return a.printPublished(publishedEvent(e.Release, status))
 		}
 		return nil
 	})
-	bar.finish()
+	bar.Finish()
 	if err != nil {
 		return true, apiError(err)
 	}
-	a.notef("spate serve, process %d, has %s", status.PID, units.Plural(len(paths), "more release"))
+	a.Notef("spate serve, process %d, has %s", status.PID, units.Plural(len(paths), "more release"))
 	return true, nil
 }
 

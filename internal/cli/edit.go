@@ -95,7 +95,7 @@ func (a *app) edit(ctx context.Context, paths []string, opt *editOptions) error 
 		if len(paths) == 1 {
 			return err
 		}
-		a.warnf("%v", err)
+		a.Warnf("%v", err)
 		if failed++; first == nil {
 			first = err
 		}
@@ -241,14 +241,14 @@ func (a *app) editOne(path string, opt *editOptions, trackers func(*metainfo.Met
 	}
 	switch {
 	case out == path && bytes.Equal(b, raw):
-		a.notef("%s: nothing to change", path)
+		a.Notef("%s: nothing to change", path)
 	default:
 		if err := writeTarget(out, b, out == path || opt.force); err != nil {
 			return err
 		}
 	}
 	if !bytes.Equal(before, m.InfoBytes) {
-		a.notef("%s: the info-hash changed", out)
+		a.Notef("%s: the info-hash changed", out)
 	}
 	return a.printCreated(after, out)
 }

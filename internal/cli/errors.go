@@ -5,10 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"strings"
 	"syscall"
 
 	"spate/internal/fault"
+	"spate/internal/termsafe"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -47,9 +47,17 @@ var exitCodes = map[fault.Code]int{
 // exitCode returns the exit code for err.
 func exitCode(err error) int { return exitCodes[fault.CodeOf(err)] }
 
+// settingHints says for the settings that errors name how to change them.
+var settingHints = map[string]string{
+	"password-file": "name a file with --password-file FILE",
+}
+
 // hintFor returns what can be done about err, or "".
 func hintFor(err error) string {
 	if hint := fault.HintOf(err); hint != "" {
+		return hint
+	}
+	if hint := settingHints[fault.SettingOf(err)]; hint != "" {
 		return hint
 	}
 	switch {
@@ -72,16 +80,16 @@ func (a *app) report(err error) int {
 	code := exitCode(err)
 	if errors.Is(err, context.Canceled) && code == CodeFailed {
 		if a.resumable.Load() {
-			a.notef("interrupted; run the same command again to go on")
+			a.Notef("interrupted; run the same command again to go on")
 			return CodeInterrupted
 		}
-		a.console.line("spate: interrupted")
+		a.Line("spate: interrupted")
 		return CodeFailed
 	}
 	if msg := fault.Message(err); msg != "" {
-		a.console.line("spate: " + escape(clip(msg, 600)))
+		a.Line("spate: " + termsafe.Line(termsafe.Clip(msg, 600)))
 		if hint := hintFor(err); hint != "" {
-			a.console.line("  " + escape(clip(hint, 300)))
+			a.Line("  " + termsafe.Line(termsafe.Clip(hint, 300)))
 		}
 	}
 	return code
@@ -107,12 +115,4 @@ func (a *app) killedCode() int {
 		return CodeInterrupted
 	}
 	return codeKilled
-}
-
-// clip cuts s to about n bytes, in the middle: both ends of a message tell.
-func clip(s string, n int) string {
-	if len(s) <= n {
-		return s
-	}
-	return strings.ToValidUTF8(s[:n/2], "") + " … " + strings.ToValidUTF8(s[len(s)-n/2:], "")
 }

@@ -14,6 +14,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"spate/internal/fault"
+	"spate/internal/running"
+	"spate/internal/termsafe"
 	"spate/internal/units"
 	"spate/maker"
 	"spate/metainfo"
@@ -125,12 +127,12 @@ func (a *app) get(ctx context.Context, args []string, opt *getOptions) error {
 			return a.getFailed(j, err)
 		}
 	}
-	defer a.serveRunning(a.stateDir(opt.state), "get", sessionSource{c.session})()
-	g := &getRun{app: a, opt: opt, local: c.local, jobs: jobs, left: len(jobs), bar: a.newProgress("get")}
+	defer running.Serve(a.stateDir(opt.state), "get", running.Source(c.session), a.Log)()
+	g := &getRun{app: a, opt: opt, local: c.local, jobs: jobs, left: len(jobs), bar: a.NewProgress("get")}
 	if len(jobs) == 1 {
-		g.bar = a.newProgress(jobs[0].mi.Info.Name)
+		g.bar = a.NewProgress(jobs[0].mi.Info.Name)
 	}
-	if opt.tui && a.hasScreen() && !a.json {
+	if opt.tui && a.HasScreen() && !a.JSON {
 		return a.getOnScreen(ctx, c, g, args)
 	}
 	return g.run(ctx)
@@ -142,7 +144,7 @@ func (a *app) getOnScreen(ctx context.Context, c *client, g *getRun, args []stri
 	defer cancel(nil)
 	shown := make(chan error, 1)
 	go func() {
-		err := a.screen(ctx, "get "+strings.Join(args, " "), sessionSource{c.session}, 0)
+		err := a.Screen(ctx, "get "+strings.Join(args, " "), running.Source(c.session), 0)
 		cancel(cmp.Or[error](err, context.Canceled))
 		shown <- err
 	}()
@@ -224,7 +226,7 @@ func (a *app) metadata(ctx context.Context, c *client, src *source, opt *getOpti
 	}
 	nobody := func(also string) error {
 		return fault.New(fault.NoPeers, "name one with --peer IP:PORT, or give the .torrent file",
-			"%s: it names no tracker to ask for peers%s", clip(src.Arg, 70), also)
+			"%s: it names no tracker to ask for peers%s", termsafe.Clip(src.Arg, 70), also)
 	}
 	timeout := opt.timeout
 	unnamed := len(link.Trackers)+len(link.Peers)+len(opt.peers) == 0
@@ -243,14 +245,14 @@ func (a *app) metadata(ctx context.Context, c *client, src *source, opt *getOpti
 	if name == "" {
 		name = link.Hash().String()
 	}
-	a.notef("%s: asking peers for the torrent", clip(name, 70))
+	a.Notef("%s: asking peers for the torrent", termsafe.Clip(name, 70))
 	mi, peers, err := c.session.FetchMetadata(mctx, link, torrent.MetadataOptions{Peers: opt.peers})
 	switch {
 	case errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil && unnamed:
 		return nil, nil, nobody(nobodyLocal)
 	case errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil:
 		return nil, nil, fault.New(fault.NoPeers, "try again later, or name a peer with --peer IP:PORT; --timeout 0 waits for ever",
-			"%s: no peer gave the torrent in %s", clip(name, 70), units.Duration(opt.timeout))
+			"%s: no peer gave the torrent in %s", termsafe.Clip(name, 70), units.Duration(opt.timeout))
 	case errors.Is(err, torrent.ErrMetadata):
 		return nil, nil, &fault.Error{Code: fault.BadData, Err: err}
 	}
@@ -282,7 +284,7 @@ func (a *app) addJob(c *client, j *getJob, opt *getOptions) error {
 	if j.t, err = c.session.Add(j.mi, add); err != nil {
 		return err
 	}
-	j.began = a.env.Now()
+	j.began = a.Now()
 	j.active = j.began
 	return a.getEvent(j, "metadata", nil)
 }

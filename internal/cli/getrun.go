@@ -3,17 +3,18 @@ package cli
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
 
 	"spate/internal/fault"
+	"spate/internal/running"
+	"spate/internal/term"
+	"spate/internal/termsafe"
 	"spate/internal/units"
 	"spate/metainfo"
 	"spate/storage"
 	"spate/torrent"
-	"spate/tracker"
 )
 
 // getRun is a get under way. It belongs to one goroutine.
@@ -23,7 +24,7 @@ type getRun struct {
 	jobs  []*getJob
 	local bool // peers of the local network are found
 	left  int  // jobs that have not ended
-	bar   *progress
+	bar   *term.Progress
 	err   error     // the first failure
 	told  time.Time // when the last progress events were printed
 
@@ -46,7 +47,7 @@ type jobResult struct {
 }
 
 func (g *getRun) run(ctx context.Context) error {
-	defer g.bar.finish()
+	defer g.bar.Finish()
 	results := make(chan jobResult, len(g.jobs))
 	for _, j := range g.jobs {
 		wait := j.t.Wait
@@ -73,7 +74,7 @@ func (g *getRun) run(ctx context.Context) error {
 				return err
 			}
 		case <-tick.C:
-			g.look(g.app.env.Now())
+			g.look(g.app.Now())
 		}
 	}
 	return g.err
@@ -82,7 +83,7 @@ func (g *getRun) run(ctx context.Context) error {
 // interrupted ends the run on a signal. Who has everything and only seeds is
 // done, not interrupted.
 func (g *getRun) interrupted(ctx context.Context) error {
-	g.bar.finish()
+	g.bar.Finish()
 	for _, j := range g.jobs {
 		if j.complete.IsZero() && !j.ended {
 			g.app.getFailed(j, &fault.Error{Code: fault.Interrupted, Err: context.Cause(ctx)})
@@ -96,22 +97,22 @@ func (g *getRun) interrupted(ctx context.Context) error {
 
 // completed prints the result of j, and lets it seed if that is wanted.
 func (g *getRun) completed(j *getJob) error {
-	j.complete = g.app.env.Now()
+	j.complete = g.app.Now()
 	st := j.t.Stats()
-	if g.app.json {
+	if g.app.JSON {
 		if err := g.app.getEvent(j, "done", nil); err != nil {
 			return err
 		}
 	} else {
 		took := j.complete.Sub(j.began)
 		if n := st.Downloaded - j.before; n > 0 && took > 0 {
-			g.app.notef("%s: complete, %s in %s (%s)", j.mi.Info.Name, units.Bytes(n),
+			g.app.Notef("%s: complete, %s in %s (%s)", j.mi.Info.Name, units.Bytes(n),
 				units.Elapsed(took), units.Rate(float64(n)/took.Seconds()))
 		} else {
-			g.app.notef("%s: complete already", j.mi.Info.Name)
+			g.app.Notef("%s: complete already", j.mi.Info.Name)
 		}
 		if g.stream == nil {
-			if err := g.app.printf("%s\n", escape(j.path)); err != nil {
+			if err := g.app.Printf("%s\n", termsafe.Line(j.path)); err != nil {
 				return err
 			}
 		}
@@ -119,7 +120,7 @@ func (g *getRun) completed(j *getJob) error {
 	if g.opt.seed.none() {
 		g.end(j, nil)
 	} else {
-		g.app.notef("seeding %s (%s); Ctrl-C stops", j.mi.Info.Name, g.opt.seed.String())
+		g.app.Notef("seeding %s (%s); Ctrl-C stops", j.mi.Info.Name, g.opt.seed.String())
 	}
 	return nil
 }
@@ -135,7 +136,7 @@ func (g *getRun) end(j *getJob, err error) {
 	if g.err == nil {
 		g.err = err
 	} else {
-		g.app.warnf("%v", err)
+		g.app.Warnf("%v", err)
 	}
 }
 
@@ -143,7 +144,7 @@ func (g *getRun) end(j *getJob, err error) {
 // seeding.
 func (g *getRun) look(now time.Time) {
 	var sum torrent.Stats
-	events := g.app.json && now.Sub(g.told) >= eventEvery
+	events := g.app.JSON && now.Sub(g.told) >= eventEvery
 	for _, j := range g.jobs {
 		st := j.t.Stats()
 		sum.BytesTotal += st.BytesTotal
@@ -168,14 +169,14 @@ func (g *getRun) look(now time.Time) {
 			g.end(j, err)
 		}
 	}
-	if g.left == 0 || g.app.json {
+	if g.left == 0 || g.app.JSON {
 		return // the events tell
 	}
 	note := units.Plural(sum.Peers, "peer")
 	if sum.UpRate >= 1 {
 		note += ", " + units.Rate(sum.UpRate) + " up"
 	}
-	g.bar.updateWith(sum.BytesDone, sum.BytesTotal, -1, note)
+	g.bar.UpdateWith(sum.BytesDone, sum.BytesTotal, -1, note)
 }
 
 func (g *getRun) seededEnough(j *getJob, st *torrent.Stats, now time.Time) bool {
@@ -210,7 +211,7 @@ func (g *getRun) hopeless(j *getJob, st *torrent.Stats, now time.Time) error {
 			"%s: no data for %s (%s; %s)", j.mi.Info.Name, units.Duration(idle.Truncate(time.Second)), units.Plural(st.Peers, "peer"), sourceWords(j.mi, st))
 	case st.Peers == 0 && !j.told && (idle >= tellNoPeers || idle >= tellFailure && trackersFail(st)):
 		j.told = true
-		g.app.notef("%s: no peers yet; %s; still trying", j.mi.Info.Name, sourceWords(j.mi, st))
+		g.app.Notef("%s: no peers yet; %s; still trying", j.mi.Info.Name, sourceWords(j.mi, st))
 	}
 	return nil
 }
@@ -262,7 +263,7 @@ func sourceWords(mi *metainfo.MetaInfo, st *torrent.Stats) string {
 func trackerWords(st *torrent.Stats) string {
 	var words []string
 	for _, t := range st.Trackers {
-		if w := trackerWord(&t); !slices.Contains(words, w) {
+		if w := running.TrackerWords(&t); !slices.Contains(words, w) {
 			words = append(words, w)
 		}
 	}
@@ -272,21 +273,9 @@ func trackerWords(st *torrent.Stats) string {
 	return strings.Join(words[:min(2, len(words))], "; ")
 }
 
-func trackerWord(t *torrent.TrackerStats) string {
-	switch {
-	case t.Err != nil:
-		return fault.Message(t.Err)
-	case t.LastAnnounce.IsZero():
-		return "the tracker has not answered"
-	case t.Complete == tracker.Unknown:
-		return "the tracker answered"
-	}
-	return fmt.Sprintf("the tracker counts %d seeds, %d leechers", t.Complete, t.Incomplete)
-}
-
 // getEvent prints one event of get --json.
 func (a *app) getEvent(j *getJob, kind string, err error) error {
-	if !a.json {
+	if !a.JSON {
 		return nil
 	}
 	e := getEvent{Event: kind}
@@ -305,7 +294,7 @@ func (a *app) getEvent(j *getJob, kind string, err error) error {
 	if err != nil {
 		e.Error, e.Code, e.Hint = err.Error(), exitCode(err), hintFor(err)
 	}
-	return a.printJSON(e)
+	return a.PrintJSON(e)
 }
 
 // getEvent is one line of get --json.

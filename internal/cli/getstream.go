@@ -8,8 +8,6 @@ import (
 	"path/filepath"
 	"syscall"
 
-	"golang.org/x/term"
-
 	"spate/internal/fault"
 	"spate/torrent"
 )
@@ -17,12 +15,12 @@ import (
 // getStream is get -o -: one file goes to standard output, in order, while it is
 // fetched. It lies in a temporary directory meanwhile, and nothing is kept.
 func (a *app) getStream(ctx context.Context, args []string, opt *getOptions) error {
-	switch f, ok := a.env.Stdout.(*os.File); {
-	case a.json, opt.tui, !opt.seed.none():
+	switch {
+	case a.JSON, opt.tui, !opt.seed.none():
 		return fault.Usagef("-o - writes the data to standard output: it goes without --json, --tui and --seed")
 	case len(args) != 1:
 		return fault.UsageHint("fetch them one after the other", "-o - takes one SOURCE")
-	case ok && term.IsTerminal(int(f.Fd())) && !opt.force:
+	case a.StdoutIsTerminal() && !opt.force:
 		return fault.UsageHint("pipe it into a program or a file, or say --force", "-o - would write the data to the terminal")
 	}
 	// Without this a reader that goes away would end the process on the spot, and
@@ -63,9 +61,9 @@ func (a *app) getStream(ctx context.Context, args []string, opt *getOptions) err
 		return err
 	}
 	defer r.Close()
-	g := &getRun{app: a, opt: &o, local: c.local, jobs: jobs, left: 1, bar: a.newProgress(j.mi.Info.Name)}
+	g := &getRun{app: a, opt: &o, local: c.local, jobs: jobs, left: 1, bar: a.NewProgress(j.mi.Info.Name)}
 	g.stream = func(context.Context) error {
-		_, err := io.Copy(a.env.Stdout, r)
+		_, err := io.Copy(a.Stdout, r)
 		return err
 	}
 	return g.run(ctx)

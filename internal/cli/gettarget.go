@@ -41,9 +41,9 @@ func (a *app) lookAtTarget(ctx context.Context, j *getJob, opt *getOptions) (ver
 	if known || !targetHasData(j) {
 		return false, nil
 	}
-	bar := a.newProgress("checking " + j.mi.Info.Name)
-	defer bar.finish()
-	report, err := verifyTarget(ctx, j, opt.within, func(p maker.Progress) { bar.update(p.Done, p.Total) })
+	bar := a.NewProgress("checking " + j.mi.Info.Name)
+	defer bar.Finish()
+	report, err := verifyTarget(ctx, j, opt.within, func(p maker.Progress) { bar.Update(p.Done, p.Total) })
 	switch {
 	case err != nil:
 		return false, err
@@ -52,7 +52,7 @@ func (a *app) lookAtTarget(ctx context.Context, j *getJob, opt *getOptions) (ver
 	case report.Good == 0 && !opt.force:
 		return false, fault.New(fault.Exists, "move it away, choose another directory with -o DIR, or write over it with --force", "%s exists and is not a part of this torrent", j.path)
 	}
-	a.notef("%s: %d of %d pieces are there already", j.path, report.Good, report.Pieces)
+	a.Notef("%s: %d of %d pieces are there already", j.path, report.Good, report.Pieces)
 	return false, nil
 }
 

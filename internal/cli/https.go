@@ -84,7 +84,7 @@ func (a *app) secure(t *tlsFlags, state string, bind addrValue, addr netip.AddrP
 	if t.domain != "" {
 		return a.acme(t, state, bind, addr)
 	}
-	config, err := t.files(a.env.Now)
+	config, err := t.files(a.Now)
 	if err != nil || config == nil {
 		return nil, err
 	}
@@ -154,13 +154,13 @@ func (a *app) certEvent(_ context.Context, event string, data map[string]any) er
 	name, _ := data["identifier"].(string)
 	switch event {
 	case "cert_obtained":
-		a.notef("there is a certificate for %s", name)
+		a.Notef("there is a certificate for %s", name)
 	case "cert_failed":
 		err, _ := data["error"].(error)
-		a.warnf("no certificate for %s yet: %v", name, err)
-		a.notef("  its name has to lead to this machine, and ports 80 and 443 to here; it is tried again")
+		a.Warnf("no certificate for %s yet: %v", name, err)
+		a.Notef("  its name has to lead to this machine, and ports 80 and 443 to here; it is tried again")
 	default:
-		a.log.Debug("certificate", "event", event, "name", name)
+		a.Log.Debug("certificate", "event", event, "name", name)
 	}
 	return nil
 }

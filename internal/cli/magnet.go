@@ -79,11 +79,11 @@ func (a *app) magnet(ctx context.Context, arg string, opt magnetOptions) error {
 		}
 	}
 	g.Peers = append(g.Peers, opt.peers...)
-	if !a.json {
-		return a.printf("%s\n", g)
+	if !a.JSON {
+		return a.Printf("%s\n", g)
 	}
 	j := magnetToJSON(g)
-	return a.printJSON(magnetJSON{j.Name, j.InfoHashV1, j.InfoHashV2, j.Magnet})
+	return a.PrintJSON(magnetJSON{j.Name, j.InfoHashV1, j.InfoHashV2, j.Magnet})
 }
 
 // selectRanges returns the indexes of the files that match a pattern; nil for no

@@ -9,6 +9,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"spate/internal/fault"
+	"spate/internal/running"
+	"spate/internal/term"
+	"spate/internal/termsafe"
 	"spate/internal/units"
 	"spate/maker"
 	"spate/publish"
@@ -102,7 +105,7 @@ func (a *app) publish(ctx context.Context, paths []string, opt *publishOptions) 
 	if err := p.open(ctx, state, houseParts{}); err != nil {
 		return err
 	}
-	defer a.serveRunning(state, "publish", sessionSource{p.client.session})()
+	defer running.Serve(state, "publish", running.Source(p.client.session), a.Log)()
 	// The site answers while the data is hashed, and lists what is ready.
 	return p.serve(ctx, func(ctx context.Context) error { return p.work(ctx, paths, mk) })
 }
@@ -139,15 +142,15 @@ func (p *house) sayGuessed() {
 	if r := reachOf(p.base.Hostname()); r != "" {
 		words += "; for " + r
 	}
-	p.app.notef("others reach this at %s (%s); --public-url sets another", p.base, words)
+	p.app.Notef("others reach this at %s (%s); --public-url sets another", p.base, words)
 }
 
 // one publishes what lies at path.
 func (p *publication) one(ctx context.Context, path string, spec publish.Spec) (*publish.Release, error) {
-	bar := p.app.newProgress("hashing " + filepath.Base(path))
-	defer bar.finish()
+	bar := p.app.NewProgress("hashing " + filepath.Base(path))
+	defer bar.Finish()
 	spec.Announce = nil // the publisher's, and those of -a after them
-	spec.Progress = func(g maker.Progress) { bar.updateWith(g.Done, g.Total, g.Rate, "") }
+	spec.Progress = func(g maker.Progress) { bar.UpdateWith(g.Done, g.Total, g.Rate, "") }
 	spec.Skipped = p.app.skipped
 	r, err := p.publisher.Publish(ctx, path, spec)
 	if err == nil {
@@ -175,7 +178,7 @@ func publishError(path string, err error) error {
 
 // skipped says what is left out of a torrent.
 func (a *app) skipped(s maker.Skipped) {
-	a.log.Info("left out", "path", s.Path, "why", s.Reason)
+	a.Log.Info("left out", "path", s.Path, "why", s.Reason)
 }
 
 // ready says that everything listens, and prints what to hand out.
@@ -193,7 +196,7 @@ func (p *publication) ready(releases []*publish.Release) error {
 			return err
 		}
 	}
-	p.app.notef("seeding %s, peers on %s; Ctrl-C stops", units.Plural(len(releases), "release"), p.client.peerAddr())
+	p.app.Notef("seeding %s, peers on %s; Ctrl-C stops", units.Plural(len(releases), "release"), p.client.peerAddr())
 	return nil
 }
 
@@ -209,11 +212,11 @@ func (p *house) event(what string, r *publish.Release) (releaseEvent, error) {
 
 // printPublished prints what to hand out of a release.
 func (a *app) printPublished(e releaseEvent) error {
-	if a.json {
-		return a.printJSON(e)
+	if a.JSON {
+		return a.PrintJSON(e)
 	}
-	return a.printf("%s\n  page    %s\n  fetch   spate get %s\n  magnet  %s\n",
-		escape(e.Name), escape(e.PageURL), escape(shellWord(e.PageURL)), escape(e.Magnet))
+	return a.Printf("%s\n  page    %s\n  fetch   spate get %s\n  magnet  %s\n",
+		termsafe.Line(e.Name), termsafe.Line(e.PageURL), termsafe.Line(term.ShellWord(e.PageURL)), termsafe.Line(e.Magnet))
 }
 
 // more counts the swarms of the releases for the status line.

@@ -95,7 +95,7 @@ func (a *app) newStatus(s *torrent.Session) *status {
 	return &status{app: a, session: s, last: map[spate.InfoHash]statsEvent{}, failed: map[spate.InfoHash]bool{}}
 }
 
-func (s *status) finish() { s.app.console.clearBar() }
+func (s *status) finish() { s.app.ClearBar() }
 
 // run shows the status and calls each until that fails or ctx ends, which is
 // no error: a service ends so.
@@ -119,7 +119,7 @@ func (s *status) run(ctx context.Context, each func() error) error {
 }
 
 func (s *status) show() error {
-	now := s.app.env.Now()
+	now := s.app.Now()
 	due := now.Sub(s.told) >= statsEventEvery
 	var peers int
 	var rate float64
@@ -132,12 +132,12 @@ func (s *status) show() error {
 		if bad := st.State == torrent.StateFailed; bad != s.failed[st.InfoHash] {
 			s.failed[st.InfoHash] = bad
 			if bad {
-				s.app.warnf("%s: halted: %v", st.Name, st.Err)
+				s.app.Warnf("%s: halted: %v", st.Name, st.Err)
 			} else {
-				s.app.notef("%s: goes on", st.Name)
+				s.app.Notef("%s: goes on", st.Name)
 			}
 		}
-		if !s.app.json || !due || s.noStats {
+		if !s.app.JSON || !due || s.noStats {
 			continue
 		}
 		e := statsEvent{
@@ -153,16 +153,16 @@ func (s *status) show() error {
 		}
 		s.last[st.InfoHash] = e
 		s.told = now
-		if err := s.app.printJSON(e); err != nil {
+		if err := s.app.PrintJSON(e); err != nil {
 			return err
 		}
 	}
-	if s.app.console.tty != nil && !s.app.quiet {
+	if s.app.HasBar() && !s.app.Quiet {
 		line := fmt.Sprintf("%s connected, %s up, %s sent", units.Plural(peers, "peer"), units.Rate(rate), units.Bytes(sent))
 		if s.more != nil {
 			line += s.more()
 		}
-		s.app.console.setBar(line)
+		s.app.SetBar(line)
 	}
 	return nil
 }

@@ -61,7 +61,7 @@ func (a *app) resolveURL(ctx context.Context, arg string, bind netip.Addr) (*sou
 		src.Magnet = next.String()
 		return src, nil
 	}
-	a.log.Info("the torrent is at", "url", next.Redacted())
+	a.Log.Info("the torrent is at", "url", next.Redacted())
 	if next.Scheme != "http" && next.Scheme != "https" {
 		return nil, fault.New(fault.Failed, "", "%s names a torrent at %s://, which is not fetched", arg, next.Scheme)
 	}

@@ -13,6 +13,7 @@ import (
 
 	"spate/internal/fault"
 	"spate/internal/folder"
+	"spate/internal/running"
 	"spate/internal/units"
 	"spate/metainfo"
 	"spate/torrent"
@@ -114,7 +115,7 @@ func (a *app) seed(ctx context.Context, args []string, opt *seedOptions) error {
 			return err
 		}
 		if err != nil {
-			a.warnf("%v", err)
+			a.Warnf("%v", err)
 			continue
 		}
 		jobs = append(jobs, j)
@@ -133,7 +134,7 @@ func (a *app) seed(ctx context.Context, args []string, opt *seedOptions) error {
 			return fault.WithHint(err, j.file)
 		}
 	}
-	defer a.serveRunning(a.stateDir(opt.state), "seed", sessionSource{c.session})()
+	defer running.Serve(a.stateDir(opt.state), "seed", running.Source(c.session), a.Log)()
 	if err := a.seedReady(c, jobs); err != nil {
 		return err
 	}
@@ -261,15 +262,15 @@ func holdsTree(mi *metainfo.MetaInfo, path string) bool {
 
 // seedReady says that the session listens.
 func (a *app) seedReady(c *client, jobs []*seedJob) error {
-	if !a.json {
-		a.notef("seeding %s on %s; Ctrl-C stops", units.Plural(len(jobs), "torrent"), c.peerAddr())
+	if !a.JSON {
+		a.Notef("seeding %s on %s; Ctrl-C stops", units.Plural(len(jobs), "torrent"), c.peerAddr())
 		return nil
 	}
 	r := readyEvent{Event: "ready", PeerAddr: c.peerAddr(), Torrents: len(jobs)}
 	if len(jobs) == 1 {
 		r.describe(jobs[0].mi)
 	}
-	return a.printJSON(r)
+	return a.PrintJSON(r)
 }
 
 // seedLoop tells what becomes of the torrents until ctx ends. It ends earlier
@@ -292,7 +293,7 @@ func (a *app) seedLoop(ctx context.Context, c *client, jobs []*seedJob) error {
 			if left--; left == 0 {
 				return problem
 			}
-			a.warnf("%v", problem)
+			a.Warnf("%v", problem)
 		}
 		return nil
 	})
@@ -312,7 +313,7 @@ func (a *app) tellSeed(j *seedJob) (told bool, problem, err error) {
 		return true, problem, nil
 	}
 	if st.PiecesHave < st.Pieces {
-		a.warnf("%s: only %d of %d pieces are good; the others are not seeded", j.mi.Info.Name, st.PiecesHave, st.Pieces)
+		a.Warnf("%s: only %d of %d pieces are good; the others are not seeded", j.mi.Info.Name, st.PiecesHave, st.Pieces)
 	}
 	return true, nil, a.seedingEvent(j)
 }
@@ -333,11 +334,11 @@ func seedProblem(j *seedJob, st *torrent.Stats) error {
 }
 
 func (a *app) seedingEvent(j *seedJob) error {
-	if !a.json {
-		a.notef("seeding %s, %s", filepath.Join(j.dir, j.name), units.Bytes(j.mi.Info.DataLength()))
+	if !a.JSON {
+		a.Notef("seeding %s, %s", filepath.Join(j.dir, j.name), units.Bytes(j.mi.Info.DataLength()))
 		return nil
 	}
 	e := readyEvent{Event: "seeding", Name: j.mi.Info.Name, Path: filepath.Join(j.dir, j.name)}
 	e.describe(j.mi)
-	return a.printJSON(e)
+	return a.PrintJSON(e)
 }

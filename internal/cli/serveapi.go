@@ -154,7 +154,7 @@ func (d *serveDaemon) Snapshot(ctx context.Context) (api.Snapshot, error) {
 	if err != nil {
 		return api.Snapshot{}, toAPI(err)
 	}
-	s := api.Snapshot{Time: d.app.env.Now().UTC(), Releases: make([]api.Row, 0, len(list))}
+	s := api.Snapshot{Time: d.app.Now().UTC(), Releases: make([]api.Row, 0, len(list))}
 	for _, r := range list {
 		row := api.Row{Ref: r.Ref(), TotalLength: r.Size, Live: d.live(r), Counts: d.counter.Totals(r)}
 		s.Releases = append(s.Releases, row)
@@ -168,7 +168,7 @@ func (d *serveDaemon) Snapshot(ctx context.Context) (api.Snapshot, error) {
 			t.Failed++
 		}
 	}
-	h, err := d.catalog.History(ctx, spate.InfoHash{}, d.app.env.Now())
+	h, err := d.catalog.History(ctx, spate.InfoHash{}, d.app.Now())
 	s.Totals.Counts = h.Total
 	return s, toAPI(err)
 }

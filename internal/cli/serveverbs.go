@@ -12,6 +12,7 @@ import (
 
 	"spate/internal/api"
 	"spate/internal/fault"
+	"spate/internal/termsafe"
 	"spate/internal/units"
 	"spate/publish"
 	"spate/publish/catalogdb"
@@ -72,8 +73,8 @@ func (a *app) listCmd() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if a.json {
-			return a.printJSON(list)
+		if a.JSON {
+			return a.PrintJSON(list)
 		}
 		return a.printReleases(list)
 	})
@@ -85,17 +86,17 @@ func (a *app) listCmd() *cobra.Command {
 func (a *app) printReleases(list api.Releases) error {
 	width := len("RELEASE")
 	for _, r := range list.Releases {
-		width = max(width, min(60, len([]rune(escape(r.Ref)))))
+		width = max(width, min(60, len([]rune(termsafe.Line(r.Ref)))))
 	}
 	var b strings.Builder
 	if len(list.Releases) > 0 {
 		fmt.Fprintf(&b, "%-*s  %-8s  %9s  %5s  %5s  %9s  %9s\n", width, "RELEASE", "STATE", "SIZE", "SEEDS", "PEERS", "DOWNLOADS", "SENT")
 	}
 	for _, r := range list.Releases {
-		fmt.Fprintf(&b, "%-*s  %-8s  %9s  %5d  %5d  %9d  %9s\n", width, escape(r.Ref), r.Live.State, units.Bytes(r.TotalLength), r.Live.Seeders, r.Live.Leechers,
+		fmt.Fprintf(&b, "%-*s  %-8s  %9s  %5d  %5d  %9d  %9s\n", width, termsafe.Line(r.Ref), r.Live.State, units.Bytes(r.TotalLength), r.Live.Seeders, r.Live.Leechers,
 			r.Completed+r.Direct, units.Bytes(r.SeedBytes+r.HTTPBytes))
 	}
-	return a.printf("%s", b.String())
+	return a.Printf("%s", b.String())
 }
 
 func (a *app) statusCmd() *cobra.Command {
@@ -127,15 +128,15 @@ func (a *app) facts(facts [][2]string) error {
 	var b strings.Builder
 	for _, f := range facts {
 		if f[1] != "" {
-			fmt.Fprintf(&b, "%-10s %s\n", f[0], escape(f[1]))
+			fmt.Fprintf(&b, "%-10s %s\n", f[0], termsafe.Line(f[1]))
 		}
 	}
-	return a.printf("%s", b.String())
+	return a.Printf("%s", b.String())
 }
 
 func (a *app) printStatus(s api.Status) error {
-	if a.json {
-		return a.printJSON(s)
+	if a.JSON {
+		return a.PrintJSON(s)
 	}
 	t := s.Totals
 	facts := [][2]string{
@@ -156,15 +157,15 @@ func (a *app) printStatus(s api.Status) error {
 		}
 		facts = append(facts, [2]string{"folder", text})
 		for _, r := range f.Refused {
-			facts = append(facts, [2]string{"  refused", r.Name + ": " + clip(r.Error, 300)})
+			facts = append(facts, [2]string{"  refused", r.Name + ": " + termsafe.Clip(r.Error, 300)})
 		}
 	}
 	return a.facts(facts)
 }
 
 func (a *app) printRelease(r publish.ReleaseInfo) error {
-	if a.json {
-		return a.printJSON(r)
+	if a.JSON {
+		return a.PrintJSON(r)
 	}
 	state := r.Live.State
 	if r.Live.Error != "" {
@@ -196,13 +197,13 @@ func (a *app) each(refs []string, did string, f func(ref string) error) error {
 		if err := f(ref); err != nil {
 			return err
 		}
-		if a.json {
-			if err := a.printJSON(changedEvent{did, ref}); err != nil {
+		if a.JSON {
+			if err := a.PrintJSON(changedEvent{did, ref}); err != nil {
 				return err
 			}
 			continue
 		}
-		a.notef("%s %s", did, ref)
+		a.Notef("%s %s", did, ref)
 	}
 	return nil
 }
@@ -267,10 +268,10 @@ func (a *app) backup(ctx context.Context, state, file string) error {
 	if err := a.copyCatalog(ctx, state, path); err != nil {
 		return err
 	}
-	if a.json {
-		return a.printJSON(map[string]string{"event": "backup", "path": path})
+	if a.JSON {
+		return a.PrintJSON(map[string]string{"event": "backup", "path": path})
 	}
-	a.notef("the catalog is in %s", path)
+	a.Notef("the catalog is in %s", path)
 	return nil
 }
 
@@ -283,13 +284,13 @@ func (a *app) copyCatalog(ctx context.Context, state, path string) error {
 		}
 	} else {
 		defer lock.Close()
-		db, warnings, err := catalogdb.Open(ctx, filepath.Join(state, "catalog"), a.env.Now())
+		db, warnings, err := catalogdb.Open(ctx, filepath.Join(state, "catalog"), a.Now())
 		if err != nil {
 			return err
 		}
 		defer db.Close()
 		for _, w := range warnings {
-			a.warnf("%v", w)
+			a.Warnf("%v", w)
 		}
 		if err := db.Backup(ctx, path); err != nil {
 			return err

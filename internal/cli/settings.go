@@ -77,7 +77,7 @@ func (a *app) applyVars(flags *pflag.FlagSet) error {
 	var bad error
 	flags.VisitAll(func(f *pflag.Flag) {
 		name := "SPATE_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
-		val, ok := a.vars[name]
+		val, ok := a.LookupEnv(name)
 		if !ok || f.Changed || bad != nil || f.Name == "help" {
 			return
 		}

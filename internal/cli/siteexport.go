@@ -94,14 +94,14 @@ func (a *app) siteExport(ctx context.Context, dir string, opt *siteOptions) erro
 	if err := a.copyCatalog(ctx, state, filepath.Join(tmp, "catalog.db")); err != nil {
 		return err
 	}
-	db, _, err := catalogdb.Open(ctx, tmp, a.env.Now())
+	db, _, err := catalogdb.Open(ctx, tmp, a.Now())
 	if err != nil {
 		return err
 	}
 	defer db.Close()
 	options := site.ExportOptions{
-		Site: site.Options{BaseURL: base, Log: a.log}, Copy: opt.data == "copy",
-		Skipped: func(path string, why error) { a.warnf("left out: %s: %v", path, why) },
+		Site: site.Options{BaseURL: base, Log: a.Log}, Copy: opt.data == "copy",
+		Skipped: func(path string, why error) { a.Warnf("left out: %s: %v", path, why) },
 	}
 	opt.site.apply(&options.Site, 0)
 	done, err := site.Export(ctx, db, dir, options)
@@ -114,10 +114,10 @@ func (a *app) siteExport(ctx context.Context, dir string, opt *siteOptions) erro
 	if err != nil {
 		return err
 	}
-	if a.json {
-		return a.printJSON(map[string]any{"event": "exported", "path": dir, "releases": done.Releases, "files": done.Files})
+	if a.JSON {
+		return a.PrintJSON(map[string]any{"event": "exported", "path": dir, "releases": done.Releases, "files": done.Files})
 	}
-	a.notef("%s of %s in %s; what web servers need to be told is in %s", units.Plural(done.Files, "file"),
+	a.Notef("%s of %s in %s; what web servers need to be told is in %s", units.Plural(done.Files, "file"),
 		units.Plural(done.Releases, "release"), dir, filepath.Join(dir, ".spate-site"))
 	return nil
 }

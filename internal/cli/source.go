@@ -45,7 +45,7 @@ func (a *app) resolve(ctx context.Context, arg string, bind netip.Addr) (*source
 		return a.resolveURL(ctx, arg, bind)
 	}
 	if arg == "-" {
-		b, err := readTorrent(a.env.Stdin, "standard input")
+		b, err := readTorrent(a.Stdin, "standard input")
 		return &source{Arg: arg, Torrent: b}, err
 	}
 	b, err := readTorrentFile(arg)

@@ -15,6 +15,8 @@ import (
 
 	"spate/internal/api"
 	"spate/internal/fault"
+	"spate/internal/running"
+	"spate/internal/termsafe"
 	"spate/internal/tui"
 	"spate/internal/units"
 )
@@ -49,18 +51,18 @@ func (a *app) top(ctx context.Context, state string, every time.Duration) error 
 		return err
 	case len(src.parts) == 0:
 		return fault.New(fault.NotFound, "start spate serve, get or seed; --state DIR names the directory of those that have another", "nothing runs with the state directory %s", state)
-	case a.json:
+	case a.JSON:
 		rows := []topRow{}
 		for _, t := range list {
 			rows = append(rows, topRow{
 				t.ID, t.Name, t.State, t.Err, t.Size, t.Done, int64(t.Down), int64(t.Up), t.Downloaded, t.Uploaded, t.Peers, t.Seeds,
 			})
 		}
-		return a.printJSON(map[string]any{"torrents": rows})
-	case !a.hasScreen():
+		return a.PrintJSON(map[string]any{"torrents": rows})
+	case !a.HasScreen():
 		return a.printTop(list)
 	}
-	return a.screen(ctx, "top "+state, pausable(src), every)
+	return a.Screen(ctx, "top "+state, pausable(src), every)
 }
 
 // topRow is a torrent of top --json.
@@ -83,10 +85,10 @@ func (a *app) printTop(list []tui.Torrent) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%-12s %9s %7s %10s %10s %6s  %s\n", "STATE", "SIZE", "DONE", "DOWN", "UP", "PEERS", "NAME")
 	for _, t := range list {
-		fmt.Fprintf(&b, "%-12s %9s %5d %% %10s %10s %6d  %s\n", escape(t.State), units.Bytes(t.Size), int(t.Fraction*100),
-			units.Rate(t.Down), units.Rate(t.Up), t.Peers, escape(t.Name))
+		fmt.Fprintf(&b, "%-12s %9s %5d %% %10s %10s %6d  %s\n", termsafe.Line(t.State), units.Bytes(t.Size), int(t.Fraction*100),
+			units.Rate(t.Down), units.Rate(t.Up), t.Peers, termsafe.Line(t.Name))
 	}
-	return a.printf("%s", b.String())
+	return a.Printf("%s", b.String())
 }
 
 // everything is all that runs with a state directory, as one source. The IDs of
@@ -117,9 +119,9 @@ func (e *everything) find(ctx context.Context) error {
 	case !errors.As(err, &none):
 		return err
 	}
-	all, err := findRunning(ctx, e.state)
+	all, err := running.Find(ctx, e.state)
 	for _, r := range all {
-		parts[r.pid] = r
+		parts[r.PID] = r
 	}
 	e.parts = parts
 	return err

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"spate/internal/fault"
+	"spate/internal/termsafe"
 	"spate/tracker/trackerserver"
 )
 
@@ -105,7 +106,7 @@ func (a *app) tracker(ctx context.Context, opt *trackerOptions) error {
 	if err != nil {
 		return err
 	}
-	secure, err := opt.secure.files(a.env.Now)
+	secure, err := opt.secure.files(a.Now)
 	if err != nil {
 		return err
 	}
@@ -148,7 +149,7 @@ func (a *app) tracker(ctx context.Context, opt *trackerOptions) error {
 // reloadOnHangup has SIGHUP read everything again and open the logs anew, unless
 // it does something else already or means that the terminal is gone.
 func (a *app) reloadOnHangup(n *node) {
-	if a.hangup.Load() == nil && a.console.tty == nil {
+	if a.hangup.Load() == nil && !a.HasBar() {
 		ask := n.askReload
 		a.hangup.Store(&ask)
 	}
@@ -202,20 +203,20 @@ func (a *app) tellTracker(opt *trackerOptions, s *sockets, secure bool) (*url.UR
 		ready.AnnounceURLs = append(ready.AnnounceURLs, tier...)
 	}
 	if opt.access != nil { // that has standard output
-		a.notef("tracking; statistics at %s; Ctrl-C stops", base.JoinPath("stats"))
+		a.Notef("tracking; statistics at %s; Ctrl-C stops", base.JoinPath("stats"))
 		return base, nil
 	}
-	if a.json {
-		return base, a.printJSON(ready)
+	if a.JSON {
+		return base, a.PrintJSON(ready)
 	}
 	for _, u := range ready.AnnounceURLs {
-		if err := a.printf("%s\n", escape(u)); err != nil {
+		if err := a.Printf("%s\n", termsafe.Line(u)); err != nil {
 			return nil, err
 		}
 	}
-	a.notef("tracking %s, statistics at %s; Ctrl-C stops", opt.served(), base.JoinPath("stats"))
+	a.Notef("tracking %s, statistics at %s; Ctrl-C stops", opt.served(), base.JoinPath("stats"))
 	if guessed {
-		a.notef("the host in these URLs is a guess; --public-url sets it")
+		a.Notef("the host in these URLs is a guess; --public-url sets it")
 	}
 	return base, nil
 }

@@ -37,7 +37,7 @@ its older files.`,
 }
 
 func (a *app) trackerReport(logs []string, csv bool, most int) error {
-	if csv && a.json {
+	if csv && a.JSON {
 		return fault.Usagef("--csv and --json: choose one")
 	}
 	if most < 0 {
@@ -53,8 +53,8 @@ func (a *app) trackerReport(logs []string, csv bool, most int) error {
 	var b bytes.Buffer
 	var err error
 	switch {
-	case a.json:
-		return a.printJSON(r)
+	case a.JSON:
+		return a.PrintJSON(r)
 	case csv:
 		err = r.WriteCSV(&b)
 	default:
@@ -63,5 +63,5 @@ func (a *app) trackerReport(logs []string, csv bool, most int) error {
 	if err != nil {
 		return err
 	}
-	return a.printf("%s", b.String())
+	return a.Printf("%s", b.String())
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"spate/internal/fault"
+	"spate/internal/termsafe"
 	"spate/maker"
 )
 
@@ -100,12 +101,12 @@ func (a *app) verify(ctx context.Context, args []string, opt verifyOptions) erro
 	if err != nil {
 		return fault.WithHint(err, "name the place with --data DIR, or as a second argument")
 	}
-	bar := a.newProgress("checking " + m.Info.Name)
+	bar := a.NewProgress("checking " + m.Info.Name)
 	r, err := maker.Verify(ctx, m, path, maker.VerifyOptions{
 		Workers:  opt.jobs,
-		Progress: bar.hashing,
+		Progress: hashing(bar),
 	})
-	bar.finish()
+	bar.Finish()
 	if err != nil {
 		return err
 	}
@@ -120,18 +121,18 @@ func (a *app) verify(ctx context.Context, args []string, opt verifyOptions) erro
 }
 
 func (a *app) printReport(path string, r *maker.Report) error {
-	if a.json {
-		return a.printJSON(reportToJSON(path, r))
+	if a.JSON {
+		return a.PrintJSON(reportToJSON(path, r))
 	}
 	var s strings.Builder
 	counts := map[maker.FileState]int{}
 	for k := range r.Files {
 		f := &r.Files[k]
 		counts[f.State]++
-		if f.State == maker.FileWhole && a.verbose == 0 {
+		if f.State == maker.FileWhole && a.Verbose == 0 {
 			continue
 		}
-		fmt.Fprintf(&s, "%-10s  %s%s\n", f.State, escape(f.Path), escape(detail(f)))
+		fmt.Fprintf(&s, "%-10s  %s%s\n", f.State, termsafe.Line(f.Path), termsafe.Line(detail(f)))
 	}
 	fmt.Fprintf(&s, "%d of %d pieces are good", r.Good, r.Pieces)
 	sep := "; files: "
@@ -143,7 +144,7 @@ func (a *app) printReport(path string, r *maker.Report) error {
 			sep = ", "
 		}
 	}
-	return a.printf("%s\n", s.String())
+	return a.Printf("%s\n", s.String())
 }
 
 // detail says what is wrong with a file.

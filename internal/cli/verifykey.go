@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"spate/internal/fault"
+	"spate/internal/termsafe"
 	"spate/signature"
 )
 
@@ -28,7 +29,7 @@ func publicKeyOf(value string) (signature.PublicKey, error) {
 	}
 	text, ferr := readSmall(value, signature.MaxKey)
 	if errors.Is(ferr, fs.ErrNotExist) {
-		return key, fault.UsageHint("write the 56 characters that begin with RW, or the file that has them", "--verify-key %s is neither a minisign key nor a file", clip(value, 70))
+		return key, fault.UsageHint("write the 56 characters that begin with RW, or the file that has them", "--verify-key %s is neither a minisign key nor a file", termsafe.Clip(value, 70))
 	}
 	if ferr == nil {
 		key, ferr = signature.ParsePublicKey(string(text))
@@ -97,7 +98,7 @@ func (a *app) checkSignature(ctx context.Context, src *source, verifyKey, state 
 		if !c.given && src.sites == nil {
 			return nil
 		}
-		return fault.New(fault.BadData, c.accept("give the page's URL or the .torrent"), "%s: a magnet link carries no signature to check", clip(src.Arg, 70))
+		return fault.New(fault.BadData, c.accept("give the page's URL or the .torrent"), "%s: a magnet link carries no signature to check", termsafe.Clip(src.Arg, 70))
 	}
 	sig, err := c.fetch(ctx)
 	if err != nil {
@@ -111,7 +112,7 @@ func (a *app) checkSignature(ctx context.Context, src *source, verifyKey, state 
 		if err := c.checkRelease(st); err != nil {
 			return err
 		}
-		a.notef("signed%s by %s, as it should be", signedWhen(st), key)
+		a.Notef("signed%s by %s, as it should be", signedWhen(st), key)
 	}
 	if c.given {
 		return c.remember(c.keys[0])
@@ -140,9 +141,9 @@ func (c *signatureCheck) firstUse(ctx context.Context) error {
 	if err := c.checkRelease(st); err != nil {
 		return err
 	}
-	c.app.notef("signed%s by %s: remembered as the key of %s", signedWhen(st), key, strings.Join(c.src.sites, " and "))
+	c.app.Notef("signed%s by %s: remembered as the key of %s", signedWhen(st), key, strings.Join(c.src.sites, " and "))
 	if u, err := url.Parse(c.src.Arg); err == nil && u.Scheme == "http" && !loopbackHost(u.Hostname()) {
-		c.app.notef("  over http anybody between could have put theirs there: compare it with what the publisher says elsewhere")
+		c.app.Notef("  over http anybody between could have put theirs there: compare it with what the publisher says elsewhere")
 	}
 	return c.remember(key)
 }

@@ -1,4 +1,4 @@
-package cli
+package term
 
 import (
 	"fmt"
@@ -6,30 +6,32 @@ import (
 	"sync"
 	"time"
 
+	"spate/internal/termsafe"
 	"spate/internal/units"
 )
 
-// progress tells how far a long run is: a bar on a terminal, else a line every
-// 5 % or 30 s, and nothing with -q. Safe for concurrent use; an update that
-// shows nothing costs next to nothing.
-type progress struct {
-	app   *app
+// Progress shows the progress of a long run: a bar on a terminal, otherwise a line for
+// every 5 % or 30 s, and nothing if the terminal is quiet. It is safe for concurrent use.
+// An update that shows nothing is cheap.
+type Progress struct {
+	t     *Terminal
 	label string
 
-	mu        sync.Mutex
+	mu        sync.Mutex // guards the fields below
 	began     time.Time
 	drawn     time.Time
-	step      int64 // twentieths of the way told so far
+	step      int64 // last twentieth of the run that a line was written for
 	samples   []sample
 	completed bool
 }
 
+// sample is the number of bytes that were done at a time.
 type sample struct {
 	at   time.Time
 	done int64
 }
 
-// Shape of the display.
+// The intervals and sizes of the display.
 const (
 	barEvery   = 100 * time.Millisecond
 	lineEvery  = 30 * time.Second
@@ -37,21 +39,18 @@ const (
 	barWidth   = 24
 )
 
-// newProgress starts the display of a run. Nothing is shown before the first
-// update.
-func (a *app) newProgress(label string) *progress {
-	now := a.env.Now()
-	return &progress{app: a, label: escape(label), began: now}
+// NewProgress returns a display with a label. It shows nothing before the first update.
+func (t *Terminal) NewProgress(label string) *Progress {
+	return &Progress{t: t, label: termsafe.Line(label), began: t.Now()}
 }
 
-// update shows that done of total bytes are ready. The rate and the time left
-// follow from the updates.
-func (p *progress) update(done, total int64) { p.updateWith(done, total, -1, "") }
+// Update shows that done of total bytes are done. It measures the rate itself.
+func (p *Progress) Update(done, total int64) { p.UpdateWith(done, total, -1, "") }
 
-// updateWith is update with a rate that the caller knows (bytes a second;
-// negative: measured here) and a few words more, such as "12 peers".
-func (p *progress) updateWith(done, total int64, rate float64, note string) {
-	if p.app.quiet {
+// UpdateWith is like Update with a rate in bytes per second, which is measured if it is
+// negative, and with a note such as "12 peers".
+func (p *Progress) UpdateWith(done, total int64, rate float64, note string) {
+	if p.t.Quiet {
 		return
 	}
 	p.mu.Lock()
@@ -59,11 +58,11 @@ func (p *progress) updateWith(done, total int64, rate float64, note string) {
 	if p.completed {
 		return
 	}
-	now := p.app.env.Now()
+	now := p.t.Now()
 	if rate < 0 {
 		rate = p.measure(now, done)
 	}
-	bar := p.app.console.tty != nil
+	bar := p.t.console.tty != nil
 	step := int64(0)
 	if total > 0 {
 		step = int64(float64(done) / float64(total) * 20)
@@ -72,27 +71,27 @@ func (p *progress) updateWith(done, total int64, rate float64, note string) {
 	case bar && now.Sub(p.drawn) < barEvery && done < total:
 		return
 	case bar:
-		p.app.console.setBar(p.barText(done, total, rate, note))
+		p.t.console.setBar(p.barText(done, total, rate, note))
 	case step > p.step, now.Sub(later(p.drawn, p.began)) >= lineEvery:
 		p.step = step
-		p.app.console.line(p.lineText(done, total, rate, note))
+		p.t.console.line(p.lineText(done, total, rate, note))
 	default:
 		return
 	}
 	p.drawn = now
 }
 
-// finish takes the bar away; later updates show nothing.
-func (p *progress) finish() {
+// Finish removes the bar. Later updates show nothing.
+func (p *Progress) Finish() {
 	p.mu.Lock()
 	p.completed = true
 	p.mu.Unlock()
-	p.app.console.clearBar()
+	p.t.console.clearBar()
 }
 
-// measure returns the rate over the last seconds. The samples are thinned to
-// ten a window.
-func (p *progress) measure(now time.Time, done int64) float64 {
+// measure returns the rate over the last [rateWindow]. It keeps at most ten samples for
+// each window.
+func (p *Progress) measure(now time.Time, done int64) float64 {
 	n := len(p.samples)
 	if n == 0 || now.Sub(p.samples[n-1].at) >= rateWindow/10 {
 		p.samples = append(p.samples, sample{now, done})
@@ -107,7 +106,7 @@ func (p *progress) measure(now time.Time, done int64) float64 {
 	return 0
 }
 
-func (p *progress) barText(done, total int64, rate float64, note string) string {
+func (p *Progress) barText(done, total int64, rate float64, note string) string {
 	fill := 0
 	if total > 0 {
 		fill = int(float64(done) / float64(total) * barWidth)
@@ -116,11 +115,11 @@ func (p *progress) barText(done, total int64, rate float64, note string) string 
 	return fmt.Sprintf("%s %3d %% %s %s", p.label, percent(done, total), bar, p.tail(done, total, rate, note))
 }
 
-func (p *progress) lineText(done, total int64, rate float64, note string) string {
+func (p *Progress) lineText(done, total int64, rate float64, note string) string {
 	return fmt.Sprintf("%s: %d %%, %s", p.label, percent(done, total), p.tail(done, total, rate, note))
 }
 
-func (p *progress) tail(done, total int64, rate float64, note string) string {
+func (p *Progress) tail(done, total int64, rate float64, note string) string {
 	s := fmt.Sprintf("%s of %s", units.Bytes(done), units.Bytes(total))
 	if rate >= 1 {
 		s += ", " + units.Rate(rate)
@@ -141,7 +140,7 @@ func later(a, b time.Time) time.Time {
 	return b
 }
 
-// percent rounds down, so that 100 means all.
+// percent returns the share in percent, rounded down so that 100 means complete.
 func percent(done, total int64) int {
 	if total <= 0 {
 		return 100

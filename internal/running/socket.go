@@ -1,4 +1,7 @@
-package cli
+// Package running lets spate top see the torrents of other processes. A process that
+// downloads or seeds serves them on a socket in the state directory, which only the owner
+// of the directory can reach.
+package running
 
 import (
 	"context"
@@ -6,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -18,36 +22,34 @@ import (
 	"spate/internal/tui"
 )
 
-// Whoever downloads or seeds answers on a socket in the state directory, which
-// only its owner can reach: so top can show it.
-
-// runDir holds those sockets, named after the processes.
+// runDir is the directory of the sockets in the state directory. A socket is named after
+// the id of its process.
 const runDir = "run"
 
-// runningTorrents is the answer to GET /torrents.
-type runningTorrents struct {
+// list is the answer to GET /torrents.
+type list struct {
 	Title    string        `json:"title"`
 	Torrents []tui.Torrent `json:"torrents"`
 }
 
-// maxRunning bounds an answer, in bytes.
-const maxRunning = 64 << 20
+// maxAnswer bounds an answer, in bytes.
+const maxAnswer = 64 << 20
 
-// serveRunning lets top see the source until stop is called. That nobody can see
-// it is no reason to stop.
-func (a *app) serveRunning(state, title string, src tui.Source) (stop func()) {
+// Serve serves src on a socket in the directory state until stop is called. A failure to
+// listen is logged, because the process works without the socket.
+func Serve(state, title string, src tui.Source, log *slog.Logger) (stop func()) {
 	dir := filepath.Join(state, runDir)
 	path := filepath.Join(dir, strconv.Itoa(os.Getpid())+".sock")
 	err := os.MkdirAll(dir, 0o700)
 	if err == nil {
-		os.Remove(path) // of a process that had this number
+		os.Remove(path) // of an earlier process with the same id
 	}
 	var l net.Listener
 	if err == nil {
 		l, err = net.Listen("unix", path)
 	}
 	if err != nil {
-		a.log.Info("top cannot show this process", "err", err)
+		log.Info("spate top cannot show this process", "err", err)
 		return func() {}
 	}
 	answer := func(w http.ResponseWriter, v any, err error) {
@@ -60,8 +62,8 @@ func (a *app) serveRunning(state, title string, src tui.Source) (stop func()) {
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /torrents", func(w http.ResponseWriter, r *http.Request) {
-		list, err := src.List(r.Context())
-		answer(w, runningTorrents{title, list}, err)
+		torrents, err := src.List(r.Context())
+		answer(w, list{title, torrents}, err)
 	})
 	mux.HandleFunc("GET /torrents/{id}", func(w http.ResponseWriter, r *http.Request) {
 		d, err := src.Detail(r.Context(), r.PathValue("id"))
@@ -72,27 +74,27 @@ func (a *app) serveRunning(state, title string, src tui.Source) (stop func()) {
 	return func() { srv.Close() } // removes the socket too
 }
 
-// running is a process that answers on such a socket. It is a [tui.Source].
-type running struct {
-	pid  string
+// Process is a [tui.Source] with the torrents of another process.
+type Process struct {
+	PID  string
 	http *http.Client
 }
 
-// findRunning returns the processes that answer in the state directory, and
-// removes the sockets of those that are gone.
-func findRunning(ctx context.Context, state string) ([]*running, error) {
+// Find returns the processes that serve a socket in the directory state. It removes the
+// sockets of processes that have ended.
+func Find(ctx context.Context, state string) ([]*Process, error) {
 	paths, err := filepath.Glob(filepath.Join(state, runDir, "*.sock"))
 	if err != nil {
 		return nil, err
 	}
-	var all []*running
+	var all []*Process
 	for _, path := range paths {
 		dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
 			var d net.Dialer
 			return d.DialContext(ctx, "unix", path)
 		}
-		r := &running{
-			pid:  strings.TrimSuffix(filepath.Base(path), ".sock"),
+		r := &Process{
+			PID:  strings.TrimSuffix(filepath.Base(path), ".sock"),
 			http: &http.Client{Transport: &http.Transport{DialContext: dial}, Timeout: 10 * time.Second},
 		}
 		switch _, err := r.List(ctx); {
@@ -107,7 +109,7 @@ func findRunning(ctx context.Context, state string) ([]*running, error) {
 	return all, nil
 }
 
-func (r *running) get(ctx context.Context, path string, v any) error {
+func (r *Process) get(ctx context.Context, path string, v any) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://spate"+path, nil)
 	if err != nil {
 		return err
@@ -118,24 +120,24 @@ func (r *running) get(ctx context.Context, path string, v any) error {
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("process %s answered %s", r.pid, resp.Status)
+		return fmt.Errorf("process %s answered %s", r.PID, resp.Status)
 	}
-	return json.NewDecoder(io.LimitReader(resp.Body, maxRunning)).Decode(v)
+	return json.NewDecoder(io.LimitReader(resp.Body, maxAnswer)).Decode(v)
 }
 
 // List implements [tui.Source].
-func (r *running) List(ctx context.Context) ([]tui.Torrent, error) {
-	var got runningTorrents
+func (r *Process) List(ctx context.Context) ([]tui.Torrent, error) {
+	var got list
 	err := r.get(ctx, "/torrents", &got)
 	return got.Torrents, err
 }
 
 // Detail implements [tui.Source].
-func (r *running) Detail(ctx context.Context, id string) (*tui.Detail, error) {
+func (r *Process) Detail(ctx context.Context, id string) (*tui.Detail, error) {
 	var d *tui.Detail
 	if err := r.get(ctx, "/torrents/"+id, &d); err != nil || d == nil {
 		return nil, err
 	}
-	d.Facts = append(d.Facts, [2]string{"process", r.pid})
+	d.Facts = append(d.Facts, [2]string{"process", r.PID})
 	return d, nil
 }

@@ -1,28 +1,28 @@
-package cli
+package term
 
 import (
 	"io"
 	"os"
 	"sync"
 
-	"golang.org/x/term"
+	xterm "golang.org/x/term"
 )
 
-// console is standard error: lines, and at most one bar below them when it is a
-// terminal. Safe for concurrent use.
+// console writes to standard error: lines, and below them at most one bar if standard
+// error is a terminal. It is safe for concurrent use.
 type console struct {
-	mu  sync.Mutex
-	w   io.Writer
-	tty *os.File // nil: no terminal, no bars
-	bar string
-	log io.Writer // takes the lines while a screen has the terminal; nil: no screen
+	tty *os.File // nil if standard error is no terminal, so that there are no bars
 
-	results []byte // of standard output, which is the screen's meanwhile
+	mu      sync.Mutex // guards the fields below
+	w       io.Writer
+	bar     string
+	log     io.Writer // receives the lines while a screen is shown; nil without a screen
+	results []byte    // results that were printed while a screen was shown
 }
 
 func newConsole(w io.Writer, termVar string) *console {
 	c := &console{w: w}
-	if f, ok := w.(*os.File); ok && termVar != "dumb" && term.IsTerminal(int(f.Fd())) {
+	if f, ok := w.(*os.File); ok && termVar != "dumb" && xterm.IsTerminal(int(f.Fd())) {
 		c.tty = f
 	}
 	return c
@@ -44,16 +44,15 @@ func (c *console) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// giveUp lets a screen have the terminal: lines go to log until it is nil again.
-func (c *console) giveUp(log io.Writer) {
+// redirect sends the lines to log while a screen is shown. nil ends the redirection.
+func (c *console) redirect(log io.Writer) {
 	c.clearBar()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.log = log
 }
 
-// keep takes a result while a screen has the terminal, and reports whether one
-// has.
+// keep keeps a result if a screen is shown, and reports whether it kept it.
 func (c *console) keep(result string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -64,8 +63,8 @@ func (c *console) keep(result string) bool {
 	return true
 }
 
-// kept returns the results that were kept.
-func (c *console) kept() []byte {
+// takeKept returns the results that were kept and forgets them.
+func (c *console) takeKept() []byte {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	b := c.results
@@ -73,10 +72,10 @@ func (c *console) kept() []byte {
 	return b
 }
 
-// line writes one line, which must be harmless already.
+// line writes one line. The caller has escaped it.
 func (c *console) line(s string) { c.Write([]byte(s + "\n")) }
 
-// setBar draws s, cut to the terminal's width, in place of the bar before.
+// setBar replaces the bar by s, cut to the width of the terminal.
 func (c *console) setBar(s string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -92,6 +91,7 @@ func (c *console) setBar(s string) {
 	}
 }
 
+// clearBar removes the bar.
 func (c *console) clearBar() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -102,7 +102,7 @@ func (c *console) clearBar() {
 }
 
 func (c *console) width() int {
-	if w, _, err := term.GetSize(int(c.tty.Fd())); err == nil && w > 20 {
+	if w, _, err := xterm.GetSize(int(c.tty.Fd())); err == nil && w > 20 {
 		return w
 	}
 	return 80

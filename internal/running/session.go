@@ -1,74 +1,45 @@
-package cli
+package running
 
 import (
 	"cmp"
 	"context"
-	"os"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
 
-	"golang.org/x/term"
-
 	"spate/internal/fault"
 	"spate/internal/tui"
 	"spate/torrent"
+	"spate/tracker"
 )
 
-// hasScreen reports whether a screen can be drawn: standard input and output are
-// a terminal that can move its cursor.
-func (a *app) hasScreen() bool {
-	terminal := func(v any) bool {
-		f, ok := v.(*os.File)
-		return ok && term.IsTerminal(int(f.Fd()))
-	}
-	if name := a.vars["TERM"]; name == "dumb" || name == "" && a.vars["WT_SESSION"] == "" && os.PathSeparator == '/' {
-		return false
-	}
-	return terminal(a.env.Stdin) && terminal(a.env.Stdout)
-}
+// Source returns a source with the torrents of a session of this process.
+func Source(s *torrent.Session) tui.Source { return source{s} }
 
-// screen shows the source until the person quits, which is no error, or ctx ends; it
-// looks at it again after every, 0: its default. What is said on standard error
-// meanwhile is in the screen's log, and results follow on standard output when it is
-// gone.
-func (a *app) screen(ctx context.Context, title string, src tui.Source, every time.Duration) error {
-	log := &tui.Log{}
-	a.console.giveUp(log)
-	err := tui.Run(ctx, src, tui.Options{
-		Title: title, Input: a.env.Stdin, Output: a.env.Stdout, Environ: a.env.Environ, Every: every, Log: log, Now: a.env.Now,
-	})
-	a.console.giveUp(nil)
-	if _, werr := a.env.Stdout.Write(a.console.kept()); err == nil {
-		err = werr
-	}
-	return err
-}
-
-// sessionSource shows the torrents of a session of this process.
-type sessionSource struct{ session *torrent.Session }
+type source struct{ session *torrent.Session }
 
 // List implements [tui.Source].
-func (s sessionSource) List(context.Context) ([]tui.Torrent, error) {
+func (s source) List(context.Context) ([]tui.Torrent, error) {
 	var list []tui.Torrent
 	for _, t := range s.session.Torrents() {
-		list = append(list, screenRow(t))
+		list = append(list, rowOf(t))
 	}
 	slices.SortFunc(list, func(a, b tui.Torrent) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID)) })
 	return list, nil
 }
 
 // Detail implements [tui.Source].
-func (s sessionSource) Detail(_ context.Context, id string) (*tui.Detail, error) {
+func (s source) Detail(_ context.Context, id string) (*tui.Detail, error) {
 	for _, t := range s.session.Torrents() {
 		if t.InfoHash().String() == id {
-			return screenDetail(t), nil
+			return detailOf(t), nil
 		}
 	}
 	return nil, nil
 }
 
-func screenRow(t *torrent.Torrent) tui.Torrent {
+func rowOf(t *torrent.Torrent) tui.Torrent {
 	st := t.Stats()
 	row := tui.Torrent{
 		ID: st.InfoHash.String(), Name: st.Name, State: st.State.String(), Size: st.BytesTotal, Done: st.BytesDone, Fraction: 1,
@@ -90,7 +61,7 @@ func screenRow(t *torrent.Torrent) tui.Torrent {
 	return row
 }
 
-func screenDetail(t *torrent.Torrent) *tui.Detail {
+func detailOf(t *torrent.Torrent) *tui.Detail {
 	st := t.Stats()
 	d := &tui.Detail{Path: t.Path(), Hash: st.InfoHash.String(), Files: []tui.File{}, Peers: []tui.Peer{}, Trackers: []tui.Tracker{}}
 	for _, p := range t.Pieces() {
@@ -115,11 +86,24 @@ func screenDetail(t *torrent.Torrent) *tui.Detail {
 	for _, tr := range st.Trackers {
 		row := tui.Tracker{URL: tr.URL, Says: tr.Warning, Next: tr.NextAnnounce}
 		if tr.Err == nil {
-			row.Counts = trackerWord(&tr)
+			row.Counts = TrackerWords(&tr)
 		} else {
 			row.Says, row.Bad = fault.Message(tr.Err), true
 		}
 		d.Trackers = append(d.Trackers, row)
 	}
 	return d
+}
+
+// TrackerWords says what a tracker answered last.
+func TrackerWords(t *torrent.TrackerStats) string {
+	switch {
+	case t.Err != nil:
+		return fault.Message(t.Err)
+	case t.LastAnnounce.IsZero():
+		return "the tracker has not answered"
+	case t.Complete == tracker.Unknown:
+		return "the tracker answered"
+	}
+	return fmt.Sprintf("the tracker counts %d seeds, %d leechers", t.Complete, t.Incomplete)
 }

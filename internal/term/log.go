@@ -1,13 +1,14 @@
-package cli
+package term
 
 import (
 	"io"
 	"log/slog"
+
+	"spate/internal/termsafe"
 )
 
-// newLogHandler returns the handler of the logs on standard error: logfmt lines
-// without the date's noise. slog quotes what is not printable, and escapes
-// control characters in it.
+// newLogHandler returns a handler that writes logfmt lines with the time of day to w. slog
+// quotes and escapes control characters in values.
 func newLogHandler(w io.Writer, level slog.Leveler) slog.Handler {
 	return slog.NewTextHandler(&escapingWriter{w}, &slog.HandlerOptions{
 		Level: level,
@@ -20,11 +21,11 @@ func newLogHandler(w io.Writer, level slog.Leveler) slog.Handler {
 	})
 }
 
-// escapingWriter makes whole lines harmless.
+// escapingWriter escapes the lines that are written to it.
 type escapingWriter struct{ w io.Writer }
 
 func (e *escapingWriter) Write(p []byte) (int, error) {
-	if _, err := io.WriteString(e.w, escapeText(string(p))); err != nil {
+	if _, err := io.WriteString(e.w, termsafe.Text(string(p))); err != nil {
 		return 0, err
 	}
 	return len(p), nil
