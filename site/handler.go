@@ -141,7 +141,7 @@ func New(catalog publish.Catalog, opts Options) (*Site, error) {
 	}
 	s := &Site{opts: opts, catalog: catalog, budget: newBudget(opts.DownloadRate, opts.MaxDownloads), markdown: notesMarkdown(), hosts: map[string]bool{"localhost": true}, done: make(chan struct{})}
 	s.downloads = newPlaces(readers(s.budget.most, opts.grace))
-	s.watchers = newPlaces(fairpool.Options{Places: opts.MaxLive, Grace: liveTurn})
+	s.watchers = newPlaces(fairpool.Options{Slots: opts.MaxLive, Grace: liveTurn})
 	if opts.BaseURL != nil {
 		s.prefix = strings.TrimRight(opts.BaseURL.EscapedPath(), "/")
 	}
