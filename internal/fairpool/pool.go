@@ -105,7 +105,8 @@ func (p *Pool[T]) Enter(now time.Time, network Network, value T) (m, evicted *Me
 func (p *Pool[T]) EnterNext(now time.Time, waiting []Network, value func(i int) T) (i int, m, evicted *Member[T]) {
 	var failed []newcomer
 	for {
-		if i = p.next(now, waiting, failed); i < 0 {
+		i = p.next(now, waiting, failed)
+		if i < 0 {
 			return -1, nil, nil
 		}
 		m, evicted = p.Enter(now, waiting[i], value(i))

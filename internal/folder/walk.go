@@ -48,7 +48,8 @@ func (f *Folder) walk(name, rel string, depth int, info fs.FileInfo, each WalkFu
 	}
 	entries, err := sub.ReadDir()
 	if err != nil {
-		if err = each(f, rel, info, err); errors.Is(err, fs.SkipDir) {
+		err = each(f, rel, info, err)
+		if errors.Is(err, fs.SkipDir) {
 			return nil
 		}
 		return err
@@ -61,8 +62,11 @@ func (f *Folder) walk(name, rel string, depth int, info fs.FileInfo, each WalkFu
 		at := filepath.Join(rel, e.Name())
 		if info.IsDir() {
 			err = sub.walk(e.Name(), at, depth+1, info, each)
-		} else if err = each(sub, at, info, nil); errors.Is(err, fs.SkipDir) {
-			return nil
+		} else {
+			err = each(sub, at, info, nil)
+			if errors.Is(err, fs.SkipDir) {
+				return nil
+			}
 		}
 		if err != nil {
 			return err
