@@ -10,15 +10,15 @@ import (
 	"testing"
 )
 
-// The way of 2005, from "Distributing Content with BitTorrent" by R. Bernier: the
-// commands are run as they were printed, with the ports that were printed. The
-// test server hosts both the web server and the tracker; downloaders are other
-// machines, so where the article says localhost to them, the host's name is put.
+// The tests in this file follow the article "Distributing Content with BitTorrent" by R.
+// Bernier of 2005. They run its commands with the printed arguments and ports. One host runs
+// the web server and the tracker. Where the article uses localhost for downloaders on other
+// machines, the tests use the address of that host.
 
 const iso = "pg_live.1.3.3-SRA.iso"
 
-// sh runs a command line in a directory of the host, with the programs of 2005 on
-// the path; each call has a state directory of its own.
+// sh starts a command line in a directory of the host, with the tools of 2005 in PATH and a
+// new state directory.
 func (h *host) sh(dir, line string) *proc {
 	h.t.Helper()
 	bin := h.bin()
@@ -26,7 +26,7 @@ func (h *host) sh(dir, line string) *proc {
 	return h.start("sh", "-c", env)
 }
 
-// bin is a directory with links to the program under all the old names.
+// bin returns a directory with links to spate that have the names of the tools.
 func (h *host) bin() string {
 	h.t.Helper()
 	dir := h.t.TempDir()
@@ -41,8 +41,8 @@ func (h *host) bin() string {
 	return dir
 }
 
-// nginx serves a directory on port 80 of the host, with the MIME type of torrents
-// added as the article has it.
+// nginx starts nginx for a directory on port 80, with the MIME type for torrents as in the
+// article.
 func (h *host) nginx(root string) {
 	h.t.Helper()
 	need(h.t, "nginx", "curl")
@@ -67,8 +67,7 @@ http {
 	h.start("nginx", "-e", "stderr", "-c", conf)
 }
 
-// apache serves a directory on port 80 of the host; the line with the MIME type
-// is the article's.
+// apache starts Apache for a directory on port 80, with the article's line for the MIME type.
 func (h *host) apache(root string) {
 	h.t.Helper()
 	need(h.t, "apache2", "curl")
@@ -100,22 +99,22 @@ Group daemon
 	h.start("apache2", "-f", conf, "-DFOREGROUND")
 }
 
-// mimeOf asks a web server, until it answers, what type a URL has.
+// mimeOf requests a URL, again until the server answers, and returns its status and type.
 func (h *host) mimeOf(url string) string {
 	h.t.Helper()
 	p := h.start("curl", "-s", "-o", "/dev/null", "-w", "%{http_code} %{content_type}\n", "--retry", "20", "--retry-connrefused", "--retry-delay", "1", url)
 	return strings.TrimSpace(p.ok().out.String())
 }
 
-// succeeded waits until a program of 2005 says that it has everything.
+// succeeded waits until a tool reports the end of the download.
 func (p *proc) succeeded() {
 	p.t.Helper()
 	p.line("the end of the download", func(s string) bool { return s == "time left:      Download Succeeded!" })
 }
 
-// TestWalkThrough is the article, from the making of the torrent to the page of
-// statistics, with the downloaders of then and now.
-func TestWalkThrough(t *testing.T) {
+// TestArticleOf2005 follows the article from the creation of the torrent to the statistics
+// page, with the tools of 2005 and other clients as downloaders.
+func TestArticleOf2005(t *testing.T) {
 	t.Parallel()
 	need(t, "aria2c", "transmission-cli", "nginx", "chromium")
 	l := newLAN(t, 3)
@@ -132,8 +131,7 @@ func TestWalkThrough(t *testing.T) {
 	work, www, torrents := dir("work"), dir("www"), dir("mytorrents")
 	noise(t, filepath.Join(work, iso), 11<<20)
 
-	// "From the directory containing the ISO, I used the command"; a torrent of 11
-	// MB has about 1.1K.
+	// Create the torrent. In the article, the torrent of an 11 MB file has about 1.1 KB.
 	server.sh(work, "btmakemetafile "+iso+" http://localhost:8099/announce").ok()
 	info, err := os.Stat(filepath.Join(work, iso+".torrent"))
 	if err != nil || info.Size() < 900 || info.Size() > 1300 {
@@ -145,29 +143,28 @@ func TestWalkThrough(t *testing.T) {
 		t.Fatalf("btshowmetainfo: %s", shown)
 	}
 
-	// The tracker, for the torrents in a directory, whose names it shows.
+	// Start the tracker for the torrents in a directory, with their names on its page.
 	copyFile(t, filepath.Join(work, iso+".torrent"), filepath.Join(torrents, iso+".torrent"))
 	track := server.sh(work, "bttrack --port 8099 --show_names 1 --allowed_dir ~/mytorrents --dfile downloadinfo.txt")
 	track.line("the start of the log", func(s string) bool { return strings.HasPrefix(s, "# Log Started: ") })
 
-	// For those on other machines, the tracker has another name than localhost. The
-	// info-hash stays, so localhost's own are in the same swarm.
+	// Set the address of the tracker for other machines. The info-hash stays the same, so
+	// downloaders on localhost are in the same swarm.
 	public := filepath.Join(www, iso+".torrent")
 	copyFile(t, filepath.Join(work, iso+".torrent"), public)
 	server.sh(www, fmt.Sprintf("btreannounce http://%s:8099/announce %s.torrent", server.IP, iso)).ok()
 	server.nginx(www)
 	url := fmt.Sprintf("http://%s/%s.torrent", server.IP, iso)
 	if got := home.mimeOf(url); got != "200 application/x-bittorrent" {
-		t.Errorf("nginx says of the torrent: %s", got)
+		t.Errorf("status and type of the torrent from nginx: %s", got)
 	}
 
-	// The first client, which has the whole file, is the seed. It runs on the
-	// server, which it tells the tracker by its address: others could not reach
-	// localhost.
+	// Start the seed on the server. It announces the server's address, because other machines
+	// cannot reach localhost.
 	seed := server.sh(work, fmt.Sprintf("btdownloadheadless %s.torrent --saveas %s --ip %s --display_interval 1", iso, iso, server.IP))
 	seed.line("the seed", func(s string) bool { return s == "time left:      seeding" })
 
-	// By URL and by file, under another name, with the tools of then ...
+	// Download by URL and by file, to another name, with the tools ...
 	byURL := home.sh(dir("home"), fmt.Sprintf("btdownloadheadless --url %s --saveas pg_live.iso --display_interval 0.5", url))
 	byURL.succeeded()
 	byFile := away.sh(dir("away"), fmt.Sprintf("btdownloadheadless --responsefile %s --saveas ~/away/pg_live.iso --display_interval 0.5", public))
@@ -176,10 +173,10 @@ func TestWalkThrough(t *testing.T) {
 	local.succeeded()
 	for _, d := range []string{"home", "away", "local"} {
 		if !same(filepath.Join(work, iso), filepath.Join(base, d, "pg_live.iso")) {
-			t.Errorf("%s has another file", d)
+			t.Errorf("the file downloaded on %s differs", d)
 		}
 	}
-	// ... and with others.
+	// ... and with other clients.
 	for _, c := range []struct {
 		name string
 		get  func(dir string) *proc
@@ -195,38 +192,37 @@ func TestWalkThrough(t *testing.T) {
 		p.stop(syscall.SIGTERM)
 	}
 
-	// The page of statistics, in a browser, names the file and counts.
+	// The statistics page names the file and its info-hash.
 	page := home.browse("--dump-dom", fmt.Sprintf("http://%s:8099/", server.IP))
 	if !strings.Contains(page, iso) || !strings.Contains(page, hash[1][:8]) {
-		t.Errorf("the page of statistics is without the torrent:\n%s", tail(page))
+		t.Errorf("the statistics page does not contain the torrent:\n%s", tail(page))
 	}
 	eventually(t, "the log has the completions", func() bool { return strings.Count(track.out.String(), "event=completed") >= 3 })
 
-	// What is not in the directory is not tracked.
+	// The tracker refuses a torrent that is not in its directory.
 	stranger := noise(t, filepath.Join(work, "stranger.bin"), 1<<20)
 	server.sh(work, "btmakemetafile stranger.bin http://localhost:8099/announce").ok()
 	refused := server.sh(work, "btdownloadheadless "+stranger+".torrent --display_interval 0.5")
 	refused.line("the tracker's refusal", func(s string) bool { return strings.Contains(s, "not served by this tracker") })
 	refused.stop(syscall.SIGINT)
 
-	// Many at once, from a directory.
+	// Download all torrents of a directory.
 	many := dir("many")
 	copyFile(t, public, filepath.Join(many, iso+".torrent"))
 	launch := home.sh(dir("any"), "btlaunchmany ~/many --display_interval 0.5")
 	launch.line("a seed", func(s string) bool { return strings.Contains(s, `: "seeding" (100.0%)`) })
 	if !same(filepath.Join(work, iso), filepath.Join(many, iso)) {
-		t.Error("btlaunchmany has another file")
+		t.Error("the file downloaded by btlaunchmany differs")
 	}
 	launch.stop(syscall.SIGINT)
 
-	// The tracker remembers over a restart: no completion is lost.
+	// The dfile contains all completions after the tracker has stopped.
 	track.stop(syscall.SIGTERM)
 	if b, err := os.ReadFile(filepath.Join(work, "downloadinfo.txt")); err != nil || !regexp.MustCompile(`(?s)^d9:completedd20:.{20}i[3-9]ee5:peersdee$`).MatchString(latin1(b)) {
 		t.Errorf("the dfile: %q, %v", b, err)
 	}
 
-	// Another tracker, without hashing again, and it goes on: the swarm gathers
-	// around the new one.
+	// Move the torrent to another tracker without hashing again.
 	server.sh(work, fmt.Sprintf("bttrack --port 6969 --dfile other.txt --allowed_dir %s", torrents)).
 		line("the start of the log", func(s string) bool { return strings.HasPrefix(s, "# Log Started: ") })
 	seed.stop(syscall.SIGINT)
@@ -236,15 +232,16 @@ func TestWalkThrough(t *testing.T) {
 	late := away.sh(dir("late"), "btdownloadheadless --url "+url+" --saveas pg_live.iso --display_interval 0.5")
 	late.succeeded()
 	if !same(filepath.Join(work, iso), filepath.Join(base, "late", "pg_live.iso")) {
-		t.Error("who came late has another file")
+		t.Error("the file downloaded with the new tracker differs")
 	}
 	late.stop(syscall.SIGINT)
 	if code := late.cmd.ProcessState.ExitCode(); code != 0 {
-		t.Errorf("who has everything and is stopped ends with %d", code)
+		t.Errorf("exit code of a tool that is stopped while it seeds: %d, want 0", code)
 	}
 }
 
-// TestApacheMIME holds the article's line for Apache to what a downloader sees.
+// TestApacheMIME checks that Apache serves torrents with the right type by the article's
+// line.
 func TestApacheMIME(t *testing.T) {
 	t.Parallel()
 	need(t, "apache2", "curl")
@@ -261,7 +258,7 @@ func TestApacheMIME(t *testing.T) {
 	h.sh(www, "btmakemetafile x.iso http://localhost:8099/announce").ok()
 	h.apache(www)
 	if got := h.mimeOf("http://localhost/x.iso.torrent"); got != "200 application/x-bittorrent" {
-		t.Errorf("Apache says of the torrent: %s", got)
+		t.Errorf("status and type of the torrent from Apache: %s", got)
 	}
 	got := h.sh(www, "btshowmetainfo x.iso.torrent").ok().out.String()
 	if !strings.Contains(got, "file name.....: x.iso") {
@@ -269,6 +266,7 @@ func TestApacheMIME(t *testing.T) {
 	}
 }
 
+// copyFile copies the file from to the path to.
 func copyFile(t *testing.T, from, to string) {
 	t.Helper()
 	b, err := os.ReadFile(from)
@@ -280,7 +278,7 @@ func copyFile(t *testing.T, from, to string) {
 	}
 }
 
-// latin1 makes a rune of every byte.
+// latin1 converts each byte to a rune.
 func latin1(b []byte) string {
 	r := make([]rune, len(b))
 	for i, c := range b {

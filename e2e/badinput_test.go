@@ -12,29 +12,29 @@ import (
 	"time"
 )
 
-// fails waits for a program that is to end with code, after one clear complaint:
-// a line that has all of the words, and at most one with what to do.
+// fails waits until the program has exited, and checks its exit code and its error: one line
+// that contains all words, and at most one more line with advice.
 func (p *proc) fails(code int, words ...string) {
 	p.t.Helper()
 	got := p.wait()
 	log := p.log.String()
 	at := strings.LastIndex("\n"+log, "\nspate: ")
 	if got != code || at < 0 {
-		p.t.Errorf("%v ended with %d, want %d, and said %q", p.cmd.Args[4:], got, code, log)
+		p.t.Errorf("%v exited with %d, want %d, and printed %q", p.cmd.Args[4:], got, code, log)
 		return
 	}
-	complaint := log[at:]
-	if n := strings.Count(complaint, "\n"); n > 1 || strings.Contains(complaint, "goroutine") || strings.Contains(complaint, "%!") {
-		p.t.Errorf("%v complained at length: %q", p.cmd.Args[4:], complaint)
+	message := log[at:]
+	if n := strings.Count(message, "\n"); n > 1 || strings.Contains(message, "goroutine") || strings.Contains(message, "%!") {
+		p.t.Errorf("%v: the error is longer than two lines or malformed: %q", p.cmd.Args[4:], message)
 	}
 	for _, w := range words {
-		if !strings.Contains(complaint, w) {
-			p.t.Errorf("%v complained %q, without %q", p.cmd.Args[4:], complaint, w)
+		if !strings.Contains(message, w) {
+			p.t.Errorf("%v: the error %q does not contain %q", p.cmd.Args[4:], message, w)
 		}
 	}
 }
 
-// files lists what lies below dir.
+// files returns the paths of all files and directories below dir.
 func files(t *testing.T, dir string) []string {
 	t.Helper()
 	var all []string
@@ -51,6 +51,7 @@ func files(t *testing.T, dir string) []string {
 	return all
 }
 
+// writeFile writes data to path and returns path.
 func writeFile(t *testing.T, path string, data []byte) string {
 	t.Helper()
 	if err := os.WriteFile(path, data, 0o644); err != nil {
@@ -59,7 +60,7 @@ func writeFile(t *testing.T, path string, data []byte) string {
 	return path
 }
 
-// badTorrents are .torrent files that cannot be used, made of a good one.
+// badTorrents returns unusable variants of the .torrent file good.
 func badTorrents(good []byte) map[string][]byte {
 	replace := func(old, new string) []byte { return bytes.Replace(good, []byte(old), []byte(new), 1) }
 	return map[string][]byte{
@@ -74,8 +75,8 @@ func badTorrents(good []byte) map[string][]byte {
 	}
 }
 
-// TestBadTorrents: each is refused with a line and 4, by every verb that reads
-// one, and leaves nothing behind.
+// TestBadTorrents checks that each verb that reads a torrent refuses a bad one with an error
+// and exit code 4, and creates no files.
 func TestBadTorrents(t *testing.T) {
 	t.Parallel()
 	h := newLAN(t, 1).Hosts[0]
@@ -105,9 +106,9 @@ func TestBadTorrents(t *testing.T) {
 
 const outsideText, insideText = "outside\n", "inside\n"
 
-// TestPathsThatClimb fetches torrents whose names lead out of the directory, from
-// a seed that has the data: it all lands inside, under other names.
-func TestPathsThatClimb(t *testing.T) {
+// TestFileNamesStayInDirectory downloads torrents with file names that lead out of the
+// download directory, and checks that all files are created inside it.
+func TestFileNamesStayInDirectory(t *testing.T) {
 	t.Parallel()
 	l := newLAN(t, 2)
 	dir := t.TempDir()
@@ -135,14 +136,14 @@ func TestPathsThatClimb(t *testing.T) {
 			l.Hosts[1].in(t).run("get", torrent, "-o", out, "--peer", l.Hosts[0].IP+":6881")
 			inside, all := files(t, out), files(t, top)
 			if len(all) != len(inside)+4 {
-				t.Errorf("files outside of the target: %q", all)
+				t.Errorf("files outside the download directory: %q", all)
 			}
 			found := false
 			for _, f := range inside {
 				found = found || strings.HasSuffix(f, "passwd")
 			}
 			if !found {
-				t.Errorf("the file is missing: %q", inside)
+				t.Errorf("the file passwd is missing: %q", inside)
 			}
 		})
 	}
@@ -151,8 +152,8 @@ func TestPathsThatClimb(t *testing.T) {
 	}
 }
 
-// layOut puts what stands in the files of TestPathsThatClimb where spate takes
-// the names of the torrent to lead, and returns the directory.
+// layOut creates the files of a torrent of TestFileNamesStayInDirectory at the paths that
+// spate uses for its names, and returns the directory.
 func layOut(t *testing.T, h *host, torrent string) string {
 	t.Helper()
 	var shown struct {
@@ -176,8 +177,8 @@ func layOut(t *testing.T, h *host, torrent string) string {
 	return dir
 }
 
-// TestBadTrackers: what is wrong with the tracker is said, and a get without
-// other peers ends with 5.
+// TestBadTrackers checks that a get without peers reports the tracker's failure and exits
+// with code 5.
 func TestBadTrackers(t *testing.T) {
 	t.Parallel()
 	l := newLAN(t, 1)
@@ -200,7 +201,7 @@ func TestBadTrackers(t *testing.T) {
 			torrent := filepath.Join(t.TempDir(), "x.torrent")
 			h.in(t).run("create", path, "-o", torrent, "-a", url)
 			out := t.TempDir()
-			// The tracker may need a while, and then it is waited for longer.
+			// Double the timeout until the get has received the tracker's answer.
 			for wait := time.Second; ; wait *= 2 {
 				p := h.in(t).spate("get", torrent, "-o", out, "--timeout", wait.String())
 				p.wait()
@@ -213,7 +214,8 @@ func TestBadTrackers(t *testing.T) {
 	}
 }
 
-// TestTakenPorts: who wanted the port is said, and which flag chooses another.
+// TestTakenPorts checks that the error for a used port names the user of the port and the
+// flag that sets another one.
 func TestTakenPorts(t *testing.T) {
 	t.Parallel()
 	h := newLAN(t, 1).Hosts[0]
@@ -234,7 +236,7 @@ func TestTakenPorts(t *testing.T) {
 	}
 }
 
-// TestUnreadable: what is missing or may not be read is named.
+// TestUnreadable checks that errors name missing and unreadable files.
 func TestUnreadable(t *testing.T) {
 	t.Parallel()
 	h := newLAN(t, 1).Hosts[0]
@@ -252,7 +254,7 @@ func TestUnreadable(t *testing.T) {
 	if err := os.Chmod(secret, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	// The whole way there is open to others but for the file.
+	// Other users can enter all directories, but not read the file.
 	for d := dir; d != os.TempDir() && len(d) > 1; d = filepath.Dir(d) {
 		if err := os.Chmod(d, 0o755); err != nil {
 			t.Fatal(err)
@@ -275,8 +277,8 @@ func TestUnreadable(t *testing.T) {
 	nobody("create", secret, "-o", "-").fails(1, "secret", "permission denied")
 }
 
-// TestChangedFile changes a file under its seed: it is said, nothing wrong is
-// sent, and the other file is still served.
+// TestChangedFile changes a file while spate seeds it. The seed must report the change, send
+// no bad data, and still serve the other torrent.
 func TestChangedFile(t *testing.T) {
 	t.Parallel()
 	l := newLAN(t, 2)
@@ -296,23 +298,23 @@ func TestChangedFile(t *testing.T) {
 	p := l.Hosts[1].spate("get", a+".torrent", "-o", out, "--peer", peer, "--timeout", "5s")
 	p.fails(5, "a.bin")
 	if log := p.log.String(); strings.Contains(log, "banned") {
-		t.Errorf("bad data was sent: %s", log)
+		t.Errorf("the seed sent bad data: %s", log)
 	}
-	eventually(t, "the seed says that the file changed", func() bool {
+	eventually(t, "the seed reports the change", func() bool {
 		return strings.Contains(s.log.String(), "a.bin: halted") && strings.Contains(s.log.String(), "changed by another program")
 	})
 	l.Hosts[1].run("get", b+".torrent", "-o", out, "--peer", peer)
 	if !same(b, filepath.Join(out, "b.bin")) {
-		t.Error("the other file was not served well")
+		t.Error("the download of the other torrent differs")
 	}
 }
 
-// TestFullDisk fetches to a file system without room: the get ends with 9, and
-// goes on with what it had once there is room.
+// TestFullDisk downloads to a file system that is too small. The get must exit with code 9,
+// and resume when the file system is larger.
 func TestFullDisk(t *testing.T) {
 	t.Parallel()
 	const size = 12 << 20
-	s := newSlow(t, size, "10M")
+	s := newSlowSeed(t, size, "10M")
 	disk := t.TempDir()
 	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size=6m", "spate-e2e", disk).CombinedOutput(); err != nil {
 		missing(t, fmt.Sprintf("a small tmpfs (%s)", bytes.TrimSpace(out)))
@@ -326,8 +328,8 @@ func TestFullDisk(t *testing.T) {
 	s.finish(t, size, get...)
 }
 
-// TestGarbagePeers: a seed that is sent garbage of several kinds, and a getter
-// whose peers answer with it, do their work all the same.
+// TestGarbagePeers checks that a seed continues after peers have sent it garbage of many
+// kinds, and that a get completes although some of its peers answer with garbage.
 func TestGarbagePeers(t *testing.T) {
 	t.Parallel()
 	l := newLAN(t, 3)
@@ -347,9 +349,9 @@ func TestGarbagePeers(t *testing.T) {
 	}
 	l.Hosts[1].run(args...)
 	if !same(path, filepath.Join(args[3], "x.bin")) {
-		t.Error("other data arrived")
+		t.Error("the downloaded data differs")
 	}
 	if s.ended() {
-		t.Error("the seed has ended")
+		t.Error("the seed has exited")
 	}
 }

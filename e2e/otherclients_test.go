@@ -8,10 +8,10 @@ import (
 	"testing"
 )
 
-// TestStrangersFindEachOther has the other clients share a file among themselves:
-// one of them seeds, the others fetch, and all that they have of spate is its
-// tracker. Its statistics count every download once, and name the programs.
-func TestStrangersFindEachOther(t *testing.T) {
+// TestOtherClientsShareTracker checks that the other clients exchange a file among themselves
+// through spate's tracker: one seeds and the others download. The tracker's statistics must
+// count each download once and name the clients.
+func TestOtherClientsShareTracker(t *testing.T) {
 	for kind, seeder := range map[string]string{"http4": "rtorrent", "http6": "aria2", "udp4": "transmission"} {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
@@ -37,14 +37,14 @@ func TestStrangersFindEachOther(t *testing.T) {
 				c.leech(l.Hosts[1+i], path+".torrent", dirs[c.name])
 			}
 			for name, dir := range dirs {
-				eventually(t, name+" has it", func() bool { return same(path, filepath.Join(dir, kind)) })
+				eventually(t, name+" has the file", func() bool { return same(path, filepath.Join(dir, kind)) })
 			}
 			var st struct {
 				Completed int `json:"completed"`
 				Peers     struct{ Seeders, IPv4, IPv6 int }
 				Clients   []struct{ Name string }
 			}
-			eventually(t, "counted", func() bool {
+			eventually(t, "the tracker counts the downloads", func() bool {
 				if err := json.Unmarshal([]byte(tr.start("curl", "-s", "http://"+tr.IP+":6969/stats.json").ok().out.String()), &st); err != nil {
 					t.Fatal(err)
 				}
@@ -55,7 +55,7 @@ func TestStrangersFindEachOther(t *testing.T) {
 			}
 			for _, name := range []string{"aria2", "Transmission", "libtorrent", "rTorrent"} {
 				if !slices.ContainsFunc(st.Clients, func(c struct{ Name string }) bool { return c.Name == name }) {
-					t.Errorf("no %s among %v", name, st.Clients)
+					t.Errorf("the statistics do not name %s: %v", name, st.Clients)
 				}
 			}
 		})

@@ -8,21 +8,20 @@ import (
 	"time"
 )
 
-// TestLimits limits the upload of a seed and the download of a getter, with
-// other people's clients and a web server at the other end. What passes is what
-// was asked for, by 2 %.
+// TestLimits limits the upload of a seed and the download of a get, with other clients and a
+// web server at the other end. The measured rate may differ by 2 %.
 func TestLimits(t *testing.T) {
 	need(t, "libtorrent", "aria2c", "nginx")
 	for _, rate := range []int64{200_000, 2_000_000, 10_000_000} {
 		for what, start := range map[string]func(l *lan, torrent, limit string) (*proc, string){
-			// Two clients fetch from a seed.
+			// Two clients download from a seed.
 			"up": func(l *lan, torrent, limit string) (*proc, string) {
 				p, _ := l.Hosts[0].serve("seed", torrent, "--up", limit)
 				libtorrent(l.Hosts[1], "get", torrent, l.t.TempDir())
 				l.Hosts[2].start("aria2c", append(aria2Flags, "--dir", l.t.TempDir(), torrent)...)
 				return p, "stats"
 			},
-			// One is fetched from by two others.
+			// A get downloads from two clients.
 			"down": func(l *lan, torrent, limit string) (*proc, string) {
 				libtorrent(l.Hosts[1], "seed", torrent, filepath.Dir(torrent))
 				l.Hosts[2].start("aria2c", append(aria2Flags, "--check-integrity=true", "--seed-ratio=0", "--dir", filepath.Dir(torrent), torrent)...)
@@ -50,15 +49,15 @@ func TestLimits(t *testing.T) {
 				}
 				next := func(than int64) (time.Time, int64) {
 					var n int64
-					eventually(t, "more has passed", func() bool { n = moved(); return n > than })
+					eventually(t, "more bytes are transferred", func() bool { n = moved(); return n > than })
 					return time.Now(), n
 				}
-				_, n := next(rate / 2) // both peers are at work
+				_, n := next(rate / 2) // both peers transfer data
 				from, n := next(n)
 				to, m := next(n + 6*rate - rate/2)
 				got := float64(m-n) / to.Sub(from).Seconds()
 				t.Logf("%.0f bytes a second, %.2f %% off", got, 100*(got/float64(rate)-1))
-				if math.Abs(got/float64(rate)-1) > 0.02+0.1/to.Sub(from).Seconds() { // events are told and polled late
+				if math.Abs(got/float64(rate)-1) > 0.02+0.1/to.Sub(from).Seconds() { // the test sees events late
 					t.Errorf("%.0f bytes a second", got)
 				}
 			})
@@ -66,7 +65,7 @@ func TestLimits(t *testing.T) {
 	}
 }
 
-// nginx serves a directory, with more lines for its server block, and returns the
+// nginx starts nginx for a directory, with more lines in its server block, and returns its
 // URL.
 func nginx(h *host, root, more string) string {
 	h.t.Helper()

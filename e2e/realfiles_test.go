@@ -11,14 +11,14 @@ import (
 	"time"
 )
 
-// Real input, from the packages grub-rescue-pc and
-// debian-installer-12-netboot-amd64. The tree has links in it.
+// Real files of the Debian packages grub-rescue-pc and debian-installer-12-netboot-amd64.
+// The directory netboot contains symbolic links.
 const (
 	isoFile = "/usr/lib/grub-rescue/grub-rescue-cdrom.iso"
 	netboot = "/usr/lib/debian-installer/images/12/amd64/text"
 )
 
-// needFiles skips the test unless the files are there.
+// needFiles skips the test if one of the files is missing.
 func needFiles(t *testing.T, paths ...string) {
 	t.Helper()
 	for _, p := range paths {
@@ -28,8 +28,8 @@ func needFiles(t *testing.T, paths ...string) {
 	}
 }
 
-// TestRealFiles publishes an ISO and a tree, and fetches each by its page, by its
-// .torrent's URL, and by a .torrent file; links stay links.
+// TestRealFiles publishes an ISO and a directory and downloads them by page, by the URL of
+// the .torrent, and by a .torrent file. Links must stay links.
 func TestRealFiles(t *testing.T) {
 	t.Parallel()
 	needFiles(t, isoFile, netboot)
@@ -44,7 +44,7 @@ func TestRealFiles(t *testing.T) {
 		dir := t.TempDir()
 		l.Hosts[1].run("get", source, "-o", dir)
 		if !same(isoFile, filepath.Join(dir, filepath.Base(isoFile))) {
-			t.Errorf("the ISO by %s is another", kind)
+			t.Errorf("the ISO downloaded by %s differs", kind)
 		}
 	}
 	dir := t.TempDir()
@@ -57,19 +57,18 @@ func TestRealFiles(t *testing.T) {
 	for url, want := range map[string]string{r.PageURL: isoFile, tree.PageURL + "/" + kernel: filepath.Join(netboot, kernel)} {
 		url = strings.Replace(url, "/r/", "/d/", 1)
 		if !same(want, l.Hosts[1].download(url)) {
-			t.Errorf("%s is not %s", url, want)
+			t.Errorf("%s differs from %s", url, want)
 		}
 	}
 	if code := p.interrupt(); code != 0 {
-		t.Errorf("publish ended with %d", code)
+		t.Errorf("exit code of publish: %d", code)
 	}
 }
 
-// TestOneGiB moves a gibibyte that does not compress from a publisher to a
-// getter.
+// TestOneGiB publishes and downloads one GiB of random data.
 func TestOneGiB(t *testing.T) {
 	if testing.Short() {
-		t.Skip("a gibibyte is not short")
+		t.Skip("this test transfers a gibibyte")
 	}
 	l := newLAN(t, 2)
 	path := noise(t, filepath.Join(t.TempDir(), "gib.bin"), 1<<30)
@@ -79,14 +78,14 @@ func TestOneGiB(t *testing.T) {
 	dir := t.TempDir()
 	began = time.Now()
 	l.Hosts[1].run("get", r.PageURL, "-o", dir)
-	t.Logf("fetched after %.1f s", time.Since(began).Seconds())
+	t.Logf("downloaded after %.1f s", time.Since(began).Seconds())
 	if !same(path, filepath.Join(dir, "gib.bin")) {
-		t.Error("other data arrived")
+		t.Error("the downloaded data differs")
 	}
 }
 
-// TestSameInfoHash makes torrents of real input with spate and with three other
-// programs: with the same options they are the same torrents.
+// TestSameInfoHash checks that spate and three other programs make torrents with the same
+// info-hash from the same files and options.
 func TestSameInfoHash(t *testing.T) {
 	t.Parallel()
 	needFiles(t, isoFile, netboot)
@@ -130,6 +129,7 @@ func TestSameInfoHash(t *testing.T) {
 	}
 }
 
+// libtorrentMakes returns a function that returns the command line of mk.py.
 func libtorrentMakes(flags ...string) func(path, out string) []string {
 	return func(path, out string) []string {
 		script, _ := filepath.Abs("testdata/mk.py")
@@ -137,7 +137,7 @@ func libtorrentMakes(flags ...string) func(path, out string) []string {
 	}
 }
 
-// interrupt sends what Ctrl-C sends and returns the exit code.
+// interrupt sends SIGINT, as Ctrl-C does, and returns the exit code.
 func (p *proc) interrupt() int {
 	p.t.Helper()
 	p.cmd.Process.Signal(syscall.SIGINT)

@@ -14,18 +14,20 @@ import (
 	"spate/storage"
 )
 
-// sweep runs gets of a small tree and breaks each at another call of the system.
-type sweep struct {
+// faultTest downloads a small directory many times, and interrupts each get at another
+// system call.
+type faultTest struct {
 	h       *host
-	dir     string // holds the tree
+	dir     string // contains the original directory
 	torrent string
 	mi      *metainfo.MetaInfo
-	data    []byte // of the tree's byte space
-	peer    string
+	data    []byte // data of the torrent
+	peer    string // address of the seed
 }
 
-func newSweep(t *testing.T) *sweep {
-	s := &sweep{h: newLAN(t, 1).Hosts[0], dir: t.TempDir()}
+// newFaultTest creates the directory and its torrent, and starts a seed.
+func newFaultTest(t *testing.T) *faultTest {
+	s := &faultTest{h: newLAN(t, 1).Hosts[0], dir: t.TempDir()}
 	tree := filepath.Join(s.dir, "tree")
 	if err := os.Mkdir(tree, 0o755); err != nil {
 		t.Fatal(err)
@@ -47,8 +49,8 @@ func newSweep(t *testing.T) *sweep {
 	return s
 }
 
-// read returns the byte space of the tree in dir; what is missing is zeros.
-func (s *sweep) read(t *testing.T, dir string) []byte {
+// read returns the data of the torrent in dir, with zeros for missing files.
+func (s *faultTest) read(t *testing.T, dir string) []byte {
 	data := make([]byte, s.mi.Info.TotalLength())
 	for i := range s.mi.Info.Files {
 		f := &s.mi.Info.Files[i]
@@ -64,22 +66,24 @@ func (s *sweep) read(t *testing.T, dir string) []byte {
 	return data
 }
 
-// command is a get of the tree into dir.
-func (s *sweep) command(dir string, more ...string) []string {
+// command returns the command line of a get into dir.
+func (s *faultTest) command(dir string, more ...string) []string {
 	return append([]string{spateBin, "get", s.torrent, "-o", filepath.Join(dir, "out"), "--state", filepath.Join(dir, "state"),
 		"--peer", s.peer, "--bind", s.h.IP, "--peer-port", "0", "--timeout", "5m"}, more...)
 }
 
-// start starts a command on one processor, which keeps its calls in about one order.
-func (s *sweep) start(command ...string) *proc {
+// start starts a command with GOMAXPROCS=1, so that the order of its system calls is similar
+// in all runs.
+func (s *faultTest) start(command ...string) *proc {
 	return s.h.start("env", append([]string{"GOMAXPROCS=1"}, command...)...)
 }
 
-// get starts to fetch the tree into dir.
-func (s *sweep) get(dir string, more ...string) *proc { return s.start(s.command(dir, more...)...) }
+// get starts a get into dir.
+func (s *faultTest) get(dir string, more ...string) *proc { return s.start(s.command(dir, more...)...) }
 
-// kill runs a get until it is killed at its n-th call, and reports whether it was.
-func (s *sweep) kill(t *testing.T, dir string, n int) bool {
+// kill runs a get that is killed at its n-th system call, and reports whether it was killed
+// before it completed.
+func (s *faultTest) kill(t *testing.T, dir string, n int) bool {
 	command, err := killpoint.Command(n, s.command(dir)...)
 	if err != nil {
 		t.Fatal(err)
@@ -87,14 +91,14 @@ func (s *sweep) kill(t *testing.T, dir string, n int) bool {
 	p := s.start(command...)
 	code := p.wait()
 	if code != 0 && code != killpoint.Killed {
-		t.Errorf("call %d: ended with %d: %s", n, code, p.log)
+		t.Errorf("call %d: exit code %d: %s", n, code, p.log)
 	}
 	return code == killpoint.Killed
 }
 
-// claims fails the test if what is remembered of the download names a piece that
-// is not there, and returns how many pieces it names.
-func (s *sweep) claims(t *testing.T, dir, when string) int {
+// checkResume fails the test if the resume data of the download lists a piece whose data is
+// wrong, and returns the number of pieces that it lists.
+func (s *faultTest) checkResume(t *testing.T, dir, when string) int {
 	records, err := filepath.Glob(filepath.Join(dir, "state", "get", "*", "*.resume"))
 	if err != nil || len(records) == 0 {
 		return 0
@@ -109,23 +113,23 @@ func (s *sweep) claims(t *testing.T, dir, when string) int {
 		from := int64(i) * s.mi.Info.PieceLength
 		to := from + s.mi.Info.PieceSize(i)
 		if string(got[from:to]) != string(s.data[from:to]) {
-			t.Errorf("%s: piece %d is claimed and is not there", when, i)
+			t.Errorf("%s: the resume data lists piece %d, whose data is wrong", when, i)
 		}
 	}
 	return rec.Have.Count()
 }
 
-// finish runs the get to its end.
-func (s *sweep) finish(t *testing.T, dir, when string) {
+// finish runs the get again and checks that it completes.
+func (s *faultTest) finish(t *testing.T, dir, when string) {
 	p := s.get(dir)
 	if code := p.wait(); code != 0 {
-		t.Errorf("%s: the next run ended with %d: %s", when, code, p.log)
+		t.Errorf("%s: exit code of the next run %d: %s", when, code, p.log)
 	} else if string(s.read(t, filepath.Join(dir, "out"))) != string(s.data) {
-		t.Errorf("%s: the next run left other data", when)
+		t.Errorf("%s: the data after the next run differs", when)
 	}
 }
 
-// each calls f for 1, 2, ... until one says that it was the last, a few at once.
+// each calls f with 1, 2, ... in several goroutines until a call returns true.
 func each(f func(n int) (last bool)) {
 	var next atomic.Int64
 	var done atomic.Bool
@@ -142,15 +146,16 @@ func each(f func(n int) (last bool)) {
 	wg.Wait()
 }
 
-// leastCalls is how many calls any get of the tree makes: a few for each piece.
+// leastCalls is the minimum number of system calls of a get, which makes a few for each
+// piece.
 const leastCalls = 40
 
-// TestKilledAtAnyCall kills a get at each of its calls of the system that writes
-// anything anywhere, in turn, until one lives to its end. Nothing that is not there
-// is remembered as there, and the same command goes on to the end.
+// TestKilledAtAnyCall kills gets at the first, second, ... of their system calls that change
+// files, until a get completes. The resume data must list only pieces that are written, and
+// the same command must complete the download.
 func TestKilledAtAnyCall(t *testing.T) {
 	t.Parallel()
-	s := newSweep(t)
+	s := newFaultTest(t)
 	var kills atomic.Int64
 	each(func(n int) (last bool) {
 		dir, when := t.TempDir(), fmt.Sprint("killed at call ", n)
@@ -158,43 +163,44 @@ func TestKilledAtAnyCall(t *testing.T) {
 		if killed {
 			kills.Add(1)
 		}
-		s.claims(t, dir, when)
+		s.checkResume(t, dir, when)
 		s.finish(t, dir, when)
 		return !killed
 	})
 	if kills.Load() < leastCalls {
-		t.Errorf("killed at %d calls only", kills.Load())
+		t.Errorf("killed at %d calls, want at least %d", kills.Load(), leastCalls)
 	}
 	t.Logf("killed at %d calls", kills.Load())
 }
 
-// TestKilledAgainAndAgain kills the runs of one get one after the other, each at a
-// later call than the one before, until one lives to its end.
-func TestKilledAgainAndAgain(t *testing.T) {
+// TestKilledSeveralTimes kills the runs of one download one after the other, each at a later
+// call, until a run completes.
+func TestKilledSeveralTimes(t *testing.T) {
 	t.Parallel()
-	s := newSweep(t)
+	s := newFaultTest(t)
 	dir, kills := t.TempDir(), 0
 	for n := 20; s.kill(t, dir, n); n += 3 {
-		s.claims(t, dir, fmt.Sprint("run ", kills))
+		s.checkResume(t, dir, fmt.Sprint("run ", kills))
 		kills++
 	}
 	s.finish(t, dir, fmt.Sprint("after ", kills))
 	if kills == 0 {
-		t.Error("it was never killed")
+		t.Error("no run was killed")
 	}
 	t.Logf("killed %d times", kills)
 }
 
-// TestDiskFailsAtAnyCall has each of a get's calls that change the disk fail, once
-// and for good, for want of room and for a broken disk. It ends with the code of the
-// reason or copes; it never claims what it could not sync, and the next run goes on.
+// TestDiskFailsAtAnyCall makes each of a get's system calls that change the disk fail, once or
+// from then on, with a full disk and with an I/O error. The get must complete or exit with
+// the code of the error. The resume data must not list pieces that were not synced, and the
+// next run must complete the download.
 func TestDiskFailsAtAnyCall(t *testing.T) {
 	t.Parallel()
 	need(t, "strace")
-	s := newSweep(t)
+	s := newFaultTest(t)
 	const (
 		disk  = "pwrite64,fsync,renameat,ftruncate,mkdirat,unlinkat"
-		calls = 32 // of one thread, as strace counts them; few get further
+		calls = 32 // strace counts the calls of each thread; few threads make more
 	)
 	for _, c := range []struct {
 		errno string
@@ -210,22 +216,22 @@ func TestDiskFailsAtAnyCall(t *testing.T) {
 				if code == c.code {
 					failed.Add(1)
 				} else if code != 0 {
-					t.Errorf("%s: ended with %d: %s", when, code, p.log)
+					t.Errorf("%s: exit code %d: %s", when, code, p.log)
 				}
 				if strings.Contains(p.log.String(), "goroutine ") {
 					t.Errorf("%s: %s", when, p.log)
 				}
-				have := s.claims(t, dir, when)
+				have := s.checkResume(t, dir, when)
 				if strings.Contains(p.log.String(), "sync "+filepath.Join(dir, "out")) && code != 0 && have > 0 {
-					t.Errorf("%s: %d pieces are claimed that were not synced: %s", when, have, p.log)
+					t.Errorf("%s: the resume data lists %d pieces that were not synced: %s", when, have, p.log)
 				}
 				s.finish(t, dir, when)
 				return n >= calls
 			})
 			if failed.Load() == 0 {
-				t.Errorf("%s%s: not one get ended with %d", c.errno, more, c.code)
+				t.Errorf("%s%s: no get exited with %d", c.errno, more, c.code)
 			}
-			t.Logf("%s%s: %d of %d gets ended with %d", c.errno, more, failed.Load(), calls, c.code)
+			t.Logf("%s%s: %d of %d gets exited with %d", c.errno, more, failed.Load(), calls, c.code)
 		}
 	}
 }

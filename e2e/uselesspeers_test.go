@@ -6,9 +6,9 @@ import (
 	"testing"
 )
 
-// TestUselessPeers has peers at a seed before an honest getter comes that are idle,
-// ask for nothing, or do not read: the getter has the file in about the time that it
-// takes alone, where one that waits for them never has it.
+// TestUselessPeers connects peers to a seed that are idle, request nothing, do not read, or
+// read slowly. A get that starts later must complete; a seed that waits for the other peers
+// would never serve it.
 func TestUselessPeers(t *testing.T) {
 	need(t, "python3")
 	script, err := filepath.Abs("testdata/useless.py")

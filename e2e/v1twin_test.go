@@ -8,9 +8,9 @@ import (
 	"testing"
 )
 
-// TestTwin: clients that cannot use hybrid torrents get what is published with no
-// flags at all, by the URL of the .torrent and by the magnet link for them.
-func TestTwin(t *testing.T) {
+// TestV1Twin checks that clients that cannot use hybrid torrents download from "spate
+// publish" without flags, by the URL of the .torrent and by the magnet link of the v1 twin.
+func TestV1Twin(t *testing.T) {
 	t.Parallel()
 	for kind, make := range payloads {
 		t.Run(kind, func(t *testing.T) {
@@ -45,11 +45,11 @@ func TestTwin(t *testing.T) {
 			fetch(aria2, "URL", r.TorrentURL)
 			fetch(old, "URL", r.TorrentURL)
 			fetch(old, "magnet", r.MagnetTwin)
-			// From a magnet link aria2 takes no web seed: what it has is from peers.
+			// With a magnet link aria2 uses no web seed, so all its data comes from peers.
 			dirs["aria2 by magnet"] = t.TempDir()
 			l.Hosts[4].in(t).start("aria2c", append(slices.Clone(aria2Flags), "--disable-ipv6=true", "--seed-time=600", "--dir", dirs["aria2 by magnet"], r.MagnetTwin)...)
 			for who, dir := range dirs {
-				eventually(t, who+" has it", func() bool { return sameData(path, filepath.Join(dir, filepath.Base(path))) })
+				eventually(t, who+" has the data", func() bool { return sameData(path, filepath.Join(dir, filepath.Base(path))) })
 			}
 		})
 	}
