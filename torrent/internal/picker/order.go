@@ -10,79 +10,79 @@ import (
 
 // level holds the free pieces of one priority: wanted, not verified, not open.
 type level struct {
-	n     int               // number of them
-	set   bitfield.Bitfield // of length 0 until the level is used
-	first int               // no free piece is below this one
+	count    int               // number of them
+	set      bitfield.Bitfield // of length 0 until the level is used
+	scanFrom int               // no free piece is below this one
 
 	// The same pieces by availability: those of availability a are
 	// order[end[a-1]:end[a]]. Both are stale while dirty.
-	order []int32
-	end   []int32
-	dirty bool
+	order     []int32
+	bucketEnd []int32
+	stale     bool
 }
 
 // addFree makes piece i free in the level of its priority.
 func (k *Picker) addFree(i int) {
 	l := &k.levels[k.prio[i]]
 	if l.set.Len() == 0 {
-		l.set = bitfield.New(k.n)
+		l.set = bitfield.New(k.numPieces)
 	}
 	l.set.Set(i)
-	l.n++
-	l.first = min(l.first, i)
+	l.count++
+	l.scanFrom = min(l.scanFrom, i)
 	k.unrequested += k.BlocksOf(i)
 	k.freeGen++
-	k.gen++
+	k.generation++
 	k.pos[i] = 0
-	if l.dirty {
+	if l.stale {
 		return
 	}
 	a := int(k.avail[i])
-	l.reach(a)
+	l.growBuckets(a)
 	l.order = append(l.order, 0)
 	hole := int32(len(l.order) - 1)
-	for b := len(l.end) - 1; b > a; b-- { // one piece of each higher bucket moves to its end
-		l.end[b]++
-		if begin := l.end[b-1]; begin != hole {
-			k.place(l, hole, l.order[begin])
+	for b := len(l.bucketEnd) - 1; b > a; b-- { // one piece of each higher bucket moves to its end
+		l.bucketEnd[b]++
+		if begin := l.bucketEnd[b-1]; begin != hole {
+			k.put(l, hole, l.order[begin])
 			hole = begin
 		}
 	}
-	l.end[a]++
-	k.place(l, hole, int32(i))
+	l.bucketEnd[a]++
+	k.put(l, hole, int32(i))
 }
 
 // dropFree removes the free piece i from its level.
 func (k *Picker) dropFree(i int) {
 	l := &k.levels[k.prio[i]]
 	l.set.Clear(i)
-	l.n--
+	l.count--
 	k.unrequested -= k.BlocksOf(i)
 	hole := k.pos[i]
 	k.pos[i] = posNone
-	if l.dirty {
+	if l.stale {
 		return
 	}
-	for b := int(k.avail[i]); b < len(l.end); b++ {
-		l.end[b]--
-		last := l.end[b]
+	for b := int(k.avail[i]); b < len(l.bucketEnd); b++ {
+		l.bucketEnd[b]--
+		last := l.bucketEnd[b]
 		if last != hole {
-			k.place(l, hole, l.order[last])
+			k.put(l, hole, l.order[last])
 			hole = last
 		}
 	}
 	l.order = l.order[:len(l.order)-1]
 }
 
-func (k *Picker) place(l *level, at, piece int32) {
+func (k *Picker) put(l *level, at, piece int32) {
 	l.order[at] = piece
 	k.pos[piece] = at
 }
 
 // reach makes sure that bucket a exists.
-func (l *level) reach(a int) {
-	for len(l.end) <= a {
-		l.end = append(l.end, int32(len(l.order)))
+func (l *level) growBuckets(a int) {
+	for len(l.bucketEnd) <= a {
+		l.bucketEnd = append(l.bucketEnd, int32(len(l.order)))
 	}
 }
 
@@ -92,73 +92,73 @@ func (k *Picker) moreAvail(i int) {
 	a := int(k.avail[i])
 	k.avail[i]++
 	l := &k.levels[k.prio[i]]
-	if k.pos[i] < 0 || l.dirty {
+	if k.pos[i] < 0 || l.stale {
 		return
 	}
-	l.reach(a + 1)
-	l.end[a]--
-	k.exchange(l, k.pos[i], l.end[a])
+	l.growBuckets(a + 1)
+	l.bucketEnd[a]--
+	k.swap(l, k.pos[i], l.bucketEnd[a])
 }
 
 func (k *Picker) lessAvail(i int) {
 	k.avail[i]--
 	l := &k.levels[k.prio[i]]
-	if k.pos[i] < 0 || l.dirty {
+	if k.pos[i] < 0 || l.stale {
 		return
 	}
 	a := k.avail[i]
-	k.exchange(l, k.pos[i], l.end[a])
-	l.end[a]++
+	k.swap(l, k.pos[i], l.bucketEnd[a])
+	l.bucketEnd[a]++
 }
 
-func (k *Picker) exchange(l *level, x, y int32) {
+func (k *Picker) swap(l *level, x, y int32) {
 	px, py := l.order[x], l.order[y]
-	k.place(l, x, py)
-	k.place(l, y, px)
+	k.put(l, x, py)
+	k.put(l, y, px)
 }
 
 // disorder says that the orders are to be built anew when they are next needed,
 // because much changes at once.
-func (k *Picker) disorder() {
+func (k *Picker) markStale() {
 	for i := range k.levels {
-		k.levels[i].dirty = true
+		k.levels[i].stale = true
 	}
 }
 
 // ordered builds the order of l anew if it is dirty: a counting sort.
-func (k *Picker) ordered(l *level) {
-	if !l.dirty {
+func (k *Picker) sortLevel(l *level) {
+	if !l.stale {
 		return
 	}
-	l.dirty = false
-	clear(l.end)
-	if cap(l.order) < l.n {
-		l.order = make([]int32, l.n)
+	l.stale = false
+	clear(l.bucketEnd)
+	if cap(l.order) < l.count {
+		l.order = make([]int32, l.count)
 	}
-	l.order = l.order[:l.n]
-	for i := range members(l.set.Bytes()) {
+	l.order = l.order[:l.count]
+	for i := range setBits(l.set.Bytes()) {
 		a := int(k.avail[i])
-		for len(l.end) <= a {
-			l.end = append(l.end, 0)
+		for len(l.bucketEnd) <= a {
+			l.bucketEnd = append(l.bucketEnd, 0)
 		}
-		l.end[a]++
+		l.bucketEnd[a]++
 	}
 	sum := int32(0)
-	for a, m := range l.end {
-		l.end[a] = sum
+	for a, m := range l.bucketEnd {
+		l.bucketEnd[a] = sum
 		sum += m
 	}
-	for i := range members(l.set.Bytes()) {
+	for i := range setBits(l.set.Bytes()) {
 		a := k.avail[i]
-		k.place(l, l.end[a], int32(i))
-		l.end[a]++
+		k.put(l, l.bucketEnd[a], int32(i))
+		l.bucketEnd[a]++
 	}
 }
 
 // choose returns a free piece of level lv for peer p to begin, or -1.
-func (k *Picker) choose(pe *peer, lv int, opt *PickOptions) int {
+func (k *Picker) chooseNew(pe *peer, lv int, opt *PickOptions) int {
 	l := &k.levels[lv]
-	if l.n == 0 || k.dry(pe, lv) {
+	if l.count == 0 || k.knownEmpty(pe, lv) {
 		return -1
 	}
 	fits := func(i int) bool {
@@ -169,51 +169,51 @@ func (k *Picker) choose(pe *peer, lv int, opt *PickOptions) int {
 			return int(i)
 		}
 	}
-	if opt.Adjacent && pe.last >= 0 && fits(int(pe.last)+1) {
-		return int(pe.last) + 1
+	if opt.Adjacent && pe.lastOpened >= 0 && fits(int(pe.lastOpened)+1) {
+		return int(pe.lastOpened) + 1
 	}
 	i, sure := -1, true
 	if opt.Sequential {
-		i = k.lowest(l, pe, opt)
+		i = k.lowestIndex(l, pe, opt)
 	} else {
-		i, sure = k.rarest(l, pe, opt)
+		i, sure = k.rarestByOrder(l, pe, opt)
 		if !sure {
-			i = k.scan(l, pe, opt)
+			i = k.rarestByBitfield(l, pe, opt)
 		}
 	}
 	if i < 0 && !opt.NoUrgent {
-		pe.dry |= 1 << lv
+		pe.emptyLevels |= 1 << lv
 	}
 	return i
 }
 
 // dry tells that an earlier search of level lv found nothing for the peer and
 // that neither of them has more since.
-func (k *Picker) dry(pe *peer, lv int) bool {
-	if pe.dryGen != k.freeGen {
-		pe.dryGen, pe.dry = k.freeGen, 0
+func (k *Picker) knownEmpty(pe *peer, lv int) bool {
+	if pe.emptyGen != k.freeGen {
+		pe.emptyGen, pe.emptyLevels = k.freeGen, 0
 	}
-	return pe.dry>>lv&1 != 0
+	return pe.emptyLevels>>lv&1 != 0
 }
 
 // rarest looks along the order, beginning at a random place in each bucket; sure
 // is false when it gave up.
-func (k *Picker) rarest(l *level, pe *peer, opt *PickOptions) (piece int, sure bool) {
-	k.ordered(l)
+func (k *Picker) rarestByOrder(l *level, pe *peer, opt *PickOptions) (piece int, sure bool) {
+	k.sortLevel(l)
 	if k.haveCount < randomFirst {
-		for range probes {
-			i := int(l.order[k.rand(l.n)])
+		for range randomTries {
+			i := int(l.order[k.rand(l.count)])
 			if pe.has(i) && !(opt.NoUrgent && k.urgentSet.Get(i)) {
 				return i, true
 			}
 		}
 	}
-	budget := k.walk
+	budget := k.orderLimit
 	begin := int32(0)
 	if !pe.seed {
-		begin = l.end[0] // it has none of those that only seeds have
+		begin = l.bucketEnd[0] // it has none of those that only seeds have
 	}
-	for _, end := range l.end {
+	for _, end := range l.bucketEnd {
 		if begin >= end {
 			continue
 		}
@@ -238,9 +238,9 @@ func (k *Picker) rarest(l *level, pe *peer, opt *PickOptions) (piece int, sure b
 
 // scan finds the rarest by the bitmaps, 64 pieces at a time: for a peer that has
 // few of the free pieces.
-func (k *Picker) scan(l *level, pe *peer, opt *PickOptions) int {
+func (k *Picker) rarestByBitfield(l *level, pe *peer, opt *PickOptions) int {
 	best, least, ties := -1, int32(0), 0
-	k.each(l, pe, opt, func(i int) bool {
+	k.eachFree(l, pe, opt, func(i int) bool {
 		switch a := k.avail[i]; {
 		case best < 0 || a < least:
 			best, least, ties = i, a, 1
@@ -255,10 +255,10 @@ func (k *Picker) scan(l *level, pe *peer, opt *PickOptions) int {
 }
 
 // lowest finds the free piece of the peer with the lowest index.
-func (k *Picker) lowest(l *level, pe *peer, opt *PickOptions) int {
-	l.first = l.set.NextSet(l.first)
+func (k *Picker) lowestIndex(l *level, pe *peer, opt *PickOptions) int {
+	l.scanFrom = l.set.NextSet(l.scanFrom)
 	found := -1
-	k.each(l, pe, opt, func(i int) bool {
+	k.eachFree(l, pe, opt, func(i int) bool {
 		found = i
 		return false
 	})
@@ -267,9 +267,9 @@ func (k *Picker) lowest(l *level, pe *peer, opt *PickOptions) int {
 
 // each calls yield with the free pieces of l that the peer has, from l.first on,
 // until it returns false.
-func (k *Picker) each(l *level, pe *peer, opt *PickOptions, yield func(int) bool) {
+func (k *Picker) eachFree(l *level, pe *peer, opt *PickOptions, yield func(int) bool) {
 	free, has, skip := l.set.Bytes(), pe.have.Bytes(), k.urgentSet.Bytes()
-	for at := l.first >> 6 << 3; at < len(free); at += 8 {
+	for at := l.scanFrom >> 6 << 3; at < len(free); at += 8 {
 		w := word(free, at)
 		if !pe.seed {
 			w &= word(has, at)
@@ -288,7 +288,7 @@ func (k *Picker) each(l *level, pe *peer, opt *PickOptions, yield func(int) bool
 }
 
 // members yields the set bits of b in rising order.
-func members(b []byte) iter.Seq[int] {
+func setBits(b []byte) iter.Seq[int] {
 	return func(yield func(int) bool) {
 		for at := 0; at < len(b); at += 8 {
 			for w := word(b, at); w != 0; {

@@ -19,20 +19,20 @@ const none = PeerID(1<<32 - 1)
 
 // peer is what the picker knows of one peer.
 type peer struct {
-	have    bitfield.Bitfield // of length 0 for a seed
-	count   int32             // pieces that it has
-	joined  bool
-	seed    bool
-	index   int32 // in Picker.partial
-	pending int32 // requests outstanding
-	refs    int32 // blocks of open pieces that it sent or copies
-	cur     int32 // the slot that it worked on last: a hint, -1 for none
-	last    int32 // the piece that it opened last, -1 for none
+	have       bitfield.Bitfield // of length 0 for a seed
+	count      int32             // pieces that it has
+	joined     bool
+	seed       bool
+	index      int32 // in Picker.partial
+	pending    int32 // requests outstanding
+	claimed    int32 // blocks of open pieces that it sent or copies
+	lastSlot   int32 // the slot that it worked on last: a hint, -1 for none
+	lastOpened int32 // the piece that it opened last, -1 for none
 
-	interest int32  // wanted pieces that it has, of a peer that is no seed,
-	epoch    uint32 // valid while this is the picker's wantEpoch
-	dry      uint8  // levels that have nothing free for it,
-	dryGen   uint32 // valid while this is the picker's freeGen
+	interest      int32  // wanted pieces that it has, of a peer that is no seed,
+	interestEpoch uint32 // valid while this is the picker's wantEpoch
+	emptyLevels   uint8  // levels that have nothing free for it,
+	emptyGen      uint32 // valid while this is the picker's freeGen
 }
 
 func (pe *peer) has(i int) bool {
@@ -53,16 +53,16 @@ func (k *Picker) join(p PeerID) *peer {
 		panic(fmt.Sprintf("picker: peer %d", p))
 	}
 	for int(p) >= len(k.peers) {
-		k.peers = append(k.peers, peer{cur: -1, last: -1})
+		k.peers = append(k.peers, peer{lastSlot: -1, lastOpened: -1})
 	}
 	pe := &k.peers[p]
 	if pe.joined {
-		k.forgetPieces(p)
+		k.removePieces(p)
 	} else {
-		pe.cur, pe.last, pe.joined = -1, -1, true
+		pe.lastSlot, pe.lastOpened, pe.joined = -1, -1, true
 	}
-	pe.dry = 0
-	k.gen++
+	pe.emptyLevels = 0
+	k.generation++
 	return pe
 }
 
@@ -71,8 +71,8 @@ func (k *Picker) join(p PeerID) *peer {
 // it and no longer changes it. A full bitfield makes a seed. Its length is
 // NumPieces, or PeerJoined panics.
 func (k *Picker) PeerJoined(p PeerID, have bitfield.Bitfield) {
-	if have.Len() != k.n {
-		panic(fmt.Sprintf("picker: bitfield of %d pieces for a torrent of %d", have.Len(), k.n))
+	if have.Len() != k.numPieces {
+		panic(fmt.Sprintf("picker: bitfield of %d pieces for a torrent of %d", have.Len(), k.numPieces))
 	}
 	if have.All() {
 		k.SeedJoined(p)
@@ -80,47 +80,47 @@ func (k *Picker) PeerJoined(p PeerID, have bitfield.Bitfield) {
 	}
 	pe := k.join(p)
 	pe.have, pe.count = have, int32(have.Count())
-	pe.index = int32(len(k.partial))
-	k.partial = append(k.partial, p)
-	pe.epoch = k.wantEpoch - 1
-	k.countAll(have, int(pe.count), k.moreAvail, 1)
+	pe.index = int32(len(k.leechers))
+	k.leechers = append(k.leechers, p)
+	pe.interestEpoch = k.wantEpoch - 1
+	k.countBitfield(have, int(pe.count), k.moreAvail, 1)
 }
 
 // SeedJoined adds a peer that has everything (BEP 6 have all) at no memory, or
 // makes p one.
 func (k *Picker) SeedJoined(p PeerID) {
 	pe := k.join(p)
-	pe.seed, pe.count = true, int32(k.n)
+	pe.seed, pe.count = true, int32(k.numPieces)
 	k.seeds++
 }
 
 // forgetPieces takes what p has out of all counts.
-func (k *Picker) forgetPieces(p PeerID) {
+func (k *Picker) removePieces(p PeerID) {
 	pe := &k.peers[p]
 	if pe.seed {
 		pe.seed = false
 		k.seeds--
 	} else {
-		moved := k.partial[len(k.partial)-1]
-		k.partial[pe.index] = moved
+		moved := k.leechers[len(k.leechers)-1]
+		k.leechers[pe.index] = moved
 		k.peers[moved].index = pe.index
-		k.partial = k.partial[:len(k.partial)-1]
-		k.countAll(pe.have, int(pe.count), k.lessAvail, -1)
+		k.leechers = k.leechers[:len(k.leechers)-1]
+		k.countBitfield(pe.have, int(pe.count), k.lessAvail, -1)
 	}
 	pe.have, pe.count = bitfield.Bitfield{}, 0
 }
 
 // countAll counts a bitfield that has count bits: piece by piece if they are
 // few, else without the orders.
-func (k *Picker) countAll(have bitfield.Bitfield, count int, one func(int), by int32) {
-	if count <= fewBits {
-		for i := range members(have.Bytes()) {
+func (k *Picker) countBitfield(have bitfield.Bitfield, count int, one func(int), by int32) {
+	if count <= fewPieces {
+		for i := range setBits(have.Bytes()) {
 			one(i)
 		}
 		return
 	}
-	k.disorder()
-	for i := range members(have.Bytes()) {
+	k.markStale()
+	for i := range setBits(have.Bytes()) {
 		k.avail[i] += by
 	}
 }
@@ -129,20 +129,20 @@ func (k *Picker) countAll(have bitfield.Bitfield, count int, one func(int), by i
 // i is no piece. O(1), but for the piece that makes p a seed.
 func (k *Picker) PeerHave(p PeerID, i int) bool {
 	pe := k.peer(p)
-	if pe == nil || uint(i) >= uint(k.n) || pe.has(i) {
+	if pe == nil || uint(i) >= uint(k.numPieces) || pe.has(i) {
 		return false
 	}
-	if int(pe.count) == k.n-1 {
+	if int(pe.count) == k.numPieces-1 {
 		k.SeedJoined(p)
 		return true
 	}
 	pe.have.Set(i)
 	pe.count++
-	pe.dry = 0
+	pe.emptyLevels = 0
 	k.moreAvail(i)
 	if k.want.Get(i) {
 		pe.interest++ // a stale one is counted again anyway
-		k.gen++
+		k.generation++
 	}
 	return true
 }
@@ -151,11 +151,11 @@ func (k *Picker) PeerHave(p PeerID, i int) bool {
 // stay: the caller abandons them.
 func (k *Picker) PeerDontHave(p PeerID, i int) bool {
 	pe := k.peer(p)
-	if pe == nil || uint(i) >= uint(k.n) || !pe.has(i) {
+	if pe == nil || uint(i) >= uint(k.numPieces) || !pe.has(i) {
 		return false
 	}
 	if pe.seed {
-		have := bitfield.New(k.n)
+		have := bitfield.New(k.numPieces)
 		have.SetAll()
 		have.Clear(i)
 		k.PeerJoined(p, have)
@@ -175,7 +175,7 @@ func (k *Picker) PeerDontHave(p PeerID, i int) bool {
 func (k *Picker) PeerLeft(p PeerID) {
 	if pe := k.peer(p); pe != nil {
 		k.AbandonAll(p)
-		k.forgetPieces(p)
+		k.removePieces(p)
 		pe.joined = false
 	}
 }
@@ -183,7 +183,7 @@ func (k *Picker) PeerLeft(p PeerID) {
 // PeerHas tells whether p has piece i.
 func (k *Picker) PeerHas(p PeerID, i int) bool {
 	pe := k.peer(p)
-	return pe != nil && uint(i) < uint(k.n) && pe.has(i)
+	return pe != nil && uint(i) < uint(k.numPieces) && pe.has(i)
 }
 
 // PeerIsSeed tells whether p has every piece.
@@ -212,13 +212,13 @@ func (k *Picker) Interest(p PeerID) int {
 		return 0
 	case pe.seed:
 		return k.wanted
-	case pe.epoch != k.wantEpoch:
+	case pe.interestEpoch != k.wantEpoch:
 		has, want := pe.have.Bytes(), k.want.Bytes()
 		n := 0
 		for at := 0; at < len(want); at += 8 {
 			n += bits.OnesCount64(word(has, at) & word(want, at))
 		}
-		pe.interest, pe.epoch = int32(n), k.wantEpoch
+		pe.interest, pe.interestEpoch = int32(n), k.wantEpoch
 	}
 	return int(pe.interest)
 }
@@ -235,7 +235,7 @@ func (k *Picker) PendingOf(p PeerID) int {
 // Reusable tells that p has left and no block of an open piece names it, so that
 // the handle may go to another peer.
 func (k *Picker) Reusable(p PeerID) bool {
-	return int(p) >= len(k.peers) || !k.peers[p].joined && k.peers[p].refs == 0
+	return int(p) >= len(k.peers) || !k.peers[p].joined && k.peers[p].claimed == 0
 }
 
 // Availability is the number of peers, seeds included, that have piece i.

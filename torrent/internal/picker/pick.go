@@ -21,171 +21,171 @@ func (k *Picker) Pick(dst []Block, p PeerID, n int, opt PickOptions) []Block {
 	if k.peer(p) == nil || n <= 0 || k.Interest(p) == 0 {
 		return dst
 	}
-	r := round{k: k, p: p, pe: &k.peers[p], opt: opt, dst: dst, left: n}
+	r := picking{k: k, p: p, pe: &k.peers[p], opt: opt, dst: dst, remaining: n}
 	if opt.Only != nil {
 		for _, i := range opt.Only {
-			r.piece(int(i), k.Full())
+			r.pickPiece(int(i), k.Full())
 		}
 		return r.dst
 	}
 	if !opt.NoUrgent {
 		for _, i := range k.urgent {
-			r.piece(int(i), k.Open() >= k.maxOpen)
+			r.pickPiece(int(i), k.Open() >= k.maxOpen)
 		}
 	}
-	for lv := MaxPriority; lv > 0 && r.left > 0; lv-- {
-		r.level(lv)
+	for lv := MaxPriority; lv > 0 && r.remaining > 0; lv-- {
+		r.pickLevel(lv)
 	}
-	for lv := MaxPriority; lv > 0 && r.left > 0; lv-- {
-		r.open(lv, anybody)
+	for lv := MaxPriority; lv > 0 && r.remaining > 0; lv-- {
+		r.pickOpen(lv, allPieces)
 	}
 	if opt.UrgentTwice && !opt.NoUrgent {
-		r.twice()
+		r.pickUrgentDuplicates()
 	}
-	if opt.Endgame && r.left > 0 && k.Endgame() {
-		r.endgame()
+	if opt.Endgame && r.remaining > 0 && k.Endgame() {
+		r.pickEndgame()
 	}
 	return r.dst
 }
 
 // round is one Pick under way.
-type round struct {
-	k    *Picker
-	p    PeerID
-	pe   *peer
-	opt  PickOptions
-	dst  []Block
-	left int
+type picking struct {
+	k         *Picker
+	p         PeerID
+	pe        *peer
+	opt       PickOptions
+	dst       []Block
+	remaining int
 }
 
 // give appends a block.
-func (r *round) give(s *slot, bi int) {
+func (r *picking) appendBlock(s *slot, bi int) {
 	length := int32(BlockSize)
 	if bi == len(s.blocks)-1 {
-		length = s.tail
+		length = s.lastLength
 	}
 	r.dst = append(r.dst, Block{s.piece, int32(bi) * BlockSize, length})
 	r.pe.pending++
-	r.left--
+	r.remaining--
 }
 
 // take gives free blocks of a slot.
-func (r *round) take(si int) {
+func (r *picking) pickFree(si int) {
 	k := r.k
 	s := &k.slots[si]
-	if s.solo {
+	if s.onParole {
 		s.owner = r.p
 	}
-	r.pe.cur = int32(si)
-	bi := int(s.next)
-	for ; r.left > 0 && s.n[free] > 0; bi++ {
+	r.pe.lastSlot = int32(si)
+	bi := int(s.freeFrom)
+	for ; r.remaining > 0 && s.count[free] > 0; bi++ {
 		b := &s.blocks[bi]
 		if b.state != free {
 			continue
 		}
-		b.req[0], b.n = r.p, 1
-		k.move(si, bi, requested)
+		b.requesters[0], b.numRequesters = r.p, 1
+		k.setState(si, bi, requested)
 		k.link(si, bi, false)
-		r.give(s, bi)
+		r.appendBlock(s, bi)
 	}
-	s.next = int32(bi)
+	s.freeFrom = int32(bi)
 }
 
 // may tells whether the peer may be given free blocks of an active slot that
 // others work on.
-func (r *round) may(s *slot) bool {
-	if s.solo && s.owner != r.p && !s.orphan() {
+func (r *picking) allowed(s *slot) bool {
+	if s.onParole && s.owner != r.p && !s.idle() {
 		return false
 	}
 	return r.pe.has(int(s.piece)) && !(r.opt.NoUrgent && r.k.urgentSet.Get(int(s.piece)))
 }
 
 // piece gives blocks of one piece, for which others may be at work.
-func (r *round) piece(i int, full bool) {
+func (r *picking) pickPiece(i int, full bool) {
 	k := r.k
-	if r.left == 0 || !k.want.Get(i) || !r.pe.has(i) {
+	if r.remaining == 0 || !k.want.Get(i) || !r.pe.has(i) {
 		return
 	}
 	if si := k.Slot(i); si >= 0 {
-		if s := &k.slots[si]; s.active >= 0 && r.may(s) {
-			r.take(si)
+		if s := &k.slots[si]; s.pickableIndex >= 0 && r.allowed(s) {
+			r.pickFree(si)
 		}
 	} else if !full {
-		r.begin(i, none)
+		r.openPiece(i, none)
 	}
 }
 
-func (r *round) begin(i int, owner PeerID) {
-	r.pe.last = int32(i)
-	r.take(r.k.open(i, owner))
+func (r *picking) openPiece(i int, owner PeerID) {
+	r.pe.lastOpened = int32(i)
+	r.pickFree(r.k.openPiece(i, owner))
 }
 
 // level gives blocks of one priority: of pieces that are open and not another's,
 // then of new ones.
-func (r *round) level(lv int) {
+func (r *picking) pickLevel(lv int) {
 	k := r.k
-	who, owner := shared, none
+	who, owner := sharedPieces, none
 	if r.opt.WholePieces {
-		who, owner = own, r.p
+		who, owner = ownPieces, r.p
 	}
-	r.open(lv, who)
-	for r.left > 0 && !k.Full() {
-		i := k.choose(r.pe, lv, &r.opt)
+	r.pickOpen(lv, who)
+	for r.remaining > 0 && !k.Full() {
+		i := k.chooseNew(r.pe, lv, &r.opt)
 		if i < 0 {
 			return
 		}
-		r.begin(i, owner)
+		r.openPiece(i, owner)
 	}
 }
 
 // whose open pieces are taken from.
-type whose uint8
+type scope uint8
 
 const (
-	own     whose = iota // the peer's own, and orphans, which become its own
-	shared               // the peer's own, and those that nobody has for itself
-	anybody              // all
+	ownPieces    scope = iota // the peer's own, and orphans, which become its own
+	sharedPieces              // the peer's own, and those that nobody has for itself
+	allPieces                 // all
 )
 
 // open gives blocks of open pieces of one priority.
-func (r *round) open(lv int, who whose) {
+func (r *picking) pickOpen(lv int, who scope) {
 	k := r.k
-	for r.left > 0 && k.activeBy[lv] > 0 {
-		si := r.best(lv, who)
+	for r.remaining > 0 && k.pickableBy[lv] > 0 {
+		si := r.bestOpen(lv, who)
 		if si < 0 {
 			return
 		}
-		if who == own {
+		if who == ownPieces {
 			k.slots[si].owner = r.p
 		}
-		r.take(si)
+		r.pickFree(si)
 	}
 }
 
 // best returns the active slot to go on with: the one that the peer worked on,
 // then its own ones, then the one that is nearest to its end, or the first in
 // order. -1 if there is none.
-func (r *round) best(lv int, who whose) int {
+func (r *picking) bestOpen(lv int, who scope) int {
 	k := r.k
 	best, least := -1, int64(0)
-	for _, si := range k.active {
+	for _, si := range k.pickable {
 		s := &k.slots[si]
 		mine := s.owner == r.p
 		switch {
-		case int(k.prio[s.piece]) != lv || !r.may(s):
+		case int(k.prio[s.piece]) != lv || !r.allowed(s):
 			continue
-		case mine || who == anybody:
-		case who == own && !s.orphan(), who == shared && s.owner != none:
+		case mine || who == allPieces:
+		case who == ownPieces && !s.idle(), who == sharedPieces && s.owner != none:
 			continue
 		}
-		score := int64(len(s.blocks) - s.n[arrived])
+		score := int64(len(s.blocks) - s.count[arrived])
 		if r.opt.Sequential {
 			score = int64(s.piece)
 		}
 		if !mine {
 			score += 1 << 32
 		}
-		if si == r.pe.cur {
+		if si == r.pe.lastSlot {
 			score = -1
 		}
 		if best < 0 || score < least {
@@ -196,20 +196,20 @@ func (r *round) best(lv int, who whose) int {
 }
 
 // again gives a block that is outstanding elsewhere.
-func (r *round) again(si, bi int) {
+func (r *picking) pickDuplicate(si, bi int) {
 	k := r.k
 	s := &k.slots[si]
 	b := &s.blocks[bi]
 	k.unlink(si, bi)
-	b.req[b.n] = r.p
-	b.n++
+	b.requesters[b.numRequesters] = r.p
+	b.numRequesters++
 	k.link(si, bi, false)
-	r.give(s, bi)
+	r.appendBlock(s, bi)
 }
 
 // asked tells whether the block is requested of the peer already.
-func (r *round) asked(b *block) bool {
-	for _, q := range b.req[:b.n] {
+func (r *picking) requested(b *block) bool {
+	for _, q := range b.requesters[:b.numRequesters] {
 		if q == r.p {
 			return true
 		}
@@ -218,11 +218,11 @@ func (r *round) asked(b *block) bool {
 }
 
 // late tells whether all that the block is requested of take long.
-func (r *round) late(b *block) bool {
+func (r *picking) allLate(b *block) bool {
 	if r.opt.Late == nil {
 		return true
 	}
-	for _, q := range b.req[:b.n] {
+	for _, q := range b.requesters[:b.numRequesters] {
 		if !r.opt.Late(q) {
 			return false
 		}
@@ -231,7 +231,7 @@ func (r *round) late(b *block) bool {
 }
 
 // requesters is the greatest number of peers that a block may be asked of.
-func (r *round) requesters() int {
+func (r *picking) maxRequesters() int {
 	if r.opt.Requesters <= 0 {
 		return 2
 	}
@@ -240,16 +240,16 @@ func (r *round) requesters() int {
 
 // endgame gives blocks that are outstanding elsewhere, first those that are
 // asked of the fewest peers, among them those that wait longest.
-func (r *round) endgame() {
+func (r *picking) pickEndgame() {
 	k := r.k
-	for have := 1; have < r.requesters(); have++ {
-		budget := gameBudget + int(r.pe.pending)
-		for node := k.waiting[have-1].head; node != nilNode && r.left > 0 && budget > 0; budget-- {
-			s, b := k.at(node)
+	for have := 1; have < r.maxRequesters(); have++ {
+		budget := endgameLimit + int(r.pe.pending)
+		for node := k.byRequesters[have-1].head; node != nilNode && r.remaining > 0 && budget > 0; budget-- {
+			s, b := k.blockAt(node)
 			this := node
 			node = b.next
-			if k.prio[s.piece] > 0 && r.may(s) && !r.asked(b) && r.late(b) {
-				r.again(int(this>>k.nodeShift), int(this&(1<<k.nodeShift-1)))
+			if k.prio[s.piece] > 0 && r.allowed(s) && !r.requested(b) && r.allLate(b) {
+				r.pickDuplicate(int(this>>k.nodeShift), int(this&(1<<k.nodeShift-1)))
 			}
 		}
 	}
@@ -257,17 +257,17 @@ func (r *round) endgame() {
 
 // twice gives urgent blocks that are outstanding at one other peer, in the order
 // of urgency.
-func (r *round) twice() {
+func (r *picking) pickUrgentDuplicates() {
 	k := r.k
 	for _, i := range k.urgent {
 		si := k.Slot(int(i))
-		if si < 0 || !k.want.Get(int(i)) || k.slots[si].solo || !r.pe.has(int(i)) {
+		if si < 0 || !k.want.Get(int(i)) || k.slots[si].onParole || !r.pe.has(int(i)) {
 			continue
 		}
 		s := &k.slots[si]
-		for bi := 0; bi < len(s.blocks) && r.left > 0 && s.n[requested] > 0; bi++ {
-			if b := &s.blocks[bi]; b.state == requested && b.n == 1 && !r.asked(b) {
-				r.again(si, bi)
+		for bi := 0; bi < len(s.blocks) && r.remaining > 0 && s.count[requested] > 0; bi++ {
+			if b := &s.blocks[bi]; b.state == requested && b.numRequesters == 1 && !r.requested(b) {
+				r.pickDuplicate(si, bi)
 			}
 		}
 	}

@@ -20,23 +20,23 @@ const (
 )
 
 const (
-	maxPieces    = 1 << 30
-	maxPieceSize = 1<<31 - 1
-	maxNodes     = 1 << 31 // slots x blocks of a slot
-	defaultOpen  = 64      // MaxOpen of the zero Config
-	randomFirst  = 4       // verified pieces until rarest first begins
-	paroleRounds = 3       // failures of a piece by several peers until parole is given up
-	probes       = 8       // random tries among all free pieces
-	walkBudget   = 512     // pieces looked at along the order before the bitmaps are scanned
-	gameBudget   = 1024    // outstanding blocks looked at in the endgame, beyond the peer's own
-	fewBits      = 64      // pieces of a bitfield that are moved one by one instead of a rebuild
+	maxPieces         = 1 << 30
+	maxPieceSize      = 1<<31 - 1
+	maxNodes          = 1 << 31 // slots x blocks of a slot
+	defaultMaxOpen    = 64      // MaxOpen of the zero Config
+	randomFirst       = 4       // verified pieces until rarest first begins
+	maxParole         = 3       // failures of a piece by several peers until parole is given up
+	randomTries       = 8       // random tries among all free pieces
+	defaultOrderLimit = 512     // pieces looked at along the order before the bitmaps are scanned
+	endgameLimit      = 1024    // outstanding blocks looked at in the endgame, beyond the peer's own
+	fewPieces         = 64      // pieces of a bitfield that are moved one by one instead of a rebuild
 )
 
 // What pos says of a piece that is not free; a free one has its index in the
 // order of its level there.
 const (
-	posNone   = -1 // verified, or not wanted and not open
-	posOpened = -2 // minus the slot: open
+	posNone = -1 // verified, or not wanted and not open
+	posOpen = -2 // minus the slot: open
 )
 
 // ErrConfig is the error for a Config that is out of its bounds.
@@ -65,11 +65,11 @@ type Config struct {
 
 // Picker is described in the package comment. Make one with [New].
 type Picker struct {
-	n    int
-	size func(int) int
-	rng  uint64
-	gen  uint32 // see Generation
-	walk int    // walkBudget
+	numPieces  int
+	pieceSize  func(int) int
+	rng        uint64
+	generation uint32 // see Generation
+	orderLimit int    // walkBudget
 
 	// By piece.
 	have  bitfield.Bitfield
@@ -88,19 +88,19 @@ type Picker struct {
 	urgentSet         bitfield.Bitfield // the same; of length 0 until it is used
 
 	// Open pieces.
-	slots     []slot
-	idle      []int32 // slots that are unused
-	maxOpen   int
-	active    []int32 // slots of wanted pieces with free blocks
-	activeBy  [MaxPriority + 1]int
-	nodeShift uint
-	waiting   [MaxRequesters]list // requested blocks by their number of requesters
+	slots        []slot
+	unusedSlots  []int32 // slots that are unused
+	maxOpen      int
+	pickable     []int32 // slots of wanted pieces with free blocks
+	pickableBy   [MaxPriority + 1]int
+	nodeShift    uint
+	byRequesters [MaxRequesters]list // requested blocks by their number of requesters
 
 	// By peer.
-	peers   []peer
-	partial []PeerID // peers that joined and are no seeds
-	seeds   int
-	others  []PeerID // Arrived's answer
+	peers    []peer
+	leechers []PeerID // peers that joined and are no seeds
+	seeds    int
+	cancels  []PeerID // Arrived's answer
 }
 
 // New returns the picker of a torrent of which we have nothing and want
@@ -110,7 +110,7 @@ func New(c Config) (*Picker, error) {
 		return nil, fmt.Errorf("%w: %d pieces", ErrConfig, c.NumPieces)
 	}
 	if c.MaxOpen == 0 {
-		c.MaxOpen = defaultOpen
+		c.MaxOpen = defaultMaxOpen
 	}
 	largest := 0
 	for i := range c.NumPieces {
@@ -125,16 +125,16 @@ func New(c Config) (*Picker, error) {
 		return nil, fmt.Errorf("%w: %d open pieces", ErrConfig, c.MaxOpen)
 	}
 	k := &Picker{
-		n: c.NumPieces, size: c.PieceSize, rng: c.Seed, maxOpen: c.MaxOpen, nodeShift: shift, walk: walkBudget,
+		numPieces: c.NumPieces, pieceSize: c.PieceSize, rng: c.Seed, maxOpen: c.MaxOpen, nodeShift: shift, orderLimit: defaultOrderLimit,
 		have: bitfield.New(c.NumPieces), want: bitfield.New(c.NumPieces),
 		prio: make([]uint8, c.NumPieces), avail: make([]int32, c.NumPieces), pos: make([]int32, c.NumPieces),
-		fails: map[int32]uint8{}, others: make([]PeerID, 0, MaxRequesters),
+		fails: map[int32]uint8{}, cancels: make([]PeerID, 0, MaxRequesters),
 	}
 	for i := range k.prio {
 		k.prio[i] = NormalPrio
 	}
-	for i := range k.waiting {
-		k.waiting[i] = list{nilNode, nilNode}
+	for i := range k.byRequesters {
+		k.byRequesters[i] = list{nilNode, nilNode}
 	}
 	k.recount()
 	return k, nil
@@ -175,7 +175,7 @@ func (k *Picker) Complete() bool { return k.wanted == 0 }
 func (k *Picker) Unrequested() int { return k.unrequested }
 
 // Open is the number of open pieces.
-func (k *Picker) Open() int { return len(k.slots) - len(k.idle) }
+func (k *Picker) Open() int { return len(k.slots) - len(k.unusedSlots) }
 
 // Full tells that no more pieces are opened but urgent ones, because MaxOpen are
 // open; while there are urgent pieces, up to a quarter of the slots waits for
@@ -188,24 +188,24 @@ func (k *Picker) Full() bool {
 // Abandon, a failed piece, a closed slot, a change of priorities, a PeerHave of
 // a wanted piece. Until then a caller whose Pick gave nothing need not call
 // again for that peer with the same options, but for the endgame.
-func (k *Picker) Generation() uint32 { return k.gen }
+func (k *Picker) Generation() uint32 { return k.generation }
 
 // Slot is the slot of an open piece, in [0, MaxOpen); -1 for other pieces. A
 // piece that is complete and not yet verified or failed is open.
 func (k *Picker) Slot(piece int) int {
-	if uint(piece) >= uint(k.n) || k.pos[piece] > posOpened {
+	if uint(piece) >= uint(k.numPieces) || k.pos[piece] > posOpen {
 		return -1
 	}
-	return int(posOpened - k.pos[piece])
+	return int(posOpen - k.pos[piece])
 }
 
 // BlocksOf is the number of blocks of piece i.
-func (k *Picker) BlocksOf(i int) int { return blocks(k.size(i)) }
+func (k *Picker) BlocksOf(i int) int { return blocks(k.pieceSize(i)) }
 
 // BlockAt returns block n of piece i.
 func (k *Picker) BlockAt(i, n int) Block {
 	begin := n * BlockSize
-	return Block{int32(i), int32(begin), int32(min(BlockSize, k.size(i)-begin))}
+	return Block{int32(i), int32(begin), int32(min(BlockSize, k.pieceSize(i)-begin))}
 }
 
 // Endgame tells that every wanted block that a peer has is requested or here,
@@ -218,14 +218,14 @@ func (k *Picker) Endgame() bool {
 		return true
 	}
 	for i := range k.levels { // what is left must be what nobody has
-		if l := &k.levels[i]; l.n > 0 {
-			k.ordered(l)
-			if int(l.end[0]) != l.n {
+		if l := &k.levels[i]; l.count > 0 {
+			k.sortLevel(l)
+			if int(l.bucketEnd[0]) != l.count {
 				return false
 			}
 		}
 	}
-	for _, si := range k.active {
+	for _, si := range k.pickable {
 		if k.avail[k.slots[si].piece] > 0 {
 			return false
 		}

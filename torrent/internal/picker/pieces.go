@@ -11,8 +11,8 @@ import (
 // missing, as resume data or a check of the files says. The bits are copied.
 // Pieces that are open are forgotten.
 func (k *Picker) SetHave(have bitfield.Bitfield) {
-	if have.Len() != k.n {
-		panic(fmt.Sprintf("picker: bitfield of %d pieces for a torrent of %d", have.Len(), k.n))
+	if have.Len() != k.numPieces {
+		panic(fmt.Sprintf("picker: bitfield of %d pieces for a torrent of %d", have.Len(), k.numPieces))
 	}
 	copy(k.have.Bytes(), have.Bytes())
 	k.recount()
@@ -31,20 +31,20 @@ func (k *Picker) recount() {
 			k.closeSlot(si)
 		}
 	}
-	k.disorder()
+	k.markStale()
 	for i := range k.levels {
 		l := &k.levels[i]
 		l.set.ClearAll()
-		l.n, l.first = 0, 0
+		l.count, l.scanFrom = 0, 0
 	}
 	k.haveCount, k.wanted, k.unrequested = 0, 0, 0
 	k.want.ClearAll()
-	for i := range k.n {
+	for i := range k.numPieces {
 		k.pos[i] = posNone
 		switch {
 		case k.have.Get(i):
 			k.haveCount++
-			k.notUrgent(i)
+			k.dropUrgent(i)
 		case k.prio[i] > 0:
 			k.want.Set(i)
 			k.wanted++
@@ -52,7 +52,7 @@ func (k *Picker) recount() {
 		}
 	}
 	k.wantEpoch++
-	k.gen++
+	k.generation++
 }
 
 // Priority is the priority of piece i.
@@ -62,11 +62,11 @@ func (k *Picker) Priority(i int) int { return int(k.prio[i]) }
 // MaxPriority. An open piece that is no longer wanted is not picked any more;
 // blocks of it that are outstanding are still taken.
 func (k *Picker) SetPriority(from, to, prio int) {
-	if from < 0 || to > k.n || prio < 0 || prio > MaxPriority {
-		panic(fmt.Sprintf("picker: priority %d for pieces %d to %d of %d", prio, from, to, k.n))
+	if from < 0 || to > k.numPieces || prio < 0 || prio > MaxPriority {
+		panic(fmt.Sprintf("picker: priority %d for pieces %d to %d of %d", prio, from, to, k.numPieces))
 	}
-	if to-from > fewBits {
-		k.disorder()
+	if to-from > fewPieces {
+		k.markStale()
 	}
 	changed := false
 	for i := from; i < to; i++ {
@@ -78,9 +78,9 @@ func (k *Picker) SetPriority(from, to, prio int) {
 			k.prio[i] = uint8(prio)
 			continue
 		}
-		k.leave(i)
+		k.removeWanted(i)
 		k.prio[i] = uint8(prio)
-		k.enter(i)
+		k.addWanted(i)
 		if was > 0 != (prio > 0) {
 			changed = true
 		}
@@ -88,12 +88,12 @@ func (k *Picker) SetPriority(from, to, prio int) {
 	if changed {
 		k.wantEpoch++
 	}
-	k.gen++
+	k.generation++
 }
 
 // leave and enter take a missing piece out of and into all that depends on its
 // priority.
-func (k *Picker) leave(i int) {
+func (k *Picker) removeWanted(i int) {
 	if k.prio[i] == 0 {
 		return
 	}
@@ -102,14 +102,14 @@ func (k *Picker) leave(i int) {
 	if k.pos[i] >= 0 {
 		k.dropFree(i)
 	} else if si := k.Slot(i); si >= 0 {
-		k.unrequested -= k.slots[si].n[free]
-		if k.slots[si].active >= 0 {
-			k.deactivate(si, k.prio[i])
+		k.unrequested -= k.slots[si].count[free]
+		if k.slots[si].pickableIndex >= 0 {
+			k.removePickable(si, k.prio[i])
 		}
 	}
 }
 
-func (k *Picker) enter(i int) {
+func (k *Picker) addWanted(i int) {
 	if k.prio[i] == 0 {
 		return
 	}
@@ -117,9 +117,9 @@ func (k *Picker) enter(i int) {
 	k.wanted++
 	if si := k.Slot(i); si < 0 {
 		k.addFree(i)
-	} else if n := k.slots[si].n[free]; n > 0 {
+	} else if n := k.slots[si].count[free]; n > 0 {
 		k.unrequested += n
-		k.activate(si)
+		k.addPickable(si)
 	}
 }
 
@@ -133,12 +133,12 @@ func (k *Picker) SetUrgent(pieces []int) {
 		k.urgentSet.Clear(int(i))
 	}
 	k.urgent = k.urgent[:0]
-	k.gen++
+	k.generation++
 	if len(pieces) == 0 {
 		return
 	}
 	if k.urgentSet.Len() == 0 {
-		k.urgentSet = bitfield.New(k.n)
+		k.urgentSet = bitfield.New(k.numPieces)
 	}
 	for _, i := range pieces {
 		if k.want.Get(i) && !k.urgentSet.Get(i) && len(k.urgent) < MaxUrgent {
@@ -162,15 +162,15 @@ func (k *Picker) Verified(i int) {
 	k.have.Set(i)
 	k.haveCount++
 	delete(k.fails, int32(i))
-	k.notUrgent(i)
+	k.dropUrgent(i)
 	if k.want.Get(i) {
 		k.want.Clear(i)
 		k.wanted--
-		k.interested(i, -1)
+		k.addInterest(i, -1)
 	}
 }
 
-func (k *Picker) notUrgent(i int) {
+func (k *Picker) dropUrgent(i int) {
 	if k.urgentSet.Get(i) {
 		k.urgentSet.Clear(i)
 		at := slices.Index(k.urgent, int32(i))
@@ -180,8 +180,8 @@ func (k *Picker) notUrgent(i int) {
 
 // interested counts a piece that began or ceased to be wanted for the peers that
 // have it.
-func (k *Picker) interested(i int, by int32) {
-	for _, p := range k.partial {
+func (k *Picker) addInterest(i int, by int32) {
+	for _, p := range k.leechers {
 		if pe := &k.peers[p]; pe.have.Get(i) {
 			pe.interest += by
 		}
@@ -202,19 +202,19 @@ func (k *Picker) Failed(dst []PeerID, i int) []PeerID {
 	before, last := len(dst), none
 	for bi := range s.blocks {
 		b := &s.blocks[bi]
-		if b.state == arrived && b.by != last && !slices.Contains(dst[before:], b.by) {
-			dst = append(dst, b.by)
+		if b.state == arrived && b.sender != last && !slices.Contains(dst[before:], b.sender) {
+			dst = append(dst, b.sender)
 		}
 		if b.state == arrived {
-			last = b.by
+			last = b.sender
 		}
 	}
 	if len(dst)-before > 1 {
-		k.fails[int32(i)] = min(k.fails[int32(i)]+1, paroleRounds)
+		k.fails[int32(i)] = min(k.fails[int32(i)]+1, maxParole)
 	} else {
 		delete(k.fails, int32(i))
 	}
-	k.giveBack(si)
+	k.releaseSlot(si)
 	return dst
 }
 
@@ -222,7 +222,7 @@ func (k *Picker) Failed(dst []PeerID, i int) []PeerID {
 // from one peer alone.
 func (k *Picker) Parole(i int) bool {
 	f := k.fails[int32(i)]
-	return f > 0 && f < paroleRounds
+	return f > 0 && f < maxParole
 }
 
 // Lost says that piece i, verified before, is not on disk any more.
@@ -232,8 +232,8 @@ func (k *Picker) Lost(i int) {
 	}
 	k.have.Clear(i)
 	k.haveCount--
-	if k.enter(i); k.prio[i] > 0 {
-		k.interested(i, 1)
+	if k.addWanted(i); k.prio[i] > 0 {
+		k.addInterest(i, 1)
 	}
 }
 
@@ -246,11 +246,11 @@ func (k *Picker) Evict(p PeerID) (piece int, ok bool) {
 	best, least := -1, 0
 	for si := range k.slots {
 		s := &k.slots[si]
-		if s.piece < 0 || s.n[requested]+s.n[copying] > 0 || s.n[free] == 0 {
+		if s.piece < 0 || s.count[requested]+s.count[copying] > 0 || s.count[free] == 0 {
 			continue
 		}
 		i := int(s.piece)
-		score := s.n[arrived]
+		score := s.count[arrived]
 		switch {
 		case k.prio[i] == 0:
 			score -= 2 << 20
@@ -267,6 +267,6 @@ func (k *Picker) Evict(p PeerID) (piece int, ok bool) {
 		return -1, false
 	}
 	piece = int(k.slots[best].piece)
-	k.giveBack(best)
+	k.releaseSlot(best)
 	return piece, true
 }
