@@ -2,17 +2,18 @@ package picker
 
 import "slices"
 
-// ClaimResult is the answer of [Picker.Claim].
+// ClaimResult is the result of [Picker.Claim]: what the caller does with a block.
 type ClaimResult uint8
 
-// What is to be done with a block that arrives.
+// Results of Claim.
 const (
-	Fresh     ClaimResult = iota // copy it, then call Arrived (or Abandon when the copy failed)
-	Duplicate                    // here already or being copied: drop it, count it as waste
-	Unwanted                     // no such block, or its piece is not open: drop it
+	Fresh     ClaimResult = iota // copy the block, then call Arrived, or Abandon if the copy fails
+	Duplicate                    // drop the block, because it has arrived or is being copied; it is waste
+	Unwanted                     // drop the block, because it is invalid or its piece is not open
 )
 
-// find returns the place of b, if it is a block of an open piece.
+// findBlock returns the slot and the index of b. ok is false if b is not a block
+// of an open piece.
 func (k *Picker) findBlock(b Block) (si, bi int, ok bool) {
 	if si = k.Slot(int(b.Piece)); si < 0 || b.Begin < 0 || b.Begin%BlockSize != 0 {
 		return 0, 0, false
@@ -28,8 +29,9 @@ func (k *Picker) findBlock(b Block) (si, bi int, ok bool) {
 	return si, bi, ok
 }
 
-// unask ends p's request of a block and tells whether there was one. The block
-// stays in its state, and in no list.
+// dropRequest removes p from the requesters of a block and reports whether p was
+// one. It removes a requested block from its list, and leaves its state to the
+// caller.
 func (k *Picker) dropRequest(si, bi int, p PeerID) bool {
 	b := &k.slots[si].blocks[bi]
 	at := slices.Index(b.requesters[:b.numRequesters], p)
@@ -48,10 +50,10 @@ func (k *Picker) dropRequest(si, bi int, p PeerID) bool {
 	return true
 }
 
-// Claim is called when block b of p begins to arrive. Only one caller gets Fresh
-// for a block until it is abandoned; that caller alone may write its bytes. p's
-// own request ends in every case. A block that p was not asked for (or no longer
-// is) can be Fresh too, if it is still needed: see [Picker.Requested].
+// Claim records that block b begins to arrive from p, and ends the request of p.
+// It returns Fresh to one caller only until the block is abandoned, so that no
+// other caller writes the bytes of the block. The result can be Fresh even if b
+// is not requested from p; [Picker.Requested] reports that.
 func (k *Picker) Claim(b Block, p PeerID) ClaimResult {
 	si, bi, ok := k.findBlock(b)
 	if !ok || k.peer(p) == nil {
@@ -59,13 +61,13 @@ func (k *Picker) Claim(b Block, p PeerID) ClaimResult {
 	}
 	s := &k.slots[si]
 	bl := &s.blocks[bi]
-	asked := k.dropRequest(si, bi, p)
+	wasRequested := k.dropRequest(si, bi, p)
 	switch {
 	case bl.state >= copying:
 		return Duplicate
-	case s.onParole && s.owner != p && !asked:
+	case s.onParole && s.owner != p && !wasRequested:
 		return Unwanted
-	case bl.state == requested && !asked:
+	case bl.state == requested && !wasRequested:
 		k.unlink(si, bi)
 	}
 	k.setState(si, bi, copying)
@@ -75,11 +77,12 @@ func (k *Picker) Claim(b Block, p PeerID) ClaimResult {
 	return Fresh
 }
 
-// Arrived ends a Fresh claim: the bytes of b are in the buffer. complete tells
-// that it was the piece's last block: hash it, then call Verified or Failed.
-// others are the peers that were asked for b as well: their requests have
-// ended, send them cancel. others is valid until the next call. Without a claim
-// of p, Arrived does nothing.
+// Arrived records that the bytes of b, for which p got Fresh, are in the buffer.
+// If complete is true, all blocks of the piece have arrived, and the caller hashes
+// it and calls Verified or Failed. others are the other peers that b is requested
+// from: Arrived ends their requests, and the caller sends them a cancel message.
+// others is valid until the next call of Arrived. Arrived does nothing if p has
+// not claimed b.
 func (k *Picker) Arrived(b Block, p PeerID) (complete bool, others []PeerID) {
 	si, bi, ok := k.findBlock(b)
 	if !ok {
@@ -99,9 +102,10 @@ func (k *Picker) Arrived(b Block, p PeerID) (complete bool, others []PeerID) {
 	return s.count[arrived] == len(s.blocks), k.cancels
 }
 
-// Abandon says that p will not send b (reject, timeout), or that its Fresh claim
-// came to nothing. It returns false if b was neither requested of p nor claimed
-// by it. A piece that p had for itself may be shared from then on.
+// Abandon records that p will not send b, because it rejected the request or the
+// request timed out, or that the copy of b failed. It returns false if b was
+// neither requested from p nor being copied from it. p loses the ownership of the
+// piece.
 func (k *Picker) Abandon(b Block, p PeerID) bool {
 	si, bi, ok := k.findBlock(b)
 	if !ok {
@@ -125,8 +129,9 @@ func (k *Picker) Abandon(b Block, p PeerID) bool {
 	return true
 }
 
-// retract makes a block that lost its copy or a requester what it is now:
-// requested of those that are left, in front because it has waited, or free.
+// requeue sets the state of a block that lost a requester or its copy. If other
+// requesters remain, the block is requested and goes to the front of its list,
+// because it has waited longest. Otherwise it is free.
 func (k *Picker) requeue(si, bi int) {
 	b := &k.slots[si].blocks[bi]
 	if b.numRequesters > 0 {
@@ -137,16 +142,17 @@ func (k *Picker) requeue(si, bi int) {
 	}
 }
 
-// closeUntouched gives a piece back that lost all its requests before a block
-// came.
+// closeUnclaimed closes a slot whose requests were all abandoned before a block
+// was claimed.
 func (k *Picker) closeUnclaimed(si int) {
 	if s := &k.slots[si]; !s.everClaimed && s.count[free] == len(s.blocks) {
 		k.releaseSlot(si)
 	}
 }
 
-// AbandonAll abandons all requests of p (choke) and returns their number. Claims
-// stay: who copies ends them.
+// AbandonAll abandons all requests of p, for example when p chokes us, and returns
+// their number. Blocks that are being copied from p are not abandoned, because the
+// caller that copies them calls Arrived or Abandon.
 func (k *Picker) AbandonAll(p PeerID) int {
 	if int(p) >= len(k.peers) {
 		return 0
@@ -169,8 +175,8 @@ func (k *Picker) AbandonAll(p PeerID) int {
 	return total
 }
 
-// BlockFailed says that the arrived block b of an open piece is bad by itself
-// (BEP 52 leaf hash): it is wanted again. It returns who sent it.
+// BlockFailed records that the arrived block b does not match its own hash (BEP
+// 52), and makes it free again. It returns the peer that sent it.
 func (k *Picker) BlockFailed(b Block) (PeerID, bool) {
 	si, bi, ok := k.findBlock(b)
 	if !ok {
@@ -187,7 +193,7 @@ func (k *Picker) BlockFailed(b Block) (PeerID, bool) {
 	return bl.sender, true
 }
 
-// Contributor returns who sent block b of an open piece.
+// Contributor returns the peer that sent the arrived block b of an open piece.
 func (k *Picker) Contributor(b Block) (PeerID, bool) {
 	si, bi, ok := k.findBlock(b)
 	if !ok || k.slots[si].blocks[bi].state != arrived {
@@ -196,7 +202,7 @@ func (k *Picker) Contributor(b Block) (PeerID, bool) {
 	return k.slots[si].blocks[bi].sender, true
 }
 
-// Requested tells whether b is requested of p and outstanding.
+// Requested reports whether b is requested from p.
 func (k *Picker) Requested(b Block, p PeerID) bool {
 	si, bi, ok := k.findBlock(b)
 	if !ok {

@@ -125,7 +125,7 @@ func (k *Picker) checkLists() error {
 	for i, l := range k.byRequesters {
 		last := uint32(nilNode)
 		for node := l.head; node != nilNode; {
-			s, b := k.blockAt(node)
+			s, b := k.blockOfNode(node)
 			if s.piece < 0 || b.state != requested || int(b.numRequesters) != i+1 || b.prev != last || s.onParole {
 				return fmt.Errorf("list %d: node %#x: state %d, %d requesters, prev %#x after %#x", i, node, b.state, b.numRequesters, b.prev, last)
 			}

@@ -8,20 +8,22 @@ import (
 	"spate/bitfield"
 )
 
-// level holds the free pieces of one priority: wanted, not verified, not open.
+// level holds the free pieces of one priority.
 type level struct {
-	count    int               // number of them
-	set      bitfield.Bitfield // of length 0 until the level is used
-	scanFrom int               // no free piece is below this one
+	count    int               // the number of free pieces
+	set      bitfield.Bitfield // the free pieces; of length 0 until the level has had one
+	scanFrom int               // no free piece has a lower index
 
-	// The same pieces by availability: those of availability a are
-	// order[end[a-1]:end[a]]. Both are stale while dirty.
+	// order holds the same pieces, sorted by the number of leechers that have
+	// them: a bucket for each number. Bucket a is
+	// order[bucketEnd[a-1]:bucketEnd[a]]. If stale is set, both slices are out of
+	// date and sortLevel must rebuild them.
 	order     []int32
 	bucketEnd []int32
 	stale     bool
 }
 
-// addFree makes piece i free in the level of its priority.
+// addFree adds piece i to the level of its priority.
 func (k *Picker) addFree(i int) {
 	l := &k.levels[k.prio[i]]
 	if l.set.Len() == 0 {
@@ -41,7 +43,7 @@ func (k *Picker) addFree(i int) {
 	l.growBuckets(a)
 	l.order = append(l.order, 0)
 	hole := int32(len(l.order) - 1)
-	for b := len(l.bucketEnd) - 1; b > a; b-- { // one piece of each higher bucket moves to its end
+	for b := len(l.bucketEnd) - 1; b > a; b-- { // in each higher bucket the first piece moves to the end
 		l.bucketEnd[b]++
 		if begin := l.bucketEnd[b-1]; begin != hole {
 			k.put(l, hole, l.order[begin])
@@ -74,20 +76,21 @@ func (k *Picker) dropFree(i int) {
 	l.order = l.order[:len(l.order)-1]
 }
 
+// put stores a piece at index at of the order of l.
 func (k *Picker) put(l *level, at, piece int32) {
 	l.order[at] = piece
 	k.pos[piece] = at
 }
 
-// reach makes sure that bucket a exists.
+// growBuckets appends empty buckets until bucket a exists.
 func (l *level) growBuckets(a int) {
 	for len(l.bucketEnd) <= a {
 		l.bucketEnd = append(l.bucketEnd, int32(len(l.order)))
 	}
 }
 
-// moreAvail and lessAvail count a peer for piece i, and move the piece over one
-// boundary of its order. O(1).
+// moreAvail counts one more leecher that has piece i, and moves a free piece to
+// the next bucket. It costs O(1).
 func (k *Picker) moreAvail(i int) {
 	a := int(k.avail[i])
 	k.avail[i]++
@@ -100,6 +103,8 @@ func (k *Picker) moreAvail(i int) {
 	k.swap(l, k.pos[i], l.bucketEnd[a])
 }
 
+// lessAvail counts one leecher less that has piece i, and moves a free piece to
+// the previous bucket. It costs O(1).
 func (k *Picker) lessAvail(i int) {
 	k.avail[i]--
 	l := &k.levels[k.prio[i]]
@@ -111,21 +116,22 @@ func (k *Picker) lessAvail(i int) {
 	l.bucketEnd[a]++
 }
 
+// swap exchanges the pieces at indexes x and y of the order of l.
 func (k *Picker) swap(l *level, x, y int32) {
 	px, py := l.order[x], l.order[y]
 	k.put(l, x, py)
 	k.put(l, y, px)
 }
 
-// disorder says that the orders are to be built anew when they are next needed,
-// because much changes at once.
+// markStale makes sortLevel rebuild each order before its next use. A change of
+// many pieces at once calls it, because one rebuild is cheaper than many moves.
 func (k *Picker) markStale() {
 	for i := range k.levels {
 		k.levels[i].stale = true
 	}
 }
 
-// ordered builds the order of l anew if it is dirty: a counting sort.
+// sortLevel rebuilds the order of l by a counting sort if it is stale.
 func (k *Picker) sortLevel(l *level) {
 	if !l.stale {
 		return
@@ -155,7 +161,7 @@ func (k *Picker) sortLevel(l *level) {
 	}
 }
 
-// choose returns a free piece of level lv for peer p to begin, or -1.
+// chooseNew returns the free piece of level lv that the peer opens next, or -1.
 func (k *Picker) chooseNew(pe *peer, lv int, opt *PickOptions) int {
 	l := &k.levels[lv]
 	if l.count == 0 || k.knownEmpty(pe, lv) {
@@ -172,12 +178,12 @@ func (k *Picker) chooseNew(pe *peer, lv int, opt *PickOptions) int {
 	if opt.Adjacent && pe.lastOpened >= 0 && fits(int(pe.lastOpened)+1) {
 		return int(pe.lastOpened) + 1
 	}
-	i, sure := -1, true
+	i, searchedAll := -1, true
 	if opt.Sequential {
 		i = k.lowestIndex(l, pe, opt)
 	} else {
-		i, sure = k.rarestByOrder(l, pe, opt)
-		if !sure {
+		i, searchedAll = k.rarestByOrder(l, pe, opt)
+		if !searchedAll {
 			i = k.rarestByBitfield(l, pe, opt)
 		}
 	}
@@ -187,8 +193,8 @@ func (k *Picker) chooseNew(pe *peer, lv int, opt *PickOptions) int {
 	return i
 }
 
-// dry tells that an earlier search of level lv found nothing for the peer and
-// that neither of them has more since.
+// knownEmpty reports whether an earlier search of level lv found no piece for the
+// peer, and since then no piece became free and the peer announced none.
 func (k *Picker) knownEmpty(pe *peer, lv int) bool {
 	if pe.emptyGen != k.freeGen {
 		pe.emptyGen, pe.emptyLevels = k.freeGen, 0
@@ -196,9 +202,10 @@ func (k *Picker) knownEmpty(pe *peer, lv int) bool {
 	return pe.emptyLevels>>lv&1 != 0
 }
 
-// rarest looks along the order, beginning at a random place in each bucket; sure
-// is false when it gave up.
-func (k *Picker) rarestByOrder(l *level, pe *peer, opt *PickOptions) (piece int, sure bool) {
+// rarestByOrder returns the rarest free piece that the peer has, or -1. It
+// searches the buckets in turn, each from a random index on. It stops after
+// orderLimit pieces; searchedAll is then false.
+func (k *Picker) rarestByOrder(l *level, pe *peer, opt *PickOptions) (piece int, searchedAll bool) {
 	k.sortLevel(l)
 	if k.haveCount < randomFirst {
 		for range randomTries {
@@ -208,10 +215,10 @@ func (k *Picker) rarestByOrder(l *level, pe *peer, opt *PickOptions) (piece int,
 			}
 		}
 	}
-	budget := k.orderLimit
+	limit := k.orderLimit
 	begin := int32(0)
 	if !pe.seed {
-		begin = l.bucketEnd[0] // it has none of those that only seeds have
+		begin = l.bucketEnd[0] // no leecher has a piece of bucket 0
 	}
 	for _, end := range l.bucketEnd {
 		if begin >= end {
@@ -224,10 +231,12 @@ func (k *Picker) rarestByOrder(l *level, pe *peer, opt *PickOptions) (piece int,
 			if pe.has(i) && !(opt.NoUrgent && k.urgentSet.Get(i)) {
 				return i, true
 			}
-			if budget--; budget == 0 {
+			limit--
+			if limit == 0 {
 				return -1, false
 			}
-			if at++; at == len(bucket) {
+			at++
+			if at == len(bucket) {
 				at = 0
 			}
 		}
@@ -236,7 +245,8 @@ func (k *Picker) rarestByOrder(l *level, pe *peer, opt *PickOptions) (piece int,
 	return -1, true
 }
 
-// scan finds the rarest by the bitmaps, 64 pieces at a time: for a peer that has
+// rarestByBitfield returns the rarest free piece that the peer has, or -1. It
+// compares 64 pieces at a time, which is faster than rarestByOrder if the peer has
 // few of the free pieces.
 func (k *Picker) rarestByBitfield(l *level, pe *peer, opt *PickOptions) int {
 	best, least, ties := -1, int32(0), 0
@@ -245,7 +255,8 @@ func (k *Picker) rarestByBitfield(l *level, pe *peer, opt *PickOptions) int {
 		case best < 0 || a < least:
 			best, least, ties = i, a, 1
 		case a == least:
-			if ties++; k.rand(ties) == 0 {
+			ties++
+			if k.rand(ties) == 0 {
 				best = i
 			}
 		}
@@ -254,7 +265,8 @@ func (k *Picker) rarestByBitfield(l *level, pe *peer, opt *PickOptions) int {
 	return best
 }
 
-// lowest finds the free piece of the peer with the lowest index.
+// lowestIndex returns the free piece with the lowest index that the peer has, or
+// -1.
 func (k *Picker) lowestIndex(l *level, pe *peer, opt *PickOptions) int {
 	l.scanFrom = l.set.NextSet(l.scanFrom)
 	found := -1
@@ -265,8 +277,8 @@ func (k *Picker) lowestIndex(l *level, pe *peer, opt *PickOptions) int {
 	return found
 }
 
-// each calls yield with the free pieces of l that the peer has, from l.first on,
-// until it returns false.
+// eachFree calls yield with each free piece of l that the peer has, in ascending
+// order, until yield returns false. It skips urgent pieces with opt.NoUrgent.
 func (k *Picker) eachFree(l *level, pe *peer, opt *PickOptions, yield func(int) bool) {
 	free, has, skip := l.set.Bytes(), pe.have.Bytes(), k.urgentSet.Bytes()
 	for at := l.scanFrom >> 6 << 3; at < len(free); at += 8 {
@@ -287,7 +299,7 @@ func (k *Picker) eachFree(l *level, pe *peer, opt *PickOptions, yield func(int) 
 	}
 }
 
-// members yields the set bits of b in rising order.
+// setBits yields the indexes of the set bits of b in ascending order.
 func setBits(b []byte) iter.Seq[int] {
 	return func(yield func(int) bool) {
 		for at := 0; at < len(b); at += 8 {
@@ -302,7 +314,7 @@ func setBits(b []byte) iter.Seq[int] {
 	}
 }
 
-// word is the 64 bits of b from byte at on, zeros behind its end.
+// word returns 64 bits of b, beginning at byte at. Bits after the end of b are 0.
 func word(b []byte, at int) uint64 {
 	if at+8 <= len(b) {
 		return binary.BigEndian.Uint64(b[at:])

@@ -1,6 +1,6 @@
 package picker
 
-// The state of one block of an open piece.
+// States of a block of an open piece; the package comment describes them.
 const (
 	free uint8 = iota
 	requested
@@ -8,49 +8,54 @@ const (
 	arrived
 )
 
-// block is one block of an open piece. It may be requested of several peers, and
-// still be so of others while one copies it.
+// block is a block of an open piece. It may be requested from several peers, and
+// remains requested from the others while it arrives from one.
 type block struct {
-	sender        PeerID // who copies or sent it
-	requesters    [MaxRequesters]PeerID
-	prev, next    uint32 // in the list of those that wait, while requested
+	sender        PeerID                // the peer that sends it or sent it, if copying or arrived
+	requesters    [MaxRequesters]PeerID // the peers that it is requested from
+	prev, next    uint32                // neighbours in Picker.byRequesters, if requested
 	state         uint8
-	numRequesters uint8 // requesters
+	numRequesters uint8
 }
 
-// slot is one open piece, or room for one (piece -1).
+// slot holds an open piece. The piece of an unused slot is -1.
 type slot struct {
 	piece         int32
 	blocks        []block
-	freeFrom      int32  // no block below is free
-	count         [4]int // blocks by state
-	lastLength    int32  // length of the last block
-	pickableIndex int32  // index in Picker.active, -1 for none
-	owner         PeerID // the peer that has it for itself, or none
-	onParole      bool   // on parole: nobody but the owner is given blocks
+	freeFrom      int32  // all blocks with a lower index are not free
+	count         [4]int // the number of blocks in each state
+	lastLength    int32  // bytes of the last block
+	pickableIndex int32  // the index in Picker.pickable, or -1
+	owner         PeerID // the peer that owns the piece (see the package comment), or none
+	onParole      bool   // only the owner gets blocks
 	everClaimed   bool   // a block was claimed, so that the engine may have a buffer
 }
 
-// orphan tells that nobody is at work on the piece.
+// idle reports whether the piece has no owner and all its blocks are free or have
+// arrived.
 func (s *slot) idle() bool {
 	return s.owner == none && s.count[requested] == 0 && s.count[copying] == 0
 }
 
-// list is a chain of blocks in the order of their requests.
+// list is a doubly linked list of blocks, the oldest request first. The link
+// fields are in the blocks.
 type list struct{ head, tail uint32 }
 
+// nilNode ends a list.
 const nilNode = 1<<32 - 1
 
-// node is the block's name in the lists.
+// node returns the list node of block bi of slot si: both numbers in one.
 func (k *Picker) node(si, bi int) uint32 { return uint32(si)<<k.nodeShift | uint32(bi) }
 
-func (k *Picker) blockAt(node uint32) (*slot, *block) {
+// blockOfNode returns the block of a list node, and its slot.
+func (k *Picker) blockOfNode(node uint32) (*slot, *block) {
 	s := &k.slots[node>>k.nodeShift]
 	return s, &s.blocks[node&(1<<k.nodeShift-1)]
 }
 
 // link appends a requested block to the list for its number of requesters, or
-// puts it in front. Blocks on parole have no list: nobody else is given them.
+// inserts it at the front. It skips blocks on parole, because only one peer gets
+// them.
 func (k *Picker) link(si, bi int, front bool) {
 	s := &k.slots[si]
 	if s.onParole {
@@ -64,16 +69,16 @@ func (k *Picker) link(si, bi int, front bool) {
 		l.head, l.tail = me, me
 	case front:
 		b.prev, b.next = nilNode, l.head
-		_, other := k.blockAt(l.head)
+		_, other := k.blockOfNode(l.head)
 		other.prev, l.head = me, me
 	default:
 		b.prev, b.next = l.tail, nilNode
-		_, other := k.blockAt(l.tail)
+		_, other := k.blockOfNode(l.tail)
 		other.next, l.tail = me, me
 	}
 }
 
-// unlink takes a requested block from the list for its number of requesters.
+// unlink removes a requested block from the list for its number of requesters.
 func (k *Picker) unlink(si, bi int) {
 	s := &k.slots[si]
 	if s.onParole {
@@ -84,18 +89,18 @@ func (k *Picker) unlink(si, bi int) {
 	if b.prev == nilNode {
 		l.head = b.next
 	} else {
-		_, other := k.blockAt(b.prev)
+		_, other := k.blockOfNode(b.prev)
 		other.next = b.next
 	}
 	if b.next == nilNode {
 		l.tail = b.prev
 	} else {
-		_, other := k.blockAt(b.next)
+		_, other := k.blockOfNode(b.next)
 		other.prev = b.prev
 	}
 }
 
-// move changes the state of a block and all counts that depend on it.
+// setState changes the state of a block and updates all counts.
 func (k *Picker) setState(si, bi int, to uint8) {
 	s := &k.slots[si]
 	b := &s.blocks[bi]
@@ -114,8 +119,8 @@ func (k *Picker) setState(si, bi int, to uint8) {
 	}
 }
 
-// wantedFree counts blocks of a slot that became free or ceased to be, and keeps
-// the slot among the active ones while it has some.
+// adjustFree adds by to the number of unrequested blocks after slot si got or
+// lost free blocks. It adds the slot to the pickable ones or removes it.
 func (k *Picker) adjustFree(si, by int) {
 	s := &k.slots[si]
 	prio := k.prio[s.piece]
@@ -133,6 +138,7 @@ func (k *Picker) adjustFree(si, by int) {
 	}
 }
 
+// addPickable appends slot si to the pickable slots.
 func (k *Picker) addPickable(si int) {
 	s := &k.slots[si]
 	s.pickableIndex = int32(len(k.pickable))
@@ -140,6 +146,8 @@ func (k *Picker) addPickable(si int) {
 	k.pickableBy[k.prio[s.piece]]++
 }
 
+// removePickable removes slot si, whose piece has priority prio, from the
+// pickable slots. The last slot takes its index.
 func (k *Picker) removePickable(si int, prio uint8) {
 	s := &k.slots[si]
 	moved := k.pickable[len(k.pickable)-1]
@@ -150,8 +158,8 @@ func (k *Picker) removePickable(si int, prio uint8) {
 	s.pickableIndex = -1
 }
 
-// open makes the free piece i an open one, for owner or for all, and returns its
-// slot. There is room: the caller asked Full.
+// openPiece opens the free piece i, for owner or for all peers, and returns its
+// slot. The caller has checked that fewer than MaxOpen pieces are open.
 func (k *Picker) openPiece(i int, owner PeerID) int {
 	k.dropFree(i)
 	var si int
@@ -183,8 +191,8 @@ func (k *Picker) openPiece(i int, owner PeerID) int {
 	return si
 }
 
-// closeSlot forgets an open piece and everything about its blocks. The piece is then
-// neither open nor free.
+// closeSlot makes a slot unused and drops all requests and claims of its blocks.
+// The piece is then neither open nor free.
 func (k *Picker) closeSlot(si int) {
 	s := &k.slots[si]
 	for bi := range s.blocks {
@@ -211,7 +219,7 @@ func (k *Picker) closeSlot(si int) {
 	k.generation++
 }
 
-// giveBack closes a slot whose piece is still to be had.
+// releaseSlot closes a slot and makes its piece free if it is wanted.
 func (k *Picker) releaseSlot(si int) {
 	i := int(k.slots[si].piece)
 	k.closeSlot(si)
@@ -220,8 +228,8 @@ func (k *Picker) releaseSlot(si int) {
 	}
 }
 
-// disown ends p's ownership of a slot; one on parole stays p's while something
-// is outstanding, so that not two peers work on it at once.
+// dropOwner ends p's ownership of a slot. p keeps a piece on parole while some of
+// its blocks are requested, so that no second peer gets blocks at the same time.
 func (k *Picker) dropOwner(s *slot, p PeerID) {
 	if s.owner == p && !(s.onParole && s.count[requested] > 0) {
 		s.owner = none
