@@ -173,7 +173,7 @@ func (a *app) localPeers(f *clientFlags, s *torrent.Session) (*lsd.Service, erro
 	if f.noLSD || s.PeerPort() == 0 {
 		return nil, nil
 	}
-	opt := lsd.Options{Port: s.PeerPort(), Bind: f.bind.Addr, Log: a.log}
+	opt := lsd.Options{Bind: f.bind.Addr, Log: a.log}
 	if f.lsdGroup != "" {
 		g, err := netip.ParseAddrPort(f.lsdGroup)
 		if err != nil || !g.Addr().IsMulticast() || g.Port() == 0 {
