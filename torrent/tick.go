@@ -23,7 +23,7 @@ func (t *Torrent) tick(now time.Time) {
 	t.upMeter.update(now, t.uploaded.Load())
 	t.downMeter.update(now, t.downloaded.Load())
 	running := t.state == StateDownloading || t.state == StateSeeding
-	t.superTickLocked(now)
+	t.tickSuperSeedLocked(now)
 	t.adjustPatienceLocked()
 	t.tickParkedLocked(now)
 	free := false
@@ -44,7 +44,7 @@ func (t *Torrent) tick(now time.Time) {
 	hungry := t.state == StateDownloading && t.nconns == 0
 	save := t.dirty && t.asleep == nil && running && now.Sub(t.saved) >= resumeEvery
 	look := running && t.files != nil && t.nconns > 0 && now.Sub(t.looked) >= lookEvery
-	retry := t.state == StateFailed && now.Sub(t.failedAt) >= retryEvery && !errors.Is(t.err, ErrHalves)
+	retry := t.state == StateFailed && now.Sub(t.failedAt) >= retryEvery && !errors.Is(t.err, ErrHybridMismatch)
 	t.mu.Unlock()
 
 	t.tickWebSeeds(now)
@@ -122,13 +122,13 @@ func (t *Torrent) rechokeLocked(now time.Time) {
 			continue
 		}
 		if unchoke.Has(uint32(c.id)) {
-			c.super.leaving = time.Time{}
+			t.super.KeepUnchoked(c.id)
 			c.unchokeLocked(now)
 		} else if unused > 0 && c.dawdlesLocked() {
 			unused-- // nobody else wants the slot
 		} else if t.state == StateSeeding && !c.amChoking && !c.asked && now.Sub(c.unchokedAt) <= spareAfter {
 			continue // its first request may be on the way
-		} else if !c.superLeavesLocked(now) {
+		} else if !c.amChoking && !t.super.Finishing(c.id, now) {
 			c.chokeLocked()
 		}
 		c.kickLocked()
