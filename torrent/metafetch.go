@@ -90,7 +90,7 @@ func (f *metaFetch) mayTell(mi *metainfo.MetaInfo, a netip.AddrPort) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	src, known := f.peers.Source(a)
-	return !mi.Info.Private || known && (src == peerlist.SourceTracker || src >= peerlist.SourceLink)
+	return !mi.Info.Private || known && src.ForPrivate()
 }
 
 // metaFetch is one search for metadata.
@@ -118,10 +118,8 @@ type metaFetch struct {
 func newMetaFetch(s *Session, link metainfo.Magnet) *metaFetch {
 	f := &metaFetch{
 		s: s, link: link, hash: link.Hash(), found: make(chan []byte, 1), wake: make(chan struct{}, 1),
-		held: map[*metaDialog]int{},
-		peers: peerlist.New(peerlist.Options{
-			AllowLocal: s.opt.Bind.IsLoopback(), Self: netip.AddrPortFrom(s.opt.Bind, s.port), Seed: s.opt.Seed,
-		}),
+		held:  map[*metaDialog]int{},
+		peers: peerlist.New(s.peerListOptions(false)),
 	}
 	f.end, f.stop = context.WithCancel(context.Background())
 	return f
@@ -187,7 +185,7 @@ func (f *metaFetch) run(ctx context.Context) ([]byte, error) {
 func (f *metaFetch) announce(ctx context.Context, url string) {
 	tiers := trackerclient.NewTiers([][]string{{url}}, nil)
 	req := tracker.AnnounceRequest{
-		InfoHash: f.hash, PeerID: f.s.opt.PeerID, Port: max(1, f.s.port), Left: tracker.Unknown,
+		InfoHash: f.hash, PeerID: f.s.opt.PeerID, Port: max(1, f.s.AdvertisedPort()), Left: tracker.Unknown,
 		Event: tracker.EventStarted, NumWant: tracker.DefaultNumWant,
 	}
 	for n := 1; ; n++ {

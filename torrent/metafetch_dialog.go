@@ -90,7 +90,7 @@ func (f *metaFetch) converse(d *metaDialog, hs peerwire.Handshake) error {
 			}
 		}()
 	}
-	ours := peerwire.ExtHandshake{Metadata: extMetadata, Port: f.s.port, Reqq: ourReqq, Client: clientName, YourIP: d.addr.Addr()}
+	ours := peerwire.ExtHandshake{Metadata: extMetadata, Port: f.s.AdvertisedPort(), Reqq: ourReqq, Client: clientName, YourIP: d.addr.Addr()}
 	out := peerwire.AppendExtHandshake(nil, &ours)
 	if hs.Reserved.Fast() {
 		out = peerwire.AppendSimple(out, peerwire.HaveNone)

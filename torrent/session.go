@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -54,7 +55,8 @@ type Session struct {
 	opt          Options
 	log          *slog.Logger
 	listeners    []net.Listener
-	port         uint16
+	port         uint16        // the port that the session listens on; 0: it does not listen
+	advertised   atomic.Uint32 // the port that peers are told; 0: the same
 	up, down     *ratelimit.Limiter
 	order        orderly // the simulated network; nil for a real one
 	pool         *storage.Pool
@@ -107,6 +109,7 @@ func NewSession(opt Options) (*Session, error) {
 		warm:         map[spate.InfoHash]*warmth{},
 		greetings:    newGreetings(),
 	}
+	s.advertised.Store(uint32(opt.AdvertisedPort))
 	s.order, _ = opt.Network.(orderly)
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	web := webseed.Options{Bind: opt.Bind, UserAgent: "spate/" + spate.Version}
@@ -162,6 +165,7 @@ func (s *Session) listenOn(port uint16) error {
 }
 
 // PeerPort returns the port that the session listens on, or 0 if it does not listen.
+// Peers are told [Session.AdvertisedPort].
 func (s *Session) PeerPort() uint16 { return s.port }
 
 // Addr returns the address that the session listens on for peers.
@@ -242,20 +246,8 @@ func (s *Session) Close() error {
 		return nil
 	}
 	s.closed = true
-	all := make([]*Torrent, 0, len(s.torrents))
-	var swarms []*announceState
+	all, swarms := s.allLocked()
 	warm := slices.Collect(maps.Keys(s.warm))
-	for ih, t := range s.torrents {
-		if ih == t.hash {
-			all = append(all, t)
-			swarms = append(swarms, t.anns...)
-		}
-	}
-	for ih, d := range s.dormant.by {
-		if ih == d.hash && s.torrents[ih] == nil {
-			swarms = append(swarms, d.anns...)
-		}
-	}
 	s.mu.Unlock()
 
 	for _, l := range s.listeners {
@@ -380,6 +372,23 @@ func (s *Session) Torrents() []*Torrent {
 		}
 	}
 	return all
+}
+
+// allLocked returns every torrent that is not dormant, and the announced swarms of all
+// torrents.
+func (s *Session) allLocked() (torrents []*Torrent, swarms []*announceState) {
+	for ih, t := range s.torrents {
+		if ih == t.hash {
+			torrents = append(torrents, t)
+			swarms = append(swarms, t.anns...)
+		}
+	}
+	for ih, d := range s.dormant.by {
+		if ih == d.hash && s.torrents[ih] == nil {
+			swarms = append(swarms, d.anns...)
+		}
+	}
+	return torrents, swarms
 }
 
 // SetRates sets the rate limits of the session in bytes a second; 0 means no limit.

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"spate/discovery"
 	"spate/metainfo"
 	"spate/peerwire"
 	"spate/storage"
@@ -82,7 +83,7 @@ func TestMetadataServicesAreNoPeers(t *testing.T) {
 		"the caller":                {func(_ *Session, tor *Torrent) { tor.AddPeers(named) }, true},
 		"the local network": {func(s *Session, tor *Torrent) {
 			for _, a := range named {
-				s.FoundLocal(tor.hash, a)
+				s.Found(tor.hash, discovery.Candidate{Addr: a}, discovery.LSD)
 			}
 		}, false},
 		"a peer": {func(_ *Session, tor *Torrent) {
