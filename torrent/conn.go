@@ -50,7 +50,7 @@ type conn struct {
 	incoming bool
 	v2       bool       // it goes by the v2 hash (BEP 52)
 	unacked  func() int // bytes written that the peer has not acknowledged; nil: unknown
-	warm     bool       // metadata was fetched over it: the peer was greeted
+	greeted  bool       // the peer got our handshakes when metadata was fetched over the connection
 	since    time.Time
 
 	// Owned by the reader.

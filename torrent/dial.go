@@ -63,7 +63,7 @@ func (s *Session) greet(nc net.Conn, g *greeting) {
 		newConn(t, nc, hs, addr, true).run()
 		return
 	case f != nil:
-		kept, err := f.talk(s.ctx, nc, hs, addr, true)
+		kept, err := f.fetchOver(s.ctx, nc, hs, addr, true)
 		if err != nil {
 			s.log.Debug("no metadata", "peer", addr, "err", err)
 		}
@@ -112,8 +112,8 @@ func (s *Session) answer(nc net.Conn) (hs peerwire.Handshake, t *Torrent, f *met
 	switch {
 	case t != nil:
 		hash2 = t.hash2
-	case f.hybrid():
-		hash2 = f.link.HashV2.Truncate()
+	case f.hashes.Hybrid():
+		hash2 = f.hashes.V2.Truncate()
 	}
 	hybrid := !hash2.IsZero()
 	if hybrid && hs.Reserved.V2() { // who knows both hashes goes on as v2 (BEP 52)

@@ -239,7 +239,7 @@ func (c *conn) greetLocked() {
 	fast := c.reserved.Fast()
 	have := t.pick.HaveCount()
 	switch {
-	case c.warm && fast: // it was told that we have nothing
+	case c.greeted && fast: // the peer was told that we have no pieces
 	case hides && fast:
 		c.out = peerwire.AppendSimple(c.out, peerwire.HaveNone)
 	case hides:

@@ -378,10 +378,10 @@ func FuzzMetadataDialog(f *testing.F) {
 		ours, theirs := net.Pipe()
 		go io.Copy(io.Discard, theirs)
 		go func() { theirs.Write(b); theirs.Close() }()
-		_, err := search.talk(t.Context(), ours, peerwire.Handshake{InfoHash: mi.Hash(), Reserved: everything()}, netip.MustParseAddrPort("10.0.0.1:1"), false)
+		_, err := search.fetchOver(t.Context(), ours, peerwire.Handshake{InfoHash: mi.Hash(), Reserved: everything()}, netip.MustParseAddrPort("10.0.0.1:1"), false)
 		ours.Close()
-		if len(search.held) != 0 {
-			t.Fatal("metadata is held of a peer that has gone")
+		if len(search.dialogs) != 0 {
+			t.Fatal("the search still lists a peer that has gone")
 		}
 		select {
 		case raw := <-search.found:

@@ -73,9 +73,9 @@ type Session struct {
 	torrents  map[spate.InfoHash]*Torrent // a hybrid stands under both its hashes
 	dormant   dormants
 	fetches   map[spate.InfoHash]*metaFetch
-	warm      map[spate.InfoHash]*warmth // connections that wait for the torrent whose metadata they gave
-	conns     int                        // connections and dials under way
-	dials     int                        // dials under way
+	kept      map[spate.InfoHash]*keptConns // connections of searches for metadata, for the torrents to come
+	conns     int                           // connections and dials under way
+	dials     int                           // dials under way
 	closed    bool
 	shunned   map[netip.Addr]shunned
 	greetings greetings
@@ -103,7 +103,7 @@ func NewSession(opt Options) (*Session, error) {
 		torrents:    map[spate.InfoHash]*Torrent{},
 		dormant:     dormants{by: map[spate.InfoHash]*dormant{}},
 		fetches:     map[spate.InfoHash]*metaFetch{},
-		warm:        map[spate.InfoHash]*warmth{},
+		kept:        map[spate.InfoHash]*keptConns{},
 		greetings:   newGreetings(),
 	}
 	s.order, _ = opt.Network.(orderly)
@@ -243,7 +243,7 @@ func (s *Session) Close() error {
 	s.closed = true
 	all := make([]*Torrent, 0, len(s.torrents))
 	var swarms []*announceState
-	warm := slices.Collect(maps.Keys(s.warm))
+	kept := slices.Collect(maps.Keys(s.kept))
 	for ih, t := range s.torrents {
 		if ih == t.hash {
 			all = append(all, t)
@@ -260,8 +260,8 @@ func (s *Session) Close() error {
 	for _, l := range s.listeners {
 		l.Close()
 	}
-	for _, ih := range warm {
-		s.coolDown(ih)
+	for _, ih := range kept {
+		s.closeKeptFor(ih)
 	}
 	// The announces of the end and the writing of resume data overlap.
 	var ending sync.WaitGroup
