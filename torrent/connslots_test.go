@@ -22,11 +22,11 @@ import (
 func TestGreetingsAreShared(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := &Session{greetings: newGreetings()}
+		s := &Session{handshakes: newHandshakes()}
 		closed := map[netip.Addr]int{}
-		begin := func(a netip.Addr) *greeting {
+		begin := func(a netip.Addr) *awaitedHandshake {
 			time.Sleep(time.Millisecond)
-			return s.beginGreeting(netip.AddrPortFrom(a, 1), func() error { closed[a]++; return nil })
+			return s.beginHandshake(netip.AddrPortFrom(a, 1), func() error { closed[a]++; return nil })
 		}
 		honest, office := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("198.51.100.1")
 		first := begin(honest)
@@ -34,22 +34,22 @@ func TestGreetingsAreShared(t *testing.T) {
 			begin(office)
 		}
 		flood := netip.MustParseAddr("203.0.113.1")
-		for range 10 * maxGreetings {
+		for range 10 * maxHandshakes {
 			begin(flood)
 		}
 		if closed[honest]+closed[office] > 0 || closed[flood] == 0 {
 			t.Errorf("closed: %v", closed)
 		}
-		s.endGreeting(first)
+		s.endHandshake(first)
 		handshakes, _ := s.Pools()
-		if handshakes.Held >= maxGreetings || handshakes.MadeRoom != uint64(closed[flood]) {
+		if handshakes.Held >= maxHandshakes || handshakes.MadeRoom != uint64(closed[flood]) {
 			t.Errorf("%+v", handshakes)
 		}
 		// Of many networks with one each the oldest goes, as on a machine of its own.
-		for i := range 2 * maxGreetings {
+		for i := range 2 * maxHandshakes {
 			begin(netip.AddrFrom4([4]byte{10, byte(i / 200), byte(i % 200), 1}))
 		}
-		if closed[flood] < 10*maxGreetings-1 {
+		if closed[flood] < 10*maxHandshakes-1 {
 			t.Errorf("%d of the flood are closed", closed[flood])
 		}
 	})
@@ -90,12 +90,12 @@ func TestThinOut(t *testing.T) {
 		{"192.0.2.9:1", ""}, {"203.0.113.9:1", "192.0.2.3:1"}, {"198.51.100.9:1", "203.0.113.1:1"}, {"10.0.0.1:1", "192.0.2.2:1"},
 		{"10.0.1.1:1", "198.51.100.1:1"}, {"203.0.113.8:1", ""}, {"127.0.0.1:1", "203.0.113.2:1"}, {"10.0.2.1:1", ""},
 	} {
-		made := tor.thinOutLocked(now, netip.MustParseAddrPort(c.newcomer))
+		made := tor.dropForNetworkLocked(now, netip.MustParseAddrPort(c.newcomer))
 		var gone string
 		for addr, p := range peers {
 			if p.closing.Load() {
 				gone = addr
-				if !errors.Is(p.reason, errCrowded) {
+				if !errors.Is(p.reason, errNetworkFull) {
 					t.Errorf("%s: %v", addr, p.reason)
 				}
 				delete(peers, addr)
@@ -201,10 +201,10 @@ func TestNetworkOverManyTorrents(t *testing.T) {
 		tor.mu.Unlock()
 		all = append(all, tor)
 	}
-	if s.thinOut(all, now, netip.MustParseAddrPort("192.0.2.99:1")) {
+	if s.dropForNetwork(all, now, netip.MustParseAddrPort("192.0.2.99:1")) {
 		t.Error("a network took a place of its own")
 	}
-	if !s.thinOut(all, now, netip.MustParseAddrPort("198.51.100.1:1")) {
+	if !s.dropForNetwork(all, now, netip.MustParseAddrPort("198.51.100.1:1")) {
 		t.Error("no peer of the network made room")
 	}
 }

@@ -33,9 +33,9 @@ func (s *Session) accept(l net.Listener) {
 			continue
 		}
 		backoff = 5 * time.Millisecond
-		g := s.beginGreeting(remoteAddr(nc), nc.Close)
+		g := s.beginHandshake(remoteAddr(nc), nc.Close)
 		if !s.spawn(func() { s.greet(nc, g) }) {
-			s.endGreeting(g)
+			s.endHandshake(g)
 			nc.Close()
 		}
 	}
@@ -43,9 +43,9 @@ func (s *Session) accept(l net.Listener) {
 
 // greet reads the handshake of an incoming connection, answers it and hands the
 // connection to its torrent, or to the search for its metadata.
-func (s *Session) greet(nc net.Conn, g *greeting) {
+func (s *Session) greet(nc net.Conn, g *awaitedHandshake) {
 	hs, t, f, err := s.answer(nc)
-	s.endGreeting(g)
+	s.endHandshake(g)
 	if err != nil {
 		nc.Close()
 		return
@@ -54,7 +54,7 @@ func (s *Session) greet(nc net.Conn, g *greeting) {
 		defer s.letGo(t)
 	}
 	addr := remoteAddr(nc)
-	if !s.enter(t, addr) {
+	if !s.takeSlot(t, addr) {
 		nc.Close()
 		return
 	}

@@ -69,19 +69,19 @@ type Session struct {
 	cancel context.CancelFunc
 	wg     sync.WaitGroup // every goroutine of the session
 
-	mu        sync.Mutex                  // guards what follows
-	torrents  map[spate.InfoHash]*Torrent // a hybrid stands under both its hashes
-	dormant   dormants
-	fetches   map[spate.InfoHash]*metaFetch
-	kept      map[spate.InfoHash]*keptConns // connections of searches for metadata, for the torrents to come
-	conns     int                           // connections and dials under way
-	dials     int                           // dials under way
-	closed    bool
-	shunned   map[netip.Addr]shunned
-	greetings greetings
-	barren    time.Time // when no torrent had a peer that makes room
+	mu           sync.Mutex                  // guards what follows
+	torrents     map[spate.InfoHash]*Torrent // a hybrid stands under both its hashes
+	dormant      dormants
+	fetches      map[spate.InfoHash]*metaFetch
+	kept         map[spate.InfoHash]*keptConns // connections of searches for metadata, for the torrents to come
+	conns        int                           // connections and dials under way
+	dials        int                           // dials under way
+	closed       bool
+	uselessAddrs map[netip.Addr]uselessAddr
+	handshakes   handshakes
+	noneDropped  time.Time // when no torrent had a peer to drop for a newcomer
 
-	room roomCounts
+	connSlots connSlots
 }
 
 // NewSession opens the listeners and returns a session that Run then works.
@@ -104,7 +104,7 @@ func NewSession(opt Options) (*Session, error) {
 		dormant:     dormants{by: map[spate.InfoHash]*dormant{}},
 		fetches:     map[spate.InfoHash]*metaFetch{},
 		kept:        map[spate.InfoHash]*keptConns{},
-		greetings:   newGreetings(),
+		handshakes:  newHandshakes(),
 	}
 	s.order, _ = opt.Network.(orderly)
 	s.ctx, s.cancel = context.WithCancel(context.Background())

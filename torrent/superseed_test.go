@@ -35,7 +35,7 @@ func TestPlaceOfAnother(t *testing.T) {
 	added(t, s, mi, AddOptions{Storage: storage.NewMemoryOf(data), Verified: true})
 	useless := dialFoe(t, s.Addr(), mi.Hash(), everything())
 	useless.await(peerwire.HaveAll)
-	for range maxFlaps + 1 {
+	for range uselessFlips + 1 {
 		useless.send(peerwire.AppendSimple(peerwire.AppendSimple(nil, peerwire.Interested), peerwire.NotInterested))
 	}
 	if !useless.alive(0) { // all of that is read

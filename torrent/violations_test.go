@@ -56,7 +56,7 @@ func TestFouls(t *testing.T) {
 		"don't have of no piece":      {everything(), peerwire.AppendDontHave(nil, extDontHave, 6)},
 		"a hash request of no length": {everything(), peerwire.AppendHashRange(nil, peerwire.HashRequest, &peerwire.HashRange{PiecesRoot: root}, nil)},
 		"a giant hash request":        {everything(), peerwire.AppendHashRange(nil, peerwire.HashRequest, &peerwire.HashRange{PiecesRoot: root, Length: 1 << 30}, nil)},
-		"interest in nothing":         {everything(), times(mostFlaps+2, peerwire.AppendSimple(peerwire.AppendSimple(nil, peerwire.Interested), peerwire.NotInterested))},
+		"interest in nothing":         {everything(), times(maxFlips+2, peerwire.AppendSimple(peerwire.AppendSimple(nil, peerwire.Interested), peerwire.NotInterested))},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -183,7 +183,7 @@ func TestReconnectStorm(t *testing.T) {
 	until(t, "all have gone", func() bool {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		return s.conns == 0 && s.greetings.pool.Len() == 0 && tor.Stats().Peers == 0
+		return s.conns == 0 && s.handshakes.pool.Len() == 0 && tor.Stats().Peers == 0
 	})
 	us := dialFoe(t, s.Addr(), mi.Hash(), everything())
 	if us.hs.PeerID != s.PeerID() || !us.alive(0) {
