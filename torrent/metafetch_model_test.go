@@ -54,7 +54,7 @@ func TestMessagesDuringMetadataFetch(t *testing.T) {
 	found, kept, data := 0, 0, 0
 	rapid.Check(t, func(rt *rapid.T) {
 		st := &all[rapid.IntRange(0, len(all)-1).Draw(rt, "stage")]
-		r := everything()
+		r := extendedAndFast()
 		if rapid.IntRange(0, 3).Draw(rt, "fast") == 0 {
 			r = peerwire.Reserved{}
 			r.SetExtended()

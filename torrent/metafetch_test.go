@@ -59,7 +59,7 @@ func TestMetadataOfAnotherHash(t *testing.T) {
 // giveMetadata answers each request for metadata with the piece that give returns, until
 // the other side ends the connection. size is the size of the metadata that it names.
 func giveMetadata(t *testing.T, c net.Conn, size int64, give func(piece int64) []byte) {
-	peer := &foe{t: discard{t}, c: c}
+	peer := &scriptedPeer{t: discard{t}, c: c}
 	answers := make(chan []byte, 100) // more than requests are outstanding: a pipe has no buffer
 	answers <- peerwire.AppendExtHandshake(nil, &peerwire.ExtHandshake{Metadata: 3, MetadataSize: size})
 	defer close(answers)
@@ -93,7 +93,7 @@ func (f *metaFetch) fetchFrom(t *testing.T, last byte, size int64, give func(pie
 	ours, theirs := net.Pipe()
 	gone := make(chan struct{})
 	go func() { defer close(gone); giveMetadata(t, theirs, size, give) }()
-	hs := peerwire.Handshake{InfoHash: f.hash, Reserved: everything()}
+	hs := peerwire.Handshake{InfoHash: f.hash, Reserved: extendedAndFast()}
 	_, err := f.fetchOver(t.Context(), ours, hs, netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, 0, last}), 1), false)
 	ours.Close()
 	<-gone
