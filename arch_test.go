@@ -20,9 +20,10 @@ var rows = map[string]int{
 	".": 0, "bencode": 0, "bitfield": 0, "merkle": 0, "internal": 0,
 	"metainfo": 1, "tracker": 1, "tracker/wire": 1, "peerwire": 1, "signature": 1,
 	"lsd": 2, "maker": 2, "storage": 2, "tracker/trackerclient": 2, "tracker/swarm": 2,
-	"torrent": 3, "tracker/trackerserver": 3,
-	"publish": 4, "site": 4,
-	"internal/cli": 5, "internal/legacy": 5, "cmd": 6,
+	"internal/fault": 2,
+	"torrent":        3, "tracker/trackerserver": 3,
+	"publish": 4, "site": 4, "internal/running": 4,
+	"internal/api": 5, "internal/term": 5, "internal/cli": 5, "internal/legacy": 5, "cmd": 6,
 	"e2e": 7, "bench": 7, "packaging": 7, "scripts": 7,
 }
 
@@ -32,7 +33,9 @@ var edges = map[[2]string]bool{
 	{"tracker/wire", "tracker"}:         true,
 	{"tracker/swarm", "tracker/swarm"}:  true,
 	{"site", "publish"}:                 true,
+	{"internal/cli", "internal/api"}:    true,
 	{"internal/cli", "internal/legacy"}: true,
+	{"internal/cli", "internal/term"}:   true,
 }
 
 // listed returns the entry of rows that covers the package at path.
@@ -171,9 +174,9 @@ var mayDial = map[string]string{
 	"internal/api/client.go: http.Transport":             "for the socket of the daemon",
 	"internal/cli/fetch.go: http.Transport":              "limits for the guard's own transports",
 	"internal/cli/publicurl.go: net.Dial":                "asks the system for a route and sends nothing",
-	"internal/cli/running.go: http.Client":               "sockets in the state directory",
-	"internal/cli/running.go: http.Transport":            "sockets in the state directory",
-	"internal/cli/running.go: net.Dialer":                "sockets in the state directory",
+	"internal/running/socket.go: http.Client":            "sockets in the state directory",
+	"internal/running/socket.go: http.Transport":         "sockets in the state directory",
+	"internal/running/socket.go: net.Dialer":             "sockets in the state directory",
 	"internal/cli/serve.go: net.DialUnix":                "the socket of systemd",
 	"torrent/internal/webseed/client.go: http.Transport": "limits for the guard's own transports",
 	"torrent/options.go: net.Dialer":                     "peers, which package peerlist judges",

@@ -123,15 +123,15 @@ func (t *Torrent) hashPieces(ctx context.Context, pieces []int, have bitfield.Bi
 		wg    sync.WaitGroup
 	)
 	work := func() {
-		var l looker
+		var l pieceChecker
 		defer l.release(t.s.buf)
 		for ctx.Err() == nil {
-			k := int(next.Add(lookAtOnce)) - lookAtOnce
+			k := int(next.Add(checkedTogether)) - checkedTogether
 			if k >= len(pieces) {
 				return
 			}
-			few := pieces[k:min(k+lookAtOnce, len(pieces))]
-			good, err := l.look(t, few)
+			few := pieces[k:min(k+checkedTogether, len(pieces))]
+			good, err := l.check(t, few)
 			mu.Lock()
 			for j, i := range few {
 				if good[j] {
@@ -152,7 +152,7 @@ func (t *Torrent) hashPieces(ctx context.Context, pieces []int, have bitfield.Bi
 	if int64(len(pieces))*t.info.PieceLength <= fewBytes {
 		work()
 	} else {
-		for range min((len(pieces)+lookAtOnce-1)/lookAtOnce, runtime.GOMAXPROCS(0)) {
+		for range min((len(pieces)+checkedTogether-1)/checkedTogether, runtime.GOMAXPROCS(0)) {
 			wg.Go(work)
 		}
 		wg.Wait()

@@ -15,6 +15,7 @@ import (
 	"spate/internal/simnet"
 	"spate/peerwire"
 	"spate/storage"
+	"spate/torrent/internal/transport"
 )
 
 // TestSilentConnectionsOfOneNetwork opens many connections from one network without a
@@ -79,7 +80,7 @@ func TestInactivePeerIsDroppedForOtherNetwork(t *testing.T) {
 		ours, theirs := net.Pipe()
 		defer ours.Close()
 		defer theirs.Close()
-		c := &conn{t: tor, nc: ours, addr: netip.MustParseAddrPort(p.addr), since: now.Add(-p.age)}
+		c := &conn{t: tor, sock: transport.New(ours, transport.Options{}), addr: netip.MustParseAddrPort(p.addr), since: now.Add(-p.age)}
 		c.downMeter.rate = p.rate
 		peers[p.addr] = c
 		tor.conns = append(tor.conns, c)
@@ -198,7 +199,7 @@ func TestNetworkWithSlotsInManyTorrents(t *testing.T) {
 			defer tor.mu.Unlock()
 			tor.conns = was
 		}()
-		tor.conns = append(tor.conns, &conn{t: tor, nc: ours, addr: addr, since: now.Add(-time.Minute)})
+		tor.conns = append(tor.conns, &conn{t: tor, sock: transport.New(ours, transport.Options{}), addr: addr, since: now.Add(-time.Minute)})
 		tor.mu.Unlock()
 		all = append(all, tor)
 	}

@@ -51,13 +51,13 @@ func (c *conn) handleLocked(m *peerwire.Message, now time.Time) error {
 	case peerwire.Suggest, peerwire.AllowedFast:
 		return c.fastLocked(m)
 	}
-	// Port, and what is not known, ask nothing of us.
+	// Port messages and unknown messages are ignored.
 	return nil
 }
 
-// piecesLocked takes what the peer has, which comes at most once and before any
-// have (BEP 3, BEP 6). Only aria2 sends bitfields, and have all, later too, in place
-// of many haves.
+// piecesLocked handles bitfield, have all and have none, which a peer sends at most once
+// and before any have (BEP 3, BEP 6). aria2 also sends bitfields and have all later, in
+// place of many have messages.
 func (c *conn) piecesLocked(m *peerwire.Message) error {
 	if m.ID != peerwire.Bitfield && !c.reserved.Fast() {
 		return badPeer("%v without the Fast extension", m.ID)
@@ -98,7 +98,7 @@ func (c *conn) piecesLocked(m *peerwire.Message) error {
 	return c.knowsMoreLocked()
 }
 
-// moreLocked takes pieces that are told of at once as a have for each that is new.
+// moreLocked handles a later bitfield like a have message for each new piece.
 func (c *conn) moreLocked(pieces iter.Seq[int]) error {
 	more := false
 	for i := range pieces {
@@ -125,7 +125,7 @@ func (c *conn) haveLocked(piece int64) error {
 	return c.knowsMoreLocked()
 }
 
-// knowsMoreLocked is called when the peer has more than before.
+// knowsMoreLocked is called after the peer announced pieces.
 func (c *conn) knowsMoreLocked() error {
 	if c.t.pick.PeerIsSeed(c.id) {
 		if c.listens.IsValid() {
@@ -140,7 +140,7 @@ func (c *conn) knowsMoreLocked() error {
 	return nil
 }
 
-// updateInterestLocked tells the peer when our interest in it changes.
+// updateInterestLocked sends interested or not interested if that has changed.
 func (c *conn) updateInterestLocked() {
 	want := c.t.pick.Interest(c.id) > 0
 	if want == c.amInterested {
@@ -154,15 +154,15 @@ func (c *conn) updateInterestLocked() {
 	c.out = peerwire.AppendSimple(c.out, id)
 }
 
-// chokedLocked gives up what was asked of the peer: with the Fast extension it
-// rejects each request by itself (BEP 6), without it they are void (BEP 3).
+// chokedLocked handles a choke message. It makes outstanding requests void (BEP 3), except
+// with the Fast extension, where the peer rejects each request that it drops (BEP 6).
 func (c *conn) chokedLocked() {
 	c.peerChoking = true
 	if c.reserved.Fast() {
 		return
 	}
 	if n := c.t.pick.AbandonAll(c.id); n > 0 {
-		c.late += n // they may be on their way
+		c.late += n // the blocks may be on their way
 		c.t.refillOthersLocked()
 	}
 }
@@ -177,7 +177,7 @@ func (c *conn) peerInterestedLocked(now time.Time) {
 	}
 }
 
-// blockOf returns the block that a message means, if there is such a one.
+// blockOf returns the block that a message names, and whether that block exists.
 func (t *Torrent) blockOf(index, begin, length uint32) (picker.Block, bool) {
 	if int64(index) >= int64(t.info.NumPieces()) {
 		return picker.Block{}, false
@@ -190,12 +190,12 @@ func (t *Torrent) blockOf(index, begin, length uint32) (picker.Block, bool) {
 	return picker.Block{Piece: int32(index), Begin: int32(begin), Length: int32(length)}, true
 }
 
-// maxUnasked is how many blocks that nobody asked for a peer may send.
+// maxUnasked bounds the blocks that a peer may send without a request.
 const maxUnasked = 256
 
-// blockLocked claims a block that came, so that it is copied once the lock is
-// released. What nobody asked for is counted and dropped: it could be meant to
-// spoil a piece of others. What we took back may come late.
+// blockLocked claims a block that arrived, so that it is copied after the lock is
+// released. Blocks without a request are counted and dropped, because they might be sent
+// to spoil a piece of other peers. Blocks of canceled requests may arrive late.
 func (c *conn) blockLocked(m *peerwire.Message, now time.Time) error {
 	t := c.t
 	n := int64(len(m.Payload))
@@ -228,8 +228,8 @@ func (c *conn) blockLocked(m *peerwire.Message, now time.Time) error {
 	return nil
 }
 
-// greetLocked sends what stands at the start of a conversation: the extensions,
-// and what we have.
+// greetLocked queues the first messages: the extension handshake, and the pieces that this
+// side has.
 func (c *conn) greetLocked() {
 	t := c.t
 	hides := c.hidesPiecesLocked(time.Now())
@@ -240,7 +240,7 @@ func (c *conn) greetLocked() {
 	fast := c.reserved.Fast()
 	have := t.pick.HaveCount()
 	switch {
-	case c.greeted && fast: // the peer was told that we have no pieces
+	case c.greeted && fast: // the metadata search sent have none already
 	case hides && fast:
 		c.out = peerwire.AppendSimple(c.out, peerwire.HaveNone)
 	case hides:
@@ -253,5 +253,5 @@ func (c *conn) greetLocked() {
 	}
 }
 
-// emptyLocked returns a bitfield with nothing set, of the torrent's length.
+// emptyLocked returns a bitfield for the pieces of the torrent with no bit set.
 func (t *Torrent) emptyLocked() bitfield.Bitfield { return bitfield.New(t.info.NumPieces()) }

@@ -9,6 +9,7 @@ import (
 
 	"spate/peerwire"
 	"spate/torrent/internal/metafetch"
+	"spate/torrent/internal/transport"
 )
 
 // metaDialog is the exchange of messages with one peer that is asked for metadata.
@@ -86,15 +87,15 @@ func (d *metaDialog) run(hs peerwire.Handshake) error {
 	if err := d.greet(hs); err != nil {
 		return err
 	}
-	in := inbox{from: d.f.s.buf}
-	defer in.release()
+	in := transport.NewInbox(d.f.s.buf)
+	defer in.Release()
 	need := 0
 	for {
-		n, err := d.nc.Read(in.space(need))
-		in.read(n)
+		n, err := d.nc.Read(in.Space(need))
+		in.Fill(n)
 		if err != nil {
 			if d.over() {
-				d.keepMessage(in.b[in.r:in.w])
+				d.keepMessage(in.Unread())
 				err = errHalted
 			}
 			return err
@@ -126,18 +127,18 @@ func (d *metaDialog) greet(hs peerwire.Handshake) error {
 
 // consume handles the complete messages that have come. It reports whether the
 // metadata is complete, and else how many bytes the next message has at least.
-func (d *metaDialog) consume(in *inbox) (done bool, need int, err error) {
+func (d *metaDialog) consume(in *transport.Inbox) (done bool, need int, err error) {
 	for {
 		var m peerwire.Message
-		size, more, err := peerwire.Parse(in.b[in.r:in.w], &m)
+		size, more, err := peerwire.Parse(in.Unread(), &m)
 		if size == 0 || err != nil {
 			return false, more, err
 		}
-		message := in.b[in.r : in.r+size]
-		in.r += size
+		message := in.Unread()[:size]
+		in.Discard(size)
 		done, err := d.handle(&m, message)
 		if done {
-			d.keepMessage(in.b[in.r:in.w])
+			d.keepMessage(in.Unread())
 		}
 		if done || err != nil {
 			return done, 0, err

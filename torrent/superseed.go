@@ -90,7 +90,7 @@ func (c *conn) showPiecesLocked() {
 		return
 	}
 	pieces, retry := c.t.super.Show(c.id, superseed.Link{
-		Choked: c.amChoking, Queued: len(c.uploads), Rate: c.upMeter.rate, Unacked: c.unacked,
+		Choked: c.amChoking, Queued: len(c.uploads), Rate: c.upMeter.rate, Unacked: c.sock.Unacked,
 	}, time.Now())
 	c.appendHavesLocked(pieces)
 	if retry > 0 {

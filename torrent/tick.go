@@ -44,7 +44,7 @@ func (t *Torrent) tick(now time.Time) {
 	hungry := t.state == StateDownloading && t.nconns == 0
 	save := t.dirty && t.asleep == nil && running && now.Sub(t.saved) >= resumeEvery
 	look := running && t.files != nil && t.nconns > 0 && now.Sub(t.looked) >= lookEvery
-	retry := t.state == StateFailed && now.Sub(t.failedAt) >= retryEvery && !errors.Is(t.err, ErrHalves)
+	retry := t.state == StateFailed && now.Sub(t.failedAt) >= retryEvery && !errors.Is(t.err, ErrHybridMismatch)
 	t.mu.Unlock()
 
 	t.tickWebSeeds(now)

@@ -51,10 +51,10 @@ func (c *conn) updateIdleLocked(now time.Time) bool {
 	u := &c.slot
 	was := u.idle
 	unacked := 0
-	if c.unacked != nil && (c.writing || !c.amChoking) {
-		unacked = c.unacked()
+	if c.writing || !c.amChoking {
+		unacked, _ = c.sock.Unacked()
 	}
-	if sent := c.sent.Load(); sent != u.lastSent || unacked != u.lastUnacked || c.limited.Load() {
+	if sent := c.sent.Load(); sent != u.lastSent || unacked != u.lastUnacked || c.sock.WaitingUp() {
 		u.lastSent, u.lastUnacked, u.arrivedAt = sent, unacked, now
 	}
 	switch unchokedFor := now.Sub(c.unchokedAt); {
@@ -87,7 +87,7 @@ func (c *conn) updateInUseLocked() {
 }
 
 // wantsSlotLocked reports whether the peer is likely to take data from us.
-func (c *conn) wantsSlotLocked() bool { return !c.slot.idle && c.servedLocked() && c.peerInterested }
+func (c *conn) wantsSlotLocked() bool { return !c.slot.idle && c.mayServeLocked() && c.peerInterested }
 
 // wastesSlotLocked reports whether the peer was unchoked and did not send a request soon,
 // or took nothing while more peers than usual were unchoked. Such a peer loses its slot to
@@ -102,7 +102,7 @@ func (c *conn) wastesSlotLocked(now time.Time) bool {
 // slowToAskLocked reports whether the peer is unchoked and interested but slow to send a
 // request, for example because it is still getting ready to download.
 func (c *conn) slowToAskLocked() bool {
-	return c.slot.idle && !c.amChoking && c.peerInterested && !c.writing && c.servedLocked()
+	return c.slot.idle && !c.amChoking && c.peerInterested && !c.writing && c.mayServeLocked()
 }
 
 // fillSlotsLocked unchokes waiting peers while slots are free, without waiting for the
@@ -206,7 +206,7 @@ func (t *Torrent) uploadProgressLocked(now time.Time) (moved, steady bool) {
 	for _, c := range t.conns {
 		switch {
 		case c == nil:
-		case c.limited.Load():
+		case c.sock.WaitingUp():
 			return true, true
 		case !c.amChoking && c.slot.arrivedAt.Equal(now):
 			moved = true

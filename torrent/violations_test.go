@@ -12,6 +12,7 @@ import (
 	"spate"
 	"spate/peerwire"
 	"spate/storage"
+	"spate/torrent/internal/transport"
 )
 
 // times returns b repeated n times.
@@ -150,7 +151,7 @@ func TestUnreadAnswersAreBounded(t *testing.T) {
 		time.Sleep(20 * time.Millisecond)
 		most = max(most, heap()-before)
 	}
-	const each = 2*maxUnsent + uploadBatch + largeRead + 256<<10
+	const each = 2*maxUnsent + uploadBatch + transport.LargeRead + 256<<10
 	t.Logf("%d KiB for each of %d peers", most/peers>>10, peers)
 	if most > peers*each {
 		t.Errorf("%d peers hold %d MiB", peers, most>>20)

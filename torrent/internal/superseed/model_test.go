@@ -62,7 +62,7 @@ func newModel(t *rapid.T) *model {
 // show carries out what Show decides for a peer, and checks it.
 func (m *model) show(id picker.PeerID) {
 	p := m.peers[id]
-	unacked := func() int { return p.unacked }
+	unacked := func() (int, bool) { return p.unacked, true }
 	l := Link{Choked: p.choked, Queued: len(p.queue), Unacked: unacked}
 	pieces, retry := m.s.Show(id, l, m.now)
 	if len(pieces) > 0 && !m.s.Hides(id) {

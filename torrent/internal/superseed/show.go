@@ -9,14 +9,23 @@ import (
 
 // Link is the state of the connection to a peer.
 type Link struct {
-	Choked  bool       // the seed chokes the peer
-	Queued  int        // blocks that the peer asked for and that are not being written
-	Rate    float64    // bytes a second that the peer takes
-	Unacked func() int // bytes written that the peer has not acknowledged; nil: unknown
+	Choked bool    // the seed chokes the peer
+	Queued int     // blocks that the peer asked for and that are not being written
+	Rate   float64 // bytes a second that the peer takes
+	// Unacked returns how many bytes were written that the peer has not acknowledged,
+	// and whether that is known. Nil: never known.
+	Unacked func() (n int, known bool)
 }
 
-// received reports whether the peer has received everything that was written to it.
-func (l *Link) received() bool { return l.Unacked == nil || l.Unacked() == 0 }
+// received reports whether the peer has received everything that was written to it, as far
+// as that is known.
+func (l *Link) received() (yes, known bool) {
+	if l.Unacked == nil {
+		return true, false
+	}
+	n, known := l.Unacked()
+	return n == 0, known
+}
 
 // Show decides which pieces the peer is shown now: as many as it needs to go on, or
 // one while it is choked. The caller sends a have for each of them; the list is valid
@@ -37,14 +46,18 @@ func (s *Seed) Show(id picker.PeerID, l Link, now time.Time) (pieces []uint32, r
 	}
 	ahead := s.ahead(p, &l, now)
 	want := max(p.window, int64(l.Rate/2))
-	if ahead == 0 && l.received() {
+	received, known := false, false
+	if ahead == 0 {
+		received, known = l.received()
+	}
+	if received {
 		p.repeats = 1 << min(p.starved/2, 8)
 		p.starved++
 	}
 	for ahead < want && len(p.open) < maxShown {
 		n, held := s.showNext(id, p, true, now)
 		if n == 0 {
-			if held && ahead == 0 && l.Unacked != nil {
+			if held && ahead == 0 && known {
 				retry = p.retry()
 			}
 			break

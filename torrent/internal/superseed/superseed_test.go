@@ -160,7 +160,7 @@ func TestLastPiecesAreRepeatedSparingly(t *testing.T) {
 		t.Fatalf("the slow peer is shown %d pieces", len(list))
 	}
 	unacked := 1
-	link := Link{Unacked: func() int { return unacked }}
+	link := Link{Unacked: func() (int, bool) { return unacked, true }}
 	list, _ = s.Show(fast, link, now)
 	if len(list) != pieces-30 {
 		t.Fatalf("the fast peer is shown %d pieces", len(list))
@@ -190,7 +190,7 @@ func TestLastPiecesAreRepeatedSparingly(t *testing.T) {
 		}
 		take(list)
 	}
-	if _, retry := s.Show(fast, Link{Unacked: func() int { return 1 }}, now); retry != firstRetry {
+	if _, retry := s.Show(fast, Link{Unacked: func() (int, bool) { return 1, true }}, now); retry != firstRetry {
 		t.Errorf("look again after %v: a piece that is shown makes the wait short again", retry)
 	}
 }
