@@ -10,8 +10,8 @@ import (
 	"spate/tracker/trackerserver"
 )
 
-// A tracker of one torrent, whose origin is in every answer. A program would
-// serve it by
+// A tracker that serves one torrent and returns its origin in every response. A program
+// would run the tracker with
 //
 //	http.Serve(tracker.Listener(l), tracker.Handler(site))
 //	tracker.ServeUDP(ctx, conn)
