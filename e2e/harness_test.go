@@ -54,14 +54,14 @@ func TestMain(m *testing.M) {
 // enough for a busy machine.
 const patience = 5 * time.Minute
 
-// missing skips the test because what is missing, or fails the test with
-// SPATE_E2E=require.
-func missing(t *testing.T, what string) {
+// missing skips the test because a program or permission is missing. With SPATE_E2E=require it
+// fails the test.
+func missing(t *testing.T, name string) {
 	t.Helper()
 	if os.Getenv("SPATE_E2E") == "require" {
-		t.Fatalf("%s is missing, and SPATE_E2E=require", what)
+		t.Fatalf("%s is missing, and SPATE_E2E=require", name)
 	}
-	t.Skipf("SKIPPED: %s is missing", what)
+	t.Skipf("SKIPPED: %s is missing", name)
 }
 
 // need skips the test if one of the programs is missing.
@@ -285,9 +285,9 @@ func (p *proc) ok() *proc {
 	return p
 }
 
-// line waits for a line of standard output for which match returns true, and returns it.
-// what describes the line.
-func (p *proc) line(what string, match func(string) bool) string {
+// line waits for a line of standard output for which match returns true, and returns it. name
+// describes the line.
+func (p *proc) line(name string, match func(string) bool) string {
 	p.t.Helper()
 	end := time.After(patience)
 	for {
@@ -300,9 +300,9 @@ func (p *proc) line(what string, match func(string) bool) string {
 			if s, ok := p.out.find(match); ok {
 				return s
 			}
-			p.t.Fatalf("%s exited (%v) without printing %s:\n%s\n%s", p.name, p.err, what, tail(p.out.String()), tail(p.log.String()))
+			p.t.Fatalf("%s exited (%v) without printing %s:\n%s\n%s", p.name, p.err, name, tail(p.out.String()), tail(p.log.String()))
 		case <-end:
-			p.t.Fatalf("%s did not print %s within %v:\n%s\n%s", p.name, what, patience, tail(p.out.String()), tail(p.log.String()))
+			p.t.Fatalf("%s did not print %s within %v:\n%s\n%s", p.name, name, patience, tail(p.out.String()), tail(p.log.String()))
 		}
 	}
 }
@@ -352,13 +352,13 @@ func (h *host) run(args ...string) string {
 	return h.spate(args...).ok().out.String()
 }
 
-// eventually waits until test returns true. what describes the condition.
-func eventually(t *testing.T, what string, test func() bool) {
+// eventually waits until test returns true. condition describes the test.
+func eventually(t *testing.T, condition string, test func() bool) {
 	t.Helper()
 	end := time.Now().Add(patience)
 	for !test() {
 		if time.Now().After(end) {
-			t.Fatalf("not within %v: %s", patience, what)
+			t.Fatalf("not within %v: %s", patience, condition)
 		}
 		time.Sleep(50 * time.Millisecond) // other programs do not report progress
 	}

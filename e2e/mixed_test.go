@@ -13,7 +13,7 @@ import (
 
 // The clients that can join a swarm of each format; docs/interop.md gives the reasons.
 var (
-	everybody = []string{"aria2", "transmission", "transmission-daemon", "libtorrent", "rtorrent", "spate", "spate"}
+	allClients = []string{"aria2", "transmission", "transmission-daemon", "libtorrent", "rtorrent", "spate", "spate"}
 	// Use transmission-cli, which is the same program, because transmission-daemon sometimes
 	// ignores a magnet link in its watched folder.
 	byMagnet = []string{"aria2", "transmission", "libtorrent", "rtorrent", "spate", "spate"}
@@ -33,12 +33,12 @@ func TestMixedSwarm(t *testing.T) {
 		format, by, seed, tracker string
 		clients                   []string
 	}{
-		{"v1", "torrent", "spate", "spate", everybody},
-		{"v1", "torrent", "libtorrent", "opentracker", everybody},
+		{"v1", "torrent", "spate", "spate", allClients},
+		{"v1", "torrent", "libtorrent", "opentracker", allClients},
 		{"v1", "torrent", "libtorrent", "spate", quick},
 		{"v1", "magnet", "spate", "opentracker", byMagnet},
 		{"v1", "magnet", "transmission", "spate", byMagnet},
-		{"v1", "torrent", "rtorrent", "spate", everybody},
+		{"v1", "torrent", "rtorrent", "spate", allClients},
 		{"v2", "torrent", "spate", "opentracker", knowV2},
 		{"v2", "magnet", "libtorrent", "spate", knowV2},
 		{"hybrid", "torrent", "spate", "spate", hybrids},
@@ -81,10 +81,10 @@ func TestMixedSwarm(t *testing.T) {
 				got[fmt.Sprint(name, " ", i)] = filepath.Join(dir, "mixed.bin")
 			}
 			for len(got) > 0 {
-				for who, file := range got {
+				for client, file := range got {
 					if same(path, file) {
-						t.Logf("%s after %.1f s", who, time.Since(began).Seconds())
-						delete(got, who)
+						t.Logf("%s after %.1f s", client, time.Since(began).Seconds())
+						delete(got, client)
 					}
 				}
 				if time.Since(began) > patience {

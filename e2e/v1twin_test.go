@@ -48,8 +48,8 @@ func TestV1Twin(t *testing.T) {
 			// With a magnet link aria2 uses no web seed, so all its data comes from peers.
 			dirs["aria2 by magnet"] = t.TempDir()
 			l.Hosts[4].in(t).start("aria2c", append(slices.Clone(aria2Flags), "--disable-ipv6=true", "--seed-time=600", "--dir", dirs["aria2 by magnet"], r.MagnetTwin)...)
-			for who, dir := range dirs {
-				eventually(t, who+" has the data", func() bool { return sameData(path, filepath.Join(dir, filepath.Base(path))) })
+			for client, dir := range dirs {
+				eventually(t, client+" has the data", func() bool { return sameData(path, filepath.Join(dir, filepath.Base(path))) })
 			}
 		})
 	}
