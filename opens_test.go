@@ -26,7 +26,7 @@ var opens = map[string][]string{
 		"internal/cli/verifykey.go: readSmall: os.Open",
 		"metainfo/metainfo.go: ReadFile: os.Open",
 		"signature/known.go: fieldsOf: os.ReadFile",
-		"tracker/trackerserver/report.go: ReadFile: os.Open",
+		"tracker/trackerlog/report.go: ReadFile: os.Open",
 	},
 	"the directory is this program's own": {
 		"internal/cli/lock.go: lockFile: os.OpenFile",
@@ -44,7 +44,7 @@ var opens = map[string][]string{
 		"tracker/swarm/dir.go: load: os.Open",
 		"tracker/swarm/dir.go: numbers: os.ReadDir",
 		"tracker/trackerserver/connid.go: LoadConnKey: os.ReadFile",
-		"tracker/trackerserver/series.go: LoadPast: os.ReadFile",
+		"tracker/trackerstats/series.go: LoadPast: os.ReadFile",
 	},
 	"the file is written": {
 		"internal/cli/bttrack.go: trackLog: os.OpenFile",
@@ -56,8 +56,8 @@ var opens = map[string][]string{
 		"storage/resume.go: writeSynced: os.OpenFile",
 		"tracker/swarm/dir.go: rotate: os.OpenFile",
 		"tracker/swarm/dir.go: write: os.OpenFile",
-		"tracker/trackerserver/logfile.go: mend: os.Open",
-		"tracker/trackerserver/logfile.go: open: os.OpenFile",
+		"tracker/trackerlog/file.go: mend: os.Open",
+		"tracker/trackerlog/file.go: open: os.OpenFile",
 	},
 	"the directory is only listed or synced": {
 		"internal/atomicfile/atomicfile.go: SyncDir: os.Open",

@@ -6,7 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"spate/tracker/trackerserver"
+	"spate/tracker/trackerlog"
 )
 
 func (a *app) trackerReportCmd() *cobra.Command {
@@ -22,7 +22,7 @@ its older files.`,
 		Example: "  spate tracker report\n  spate tracker report --csv activity.log.1 activity.log",
 		RunE: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				args = trackerserver.ActivityFiles(filepath.Join(a.stateDir(state), activityLog))
+				args = trackerlog.Files(filepath.Join(a.stateDir(state), activityLog))
 			}
 			return a.trackerReport(args, csv, most)
 		},
@@ -42,7 +42,7 @@ func (a *app) trackerReport(logs []string, csv bool, most int) error {
 	if most < 0 {
 		return usagef("--most %d: want 0 or more", most)
 	}
-	p := trackerserver.NewReporter()
+	p := trackerlog.NewReporter()
 	for _, log := range logs {
 		if err := p.ReadFile(log); err != nil {
 			return err

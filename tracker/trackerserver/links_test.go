@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"log/slog"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -14,7 +13,7 @@ import (
 	"spate/internal/folder/foldertest"
 )
 
-// torrentText returns a torrent of one file called name, and its info-hash.
+// torrentText returns a .torrent file for a file with a name, and its info-hash.
 func torrentText(t *testing.T, name string) (string, spate.InfoHash) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "t.torrent")
@@ -26,8 +25,7 @@ func torrentText(t *testing.T, name string) (string, spate.InfoHash) {
 	return string(b), ih
 }
 
-// eachTrap runs test for every trap, with links followed and not, in a directory
-// with another torrent that has to be served all the time.
+// eachTrap runs test for each trap, with and without Options.FollowLinks.
 func eachTrap(t *testing.T, text string, test func(t *testing.T, dir string, o Options, trap foldertest.Trap, want foldertest.Outcome)) {
 	for _, follow := range []bool{false, true} {
 		for _, trap := range foldertest.Traps(text) {
@@ -47,8 +45,8 @@ func eachTrap(t *testing.T, text string, test func(t *testing.T, dir string, o O
 	}
 }
 
-// TestAllowedDirTraps: what lies in the allowed directory is allowed if it is a file
-// there, or a link to one; a link that leads out is named in the log, once.
+// TestAllowedDirTraps checks that a file in AllowedDir, or a link to a file in it, is
+// allowed, that a link to another file is logged once, and that other torrents are served.
 func TestAllowedDirTraps(t *testing.T) {
 	t.Parallel()
 	text, ih := torrentText(t, "name of x.")
@@ -83,16 +81,20 @@ func TestAllowedDirTraps(t *testing.T) {
 	}
 }
 
-// TestHandOutTraps: what takes the place of a .torrent file is handed out only if it
-// is that torrent.
-func TestHandOutTraps(t *testing.T) {
+// TestTorrentFileTraps checks that a file or link which has replaced a .torrent file is
+// served only if it is the same torrent.
+func TestTorrentFileTraps(t *testing.T) {
 	t.Parallel()
 	text, ih := torrentText(t, "name of x.")
 	other, _ := torrentText(t, "name of y.")
-	get := func(s *Server) (int, string) {
-		w := httptest.NewRecorder()
-		NewStatistics(StatsOptions{AllowGet: true}).Handler(s).ServeHTTP(w, httptest.NewRequest("GET", "/stats/torrent/"+ih.String()+".torrent", nil))
-		return w.Code, w.Body.String()
+	check := func(t *testing.T, s *Server, read bool) {
+		t.Helper()
+		name, data, err := s.TorrentFile(ih)
+		if read && (err != nil || name != "x.torrent" || string(data) != text) {
+			t.Errorf("%s %q %v", name, data, err)
+		} else if !read && (err == nil || data != nil) {
+			t.Errorf("%s is served: %q", name, data)
+		}
 	}
 	eachTrap(t, text, func(t *testing.T, dir string, o Options, trap foldertest.Trap, want foldertest.Outcome) {
 		at := filepath.Join(dir, "x.torrent")
@@ -100,29 +102,21 @@ func TestHandOutTraps(t *testing.T) {
 			t.Fatal(err)
 		}
 		s := newServer(t, o)
-		if code, body := get(s); code != 200 || body != text {
-			t.Errorf("%d %q", code, body)
-		}
+		check(t, s, true)
 		os.Remove(at)
 		trap.Put(t, at)
-		code, body := get(s)
-		if ok := code == 200 && body == text; ok != (want == foldertest.Read) || !ok && code != 404 {
-			t.Errorf("%d %q, want %s", code, body, want)
-		}
+		check(t, s, want == foldertest.Read)
 	})
 	dir := t.TempDir()
 	at := filepath.Join(dir, "x.torrent")
 	os.WriteFile(at, []byte(text), 0o644)
 	s := newServer(t, Options{AllowedDir: dir})
 	os.WriteFile(at, []byte(other), 0o644)
-	if code, body := get(s); code != 404 {
-		t.Errorf("another torrent is handed out: %d %q", code, body)
-	}
+	check(t, s, false)
 }
 
-// TestListTraps: a list that the user named may be a link, but no pipe or device,
-// and one that cannot be read leaves what was allowed as it was and is no reason to
-// wait.
+// TestListTraps checks that a list may be a link, but not a pipe or a device. Reading
+// such a list fails without waiting, and the old content stays.
 func TestListTraps(t *testing.T) {
 	t.Parallel()
 	one, two := spate.InfoHash{1}, spate.InfoHash{2}
@@ -154,7 +148,7 @@ func TestListTraps(t *testing.T) {
 				}
 				if name != "allow" && name != "deny" || trap.Follow == foldertest.Leaked {
 					if err == nil {
-						t.Errorf("%s: there is no error", name)
+						t.Errorf("%s: no error", name)
 					}
 				} else if is := foldertest.OutcomeOf(two.String()+"\n", err, two.String()+"\n"); is != trap.Follow {
 					t.Errorf("%s: %s, want %s: %v", name, is, trap.Follow, err)
@@ -170,8 +164,8 @@ func TestListTraps(t *testing.T) {
 	}
 }
 
-// TestLargeList: a list over the limit is refused, and one that grows meanwhile.
-func TestLargeList(t *testing.T) {
+// TestLargeFiles checks that lists and .torrent files over their limits are not read.
+func TestLargeFiles(t *testing.T) {
 	t.Parallel()
 	at := filepath.Join(t.TempDir(), "list")
 	if err := os.WriteFile(at, nil, 0o644); err != nil {
@@ -195,8 +189,9 @@ func TestLargeList(t *testing.T) {
 	}
 }
 
-// TestTrapsDoNotStop: a tracker among traps begins to watch, and ends when it is told.
-func TestTrapsDoNotStop(t *testing.T) {
+// TestTrapsDoNotBlock checks that a tracker with traps in its directories notices changes,
+// and stops.
+func TestTrapsDoNotBlock(t *testing.T) {
 	t.Parallel()
 	for _, trap := range foldertest.Traps("text") {
 		t.Run(trap.Name, func(t *testing.T) {
@@ -210,7 +205,7 @@ func TestTrapsDoNotStop(t *testing.T) {
 			list := filepath.Join(t.TempDir(), "list")
 			os.WriteFile(list, nil, 0o644)
 			s := newServer(t, Options{AllowedDir: dir, AllowList: list})
-			s.opts.AllowList = filepath.Join(dir, "list") // it became that
+			s.opts.AllowList = filepath.Join(dir, "list") // the trap, which New would not accept
 			ctx, cancel := context.WithCancel(t.Context())
 			done := make(chan error)
 			go func() { done <- s.Run(ctx) }()

@@ -111,7 +111,7 @@ func TestHTTPAnnounceBothFamilies(t *testing.T) {
 	if r, err = announce(t, s, "192.0.2.3:9", done); err != nil || r.Complete != 1 || r.Downloaded != 1 {
 		t.Errorf("completed: %+v %v", r, err)
 	}
-	if c := s.Counts(); c.Announces[HTTP] != 5 || c.Announces6 != 2 || c.Completed != 1 || c.Events[tracker.EventStopped] != 1 {
+	if c := s.Counts(); c.Announces[tracker.HTTP] != 5 || c.Announces6 != 2 || c.Completed != 1 || c.Events[tracker.EventStopped] != 1 {
 		t.Errorf("%+v", c)
 	}
 }
@@ -256,7 +256,7 @@ func TestAdmission(t *testing.T) {
 	})
 	_, err := announce(t, s, "192.0.2.1:9", peer(1))
 	refusedFor(t, err, "not served")
-	if err := s.Allow(testHash, Note{Name: "x", Warning: "old release"}); err != nil {
+	if err := s.Allow(testHash, tracker.Note{Name: "x", Warning: "old release"}); err != nil {
 		t.Fatal(err)
 	}
 	r, err := announce(t, s, "192.0.2.1:9", peer(1))
@@ -273,7 +273,7 @@ func TestAdmission(t *testing.T) {
 	if errors.As(err, &failure); failure.RetryIn != 2*time.Minute {
 		t.Errorf("retry in %v", failure.RetryIn)
 	}
-	s.Allow(testHash, Note{Failure: "withdrawn"})
+	s.Allow(testHash, tracker.Note{Failure: "withdrawn"})
 	_, err = announce(t, s, "192.0.2.1:9", peer(1))
 	refusedFor(t, err, "withdrawn")
 	s.Disallow(testHash)
@@ -298,13 +298,13 @@ func TestAdmission(t *testing.T) {
 // A random info-hash costs nothing where only allowed torrents are served.
 func TestRandomHashesAreNotRemembered(t *testing.T) {
 	s := newServer(t, Options{OnlyAllowed: true, Limit: RateLimit{PerSecond: -1}})
-	s.Allow(testHash, Note{})
+	s.Allow(testHash, tracker.Note{})
 	req := peer(1)
 	for n := range 10000 {
 		req.InfoHash[0], req.InfoHash[1], req.InfoHash[2] = byte(n), byte(n>>8), 0xff
 		announce(t, s, "192.0.2.1:9", req)
 	}
-	if got := s.Table().Totals(); got.Swarms != 1 || got.Peers() != 0 {
+	if got := s.Store().Totals(); got.Swarms != 1 || got.Peers() != 0 {
 		t.Errorf("%+v", got)
 	}
 }
@@ -372,7 +372,7 @@ func TestTokens(t *testing.T) {
 		t.Fatal(err)
 	}
 	var user string
-	s := newServer(t, Options{Tokens: tokens, RequireToken: true, Observe: func(o *Observation) { user = o.User }})
+	s := newServer(t, Options{Tokens: tokens, RequireToken: true, Observers: []func(*tracker.Observation){func(o *tracker.Observation) { user = o.User }}})
 	req := peer(1)
 	q := "?" + string(wire.AppendAnnounceQuery(nil, &req))
 	for _, target := range []string{"/announce/" + token + q, "/" + token + "/announce" + q, "/announce" + q + "&token=" + token} {
@@ -401,7 +401,7 @@ func TestTokens(t *testing.T) {
 func TestPinnedOrigin(t *testing.T) {
 	s := newServer(t, Options{OnlyAllowed: true})
 	origin := netip.MustParseAddrPort("192.0.2.50:6881")
-	if err := errors.Join(s.Allow(testHash, Note{}), s.Table().Pin(testHash, origin)); err != nil {
+	if err := errors.Join(s.Allow(testHash, tracker.Note{}), s.Store().Pin(testHash, origin)); err != nil {
 		t.Fatal(err)
 	}
 	r, err := announce(t, s, "198.51.100.1:9", peer(1))
@@ -414,7 +414,7 @@ func TestPinnedOrigin(t *testing.T) {
 // seeds, as other seeds are not.
 func TestSeekingSeed(t *testing.T) {
 	s := newServer(t, Options{})
-	if err := s.Table().Pin(testHash, netip.MustParseAddrPort("192.0.2.50:6881")); err != nil {
+	if err := s.Store().Pin(testHash, netip.MustParseAddrPort("192.0.2.50:6881")); err != nil {
 		t.Fatal(err)
 	}
 	for id, want := range map[string]int{"A2-1-36-0-abcdefghij": 1, "-lt2000-abcdefghijkl": 0} {
@@ -431,7 +431,7 @@ func TestSeekingSeed(t *testing.T) {
 func TestAccessLog(t *testing.T) {
 	var b strings.Builder
 	s := newServer(t, Options{AccessLog: slog.New(slog.NewJSONHandler(&b, nil)), OnlyAllowed: true})
-	s.Allow(testHash, Note{Name: "x.iso"})
+	s.Allow(testHash, tracker.Note{Name: "x.iso"})
 	evil := peer(1)
 	copy(evil.PeerID[:], "-X\n\x1b[3-{\"a\":1}")
 	announce(t, s, "192.0.2.1:9", evil)

@@ -200,7 +200,7 @@ func TestServeUDP(t *testing.T) {
 	for _, network := range []string{"udp4 127.0.0.1:0", "udp6 [::1]:0", "udp :0", "plain 127.0.0.1:0"} {
 		t.Run(network, func(t *testing.T) {
 			users := make(chan string, 100)
-			s := newServer(t, Options{Tokens: tokens, Observe: func(o *Observation) { users <- o.User }})
+			s := newServer(t, Options{Tokens: tokens, Observers: []func(*tracker.Observation){func(o *tracker.Observation) { users <- o.User }}})
 			kind, addr, _ := strings.Cut(network, " ")
 			conn, err := net.ListenPacket(strings.Replace(kind, "plain", "udp", 1), addr)
 			if err != nil {
@@ -248,7 +248,7 @@ func TestServeUDP(t *testing.T) {
 // An announce over UDP allocates nothing.
 func TestUDPDoesNotAllocate(t *testing.T) {
 	s := newServer(t, Options{OnlyAllowed: true, Limit: RateLimit{PerSecond: 1e9}})
-	s.Allow(testHash, Note{Name: "x"})
+	s.Allow(testHash, tracker.Note{Name: "x"})
 	from := netip.MustParseAddr("192.0.2.1")
 	w, id := connected(t, s, from)
 	req := peer(1)

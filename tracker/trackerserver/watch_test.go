@@ -12,6 +12,7 @@ import (
 	"spate"
 	"spate/internal/atomicfile"
 	"spate/metainfo"
+	"spate/tracker"
 	"spate/tracker/swarm"
 )
 
@@ -104,7 +105,7 @@ func TestAllowedDir(t *testing.T) {
 	if got := s.AllowedFiles(); len(got) != 1 || got[0] != dir+"/b.torrent" {
 		t.Errorf("files %q", got)
 	}
-	if got := s.Table().Totals(); got.Swarms > 2 {
+	if got := s.Store().Totals(); got.Swarms > 2 {
 		t.Errorf("%+v", got)
 	}
 	c := writeTorrent(t, dir+"/broken.torrent", "name of c.")
@@ -158,7 +159,7 @@ func TestLists(t *testing.T) {
 	if err := s.Reload(); err == nil || !strings.Contains(err.Error(), "line 2") || !allowed(s, two) {
 		t.Errorf("broken list: %v", err)
 	}
-	s.Allow(two, Note{})
+	s.Allow(two, tracker.Note{})
 	write(allow, "")
 	eventually(t, "one is gone", func() bool { return !allowed(s, one) })
 	if !allowed(s, two) {
@@ -214,7 +215,7 @@ func TestAllowWithoutRoom(t *testing.T) {
 	}
 	var failed error
 	for n := range 10 {
-		if err := s.Allow(spate.InfoHash{byte(n)}, Note{}); err != nil {
+		if err := s.Allow(spate.InfoHash{byte(n)}, tracker.Note{}); err != nil {
 			failed = err
 		}
 	}
@@ -248,7 +249,7 @@ func TestNotesFile(t *testing.T) {
 		t.Errorf("a note allows a torrent: %v", r)
 	}
 	for _, ih := range []spate.InfoHash{warned, failed} {
-		if err := s.Allow(ih, Note{Name: "x"}); err != nil {
+		if err := s.Allow(ih, tracker.Note{Name: "x"}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -1,4 +1,4 @@
-package trackerserver
+package trackerstats
 
 import (
 	"fmt"
@@ -10,22 +10,23 @@ import (
 	"github.com/dustin/go-humanize"
 )
 
-// chart is a small picture of numbers over time, as shapes of an SVG image of
-// chartW by chartH that is stretched to its place. Its labels are text of the
-// page, so that they stay legible.
+// chart is a chart of numbers over time: the paths of an SVG image with chartW by
+// chartH units, which the page stretches to the width available. The labels are text of
+// the page, so that they are not stretched.
 type chart struct {
 	Title, Note string
-	Now         string // the last value
-	Top, Half   string // labels of the axis
-	From, To    string
-	Areas       []area // the last on top
-	Legend      []legend
-	Empty       bool
+	Now         string   // the last value
+	Top, Half   string   // labels of the vertical axis
+	From, To    string   // labels of the horizontal axis
+	Areas       []area   // drawn in this order
+	Legend      []legend // for each area
+	Empty       bool     // there are too few points for a chart
 }
 
+// area is the area between two lines of a chart. Fill and Line are attributes d="...".
 type area struct {
 	Class string
-	Fill  template.HTMLAttr // d="..."
+	Fill  template.HTMLAttr
 	Line  template.HTMLAttr
 }
 
@@ -36,14 +37,13 @@ const (
 	chartH = 120
 )
 
-// layer is one line of a chart: of is its value at a point. Layers are stacked,
-// the first at the bottom.
+// layer is one area of a chart. Layers are stacked, the first at the bottom.
 type layer struct {
 	class, name string
-	of          func(*Point) float64
+	value       func(*Point) float64
 }
 
-// newChart draws layers over points.
+// newChart draws layers over points. unit formats the values.
 func newChart(title, note string, past []Point, unit func(float64) string, layers ...layer) chart {
 	c := chart{Title: title, Note: note, Empty: len(past) < 2}
 	if c.Empty {
@@ -54,7 +54,7 @@ func newChart(title, note string, past []Point, unit func(float64) string, layer
 	top := 0.0
 	for i := range past {
 		for _, l := range layers {
-			sums[i] += l.of(&past[i])
+			sums[i] += l.value(&past[i])
 		}
 		top = math.Max(top, sums[i])
 	}
@@ -67,19 +67,19 @@ func newChart(title, note string, past []Point, unit func(float64) string, layer
 	for _, l := range layers {
 		var line, back strings.Builder
 		for i := range past {
-			v := below[i] + l.of(&past[i])
+			v := below[i] + l.value(&past[i])
 			fmt.Fprintf(&line, "%c%.1f %.1f", "ML"[min(i, 1)], x(i), y(v))
 		}
 		for i := len(past) - 1; i >= 0; i-- {
 			fmt.Fprintf(&back, "L%.1f %.1f", x(i), y(below[i]))
-			below[i] += l.of(&past[i])
+			below[i] += l.value(&past[i])
 		}
-		// Only numbers that were formatted here.
+		// The attributes contain only numbers, so they need no escaping.
 		c.Areas = append(c.Areas, area{
 			Class: l.class, Line: template.HTMLAttr(`d="` + line.String() + `"`),
 			Fill: template.HTMLAttr(`d="` + line.String() + back.String() + `Z"`),
 		})
-		c.Legend = append(c.Legend, legend{l.class, l.name, unit(l.of(&past[len(past)-1]))})
+		c.Legend = append(c.Legend, legend{l.class, l.name, unit(l.value(&past[len(past)-1]))})
 	}
 	c.Now = unit(sums[len(sums)-1])
 	c.Top, c.Half = unit(top), unit(top/2)
@@ -87,9 +87,9 @@ func newChart(title, note string, past []Point, unit func(float64) string, layer
 	return c
 }
 
-// calm replaces the counts of each point by the sums over the n points up to it,
-// so that what is rare makes a line too.
-func calm(past []Point, n int) []Point {
+// smooth replaces the counts of each point by the sums over the last n points, so that
+// rare events are visible as a line.
+func smooth(past []Point, n int) []Point {
 	out := make([]Point, len(past))
 	for i := range past {
 		out[i] = past[i]
@@ -104,7 +104,8 @@ func calm(past []Point, n int) []Point {
 	return out
 }
 
-// niceTop is the end of an axis: a round number whose half is round too.
+// niceTop returns the end of an axis for values up to v: a round number whose half is
+// round too.
 func niceTop(v float64) float64 {
 	if v <= 0 {
 		return 1
@@ -118,7 +119,8 @@ func niceTop(v float64) float64 {
 	return 10 * p
 }
 
-// clock is the time of the first point of a chart.
+// clock formats the time of the first point of a chart. It includes the day if the
+// chart is about a day long or longer.
 func clock(first, last time.Time) string {
 	if last.Sub(first) > 23*time.Hour {
 		return first.UTC().Format("2 Jan, 15:04")
@@ -126,7 +128,7 @@ func clock(first, last time.Time) string {
 	return first.UTC().Format("15:04")
 }
 
-// count writes a whole number: 1,234, or 1.2M where it is long.
+// count formats a number: 1,234, or 1.2M if it is large.
 func count(v float64) string {
 	switch {
 	case v != math.Trunc(v) && v < 100:
@@ -141,7 +143,7 @@ func count(v float64) string {
 	return humanize.FtoaWithDigits(v/1e9, 1) + "G"
 }
 
-// perSecond writes a rate.
+// perSecond formats a rate, as a number per minute if it is small.
 func perSecond(v float64) string {
 	if v > 0 && v < 0.095 {
 		return humanize.FtoaWithDigits(v*60, 1) + "/min"

@@ -1,4 +1,4 @@
-package trackerserver
+package trackerstats
 
 import (
 	"bytes"
@@ -13,20 +13,20 @@ import (
 	"spate/tracker"
 )
 
-// metric is a number that is read when it is asked for: the paths of requests
-// know nothing of metrics.
+// metric is a group of numbers that is read when the metrics are requested, so that
+// metrics cost nothing when a request to the tracker is answered.
 type metric struct {
 	desc   *prometheus.Desc
 	kind   prometheus.ValueType
 	values func(m *moment, emit func(v float64, labels ...string))
 }
 
-// moment is what the metrics of one scrape are read from.
+// moment is the state that the metrics are read from.
 type moment struct {
 	*Report
-	counts Counts
-	log    *ActivityLog // or nil
-	per    int          // torrents with metrics of their own
+	counts  tracker.Counts
+	logLost func() (dropped, failed uint64) // nil if there is no log
+	most    int                             // number of torrents with metrics of their own
 }
 
 func counter(name, help string, f func(*moment, func(float64, ...string)), labels ...string) metric {
@@ -39,7 +39,7 @@ func gauge(name, help string, f func(*moment, func(float64, ...string)), labels 
 	return m
 }
 
-// one is for metrics with a single value.
+// one returns the values of a metric with a single value.
 func one(f func(*moment) float64) func(*moment, func(float64, ...string)) {
 	return func(m *moment, emit func(float64, ...string)) { emit(f(m)) }
 }
@@ -70,25 +70,25 @@ func newMetrics() []metric {
 		counter("peers_told_total", "Peer addresses in answers.", one(func(m *moment) float64 { return float64(m.PeersTold) })),
 		counter("completed_total", "Completed downloads counted since the start.", one(func(m *moment) float64 { return float64(m.counts.Completed) })),
 		counter("refused_total", "Requests refused with a reason.", one(func(m *moment) float64 { return float64(m.Refused) })),
-		counter("rate_limited_total", "Of those refused: for the rate of their network.", one(func(m *moment) float64 { return float64(m.RateLimited) })),
+		counter("rate_limited_total", "Requests refused because their network exceeded its rate.", one(func(m *moment) float64 { return float64(m.RateLimited) })),
 		counter("malformed_total", "Requests that could not be parsed.", one(func(m *moment) float64 { return float64(m.Malformed) })),
 		counter("udp_unproved_total", "UDP requests without a valid connection id.", one(func(m *moment) float64 { return float64(m.Unproved) })),
-		counter("udp_connects_total", "UDP connection ids given.", one(func(m *moment) float64 { return float64(m.counts.Connects) })),
-		counter("udp_dropped_total", "UDP replies that could not be sent.", one(func(m *moment) float64 { return float64(m.Dropped) })),
-		counter("connections_refused_total", "HTTP connections over the cap.", one(func(m *moment) float64 { return float64(m.Overflowed) })),
-		counter("connections_ended_total", "HTTP connections that made room for others.", one(func(m *moment) float64 { return float64(m.MadeRoom) })),
-		counter("expired_total", "Peers that did not announce any more.", one(func(m *moment) float64 { return float64(m.Expired) })),
-		counter("evicted_peers_total", "Peers evicted for others.", one(func(m *moment) float64 { return float64(m.EvictedPeers) })),
-		counter("evicted_torrents_total", "Torrents evicted for others.", one(func(m *moment) float64 { return float64(m.EvictedTorrents) })),
-		counter("not_remembered_total", "Announces answered but not remembered, for a cap.", one(func(m *moment) float64 { return float64(m.NotRemembered) })),
-		counter("log_lost_total", "Entries that the log of downloads lost, because the disk was too slow or failed.", func(m *moment, emit func(float64, ...string)) {
-			if m.log != nil {
-				slow, failed := m.log.Lost()
+		counter("udp_connects_total", "UDP connection ids issued.", one(func(m *moment) float64 { return float64(m.counts.Connects) })),
+		counter("udp_dropped_total", "Answers that did not fit into the send buffer of a socket.", one(func(m *moment) float64 { return float64(m.Dropped) })),
+		counter("connections_refused_total", "HTTP connections closed at once because the limit was reached.", one(func(m *moment) float64 { return float64(m.Overflowed) })),
+		counter("connections_ended_total", "HTTP connections closed so that others could be accepted.", one(func(m *moment) float64 { return float64(m.Ended) })),
+		counter("expired_total", "Peers removed because they stopped announcing.", one(func(m *moment) float64 { return float64(m.Expired) })),
+		counter("evicted_peers_total", "Peers evicted because a limit was reached.", one(func(m *moment) float64 { return float64(m.EvictedPeers) })),
+		counter("evicted_torrents_total", "Torrents evicted because a limit was reached.", one(func(m *moment) float64 { return float64(m.EvictedTorrents) })),
+		counter("not_remembered_total", "Announces answered but not stored, because a limit was reached.", one(func(m *moment) float64 { return float64(m.NotRemembered) })),
+		counter("log_lost_total", "Entries that the download log lost because the disk was too slow or failed.", func(m *moment, emit func(float64, ...string)) {
+			if m.logLost != nil {
+				slow, failed := m.logLost()
 				emit(float64(slow), "slow")
 				emit(float64(failed), "failed")
 			}
 		}, "reason"),
-		gauge("torrents", "Torrents: known, with peers, published here.", func(m *moment, emit func(float64, ...string)) {
+		gauge("torrents", "Torrents: known, with peers, allowed.", func(m *moment, emit func(float64, ...string)) {
 			emit(float64(m.Torrents.Known), "known")
 			emit(float64(m.Torrents.Active), "active")
 			emit(float64(m.Torrents.Allowed), "allowed")
@@ -101,10 +101,10 @@ func newMetrics() []metric {
 			emit(float64(m.Peers.IPv4), "ipv4")
 			emit(float64(m.Peers.IPv6), "ipv6")
 		}, "family"),
-		gauge("downloads", "Completed downloads of the torrents remembered.", one(func(m *moment) float64 { return float64(m.Completed) })),
-		gauge("table_bytes", "Memory of the swarm table.", one(func(m *moment) float64 { return float64(m.MemoryBytes) })),
+		gauge("downloads", "Completed downloads of the known torrents.", one(func(m *moment) float64 { return float64(m.Completed) })),
+		gauge("table_bytes", "Memory of the peers in bytes.", one(func(m *moment) float64 { return float64(m.MemoryBytes) })),
 		gauge("start_time_seconds", "When the tracker started, in seconds since 1970.", one(func(m *moment) float64 { return float64(m.Started.Unix()) })),
-		gauge("build_info", "The version, as a label of 1.", func(_ *moment, emit func(float64, ...string)) { emit(1, spate.Version) }, "version"),
+		gauge("build_info", "The value is always 1; the label is the version.", func(_ *moment, emit func(float64, ...string)) { emit(1, spate.Version) }, "version"),
 		gauge("torrent_peers", "Peers of the busiest torrents, by role.", func(m *moment, emit func(float64, ...string)) {
 			for _, t := range m.top() {
 				emit(float64(t.Complete), t.Hash, t.Name, "seeder")
@@ -119,18 +119,19 @@ func newMetrics() []metric {
 	}
 }
 
-func (m *moment) top() []TorrentStats { return m.Busiest[:min(m.per, len(m.Busiest))] }
+func (m *moment) top() []TorrentStats { return m.Busiest[:min(m.most, len(m.Busiest))] }
 
 // collector implements prometheus.Collector.
 type collector struct {
 	st      *Statistics
-	s       *Server
+	t       Tracker
 	metrics []metric
 }
 
-// Collector returns the metrics of s, for a registry that has others too.
-func (st *Statistics) Collector(s *Server) prometheus.Collector {
-	return &collector{st, s, newMetrics()}
+// Collector returns the metrics of t, for a registry of the caller. The handler of
+// [Statistics.Handler] serves them at /metrics.
+func (st *Statistics) Collector(t Tracker) prometheus.Collector {
+	return &collector{st, t, newMetrics()}
 }
 
 func (c *collector) Describe(ch chan<- *prometheus.Desc) {
@@ -140,27 +141,26 @@ func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 }
 
 func (c *collector) Collect(ch chan<- prometheus.Metric) {
-	m := &moment{Report: c.st.Report(c.s), counts: c.s.Counts(), log: c.st.opts.Log, per: c.st.opts.MetricsTorrents}
+	m := &moment{Report: c.st.Report(c.t), counts: c.t.Counts(), logLost: c.st.opts.LogLost, most: c.st.opts.MetricsTorrents}
 	for _, x := range c.metrics {
 		x.values(m, func(v float64, labels ...string) {
 			for i := range labels {
-				labels[i] = strings.ToValidUTF8(labels[i], "\uFFFD") // names come from torrents
+				labels[i] = strings.ToValidUTF8(labels[i], "\uFFFD") // names of torrents may be any bytes
 			}
 			ch <- prometheus.MustNewConstMetric(x.desc, x.kind, v, labels...)
 		})
 	}
 }
 
-// metricsHandler serves the metrics of s, of the process and of Go from a
-// registry of its own.
-func (st *Statistics) metricsHandler(s *Server) http.Handler {
+// metricsHandler serves the metrics of t, of Options.Collectors, of the process and of Go.
+func (st *Statistics) metricsHandler(t Tracker) http.Handler {
 	r := prometheus.NewRegistry()
 	r.MustRegister(st.opts.Collectors...)
-	r.MustRegister(st.Collector(s), collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	r.MustRegister(st.Collector(t), collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return buffered(promhttp.HandlerFor(r, promhttp.HandlerOpts{MaxRequestsInFlight: 4}))
 }
 
-// bufferedWriter keeps an answer.
+// bufferedWriter holds the answer of a handler.
 type bufferedWriter struct {
 	http.ResponseWriter
 	status int
@@ -170,8 +170,8 @@ type bufferedWriter struct {
 func (w *bufferedWriter) WriteHeader(status int)      { w.status = status }
 func (w *bufferedWriter) Write(p []byte) (int, error) { return w.body.Write(p) }
 
-// buffered returns h such that a client that is slow to read does not make it wait, and so
-// does not take up one of a few requests at once.
+// buffered returns a handler that sends the answer of h after h has returned, so that a
+// client that reads slowly does not use up the requests that h limits.
 func buffered(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		b := bufferedWriter{ResponseWriter: w, status: http.StatusOK}

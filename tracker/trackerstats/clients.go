@@ -1,4 +1,4 @@
-package trackerserver
+package trackerstats
 
 import (
 	"cmp"
@@ -11,13 +11,14 @@ import (
 	"spate"
 )
 
-// clientMark is the part of a peer id that names a program and its version, as a
-// number; 0 for an id that follows no known style, whose bytes may be random.
+// clientMark returns the part of a peer id that names a program and its version, as a
+// number. It returns 0 for an id that follows no known style, because its bytes may be
+// random.
 func clientMark(id *spate.PeerID) uint64 {
 	switch {
-	case id[0] == '-' && id[7] == '-': // -TR4050-, after Azureus (BEP 20)
+	case id[0] == '-' && id[7] == '-': // -TR4050-, the style of Azureus (BEP 20)
 	case id[2] == '-' && alnum(id[0]) && alnum(id[1]): // M7-10-5--, A2-1-36-0-
-	case alnum(id[0]) && id[5] == '-' && id[6] == '-' && id[7] == '-': // T03I-----, after Shadow
+	case alnum(id[0]) && id[5] == '-' && id[6] == '-' && id[7] == '-': // T03I-----, the style of Shadow (BEP 20)
 	default:
 		return 0
 	}
@@ -31,7 +32,7 @@ func clientMark(id *spate.PeerID) uint64 {
 
 func alnum(c byte) bool { return '0' <= c && c <= '9' || 'A' <= c && c <= 'Z' || 'a' <= c && c <= 'z' }
 
-// clientName is the program that a mark stands for, and its version.
+// clientName returns the program of a mark and its version. Mark 0 gives "other".
 func clientName(mark uint64) (program, version string) {
 	if mark == 0 {
 		return "other", ""
@@ -48,17 +49,18 @@ func clientName(mark uint64) (program, version string) {
 	return program, version
 }
 
-// clientSlots bounds the programs, in all their versions, that are counted apart.
+// clientSlots limits the number of marks that are counted separately.
 const clientSlots = 2048
 
-// clientWindow counts announces by the mark of their client, without locks and
-// in memory that does not grow: marks that find no slot are counted as others.
+// clientWindow counts announces by the mark of their client, without locks and in
+// memory of fixed size. Marks that find no slot are counted as others.
 type clientWindow struct {
 	marks  [clientSlots]atomic.Uint64
 	counts [clientSlots]atomic.Uint32
 	others atomic.Uint32
 }
 
+// add counts an announce.
 func (w *clientWindow) add(mark uint64) {
 	if mark == 0 {
 		w.others.Add(1)
@@ -81,38 +83,40 @@ func (w *clientWindow) add(mark uint64) {
 	w.others.Add(1)
 }
 
-// clientCounts counts over a window that moves: who announces once in an interval
-// counts alike, however long it runs.
+// clientCounts counts the announces of the last one to two announce intervals, so that
+// a client counts the same whether it has been running for an hour or a month.
 type clientCounts struct {
-	now, before atomic.Pointer[clientWindow]
-	turned      atomic.Int64 // when the window now began, seconds since 1970
+	current, previous atomic.Pointer[clientWindow]
+	started           atomic.Int64 // when current started, in seconds since 1970
 }
 
 func newClientCounts(now time.Time) *clientCounts {
 	c := new(clientCounts)
-	c.now.Store(new(clientWindow))
-	c.before.Store(new(clientWindow))
-	c.turned.Store(now.Unix())
+	c.current.Store(new(clientWindow))
+	c.previous.Store(new(clientWindow))
+	c.started.Store(now.Unix())
 	return c
 }
 
-// turn begins a new window when the one now is as old as an interval.
-func (c *clientCounts) turn(now time.Time, interval time.Duration) {
-	if began := c.turned.Load(); now.Unix()-began >= int64(interval/time.Second) && c.turned.CompareAndSwap(began, now.Unix()) {
-		c.before.Store(c.now.Swap(new(clientWindow)))
+// advance starts a new window if the current one is as old as an interval.
+func (c *clientCounts) advance(now time.Time, interval time.Duration) {
+	started := c.started.Load()
+	if now.Unix()-started >= int64(interval/time.Second) && c.started.CompareAndSwap(started, now.Unix()) {
+		c.previous.Store(c.current.Swap(new(clientWindow)))
 	}
 }
 
-// ClientShare is how much of the announces come from one client.
+// ClientShare is the share of one program in the announces.
 type ClientShare struct {
-	Name      string            `json:"name"`
-	Announces uint64            `json:"announces"`
-	Share     float64           `json:"share"` // of all, 0 to 1
-	Versions  map[string]uint64 `json:"versions,omitempty"`
+	Name      string  `json:"name"` // "other" stands for all unknown programs
+	Announces uint64  `json:"announces"`
+	Share     float64 `json:"share"` // of all announces, from 0 to 1
+	// Versions are the announces by version.
+	Versions map[string]uint64 `json:"versions,omitempty"`
 }
 
-// shares returns the programs that announced in the last interval or two, the
-// most frequent first; those of no known style are the last, as "other".
+// shares returns the programs that announced in the last one to two intervals, sorted
+// by announces in decreasing order. Unknown programs are last.
 func (c *clientCounts) shares() []ClientShare {
 	by := map[string]*ClientShare{}
 	all := uint64(0)
@@ -132,7 +136,7 @@ func (c *clientCounts) shares() []ClientShare {
 		}
 		all += uint64(n)
 	}
-	for _, w := range []*clientWindow{c.now.Load(), c.before.Load()} {
+	for _, w := range []*clientWindow{c.current.Load(), c.previous.Load()} {
 		for i := range w.marks {
 			add(w.marks[i].Load(), w.counts[i].Load())
 		}

@@ -1,4 +1,4 @@
-package trackerserver
+package trackerlog
 
 import (
 	"encoding/binary"
@@ -11,19 +11,20 @@ import (
 	"time"
 
 	"spate"
+	"spate/tracker"
 )
 
-// Privacy is how much of an address an [ActivityLog] keeps.
+// Privacy is the part of a peer's address that a [Log] writes.
 type Privacy uint8
 
-// The kinds of privacy. The zero value is the one in the middle.
+// The values of [Privacy].
 const (
-	PrivacyNetwork Privacy = iota // the /24 or /48, with the rest zero
-	PrivacyFull                   // the address
-	PrivacyNone                   // nothing of it, and no user
+	PrivacyNetwork Privacy = iota // the IPv4 /24 or IPv6 /48; the other bits are 0
+	PrivacyFull                   // the whole address
+	PrivacyNone                   // no address, and no name of a user
 )
 
-// ParsePrivacy reads "network", "full" or "none".
+// ParsePrivacy parses "network", "full" or "none".
 func ParsePrivacy(s string) (Privacy, error) {
 	for p, name := range [...]string{"network", "full", "none"} {
 		if s == name {
@@ -33,28 +34,29 @@ func ParsePrivacy(s string) (Privacy, error) {
 	return 0, fmt.Errorf("privacy %q: want network, full or none", s)
 }
 
-// Activity is an entry of the log: a line of JSON.
-type Activity struct {
-	Time time.Time `json:"time"`
+// Entry is a line of the log, as JSON.
+type Entry struct {
+	Time time.Time `json:"time"` // in UTC
 	// Event is "started", "completed" or "stopped".
 	Event    string `json:"event"`
-	InfoHash string `json:"info_hash"`
-	Name     string `json:"name,omitempty"`
-	Addr     string `json:"addr,omitempty"` // see Privacy
-	// Peer tells the entries of one peer from those of others. It says nothing
-	// about who that is, and changes when the tracker is restarted.
+	InfoHash string `json:"info_hash"`      // 40 hexadecimal digits
+	Name     string `json:"name,omitempty"` // of the torrent, if the tracker knows it
+	Addr     string `json:"addr,omitempty"` // without port; see [Privacy]
+	// Peer is a pseudonym. The entries of one peer in one swarm have the same one until
+	// the tracker is restarted.
 	Peer   string `json:"peer"`
-	Client string `json:"client,omitempty"`
-	User   string `json:"user,omitempty"`
-	Via    string `json:"via"`
-	// Bytes since the peer started, and those that it still wants; -1: unknown.
+	Client string `json:"client,omitempty"` // the program and its version
+	User   string `json:"user,omitempty"`   // whose token the peer used
+	Via    string `json:"via"`              // "http" or "udp"
+	// Uploaded and Downloaded are the bytes that the peer reported since it started,
+	// and Left is the number that it still has to download; -1 if unknown.
 	Uploaded   int64 `json:"uploaded"`
 	Downloaded int64 `json:"downloaded"`
 	Left       int64 `json:"left"`
 }
 
-// appendEntry appends the line of an entry: [Activity] as JSON.
-func (l *ActivityLog) appendEntry(b []byte, event string, o *Observation) []byte {
+// appendEntry appends the line of an [Entry]. The caller holds queueMu.
+func (l *Log) appendEntry(b []byte, event string, o *tracker.Observation) []byte {
 	r := o.Request
 	b = append(b, `{"time":"`...)
 	b = o.Time.UTC().AppendFormat(b, time.RFC3339Nano)
@@ -63,9 +65,7 @@ func (l *ActivityLog) appendEntry(b []byte, event string, o *Observation) []byte
 	b = append(b, `","info_hash":"`...)
 	b = hex.AppendEncode(b, r.InfoHash[:])
 	b = append(b, '"')
-	if o.Note != nil {
-		b = appendMember(b, `,"name":`, o.Note.Name)
-	}
+	b = appendMember(b, `,"name":`, o.Name)
 	if l.opts.Privacy != PrivacyNone {
 		b = append(b, `,"addr":"`...)
 		b = l.address(o.Peer.Addr()).AppendTo(b)
@@ -98,7 +98,7 @@ func appendMember(b []byte, key, value string) []byte {
 	b = append(b, key...)
 	for i := range len(value) {
 		if c := value[i]; c < ' ' || c == '"' || c == '\\' || c >= 0x7f {
-			quoted, _ := json.Marshal(value) // a string has JSON
+			quoted, _ := json.Marshal(value) // never fails for a string
 			return append(b, quoted...)
 		}
 	}
@@ -107,8 +107,9 @@ func appendMember(b []byte, key, value string) []byte {
 	return append(b, '"')
 }
 
-// client is the name of a peer's program. Known ones cost no memory.
-func (l *ActivityLog) client(id *spate.PeerID) string {
+// client returns the name of a peer's program. Names that were returned before are not
+// allocated again. The caller holds queueMu.
+func (l *Log) client(id *spate.PeerID) string {
 	head := binary.BigEndian.Uint64(id[:8])
 	name, ok := l.clients[head]
 	if !ok {
@@ -120,8 +121,8 @@ func (l *ActivityLog) client(id *spate.PeerID) string {
 	return name
 }
 
-// address is as much of an address as is kept.
-func (l *ActivityLog) address(a netip.Addr) netip.Addr {
+// address returns the part of an address that is logged.
+func (l *Log) address(a netip.Addr) netip.Addr {
 	if l.opts.Privacy == PrivacyFull {
 		return a
 	}
@@ -136,8 +137,8 @@ func (l *ActivityLog) address(a netip.Addr) netip.Addr {
 	return p.Addr()
 }
 
-// pseudonym is the same for all announces of a peer to a swarm.
-func (l *ActivityLog) pseudonym(o *Observation) (p [8]byte) {
+// pseudonym returns the same value for all announces of a peer to a swarm.
+func (l *Log) pseudonym(o *tracker.Observation) (p [8]byte) {
 	var h maphash.Hash
 	h.SetSeed(l.seed)
 	h.Write(o.Request.PeerID[:])

@@ -1,4 +1,4 @@
-package trackerserver
+package trackerlog
 
 import (
 	"bufio"
@@ -20,65 +20,70 @@ import (
 	"github.com/dustin/go-humanize"
 )
 
-// ActivitySums are sums over entries of an [ActivityLog].
-type ActivitySums struct {
+// Sums are totals over entries of a [Log].
+type Sums struct {
+	// Started, Completed and Stopped are the numbers of entries by event.
 	Started   uint64 `json:"started"`
 	Completed uint64 `json:"completed"`
 	Stopped   uint64 `json:"stopped"`
-	// Bytes that peers said when they completed and stopped: of those that just
-	// vanish nothing is known.
+	// Uploaded and Downloaded are the bytes that peers reported. A peer that
+	// disappears without the event stopped is not in the log, so its last bytes are
+	// missing.
 	Uploaded   int64 `json:"uploaded"`
 	Downloaded int64 `json:"downloaded"`
 }
 
-// ActivityGroup is the sums of one torrent, day or client.
-type ActivityGroup struct {
-	Key  string `json:"key"` // info-hash; 2006-01-02, in UTC; program
-	Name string `json:"name,omitempty"`
-	ActivitySums
+// Group holds the totals of one torrent, day or client.
+type Group struct {
+	// Key is the info-hash, the day in UTC as 2006-01-02, or the name of the program.
+	Key  string `json:"key"`
+	Name string `json:"name,omitempty"` // of the torrent
+	Sums
 }
 
-// ActivityReport is what an [ActivityLog] says in all.
-type ActivityReport struct {
-	From time.Time    `json:"from"`
-	To   time.Time    `json:"to"`
-	All  ActivitySums `json:"all"`
-	// Torrents and Clients are in order of completions, then starts; Days in
-	// order of time.
-	Torrents []ActivityGroup `json:"torrents"`
-	Days     []ActivityGroup `json:"days"`
-	Clients  []ActivityGroup `json:"clients"`
-	// Skipped lines are no entries.
+// Report holds the totals of a [Log].
+type Report struct {
+	// From and To are the times of the first and the last entry, in UTC; zero if there
+	// is none.
+	From time.Time `json:"from"`
+	To   time.Time `json:"to"`
+	All  Sums      `json:"all"`
+	// Torrents and Clients are sorted by completions, then by starts, in decreasing
+	// order. Days are sorted by time.
+	Torrents []Group `json:"torrents"`
+	Days     []Group `json:"days"`
+	Clients  []Group `json:"clients"`
+	// Skipped is the number of lines that are not entries.
 	Skipped uint64 `json:"skipped,omitempty"`
 }
 
-// Limits of a Reporter: what a log may say before it is summed up less exactly.
+// Limits of a Reporter. Beyond them a report is less exact.
 const (
-	maxReportLine  = 1 << 20
+	maxReportLine  = 1 << 20 // bytes of a line; the rest of a longer one is ignored
 	maxReportKeys  = 1 << 20 // torrents; further ones are one group
-	maxReportPeers = 1 << 20 // at once; the bytes of further ones may count twice
-	maxReportBytes = 1 << 50 // of one peer; more is not believed
+	maxReportPeers = 1 << 20 // peers that have not stopped; bytes of further ones may count twice
+	maxReportBytes = 1 << 50 // bytes that one peer may report; larger numbers are ignored
 )
 
-// Reporter sums up logs. It is not safe for concurrent use.
+// Reporter adds up the entries of logs. It is not safe for concurrent use.
 type Reporter struct {
-	r        ActivityReport
-	torrents map[string]*ActivityGroup
-	days     map[string]*ActivityGroup
-	clients  map[string]*ActivityGroup
-	peers    map[string][2]int64 // what was counted of a peer that has not stopped
+	r        Report
+	torrents map[string]*Group
+	days     map[string]*Group
+	clients  map[string]*Group
+	peers    map[string][2]int64 // bytes that were counted of each peer that has not stopped
 }
 
-// NewReporter returns a reporter that has read nothing.
+// NewReporter returns a reporter without entries.
 func NewReporter() *Reporter {
 	return &Reporter{
-		torrents: map[string]*ActivityGroup{}, days: map[string]*ActivityGroup{}, clients: map[string]*ActivityGroup{},
+		torrents: map[string]*Group{}, days: map[string]*Group{}, clients: map[string]*Group{},
 		peers: map[string][2]int64{},
 	}
 }
 
-// ReadFile adds the log at path. The files of one log are read from the oldest
-// to the youngest: see [ActivityFiles].
+// ReadFile adds the entries of the log at path. The caller must read the files of one
+// log from the oldest to the newest, as [Files] returns them.
 func (p *Reporter) ReadFile(path string) error {
 	f, err := os.Open(path)
 	if err != nil {
@@ -91,7 +96,8 @@ func (p *Reporter) ReadFile(path string) error {
 	return nil
 }
 
-// Read adds a log. Lines that are no entries are skipped and counted.
+// Read adds the entries of a log. Lines that are not entries are skipped and counted.
+// The error is that of r.
 func (p *Reporter) Read(r io.Reader) error {
 	br := bufio.NewReaderSize(r, 64<<10)
 	for {
@@ -100,7 +106,7 @@ func (p *Reporter) Read(r io.Reader) error {
 			return err
 		}
 		if len(bytes.TrimSpace(line)) > 0 {
-			var a Activity
+			var a Entry
 			if json.Unmarshal(line, &a) != nil || !p.add(&a) {
 				p.r.Skipped++
 			}
@@ -111,7 +117,7 @@ func (p *Reporter) Read(r io.Reader) error {
 	}
 }
 
-// readLine returns the next line, of one that is too long the first part.
+// readLine returns the next line, or the first part of one that is too long.
 func readLine(br *bufio.Reader) ([]byte, error) {
 	line, more, err := br.ReadLine()
 	if err != nil || !more {
@@ -127,8 +133,9 @@ func readLine(br *bufio.Reader) ([]byte, error) {
 	return line, err
 }
 
-func (p *Reporter) add(a *Activity) bool {
-	var one ActivitySums
+// add adds an entry. It reports whether a is valid.
+func (p *Reporter) add(a *Entry) bool {
+	var one Sums
 	switch a.Event {
 	case "started":
 		one.Started = 1
@@ -161,14 +168,14 @@ func (p *Reporter) add(a *Activity) bool {
 	return true
 }
 
-// bytes is what the peer of a says that it moved since its entry before.
-func (p *Reporter) bytes(a *Activity) (up, down int64) {
+// bytes returns the bytes that the peer of a transferred since its previous entry.
+func (p *Reporter) bytes(a *Entry) (up, down int64) {
 	if a.Uploaded < 0 || a.Downloaded < 0 || a.Uploaded > maxReportBytes || a.Downloaded > maxReportBytes {
 		return 0, 0
 	}
 	last := p.peers[a.Peer]
 	up, down = a.Uploaded-last[0], a.Downloaded-last[1]
-	if up < 0 || down < 0 { // it began anew
+	if up < 0 || down < 0 { // the peer has restarted
 		up, down = a.Uploaded, a.Downloaded
 	}
 	if a.Event == "stopped" {
@@ -179,7 +186,7 @@ func (p *Reporter) bytes(a *Activity) (up, down int64) {
 	return up, down
 }
 
-func (s *ActivitySums) add(o *ActivitySums) {
+func (s *Sums) add(o *Sums) {
 	s.Started += o.Started
 	s.Completed += o.Completed
 	s.Stopped += o.Stopped
@@ -187,20 +194,21 @@ func (s *ActivitySums) add(o *ActivitySums) {
 	s.Downloaded += o.Downloaded
 }
 
-func group(m map[string]*ActivityGroup, key string) *ActivityGroup {
+// group returns the group of a key, and creates it if needed.
+func group(m map[string]*Group, key string) *Group {
 	g := m[key]
 	if g == nil && len(m) >= maxReportKeys {
 		key = "others"
 		g = m[key]
 	}
 	if g == nil {
-		g = &ActivityGroup{Key: key}
+		g = &Group{Key: key}
 		m[key] = g
 	}
 	return g
 }
 
-// program is the name of a client without its version.
+// program returns the name of a client without its version.
 func program(client string) string {
 	if i := strings.LastIndexByte(client, ' '); i > 0 && i+1 < len(client) && unicode.IsDigit(rune(client[i+1])) {
 		client = client[:i]
@@ -208,20 +216,20 @@ func program(client string) string {
 	return cmp.Or(client, "unknown")
 }
 
-// Report returns the sums of what was read.
-func (p *Reporter) Report() *ActivityReport {
+// Report returns the totals of the entries that were read.
+func (p *Reporter) Report() *Report {
 	r := p.r
-	byUse := func(a, b ActivityGroup) int {
+	byUse := func(a, b Group) int {
 		return cmp.Or(cmp.Compare(b.Completed, a.Completed), cmp.Compare(b.Started, a.Started), cmp.Compare(a.Key, b.Key))
 	}
 	r.Torrents = sorted(p.torrents, byUse)
 	r.Clients = sorted(p.clients, byUse)
-	r.Days = sorted(p.days, func(a, b ActivityGroup) int { return cmp.Compare(a.Key, b.Key) })
+	r.Days = sorted(p.days, func(a, b Group) int { return cmp.Compare(a.Key, b.Key) })
 	return &r
 }
 
-func sorted(m map[string]*ActivityGroup, less func(a, b ActivityGroup) int) []ActivityGroup {
-	list := make([]ActivityGroup, 0, len(m))
+func sorted(m map[string]*Group, less func(a, b Group) int) []Group {
+	list := make([]Group, 0, len(m))
 	for _, g := range m {
 		list = append(list, *g)
 	}
@@ -229,23 +237,23 @@ func sorted(m map[string]*ActivityGroup, less func(a, b ActivityGroup) int) []Ac
 	return list
 }
 
-// WriteJSON writes the report as one object.
-func (r *ActivityReport) WriteJSON(w io.Writer) error {
+// WriteJSON writes the report as one JSON object.
+func (r *Report) WriteJSON(w io.Writer) error {
 	e := json.NewEncoder(w)
 	e.SetIndent("", "  ")
 	return e.Encode(r)
 }
 
-// WriteCSV writes the report as one table, whose first column says what a line
-// is of: all, torrent, day, client.
-func (r *ActivityReport) WriteCSV(w io.Writer) error {
+// WriteCSV writes the report as one table. The first column says what the row is about:
+// all, torrent, day or client.
+func (r *Report) WriteCSV(w io.Writer) error {
 	cw := csv.NewWriter(w)
-	_ = cw.Write([]string{"of", "key", "name", "started", "completed", "stopped", "uploaded", "downloaded"}) // Error tells
-	row := func(of string, g *ActivityGroup) {
+	_ = cw.Write([]string{"of", "key", "name", "started", "completed", "stopped", "uploaded", "downloaded"}) // cw.Error returns the error
+	row := func(of string, g *Group) {
 		n := func(v uint64) string { return strconv.FormatUint(v, 10) }
 		_ = cw.Write([]string{of, cell(g.Key), cell(g.Name), n(g.Started), n(g.Completed), n(g.Stopped), n(uint64(g.Uploaded)), n(uint64(g.Downloaded))})
 	}
-	row("all", &ActivityGroup{ActivitySums: r.All})
+	row("all", &Group{Sums: r.All})
 	for _, part := range r.parts() {
 		for i := range part.groups {
 			row(part.of, &part.groups[i])
@@ -257,14 +265,14 @@ func (r *ActivityReport) WriteCSV(w io.Writer) error {
 
 type reportPart struct {
 	of, title string
-	groups    []ActivityGroup
+	groups    []Group
 }
 
-func (r *ActivityReport) parts() []reportPart {
+func (r *Report) parts() []reportPart {
 	return []reportPart{{"torrent", "Torrent", r.Torrents}, {"day", "Day", r.Days}, {"client", "Client", r.Clients}}
 }
 
-// cell keeps a spreadsheet from taking what came from outside for a formula.
+// cell puts an apostrophe before text that a spreadsheet would take for a formula.
 func cell(s string) string {
 	if s != "" && strings.ContainsRune("=+-@\t\r", rune(s[0])) {
 		return "'" + s
@@ -272,9 +280,9 @@ func cell(s string) string {
 	return s
 }
 
-// WriteText writes the report for people. most bounds the lines of each part; 0:
-// all.
-func (r *ActivityReport) WriteText(w io.Writer, most int) error {
+// WriteText writes the report as tables of text, with at most so many rows in each
+// part; 0 means all. Control characters in names are replaced.
+func (r *Report) WriteText(w io.Writer, most int) error {
 	if r.From.IsZero() {
 		_, err := fmt.Fprintln(w, "The log has no entries.")
 		return err
@@ -298,10 +306,10 @@ func (r *ActivityReport) WriteText(w io.Writer, most int) error {
 			}
 			fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\t  %s\n", comma(g.Started), comma(g.Completed), comma(g.Stopped), size(g.Downloaded), size(g.Uploaded), printable(label))
 		}
-		tw.Flush() // bw keeps the error
+		tw.Flush() // bw.Flush returns the error
 	}
 	if r.Skipped > 0 {
-		fmt.Fprintf(bw, "\n%s lines were no entries and are not counted\n", comma(r.Skipped))
+		fmt.Fprintf(bw, "\n%s lines are not entries and were skipped\n", comma(r.Skipped))
 	}
 	return bw.Flush()
 }
@@ -310,7 +318,8 @@ func comma(n uint64) string { return humanize.Comma(int64(min(n, 1<<62))) }
 
 func size(n int64) string { return humanize.Bytes(uint64(max(n, 0))) }
 
-// printable replaces what a terminal would obey or show in another order.
+// printable replaces the characters that a terminal would interpret, such as escape
+// sequences and changes of the text direction.
 func printable(s string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsPrint(r) {

@@ -1,4 +1,4 @@
-package trackerserver
+package trackerstats
 
 import (
 	"bytes"
@@ -6,21 +6,16 @@ import (
 	"embed"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"html/template"
 	"mime"
 	"net/http"
-	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/dustin/go-humanize"
 
 	"spate"
-	"spate/internal/folder"
-	"spate/metainfo"
 )
 
 //go:embed templates/stats.html static/stats.css
@@ -42,73 +37,71 @@ var statsTemplate = template.Must(template.New("stats.html").Funcs(template.Func
 	"short": func(hash string) string { return hash[:8] + "…" + hash[len(hash)-4:] },
 }).ParseFS(assets, "templates/stats.html"))
 
-// maxTorrentFile bounds the .torrent files that are read, in bytes.
-const maxTorrentFile = metainfo.MaxSize
-
-// statsPolicy is the content security policy of the page: it needs its style
-// sheet, and nothing that runs.
+// statsPolicy is the content security policy of the page. The page needs its style sheet
+// and an empty icon, and no scripts.
 const statsPolicy = "default-src 'none'; style-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
-// Handler serves /stats, /stats.json and /metrics, what those need, and with
-// AllowGet the .torrent files under /stats/torrent/ and, as in 2005, /file.
-func (st *Statistics) Handler(s *Server) http.Handler {
+// Handler serves the statistics of t at /stats, /stats.json, /stats/stats.css and
+// /metrics. With Options.AllowGet it serves the .torrent files of allowed torrents at
+// /stats/torrent/HASH.torrent and at /file?info_hash=, which is the path of bttrack.
+func (st *Statistics) Handler(t Tracker) http.Handler {
 	mux := http.NewServeMux()
 	css, err := assets.ReadFile("static/stats.css")
 	if err != nil {
-		panic(err) // it is embedded
+		panic(err) // the file is embedded
 	}
 	sum := sha256.Sum256(css)
 	tag := `"` + hex.EncodeToString(sum[:8]) + `"`
-	mux.HandleFunc("GET /stats", func(w http.ResponseWriter, r *http.Request) { st.servePage(w, r, s) })
-	mux.HandleFunc("GET /stats.json", func(w http.ResponseWriter, r *http.Request) { st.serveJSON(w, s) })
+	mux.HandleFunc("GET /stats", func(w http.ResponseWriter, r *http.Request) { st.servePage(w, r, t) })
+	mux.HandleFunc("GET /stats.json", func(w http.ResponseWriter, r *http.Request) { st.serveJSON(w, t) })
 	mux.HandleFunc("GET /stats/stats.css", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/css; charset=utf-8")
 		w.Header().Set("Cache-Control", "public, max-age=3600")
 		w.Header().Set("ETag", tag)
 		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(css))
 	})
-	mux.Handle("GET /metrics", st.metricsHandler(s))
+	mux.Handle("GET /metrics", st.metricsHandler(t))
 	if st.opts.AllowGet {
 		mux.HandleFunc("GET /stats/torrent/{name}", func(w http.ResponseWriter, r *http.Request) {
 			ih, err := spate.ParseInfoHash(strings.TrimSuffix(r.PathValue("name"), ".torrent"))
-			serveTorrent(w, r, s, ih, err == nil)
+			serveTorrent(w, r, t, ih, err == nil)
 		})
 		mux.HandleFunc("GET /file", func(w http.ResponseWriter, r *http.Request) {
 			var ih spate.InfoHash
 			raw := r.URL.Query().Get("info_hash")
-			serveTorrent(w, r, s, ih, copy(ih[:], raw) == len(raw) && len(raw) == len(ih))
+			serveTorrent(w, r, t, ih, copy(ih[:], raw) == len(raw) && len(raw) == len(ih))
 		})
 	}
 	return mux
 }
 
-// page is what the template is given.
+// page is the data of the template.
 type page struct {
 	*Report
 	Uptime    string
 	Home      string
 	Week      bool
 	Charts    []chart
-	Protocols []slice
-	Families  []slice
-	Programs  []slice
+	Protocols []share
+	Families  []share
+	Programs  []share
 	ShowNames bool
 	Hidden    bool
-	More      int // torrents that are not listed
+	More      int // number of active torrents that are not listed
 }
 
-// slice is a part of a whole, for a bar.
-type slice struct {
+// share is N of All, shown as a bar.
+type share struct {
 	Class, Name string
 	N           uint64
 	All         uint64
 }
 
-func (st *Statistics) servePage(w http.ResponseWriter, r *http.Request, s *Server) {
-	p := st.page(st.Report(s), r.URL.Query().Get("past") == "week")
+func (st *Statistics) servePage(w http.ResponseWriter, r *http.Request, t Tracker) {
+	p := st.page(st.Report(t), r.URL.Query().Get("past") == "week")
 	var b bytes.Buffer
 	if err := statsTemplate.Execute(&b, p); err != nil {
-		s.log.Error("the statistics page failed", "err", err)
+		st.opts.Log.Error("the statistics page failed", "err", err)
 		http.Error(w, "the statistics page failed: see the log", http.StatusInternalServerError)
 		return
 	}
@@ -118,7 +111,7 @@ func (st *Statistics) servePage(w http.ResponseWriter, r *http.Request, s *Serve
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("Cache-Control", "no-store")
-	_, _ = b.WriteTo(w) // the client may have gone
+	_, _ = b.WriteTo(w) // an error means that the client has disconnected
 }
 
 func (st *Statistics) page(r *Report, week bool) *page {
@@ -132,24 +125,24 @@ func (st *Statistics) page(r *Report, week bool) *page {
 		newChart("Peers", "", past, count,
 			layer{"seed", "Seeds", func(p *Point) float64 { return float64(p.Seeders) }},
 			layer{"leech", "Downloading", func(p *Point) float64 { return float64(p.Leechers) }}),
-		newChart("Announces", "", calm(past, 3), perSecond,
+		newChart("Announces", "", smooth(past, 3), perSecond,
 			layer{"udp", "UDP", func(p *Point) float64 { return float64(p.UDP) / p.Seconds }},
 			layer{"http", "HTTP", func(p *Point) float64 { return float64(p.HTTP) / p.Seconds }}),
-		newChart("Completed", "in an hour", calm(past, hour), count,
+		newChart("Completed", "in an hour", smooth(past, hour), count,
 			layer{"done", "Completed", func(p *Point) float64 { return float64(p.Completed) }}),
 	}
-	p.Protocols = []slice{{"udp", "UDP", r.Announces.UDP, r.Announces.All}, {"http", "HTTP", r.Announces.HTTP, r.Announces.All}}
+	p.Protocols = []share{{"udp", "UDP", r.Announces.UDP, r.Announces.All}, {"http", "HTTP", r.Announces.HTTP, r.Announces.All}}
 	six, all := uint64(r.Peers.IPv6), uint64(r.Peers.IPv4+r.Peers.IPv6)
-	p.Families = []slice{{"four", "IPv4", uint64(r.Peers.IPv4), all}, {"six", "IPv6", six, all}}
+	p.Families = []share{{"four", "IPv4", uint64(r.Peers.IPv4), all}, {"six", "IPv6", six, all}}
 	total := uint64(0)
 	for _, c := range r.Clients {
 		total += c.Announces
 	}
 	const programs = 7
-	rest := slice{"other", "others", 0, total}
+	rest := share{"other", "others", 0, total}
 	for i, c := range r.Clients {
 		if i < programs && c.Name != "other" {
-			p.Programs = append(p.Programs, slice{"client", c.Name, c.Announces, total})
+			p.Programs = append(p.Programs, share{"client", c.Name, c.Announces, total})
 		} else {
 			rest.N += c.Announces
 		}
@@ -161,24 +154,24 @@ func (st *Statistics) page(r *Report, week bool) *page {
 	return p
 }
 
-func (st *Statistics) serveJSON(w http.ResponseWriter, s *Server) {
+func (st *Statistics) serveJSON(w http.ResponseWriter, t Tracker) {
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
 	h.Set("Cache-Control", "no-store")
 	h.Set("Access-Control-Allow-Origin", "*")
 	e := json.NewEncoder(w)
 	e.SetIndent("", "  ")
-	_ = e.Encode(st.Report(s)) // the client may have gone
+	_ = e.Encode(st.Report(t)) // an error means that the client has disconnected
 }
 
-// serveTorrent serves the .torrent file of a torrent that is allowed.
-func serveTorrent(w http.ResponseWriter, r *http.Request, s *Server, ih spate.InfoHash, ok bool) {
-	note, known := s.Note(ih)
-	if !ok || !known || note.Torrent == "" {
+// serveTorrent serves the .torrent file of an allowed torrent. valid reports whether the
+// request has an info-hash.
+func serveTorrent(w http.ResponseWriter, r *http.Request, t Tracker, ih spate.InfoHash, valid bool) {
+	if !valid {
 		http.NotFound(w, r)
 		return
 	}
-	b, err := s.torrentFile(ih, note.Torrent)
+	name, b, err := t.TorrentFile(ih)
 	if err != nil {
 		http.NotFound(w, r)
 		return
@@ -186,36 +179,11 @@ func serveTorrent(w http.ResponseWriter, r *http.Request, s *Server, ih spate.In
 	h := w.Header()
 	h.Set("Content-Type", "application/x-bittorrent")
 	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": filepath.Base(note.Torrent)}))
+	h.Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": name}))
 	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(b))
 }
 
-// torrentFile reads the .torrent file of a torrent. One in the allowed directory has
-// to be of that torrent still; another one was named by the caller of Allow.
-func (s *Server) torrentFile(ih spate.InfoHash, path string) ([]byte, error) {
-	rel, err := filepath.Rel(s.opts.AllowedDir, path)
-	if s.opts.AllowedDir == "" || err != nil || !filepath.IsLocal(rel) {
-		return folder.ReadNamed(path, maxTorrentFile)
-	}
-	in, err := s.openDir()
-	if err != nil {
-		return nil, err
-	}
-	defer in.Close()
-	b, err := in.ReadFile(rel, maxTorrentFile)
-	if err != nil {
-		return nil, err
-	}
-	m, err := metainfo.Parse(b)
-	if err != nil {
-		return nil, err
-	}
-	if !slices.Contains(hashesOf(m), ih) {
-		return nil, errors.New("it is another torrent now")
-	}
-	return b, nil
-}
-
+// number converts the numbers in a template to float64.
 func number(n any) float64 {
 	switch n := n.(type) {
 	case int:
@@ -239,7 +207,7 @@ func ratio(part, all float64) float64 {
 	return part / all
 }
 
-// percent writes a share; what is little is not nothing.
+// percent formats a ratio as a percentage. It rounds neither to 0 % nor to 100 %.
 func percent(part, all float64) string {
 	switch p := 100 * ratio(part, all); {
 	case p > 0 && p < 1:
@@ -251,7 +219,7 @@ func percent(part, all float64) string {
 	}
 }
 
-// uptime writes how long the tracker has been running.
+// uptime formats the time for which the tracker has been running.
 func uptime(d time.Duration) string {
 	switch {
 	case d < time.Hour:

@@ -1,4 +1,4 @@
-package trackerserver
+package trackerstats
 
 import (
 	"encoding/json"
@@ -16,37 +16,40 @@ import (
 	"time"
 
 	"spate"
+	"spate/metainfo"
 	"spate/tracker"
 	"spate/tracker/swarm"
+	"spate/tracker/trackerserver"
 )
 
-// told is a tracker whose statistics are tested, with a clock of its own.
-type told struct {
+// fixture is a tracker with statistics and a clock.
+type fixture struct {
 	t   *testing.T
 	now time.Time
 	st  *Statistics
-	s   *Server
+	s   *trackerserver.Server
 }
 
-func newTold(t *testing.T, o StatsOptions) *told {
+// newFixture returns a tracker without peers.
+func newFixture(t *testing.T, o Options) *fixture {
 	t.Helper()
-	u := &told{t: t, now: time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)}
+	u := &fixture{t: t, now: time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)}
 	clock := func() time.Time { return u.now }
 	o.Now = clock
-	u.st = NewStatistics(o)
+	u.st = New(o)
 	table, err := swarm.New(swarm.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { table.Close() })
-	if u.s, err = New(table, Options{Now: clock, Observe: u.st.Observe}); err != nil {
+	if u.s, err = trackerserver.New(table, trackerserver.Options{Now: clock, Observers: []func(*tracker.Observation){u.st.Observe}}); err != nil {
 		t.Fatal(err)
 	}
 	return u
 }
 
-// announce tells the tracker of a peer, and fails where it is refused.
-func (u *told) announce(ih spate.InfoHash, from, id, more string) {
+// announce announces a peer, and fails the test if it is refused.
+func (u *fixture) announce(ih spate.InfoHash, from, id, more string) {
 	u.t.Helper()
 	q := "/announce?compact=1&port=6881&uploaded=0&downloaded=0&info_hash=" + url.QueryEscape(string(ih[:])) +
 		"&peer_id=" + url.QueryEscape(id+strings.Repeat("x", 20-len(id))) + more
@@ -59,14 +62,14 @@ func (u *told) announce(ih spate.InfoHash, from, id, more string) {
 	}
 }
 
-func (u *told) get(path string) *httptest.ResponseRecorder {
+func (u *fixture) get(path string) *httptest.ResponseRecorder {
 	u.t.Helper()
 	w := httptest.NewRecorder()
 	u.st.Handler(u.s).ServeHTTP(w, httptest.NewRequest("GET", path, nil))
 	return w
 }
 
-func (u *told) report() Report {
+func (u *fixture) report() Report {
 	u.t.Helper()
 	var r Report
 	w := u.get("/stats.json")
@@ -78,11 +81,12 @@ func (u *told) report() Report {
 
 const evil = `<script>alert(1)</script> "&'.iso`
 
-// traffic is a torrent with a name, one without, peers of both families.
-func (u *told) traffic() (named, bare spate.InfoHash) {
+// traffic announces peers of both address families to a torrent with a name and to one
+// without.
+func (u *fixture) traffic() (named, bare spate.InfoHash) {
 	u.t.Helper()
 	named, bare = spate.InfoHash{1}, spate.InfoHash{2}
-	if err := u.s.Allow(named, Note{Name: evil, Size: 1000}); err != nil {
+	if err := u.s.Allow(named, tracker.Note{Name: evil, Size: 1000}); err != nil {
 		u.t.Fatal(err)
 	}
 	u.announce(named, "203.0.113.1", "-TR4050-", "&left=0")
@@ -93,8 +97,9 @@ func (u *told) traffic() (named, bare spate.InfoHash) {
 	return named, bare
 }
 
+// TestReport checks the numbers of a report.
 func TestReport(t *testing.T) {
-	u := newTold(t, StatsOptions{ShowNames: true})
+	u := newFixture(t, Options{ShowNames: true})
 	named, bare := u.traffic()
 	r := u.report()
 	if r.Torrents.Active != 2 || r.Torrents.Allowed != 1 || r.Peers.All != 4 || r.Peers.Seeders != 2 || r.Peers.IPv6 != 1 ||
@@ -117,8 +122,9 @@ func TestReport(t *testing.T) {
 	}
 }
 
+// TestNamesAreHidden checks that names, and with HideTorrents also torrents, are not shown.
 func TestNamesAreHidden(t *testing.T) {
-	u := newTold(t, StatsOptions{})
+	u := newFixture(t, Options{})
 	u.traffic()
 	if r := u.report(); r.Busiest[0].Name != "" || r.Busiest[0].Size != 0 || r.Transferred != 0 {
 		t.Errorf("%+v", r.Busiest[0])
@@ -126,7 +132,7 @@ func TestNamesAreHidden(t *testing.T) {
 	if page := u.get("/stats").Body.String(); strings.Contains(page, "alert") || !strings.Contains(page, spate.InfoHash{2}.String()) {
 		t.Error("a name is shown, or no hash")
 	}
-	u = newTold(t, StatsOptions{HideTorrents: true})
+	u = newFixture(t, Options{HideTorrents: true})
 	named, _ := u.traffic()
 	for _, path := range []string{"/stats", "/stats.json", "/metrics"} {
 		if strings.Contains(u.get(path).Body.String(), named.String()) {
@@ -135,12 +141,12 @@ func TestNamesAreHidden(t *testing.T) {
 	}
 }
 
-// TestHybridIsOneRelease: two swarms, one entry.
-func TestHybridIsOneRelease(t *testing.T) {
-	u := newTold(t, StatsOptions{ShowNames: true})
+// TestHybridIsOneEntry checks that the two swarms of a hybrid torrent are one entry.
+func TestHybridIsOneEntry(t *testing.T) {
+	u := newFixture(t, Options{ShowNames: true})
 	v1, v2 := spate.InfoHash{1}, spate.InfoHash{2}
 	for _, p := range [][2]spate.InfoHash{{v1, v2}, {v2, v1}} {
-		if err := u.s.Allow(p[0], Note{Name: "both", Pair: p[1]}); err != nil {
+		if err := u.s.Allow(p[0], tracker.Note{Name: "both", Pair: p[1]}); err != nil {
 			t.Fatal(err)
 		}
 		u.announce(p[0], "203.0.113.1", "-TR4050-", "&left=0")
@@ -152,10 +158,12 @@ func TestHybridIsOneRelease(t *testing.T) {
 	}
 }
 
+// TestPage checks the page and its charts: that it escapes text, has no scripts and no
+// absolute links.
 func TestPage(t *testing.T) {
-	u := newTold(t, StatsOptions{ShowNames: true, Title: "<b>Tracker</b>", Home: "./"})
+	u := newFixture(t, Options{ShowNames: true, Title: "<b>Tracker</b>", Home: "./"})
 	if page := u.get("/stats").Body.String(); !strings.Contains(page, "No torrent has peers yet") || !strings.Contains(page, "The first points come") {
-		t.Error("an empty tracker does not say so")
+		t.Error("the page of a tracker without torrents does not say so")
 	}
 	u.traffic()
 	for range 300 {
@@ -175,7 +183,7 @@ func TestPage(t *testing.T) {
 			}
 		}
 		if strings.Contains(page, `="/`) {
-			t.Errorf("%s: a link from the root, which a proxy may have elsewhere", path)
+			t.Errorf("%s: an absolute link, which is wrong behind a proxy with a prefix", path)
 		}
 		if csp := w.Header().Get("Content-Security-Policy"); !strings.Contains(csp, "default-src 'none'") || strings.Contains(csp, "unsafe") {
 			t.Errorf("policy %q", csp)
@@ -190,14 +198,15 @@ func TestPage(t *testing.T) {
 	}
 }
 
-// The charts go on after a restart, with what is not too old.
+// TestPastIsKept checks that the points of the charts survive a restart, except for those
+// that are too old.
 func TestPastIsKept(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "past.json")
-	u := newTold(t, StatsOptions{})
+	u := newFixture(t, Options{})
 	if err := u.st.LoadPast(path); err != nil {
 		t.Errorf("no file: %v", err)
 	}
-	for range 500 { // more than the minutes that are kept
+	for range 500 { // more than minutePoints
 		u.now = u.now.Add(time.Minute)
 		u.announce(spate.InfoHash{1}, "203.0.113.1", "-TR4050-", "&left=0")
 		u.st.Sample(u.s)
@@ -208,40 +217,41 @@ func TestPastIsKept(t *testing.T) {
 	before := u.report()
 	again := func(later time.Duration) *Statistics {
 		now := u.now.Add(later)
-		st := NewStatistics(StatsOptions{Now: func() time.Time { return now }})
+		st := New(Options{Now: func() time.Time { return now }})
 		if err := st.LoadPast(path); err != nil {
 			t.Fatal(err)
 		}
 		return st
 	}
-	if st := again(0); !slices.Equal(st.series.past(false), before.Past) || !slices.Equal(st.series.past(true), before.Week) {
-		t.Errorf("%d and %d points of %d and %d", len(st.series.past(false)), len(st.series.past(true)), len(before.Past), len(before.Week))
+	if hours, week := again(0).series.points(); !slices.Equal(hours, before.Past) || !slices.Equal(week, before.Week) {
+		t.Errorf("%d and %d points of %d and %d", len(hours), len(week), len(before.Past), len(before.Week))
 	}
 	st := again(time.Hour)
-	if n := len(st.series.past(false)); n != minutePoints-60 {
-		t.Errorf("an hour later: %d points", n)
+	if hours, _ := st.series.points(); len(hours) != minutePoints-60 {
+		t.Errorf("an hour later: %d points", len(hours))
 	}
 	for i := range 2 * minutePoints {
-		st.series.sample(u.now.Add(time.Hour+time.Duration(i+1)*time.Minute), &swarm.Totals{}, &Counts{})
+		st.series.sample(u.now.Add(time.Hour+time.Duration(i+1)*time.Minute), &swarm.Totals{}, &tracker.Counts{})
 	}
-	if past := st.series.past(false); len(past) != minutePoints || !slices.IsSortedFunc(past, func(a, b Point) int { return a.Time.Compare(b.Time) }) {
+	if past, _ := st.series.points(); len(past) != minutePoints || !slices.IsSortedFunc(past, func(a, b Point) int { return a.Time.Compare(b.Time) }) {
 		t.Errorf("%d points after many more, or not in order", len(past))
 	}
-	if st := again(-time.Hour); len(st.series.past(false)) != minutePoints-60 {
+	if hours, _ := again(-time.Hour).series.points(); len(hours) != minutePoints-60 {
 		t.Error("points of the future are shown")
 	}
 	for _, text := range []string{"{", `{"minutes":1}`, strings.Repeat(" ", maxPast+1)} {
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if NewStatistics(StatsOptions{}).LoadPast(path) == nil {
+		if New(Options{}).LoadPast(path) == nil {
 			t.Errorf("%.20q is no error", text)
 		}
 	}
 }
 
+// TestMetrics checks the values and the format of the metrics.
 func TestMetrics(t *testing.T) {
-	u := newTold(t, StatsOptions{ShowNames: true, MetricsTorrents: 1})
+	u := newFixture(t, Options{ShowNames: true, MetricsTorrents: 1})
 	u.traffic()
 	w := u.get("/metrics")
 	body := w.Body.String()
@@ -259,7 +269,7 @@ func TestMetrics(t *testing.T) {
 	if n := strings.Count(body, "spate_tracker_torrent_downloads{"); n != 1 {
 		t.Errorf("%d torrents have metrics of their own", n)
 	}
-	// Every line is a comment or a sample, and counters are named as such.
+	// Each line is a comment or a sample, and the names of counters end in _total.
 	line := regexp.MustCompile(`^(#.*|[a-z_]+(\{.*\})? [-+0-9.eInfNa]+)$`)
 	for _, l := range strings.Split(strings.TrimSpace(body), "\n") {
 		if !line.MatchString(l) {
@@ -271,22 +281,22 @@ func TestMetrics(t *testing.T) {
 	}
 }
 
-// TestTorrentFiles: the .torrent of what is allowed, and of nothing else.
+// TestTorrentFiles checks that only the .torrent files of allowed torrents are served.
 func TestTorrentFiles(t *testing.T) {
 	dir := t.TempDir()
 	file, big := filepath.Join(dir, "a b.torrent"), filepath.Join(dir, "big.torrent")
 	if err := os.WriteFile(file, []byte("d4:infode"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(big, make([]byte, maxTorrentFile+1), 0o600); err != nil {
+	if err := os.WriteFile(big, make([]byte, metainfo.MaxSize+1), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	u := newTold(t, StatsOptions{AllowGet: true})
+	u := newFixture(t, Options{AllowGet: true})
 	named, bare := u.traffic()
 	var gone, large spate.InfoHash
 	gone[0], large[0] = 3, 4
 	for ih, path := range map[spate.InfoHash]string{named: file, gone: filepath.Join(dir, "gone"), large: big} {
-		if err := u.s.Allow(ih, Note{Torrent: path}); err != nil {
+		if err := u.s.Allow(ih, tracker.Note{Torrent: path}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -310,14 +320,15 @@ func TestTorrentFiles(t *testing.T) {
 		}
 	}
 	if w := u.get("/stats"); !strings.Contains(w.Body.String(), `"stats/torrent/`+named.String()+".torrent") {
-		t.Error("the page does not link it")
+		t.Error("the page has no link to the .torrent file")
 	}
-	off := newTold(t, StatsOptions{})
+	off := newFixture(t, Options{})
 	if w := off.get("/stats/torrent/" + named.String() + ".torrent"); w.Code != http.StatusNotFound {
 		t.Errorf("served without AllowGet: %d", w.Code)
 	}
 }
 
+// TestClientMarks checks the styles of peer ids.
 func TestClientMarks(t *testing.T) {
 	for id, want := range map[string]string{
 		"-TR4050-abcdefghijkl":                     "Transmission 4.0.5",
@@ -336,14 +347,15 @@ func TestClientMarks(t *testing.T) {
 	}
 }
 
-// TestClientsAreBounded: made-up marks cannot fill memory, nor hide the others.
-func TestClientsAreBounded(t *testing.T) {
+// TestClientsAreLimited checks that any number of marks takes a fixed amount of memory, that
+// all announces are counted, and that the window advances.
+func TestClientsAreLimited(t *testing.T) {
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	c := newClientCounts(now)
 	for i := range 100_000 {
 		var id spate.PeerID
 		copy(id[:], fmt.Sprintf("-%c%c%04d-", 'A'+i%26, 'A'+i/26%26, i/676%10_000))
-		c.now.Load().add(clientMark(&id))
+		c.current.Load().add(clientMark(&id))
 	}
 	n, sum := 0, uint64(0)
 	for _, s := range c.shares() {
@@ -353,21 +365,23 @@ func TestClientsAreBounded(t *testing.T) {
 	if n > clientSlots+1 || sum != 100_000 {
 		t.Errorf("%d clients, %d announces", n, sum)
 	}
-	c.turn(now.Add(time.Hour), time.Hour)
-	c.turn(now.Add(2*time.Hour), time.Hour)
+	c.advance(now.Add(time.Hour), time.Hour)
+	c.advance(now.Add(2*time.Hour), time.Hour)
 	if len(c.shares()) != 0 {
-		t.Error("the window does not move")
+		t.Error("the window does not advance")
 	}
 }
 
+// TestObserveAllocatesNothing protects the path of an announce.
 func TestObserveAllocatesNothing(t *testing.T) {
-	st := NewStatistics(StatsOptions{})
-	o := &Observation{Request: &tracker.AnnounceRequest{PeerID: spate.NewPeerID()}}
+	st := New(Options{})
+	o := &tracker.Observation{Request: &tracker.AnnounceRequest{PeerID: spate.NewPeerID()}}
 	if n := testing.AllocsPerRun(100, func() { st.Observe(o) }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
 }
 
+// TestLabels checks the numbers in charts.
 func TestLabels(t *testing.T) {
 	for v, want := range map[float64]string{0: "0", 7: "7", 0.5: "0.5", 1234: "1,234", 123456: "123k", 2_500_000: "2.5M", 3e9: "3G"} {
 		if got := count(v); got != want {
@@ -386,7 +400,7 @@ func TestLabels(t *testing.T) {
 	}
 }
 
-// TestDashboard: the Grafana dashboard asks for metrics that there are.
+// TestDashboard checks that all metrics in the Grafana dashboard exist.
 func TestDashboard(t *testing.T) {
 	b, err := os.ReadFile("../../packaging/grafana/spate-tracker.json")
 	if err != nil {
@@ -395,7 +409,7 @@ func TestDashboard(t *testing.T) {
 	if !json.Valid(b) {
 		t.Fatal("not JSON")
 	}
-	u := newTold(t, StatsOptions{MetricsTorrents: 5})
+	u := newFixture(t, Options{MetricsTorrents: 5})
 	u.traffic()
 	metrics := u.get("/metrics").Body.String()
 	names := regexp.MustCompile(`(spate_tracker|process)_[a-z_]+`).FindAllString(string(b), -1)
@@ -409,7 +423,7 @@ func TestDashboard(t *testing.T) {
 	}
 }
 
-// unread is a client that does not read: writing to it waits until it is read.
+// unread is a response to a client that does not read: Write waits for reads.
 type unread struct {
 	*httptest.ResponseRecorder
 	reads chan struct{}
@@ -420,7 +434,8 @@ func (u unread) Write(p []byte) (int, error) {
 	return u.ResponseRecorder.Write(p)
 }
 
-// A client that does not read the metrics takes up none of the few requests at once.
+// TestUnreadMetrics checks that the handler of the metrics returns although the client does
+// not read.
 func TestUnreadMetrics(t *testing.T) {
 	done := make(chan struct{})
 	h := buffered(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -435,10 +450,24 @@ func TestUnreadMetrics(t *testing.T) {
 		h.ServeHTTP(u, httptest.NewRequest("GET", "/metrics", nil))
 		close(answered)
 	}()
-	<-done // although nothing was read
+	<-done // nothing was read yet
 	close(u.reads)
 	<-answered
 	if u.Code != http.StatusTeapot || u.Body.String() != "metrics" || u.Header().Get("X-Test") != "1" {
 		t.Errorf("%d %q %v", u.Code, u.Body, u.Header())
+	}
+}
+
+// TestLostEntriesAreInTheMetrics checks Options.LogLost.
+func TestLostEntriesAreInTheMetrics(t *testing.T) {
+	lost := func() (dropped, failed uint64) { return 2, 1 }
+	body := newFixture(t, Options{LogLost: lost}).get("/metrics").Body.String()
+	for _, want := range []string{`spate_tracker_log_lost_total{reason="slow"} 2`, `spate_tracker_log_lost_total{reason="failed"} 1`} {
+		if !strings.Contains(body, want+"\n") {
+			t.Errorf("no %s", want)
+		}
+	}
+	if body := newFixture(t, Options{}).get("/metrics").Body.String(); strings.Contains(body, "log_lost_total") {
+		t.Error("a tracker without a log has the metric")
 	}
 }

@@ -1,4 +1,4 @@
-package trackerserver
+package trackerlog
 
 import (
 	"bytes"
@@ -10,14 +10,14 @@ import (
 	"sync"
 )
 
-// rotated is a file of lines that becomes the first of its older files when it
-// has its size. It is safe for concurrent use.
+// rotated is a file of lines. When it has reached its maximum size, it is renamed to
+// PATH.1, and a new file is created. It is safe for concurrent use.
 type rotated struct {
 	path    string
-	maxSize int64
-	keep    int // older files
+	maxSize int64 // in bytes
+	keep    int   // number of older files
 
-	mu   sync.Mutex // guards what follows
+	mu   sync.Mutex // guards the fields below
 	file *os.File
 	size int64
 }
@@ -35,14 +35,15 @@ func (f *rotated) open() error {
 	return f.mend()
 }
 
-// mend ends a line that a crash tore, so that it does not spoil the next.
+// mend ends an incomplete last line, which a crash has left, so that it does not damage
+// the next one.
 func (f *rotated) mend() error {
 	if f.size == 0 {
 		return nil
 	}
 	r, err := os.Open(f.path)
 	if err != nil {
-		return nil // a log that may only be written: a line may be lost
+		return nil // the log may not be read: the next line may be lost
 	}
 	defer r.Close()
 	var last [1]byte
@@ -54,8 +55,8 @@ func (f *rotated) mend() error {
 	return err
 }
 
-// write appends lines, to the next file where this one is full, and returns how
-// many were lost because the file cannot be written.
+// write appends lines, and rotates the file when it is full. It returns the number of
+// lines that were lost because writing failed.
 func (f *rotated) write(lines []byte) (lost int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -70,7 +71,7 @@ func (f *rotated) write(lines []byte) (lost int) {
 			}
 			continue
 		}
-		if len(part) == 0 { // a line longer than a file, or one that could not be renamed
+		if len(part) == 0 { // the line is longer than a file, or the file could not be renamed
 			part = lines[:bytes.IndexByte(lines, '\n')+1]
 		}
 		w, err := f.file.Write(part)
@@ -83,18 +84,18 @@ func (f *rotated) write(lines []byte) (lost int) {
 	return lost
 }
 
-// cut is the length of the whole lines that room has room for.
-func cut(lines []byte, room int64) int {
-	if int64(len(lines)) <= room {
+// cut returns the length of the complete lines that fit into free bytes.
+func cut(lines []byte, free int64) int {
+	if int64(len(lines)) <= free {
 		return len(lines)
 	}
-	return bytes.LastIndexByte(lines[:max(room, 0)], '\n') + 1
+	return bytes.LastIndexByte(lines[:max(free, 0)], '\n') + 1
 }
 
-// rotate closes the file and renames all, each to the next number. Where that
-// fails the file grows on.
+// rotate closes the file and renames it and the older files, each to the next number.
+// If renaming fails, the file grows beyond its maximum size.
 func (f *rotated) rotate() {
-	f.file.Close() // what was written is written
+	f.file.Close() // the writes have already reported their errors
 	f.file = nil
 	name := func(i int) string {
 		if i == 0 {
@@ -112,12 +113,12 @@ func (f *rotated) rotate() {
 	}
 }
 
-// reopen goes on with a new file at the path.
+// reopen closes the file and opens the one at the path.
 func (f *rotated) reopen() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.file != nil {
-		f.file.Close() // what was written is written
+		f.file.Close() // the writes have already reported their errors
 		f.file = nil
 	}
 	return f.open()
@@ -134,8 +135,8 @@ func (f *rotated) close() error {
 	return err
 }
 
-// ActivityFiles returns the log at path and its older files, the oldest first.
-func ActivityFiles(path string) []string {
+// Files returns the paths of the log at path and of its older files, the oldest first.
+func Files(path string) []string {
 	var files []string
 	for i := 1; ; i++ {
 		name := path + "." + strconv.Itoa(i)
