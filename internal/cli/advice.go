@@ -4,8 +4,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/dustin/go-humanize"
-
+	"spate/internal/units"
 	"spate/maker"
 	"spate/metainfo"
 )
@@ -16,7 +15,7 @@ func advice(m *metainfo.MetaInfo) []string {
 	var list []string
 	say := func(format string, args ...any) { list = append(list, fmt.Sprintf(format, args...)) }
 	i := &m.Info
-	length := humanize.IBytes(uint64(i.PieceLength))
+	length := units.BinaryBytes(i.PieceLength)
 	if i.Format() == metainfo.V2 {
 		say("v2 only: Transmission, aria2, rtorrent and browsers cannot fetch it; a hybrid serves all")
 	}
@@ -27,13 +26,13 @@ func advice(m *metainfo.MetaInfo) []string {
 		say("pieces of %s: browsers give up on fetching one from a web seed over a slow line", length)
 	}
 	if data, pads := i.DataLength(), padding(i); pads > data && i.PieceLength > maker.MinPieceLength {
-		say("%s of padding for %s of data: a smaller piece length spares clients that do not know it", humanize.IBytes(uint64(pads)), humanize.IBytes(uint64(data)))
+		say("%s of padding for %s of data: a smaller piece length spares clients that do not know it", units.BinaryBytes(pads), units.BinaryBytes(data))
 	}
 	if i.Private && len(m.AnnounceList) == 0 {
 		say("private, and no tracker: nobody can find peers")
 	}
 	if n := unportable(i); n > 0 {
-		say("names that Windows cannot store: %s", plural(n, "file"))
+		say("names that Windows cannot store: %s", units.Plural(n, "file"))
 	}
 	return list
 }

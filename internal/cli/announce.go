@@ -8,6 +8,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"spate"
+	"spate/internal/fault"
+	"spate/internal/termsafe"
 	"spate/tracker"
 	"spate/tracker/trackerclient"
 )
@@ -73,14 +75,14 @@ func (a *app) announce(ctx context.Context, url, hash string, opt announceOption
 	}
 	event, err := tracker.ParseEvent(name)
 	if err != nil {
-		return usagef("--event: %w", err)
+		return fault.Usagef("--event: %w", err)
 	}
 	if opt.port == 0 {
-		return usagef("--peer-port 0: a peer has a port")
+		return fault.Usagef("--peer-port 0: a peer has a port")
 	}
 	c, err := trackerclient.New(trackerclient.Options{LocalAddr: opt.bind.Addr, Timeout: opt.timeout})
 	if err != nil {
-		return usagef("%w", err)
+		return fault.Usagef("%w", err)
 	}
 	defer c.Close()
 	req := &tracker.AnnounceRequest{
@@ -95,14 +97,14 @@ func (a *app) announce(ctx context.Context, url, hash string, opt announceOption
 	if !opt.stay && event != tracker.EventStopped {
 		req.Event, req.NumWant = tracker.EventStopped, 0
 		if _, err := c.Announce(ctx, url, req); err != nil {
-			a.warnf("the announce could not be taken back: %v", err)
+			a.Warnf("the announce could not be taken back: %v", err)
 		}
 	}
 	return a.printAnnounce(url, ih, took, resp)
 }
 
 func (a *app) printAnnounce(url string, ih spate.InfoHash, took time.Duration, r *tracker.AnnounceResponse) error {
-	if a.json {
+	if a.JSON {
 		out := announceResult{
 			URL: url, InfoHash: ih.String(), Millis: float64(took.Microseconds()) / 1000,
 			Interval: int64(r.Interval.Seconds()), MinInterval: int64(r.MinInterval.Seconds()),
@@ -115,7 +117,7 @@ func (a *app) printAnnounce(url string, ih spate.InfoHash, took time.Duration, r
 		for _, p := range r.Peers {
 			out.Peers = append(out.Peers, p.String())
 		}
-		return a.printJSON(out)
+		return a.PrintJSON(out)
 	}
 	s := fmt.Sprintf("%s seeds, %s leechers, %s downloaded; answered in %s\n",
 		count(r.Complete), count(r.Incomplete), count(r.Downloaded), took.Round(100*time.Microsecond))
@@ -125,7 +127,7 @@ func (a *app) printAnnounce(url string, ih spate.InfoHash, took time.Duration, r
 	}
 	s += "\n"
 	if r.Warning != "" {
-		s += "the tracker warns: " + escape(r.Warning) + "\n"
+		s += "the tracker warns: " + termsafe.Line(r.Warning) + "\n"
 	}
 	if r.ExternalIP.IsValid() {
 		s += "it sees this machine at " + r.ExternalIP.String() + "\n"
@@ -134,7 +136,7 @@ func (a *app) printAnnounce(url string, ih spate.InfoHash, took time.Duration, r
 	for _, p := range r.Peers {
 		s += "  " + p.String() + "\n"
 	}
-	return a.printf("%s", s)
+	return a.Printf("%s", s)
 }
 
 // known is n for JSON, nil where the tracker did not say.
@@ -160,7 +162,7 @@ func parseHash(s string) (spate.InfoHash, error) {
 	}
 	h, err := spate.ParseInfoHash(s)
 	if err != nil {
-		return h, usageHint("spate show X.torrent prints the info-hash of a torrent", "%w", err)
+		return h, fault.UsageHint("spate show X.torrent prints the info-hash of a torrent", "%w", err)
 	}
 	return h, nil
 }

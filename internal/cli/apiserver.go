@@ -25,7 +25,7 @@ func (d *serveDaemon) serveAPI(ctx context.Context, socket string, part func(fun
 		return err
 	}
 	part(func(ctx context.Context) error {
-		return d.app.serveStream(ctx, l, api.NewServer(d, api.ServerOptions{Log: d.app.log}))
+		return d.app.serveStream(ctx, l, api.NewServer(d, api.ServerOptions{Log: d.app.Log}))
 	})
 	if d.opt.apiListen == "" {
 		return nil
@@ -41,21 +41,21 @@ func (d *serveDaemon) serveAPI(ctx context.Context, socket string, part func(fun
 	}
 	check := func(token []byte) bool {
 		if err := tokens.Reload(); err != nil { // one may have been made, or taken back
-			d.app.log.Error("the tokens of the API cannot be read: nobody is let in", "err", err)
+			d.app.Log.Error("the tokens of the API cannot be read: nobody is let in", "err", err)
 			return false
 		}
 		_, ok := tokens.Check(token)
 		return ok
 	}
-	h := api.NewServer(d, api.ServerOptions{Token: check, Hosts: append(slices.Clone(d.opt.hosts), d.base.Hostname()), Log: d.app.log})
+	h := api.NewServer(d, api.ServerOptions{Token: check, Hosts: append(slices.Clone(d.opt.hosts), d.base.Hostname()), Log: d.app.Log})
 	listener := d.node.server.Bound(s.http)
 	if d.node.tls != nil {
 		listener = tls.NewListener(listener, d.node.tls)
 	} else if !s.httpAddr().Addr().IsLoopback() {
-		d.app.warnf("the API on %s is not encrypted: who listens on the way learns the token", s.httpAddr())
+		d.app.Warnf("the API on %s is not encrypted: who listens on the way learns the token", s.httpAddr())
 	}
 	d.apiAddr = s.httpAddr().String()
-	d.app.notef("API at %s, with a token", d.apiAddr)
+	d.app.Notef("API at %s, with a token", d.apiAddr)
 	part(func(ctx context.Context) error { return d.app.serveStream(ctx, listener, h) })
 	return nil
 }

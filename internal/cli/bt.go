@@ -9,7 +9,9 @@ import (
 	"github.com/spf13/pflag"
 
 	"spate"
+	"spate/internal/fault"
 	"spate/internal/legacy"
+	"spate/internal/termsafe"
 )
 
 // btCmd is "spate bt NAME ...": a program of 2005 without a link of its name.
@@ -32,7 +34,7 @@ link to spate with the program's name does the same. NAME --help lists options.`
 	}
 	cmd.Args = need(1, -1, "the NAME of a program")
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
-		return usageHint("spate bt --help lists them", "there is no program %q", args[0])
+		return fault.UsageHint("spate bt --help lists them", "there is no program %q", args[0])
 	}
 	return cmd
 }
@@ -47,25 +49,25 @@ type toolRun struct {
 
 // tool runs a program of 2005 with its own arguments.
 func (a *app) tool(ctx context.Context, t *legacy.Tool, argv []string) error {
-	a.setLevel()
+	a.SetLevel()
 	a.started.Store(true)
 	switch {
 	case len(argv) == 1 && (argv[0] == "--help" || argv[0] == "-h"):
-		return a.printf("%s", t.Usage())
+		return a.Printf("%s", t.Usage())
 	case len(argv) == 1 && argv[0] == "--version":
-		return a.printf("%s (spate %s)\n", t.Name, spate.Version)
+		return a.Printf("%s (spate %s)\n", t.Name, spate.Version)
 	case t.Instead != "":
-		return fail(CodeFailed, "", "%s: %s", t.Name, t.Instead)
+		return fault.New(fault.Failed, "", "%s: %s", t.Name, t.Instead)
 	case len(argv) == 0:
-		io.WriteString(a.console, t.Usage())
-		return &Error{Code: CodeUsage}
+		io.WriteString(a.Stderr(), t.Usage())
+		return &fault.Error{Code: fault.Usage}
 	}
 	v, args, notes, err := t.Parse(argv)
 	if err != nil {
-		return usageHint(t.Name+" --help lists the options", "%s: %w", t.Name, err)
+		return fault.UsageHint(t.Name+" --help lists the options", "%s: %w", t.Name, err)
 	}
 	for _, n := range notes {
-		a.console.line(t.Name + ": " + escape(n))
+		a.Line(t.Name + ": " + termsafe.Line(n))
 	}
 	r := &toolRun{app: a, tool: t, v: v, args: args}
 	return map[string]func(context.Context) error{
@@ -79,14 +81,14 @@ func (a *app) tool(ctx context.Context, t *legacy.Tool, argv []string) error {
 // print writes to standard output what has the layout of 2005: the texts in it
 // went through escape.
 func (r *toolRun) print(s string) error {
-	r.console.clearBar()
-	_, err := io.WriteString(r.env.Stdout, s)
+	r.ClearBar()
+	_, err := io.WriteString(r.Stdout, s)
 	return err
 }
 
 // usage is an error in the arguments.
 func (r *toolRun) usage(format string, args ...any) error {
-	return usageHint(r.tool.Name+" --help lists the options", r.tool.Name+": "+format, args...)
+	return fault.UsageHint(r.tool.Name+" --help lists the options", r.tool.Name+": "+format, args...)
 }
 
 // flags gives the flags of a verb the defaults and the SPATE_* variables that
@@ -117,14 +119,14 @@ func (r *toolRun) eachFile(ctx context.Context, files []string, f func(path stri
 			if len(files) == 1 {
 				return err
 			}
-			r.warnf("%v", err)
+			r.Warnf("%v", err)
 			if failed++; first == nil {
 				first = err
 			}
 		}
 	}
 	if failed > 0 {
-		return fail(exitCode(first), hintFor(first), "%d of %d files failed", failed, len(files))
+		return fault.New(fault.CodeOf(first), hintFor(first), "%d of %d files failed", failed, len(files))
 	}
 	return nil
 }
@@ -137,7 +139,7 @@ func openText(option, path string, read func(io.Reader) error) error {
 	}
 	defer f.Close()
 	if err := read(f); err != nil {
-		return usageHint("correct "+path, "%s %s: %w", option, path, err)
+		return fault.UsageHint("correct "+path, "%s %s: %w", option, path, err)
 	}
 	return nil
 }

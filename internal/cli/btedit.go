@@ -7,7 +7,9 @@ import (
 	"strings"
 
 	"spate/bencode"
+	"spate/internal/fault"
 	"spate/internal/legacy"
+	"spate/internal/termsafe"
 	"spate/metainfo"
 )
 
@@ -22,7 +24,7 @@ func (r *toolRun) showMetainfo(ctx context.Context) error {
 			return err
 		}
 		info := legacy.Metainfo{
-			File: escape(filepath.Base(path)), InfoHash: m.Hash().String(), Name: escape(m.Info.Name), Comment: escape(m.Comment),
+			File: termsafe.Line(filepath.Base(path)), InfoHash: m.Hash().String(), Name: termsafe.Line(m.Info.Name), Comment: termsafe.Line(m.Comment),
 			Length: m.Info.DataLength(), PieceLength: m.Info.PieceLength, HTTPSeeds: escapeAll(m.HTTPSeeds),
 		}
 		for _, t := range m.AnnounceList {
@@ -32,7 +34,7 @@ func (r *toolRun) showMetainfo(ctx context.Context) error {
 			info.Files = []legacy.File{}
 			for i := range m.Info.Files {
 				if f := &m.Info.Files[i]; !f.Pad() {
-					info.Files = append(info.Files, legacy.File{Path: escape(f.DisplayPath()), Length: f.Length})
+					info.Files = append(info.Files, legacy.File{Path: termsafe.Line(f.DisplayPath()), Length: f.Length})
 				}
 			}
 		}
@@ -43,7 +45,7 @@ func (r *toolRun) showMetainfo(ctx context.Context) error {
 func escapeAll(list []string) []string {
 	var out []string
 	for _, s := range list {
-		out = append(out, escape(s))
+		out = append(out, termsafe.Line(s))
 	}
 	return out
 }
@@ -91,11 +93,11 @@ func appendTiers(tiers [][]string) []byte {
 func (r *toolRun) oldAnnounce(path string, m *metainfo.MetaInfo) error {
 	tiers := m.AnnounceList
 	if len(tiers) == 0 {
-		return r.print("no announce in " + escape(path) + "\n")
+		return r.print("no announce in " + termsafe.Line(path) + "\n")
 	}
-	s := "old announce for " + escape(path) + ": " + escape(tiers[0][0]) + "\n"
+	s := "old announce for " + termsafe.Line(path) + ": " + termsafe.Line(tiers[0][0]) + "\n"
 	if len(tiers) > 1 || len(tiers[0]) > 1 {
-		s += "old announce-list for " + escape(path) + ": " + escape(legacy.JoinTiers(tiers)) + "\n"
+		s += "old announce-list for " + termsafe.Line(path) + ": " + termsafe.Line(legacy.JoinTiers(tiers)) + "\n"
 	}
 	return r.print(s)
 }
@@ -139,7 +141,7 @@ func (r *toolRun) copyAnnounce(ctx context.Context) error {
 		return err
 	}
 	if len(from.AnnounceList) == 0 {
-		return fail(CodeFailed, "", "%s names no tracker", r.args[0])
+		return fault.New(fault.Failed, "", "%s names no tracker", r.args[0])
 	}
 	changes := map[string][]byte{"announce": nil, "announce-list": nil}
 	for key := range changes {
@@ -147,9 +149,9 @@ func (r *toolRun) copyAnnounce(ctx context.Context) error {
 			changes[key] = value
 		}
 	}
-	s := "new announce: " + escape(from.AnnounceList[0][0]) + "\n"
+	s := "new announce: " + termsafe.Line(from.AnnounceList[0][0]) + "\n"
 	if changes["announce-list"] != nil {
-		s += "new announce-list: " + escape(legacy.JoinTiers(from.AnnounceList)) + "\n"
+		s += "new announce-list: " + termsafe.Line(legacy.JoinTiers(from.AnnounceList)) + "\n"
 	}
 	if err := r.print(s); err != nil {
 		return err
@@ -178,7 +180,7 @@ func (r *toolRun) setHTTPSeeds(ctx context.Context) error {
 		if err := change(path, raw, changes); err != nil || len(m.HTTPSeeds) == 0 {
 			return err
 		}
-		return r.print("old http-seed list for " + escape(path) + ": " + escape(strings.Join(m.HTTPSeeds, "|")) + "\n")
+		return r.print("old http-seed list for " + termsafe.Line(path) + ": " + termsafe.Line(strings.Join(m.HTTPSeeds, "|")) + "\n")
 	})
 }
 
@@ -200,5 +202,5 @@ func (r *toolRun) rename(context.Context) error {
 		return err
 	}
 	return r.print(r.tool.Name + " 20021119 - change the suggested filename in a .torrent file\n\n" +
-		"old filename: " + escape(m.Info.Name) + "\nnew filename: " + escape(name) + "\n\ndone.\n\n")
+		"old filename: " + termsafe.Line(m.Info.Name) + "\nnew filename: " + termsafe.Line(name) + "\n\ndone.\n\n")
 }

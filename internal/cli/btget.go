@@ -13,8 +13,11 @@ import (
 	"strings"
 	"time"
 
+	"spate/internal/fault"
 	"spate/internal/folder"
 	"spate/internal/legacy"
+	"spate/internal/running"
+	"spate/internal/termsafe"
 	"spate/metainfo"
 	"spate/torrent"
 	"spate/tracker"
@@ -52,24 +55,24 @@ func (r *toolRun) download(ctx context.Context) error {
 	if err != nil {
 		return hintPlace(err)
 	}
-	defer r.serveRunning(r.stateDir(opt.state), r.tool.Name, sessionSource{c.session})()
+	defer running.Serve(r.stateDir(opt.state), r.tool.Name, running.Source(c.session), r.Log)()
 	j := jobs[0]
 	if err := setPriorities(j.t, prio); err != nil {
 		return r.usage("--priority: %w", err)
 	}
 	if r.tool.Name == "btdownloadcurses" {
-		if r.hasScreen() {
+		if r.HasScreen() {
 			return hintPlace(r.onScreen(ctx, c, j))
 		}
-		r.notef("%s: no terminal for a screen: status blocks instead", r.tool.Name)
+		r.Notef("%s: no terminal for a screen: status blocks instead", r.tool.Name)
 	}
 	return hintPlace(r.follow(ctx, j))
 }
 
 // hintPlace tells of --saveas where the verbs would tell of their flags.
 func hintPlace(err error) error {
-	if exitCode(err) == CodeExists {
-		return hinted(err, "move it away, or name another place with --saveas")
+	if fault.CodeOf(err) == fault.Exists {
+		return fault.WithHint(err, "move it away, or name another place with --saveas")
 	}
 	return err
 }
@@ -248,7 +251,7 @@ func setPriorities(t *torrent.Torrent, prio []torrent.Priority) error {
 
 // onScreen shows the download on a screen until it is stopped.
 func (r *toolRun) onScreen(ctx context.Context, c *client, j *getJob) error {
-	err := r.screen(ctx, r.tool.Name, sessionSource{c.session}, 0)
+	err := r.Screen(ctx, r.tool.Name, running.Source(c.session), 0)
 	st := j.t.Stats()
 	switch {
 	case err != nil:
@@ -286,7 +289,7 @@ func (r *toolRun) follow(ctx context.Context, j *getJob) error {
 				show("Download Failed!")
 				return transferError(err)
 			}
-			j.complete = r.env.Now()
+			j.complete = r.Now()
 			result = nil
 		case <-tick.C:
 		case <-ctx.Done():
@@ -311,7 +314,7 @@ func (r *toolRun) spew(t *torrent.Torrent) string {
 	}
 	var b strings.Builder
 	for _, p := range t.PeerStats() {
-		b.WriteString(legacy.PeerLine(p.Addr, escape(p.Client), p.Incoming, p.DownRate, p.UpRate, p.Have, p.Downloaded, p.Uploaded))
+		b.WriteString(legacy.PeerLine(p.Addr, termsafe.Line(p.Client), p.Incoming, p.DownRate, p.UpRate, p.Have, p.Downloaded, p.Uploaded))
 	}
 	return b.String()
 }
@@ -321,11 +324,11 @@ func (r *toolRun) spew(t *torrent.Torrent) string {
 func statusOf(t *torrent.Torrent, path string, seeded bool) *legacy.Status {
 	st := t.Stats()
 	s := &legacy.Status{
-		Name: escape(st.Name), Path: escape(path), Size: st.BytesTotal, Left: legacy.Unknown, Fraction: 1,
+		Name: termsafe.Line(st.Name), Path: termsafe.Line(path), Size: st.BytesTotal, Left: legacy.Unknown, Fraction: 1,
 		Down: st.DownRate, Up: st.UpRate, Downloaded: st.Downloaded, Uploaded: st.Uploaded, Seeds: st.Seeds, Peers: st.Leechers,
 	}
 	if abs, err := filepath.Abs(path); err == nil {
-		s.Path = escape(abs)
+		s.Path = termsafe.Line(abs)
 	}
 	if st.BytesTotal > 0 {
 		s.Fraction = float64(st.BytesDone) / float64(st.BytesTotal)
@@ -344,7 +347,7 @@ func statusOf(t *torrent.Torrent, path string, seeded bool) *legacy.Status {
 		}
 	case torrent.StateFailed:
 		s.Activity = "stopped"
-		s.Errors = append(s.Errors, escape(message(st.Err)))
+		s.Errors = append(s.Errors, termsafe.Line(fault.Message(st.Err)))
 	case torrent.StateDownloading:
 		if st.Peers == 0 {
 			s.Activity = "connecting to peers"
@@ -354,7 +357,7 @@ func statusOf(t *torrent.Torrent, path string, seeded bool) *legacy.Status {
 	}
 	for _, tr := range st.Trackers {
 		if tr.Err != nil && !errors.Is(tr.Err, context.Canceled) {
-			s.Errors = append(s.Errors, "Problem connecting to tracker - "+escape(clip(message(tr.Err), 300)))
+			s.Errors = append(s.Errors, "Problem connecting to tracker - "+termsafe.Line(termsafe.Clip(fault.Message(tr.Err), 300)))
 		}
 	}
 	return s

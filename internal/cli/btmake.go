@@ -193,13 +193,13 @@ func (r *toolRun) completeOne(ctx context.Context, dir string, k *making) error 
 			}
 		}
 		if e.err == nil {
-			r.notef("%s", e.out)
+			r.Notef("%s", e.out)
 			continue
 		}
 		if first == nil {
 			first = makeError(e.err)
 		} else {
-			r.warnf("%v", e.err)
+			r.Warnf("%v", e.err)
 		}
 	}
 	return first

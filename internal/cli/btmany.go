@@ -13,7 +13,10 @@ import (
 	"sync"
 	"time"
 
+	"spate/internal/fault"
 	"spate/internal/folder"
+	"spate/internal/running"
+	"spate/internal/termsafe"
 	"spate/internal/watch"
 	"spate/metainfo"
 )
@@ -72,17 +75,17 @@ func (r *toolRun) launchMany(ctx context.Context) error {
 	}
 	defer l.close()
 	defer l.client.stop()
-	defer r.serveRunning(r.stateDir(l.opt.state), r.tool.Name, sessionSource{l.client.session})()
+	defer running.Serve(r.stateDir(l.opt.state), r.tool.Name, running.Source(l.client.session), r.Log)()
 	ctx, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	defer cancel()
 	wg.Go(func() { l.watch(ctx) })
 	if r.tool.Name == "btlaunchmanycurses" {
-		if r.hasScreen() {
-			return r.screen(ctx, r.tool.Name+" "+dir, sessionSource{l.client.session}, 0)
+		if r.HasScreen() {
+			return r.Screen(ctx, r.tool.Name+" "+dir, running.Source(l.client.session), 0)
 		}
-		r.notef("%s: no terminal for a screen: status lines instead", r.tool.Name)
+		r.Notef("%s: no terminal for a screen: status lines instead", r.tool.Name)
 	}
 	tick := time.NewTicker(time.Duration(max(0.1, r.v.Float("display_interval")) * float64(time.Second)))
 	defer tick.Stop()
@@ -108,9 +111,9 @@ func (l *launcher) close() {
 
 // say tells what became of a .torrent, as btlaunchmany did.
 func (l *launcher) say(format string, args ...any) {
-	line := "### " + escape(fmt.Sprintf(format, args...))
+	line := "### " + termsafe.Line(fmt.Sprintf(format, args...))
 	if l.tool.Name == "btlaunchmanycurses" {
-		l.console.line(line) // the screen has standard output
+		l.Line(line) // the screen has standard output
 		return
 	}
 	l.print(line + "\n")
@@ -208,7 +211,7 @@ func (l *launcher) scan(ctx context.Context, d *watch.Dirs) error {
 		if t.job, t.err = l.add(ctx, path); t.err == nil {
 			l.say("added %q", path)
 		} else if ctx.Err() == nil {
-			l.say("FAILURE: %s: %s", path, message(t.err))
+			l.say("FAILURE: %s: %s", path, fault.Message(t.err))
 		}
 		l.mu.Lock()
 		l.all[path] = t
@@ -301,7 +304,7 @@ func (l *launcher) lines() string {
 		s := statusOf(t.job.t, t.job.path, true)
 		name := s.Name
 		if l.v.Int("display_path") != 0 {
-			name = escape(path)
+			name = termsafe.Line(path)
 		}
 		b.WriteString(s.Line(name))
 	}

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"spate"
+	"spate/internal/fault"
 	"spate/internal/folder"
 	"spate/internal/legacy"
 	"spate/tracker/trackerserver"
@@ -44,8 +45,8 @@ func (r *toolRun) track(ctx context.Context) error {
 	opt.access = log
 	if v.Int("hupmonitor") != 0 {
 		reopen := func() {
-			if err := log.Reopen(r.env.Now()); err != nil {
-				r.warnf("the log was not opened anew: %v", err)
+			if err := log.Reopen(r.Now()); err != nil {
+				r.Warnf("the log was not opened anew: %v", err)
 			}
 		}
 		r.hangup.Store(&reopen)
@@ -167,7 +168,7 @@ func (r *toolRun) home() (http.Handler, error) {
 
 // trackLog opens the log of announces.
 func (r *toolRun) trackLog() (*legacy.AccessLog, error) {
-	open := func() (io.WriteCloser, error) { return keepOpen{r.env.Stdout}, nil }
+	open := func() (io.WriteCloser, error) { return keepOpen{r.Stdout}, nil }
 	if path := r.v.Text("logfile"); path != "-" && path != "" {
 		open = func() (io.WriteCloser, error) {
 			return os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o644)
@@ -177,7 +178,7 @@ func (r *toolRun) trackLog() (*legacy.AccessLog, error) {
 	if flush < 0 || flush > 3600 {
 		return nil, r.usage("--min_time_between_log_flushes %g: want 0 to 3600 seconds", flush)
 	}
-	return legacy.OpenAccessLog(open, time.Duration(flush*float64(time.Second)), r.env.Now())
+	return legacy.OpenAccessLog(open, time.Duration(flush*float64(time.Second)), r.Now())
 }
 
 // keepOpen is a writer that is not ours to close.
@@ -209,11 +210,11 @@ func (d *dfileMemo) open(n *node) error {
 		return nil
 	}
 	if len(b) > legacy.MaxDFile {
-		return fail(CodeBadData, "name another file with --dfile", "%s is larger than 64 MiB", d.path)
+		return fault.New(fault.BadData, "name another file with --dfile", "%s is larger than 64 MiB", d.path)
 	}
 	completed, err := legacy.ParseDFile(b)
 	if err != nil {
-		return fail(CodeBadData, "it is not written over: name another file with --dfile", "%s was not written by a tracker: %w", d.path, err)
+		return fault.New(fault.BadData, "it is not written over: name another file with --dfile", "%s was not written by a tracker: %w", d.path, err)
 	}
 	for h, c := range completed {
 		if err := n.table.SetCompleted(h, c); err != nil {

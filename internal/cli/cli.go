@@ -63,7 +63,7 @@ func Main(env Env) int {
 	for stopping := (time.Time{}); ; {
 		select {
 		case err := <-done:
-			a.console.clearBar()
+			a.ClearBar()
 			return a.report(err)
 		case s := <-env.Signals:
 			if reopen := a.hangup.Load(); reopen != nil && s == syscall.SIGHUP {
@@ -78,13 +78,13 @@ func Main(env Env) int {
 				if s == syscall.SIGTERM && now.Sub(stopping) < sameSignal {
 					continue
 				}
-				a.console.clearBar()
+				a.ClearBar()
 				return a.killedCode()
 			}
 			stopping = now
 			cancel(&interruptError{signal: s})
 			if a.started.Load() { // the flags are read
-				a.notef("stopping; once more to stop at once")
+				a.Notef("stopping; once more to stop at once")
 			}
 		}
 	}

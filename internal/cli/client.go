@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"spate/internal/fault"
 	"spate/internal/notutp"
 	"spate/lsd"
 	"spate/torrent"
@@ -82,10 +83,10 @@ type client struct {
 // announcer takes the place of a tracker client when it is not nil.
 func (a *app) newClient(f *clientFlags, resume string, announcer func(torrent.Announcer) torrent.Announcer) (*client, error) {
 	if f.peerPort < -1 || f.peerPort > 65535 {
-		return nil, usagef("--peer-port %d: a port is a number from 0 to 65535", f.peerPort)
+		return nil, fault.Usagef("--peer-port %d: a port is a number from 0 to 65535", f.peerPort)
 	}
 	if err := os.MkdirAll(resume, 0o700); err != nil {
-		return nil, hinted(err, "choose another directory with --state DIR")
+		return nil, fault.WithHint(err, "choose another directory with --state DIR")
 	}
 	trk, err := trackerclient.New(trackerclient.Options{LocalAddr: f.bind.Addr, Timeout: f.trackerTimeout})
 	if err != nil {
@@ -96,7 +97,7 @@ func (a *app) newClient(f *clientFlags, resume string, announcer func(torrent.An
 		ann = announcer(trk)
 	}
 	opt := torrent.Options{
-		Announcer: ann, Bind: f.bind.Addr, ResumeDir: resume, Up: int64(f.up), Down: int64(f.down), Log: a.log,
+		Announcer: ann, Bind: f.bind.Addr, ResumeDir: resume, Up: int64(f.up), Down: int64(f.down), Log: a.Log,
 		PeerPort: uint16(max(f.peerPort, 0)), NoPEX: f.noPEX, SeedMode: torrent.SeedMode(f.seedMode),
 	}
 	if f.peerPort < 0 {
@@ -108,7 +109,7 @@ func (a *app) newClient(f *clientFlags, resume string, announcer func(torrent.An
 	s, err := torrent.NewSession(opt)
 	var port *torrent.PortError
 	if errors.As(err, &port) && f.peerPort < 0 && !errors.Is(port.Err, syscall.EADDRNOTAVAIL) {
-		a.warnf("no port from %d to %d is free for peers; taking any other", opt.PeerPort, opt.PeerPortLast)
+		a.Warnf("no port from %d to %d is free for peers; taking any other", opt.PeerPort, opt.PeerPortLast)
 		opt.PeerPort, opt.PeerPortLast = 0, 0
 		s, err = torrent.NewSession(opt)
 	}
@@ -140,7 +141,7 @@ func (a *app) newClient(f *clientFlags, resume string, announcer func(torrent.An
 			beside.Go(func() { utp.Run(ctx) })
 		}
 		if err := s.Run(ctx); err != nil {
-			a.log.Error("the session ended", "err", err)
+			a.Log.Error("the session ended", "err", err)
 		}
 	}()
 	return c, nil
@@ -154,7 +155,7 @@ func (a *app) refuseUTP(f *clientFlags, port uint16) *notutp.Responder {
 	}
 	utp, err := notutp.Listen(f.bind.Addr, port)
 	if err != nil {
-		a.log.Debug("who dials by uTP is not told to take TCP", "err", err)
+		a.Log.Debug("who dials by uTP is not told to take TCP", "err", err)
 		return nil
 	}
 	return utp
@@ -173,11 +174,11 @@ func (a *app) localPeers(f *clientFlags, s *torrent.Session) (*lsd.Service, erro
 	if f.noLSD || s.PeerPort() == 0 {
 		return nil, nil
 	}
-	opt := lsd.Options{Port: s.PeerPort(), Bind: f.bind.Addr, Log: a.log}
+	opt := lsd.Options{Bind: f.bind.Addr, Log: a.Log}
 	if f.lsdGroup != "" {
 		g, err := netip.ParseAddrPort(f.lsdGroup)
 		if err != nil || !g.Addr().IsMulticast() || g.Port() == 0 {
-			return nil, usagef("--lsd-group %s: want a multicast address with a port, such as %v", f.lsdGroup, lsd.Group4)
+			return nil, fault.Usagef("--lsd-group %s: want a multicast address with a port, such as %v", f.lsdGroup, lsd.Group4)
 		}
 		opt.Groups = []netip.AddrPort{g}
 	}

@@ -15,9 +15,12 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
-	"golang.org/x/term"
 
 	"spate"
+	"spate/internal/fault"
+	"spate/internal/term"
+	"spate/internal/termsafe"
+	"spate/internal/units"
 	"spate/maker"
 	"spate/metainfo"
 )
@@ -88,17 +91,17 @@ func (a *app) makerOptions(o *createOptions) (maker.Options, error) {
 		return m, err
 	}
 	m.Nodes, m.Collections, m.NoTailPadding, m.Workers = o.nodes, o.collections, o.noTail, o.jobs
-	m.Like, m.Date = maker.Like(o.like), a.env.Now()
+	m.Like, m.Date = maker.Like(o.like), a.Now()
 	if !slices.Contains([]string{"", "mktorrent", "transmission", "libtorrent"}, o.like) {
-		return m, usagef("--like %s: want mktorrent, transmission or libtorrent", o.like)
+		return m, fault.Usagef("--like %s: want mktorrent, transmission or libtorrent", o.like)
 	}
 	if o.jobs < 0 {
-		return m, usagef("--jobs %d: want 1 or more", o.jobs)
+		return m, fault.Usagef("--jobs %d: want 1 or more", o.jobs)
 	}
 	links := map[string]maker.Links{"keep": maker.LinksKeep, "follow": maker.LinksFollow, "skip": maker.LinksSkip}
 	var ok bool
 	if m.Links, ok = links[o.links]; !ok {
-		return m, usagef("--links %s: want keep, follow or skip", o.links)
+		return m, fault.Usagef("--links %s: want keep, follow or skip", o.links)
 	}
 	for _, n := range o.nodes {
 		if err := checkHostPort("--node", n); err != nil {
@@ -108,15 +111,15 @@ func (a *app) makerOptions(o *createOptions) (maker.Options, error) {
 	for _, s := range o.similar {
 		h, err := spate.ParseInfoHash(s)
 		if err != nil {
-			return m, usagef("--similar: %w", err)
+			return m, fault.Usagef("--similar: %w", err)
 		}
 		m.Similar = append(m.Similar, h)
 	}
 	// For builds that give the same bytes at any time (reproducible-builds.org).
-	if s := a.vars["SOURCE_DATE_EPOCH"]; s != "" {
+	if s := a.Getenv("SOURCE_DATE_EPOCH"); s != "" {
 		var sec int64
 		if _, err := fmt.Sscan(s, &sec); err != nil || sec < 0 {
-			return m, usagef("SOURCE_DATE_EPOCH=%s is not a number of seconds", s)
+			return m, fault.Usagef("SOURCE_DATE_EPOCH=%s is not a number of seconds", s)
 		}
 		m.Date = time.Unix(sec, 0)
 	}
@@ -133,12 +136,12 @@ func (a *app) create(ctx context.Context, path string, opt createOptions) error 
 		return err
 	}
 	switch {
-	case opt.output == "-" && a.json:
-		return usagef("-o - and --json: standard output can hold only one of them")
+	case opt.output == "-" && a.JSON:
+		return fault.Usagef("-o - and --json: standard output can hold only one of them")
 	case path == "-" && (opt.each || opt.filesFrom != ""):
-		return usagef("standard input is a single file: --each and --files-from have no meaning")
+		return fault.Usagef("standard input is a single file: --each and --files-from have no meaning")
 	case path == "-" && o.Name == "":
-		return usageHint("give it one with --name", "a torrent of standard input has no name")
+		return fault.UsageHint("give it one with --name", "a torrent of standard input has no name")
 	case opt.each:
 		return a.createEach(ctx, path, o, &opt)
 	}
@@ -150,13 +153,13 @@ func (a *app) create(ctx context.Context, path string, opt createOptions) error 
 		if err := checkTarget(out, opt.force); err != nil {
 			return err
 		}
-	} else if f, ok := a.env.Stdout.(*os.File); ok && term.IsTerminal(int(f.Fd())) && !opt.force {
-		return usageHint("write it to a file with -o, or pipe it on", "a .torrent would garble the terminal")
+	} else if a.StdoutIsTerminal() && !opt.force {
+		return fault.UsageHint("write it to a file with -o, or pipe it on", "a .torrent would garble the terminal")
 	}
 	m, err := a.makeOne(ctx, path, o)
 	var name *maker.NameError
 	if errors.As(err, &name) && o.Name != "" && name.Path == o.Name {
-		return usagef("--name: %w", err)
+		return fault.Usagef("--name: %w", err)
 	}
 	if err != nil {
 		return makeError(err)
@@ -166,7 +169,7 @@ func (a *app) create(ctx context.Context, path string, opt createOptions) error 
 		return err
 	}
 	if out == "-" {
-		_, err := a.env.Stdout.Write(b)
+		_, err := a.Stdout.Write(b)
 		return err
 	}
 	if err := writeTarget(out, b, opt.force); err != nil {
@@ -202,47 +205,57 @@ func (a *app) makeOne(ctx context.Context, path string, o maker.Options) (*metai
 	if label == "" {
 		label = filepath.Base(path)
 	}
-	bar := a.newProgress("hashing " + label)
-	defer bar.finish()
-	o.Progress = bar.hashing
+	bar := a.NewProgress("hashing " + label)
+	defer bar.Finish()
+	o.Progress = hashing(bar)
 	if path != "-" {
 		return maker.Make(ctx, path, o)
 	}
 	size := int64(-1)
-	if f, ok := a.env.Stdin.(*os.File); ok {
+	if f, ok := a.Stdin.(*os.File); ok {
 		if fi, err := f.Stat(); err == nil && fi.Mode().IsRegular() {
 			if at, err := f.Seek(0, io.SeekCurrent); err == nil {
 				size = fi.Size() - at
 			}
 		}
 	}
-	return maker.MakeReader(ctx, a.env.Stdin, size, o)
+	return maker.MakeReader(ctx, a.Stdin, size, o)
+}
+
+// hashing returns a function that shows progress of the maker in bar. It does not show the
+// end, because the result follows at once.
+func hashing(bar *term.Progress) func(maker.Progress) {
+	return func(p maker.Progress) {
+		if p.Done < p.Total || p.Total == 0 && p.Done > 0 {
+			bar.UpdateWith(p.Done, p.Total, p.Rate, "")
+		}
+	}
 }
 
 // torrentBytes returns the file, and warns where readers may refuse it.
 func (a *app) torrentBytes(m *metainfo.MetaInfo) ([]byte, error) {
 	b, err := m.Bytes()
 	if err == nil && len(b) > metainfo.MaxSize {
-		a.warnf("the .torrent has %s, more than many programs accept; larger pieces (--piece-length) make it smaller", humanBytes(int64(len(b))))
+		a.Warnf("the .torrent has %s, more than many programs accept; larger pieces (--piece-length) make it smaller", units.Bytes(int64(len(b))))
 	}
 	return b, err
 }
 
 // printCreated prints the result of create.
 func (a *app) printCreated(m *metainfo.MetaInfo, out string) error {
-	if a.json {
+	if a.JSON {
 		j := torrentToJSON(m)
 		j.Output = out
-		return a.printJSON(j)
+		return a.PrintJSON(j)
 	}
-	s := escape(out) + "\n"
+	s := termsafe.Line(out) + "\n"
 	if h, ok := m.HashV1(); ok {
 		s += "info-hash v1  " + h.String() + "\n"
 	}
 	if h, ok := m.HashV2(); ok {
 		s += "info-hash v2  " + h.String() + "\n"
 	}
-	return a.printf("%s%s\n", s, m.Magnet())
+	return a.Printf("%s%s\n", s, m.Magnet())
 }
 
 // makeError adds what can be done about an error of the maker.
@@ -252,11 +265,11 @@ func makeError(err error) error {
 	var collision *maker.CollisionError
 	switch {
 	case errors.As(err, &pattern), errors.As(err, &length):
-		return &Error{Code: CodeUsage, Err: err}
+		return &fault.Error{Code: fault.Usage, Err: err}
 	case errors.As(err, &collision):
-		return hinted(err, "--exclude leaves files out")
+		return fault.WithHint(err, "--exclude leaves files out")
 	case errors.Is(err, maker.ErrEmpty):
-		return hinted(err, "hidden files count only with --hidden, and others only as --include and --exclude say")
+		return fault.WithHint(err, "hidden files count only with --hidden, and others only as --include and --exclude say")
 	}
 	return err
 }
@@ -267,7 +280,7 @@ func (a *app) readList(name string) ([]string, error) {
 		return nil, nil
 	}
 	const most = 64 << 20
-	r := a.env.Stdin
+	r := a.Stdin
 	if name != "-" {
 		f, err := os.Open(name)
 		if err != nil {

@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"syscall"
 
+	"spate/internal/fault"
 	"spate/internal/folder"
 	"spate/maker"
 	"spate/metainfo"
@@ -37,9 +38,9 @@ type eachEntry struct {
 func (a *app) createEach(ctx context.Context, dir string, o maker.Options, opt *createOptions) error {
 	switch {
 	case o.Name != "":
-		return usagef("--each and --name: every torrent has the name of its entry")
+		return fault.Usagef("--each and --name: every torrent has the name of its entry")
 	case opt.output == "-":
-		return usagef("--each writes several torrents: -o must be a directory")
+		return fault.Usagef("--each writes several torrents: -o must be a directory")
 	}
 	if opt.output != "" {
 		if err := os.MkdirAll(opt.output, 0o777); err != nil {
@@ -57,7 +58,7 @@ func (a *app) createEach(ctx context.Context, dir string, o maker.Options, opt *
 		return err
 	}
 	if len(list) == 0 {
-		return hinted(fmt.Errorf("%s: %w", dir, maker.ErrEmpty), "--each makes a torrent of every entry of a directory")
+		return fault.WithHint(fmt.Errorf("%s: %w", dir, maker.ErrEmpty), "--each makes a torrent of every entry of a directory")
 	}
 	a.makeEach(ctx, list, o)
 	return a.writeEach(ctx, list, opt)
@@ -92,7 +93,7 @@ func (a *app) entries(ctx context.Context, in *folder.Folder, o maker.Options, o
 		}
 		e.size, _, e.err = maker.Measure(ctx, e.name, o)
 		if errors.Is(e.err, maker.ErrEmpty) {
-			a.notef("%s is empty: left out", e.path)
+			a.Notef("%s is empty: left out", e.path)
 			continue
 		}
 		if e.err == nil {
@@ -136,14 +137,14 @@ func (a *app) makeEach(ctx context.Context, list []*eachEntry, o maker.Options) 
 			total += e.size
 		}
 	}
-	bar := a.newProgress(fmt.Sprintf("hashing %d torrents", len(list)))
-	defer bar.finish()
+	bar := a.NewProgress(fmt.Sprintf("hashing %d torrents", len(list)))
+	defer bar.Finish()
 	update := func() {
 		var done int64
 		for _, e := range list {
 			done += e.done.Load()
 		}
-		bar.update(done, total)
+		bar.Update(done, total)
 	}
 	one := func(e *eachEntry, o maker.Options) {
 		o.Progress = func(p maker.Progress) {
@@ -196,7 +197,7 @@ func (a *app) writeEach(ctx context.Context, list []*eachEntry, opt *createOptio
 			}
 		}
 		if e.err != nil {
-			a.warnf("%s", message(e.err))
+			a.Warnf("%s", fault.Message(e.err))
 			failed++
 			if first == nil {
 				first = makeError(e.err)
@@ -208,7 +209,7 @@ func (a *app) writeEach(ctx context.Context, list []*eachEntry, opt *createOptio
 		}
 	}
 	if failed > 0 {
-		return fail(exitCode(first), hintFor(first), "%d of %d torrents were not made", failed, len(list))
+		return fault.New(fault.CodeOf(first), hintFor(first), "%d of %d torrents were not made", failed, len(list))
 	}
 	return nil
 }

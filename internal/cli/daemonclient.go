@@ -9,7 +9,10 @@ import (
 	"strings"
 
 	"spate/internal/api"
+	"spate/internal/fault"
+	"spate/internal/units"
 	"spate/maker"
+	"spate/publish"
 )
 
 // handOver has a daemon that runs with this state directory publish the paths,
@@ -27,31 +30,31 @@ func (a *app) handOver(ctx context.Context, state string, paths []string, opt *p
 	case err != nil:
 		return true, apiError(err)
 	case opt.sign.path != "":
-		return true, usageHint("start spate serve with --sign, or publish with --foreground and another --state", "the spate serve that runs (process %d) signs with its own key", status.PID)
+		return true, fault.UsageHint("start spate serve with --sign, or publish with --foreground and another --state", "the spate serve that runs (process %d) signs with its own key", status.PID)
 	}
 	req, err := opt.request(paths, mk)
 	if err != nil {
 		return true, err
 	}
-	bar := a.newProgress("hashing")
+	bar := a.NewProgress("hashing")
 	err = c.Publish(ctx, req, func(e api.Event) error {
 		switch e.Event {
 		case "progress":
-			bar.updateWith(e.Done, e.Total, e.Rate, filepath.Base(e.Path))
+			bar.UpdateWith(e.Done, e.Total, e.Rate, filepath.Base(e.Path))
 		case "skipped":
-			a.log.Info("left out", "path", e.Path, "why", e.Reason)
+			a.Log.Info("left out", "path", e.Path, "why", e.Reason)
 		case "published":
-			bar.finish()
-			bar = a.newProgress("hashing")
+			bar.Finish()
+			bar = a.NewProgress("hashing")
 			return a.printPublished(publishedEvent(e.Release, status))
 		}
 		return nil
 	})
-	bar.finish()
+	bar.Finish()
 	if err != nil {
 		return true, apiError(err)
 	}
-	a.notef("spate serve, process %d, has %s", status.PID, plural(len(paths), "more release"))
+	a.Notef("spate serve, process %d, has %s", status.PID, units.Plural(len(paths), "more release"))
 	return true, nil
 }
 
@@ -73,12 +76,8 @@ func (o *publishOptions) request(paths []string, mk maker.Options) (api.Publish,
 }
 
 // publishedEvent describes a release of a daemon.
-func publishedEvent(r *api.Release, s api.Status) readyEvent {
-	return readyEvent{
-		Event: "published", Name: r.Name, Path: r.Path, Ref: r.Ref, PageURL: r.PageURL, TorrentURL: r.TorrentURL, Magnet: r.Magnet,
-		InfoHashV1: r.InfoHashV1, InfoHashV2: r.InfoHashV2, InfoHashTwin: r.InfoHashTwin, MagnetTwin: r.MagnetTwin, AnnounceURLs: r.AnnounceURLs,
-		HTTPAddr: s.HTTPAddr, UDPAddr: s.UDPAddr, PeerAddr: s.PeerAddr,
-	}
+func publishedEvent(r *publish.ReleaseInfo, s api.Status) releaseEvent {
+	return releaseEvent{Event: "published", ReleaseInfo: r.Summary(), HTTPAddr: s.HTTPAddr, UDPAddr: s.UDPAddr, PeerAddr: s.PeerAddr}
 }
 
 // apiError is an answer of the daemon with the exit code that goes with it.
@@ -87,12 +86,15 @@ func apiError(err error) error {
 	var e *api.Error
 	switch {
 	case errors.As(err, &none):
-		return fail(CodeNotFound, "start spate serve; --state DIR names the directory of one that has another", "%s%w", none.Error(), quiet{err})
+		return fault.New(fault.NotFound, "start spate serve; --state DIR names the directory of one that has another", "%s%w", none.Error(), fault.Quiet(err))
 	case errors.As(err, &e):
-		code := map[string]int{
-			api.NotFound: CodeNotFound, api.Exists: CodeExists, api.BadRequest: CodeUsage, api.BadData: CodeBadData, api.DiskFull: CodeDiskFull,
+		code, ok := map[string]fault.Code{
+			api.NotFound: fault.NotFound, api.Exists: fault.Exists, api.BadRequest: fault.Usage, api.BadData: fault.BadData, api.DiskFull: fault.DiskFull,
 		}[e.Code]
-		return &Error{Code: max(code, CodeFailed), Err: err, Hint: e.Hint}
+		if !ok {
+			code = fault.Failed
+		}
+		return &fault.Error{Code: code, Err: err, Hint: e.Hint}
 	}
 	return err
 }
@@ -106,13 +108,13 @@ func toAPI(err error) error {
 	if errors.As(err, &e) {
 		return err
 	}
-	code := map[int]string{
-		CodeNotFound: api.NotFound, CodeExists: api.Exists, CodeUsage: api.BadRequest, CodeBadData: api.BadData, CodeDiskFull: api.DiskFull,
-	}[exitCode(err)]
+	code := map[fault.Code]string{
+		fault.NotFound: api.NotFound, fault.Exists: api.Exists, fault.Usage: api.BadRequest, fault.BadData: api.BadData, fault.DiskFull: api.DiskFull,
+	}[fault.CodeOf(err)]
 	if code == "" {
 		code = api.Failed
 	}
-	return &api.Error{Code: code, Message: strings.TrimSpace(message(err)), Hint: hintFor(err)}
+	return &api.Error{Code: code, Message: strings.TrimSpace(fault.Message(err)), Hint: hintFor(err)}
 }
 
 // absolute refuses paths that depend on where a process stands.
@@ -133,7 +135,7 @@ func socketOf(state string) (string, error) {
 	path := filepath.Join(state, api.SocketName)
 	const most = 100 // of sockaddr_un's 104 or 108 bytes
 	if len(path) > most {
-		return "", usageHint("choose a shorter --state DIR", "%s is too long for a socket: %d bytes, and %d can be", path, len(path), most)
+		return "", fault.UsageHint("choose a shorter --state DIR", "%s is too long for a socket: %d bytes, and %d can be", path, len(path), most)
 	}
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) { // of a process that was killed: the state is ours
 		return "", err

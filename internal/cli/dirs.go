@@ -19,12 +19,12 @@ func (a *app) stateDir(dir string) string {
 }
 
 func (a *app) xdg(variable, under string) string {
-	if d := a.vars[variable]; filepath.IsAbs(d) {
+	if d := a.Getenv(variable); filepath.IsAbs(d) {
 		return filepath.Join(d, "spate")
 	}
-	home := a.vars["HOME"]
+	home := a.Getenv("HOME")
 	if home == "" {
-		home = a.vars["USERPROFILE"]
+		home = a.Getenv("USERPROFILE")
 	}
 	if home == "" {
 		home = os.TempDir()

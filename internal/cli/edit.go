@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"spate/internal/fault"
 	"spate/metainfo"
 )
 
@@ -76,10 +77,10 @@ func (a *app) edit(ctx context.Context, paths []string, opt *editOptions) error 
 		return err
 	}
 	if opt.output != "" && len(paths) > 1 {
-		return usagef("-o is one file, and there are %d torrents", len(paths))
+		return fault.Usagef("-o is one file, and there are %d torrents", len(paths))
 	}
 	if opt.given["name"] && len(paths) > 1 {
-		return usagef("--name would give %d torrents one name", len(paths))
+		return fault.Usagef("--name would give %d torrents one name", len(paths))
 	}
 	var first error
 	failed := 0
@@ -94,13 +95,13 @@ func (a *app) edit(ctx context.Context, paths []string, opt *editOptions) error 
 		if len(paths) == 1 {
 			return err
 		}
-		a.warnf("%v", err)
+		a.Warnf("%v", err)
 		if failed++; first == nil {
 			first = err
 		}
 	}
 	if failed > 0 {
-		return fail(exitCode(first), hintFor(first), "%d of %d torrents were not changed", failed, len(paths))
+		return fault.New(fault.CodeOf(first), hintFor(first), "%d of %d torrents were not changed", failed, len(paths))
 	}
 	return nil
 }
@@ -113,7 +114,7 @@ func (o *editOptions) trackers() (func(*metainfo.MetaInfo), error) {
 	}
 	if o.given["announce-from"] {
 		if o.given["announce"] {
-			return nil, usagef("--announce and --announce-from both replace the trackers: give one of them")
+			return nil, fault.Usagef("--announce and --announce-from both replace the trackers: give one of them")
 		}
 		if replace, err = announceFrom(o.announceFrom); err != nil {
 			return nil, err
@@ -192,7 +193,7 @@ func announceFrom(path string) ([][]string, error) {
 	}
 	list, err := tiers(values)
 	if err == nil && len(list) == 0 {
-		return nil, usagef("--announce-from %s: no trackers in it", path)
+		return nil, fault.Usagef("--announce-from %s: no trackers in it", path)
 	}
 	return list, err
 }
@@ -223,7 +224,7 @@ func (a *app) editOne(path string, opt *editOptions, trackers func(*metainfo.Met
 		return err
 	}
 	if changed := !bytes.Equal(before, m.InfoBytes); changed && !opt.rehash {
-		return usageHint("--rehash-info does it", "%s: this changes the info-hash: whoever has the torrent now will not find the new one's peers", path)
+		return fault.UsageHint("--rehash-info does it", "%s: this changes the info-hash: whoever has the torrent now will not find the new one's peers", path)
 	}
 	b, err := m.Bytes()
 	if err != nil {
@@ -240,14 +241,14 @@ func (a *app) editOne(path string, opt *editOptions, trackers func(*metainfo.Met
 	}
 	switch {
 	case out == path && bytes.Equal(b, raw):
-		a.notef("%s: nothing to change", path)
+		a.Notef("%s: nothing to change", path)
 	default:
 		if err := writeTarget(out, b, out == path || opt.force); err != nil {
 			return err
 		}
 	}
 	if !bytes.Equal(before, m.InfoBytes) {
-		a.notef("%s: the info-hash changed", out)
+		a.Notef("%s: the info-hash changed", out)
 	}
 	return a.printCreated(after, out)
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"spate/bencode"
+	"spate/internal/fault"
 	"spate/metainfo"
 )
 
@@ -26,7 +27,7 @@ func (o *editOptions) info(m *metainfo.MetaInfo) ([]byte, error) {
 	}
 	if o.given["name"] && o.name != m.Info.Name {
 		if o.name == "" {
-			return nil, usagef("--name: a torrent needs a name")
+			return nil, fault.Usagef("--name: a torrent needs a name")
 		}
 		text("name", o.name)
 		if m.Info.HasV2() && m.Info.Single() {

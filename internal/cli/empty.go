@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 
+	"spate/internal/fault"
+
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 )
@@ -59,14 +61,14 @@ func checkEmpty(cmd *cobra.Command, args []string) error {
 	}
 	for i, arg := range args {
 		if blank(arg) {
-			return usageHint("usage: "+strings.TrimSuffix(cmd.UseLine(), " [flags]"), "%s: argument %d (%q) is empty", cmd.CommandPath(), i+1, arg)
+			return fault.UsageHint("usage: "+strings.TrimSuffix(cmd.UseLine(), " [flags]"), "%s: argument %d (%q) is empty", cmd.CommandPath(), i+1, arg)
 		}
 	}
 	var bad error
 	cmd.Flags().Visit(func(f *pflag.Flag) {
 		for _, v := range textsOf(f) {
 			if err := checkValue(f, v); err != nil && bad == nil {
-				bad = usageHint(valueHint, "--%s: %w", f.Name, err)
+				bad = fault.UsageHint(valueHint, "--%s: %w", f.Name, err)
 			}
 		}
 	})
@@ -100,5 +102,5 @@ func checkVariable(f *pflag.Flag, name string) error {
 	if !slices.Contains(guards, f.Name) {
 		return nil
 	}
-	return usageHint("give it a value, or unset it", "variable %s is empty", name)
+	return fault.UsageHint("give it a value, or unset it", "variable %s is empty", name)
 }

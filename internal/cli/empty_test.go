@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"spate/internal/fault"
 	"spate/internal/legacy"
 )
 
@@ -88,7 +89,7 @@ var takeEmpty = []string{"edit --comment", "edit --created-by", "edit --source"}
 
 // saysSo reports whether err is a usage error that names what is empty, with a hint.
 func saysSo(err error, name string) bool {
-	return exitCode(err) == CodeUsage && strings.Contains(err.Error(), name) && hintFor(err) != ""
+	return fault.CodeOf(err) == fault.Usage && strings.Contains(err.Error(), name) && hintFor(err) != ""
 }
 
 // TestEmptyFlags gives every flag of every verb an empty value: each is an error, but for

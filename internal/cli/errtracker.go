@@ -4,6 +4,7 @@ import (
 	"errors"
 	"syscall"
 
+	"spate/internal/fault"
 	"spate/tracker"
 	"spate/tracker/trackerclient"
 )
@@ -18,17 +19,17 @@ func trackerError(err error) error {
 	)
 	switch {
 	case errors.As(err, &failure):
-		return &Error{Code: CodeFailed, Err: err}
+		return &fault.Error{Code: fault.Failed, Err: err}
 	case errors.As(err, &bad):
-		return &Error{Code: CodeUsage, Err: err, Hint: "a tracker's URL looks like http://HOST:6969/announce or udp://HOST:6969"}
+		return &fault.Error{Code: fault.Usage, Err: err, Hint: "a tracker's URL looks like http://HOST:6969/announce or udp://HOST:6969"}
 	case errors.As(err, &answer):
-		return &Error{Code: CodeNetwork, Err: err, Hint: "is it a tracker, and is the path /announce?"}
+		return &fault.Error{Code: fault.Network, Err: err, Hint: "is it a tracker, and is the path /announce?"}
 	case errors.As(err, &silence):
-		return &Error{Code: CodeNoPeers, Err: err, Hint: "is it running, and does the port's protocol (http or udp) fit?"}
+		return &fault.Error{Code: fault.NoPeers, Err: err, Hint: "is it running, and does the port's protocol (http or udp) fit?"}
 	case errors.Is(err, trackerclient.ErrForbiddenAddress):
-		return &Error{Code: CodeNetwork, Err: err}
+		return &fault.Error{Code: fault.Network, Err: err}
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return &Error{Code: CodeNetwork, Err: err, Hint: "nothing listens there: is the tracker running, and is the port right?"}
+		return &fault.Error{Code: fault.Network, Err: err, Hint: "nothing listens there: is the tracker running, and is the port right?"}
 	}
 	return err
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"spate"
+	"spate/internal/fault"
 	"spate/internal/netguard"
 )
 
@@ -52,7 +53,7 @@ func fetchTransport() *http.Transport {
 func (f *fetcher) get(ctx context.Context, u *url.URL) (*http.Response, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
 	if err != nil {
-		return nil, usagef("%w", err)
+		return nil, fault.Usagef("%w", err)
 	}
 	req.Header.Set("User-Agent", "spate/"+spate.Version)
 	req.Header.Set("Accept", "application/x-bittorrent, text/html;q=0.9, */*;q=0.5")
@@ -64,11 +65,11 @@ func (f *fetcher) get(ctx context.Context, u *url.URL) (*http.Response, error) {
 	resp := answer.Response
 	if resp.StatusCode != http.StatusOK {
 		resp.Body.Close()
-		code := CodeNetwork
+		code := fault.Network
 		if resp.StatusCode == http.StatusNotFound || resp.StatusCode == http.StatusGone {
-			code = CodeNotFound
+			code = fault.NotFound
 		}
-		return nil, fail(code, "", "%s: the server answered %s", u.Redacted(), resp.Status)
+		return nil, fault.New(code, "", "%s: the server answered %s", u.Redacted(), resp.Status)
 	}
 	return resp, nil
 }
@@ -96,5 +97,5 @@ func explainFetch(err error) error {
 	if errors.Is(err, context.Canceled) {
 		return err
 	}
-	return fail(CodeNetwork, hint, "%s: %w", target, err)
+	return fault.New(fault.Network, hint, "%s: %w", target, err)
 }

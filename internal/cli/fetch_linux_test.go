@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"spate/internal/fault"
 	"spate/internal/netguard/guardtest"
 	"spate/signature"
 )
@@ -69,7 +70,7 @@ func TestGetJudgesTheConnectionThatAnswered(t *testing.T) {
 	})
 	a := newApp(Env{Stderr: &bytes.Buffer{}})
 	a.resolver = guardtest.Names(map[string][]string{"two.test": {public6, "127.0.0.1"}})
-	if s, err := a.resolve(context.Background(), "http://two.test:"+port+"/x", netip.Addr{}); exitCode(err) != CodeNetwork {
+	if s, err := a.resolve(context.Background(), "http://two.test:"+port+"/x", netip.Addr{}); fault.CodeOf(err) != fault.Network {
 		t.Errorf("%+v, %v", s, err)
 	}
 }
@@ -115,7 +116,7 @@ func TestGetNeverLedInside(t *testing.T) {
 				from = host
 			}
 			url := "http://" + from + ":" + site + "/" + how + "?to=http://" + host + ":" + port + "/x.torrent"
-			if s, err := a.resolve(context.Background(), url, netip.Addr{}); exitCode(err) != CodeNetwork || asked.Load() != 0 {
+			if s, err := a.resolve(context.Background(), url, netip.Addr{}); fault.CodeOf(err) != fault.Network || asked.Load() != 0 {
 				t.Fatalf("%s: %+v, %v, asked %d times", url, s, err, asked.Load())
 			}
 		}
@@ -152,7 +153,7 @@ func TestSignatureNeverLedInside(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := a.checkSignature(context.Background(), src, "", t.TempDir(), netip.Addr{}); exitCode(err) != CodeNetwork || asked.Load() != 0 {
+		if err := a.checkSignature(context.Background(), src, "", t.TempDir(), netip.Addr{}); fault.CodeOf(err) != fault.Network || asked.Load() != 0 {
 			t.Errorf("%s: %v, asked %d times", host, err, asked.Load())
 		}
 	}

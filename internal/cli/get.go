@@ -13,6 +13,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"spate/internal/fault"
+	"spate/internal/running"
+	"spate/internal/termsafe"
+	"spate/internal/units"
 	"spate/maker"
 	"spate/metainfo"
 	"spate/torrent"
@@ -123,12 +127,12 @@ func (a *app) get(ctx context.Context, args []string, opt *getOptions) error {
 			return a.getFailed(j, err)
 		}
 	}
-	defer a.serveRunning(a.stateDir(opt.state), "get", sessionSource{c.session})()
-	g := &getRun{app: a, opt: opt, local: c.local, jobs: jobs, left: len(jobs), bar: a.newProgress("get")}
+	defer running.Serve(a.stateDir(opt.state), "get", running.Source(c.session), a.Log)()
+	g := &getRun{app: a, opt: opt, local: c.local, jobs: jobs, left: len(jobs), bar: a.NewProgress("get")}
 	if len(jobs) == 1 {
-		g.bar = a.newProgress(jobs[0].mi.Info.Name)
+		g.bar = a.NewProgress(jobs[0].mi.Info.Name)
 	}
-	if opt.tui && a.hasScreen() && !a.json {
+	if opt.tui && a.HasScreen() && !a.JSON {
 		return a.getOnScreen(ctx, c, g, args)
 	}
 	return g.run(ctx)
@@ -140,7 +144,7 @@ func (a *app) getOnScreen(ctx context.Context, c *client, g *getRun, args []stri
 	defer cancel(nil)
 	shown := make(chan error, 1)
 	go func() {
-		err := a.screen(ctx, "get "+strings.Join(args, " "), sessionSource{c.session}, 0)
+		err := a.Screen(ctx, "get "+strings.Join(args, " "), running.Source(c.session), 0)
 		cancel(cmp.Or[error](err, context.Canceled))
 		shown <- err
 	}()
@@ -180,7 +184,7 @@ func (a *app) getJobs(ctx context.Context, c *client, args []string, state strin
 		j.path = filepath.Join(j.dir, j.name)
 		for _, other := range jobs {
 			if other.path == j.path {
-				return jobs, usageHint("fetch them one after the other, with -o DIR", "%s and %s are both called %q", other.src.Arg, arg, mi.Info.Name)
+				return jobs, fault.UsageHint("fetch them one after the other, with -o DIR", "%s and %s are both called %q", other.src.Arg, arg, mi.Info.Name)
 			}
 		}
 		if j.place, err = takePlace(state, j.dir, j.name, mi.Hash(), true); err != nil {
@@ -200,11 +204,11 @@ func outputDir(dir string) error {
 	info, err := os.Stat(dir)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return hinted(os.Mkdir(dir, 0o777), "make it, or choose another with -o DIR")
+		return fault.WithHint(os.Mkdir(dir, 0o777), "make it, or choose another with -o DIR")
 	case err != nil:
 		return err
 	case !info.IsDir():
-		return usageHint("the data keeps the name that the torrent gives it", "-o %s is a file; get takes a directory", dir)
+		return fault.UsageHint("the data keeps the name that the torrent gives it", "-o %s is a file; get takes a directory", dir)
 	}
 	return nil
 }
@@ -221,8 +225,8 @@ func (a *app) metadata(ctx context.Context, c *client, src *source, opt *getOpti
 		return nil, nil, err
 	}
 	nobody := func(also string) error {
-		return fail(CodeNoPeers, "name one with --peer IP:PORT, or give the .torrent file",
-			"%s: it names no tracker to ask for peers%s", clip(src.Arg, 70), also)
+		return fault.New(fault.NoPeers, "name one with --peer IP:PORT, or give the .torrent file",
+			"%s: it names no tracker to ask for peers%s", termsafe.Clip(src.Arg, 70), also)
 	}
 	timeout := opt.timeout
 	unnamed := len(link.Trackers)+len(link.Peers)+len(opt.peers) == 0
@@ -241,16 +245,16 @@ func (a *app) metadata(ctx context.Context, c *client, src *source, opt *getOpti
 	if name == "" {
 		name = link.Hash().String()
 	}
-	a.notef("%s: asking peers for the torrent", clip(name, 70))
+	a.Notef("%s: asking peers for the torrent", termsafe.Clip(name, 70))
 	mi, peers, err := c.session.FetchMetadata(mctx, link, torrent.MetadataOptions{Peers: opt.peers})
 	switch {
 	case errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil && unnamed:
 		return nil, nil, nobody(nobodyLocal)
 	case errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil:
-		return nil, nil, fail(CodeNoPeers, "try again later, or name a peer with --peer IP:PORT; --timeout 0 waits for ever",
-			"%s: no peer gave the torrent in %s", clip(name, 70), humanDuration(opt.timeout))
+		return nil, nil, fault.New(fault.NoPeers, "try again later, or name a peer with --peer IP:PORT; --timeout 0 waits for ever",
+			"%s: no peer gave the torrent in %s", termsafe.Clip(name, 70), units.Duration(opt.timeout))
 	case errors.Is(err, torrent.ErrMetadata):
-		return nil, nil, &Error{Code: CodeBadData, Err: err}
+		return nil, nil, &fault.Error{Code: fault.BadData, Err: err}
 	}
 	return mi, peers, err
 }
@@ -269,7 +273,7 @@ func (a *app) addJob(c *client, j *getJob, opt *getOptions) error {
 	if len(opt.sel) > 0 {
 		match, err := maker.Matcher(opt.sel)
 		if err != nil {
-			return usagef("--select: %w", err)
+			return fault.Usagef("--select: %w", err)
 		}
 		if add.Select, err = selected(j.mi, match); err != nil {
 			return err
@@ -280,7 +284,7 @@ func (a *app) addJob(c *client, j *getJob, opt *getOptions) error {
 	if j.t, err = c.session.Add(j.mi, add); err != nil {
 		return err
 	}
-	j.began = a.env.Now()
+	j.began = a.Now()
 	j.active = j.began
 	return a.getEvent(j, "metadata", nil)
 }
@@ -300,7 +304,7 @@ func selected(mi *metainfo.MetaInfo, match func(string) bool) (func([]string) bo
 			return func(path []string) bool { return match(name(path)) }, nil
 		}
 	}
-	return nil, fail(CodeNotFound, "spate show lists its files", "no file of %q matches --select", mi.Info.Name)
+	return nil, fault.New(fault.NotFound, "spate show lists its files", "no file of %q matches --select", mi.Info.Name)
 }
 
 // selectedByLink is selected for what a magnet link chooses (BEP 53); nil when j did
@@ -320,7 +324,7 @@ func selectedByLink(j *getJob) (func([]string) bool, error) {
 		}
 	}
 	if len(chosen) == 0 {
-		return nil, fail(CodeNotFound, "--select GLOB chooses others", "the link chooses no file of %q", j.mi.Info.Name)
+		return nil, fault.New(fault.NotFound, "--select GLOB chooses others", "the link chooses no file of %q", j.mi.Info.Name)
 	}
 	return func(path []string) bool { return chosen[strings.Join(path, "/")] }, nil
 }

@@ -3,15 +3,18 @@ package cli
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
 
+	"spate/internal/fault"
+	"spate/internal/running"
+	"spate/internal/term"
+	"spate/internal/termsafe"
+	"spate/internal/units"
 	"spate/metainfo"
 	"spate/storage"
 	"spate/torrent"
-	"spate/tracker"
 )
 
 // getRun is a get under way. It belongs to one goroutine.
@@ -21,7 +24,7 @@ type getRun struct {
 	jobs  []*getJob
 	local bool // peers of the local network are found
 	left  int  // jobs that have not ended
-	bar   *progress
+	bar   *term.Progress
 	err   error     // the first failure
 	told  time.Time // when the last progress events were printed
 
@@ -44,7 +47,7 @@ type jobResult struct {
 }
 
 func (g *getRun) run(ctx context.Context) error {
-	defer g.bar.finish()
+	defer g.bar.Finish()
 	results := make(chan jobResult, len(g.jobs))
 	for _, j := range g.jobs {
 		wait := j.t.Wait
@@ -71,7 +74,7 @@ func (g *getRun) run(ctx context.Context) error {
 				return err
 			}
 		case <-tick.C:
-			g.look(g.app.env.Now())
+			g.look(g.app.Now())
 		}
 	}
 	return g.err
@@ -80,10 +83,10 @@ func (g *getRun) run(ctx context.Context) error {
 // interrupted ends the run on a signal. Who has everything and only seeds is
 // done, not interrupted.
 func (g *getRun) interrupted(ctx context.Context) error {
-	g.bar.finish()
+	g.bar.Finish()
 	for _, j := range g.jobs {
 		if j.complete.IsZero() && !j.ended {
-			g.app.getFailed(j, &Error{Code: CodeInterrupted, Err: context.Cause(ctx)})
+			g.app.getFailed(j, &fault.Error{Code: fault.Interrupted, Err: context.Cause(ctx)})
 			if g.err == nil {
 				g.err = context.Canceled
 			}
@@ -94,22 +97,22 @@ func (g *getRun) interrupted(ctx context.Context) error {
 
 // completed prints the result of j, and lets it seed if that is wanted.
 func (g *getRun) completed(j *getJob) error {
-	j.complete = g.app.env.Now()
+	j.complete = g.app.Now()
 	st := j.t.Stats()
-	if g.app.json {
+	if g.app.JSON {
 		if err := g.app.getEvent(j, "done", nil); err != nil {
 			return err
 		}
 	} else {
 		took := j.complete.Sub(j.began)
 		if n := st.Downloaded - j.before; n > 0 && took > 0 {
-			g.app.notef("%s: complete, %s in %s (%s/s)", j.mi.Info.Name, humanBytes(n),
-				shortDuration(took), humanBytes(int64(float64(n)/took.Seconds())))
+			g.app.Notef("%s: complete, %s in %s (%s)", j.mi.Info.Name, units.Bytes(n),
+				units.Elapsed(took), units.Rate(float64(n)/took.Seconds()))
 		} else {
-			g.app.notef("%s: complete already", j.mi.Info.Name)
+			g.app.Notef("%s: complete already", j.mi.Info.Name)
 		}
 		if g.stream == nil {
-			if err := g.app.printf("%s\n", escape(j.path)); err != nil {
+			if err := g.app.Printf("%s\n", termsafe.Line(j.path)); err != nil {
 				return err
 			}
 		}
@@ -117,7 +120,7 @@ func (g *getRun) completed(j *getJob) error {
 	if g.opt.seed.none() {
 		g.end(j, nil)
 	} else {
-		g.app.notef("seeding %s (%s); Ctrl-C stops", j.mi.Info.Name, g.opt.seed.String())
+		g.app.Notef("seeding %s (%s); Ctrl-C stops", j.mi.Info.Name, g.opt.seed.String())
 	}
 	return nil
 }
@@ -133,7 +136,7 @@ func (g *getRun) end(j *getJob, err error) {
 	if g.err == nil {
 		g.err = err
 	} else {
-		g.app.warnf("%v", err)
+		g.app.Warnf("%v", err)
 	}
 }
 
@@ -141,7 +144,7 @@ func (g *getRun) end(j *getJob, err error) {
 // seeding.
 func (g *getRun) look(now time.Time) {
 	var sum torrent.Stats
-	events := g.app.json && now.Sub(g.told) >= eventEvery
+	events := g.app.JSON && now.Sub(g.told) >= eventEvery
 	for _, j := range g.jobs {
 		st := j.t.Stats()
 		sum.BytesTotal += st.BytesTotal
@@ -166,14 +169,14 @@ func (g *getRun) look(now time.Time) {
 			g.end(j, err)
 		}
 	}
-	if g.left == 0 || g.app.json {
+	if g.left == 0 || g.app.JSON {
 		return // the events tell
 	}
-	note := plural(sum.Peers, "peer")
+	note := units.Plural(sum.Peers, "peer")
 	if sum.UpRate >= 1 {
-		note += ", " + humanBytes(int64(sum.UpRate)) + "/s up"
+		note += ", " + units.Rate(sum.UpRate) + " up"
 	}
-	g.bar.updateWith(sum.BytesDone, sum.BytesTotal, -1, note)
+	g.bar.UpdateWith(sum.BytesDone, sum.BytesTotal, -1, note)
 }
 
 func (g *getRun) seededEnough(j *getJob, st *torrent.Stats, now time.Time) bool {
@@ -198,17 +201,17 @@ func (g *getRun) hopeless(j *getJob, st *torrent.Stats, now time.Time) error {
 		if local {
 			also = nobodyLocal
 		}
-		return fail(CodeNoPeers, "name one with --peer IP:PORT", "%s: the torrent names no tracker to ask for peers%s", j.mi.Info.Name, also)
+		return fault.New(fault.NoPeers, "name one with --peer IP:PORT", "%s: the torrent names no tracker to ask for peers%s", j.mi.Info.Name, also)
 	case g.opt.timeout > 0 && webless && (!local || idle >= localSearch):
-		return fail(CodeNoPeers, "name a peer with --peer IP:PORT", "%s: the torrent names no tracker to ask for peers; %s", j.mi.Info.Name, sourceWords(j.mi, st))
+		return fault.New(fault.NoPeers, "name a peer with --peer IP:PORT", "%s: the torrent names no tracker to ask for peers; %s", j.mi.Info.Name, sourceWords(j.mi, st))
 	case g.opt.timeout > 0 && nobody && trackersFail(st) && (len(st.WebSeeds) == 0 || webSeedsFail(st)) && idle >= min(hopelessTime, g.opt.timeout):
-		return fail(CodeNoPeers, "try again later, or name a peer with --peer IP:PORT", "%s: no peers: %s", j.mi.Info.Name, sourceWords(j.mi, st))
+		return fault.New(fault.NoPeers, "try again later, or name a peer with --peer IP:PORT", "%s: no peers: %s", j.mi.Info.Name, sourceWords(j.mi, st))
 	case g.opt.timeout > 0 && idle >= g.opt.timeout:
-		return fail(CodeNoPeers, "what was fetched is kept: the same command goes on; --timeout 0 waits for ever",
-			"%s: no data for %s (%s; %s)", j.mi.Info.Name, humanDuration(idle.Truncate(time.Second)), plural(st.Peers, "peer"), sourceWords(j.mi, st))
+		return fault.New(fault.NoPeers, "what was fetched is kept: the same command goes on; --timeout 0 waits for ever",
+			"%s: no data for %s (%s; %s)", j.mi.Info.Name, units.Duration(idle.Truncate(time.Second)), units.Plural(st.Peers, "peer"), sourceWords(j.mi, st))
 	case st.Peers == 0 && !j.told && (idle >= tellNoPeers || idle >= tellFailure && trackersFail(st)):
 		j.told = true
-		g.app.notef("%s: no peers yet; %s; still trying", j.mi.Info.Name, sourceWords(j.mi, st))
+		g.app.Notef("%s: no peers yet; %s; still trying", j.mi.Info.Name, sourceWords(j.mi, st))
 	}
 	return nil
 }
@@ -242,7 +245,7 @@ func sourceWords(mi *metainfo.MetaInfo, st *torrent.Stats) string {
 	}
 	for _, w := range st.WebSeeds {
 		if w.Err != nil {
-			words = append(words, "web seed "+w.URL+": "+strings.TrimPrefix(message(w.Err), w.URL+": "))
+			words = append(words, "web seed "+w.URL+": "+strings.TrimPrefix(fault.Message(w.Err), w.URL+": "))
 			break
 		}
 	}
@@ -260,7 +263,7 @@ func sourceWords(mi *metainfo.MetaInfo, st *torrent.Stats) string {
 func trackerWords(st *torrent.Stats) string {
 	var words []string
 	for _, t := range st.Trackers {
-		if w := trackerWord(&t); !slices.Contains(words, w) {
+		if w := running.TrackerWords(&t); !slices.Contains(words, w) {
 			words = append(words, w)
 		}
 	}
@@ -270,21 +273,9 @@ func trackerWords(st *torrent.Stats) string {
 	return strings.Join(words[:min(2, len(words))], "; ")
 }
 
-func trackerWord(t *torrent.TrackerStats) string {
-	switch {
-	case t.Err != nil:
-		return message(t.Err)
-	case t.LastAnnounce.IsZero():
-		return "the tracker has not answered"
-	case t.Complete == tracker.Unknown:
-		return "the tracker answered"
-	}
-	return fmt.Sprintf("the tracker counts %d seeds, %d leechers", t.Complete, t.Incomplete)
-}
-
 // getEvent prints one event of get --json.
 func (a *app) getEvent(j *getJob, kind string, err error) error {
-	if !a.json {
+	if !a.JSON {
 		return nil
 	}
 	e := getEvent{Event: kind}
@@ -303,7 +294,7 @@ func (a *app) getEvent(j *getJob, kind string, err error) error {
 	if err != nil {
 		e.Error, e.Code, e.Hint = err.Error(), exitCode(err), hintFor(err)
 	}
-	return a.printJSON(e)
+	return a.PrintJSON(e)
 }
 
 // getEvent is one line of get --json.
@@ -335,19 +326,19 @@ func (a *app) getFailed(j *getJob, err error) error {
 func transferError(err error) error {
 	switch {
 	case errors.Is(err, storage.ErrFull):
-		return fail(CodeDiskFull, "make room and run the same command again: it goes on where it stopped", "%w", err)
+		return fault.New(fault.DiskFull, "make room and run the same command again: it goes on where it stopped", "%w", err)
 	case errors.Is(err, storage.ErrLonger):
-		return fail(CodeExists, "move it away, choose another directory with -o DIR, or have it cut with --force", "%w", err)
+		return fault.New(fault.Exists, "move it away, choose another directory with -o DIR, or have it cut with --force", "%w", err)
 	case errors.Is(err, storage.ErrObstructed):
-		return fail(CodeExists, "move it away, or choose another directory with -o DIR", "%w", err)
+		return fault.New(fault.Exists, "move it away, or choose another directory with -o DIR", "%w", err)
 	case errors.Is(err, torrent.ErrGone):
-		return fail(CodeNotFound, "mount its disk, or fetch it anew with --force", "%w", err)
+		return fault.New(fault.NotFound, "mount its disk, or fetch it anew with --force", "%w", err)
 	case errors.Is(err, storage.ErrMissing):
-		return fail(CodeNotFound, "is its disk mounted?", "%w", err)
+		return fault.New(fault.NotFound, "is its disk mounted?", "%w", err)
 	case errors.Is(err, storage.ErrReadOnly), errors.Is(err, storage.ErrDenied):
-		return hinted(err, "change its permissions, or choose another directory with -o DIR")
+		return fault.WithHint(err, "change its permissions, or choose another directory with -o DIR")
 	case errors.Is(err, storage.ErrInUse):
-		return fail(CodeExists, "", "%w", err)
+		return fault.New(fault.Exists, "", "%w", err)
 	}
 	return err
 }

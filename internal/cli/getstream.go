@@ -8,21 +8,20 @@ import (
 	"path/filepath"
 	"syscall"
 
-	"golang.org/x/term"
-
+	"spate/internal/fault"
 	"spate/torrent"
 )
 
 // getStream is get -o -: one file goes to standard output, in order, while it is
 // fetched. It lies in a temporary directory meanwhile, and nothing is kept.
 func (a *app) getStream(ctx context.Context, args []string, opt *getOptions) error {
-	switch f, ok := a.env.Stdout.(*os.File); {
-	case a.json, opt.tui, !opt.seed.none():
-		return usagef("-o - writes the data to standard output: it goes without --json, --tui and --seed")
+	switch {
+	case a.JSON, opt.tui, !opt.seed.none():
+		return fault.Usagef("-o - writes the data to standard output: it goes without --json, --tui and --seed")
 	case len(args) != 1:
-		return usageHint("fetch them one after the other", "-o - takes one SOURCE")
-	case ok && term.IsTerminal(int(f.Fd())) && !opt.force:
-		return usageHint("pipe it into a program or a file, or say --force", "-o - would write the data to the terminal")
+		return fault.UsageHint("fetch them one after the other", "-o - takes one SOURCE")
+	case a.StdoutIsTerminal() && !opt.force:
+		return fault.UsageHint("pipe it into a program or a file, or say --force", "-o - would write the data to the terminal")
 	}
 	// Without this a reader that goes away would end the process on the spot, and
 	// the temporary directory would stay.
@@ -32,7 +31,7 @@ func (a *app) getStream(ctx context.Context, args []string, opt *getOptions) err
 
 	tmp, err := os.MkdirTemp("", "spate-get-")
 	if err != nil {
-		return hinted(err, "TMPDIR says where temporary files go")
+		return fault.WithHint(err, "TMPDIR says where temporary files go")
 	}
 	defer os.RemoveAll(tmp)
 	o, state := *opt, filepath.Join(tmp, "state")
@@ -62,9 +61,9 @@ func (a *app) getStream(ctx context.Context, args []string, opt *getOptions) err
 		return err
 	}
 	defer r.Close()
-	g := &getRun{app: a, opt: &o, local: c.local, jobs: jobs, left: 1, bar: a.newProgress(j.mi.Info.Name)}
+	g := &getRun{app: a, opt: &o, local: c.local, jobs: jobs, left: 1, bar: a.NewProgress(j.mi.Info.Name)}
 	g.stream = func(context.Context) error {
-		_, err := io.Copy(a.env.Stdout, r)
+		_, err := io.Copy(a.Stdout, r)
 		return err
 	}
 	return g.run(ctx)
@@ -77,7 +76,7 @@ func onlyFile(j *getJob) (int, error) {
 		switch {
 		case f.Pad || f.Priority == torrent.PrioritySkip:
 		case found >= 0:
-			return 0, usageHint("--select chooses one", "-o - takes one file, %q has several", j.mi.Info.Name)
+			return 0, fault.UsageHint("--select chooses one", "-o - takes one file, %q has several", j.mi.Info.Name)
 		default:
 			found = i
 		}

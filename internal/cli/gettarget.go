@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"spate/internal/fault"
 	"spate/internal/folder"
 	"spate/maker"
 	"spate/storage"
@@ -33,25 +34,25 @@ func (a *app) lookAtTarget(ctx context.Context, j *getJob, opt *getOptions) (ver
 	const hint = "move it away, or choose another directory with -o DIR"
 	switch {
 	case j.mi.Info.Single() && info.IsDir():
-		return false, fail(CodeExists, hint, "%s exists and is a directory", j.path)
+		return false, fault.New(fault.Exists, hint, "%s exists and is a directory", j.path)
 	case !j.mi.Info.Single() && !info.IsDir():
-		return false, fail(CodeExists, hint, "%s exists and is not a directory", j.path)
+		return false, fault.New(fault.Exists, hint, "%s exists and is not a directory", j.path)
 	}
 	if known || !targetHasData(j) {
 		return false, nil
 	}
-	bar := a.newProgress("checking " + j.mi.Info.Name)
-	defer bar.finish()
-	report, err := verifyTarget(ctx, j, opt.within, func(p maker.Progress) { bar.update(p.Done, p.Total) })
+	bar := a.NewProgress("checking " + j.mi.Info.Name)
+	defer bar.Finish()
+	report, err := verifyTarget(ctx, j, opt.within, func(p maker.Progress) { bar.Update(p.Done, p.Total) })
 	switch {
 	case err != nil:
 		return false, err
 	case report.Good == report.Pieces && report.Whole():
 		return true, nil
 	case report.Good == 0 && !opt.force:
-		return false, fail(CodeExists, "move it away, choose another directory with -o DIR, or write over it with --force", "%s exists and is not a part of this torrent", j.path)
+		return false, fault.New(fault.Exists, "move it away, choose another directory with -o DIR, or write over it with --force", "%s exists and is not a part of this torrent", j.path)
 	}
-	a.notef("%s: %d of %d pieces are there already", j.path, report.Good, report.Pieces)
+	a.Notef("%s: %d of %d pieces are there already", j.path, report.Good, report.Pieces)
 	return false, nil
 }
 

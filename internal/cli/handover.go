@@ -22,12 +22,12 @@ const (
 // inherited returns the sockets that the service manager opened for this very
 // process, nil if there are none.
 func (a *app) inherited() (*sockets, error) {
-	if a.vars["LISTEN_PID"] != strconv.Itoa(os.Getpid()) {
+	if a.Getenv("LISTEN_PID") != strconv.Itoa(os.Getpid()) {
 		return nil, nil
 	}
-	n, err := strconv.Atoi(a.vars["LISTEN_FDS"])
+	n, err := strconv.Atoi(a.Getenv("LISTEN_FDS"))
 	if err != nil || n < 0 || n > maxInherited {
-		return nil, fmt.Errorf("LISTEN_FDS=%q: want the number of sockets that the service manager opened", a.vars["LISTEN_FDS"])
+		return nil, fmt.Errorf("LISTEN_FDS=%q: want the number of sockets that the service manager opened", a.Getenv("LISTEN_FDS"))
 	}
 	var files []*os.File
 	for fd := firstInherited; fd < firstInherited+n; fd++ {
@@ -120,7 +120,7 @@ func (a *app) replace(ctx context.Context, lockPath, what string) (*os.File, err
 			return lock, err
 		}
 		if pid := lockHolder(lockPath); pid > 0 && pid != told && pid != os.Getpid() {
-			a.log.Info("taking over", "from", pid)
+			a.Log.Info("taking over", "from", pid)
 			if err := terminate(pid); err != nil && !errors.Is(err, os.ErrProcessDone) {
 				return nil, fmt.Errorf("%s is in use by process %d, which cannot be told to stop: %w", what, pid, err)
 			}

@@ -76,14 +76,14 @@ func (p *house) open(ctx context.Context, state string, parts houseParts) error 
 		return err
 	}
 	if p.publisher, err = publish.New(publish.MakerFunc(maker.Make), seeder{p.client.session, opt.client.peers}, publish.Options{
-		Tracker: &admission{node: p.node, origins: p.origins(ctx)}, BaseURL: p.base, Trackers: p.announce, Now: a.env.Now,
-		Catalog: parts.catalog, Keeper: parts.keeper, Key: p.key, Log: a.log,
+		Tracker: &admission{node: p.node, origins: p.origins(ctx)}, BaseURL: p.base, Trackers: p.announce, Now: a.Now,
+		Catalog: parts.catalog, Keeper: parts.keeper, Key: p.key, Log: a.Log,
 	}); err != nil {
 		return err
 	}
-	options := site.Options{BaseURL: p.siteURL(), Hosts: parts.hosts, Swarm: p.swarm, Origin: p.origin, StatsPath: "/stats", Direct: p.direct, ClientAddr: p.node.server.ClientAddr, Log: a.log}
+	options := site.Options{BaseURL: p.siteURL(), Hosts: parts.hosts, Swarm: p.swarm, Origin: p.origin, StatsPath: "/stats", Direct: p.direct, ClientAddr: p.node.server.ClientAddr, Log: a.Log}
 	opt.site.apply(&options, int64(opt.client.up))
-	p.counter = publish.NewCounter(p.publisher.Catalog(), publish.Sources{Completed: p.completed, Sent: p.sent, Fresh: parts.catalog == nil}, a.env.Now, a.log)
+	p.counter = publish.NewCounter(p.publisher.Catalog(), publish.Sources{Completed: p.completed, Sent: p.sent, Fresh: parts.catalog == nil}, a.Now, a.Log)
 	p.callback = newCallback(p.client.session)
 	p.node.observe = p.announced
 	p.site, err = site.New(p.publisher.Catalog(), options)
@@ -94,7 +94,7 @@ func (p *house) open(ctx context.Context, state string, parts houseParts) error 
 // connection.
 func (p *house) openClient(ctx context.Context, state string) error {
 	a, opt := p.app, p.opt
-	own := &ownTracker{table: p.node.table, now: a.env.Now, urls: map[string]bool{}}
+	own := &ownTracker{table: p.node.table, now: a.Now, urls: map[string]bool{}}
 	p.announce = announceURLs(p.base, p.sockets.udpAddr(), p.secure != nil)
 	for _, tier := range p.announce {
 		for _, u := range tier {
@@ -195,7 +195,7 @@ func (p *house) origins(ctx context.Context) []netip.AddrPort {
 
 // swarm counts the peers of a release for its page.
 func (p *house) swarm(ih spate.InfoHash) (site.Swarm, bool) {
-	s, l, c, ok := p.node.table.Scrape(p.app.env.Now(), ih)
+	s, l, c, ok := p.node.table.Scrape(p.app.Now(), ih)
 	return site.Swarm{Seeders: int(s), Leechers: int(l), Completed: int(c)}, ok
 }
 
@@ -222,7 +222,7 @@ func (p *house) pools() map[string]poolState {
 
 // completed and sent are the sums that are counted by day.
 func (p *house) completed(ih spate.InfoHash) int64 {
-	_, _, c, _ := p.node.table.Scrape(p.app.env.Now(), ih)
+	_, _, c, _ := p.node.table.Scrape(p.app.Now(), ih)
 	return int64(c)
 }
 

@@ -13,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 
+	"spate/internal/fault"
+
 	"github.com/caddyserver/certmagic"
 	"github.com/spf13/pflag"
 	"go.uber.org/zap"
@@ -50,10 +52,10 @@ func (t *tlsFlags) prepare(l *listenFlags, publicURL *string, listenGiven bool) 
 		return nil
 	}
 	if t.cert != "" || t.key != "" {
-		return usagef("--domain fetches a certificate: --tls-cert and --tls-key are for when there is one")
+		return fault.Usagef("--domain fetches a certificate: --tls-cert and --tls-key are for when there is one")
 	}
 	if !certmagic.SubjectQualifiesForCert(t.domain) || strings.ContainsAny(t.domain, "*/:") {
-		return usageHint("write it as files.example.org", "--domain %s is no name that a certificate can be for", t.domain)
+		return fault.UsageHint("write it as files.example.org", "--domain %s is no name that a certificate can be for", t.domain)
 	}
 	if !listenGiven {
 		l.listen = ":443"
@@ -82,7 +84,7 @@ func (a *app) secure(t *tlsFlags, state string, bind addrValue, addr netip.AddrP
 	if t.domain != "" {
 		return a.acme(t, state, bind, addr)
 	}
-	config, err := t.files(a.env.Now)
+	config, err := t.files(a.Now)
 	if err != nil || config == nil {
 		return nil, err
 	}
@@ -116,7 +118,7 @@ func (a *app) acme(t *tlsFlags, state string, bind addrValue, addr netip.AddrPor
 		}
 		template.TrustedRoots = x509.NewCertPool()
 		if !template.TrustedRoots.AppendCertsFromPEM(pem) {
-			return nil, usagef("--acme-ca-roots %s has no certificates in the PEM format", t.caRoots)
+			return nil, fault.Usagef("--acme-ca-roots %s has no certificates in the PEM format", t.caRoots)
 		}
 	}
 	if t.redirect != "" && !strings.EqualFold(t.redirect, "off") {
@@ -126,7 +128,7 @@ func (a *app) acme(t *tlsFlags, state string, bind addrValue, addr netip.AddrPor
 			return nil, err
 		}
 		if s.redirect, err = net.Listen("tcp", address); err != nil {
-			return nil, hinted(listenError(err, "the redirect to HTTPS", "tcp", address, "--redirect"), "choose another with --redirect :PORT, or --redirect off")
+			return nil, fault.WithHint(listenError(err, "the redirect to HTTPS", "tcp", address, "--redirect"), "choose another with --redirect :PORT, or --redirect off")
 		}
 		template.DisableHTTPChallenge = false
 		template.AltHTTPPort = int(addrPortOf(s.redirect.Addr()).Port())
@@ -152,13 +154,13 @@ func (a *app) certEvent(_ context.Context, event string, data map[string]any) er
 	name, _ := data["identifier"].(string)
 	switch event {
 	case "cert_obtained":
-		a.notef("there is a certificate for %s", name)
+		a.Notef("there is a certificate for %s", name)
 	case "cert_failed":
 		err, _ := data["error"].(error)
-		a.warnf("no certificate for %s yet: %v", name, err)
-		a.notef("  its name has to lead to this machine, and ports 80 and 443 to here; it is tried again")
+		a.Warnf("no certificate for %s yet: %v", name, err)
+		a.Notef("  its name has to lead to this machine, and ports 80 and 443 to here; it is tried again")
 	default:
-		a.log.Debug("certificate", "event", event, "name", name)
+		a.Log.Debug("certificate", "event", event, "name", name)
 	}
 	return nil
 }

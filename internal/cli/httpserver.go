@@ -24,7 +24,7 @@ const (
 func (a *app) serveHTTP(ctx context.Context, l net.Listener, h http.Handler) error {
 	srv := &http.Server{
 		Handler: h, ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: time.Minute, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
-		ConnContext: trackerserver.ConnContext, MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelDebug),
+		ConnContext: trackerserver.ConnContext, MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(a.Log.Handler(), slog.LevelDebug),
 	}
 	return serveUntil(ctx, srv, l)
 }

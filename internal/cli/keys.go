@@ -11,8 +11,10 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
-	"golang.org/x/term"
 
+	"spate/internal/fault"
+	"spate/internal/term"
+	"spate/internal/termsafe"
 	"spate/signature"
 )
 
@@ -29,9 +31,9 @@ later is refused.`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return usageHint("spate keys --help lists them", "there is no verb %q of keys", args[0])
+				return fault.UsageHint("spate keys --help lists them", "there is no verb %q of keys", args[0])
 			}
-			return usageHint("spate keys --help lists them", "keys needs a verb: new, list or forget")
+			return fault.UsageHint("spate keys --help lists them", "keys needs a verb: new, list or forget")
 		},
 	}
 	cmd.AddCommand(a.keysNewCmd(), a.keysListCmd(), a.keysForgetCmd())
@@ -74,7 +76,7 @@ func (a *app) keysNew(ctx context.Context, path string, pw *passwordFlags) error
 	public := strings.TrimSuffix(path, ".key") + ".pub"
 	for _, p := range []string{path, public} {
 		if _, err := os.Lstat(p); err == nil {
-			return fail(CodeExists, "a key is not written over; name another FILE", "%s exists already", p)
+			return fault.New(fault.Exists, "a key is not written over; name another FILE", "%s exists already", p)
 		} else if !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
@@ -102,15 +104,15 @@ func (a *app) keysNew(ctx context.Context, path string, pw *passwordFlags) error
 		return err
 	}
 	made := keyMade{path, public, key.Public().String(), key.Public().ID()}
-	if a.json {
-		return a.printJSON(made)
+	if a.JSON {
+		return a.PrintJSON(made)
 	}
-	if err := a.printf("%s\n", made.PublicKey); err != nil {
+	if err := a.Printf("%s\n", made.PublicKey); err != nil {
 		return err
 	}
-	a.notef("the secret key is in %s: keep a copy where nobody else reads it", path)
-	a.notef("sign with:  spate publish --sign %s FILE", shellWord(path))
-	a.notef("tell people the public key above, also elsewhere than on the site; it is in %s too", public)
+	a.Notef("the secret key is in %s: keep a copy where nobody else reads it", path)
+	a.Notef("sign with:  spate publish --sign %s FILE", term.ShellWord(path))
+	a.Notef("tell people the public key above, also elsewhere than on the site; it is in %s too", public)
 	return nil
 }
 
@@ -118,7 +120,7 @@ func (a *app) keysNew(ctx context.Context, path string, pw *passwordFlags) error
 func writeNew(path string, b []byte, mode fs.FileMode) error {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 	if errors.Is(err, fs.ErrExist) {
-		return fail(CodeExists, "a key is not written over; name another FILE", "%s exists already", path)
+		return fault.New(fault.Exists, "a key is not written over; name another FILE", "%s exists already", path)
 	}
 	if err != nil {
 		return err
@@ -148,10 +150,10 @@ be signed with.`,
 			}
 			for _, site := range known.Sites() {
 				key, _ := known.Key(site)
-				if a.json {
-					err = a.printJSON(map[string]string{"site": site, "public_key": key.String()})
+				if a.JSON {
+					err = a.PrintJSON(map[string]string{"site": site, "public_key": key.String()})
 				} else {
-					err = a.printf("%s  %s\n", key, escape(site))
+					err = a.Printf("%s  %s\n", key, termsafe.Line(site))
 				}
 				if err != nil {
 					return err
@@ -179,7 +181,7 @@ newest: the next ones that it shows are remembered.`,
 				return err
 			}
 			if _, ok := known.Key(args[0]); !ok {
-				return fail(CodeNotFound, "spate keys list shows them", "no key of %s is known", args[0])
+				return fault.New(fault.NotFound, "spate keys list shows them", "no key of %s is known", args[0])
 			}
 			seen, err := signature.OpenSeen(filepath.Join(a.stateDir(state), seenReleases))
 			if err != nil {
@@ -197,7 +199,7 @@ newest: the next ones that it shows are remembered.`,
 func (a *app) signingKey(ctx context.Context, path string, pw *passwordFlags) (*signature.Key, error) {
 	file, err := readSmall(path, signature.MaxKey)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fail(CodeNotFound, "spate keys new makes one", "there is no key %s", path)
+		return nil, fault.New(fault.NotFound, "spate keys new makes one", "there is no key %s", path)
 	}
 	if err != nil {
 		return nil, err
@@ -207,8 +209,8 @@ func (a *app) signingKey(ctx context.Context, path string, pw *passwordFlags) (*
 		if password, err = pw.old(ctx, a, path); err != nil {
 			return nil, err
 		}
-	} else if info, err := os.Stat(path); err == nil && info.Mode().Perm()&0o077 != 0 && a.vars["OS"] != "Windows_NT" {
-		a.warnf("%s can be read by others on this machine; chmod 600 keeps them out", path)
+	} else if info, err := os.Stat(path); err == nil && info.Mode().Perm()&0o077 != 0 && a.Getenv("OS") != "Windows_NT" {
+		a.Warnf("%s can be read by others on this machine; chmod 600 keeps them out", path)
 	}
 	key, err := signature.ParseKey(file, password)
 	if err != nil {
@@ -216,7 +218,7 @@ func (a *app) signingKey(ctx context.Context, path string, pw *passwordFlags) (*
 		if errors.Is(err, signature.ErrPassword) {
 			hint = ""
 		}
-		return nil, hinted(fmt.Errorf("%s: %w", path, err), hint)
+		return nil, fault.WithHint(fmt.Errorf("%s: %w", path, err), hint)
 	}
 	return key, nil
 }
@@ -254,18 +256,18 @@ func (p *passwordFlags) new(ctx context.Context, a *app) (string, error) {
 	if !p.ask {
 		return "", nil
 	}
-	first, err := a.askPassword(ctx, "Password of the new key: ")
+	first, err := a.AskPassword(ctx, "Password of the new key: ")
 	if err != nil {
 		return "", err
 	}
-	again, err := a.askPassword(ctx, "Once more: ")
+	again, err := a.AskPassword(ctx, "Once more: ")
 	switch {
 	case err != nil:
 		return "", err
 	case first != again:
-		return "", usagef("the two passwords are not the same")
+		return "", fault.Usagef("the two passwords are not the same")
 	case first == "":
-		return "", usageHint("without --password the key needs none", "an empty password protects nothing")
+		return "", fault.UsageHint("without --password the key needs none", "an empty password protects nothing")
 	}
 	return first, nil
 }
@@ -275,7 +277,7 @@ func (p *passwordFlags) old(ctx context.Context, a *app, path string) (string, e
 	if p.file != "" {
 		return passwordIn(p.file)
 	}
-	return a.askPassword(ctx, "Password of "+escape(path)+": ")
+	return a.AskPassword(ctx, "Password of "+termsafe.Line(path)+": ")
 }
 
 func passwordIn(path string) (string, error) {
@@ -283,37 +285,7 @@ func passwordIn(path string) (string, error) {
 	line, _, _ := strings.Cut(string(b), "\n")
 	line = strings.TrimSuffix(line, "\r")
 	if err == nil && line == "" {
-		err = usagef("the first line of %s is empty: no password", path)
+		err = fault.Usagef("the first line of %s is empty: no password", path)
 	}
 	return line, err
-}
-
-// askPassword has the person type a line that is not shown.
-func (a *app) askPassword(ctx context.Context, prompt string) (string, error) {
-	in, ok := a.env.Stdin.(*os.File)
-	if !ok || !term.IsTerminal(int(in.Fd())) {
-		return "", usageHint("name a file with --password-file FILE", "a password is needed, and there is no terminal to ask on")
-	}
-	before, err := term.GetState(int(in.Fd()))
-	if err != nil {
-		return "", err
-	}
-	a.console.Write([]byte(prompt))
-	defer a.console.Write([]byte("\n"))
-	type typed struct {
-		line []byte
-		err  error
-	}
-	done := make(chan typed, 1)
-	go func() {
-		line, err := term.ReadPassword(int(in.Fd()))
-		done <- typed{line, err}
-	}()
-	select {
-	case t := <-done:
-		return string(t.line), t.err
-	case <-ctx.Done():
-		term.Restore(int(in.Fd()), before)
-		return "", context.Cause(ctx)
-	}
 }

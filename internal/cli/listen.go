@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+
+	"spate/internal/fault"
 )
 
 // listenFlags are where HTTP and the UDP tracker listen.
@@ -55,7 +57,7 @@ func addrPortOf(a net.Addr) netip.AddrPort {
 // bind address as its host where it has none.
 func (l *listenFlags) bound(flag, address, defaultPort string) (string, error) {
 	bad := func(why string) error {
-		return usageHint("write :PORT or IP:PORT; port 0 is any free one", "%s %s: %s", flag, address, why)
+		return fault.UsageHint("write :PORT or IP:PORT; port 0 is any free one", "%s %s: %s", flag, address, why)
 	}
 	host, port := "", address
 	switch {
@@ -79,7 +81,7 @@ func (l *listenFlags) bound(flag, address, defaultPort string) (string, error) {
 	}
 	if l.bind.IsValid() {
 		if host != "" && host != l.bind.String() {
-			return "", usagef("%s %s and --bind %s are not one address", flag, address, l.bind.String())
+			return "", fault.Usagef("%s %s and --bind %s are not one address", flag, address, l.bind.String())
 		}
 		host = l.bind.String()
 	}
@@ -136,19 +138,13 @@ func listenError(err error, who, network, address, flag string) error {
 	reason := err
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
-		reason = fmt.Errorf("the port is taken by another program%w", quiet{err})
+		reason = fmt.Errorf("the port is taken by another program%w", fault.Quiet(err))
 		hint = "choose another port with " + port + " (0: any free one), or stop what listens there"
 	case errors.Is(err, fs.ErrPermission):
-		reason = fmt.Errorf("not permitted to this user%w", quiet{err})
+		reason = fmt.Errorf("not permitted to this user%w", fault.Quiet(err))
 		hint = "ports below 1024 are for root: choose another with " + port
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
-		reason = fmt.Errorf("no address of this machine%w", quiet{err})
+		reason = fmt.Errorf("no address of this machine%w", fault.Quiet(err))
 	}
-	return fail(CodeNetwork, hint, what, who, address, network, reason)
+	return fault.New(fault.Network, hint, what, who, address, network, reason)
 }
-
-// quiet wraps an error whose text was replaced by better.
-type quiet struct{ err error }
-
-func (q quiet) Error() string { return "" }
-func (q quiet) Unwrap() error { return q.err }

@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+
+	"spate/internal/fault"
 )
 
 func TestListenAddresses(t *testing.T) {
@@ -21,7 +23,7 @@ func TestListenAddresses(t *testing.T) {
 			l.bind.Addr = netip.MustParseAddr(c.bind)
 		}
 		got, err := l.bound("--listen", c.address, "6969")
-		if got != c.want || (err == nil) != (c.want != "") || err != nil && exitCode(err) != CodeUsage {
+		if got != c.want || (err == nil) != (c.want != "") || err != nil && fault.CodeOf(err) != fault.Usage {
 			t.Errorf("--listen %q --bind %q: %q, %v; want %q", c.address, c.bind, got, err, c.want)
 		}
 	}
@@ -36,7 +38,7 @@ func TestPortTaken(t *testing.T) {
 	defer busy.Close()
 	l := listenFlags{listen: busy.Addr().String()}
 	_, err = l.open(context.Background(), "the tracker")
-	if exitCode(err) != CodeNetwork || !strings.Contains(err.Error(), "the tracker wants to listen on "+busy.Addr().String()) ||
+	if fault.CodeOf(err) != fault.Network || !strings.Contains(err.Error(), "the tracker wants to listen on "+busy.Addr().String()) ||
 		!strings.Contains(hintFor(err), "--listen :PORT") {
 		t.Errorf("%v (%d): %s", err, exitCode(err), hintFor(err))
 	}
@@ -51,7 +53,7 @@ func TestPortTaken(t *testing.T) {
 	}
 	second := listenFlags{listen: "127.0.0.1:0", udp: s.udpAddr()}
 	_, err = second.open(context.Background(), "the tracker")
-	if exitCode(err) != CodeNetwork || !strings.Contains(hintFor(err), "--udp") {
+	if fault.CodeOf(err) != fault.Network || !strings.Contains(hintFor(err), "--udp") {
 		t.Errorf("%v: %s", err, hintFor(err))
 	}
 	off := listenFlags{listen: "127.0.0.1:0", udp: "off"}

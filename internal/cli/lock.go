@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"spate/internal/fault"
 )
 
 // errLocked is what tryLock returns for a file that another process has locked.
@@ -33,8 +35,8 @@ func lockFile(path, what string) (*os.File, error) {
 		if n := lockHolder(path); n > 0 {
 			pid = strconv.Itoa(n)
 		}
-		return nil, fail(CodeFailed, "stop that process, or give this one another directory with --state DIR",
-			"%s is in use by process %s%w", what, pid, quiet{err})
+		return nil, fault.New(fault.Failed, "stop that process, or give this one another directory with --state DIR",
+			"%s is in use by process %s%w", what, pid, fault.Quiet(err))
 	}
 	err = f.Truncate(0)
 	if err == nil {

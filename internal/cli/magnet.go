@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"spate/internal/fault"
 	"spate/maker"
 	"spate/metainfo"
 )
@@ -71,18 +72,18 @@ func (a *app) magnet(ctx context.Context, arg string, opt magnetOptions) error {
 			return err
 		}
 	case len(opt.sel) > 0:
-		return usagef("%s: --select needs the .torrent, a link has no list of files", arg)
+		return fault.Usagef("%s: --select needs the .torrent, a link has no list of files", arg)
 	default:
 		if g, err = metainfo.ParseMagnet(src.Magnet); err != nil {
 			return err
 		}
 	}
 	g.Peers = append(g.Peers, opt.peers...)
-	if !a.json {
-		return a.printf("%s\n", g)
+	if !a.JSON {
+		return a.Printf("%s\n", g)
 	}
 	j := magnetToJSON(g)
-	return a.printJSON(magnetJSON{j.Name, j.InfoHashV1, j.InfoHashV2, j.Magnet})
+	return a.PrintJSON(magnetJSON{j.Name, j.InfoHashV1, j.InfoHashV2, j.Magnet})
 }
 
 // selectRanges returns the indexes of the files that match a pattern; nil for no
@@ -93,7 +94,7 @@ func selectRanges(m *metainfo.MetaInfo, patterns []string) ([]metainfo.Range, er
 	}
 	match, err := maker.Matcher(patterns)
 	if err != nil {
-		return nil, usagef("--select: %w", err)
+		return nil, fault.Usagef("--select: %w", err)
 	}
 	var list []metainfo.Range
 	for k := range m.Info.Files {
@@ -108,7 +109,7 @@ func selectRanges(m *metainfo.MetaInfo, patterns []string) ([]metainfo.Range, er
 		}
 	}
 	if list == nil {
-		return nil, usageHint("spate show lists the files", "--select: no file of %s matches", m.Info.Name)
+		return nil, fault.UsageHint("spate show lists the files", "--select: no file of %s matches", m.Info.Name)
 	}
 	return list, nil
 }

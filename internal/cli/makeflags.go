@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"spate/internal/fault"
 	"spate/maker"
 	"spate/metainfo"
 )
@@ -53,10 +54,10 @@ func (m *makeFlags) options() (maker.Options, error) {
 		CreatedBy: m.createdBy, NoDate: m.noDate, Include: m.include, Exclude: m.exclude, Hidden: m.hidden,
 	}
 	if !slices.Contains([]metainfo.Format{metainfo.V1, metainfo.V2, metainfo.Hybrid}, o.Format) {
-		return o, usagef("--format %s: want v1, v2 or hybrid", m.format)
+		return o, fault.Usagef("--format %s: want v1, v2 or hybrid", m.format)
 	}
 	if n := o.PieceLength; n != 0 && o.Format != metainfo.V1 && (n < 16<<10 || n&(n-1) != 0) {
-		return o, usageHint("write 256KiB, 1MiB, 4MiB ...; --format v1 takes any length", "--piece-length %d: v2 and hybrid torrents need a power of two from 16KiB", n)
+		return o, fault.UsageHint("write 256KiB, 1MiB, 4MiB ...; --format v1 takes any length", "--piece-length %d: v2 and hybrid torrents need a power of two from 16KiB", n)
 	}
 	for _, s := range m.webSeeds {
 		if err := checkURL("--web-seed", s, "http", "https", "ftp"); err != nil {
@@ -75,7 +76,7 @@ func tiers(values []string) ([][]string, error) {
 		var tier []string
 		for _, u := range strings.Split(v, ",") {
 			if u = strings.TrimSpace(u); u == "" {
-				return nil, usageHint("a comma stands between two URLs of one tier", "--announce %q has an empty URL", v)
+				return nil, fault.UsageHint("a comma stands between two URLs of one tier", "--announce %q has an empty URL", v)
 			}
 			if err := checkURL("--announce", u, "http", "https", "udp", "ws", "wss"); err != nil {
 				return nil, err
@@ -90,7 +91,7 @@ func tiers(values []string) ([][]string, error) {
 func checkURL(flag, s string, schemes ...string) error {
 	u, err := url.Parse(s)
 	if err != nil || u.Host == "" || !slices.Contains(schemes, strings.ToLower(u.Scheme)) {
-		return usageHint(fmt.Sprintf("it begins with %s:// and names a host", strings.Join(schemes, "://, ")), "%s %s is not a URL for this", flag, s)
+		return fault.UsageHint(fmt.Sprintf("it begins with %s:// and names a host", strings.Join(schemes, "://, ")), "%s %s is not a URL for this", flag, s)
 	}
 	return nil
 }

@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 
+	"spate/internal/fault"
+
 	"spate"
 )
 
@@ -33,7 +35,7 @@ func takePlace(state, dir, name string, ih spate.InfoHash, writes bool) (p place
 	for _, l := range locks {
 		f, err := lockFile(filepath.Join(p.resume, l), path)
 		if errors.Is(err, errLocked) {
-			err = hinted(err, "stop that process first, or choose another directory")
+			err = fault.WithHint(err, "stop that process first, or choose another directory")
 		}
 		if err != nil {
 			p.leave()

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"spate/internal/fault"
 	"spate/internal/netguard"
 )
 
@@ -17,7 +18,7 @@ func publicURL(given string, addr netip.AddrPort) (u *url.URL, guessed bool, err
 	if given != "" {
 		u, err := url.Parse(given)
 		if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
-			return nil, false, usageHint("write it as http://files.example.org:6969", "--public-url %s is not an http or https URL of a host", given)
+			return nil, false, fault.UsageHint("write it as http://files.example.org:6969", "--public-url %s is not an http or https URL of a host", given)
 		}
 		u.Path = strings.TrimRight(u.Path, "/")
 		u.RawPath = ""

@@ -8,6 +8,11 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"spate/internal/fault"
+	"spate/internal/running"
+	"spate/internal/term"
+	"spate/internal/termsafe"
+	"spate/internal/units"
 	"spate/maker"
 	"spate/publish"
 	"spate/site"
@@ -70,7 +75,7 @@ func (a *app) publish(ctx context.Context, paths []string, opt *publishOptions) 
 		return err
 	}
 	if mk.Name != "" && len(paths) > 1 {
-		return usageHint("publish them one by one", "--name is for one PATH, not %d", len(paths))
+		return fault.UsageHint("publish them one by one", "--name is for one PATH, not %d", len(paths))
 	}
 	if err := opt.trackerFlags.check(); err != nil {
 		return err
@@ -100,7 +105,7 @@ func (a *app) publish(ctx context.Context, paths []string, opt *publishOptions) 
 	if err := p.open(ctx, state, houseParts{}); err != nil {
 		return err
 	}
-	defer a.serveRunning(state, "publish", sessionSource{p.client.session})()
+	defer running.Serve(state, "publish", running.Source(p.client.session), a.Log)()
 	// The site answers while the data is hashed, and lists what is ready.
 	return p.serve(ctx, func(ctx context.Context) error { return p.work(ctx, paths, mk) })
 }
@@ -137,15 +142,15 @@ func (p *house) sayGuessed() {
 	if r := reachOf(p.base.Hostname()); r != "" {
 		words += "; for " + r
 	}
-	p.app.notef("others reach this at %s (%s); --public-url sets another", p.base, words)
+	p.app.Notef("others reach this at %s (%s); --public-url sets another", p.base, words)
 }
 
 // one publishes what lies at path.
 func (p *publication) one(ctx context.Context, path string, spec publish.Spec) (*publish.Release, error) {
-	bar := p.app.newProgress("hashing " + filepath.Base(path))
-	defer bar.finish()
+	bar := p.app.NewProgress("hashing " + filepath.Base(path))
+	defer bar.Finish()
 	spec.Announce = nil // the publisher's, and those of -a after them
-	spec.Progress = func(g maker.Progress) { bar.updateWith(g.Done, g.Total, g.Rate, "") }
+	spec.Progress = func(g maker.Progress) { bar.UpdateWith(g.Done, g.Total, g.Rate, "") }
 	spec.Skipped = p.app.skipped
 	r, err := p.publisher.Publish(ctx, path, spec)
 	if err == nil {
@@ -160,68 +165,58 @@ func publishError(path string, err error) error {
 	var same *publish.SameError
 	switch {
 	case errors.As(err, &same):
-		return fail(CodeExists, "", "%s was not published: %w", path, err)
+		return fault.New(fault.Exists, "", "%s was not published: %w", path, err)
 	case errors.As(err, &step) && step.Step == "make":
-		return hinted(fmt.Errorf("%s was not published: %w", path, step.Err), "")
+		return fault.WithHint(fmt.Errorf("%s was not published: %w", path, step.Err), "")
 	case errors.Is(err, publish.ErrLabel):
-		return usageHint("--release, --release-version and --variant have no ~ and no slashes, and the last two at most 64 bytes", "%s: %w", path, err)
+		return fault.UsageHint("--release, --release-version and --variant have no ~ and no slashes, and the last two at most 64 bytes", "%s: %w", path, err)
 	case errors.Is(err, publish.ErrExists):
-		return fail(CodeExists, "--release-version makes it another version, --release another release", "%s was not published: there is a release of that name%w", path, quiet{err})
+		return fault.New(fault.Exists, "--release-version makes it another version, --release another release", "%s was not published: there is a release of that name%w", path, fault.Quiet(err))
 	}
 	return err
 }
 
 // skipped says what is left out of a torrent.
 func (a *app) skipped(s maker.Skipped) {
-	a.log.Info("left out", "path", s.Path, "why", s.Reason)
+	a.Log.Info("left out", "path", s.Path, "why", s.Reason)
 }
 
 // ready says that everything listens, and prints what to hand out.
 func (p *publication) ready(releases []*publish.Release) error {
 	for i, r := range releases {
-		e := p.event("ready", r)
+		what := "ready"
 		if i > 0 {
-			e.Event = "published"
+			what = "published"
+		}
+		e, err := p.event(what, r)
+		if err != nil {
+			return err
 		}
 		if err := p.app.printPublished(e); err != nil {
 			return err
 		}
 	}
-	p.app.notef("seeding %s, peers on %s; Ctrl-C stops", plural(len(releases), "release"), p.client.peerAddr())
+	p.app.Notef("seeding %s, peers on %s; Ctrl-C stops", units.Plural(len(releases), "release"), p.client.peerAddr())
 	return nil
 }
 
-// event describes a release.
-func (p *house) event(what string, r *publish.Release) readyEvent {
-	e := readyEvent{
-		Event: what, Name: r.Name, Path: r.Path, Magnet: r.Magnet, Ref: r.Ref(),
-		PageURL:    publish.Absolute(p.base, publish.PagePath(r.LatestRef())),
-		TorrentURL: publish.Absolute(p.base, publish.TorrentPath(r.LatestRef())),
-		HTTPAddr:   p.sockets.httpAddr().String(), UDPAddr: p.sockets.udpAddr(), PeerAddr: p.client.peerAddr(),
-		MagnetTwin: r.Twin.Magnet,
-	}
-	for _, tier := range r.Announce {
-		e.AnnounceURLs = append(e.AnnounceURLs, tier...)
-	}
-	if !r.HashV1.IsZero() {
-		e.InfoHashV1 = r.HashV1.String()
-	}
-	if !r.HashV2.IsZero() {
-		e.InfoHashV2 = r.HashV2.String()
-	}
-	if !r.Twin.Hash.IsZero() {
-		e.InfoHashTwin = r.Twin.Hash.String()
-	}
-	return e
+// event describes a release that is published or withdrawn.
+func (p *house) event(what string, r *publish.Release) (releaseEvent, error) {
+	i, err := publish.InfoOf(context.Background(), p.publisher.Catalog(), p.base, r)
+	i.Path = r.Path
+	return releaseEvent{
+		Event: what, ReleaseInfo: i.Summary(),
+		HTTPAddr: p.sockets.httpAddr().String(), UDPAddr: p.sockets.udpAddr(), PeerAddr: p.client.peerAddr(),
+	}, err
 }
 
 // printPublished prints what to hand out of a release.
-func (a *app) printPublished(e readyEvent) error {
-	if a.json {
-		return a.printJSON(e)
+func (a *app) printPublished(e releaseEvent) error {
+	if a.JSON {
+		return a.PrintJSON(e)
 	}
-	return a.printf("%s\n  page    %s\n  fetch   spate get %s\n  magnet  %s\n",
-		escape(e.Name), escape(e.PageURL), escape(shellWord(e.PageURL)), escape(e.Magnet))
+	return a.Printf("%s\n  page    %s\n  fetch   spate get %s\n  magnet  %s\n",
+		termsafe.Line(e.Name), termsafe.Line(e.PageURL), termsafe.Line(term.ShellWord(e.PageURL)), termsafe.Line(e.Magnet))
 }
 
 // more counts the swarms of the releases for the status line.
@@ -238,6 +233,6 @@ func (p *publication) more(releases []*publish.Release) func() string {
 			}
 			seeds, leechers = seeds+all.Seeders, leechers+all.Leechers
 		}
-		return "; swarm: " + plural(seeds, "seed") + ", " + plural(leechers, "leecher")
+		return "; swarm: " + units.Plural(seeds, "seed") + ", " + units.Plural(leechers, "leecher")
 	}
 }

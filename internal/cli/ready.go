@@ -6,12 +6,24 @@ import (
 	"time"
 
 	"spate"
+	"spate/internal/units"
 	"spate/metainfo"
+	"spate/publish"
 	"spate/torrent"
 )
 
-// readyEvent is the line that publish, seed and tracker print with --json once
-// everything listens, and the events about one torrent that follow.
+// releaseEvent is the line that publish prints with --json for each release, the first
+// one once everything listens, and that serve prints for each release that comes or goes.
+type releaseEvent struct {
+	Event string `json:"event"` // ready, published, withdrawn
+	publish.ReleaseInfo
+	HTTPAddr string `json:"http_addr"`
+	UDPAddr  string `json:"udp_addr,omitempty"`
+	PeerAddr string `json:"peer_addr"`
+}
+
+// readyEvent is the line that seed, tracker and serve print with --json once
+// everything listens, and the events about one torrent of seed that follow.
 type readyEvent struct {
 	Event        string   `json:"event"`
 	Name         string   `json:"name,omitempty"`
@@ -26,9 +38,6 @@ type readyEvent struct {
 	UDPAddr      string   `json:"udp_addr,omitempty"`
 	PeerAddr     string   `json:"peer_addr,omitempty"`
 	Torrents     int      `json:"torrents,omitempty"`
-	Ref          string   `json:"ref,omitempty"`            // of a release
-	InfoHashTwin string   `json:"info_hash_twin,omitempty"` // of its v1 torrent for older clients
-	MagnetTwin   string   `json:"magnet_twin,omitempty"`
 	Socket       string   `json:"socket,omitempty"`   // of the daemon's API
 	APIAddr      string   `json:"api_addr,omitempty"` // and where it is on the network
 }
@@ -86,7 +95,7 @@ func (a *app) newStatus(s *torrent.Session) *status {
 	return &status{app: a, session: s, last: map[spate.InfoHash]statsEvent{}, failed: map[spate.InfoHash]bool{}}
 }
 
-func (s *status) finish() { s.app.console.clearBar() }
+func (s *status) finish() { s.app.ClearBar() }
 
 // run shows the status and calls each until that fails or ctx ends, which is
 // no error: a service ends so.
@@ -110,7 +119,7 @@ func (s *status) run(ctx context.Context, each func() error) error {
 }
 
 func (s *status) show() error {
-	now := s.app.env.Now()
+	now := s.app.Now()
 	due := now.Sub(s.told) >= statsEventEvery
 	var peers int
 	var rate float64
@@ -123,12 +132,12 @@ func (s *status) show() error {
 		if bad := st.State == torrent.StateFailed; bad != s.failed[st.InfoHash] {
 			s.failed[st.InfoHash] = bad
 			if bad {
-				s.app.warnf("%s: halted: %v", st.Name, st.Err)
+				s.app.Warnf("%s: halted: %v", st.Name, st.Err)
 			} else {
-				s.app.notef("%s: goes on", st.Name)
+				s.app.Notef("%s: goes on", st.Name)
 			}
 		}
-		if !s.app.json || !due || s.noStats {
+		if !s.app.JSON || !due || s.noStats {
 			continue
 		}
 		e := statsEvent{
@@ -144,16 +153,16 @@ func (s *status) show() error {
 		}
 		s.last[st.InfoHash] = e
 		s.told = now
-		if err := s.app.printJSON(e); err != nil {
+		if err := s.app.PrintJSON(e); err != nil {
 			return err
 		}
 	}
-	if s.app.console.tty != nil && !s.app.quiet {
-		line := fmt.Sprintf("%s connected, %s/s up, %s sent", plural(peers, "peer"), humanBytes(int64(rate)), humanBytes(sent))
+	if s.app.HasBar() && !s.app.Quiet {
+		line := fmt.Sprintf("%s connected, %s up, %s sent", units.Plural(peers, "peer"), units.Rate(rate), units.Bytes(sent))
 		if s.more != nil {
 			line += s.more()
 		}
-		s.app.console.setBar(line)
+		s.app.SetBar(line)
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"spate/internal/fault"
 	"spate/publish"
 	"spate/signature"
 )
@@ -48,7 +49,7 @@ func answers(asked, got publish.Ref) bool {
 	return got.Slug == asked.Slug
 }
 
-// checkRelease fails with [CodeBadData] if what is signed is another release than
+// checkRelease fails with [fault.BadData] if what is signed is another release than
 // was asked for, or is shown as the newest and is older than one that was shown
 // before: the key of a publisher has signed all of them.
 func (c *signatureCheck) checkRelease(st signature.Statement) error {
@@ -58,14 +59,14 @@ func (c *signatureCheck) checkRelease(st signature.Statement) error {
 	}
 	want := publish.ParseRef(asked)
 	if st.Release.Ref != "" && !answers(want, publish.ParseRef(st.Release.Ref)) {
-		return fail(CodeBadData, c.accept("nothing was fetched; ask the publisher"), "%s: the signature is of another release, %s", c.src.Arg, st.Release.Ref)
+		return fault.New(fault.BadData, c.accept("nothing was fetched; ask the publisher"), "%s: the signature is of another release, %s", c.src.Arg, st.Release.Ref)
 	}
 	if want.Version != "" { // which one is meant is said
 		return nil
 	}
 	seen, err := signature.OpenSeen(filepath.Join(c.state, seenReleases))
 	if err != nil {
-		return hinted(fmt.Errorf("the releases that were seen: %w", err), "correct the file; --verify-key off goes without it")
+		return fault.WithHint(fmt.Errorf("the releases that were seen: %w", err), "correct the file; --verify-key off goes without it")
 	}
 	for _, site := range c.src.sites {
 		if had, ok := seen.Newest(site, asked); ok && st.Release.Published.Before(had.Published) {
@@ -73,7 +74,7 @@ func (c *signatureCheck) checkRelease(st signature.Statement) error {
 			if st.Release.Ref != "" {
 				what = fmt.Sprintf("%s of %s", st.Release.Ref, st.Release.Published.Format(day))
 			}
-			return fail(CodeBadData, "nothing was fetched; if the publisher has taken the newer one back, name the version: .../r/NAME~VERSION",
+			return fault.New(fault.BadData, "nothing was fetched; if the publisher has taken the newer one back, name the version: .../r/NAME~VERSION",
 				"%s: the newest release is %s, and %s of %s was here before", c.src.Arg, what, had.Ref, had.Published.Format(day))
 		}
 	}
@@ -82,7 +83,7 @@ func (c *signatureCheck) checkRelease(st signature.Statement) error {
 	}
 	for _, site := range c.src.sites {
 		if err := seen.Remember(site, asked, st.Release); err != nil {
-			return hinted(fmt.Errorf("remembering the newest release of %s: %w", site, err), "choose another directory with --state DIR")
+			return fault.WithHint(fmt.Errorf("remembering the newest release of %s: %w", site, err), "choose another directory with --state DIR")
 		}
 	}
 	return nil

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"spate/internal/fault"
 	"spate/maker"
 	"spate/publish"
 )
@@ -51,20 +52,20 @@ func (r *releaseFlags) prepare(paths []string) error {
 		name := filepath.Base(abs)
 		names = append(names, name)
 		if other, ok := seen[name]; ok && r.slug == "" {
-			return usageHint("publish one of them by itself, with another --name", "%s and %s are both called %q", other, path, name)
+			return fault.UsageHint("publish one of them by itself, with another --name", "%s and %s are both called %q", other, path, name)
 		}
 		seen[name] = path
 	}
 	if r.slug == "" && len(paths) > 1 && (len(r.variants) > 0 || r.version != "") {
-		return usageHint("--release NAME names the release that they are of", "--variant and --release-version are of one release, and there are %d PATHs", len(paths))
+		return fault.UsageHint("--release NAME names the release that they are of", "--variant and --release-version are of one release, and there are %d PATHs", len(paths))
 	}
 	if r.slug != "" && len(paths) > 1 && len(r.variants) == 0 {
 		if r.variants = variantsOf(names); r.variants == nil {
-			return usageHint("repeat --variant NAME for each of them", "what tells %d PATHs apart is not clear from their names", len(paths))
+			return fault.UsageHint("repeat --variant NAME for each of them", "what tells %d PATHs apart is not clear from their names", len(paths))
 		}
 	}
 	if n := len(r.variants); n > 0 && n != len(paths) {
-		return usagef("there are %d PATHs and %d --variant", len(paths), n)
+		return fault.Usagef("there are %d PATHs and %d --variant", len(paths), n)
 	}
 	return r.readNotes()
 }
@@ -83,9 +84,9 @@ func (r *releaseFlags) readNotes() error {
 	case err != nil:
 		return err
 	case len(b) > publish.MaxNotes:
-		return usagef("--notes %s has more than the %d bytes that are shown at most", r.notesFile, publish.MaxNotes)
+		return fault.Usagef("--notes %s has more than the %d bytes that are shown at most", r.notesFile, publish.MaxNotes)
 	case !utf8.Valid(b):
-		return usagef("--notes %s is not text in UTF-8", r.notesFile)
+		return fault.Usagef("--notes %s is not text in UTF-8", r.notesFile)
 	}
 	r.notes = string(b)
 	return nil

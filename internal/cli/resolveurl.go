@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 
+	"spate/internal/fault"
 	"spate/signature"
 )
 
@@ -31,7 +32,7 @@ const (
 func (a *app) resolveURL(ctx context.Context, arg string, bind netip.Addr) (*source, error) {
 	u, err := url.Parse(arg)
 	if err != nil || u.Host == "" {
-		return nil, usagef("%s is not a URL", arg)
+		return nil, fault.Usagef("%s is not a URL", arg)
 	}
 	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
 	defer cancel()
@@ -60,9 +61,9 @@ func (a *app) resolveURL(ctx context.Context, arg string, bind netip.Addr) (*sou
 		src.Magnet = next.String()
 		return src, nil
 	}
-	a.log.Info("the torrent is at", "url", next.Redacted())
+	a.Log.Info("the torrent is at", "url", next.Redacted())
 	if next.Scheme != "http" && next.Scheme != "https" {
-		return nil, fail(CodeFailed, "", "%s names a torrent at %s://, which is not fetched", arg, next.Scheme)
+		return nil, fault.New(fault.Failed, "", "%s names a torrent at %s://, which is not fetched", arg, next.Scheme)
 	}
 	if resp, err = f.get(ctx, next); err == nil {
 		found, err = torrentOrLink(resp)
@@ -71,7 +72,7 @@ func (a *app) resolveURL(ctx context.Context, arg string, bind netip.Addr) (*sou
 		return nil, err
 	}
 	if err != nil || found.torrent == nil {
-		return nil, fail(CodeNotFound, "give the URL of the .torrent, or of a page that links to it", "%s leads to no torrent", arg)
+		return nil, fault.New(fault.NotFound, "give the URL of the .torrent, or of a page that links to it", "%s leads to no torrent", arg)
 	}
 	src.Torrent, src.URL, src.reach = found.torrent, next.String(), f.within
 	if found.signed.url != nil {
@@ -129,7 +130,7 @@ func torrentOrLink(resp *http.Response) (found answered, err error) {
 	if kind == "text/html" || kind == "application/xhtml+xml" {
 		page, err := io.ReadAll(io.LimitReader(resp.Body, maxPage))
 		if err != nil {
-			return found, fail(CodeNetwork, "", "%s: %w", base.Redacted(), err)
+			return found, fault.New(fault.Network, "", "%s: %w", base.Redacted(), err)
 		}
 		found.link, found.signed, err = pageLink(page, base)
 		return found, err
@@ -141,20 +142,12 @@ func torrentOrLink(resp *http.Response) (found answered, err error) {
 	}
 	torrent, err := readTorrent(io.MultiReader(bytes.NewReader(head[:n]), resp.Body), base.Redacted())
 	if err != nil {
-		return found, &Error{Code: codeOr(err, CodeNetwork), Err: err}
+		return found, &fault.Error{Code: fault.CodeOr(err, fault.Network), Err: err}
 	}
 	if kind == torrentType || named || looksLikeTorrent(torrent) {
 		found.torrent = torrent
 	}
 	return found, nil
-}
-
-// codeOr is the exit code that err carries, or code.
-func codeOr(err error, code int) int {
-	if c := exitCode(err); c != CodeFailed {
-		return c
-	}
-	return code
 }
 
 // looksLikeTorrent reports whether b could be a metainfo dictionary.
@@ -242,7 +235,7 @@ func pageLink(page []byte, base *url.URL) (torrent *url.URL, signed announced, e
 		torrent, err = url.Parse(links[0])
 		return torrent, signed, err
 	}
-	return nil, signed, fail(CodeFailed, "choose one: "+strings.Join(links[:min(3, len(links))], " "), "%s links to %d torrents", base.Redacted(), len(links))
+	return nil, signed, fault.New(fault.Failed, "choose one: "+strings.Join(links[:min(3, len(links))], " "), "%s links to %d torrents", base.Redacted(), len(links))
 }
 
 func appendNew(list []string, s string) []string {

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"log/slog"
 	"net"
 	"strings"
 	"sync/atomic"
@@ -10,40 +9,29 @@ import (
 	"github.com/spf13/cobra"
 
 	"spate"
+	"spate/internal/fault"
 	"spate/internal/legacy"
+	"spate/internal/term"
 )
 
-// app is one run of the program. The flags of every verb are read before the
-// verb starts, and not written afterwards.
+// app is one run of the program. The flags of a verb are read before the verb starts and
+// do not change afterwards.
 type app struct {
-	env     Env
-	vars    map[string]string // env.Environ
-	console *console          // standard error
-	log     *slog.Logger
-	level   slog.LevelVar
+	*term.Terminal
+	env    Env
+	config string // --config
 
-	resolver *net.Resolver // of the names in URLs; nil: that of package net
+	resolver *net.Resolver // resolves the hosts of URLs; nil is the one of package net
 
-	config  string // --config
-	json    bool   // --json
-	quiet   bool   // -q
-	verbose int    // -v, counted
-
-	started   atomic.Bool            // a verb runs: errors are no longer those of usage
+	started   atomic.Bool            // a verb runs: errors are no longer usage errors
 	resumable atomic.Bool            // an interruption loses nothing: exit code 7
-	hangup    atomic.Pointer[func()] // what SIGHUP does in place of stopping; nil: nothing
+	hangup    atomic.Pointer[func()] // called on SIGHUP in place of stopping; may be nil
 }
 
 func newApp(env Env) *app {
-	a := &app{env: env, vars: map[string]string{}}
-	for _, kv := range env.Environ {
-		if k, v, ok := strings.Cut(kv, "="); ok {
-			a.vars[k] = v
-		}
-	}
-	a.console = newConsole(env.Stderr, a.vars["TERM"])
-	a.log = slog.New(newLogHandler(a.console, &a.level))
-	return a
+	return &app{env: env, Terminal: term.New(term.Options{
+		Stdin: env.Stdin, Stdout: env.Stdout, Stderr: env.Stderr, Environ: env.Environ, Now: env.Now,
+	})}
 }
 
 // verbs lists the verbs in the order that help shows them.
@@ -88,26 +76,26 @@ func (a *app) root() *cobra.Command {
 		PersistentPreRunE: a.start,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return usageHint("spate --help lists the verbs", "there is no verb %q", args[0])
+				return fault.UsageHint("spate --help lists the verbs", "there is no verb %q", args[0])
 			}
-			cmd.SetOut(a.console)
+			cmd.SetOut(a.Stderr())
 			_ = cmd.Help()
-			return &Error{Code: CodeUsage}
+			return &fault.Error{Code: fault.Usage}
 		},
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.SetIn(a.env.Stdin)
-	root.SetOut(a.env.Stdout)
-	root.SetErr(a.console)
+	root.SetIn(a.Stdin)
+	root.SetOut(a.Stdout)
+	root.SetErr(a.Stderr())
 	root.SetUsageFunc(a.usage)
 	root.SetVersionTemplate("spate {{.Version}}\n")
 	root.SetFlagErrorFunc(flagError)
 	root.Flags().Bool("version", false, "print the version")
 	f := root.PersistentFlags()
 	f.SortFlags = false
-	f.BoolVar(&a.json, "json", false, "results as JSON; one object a line where it streams")
-	f.BoolVarP(&a.quiet, "quiet", "q", false, "less on standard error")
-	f.CountVarP(&a.verbose, "verbose", "v", "more on standard error; twice for all")
+	f.BoolVar(&a.JSON, "json", false, "results as JSON; one object a line where it streams")
+	f.BoolVarP(&a.Quiet, "quiet", "q", false, "less on standard error")
+	f.CountVarP(&a.Verbose, "verbose", "v", "more on standard error; twice for all")
 	f.StringVar(&a.config, "config", "", "settings `FILE` (default ~/.config/spate/spate.toml)")
 	f.BoolP("help", "h", false, "show this help")
 	root.AddCommand(a.verbs()...)
@@ -140,23 +128,9 @@ func (a *app) start(cmd *cobra.Command, args []string) error {
 	if err := a.applySettings(cmd); err != nil {
 		return err
 	}
-	a.setLevel()
+	a.SetLevel()
 	a.started.Store(true)
 	return nil
-}
-
-// setLevel makes the logs as loud as -q and -v say.
-func (a *app) setLevel() {
-	switch {
-	case a.quiet:
-		a.level.Set(slog.LevelError)
-	case a.verbose == 0:
-		a.level.Set(slog.LevelWarn)
-	case a.verbose == 1:
-		a.level.Set(slog.LevelInfo)
-	default:
-		a.level.Set(slog.LevelDebug)
-	}
 }
 
 func (a *app) execute(ctx context.Context) error {
@@ -178,10 +152,10 @@ func need(min, max int, what string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		hint := "usage: " + strings.TrimSuffix(cmd.UseLine(), " [flags]")
 		if len(args) < min {
-			return usageHint(hint, "%s needs %s", cmd.CommandPath(), what)
+			return fault.UsageHint(hint, "%s needs %s", cmd.CommandPath(), what)
 		}
 		if max >= 0 && len(args) > max {
-			return usageHint(hint, "%s takes only %s; %q is too many", cmd.CommandPath(), what, args[max])
+			return fault.UsageHint(hint, "%s takes only %s; %q is too many", cmd.CommandPath(), what, args[max])
 		}
 		return nil
 	}

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"spate"
+	"spate/internal/fault"
 	"spate/tracker"
 	"spate/tracker/trackerclient"
 )
@@ -50,11 +51,11 @@ func (a *app) scrape(ctx context.Context, url string, args []string, bind addrVa
 	}
 	c, err := trackerclient.New(trackerclient.Options{LocalAddr: bind.Addr, Timeout: timeout})
 	if err != nil {
-		return usagef("%w", err)
+		return fault.Usagef("%w", err)
 	}
 	defer c.Close()
-	if !a.json {
-		if err := a.printf("%-40s %9s %9s %10s\n", "info-hash", "seeds", "leechers", "downloaded"); err != nil {
+	if !a.JSON {
+		if err := a.Printf("%-40s %9s %9s %10s\n", "info-hash", "seeds", "leechers", "downloaded"); err != nil {
 			return err
 		}
 	}
@@ -82,12 +83,12 @@ func (a *app) printScrape(url string, hashes []spate.InfoHash, entries []tracker
 		e, ok := said[ih]
 		var err error
 		switch {
-		case a.json:
-			err = a.printJSON(scrapeResult{url, ih.String(), ok, e.Complete, e.Incomplete, e.Downloaded})
+		case a.JSON:
+			err = a.PrintJSON(scrapeResult{url, ih.String(), ok, e.Complete, e.Incomplete, e.Downloaded})
 		case ok:
-			err = a.printf("%s %9d %9d %10d\n", ih, e.Complete, e.Incomplete, e.Downloaded)
+			err = a.Printf("%s %9d %9d %10d\n", ih, e.Complete, e.Incomplete, e.Downloaded)
 		default:
-			err = a.printf("%s %s\n", ih, "  the tracker does not know it")
+			err = a.Printf("%s %s\n", ih, "  the tracker does not know it")
 		}
 		if err != nil {
 			return err

@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -12,7 +11,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"spate/internal/fault"
 	"spate/internal/folder"
+	"spate/internal/running"
+	"spate/internal/units"
 	"spate/metainfo"
 	"spate/torrent"
 )
@@ -73,7 +75,7 @@ func (f torrentFile) parse() (*metainfo.MetaInfo, error) {
 	b, err := f.read()
 	var large *folder.SizeError
 	if errors.As(err, &large) {
-		return nil, fail(CodeBadData, "is it really a .torrent?", "%w", err)
+		return nil, fault.New(fault.BadData, "is it really a .torrent?", "%w", err)
 	}
 	if err != nil {
 		return nil, err
@@ -113,13 +115,13 @@ func (a *app) seed(ctx context.Context, args []string, opt *seedOptions) error {
 			return err
 		}
 		if err != nil {
-			a.warnf("%v", err)
+			a.Warnf("%v", err)
 			continue
 		}
 		jobs = append(jobs, j)
 	}
 	if len(jobs) == 0 {
-		return fail(CodeNotFound, "--data DIR says where the data lies", "none of %d torrents can be seeded", len(files))
+		return fault.New(fault.NotFound, "--data DIR says where the data lies", "none of %d torrents can be seeded", len(files))
 	}
 	c, err := a.newClient(&opt.clientFlags, state, nil)
 	if err != nil {
@@ -129,10 +131,10 @@ func (a *app) seed(ctx context.Context, args []string, opt *seedOptions) error {
 	for _, j := range jobs {
 		j.t, err = c.session.Add(j.mi, torrent.AddOptions{ResumeDir: j.place.resume, Dir: j.dir, Name: j.name, SeedOnly: true, Peers: opt.peers})
 		if err != nil {
-			return hinted(err, j.file)
+			return fault.WithHint(err, j.file)
 		}
 	}
-	defer a.serveRunning(a.stateDir(opt.state), "seed", sessionSource{c.session})()
+	defer running.Serve(a.stateDir(opt.state), "seed", running.Source(c.session), a.Log)()
 	if err := a.seedReady(c, jobs); err != nil {
 		return err
 	}
@@ -167,7 +169,7 @@ func torrentFiles(args []string, follow bool) ([]torrentFile, error) {
 			}
 		}
 		if len(files) == n {
-			return nil, fail(CodeNotFound, "", "%s holds no .torrent files", arg)
+			return nil, fault.New(fault.NotFound, "", "%s holds no .torrent files", arg)
 		}
 	}
 	return files, nil
@@ -229,7 +231,7 @@ func findData(mi *metainfo.MetaInfo, file, data string, alone bool) (dir, name s
 		abs, err := filepath.Abs(data)
 		return filepath.Dir(abs), filepath.Base(abs), err
 	}
-	return "", "", fail(CodeNotFound, "--data DIR says where it lies", "the data of %s, %q, is not in %s", file, mi.Info.Name, strings.Join(dirs, " or "))
+	return "", "", fault.New(fault.NotFound, "--data DIR says where it lies", "the data of %s, %q, is not in %s", file, mi.Info.Name, strings.Join(dirs, " or "))
 }
 
 func isNotDir(path string) bool {
@@ -260,15 +262,15 @@ func holdsTree(mi *metainfo.MetaInfo, path string) bool {
 
 // seedReady says that the session listens.
 func (a *app) seedReady(c *client, jobs []*seedJob) error {
-	if !a.json {
-		a.notef("seeding %s on %s; Ctrl-C stops", plural(len(jobs), "torrent"), c.peerAddr())
+	if !a.JSON {
+		a.Notef("seeding %s on %s; Ctrl-C stops", units.Plural(len(jobs), "torrent"), c.peerAddr())
 		return nil
 	}
 	r := readyEvent{Event: "ready", PeerAddr: c.peerAddr(), Torrents: len(jobs)}
 	if len(jobs) == 1 {
 		r.describe(jobs[0].mi)
 	}
-	return a.printJSON(r)
+	return a.PrintJSON(r)
 }
 
 // seedLoop tells what becomes of the torrents until ctx ends. It ends earlier
@@ -291,7 +293,7 @@ func (a *app) seedLoop(ctx context.Context, c *client, jobs []*seedJob) error {
 			if left--; left == 0 {
 				return problem
 			}
-			a.warnf("%v", problem)
+			a.Warnf("%v", problem)
 		}
 		return nil
 	})
@@ -311,7 +313,7 @@ func (a *app) tellSeed(j *seedJob) (told bool, problem, err error) {
 		return true, problem, nil
 	}
 	if st.PiecesHave < st.Pieces {
-		a.warnf("%s: only %d of %d pieces are good; the others are not seeded", j.mi.Info.Name, st.PiecesHave, st.Pieces)
+		a.Warnf("%s: only %d of %d pieces are good; the others are not seeded", j.mi.Info.Name, st.PiecesHave, st.Pieces)
 	}
 	return true, nil, a.seedingEvent(j)
 }
@@ -320,30 +322,23 @@ func (a *app) tellSeed(j *seedJob) (told bool, problem, err error) {
 func seedProblem(j *seedJob, st *torrent.Stats) error {
 	switch {
 	case st.State == torrent.StateFailed && errors.Is(st.Err, folder.ErrOutside):
-		return hinted(st.Err, "--follow-links follows links out of the directory of the data")
+		return fault.WithHint(st.Err, "--follow-links follows links out of the directory of the data")
 	case st.State == torrent.StateFailed:
 		return transferError(st.Err)
 	}
 	if st.PiecesHave == 0 && st.Pieces > 0 {
-		return fail(CodeBadData, "spate verify tells which files differ", "%s does not match %s: no piece is good",
+		return fault.New(fault.BadData, "spate verify tells which files differ", "%s does not match %s: no piece is good",
 			filepath.Join(j.dir, j.name), j.file)
 	}
 	return nil
 }
 
 func (a *app) seedingEvent(j *seedJob) error {
-	if !a.json {
-		a.notef("seeding %s, %s", filepath.Join(j.dir, j.name), humanBytes(j.mi.Info.DataLength()))
+	if !a.JSON {
+		a.Notef("seeding %s, %s", filepath.Join(j.dir, j.name), units.Bytes(j.mi.Info.DataLength()))
 		return nil
 	}
 	e := readyEvent{Event: "seeding", Name: j.mi.Info.Name, Path: filepath.Join(j.dir, j.name)}
 	e.describe(j.mi)
-	return a.printJSON(e)
-}
-
-func plural(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
+	return a.PrintJSON(e)
 }

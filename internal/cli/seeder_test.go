@@ -48,11 +48,3 @@ func TestUnder(t *testing.T) {
 		}
 	}
 }
-
-func TestShellWord(t *testing.T) {
-	for in, want := range map[string]string{"http://a/r/x.iso": "http://a/r/x.iso", "a b": "'a b'", "it's": `'it'\''s'`, "": "''", "a&b": "'a&b'"} {
-		if got := shellWord(in); got != want {
-			t.Errorf("shellWord(%q) = %s, want %s", in, got, want)
-		}
-	}
-}

@@ -14,6 +14,8 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"spate/internal/fault"
+	"spate/internal/units"
 	"spate/metainfo"
 	"spate/torrent"
 )
@@ -89,11 +91,11 @@ func nameOf(args []string) string {
 
 // ready says that the session listens.
 func (m *manySeeds) ready() error {
-	if !m.app.json {
-		m.app.notef("seeding %s on %s; Ctrl-C stops", plural(m.total, "torrent"), m.c.peerAddr())
+	if !m.app.JSON {
+		m.app.Notef("seeding %s on %s; Ctrl-C stops", units.Plural(m.total, "torrent"), m.c.peerAddr())
 		return nil
 	}
-	return m.app.printJSON(readyEvent{Event: "ready", PeerAddr: m.c.peerAddr(), Torrents: m.total})
+	return m.app.PrintJSON(readyEvent{Event: "ready", PeerAddr: m.c.peerAddr(), Torrents: m.total})
 }
 
 // load adds all torrents, as many at a time as there are processors.
@@ -109,7 +111,7 @@ func (m *manySeeds) load(ctx context.Context, files []torrentFile) {
 				}
 				if err := m.add(files[i]); err != nil && ctx.Err() == nil {
 					m.failed.Add(1)
-					m.app.warnf("%v", err)
+					m.app.Warnf("%v", err)
 				}
 				m.loaded.Add(1)
 			}
@@ -140,7 +142,7 @@ func (m *manySeeds) add(file torrentFile) error {
 		return nil
 	}
 	m.dormant.Add(1)
-	if m.app.json {
+	if m.app.JSON {
 		m.err = errors.Join(m.err, m.app.seedingEvent(j))
 	}
 	return nil
@@ -223,7 +225,7 @@ func (m *manySeeds) watch(ctx context.Context, ended <-chan struct{}) error {
 			m.err = errors.Join(m.err, err)
 			if problem != nil {
 				bad++
-				m.app.warnf("%v", problem)
+				m.app.Warnf("%v", problem)
 			}
 			return told
 		})
@@ -238,9 +240,9 @@ func (m *manySeeds) watch(ctx context.Context, ended <-chan struct{}) error {
 		ended = nil // told once
 		switch n := int(m.failed.Load() + bad); {
 		case n == m.total:
-			return fail(CodeNotFound, "--data DIR says where the data lies", "none of %d torrents can be seeded", m.total)
+			return fault.New(fault.NotFound, "--data DIR says where the data lies", "none of %d torrents can be seeded", m.total)
 		case n > 0:
-			m.app.warnf("%d of %d torrents cannot be seeded", n, m.total)
+			m.app.Warnf("%d of %d torrents cannot be seeded", n, m.total)
 		}
 		return nil
 	})

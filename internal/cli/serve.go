@@ -12,7 +12,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"spate/internal/watch"
+	"spate/internal/fault"
+	"spate/internal/termsafe"
+	"spate/internal/units"
 	"spate/maker"
 	"spate/publish"
 	"spate/publish/catalogdb"
@@ -96,21 +98,21 @@ func parseWatch(values []string) ([]watched, error) {
 			w = watched{group, dir}
 		}
 		if blank(w.dir) || blank(w.group) && w.group != "" {
-			return nil, usageHint("write DIR or GROUP=DIR", "--watch %q names no directory, or no group before the equals sign", v)
+			return nil, fault.UsageHint("write DIR or GROUP=DIR", "--watch %q names no directory, or no group before the equals sign", v)
 		}
 		info, err := os.Stat(w.dir)
 		if err != nil {
 			return nil, err
 		}
 		if !info.IsDir() {
-			return nil, usagef("--watch %s is not a directory", w.dir)
+			return nil, fault.Usagef("--watch %s is not a directory", w.dir)
 		}
 		if w.dir, err = filepath.Abs(w.dir); err != nil {
 			return nil, err
 		}
 		for _, o := range out {
 			if o.dir == w.dir {
-				return nil, usagef("--watch %s is there twice", w.dir)
+				return nil, fault.Usagef("--watch %s is there twice", w.dir)
 			}
 		}
 		out = append(out, w)
@@ -127,7 +129,7 @@ func outside(folders []watched, dirs ...string) error {
 		}
 		for _, f := range folders {
 			if rel, err := filepath.Rel(f.dir, abs); err == nil && !strings.HasPrefix(rel, ".") || rel == "." {
-				return usageHint("choose another --state or --keep-dir, or one that begins with a dot", "%s is inside the watched folder %s", dir, f.dir)
+				return fault.UsageHint("choose another --state or --keep-dir, or one that begins with a dot", "%s is inside the watched folder %s", dir, f.dir)
 			}
 		}
 	}
@@ -140,10 +142,10 @@ func (a *app) serve(ctx context.Context, opt *serveOptions) error {
 		return err
 	}
 	if mk.Name != "" {
-		return usagef("--name: what is in a watched folder has the name that it has there")
+		return fault.Usagef("--name: what is in a watched folder has the name that it has there")
 	}
 	if opt.older < 0 || opt.settle <= 0 || opt.rescan <= 0 {
-		return usagef("--older-versions, --settle and --rescan are not less than nothing")
+		return fault.Usagef("--older-versions, --settle and --rescan are not less than nothing")
 	}
 	if err := opt.trackerFlags.check(); err != nil {
 		return err
@@ -175,7 +177,7 @@ func (a *app) serve(ctx context.Context, opt *serveOptions) error {
 		return err
 	}
 	defer lock.Close()
-	d := &serveDaemon{house: house{app: a, opt: &opt.publishOptions, key: key, sockets: s}, opt: opt, state: state, started: a.env.Now().UTC(), life: ctx}
+	d := &serveDaemon{house: house{app: a, opt: &opt.publishOptions, key: key, sockets: s}, opt: opt, state: state, started: a.Now().UTC(), life: ctx}
 	defer d.close()
 	if err := d.openCatalog(ctx); err != nil {
 		return err
@@ -195,12 +197,12 @@ func (a *app) serve(ctx context.Context, opt *serveOptions) error {
 // openCatalog opens what is remembered and makes the parts.
 func (d *serveDaemon) openCatalog(ctx context.Context) error {
 	a := d.app
-	db, warnings, err := catalogdb.Open(ctx, filepath.Join(d.state, "catalog"), a.env.Now())
+	db, warnings, err := catalogdb.Open(ctx, filepath.Join(d.state, "catalog"), a.Now())
 	if err != nil {
-		return hinted(err, "choose another directory with --state DIR")
+		return fault.WithHint(err, "choose another directory with --state DIR")
 	}
 	for _, w := range warnings {
-		a.warnf("%v", w)
+		a.Warnf("%v", w)
 	}
 	d.db, d.catalog = db, db
 	keeper, err := publish.NewKeeper(d.opt.keepDir)
@@ -208,7 +210,7 @@ func (d *serveDaemon) openCatalog(ctx context.Context) error {
 		return err
 	}
 	if err := keeper.Sweep(ctx, db); err != nil {
-		a.warnf("older versions that nobody needs were not removed: %v", err)
+		a.Warnf("older versions that nobody needs were not removed: %v", err)
 	}
 	return d.open(ctx, d.state, houseParts{catalog: db, keeper: keeper, hosts: d.opt.hosts})
 }
@@ -217,13 +219,13 @@ func (d *serveDaemon) openCatalog(ctx context.Context) error {
 func (d *serveDaemon) restore(ctx context.Context) error {
 	restored, err := d.publisher.Restore(ctx)
 	for _, p := range restored.Problems {
-		d.app.log.Warn("a release is not as it was", "err", p)
+		d.app.Log.Warn("a release is not as it was", "err", p)
 	}
 	if n := len(restored.Repointed); n > 0 {
-		d.app.notef("the torrents of %s name %s from now on; links to them that were handed out before name the old address", plural(n, "release"), d.base)
+		d.app.Notef("the torrents of %s name %s from now on; links to them that were handed out before name the old address", units.Plural(n, "release"), d.base)
 	}
 	if n := len(restored.Unsigned); n > 0 {
-		d.app.warnf("the torrents of %s were signed, and are not any more, until a start with --sign: %s", plural(n, "release"), clip(strings.Join(restored.Unsigned, ", "), 200))
+		d.app.Warnf("the torrents of %s were signed, and are not any more, until a start with --sign: %s", units.Plural(n, "release"), termsafe.Clip(strings.Join(restored.Unsigned, ", "), 200))
 	}
 	return err
 }
@@ -245,20 +247,15 @@ func (d *serveDaemon) work(ctx context.Context, socket string, folders []watched
 	mk.Announce = nil
 	mk.Skipped = d.app.skipped
 	var turn sync.Mutex
-	var watchers []*watch.Folder
 	for _, w := range folders {
 		f, err := publish.NewFolder(w.dir, d.publisher, &turn, publish.FolderOptions{
 			Spec: publish.Spec{Options: mk, NoTwin: d.house.opt.release.noTwin}, Group: w.group, Older: d.opt.older, FollowLinks: d.opt.site.follow,
-			Told: d.told, Log: d.app.log,
+			Settle: d.opt.settle, Rescan: d.opt.rescan, Told: d.told, Log: d.app.Log,
 		})
 		if err != nil {
 			return err
 		}
-		watcher, err := watch.New(w.dir, watch.Options{Settle: d.opt.settle, Rescan: d.opt.rescan, FollowLinks: d.opt.site.follow, Log: d.app.log})
-		if err != nil {
-			return err
-		}
-		d.folders, watchers = append(d.folders, f), append(watchers, watcher)
+		d.folders = append(d.folders, f)
 	}
 	if err := d.serveAPI(ctx, socket, part); err != nil {
 		return err
@@ -266,9 +263,8 @@ func (d *serveDaemon) work(ctx context.Context, socket string, folders []watched
 	if err := d.ready(socket); err != nil {
 		return err
 	}
-	for i, f := range d.folders {
+	for _, f := range d.folders {
 		part(f.Run)
-		part(func(ctx context.Context) error { return watchers[i].Run(ctx, f.Seen) })
 	}
 	s := d.app.newStatus(d.client.session)
 	s.noStats = true // by the API
@@ -294,33 +290,35 @@ func (d *serveDaemon) ready(socket string) error {
 		e.AnnounceURLs = append(e.AnnounceURLs, tier...)
 	}
 	d.app.notifySystem("READY=1")
-	if d.app.json {
-		return d.app.printJSON(e)
+	if d.app.JSON {
+		return d.app.PrintJSON(e)
 	}
 	d.sayGuessed()
-	if err := d.app.printf("%s\n", escape(e.PageURL)); err != nil {
+	if err := d.app.Printf("%s\n", termsafe.Line(e.PageURL)); err != nil {
 		return err
 	}
-	d.app.notef("serving %s, peers on %s; Ctrl-C stops", plural(total, "release"), d.client.peerAddr())
+	d.app.Notef("serving %s, peers on %s; Ctrl-C stops", units.Plural(total, "release"), d.client.peerAddr())
 	return nil
 }
 
 // told tells the person of a release that comes or goes.
 func (d *serveDaemon) told(what string, r *publish.Release) {
-	e := d.event(what, r)
+	e, err := d.event(what, r)
 	switch {
-	case d.app.json:
-		d.app.printJSON(e)
+	case err != nil:
+		d.app.Log.Warn("cannot describe a release", "event", what, "release", r.Ref(), "err", err)
+	case d.app.JSON:
+		d.app.PrintJSON(e)
 	case what == "published":
-		d.app.notef("published %s  %s", r.Ref(), e.PageURL)
+		d.app.Notef("published %s  %s", r.Ref(), e.PageURL)
 	default:
-		d.app.notef("%s %s", what, r.Ref())
+		d.app.Notef("%s %s", what, r.Ref())
 	}
 }
 
 // notifySystem tells the service manager (sd_notify(3)), where there is one.
 func (a *app) notifySystem(state string) {
-	name := a.vars["NOTIFY_SOCKET"]
+	name := a.Getenv("NOTIFY_SOCKET")
 	if name == "" {
 		return
 	}
@@ -333,6 +331,6 @@ func (a *app) notifySystem(state string) {
 		c.Close()
 	}
 	if err != nil {
-		a.log.Warn("the service manager was not told", "state", state, "err", err)
+		a.Log.Warn("the service manager was not told", "state", state, "err", err)
 	}
 }

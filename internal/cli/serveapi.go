@@ -14,6 +14,7 @@ import (
 
 	"spate"
 	"spate/internal/api"
+	"spate/internal/fault"
 	"spate/maker"
 	"spate/metainfo"
 	"spate/publish"
@@ -35,7 +36,7 @@ func (d *serveDaemon) Status(ctx context.Context) (api.Status, error) {
 		st := f.Status()
 		folder := api.Folder{Path: st.Dir, Group: st.Group, Entries: st.Entries, Waiting: st.Waiting}
 		if st.Err != nil {
-			folder.Error = message(st.Err)
+			folder.Error = fault.Message(st.Err)
 		}
 		for _, name := range slices.Sorted(maps.Keys(st.Refused)) {
 			folder.Refused = append(folder.Refused, api.Refused{Name: name, Error: st.Refused[name]})
@@ -50,10 +51,10 @@ func (d *serveDaemon) Status(ctx context.Context) (api.Status, error) {
 // Releases implements [api.Backend].
 func (d *serveDaemon) Releases(ctx context.Context, l api.List) (api.Releases, error) {
 	list, total, err := d.catalog.List(ctx, publish.Query{Text: l.Text, Group: l.Group, All: !l.Latest, Offset: l.Offset, Limit: l.Limit})
-	out := api.Releases{Total: total, Releases: []api.Release{}}
+	out := api.Releases{Total: total, Releases: []publish.ReleaseInfo{}}
 	for _, r := range list {
 		if err == nil {
-			var one api.Release
+			var one publish.ReleaseInfo
 			one, err = d.describe(ctx, r)
 			out.Releases = append(out.Releases, one)
 		}
@@ -62,10 +63,10 @@ func (d *serveDaemon) Releases(ctx context.Context, l api.List) (api.Releases, e
 }
 
 // Release implements [api.Backend].
-func (d *serveDaemon) Release(ctx context.Context, ref string) (api.Release, error) {
+func (d *serveDaemon) Release(ctx context.Context, ref string) (publish.ReleaseInfo, error) {
 	r, err := d.catalog.Get(ctx, ref)
 	if err != nil {
-		return api.Release{}, d.notFound(ref, err)
+		return publish.ReleaseInfo{}, d.notFound(ref, err)
 	}
 	out, err := d.describe(ctx, r)
 	return out, toAPI(err)
@@ -79,27 +80,16 @@ func (d *serveDaemon) notFound(ref string, err error) error {
 	return &api.Error{Code: api.NotFound, Message: "no release " + strings.ToValidUTF8(ref, "\ufffd") + " is published here", Hint: "spate list shows what is"}
 }
 
-// describe is r for the API.
-func (d *serveDaemon) describe(ctx context.Context, r *publish.Release) (api.Release, error) {
-	h, err := d.catalog.History(ctx, r.Hash(), d.app.env.Now())
-	latest, lerr := d.catalog.Get(ctx, r.LatestRef())
-	e := d.event("", r)
-	return api.Release{
-		Ref: r.Ref(), Slug: r.Slug, Version: r.Version, Variant: r.Variant, Group: r.Group, Latest: lerr == nil && latest.Ref() == r.Ref(),
-		Name: r.Name, Format: r.Format, InfoHashV1: e.InfoHashV1, InfoHashV2: e.InfoHashV2, InfoHashTwin: e.InfoHashTwin,
-		TotalLength: r.Size, NumFiles: r.NumFiles, Published: r.Published, PageURL: e.PageURL, TorrentURL: e.TorrentURL, Magnet: r.Magnet,
-		MagnetTwin: r.Twin.Magnet, AnnounceURLs: e.AnnounceURLs, Path: r.Path, FirstCopy: r.FirstCopy.Seconds(), Notes: r.Notes,
-		Signature: r.Signatures.PublicKey, Live: d.live(r), Counts: apiCounts(h.Total),
-	}, err
-}
-
-func apiCounts(c publish.Counts) api.Counts {
-	return api.Counts{Completed: c.Completed, Direct: c.Direct, SeedBytes: c.SeedBytes, HTTPBytes: c.HTTPBytes}
+// describe describes r to the owner of the daemon.
+func (d *serveDaemon) describe(ctx context.Context, r *publish.Release) (publish.ReleaseInfo, error) {
+	i, err := publish.InfoOf(ctx, d.catalog, d.base, r)
+	i.Path, i.Live = r.Path, d.live(r)
+	return i, err
 }
 
 // live is what a release does now: its own torrent and its twin together.
-func (d *serveDaemon) live(r *publish.Release) api.Live {
-	l := api.Live{State: "paused"}
+func (d *serveDaemon) live(r *publish.Release) publish.Live {
+	l := publish.Live{State: "paused"}
 	for _, ih := range r.Hashes() {
 		s, _ := d.swarm(ih)
 		l.Seeders, l.Leechers = max(l.Seeders, s.Seeders), max(l.Leechers, s.Leechers)
@@ -164,9 +154,9 @@ func (d *serveDaemon) Snapshot(ctx context.Context) (api.Snapshot, error) {
 	if err != nil {
 		return api.Snapshot{}, toAPI(err)
 	}
-	s := api.Snapshot{Time: d.app.env.Now().UTC(), Releases: make([]api.Row, 0, len(list))}
+	s := api.Snapshot{Time: d.app.Now().UTC(), Releases: make([]api.Row, 0, len(list))}
 	for _, r := range list {
-		row := api.Row{Ref: r.Ref(), TotalLength: r.Size, Live: d.live(r), Counts: apiCounts(d.counter.Totals(r))}
+		row := api.Row{Ref: r.Ref(), TotalLength: r.Size, Live: d.live(r), Counts: d.counter.Totals(r)}
 		s.Releases = append(s.Releases, row)
 		t := &s.Totals
 		t.Releases, t.Peers, t.Seeders, t.Leechers = t.Releases+1, t.Peers+row.Peers, t.Seeders+row.Seeders, t.Leechers+row.Leechers
@@ -178,8 +168,8 @@ func (d *serveDaemon) Snapshot(ctx context.Context) (api.Snapshot, error) {
 			t.Failed++
 		}
 	}
-	h, err := d.catalog.History(ctx, spate.InfoHash{}, d.app.env.Now())
-	s.Totals.Counts = apiCounts(h.Total)
+	h, err := d.catalog.History(ctx, spate.InfoHash{}, d.app.Now())
+	s.Totals.Counts = h.Total
 	return s, toAPI(err)
 }
 
@@ -224,12 +214,12 @@ func (d *serveDaemon) Publish(ctx context.Context, p api.Publish, each func(api.
 		if rel.slug != "" {
 			rel.version = r.Version
 		}
-		out, err := d.describe(ctx, r)
+		e, err := d.event("published", r)
 		if err != nil {
 			return toAPI(err)
 		}
 		d.told("published", r)
-		each(api.Event{Event: "published", Path: path, Release: &out})
+		each(api.Event{Event: "published", Path: path, Release: &e.ReleaseInfo})
 	}
 	return nil
 }

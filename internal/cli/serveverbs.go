@@ -11,6 +11,10 @@ import (
 	"github.com/spf13/pflag"
 
 	"spate/internal/api"
+	"spate/internal/fault"
+	"spate/internal/termsafe"
+	"spate/internal/units"
+	"spate/publish"
 	"spate/publish/catalogdb"
 )
 
@@ -33,11 +37,11 @@ func (d *daemonFlags) client(a *app) (*api.Client, error) {
 		return api.New(a.stateDir(d.state)), nil
 	}
 	if d.token == "" {
-		return nil, usageHint("spate serve token makes one", "--api-url needs the token in the variable SPATE_API_TOKEN")
+		return nil, fault.UsageHint("spate serve token makes one", "--api-url needs the token in the variable SPATE_API_TOKEN")
 	}
 	c, err := api.NewRemote(d.url, d.token)
 	if err != nil {
-		return nil, usagef("--api-url: %w", err)
+		return nil, fault.Usagef("--api-url: %w", err)
 	}
 	return c, nil
 }
@@ -69,8 +73,8 @@ func (a *app) listCmd() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if a.json {
-			return a.printJSON(list)
+		if a.JSON {
+			return a.PrintJSON(list)
 		}
 		return a.printReleases(list)
 	})
@@ -82,17 +86,17 @@ func (a *app) listCmd() *cobra.Command {
 func (a *app) printReleases(list api.Releases) error {
 	width := len("RELEASE")
 	for _, r := range list.Releases {
-		width = max(width, min(60, len([]rune(escape(r.Ref)))))
+		width = max(width, min(60, len([]rune(termsafe.Line(r.Ref)))))
 	}
 	var b strings.Builder
 	if len(list.Releases) > 0 {
 		fmt.Fprintf(&b, "%-*s  %-8s  %9s  %5s  %5s  %9s  %9s\n", width, "RELEASE", "STATE", "SIZE", "SEEDS", "PEERS", "DOWNLOADS", "SENT")
 	}
 	for _, r := range list.Releases {
-		fmt.Fprintf(&b, "%-*s  %-8s  %9s  %5d  %5d  %9d  %9s\n", width, escape(r.Ref), r.Live.State, humanBytes(r.TotalLength), r.Live.Seeders, r.Live.Leechers,
-			r.Completed+r.Direct, humanBytes(r.SeedBytes+r.HTTPBytes))
+		fmt.Fprintf(&b, "%-*s  %-8s  %9s  %5d  %5d  %9d  %9s\n", width, termsafe.Line(r.Ref), r.Live.State, units.Bytes(r.TotalLength), r.Live.Seeders, r.Live.Leechers,
+			r.Completed+r.Direct, units.Bytes(r.SeedBytes+r.HTTPBytes))
 	}
-	return a.printf("%s", b.String())
+	return a.Printf("%s", b.String())
 }
 
 func (a *app) statusCmd() *cobra.Command {
@@ -124,24 +128,24 @@ func (a *app) facts(facts [][2]string) error {
 	var b strings.Builder
 	for _, f := range facts {
 		if f[1] != "" {
-			fmt.Fprintf(&b, "%-10s %s\n", f[0], escape(f[1]))
+			fmt.Fprintf(&b, "%-10s %s\n", f[0], termsafe.Line(f[1]))
 		}
 	}
-	return a.printf("%s", b.String())
+	return a.Printf("%s", b.String())
 }
 
 func (a *app) printStatus(s api.Status) error {
-	if a.json {
-		return a.printJSON(s)
+	if a.JSON {
+		return a.PrintJSON(s)
 	}
 	t := s.Totals
 	facts := [][2]string{
 		{"site", s.PublicURL}, {"listens", s.HTTPAddr + ", peers " + s.PeerAddr},
 		{"process", fmt.Sprintf("%d, spate %s, since %s", s.PID, s.Version, s.Started.Local().Format(time.DateTime))}, {"state", s.State},
 		{"releases", fmt.Sprintf("%d, %d paused, %d failed", t.Releases, t.Paused, t.Failed)},
-		{"swarms", fmt.Sprintf("%s, %s; %s connected", plural(t.Seeders, "seed"), plural(t.Leechers, "leecher"), plural(t.Peers, "peer"))},
-		{"sending", humanBytes(int64(t.UpRate)) + "/s"},
-		{"delivered", fmt.Sprintf("%d downloads and %d over HTTP; this machine sent %s", t.Completed, t.Direct, humanBytes(t.SeedBytes+t.HTTPBytes))},
+		{"swarms", fmt.Sprintf("%s, %s; %s connected", units.Plural(t.Seeders, "seed"), units.Plural(t.Leechers, "leecher"), units.Plural(t.Peers, "peer"))},
+		{"sending", units.Rate(t.UpRate)},
+		{"delivered", fmt.Sprintf("%d downloads and %d over HTTP; this machine sent %s", t.Completed, t.Direct, units.Bytes(t.SeedBytes+t.HTTPBytes))},
 	}
 	for _, f := range s.Folders {
 		text := fmt.Sprintf("%s: %d published", f.Path, f.Entries)
@@ -153,15 +157,15 @@ func (a *app) printStatus(s api.Status) error {
 		}
 		facts = append(facts, [2]string{"folder", text})
 		for _, r := range f.Refused {
-			facts = append(facts, [2]string{"  refused", r.Name + ": " + clip(r.Error, 300)})
+			facts = append(facts, [2]string{"  refused", r.Name + ": " + termsafe.Clip(r.Error, 300)})
 		}
 	}
 	return a.facts(facts)
 }
 
-func (a *app) printRelease(r api.Release) error {
-	if a.json {
-		return a.printJSON(r)
+func (a *app) printRelease(r publish.ReleaseInfo) error {
+	if a.JSON {
+		return a.PrintJSON(r)
 	}
 	state := r.Live.State
 	if r.Live.Error != "" {
@@ -173,11 +177,11 @@ func (a *app) printRelease(r api.Release) error {
 	}
 	return a.facts([][2]string{
 		{"release", r.Ref}, {"state", state}, {"page", r.PageURL}, {"torrent", r.TorrentURL}, {"data", r.Path},
-		{"size", fmt.Sprintf("%s, %s", humanBytes(r.TotalLength), plural(r.NumFiles, "file"))}, {"group", r.Group},
+		{"size", fmt.Sprintf("%s, %s", units.Bytes(r.TotalLength), units.Plural(r.NumFiles, "file"))}, {"group", r.Group},
 		{"published", r.Published.Local().Format(time.DateTime)},
-		{"swarm", fmt.Sprintf("%s, %s; %s connected, %s/s", plural(r.Live.Seeders, "seed"), plural(r.Live.Leechers, "leecher"), plural(r.Live.Peers, "peer"), humanBytes(int64(r.Live.UpRate)))},
-		{"delivered", fmt.Sprintf("%d downloads and %d over HTTP; this machine sent %s", r.Completed, r.Direct, humanBytes(r.SeedBytes+r.HTTPBytes))},
-		{"first copy", first}, {"magnet", r.Magnet}, {"older", r.MagnetTwin}, {"signed by", r.Signature},
+		{"swarm", fmt.Sprintf("%s, %s; %s connected, %s", units.Plural(r.Live.Seeders, "seed"), units.Plural(r.Live.Leechers, "leecher"), units.Plural(r.Live.Peers, "peer"), units.Rate(r.Live.UpRate))},
+		{"delivered", fmt.Sprintf("%d downloads and %d over HTTP; this machine sent %s", r.Completed, r.Direct, units.Bytes(r.SeedBytes+r.HTTPBytes))},
+		{"first copy", first}, {"magnet", r.Magnet}, {"older", r.MagnetTwin}, {"signed by", r.PublicKey},
 	})
 }
 
@@ -193,13 +197,13 @@ func (a *app) each(refs []string, did string, f func(ref string) error) error {
 		if err := f(ref); err != nil {
 			return err
 		}
-		if a.json {
-			if err := a.printJSON(changedEvent{did, ref}); err != nil {
+		if a.JSON {
+			if err := a.PrintJSON(changedEvent{did, ref}); err != nil {
 				return err
 			}
 			continue
 		}
-		a.notef("%s %s", did, ref)
+		a.Notef("%s %s", did, ref)
 	}
 	return nil
 }
@@ -264,10 +268,10 @@ func (a *app) backup(ctx context.Context, state, file string) error {
 	if err := a.copyCatalog(ctx, state, path); err != nil {
 		return err
 	}
-	if a.json {
-		return a.printJSON(map[string]string{"event": "backup", "path": path})
+	if a.JSON {
+		return a.PrintJSON(map[string]string{"event": "backup", "path": path})
 	}
-	a.notef("the catalog is in %s", path)
+	a.Notef("the catalog is in %s", path)
 	return nil
 }
 
@@ -280,13 +284,13 @@ func (a *app) copyCatalog(ctx context.Context, state, path string) error {
 		}
 	} else {
 		defer lock.Close()
-		db, warnings, err := catalogdb.Open(ctx, filepath.Join(state, "catalog"), a.env.Now())
+		db, warnings, err := catalogdb.Open(ctx, filepath.Join(state, "catalog"), a.Now())
 		if err != nil {
 			return err
 		}
 		defer db.Close()
 		for _, w := range warnings {
-			a.warnf("%v", w)
+			a.Warnf("%v", w)
 		}
 		if err := db.Backup(ctx, path); err != nil {
 			return err

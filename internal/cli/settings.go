@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 
+	"spate/internal/fault"
+
 	"github.com/pelletier/go-toml/v2"
 	"github.com/pelletier/go-toml/v2/unstable"
 	"github.com/spf13/cobra"
@@ -42,7 +44,7 @@ func (a *app) applySettings(cmd *cobra.Command) error {
 		presets, _ := tree["preset"].(map[string]any)
 		table, ok := presets[f.Value.String()].(map[string]any)
 		if !ok {
-			return usagef("%s has no [preset.%s]", path, f.Value)
+			return fault.Usagef("%s has no [preset.%s]", path, f.Value)
 		}
 		layers = append(layers, table)
 	}
@@ -58,7 +60,7 @@ func (a *app) applySettings(cmd *cobra.Command) error {
 				return
 			}
 			if err := setFlag(flags, f, v); err != nil {
-				bad = usageHint("correct "+path, "%s: setting %s: %w", at(path, raw, f.Name), f.Name, err)
+				bad = fault.UsageHint("correct "+path, "%s: setting %s: %w", at(path, raw, f.Name), f.Name, err)
 			}
 		})
 		if bad != nil {
@@ -75,7 +77,7 @@ func (a *app) applyVars(flags *pflag.FlagSet) error {
 	var bad error
 	flags.VisitAll(func(f *pflag.Flag) {
 		name := "SPATE_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
-		val, ok := a.vars[name]
+		val, ok := a.LookupEnv(name)
 		if !ok || f.Changed || bad != nil || f.Name == "help" {
 			return
 		}
@@ -96,7 +98,7 @@ func (a *app) applyVars(flags *pflag.FlagSet) error {
 			v = list
 		}
 		if err := setFlag(flags, f, v); err != nil {
-			bad = usagef("variable %s: %w", name, err)
+			bad = fault.Usagef("variable %s: %w", name, err)
 		}
 	})
 	return bad
@@ -115,7 +117,7 @@ func (a *app) readSettings() (path string, tree map[string]any, raw []byte, err 
 		err = fmt.Errorf("%s is larger than 1 MiB", path)
 	}
 	if err != nil {
-		return path, nil, nil, &Error{Code: CodeUsage, Err: fmt.Errorf("settings: %w", err)}
+		return path, nil, nil, &fault.Error{Code: fault.Usage, Err: fmt.Errorf("settings: %w", err)}
 	}
 	b, err := os.ReadFile(path)
 	if err == nil {
@@ -124,10 +126,10 @@ func (a *app) readSettings() (path string, tree map[string]any, raw []byte, err 
 	var syntax *toml.DecodeError
 	if errors.As(err, &syntax) {
 		row, col := syntax.Position()
-		return path, nil, nil, usagef("settings: %s:%d:%d: %w", path, row, col, err)
+		return path, nil, nil, fault.Usagef("settings: %s:%d:%d: %w", path, row, col, err)
 	}
 	if err != nil {
-		return path, nil, nil, &Error{Code: CodeUsage, Err: fmt.Errorf("settings: %w", err)}
+		return path, nil, nil, &fault.Error{Code: fault.Usage, Err: fmt.Errorf("settings: %w", err)}
 	}
 	return path, tree, b, nil
 }
@@ -150,7 +152,7 @@ func checkSettings(root *cobra.Command, path string, tree map[string]any, raw []
 	check := func(verb, where string, table map[string]any) error {
 		for k := range table {
 			if !known[verb][k] {
-				return usageHint("correct "+path, "%s: there is no flag --%s%s", at(path, raw, k), k, where)
+				return fault.UsageHint("correct "+path, "%s: there is no flag --%s%s", at(path, raw, k), k, where)
 			}
 		}
 		return nil
@@ -163,7 +165,7 @@ func checkSettings(root *cobra.Command, path string, tree map[string]any, raw []
 			for name, p := range table {
 				preset, ok := p.(map[string]any)
 				if !ok {
-					return usageHint("correct "+path, "settings: preset.%s is not a table", name)
+					return fault.UsageHint("correct "+path, "settings: preset.%s is not a table", name)
 				}
 				if err == nil {
 					err = check("create", " of create (preset "+name+")", preset)
@@ -172,7 +174,7 @@ func checkSettings(root *cobra.Command, path string, tree map[string]any, raw []
 		case isTable && known[k] != nil:
 			err = check(k, " of "+k, table)
 		case isTable:
-			err = usageHint("correct "+path, "%s: there is no verb %s", at(path, raw, k), k)
+			err = fault.UsageHint("correct "+path, "%s: there is no verb %s", at(path, raw, k), k)
 		default:
 			err = check("", "", map[string]any{k: v})
 		}

@@ -6,9 +6,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 
+	"spate/internal/termsafe"
+	"spate/internal/units"
 	"spate/metainfo"
 )
 
@@ -24,8 +25,8 @@ URL of a page that links to it, or a magnet link; - is standard input.`,
 		Args:    need(1, -1, "a SOURCE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			for k, arg := range args {
-				if k > 0 && !a.json {
-					if err := a.printf("\n"); err != nil {
+				if k > 0 && !a.JSON {
+					if err := a.Printf("\n"); err != nil {
 						return err
 					}
 				}
@@ -56,15 +57,15 @@ func (a *app) show(ctx context.Context, arg string, bind addrValue) error {
 	if err != nil {
 		return err
 	}
-	if a.json {
+	if a.JSON {
 		j := torrentToJSON(m)
 		j.Warnings = append(j.Warnings, advice(m)...)
-		return a.printJSON(j)
+		return a.PrintJSON(j)
 	}
 	var s sheet
 	s.torrent(m)
 	s.files(&m.Info)
-	return a.printf("%s", s.b.String())
+	return a.Printf("%s", s.b.String())
 }
 
 // sheet is what show prints for people. Everything from outside is escaped as it
@@ -78,7 +79,7 @@ func (s *sheet) row(label string, values ...string) {
 		if v == "" {
 			continue
 		}
-		fmt.Fprintf(&s.b, "%-14s %s\n", label, escape(v))
+		fmt.Fprintf(&s.b, "%-14s %s\n", label, termsafe.Line(v))
 		label = ""
 	}
 }
@@ -88,7 +89,7 @@ func (s *sheet) torrent(m *metainfo.MetaInfo) {
 	s.row("name", i.Name)
 	s.row("format", string(i.Format()))
 	s.row("size", size(i.DataLength(), files(i)))
-	s.row("pieces", fmt.Sprintf("%s of %s", humanize.Comma(int64(i.NumPieces())), pieceSize(i.PieceLength)))
+	s.row("pieces", fmt.Sprintf("%s of %s", units.Count(int64(i.NumPieces())), units.PieceLength(i.PieceLength)))
 	if h, ok := m.HashV1(); ok {
 		s.row("info-hash v1", h.String())
 	}
@@ -161,15 +162,15 @@ func (s *sheet) files(i *metainfo.Info) {
 			same++
 		}
 		for d := same; d < len(dirs); d++ {
-			fmt.Fprintf(&s.b, "  %s%s/\n", strings.Repeat("  ", d), escape(dirs[d]))
+			fmt.Fprintf(&s.b, "  %s%s/\n", strings.Repeat("  ", d), termsafe.Line(dirs[d]))
 		}
 		last = dirs
-		name := strings.Repeat("  ", len(dirs)) + escape(f.Path[len(f.Path)-1])
+		name := strings.Repeat("  ", len(dirs)) + termsafe.Line(f.Path[len(f.Path)-1])
 		switch {
 		case f.Symlink != nil:
-			fmt.Fprintf(&s.b, "  %s -> %s\n", name, escape(strings.Join(f.Symlink.Target, "/")))
+			fmt.Fprintf(&s.b, "  %s -> %s\n", name, termsafe.Line(strings.Join(f.Symlink.Target, "/")))
 		default:
-			fmt.Fprintf(&s.b, "  %-44s %9s%s\n", name, humanBytes(f.Length), marks(f))
+			fmt.Fprintf(&s.b, "  %-44s %9s%s\n", name, units.Bytes(f.Length), marks(f))
 		}
 	}
 }
@@ -197,17 +198,17 @@ func files(i *metainfo.Info) int {
 }
 
 func size(n int64, files int) string {
-	s := fmt.Sprintf("%s (%s bytes)", humanBytes(n), humanize.Comma(n))
+	s := fmt.Sprintf("%s (%s bytes)", units.Bytes(n), units.Count(n))
 	if files != 1 {
-		s += fmt.Sprintf(" in %s files", humanize.Comma(int64(files)))
+		s += fmt.Sprintf(" in %s files", units.Count(int64(files)))
 	}
 	return s
 }
 
 // showMagnet prints what a magnet link says.
 func (a *app) showMagnet(g metainfo.Magnet) error {
-	if a.json {
-		return a.printJSON(magnetToJSON(g))
+	if a.JSON {
+		return a.PrintJSON(magnetToJSON(g))
 	}
 	var s sheet
 	s.row("name", g.Name)
@@ -225,7 +226,7 @@ func (a *app) showMagnet(g metainfo.Magnet) error {
 	s.row("peers", g.Peers...)
 	s.row("files", selection(g))
 	s.row("magnet", g.String())
-	return a.printf("%s", s.b.String())
+	return a.Printf("%s", s.b.String())
 }
 
 // magnetToJSON returns what show --json prints of a magnet link. Every tracker
@@ -258,12 +259,4 @@ func selection(g metainfo.Magnet) string {
 		}
 	}
 	return strings.Join(s, ",")
-}
-
-// pieceSize returns a piece length in words that lose nothing.
-func pieceSize(n int64) string {
-	if n%(1<<20) == 0 || n%(1<<10) == 0 && n < 1<<20 {
-		return humanize.IBytes(uint64(n))
-	}
-	return humanize.Comma(n) + " bytes"
 }

@@ -10,6 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"spate/internal/fault"
+	"spate/internal/units"
 	"spate/publish/catalogdb"
 	"spate/site"
 )
@@ -31,9 +33,9 @@ func (a *app) siteCmd() *cobra.Command {
 		Args:    cobra.ArbitraryArgs,
 		RunE: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return usageHint("spate site --help lists them", "there is no verb %q of site", args[0])
+				return fault.UsageHint("spate site --help lists them", "there is no verb %q of site", args[0])
 			}
-			return usageHint("spate site --help lists them", "site needs a verb: export")
+			return fault.UsageHint("spate site --help lists them", "site needs a verb: export")
 		},
 	}
 	cmd.AddCommand(a.siteExportCmd())
@@ -67,21 +69,21 @@ DIR/.spate-site has what nginx, Apache and Caddy need to be told.`,
 
 func (a *app) siteExport(ctx context.Context, dir string, opt *siteOptions) error {
 	if opt.publicURL == "" {
-		return usageHint("say where the files will be: --public-url https://files.example.org", "site export needs --public-url")
+		return fault.UsageHint("say where the files will be: --public-url https://files.example.org", "site export needs --public-url")
 	}
 	base, _, err := publicURL(opt.publicURL, netip.AddrPort{})
 	if err != nil {
 		return err
 	}
 	if opt.data != "link" && opt.data != "copy" {
-		return usagef("--data %s: want link or copy", opt.data)
+		return fault.Usagef("--data %s: want link or copy", opt.data)
 	}
 	if err := opt.site.check(); err != nil {
 		return err
 	}
 	state := a.stateDir(opt.state)
 	if _, err := os.Stat(filepath.Join(state, "catalog")); err != nil {
-		return hinted(err, "spate serve makes it; name its directory with --state DIR")
+		return fault.WithHint(err, "spate serve makes it; name its directory with --state DIR")
 	}
 	// A copy: the daemon goes on with its own, and everything is of one moment.
 	tmp, err := os.MkdirTemp("", "spate-export-")
@@ -92,30 +94,30 @@ func (a *app) siteExport(ctx context.Context, dir string, opt *siteOptions) erro
 	if err := a.copyCatalog(ctx, state, filepath.Join(tmp, "catalog.db")); err != nil {
 		return err
 	}
-	db, _, err := catalogdb.Open(ctx, tmp, a.env.Now())
+	db, _, err := catalogdb.Open(ctx, tmp, a.Now())
 	if err != nil {
 		return err
 	}
 	defer db.Close()
 	options := site.ExportOptions{
-		Site: site.Options{BaseURL: base, Log: a.log}, Copy: opt.data == "copy",
-		Skipped: func(path string, why error) { a.warnf("left out: %s: %v", path, why) },
+		Site: site.Options{BaseURL: base, Log: a.Log}, Copy: opt.data == "copy",
+		Skipped: func(path string, why error) { a.Warnf("left out: %s: %v", path, why) },
 	}
 	opt.site.apply(&options.Site, 0)
 	done, err := site.Export(ctx, db, dir, options)
 	if errors.Is(err, site.ErrForeign) {
-		return fail(CodeExists, "take it out of there, or choose another DIR: an export replaces all of it", "%w", err)
+		return fault.New(fault.Exists, "take it out of there, or choose another DIR: an export replaces all of it", "%w", err)
 	}
 	if errors.Is(err, syscall.EBUSY) {
-		return hinted(err, "a directory that a file system is mounted on cannot be replaced: name one below it")
+		return fault.WithHint(err, "a directory that a file system is mounted on cannot be replaced: name one below it")
 	}
 	if err != nil {
 		return err
 	}
-	if a.json {
-		return a.printJSON(map[string]any{"event": "exported", "path": dir, "releases": done.Releases, "files": done.Files})
+	if a.JSON {
+		return a.PrintJSON(map[string]any{"event": "exported", "path": dir, "releases": done.Releases, "files": done.Files})
 	}
-	a.notef("%s of %s in %s; what web servers need to be told is in %s", plural(done.Files, "file"),
-		plural(done.Releases, "release"), dir, filepath.Join(dir, ".spate-site"))
+	a.Notef("%s of %s in %s; what web servers need to be told is in %s", units.Plural(done.Files, "file"),
+		units.Plural(done.Releases, "release"), dir, filepath.Join(dir, ".spate-site"))
 	return nil
 }

@@ -12,7 +12,9 @@ import (
 	"github.com/spf13/pflag"
 
 	"spate"
+	"spate/internal/fault"
 	"spate/internal/folder"
+	"spate/internal/units"
 	"spate/site"
 )
 
@@ -49,7 +51,7 @@ func (s *siteFlags) check() error {
 	}
 	info, err := os.Stat(s.theme)
 	if err == nil && !info.IsDir() {
-		err = usagef("--theme %s is not a directory", s.theme)
+		err = fault.Usagef("--theme %s is not a directory", s.theme)
 	}
 	return err
 }
@@ -79,7 +81,7 @@ func (v *shareValue) Set(s string) error {
 		*v = shareValue{part: p / 100}
 		return nil
 	}
-	n, err := parseSize(s)
+	n, err := units.ParseBytes(s)
 	*v = shareValue{rate: n}
 	return err
 }

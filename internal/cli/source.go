@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"spate"
+	"spate/internal/fault"
 	"spate/internal/netguard"
 	"spate/metainfo"
 )
@@ -44,7 +45,7 @@ func (a *app) resolve(ctx context.Context, arg string, bind netip.Addr) (*source
 		return a.resolveURL(ctx, arg, bind)
 	}
 	if arg == "-" {
-		b, err := readTorrent(a.env.Stdin, "standard input")
+		b, err := readTorrent(a.Stdin, "standard input")
 		return &source{Arg: arg, Torrent: b}, err
 	}
 	b, err := readTorrentFile(arg)
@@ -53,9 +54,9 @@ func (a *app) resolve(ctx context.Context, arg string, bind netip.Addr) (*source
 			return &source{Arg: arg, Magnet: m}, nil
 		}
 		if u, uerr := url.Parse(arg); uerr == nil && u.Scheme != "" && u.Host != "" {
-			return nil, usageHint("write a .torrent file, an http(s) URL, a magnet link or an info-hash", "%s: cannot fetch from %s://", arg, u.Scheme)
+			return nil, fault.UsageHint("write a .torrent file, an http(s) URL, a magnet link or an info-hash", "%s: cannot fetch from %s://", arg, u.Scheme)
 		}
-		return nil, hinted(err, "a SOURCE is a .torrent file, an http(s) URL, a magnet link or an info-hash")
+		return nil, fault.WithHint(err, "a SOURCE is a .torrent file, an http(s) URL, a magnet link or an info-hash")
 	}
 	return &source{Arg: arg, Torrent: b}, err
 }
@@ -85,7 +86,7 @@ func readTorrentFile(path string) ([]byte, error) {
 		return nil, err
 	}
 	if info.IsDir() {
-		return nil, usageHint("name the .torrent files in it", "%s is a directory", path)
+		return nil, fault.UsageHint("name the .torrent files in it", "%s is a directory", path)
 	}
 	if !info.Mode().IsRegular() || info.Size() > maxTorrent {
 		return readTorrent(f, path)
@@ -101,7 +102,7 @@ func readTorrent(r io.Reader, name string) ([]byte, error) {
 		return nil, err
 	}
 	if len(b) > maxTorrent {
-		return nil, fail(CodeBadData, "is it really a .torrent?", "%s is larger than the 10 MiB that a .torrent may have", name)
+		return nil, fault.New(fault.BadData, "is it really a .torrent?", "%s is larger than the 10 MiB that a .torrent may have", name)
 	}
 	return b, nil
 }
@@ -111,7 +112,7 @@ func readTorrent(r io.Reader, name string) ([]byte, error) {
 func (s *source) parse() (*metainfo.MetaInfo, error) {
 	mi, err := metainfo.Parse(s.Torrent)
 	if err != nil {
-		return nil, &Error{Code: CodeBadData, Err: errors.New(s.Arg + ": " + strings.TrimPrefix(err.Error(), "torrent: ")), Hint: "it is no torrent, or damaged: fetch it again"}
+		return nil, &fault.Error{Code: fault.BadData, Err: errors.New(s.Arg + ": " + strings.TrimPrefix(err.Error(), "torrent: ")), Hint: "it is no torrent, or damaged: fetch it again"}
 	}
 	return mi, nil
 }

@@ -10,6 +10,8 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+
+	"spate/internal/fault"
 )
 
 const someTorrent = "d4:infod6:lengthi1e4:name1:a12:piece lengthi16384e6:pieces20:aaaaaaaaaaaaaaaaaaaaee"
@@ -87,7 +89,7 @@ func TestResolveRefused(t *testing.T) {
 	l.Close()
 	a := newApp(Env{Stderr: &bytes.Buffer{}})
 	_, err = a.resolve(context.Background(), "http://"+l.Addr().String()+"/x", netip.Addr{})
-	if exitCode(err) != CodeNetwork || !strings.Contains(hintFor(err), "nothing listens") {
+	if fault.CodeOf(err) != fault.Network || !strings.Contains(hintFor(err), "nothing listens") {
 		t.Errorf("%v, hint %q", err, hintFor(err))
 	}
 }

@@ -14,7 +14,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"spate/internal/api"
+	"spate/internal/fault"
+	"spate/internal/running"
+	"spate/internal/termsafe"
 	"spate/internal/tui"
+	"spate/internal/units"
 )
 
 func (a *app) topCmd() *cobra.Command {
@@ -38,7 +42,7 @@ terminal, or with --json, what there is now is printed once.`,
 
 func (a *app) top(ctx context.Context, state string, every time.Duration) error {
 	if every < 50*time.Millisecond || every > time.Hour {
-		return usagef("--every %v: want 50ms to 1h", every)
+		return fault.Usagef("--every %v: want 50ms to 1h", every)
 	}
 	src := &everything{state: state}
 	list, err := src.List(ctx)
@@ -46,19 +50,19 @@ func (a *app) top(ctx context.Context, state string, every time.Duration) error 
 	case err != nil:
 		return err
 	case len(src.parts) == 0:
-		return fail(CodeNotFound, "start spate serve, get or seed; --state DIR names the directory of those that have another", "nothing runs with the state directory %s", state)
-	case a.json:
+		return fault.New(fault.NotFound, "start spate serve, get or seed; --state DIR names the directory of those that have another", "nothing runs with the state directory %s", state)
+	case a.JSON:
 		rows := []topRow{}
 		for _, t := range list {
 			rows = append(rows, topRow{
 				t.ID, t.Name, t.State, t.Err, t.Size, t.Done, int64(t.Down), int64(t.Up), t.Downloaded, t.Uploaded, t.Peers, t.Seeds,
 			})
 		}
-		return a.printJSON(map[string]any{"torrents": rows})
-	case !a.hasScreen():
+		return a.PrintJSON(map[string]any{"torrents": rows})
+	case !a.HasScreen():
 		return a.printTop(list)
 	}
-	return a.screen(ctx, "top "+state, pausable(src), every)
+	return a.Screen(ctx, "top "+state, pausable(src), every)
 }
 
 // topRow is a torrent of top --json.
@@ -81,10 +85,10 @@ func (a *app) printTop(list []tui.Torrent) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%-12s %9s %7s %10s %10s %6s  %s\n", "STATE", "SIZE", "DONE", "DOWN", "UP", "PEERS", "NAME")
 	for _, t := range list {
-		fmt.Fprintf(&b, "%-12s %9s %5d %% %8s/s %8s/s %6d  %s\n", escape(t.State), humanBytes(t.Size), int(t.Fraction*100),
-			humanBytes(int64(t.Down)), humanBytes(int64(t.Up)), t.Peers, escape(t.Name))
+		fmt.Fprintf(&b, "%-12s %9s %5d %% %10s %10s %6d  %s\n", termsafe.Line(t.State), units.Bytes(t.Size), int(t.Fraction*100),
+			units.Rate(t.Down), units.Rate(t.Up), t.Peers, termsafe.Line(t.Name))
 	}
-	return a.printf("%s", b.String())
+	return a.Printf("%s", b.String())
 }
 
 // everything is all that runs with a state directory, as one source. The IDs of
@@ -111,13 +115,13 @@ func (e *everything) find(ctx context.Context) error {
 	case err == nil:
 		parts["daemon"] = d
 	case errors.Is(err, fs.ErrPermission):
-		return hinted(err, "run it as the user that the daemon runs as, or as root")
+		return fault.WithHint(err, "run it as the user that the daemon runs as, or as root")
 	case !errors.As(err, &none):
 		return err
 	}
-	all, err := findRunning(ctx, e.state)
+	all, err := running.Find(ctx, e.state)
 	for _, r := range all {
-		parts[r.pid] = r
+		parts[r.PID] = r
 	}
 	e.parts = parts
 	return err
@@ -229,9 +233,9 @@ func (d daemon) Detail(ctx context.Context, ref string) (*tui.Detail, error) {
 	}
 	out := &tui.Detail{Path: filepath.FromSlash(r.Path), Hash: r.InfoHashV1, Peers: []tui.Peer{}, Facts: [][2]string{
 		{"page", r.PageURL},
-		{"swarm", fmt.Sprintf("%s, %s", plural(r.Live.Seeders, "seed"), plural(r.Live.Leechers, "leecher"))},
+		{"swarm", fmt.Sprintf("%s, %s", units.Plural(r.Live.Seeders, "seed"), units.Plural(r.Live.Leechers, "leecher"))},
 		{"delivered", fmt.Sprintf("%s by peers, %s over HTTP", copies(r.Completed), copies(r.Direct))},
-		{"sent", fmt.Sprintf("%s to peers, %s over HTTP", humanBytes(r.SeedBytes), humanBytes(r.HTTPBytes))},
+		{"sent", fmt.Sprintf("%s to peers, %s over HTTP", units.Bytes(r.SeedBytes), units.Bytes(r.HTTPBytes))},
 	}}
 	if r.Group != "" {
 		out.Facts = append(out.Facts, [2]string{"group", r.Group})

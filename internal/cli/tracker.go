@@ -12,6 +12,8 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"spate/internal/fault"
+	"spate/internal/termsafe"
 	"spate/tracker/trackerserver"
 	"spate/tracker/trackerstats"
 )
@@ -94,7 +96,7 @@ func (a *app) tracker(ctx context.Context, opt *trackerOptions) error {
 		if info, err := os.Stat(opt.allowedDir); err != nil {
 			return err
 		} else if !info.IsDir() {
-			return usagef("--allowed-dir %s is not a directory", opt.allowedDir)
+			return fault.Usagef("--allowed-dir %s is not a directory", opt.allowedDir)
 		}
 	}
 	if err := opt.trackerFlags.check(); err != nil {
@@ -105,7 +107,7 @@ func (a *app) tracker(ctx context.Context, opt *trackerOptions) error {
 	if err != nil {
 		return err
 	}
-	secure, err := opt.secure.files(a.env.Now)
+	secure, err := opt.secure.files(a.Now)
 	if err != nil {
 		return err
 	}
@@ -119,7 +121,7 @@ func (a *app) tracker(ctx context.Context, opt *trackerOptions) error {
 		opt.tokens = filepath.Join(state, tokensFile)
 	}
 	if o.Tokens, err = trackerserver.OpenTokens(opt.tokens); err != nil {
-		return hinted(err, "correct the file, or choose another with --tokens FILE")
+		return fault.WithHint(err, "correct the file, or choose another with --tokens FILE")
 	}
 	opt.table.MaxMemory = int64(opt.maxMemory)
 	n, err := a.newNode(&opt.trackerFlags, state, o, trackerstats.Options{ShowNames: opt.showNames, AllowGet: opt.allowGet})
@@ -148,7 +150,7 @@ func (a *app) tracker(ctx context.Context, opt *trackerOptions) error {
 // reloadOnHangup has SIGHUP read everything again and open the logs anew, unless
 // it does something else already or means that the terminal is gone.
 func (a *app) reloadOnHangup(n *node) {
-	if a.hangup.Load() == nil && a.console.tty == nil {
+	if a.hangup.Load() == nil && !a.HasBar() {
 		ask := n.askReload
 		a.hangup.Store(&ask)
 	}
@@ -181,7 +183,7 @@ func prefixes(flag string, all []string) (out []netip.Prefix, err error) {
 	for _, p := range all {
 		prefix, err := trackerserver.ParseNet(p)
 		if err != nil {
-			return nil, usagef("%s: %w", flag, err)
+			return nil, fault.Usagef("%s: %w", flag, err)
 		}
 		out = append(out, prefix)
 	}
@@ -202,20 +204,20 @@ func (a *app) tellTracker(opt *trackerOptions, s *sockets, secure bool) (*url.UR
 		ready.AnnounceURLs = append(ready.AnnounceURLs, tier...)
 	}
 	if opt.access != nil { // that has standard output
-		a.notef("tracking; statistics at %s; Ctrl-C stops", base.JoinPath("stats"))
+		a.Notef("tracking; statistics at %s; Ctrl-C stops", base.JoinPath("stats"))
 		return base, nil
 	}
-	if a.json {
-		return base, a.printJSON(ready)
+	if a.JSON {
+		return base, a.PrintJSON(ready)
 	}
 	for _, u := range ready.AnnounceURLs {
-		if err := a.printf("%s\n", escape(u)); err != nil {
+		if err := a.Printf("%s\n", termsafe.Line(u)); err != nil {
 			return nil, err
 		}
 	}
-	a.notef("tracking %s, statistics at %s; Ctrl-C stops", opt.served(), base.JoinPath("stats"))
+	a.Notef("tracking %s, statistics at %s; Ctrl-C stops", opt.served(), base.JoinPath("stats"))
 	if guessed {
-		a.notef("the host in these URLs is a guess; --public-url sets it")
+		a.Notef("the host in these URLs is a guess; --public-url sets it")
 	}
 	return base, nil
 }

@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"spate"
+	"spate/internal/fault"
 	"spate/tracker"
 	"spate/tracker/trackerclient"
 )
@@ -295,7 +296,7 @@ func TestCertificateRenewed(t *testing.T) {
 	if got, err := c.GetCertificate(nil); err != nil || got == first {
 		t.Errorf("a new certificate is not used: %v", err)
 	}
-	if _, err := (&tlsFlags{cert: "x"}).files(time.Now); exitCode(err) != CodeUsage {
+	if _, err := (&tlsFlags{cert: "x"}).files(time.Now); fault.CodeOf(err) != fault.Usage {
 		t.Errorf("one file of two: %v", err)
 	}
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"spate/internal/fault"
 	"spate/tracker/trackerlog"
 )
 
@@ -36,11 +37,11 @@ its older files.`,
 }
 
 func (a *app) trackerReport(logs []string, csv bool, most int) error {
-	if csv && a.json {
-		return usagef("--csv and --json: choose one")
+	if csv && a.JSON {
+		return fault.Usagef("--csv and --json: choose one")
 	}
 	if most < 0 {
-		return usagef("--most %d: want 0 or more", most)
+		return fault.Usagef("--most %d: want 0 or more", most)
 	}
 	p := trackerlog.NewReporter()
 	for _, log := range logs {
@@ -52,8 +53,8 @@ func (a *app) trackerReport(logs []string, csv bool, most int) error {
 	var b bytes.Buffer
 	var err error
 	switch {
-	case a.json:
-		return a.printJSON(r)
+	case a.JSON:
+		return a.PrintJSON(r)
 	case csv:
 		err = r.WriteCSV(&b)
 	default:
@@ -62,5 +63,5 @@ func (a *app) trackerReport(logs []string, csv bool, most int) error {
 	if err != nil {
 		return err
 	}
-	return a.printf("%s", b.String())
+	return a.Printf("%s", b.String())
 }

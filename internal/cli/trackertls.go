@@ -5,6 +5,8 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"spate/internal/fault"
 )
 
 // certificate is a certificate in files, read again when they change.
@@ -27,11 +29,11 @@ func (t *tlsFlags) files(now func() time.Time) (*tls.Config, error) {
 	case t.cert == "" && t.key == "":
 		return nil, nil
 	case t.cert == "" || t.key == "":
-		return nil, usagef("--tls-cert and --tls-key need each other")
+		return nil, fault.Usagef("--tls-cert and --tls-key need each other")
 	}
 	c := &certificate{cert: t.cert, key: t.key, now: now}
 	if _, err := c.get(nil); err != nil {
-		return nil, hinted(err, "both are files in the PEM format")
+		return nil, fault.WithHint(err, "both are files in the PEM format")
 	}
 	return &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: c.get, NextProtos: []string{"h2", "http/1.1"}}, nil
 }

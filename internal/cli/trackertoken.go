@@ -8,6 +8,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"spate/internal/fault"
+	"spate/internal/termsafe"
 	"spate/tracker/trackerserver"
 )
 
@@ -93,18 +95,18 @@ func (a *app) tokenAdd(open func() (*trackerserver.Tokens, error), user string, 
 	token, err := t.Issue(user)
 	switch {
 	case errors.Is(err, trackerserver.ErrTokenName):
-		return usagef("%w", err)
+		return fault.Usagef("%w", err)
 	case err != nil:
-		return hinted(err, "choose another directory with --state DIR, or file with --tokens FILE")
+		return fault.WithHint(err, "choose another directory with --state DIR, or file with --tokens FILE")
 	}
-	path, say := told(escape(user), token)
-	if a.json {
-		return a.printJSON(tokenEvent{User: user, Token: token, Path: path})
+	path, say := told(termsafe.Line(user), token)
+	if a.JSON {
+		return a.PrintJSON(tokenEvent{User: user, Token: token, Path: path})
 	}
-	if err := a.printf("%s\n", token); err != nil {
+	if err := a.Printf("%s\n", token); err != nil {
 		return err
 	}
-	a.notef("%s", say)
+	a.Notef("%s", say)
 	return nil
 }
 
@@ -113,13 +115,13 @@ func (a *app) tokenList(open func() (*trackerserver.Tokens, error)) error {
 	if err != nil {
 		return err
 	}
-	if a.json {
-		return a.printJSON(struct {
+	if a.JSON {
+		return a.PrintJSON(struct {
 			Users []string `json:"users"`
 		}{append([]string{}, t.Users()...)})
 	}
 	for _, u := range t.Users() {
-		if err := a.printf("%s\n", escape(u)); err != nil {
+		if err := a.Printf("%s\n", termsafe.Line(u)); err != nil {
 			return err
 		}
 	}
@@ -136,10 +138,10 @@ func (a *app) tokenRevoke(open func() (*trackerserver.Tokens, error), user strin
 	case err != nil:
 		return err
 	case n == 0:
-		return fail(CodeNotFound, cmd.CommandPath()+" list shows the names", "%s has no token", escape(user))
-	case a.json:
-		return a.printJSON(tokenEvent{User: user, Revoked: n})
+		return fault.New(fault.NotFound, cmd.CommandPath()+" list shows the names", "%s has no token", termsafe.Line(user))
+	case a.JSON:
+		return a.PrintJSON(tokenEvent{User: user, Revoked: n})
 	}
-	a.notef("revoked %d of %s", n, escape(user))
+	a.Notef("revoked %d of %s", n, termsafe.Line(user))
 	return nil
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"spate/internal/fault"
 	"spate/tracker"
 	"spate/tracker/swarm"
 	"spate/tracker/trackerlog"
@@ -68,7 +69,7 @@ func (t *trackerFlags) check() error {
 		}
 	}
 	if t.proxyProtocol && len(t.proxies) == 0 {
-		return usagef("--proxy-protocol needs --proxy NET: only a proxy that is named is believed")
+		return fault.Usagef("--proxy-protocol needs --proxy NET: only a proxy that is named is believed")
 	}
 	_, err := prefixes("--proxy", t.proxies)
 	return err
@@ -105,14 +106,14 @@ func (a *app) newNode(f *trackerFlags, state string, opt trackerserver.Options, 
 	}()
 	dir := filepath.Join(state, "tracker")
 	if n.table, err = swarm.New(f.tableOptions()); err != nil {
-		return nil, usagef("the tracker's settings: %w", err)
+		return nil, fault.Usagef("the tracker's settings: %w", err)
 	}
 	var warnings []error
-	if n.store, warnings, err = swarm.OpenDir(a.env.Now(), dir, n.table); err != nil {
-		return nil, hinted(err, "choose another directory with --state DIR")
+	if n.store, warnings, err = swarm.OpenDir(a.Now(), dir, n.table); err != nil {
+		return nil, fault.WithHint(err, "choose another directory with --state DIR")
 	}
 	for _, w := range warnings {
-		a.warnf("%v", w)
+		a.Warnf("%v", w)
 	}
 	if opt.Key, err = trackerserver.LoadConnKey(filepath.Join(dir, "connection.key")); err != nil {
 		return nil, err
@@ -128,7 +129,7 @@ func (a *app) newNode(f *trackerFlags, state string, opt trackerserver.Options, 
 		return nil, err
 	}
 	opt.ProxyProtocol = f.proxyProtocol
-	opt.Log, opt.Now, stats.Log, stats.Now = a.log, a.env.Now, a.log, a.env.Now
+	opt.Log, opt.Now, stats.Log, stats.Now = a.Log, a.Now, a.Log, a.Now
 	if err := n.openLogs(f, state, &opt); err != nil {
 		return nil, err
 	}
@@ -138,7 +139,7 @@ func (a *app) newNode(f *trackerFlags, state string, opt trackerserver.Options, 
 	n.stats = trackerstats.New(stats)
 	n.past = filepath.Join(dir, "past.json")
 	if err := n.stats.LoadPast(n.past); err != nil {
-		a.warnf("the charts begin anew: %v", err)
+		a.Warnf("the charts begin anew: %v", err)
 	}
 	opt.Observers = []func(*tracker.Observation){n.stats.Observe, func(o *tracker.Observation) {
 		if n.observe != nil {
@@ -157,7 +158,7 @@ func (a *app) newNode(f *trackerFlags, state string, opt trackerserver.Options, 
 func (n *node) openLogs(f *trackerFlags, state string, opt *trackerserver.Options) (err error) {
 	privacy, err := trackerlog.ParsePrivacy(f.privacy)
 	if err != nil {
-		return usagef("--log-privacy: %w", err)
+		return fault.Usagef("--log-privacy: %w", err)
 	}
 	if f.log != "off" {
 		path := f.log
@@ -165,18 +166,18 @@ func (n *node) openLogs(f *trackerFlags, state string, opt *trackerserver.Option
 			path = filepath.Join(state, activityLog)
 		}
 		if n.activity, err = trackerlog.Open(path, trackerlog.Options{Privacy: privacy}); err != nil {
-			return hinted(err, "choose another file with --log FILE, or --log off")
+			return fault.WithHint(err, "choose another file with --log FILE, or --log off")
 		}
 	}
 	if f.access != nil {
 		opt.AccessLog = slog.New(f.access)
 	} else if f.accessLog != "" {
 		if n.access, err = openAppend(f.accessLog); err != nil {
-			return hinted(err, "choose another file with --access-log FILE")
+			return fault.WithHint(err, "choose another file with --access-log FILE")
 		}
 		opt.AccessLog = slog.New(slog.NewJSONHandler(n.access, nil))
-	} else if n.app.verbose > 0 {
-		opt.AccessLog = n.app.log
+	} else if n.app.Verbose > 0 {
+		opt.AccessLog = n.app.Log
 	}
 	return nil
 }
@@ -248,7 +249,7 @@ func (n *node) run(ctx context.Context, s *sockets, h http.Handler) error {
 	n.saveNow() // when no announce comes any more
 	if n.activity != nil {
 		if dropped, failed := n.activity.Lost(); dropped+failed > 0 {
-			n.app.warnf("the log of downloads lost %d entries: the disk was too slow for %d, and failed for %d", dropped+failed, dropped, failed)
+			n.app.Warnf("the log of downloads lost %d entries: the disk was too slow for %d, and failed for %d", dropped+failed, dropped, failed)
 		}
 	}
 	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) {
@@ -283,9 +284,9 @@ func (n *node) reload(ctx context.Context) error {
 			errs = append(errs, n.access.reopen())
 		}
 		if err := errors.Join(errs...); err != nil {
-			n.app.warnf("not everything was read again: %v", err)
+			n.app.Warnf("not everything was read again: %v", err)
 		} else {
-			n.app.notef("everything was read again")
+			n.app.Notef("everything was read again")
 		}
 	}
 }
@@ -307,12 +308,12 @@ func (n *node) save(ctx context.Context) error {
 // saveNow writes a snapshot. A failure is told and tried again: a tracker that
 // cannot save still serves.
 func (n *node) saveNow() {
-	err := errors.Join(n.store.Save(n.app.env.Now()), n.stats.SavePast(n.past))
+	err := errors.Join(n.store.Save(n.app.Now()), n.stats.SavePast(n.past))
 	if n.memo != nil {
 		err = errors.Join(err, n.memo.save(n))
 	}
 	if err != nil {
-		n.app.warnf("the tracker's state was not saved: %v", err)
+		n.app.Warnf("the tracker's state was not saved: %v", err)
 	}
 }
 

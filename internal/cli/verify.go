@@ -8,6 +8,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"spate/internal/fault"
+	"spate/internal/termsafe"
 	"spate/maker"
 )
 
@@ -71,14 +73,14 @@ The exit code is 4 if anything is damaged, missing or too long.`,
 
 func (a *app) verify(ctx context.Context, args []string, opt verifyOptions) error {
 	if opt.jobs < 0 {
-		return usagef("--jobs %d: want 1 or more", opt.jobs)
+		return fault.Usagef("--jobs %d: want 1 or more", opt.jobs)
 	}
 	src, err := a.resolve(ctx, args[0], opt.bind.Addr)
 	if err != nil {
 		return err
 	}
 	if src.Torrent == nil {
-		return usageHint("give the .torrent file or its URL", "%s: a magnet link has no hashes of the pieces", args[0])
+		return fault.UsageHint("give the .torrent file or its URL", "%s: a magnet link has no hashes of the pieces", args[0])
 	}
 	m, err := src.parse()
 	if err != nil {
@@ -97,14 +99,14 @@ func (a *app) verify(ctx context.Context, args []string, opt verifyOptions) erro
 	}
 	path, err := maker.FindData(m, places...)
 	if err != nil {
-		return hinted(err, "name the place with --data DIR, or as a second argument")
+		return fault.WithHint(err, "name the place with --data DIR, or as a second argument")
 	}
-	bar := a.newProgress("checking " + m.Info.Name)
+	bar := a.NewProgress("checking " + m.Info.Name)
 	r, err := maker.Verify(ctx, m, path, maker.VerifyOptions{
 		Workers:  opt.jobs,
-		Progress: bar.hashing,
+		Progress: hashing(bar),
 	})
-	bar.finish()
+	bar.Finish()
 	if err != nil {
 		return err
 	}
@@ -115,22 +117,22 @@ func (a *app) verify(ctx context.Context, args []string, opt verifyOptions) erro
 	if r.Differ > 0 {
 		hint = "the v1 and v2 halves of the torrent stand for different data: do not trust it"
 	}
-	return fail(CodeBadData, hint, "%s is not what %s says", path, args[0])
+	return fault.New(fault.BadData, hint, "%s is not what %s says", path, args[0])
 }
 
 func (a *app) printReport(path string, r *maker.Report) error {
-	if a.json {
-		return a.printJSON(reportToJSON(path, r))
+	if a.JSON {
+		return a.PrintJSON(reportToJSON(path, r))
 	}
 	var s strings.Builder
 	counts := map[maker.FileState]int{}
 	for k := range r.Files {
 		f := &r.Files[k]
 		counts[f.State]++
-		if f.State == maker.FileWhole && a.verbose == 0 {
+		if f.State == maker.FileWhole && a.Verbose == 0 {
 			continue
 		}
-		fmt.Fprintf(&s, "%-10s  %s%s\n", f.State, escape(f.Path), escape(detail(f)))
+		fmt.Fprintf(&s, "%-10s  %s%s\n", f.State, termsafe.Line(f.Path), termsafe.Line(detail(f)))
 	}
 	fmt.Fprintf(&s, "%d of %d pieces are good", r.Good, r.Pieces)
 	sep := "; files: "
@@ -142,7 +144,7 @@ func (a *app) printReport(path string, r *maker.Report) error {
 			sep = ", "
 		}
 	}
-	return a.printf("%s\n", s.String())
+	return a.Printf("%s\n", s.String())
 }
 
 // detail says what is wrong with a file.

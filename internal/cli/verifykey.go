@@ -13,6 +13,8 @@ import (
 	"path/filepath"
 	"strings"
 
+	"spate/internal/fault"
+	"spate/internal/termsafe"
 	"spate/signature"
 )
 
@@ -27,13 +29,13 @@ func publicKeyOf(value string) (signature.PublicKey, error) {
 	}
 	text, ferr := readSmall(value, signature.MaxKey)
 	if errors.Is(ferr, fs.ErrNotExist) {
-		return key, usageHint("write the 56 characters that begin with RW, or the file that has them", "--verify-key %s is neither a minisign key nor a file", clip(value, 70))
+		return key, fault.UsageHint("write the 56 characters that begin with RW, or the file that has them", "--verify-key %s is neither a minisign key nor a file", termsafe.Clip(value, 70))
 	}
 	if ferr == nil {
 		key, ferr = signature.ParsePublicKey(string(text))
 	}
 	if ferr != nil {
-		return key, usagef("--verify-key %s: %w", value, ferr)
+		return key, fault.Usagef("--verify-key %s: %w", value, ferr)
 	}
 	return key, nil
 }
@@ -63,7 +65,7 @@ type signatureCheck struct {
 	keys  []signature.PublicKey // all of which it must be signed with
 }
 
-// checkSignature fails with [CodeBadData] unless the torrent of src is the release
+// checkSignature fails with [fault.BadData] unless the torrent of src is the release
 // that was asked for and is signed as it has to be: with the key in verifyKey, or
 // with the keys that its sites are known by. The key of a site that signs and is not
 // known yet is remembered. Nothing of the torrent may be believed before.
@@ -74,7 +76,7 @@ func (a *app) checkSignature(ctx context.Context, src *source, verifyKey, state 
 	c := &signatureCheck{app: a, src: src, bind: bind, state: state, given: verifyKey != ""}
 	var err error
 	if c.known, err = signature.OpenKnown(filepath.Join(state, knownKeys)); err != nil {
-		return hinted(fmt.Errorf("the keys of sites: %w", err), "correct the file; --verify-key off goes without it")
+		return fault.WithHint(fmt.Errorf("the keys of sites: %w", err), "correct the file; --verify-key off goes without it")
 	}
 	if c.given {
 		key, err := publicKeyOf(verifyKey)
@@ -96,7 +98,7 @@ func (a *app) checkSignature(ctx context.Context, src *source, verifyKey, state 
 		if !c.given && src.sites == nil {
 			return nil
 		}
-		return fail(CodeBadData, c.accept("give the page's URL or the .torrent"), "%s: a magnet link carries no signature to check", clip(src.Arg, 70))
+		return fault.New(fault.BadData, c.accept("give the page's URL or the .torrent"), "%s: a magnet link carries no signature to check", termsafe.Clip(src.Arg, 70))
 	}
 	sig, err := c.fetch(ctx)
 	if err != nil {
@@ -110,7 +112,7 @@ func (a *app) checkSignature(ctx context.Context, src *source, verifyKey, state 
 		if err := c.checkRelease(st); err != nil {
 			return err
 		}
-		a.notef("signed%s by %s, as it should be", signedWhen(st), key)
+		a.Notef("signed%s by %s, as it should be", signedWhen(st), key)
 	}
 	if c.given {
 		return c.remember(c.keys[0])
@@ -126,7 +128,7 @@ func (c *signatureCheck) firstUse(ctx context.Context) error {
 	}
 	key, err := signature.ParsePublicKey(c.src.signed.key)
 	if err != nil {
-		return fail(CodeBadData, c.accept(""), "%s: it is said to be signed, but by what is no key", c.src.Arg)
+		return fault.New(fault.BadData, c.accept(""), "%s: it is said to be signed, but by what is no key", c.src.Arg)
 	}
 	sig, err := c.fetch(ctx)
 	if err != nil {
@@ -139,9 +141,9 @@ func (c *signatureCheck) firstUse(ctx context.Context) error {
 	if err := c.checkRelease(st); err != nil {
 		return err
 	}
-	c.app.notef("signed%s by %s: remembered as the key of %s", signedWhen(st), key, strings.Join(c.src.sites, " and "))
+	c.app.Notef("signed%s by %s: remembered as the key of %s", signedWhen(st), key, strings.Join(c.src.sites, " and "))
 	if u, err := url.Parse(c.src.Arg); err == nil && u.Scheme == "http" && !loopbackHost(u.Hostname()) {
-		c.app.notef("  over http anybody between could have put theirs there: compare it with what the publisher says elsewhere")
+		c.app.Notef("  over http anybody between could have put theirs there: compare it with what the publisher says elsewhere")
 	}
 	return c.remember(key)
 }
@@ -153,7 +155,7 @@ func (c *signatureCheck) remember(key signature.PublicKey) error {
 			continue
 		}
 		if err := c.known.Remember(site, key); err != nil {
-			return hinted(fmt.Errorf("remembering the key of %s: %w", site, err), "choose another directory with --state DIR")
+			return fault.WithHint(fmt.Errorf("remembering the key of %s: %w", site, err), "choose another directory with --state DIR")
 		}
 	}
 	return nil
@@ -163,14 +165,14 @@ func (c *signatureCheck) remember(key signature.PublicKey) error {
 func (c *signatureCheck) refuse(want signature.PublicKey, err error) error {
 	var other *signature.OtherKeyError
 	if !errors.As(err, &other) {
-		return fail(CodeBadData, "nothing was fetched; try another mirror, or ask the publisher", "%s: %w", c.src.Arg, err)
+		return fault.New(fault.BadData, "nothing was fetched; try another mirror, or ask the publisher", "%s: %w", c.src.Arg, err)
 	}
 	if !c.given {
 		what := fmt.Sprintf("the key of %s has changed: it was %s, and this is signed with another, %s", c.src.sites[0], want, other.ID)
 		hint := "nothing was fetched; if the publisher says that the key is new: the same command with --verify-key KEY, which is then remembered"
-		return fail(CodeBadData, hint, "%s", what)
+		return fault.New(fault.BadData, hint, "%s", what)
 	}
-	return fail(CodeBadData, "nothing was fetched; ask the publisher which key is theirs", "%s: signed with another key, %s, and not with %s", c.src.Arg, other.ID, want)
+	return fault.New(fault.BadData, "nothing was fetched; ask the publisher which key is theirs", "%s: signed with another key, %s, and not with %s", c.src.Arg, other.ID, want)
 }
 
 // accept is a hint that ends with how to go without a signature.
@@ -186,13 +188,13 @@ func (c *signatureCheck) accept(hint string) string {
 func (c *signatureCheck) fetch(ctx context.Context) ([]byte, error) {
 	unsigned := func(why string) error {
 		if c.given {
-			return fail(CodeBadData, c.accept(""), "%s is not signed: %s", c.src.Arg, why)
+			return fault.New(fault.BadData, c.accept(""), "%s is not signed: %s", c.src.Arg, why)
 		}
-		return fail(CodeBadData, c.accept("ask the publisher"), "%s is not signed (%s), but what comes from %s has to be", c.src.Arg, why, strings.Join(c.src.sites, " and "))
+		return fault.New(fault.BadData, c.accept("ask the publisher"), "%s is not signed (%s), but what comes from %s has to be", c.src.Arg, why, strings.Join(c.src.sites, " and "))
 	}
 	if c.src.URL == "" {
 		if c.src.Arg == "-" {
-			return nil, usageHint("save the .torrent and its .minisig in files", "--verify-key: standard input has no signature beside it")
+			return nil, fault.UsageHint("save the .torrent and its .minisig in files", "--verify-key: standard input has no signature beside it")
 		}
 		sig, err := readSmall(c.src.Arg+signature.Extension, signature.MaxSignature)
 		if errors.Is(err, fs.ErrNotExist) {
@@ -218,7 +220,7 @@ func (c *signatureCheck) fetch(ctx context.Context) ([]byte, error) {
 	defer f.client.Close()
 	resp, err := f.get(ctx, u)
 	if err != nil {
-		if exitCode(err) == CodeNotFound {
+		if fault.CodeOf(err) == fault.NotFound {
 			return nil, unsigned(fmt.Sprintf("there is no %s", u.Redacted()))
 		}
 		return nil, err
@@ -228,9 +230,9 @@ func (c *signatureCheck) fetch(ctx context.Context) ([]byte, error) {
 	var large *http.MaxBytesError
 	switch {
 	case errors.As(err, &large):
-		return nil, fail(CodeBadData, c.accept(""), "%s: %w", u.Redacted(), err)
+		return nil, fault.New(fault.BadData, c.accept(""), "%s: %w", u.Redacted(), err)
 	case err != nil: // the connection ended, which says nothing of the signature
-		return nil, fail(CodeNetwork, "", "%s: %w", u.Redacted(), err)
+		return nil, fault.New(fault.Network, "", "%s: %w", u.Redacted(), err)
 	}
 	return sig, nil
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -76,7 +75,7 @@ func (s *signedSite) sign(key *signature.Key) {
 func check(state, arg, verifyKey string) (code int, said string) {
 	var stderr bytes.Buffer
 	a := newApp(Env{Stderr: &stderr, Now: time.Now})
-	a.level.Set(slog.LevelWarn)
+	a.SetLevel()
 	bind := netip.MustParseAddr("127.0.0.1")
 	src, err := a.resolve(context.Background(), arg, bind)
 	if err == nil {

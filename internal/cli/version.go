@@ -43,10 +43,10 @@ func (a *app) version() error {
 			}
 		}
 	}
-	if a.json {
-		return a.printJSON(v)
+	if a.JSON {
+		return a.PrintJSON(v)
 	}
-	return a.printf("spate %s (%s, %s%s)\n", v.Version, v.Go, v.Platform, v.commit())
+	return a.Printf("spate %s (%s, %s%s)\n", v.Version, v.Go, v.Platform, v.commit())
 }
 
 // commit says which commit it was built from, when that is known.

@@ -5,6 +5,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"spate/internal/fault"
 )
 
 // writeTarget writes b to path so that there is either all of it or nothing new,
@@ -54,7 +56,7 @@ func checkTarget(path string, force bool) error {
 	fi, err := os.Stat(path)
 	switch {
 	case err == nil && fi.IsDir():
-		return fail(CodeExists, "name a file with -o", "%s is a directory", path)
+		return fault.New(fault.Exists, "name a file with -o", "%s is a directory", path)
 	case err == nil && fi.Mode().IsRegular() && !force:
 		return existsError(path, fs.ErrExist)
 	case err == nil:
@@ -70,7 +72,7 @@ func existsError(path string, err error) error {
 	if err == nil {
 		return nil
 	}
-	return fail(CodeExists, "--force overwrites it, -o names another place", "%s exists already", path)
+	return fault.New(fault.Exists, "--force overwrites it, -o names another place", "%s exists already", path)
 }
 
 // modeFor keeps the mode of a file that is replaced; a new one is readable by

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"time"
 
+	"spate/internal/units"
+
 	"charm.land/lipgloss/v2"
 )
 
@@ -62,7 +64,7 @@ func (m *model) overviewBody(t *Torrent, d *Detail) []string {
 	if t.Err != "" {
 		out = append(out, faint.Render(fit("", labelWidth))+bad.Render(fit(clean(t.Err), avail)))
 	}
-	done := " " + right(percent(t.Fraction), 7) + "  " + size(t.Done) + " of " + size(t.Size)
+	done := " " + right(percent(t.Fraction), 7) + "  " + units.Bytes(t.Done) + " of " + units.Bytes(t.Size)
 	gauge := min(60, max(10, avail-lipgloss.Width(done)))
 	paint := flow
 	if t.Fraction >= 1 {
@@ -82,7 +84,7 @@ func (m *model) overviewBody(t *Torrent, d *Detail) []string {
 		ratio = fmt.Sprintf("%.2f", float64(t.Uploaded)/float64(t.Downloaded))
 	}
 	out = append(out,
-		m.labelled("total", fmt.Sprintf("%s received, %s sent, ratio %s", size(t.Downloaded), size(t.Uploaded), ratio)),
+		m.labelled("total", fmt.Sprintf("%s received, %s sent, ratio %s", units.Bytes(t.Downloaded), units.Bytes(t.Uploaded), ratio)),
 		m.labelled("peers", fmt.Sprintf("%d connected, %d of them seeds; %d more known", t.Peers, t.Seeds, t.Known)))
 	if d.Pieces != nil {
 		out = append(out, m.labelled("pieces", pieceCounts(d.Pieces)))
@@ -124,7 +126,7 @@ func (m *model) filesBody(d *Detail) []string {
 		if f.Skipped && share < 1 {
 			done, gauge = "skipped", ""
 		}
-		out = append(out, m.fileLine(clean(f.Path), size(f.Length), done, gauge, name, wide))
+		out = append(out, m.fileLine(clean(f.Path), units.Bytes(f.Length), done, gauge, name, wide))
 	}
 	return out
 }

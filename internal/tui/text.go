@@ -6,9 +6,9 @@ import (
 	"time"
 
 	"github.com/charmbracelet/x/ansi"
-	"github.com/dustin/go-humanize"
 
 	"spate/internal/termsafe"
+	"spate/internal/units"
 )
 
 // clean escapes text from outside so that it fits into one line of the screen.
@@ -53,15 +53,12 @@ func fitMiddle(s string, width int) string {
 	return fit(ansi.Truncate(s, head, "")+"…"+ansi.TruncateLeft(s, n-(width-1-head), ""), width)
 }
 
-// size formats n bytes in decimal units.
-func size(n int64) string { return humanize.Bytes(uint64(max(n, 0))) }
-
 // rate formats a number of bytes per second. It returns a dot for less than one.
 func rate(r float64) string {
 	if r < 1 {
 		return "·"
 	}
-	return size(int64(r)) + "/s"
+	return units.Rate(r)
 }
 
 // percent formats a fraction. It rounds down, so that 100 % means complete.
@@ -74,19 +71,10 @@ func percent(f float64) string {
 
 // duration formats d in its two largest units. It returns a dot if d is negative.
 func duration(d time.Duration) string {
-	switch {
-	case d < 0:
+	if d < 0 {
 		return "·"
-	case d > 100*24*time.Hour:
-		return "> 100d"
-	case d >= 24*time.Hour:
-		return fmt.Sprintf("%dd%02dh", d/(24*time.Hour), d%(24*time.Hour)/time.Hour)
-	case d >= time.Hour:
-		return fmt.Sprintf("%dh%02dm", d/time.Hour, d%time.Hour/time.Minute)
-	case d >= time.Minute:
-		return fmt.Sprintf("%dm%02ds", d/time.Minute, d%time.Minute/time.Second)
 	}
-	return fmt.Sprintf("%ds", (d+time.Second-1)/time.Second)
+	return units.Duration(d)
 }
 
 // bar draws a fraction as a bar of width columns, in steps of 1/8 column.
@@ -125,11 +113,4 @@ func sparkline(values []float64, width int) (s string, top float64) {
 		}
 	}
 	return b.String(), top
-}
-
-func plural(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 
+	"spate/internal/units"
+
 	"charm.land/bubbles/v2/help"
 	tea "charm.land/bubbletea/v2"
 	"charm.land/lipgloss/v2"
@@ -73,7 +75,7 @@ func (m *model) head() []string {
 		up += t.Up
 		peers += t.Peers
 	}
-	sums := fmt.Sprintf("↓ %s  ↑ %s  %s", right(rate(down), 9), right(rate(up), 9), plural(peers, "peer"))
+	sums := fmt.Sprintf("↓ %s  ↑ %s  %s", right(rate(down), 9), right(rate(up), 9), units.Plural(peers, "peer"))
 	title := "spate " + clean(m.o.Title)
 	return []string{
 		" " + strong.Render(fit(title, m.inner()-lipgloss.Width(sums)-2)) + "  " + sums + " ",
@@ -105,7 +107,7 @@ func (m *model) list() []string {
 	out := []string{" " + faint.Render(line("torrent", "", "size", "done", "down", "up", "peers")) + " "}
 	for i := m.top; i < m.top+rows; i++ {
 		t := &m.torrents[i]
-		row := line(clean(t.Name), clean(t.State), size(t.Size), percent(t.Fraction), rate(t.Down), rate(t.Up), fmt.Sprint(t.Peers))
+		row := line(clean(t.Name), clean(t.State), units.Bytes(t.Size), percent(t.Fraction), rate(t.Down), rate(t.Up), fmt.Sprint(t.Peers))
 		switch {
 		case i == m.selected:
 			row = ">" + chosen.Render(row) + " "

@@ -39,7 +39,7 @@ type slot = fairpool.Member[ender]
 type ender interface{ end() }
 
 func newGate(o *Options) *gate {
-	return &gate{o: o, pool: fairpool.New[ender](fairpool.Options{Places: o.MaxConns, Grace: connGrace, Floor: connFloor, Pause: connGrace})}
+	return &gate{o: o, pool: fairpool.New[ender](fairpool.Options{Slots: o.MaxConns, Grace: connGrace, Floor: connFloor, Pause: connGrace})}
 }
 
 // enter returns a slot for a connection from a, and ends another connection if needed. It
@@ -137,7 +137,7 @@ func (g *gate) relieve(now time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for range maxRelieved {
-		out := g.pool.MakeRoom(now)
+		out := g.pool.Evict(now)
 		if out == nil {
 			return
 		}

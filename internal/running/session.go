@@ -1,0 +1,109 @@
+package running
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"spate/internal/fault"
+	"spate/internal/tui"
+	"spate/torrent"
+	"spate/tracker"
+)
+
+// Source returns a source with the torrents of a session of this process.
+func Source(s *torrent.Session) tui.Source { return source{s} }
+
+type source struct{ session *torrent.Session }
+
+// List implements [tui.Source].
+func (s source) List(context.Context) ([]tui.Torrent, error) {
+	var list []tui.Torrent
+	for _, t := range s.session.Torrents() {
+		list = append(list, rowOf(t))
+	}
+	slices.SortFunc(list, func(a, b tui.Torrent) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID)) })
+	return list, nil
+}
+
+// Detail implements [tui.Source].
+func (s source) Detail(_ context.Context, id string) (*tui.Detail, error) {
+	for _, t := range s.session.Torrents() {
+		if t.InfoHash().String() == id {
+			return detailOf(t), nil
+		}
+	}
+	return nil, nil
+}
+
+func rowOf(t *torrent.Torrent) tui.Torrent {
+	st := t.Stats()
+	row := tui.Torrent{
+		ID: st.InfoHash.String(), Name: st.Name, State: st.State.String(), Size: st.BytesTotal, Done: st.BytesDone, Fraction: 1,
+		Down: st.DownRate, Up: st.UpRate, Downloaded: st.Downloaded, Uploaded: st.Uploaded,
+		Peers: st.Peers, Seeds: st.Seeds, Known: st.Known, Left: -1,
+	}
+	if st.BytesTotal > 0 {
+		row.Fraction = float64(st.BytesDone) / float64(st.BytesTotal)
+	}
+	switch {
+	case st.State == torrent.StateChecking:
+		row.Fraction = float64(st.Checked) / float64(max(st.Pieces, 1))
+	case st.State == torrent.StateDownloading && st.DownRate >= 1:
+		row.Left = time.Duration(float64(st.BytesTotal-st.BytesDone) / st.DownRate * float64(time.Second))
+	}
+	if st.Err != nil {
+		row.Err = fault.Message(st.Err)
+	}
+	return row
+}
+
+func detailOf(t *torrent.Torrent) *tui.Detail {
+	st := t.Stats()
+	d := &tui.Detail{Path: t.Path(), Hash: st.InfoHash.String(), Files: []tui.File{}, Peers: []tui.Peer{}, Trackers: []tui.Tracker{}}
+	for _, p := range t.Pieces() {
+		d.Pieces = append(d.Pieces, map[torrent.PieceState]tui.Piece{
+			torrent.PieceOpen: tui.Open, torrent.PieceHave: tui.Have, torrent.PieceSkipped: tui.Skipped,
+		}[p])
+	}
+	for _, f := range t.Files() {
+		if !f.Pad {
+			d.Files = append(d.Files, tui.File{Path: cmp.Or(f.Path, st.Name), Length: f.Length, Done: f.Done, Skipped: f.Priority == torrent.PrioritySkip})
+		}
+	}
+	for _, p := range t.PeerStats() {
+		d.Peers = append(d.Peers, tui.Peer{
+			Addr: p.Addr, Client: p.Client, Incoming: p.Incoming, Have: p.Have, Down: p.DownRate, Up: p.UpRate,
+			Downloaded: p.Downloaded, Uploaded: p.Uploaded, Unchoked: p.Unchoked, Choked: p.Choked,
+		})
+	}
+	slices.SortFunc(d.Peers, func(a, b tui.Peer) int {
+		return cmp.Or(cmp.Compare(b.Down+b.Up, a.Down+a.Up), strings.Compare(a.Addr, b.Addr))
+	})
+	for _, tr := range st.Trackers {
+		row := tui.Tracker{URL: tr.URL, Says: tr.Warning, Next: tr.NextAnnounce}
+		if tr.Err == nil {
+			row.Counts = TrackerWords(&tr)
+		} else {
+			row.Says, row.Bad = fault.Message(tr.Err), true
+		}
+		d.Trackers = append(d.Trackers, row)
+	}
+	return d
+}
+
+// TrackerWords says what a tracker answered last.
+func TrackerWords(t *torrent.TrackerStats) string {
+	switch {
+	case t.Err != nil:
+		return fault.Message(t.Err)
+	case t.LastAnnounce.IsZero():
+		return "the tracker has not answered"
+	case t.Complete == tracker.Unknown:
+		return "the tracker answered"
+	}
+	return fmt.Sprintf("the tracker counts %d seeds, %d leechers", t.Complete, t.Incomplete)
+}

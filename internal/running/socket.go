@@ -1,0 +1,143 @@
+// Package running lets spate top see the torrents of other processes. A process that
+// downloads or seeds serves them on a socket in the state directory, which only the owner
+// of the directory can reach.
+package running
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"spate/internal/tui"
+)
+
+// runDir is the directory of the sockets in the state directory. A socket is named after
+// the id of its process.
+const runDir = "run"
+
+// list is the answer to GET /torrents.
+type list struct {
+	Title    string        `json:"title"`
+	Torrents []tui.Torrent `json:"torrents"`
+}
+
+// maxAnswer bounds an answer, in bytes.
+const maxAnswer = 64 << 20
+
+// Serve serves src on a socket in the directory state until stop is called. A failure to
+// listen is logged, because the process works without the socket.
+func Serve(state, title string, src tui.Source, log *slog.Logger) (stop func()) {
+	dir := filepath.Join(state, runDir)
+	path := filepath.Join(dir, strconv.Itoa(os.Getpid())+".sock")
+	err := os.MkdirAll(dir, 0o700)
+	if err == nil {
+		os.Remove(path) // of an earlier process with the same id
+	}
+	var l net.Listener
+	if err == nil {
+		l, err = net.Listen("unix", path)
+	}
+	if err != nil {
+		log.Info("spate top cannot show this process", "err", err)
+		return func() {}
+	}
+	answer := func(w http.ResponseWriter, v any, err error) {
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		json.NewEncoder(w).Encode(v)
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /torrents", func(w http.ResponseWriter, r *http.Request) {
+		torrents, err := src.List(r.Context())
+		answer(w, list{title, torrents}, err)
+	})
+	mux.HandleFunc("GET /torrents/{id}", func(w http.ResponseWriter, r *http.Request) {
+		d, err := src.Detail(r.Context(), r.PathValue("id"))
+		answer(w, d, err)
+	})
+	srv := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
+	go srv.Serve(l)
+	return func() { srv.Close() } // removes the socket too
+}
+
+// Process is a [tui.Source] with the torrents of another process.
+type Process struct {
+	PID  string
+	http *http.Client
+}
+
+// Find returns the processes that serve a socket in the directory state. It removes the
+// sockets of processes that have ended.
+func Find(ctx context.Context, state string) ([]*Process, error) {
+	paths, err := filepath.Glob(filepath.Join(state, runDir, "*.sock"))
+	if err != nil {
+		return nil, err
+	}
+	var all []*Process
+	for _, path := range paths {
+		dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
+			var d net.Dialer
+			return d.DialContext(ctx, "unix", path)
+		}
+		r := &Process{
+			PID:  strings.TrimSuffix(filepath.Base(path), ".sock"),
+			http: &http.Client{Transport: &http.Transport{DialContext: dial}, Timeout: 10 * time.Second},
+		}
+		switch _, err := r.List(ctx); {
+		case errors.Is(err, syscall.ECONNREFUSED):
+			os.Remove(path)
+		case err == nil:
+			all = append(all, r)
+		case ctx.Err() != nil:
+			return nil, context.Cause(ctx)
+		}
+	}
+	return all, nil
+}
+
+func (r *Process) get(ctx context.Context, path string, v any) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://spate"+path, nil)
+	if err != nil {
+		return err
+	}
+	resp, err := r.http.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("process %s answered %s", r.PID, resp.Status)
+	}
+	return json.NewDecoder(io.LimitReader(resp.Body, maxAnswer)).Decode(v)
+}
+
+// List implements [tui.Source].
+func (r *Process) List(ctx context.Context) ([]tui.Torrent, error) {
+	var got list
+	err := r.get(ctx, "/torrents", &got)
+	return got.Torrents, err
+}
+
+// Detail implements [tui.Source].
+func (r *Process) Detail(ctx context.Context, id string) (*tui.Detail, error) {
+	var d *tui.Detail
+	if err := r.get(ctx, "/torrents/"+id, &d); err != nil || d == nil {
+		return nil, err
+	}
+	d.Facts = append(d.Facts, [2]string{"process", r.PID})
+	return d, nil
+}

@@ -1,0 +1,48 @@
+package term
+
+import (
+	"context"
+	"io"
+	"os"
+
+	xterm "golang.org/x/term"
+
+	"spate/internal/fault"
+)
+
+// StdoutIsTerminal reports whether standard output is a terminal.
+func (t *Terminal) StdoutIsTerminal() bool {
+	f, ok := t.Stdout.(*os.File)
+	return ok && xterm.IsTerminal(int(f.Fd()))
+}
+
+// AskPassword writes a prompt and reads a line that the terminal does not show. It returns
+// an error with the setting "password-file" if standard input is no terminal.
+func (t *Terminal) AskPassword(ctx context.Context, prompt string) (string, error) {
+	in, ok := t.Stdin.(*os.File)
+	if !ok || !xterm.IsTerminal(int(in.Fd())) {
+		return "", fault.WithSetting(fault.Usagef("a password is needed, and there is no terminal to ask on"), "password-file")
+	}
+	before, err := xterm.GetState(int(in.Fd()))
+	if err != nil {
+		return "", err
+	}
+	io.WriteString(t.console, prompt)
+	defer io.WriteString(t.console, "\n")
+	type typed struct {
+		line []byte
+		err  error
+	}
+	done := make(chan typed, 1)
+	go func() {
+		line, err := xterm.ReadPassword(int(in.Fd()))
+		done <- typed{line, err}
+	}()
+	select {
+	case p := <-done:
+		return string(p.line), p.err
+	case <-ctx.Done():
+		xterm.Restore(int(in.Fd()), before)
+		return "", context.Cause(ctx)
+	}
+}
