@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"slices"
 	"strconv"
@@ -17,7 +18,8 @@ import (
 	"time"
 	"unicode"
 
-	"github.com/dustin/go-humanize"
+	"spate/internal/termsafe"
+	"spate/internal/units"
 )
 
 // Sums are totals over entries of a [Log].
@@ -281,7 +283,7 @@ func cell(s string) string {
 }
 
 // WriteText writes the report as tables of text, with at most so many rows in each
-// part; 0 means all. Control characters in names are replaced.
+// part; 0 means all. Control characters in names are escaped.
 func (r *Report) WriteText(w io.Writer, most int) error {
 	if r.From.IsZero() {
 		_, err := fmt.Fprintln(w, "The log has no entries.")
@@ -290,7 +292,7 @@ func (r *Report) WriteText(w io.Writer, most int) error {
 	bw := bufio.NewWriter(w)
 	fmt.Fprintf(bw, "%s to %s\n", r.From.Format("2006-01-02 15:04"), r.To.Format("2006-01-02 15:04 UTC"))
 	fmt.Fprintf(bw, "%s started, %s completed, %s stopped; %s downloaded, %s uploaded by those that completed or stopped\n",
-		comma(r.All.Started), comma(r.All.Completed), comma(r.All.Stopped), size(r.All.Downloaded), size(r.All.Uploaded))
+		count(r.All.Started), count(r.All.Completed), count(r.All.Stopped), units.Bytes(r.All.Downloaded), units.Bytes(r.All.Uploaded))
 	for _, part := range r.parts() {
 		fmt.Fprintln(bw)
 		tw := tabwriter.NewWriter(bw, 0, 0, 2, ' ', tabwriter.AlignRight)
@@ -304,27 +306,14 @@ func (r *Report) WriteText(w io.Writer, most int) error {
 			if g.Name != "" {
 				label = g.Name + " (" + g.Key + ")"
 			}
-			fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\t  %s\n", comma(g.Started), comma(g.Completed), comma(g.Stopped), size(g.Downloaded), size(g.Uploaded), printable(label))
+			fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\t  %s\n", count(g.Started), count(g.Completed), count(g.Stopped), units.Bytes(g.Downloaded), units.Bytes(g.Uploaded), termsafe.Line(label))
 		}
 		tw.Flush() // bw.Flush returns the error
 	}
 	if r.Skipped > 0 {
-		fmt.Fprintf(bw, "\n%s lines are not entries and were skipped\n", comma(r.Skipped))
+		fmt.Fprintf(bw, "\n%s lines are not entries and were skipped\n", count(r.Skipped))
 	}
 	return bw.Flush()
 }
 
-func comma(n uint64) string { return humanize.Comma(int64(min(n, 1<<62))) }
-
-func size(n int64) string { return humanize.Bytes(uint64(max(n, 0))) }
-
-// printable replaces the characters that a terminal would interpret, such as escape
-// sequences and changes of the text direction.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
-		}
-		return '\uFFFD'
-	}, s)
-}
+func count(n uint64) string { return units.Count(int64(min(n, math.MaxInt64))) }

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/dustin/go-humanize"
+
+	"spate/internal/units"
 )
 
 // chart is a chart of numbers over time: the paths of an SVG image with chartW by
@@ -134,7 +136,7 @@ func count(v float64) string {
 	case v != math.Trunc(v) && v < 100:
 		return humanize.FtoaWithDigits(v, 1)
 	case v < 100_000:
-		return humanize.Comma(int64(math.Round(v)))
+		return units.Count(int64(math.Round(v)))
 	case v < 999_500:
 		return humanize.FtoaWithDigits(v/1e3, 0) + "k"
 	case v < 999.5e6:

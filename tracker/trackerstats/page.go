@@ -13,9 +13,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/dustin/go-humanize"
-
 	"spate"
+	"spate/internal/units"
 )
 
 //go:embed templates/stats.html static/stats.css
@@ -23,8 +22,8 @@ var assets embed.FS
 
 var statsTemplate = template.Must(template.New("stats.html").Funcs(template.FuncMap{
 	"count": func(n any) string { return count(number(n)) },
-	"comma": func(n any) string { return humanize.Comma(int64(number(n))) },
-	"bytes": func(n int64) string { return humanize.Bytes(uint64(max(n, 0))) },
+	"comma": func(n any) string { return units.Count(int64(number(n))) },
+	"bytes": units.Bytes,
 	"share": func(part, all any) string { return percent(number(part), number(all)) },
 	"width": func(part, all any) string { return fmt.Sprintf("%.1f", 100*ratio(number(part), number(all))) },
 	"dict": func(kv ...any) map[string]any {
@@ -116,7 +115,7 @@ func (st *Statistics) servePage(w http.ResponseWriter, r *http.Request, t Tracke
 
 func (st *Statistics) page(r *Report, week bool) *page {
 	p := &page{Report: r, Home: st.opts.Home, Week: week, ShowNames: st.opts.ShowNames, Hidden: st.opts.HideTorrents}
-	p.Uptime = uptime(r.Time.Sub(r.Started))
+	p.Uptime = units.LongDuration(r.Time.Sub(r.Started))
 	past, hour := r.Past, 60
 	if week {
 		past, hour = r.Week, 4
@@ -217,15 +216,4 @@ func percent(part, all float64) string {
 	default:
 		return fmt.Sprintf("%.0f%%", p)
 	}
-}
-
-// uptime formats the time for which the tracker has been running.
-func uptime(d time.Duration) string {
-	switch {
-	case d < time.Hour:
-		return fmt.Sprintf("%d min", int(d.Minutes()))
-	case d < 48*time.Hour:
-		return fmt.Sprintf("%d h %d min", int(d.Hours()), int(d.Minutes())%60)
-	}
-	return fmt.Sprintf("%d days", int(d.Hours())/24)
 }
