@@ -42,14 +42,14 @@ func newServer(t testing.TB, o Options) *Server {
 	return s
 }
 
-// peer is an announce of the n-th peer.
+// peer returns the announce of leecher n.
 func peer(n int) tracker.AnnounceRequest {
 	id := spate.PeerID([]byte("-Sp0100-000000000000"))
 	id[19], id[18] = byte(n), byte(n>>8)
 	return tracker.AnnounceRequest{InfoHash: testHash, PeerID: id, Port: uint16(1000 + n), Left: 1, NumWant: 50, Key: uint32(n) + 1, Event: tracker.EventStarted}
 }
 
-// ask sends an HTTP request from an address to h and returns the body.
+// ask sends an HTTP request from the address from to h, and returns the body.
 func ask(t testing.TB, h http.Handler, from, target string, headers ...string) []byte {
 	t.Helper()
 	r := httptest.NewRequest("GET", target, nil)
@@ -65,23 +65,26 @@ func ask(t testing.TB, h http.Handler, from, target string, headers ...string) [
 	return w.Body.Bytes()
 }
 
-// announce announces over HTTP.
+// announce announces over HTTP from the address from.
 func announce(t testing.TB, s *Server, from string, req tracker.AnnounceRequest, headers ...string) (*tracker.AnnounceResponse, error) {
 	t.Helper()
 	return wire.ParseAnnounceAnswer(ask(t, s, from, "/announce?"+string(wire.AppendAnnounceQuery(nil, &req)), headers...))
 }
 
+// refusedFor fails the test unless err is a refusal with part in its reason, and with
+// intervals.
 func refusedFor(t *testing.T, err error, part string) {
 	t.Helper()
 	var failure *tracker.FailureError
 	if !errors.As(err, &failure) || !strings.Contains(failure.Reason, part) {
 		t.Errorf("error %v, want a refusal about %q", err, part)
 	} else if failure.Interval <= 0 || failure.MinInterval <= 0 || failure.RetryIn == 0 && !failure.Never {
-		t.Errorf("a refusal without its intervals: %+v", failure)
+		t.Errorf("a refusal without intervals: %+v", failure)
 	}
 }
 
-// Two peers of different families find each other, and each is told its address.
+// TestHTTPAnnounceBothFamilies checks that peers of both address families get each other,
+// and their own address, and that events change the counts.
 func TestHTTPAnnounceBothFamilies(t *testing.T) {
 	s := newServer(t, Options{})
 	r, err := announce(t, s, "192.0.2.1:9", peer(1))
@@ -116,6 +119,7 @@ func TestHTTPAnnounceBothFamilies(t *testing.T) {
 	}
 }
 
+// TestHTTPScrape checks scrapes of named torrents and of all torrents.
 func TestHTTPScrape(t *testing.T) {
 	s := newServer(t, Options{})
 	seed := peer(1)
@@ -141,11 +145,12 @@ func TestHTTPScrape(t *testing.T) {
 	announce(t, closed, "192.0.2.1:9", seed)
 	for _, query := range []string{"", "?info_hash=" + url.QueryEscape(string(seed.InfoHash[:]))} {
 		if _, err := wire.ParseScrapeAnswer(ask(t, closed, "192.0.2.1:9", "/scrape"+query)); !errors.As(err, &failure) {
-			t.Errorf("scrape %q of a tracker that answers none: %v", query, err)
+			t.Errorf("scrape %q although scrapes are disabled: %v", query, err)
 		}
 	}
 }
 
+// TestHTTPGarbage checks that invalid requests get a failure, and other paths a status.
 func TestHTTPGarbage(t *testing.T) {
 	s := newServer(t, Options{})
 	for _, q := range []string{"", "?", "?info_hash=a", "?" + strings.Repeat("a", 9000), "?info_hash=%zz"} {
@@ -167,7 +172,8 @@ func TestHTTPGarbage(t *testing.T) {
 	}
 }
 
-// ip= counts only from loopback or a private network.
+// TestClaimedAddress checks that a peer can claim another address only from loopback or a
+// private network, and only one that can be a peer.
 func TestClaimedAddress(t *testing.T) {
 	claim := peer(1)
 	claim.IP = netip.MustParseAddr("203.0.113.9")
@@ -194,8 +200,8 @@ func TestClaimedAddress(t *testing.T) {
 	}
 }
 
-// X-Forwarded-For counts from named proxies only: its right-most address that is
-// not one of them. A proxy that says nothing does not lend its trust to others.
+// TestProxies checks that X-Forwarded-For is used for trusted proxies only, and that the
+// client of a proxy which does not report it cannot claim an address.
 func TestProxies(t *testing.T) {
 	claim := peer(1)
 	claim.IP = netip.MustParseAddr("203.0.113.9")
@@ -226,8 +232,8 @@ func TestProxies(t *testing.T) {
 	}
 }
 
-// The address of a client is the one that a named proxy says, and none where it does not say
-// any.
+// TestClientAddr checks that the address of a client is the one that a trusted proxy
+// reports, and that there is none if the proxy reports none.
 func TestClientAddr(t *testing.T) {
 	s := newServer(t, Options{Proxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/30")}})
 	for _, c := range []struct{ from, forwarded, want string }{
@@ -244,6 +250,7 @@ func TestClientAddr(t *testing.T) {
 	}
 }
 
+// TestAdmission checks each reason for a refusal.
 func TestAdmission(t *testing.T) {
 	s := newServer(t, Options{
 		OnlyAllowed: true, DenyNets: []netip.Prefix{netip.MustParsePrefix("198.51.100.0/24")},
@@ -280,7 +287,7 @@ func TestAdmission(t *testing.T) {
 	_, err = announce(t, s, "192.0.2.1:9", peer(1))
 	refusedFor(t, err, "not served")
 	if _, ok := s.Note(testHash); ok {
-		t.Error("a note is left")
+		t.Error("the torrent still has a note")
 	}
 	s.opts.AllowNets, s.opts.DenyNets = []netip.Prefix{netip.MustParsePrefix("::ffff:198.51.100.0/120")}, nil
 	if err := s.Reload(); err != nil {
@@ -295,8 +302,8 @@ func TestAdmission(t *testing.T) {
 	}
 }
 
-// A random info-hash costs nothing where only allowed torrents are served.
-func TestRandomHashesAreNotRemembered(t *testing.T) {
+// TestRandomHashesAreNotStored checks that refused announces take no memory.
+func TestRandomHashesAreNotStored(t *testing.T) {
 	s := newServer(t, Options{OnlyAllowed: true, Limit: RateLimit{PerSecond: -1}})
 	s.Allow(testHash, tracker.Note{})
 	req := peer(1)
@@ -309,6 +316,7 @@ func TestRandomHashesAreNotRemembered(t *testing.T) {
 	}
 }
 
+// TestRateLimit checks the burst and the rate of a network, and that loopback has no limit.
 func TestRateLimit(t *testing.T) {
 	now := time.Unix(1e9, 0)
 	s := newServer(t, Options{Limit: RateLimit{PerSecond: 2, Burst: 4}, Now: func() time.Time { return now }})
@@ -324,14 +332,14 @@ func TestRateLimit(t *testing.T) {
 	}
 	for from, want := range map[string]int{"192.0.2.1:9": 4, "192.0.2.200:9": 0, "192.0.3.1:9": 4, "[2001:db8:1::1]:9": 4, "127.0.0.1:9": 20} {
 		if from == "192.0.2.200:9" {
-			continue // of the first one's network: after it
+			continue // in the network of the first one, so it is checked below
 		}
 		if got := count(from, 20); got != want {
 			t.Errorf("%s: %d announces, want %d", from, got, want)
 		}
 	}
 	if got := count("192.0.2.200:9", 3) + count("[2001:db8:1:ffff::9]:9", 3); got != 0 {
-		t.Errorf("%d announces from networks that have had theirs", got)
+		t.Errorf("%d announces from networks that have used their burst", got)
 	}
 	now = now.Add(time.Second)
 	if got := count("192.0.2.1:9", 20); got != 2 {
@@ -342,8 +350,8 @@ func TestRateLimit(t *testing.T) {
 	}
 }
 
-// More networks than the limiter's table has room for do not disturb those that
-// ask too much, nor cost memory.
+// TestRateLimitManyNetworks checks that a request of a new network is answered, however many
+// networks are active.
 func TestRateLimitManyNetworks(t *testing.T) {
 	now := time.Unix(1e9, 0)
 	l := newLimiter(RateLimit{PerSecond: 1, Burst: 10}, now)
@@ -355,6 +363,7 @@ func TestRateLimitManyNetworks(t *testing.T) {
 	}
 }
 
+// TestTokens checks the forms of announce URLs with a token, and what is refused.
 func TestTokens(t *testing.T) {
 	path := t.TempDir() + "/users"
 	tokens, err := OpenTokens(path)
@@ -368,7 +377,7 @@ func TestTokens(t *testing.T) {
 	if _, err := tokens.Issue("a b\n"); !errors.Is(err, ErrTokenName) {
 		t.Errorf("bad name: %v", err)
 	}
-	if tokens, err = OpenTokens(path); err != nil { // as a new process would
+	if tokens, err = OpenTokens(path); err != nil { // like a new process
 		t.Fatal(err)
 	}
 	var user string
@@ -397,7 +406,8 @@ func TestTokens(t *testing.T) {
 	}
 }
 
-// The origin that is pinned is in the first answer, without having announced.
+// TestPinnedOrigin checks that an origin is in the first answer although it has not
+// announced.
 func TestPinnedOrigin(t *testing.T) {
 	s := newServer(t, Options{OnlyAllowed: true})
 	origin := netip.MustParseAddrPort("192.0.2.50:6881")
@@ -410,9 +420,9 @@ func TestPinnedOrigin(t *testing.T) {
 	}
 }
 
-// aria2 says that nothing is left while it has but a magnet link: it is told of
-// seeds, as other seeds are not.
-func TestSeekingSeed(t *testing.T) {
+// TestAria2WithMagnetLinkGetsSeeds checks that aria2 gets seeds although it reports 0 bytes
+// left, as it does while it has only a magnet link. Other seeds get none.
+func TestAria2WithMagnetLinkGetsSeeds(t *testing.T) {
 	s := newServer(t, Options{})
 	if err := s.Store().Pin(testHash, netip.MustParseAddrPort("192.0.2.50:6881")); err != nil {
 		t.Fatal(err)
@@ -427,7 +437,8 @@ func TestSeekingSeed(t *testing.T) {
 	}
 }
 
-// Every announce leaves a record of one line, whatever its client sent.
+// TestAccessLog checks that each announce gives a record of one line, whatever the client
+// sent.
 func TestAccessLog(t *testing.T) {
 	var b strings.Builder
 	s := newServer(t, Options{AccessLog: slog.New(slog.NewJSONHandler(&b, nil)), OnlyAllowed: true})
@@ -444,6 +455,7 @@ func TestAccessLog(t *testing.T) {
 	}
 }
 
+// TestOptionsAreChecked checks that New rejects invalid options.
 func TestOptionsAreChecked(t *testing.T) {
 	table := newTable(t, swarm.Options{})
 	for _, o := range []Options{
@@ -455,11 +467,11 @@ func TestOptionsAreChecked(t *testing.T) {
 		}
 	}
 	if _, err := New(nil, Options{}); err == nil {
-		t.Error("no table was accepted")
+		t.Error("a nil store was accepted")
 	}
 }
 
-// Run ends with its context.
+// TestRun checks that Run returns when its context ends.
 func TestRun(t *testing.T) {
 	s := newServer(t, Options{NATCheck: &NATCheck{}})
 	ctx, cancel := context.WithCancel(t.Context())
@@ -471,8 +483,9 @@ func TestRun(t *testing.T) {
 	}
 }
 
-// The metadata service of a cloud is no peer: it counts as one that does not answer.
-func TestNATCheckSparesMetadataServices(t *testing.T) {
+// TestNATCheckAvoidsMetadataServices checks that the tracker does not connect to the metadata
+// service of a cloud.
+func TestNATCheckAvoidsMetadataServices(t *testing.T) {
 	for _, peer := range []string{"169.254.169.254:80", "168.63.129.16:80", "[fd00:ec2::254]:80"} {
 		s := newServer(t, Options{NATCheck: &NATCheck{Dial: func(_ context.Context, _, address string) (net.Conn, error) {
 			t.Errorf("%s was dialled", address)
@@ -484,7 +497,8 @@ func TestNATCheckSparesMetadataServices(t *testing.T) {
 	}
 }
 
-// A peer whose port does not answer is told of others, but others not of it.
+// TestNATCheck checks that a peer which does not accept connections gets other peers, but
+// is not given to them.
 func TestNATCheck(t *testing.T) {
 	now := time.Unix(1e9, 0)
 	dialled := make(chan string, 10)
@@ -519,6 +533,6 @@ func TestNATCheck(t *testing.T) {
 		t.Errorf("after the check: %+v %v", r, err)
 	}
 	if r, err = announce(t, s, "192.0.2.1:9", peer(1)); err != nil || len(r.Peers) != 2 {
-		t.Errorf("the unreachable peer is told %+v %v", r, err)
+		t.Errorf("the unreachable peer gets %+v %v", r, err)
 	}
 }

@@ -16,8 +16,7 @@ import (
 	"spate/tracker/swarm"
 )
 
-// writeTorrent writes a torrent of one file called name and returns its
-// info-hash.
+// writeTorrent writes a .torrent file for a file with a name, and returns its info-hash.
 func writeTorrent(t *testing.T, path, name string) spate.InfoHash {
 	t.Helper()
 	info := "d6:lengthi5e4:name" + bstr(name) + "12:piece lengthi16384e6:pieces20:aaaaaaaaaaaaaaaaaaaae"
@@ -39,8 +38,8 @@ func bstr(s string) string {
 	return string(rune('0'+len(s)/10%10)) + string(rune('0'+len(s)%10)) + ":" + s
 }
 
-// patience is how long a test waits for what should take a moment. It finds what
-// hangs, on a machine that is busy with other things too.
+// patience is the time after which a test that waits has failed. It is long because the
+// machine may be busy.
 const patience = 5 * time.Minute
 
 // eventually waits until cond holds.
@@ -48,7 +47,7 @@ func eventually(t *testing.T, what string, cond func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(patience); !cond(); {
 		if time.Now().After(deadline) {
-			t.Fatal("it never came to be: " + what)
+			t.Fatal("this did not happen: " + what)
 		}
 		time.Sleep(time.Millisecond)
 	}
@@ -59,8 +58,8 @@ func allowed(s *Server, ih spate.InfoHash) bool {
 	return ok
 }
 
-// A torrent that is dropped into the allowed directory is served, one that is
-// removed is refused, and one that is moved is served all the time.
+// TestAllowedDir checks that a torrent which is added to AllowedDir is served, that one which
+// is removed is refused, and that one which is moved is never refused.
 func TestAllowedDir(t *testing.T) {
 	dir := t.TempDir()
 	a := writeTorrent(t, dir+"/a.torrent", "name of a.")
@@ -112,7 +111,7 @@ func TestAllowedDir(t *testing.T) {
 	eventually(t, "c is whole", func() bool { return allowed(s, c) })
 }
 
-// A directory that cannot be read leaves what is allowed as it was.
+// TestAllowedDirVanishes checks that torrents stay allowed if AllowedDir cannot be read.
 func TestAllowedDirVanishes(t *testing.T) {
 	dir := t.TempDir() + "/d"
 	a := writeTorrent(t, dir+"/a.torrent", "name of a.")
@@ -127,8 +126,8 @@ func TestAllowedDirVanishes(t *testing.T) {
 	}
 }
 
-// Lists are read again when they change; what is denied is refused whoever
-// allows it; a broken list changes nothing.
+// TestLists checks that changed lists are applied, that DenyList overrides AllowList, and
+// that an invalid list changes nothing.
 func TestLists(t *testing.T) {
 	dir := t.TempDir()
 	one, two := spate.InfoHash{1}, spate.InfoHash{2}
@@ -167,8 +166,8 @@ func TestLists(t *testing.T) {
 	}
 }
 
-// A torrent that moves from the directory to the list, and back, is served all the
-// time.
+// TestReloadRefusesNothing checks that a torrent which moves from AllowedDir to AllowList and
+// back is never refused.
 func TestReloadRefusesNothing(t *testing.T) {
 	dir, list := t.TempDir(), filepath.Join(t.TempDir(), "list")
 	ih := writeTorrent(t, filepath.Join(dir, "a.torrent"), "ten bytes.")
@@ -207,8 +206,8 @@ func TestReloadRefusesNothing(t *testing.T) {
 	}
 }
 
-// A table without room for another protected swarm says so.
-func TestAllowWithoutRoom(t *testing.T) {
+// TestAllowWithFullStore checks that Allow fails if the store cannot protect another swarm.
+func TestAllowWithFullStore(t *testing.T) {
 	s, err := New(newTable(t, swarm.Options{Shards: 1, MaxSwarms: 1}), Options{OnlyAllowed: true})
 	if err != nil {
 		t.Fatal(err)
@@ -224,7 +223,8 @@ func TestAllowWithoutRoom(t *testing.T) {
 	}
 }
 
-// Notes of a file are told with the answer, or instead of it, and allow nothing.
+// TestNotesFile checks that the warnings and failures in Options.Notes are applied, and that
+// they allow no torrent.
 func TestNotesFile(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "notes")
@@ -261,10 +261,10 @@ func TestNotesFile(t *testing.T) {
 	}
 	write("nonsense")
 	if s.Reload() == nil {
-		t.Error("a bad file is no error")
+		t.Error("an invalid file is not an error")
 	}
 	if _, r := s.admission(&failed); r == nil {
-		t.Error("a bad file took the notes away")
+		t.Error("an invalid file has removed the notes")
 	}
 	write("")
 	if err := s.Reload(); err != nil {
