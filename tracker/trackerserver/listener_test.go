@@ -96,37 +96,6 @@ func TestListenerBehindProxy(t *testing.T) {
 	}
 }
 
-// TestPaths checks the forms of announce URLs, with and without a prefix.
-func TestPaths(t *testing.T) {
-	t.Parallel()
-	type result struct {
-		route route
-		token string
-	}
-	for prefix, paths := range map[string]map[string]result{
-		"": {
-			"/announce": {routeAnnounce, ""}, "/scrape": {routeScrape, ""}, "/announce/tok": {routeAnnounce, "tok"},
-			"/tok/announce": {routeAnnounce, "tok"}, "/tok/scrape": {routeScrape, "tok"}, "": {}, "/": {}, "/announce/": {}, "/announced": {},
-			"/announce/a/b": {}, "announce": {}, "/index.html": {},
-		},
-		"/bt": {
-			"/bt/announce": {routeAnnounce, ""}, "/announce": {routeAnnounce, ""}, "/bt/tok/announce": {routeAnnounce, "tok"},
-			"/bt/announce/tok": {routeAnnounce, "tok"}, "/btx/announce": {routeAnnounce, "btx"}, "/bt": {}, "/bt/": {},
-		},
-	} {
-		s := newServer(t, Options{Prefix: prefix})
-		for path, want := range paths {
-			r, token := s.routeOf([]byte(path))
-			if got := (result{r, string(token)}); got != want {
-				t.Errorf("%q with prefix %q: %+v, want %+v", path, prefix, got, want)
-			}
-			if (httpHandler{s}).Match([]byte(path)) != (want.route != routeNone) {
-				t.Errorf("%q with prefix %q: the listener disagrees", path, prefix)
-			}
-		}
-	}
-}
-
 // TestListenedAnnounceAllocatesNothing checks the worker of a Listener.
 func TestListenedAnnounceAllocatesNothing(t *testing.T) {
 	s := newServer(t, Options{Limit: RateLimit{PerSecond: 1e9}})

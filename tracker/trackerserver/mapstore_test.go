@@ -475,6 +475,9 @@ func TestAnotherStore(t *testing.T) {
 
 // TestAnotherStoreInRandomSequences compares that store with the model of swarmtest.
 func TestAnotherStoreInRandomSequences(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds, and tests a store that only tests use")
+	}
 	t.Parallel()
 	rapid.Check(t, func(r *rapid.T) {
 		swarmtest.Property(r, func(o swarm.Options) swarm.Store {

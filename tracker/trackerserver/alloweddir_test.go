@@ -11,6 +11,7 @@ import (
 
 	"spate"
 	"spate/internal/folder/foldertest"
+	"spate/metainfo"
 )
 
 // torrentText returns a .torrent file for a file with a name, and its info-hash.
@@ -115,106 +116,92 @@ func TestTorrentFileTraps(t *testing.T) {
 	check(t, s, false)
 }
 
-// TestListTraps checks that a list may be a link, but not a pipe or a device. Reading
-// such a list fails without waiting, and the old content stays.
-func TestListTraps(t *testing.T) {
-	t.Parallel()
-	one, two := spate.InfoHash{1}, spate.InfoHash{2}
-	for _, trap := range foldertest.Traps(two.String() + "\n") {
-		t.Run(trap.Name, func(t *testing.T) {
-			t.Parallel()
-			dir := filepath.Join(t.TempDir(), "in")
-			if err := os.Mkdir(dir, 0o755); err != nil {
-				t.Fatal(err)
-			}
-			at := filepath.Join(dir, "list")
-			if err := os.WriteFile(at, []byte(one.String()+"\n"), 0o644); err != nil {
-				t.Fatal(err)
-			}
-			for name, o := range map[string]Options{"allow": {AllowList: at}, "deny": {DenyList: at}, "notes": {Notes: at}, "nets": {Nets: at}} {
-				if name == "notes" || name == "nets" {
-					os.WriteFile(at, nil, 0o644)
-				} else {
-					os.WriteFile(at, []byte(one.String()+"\n"), 0o644)
-				}
-				s := newServer(t, o)
-				os.Remove(at)
-				trap.Put(t, at)
-				err := s.Reload()
-				if name == "allow" {
-					if read := allowed(s, two); read != (trap.Follow == foldertest.Read) || read == allowed(s, one) {
-						t.Errorf("allowed: %v, want %s: %v", read, trap.Follow, err)
-					}
-				}
-				if name != "allow" && name != "deny" || trap.Follow == foldertest.Leaked {
-					if err == nil {
-						t.Errorf("%s: no error", name)
-					}
-				} else if is := foldertest.OutcomeOf(two.String()+"\n", err, two.String()+"\n"); is != trap.Follow {
-					t.Errorf("%s: %s, want %s: %v", name, is, trap.Follow, err)
-				}
-				os.RemoveAll(at)
-				os.RemoveAll(filepath.Join(filepath.Dir(dir), "outside"))
-				entries, _ := os.ReadDir(dir)
-				for _, e := range entries {
-					os.RemoveAll(filepath.Join(dir, e.Name()))
-				}
-			}
-		})
+// writeTorrent writes a .torrent file for a file with a name, and returns its info-hash.
+func writeTorrent(t *testing.T, path, name string) spate.InfoHash {
+	t.Helper()
+	info := "d6:lengthi5e4:name" + bstr(name) + "12:piece lengthi16384e6:pieces20:aaaaaaaaaaaaaaaaaaaae"
+	b := []byte("d8:announce16:http://x/announc4:info" + info + "e")
+	m, err := metainfo.Parse(b)
+	if err != nil {
+		t.Fatal(err)
 	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, b, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return m.Hash()
 }
 
-// TestLargeFiles checks that lists and .torrent files over their limits are not read.
-func TestLargeFiles(t *testing.T) {
-	t.Parallel()
-	at := filepath.Join(t.TempDir(), "list")
-	if err := os.WriteFile(at, nil, 0o644); err != nil {
-		t.Fatal(err)
+func bstr(s string) string {
+	return string(rune('0'+len(s)/10%10)) + string(rune('0'+len(s)%10)) + ":" + s
+}
+
+// TestAllowedDir checks that a torrent which is added to AllowedDir is served, that one which
+// is removed is refused, and that one which is moved is never refused.
+func TestAllowedDir(t *testing.T) {
+	dir := t.TempDir()
+	a := writeTorrent(t, dir+"/a.torrent", "name of a.")
+	os.WriteFile(dir+"/broken.torrent", []byte("d4:info"), 0o644)
+	os.WriteFile(dir+"/readme.txt", []byte("x"), 0o644)
+	s := newServer(t, Options{AllowedDir: dir})
+	if note, ok := s.Note(a); !ok || note.Name != "name of a." || note.Size != 5 || note.Torrent != dir+"/a.torrent" {
+		t.Errorf("%+v %v", note, ok)
 	}
-	s := newServer(t, Options{AllowList: at})
-	if err := os.Truncate(at, maxListFile+1); err != nil {
-		t.Fatal(err)
+	if _, err := announce(t, s, "192.0.2.1:9", peer(1)); err == nil {
+		t.Error("a torrent that is not in the directory is served")
 	}
-	if err := s.Reload(); err == nil || !strings.Contains(err.Error(), "larger than 64 MiB") {
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error)
+	go func() { done <- s.Run(ctx) }()
+	defer func() { cancel(); <-done }()
+
+	b := writeTorrent(t, dir+"/sub/deeper/b.torrent", "name of b.")
+	eventually(t, "b is served", func() bool { return allowed(s, b) })
+	lost := make(chan bool, 1)
+	stop := make(chan struct{})
+	go func() {
+		gone := false
+		for {
+			select {
+			case <-stop:
+				lost <- gone
+				return
+			default:
+				gone = gone || !allowed(s, b)
+			}
+		}
+	}()
+	os.Rename(dir+"/sub/deeper/b.torrent", dir+"/b.torrent")
+	os.Remove(dir + "/a.torrent")
+	eventually(t, "a is refused", func() bool { return !allowed(s, a) })
+	eventually(t, "b moved", func() bool { n, _ := s.Note(b); return n.Torrent == dir+"/b.torrent" })
+	close(stop)
+	if <-lost {
+		t.Error("b was refused while it moved")
+	}
+	if got := s.AllowedFiles(); len(got) != 1 || got[0] != dir+"/b.torrent" {
+		t.Errorf("files %q", got)
+	}
+	if got := s.Store().Totals(); got.Swarms > 2 {
+		t.Errorf("%+v", got)
+	}
+	c := writeTorrent(t, dir+"/broken.torrent", "name of c.")
+	eventually(t, "c is whole", func() bool { return allowed(s, c) })
+}
+
+// TestAllowedDirVanishes checks that torrents stay allowed if AllowedDir cannot be read.
+func TestAllowedDirVanishes(t *testing.T) {
+	dir := t.TempDir() + "/d"
+	a := writeTorrent(t, dir+"/a.torrent", "name of a.")
+	s := newServer(t, Options{AllowedDir: dir})
+	os.Rename(dir, dir+"-away")
+	if err := s.Reload(); err == nil || !allowed(s, a) {
+		t.Errorf("%v, still allowed: %v", err, allowed(s, a))
+	}
+	os.Rename(dir+"-away", dir)
+	if err := s.Reload(); err != nil || !allowed(s, a) {
 		t.Error(err)
-	}
-	large := filepath.Join(t.TempDir(), "in")
-	os.Mkdir(large, 0o755)
-	os.WriteFile(filepath.Join(large, "x.torrent"), nil, 0o644)
-	os.Truncate(filepath.Join(large, "x.torrent"), maxTorrentFile+1)
-	var log bytes.Buffer
-	newServer(t, Options{AllowedDir: large, Log: slog.New(slog.NewTextHandler(&log, nil))})
-	if !strings.Contains(log.String(), "larger than 10 MiB") {
-		t.Errorf("the log has\n%s", &log)
-	}
-}
-
-// TestTrapsDoNotBlock checks that a tracker with traps in its directories notices changes,
-// and stops.
-func TestTrapsDoNotBlock(t *testing.T) {
-	t.Parallel()
-	for _, trap := range foldertest.Traps("text") {
-		t.Run(trap.Name, func(t *testing.T) {
-			t.Parallel()
-			dir := filepath.Join(t.TempDir(), "in")
-			os.Mkdir(dir, 0o755)
-			for _, name := range []string{"x.torrent", "list", "sub"} {
-				trap.Put(t, filepath.Join(dir, name))
-			}
-			writeTorrent(t, filepath.Join(dir, "good.torrent"), "a good one")
-			list := filepath.Join(t.TempDir(), "list")
-			os.WriteFile(list, nil, 0o644)
-			s := newServer(t, Options{AllowedDir: dir, AllowList: list})
-			s.opts.AllowList = filepath.Join(dir, "list") // the trap, which New would not accept
-			ctx, cancel := context.WithCancel(t.Context())
-			done := make(chan error)
-			go func() { done <- s.Run(ctx) }()
-			late := writeTorrent(t, filepath.Join(dir, "late.torrent"), "a late one")
-			eventually(t, "a torrent that came late is served", func() bool { return allowed(s, late) })
-			cancel()
-			if err := <-done; err != nil {
-				t.Error(err)
-			}
-		})
 	}
 }
