@@ -151,7 +151,7 @@ func New(catalog publish.Catalog, opts Options) (*Site, error) {
 	}
 	s := &Site{opts: opts, catalog: catalog, budget: newBudget(opts.DownloadRate, opts.MaxDownloads), markdown: notesMarkdown(), hosts: map[string]bool{"localhost": true}, done: make(chan struct{})}
 	s.downloads = newSlotPool(readers(s.budget.most, opts.grace))
-	s.watchers = newSlotPool(fairpool.Options{Places: opts.MaxLive, Grace: liveTurn})
+	s.watchers = newSlotPool(fairpool.Options{Slots: opts.MaxLive, Grace: liveTurn})
 	if opts.BaseURL != nil {
 		s.prefix = strings.TrimRight(opts.BaseURL.EscapedPath(), "/")
 	}

@@ -22,7 +22,7 @@ const (
 
 // readers returns the options of the slots for direct downloads.
 func readers(most int, grace time.Duration) fairpool.Options {
-	return fairpool.Options{Places: most, Grace: grace, Floor: readFloor, Pause: grace * 5 / 2, Quick: readQuick, Proof: readProof}
+	return fairpool.Options{Slots: most, Grace: grace, Floor: readFloor, Pause: grace * 5 / 2, Quick: readQuick, Proof: readProof}
 }
 
 // liveTurn is the time for which a visitor can watch live numbers before others may take the
@@ -76,7 +76,7 @@ type waiter struct {
 }
 
 func newSlotPool(opt fairpool.Options) *slotPool {
-	return &slotPool{pool: fairpool.New[func()](opt), most: opt.Places}
+	return &slotPool{pool: fairpool.New[func()](opt), most: opt.Slots}
 }
 
 // enter waits up to patience for a slot for a visitor. It returns nil if it gets none. If the

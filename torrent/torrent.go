@@ -52,10 +52,10 @@ type Torrent struct {
 
 	anns []*announceState // one for each swarm; guarded by the announcer's lock
 
-	local  atomic.Bool // the local network may be told of it
-	asleep *dormant    // what is left of the torrent while it is dormant; nil: it never is
-	users  int         // goroutines that hold on to a torrent that may fall asleep; guarded by Session.mu
-	busy   time.Time   // when it last had something to do; owned by the session's ticker
+	running atomic.Bool // the torrent downloads or seeds
+	asleep  *dormant    // what is left of the torrent while it is dormant; nil: it never is
+	users   int         // goroutines that hold on to a torrent that may fall asleep; guarded by Session.mu
+	busy    time.Time   // when it last had something to do; owned by the session's ticker
 
 	zeros   *[sha1.Size]byte // hash of a piece of zerosOf zeros; owned by the check under way
 	zerosOf int64
@@ -112,10 +112,7 @@ type Torrent struct {
 	found                 bool                 // what is on the disk was found out
 	distrust              bool                 // a sync failed: pieces that are not in synced are not believed
 	failedAt              time.Time
-	spare                 int           // peers that may be unchoked beyond the slots
-	spared                bool          // spare has grown since the last decision
-	gave                  int64         // uploaded, when it changed last
-	gaveAt                time.Time     // when a peer last kept taking data
+	slots                 uploadSlots
 	choked                time.Time     // when it was decided last who is served
 	candidates            []choker.Peer // scratch of that
 	added                 time.Time
@@ -338,11 +335,7 @@ func (t *Torrent) Wait(ctx context.Context) error {
 
 // newPeerList creates the peer list and the choker.
 func (t *Torrent) newPeerList() {
-	t.peers = peerlist.New(peerlist.Options{
-		AllowLocal: t.s.opt.Bind.IsLoopback(),
-		Self:       netip.AddrPortFrom(t.s.opt.Bind, t.s.port),
-		Seed:       t.s.opt.Seed,
-	})
+	t.peers = peerlist.New(t.s.peerListOptions(t.info.Private))
 	t.choke = choker.New(choker.Config{
 		Slots: t.s.opt.UploadSlots, RateBased: true, Total: t.info.DataLength(),
 		Seed: map[SeedMode]choker.SeedMode{SeedRoundRobin: choker.RoundRobin, SeedAntiLeech: choker.AntiLeech}[t.s.opt.SeedMode],
