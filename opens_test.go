@@ -17,8 +17,8 @@ import (
 // is.
 var opens = map[string][]string{
 	"the user names the file, which may be a link or a pipe": {
-		"internal/cli/bt.go: openText: os.Open",
-		"internal/cli/bttrack.go: open: os.Open",
+		"internal/classic/run.go: openText: os.Open",
+		"internal/classic/track.go: Load: os.Open",
 		"internal/cli/create.go: readList: os.Open",
 		"internal/cli/releaseflags.go: readNotes: os.Open",
 		"internal/cli/settings.go: readSettings: os.ReadFile",
@@ -29,8 +29,8 @@ var opens = map[string][]string{
 		"tracker/trackerserver/report.go: ReadFile: os.Open",
 	},
 	"the directory is this program's own": {
-		"internal/cli/lock.go: lockFile: os.OpenFile",
-		"internal/cli/lock.go: lockHolder: os.Open",
+		"internal/daemon/lock.go: LockFile: os.OpenFile",
+		"internal/daemon/lock.go: lockHolder: os.Open",
 		"internal/running/socket.go: Find: filepath.Glob",
 		"internal/cli/seedmany.go: seedMany: os.ReadDir",
 		"publish/catalogdb/db.go: open: os.OpenFile",
@@ -47,9 +47,9 @@ var opens = map[string][]string{
 		"tracker/trackerserver/series.go: LoadPast: os.ReadFile",
 	},
 	"the file is written": {
-		"internal/cli/bttrack.go: trackLog: os.OpenFile",
+		"internal/classic/track.go: trackLog: os.OpenFile",
 		"internal/cli/keys.go: writeNew: os.OpenFile",
-		"internal/cli/tracknode.go: reopen: os.OpenFile",
+		"internal/daemon/trackernode.go: reopen: os.OpenFile",
 		"publish/catalogdb/db.go: Backup: os.OpenFile",
 		"publish/clone_linux.go: clone: os.OpenFile",
 		"site/export.go: data: os.OpenFile",

@@ -10,7 +10,7 @@ import (
 	"slices"
 	"strings"
 
-	"spate/internal/legacy"
+	"spate/internal/classic"
 )
 
 // file is a file in an archive: with a link, a symbolic link; without data and
@@ -36,7 +36,7 @@ func under(dir string, files []file) []file {
 // links are the names of 2005 for the program in the same directory.
 func links(dir string) []file {
 	var out []file
-	for _, t := range legacy.Tools() {
+	for _, t := range classic.Tools() {
 		out = append(out, file{path: path.Join(dir, t.Name), link: "spate", mode: 0o777})
 	}
 	return out
