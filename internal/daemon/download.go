@@ -79,11 +79,11 @@ type DownloadConfig struct {
 	Dir   string // directory that the data goes into
 	Name  string // name of the data in Dir
 
-	Force      bool                // write over files that have other data
-	Within     string              // the data must be inside this directory, whatever links lead out of it; empty: anywhere
-	PlainSeed  bool                // do not super-seed
-	Sequential bool                // fetch the pieces in order
-	Peers      []netip.AddrPort    // connected besides those of trackers
+	Force      bool             // write over files that have other data
+	Within     string           // the data must be inside this directory, whatever links lead out of it; empty: anywhere
+	PlainSeed  bool             // do not super-seed
+	Sequential bool             // fetch the pieces in order
+	Peers      []netip.AddrPort // connected besides those of trackers
 }
 
 // Download is a torrent that is downloaded.

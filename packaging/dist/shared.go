@@ -6,8 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 
-	"spate/internal/cli"
 	"spate/internal/classic"
+	"spate/internal/cli"
 )
 
 // sharedFiles are the files that every system gets: manual pages under man1,
