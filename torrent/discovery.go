@@ -141,7 +141,7 @@ func (s *Session) SetAdvertisedPort(port uint16) {
 		t.tellHandshakeLocked()
 		t.mu.Unlock()
 	}
-	s.announcer.hurry(swarms)
+	s.announcer.Repeat(swarms)
 }
 
 // tellHandshakeLocked sends the extension handshake (BEP 10) once more to all peers that

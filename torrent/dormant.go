@@ -10,8 +10,10 @@ import (
 	"time"
 
 	"spate"
+	"spate/discovery"
 	"spate/metainfo"
 	"spate/storage"
+	"spate/torrent/internal/announce"
 	"spate/tracker"
 )
 
@@ -42,7 +44,7 @@ type Loader interface {
 type dormant struct {
 	s           *Session
 	loader      Loader
-	anns        []*announceState
+	anns        []*announce.Swarm
 	hash, hash2 spate.InfoHash // as in Torrent
 	private     bool           // BEP 27
 	added       int64          // unix seconds
@@ -110,7 +112,7 @@ func (s *Session) AddDormant(l Loader) (*Torrent, error) {
 		}
 		return s.Add(mi, opt)
 	}
-	d.anns = s.newAnnounceStates(d, d.hash, d.hash2, s.dormant.intern(mi.AnnounceList), nil)
+	d.anns = s.newSwarms(d, d.hash, d.hash2, s.dormant.intern(mi.AnnounceList), nil)
 	s.mu.Lock()
 	err = s.takenLocked(d.hash, d.hash2)
 	if err == nil {
@@ -124,7 +126,7 @@ func (s *Session) AddDormant(l Loader) (*Torrent, error) {
 		return nil, fmt.Errorf("%w: %s", err, t.name)
 	}
 	s.dormant.ledger.noted(d)
-	s.announcer.start(d.anns, d.uploaded, d.downloaded)
+	s.announcer.Start(d.anns, d.uploaded, d.downloaded)
 	return nil, nil
 }
 
@@ -180,29 +182,43 @@ func (ds *dormants) intern(tiers [][]string) [][]string {
 	return known.([][]string)
 }
 
-// standing implements [announced].
-func (d *dormant) standing() (uploaded, downloaded, left int64) {
+// Progress implements [announce.Torrent].
+func (d *dormant) Progress() (uploaded, downloaded, left int64) {
 	d.s.mu.Lock()
 	defer d.s.mu.Unlock()
 	return d.uploaded, d.downloaded, 0
 }
 
-// answered implements [announced]: a tracker that knows of leechers wakes the
-// torrent, for those may be found that cannot find us.
-func (d *dormant) answered(resp *tracker.AnnounceResponse, url string) {
-	if resp.Incomplete == 0 || len(resp.Peers) == 0 {
-		return
+// Answered implements [announce.Torrent]. An answer that names leechers wakes the torrent,
+// because they may be unable to connect to this side.
+func (d *dormant) Answered(resp *tracker.AnnounceResponse, url string) {
+	if resp.Incomplete != 0 && len(resp.Peers) > 0 {
+		d.wakeFor(func(t announced) { t.Answered(resp, url) })
 	}
+}
+
+// Found implements [announce.Torrent]. The peer wakes the torrent unless it is a seed.
+func (d *dormant) Found(peer discovery.Candidate, url string) {
+	if !peer.Seed {
+		d.wakeFor(func(t announced) { t.Found(peer, url) })
+	}
+}
+
+// wakeFor wakes the torrent and calls f with it.
+func (d *dormant) wakeFor(f func(announced)) {
 	t, err := d.s.wake(d)
 	if err != nil {
-		d.logger().Debug("not woken", "err", err)
+		d.Log().Debug("a dormant torrent does not wake", "err", err)
 		return
 	}
-	t.answered(resp, url)
+	f(announced{t})
 	d.s.letGo(t)
 }
 
-func (d *dormant) logger() *slog.Logger { return d.s.log.With("info_hash", d.hash) }
+// Dormant implements [announce.Torrent].
+func (d *dormant) Dormant() bool { return true }
+
+func (d *dormant) Log() *slog.Logger { return d.s.log.With("info_hash", d.hash) }
 
 // wake returns the torrent of d, awake; the caller lets go of it. Until its files
 // have been found to be what they were, no peer can join it.
@@ -256,7 +272,7 @@ func (s *Session) wake(d *dormant) (*Torrent, error) {
 		s.log.Warn("a torrent does not wake up", "info_hash", d.hash, "err", w.err)
 		return nil, w.err
 	}
-	s.announcer.handOver(d.anns, w.t)
+	s.announcer.SetOwner(d.anns, announced{w.t})
 	return w.t, nil
 }
 
@@ -339,7 +355,7 @@ func (s *Session) sleep(t *Torrent) {
 		s.dormant.ledger.dirty.Store(true)
 	}
 	s.mu.Unlock()
-	s.announcer.handOver(d.anns, d)
+	s.announcer.SetOwner(d.anns, d)
 	t.halt()
 	t.finish()
 }

@@ -71,7 +71,7 @@ func (t *Torrent) begin(have bitfield.Bitfield) {
 		t.closeDone()
 	}
 	t.saveResume(false)
-	t.s.announcer.start(t.anns, t.uploaded.Load(), t.downloaded.Load())
+	t.s.announcer.Start(t.anns, t.uploaded.Load(), t.downloaded.Load())
 	t.goOnWarm()
 	t.dialMore(time.Now())
 }
@@ -165,7 +165,7 @@ func (t *Torrent) finished() {
 	t.tellUploadOnlyLocked()
 	t.mu.Unlock()
 	t.saveResume(false)
-	t.s.announcer.completed(t.anns)
+	t.s.announcer.Completed(t.anns)
 	t.closeDone()
 	t.log.Info("torrent complete", "bytes", t.info.DataLength())
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"spate"
+	"spate/discovery"
 	"spate/storage"
 	"spate/tracker"
 )
@@ -24,10 +25,23 @@ type Network interface {
 	DialContext(ctx context.Context, network, address string) (net.Conn, error)
 }
 
-// Announcer tells a tracker of a torrent and returns what it answered;
+// Announcer announces a torrent to the tracker at a URL and returns the answer.
 // *trackerclient.Client is one. It must be safe for concurrent use.
 type Announcer interface {
 	Announce(ctx context.Context, url string, req *tracker.AnnounceRequest) (*tracker.AnnounceResponse, error)
+}
+
+// LateAnnouncer is an [Announcer] whose trackers name peers after their answers too, such
+// as WebSocket trackers, which pass on each peer when it comes. An Announcer that wraps a
+// LateAnnouncer has to be one too.
+type LateAnnouncer interface {
+	Announcer
+	// AnnounceLate announces like Announce; the session calls it in place of Announce. It
+	// calls found for each peer of the swarm that the tracker names later, until the
+	// tracker has answered an announce of the swarm with the event "stopped". found can
+	// be called at any time: the session ignores peers of a torrent that it does not
+	// announce. It is safe for concurrent use and does not wait for the network.
+	AnnounceLate(ctx context.Context, url string, req *tracker.AnnounceRequest, found func(discovery.Candidate)) (*tracker.AnnounceResponse, error)
 }
 
 // Options of a session. The zero value is a session with the documented

@@ -20,6 +20,7 @@ import (
 	"spate/internal/ratelimit"
 	"spate/metainfo"
 	"spate/storage"
+	"spate/torrent/internal/announce"
 	"spate/torrent/internal/transport"
 	"spate/torrent/internal/webseed"
 )
@@ -65,7 +66,7 @@ type Session struct {
 	disk         chan struct{}       // a token for each disk operation under way
 	helpers      chan struct{}       // a token for each helper that finishes pieces; see finish.go
 	blockHashing chan struct{}       // a token for each connection that hashes blocks for its peer
-	announcer    *announcer
+	announcer    *announce.Scheduler
 	web          *webseed.Client
 
 	ctx    context.Context // ends when the session does
@@ -122,7 +123,7 @@ func NewSession(opt Options) (*Session, error) {
 			return nil, err
 		}
 	}
-	s.announcer = newAnnouncer(s)
+	s.announcer = s.newScheduler()
 	return s, nil
 }
 
@@ -187,7 +188,7 @@ func (s *Session) Run(ctx context.Context) error {
 	for _, l := range s.listeners {
 		s.spawn(func() { s.accept(l) })
 	}
-	s.spawn(func() { s.announcer.run(s.ctx) })
+	s.spawn(func() { s.announcer.Run(s.ctx) })
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for {
@@ -258,7 +259,7 @@ func (s *Session) Close() error {
 	}
 	// Announce "stopped" and write resume data at the same time.
 	var ending sync.WaitGroup
-	ending.Go(func() { s.announcer.stopAll(swarms) })
+	ending.Go(func() { s.announcer.Stop(swarms) })
 	for _, t := range all {
 		t.halt()
 	}
@@ -282,7 +283,7 @@ func (s *Session) Add(mi *metainfo.MetaInfo, opt AddOptions) (*Torrent, error) {
 	if err != nil {
 		return nil, err
 	}
-	t.anns = s.newAnnounceStates(t, t.hash, t.hash2, t.mi.AnnounceList, t.rng)
+	t.anns = s.newSwarms(announced{t}, t.hash, t.hash2, t.mi.AnnounceList, t.rng)
 	s.mu.Lock()
 	if err = s.takenLocked(t.hash, t.hash2); err == nil {
 		s.enterLocked(t)
@@ -343,13 +344,13 @@ func (s *Session) detach(ih spate.InfoHash) (*Torrent, error) {
 	}
 	if t == nil {
 		s.mu.Unlock()
-		s.announcer.stopAll(d.anns)
+		s.announcer.Stop(d.anns)
 		return nil, nil
 	}
 	delete(s.torrents, t.hash)
 	delete(s.torrents, t.hash2)
 	s.mu.Unlock()
-	s.announcer.stopAll(t.anns)
+	s.announcer.Stop(t.anns)
 	t.halt()
 	return t, nil
 }
@@ -376,7 +377,7 @@ func (s *Session) Torrents() []*Torrent {
 
 // allLocked returns every torrent that is not dormant, and the announced swarms of all
 // torrents.
-func (s *Session) allLocked() (torrents []*Torrent, swarms []*announceState) {
+func (s *Session) allLocked() (torrents []*Torrent, swarms []*announce.Swarm) {
 	for ih, t := range s.torrents {
 		if ih == t.hash {
 			torrents = append(torrents, t)

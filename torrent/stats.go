@@ -56,13 +56,13 @@ type Stats struct {
 	Added, Completed       time.Time
 }
 
-// TrackerStats is the last word from one tracker.
+// TrackerStats is the outcome of the last announce of a torrent in one of its swarms.
 type TrackerStats struct {
-	URL                  string
+	URL                  string // of the tracker that answered last
 	LastAnnounce         time.Time
 	NextAnnounce         time.Time
 	Err                  error // of the last announce
-	Complete, Incomplete int
+	Complete, Incomplete int   // seeds and leechers, or [tracker.Unknown]
 	Warning              string
 }
 
@@ -83,15 +83,9 @@ type PeerStats struct {
 // Stats returns a snapshot of the torrent.
 func (t *Torrent) Stats() Stats {
 	var trackers []TrackerStats
-	t.s.announcer.mu.Lock()
-	for _, st := range t.anns {
-		if st.stats != nil {
-			one := *st.stats
-			one.LastAnnounce, one.NextAnnounce = st.last, st.at
-			trackers = append(trackers, one)
-		}
+	for _, status := range t.s.announcer.Status(t.anns) {
+		trackers = append(trackers, TrackerStats(status))
 	}
-	t.s.announcer.mu.Unlock()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	st := Stats{

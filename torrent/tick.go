@@ -49,7 +49,7 @@ func (t *Torrent) tick(now time.Time) {
 
 	t.tickWebSeeds(now)
 	if hungry {
-		t.s.announcer.hurry(t.anns)
+		t.s.announcer.Hurry(t.anns)
 	}
 	if running {
 		t.dialMore(now)

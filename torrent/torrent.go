@@ -19,6 +19,7 @@ import (
 	"spate/internal/ratelimit"
 	"spate/metainfo"
 	"spate/storage"
+	"spate/torrent/internal/announce"
 	"spate/torrent/internal/choker"
 	"spate/torrent/internal/peerlist"
 	"spate/torrent/internal/picker"
@@ -50,7 +51,7 @@ type Torrent struct {
 	loop   sync.WaitGroup // its goroutines: start, connections
 	failed chan struct{}  // closed when halted by an error, then made anew
 
-	anns []*announceState // one for each swarm; guarded by the announcer's lock
+	anns []*announce.Swarm // one for each swarm; guarded by the announcer's lock
 
 	running atomic.Bool // the torrent downloads or seeds
 	asleep  *dormant    // what is left of the torrent while it is dormant; nil: it never is

@@ -189,7 +189,7 @@ func (t *Torrent) tickWebSeeds(now time.Time) {
 	t.mu.Lock()
 	asked := t.web != nil || len(t.mi.WebSeeds) > 0
 	t.mu.Unlock()
-	asked = asked && t.s.announcer.asked(t.anns)
+	asked = asked && t.s.announcer.Asked(t.anns)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	downloading := t.state == StateDownloading && t.ctx.Err() == nil && t.pick != nil

@@ -1,4 +1,4 @@
-package torrent
+package announce
 
 import (
 	"context"
@@ -8,96 +8,85 @@ import (
 	"sync"
 	"time"
 
-	"spate/tracker"
 	"spate/tracker/trackerclient"
 )
 
-// trackerGate keeps the announces of many torrents from a tracker that does not
-// answer: after gateAfter failures in a row one torrent at a time tries it, after
-// pauses that grow, and the others are told at once that it is down. A tracker
-// that answers, if only with a refusal, is not down.
-type trackerGate struct {
-	next Announcer
+// closeAfter is the number of failures in a row after which the gate closes for a tracker.
+// A single swarm waits longer after a failure than the gate does.
+const closeAfter = 3
 
+// gate keeps many swarms from announcing to a tracker that does not answer. After
+// closeAfter failures in a row it lets one announce at a time through, after pauses that
+// grow, and the others fail at once. A tracker that answers, even with a refusal, is not
+// down. The zero value is ready to use.
+type gate struct {
 	mu   sync.Mutex
-	down map[string]*downTracker // by URL: those that failed last
+	down map[string]*downTracker // by URL: the trackers whose last announce failed
 }
 
-// downTracker is a tracker that did not answer.
+// downTracker is the state of a tracker whose last announce failed.
 type downTracker struct {
-	fails int       // in a row
-	at    time.Time // of the last of them
-	until time.Time // nobody asks before
-	err   error     // of the last
+	failures int       // in a row
+	at       time.Time // of the last failure
+	until    time.Time // no announce is let through before
+	err      error     // of the last failure
 }
 
-// gateAfter is how many failures in a row close the gate. Of a single torrent the
-// pauses are longer than those of the gate.
-const gateAfter = 3
-
-// trackerDownError is the error for not asking a tracker that is down.
-type trackerDownError struct {
+// downError is the error of an announce that the gate did not let through.
+type downError struct {
 	url   string
 	until time.Time
 	err   error
 }
 
-func (e *trackerDownError) Error() string {
-	return fmt.Sprintf("%s does not answer: %v", e.url, e.err)
-}
+func (e *downError) Error() string { return fmt.Sprintf("%s does not answer: %v", e.url, e.err) }
 
-func (e *trackerDownError) Unwrap() error { return e.err }
+func (e *downError) Unwrap() error { return e.err }
 
-// Announce implements [Announcer].
-func (g *trackerGate) Announce(ctx context.Context, url string, req *tracker.AnnounceRequest) (*tracker.AnnounceResponse, error) {
-	began := time.Now()
-	if err := g.enter(url, began); err != nil {
-		return nil, err
-	}
-	resp, err := g.next.Announce(ctx, url, req)
+// enter returns a *downError if the tracker at url is down and another announce is to find
+// out whether it still is.
+func (g *gate) enter(url string, now time.Time) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	d := g.down[url]
+	if d == nil || d.failures < closeAfter {
+		return nil
+	}
+	if now.Before(d.until) {
+		return &downError{url, d.until, d.err}
+	}
+	d.until = now.Add(timeout) // the others wait for the outcome
+	return nil
+}
+
+// leave records the outcome of an announce that entered at the time began.
+func (g *gate) leave(ctx context.Context, url string, began time.Time, err error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	d, now := g.down[url], time.Now()
 	switch {
 	case errors.Is(ctx.Err(), context.Canceled):
-		// It was given up; that says nothing of the tracker.
+		// The announce was given up, which says nothing about the tracker.
 	case err == nil || !unreachable(err):
 		delete(g.down, url)
 	case d == nil:
 		if g.down == nil {
 			g.down = map[string]*downTracker{}
 		}
-		g.down[url] = &downTracker{fails: 1, at: time.Now(), err: err}
-	case !began.Before(d.at): // and not together with the failure before
-		d.fails++
-		d.at, d.err = time.Now(), err
-		if d.fails >= gateAfter {
-			d.until = d.at.Add(min(lastRetry, firstRetry<<min(d.fails-gateAfter, 10)))
+		g.down[url] = &downTracker{failures: 1, at: now, err: err}
+	case !began.Before(d.at): // an announce at the same time as the failed one does not count
+		d.failures++
+		d.at, d.err = now, err
+		if d.failures >= closeAfter {
+			d.until = now.Add(min(lastRetry, firstRetry<<min(d.failures-closeAfter, 10)))
 		}
 	}
-	return resp, err
 }
 
-// unreachable reports whether err says that nobody answered at all.
+// unreachable reports whether err means that the tracker did not answer at all.
 func unreachable(err error) bool {
 	var op *net.OpError
 	var dns *net.DNSError
 	var silence *trackerclient.SilenceError
 	return errors.As(err, &op) || errors.As(err, &dns) || errors.As(err, &silence) || errors.Is(err, context.DeadlineExceeded)
-}
-
-// enter reports an error while the tracker at url is down and it is not this
-// announce's turn to see whether it still is.
-func (g *trackerGate) enter(url string, now time.Time) error {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	d := g.down[url]
-	if d == nil || d.fails < gateAfter {
-		return nil
-	}
-	if now.Before(d.until) {
-		return &trackerDownError{url, d.until, d.err}
-	}
-	d.until = now.Add(announceTimeout) // the others wait for the outcome
-	return nil
 }

@@ -1,10 +1,9 @@
-package torrent
+package announce
 
 import (
 	"context"
 	"errors"
 	"net"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -13,68 +12,49 @@ import (
 	"spate/tracker"
 )
 
-// deadTracker refuses connections while it is down.
-type deadTracker struct {
-	down  atomic.Bool
-	asked atomic.Int64
-}
+var errRefusedConnection = &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
 
-func (d *deadTracker) Announce(_ context.Context, _ string, _ *tracker.AnnounceRequest) (*tracker.AnnounceResponse, error) {
-	d.asked.Add(1)
-	time.Sleep(time.Millisecond)
-	if d.down.Load() {
-		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
-	}
-	return &tracker.AnnounceResponse{Interval: time.Hour}, nil
-}
-
-// A tracker that is down is not asked once for each torrent, and hears of all of
-// them soon after it is back.
+// TestTrackerDown checks that a tracker that is down does not get one announce for each
+// swarm, and gets one of each soon after it is back.
 func TestTrackerDown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		const torrents = 200
-		d := &deadTracker{}
-		d.down.Store(true)
-		w := newSleepyWorld(t, Options{Announcer: d})
-		for i := range torrents {
-			l, _ := noiseFile(t, 1000+i)
-			l.mi.AnnounceList = [][]string{{"http://tracker.example/announce"}}
-			if _, err := w.seed.AddDormant(l); err != nil {
-				t.Fatal(err)
-			}
+		const swarms = 200
+		c := &fakeClient{took: time.Millisecond, err: errRefusedConnection}
+		s := run(t, c)
+		for i := range swarms {
+			s.Start([]*Swarm{newSwarm(&fakeTorrent{}, byte(i))}, 0, 0)
 		}
 		time.Sleep(time.Minute)
-		if n := d.asked.Load(); n > 10+3*int64(w.seed.opt.MaxAnnounces) {
-			t.Errorf("asked %d times in a minute", n)
+		if n := len(c.take()); n > 10+3*cap(s.tokens) {
+			t.Errorf("%d announces in a minute", n)
 		}
-		d.down.Store(false)
-		d.asked.Store(0)
+		c.set(nil)
 		time.Sleep(5 * time.Minute)
-		if n := d.asked.Load(); n != torrents {
-			t.Errorf("asked %d times in five minutes after it was back", n)
+		if n := len(c.take()); n != swarms {
+			t.Errorf("%d announces in five minutes after the tracker was back, want %d", n, swarms)
 		}
 	})
 }
 
-// An answer, if only a refusal, keeps the gate open; so do announces that were
-// given up.
-func TestTrackerGateOpen(t *testing.T) {
+// TestGateStaysOpen checks that errors which do not mean that the tracker is unreachable
+// never close the gate.
+func TestGateStaysOpen(t *testing.T) {
 	t.Parallel()
-	ctx, cancel := context.WithCancel(t.Context())
+	canceled, cancel := context.WithCancel(t.Context())
 	cancel()
 	for name, c := range map[string]struct {
 		ctx context.Context
 		err error
 	}{
-		"refused":  {t.Context(), &tracker.FailureError{Reason: "unregistered torrent"}},
-		"other":    {t.Context(), errors.New("status 500")},
-		"given up": {ctx, &net.OpError{Op: "dial", Net: "tcp", Err: context.Canceled}},
+		"the tracker refused":       {t.Context(), &tracker.FailureError{Reason: "unregistered torrent"}},
+		"another error":             {t.Context(), errors.New("status 500")},
+		"the announce was canceled": {canceled, &net.OpError{Op: "dial", Net: "tcp", Err: context.Canceled}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			g := trackerGate{next: failing{c.err}}
-			for i := range 2 * gateAfter {
-				if _, err := g.Announce(c.ctx, "http://tracker.example/announce", &tracker.AnnounceRequest{}); err != c.err {
+			one := caller{client: &fakeClient{err: c.err}, gate: &gate{}}
+			for i := range 2 * closeAfter {
+				if _, err := one.Announce(c.ctx, "http://tracker.example/announce", &tracker.AnnounceRequest{}); err != c.err {
 					t.Fatalf("announce %d: %v", i, err)
 				}
 			}
@@ -82,8 +62,33 @@ func TestTrackerGateOpen(t *testing.T) {
 	}
 }
 
-type failing struct{ err error }
-
-func (f failing) Announce(context.Context, string, *tracker.AnnounceRequest) (*tracker.AnnounceResponse, error) {
-	return nil, f.err
+// TestGateCloses checks after how many failures the gate closes, and that one announce at
+// a time is let through afterwards.
+func TestGateCloses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client := &fakeClient{err: errRefusedConnection}
+		one := caller{client: client, gate: &gate{}}
+		announce := func() (reached bool, err error) {
+			_, err = one.Announce(t.Context(), "http://tracker.example/announce", &tracker.AnnounceRequest{})
+			return len(client.take()) == 1, err
+		}
+		for i := range closeAfter {
+			if reached, err := announce(); !reached || err != errRefusedConnection {
+				t.Fatalf("announce %d: reached %v, %v", i, reached, err)
+			}
+			time.Sleep(time.Millisecond)
+		}
+		var down *downError
+		if reached, err := announce(); reached || !errors.As(err, &down) || !errors.Is(err, errRefusedConnection) {
+			t.Fatalf("the gate is open: reached %v, %v", reached, err)
+		}
+		time.Sleep(firstRetry)
+		client.set(nil)
+		if reached, err := announce(); !reached || err != nil {
+			t.Fatalf("the gate lets nothing through: reached %v, %v", reached, err)
+		}
+		if reached, err := announce(); !reached || err != nil {
+			t.Fatalf("the gate is closed after an answer: reached %v, %v", reached, err)
+		}
+	})
 }

@@ -1,387 +1,361 @@
-package torrent
+// Package announce tells trackers of the swarms of a session (BEP 3, BEP 12).
+//
+// A [Scheduler] announces any number of swarms with one timer and a bounded number of
+// announces at once. A [Swarm] is the state of one: its tiers of trackers, when it is
+// announced next, and with which event. The scheduler knows the torrent behind a swarm by
+// the interface [Torrent] alone, and speaks to trackers through a [Client]. It leaves a
+// tracker that does not answer in peace (gate.go).
+package announce
 
 import (
 	"container/heap"
 	"context"
 	"errors"
 	"log/slog"
-	"math/rand/v2"
-	"net/netip"
-	"net/url"
 	"slices"
 	"sync"
 	"time"
 
+	"spate"
+	"spate/discovery"
 	"spate/tracker"
 )
 
-// Waits of announces where a tracker does not say.
+// Times between announces where the tracker names none.
 const (
-	announceTimeout = 40 * time.Second
+	timeout         = 40 * time.Second // of one announce
 	firstRetry      = 10 * time.Second
 	lastRetry       = 30 * time.Minute
-	hungryAnnounce  = 60 * time.Second // least wait while no peer is connected and data is missing
+	neverRetry      = 24 * time.Hour // after a tracker said that no retry will succeed
+	hurryGap        = time.Minute    // the shortest time between two announces of a torrent without peers
 	defaultInterval = 30 * time.Minute
+	stopTimeout     = 5 * time.Second // for all announces of [Scheduler.Stop]
 )
 
-// announcer announces all torrents of a session: one timer for all of them, and
-// a bounded number of announces at once.
-type announcer struct {
-	s      *Session
-	gate   trackerGate
-	places chan struct{}
-	wake   chan struct{}
-
-	mu    sync.Mutex // guards what follows and the announceState of every torrent
-	queue announceQueue
-	ended bool
+// Client announces to the tracker at a URL. It must be safe for concurrent use.
+type Client interface {
+	Announce(ctx context.Context, url string, req *tracker.AnnounceRequest) (*tracker.AnnounceResponse, error)
 }
 
-func newAnnouncer(s *Session) *announcer {
-	return &announcer{
-		s: s, gate: trackerGate{next: s.opt.Announcer},
-		places: make(chan struct{}, s.opt.MaxAnnounces), wake: make(chan struct{}, 1),
+// LateClient is a [Client] whose trackers name peers after their answers too. It is what
+// torrent.LateAnnouncer is; the contract is there.
+type LateClient interface {
+	Client
+	AnnounceLate(ctx context.Context, url string, req *tracker.AnnounceRequest, found func(discovery.Candidate)) (*tracker.AnnounceResponse, error)
+}
+
+// Receiver receives what trackers say of a swarm. Its methods must be safe for concurrent
+// use.
+type Receiver interface {
+	// Answered is called with each answer of the tracker at url.
+	Answered(resp *tracker.AnnounceResponse, url string)
+	// Found is called with each peer that the tracker at url names later.
+	Found(peer discovery.Candidate, url string)
+	// Log returns the logger for messages about the swarm.
+	Log() *slog.Logger
+}
+
+// Torrent is the owner of one or two swarms.
+type Torrent interface {
+	Receiver
+	// Progress returns the payload that was uploaded and downloaded, and how much is
+	// left to download, in bytes.
+	Progress() (uploaded, downloaded, left int64)
+	// Dormant reports whether nobody reads the status of the swarms, so that it is not
+	// kept.
+	Dormant() bool
+}
+
+// Options configure a [Scheduler]. All are required.
+type Options struct {
+	Client Client
+	PeerID spate.PeerID
+	// Port returns the port that trackers are told; 0 if no peer can connect.
+	Port func() uint16
+	// MaxAnnounces bounds the announces at one time.
+	MaxAnnounces int
+	// Go runs a function in a goroutine that the session waits for. It returns false if
+	// the session is closed.
+	Go func(func()) bool
+}
+
+// Scheduler announces the swarms of a session. Its methods are safe for concurrent use.
+type Scheduler struct {
+	opt    Options
+	gate   gate
+	tokens chan struct{} // one for each announce at a time
+	wake   chan struct{} // receives a value when the first announce of the queue changes
+
+	mu    sync.Mutex // guards the queue and the state of every swarm
+	queue queue
+}
+
+// NewScheduler returns a scheduler, which [Scheduler.Run] runs.
+func NewScheduler(opt Options) *Scheduler {
+	return &Scheduler{
+		opt:    opt,
+		tokens: make(chan struct{}, opt.MaxAnnounces), wake: make(chan struct{}, 1),
 	}
 }
 
-// start announces these swarms from now on; sent and received are their payload
-// so far.
-func (a *announcer) start(all []*announceState, sent, received int64) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	for _, st := range all {
-		if !st.active && !a.ended {
-			st.active = true
-			st.event = tracker.EventStarted
-			st.sent, st.received = sent, received
-			a.scheduleLocked(st, time.Now())
+// Start announces the swarms from now on, first with the event "started". Trackers are
+// told of the payload beyond uploaded and downloaded.
+func (s *Scheduler) Start(swarms []*Swarm, uploaded, downloaded int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, w := range swarms {
+		if !w.active {
+			w.active = true
+			w.event = tracker.EventStarted
+			w.uploaded, w.downloaded = uploaded, downloaded
+			s.scheduleLocked(w, time.Now())
 		}
 	}
 }
 
-// handOver says who the swarms belong to from now on: a torrent that woke, or
-// fell asleep.
-func (a *announcer) handOver(all []*announceState, to announced) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	for _, st := range all {
-		st.of = to
+// SetOwner changes the owner of the swarms.
+func (s *Scheduler) SetOwner(swarms []*Swarm, owner Torrent) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, w := range swarms {
+		w.owner = owner
 	}
 }
 
-// completed tells the trackers that a download is complete.
-func (a *announcer) completed(all []*announceState) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	for _, st := range all {
-		if st.active {
-			st.whole = true
-			a.scheduleLocked(st, time.Now())
+// Completed announces the event "completed".
+func (s *Scheduler) Completed(swarms []*Swarm) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, w := range swarms {
+		if w.active {
+			w.completed = true
+			s.scheduleLocked(w, time.Now())
 		}
 	}
 }
 
-// hurry brings the next announce of a torrent that has no peers forward, as far
-// as the tracker allows.
-func (a *announcer) hurry(all []*announceState) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	for _, st := range all {
-		if !st.active || st.under != nil || st.fails > 0 || st.last.IsZero() {
-			continue
-		}
-		if at := st.last.Add(max(st.minGap, hungryAnnounce)); at.Before(st.at) {
-			a.scheduleLocked(st, at)
-		}
+// Hurry announces the swarms of a torrent that needs peers as soon as the trackers allow.
+// It changes nothing during an announce or after a failed one.
+func (s *Scheduler) Hurry(swarms []*Swarm) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, w := range swarms {
+		s.hurryLocked(w)
 	}
 }
 
-// scheduleLocked sets when st is announced next.
-func (a *announcer) scheduleLocked(st *announceState, at time.Time) {
-	st.at = at
-	if st.under != nil {
-		return // entered when the announce under way has ended
+func (s *Scheduler) hurryLocked(w *Swarm) {
+	if !w.active || w.ongoing != nil || w.failures > 0 || w.last.IsZero() {
+		return
 	}
-	if st.index < 0 {
-		heap.Push(&a.queue, st)
+	if at := w.last.Add(max(w.minInterval, hurryGap)); at.Before(w.next) {
+		s.scheduleLocked(w, at)
+	}
+}
+
+// Repeat announces the swarms again as soon as the trackers allow, because what they are
+// told has changed.
+func (s *Scheduler) Repeat(swarms []*Swarm) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, w := range swarms {
+		w.repeat = w.ongoing != nil
+		s.hurryLocked(w)
+	}
+}
+
+// Asked reports whether every swarm was announced at least once, if only without success.
+func (s *Scheduler) Asked(swarms []*Swarm) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return !slices.ContainsFunc(swarms, func(w *Swarm) bool { return w.status == nil })
+}
+
+// Status returns the status of the swarms that were announced.
+func (s *Scheduler) Status(swarms []*Swarm) []Status {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var all []Status
+	for _, w := range swarms {
+		if w.status != nil {
+			one := *w.status
+			one.LastAnnounce, one.NextAnnounce = w.last, w.next
+			all = append(all, one)
+		}
+	}
+	return all
+}
+
+// scheduleLocked sets the time of the next announce. During an announce the swarm is not
+// in the queue; the end of that announce schedules the next one.
+func (s *Scheduler) scheduleLocked(w *Swarm, at time.Time) {
+	w.next = at
+	if w.ongoing != nil {
+		return
+	}
+	if w.index < 0 {
+		heap.Push(&s.queue, w)
 	} else {
-		heap.Fix(&a.queue, int(st.index))
+		heap.Fix(&s.queue, int(w.index))
 	}
-	if a.queue[0] == st {
+	if s.queue[0] == w {
 		select {
-		case a.wake <- struct{}{}:
+		case s.wake <- struct{}{}:
 		default:
 		}
 	}
 }
 
-// run announces what is due until ctx ends.
-func (a *announcer) run(ctx context.Context) {
+// Run announces the swarms when they are due until ctx is done.
+func (s *Scheduler) Run(ctx context.Context) {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for {
 		wait := time.Hour
-		a.mu.Lock()
-		if len(a.queue) > 0 {
-			wait = time.Until(a.queue[0].at)
+		s.mu.Lock()
+		if len(s.queue) > 0 {
+			wait = time.Until(s.queue[0].next)
 		}
-		a.mu.Unlock()
+		s.mu.Unlock()
 		if wait > 0 {
 			timer.Reset(wait)
 			select {
 			case <-ctx.Done():
 				return
-			case <-a.wake:
+			case <-s.wake:
 			case <-timer.C:
 			}
 			continue
 		}
 		select {
-		case a.places <- struct{}{}:
+		case s.tokens <- struct{}{}:
 		case <-ctx.Done():
 			return
 		}
-		if !a.launch(ctx) {
-			<-a.places
+		if !s.launch(ctx) {
+			<-s.tokens
 		}
 	}
 }
 
-// launch starts the announce that is due, if there still is one.
-func (a *announcer) launch(ctx context.Context) bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.ended || len(a.queue) == 0 || time.Until(a.queue[0].at) > 0 {
+// launch starts the first announce of the queue. It returns false if none is due any more
+// or the session is closed.
+func (s *Scheduler) launch(ctx context.Context) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.queue) == 0 || time.Until(s.queue[0].next) > 0 {
 		return false
 	}
-	st := heap.Pop(&a.queue).(*announceState)
-	actx, cancel := context.WithTimeout(ctx, announceTimeout)
-	st.under = &underWay{cancel, make(chan struct{})}
-	event := st.event
-	st.event = tracker.EventNone
-	// A tracker that has not heard "started" yet is told so first.
-	if event == tracker.EventNone && st.whole {
-		event, st.whole = tracker.EventCompleted, false
+	w := heap.Pop(&s.queue).(*Swarm)
+	announceCtx, cancel := context.WithTimeout(ctx, timeout)
+	w.ongoing = &ongoing{cancel, make(chan struct{})}
+	event := w.event
+	w.event = tracker.EventNone
+	if event == tracker.EventNone && w.completed { // "started" comes first
+		event, w.completed = tracker.EventCompleted, false
 	}
-	if !a.s.spawn(func() {
-		defer func() { <-a.places }()
+	if !s.opt.Go(func() {
+		defer func() { <-s.tokens }()
 		defer cancel()
-		a.announce(actx, st, event)
+		s.announce(announceCtx, w, event)
 	}) {
 		cancel()
-		st.under = nil
-		st.whole = st.whole || event == tracker.EventCompleted // the session ends; stopAll tells it
+		w.ongoing = nil
+		w.completed = w.completed || event == tracker.EventCompleted // Stop announces it
 		return false
 	}
 	return true
 }
 
 // announce makes one announce and schedules the next.
-func (a *announcer) announce(ctx context.Context, st *announceState, event tracker.Event) {
-	req := a.request(st, event)
-	resp, from, err := st.tiers.Announce(ctx, &a.gate, &req)
+func (s *Scheduler) announce(ctx context.Context, w *Swarm, event tracker.Event) {
+	req := s.request(w, event)
+	resp, url, err := w.tiers.Announce(ctx, caller{s.opt.Client, &s.gate, s.found(w)}, &req)
 	now := time.Now()
-	of := a.owner(st)
-	var down *trackerDownError
-	if err == nil {
-		of.answered(resp, from)
-	} else if !errors.As(err, &down) && (ctx.Err() == nil || errors.Is(ctx.Err(), context.DeadlineExceeded)) {
-		of.logger().Info("announce failed", "err", err)
+	owner := s.owner(w)
+	var down *downError
+	switch {
+	case err == nil:
+		owner.Answered(resp, url)
+	case !errors.As(err, &down) && !errors.Is(ctx.Err(), context.Canceled):
+		owner.Log().Info("announce failed", "err", err)
 	}
-
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	close(st.under.done)
-	st.under = nil
-	wait := time.Duration(0)
-	stats := TrackerStats{Err: err}
-	if err != nil {
-		if down == nil {
-			st.fails++
-		}
-		wait = retryAfter(err, int(st.fails))
-		if event == tracker.EventCompleted {
-			st.whole = true // it has not been told
-		} else if st.event == tracker.EventNone {
-			st.event = event
-		}
-		if st.stats != nil {
-			stats = *st.stats
-			stats.Err = err
-		}
-	} else {
-		st.fails = 0
-		st.minGap = resp.MinInterval
-		wait = resp.Interval
-		stats = TrackerStats{URL: from, Complete: resp.Complete, Incomplete: resp.Incomplete, Warning: resp.Warning}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	close(w.ongoing.done)
+	w.ongoing = nil
+	w.last = now
+	next := now.Add(w.concludeLocked(event, resp, url, err))
+	if w.completed && err == nil {
+		next = now // the torrent was completed during this announce
 	}
-	if _, asleep := st.of.(*dormant); asleep {
-		st.stats = nil
-	} else {
-		st.stats = &stats
-	}
-	if wait <= 0 {
-		wait = defaultInterval
-	}
-	st.last = now
-	next := now.Add(wait)
-	if st.whole && err == nil {
-		next = now // it came while this announce was under way
-	}
-	if st.active && !a.ended {
-		a.scheduleLocked(st, next)
-	}
-}
-
-// asked reports whether the trackers of all have answered, or failed to, at least
-// once.
-func (a *announcer) asked(all []*announceState) bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return !slices.ContainsFunc(all, func(st *announceState) bool { return st.stats == nil })
-}
-
-// owner returns what st belongs to now.
-func (a *announcer) owner(st *announceState) announced {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return st.of
-}
-
-// retryAfter is the wait after the n-th failure in a row.
-func retryAfter(err error, n int) time.Duration {
-	var down *trackerDownError
-	if errors.As(err, &down) {
-		// Not all at once: those who wait for the same tracker may be many.
-		wait := max(firstRetry, time.Until(down.until))
-		return wait + rand.N(wait)
-	}
-	var f *tracker.FailureError
-	if errors.As(err, &f) {
-		switch {
-		case f.RetryIn > 0:
-			return f.RetryIn
-		case f.Never:
-			return 24 * time.Hour
+	if w.active {
+		s.scheduleLocked(w, next)
+		if w.repeat {
+			s.hurryLocked(w)
 		}
 	}
-	return min(lastRetry, firstRetry<<min(n-1, 10))
+	w.repeat = false
 }
 
-// stopAll tells the trackers of these swarms that we leave, and returns when they
-// have heard or stoppedTimeout has passed.
-func (a *announcer) stopAll(all []*announceState) {
-	ctx, cancel := context.WithTimeout(context.Background(), stoppedTimeout)
-	defer cancel()
-	places := make(chan struct{}, cap(a.places))
-	var wg sync.WaitGroup
-	for _, st := range all {
-		under, active, whole := a.deactivate(st)
-		if !active {
-			continue
-		}
-		places <- struct{}{}
-		wg.Go(func() {
-			defer func() { <-places }()
-			if under != nil {
-				select {
-				case <-under:
-				case <-ctx.Done():
-					return
-				}
-				whole = a.untold(st) || whole
-			}
-			events := []tracker.Event{tracker.EventCompleted, tracker.EventStopped}
-			if !whole {
-				events = events[1:]
-			}
-			for _, e := range events {
-				req := a.request(st, e)
-				if _, _, err := st.tiers.Announce(ctx, a.s.opt.Announcer, &req); err != nil {
-					a.owner(st).logger().Debug("announcing the stop", "err", err)
-				}
-			}
-		})
-	}
-	wg.Wait()
-}
-
-// deactivate ends the announces of st. It returns what is closed when the one
-// under way has ended, whether st was active, and whether the trackers are still
-// to be told that the download is complete.
-func (a *announcer) deactivate(st *announceState) (under <-chan struct{}, active, whole bool) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	active, st.active = st.active, false
-	whole, st.whole = st.whole, false
-	if st.index >= 0 {
-		heap.Remove(&a.queue, int(st.index))
-	}
-	if st.under != nil {
-		under = st.under.done
-		if !whole {
-			st.under.cancel()
+// found returns the function that takes the peers which trackers name after their answers.
+// It ignores them while the swarm is not announced.
+func (s *Scheduler) found(w *Swarm) func(peer discovery.Candidate, url string) {
+	return func(peer discovery.Candidate, url string) {
+		s.mu.Lock()
+		owner, active := w.owner, w.active
+		s.mu.Unlock()
+		if active {
+			owner.Found(peer, url)
 		}
 	}
-	return under, active, whole
 }
 
-// untold reports whether the announce that deactivate cut short was to tell that
-// the download is complete.
-func (a *announcer) untold(st *announceState) bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	whole := st.whole
-	st.whole = false
-	return whole
+func (s *Scheduler) owner(w *Swarm) Torrent {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return w.owner
 }
 
-// request says how the torrent stands.
-func (a *announcer) request(st *announceState, event tracker.Event) tracker.AnnounceRequest {
-	uploaded, downloaded, left := a.owner(st).standing()
-	req := tracker.AnnounceRequest{
-		InfoHash: st.hash, PeerID: a.s.opt.PeerID, Port: a.s.AdvertisedPort(), Key: st.key, Event: event,
-		Uploaded: uploaded - st.sent, Downloaded: downloaded - st.received, Left: left,
-		NumWant: tracker.DefaultNumWant,
-	}
-	if req.Port == 0 {
-		req.Port = 1 // nobody can connect, and trackers refuse 0
-	}
+// request returns an announce with the progress of the torrent.
+func (s *Scheduler) request(w *Swarm, event tracker.Event) tracker.AnnounceRequest {
+	uploaded, downloaded, left := s.owner(w).Progress()
+	req := s.newRequest(w.hash)
+	req.Key, req.Event = w.key, event
+	req.Uploaded, req.Downloaded, req.Left = uploaded-w.uploaded, downloaded-w.downloaded, left
 	if event == tracker.EventStopped {
 		req.NumWant = 0
 	}
 	return req
 }
 
-// standing implements [announced].
-func (t *Torrent) standing() (uploaded, downloaded, left int64) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.uploaded.Load(), t.downloaded.Load(), t.leftLocked()
-}
-
-// answered implements [announced].
-func (t *Torrent) answered(resp *tracker.AnnounceResponse, url string) {
-	t.foundPeers(resp.Peers, url)
-	t.foundSeeds(resp.Complete)
-}
-
-func (t *Torrent) logger() *slog.Logger { return t.log }
-
-// foundPeers takes addresses from the tracker at that URL. A tracker on this
-// machine may name peers on it; others may not.
-func (t *Torrent) foundPeers(addrs []netip.AddrPort, trackerURL string) {
-	t.mu.Lock()
-	addTrackerPeers(t.peers, trackerURL, addrs)
-	t.mu.Unlock()
-	t.dialMore(time.Now())
-}
-
-func localURL(s string) bool {
-	u, err := url.Parse(s)
-	if err != nil {
-		return false
+// newRequest returns an announce without progress.
+func (s *Scheduler) newRequest(hash spate.InfoHash) tracker.AnnounceRequest {
+	return tracker.AnnounceRequest{
+		InfoHash: hash, PeerID: s.opt.PeerID,
+		Port:    max(1, s.opt.Port()), // trackers refuse 0
+		NumWant: tracker.DefaultNumWant,
 	}
-	ip, err := netip.ParseAddr(u.Hostname())
-	return err == nil && ip.IsLoopback() || u.Hostname() == "localhost"
+}
+
+// caller makes single announces.
+type caller struct {
+	client Client
+	gate   *gate                                      // nil: every announce is made
+	found  func(peer discovery.Candidate, url string) // of peers that are named after the answer
+}
+
+// Announce implements [trackerclient.Announcer].
+func (c caller) Announce(ctx context.Context, url string, req *tracker.AnnounceRequest) (resp *tracker.AnnounceResponse, err error) {
+	if c.gate != nil {
+		began := time.Now()
+		if err := c.gate.enter(url, began); err != nil {
+			return nil, err
+		}
+		defer func() { c.gate.leave(ctx, url, began, err) }()
+	}
+	if late, ok := c.client.(LateClient); ok {
+		return late.AnnounceLate(ctx, url, req, func(peer discovery.Candidate) { c.found(peer, url) })
+	}
+	return c.client.Announce(ctx, url, req)
 }

@@ -1,8 +1,8 @@
-package torrent
+package announce
 
 import (
 	"context"
-	"log/slog"
+	"errors"
 	"math/rand/v2"
 	"time"
 
@@ -11,78 +11,121 @@ import (
 	"spate/tracker/trackerclient"
 )
 
-// announced is what is announced: a torrent, or one that is dormant.
-type announced interface {
-	// standing returns the payload sent and received, and what is left to fetch.
-	standing() (uploaded, downloaded, left int64)
-	// answered takes what the tracker at that URL said.
-	answered(resp *tracker.AnnounceResponse, url string)
-	logger() *slog.Logger
+// Swarm is the state of a swarm that is announced. A process may hold very many of them,
+// so what only some need is behind pointers. The lock of the scheduler guards it.
+type Swarm struct {
+	owner                Torrent
+	hash                 spate.InfoHash
+	key                  uint32
+	tiers                *trackerclient.Tiers
+	next, last           time.Time     // of the next and the last announce
+	uploaded, downloaded int64         // when the swarm was started
+	minInterval          time.Duration // that the tracker asked for
+	index                int32         // in the queue; -1: not in it
+	failures             int32         // announces in a row that failed
+	event                tracker.Event // of the next announce
+	completed            bool          // "completed" is to be announced after event
+	repeat               bool          // what the ongoing announce tells is out of date
+	active               bool          // started and not stopped
+	ongoing              *ongoing      // the announce at this moment; nil: none
+	status               *Status       // nil before the first announce and for dormant torrents
 }
 
-// announceState is what the announcer knows of one swarm. There may be a great
-// many of them: what only some need is behind pointers.
-type announceState struct {
-	of             announced
-	hash           spate.InfoHash
-	key            uint32
-	tiers          *trackerclient.Tiers
-	at             time.Time     // of the next announce
-	last           time.Time     // of the last one
-	sent, received int64         // payload before "started", which trackers do not count
-	minGap         time.Duration // that the tracker asks for
-	index          int32         // in the queue, -1 outside
-	fails          int32         // announces in a row
-	event          tracker.Event // to be told next
-	whole          bool          // then that the download is complete
-	active         bool          // started and not stopped
-	under          *underWay     // the announce that is under way, or nil
-	stats          *TrackerStats // of the last announce; nil before, and of dormant torrents
-}
-
-// underWay is an announce that goes on.
-type underWay struct {
+// ongoing is an announce that has not ended.
+type ongoing struct {
 	cancel context.CancelFunc
-	done   chan struct{} // closed when it ends
+	done   chan struct{} // closed when the announce ends
 }
 
-// newAnnounceStates returns a state for each swarm of a torrent: a hybrid is in
-// two. Without trackers there are none. A nil rng stands for the process's own
-// randomness.
-func (s *Session) newAnnounceStates(of announced, hash, hash2 spate.InfoHash, tiers [][]string, rng *rand.Rand) []*announceState {
-	if len(tiers) == 0 || s.opt.Announcer == nil {
-		return nil
-	}
-	all := []*announceState{{of: of, hash: hash}}
-	if !hash2.IsZero() {
-		all = append(all, &announceState{of: of, hash: hash2})
-	}
-	for _, st := range all {
-		st.tiers = trackerclient.NewTiers(tiers, rng)
-		st.key = rand.Uint32()
-		st.index = -1
-	}
-	return all
+// Status is the outcome of the last announce of a swarm.
+type Status struct {
+	URL                  string // of the tracker that answered last
+	LastAnnounce         time.Time
+	NextAnnounce         time.Time
+	Err                  error // of the last announce
+	Complete, Incomplete int   // seeds and leechers, or [tracker.Unknown]
+	Warning              string
 }
 
-// announceQueue is a heap by the time of the next announce.
-type announceQueue []*announceState
+// NewSwarm returns a swarm that can be started. The trackers of each tier are shuffled
+// with rng, or with the global random source if it is nil.
+func NewSwarm(owner Torrent, hash spate.InfoHash, tiers [][]string, rng *rand.Rand) *Swarm {
+	return &Swarm{owner: owner, hash: hash, tiers: trackerclient.NewTiers(tiers, rng), key: rand.Uint32(), index: -1}
+}
 
-func (q announceQueue) Len() int           { return len(q) }
-func (q announceQueue) Less(i, j int) bool { return q[i].at.Before(q[j].at) }
-func (q announceQueue) Swap(i, j int) {
+// concludeLocked records the outcome of an announce and returns the time until the next.
+func (w *Swarm) concludeLocked(event tracker.Event, resp *tracker.AnnounceResponse, url string, err error) time.Duration {
+	status := Status{Err: err}
+	wait := time.Duration(0)
+	if err == nil {
+		w.failures, w.minInterval = 0, resp.MinInterval
+		wait = resp.Interval
+		status = Status{URL: url, Complete: resp.Complete, Incomplete: resp.Incomplete, Warning: resp.Warning}
+	} else {
+		var down *downError
+		if !errors.As(err, &down) {
+			w.failures++
+		}
+		wait = retryAfter(err, int(w.failures))
+		// The event is announced with the next announce.
+		if event == tracker.EventCompleted {
+			w.completed = true
+		} else if w.event == tracker.EventNone {
+			w.event = event
+		}
+		if w.status != nil {
+			status = *w.status
+			status.Err = err
+		}
+	}
+	w.status = &status
+	if w.owner.Dormant() {
+		w.status = nil
+	}
+	if wait <= 0 {
+		wait = defaultInterval
+	}
+	return wait
+}
+
+// retryAfter returns the time to wait after n failures in a row.
+func retryAfter(err error, n int) time.Duration {
+	var down *downError
+	if errors.As(err, &down) {
+		// The times differ, because many swarms may wait for the same tracker.
+		wait := max(firstRetry, time.Until(down.until))
+		return wait + rand.N(wait)
+	}
+	var f *tracker.FailureError
+	if errors.As(err, &f) {
+		switch {
+		case f.RetryIn > 0:
+			return f.RetryIn
+		case f.Never:
+			return neverRetry
+		}
+	}
+	return min(lastRetry, firstRetry<<min(n-1, 10))
+}
+
+// queue is a heap of swarms by the time of the next announce.
+type queue []*Swarm
+
+func (q queue) Len() int           { return len(q) }
+func (q queue) Less(i, j int) bool { return q[i].next.Before(q[j].next) }
+func (q queue) Swap(i, j int) {
 	q[i], q[j] = q[j], q[i]
 	q[i].index, q[j].index = int32(i), int32(j)
 }
-func (q *announceQueue) Push(x any) {
-	st := x.(*announceState)
-	st.index = int32(len(*q))
-	*q = append(*q, st)
+func (q *queue) Push(x any) {
+	w := x.(*Swarm)
+	w.index = int32(len(*q))
+	*q = append(*q, w)
 }
-func (q *announceQueue) Pop() any {
+func (q *queue) Pop() any {
 	old := *q
-	st := old[len(old)-1]
-	st.index = -1
+	w := old[len(old)-1]
+	w.index = -1
 	*q = old[:len(old)-1]
-	return st
+	return w
 }

@@ -1,0 +1,97 @@
+package torrent
+
+import (
+	"log/slog"
+	"math/rand/v2"
+	"net/netip"
+	"net/url"
+	"time"
+
+	"spate"
+	"spate/discovery"
+	"spate/torrent/internal/announce"
+	"spate/torrent/internal/peerlist"
+	"spate/tracker"
+)
+
+// newScheduler returns what announces the torrents of the session; see package announce.
+func (s *Session) newScheduler() *announce.Scheduler {
+	return announce.NewScheduler(announce.Options{
+		Client: s.opt.Announcer, PeerID: s.opt.PeerID, Port: s.AdvertisedPort, MaxAnnounces: s.opt.MaxAnnounces, Go: s.spawn,
+	})
+}
+
+// newSwarms returns the swarms in which a torrent is announced: two for a hybrid, none
+// without trackers. Each tier of trackers is shuffled with rng, or with the global random
+// source if it is nil.
+func (s *Session) newSwarms(owner announce.Torrent, hash, hash2 spate.InfoHash, tiers [][]string, rng *rand.Rand) []*announce.Swarm {
+	if len(tiers) == 0 || s.opt.Announcer == nil {
+		return nil
+	}
+	all := []*announce.Swarm{announce.NewSwarm(owner, hash, tiers, rng)}
+	if !hash2.IsZero() {
+		all = append(all, announce.NewSwarm(owner, hash2, tiers, rng))
+	}
+	return all
+}
+
+// announced implements [announce.Torrent] for a torrent that is not dormant.
+type announced struct{ t *Torrent }
+
+func (a announced) Progress() (uploaded, downloaded, left int64) {
+	a.t.mu.Lock()
+	defer a.t.mu.Unlock()
+	return a.t.uploaded.Load(), a.t.downloaded.Load(), a.t.leftLocked()
+}
+
+func (a announced) Answered(resp *tracker.AnnounceResponse, url string) {
+	a.t.foundPeers(resp.Peers, url)
+	a.t.foundSeeds(resp.Complete)
+}
+
+func (a announced) Found(peer discovery.Candidate, url string) {
+	a.t.mu.Lock()
+	addCandidate(a.t.peers, peer, trackerSource(url, peer.Addr), time.Now())
+	a.t.mu.Unlock()
+	a.t.dialMore(time.Now())
+}
+
+func (a announced) Dormant() bool { return false }
+
+func (a announced) Log() *slog.Logger { return a.t.log }
+
+// foundPeers takes addresses from the answer of the tracker at a URL.
+func (t *Torrent) foundPeers(addrs []netip.AddrPort, trackerURL string) {
+	t.mu.Lock()
+	addTrackerPeers(t.peers, trackerURL, addrs)
+	t.mu.Unlock()
+	t.dialMore(time.Now())
+}
+
+// addTrackerPeers adds the addresses that the tracker at a URL named. The caller holds the
+// lock of the list.
+func addTrackerPeers(l *peerlist.List, trackerURL string, addrs []netip.AddrPort) {
+	now := time.Now()
+	for _, a := range addrs {
+		addCandidate(l, discovery.Candidate{Addr: a}, trackerSource(trackerURL, a), now)
+	}
+}
+
+// trackerSource returns the source of an address that the tracker at a URL named. Only a
+// tracker on this machine may name peers on this machine.
+func trackerSource(trackerURL string, addr netip.AddrPort) peerlist.Source {
+	if addr.Addr().Unmap().IsLoopback() && isLocalURL(trackerURL) {
+		return peerlist.SourceCaller
+	}
+	return peerlist.SourceTracker
+}
+
+// isLocalURL reports whether the host of a URL is this machine.
+func isLocalURL(s string) bool {
+	u, err := url.Parse(s)
+	if err != nil {
+		return false
+	}
+	ip, err := netip.ParseAddr(u.Hostname())
+	return err == nil && ip.IsLoopback() || u.Hostname() == "localhost"
+}
