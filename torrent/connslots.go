@@ -43,7 +43,7 @@ type greetings struct {
 type greeting = fairpool.Member[func() error]
 
 func newGreetings() greetings {
-	return greetings{pool: fairpool.New[func() error](fairpool.Options{Places: maxGreetings})}
+	return greetings{pool: fairpool.New[func() error](fairpool.Options{Slots: maxGreetings})}
 }
 
 // beginGreeting enters a connection, and closes another if they are too many.

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"spate/peerwire"
+	"spate/storage"
 	"spate/torrent/internal/choker"
 	"spate/torrent/internal/picker"
 )
@@ -43,7 +44,8 @@ func (t *Torrent) tick(now time.Time) {
 	t.relieveReadersLocked(now)
 	hungry := t.state == StateDownloading && t.nconns == 0
 	save := t.dirty && t.asleep == nil && running && now.Sub(t.saved) >= resumeEvery
-	look := running && t.files != nil && t.nconns > 0 && now.Sub(t.looked) >= lookEvery
+	_, detects := storage.As[storage.ChangeDetector](t.store)
+	look := running && detects && t.nconns > 0 && now.Sub(t.looked) >= lookEvery
 	retry := t.state == StateFailed && now.Sub(t.failedAt) >= retryEvery && !errors.Is(t.err, ErrHybridMismatch)
 	t.mu.Unlock()
 

@@ -39,7 +39,7 @@ type Torrent struct {
 	dir   string // opt.Dir, absolute
 	log   *slog.Logger
 	store storage.Storage
-	files *storage.Dir // store, when it is files; else nil
+	files *storage.Dir // store if the torrent opened it, else nil; for resume data and dormancy
 
 	up, down *ratelimit.Limiter // of this torrent
 
@@ -299,10 +299,10 @@ func (t *Torrent) MetaInfo() *metainfo.MetaInfo { return t.full.Load() }
 // Path returns the path of the data: the file, or the folder with the files. It is empty
 // if the storage is not a folder.
 func (t *Torrent) Path() string {
-	if t.files == nil {
-		return ""
+	if p, ok := storage.As[storage.FileSystemPath](t.store); ok {
+		return p.Path()
 	}
-	return t.files.Path()
+	return ""
 }
 
 // Done returns a channel that is closed when every wanted piece is verified and written. If
