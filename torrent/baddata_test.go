@@ -135,7 +135,7 @@ func findLiars(t *testing.T, data []byte, mi *metainfo.MetaInfo, liars []int64) 
 		t.Errorf("banned %v, want exactly %v", banned, bad)
 	}
 	for _, a := range banned {
-		if !bad[a.Addr().String()] {
+		if !bad[a.Addr().Addr().String()] {
 			t.Errorf("banned %v, who is honest", a)
 		}
 	}

@@ -198,7 +198,7 @@ func (t *Torrent) lookAtFiles() {
 func (t *Torrent) retry() {
 	t.mu.Lock()
 	t.failedAt = time.Now()
-	if t.state != StateFailed || t.nconns > 0 || t.web != nil && t.web.lanes > 0 || t.ctx.Err() != nil {
+	if t.state != StateFailed || t.nconns > 0 || t.web != nil && t.web.conns > 0 || t.ctx.Err() != nil {
 		t.mu.Unlock()
 		return
 	}

@@ -53,7 +53,7 @@ func (t *Torrent) finishSummed(w completePiece, sum [sha1.Size]byte) {
 		t.mu.Unlock()
 		return
 	}
-	t.clearLocked(w)
+	t.endTrialLocked(w)
 	full := t.pick.Full()
 	t.pick.Verified(w.index)
 	if full { // peers that had to wait for an open piece request again

@@ -68,7 +68,7 @@ type TrackerStats struct {
 
 // PeerStats is a snapshot of one connection.
 type PeerStats struct {
-	Addr               string
+	Key                PeerKey
 	Client             string
 	Incoming           bool
 	Have               float64 // share of the pieces, 0 to 1
@@ -160,7 +160,7 @@ func (t *Torrent) PeerStats() []PeerStats {
 			continue
 		}
 		all = append(all, PeerStats{
-			Addr: c.addr.String(), Client: c.client, Incoming: c.incoming,
+			Key: c.key, Client: c.client, Incoming: c.incoming,
 			Have:       float64(t.pick.PeerHaveCount(c.id)) / float64(t.info.NumPieces()),
 			Downloaded: c.received.Load(), Uploaded: c.sent.Load(),
 			DownRate: c.downMeter.rate, UpRate: c.upMeter.rate,

@@ -78,21 +78,21 @@ type Torrent struct {
 	pick                  *picker.Picker
 	choke                 *choker.Choker
 	peers                 *peerlist.List
-	conns                 []*conn          // by picker.PeerID; nil where free
-	free                  []picker.PeerID  // handles to give out
-	retired               []retiredPeer    // handles that may be named by open pieces still
-	nconns                int              // connections in conns
-	dialing               int              // dials under way
-	done                  chan struct{}    // closed when complete, made anew when more is wanted
-	isDone                bool             // done is closed
-	bytesTotal, bytesDone int64            // of the wanted files; verified
-	bufs                  [][]byte         // by picker slot: the piece that is put together there
-	slab                  []byte           // for the next of them
-	banned                []netip.AddrPort // who sent bad data, the latest last
-	web                   *webSeeds        // nil until some are needed
-	priorities            []Priority       // of the files; nil: all are normal
-	readers               []*Reader        // open readers of files
-	hurried               bool             // the picker was told of pieces that readers wait for
+	conns                 []*conn         // by picker.PeerID; nil where free
+	free                  []picker.PeerID // handles to give out
+	retired               []retiredPeer   // handles that may be named by open pieces still
+	nconns                int             // connections in conns
+	dialing               int             // dials under way
+	done                  chan struct{}   // closed when complete, made anew when more is wanted
+	isDone                bool            // done is closed
+	bytesTotal, bytesDone int64           // of the wanted files; verified
+	bufs                  [][]byte        // by picker slot: the piece that is put together there
+	slab                  []byte          // for the next of them
+	banned                []PeerKey       // the last peers that sent bad data, at most maxBanned
+	web                   *webSeeds       // nil until some are needed
+	priorities            []Priority      // of the files; nil: all are normal
+	readers               []*Reader       // open readers of files
+	hurried               bool            // the picker was told of pieces that readers wait for
 	subs                  []*Subscription
 	wake                  chan struct{}        // closed at the next event; nil while nobody waits for it
 	over                  bool                 // no events come any more
@@ -128,10 +128,10 @@ type Torrent struct {
 	super                 *superseed.Seed
 }
 
-// retiredPeer is the handle of a peer that left, with its address.
+// retiredPeer is the handle of a peer that left, with its key.
 type retiredPeer struct {
-	id   picker.PeerID
-	addr netip.AddrPort
+	id  picker.PeerID
+	key PeerKey
 }
 
 // newTorrent returns a torrent that can be started.
@@ -358,7 +358,7 @@ func (t *Torrent) AddPeers(addrs []netip.AddrPort) {
 
 // Banned returns the peers that were banned for bad data: at most the last 100, with the
 // latest at the end.
-func (t *Torrent) Banned() []netip.AddrPort {
+func (t *Torrent) Banned() []PeerKey {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return slices.Clone(t.banned)

@@ -78,7 +78,7 @@ func (c *conn) againLocked() bool {
 
 // shun notes that a peer was dropped because it did not use its connection.
 func (s *Session) shun(a netip.AddrPort, now time.Time) {
-	if a.Addr().IsLoopback() {
+	if !a.IsValid() || a.Addr().IsLoopback() {
 		return // many peers share it
 	}
 	s.mu.Lock()

@@ -314,7 +314,7 @@ func (r *toolRun) spew(t *torrent.Torrent) string {
 	}
 	var b strings.Builder
 	for _, p := range t.PeerStats() {
-		b.WriteString(legacy.PeerLine(p.Addr, termsafe.Line(p.Client), p.Incoming, p.DownRate, p.UpRate, p.Have, p.Downloaded, p.Uploaded))
+		b.WriteString(legacy.PeerLine(p.Key.String(), termsafe.Line(p.Client), p.Incoming, p.DownRate, p.UpRate, p.Have, p.Downloaded, p.Uploaded))
 	}
 	return b.String()
 }

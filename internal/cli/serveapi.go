@@ -140,7 +140,7 @@ func (d *serveDaemon) Peers(ctx context.Context, ref string) ([]api.Peer, error)
 				have = 0
 			}
 			out = append(out, api.Peer{
-				Addr: p.Addr, Client: p.Client, Incoming: p.Incoming, Have: have, Uploaded: p.Uploaded, Downloaded: p.Downloaded,
+				Addr: p.Key.String(), Client: p.Client, Incoming: p.Incoming, Have: have, Uploaded: p.Uploaded, Downloaded: p.Downloaded,
 				UpRate: math.Round(p.UpRate), DownRate: math.Round(p.DownRate), Interested: p.Interested, Unchoked: p.Unchoked, Twin: ih == r.Twin.Hash,
 			})
 		}
