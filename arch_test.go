@@ -19,11 +19,10 @@ import (
 var rows = map[string]int{
 	".": 0, "bencode": 0, "bitfield": 0, "merkle": 0, "internal": 0,
 	"discovery": 1, "metainfo": 1, "tracker": 1, "tracker/wire": 1, "peerwire": 1, "signature": 1,
-	"lsd": 2, "maker": 2, "storage": 2, "tracker/trackerclient": 2, "tracker/swarm": 2,
-	"internal/fault": 2,
-	"torrent":        3, "tracker/trackerserver": 3,
+	"lsd": 2, "maker": 2, "storage": 2, "tracker/trackerclient": 2, "tracker/swarm": 2, "internal/fault": 2,
+	"torrent": 3, "tracker/trackerserver": 3, "internal/torrentfile": 3,
 	"publish": 4, "site": 4, "internal/running": 4,
-	"internal/api": 5, "internal/term": 5, "internal/cli": 5, "internal/legacy": 5, "cmd": 6,
+	"internal/api": 5, "internal/term": 5, "internal/source": 5, "internal/cli": 5, "internal/legacy": 5, "cmd": 6,
 	"e2e": 7, "bench": 7, "packaging": 7, "scripts": 7,
 }
 
@@ -35,6 +34,7 @@ var edges = map[[2]string]bool{
 	{"site", "publish"}:                 true,
 	{"internal/cli", "internal/api"}:    true,
 	{"internal/cli", "internal/legacy"}: true,
+	{"internal/cli", "internal/source"}: true,
 	{"internal/cli", "internal/term"}:   true,
 }
 
@@ -174,7 +174,7 @@ var mayDial = map[string]string{
 	"internal/api/client.go: net.Dialer":                 "the socket of the daemon",
 	"internal/api/client.go: http.Client":                "the daemon at the URL that --api-url gives",
 	"internal/api/client.go: http.Transport":             "for the socket of the daemon",
-	"internal/cli/fetch.go: http.Transport":              "limits for the guard's own transports",
+	"internal/source/fetch.go: http.Transport":           "limits for the guard's own transports",
 	"internal/cli/publicurl.go: net.Dial":                "asks the system for a route and sends nothing",
 	"internal/running/socket.go: http.Client":            "sockets in the state directory",
 	"internal/running/socket.go: http.Transport":         "sockets in the state directory",

@@ -23,7 +23,7 @@ func TestLeafHashes(t *testing.T) {
 		s := testSession(t, Options{})
 		added(t, s, mi, AddOptions{Storage: storage.NewMemoryOf(data), Verified: true, PlainSeed: true})
 		file := &mi.Info.Files[0]
-		f := dialFoe(t, s.Addr(), v2HashOf(mi), everything())
+		f := dialPeer(t, s.Addr(), v2HashOf(mi), extendedAndFast())
 		f.send(peerwire.AppendSimple(nil, peerwire.HaveNone))
 		blocks := int64(len(data)+merkle.BlockSize-1) / merkle.BlockSize
 		root := merkle.FromRoot(*file.PiecesRoot, blocks)
@@ -102,16 +102,16 @@ func TestLeafBudget(t *testing.T) {
 func TestWrongLeafHashes(t *testing.T) {
 	t.Parallel()
 	data, mi := madeOf(t, 64<<10, 64<<10, metainfo.V2)
-	inYard(t, Options{}, func(y *yard) {
+	withSimSession(t, Options{}, func(y *simSession) {
 		tor := added(t, y.s, mi, AddOptions{Storage: storage.NewMemoryLike(data)})
-		dial := func(more ...peerwire.ID) *foe {
+		dial := func(more ...peerwire.ID) *scriptedPeer {
 			f := y.dial(v2HashOf(mi))
 			for _, id := range append([]peerwire.ID{peerwire.HaveAll}, more...) {
 				f.send(peerwire.AppendSimple(nil, id))
 			}
 			return f
 		}
-		give := func(f *foe, m peerwire.Message, spoil byte) {
+		give := func(f *scriptedPeer, m peerwire.Message, spoil byte) {
 			b := append(peerwire.AppendPieceHeader(nil, 0, m.Begin, m.Length), data[m.Begin:][:m.Length]...)
 			b[len(b)-1] ^= spoil
 			f.send(b)
@@ -136,7 +136,7 @@ func TestWrongLeafHashes(t *testing.T) {
 		for _, h := range hashBlocks(data) {
 			leaves = append(leaves, h[:]...)
 		}
-		answer := func(f *foe, id peerwire.ID, hashes []byte) {
+		answer := func(f *scriptedPeer, id peerwire.ID, hashes []byte) {
 			m := f.await(peerwire.HashRequest)
 			r, _, err := peerwire.ParseHashRange(m.ID, m.Payload)
 			if err != nil {
@@ -163,4 +163,6 @@ func TestWrongLeafHashes(t *testing.T) {
 	})
 }
 
-func addrOf(f *foe) netip.Addr { return f.c.LocalAddr().(*net.TCPAddr).AddrPort().Addr().Unmap() }
+func addrOf(f *scriptedPeer) netip.Addr {
+	return f.c.LocalAddr().(*net.TCPAddr).AddrPort().Addr().Unmap()
+}

@@ -21,19 +21,19 @@ func TestTwins(t *testing.T) {
 	}
 	for name, c := range map[string]struct {
 		id   spate.PeerID
-		ends func(first, second *foe) // by the other side
-		left func(first, second *foe) (stays, goes *foe)
+		ends func(first, second *scriptedPeer) // by the other side
+		left func(first, second *scriptedPeer) (stays, goes *scriptedPeer)
 	}{
-		"a foreign one ends the first": {foreign, func(first, _ *foe) { first.c.Close() },
-			func(_, second *foe) (*foe, *foe) { return second, nil }},
-		"a foreign one ends the second": {foreign, func(_, second *foe) { second.c.Close() },
-			func(first, _ *foe) (*foe, *foe) { return first, nil }},
-		"a foreign one keeps both": {foreign, func(_, _ *foe) {},
-			func(first, second *foe) (*foe, *foe) { return first, second }},
-		"spate of a greater id": {greater, func(_, _ *foe) {},
-			func(first, second *foe) (*foe, *foe) { return second, first }},
-		"spate of a lesser id": {lesser, func(_, second *foe) { second.c.Close() },
-			func(first, _ *foe) (*foe, *foe) { return first, nil }},
+		"a foreign one ends the first": {foreign, func(first, _ *scriptedPeer) { first.c.Close() },
+			func(_, second *scriptedPeer) (*scriptedPeer, *scriptedPeer) { return second, nil }},
+		"a foreign one ends the second": {foreign, func(_, second *scriptedPeer) { second.c.Close() },
+			func(first, _ *scriptedPeer) (*scriptedPeer, *scriptedPeer) { return first, nil }},
+		"a foreign one keeps both": {foreign, func(_, _ *scriptedPeer) {},
+			func(first, second *scriptedPeer) (*scriptedPeer, *scriptedPeer) { return first, second }},
+		"spate of a greater id": {greater, func(_, _ *scriptedPeer) {},
+			func(first, second *scriptedPeer) (*scriptedPeer, *scriptedPeer) { return second, first }},
+		"spate of a lesser id": {lesser, func(_, second *scriptedPeer) { second.c.Close() },
+			func(first, _ *scriptedPeer) (*scriptedPeer, *scriptedPeer) { return first, nil }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -50,18 +50,18 @@ func TestTwins(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			hs := peerwire.Handshake{Reserved: everything(), InfoHash: mi.Hash(), PeerID: c.id}
+			hs := peerwire.Handshake{Reserved: extendedAndFast(), InfoHash: mi.Hash(), PeerID: c.id}
 			nc, err := l.Accept()
 			if err != nil {
 				t.Fatal(err)
 			}
-			first := greetAs(t, nc, hs)
+			first := handshakeAs(t, nc, hs)
 			first.await(peerwire.Extended)
 			nc, err = net.Dial("tcp", s.Addr().String())
 			if err != nil {
 				t.Fatal(err)
 			}
-			second := greetAs(t, nc, hs)
+			second := handshakeAs(t, nc, hs)
 			c.ends(first, second)
 			stays, goes := c.left(first, second)
 			if goes != nil {

@@ -73,7 +73,7 @@ func (t *Torrent) begin(have bitfield.Bitfield) {
 	}
 	t.saveResume(false)
 	t.s.announcer.Start(t.anns, t.uploaded.Load(), t.downloaded.Load())
-	t.goOnWarm()
+	t.takeOverConns()
 	t.dialMore(time.Now())
 }
 

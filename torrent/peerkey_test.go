@@ -55,7 +55,7 @@ func TestPeersWithoutAddress(t *testing.T) {
 	connect := func(id byte) {
 		ours, theirs := net.Pipe()
 		t.Cleanup(func() { theirs.Close() })
-		g := s.beginGreeting(remoteAddr(ours), ours.Close)
+		g := s.beginHandshake(remoteAddr(ours), ours.Close)
 		if !s.spawn(func() { s.greet(ours, g) }) {
 			t.Fatal("the session is closed")
 		}
@@ -87,7 +87,7 @@ func TestPeersWithoutAddress(t *testing.T) {
 	until(t, "another is connected", connected(2))
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.shunned) != 0 {
-		t.Errorf("shunned %v", s.shunned)
+	if len(s.uselessAddrs) != 0 {
+		t.Errorf("noted as useless %v", s.uselessAddrs)
 	}
 }

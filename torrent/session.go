@@ -73,19 +73,19 @@ type Session struct {
 	cancel context.CancelFunc
 	wg     sync.WaitGroup // counts every goroutine of the session
 
-	mu        sync.Mutex                  // guards what follows
-	torrents  map[spate.InfoHash]*Torrent // a hybrid has an entry for each of its hashes
-	dormant   dormants
-	fetches   map[spate.InfoHash]*metaFetch
-	warm      map[spate.InfoHash]*warmth // connections that gave the metadata of a torrent which is not added yet
-	conns     int                        // connections and dials under way
-	dials     int                        // dials under way
-	closed    bool
-	shunned   map[netip.Addr]shunned
-	greetings greetings
-	barren    time.Time // when a search last found no peer that could be closed for another
+	mu           sync.Mutex                  // guards what follows
+	torrents     map[spate.InfoHash]*Torrent // a hybrid has an entry for each of its hashes
+	dormant      dormants
+	fetches      map[spate.InfoHash]*metaFetch
+	kept         map[spate.InfoHash]*keptConns // connections that gave the metadata of a torrent which is not added yet
+	conns        int                           // connections and dials under way
+	dials        int                           // dials under way
+	closed       bool
+	uselessAddrs map[netip.Addr]uselessAddr
+	handshakes   handshakes
+	noneDropped  time.Time // when a search last found no peer that could be dropped for another
 
-	room roomCounts
+	connSlots connSlots
 }
 
 // NewSession opens the listeners. The caller must then call Run.
@@ -107,8 +107,8 @@ func NewSession(opt Options) (*Session, error) {
 		torrents:     map[spate.InfoHash]*Torrent{},
 		dormant:      dormants{by: map[spate.InfoHash]*dormant{}},
 		fetches:      map[spate.InfoHash]*metaFetch{},
-		warm:         map[spate.InfoHash]*warmth{},
-		greetings:    newGreetings(),
+		kept:         map[spate.InfoHash]*keptConns{},
+		handshakes:   newHandshakes(),
 	}
 	s.advertised.Store(uint32(opt.AdvertisedPort))
 	s.order, _ = opt.Network.(orderly)
@@ -248,14 +248,14 @@ func (s *Session) Close() error {
 	}
 	s.closed = true
 	all, swarms := s.allLocked()
-	warm := slices.Collect(maps.Keys(s.warm))
+	kept := slices.Collect(maps.Keys(s.kept))
 	s.mu.Unlock()
 
 	for _, l := range s.listeners {
 		l.Close()
 	}
-	for _, ih := range warm {
-		s.coolDown(ih)
+	for _, ih := range kept {
+		s.closeKeptFor(ih)
 	}
 	// Announce "stopped" and write resume data at the same time.
 	var ending sync.WaitGroup

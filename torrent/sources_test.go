@@ -183,11 +183,11 @@ func TestMetadataServiceIsNotUseful(t *testing.T) {
 	for _, a := range append(slices.Clone(metadataPeers), loopbackPeer, plainPeer) {
 		f.listensAt(a)
 	}
-	if want := []netip.AddrPort{loopbackPeer, plainPeer}; !slices.Equal(f.useful, want) {
-		t.Errorf("useful %v, want %v", f.useful, want)
+	if want := []netip.AddrPort{loopbackPeer, plainPeer}; !slices.Equal(f.answered, want) {
+		t.Errorf("useful %v, want %v", f.answered, want)
 	}
 	f.peers.Add(metadataPeers[:1], peerlist.SourceManual)
-	if f.listensAt(metadataPeers[0]); len(f.useful) != 3 {
-		t.Errorf("the user's own peer is not passed on: %v", f.useful)
+	if f.listensAt(metadataPeers[0]); len(f.answered) != 3 {
+		t.Errorf("the user's own peer is not passed on: %v", f.answered)
 	}
 }

@@ -113,10 +113,7 @@ type Torrent struct {
 	found                 bool                 // what is on the disk was found out
 	distrust              bool                 // a sync failed: pieces that are not in synced are not believed
 	failedAt              time.Time
-	spare                 int           // peers that may be unchoked beyond the slots
-	spared                bool          // spare has grown since the last decision
-	gave                  int64         // uploaded, when it changed last
-	gaveAt                time.Time     // when a peer last kept taking data
+	slots                 uploadSlots
 	choked                time.Time     // when it was decided last who is served
 	candidates            []choker.Peer // scratch of that
 	added                 time.Time

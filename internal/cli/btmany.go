@@ -19,6 +19,7 @@ import (
 	"spate/internal/folder"
 	"spate/internal/running"
 	"spate/internal/termsafe"
+	"spate/internal/torrentfile"
 	"spate/metainfo"
 )
 
@@ -204,7 +205,7 @@ func (l *launcher) read(path string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return in.ReadFile(rel, maxTorrent)
+	return in.ReadFile(rel, torrentfile.MaxSize)
 }
 
 // scan drops what is gone from the directory, and adds what is new in it.

@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"spate"
+	"spate/internal/torrentfile"
 	"spate/maker"
 	"spate/publish"
 	"spate/signature"
@@ -108,7 +109,7 @@ func (p *house) openClient(ctx context.Context, state string) error {
 		return err
 	}
 	own.addr = p.origins(ctx)[0]
-	extra, err := tiers(opt.makeFlags.announce)
+	extra, err := torrentfile.ParseTiers("--announce", opt.makeFlags.announce)
 	p.announce = append(p.announce, extra...)
 	return err
 }

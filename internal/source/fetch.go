@@ -1,11 +1,10 @@
-package cli
+package source
 
 import (
 	"context"
 	"errors"
 	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"syscall"
 	"time"
@@ -15,7 +14,7 @@ import (
 	"spate/internal/netguard"
 )
 
-// Limits of a fetch over HTTP.
+// Limits of a fetch over HTTP. maxHops bounds redirects.
 const (
 	fetchTimeout  = 2 * time.Minute
 	headerTimeout = 30 * time.Second
@@ -23,25 +22,26 @@ const (
 	maxHops       = 8
 )
 
-// fetcher makes the requests of one SOURCE. It is for one goroutine.
+// fetcher makes the requests of one source. It is for one goroutine.
 //
-// The first request is for a URL that the user typed, and may go to this machine and to
-// private networks. From there on others choose: a redirect, a link of a page or a
-// signature leads no nearer to this machine than the connection that named it.
+// The user typed the URL of the first request, so that request may go to this machine and to
+// private networks. Others choose the later URLs: a redirect, a link of a page or a
+// signature may lead no nearer to this machine than the connection that named it.
 type fetcher struct {
 	client *netguard.Client
-	within netguard.Reach // of the next request
+	within netguard.Reach // where the next request may go
 }
 
-// newFetcher returns a fetcher whose connections come from bind when it is valid.
-// Close its client after use. Proxies are not used: what follows is not HTTP either.
-func (a *app) newFetcher(bind netip.Addr) *fetcher {
+// newFetcher returns a fetcher. The caller closes its client. It does not use proxies,
+// because the peers that follow are not reached through them either.
+func (r *Resolver) newFetcher() *fetcher {
 	return &fetcher{within: netguard.ToChosen, client: netguard.NewClient(netguard.ClientOptions{
-		Dialer:    netguard.Dialer{LocalAddr: bind, Resolver: a.resolver, Timeout: dialTimeout},
+		Dialer:    netguard.Dialer{LocalAddr: r.Bind, Resolver: r.Names, Timeout: dialTimeout},
 		Transport: fetchTransport, MaxRedirects: maxHops,
 	})}
 }
 
+// fetchTransport returns a transport with the limits of a fetch.
 func fetchTransport() *http.Transport {
 	return &http.Transport{
 		DisableKeepAlives: true, ForceAttemptHTTP2: true,
@@ -49,7 +49,7 @@ func fetchTransport() *http.Transport {
 	}
 }
 
-// get asks for u. The caller closes the body; an answer other than 200 is an error.
+// get requests u. The caller closes the body. An answer other than 200 is an error.
 func (f *fetcher) get(ctx context.Context, u *url.URL) (*http.Response, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
 	if err != nil {
@@ -74,7 +74,7 @@ func (f *fetcher) get(ctx context.Context, u *url.URL) (*http.Response, error) {
 	return resp, nil
 }
 
-// explainFetch makes the errors of a fetch say what to do.
+// explainFetch adds a code and a hint to an error of a fetch.
 func explainFetch(err error) error {
 	var dns *net.DNSError
 	var u *url.Error
@@ -92,7 +92,7 @@ func explainFetch(err error) error {
 	case errors.As(err, &dns):
 		hint = "check the host's name and your connection"
 	case errors.Is(err, syscall.EINVAL), errors.Is(err, syscall.EADDRNOTAVAIL), errors.Is(err, syscall.ENETUNREACH):
-		hint = "the address cannot be reached from here; check --bind and your connection"
+		hint = "the address cannot be reached from here; check the local address and your connection"
 	}
 	if errors.Is(err, context.Canceled) {
 		return err

@@ -1,4 +1,4 @@
-package cli
+package source
 
 import (
 	"fmt"
@@ -11,12 +11,12 @@ import (
 	"spate/signature"
 )
 
-// seenReleases is the file in the state directory that remembers the newest
-// releases of sites.
-const seenReleases = "seen-releases"
+// SeenReleases is the file in the state directory that records the newest release of each
+// page.
+const SeenReleases = "seen-releases"
 
-// askedRef is the reference of a release in the URL of its page or its torrent, as
-// a person wrote it: what of all that a site sends cannot be the site's doing.
+// askedRef returns the reference of the release in the URL of a page or a torrent. The user
+// wrote the URL, so it is the one part that the site does not control.
 func askedRef(arg string) (ref string, ok bool) {
 	u, err := url.Parse(arg)
 	if err != nil || u.Host == "" {
@@ -37,8 +37,8 @@ func askedRef(arg string) (ref string, ok bool) {
 	return "", false
 }
 
-// answers reports whether a release is one that was asked for. Without a version
-// any is meant, and without a variant too any variant.
+// answers reports whether the release got is the one that was asked for. A reference without
+// a version means any version; without a variant too, it means any variant.
 func answers(asked, got publish.Ref) bool {
 	switch {
 	case asked.Version != "":
@@ -49,24 +49,24 @@ func answers(asked, got publish.Ref) bool {
 	return got.Slug == asked.Slug
 }
 
-// checkRelease fails with [fault.BadData] if what is signed is another release than
-// was asked for, or is shown as the newest and is older than one that was shown
-// before: the key of a publisher has signed all of them.
-func (c *signatureCheck) checkRelease(st signature.Statement) error {
+// checkRelease returns an error if the signed release is not the one that was asked for, or
+// if it is older than a release that the same page showed before. The signature alone does
+// not show that, because the publisher's key has signed all releases.
+func (c *check) checkRelease(st signature.Statement) error {
 	asked, ok := askedRef(c.src.Arg)
 	if !ok {
 		return nil
 	}
 	want := publish.ParseRef(asked)
 	if st.Release.Ref != "" && !answers(want, publish.ParseRef(st.Release.Ref)) {
-		return fault.New(fault.BadData, c.accept("nothing was fetched; ask the publisher"), "%s: the signature is of another release, %s", c.src.Arg, st.Release.Ref)
+		return unchecked(fault.New(fault.BadData, "nothing was fetched; ask the publisher", "%s: the signature is of another release, %s", c.src.Arg, st.Release.Ref))
 	}
-	if want.Version != "" { // which one is meant is said
+	if want.Version != "" { // the URL names one version, new or old
 		return nil
 	}
-	seen, err := signature.OpenSeen(filepath.Join(c.state, seenReleases))
+	seen, err := signature.OpenSeen(filepath.Join(c.state, SeenReleases))
 	if err != nil {
-		return fault.WithHint(fmt.Errorf("the releases that were seen: %w", err), "correct the file; --verify-key off goes without it")
+		return unchecked(fault.WithHint(fmt.Errorf("the releases that were seen: %w", err), "correct the file"))
 	}
 	for _, site := range c.src.sites {
 		if had, ok := seen.Newest(site, asked); ok && st.Release.Published.Before(had.Published) {
@@ -83,7 +83,7 @@ func (c *signatureCheck) checkRelease(st signature.Statement) error {
 	}
 	for _, site := range c.src.sites {
 		if err := seen.Remember(site, asked, st.Release); err != nil {
-			return fault.WithHint(fmt.Errorf("remembering the newest release of %s: %w", site, err), "choose another directory with --state DIR")
+			return fault.WithSetting(fmt.Errorf("remembering the newest release of %s: %w", site, err), "state")
 		}
 	}
 	return nil

@@ -1,6 +1,6 @@
 //go:build unix
 
-package cli
+package torrentfile
 
 import (
 	"io/fs"
@@ -8,7 +8,7 @@ import (
 	"syscall"
 )
 
-// umask returns the process's file mode creation mask.
+// umask returns the file mode creation mask of the process.
 var umask = sync.OnceValue(func() fs.FileMode {
 	m := syscall.Umask(0o77)
 	syscall.Umask(m)

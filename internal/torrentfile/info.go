@@ -1,4 +1,4 @@
-package cli
+package torrentfile
 
 import (
 	"bytes"
@@ -9,36 +9,47 @@ import (
 	"spate/metainfo"
 )
 
-// info returns the info dictionary of m with the changes inside it, or as it is.
-func (o *editOptions) info(m *metainfo.MetaInfo) ([]byte, error) {
+// InfoChanges are changes inside the info dictionary of a torrent. They change the
+// info-hash. A nil field stays as it is.
+type InfoChanges struct {
+	Name    *string
+	Source  *string // empty removes the key
+	Private *bool
+}
+
+// EditInfo returns the info dictionary of m with the changes, or as it is if there are none.
+func EditInfo(m *metainfo.MetaInfo, c InfoChanges) ([]byte, error) {
 	changes := map[string][]byte{}
 	text := func(key, value string) {
-		if changes[key] = nil; value != "" {
+		changes[key] = nil
+		if value != "" {
 			changes[key] = bencode.AppendString(nil, value)
 		}
 	}
-	if o.given["source"] && o.source != m.Info.Source {
-		text("source", o.source)
+	if c.Source != nil && *c.Source != m.Info.Source {
+		text("source", *c.Source)
 	}
-	if o.given["private"] && o.private != m.Info.Private {
-		if changes["private"] = nil; o.private {
+	if c.Private != nil && *c.Private != m.Info.Private {
+		changes["private"] = nil
+		if *c.Private {
 			changes["private"] = bencode.AppendInt(nil, 1)
 		}
 	}
-	if o.given["name"] && o.name != m.Info.Name {
-		if o.name == "" {
-			return nil, fault.Usagef("--name: a torrent needs a name")
+	if c.Name != nil && *c.Name != m.Info.Name {
+		name := *c.Name
+		if name == "" {
+			return nil, fault.Usagef("a torrent needs a name")
 		}
-		text("name", o.name)
+		text("name", name)
 		if m.Info.HasV2() && m.Info.Single() {
-			tree, err := renameSingle(m.InfoBytes, o.name)
+			tree, err := renameSingle(m.InfoBytes, name)
 			if err != nil {
 				return nil, err
 			}
 			changes["file tree"] = tree
 		}
 		if slices.Contains(infoKeys(m.InfoBytes), "name.utf-8") {
-			text("name.utf-8", o.name)
+			text("name.utf-8", name)
 		}
 	}
 	if len(changes) == 0 {
@@ -47,6 +58,7 @@ func (o *editOptions) info(m *metainfo.MetaInfo) ([]byte, error) {
 	return metainfo.EditInfo(m.InfoBytes, changes)
 }
 
+// infoKeys returns the keys of an info dictionary.
 func infoKeys(info []byte) (keys []string) {
 	d := bencode.NewDecoder(info, bencode.Options{})
 	for key := range d.Dict {
@@ -56,8 +68,8 @@ func infoKeys(info []byte) (keys []string) {
 	return keys
 }
 
-// renameSingle returns the file tree of a single file under another name: it is
-// the tree's only key (BEP 52).
+// renameSingle returns the file tree of an info dictionary with one file, with another
+// name for the file. The name is the only key of the tree (BEP 52).
 func renameSingle(info []byte, name string) ([]byte, error) {
 	var file []byte
 	d := bencode.NewDecoder(info, bencode.Options{})

@@ -1,4 +1,4 @@
-package cli
+package source
 
 import (
 	"bytes"
@@ -7,7 +7,6 @@ import (
 	"io"
 	"mime"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"path"
 	"regexp"
@@ -15,6 +14,7 @@ import (
 	"strings"
 
 	"spate/internal/fault"
+	"spate/internal/torrentfile"
 	"spate/signature"
 )
 
@@ -26,23 +26,23 @@ const (
 	maxPage       = 2 << 20 // bytes of a page that are searched for a link
 )
 
-// resolveURL fetches the torrent that a URL leads to: the URL itself, the one
-// that the answer's Link header or the page's <link rel="alternate"> names, the
-// only .torrent that the page links to, or the URL with .torrent appended.
-func (a *app) resolveURL(ctx context.Context, arg string, bind netip.Addr) (*source, error) {
+// resolveURL fetches the torrent that a URL leads to. That is, in this order, the URL
+// itself, the torrent that the answer's Link header or the page's <link rel="alternate">
+// names, the only .torrent that the page links to, or the URL with .torrent appended.
+func (r *Resolver) resolveURL(ctx context.Context, arg string) (*Source, error) {
 	u, err := url.Parse(arg)
 	if err != nil || u.Host == "" {
 		return nil, fault.Usagef("%s is not a URL", arg)
 	}
 	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
 	defer cancel()
-	f := a.newFetcher(bind)
+	f := r.newFetcher()
 	defer f.client.Close()
 	resp, err := f.get(ctx, u)
 	if err != nil {
 		return nil, err
 	}
-	src := &source{Arg: arg, URL: resp.Request.URL.String(), sites: []string{signature.Site(u)}}
+	src := &Source{Arg: arg, URL: resp.Request.URL.String(), sites: []string{signature.Site(u)}}
 	if site := signature.Site(resp.Request.URL); site != src.sites[0] {
 		src.sites = append(src.sites, site)
 	}
@@ -61,7 +61,7 @@ func (a *app) resolveURL(ctx context.Context, arg string, bind netip.Addr) (*sou
 		src.Magnet = next.String()
 		return src, nil
 	}
-	a.Log.Info("the torrent is at", "url", next.Redacted())
+	r.log().Info("the torrent is at", "url", next.Redacted())
 	if next.Scheme != "http" && next.Scheme != "https" {
 		return nil, fault.New(fault.Failed, "", "%s names a torrent at %s://, which is not fetched", arg, next.Scheme)
 	}
@@ -81,20 +81,21 @@ func (a *app) resolveURL(ctx context.Context, arg string, bind netip.Addr) (*sou
 	return src, nil
 }
 
-// answered is what the answer to one request had.
+// answered is what the answer to one request contained.
 type answered struct {
 	torrent []byte   // or nil
 	link    *url.URL // where the torrent is, or nil
 	signed  announced
 }
 
-// announced is a signature as a link names it. Nothing of it is to be believed.
+// announced is a signature that a link names. It is not verified.
 type announced struct {
 	url *url.URL // nil: none
-	key string   // what it is said to be by
+	key string   // the key that the link names
 }
 
-// announce is the signature that link target with attrs names, if it names one.
+// announce returns the signature that the link to target with attrs names, or the zero
+// value.
 func announce(base *url.URL, target string, attrs map[string]string) announced {
 	if attrs["type"] != signatureType {
 		return announced{}
@@ -106,9 +107,8 @@ func announce(base *url.URL, target string, attrs map[string]string) announced {
 	return announced{u, attrs["key"] + attrs["data-key"]}
 }
 
-// torrentOrLink reads the answer: the bytes of a torrent, or where a torrent
-// is, or neither. It closes the body, and reads no more of a large file than
-// its beginning.
+// torrentOrLink returns the torrent in an answer, or where the answer says that the torrent
+// is, or neither. It closes the body. It reads only the beginning of a large file.
 func torrentOrLink(resp *http.Response) (found answered, err error) {
 	defer resp.Body.Close()
 	base := resp.Request.URL
@@ -137,28 +137,23 @@ func torrentOrLink(resp *http.Response) (found answered, err error) {
 	}
 	head := make([]byte, 1)
 	n, _ := io.ReadFull(resp.Body, head)
-	if kind != torrentType && !named && (n == 0 || head[0] != 'd' || resp.ContentLength > maxTorrent) {
+	if kind != torrentType && !named && (n == 0 || head[0] != 'd' || resp.ContentLength > torrentfile.MaxSize) {
 		return found, nil
 	}
-	torrent, err := readTorrent(io.MultiReader(bytes.NewReader(head[:n]), resp.Body), base.Redacted())
+	torrent, err := torrentfile.Read(io.MultiReader(bytes.NewReader(head[:n]), resp.Body), base.Redacted())
 	if err != nil {
 		return found, &fault.Error{Code: fault.CodeOr(err, fault.Network), Err: err}
 	}
-	if kind == torrentType || named || looksLikeTorrent(torrent) {
+	if kind == torrentType || named || torrentfile.LooksLikeTorrent(torrent) {
 		found.torrent = torrent
 	}
 	return found, nil
 }
 
-// looksLikeTorrent reports whether b could be a metainfo dictionary.
-func looksLikeTorrent(b []byte) bool {
-	return len(b) > 2 && b[0] == 'd' && b[1] >= '0' && b[1] <= '9' && bytes.Contains(b, []byte("4:info"))
-}
-
 var linkParam = regexp.MustCompile(`;\s*([\w*-]+)\s*=\s*(?:"([^"]*)"|([^\s;,"]+))`)
 
-// eachLink calls f with the links in the values of Link headers (RFC 8288), and
-// their parameters.
+// eachLink calls f with each link in the values of Link headers (RFC 8288), and with the
+// parameters of the link.
 func eachLink(values []string, f func(target string, attrs map[string]string)) {
 	for _, v := range values {
 		for len(v) > 0 {
@@ -194,9 +189,9 @@ var (
 	htmlAttr = regexp.MustCompile(`(?is)([\w-]+)\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))`)
 )
 
-// pageLink finds the torrent that a page names: its <link rel="alternate">,
-// else the only .torrent, else the only magnet link among its anchors. It also
-// finds the signature that a <link> names.
+// pageLink returns the torrent that a page names: its <link rel="alternate">, or the only
+// .torrent among its anchors, or the only magnet link. It also returns the signature that
+// a <link> names.
 func pageLink(page []byte, base *url.URL) (torrent *url.URL, signed announced, err error) {
 	var torrents, magnets []string
 	for _, m := range htmlTag.FindAllSubmatch(page, -1) {

@@ -1,13 +1,11 @@
-package cli
+package source
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"net/netip"
 	"sync/atomic"
 	"testing"
 
@@ -68,9 +66,9 @@ func TestGetJudgesTheConnectionThatAnswered(t *testing.T) {
 	port := serveOn(t, guardtest.ListenSlowly(t, "["+public6+"]:0"), func(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, "http://127.0.0.1:"+admin+"/admin", http.StatusFound)
 	})
-	a := newApp(Env{Stderr: &bytes.Buffer{}})
-	a.resolver = guardtest.Names(map[string][]string{"two.test": {public6, "127.0.0.1"}})
-	if s, err := a.resolve(context.Background(), "http://two.test:"+port+"/x", netip.Addr{}); fault.CodeOf(err) != fault.Network {
+	r := &Resolver{}
+	r.Names = guardtest.Names(map[string][]string{"two.test": {public6, "127.0.0.1"}})
+	if s, err := r.Resolve(context.Background(), "http://two.test:"+port+"/x"); fault.CodeOf(err) != fault.Network {
 		t.Errorf("%+v, %v", s, err)
 	}
 }
@@ -98,8 +96,8 @@ func TestGetNeverLedInside(t *testing.T) {
 		}
 	})
 	var lookups atomic.Int32
-	a := newApp(Env{Stderr: &bytes.Buffer{}})
-	a.resolver = guardtest.Resolver(func(name string) []string {
+	r := &Resolver{}
+	r.Names = guardtest.Resolver(func(name string) []string {
 		switch {
 		case name == "site.test", name == "changes.test" && lookups.Add(1) <= 2: // both families
 			return []string{public4}
@@ -116,16 +114,16 @@ func TestGetNeverLedInside(t *testing.T) {
 				from = host
 			}
 			url := "http://" + from + ":" + site + "/" + how + "?to=http://" + host + ":" + port + "/x.torrent"
-			if s, err := a.resolve(context.Background(), url, netip.Addr{}); fault.CodeOf(err) != fault.Network || asked.Load() != 0 {
+			if s, err := r.Resolve(context.Background(), url); fault.CodeOf(err) != fault.Network || asked.Load() != 0 {
 				t.Fatalf("%s: %+v, %v, asked %d times", url, s, err, asked.Load())
 			}
 		}
 	}
 	// What the user types counts as before, but for the metadata service.
-	for host, code := range map[string]int{"127.0.0.1": 0, inHouse: 0, "inside.test": 0, "0.0.0.0": 0, metadataService: CodeNetwork, "[::ffff:169.254.169.254]": CodeNetwork} {
+	for host, code := range map[string]fault.Code{"127.0.0.1": 0, inHouse: 0, "inside.test": 0, "0.0.0.0": 0, metadataService: fault.Network, "[::ffff:169.254.169.254]": fault.Network} {
 		before := asked.Load()
-		_, err := a.resolve(context.Background(), "http://"+host+":"+port+"/x.torrent", netip.Addr{})
-		if exitCode(err) != code || (asked.Load() == before) != (code != 0) {
+		_, err := r.Resolve(context.Background(), "http://"+host+":"+port+"/x.torrent")
+		if fault.CodeOf(err) != code || (asked.Load() == before) != (code != 0) {
 			t.Errorf("%s typed: %v, asked %d times", host, err, asked.Load()-before)
 		}
 	}
@@ -148,12 +146,12 @@ func TestSignatureNeverLedInside(t *testing.T) {
 			w.Header().Set("Content-Type", torrentType)
 			fmt.Fprint(w, someTorrent)
 		})
-		a := newApp(Env{Stderr: &bytes.Buffer{}})
-		src, err := a.resolve(context.Background(), "http://"+public4+":"+site+"/x.torrent", netip.Addr{})
+		r := &Resolver{}
+		src, err := r.Resolve(context.Background(), "http://"+public4+":"+site+"/x.torrent")
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := a.checkSignature(context.Background(), src, "", t.TempDir(), netip.Addr{}); fault.CodeOf(err) != fault.Network || asked.Load() != 0 {
+		if err := r.CheckSignature(context.Background(), src, Trust{State: t.TempDir()}); fault.CodeOf(err) != fault.Network || asked.Load() != 0 {
 			t.Errorf("%s: %v, asked %d times", host, err, asked.Load())
 		}
 	}

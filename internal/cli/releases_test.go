@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"spate/internal/source"
 	"spate/signature"
 )
 
@@ -52,7 +53,7 @@ func TestOtherAndOlderReleases(t *testing.T) {
 	if code, said := check(state, s.URL+"/r/a", key.Public().String()); code != CodeBadData {
 		t.Errorf("with the key: exit code %d\n%s", code, said)
 	}
-	seen, err := signature.OpenSeen(filepath.Join(state, seenReleases))
+	seen, err := signature.OpenSeen(filepath.Join(state, source.SeenReleases))
 	if err == nil {
 		err = seen.Forget(strings.TrimPrefix(s.URL, "http://"))
 	}
@@ -62,7 +63,7 @@ func TestOtherAndOlderReleases(t *testing.T) {
 	if code, said := check(state, s.URL+"/r/a", ""); code != 0 {
 		t.Errorf("after it was forgotten: exit code %d\n%s", code, said)
 	}
-	os.WriteFile(filepath.Join(state, seenReleases), []byte("what is this\n"), 0o600)
+	os.WriteFile(filepath.Join(state, source.SeenReleases), []byte("what is this\n"), 0o600)
 	if code, said := check(state, s.URL+"/r/a", ""); code == 0 || !strings.Contains(said, "correct the file") {
 		t.Errorf("a file that cannot be read: exit code %d\n%s", code, said)
 	}

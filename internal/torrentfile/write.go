@@ -1,4 +1,4 @@
-package cli
+package torrentfile
 
 import (
 	"errors"
@@ -9,18 +9,18 @@ import (
 	"spate/internal/fault"
 )
 
-// writeTarget writes b to path so that there is either all of it or nothing new,
-// even after a crash. What is there already is refused unless force is given; a
-// device or a pipe is written to as it is.
-func writeTarget(path string, b []byte, force bool) error {
-	if err := checkTarget(path, force); err != nil {
+// Write writes b to path: completely, or not at all even if the machine crashes. It returns
+// an error with the setting "force" if path exists and force is false. It writes to a
+// device or a pipe as it is.
+func Write(path string, b []byte, force bool) error {
+	if err := CheckTarget(path, force); err != nil {
 		return err
 	}
 	if fi, err := os.Stat(path); err == nil && !fi.Mode().IsRegular() {
 		return os.WriteFile(path, b, 0o666)
 	}
 	if real, err := filepath.EvalSymlinks(path); err == nil {
-		path = real // a link stays a link
+		path = real // replace the target of the link, not the link
 	}
 	tmp, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*.tmp")
 	if err != nil {
@@ -41,7 +41,7 @@ func writeTarget(path string, b []byte, force bool) error {
 		return err
 	}
 	if !force {
-		// A link is refused where a rename would replace what came meanwhile.
+		// Unlike a rename, a link does not replace a file that was created meanwhile.
 		err := os.Link(tmp.Name(), path)
 		if err == nil || errors.Is(err, fs.ErrExist) {
 			return existsError(path, err)
@@ -50,33 +50,33 @@ func writeTarget(path string, b []byte, force bool) error {
 	return os.Rename(tmp.Name(), path)
 }
 
-// checkTarget reports whether path can be written, with the exit code of the
-// contract where it exists and force is not given.
-func checkTarget(path string, force bool) error {
+// CheckTarget returns the error that [Write] would return before it writes.
+func CheckTarget(path string, force bool) error {
 	fi, err := os.Stat(path)
 	switch {
 	case err == nil && fi.IsDir():
-		return fault.New(fault.Exists, "name a file with -o", "%s is a directory", path)
+		return fault.New(fault.Exists, "name a file", "%s is a directory", path)
 	case err == nil && fi.Mode().IsRegular() && !force:
 		return existsError(path, fs.ErrExist)
 	case err == nil:
 		return nil
 	case errors.Is(err, fs.ErrNotExist):
-		_, err := os.Stat(filepath.Dir(path)) // not after an hour of hashing
+		_, err := os.Stat(filepath.Dir(path)) // report a missing directory before an hour of hashing
 		return err
 	}
 	return err
 }
 
+// existsError returns nil if err is nil.
 func existsError(path string, err error) error {
 	if err == nil {
 		return nil
 	}
-	return fault.New(fault.Exists, "--force overwrites it, -o names another place", "%s exists already", path)
+	return fault.WithSetting(fault.New(fault.Exists, "", "%s exists already", path), "force")
 }
 
-// modeFor keeps the mode of a file that is replaced; a new one is readable by
-// all that the umask lets, for torrents are made to be handed out.
+// modeFor returns the mode of the file at path. A new file is readable by everybody that
+// the umask allows, because torrents are handed out.
 func modeFor(path string) fs.FileMode {
 	if fi, err := os.Stat(path); err == nil {
 		return fi.Mode().Perm()
