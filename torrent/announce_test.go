@@ -128,7 +128,7 @@ func TestLateCandidateWakesDormant(t *testing.T) {
 		w := newSleepyWorld(t, Options{Announcer: ann})
 		l, _ := noiseFile(t, 100_000)
 		l.mi.AnnounceList = [][]string{{"http://tracker.example/announce"}}
-		if _, err := w.seed.AddDormant(l); err != nil {
+		if _, _, err := w.seed.AddDormant(l); err != nil {
 			t.Fatal(err)
 		}
 		found := <-ann.found

@@ -85,11 +85,11 @@ func (t *Torrent) inPlace(f func() error) error {
 // is an error wrapping [storage.ErrReadOnly]. After an error the torrent is gone
 // from the session, with what could be deleted.
 func (s *Session) RemoveWithData(ih spate.InfoHash) error {
-	t, err := s.detach(ih)
+	t, dormant, err := s.detach(ih)
 	switch {
 	case err != nil:
 		return err
-	case t == nil:
+	case dormant != nil:
 		return fmt.Errorf("delete a dormant torrent: %w", storage.ErrReadOnly)
 	}
 	defer t.finish()

@@ -15,7 +15,7 @@ import (
 // others, or, where it only seeds, once the data is good again. It ends early with
 // ctx's error, the reason when the torrent is halted, or [ErrClosed].
 func (t *Torrent) Recheck(ctx context.Context) (bad int, err error) {
-	defer t.Subscribe(1).Close() // it does not fall asleep
+	defer t.Subscribe(1).Close() // so that it does not become dormant
 	t.mu.Lock()
 	if t.state != StateDownloading && t.state != StateSeeding {
 		err = t.err

@@ -73,7 +73,7 @@ func (t *Torrent) findAgain() (bitfield.Bitfield, error) {
 // says that nothing will be written to the files any more. Before the data was
 // looked at there is nothing to write: the record of an earlier run stays.
 func (t *Torrent) saveResume(clean bool) {
-	if t.opt.ResumeDir == "" || t.files == nil || t.pick == nil || t.asleep != nil {
+	if t.opt.ResumeDir == "" || t.files == nil || t.pick == nil || t.dormant != nil {
 		return
 	}
 	t.place.RLock()

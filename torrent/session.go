@@ -200,7 +200,7 @@ func (s *Session) Run(ctx context.Context) error {
 		case now := <-tick.C:
 			for _, t := range s.Torrents() {
 				t.tick(now)
-				if t.drowsy(now) {
+				if t.maySleep(now) {
 					s.sleep(t)
 				}
 			}
@@ -323,21 +323,21 @@ func (s *Session) enterLocked(t *Torrent) {
 
 // Remove stops a torrent and removes it from the session. It keeps the data.
 func (s *Session) Remove(ih spate.InfoHash) error {
-	t, err := s.detach(ih)
+	t, _, err := s.detach(ih)
 	if t != nil {
 		t.finish()
 	}
 	return err
 }
 
-// detach stops a torrent and removes it from the session. The caller must call finish on
-// it. For a dormant torrent, which needs no finish, it returns nil.
-func (s *Session) detach(ih spate.InfoHash) (*Torrent, error) {
+// detach stops a torrent and removes it from the session. It returns either the torrent,
+// which the caller must finish, or a dormant torrent, or an error.
+func (s *Session) detach(ih spate.InfoHash) (*Torrent, *dormant, error) {
 	s.mu.Lock()
 	t, d := s.torrents[ih], s.dormant.by[ih]
 	if t == nil && d == nil {
 		s.mu.Unlock()
-		return nil, ErrUnknown
+		return nil, nil, ErrUnknown
 	}
 	if d != nil {
 		s.dormant.removeLocked(d)
@@ -345,14 +345,14 @@ func (s *Session) detach(ih spate.InfoHash) (*Torrent, error) {
 	if t == nil {
 		s.mu.Unlock()
 		s.announcer.Stop(d.anns)
-		return nil, nil
+		return nil, d, nil
 	}
 	delete(s.torrents, t.hash)
 	delete(s.torrents, t.hash2)
 	s.mu.Unlock()
 	s.announcer.Stop(t.anns)
 	t.halt()
-	return t, nil
+	return t, nil, nil
 }
 
 // Torrent returns the torrent with an info-hash, or nil if there is none or it is dormant.

@@ -43,7 +43,7 @@ func (t *Torrent) tick(now time.Time) {
 	}
 	t.relieveReadersLocked(now)
 	hungry := t.state == StateDownloading && t.nconns == 0
-	save := t.dirty && t.asleep == nil && running && now.Sub(t.saved) >= resumeEvery
+	save := t.dirty && t.dormant == nil && running && now.Sub(t.saved) >= resumeEvery
 	_, detects := storage.As[storage.ChangeDetector](t.store)
 	look := running && detects && t.nconns > 0 && now.Sub(t.looked) >= lookEvery
 	retry := t.state == StateFailed && now.Sub(t.failedAt) >= retryEvery && !errors.Is(t.err, ErrHybridMismatch)

@@ -53,10 +53,10 @@ type Torrent struct {
 
 	anns []*announce.Swarm // one for each swarm; guarded by the announcer's lock
 
-	running atomic.Bool // the torrent downloads or seeds
-	asleep  *dormant    // what is left of the torrent while it is dormant; nil: it never is
-	users   int         // goroutines that hold on to a torrent that may fall asleep; guarded by Session.mu
-	busy    time.Time   // when it last had something to do; owned by the session's ticker
+	running  atomic.Bool // the torrent downloads or seeds
+	dormant  *dormant    // what the session keeps of the torrent while it is dormant; nil: it never is
+	users    int         // goroutines that use a torrent which can become dormant; guarded by Session.mu
+	lastBusy time.Time   // when it last had something to do; owned by the session's ticker
 
 	zeros   *[sha1.Size]byte // hash of a piece of zerosOf zeros; owned by the check under way
 	zerosOf int64
