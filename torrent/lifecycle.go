@@ -24,9 +24,9 @@ func (t *Torrent) Start() {
 }
 
 func (t *Torrent) start() {
-	t.place.RLock()
+	t.filesMu.RLock()
 	have, err := t.findData()
-	t.place.RUnlock()
+	t.filesMu.RUnlock()
 	if t.ctx.Err() != nil {
 		return
 	}
@@ -43,7 +43,7 @@ func (t *Torrent) start() {
 // begin goes to work with the pieces that were found on disk.
 func (t *Torrent) begin(have bitfield.Bitfield) {
 	t.mu.Lock()
-	t.found = true
+	t.dataFound = true
 	if t.pick != nil {
 		t.pick.SetHave(have)
 		if t.readOnly() {
@@ -102,7 +102,7 @@ func (t *Torrent) prepareFiles() error {
 	if !ok || t.readOnly() {
 		return nil
 	}
-	return t.inPlace(p.Finish)
+	return t.withFiles(p.Finish)
 }
 
 // fail halts the torrent for a reason that has to do with its data. Peers are
@@ -138,11 +138,11 @@ func (t *Torrent) finished() {
 		t.mu.Lock()
 		have := t.pick.Bitfield().Clone()
 		t.mu.Unlock()
-		t.place.RLock()
+		t.filesMu.RLock()
 		if err = t.sync(have); err == nil {
 			err = t.unchanged(0, t.info.TotalLength()) // it is where it is said to be
 		}
-		t.place.RUnlock()
+		t.filesMu.RUnlock()
 	}
 	if err != nil {
 		t.fail(err)
@@ -195,8 +195,8 @@ func (t *Torrent) halt() {
 // finish closes the data, after halt.
 func (t *Torrent) finish() {
 	t.endEvents()
-	t.place.Lock()
-	defer t.place.Unlock()
+	t.filesMu.Lock()
+	defer t.filesMu.Unlock()
 	if err := t.store.Close(); err != nil {
 		t.log.Warn("closing the data", "err", err)
 	}

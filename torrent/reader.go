@@ -225,10 +225,10 @@ func (r *Reader) moveLocked() {
 // updateUrgentLocked tells the picker what is to be fetched first: the piece that
 // each reader needs next, then the one after it, and so on.
 func (t *Torrent) updateUrgentLocked() {
-	if t.pick == nil || len(t.readers) == 0 && !t.hurried {
+	if t.pick == nil || len(t.readers) == 0 && !t.urgentSet {
 		return
 	}
-	t.hurried = len(t.readers) > 0
+	t.urgentSet = len(t.readers) > 0
 	var urgent []int
 	for d, more := 0, true; more && len(urgent) < picker.MaxUrgent; d++ {
 		more = false

@@ -30,9 +30,9 @@ func (t *Torrent) Recheck(ctx context.Context) (bad int, err error) {
 	defer l.release(t.s.buf)
 	for i := range good.Ones() {
 		began := time.Now()
-		t.place.RLock()
+		t.filesMu.RLock()
 		ok, failed := l.check(t, []int{i})
-		t.place.RUnlock()
+		t.filesMu.RUnlock()
 		switch {
 		case t.ctx.Err() != nil:
 			return bad, ErrClosed
@@ -71,6 +71,6 @@ func (t *Torrent) foundBroken(broken bitfield.Bitfield) {
 	for i := range broken.Ones() {
 		good.Clear(i)
 	}
-	t.second = secondLook{good, broken}
+	t.rechecked = recheckState{good, broken}
 	t.failLocked(&storage.Error{Op: "check", Path: t.Path(), File: -1, Reason: storage.ErrChanged})
 }

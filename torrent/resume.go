@@ -51,11 +51,11 @@ func (t *Torrent) mounted(rec *storage.Record, now []storage.FileStat) error {
 	return &storage.Error{Op: "open", Path: t.dir, File: -1, Reason: storage.ErrMissing, Err: ErrGone}
 }
 
-// findAgain is findData in the place as it is now, for a torrent whose data was not
+// reopenAndFind is findData in the place as it is now, for a torrent whose data was not
 // found before.
-func (t *Torrent) findAgain() (bitfield.Bitfield, error) {
-	t.place.Lock()
-	defer t.place.Unlock()
+func (t *Torrent) reopenAndFind() (bitfield.Bitfield, error) {
+	t.filesMu.Lock()
+	defer t.filesMu.Unlock()
 	if t.files != nil {
 		t.store.Close()
 		dir, err := t.openDir()
@@ -76,10 +76,10 @@ func (t *Torrent) saveResume(clean bool) {
 	if t.opt.ResumeDir == "" || t.files == nil || t.pick == nil || t.dormant != nil {
 		return
 	}
-	t.place.RLock()
-	defer t.place.RUnlock()
+	t.filesMu.RLock()
+	defer t.filesMu.RUnlock()
 	t.mu.Lock()
-	if !t.found || t.state == StateChecking || t.state == StateStopped || t.distrust || clean && !t.dirty && t.state == StateSeeding && t.recordClean {
+	if !t.dataFound || t.state == StateChecking || t.state == StateStopped || t.syncFailed || clean && !t.dirty && t.state == StateSeeding && t.recordClean {
 		t.mu.Unlock()
 		return
 	}
@@ -123,7 +123,7 @@ func (t *Torrent) sync(have bitfield.Bitfield) error {
 	defer t.mu.Unlock()
 	switch {
 	case err != nil:
-		t.distrust = true
+		t.syncFailed = true
 	case t.completeLocked():
 		t.synced = bitfield.Bitfield{} // nothing will be written any more
 	default:

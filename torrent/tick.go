@@ -12,10 +12,10 @@ import (
 
 // Periods of a torrent's housekeeping.
 const (
-	chokeEvery  = 10 * time.Second
-	resumeEvery = 20 * time.Second
-	lookEvery   = 5 * time.Second
-	retryEvery  = 10 * time.Second
+	chokeEvery      = 10 * time.Second
+	resumeEvery     = 20 * time.Second
+	checkFilesEvery = 5 * time.Second
+	retryEvery      = 10 * time.Second
 )
 
 // tick does, about once a second, what has to do with time.
@@ -45,7 +45,7 @@ func (t *Torrent) tick(now time.Time) {
 	hungry := t.state == StateDownloading && t.nconns == 0
 	save := t.dirty && t.dormant == nil && running && now.Sub(t.saved) >= resumeEvery
 	_, detects := storage.As[storage.ChangeDetector](t.store)
-	look := running && detects && t.nconns > 0 && now.Sub(t.looked) >= lookEvery
+	look := running && detects && t.nconns > 0 && now.Sub(t.filesChecked) >= checkFilesEvery
 	retry := t.state == StateFailed && now.Sub(t.failedAt) >= retryEvery && !errors.Is(t.err, ErrHybridMismatch)
 	t.mu.Unlock()
 
@@ -60,7 +60,7 @@ func (t *Torrent) tick(now time.Time) {
 		t.background(&t.saving, func() { t.saveResume(false) })
 	}
 	if look {
-		t.background(&t.looking, t.lookAtFiles)
+		t.background(&t.checkingFiles, t.checkFiles)
 	}
 	if retry {
 		t.background(&t.retrying, t.retry)

@@ -44,7 +44,7 @@ type Torrent struct {
 	up, down *ratelimit.Limiter // of this torrent
 
 	choosing sync.Mutex   // held while priorities change; comes before mu
-	place    sync.RWMutex // held while files are written or compared; for writing while they move; comes before mu
+	filesMu  sync.RWMutex // read-locked while the files are used, locked while they move; comes before mu
 
 	ctx    context.Context // ends when the torrent is halted
 	cancel context.CancelFunc
@@ -58,14 +58,14 @@ type Torrent struct {
 	users    int         // goroutines that use a torrent which can become dormant; guarded by Session.mu
 	lastBusy time.Time   // when it last had something to do; owned by the session's ticker
 
-	zeros   *[sha1.Size]byte // hash of a piece of zerosOf zeros; owned by the check under way
-	zerosOf int64
+	zerosHash   *[sha1.Size]byte // hash of zerosLength zeros; owned by the check of the data
+	zerosLength int64
 
-	saving, looking, retrying atomic.Bool // such a thing goes on in the background
+	saving, checkingFiles, retrying atomic.Bool // set while a goroutine does it
 
 	uploaded, downloaded atomic.Int64 // payload
 	wasted               atomic.Int64
-	checked              atomic.Int64 // pieces looked at while checking
+	checked              atomic.Int64 // pieces checked so far in StateChecking
 
 	fin finishing // has a lock of its own, under which no other is taken
 
@@ -92,7 +92,7 @@ type Torrent struct {
 	web                   *webSeeds       // nil until some are needed
 	priorities            []Priority      // of the files; nil: all are normal
 	readers               []*Reader       // open readers of files
-	hurried               bool            // the picker was told of pieces that readers wait for
+	urgentSet             bool            // the picker has urgent pieces of readers
 	subs                  []*Subscription
 	wake                  chan struct{}        // closed at the next event; nil while nobody waits for it
 	over                  bool                 // no events come any more
@@ -107,11 +107,11 @@ type Torrent struct {
 	dirty                 bool                 // resume data is older than the state
 	saved                 time.Time            // when resume data was written last
 	recordClean           bool                 // resume data says that nothing was being written
-	looked                time.Time            // when the files were compared with what they were
-	second                secondLook           // at the data of a torrent that halted
-	synced                bitfield.Bitfield    // pieces that are on the disk for certain; of length 0: not known
-	found                 bool                 // what is on the disk was found out
-	distrust              bool                 // a sync failed: pieces that are not in synced are not believed
+	filesChecked          time.Time            // when the files were last compared with their accepted state
+	rechecked             recheckState         // of a torrent that halted
+	synced                bitfield.Bitfield    // pieces that are certainly on disk; of length 0: unknown
+	dataFound             bool                 // the pieces on disk are known
+	syncFailed            bool                 // pieces that are not in synced may be lost
 	failedAt              time.Time
 	slots                 uploadSlots
 	choked                time.Time     // when it was decided last who is served
