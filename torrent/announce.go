@@ -14,7 +14,7 @@ import (
 	"spate/tracker"
 )
 
-// newScheduler returns what announces the torrents of the session; see package announce.
+// newScheduler returns the scheduler that announces the torrents of the session.
 func (s *Session) newScheduler() *announce.Scheduler {
 	return announce.NewScheduler(announce.Options{
 		Client: s.opt.Announcer, PeerID: s.opt.PeerID, Port: s.AdvertisedPort, MaxAnnounces: s.opt.MaxAnnounces, Go: s.spawn,

@@ -73,7 +73,7 @@ func (s *Session) Found(infoHash spate.InfoHash, peer discovery.Candidate, sourc
 	return d != nil && (!d.private || from.ForPrivate())
 }
 
-// listSource returns what a list of candidates calls a source.
+// listSource returns the peer list's value for a source.
 func listSource(source discovery.Source) peerlist.Source {
 	switch source {
 	case discovery.Tracker:

@@ -10,8 +10,8 @@ import (
 	"spate/torrent/internal/peerlist"
 )
 
-// Start begins, or goes on after Stop: the data is checked as far as resume data
-// leaves it open, then trackers and peers are asked.
+// Start starts a torrent that was added with AddOptions.Stopped. It checks the data, except
+// for what resume data records, then announces the torrent and connects to peers.
 func (t *Torrent) Start() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -40,7 +40,7 @@ func (t *Torrent) start() {
 	t.begin(have)
 }
 
-// begin goes to work with the pieces that were found on disk.
+// begin starts to download or seed with the pieces that were found on disk.
 func (t *Torrent) begin(have bitfield.Bitfield) {
 	t.mu.Lock()
 	t.dataFound = true
@@ -77,10 +77,10 @@ func (t *Torrent) begin(have bitfield.Bitfield) {
 	t.dialMore(time.Now())
 }
 
-// readOnly reports whether the torrent only gives what is there.
+// readOnly reports whether the torrent never writes data.
 func (t *Torrent) readOnly() bool { return t.opt.SeedOnly || t.opt.Verified }
 
-// closeDone says that the torrent is complete, unless more is wanted meanwhile.
+// closeDone closes the channel of Done, unless the torrent is not complete any more.
 func (t *Torrent) closeDone() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -96,7 +96,7 @@ func (t *Torrent) completeLocked() bool {
 	return t.pick == nil || t.pick.Complete() && !t.blindLocked()
 }
 
-// prepareFiles makes what no piece writes: empty files, directories, links.
+// prepareFiles creates empty files, folders and links, which no piece writes.
 func (t *Torrent) prepareFiles() error {
 	p, ok := storage.As[storage.Preparer](t.store)
 	if !ok || t.readOnly() {
@@ -105,8 +105,8 @@ func (t *Torrent) prepareFiles() error {
 	return t.withFiles(p.Finish)
 }
 
-// fail halts the torrent for a reason that has to do with its data. Peers are
-// let go, what was verified stays verified.
+// fail halts the torrent because of an error of its data. It closes the connections; what
+// was verified stays verified.
 func (t *Torrent) fail(err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -131,7 +131,7 @@ func (t *Torrent) failLocked(err error) {
 
 var errHalted = errors.New("the torrent is halted")
 
-// finished is called once the last wanted piece is verified.
+// finished makes a seed of the torrent. It is called when the last wanted piece is verified.
 func (t *Torrent) finished() {
 	err := t.prepareFiles()
 	if err == nil {
@@ -140,7 +140,7 @@ func (t *Torrent) finished() {
 		t.mu.Unlock()
 		t.filesMu.RLock()
 		if err = t.sync(have); err == nil {
-			err = t.unchanged(0, t.info.TotalLength()) // it is where it is said to be
+			err = t.unchanged(0, t.info.TotalLength()) // nobody has moved or changed the files meanwhile
 		}
 		t.filesMu.RUnlock()
 	}
@@ -154,7 +154,7 @@ func (t *Torrent) finished() {
 		return
 	}
 	t.setStateLocked(StateSeeding)
-	t.pick.SetHave(t.pick.Bitfield().Clone()) // what is open is not wanted, and its buffers go
+	t.pick.SetHave(t.pick.Bitfield().Clone()) // frees the buffers of open pieces, which are not wanted
 	t.peers.SetSeeding(true)
 	t.completed = time.Now()
 	t.bufs, t.slab = nil, nil
@@ -174,7 +174,8 @@ func (t *Torrent) finished() {
 
 var errBothSeeds = errors.New("both sides are seeds")
 
-// halt ends the torrent's connections and goroutines and waits for them.
+// halt ends the connections and goroutines of the torrent, waits for them and saves resume
+// data.
 func (t *Torrent) halt() {
 	t.cancel()
 	t.mu.Lock()
@@ -192,7 +193,7 @@ func (t *Torrent) halt() {
 	t.saveResume(true)
 }
 
-// finish closes the data, after halt.
+// finish closes the subscriptions and the storage. It is called after halt.
 func (t *Torrent) finish() {
 	t.endEvents()
 	t.filesMu.Lock()
@@ -202,7 +203,7 @@ func (t *Torrent) finish() {
 	}
 }
 
-// findData returns the pieces that are there already.
+// findData returns the pieces that are on disk.
 func (t *Torrent) findData() (bitfield.Bitfield, error) {
 	n := t.info.NumPieces()
 	if t.opt.Verified {
