@@ -199,7 +199,8 @@ func (s *Server) clientAddr(remote netip.Addr, forwarded []string) (from netip.A
 			if !ok {
 				return from, trusted
 			}
-			if from, trusted = a, true; !contains(s.proxies, a) {
+			from, trusted = a, true
+			if !contains(s.proxies, a) {
 				return from, trusted
 			}
 		}
