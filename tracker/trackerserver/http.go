@@ -18,7 +18,7 @@ import (
 	"spate/tracker/wire"
 )
 
-// minScrape is the minimum time between two scrapes that clients are told, in seconds.
+// minScrape is the minimum time between two scrapes in the answers to scrapes, in seconds.
 const minScrape = 5 * 60
 
 // route is the kind of request that a path stands for.
