@@ -4,14 +4,12 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -20,6 +18,7 @@ import (
 	"spate/internal/fault"
 	"spate/internal/term"
 	"spate/internal/termsafe"
+	"spate/internal/torrentfile"
 	"spate/internal/units"
 	"spate/maker"
 	"spate/metainfo"
@@ -91,7 +90,7 @@ func (a *app) makerOptions(o *createOptions) (maker.Options, error) {
 		return m, err
 	}
 	m.Nodes, m.Collections, m.NoTailPadding, m.Workers = o.nodes, o.collections, o.noTail, o.jobs
-	m.Like, m.Date = maker.Like(o.like), a.Now()
+	m.Like = maker.Like(o.like)
 	if !slices.Contains([]string{"", "mktorrent", "transmission", "libtorrent"}, o.like) {
 		return m, fault.Usagef("--like %s: want mktorrent, transmission or libtorrent", o.like)
 	}
@@ -115,16 +114,9 @@ func (a *app) makerOptions(o *createOptions) (maker.Options, error) {
 		}
 		m.Similar = append(m.Similar, h)
 	}
-	// For builds that give the same bytes at any time (reproducible-builds.org).
-	if s := a.Getenv("SOURCE_DATE_EPOCH"); s != "" {
-		var sec int64
-		if _, err := fmt.Sscan(s, &sec); err != nil || sec < 0 {
-			return m, fault.Usagef("SOURCE_DATE_EPOCH=%s is not a number of seconds", s)
-		}
-		m.Date = time.Unix(sec, 0)
-	}
 	m.Skipped = a.skipped
-	return m, nil
+	m.Date, err = torrentfile.Date(a.Getenv("SOURCE_DATE_EPOCH"), a.Now())
+	return m, err
 }
 
 func (a *app) create(ctx context.Context, path string, opt createOptions) error {
@@ -150,7 +142,7 @@ func (a *app) create(ctx context.Context, path string, opt createOptions) error 
 		return err
 	}
 	if out != "-" {
-		if err := checkTarget(out, opt.force); err != nil {
+		if err := torrentfile.CheckTarget(out, opt.force); err != nil {
 			return err
 		}
 	} else if a.StdoutIsTerminal() && !opt.force {
@@ -162,7 +154,7 @@ func (a *app) create(ctx context.Context, path string, opt createOptions) error 
 		return fault.Usagef("--name: %w", err)
 	}
 	if err != nil {
-		return makeError(err)
+		return torrentfile.MakeError(err)
 	}
 	b, err := a.torrentBytes(m)
 	if err != nil {
@@ -172,7 +164,7 @@ func (a *app) create(ctx context.Context, path string, opt createOptions) error 
 		_, err := a.Stdout.Write(b)
 		return err
 	}
-	if err := writeTarget(out, b, opt.force); err != nil {
+	if err := torrentfile.Write(out, b, opt.force); err != nil {
 		return err
 	}
 	return a.printCreated(m, out)
@@ -256,22 +248,6 @@ func (a *app) printCreated(m *metainfo.MetaInfo, out string) error {
 		s += "info-hash v2  " + h.String() + "\n"
 	}
 	return a.Printf("%s%s\n", s, m.Magnet())
-}
-
-// makeError adds what can be done about an error of the maker.
-func makeError(err error) error {
-	var pattern *maker.PatternError
-	var length *maker.PieceLengthError
-	var collision *maker.CollisionError
-	switch {
-	case errors.As(err, &pattern), errors.As(err, &length):
-		return &fault.Error{Code: fault.Usage, Err: err}
-	case errors.As(err, &collision):
-		return fault.WithHint(err, "--exclude leaves files out")
-	case errors.Is(err, maker.ErrEmpty):
-		return fault.WithHint(err, "hidden files count only with --hidden, and others only as --include and --exclude say")
-	}
-	return err
 }
 
 // readList reads the file of --files-from.

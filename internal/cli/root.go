@@ -2,15 +2,14 @@ package cli
 
 import (
 	"context"
-	"net"
 	"strings"
 	"sync/atomic"
 
 	"github.com/spf13/cobra"
 
 	"spate"
+	"spate/internal/classic"
 	"spate/internal/fault"
-	"spate/internal/legacy"
 	"spate/internal/term"
 )
 
@@ -20,8 +19,6 @@ type app struct {
 	*term.Terminal
 	env    Env
 	config string // --config
-
-	resolver *net.Resolver // resolves the hosts of URLs; nil is the one of package net
 
 	started   atomic.Bool            // a verb runs: errors are no longer usage errors
 	resumable atomic.Bool            // an interruption loses nothing: exit code 7
@@ -134,7 +131,7 @@ func (a *app) start(cmd *cobra.Command, args []string) error {
 }
 
 func (a *app) execute(ctx context.Context) error {
-	if t := legacy.Lookup(a.env.Name); t != nil {
+	if t := classic.Lookup(a.env.Name); t != nil {
 		return a.tool(ctx, t, a.env.Args)
 	}
 	root := a.root()

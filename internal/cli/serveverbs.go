@@ -11,8 +11,10 @@ import (
 	"github.com/spf13/pflag"
 
 	"spate/internal/api"
+	"spate/internal/daemon"
 	"spate/internal/fault"
 	"spate/internal/termsafe"
+	"spate/internal/torrentfile"
 	"spate/internal/units"
 	"spate/publish"
 	"spate/publish/catalogdb"
@@ -262,7 +264,7 @@ func (a *app) backup(ctx context.Context, state, file string) error {
 	if err != nil {
 		return err
 	}
-	if err := checkTarget(path, false); err != nil {
+	if err := torrentfile.CheckTarget(path, false); err != nil {
 		return err
 	}
 	if err := a.copyCatalog(ctx, state, path); err != nil {
@@ -277,7 +279,7 @@ func (a *app) backup(ctx context.Context, state, file string) error {
 
 // copyCatalog writes the catalog to path, as the daemon has it where one runs.
 func (a *app) copyCatalog(ctx context.Context, state, path string) error {
-	lock, err := lockFile(filepath.Join(state, "lock"), "the state directory "+state)
+	lock, err := daemon.LockFile(filepath.Join(state, "lock"), "the state directory "+state)
 	if err != nil {
 		if err := api.New(state).Backup(ctx, path); err != nil {
 			return apiError(err)

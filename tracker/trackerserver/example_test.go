@@ -11,7 +11,8 @@ import (
 	"spate/tracker/trackerserver"
 )
 
-// A tracker for one torrent, whose origin is in each answer. A program would serve it with
+// A tracker that serves one torrent and returns its origin in every response. A program
+// would run the tracker with
 //
 //	http.Serve(server.Listener(l), server.Handler(site))
 //	server.ServeUDP(ctx, conn)
