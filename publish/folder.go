@@ -25,8 +25,14 @@ type FolderOptions struct {
 	// Older is how many versions before the newest stay reachable, where their
 	// data can be kept. 0: none.
 	Older int
-	// FollowLinks follows links that lead out of the folder, as the watcher does.
+	// FollowLinks follows links that lead out of the folder.
 	FollowLinks bool
+	// Settle is the time for which an entry must not change before it counts as
+	// complete. 0: three seconds.
+	Settle time.Duration
+	// Rescan is the time after which the folder is read again although the system
+	// reported no change. 0: 30 seconds.
+	Rescan time.Duration
 	// Told is called after a release is listed or withdrawn; nil: nothing is.
 	Told func(what string, r *Release)
 	Log  *slog.Logger // nil: nowhere
@@ -45,6 +51,8 @@ type Folder struct {
 	opt  FolderOptions
 	turn *sync.Mutex // held while one of several folders hashes
 
+	watcher *watch.Folder // belongs to Run
+
 	mu      sync.Mutex
 	scan    watch.Scan
 	fresh   chan struct{} // holds one when scan is new
@@ -53,7 +61,7 @@ type Folder struct {
 	entries int
 	waiting int
 
-	// These belong to Step.
+	// These belong to step.
 	torrents map[string]torrentFile
 	empty    bool // it was said that the folder is empty
 }
@@ -79,14 +87,27 @@ type FolderStatus struct {
 // NewFolder returns what publishes the directory dir. Folders that are given the
 // same turn hash one after the other.
 func NewFolder(dir string, p *Publisher, turn *sync.Mutex, opt FolderOptions) (*Folder, error) {
+	if dir == "" {
+		return nil, fmt.Errorf("publish: a watched folder: %w", maker.ErrNoPath)
+	}
 	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, fmt.Errorf("publish: %w", err)
+	}
 	if opt.Log == nil {
 		opt.Log = slog.New(slog.DiscardHandler)
 	}
 	if opt.Told == nil {
 		opt.Told = func(string, *Release) {}
 	}
-	return &Folder{dir: dir, pub: p, opt: opt, turn: turn, fresh: make(chan struct{}, 1), refused: map[string]refusal{}, torrents: map[string]torrentFile{}}, err
+	watcher, err := watch.New(dir, watch.Options{Settle: opt.Settle, Rescan: opt.Rescan, FollowLinks: opt.FollowLinks, Log: opt.Log})
+	if err != nil {
+		return nil, fmt.Errorf("publish: %w", err)
+	}
+	return &Folder{
+		dir: dir, pub: p, opt: opt, turn: turn, watcher: watcher,
+		fresh: make(chan struct{}, 1), refused: map[string]refusal{}, torrents: map[string]torrentFile{},
+	}, nil
 }
 
 // Status returns what the folder does.
@@ -106,8 +127,8 @@ func (f *Folder) open() (*folder.Folder, error) {
 	return folder.Open(f.dir, folder.Options{FollowLinks: f.opt.FollowLinks})
 }
 
-// Seen takes what a watcher saw. It does not wait.
-func (f *Folder) Seen(s watch.Scan) {
+// setScan records what the watcher saw, for Run.
+func (f *Folder) setScan(s watch.Scan) {
 	f.mu.Lock()
 	f.scan = s
 	f.mu.Unlock()
@@ -117,23 +138,33 @@ func (f *Folder) Seen(s watch.Scan) {
 	}
 }
 
-// Run makes the releases agree with what was seen until ctx ends, whose cause it
-// returns.
+// Run watches the directory and keeps the releases in agreement with it until ctx ends,
+// whose cause it returns.
 func (f *Folder) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		cancel(f.watcher.Run(ctx, f.setScan))
+	}()
+	defer func() {
+		cancel(nil)
+		<-ended
+	}()
 	for {
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case <-f.fresh:
 		}
-		for f.Step(ctx) && ctx.Err() == nil {
+		for f.step(ctx) && ctx.Err() == nil {
 		}
 	}
 }
 
-// Step takes back everything that is gone and publishes at most one entry. It
-// reports whether there is more to do.
-func (f *Folder) Step(ctx context.Context) bool {
+// step withdraws everything that is gone and publishes at most one entry. It reports
+// whether there is more to do.
+func (f *Folder) step(ctx context.Context) bool {
 	f.mu.Lock()
 	scan := f.scan
 	f.mu.Unlock()

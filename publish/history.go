@@ -2,12 +2,12 @@ package publish
 
 import "time"
 
-// Counts are what was delivered of a release.
+// Counts are sums of what was delivered of a release since it was first published.
 type Counts struct {
-	Completed int64 // downloads that the tracker saw finished
-	Direct    int64 // files that were downloaded whole over HTTP
-	SeedBytes int64 // that the own seed sent to peers
-	HTTPBytes int64 // that were sent over HTTP
+	Completed int64 `json:"completed"`  // downloads that the tracker saw finished
+	Direct    int64 `json:"direct"`     // files that were downloaded whole over HTTP
+	SeedBytes int64 `json:"seed_bytes"` // bytes that the publisher's seed sent to peers
+	HTTPBytes int64 `json:"http_bytes"` // bytes that the site sent over HTTP
 }
 
 // Downloads is how often the release was fetched, one way or another.

@@ -22,6 +22,9 @@ type Keeper struct{ dir string }
 
 // NewKeeper returns a keeper in dir, which it makes when it is needed.
 func NewKeeper(dir string) (*Keeper, error) {
+	if dir == "" {
+		return nil, errors.New("publish: a keeper needs a directory")
+	}
 	dir, err := filepath.Abs(dir)
 	return &Keeper{dir}, err
 }

@@ -48,7 +48,7 @@ func (p *Publisher) restore(ctx context.Context, ref string, out *Restored) erro
 	if err != nil {
 		return err
 	}
-	problem := r.Intact()
+	problem := p.intact(ctx, r)
 	verified := problem == nil
 	l, err := p.loadListed(ctx, r)
 	if err != nil {

@@ -26,6 +26,7 @@ import (
 	"spate/maker"
 	"spate/metainfo"
 	"spate/signature"
+	"spate/storage"
 )
 
 // Maker hashes what lies at path and returns its torrent; [MakerFunc] makes one
@@ -83,6 +84,9 @@ type Options struct {
 	Now      func() time.Time // nil: time.Now
 	Keeper   *Keeper          // keeps data for older versions; nil: nothing does
 	Log      *slog.Logger     // what goes wrong in the background; nil: nowhere
+	// OpenStore returns the storage of a release that [Publisher.PublishStore] made in an
+	// earlier run; nil: such releases are listed, but not served.
+	OpenStore func(context.Context, *Release) (storage.Storage, error)
 }
 
 // Publisher makes and withdraws releases. It is safe for concurrent use; two
@@ -94,6 +98,8 @@ type Publisher struct {
 
 	mu   sync.Mutex
 	busy map[string]bool // slugs that are being published or withdrawn
+	// stores has the data of releases that are in no directory, by main info-hash.
+	stores map[spate.InfoHash]storage.Storage
 
 	listed chan struct{} // holds one when there is a new release for Run
 }
@@ -115,7 +121,7 @@ func New(mk Maker, seeder Seeder, opts Options) (*Publisher, error) {
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Publisher{opts: opts, maker: mk, seeder: seeder, busy: map[string]bool{}, listed: make(chan struct{}, 1)}, nil
+	return &Publisher{opts: opts, maker: mk, seeder: seeder, busy: map[string]bool{}, stores: map[spate.InfoHash]storage.Storage{}, listed: make(chan struct{}, 1)}, nil
 }
 
 // Catalog returns the list of the releases.
@@ -176,18 +182,38 @@ func (p *Publisher) Publish(ctx context.Context, path string, spec Spec) (*Relea
 	if err := p.version(ctx, &spec); err != nil {
 		return nil, err
 	}
-	ref := Ref{spec.Slug, spec.Version, spec.Variant}
-	if own := WebSeedURL(p.opts.BaseURL, ref.String(), single); own != "" && !slices.Contains(spec.WebSeeds, own) {
-		spec.WebSeeds = append([]string{own}, spec.WebSeeds...)
-	}
+	p.addWebSeed(&spec, single)
 	m, r, err := p.make(ctx, path, at, single, spec.Options)
 	if err != nil {
 		return nil, &StepError{"make", spec.Name, err}
 	}
-	if p.opts.BaseURL != nil {
-		r.Base = Absolute(p.opts.BaseURL, "")
-	}
 	return p.finish(ctx, m, r, &spec)
+}
+
+// base returns the base URL of the site as torrents name it, or "" without a site.
+func (p *Publisher) base() string {
+	if p.opts.BaseURL == nil {
+		return ""
+	}
+	return Absolute(p.opts.BaseURL, "")
+}
+
+// addWebSeed puts the site's URL of the data before the other web seeds of spec.
+func (p *Publisher) addWebSeed(spec *Spec, single bool) {
+	ref := Ref{spec.Slug, spec.Version, spec.Variant}
+	if own := WebSeedURL(p.opts.BaseURL, ref.String(), single); own != "" && !slices.Contains(spec.WebSeeds, own) {
+		spec.WebSeeds = append([]string{own}, spec.WebSeeds...)
+	}
+}
+
+// fill fills in the slug and the trackers if spec leaves them open.
+func (p *Publisher) fill(spec *Spec) {
+	if spec.Slug == "" {
+		spec.Slug = SlugOf(spec.Name)
+	}
+	if spec.Announce == nil {
+		spec.Announce = p.opts.Trackers
+	}
 }
 
 // version checks that the reference is free and fills in its version.
@@ -225,6 +251,9 @@ func (p *Publisher) version(ctx context.Context, spec *Spec) error {
 // nil, names, and what lies there. Its links are resolved, but for those in root:
 // they may be others when it is opened.
 func locate(path string, root *os.Root) (at string, info fs.FileInfo, err error) {
+	if path == "" {
+		return "", nil, maker.ErrNoPath
+	}
 	if root == nil {
 		if at, err = filepath.Abs(path); err == nil {
 			at, err = filepath.EvalSymlinks(at)
@@ -257,12 +286,7 @@ func (p *Publisher) prepare(path string, spec *Spec) (at string, single bool, er
 		}
 		spec.Name = filepath.Base(abs)
 	}
-	if spec.Slug == "" {
-		spec.Slug = SlugOf(spec.Name)
-	}
-	if spec.Announce == nil {
-		spec.Announce = p.opts.Trackers
-	}
+	p.fill(spec)
 	return at, !info.IsDir(), nil
 }
 
@@ -281,14 +305,23 @@ func (p *Publisher) make(ctx context.Context, path, at string, single bool, opts
 		return nil, nil, err
 	}
 	r := newRelease(m, at)
-	if r.Name != opts.Name {
-		return nil, nil, fmt.Errorf("the torrent is named %q; choose a --name that needs no cleaning", r.Name)
+	if err := r.checkName(opts.Name); err != nil {
+		return nil, nil, err
 	}
 	// A tree that holds one file may be written as a torrent of one file.
 	if r.Single != single {
 		return nil, nil, fmt.Errorf("%s changed while it was read: %w", opts.Name, ErrChanged)
 	}
+	r.Base = p.base()
 	return m, r, r.record(before)
+}
+
+// checkName returns an error if the torrent did not get the name that was asked for.
+func (r *Release) checkName(want string) error {
+	if r.Name != want {
+		return fmt.Errorf("the torrent is named %q; choose a --name that needs no cleaning", r.Name)
+	}
+	return nil
 }
 
 // reserve keeps a slug to the caller until it calls the function returned.

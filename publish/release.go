@@ -64,9 +64,9 @@ type Release struct {
 	FirstCopy  time.Duration // from Published to the first download finished; 0: none was
 	Paused     bool          // listed, but neither seeded nor sent
 
-	// Path is where the data lies on this machine: absolute, links resolved, but
-	// for its last name where that is a link in a watched folder. It is not for the
-	// public.
+	// Path is the absolute path of the data on this machine, or "" if the release was
+	// made by [Publisher.PublishStore]. Links in it are resolved, except for its last
+	// element if that is a link in a watched folder. It is not for the public.
 	Path string
 
 	// Watched is the entry of a watched folder that this is, or "" for what was

@@ -101,7 +101,7 @@ func (p *Publisher) serve(ctx context.Context, l *loaded, verified bool, undo *u
 		if m == nil {
 			continue
 		}
-		if err := p.seeder.Seed(ctx, m, l.r.Path, verified); err != nil {
+		if err := p.seed(ctx, l.r, m, verified); err != nil {
 			return "seed", err
 		}
 		*undo = append(*undo, func(ctx context.Context) error { return p.seeder.Unseed(ctx, m.Hash()) })
@@ -168,6 +168,7 @@ func (p *Publisher) unserve(ctx context.Context, r *Release) error {
 			errs = append(errs, p.opts.Tracker.Disallow(ih))
 		}
 	}
+	p.swapStore(r.Hash(), nil)
 	if p.opts.Keeper != nil {
 		errs = append(errs, p.opts.Keeper.Drop(r.Hash()))
 	}

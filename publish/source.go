@@ -50,10 +50,7 @@ func (r *Release) Open(i int) (*os.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrGone, bare(err))
 	}
-	if info, err = f.Stat(); err == nil {
-		err = r.Files[i].Same(info)
-	}
-	if err != nil {
+	if err := r.Files[i].check(f); err != nil {
 		f.Close()
 		return nil, err
 	}
@@ -80,6 +77,9 @@ func (f *File) Same(info fs.FileInfo) error {
 // it is in, for a tree the tree. Who may write to the directory above cannot have
 // it lead elsewhere.
 func (r *Release) folder() (*folder.Folder, error) {
+	if r.Path == "" {
+		return nil, ErrNoStore
+	}
 	above, err := folder.Open(filepath.Dir(r.Path), folder.Options{})
 	if err != nil || r.Single {
 		return above, err

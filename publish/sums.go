@@ -64,7 +64,7 @@ func (p *Publisher) sum(ctx context.Context, ref string) error {
 	sums := make([][32]byte, len(r.Files))
 	buf := make([]byte, 1<<20)
 	for i := range r.Files {
-		if sums[i], err = r.sumFile(ctx, i, buf); err != nil {
+		if sums[i], err = p.sumFile(ctx, r, i, buf); err != nil {
 			return fmt.Errorf("%s: %w", r.Files[i].Path, err)
 		}
 	}
@@ -95,8 +95,8 @@ func (r *Release) Checksums() []byte {
 
 // sumFile returns the SHA-256 of file i, if that is what was hashed both before
 // and after.
-func (r *Release) sumFile(ctx context.Context, i int, buf []byte) (sum [32]byte, err error) {
-	f, err := r.Open(i)
+func (p *Publisher) sumFile(ctx context.Context, r *Release, i int, buf []byte) (sum [32]byte, err error) {
+	f, err := p.Open(ctx, r, i)
 	if err != nil {
 		return sum, err
 	}
@@ -115,9 +115,5 @@ func (r *Release) sumFile(ctx context.Context, i int, buf []byte) (sum [32]byte,
 			return sum, err
 		}
 	}
-	info, err := f.Stat()
-	if err != nil {
-		return sum, err
-	}
-	return [32]byte(h.Sum(nil)), r.Files[i].Same(info)
+	return [32]byte(h.Sum(nil)), f.Check()
 }

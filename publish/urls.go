@@ -16,6 +16,15 @@ func PagePath(ref string) string { return "/r/" + url.PathEscape(ref) }
 // TorrentPath is where its .torrent lies: /t/REF.torrent.
 func TorrentPath(ref string) string { return "/t/" + url.PathEscape(ref) + ".torrent" }
 
+// TwinPath is where the v1 torrent for older clients lies: /t1/REF.torrent.
+func TwinPath(ref string) string { return "/t1/" + url.PathEscape(ref) + ".torrent" }
+
+// MetalinkPath is where the Metalink lies: /m/REF.meta4.
+func MetalinkPath(ref string) string { return "/m/" + url.PathEscape(ref) + ".meta4" }
+
+// ChecksumsPath is where the SHA-256 sums of the files lie: /r/REF/SHA256SUMS.
+func ChecksumsPath(ref string) string { return PagePath(ref) + "/SHA256SUMS" }
+
 // DownloadPath is where the data lies: /d/REF for a single file, and
 // /d/REF/dir/file for the file at path inside a tree.
 func DownloadPath(ref string, path ...string) string {
@@ -27,6 +36,14 @@ func DownloadPath(ref string, path ...string) string {
 		b.WriteString(url.PathEscape(part))
 	}
 	return b.String()
+}
+
+// FilePath is the [DownloadPath] of f, a file of r, when r is asked for as ref.
+func (r *Release) FilePath(ref string, f *File) string {
+	if r.Single {
+		return DownloadPath(ref)
+	}
+	return DownloadPath(ref, strings.Split(f.Path, "/")...)
 }
 
 // WebSeedURL is what the torrent names as its web seed (BEP 19): the file's own

@@ -91,12 +91,12 @@ func (s *Site) serve(out *sender, r *http.Request, modified time.Time, content i
 
 // sendData answers with the data of file i of a release.
 func (s *Site) sendData(out *sender, r *http.Request, rel *publish.Release, i int) {
-	f, err := rel.Open(i)
+	content, err := s.opts.Open(r.Context(), rel, i)
 	if err != nil {
 		s.refuse(out.ResponseWriter, r, rel, i, err)
 		return
 	}
-	defer f.Close()
+	defer content.Close()
 
 	file, h := &rel.Files[i], out.Header()
 	save := rel.Name
@@ -111,11 +111,11 @@ func (s *Site) sendData(out *sender, r *http.Request, rel *publish.Release, i in
 		h.Set("Repr-Digest", reprDigest(file.SHA256))
 	}
 	h.Set("ETag", fmt.Sprintf(`"%s-%d"`, rel.Hash(), i))
-	out.file, out.want = f, file
+	out.content = content
 	if asked := r.Header.Get("Range"); asked != "" {
 		r.Header.Set("Range", plainRange(asked, file.Length))
 	}
-	s.serve(out, r, file.ModTime, f)
+	s.serve(out, r, file.ModTime, content.ReadSeeker)
 	if errors.Is(out.err, publish.ErrChanged) {
 		s.opts.Log.Warn("site: a file changed while it was sent", "release", rel.Name, "file", file.Path, "err", out.err)
 		panic(http.ErrAbortHandler) // so that nobody takes it for the whole

@@ -44,6 +44,9 @@ func Export(ctx context.Context, catalog publish.Catalog, dir string, opts Expor
 	if opts.Site.BaseURL == nil {
 		return done, errors.New("site: an exported site needs to know its address")
 	}
+	if dir == "" {
+		return done, errors.New("site: an export needs a directory")
+	}
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return done, err

@@ -7,6 +7,7 @@
 package site
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"html/template"
@@ -61,6 +62,10 @@ type Options struct {
 	StatsPath string
 	// Theme has files that replace the embedded templates/ and static/ ones.
 	Theme fs.FS
+
+	// Open opens file i of a release; nil: only files in directories. Use
+	// [publish.Publisher.Open] if releases are published from a storage.
+	Open func(ctx context.Context, r *publish.Release, i int) (*publish.Content, error)
 
 	// Direct is called when a file was downloaded whole, with the main info-hash
 	// of its release; nil: nobody counts. It must be quick.
@@ -136,12 +141,15 @@ func New(catalog publish.Catalog, opts Options) (*Site, error) {
 	setDefault(&opts.Tick, 2*time.Second)
 	setDefault(&opts.Wait, 10*time.Second)
 	setDefault(&opts.grace, readGrace)
+	if opts.Open == nil {
+		opts.Open = func(_ context.Context, r *publish.Release, i int) (*publish.Content, error) { return r.Content(i) }
+	}
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
 	s := &Site{opts: opts, catalog: catalog, budget: newBudget(opts.DownloadRate, opts.MaxDownloads), markdown: notesMarkdown(), hosts: map[string]bool{"localhost": true}, done: make(chan struct{})}
 	s.downloads = newPlaces(readers(s.budget.most, opts.grace))
-	s.watchers = newPlaces(fairpool.Options{Places: opts.MaxLive, Grace: liveTurn})
+	s.watchers = newPlaces(fairpool.Options{Slots: opts.MaxLive, Grace: liveTurn})
 	if opts.BaseURL != nil {
 		s.prefix = strings.TrimRight(opts.BaseURL.EscapedPath(), "/")
 	}

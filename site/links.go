@@ -68,7 +68,7 @@ func (s *Site) torrentLink(ref string) string {
 func (s *Site) setLinks(h http.Header, rel *publish.Release, ref string) {
 	h["Link"] = append([]string{
 		s.torrentLink(ref),
-		"<" + s.path(metalinkPath(ref)) + `>; rel="describedby"; type="application/metalink4+xml"`,
+		"<" + s.path(publish.MetalinkPath(ref)) + `>; rel="describedby"; type="application/metalink4+xml"`,
 		"<" + s.path(publish.PagePath(ref)) + `/release.json>; rel="describedby"; type="application/json"`,
 	}, s.signatureLink(rel, false)...)
 }

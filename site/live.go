@@ -17,18 +17,17 @@ import (
 // numbers are what is known of a release's swarm at one moment, as its page
 // shows them and as the events of /r/REF/live carry them.
 type numbers struct {
-	Known     bool    `json:"known"` // whether the tracker has an answer
-	Seeds     int     `json:"seeds"`
-	Leeches   int     `json:"leechers"`
-	Completed int     `json:"completed"`
-	Delivered int     `json:"delivered"` // Completed and whole downloads over HTTP
-	Sent      int64   `json:"sent"`      // bytes, by the own seed and by direct downloads
-	Rate      float64 `json:"rate"`      // bytes a second, the own seed
+	Known   bool    `json:"known"` // whether the tracker knows the swarm
+	Seeds   int     `json:"seeders"`
+	Leeches int     `json:"leechers"`
+	Rate    float64 `json:"up_rate"` // of the publisher's seed, in bytes a second
+	publish.Counts
+	FirstCopy int64 `json:"first_copy_seconds"` // from publishing to the end of the first download; 0: none has ended
+	// Sums of the Counts.
+	Delivered int64   `json:"delivered"` // [publish.Counts.Downloads]
+	Sent      int64   `json:"sent"`      // [publish.Counts.OriginBytes]
 	Copies    float64 `json:"copies"`    // Sent in copies of the release
-	// Saved is what the downloads that were finished took from others than this
-	// publisher, in bytes, as far as is known.
-	Saved     int64 `json:"saved"`
-	FirstCopy int64 `json:"first_copy"` // seconds from publishing to the first download finished; 0: none yet
+	Saved     int64   `json:"saved"`     // bytes of the deliveries that the publisher did not send
 }
 
 // figures are numbers that were asked for lately, so that many visitors cost the
@@ -66,12 +65,12 @@ func (s *Site) numbers(ctx context.Context, rel *publish.Release) numbers {
 	return f.numbers
 }
 
-// ask asks the tracker, the seed and the catalog about rel. A hybrid is two
-// swarms and its clients announce to both or to one: the larger count is the
-// nearer one, and their sum would count most of them twice. In the swarm of its
-// twin are others.
+// ask asks the tracker, the seed and the catalog about rel. The clients of a hybrid
+// announce to the swarm of its v1 hash, of its v2 hash, or to both, so that the sum would
+// count most of them twice: ask takes the larger count. The swarm of the v1 torrent for
+// older clients has other peers, except for the publisher's seed.
 func (s *Site) ask(ctx context.Context, rel *publish.Release) numbers {
-	var n numbers
+	n := numbers{FirstCopy: int64(rel.FirstCopy.Seconds())}
 	count := func(ih spate.InfoHash) (c Swarm) {
 		if s.opts.Swarm != nil && !ih.IsZero() {
 			var ok bool
@@ -82,35 +81,34 @@ func (s *Site) ask(ctx context.Context, rel *publish.Release) numbers {
 	}
 	for _, ih := range rel.Hashes() {
 		c := count(ih)
-		n.Seeds, n.Leeches, n.Completed = max(n.Seeds, c.Seeders), max(n.Leeches, c.Leechers), max(n.Completed, c.Completed)
+		n.Seeds, n.Leeches, n.Completed = max(n.Seeds, c.Seeders), max(n.Leeches, c.Leechers), max(n.Completed, int64(c.Completed))
 	}
 	if c := count(rel.Twin.Hash); n.Known {
 		n.Leeches += c.Leechers
-		n.Completed += c.Completed
+		n.Completed += int64(c.Completed)
 		n.Seeds += max(0, c.Seeders-1) // the publisher's own is counted above
 	}
-	if s.opts.Origin != nil {
-		for _, ih := range []spate.InfoHash{rel.Hash(), rel.Twin.Hash} {
-			if ih.IsZero() {
-				continue
-			}
-			if o, ok := s.opts.Origin(ih); ok {
-				n.Sent += o.Bytes
-				n.Rate += math.Round(o.Rate)
-			}
+	for _, ih := range []spate.InfoHash{rel.Hash(), rel.Twin.Hash} {
+		if s.opts.Origin == nil || ih.IsZero() {
+			continue
+		}
+		if o, ok := s.opts.Origin(ih); ok {
+			n.SeedBytes += o.Bytes
+			n.Rate += math.Round(o.Rate)
 		}
 	}
-	n.Sent += s.Sent(rel.Hash())
-	n.Delivered, n.FirstCopy = n.Completed, int64(rel.FirstCopy.Seconds())
-	// What was counted in earlier runs, and before the tracker forgot.
+	n.HTTPBytes = s.Sent(rel.Hash())
+	// The catalog has the sums of all runs, but it is written now and then only.
 	if h, err := s.catalog.History(ctx, rel.Hash(), time.Now()); err == nil {
-		n.Sent = max(n.Sent, h.Total.OriginBytes())
-		n.Delivered = int(max(int64(n.Completed), h.Total.Completed) + h.Total.Direct)
+		t := h.Total
+		n.Completed, n.Direct = max(n.Completed, t.Completed), t.Direct
+		n.SeedBytes, n.HTTPBytes = max(n.SeedBytes, t.SeedBytes), max(n.HTTPBytes, t.HTTPBytes)
 	}
+	n.Delivered, n.Sent = n.Downloads(), n.OriginBytes()
 	if rel.Size > 0 {
 		n.Copies = math.Round(float64(n.Sent)/float64(rel.Size)*100) / 100
-		if n.Delivered < int(math.MaxInt64/rel.Size) {
-			n.Saved = max(0, int64(n.Delivered)*rel.Size-n.Sent)
+		if n.Delivered < math.MaxInt64/rel.Size {
+			n.Saved = max(0, n.Delivered*rel.Size-n.Sent)
 		}
 	}
 	return n

@@ -10,11 +10,9 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
-	"strings"
 	"time"
 
 	"spate/publish"
-	"spate/signature"
 )
 
 // perFeed is how many releases a feed has.
@@ -23,118 +21,15 @@ const perFeed = 50
 // perJSON is how many releases index.json has at most, and what ?limit= may ask.
 const perJSON = 1000
 
-// releaseJSON is a release for programs. The fields that `spate show --json` has
-// too mean the same.
-type releaseJSON struct {
-	Ref          string     `json:"ref"` // names exactly this torrent
-	Name         string     `json:"name"`
-	Version      string     `json:"version"`
-	Variant      string     `json:"variant,omitempty"`
-	Group        string     `json:"group,omitempty"`
-	Notes        string     `json:"notes,omitempty"` // Markdown; not in lists
-	Format       string     `json:"format"`
-	HashV1       string     `json:"info_hash_v1,omitempty"`
-	HashV2       string     `json:"info_hash_v2,omitempty"`
-	TotalLength  int64      `json:"total_length"` // bytes
-	NumFiles     int        `json:"num_files"`
-	PieceLength  int64      `json:"piece_length"`
-	Pieces       int        `json:"pieces"`
-	Private      bool       `json:"private"`
-	Comment      string     `json:"comment,omitempty"`
-	Published    time.Time  `json:"published"`
-	PageURL      string     `json:"page_url"`
-	TorrentURL   string     `json:"torrent_url"`
-	DownloadURL  string     `json:"download_url,omitempty"` // of a single file
-	MetalinkURL  string     `json:"metalink_url"`
-	ChecksumsURL string     `json:"checksums_url"`
-	Magnet       string     `json:"magnet"`
-	Twin         *twinJSON  `json:"v1_twin,omitempty"`
-	Signed       *signJSON  `json:"signature,omitempty"`
-	AnnounceList [][]string `json:"announce_list,omitempty"`
-	WebSeeds     []string   `json:"web_seeds,omitempty"`
-	Swarm        *numbers   `json:"swarm"`
-	Files        []fileJSON `json:"files,omitempty"`
-}
-
-// twinJSON is the torrent for clients that cannot use hybrids.
-type twinJSON struct {
-	HashV1     string `json:"info_hash_v1"`
-	TorrentURL string `json:"torrent_url"`
-	Magnet     string `json:"magnet"`
-}
-
-// signJSON is where the minisign signatures are.
-type signJSON struct {
-	PublicKey  string `json:"public_key"`
-	TorrentURL string `json:"torrent_signature_url"`
-	SumsURL    string `json:"checksums_signature_url,omitempty"`
-}
-
-type fileJSON struct {
-	Path        string `json:"path"`
-	Length      int64  `json:"length"` // bytes
-	PiecesRoot  string `json:"pieces_root,omitempty"`
-	SHA256      string `json:"sha256,omitempty"`
-	DownloadURL string `json:"download_url"`
-}
-
-// releaseJSON describes rel. Its page and what else a person would link to are
-// named by ref, the rest exactly.
-func (s *Site) releaseJSON(r *http.Request, rel *publish.Release, ref string) releaseJSON {
-	base, exact := s.base(r), rel.Ref()
-	at := func(path string) string { return publish.Absolute(base, path) }
-	j := releaseJSON{
-		Ref: exact, Name: rel.Name, Version: rel.Version, Variant: rel.Variant, Group: rel.Group, Notes: rel.Notes,
-		Format: rel.Format, TotalLength: rel.Size, NumFiles: rel.NumFiles,
-		PieceLength: rel.PieceLength, Pieces: rel.Pieces, Private: rel.Private, Comment: rel.Comment, Published: rel.Published,
-		PageURL: at(publish.PagePath(ref)), TorrentURL: at(publish.TorrentPath(exact)),
-		MetalinkURL: at(metalinkPath(exact)), ChecksumsURL: at(sumsPath(exact)),
-		Magnet: rel.Magnet, AnnounceList: rel.Announce, WebSeeds: rel.WebSeeds,
+// info describes rel to programs. latest says whether rel is the newest version of its
+// variant.
+func (s *Site) info(r *http.Request, rel *publish.Release, latest bool) publish.ReleaseInfo {
+	n := s.numbers(r.Context(), rel)
+	info := rel.Info(s.base(r), latest, n.Counts)
+	if n.Known {
+		info.Live = publish.Live{Seeders: n.Seeds, Leechers: n.Leeches, UpRate: n.Rate}
 	}
-	if s.visits == nil {
-		n := s.numbers(r.Context(), rel)
-		j.Swarm = &n
-	}
-	if !rel.Twin.Hash.IsZero() {
-		j.Twin = &twinJSON{rel.Twin.Hash.String(), at(twinPath(exact)), rel.Twin.Magnet}
-	}
-	if rel.Signatures.Torrent != "" {
-		j.Signed = &signJSON{PublicKey: rel.Signatures.PublicKey, TorrentURL: at(publish.TorrentPath(exact) + signature.Extension)}
-		if rel.Signatures.Sums != "" {
-			j.Signed.SumsURL = at(sumsPath(exact) + signature.Extension)
-		}
-	}
-	if !rel.HashV1.IsZero() {
-		j.HashV1 = rel.HashV1.String()
-	}
-	if !rel.HashV2.IsZero() {
-		j.HashV2 = rel.HashV2.String()
-	}
-	if rel.Single {
-		j.DownloadURL = at(publish.DownloadPath(exact))
-	}
-	for _, f := range rel.Files {
-		file := fileJSON{Path: f.Path, Length: f.Length, DownloadURL: at(filePath(rel, exact, &f))}
-		if rel.Single {
-			file.Path = rel.Name
-		}
-		if f.PiecesRoot != ([32]byte{}) {
-			file.PiecesRoot = hex.EncodeToString(f.PiecesRoot[:])
-		}
-		if rel.Summed {
-			file.SHA256 = hex.EncodeToString(f.SHA256[:])
-		}
-		j.Files = append(j.Files, file)
-	}
-	return j
-}
-
-// filePath is where file f of rel is downloaded, which was asked for as ref.
-func filePath(rel *publish.Release, ref string, f *publish.File) string {
-	if rel.Single {
-		return publish.DownloadPath(ref)
-	}
-	return publish.DownloadPath(ref, strings.Split(f.Path, "/")...)
+	return info
 }
 
 // indexJSON answers /index.json, with ?q=, ?group=, ?all=1, ?from= and ?limit=.
@@ -155,16 +50,19 @@ func (s *Site) indexJSON(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	out := struct {
-		Site     string        `json:"site"`
-		Total    int           `json:"total"`
-		Releases []releaseJSON `json:"releases"`
-	}{s.opts.Title, total, make([]releaseJSON, 0, len(list))}
+		Site     string                `json:"site"`
+		Total    int                   `json:"total"`
+		Releases []publish.ReleaseInfo `json:"releases"`
+	}{s.opts.Title, total, make([]publish.ReleaseInfo, 0, len(list))}
 	for _, rel := range list {
-		ref := rel.Slug
+		latest := true // a list without ?all=1 has nothing else
 		if q.All {
-			ref = rel.Ref()
+			if latest, err = publish.IsLatest(r.Context(), s.catalog, rel); err != nil {
+				s.broken(w, r, err)
+				return
+			}
 		}
-		out.Releases = append(out.Releases, s.releaseJSON(r, rel, ref))
+		out.Releases = append(out.Releases, s.info(r, rel, latest))
 	}
 	s.sendJSON(w, r, out)
 }
@@ -177,8 +75,13 @@ func (s *Site) oneJSON(w http.ResponseWriter, r *http.Request) {
 	if rel == nil {
 		return
 	}
+	latest, err := publish.IsLatest(r.Context(), s.catalog, rel)
+	if err != nil {
+		s.broken(w, r, err)
+		return
+	}
 	s.setLinks(w.Header(), rel, ref)
-	s.sendJSON(w, r, s.releaseJSON(r, rel, ref))
+	s.sendJSON(w, r, s.info(r, rel, latest))
 }
 
 func (s *Site) sendJSON(w http.ResponseWriter, r *http.Request, v any) {
@@ -212,9 +115,6 @@ func (s *Site) sendXML(w http.ResponseWriter, r *http.Request, kind string, v an
 	b.WriteByte('\n')
 	s.send(w, kind, b.Bytes())
 }
-
-// sumsPath is where the checksums of a release are.
-func sumsPath(name string) string { return publish.PagePath(name) + "/SHA256SUMS" }
 
 // sums answers /r/NAME/SHA256SUMS, to be checked by `sha256sum -c` in the folder
 // that the download went to.

@@ -63,18 +63,18 @@ func TestIndexJSON(t *testing.T) {
 	for field, want := range map[string]any{
 		"name": "one.iso", "format": "hybrid", "info_hash_v1": rel.HashV1.String(), "info_hash_v2": rel.HashV2.String(),
 		"total_length": 1000.0, "num_files": 1.0, "magnet": rel.Magnet, "published": "2026-11-04T14:03:00Z",
-		"page_url": "http://localhost/r/one.iso", "torrent_url": "http://localhost/t/one.iso~1.torrent",
+		"page_url": "http://localhost/r/one.iso", "torrent_url": "http://localhost/t/one.iso.torrent",
 		"download_url": "http://localhost/d/one.iso~1", "metalink_url": "http://localhost/m/one.iso~1.meta4",
 	} {
 		if one[field] != want {
 			t.Errorf("%s: %v, want %v", field, one[field], want)
 		}
 	}
-	if swarm := one["swarm"].(map[string]any); swarm["seeds"] != 3.0 {
-		t.Errorf("%v", swarm)
+	if live := one["live"].(map[string]any); live["seeders"] != 3.0 {
+		t.Errorf("%v", live)
 	}
 
-	var tree struct{ Files []fileJSON }
+	var tree struct{ Files []publish.ReleaseFile }
 	if err := json.Unmarshal([]byte(body(t, f.get("GET", "/r/tree/release.json"))), &tree); err != nil {
 		t.Fatal(err)
 	}

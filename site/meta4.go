@@ -4,7 +4,6 @@ import (
 	"encoding/hex"
 	"encoding/xml"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
 
@@ -40,9 +39,6 @@ type metaURL struct {
 	URL  string `xml:",chardata"`
 }
 
-// metalinkPath is where the Metalink of a release is.
-func metalinkPath(name string) string { return "/m/" + url.PathEscape(name) + ".meta4" }
-
 // meta4 answers /m/NAME.meta4.
 func (s *Site) meta4(w http.ResponseWriter, r *http.Request) {
 	crossOrigin(w.Header())
@@ -58,12 +54,12 @@ func (s *Site) meta4(w http.ResponseWriter, r *http.Request) {
 	base, exact := s.base(r), rel.Ref()
 	torrent := publish.Absolute(base, publish.TorrentPath(exact))
 	if !rel.Twin.Hash.IsZero() {
-		torrent = publish.Absolute(base, twinPath(exact)) // aria2 1.x cannot use hybrids
+		torrent = publish.Absolute(base, publish.TwinPath(exact)) // aria2 1.x cannot use hybrids
 	}
 	doc := metalink{Generator: "spate", Published: rel.Published.UTC().Format(time.RFC3339)}
 	for i := range rel.Files {
 		f := &rel.Files[i]
-		file := metalinkFile{Name: rel.Name, Size: f.Length, URL: publish.Absolute(base, filePath(rel, exact, f)),
+		file := metalinkFile{Name: rel.Name, Size: f.Length, URL: publish.Absolute(base, rel.FilePath(exact, f)),
 			MetaURLs: []metaURL{{Type: "torrent", URL: torrent}}}
 		if !rel.Single {
 			file.Name = rel.Name + "/" + f.Path

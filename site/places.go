@@ -22,7 +22,7 @@ const (
 
 // readers returns the settings of the places for direct downloads.
 func readers(most int, grace time.Duration) fairpool.Options {
-	return fairpool.Options{Places: most, Grace: grace, Floor: readFloor, Pause: grace * 5 / 2, Quick: readQuick, Proof: readProof}
+	return fairpool.Options{Slots: most, Grace: grace, Floor: readFloor, Pause: grace * 5 / 2, Quick: readQuick, Proof: readProof}
 }
 
 // liveTurn is how long a visitor at least watches live numbers when others want to.
@@ -75,7 +75,7 @@ type waiter struct {
 }
 
 func newPlaces(opt fairpool.Options) *places {
-	return &places{pool: fairpool.New[func()](opt), most: opt.Places}
+	return &places{pool: fairpool.New[func()](opt), most: opt.Slots}
 }
 
 // enter takes a place for a visitor, who waits for it for patience at most. It returns nil

@@ -93,7 +93,7 @@ type fileRow struct{ Dir, Base, Link, Size, Bytes, SHA256 string }
 // beside is the path of the torrent or the Metalink of a release, for who adds
 // .torrent or .meta4 to the address of its page; "" for anything else.
 func (s *Site) beside(ctx context.Context, ref string) string {
-	for ext, at := range map[string]func(string) string{".torrent": publish.TorrentPath, ".meta4": metalinkPath} {
+	for ext, at := range map[string]func(string) string{".torrent": publish.TorrentPath, ".meta4": publish.MetalinkPath} {
 		of, ok := strings.CutSuffix(ref, ext)
 		if !ok {
 			continue
@@ -133,15 +133,15 @@ func (s *Site) release(w http.ResponseWriter, r *http.Request) {
 		Signed:    s.signedBy(base, rel, ref),
 		Files:     s.fileList(rel, ref, 0, filesOnPage, listBudget/3),
 		Wave:      waveOf(rel, 1200, 120),
-		Metalink:  s.path(metalinkPath(ref)),
-		Sums:      s.path(sumsPath(ref)),
+		Metalink:  s.path(publish.MetalinkPath(ref)),
+		Sums:      s.path(publish.ChecksumsPath(ref)),
 		Family:    s.family(r.Context(), rel, ref),
 	}
 	if rel.Group != "" {
 		page.Group = s.path("/?" + url.Values{"group": {rel.Group}}.Encode())
 	}
 	if !rel.Twin.Hash.IsZero() {
-		page.Twin, page.TwinMagnet = s.path(twinPath(ref)), template.URL(safeMagnet(rel.Twin.Magnet))
+		page.Twin, page.TwinMagnet = s.path(publish.TwinPath(ref)), template.URL(safeMagnet(rel.Twin.Magnet))
 	}
 	if rel.Notes != "" {
 		var whole bool
@@ -205,7 +205,7 @@ func (s *Site) fileList(rel *publish.Release, ref string, from, most, budget int
 		}
 		dir, base := path.Split(full)
 		row := fileRow{Dir: display(dir), Base: display(base), Size: size(f.Length), Bytes: plural64(f.Length, "byte")}
-		row.Link = s.path(filePath(rel, ref, f))
+		row.Link = s.path(rel.FilePath(ref, f))
 		if rel.Summed {
 			row.SHA256 = hex.EncodeToString(f.SHA256[:])
 		}
@@ -302,8 +302,8 @@ func (s *Site) signedBy(base *url.URL, rel *publish.Release, ref string) *signed
 		Commands:   []command{{"spate", "spate get --verify-key " + key.String() + " " + quote(publish.Absolute(base, publish.PagePath(ref))), "checks before it fetches"}},
 	}
 	if rel.Signatures.Sums != "" {
-		sums := publish.Absolute(base, sumsPath(ref))
-		b.SumsSig = s.path(sumsPath(ref) + signature.Extension)
+		sums := publish.Absolute(base, publish.ChecksumsPath(ref))
+		b.SumsSig = s.path(publish.ChecksumsPath(ref) + signature.Extension)
 		b.Commands = append(b.Commands, command{"minisign", "curl -fsSO " + quote(sums) + " -O " + quote(sums+signature.Extension) +
 			" && minisign -Vm SHA256SUMS -P " + key.String() + " && sha256sum -c SHA256SUMS", "checks what lies here"})
 	}

@@ -208,9 +208,9 @@ func TestSignedPage(t *testing.T) {
 			t.Errorf("%s: %q", path, got)
 		}
 	}
-	var j releaseJSON
-	if err := json.Unmarshal([]byte(body(t, f.get("GET", "/r/a.iso/release.json"))), &j); err != nil || j.Signed == nil || j.Signed.PublicKey != sig.PublicKey {
-		t.Errorf("%+v, %v", j.Signed, err)
+	var j publish.ReleaseInfo
+	if err := json.Unmarshal([]byte(body(t, f.get("GET", "/r/a.iso/release.json"))), &j); err != nil || j.PublicKey != sig.PublicKey || j.TorrentSignatureURL != "https://dl.example.org/pub/t/a.iso~1.torrent.minisig" {
+		t.Errorf("%+v, %v", j, err)
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -39,10 +38,9 @@ type sender struct {
 	stall   time.Duration
 	budget  budget
 	place   *place
-	sent    *atomic.Int64 // of the release
-	all     *atomic.Int64 // of the site
-	file    *os.File      // nil: the data is in no file
-	want    *publish.File
+	sent    *atomic.Int64    // of the release
+	all     *atomic.Int64    // of the site
+	content *publish.Content // nil for a pad file
 
 	status  int
 	started bool  // the header was sent
@@ -170,14 +168,10 @@ func (o *sender) check(n int64) error {
 	if err := o.budget.wait(o.ctx, n, o.place.suspect()); err != nil {
 		return context.Cause(o.ctx)
 	}
-	if err := o.extend(); err != nil || o.file == nil {
+	if err := o.extend(); err != nil || o.content == nil {
 		return err
 	}
-	info, err := o.file.Stat()
-	if err != nil {
-		return err
-	}
-	return o.want.Same(info)
+	return o.content.Check()
 }
 
 // extend gives the reader time for another step, unless the download has to end.

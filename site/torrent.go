@@ -75,11 +75,6 @@ func readsOnlyV1(userAgent string) bool {
 	return false
 }
 
-// twinPath is where the v1 twin of a release is: /t1/REF.torrent.
-func twinPath(ref string) string {
-	return "/t1" + strings.TrimPrefix(publish.TorrentPath(ref), "/t")
-}
-
 // sendSignature answers with a signature file, or that there is none.
 func (s *Site) sendSignature(w http.ResponseWriter, r *http.Request, sig string) {
 	if sig == "" {
@@ -96,7 +91,7 @@ func (s *Site) sendSignature(w http.ResponseWriter, r *http.Request, sig string)
 func (s *Site) signatureLink(rel *publish.Release, twin bool) []string {
 	sig, path := rel.Signatures.Torrent, publish.TorrentPath(rel.Ref())
 	if twin {
-		sig, path = rel.Signatures.Twin, twinPath(rel.Ref())
+		sig, path = rel.Signatures.Twin, publish.TwinPath(rel.Ref())
 	}
 	if sig == "" {
 		return nil

@@ -7,9 +7,12 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"reflect"
 	"strconv"
 	"time"
 	"unicode/utf8"
+
+	"github.com/dustin/go-humanize"
 
 	"spate/publish"
 )
@@ -55,7 +58,7 @@ func (s *Site) parse(files layered) (map[string]*template.Template, error) {
 		"asset":   s.assetPath,
 		"path":    s.path,
 		"display": display,
-		"count":   count,
+		"count":   func(n reflect.Value) string { return humanize.Comma(n.Int()) }, // of any integer
 		"plural":  plural,
 		"size":    size,
 		"rate":    func(perSecond float64) string { return size(int64(perSecond)) + "/s" },

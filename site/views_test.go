@@ -246,7 +246,8 @@ func TestNumbers(t *testing.T) {
 	})
 	rel = f.release(t, "one.iso", 1000)
 	body(t, f.get("GET", "/d/one.iso"))
-	want := numbers{Known: true, Seeds: 12, Leeches: 3500, Completed: 10, Sent: 3500, Rate: 1_500_000, Copies: 3.5, Delivered: 10, Saved: 6500}
+	want := numbers{Known: true, Seeds: 12, Leeches: 3500, Rate: 1_500_000,
+		Counts: publish.Counts{Completed: 10, SeedBytes: 2500, HTTPBytes: 1000}, Delivered: 10, Sent: 3500, Copies: 3.5, Saved: 6500}
 	if got := f.numbers(t.Context(), rel); got != want {
 		t.Errorf("%+v, want %+v", got, want)
 	}

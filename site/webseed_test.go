@@ -55,7 +55,7 @@ func TestWebSeed(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		links := []string{publish.TorrentPath(name), metalinkPath(name)}
+		links := []string{publish.TorrentPath(name), publish.MetalinkPath(name)}
 		if rel.Single {
 			links = append(links, publish.DownloadPath(name))
 		}

@@ -43,7 +43,7 @@ func (d *Dir) stored(i int) bool {
 	return !f.Pad && f.Link == ""
 }
 
-// Accept records the current state of all files as expected. Call it after the data was
+// Accept implements [ChangeDetector]: it records the current state of all files as expected. Call it after the data was
 // checked, or after Stats was compared with a Record. Without a call, the state of each
 // file when it is first used is recorded as expected.
 func (d *Dir) Accept() error {
@@ -81,7 +81,7 @@ func (d *Dir) Accepted() []FileStat {
 	return all
 }
 
-// Check checks that the files in a range of the byte space exist and have the size, the
+// Check implements [ChangeDetector]: it checks that the files in a range of the byte space exist and have the size, the
 // time and the inode that they had when they were last accepted or synced. The error
 // joins an [*Error] with [ErrMissing] or [ErrChanged] for each file that differs, or is
 // one error if the directory itself is missing. Check reads no data.
@@ -155,7 +155,7 @@ func (d *Dir) checkFile(i int) error {
 	}
 }
 
-// HasData reports whether any byte of a range may have been written. It returns false
+// HasData implements [DataFinder]. It reports whether any byte of a range may have been written. It returns false
 // if the whole range, apart from padding, is in files that do not exist, past the end
 // of a file or in a hole, which reads as zeros. On systems that cannot find holes,
 // everything inside a file counts as written.
@@ -168,7 +168,7 @@ func (d *Dir) HasData(off, n int64) bool {
 	return false
 }
 
-// NextData returns the first offset not less than off at which data may have been written, as
+// NextData implements [DataFinder]. It returns the first offset not less than off at which data may have been written, as
 // defined by [Dir.HasData], or the length of the byte space if there is none. It takes
 // a few system calls for each file or hole.
 func (d *Dir) NextData(off int64) int64 {
@@ -206,7 +206,7 @@ func (d *Dir) nextData(i int, off, n int64) (at int64, ok bool) {
 	return at - begin, ok && at < begin+off+n
 }
 
-// Prepare checks that all files can be written: that nothing is in their way and that
+// Prepare implements [Preparer]: it checks that all files can be written: that nothing is in their way and that
 // none is too long. It creates only the files of length zero. The error joins one
 // [*Error] for each file, up to 100.
 func (d *Dir) Prepare() error {

@@ -175,7 +175,7 @@ func topOf(p string) string {
 // Layout returns the layout of the files in the byte space.
 func (d *Dir) Layout() *Layout { return d.layout }
 
-// Path returns the path of the file or of the top directory.
+// Path implements [FileSystemPath]. It returns the path of the file or of the top directory.
 func (d *Dir) Path() string { return d.location.Load().path() }
 
 // name returns the path of file i below the root, for the methods of os.Root. The index

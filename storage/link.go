@@ -13,7 +13,7 @@ import (
 // do.
 const maxHops = 40
 
-// Finish creates the symbolic links of the torrent (BEP 47). Call it when the download
+// Finish implements [Preparer]: it creates the symbolic links of the torrent (BEP 47). Call it when the download
 // is complete. Finish refuses a link whose target, after following other links, is not
 // a file or directory of the torrent, and keeps whatever already exists at the path of
 // a link. The error joins one [*Error] for each link that could not be created.

@@ -64,16 +64,20 @@ func (m *Memory) Syncs() int {
 	return m.syncs
 }
 
-// HasData reports whether any page of the n bytes from off was written.
-func (m *Memory) HasData(off, n int64) bool {
+// HasData implements [DataFinder]. It reports whether any page of the n bytes from off
+// was written.
+func (m *Memory) HasData(off, n int64) bool { return m.NextData(off) < min(off+n, m.n) }
+
+// NextData implements [DataFinder].
+func (m *Memory) NextData(off int64) int64 {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	for i := max(off, 0) / memoryPage; i*memoryPage < min(off+n, m.n); i++ {
+	for i := max(off, 0) / memoryPage; i < int64(len(m.pages)); i++ {
 		if m.pages[i] != nil {
-			return true
+			return max(off, i*memoryPage)
 		}
 	}
-	return false
+	return m.n
 }
 
 // ReadAt implements [Storage].

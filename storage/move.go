@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// Remove deletes the files and links of the torrent and the directories that are then
+// Remove implements [Remover]: it deletes the files and links of the torrent and the directories that are then
 // empty, and closes d. It keeps other files in these directories, and anything at the
 // path of a file that is not a regular file. The error joins one [*Error] for each file
 // that could not be deleted.
@@ -80,7 +80,7 @@ func (d *Dir) removeFile(root *os.Root, i int) error {
 	return nil
 }
 
-// MoveTo moves the files to directory dir, which must exist. If name is not empty it
+// MoveTo implements [Mover]: it moves the files to directory dir, which must exist. If name is not empty it
 // replaces the name of the file or top directory. Nothing may exist at the new path. On
 // the same file system MoveTo renames the file or top directory, including other files
 // in it. Otherwise it copies and syncs the files of the torrent and then deletes the

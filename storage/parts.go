@@ -37,7 +37,7 @@ func (d *Dir) writeSkipped(i int, p []byte, off int64) (int, error) {
 // Wanted reports whether file i is wanted.
 func (d *Dir) Wanted(i int) bool { return !d.files[i].skip.Load() }
 
-// SetWanted changes whether file i is wanted. When the file becomes wanted, its data is
+// SetWanted implements [FileSelector]: it changes whether file i is wanted. When the file becomes wanted, its data is
 // copied from the parts file to the file. When it becomes unwanted, the file stays.
 // Reads and writes of the file wait in the meantime.
 func (d *Dir) SetWanted(i int, wanted bool) error {

@@ -34,6 +34,9 @@ import (
 //
 // Close releases the resources of the storage without a Sync. Later calls fail with an
 // error that wraps os.ErrClosed.
+//
+// A Storage may also implement optional interfaces such as [ChangeDetector] and [Mover].
+// The engine and the site do without those that it lacks.
 type Storage interface {
 	ReadAt(p []byte, off int64) (int, error)
 	WriteAt(p []byte, off int64) (int, error)

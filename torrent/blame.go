@@ -16,10 +16,10 @@ import (
 
 // failedPiece is what is known of a piece that failed its hash.
 type failedPiece struct {
-	index   int
-	senders []netip.AddrPort        // by block
-	sums    [][sha1.Size]byte       // of the blocks
-	leaves  [][merkle.HashSize]byte // of the blocks of the file; nil without a v2 half
+	index       int
+	senders     []netip.AddrPort        // by block
+	sums        [][sha1.Size]byte       // of the blocks
+	blockHashes [][merkle.HashSize]byte // of the blocks of the file; nil without a v2 half
 }
 
 func (f *failedPiece) sentBy(addr netip.AddrPort) bool {
@@ -49,8 +49,8 @@ const (
 )
 
 // pieceFailed takes a piece back whose hash is wrong.
-func (t *Torrent) pieceFailed(w wholePiece, leaves [][merkle.HashSize]byte) {
-	fp := failedPiece{index: w.index, leaves: leaves}
+func (t *Torrent) pieceFailed(w completePiece, leaves [][merkle.HashSize]byte) {
+	fp := failedPiece{index: w.index, blockHashes: leaves}
 	for b := w.data; len(b) > 0; b = b[min(len(b), picker.BlockSize):] {
 		fp.sums = append(fp.sums, sha1.Sum(b[:min(len(b), picker.BlockSize)]))
 	}
@@ -105,7 +105,7 @@ func (t *Torrent) trialLocked(piece int) *trial {
 
 // clearLocked holds a piece that is good now against what was sent for it
 // before, and bans whoever sent something else.
-func (t *Torrent) clearLocked(w wholePiece) {
+func (t *Torrent) clearLocked(w completePiece) {
 	tr := t.suspects[w.index]
 	if tr == nil {
 		return

@@ -13,7 +13,7 @@ import (
 	"spate/peerwire"
 )
 
-// accept takes connections of one listener until it is closed.
+// accept accepts connections of one listener until it is closed.
 func (s *Session) accept(l net.Listener) {
 	backoff := 5 * time.Millisecond
 	for {
@@ -22,7 +22,7 @@ func (s *Session) accept(l net.Listener) {
 			if errors.Is(err, net.ErrClosed) || s.ctx.Err() != nil {
 				return
 			}
-			// Out of descriptors, most likely: wait instead of spinning.
+			// Probably no descriptor is free: wait, and try again.
 			s.log.Warn("accepting peers", "err", err)
 			select {
 			case <-time.After(backoff):
@@ -33,19 +33,19 @@ func (s *Session) accept(l net.Listener) {
 			continue
 		}
 		backoff = 5 * time.Millisecond
-		g := s.beginGreeting(remoteAddr(nc), nc.Close)
+		g := s.beginHandshake(remoteAddr(nc), nc.Close)
 		if !s.spawn(func() { s.greet(nc, g) }) {
-			s.endGreeting(g)
+			s.endHandshake(g)
 			nc.Close()
 		}
 	}
 }
 
-// greet reads the handshake of an incoming connection, answers it and hands the
-// connection to its torrent, or to the search for its metadata.
-func (s *Session) greet(nc net.Conn, g *greeting) {
+// greet reads the handshake of an incoming connection, answers it and gives the connection
+// to its torrent, or to the search for the torrent's metadata.
+func (s *Session) greet(nc net.Conn, h *awaitedHandshake) {
 	hs, t, f, err := s.answer(nc)
-	s.endGreeting(g)
+	s.endHandshake(h)
 	if err != nil {
 		nc.Close()
 		return
@@ -54,7 +54,7 @@ func (s *Session) greet(nc net.Conn, g *greeting) {
 		defer s.letGo(t)
 	}
 	addr := remoteAddr(nc)
-	if !s.enter(t, addr) {
+	if !s.takeSlot(t, addr) {
 		nc.Close()
 		return
 	}
@@ -63,7 +63,7 @@ func (s *Session) greet(nc net.Conn, g *greeting) {
 		newConn(t, nc, hs, addr, true).run()
 		return
 	case f != nil:
-		kept, err := f.talk(s.ctx, nc, hs, addr, true)
+		kept, err := f.fetchOver(s.ctx, nc, hs, addr, true)
 		if err != nil {
 			s.log.Debug("no metadata", "peer", addr, "err", err)
 		}
@@ -75,8 +75,8 @@ func (s *Session) greet(nc net.Conn, g *greeting) {
 	s.hungUp()
 }
 
-// lookup returns who an info-hash belongs to, if it is known at all. A torrent
-// that is dormant wakes up; the caller lets go of the torrent.
+// lookup returns the torrent or metadata search of an info-hash. It loads a dormant
+// torrent. The caller must release the torrent with letGo.
 func (s *Session) lookup(ih spate.InfoHash) (*Torrent, *metaFetch, error) {
 	s.mu.Lock()
 	t, f, d := s.torrents[ih], s.fetches[ih], s.dormant.by[ih]
@@ -96,8 +96,8 @@ func (s *Session) lookup(ih spate.InfoHash) (*Torrent, *metaFetch, error) {
 
 var errNoTorrent = errors.New("no such torrent here")
 
-// answer reads a handshake, finds out who it is for and answers it. The caller
-// lets go of the torrent.
+// answer reads a handshake, looks up its info-hash and answers it. The caller must release
+// the torrent with letGo.
 func (s *Session) answer(nc net.Conn) (hs peerwire.Handshake, t *Torrent, f *metaFetch, err error) {
 	stop := context.AfterFunc(s.ctx, func() { nc.Close() })
 	defer stop()
@@ -108,15 +108,15 @@ func (s *Session) answer(nc net.Conn) (hs peerwire.Handshake, t *Torrent, f *met
 	if t, f, err = s.lookup(hs.InfoHash); err != nil {
 		return hs, nil, nil, err
 	}
-	var hash2 spate.InfoHash // of a hybrid
+	var hash2 spate.InfoHash // v2 info-hash of a hybrid
 	switch {
 	case t != nil:
 		hash2 = t.hash2
-	case f.hybrid():
-		hash2 = f.link.HashV2.Truncate()
+	case f.hashes.Hybrid():
+		hash2 = f.hashes.V2.Truncate()
 	}
 	hybrid := !hash2.IsZero()
-	if hybrid && hs.Reserved.V2() { // who knows both hashes goes on as v2 (BEP 52)
+	if hybrid && hs.Reserved.V2() { // the peer supports v2: answer with the v2 info-hash (BEP 52)
 		hs.InfoHash = hash2
 	}
 	ours := s.handshake(hs.InfoHash, hybrid)
@@ -129,7 +129,7 @@ func (s *Session) answer(nc net.Conn) (hs peerwire.Handshake, t *Torrent, f *met
 	return hs, t, f, err
 }
 
-// handshake is what we say to a peer; hybrid says that we know both hashes of one.
+// handshake returns the handshake for a peer; hybrid sets the bit that announces v2.
 func (s *Session) handshake(ih spate.InfoHash, hybrid bool) peerwire.Handshake {
 	h := peerwire.Handshake{InfoHash: ih, PeerID: s.opt.PeerID}
 	h.Reserved.SetExtended()
@@ -140,7 +140,7 @@ func (s *Session) handshake(ih spate.InfoHash, hybrid bool) peerwire.Handshake {
 	return h
 }
 
-// readHandshake reads exactly a handshake and gives up at the first byte that
+// readHandshake reads exactly one handshake and returns an error at the first byte that
 // cannot be part of one.
 func readHandshake(r io.Reader) (peerwire.Handshake, error) {
 	var b [peerwire.HandshakeLen]byte
@@ -162,7 +162,7 @@ func remoteAddr(nc net.Conn) netip.AddrPort {
 	return spate.CanonicalAddr(ap)
 }
 
-// dialMore connects to as many known candidates as the limits allow.
+// dialMore dials as many candidates as the limits allow.
 func (t *Torrent) dialMore(now time.Time) {
 	for {
 		t.mu.Lock()
@@ -185,8 +185,7 @@ func (t *Torrent) dialMore(now time.Time) {
 	}
 }
 
-// nextCandidateLocked returns an address to connect to, if one more connection
-// is wanted.
+// nextCandidateLocked returns an address to dial, if the torrent wants one more connection.
 func (t *Torrent) nextCandidateLocked(now time.Time) (netip.AddrPort, bool) {
 	if t.pick == nil || t.ctx.Err() != nil || t.state != StateDownloading && t.state != StateSeeding ||
 		t.nconns+t.dialing >= t.s.opt.MaxConnsPerTorrent {
@@ -200,7 +199,7 @@ func (t *Torrent) nextCandidateLocked(now time.Time) (netip.AddrPort, bool) {
 	return next[0], true
 }
 
-// spawn runs f as a goroutine of the torrent, unless it is halted.
+// spawn runs f as a goroutine of the torrent. It returns false if the torrent has halted.
 func (t *Torrent) spawn(f func()) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -211,8 +210,8 @@ func (t *Torrent) spawn(f func()) bool {
 	return true
 }
 
-// hashFor returns the info-hash to ask the peer for. Those of a hybrid's v2 swarm
-// may know only that half: who did not answer by v1 is asked by v2 the next time.
+// hashFor returns the info-hash for the handshake with a peer. Peers of a hybrid's v2 swarm
+// may know only the v2 info-hash, so the two hashes alternate until the peer answers.
 func (t *Torrent) hashFor(addr netip.AddrPort) spate.InfoHash {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -222,8 +221,8 @@ func (t *Torrent) hashFor(addr netip.AddrPort) spate.InfoHash {
 	return t.hash
 }
 
-// errNoAnswer is the cause when somebody listens and does not answer a handshake:
-// it does not know the torrent, most likely.
+// errNoAnswer is the error for a peer that accepts a connection and does not answer the
+// handshake. Most likely it does not know the torrent.
 var errNoAnswer = errors.New("no handshake")
 
 func (t *Torrent) dial(addr netip.AddrPort) {
@@ -245,8 +244,8 @@ func (t *Torrent) dial(addr netip.AddrPort) {
 	newConn(t, nc, hs, addr, false).run()
 }
 
-// connect dials a peer and exchanges handshakes with it. The peer may answer by an
-// info-hash that also approves of, too.
+// connect dials a peer and exchanges handshakes. The peer must answer with hash, or with an
+// info-hash for which also returns true.
 func (s *Session) connect(ctx context.Context, addr netip.AddrPort, hash spate.InfoHash, hybrid bool, also func(spate.InfoHash) bool) (net.Conn, peerwire.Handshake, error) {
 	var hs peerwire.Handshake
 	dctx, cancel := context.WithTimeout(ctx, dialTimeout)

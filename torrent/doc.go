@@ -2,8 +2,8 @@
 // torrents with other BitTorrent clients (BEP 3).
 //
 // A [Session] listens, dials, announces and limits rates for all its torrents;
-// [Session.Add] takes a torrent from its metainfo and the folder where the data
-// lies or is to lie; [Torrent.Wait] and [Torrent.Stats] tell how it goes.
+// [Session.Add] adds a torrent by its metainfo and the folder of its data;
+// [Torrent.Wait] and [Torrent.Stats] report its progress.
 //
 //	s, err := torrent.NewSession(torrent.Options{Announcer: client})
 //	...
@@ -14,11 +14,11 @@
 //
 // [Torrent.NewReader] reads a file while it downloads, [Torrent.Subscribe] watches,
 // [Torrent.SetPriority] and [Torrent.Select] choose files at any time,
-// [Torrent.Move] and [Session.RemoveWithData] deal with the data. Web seeds (BEP
-// 19) that the metainfo names help out while peers are missing or slow.
+// [Torrent.Move] and [Session.RemoveWithData] move and delete the data. Web seeds (BEP
+// 19) in the metainfo are used while peers are missing or slow.
 //
-// The network, the trackers and the disk are interfaces, so that a session runs
-// in a simulation as it does on a machine.
+// The network, the trackers and the disk are interfaces, so that whole swarms can run in a
+// simulation.
 //
-// conn.go tells how a connection works and where to read on.
+// conn.go describes how a connection works and which files contain each step.
 package torrent

@@ -10,22 +10,23 @@ import (
 	"spate/torrent/internal/peerlist"
 )
 
-// Numbers that we want to see on extended messages (BEP 10).
+// Message numbers that peers must use in extended messages to this side (BEP 10).
 const (
 	extMetadata = 1
 	extPEX      = 2
 	extDontHave = 3
 )
 
-// ourReqq is how many requests of a peer are queued; it is told that many.
+// ourReqq is the number of requests of one peer that are queued. The extension handshake
+// contains it.
 const ourReqq = maxUploadQueue
 
-// extHandshakeLocked is what we say of ourselves to the peer (BEP 10).
+// extHandshakeLocked returns the extension handshake for the peer (BEP 10).
 func (c *conn) extHandshakeLocked() peerwire.ExtHandshake {
 	t := c.t
 	h := peerwire.ExtHandshake{
-		DontHave: extDontHave, Port: t.s.port, Reqq: ourReqq, Client: clientName, YourIP: c.addr.Addr(),
-		UploadOnly: t.state == StateSeeding && !c.super.on,
+		DontHave: extDontHave, Port: t.s.AdvertisedPort(), Reqq: ourReqq, Client: clientName, YourIP: c.addr.Addr(),
+		UploadOnly: t.state == StateSeeding && !c.t.super.Hides(c.id),
 	}
 	if t.givesMetadata() {
 		h.Metadata, h.MetadataSize = extMetadata, int64(len(t.mi.InfoBytes))
@@ -38,8 +39,7 @@ func (c *conn) extHandshakeLocked() peerwire.ExtHandshake {
 
 const clientName = "spate " + spate.Version
 
-// extendedLocked takes an extended message. What a peer sends under a number that
-// we did not give is ignored.
+// extendedLocked handles an extended message. Unknown message numbers are ignored.
 func (c *conn) extendedLocked(m *peerwire.Message, now time.Time) error {
 	var err error
 	switch m.Index {
@@ -58,8 +58,8 @@ func (c *conn) extendedLocked(m *peerwire.Message, now time.Time) error {
 	return err
 }
 
-// extGreetedLocked takes the peer's extension handshake. A later one replaces
-// what it names again (BEP 10).
+// extGreetedLocked handles the peer's extension handshake. A later one replaces only the
+// keys that it contains (BEP 10).
 func (c *conn) extGreetedLocked(payload []byte) error {
 	if err := c.ext.Update(payload); err != nil {
 		return err
@@ -78,29 +78,23 @@ func (c *conn) extGreetedLocked(payload []byte) error {
 		t.peers.SetOwn(h.YourIP)
 	}
 	if h.UploadOnly && t.state == StateSeeding && !c.owesHashesLocked() {
-		return errBothSeeds // it may lack pieces, but wants none (BEP 21)
+		return errBothSeeds // the peer may lack pieces but wants none (BEP 21)
 	}
-	c.superMetLocked()
+	c.readyLocked()
 	return nil
 }
 
-// tellUploadOnlyLocked tells the peers whether we still want anything, where they
-// cannot see it from our pieces (BEP 21).
+// tellUploadOnlyLocked sends the peers an extension handshake whose upload_only (BEP 21)
+// says whether this side still wants pieces. A seed need not: its pieces show that.
 func (t *Torrent) tellUploadOnlyLocked() {
 	if t.pick == nil || t.pick.HaveCount() == t.info.NumPieces() {
 		return
 	}
-	for _, c := range t.conns {
-		if c != nil && !c.gone && c.reserved.Extended() {
-			h := c.extHandshakeLocked()
-			c.out = peerwire.AppendExtHandshake(c.out, &h)
-			c.kickLocked()
-		}
-	}
+	t.tellHandshakeLocked()
 }
 
-// dontHaveLocked takes a have back (BEP 54). We have no such thing to say: what we
-// lose ends the connections.
+// dontHaveLocked handles lt_donthave, which revokes a have message (BEP 54). This side
+// never sends it: it closes its connections when it loses data.
 func (c *conn) dontHaveLocked(payload []byte) error {
 	piece, err := peerwire.ParseDontHave(payload)
 	if err != nil {
@@ -129,8 +123,8 @@ func (c *conn) dontHaveLocked(payload []byte) error {
 	return nil
 }
 
-// listensLocked notes on which port a peer that connected to us takes
-// connections, so that it is not dialled while it is here, and others are told.
+// listensLocked records the port on which an incoming peer accepts connections, so that it
+// is not dialled while it is connected, and PEX can announce it.
 func (c *conn) listensLocked(port uint16) {
 	if !c.incoming || c.listens.IsValid() {
 		return
@@ -142,7 +136,7 @@ func (c *conn) listensLocked(port uint16) {
 	}
 }
 
-// printable returns a name from a peer, cut short and safe to show.
+// printable returns at most 60 bytes of a client name, with control characters replaced.
 func printable(b string) string {
 	if len(b) > 60 {
 		b = b[:60]

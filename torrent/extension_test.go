@@ -11,7 +11,7 @@ import (
 )
 
 // extOf returns the extension handshake that the other side sends.
-func (f *foe) extOf() peerwire.ExtHandshake {
+func (f *scriptedPeer) extOf() peerwire.ExtHandshake {
 	f.t.Helper()
 	h, err := peerwire.ParseExtHandshake(f.await(peerwire.Extended).Payload)
 	if err != nil {
@@ -42,7 +42,7 @@ func TestPrivate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := dialFoe(t, s.Addr(), mi.Hash(), everything())
+	f := dialPeer(t, s.Addr(), mi.Hash(), extendedAndFast())
 	if h := f.extOf(); h.PEX != 0 || h.Metadata != 0 || h.MetadataSize != 0 {
 		t.Errorf("a private torrent offers %+v", h)
 	}
@@ -70,7 +70,7 @@ func TestDontHave(t *testing.T) {
 	data, mi := noiseTorrent(t, 4*16<<10, 16<<10)
 	s := testSession(t, Options{})
 	tor := added(t, s, mi, AddOptions{Storage: storage.NewMemoryLike(data)})
-	f := dialFoe(t, s.Addr(), mi.Hash(), everything())
+	f := dialPeer(t, s.Addr(), mi.Hash(), extendedAndFast())
 	if h := f.extOf(); h.DontHave == 0 || h.Reqq == 0 || h.Client == "" || h.YourIP != loopback {
 		t.Errorf("the handshake says %+v", h)
 	}
@@ -100,7 +100,7 @@ func TestAllowedFast(t *testing.T) {
 	data, mi := noiseTorrent(t, 8*32<<10, 32<<10)
 	s := testSession(t, Options{})
 	tor := added(t, s, mi, AddOptions{Storage: storage.NewMemoryLike(data)})
-	f := dialFoe(t, s.Addr(), mi.Hash(), everything())
+	f := dialPeer(t, s.Addr(), mi.Hash(), extendedAndFast())
 	b := peerwire.AppendSimple(nil, peerwire.HaveAll)
 	b = peerwire.AppendIndexed(b, peerwire.AllowedFast, 6)
 	b = peerwire.AppendIndexed(b, peerwire.AllowedFast, 3)
@@ -134,13 +134,13 @@ func TestUnaskedBlocks(t *testing.T) {
 	data, mi := noiseTorrent(t, 4*32<<10, 32<<10)
 	s := testSession(t, Options{})
 	tor := added(t, s, mi, AddOptions{Storage: storage.NewMemoryLike(data)})
-	honest := dialFoe(t, s.Addr(), mi.Hash(), everything())
+	honest := dialPeer(t, s.Addr(), mi.Hash(), extendedAndFast())
 	honest.send(peerwire.AppendSimple(peerwire.AppendSimple(nil, peerwire.HaveAll), peerwire.Unchoke))
 	var asked []peerwire.Message
 	for len(asked) < 4 {
 		asked = append(asked, honest.await(peerwire.Request))
 	}
-	liar := dialFoe(t, s.Addr(), mi.Hash(), everything())
+	liar := dialPeer(t, s.Addr(), mi.Hash(), extendedAndFast())
 	b := peerwire.AppendSimple(nil, peerwire.HaveAll)
 	for _, m := range asked {
 		b = append(peerwire.AppendPieceHeader(b, m.Index, m.Begin, m.Length), make([]byte, m.Length)...)

@@ -6,14 +6,13 @@ import (
 	"spate/peerwire"
 )
 
-// Bounds of what the Fast extension (BEP 6) lets a peer tell us.
+// Bounds of what is kept of the Fast extension (BEP 6) for one peer.
 const (
 	maxAllowedFast = 64
-	maxSuggested   = 16 // the latest
+	maxSuggested   = 16 // the last ones that the peer sent
 )
 
-// fastLocked takes a piece that the peer suggests, or that we may ask for while it
-// chokes us (BEP 6).
+// fastLocked handles suggest piece and allowed fast messages (BEP 6).
 func (c *conn) fastLocked(m *peerwire.Message) error {
 	if !c.reserved.Fast() {
 		return badPeer("%v without the Fast extension", m.ID)
@@ -36,15 +35,15 @@ func (c *conn) fastLocked(m *peerwire.Message) error {
 	return nil
 }
 
-// rejectedLocked gives up one request. A claim of the same batch stands: its bytes
-// are on their way to the buffer.
+// rejectedLocked handles a reject message: the block is requested from another peer. If the
+// block arrived in the same batch, the reject is ignored.
 func (c *conn) rejectedLocked(m *peerwire.Message) error {
 	if !c.reserved.Fast() {
 		return badPeer("reject without the Fast extension")
 	}
 	t := c.t
 	if c.peerChoking {
-		// It does not keep its word; asking again would get the same answer.
+		// The peer broke its allowed fast message and would reject the next request too.
 		c.allowed = slices.DeleteFunc(c.allowed, func(i int32) bool { return i == int32(m.Index) })
 	}
 	b, ok := t.blockOf(m.Index, m.Begin, m.Length)

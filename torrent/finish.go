@@ -10,138 +10,139 @@ import (
 	"spate/internal/hashing"
 )
 
-// What becomes of the pieces that the connections of a torrent complete:
+// Pieces that the connections of a torrent complete pass these steps:
 //
-//  1. gather     while they come fast they wait for each other: many are hashed
-//     together in little more time than one. A piece that comes alone is finished by
-//     the reader that completed it
-//  2. help       a helper takes those that waited, if a processor may be free for
-//     it, so that the readers go on reading. While it has not taken them the
-//     readers that complete more wait, so that a slow disk holds back the peers
-//  3. finishDue  what waited for others in vain
-//  4. judgeAll   hash, write, say so
+//  1. gather       collects pieces while they come fast, because many are hashed together
+//     in little more time than one. The reader that completed a piece which comes alone
+//     finishes it itself
+//  2. help         a helper goroutine takes collected pieces, if a processor may be free
+//     for it, so that the readers continue to read. Readers that complete more pieces
+//     than the helper takes wait, so that a slow disk holds back the peers
+//  3. finishDue    takes pieces for which no others came in time
+//  4. finishBatch  hashes pieces, writes them and announces them with have messages
 //
-// Pieces that nobody waits for any more, because the torrent halts, are finished by
-// finishRest.
+// finishRest finishes the pieces that are left when the torrent halts.
 
 const (
-	// mostTogether is how many pieces are hashed together at most: as many as the
-	// widest vectors have lanes.
-	mostTogether = 16
-	// leastWide is where wide vectors begin to be worth their wait; below it pieces
-	// go in pairs.
-	leastWide = 12
-	// longestWait bounds how long a piece waits for others.
-	longestWait = 40 * time.Millisecond
-	// pairGap is the longest time between two pieces that go in pairs.
-	pairGap = longestWait / 4
+	// maxTogether bounds the pieces that are hashed together. The widest vector
+	// instructions hash that many at once.
+	maxTogether = 16
+	// minWide is the least number of pieces for which waiting for a wide batch is
+	// worth it. Fewer are hashed in pairs.
+	minWide = 12
+	// maxWait is how long a piece waits for others at most.
+	maxWait = 40 * time.Millisecond
+	// pairGap is the longest time between two pieces that are hashed as a pair.
+	pairGap = maxWait / 4
 )
 
-// finishing is what a torrent has for the pieces that are whole.
+// finishing holds the complete pieces of a torrent until they are verified and written.
+// mu guards the fields below it; no other lock is taken under it.
 type finishing struct {
-	unjudged atomic.Int32 // pieces that are whole, and neither verified nor failed
+	unfinished atomic.Int32 // complete pieces that are neither verified nor failed yet
 
-	mu      sync.Mutex
-	room    sync.Cond // of mu: told when whole has become shorter, or a helper has ended
-	whole   []wholePiece
-	helpers int
-	due     bool // a helper is to take what there is, however little
-	timer   *time.Timer
-	last    time.Time     // when a piece became whole last
-	gap     time.Duration // between pieces, on average of the last few
-	spare   *batch        // for the next helper
+	mu       sync.Mutex
+	changed  sync.Cond // of mu: signals that complete became shorter or a helper ended
+	complete []completePiece
+	helpers  int
+	due      bool // a helper should take all pieces, however few
+	timer    *time.Timer
+	last     time.Time     // when the last piece was completed
+	gap      time.Duration // average time between the last few pieces
+	spare    *batch        // reused by the next helper
 }
 
-// batch is pieces that are finished together, and scratch for that.
+// batch holds pieces that are finished together, and their hash states.
 type batch struct {
-	whole   []wholePiece
-	digests [mostTogether]hashing.SHA1
-	sums    [mostTogether]*hashing.SHA1
-	parts   [mostTogether][]byte
+	pieces  []completePiece
+	digests [maxTogether]hashing.SHA1
+	sums    [maxTogether]*hashing.SHA1
+	parts   [maxTogether][]byte
 }
 
-// gather takes pieces that the caller has completed; last says that no others are
-// awaited. It returns when they are judged, or others will judge them.
-func (t *Torrent) gather(whole []wholePiece, last bool) {
+// gather adds complete pieces of the caller; last says that no more pieces are expected.
+// It returns when they are finished or another goroutine will finish them.
+func (t *Torrent) gather(whole []completePiece, last bool) {
 	f := &t.fin
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.pacedLocked(time.Now(), len(whole))
-	if len(f.whole) == 0 {
+	if len(f.complete) == 0 {
 		f.awaitLocked(t.finishDue)
 	}
-	f.whole = append(f.whole, whole...)
-	for len(f.whole) > 0 {
+	f.complete = append(f.complete, whole...)
+	for len(f.complete) > 0 {
 		n := t.togetherLocked()
 		switch {
 		case last || n == 1:
-			t.judgeHereLocked()
-		case len(f.whole) < n:
+			t.finishHereLocked()
+		case len(f.complete) < n:
 			return
-		case t.callHelperLocked():
+		case t.startHelperLocked():
 		case f.helpers == 0:
-			t.judgeHereLocked()
+			t.finishHereLocked()
 		default:
-			f.room.Wait()
-			f.last = time.Now() // the pace is that of the peers
+			f.changed.Wait()
+			f.last = time.Now() // do not count this wait: gap measures the peers
 		}
 	}
 }
 
-// pacedLocked notes that n pieces are whole.
+// pacedLocked records that n pieces were completed.
 func (f *finishing) pacedLocked(now time.Time, n int) {
 	gap := min(now.Sub(f.last), time.Second) / time.Duration(n)
 	f.gap, f.last = (f.gap+gap)/2, now
 }
 
-// togetherLocked is how many pieces are finished together at the pace at which they
-// come.
+// togetherLocked returns how many pieces to finish together at the current rate.
 func (t *Torrent) togetherLocked() int {
 	gap := t.fin.gap
 	if gap > pairGap {
 		return 1
 	}
-	n := min(hashing.Width(), 1+int(longestWait/max(gap, 1)), t.openPieces()/2)
-	if n < leastWide || !t.info.HasV1() {
+	n := min(hashing.Width(), 1+int(maxWait/max(gap, 1)), t.openPieces()/2)
+	if n < minWide || !t.info.HasV1() {
 		return 2
 	}
 	return n
 }
 
-// awaitLocked makes due be called when what comes next has waited long enough.
+// awaitLocked calls due after maxWait.
 func (f *finishing) awaitLocked(due func()) {
 	if f.timer == nil {
-		f.timer = time.AfterFunc(longestWait, due)
+		f.timer = time.AfterFunc(maxWait, due)
 	} else {
-		f.timer.Reset(longestWait)
+		f.timer.Reset(maxWait)
 	}
 }
 
-// takeLocked returns the pieces that have waited longest.
+// takeLocked removes the pieces that have waited longest and returns them as a batch.
 func (f *finishing) takeLocked() *batch {
 	b := f.spare
 	if f.spare = nil; b == nil {
 		b = &batch{}
 	}
-	n := min(len(f.whole), mostTogether)
-	b.whole = append(b.whole[:0], f.whole[:n]...)
-	f.whole = slices.Delete(f.whole, 0, n)
-	f.due = f.due && len(f.whole) > 0
-	f.room.Broadcast()
+	n := min(len(f.complete), maxTogether)
+	b.pieces = append(b.pieces[:0], f.complete[:n]...)
+	f.complete = slices.Delete(f.complete, 0, n)
+	f.due = f.due && len(f.complete) > 0
+	f.changed.Broadcast()
 	return b
 }
 
-// judgeHereLocked judges the pieces that have waited longest, without the lock.
-func (t *Torrent) judgeHereLocked() {
+// finishHereLocked finishes the pieces that have waited longest. It releases the lock
+// meanwhile.
+func (t *Torrent) finishHereLocked() {
 	b := t.fin.takeLocked()
 	t.fin.mu.Unlock()
-	t.judgeAll(b)
+	t.finishBatch(b)
 	t.fin.mu.Lock()
 	t.fin.spare = b
 }
 
-// callHelperLocked gives what waits to a new helper, if there may be one more.
-func (t *Torrent) callHelperLocked() bool {
+// startHelperLocked starts a helper for the waiting pieces, if the session may have one
+// more. It releases the lock meanwhile.
+func (t *Torrent) startHelperLocked() bool {
 	select {
 	case t.s.helpers <- struct{}{}:
 	default:
@@ -161,12 +162,12 @@ func (t *Torrent) callHelperLocked() bool {
 	return true
 }
 
-// finishDue is called when pieces have waited for others in vain.
+// finishDue finishes pieces for which no others came in time.
 func (t *Torrent) finishDue() {
 	t.spawn(t.s.inTurn(func() {
 		f := &t.fin
 		f.mu.Lock()
-		if f.due = len(f.whole) > 0; !f.due || f.helpers > 0 {
+		if f.due = len(f.complete) > 0; !f.due || f.helpers > 0 {
 			f.mu.Unlock()
 			return
 		}
@@ -177,24 +178,24 @@ func (t *Torrent) finishDue() {
 	}))
 }
 
-// help judges pieces as long as as many wait as are judged together.
+// help finishes batches until fewer pieces wait than make one.
 func (t *Torrent) help(b *batch) {
 	f := &t.fin
 	for more := true; more; {
-		t.judgeAll(b)
+		t.finishBatch(b)
 		f.mu.Lock()
 		f.spare = b
-		if more = f.due || len(f.whole) > 0 && len(f.whole) >= t.togetherLocked(); more {
+		if more = f.due || len(f.complete) > 0 && len(f.complete) >= t.togetherLocked(); more {
 			b = f.takeLocked()
 		} else {
 			f.helpers--
-			f.room.Broadcast()
+			f.changed.Broadcast()
 		}
 		f.mu.Unlock()
 	}
 }
 
-// finishRest finishes what waits, once nobody else does.
+// finishRest finishes the waiting pieces when no reader and no helper is left.
 func (t *Torrent) finishRest() {
 	f := &t.fin
 	f.mu.Lock()
@@ -202,14 +203,15 @@ func (t *Torrent) finishRest() {
 	if f.timer != nil {
 		f.timer.Stop()
 	}
-	for len(f.whole) > 0 {
-		t.judgeHereLocked()
+	for len(f.complete) > 0 {
+		t.finishHereLocked()
 	}
 }
 
-// judgeAll hashes the pieces while they are warm, writes them, and says so.
-func (t *Torrent) judgeAll(b *batch) {
-	few := b.whole
+// finishBatch hashes the pieces while they are in the cache of the processor, and
+// finishes each.
+func (t *Torrent) finishBatch(b *batch) {
+	few := b.pieces
 	if t.info.HasV1() {
 		for i, w := range few {
 			b.digests[i].Reset()
@@ -223,8 +225,8 @@ func (t *Torrent) judgeAll(b *batch) {
 			sum = b.digests[i].Sum()
 		}
 		t.finishSummed(w, sum)
-		t.fin.unjudged.Add(-1)
+		t.fin.unfinished.Add(-1)
 	}
-	clear(b.whole)
+	clear(b.pieces)
 	clear(b.parts[:])
 }

@@ -10,6 +10,7 @@ import (
 	"spate/internal/hashing"
 	"spate/metainfo"
 	"spate/storage"
+	"spate/torrent/internal/transport"
 )
 
 // stuckDisk takes no data until it is released.
@@ -42,7 +43,7 @@ func TestStuckDiskPushesBack(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(20 * time.Second)
-		if got := tor.Stats().Downloaded; got == 0 || got > largeRead+4*mostTogether*piece {
+		if got := tor.Stats().Downloaded; got == 0 || got > transport.LargeRead+4*maxTogether*piece {
 			t.Errorf("%d KiB were taken from the peer", got>>10)
 		}
 		if n := disk.writes.Load(); n > 2 {
@@ -95,7 +96,7 @@ func TestFullPickerGoesOn(t *testing.T) {
 func TestTogether(t *testing.T) {
 	t.Parallel()
 	wide := 2
-	if hashing.Width() >= leastWide {
+	if hashing.Width() >= minWide {
 		wide = hashing.Width()
 	}
 	for _, c := range []struct {
@@ -105,8 +106,8 @@ func TestTogether(t *testing.T) {
 	}{
 		{time.Second, 1000, 1},
 		{pairGap, 1000, 2},
-		{longestWait / leastWide * 2, 1000, 2},
-		{longestWait / mostTogether, 1000, wide},
+		{maxWait / minWide * 2, 1000, 2},
+		{maxWait / maxTogether, 1000, wide},
 		{0, 1000, wide},
 		{0, 8, 2}, // half of the open pieces are not enough
 	} {
@@ -129,9 +130,9 @@ func TestWaitInVain(t *testing.T) {
 			t.Fatal(err)
 		}
 		synctest.Wait()
-		whole := func(from, to int) (list []wholePiece) {
+		whole := func(from, to int) (list []completePiece) {
 			for i := from; i < to; i++ {
-				list = append(list, wholePiece{i, data[i<<16:][:64<<10]})
+				list = append(list, completePiece{i, data[i<<16:][:64<<10]})
 			}
 			return list
 		}
@@ -147,7 +148,7 @@ func TestWaitInVain(t *testing.T) {
 		if n := have(); n != 0 {
 			t.Fatalf("%d pieces were judged at once", n)
 		}
-		time.Sleep(longestWait)
+		time.Sleep(maxWait)
 		synctest.Wait()
 		if n := have(); n != 1 {
 			t.Fatalf("%d pieces after %v", n, time.Since(began))

@@ -30,9 +30,10 @@ func (c *conn) handleLocked(m *peerwire.Message, now time.Time) error {
 	case peerwire.Interested:
 		c.peerInterestedLocked(now)
 	case peerwire.NotInterested:
-		if c.peerInterested && !c.asked {
-			if c.flaps++; c.flaps > mostFlaps {
-				return badPeer("interested %d times, in nothing", c.flaps)
+		if c.peerInterested && !c.slot.requested {
+			c.slot.flips++
+			if c.slot.flips > maxFlips {
+				return badPeer("interest ended %d times without a request", c.slot.flips)
 			}
 		}
 		c.peerInterested = false
@@ -50,13 +51,13 @@ func (c *conn) handleLocked(m *peerwire.Message, now time.Time) error {
 	case peerwire.Suggest, peerwire.AllowedFast:
 		return c.fastLocked(m)
 	}
-	// Port, and what is not known, ask nothing of us.
+	// Port messages and unknown messages are ignored.
 	return nil
 }
 
-// piecesLocked takes what the peer has, which comes at most once and before any
-// have (BEP 3, BEP 6). Only aria2 sends bitfields, and have all, later too, in place
-// of many haves.
+// piecesLocked handles bitfield, have all and have none, which a peer sends at most once
+// and before any have (BEP 3, BEP 6). aria2 also sends bitfields and have all later, in
+// place of many have messages.
 func (c *conn) piecesLocked(m *peerwire.Message) error {
 	if m.ID != peerwire.Bitfield && !c.reserved.Fast() {
 		return badPeer("%v without the Fast extension", m.ID)
@@ -79,7 +80,7 @@ func (c *conn) piecesLocked(m *peerwire.Message) error {
 	}
 	c.gotFirst = true
 	t := c.t
-	defer c.superMetLocked()
+	defer c.readyLocked()
 	switch m.ID {
 	case peerwire.HaveNone:
 		return nil
@@ -97,13 +98,13 @@ func (c *conn) piecesLocked(m *peerwire.Message) error {
 	return c.knowsMoreLocked()
 }
 
-// moreLocked takes pieces that are told of at once as a have for each that is new.
+// moreLocked handles a later bitfield like a have message for each new piece.
 func (c *conn) moreLocked(pieces iter.Seq[int]) error {
 	more := false
 	for i := range pieces {
 		if c.t.pick.PeerHave(c.id, i) {
 			more = true
-			c.superHasLocked(uint32(i))
+			c.hasPieceLocked(uint32(i))
 		}
 	}
 	if !more {
@@ -120,17 +121,17 @@ func (c *conn) haveLocked(piece int64) error {
 	if !c.t.pick.PeerHave(c.id, int(piece)) && !c.t.pick.PeerIsSeed(c.id) {
 		return nil
 	}
-	c.superHasLocked(uint32(piece))
+	c.hasPieceLocked(uint32(piece))
 	return c.knowsMoreLocked()
 }
 
-// knowsMoreLocked is called when the peer has more than before.
+// knowsMoreLocked is called after the peer announced pieces.
 func (c *conn) knowsMoreLocked() error {
 	if c.t.pick.PeerIsSeed(c.id) {
 		if c.listens.IsValid() {
 			c.t.peers.SetSeed(c.listens, true)
 		}
-		c.t.otherSeedLocked(time.Now())
+		c.t.super.OtherSeed(time.Now())
 		if c.t.state == StateSeeding && !c.owesHashesLocked() {
 			return errBothSeeds
 		}
@@ -139,7 +140,7 @@ func (c *conn) knowsMoreLocked() error {
 	return nil
 }
 
-// updateInterestLocked tells the peer when our interest in it changes.
+// updateInterestLocked sends interested or not interested if that has changed.
 func (c *conn) updateInterestLocked() {
 	want := c.t.pick.Interest(c.id) > 0
 	if want == c.amInterested {
@@ -153,15 +154,15 @@ func (c *conn) updateInterestLocked() {
 	c.out = peerwire.AppendSimple(c.out, id)
 }
 
-// chokedLocked gives up what was asked of the peer: with the Fast extension it
-// rejects each request by itself (BEP 6), without it they are void (BEP 3).
+// chokedLocked handles a choke message. It makes outstanding requests void (BEP 3), except
+// with the Fast extension, where the peer rejects each request that it drops (BEP 6).
 func (c *conn) chokedLocked() {
 	c.peerChoking = true
 	if c.reserved.Fast() {
 		return
 	}
 	if n := c.t.pick.AbandonAll(c.id); n > 0 {
-		c.late += n // they may be on their way
+		c.late += n // the blocks may be on their way
 		c.t.refillOthersLocked()
 	}
 }
@@ -171,12 +172,12 @@ func (c *conn) peerInterestedLocked(now time.Time) {
 		return
 	}
 	c.peerInterested = true
-	if c.amChoking && (c.t.freeSlotLocked(now) || c.t.quietLocked(now)) {
+	if c.amChoking && (c.t.freeSlotLocked(now) || c.t.uploadStalledLocked(now)) {
 		c.unchokeLocked(now)
 	}
 }
 
-// blockOf returns the block that a message means, if there is such a one.
+// blockOf returns the block that a message names, and whether that block exists.
 func (t *Torrent) blockOf(index, begin, length uint32) (picker.Block, bool) {
 	if int64(index) >= int64(t.info.NumPieces()) {
 		return picker.Block{}, false
@@ -189,12 +190,12 @@ func (t *Torrent) blockOf(index, begin, length uint32) (picker.Block, bool) {
 	return picker.Block{Piece: int32(index), Begin: int32(begin), Length: int32(length)}, true
 }
 
-// maxUnasked is how many blocks that nobody asked for a peer may send.
+// maxUnasked bounds the blocks that a peer may send without a request.
 const maxUnasked = 256
 
-// blockLocked claims a block that came, so that it is copied once the lock is
-// released. What nobody asked for is counted and dropped: it could be meant to
-// spoil a piece of others. What we took back may come late.
+// blockLocked claims a block that arrived, so that it is copied after the lock is
+// released. Blocks without a request are counted and dropped, because they might be sent
+// to spoil a piece of other peers. Blocks of canceled requests may arrive late.
 func (c *conn) blockLocked(m *peerwire.Message, now time.Time) error {
 	t := c.t
 	n := int64(len(m.Payload))
@@ -227,11 +228,11 @@ func (c *conn) blockLocked(m *peerwire.Message, now time.Time) error {
 	return nil
 }
 
-// greetLocked sends what stands at the start of a conversation: the extensions,
-// and what we have.
+// greetLocked queues the first messages: the extension handshake, and the pieces that this
+// side has.
 func (c *conn) greetLocked() {
 	t := c.t
-	super := c.superGreetLocked(time.Now())
+	hides := c.hidesPiecesLocked(time.Now())
 	if c.reserved.Extended() {
 		h := c.extHandshakeLocked()
 		c.out = peerwire.AppendExtHandshake(c.out, &h)
@@ -239,10 +240,10 @@ func (c *conn) greetLocked() {
 	fast := c.reserved.Fast()
 	have := t.pick.HaveCount()
 	switch {
-	case c.warm && fast: // it was told that we have nothing
-	case super && fast:
+	case c.greeted && fast: // the metadata search sent have none already
+	case hides && fast:
 		c.out = peerwire.AppendSimple(c.out, peerwire.HaveNone)
-	case super:
+	case hides:
 	case fast && have == t.info.NumPieces():
 		c.out = peerwire.AppendSimple(c.out, peerwire.HaveAll)
 	case fast && have == 0:
@@ -252,5 +253,5 @@ func (c *conn) greetLocked() {
 	}
 }
 
-// emptyLocked returns a bitfield with nothing set, of the torrent's length.
+// emptyLocked returns a bitfield for the pieces of the torrent with no bit set.
 func (t *Torrent) emptyLocked() bitfield.Bitfield { return bitfield.New(t.info.NumPieces()) }

@@ -12,27 +12,27 @@ import (
 
 // Bounds of the exchange of hashes (BEP 52).
 const (
-	hashRequestsKept  = 16 // of one peer's, between two reads
-	hashRequestsAsked = 4  // outstanding at one peer
+	hashRequestsKept  = 16 // requests of one peer that are answered after one read
+	hashRequestsAsked = 4  // requests that are outstanding at one peer
 	hashTimeout       = 30 * time.Second
 )
 
-// hashWant is a run of a piece layer that the metainfo lacks: that of a torrent
-// whose metadata came from peers (BEP 9).
+// hashWant is a part of a piece layer that the metainfo lacks, because the metadata came
+// from peers (BEP 9), which does not contain piece layers.
 type hashWant struct {
 	file  *metainfo.File
 	span  merkle.Span
-	asked picker.PeerID // of whom, where at is not zero
+	asked picker.PeerID // the peer that was asked, if at is not zero
 	at    time.Time
 }
 
-// pieceLayerOf returns the layer of the piece hashes, and the number of blocks
-// of f.
+// pieceLayerOf returns the height of the layer of piece hashes in the merkle tree of f,
+// and the number of blocks of f.
 func (t *Torrent) pieceLayerOf(f *metainfo.File) (layer int, blocks int64) {
 	return merkle.Layer(t.info.PieceLength), (f.Length + merkle.BlockSize - 1) / merkle.BlockSize
 }
 
-// missingHashes lists the piece hashes that have to be fetched from v2 peers.
+// missingHashes lists the piece hashes that v2 peers have to be asked for.
 func (t *Torrent) missingHashes() []*hashWant {
 	var wants []*hashWant
 	seen := map[[merkle.HashSize]byte]bool{}
@@ -53,19 +53,19 @@ func (t *Torrent) missingHashes() []*hashWant {
 	return wants
 }
 
-// blindLocked reports whether no piece can be checked yet: a hybrid has its v1
-// half for that.
+// blindLocked reports whether no piece can be checked yet, because v2 hashes are missing
+// and the torrent has no v1 hashes.
 func (t *Torrent) blindLocked() bool { return len(t.hashWants) > 0 && !t.info.HasV1() }
 
-// askHashesLocked asks the peer for runs of hashes that nobody else owes us. A v2
-// peer of a half known hybrid is asked for some in any case, for whether it has
-// them decides whether it is served.
+// askHashesLocked requests missing hashes that no other peer was asked for. While the
+// check of a hybrid by v2 is pending it requests some from every v2 peer, because a peer
+// without hashes may be served.
 func (c *conn) askHashesLocked(now time.Time) {
 	t := c.t
 	switch {
 	case len(t.hashWants) == 0 || c.noHashes || c.gone || !c.v2:
 		return
-	case t.halfKnownLocked():
+	case t.v2PendingLocked():
 		if !c.probed.IsZero() && !c.gaveHashes && now.Sub(c.probed) >= hashTimeout {
 			c.lacksHashesLocked()
 			return
@@ -88,11 +88,12 @@ func (c *conn) askHashesLocked(now time.Time) {
 			return
 		}
 	}
-	if n == 0 && c.probed.IsZero() && t.halfKnownLocked() {
+	if n == 0 && c.probed.IsZero() && t.v2PendingLocked() {
 		c.requestHashesLocked(t.hashWants[0], now)
 	}
 }
 
+// requestHashesLocked queues the request for w.
 func (c *conn) requestHashesLocked(w *hashWant, now time.Time) {
 	if c.probed.IsZero() {
 		c.probed = now
@@ -100,15 +101,17 @@ func (c *conn) requestHashesLocked(w *hashWant, now time.Time) {
 	c.out = peerwire.AppendHashRange(c.out, peerwire.HashRequest, rangeOf(w), nil)
 }
 
-// owesHashesLocked reports whether the peer is worth keeping for its hashes alone.
+// owesHashesLocked reports whether the connection is needed for the hashes that the peer
+// may have.
 func (c *conn) owesHashesLocked() bool { return c.v2 && !c.noHashes && len(c.t.hashWants) > 0 }
 
-// lacksHashesLocked notes that there are no piece hashes to be had from the peer.
+// lacksHashesLocked records that the peer has no piece hashes.
 func (c *conn) lacksHashesLocked() {
 	c.noHashes = true
-	c.heldBackLocked()
+	c.serveHeldBackLocked()
 }
 
+// rangeOf returns the message field that requests w.
 func rangeOf(w *hashWant) *peerwire.HashRange {
 	return &peerwire.HashRange{
 		PiecesRoot: *w.file.PiecesRoot, BaseLayer: uint32(w.span.Base), Index: uint32(w.span.Index),
@@ -116,7 +119,7 @@ func rangeOf(w *hashWant) *peerwire.HashRange {
 	}
 }
 
-// hashesLocked takes hashes, or the refusal of some.
+// hashesLocked handles hashes, or the refusal to send them.
 func (c *conn) hashesLocked(m *peerwire.Message, now time.Time) error {
 	r, body, err := peerwire.ParseHashRange(m.ID, m.Payload)
 	if err != nil {
@@ -124,7 +127,7 @@ func (c *conn) hashesLocked(m *peerwire.Message, now time.Time) error {
 	}
 	t := c.t
 	if p := t.parkedFor(&r); p != nil {
-		return c.leavesLocked(p, m.ID == peerwire.HashReject, body)
+		return c.blockHashesLocked(p, m.ID == peerwire.HashReject, body)
 	}
 	for i, w := range t.hashWants {
 		if *rangeOf(w) != r {
@@ -148,9 +151,10 @@ func (c *conn) hashesLocked(m *peerwire.Message, now time.Time) error {
 		c.askHashesLocked(now)
 		return nil
 	}
-	return nil // asked for by us earlier, and here from somebody else
+	return nil // another peer has sent them meanwhile
 }
 
+// askOthersLocked lets all peers be asked for hashes that are missing again.
 func (t *Torrent) askOthersLocked(now time.Time) {
 	for _, c := range t.conns {
 		if c != nil {
@@ -160,8 +164,8 @@ func (t *Torrent) askOthersLocked(now time.Time) {
 	}
 }
 
-// keepHashesLocked puts a verified run into its layer. Once no run is missing
-// the pieces are wanted.
+// keepHashesLocked stores verified hashes in their layer. When the last ones have arrived
+// it completes the metainfo and starts to request pieces.
 func (t *Torrent) keepHashesLocked(w *hashWant, hashes []byte) {
 	root := *w.file.PiecesRoot
 	pieces := (w.file.Length + t.info.PieceLength - 1) / t.info.PieceLength
@@ -182,9 +186,9 @@ func (t *Torrent) keepHashesLocked(w *hashWant, hashes []byte) {
 	maps.Copy(full.PieceLayers, t.partLayers)
 	t.full.Store(&full)
 	t.partLayers = nil
-	t.log.Info("the piece hashes are here")
+	t.log.Info("all piece hashes have arrived")
 	if t.info.HasV1() {
-		t.loop.Go(t.proveHalves)
+		t.loop.Go(t.verifyV2)
 		return
 	}
 	t.chooseLocked()
@@ -196,8 +200,8 @@ func (t *Torrent) keepHashesLocked(w *hashWant, hashes []byte) {
 	}
 }
 
-// hashRequestLocked keeps a request for hashes until the lock is released, for
-// the proof takes a while to compute.
+// hashRequestLocked keeps a request for hashes until the lock is released, because
+// computing the proof takes a while.
 func (c *conn) hashRequestLocked(m *peerwire.Message) error {
 	r, _, err := peerwire.ParseHashRange(m.ID, m.Payload)
 	if err != nil {
@@ -210,6 +214,7 @@ func (c *conn) hashRequestLocked(m *peerwire.Message) error {
 	return c.refuseHashesLocked(&r)
 }
 
+// refuseHashesLocked queues the refusal of a request for hashes.
 func (c *conn) refuseHashesLocked(r *peerwire.HashRange) error {
 	if len(c.out) > maxUnsent/2 {
 		return errFlood
@@ -218,7 +223,7 @@ func (c *conn) refuseHashesLocked(r *peerwire.HashRange) error {
 	return nil
 }
 
-// answerHashes answers what hashRequestLocked kept.
+// answerHashes answers the requests that hashRequestLocked kept.
 func (c *conn) answerHashes() error {
 	t := c.t
 	for _, r := range c.hashesAsked {
@@ -243,8 +248,8 @@ func (c *conn) answerHashes() error {
 	return nil
 }
 
-// proveHashes computes the answer to a request for hashes. Those of pieces are in
-// the metainfo, others are hashed from the data.
+// proveHashes computes the answer to a request for hashes. It takes piece hashes from the
+// metainfo and computes block hashes from the data.
 func (c *conn) proveHashes(r *peerwire.HashRange) ([]byte, bool) {
 	t := c.t
 	for i := range t.info.Files {
@@ -255,7 +260,7 @@ func (c *conn) proveHashes(r *peerwire.HashRange) ([]byte, bool) {
 		span := merkle.Span{Base: int(r.BaseLayer), Index: int64(r.Index), Length: int(r.Length), Proof: int(r.Proof)}
 		base, blocks := t.pieceLayerOf(f)
 		if span.Base < base {
-			return c.proveLeaves(f, span)
+			return c.proveBlockHashes(f, span)
 		}
 		layer := t.MetaInfo().PieceLayers[r.PiecesRoot]
 		if layer == nil || span.Base != base {

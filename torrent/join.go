@@ -8,12 +8,12 @@ import (
 	"spate/torrent/internal/picker"
 )
 
-// join enters the connection into its torrent and greets the peer.
+// join adds the connection to its torrent and sends the first messages.
 func (c *conn) join() error {
 	t := c.t
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if err := t.awaitTwinLocked(c); err != nil {
+	if err := t.awaitOnlyConnLocked(c); err != nil {
 		return err
 	}
 	if err := t.admitLocked(c); err != nil {
@@ -22,7 +22,7 @@ func (c *conn) join() error {
 	if c.listens.IsValid() {
 		t.peers.Connected(c.listens)
 	}
-	c.id, c.returned = t.newHandleLocked(), t.s.timesShunned(c.addr) > 0
+	c.id, c.knownUseless = t.newHandleLocked(), t.s.timesUseless(c.addr) > 0
 	t.conns[c.id] = c
 	t.nconns++
 	t.pick.PeerJoined(c.id, t.emptyLocked())
@@ -31,7 +31,7 @@ func (c *conn) join() error {
 	return nil
 }
 
-// admitLocked reports why the connection may not join.
+// admitLocked returns an error if the connection may not join.
 func (t *Torrent) admitLocked(c *conn) error {
 	switch {
 	case t.ctx.Err() != nil || t.pick == nil || t.state != StateDownloading && t.state != StateSeeding:
@@ -41,8 +41,8 @@ func (t *Torrent) admitLocked(c *conn) error {
 	case t.peers.Banned(c.addr):
 		return errBanned
 	}
-	if now := time.Now(); t.nconns >= t.s.opt.MaxConnsPerTorrent && (t.s.isShunned(c.addr, now) || !t.makeRoomLocked(now, c.addr)) {
-		t.s.room.refused.Add(1)
+	if now := time.Now(); t.nconns >= t.s.opt.MaxConnsPerTorrent && (!t.s.mayReplace(c.addr, now) || !t.dropForLocked(now, c.addr)) {
+		t.s.connSlots.refused.Add(1)
 		return errFull
 	}
 	return nil
@@ -68,11 +68,11 @@ func (t *Torrent) newHandleLocked() picker.PeerID {
 	return picker.PeerID(len(t.conns) - 1)
 }
 
-// leave takes the connection out of its torrent.
+// leave closes the connection and removes it from its torrent.
 func (c *conn) leave(err error) {
 	t := c.t
 	c.closing.Store(true)
-	c.nc.Close()
+	c.sock.Close()
 	t.mu.Lock()
 	c.gone = true
 	if c.left != nil {
@@ -81,7 +81,7 @@ func (c *conn) leave(err error) {
 	if c.reason != nil {
 		err = c.reason
 	}
-	c.superLeftLocked()
+	t.super.Leave(c.id)
 	t.pick.PeerLeft(c.id)
 	t.conns[c.id] = nil
 	t.nconns--
@@ -92,7 +92,7 @@ func (c *conn) leave(err error) {
 		t.peers.Disconnected(c.listens, time.Now(), outcomeOf(err, useful))
 	}
 	if !c.amChoking {
-		t.choked = time.Time{} // somebody else can be served at once
+		t.choked = time.Time{} // choose the next peer to unchoke at once
 	}
 	t.refillOthersLocked()
 	t.mu.Unlock()
@@ -101,7 +101,7 @@ func (c *conn) leave(err error) {
 	t.log.Debug("peer left", "peer", c.addr, "client", c.client, "why", err)
 }
 
-// refused notes that the torrent did not take the connection.
+// refused tells the peer list that the connection could not join.
 func (c *conn) refused(err error) {
 	t := c.t
 	t.mu.Lock()
@@ -114,13 +114,13 @@ func (c *conn) refused(err error) {
 	}
 }
 
-// outcomeOf says how a connection ended, for the list of candidates.
+// outcomeOf classifies how a connection ended, for the peer list.
 func outcomeOf(err error, useful bool) peerlist.Outcome {
 	var broke *protocolError
 	switch {
 	case errors.Is(err, errSelf):
 		return peerlist.OutcomeSelf
-	case errors.Is(err, errTwice):
+	case errors.Is(err, errDuplicate):
 		return peerlist.OutcomeDuplicate
 	case errors.As(err, &broke):
 		return peerlist.OutcomeBroken

@@ -183,7 +183,7 @@ func (st *stage) answering(c net.Conn, says [][]byte, seed uint64) {
 	read := make(chan struct{})
 	go func() {
 		defer close(read)
-		f := &foe{c: c, t: discard{}}
+		f := &scriptedPeer{c: c, t: discard{}}
 		for {
 			m, err := f.next()
 			if err != nil {
@@ -355,7 +355,7 @@ func FuzzConversation(f *testing.F) {
 		if v2 && st.mi.Info.HasV2() {
 			hash = v2HashOf(st.mi)
 		}
-		p.play(t, st, everything(), hash, func(c net.Conn) {
+		p.play(t, st, extendedAndFast(), hash, func(c net.Conn) {
 			read := make(chan struct{})
 			go func() { io.Copy(io.Discard, c); close(read) }()
 			c.Write(b)
@@ -378,10 +378,10 @@ func FuzzMetadataDialog(f *testing.F) {
 		ours, theirs := net.Pipe()
 		go io.Copy(io.Discard, theirs)
 		go func() { theirs.Write(b); theirs.Close() }()
-		_, err := search.talk(t.Context(), ours, peerwire.Handshake{InfoHash: mi.Hash(), Reserved: everything()}, netip.MustParseAddrPort("10.0.0.1:1"), false)
+		_, err := search.fetchOver(t.Context(), ours, peerwire.Handshake{InfoHash: mi.Hash(), Reserved: extendedAndFast()}, netip.MustParseAddrPort("10.0.0.1:1"), false)
 		ours.Close()
-		if len(search.held) != 0 {
-			t.Fatal("metadata is held of a peer that has gone")
+		if len(search.dialogs) != 0 {
+			t.Fatal("the search still lists a peer that has gone")
 		}
 		select {
 		case raw := <-search.found:
@@ -393,7 +393,7 @@ func FuzzMetadataDialog(f *testing.F) {
 	})
 }
 
-// discard is a test for a foe that nobody looks at.
+// discard is the test of a scripted peer whose errors fail no test.
 type discard struct{ testing.TB }
 
 func (discard) Fatalf(string, ...any) { panic("the session sent what cannot be parsed") }

@@ -2,21 +2,21 @@ package torrent
 
 import "time"
 
-// meter turns a growing count of bytes into a rate, smoothed over a few seconds.
+// meter computes a rate from a growing count of bytes, smoothed over a few seconds.
 type meter struct {
 	last int64
 	at   time.Time
 	rate float64 // bytes a second
 }
 
-// meterWeight is the share of the newest second in the rate.
+// meterWeight is the weight of the last second in the rate.
 const meterWeight = 0.35
 
-// restart begins anew at a count that is not to be taken for a rate.
+// restart resets the rate and starts counting from count.
 func (m *meter) restart(now time.Time, count int64) { *m = meter{last: count, at: now} }
 
-// current returns the rate for display: before the first update has shown one,
-// what came since.
+// current returns the rate for display. Before the first update it is the average since
+// restart.
 func (m *meter) current(now time.Time, count int64) float64 {
 	if m.rate > 0 || m.at.IsZero() {
 		return m.rate
@@ -24,8 +24,8 @@ func (m *meter) current(now time.Time, count int64) float64 {
 	return float64(count-m.last) / max(0.1, now.Sub(m.at).Seconds())
 }
 
-// update takes the count as it stands at now. It is meant to be called about
-// once a second.
+// update computes the rate from the count at now. It should be called about once a
+// second.
 func (m *meter) update(now time.Time, count int64) {
 	if m.at.IsZero() {
 		m.at, m.last = now, count
@@ -48,7 +48,7 @@ func (m *meter) update(now time.Time, count int64) {
 	}
 }
 
-// restartMetersLocked makes the rates begin with what has passed so far.
+// restartMetersLocked resets the rates of the torrent.
 func (t *Torrent) restartMetersLocked() {
 	now := time.Now()
 	t.upMeter.restart(now, t.uploaded.Load())

@@ -7,18 +7,18 @@ import (
 	"spate/peerwire"
 )
 
-// wholePiece is a piece whose blocks are all in its buffer. The buffer belongs
-// to whoever holds the wholePiece until the picker is told of the outcome.
-type wholePiece struct {
+// completePiece is a piece with all its blocks. Its holder owns data until it has told the
+// picker whether the piece is good.
+type completePiece struct {
 	index int
 	data  []byte
 }
 
-// haveDelay is how long a verified piece waits for others to be told together.
+// haveDelay is how long have messages are collected before they are sent.
 const haveDelay = 50 * time.Millisecond
 
-// finishPiece hashes one piece, writes it, and says so.
-func (t *Torrent) finishPiece(w wholePiece) {
+// finishPiece hashes one piece, writes it and announces it.
+func (t *Torrent) finishPiece(w completePiece) {
 	var sum [sha1.Size]byte
 	if t.info.HasV1() {
 		sum = sha1.Sum(w.data)
@@ -26,16 +26,16 @@ func (t *Torrent) finishPiece(w wholePiece) {
 	t.finishSummed(w, sum)
 }
 
-// finishSummed judges a piece by its SHA-1 and the rest of the metainfo, writes
-// it and tells the picker.
-func (t *Torrent) finishSummed(w wholePiece, sum [sha1.Size]byte) {
-	v, err := t.judge(w.index, w.data, sum)
+// finishSummed verifies a piece, whose SHA-1 is sum, writes it and marks it as verified in
+// the picker.
+func (t *Torrent) finishSummed(w completePiece, sum [sha1.Size]byte) {
+	v, err := t.verifyPiece(w.index, w.data, sum)
 	if err != nil {
 		t.fail(err)
 		return
 	}
 	if !v.good {
-		t.pieceFailed(w, v.leaves)
+		t.pieceFailed(w, v.blockHashes)
 		return
 	}
 	err = t.inPlace(func() error {
@@ -56,10 +56,10 @@ func (t *Torrent) finishSummed(w wholePiece, sum [sha1.Size]byte) {
 	t.clearLocked(w)
 	full := t.pick.Full()
 	t.pick.Verified(w.index)
-	if full { // who found no place for another piece asks again
+	if full { // peers that had to wait for an open piece request again
 		t.refillOthersLocked()
 	}
-	t.provedLocked(w.index, v.both)
+	t.noteBothVerifiedLocked(w.index, v.both)
 	t.emitLocked(Event{Kind: EventPiece, Piece: w.index})
 	t.bytesDone += t.wantedBytes(w.index)
 	t.dirty = true
@@ -77,8 +77,8 @@ func (t *Torrent) finishSummed(w wholePiece, sum [sha1.Size]byte) {
 	}
 }
 
-// tellHaves sends have for the pieces that were verified since the last time, to
-// the peers that do not have them.
+// tellHaves sends have messages for the pieces that were verified since the last call, to
+// all peers except seeds.
 func (t *Torrent) tellHaves() {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -1,17 +1,17 @@
 package torrent
 
-// PieceState is what there is of a piece.
+// PieceState is the state of a piece.
 type PieceState uint8
 
 // The states of a piece.
 const (
 	PieceMissing PieceState = iota
-	PieceOpen               // being put together from blocks
+	PieceOpen               // some blocks have arrived or are requested
 	PieceHave               // verified and written
-	PieceSkipped            // missing, and in no file that is wanted
+	PieceSkipped            // missing, and only in files that are not wanted
 )
 
-// Pieces returns the state of every piece; nil while they are being checked.
+// Pieces returns the state of every piece, or nil while the data is being checked.
 func (t *Torrent) Pieces() []PieceState {
 	t.mu.Lock()
 	defer t.mu.Unlock()

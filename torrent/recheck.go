@@ -26,12 +26,12 @@ func (t *Torrent) Recheck(ctx context.Context) (bad int, err error) {
 	t.mu.Unlock()
 
 	broken := bitfield.New(good.Len())
-	var l looker
+	var l pieceChecker
 	defer l.release(t.s.buf)
 	for i := range good.Ones() {
 		began := time.Now()
 		t.place.RLock()
-		ok, failed := l.look(t, []int{i})
+		ok, failed := l.check(t, []int{i})
 		t.place.RUnlock()
 		switch {
 		case t.ctx.Err() != nil:

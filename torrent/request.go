@@ -7,26 +7,25 @@ import (
 	"spate/torrent/internal/picker"
 )
 
-// Bounds of the requests that are outstanding at one peer.
+// Bounds of the number of requests that are outstanding at one peer.
 const (
 	minQueue    = 1
 	startQueue  = 4
 	maxQueue    = 512
-	defaultReqq = 250 // of a peer that does not say (libtorrent and others take as many)
+	defaultReqq = 250 // for a peer that does not send reqq: libtorrent and others queue as many
 	snubQueue   = 1
-	askTogether = 64 // of a fast peer: more at a time save nothing more
+	askTogether = 64 // requests sent together to a fast peer: more would save nothing
 )
 
-// Guesses of the endgame.
+// Assumptions of the endgame.
 const (
-	freshFor  = 5 * time.Second // a peer that was asked may take so long to begin
-	lateLeast = 0.25            // seconds by which another peer must be faster
+	freshFor  = 5 * time.Second // how long a peer may take to send its first block
+	lateLeast = 0.25            // a block is requested twice if the second peer is faster by so many seconds
 )
 
-// pipeline decides how many requests are outstanding at one peer. It starts as
-// TCP does, one more for each block that comes, until the rate no longer grows
-// with it; from then on it follows the rate, so that about a second's worth is
-// asked for ahead.
+// pipeline decides how many requests are outstanding at one peer. Like TCP it starts
+// slowly: each block that arrives allows one more, until the rate no longer grows. Then it
+// follows the rate, so that the requests cover about one second.
 type pipeline struct {
 	depth     int
 	slowStart bool
@@ -35,7 +34,7 @@ type pipeline struct {
 
 func newPipeline() pipeline { return pipeline{depth: startQueue, slowStart: true} }
 
-// block notes that a block came.
+// block records that a block arrived.
 func (p *pipeline) block() {
 	if p.slowStart && p.depth < maxQueue {
 		p.depth++
@@ -54,15 +53,15 @@ func (p *pipeline) adjust(rate float64) {
 			return
 		}
 	}
-	// Never at once to less than half: the rate of one second says little.
+	// At most halve the depth: the rate of one second is not reliable.
 	p.depth = max(minQueue, min(maxQueue, max(ahead+minQueue, p.depth/2)))
 }
 
-// wholePieceRate is the rate in bytes a second from which a peer is given
-// pieces of its own: one that would finish a piece within some ten seconds.
+// wholePieceRate returns the rate in bytes a second from which a peer gets whole pieces of
+// its own: the rate that finishes a piece in ten seconds.
 func (t *Torrent) wholePieceRate() float64 { return float64(t.info.PieceLength) / 10 }
 
-// refillLocked asks the peer for more blocks if it has room for enough of them.
+// refillLocked requests more blocks from the peer if enough requests may be added.
 func (c *conn) refillLocked(now time.Time) {
 	t := c.t
 	if c.peerChoking && len(c.allowed) == 0 || !c.amInterested || c.gone || t.state != StateDownloading {
@@ -73,7 +72,7 @@ func (c *conn) refillLocked(now time.Time) {
 		depth = snubQueue
 	}
 	pending := t.pick.PendingOf(c.id)
-	// A few at a time would be a write for each block that comes.
+	// Requesting fewer at a time would need a write for each block that arrives.
 	if room := depth - pending; room < 1 || pending > 0 && room < min(askTogether, depth/4) {
 		return
 	}
@@ -97,8 +96,8 @@ func (c *conn) refillLocked(now time.Time) {
 		}
 	}
 	if len(t.blocks) == 0 && pending == 0 && !c.peerChoking && !c.snubbed {
-		// Only who has nothing else to do asks for what others were asked for, and
-		// little of it: most of that is on its way already.
+		// Endgame: a peer without other requests gets a few blocks that others were
+		// asked for. Most of those are on their way already.
 		opt.Endgame, opt.Late = true, func(p picker.PeerID) bool { return c.fasterLocked(t.conns[p], now) }
 		t.blocks = t.pick.Pick(t.blocks, c.id, max(1, depth/4), opt)
 	}
@@ -115,8 +114,8 @@ func (c *conn) refillLocked(now time.Time) {
 	}
 }
 
-// meterBusyLocked is called about once a second and keeps the average rate of the
-// time in which something was asked of the peer, of some twenty seconds.
+// meterBusyLocked updates busyRate: the average rate over the last twenty seconds in which
+// requests were outstanding. It is called about once a second.
 func (c *conn) meterBusyLocked() {
 	n := c.received.Load()
 	if c.t.pick.PendingOf(c.id) > 0 {
@@ -126,8 +125,8 @@ func (c *conn) meterBusyLocked() {
 	c.busyBytes = n
 }
 
-// fasterLocked reports whether c would send a block sooner than o, who was asked
-// for it and for others.
+// fasterLocked reports whether c would send a block sooner than o, which was asked for it
+// and other blocks.
 func (c *conn) fasterLocked(o *conn, now time.Time) bool {
 	if o == nil || o.snubbed {
 		return true
@@ -137,14 +136,14 @@ func (c *conn) fasterLocked(o *conn, now time.Time) bool {
 	}
 	mine := c.busyRate
 	if mine == 0 {
-		mine = max(1, c.t.downMeter.rate/float64(c.t.nconns)) // as the others, then
+		mine = max(1, c.t.downMeter.rate/float64(c.t.nconns)) // not known: assume the average of all peers
 	}
 	his := float64(c.t.pick.PendingOf(o.id)*picker.BlockSize) / max(1, o.busyRate)
 	his = max(his, now.Sub(o.lastBlock).Seconds())
 	return his > lateLeast+8*picker.BlockSize/mine
 }
 
-// refillOthersLocked lets every connection ask for what has become free.
+// refillOthersLocked lets every connection request blocks that became free.
 func (t *Torrent) refillOthersLocked() {
 	if t.state != StateDownloading {
 		return
@@ -158,19 +157,19 @@ func (t *Torrent) refillOthersLocked() {
 	}
 }
 
-// cancelLocked takes back a request that another peer has answered.
+// cancelLocked cancels a request that another peer has answered.
 func (c *conn) cancelLocked(b picker.Block) {
 	c.late++
 	c.out = peerwire.AppendBlock(c.out, peerwire.Cancel, uint32(b.Piece), uint32(b.Begin), uint32(b.Length))
 	c.kickLocked()
 }
 
-// checkSnubbedLocked gives the requests of a peer that has fallen silent to
-// others.
+// checkSnubbedLocked gives the requests of a peer to others if it has sent no block for too
+// long.
 func (c *conn) checkSnubbedLocked(now time.Time) {
 	t := c.t
-	if c.held.Load() {
-		c.lastBlock = now // it is we who keep it waiting
+	if c.finishing.Load() || c.sock.WaitingDown() {
+		c.lastBlock = now // this side keeps the peer waiting
 		return
 	}
 	if c.snubbed || t.pick.PendingOf(c.id) == 0 || now.Sub(c.lastBlock) < t.patience {

@@ -85,7 +85,7 @@ func (t *Torrent) saveResume(clean bool) {
 	}
 	complete := t.pick.HaveCount() == t.info.NumPieces()
 	rec := storage.Record{
-		InfoHash: t.hash, Have: t.pick.Bitfield().Clone(), Clean: clean || complete, V1Only: t.halfKnownLocked(), Dir: t.dir, Device: t.files.Device(),
+		InfoHash: t.hash, Have: t.pick.Bitfield().Clone(), Clean: clean || complete, V1Only: t.v2PendingLocked(), Dir: t.dir, Device: t.files.Device(),
 		Uploaded: t.uploaded.Load(), Downloaded: t.downloaded.Load(),
 		Added: t.added, Completed: t.completed,
 	}

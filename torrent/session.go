@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -19,20 +20,21 @@ import (
 	"spate/internal/ratelimit"
 	"spate/metainfo"
 	"spate/storage"
+	"spate/torrent/internal/transport"
 	"spate/torrent/internal/webseed"
 )
 
 // Errors of a session.
 var (
-	// ErrClosed is the error of calls on a session that has ended.
+	// ErrClosed is returned by calls on a session that was closed.
 	ErrClosed = errors.New("torrent: the session is closed")
-	// ErrDuplicate is the error for adding a torrent that is there already.
+	// ErrDuplicate is returned when a torrent is added that the session has already.
 	ErrDuplicate = errors.New("torrent: already added")
-	// ErrUnknown is the error for a torrent that is not in the session.
+	// ErrUnknown is returned for an info-hash that no torrent of the session has.
 	ErrUnknown = errors.New("torrent: no such torrent in the session")
 )
 
-// PortError says that no port for peers could be had.
+// PortError is the error when no port from First to Last could be opened for peers.
 type PortError struct {
 	First, Last uint16
 	Err         error
@@ -47,65 +49,67 @@ func (e *PortError) Error() string {
 
 func (e *PortError) Unwrap() error { return e.Err }
 
-// Session runs any number of torrents over shared ports, limits and files. Its
-// methods are safe for concurrent use.
+// Session runs any number of torrents. They share the peer port, the rate limits and the
+// bound on open files. Its methods are safe for concurrent use.
 type Session struct {
-	opt         Options
-	log         *slog.Logger
-	listeners   []net.Listener
-	port        uint16
-	up, down    *ratelimit.Limiter
-	order       orderly // nil where the network is real
-	pool        *storage.Pool
-	buf         *buffers
-	disk        chan struct{} // a place for each operation on the disk at once
-	helpers     chan struct{} // a place for each helper that finishes pieces; see finish.go
-	pauses      chan struct{} // a place for each reader that may pause; see pause_linux.go
-	leafHashing chan struct{} // a place for each connection that hashes blocks for its peer
-	announcer   *announcer
-	web         *webseed.Client
+	opt          Options
+	log          *slog.Logger
+	listeners    []net.Listener
+	port         uint16        // the port that the session listens on; 0: it does not listen
+	advertised   atomic.Uint32 // the port that peers are told; 0: the same
+	up, down     *ratelimit.Limiter
+	order        orderly // the simulated network; nil for a real one
+	pool         *storage.Pool
+	buf          *transport.Buffers
+	uploads      *transport.FreeList // for the blocks of one write
+	disk         chan struct{}       // a token for each disk operation under way
+	helpers      chan struct{}       // a token for each helper that finishes pieces; see finish.go
+	blockHashing chan struct{}       // a token for each connection that hashes blocks for its peer
+	announcer    *announcer
+	web          *webseed.Client
 
 	ctx    context.Context // ends when the session does
 	cancel context.CancelFunc
-	wg     sync.WaitGroup // every goroutine of the session
+	wg     sync.WaitGroup // counts every goroutine of the session
 
-	mu        sync.Mutex                  // guards what follows
-	torrents  map[spate.InfoHash]*Torrent // a hybrid stands under both its hashes
-	dormant   dormants
-	fetches   map[spate.InfoHash]*metaFetch
-	warm      map[spate.InfoHash]*warmth // connections that wait for the torrent whose metadata they gave
-	conns     int                        // connections and dials under way
-	dials     int                        // dials under way
-	closed    bool
-	shunned   map[netip.Addr]shunned
-	greetings greetings
-	barren    time.Time // when no torrent had a peer that makes room
+	mu           sync.Mutex                  // guards what follows
+	torrents     map[spate.InfoHash]*Torrent // a hybrid has an entry for each of its hashes
+	dormant      dormants
+	fetches      map[spate.InfoHash]*metaFetch
+	kept         map[spate.InfoHash]*keptConns // connections that gave the metadata of a torrent which is not added yet
+	conns        int                           // connections and dials under way
+	dials        int                           // dials under way
+	closed       bool
+	uselessAddrs map[netip.Addr]uselessAddr
+	handshakes   handshakes
+	noneDropped  time.Time // when a search last found no peer that could be dropped for another
 
-	room roomCounts
+	connSlots connSlots
 }
 
-// NewSession opens the listeners and returns a session that Run then works.
+// NewSession opens the listeners. The caller must then call Run.
 func NewSession(opt Options) (*Session, error) {
 	if err := opt.setDefaults(); err != nil {
 		return nil, err
 	}
 	s := &Session{
-		opt:         opt,
-		log:         opt.Log,
-		up:          ratelimit.New(opt.Up),
-		down:        ratelimit.New(opt.Down),
-		pool:        storage.NewPool(opt.OpenFiles),
-		buf:         newBuffers(opt.ReadMemory),
-		disk:        make(chan struct{}, 4*runtime.GOMAXPROCS(0)),
-		helpers:     make(chan struct{}, runtime.GOMAXPROCS(0)-1),
-		pauses:      make(chan struct{}, 2*runtime.GOMAXPROCS(0)),
-		leafHashing: make(chan struct{}, leafBusy),
-		torrents:    map[spate.InfoHash]*Torrent{},
-		dormant:     dormants{by: map[spate.InfoHash]*dormant{}},
-		fetches:     map[spate.InfoHash]*metaFetch{},
-		warm:        map[spate.InfoHash]*warmth{},
-		greetings:   newGreetings(),
+		opt:          opt,
+		log:          opt.Log,
+		up:           ratelimit.New(opt.Up),
+		down:         ratelimit.New(opt.Down),
+		pool:         storage.NewPool(opt.OpenFiles),
+		buf:          transport.NewBuffers(opt.ReadMemory, 2*runtime.GOMAXPROCS(0)),
+		uploads:      transport.NewFreeList(uploadBatch, 16),
+		disk:         make(chan struct{}, 4*runtime.GOMAXPROCS(0)),
+		helpers:      make(chan struct{}, runtime.GOMAXPROCS(0)-1),
+		blockHashing: make(chan struct{}, maxHashing),
+		torrents:     map[spate.InfoHash]*Torrent{},
+		dormant:      dormants{by: map[spate.InfoHash]*dormant{}},
+		fetches:      map[spate.InfoHash]*metaFetch{},
+		kept:         map[spate.InfoHash]*keptConns{},
+		handshakes:   newHandshakes(),
 	}
+	s.advertised.Store(uint32(opt.AdvertisedPort))
 	s.order, _ = opt.Network.(orderly)
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	web := webseed.Options{Bind: opt.Bind, UserAgent: "spate/" + spate.Version}
@@ -122,7 +126,7 @@ func NewSession(opt Options) (*Session, error) {
 	return s, nil
 }
 
-// listen opens the same port on every family, the first of the range that is free.
+// listen opens the first free port of the range.
 func (s *Session) listen() error {
 	var firstErr error
 	for port := int(s.opt.PeerPort); port <= int(s.opt.PeerPortLast); port++ {
@@ -140,6 +144,7 @@ func (s *Session) listen() error {
 	return &PortError{s.opt.PeerPort, s.opt.PeerPortLast, firstErr}
 }
 
+// listenOn opens one port, for IPv4 and IPv6 unless an address is bound.
 func (s *Session) listenOn(port uint16) error {
 	host, networks := "", []string{"tcp"}
 	if s.opt.Bind.IsValid() {
@@ -159,7 +164,8 @@ func (s *Session) listenOn(port uint16) error {
 	return nil
 }
 
-// PeerPort returns the port that peers connect to, 0 without a listener.
+// PeerPort returns the port that the session listens on, or 0 if it does not listen.
+// Peers are told [Session.AdvertisedPort].
 func (s *Session) PeerPort() uint16 { return s.port }
 
 // Addr returns the address that the session listens on for peers.
@@ -171,12 +177,12 @@ func (s *Session) Addr() netip.AddrPort {
 	return ap
 }
 
-// PeerID returns the id by which trackers and peers know the session.
+// PeerID returns the peer id that the session uses with trackers and peers.
 func (s *Session) PeerID() spate.PeerID { return s.opt.PeerID }
 
-// Run works the session until ctx is done, then stops it: nothing new is
-// accepted, resume data is saved and the trackers are told, within a few
-// seconds. It returns nil after a stop, and may be called once.
+// Run runs the session until ctx is done, and then closes it: it accepts no more
+// connections, saves resume data and announces "stopped" to the trackers, within a few
+// seconds. It returns nil after that. It may be called once.
 func (s *Session) Run(ctx context.Context) error {
 	for _, l := range s.listeners {
 		s.spawn(func() { s.accept(l) })
@@ -202,11 +208,11 @@ func (s *Session) Run(ctx context.Context) error {
 	}
 }
 
-// orderly is a simulated network in which nothing is left to chance, the order of
-// goroutines included: see simnet.Host.Turn.
+// orderly is a simulated network that is deterministic, including the order in which
+// goroutines run: see simnet.Host.Turn.
 type orderly interface{ Turn() (wait func()) }
 
-// inTurn returns f as it is to be run in a goroutine of its own.
+// inTurn wraps f, which will run in its own goroutine, so that a simulation decides when.
 func (s *Session) inTurn(f func()) func() {
 	if s.order == nil {
 		return f
@@ -218,8 +224,8 @@ func (s *Session) inTurn(f func()) func() {
 	}
 }
 
-// spawn runs f as a goroutine that Close waits for. It does nothing, and says
-// so, once the session is closed.
+// spawn runs f in a goroutine that Close waits for. After Close it returns false and does
+// not run f.
 func (s *Session) spawn(f func()) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -230,8 +236,7 @@ func (s *Session) spawn(f func()) bool {
 	return true
 }
 
-// Close stops the session as the end of Run does. A second call waits for the
-// first and does nothing.
+// Close closes the session, as Run does at its end. A second call waits for the first.
 func (s *Session) Close() error {
 	s.mu.Lock()
 	if s.closed {
@@ -241,29 +246,17 @@ func (s *Session) Close() error {
 		return nil
 	}
 	s.closed = true
-	all := make([]*Torrent, 0, len(s.torrents))
-	var swarms []*announceState
-	warm := slices.Collect(maps.Keys(s.warm))
-	for ih, t := range s.torrents {
-		if ih == t.hash {
-			all = append(all, t)
-			swarms = append(swarms, t.anns...)
-		}
-	}
-	for ih, d := range s.dormant.by {
-		if ih == d.hash && s.torrents[ih] == nil {
-			swarms = append(swarms, d.anns...)
-		}
-	}
+	all, swarms := s.allLocked()
+	kept := slices.Collect(maps.Keys(s.kept))
 	s.mu.Unlock()
 
 	for _, l := range s.listeners {
 		l.Close()
 	}
-	for _, ih := range warm {
-		s.coolDown(ih)
+	for _, ih := range kept {
+		s.closeKeptFor(ih)
 	}
-	// The announces of the end and the writing of resume data overlap.
+	// Announce "stopped" and write resume data at the same time.
 	var ending sync.WaitGroup
 	ending.Go(func() { s.announcer.stopAll(swarms) })
 	for _, t := range all {
@@ -281,8 +274,9 @@ func (s *Session) Close() error {
 	return nil
 }
 
-// Add takes a torrent into the session and starts it, unless opt says otherwise.
-// The check of what is on disk goes on after Add has returned.
+// Add adds a torrent and starts it, unless opt.Stopped is set. Data on the disk is checked
+// after Add has returned. Add returns ErrDuplicate if the session has a torrent with the
+// same info-hash, and ErrClosed after Close.
 func (s *Session) Add(mi *metainfo.MetaInfo, opt AddOptions) (*Torrent, error) {
 	t, err := newTorrent(s, mi, opt)
 	if err != nil {
@@ -305,7 +299,7 @@ func (s *Session) Add(mi *metainfo.MetaInfo, opt AddOptions) (*Torrent, error) {
 	return t, nil
 }
 
-// takenLocked reports why no torrent with these hashes can come into the session.
+// takenLocked returns an error if no torrent with these info-hashes can be added.
 func (s *Session) takenLocked(hash, hash2 spate.InfoHash) error {
 	if s.closed {
 		return ErrClosed
@@ -318,6 +312,7 @@ func (s *Session) takenLocked(hash, hash2 spate.InfoHash) error {
 	return nil
 }
 
+// enterLocked adds t to the torrents of the session.
 func (s *Session) enterLocked(t *Torrent) {
 	s.torrents[t.hash] = t
 	if !t.hash2.IsZero() {
@@ -325,7 +320,7 @@ func (s *Session) enterLocked(t *Torrent) {
 	}
 }
 
-// Remove stops a torrent and forgets it. Its data stays.
+// Remove stops a torrent and removes it from the session. It keeps the data.
 func (s *Session) Remove(ih spate.InfoHash) error {
 	t, err := s.detach(ih)
 	if t != nil {
@@ -334,8 +329,8 @@ func (s *Session) Remove(ih spate.InfoHash) error {
 	return err
 }
 
-// detach stops a torrent and takes it out of the session. The caller finishes it;
-// of a dormant one there is nothing to finish, and detach returns nil.
+// detach stops a torrent and removes it from the session. The caller must call finish on
+// it. For a dormant torrent, which needs no finish, it returns nil.
 func (s *Session) detach(ih spate.InfoHash) (*Torrent, error) {
 	s.mu.Lock()
 	t, d := s.torrents[ih], s.dormant.by[ih]
@@ -359,15 +354,14 @@ func (s *Session) detach(ih spate.InfoHash) (*Torrent, error) {
 	return t, nil
 }
 
-// Torrent returns the torrent of that info-hash, or nil. Of one that is dormant
-// there is no Torrent.
+// Torrent returns the torrent with an info-hash, or nil if there is none or it is dormant.
 func (s *Session) Torrent(ih spate.InfoHash) *Torrent {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.torrents[ih]
 }
 
-// Torrents returns every torrent of the session that is not dormant, in no order.
+// Torrents returns all torrents of the session except dormant ones, in no order.
 func (s *Session) Torrents() []*Torrent {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -380,13 +374,31 @@ func (s *Session) Torrents() []*Torrent {
 	return all
 }
 
-// SetRates changes the limits of the session, in bytes a second; 0 lifts one.
+// allLocked returns every torrent that is not dormant, and the announced swarms of all
+// torrents.
+func (s *Session) allLocked() (torrents []*Torrent, swarms []*announceState) {
+	for ih, t := range s.torrents {
+		if ih == t.hash {
+			torrents = append(torrents, t)
+			swarms = append(swarms, t.anns...)
+		}
+	}
+	for ih, d := range s.dormant.by {
+		if ih == d.hash && s.torrents[ih] == nil {
+			swarms = append(swarms, d.anns...)
+		}
+	}
+	return torrents, swarms
+}
+
+// SetRates sets the rate limits of the session in bytes a second; 0 means no limit.
 func (s *Session) SetRates(up, down int64) {
 	s.up.SetRate(up)
 	s.down.SetRate(down)
 }
 
-// reserve takes a place for one more connection; a dial also takes one of those.
+// reserve counts one more connection, or one more dial too. It returns false if a limit is
+// reached.
 func (s *Session) reserve(dial bool) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -400,8 +412,8 @@ func (s *Session) reserve(dial bool) bool {
 	return true
 }
 
-// dialed gives the place of a dial back, and that of the connection too unless
-// the dial led to one.
+// dialed ends the reservation of a dial. If the dial failed it also ends that of the
+// connection.
 func (s *Session) dialed(connected bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -411,15 +423,15 @@ func (s *Session) dialed(connected bool) {
 	}
 }
 
-// hungUp gives the place of a connection back.
+// hungUp ends the reservation of a connection.
 func (s *Session) hungUp() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.conns--
 }
 
-// onDisk runs f while holding one of the places for operations on the disk, so
-// that a slow disk does not tie up a thread for every connection.
+// onDisk runs f, which uses the disk, when fewer than the allowed number of disk operations
+// are under way. So a slow disk does not block a thread for every connection.
 func (s *Session) onDisk(f func() error) error {
 	s.disk <- struct{}{}
 	defer func() { <-s.disk }()

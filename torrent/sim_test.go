@@ -21,7 +21,7 @@ import (
 	"spate/tracker"
 )
 
-// makeTorrent returns n bytes of noise and a v1 torrent of them.
+// makeTorrent returns n random bytes and a v1 torrent of them.
 func makeTorrent(t testing.TB, n, pieceLength int) ([]byte, *metainfo.MetaInfo) {
 	t.Helper()
 	data := make([]byte, n)
@@ -53,29 +53,28 @@ func makeTorrent(t testing.TB, n, pieceLength int) ([]byte, *metainfo.MetaInfo) 
 	return data, mi
 }
 
-// room is a tracker without a wire: everybody who announces is told of everybody
-// else.
-type room struct {
+// memTracker is a tracker in memory that returns all other peers to each announce.
+type memTracker struct {
 	mu    sync.Mutex
 	peers map[spate.PeerID]netip.AddrPort
 	seeds map[spate.PeerID]bool
 	told  []tracker.Event
 }
 
-func newRoom() *room {
-	return &room{peers: map[spate.PeerID]netip.AddrPort{}, seeds: map[spate.PeerID]bool{}}
+func newMemTracker() *memTracker {
+	return &memTracker{peers: map[spate.PeerID]netip.AddrPort{}, seeds: map[spate.PeerID]bool{}}
 }
 
-// at is the room as a session at that address sees it.
-func (r *room) at(addr netip.Addr) torrent.Announcer { return &door{r, addr} }
+// at returns an announcer for a session at that address.
+func (r *memTracker) at(addr netip.Addr) torrent.Announcer { return &memAnnouncer{r, addr} }
 
-type door struct {
-	room *room
-	addr netip.Addr
+type memAnnouncer struct {
+	tracker *memTracker
+	addr    netip.Addr
 }
 
-func (d *door) Announce(_ context.Context, _ string, req *tracker.AnnounceRequest) (*tracker.AnnounceResponse, error) {
-	r := d.room
+func (d *memAnnouncer) Announce(_ context.Context, _ string, req *tracker.AnnounceRequest) (*tracker.AnnounceResponse, error) {
+	r := d.tracker
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.told = append(r.told, req.Event)
@@ -99,7 +98,7 @@ func (d *door) Announce(_ context.Context, _ string, req *tracker.AnnounceReques
 			resp.Incomplete++
 		}
 	}
-	slices.SortFunc(resp.Peers, netip.AddrPort.Compare) // the same in every run
+	slices.SortFunc(resp.Peers, netip.AddrPort.Compare) // so that every run is the same
 	return resp, nil
 }
 
@@ -111,8 +110,8 @@ type simPeer struct {
 	done    time.Duration
 }
 
-// simulate runs one origin and the getters until all have the data, and returns
-// how long each took. It must run in a synctest bubble.
+// simulate runs one origin and the getters until all getters are complete, and returns the
+// origin and the getters. It must run in a synctest bubble.
 func simulate(t *testing.T, data []byte, mi *metainfo.MetaInfo, origin simnet.Link, getters []simnet.Link) []*simPeer {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -120,7 +119,7 @@ func simulate(t *testing.T, data []byte, mi *metainfo.MetaInfo, origin simnet.Li
 	defer wg.Wait()
 	defer cancel()
 	world := simnet.New(simnet.Options{Seed: 1})
-	r := newRoom()
+	r := newMemTracker()
 	var all []*simPeer
 	join := func(i int, link simnet.Link, seed bool) *simPeer {
 		addr := netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i + 1)})
@@ -160,7 +159,7 @@ func simulate(t *testing.T, data []byte, mi *metainfo.MetaInfo, origin simnet.Li
 	for i, p := range all[1:] {
 		got := make([]byte, len(data))
 		if _, err := p.store.ReadAt(got, 0); err != nil || string(got) != string(data) {
-			t.Errorf("getter %d has other data (%v)", i, err)
+			t.Errorf("getter %d has wrong data (%v)", i, err)
 		}
 	}
 	return all
@@ -168,9 +167,9 @@ func simulate(t *testing.T, data []byte, mi *metainfo.MetaInfo, origin simnet.Li
 
 const mbit = 1e6 / 8
 
-// TestSwarmOfFive is the promise of the program: four getters with 40 Mbit/s up
-// have a file from an origin with 20 Mbit/s in under twice the time that sending
-// it once takes, and the origin sends it less than twice.
+// TestSwarmOfFive has four getters with 40 Mbit/s download a file from an origin with 20
+// Mbit/s: they complete within twice the time in which the origin could send the file
+// once, and the origin sends less than two copies.
 func TestSwarmOfFive(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const size = 32 << 20

@@ -1,14 +1,15 @@
 package torrent
 
-// Buffers of pieces are cut from slabs that lie on huge pages where the system has
-// them: hashing walks through sixteen pieces at once, each on pages of its own.
+// Buffers of pieces are parts of slabs, which lie on huge pages if the system has them:
+// hashing reads sixteen pieces at once, and with small pages each read would need an entry
+// of its own in the processor's page cache.
 const (
 	slabSize  = 8 << 20
-	slabLeast = 512 << 10 // the least piece: a slow download of smaller ones needs less than a huge page
-	slabFrom  = 32 << 20  // the least torrent for which slabs are worth their size
+	slabLeast = 512 << 10 // pieces shorter than this get buffers of their own: slow downloads need less than a huge page
+	slabFrom  = 32 << 20  // torrents shorter than this do without slabs
 )
 
-// pieceBufLocked returns the buffer of the piece that is put together in a slot.
+// pieceBufLocked returns the buffer for the piece in a slot of the picker.
 func (t *Torrent) pieceBufLocked(slot int) []byte {
 	if t.bufs[slot] == nil {
 		t.bufs[slot] = t.newBufLocked(t.info.PieceLength)
@@ -16,6 +17,7 @@ func (t *Torrent) pieceBufLocked(slot int) []byte {
 	return t.bufs[slot]
 }
 
+// newBufLocked returns a buffer of n bytes for a piece.
 func (t *Torrent) newBufLocked(n int64) []byte {
 	if n < slabLeast || n > slabSize/4 || t.info.TotalLength() < slabFrom {
 		return make([]byte, n)

@@ -9,12 +9,12 @@ import (
 // hugePage is the size of a huge page on amd64 and arm64, for pages of 4 KiB.
 const hugePage = 2 << 20
 
-// newSlab returns n zero bytes, a multiple of a huge page, that begin on one. What
-// lies before and behind them is never touched, and so takes no memory.
+// newSlab returns n zero bytes that begin at a huge page; n must be a multiple of
+// hugePage. The bytes before and after them are never touched and so need no memory.
 func newSlab(n int) []byte {
 	b := make([]byte, n+hugePage)
 	skip := -uintptr(unsafe.Pointer(unsafe.SliceData(b))) % hugePage
 	b = b[skip:][:n:n]
-	unix.Madvise(b, unix.MADV_HUGEPAGE) // else they are small pages
+	unix.Madvise(b, unix.MADV_HUGEPAGE) // without it the kernel uses small pages
 	return b
 }

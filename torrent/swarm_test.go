@@ -23,75 +23,75 @@ import (
 type member struct {
 	link     simnet.Link
 	join     time.Duration // after the origin
-	leave    time.Duration // after the start, whether it is done or not; 0: stays
-	quits    bool          // leaves as soon as it has everything
-	freeRide bool          // unchokes nobody
+	leave    time.Duration // after the start, complete or not; 0: stays
+	quits    bool          // leaves as soon as it is complete
+	freeRide bool          // unchokes no peer
 
-	// What became of it.
-	began, done, left time.Duration // after the start; done 0: never
+	// Results.
+	began, done, left time.Duration // after the start; done is 0 if it did not complete
 	stats             torrent.Stats
 }
 
-// swarm is a scenario and what came of it.
+// swarm is a scenario and its results.
 type swarm struct {
 	size, piece int
 	origin      simnet.Link
 	members     []*member
 	seed        uint64
 
-	// What came of it.
+	// Results.
 	originStats torrent.Stats
-	firstCopy   int64         // bytes that the origin had sent when the others together had everything
-	firstAt     time.Duration // and when that was
-	end         time.Duration // when the last one was done
+	firstCopy   int64         // bytes that the origin had sent when every piece had reached a member
+	firstAt     time.Duration // when every piece had reached a member
+	end         time.Duration // when the last member completed
 
 	t       *testing.T
 	mi      *metainfo.MetaInfo
 	data    []byte
 	world   *simnet.Network
-	room    *room
-	book    *ledger
+	tracker *memTracker
+	reached *reachedPieces
 	start   time.Time
-	waiting sync.WaitGroup // those who are neither done nor gone
-	over    chan struct{}  // closed when nobody is waiting
+	waiting sync.WaitGroup // members that have neither completed nor left
+	over    chan struct{}  // closed when no member is waiting
 }
 
-// ledger notes which pieces anybody but the origin has.
-type ledger struct {
-	mu    sync.Mutex
-	piece int64
-	have  map[int64]bool
-	total int
-	full  func()
+// reachedPieces records which pieces have reached a member.
+type reachedPieces struct {
+	mu     sync.Mutex
+	length int64 // of a piece, in bytes
+	have   map[int64]bool
+	total  int
+	all    func() // called when the last piece has reached a member
 }
 
-func (l *ledger) wrote(off int64) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if i := off / l.piece; !l.have[i] {
-		l.have[i] = true
-		if len(l.have) == l.total {
-			l.full()
+func (r *reachedPieces) wrote(off int64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if i := off / r.length; !r.have[i] {
+		r.have[i] = true
+		if len(r.have) == r.total {
+			r.all()
 		}
 	}
 }
 
-// noted is a storage whose writes are in the ledger: the engine writes verified
-// pieces only.
-type noted struct {
+// recordingStorage records each write as a piece that has reached a member, because the
+// engine writes verified pieces only.
+type recordingStorage struct {
 	storage.Storage
-	ledger *ledger
+	reached *reachedPieces
 }
 
-func (n noted) WriteAt(p []byte, off int64) (int, error) {
-	n.ledger.wrote(off)
-	return n.Storage.WriteAt(p, off)
+func (s recordingStorage) WriteAt(p []byte, off int64) (int, error) {
+	s.reached.wrote(off)
+	return s.Storage.WriteAt(p, off)
 }
 
-// rider is the network of a peer that unchokes nobody.
-type rider struct{ *simnet.Host }
+// freeRider is the network of a peer that unchokes no other peer.
+type freeRider struct{ *simnet.Host }
 
-func (r rider) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+func (r freeRider) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
 	c, err := r.Host.DialContext(ctx, network, address)
 	if err != nil {
 		return nil, err
@@ -99,14 +99,14 @@ func (r rider) DialContext(ctx context.Context, network, address string) (net.Co
 	return &chokingConn{Conn: c}, nil
 }
 
-func (r rider) Listen(ctx context.Context, network, address string) (net.Listener, error) {
+func (r freeRider) Listen(ctx context.Context, network, address string) (net.Listener, error) {
 	l, err := r.Host.Listen(ctx, network, address)
-	return riderListener{l}, err
+	return freeRiderListener{l}, err
 }
 
-type riderListener struct{ net.Listener }
+type freeRiderListener struct{ net.Listener }
 
-func (l riderListener) Accept() (net.Conn, error) {
+func (l freeRiderListener) Accept() (net.Conn, error) {
 	c, err := l.Listener.Accept()
 	if err != nil {
 		return nil, err
@@ -114,16 +114,16 @@ func (l riderListener) Accept() (net.Conn, error) {
 	return &chokingConn{Conn: c}, nil
 }
 
-// chokingConn leaves the unchokes out of what is written to it, which is whole
-// messages.
+// chokingConn drops the unchoke messages that are written to it. Each write is a handshake
+// or whole messages.
 type chokingConn struct {
 	net.Conn
-	shaken bool
+	handshake bool // the handshake was written
 }
 
 func (c *chokingConn) Write(p []byte) (int, error) {
-	if !c.shaken {
-		c.shaken = true
+	if !c.handshake {
+		c.handshake = true
 		return c.Conn.Write(p)
 	}
 	var out []byte
@@ -131,7 +131,7 @@ func (c *chokingConn) Write(p []byte) (int, error) {
 		var m peerwire.Message
 		n, _, err := peerwire.Parse(rest, &m)
 		if err != nil || n == 0 {
-			return 0, fmt.Errorf("no whole message: %v", err)
+			return 0, fmt.Errorf("a write does not end with a message: %v", err)
 		}
 		if m.ID != peerwire.Unchoke {
 			out = append(out, rest[:n]...)
@@ -146,7 +146,7 @@ func (c *chokingConn) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// run plays the scenario in a bubble of its own.
+// run plays the scenario in simulated time.
 func (sw *swarm) run(t *testing.T) {
 	t.Helper()
 	sw.data, sw.mi = makeTorrent(t, sw.size, sw.piece)
@@ -161,7 +161,7 @@ func (sw *swarm) play(t *testing.T) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	defer cancel()
-	sw.t, sw.room, sw.over = t, newRoom(), make(chan struct{})
+	sw.t, sw.tracker, sw.over = t, newMemTracker(), make(chan struct{})
 	sw.world = simnet.New(simnet.Options{Seed: sw.seed, Lockstep: true, Window: 64 << 10})
 	origin := sw.session(0, sw.origin, false)
 	wg.Go(func() { origin.Run(ctx) })
@@ -171,7 +171,7 @@ func (sw *swarm) play(t *testing.T) {
 	}
 	time.Sleep(time.Second) // the origin has announced
 	sw.start = time.Now()
-	sw.book = &ledger{piece: int64(sw.piece), have: map[int64]bool{}, total: sw.mi.Info.NumPieces(), full: func() {
+	sw.reached = &reachedPieces{length: int64(sw.piece), have: map[int64]bool{}, total: sw.mi.Info.NumPieces(), all: func() {
 		sw.firstCopy = from.Stats().Uploaded
 		sw.firstAt = time.Since(sw.start)
 	}}
@@ -194,10 +194,10 @@ func (sw *swarm) session(i int, link simnet.Link, freeRide bool) *torrent.Sessio
 	host := sw.world.Host(addr, link)
 	var network torrent.Network = host
 	if freeRide {
-		network = rider{host}
+		network = freeRider{host}
 	}
 	s, err := torrent.NewSession(torrent.Options{
-		Network: network, Announcer: sw.room.at(addr), Bind: addr, PeerPort: 6881,
+		Network: network, Announcer: sw.tracker.at(addr), Bind: addr, PeerPort: 6881,
 		PeerID: spate.PeerID([]byte(fmt.Sprintf("-Sp0100-%012d", i))), Seed: sw.seed*1000 + uint64(i+1),
 	})
 	if err != nil {
@@ -206,16 +206,16 @@ func (sw *swarm) session(i int, link simnet.Link, freeRide bool) *torrent.Sessio
 	return s
 }
 
-// live is the life of one member.
+// live runs one member until it leaves or all are done.
 func (sw *swarm) live(ctx context.Context, i int, m *member) {
-	time.Sleep(m.join + time.Duration(i)*time.Microsecond) // never two at one moment
+	time.Sleep(m.join + time.Duration(i)*time.Microsecond) // no two members join at the same moment
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	s := sw.session(i, m.link, m.freeRide)
 	var run sync.WaitGroup
 	run.Go(func() { s.Run(ctx) })
 	store := storage.NewMemoryLike(sw.data)
-	tor, err := s.Add(sw.mi, torrent.AddOptions{Storage: noted{store, sw.book}})
+	tor, err := s.Add(sw.mi, torrent.AddOptions{Storage: recordingStorage{store, sw.reached}})
 	if err != nil {
 		sw.t.Error(err)
 		return
@@ -229,7 +229,7 @@ func (sw *swarm) live(ctx context.Context, i int, m *member) {
 		m.done = time.Since(sw.start)
 		got := make([]byte, len(sw.data))
 		if _, err := store.ReadAt(got, 0); err != nil || string(got) != string(sw.data) {
-			sw.t.Errorf("member %d has other data (%v)", i, err)
+			sw.t.Errorf("member %d has wrong data (%v)", i, err)
 		}
 	case ctx.Err() == nil:
 		sw.t.Errorf("member %d: %v", i, err)
@@ -247,9 +247,9 @@ func (sw *swarm) live(ctx context.Context, i int, m *member) {
 	m.left = time.Since(sw.start)
 }
 
-// bound is the least time in which a fluid could have filled the swarm: the
-// origin must send everything once, everybody must receive it, and the links of
-// all who were there must carry what all received.
+// bound returns the least time in which the links could have carried the data: the origin
+// sends every piece once, every member receives every piece, and the upload links of all
+// peers that are present carry the bytes that all members receive.
 func (sw *swarm) bound() time.Duration {
 	f := float64(sw.size)
 	worst := f / float64(sw.origin.Up)
@@ -273,8 +273,8 @@ func (sw *swarm) bound() time.Duration {
 	return time.Duration(max(worst, at) * float64(time.Second))
 }
 
-// report logs what came of it and returns the end in times of the bound, and how
-// many copies the origin sent.
+// report logs the results. It returns the time that the swarm took as a multiple of the
+// bound, and the number of copies that the origin sent.
 func (sw *swarm) report(t *testing.T) (times, copies float64) {
 	t.Helper()
 	var all []float64

@@ -22,6 +22,7 @@ import (
 	"spate/torrent/internal/choker"
 	"spate/torrent/internal/peerlist"
 	"spate/torrent/internal/picker"
+	"spate/torrent/internal/superseed"
 )
 
 // Torrent is one torrent of a session. Its methods are safe for concurrent use.
@@ -37,7 +38,7 @@ type Torrent struct {
 	dir   string // opt.Dir, absolute
 	log   *slog.Logger
 	store storage.Storage
-	files *storage.Dir // store, when it is files; else nil
+	files *storage.Dir // store if the torrent opened it, else nil; for resume data and dormancy
 
 	up, down *ratelimit.Limiter // of this torrent
 
@@ -51,10 +52,10 @@ type Torrent struct {
 
 	anns []*announceState // one for each swarm; guarded by the announcer's lock
 
-	local  atomic.Bool // the local network may be told of it
-	asleep *dormant    // what is left of the torrent while it is dormant; nil: it never is
-	users  int         // goroutines that hold on to a torrent that may fall asleep; guarded by Session.mu
-	busy   time.Time   // when it last had something to do; owned by the session's ticker
+	running atomic.Bool // the torrent downloads or seeds
+	asleep  *dormant    // what is left of the torrent while it is dormant; nil: it never is
+	users   int         // goroutines that hold on to a torrent that may fall asleep; guarded by Session.mu
+	busy    time.Time   // when it last had something to do; owned by the session's ticker
 
 	zeros   *[sha1.Size]byte // hash of a piece of zerosOf zeros; owned by the check under way
 	zerosOf int64
@@ -98,7 +99,7 @@ type Torrent struct {
 	partLayers            map[[32]byte][]byte  // piece layers that are partly here
 	suspects              map[int]*trial       // failed pieces, until they are whole
 	parked                map[int]*parkedPiece // failed pieces that wait for the hashes of their blocks
-	proved                bitfield.Bitfield    // of a hybrid that is half known: pieces that both halves approve; else empty
+	bothVerified          bitfield.Bitfield    // of a hybrid that is half known: pieces that both halves approve; else empty
 	haves                 []uint32             // verified and not yet told to everybody
 	haveTimer             *time.Timer          // tells them
 	blocks                []picker.Block       // scratch of refill
@@ -111,10 +112,7 @@ type Torrent struct {
 	found                 bool                 // what is on the disk was found out
 	distrust              bool                 // a sync failed: pieces that are not in synced are not believed
 	failedAt              time.Time
-	spare                 int           // peers that may be unchoked beyond the slots
-	spared                bool          // spare has grown since the last decision
-	gave                  int64         // uploaded, when it changed last
-	gaveAt                time.Time     // when a peer last kept taking data
+	slots                 uploadSlots
 	choked                time.Time     // when it was decided last who is served
 	candidates            []choker.Peer // scratch of that
 	added                 time.Time
@@ -123,10 +121,10 @@ type Torrent struct {
 	upMeter               meter
 	downMeter             meter
 	rng                   *rand.Rand
-	super                 superSeed
+	super                 *superseed.Seed
 }
 
-// retiredPeer is a handle of a peer that left, with the address that it had.
+// retiredPeer is the handle of a peer that left, with its address.
 type retiredPeer struct {
 	id   picker.PeerID
 	addr netip.AddrPort
@@ -146,7 +144,7 @@ func newTorrent(s *Session, mi *metainfo.MetaInfo, opt AddOptions) (*Torrent, er
 	return t, nil
 }
 
-// identify returns a torrent that knows its data and can check it, no more.
+// identify returns a torrent that can check its data, but is not ready for peers.
 func identify(s *Session, mi *metainfo.MetaInfo, opt AddOptions) (*Torrent, error) {
 	info := &mi.Info
 	if info.NumPieces() == 0 && info.TotalLength() > 0 {
@@ -159,8 +157,9 @@ func identify(s *Session, mi *metainfo.MetaInfo, opt AddOptions) (*Torrent, erro
 		suspects: map[int]*trial{},
 		state:    StateStopped,
 		added:    time.Now(),
+		super:    superseed.New(superseed.Pieces{Num: info.NumPieces(), Length: info.PieceLength, Size: info.PieceSize}),
 	}
-	t.fin.room.L = &t.fin.mu
+	t.fin.changed.L = &t.fin.mu
 	t.full.Store(mi)
 	if v2, ok := mi.HashV2(); ok && info.HasV1() {
 		t.hash2 = v2.Truncate()
@@ -179,7 +178,7 @@ func identify(s *Session, mi *metainfo.MetaInfo, opt AddOptions) (*Torrent, erro
 	return t, nil
 }
 
-// equip gives the torrent what it takes to deal with peers.
+// equip prepares a torrent for peers: it creates the picker, the choker and the peer list.
 func (t *Torrent) equip() error {
 	seed := t.s.opt.Seed
 	if seed == 0 {
@@ -196,6 +195,7 @@ func (t *Torrent) equip() error {
 	return nil
 }
 
+// openStorage opens the storage of the options, or the folder.
 func (t *Torrent) openStorage() error {
 	if t.opt.Storage != nil {
 		t.store = t.opt.Storage
@@ -213,6 +213,7 @@ func (t *Torrent) openStorage() error {
 	return nil
 }
 
+// openDir opens the folder of the data with the options of the torrent.
 func (t *Torrent) openDir() (*storage.Dir, error) {
 	opts := storage.DirOptions{ReadOnly: t.readOnly(), Within: t.opt.Within, Name: t.opt.Name, Force: t.opt.Force, Skip: t.skipped()}
 	if opts.ReadOnly {
@@ -221,7 +222,7 @@ func (t *Torrent) openDir() (*storage.Dir, error) {
 	return storage.OpenDir(t.dir, t.info, t.s.pool, opts)
 }
 
-// skipped tells for each file whether it is not wanted; nil when all are.
+// skipped says for each file whether it is not wanted. It returns nil if all are wanted.
 func (t *Torrent) skipped() []bool {
 	if t.priorities == nil {
 		return nil
@@ -233,8 +234,7 @@ func (t *Torrent) skipped() []bool {
 	return skip
 }
 
-// newPicker makes the picker, with the pieces that are only in files that were
-// not selected marked as not wanted.
+// newPicker creates the picker. Pieces that are only in unselected files are not wanted.
 func (t *Torrent) newPicker(seed uint64) error {
 	if t.info.NumPieces() == 0 {
 		return nil
@@ -250,24 +250,25 @@ func (t *Torrent) newPicker(seed uint64) error {
 		return fmt.Errorf("torrent: %s: %w", t.name, err)
 	}
 	t.pick = k
+	t.super.SetSwarm(k)
 	t.bufs = make([][]byte, open)
 	t.conns, t.free, t.retired = nil, nil, nil
 	t.hashWants, t.partLayers = t.missingHashes(), map[[32]byte][]byte{}
 	t.parked = map[int]*parkedPiece{}
-	if t.proved = (bitfield.Bitfield{}); len(t.hashWants) > 0 && t.info.HasV1() {
-		t.proved = bitfield.New(t.info.NumPieces())
+	if t.bothVerified = (bitfield.Bitfield{}); len(t.hashWants) > 0 && t.info.HasV1() {
+		t.bothVerified = bitfield.New(t.info.NumPieces())
 	}
 	t.chooseLocked()
 	return nil
 }
 
-// openPieces is how many pieces may be put together at once.
+// openPieces returns how many pieces may be incomplete at the same time.
 func (t *Torrent) openPieces() int {
 	return max(4, int(min(4096, t.s.opt.PieceMemory/t.info.PieceLength)))
 }
 
-// chooseLocked tells the picker which pieces are wanted: those of files that are,
-// and none while their hashes are not known.
+// chooseLocked tells the picker which pieces are wanted: the pieces of wanted files, and
+// none while the hashes of the pieces are not known.
 func (t *Torrent) chooseLocked() {
 	if t.blindLocked() {
 		t.pick.SetPriority(0, t.info.NumPieces(), 0)
@@ -277,39 +278,40 @@ func (t *Torrent) chooseLocked() {
 	t.updateUrgentLocked()
 }
 
-// isV2Hash reports whether ih is the v2 hash of a hybrid: a peer may answer by it
-// when it was dialled by the other (BEP 52).
+// isV2Hash reports whether ih is the v2 info-hash of a hybrid. A peer may answer with it to
+// a handshake with the v1 info-hash (BEP 52).
 func (t *Torrent) isV2Hash(ih spate.InfoHash) bool { return !t.hash2.IsZero() && ih == t.hash2 }
 
-// InfoHash returns the hash by which the swarm is known.
+// InfoHash returns the info-hash of the swarm; for a hybrid that of the v1 swarm.
 func (t *Torrent) InfoHash() spate.InfoHash { return t.hash }
 
-// Name returns the name in the metainfo, made safe.
+// Name returns the name in the metainfo, made safe to show and to use as a file name.
 func (t *Torrent) Name() string { return t.name }
 
-// MetaInfo returns what the torrent was added with, and the piece layers that
-// peers gave since. It must not be changed.
+// MetaInfo returns the metainfo that the torrent was added with, including piece layers
+// that peers have sent since. The caller must not change it.
 func (t *Torrent) MetaInfo() *metainfo.MetaInfo { return t.full.Load() }
 
-// Path returns where the data lies: the file, or the top of the tree. It is
-// empty for a storage that is not files.
+// Path returns the path of the data: the file, or the folder with the files. It is empty
+// if the storage is not a folder.
 func (t *Torrent) Path() string {
-	if t.files == nil {
-		return ""
+	if p, ok := storage.As[storage.FileSystemPath](t.store); ok {
+		return p.Path()
 	}
-	return t.files.Path()
+	return ""
 }
 
-// Done returns a channel that is closed once every wanted piece is verified and
-// written. When more is wanted afterwards, the next call returns another channel.
+// Done returns a channel that is closed when every wanted piece is verified and written. If
+// more pieces are wanted later, the next call returns a new channel.
 func (t *Torrent) Done() <-chan struct{} {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.done
 }
 
-// Wait returns nil once the torrent is complete, the reason when it is halted by
-// an error such as a full disk, or the error of ctx.
+// Wait waits until every wanted piece is verified and written, and returns nil then. It
+// returns an error if the torrent halts, for example because the disk is full, or if ctx
+// ends.
 func (t *Torrent) Wait(ctx context.Context) error {
 	t.mu.Lock()
 	done, failed, err := t.done, t.failed, t.err
@@ -331,22 +333,18 @@ func (t *Torrent) Wait(ctx context.Context) error {
 	}
 }
 
-// newPeerList makes the list of candidates and the choker.
+// newPeerList creates the peer list and the choker.
 func (t *Torrent) newPeerList() {
-	t.peers = peerlist.New(peerlist.Options{
-		AllowLocal: t.s.opt.Bind.IsLoopback(),
-		Self:       netip.AddrPortFrom(t.s.opt.Bind, t.s.port),
-		Seed:       t.s.opt.Seed,
-	})
+	t.peers = peerlist.New(t.s.peerListOptions(t.info.Private))
 	t.choke = choker.New(choker.Config{
 		Slots: t.s.opt.UploadSlots, RateBased: true, Total: t.info.DataLength(),
 		Seed: map[SeedMode]choker.SeedMode{SeedRoundRobin: choker.RoundRobin, SeedAntiLeech: choker.AntiLeech}[t.s.opt.SeedMode],
 	})
 }
 
-// AddPeers adds addresses that the caller found in some way of its own. The metadata
-// services of clouds are left out: only AddOptions.Peers, for what the user typed, may
-// name them.
+// AddPeers adds addresses that the caller knows from a source of its own. It ignores the
+// addresses of cloud metadata services: only AddOptions.Peers, which is for what the user
+// typed, may contain them.
 func (t *Torrent) AddPeers(addrs []netip.AddrPort) {
 	t.mu.Lock()
 	t.peers.Add(addrs, peerlist.SourceCaller)
@@ -354,8 +352,8 @@ func (t *Torrent) AddPeers(addrs []netip.AddrPort) {
 	t.dialMore(time.Now())
 }
 
-// Banned returns the peers that were banned for bad data, the latest last; at
-// most the last 100.
+// Banned returns the peers that were banned for bad data: at most the last 100, with the
+// latest at the end.
 func (t *Torrent) Banned() []netip.AddrPort {
 	t.mu.Lock()
 	defer t.mu.Unlock()

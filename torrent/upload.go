@@ -7,24 +7,24 @@ import (
 	"spate/peerwire"
 )
 
-// upload is a block that a peer asked for.
+// upload is a block that a peer requested.
 type upload struct {
-	at     int64 // in the torrent's byte space
+	at     int64 // offset in the data of the torrent
 	piece  uint32
 	begin  uint32
 	length uint32
 }
 
-// Bounds of what is written at once. Beyond half a megabyte a larger batch no
-// longer saves anything that can be measured.
+// Bounds of one write. Batches larger than half a megabyte save nothing that can be
+// measured.
 const (
 	uploadBatch  = 512 << 10 // bytes of blocks
 	uploadBlocks = 64
-	maxUnsent    = 1 << 20 // bytes of control messages that a peer leaves unread
-	keptControl  = 8 << 10 // bytes of buffer that stay with a connection for the next message
+	maxUnsent    = 1 << 20 // bytes of control messages that may wait for a peer that does not read
+	keptControl  = 8 << 10 // bytes of the buffer that a connection keeps for its next messages
 )
 
-// requestedLocked queues a block for the peer, or refuses it.
+// requestedLocked queues the block of a request message, or rejects the request.
 func (c *conn) requestedLocked(m *peerwire.Message) error {
 	t := c.t
 	if int64(m.Index) >= int64(t.info.NumPieces()) ||
@@ -33,11 +33,11 @@ func (c *conn) requestedLocked(m *peerwire.Message) error {
 		return badPeer("request for %d bytes at %d of piece %d", m.Length, m.Begin, m.Index)
 	}
 	switch {
-	case c.amChoking, !t.pick.Have(int(m.Index)), len(c.uploads) >= maxUploadQueue, !c.superRequestLocked(m):
+	case c.amChoking, !t.pick.Have(int(m.Index)), len(c.uploads) >= maxUploadQueue, !t.super.Request(c.id, m.Index, int64(m.Length), time.Now()):
 		return c.refuseLocked(m.Index, m.Begin, m.Length)
 	}
-	c.idle = c.idle && (c.writing || c.asked && c.sent.Load() == c.sentThen)
-	c.asked = true
+	c.slot.idle = c.slot.idle && (c.writing || c.slot.requested && !c.sentSinceUnchokeLocked())
+	c.slot.requested = true
 	c.uploads = append(c.uploads, upload{
 		at:    int64(m.Index)*t.info.PieceLength + int64(m.Begin),
 		piece: m.Index, begin: m.Begin, length: m.Length,
@@ -45,15 +45,15 @@ func (c *conn) requestedLocked(m *peerwire.Message) error {
 	return nil
 }
 
-// servedSize is how far into a piece requests may reach. In a v2 torrent others
-// ask for the padding behind the end of a file too, which reads as zeros
-// (libtorrent does, and BEP 52 leaves it open).
+// servedSize returns how many bytes of a piece peers may request. In a v2 torrent that
+// includes the padding after the end of a file, which reads as zeros: libtorrent requests
+// it, and BEP 52 does not forbid it.
 func (t *Torrent) servedSize(piece int64) int64 {
 	return min(t.info.PieceLength, t.info.TotalLength()-piece*t.info.PieceLength)
 }
 
-// refuseLocked says that a request will not be answered, to peers that can hear
-// it; others are not told (BEP 3).
+// refuseLocked queues a reject message if the peer has the Fast extension (BEP 6). Other
+// peers expect no answer (BEP 3).
 func (c *conn) refuseLocked(piece, begin, length uint32) error {
 	if c.reserved.Fast() {
 		if len(c.out) > maxUnsent {
@@ -64,42 +64,46 @@ func (c *conn) refuseLocked(piece, begin, length uint32) error {
 	return nil
 }
 
+// canceledLocked removes the block of a cancel message from the queue.
 func (c *conn) canceledLocked(m *peerwire.Message) {
 	for i, u := range c.uploads {
 		if u.piece == m.Index && u.begin == m.Begin && u.length == m.Length {
 			c.uploads = append(c.uploads[:i], c.uploads[i+1:]...)
-			c.superCanceledLocked(m)
+			c.t.super.Cancel(c.id, m.Index, int64(m.Length))
 			c.refuseLocked(m.Index, m.Begin, m.Length)
 			return
 		}
 	}
 }
 
+// chokeLocked chokes the peer and rejects what it requested.
 func (c *conn) chokeLocked() {
 	if c.amChoking {
 		return
 	}
 	c.amChoking = true
-	c.idle = c.idle || c.t.state == StateSeeding && !c.asked && time.Since(c.unchokedAt) >= lazyAfter
+	c.slot.idle = c.slot.idle || c.t.state == StateSeeding && !c.slot.requested && time.Since(c.unchokedAt) >= noRequestWait
 	c.out = peerwire.AppendSimple(c.out, peerwire.Choke)
 	for _, u := range c.uploads {
 		c.refuseLocked(u.piece, u.begin, u.length)
 	}
 	c.uploads = c.uploads[:0]
-	c.superChokedLocked()
+	c.t.super.Choked(c.id)
 }
 
+// unchokeLocked unchokes the peer, if it may be served.
 func (c *conn) unchokeLocked(now time.Time) {
-	if !c.amChoking || !c.servedLocked() {
+	if !c.amChoking || !c.mayServeLocked() {
 		return
 	}
-	c.amChoking, c.asked, c.sentThen = false, false, c.sent.Load()
+	c.amChoking, c.slot.requested, c.slot.sentAtUnchoke = false, false, c.sent.Load()
 	c.unchokedAt = now
 	c.out = peerwire.AppendSimple(c.out, peerwire.Unchoke)
-	c.superUnchokedLocked(now)
+	c.t.super.Unchoked(c.id, now)
+	c.showPiecesLocked()
 }
 
-// kickLocked starts a writer if there is something to write and none runs.
+// kickLocked starts a goroutine that writes, if there is something to write and none runs.
 func (c *conn) kickLocked() {
 	if c.writing || c.gone || len(c.out) == 0 && len(c.uploads) == 0 {
 		return
@@ -112,10 +116,10 @@ func (c *conn) kickLocked() {
 	c.writers.Go(c.t.s.inTurn(c.send))
 }
 
-// controlLocked returns the control messages for the reader to write, if there is
-// nothing else to write and nobody else writes; otherwise it sees to a writer.
+// controlLocked returns the control messages that the reader should write. If blocks have
+// to be written too, or the reader might have to wait, it starts a writer and returns nil.
 func (c *conn) controlLocked(now time.Time) []byte {
-	if c.raw == nil || c.writing || c.gone || len(c.out) == 0 || len(c.uploads) > 0 {
+	if !c.sock.CanTryWrite() || c.writing || c.gone || len(c.out) == 0 || len(c.uploads) > 0 {
 		c.kickLocked()
 		return nil
 	}
@@ -124,13 +128,13 @@ func (c *conn) controlLocked(now time.Time) []byte {
 	return say
 }
 
-// say writes what controlLocked returned as far as the socket takes it, and leaves
-// the rest to a writer.
+// say writes as much of the messages from controlLocked as the socket takes without
+// waiting. A writer writes the rest.
 func (c *conn) say(control []byte) {
 	if len(control) == 0 {
 		return
 	}
-	n := writeNow(c.raw, control)
+	n := c.sock.TryWrite(control)
 	c.t.mu.Lock()
 	defer c.t.mu.Unlock()
 	c.writing = false
@@ -143,22 +147,22 @@ func (c *conn) say(control []byte) {
 	c.kickLocked()
 }
 
-// sendBatch is what one turn of send writes.
+// sendBatch holds what send writes at once.
 type sendBatch struct {
 	control []byte
 	blocks  []upload
-	data    []byte // the blocks' bytes, one after the other
+	data    []byte // contents of the blocks, one after the other
 	headers []byte
 	vec     net.Buffers
-	rest    net.Buffers // of vec, while it is written
+	rest    net.Buffers // the part of vec that is not written yet
 }
 
-// send writes until nothing is left to write.
+// send writes until nothing is left to write. Errors end the connection.
 func (c *conn) send() {
 	var b sendBatch
 	defer func() {
 		if b.data != nil {
-			c.t.s.buf.upload.put(b.data)
+			c.t.s.uploads.Put(b.data)
 		}
 	}()
 	for c.nextBatch(&b) {
@@ -171,13 +175,13 @@ func (c *conn) send() {
 	}
 }
 
-// nextBatch takes all control messages and as many blocks as one write carries.
-// It returns false, and the writer has ended, when there is nothing.
+// nextBatch moves all control messages and as many blocks as one write may have into b. If
+// there is nothing to write, it returns false and the caller must end.
 func (c *conn) nextBatch(b *sendBatch) bool {
 	c.t.mu.Lock()
 	defer c.t.mu.Unlock()
-	c.superSentLocked(b.blocks)
-	c.proveLocked()
+	c.writtenLocked(b.blocks)
+	c.updateInUseLocked()
 	if len(c.out) == 0 && len(c.uploads) == 0 || c.gone {
 		c.writing = false
 		if c.out == nil && cap(b.control) <= keptControl {
@@ -187,7 +191,7 @@ func (c *conn) nextBatch(b *sendBatch) bool {
 	}
 	b.control, c.out = c.out, b.control[:0]
 	b.blocks = b.blocks[:0]
-	most := min(c.batchLocked(), c.t.up.Batch(), c.t.s.up.Batch()) // connections take turns at a limit
+	most := c.sock.UpBatch(c.batchLocked())
 	total := 0
 	for _, u := range c.uploads {
 		if len(b.blocks) == uploadBlocks || len(b.blocks) > 0 && total+int(u.length) > most {
@@ -197,15 +201,14 @@ func (c *conn) nextBatch(b *sendBatch) bool {
 		total += int(u.length)
 	}
 	c.uploads = c.uploads[:copy(c.uploads, c.uploads[len(b.blocks):])]
-	c.super.sending = len(b.blocks)
-	c.superShowLocked()
+	c.t.super.Writing(c.id, len(b.blocks))
+	c.showPiecesLocked()
 	c.lastWrite = time.Now()
 	return true
 }
 
-// batchLocked returns how many bytes of blocks are written at once. A peer that is
-// slow, or has not shown how much it takes, gets small batches, so that it shows
-// within seconds when it takes nothing.
+// batchLocked returns how many bytes of blocks to write at once. Slow and unknown peers get
+// small batches, so that a peer which takes nothing is noticed within seconds.
 func (c *conn) batchLocked() int {
 	const little, known = 16 << 10, 1 << 20
 	switch rate := int(c.upMeter.rate); {
@@ -217,23 +220,22 @@ func (c *conn) batchLocked() int {
 	return uploadBatch
 }
 
-// writeBatch reads the blocks, one read for each contiguous run of them, and
-// writes everything at once.
+// writeBatch reads the blocks, with one read for each contiguous run, and writes
+// everything at once.
 func (c *conn) writeBatch(b *sendBatch) error {
 	if len(b.blocks) == 0 {
-		_, err := c.nc.Write(b.control)
-		return err
+		return c.sock.Write(b.control)
 	}
 	t := c.t
 	total := 0
 	for _, u := range b.blocks {
 		total += int(u.length)
 	}
-	if err := c.waitForLimits(total); err != nil {
+	if err := c.sock.WaitUp(t.ctx, total); err != nil {
 		return err
 	}
 	if b.data == nil {
-		b.data = t.s.buf.upload.get()
+		b.data = t.s.uploads.Get()
 	}
 	if err := t.readBlocks(b.blocks, b.data[:total]); err != nil {
 		t.dataGone(err)
@@ -251,16 +253,7 @@ func (c *conn) writeBatch(b *sendBatch) error {
 	return nil
 }
 
-// waitForLimits returns when the upload limits let n bytes pass.
-func (c *conn) waitForLimits(n int) error {
-	c.limited.Store(true)
-	defer c.limited.Store(false)
-	if err := c.t.up.Wait(c.t.ctx, n); err != nil {
-		return err
-	}
-	return c.t.s.up.Wait(c.t.ctx, n)
-}
-
+// writeVec writes the control messages and the blocks with their headers.
 func (c *conn) writeVec(b *sendBatch) error {
 	vec := b.vec[:0]
 	if len(b.control) > 0 {
@@ -271,21 +264,11 @@ func (c *conn) writeVec(b *sendBatch) error {
 		vec = append(vec, b.headers[i*peerwire.PieceHeaderLen:(i+1)*peerwire.PieceHeaderLen], data[:u.length])
 		data = data[u.length:]
 	}
-	b.vec, b.rest = vec, vec // WriteTo consumes rest, vec keeps its array
-	if _, vectored := c.nc.(*net.TCPConn); vectored {
-		_, err := b.rest.WriteTo(c.nc)
-		return err
-	}
-	// On other connections a list of buffers would be a write for each.
-	joined := make([]byte, 0, len(b.control)+len(b.headers)+len(b.data)-len(data))
-	for _, v := range vec {
-		joined = append(joined, v...)
-	}
-	_, err := c.nc.Write(joined)
-	return err
+	b.vec, b.rest = vec, vec // WriteBuffers consumes rest, vec keeps its array
+	return c.sock.WriteBuffers(&b.rest)
 }
 
-// readBlocks fills p with the blocks, one after the other.
+// readBlocks reads the blocks into p, one after the other.
 func (t *Torrent) readBlocks(blocks []upload, p []byte) error {
 	return t.s.onDisk(func() error {
 		for i := 0; i < len(blocks); {
@@ -303,7 +286,7 @@ func (t *Torrent) readBlocks(blocks []upload, p []byte) error {
 	})
 }
 
-// dataGone is called when data that was verified cannot be read.
+// dataGone halts the torrent because verified data cannot be read.
 func (t *Torrent) dataGone(err error) {
 	if t.ctx.Err() == nil {
 		t.fail(err)

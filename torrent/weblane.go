@@ -179,7 +179,7 @@ func (l *webLane) arrived(b picker.Block, data []byte) (more bool) {
 	}
 	t.mu.Unlock()
 	if complete {
-		t.finishPiece(wholePiece{int(b.Piece), buf[:t.info.PieceSize(int(b.Piece))]})
+		t.finishPiece(completePiece{int(b.Piece), buf[:t.info.PieceSize(int(b.Piece))]})
 	}
 	return more
 }

@@ -53,10 +53,10 @@ func (b backend) Status(ctx context.Context) (Status, error) {
 // Releases implements [Backend].
 func (b backend) Releases(ctx context.Context, l List) (Releases, error) {
 	list, total, err := b.d.Catalog().List(ctx, publish.Query{Text: l.Text, Group: l.Group, All: !l.Latest, Offset: l.Offset, Limit: l.Limit})
-	out := Releases{Total: total, Releases: []Release{}}
+	out := Releases{Total: total, Releases: []publish.ReleaseInfo{}}
 	for _, r := range list {
 		if err == nil {
-			var one Release
+			var one publish.ReleaseInfo
 			one, err = b.describe(ctx, r)
 			out.Releases = append(out.Releases, one)
 		}
@@ -65,10 +65,10 @@ func (b backend) Releases(ctx context.Context, l List) (Releases, error) {
 }
 
 // Release implements [Backend].
-func (b backend) Release(ctx context.Context, ref string) (Release, error) {
+func (b backend) Release(ctx context.Context, ref string) (publish.ReleaseInfo, error) {
 	r, err := b.d.Catalog().Get(ctx, ref)
 	if err != nil {
-		return Release{}, notFound(ref, err)
+		return publish.ReleaseInfo{}, notFound(ref, err)
 	}
 	out, err := b.describe(ctx, r)
 	return out, toAPI(err)
@@ -77,45 +77,16 @@ func (b backend) Release(ctx context.Context, ref string) (Release, error) {
 // notFound returns the error about the release ref.
 func notFound(ref string, err error) error { return toAPI(daemon.NotFound(ref, err)) }
 
-// describe returns r as the API shows it.
-func (b backend) describe(ctx context.Context, r *publish.Release) (Release, error) {
-	h, err := b.d.Catalog().History(ctx, r.Hash(), b.d.Now())
-	latest, lerr := b.d.Catalog().Get(ctx, r.LatestRef())
-	base, _ := b.d.BaseURL()
-	out := Release{
-		Ref: r.Ref(), Slug: r.Slug, Version: r.Version, Variant: r.Variant, Group: r.Group, Latest: lerr == nil && latest.Ref() == r.Ref(),
-		Name: r.Name, Format: r.Format, InfoHashV1: hashText(r.HashV1), InfoHashV2: hashText(r.HashV2), InfoHashTwin: hashText(r.Twin.Hash),
-		TotalLength: r.Size, NumFiles: r.NumFiles, Published: r.Published,
-		PageURL:    publish.Absolute(base, publish.PagePath(r.LatestRef())),
-		TorrentURL: publish.Absolute(base, publish.TorrentPath(r.LatestRef())),
-		Magnet:     r.Magnet, MagnetTwin: r.Twin.Magnet, Path: r.Path, FirstCopy: r.FirstCopy.Seconds(), Notes: r.Notes,
-		Signature: r.Signatures.PublicKey, Live: b.live(r), Counts: apiCounts(h.Total),
-	}
-	for _, tier := range r.Announce {
-		out.AnnounceURLs = append(out.AnnounceURLs, tier...)
-	}
-	return out, err
-}
-
-// hashText returns an info-hash in hexadecimal, or "" if there is none.
-func hashText(h interface {
-	IsZero() bool
-	String() string
-}) string {
-	if h.IsZero() {
-		return ""
-	}
-	return h.String()
-}
-
-// apiCounts returns c as the API shows it.
-func apiCounts(c publish.Counts) Counts {
-	return Counts{Completed: c.Completed, Direct: c.Direct, SeedBytes: c.SeedBytes, HTTPBytes: c.HTTPBytes}
+// describe describes r to the owner of the daemon.
+func (b backend) describe(ctx context.Context, r *publish.Release) (publish.ReleaseInfo, error) {
+	i, err := b.d.Info(ctx, r)
+	i.Live = b.live(r)
+	return i, err
 }
 
 // live returns what a release does now. It counts its torrent and its v1 twin together.
-func (b backend) live(r *publish.Release) Live {
-	l := Live{State: "paused"}
+func (b backend) live(r *publish.Release) publish.Live {
+	l := publish.Live{State: "paused"}
 	for _, ih := range r.Hashes() {
 		s, _ := b.d.Swarm(ih)
 		l.Seeders, l.Leechers = max(l.Seeders, s.Seeders), max(l.Leechers, s.Leechers)
@@ -182,7 +153,7 @@ func (b backend) Snapshot(ctx context.Context) (Snapshot, error) {
 	}
 	s := Snapshot{Time: b.d.Now().UTC(), Releases: make([]Row, 0, len(list))}
 	for _, r := range list {
-		row := Row{Ref: r.Ref(), TotalLength: r.Size, Live: b.live(r), Counts: apiCounts(b.d.Totals(r))}
+		row := Row{Ref: r.Ref(), TotalLength: r.Size, Live: b.live(r), Counts: b.d.Totals(r)}
 		s.Releases = append(s.Releases, row)
 		t := &s.Totals
 		t.Releases, t.Peers, t.Seeders, t.Leechers = t.Releases+1, t.Peers+row.Peers, t.Seeders+row.Seeders, t.Leechers+row.Leechers
@@ -195,7 +166,7 @@ func (b backend) Snapshot(ctx context.Context) (Snapshot, error) {
 		}
 	}
 	h, err := b.d.Catalog().History(ctx, spate.InfoHash{}, b.d.Now())
-	s.Totals.Counts = apiCounts(h.Total)
+	s.Totals.Counts = h.Total
 	return s, toAPI(err)
 }
 
@@ -214,11 +185,13 @@ func (b backend) Publish(ctx context.Context, p Publish, each func(Event)) error
 	}
 	return toAPI(b.d.Publish(ctx, r, func(path string, r *publish.Release) error {
 		told = time.Time{}
-		out, err := b.describe(ctx, r)
-		if err == nil {
-			each(Event{Event: "published", Path: path, Release: &out})
+		i, err := b.d.Info(ctx, r)
+		if err != nil {
+			return err
 		}
-		return err
+		summary := i.Summary()
+		each(Event{Event: "published", Path: path, Release: &summary})
+		return nil
 	}))
 }
 

@@ -15,6 +15,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"spate/publish"
 )
 
 // maxLine bounds a line of a stream and an answer, in bytes.
@@ -91,7 +93,7 @@ func (c *Client) Releases(ctx context.Context, l List) (r Releases, err error) {
 func releasePath(ref string) string { return "/v1/releases/" + url.PathEscape(ref) }
 
 // Release returns one release: the newest, where ref names no version.
-func (c *Client) Release(ctx context.Context, ref string) (r Release, err error) {
+func (c *Client) Release(ctx context.Context, ref string) (r publish.ReleaseInfo, err error) {
 	return r, c.call(ctx, http.MethodGet, releasePath(ref), nil, &r)
 }
 

@@ -13,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"spate/publish"
 )
 
 // Backend is the daemon behind a [Server]. Its errors are those of the daemon,
@@ -20,7 +22,7 @@ import (
 type Backend interface {
 	Status(ctx context.Context) (Status, error)
 	Releases(ctx context.Context, l List) (Releases, error)
-	Release(ctx context.Context, ref string) (Release, error)
+	Release(ctx context.Context, ref string) (publish.ReleaseInfo, error)
 	Peers(ctx context.Context, ref string) ([]Peer, error)
 	Snapshot(ctx context.Context) (Snapshot, error)
 	// Publish tells of each step, and returns the error that ended it.

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"spate/publish"
 )
 
 // fake is a daemon that remembers what it was told.
@@ -26,7 +28,7 @@ func (f *fake) Change(_ context.Context, ref string, c Change) error {
 }
 func (f *fake) Snapshot(context.Context) (Snapshot, error) { return Snapshot{}, nil }
 func (f *fake) Publish(_ context.Context, p Publish, each func(Event)) error {
-	each(Event{Event: "published", Path: p.Paths[0], Release: &Release{Ref: "a~1"}})
+	each(Event{Event: "published", Path: p.Paths[0], Release: &publish.ReleaseInfo{Ref: "a~1"}})
 	return errors.New("the second failed")
 }
 

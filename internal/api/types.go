@@ -6,6 +6,8 @@ package api
 import (
 	"fmt"
 	"time"
+
+	"spate/publish"
 )
 
 // SocketName is the socket's file in the state directory.
@@ -54,62 +56,13 @@ type Totals struct {
 	Leechers int     `json:"leechers"` // in the swarms
 	UpRate   float64 `json:"up_rate"`  // bytes a second
 	DownRate float64 `json:"down_rate"`
-	Counts
-}
-
-// Counts are what was delivered, ever.
-type Counts struct {
-	Completed int64 `json:"completed"`  // downloads that the tracker saw finished
-	Direct    int64 `json:"direct"`     // files downloaded whole over HTTP
-	SeedBytes int64 `json:"seed_bytes"` // that the seed sent to peers
-	HTTPBytes int64 `json:"http_bytes"` // that were sent over HTTP
-}
-
-// Release is one torrent that is published.
-type Release struct {
-	Ref          string    `json:"ref"` // names exactly this one
-	Slug         string    `json:"slug"`
-	Version      string    `json:"version"`
-	Variant      string    `json:"variant,omitempty"`
-	Group        string    `json:"group,omitempty"`
-	Latest       bool      `json:"latest"` // the newest version of its variant
-	Name         string    `json:"name"`
-	Format       string    `json:"format"`
-	InfoHashV1   string    `json:"info_hash_v1,omitempty"`
-	InfoHashV2   string    `json:"info_hash_v2,omitempty"`
-	InfoHashTwin string    `json:"info_hash_twin,omitempty"` // of the v1 torrent for older clients
-	TotalLength  int64     `json:"total_length"`
-	NumFiles     int       `json:"num_files"`
-	Published    time.Time `json:"published"`
-	PageURL      string    `json:"page_url"`
-	TorrentURL   string    `json:"torrent_url"`
-	Magnet       string    `json:"magnet"`
-	MagnetTwin   string    `json:"magnet_twin,omitempty"`
-	AnnounceURLs []string  `json:"announce_urls,omitempty"`
-	Path         string    `json:"path"`                 // of the data
-	FirstCopy    float64   `json:"first_copy_seconds"`   // until the first download was finished; 0: none was
-	Notes        string    `json:"notes,omitempty"`      // not in lists
-	Signature    string    `json:"public_key,omitempty"` // that it is signed with
-	Live         Live      `json:"live"`
-	Counts
-}
-
-// Live is what a release does now.
-type Live struct {
-	State    string  `json:"state"` // seeding, checking, failed, paused
-	Error    string  `json:"error,omitempty"`
-	Progress float64 `json:"progress"` // of the check or of what is there, 0 to 1
-	Peers    int     `json:"peers"`    // connected
-	Seeders  int     `json:"seeders"`  // in the swarm
-	Leechers int     `json:"leechers"` // in the swarm
-	UpRate   float64 `json:"up_rate"`  // bytes a second
-	DownRate float64 `json:"down_rate"`
+	publish.Counts
 }
 
 // Releases is a part of the list: GET /v1/releases.
 type Releases struct {
-	Total    int       `json:"total"`
-	Releases []Release `json:"releases"`
+	Total    int                   `json:"total"`
+	Releases []publish.ReleaseInfo `json:"releases"`
 }
 
 // Peer is a connection: GET /v1/releases/{ref}/peers.
@@ -138,8 +91,8 @@ type Snapshot struct {
 type Row struct {
 	Ref         string `json:"ref"`
 	TotalLength int64  `json:"total_length"`
-	Live
-	Counts
+	publish.Live
+	publish.Counts
 }
 
 // Publish asks for a release of each path: POST /v1/releases. The answer is a
@@ -170,14 +123,14 @@ type Publish struct {
 
 // Event is a step of a [Publish].
 type Event struct {
-	Event   string   `json:"event"` // progress, skipped, published, error
-	Path    string   `json:"path,omitempty"`
-	Done    int64    `json:"done,omitempty"` // bytes hashed
-	Total   int64    `json:"total,omitempty"`
-	Rate    float64  `json:"rate,omitempty"`
-	Reason  string   `json:"reason,omitempty"` // why something is left out of the torrent
-	Release *Release `json:"release,omitempty"`
-	Error   *Error   `json:"error,omitempty"`
+	Event   string               `json:"event"` // progress, skipped, published, error
+	Path    string               `json:"path,omitempty"`
+	Done    int64                `json:"done,omitempty"` // bytes hashed
+	Total   int64                `json:"total,omitempty"`
+	Rate    float64              `json:"rate,omitempty"`
+	Reason  string               `json:"reason,omitempty"` // why something is left out of the torrent
+	Release *publish.ReleaseInfo `json:"release,omitempty"`
+	Error   *Error               `json:"error,omitempty"`
 }
 
 // Change is what of a release shall be otherwise: PATCH /v1/releases/{ref}. What

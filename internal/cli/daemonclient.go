@@ -9,6 +9,7 @@ import (
 	"spate/internal/daemon"
 	"spate/internal/fault"
 	"spate/internal/units"
+	"spate/publish"
 )
 
 // handOver lets a daemon that runs with this state directory publish. It reports whether there
@@ -61,12 +62,8 @@ func (a *app) handOver(ctx context.Context, state string, req daemon.PublishRequ
 }
 
 // publishedEvent describes a release of a daemon.
-func publishedEvent(r *api.Release, s api.Status) readyEvent {
-	return readyEvent{
-		Event: "published", Name: r.Name, Path: r.Path, Ref: r.Ref, PageURL: r.PageURL, TorrentURL: r.TorrentURL, Magnet: r.Magnet,
-		InfoHashV1: r.InfoHashV1, InfoHashV2: r.InfoHashV2, InfoHashTwin: r.InfoHashTwin, MagnetTwin: r.MagnetTwin, AnnounceURLs: r.AnnounceURLs,
-		HTTPAddr: s.HTTPAddr, UDPAddr: s.UDPAddr, PeerAddr: s.PeerAddr,
-	}
+func publishedEvent(r *publish.ReleaseInfo, s api.Status) releaseEvent {
+	return releaseEvent{Event: "published", ReleaseInfo: r.Summary(), HTTPAddr: s.HTTPAddr, UDPAddr: s.UDPAddr, PeerAddr: s.PeerAddr}
 }
 
 // apiCodes maps the codes of the API to those of errors. Others are [fault.Failed].

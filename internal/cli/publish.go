@@ -148,9 +148,13 @@ func (a *app) publishAll(ctx context.Context, p *daemon.Publisher, req daemon.Pu
 		return publishHint(err)
 	}
 	for i, r := range releases {
-		e := releaseEvent(p, "ready", r)
+		what := "ready"
 		if i > 0 {
-			e.Event = "published"
+			what = "published"
+		}
+		e, err := eventOf(p, what, r)
+		if err != nil {
+			return err
 		}
 		if err := a.printPublished(e); err != nil {
 			return err
@@ -212,33 +216,16 @@ func (a *app) skipped(s maker.Skipped) {
 	a.Log.Info("left out", "path", s.Path, "why", s.Reason)
 }
 
-// releaseEvent describes a release of a publisher.
-func releaseEvent(p *daemon.Publisher, what string, r *publish.Release) readyEvent {
-	base, _ := p.BaseURL()
-	e := readyEvent{
-		Event: what, Name: r.Name, Path: r.Path, Magnet: r.Magnet, Ref: r.Ref(),
-		PageURL:    publish.Absolute(base, publish.PagePath(r.LatestRef())),
-		TorrentURL: publish.Absolute(base, publish.TorrentPath(r.LatestRef())),
-		HTTPAddr:   p.HTTPAddr(), UDPAddr: p.UDPAddr(), PeerAddr: p.PeerAddr(),
-		MagnetTwin: r.Twin.Magnet,
-	}
-	for _, tier := range r.Announce {
-		e.AnnounceURLs = append(e.AnnounceURLs, tier...)
-	}
-	if !r.HashV1.IsZero() {
-		e.InfoHashV1 = r.HashV1.String()
-	}
-	if !r.HashV2.IsZero() {
-		e.InfoHashV2 = r.HashV2.String()
-	}
-	if !r.Twin.Hash.IsZero() {
-		e.InfoHashTwin = r.Twin.Hash.String()
-	}
-	return e
+// eventOf describes a release of a publisher.
+func eventOf(p *daemon.Publisher, what string, r *publish.Release) (releaseEvent, error) {
+	i, err := p.Info(context.Background(), r)
+	return releaseEvent{
+		Event: what, ReleaseInfo: i.Summary(), HTTPAddr: p.HTTPAddr(), UDPAddr: p.UDPAddr(), PeerAddr: p.PeerAddr(),
+	}, err
 }
 
 // printPublished prints what to hand out of a release.
-func (a *app) printPublished(e readyEvent) error {
+func (a *app) printPublished(e releaseEvent) error {
 	if a.JSON {
 		return a.PrintJSON(e)
 	}

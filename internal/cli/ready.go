@@ -8,11 +8,22 @@ import (
 	"spate"
 	"spate/internal/units"
 	"spate/metainfo"
+	"spate/publish"
 	"spate/torrent"
 )
 
-// readyEvent is the line that publish, seed and tracker print with --json once
-// everything listens, and the events about one torrent that follow.
+// releaseEvent is the line that publish prints with --json for each release, the first
+// one once everything listens, and that serve prints for each release that comes or goes.
+type releaseEvent struct {
+	Event string `json:"event"` // ready, published, withdrawn
+	publish.ReleaseInfo
+	HTTPAddr string `json:"http_addr"`
+	UDPAddr  string `json:"udp_addr,omitempty"`
+	PeerAddr string `json:"peer_addr"`
+}
+
+// readyEvent is the line that seed, tracker and serve print with --json once
+// everything listens, and the events about one torrent of seed that follow.
 type readyEvent struct {
 	Event        string   `json:"event"`
 	Name         string   `json:"name,omitempty"`
@@ -27,9 +38,6 @@ type readyEvent struct {
 	UDPAddr      string   `json:"udp_addr,omitempty"`
 	PeerAddr     string   `json:"peer_addr,omitempty"`
 	Torrents     int      `json:"torrents,omitempty"`
-	Ref          string   `json:"ref,omitempty"`            // of a release
-	InfoHashTwin string   `json:"info_hash_twin,omitempty"` // of its v1 torrent for older clients
-	MagnetTwin   string   `json:"magnet_twin,omitempty"`
 	Socket       string   `json:"socket,omitempty"`   // of the daemon's API
 	APIAddr      string   `json:"api_addr,omitempty"` // and where it is on the network
 }

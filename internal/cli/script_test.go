@@ -39,7 +39,7 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits, "start": start, "await": await, "halt": halt, "random": random, "randoms": randoms, "same": same, "eventually": eventually, "fetch": fetch, "hangup": hangup, "givesup": givesup,
+			"exits": exits, "start": start, "await": await, "halt": halt, "random": random, "randoms": randoms, "same": same, "samerelease": samerelease, "eventually": eventually, "fetch": fetch, "hangup": hangup, "givesup": givesup,
 		},
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("HOME", e.WorkDir+"/home")

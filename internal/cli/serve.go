@@ -217,8 +217,10 @@ func (v *serveView) Show(ctx context.Context) error {
 
 // Changed prints that a release was published or withdrawn.
 func (v *serveView) Changed(what string, r *publish.Release) {
-	e := releaseEvent(v.d.Publisher, what, r)
+	e, err := eventOf(v.d.Publisher, what, r)
 	switch {
+	case err != nil:
+		v.app.Log.Warn("cannot describe a release", "event", what, "release", r.Ref(), "err", err)
 	case v.app.JSON:
 		v.app.PrintJSON(e)
 	case what == "published":

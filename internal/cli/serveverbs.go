@@ -16,6 +16,7 @@ import (
 	"spate/internal/termsafe"
 	"spate/internal/torrentfile"
 	"spate/internal/units"
+	"spate/publish"
 	"spate/publish/catalogdb"
 )
 
@@ -164,7 +165,7 @@ func (a *app) printStatus(s api.Status) error {
 	return a.facts(facts)
 }
 
-func (a *app) printRelease(r api.Release) error {
+func (a *app) printRelease(r publish.ReleaseInfo) error {
 	if a.JSON {
 		return a.PrintJSON(r)
 	}
@@ -182,7 +183,7 @@ func (a *app) printRelease(r api.Release) error {
 		{"published", r.Published.Local().Format(time.DateTime)},
 		{"swarm", fmt.Sprintf("%s, %s; %s connected, %s", units.Plural(r.Live.Seeders, "seed"), units.Plural(r.Live.Leechers, "leecher"), units.Plural(r.Live.Peers, "peer"), units.Rate(r.Live.UpRate))},
 		{"delivered", fmt.Sprintf("%d downloads and %d over HTTP; this machine sent %s", r.Completed, r.Direct, units.Bytes(r.SeedBytes+r.HTTPBytes))},
-		{"first copy", first}, {"magnet", r.Magnet}, {"older", r.MagnetTwin}, {"signed by", r.Signature},
+		{"first copy", first}, {"magnet", r.Magnet}, {"older", r.MagnetTwin}, {"signed by", r.PublicKey},
 	})
 }
 

@@ -151,12 +151,13 @@ func (s *service) await(ts *testscript.TestScript, patterns ...string) string {
 }
 
 // await is the script command "await NAME PATTERN...": it waits for a line of
-// the service's output that matches all the patterns.
+// the service's output that matches all the patterns, and prints it.
 func await(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: await NAME PATTERN...")
 	}
-	ts.Value(servicesKey{}).(services)[args[0]].await(ts, args[1:]...)
+	line := ts.Value(servicesKey{}).(services)[args[0]].await(ts, args[1:]...)
+	fmt.Fprintln(ts.Stdout(), line)
 }
 
 // halt is the script command "halt NAME CODE [SIGNAL]": the service must exit

@@ -40,7 +40,7 @@ const (
 func newCallback(s *torrent.Session) *callback {
 	return &callback{
 		session: s, after: callAfter, waiting: make(chan caller, maxCallers),
-		slots: fairpool.New[struct{}](fairpool.Options{Places: maxCallers, Grace: callAfter}),
+		slots: fairpool.New[struct{}](fairpool.Options{Slots: maxCallers, Grace: callAfter}),
 	}
 }
 

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"spate/internal/fault"
-	"spate/internal/watch"
 	"spate/publish"
 	"spate/publish/catalogdb"
 )
@@ -190,8 +189,7 @@ func (d *Daemon) work(ctx context.Context) error {
 			}
 		})
 	}
-	watchers, err := d.openFolders()
-	if err != nil {
+	if err := d.openFolders(); err != nil {
 		return err
 	}
 	if err := d.serveAPI(ctx, part); err != nil {
@@ -201,11 +199,10 @@ func (d *Daemon) work(ctx context.Context) error {
 	if err := d.observer.Ready(); err != nil {
 		return err
 	}
-	for i, f := range d.folders {
+	for _, f := range d.folders {
 		part(f.Run)
-		part(func(ctx context.Context) error { return watchers[i].Run(ctx, f.Seen) })
 	}
-	err = d.observer.Show(ctx)
+	err := d.observer.Show(ctx)
 	if cause := context.Cause(ctx); err == nil && !errors.Is(cause, context.Canceled) {
 		err = cause
 	}
@@ -213,24 +210,21 @@ func (d *Daemon) work(ctx context.Context) error {
 }
 
 // openFolders opens the watched folders.
-func (d *Daemon) openFolders() (watchers []*watch.Folder, err error) {
+func (d *Daemon) openFolders() error {
 	spec := d.conf.Spec
 	spec.Announce = nil // the trackers of the publisher
 	var turn sync.Mutex // one folder hashes at a time
 	for _, w := range d.conf.Folders {
 		f, err := publish.NewFolder(w.Dir, d.publisher, &turn, publish.FolderOptions{
-			Spec: spec, Group: w.Group, Older: d.conf.Older, FollowLinks: d.conf.FollowLinks, Told: d.observer.Changed, Log: d.env.Log,
+			Spec: spec, Group: w.Group, Older: d.conf.Older, FollowLinks: d.conf.FollowLinks,
+			Settle: d.conf.Settle, Rescan: d.conf.Rescan, Told: d.observer.Changed, Log: d.env.Log,
 		})
 		if err != nil {
-			return nil, err
+			return err
 		}
-		watcher, err := watch.New(w.Dir, watch.Options{Settle: d.conf.Settle, Rescan: d.conf.Rescan, FollowLinks: d.conf.FollowLinks, Log: d.env.Log})
-		if err != nil {
-			return nil, err
-		}
-		d.folders, watchers = append(d.folders, f), append(watchers, watcher)
+		d.folders = append(d.folders, f)
 	}
-	return watchers, nil
+	return nil
 }
 
 // Publish checks and publishes a request until ctx ends or the daemon stops.

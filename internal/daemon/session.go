@@ -133,7 +133,7 @@ func (e *Env) localPeers(c *SessionConfig, s *torrent.Session) (*lsd.Service, er
 	if c.NoLSD || s.PeerPort() == 0 {
 		return nil, nil
 	}
-	opt := lsd.Options{Port: s.PeerPort(), Bind: c.Options.Bind, Log: e.Log}
+	opt := lsd.Options{Bind: c.Options.Bind, Log: e.Log}
 	if c.LSDGroup.IsValid() {
 		opt.Groups = []netip.AddrPort{c.LSDGroup}
 	}

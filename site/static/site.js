@@ -7,7 +7,7 @@ for (const box of document.querySelectorAll("[data-live]")) {
   source.onmessage = (event) => {
     const now = JSON.parse(event.data);
     const show = {
-      seeds: now.known ? now.seeds.toLocaleString("en") : "–",
+      seeds: now.known ? now.seeders.toLocaleString("en") : "–",
       leechers: now.known ? now.leechers.toLocaleString("en") : "–",
       completed: now.known ? now.completed.toLocaleString("en") : "–",
       copies: now.copies.toFixed(1),

@@ -17,13 +17,21 @@ import (
 // 1. The byte space must not contain padding.
 type Open func(t *testing.T, n int64) storage.Storage
 
-// Run runs all checks. It should also be run with the race detector.
+// Run runs all checks, also those of the optional interfaces that the storage implements.
+// It should also be run with the race detector.
 func Run(t *testing.T, open Open) {
 	t.Run("Range", func(t *testing.T) { testRange(t, open) })
 	t.Run("Unwritten", func(t *testing.T) { testUnwritten(t, open) })
 	t.Run("Random", func(t *testing.T) { testRandom(t, open) })
 	t.Run("Concurrent", func(t *testing.T) { testConcurrent(t, open) })
 	t.Run("Closed", func(t *testing.T) { testClosed(t, open) })
+	t.Run("ChangeDetector", func(t *testing.T) { testChangeDetector(t, open) })
+	t.Run("ChangeByOthers", func(t *testing.T) { testChangeByOthers(t, open) })
+	t.Run("DataFinder", func(t *testing.T) { testDataFinder(t, open) })
+	t.Run("Preparer", func(t *testing.T) { testPreparer(t, open) })
+	t.Run("FileSelector", func(t *testing.T) { testFileSelector(t, open) })
+	t.Run("Mover", func(t *testing.T) { testMover(t, open) })
+	t.Run("Remover", func(t *testing.T) { testRemover(t, open) })
 }
 
 // testRange checks that a range outside of the byte space transfers nothing and returns

@@ -30,57 +30,57 @@ const (
 // maxPending limits the size in bytes of the entries that wait for Flush.
 const maxPending = 1 << 20 / journalEntry * journalEntry
 
-// ErrJournalFull is returned by [Store.Flush] if too many completions were waiting, so
+// ErrJournalFull is returned by [Dir.Flush] if too many completions were waiting, so
 // that some are not in the journal. They will be in the next snapshot.
 var ErrJournalFull = errors.New("swarm: too many completions wait for the disk")
 
 // append adds an entry for the announce a, after which the swarm has n completions. The
 // caller holds the lock of the swarm's shard, so that the entries of a swarm are in the
 // order of their counters.
-func (s *Store) append(ih *spate.InfoHash, n uint32, a *announce) {
+func (d *Dir) append(ih *spate.InfoHash, n uint32, a *announce) {
 	var e [journalEntry]byte
 	copy(e[:], ih[:])
 	binary.LittleEndian.PutUint32(e[entryCompleted:], n)
 	binary.LittleEndian.PutUint64(e[entryID:], a.id)
-	binary.LittleEndian.PutUint64(e[entryTime:], uint64(s.opened.Unix()+int64(a.sec)-int64(s.openedSec)))
+	binary.LittleEndian.PutUint64(e[entryTime:], uint64(d.opened.Unix()+int64(a.sec)-int64(d.openedSec)))
 	e[entryList] = byte(a.six | listSeed)
 	copy(e[entryAddr:], a.addr())
 	binary.LittleEndian.PutUint32(e[entrySum:], crc32.Checksum(e[:entrySum], castagnoli))
-	s.pendingMu.Lock()
-	defer s.pendingMu.Unlock()
-	if len(s.pending) >= maxPending {
-		s.missed = true
+	d.pendingMu.Lock()
+	defer d.pendingMu.Unlock()
+	if len(d.pending) >= maxPending {
+		d.missed = true
 		return
 	}
-	s.pending = append(s.pending, e[:]...)
+	d.pending = append(d.pending, e[:]...)
 }
 
 // Flush writes the counted completions to the journal file, so that they survive if the
 // process is killed. A tracker calls it before it answers an announce whose
 // Reply.Counted is set; then no completion that a peer was told about is lost.
 // Completions that an error has lost are in the next snapshot.
-func (s *Store) Flush() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.flush()
+func (d *Dir) Flush() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.flush()
 }
 
 // flush is like Flush. The caller holds mu.
-func (s *Store) flush() error {
-	s.pendingMu.Lock()
-	entries, missed := s.pending, s.missed
-	s.pending, s.missed = s.spare[:0], false
-	s.pendingMu.Unlock()
-	s.spare = entries
+func (d *Dir) flush() error {
+	d.pendingMu.Lock()
+	entries, missed := d.pending, d.missed
+	d.pending, d.missed = d.spare[:0], false
+	d.pendingMu.Unlock()
+	d.spare = entries
 	if len(entries) == 0 {
 		return nil
 	}
-	n, err := s.journal.Write(entries)
+	n, err := d.journal.Write(entries)
 	switch {
 	case err == nil:
-		s.size += int64(n)
+		d.size += int64(n)
 	case n > 0: // remove the partial entry, which would damage those after it
-		err = errors.Join(err, s.journal.Truncate(s.size))
+		err = errors.Join(err, d.journal.Truncate(d.size))
 	}
 	if err == nil && missed {
 		return ErrJournalFull
@@ -90,8 +90,8 @@ func (s *Store) flush() error {
 
 // replay restores the completions in a journal. It skips entries that are incomplete or
 // damaged, because these were never flushed.
-func (s *Store) replay(now time.Time, n uint64) error {
-	f, err := os.Open(s.path(journalPrefix, n))
+func (d *Dir) replay(now time.Time, n uint64) error {
+	f, err := os.Open(d.file(journalPrefix, n))
 	if err != nil {
 		return err
 	}
@@ -106,7 +106,7 @@ func (s *Store) replay(now time.Time, n uint64) error {
 			return err
 		}
 		if crc32.Checksum(e[:entrySum], castagnoli) == binary.LittleEndian.Uint32(e[entrySum:]) {
-			s.t.restoreCompletion(now, &e)
+			d.t.restoreCompletion(now, &e)
 		}
 	}
 }

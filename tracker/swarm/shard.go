@@ -256,8 +256,8 @@ func (s *shard) complete(rec record, a *announce) {
 		rec.setCompleted(n + 1)
 		s.completed++
 		a.rep.Counted = true
-		if s.t.store != nil {
-			s.t.store.append(rec.hash(), n+1, a)
+		if s.t.dir != nil {
+			s.t.dir.append(rec.hash(), n+1, a)
 		}
 	}
 }

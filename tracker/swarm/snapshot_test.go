@@ -171,7 +171,7 @@ func FuzzRestore(f *testing.F) {
 func FuzzJournal(f *testing.F) {
 	dir := f.TempDir()
 	tab := open(f, swarm.Options{})
-	s, _, err := swarm.OpenStore(start, dir, tab)
+	s, _, err := swarm.OpenDir(start, dir, tab)
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -195,7 +195,7 @@ func FuzzJournal(f *testing.F) {
 			t.Fatal(err)
 		}
 		defer tab.Close()
-		s, _, err := swarm.OpenStore(start, dir, tab)
+		s, _, err := swarm.OpenDir(start, dir, tab)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -209,10 +209,10 @@ func FuzzJournal(f *testing.F) {
 	})
 }
 
-func openStore(t *testing.T, dir string, warnings int) (*swarm.Store, *swarm.Table) {
+func openDir(t *testing.T, dir string, warnings int) (*swarm.Dir, *swarm.Table) {
 	t.Helper()
 	tab := open(t, swarm.Options{})
-	s, w, err := swarm.OpenStore(start, dir, tab)
+	s, w, err := swarm.OpenDir(start, dir, tab)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -225,7 +225,7 @@ func openStore(t *testing.T, dir string, warnings int) (*swarm.Store, *swarm.Tab
 
 // completes announces a completed peer and flushes the store, as a server does before
 // it answers.
-func completes(t *testing.T, s *swarm.Store, tab *swarm.Table, ih spate.InfoHash, peer int) {
+func completes(t *testing.T, s *swarm.Dir, tab *swarm.Table, ih spate.InfoHash, peer int) {
 	t.Helper()
 	var rep swarm.Reply
 	r := swarm.Request{InfoHash: ih, Key: uint32(peer), Addr: addr4(peer), Seed: true, Event: tracker.EventCompleted}
@@ -237,13 +237,13 @@ func completes(t *testing.T, s *swarm.Store, tab *swarm.Table, ih spate.InfoHash
 	}
 }
 
-// TestStoreSurvives ends a process in several ways. What was saved must be restored,
+// TestDirSurvives ends a process in several ways. What was saved must be restored,
 // and every completion that a peer was told about must be counted once.
-func TestStoreSurvives(t *testing.T) {
+func TestDirSurvives(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "state")
 	ih := spate.InfoHash{1, 2, 3}
 	counted := 0
-	note := func(s *swarm.Store, tab *swarm.Table) {
+	note := func(s *swarm.Dir, tab *swarm.Table) {
 		t.Helper()
 		counted++
 		completes(t, s, tab, ih, 100_000+counted)
@@ -269,27 +269,27 @@ func TestStoreSurvives(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	save := func(s *swarm.Store) {
+	save := func(s *swarm.Dir) {
 		t.Helper()
 		if err := s.Save(start); err != nil {
 			t.Fatal(err)
 		}
 	}
 
-	s, tab := openStore(t, dir, 0)
+	s, tab := openDir(t, dir, 0)
 	note(s, tab)
-	s, tab = openStore(t, dir, 0) // killed within the first minute
+	s, tab = openDir(t, dir, 0) // killed within the first minute
 	want(tab, 0)
 	fill(t, tab, 1000)
 	save(s)
 	note(s, tab)
 	note(s, tab)
-	s, tab = openStore(t, dir, 0) // killed after a save
+	s, tab = openDir(t, dir, 0) // killed after a save
 	want(tab, 1000)
 	save(s)
 	note(s, tab)
 	tear(t, dir, "completions.", 5) // killed in the middle of an entry
-	s, tab = openStore(t, dir, 0)
+	s, tab = openDir(t, dir, 0)
 	want(tab, 1000)
 	note(s, tab)
 	save(s)
@@ -301,7 +301,7 @@ func TestStoreSurvives(t *testing.T) {
 	if err := os.Truncate(newest, 100); err != nil {
 		t.Fatal(err)
 	}
-	s, tab = openStore(t, dir, 1)
+	s, tab = openDir(t, dir, 1)
 	want(tab, 1000)
 	if _, err := os.Stat(filepath.Join(dir, "corrupt-"+filepath.Base(newest))); err != nil {
 		t.Error(err)
@@ -315,13 +315,13 @@ func TestStoreSurvives(t *testing.T) {
 	}
 }
 
-// TestStoreRestoresCompletedPeers checks that a leecher of the snapshot that completed
+// TestDirRestoresCompletedPeers checks that a leecher of the snapshot that completed
 // later is a seed after the process was killed, and that its completion is not counted
 // again over either address family. A peer that left before the snapshot must not
 // return.
-func TestStoreRestoresCompletedPeers(t *testing.T) {
+func TestDirRestoresCompletedPeers(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "state")
-	s, tab := openStore(t, dir, 0)
+	s, tab := openDir(t, dir, 0)
 	ih := spate.InfoHash{7}
 	var rep swarm.Reply
 	announce := func(tab *swarm.Table, peer int, seed bool, e tracker.Event) swarm.Reply {
@@ -341,7 +341,7 @@ func TestStoreRestoresCompletedPeers(t *testing.T) {
 	}
 	completes(t, s, tab, ih, 1)
 
-	_, tab = openStore(t, dir, 0)
+	_, tab = openDir(t, dir, 0)
 	if seeds, leechers, c, _ := tab.Scrape(start, ih); seeds != 1 || leechers != 1 || c != 2 {
 		t.Errorf("%d seeds, %d leechers, %d completions", seeds, leechers, c)
 	}
@@ -358,7 +358,7 @@ func TestStoreRestoresCompletedPeers(t *testing.T) {
 
 	// One day later only the counter is restored.
 	again := open(t, swarm.Options{})
-	if _, _, err := swarm.OpenStore(start.Add(24*time.Hour), dir, again); err != nil {
+	if _, _, err := swarm.OpenDir(start.Add(24*time.Hour), dir, again); err != nil {
 		t.Fatal(err)
 	}
 	if seeds, leechers, c, _ := again.Scrape(start.Add(24*time.Hour), ih); seeds != 0 || leechers != 0 || c != 2 {
@@ -404,11 +404,11 @@ func tear(t *testing.T, dir, prefix string, n int) {
 	}
 }
 
-// TestStoreRecordsWhileSaving checks that no completion is lost if many goroutines
+// TestDirRecordsWhileSaving checks that no completion is lost if many goroutines
 // complete peers while snapshots are taken.
-func TestStoreRecordsWhileSaving(t *testing.T) {
+func TestDirRecordsWhileSaving(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "state")
-	s, tab := openStore(t, dir, 0)
+	s, tab := openDir(t, dir, 0)
 	const workers, each, hashes = 8, 2000, 3
 	var wg sync.WaitGroup
 	for w := range workers {
@@ -434,7 +434,7 @@ func TestStoreRecordsWhileSaving(t *testing.T) {
 		}
 	}
 	wg.Wait() // the process is killed now
-	_, again := openStore(t, dir, 0)
+	_, again := openDir(t, dir, 0)
 	if tot := again.Totals(); tot.Completed != workers*each || tot.Peers() != workers*each {
 		t.Errorf("%d completions and %d peers, want %d", tot.Completed, tot.Peers(), workers*each)
 	}

@@ -78,7 +78,7 @@ type Table struct {
 	shards []shard
 	pool   pool
 	pins   pinSets
-	store  *Store // records completions; may be nil; set before the first announce
+	dir    *Dir // records completions; may be nil; set before the first announce
 
 	epoch   atomic.Pointer[time.Time] // one hour before the first time that was passed to the table
 	lastSec atomic.Uint32             // the last second that was passed to the table

@@ -36,7 +36,7 @@ type place = fairpool.Member[ender]
 type ender interface{ end() }
 
 func newGate(s *Server) *gate {
-	return &gate{s: s, pool: fairpool.New[ender](fairpool.Options{Places: s.opts.MaxConns, Grace: connGrace, Floor: connFloor, Pause: connGrace})}
+	return &gate{s: s, pool: fairpool.New[ender](fairpool.Options{Slots: s.opts.MaxConns, Grace: connGrace, Floor: connFloor, Pause: connGrace})}
 }
 
 // enter takes a place for a connection from a, in place of another if need be. It
@@ -131,7 +131,7 @@ func (g *gate) relieve(now time.Time, n *counters) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for range relieved {
-		out := g.pool.MakeRoom(now)
+		out := g.pool.Evict(now)
 		if out == nil {
 			return
 		}

@@ -76,7 +76,7 @@ func newNATChecker(o NATCheck, s *Server) (*natChecker, error) {
 		o.Dial = new(net.Dialer).DialContext
 	}
 	places := func(n int) *fairpool.Pool[struct{}] {
-		return fairpool.New[struct{}](fairpool.Options{Places: n, Grace: natGood})
+		return fairpool.New[struct{}](fairpool.Options{Slots: n, Grace: natGood})
 	}
 	return &natChecker{
 		NATCheck: o, server: s, queue: make(chan netip.AddrPort, natQueue), peers: map[netip.AddrPort]*natPeer{},

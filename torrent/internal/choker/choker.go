@@ -70,7 +70,7 @@ type Peer struct {
 	ID         uint32    // small and dense
 	Interested bool      // in us
 	Unchoked   bool      // by us, now
-	Proven     bool      // it takes what it asks for
+	UsesSlot   bool      // it takes the data that it requests
 	Snubbed    bool      // it leaves our requests unanswered
 	Joined     time.Time // when it connected
 	UnchokedAt time.Time // when we unchoked it last; zero: never

@@ -362,30 +362,30 @@ func BenchmarkDecide(b *testing.B) {
 	}
 }
 
-// A seed keeps serving a proven peer whose turn is over until a peer that is tried
-// beside it has proved that it takes what it asks for.
-func TestSeedTriesPeersBesideProvenOnes(t *testing.T) {
+// TestSeedTriesPeersBesideThoseThatUseSlots checks that a seed keeps serving a peer whose
+// turn is over until a peer that is tried beside it takes the data that it requests.
+func TestSeedTriesPeersBesideThoseThatUseSlots(t *testing.T) {
 	ps := crowd(3)
-	ps[0].Proven, ps[0].Unchoked, ps[0].UnchokedAt, ps[0].Up, ps[0].UpBytes = true, true, start.Add(-2*DefaultQuantum), 1000, 1
+	ps[0].UsesSlot, ps[0].Unchoked, ps[0].UnchokedAt, ps[0].Up, ps[0].UpBytes = true, true, start.Add(-2*DefaultQuantum), 1000, 1
 	for i := range ps[1:] {
 		ps[1+i].UnchokedAt = start.Add(-time.Hour) // no newcomers, who have a slot of their own
 	}
 	k := New(Config{Slots: 1, Optimistic: -1})
 	s := k.Decide(start, ps, true, newRand(1))
 	if !s.Has(0) || s.Len() != 2 {
-		t.Fatalf("unchoked %v, want the proven peer and one to be tried", members(ps, s))
+		t.Fatalf("unchoked %v, want the peer that uses its slot and one to be tried", members(ps, s))
 	}
 	apply(start, ps, s)
 	for i := range ps[1:] {
-		ps[1+i].Proven = ps[1+i].Unchoked
+		ps[1+i].UsesSlot = ps[1+i].Unchoked
 		ps[1+i].Interested = ps[1+i].Unchoked
 	}
 	next := start.Add(10 * time.Second)
 	if s := k.Decide(next, ps, true, newRand(1)); s.Has(0) || s.Len() != 1 {
-		t.Errorf("unchoked %v, want only the peer that has proved itself", members(ps, s))
+		t.Errorf("unchoked %v, want only the peer that takes data", members(ps, s))
 	}
-	ps[1].Proven, ps[2].Proven = false, false
+	ps[1].UsesSlot, ps[2].UsesSlot = false, false
 	if s := k.Decide(next, ps, true, newRand(1)); !s.Has(0) {
-		t.Errorf("unchoked %v, want the proven peer too", members(ps, s))
+		t.Errorf("unchoked %v, want the peer that uses its slot too", members(ps, s))
 	}
 }

@@ -24,10 +24,9 @@ const (
 
 // seed chooses while we want nothing and returns how many slots it used.
 //
-// The slots are for proven peers. Other peers are tried beside them, as many as
-// there are slots that no proven peer needs: one whose turn is over
-// keeps its slot until a peer that was tried has taken something, but does not keep
-// others from being tried.
+// The slots are for peers that use them. Other peers are tried beside these, as many as
+// there are slots that no such peer needs. A peer whose turn is over keeps its slot until
+// a peer that was tried has taken data, and does not keep other peers from being tried.
 func (k *Choker) seed(now time.Time, peers []Peer, slots int) int {
 	slices.SortStableFunc(k.order, func(a, b int) int {
 		x, y := k.rank(now, &peers[a]), k.rank(now, &peers[b])
@@ -36,7 +35,7 @@ func (k *Choker) seed(now time.Time, peers []Peer, slots int) int {
 	used, needed := 0, 0
 	for _, i := range k.order {
 		p := &peers[i]
-		if p.Interested && p.Proven && used < slots {
+		if p.Interested && p.UsesSlot && used < slots {
 			k.chosen.add(p.ID)
 			used++
 			if k.rank(now, p).class == inTurn {
@@ -46,7 +45,7 @@ func (k *Choker) seed(now time.Time, peers []Peer, slots int) int {
 	}
 	tried := needed
 	for _, i := range k.order {
-		if p := &peers[i]; p.Interested && !p.Proven && tried < slots {
+		if p := &peers[i]; p.Interested && !p.UsesSlot && tried < slots {
 			k.chosen.add(p.ID)
 			tried++
 		}

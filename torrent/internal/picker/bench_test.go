@@ -9,16 +9,16 @@ import (
 )
 
 // swarm is a download that never ends: verified pieces are lost again at once.
-type swarm struct {
-	k     *Picker
-	peers int
-	batch int
-	opt   PickOptions
-	queue [][]Block
-	turn  int
+type endlessDownload struct {
+	k         *Picker
+	peers     int
+	batch     int
+	opt       PickOptions
+	requested [][]Block
+	turn      int
 }
 
-func newSwarm(tb testing.TB, pieces, blocks, peers, batch int, seeds bool, opt PickOptions) *swarm {
+func newEndlessDownload(tb testing.TB, pieces, blocks, peers, batch int, seeds bool, opt PickOptions) *endlessDownload {
 	k, err := New(Config{NumPieces: pieces, PieceSize: func(int) int { return blocks * BlockSize }, MaxOpen: max(64, 3*peers*batch/blocks)})
 	if err != nil {
 		tb.Fatal(err)
@@ -36,26 +36,26 @@ func newSwarm(tb testing.TB, pieces, blocks, peers, batch int, seeds bool, opt P
 	for i := range pieces / 2 {
 		k.Verified(i)
 	}
-	return &swarm{k: k, peers: peers, batch: batch, opt: opt, queue: make([][]Block, peers)}
+	return &endlessDownload{k: k, peers: peers, batch: batch, opt: opt, requested: make([][]Block, peers)}
 }
 
 // step picks a batch for the next peer after the blocks of the batch before have
 // come, and returns the number of blocks.
-func (s *swarm) step() int {
+func (s *endlessDownload) step() int {
 	p := PeerID(s.turn % s.peers)
 	s.turn++
-	q := s.queue[p]
+	q := s.requested[p]
 	for _, b := range q {
 		if s.k.Claim(b, p) != Fresh {
 			continue
 		}
 		if done, _ := s.k.Arrived(b, p); done {
 			s.k.Verified(int(b.Piece))
-			s.k.Lost(s.turn % s.k.n)
+			s.k.Lost(s.turn % s.k.numPieces)
 			s.k.Lost(int(b.Piece))
 		}
 	}
-	s.queue[p] = s.k.Pick(q[:0], p, s.batch, s.opt)
+	s.requested[p] = s.k.Pick(q[:0], p, s.batch, s.opt)
 	return len(q)
 }
 
@@ -77,7 +77,7 @@ func BenchmarkBlock(b *testing.B) {
 		{"endgame", 4000, 64, 50, 64, false, PickOptions{WholePieces: true, Endgame: true}},
 	} {
 		b.Run(c.name, func(b *testing.B) {
-			s := newSwarm(b, c.pieces, c.blocks, c.peers, c.batch, c.seeds, c.opt)
+			s := newEndlessDownload(b, c.pieces, c.blocks, c.peers, c.batch, c.seeds, c.opt)
 			for range 4 * c.peers {
 				s.step()
 			}
@@ -127,7 +127,7 @@ func TestNoAllocations(t *testing.T) {
 	for _, opt := range []PickOptions{
 		{}, {WholePieces: true, Endgame: true}, {Sequential: true}, {Suggested: []int32{1, 2, 3}, NoUrgent: true}, {Adjacent: true, UrgentTwice: true},
 	} {
-		s := newSwarm(t, 1000, 16, 20, 64, false, opt)
+		s := newEndlessDownload(t, 1000, 16, 20, 64, false, opt)
 		s.k.SetUrgent([]int{1, 2, 3})
 		for range 200 {
 			s.step()
@@ -135,14 +135,14 @@ func TestNoAllocations(t *testing.T) {
 		n := testing.AllocsPerRun(500, func() {
 			s.step()
 			p := PeerID(s.turn % s.peers)
-			s.k.PeerHave(p, s.turn%s.k.n)
+			s.k.PeerHave(p, s.turn%s.k.numPieces)
 			s.k.AbandonAll(p)
-			s.queue[p] = s.queue[p][:0]
+			s.requested[p] = s.requested[p][:0]
 		})
 		if n != 0 {
 			t.Errorf("%+v: %v allocations a batch", opt, n)
 		}
-		if err := s.k.check(); err != nil {
+		if err := s.k.checkInvariants(); err != nil {
 			t.Error(err)
 		}
 	}

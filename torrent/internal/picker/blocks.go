@@ -2,18 +2,19 @@ package picker
 
 import "slices"
 
-// ClaimResult is the answer of [Picker.Claim].
+// ClaimResult is the result of [Picker.Claim]: what the caller does with a block.
 type ClaimResult uint8
 
-// What is to be done with a block that arrives.
+// Results of Claim.
 const (
-	Fresh     ClaimResult = iota // copy it, then call Arrived (or Abandon when the copy failed)
-	Duplicate                    // here already or being copied: drop it, count it as waste
-	Unwanted                     // no such block, or its piece is not open: drop it
+	Fresh     ClaimResult = iota // copy the block, then call Arrived, or Abandon if the copy fails
+	Duplicate                    // drop the block, because it has arrived or is being copied; it is waste
+	Unwanted                     // drop the block, because it is invalid or its piece is not open
 )
 
-// find returns the place of b, if it is a block of an open piece.
-func (k *Picker) find(b Block) (si, bi int, ok bool) {
+// findBlock returns the slot and the index of b. ok is false if b is not a block
+// of an open piece.
+func (k *Picker) findBlock(b Block) (si, bi int, ok bool) {
 	if si = k.Slot(int(b.Piece)); si < 0 || b.Begin < 0 || b.Begin%BlockSize != 0 {
 		return 0, 0, false
 	}
@@ -23,17 +24,18 @@ func (k *Picker) find(b Block) (si, bi int, ok bool) {
 	case bi < last:
 		ok = b.Length == BlockSize
 	case bi == last:
-		ok = b.Length == s.tail
+		ok = b.Length == s.lastLength
 	}
 	return si, bi, ok
 }
 
-// unask ends p's request of a block and tells whether there was one. The block
-// stays in its state, and in no list.
-func (k *Picker) unask(si, bi int, p PeerID) bool {
+// dropRequest removes p from the requesters of a block and reports whether p was
+// one. It removes a requested block from its list, and leaves its state to the
+// caller.
+func (k *Picker) dropRequest(si, bi int, p PeerID) bool {
 	b := &k.slots[si].blocks[bi]
-	at := slices.Index(b.req[:b.n], p)
-	if b.state == requested && b.n > 0 {
+	at := slices.Index(b.requesters[:b.numRequesters], p)
+	if b.state == requested && b.numRequesters > 0 {
 		if at < 0 {
 			return false
 		}
@@ -42,111 +44,115 @@ func (k *Picker) unask(si, bi int, p PeerID) bool {
 	if at < 0 {
 		return false
 	}
-	b.n--
-	copy(b.req[at:], b.req[at+1:b.n+1])
+	b.numRequesters--
+	copy(b.requesters[at:], b.requesters[at+1:b.numRequesters+1])
 	k.peers[p].pending--
 	return true
 }
 
-// Claim is called when block b of p begins to arrive. Only one caller gets Fresh
-// for a block until it is abandoned; that caller alone may write its bytes. p's
-// own request ends in every case. A block that p was not asked for (or no longer
-// is) can be Fresh too, if it is still needed: see [Picker.Requested].
+// Claim records that block b begins to arrive from p, and ends the request of p.
+// It returns Fresh to one caller only until the block is abandoned, so that no
+// other caller writes the bytes of the block. The result can be Fresh even if b
+// is not requested from p; [Picker.Requested] reports that.
 func (k *Picker) Claim(b Block, p PeerID) ClaimResult {
-	si, bi, ok := k.find(b)
+	si, bi, ok := k.findBlock(b)
 	if !ok || k.peer(p) == nil {
 		return Unwanted
 	}
 	s := &k.slots[si]
 	bl := &s.blocks[bi]
-	asked := k.unask(si, bi, p)
+	wasRequested := k.dropRequest(si, bi, p)
 	switch {
 	case bl.state >= copying:
 		return Duplicate
-	case s.solo && s.owner != p && !asked:
+	case s.onParole && s.owner != p && !wasRequested:
 		return Unwanted
-	case bl.state == requested && !asked:
+	case bl.state == requested && !wasRequested:
 		k.unlink(si, bi)
 	}
-	k.move(si, bi, copying)
-	bl.by = p
-	k.peers[p].refs++
-	s.touched = true
+	k.setState(si, bi, copying)
+	bl.sender = p
+	k.peers[p].claimed++
+	s.everClaimed = true
 	return Fresh
 }
 
-// Arrived ends a Fresh claim: the bytes of b are in the buffer. complete tells
-// that it was the piece's last block: hash it, then call Verified or Failed.
-// others are the peers that were asked for b as well: their requests have
-// ended, send them cancel. others is valid until the next call. Without a claim
-// of p, Arrived does nothing.
+// Arrived records that the bytes of b, for which p got Fresh, are in the buffer.
+// If complete is true, all blocks of the piece have arrived, and the caller hashes
+// it and calls Verified or Failed. others are the other peers that b is requested
+// from: Arrived ends their requests, and the caller sends them a cancel message.
+// others is valid until the next call of Arrived. Arrived does nothing if p has
+// not claimed b.
 func (k *Picker) Arrived(b Block, p PeerID) (complete bool, others []PeerID) {
-	si, bi, ok := k.find(b)
+	si, bi, ok := k.findBlock(b)
 	if !ok {
 		return false, nil
 	}
 	s := &k.slots[si]
 	bl := &s.blocks[bi]
-	if bl.state != copying || bl.by != p {
+	if bl.state != copying || bl.sender != p {
 		return false, nil
 	}
-	k.others = append(k.others[:0], bl.req[:bl.n]...)
-	for _, q := range k.others {
+	k.cancels = append(k.cancels[:0], bl.requesters[:bl.numRequesters]...)
+	for _, q := range k.cancels {
 		k.peers[q].pending--
 	}
-	bl.n = 0
-	k.move(si, bi, arrived)
-	return s.n[arrived] == len(s.blocks), k.others
+	bl.numRequesters = 0
+	k.setState(si, bi, arrived)
+	return s.count[arrived] == len(s.blocks), k.cancels
 }
 
-// Abandon says that p will not send b (reject, timeout), or that its Fresh claim
-// came to nothing. It returns false if b was neither requested of p nor claimed
-// by it. A piece that p had for itself may be shared from then on.
+// Abandon records that p will not send b, because it rejected the request or the
+// request timed out, or that the copy of b failed. It returns false if b was
+// neither requested from p nor being copied from it. p loses the ownership of the
+// piece.
 func (k *Picker) Abandon(b Block, p PeerID) bool {
-	si, bi, ok := k.find(b)
+	si, bi, ok := k.findBlock(b)
 	if !ok {
 		return false
 	}
 	s := &k.slots[si]
 	bl := &s.blocks[bi]
 	switch {
-	case bl.state == copying && bl.by == p:
-		k.peers[p].refs--
-		k.retract(si, bi)
-	case k.unask(si, bi, p):
+	case bl.state == copying && bl.sender == p:
+		k.peers[p].claimed--
+		k.requeue(si, bi)
+	case k.dropRequest(si, bi, p):
 		if bl.state == requested {
-			k.retract(si, bi)
+			k.requeue(si, bi)
 		}
 	default:
 		return false
 	}
-	k.disown(s, p)
-	k.closeUntouched(si)
+	k.dropOwner(s, p)
+	k.closeUnclaimed(si)
 	return true
 }
 
-// retract makes a block that lost its copy or a requester what it is now:
-// requested of those that are left, in front because it has waited, or free.
-func (k *Picker) retract(si, bi int) {
+// requeue sets the state of a block that lost a requester or its copy. If other
+// requesters remain, the block is requested and goes to the front of its list,
+// because it has waited longest. Otherwise it is free.
+func (k *Picker) requeue(si, bi int) {
 	b := &k.slots[si].blocks[bi]
-	if b.n > 0 {
-		k.move(si, bi, requested)
+	if b.numRequesters > 0 {
+		k.setState(si, bi, requested)
 		k.link(si, bi, true)
 	} else {
-		k.move(si, bi, free)
+		k.setState(si, bi, free)
 	}
 }
 
-// closeUntouched gives a piece back that lost all its requests before a block
-// came.
-func (k *Picker) closeUntouched(si int) {
-	if s := &k.slots[si]; !s.touched && s.n[free] == len(s.blocks) {
-		k.giveBack(si)
+// closeUnclaimed closes a slot whose requests were all abandoned before a block
+// was claimed.
+func (k *Picker) closeUnclaimed(si int) {
+	if s := &k.slots[si]; !s.everClaimed && s.count[free] == len(s.blocks) {
+		k.releaseSlot(si)
 	}
 }
 
-// AbandonAll abandons all requests of p (choke) and returns their number. Claims
-// stay: who copies ends them.
+// AbandonAll abandons all requests of p, for example when p chokes us, and returns
+// their number. Blocks that are being copied from p are not abandoned, because the
+// caller that copies them calls Arrived or Abandon.
 func (k *Picker) AbandonAll(p PeerID) int {
 	if int(p) >= len(k.peers) {
 		return 0
@@ -159,20 +165,20 @@ func (k *Picker) AbandonAll(p PeerID) int {
 			continue
 		}
 		for bi := 0; bi < len(s.blocks) && pe.pending > 0; bi++ {
-			if b := &s.blocks[bi]; b.n > 0 && k.unask(si, bi, p) && b.state == requested {
-				k.retract(si, bi)
+			if b := &s.blocks[bi]; b.numRequesters > 0 && k.dropRequest(si, bi, p) && b.state == requested {
+				k.requeue(si, bi)
 			}
 		}
-		k.disown(s, p)
-		k.closeUntouched(si)
+		k.dropOwner(s, p)
+		k.closeUnclaimed(si)
 	}
 	return total
 }
 
-// BlockFailed says that the arrived block b of an open piece is bad by itself
-// (BEP 52 leaf hash): it is wanted again. It returns who sent it.
+// BlockFailed records that the arrived block b does not match its own hash (BEP
+// 52), and makes it free again. It returns the peer that sent it.
 func (k *Picker) BlockFailed(b Block) (PeerID, bool) {
-	si, bi, ok := k.find(b)
+	si, bi, ok := k.findBlock(b)
 	if !ok {
 		return 0, false
 	}
@@ -181,27 +187,27 @@ func (k *Picker) BlockFailed(b Block) (PeerID, bool) {
 	if bl.state != arrived {
 		return 0, false
 	}
-	k.peers[bl.by].refs--
-	k.move(si, bi, free)
-	k.disown(s, bl.by)
-	return bl.by, true
+	k.peers[bl.sender].claimed--
+	k.setState(si, bi, free)
+	k.dropOwner(s, bl.sender)
+	return bl.sender, true
 }
 
-// Contributor returns who sent block b of an open piece.
+// Contributor returns the peer that sent the arrived block b of an open piece.
 func (k *Picker) Contributor(b Block) (PeerID, bool) {
-	si, bi, ok := k.find(b)
+	si, bi, ok := k.findBlock(b)
 	if !ok || k.slots[si].blocks[bi].state != arrived {
 		return 0, false
 	}
-	return k.slots[si].blocks[bi].by, true
+	return k.slots[si].blocks[bi].sender, true
 }
 
-// Requested tells whether b is requested of p and outstanding.
+// Requested reports whether b is requested from p.
 func (k *Picker) Requested(b Block, p PeerID) bool {
-	si, bi, ok := k.find(b)
+	si, bi, ok := k.findBlock(b)
 	if !ok {
 		return false
 	}
 	bl := &k.slots[si].blocks[bi]
-	return slices.Contains(bl.req[:bl.n], p)
+	return slices.Contains(bl.requesters[:bl.numRequesters], p)
 }

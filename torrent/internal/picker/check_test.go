@@ -7,7 +7,7 @@ import (
 
 // check compares every counter, order and list of k with what it is derived
 // from.
-func (k *Picker) check() error {
+func (k *Picker) checkInvariants() error {
 	for _, f := range []func() error{k.checkPieces, k.checkLevels, k.checkSlots, k.checkLists, k.checkPeers} {
 		if err := f(); err != nil {
 			return err
@@ -18,7 +18,7 @@ func (k *Picker) check() error {
 
 func (k *Picker) checkPieces() error {
 	have, wanted, left := 0, 0, 0
-	for i := range k.n {
+	for i := range k.numPieces {
 		want := !k.have.Get(i) && k.prio[i] > 0
 		if k.have.Get(i) {
 			have++
@@ -40,7 +40,7 @@ func (k *Picker) checkPieces() error {
 				return fmt.Errorf("piece %d: in slot %d of piece %d", i, si, k.slots[si].piece)
 			}
 			if want {
-				left += k.slots[si].n[free]
+				left += k.slots[si].count[free]
 			}
 		}
 		if k.urgentSet.Get(i) != slices.Contains(k.urgent, int32(i)) || k.urgentSet.Get(i) && k.have.Get(i) {
@@ -56,20 +56,20 @@ func (k *Picker) checkPieces() error {
 func (k *Picker) checkLevels() error {
 	for lv := range k.levels {
 		l := &k.levels[lv]
-		if l.n != l.set.Count() {
-			return fmt.Errorf("level %d: n is %d of %d", lv, l.n, l.set.Count())
+		if l.count != l.set.Count() {
+			return fmt.Errorf("level %d: n is %d of %d", lv, l.count, l.set.Count())
 		}
-		if f := l.set.NextSet(0); f >= 0 && f < l.first {
-			return fmt.Errorf("level %d: first is %d, but %d is free", lv, l.first, f)
+		if f := l.set.NextSet(0); f >= 0 && f < l.scanFrom {
+			return fmt.Errorf("level %d: first is %d, but %d is free", lv, l.scanFrom, f)
 		}
-		if l.dirty || l.n == 0 && len(l.end) == 0 {
+		if l.stale || l.count == 0 && len(l.bucketEnd) == 0 {
 			continue
 		}
-		if len(l.order) != l.n || int(l.end[len(l.end)-1]) != l.n {
-			return fmt.Errorf("level %d: order of %d pieces, end %v, n %d", lv, len(l.order), l.end, l.n)
+		if len(l.order) != l.count || int(l.bucketEnd[len(l.bucketEnd)-1]) != l.count {
+			return fmt.Errorf("level %d: order of %d pieces, end %v, n %d", lv, len(l.order), l.bucketEnd, l.count)
 		}
 		at := int32(0)
-		for a, end := range l.end {
+		for a, end := range l.bucketEnd {
 			for ; at < end; at++ {
 				i := l.order[at]
 				if k.avail[i] != int32(a) || k.pos[i] != at || !l.set.Get(int(i)) {
@@ -87,7 +87,7 @@ func (k *Picker) checkSlots() error {
 	for si := range k.slots {
 		s := &k.slots[si]
 		if s.piece < 0 {
-			if !slices.Contains(k.idle, int32(si)) {
+			if !slices.Contains(k.unusedSlots, int32(si)) {
 				return fmt.Errorf("slot %d is lost", si)
 			}
 			continue
@@ -96,40 +96,40 @@ func (k *Picker) checkSlots() error {
 		var n [4]int
 		for bi, b := range s.blocks {
 			n[b.state]++
-			if b.state == free && bi < int(s.next) || b.state == requested && b.n == 0 || (b.state == free || b.state == arrived) && b.n > 0 {
-				return fmt.Errorf("slot %d: block %d: state %d, %d requesters, next %d", si, bi, b.state, b.n, s.next)
+			if b.state == free && bi < int(s.freeFrom) || b.state == requested && b.numRequesters == 0 || (b.state == free || b.state == arrived) && b.numRequesters > 0 {
+				return fmt.Errorf("slot %d: block %d: state %d, %d requesters, next %d", si, bi, b.state, b.numRequesters, s.freeFrom)
 			}
 		}
-		if n != s.n || len(s.blocks) != k.BlocksOf(int(s.piece)) {
-			return fmt.Errorf("slot %d: counts %v, blocks %v", si, s.n, n)
+		if n != s.count || len(s.blocks) != k.BlocksOf(int(s.piece)) {
+			return fmt.Errorf("slot %d: counts %v, blocks %v", si, s.count, n)
 		}
-		active := s.n[free] > 0 && k.prio[s.piece] > 0
-		if active != (s.active >= 0) || active && k.active[s.active] != int32(si) {
-			return fmt.Errorf("slot %d: active %d, free %d", si, s.active, s.n[free])
+		active := s.count[free] > 0 && k.prio[s.piece] > 0
+		if active != (s.pickableIndex >= 0) || active && k.pickable[s.pickableIndex] != int32(si) {
+			return fmt.Errorf("slot %d: active %d, free %d", si, s.pickableIndex, s.count[free])
 		}
 		if active {
 			by[k.prio[s.piece]]++
 		}
-		if !s.touched && s.n[free] == len(s.blocks) {
+		if !s.everClaimed && s.count[free] == len(s.blocks) {
 			return fmt.Errorf("slot %d: open for nothing", si)
 		}
 	}
-	if open != k.Open() || open > k.maxOpen || by != k.activeBy {
-		return fmt.Errorf("%d open, Open %d, active %v, counted %v", open, k.Open(), k.activeBy, by)
+	if open != k.Open() || open > k.maxOpen || by != k.pickableBy {
+		return fmt.Errorf("%d open, Open %d, active %v, counted %v", open, k.Open(), k.pickableBy, by)
 	}
 	return nil
 }
 
 func (k *Picker) checkLists() error {
 	var n [MaxRequesters + 1]int
-	for i, l := range k.waiting {
+	for i, l := range k.byRequesters {
 		last := uint32(nilNode)
 		for node := l.head; node != nilNode; {
-			s, b := k.at(node)
-			if s.piece < 0 || b.state != requested || int(b.n) != i+1 || b.prev != last || s.solo {
-				return fmt.Errorf("list %d: node %#x: state %d, %d requesters, prev %#x after %#x", i, node, b.state, b.n, b.prev, last)
+			s, b := k.blockOfNode(node)
+			if s.piece < 0 || b.state != requested || int(b.numRequesters) != i+1 || b.prev != last || s.onParole {
+				return fmt.Errorf("list %d: node %#x: state %d, %d requesters, prev %#x after %#x", i, node, b.state, b.numRequesters, b.prev, last)
 			}
-			n[b.n]++
+			n[b.numRequesters]++
 			last, node = node, b.next
 		}
 		if l.tail != last {
@@ -137,10 +137,10 @@ func (k *Picker) checkLists() error {
 		}
 	}
 	for si := range k.slots {
-		if s := &k.slots[si]; s.piece >= 0 && !s.solo {
+		if s := &k.slots[si]; s.piece >= 0 && !s.onParole {
 			for _, b := range s.blocks {
 				if b.state == requested {
-					n[b.n]--
+					n[b.numRequesters]--
 				}
 			}
 		}
@@ -156,21 +156,21 @@ func (k *Picker) checkPeers() error {
 	for si := range k.slots {
 		if s := &k.slots[si]; s.piece >= 0 {
 			for _, b := range s.blocks {
-				for _, q := range b.req[:b.n] {
+				for _, q := range b.requesters[:b.numRequesters] {
 					pending[q]++
 				}
 				if b.state >= copying {
-					refs[b.by]++
+					refs[b.sender]++
 				}
 			}
 		}
 	}
 	seeds, partial := 0, 0
-	avail := make([]int32, k.n)
+	avail := make([]int32, k.numPieces)
 	for p := range k.peers {
 		pe := &k.peers[p]
-		if pe.pending != pending[p] || pe.refs != refs[p] {
-			return fmt.Errorf("peer %d: pending %d, refs %d; counted %d, %d", p, pe.pending, pe.refs, pending[p], refs[p])
+		if pe.pending != pending[p] || pe.claimed != refs[p] {
+			return fmt.Errorf("peer %d: pending %d, refs %d; counted %d, %d", p, pe.pending, pe.claimed, pending[p], refs[p])
 		}
 		switch {
 		case !pe.joined:
@@ -178,7 +178,7 @@ func (k *Picker) checkPeers() error {
 			seeds++
 		default:
 			partial++
-			if k.partial[pe.index] != PeerID(p) || int(pe.count) != pe.have.Count() || pe.have.All() {
+			if k.leechers[pe.index] != PeerID(p) || int(pe.count) != pe.have.Count() || pe.have.All() {
 				return fmt.Errorf("peer %d: index %d, count %d", p, pe.index, pe.count)
 			}
 			interest := 0
@@ -188,13 +188,13 @@ func (k *Picker) checkPeers() error {
 					interest++
 				}
 			}
-			if pe.epoch == k.wantEpoch && int(pe.interest) != interest {
+			if pe.interestEpoch == k.wantEpoch && int(pe.interest) != interest {
 				return fmt.Errorf("peer %d: interest %d, counted %d", p, pe.interest, interest)
 			}
 		}
 	}
-	if seeds != k.seeds || partial != len(k.partial) || !slices.Equal(avail, k.avail) {
-		return fmt.Errorf("%d seeds, %d partial, available %v; counted %d, %d, %v", k.seeds, len(k.partial), k.avail, seeds, partial, avail)
+	if seeds != k.seeds || partial != len(k.leechers) || !slices.Equal(avail, k.avail) {
+		return fmt.Errorf("%d seeds, %d partial, available %v; counted %d, %d, %v", k.seeds, len(k.leechers), k.avail, seeds, partial, avail)
 	}
 	return nil
 }

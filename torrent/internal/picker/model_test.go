@@ -13,26 +13,26 @@ import (
 // model is the obvious picker's bookkeeping, by maps: what every call must have
 // done. It takes the picks as given and judges them.
 type model struct {
-	k     *Picker
-	sizes []int
-	have  []bool
-	prio  []int
-	peers map[PeerID][]bool
-	req   map[Block][]PeerID // outstanding
-	claim map[Block]PeerID
-	sent  map[Block]PeerID
-	open  map[int]bool
-	solo  map[int]bool
-	fails map[int]int
-	max   int
+	k         *Picker
+	sizes     []int
+	have      []bool
+	prio      []int
+	peers     map[PeerID][]bool
+	requested map[Block][]PeerID // outstanding
+	claims    map[Block]PeerID
+	senders   map[Block]PeerID
+	open      map[int]bool
+	onParole  map[int]bool
+	fails     map[int]int
+	maxOpen   int
 
 	urgent []int
 }
 
 func newModel(t *rapid.T) *model {
 	m := &model{
-		peers: map[PeerID][]bool{}, req: map[Block][]PeerID{}, claim: map[Block]PeerID{}, sent: map[Block]PeerID{},
-		open: map[int]bool{}, solo: map[int]bool{}, fails: map[int]int{},
+		peers: map[PeerID][]bool{}, requested: map[Block][]PeerID{}, claims: map[Block]PeerID{}, senders: map[Block]PeerID{},
+		open: map[int]bool{}, onParole: map[int]bool{}, fails: map[int]int{},
 	}
 	n := rapid.IntRange(1, 90).Draw(t, "pieces")
 	length := rapid.SampledFrom([]int{1, BlockSize, BlockSize + 1, 3 * BlockSize, 5*BlockSize - 7}).Draw(t, "length")
@@ -45,12 +45,12 @@ func newModel(t *rapid.T) *model {
 		m.have = append(m.have, false)
 		m.prio = append(m.prio, NormalPrio)
 	}
-	m.max = rapid.IntRange(1, 12).Draw(t, "open")
-	k, err := New(Config{NumPieces: n, PieceSize: func(i int) int { return m.sizes[i] }, Seed: rapid.Uint64().Draw(t, "seed"), MaxOpen: m.max})
+	m.maxOpen = rapid.IntRange(1, 12).Draw(t, "open")
+	k, err := New(Config{NumPieces: n, PieceSize: func(i int) int { return m.sizes[i] }, Seed: rapid.Uint64().Draw(t, "seed"), MaxOpen: m.maxOpen})
 	if err != nil {
 		t.Fatal(err)
 	}
-	k.walk = rapid.SampledFrom([]int{1, 5, walkBudget}).Draw(t, "walk")
+	k.orderLimit = rapid.SampledFrom([]int{1, 5, defaultOrderLimit}).Draw(t, "walk")
 	m.k = k
 	return m
 }
@@ -69,9 +69,9 @@ func (m *model) avail(i int) int {
 
 // free tells whether nobody has, copies or was asked for b.
 func (m *model) free(b Block) bool {
-	_, c := m.claim[b]
-	_, s := m.sent[b]
-	return len(m.req[b]) == 0 && !c && !s
+	_, c := m.claims[b]
+	_, s := m.senders[b]
+	return len(m.requested[b]) == 0 && !c && !s
 }
 
 func (m *model) blocks(i int) []Block {
@@ -83,15 +83,15 @@ func (m *model) blocks(i int) []Block {
 }
 
 // lone tells whether p may be given blocks of piece i as far as parole goes.
-func (m *model) lone(i int, p PeerID) bool {
-	if !m.solo[i] {
+func (m *model) paroleAllows(i int, p PeerID) bool {
+	if !m.onParole[i] {
 		return true
 	}
 	for _, b := range m.blocks(i) {
-		if c, ok := m.claim[b]; ok && c != p {
+		if c, ok := m.claims[b]; ok && c != p {
 			return false
 		}
-		for _, q := range m.req[b] {
+		for _, q := range m.requested[b] {
 			if q != p {
 				return false
 			}
@@ -134,16 +134,16 @@ func (m *model) endgame() bool {
 
 func (m *model) forget(i int) {
 	for _, b := range m.blocks(i) {
-		delete(m.req, b)
-		delete(m.claim, b)
-		delete(m.sent, b)
+		delete(m.requested, b)
+		delete(m.claims, b)
+		delete(m.senders, b)
 	}
 	delete(m.open, i)
-	delete(m.solo, i)
+	delete(m.onParole, i)
 }
 
 // untouched closes pieces that lost every request before a block was claimed.
-func (m *model) untouched() {
+func (m *model) closeUnclaimed() {
 	for i := range m.open {
 		if m.k.Slot(i) >= 0 {
 			continue
@@ -158,19 +158,19 @@ func (m *model) untouched() {
 }
 
 // room tells whether a piece may be opened: of the urgent ones, of the others.
-func (m *model) room() (urgent, other bool) {
-	return len(m.open) < m.max, len(m.open) < m.max-min(len(m.urgent), m.max/4)
+func (m *model) mayOpen() (urgent, other bool) {
+	return len(m.open) < m.maxOpen, len(m.open) < m.maxOpen-min(len(m.urgent), m.maxOpen/4)
 }
 
 // judge is one Pick under judgement.
-type judge struct {
+type checkedPick struct {
 	*model
 	p   PeerID
 	opt PickOptions
 }
 
 // pick asks for blocks and judges each of them in turn.
-func (m *model) pick(t *rapid.T, p PeerID) {
+func (m *model) pickAndCheck(t *rapid.T, p PeerID) {
 	opt := PickOptions{
 		WholePieces: rapid.Bool().Draw(t, "whole"), Sequential: rapid.Bool().Draw(t, "sequential"),
 		Endgame: rapid.Bool().Draw(t, "endgame"), Requesters: rapid.IntRange(0, 4).Draw(t, "requesters"),
@@ -184,7 +184,7 @@ func (m *model) pick(t *rapid.T, p PeerID) {
 	if len(got) > n {
 		t.Fatalf("%d blocks picked, %d asked", len(got), n)
 	}
-	j := &judge{model: m, p: p, opt: opt}
+	j := &checkedPick{model: m, p: p, opt: opt}
 	twice := false
 	for _, b := range got {
 		i := int(b.Piece)
@@ -194,42 +194,42 @@ func (m *model) pick(t *rapid.T, p PeerID) {
 		if opt.NoUrgent && opt.Only == nil && slices.Contains(m.urgent, i) || opt.Only != nil && !slices.Contains(opt.Only, b.Piece) {
 			t.Fatalf("picked %v against the options", b)
 		}
-		if !m.lone(i, p) {
+		if !m.paroleAllows(i, p) {
 			t.Fatalf("picked %v of a piece that is on parole with another", b)
 		}
 		switch {
 		case !m.free(b):
 			twice = true
-			j.twice(t, b)
+			j.checkDuplicate(t, b)
 		case twice:
 			t.Fatalf("free block %v after one that is outstanding", b)
 		case !m.open[i]:
-			j.opened(t, i)
+			j.checkOpened(t, i)
 		}
-		m.req[b] = append(m.req[b], p)
+		m.requested[b] = append(m.requested[b], p)
 	}
 	if len(got) < n {
-		j.exhausted(t)
+		j.checkExhausted(t)
 	}
 }
 
 // twice judges a block that is outstanding elsewhere.
-func (j *judge) twice(t *rapid.T, b Block) {
+func (j *checkedPick) checkDuplicate(t *rapid.T, b Block) {
 	limit := min(max(j.opt.Requesters, 0), MaxRequesters)
 	if limit == 0 {
 		limit = 2
 	}
-	asked := j.req[b]
+	asked := j.requested[b]
 	late := j.opt.UrgentTwice && !j.opt.NoUrgent && slices.Contains(j.urgent, int(b.Piece)) && len(asked) == 1
 	game := j.opt.Endgame && j.endgame() && len(asked) > 0 && len(asked) < limit
-	if !late && !game || slices.Contains(asked, j.p) || j.solo[int(b.Piece)] || j.opt.Only != nil {
+	if !late && !game || slices.Contains(asked, j.p) || j.onParole[int(b.Piece)] || j.opt.Only != nil {
 		t.Fatalf("picked %v again: asked of %v, endgame %v", b, asked, j.endgame())
 	}
 }
 
 // opened judges a new piece: an urgent one, or one of the highest priority, and
 // the rarest or first of these.
-func (j *judge) opened(t *rapid.T, i int) {
+func (j *checkedPick) checkOpened(t *rapid.T, i int) {
 	haves := 0
 	for _, h := range j.have {
 		if h {
@@ -237,8 +237,8 @@ func (j *judge) opened(t *rapid.T, i int) {
 		}
 	}
 	urgent := slices.Contains(j.urgent, i) && !j.opt.NoUrgent
-	if roomU, room := j.room(); !room && !(roomU && urgent && j.opt.Only == nil) {
-		t.Fatalf("%d pieces are open of %d, %d urgent", len(j.open)+1, j.max, len(j.urgent))
+	if roomU, room := j.mayOpen(); !room && !(roomU && urgent && j.opt.Only == nil) {
+		t.Fatalf("%d pieces are open of %d, %d urgent", len(j.open)+1, j.maxOpen, len(j.urgent))
 	}
 	for o := range j.sizes {
 		if !j.wanted(o) || j.open[o] || !j.peers[j.p][o] || o == i || j.opt.Only != nil {
@@ -261,14 +261,14 @@ func (j *judge) opened(t *rapid.T, i int) {
 		}
 	}
 	j.open[i] = true
-	j.solo[i] = j.fails[i] > 0 && j.fails[i] < paroleRounds
+	j.onParole[i] = j.fails[i] > 0 && j.fails[i] < maxParole
 }
 
 // exhausted judges a Pick that gave less than asked: no free block is left.
-func (j *judge) exhausted(t *rapid.T) {
-	_, room := j.room()
+func (j *checkedPick) checkExhausted(t *rapid.T) {
+	_, room := j.mayOpen()
 	for i := range j.sizes {
-		if !j.wanted(i) || !j.peers[j.p][i] || !j.open[i] && !room || !j.lone(i, j.p) || j.solo[i] {
+		if !j.wanted(i) || !j.peers[j.p][i] || !j.open[i] && !room || !j.paroleAllows(i, j.p) || j.onParole[i] {
 			continue
 		}
 		if j.opt.Only != nil && !slices.Contains(j.opt.Only, int32(i)) || j.opt.NoUrgent && slices.Contains(j.urgent, i) {
@@ -283,14 +283,14 @@ func (j *judge) exhausted(t *rapid.T) {
 }
 
 // claimOne lets a block of a peer begin to arrive, asked or not.
-func (m *model) claimOne(t *rapid.T, p PeerID, b Block) {
-	had := slices.Index(m.req[b], p)
-	solo := m.solo[int(b.Piece)]
-	_, copying := m.claim[b]
-	_, here := m.sent[b]
+func (m *model) claim(t *rapid.T, p PeerID, b Block) {
+	had := slices.Index(m.requested[b], p)
+	solo := m.onParole[int(b.Piece)]
+	_, copying := m.claims[b]
+	_, here := m.senders[b]
 	got := m.k.Claim(b, p)
 	if had >= 0 {
-		m.req[b] = slices.Delete(m.req[b], had, had+1)
+		m.requested[b] = slices.Delete(m.requested[b], had, had+1)
 	}
 	switch {
 	case !m.open[int(b.Piece)]:
@@ -305,22 +305,22 @@ func (m *model) claimOne(t *rapid.T, p PeerID, b Block) {
 	case got != Fresh:
 		t.Fatalf("claim of %v: %d", b, got)
 	default:
-		m.claim[b] = p
+		m.claims[b] = p
 	}
 }
 
-func (m *model) arrived(t *rapid.T, b Block) {
-	p := m.claim[b]
+func (m *model) arrive(t *rapid.T, b Block) {
+	p := m.claims[b]
 	complete, others := m.k.Arrived(b, p)
-	if !slices.Equal(others, m.req[b]) {
-		t.Fatalf("%v arrived: others %v, want %v", b, others, m.req[b])
+	if !slices.Equal(others, m.requested[b]) {
+		t.Fatalf("%v arrived: others %v, want %v", b, others, m.requested[b])
 	}
-	delete(m.claim, b)
-	delete(m.req, b)
-	m.sent[b] = p
+	delete(m.claims, b)
+	delete(m.requested, b)
+	m.senders[b] = p
 	all := true
 	for _, o := range m.blocks(int(b.Piece)) {
-		if _, ok := m.sent[o]; !ok {
+		if _, ok := m.senders[o]; !ok {
 			all = false
 		}
 	}
@@ -328,11 +328,11 @@ func (m *model) arrived(t *rapid.T, b Block) {
 		t.Fatalf("%v arrived: complete is %v", b, complete)
 	}
 	if complete {
-		m.hashed(t, int(b.Piece))
+		m.hash(t, int(b.Piece))
 	}
 }
 
-func (m *model) got(i int) {
+func (m *model) setVerified(i int) {
 	m.have[i] = true
 	delete(m.fails, i)
 	if at := slices.Index(m.urgent, i); at >= 0 {
@@ -340,17 +340,17 @@ func (m *model) got(i int) {
 	}
 }
 
-func (m *model) hashed(t *rapid.T, i int) {
+func (m *model) hash(t *rapid.T, i int) {
 	if rapid.IntRange(0, 3).Draw(t, "good") > 0 {
 		m.k.Verified(i)
-		m.got(i)
+		m.setVerified(i)
 		m.forget(i)
 		return
 	}
 	want := map[PeerID]bool{}
 	for _, b := range m.blocks(i) {
-		want[m.sent[b]] = true
-		if q, ok := m.k.Contributor(b); !ok || q != m.sent[b] {
+		want[m.senders[b]] = true
+		if q, ok := m.k.Contributor(b); !ok || q != m.senders[b] {
 			t.Fatalf("contributor of %v is %d", b, q)
 		}
 	}
@@ -364,7 +364,7 @@ func (m *model) hashed(t *rapid.T, i int) {
 		t.Fatalf("contributors %v, want %v", got, want)
 	}
 	if len(want) > 1 {
-		m.fails[i] = min(m.fails[i]+1, paroleRounds)
+		m.fails[i] = min(m.fails[i]+1, maxParole)
 	} else {
 		delete(m.fails, i)
 	}
@@ -374,19 +374,19 @@ func (m *model) hashed(t *rapid.T, i int) {
 // abandon ends one request of p, or all.
 func (m *model) abandonAll(t *rapid.T, p PeerID) {
 	n := 0
-	for b, ps := range m.req {
+	for b, ps := range m.requested {
 		if at := slices.Index(ps, p); at >= 0 {
-			m.req[b] = slices.Delete(ps, at, at+1)
+			m.requested[b] = slices.Delete(ps, at, at+1)
 			n++
 		}
 	}
 	if got := m.k.AbandonAll(p); got != n {
 		t.Fatalf("%d abandoned, want %d", got, n)
 	}
-	m.untouched()
+	m.closeUnclaimed()
 }
 
-func (m *model) left(t *rapid.T, p PeerID) {
+func (m *model) leave(t *rapid.T, p PeerID) {
 	m.abandonAll(t, p)
 	m.k.PeerLeft(p)
 	delete(m.peers, p)
@@ -394,7 +394,7 @@ func (m *model) left(t *rapid.T, p PeerID) {
 
 // compare looks at everything that the picker tells.
 func (m *model) compare(t *rapid.T) {
-	if err := m.k.check(); err != nil {
+	if err := m.k.checkInvariants(); err != nil {
 		t.Fatal(err)
 	}
 	wanted := 0
@@ -419,7 +419,7 @@ func (m *model) compare(t *rapid.T) {
 				interest++
 			}
 		}
-		for _, ps := range m.req {
+		for _, ps := range m.requested {
 			if slices.Contains(ps, p) {
 				pending++
 			}
@@ -431,7 +431,7 @@ func (m *model) compare(t *rapid.T) {
 }
 
 // keys returns what a map holds in a fixed order, so that a draw is repeatable.
-func keys[V any](m map[Block]V) []Block {
+func sortedBlocks[V any](m map[Block]V) []Block {
 	var bs []Block
 	for b := range m {
 		bs = append(bs, b)
@@ -445,9 +445,9 @@ func keys[V any](m map[Block]V) []Block {
 	return bs
 }
 
-func TestAgainstModel(t *testing.T) { rapid.Check(t, machine) }
+func TestAgainstModel(t *testing.T) { rapid.Check(t, checkAgainstModel) }
 
-func machine(t *rapid.T) {
+func checkAgainstModel(t *rapid.T) {
 	m := newModel(t)
 	n := len(m.sizes)
 	peer := func(t *rapid.T) PeerID {
@@ -498,64 +498,64 @@ func machine(t *rapid.T) {
 			}
 			m.peers[p][i] = false
 		},
-		"pick":  func(t *rapid.T) { m.pick(t, peer(t)) },
-		"pick2": func(t *rapid.T) { m.pick(t, peer(t)) },
+		"pick":  func(t *rapid.T) { m.pickAndCheck(t, peer(t)) },
+		"pick2": func(t *rapid.T) { m.pickAndCheck(t, peer(t)) },
 		"claim": func(t *rapid.T) {
-			b := one(t, keys(m.req))
-			if len(m.req[b]) == 0 {
+			b := one(t, sortedBlocks(m.requested))
+			if len(m.requested[b]) == 0 {
 				t.Skip("not outstanding")
 			}
-			m.claimOne(t, rapid.SampledFrom(m.req[b]).Draw(t, "from"), b)
+			m.claim(t, rapid.SampledFrom(m.requested[b]).Draw(t, "from"), b)
 		},
-		"claim any": func(t *rapid.T) { m.claimOne(t, peer(t), one(t, m.blocks(piece(t)))) },
+		"claim any": func(t *rapid.T) { m.claim(t, peer(t), one(t, m.blocks(piece(t)))) },
 		"arrive": func(t *rapid.T) {
-			for _, b := range keys(m.claim) {
-				if _, ok := m.claim[b]; ok && rapid.IntRange(0, 9).Draw(t, "now") > 0 {
-					m.arrived(t, b)
+			for _, b := range sortedBlocks(m.claims) {
+				if _, ok := m.claims[b]; ok && rapid.IntRange(0, 9).Draw(t, "now") > 0 {
+					m.arrive(t, b)
 				}
 			}
 		},
 		"arrive all": func(t *rapid.T) {
-			for _, b := range keys(m.req) {
-				if len(m.req[b]) > 0 && m.open[int(b.Piece)] {
-					if _, busy := m.claim[b]; !busy {
-						m.claimOne(t, m.req[b][0], b)
-						m.arrived(t, b)
+			for _, b := range sortedBlocks(m.requested) {
+				if len(m.requested[b]) > 0 && m.open[int(b.Piece)] {
+					if _, busy := m.claims[b]; !busy {
+						m.claim(t, m.requested[b][0], b)
+						m.arrive(t, b)
 					}
 				}
 			}
 		},
 		"copy fails": func(t *rapid.T) {
-			b := one(t, keys(m.claim))
-			if !m.k.Abandon(b, m.claim[b]) {
+			b := one(t, sortedBlocks(m.claims))
+			if !m.k.Abandon(b, m.claims[b]) {
 				t.Fatal("claim not abandoned")
 			}
-			delete(m.claim, b)
-			m.untouched()
+			delete(m.claims, b)
+			m.closeUnclaimed()
 		},
 		"abandon": func(t *rapid.T) {
-			b, p := one(t, keys(m.req)), peer(t)
-			at := slices.Index(m.req[b], p)
-			_, copying := m.claim[b]
-			if copying && m.claim[b] == p {
+			b, p := one(t, sortedBlocks(m.requested)), peer(t)
+			at := slices.Index(m.requested[b], p)
+			_, copying := m.claims[b]
+			if copying && m.claims[b] == p {
 				t.Skip("its claim")
 			}
 			if m.k.Abandon(b, p) != (at >= 0) {
 				t.Fatal("abandon: wrong answer")
 			}
 			if at >= 0 {
-				m.req[b] = slices.Delete(m.req[b], at, at+1)
+				m.requested[b] = slices.Delete(m.requested[b], at, at+1)
 			}
-			m.untouched()
+			m.closeUnclaimed()
 		},
 		"choke": func(t *rapid.T) { m.abandonAll(t, peer(t)) },
-		"leave": func(t *rapid.T) { m.left(t, peer(t)) },
+		"leave": func(t *rapid.T) { m.leave(t, peer(t)) },
 		"bad block": func(t *rapid.T) {
-			b := one(t, keys(m.sent))
-			if p, ok := m.k.BlockFailed(b); !ok || p != m.sent[b] {
-				t.Fatalf("bad block of %d: %d %v", m.sent[b], p, ok)
+			b := one(t, sortedBlocks(m.senders))
+			if p, ok := m.k.BlockFailed(b); !ok || p != m.senders[b] {
+				t.Fatalf("bad block of %d: %d %v", m.senders[b], p, ok)
 			}
-			delete(m.sent, b)
+			delete(m.senders, b)
 		},
 		"priority": func(t *rapid.T) {
 			from, prio := piece(t), rapid.IntRange(0, MaxPriority).Draw(t, "priority")
@@ -583,7 +583,7 @@ func machine(t *rapid.T) {
 		"check": func(t *rapid.T) {
 			i := piece(t)
 			m.k.Verified(i)
-			m.got(i)
+			m.setVerified(i)
 			m.forget(i)
 		},
 		"resume": func(t *rapid.T) {
@@ -594,7 +594,7 @@ func machine(t *rapid.T) {
 			for i := range n {
 				m.forget(i)
 				if m.have[i] = rapid.Bool().Draw(t, "have"); m.have[i] {
-					m.got(i)
+					m.setVerified(i)
 					f.Set(i)
 				}
 			}
@@ -607,7 +607,7 @@ func machine(t *rapid.T) {
 					t.Fatalf("evicted %d, which the peer has", i)
 				}
 				for _, b := range m.blocks(i) {
-					if _, copying := m.claim[b]; copying || len(m.req[b]) > 0 {
+					if _, copying := m.claims[b]; copying || len(m.requested[b]) > 0 {
 						t.Fatalf("evicted %d with %v outstanding", i, b)
 					}
 				}

@@ -8,157 +8,163 @@ import (
 	"spate/bitfield"
 )
 
-// level holds the free pieces of one priority: wanted, not verified, not open.
+// level holds the free pieces of one priority.
 type level struct {
-	n     int               // number of them
-	set   bitfield.Bitfield // of length 0 until the level is used
-	first int               // no free piece is below this one
+	count    int               // the number of free pieces
+	set      bitfield.Bitfield // the free pieces; of length 0 until the level has had one
+	scanFrom int               // no free piece has a lower index
 
-	// The same pieces by availability: those of availability a are
-	// order[end[a-1]:end[a]]. Both are stale while dirty.
-	order []int32
-	end   []int32
-	dirty bool
+	// order holds the same pieces, sorted by the number of leechers that have
+	// them: a bucket for each number. Bucket a is
+	// order[bucketEnd[a-1]:bucketEnd[a]]. If stale is set, both slices are out of
+	// date and sortLevel must rebuild them.
+	order     []int32
+	bucketEnd []int32
+	stale     bool
 }
 
-// addFree makes piece i free in the level of its priority.
+// addFree adds piece i to the level of its priority.
 func (k *Picker) addFree(i int) {
 	l := &k.levels[k.prio[i]]
 	if l.set.Len() == 0 {
-		l.set = bitfield.New(k.n)
+		l.set = bitfield.New(k.numPieces)
 	}
 	l.set.Set(i)
-	l.n++
-	l.first = min(l.first, i)
+	l.count++
+	l.scanFrom = min(l.scanFrom, i)
 	k.unrequested += k.BlocksOf(i)
 	k.freeGen++
-	k.gen++
+	k.generation++
 	k.pos[i] = 0
-	if l.dirty {
+	if l.stale {
 		return
 	}
 	a := int(k.avail[i])
-	l.reach(a)
+	l.growBuckets(a)
 	l.order = append(l.order, 0)
 	hole := int32(len(l.order) - 1)
-	for b := len(l.end) - 1; b > a; b-- { // one piece of each higher bucket moves to its end
-		l.end[b]++
-		if begin := l.end[b-1]; begin != hole {
-			k.place(l, hole, l.order[begin])
+	for b := len(l.bucketEnd) - 1; b > a; b-- { // in each higher bucket the first piece moves to the end
+		l.bucketEnd[b]++
+		if begin := l.bucketEnd[b-1]; begin != hole {
+			k.put(l, hole, l.order[begin])
 			hole = begin
 		}
 	}
-	l.end[a]++
-	k.place(l, hole, int32(i))
+	l.bucketEnd[a]++
+	k.put(l, hole, int32(i))
 }
 
 // dropFree removes the free piece i from its level.
 func (k *Picker) dropFree(i int) {
 	l := &k.levels[k.prio[i]]
 	l.set.Clear(i)
-	l.n--
+	l.count--
 	k.unrequested -= k.BlocksOf(i)
 	hole := k.pos[i]
 	k.pos[i] = posNone
-	if l.dirty {
+	if l.stale {
 		return
 	}
-	for b := int(k.avail[i]); b < len(l.end); b++ {
-		l.end[b]--
-		last := l.end[b]
+	for b := int(k.avail[i]); b < len(l.bucketEnd); b++ {
+		l.bucketEnd[b]--
+		last := l.bucketEnd[b]
 		if last != hole {
-			k.place(l, hole, l.order[last])
+			k.put(l, hole, l.order[last])
 			hole = last
 		}
 	}
 	l.order = l.order[:len(l.order)-1]
 }
 
-func (k *Picker) place(l *level, at, piece int32) {
+// put stores a piece at index at of the order of l.
+func (k *Picker) put(l *level, at, piece int32) {
 	l.order[at] = piece
 	k.pos[piece] = at
 }
 
-// reach makes sure that bucket a exists.
-func (l *level) reach(a int) {
-	for len(l.end) <= a {
-		l.end = append(l.end, int32(len(l.order)))
+// growBuckets appends empty buckets until bucket a exists.
+func (l *level) growBuckets(a int) {
+	for len(l.bucketEnd) <= a {
+		l.bucketEnd = append(l.bucketEnd, int32(len(l.order)))
 	}
 }
 
-// moreAvail and lessAvail count a peer for piece i, and move the piece over one
-// boundary of its order. O(1).
+// moreAvail counts one more leecher that has piece i, and moves a free piece to
+// the next bucket. It costs O(1).
 func (k *Picker) moreAvail(i int) {
 	a := int(k.avail[i])
 	k.avail[i]++
 	l := &k.levels[k.prio[i]]
-	if k.pos[i] < 0 || l.dirty {
+	if k.pos[i] < 0 || l.stale {
 		return
 	}
-	l.reach(a + 1)
-	l.end[a]--
-	k.exchange(l, k.pos[i], l.end[a])
+	l.growBuckets(a + 1)
+	l.bucketEnd[a]--
+	k.swap(l, k.pos[i], l.bucketEnd[a])
 }
 
+// lessAvail counts one leecher less that has piece i, and moves a free piece to
+// the previous bucket. It costs O(1).
 func (k *Picker) lessAvail(i int) {
 	k.avail[i]--
 	l := &k.levels[k.prio[i]]
-	if k.pos[i] < 0 || l.dirty {
+	if k.pos[i] < 0 || l.stale {
 		return
 	}
 	a := k.avail[i]
-	k.exchange(l, k.pos[i], l.end[a])
-	l.end[a]++
+	k.swap(l, k.pos[i], l.bucketEnd[a])
+	l.bucketEnd[a]++
 }
 
-func (k *Picker) exchange(l *level, x, y int32) {
+// swap exchanges the pieces at indexes x and y of the order of l.
+func (k *Picker) swap(l *level, x, y int32) {
 	px, py := l.order[x], l.order[y]
-	k.place(l, x, py)
-	k.place(l, y, px)
+	k.put(l, x, py)
+	k.put(l, y, px)
 }
 
-// disorder says that the orders are to be built anew when they are next needed,
-// because much changes at once.
-func (k *Picker) disorder() {
+// markStale makes sortLevel rebuild each order before its next use. A change of
+// many pieces at once calls it, because one rebuild is cheaper than many moves.
+func (k *Picker) markStale() {
 	for i := range k.levels {
-		k.levels[i].dirty = true
+		k.levels[i].stale = true
 	}
 }
 
-// ordered builds the order of l anew if it is dirty: a counting sort.
-func (k *Picker) ordered(l *level) {
-	if !l.dirty {
+// sortLevel rebuilds the order of l by a counting sort if it is stale.
+func (k *Picker) sortLevel(l *level) {
+	if !l.stale {
 		return
 	}
-	l.dirty = false
-	clear(l.end)
-	if cap(l.order) < l.n {
-		l.order = make([]int32, l.n)
+	l.stale = false
+	clear(l.bucketEnd)
+	if cap(l.order) < l.count {
+		l.order = make([]int32, l.count)
 	}
-	l.order = l.order[:l.n]
-	for i := range members(l.set.Bytes()) {
+	l.order = l.order[:l.count]
+	for i := range setBits(l.set.Bytes()) {
 		a := int(k.avail[i])
-		for len(l.end) <= a {
-			l.end = append(l.end, 0)
+		for len(l.bucketEnd) <= a {
+			l.bucketEnd = append(l.bucketEnd, 0)
 		}
-		l.end[a]++
+		l.bucketEnd[a]++
 	}
 	sum := int32(0)
-	for a, m := range l.end {
-		l.end[a] = sum
+	for a, m := range l.bucketEnd {
+		l.bucketEnd[a] = sum
 		sum += m
 	}
-	for i := range members(l.set.Bytes()) {
+	for i := range setBits(l.set.Bytes()) {
 		a := k.avail[i]
-		k.place(l, l.end[a], int32(i))
-		l.end[a]++
+		k.put(l, l.bucketEnd[a], int32(i))
+		l.bucketEnd[a]++
 	}
 }
 
-// choose returns a free piece of level lv for peer p to begin, or -1.
-func (k *Picker) choose(pe *peer, lv int, opt *PickOptions) int {
+// chooseNew returns the free piece of level lv that the peer opens next, or -1.
+func (k *Picker) chooseNew(pe *peer, lv int, opt *PickOptions) int {
 	l := &k.levels[lv]
-	if l.n == 0 || k.dry(pe, lv) {
+	if l.count == 0 || k.knownEmpty(pe, lv) {
 		return -1
 	}
 	fits := func(i int) bool {
@@ -169,51 +175,52 @@ func (k *Picker) choose(pe *peer, lv int, opt *PickOptions) int {
 			return int(i)
 		}
 	}
-	if opt.Adjacent && pe.last >= 0 && fits(int(pe.last)+1) {
-		return int(pe.last) + 1
+	if opt.Adjacent && pe.lastOpened >= 0 && fits(int(pe.lastOpened)+1) {
+		return int(pe.lastOpened) + 1
 	}
-	i, sure := -1, true
+	i, searchedAll := -1, true
 	if opt.Sequential {
-		i = k.lowest(l, pe, opt)
+		i = k.lowestIndex(l, pe, opt)
 	} else {
-		i, sure = k.rarest(l, pe, opt)
-		if !sure {
-			i = k.scan(l, pe, opt)
+		i, searchedAll = k.rarestByOrder(l, pe, opt)
+		if !searchedAll {
+			i = k.rarestByBitfield(l, pe, opt)
 		}
 	}
 	if i < 0 && !opt.NoUrgent {
-		pe.dry |= 1 << lv
+		pe.emptyLevels |= 1 << lv
 	}
 	return i
 }
 
-// dry tells that an earlier search of level lv found nothing for the peer and
-// that neither of them has more since.
-func (k *Picker) dry(pe *peer, lv int) bool {
-	if pe.dryGen != k.freeGen {
-		pe.dryGen, pe.dry = k.freeGen, 0
+// knownEmpty reports whether an earlier search of level lv found no piece for the
+// peer, and since then no piece became free and the peer announced none.
+func (k *Picker) knownEmpty(pe *peer, lv int) bool {
+	if pe.emptyGen != k.freeGen {
+		pe.emptyGen, pe.emptyLevels = k.freeGen, 0
 	}
-	return pe.dry>>lv&1 != 0
+	return pe.emptyLevels>>lv&1 != 0
 }
 
-// rarest looks along the order, beginning at a random place in each bucket; sure
-// is false when it gave up.
-func (k *Picker) rarest(l *level, pe *peer, opt *PickOptions) (piece int, sure bool) {
-	k.ordered(l)
+// rarestByOrder returns the rarest free piece that the peer has, or -1. It
+// searches the buckets in turn, each from a random index on. It stops after
+// orderLimit pieces; searchedAll is then false.
+func (k *Picker) rarestByOrder(l *level, pe *peer, opt *PickOptions) (piece int, searchedAll bool) {
+	k.sortLevel(l)
 	if k.haveCount < randomFirst {
-		for range probes {
-			i := int(l.order[k.rand(l.n)])
+		for range randomTries {
+			i := int(l.order[k.rand(l.count)])
 			if pe.has(i) && !(opt.NoUrgent && k.urgentSet.Get(i)) {
 				return i, true
 			}
 		}
 	}
-	budget := k.walk
+	limit := k.orderLimit
 	begin := int32(0)
 	if !pe.seed {
-		begin = l.end[0] // it has none of those that only seeds have
+		begin = l.bucketEnd[0] // no leecher has a piece of bucket 0
 	}
-	for _, end := range l.end {
+	for _, end := range l.bucketEnd {
 		if begin >= end {
 			continue
 		}
@@ -224,10 +231,12 @@ func (k *Picker) rarest(l *level, pe *peer, opt *PickOptions) (piece int, sure b
 			if pe.has(i) && !(opt.NoUrgent && k.urgentSet.Get(i)) {
 				return i, true
 			}
-			if budget--; budget == 0 {
+			limit--
+			if limit == 0 {
 				return -1, false
 			}
-			if at++; at == len(bucket) {
+			at++
+			if at == len(bucket) {
 				at = 0
 			}
 		}
@@ -236,16 +245,18 @@ func (k *Picker) rarest(l *level, pe *peer, opt *PickOptions) (piece int, sure b
 	return -1, true
 }
 
-// scan finds the rarest by the bitmaps, 64 pieces at a time: for a peer that has
+// rarestByBitfield returns the rarest free piece that the peer has, or -1. It
+// compares 64 pieces at a time, which is faster than rarestByOrder if the peer has
 // few of the free pieces.
-func (k *Picker) scan(l *level, pe *peer, opt *PickOptions) int {
+func (k *Picker) rarestByBitfield(l *level, pe *peer, opt *PickOptions) int {
 	best, least, ties := -1, int32(0), 0
-	k.each(l, pe, opt, func(i int) bool {
+	k.eachFree(l, pe, opt, func(i int) bool {
 		switch a := k.avail[i]; {
 		case best < 0 || a < least:
 			best, least, ties = i, a, 1
 		case a == least:
-			if ties++; k.rand(ties) == 0 {
+			ties++
+			if k.rand(ties) == 0 {
 				best = i
 			}
 		}
@@ -254,22 +265,23 @@ func (k *Picker) scan(l *level, pe *peer, opt *PickOptions) int {
 	return best
 }
 
-// lowest finds the free piece of the peer with the lowest index.
-func (k *Picker) lowest(l *level, pe *peer, opt *PickOptions) int {
-	l.first = l.set.NextSet(l.first)
+// lowestIndex returns the free piece with the lowest index that the peer has, or
+// -1.
+func (k *Picker) lowestIndex(l *level, pe *peer, opt *PickOptions) int {
+	l.scanFrom = l.set.NextSet(l.scanFrom)
 	found := -1
-	k.each(l, pe, opt, func(i int) bool {
+	k.eachFree(l, pe, opt, func(i int) bool {
 		found = i
 		return false
 	})
 	return found
 }
 
-// each calls yield with the free pieces of l that the peer has, from l.first on,
-// until it returns false.
-func (k *Picker) each(l *level, pe *peer, opt *PickOptions, yield func(int) bool) {
+// eachFree calls yield with each free piece of l that the peer has, in ascending
+// order, until yield returns false. It skips urgent pieces with opt.NoUrgent.
+func (k *Picker) eachFree(l *level, pe *peer, opt *PickOptions, yield func(int) bool) {
 	free, has, skip := l.set.Bytes(), pe.have.Bytes(), k.urgentSet.Bytes()
-	for at := l.first >> 6 << 3; at < len(free); at += 8 {
+	for at := l.scanFrom >> 6 << 3; at < len(free); at += 8 {
 		w := word(free, at)
 		if !pe.seed {
 			w &= word(has, at)
@@ -287,8 +299,8 @@ func (k *Picker) each(l *level, pe *peer, opt *PickOptions, yield func(int) bool
 	}
 }
 
-// members yields the set bits of b in rising order.
-func members(b []byte) iter.Seq[int] {
+// setBits yields the indexes of the set bits of b in ascending order.
+func setBits(b []byte) iter.Seq[int] {
 	return func(yield func(int) bool) {
 		for at := 0; at < len(b); at += 8 {
 			for w := word(b, at); w != 0; {
@@ -302,7 +314,7 @@ func members(b []byte) iter.Seq[int] {
 	}
 }
 
-// word is the 64 bits of b from byte at on, zeros behind its end.
+// word returns 64 bits of b, beginning at byte at. Bits after the end of b are 0.
 func word(b []byte, at int) uint64 {
 	if at+8 <= len(b) {
 		return binary.BigEndian.Uint64(b[at:])

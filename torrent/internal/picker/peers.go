@@ -7,39 +7,46 @@ import (
 	"spate/bitfield"
 )
 
-// PeerID is the caller's handle of a peer: a small, dense number below
-// MaxPeers. It may go to another peer when [Picker.Reusable] says so.
+// PeerID identifies a peer of the Picker. The engine chooses small numbers below
+// MaxPeers, because they index a table. It may give the number of a peer that
+// left to another peer when [Picker.Reusable] returns true.
 type PeerID uint32
 
-// MaxPeers bounds the handles, and with them the table of peers.
+// MaxPeers is the number of peers that a Picker can distinguish.
 const MaxPeers = 1 << 20
 
-// none is no peer.
+// none is the PeerID that stands for no peer.
 const none = PeerID(1<<32 - 1)
 
-// peer is what the picker knows of one peer.
+// peer holds the state of a peer.
 type peer struct {
-	have    bitfield.Bitfield // of length 0 for a seed
-	count   int32             // pieces that it has
-	joined  bool
-	seed    bool
-	index   int32 // in Picker.partial
-	pending int32 // requests outstanding
-	refs    int32 // blocks of open pieces that it sent or copies
-	cur     int32 // the slot that it worked on last: a hint, -1 for none
-	last    int32 // the piece that it opened last, -1 for none
+	have       bitfield.Bitfield // its pieces; of length 0 for a seed
+	count      int32             // the number of its pieces
+	joined     bool              // SeedJoined or PeerJoined added it, and it has not left
+	seed       bool              // it has all pieces
+	index      int32             // the index in Picker.leechers
+	pending    int32             // blocks requested from it
+	claimed    int32             // blocks of open pieces that it sent or sends
+	lastSlot   int32             // the slot that Pick returned blocks of last, or -1
+	lastOpened int32             // the piece that it opened last, or -1
 
-	interest int32  // wanted pieces that it has, of a peer that is no seed,
-	epoch    uint32 // valid while this is the picker's wantEpoch
-	dry      uint8  // levels that have nothing free for it,
-	dryGen   uint32 // valid while this is the picker's freeGen
+	// interest is the number of wanted pieces that a leecher has. It is out of date
+	// if interestEpoch is not Picker.wantEpoch.
+	interest      int32
+	interestEpoch uint32
+
+	// emptyLevels has a bit for each level without a free piece that the peer has. It
+	// is out of date if emptyGen is not Picker.freeGen.
+	emptyLevels uint8
+	emptyGen    uint32
 }
 
+// has reports whether the peer has piece i.
 func (pe *peer) has(i int) bool {
 	return pe.seed || pe.have.Get(i)
 }
 
-// peer returns the joined peer p, or nil.
+// peer returns the state of peer p, or nil if p has not joined.
 func (k *Picker) peer(p PeerID) *peer {
 	if int(p) >= len(k.peers) || !k.peers[p].joined {
 		return nil
@@ -47,32 +54,33 @@ func (k *Picker) peer(p PeerID) *peer {
 	return &k.peers[p]
 }
 
-// join returns peer p with nothing known of its pieces.
+// join adds peer p without pieces, or removes its pieces if it joined before, and
+// returns its state.
 func (k *Picker) join(p PeerID) *peer {
 	if p >= MaxPeers {
 		panic(fmt.Sprintf("picker: peer %d", p))
 	}
 	for int(p) >= len(k.peers) {
-		k.peers = append(k.peers, peer{cur: -1, last: -1})
+		k.peers = append(k.peers, peer{lastSlot: -1, lastOpened: -1})
 	}
 	pe := &k.peers[p]
 	if pe.joined {
-		k.forgetPieces(p)
+		k.removePieces(p)
 	} else {
-		pe.cur, pe.last, pe.joined = -1, -1, true
+		pe.lastSlot, pe.lastOpened, pe.joined = -1, -1, true
 	}
-	pe.dry = 0
-	k.gen++
+	pe.emptyLevels = 0
+	k.generation++
 	return pe
 }
 
-// PeerJoined adds peer p with what it has, or replaces what p has if it joined
-// before. The picker keeps have and updates it from now on; the caller may read
-// it and no longer changes it. A full bitfield makes a seed. Its length is
-// NumPieces, or PeerJoined panics.
+// PeerJoined adds peer p with the pieces that are set in have, or replaces the
+// pieces of p if it joined before. The Picker keeps have and updates it, so that
+// the caller may read it but must not change it. If all pieces are set, p is a
+// seed. PeerJoined panics if have has another length than NumPieces.
 func (k *Picker) PeerJoined(p PeerID, have bitfield.Bitfield) {
-	if have.Len() != k.n {
-		panic(fmt.Sprintf("picker: bitfield of %d pieces for a torrent of %d", have.Len(), k.n))
+	if have.Len() != k.numPieces {
+		panic(fmt.Sprintf("picker: bitfield of %d pieces for a torrent of %d", have.Len(), k.numPieces))
 	}
 	if have.All() {
 		k.SeedJoined(p)
@@ -80,82 +88,85 @@ func (k *Picker) PeerJoined(p PeerID, have bitfield.Bitfield) {
 	}
 	pe := k.join(p)
 	pe.have, pe.count = have, int32(have.Count())
-	pe.index = int32(len(k.partial))
-	k.partial = append(k.partial, p)
-	pe.epoch = k.wantEpoch - 1
-	k.countAll(have, int(pe.count), k.moreAvail, 1)
+	pe.index = int32(len(k.leechers))
+	k.leechers = append(k.leechers, p)
+	pe.interestEpoch = k.wantEpoch - 1
+	k.countBitfield(have, int(pe.count), k.moreAvail, 1)
 }
 
-// SeedJoined adds a peer that has everything (BEP 6 have all) at no memory, or
-// makes p one.
+// SeedJoined adds peer p as a seed (have all, BEP 6), or makes it a seed if it
+// joined before. The Picker keeps no bitfield of a seed.
 func (k *Picker) SeedJoined(p PeerID) {
 	pe := k.join(p)
-	pe.seed, pe.count = true, int32(k.n)
+	pe.seed, pe.count = true, int32(k.numPieces)
 	k.seeds++
 }
 
-// forgetPieces takes what p has out of all counts.
-func (k *Picker) forgetPieces(p PeerID) {
+// removePieces removes the pieces of p from all counts.
+func (k *Picker) removePieces(p PeerID) {
 	pe := &k.peers[p]
 	if pe.seed {
 		pe.seed = false
 		k.seeds--
 	} else {
-		moved := k.partial[len(k.partial)-1]
-		k.partial[pe.index] = moved
+		moved := k.leechers[len(k.leechers)-1]
+		k.leechers[pe.index] = moved
 		k.peers[moved].index = pe.index
-		k.partial = k.partial[:len(k.partial)-1]
-		k.countAll(pe.have, int(pe.count), k.lessAvail, -1)
+		k.leechers = k.leechers[:len(k.leechers)-1]
+		k.countBitfield(pe.have, int(pe.count), k.lessAvail, -1)
 	}
 	pe.have, pe.count = bitfield.Bitfield{}, 0
 }
 
-// countAll counts a bitfield that has count bits: piece by piece if they are
-// few, else without the orders.
-func (k *Picker) countAll(have bitfield.Bitfield, count int, one func(int), by int32) {
-	if count <= fewBits {
-		for i := range members(have.Bytes()) {
-			one(i)
+// countBitfield adds by to the availability of the count pieces of a bitfield. It
+// calls countOne for each if they are at most fewPieces. Otherwise it makes the
+// orders stale, because one rebuild is cheaper.
+func (k *Picker) countBitfield(have bitfield.Bitfield, count int, countOne func(int), by int32) {
+	if count <= fewPieces {
+		for i := range setBits(have.Bytes()) {
+			countOne(i)
 		}
 		return
 	}
-	k.disorder()
-	for i := range members(have.Bytes()) {
+	k.markStale()
+	for i := range setBits(have.Bytes()) {
 		k.avail[i] += by
 	}
 }
 
-// PeerHave says that p now has piece i. It returns false when p had it before or
-// i is no piece. O(1), but for the piece that makes p a seed.
+// PeerHave records that p now has piece i (have, BEP 3). It returns false if p had
+// the piece before, p has not joined, or i is out of range. It costs O(1), except
+// when the piece makes p a seed.
 func (k *Picker) PeerHave(p PeerID, i int) bool {
 	pe := k.peer(p)
-	if pe == nil || uint(i) >= uint(k.n) || pe.has(i) {
+	if pe == nil || uint(i) >= uint(k.numPieces) || pe.has(i) {
 		return false
 	}
-	if int(pe.count) == k.n-1 {
+	if int(pe.count) == k.numPieces-1 {
 		k.SeedJoined(p)
 		return true
 	}
 	pe.have.Set(i)
 	pe.count++
-	pe.dry = 0
+	pe.emptyLevels = 0
 	k.moreAvail(i)
 	if k.want.Get(i) {
-		pe.interest++ // a stale one is counted again anyway
-		k.gen++
+		pe.interest++ // if the epoch has changed, Interest counts again
+		k.generation++
 	}
 	return true
 }
 
-// PeerDontHave takes a PeerHave back (BEP 54). Requests that are outstanding
-// stay: the caller abandons them.
+// PeerDontHave records that p no longer has piece i (lt_donthave, BEP 54). It
+// returns false if p did not have it. The caller abandons the requests of the
+// piece.
 func (k *Picker) PeerDontHave(p PeerID, i int) bool {
 	pe := k.peer(p)
-	if pe == nil || uint(i) >= uint(k.n) || !pe.has(i) {
+	if pe == nil || uint(i) >= uint(k.numPieces) || !pe.has(i) {
 		return false
 	}
 	if pe.seed {
-		have := bitfield.New(k.n)
+		have := bitfield.New(k.numPieces)
 		have.SetAll()
 		have.Clear(i)
 		k.PeerJoined(p, have)
@@ -170,29 +181,29 @@ func (k *Picker) PeerDontHave(p PeerID, i int) bool {
 	return true
 }
 
-// PeerLeft abandons the requests of p and removes it. Blocks that it sent, and
-// those that it is copying, keep its name until their piece is done.
+// PeerLeft abandons the requests of p and removes p. The blocks that it claimed
+// keep its PeerID until their piece is closed.
 func (k *Picker) PeerLeft(p PeerID) {
 	if pe := k.peer(p); pe != nil {
 		k.AbandonAll(p)
-		k.forgetPieces(p)
+		k.removePieces(p)
 		pe.joined = false
 	}
 }
 
-// PeerHas tells whether p has piece i.
+// PeerHas reports whether p has piece i.
 func (k *Picker) PeerHas(p PeerID, i int) bool {
 	pe := k.peer(p)
-	return pe != nil && uint(i) < uint(k.n) && pe.has(i)
+	return pe != nil && uint(i) < uint(k.numPieces) && pe.has(i)
 }
 
-// PeerIsSeed tells whether p has every piece.
+// PeerIsSeed reports whether p has all pieces.
 func (k *Picker) PeerIsSeed(p PeerID) bool {
 	pe := k.peer(p)
 	return pe != nil && pe.seed
 }
 
-// PeerHaveCount is the number of pieces that p has.
+// PeerHaveCount returns the number of pieces that p has.
 func (k *Picker) PeerHaveCount(p PeerID) int {
 	if pe := k.peer(p); pe != nil {
 		return int(pe.count)
@@ -200,11 +211,10 @@ func (k *Picker) PeerHaveCount(p PeerID) int {
 	return 0
 }
 
-// Interest is the number of wanted pieces that p has and we have not; we are
-// interested (BEP 3) while it is above 0. O(1): PeerHave, Verified and Lost keep
-// it; after changes of priorities it is counted anew when asked, 64 pieces at a
-// time. After a Verified the engine asks it for each peer that it tells of the
-// piece.
+// Interest returns the number of wanted pieces that p has. The engine is
+// interested in p (BEP 3) while it is above 0. It costs O(1), because PeerHave,
+// Verified and Lost update the number; only the first call after PeerJoined,
+// SetPriority or SetHave counts, 64 pieces at a time.
 func (k *Picker) Interest(p PeerID) int {
 	pe := k.peer(p)
 	switch {
@@ -212,19 +222,19 @@ func (k *Picker) Interest(p PeerID) int {
 		return 0
 	case pe.seed:
 		return k.wanted
-	case pe.epoch != k.wantEpoch:
+	case pe.interestEpoch != k.wantEpoch:
 		has, want := pe.have.Bytes(), k.want.Bytes()
 		n := 0
 		for at := 0; at < len(want); at += 8 {
 			n += bits.OnesCount64(word(has, at) & word(want, at))
 		}
-		pe.interest, pe.epoch = int32(n), k.wantEpoch
+		pe.interest, pe.interestEpoch = int32(n), k.wantEpoch
 	}
 	return int(pe.interest)
 }
 
-// PendingOf is the number of blocks that are requested of p and neither claimed
-// nor abandoned.
+// PendingOf returns the number of blocks that are requested from p and that it
+// has neither claimed nor abandoned.
 func (k *Picker) PendingOf(p PeerID) int {
 	if int(p) >= len(k.peers) {
 		return 0
@@ -232,14 +242,14 @@ func (k *Picker) PendingOf(p PeerID) int {
 	return int(k.peers[p].pending)
 }
 
-// Reusable tells that p has left and no block of an open piece names it, so that
-// the handle may go to another peer.
+// Reusable reports whether p has left and has claimed no block of an open piece,
+// so that its PeerID can be given to another peer.
 func (k *Picker) Reusable(p PeerID) bool {
-	return int(p) >= len(k.peers) || !k.peers[p].joined && k.peers[p].refs == 0
+	return int(p) >= len(k.peers) || !k.peers[p].joined && k.peers[p].claimed == 0
 }
 
-// Availability is the number of peers, seeds included, that have piece i.
+// Availability returns the number of peers that have piece i, including seeds.
 func (k *Picker) Availability(i int) int { return int(k.avail[i]) + k.seeds }
 
-// Seeds is the number of peers that have every piece.
+// Seeds returns the number of peers that are seeds.
 func (k *Picker) Seeds() int { return k.seeds }

@@ -1,191 +1,194 @@
 package picker
 
-// PickOptions say how a peer is used.
+// PickOptions tell Pick how to treat a peer.
 type PickOptions struct {
-	WholePieces bool              // a fast peer: pieces of its own
-	Sequential  bool              // new pieces in their order instead of the rarest
-	Adjacent    bool              // a new piece is the one after the peer's last if it can be (web seeds)
-	Endgame     bool              // may be given blocks that are outstanding elsewhere, in the endgame
-	Late        func(PeerID) bool // in the endgame: that peer takes long for what it was asked, ask again; nil: all do
-	Requesters  int               // peers a block in the endgame: 0 is 2; MaxRequesters when those who were asked are very slow
-	UrgentTwice bool              // may also be given urgent blocks that are outstanding elsewhere
-	NoUrgent    bool              // too slow for urgent pieces
-	Only        []int32           // if not nil, nothing but these pieces (allowed fast while choked, BEP 6)
-	Suggested   []int32           // pieces to prefer when a new one is opened (BEP 6)
+	WholePieces bool              // the peer owns the pieces that it opens, for fast peers
+	Sequential  bool              // open the piece with the lowest index instead of the rarest
+	Adjacent    bool              // open the piece after the one that the peer opened last, if it is free (web seeds)
+	Endgame     bool              // in the endgame, return blocks that are requested from other peers
+	Late        func(PeerID) bool // limits the endgame to blocks whose requesters are all late; nil sets no limit
+	Requesters  int               // the most requesters of a block in the endgame; 0 means 2
+	UrgentTwice bool              // return urgent blocks that are requested from one other peer
+	NoUrgent    bool              // return no urgent pieces, because the peer is too slow
+	Only        []int32           // if not nil, return blocks of these pieces only (allowed fast, BEP 6)
+	Suggested   []int32           // open these pieces first (suggest piece, BEP 6)
 }
 
-// Pick appends to dst up to n blocks to request of p now, marks them requested,
-// and returns dst. Blocks of one piece follow each other in ascending order,
-// those of the endgame aside.
+// Pick chooses up to n blocks to request from p, marks them requested, appends
+// them to dst and returns dst. The blocks of a piece are consecutive and in
+// ascending order, except in the endgame.
 func (k *Picker) Pick(dst []Block, p PeerID, n int, opt PickOptions) []Block {
 	if k.peer(p) == nil || n <= 0 || k.Interest(p) == 0 {
 		return dst
 	}
-	r := round{k: k, p: p, pe: &k.peers[p], opt: opt, dst: dst, left: n}
+	c := pickCall{k: k, p: p, pe: &k.peers[p], opt: opt, dst: dst, remaining: n}
 	if opt.Only != nil {
 		for _, i := range opt.Only {
-			r.piece(int(i), k.Full())
+			c.pickPiece(int(i), k.Full())
 		}
-		return r.dst
+		return c.dst
 	}
 	if !opt.NoUrgent {
 		for _, i := range k.urgent {
-			r.piece(int(i), k.Open() >= k.maxOpen)
+			c.pickPiece(int(i), k.Open() >= k.maxOpen)
 		}
 	}
-	for lv := MaxPriority; lv > 0 && r.left > 0; lv-- {
-		r.level(lv)
+	for lv := MaxPriority; lv > 0 && c.remaining > 0; lv-- {
+		c.pickLevel(lv)
 	}
-	for lv := MaxPriority; lv > 0 && r.left > 0; lv-- {
-		r.open(lv, anybody)
+	for lv := MaxPriority; lv > 0 && c.remaining > 0; lv-- {
+		c.pickOpen(lv, allPieces)
 	}
 	if opt.UrgentTwice && !opt.NoUrgent {
-		r.twice()
+		c.pickUrgentDuplicates()
 	}
-	if opt.Endgame && r.left > 0 && k.Endgame() {
-		r.endgame()
+	if opt.Endgame && c.remaining > 0 && k.Endgame() {
+		c.pickEndgame()
 	}
-	return r.dst
+	return c.dst
 }
 
-// round is one Pick under way.
-type round struct {
-	k    *Picker
-	p    PeerID
-	pe   *peer
-	opt  PickOptions
-	dst  []Block
-	left int
+// pickCall holds the arguments and the result of one call of Pick.
+type pickCall struct {
+	k         *Picker
+	p         PeerID
+	pe        *peer
+	opt       PickOptions
+	dst       []Block
+	remaining int // blocks to append before Pick returns
 }
 
-// give appends a block.
-func (r *round) give(s *slot, bi int) {
+// appendBlock appends block bi of slot s to the result.
+func (c *pickCall) appendBlock(s *slot, bi int) {
 	length := int32(BlockSize)
 	if bi == len(s.blocks)-1 {
-		length = s.tail
+		length = s.lastLength
 	}
-	r.dst = append(r.dst, Block{s.piece, int32(bi) * BlockSize, length})
-	r.pe.pending++
-	r.left--
+	c.dst = append(c.dst, Block{s.piece, int32(bi) * BlockSize, length})
+	c.pe.pending++
+	c.remaining--
 }
 
-// take gives free blocks of a slot.
-func (r *round) take(si int) {
-	k := r.k
+// pickFree picks free blocks of slot si, in ascending order.
+func (c *pickCall) pickFree(si int) {
+	k := c.k
 	s := &k.slots[si]
-	if s.solo {
-		s.owner = r.p
+	if s.onParole {
+		s.owner = c.p
 	}
-	r.pe.cur = int32(si)
-	bi := int(s.next)
-	for ; r.left > 0 && s.n[free] > 0; bi++ {
+	c.pe.lastSlot = int32(si)
+	bi := int(s.freeFrom)
+	for ; c.remaining > 0 && s.count[free] > 0; bi++ {
 		b := &s.blocks[bi]
 		if b.state != free {
 			continue
 		}
-		b.req[0], b.n = r.p, 1
-		k.move(si, bi, requested)
+		b.requesters[0], b.numRequesters = c.p, 1
+		k.setState(si, bi, requested)
 		k.link(si, bi, false)
-		r.give(s, bi)
+		c.appendBlock(s, bi)
 	}
-	s.next = int32(bi)
+	s.freeFrom = int32(bi)
 }
 
-// may tells whether the peer may be given free blocks of an active slot that
-// others work on.
-func (r *round) may(s *slot) bool {
-	if s.solo && s.owner != r.p && !s.orphan() {
+// allowed reports whether the peer may get blocks of an open piece: the peer has
+// the piece, parole permits it, and opt.NoUrgent does not exclude the piece.
+func (c *pickCall) allowed(s *slot) bool {
+	if s.onParole && s.owner != c.p && !s.idle() {
 		return false
 	}
-	return r.pe.has(int(s.piece)) && !(r.opt.NoUrgent && r.k.urgentSet.Get(int(s.piece)))
+	return c.pe.has(int(s.piece)) && !(c.opt.NoUrgent && c.k.urgentSet.Get(int(s.piece)))
 }
 
-// piece gives blocks of one piece, for which others may be at work.
-func (r *round) piece(i int, full bool) {
-	k := r.k
-	if r.left == 0 || !k.want.Get(i) || !r.pe.has(i) {
+// pickPiece picks free blocks of piece i, whichever peer owns it. It opens a free
+// piece unless full is set.
+func (c *pickCall) pickPiece(i int, full bool) {
+	k := c.k
+	if c.remaining == 0 || !k.want.Get(i) || !c.pe.has(i) {
 		return
 	}
 	if si := k.Slot(i); si >= 0 {
-		if s := &k.slots[si]; s.active >= 0 && r.may(s) {
-			r.take(si)
+		if s := &k.slots[si]; s.pickableIndex >= 0 && c.allowed(s) {
+			c.pickFree(si)
 		}
 	} else if !full {
-		r.begin(i, none)
+		c.openPiece(i, none)
 	}
 }
 
-func (r *round) begin(i int, owner PeerID) {
-	r.pe.last = int32(i)
-	r.take(r.k.open(i, owner))
+// openPiece opens the free piece i for owner and picks its blocks.
+func (c *pickCall) openPiece(i int, owner PeerID) {
+	c.pe.lastOpened = int32(i)
+	c.pickFree(c.k.openPiece(i, owner))
 }
 
-// level gives blocks of one priority: of pieces that are open and not another's,
-// then of new ones.
-func (r *round) level(lv int) {
-	k := r.k
-	who, owner := shared, none
-	if r.opt.WholePieces {
-		who, owner = own, r.p
+// pickLevel picks blocks of one priority: first of open pieces that no other peer
+// owns, then of free pieces.
+func (c *pickCall) pickLevel(lv int) {
+	k := c.k
+	from, owner := sharedPieces, none
+	if c.opt.WholePieces {
+		from, owner = ownPieces, c.p
 	}
-	r.open(lv, who)
-	for r.left > 0 && !k.Full() {
-		i := k.choose(r.pe, lv, &r.opt)
+	c.pickOpen(lv, from)
+	for c.remaining > 0 && !k.Full() {
+		i := k.chooseNew(c.pe, lv, &c.opt)
 		if i < 0 {
 			return
 		}
-		r.begin(i, owner)
+		c.openPiece(i, owner)
 	}
 }
 
-// whose open pieces are taken from.
-type whose uint8
+// scope selects open pieces by their owner.
+type scope uint8
 
 const (
-	own     whose = iota // the peer's own, and orphans, which become its own
-	shared               // the peer's own, and those that nobody has for itself
-	anybody              // all
+	ownPieces    scope = iota // pieces that the peer owns, and idle pieces, which it then owns
+	sharedPieces              // pieces that the peer owns, and pieces without an owner
+	allPieces
 )
 
-// open gives blocks of open pieces of one priority.
-func (r *round) open(lv int, who whose) {
-	k := r.k
-	for r.left > 0 && k.activeBy[lv] > 0 {
-		si := r.best(lv, who)
+// pickOpen picks blocks of the open pieces in a scope that have one priority.
+func (c *pickCall) pickOpen(lv int, who scope) {
+	k := c.k
+	for c.remaining > 0 && k.pickableBy[lv] > 0 {
+		si := c.bestOpen(lv, who)
 		if si < 0 {
 			return
 		}
-		if who == own {
-			k.slots[si].owner = r.p
+		if who == ownPieces {
+			k.slots[si].owner = c.p
 		}
-		r.take(si)
+		c.pickFree(si)
 	}
 }
 
-// best returns the active slot to go on with: the one that the peer worked on,
-// then its own ones, then the one that is nearest to its end, or the first in
-// order. -1 if there is none.
-func (r *round) best(lv int, who whose) int {
-	k := r.k
+// bestOpen returns the pickable slot to pick from next, or -1. The slot that the
+// peer picked from last is first, then the slots that it owns, then the others.
+// Among equals the piece with the fewest missing blocks is first, or with
+// opt.Sequential the piece with the lowest index.
+func (c *pickCall) bestOpen(lv int, who scope) int {
+	k := c.k
 	best, least := -1, int64(0)
-	for _, si := range k.active {
+	for _, si := range k.pickable {
 		s := &k.slots[si]
-		mine := s.owner == r.p
+		mine := s.owner == c.p
 		switch {
-		case int(k.prio[s.piece]) != lv || !r.may(s):
+		case int(k.prio[s.piece]) != lv || !c.allowed(s):
 			continue
-		case mine || who == anybody:
-		case who == own && !s.orphan(), who == shared && s.owner != none:
+		case mine || who == allPieces:
+		case who == ownPieces && !s.idle(), who == sharedPieces && s.owner != none:
 			continue
 		}
-		score := int64(len(s.blocks) - s.n[arrived])
-		if r.opt.Sequential {
+		score := int64(len(s.blocks) - s.count[arrived])
+		if c.opt.Sequential {
 			score = int64(s.piece)
 		}
 		if !mine {
 			score += 1 << 32
 		}
-		if si == r.pe.cur {
+		if si == c.pe.lastSlot {
 			score = -1
 		}
 		if best < 0 || score < least {
@@ -195,79 +198,80 @@ func (r *round) best(lv int, who whose) int {
 	return best
 }
 
-// again gives a block that is outstanding elsewhere.
-func (r *round) again(si, bi int) {
-	k := r.k
+// pickDuplicate picks a block that is already requested from another peer.
+func (c *pickCall) pickDuplicate(si, bi int) {
+	k := c.k
 	s := &k.slots[si]
 	b := &s.blocks[bi]
 	k.unlink(si, bi)
-	b.req[b.n] = r.p
-	b.n++
+	b.requesters[b.numRequesters] = c.p
+	b.numRequesters++
 	k.link(si, bi, false)
-	r.give(s, bi)
+	c.appendBlock(s, bi)
 }
 
-// asked tells whether the block is requested of the peer already.
-func (r *round) asked(b *block) bool {
-	for _, q := range b.req[:b.n] {
-		if q == r.p {
+// requested reports whether the block is already requested from the peer.
+func (c *pickCall) requested(b *block) bool {
+	for _, q := range b.requesters[:b.numRequesters] {
+		if q == c.p {
 			return true
 		}
 	}
 	return false
 }
 
-// late tells whether all that the block is requested of take long.
-func (r *round) late(b *block) bool {
-	if r.opt.Late == nil {
+// allLate reports whether opt.Late is true for all requesters of the block.
+func (c *pickCall) allLate(b *block) bool {
+	if c.opt.Late == nil {
 		return true
 	}
-	for _, q := range b.req[:b.n] {
-		if !r.opt.Late(q) {
+	for _, q := range b.requesters[:b.numRequesters] {
+		if !c.opt.Late(q) {
 			return false
 		}
 	}
 	return true
 }
 
-// requesters is the greatest number of peers that a block may be asked of.
-func (r *round) requesters() int {
-	if r.opt.Requesters <= 0 {
+// maxRequesters returns the most peers that a block is requested from in the
+// endgame.
+func (c *pickCall) maxRequesters() int {
+	if c.opt.Requesters <= 0 {
 		return 2
 	}
-	return min(r.opt.Requesters, MaxRequesters)
+	return min(c.opt.Requesters, MaxRequesters)
 }
 
-// endgame gives blocks that are outstanding elsewhere, first those that are
-// asked of the fewest peers, among them those that wait longest.
-func (r *round) endgame() {
-	k := r.k
-	for have := 1; have < r.requesters(); have++ {
-		budget := gameBudget + int(r.pe.pending)
-		for node := k.waiting[have-1].head; node != nilNode && r.left > 0 && budget > 0; budget-- {
-			s, b := k.at(node)
+// pickEndgame picks blocks that are requested from other peers. The blocks with
+// the fewest requesters are first, and among them the oldest request.
+func (c *pickCall) pickEndgame() {
+	k := c.k
+	for n := 1; n < c.maxRequesters(); n++ {
+		limit := endgameLimit + int(c.pe.pending)
+		for node := k.byRequesters[n-1].head; node != nilNode && c.remaining > 0 && limit > 0; limit-- {
+			s, b := k.blockOfNode(node)
 			this := node
 			node = b.next
-			if k.prio[s.piece] > 0 && r.may(s) && !r.asked(b) && r.late(b) {
-				r.again(int(this>>k.nodeShift), int(this&(1<<k.nodeShift-1)))
+			if k.prio[s.piece] > 0 && c.allowed(s) && !c.requested(b) && c.allLate(b) {
+				c.pickDuplicate(int(this>>k.nodeShift), int(this&(1<<k.nodeShift-1)))
 			}
 		}
 	}
 }
 
-// twice gives urgent blocks that are outstanding at one other peer, in the order
-// of urgency.
-func (r *round) twice() {
-	k := r.k
+// pickUrgentDuplicates picks urgent blocks that are requested from one other
+// peer, of the most urgent piece first.
+func (c *pickCall) pickUrgentDuplicates() {
+	k := c.k
 	for _, i := range k.urgent {
 		si := k.Slot(int(i))
-		if si < 0 || !k.want.Get(int(i)) || k.slots[si].solo || !r.pe.has(int(i)) {
+		if si < 0 || !k.want.Get(int(i)) || k.slots[si].onParole || !c.pe.has(int(i)) {
 			continue
 		}
 		s := &k.slots[si]
-		for bi := 0; bi < len(s.blocks) && r.left > 0 && s.n[requested] > 0; bi++ {
-			if b := &s.blocks[bi]; b.state == requested && b.n == 1 && !r.asked(b) {
-				r.again(si, bi)
+		for bi := 0; bi < len(s.blocks) && c.remaining > 0 && s.count[requested] > 0; bi++ {
+			if b := &s.blocks[bi]; b.state == requested && b.numRequesters == 1 && !c.requested(b) {
+				c.pickDuplicate(si, bi)
 			}
 		}
 	}

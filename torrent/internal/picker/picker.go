@@ -8,109 +8,110 @@ import (
 	"spate/bitfield"
 )
 
-// BlockSize is the length in bytes of every block but a piece's last (BEP 3).
+// BlockSize is the length in bytes of a block (BEP 3). The last block of a piece
+// may be shorter.
 const BlockSize = 16 << 10
 
-// Bounds of what a Picker is told.
+// Limits and defaults of a Picker.
 const (
-	MaxPriority   = 7   // the highest priority of a piece; 0 is not wanted
-	NormalPrio    = 4   // the priority that every piece has at first
-	MaxRequesters = 3   // peers that one block may be asked of at once
-	MaxUrgent     = 256 // pieces in the urgent set
+	MaxPriority   = 7   // the highest priority of a piece; 0 means not wanted
+	NormalPrio    = 4   // the initial priority of every piece
+	MaxRequesters = 3   // the most peers that a block is requested from at once
+	MaxUrgent     = 256 // the most urgent pieces
 )
 
 const (
-	maxPieces    = 1 << 30
-	maxPieceSize = 1<<31 - 1
-	maxNodes     = 1 << 31 // slots x blocks of a slot
-	defaultOpen  = 64      // MaxOpen of the zero Config
-	randomFirst  = 4       // verified pieces until rarest first begins
-	paroleRounds = 3       // failures of a piece by several peers until parole is given up
-	probes       = 8       // random tries among all free pieces
-	walkBudget   = 512     // pieces looked at along the order before the bitmaps are scanned
-	gameBudget   = 1024    // outstanding blocks looked at in the endgame, beyond the peer's own
-	fewBits      = 64      // pieces of a bitfield that are moved one by one instead of a rebuild
+	maxPieces         = 1 << 30
+	maxPieceSize      = 1<<31 - 1
+	maxNodes          = 1 << 31 // the most slots times the blocks of the largest piece
+	defaultMaxOpen    = 64      // MaxOpen of the zero Config
+	randomFirst       = 4       // verified pieces before the rarest free piece is chosen
+	maxParole         = 3       // failures with blocks of several peers after which a piece leaves parole
+	randomTries       = 8       // random free pieces tried before the rarest is searched
+	defaultOrderLimit = 512     // pieces searched in the order before the bitfields are searched instead
+	endgameLimit      = 1024    // requested blocks searched in the endgame, in addition to the peer's own
+	fewPieces         = 64      // pieces that change one by one; more of them make the orders stale
 )
 
-// What pos says of a piece that is not free; a free one has its index in the
-// order of its level there.
+// Values of Picker.pos for pieces that are not free.
 const (
-	posNone   = -1 // verified, or not wanted and not open
-	posOpened = -2 // minus the slot: open
+	posNone = -1 // neither free nor open: verified or not wanted
+	posOpen = -2 // open in slot 0; an open piece has posOpen minus its slot
 )
 
-// ErrConfig is the error for a Config that is out of its bounds.
+// ErrConfig reports a Config with a value out of bounds.
 var ErrConfig = errors.New("picker: configuration out of bounds")
 
-// Block names a part of a piece, as a request does (BEP 3). Begin and Length are
-// bytes; Begin is a multiple of BlockSize.
+// Block identifies a block as a request message does (BEP 3). Begin and Length
+// are in bytes; Begin is a multiple of BlockSize.
 type Block struct{ Piece, Begin, Length int32 }
 
-// Config describes the torrent.
+// Config describes a torrent to its Picker.
 type Config struct {
 	NumPieces int // at least 1
 
-	// PieceSize is the bytes of piece i that are to be fetched, at least 1 and
-	// below 2 GiB; always the same. Padding at a piece's end (BEP 47) may be left
-	// out as far as it fills whole blocks.
+	// PieceSize returns the number of bytes to download of piece i, at least 1 and
+	// below 2 GiB. It always returns the same number for a piece. It may leave out
+	// padding at the end of a piece (BEP 47) that fills whole blocks.
 	PieceSize func(i int) int
 
-	Seed uint64 // of the random choices; equal seeds and calls give equal picks
+	Seed uint64 // starts the random choices; the same seed and calls give the same picks
 
-	// MaxOpen is the number of pieces open at once, which bounds the engine's
-	// buffers; 0 is 64. Fast peers want one or two each, and more where the
-	// requests that a peer has outstanding span several pieces.
+	// MaxOpen is the most pieces that are open at once, which bounds the engine's
+	// buffers. Zero means 64. A fast peer needs one or two slots, or more if its
+	// outstanding requests span several pieces.
 	MaxOpen int
 }
 
-// Picker is described in the package comment. Make one with [New].
+// Picker chooses the blocks to request for one torrent; the package comment
+// describes how. [New] makes a Picker.
 type Picker struct {
-	n    int
-	size func(int) int
-	rng  uint64
-	gen  uint32 // see Generation
-	walk int    // walkBudget
+	numPieces  int
+	pieceSize  func(int) int // Config.PieceSize
+	rng        uint64        // the state of rand
+	generation uint32        // Generation returns it
+	orderLimit int           // defaultOrderLimit; tests set less
 
-	// By piece.
-	have  bitfield.Bitfield
-	want  bitfield.Bitfield // priority above 0 and not verified
-	prio  []uint8
-	avail []int32         // peers that have it, without seeds
-	pos   []int32         // see posNone
-	fails map[int32]uint8 // pieces on parole, and how often they failed
+	// Indexed by piece.
+	have  bitfield.Bitfield // verified pieces
+	want  bitfield.Bitfield // wanted pieces: priority above 0 and not verified
+	prio  []uint8           // priorities
+	avail []int32           // leechers that have the piece
+	pos   []int32           // the index in level.order of a free piece; posNone or posOpen of others
+	fails map[int32]uint8   // consecutive failures with blocks of several peers, at most maxParole
 
 	haveCount, wanted int
-	unrequested       int // wanted blocks that are free, of free and of open pieces
-	wantEpoch         uint32
+	unrequested       int    // free blocks of wanted pieces, both free and open ones
+	wantEpoch         uint32 // changes when SetPriority or SetHave changes the wanted pieces
 	levels            [MaxPriority + 1]level
-	freeGen           uint32 // counts pieces that became free
-	urgent            []int32
-	urgentSet         bitfield.Bitfield // the same; of length 0 until it is used
+	freeGen           uint32            // counts the pieces that became free
+	urgent            []int32           // urgent pieces, the most urgent first
+	urgentSet         bitfield.Bitfield // the same pieces; of length 0 before the first SetUrgent
 
 	// Open pieces.
-	slots     []slot
-	idle      []int32 // slots that are unused
-	maxOpen   int
-	active    []int32 // slots of wanted pieces with free blocks
-	activeBy  [MaxPriority + 1]int
-	nodeShift uint
-	waiting   [MaxRequesters]list // requested blocks by their number of requesters
+	slots        []slot
+	unusedSlots  []int32 // slots without a piece
+	maxOpen      int
+	pickable     []int32              // slots of wanted pieces that have free blocks
+	pickableBy   [MaxPriority + 1]int // the number of pickable slots of each priority
+	nodeShift    uint                 // bits of a block's index in a list node
+	byRequesters [MaxRequesters]list  // byRequesters[n-1] lists the blocks requested from n peers
 
-	// By peer.
-	peers   []peer
-	partial []PeerID // peers that joined and are no seeds
-	seeds   int
-	others  []PeerID // Arrived's answer
+	// Peers.
+	peers    []peer   // indexed by PeerID
+	leechers []PeerID // joined peers that are not seeds
+	seeds    int      // joined peers that are seeds
+	cancels  []PeerID // the memory of the result of Arrived
 }
 
-// New returns the picker of a torrent of which we have nothing and want
-// everything, with no peers. The error wraps [ErrConfig].
+// New returns a Picker without peers, of a torrent without verified pieces whose
+// pieces are all wanted. Its error wraps [ErrConfig].
 func New(c Config) (*Picker, error) {
 	if c.NumPieces < 1 || c.NumPieces > maxPieces || c.PieceSize == nil {
 		return nil, fmt.Errorf("%w: %d pieces", ErrConfig, c.NumPieces)
 	}
 	if c.MaxOpen == 0 {
-		c.MaxOpen = defaultOpen
+		c.MaxOpen = defaultMaxOpen
 	}
 	largest := 0
 	for i := range c.NumPieces {
@@ -125,25 +126,25 @@ func New(c Config) (*Picker, error) {
 		return nil, fmt.Errorf("%w: %d open pieces", ErrConfig, c.MaxOpen)
 	}
 	k := &Picker{
-		n: c.NumPieces, size: c.PieceSize, rng: c.Seed, maxOpen: c.MaxOpen, nodeShift: shift, walk: walkBudget,
+		numPieces: c.NumPieces, pieceSize: c.PieceSize, rng: c.Seed, maxOpen: c.MaxOpen, nodeShift: shift, orderLimit: defaultOrderLimit,
 		have: bitfield.New(c.NumPieces), want: bitfield.New(c.NumPieces),
 		prio: make([]uint8, c.NumPieces), avail: make([]int32, c.NumPieces), pos: make([]int32, c.NumPieces),
-		fails: map[int32]uint8{}, others: make([]PeerID, 0, MaxRequesters),
+		fails: map[int32]uint8{}, cancels: make([]PeerID, 0, MaxRequesters),
 	}
 	for i := range k.prio {
 		k.prio[i] = NormalPrio
 	}
-	for i := range k.waiting {
-		k.waiting[i] = list{nilNode, nilNode}
+	for i := range k.byRequesters {
+		k.byRequesters[i] = list{nilNode, nilNode}
 	}
 	k.recount()
 	return k, nil
 }
 
-// blocks is the number of blocks of a piece of that size.
+// blocks returns the number of blocks of a piece of size bytes.
 func blocks(size int) int { return (size-1)/BlockSize + 1 }
 
-// rand returns a number in [0, n), n above 0 (splitmix64).
+// rand returns a random number in [0, n) by splitmix64; n is above 0.
 func (k *Picker) rand(n int) int {
 	k.rng += 0x9e3779b97f4a7c15
 	z := k.rng
@@ -153,63 +154,67 @@ func (k *Picker) rand(n int) int {
 	return int(hi)
 }
 
-// Have tells whether piece i is verified.
+// Have reports whether piece i is verified.
 func (k *Picker) Have(i int) bool { return k.have.Get(i) }
 
-// HaveCount is the number of verified pieces.
+// HaveCount returns the number of verified pieces.
 func (k *Picker) HaveCount() int { return k.haveCount }
 
-// Bitfield returns the verified pieces: the picker's own, not to be changed, and
-// valid under the caller's lock only.
+// Bitfield returns the verified pieces. The caller must not change the bitfield,
+// and may read it only while it holds the torrent's lock, because the Picker
+// changes it.
 func (k *Picker) Bitfield() bitfield.Bitfield { return k.have }
 
-// Wanted is the number of pieces that have a priority above 0 and are not
-// verified.
+// Wanted returns the number of wanted pieces: those with a priority above 0 that
+// are not verified.
 func (k *Picker) Wanted() int { return k.wanted }
 
-// Complete tells that every wanted piece is verified.
+// Complete reports whether all pieces with a priority above 0 are verified.
 func (k *Picker) Complete() bool { return k.wanted == 0 }
 
-// Unrequested is the number of wanted blocks that are neither requested nor
-// here, whether or not a peer has them.
+// Unrequested returns the number of free blocks of wanted pieces, whether or not
+// a peer has them.
 func (k *Picker) Unrequested() int { return k.unrequested }
 
-// Open is the number of open pieces.
-func (k *Picker) Open() int { return len(k.slots) - len(k.idle) }
+// Open returns the number of open pieces.
+func (k *Picker) Open() int { return len(k.slots) - len(k.unusedSlots) }
 
-// Full tells that no more pieces are opened but urgent ones, because MaxOpen are
-// open; while there are urgent pieces, up to a quarter of the slots waits for
-// them. A Pick that gave nothing then may give something after [Picker.Evict].
+// Full reports whether Pick opens no pieces except urgent ones, because too many
+// are open. The limit is MaxOpen; Full reserves a slot for each urgent piece, up
+// to a quarter of MaxOpen. A Pick that returns no block while the Picker is full
+// may return blocks after [Picker.Evict].
 func (k *Picker) Full() bool {
 	return k.Open() >= k.maxOpen-min(len(k.urgent), k.maxOpen/4)
 }
 
-// Generation changes when there may be more to pick for somebody: after an
-// Abandon, a failed piece, a closed slot, a change of priorities, a PeerHave of
-// a wanted piece. Until then a caller whose Pick gave nothing need not call
-// again for that peer with the same options, but for the endgame.
-func (k *Picker) Generation() uint32 { return k.gen }
+// Generation returns a number that changes when some peer may get more blocks:
+// after Abandon, a failed piece, a closed slot, a change of priorities, or a
+// PeerHave of a wanted piece. After a Pick that returned no block, the caller can
+// wait for a change before it calls Pick again for the same peer and options. The
+// endgame is an exception.
+func (k *Picker) Generation() uint32 { return k.generation }
 
-// Slot is the slot of an open piece, in [0, MaxOpen); -1 for other pieces. A
-// piece that is complete and not yet verified or failed is open.
+// Slot returns the slot of an open piece, in [0, MaxOpen), or -1 if the piece is
+// not open. A piece whose blocks have all arrived stays open until Verified or
+// Failed.
 func (k *Picker) Slot(piece int) int {
-	if uint(piece) >= uint(k.n) || k.pos[piece] > posOpened {
+	if uint(piece) >= uint(k.numPieces) || k.pos[piece] > posOpen {
 		return -1
 	}
-	return int(posOpened - k.pos[piece])
+	return int(posOpen - k.pos[piece])
 }
 
-// BlocksOf is the number of blocks of piece i.
-func (k *Picker) BlocksOf(i int) int { return blocks(k.size(i)) }
+// BlocksOf returns the number of blocks of piece i.
+func (k *Picker) BlocksOf(i int) int { return blocks(k.pieceSize(i)) }
 
 // BlockAt returns block n of piece i.
 func (k *Picker) BlockAt(i, n int) Block {
 	begin := n * BlockSize
-	return Block{int32(i), int32(begin), int32(min(BlockSize, k.size(i)-begin))}
+	return Block{int32(i), int32(begin), int32(min(BlockSize, k.pieceSize(i)-begin))}
 }
 
-// Endgame tells that every wanted block that a peer has is requested or here,
-// and that something is still missing.
+// Endgame reports whether pieces are still wanted but every wanted block that a
+// peer has is requested or has arrived.
 func (k *Picker) Endgame() bool {
 	if k.wanted == 0 || k.unrequested > 0 && k.seeds > 0 {
 		return false
@@ -217,15 +222,15 @@ func (k *Picker) Endgame() bool {
 	if k.unrequested == 0 {
 		return true
 	}
-	for i := range k.levels { // what is left must be what nobody has
-		if l := &k.levels[i]; l.n > 0 {
-			k.ordered(l)
-			if int(l.end[0]) != l.n {
+	for i := range k.levels { // no peer may have any of the free pieces
+		if l := &k.levels[i]; l.count > 0 {
+			k.sortLevel(l)
+			if int(l.bucketEnd[0]) != l.count {
 				return false
 			}
 		}
 	}
-	for _, si := range k.active {
+	for _, si := range k.pickable {
 		if k.avail[k.slots[si].piece] > 0 {
 			return false
 		}

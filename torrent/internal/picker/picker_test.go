@@ -10,7 +10,7 @@ import (
 )
 
 // simple returns a picker of n pieces of four blocks each.
-func simple(t testing.TB, n, open int) *Picker {
+func newPicker(t testing.TB, n, open int) *Picker {
 	t.Helper()
 	k, err := New(Config{NumPieces: n, PieceSize: func(int) int { return 4 * BlockSize }, Seed: 1, MaxOpen: open})
 	if err != nil {
@@ -29,7 +29,7 @@ func field(n int, has ...int) bitfield.Bitfield {
 }
 
 // deliver lets blocks come from p and returns the pieces that are complete.
-func deliver(t testing.TB, k *Picker, p PeerID, bs ...Block) (done []int) {
+func deliverBlocks(t testing.TB, k *Picker, p PeerID, bs ...Block) (done []int) {
 	t.Helper()
 	for _, b := range bs {
 		if r := k.Claim(b, p); r != Fresh {
@@ -43,7 +43,7 @@ func deliver(t testing.TB, k *Picker, p PeerID, bs ...Block) (done []int) {
 }
 
 // pieces returns the pieces of the blocks, each once, in their order.
-func pieces(bs []Block) []int {
+func piecesOf(bs []Block) []int {
 	var is []int
 	for _, b := range bs {
 		if !slices.Contains(is, int(b.Piece)) {
@@ -98,7 +98,7 @@ func TestRandomFirstThenRarest(t *testing.T) {
 
 // A fast peer keeps to pieces of its own, slow ones share.
 func TestWholePieces(t *testing.T) {
-	k := simple(t, 20, 8)
+	k := newPicker(t, 20, 8)
 	for p := range PeerID(4) {
 		k.SeedJoined(p)
 	}
@@ -107,10 +107,10 @@ func TestWholePieces(t *testing.T) {
 	b := k.Pick(nil, 1, 6, fast)
 	c := k.Pick(nil, 2, 2, PickOptions{})
 	d := k.Pick(nil, 3, 2, PickOptions{})
-	if len(pieces(a)) != 2 || len(pieces(b)) != 2 || len(pieces(c)) != 1 || !slices.Equal(pieces(c), pieces(d)) {
-		t.Fatalf("picked %v %v %v %v", pieces(a), pieces(b), pieces(c), pieces(d))
+	if len(piecesOf(a)) != 2 || len(piecesOf(b)) != 2 || len(piecesOf(c)) != 1 || !slices.Equal(piecesOf(c), piecesOf(d)) {
+		t.Fatalf("picked %v %v %v %v", piecesOf(a), piecesOf(b), piecesOf(c), piecesOf(d))
 	}
-	all := slices.Concat(pieces(a), pieces(b), pieces(c))
+	all := slices.Concat(piecesOf(a), piecesOf(b), piecesOf(c))
 	if slices.Sort(all); len(slices.Compact(all)) != 5 {
 		t.Fatalf("pieces are shared: %v", all)
 	}
@@ -119,7 +119,7 @@ func TestWholePieces(t *testing.T) {
 		t.Errorf("after %v: %v", a, more)
 	}
 	// A choked peer's piece is an orphan: a fast peer adopts it.
-	deliver(t, k, 1, b[4])
+	deliverBlocks(t, k, 1, b[4])
 	k.AbandonAll(1)
 	if next := k.Pick(nil, 0, 3, fast); len(next) != 3 || next[0].Piece != b[4].Piece || next[0].Begin == b[4].Begin {
 		t.Errorf("orphan %v, picked %v", b[4], next)
@@ -131,7 +131,7 @@ func TestWholePieces(t *testing.T) {
 
 // When there is no room for another piece, a fast peer shares.
 func TestFastPeerShares(t *testing.T) {
-	k := simple(t, 20, 1)
+	k := newPicker(t, 20, 1)
 	k.SeedJoined(0)
 	k.SeedJoined(1)
 	a := k.Pick(nil, 0, 2, PickOptions{WholePieces: true})
@@ -145,12 +145,12 @@ func TestFastPeerShares(t *testing.T) {
 }
 
 func TestSequentialAndPriorities(t *testing.T) {
-	k := simple(t, 100, 64)
+	k := newPicker(t, 100, 64)
 	k.SeedJoined(0)
 	k.SetPriority(0, 100, 1)
 	k.SetPriority(80, 90, 7)
 	k.SetPriority(10, 20, 0)
-	got := pieces(k.Pick(nil, 0, 4*30, PickOptions{Sequential: true}))
+	got := piecesOf(k.Pick(nil, 0, 4*30, PickOptions{Sequential: true}))
 	var want []int
 	for i := 80; i < 90; i++ {
 		want = append(want, i)
@@ -178,7 +178,7 @@ func TestSequentialAndPriorities(t *testing.T) {
 // Urgent pieces come first, in their order, are shared even by fast peers, have
 // room kept for them, and may be asked of a second peer.
 func TestUrgent(t *testing.T) {
-	k := simple(t, 100, 8)
+	k := newPicker(t, 100, 8)
 	for p := range PeerID(3) {
 		k.SeedJoined(p)
 	}
@@ -186,10 +186,10 @@ func TestUrgent(t *testing.T) {
 	fast := PickOptions{WholePieces: true}
 	slow := k.Pick(nil, 2, 100, PickOptions{NoUrgent: true})
 	if len(slow) != 6*4 || slices.ContainsFunc(slow, func(b Block) bool { return b.Piece >= 50 && b.Piece <= 52 }) {
-		t.Fatalf("slow peer: %v", pieces(slow))
+		t.Fatalf("slow peer: %v", piecesOf(slow))
 	}
 	a, b := k.Pick(nil, 0, 6, fast), k.Pick(nil, 1, 100, fast)
-	if !slices.Equal(pieces(a), []int{50, 51}) || !slices.Equal(pieces(b), []int{51}) || len(b) != 2 {
+	if !slices.Equal(piecesOf(a), []int{50, 51}) || !slices.Equal(piecesOf(b), []int{51}) || len(b) != 2 {
 		t.Errorf("picked %v and %v", a, b)
 	}
 	fast.UrgentTwice = true
@@ -206,25 +206,25 @@ func TestUrgent(t *testing.T) {
 }
 
 func TestOnlySuggestedAdjacent(t *testing.T) {
-	k := simple(t, 100, 64)
+	k := newPicker(t, 100, 64)
 	k.SeedJoined(0)
 	k.SeedJoined(1)
-	if got := k.Pick(nil, 0, 100, PickOptions{Only: []int32{7, 400, -1, 9}}); !slices.Equal(pieces(got), []int{7, 9}) || len(got) != 8 {
+	if got := k.Pick(nil, 0, 100, PickOptions{Only: []int32{7, 400, -1, 9}}); !slices.Equal(piecesOf(got), []int{7, 9}) || len(got) != 8 {
 		t.Errorf("allowed fast: %v", got)
 	}
 	if got := k.Pick(nil, 0, 5, PickOptions{Only: []int32{}}); len(got) != 0 {
 		t.Errorf("nothing allowed: %v", got)
 	}
-	if got := k.Pick(nil, 0, 8, PickOptions{Suggested: []int32{7, 33, -5, 101, 34}}); !slices.Equal(pieces(got), []int{33, 34}) {
-		t.Errorf("suggested: %v", pieces(got))
+	if got := k.Pick(nil, 0, 8, PickOptions{Suggested: []int32{7, 33, -5, 101, 34}}); !slices.Equal(piecesOf(got), []int{33, 34}) {
+		t.Errorf("suggested: %v", piecesOf(got))
 	}
 	k.SetPriority(20, 21, 7)
-	if got := k.Pick(nil, 1, 20, PickOptions{Adjacent: true, WholePieces: true}); !slices.Equal(pieces(got)[1:], runFrom(pieces(got)[1], 4)) {
-		t.Errorf("adjacent: %v", pieces(got))
+	if got := k.Pick(nil, 1, 20, PickOptions{Adjacent: true, WholePieces: true}); !slices.Equal(piecesOf(got)[1:], consecutive(piecesOf(got)[1], 4)) {
+		t.Errorf("adjacent: %v", piecesOf(got))
 	}
 }
 
-func runFrom(i, n int) (r []int) {
+func consecutive(i, n int) (r []int) {
 	for j := range n {
 		r = append(r, i+j)
 	}
@@ -234,7 +234,7 @@ func runFrom(i, n int) (r []int) {
 // The endgame asks two peers, three if allowed, for the blocks that have waited
 // longest, and whoever loses is told.
 func TestEndgame(t *testing.T) {
-	k := simple(t, 2, 8)
+	k := newPicker(t, 2, 8)
 	for p := range PeerID(4) {
 		k.SeedJoined(p)
 	}
@@ -276,7 +276,7 @@ func TestEndgame(t *testing.T) {
 
 // Pieces that nobody has do not keep the rest from its endgame.
 func TestEndgameWithoutTheUnavailable(t *testing.T) {
-	k := simple(t, 3, 8)
+	k := newPicker(t, 3, 8)
 	k.PeerJoined(0, field(3, 0, 1))
 	k.PeerJoined(1, field(3, 1))
 	k.Pick(nil, 0, 7, PickOptions{})
@@ -294,14 +294,14 @@ func TestEndgameWithoutTheUnavailable(t *testing.T) {
 
 // After a failure by several peers a piece comes from one alone.
 func TestParole(t *testing.T) {
-	k := simple(t, 1, 8)
+	k := newPicker(t, 1, 8)
 	for p := range PeerID(3) {
 		k.SeedJoined(p)
 	}
 	a := k.Pick(nil, 0, 2, PickOptions{})
 	b := k.Pick(nil, 1, 2, PickOptions{})
-	deliver(t, k, 0, a...)
-	if done := deliver(t, k, 1, b...); len(done) != 1 {
+	deliverBlocks(t, k, 0, a...)
+	if done := deliverBlocks(t, k, 1, b...); len(done) != 1 {
 		t.Fatal("not complete")
 	}
 	if p, ok := k.Contributor(b[0]); !ok || p != 1 || k.Reusable(1) {
@@ -319,7 +319,7 @@ func TestParole(t *testing.T) {
 	}
 	k.Abandon(a[0], 2) // too slow
 	a = k.Pick(nil, 1, 9, PickOptions{})
-	deliver(t, k, 1, a...)
+	deliverBlocks(t, k, 1, a...)
 	if got := k.Failed(nil, 0); !slices.Equal(got, []PeerID{1}) || k.Parole(0) {
 		t.Fatalf("the liar alone: %v", got)
 	}
@@ -330,22 +330,22 @@ func TestParole(t *testing.T) {
 }
 
 func TestEvict(t *testing.T) {
-	k := simple(t, 10, 2)
+	k := newPicker(t, 10, 2)
 	k.PeerJoined(0, field(10, 0, 1))
 	k.PeerJoined(1, field(10, 2))
-	deliver(t, k, 0, k.Pick(nil, 0, 3, PickOptions{})...)
-	deliver(t, k, 0, k.Pick(nil, 0, 4, PickOptions{})...) // one piece whole, three blocks of the other
+	deliverBlocks(t, k, 0, k.Pick(nil, 0, 3, PickOptions{})...)
+	deliverBlocks(t, k, 0, k.Pick(nil, 0, 4, PickOptions{})...) // one piece whole, three blocks of the other
 	if len(k.Pick(nil, 1, 4, PickOptions{})) != 0 || !k.Full() {
 		t.Fatal("not full")
 	}
 	whole, other := 0, 1
-	if k.slots[k.Slot(1)].n[arrived] == 4 {
+	if k.slots[k.Slot(1)].count[arrived] == 4 {
 		whole, other = 1, 0
 	}
 	if i, ok := k.Evict(1); !ok || i != other {
 		t.Fatalf("evicted %d, %v; %d is being hashed", i, ok, whole)
 	}
-	if got := k.Pick(nil, 1, 9, PickOptions{}); !slices.Equal(pieces(got), []int{2}) {
+	if got := k.Pick(nil, 1, 9, PickOptions{}); !slices.Equal(piecesOf(got), []int{2}) {
 		t.Errorf("picked %v", got)
 	}
 	if _, ok := k.Evict(1); ok {
@@ -357,7 +357,7 @@ func TestEvict(t *testing.T) {
 // of them.
 func TestSparsePeer(t *testing.T) {
 	const n = 20000
-	k := simple(t, n, 8)
+	k := newPicker(t, n, 8)
 	k.SeedJoined(0)
 	k.PeerJoined(1, field(n, 700, 17001, 19999))
 	k.PeerJoined(2, field(n, 700, 19999))
@@ -373,7 +373,7 @@ func TestSparsePeer(t *testing.T) {
 	for i := range randomFirst {
 		k.Verified(i)
 	}
-	if got := k.Pick(nil, 1, 4, PickOptions{}); !slices.Equal(pieces(got), []int{17001}) {
+	if got := k.Pick(nil, 1, 4, PickOptions{}); !slices.Equal(piecesOf(got), []int{17001}) {
 		t.Errorf("picked %v", got)
 	}
 	if got := k.Pick(nil, 3, 4, PickOptions{}); len(got) != 0 {
@@ -389,7 +389,7 @@ func TestSparsePeer(t *testing.T) {
 	if got := k.Pick(nil, 1, 1, PickOptions{}); len(got) != 1 || got[0].Piece != 40 {
 		t.Errorf("after a have: %v", got)
 	}
-	if err := k.check(); err != nil {
+	if err := k.checkInvariants(); err != nil {
 		t.Error(err)
 	}
 }
@@ -444,7 +444,7 @@ func TestDownloadCompletes(t *testing.T) {
 		if !k.Complete() || k.HaveCount() != n || !k.Bitfield().All() || k.Unrequested() != 0 {
 			t.Fatalf("seed %d: %d of %d pieces after %d rounds", seed, k.HaveCount(), n, rounds)
 		}
-		if err := k.check(); err != nil {
+		if err := k.checkInvariants(); err != nil {
 			t.Fatalf("seed %d: %v", seed, err)
 		}
 	}
@@ -452,7 +452,7 @@ func TestDownloadCompletes(t *testing.T) {
 
 // A complete torrent is interested in nobody, and what is lost is wanted again.
 func TestHaveAllAndLost(t *testing.T) {
-	k := simple(t, 10, 4)
+	k := newPicker(t, 10, 4)
 	k.SeedJoined(0)
 	k.PeerJoined(1, field(10, 3, 4))
 	k.Pick(nil, 1, 6, PickOptions{})
@@ -472,7 +472,7 @@ func TestHaveAllAndLost(t *testing.T) {
 
 // What the caller gets wrong is a panic, what a peer gets wrong is not.
 func TestMisuse(t *testing.T) {
-	k := simple(t, 10, 4)
+	k := newPicker(t, 10, 4)
 	for name, f := range map[string]func(){
 		"bitfield": func() { k.PeerJoined(0, bitfield.New(9)) }, "have": func() { k.SetHave(bitfield.New(11)) },
 		"priority": func() { k.SetPriority(0, 11, 1) }, "peer": func() { k.SeedJoined(MaxPeers) },
@@ -505,7 +505,7 @@ func TestMisuse(t *testing.T) {
 	if got := k.Failed(nil, 9-int(b.Piece)); k.Slot(99) != -1 || len(got) != 0 {
 		t.Error("a piece that is not open failed")
 	}
-	if err := k.check(); err != nil {
+	if err := k.checkInvariants(); err != nil {
 		t.Error(err)
 	}
 }

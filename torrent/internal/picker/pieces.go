@@ -7,44 +7,46 @@ import (
 	"spate/bitfield"
 )
 
-// SetHave marks every piece that is set in have as verified and the others as
-// missing, as resume data or a check of the files says. The bits are copied.
-// Pieces that are open are forgotten.
+// SetHave makes the pieces that are set in have verified and the others missing,
+// after the engine has loaded resume data or checked the files. It copies the
+// bits and closes all open pieces. It panics if have has another length than
+// NumPieces.
 func (k *Picker) SetHave(have bitfield.Bitfield) {
-	if have.Len() != k.n {
-		panic(fmt.Sprintf("picker: bitfield of %d pieces for a torrent of %d", have.Len(), k.n))
+	if have.Len() != k.numPieces {
+		panic(fmt.Sprintf("picker: bitfield of %d pieces for a torrent of %d", have.Len(), k.numPieces))
 	}
 	copy(k.have.Bytes(), have.Bytes())
 	k.recount()
 }
 
-// HaveAll is SetHave with everything.
+// HaveAll does what SetHave does with a bitfield in which all pieces are set.
 func (k *Picker) HaveAll() {
 	k.have.SetAll()
 	k.recount()
 }
 
-// recount builds all that follows from what we have and the priorities.
+// recount closes all open pieces and rebuilds the counts, levels and sets from
+// the verified pieces and the priorities.
 func (k *Picker) recount() {
 	for si := range k.slots {
 		if k.slots[si].piece >= 0 {
 			k.closeSlot(si)
 		}
 	}
-	k.disorder()
+	k.markStale()
 	for i := range k.levels {
 		l := &k.levels[i]
 		l.set.ClearAll()
-		l.n, l.first = 0, 0
+		l.count, l.scanFrom = 0, 0
 	}
 	k.haveCount, k.wanted, k.unrequested = 0, 0, 0
 	k.want.ClearAll()
-	for i := range k.n {
+	for i := range k.numPieces {
 		k.pos[i] = posNone
 		switch {
 		case k.have.Get(i):
 			k.haveCount++
-			k.notUrgent(i)
+			k.dropUrgent(i)
 		case k.prio[i] > 0:
 			k.want.Set(i)
 			k.wanted++
@@ -52,21 +54,22 @@ func (k *Picker) recount() {
 		}
 	}
 	k.wantEpoch++
-	k.gen++
+	k.generation++
 }
 
-// Priority is the priority of piece i.
+// Priority returns the priority of piece i.
 func (k *Picker) Priority(i int) int { return int(k.prio[i]) }
 
-// SetPriority sets the priority of the pieces from <= i < to, 0 (not wanted) to
-// MaxPriority. An open piece that is no longer wanted is not picked any more;
-// blocks of it that are outstanding are still taken.
+// SetPriority sets the priority of all pieces i with from <= i < to. Priorities
+// are 0 (not wanted) to MaxPriority; SetPriority panics on other values. Pick
+// returns no more blocks of an open piece that is no longer wanted, but Claim
+// accepts the blocks that are already requested.
 func (k *Picker) SetPriority(from, to, prio int) {
-	if from < 0 || to > k.n || prio < 0 || prio > MaxPriority {
-		panic(fmt.Sprintf("picker: priority %d for pieces %d to %d of %d", prio, from, to, k.n))
+	if from < 0 || to > k.numPieces || prio < 0 || prio > MaxPriority {
+		panic(fmt.Sprintf("picker: priority %d for pieces %d to %d of %d", prio, from, to, k.numPieces))
 	}
-	if to-from > fewBits {
-		k.disorder()
+	if to-from > fewPieces {
+		k.markStale()
 	}
 	changed := false
 	for i := from; i < to; i++ {
@@ -78,9 +81,9 @@ func (k *Picker) SetPriority(from, to, prio int) {
 			k.prio[i] = uint8(prio)
 			continue
 		}
-		k.leave(i)
+		k.removeWanted(i)
 		k.prio[i] = uint8(prio)
-		k.enter(i)
+		k.addWanted(i)
 		if was > 0 != (prio > 0) {
 			changed = true
 		}
@@ -88,12 +91,12 @@ func (k *Picker) SetPriority(from, to, prio int) {
 	if changed {
 		k.wantEpoch++
 	}
-	k.gen++
+	k.generation++
 }
 
-// leave and enter take a missing piece out of and into all that depends on its
-// priority.
-func (k *Picker) leave(i int) {
+// removeWanted removes a missing piece from the wanted pieces, and from its level
+// or the pickable slots. It must be called before the priority changes.
+func (k *Picker) removeWanted(i int) {
 	if k.prio[i] == 0 {
 		return
 	}
@@ -102,14 +105,16 @@ func (k *Picker) leave(i int) {
 	if k.pos[i] >= 0 {
 		k.dropFree(i)
 	} else if si := k.Slot(i); si >= 0 {
-		k.unrequested -= k.slots[si].n[free]
-		if k.slots[si].active >= 0 {
-			k.deactivate(si, k.prio[i])
+		k.unrequested -= k.slots[si].count[free]
+		if k.slots[si].pickableIndex >= 0 {
+			k.removePickable(si, k.prio[i])
 		}
 	}
 }
 
-func (k *Picker) enter(i int) {
+// addWanted adds a missing piece with a priority above 0 to the wanted pieces, and
+// to its level or the pickable slots.
+func (k *Picker) addWanted(i int) {
 	if k.prio[i] == 0 {
 		return
 	}
@@ -117,28 +122,28 @@ func (k *Picker) enter(i int) {
 	k.wanted++
 	if si := k.Slot(i); si < 0 {
 		k.addFree(i)
-	} else if n := k.slots[si].n[free]; n > 0 {
+	} else if n := k.slots[si].count[free]; n > 0 {
 		k.unrequested += n
-		k.activate(si)
+		k.addPickable(si)
 	}
 }
 
-// SetUrgent replaces the set of urgent pieces, most urgent first, at most
-// MaxUrgent of them (what is beyond is dropped); for a reader that waits
-// (streaming). Urgent pieces are picked before all others, shared by all peers,
-// and leave the set when they are verified. Pieces that we have or do not want
-// are passed over.
+// SetUrgent replaces the list of urgent pieces; the most urgent is first. It
+// serves streaming, where a reader waits for these pieces. Pick returns their
+// blocks before all others and to every peer. A piece leaves the list when it is
+// verified. SetUrgent skips pieces that are not wanted, and keeps the first
+// MaxUrgent of the others.
 func (k *Picker) SetUrgent(pieces []int) {
 	for _, i := range k.urgent {
 		k.urgentSet.Clear(int(i))
 	}
 	k.urgent = k.urgent[:0]
-	k.gen++
+	k.generation++
 	if len(pieces) == 0 {
 		return
 	}
 	if k.urgentSet.Len() == 0 {
-		k.urgentSet = bitfield.New(k.n)
+		k.urgentSet = bitfield.New(k.numPieces)
 	}
 	for _, i := range pieces {
 		if k.want.Get(i) && !k.urgentSet.Get(i) && len(k.urgent) < MaxUrgent {
@@ -148,8 +153,9 @@ func (k *Picker) SetUrgent(pieces []int) {
 	}
 }
 
-// Verified says that piece i is good: open and hashed, or found so on disk.
-// [Picker.Interest] of the peers that have it falls.
+// Verified records that the hash of piece i matches, and closes the piece if it is
+// open. [Picker.Interest] decreases by 1 for all peers that have the piece, if it
+// was wanted.
 func (k *Picker) Verified(i int) {
 	if k.have.Get(i) {
 		return
@@ -162,15 +168,16 @@ func (k *Picker) Verified(i int) {
 	k.have.Set(i)
 	k.haveCount++
 	delete(k.fails, int32(i))
-	k.notUrgent(i)
+	k.dropUrgent(i)
 	if k.want.Get(i) {
 		k.want.Clear(i)
 		k.wanted--
-		k.interested(i, -1)
+		k.addInterest(i, -1)
 	}
 }
 
-func (k *Picker) notUrgent(i int) {
+// dropUrgent removes piece i from the urgent pieces.
+func (k *Picker) dropUrgent(i int) {
 	if k.urgentSet.Get(i) {
 		k.urgentSet.Clear(i)
 		at := slices.Index(k.urgent, int32(i))
@@ -178,21 +185,22 @@ func (k *Picker) notUrgent(i int) {
 	}
 }
 
-// interested counts a piece that began or ceased to be wanted for the peers that
-// have it.
-func (k *Picker) interested(i int, by int32) {
-	for _, p := range k.partial {
+// addInterest adds by to the interest in each leecher that has piece i.
+func (k *Picker) addInterest(i int, by int32) {
+	for _, p := range k.leechers {
 		if pe := &k.peers[p]; pe.have.Get(i) {
 			pe.interest += by
 		}
 	}
 }
 
-// Failed says that the open piece i does not match its hash. It is wanted again,
-// and its slot is free. Appended to dst: the peers that sent blocks of it, each
-// once. With more than one of them the piece is on parole: the next time it is
-// given to one peer alone where that can be, so that either the liar stands
-// alone or the comparison of blocks finds it.
+// Failed records that the open piece i does not match its hash, and closes the
+// piece, which is then free again. It appends to dst the peers that sent blocks of
+// the piece, each once, and returns dst. If there are several, the piece is on
+// parole until it has failed maxParole times: Pick returns its blocks to one peer
+// at a time. If that peer sends all of the piece and it fails again, the peer has
+// sent bad data; if it matches, the engine finds the bad blocks of the previous
+// peers by comparison.
 func (k *Picker) Failed(dst []PeerID, i int) []PeerID {
 	si := k.Slot(i)
 	if si < 0 {
@@ -202,55 +210,57 @@ func (k *Picker) Failed(dst []PeerID, i int) []PeerID {
 	before, last := len(dst), none
 	for bi := range s.blocks {
 		b := &s.blocks[bi]
-		if b.state == arrived && b.by != last && !slices.Contains(dst[before:], b.by) {
-			dst = append(dst, b.by)
+		if b.state == arrived && b.sender != last && !slices.Contains(dst[before:], b.sender) {
+			dst = append(dst, b.sender)
 		}
 		if b.state == arrived {
-			last = b.by
+			last = b.sender
 		}
 	}
 	if len(dst)-before > 1 {
-		k.fails[int32(i)] = min(k.fails[int32(i)]+1, paroleRounds)
+		k.fails[int32(i)] = min(k.fails[int32(i)]+1, maxParole)
 	} else {
 		delete(k.fails, int32(i))
 	}
-	k.giveBack(si)
+	k.releaseSlot(si)
 	return dst
 }
 
-// Parole tells whether piece i failed and will be fetched, or is being fetched,
-// from one peer alone.
+// Parole reports whether piece i is on parole, so that only one peer at a time
+// gets its blocks.
 func (k *Picker) Parole(i int) bool {
 	f := k.fails[int32(i)]
-	return f > 0 && f < paroleRounds
+	return f > 0 && f < maxParole
 }
 
-// Lost says that piece i, verified before, is not on disk any more.
+// Lost records that the data of the verified piece i is no longer on disk.
 func (k *Picker) Lost(i int) {
 	if !k.have.Get(i) {
 		return
 	}
 	k.have.Clear(i)
 	k.haveCount--
-	if k.enter(i); k.prio[i] > 0 {
-		k.interested(i, 1)
+	k.addWanted(i)
+	if k.prio[i] > 0 {
+		k.addInterest(i, 1)
 	}
 }
 
-// Evict closes an open piece that has nothing outstanding and that p does not
-// have, so that p can be given another one. It takes one that is not wanted any
-// more, else one that no peer can complete, else the one with the fewest
-// blocks. Those blocks are forgotten; the engine drops its buffer. Use it when
-// Pick gave nothing and the picker is Full.
+// Evict closes an open piece so that p can open another one. The engine calls it
+// when Pick returns no block and the Picker is Full. Evict chooses among the
+// incomplete pieces without requested or arriving blocks: first a piece that is
+// not wanted, then a piece that no peer has, then the piece with the fewest
+// arrived blocks. It spares wanted pieces that p has. The engine drops the buffer
+// of the piece, and the arrived blocks are free again.
 func (k *Picker) Evict(p PeerID) (piece int, ok bool) {
 	best, least := -1, 0
 	for si := range k.slots {
 		s := &k.slots[si]
-		if s.piece < 0 || s.n[requested]+s.n[copying] > 0 || s.n[free] == 0 {
+		if s.piece < 0 || s.count[requested]+s.count[copying] > 0 || s.count[free] == 0 {
 			continue
 		}
 		i := int(s.piece)
-		score := s.n[arrived]
+		score := s.count[arrived]
 		switch {
 		case k.prio[i] == 0:
 			score -= 2 << 20
@@ -267,6 +277,6 @@ func (k *Picker) Evict(p PeerID) (piece int, ok bool) {
 		return -1, false
 	}
 	piece = int(k.slots[best].piece)
-	k.giveBack(best)
+	k.releaseSlot(best)
 	return piece, true
 }

@@ -1,0 +1,180 @@
+package publish
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"net/url"
+	"time"
+
+	"spate/signature"
+)
+
+// ReleaseInfo describes a release to programs, as JSON. The site (release.json and
+// index.json), the API of the daemon and the verbs all write this shape.
+//
+// A field without omitempty is always present. A field with omitempty is left out when
+// it is empty or zero, or when the writer does not know it: each such field says who
+// writes it. A field that `spate show --json` has too means the same here and there.
+// Sizes are in bytes, rates in bytes a second, times as RFC 3339.
+type ReleaseInfo struct {
+	Ref     string `json:"ref"`  // names exactly this torrent: see [Release.Ref]
+	Slug    string `json:"slug"` // names all versions and variants
+	Version string `json:"version"`
+	Variant string `json:"variant,omitempty"`
+	Latest  bool   `json:"latest"` // whether it is the newest version of its variant
+	Group   string `json:"group,omitempty"`
+	Notes   string `json:"notes,omitempty"` // Markdown; not in lists and events
+
+	Name         string        `json:"name"`   // of the torrent
+	Format       string        `json:"format"` // v1, v2 or hybrid
+	InfoHashV1   string        `json:"info_hash_v1,omitempty"`
+	InfoHashV2   string        `json:"info_hash_v2,omitempty"`
+	TotalLength  int64         `json:"total_length"` // of the data, without padding
+	NumFiles     int           `json:"num_files"`
+	Files        []ReleaseFile `json:"files,omitempty"` // not in lists and events
+	PieceLength  int64         `json:"piece_length"`
+	Pieces       int           `json:"pieces"`
+	Private      bool          `json:"private"`
+	Comment      string        `json:"comment,omitempty"`
+	AnnounceList [][]string    `json:"announce_list,omitempty"` // tracker URLs by tier
+	AnnounceURLs []string      `json:"announce_urls,omitempty"` // the same URLs in one list
+	WebSeeds     []string      `json:"web_seeds,omitempty"`
+	Published    time.Time     `json:"published"`
+	FirstCopy    float64       `json:"first_copy_seconds"` // from Published to the end of the first download; 0: none has ended
+	Magnet       string        `json:"magnet"`
+
+	// PageURL and TorrentURL are links to hand out. Those of the newest version of a
+	// variant lead to whatever is the newest when they are opened; those of an older
+	// version lead to this version. All other URLs lead to exactly this release.
+	PageURL      string `json:"page_url"`
+	TorrentURL   string `json:"torrent_url"`
+	DownloadURL  string `json:"download_url,omitempty"` // of a single file
+	MetalinkURL  string `json:"metalink_url"`
+	ChecksumsURL string `json:"checksums_url"`
+
+	// The v1 torrent for older clients, of a hybrid release that has one.
+	InfoHashTwin   string `json:"info_hash_twin,omitempty"`
+	TorrentURLTwin string `json:"torrent_url_twin,omitempty"`
+	MagnetTwin     string `json:"magnet_twin,omitempty"`
+
+	// The minisign key and the signatures of a signed release.
+	PublicKey             string `json:"public_key,omitempty"`
+	TorrentSignatureURL   string `json:"torrent_signature_url,omitempty"`
+	ChecksumsSignatureURL string `json:"checksums_signature_url,omitempty"`
+
+	Path string `json:"path,omitempty"` // of the data on the publisher's machine; the site never writes it
+	Live Live   `json:"live,omitzero"`  // the site writes it if the tracker knows the swarm; events have none
+	Counts
+}
+
+// ReleaseFile is a file of a [ReleaseInfo].
+type ReleaseFile struct {
+	Path        string `json:"path"` // below the torrent's name; of a single file its name
+	Length      int64  `json:"length"`
+	PiecesRoot  string `json:"pieces_root,omitempty"` // where there is v2
+	SHA256      string `json:"sha256,omitempty"`      // absent while it is not computed yet
+	DownloadURL string `json:"download_url"`
+}
+
+// Live is what a release does at one moment. The fields with omitempty are written for
+// the owner of the daemon only; they are left out when they are zero.
+type Live struct {
+	State    string  `json:"state,omitempty"`    // seeding, checking, failed or paused
+	Error    string  `json:"error,omitempty"`    // why it failed
+	Progress float64 `json:"progress,omitempty"` // of the check, or of the data that is good, 0 to 1
+	Peers    int     `json:"peers,omitempty"`    // connected
+	Seeders  int     `json:"seeders"`            // in the swarm
+	Leechers int     `json:"leechers"`           // in the swarm
+	UpRate   float64 `json:"up_rate"`
+	DownRate float64 `json:"down_rate,omitempty"`
+}
+
+// Info describes r, of a site at base. latest says whether r is the newest version of its
+// variant, and counts what was delivered of it. It fills in neither Path nor Live.
+func (r *Release) Info(base *url.URL, latest bool, counts Counts) ReleaseInfo {
+	exact, handout := r.Ref(), r.Ref()
+	if latest {
+		handout = r.LatestRef()
+	}
+	at := func(path string) string { return Absolute(base, path) }
+	i := ReleaseInfo{
+		Ref: exact, Slug: r.Slug, Version: r.Version, Variant: r.Variant, Latest: latest, Group: r.Group, Notes: r.Notes,
+		Name: r.Name, Format: r.Format, TotalLength: r.Size, NumFiles: r.NumFiles, PieceLength: r.PieceLength, Pieces: r.Pieces,
+		Private: r.Private, Comment: r.Comment, AnnounceList: r.Announce, WebSeeds: r.WebSeeds,
+		Published: r.Published, FirstCopy: r.FirstCopy.Seconds(), Magnet: r.Magnet,
+		PageURL: at(PagePath(handout)), TorrentURL: at(TorrentPath(handout)),
+		MetalinkURL: at(MetalinkPath(exact)), ChecksumsURL: at(ChecksumsPath(exact)),
+		Counts: counts,
+	}
+	for _, tier := range r.Announce {
+		i.AnnounceURLs = append(i.AnnounceURLs, tier...)
+	}
+	if !r.HashV1.IsZero() {
+		i.InfoHashV1 = r.HashV1.String()
+	}
+	if !r.HashV2.IsZero() {
+		i.InfoHashV2 = r.HashV2.String()
+	}
+	if !r.Twin.Hash.IsZero() {
+		i.InfoHashTwin, i.TorrentURLTwin, i.MagnetTwin = r.Twin.Hash.String(), at(TwinPath(exact)), r.Twin.Magnet
+	}
+	if r.Signatures.Torrent != "" {
+		i.PublicKey, i.TorrentSignatureURL = r.Signatures.PublicKey, at(TorrentPath(exact)+signature.Extension)
+		if r.Signatures.Sums != "" {
+			i.ChecksumsSignatureURL = at(ChecksumsPath(exact) + signature.Extension)
+		}
+	}
+	if r.Single {
+		i.DownloadURL = at(DownloadPath(exact))
+	}
+	for n := range r.Files {
+		i.Files = append(i.Files, r.fileInfo(base, &r.Files[n]))
+	}
+	return i
+}
+
+// fileInfo describes f, a file of r.
+func (r *Release) fileInfo(base *url.URL, f *File) ReleaseFile {
+	i := ReleaseFile{Path: f.Path, Length: f.Length, DownloadURL: Absolute(base, r.FilePath(r.Ref(), f))}
+	if r.Single {
+		i.Path = r.Name
+	}
+	if f.PiecesRoot != ([32]byte{}) {
+		i.PiecesRoot = hex.EncodeToString(f.PiecesRoot[:])
+	}
+	if r.Summed {
+		i.SHA256 = hex.EncodeToString(f.SHA256[:])
+	}
+	return i
+}
+
+// Summary returns i without its files and notes, as lists and events have it.
+func (i ReleaseInfo) Summary() ReleaseInfo {
+	i.Files, i.Notes = nil, ""
+	return i
+}
+
+// InfoOf returns [Release.Info] of r with what the catalog knows of it.
+func InfoOf(ctx context.Context, c Catalog, base *url.URL, r *Release) (ReleaseInfo, error) {
+	latest, err := IsLatest(ctx, c, r)
+	if err != nil {
+		return ReleaseInfo{}, err
+	}
+	h, err := c.History(ctx, r.Hash(), time.Now())
+	return r.Info(base, latest, h.Total), err
+}
+
+// IsLatest reports whether r is listed in c and is the newest version of its variant.
+func IsLatest(ctx context.Context, c Catalog, r *Release) (bool, error) {
+	family, err := c.Family(ctx, r.Slug)
+	if errors.Is(err, ErrNotFound) {
+		return false, nil
+	}
+	for _, o := range family {
+		if o.Variant == r.Variant {
+			return o.Version == r.Version, err
+		}
+	}
+	return false, err
+}

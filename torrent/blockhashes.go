@@ -1,0 +1,231 @@
+package torrent
+
+import (
+	"errors"
+	"time"
+
+	"spate/merkle"
+	"spate/metainfo"
+	"spate/peerwire"
+)
+
+// A peer asks for the hashes of blocks (BEP 52) after a piece failed. They are not stored
+// but computed from the data of the piece. A request of 53 bytes then costs the reading
+// and hashing of a whole piece, so each peer gets a budget.
+const (
+	hashBurst      = 8               // pieces that are hashed for one peer at once
+	hashInterval   = 5 * time.Second // then one piece for each such interval
+	maxHashing     = 2               // connections of a session that hash at the same time
+	maxHashedPiece = 128 << 20       // bytes of the longest piece that is hashed for peers
+)
+
+// hashBudget bounds what is hashed for one peer. The zero value allows a whole burst. The
+// reader of the connection owns it.
+type hashBudget struct {
+	spent int
+	at    time.Time // when spent was computed
+}
+
+// take reports whether one more piece may be hashed, and counts it.
+func (b *hashBudget) take(now time.Time) bool {
+	back := int(now.Sub(b.at) / hashInterval)
+	if b.at.IsZero() || back >= b.spent {
+		b.spent, b.at = 0, now
+	} else {
+		b.spent -= back
+		b.at = b.at.Add(time.Duration(back) * hashInterval)
+	}
+	if b.spent >= hashBurst {
+		return false
+	}
+	b.spent++
+	return true
+}
+
+// proveBlockHashes computes the answer to a request for hashes below the piece layer. The
+// torrent must have the piece.
+func (c *conn) proveBlockHashes(f *metainfo.File, span merkle.Span) ([]byte, bool) {
+	t := c.t
+	top, blocks := t.pieceLayerOf(f)
+	if span.Index > blocks>>span.Base {
+		return nil, false
+	}
+	n := span.Index << span.Base >> top // index of the piece in its file
+	at := f.Offset + n*t.info.PieceLength
+	size := min(t.info.PieceLength, f.Length-n*t.info.PieceLength)
+	if size <= merkle.BlockSize || size > maxHashedPiece {
+		return nil, false
+	}
+	t.mu.Lock()
+	have := t.pick.Have(int(at/t.info.PieceLength)) && c.mayServeLocked()
+	t.mu.Unlock()
+	if !have || !c.hashBudget.take(time.Now()) {
+		return nil, false
+	}
+	select {
+	case t.s.blockHashing <- struct{}{}:
+		defer func() { <-t.s.blockHashing }()
+	default:
+		return nil, false
+	}
+	leaves, err := t.readBlockHashes(at, size)
+	if err != nil {
+		t.dataGone(err)
+		return nil, false
+	}
+	hashes, err := merkle.ProveBlocks(nil, leaves, t.MetaInfo().PieceLayer(f), top, blocks, span)
+	return hashes, err == nil
+}
+
+// readBlockHashes reads size bytes from offset at and returns the hashes of their blocks.
+func (t *Torrent) readBlockHashes(at, size int64) ([]byte, error) {
+	buf := t.s.uploads.Get()
+	defer t.s.uploads.Put(buf)
+	leaves := make([]byte, 0, (size+merkle.BlockSize-1)/merkle.BlockSize*merkle.HashSize)
+	for size > 0 {
+		part := buf[:min(int64(len(buf)), size)]
+		err := t.s.onDisk(func() error {
+			_, err := t.store.ReadAt(part, at)
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+		for _, h := range hashBlocks(part) {
+			leaves = append(leaves, h[:]...)
+		}
+		at, size = at+int64(len(part)), size-int64(len(part))
+	}
+	return leaves, nil
+}
+
+// blockHashTimeout bounds the wait for the block hashes that a peer was asked for.
+const blockHashTimeout = 10 * time.Second
+
+var errWrongHashes = errors.New("the peer sent wrong hashes")
+
+// parkedPiece is a complete piece that failed its check. It waits for the hashes of its
+// blocks, which show which blocks are bad.
+type parkedPiece struct {
+	failedPiece
+	ask   peerwire.HashRange
+	at    time.Time      // when the last peer was asked
+	asked *conn          // the last peer that was asked
+	tried map[*conn]bool // all peers that were asked
+}
+
+// parkLocked keeps a failed piece until the hashes of its blocks arrive. It returns false
+// if no peer can be asked for them.
+func (t *Torrent) parkLocked(fp failedPiece) bool {
+	if len(fp.blockHashes) < 2 || t.pieceRoot(fp.index) == nil || len(t.parked) >= max(1, len(t.bufs)/2) {
+		return false
+	}
+	f, n := t.fileOf(fp.index)
+	_, blocks := t.pieceLayerOf(f)
+	length := int64(1) << merkle.Layer(t.info.PieceLength)
+	if f.Length <= t.info.PieceLength {
+		length = 1 << merkle.Height(blocks)
+	}
+	if length > peerwire.MaxHashes {
+		return false
+	}
+	p := &parkedPiece{failedPiece: fp, tried: map[*conn]bool{}, ask: peerwire.HashRange{
+		PiecesRoot: *f.PiecesRoot, Index: uint32(int64(n) * length), Length: uint32(length),
+	}}
+	if !t.askBlockHashesLocked(p) {
+		return false
+	}
+	t.parked[fp.index] = p
+	return true
+}
+
+// askBlockHashesLocked asks a peer that has the piece and was not asked yet. It prefers a
+// peer that sent no block of the piece. It returns false if there is none.
+func (t *Torrent) askBlockHashesLocked(p *parkedPiece) bool {
+	var best *conn
+	involved := true
+	for _, c := range t.conns {
+		if c == nil || c.gone || !c.v2 || p.tried[c] || !t.pick.PeerHas(c.id, p.index) {
+			continue
+		}
+		sent := p.sentBy(c.addr)
+		if best == nil || involved && !sent {
+			best, involved = c, sent
+		}
+	}
+	if best == nil {
+		return false
+	}
+	p.tried[best], p.asked, p.at = true, best, time.Now()
+	best.out = peerwire.AppendHashRange(best.out, peerwire.HashRequest, &p.ask, nil)
+	best.kickLocked()
+	return true
+}
+
+// parkedFor returns the parked piece whose block hashes r asks for, or nil.
+// parkedFor returns the parked piece whose block hashes r asks for, or nil.
+func (t *Torrent) parkedFor(r *peerwire.HashRange) *parkedPiece {
+	for _, p := range t.parked {
+		if p.ask == *r {
+			return p
+		}
+	}
+	return nil
+}
+
+// blockHashesLocked handles the block hashes of a parked piece, or a peer's refusal to
+// send them. Good blocks stay, bad blocks are requested again, and the peers that sent
+// bad blocks are banned.
+func (c *conn) blockHashesLocked(p *parkedPiece, refused bool, hashes []byte) error {
+	t := c.t
+	if refused {
+		if p.asked == c {
+			t.parkedAgainLocked(p)
+		}
+		return nil
+	}
+	if len(hashes) != int(p.ask.Length)*merkle.HashSize || merkle.Root(hashes, 0) != [merkle.HashSize]byte(t.pieceRoot(p.index)) {
+		if p.tried[c] {
+			t.banLocked(c.addr)
+			return errWrongHashes
+		}
+		return nil
+	}
+	delete(t.parked, p.index)
+	found := false
+	for i := range p.blockHashes {
+		if p.blockHashes[i] == [merkle.HashSize]byte(hashes[i*merkle.HashSize:]) {
+			continue
+		}
+		found = true
+		bad := t.pick.BlockAt(p.index, i)
+		t.wasted.Add(int64(bad.Length))
+		t.pick.BlockFailed(bad)
+		t.banLocked(p.senders[i])
+	}
+	if !found {
+		t.unblamedLocked(p.failedPiece) // the bad bytes lie after the end of the file
+	}
+	t.refillOthersLocked()
+	return nil
+}
+
+// parkedAgainLocked asks the next peer for the block hashes of a piece. If there is none,
+// the whole piece is requested again.
+func (t *Torrent) parkedAgainLocked(p *parkedPiece) {
+	if t.askBlockHashesLocked(p) {
+		return
+	}
+	delete(t.parked, p.index)
+	t.unblamedLocked(p.failedPiece)
+	t.refillOthersLocked()
+}
+
+// tickParkedLocked asks other peers in place of those that did not answer in time.
+func (t *Torrent) tickParkedLocked(now time.Time) {
+	for _, p := range t.parked {
+		if p.asked.gone || now.Sub(p.at) > blockHashTimeout {
+			t.parkedAgainLocked(p)
+		}
+	}
+}

@@ -1,0 +1,189 @@
+package torrent
+
+import (
+	"errors"
+	"net/netip"
+	"sync/atomic"
+	"time"
+
+	"spate/internal/fairpool"
+)
+
+// PoolStats is the state of one bounded number of connection slots of a session.
+type PoolStats struct {
+	Places, Held int
+	// Refused counts connections that got no slot, MadeRoom those that were closed
+	// for others.
+	Refused, MadeRoom uint64
+}
+
+// Pools returns the state of the slots for incoming connections before their handshake,
+// and of the slots for connections to peers.
+func (s *Session) Pools() (handshakes, peers PoolStats) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	handshakes = PoolStats{Places: maxHandshakes, Held: s.handshakes.pool.Len(), MadeRoom: s.handshakes.madeRoom}
+	return handshakes, PoolStats{s.opt.MaxConns, s.conns, s.connSlots.refused.Load(), s.connSlots.madeRoom.Load()}
+}
+
+// connSlots counts what happened to connections when no slot was free.
+type connSlots struct {
+	refused  atomic.Uint64 // connections that got no slot
+	madeRoom atomic.Uint64 // connections that were closed for others
+}
+
+// maxHandshakes bounds the incoming connections whose handshake has not come. Beyond it
+// the session closes the oldest one of the network that has the most of them. An honest
+// peer sends its handshake within a moment.
+const maxHandshakes = 200
+
+// handshakes are the incoming connections whose handshake has not come. Session.mu guards
+// them.
+type handshakes struct {
+	pool     *fairpool.Pool[func() error] // a value closes its connection
+	madeRoom uint64                       // connections that were closed for others
+}
+
+// awaitedHandshake is one of these connections.
+type awaitedHandshake = fairpool.Member[func() error]
+
+func newHandshakes() handshakes {
+	return handshakes{pool: fairpool.New[func() error](fairpool.Options{Slots: maxHandshakes})}
+}
+
+// beginHandshake adds a connection, and closes another one if there are too many.
+func (s *Session) beginHandshake(from netip.AddrPort, close func() error) *awaitedHandshake {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	h, out := s.handshakes.pool.Enter(time.Now(), fairpool.NetworkOf(from.Addr()), close)
+	if out != nil {
+		s.handshakes.madeRoom++
+		out.Value()
+	}
+	return h
+}
+
+// endHandshake removes a connection whose handshake has come or failed.
+func (s *Session) endHandshake(h *awaitedHandshake) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	h.Leave(time.Now())
+}
+
+// takeSlot takes a connection slot for an incoming connection after its handshake. If no
+// slot is free, it drops a useless peer of the torrent that the connection is for, or else
+// of another torrent. It reports whether the connection has a slot.
+func (s *Session) takeSlot(t *Torrent, from netip.AddrPort) bool {
+	if s.reserve(false) {
+		return true
+	}
+	now := time.Now()
+	if !s.mayReplace(from, now) || !s.dropFor(t, now, from) {
+		s.connSlots.refused.Add(1)
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.conns++ // one above the limit until the other connection has ended
+	return !s.closed
+}
+
+// dropSearchPause is the time between two searches of all torrents for a peer to drop, if
+// the first one found none.
+const dropSearchPause = time.Second
+
+// dropFor drops a peer of t, or else of another torrent, for a newcomer at the address
+// from. It reports whether it dropped one. t may be nil.
+func (s *Session) dropFor(t *Torrent, now time.Time, from netip.AddrPort) bool {
+	if t != nil && t.dropFor(now, from) {
+		return true
+	}
+	s.mu.Lock()
+	pause := now.Sub(s.noneDropped) < dropSearchPause
+	s.mu.Unlock()
+	if pause {
+		return false
+	}
+	all := s.Torrents()
+	for _, o := range all {
+		if o != t && o.dropFor(now, from) {
+			return true
+		}
+	}
+	if s.dropForNetwork(all, now, from) {
+		return true
+	}
+	s.mu.Lock()
+	s.noneDropped = now
+	s.mu.Unlock()
+	return false
+}
+
+func (t *Torrent) dropFor(now time.Time, from netip.AddrPort) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.dropForLocked(now, from)
+}
+
+// errNetworkFull ends a connection for the sake of another network.
+var errNetworkFull = errors.New("its network has many connections, and the slot goes to a network that has fewer")
+
+// activeRate is the rate in bytes a second, in either direction, from which a peer keeps
+// its slot.
+const activeRate = 1 << 10
+
+// dropForNetworkLocked drops a peer with which almost nothing is exchanged, for a newcomer
+// from a network that has no more connections to the torrent afterwards. So one network
+// does not keep out all others. It reports whether it dropped a peer.
+func (t *Torrent) dropForNetworkLocked(now time.Time, from netip.AddrPort) bool {
+	peers, holders := t.holdersLocked(nil, nil, now)
+	i := fairpool.Choose(holders, fairpool.NetworkOf(from.Addr()))
+	return i >= 0 && peers[i].dropForNetworkLocked()
+}
+
+// dropForNetwork does for the connections of all torrents together what
+// Torrent.dropForNetworkLocked does for those of one.
+func (s *Session) dropForNetwork(all []*Torrent, now time.Time, from netip.AddrPort) bool {
+	var peers []*conn
+	var holders []fairpool.Holder
+	for _, t := range all {
+		t.mu.Lock()
+		peers, holders = t.holdersLocked(peers, holders, now)
+		t.mu.Unlock()
+	}
+	i := fairpool.Choose(holders, fairpool.NetworkOf(from.Addr()))
+	if i < 0 {
+		return false
+	}
+	t := peers[i].t
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return peers[i].dropForNetworkLocked()
+}
+
+// holdersLocked appends the peers of the torrent, and how they use their slots.
+func (t *Torrent) holdersLocked(peers []*conn, holders []fairpool.Holder, now time.Time) ([]*conn, []fairpool.Holder) {
+	for _, c := range t.conns {
+		if c == nil || c.gone || c.closing.Load() {
+			continue
+		}
+		standing := fairpool.Good
+		if now.Sub(c.since) > silentAfter && c.upMeter.rate+c.downMeter.rate < activeRate {
+			standing = fairpool.Waiting
+		}
+		peers = append(peers, c)
+		holders = append(holders, fairpool.Holder{Network: fairpool.NetworkOf(c.addr.Addr()), Standing: standing, Since: c.since})
+	}
+	return peers, holders
+}
+
+// dropForNetworkLocked ends the connection for the sake of another network. It reports
+// false if the connection was ending already.
+func (c *conn) dropForNetworkLocked() bool {
+	if c.gone || c.closing.Load() {
+		return false
+	}
+	c.dropLocked(errNetworkFull)
+	c.t.s.connSlots.madeRoom.Add(1)
+	return true
+}

@@ -1,0 +1,192 @@
+package torrent
+
+import (
+	"crypto/sha1"
+	"errors"
+	"fmt"
+	"time"
+
+	"spate/bitfield"
+	"spate/internal/hashing"
+	"spate/merkle"
+	"spate/metainfo"
+)
+
+// A hybrid torrent has v1 and v2 hashes of the same data (BEP 52). In a malicious torrent
+// they describe different data. A peer that checks by v2 would ban this side for data
+// that is only known to match the v1 hashes, so it does not get such data.
+//
+// A hybrid that was added by a magnet link has no piece layers at first. It downloads by
+// its v1 hashes meanwhile. Once v2 peers have sent the layers, it reads its data again
+// and checks it by them. Until then it serves v2 peers only if they have no piece
+// layers either.
+
+// ErrHybridMismatch is the cause when a hybrid torrent halts because its v1 and v2 hashes
+// describe different data.
+var ErrHybridMismatch = errors.New("the v1 and v2 hashes of the torrent describe different data")
+
+// verdict is the result of checking a piece by the metainfo.
+type verdict struct {
+	good        bool
+	both        bool                    // checked by all hashes that the torrent has: v1, v2, or both
+	blockHashes [][merkle.HashSize]byte // set if the piece was checked by v2
+}
+
+// verifyPiece holds a piece against the metainfo: by the v1 hash where there is one
+// (BEP 3), and by its merkle root where that is known (BEP 52). If only one of
+// the two is right the error wraps ErrHybridMismatch. sum is the SHA-1 of data; it does
+// not matter without a v1 half.
+func (t *Torrent) verifyPiece(piece int, data []byte, sum [sha1.Size]byte) (verdict, error) {
+	if !t.info.HasV1() {
+		good, leaves := t.matchesV2(piece, data)
+		return verdict{good, true, leaves}, nil
+	}
+	good := sum == t.info.PieceHashV1(piece)
+	if t.hash2.IsZero() {
+		return verdict{good: good, both: true}, nil
+	}
+	if t.pieceRoot(piece) == nil {
+		return verdict{good: good}, nil
+	}
+	good2, leaves := t.matchesV2(piece, data)
+	if good != good2 {
+		return verdict{}, fmt.Errorf("piece %d: %w", piece, ErrHybridMismatch)
+	}
+	return verdict{good, true, leaves}, nil
+}
+
+// fileOf returns the file that a piece of a v2 or hybrid torrent belongs to, and the
+// index of the piece in that file.
+func (t *Torrent) fileOf(piece int) (*metainfo.File, int) {
+	at := int64(piece) * t.info.PieceLength
+	f := &t.info.Files[t.info.FileAt(at)]
+	return f, int((at - f.Offset) / t.info.PieceLength)
+}
+
+// pieceRoot returns the merkle root of a piece, or nil if it is not known.
+func (t *Torrent) pieceRoot(piece int) []byte {
+	f, n := t.fileOf(piece)
+	layer := t.MetaInfo().PieceLayer(f)
+	if len(layer) < merkle.HashSize*(n+1) {
+		return nil
+	}
+	return layer[merkle.HashSize*n : merkle.HashSize*(n+1)]
+}
+
+// matchesV2 checks a piece by its merkle root. It also returns the hashes of the blocks.
+// Bytes after the end of the file must be zero.
+func (t *Torrent) matchesV2(piece int, data []byte) (bool, [][merkle.HashSize]byte) {
+	f, n := t.fileOf(piece)
+	size := min(int64(len(data)), f.Length-int64(n)*t.info.PieceLength)
+	leaves := hashBlocks(data[:size])
+	root := t.pieceRoot(piece)
+	if root == nil {
+		return false, leaves
+	}
+	for _, b := range data[size:] {
+		if b != 0 {
+			return false, leaves
+		}
+	}
+	tree := merkle.NewBuilder(0)
+	for i := range leaves {
+		tree.Add(&leaves[i])
+	}
+	sum := tree.Root()
+	if f.Length > t.info.PieceLength {
+		sum = tree.RootAt(merkle.Layer(t.info.PieceLength))
+	}
+	return sum == [merkle.HashSize]byte(root), leaves
+}
+
+// hashBlocks returns the SHA-256 hash of each block of data.
+func hashBlocks(data []byte) [][merkle.HashSize]byte {
+	blocks := make([][]byte, 0, (len(data)+merkle.BlockSize-1)/merkle.BlockSize)
+	for len(data) > 0 {
+		size := min(len(data), merkle.BlockSize)
+		blocks = append(blocks, data[:size])
+		data = data[size:]
+	}
+	leaves := make([][merkle.HashSize]byte, len(blocks))
+	hashing.SumSHA256(leaves, blocks)
+	return leaves
+}
+
+// v2PendingLocked reports whether the torrent is a hybrid and some of its data may have
+// been checked by the v1 hashes only.
+func (t *Torrent) v2PendingLocked() bool { return t.bothVerified.Len() > 0 }
+
+// mayServeLocked reports whether the peer may get data. While the check by v2 is pending a
+// v2 peer may not, unless it has no piece layers either: then it checks by v1 too.
+func (c *conn) mayServeLocked() bool { return !c.v2 || !c.t.v2PendingLocked() || c.noHashes }
+
+// noteBothVerifiedLocked records whether a new piece was checked by v1 and v2.
+func (t *Torrent) noteBothVerifiedLocked(piece int, both bool) {
+	if both && t.v2PendingLocked() {
+		t.bothVerified.Set(piece)
+	}
+}
+
+// verifyV2 holds the pieces that were checked by their v1 hash alone against
+// the v2 half, once its piece layers are here. If they are good v2 peers are
+// served from then on; else the torrent halts with ErrHybridMismatch.
+func (t *Torrent) verifyV2() {
+	for {
+		t.mu.Lock()
+		if !t.v2PendingLocked() || t.state != StateDownloading && t.state != StateSeeding {
+			t.mu.Unlock()
+			return
+		}
+		var todo []int
+		for i := range t.pick.Bitfield().Ones() {
+			if !t.bothVerified.Get(i) {
+				todo = append(todo, i)
+			}
+		}
+		if len(todo) == 0 {
+			t.bothVerified = bitfield.Bitfield{}
+			t.dirty = true // resume data still says that the check by v2 is pending
+			t.log.Info("the v1 and v2 hashes of the torrent describe the same data")
+			for _, c := range t.conns {
+				if c != nil && c.v2 {
+					c.serveHeldBackLocked()
+				}
+			}
+			t.mu.Unlock()
+			return
+		}
+		t.mu.Unlock()
+
+		good := bitfield.New(t.info.NumPieces())
+		t.place.RLock()
+		err := t.hashPieces(t.ctx, todo, good)
+		t.place.RUnlock()
+		t.mu.Lock()
+		for _, i := range todo {
+			if err == nil && !good.Get(i) {
+				err = fmt.Errorf("piece %d has changed on disk", i)
+			}
+		}
+		switch {
+		case t.ctx.Err() != nil:
+		case err != nil:
+			t.failLocked(err)
+		default:
+			for _, i := range todo {
+				t.bothVerified.Set(i)
+			}
+		}
+		t.mu.Unlock()
+		if err != nil {
+			return
+		}
+	}
+}
+
+// serveHeldBackLocked unchokes a peer that could not be served until now.
+func (c *conn) serveHeldBackLocked() {
+	if c.peerInterested && c.amChoking && c.t.freeSlotLocked(time.Now()) {
+		c.unchokeLocked(time.Now())
+		c.kickLocked()
+	}
+}

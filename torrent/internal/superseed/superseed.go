@@ -1,0 +1,347 @@
+// Package superseed decides which pieces the only seed of a swarm shows to each
+// peer (BEP 16).
+//
+// A super-seeding seed does not say which pieces it has. It shows each peer pieces
+// that no other peer was shown, so that its link carries every piece about once
+// before it carries any piece twice.
+//
+// What other peers do changes which piece a peer is shown next, never whether it is
+// shown one: a peer that is unchoked and has received everything that it asked for
+// is shown another piece at once. Peers are shown pieces ahead of need, and more of
+// them the faster they take them. A choked peer is shown one piece, so that it can
+// become interested.
+//
+// The first peer of a swarm is told of all pieces, and so is a peer that stays
+// alone, because it has no other peer to pass pieces on to.
+//
+// A [Seed] is a plain data structure: no lock, no clock, no goroutine, no socket.
+// The caller holds the torrent's lock around every call, reports events and carries
+// out the answers:
+//
+//	Join                     decide whether the new peer is shown pieces one by one
+//	Ready                    the peer has said which pieces it has
+//	Request, Cancel          the peer asked for a block, or took that back
+//	Writing, Written, Drained  blocks are being written, have been, and none is left
+//	Has                      the peer has a piece
+//	Choked, Unchoked         the caller choked or unchoked the peer
+//	Finishing                may the peer finish its pieces before it is choked?
+//	Leave                    the peer left
+//	Tick                     a second has passed
+//	Show                     after most events: the pieces to show to the peer now
+//	Rest                     after Tick: pieces that a peer is told of later
+package superseed
+
+import (
+	"math/rand/v2"
+	"time"
+
+	"spate/bitfield"
+	"spate/torrent/internal/picker"
+)
+
+// Bounds and pauses of super-seeding.
+const (
+	otherSeedFor  = time.Hour              // a seed counts as present this long after it was seen; trackers are asked about so often
+	maxShown      = 256                    // pieces shown to one peer that it lacks
+	showScan      = 1024                   // pieces compared to find the next one to show
+	restAtOnce    = 4096                   // pieces that one call of Rest returns
+	lastPieceWait = 30 * time.Second       // for a peer that is to be choked to receive the rest of its pieces
+	askWait       = 5 * time.Second        // for a peer to ask for the pieces it was shown, before they are shown to other peers
+	elsewhereWait = 2 * time.Second        // until a piece that a peer does not ask for is assumed to come from another peer
+	readyWait     = time.Second            // for a new peer to say which pieces it has
+	firstRetry    = 20 * time.Millisecond  // until bytes that were written may have been received
+	lastRetry     = time.Second            // the longest time between two looks at a peer that is still receiving
+	aloneWait     = 900 * time.Millisecond // until a peer that is alone is told of all pieces
+	expected      = 1 << 8                 // in Seed.shown: a peer that is expected to get the piece from the seed
+)
+
+// Swarm is what a Seed asks about the pieces of the peers. [picker.Picker] is one.
+type Swarm interface {
+	// Availability is the number of peers that have the piece.
+	Availability(piece int) int
+	// PeerHas reports whether the peer has the piece.
+	PeerHas(id picker.PeerID, piece int) bool
+	// Seeds is the number of peers that have every piece.
+	Seeds() int
+}
+
+// Pieces describes the pieces of the torrent.
+type Pieces struct {
+	Num    int
+	Length int64           // in bytes, of every piece but the last
+	Size   func(int) int64 // in bytes, of one piece
+}
+
+// Seed is the state of a torrent's super-seeding. It is off until a peer joins the
+// only seed. Make one with [New].
+type Seed struct {
+	pieces Pieces
+	swarm  Swarm
+
+	peers      []*peer   // by picker.PeerID; nil: nothing is recorded of the peer
+	shown      []uint16  // by piece: peers that were shown it and lack it, plus expected for each that is to get it from the seed; nil while off
+	cursor     int       // the piece at which the search for the next piece to show continues
+	reached    int       // every piece below this one has reached a peer
+	otherSeen  time.Time // when another seed was last seen
+	aloneSince time.Time // since when there is exactly one peer; zero: there is none, or several
+	list       []uint32  // scratch: the answer of Show and Rest
+}
+
+// peer is the state of super-seeding for one peer.
+type peer struct {
+	on        bool              // the seed shows the peer pieces one by one
+	told      bitfield.Bitfield // the pieces that it was shown; of length 0: it was told of all pieces when it joined
+	open      []showing         // pieces that it was shown, or asks for although it was told of all, and lacks
+	window    int64             // bytes that it is shown ahead
+	writing   int               // blocks that are being written to it
+	connected time.Time         // when it connected
+	asked     time.Time         // when it was last shown, or last asked for, a piece
+	choking   time.Time         // when it was decided to choke it; zero: it was not
+	ready     bool              // it has said which pieces it has, or had time to
+	repeats   int               // pieces that other peers are expected to get and that it may be shown as well now
+	starved   int               // times in a row that it had received everything, and only such pieces were left
+	retrying  bool              // the caller will call Retry
+	retries   int               // retries since it was last shown a piece
+	rest      int               // once it is off: the first piece that Rest has not looked at
+}
+
+// showing is a piece that a peer was shown and does not have.
+type showing struct {
+	piece    uint32
+	left     int64 // bytes that the peer has not asked for
+	sent     int64 // bytes that were written to the peer
+	at       time.Time
+	expected bool // the peer is being sent the piece or is expected to ask for it
+}
+
+// New returns a Seed that is off. The caller sets the swarm before the first peer joins.
+func New(p Pieces) *Seed { return &Seed{pieces: p} }
+
+// SetSwarm sets where the Seed looks up the pieces of the peers. It is called while
+// the torrent has no peers.
+func (s *Seed) SetSwarm(w Swarm) { s.swarm = w }
+
+// Active reports whether super-seeding is on, or peers have still to be told of
+// pieces that it hid from them.
+func (s *Seed) Active() bool { return s.shown != nil }
+
+// Hides reports whether the peer is shown pieces one by one, and so does not know
+// which pieces the seed has.
+func (s *Seed) Hides(id picker.PeerID) bool {
+	p := s.peer(id)
+	return p != nil && p.on
+}
+
+// OtherSeed records that another seed was seen.
+func (s *Seed) OtherSeed(now time.Time) { s.otherSeen = now }
+
+// onlySeed reports whether the torrent is complete and, as far as is known, no other
+// peer is a seed.
+func (s *Seed) onlySeed(complete bool, now time.Time) bool {
+	return complete && now.Sub(s.otherSeen) > otherSeedFor && s.swarm.Seeds() == 0
+}
+
+// Joining describes a peer that joins.
+type Joining struct {
+	ID        picker.PeerID
+	Connected time.Time
+	Alone     bool // there is no other peer
+	Complete  bool // the seed has every piece and may super-seed
+}
+
+// Join decides whether a peer that joins is shown pieces one by one. If it reports
+// false, the caller tells the peer of all pieces. rng draws the first piece.
+func (s *Seed) Join(j Joining, now time.Time, rng *rand.Rand) bool {
+	if j.Alone || !s.onlySeed(j.Complete, now) {
+		return false
+	}
+	if s.shown == nil {
+		s.shown = make([]uint16, s.pieces.Num)
+		s.cursor = rng.IntN(s.pieces.Num)
+	}
+	*s.enter(j.ID) = peer{
+		on: true, told: bitfield.New(s.pieces.Num), window: s.pieces.Length,
+		connected: j.Connected, asked: now,
+	}
+	return true
+}
+
+// Ready records that the peer has said which pieces it has.
+func (s *Seed) Ready(id picker.PeerID) {
+	if p := s.peer(id); p != nil {
+		p.ready = true
+	}
+}
+
+// Request records a request for a block of n bytes and reports whether the peer may
+// ask for the piece. The peer is unchoked.
+func (s *Seed) Request(id picker.PeerID, piece uint32, n int64, now time.Time) bool {
+	if s.shown == nil {
+		return true
+	}
+	p := s.peer(id)
+	if p != nil && p.on && !p.told.Get(int(piece)) {
+		return false
+	}
+	i := p.find(piece)
+	if i < 0 && (p == nil || !p.on && len(p.open) < maxShown) && !s.swarm.PeerHas(id, int(piece)) {
+		p = s.enter(id)
+		i = s.open(p, piece, true, now)
+	}
+	if i >= 0 {
+		w := &p.open[i]
+		w.left = max(0, w.left-n)
+		s.expect(w, true)
+		p.asked = now
+	}
+	return true
+}
+
+// Cancel records that the peer took back a request for n bytes.
+func (s *Seed) Cancel(id picker.PeerID, piece uint32, n int64) {
+	p := s.peer(id)
+	if i := p.find(piece); i >= 0 {
+		w := &p.open[i]
+		w.left = min(s.pieces.Size(int(piece)), w.left+n)
+	}
+}
+
+// Writing records how many blocks are being written to the peer.
+func (s *Seed) Writing(id picker.PeerID, blocks int) {
+	if p := s.peer(id); p != nil {
+		p.writing = blocks
+	}
+}
+
+// Written records that n bytes of a piece have been written to the peer. It reports
+// whether the peer was sent the whole piece: the caller then takes the piece as one
+// that the peer has, because not all clients announce a piece to a peer that had it
+// before.
+func (s *Seed) Written(id picker.PeerID, piece uint32, n int64) (whole bool) {
+	p := s.peer(id)
+	i := p.find(piece)
+	if i < 0 {
+		return false
+	}
+	p.open[i].sent += n
+	return p.open[i].sent >= s.pieces.Size(int(piece))
+}
+
+// Drained records that everything that an unchoked peer asked for is written, which
+// means that it was shown too little. rate is the bytes a second that the peer takes.
+func (s *Seed) Drained(id picker.PeerID, rate float64) {
+	p := s.peer(id)
+	if p != nil && p.on && p.window < max(4*s.pieces.Length, int64(4*rate)) {
+		p.window *= 2
+	}
+}
+
+// Has records that the peer has a piece. It reports whether the caller chokes the
+// peer now, because the choke waited for this piece.
+func (s *Seed) Has(id picker.PeerID, piece uint32, now time.Time) (choke bool) {
+	p := s.peer(id)
+	i := p.find(piece)
+	if i < 0 {
+		return false
+	}
+	s.close(p, i)
+	return !p.choking.IsZero() && !s.Finishing(id, now)
+}
+
+// Finishing reports whether a peer that is to be choked may first get the rest of
+// the pieces that it asked for: no other peer can give it the rest, and a part of a
+// piece is of no use to any peer.
+func (s *Seed) Finishing(id picker.PeerID, now time.Time) bool {
+	p := s.peer(id)
+	if p == nil {
+		return false
+	}
+	if p.choking.IsZero() {
+		p.choking = now
+	}
+	if now.Sub(p.choking) >= lastPieceWait {
+		return false
+	}
+	for i := range p.open {
+		if w := &p.open[i]; w.expected && w.left < s.pieces.Size(int(w.piece)) {
+			return true
+		}
+	}
+	return false
+}
+
+// KeepUnchoked records that the peer is not to be choked, after all.
+func (s *Seed) KeepUnchoked(id picker.PeerID) {
+	if p := s.peer(id); p != nil {
+		p.choking = time.Time{}
+	}
+}
+
+// Choked records that the peer was choked: other peers may be shown the pieces that
+// it did not get.
+func (s *Seed) Choked(id picker.PeerID) {
+	p := s.peer(id)
+	if p == nil {
+		return
+	}
+	p.choking = time.Time{}
+	if !p.on {
+		s.closeAll(p)
+	}
+	for i := range p.open {
+		w := &p.open[i]
+		w.left = s.pieces.Size(int(w.piece))
+		s.expect(w, false)
+	}
+}
+
+// Unchoked records that the peer was unchoked: it is expected to ask for the pieces
+// that it was shown.
+func (s *Seed) Unchoked(id picker.PeerID, now time.Time) {
+	p := s.peer(id)
+	if p == nil {
+		return
+	}
+	p.asked = now
+	for i := range p.open {
+		w := &p.open[i]
+		w.at = now
+		s.expect(w, true)
+	}
+}
+
+// Leave forgets the peer.
+func (s *Seed) Leave(id picker.PeerID) {
+	if p := s.peer(id); p != nil {
+		s.closeAll(p)
+		s.peers[id] = nil
+	}
+}
+
+// Tick is called about once a second with the number of peers. It ends
+// super-seeding when there is another seed, or when one peer has stayed alone. The
+// caller then calls Show and Rest for every peer.
+func (s *Seed) Tick(peers int, complete bool, now time.Time) {
+	if s.shown == nil {
+		return
+	}
+	switch {
+	case peers != 1:
+		s.aloneSince = time.Time{}
+	case s.aloneSince.IsZero():
+		s.aloneSince = now
+	}
+	alone := !s.aloneSince.IsZero() && now.Sub(s.aloneSince) >= aloneWait
+	only, hidden := s.onlySeed(complete, now), false
+	for _, p := range s.peers {
+		if p == nil || p.told.Len() == 0 {
+			continue
+		}
+		hidden = true
+		p.on = p.on && only && !alone
+		p.ready = p.ready || now.Sub(p.connected) >= readyWait
+	}
+	if !hidden && !only {
+		*s = Seed{pieces: s.pieces, swarm: s.swarm, otherSeen: s.otherSeen}
+	}
+}

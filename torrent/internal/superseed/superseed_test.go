@@ -1,0 +1,389 @@
+package superseed
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	"spate/bitfield"
+	"spate/torrent/internal/picker"
+)
+
+// newSeed returns a seed of n pieces of one block each with peers that were shown
+// nothing yet. The first of them, peer 0, was told of all pieces.
+func newSeed(tb testing.TB, n, peers int) (*Seed, *picker.Picker, time.Time) {
+	tb.Helper()
+	k, err := picker.New(picker.Config{NumPieces: n, PieceSize: func(int) int { return block }})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	s := New(Pieces{Num: n, Length: block, Size: func(int) int64 { return block }})
+	s.SetSwarm(k)
+	now, rng := time.Unix(1e9, 0), rand.New(rand.NewPCG(1, 2))
+	for i := range peers {
+		id := picker.PeerID(i)
+		k.PeerJoined(id, bitfield.New(n))
+		if hides := s.Join(Joining{ID: id, Connected: now, Alone: i == 0, Complete: true}, now, rng); hides != (i > 0) {
+			tb.Fatalf("peer %d: pieces are hidden: %v", i, hides)
+		}
+		s.Ready(id)
+	}
+	return s, k, now
+}
+
+// TestFirstCopyCostsLittle seeds to peers that pass on at once what they get: until
+// every piece has reached a peer, the seed sends hardly any piece twice.
+func TestFirstCopyCostsLittle(t *testing.T) {
+	t.Parallel()
+	for _, peers := range []int{3, 10, 60} {
+		t.Run(fmt.Sprint(peers), func(t *testing.T) {
+			t.Parallel()
+			const pieces = 1000
+			s, k, now := newSeed(t, pieces, peers)
+			queues := make([][]uint32, peers)
+			show := func(id picker.PeerID) {
+				list, _ := s.Show(id, Link{Queued: len(queues[id])}, now)
+				for _, piece := range list {
+					if s.Request(id, piece, block, now) {
+						queues[id] = append(queues[id], piece)
+					}
+				}
+			}
+			for id := picker.PeerID(1); int(id) < peers; id++ {
+				s.Unchoked(id, now)
+				show(id)
+			}
+			sent := 0
+			for round := 0; !s.firstCopyOut(); round++ {
+				if round > 2*pieces {
+					t.Fatal("the first copy does not get out")
+				}
+				now = now.Add(10 * time.Millisecond)
+				for id := picker.PeerID(1); int(id) < peers; id++ {
+					if len(queues[id]) == 0 {
+						show(id)
+						continue
+					}
+					piece := queues[id][0]
+					queues[id] = queues[id][1:]
+					sent++
+					for o := range picker.PeerID(peers) { // every peer has it from now on
+						if k.PeerHave(o, int(piece)) {
+							s.Has(o, piece, now)
+						}
+					}
+					if len(queues[id]) == 0 {
+						s.Drained(id, 100*block)
+					}
+					show(id)
+				}
+			}
+			if most := pieces + pieces/20 + 2*peers; sent > most {
+				t.Errorf("%d pieces are sent for a copy of %d, want at most %d", sent, pieces, most)
+			}
+		})
+	}
+}
+
+// TestSilentPeersDoNotDelayOthers has all peers but one take nothing of what they are
+// shown: the last peer is shown every piece all the same.
+func TestSilentPeersDoNotDelayOthers(t *testing.T) {
+	t.Parallel()
+	const pieces, peers = 300, 20
+	s, k, now := newSeed(t, pieces, peers)
+	for id := picker.PeerID(1); id < peers; id++ {
+		s.Unchoked(id, now)
+		s.Show(id, Link{}, now)
+	}
+	const last = peers - 1
+	for round := 0; k.PeerHaveCount(last) < pieces; round++ {
+		if round > pieces {
+			t.Fatalf("the peer got %d of %d pieces", k.PeerHaveCount(last), pieces)
+		}
+		for w := s.peers[last].open; len(w) > 0; w = s.peers[last].open {
+			piece := w[0].piece
+			k.PeerHave(last, int(piece))
+			s.Has(last, piece, now)
+		}
+		s.Drained(last, 1e6)
+		s.Show(last, Link{}, now)
+	}
+}
+
+// TestChokeWaitsForPiece has a peer that is to be choked receive the rest of a piece
+// first, and no longer than lastPieceWait.
+func TestChokeWaitsForPiece(t *testing.T) {
+	t.Parallel()
+	s, k, now := newSeed(t, 100, 2)
+	s.Unchoked(1, now)
+	pieces, _ := s.Show(1, Link{}, now)
+	piece := pieces[0]
+	if s.Finishing(1, now) {
+		t.Error("the choke waits for a piece of which nothing was asked for")
+	}
+	s.KeepUnchoked(1)
+	s.Request(1, piece, block, now)
+	if !s.Finishing(1, now) {
+		t.Error("the choke does not wait for a piece that was asked for")
+	}
+	if more, _ := s.Show(1, Link{}, now); len(more) > 0 {
+		t.Errorf("pieces %v are shown before the choke", more)
+	}
+	if s.Finishing(1, now.Add(lastPieceWait)) {
+		t.Errorf("the choke still waits after %v", lastPieceWait)
+	}
+	k.PeerHave(1, int(piece))
+	if !s.Has(1, piece, now) {
+		t.Error("the peer is not choked once it has the piece")
+	}
+	s.Choked(1)
+	if more, _ := s.Show(1, Link{Choked: true}, now); len(more) != 1 {
+		t.Errorf("the choked peer is shown %v, want one piece", more)
+	}
+}
+
+// TestLastPiecesAreRepeatedSparingly has a slow peer hold up the end of the first copy:
+// a fast peer is shown the pieces of the slow one only when it has received everything
+// else, and then one, one, two, two, four ... at a time.
+func TestLastPiecesAreRepeatedSparingly(t *testing.T) {
+	t.Parallel()
+	const pieces, slow, fast = 40, 1, 2
+	s, k, now := newSeed(t, pieces, 3)
+	s.peers[slow].window, s.peers[fast].window = 30*block, pieces*block
+	for _, id := range []picker.PeerID{slow, fast} {
+		s.Unchoked(id, now)
+	}
+	list, _ := s.Show(slow, Link{}, now)
+	if len(list) != 30 {
+		t.Fatalf("the slow peer is shown %d pieces", len(list))
+	}
+	unacked := 1
+	link := Link{Unacked: func() (int, bool) { return unacked, true }}
+	list, _ = s.Show(fast, link, now)
+	if len(list) != pieces-30 {
+		t.Fatalf("the fast peer is shown %d pieces", len(list))
+	}
+	take := func(list []uint32) {
+		for _, piece := range slices.Clone(list) {
+			k.PeerHave(fast, int(piece))
+			s.Has(fast, piece, now)
+		}
+	}
+	take(list)
+	for wait := firstRetry; wait <= 4*firstRetry; wait *= 2 {
+		list, retry := s.Show(fast, link, now)
+		if len(list) > 0 || retry != wait {
+			t.Fatalf("shown %v, look again after %v, want %v", list, retry, wait)
+		}
+		if _, again := s.Show(fast, link, now); again != 0 {
+			t.Fatal("two retries at once")
+		}
+		s.Retry(fast)
+	}
+	unacked = 0
+	for _, want := range []int{1, 1, 2, 2, 4, 4} {
+		list, _ := s.Show(fast, link, now)
+		if len(list) != want {
+			t.Fatalf("shown %v, want %d pieces", list, want)
+		}
+		take(list)
+	}
+	if _, retry := s.Show(fast, Link{Unacked: func() (int, bool) { return 1, true }}, now); retry != firstRetry {
+		t.Errorf("look again after %v: a piece that is shown makes the wait short again", retry)
+	}
+}
+
+// TestRarestPieceIsShown compares pieces that peers have with pieces that they were
+// shown and with pieces that they are expected to get.
+func TestRarestPieceIsShown(t *testing.T) {
+	t.Parallel()
+	const has2, has1, expects, shown = 0, 1, 2, 3
+	s, k, now := newSeed(t, 4, 5)
+	for range 2 {
+		k.PeerHave(1, has2)
+		k.PeerHave(1, has1)
+		k.PeerHave(2, has2)
+	}
+	s.open(s.peers[3], expects, true, now)
+	s.open(s.peers[3], shown, false, now)
+	s.peers[4].window = 100 * block
+	list, _ := s.Show(4, Link{}, now)
+	if want := []uint32{shown, has1, expects, has2}; !slices.Equal(list, want[:1]) {
+		t.Fatalf("shown %v, want %v", list, want[:1])
+	}
+	s.peers[4].repeats = 100
+	for _, want := range []uint32{has1, expects, has2} {
+		if piece, _ := s.rarest(4, s.peers[4]); piece != int(want) {
+			t.Fatalf("piece %d is next, want %d", piece, want)
+		}
+		s.peers[4].told.Set(int(want))
+	}
+}
+
+// TestUnaskedPiecesAreNotExpected has a peer not ask for what it was shown: after a
+// while it is shown other pieces, and the first ones are free for other peers.
+func TestUnaskedPiecesAreNotExpected(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name      string
+		elsewhere bool // another peer has the piece
+		after     time.Duration
+	}{{"another peer has it", true, elsewhereWait}, {"no peer has it", false, askWait}} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			s, k, now := newSeed(t, 100, 3)
+			s.Unchoked(1, now)
+			list, _ := s.Show(1, Link{}, now)
+			piece := list[0]
+			if c.elsewhere {
+				k.PeerHave(0, int(piece))
+			}
+			if list, _ = s.Show(1, Link{}, now.Add(c.after)); len(list) > 0 || s.shown[piece] != 1+expected {
+				t.Errorf("after %v: shown %v, count %d", c.after, list, s.shown[piece])
+			}
+			if list, _ = s.Show(1, Link{}, now.Add(c.after+1)); len(list) == 0 || s.shown[piece] != 1 {
+				t.Errorf("later: shown %v, count %d", list, s.shown[piece])
+			}
+		})
+	}
+}
+
+// TestPeerThatKnowsAllCounts has a peer that was told of all pieces ask for one: it
+// counts as expected there, until the peer has it, is choked or leaves.
+func TestPeerThatKnowsAllCounts(t *testing.T) {
+	t.Parallel()
+	const piece = 7
+	for name, end := range map[string]func(s *Seed, now time.Time){
+		"has it": func(s *Seed, now time.Time) { s.Has(0, piece, now) },
+		"choked": func(s *Seed, now time.Time) { s.Choked(0) },
+		"left":   func(s *Seed, now time.Time) { s.Leave(0) },
+	} {
+		s, _, now := newSeed(t, 100, 2)
+		if !s.Request(0, piece, block, now) || s.shown[piece] != 1+expected {
+			t.Errorf("%s: count %d", name, s.shown[piece])
+		}
+		end(s, now)
+		if s.shown[piece] != 0 {
+			t.Errorf("%s: count %d at the end", name, s.shown[piece])
+		}
+	}
+}
+
+// TestWindowGrows has a peer receive everything that it was shown, again and again: it
+// is shown twice as many pieces each time, up to four seconds of its rate.
+func TestWindowGrows(t *testing.T) {
+	t.Parallel()
+	s, _, now := newSeed(t, 100, 2)
+	for _, want := range []int64{2, 4, 8, 16, 16} {
+		s.Drained(1, 3*block)
+		if s.peers[1].window != want*block {
+			t.Fatalf("the window is %d bytes, want %d", s.peers[1].window, want*block)
+		}
+	}
+	s.Unchoked(1, now)
+	if list, _ := s.Show(1, Link{Queued: 6}, now); len(list) != 10 {
+		t.Errorf("%d pieces are shown to a peer with 6 blocks to come, want 10", len(list))
+	}
+}
+
+// TestCanceledRequestCounts has a peer take a request back: the bytes count as ahead of
+// it again.
+func TestCanceledRequestCounts(t *testing.T) {
+	t.Parallel()
+	s, _, now := newSeed(t, 100, 2)
+	s.Unchoked(1, now)
+	list, _ := s.Show(1, Link{}, now)
+	piece := list[0]
+	s.Request(1, piece, block, now)
+	if n := s.ahead(s.peers[1], &Link{}, now); n != 0 {
+		t.Errorf("%d bytes are ahead after the request", n)
+	}
+	s.Cancel(1, piece, block)
+	if n := s.ahead(s.peers[1], &Link{}, now); n != block {
+		t.Errorf("%d bytes are ahead after the cancel, want %d", n, block)
+	}
+}
+
+// TestChokedPeerIsShownOnePiece has only pieces left that another peer is expected to
+// get: a choked peer is shown one of them, and no second one.
+func TestChokedPeerIsShownOnePiece(t *testing.T) {
+	t.Parallel()
+	s, _, now := newSeed(t, 5, 3)
+	s.peers[1].window = 5 * block
+	s.Unchoked(1, now)
+	s.Show(1, Link{}, now)
+	for _, want := range []int{1, 0} {
+		if list, _ := s.Show(2, Link{Choked: true}, now); len(list) != want {
+			t.Errorf("the choked peer is shown %v, want %d pieces", list, want)
+		}
+	}
+	s.Choked(1)
+	for piece, n := range s.shown {
+		if n >= expected {
+			t.Errorf("piece %d is still expected at a peer that was choked", piece)
+		}
+	}
+}
+
+// TestPeerAloneIsTold has one peer stay: it is told of all pieces once it has been
+// alone for aloneWait without a break.
+func TestPeerAloneIsTold(t *testing.T) {
+	t.Parallel()
+	s, _, now := newSeed(t, 100, 2)
+	for i, peers := range []int{1, 2, 1, 1} {
+		if !s.Hides(1) {
+			t.Fatalf("the peer is told of all pieces in second %d", i)
+		}
+		now = now.Add(time.Second)
+		s.Tick(peers, true, now)
+	}
+	if s.Hides(1) {
+		t.Error("pieces are hidden from a peer that is alone")
+	}
+}
+
+// TestEndOfSuperSeeding has another seed come: the peers are told of all other pieces,
+// some thousand at a time.
+func TestEndOfSuperSeeding(t *testing.T) {
+	t.Parallel()
+	const pieces = restAtOnce + 100
+	s, _, now := newSeed(t, pieces, 3)
+	shown, _ := s.Show(1, Link{}, now)
+	told := len(shown)
+	s.OtherSeed(now)
+	for tick, want := range []int{restAtOnce, pieces - restAtOnce - told} {
+		now = now.Add(time.Second)
+		s.Tick(3, true, now)
+		if rest := s.Rest(1); len(rest) != want {
+			t.Errorf("second %d: the peer is told of %d pieces, want %d", tick, len(rest), want)
+		}
+	}
+	s.Rest(2)
+	s.Rest(2)
+	s.Tick(3, true, now)
+	if s.Active() {
+		t.Error("super-seeding goes on beside another seed")
+	}
+}
+
+// BenchmarkShow measures the choice of the next piece in a swarm of 200 peers.
+func BenchmarkShow(b *testing.B) {
+	const pieces, peers = 50_000, 200
+	s, k, now := newSeed(b, pieces, peers)
+	for id := picker.PeerID(1); id < peers; id++ {
+		s.Unchoked(id, now)
+	}
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		id := picker.PeerID(1 + i%(peers-1))
+		list, _ := s.Show(id, Link{}, now)
+		for _, piece := range list {
+			k.PeerHave(id, int(piece))
+			s.Has(id, piece, now)
+			k.PeerDontHave(id, int(piece))
+			s.peers[id].told.Clear(int(piece))
+		}
+	}
+}

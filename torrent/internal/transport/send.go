@@ -1,0 +1,55 @@
+package transport
+
+import (
+	"context"
+	"net"
+)
+
+// CanTryWrite reports whether TryWrite may write anything.
+func (c *Conn) CanTryWrite() bool { return c.sock != nil }
+
+// TryWrite writes as much of b as the socket takes without waiting, and returns how
+// much. It leaves errors to the next write. Nothing else may write at the same time.
+func (c *Conn) TryWrite(b []byte) int {
+	if c.sock == nil {
+		return 0
+	}
+	return c.sock.TryWrite(b)
+}
+
+// WaitUp returns when the upload limits let n bytes pass, or with the error of ctx.
+func (c *Conn) WaitUp(ctx context.Context, n int) error {
+	return waitFor(ctx, c.up, n, &c.waitingUp)
+}
+
+// UpBatch returns how many of n bytes may be written at once, so that connections take
+// turns at the upload limits.
+func (c *Conn) UpBatch(n int) int { return batch(c.up, n) }
+
+// Write writes all of b and waits where it must.
+func (c *Conn) Write(b []byte) error {
+	_, err := c.nc.Write(b)
+	return err
+}
+
+// WriteBuffers writes all of v in one write, and waits where it must. It consumes v.
+func (c *Conn) WriteBuffers(v *net.Buffers) error {
+	if c.sock != nil {
+		return c.sock.WriteBuffers(v)
+	}
+	if tcp, ok := c.nc.(*net.TCPConn); ok {
+		_, err := v.WriteTo(tcp)
+		return err
+	}
+	// On other connections a vector would be a write for each buffer.
+	size := 0
+	for _, b := range *v {
+		size += len(b)
+	}
+	joined := make([]byte, 0, size)
+	for _, b := range *v {
+		joined = append(joined, b...)
+	}
+	*v = nil
+	return c.Write(joined)
+}

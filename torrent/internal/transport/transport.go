@@ -1,0 +1,142 @@
+package transport
+
+import (
+	"context"
+	"errors"
+	"net"
+	"sync/atomic"
+	"time"
+
+	"spate/internal/ratelimit"
+)
+
+// ErrNotReady is the error of [Socket.TryRead] while nothing has arrived.
+var ErrNotReady = errors.New("transport: nothing to read yet")
+
+// Socket is one connection of one kind: TCP, or a protocol on top of UDP, or another
+// socket whose bytes are encrypted. One goroutine reads and one writes at a time;
+// Close and SetDeadline may be called at any time and end both.
+type Socket interface {
+	// WaitReadable calls f until it returns true. Before the first call and after each
+	// call that returned false it waits until the socket may be readable, or has ended.
+	// The first call may come early. It returns the error that ended the wait.
+	WaitReadable(f func() bool) error
+
+	// TryRead reads what has arrived into b without waiting. It returns [ErrNotReady]
+	// if that is nothing, and io.EOF at the end of the stream. It may only be called by
+	// the function that WaitReadable calls.
+	TryRead(b []byte) (int, error)
+
+	// TryWrite writes as much of b as is taken without waiting and returns how much
+	// that is. It leaves errors to the next write.
+	TryWrite(b []byte) int
+
+	// WriteBuffers writes all of v, in as few packets or system calls as it can, and
+	// waits where it must. It consumes v.
+	WriteBuffers(v *net.Buffers) error
+
+	// Unacked returns how many bytes were written that the other side has not
+	// acknowledged, or -1 if that is not known.
+	Unacked() int
+
+	SetDeadline(t time.Time) error
+	Close() error
+}
+
+// Options are what a connection shares with others.
+type Options struct {
+	// Buffers are the free lists of the session.
+	Buffers *Buffers
+	// Up and Down are the rate limits that the connection is subject to, all of them.
+	Up, Down []*ratelimit.Limiter
+	// Portable makes sockets of this system take the path of other connections.
+	Portable bool
+}
+
+// Conn is a connection to a peer. One goroutine receives, one writes at a time;
+// Unacked, Waiting and Interrupt may be called by any.
+type Conn struct {
+	// In holds what was read and not yet used. Only the goroutine that receives may use
+	// it.
+	In Inbox
+
+	nc       net.Conn
+	sock     Socket // nil if nc waits in every read and write
+	up, down []*ratelimit.Limiter
+	need     int // bytes of the message that is only partly in the inbox; 0: unknown
+
+	waitingDown, waitingUp atomic.Bool
+}
+
+// New returns a connection over nc. If nc is a [Socket] itself, or TCP on a system
+// where sockets can be read without waiting, reading holds no buffer while it waits.
+func New(nc net.Conn, opt Options) *Conn {
+	c := &Conn{nc: nc, up: opt.Up, down: opt.Down}
+	c.In.from = opt.Buffers
+	if s, ok := nc.(Socket); ok {
+		c.sock = s
+	} else if !opt.Portable {
+		c.sock = systemSocket(nc, opt.Buffers)
+	}
+	return c
+}
+
+// Close ends the connection. It waits for those who use the socket of the system.
+func (c *Conn) Close() error { return c.nc.Close() }
+
+// Interrupt makes reads and writes under way and to come return at once with an
+// error. Unlike Close it waits for nobody.
+func (c *Conn) Interrupt() { c.nc.SetDeadline(time.Unix(1, 0)) }
+
+// Unacked returns how many bytes were written that the peer has not acknowledged, and
+// whether that is known.
+func (c *Conn) Unacked() (n int, known bool) {
+	if c.sock != nil {
+		n = c.sock.Unacked()
+		return max(n, 0), n >= 0
+	}
+	if s, ok := c.nc.(interface{ Unacked() int }); ok { // a simulated network
+		return s.Unacked(), true
+	}
+	return 0, false
+}
+
+// WaitingDown reports whether the goroutine that receives waits for a download limit.
+func (c *Conn) WaitingDown() bool { return c.waitingDown.Load() }
+
+// WaitingUp reports whether the goroutine that writes waits in WaitUp.
+func (c *Conn) WaitingUp() bool { return c.waitingUp.Load() }
+
+// waitFor returns when every limit lets n bytes pass, or with the error of ctx. waiting
+// is true meanwhile.
+func waitFor(ctx context.Context, limits []*ratelimit.Limiter, n int, waiting *atomic.Bool) error {
+	if !limited(limits) {
+		return nil
+	}
+	waiting.Store(true)
+	defer waiting.Store(false)
+	for _, l := range limits {
+		if err := l.Wait(ctx, n); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func limited(limits []*ratelimit.Limiter) bool {
+	for _, l := range limits {
+		if l.Rate() != 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// batch returns how many of n bytes may pass at once, so that connections take turns
+// at their limits.
+func batch(limits []*ratelimit.Limiter, n int) int {
+	for _, l := range limits {
+		n = min(n, l.Batch())
+	}
+	return n
+}

@@ -1,0 +1,288 @@
+package torrent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"spate"
+	"spate/metainfo"
+	"spate/torrent/internal/metafetch"
+	"spate/torrent/internal/peerlist"
+	"spate/tracker"
+	"spate/tracker/trackerclient"
+)
+
+// ErrMetadata is the cause when peers gave an info dictionary that matches the hash
+// but does not describe a torrent.
+var ErrMetadata = errors.New("the metadata from peers is malformed")
+
+// Bounds of a search for metadata.
+const (
+	metadataConns   = 12               // peers that are dialled and asked at once
+	metadataTimeout = 20 * time.Second // until a peer that does not answer is given up
+	maxAnswered     = 100              // addresses of peers that are passed on to the torrent
+)
+
+// MetadataOptions names peers that may have the metadata, besides those that the
+// magnet link names.
+type MetadataOptions struct {
+	// Peers are asked whatever their address is, because the user named them.
+	Peers []netip.AddrPort
+}
+
+// FetchMetadata gets the info dictionary of a magnet link from peers (BEP 9). It
+// returns the torrent, with the trackers and web seeds of the link, and the peers that
+// answered. It tries until a peer gives the metadata or ctx is done. Metadata is
+// parsed only after it matches every hash that the link names.
+func (s *Session) FetchMetadata(ctx context.Context, link metainfo.Magnet, opt MetadataOptions) (*metainfo.MetaInfo, []netip.AddrPort, error) {
+	f := newMetaFetch(s, link)
+	f.peers.Add(opt.Peers, peerlist.SourceManual)
+	for _, p := range link.Peers {
+		if a, err := netip.ParseAddrPort(p); err == nil {
+			f.peers.Add([]netip.AddrPort{a}, peerlist.SourceLink)
+		}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	stop := context.AfterFunc(s.ctx, cancel)
+	defer stop()
+	if err := s.enterFetch(f); err != nil {
+		f.stop()
+		return nil, nil, err
+	}
+	raw, err := f.run(ctx)
+	s.leaveFetch(f)
+	var mi *metainfo.MetaInfo
+	if err == nil {
+		if mi, err = metainfo.FromInfo(raw); err != nil {
+			err = fmt.Errorf("%w: %w", ErrMetadata, err)
+		}
+	}
+	s.keepConns(f, mi)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, u := range link.Trackers {
+		mi.AnnounceList = append(mi.AnnounceList, []string{u})
+	}
+	mi.WebSeeds = link.WebSeeds
+	return mi, f.peersFor(mi), nil
+}
+
+// peersFor returns the peers that the torrent may connect to: for a private torrent
+// only those that its tracker, the link or the user named (BEP 27).
+func (f *metaFetch) peersFor(mi *metainfo.MetaInfo) []netip.AddrPort {
+	return slices.DeleteFunc(slices.Clone(f.answered), func(a netip.AddrPort) bool { return !f.mayConnect(mi, a) })
+}
+
+// mayConnect reports whether the torrent may connect to the peer at a.
+func (f *metaFetch) mayConnect(mi *metainfo.MetaInfo, a netip.AddrPort) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	src, known := f.peers.Source(a)
+	return !mi.Info.Private || known && src.ForPrivate()
+}
+
+// metaFetch is one search for metadata.
+type metaFetch struct {
+	s       *Session
+	link    metainfo.Magnet
+	hashes  metafetch.Hashes
+	hash    spate.InfoHash  // by which trackers and peers are asked
+	found   chan []byte     // receives the info dictionary, checked
+	wake    chan struct{}   // receives when there may be a peer to dial
+	wg      sync.WaitGroup  // announces and dials
+	running sync.WaitGroup  // dialogs, those over incoming connections included
+	end     context.Context // ends with the search
+	stop    context.CancelFunc
+
+	mu       sync.Mutex // guards the fields below
+	fetch    *metafetch.Fetch
+	dialogs  map[*metafetch.Peer]*metaDialog
+	peers    *peerlist.List
+	conns    int // dials under way and dialled peers
+	done     bool
+	answered []netip.AddrPort // where peers that answered take connections
+	kept     []keptConn       // connections for the torrent that is found
+}
+
+func newMetaFetch(s *Session, link metainfo.Magnet) *metaFetch {
+	f := &metaFetch{
+		s: s, link: link, hash: link.Hash(), hashes: metafetch.Hashes{V1: link.HashV1, V2: link.HashV2},
+		found: make(chan []byte, 1), wake: make(chan struct{}, 1),
+		fetch: metafetch.New(extMetadata), dialogs: map[*metafetch.Peer]*metaDialog{},
+		peers: peerlist.New(s.peerListOptions(false)),
+	}
+	f.end, f.stop = context.WithCancel(context.Background())
+	return f
+}
+
+// enterFetch adds a search to the session. A torrent is searched for once, and only if
+// the session does not have it.
+func (s *Session) enterFetch(f *metaFetch) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return ErrClosed
+	}
+	for _, ih := range f.hashes.Swarms() {
+		if s.torrents[ih] != nil || s.fetches[ih] != nil {
+			return fmt.Errorf("%w: %v", ErrDuplicate, ih)
+		}
+	}
+	for _, ih := range f.hashes.Swarms() {
+		s.fetches[ih] = f
+	}
+	return nil
+}
+
+// leaveFetch removes a search from the session, and returns when all its goroutines
+// have ended.
+func (s *Session) leaveFetch(f *metaFetch) {
+	s.mu.Lock()
+	for _, ih := range f.hashes.Swarms() {
+		delete(s.fetches, ih)
+	}
+	s.mu.Unlock()
+	f.mu.Lock()
+	f.done = true
+	f.mu.Unlock()
+	f.stop()
+	f.wg.Wait()
+	f.running.Wait()
+}
+
+// run announces and asks peers until one of them has given the metadata.
+func (f *metaFetch) run(ctx context.Context) ([]byte, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	if len(f.link.Trackers) > 0 && f.s.opt.Announcer != nil {
+		for _, u := range f.link.Trackers {
+			f.wg.Go(func() { f.announce(ctx, u) })
+		}
+	}
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		f.dialMore(ctx)
+		select {
+		case raw := <-f.found:
+			return raw, nil
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-f.wake:
+		case <-tick.C:
+		}
+	}
+}
+
+// announce asks one tracker for peers, as often as it allows, until ctx ends. A link
+// has no tiers, so each of its trackers is asked.
+func (f *metaFetch) announce(ctx context.Context, url string) {
+	tiers := trackerclient.NewTiers([][]string{{url}}, nil)
+	req := tracker.AnnounceRequest{
+		InfoHash: f.hash, PeerID: f.s.opt.PeerID, Port: max(1, f.s.AdvertisedPort()), Left: tracker.Unknown,
+		Event: tracker.EventStarted, NumWant: tracker.DefaultNumWant,
+	}
+	for n := 1; ; n++ {
+		actx, cancel := context.WithTimeout(ctx, announceTimeout)
+		resp, _, err := tiers.Announce(actx, f.s.opt.Announcer, &req)
+		cancel()
+		wait := retryAfter(err, n)
+		if err == nil {
+			n = 0
+			wait = max(hungryAnnounce, resp.MinInterval)
+			f.mu.Lock()
+			addTrackerPeers(f.peers, url, resp.Peers)
+			f.mu.Unlock()
+			f.nudge()
+		} else if ctx.Err() == nil {
+			f.s.log.Info("announce failed", "info_hash", f.hash, "err", err)
+		}
+		req.Event = tracker.EventNone
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(wait):
+		}
+	}
+}
+
+// nudge makes run look for peers to dial.
+func (f *metaFetch) nudge() {
+	select {
+	case f.wake <- struct{}{}:
+	default:
+	}
+}
+
+// addTrackerPeers adds the addresses that the tracker at url gave. Only a tracker on
+// this machine may name peers on this machine.
+func addTrackerPeers(l *peerlist.List, url string, addrs []netip.AddrPort) {
+	if localURL(url) {
+		for _, a := range addrs {
+			if a.Addr().Unmap().IsLoopback() {
+				l.Add([]netip.AddrPort{a}, peerlist.SourceCaller)
+			}
+		}
+	}
+	l.Add(addrs, peerlist.SourceTracker)
+}
+
+// dialMore dials known peers, as many as the limits allow.
+func (f *metaFetch) dialMore(ctx context.Context) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for f.conns < metadataConns {
+		next := f.peers.Next(time.Now(), 1)
+		if len(next) == 0 {
+			return
+		}
+		addr := next[0]
+		if !f.s.reserve(true) {
+			f.peers.Unused(addr)
+			return
+		}
+		f.conns++
+		f.wg.Go(func() { f.ask(ctx, addr) })
+	}
+}
+
+// ask dials one peer and gets the metadata from it.
+func (f *metaFetch) ask(ctx context.Context, addr netip.AddrPort) {
+	nc, hs, err := f.s.connect(ctx, addr, f.hash, f.hashes.Hybrid(), f.hashes.Accepts)
+	f.s.dialed(err == nil)
+	if err == nil {
+		var kept bool
+		if kept, err = f.fetchOver(ctx, nc, hs, addr, false); !kept {
+			nc.Close()
+			f.s.hungUp()
+		}
+	}
+	f.mu.Lock()
+	f.conns--
+	if err != nil {
+		f.s.log.Debug("no metadata", "peer", addr, "err", err)
+		f.peers.Failed(addr, time.Now())
+	}
+	f.mu.Unlock()
+	f.nudge()
+}
+
+// listensAt records where a peer that answered takes connections.
+func (f *metaFetch) listensAt(addr netip.AddrPort) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	src, known := f.peers.Source(addr)
+	if !known { // it connected to us
+		src = peerlist.SourceCaller
+	}
+	if f.peers.Usable(addr, src) && len(f.answered) < maxAnswered && !slices.Contains(f.answered, addr) {
+		f.answered = append(f.answered, addr)
+	}
+}

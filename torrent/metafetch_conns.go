@@ -1,0 +1,124 @@
+package torrent
+
+import (
+	"net"
+	"net/netip"
+	"time"
+
+	"spate"
+	"spate/metainfo"
+	"spate/peerwire"
+)
+
+// The connections to peers that were asked for metadata stay open after the search: the
+// torrent that is added next takes them over, and first handles the messages that these
+// peers have sent so far. To dial the same peers again would cost a round trip, and they
+// might still hold the old connection.
+
+// Bounds of the connections that are kept.
+const (
+	keepConnsFor = 10 * time.Second // for the torrent to be added
+	maxKept      = 2 * metadataConns
+)
+
+// keptConn is a connection after the handshake and our extension handshake.
+type keptConn struct {
+	nc       net.Conn
+	hs       peerwire.Handshake
+	addr     netip.AddrPort
+	incoming bool
+	backlog  []byte // messages of the peer; the last one may be incomplete
+}
+
+// keptConns are the connections that one search for metadata leaves; the timer closes
+// them.
+type keptConns struct {
+	conns []keptConn
+	timer *time.Timer
+}
+
+// keep keeps the connection of a dialog that has ended, and reports whether it does.
+func (f *metaFetch) keep(d *metaDialog, hs peerwire.Handshake) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.s.ctx.Err() != nil || len(f.kept) >= maxKept || d.nc.SetDeadline(time.Time{}) != nil {
+		return false
+	}
+	backlog, ok := d.peer.TakeBacklog()
+	if ok {
+		f.kept = append(f.kept, keptConn{d.nc, hs, d.addr, d.incoming, backlog})
+	}
+	return ok
+}
+
+// keepConns keeps the connections of a search for the torrent that it found, and closes
+// those that the torrent cannot use. For a hybrid only connections by the v2 hash are of
+// use, because no others carry piece hashes. mi is nil if nothing was found.
+func (s *Session) keepConns(f *metaFetch, mi *metainfo.MetaInfo) {
+	var keep []keptConn
+	for _, k := range f.kept {
+		if mi != nil && (!mi.Info.HasV1() || !mi.Info.HasV2() || k.hs.InfoHash == f.link.HashV2.Truncate()) && (k.incoming || f.mayConnect(mi, k.addr)) {
+			keep = append(keep, k)
+			continue
+		}
+		s.closeKept(k)
+	}
+	f.kept = nil
+	if len(keep) == 0 {
+		return
+	}
+	s.closeKeptFor(f.hash)
+	s.mu.Lock()
+	s.kept[f.hash] = &keptConns{keep, time.AfterFunc(keepConnsFor, func() { s.closeKeptFor(f.hash) })}
+	closed := s.closed
+	s.mu.Unlock()
+	if closed {
+		s.closeKeptFor(f.hash)
+	}
+}
+
+func (s *Session) closeKept(k keptConn) {
+	k.nc.Close()
+	s.hungUp()
+}
+
+// takeKept returns the connections that are kept for a torrent, and removes them from
+// the session.
+func (s *Session) takeKept(ih spate.InfoHash) []keptConn {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	k := s.kept[ih]
+	if k == nil {
+		return nil
+	}
+	k.timer.Stop()
+	delete(s.kept, ih)
+	return k.conns
+}
+
+// closeKeptFor closes the connections that are kept for a torrent.
+func (s *Session) closeKeptFor(ih spate.InfoHash) {
+	for _, k := range s.takeKept(ih) {
+		s.closeKept(k)
+	}
+}
+
+// takeOverConns makes peers of the connections that are kept for the torrent. These
+// peers were told that we have no pieces, so it closes the connections if we have some.
+func (t *Torrent) takeOverConns() {
+	for _, ih := range [2]spate.InfoHash{t.hash, t.hash2} {
+		for _, k := range t.s.takeKept(ih) {
+			t.mu.Lock()
+			fits := t.pick != nil && t.pick.HaveCount() == 0
+			if fits && !k.incoming {
+				t.peers.Take(k.addr)
+			}
+			t.mu.Unlock()
+			c := newConn(t, k.nc, k.hs, k.addr, k.incoming)
+			c.greeted, c.replay = true, k.backlog
+			if !fits || !t.spawn(c.run) {
+				t.s.closeKept(k)
+			}
+		}
+	}
+}

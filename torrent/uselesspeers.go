@@ -1,0 +1,116 @@
+package torrent
+
+import (
+	"net/netip"
+	"time"
+
+	"spate/torrent/internal/peerlist"
+)
+
+// A peer keeps its connection, once another peer needs the connection slot, only while it
+// is of use. The session remembers the addresses of useless peers that were dropped: for
+// some time, peers at these addresses get only slots that are free.
+
+// Times and numbers that decide whether a connection is of use.
+const (
+	silentAfter           = 3 * time.Second  // without a message after the handshake
+	blockedAfter          = 20 * time.Second // in one write
+	noInterestAfter       = time.Minute      // without interest on either side
+	noInterestInSeedAfter = 2 * time.Second  // without interest in a seed
+	uselessFlips          = 8                // times that interest ended without a request, before the peer is useless
+	maxFlips              = 1000             // times that interest ended without a request, before the connection is ended
+	firstUselessFor       = time.Minute      // that an address is remembered, doubled each further time
+	maxUselessFor         = 32 * time.Minute
+	maxUselessAddrs       = 4096
+)
+
+// uselessAddr is the state of an address whose peers did not use their connections.
+type uselessAddr struct {
+	until time.Time
+	times int
+}
+
+// dropForLocked drops one peer for a newcomer at the address from: the useless peer that
+// connected first, or else a peer of a network that has many slots. If the newcomer's
+// address was never useless, a peer whose address was useless before goes even before it
+// has had time to be of use. It reports whether it dropped a peer.
+func (t *Torrent) dropForLocked(now time.Time, from netip.AddrPort) bool {
+	var worst *conn
+	stranger := t.s.timesUseless(from) == 0
+	for _, c := range t.conns {
+		if c != nil && !c.gone && !c.closing.Load() && (c.uselessLocked(now) || stranger && c.uselessAgainLocked()) &&
+			(worst == nil || c.since.Before(worst.since)) {
+			worst = c
+		}
+	}
+	if worst == nil {
+		return t.dropForNetworkLocked(now, from)
+	}
+	if t.state == StateSeeding || worst.peerInterested || !worst.spoke {
+		t.s.rememberUseless(worst.addr, now)
+	}
+	worst.dropLocked(errUseless)
+	t.s.connSlots.madeRoom.Add(1)
+	return true
+}
+
+// uselessLocked reports whether the peer had time to give or take data and did neither.
+func (c *conn) uselessLocked(now time.Time) bool {
+	age, seeding := now.Sub(c.since), c.t.state == StateSeeding
+	switch nothing := c.sent.Load() == 0 && c.received.Load() == 0; {
+	case !c.spoke:
+		return age > silentAfter
+	case c.writing && now.Sub(c.lastWrite) > blockedAfter, c.slot.flips > uselessFlips:
+		return true
+	case c.slot.idle && c.sent.Load() < provingBytes && c.received.Load() == 0,
+		nothing && !c.amChoking && !c.slot.requested && now.Sub(c.unchokedAt) > spareAfter:
+		return true
+	case !c.amInterested && !c.peerInterested:
+		return age > noInterestAfter || seeding && age > noInterestInSeedAfter
+	}
+	return false
+}
+
+// uselessAgainLocked reports whether the peer's address was useless before it connected,
+// and the peer has given and taken nothing since.
+func (c *conn) uselessAgainLocked() bool {
+	return c.sent.Load() == 0 && c.received.Load() == 0 && c.knownUseless
+}
+
+// rememberUseless records that a peer was dropped because it did not use its connection.
+func (s *Session) rememberUseless(a netip.AddrPort, now time.Time) {
+	if a.Addr().IsLoopback() {
+		return // many peers share it
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	key := peerlist.Host(a)
+	was, known := s.uselessAddrs[key]
+	if !known && len(s.uselessAddrs) >= maxUselessAddrs {
+		for k, v := range s.uselessAddrs {
+			if now.After(v.until) || len(s.uselessAddrs) >= maxUselessAddrs {
+				delete(s.uselessAddrs, k)
+			}
+		}
+	}
+	if s.uselessAddrs == nil {
+		s.uselessAddrs = map[netip.Addr]uselessAddr{}
+	}
+	s.uselessAddrs[key] = uselessAddr{now.Add(min(maxUselessFor, firstUselessFor<<min(was.times, 10))), was.times + 1}
+}
+
+// timesUseless returns how many times peers at the address were dropped as useless.
+func (s *Session) timesUseless(a netip.AddrPort) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.uselessAddrs[peerlist.Host(a)].times
+}
+
+// mayReplace reports whether a peer at the address may get the connection slot of another
+// peer.
+func (s *Session) mayReplace(a netip.AddrPort, now time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	v, ok := s.uselessAddrs[peerlist.Host(a)]
+	return !ok || !now.Before(v.until)
+}

@@ -1,0 +1,114 @@
+package torrent
+
+import (
+	"flag"
+	"fmt"
+	"testing"
+	"time"
+
+	"spate/metainfo"
+)
+
+// TestUselessPeers checks that an honest getter downloads at 80 % or more of the rate that
+// it has alone, whatever useless peers do that connected before it. All options of the seed
+// have their defaults.
+func TestUselessPeers(t *testing.T) {
+	plain := seedScenario{size: 16 << 20, piece: 256 << 10, linkUp: 2 << 20, getters: []getter{{join: time.Minute}}}
+	limited := plain
+	limited.sessionUp, limited.linkUp = 2<<20, 0
+	aloneTook := map[bool]time.Duration{false: plain.run(t)[0], true: limited.run(t)[0]}
+	t.Logf("alone: %v, with a limit %v", aloneTook[false], aloneTook[true])
+	check := func(t *testing.T, g seedScenario) {
+		t.Parallel()
+		took, alone := g.run(t)[0], aloneTook[g.sessionUp > 0]*time.Duration(g.size/plain.size)
+		t.Logf("%v, %.0f %% of the rate", took, 100*alone.Seconds()/took.Seconds())
+		if took.Seconds() > alone.Seconds()/0.8 {
+			t.Errorf("took %v, alone %v: under 80 %% of the rate", took, alone)
+		}
+	}
+	for name := range behaviors {
+		if flag.Lookup("seeds").Value.String() == "0" && !typical[name] {
+			continue // scripts/check plays all behaviors, with -seeds
+		}
+		for _, count := range []int{2, 50, 250} {
+			t.Run(fmt.Sprintf("%d/%s", count, name), func(t *testing.T) {
+				g := plain
+				g.useless = map[string]int{name: count}
+				check(t, g)
+			})
+		}
+		t.Run("limit/"+name, func(t *testing.T) {
+			g := limited
+			g.useless = map[string]int{name: 50}
+			check(t, g)
+		})
+		t.Run("just arrived/"+name, func(t *testing.T) {
+			g := plain
+			g.useless, g.getters = map[string]int{name: 50}, []getter{{join: 3 * time.Second}}
+			g.size *= 4
+			check(t, g)
+		})
+		t.Run("few networks/"+name, func(t *testing.T) {
+			g := plain
+			g.useless, g.networks = map[string]int{name: 250}, 3
+			check(t, g)
+		})
+	}
+	for _, format := range []metainfo.Format{metainfo.V2, metainfo.Hybrid} {
+		t.Run(string(format), func(t *testing.T) {
+			g := plain
+			g.format, g.useless = format, map[string]int{"is interested and silent": 40, "asks and never reads": 40}
+			check(t, g)
+		})
+	}
+	for name, useless := range map[string]map[string]int{
+		"silent and greedy": {"sends nothing": 500, "asks and never reads": 100},
+		"idle and greedy":   {"is idle": 501, "asks and never reads": 100},
+		"flipping and slow": {"interest comes and goes": 300, "reads 1 kB/s": 100},
+		"liars and slow":    {"claims pieces that it lacks": 40, "reads 1 kB/s": 40},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := plain
+			g.useless = useless
+			check(t, g)
+		})
+	}
+}
+
+// TestGettersOfUnequalLinks checks that slow and fast getters all download at the rates of
+// their own links, whichever joins first and whichever side dials.
+func TestGettersOfUnequalLinks(t *testing.T) {
+	const up = 4 << 20
+	for name, g := range map[string]seedScenario{
+		"two slow ones first":    {size: 100 << 20, piece: 256 << 10, getters: []getter{{down: 100_000}, {down: 100_000}, {join: 10 * time.Second}}},
+		"a slow one first":       {size: 32 << 20, piece: 256 << 10, getters: []getter{{down: 500_000}, {join: 10 * time.Second}}},
+		"the fast one first":     {size: 32 << 20, piece: 256 << 10, getters: []getter{{join: 0}, {down: 500_000, join: time.Second / 2}}},
+		"both at once":           {size: 32 << 20, piece: 256 << 10, getters: []getter{{}, {down: 100_000}}},
+		"the seed dials":         {size: 32 << 20, piece: 256 << 10, getters: []getter{{down: 100_000}, {}, {down: 500_000}}, seedDials: true},
+		"one piece":              {size: 1 << 20, piece: 1 << 20, getters: []getter{{down: 100_000}, {down: 100_000}, {join: time.Second}}},
+		"two pieces":             {size: 2 << 20, piece: 1 << 20, getters: []getter{{down: 100_000}, {down: 100_000}, {join: time.Second}}},
+		"pieces of many seconds": {size: 64 << 20, piece: 4 << 20, getters: []getter{{down: 100_000}, {down: 100_000}, {join: 10 * time.Second}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			g.linkUp = up
+			took := g.run(t)
+			slow := 0.0
+			for _, w := range g.getters {
+				slow += float64(w.down)
+			}
+			for i, w := range g.getters {
+				rate := float64(w.down)
+				if rate == 0 {
+					rate = up - slow
+				}
+				least := float64(g.size) / rate
+				t.Logf("a getter of %.0f kB/s took %v, %.0f %% of its rate", rate/1000, took[i], 100*least/took[i].Seconds())
+				// Other getters may give it pieces too, and the first round trips take some time.
+				if took[i].Seconds() > least/0.8+0.5 {
+					t.Errorf("a getter of %.0f kB/s took %v, want at most %.1f s", rate/1000, took[i], least/0.8)
+				}
+			}
+		})
+	}
+}
