@@ -47,9 +47,11 @@ func (a *app) createCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "create PATH",
 		Short: "write a .torrent",
-		Long: `Write a .torrent of a file or a directory; "-" is a file that comes from
-standard input. Hidden files, the junk of desktops (.DS_Store, Thumbs.db, ...),
-devices, and links that lead out of the directory are left out: -v names them.`,
+		Long: `Write a .torrent of a file or a directory. PATH - reads the data of one file from
+standard input. create leaves out hidden files, files of desktops (.DS_Store,
+Thumbs.db, ...), devices, and links that lead out of the directory; -v names them.
+--files-from reads one path a line, or paths that end with NUL. --similar and
+--collection are hints of BEP 38 for clients that have the same files already.`,
 		Example: `  spate create debian.iso -a http://tracker.example.org:6969/announce
   spate create photos --each -o torrents/ --preset mine
   tar c src | spate create - --name src.tar -o src.tar.torrent`,
@@ -62,25 +64,25 @@ devices, and links that lead out of the directory are left out: -v names them.`,
 		},
 	}
 	f := cmd.Flags()
-	f.StringVarP(&opt.output, "output", "o", "", "the .torrent, or an existing directory for it; - is standard output (default: NAME.torrent here)")
+	f.StringVarP(&opt.output, "output", "o", "", "write to this file or directory; -: standard output (default NAME.torrent)")
 	opt.mk.add(f)
 	opt.moreFlags(f)
-	f.BoolVar(&opt.each, "each", false, "one torrent for every entry of the directory; -o is a directory")
+	f.BoolVar(&opt.each, "each", false, "make a torrent of each entry of the directory")
 	followLinksFlag(f, &opt.follow, "the directory of --each")
-	f.BoolVar(&opt.force, "force", false, "overwrite")
-	f.StringVar(&opt.preset, "preset", "", "take flags from the table [preset.`NAME`] of the settings")
+	f.BoolVar(&opt.force, "force", false, "overwrite existing files")
+	f.StringVar(&opt.preset, "preset", "", "read flags from [preset.`NAME`] in the settings file")
 	return cmd
 }
 
 func (o *createOptions) moreFlags(f *pflag.FlagSet) {
-	f.StringArrayVar(&o.nodes, "node", nil, "`HOST:PORT` of a DHT node to begin with; repeatable")
-	f.StringVar(&o.filesFrom, "files-from", "", "only the paths that `FILE` lists, one a line or ended by NUL; - is standard input")
-	f.StringVar(&o.links, "links", "keep", "symbolic links: keep, follow (inside PATH only) or skip")
-	f.StringVar(&o.like, "like", "", "the same info-hash as `PROGRAM` for the same options: mktorrent, transmission, libtorrent")
-	f.BoolVar(&o.noTail, "no-tail-padding", false, "no pad file behind the last file of a hybrid torrent")
-	f.StringArrayVar(&o.similar, "similar", nil, "info-`HASH` of a torrent that shares files (BEP 38); repeatable")
-	f.StringArrayVar(&o.collections, "collection", nil, "`NAME` of a group of torrents that share files (BEP 38); repeatable")
-	f.IntVar(&o.jobs, "jobs", 0, "how many cores read and hash (default: all)")
+	f.StringArrayVar(&o.nodes, "node", nil, "add the DHT node `HOST:PORT`; repeatable")
+	f.StringVar(&o.filesFrom, "files-from", "", "take only paths listed in `FILE`; -: standard input")
+	f.StringVar(&o.links, "links", "keep", "keep symbolic links, follow them inside PATH, or skip them")
+	f.StringVar(&o.like, "like", "", "make the info-hash of `PROGRAM`: mktorrent, transmission or libtorrent")
+	f.BoolVar(&o.noTail, "no-tail-padding", false, "add no pad file after the last file of hybrids")
+	f.StringArrayVar(&o.similar, "similar", nil, "name a torrent with the same files by `HASH`; repeatable")
+	f.StringArrayVar(&o.collections, "collection", nil, "name a group of torrents that share files; repeatable")
+	f.IntVar(&o.jobs, "jobs", 0, "hash with `N` processor cores (default: all)")
 }
 
 // options returns what the flags mean to the maker.

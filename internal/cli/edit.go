@@ -38,10 +38,11 @@ func (a *app) editCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "edit TORRENT...",
 		Short: "change announce URLs, web seeds, comment, name",
-		Long: `Change torrents in place, many at a time. What is not named stays as it is, byte
-for byte. The info-hash stays too, but for --name, --source and --private: they
-change it, and with it the swarm, and are refused without --rehash-info.
-Settings and variables do not count here, only what the command line says.`,
+		Long: `Change torrents in place. Everything that no flag names stays as it is, byte for
+byte. --name, --source and --private change the info-hash, and with it the swarm,
+so they need --rehash-info. --announce-from reads a .torrent, or a list with a URL
+on each line and an empty line between tiers. edit ignores the settings file and
+variables.`,
 		Example: `  spate edit *.torrent -a http://new.example.org:6969/announce
   spate edit x.torrent --announce-from y.torrent --comment ""`,
 		Args: func(cmd *cobra.Command, args []string) error {
@@ -52,21 +53,21 @@ Settings and variables do not count here, only what the command line says.`,
 		RunE: func(cmd *cobra.Command, args []string) error { return a.edit(cmd.Context(), args, opt) },
 	}
 	f := cmd.Flags()
-	f.StringArrayVarP(&opt.announce, "announce", "a", nil, "`URL` of a tracker in place of all; a comma separates trackers of one tier, a repeat is a new tier")
-	f.StringArrayVar(&opt.addAnnounce, "add-announce", nil, "`URL` of a tracker for a new last tier; repeatable")
-	f.StringArrayVar(&opt.dropAnnounce, "remove-announce", nil, "`URL` of a tracker to take out, or all; repeatable")
-	f.StringVar(&opt.announceFrom, "announce-from", "", "the trackers of `FILE`, a .torrent or a list with a URL a line and an empty line between tiers")
-	f.StringArrayVar(&opt.webSeeds, "web-seed", nil, "`URL` of a web seed in place of all; repeatable")
-	f.StringArrayVar(&opt.addWebSeeds, "add-web-seed", nil, "`URL` of one more web seed; repeatable")
-	f.StringArrayVar(&opt.dropWebSeeds, "remove-web-seed", nil, "`URL` of a web seed to take out, or all; repeatable")
-	f.StringVar(&opt.comment, "comment", "", "`TEXT`; empty takes it out")
-	f.StringVar(&opt.createdBy, "created-by", "", "`NAME` of the program; empty takes it out")
-	f.BoolVar(&opt.noDate, "no-date", false, "take the date of creation out")
-	f.StringVar(&opt.name, "name", "", "another `NAME` (changes the info-hash)")
-	f.StringVar(&opt.source, "source", "", "another mark; empty takes it out (changes the info-hash)")
-	f.BoolVar(&opt.private, "private", false, "peers from the trackers only; =false takes that back (changes the info-hash)")
-	f.BoolVar(&opt.rehash, "rehash-info", false, "let the info-hash change")
-	f.StringVarP(&opt.output, "output", "o", "", "write to this `FILE` in place of the torrent itself")
+	f.StringArrayVarP(&opt.announce, "announce", "a", nil, "replace all trackers by `URL`[,URL...]; repeat for further tiers")
+	f.StringArrayVar(&opt.addAnnounce, "add-announce", nil, "add the tracker `URL` as a last tier; repeatable")
+	f.StringArrayVar(&opt.dropAnnounce, "remove-announce", nil, "remove the tracker `URL`, or all; repeatable")
+	f.StringVar(&opt.announceFrom, "announce-from", "", "replace all trackers by those of `FILE`: torrent or list")
+	f.StringArrayVar(&opt.webSeeds, "web-seed", nil, "replace all web seeds by `URL`; repeatable")
+	f.StringArrayVar(&opt.addWebSeeds, "add-web-seed", nil, "add the web seed `URL`; repeatable")
+	f.StringArrayVar(&opt.dropWebSeeds, "remove-web-seed", nil, "remove the web seed `URL`, or all; repeatable")
+	f.StringVar(&opt.comment, "comment", "", "set the comment; an empty one removes it")
+	f.StringVar(&opt.createdBy, "created-by", "", "set the program that made it; empty removes it")
+	f.BoolVar(&opt.noDate, "no-date", false, "remove the creation date")
+	f.StringVar(&opt.name, "name", "", "rename the data to `NAME` (changes the info-hash)")
+	f.StringVar(&opt.source, "source", "", "set the source; empty removes it (changes the info-hash)")
+	f.BoolVar(&opt.private, "private", false, "set or, with =false, clear private (changes the info-hash)")
+	f.BoolVar(&opt.rehash, "rehash-info", false, "allow changes of the info-hash")
+	f.StringVarP(&opt.output, "output", "o", "", "write to this `FILE`, not to the torrent itself")
 	f.BoolVar(&opt.force, "force", false, "overwrite the file of -o")
 	takesEmpty(f, "comment", "created-by", "source")
 	return cmd

@@ -23,10 +23,10 @@ import (
 func (a *app) keysCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "keys",
-		Short: "keys that releases are signed with",
-		Long: `Releases are signed with minisign keys: publish --sign KEY signs, get checks. The
-keys of sites are remembered when they are first seen, and one that is another
-later is refused.`,
+		Short: "manage the keys that releases are signed with",
+		Long: `Releases are signed with minisign keys: publish --sign KEY signs, and get verifies.
+get records the key of a site when it first sees it, and refuses another key
+later.`,
 		Example: `  spate keys new
   spate publish --sign ~/.config/spate/minisign.key debian.iso
   spate keys list`,
@@ -47,9 +47,9 @@ func (a *app) keysNewCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "new [FILE]",
 		Short: "make a key to sign with",
-		Long: `Make a minisign key: the secret half in FILE (default minisign.key in
-~/.config/spate), for nobody else to read, and the public half beside it. With a
-password nobody can use the file without it.`,
+		Long: `Make a minisign key: the secret key in FILE (default minisign.key in
+~/.config/spate), which only you can read, and the public key beside it. With
+--password the file is useless without the password.`,
 		Example: `  spate keys new
   spate keys new --password release.key`,
 		Args: need(0, 1, "one FILE"),
@@ -61,8 +61,8 @@ password nobody can use the file without it.`,
 			return a.keysNew(cmd.Context(), path, &pw)
 		},
 	}
-	cmd.Flags().BoolVar(&pw.ask, "password", false, "ask for a password that the key will need")
-	cmd.Flags().StringVar(&pw.file, "password-file", "", "the password is the first line of this `FILE`")
+	cmd.Flags().BoolVar(&pw.ask, "password", false, "protect the key with a password")
+	cmd.Flags().StringVar(&pw.file, "password-file", "", "read the password from the first line of `FILE`")
 	return cmd
 }
 
@@ -141,10 +141,9 @@ func (a *app) keysListCmd() *cobra.Command {
 	var state string
 	cmd := &cobra.Command{
 		Use:   "list",
-		Short: "the keys that sites are known by",
-		Long: `List the sites whose key is remembered, and the key that what they publish has to
-be signed with.`,
-		Args: need(0, 0, "no arguments"),
+		Short: "list the keys of sites",
+		Long:  `List the sites whose keys are recorded, and the key that each site must sign with.`,
+		Args:  need(0, 0, "no arguments"),
 		RunE: func(*cobra.Command, []string) error {
 			known, err := signature.OpenKnown(filepath.Join(a.stateDir(state), source.KnownKeys))
 			if err != nil {
@@ -232,8 +231,8 @@ type signFlags struct {
 }
 
 func (s *signFlags) add(f *pflag.FlagSet) {
-	f.StringVar(&s.path, "sign", "", "sign with the minisign key in this `FILE`, which keys new makes")
-	f.StringVar(&s.password.file, "password-file", "", "the password of that key is the first line of this `FILE`")
+	f.StringVar(&s.path, "sign", "", "sign with the minisign key in this `FILE`")
+	f.StringVar(&s.password.file, "password-file", "", "read the key's password from the first line of `FILE`")
 }
 
 // key is the key to sign with, or nil.

@@ -29,7 +29,7 @@ func (v *addrValue) Type() string { return "IP" }
 
 // bindFlag adds --bind.
 func bindFlag(f *pflag.FlagSet, v *addrValue) {
-	f.Var(v, "bind", "the local address of everything that dials or listens")
+	f.Var(v, "bind", "connect from and listen on this local address")
 }
 
 // peersValue is a repeatable flag with addresses of peers.

@@ -20,16 +20,16 @@ type releaseFlags struct {
 }
 
 func (r *releaseFlags) add(f *pflag.FlagSet) {
-	f.StringVar(&r.slug, "release", "", "`NAME` of the page, which all versions share (default: that of the path)")
-	f.StringVar(&r.version, "release-version", "", "`VERSION`, such as 12.4; what was published before stays under its own URL")
-	f.StringArrayVar(&r.variants, "variant", nil, "`NAME` of this variant, such as amd64; for several PATHs repeat it (default: what their names differ in)")
-	f.StringVar(&r.group, "group", "", "`NAME` of a heading to list it under")
-	f.StringVar(&r.notesFile, "notes", "", "Markdown for the page, in this `FILE`")
+	f.StringVar(&r.slug, "release", "", "call the page `NAME` (default: the name of the path)")
+	f.StringVar(&r.version, "release-version", "", "publish as this `VERSION`, such as 12.4, beside older ones")
+	f.StringArrayVar(&r.variants, "variant", nil, "publish as the variant `NAME`, such as amd64; repeatable")
+	f.StringVar(&r.group, "group", "", "list it under the heading `NAME`")
+	f.StringVar(&r.notesFile, "notes", "", "show the Markdown in this `FILE` on the page")
 	r.addTwin(f)
 }
 
 func (r *releaseFlags) addTwin(f *pflag.FlagSet) {
-	f.BoolVar(&r.noTwin, "no-v1-twin", false, "no second, v1 torrent for clients that cannot use hybrids: Transmission 3, aria2")
+	f.BoolVar(&r.noTwin, "no-v1-twin", false, "make no v1 torrent for clients that cannot use hybrids")
 }
 
 // readNotes returns the content of the file that --notes names, which may be a pipe.

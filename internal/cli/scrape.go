@@ -28,7 +28,7 @@ func (a *app) scrapeCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "scrape URL HASH...",
 		Short:   "ask a tracker how many seeds and leechers it counts",
-		Long:    "Ask the tracker with this announce URL for its counts of one torrent or many.",
+		Long:    "Ask the tracker with this announce URL for its counts of torrents.",
 		Example: "  spate scrape http://tracker.example.org:6969/announce 0123456789abcdef0123456789abcdef01234567",
 		Args:    need(2, -1, "a tracker's announce URL and an info-hash"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -36,7 +36,7 @@ func (a *app) scrapeCmd() *cobra.Command {
 		},
 	}
 	f := cmd.Flags()
-	f.DurationVar(&timeout, "timeout", 30*time.Second, "give up after this long")
+	f.DurationVar(&timeout, "timeout", 30*time.Second, "give up after this `TIME`")
 	bindFlag(f, &bind)
 	return cmd
 }

@@ -32,18 +32,18 @@ func (a *app) seedCmd() *cobra.Command {
 	var opt seedOptions
 	cmd := &cobra.Command{
 		Use:   "seed TORRENT...",
-		Short: "seed data that is there, until stopped",
-		Long: `Seed the data of torrents. A directory stands for the .torrent files in it. The
-data is looked for in --data DIR, else beside the .torrent, else in the current
-directory; it is checked before it is offered, and never written to.`,
+		Short: "seed existing data until stopped",
+		Long: `Seed the data of torrents. A directory stands for the .torrent files in it. seed
+looks for the data in --data DIR, or else beside the .torrent and in the current
+directory. It checks the data before it offers it, and never writes to it.`,
 		Example: `  spate seed debian.iso.torrent --data /srv/images
   spate seed /srv/torrents --data /srv/images --up 2M`,
 		Args: need(1, -1, "a TORRENT"),
 		RunE: func(cmd *cobra.Command, args []string) error { return a.seed(cmd.Context(), args, &opt) },
 	}
 	f := cmd.Flags()
-	f.StringVar(&opt.data, "data", "", "`DIR` where the data lies")
-	followLinksFlag(f, &opt.follow, "directories of torrents and data")
+	f.StringVar(&opt.data, "data", "", "look for the data in this `DIR`")
+	followLinksFlag(f, &opt.follow, "the directories")
 	opt.sessionFlags.add(f)
 	return cmd
 }

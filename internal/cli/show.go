@@ -17,10 +17,10 @@ func (a *app) showCmd() *cobra.Command {
 	var bind addrValue
 	cmd := &cobra.Command{
 		Use:   "show SOURCE...",
-		Short: "print what a .torrent or magnet says",
-		Long: `Print what a torrent says: its files, trackers, web seeds and hashes, and what
-other programs will not like about it. A SOURCE is a .torrent file, its URL, the
-URL of a page that links to it, or a magnet link; - is standard input.`,
+		Short: "print what a .torrent or magnet link contains",
+		Long: `Print the files, trackers, web seeds and hashes of a torrent, and what other
+programs may refuse about it. A SOURCE is a .torrent file, its URL, the URL of a
+page that links to it, or a magnet link; - is standard input.`,
 		Example: "  spate show debian.torrent\n  spate show --json http://tracker.example.org:6969/r/debian.iso | jq .files",
 		Args:    need(1, -1, "a SOURCE"),
 		RunE: func(cmd *cobra.Command, args []string) error {

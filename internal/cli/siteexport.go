@@ -27,8 +27,8 @@ type siteOptions struct {
 func (a *app) siteCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "site",
-		Short:   "the pages of a publisher as files",
-		Long:    "The pages of spate serve, as files that any web server hands out.",
+		Short:   "write the pages of a publisher as files",
+		Long:    "Write the pages of spate serve as files that any web server can hand out.",
 		Example: `  spate site export --public-url https://files.example.org /var/www/files`,
 		Args:    cobra.ArbitraryArgs,
 		RunE: func(_ *cobra.Command, args []string) error {
@@ -47,10 +47,10 @@ func (a *app) siteExportCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "export DIR",
 		Short: "write the pages, torrents and feeds to a directory",
-		Long: `Write the whole site of spate serve to DIR, whether that runs or not: pages,
-torrents, signatures, feeds, and links to the data. What an export left in DIR
-before is replaced in one step; a DIR with anything else in it is refused.
-DIR/.spate-site has what nginx, Apache and Caddy need to be told.`,
+		Long: `Write the whole site of spate serve to DIR, whether it runs or not: pages, torrents,
+signatures, feeds, and links to the data. The export replaces an earlier export in
+DIR in one step, and refuses a DIR with other files. DIR/.spate-site contains
+settings for nginx, Apache and Caddy.`,
 		Example: `  spate site export --public-url https://files.example.org /var/www/files`,
 		Args:    need(1, 1, "a DIR"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -58,10 +58,10 @@ DIR/.spate-site has what nginx, Apache and Caddy need to be told.`,
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&opt.publicURL, "public-url", "", "the files will be reached at this `URL`")
-	f.StringVar(&opt.data, "data", "link", "the data as a link, or as a copy")
-	f.StringVar(&opt.site.title, "title", "", "the `NAME` of the site (default spate)")
-	f.StringVar(&opt.site.theme, "theme", "", "templates/ and static/ in this `DIR` replace those of the pages")
+	f.StringVar(&opt.publicURL, "public-url", "", "write links for a site at this `URL`")
+	f.StringVar(&opt.data, "data", "link", "write the data as a link or as a copy")
+	f.StringVar(&opt.site.title, "title", "", "call the site `NAME` (default spate)")
+	f.StringVar(&opt.site.theme, "theme", "", "take templates/ and static/ of the pages from `DIR`")
 	followLinksFlag(f, &opt.site.follow, "--theme")
 	stateFlag(f, &opt.state)
 	return cmd

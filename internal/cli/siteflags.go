@@ -31,15 +31,15 @@ const maxThemeFile = 16 << 20
 // --follow-links is about.
 func (s *siteFlags) add(f *pflag.FlagSet, folders string) {
 	s.httpUp = shareValue{part: 0.5}
-	f.StringVar(&s.title, "title", "", "the `NAME` of the site (default spate)")
-	f.StringVar(&s.theme, "theme", "", "templates/ and static/ in this `DIR` replace those of the pages")
+	f.StringVar(&s.title, "title", "", "call the site `NAME` (default spate)")
+	f.StringVar(&s.theme, "theme", "", "take templates/ and static/ of the pages from `DIR`")
 	followLinksFlag(f, &s.follow, folders)
-	f.Var(&s.httpUp, "http-up", "direct downloads take at most this `RATE`, or so many % of --up; 0: any")
+	f.Var(&s.httpUp, "http-up", "limit direct downloads to `RATE` or % of --up")
 }
 
 // followLinksFlag adds --follow-links; folders says in the help of which ones.
 func followLinksFlag(f *pflag.FlagSet, v *bool, folders string) {
-	f.BoolVar(v, "follow-links", false, "follow symbolic links that lead out of "+folders)
+	f.BoolVar(v, "follow-links", false, "follow links that lead out of "+folders)
 }
 
 // options returns what the flags mean. up is the limit for sending, 0 for none.

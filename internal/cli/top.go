@@ -26,17 +26,17 @@ func (a *app) topCmd() *cobra.Command {
 	var every time.Duration
 	cmd := &cobra.Command{
 		Use:   "top",
-		Short: "show on a terminal screen what runs",
-		Long: `Show the daemon (spate serve), and every get and seed, that run with the state
-directory: torrents, and of each the files, pieces, peers and rates. Without a
-terminal, or with --json, what there is now is printed once.`,
+		Short: "show all running torrents on a terminal screen",
+		Long: `Show the torrents of all spate serve, get and seed processes with the state
+directory, with their files, pieces, peers and rates. Without a terminal, or with
+--json, print the list once.`,
 		Example: `  spate top
   spate top --state /var/lib/spate`,
 		Args: need(0, 0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.top(cmd.Context(), a.stateDir(state), every) },
 	}
 	stateFlag(cmd.Flags(), &state)
-	cmd.Flags().DurationVar(&every, "every", 500*time.Millisecond, "look again after this `TIME`")
+	cmd.Flags().DurationVar(&every, "every", 500*time.Millisecond, "refresh the screen after this `TIME`")
 	return cmd
 }
 

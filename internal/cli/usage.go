@@ -53,8 +53,8 @@ func (a *app) usage(cmd *cobra.Command) error {
 		b.WriteString(`
 spate VERB --help tells more. Flags can also come from variables (SPATE_UP=2M)
 and from ~/.config/spate/spate.toml (up = "2M", or below [get] for one verb).
-An empty value is an error; an empty variable counts as none, or is one too where
-more would be trusted or published without it.
+An empty value is an error. An empty variable counts as unset, except for flags
+without which spate would trust or publish more: for these it is an error too.
 `)
 	}
 	_, err := io.WriteString(cmd.OutOrStdout(), b.String())

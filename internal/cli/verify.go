@@ -54,10 +54,10 @@ func (a *app) verifyCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "verify TORRENT [PATH]",
 		Short: "check data against a .torrent",
-		Long: `Check data against a torrent: every piece by v1, v2, or both. Without PATH or
---data, the data is looked for beside the .torrent and in the current directory.
-PATH is the file or directory itself, or the directory that it lies in.
-The exit code is 4 if anything is damaged, missing or too long.`,
+		Long: `Check data against a torrent: every piece by v1, v2, or both. Without PATH or --data,
+verify looks for the data beside the .torrent and in the current directory. PATH is
+the file or directory itself, or the directory that contains it. The exit code is 4
+if anything is damaged, missing or too long.`,
 		Example: "  spate verify debian.torrent\n  spate verify photos.torrent /mnt/backup/photos --json",
 		Args:    need(1, 2, "a .torrent and a PATH"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -65,8 +65,8 @@ The exit code is 4 if anything is damaged, missing or too long.`,
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&opt.data, "data", "", "`DIR` where the data lies")
-	f.IntVar(&opt.jobs, "jobs", 0, "how many cores read and hash (default: all)")
+	f.StringVar(&opt.data, "data", "", "look for the data in this `DIR`")
+	f.IntVar(&opt.jobs, "jobs", 0, "hash with `N` processor cores (default: all)")
 	bindFlag(f, &opt.bind)
 	return cmd
 }
