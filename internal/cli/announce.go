@@ -97,7 +97,7 @@ func (a *app) announce(ctx context.Context, url, hash string, opt announceOption
 	if !opt.stay && event != tracker.EventStopped {
 		req.Event, req.NumWant = tracker.EventStopped, 0
 		if _, err := c.Announce(ctx, url, req); err != nil {
-			a.Warnf("the announce could not be taken back: %v", err)
+			a.Warnf("the tracker was not told that the peer stopped: %v", err)
 		}
 	}
 	return a.printAnnounce(url, ih, took, resp)
@@ -139,7 +139,7 @@ func (a *app) printAnnounce(url string, ih spate.InfoHash, took time.Duration, r
 	return a.Printf("%s", s)
 }
 
-// known is n for JSON, nil where the tracker did not say.
+// known returns n for JSON, or nil if the tracker did not send it.
 func known(n int) *int {
 	if n == tracker.Unknown {
 		return nil
@@ -147,7 +147,7 @@ func known(n int) *int {
 	return &n
 }
 
-// count is n for people.
+// count formats a number of a tracker.
 func count(n int) string {
 	if n == tracker.Unknown {
 		return "unknown"
@@ -155,7 +155,7 @@ func count(n int) string {
 	return fmt.Sprint(n)
 }
 
-// parseHash reads an info-hash of either version as trackers know it.
+// parseHash parses a v1 or v2 info-hash. It truncates a v2 info-hash, as trackers do.
 func parseHash(s string) (spate.InfoHash, error) {
 	if h, err := spate.ParseInfoHashV2(s); err == nil {
 		return h.Truncate(), nil

@@ -85,7 +85,7 @@ func (o *createOptions) moreFlags(f *pflag.FlagSet) {
 	f.IntVar(&o.jobs, "jobs", 0, "hash with `N` processor cores (default: all)")
 }
 
-// options returns what the flags mean to the maker.
+// makerOptions returns what the flags mean to the maker.
 func (a *app) makerOptions(o *createOptions) (maker.Options, error) {
 	m, err := o.mk.options()
 	if err != nil {
@@ -133,7 +133,7 @@ func (a *app) create(ctx context.Context, path string, opt createOptions) error 
 	case opt.output == "-" && a.JSON:
 		return fault.Usagef("-o - and --json: standard output can hold only one of them")
 	case path == "-" && (opt.each || opt.filesFrom != ""):
-		return fault.Usagef("standard input is a single file: --each and --files-from have no meaning")
+		return fault.Usagef("standard input is a single file: use no --each or --files-from")
 	case path == "-" && o.Name == "":
 		return fault.UsageHint("give it one with --name", "a torrent of standard input has no name")
 	case opt.each:
@@ -148,7 +148,7 @@ func (a *app) create(ctx context.Context, path string, opt createOptions) error 
 			return err
 		}
 	} else if a.StdoutIsTerminal() && !opt.force {
-		return fault.UsageHint("write it to a file with -o, or pipe it on", "a .torrent would garble the terminal")
+		return fault.UsageHint("write it to a file with -o, or pipe it on", "standard output is a terminal, and a .torrent is binary")
 	}
 	m, err := a.makeOne(ctx, path, o)
 	var name *maker.NameError
@@ -172,7 +172,7 @@ func (a *app) create(ctx context.Context, path string, opt createOptions) error 
 	return a.printCreated(m, out)
 }
 
-// target returns where the torrent of path is written.
+// target returns the path of the .torrent for path.
 func (o *createOptions) target(path, name string) (string, error) {
 	if name == "" && path != "-" {
 		abs, err := filepath.Abs(path)
@@ -193,7 +193,8 @@ func (o *createOptions) target(path, name string) (string, error) {
 	return o.output, nil
 }
 
-// makeOne makes the torrent of path, or of standard input, with a bar.
+// makeOne makes the torrent of path, or of standard input if path is "-", and shows the
+// progress.
 func (a *app) makeOne(ctx context.Context, path string, o maker.Options) (*metainfo.MetaInfo, error) {
 	label := o.Name
 	if label == "" {
@@ -226,11 +227,11 @@ func hashing(bar *term.Progress) func(maker.Progress) {
 	}
 }
 
-// torrentBytes returns the file, and warns where readers may refuse it.
+// torrentBytes returns the .torrent file of m. It warns if other programs may refuse its size.
 func (a *app) torrentBytes(m *metainfo.MetaInfo) ([]byte, error) {
 	b, err := m.Bytes()
 	if err == nil && len(b) > metainfo.MaxSize {
-		a.Warnf("the .torrent has %s, more than many programs accept; larger pieces (--piece-length) make it smaller", units.Bytes(int64(len(b))))
+		a.Warnf("the .torrent has %s, more than many programs accept; make it smaller with a larger --piece-length", units.Bytes(int64(len(b))))
 	}
 	return b, err
 }
@@ -252,7 +253,8 @@ func (a *app) printCreated(m *metainfo.MetaInfo, out string) error {
 	return a.Printf("%s%s\n", s, m.Magnet())
 }
 
-// readList reads the file of --files-from.
+// readList returns the paths in the file of --files-from, or in standard input if name is
+// "-".
 func (a *app) readList(name string) ([]string, error) {
 	if name == "" {
 		return nil, nil

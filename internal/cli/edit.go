@@ -25,7 +25,7 @@ type editOptions struct {
 	comment, createdBy                  string
 	noDate                              bool
 
-	name, source string // inside info
+	name, source string // in the info dictionary
 	private      bool
 	rehash       bool
 
@@ -46,7 +46,7 @@ variables.`,
 		Example: `  spate edit *.torrent -a http://new.example.org:6969/announce
   spate edit x.torrent --announce-from y.torrent --comment ""`,
 		Args: func(cmd *cobra.Command, args []string) error {
-			// Before settings are applied to the flags.
+			// Settings are applied to the flags later.
 			cmd.Flags().Visit(func(f *pflag.Flag) { opt.given[f.Name] = true })
 			return need(1, -1, "a .torrent")(cmd, args)
 		},
@@ -82,7 +82,7 @@ func (a *app) edit(ctx context.Context, paths []string, opt *editOptions) error 
 		return fault.Usagef("-o is one file, and there are %d torrents", len(paths))
 	}
 	if opt.given["name"] && len(paths) > 1 {
-		return fault.Usagef("--name would give %d torrents one name", len(paths))
+		return fault.Usagef("--name would give %d torrents the same name", len(paths))
 	}
 	var first error
 	failed := 0
@@ -98,7 +98,8 @@ func (a *app) edit(ctx context.Context, paths []string, opt *editOptions) error 
 			return err
 		}
 		a.Warnf("%v", err)
-		if failed++; first == nil {
+		failed++
+		if first == nil {
 			first = err
 		}
 	}
@@ -108,7 +109,7 @@ func (a *app) edit(ctx context.Context, paths []string, opt *editOptions) error 
 	return nil
 }
 
-// trackers reads the flags with lists of URLs.
+// trackers returns a function that applies the flags with lists of URLs to a torrent.
 func (o *editOptions) trackers() (func(*metainfo.MetaInfo), error) {
 	replace, err := torrentfile.ParseTiers("--announce", o.announce)
 	if err != nil {
@@ -116,7 +117,7 @@ func (o *editOptions) trackers() (func(*metainfo.MetaInfo), error) {
 	}
 	if o.given["announce-from"] {
 		if o.given["announce"] {
-			return nil, fault.Usagef("--announce and --announce-from both replace the trackers: give one of them")
+			return nil, fault.Usagef("--announce and --announce-from both replace the trackers: choose one")
 		}
 		if replace, err = announceFrom(o.announceFrom); err != nil {
 			return nil, err
@@ -148,7 +149,7 @@ func (o *editOptions) trackers() (func(*metainfo.MetaInfo), error) {
 	}, nil
 }
 
-// infoChanges returns the changes inside info.
+// infoChanges returns the changes in the info dictionary.
 func (o *editOptions) infoChanges() (c torrentfile.InfoChanges) {
 	if o.given["name"] {
 		c.Name = &o.name
@@ -162,7 +163,8 @@ func (o *editOptions) infoChanges() (c torrentfile.InfoChanges) {
 	return c
 }
 
-// editTiers takes URLs out, and appends tiers of those that are new.
+// editTiers removes the URLs in drop, and appends the tiers in added without URLs that are
+// there already.
 func editTiers(list, added [][]string, drop []string) [][]string {
 	var out [][]string
 	has := map[string]bool{}
@@ -187,8 +189,8 @@ func editTiers(list, added [][]string, drop []string) [][]string {
 	return out
 }
 
-// announceFrom reads trackers from a .torrent, or from a list with an empty line
-// between tiers.
+// announceFrom returns the trackers of the file at path: a .torrent, or a list with an empty
+// line between tiers.
 func announceFrom(path string) ([][]string, error) {
 	b, err := torrentfile.ReadFile(path)
 	if err != nil {
@@ -239,7 +241,7 @@ func (a *app) editOne(path string, opt *editOptions, trackers func(*metainfo.Met
 		return err
 	}
 	if changed := !bytes.Equal(before, m.InfoBytes); changed && !opt.rehash {
-		return fault.UsageHint("--rehash-info does it", "%s: this changes the info-hash: whoever has the torrent now will not find the new one's peers", path)
+		return fault.UsageHint("--rehash-info allows it", "%s: this changes the info-hash, and the new torrent has a swarm of its own", path)
 	}
 	b, err := m.Bytes()
 	if err != nil {

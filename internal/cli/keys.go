@@ -78,7 +78,7 @@ func (a *app) keysNew(ctx context.Context, path string, pw *passwordFlags) error
 	public := strings.TrimSuffix(path, ".key") + ".pub"
 	for _, p := range []string{path, public} {
 		if _, err := os.Lstat(p); err == nil {
-			return fault.New(fault.Exists, "a key is not written over; name another FILE", "%s exists already", p)
+			return fault.New(fault.Exists, "name another FILE: keys are never overwritten", "%s exists already", p)
 		} else if !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
@@ -112,17 +112,17 @@ func (a *app) keysNew(ctx context.Context, path string, pw *passwordFlags) error
 	if err := a.Printf("%s\n", made.PublicKey); err != nil {
 		return err
 	}
-	a.Notef("the secret key is in %s: keep a copy where nobody else reads it", path)
+	a.Notef("the secret key is in %s; keep a copy that only you can read", path)
 	a.Notef("sign with:  spate publish --sign %s FILE", term.ShellWord(path))
-	a.Notef("tell people the public key above, also elsewhere than on the site; it is in %s too", public)
+	a.Notef("publish the public key above, not only on the site; it is in %s too", public)
 	return nil
 }
 
-// writeNew writes a file that must not be there, in one go.
+// writeNew creates a file with the content b. It returns an error if the file exists.
 func writeNew(path string, b []byte, mode fs.FileMode) error {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 	if errors.Is(err, fs.ErrExist) {
-		return fault.New(fault.Exists, "a key is not written over; name another FILE", "%s exists already", path)
+		return fault.New(fault.Exists, "name another FILE: keys are never overwritten", "%s exists already", path)
 	}
 	if err != nil {
 		return err
@@ -195,8 +195,8 @@ newest: the next ones that it shows are remembered.`,
 	return cmd
 }
 
-// signingKey reads the key in the file at path, with the password that pw says
-// or that the person types.
+// signingKey reads the secret key in the file at path. If the key has a password, it comes
+// from pw or from the terminal.
 func (a *app) signingKey(ctx context.Context, path string, pw *passwordFlags) (*signature.Key, error) {
 	file, err := torrentfile.ReadLimited(path, signature.MaxKey)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -215,7 +215,7 @@ func (a *app) signingKey(ctx context.Context, path string, pw *passwordFlags) (*
 	}
 	key, err := signature.ParseKey(file, password)
 	if err != nil {
-		hint := "is it the secret half? the public one cannot sign"
+		hint := "is it the secret key? the public key cannot sign"
 		if errors.Is(err, signature.ErrPassword) {
 			hint = ""
 		}
@@ -224,7 +224,7 @@ func (a *app) signingKey(ctx context.Context, path string, pw *passwordFlags) (*
 	return key, nil
 }
 
-// signFlags are the flags of what signs.
+// signFlags are the flags of verbs that sign.
 type signFlags struct {
 	path     string
 	password passwordFlags
@@ -235,7 +235,7 @@ func (s *signFlags) add(f *pflag.FlagSet) {
 	f.StringVar(&s.password.file, "password-file", "", "read the key's password from the first line of `FILE`")
 }
 
-// key is the key to sign with, or nil.
+// key returns the key to sign with, or nil.
 func (s *signFlags) key(ctx context.Context, a *app) (*signature.Key, error) {
 	if s.path == "" {
 		return nil, nil
@@ -249,7 +249,7 @@ type passwordFlags struct {
 	file string
 }
 
-// new is the password of a key that is made; "" is none.
+// new returns the password of a new key, or "" for none.
 func (p *passwordFlags) new(ctx context.Context, a *app) (string, error) {
 	if p.file != "" {
 		return passwordIn(p.file)
@@ -268,12 +268,12 @@ func (p *passwordFlags) new(ctx context.Context, a *app) (string, error) {
 	case first != again:
 		return "", fault.Usagef("the two passwords are not the same")
 	case first == "":
-		return "", fault.UsageHint("without --password the key needs none", "an empty password protects nothing")
+		return "", fault.UsageHint("leave out --password for a key without a password", "the password is empty")
 	}
 	return first, nil
 }
 
-// old is the password of a key that needs one.
+// old returns the password of the key at path.
 func (p *passwordFlags) old(ctx context.Context, a *app, path string) (string, error) {
 	if p.file != "" {
 		return passwordIn(p.file)

@@ -86,7 +86,7 @@ func (a *app) magnet(ctx context.Context, arg string, opt magnetOptions) error {
 	return a.PrintJSON(magnetJSON{j.Name, j.InfoHashV1, j.InfoHashV2, j.Magnet})
 }
 
-// selectRanges returns the indexes of the files that match a pattern; nil for no
+// selectRanges returns the indexes of the files that match a pattern, or nil without
 // patterns.
 func selectRanges(m *metainfo.MetaInfo, patterns []string) ([]metainfo.Range, error) {
 	if len(patterns) == 0 {

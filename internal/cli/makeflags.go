@@ -12,7 +12,7 @@ import (
 	"spate/metainfo"
 )
 
-// makeFlags are the flags of everything that makes a torrent.
+// makeFlags are the flags of all verbs that make torrents.
 type makeFlags struct {
 	announce    []string
 	format      string

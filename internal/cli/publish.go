@@ -209,10 +209,10 @@ func (a *app) sayGuessed(p *daemon.Publisher) {
 	if r := daemon.Reach(base.Hostname()); r != "" {
 		words += "; for " + r
 	}
-	a.Notef("others reach this at %s (%s); --public-url sets another", base, words)
+	a.Notef("others reach this at %s (%s); --public-url sets another URL", base, words)
 }
 
-// skipped says what is left out of a torrent.
+// skipped logs a path that is left out of a torrent.
 func (a *app) skipped(s maker.Skipped) {
 	a.Log.Info("left out", "path", s.Path, "why", s.Reason)
 }
@@ -225,7 +225,7 @@ func eventOf(p *daemon.Publisher, what string, r *publish.Release) (releaseEvent
 	}, err
 }
 
-// printPublished prints what to hand out of a release.
+// printPublished prints the links of a release.
 func (a *app) printPublished(e releaseEvent) error {
 	if a.JSON {
 		return a.PrintJSON(e)

@@ -11,7 +11,7 @@ import (
 	"spate/publish"
 )
 
-// releaseFlags say what release it is that is published.
+// releaseFlags are the flags that describe a release.
 type releaseFlags struct {
 	slug, version, group string
 	variants             []string
@@ -47,7 +47,7 @@ func (r *releaseFlags) readNotes() (string, error) {
 	case err != nil:
 		return "", err
 	case len(b) > publish.MaxNotes:
-		return "", fault.Usagef("--notes %s has more than the %d bytes that are shown at most", r.notesFile, publish.MaxNotes)
+		return "", fault.Usagef("--notes %s is larger than the limit of %d bytes", r.notesFile, publish.MaxNotes)
 	case !utf8.Valid(b):
 		return "", fault.Usagef("--notes %s is not text in UTF-8", r.notesFile)
 	}

@@ -16,7 +16,7 @@ import (
 type scrapeResult struct {
 	URL        string `json:"url"`
 	InfoHash   string `json:"info_hash"`
-	Known      bool   `json:"known"` // to the tracker
+	Known      bool   `json:"known"` // whether the tracker knows it
 	Complete   int    `json:"complete"`
 	Incomplete int    `json:"incomplete"`
 	Downloaded int    `json:"downloaded"`
@@ -73,7 +73,7 @@ func (a *app) scrape(ctx context.Context, url string, args []string, bind addrVa
 	return nil
 }
 
-// printScrape prints what the tracker said of each hash, in the order asked.
+// printScrape prints the answer for each info-hash, in the order of hashes.
 func (a *app) printScrape(url string, hashes []spate.InfoHash, entries []tracker.ScrapeEntry) error {
 	said := map[spate.InfoHash]tracker.ScrapeEntry{}
 	for _, e := range entries {

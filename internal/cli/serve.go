@@ -96,7 +96,7 @@ func parseWatch(values []string) ([]daemon.WatchedFolder, error) {
 		}
 		for _, o := range out {
 			if o.Dir == w.Dir {
-				return nil, fault.Usagef("--watch %s is there twice", w.Dir)
+				return nil, fault.Usagef("--watch %s is given twice", w.Dir)
 			}
 		}
 		out = append(out, w)
@@ -111,10 +111,10 @@ func (a *app) daemonConfig(opt *serveOptions) (c daemon.Config, err error) {
 		return c, err
 	}
 	if mk.Name != "" {
-		return c, fault.Usagef("--name: what is in a watched folder has the name that it has there")
+		return c, fault.Usagef("--name: entries of watched folders keep their names")
 	}
 	if opt.older < 0 || opt.settle <= 0 || opt.rescan <= 0 {
-		return c, fault.Usagef("--older-versions, --settle and --rescan are not less than nothing")
+		return c, fault.Usagef("--older-versions must not be negative, and --settle and --rescan must be positive")
 	}
 	state, err := filepath.Abs(a.stateDir(opt.session.state))
 	if err != nil {
@@ -168,10 +168,10 @@ func (a *app) sayRestored(d *daemon.Daemon) {
 	r := d.Restored()
 	if n := len(r.Repointed); n > 0 {
 		base, _ := d.BaseURL()
-		a.Notef("the torrents of %s name %s from now on; links to them that were handed out before name the old address", units.Plural(n, "release"), base)
+		a.Notef("the torrents of %s name %s from now on; .torrent files and links from before name the old address", units.Plural(n, "release"), base)
 	}
 	if n := len(r.Unsigned); n > 0 {
-		a.Warnf("the torrents of %s were signed, and are not any more, until a start with --sign: %s", units.Plural(n, "release"), termsafe.Clip(strings.Join(r.Unsigned, ", "), 200))
+		a.Warnf("the torrents of %s were signed and are unsigned until a start with --sign: %s", units.Plural(n, "release"), termsafe.Clip(strings.Join(r.Unsigned, ", "), 200))
 	}
 }
 
@@ -179,7 +179,7 @@ func (a *app) sayRestored(d *daemon.Daemon) {
 type serveView struct {
 	app *app
 	d   *daemon.Daemon
-	ctx context.Context // of the whole run
+	ctx context.Context // ends when the daemon stops
 }
 
 // Ready prints where the daemon listens.

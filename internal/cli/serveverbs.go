@@ -20,7 +20,7 @@ import (
 	"spate/publish/catalogdb"
 )
 
-// daemonFlags say which daemon a verb speaks with.
+// daemonFlags are the flags that say which daemon a verb uses.
 type daemonFlags struct {
 	state string
 	url   string
@@ -31,7 +31,7 @@ func (d *daemonFlags) add(f *pflag.FlagSet) {
 	stateFlag(f, &d.state)
 	f.StringVar(&d.url, "api-url", "", "use the daemon at this `URL`, with SPATE_API_TOKEN")
 	f.StringVar(&d.token, "api-token", "", "authenticate with this `TOKEN`")
-	f.Lookup("api-token").Hidden = true // others see command lines
+	f.Lookup("api-token").Hidden = true // other users can read command lines
 }
 
 func (d *daemonFlags) client(a *app) (*api.Client, error) {
@@ -48,7 +48,7 @@ func (d *daemonFlags) client(a *app) (*api.Client, error) {
 	return c, nil
 }
 
-// daemonCmd is a verb on the daemon.
+// daemonCmd returns cmd as a verb that uses a daemon.
 func (a *app) daemonCmd(cmd *cobra.Command, min, max int, what string, run func(context.Context, *api.Client, []string) error) *cobra.Command {
 	var d daemonFlags
 	cmd.Args = need(min, max, what)
@@ -125,7 +125,7 @@ publish. With RELEASE, named as list shows it, show the state of that release.`,
 	})
 }
 
-// facts are lines of a name and what it is.
+// facts prints lines with a label and a value. It leaves out empty values.
 func (a *app) facts(facts [][2]string) error {
 	var b strings.Builder
 	for _, f := range facts {
@@ -193,7 +193,7 @@ type changedEvent struct {
 	Ref   string `json:"ref"`
 }
 
-// each calls f for each argument and says that it is done.
+// each calls f for each release and prints did afterwards.
 func (a *app) each(refs []string, did string, f func(ref string) error) error {
 	for _, ref := range refs {
 		if err := f(ref); err != nil {
@@ -277,7 +277,7 @@ func (a *app) backup(ctx context.Context, state, file string) error {
 	return nil
 }
 
-// copyCatalog writes the catalog to path, as the daemon has it where one runs.
+// copyCatalog writes a copy of the catalog to path. If a daemon runs, the daemon writes it.
 func (a *app) copyCatalog(ctx context.Context, state, path string) error {
 	lock, err := daemon.LockFile(filepath.Join(state, "lock"), "the state directory "+state)
 	if err != nil {

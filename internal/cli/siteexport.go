@@ -69,7 +69,7 @@ settings for nginx, Apache and Caddy.`,
 
 func (a *app) siteExport(ctx context.Context, dir string, opt *siteOptions) error {
 	if opt.publicURL == "" {
-		return fault.UsageHint("say where the files will be: --public-url https://files.example.org", "site export needs --public-url")
+		return fault.UsageHint("give the URL of the site: --public-url https://files.example.org", "site export needs --public-url")
 	}
 	base, err := daemon.ParsePublicURL(opt.publicURL)
 	if err != nil {
@@ -85,9 +85,9 @@ func (a *app) siteExport(ctx context.Context, dir string, opt *siteOptions) erro
 	pages.BaseURL, pages.Log = base, a.Log
 	state := a.stateDir(opt.state)
 	if _, err := os.Stat(filepath.Join(state, "catalog")); err != nil {
-		return fault.WithHint(err, "spate serve makes it; name its directory with --state DIR")
+		return fault.WithHint(err, "spate serve creates it; name its state directory with --state DIR")
 	}
-	// A copy: the daemon goes on with its own, and everything is of one moment.
+	// Export a copy of the catalog, because a running daemon changes its own.
 	tmp, err := os.MkdirTemp("", "spate-export-")
 	if err != nil {
 		return err
@@ -107,10 +107,10 @@ func (a *app) siteExport(ctx context.Context, dir string, opt *siteOptions) erro
 	}
 	done, err := site.Export(ctx, db, dir, options)
 	if errors.Is(err, site.ErrForeign) {
-		return fault.New(fault.Exists, "take it out of there, or choose another DIR: an export replaces all of it", "%w", err)
+		return fault.New(fault.Exists, "remove it, or choose another DIR: an export replaces the whole directory", "%w", err)
 	}
 	if errors.Is(err, syscall.EBUSY) {
-		return fault.WithHint(err, "a directory that a file system is mounted on cannot be replaced: name one below it")
+		return fault.WithHint(err, "a mount point cannot be replaced: name a directory below it")
 	}
 	if err != nil {
 		return err
@@ -118,7 +118,7 @@ func (a *app) siteExport(ctx context.Context, dir string, opt *siteOptions) erro
 	if a.JSON {
 		return a.PrintJSON(map[string]any{"event": "exported", "path": dir, "releases": done.Releases, "files": done.Files})
 	}
-	a.Notef("%s of %s in %s; what web servers need to be told is in %s", units.Plural(done.Files, "file"),
+	a.Notef("%s of %s in %s; settings for web servers are in %s", units.Plural(done.Files, "file"),
 		units.Plural(done.Releases, "release"), dir, filepath.Join(dir, ".spate-site"))
 	return nil
 }

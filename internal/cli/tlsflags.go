@@ -44,10 +44,10 @@ func (t *tlsFlags) prepare(l *listenFlags, publicURL *string, listenGiven bool) 
 		return t.checkFiles()
 	}
 	if t.cert != "" || t.key != "" {
-		return fault.Usagef("--domain fetches a certificate: --tls-cert and --tls-key are for when there is one")
+		return fault.Usagef("--domain gets a certificate automatically: use no --tls-cert or --tls-key with it")
 	}
 	if !daemon.ValidDomain(t.domain) {
-		return fault.UsageHint("write it as files.example.org", "--domain %s is no name that a certificate can be for", t.domain)
+		return fault.UsageHint("write it as files.example.org", "--domain %s: no certificate can be issued for this name", t.domain)
 	}
 	if !listenGiven {
 		l.listen = ":443"

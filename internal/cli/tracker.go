@@ -167,7 +167,7 @@ func (a *app) trackerReady(opt *trackerOptions, t *daemon.Tracker) error {
 	return nil
 }
 
-// served says which torrents are tracked.
+// served describes the torrents that the tracker serves.
 func (o *trackerOptions) served() string {
 	var where []string
 	if o.allowedDir != "" {

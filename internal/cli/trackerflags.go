@@ -20,7 +20,7 @@ const activityLog = "activity.log"
 type trackerFlags struct {
 	listenFlags
 	publicURL     string
-	log           string // empty is in the state directory
+	log           string // empty: in the state directory
 	privacy       string
 	accessLog     string
 	interval      time.Duration
@@ -51,7 +51,7 @@ func (t *trackerFlags) url() (*url.URL, error) {
 // node returns what the flags mean to a tracker node with its state in the directory state.
 func (a *app) node(t *trackerFlags, state string) (c daemon.NodeConfig, err error) {
 	if t.proxyProtocol && len(t.proxies) == 0 {
-		return c, fault.Usagef("--proxy-protocol needs --proxy NET: only a proxy that is named is believed")
+		return c, fault.Usagef("--proxy-protocol needs --proxy NET: only named proxies are trusted")
 	}
 	if c.Server.Proxies, err = prefixes("--proxy", t.proxies); err != nil {
 		return c, err
@@ -66,7 +66,8 @@ func (a *app) node(t *trackerFlags, state string) (c daemon.NodeConfig, err erro
 	default:
 		c.ActivityLog = t.log
 	}
-	if c.AccessLog = t.accessLog; c.AccessLog == "" && a.Verbose > 0 {
+	c.AccessLog = t.accessLog
+	if c.AccessLog == "" && a.Verbose > 0 {
 		c.AccessHandler = a.Log.Handler()
 	}
 	c.Server.ProxyProtocol, c.Table.Interval = t.proxyProtocol, t.interval

@@ -41,8 +41,9 @@ contains a name and a hash of each token, not the token.`
 	return cmd
 }
 
-// tokenCmd manages tokens in the file of that name in the state directory, or in
-// the one that the flag names. told says what a new token is good for.
+// tokenCmd returns a verb that manages the tokens in the file name in the state directory, or
+// in the file that the flag names if flag is not empty. told returns the path of the announce
+// URL with a new token, and a note about how to use the token.
 func (a *app) tokenCmd(flag, name, holder string, told func(user, token string) (path, say string)) *cobra.Command {
 	var file, state string
 	open := func() (*trackerserver.Tokens, error) {
