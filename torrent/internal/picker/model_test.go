@@ -10,25 +10,25 @@ import (
 	"spate/bitfield"
 )
 
-// model is the obvious picker's bookkeeping, by maps: what every call must have
-// done. It takes the picks as given and judges them.
+// model records in maps what a Picker must record. It accepts the blocks that Pick
+// returns and checks each of them against the documented order.
 type model struct {
 	k         *Picker
 	sizes     []int
 	have      []bool
 	prio      []int
-	peers     map[PeerID][]bool
-	requested map[Block][]PeerID // outstanding
-	claims    map[Block]PeerID
-	senders   map[Block]PeerID
+	peers     map[PeerID][]bool  // the pieces of each joined peer
+	requested map[Block][]PeerID // the requesters of each block
+	claims    map[Block]PeerID   // the peer from which a block is being copied
+	senders   map[Block]PeerID   // the peer that sent an arrived block
 	open      map[int]bool
-	onParole  map[int]bool
-	fails     map[int]int
+	onParole  map[int]bool // open pieces that one peer downloads alone
+	fails     map[int]int  // consecutive failures with blocks of several peers
 	maxOpen   int
-
-	urgent []int
+	urgent    []int
 }
 
+// newModel draws a torrent and returns the model of a new Picker for it.
 func newModel(t *rapid.T) *model {
 	m := &model{
 		peers: map[PeerID][]bool{}, requested: map[Block][]PeerID{}, claims: map[Block]PeerID{}, senders: map[Block]PeerID{},
@@ -50,13 +50,15 @@ func newModel(t *rapid.T) *model {
 	if err != nil {
 		t.Fatal(err)
 	}
-	k.orderLimit = rapid.SampledFrom([]int{1, 5, defaultOrderLimit}).Draw(t, "walk")
+	k.orderLimit = rapid.SampledFrom([]int{1, 5, defaultOrderLimit}).Draw(t, "order limit")
 	m.k = k
 	return m
 }
 
+// wanted reports whether piece i is wanted.
 func (m *model) wanted(i int) bool { return !m.have[i] && m.prio[i] > 0 }
 
+// avail returns the number of peers that have piece i.
 func (m *model) avail(i int) int {
 	n := 0
 	for _, h := range m.peers {
@@ -67,13 +69,14 @@ func (m *model) avail(i int) int {
 	return n
 }
 
-// free tells whether nobody has, copies or was asked for b.
+// free reports whether b is neither requested, being copied nor arrived.
 func (m *model) free(b Block) bool {
 	_, c := m.claims[b]
 	_, s := m.senders[b]
 	return len(m.requested[b]) == 0 && !c && !s
 }
 
+// blocks returns the blocks of piece i.
 func (m *model) blocks(i int) []Block {
 	var bs []Block
 	for begin := 0; begin < m.sizes[i]; begin += BlockSize {
@@ -82,7 +85,8 @@ func (m *model) blocks(i int) []Block {
 	return bs
 }
 
-// lone tells whether p may be given blocks of piece i as far as parole goes.
+// paroleAllows reports whether parole permits that p gets blocks of piece i: no
+// other peer has a request or a claim.
 func (m *model) paroleAllows(i int, p PeerID) bool {
 	if !m.onParole[i] {
 		return true
@@ -100,6 +104,7 @@ func (m *model) paroleAllows(i int, p PeerID) bool {
 	return true
 }
 
+// unrequested returns the number of free blocks of wanted pieces.
 func (m *model) unrequested() int {
 	n := 0
 	for i := range m.sizes {
@@ -114,6 +119,7 @@ func (m *model) unrequested() int {
 	return n
 }
 
+// endgame reports whether pieces are wanted, and no peer has a free block.
 func (m *model) endgame() bool {
 	missing := false
 	for i := range m.sizes {
@@ -132,6 +138,7 @@ func (m *model) endgame() bool {
 	return missing
 }
 
+// forget removes all that the model records of the open piece i.
 func (m *model) forget(i int) {
 	for _, b := range m.blocks(i) {
 		delete(m.requested, b)
@@ -142,7 +149,8 @@ func (m *model) forget(i int) {
 	delete(m.onParole, i)
 }
 
-// untouched closes pieces that lost every request before a block was claimed.
+// closeUnclaimed forgets the open pieces that the Picker has closed. It panics if
+// one of them has a block that is not free.
 func (m *model) closeUnclaimed() {
 	for i := range m.open {
 		if m.k.Slot(i) >= 0 {
@@ -150,144 +158,149 @@ func (m *model) closeUnclaimed() {
 		}
 		for _, b := range m.blocks(i) {
 			if !m.free(b) {
-				panic(fmt.Sprintf("piece %d was closed with block %v in use", i, b))
+				panic(fmt.Sprintf("piece %d was closed, but its block %v is not free", i, b))
 			}
 		}
 		m.forget(i)
 	}
 }
 
-// room tells whether a piece may be opened: of the urgent ones, of the others.
+// mayOpen reports whether Pick may open another urgent piece, and another piece of
+// the others.
 func (m *model) mayOpen() (urgent, other bool) {
 	return len(m.open) < m.maxOpen, len(m.open) < m.maxOpen-min(len(m.urgent), m.maxOpen/4)
 }
 
-// judge is one Pick under judgement.
+// checkedPick checks the result of a call of Pick.
 type checkedPick struct {
 	*model
 	p   PeerID
 	opt PickOptions
 }
 
-// pick asks for blocks and judges each of them in turn.
+// pickAndCheck calls Pick with random options and checks each block that it
+// returns.
 func (m *model) pickAndCheck(t *rapid.T, p PeerID) {
 	opt := PickOptions{
 		WholePieces: rapid.Bool().Draw(t, "whole"), Sequential: rapid.Bool().Draw(t, "sequential"),
 		Endgame: rapid.Bool().Draw(t, "endgame"), Requesters: rapid.IntRange(0, 4).Draw(t, "requesters"),
 		UrgentTwice: rapid.Bool().Draw(t, "twice"), NoUrgent: rapid.IntRange(0, 3).Draw(t, "no urgent") == 0,
 	}
-	if rapid.IntRange(0, 9).Draw(t, "fast set") == 0 {
+	if rapid.IntRange(0, 9).Draw(t, "allowed fast") == 0 {
 		opt.Only = []int32{int32(rapid.IntRange(0, len(m.sizes)-1).Draw(t, "only"))}
 	}
 	n := rapid.IntRange(1, 12).Draw(t, "n")
 	got := m.k.Pick(nil, p, n, opt)
 	if len(got) > n {
-		t.Fatalf("%d blocks picked, %d asked", len(got), n)
+		t.Fatalf("Pick returned %d blocks, want at most %d", len(got), n)
 	}
-	j := &checkedPick{model: m, p: p, opt: opt}
-	twice := false
+	c := &checkedPick{model: m, p: p, opt: opt}
+	duplicates := false
 	for _, b := range got {
 		i := int(b.Piece)
 		if !m.wanted(i) || !m.peers[p][i] || !slices.Contains(m.blocks(i), b) {
-			t.Fatalf("picked %v: wanted %v, peer has %v", b, m.wanted(i), m.peers[p][i])
+			t.Fatalf("picked %v of a piece that is wanted: %v, that the peer has: %v", b, m.wanted(i), m.peers[p][i])
 		}
 		if opt.NoUrgent && opt.Only == nil && slices.Contains(m.urgent, i) || opt.Only != nil && !slices.Contains(opt.Only, b.Piece) {
-			t.Fatalf("picked %v against the options", b)
+			t.Fatalf("picked %v, which the options NoUrgent or Only exclude", b)
 		}
 		if !m.paroleAllows(i, p) {
-			t.Fatalf("picked %v of a piece that is on parole with another", b)
+			t.Fatalf("picked %v of a piece on parole that another peer downloads", b)
 		}
 		switch {
 		case !m.free(b):
-			twice = true
-			j.checkDuplicate(t, b)
-		case twice:
-			t.Fatalf("free block %v after one that is outstanding", b)
+			duplicates = true
+			c.checkDuplicate(t, b)
+		case duplicates:
+			t.Fatalf("picked the free block %v after a requested one", b)
 		case !m.open[i]:
-			j.checkOpened(t, i)
+			c.checkOpened(t, i)
 		}
 		m.requested[b] = append(m.requested[b], p)
 	}
 	if len(got) < n {
-		j.checkExhausted(t)
+		c.checkExhausted(t)
 	}
 }
 
-// twice judges a block that is outstanding elsewhere.
-func (j *checkedPick) checkDuplicate(t *rapid.T, b Block) {
-	limit := min(max(j.opt.Requesters, 0), MaxRequesters)
+// checkDuplicate checks that the options and the state permit Pick to return a
+// block that is requested from another peer.
+func (c *checkedPick) checkDuplicate(t *rapid.T, b Block) {
+	limit := min(max(c.opt.Requesters, 0), MaxRequesters)
 	if limit == 0 {
 		limit = 2
 	}
-	asked := j.requested[b]
-	late := j.opt.UrgentTwice && !j.opt.NoUrgent && slices.Contains(j.urgent, int(b.Piece)) && len(asked) == 1
-	game := j.opt.Endgame && j.endgame() && len(asked) > 0 && len(asked) < limit
-	if !late && !game || slices.Contains(asked, j.p) || j.onParole[int(b.Piece)] || j.opt.Only != nil {
-		t.Fatalf("picked %v again: asked of %v, endgame %v", b, asked, j.endgame())
+	requesters := c.requested[b]
+	urgentTwice := c.opt.UrgentTwice && !c.opt.NoUrgent && slices.Contains(c.urgent, int(b.Piece)) && len(requesters) == 1
+	endgame := c.opt.Endgame && c.endgame() && len(requesters) > 0 && len(requesters) < limit
+	if !urgentTwice && !endgame || slices.Contains(requesters, c.p) || c.onParole[int(b.Piece)] || c.opt.Only != nil {
+		t.Fatalf("picked %v, which is requested from %v; endgame %v, options %+v", b, requesters, c.endgame(), c.opt)
 	}
 }
 
-// opened judges a new piece: an urgent one, or one of the highest priority, and
-// the rarest or first of these.
-func (j *checkedPick) checkOpened(t *rapid.T, i int) {
+// checkOpened checks that piece i is the right one to open: an urgent piece, or the
+// rarest piece (the first one with Sequential) of the highest priority.
+func (c *checkedPick) checkOpened(t *rapid.T, i int) {
 	haves := 0
-	for _, h := range j.have {
+	for _, h := range c.have {
 		if h {
 			haves++
 		}
 	}
-	urgent := slices.Contains(j.urgent, i) && !j.opt.NoUrgent
-	if roomU, room := j.mayOpen(); !room && !(roomU && urgent && j.opt.Only == nil) {
-		t.Fatalf("%d pieces are open of %d, %d urgent", len(j.open)+1, j.maxOpen, len(j.urgent))
+	urgent := slices.Contains(c.urgent, i) && !c.opt.NoUrgent
+	if mayOpenUrgent, mayOpenOther := c.mayOpen(); !mayOpenOther && !(mayOpenUrgent && urgent && c.opt.Only == nil) {
+		t.Fatalf("opened piece %d although %d of at most %d are open, %d urgent", i, len(c.open), c.maxOpen, len(c.urgent))
 	}
-	for o := range j.sizes {
-		if !j.wanted(o) || j.open[o] || !j.peers[j.p][o] || o == i || j.opt.Only != nil {
+	for o := range c.sizes {
+		if !c.wanted(o) || c.open[o] || !c.peers[c.p][o] || o == i || c.opt.Only != nil {
 			continue
 		}
-		other := slices.Contains(j.urgent, o)
+		other := slices.Contains(c.urgent, o)
 		switch {
-		case other && j.opt.NoUrgent:
+		case other && c.opt.NoUrgent:
 		case urgent && !other:
-		case other && (!urgent || slices.Index(j.urgent, o) < slices.Index(j.urgent, i)):
-			t.Fatalf("piece %d before %d, urgent %v", i, o, j.urgent)
+		case other && (!urgent || slices.Index(c.urgent, o) < slices.Index(c.urgent, i)):
+			t.Fatalf("opened piece %d before %d, urgent pieces are %v", i, o, c.urgent)
 		case urgent:
-		case j.prio[o] > j.prio[i]:
-			t.Fatalf("piece %d of priority %d before %d of %d", i, j.prio[i], o, j.prio[o])
-		case j.prio[o] < j.prio[i]:
-		case j.opt.Sequential && o < i:
-			t.Fatalf("piece %d before %d", i, o)
-		case !j.opt.Sequential && haves >= randomFirst && j.avail(o) < j.avail(i):
-			t.Fatalf("piece %d that %d have before %d that %d have", i, j.avail(i), o, j.avail(o))
+		case c.prio[o] > c.prio[i]:
+			t.Fatalf("opened piece %d of priority %d before piece %d of priority %d", i, c.prio[i], o, c.prio[o])
+		case c.prio[o] < c.prio[i]:
+		case c.opt.Sequential && o < i:
+			t.Fatalf("opened piece %d before %d with Sequential", i, o)
+		case !c.opt.Sequential && haves >= randomFirst && c.avail(o) < c.avail(i):
+			t.Fatalf("opened piece %d with availability %d before piece %d with %d", i, c.avail(i), o, c.avail(o))
 		}
 	}
-	j.open[i] = true
-	j.onParole[i] = j.fails[i] > 0 && j.fails[i] < maxParole
+	c.open[i] = true
+	c.onParole[i] = c.fails[i] > 0 && c.fails[i] < maxParole
 }
 
-// exhausted judges a Pick that gave less than asked: no free block is left.
-func (j *checkedPick) checkExhausted(t *rapid.T) {
-	_, room := j.mayOpen()
-	for i := range j.sizes {
-		if !j.wanted(i) || !j.peers[j.p][i] || !j.open[i] && !room || !j.paroleAllows(i, j.p) || j.onParole[i] {
+// checkExhausted checks a Pick that returned fewer than n blocks: no free block may
+// be left that it could have returned.
+func (c *checkedPick) checkExhausted(t *rapid.T) {
+	_, mayOpen := c.mayOpen()
+	for i := range c.sizes {
+		if !c.wanted(i) || !c.peers[c.p][i] || !c.open[i] && !mayOpen || !c.paroleAllows(i, c.p) || c.onParole[i] {
 			continue
 		}
-		if j.opt.Only != nil && !slices.Contains(j.opt.Only, int32(i)) || j.opt.NoUrgent && slices.Contains(j.urgent, i) {
+		if c.opt.Only != nil && !slices.Contains(c.opt.Only, int32(i)) || c.opt.NoUrgent && slices.Contains(c.urgent, i) {
 			continue
 		}
-		for _, b := range j.blocks(i) {
-			if j.free(b) {
-				t.Fatalf("block %v was not picked", b)
+		for _, b := range c.blocks(i) {
+			if c.free(b) {
+				t.Fatalf("Pick did not return the free block %v", b)
 			}
 		}
 	}
 }
 
-// claimOne lets a block of a peer begin to arrive, asked or not.
+// claim calls Claim for a block that may or may not be requested from p, and
+// checks the result.
 func (m *model) claim(t *rapid.T, p PeerID, b Block) {
 	had := slices.Index(m.requested[b], p)
 	solo := m.onParole[int(b.Piece)]
 	_, copying := m.claims[b]
-	_, here := m.senders[b]
+	_, hasArrived := m.senders[b]
 	got := m.k.Claim(b, p)
 	if had >= 0 {
 		m.requested[b] = slices.Delete(m.requested[b], had, had+1)
@@ -295,25 +308,27 @@ func (m *model) claim(t *rapid.T, p PeerID, b Block) {
 	switch {
 	case !m.open[int(b.Piece)]:
 		if got != Unwanted {
-			t.Fatalf("claim of %v, not open: %d", b, got)
+			t.Fatalf("Claim(%v) is %d, want Unwanted, because the piece is not open", b, got)
 		}
-	case copying || here:
+	case copying || hasArrived:
 		if got != Duplicate {
-			t.Fatalf("claim of %v, being copied or here: %d", b, got)
+			t.Fatalf("Claim(%v) is %d, want Duplicate, because the block is being copied or has arrived", b, got)
 		}
 	case got == Unwanted && solo && had < 0:
 	case got != Fresh:
-		t.Fatalf("claim of %v: %d", b, got)
+		t.Fatalf("Claim(%v) is %d, want Fresh", b, got)
 	default:
 		m.claims[b] = p
 	}
 }
 
+// arrive calls Arrived for a claimed block and checks the result. It hashes a
+// complete piece.
 func (m *model) arrive(t *rapid.T, b Block) {
 	p := m.claims[b]
 	complete, others := m.k.Arrived(b, p)
 	if !slices.Equal(others, m.requested[b]) {
-		t.Fatalf("%v arrived: others %v, want %v", b, others, m.requested[b])
+		t.Fatalf("Arrived(%v) returned the requesters %v, want %v", b, others, m.requested[b])
 	}
 	delete(m.claims, b)
 	delete(m.requested, b)
@@ -325,13 +340,14 @@ func (m *model) arrive(t *rapid.T, b Block) {
 		}
 	}
 	if all != complete {
-		t.Fatalf("%v arrived: complete is %v", b, complete)
+		t.Fatalf("Arrived(%v) returned complete %v, want %v", b, complete, all)
 	}
 	if complete {
 		m.hash(t, int(b.Piece))
 	}
 }
 
+// setVerified records that piece i is verified.
 func (m *model) setVerified(i int) {
 	m.have[i] = true
 	delete(m.fails, i)
@@ -340,6 +356,8 @@ func (m *model) setVerified(i int) {
 	}
 }
 
+// hash calls Verified or Failed for the complete piece i, and checks which peers
+// sent its blocks.
 func (m *model) hash(t *rapid.T, i int) {
 	if rapid.IntRange(0, 3).Draw(t, "good") > 0 {
 		m.k.Verified(i)
@@ -351,17 +369,17 @@ func (m *model) hash(t *rapid.T, i int) {
 	for _, b := range m.blocks(i) {
 		want[m.senders[b]] = true
 		if q, ok := m.k.Contributor(b); !ok || q != m.senders[b] {
-			t.Fatalf("contributor of %v is %d", b, q)
+			t.Fatalf("the contributor of %v is peer %d, want %d", b, q, m.senders[b])
 		}
 	}
 	got := m.k.Failed(nil, i)
 	for _, p := range got {
 		if !want[p] {
-			t.Fatalf("contributors %v, want %v", got, want)
+			t.Fatalf("Failed returned the peers %v, want %v", got, want)
 		}
 	}
 	if len(got) != len(want) {
-		t.Fatalf("contributors %v, want %v", got, want)
+		t.Fatalf("Failed returned the peers %v, want %v", got, want)
 	}
 	if len(want) > 1 {
 		m.fails[i] = min(m.fails[i]+1, maxParole)
@@ -371,7 +389,7 @@ func (m *model) hash(t *rapid.T, i int) {
 	m.forget(i)
 }
 
-// abandon ends one request of p, or all.
+// abandonAll calls AbandonAll for p and checks the result.
 func (m *model) abandonAll(t *rapid.T, p PeerID) {
 	n := 0
 	for b, ps := range m.requested {
@@ -381,18 +399,19 @@ func (m *model) abandonAll(t *rapid.T, p PeerID) {
 		}
 	}
 	if got := m.k.AbandonAll(p); got != n {
-		t.Fatalf("%d abandoned, want %d", got, n)
+		t.Fatalf("AbandonAll(%d) returned %d, want %d", p, got, n)
 	}
 	m.closeUnclaimed()
 }
 
+// leave removes peer p.
 func (m *model) leave(t *rapid.T, p PeerID) {
 	m.abandonAll(t, p)
 	m.k.PeerLeft(p)
 	delete(m.peers, p)
 }
 
-// compare looks at everything that the picker tells.
+// compare checks that the Picker's methods return what the model records.
 func (m *model) compare(t *rapid.T) {
 	if err := m.k.checkInvariants(); err != nil {
 		t.Fatal(err)
@@ -403,7 +422,8 @@ func (m *model) compare(t *rapid.T) {
 			wanted++
 		}
 		if m.k.Have(i) != m.have[i] || m.k.Slot(i) >= 0 != m.open[i] || m.k.Availability(i) != m.avail(i) {
-			t.Fatalf("piece %d: have %v, slot %d, available %d; want %v, %v, %d", i, m.k.Have(i), m.k.Slot(i), m.k.Availability(i), m.have[i], m.open[i], m.avail(i))
+			t.Fatalf("piece %d: have %v, slot %d, availability %d; want have %v, open %v, availability %d",
+				i, m.k.Have(i), m.k.Slot(i), m.k.Availability(i), m.have[i], m.open[i], m.avail(i))
 		}
 	}
 	if m.k.Wanted() != wanted || m.k.Complete() != (wanted == 0) || m.k.Unrequested() != m.unrequested() || m.k.Endgame() != m.endgame() {
@@ -413,7 +433,7 @@ func (m *model) compare(t *rapid.T) {
 		interest, pending := 0, 0
 		for i := range m.sizes {
 			if h[i] != m.k.PeerHas(p, i) {
-				t.Fatalf("peer %d, piece %d: %v", p, i, !h[i])
+				t.Fatalf("PeerHas(%d, %d) is %v, want %v", p, i, !h[i], h[i])
 			}
 			if h[i] && m.wanted(i) {
 				interest++
@@ -430,7 +450,8 @@ func (m *model) compare(t *rapid.T) {
 	}
 }
 
-// keys returns what a map holds in a fixed order, so that a draw is repeatable.
+// sortedBlocks returns the keys of m in a fixed order, so that a random draw can be
+// repeated.
 func sortedBlocks[V any](m map[Block]V) []Block {
 	var bs []Block
 	for b := range m {
@@ -445,8 +466,11 @@ func sortedBlocks[V any](m map[Block]V) []Block {
 	return bs
 }
 
-func TestAgainstModel(t *testing.T) { rapid.Check(t, checkAgainstModel) }
+// TestPickerAgreesWithModel checks random calls of a Picker against the model.
+func TestPickerAgreesWithModel(t *testing.T) { rapid.Check(t, checkAgainstModel) }
 
+// checkAgainstModel makes random calls and compares the Picker with the model after
+// each.
 func checkAgainstModel(t *rapid.T) {
 	m := newModel(t)
 	n := len(m.sizes)
@@ -472,12 +496,13 @@ func checkAgainstModel(t *rapid.T) {
 		"": m.compare,
 		"join": func(t *rapid.T) {
 			p := PeerID(rapid.IntRange(0, 7).Draw(t, "p"))
-			if _, here := m.peers[p]; !here && !m.k.Reusable(p) {
-				t.Skip("still named")
+			if _, joined := m.peers[p]; !joined && !m.k.Reusable(p) {
+				t.Skip("not reusable")
 			}
 			h, f, kind := make([]bool, n), bitfield.New(n), rapid.IntRange(0, 3).Draw(t, "kind")
 			for i := range n {
-				if h[i] = kind == 3 || kind > 0 && rapid.IntRange(0, 3).Draw(t, "has") < kind; h[i] {
+				h[i] = kind == 3 || kind > 0 && rapid.IntRange(0, 3).Draw(t, "has") < kind
+				if h[i] {
 					f.Set(i)
 				}
 			}
@@ -487,23 +512,23 @@ func checkAgainstModel(t *rapid.T) {
 		"have": func(t *rapid.T) {
 			p, i := peer(t), piece(t)
 			if m.k.PeerHave(p, i) == m.peers[p][i] {
-				t.Fatal("have of a piece: wrong answer")
+				t.Fatalf("PeerHave(%d, %d) is %v, want %v", p, i, m.peers[p][i], !m.peers[p][i])
 			}
 			m.peers[p][i] = true
 		},
 		"dont have": func(t *rapid.T) {
 			p, i := peer(t), piece(t)
 			if m.k.PeerDontHave(p, i) != m.peers[p][i] {
-				t.Fatal("dont have of a piece: wrong answer")
+				t.Fatalf("PeerDontHave(%d, %d) is %v, want %v", p, i, !m.peers[p][i], m.peers[p][i])
 			}
 			m.peers[p][i] = false
 		},
-		"pick":  func(t *rapid.T) { m.pickAndCheck(t, peer(t)) },
-		"pick2": func(t *rapid.T) { m.pickAndCheck(t, peer(t)) },
+		"pick":       func(t *rapid.T) { m.pickAndCheck(t, peer(t)) },
+		"pick again": func(t *rapid.T) { m.pickAndCheck(t, peer(t)) },
 		"claim": func(t *rapid.T) {
 			b := one(t, sortedBlocks(m.requested))
 			if len(m.requested[b]) == 0 {
-				t.Skip("not outstanding")
+				t.Skip("not requested")
 			}
 			m.claim(t, rapid.SampledFrom(m.requested[b]).Draw(t, "from"), b)
 		},
@@ -528,7 +553,7 @@ func checkAgainstModel(t *rapid.T) {
 		"copy fails": func(t *rapid.T) {
 			b := one(t, sortedBlocks(m.claims))
 			if !m.k.Abandon(b, m.claims[b]) {
-				t.Fatal("claim not abandoned")
+				t.Fatalf("Abandon of the claimed block %v is false", b)
 			}
 			delete(m.claims, b)
 			m.closeUnclaimed()
@@ -538,10 +563,10 @@ func checkAgainstModel(t *rapid.T) {
 			at := slices.Index(m.requested[b], p)
 			_, copying := m.claims[b]
 			if copying && m.claims[b] == p {
-				t.Skip("its claim")
+				t.Skip("the peer is sending the block")
 			}
 			if m.k.Abandon(b, p) != (at >= 0) {
-				t.Fatal("abandon: wrong answer")
+				t.Fatalf("Abandon(%v, %d) is %v, want %v", b, p, at < 0, at >= 0)
 			}
 			if at >= 0 {
 				m.requested[b] = slices.Delete(m.requested[b], at, at+1)
@@ -553,7 +578,7 @@ func checkAgainstModel(t *rapid.T) {
 		"bad block": func(t *rapid.T) {
 			b := one(t, sortedBlocks(m.senders))
 			if p, ok := m.k.BlockFailed(b); !ok || p != m.senders[b] {
-				t.Fatalf("bad block of %d: %d %v", m.senders[b], p, ok)
+				t.Fatalf("BlockFailed(%v) returned %d, %v; want the sender %d", b, p, ok, m.senders[b])
 			}
 			delete(m.senders, b)
 		},
@@ -580,20 +605,21 @@ func checkAgainstModel(t *rapid.T) {
 				}
 			}
 		},
-		"check": func(t *rapid.T) {
+		"verified on disk": func(t *rapid.T) {
 			i := piece(t)
 			m.k.Verified(i)
 			m.setVerified(i)
 			m.forget(i)
 		},
 		"resume": func(t *rapid.T) {
-			if rapid.IntRange(0, 9).Draw(t, "really") > 0 {
-				t.Skip("rarely")
+			if rapid.IntRange(0, 9).Draw(t, "rarely") > 0 {
+				t.Skip("one in ten")
 			}
 			f := bitfield.New(n)
 			for i := range n {
 				m.forget(i)
-				if m.have[i] = rapid.Bool().Draw(t, "have"); m.have[i] {
+				m.have[i] = rapid.Bool().Draw(t, "have")
+				if m.have[i] {
 					m.setVerified(i)
 					f.Set(i)
 				}
@@ -604,11 +630,11 @@ func checkAgainstModel(t *rapid.T) {
 			p := peer(t)
 			if i, ok := m.k.Evict(p); ok {
 				if m.prio[i] > 0 && m.peers[p][i] {
-					t.Fatalf("evicted %d, which the peer has", i)
+					t.Fatalf("evicted piece %d, which the peer has", i)
 				}
 				for _, b := range m.blocks(i) {
 					if _, copying := m.claims[b]; copying || len(m.requested[b]) > 0 {
-						t.Fatalf("evicted %d with %v outstanding", i, b)
+						t.Fatalf("evicted piece %d while its block %v is requested or being copied", i, b)
 					}
 				}
 				m.forget(i)
