@@ -19,7 +19,7 @@ import (
 func TestLeafHashes(t *testing.T) {
 	t.Parallel()
 	for _, format := range []metainfo.Format{metainfo.V2, metainfo.Hybrid} {
-		data, mi := madeOf(t, 20*64<<10+20_000, 64<<10, format)
+		data, mi := torrentOfFormat(t, 20*64<<10+20_000, 64<<10, format)
 		s := testSession(t, Options{})
 		added(t, s, mi, AddOptions{Storage: storage.NewMemoryOf(data), Verified: true, PlainSeed: true})
 		file := &mi.Info.Files[0]
@@ -101,7 +101,7 @@ func TestLeafBudget(t *testing.T) {
 // who gave them is banned, others are asked, and then exactly the liar is.
 func TestWrongLeafHashes(t *testing.T) {
 	t.Parallel()
-	data, mi := madeOf(t, 64<<10, 64<<10, metainfo.V2)
+	data, mi := torrentOfFormat(t, 64<<10, 64<<10, metainfo.V2)
 	inYard(t, Options{}, func(y *yard) {
 		tor := added(t, y.s, mi, AddOptions{Storage: storage.NewMemoryLike(data)})
 		dial := func(more ...peerwire.ID) *foe {

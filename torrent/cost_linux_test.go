@@ -24,7 +24,7 @@ type cost struct {
 	allocs, reads, writes, readBytes, writeBytes int64
 }
 
-func costNow(t testing.TB) (c cost) {
+func costSoFar(t testing.TB) (c cost) {
 	t.Helper()
 	b, err := os.ReadFile("/proc/self/io")
 	if err != nil {
@@ -52,7 +52,7 @@ func transferCost(t testing.TB, n int) cost {
 	if _, err := seed.Add(mi, AddOptions{Dir: dir, Verified: true}); err != nil {
 		t.Fatal(err)
 	}
-	before := costNow(t)
+	before := costSoFar(t)
 	tor, err := get.Add(mi, AddOptions{Dir: t.TempDir(), Peers: []netip.AddrPort{seed.Addr()}})
 	if err != nil {
 		t.Fatal(err)
@@ -62,7 +62,7 @@ func transferCost(t testing.TB, n int) cost {
 	if err := tor.Wait(ctx); err != nil {
 		t.Fatal(err)
 	}
-	c := costNow(t)
+	c := costSoFar(t)
 	return cost{c.allocs - before.allocs, c.reads - before.reads, c.writes - before.writes, c.readBytes - before.readBytes, c.writeBytes - before.writeBytes}
 }
 
@@ -99,9 +99,9 @@ func TestIdleConnectionCost(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	idlers(t, s, mi, 20) // what the first ones need stays
+	connectIdlePeers(t, s, mi, 20) // what the first ones need stays
 	before := memoryNow()
-	idlers(t, s, mi, conns)
+	connectIdlePeers(t, s, mi, conns)
 	for tor.Stats().Peers < conns+20 {
 		time.Sleep(time.Millisecond)
 	}
@@ -121,7 +121,7 @@ func memoryNow() int64 {
 }
 
 // idlers connects n peers that have everything to say, say so, and fall silent.
-func idlers(t testing.TB, s *Session, mi *metainfo.MetaInfo, n int) {
+func connectIdlePeers(t testing.TB, s *Session, mi *metainfo.MetaInfo, n int) {
 	t.Helper()
 	for range n {
 		nc, err := net.Dial("tcp", s.Addr().String())

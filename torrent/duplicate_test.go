@@ -12,7 +12,7 @@ import (
 
 // TestTwins has a peer be dialled and dial at once, as two do that hear of each
 // other at the same time. Whichever connection the other side ends, one stays.
-func TestTwins(t *testing.T) {
+func TestDuplicateConnections(t *testing.T) {
 	t.Parallel()
 	foreign := spate.PeerID{'-', 'L', 'T', '2', '0', '8', '0', '-', 1}
 	lesser, greater := spate.NewPeerID(), spate.NewPeerID()

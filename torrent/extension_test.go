@@ -11,7 +11,7 @@ import (
 )
 
 // extOf returns the extension handshake that the other side sends.
-func (f *foe) extOf() peerwire.ExtHandshake {
+func (f *foe) awaitExtHandshake() peerwire.ExtHandshake {
 	f.t.Helper()
 	h, err := peerwire.ParseExtHandshake(f.await(peerwire.Extended).Payload)
 	if err != nil {
@@ -21,7 +21,7 @@ func (f *foe) extOf() peerwire.ExtHandshake {
 }
 
 // private returns the same torrent with the mark of BEP 27.
-func private(t testing.TB, mi *metainfo.MetaInfo) *metainfo.MetaInfo {
+func privateTorrent(t testing.TB, mi *metainfo.MetaInfo) *metainfo.MetaInfo {
 	t.Helper()
 	b := mi.InfoBytes
 	p, err := metainfo.FromInfo(append(bytes.Clone(b[:len(b)-1]), "7:privatei1ee"...))
@@ -36,14 +36,14 @@ func private(t testing.TB, mi *metainfo.MetaInfo) *metainfo.MetaInfo {
 func TestPrivate(t *testing.T) {
 	t.Parallel()
 	data, mi := noiseTorrent(t, 100<<10, 16<<10)
-	mi = private(t, mi)
+	mi = privateTorrent(t, mi)
 	s := testSession(t, Options{})
 	tor, err := s.Add(mi, AddOptions{Storage: storage.NewMemoryOf(data), Verified: true, PlainSeed: true})
 	if err != nil {
 		t.Fatal(err)
 	}
 	f := dialFoe(t, s.Addr(), mi.Hash(), everything())
-	if h := f.extOf(); h.PEX != 0 || h.Metadata != 0 || h.MetadataSize != 0 {
+	if h := f.awaitExtHandshake(); h.PEX != 0 || h.Metadata != 0 || h.MetadataSize != 0 {
 		t.Errorf("a private torrent offers %+v", h)
 	}
 	b := peerwire.AppendSimple(nil, peerwire.HaveNone)
@@ -71,7 +71,7 @@ func TestDontHave(t *testing.T) {
 	s := testSession(t, Options{})
 	tor := added(t, s, mi, AddOptions{Storage: storage.NewMemoryLike(data)})
 	f := dialFoe(t, s.Addr(), mi.Hash(), everything())
-	if h := f.extOf(); h.DontHave == 0 || h.Reqq == 0 || h.Client == "" || h.YourIP != loopback {
+	if h := f.awaitExtHandshake(); h.DontHave == 0 || h.Reqq == 0 || h.Client == "" || h.YourIP != loopback {
 		t.Errorf("the handshake says %+v", h)
 	}
 	b := peerwire.AppendSimple(nil, peerwire.HaveAll)

@@ -14,16 +14,16 @@ import (
 )
 
 // stuckDisk takes no data until it is released.
-type stuckDisk struct {
+type blockedStorage struct {
 	*storage.Memory
-	free   chan struct{}
-	writes atomic.Int64 // under way
+	unblocked chan struct{}
+	writes    atomic.Int64 // under way
 }
 
-func (d *stuckDisk) WriteAt(p []byte, off int64) (int, error) {
+func (d *blockedStorage) WriteAt(p []byte, off int64) (int, error) {
 	d.writes.Add(1)
 	defer d.writes.Add(-1)
-	<-d.free
+	<-d.unblocked
 	return d.Memory.WriteAt(p, off)
 }
 
@@ -37,7 +37,7 @@ func TestStuckDiskPushesBack(t *testing.T) {
 		if _, err := w.seed.Add(mi, AddOptions{Storage: storage.NewMemoryOf(data), Verified: true}); err != nil {
 			t.Fatal(err)
 		}
-		disk := &stuckDisk{Memory: storage.NewMemory(size), free: make(chan struct{})}
+		disk := &blockedStorage{Memory: storage.NewMemory(size), unblocked: make(chan struct{})}
 		tor, err := w.get.Add(mi, AddOptions{Storage: disk, Peers: []netip.AddrPort{w.seed.Addr()}})
 		if err != nil {
 			t.Fatal(err)
@@ -49,7 +49,7 @@ func TestStuckDiskPushesBack(t *testing.T) {
 		if n := disk.writes.Load(); n > 2 {
 			t.Errorf("%d writes at once for one connection", n)
 		}
-		close(disk.free)
+		close(disk.unblocked)
 		if err := tor.Wait(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -57,13 +57,13 @@ func TestStuckDiskPushesBack(t *testing.T) {
 }
 
 // slowDisk takes its time for each write.
-type slowDisk struct {
+type slowStorage struct {
 	*storage.Memory
-	each time.Duration
+	delay time.Duration
 }
 
-func (d *slowDisk) WriteAt(p []byte, off int64) (int, error) {
-	time.Sleep(d.each)
+func (d *slowStorage) WriteAt(p []byte, off int64) (int, error) {
+	time.Sleep(d.delay)
 	return d.Memory.WriteAt(p, off)
 }
 
@@ -79,7 +79,7 @@ func TestFullPickerGoesOn(t *testing.T) {
 		}
 		get := w.session(t, 3, Options{PieceMemory: open * piece})
 		began := time.Now()
-		tor, err := get.Add(mi, AddOptions{Storage: &slowDisk{storage.NewMemory(size), each}, Peers: []netip.AddrPort{w.seed.Addr()}})
+		tor, err := get.Add(mi, AddOptions{Storage: &slowStorage{storage.NewMemory(size), each}, Peers: []netip.AddrPort{w.seed.Addr()}})
 		if err != nil {
 			t.Fatal(err)
 		}

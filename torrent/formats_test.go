@@ -31,7 +31,7 @@ func makeTree(t *testing.T) string {
 	return dir
 }
 
-func sameTrees(t *testing.T, want, got string) {
+func checkSameFiles(t *testing.T, want, got string) {
 	t.Helper()
 	err := filepath.WalkDir(want, func(path string, d os.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
@@ -55,7 +55,7 @@ func sameTrees(t *testing.T, want, got string) {
 
 // seedOf returns a session that seeds what lies at tree: whoever knocks while it
 // still looks at the data comes again only half a minute later.
-func seedOf(t *testing.T, mi *metainfo.MetaInfo, tree string) *Session {
+func seedTree(t *testing.T, mi *metainfo.MetaInfo, tree string) *Session {
 	t.Helper()
 	s := testSession(t, Options{})
 	tor, err := s.Add(mi, AddOptions{Dir: filepath.Dir(tree), SeedOnly: true})
@@ -80,7 +80,7 @@ func TestEveryFormat(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			seed := seedOf(t, mi, tree)
+			seed := seedTree(t, mi, tree)
 			get := testSession(t, Options{})
 			dir := t.TempDir()
 			tor, err := get.Add(mi, AddOptions{Dir: dir, Peers: []netip.AddrPort{seed.Addr()}})
@@ -92,7 +92,7 @@ func TestEveryFormat(t *testing.T) {
 			if err := tor.Wait(ctx); err != nil {
 				t.Fatalf("%v: %+v", err, tor.Stats())
 			}
-			sameTrees(t, tree, filepath.Join(dir, "tree"))
+			checkSameFiles(t, tree, filepath.Join(dir, "tree"))
 			if st := tor.Stats(); st.BytesDone != st.BytesTotal || st.BytesTotal != mi.Info.DataLength() {
 				t.Errorf("%d of %d bytes, the files have %d", st.BytesDone, st.BytesTotal, mi.Info.DataLength())
 			}
@@ -109,7 +109,7 @@ func TestV2ByMagnet(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	seed := seedOf(t, mi, tree)
+	seed := seedTree(t, mi, tree)
 	get := testSession(t, Options{})
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
@@ -129,5 +129,5 @@ func TestV2ByMagnet(t *testing.T) {
 	if err := tor.Wait(ctx); err != nil {
 		t.Fatalf("%v: %+v", err, tor.Stats())
 	}
-	sameTrees(t, tree, filepath.Join(dir, "tree"))
+	checkSameFiles(t, tree, filepath.Join(dir, "tree"))
 }

@@ -19,13 +19,13 @@ import (
 )
 
 // hybridOf returns n bytes of noise and a hybrid torrent of them.
-func hybridOf(t testing.TB, n, pieceLength int) ([]byte, *metainfo.MetaInfo) {
+func hybridTorrent(t testing.TB, n, pieceLength int) ([]byte, *metainfo.MetaInfo) {
 	t.Helper()
-	return madeOf(t, n, pieceLength, metainfo.Hybrid)
+	return torrentOfFormat(t, n, pieceLength, metainfo.Hybrid)
 }
 
 // madeOf returns n bytes of noise and a torrent of them as maker makes it.
-func madeOf(t testing.TB, n, pieceLength int, format metainfo.Format) ([]byte, *metainfo.MetaInfo) {
+func torrentOfFormat(t testing.TB, n, pieceLength int, format metainfo.Format) ([]byte, *metainfo.MetaInfo) {
 	t.Helper()
 	data := make([]byte, n)
 	rand.NewChaCha8([32]byte{byte(n), byte(n >> 8), 3}).Read(data)
@@ -62,7 +62,7 @@ func v2HashOf(mi *metainfo.MetaInfo) [20]byte {
 // a v2 peer, and serve v2 peers from then on.
 func TestHybridByMagnet(t *testing.T) {
 	t.Parallel()
-	data, mi := hybridOf(t, 1<<20, 32<<10)
+	data, mi := hybridTorrent(t, 1<<20, 32<<10)
 	seed, get := testSession(t, Options{}), testSession(t, Options{})
 	added(t, seed, mi, AddOptions{Storage: storage.NewMemoryOf(data), Verified: true})
 	tor, err := get.Add(withoutLayers(t, mi), AddOptions{Storage: storage.NewMemoryLike(data), Peers: []netip.AddrPort{seed.Addr()}})
@@ -88,7 +88,7 @@ func TestHybridByMagnet(t *testing.T) {
 // peer is served, a v2 peer only once it says that it knows none either.
 func TestHalfKnownIsNotServed(t *testing.T) {
 	t.Parallel()
-	data, mi := hybridOf(t, 1<<20, 32<<10)
+	data, mi := hybridTorrent(t, 1<<20, 32<<10)
 	s := testSession(t, Options{})
 	added(t, s, withoutLayers(t, mi), AddOptions{Storage: storage.NewMemoryOf(data), Verified: true, PlainSeed: true})
 	hello := peerwire.AppendSimple(peerwire.AppendSimple(nil, peerwire.HaveNone), peerwire.Interested)
@@ -112,9 +112,9 @@ func TestHalfKnownIsNotServed(t *testing.T) {
 
 // differing returns a hybrid whose halves describe different data, the data of its v2
 // and of its v1 half, and the same torrent without its piece layers.
-func differing(t *testing.T) (v2, v1 []byte, whole, bare *metainfo.MetaInfo) {
+func mismatchedHybrid(t *testing.T) (v2, v1 []byte, whole, bare *metainfo.MetaInfo) {
 	t.Helper()
-	v2, mi := hybridOf(t, 256<<10, 32<<10)
+	v2, mi := hybridTorrent(t, 256<<10, 32<<10)
 	v1 = bytes.Clone(v2)
 	v1[len(v1)-1] ^= 1 // of the last piece alone
 	var pieces []byte
@@ -135,7 +135,7 @@ func differing(t *testing.T) (v2, v1 []byte, whole, bare *metainfo.MetaInfo) {
 // halt, and nobody is banned for it.
 func TestHalvesThatDiffer(t *testing.T) {
 	t.Parallel()
-	data, other, whole, bad := differing(t)
+	data, other, whole, bad := mismatchedHybrid(t)
 	for name, c := range map[string]struct {
 		mi   *metainfo.MetaInfo
 		data []byte
@@ -163,7 +163,7 @@ func TestHalvesThatDiffer(t *testing.T) {
 // other hash the next time: it may know one half alone.
 func TestAskedByBothHashes(t *testing.T) {
 	t.Parallel()
-	data, mi := hybridOf(t, 256<<10, 32<<10)
+	data, mi := hybridTorrent(t, 256<<10, 32<<10)
 	inYard(t, Options{}, func(y *yard) {
 		h := y.host()
 		l, err := h.Listen(t.Context(), "tcp", ":6881")
@@ -204,7 +204,7 @@ func TestAskedByBothHashes(t *testing.T) {
 // against those, so it is not believed.
 func TestHalfApprovedIsCheckedAgain(t *testing.T) {
 	t.Parallel()
-	_, data, whole, bare := differing(t)
+	_, data, whole, bare := mismatchedHybrid(t)
 	seed := testSession(t, Options{})
 	added(t, seed, bare, AddOptions{Storage: storage.NewMemoryOf(data), Verified: true})
 	opt := AddOptions{Dir: t.TempDir(), Peers: []netip.AddrPort{seed.Addr()}}

@@ -25,11 +25,11 @@ func TestLocalSwarms(t *testing.T) {
 		return tor
 	}
 	data, mi := noiseTorrent(t, 100<<10, 16<<10)
-	secret := add(data, private(t, mi), AddOptions{})
+	secret := add(data, privateTorrent(t, mi), AddOptions{})
 	plain := add(data, mi, AddOptions{})
 	data, stopped := noiseTorrent(t, 200<<10, 16<<10)
 	add(data, stopped, AddOptions{Stopped: true})
-	data, hybrid := hybridOf(t, 64<<10, 16<<10)
+	data, hybrid := hybridTorrent(t, 64<<10, 16<<10)
 	both := add(data, hybrid, AddOptions{})
 	until(t, "they run", func() bool {
 		return secret.Stats().State == StateDownloading && plain.Stats().State == StateDownloading && both.Stats().State == StateDownloading

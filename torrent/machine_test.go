@@ -22,63 +22,63 @@ import (
 )
 
 // stage is a torrent in some state, for one peer to do its worst.
-type stage struct {
-	name string
-	mi   *metainfo.MetaInfo // what the session has
-	full *metainfo.MetaInfo // with its piece layers
-	data []byte
-	seed bool
+type testTorrent struct {
+	name       string
+	mi         *metainfo.MetaInfo // what the session has
+	withLayers *metainfo.MetaInfo // with its piece layers
+	data       []byte
+	seed       bool
 }
 
 // stages are torrents of every format, seeded and downloaded, with piece layers and
 // without.
-func stages(t testing.TB) []stage {
+func testTorrents(t testing.TB) []testTorrent {
 	t.Helper()
 	const size, piece = 5*32<<10 + 777, 32 << 10
-	var all []stage
+	var all []testTorrent
 	for _, format := range []metainfo.Format{metainfo.V1, metainfo.V2, metainfo.Hybrid} {
-		data, mi := madeOf(t, size, piece, format)
-		all = append(all, stage{string(format) + " seed", mi, mi, data, true}, stage{string(format) + " download", mi, mi, data, false})
+		data, mi := torrentOfFormat(t, size, piece, format)
+		all = append(all, testTorrent{string(format) + " seed", mi, mi, data, true}, testTorrent{string(format) + " download", mi, mi, data, false})
 		if format != metainfo.V1 {
 			bare := withoutLayers(t, mi)
-			all = append(all, stage{string(format) + " without layers", bare, mi, data, false})
+			all = append(all, testTorrent{string(format) + " without layers", bare, mi, data, false})
 		}
 		if format == metainfo.Hybrid {
-			all = append(all, stage{"hybrid seed without layers", withoutLayers(t, mi), mi, data, true})
+			all = append(all, testTorrent{"hybrid seed without layers", withoutLayers(t, mi), mi, data, true})
 		}
 	}
 	return all
 }
 
 // playground is a session that takes conversations without a network.
-type playground struct {
-	s *Session
-	n atomic.Uint32
+type pipeSession struct {
+	session *Session
+	peers   atomic.Uint32
 }
 
-func newPlayground(t testing.TB) *playground {
-	return &playground{s: testSession(t, Options{NoListen: true})}
+func newPipeSession(t testing.TB) *pipeSession {
+	return &pipeSession{session: testSession(t, Options{NoListen: true})}
 }
 
 // fataler is what testing and rapid have in common.
-type fataler interface {
+type failer interface {
 	Helper()
 	Fatalf(format string, args ...any)
 }
 
 // play puts the stage up, lets talk speak for a peer after the handshake, and
 // checks that everything is as it should be when that peer has gone.
-func (p *playground) play(t fataler, st *stage, r peerwire.Reserved, hash spate.InfoHash, talk func(net.Conn)) {
+func (p *pipeSession) runPeer(t failer, st *testTorrent, r peerwire.Reserved, hash spate.InfoHash, talk func(net.Conn)) {
 	t.Helper()
 	var store storage.Storage = storage.NewMemoryLike(st.data)
 	if st.seed {
 		store = storage.NewMemoryOf(st.data)
 	}
-	tor, err := p.s.Add(st.mi, AddOptions{Storage: store, Verified: st.seed, PlainSeed: st.seed})
+	tor, err := p.session.Add(st.mi, AddOptions{Storage: store, Verified: st.seed, PlainSeed: st.seed})
 	if err != nil {
 		t.Fatalf("%v", err)
 	}
-	defer p.s.Remove(tor.InfoHash())
+	defer p.session.Remove(tor.InfoHash())
 	for end := time.Now().Add(patience); ; time.Sleep(50 * time.Microsecond) {
 		if s := tor.Stats().State; s == StateDownloading || s == StateSeeding {
 			break
@@ -87,10 +87,10 @@ func (p *playground) play(t fataler, st *stage, r peerwire.Reserved, hash spate.
 		}
 	}
 	ours, theirs := net.Pipe()
-	n := p.n.Add(1)
+	n := p.peers.Add(1)
 	addr := netip.AddrPortFrom(netip.AddrFrom4([4]byte(binary.BigEndian.AppendUint32(nil, 10<<24|n))), 1000)
 	hs := peerwire.Handshake{InfoHash: hash, PeerID: spate.NewPeerID(), Reserved: r}
-	if !p.s.reserve(false) {
+	if !p.session.reserve(false) {
 		t.Fatalf("no place: connections were not given back")
 	}
 	c := newConn(tor, ours, hs, addr, true)
@@ -104,12 +104,12 @@ func (p *playground) play(t fataler, st *stage, r peerwire.Reserved, hash spate.
 	case <-time.After(patience):
 		t.Fatalf("the connection does not end")
 	}
-	p.check(t, st, tor, store, c)
+	p.checkTorrent(t, st, tor, store, c)
 }
 
 // check holds what must be true of a torrent after any peer, and of the connection
 // to it where that is known.
-func (p *playground) check(t fataler, st *stage, tor *Torrent, store storage.Storage, c *conn) {
+func (p *pipeSession) checkTorrent(t failer, st *testTorrent, tor *Torrent, store storage.Storage, c *conn) {
 	t.Helper()
 	dialing := func() int { tor.mu.Lock(); defer tor.mu.Unlock(); return tor.dialing }
 	for end := time.Now().Add(patience); dialing() > 0 && time.Now().Before(end); {
@@ -132,7 +132,7 @@ func (p *playground) check(t fataler, st *stage, tor *Torrent, store storage.Sto
 	if err := tor.Stats().Err; err != nil {
 		t.Fatalf("halted: %v", err)
 	}
-	if known := tor.Stats().Known; known > peerExpected {
+	if known := tor.Stats().Known; known > maxKnownFromOnePeer {
 		t.Fatalf("%d candidates", known)
 	}
 	if wants > 0 && !st.mi.Info.HasV1() && have.Count() > 0 {
@@ -149,13 +149,13 @@ func (p *playground) check(t fataler, st *stage, tor *Torrent, store storage.Sto
 
 // peerExpected bounds the candidates that one peer can make us know of in one
 // message of PEX, and itself.
-const peerExpected = 2*peerwire.MaxPEX + 1
+const maxKnownFromOnePeer = 2*peerwire.MaxPEX + 1
 
 // TestMessagesInAnyOrder lets a peer say anything in any order, answer what it is
 // asked rightly, wrongly or not at all, in every state of a torrent.
 func TestMessagesInAnyOrder(t *testing.T) {
 	t.Parallel()
-	all, p := stages(t), newPlayground(t)
+	all, p := testTorrents(t), newPipeSession(t)
 	rapid.Check(t, func(rt *rapid.T) {
 		st := &all[rapid.IntRange(0, len(all)-1).Draw(rt, "stage")]
 		var r peerwire.Reserved
@@ -169,21 +169,21 @@ func TestMessagesInAnyOrder(t *testing.T) {
 		if st.mi.Info.HasV2() && rapid.Bool().Draw(rt, "v2") {
 			hash = v2HashOf(st.mi)
 		}
-		says := rapid.SliceOfN(rapid.Custom(func(rt *rapid.T) []byte { return anyMessage(rt, st) }), 0, 40).Draw(rt, "messages")
+		says := rapid.SliceOfN(rapid.Custom(func(rt *rapid.T) []byte { return randomMessage(rt, st) }), 0, 40).Draw(rt, "messages")
 		seed := rapid.Uint64().Draw(rt, "answers")
-		p.play(rt, st, r, hash, func(c net.Conn) { st.answering(c, says, seed) })
+		p.runPeer(rt, st, r, hash, func(c net.Conn) { st.sendAndAnswer(c, says, seed) })
 	})
 }
 
 // answering sends the messages, and meanwhile answers what comes as the seed of its
 // generator decides.
-func (st *stage) answering(c net.Conn, says [][]byte, seed uint64) {
+func (st *testTorrent) sendAndAnswer(c net.Conn, says [][]byte, seed uint64) {
 	rng := rand.New(rand.NewPCG(seed, 1))
 	answers := make(chan []byte, 1000)
 	read := make(chan struct{})
 	go func() {
 		defer close(read)
-		f := &foe{c: c, t: discard{}}
+		f := &foe{c: c, t: panicTB{}}
 		for {
 			m, err := f.next()
 			if err != nil {
@@ -222,7 +222,7 @@ func (st *stage) answering(c net.Conn, says [][]byte, seed uint64) {
 }
 
 // answer answers a request, rightly most of the time.
-func (st *stage) answer(rng *rand.Rand, m *peerwire.Message) []byte {
+func (st *testTorrent) answer(rng *rand.Rand, m *peerwire.Message) []byte {
 	mood := rng.IntN(10)
 	if mood == 0 {
 		return nil
@@ -258,7 +258,7 @@ func (st *stage) answer(rng *rand.Rand, m *peerwire.Message) []byte {
 		if err != nil {
 			return nil
 		}
-		layer := st.full.PieceLayers[r.PiecesRoot]
+		layer := st.withLayers.PieceLayers[r.PiecesRoot]
 		if mood == 1 || len(layer) != 6*32 || r.Length != 8 {
 			return peerwire.AppendHashRange(nil, peerwire.HashReject, &r, nil)
 		}
@@ -273,7 +273,7 @@ func (st *stage) answer(rng *rand.Rand, m *peerwire.Message) []byte {
 }
 
 // anyMessage draws a message: one that means something, or one that hardly does.
-func anyMessage(t *rapid.T, st *stage) []byte {
+func randomMessage(t *rapid.T, st *testTorrent) []byte {
 	pieces := st.mi.Info.NumPieces()
 	piece := func() uint32 { return uint32(rapid.IntRange(0, pieces).Draw(t, "piece")) }
 	begin := func() uint32 { return uint32(rapid.SampledFrom([]int{0, 0, 16 << 10, 5, 32 << 10}).Draw(t, "begin")) }
@@ -339,7 +339,7 @@ func anyMessage(t *rapid.T, st *stage) []byte {
 // FuzzConversation feeds a torrent in every state whatever bytes a peer may send
 // after its handshake.
 func FuzzConversation(f *testing.F) {
-	all, p := stages(f), newPlayground(f)
+	all, p := testTorrents(f), newPipeSession(f)
 	greet := peerwire.AppendExtHandshake(nil, &peerwire.ExtHandshake{Metadata: 3, PEX: 4, Port: 6881})
 	for i := range all {
 		f.Add(byte(i), true, peerwire.AppendSimple(peerwire.AppendSimple(bytes.Clone(greet), peerwire.HaveAll), peerwire.Unchoke))
@@ -355,7 +355,7 @@ func FuzzConversation(f *testing.F) {
 		if v2 && st.mi.Info.HasV2() {
 			hash = v2HashOf(st.mi)
 		}
-		p.play(t, st, everything(), hash, func(c net.Conn) {
+		p.runPeer(t, st, everything(), hash, func(c net.Conn) {
 			read := make(chan struct{})
 			go func() { io.Copy(io.Discard, c); close(read) }()
 			c.Write(b)
@@ -394,7 +394,7 @@ func FuzzMetadataDialog(f *testing.F) {
 }
 
 // discard is a test for a foe that nobody looks at.
-type discard struct{ testing.TB }
+type panicTB struct{ testing.TB }
 
-func (discard) Fatalf(string, ...any) { panic("the session sent what cannot be parsed") }
-func (discard) Helper()               {}
+func (panicTB) Fatalf(string, ...any) { panic("the session sent what cannot be parsed") }
+func (panicTB) Helper()               {}

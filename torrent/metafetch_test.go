@@ -58,7 +58,7 @@ func TestMetadataOfAnotherHash(t *testing.T) {
 // giveMetadata answers requests for metadata with what give returns, until the other
 // side ends the connection; size is what it says that there is.
 func giveMetadata(t *testing.T, c net.Conn, size int64, give func(piece int64) (int64, []byte)) {
-	f := &foe{t: discard{t}, c: c}
+	f := &foe{t: panicTB{t}, c: c}
 	answers := make(chan []byte, 2*metadataWindow) // a pipe holds nothing
 	answers <- peerwire.AppendExtHandshake(nil, &peerwire.ExtHandshake{Metadata: 3, MetadataSize: size})
 	defer close(answers)

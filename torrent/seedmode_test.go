@@ -22,7 +22,7 @@ func TestSeedModes(t *testing.T) {
 			w := newWeb(t)
 			defer w.end()
 			from := w.session(simnet.Link{Up: 96 << 10}, torrent.Options{SeedMode: mode})
-			w.add(from, without(mi), torrent.AddOptions{Storage: storage.NewMemoryOf(data), Verified: true, PlainSeed: true})
+			w.add(from, withoutTrackers(mi), torrent.AddOptions{Storage: storage.NewMemoryOf(data), Verified: true, PlainSeed: true})
 			var all []*torrent.Torrent
 			for i := range 12 {
 				link := simnet.Link{}
@@ -30,7 +30,7 @@ func TestSeedModes(t *testing.T) {
 					link.Down = 6 << 10
 				}
 				s := w.session(link, torrent.Options{NoPEX: true})
-				all = append(all, w.add(s, without(mi), torrent.AddOptions{
+				all = append(all, w.add(s, withoutTrackers(mi), torrent.AddOptions{
 					Storage: storage.NewMemoryLike(data), Peers: []netip.AddrPort{from.Addr()},
 				}))
 			}

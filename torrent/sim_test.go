@@ -55,30 +55,30 @@ func makeTorrent(t testing.TB, n, pieceLength int) ([]byte, *metainfo.MetaInfo) 
 
 // room is a tracker without a wire: everybody who announces is told of everybody
 // else.
-type room struct {
-	mu    sync.Mutex
-	peers map[spate.PeerID]netip.AddrPort
-	seeds map[spate.PeerID]bool
-	told  []tracker.Event
+type testTracker struct {
+	mu     sync.Mutex
+	peers  map[spate.PeerID]netip.AddrPort
+	seeds  map[spate.PeerID]bool
+	events []tracker.Event
 }
 
-func newRoom() *room {
-	return &room{peers: map[spate.PeerID]netip.AddrPort{}, seeds: map[spate.PeerID]bool{}}
+func newTestTracker() *testTracker {
+	return &testTracker{peers: map[spate.PeerID]netip.AddrPort{}, seeds: map[spate.PeerID]bool{}}
 }
 
 // at is the room as a session at that address sees it.
-func (r *room) at(addr netip.Addr) torrent.Announcer { return &door{r, addr} }
+func (r *testTracker) announcerAt(addr netip.Addr) torrent.Announcer { return &testAnnouncer{r, addr} }
 
-type door struct {
-	room *room
-	addr netip.Addr
+type testAnnouncer struct {
+	tracker *testTracker
+	addr    netip.Addr
 }
 
-func (d *door) Announce(_ context.Context, _ string, req *tracker.AnnounceRequest) (*tracker.AnnounceResponse, error) {
-	r := d.room
+func (d *testAnnouncer) Announce(_ context.Context, _ string, req *tracker.AnnounceRequest) (*tracker.AnnounceResponse, error) {
+	r := d.tracker
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.told = append(r.told, req.Event)
+	r.events = append(r.events, req.Event)
 	resp := &tracker.AnnounceResponse{Interval: 10 * time.Minute, MinInterval: 30 * time.Second}
 	if req.Event == tracker.EventStopped {
 		delete(r.peers, req.PeerID)
@@ -113,19 +113,19 @@ type simPeer struct {
 
 // simulate runs one origin and the getters until all have the data, and returns
 // how long each took. It must run in a synctest bubble.
-func simulate(t *testing.T, data []byte, mi *metainfo.MetaInfo, origin simnet.Link, getters []simnet.Link) []*simPeer {
+func simulateSwarm(t *testing.T, data []byte, mi *metainfo.MetaInfo, origin simnet.Link, getters []simnet.Link) []*simPeer {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	defer cancel()
 	world := simnet.New(simnet.Options{Seed: 1})
-	r := newRoom()
+	r := newTestTracker()
 	var all []*simPeer
 	join := func(i int, link simnet.Link, seed bool) *simPeer {
 		addr := netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i + 1)})
 		s, err := torrent.NewSession(torrent.Options{
-			Network: world.Host(addr, link), Announcer: r.at(addr), Bind: addr, PeerPort: 6881,
+			Network: world.Host(addr, link), Announcer: r.announcerAt(addr), Bind: addr, PeerPort: 6881,
 			PeerID: spate.PeerID([]byte(fmt.Sprintf("-Sp0100-%012d", i))), Seed: uint64(i + 1),
 		})
 		if err != nil {
@@ -176,7 +176,7 @@ func TestSwarmOfFive(t *testing.T) {
 		const size = 32 << 20
 		data, mi := makeTorrent(t, size, 256<<10)
 		up := simnet.Link{Up: 40 * mbit, Latency: 5 * time.Millisecond}
-		all := simulate(t, data, mi, simnet.Link{Up: 20 * mbit, Latency: 5 * time.Millisecond}, []simnet.Link{up, up, up, up})
+		all := simulateSwarm(t, data, mi, simnet.Link{Up: 20 * mbit, Latency: 5 * time.Millisecond}, []simnet.Link{up, up, up, up})
 		once := time.Duration(float64(size) / (20 * mbit) * float64(time.Second))
 		for i, p := range all[1:] {
 			t.Logf("getter %d: %.2f s (%.2f times)", i, p.done.Seconds(), p.done.Seconds()/once.Seconds())

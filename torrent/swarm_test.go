@@ -21,11 +21,11 @@ import (
 
 // member is one downloader of a simulated swarm.
 type member struct {
-	link     simnet.Link
-	join     time.Duration // after the origin
-	leave    time.Duration // after the start, whether it is done or not; 0: stays
-	quits    bool          // leaves as soon as it has everything
-	freeRide bool          // unchokes nobody
+	link           simnet.Link
+	join           time.Duration // after the origin
+	leave          time.Duration // after the start, whether it is done or not; 0: stays
+	leavesWhenDone bool          // leaves as soon as it has everything
+	freeRide       bool          // unchokes nobody
 
 	// What became of it.
 	began, done, left time.Duration // after the start; done 0: never
@@ -45,53 +45,53 @@ type swarm struct {
 	firstAt     time.Duration // and when that was
 	end         time.Duration // when the last one was done
 
-	t       *testing.T
-	mi      *metainfo.MetaInfo
-	data    []byte
-	world   *simnet.Network
-	room    *room
-	book    *ledger
-	start   time.Time
-	waiting sync.WaitGroup // those who are neither done nor gone
-	over    chan struct{}  // closed when nobody is waiting
+	t        *testing.T
+	mi       *metainfo.MetaInfo
+	data     []byte
+	world    *simnet.Network
+	tracker  *testTracker
+	written  *writtenPieces
+	start    time.Time
+	waiting  sync.WaitGroup // those who are neither done nor gone
+	finished chan struct{}  // closed when nobody is waiting
 }
 
 // ledger notes which pieces anybody but the origin has.
-type ledger struct {
-	mu    sync.Mutex
-	piece int64
-	have  map[int64]bool
-	total int
-	full  func()
+type writtenPieces struct {
+	mu           sync.Mutex
+	pieceLength  int64
+	have         map[int64]bool
+	total        int
+	whenComplete func()
 }
 
-func (l *ledger) wrote(off int64) {
+func (l *writtenPieces) record(off int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if i := off / l.piece; !l.have[i] {
+	if i := off / l.pieceLength; !l.have[i] {
 		l.have[i] = true
 		if len(l.have) == l.total {
-			l.full()
+			l.whenComplete()
 		}
 	}
 }
 
 // noted is a storage whose writes are in the ledger: the engine writes verified
 // pieces only.
-type noted struct {
+type recordingStorage struct {
 	storage.Storage
-	ledger *ledger
+	written *writtenPieces
 }
 
-func (n noted) WriteAt(p []byte, off int64) (int, error) {
-	n.ledger.wrote(off)
+func (n recordingStorage) WriteAt(p []byte, off int64) (int, error) {
+	n.written.record(off)
 	return n.Storage.WriteAt(p, off)
 }
 
 // rider is the network of a peer that unchokes nobody.
-type rider struct{ *simnet.Host }
+type chokingNetwork struct{ *simnet.Host }
 
-func (r rider) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+func (r chokingNetwork) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
 	c, err := r.Host.DialContext(ctx, network, address)
 	if err != nil {
 		return nil, err
@@ -99,14 +99,14 @@ func (r rider) DialContext(ctx context.Context, network, address string) (net.Co
 	return &chokingConn{Conn: c}, nil
 }
 
-func (r rider) Listen(ctx context.Context, network, address string) (net.Listener, error) {
+func (r chokingNetwork) Listen(ctx context.Context, network, address string) (net.Listener, error) {
 	l, err := r.Host.Listen(ctx, network, address)
-	return riderListener{l}, err
+	return chokingListener{l}, err
 }
 
-type riderListener struct{ net.Listener }
+type chokingListener struct{ net.Listener }
 
-func (l riderListener) Accept() (net.Conn, error) {
+func (l chokingListener) Accept() (net.Conn, error) {
 	c, err := l.Listener.Accept()
 	if err != nil {
 		return nil, err
@@ -118,12 +118,12 @@ func (l riderListener) Accept() (net.Conn, error) {
 // messages.
 type chokingConn struct {
 	net.Conn
-	shaken bool
+	handshakeSent bool
 }
 
 func (c *chokingConn) Write(p []byte) (int, error) {
-	if !c.shaken {
-		c.shaken = true
+	if !c.handshakeSent {
+		c.handshakeSent = true
 		return c.Conn.Write(p)
 	}
 	var out []byte
@@ -150,18 +150,18 @@ func (c *chokingConn) Write(p []byte) (int, error) {
 func (sw *swarm) run(t *testing.T) {
 	t.Helper()
 	sw.data, sw.mi = makeTorrent(t, sw.size, sw.piece)
-	synctest.Test(t, sw.play)
+	synctest.Test(t, sw.simulate)
 	for _, m := range sw.members {
 		sw.end = max(sw.end, m.done)
 	}
 }
 
-func (sw *swarm) play(t *testing.T) {
+func (sw *swarm) simulate(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	defer cancel()
-	sw.t, sw.room, sw.over = t, newRoom(), make(chan struct{})
+	sw.t, sw.tracker, sw.finished = t, newTestTracker(), make(chan struct{})
 	sw.world = simnet.New(simnet.Options{Seed: sw.seed, Lockstep: true, Window: 64 << 10})
 	origin := sw.session(0, sw.origin, false)
 	wg.Go(func() { origin.Run(ctx) })
@@ -171,13 +171,13 @@ func (sw *swarm) play(t *testing.T) {
 	}
 	time.Sleep(time.Second) // the origin has announced
 	sw.start = time.Now()
-	sw.book = &ledger{piece: int64(sw.piece), have: map[int64]bool{}, total: sw.mi.Info.NumPieces(), full: func() {
+	sw.written = &writtenPieces{pieceLength: int64(sw.piece), have: map[int64]bool{}, total: sw.mi.Info.NumPieces(), whenComplete: func() {
 		sw.firstCopy = from.Stats().Uploaded
 		sw.firstAt = time.Since(sw.start)
 	}}
 	for i, m := range sw.members {
 		sw.waiting.Add(1)
-		wg.Go(func() { sw.live(ctx, i+1, m) })
+		wg.Go(func() { sw.runMember(ctx, i+1, m) })
 	}
 	limit := time.AfterFunc(2*time.Hour, func() {
 		t.Error("not done after two hours")
@@ -186,7 +186,7 @@ func (sw *swarm) play(t *testing.T) {
 	sw.waiting.Wait()
 	limit.Stop()
 	sw.originStats = from.Stats()
-	close(sw.over)
+	close(sw.finished)
 }
 
 func (sw *swarm) session(i int, link simnet.Link, freeRide bool) *torrent.Session {
@@ -194,10 +194,10 @@ func (sw *swarm) session(i int, link simnet.Link, freeRide bool) *torrent.Sessio
 	host := sw.world.Host(addr, link)
 	var network torrent.Network = host
 	if freeRide {
-		network = rider{host}
+		network = chokingNetwork{host}
 	}
 	s, err := torrent.NewSession(torrent.Options{
-		Network: network, Announcer: sw.room.at(addr), Bind: addr, PeerPort: 6881,
+		Network: network, Announcer: sw.tracker.announcerAt(addr), Bind: addr, PeerPort: 6881,
 		PeerID: spate.PeerID([]byte(fmt.Sprintf("-Sp0100-%012d", i))), Seed: sw.seed*1000 + uint64(i+1),
 	})
 	if err != nil {
@@ -207,7 +207,7 @@ func (sw *swarm) session(i int, link simnet.Link, freeRide bool) *torrent.Sessio
 }
 
 // live is the life of one member.
-func (sw *swarm) live(ctx context.Context, i int, m *member) {
+func (sw *swarm) runMember(ctx context.Context, i int, m *member) {
 	time.Sleep(m.join + time.Duration(i)*time.Microsecond) // never two at one moment
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -215,7 +215,7 @@ func (sw *swarm) live(ctx context.Context, i int, m *member) {
 	var run sync.WaitGroup
 	run.Go(func() { s.Run(ctx) })
 	store := storage.NewMemoryLike(sw.data)
-	tor, err := s.Add(sw.mi, torrent.AddOptions{Storage: noted{store, sw.book}})
+	tor, err := s.Add(sw.mi, torrent.AddOptions{Storage: recordingStorage{store, sw.written}})
 	if err != nil {
 		sw.t.Error(err)
 		return
@@ -235,9 +235,9 @@ func (sw *swarm) live(ctx context.Context, i int, m *member) {
 		sw.t.Errorf("member %d: %v", i, err)
 	}
 	sw.waiting.Done()
-	if !m.quits {
+	if !m.leavesWhenDone {
 		select {
-		case <-sw.over:
+		case <-sw.finished:
 		case <-ctx.Done():
 		}
 	}
@@ -250,7 +250,7 @@ func (sw *swarm) live(ctx context.Context, i int, m *member) {
 // bound is the least time in which a fluid could have filled the swarm: the
 // origin must send everything once, everybody must receive it, and the links of
 // all who were there must carry what all received.
-func (sw *swarm) bound() time.Duration {
+func (sw *swarm) lowerBound() time.Duration {
 	f := float64(sw.size)
 	worst := f / float64(sw.origin.Up)
 	demand := 0.0
@@ -286,7 +286,7 @@ func (sw *swarm) report(t *testing.T) (times, copies float64) {
 		wasted += m.stats.Wasted
 	}
 	slices.Sort(all)
-	f, bound := float64(sw.size), sw.bound()
+	f, bound := float64(sw.size), sw.lowerBound()
 	times = sw.end.Seconds() / bound.Seconds()
 	copies = float64(sw.originStats.Uploaded) / f
 	t.Logf("%d of %d done after %.2f s, %.3f of the bound of %.2f s; median %.1f s; wasted %.1f %%",

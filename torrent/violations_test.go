@@ -22,7 +22,7 @@ func times(n int, b []byte) []byte { return bytes.Repeat(b, n) }
 // peer is served.
 func TestFouls(t *testing.T) {
 	t.Parallel()
-	data, mi := hybridOf(t, 6*32<<10, 32<<10)
+	data, mi := hybridTorrent(t, 6*32<<10, 32<<10)
 	s := testSession(t, Options{})
 	added(t, s, mi, AddOptions{Storage: storage.NewMemoryOf(data), Verified: true})
 	root := *mi.Info.Files[0].PiecesRoot
@@ -72,7 +72,7 @@ func TestFouls(t *testing.T) {
 // and the connection stays.
 func TestNuisances(t *testing.T) {
 	t.Parallel()
-	data, mi := hybridOf(t, 6*32<<10, 32<<10)
+	data, mi := hybridTorrent(t, 6*32<<10, 32<<10)
 	s := testSession(t, Options{})
 	tor, err := s.Add(mi, AddOptions{Storage: storage.NewMemoryOf(data), Verified: true})
 	if err != nil {

@@ -26,12 +26,12 @@ type web struct {
 	ctx   context.Context
 	stop  context.CancelFunc
 	wg    sync.WaitGroup
-	room  *room
+	room  *testTracker
 	hosts int
 }
 
 func newWeb(t *testing.T) *web {
-	w := &web{t: t, net: simnet.New(simnet.Options{Seed: 3}), room: newRoom()}
+	w := &web{t: t, net: simnet.New(simnet.Options{Seed: 3}), room: newTestTracker()}
 	w.ctx, w.stop = context.WithCancel(context.Background())
 	return w
 }
@@ -96,7 +96,7 @@ func bytesHandler(data []byte) http.Handler {
 // session runs a session on a host of its own.
 func (w *web) session(link simnet.Link, opt torrent.Options) *torrent.Session {
 	host := w.host(link)
-	opt.Network, opt.Announcer, opt.Bind, opt.PeerPort = host, w.room.at(host.Addr()), host.Addr(), 6881
+	opt.Network, opt.Announcer, opt.Bind, opt.PeerPort = host, w.room.announcerAt(host.Addr()), host.Addr(), 6881
 	opt.Seed = uint64(w.hosts)
 	opt.PeerID = spate.PeerID([]byte(fmt.Sprintf("-Sp0100-%012d", w.hosts)))
 	s, err := torrent.NewSession(opt)
