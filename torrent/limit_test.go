@@ -14,12 +14,13 @@ import (
 	"spate/torrent"
 )
 
-// limited is a limit that is set on one of the members of a small swarm.
+// rateLimit is a limit in bytes/s of one session or of its torrent.
 type rateLimit struct {
 	rate       int64
-	perTorrent bool // it is the torrent's; else the session's
+	perTorrent bool // the limit applies to the torrent instead of the session
 }
 
+// apply sets the limit in the options, for uploads if up is set, else for downloads.
 func (l rateLimit) apply(opt *torrent.Options, add *torrent.AddOptions, up bool) {
 	to := map[bool]map[bool]*int64{
 		true:  {true: &add.Up, false: &add.Down},
@@ -28,45 +29,47 @@ func (l rateLimit) apply(opt *torrent.Options, add *torrent.AddOptions, up bool)
 	*to[l.perTorrent][up] = l.rate
 }
 
-// limits from next to nothing to what a simulated network carries in no time.
+// rates are the limits that are tested, in bytes/s, from very slow to very fast.
 var rates = []int64{2_000, 30_000, 1_000_000, 10_000_000}
 
-// eachLimit runs f for every limit with as much data as passes in time, which is
-// long enough for a block not to matter.
+// forEachLimit runs f for each rate, as a limit of the session and of the torrent.
+// f measures the transfer for the time over, which is so long that a single block
+// makes no difference; data is long enough for it.
 func forEachLimit(t *testing.T, f func(t *testing.T, w *web, l rateLimit, data []byte, mi *metainfo.MetaInfo, over time.Duration)) {
 	for _, rate := range rates {
 		over := max(2*time.Second, time.Duration(4e6/float64(rate)*float64(time.Second)))
 		size := int(1.1*(over+settleTime(rate)).Seconds()*float64(rate)) + 8<<20
 		data, mi := makeTorrent(t, size, 256<<10)
-		for _, ofTorrent := range []bool{false, true} {
-			t.Run(fmt.Sprintf("%d/torrent=%v", rate, ofTorrent), func(t *testing.T) {
+		for _, perTorrent := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%d/torrent=%v", rate, perTorrent), func(t *testing.T) {
 				t.Parallel()
 				synctest.Test(t, func(t *testing.T) {
 					w := newWeb(t)
 					defer w.end()
-					f(t, w, rateLimit{rate, ofTorrent}, data, mi, over)
+					f(t, w, rateLimit{rate, perTorrent}, data, mi, over)
 				})
 			})
 		}
 	}
 }
 
-// exact fails unless got bytes in that time are the limit by 2 %.
+// checkRate checks that got bytes in the time over differ from the limit by at most
+// 2 %.
 func checkRate(t *testing.T, l rateLimit, got int64, over time.Duration) {
 	t.Helper()
 	want := float64(l.rate) * over.Seconds()
 	if off := float64(got)/want - 1; math.Abs(off) > 0.02 {
-		t.Errorf("%d bytes in %v, %.2f %% off the limit", got, over, 100*off)
+		t.Errorf("%d bytes were transferred in %v, %+.2f %% off the limit of %d bytes/s, want at most 2 %%", got, over, 100*off, l.rate)
 	}
 }
 
-// settle is how long a swarm is left alone before its rate is measured.
+// settleTime returns how long a test waits before it measures a rate.
 func settleTime(rate int64) time.Duration {
 	return 2*time.Second + time.Duration(2e5/float64(rate)*float64(time.Second))
 }
 
-// TestUploadLimit has three peers fetch from one that limits its upload: what it
-// sends is the limit, and each gets its share.
+// TestUploadLimit checks that a seed with an upload limit sends exactly at the limit
+// to three peers, and an equal share to each.
 func TestUploadLimit(t *testing.T) {
 	forEachLimit(t, func(t *testing.T, w *web, l rateLimit, data []byte, mi *metainfo.MetaInfo, over time.Duration) {
 		var opt torrent.Options
@@ -92,14 +95,14 @@ func TestUploadLimit(t *testing.T) {
 		for i, g := range getters {
 			share := float64(g.Stats().Downloaded-before[i+1]) / float64(got) * 3
 			if share < 0.9 || share > 1.1 {
-				t.Errorf("getter %d had %.3f of its share", i, share)
+				t.Errorf("getter %d received %.3f times its share", i, share)
 			}
 		}
 	})
 }
 
-// TestDownloadLimit has a peer that limits its download fetch from three others
-// and a web seed: what it receives is the limit.
+// TestDownloadLimit checks that a session with a download limit receives exactly at
+// the limit from three peers and a web seed, and receives no byte twice.
 func TestDownloadLimit(t *testing.T) {
 	forEachLimit(t, func(t *testing.T, w *web, l rateLimit, data []byte, mi *metainfo.MetaInfo, over time.Duration) {
 		ws := w.serve(simnet.Link{}, bytesHandler(data))
@@ -115,17 +118,18 @@ func TestDownloadLimit(t *testing.T) {
 		time.Sleep(settleTime(l.rate))
 		first := g.Stats().Downloaded
 		if most := float64(l.rate)*settleTime(l.rate).Seconds() + 64<<10; float64(first) > 1.02*most {
-			t.Errorf("%d bytes in the first %v, %d is the limit", first, settleTime(l.rate), int64(most))
+			t.Errorf("%d bytes were received in the first %v, want at most %d", first, settleTime(l.rate), int64(most))
 		}
 		time.Sleep(over)
 		checkRate(t, l, g.Stats().Downloaded-first, over)
 		if n := g.Stats().Wasted; n > 0 {
-			t.Errorf("%d bytes came twice: who is held back is not silent", n)
+			t.Errorf("%d bytes were received twice: peers that the limit slows down must not count as silent", n)
 		}
 	})
 }
 
-// TestWebSeedLimit: a web seed alone is held back as peers are.
+// TestWebSeedLimit checks that the download limit applies to a web seed without
+// peers.
 func TestWebSeedLimit(t *testing.T) {
 	forEachLimit(t, func(t *testing.T, w *web, l rateLimit, data []byte, mi *metainfo.MetaInfo, over time.Duration) {
 		ws := w.serve(simnet.Link{}, bytesHandler(data))
@@ -143,9 +147,9 @@ func TestWebSeedLimit(t *testing.T) {
 	})
 }
 
-// TestLimitOfManyTorrents: the session's limit holds for its torrents together,
-// and each has its share.
-func TestLimitOfManyTorrents(t *testing.T) {
+// TestSessionLimitIsShared checks that the upload limit of a session applies to all
+// its torrents together, and that each torrent gets an equal share.
+func TestSessionLimitIsShared(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWeb(t)
 		defer w.end()
@@ -170,14 +174,14 @@ func TestLimitOfManyTorrents(t *testing.T) {
 			got := s.Stats().Uploaded - before[i]
 			total += got
 			if share := float64(got) * n / rate / over.Seconds(); share < 0.9 || share > 1.1 {
-				t.Errorf("torrent %d had %.3f of its share", i, share)
+				t.Errorf("torrent %d sent %.3f times its share", i, share)
 			}
 		}
 		checkRate(t, rateLimit{rate: rate}, total, over)
 	})
 }
 
-// without returns the torrent without trackers.
+// withoutTrackers returns the same torrent without trackers.
 func withoutTrackers(mi *metainfo.MetaInfo) *metainfo.MetaInfo {
 	c := *mi
 	c.AnnounceList = nil

@@ -7,12 +7,13 @@ import (
 	"sync"
 )
 
-// recorder keeps what is logged.
+// logRecorder keeps the log of a session as text.
 type logRecorder struct {
 	mu  sync.Mutex
 	out bytes.Buffer
 }
 
+// logger returns a logger that writes to r.
 func (r *logRecorder) logger() *slog.Logger { return slog.New(slog.NewTextHandler(r, nil)) }
 
 // Write implements [io.Writer].
@@ -22,9 +23,10 @@ func (r *logRecorder) Write(p []byte) (int, error) {
 	return r.out.Write(p)
 }
 
-// count returns how many times s was said.
+// count returns how often s occurs in the log.
 func (r *logRecorder) count(s string) int { return strings.Count(r.String(), s) }
 
+// String returns the whole log.
 func (r *logRecorder) String() string {
 	r.mu.Lock()
 	defer r.mu.Unlock()

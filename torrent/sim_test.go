@@ -21,7 +21,7 @@ import (
 	"spate/tracker"
 )
 
-// makeTorrent returns n bytes of noise and a v1 torrent of them.
+// makeTorrent returns n random bytes and a v1 torrent of them with a tracker.
 func makeTorrent(t testing.TB, n, pieceLength int) ([]byte, *metainfo.MetaInfo) {
 	t.Helper()
 	data := make([]byte, n)
@@ -53,8 +53,8 @@ func makeTorrent(t testing.TB, n, pieceLength int) ([]byte, *metainfo.MetaInfo) 
 	return data, mi
 }
 
-// room is a tracker without a wire: everybody who announces is told of everybody
-// else.
+// testTracker is a tracker without a network. Its responses contain all other peers
+// that have announced.
 type testTracker struct {
 	mu     sync.Mutex
 	peers  map[spate.PeerID]netip.AddrPort
@@ -62,13 +62,15 @@ type testTracker struct {
 	events []tracker.Event
 }
 
+// newTestTracker returns a tracker without peers.
 func newTestTracker() *testTracker {
 	return &testTracker{peers: map[spate.PeerID]netip.AddrPort{}, seeds: map[spate.PeerID]bool{}}
 }
 
-// at is the room as a session at that address sees it.
+// announcerAt returns the Announcer for a session at an address.
 func (r *testTracker) announcerAt(addr netip.Addr) torrent.Announcer { return &testAnnouncer{r, addr} }
 
+// testAnnouncer announces a session at an address to a testTracker.
 type testAnnouncer struct {
 	tracker *testTracker
 	addr    netip.Addr
@@ -99,11 +101,11 @@ func (d *testAnnouncer) Announce(_ context.Context, _ string, req *tracker.Annou
 			resp.Incomplete++
 		}
 	}
-	slices.SortFunc(resp.Peers, netip.AddrPort.Compare) // the same in every run
+	slices.SortFunc(resp.Peers, netip.AddrPort.Compare) // so that each run gets the same order
 	return resp, nil
 }
 
-// simPeer is one session of a simulated swarm.
+// simPeer is a session of a simulated swarm and its torrent.
 type simPeer struct {
 	session *torrent.Session
 	torrent *torrent.Torrent
@@ -111,8 +113,9 @@ type simPeer struct {
 	done    time.Duration
 }
 
-// simulate runs one origin and the getters until all have the data, and returns
-// how long each took. It must run in a synctest bubble.
+// simulateSwarm runs an origin and the getters until all are complete. It returns
+// their sessions with the time that each needed; the origin is first. It must run
+// in a synctest bubble.
 func simulateSwarm(t *testing.T, data []byte, mi *metainfo.MetaInfo, origin simnet.Link, getters []simnet.Link) []*simPeer {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -151,7 +154,7 @@ func simulateSwarm(t *testing.T, data []byte, mi *metainfo.MetaInfo, origin simn
 		p := join(i+1, link, false)
 		getting.Go(func() {
 			if err := p.torrent.Wait(ctx); err != nil {
-				t.Errorf("getter %d: %v", i, err)
+				t.Errorf("the download of getter %d failed: %v", i, err)
 			}
 			p.done = time.Since(start)
 		})
@@ -160,17 +163,19 @@ func simulateSwarm(t *testing.T, data []byte, mi *metainfo.MetaInfo, origin simn
 	for i, p := range all[1:] {
 		got := make([]byte, len(data))
 		if _, err := p.store.ReadAt(got, 0); err != nil || string(got) != string(data) {
-			t.Errorf("getter %d has other data (%v)", i, err)
+			t.Errorf("getter %d has wrong data, or ReadAt failed: %v", i, err)
 		}
 	}
 	return all
 }
 
+// mbit is a megabit for each second, in bytes for each second.
 const mbit = 1e6 / 8
 
-// TestSwarmOfFive is the promise of the program: four getters with 40 Mbit/s up
-// have a file from an origin with 20 Mbit/s in under twice the time that sending
-// it once takes, and the origin sends it less than twice.
+// TestSwarmOfFive checks that getters share the work of the origin. Four getters that
+// upload 40 Mbit/s download a file from an origin that uploads 20 Mbit/s. They need
+// at most twice the time that the origin needs to send the file once, and the
+// origin sends at most two copies.
 func TestSwarmOfFive(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const size = 32 << 20
@@ -179,13 +184,13 @@ func TestSwarmOfFive(t *testing.T) {
 		all := simulateSwarm(t, data, mi, simnet.Link{Up: 20 * mbit, Latency: 5 * time.Millisecond}, []simnet.Link{up, up, up, up})
 		once := time.Duration(float64(size) / (20 * mbit) * float64(time.Second))
 		for i, p := range all[1:] {
-			t.Logf("getter %d: %.2f s (%.2f times)", i, p.done.Seconds(), p.done.Seconds()/once.Seconds())
+			t.Logf("getter %d took %.2f s, %.2f times the time to send one copy", i, p.done.Seconds(), p.done.Seconds()/once.Seconds())
 			if p.done > 2*once {
-				t.Errorf("getter %d took %v, over twice %v", i, p.done, once)
+				t.Errorf("getter %d took %v, want at most twice %v", i, p.done, once)
 			}
 		}
 		if sent := all[0].torrent.Stats().Uploaded; sent > 2*size {
-			t.Errorf("the origin sent %.2f copies", float64(sent)/size)
+			t.Errorf("the origin sent %.2f copies, want at most 2", float64(sent)/size)
 		} else {
 			t.Logf("the origin sent %.2f copies", float64(sent)/size)
 		}

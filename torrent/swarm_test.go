@@ -19,31 +19,32 @@ import (
 	"spate/torrent"
 )
 
-// member is one downloader of a simulated swarm.
+// member is a downloader of a simulated swarm. Times count from swarm.start.
 type member struct {
 	link           simnet.Link
-	join           time.Duration // after the origin
-	leave          time.Duration // after the start, whether it is done or not; 0: stays
-	leavesWhenDone bool          // leaves as soon as it has everything
-	freeRide       bool          // unchokes nobody
+	join           time.Duration // when it starts
+	leave          time.Duration // when it leaves, complete or not; zero means at the end
+	leavesWhenDone bool          // it leaves as soon as it is complete
+	freeRide       bool          // it unchokes no peer
 
-	// What became of it.
-	began, done, left time.Duration // after the start; done 0: never
+	// Results.
+	began, done, left time.Duration // done is zero if the download did not complete
 	stats             torrent.Stats
 }
 
-// swarm is a scenario and what came of it.
+// swarm is a simulation of an origin, which is the first seed, and members that
+// download from it and from each other.
 type swarm struct {
 	size, piece int
 	origin      simnet.Link
 	members     []*member
 	seed        uint64
 
-	// What came of it.
+	// Results.
 	originStats torrent.Stats
-	firstCopy   int64         // bytes that the origin had sent when the others together had everything
-	firstAt     time.Duration // and when that was
-	end         time.Duration // when the last one was done
+	firstCopy   int64         // bytes that the origin had sent when the members together had all pieces
+	firstAt     time.Duration // when the members together had all pieces
+	end         time.Duration // when the last download completed
 
 	t        *testing.T
 	mi       *metainfo.MetaInfo
@@ -52,11 +53,11 @@ type swarm struct {
 	tracker  *testTracker
 	written  *writtenPieces
 	start    time.Time
-	waiting  sync.WaitGroup // those who are neither done nor gone
-	finished chan struct{}  // closed when nobody is waiting
+	waiting  sync.WaitGroup // members that are neither complete nor gone
+	finished chan struct{}  // closed when all members are complete or gone
 }
 
-// ledger notes which pieces anybody but the origin has.
+// writtenPieces records which pieces the members together have.
 type writtenPieces struct {
 	mu           sync.Mutex
 	pieceLength  int64
@@ -65,19 +66,20 @@ type writtenPieces struct {
 	whenComplete func()
 }
 
-func (l *writtenPieces) record(off int64) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if i := off / l.pieceLength; !l.have[i] {
-		l.have[i] = true
-		if len(l.have) == l.total {
-			l.whenComplete()
+// record records the piece at an offset. It calls whenComplete after the last piece.
+func (w *writtenPieces) record(off int64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if i := off / w.pieceLength; !w.have[i] {
+		w.have[i] = true
+		if len(w.have) == w.total {
+			w.whenComplete()
 		}
 	}
 }
 
-// noted is a storage whose writes are in the ledger: the engine writes verified
-// pieces only.
+// recordingStorage records each write, because the engine writes verified pieces
+// only.
 type recordingStorage struct {
 	storage.Storage
 	written *writtenPieces
@@ -88,7 +90,7 @@ func (n recordingStorage) WriteAt(p []byte, off int64) (int, error) {
 	return n.Storage.WriteAt(p, off)
 }
 
-// rider is the network of a peer that unchokes nobody.
+// chokingNetwork is the network of a peer that unchokes no other peer.
 type chokingNetwork struct{ *simnet.Host }
 
 func (r chokingNetwork) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
@@ -104,6 +106,7 @@ func (r chokingNetwork) Listen(ctx context.Context, network, address string) (ne
 	return chokingListener{l}, err
 }
 
+// chokingListener accepts connections of a chokingNetwork.
 type chokingListener struct{ net.Listener }
 
 func (l chokingListener) Accept() (net.Conn, error) {
@@ -114,8 +117,8 @@ func (l chokingListener) Accept() (net.Conn, error) {
 	return &chokingConn{Conn: c}, nil
 }
 
-// chokingConn leaves the unchokes out of what is written to it, which is whole
-// messages.
+// chokingConn removes unchoke messages from the data written to it. Each write must
+// be the handshake or complete messages.
 type chokingConn struct {
 	net.Conn
 	handshakeSent bool
@@ -131,7 +134,7 @@ func (c *chokingConn) Write(p []byte) (int, error) {
 		var m peerwire.Message
 		n, _, err := peerwire.Parse(rest, &m)
 		if err != nil || n == 0 {
-			return 0, fmt.Errorf("no whole message: %v", err)
+			return 0, fmt.Errorf("the write does not end with a complete message: %v", err)
 		}
 		if m.ID != peerwire.Unchoke {
 			out = append(out, rest[:n]...)
@@ -146,7 +149,7 @@ func (c *chokingConn) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// run plays the scenario in a bubble of its own.
+// run runs the simulation in its own synctest bubble.
 func (sw *swarm) run(t *testing.T) {
 	t.Helper()
 	sw.data, sw.mi = makeTorrent(t, sw.size, sw.piece)
@@ -156,6 +159,8 @@ func (sw *swarm) run(t *testing.T) {
 	}
 }
 
+// simulate starts the origin and the members, and waits until all members are
+// complete or gone.
 func (sw *swarm) simulate(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
@@ -180,7 +185,7 @@ func (sw *swarm) simulate(t *testing.T) {
 		wg.Go(func() { sw.runMember(ctx, i+1, m) })
 	}
 	limit := time.AfterFunc(2*time.Hour, func() {
-		t.Error("not done after two hours")
+		t.Error("some members are not complete after two hours")
 		cancel()
 	})
 	sw.waiting.Wait()
@@ -189,6 +194,7 @@ func (sw *swarm) simulate(t *testing.T) {
 	close(sw.finished)
 }
 
+// session returns session i of the swarm; the origin is 0.
 func (sw *swarm) session(i int, link simnet.Link, freeRide bool) *torrent.Session {
 	addr := netip.AddrFrom4([4]byte{10, byte(i * 37), byte(i >> 8), byte(i + 1)})
 	host := sw.world.Host(addr, link)
@@ -206,9 +212,9 @@ func (sw *swarm) session(i int, link simnet.Link, freeRide bool) *torrent.Sessio
 	return s
 }
 
-// live is the life of one member.
+// runMember starts member i and waits until it leaves.
 func (sw *swarm) runMember(ctx context.Context, i int, m *member) {
-	time.Sleep(m.join + time.Duration(i)*time.Microsecond) // never two at one moment
+	time.Sleep(m.join + time.Duration(i)*time.Microsecond) // no two members start at the same time
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	s := sw.session(i, m.link, m.freeRide)
@@ -229,10 +235,10 @@ func (sw *swarm) runMember(ctx context.Context, i int, m *member) {
 		m.done = time.Since(sw.start)
 		got := make([]byte, len(sw.data))
 		if _, err := store.ReadAt(got, 0); err != nil || string(got) != string(sw.data) {
-			sw.t.Errorf("member %d has other data (%v)", i, err)
+			sw.t.Errorf("member %d has wrong data, or ReadAt failed: %v", i, err)
 		}
 	case ctx.Err() == nil:
-		sw.t.Errorf("member %d: %v", i, err)
+		sw.t.Errorf("the download of member %d failed: %v", i, err)
 	}
 	sw.waiting.Done()
 	if !m.leavesWhenDone {
@@ -247,9 +253,9 @@ func (sw *swarm) runMember(ctx context.Context, i int, m *member) {
 	m.left = time.Since(sw.start)
 }
 
-// bound is the least time in which a fluid could have filled the swarm: the
-// origin must send everything once, everybody must receive it, and the links of
-// all who were there must carry what all received.
+// lowerBound returns the least time that the downloads need with these links. The
+// origin must send all data once, each member must receive it, and the upload links
+// of the peers that are present must carry the data of all.
 func (sw *swarm) lowerBound() time.Duration {
 	f := float64(sw.size)
 	worst := f / float64(sw.origin.Up)
@@ -273,8 +279,8 @@ func (sw *swarm) lowerBound() time.Duration {
 	return time.Duration(max(worst, at) * float64(time.Second))
 }
 
-// report logs what came of it and returns the end in times of the bound, and how
-// many copies the origin sent.
+// report logs the results. It returns the duration as a multiple of the lower bound,
+// and how many copies of the data the origin sent.
 func (sw *swarm) report(t *testing.T) (times, copies float64) {
 	t.Helper()
 	var all []float64
@@ -289,9 +295,9 @@ func (sw *swarm) report(t *testing.T) (times, copies float64) {
 	f, bound := float64(sw.size), sw.lowerBound()
 	times = sw.end.Seconds() / bound.Seconds()
 	copies = float64(sw.originStats.Uploaded) / f
-	t.Logf("%d of %d done after %.2f s, %.3f of the bound of %.2f s; median %.1f s; wasted %.1f %%",
+	t.Logf("%d of %d members are complete after %.2f s, %.3f times the lower bound of %.2f s; median %.1f s; wasted %.1f %%",
 		len(all), len(sw.members), sw.end.Seconds(), times, bound.Seconds(), all[len(all)/2], 100*float64(wasted)/f/float64(len(all)))
-	t.Logf("the origin sent %.3f copies, %.3f for the first, which was out at %.3f of its least time",
+	t.Logf("the origin sent %.3f copies, and %.3f until the members together had all pieces, after %.3f times the least time for a copy",
 		copies, float64(sw.firstCopy)/f, sw.firstAt.Seconds()/(f/float64(sw.origin.Up)))
 	return times, copies
 }
