@@ -1,26 +1,26 @@
-# The few targets that people expect; the work is in scripts/.
+# Short names for common commands; the scripts are in scripts/.
 .PHONY: build test check fuzz bench install dist clean
 
-build: ## the program, as ./spate
+build: ## build the program as ./spate
 	CGO_ENABLED=0 go build -o spate ./cmd/spate
 
-test: ## the tests for every day: minutes, also on a fresh machine
+test: ## run the daily tests, which take minutes
 	scripts/test
 
-check: ## what CI runs beyond that: race detector, fuzzing, other systems, all other clients
+check: ## run the other tests of CI: race detector, fuzzing, other systems, all other clients
 	scripts/check
 
-fuzz: ## every fuzz target for a minute
+fuzz: ## run each fuzz target for a minute
 	scripts/fuzz 60s
 
-bench: ## beside other programs, in namespaces (root); BENCH="-runs 5 transfer" for a part of it
+bench: ## measure beside other programs, as root; BENCH="-runs 5 transfer" runs a part
 	go run ./bench $(BENCH)
 
-install: ## into GOBIN
+install: ## install the program into GOBIN
 	CGO_ENABLED=0 go install -trimpath ./cmd/spate
 
-dist: ## binaries of all systems, Debian packages, container images, into dist/
+dist: ## write binaries of all systems, Debian packages and container images into dist/
 	go run ./packaging/dist
 
-clean:
+clean: ## remove the built files
 	rm -rf spate dist

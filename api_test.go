@@ -17,10 +17,10 @@ import (
 	"testing"
 )
 
-var update = flag.Bool("update", false, "write the exported API into api/")
+var update = flag.Bool("update", false, "write the listings of the exported API into api/")
 
-// TestAPI compares the exported API of each public package with its listing in
-// api/, so that nothing in it changes by accident.
+// TestAPI compares the exported API of each public package with its listing in api/, so that
+// the API does not change by accident.
 func TestAPI(t *testing.T) {
 	old, err := filepath.Glob("api/*.txt")
 	if err != nil {
@@ -52,15 +52,15 @@ func TestAPI(t *testing.T) {
 		if *update {
 			os.Remove(file)
 		} else {
-			t.Errorf("%s lists a package that is no more", file)
+			t.Errorf("%s lists a package that does not exist", file)
 		}
 	}
 	if t.Failed() {
-		t.Log("If the change is meant: go test -run TestAPI -update . and commit api/ with it. What breaks programs that import the package goes into CHANGELOG.md.")
+		t.Log("If you want this change, run go test -run TestAPI -update . and commit api/ too. Mention changes that break other programs in CHANGELOG.md.")
 	}
 }
 
-// publicPackages returns the directories of the packages that others may import.
+// publicPackages returns the directories of the packages that other modules may import.
 func publicPackages(t *testing.T) (dirs []string) {
 	t.Helper()
 	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
@@ -86,8 +86,7 @@ func publicPackages(t *testing.T) (dirs []string) {
 	return dirs
 }
 
-// exported returns the exported declarations of a package on Linux, without
-// comments.
+// exported returns the exported declarations that a package has on Linux, without comments.
 func exported(t *testing.T, dir string) []byte {
 	t.Helper()
 	linux := build.Default
@@ -123,7 +122,7 @@ func exported(t *testing.T, dir string) []byte {
 	return l.out.Bytes()
 }
 
-// listing collects declarations.
+// listing collects declarations as text.
 type listing struct {
 	fset *token.FileSet
 	out  bytes.Buffer
@@ -143,7 +142,7 @@ func (l *listing) funcs(all []*doc.Func) {
 
 var emptyLines = regexp.MustCompile(`\n\s*\n`)
 
-// add prints a declaration so that comments and layout do not matter.
+// add appends a declaration without comments and empty lines.
 func (l *listing) add(decl ast.Decl) {
 	var b bytes.Buffer
 	raw := printer.Config{Mode: printer.RawFormat}
@@ -154,7 +153,7 @@ func (l *listing) add(decl ast.Decl) {
 	l.out.WriteByte('\n')
 }
 
-// differences returns the lines that only one of two texts has.
+// differences returns the lines that only one of the two texts contains.
 func differences(was, is []byte) string {
 	var out strings.Builder
 	only := func(mark string, text, other []byte) {
@@ -171,7 +170,7 @@ func differences(was, is []byte) string {
 	only("- ", was, is)
 	only("+ ", is, was)
 	if out.Len() == 0 {
-		return "(the order of the lines)\n"
+		return "(only the order of the lines differs)\n"
 	}
 	return out.String()
 }

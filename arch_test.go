@@ -12,18 +12,18 @@ import (
 	"testing"
 )
 
-// rows gives the row of each package in the import table of ARCHITECTURE.md. A package
-// may import packages of lower rows. Imports between different entries of one row must
-// be listed in edges. A package that is not listed has the row of its nearest listed
-// parent. "." is the root package.
+// rows maps each package to its row in the import table of ARCHITECTURE.md. A package may
+// import packages of lower rows; edges lists the allowed imports between entries of one
+// row. A package that is not listed has the row of its nearest listed parent directory.
+// "." is the root package.
 var rows = map[string]int{
 	".": 0, "bencode": 0, "bitfield": 0, "merkle": 0, "internal": 0,
-	"metainfo": 1, "tracker": 1, "tracker/wire": 1, "peerwire": 1, "signature": 1,
+	"discovery": 1, "metainfo": 1, "tracker": 1, "tracker/wire": 1, "peerwire": 1, "signature": 1,
 	"lsd": 2, "maker": 2, "storage": 2, "tracker/trackerclient": 2, "tracker/swarm": 2,
-	"internal/fault": 2,
-	"torrent":        3, "tracker/trackerserver": 3,
+	"tracker/trackerlog": 2, "internal/fault": 2,
+	"torrent": 3, "tracker/trackerserver": 3, "tracker/trackerstats": 3, "internal/torrentfile": 3,
 	"publish": 4, "site": 4, "internal/running": 4,
-	"internal/api": 5, "internal/term": 5, "internal/cli": 5, "internal/legacy": 5, "cmd": 6,
+	"internal/api": 5, "internal/term": 5, "internal/source": 5, "internal/cli": 5, "internal/legacy": 5, "cmd": 6,
 	"e2e": 7, "bench": 7, "packaging": 7, "scripts": 7,
 }
 
@@ -35,6 +35,7 @@ var edges = map[[2]string]bool{
 	{"site", "publish"}:                 true,
 	{"internal/cli", "internal/api"}:    true,
 	{"internal/cli", "internal/legacy"}: true,
+	{"internal/cli", "internal/source"}: true,
 	{"internal/cli", "internal/term"}:   true,
 }
 
@@ -62,6 +63,8 @@ func modulePath(t *testing.T) string {
 	return string(m[1])
 }
 
+// TestImportsGoDownOnly checks the imports of all packages against rows and edges, and that
+// each package has a doc comment.
 func TestImportsGoDownOnly(t *testing.T) {
 	module := modulePath(t)
 	fset := token.NewFileSet()
@@ -108,7 +111,7 @@ func TestImportsGoDownOnly(t *testing.T) {
 		t.Fatal(err)
 	}
 	if imports == 0 {
-		t.Error("no package imports another one of this module: the test looks for the wrong path")
+		t.Error("found no import of a package of this module: the test uses the wrong module path")
 	}
 	for pkg, ok := range documented {
 		if !ok {
@@ -117,20 +120,20 @@ func TestImportsGoDownOnly(t *testing.T) {
 	}
 }
 
-// TestNoReplace protects go install MODULE/cmd/spate@VERSION, which refuses a
-// module whose go.mod replaces or excludes others.
+// TestNoReplace checks that go.mod replaces and excludes no module, because
+// "go install MODULE/cmd/spate@VERSION" rejects such a module.
 func TestNoReplace(t *testing.T) {
 	text, err := os.ReadFile("go.mod")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if line := regexp.MustCompile(`(?m)^(replace|exclude)\b.*`).Find(text); line != nil {
-		t.Errorf("go.mod: %s: go install refuses it; require a version instead", line)
+		t.Errorf("go.mod: %s: go install rejects this line; require a version instead", line)
 	}
 }
 
-// TestDocs checks that the links in the documents lead to files, and that the Go files
-// they name exist in the root of the module or in the folder torrent.
+// TestDocs checks that the links in the documents lead to existing files, and that the Go
+// files that they name exist in the root of the module or in the folder torrent.
 func TestDocs(t *testing.T) {
 	link, source := regexp.MustCompile(`\]\(([^():#]+)[)#]`), regexp.MustCompile("`([a-z_/]+\\.go)`")
 	docs, err := filepath.Glob("docs/*.md")
@@ -156,8 +159,8 @@ func TestDocs(t *testing.T) {
 	}
 }
 
-// dialling are the parts of the standard library that make connections out of addresses
-// or URLs.
+// dialling maps packages of the standard library to the names in them that connect to an
+// address or a URL.
 var dialling = map[string]*regexp.Regexp{
 	"net":        regexp.MustCompile(`^(Dial|Dialer$)`),
 	"net/http":   regexp.MustCompile(`^(Client|Transport|DefaultClient|DefaultTransport|Get|Head|Post|PostForm)$`),
@@ -166,13 +169,13 @@ var dialling = map[string]*regexp.Regexp{
 	"net/smtp":   regexp.MustCompile(`^(Dial|SendMail$)`),
 }
 
-// mayDial are the uses of those without package netguard, as "file: package.Name", and
-// why no URL of somebody else's gets there.
+// mayDial maps the allowed uses of the names in dialling, as "file: package.Name", to the
+// reason why a stranger's URL cannot reach them.
 var mayDial = map[string]string{
 	"internal/api/client.go: net.Dialer":                 "the socket of the daemon",
 	"internal/api/client.go: http.Client":                "the daemon at the URL that --api-url gives",
 	"internal/api/client.go: http.Transport":             "for the socket of the daemon",
-	"internal/cli/fetch.go: http.Transport":              "limits for the guard's own transports",
+	"internal/source/fetch.go: http.Transport":           "limits for the guard's own transports",
 	"internal/cli/publicurl.go: net.Dial":                "asks the system for a route and sends nothing",
 	"internal/running/socket.go: http.Client":            "sockets in the state directory",
 	"internal/running/socket.go: http.Transport":         "sockets in the state directory",
@@ -184,8 +187,8 @@ var mayDial = map[string]string{
 	"tracker/trackerserver/natcheck.go: net.Dialer":      "peers that announced, which are judged there",
 }
 
-// TestOnlyTheGuardDials: whatever asks URLs of others does so through internal/netguard.
-// Tests, benchmarks and the simulated network are not looked at.
+// TestOnlyTheGuardDials checks that only internal/netguard connects to addresses and URLs,
+// except for the uses in mayDial. It ignores tests, benchmarks and the simulated network.
 func TestOnlyTheGuardDials(t *testing.T) {
 	fset := token.NewFileSet()
 	found := map[string]bool{}
@@ -212,7 +215,7 @@ func TestOnlyTheGuardDials(t *testing.T) {
 		for _, use := range dials(f) {
 			use = path + ": " + use
 			if found[use] = true; mayDial[use] == "" {
-				t.Errorf("%s: let internal/netguard connect, or give the reason in mayDial", use)
+				t.Errorf("%s: connect through internal/netguard, or add the use with its reason to mayDial", use)
 			}
 		}
 		return nil
@@ -222,14 +225,14 @@ func TestOnlyTheGuardDials(t *testing.T) {
 	}
 	for use := range mayDial {
 		if !found[use] {
-			t.Errorf("mayDial has %q, which is not there any more", use)
+			t.Errorf("mayDial lists %q, which no file contains", use)
 		}
 	}
 }
 
-// dials returns what a file uses of [dialling], as "package.Name".
+// dials returns the uses in a file of the names in [dialling], as "package.Name".
 func dials(f *ast.File) (uses []string) {
-	packages := map[string]*regexp.Regexp{} // by their names in this file
+	packages := map[string]*regexp.Regexp{} // by the name of the import in this file
 	for _, imp := range f.Imports {
 		path := strings.Trim(imp.Path.Value, `"`)
 		if names := dialling[path]; names != nil {
@@ -254,8 +257,8 @@ func dials(f *ast.File) (uses []string) {
 	return uses
 }
 
-// TestDials: the ways to write a dial are found.
-func TestDials(t *testing.T) {
+// TestDialsFindsAllForms checks that dials finds each form of a use, and nothing else.
+func TestDialsFindsAllForms(t *testing.T) {
 	for src, want := range map[string]int{
 		`package p; import "net"; var d net.Dialer`:                               1,
 		`package p; import n "net"; var f = n.DialTimeout`:                        1,

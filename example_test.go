@@ -20,15 +20,14 @@ import (
 	"spate/tracker/trackerserver"
 )
 
-// Publish a file and fetch it: a tracker, a seed and a download, all of them in
-// this process. In practice each of the three is a machine.
+// A tracker, a seed and a download in one process. In practice they run on three machines.
 func Example() {
 	localhost := netip.MustParseAddr("127.0.0.1")
 	dir, err := os.MkdirTemp("", "example")
 	check(err)
 	defer os.RemoveAll(dir)
 
-	// The tracker.
+	// Start the tracker.
 	table, err := swarm.New(swarm.Options{})
 	check(err)
 	defer table.Close()
@@ -42,10 +41,10 @@ func Example() {
 
 	ctx, stop := context.WithCancel(context.Background())
 	var running sync.WaitGroup
-	defer running.Wait() // for the sessions to save what has to be saved
+	defer running.Wait() // the sessions save their state before they return
 	defer stop()
 
-	// The publisher makes the torrent and seeds it.
+	// Make the torrent and seed it.
 	path := filepath.Join(dir, "verse.txt")
 	verse := bytes.Repeat([]byte("A river in spate is a torrent.\n"), 5000)
 	check(os.WriteFile(path, verse, 0o666))
@@ -61,8 +60,7 @@ func Example() {
 	file, err := made.Bytes()
 	check(err)
 
-	// The downloader reads the .torrent file, asks its tracker who has the data,
-	// and fetches it.
+	// Read the .torrent file, find peers through its tracker and download the data.
 	mi, err := metainfo.Parse(file)
 	check(err)
 	downloads := filepath.Join(dir, "downloads")
@@ -76,7 +74,7 @@ func Example() {
 	// Output: 5000 lines of verse.txt, seeding
 }
 
-// session returns a session that knows trackers and runs until ctx is done.
+// session starts a session that announces to trackers and runs until ctx is done.
 func session(ctx context.Context, running *sync.WaitGroup, bind netip.Addr) *torrent.Session {
 	trackers, err := trackerclient.New(trackerclient.Options{})
 	check(err)

@@ -8,6 +8,7 @@ import (
 	"spate"
 )
 
+// TestParseInfoHash checks that hexadecimal and base32 forms parse, and others do not.
 func TestParseInfoHash(t *testing.T) {
 	const hexed = "0123456789abcdef0123456789abcdef01234567"
 	const base = "AERUKZ4JVPG66AJDIVTYTK6N54ASGRLH"
@@ -67,7 +68,7 @@ func TestPeerIDClient(t *testing.T) {
 		}
 	}
 	if id := spate.NewPeerID(); !strings.HasPrefix(id.Client(), "spate 0.1") {
-		t.Errorf("the client's own id %v is read as %q", id, id.Client())
+		t.Errorf("the id %v of this client is read as %q", id, id.Client())
 	}
 	hostile := spate.PeerID([]byte("\x1b[31m<script>\x00\xff\n\r\t \x7f.."))
 	if s := hostile.String(); strings.ContainsAny(s, "\x1b\x00\n\r\t\x7f") {

@@ -11,24 +11,23 @@ import (
 	"testing"
 )
 
-// opens are the functions that open files, or list directories, in another way than
-// by internal/folder, by the reason for it. A file that is found in a directory that
-// somebody else may write to is opened by that package alone: add nothing here that
-// is.
+// opens lists the functions that open files or list directories without internal/folder,
+// grouped by the reason. Only internal/folder may open a file in a directory that somebody
+// else can write to, so no such function belongs here.
 var opens = map[string][]string{
-	"the user names the file, which may be a link or a pipe": {
+	"the user names the file; it may be a link or a pipe": {
 		"internal/cli/bt.go: openText: os.Open",
 		"internal/cli/bttrack.go: open: os.Open",
 		"internal/cli/create.go: readList: os.Open",
 		"internal/cli/releaseflags.go: readNotes: os.Open",
 		"internal/cli/settings.go: readSettings: os.ReadFile",
-		"internal/cli/source.go: readTorrentFile: os.Open",
-		"internal/cli/verifykey.go: readSmall: os.Open",
+		"internal/torrentfile/read.go: ReadFile: os.Open",
+		"internal/torrentfile/read.go: ReadLimited: os.Open",
 		"metainfo/metainfo.go: ReadFile: os.Open",
 		"signature/known.go: fieldsOf: os.ReadFile",
-		"tracker/trackerserver/report.go: ReadFile: os.Open",
+		"tracker/trackerlog/report.go: ReadFile: os.Open",
 	},
-	"the directory is this program's own": {
+	"the directory belongs to this program": {
 		"internal/cli/lock.go: lockFile: os.OpenFile",
 		"internal/cli/lock.go: lockHolder: os.Open",
 		"internal/running/socket.go: Find: filepath.Glob",
@@ -44,7 +43,7 @@ var opens = map[string][]string{
 		"tracker/swarm/dir.go: load: os.Open",
 		"tracker/swarm/dir.go: numbers: os.ReadDir",
 		"tracker/trackerserver/connid.go: LoadConnKey: os.ReadFile",
-		"tracker/trackerserver/series.go: LoadPast: os.ReadFile",
+		"tracker/trackerstats/series.go: LoadPast: os.ReadFile",
 	},
 	"the file is written": {
 		"internal/cli/bttrack.go: trackLog: os.OpenFile",
@@ -56,8 +55,8 @@ var opens = map[string][]string{
 		"storage/resume.go: writeSynced: os.OpenFile",
 		"tracker/swarm/dir.go: rotate: os.OpenFile",
 		"tracker/swarm/dir.go: write: os.OpenFile",
-		"tracker/trackerserver/logfile.go: mend: os.Open",
-		"tracker/trackerserver/logfile.go: open: os.OpenFile",
+		"tracker/trackerlog/file.go: mend: os.Open",
+		"tracker/trackerlog/file.go: open: os.OpenFile",
 	},
 	"the directory is only listed or synced": {
 		"internal/atomicfile/atomicfile.go: SyncDir: os.Open",
@@ -67,21 +66,21 @@ var opens = map[string][]string{
 		"storage/move.go: syncRename: root.Open",
 		"storage/sync.go: watchErrors: root.Open",
 	},
-	"it is below a root, does not wait, and what was opened is looked at": {
+	"the file is below an os.Root, opening does not block, and the type of the open file is checked": {
 		"maker/open_linux.go: open: root.OpenFile",
 		"storage/open.go: create: root.OpenFile",
 		"storage/open.go: openRead: root.OpenFile",
 		"storage/open.go: openWrite: root.OpenFile",
 	},
-	"the system writes it": {
-		"internal/netguard/guardtest/namespace_linux.go: waitsFor: os.ReadFile",
+	"the kernel writes the file": {
+		"internal/netguard/guardtest/namespace_linux.go: connecting: os.ReadFile",
 		"maker/rotational_linux.go: rotational: os.ReadFile",
 	},
 }
 
-// TestOpens: files and directories are opened in one place, but for those that opens
-// lists.
-func TestOpens(t *testing.T) {
+// TestOnlyFolderOpensFiles checks that only internal/folder opens files and lists
+// directories, except for the functions in opens.
+func TestOnlyFolderOpensFiles(t *testing.T) {
 	t.Parallel()
 	var want, got []string
 	for _, list := range opens {
@@ -92,7 +91,7 @@ func TestOpens(t *testing.T) {
 			return err
 		}
 		if d.IsDir() {
-			// These are no part of the program.
+			// Skip directories that are not part of the program.
 			if slices.Contains([]string{"bench", "e2e", "packaging", "scripts", "tools", "internal/folder"}, filepath.ToSlash(path)) || path != "." && strings.HasPrefix(d.Name(), ".") || d.Name() == "testdata" {
 				return fs.SkipDir
 			}
@@ -110,18 +109,18 @@ func TestOpens(t *testing.T) {
 	}
 	for _, call := range got {
 		if !slices.Contains(want, call) {
-			t.Errorf("%s: open it by internal/folder, unless nobody else can write there", call)
+			t.Errorf("%s: open the file with internal/folder, or add the function to opens if nobody else can write to the directory", call)
 		}
 	}
 	for _, call := range want {
 		if !slices.Contains(got, call) {
-			t.Errorf("%s is listed, and is not there", call)
+			t.Errorf("opens lists %s, which no file contains", call)
 		}
 	}
 }
 
-// opensIn returns the calls in a file that open files or list directories, with the
-// functions that they are in.
+// opensIn returns the calls in a file that open files or list directories, as
+// "file: function: call".
 func opensIn(path string) (calls []string, err error) {
 	f, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
 	if err != nil {
@@ -145,6 +144,7 @@ func opensIn(path string) (calls []string, err error) {
 	return calls, nil
 }
 
+// lastName returns the last identifier of a selector or a call.
 func lastName(e ast.Expr) string {
 	switch e := e.(type) {
 	case *ast.Ident:
@@ -157,8 +157,8 @@ func lastName(e ast.Expr) string {
 	return ""
 }
 
-// isOpen reports whether a function of a package, or a method of a variable that is
-// called as roots are, opens a file or lists a directory.
+// isOpen reports whether the function name of the package of opens a file or lists a
+// directory. It takes a variable called root for an [os.Root].
 func isOpen(of, name string) bool {
 	switch {
 	case of == "os":

@@ -9,7 +9,7 @@ import (
 	"path/filepath"
 )
 
-// creations makes torrents of one file in the page cache.
+// creations measures how each program creates a torrent of one file in the page cache.
 func (b *bench) creations() error {
 	data := filepath.Join(b.work, "create.bin")
 	if err := noise(data, b.size); err != nil {
@@ -44,7 +44,7 @@ func (b *bench) creations() error {
 	return nil
 }
 
-// creation is one run of one program.
+// creation measures one run of a program.
 func (b *bench) creation(p *program, data string, hybrid bool, r *row) error {
 	out := filepath.Join(b.work, "created.torrent")
 	defer os.Remove(out)
@@ -57,7 +57,7 @@ func (b *bench) creation(p *program, data string, hybrid bool, r *row) error {
 		return proc.running()
 	}
 	if info, err := os.Stat(out); err != nil || info.Size() < 20*(b.size>>20) {
-		return errors.New("made no torrent")
+		return errors.New("the program created no complete torrent")
 	}
 	r.add(proc.wall.Seconds(), proc.cpu()/(float64(b.size)/1e9))
 	return nil

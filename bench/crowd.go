@@ -20,16 +20,16 @@ import (
 	"spate/peerwire"
 )
 
-// A crowd is connected to a seed; few of it ask for anything.
+// The measurement of a seed with many connections. Only a few of the peers request data.
 const (
 	crowdSize   = 500
-	crowdActive = 20
-	crowdQueue  = 64 // requests that each of those has outstanding
+	crowdActive = 20 // peers that request data
+	crowdQueue  = 64 // outstanding requests of each active peer
 	crowdTime   = 30 * time.Second
 )
 
-// crowds measures seeds to which many are connected. The peers are this program's
-// own, and throw away what they get.
+// crowds measures seeds with many connections. The peers are part of this program and
+// discard the data.
 func (b *bench) crowds() error {
 	torrent, mi, err := b.sample()
 	if err != nil {
@@ -54,12 +54,12 @@ func (b *bench) crowds() error {
 			i++
 		}
 	}
-	fmt.Printf("## %d MiB from one seed to %d of %d that are connected\n\n", b.size>>20, crowdActive, crowdSize)
+	fmt.Printf("## %d MiB from one seed to %d active of %d connected peers\n\n", b.size>>20, crowdActive, crowdSize)
 	table([]string{"seconds", "MB/s", "CPU s/GB", "MiB of memory"}, rows, "libtorrent")
 	return nil
 }
 
-// crowd is one run of one program.
+// crowd measures one run of a program.
 func (b *bench) crowd(p *program, torrent string, mi *metainfo.MetaInfo, r *row) error {
 	state, err := b.folder("crowd")
 	if err != nil {
@@ -115,7 +115,7 @@ func (b *bench) crowd(p *program, torrent string, mi *metainfo.MetaInfo, r *row)
 	return nil
 }
 
-// join connects to a seed as one who has nothing, until ctx ends.
+// join connects to a seed as a peer without pieces. The connection ends when ctx is done.
 func join(ctx context.Context, addr string, ih spate.InfoHash) (net.Conn, error) {
 	var d net.Dialer
 	nc, err := d.DialContext(ctx, "tcp", addr)
@@ -134,8 +134,8 @@ func join(ctx context.Context, addr string, ih spate.InfoHash) (net.Conn, error)
 	return nc, err
 }
 
-// ask is interested, and whenever it is not choked asks for blocks, from anywhere in
-// the torrent on, until the connection ends. It calls took for what came.
+// ask sends interested, and while it is unchoked requests consecutive blocks from a random
+// piece on, until the connection ends. It calls took with the length of each received block.
 func ask(nc net.Conn, mi *metainfo.MetaInfo, took func(n int)) {
 	out := peerwire.AppendSimple(nil, peerwire.Interested)
 	buf := make([]byte, 0, 256<<10)
@@ -147,7 +147,8 @@ func ask(nc net.Conn, mi *metainfo.MetaInfo, took func(n int)) {
 			n := min(peerwire.BlockLen, size-begin)
 			out = peerwire.AppendBlock(out, peerwire.Request, uint32(piece), uint32(begin), uint32(n))
 			pending++
-			if begin += n; begin == size {
+			begin += n
+			if begin == size {
 				piece, begin = (piece+1)%mi.Info.NumPieces(), 0
 			}
 		}

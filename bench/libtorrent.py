@@ -1,4 +1,4 @@
-"""libtorrent-rasterbar as bench uses it: roles seed, get, many, create."""
+"""Runs libtorrent-rasterbar for bench: roles seed, get, many, create."""
 import os
 import signal
 import sys

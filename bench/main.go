@@ -1,11 +1,10 @@
 //go:build linux
 
-// Command bench sets spate beside the other BitTorrent programs that are installed:
-// transfers between any two of them, a seed with hundreds of connections, the making
-// of torrents, and many torrents seeded by one process. Runs are interleaved, so that
-// a drift of the machine meets everybody; tables show the least, the median and the
-// greatest of them, and how the medians compare. It needs root, for network
-// namespaces of its own.
+// Command bench compares spate with the other installed BitTorrent programs: transfers
+// between two programs, a seed with hundreds of connections, the creation of torrents, and
+// many torrents seeded by one process. It interleaves the runs, so that changes in the speed
+// of the machine affect all programs. Its tables show the least, the median and the greatest
+// value, and the ratio of the medians. It needs root to create network namespaces.
 //
 //	go run ./bench [-runs 3] [-size 1024] [-count 5000] [-out DIR] [transfer] [crowd] [create] [many]
 package main
@@ -23,11 +22,11 @@ import (
 	"syscall"
 )
 
-// options are the flags.
+// options are the values of the flags.
 type options struct {
 	runs  int
 	size  int64 // bytes of a transfer
-	count int   // torrents
+	count int   // torrents that one process seeds
 	data  string
 	out   string
 	spate string
@@ -35,19 +34,19 @@ type options struct {
 
 func main() {
 	var o options
-	if len(os.Args) == 5 && os.Args[1] == "serve" { // by bench itself
+	if len(os.Args) == 5 && os.Args[1] == "serve" { // bench started this process
 		if err := serve(os.Args[2], os.Args[3], os.Args[4]); err != nil {
 			fmt.Fprintln(os.Stderr, "bench:", err)
 			os.Exit(1)
 		}
 		return
 	}
-	flag.IntVar(&o.runs, "runs", 3, "times that everything is run")
-	flag.Int64Var(&o.size, "size", 1024, "MiB that a transfer moves and a torrent is made of")
-	flag.IntVar(&o.count, "count", 5000, "torrents that one process seeds")
-	flag.StringVar(&o.data, "data", "/dev/shm", "where the data that is sent lies")
-	flag.StringVar(&o.out, "out", "/dev/shm", "where downloads are written")
-	flag.StringVar(&o.spate, "spate", "", "the program (default: built from here)")
+	flag.IntVar(&o.runs, "runs", 3, "number of runs of each measurement")
+	flag.Int64Var(&o.size, "size", 1024, "size of the data in MiB")
+	flag.IntVar(&o.count, "count", 5000, "number of torrents that one process seeds")
+	flag.StringVar(&o.data, "data", "/dev/shm", "directory for the data of seeds")
+	flag.StringVar(&o.out, "out", "/dev/shm", "directory for downloads")
+	flag.StringVar(&o.spate, "spate", "", "path of the spate program (default: build it)")
 	flag.Parse()
 	o.size <<= 20
 	if err := run(&o, flag.Args()); err != nil {
@@ -84,9 +83,9 @@ func run(o *options, what []string) error {
 	b := &bench{options: o, work: work, net: n, stop: stop}
 	b.describe()
 	for _, w := range what {
-		f := map[string]func() error{"transfer": b.transfers, "crowd": b.crowds, "create": b.creations, "many": b.manies}[w]
+		f := map[string]func() error{"transfer": b.transfers, "crowd": b.crowds, "create": b.creations, "many": b.manyTorrents}[w]
 		if f == nil {
-			return fmt.Errorf("%q is none of transfer, crowd, create, many", w)
+			return fmt.Errorf("unknown measurement %q: want transfer, crowd, create or many", w)
 		}
 		if err := f(); err != nil {
 			return fmt.Errorf("%s: %w", w, err)
@@ -95,15 +94,15 @@ func run(o *options, what []string) error {
 	return nil
 }
 
-// bench is one call of the program.
+// bench is the state of one run of the command.
 type bench struct {
 	*options
-	work string // removed at the end
+	work string // temporary directory
 	net  *network
 	stop chan os.Signal
 }
 
-// interrupted reports whether somebody wants the program to end.
+// interrupted reports whether the command has received a signal to end.
 func (b *bench) interrupted() bool {
 	select {
 	case <-b.stop:
@@ -113,7 +112,7 @@ func (b *bench) interrupted() bool {
 	}
 }
 
-// describe says what is measured and on what.
+// describe prints the machine and the versions of the programs.
 func (b *bench) describe() {
 	fmt.Printf("%s, %d processors, Linux %s\n\n", cpuModel(), runtime.NumCPU(), kernel())
 	for _, p := range installed(b.spate) {
@@ -122,6 +121,7 @@ func (b *bench) describe() {
 	fmt.Println()
 }
 
+// cpuModel returns the name of the processor.
 func cpuModel() string {
 	b, _ := os.ReadFile("/proc/cpuinfo")
 	for line := range strings.Lines(string(b)) {
@@ -132,19 +132,20 @@ func cpuModel() string {
 	return runtime.GOARCH
 }
 
+// kernel returns the version of the kernel.
 func kernel() string {
 	b, _ := os.ReadFile("/proc/sys/kernel/osrelease")
 	return strings.TrimSpace(string(b))
 }
 
-// row is what one contender did in all runs.
+// row contains the results of one program or pair of programs.
 type row struct {
 	name  string
-	cells [][]float64 // by column, the values of the runs
-	note  string
+	cells [][]float64 // for each column, the values of the runs
+	note  string      // why a run failed
 }
 
-// add notes the values of one run, and shows that there is progress.
+// add records the values of one run and prints them as progress.
 func (r *row) add(values ...float64) {
 	fmt.Fprintf(os.Stderr, "  %s: %.3g\n", r.name, values)
 	if r.cells == nil {
@@ -155,8 +156,8 @@ func (r *row) add(values ...float64) {
 	}
 }
 
-// table prints rows under the heads of their columns. Medians are compared with the
-// row that is called base: its column says how many times as much.
+// table prints the rows below the titles of their columns. Each cell contains the ratio of
+// its median to that of the row with the name base.
 func table(heads []string, rows []*row, base string) {
 	var ref *row
 	for _, r := range rows {
@@ -175,6 +176,7 @@ func table(heads []string, rows []*row, base string) {
 	fmt.Println()
 }
 
+// cell returns the text of column i of row r. ref is the row to compare with, or nil.
 func cell(r, ref *row, i int) string {
 	if r.cells == nil {
 		return "-"

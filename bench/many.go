@@ -15,15 +15,15 @@ import (
 	"spate/bencode"
 )
 
-// Each of many torrents.
+// The measurement of many torrents.
 const (
-	manySize  = 64 << 10
-	manyPiece = 16 << 10
-	idleTime  = 5 * time.Second
+	manySize  = 64 << 10        // bytes of each torrent
+	manyPiece = 16 << 10        // piece length
+	idleTime  = 5 * time.Second // time over which the idle CPU is measured
 )
 
-// manies seeds many small torrents, whose tracker does not answer.
-func (b *bench) manies() error {
+// manyTorrents measures processes that seed many small torrents with a dead tracker.
+func (b *bench) manyTorrents() error {
 	hashes, err := b.makeMany()
 	if err != nil {
 		return err
@@ -52,11 +52,11 @@ func (b *bench) manies() error {
 		}
 	}
 	fmt.Printf("## %d torrents of %d KiB, seeded by one process\n\n", b.count, manySize>>10)
-	table([]string{"all served after s", "CPU s until then", "KiB a torrent", "idle CPU %"}, rows, "libtorrent")
+	table([]string{"s until all are ready", "CPU s until then", "KiB per torrent", "idle CPU %"}, rows, "libtorrent")
 	return nil
 }
 
-// many is one run of one program.
+// many measures one run of a program.
 func (b *bench) many(p *program, sample []spate.InfoHash, r *row) error {
 	state, err := b.folder("many")
 	if err != nil {
@@ -82,7 +82,7 @@ func (b *bench) many(p *program, sample []spate.InfoHash, r *row) error {
 	return nil
 }
 
-// makeMany writes the files and their torrents.
+// makeMany writes the files and their torrents, and returns the info-hashes.
 func (b *bench) makeMany() ([]spate.InfoHash, error) {
 	for _, dir := range []string{"torrents", "files"} {
 		if err := os.MkdirAll(filepath.Join(b.work, dir), 0o755); err != nil {
@@ -111,7 +111,7 @@ func (b *bench) makeMany() ([]spate.InfoHash, error) {
 	return hashes, nil
 }
 
-// manyInfo returns the info dictionary of a file.
+// manyInfo returns the info dictionary for a file with that name and data.
 func manyInfo(name string, data []byte) []byte {
 	var pieces []byte
 	for i := 0; i < len(data); i += manyPiece {

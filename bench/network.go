@@ -9,24 +9,25 @@ import (
 	"strings"
 )
 
-// network is a host for the seed and one for each getter, joined by a bridge that
-// carries the tracker's address. Nothing in it has a route off this machine.
+// network consists of network namespaces for the seeds and for each getter, and a bridge
+// with the tracker's address that connects them. It has no route to other machines.
 type network struct {
-	id    string
-	hosts []string // namespaces: the seed's, then those of the getters
+	id    string   // name of the bridge and prefix of the namespaces
+	hosts []string // namespaces: that of the seeds, then those of the getters
 }
 
-const getters = 4
+const getters = 4 // number of getters
 
-// The network's addresses (RFC 2544 keeps these for benchmarks).
+// The addresses in the network, of the range for benchmarks (RFC 2544).
 const (
 	trackerHost = "198.18.77.254"
 	seedHost    = "198.18.77.1"
 )
 
+// getterHost returns the address of getter i.
 func getterHost(i int) string { return fmt.Sprintf("198.18.77.%d", 11+i) }
 
-// newNetwork makes it.
+// newNetwork creates the namespaces and the bridge.
 func newNetwork() (*network, error) {
 	n := &network{id: fmt.Sprintf("sb%d", os.Getpid())}
 	do := func(args ...string) error {
@@ -60,12 +61,13 @@ func newNetwork() (*network, error) {
 	for _, s := range steps {
 		if err := do(s...); err != nil {
 			n.remove()
-			return nil, fmt.Errorf("%w (root is needed for network namespaces)", err)
+			return nil, fmt.Errorf("%w (creating network namespaces needs root)", err)
 		}
 	}
 	return n, nil
 }
 
+// remove deletes the namespaces and the bridge.
 func (n *network) remove() {
 	for _, h := range n.hosts {
 		exec.Command("ip", "netns", "del", h).Run()
@@ -73,7 +75,7 @@ func (n *network) remove() {
 	exec.Command("ip", "link", "del", n.id).Run()
 }
 
-// in returns args as they are run on the i-th host.
+// in returns the command line that runs args on host i.
 func (n *network) in(i int, args []string) []string {
 	return append([]string{"ip", "netns", "exec", n.hosts[i]}, args...)
 }

@@ -13,14 +13,14 @@ import (
 	"spate/peerwire"
 )
 
-// offered returns nil if the peer at addr says that it has all n pieces.
+// offered returns nil if the peer at addr announces all n pieces.
 func offered(addr string, ih spate.InfoHash, n int) error {
 	nc, err := net.DialTimeout("tcp", addr, time.Second)
 	if err != nil {
 		return err
 	}
 	defer nc.Close()
-	nc.SetDeadline(time.Now().Add(3 * time.Second)) // aria2 takes its time
+	nc.SetDeadline(time.Now().Add(3 * time.Second)) // aria2 answers slowly
 	hs := peerwire.Handshake{InfoHash: ih, PeerID: spate.NewPeerID()}
 	hs.Reserved.SetFast()
 	if _, err := nc.Write(hs.Append(nil)); err != nil {
@@ -30,8 +30,8 @@ func offered(addr string, ih spate.InfoHash, n int) error {
 	if _, err := io.ReadFull(nc, b); err != nil {
 		return err
 	}
-	// Some say what they have only after the other side has, and take that only
-	// after their handshake.
+	// Some programs send their pieces only after the other side has sent its own, and
+	// accept that only after their handshake.
 	if _, err := nc.Write(peerwire.AppendSimple(nil, peerwire.HaveNone)); err != nil {
 		return err
 	}

@@ -15,17 +15,17 @@ import (
 	"time"
 )
 
-// process is a program that is measured.
+// process is a running or ended program.
 type process struct {
 	cmd   *exec.Cmd
-	log   bytes.Buffer
+	log   bytes.Buffer // standard output and standard error
 	began time.Time
-	ended chan struct{} // closed once it has ended
-	wall  time.Duration // then: from its start to its end
+	ended chan struct{} // closed when the process has ended; wall and err are set then
+	wall  time.Duration // time from the start to the end
 	err   error
 }
 
-// start starts args in a session of its own.
+// start starts args in a new session.
 func start(args []string) (*process, error) {
 	p := &process{cmd: exec.Command(args[0], args[1:]...), ended: make(chan struct{})}
 	p.cmd.Stdout, p.cmd.Stderr = &p.log, &p.log
@@ -42,7 +42,7 @@ func start(args []string) (*process, error) {
 	return p, nil
 }
 
-// stop ends the process and waits for that.
+// stop ends the process and waits until it has ended.
 func (p *process) stop() {
 	syscall.Kill(-p.cmd.Process.Pid, syscall.SIGTERM)
 	select {
@@ -53,7 +53,7 @@ func (p *process) stop() {
 	}
 }
 
-// running reports an error once the process has ended.
+// running returns nil while the process runs, and otherwise an error with its last output.
 func (p *process) running() error {
 	select {
 	case <-p.ended:
@@ -74,9 +74,10 @@ func (p *process) cpu() float64 {
 	}
 }
 
-// ticks is how many clock ticks of /proc make a second on Linux.
+// ticks is the number of clock ticks per second in /proc.
 const ticks = 100
 
+// cpuOf returns the processor time in seconds of a process and its ended children.
 func cpuOf(pid int) float64 {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
@@ -103,10 +104,10 @@ func (p *process) memory() float64 {
 	return 0
 }
 
-var errLate = errors.New("not in time")
+var errLate = errors.New("timed out")
 
-// until calls f every few milliseconds until it returns nil, at most for readyTime,
-// or until p ends.
+// until calls f every few milliseconds until f returns nil. It returns an error if p ends or
+// after readyTime.
 func until(p *process, f func() error) error {
 	for end := time.Now().Add(readyTime); ; time.Sleep(5 * time.Millisecond) {
 		err := f()
@@ -122,7 +123,7 @@ func until(p *process, f func() error) error {
 	}
 }
 
-// folder makes a new folder in the work folder.
+// folder creates a new directory in the temporary directory.
 func (b *bench) folder(name string) (string, error) {
 	dir, err := os.MkdirTemp(b.work, name+"-")
 	if err == nil {

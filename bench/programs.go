@@ -11,32 +11,32 @@ import (
 	"strings"
 )
 
-// program is a contender. Of its functions, which return command lines, those that
-// are nil are left out.
+// program is a BitTorrent program to measure. Its functions return command lines. A nil
+// function means that the program cannot do this.
 type program struct {
 	name    string
-	version string
-	// seed serves the data in dir until it is ended; get writes into dir and exits
-	// once it has everything.
+	version string // "" if the program is not installed
+	// seed seeds the data in dir until it is stopped. get downloads into dir and exits when
+	// the download is complete.
 	seed, get func(j job) []string
-	create    func(data, out, announce string, hybrid bool) []string // nil for what it cannot make
-	many      func(j job) []string                                   // serves every torrent of a folder
-	crowd     func(j job) []string                                   // is seed, with room for a crowd
+	create    func(data, out, announce string, hybrid bool) []string // may return nil
+	many      func(j job) []string                                   // seeds all torrents of a directory
+	crowd     func(j job) []string                                   // is like seed, with a limit above crowdSize connections
 }
 
-// job is what a program is to do.
+// job contains the arguments of a program.
 type job struct {
-	torrent string // or the folder of torrents
-	dir     string
-	host    string
+	torrent string // the torrent, or for many the directory of torrents
+	dir     string // directory of the data
+	host    string // local address
 	port    int
-	state   string // folder for whatever the program keeps
+	state   string // directory for the state of the program
 }
 
 //go:embed libtorrent.py
 var libtorrentScript string
 
-// installed returns the programs of this machine, spate first.
+// installed returns the installed programs, spate first.
 func installed(spate string) []*program {
 	all := []*program{spateProgram(spate), libtorrentProgram(), aria2Program(), makerProgram("mktorrent"), makerProgram("transmission-create")}
 	var found []*program
@@ -58,6 +58,7 @@ func say(args ...string) string {
 	return line
 }
 
+// spateProgram returns spate with the binary bin.
 func spateProgram(bin string) *program {
 	peer := func(verb string, j job, more ...string) []string {
 		return append([]string{bin, verb, j.torrent, "--bind", j.host, "--peer-port", fmt.Sprint(j.port), "--state", j.state, "-q"}, more...)
@@ -77,8 +78,9 @@ func spateProgram(bin string) *program {
 	}
 }
 
+// libtorrentProgram returns libtorrent, run by libtorrent.py.
 func libtorrentProgram() *program {
-	// The system's Python has it, which need not be the first one in PATH.
+	// Debian installs libtorrent for /usr/bin/python3, which may not be the first in PATH.
 	python, version := "", ""
 	for _, python = range []string{"python3", "/usr/bin/python3"} {
 		version = say(python, "-c", "import libtorrent; print(libtorrent.__version__)")
@@ -105,6 +107,7 @@ func libtorrentProgram() *program {
 	}
 }
 
+// aria2Program returns aria2.
 func aria2Program() *program {
 	peer := func(j job, more ...string) []string {
 		return append([]string{
@@ -120,7 +123,7 @@ func aria2Program() *program {
 	}
 }
 
-// makerProgram is a program that only makes torrents.
+// makerProgram returns the program name, which can only create torrents.
 func makerProgram(name string) *program {
 	p := &program{name: name}
 	if _, err := exec.LookPath(name); err != nil {

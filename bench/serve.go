@@ -14,8 +14,8 @@ import (
 	"spate/torrent"
 )
 
-// serve seeds a torrent with the library: the program takes fewer connections a
-// torrent than a crowd has.
+// serve seeds a torrent with the library, because the program accepts fewer connections per
+// torrent than crowdSize.
 func serve(file, dir, addr string) error {
 	mi, err := metainfo.ReadFile(file)
 	if err != nil {

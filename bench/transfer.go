@@ -19,24 +19,24 @@ import (
 	"spate/metainfo"
 )
 
-// transferTime bounds one transfer, readyTime what comes before.
 const (
-	transferTime = 3 * time.Minute
-	readyTime    = time.Minute
+	transferTime = 3 * time.Minute // bounds one transfer
+	readyTime    = time.Minute     // bounds the wait for a program to be ready
 )
 
-// pair is a program that seeds and one that gets.
+// pair is a transfer from one program to another or the same one.
 type pair struct {
 	seed, get   *program
-	seeds, gets int
+	seeds, gets int // number of processes
 	row         *row
 }
 
-// manySeeds is how many seeds one getter gets from.
+// manySeeds is the number of seeds in transfers from several seeds.
 const manySeeds = 8
 
-// transfers moves a file between every two programs of which one is spate and
-// between two of each, from one seed to four getters, and from eight seeds to one.
+// transfers measures transfers from one seed to one getter, from one seed to four getters,
+// and from eight seeds to one getter. Seeds and getters are the same program; with one getter
+// there are also transfers between spate and each other program.
 func (b *bench) transfers() error {
 	torrent, mi, err := b.sample()
 	if err != nil {
@@ -50,7 +50,7 @@ func (b *bench) transfers() error {
 	return nil
 }
 
-// sample makes the file that is moved and its torrent, unless they are there.
+// sample creates the file to transfer and its torrent, if they do not exist.
 func (b *bench) sample() (string, *metainfo.MetaInfo, error) {
 	data, torrent := filepath.Join(b.work, "data.bin"), filepath.Join(b.work, "data.torrent")
 	if _, err := os.Stat(torrent); err != nil {
@@ -66,7 +66,7 @@ func (b *bench) sample() (string, *metainfo.MetaInfo, error) {
 	return torrent, mi, err
 }
 
-// transferTable runs all pairs with so many seeds and getters each.
+// transferTable measures all pairs with that many seeds and getters and prints a table.
 func (b *bench) transferTable(torrent string, mi *metainfo.MetaInfo, seeds, gets int) error {
 	var pairs []*pair
 	var rows []*row
@@ -91,12 +91,12 @@ func (b *bench) transferTable(torrent string, mi *metainfo.MetaInfo, seeds, gets
 			}
 		}
 	}
-	fmt.Printf("## %d MiB, seeds: %d, getters: %d, written below %s\n\nLeast, **median** and greatest of %d runs; in brackets the median against libtorrent's own.\n\n", b.size>>20, seeds, gets, b.out, b.runs)
+	fmt.Printf("## %d MiB, seeds: %d, getters: %d, downloads in %s\n\nLeast, **median** and greatest of %d runs; in brackets the ratio to the median of libtorrent → libtorrent.\n\n", b.size>>20, seeds, gets, b.out, b.runs)
 	table([]string{"seconds", "MB/s", "CPU s/GB, seeds", "CPU s/GB, getters"}, rows, "libtorrent → libtorrent")
 	return nil
 }
 
-// transfer is one run of a pair.
+// transfer measures one run of a pair.
 func (b *bench) transfer(p *pair, torrent string, mi *metainfo.MetaInfo) error {
 	work, err := b.folder("run")
 	if err != nil {
@@ -149,9 +149,9 @@ func (b *bench) transfer(p *pair, torrent string, mi *metainfo.MetaInfo) error {
 		return err
 	}
 	spent := cpuOfAll(seeds) - before
-	for i := range gets { // only now: it would take the time of those that are not done
+	for i := range gets { // compare at the end, because this takes time from running getters
 		if err := exec.Command("cmp", "-s", filepath.Join(b.work, mi.Info.Name), filepath.Join(out, fmt.Sprint(i), mi.Info.Name)).Run(); err != nil {
-			return errors.New("other data arrived")
+			return errors.New("the downloaded file differs")
 		}
 	}
 	gb := float64(b.size) * float64(p.gets) / 1e9
@@ -160,7 +160,7 @@ func (b *bench) transfer(p *pair, torrent string, mi *metainfo.MetaInfo) error {
 	return nil
 }
 
-// lastEnd waits until all have ended, and returns when the last of them did.
+// lastEnd waits until all processes have ended and returns the time when the last one did.
 func lastEnd(all []*process) (end time.Time, err error) {
 	late := time.After(transferTime)
 	for _, p := range all {
@@ -179,7 +179,7 @@ func lastEnd(all []*process) (end time.Time, err error) {
 	return end, nil
 }
 
-// cpuOfAll returns the processor time in seconds of all of them.
+// cpuOfAll returns the sum of the processor times in seconds.
 func cpuOfAll(all []*process) (sum float64) {
 	for _, p := range all {
 		sum += p.cpu()
@@ -187,7 +187,7 @@ func cpuOfAll(all []*process) (sum float64) {
 	return sum
 }
 
-// announced returns nil once the tracker knows so many seeds of the torrent.
+// announced returns nil if the tracker counts that many seeds of the torrent.
 func announced(ih spate.InfoHash, seeds int) error {
 	resp, err := http.Get("http://" + trackerHost + ":6969/scrape?info_hash=" + url.QueryEscape(string(ih[:])))
 	if err != nil {
@@ -196,12 +196,12 @@ func announced(ih spate.InfoHash, seeds int) error {
 	defer resp.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, 1<<16))
 	if err == nil && !strings.Contains(string(body), fmt.Sprintf("8:completei%de", seeds)) {
-		err = errors.New("the tracker does not know every seed")
+		err = errors.New("not all seeds have announced")
 	}
 	return err
 }
 
-// noise writes n bytes that nothing can compress.
+// noise writes a file of n random bytes.
 func noise(path string, n int64) error {
 	f, err := os.Create(path)
 	if err != nil {

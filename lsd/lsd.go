@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"spate"
+	"spate/discovery"
 )
 
 // The multicast groups of BEP 14.
@@ -29,22 +30,9 @@ var (
 // because multicast packets do not leave the machine from there.
 var ErrLoopback = errors.New("lsd: bound to loopback, from where no multicast goes out")
 
-// Swarms is the set of swarms that a service discovers peers for. Its methods must be
-// safe for concurrent use and must not block.
-type Swarms interface {
-	// LocalSwarms returns the swarms to announce. It must leave out private torrents
-	// (BEP 27).
-	LocalSwarms() []spate.InfoHash
-	// FoundLocal is called for each peer that another client announces, in any swarm.
-	// It reports whether the swarm is one that LocalSwarms returns.
-	FoundLocal(ih spate.InfoHash, peer netip.AddrPort) (ours bool)
-}
-
-// Options configures a service. Only Port is required; the defaults are the groups of
-// BEP 14 on all interfaces.
+// Options configures a service. The zero value uses the groups of BEP 14 on all
+// interfaces.
 type Options struct {
-	// Port is the port on which this client accepts peers.
-	Port uint16
 	// Bind restricts the service to the interface with this address, if it is valid.
 	Bind netip.Addr
 	// Interface restricts the service to the interface with this name, if it is not
@@ -74,7 +62,7 @@ const (
 // Service announces swarms and discovers peers. Use [New] to make one.
 type Service struct {
 	opt    Options
-	swarms Swarms
+	swarms discovery.Swarms
 	cookie string
 	log    *slog.Logger
 
@@ -88,8 +76,9 @@ type Service struct {
 	shared map[spate.InfoHash]bool // own swarms that other clients announced, at most maxShared
 }
 
-// New returns a service that is started with [Service.Run]. It opens no sockets.
-func New(swarms Swarms, opt Options) (*Service, error) {
+// New returns a service that is started with [Service.Run]. It opens no sockets. The
+// service announces the swarms for which [discovery.Swarm].Local is true.
+func New(swarms discovery.Swarms, opt Options) (*Service, error) {
 	if opt.Bind.IsLoopback() && len(opt.Groups) == 0 {
 		return nil, ErrLoopback
 	}
@@ -102,8 +91,6 @@ func New(swarms Swarms, opt Options) (*Service, error) {
 		}
 	}
 	switch {
-	case opt.Port == 0:
-		return nil, errors.New("lsd: no port for peers")
 	case opt.Interval == 0:
 		opt.Interval = 5 * time.Minute
 	case opt.Interval < minInterval:
@@ -160,13 +147,17 @@ func (s *Service) scan(now time.Time) {
 	if len(s.due) > 0 {
 		return // sending these takes several seconds
 	}
-	all := s.swarms.LocalSwarms()
+	all := s.swarms.Swarms()
 	s.mu.Lock()
 	shared := s.shared
 	s.shared = map[spate.InfoHash]bool{}
 	s.mu.Unlock()
 	here := make(map[spate.InfoHash]time.Time, len(all))
-	for _, ih := range all {
+	for _, swarm := range all {
+		if !swarm.Local || swarm.Private {
+			continue
+		}
+		ih := swarm.InfoHash
 		at, sent := s.lastSent[ih]
 		here[ih] = at
 		switch ago := now.Sub(at); {
@@ -184,13 +175,14 @@ func (s *Service) scan(now time.Time) {
 	s.lastSent = here
 }
 
-// announce sends one message with swarms that are due on each link.
+// announce sends one message with swarms that are due on each link. It waits while no
+// peer can connect to this client.
 func (s *Service) announce(now time.Time) {
-	n := min(len(s.due), MaxHashes)
-	if n == 0 || len(s.links) == 0 {
+	n, port := min(len(s.due), MaxHashes), s.swarms.AdvertisedPort()
+	if n == 0 || len(s.links) == 0 || port == 0 {
 		return
 	}
-	m := Message{Port: s.opt.Port, Hashes: s.due[:n], Cookie: s.cookie}
+	m := Message{Port: port, Hashes: s.due[:n], Cookie: s.cookie}
 	for name, l := range s.links {
 		m.Host = l.group.String()
 		if err := l.send(m.Append(nil)); err != nil {
@@ -219,7 +211,7 @@ func (s *Service) handle(b []byte, from netip.Addr, networks []netip.Prefix) {
 		return
 	}
 	for _, ih := range m.Hashes {
-		if s.swarms.FoundLocal(ih, netip.AddrPortFrom(from, m.Port)) {
+		if s.swarms.Found(ih, discovery.Candidate{Addr: netip.AddrPortFrom(from, m.Port)}, discovery.LSD) {
 			s.markShared(ih)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	"spate"
+	"spate/discovery"
 )
 
 func TestMessage(t *testing.T) {
@@ -77,32 +79,41 @@ func FuzzParse(f *testing.F) {
 
 // fakeSwarms is a set of swarms that records the peers that were found.
 type fakeSwarms struct {
-	mu    sync.Mutex
-	ours  []spate.InfoHash
-	found []string
+	mu      sync.Mutex
+	ours    []spate.InfoHash
+	private []spate.InfoHash
+	port    uint16
+	found   []string
 }
 
-func (b *fakeSwarms) LocalSwarms() []spate.InfoHash {
+func (b *fakeSwarms) Swarms() (all []discovery.Swarm) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.ours
-}
-
-func (b *fakeSwarms) FoundLocal(ih spate.InfoHash, peer netip.AddrPort) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.found = append(b.found, fmt.Sprintf("%x %v", ih[:1], peer))
-	for _, o := range b.ours {
-		if o == ih {
-			return true
-		}
+	for _, ih := range b.ours {
+		all = append(all, discovery.Swarm{InfoHash: ih, Local: true})
 	}
-	return false
+	for _, ih := range b.private {
+		all = append(all, discovery.Swarm{InfoHash: ih, Private: true})
+	}
+	return all
+}
+
+func (b *fakeSwarms) AdvertisedPort() uint16 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.port
+}
+
+func (b *fakeSwarms) Found(ih spate.InfoHash, peer discovery.Candidate, source discovery.Source) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.found = append(b.found, fmt.Sprintf("%v %x %v", source, ih[:1], peer.Addr))
+	return slices.Contains(b.ours, ih)
 }
 
 func newService(t *testing.T, b *fakeSwarms, opt Options) *Service {
 	t.Helper()
-	opt.Port = 6881
+	b.port = 6881
 	s, err := New(b, opt)
 	if err != nil {
 		t.Fatal(err)
@@ -124,7 +135,7 @@ func TestHandle(t *testing.T) {
 	s.handle(m.Append(nil), netip.MustParseAddr("192.0.2.1"), networks) // the service's own message
 	m.Cookie, m.Hashes = "theirs", m.Hashes[:1]
 	s.handle(m.Append(nil), netip.MustParseAddr("2001:db8::7"), networks)
-	want := []string{"01 192.0.2.9:7000", "02 192.0.2.9:7000", "01 [2001:db8::7]:7000"}
+	want := []string{"lsd 01 192.0.2.9:7000", "lsd 02 192.0.2.9:7000", "lsd 01 [2001:db8::7]:7000"}
 	if !reflect.DeepEqual(b.found, want) {
 		t.Errorf("found %q, want %q", b.found, want)
 	}
@@ -150,9 +161,9 @@ func TestReceiveRate(t *testing.T) {
 	})
 }
 
-// TestAnnouncePace checks that at most one message is sent per second, that each swarm
-// is announced once per interval, and that a swarm is announced sooner if another
-// client announced it.
+// TestAnnouncePace checks that at most one message with the current port is sent per
+// second, that each swarm but private ones is announced once per interval, and that a
+// swarm is announced sooner if another client announced it.
 func TestAnnouncePace(t *testing.T) {
 	group, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
@@ -167,9 +178,11 @@ func TestAnnouncePace(t *testing.T) {
 	b := &fakeSwarms{}
 	for i := range 50 {
 		b.ours = append(b.ours, spate.InfoHash{byte(i)})
+		b.private = append(b.private, spate.InfoHash{byte(i), 1})
 	}
 	s := newService(t, b, Options{})
 	s.links["test"] = &link{group: group.LocalAddr().(*net.UDPAddr).AddrPort(), out: out}
+	port := uint16(6881)
 	heard := func() (n int) {
 		group.SetReadDeadline(time.Now().Add(5 * time.Minute))
 		buf := make([]byte, 2000)
@@ -178,15 +191,18 @@ func TestAnnouncePace(t *testing.T) {
 			t.Fatal(err)
 		}
 		m, err := Parse(buf[:k])
-		if err != nil || m.Port != 6881 {
+		if err != nil || m.Port != port {
 			t.Fatalf("%+v, %v", m, err)
 		}
 		return len(m.Hashes)
 	}
 	now := time.Unix(1e9, 0)
 	var sizes []int
-	for range 3 {
+	for _, port = range []uint16{6881, 7000, 7001} {
 		s.scan(now)
+		b.port = 0
+		s.announce(now) // sends nothing, because no peer can connect
+		b.port = port
 		s.announce(now)
 		sizes = append(sizes, heard())
 		now = now.Add(time.Second)
@@ -216,12 +232,11 @@ func TestAnnouncePace(t *testing.T) {
 
 func TestOptions(t *testing.T) {
 	for name, opt := range map[string]Options{
-		"loopback":   {Port: 1, Bind: netip.MustParseAddr("127.0.0.1")},
-		"no port":    {},
-		"no group":   {Port: 1, Groups: []netip.AddrPort{netip.MustParseAddrPort("192.0.2.1:1")}},
-		"too often":  {Port: 1, Interval: time.Second},
-		"port 0":     {Port: 1, Groups: []netip.AddrPort{netip.MustParseAddrPort("239.1.1.1:0")}},
-		"loopback 6": {Port: 1, Bind: netip.IPv6Loopback()},
+		"loopback":   {Bind: netip.MustParseAddr("127.0.0.1")},
+		"no group":   {Groups: []netip.AddrPort{netip.MustParseAddrPort("192.0.2.1:1")}},
+		"too often":  {Interval: time.Second},
+		"port 0":     {Groups: []netip.AddrPort{netip.MustParseAddrPort("239.1.1.1:0")}},
+		"loopback 6": {Bind: netip.IPv6Loopback()},
 	} {
 		if _, err := New(&fakeSwarms{}, opt); err == nil {
 			t.Errorf("%s was accepted", name)

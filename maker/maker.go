@@ -24,7 +24,7 @@ import (
 // there is one.
 //
 // If ctx is cancelled, Make returns the cause within 100 ms, unless the disk blocks it.
-// Other errors are [ErrEmpty], *[ChangedError], *[NameError], *[CollisionError],
+// Other errors are [ErrNoPath], [ErrEmpty], *[ChangedError], *[NameError], *[CollisionError],
 // *[PatternError], *[PieceLengthError], *[MissingError], errors of the file system, and
 // *[metainfo.Error] for a torrent that the parser would reject, for example because it
 // has too many pieces.

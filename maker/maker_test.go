@@ -295,6 +295,12 @@ func TestMakeRejects(t *testing.T) {
 			t.Errorf("%s was accepted", what)
 		}
 	}
+	if _, err := Make(context.Background(), "", Options{}); !errors.Is(err, ErrNoPath) {
+		t.Errorf("empty path: %v, want ErrNoPath", err)
+	}
+	if _, _, err := Measure(context.Background(), "", Options{}); !errors.Is(err, ErrNoPath) {
+		t.Errorf("measure an empty path: %v, want ErrNoPath", err)
+	}
 	var e *PieceLengthError
 	if _, err := Make(context.Background(), filepath.Join(dir, "f"), Options{PieceLength: 24 << 10}); !errors.As(err, &e) {
 		t.Errorf("%v", err)

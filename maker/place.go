@@ -1,6 +1,7 @@
 package maker
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 
@@ -14,9 +15,16 @@ type place struct {
 	name string   // the path below root
 }
 
+// ErrNoPath is returned for an empty path, which is usually the mistake of a caller. The
+// path of the current directory is ".".
+var ErrNoPath = errors.New("the path is empty")
+
 // placeOf returns the place of a path, which is relative to root if root is not
 // nil.
 func placeOf(path string, root *os.Root) (place, error) {
+	if path == "" {
+		return place{}, ErrNoPath
+	}
 	if root == nil {
 		abs, err := filepath.Abs(path)
 		return place{path: abs}, err

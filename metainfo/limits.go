@@ -26,7 +26,7 @@ const (
 	maxNames = 20 << 20
 	maxList  = 10_000
 	maxText  = 64 << 10 // length in bytes of a comment and similar text; the rest is cut off
-	maxURL   = 8 << 10  // length in bytes of a URL; the rest is cut off
+	maxURL   = 8 << 10  // length in bytes of a URL; longer ones are ignored
 	maxKeys  = 4096     // number of keys in a dictionary inside info, if they are not sorted
 )
 

@@ -139,7 +139,7 @@ func (p *parser) topKey(name []byte, at int) {
 	m := p.m
 	switch key := string(name); key {
 	case "announce":
-		p.announce = strings.TrimSpace(p.text(key, maxURL))
+		p.announce = strings.TrimSpace(p.whole(key, maxURL))
 	case "announce-list":
 		p.announceList(at)
 	case "url-list":
@@ -196,13 +196,28 @@ func (p *parser) text(field string, most int) string {
 	return strings.ToValidUTF8(string(raw), "?")
 }
 
-// texts reads an optional list of strings, or a single string. It ignores empty
-// strings.
+// whole is like text for a string that is of no use if it is cut, such as a URL. It ignores
+// strings of more than most bytes.
+func (p *parser) whole(field string, most int) string {
+	if !p.is(bencode.String, field) {
+		return ""
+	}
+	at := p.d.Offset()
+	raw := p.d.Bytes()
+	if len(raw) > most {
+		p.warn(field, at, "longer than "+strconv.Itoa(most)+" bytes: ignored")
+		return ""
+	}
+	return strings.ToValidUTF8(string(raw), "?")
+}
+
+// texts reads an optional list of strings, or a single string. It ignores empty strings,
+// and those that are too long for a URL.
 func (p *parser) texts(field string) []string {
 	var list []string
 	add := func() {
 		at := p.d.Offset()
-		switch s := strings.TrimSpace(p.text(field, maxURL)); {
+		switch s := strings.TrimSpace(p.whole(field, maxURL)); {
 		case s == "":
 		case len(list) >= p.o.Limits.List:
 			p.limit(field, at, "more than %d entries", len(list))
@@ -257,7 +272,7 @@ func (p *parser) nodes(at int) {
 		for range p.d.List {
 			switch n++; {
 			case n == 1 && p.is(bencode.String, field):
-				host = p.text(field, 255)
+				host = p.whole(field, 255)
 			case n == 2 && p.is(bencode.Int, field):
 				port = p.d.Int()
 			}

@@ -146,6 +146,18 @@ func TestAccepted(t *testing.T) {
 				return len(m.Similar) == 1 && m.Collections[0] == "c" && m.Info.Collections[0] == "d" && m.Info.Similar == nil
 			}},
 		{"no data", "", inTorrent(oneFile("length", num(0), "pieces", str(""))), func(m *metainfo.MetaInfo) bool { return m.Info.NumPieces() == 0 && m.Info.PieceSize(0) == 0 }},
+		{"long tracker", "ignored", []byte(dict("announce", str("http://a/"+strings.Repeat("a", 8<<10)), "announce-list", list(list(str("http://b/"+strings.Repeat("b", 8<<10)), str("http://c/"))), "info", oneFile())),
+			func(m *metainfo.MetaInfo) bool {
+				return len(m.AnnounceList) == 1 && len(m.AnnounceList[0]) == 1 && m.AnnounceList[0][0] == "http://c/"
+			}},
+		{"long only tracker", "ignored", []byte(dict("announce", str("http://a/"+strings.Repeat("a", 8<<10)), "info", oneFile())),
+			func(m *metainfo.MetaInfo) bool { return len(m.AnnounceList) == 0 }},
+		{"tracker of the longest length", "", []byte(dict("announce", str("http://a/"+strings.Repeat("a", 8<<10-9)), "info", oneFile())),
+			func(m *metainfo.MetaInfo) bool { return len(m.AnnounceList) == 1 && len(m.AnnounceList[0][0]) == 8<<10 }},
+		{"long web seed", "ignored", []byte(dict("info", oneFile(), "url-list", list(str("http://a/"+strings.Repeat("a", 8<<10)), str("http://b/")))),
+			func(m *metainfo.MetaInfo) bool { return len(m.WebSeeds) == 1 && m.WebSeeds[0] == "http://b/" }},
+		{"long host of a node", "ignored", []byte(dict("info", oneFile(), "nodes", list(list(str(strings.Repeat("h", 256)), num(1)), list(str("h"), num(1))))),
+			func(m *metainfo.MetaInfo) bool { return len(m.Nodes) == 1 && m.Nodes[0] == "h:1" }},
 		{"long comment", "truncated", []byte(dict("comment", str(strings.Repeat("c", 100_000)), "info", oneFile())), func(m *metainfo.MetaInfo) bool { return len(m.Comment) == 64<<10 }},
 	}
 	for _, c := range cases {

@@ -2,6 +2,7 @@ package publish
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -14,7 +15,6 @@ import (
 	"time"
 
 	"spate"
-	"spate/internal/watch"
 	"spate/maker"
 	"spate/metainfo"
 )
@@ -26,7 +26,6 @@ type house struct {
 	catalog  Catalog
 	pub      *Publisher
 	folder   *Folder
-	watcher  *watch.Folder
 	allowed  map[spate.InfoHash]bool
 	seeded   map[spate.InfoHash]string // path
 	hashed   int
@@ -64,7 +63,6 @@ func (h *house) start(older int) {
 	if h.folder, err = NewFolder(h.in, h.pub, &sync.Mutex{}, FolderOptions{Older: older, FollowLinks: h.follow}); err != nil {
 		h.t.Fatal(err)
 	}
-	h.watcher, _ = watch.New(h.in, watch.Options{FollowLinks: h.follow})
 }
 
 func (h *house) Make(ctx context.Context, path string, o maker.Options) (*metainfo.MetaInfo, error) {
@@ -119,9 +117,9 @@ func (h *house) write(name, data string) {
 // look has the folder seen and everything done about it.
 func (h *house) look() {
 	h.t.Helper()
-	s := h.watcher.Scan(time.Now().Add(time.Hour))
-	h.folder.Seen(s)
-	for n := 0; h.folder.Step(h.t.Context()); n++ {
+	s := h.folder.watcher.Scan(time.Now().Add(time.Hour))
+	h.folder.setScan(s)
+	for n := 0; h.folder.step(h.t.Context()); n++ {
 		if n > 1000 {
 			h.t.Fatal("it never ends")
 		}
@@ -354,9 +352,9 @@ func TestFolderKilled(t *testing.T) {
 					h.write(name, data[name])
 				}
 			}
-			h.folder.Seen(h.watcher.Scan(time.Now().Add(time.Hour)))
+			h.folder.setScan(h.folder.watcher.Scan(time.Now().Add(time.Hour)))
 			for range rnd.IntN(5) {
-				h.folder.Step(t.Context())
+				h.folder.step(t.Context())
 			}
 			if rnd.IntN(2) == 0 {
 				h.start(2)
@@ -393,6 +391,56 @@ func TestFolderKilled(t *testing.T) {
 		if fmt.Sprint(got) != fmt.Sprint(data) {
 			t.Errorf("seed %d: published %v, the folder has %v", seed, got, data)
 		}
+	}
+}
+
+// TestFolderRun checks that Run watches the directory: it publishes a file that is there
+// already and one that comes later, and withdraws a file that is removed.
+func TestFolderRun(t *testing.T) {
+	h := newHouse(t, 0)
+	told := make(chan string, 10)
+	f, err := NewFolder(h.in, h.pub, &sync.Mutex{}, FolderOptions{
+		Settle: time.Millisecond, Rescan: 10 * time.Millisecond, OnChange: func(what string, r *Release) { told <- what + " " + r.Ref() },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	expect := func(want string) {
+		t.Helper()
+		select {
+		case got := <-told:
+			if got != want {
+				t.Errorf("%s, want %s", got, want)
+			}
+		case <-time.After(5 * time.Minute):
+			t.Fatalf("not %s", want)
+		}
+	}
+	h.write("a", "before")
+	go func() { ended <- f.Run(ctx) }()
+	expect("published a~1")
+	h.write("b", "later")
+	expect("published b~1")
+	os.Remove(filepath.Join(h.in, "a"))
+	expect("withdrawn a~1")
+	cancel()
+	if err := <-ended; !errors.Is(err, context.Canceled) {
+		t.Errorf("Run returned %v", err)
+	}
+}
+
+func TestEmptyPaths(t *testing.T) {
+	h := newHouse(t, 0)
+	if _, err := h.pub.Publish(t.Context(), "", Spec{}); !errors.Is(err, maker.ErrNoPath) {
+		t.Errorf("Publish: %v, want ErrNoPath", err)
+	}
+	if _, err := NewFolder("", h.pub, &sync.Mutex{}, FolderOptions{}); !errors.Is(err, maker.ErrNoPath) {
+		t.Errorf("NewFolder: %v, want ErrNoPath", err)
+	}
+	if _, err := NewKeeper(""); err == nil {
+		t.Error("NewKeeper took an empty path")
 	}
 }
 

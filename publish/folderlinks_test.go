@@ -168,10 +168,10 @@ func TestFolderNotesSwapped(t *testing.T) {
 	eachTrap(t, trapText, func(t *testing.T, h *house, trap foldertest.Trap, want foldertest.Outcome) {
 		h.write("x", "data")
 		h.write("x.md", "as they were")
-		h.folder.Seen(h.watcher.Scan(time.Now().Add(time.Hour)))
+		h.folder.setScan(h.folder.watcher.Scan(time.Now().Add(time.Hour)))
 		os.Remove(h.at("x.md"))
 		trap.Put(t, h.at("x.md"))
-		for h.folder.Step(t.Context()) {
+		for h.folder.step(t.Context()) {
 		}
 		notes := map[foldertest.Outcome]string{foldertest.Read: trapText, foldertest.Leaked: foldertest.Secret}[want]
 		if r, err := h.catalog.Get(t.Context(), "x"); err != nil || r.Notes != notes {
@@ -290,7 +290,7 @@ func TestFolderSwapped(t *testing.T) {
 						}
 						trap.Put(t, h.at(name))
 					}
-					h.folder.Seen(h.watcher.Scan(time.Now().Add(time.Hour)))
+					h.folder.setScan(h.folder.watcher.Scan(time.Now().Add(time.Hour)))
 					switch when {
 					case "before":
 						swap()
@@ -299,7 +299,7 @@ func TestFolderSwapped(t *testing.T) {
 					case "made":
 						h.whenMade = func(string) { swap() }
 					}
-					h.folder.Step(t.Context())
+					h.folder.step(t.Context())
 					list, _, err := h.catalog.List(t.Context(), Query{All: true})
 					if err != nil {
 						t.Fatal(err)
@@ -358,8 +358,8 @@ func TestFolderSwappedBack(t *testing.T) {
 					t.Error(err)
 				}
 			}
-			h.folder.Seen(h.watcher.Scan(time.Now().Add(time.Hour)))
-			h.folder.Step(t.Context())
+			h.folder.setScan(h.folder.watcher.Scan(time.Now().Add(time.Hour)))
+			h.folder.step(t.Context())
 			h.agree(nil)
 			h.refuses("x")
 		})

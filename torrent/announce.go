@@ -340,7 +340,7 @@ func (a *announcer) untold(st *announceState) bool {
 func (a *announcer) request(st *announceState, event tracker.Event) tracker.AnnounceRequest {
 	uploaded, downloaded, left := a.owner(st).standing()
 	req := tracker.AnnounceRequest{
-		InfoHash: st.hash, PeerID: a.s.opt.PeerID, Port: a.s.port, Key: st.key, Event: event,
+		InfoHash: st.hash, PeerID: a.s.opt.PeerID, Port: a.s.AdvertisedPort(), Key: st.key, Event: event,
 		Uploaded: uploaded - st.sent, Downloaded: downloaded - st.received, Left: left,
 		NumWant: tracker.DefaultNumWant,
 	}

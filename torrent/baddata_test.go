@@ -19,48 +19,48 @@ import (
 	"spate/torrent"
 )
 
-// liar is a storage that gives wrong bytes for every n-th block.
-type liar struct {
+// badStorage is a storage that returns wrong bytes for every n-th block.
+type badStorage struct {
 	storage.Storage
 	every int64
 }
 
-func (l *liar) ReadAt(p []byte, off int64) (int, error) {
-	n, err := l.Storage.ReadAt(p, off)
+func (s *badStorage) ReadAt(p []byte, off int64) (int, error) {
+	n, err := s.Storage.ReadAt(p, off)
 	const block = 16 << 10
 	for at := off / block * block; at < off+int64(n); at += block {
-		if at >= off && at/block%l.every == 0 {
+		if at >= off && at/block%s.every == 0 {
 			p[at-off] ^= 0x55
 		}
 	}
 	return n, err
 }
 
-// TestLiarsAreFound has seeds that send wrong blocks now and then among honest
-// ones: the data completes, exactly the liars are banned, and no honest peer is.
-func TestLiarsAreFound(t *testing.T) {
-	for name, liars := range map[string][]int64{
-		"one that always lies":       {1},
-		"one that lies now and then": {37},
-		"three at once":              {5, 11, 23},
+// TestSendersOfBadDataAreBanned has seeds that send bad blocks among honest seeds: the
+// download completes, and exactly the seeds that sent bad blocks are banned.
+func TestSendersOfBadDataAreBanned(t *testing.T) {
+	for name, bad := range map[string][]int64{
+		"every block of one seed":    {1},
+		"some blocks of one seed":    {37},
+		"some blocks of three seeds": {5, 11, 23},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			data, mi := makeTorrent(t, 16<<20, 512<<10)
-			synctest.Test(t, func(t *testing.T) { findLiars(t, data, mi, liars) })
+			synctest.Test(t, func(t *testing.T) { banSenders(t, data, mi, bad) })
 		})
 	}
 }
 
-// TestLiarsAreNamedByHashes does the same where the hashes of the blocks can be
-// had (BEP 52): good blocks of bad pieces are kept, so little is wasted.
-func TestLiarsAreNamedByHashes(t *testing.T) {
+// TestBlockHashesSaveGoodBlocks does the same where peers give the hashes of blocks
+// (BEP 52): the good blocks of bad pieces are kept, so little is wasted.
+func TestBlockHashesSaveGoodBlocks(t *testing.T) {
 	for _, format := range []metainfo.Format{metainfo.V2, metainfo.Hybrid} {
 		t.Run(string(format), func(t *testing.T) {
 			t.Parallel()
 			data, mi := makeFile(t, 16<<20, 512<<10, format)
 			synctest.Test(t, func(t *testing.T) {
-				if wasted := findLiars(t, data, mi, []int64{5, 11, 23}); wasted > 2<<20 {
+				if wasted := banSenders(t, data, mi, []int64{5, 11, 23}); wasted > 2<<20 {
 					t.Errorf("wasted %d KiB: the good blocks of bad pieces were not kept", wasted>>10)
 				}
 			})
@@ -68,7 +68,7 @@ func TestLiarsAreNamedByHashes(t *testing.T) {
 	}
 }
 
-// makeFile returns n bytes of noise and a torrent of them as maker makes it.
+// makeFile returns n random bytes and a torrent of them that package maker makes.
 func makeFile(t testing.TB, n, pieceLength int, format metainfo.Format) ([]byte, *metainfo.MetaInfo) {
 	t.Helper()
 	data := make([]byte, n)
@@ -85,14 +85,16 @@ func makeFile(t testing.TB, n, pieceLength int, format metainfo.Format) ([]byte,
 	return data, mi
 }
 
-// findLiars returns how many bytes were wasted.
-func findLiars(t *testing.T, data []byte, mi *metainfo.MetaInfo, liars []int64) int64 {
+// banSenders downloads from three honest seeds and from one seed for each number in every,
+// which sends every so many blocks wrongly. It checks the data and the bans, and returns
+// how many bytes were wasted.
+func banSenders(t *testing.T, data []byte, mi *metainfo.MetaInfo, every []int64) int64 {
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	defer cancel()
 	world := simnet.New(simnet.Options{Seed: 7})
-	r := newTestTracker()
+	r := newMemTracker()
 	const honest = 3
 	join := func(i int, opt torrent.AddOptions) *torrent.Torrent {
 		addr := netip.AddrFrom4([4]byte{10, 0, 1, byte(i + 1)})
@@ -114,8 +116,8 @@ func findLiars(t *testing.T, data []byte, mi *metainfo.MetaInfo, liars []int64) 
 		join(i, torrent.AddOptions{Storage: storage.NewMemoryOf(data), Verified: true, PlainSeed: true})
 	}
 	bad := map[string]bool{}
-	for i, every := range liars {
-		join(honest+i, torrent.AddOptions{Storage: &liar{storage.NewMemoryOf(data), every}, Verified: true, PlainSeed: true})
+	for i, n := range every {
+		join(honest+i, torrent.AddOptions{Storage: &badStorage{storage.NewMemoryOf(data), n}, Verified: true, PlainSeed: true})
 		bad[netip.AddrFrom4([4]byte{10, 0, 1, byte(honest + i + 1)}).String()] = true
 	}
 	time.Sleep(time.Second)
@@ -128,7 +130,7 @@ func findLiars(t *testing.T, data []byte, mi *metainfo.MetaInfo, liars []int64) 
 	}
 	got := make([]byte, len(data))
 	if _, err := store.ReadAt(got, 0); err != nil || string(got) != string(data) {
-		t.Errorf("other data was kept (%v)", err)
+		t.Errorf("wrong data was kept (%v)", err)
 	}
 	banned := get.Banned()
 	if len(banned) != len(bad) {
@@ -136,7 +138,7 @@ func findLiars(t *testing.T, data []byte, mi *metainfo.MetaInfo, liars []int64) 
 	}
 	for _, a := range banned {
 		if !bad[a.Addr().String()] {
-			t.Errorf("banned %v, who is honest", a)
+			t.Errorf("banned the honest peer %v", a)
 		}
 	}
 	wasted := get.Stats().Wasted

@@ -24,7 +24,7 @@ func TestSeedServesBlockHashes(t *testing.T) {
 		s := testSession(t, Options{})
 		added(t, s, mi, AddOptions{Storage: storage.NewMemoryOf(data), Verified: true, PlainSeed: true})
 		file := &mi.Info.Files[0]
-		f := dialFoe(t, s.Addr(), v2HashOf(mi), everything())
+		f := dialPeer(t, s.Addr(), v2HashOf(mi), extendedAndFast())
 		f.send(peerwire.AppendSimple(nil, peerwire.HaveNone))
 		blocks := int64(len(data)+merkle.BlockSize-1) / merkle.BlockSize
 		root := merkle.FromRoot(*file.PiecesRoot, blocks)
@@ -107,16 +107,16 @@ func TestHashBudget(t *testing.T) {
 func TestWrongBlockHashesGetTheirSenderBanned(t *testing.T) {
 	t.Parallel()
 	data, mi := torrentOfFormat(t, 64<<10, 64<<10, metainfo.V2)
-	inYard(t, Options{}, func(y *yard) {
+	withSimSession(t, Options{}, func(y *simSession) {
 		tor := added(t, y.s, mi, AddOptions{Storage: storage.NewMemoryLike(data)})
-		dial := func(more ...peerwire.ID) *foe {
+		dial := func(more ...peerwire.ID) *scriptedPeer {
 			f := y.dial(v2HashOf(mi))
 			for _, id := range append([]peerwire.ID{peerwire.HaveAll}, more...) {
 				f.send(peerwire.AppendSimple(nil, id))
 			}
 			return f
 		}
-		sendBlock := func(f *foe, m peerwire.Message, flip byte) {
+		sendBlock := func(f *scriptedPeer, m peerwire.Message, flip byte) {
 			b := append(peerwire.AppendPieceHeader(nil, 0, m.Begin, m.Length), data[m.Begin:][:m.Length]...)
 			b[len(b)-1] ^= flip
 			f.send(b)
@@ -141,7 +141,7 @@ func TestWrongBlockHashesGetTheirSenderBanned(t *testing.T) {
 		for _, h := range hashBlocks(data) {
 			blockHashes = append(blockHashes, h[:]...)
 		}
-		answer := func(f *foe, id peerwire.ID, hashes []byte) {
+		answer := func(f *scriptedPeer, id peerwire.ID, hashes []byte) {
 			m := f.await(peerwire.HashRequest)
 			r, _, err := peerwire.ParseHashRange(m.ID, m.Payload)
 			if err != nil {
@@ -169,4 +169,6 @@ func TestWrongBlockHashesGetTheirSenderBanned(t *testing.T) {
 }
 
 // addrOf returns the IP address of a peer of the test.
-func addrOf(f *foe) netip.Addr { return f.c.LocalAddr().(*net.TCPAddr).AddrPort().Addr().Unmap() }
+func addrOf(f *scriptedPeer) netip.Addr {
+	return f.c.LocalAddr().(*net.TCPAddr).AddrPort().Addr().Unmap()
+}

@@ -30,8 +30,8 @@ func (t *Torrent) check(rec *storage.Record) (bitfield.Bitfield, error) {
 			return have, err
 		}
 	}
-	if t.files != nil && !t.readOnly() {
-		if err := t.s.onDisk(t.files.Prepare); err != nil {
+	if p, ok := storage.As[storage.Preparer](t.store); ok && !t.readOnly() {
+		if err := t.s.onDisk(p.Prepare); err != nil {
 			return have, err
 		}
 	}
@@ -62,10 +62,8 @@ func (t *Torrent) check(rec *storage.Record) (bitfield.Bitfield, error) {
 		t.log.Info("checking data", "pieces", len(unsure))
 	}
 	// Reads fail from here on if somebody changes the files.
-	if t.files != nil {
-		if err := t.files.Accept(); err != nil {
-			return have, err
-		}
+	if err := t.accept(); err != nil {
+		return have, err
 	}
 	err := t.hashPieces(t.ctx, unsure, have)
 	if t.files != nil {
@@ -78,9 +76,27 @@ func (t *Torrent) check(rec *storage.Record) (bitfield.Bitfield, error) {
 	return have, err
 }
 
+// accept records the current state of the data as expected, if the storage can detect
+// changes of it.
+func (t *Torrent) accept() error {
+	if d, ok := storage.As[storage.ChangeDetector](t.store); ok {
+		return d.Accept()
+	}
+	return nil
+}
+
+// unchanged returns why the data in a range is not in the accepted state any more, or nil
+// if it is, or if the storage cannot detect changes.
+func (t *Torrent) unchanged(off, n int64) error {
+	if d, ok := storage.As[storage.ChangeDetector](t.store); ok {
+		return d.Check(off, n)
+	}
+	return nil
+}
+
 // nextData returns the first offset from off on at which anything can be on disk.
 func (t *Torrent) nextData(off int64) int64 {
-	if d, ok := t.store.(interface{ NextData(off int64) int64 }); ok {
+	if d, ok := storage.As[storage.DataFinder](t.store); ok {
 		return d.NextData(off)
 	}
 	return off
@@ -89,8 +105,8 @@ func (t *Torrent) nextData(off int64) int64 {
 // holdsData reports whether piece i can be on disk at all.
 func (t *Torrent) holdsData(i int) bool {
 	off, n := int64(i)*t.info.PieceLength, t.info.PieceSize(i)
-	if h, ok := t.store.(interface{ HasData(off, n int64) bool }); ok {
-		return h.HasData(off, n)
+	if d, ok := storage.As[storage.DataFinder](t.store); ok {
+		return d.HasData(off, n)
 	}
 	return true
 }
@@ -172,7 +188,7 @@ func (t *Torrent) lookAtFiles() {
 	if !seeding {
 		return
 	}
-	if err := t.inPlace(func() error { return t.files.Check(0, t.info.TotalLength()) }); err != nil {
+	if err := t.inPlace(func() error { return t.unchanged(0, t.info.TotalLength()) }); err != nil {
 		t.fail(err)
 	}
 }
@@ -241,8 +257,9 @@ func (t *Torrent) recheck(had bitfield.Bitfield) (bitfield.Bitfield, error) {
 	}
 	have, bad := bitfield.New(n), bitfield.New(n)
 	var unsure []int
+	_, detects := storage.As[storage.ChangeDetector](t.store)
 	for i := range n {
-		same := t.files != nil && t.files.Check(int64(i)*t.info.PieceLength, t.info.PieceSize(i)) == nil
+		same := detects && t.unchanged(int64(i)*t.info.PieceLength, t.info.PieceSize(i)) == nil
 		switch {
 		case same && t.second.good.Get(i):
 			have.Set(i)
@@ -253,10 +270,8 @@ func (t *Torrent) recheck(had bitfield.Bitfield) (bitfield.Bitfield, error) {
 		}
 	}
 	// Reads fail from here on if the files change once more.
-	if t.files != nil {
-		if err := t.files.Accept(); err != nil {
-			return have, err
-		}
+	if err := t.accept(); err != nil {
+		return have, err
 	}
 	t.second = secondLook{have.Clone(), bad} // as far as it is known if this fails
 	if err := t.hashPieces(t.ctx, unsure, have); err != nil {

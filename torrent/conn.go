@@ -50,7 +50,7 @@ type conn struct {
 	reserved peerwire.Reserved
 	incoming bool
 	v2       bool // it goes by the v2 hash (BEP 52)
-	warm     bool // metadata was fetched over it: the peer was greeted
+	greeted  bool // the peer got our handshakes when metadata was fetched over the connection
 	since    time.Time
 
 	// Owned by the reader.
@@ -78,17 +78,10 @@ type conn struct {
 	peerInterested bool
 	gotFirst       bool // a message that may only come first has come or is too late
 	snubbed        bool
-	spoke          bool      // something came after the handshake
-	idle           bool      // takes nothing of what it is offered
-	asked          bool      // for something since it was unchoked
-	sentThen       int64     // sent, when it was unchoked
-	returned       bool      // its address was sent away before
-	unackedSeen    int       // unacked, when judgeLocked looked last
-	sentSeen       int64     // sent, when judgeLocked looked last
-	proven         bool      // it takes what it asks for
-	tookAt         time.Time // when judgeLocked last saw data arrive at the peer
-	flaps          int       // times that interest ended without a request
-	reqq           int       // requests that the peer queues
+	spoke          bool // something came after the handshake
+	slot           slotUse
+	knownUseless   bool // its address was useless before it connected
+	reqq           int  // requests that the peer queues
 	client         string
 	ext            peerwire.ExtHandshake // what the peer said last
 	pex            pexState
@@ -126,7 +119,7 @@ var (
 	errDuplicate = errors.New("connected to that peer already")
 	errFull      = errors.New("too many connections")
 	errIdle      = errors.New("silent for too long")
-	errUseless   = errors.New("idle, and its place is needed")
+	errUseless   = errors.New("the peer is useless, and another peer needs its connection slot")
 	errSlowWrite = errors.New("the peer does not read")
 	errFlood     = errors.New("the peer asks and does not read")
 	errBanned    = errors.New("the peer sent bad data")

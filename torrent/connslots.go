@@ -9,110 +9,141 @@ import (
 	"spate/internal/fairpool"
 )
 
-// PoolStats is the state of one bounded number of places of a session.
+// PoolStats is the state of one bounded number of connection slots of a session.
 type PoolStats struct {
 	Places, Held int
-	// Refused connections got no place, MadeRoom ones lost theirs to others.
+	// Refused counts connections that got no slot, MadeRoom those that were closed
+	// for others.
 	Refused, MadeRoom uint64
 }
 
-// Pools returns the state of the places for connections whose handshake has not come, and
-// of those for connections to peers.
+// Pools returns the state of the slots for incoming connections before their handshake,
+// and of the slots for connections to peers.
 func (s *Session) Pools() (handshakes, peers PoolStats) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	handshakes = PoolStats{Places: maxGreetings, Held: s.greetings.pool.Len(), MadeRoom: s.greetings.madeRoom}
-	return handshakes, PoolStats{s.opt.MaxConns, s.conns, s.room.refused.Load(), s.room.madeRoom.Load()}
+	handshakes = PoolStats{Places: maxHandshakes, Held: s.handshakes.pool.Len(), MadeRoom: s.handshakes.madeRoom}
+	return handshakes, PoolStats{s.opt.MaxConns, s.conns, s.connSlots.refused.Load(), s.connSlots.madeRoom.Load()}
 }
 
-// roomCounts count what became of connections that wanted a place when there was none.
-type roomCounts struct{ refused, madeRoom atomic.Uint64 }
+// connSlots counts what happened to connections when no slot was free.
+type connSlots struct {
+	refused  atomic.Uint64 // connections that got no slot
+	madeRoom atomic.Uint64 // connections that were closed for others
+}
 
-// maxGreetings bounds the connections whose handshake has not come. Beyond it the oldest
-// goes, of the network that has the most of them: a peer is done within a moment.
-const maxGreetings = 200
+// maxHandshakes bounds the incoming connections whose handshake has not come. Beyond it
+// the session closes the oldest one of the network that has the most of them. An honest
+// peer sends its handshake within a moment.
+const maxHandshakes = 200
 
-// greetings are the incoming connections of which nothing is known yet; guarded by
-// Session.mu.
-type greetings struct {
+// handshakes are the incoming connections whose handshake has not come. Session.mu guards
+// them.
+type handshakes struct {
 	pool     *fairpool.Pool[func() error] // a value closes its connection
 	madeRoom uint64                       // connections that were closed for others
 }
 
-// greeting is one of them.
-type greeting = fairpool.Member[func() error]
+// awaitedHandshake is one of these connections.
+type awaitedHandshake = fairpool.Member[func() error]
 
-func newGreetings() greetings {
-	return greetings{pool: fairpool.New[func() error](fairpool.Options{Places: maxGreetings})}
+func newHandshakes() handshakes {
+	return handshakes{pool: fairpool.New[func() error](fairpool.Options{Slots: maxHandshakes})}
 }
 
-// beginGreeting enters a connection, and closes another if they are too many.
-func (s *Session) beginGreeting(from netip.AddrPort, close func() error) *greeting {
+// beginHandshake adds a connection, and closes another one if there are too many.
+func (s *Session) beginHandshake(from netip.AddrPort, close func() error) *awaitedHandshake {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	g, out := s.greetings.pool.Enter(time.Now(), fairpool.NetworkOf(from.Addr()), close)
+	h, out := s.handshakes.pool.Enter(time.Now(), fairpool.NetworkOf(from.Addr()), close)
 	if out != nil {
-		s.greetings.madeRoom++
+		s.handshakes.madeRoom++
 		out.Value()
 	}
-	return g
+	return h
 }
 
-func (s *Session) endGreeting(g *greeting) {
+// endHandshake removes a connection whose handshake has come or failed.
+func (s *Session) endHandshake(h *awaitedHandshake) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	g.Leave(time.Now())
+	h.Leave(time.Now())
 }
 
-// enter takes a place for an incoming connection after its handshake, in place of
-// a useless one if there is none left: of the torrent that it is for, or else of another.
-func (s *Session) enter(t *Torrent, from netip.AddrPort) bool {
+// takeSlot takes a connection slot for an incoming connection after its handshake. If no
+// slot is free, it drops a useless peer of the torrent that the connection is for, or else
+// of another torrent. It reports whether the connection has a slot.
+func (s *Session) takeSlot(t *Torrent, from netip.AddrPort) bool {
 	if s.reserve(false) {
 		return true
 	}
 	now := time.Now()
-	if s.isShunned(from, now) || !s.makeRoom(t, now, from) {
-		s.room.refused.Add(1)
+	if !s.mayReplace(from, now) || !s.dropFor(t, now, from) {
+		s.connSlots.refused.Add(1)
 		return false
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.conns++ // one too many until the other has left
+	s.conns++ // one above the limit until the other connection has ended
 	return !s.closed
 }
 
-// barrenFor is how long all torrents are not searched again for a peer that makes room.
-const barrenFor = time.Second
+// dropSearchPause is the time between two searches of all torrents for a peer to drop, if
+// the first one found none.
+const dropSearchPause = time.Second
 
-// makeRoom lets go of a peer of t, or else of another torrent.
-func (s *Session) makeRoom(t *Torrent, now time.Time, from netip.AddrPort) bool {
-	if t != nil && t.makeRoom(now, from) {
+// dropFor drops a peer of t, or else of another torrent, for a newcomer at the address
+// from. It reports whether it dropped one. t may be nil.
+func (s *Session) dropFor(t *Torrent, now time.Time, from netip.AddrPort) bool {
+	if t != nil && t.dropFor(now, from) {
 		return true
 	}
 	s.mu.Lock()
-	barren := now.Sub(s.barren) < barrenFor
+	pause := now.Sub(s.noneDropped) < dropSearchPause
 	s.mu.Unlock()
-	if barren {
+	if pause {
 		return false
 	}
 	all := s.Torrents()
 	for _, o := range all {
-		if o != t && o.makeRoom(now, from) {
+		if o != t && o.dropFor(now, from) {
 			return true
 		}
 	}
-	if s.thinOut(all, now, from) {
+	if s.dropForNetwork(all, now, from) {
 		return true
 	}
 	s.mu.Lock()
-	s.barren = now
+	s.noneDropped = now
 	s.mu.Unlock()
 	return false
 }
 
-// thinOut does for the connections of all torrents together what thinOutLocked does for
-// those of one.
-func (s *Session) thinOut(all []*Torrent, now time.Time, from netip.AddrPort) bool {
+func (t *Torrent) dropFor(now time.Time, from netip.AddrPort) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.dropForLocked(now, from)
+}
+
+// errNetworkFull ends a connection for the sake of another network.
+var errNetworkFull = errors.New("its network has many connections, and the slot goes to a network that has fewer")
+
+// activeRate is the rate in bytes a second, in either direction, from which a peer keeps
+// its slot.
+const activeRate = 1 << 10
+
+// dropForNetworkLocked drops a peer with which almost nothing is exchanged, for a newcomer
+// from a network that has no more connections to the torrent afterwards. So one network
+// does not keep out all others. It reports whether it dropped a peer.
+func (t *Torrent) dropForNetworkLocked(now time.Time, from netip.AddrPort) bool {
+	peers, holders := t.holdersLocked(nil, nil, now)
+	i := fairpool.Choose(holders, fairpool.NetworkOf(from.Addr()))
+	return i >= 0 && peers[i].dropForNetworkLocked()
+}
+
+// dropForNetwork does for the connections of all torrents together what
+// Torrent.dropForNetworkLocked does for those of one.
+func (s *Session) dropForNetwork(all []*Torrent, now time.Time, from netip.AddrPort) bool {
 	var peers []*conn
 	var holders []fairpool.Holder
 	for _, t := range all {
@@ -127,38 +158,17 @@ func (s *Session) thinOut(all []*Torrent, now time.Time, from netip.AddrPort) bo
 	t := peers[i].t
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return peers[i].crowdsLocked()
+	return peers[i].dropForNetworkLocked()
 }
 
-func (t *Torrent) makeRoom(now time.Time, from netip.AddrPort) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.makeRoomLocked(now, from)
-}
-
-// errCrowded ends a connection for the sake of another network.
-var errCrowded = errors.New("its network has many places, and another has fewer")
-
-// servedRate is the rate in bytes a second, either way, that keeps a peer its place.
-const servedRate = 1 << 10
-
-// thinOutLocked lets go of a peer with which nothing is exchanged, for a newcomer from a
-// network that has no more connections to the torrent afterwards: so one network does not
-// keep out all others.
-func (t *Torrent) thinOutLocked(now time.Time, from netip.AddrPort) bool {
-	peers, holders := t.holdersLocked(nil, nil, now)
-	i := fairpool.Choose(holders, fairpool.NetworkOf(from.Addr()))
-	return i >= 0 && peers[i].crowdsLocked()
-}
-
-// holdersLocked appends the peers of the torrent, and what they make of their places.
+// holdersLocked appends the peers of the torrent, and how they use their slots.
 func (t *Torrent) holdersLocked(peers []*conn, holders []fairpool.Holder, now time.Time) ([]*conn, []fairpool.Holder) {
 	for _, c := range t.conns {
 		if c == nil || c.gone || c.closing.Load() {
 			continue
 		}
 		standing := fairpool.Good
-		if now.Sub(c.since) > silentAfter && c.upMeter.rate+c.downMeter.rate < servedRate {
+		if now.Sub(c.since) > silentAfter && c.upMeter.rate+c.downMeter.rate < activeRate {
 			standing = fairpool.Waiting
 		}
 		peers = append(peers, c)
@@ -167,12 +177,13 @@ func (t *Torrent) holdersLocked(peers []*conn, holders []fairpool.Holder, now ti
 	return peers, holders
 }
 
-// crowdsLocked ends the connection for the sake of another network, unless it ends already.
-func (c *conn) crowdsLocked() bool {
+// dropForNetworkLocked ends the connection for the sake of another network. It reports
+// false if the connection was ending already.
+func (c *conn) dropForNetworkLocked() bool {
 	if c.gone || c.closing.Load() {
 		return false
 	}
-	c.dropLocked(errCrowded)
-	c.t.s.room.madeRoom.Add(1)
+	c.dropLocked(errNetworkFull)
+	c.t.s.connSlots.madeRoom.Add(1)
 	return true
 }

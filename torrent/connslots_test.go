@@ -18,16 +18,16 @@ import (
 	"spate/torrent/internal/transport"
 )
 
-// TestGreetingsAreShared holds that one network with any number of connections that say
-// nothing does not push out those of others.
-func TestGreetingsAreShared(t *testing.T) {
+// TestSilentConnectionsOfOneNetwork opens many connections from one network without a
+// handshake: those of other networks stay.
+func TestSilentConnectionsOfOneNetwork(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := &Session{greetings: newGreetings()}
+		s := &Session{handshakes: newHandshakes()}
 		closed := map[netip.Addr]int{}
-		begin := func(a netip.Addr) *greeting {
+		begin := func(a netip.Addr) *awaitedHandshake {
 			time.Sleep(time.Millisecond)
-			return s.beginGreeting(netip.AddrPortFrom(a, 1), func() error { closed[a]++; return nil })
+			return s.beginHandshake(netip.AddrPortFrom(a, 1), func() error { closed[a]++; return nil })
 		}
 		honest, office := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("198.51.100.1")
 		first := begin(honest)
@@ -35,30 +35,31 @@ func TestGreetingsAreShared(t *testing.T) {
 			begin(office)
 		}
 		flood := netip.MustParseAddr("203.0.113.1")
-		for range 10 * maxGreetings {
+		for range 10 * maxHandshakes {
 			begin(flood)
 		}
 		if closed[honest]+closed[office] > 0 || closed[flood] == 0 {
 			t.Errorf("closed: %v", closed)
 		}
-		s.endGreeting(first)
+		s.endHandshake(first)
 		handshakes, _ := s.Pools()
-		if handshakes.Held >= maxGreetings || handshakes.MadeRoom != uint64(closed[flood]) {
+		if handshakes.Held >= maxHandshakes || handshakes.MadeRoom != uint64(closed[flood]) {
 			t.Errorf("%+v", handshakes)
 		}
-		// Of many networks with one each the oldest goes, as on a machine of its own.
-		for i := range 2 * maxGreetings {
+		// Of many networks with one connection each, the oldest connection is closed.
+		for i := range 2 * maxHandshakes {
 			begin(netip.AddrFrom4([4]byte{10, byte(i / 200), byte(i % 200), 1}))
 		}
-		if closed[flood] < 10*maxGreetings-1 {
-			t.Errorf("%d of the flood are closed", closed[flood])
+		if closed[flood] < 10*maxHandshakes-1 {
+			t.Errorf("%d connections of the flood are closed", closed[flood])
 		}
 	})
 }
 
-// TestThinOut holds that a peer that exchanges nothing makes room for another network, where
-// its own has more places even afterwards; and only then.
-func TestThinOut(t *testing.T) {
+// TestInactivePeerIsDroppedForOtherNetwork has newcomers come to a full torrent: a peer with
+// which nothing is exchanged is dropped for another network, if its own network has no
+// fewer connections even afterwards.
+func TestInactivePeerIsDroppedForOtherNetwork(t *testing.T) {
 	t.Parallel()
 	_, mi := noiseTorrent(t, 1<<20, 16<<10)
 	tor := added(t, testSession(t, Options{}), mi, AddOptions{Storage: storage.NewMemory(1 << 20)})
@@ -86,37 +87,37 @@ func TestThinOut(t *testing.T) {
 	}
 	for _, c := range []struct {
 		newcomer string
-		gone     string // or nobody
+		gone     string // the peer that is dropped, if any
 	}{
 		{"192.0.2.9:1", ""}, {"203.0.113.9:1", "192.0.2.3:1"}, {"198.51.100.9:1", "203.0.113.1:1"}, {"10.0.0.1:1", "192.0.2.2:1"},
 		{"10.0.1.1:1", "198.51.100.1:1"}, {"203.0.113.8:1", ""}, {"127.0.0.1:1", "203.0.113.2:1"}, {"10.0.2.1:1", ""},
 	} {
-		made := tor.thinOutLocked(now, netip.MustParseAddrPort(c.newcomer))
+		dropped := tor.dropForNetworkLocked(now, netip.MustParseAddrPort(c.newcomer))
 		var gone string
 		for addr, p := range peers {
 			if p.closing.Load() {
 				gone = addr
-				if !errors.Is(p.reason, errCrowded) {
+				if !errors.Is(p.reason, errNetworkFull) {
 					t.Errorf("%s: %v", addr, p.reason)
 				}
 				delete(peers, addr)
 			}
 		}
-		if gone != c.gone || made != (gone != "") {
-			t.Errorf("for %s %q made room, want %q", c.newcomer, gone, c.gone)
+		if gone != c.gone || dropped != (gone != "") {
+			t.Errorf("for %s %q was dropped, want %q", c.newcomer, gone, c.gone)
 		}
-		// The newcomer is there from now on.
+		// The newcomer has joined from now on.
 		tor.conns = append(tor.conns, &conn{t: tor, addr: netip.MustParseAddrPort(c.newcomer), since: now})
-		if !made {
+		if !dropped {
 			tor.conns = tor.conns[:len(tor.conns)-1]
 		}
 		tor.conns = slices.DeleteFunc(tor.conns, func(o *conn) bool { return o != nil && o.closing.Load() })
 	}
 }
 
-// TestPlaceInAnotherTorrent has useless peers of one torrent hold all places of a session:
-// they make room for a peer of another torrent.
-func TestPlaceInAnotherTorrent(t *testing.T) {
+// TestSlotOfAnotherTorrent has useless peers of one torrent hold all connection slots of a
+// session: one of them is dropped for a peer of another torrent.
+func TestSlotOfAnotherTorrent(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(context.Background())
@@ -139,7 +140,7 @@ func TestPlaceInAnotherTorrent(t *testing.T) {
 			hashes = append(hashes, mi.Hash())
 		}
 		time.Sleep(time.Second)
-		// connect reports whether a connection outlives its handshake.
+		// connect reports whether a connection stays open after its handshake.
 		connect := func(host byte, hash spate.InfoHash) bool {
 			h := world.Host(netip.AddrFrom4([4]byte{10, 0, 1, host}), simnet.Link{})
 			c, err := h.DialContext(ctx, "tcp", "10.0.0.1:6881")
@@ -147,25 +148,25 @@ func TestPlaceInAnotherTorrent(t *testing.T) {
 				t.Fatal(err)
 			}
 			context.AfterFunc(ctx, func() { c.Close() })
-			hs := peerwire.Handshake{Reserved: everything(), InfoHash: hash, PeerID: spate.NewPeerID()}
+			hs := peerwire.Handshake{Reserved: extendedAndFast(), InfoHash: hash, PeerID: spate.NewPeerID()}
 			c.Write(hs.Append(nil))
 			if _, err := readHandshake(c); err != nil {
 				t.Fatal(err)
 			}
-			n, _ := c.Read(make([]byte, 1)) // of the greeting
+			n, _ := c.Read(make([]byte, 1)) // of the session's first message
 			return n == 1
 		}
 		for i := range byte(3) {
 			if !connect(1+i, hashes[0]) {
-				t.Fatal("a place is missing")
+				t.Fatal("a slot is missing")
 			}
 		}
 		if connect(8, hashes[1]) {
-			t.Error("a peer makes room before it has had time to speak")
+			t.Error("a peer is dropped before it has had time to send a message")
 		}
 		time.Sleep(2 * silentAfter)
 		if !connect(9, hashes[1]) {
-			t.Error("silent peers of another torrent keep all places")
+			t.Error("silent peers of another torrent keep all slots")
 		}
 		if _, peers := s.Pools(); peers.Places != 3 || peers.MadeRoom != 1 || peers.Refused != 1 {
 			t.Errorf("%+v", peers)
@@ -173,11 +174,11 @@ func TestPlaceInAnotherTorrent(t *testing.T) {
 	})
 }
 
-// TestNetworkOverManyTorrents has one network hold all places of a session, one in each of
-// many torrents: another network gets one all the same.
-func TestNetworkOverManyTorrents(t *testing.T) {
+// TestNetworkWithSlotsInManyTorrents has one network hold all connection slots of a session,
+// one in each of several torrents: another network gets a slot all the same.
+func TestNetworkWithSlotsInManyTorrents(t *testing.T) {
 	t.Parallel()
-	s, err := NewSession(Options{Bind: loopback, NoListen: true, MaxConns: 3}) // does not run, so that nothing looks at the peers
+	s, err := NewSession(Options{Bind: loopback, NoListen: true, MaxConns: 3}) // does not run, so that nothing drops the peers
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -193,7 +194,7 @@ func TestNetworkOverManyTorrents(t *testing.T) {
 		addr := netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, 2, byte(1 + i)}), 1)
 		tor.mu.Lock()
 		was := tor.conns
-		defer func() { // before the session ends them
+		defer func() { // before the session closes them
 			tor.mu.Lock()
 			defer tor.mu.Unlock()
 			tor.conns = was
@@ -202,10 +203,10 @@ func TestNetworkOverManyTorrents(t *testing.T) {
 		tor.mu.Unlock()
 		all = append(all, tor)
 	}
-	if s.thinOut(all, now, netip.MustParseAddrPort("192.0.2.99:1")) {
-		t.Error("a network took a place of its own")
+	if s.dropForNetwork(all, now, netip.MustParseAddrPort("192.0.2.99:1")) {
+		t.Error("a peer was dropped for its own network")
 	}
-	if !s.thinOut(all, now, netip.MustParseAddrPort("198.51.100.1:1")) {
-		t.Error("no peer of the network made room")
+	if !s.dropForNetwork(all, now, netip.MustParseAddrPort("198.51.100.1:1")) {
+		t.Error("no peer was dropped for another network")
 	}
 }

@@ -33,9 +33,9 @@ func (s *Session) accept(l net.Listener) {
 			continue
 		}
 		backoff = 5 * time.Millisecond
-		g := s.beginGreeting(remoteAddr(nc), nc.Close)
+		g := s.beginHandshake(remoteAddr(nc), nc.Close)
 		if !s.spawn(func() { s.greet(nc, g) }) {
-			s.endGreeting(g)
+			s.endHandshake(g)
 			nc.Close()
 		}
 	}
@@ -43,9 +43,9 @@ func (s *Session) accept(l net.Listener) {
 
 // greet reads the handshake of an incoming connection, answers it and gives the connection
 // to its torrent, or to the search for the torrent's metadata.
-func (s *Session) greet(nc net.Conn, g *greeting) {
+func (s *Session) greet(nc net.Conn, h *awaitedHandshake) {
 	hs, t, f, err := s.answer(nc)
-	s.endGreeting(g)
+	s.endHandshake(h)
 	if err != nil {
 		nc.Close()
 		return
@@ -54,7 +54,7 @@ func (s *Session) greet(nc net.Conn, g *greeting) {
 		defer s.letGo(t)
 	}
 	addr := remoteAddr(nc)
-	if !s.enter(t, addr) {
+	if !s.takeSlot(t, addr) {
 		nc.Close()
 		return
 	}
@@ -63,7 +63,7 @@ func (s *Session) greet(nc net.Conn, g *greeting) {
 		newConn(t, nc, hs, addr, true).run()
 		return
 	case f != nil:
-		kept, err := f.talk(s.ctx, nc, hs, addr, true)
+		kept, err := f.fetchOver(s.ctx, nc, hs, addr, true)
 		if err != nil {
 			s.log.Debug("no metadata", "peer", addr, "err", err)
 		}
@@ -112,8 +112,8 @@ func (s *Session) answer(nc net.Conn) (hs peerwire.Handshake, t *Torrent, f *met
 	switch {
 	case t != nil:
 		hash2 = t.hash2
-	case f.hybrid():
-		hash2 = f.link.HashV2.Truncate()
+	case f.hashes.Hybrid():
+		hash2 = f.hashes.V2.Truncate()
 	}
 	hybrid := !hash2.IsZero()
 	if hybrid && hs.Reserved.V2() { // the peer supports v2: answer with the v2 info-hash (BEP 52)

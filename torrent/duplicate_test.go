@@ -22,19 +22,19 @@ func TestDuplicateConnections(t *testing.T) {
 	}
 	for name, c := range map[string]struct {
 		id    spate.PeerID
-		close func(first, second *foe)                     // closes a connection as the peer does
-		want  func(first, second *foe) (kept, closed *foe) // closed is the one that the session closes, or nil
+		close func(first, second *scriptedPeer)                              // closes a connection as the peer does
+		want  func(first, second *scriptedPeer) (kept, closed *scriptedPeer) // closed is the one that the session closes, or nil
 	}{
-		"other client closes the first": {foreign, func(first, _ *foe) { first.c.Close() },
-			func(_, second *foe) (*foe, *foe) { return second, nil }},
-		"other client closes the second": {foreign, func(_, second *foe) { second.c.Close() },
-			func(first, _ *foe) (*foe, *foe) { return first, nil }},
-		"other client keeps both": {foreign, func(_, _ *foe) {},
-			func(first, second *foe) (*foe, *foe) { return first, second }},
-		"spate with a greater peer id": {greater, func(_, _ *foe) {},
-			func(first, second *foe) (*foe, *foe) { return second, first }},
-		"spate with a smaller peer id": {smaller, func(_, second *foe) { second.c.Close() },
-			func(first, _ *foe) (*foe, *foe) { return first, nil }},
+		"other client closes the first": {foreign, func(first, _ *scriptedPeer) { first.c.Close() },
+			func(_, second *scriptedPeer) (*scriptedPeer, *scriptedPeer) { return second, nil }},
+		"other client closes the second": {foreign, func(_, second *scriptedPeer) { second.c.Close() },
+			func(first, _ *scriptedPeer) (*scriptedPeer, *scriptedPeer) { return first, nil }},
+		"other client keeps both": {foreign, func(_, _ *scriptedPeer) {},
+			func(first, second *scriptedPeer) (*scriptedPeer, *scriptedPeer) { return first, second }},
+		"spate with a greater peer id": {greater, func(_, _ *scriptedPeer) {},
+			func(first, second *scriptedPeer) (*scriptedPeer, *scriptedPeer) { return second, first }},
+		"spate with a smaller peer id": {smaller, func(_, second *scriptedPeer) { second.c.Close() },
+			func(first, _ *scriptedPeer) (*scriptedPeer, *scriptedPeer) { return first, nil }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -51,18 +51,18 @@ func TestDuplicateConnections(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			hs := peerwire.Handshake{Reserved: everything(), InfoHash: mi.Hash(), PeerID: c.id}
+			hs := peerwire.Handshake{Reserved: extendedAndFast(), InfoHash: mi.Hash(), PeerID: c.id}
 			nc, err := l.Accept()
 			if err != nil {
 				t.Fatal(err)
 			}
-			first := greetAs(t, nc, hs)
+			first := handshakeAs(t, nc, hs)
 			first.await(peerwire.Extended)
 			nc, err = net.Dial("tcp", s.Addr().String())
 			if err != nil {
 				t.Fatal(err)
 			}
-			second := greetAs(t, nc, hs)
+			second := handshakeAs(t, nc, hs)
 			c.close(first, second)
 			kept, closed := c.want(first, second)
 			if closed != nil {

@@ -101,7 +101,7 @@ func (t *Torrent) emitLocked(e Event) {
 func (t *Torrent) setStateLocked(s State) {
 	if t.state != s {
 		t.state = s
-		t.local.Store(!t.info.Private && (s == StateDownloading || s == StateSeeding))
+		t.running.Store(s == StateDownloading || s == StateSeeding)
 		t.emitLocked(Event{Kind: EventState})
 	}
 }

@@ -25,7 +25,7 @@ const ourReqq = maxUploadQueue
 func (c *conn) extHandshakeLocked() peerwire.ExtHandshake {
 	t := c.t
 	h := peerwire.ExtHandshake{
-		DontHave: extDontHave, Port: t.s.port, Reqq: ourReqq, Client: clientName, YourIP: c.addr.Addr(),
+		DontHave: extDontHave, Port: t.s.AdvertisedPort(), Reqq: ourReqq, Client: clientName, YourIP: c.addr.Addr(),
 		UploadOnly: t.state == StateSeeding && !c.t.super.Hides(c.id),
 	}
 	if t.givesMetadata() {
@@ -90,13 +90,7 @@ func (t *Torrent) tellUploadOnlyLocked() {
 	if t.pick == nil || t.pick.HaveCount() == t.info.NumPieces() {
 		return
 	}
-	for _, c := range t.conns {
-		if c != nil && !c.gone && c.reserved.Extended() {
-			h := c.extHandshakeLocked()
-			c.out = peerwire.AppendExtHandshake(c.out, &h)
-			c.kickLocked()
-		}
-	}
+	t.tellHandshakeLocked()
 }
 
 // dontHaveLocked handles lt_donthave, which revokes a have message (BEP 54). This side

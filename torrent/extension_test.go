@@ -11,11 +11,11 @@ import (
 )
 
 // awaitExtHandshake returns the next extension handshake (BEP 10) of the session.
-func (f *foe) awaitExtHandshake() peerwire.ExtHandshake {
-	f.t.Helper()
-	h, err := peerwire.ParseExtHandshake(f.await(peerwire.Extended).Payload)
+func (p *scriptedPeer) awaitExtHandshake() peerwire.ExtHandshake {
+	p.t.Helper()
+	h, err := peerwire.ParseExtHandshake(p.await(peerwire.Extended).Payload)
 	if err != nil {
-		f.t.Fatal(err)
+		p.t.Fatal(err)
 	}
 	return h
 }
@@ -42,7 +42,7 @@ func TestPrivateTorrentUsesNoPEX(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := dialFoe(t, s.Addr(), mi.Hash(), everything())
+	f := dialPeer(t, s.Addr(), mi.Hash(), extendedAndFast())
 	if h := f.awaitExtHandshake(); h.PEX != 0 || h.Metadata != 0 || h.MetadataSize != 0 {
 		t.Errorf("a private torrent offers PEX or metadata: %+v", h)
 	}
@@ -70,7 +70,7 @@ func TestDontHave(t *testing.T) {
 	data, mi := noiseTorrent(t, 4*16<<10, 16<<10)
 	s := testSession(t, Options{})
 	tor := added(t, s, mi, AddOptions{Storage: storage.NewMemoryLike(data)})
-	f := dialFoe(t, s.Addr(), mi.Hash(), everything())
+	f := dialPeer(t, s.Addr(), mi.Hash(), extendedAndFast())
 	if h := f.awaitExtHandshake(); h.DontHave == 0 || h.Reqq == 0 || h.Client == "" || h.YourIP != loopback {
 		t.Errorf("the extension handshake lacks lt_donthave, reqq, v or yourip: %+v", h)
 	}
@@ -101,7 +101,7 @@ func TestAllowedFastAndSuggest(t *testing.T) {
 	data, mi := noiseTorrent(t, 8*32<<10, 32<<10)
 	s := testSession(t, Options{})
 	tor := added(t, s, mi, AddOptions{Storage: storage.NewMemoryLike(data)})
-	f := dialFoe(t, s.Addr(), mi.Hash(), everything())
+	f := dialPeer(t, s.Addr(), mi.Hash(), extendedAndFast())
 	b := peerwire.AppendSimple(nil, peerwire.HaveAll)
 	b = peerwire.AppendIndexed(b, peerwire.AllowedFast, 6)
 	b = peerwire.AppendIndexed(b, peerwire.AllowedFast, 3)
@@ -135,13 +135,13 @@ func TestUnrequestedBlocksAreDropped(t *testing.T) {
 	data, mi := noiseTorrent(t, 4*32<<10, 32<<10)
 	s := testSession(t, Options{})
 	tor := added(t, s, mi, AddOptions{Storage: storage.NewMemoryLike(data)})
-	honest := dialFoe(t, s.Addr(), mi.Hash(), everything())
+	honest := dialPeer(t, s.Addr(), mi.Hash(), extendedAndFast())
 	honest.send(peerwire.AppendSimple(peerwire.AppendSimple(nil, peerwire.HaveAll), peerwire.Unchoke))
 	var requests []peerwire.Message
 	for len(requests) < 4 {
 		requests = append(requests, honest.await(peerwire.Request))
 	}
-	badPeer := dialFoe(t, s.Addr(), mi.Hash(), everything())
+	badPeer := dialPeer(t, s.Addr(), mi.Hash(), extendedAndFast())
 	b := peerwire.AppendSimple(nil, peerwire.HaveAll)
 	for _, m := range requests {
 		b = append(peerwire.AppendPieceHeader(b, m.Index, m.Begin, m.Length), make([]byte, m.Length)...)

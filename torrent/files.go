@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"spate/storage"
 	"spate/torrent/internal/picker"
 )
 
@@ -137,21 +138,20 @@ func (t *Torrent) setPriorities(change func([]Priority)) error {
 // prepareWanted tells the storage of the files that are wanted now, or that are
 // not any more.
 func (t *Torrent) prepareWanted(old, now []Priority, wanted bool) error {
-	if t.files == nil {
-		return nil
-	}
+	files, selects := storage.As[storage.FileSelector](t.store)
+	prepare, prepares := storage.As[storage.Preparer](t.store)
 	return t.inPlace(func() error {
 		for i := range now {
-			if (now[i] > 0) != (old[i] > 0) && (now[i] > 0) == wanted && !t.info.Files[i].Pad() {
-				if err := t.files.SetWanted(i, wanted); err != nil {
+			if selects && (now[i] > 0) != (old[i] > 0) && (now[i] > 0) == wanted && !t.info.Files[i].Pad() {
+				if err := files.SetWanted(i, wanted); err != nil {
 					return err
 				}
 			}
 		}
-		if !wanted {
+		if !wanted || !prepares {
 			return nil
 		}
-		return t.files.Prepare()
+		return prepare.Prepare()
 	})
 }
 

@@ -30,9 +30,10 @@ func (c *conn) handleLocked(m *peerwire.Message, now time.Time) error {
 	case peerwire.Interested:
 		c.peerInterestedLocked(now)
 	case peerwire.NotInterested:
-		if c.peerInterested && !c.asked {
-			if c.flaps++; c.flaps > mostFlaps {
-				return badPeer("interested %d times, in nothing", c.flaps)
+		if c.peerInterested && !c.slot.requested {
+			c.slot.flips++
+			if c.slot.flips > maxFlips {
+				return badPeer("interest ended %d times without a request", c.slot.flips)
 			}
 		}
 		c.peerInterested = false
@@ -171,7 +172,7 @@ func (c *conn) peerInterestedLocked(now time.Time) {
 		return
 	}
 	c.peerInterested = true
-	if c.amChoking && (c.t.freeSlotLocked(now) || c.t.quietLocked(now)) {
+	if c.amChoking && (c.t.freeSlotLocked(now) || c.t.uploadStalledLocked(now)) {
 		c.unchokeLocked(now)
 	}
 }
@@ -239,7 +240,7 @@ func (c *conn) greetLocked() {
 	fast := c.reserved.Fast()
 	have := t.pick.HaveCount()
 	switch {
-	case c.warm && fast: // the metadata search sent have none already
+	case c.greeted && fast: // the metadata search sent have none already
 	case hides && fast:
 		c.out = peerwire.AppendSimple(c.out, peerwire.HaveNone)
 	case hides:

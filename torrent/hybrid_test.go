@@ -77,7 +77,7 @@ func TestHybridFromMagnetLink(t *testing.T) {
 		t.Fatal(err)
 	}
 	until(t, "the piece layers are complete", func() bool { return tor.MetaInfo().MissingLayers() == 0 })
-	f := dialFoe(t, get.Addr(), v2HashOf(mi), everything())
+	f := dialPeer(t, get.Addr(), v2HashOf(mi), extendedAndFast())
 	f.send(peerwire.AppendSimple(peerwire.AppendSimple(nil, peerwire.HaveNone), peerwire.Interested))
 	f.await(peerwire.Unchoke)
 	f.send(peerwire.AppendBlock(nil, peerwire.Request, 3, 0, 16<<10))
@@ -95,10 +95,10 @@ func TestHybridWithoutLayersServesV1Peers(t *testing.T) {
 	s := testSession(t, Options{})
 	added(t, s, withoutLayers(t, mi), AddOptions{Storage: storage.NewMemoryOf(data), Verified: true, PlainSeed: true})
 	hello := peerwire.AppendSimple(peerwire.AppendSimple(nil, peerwire.HaveNone), peerwire.Interested)
-	v1 := dialFoe(t, s.Addr(), mi.Hash(), everything())
+	v1 := dialPeer(t, s.Addr(), mi.Hash(), extendedAndFast())
 	v1.send(hello)
 	v1.await(peerwire.Unchoke)
-	v2 := dialFoe(t, s.Addr(), v2HashOf(mi), everything())
+	v2 := dialPeer(t, s.Addr(), v2HashOf(mi), extendedAndFast())
 	v2.send(hello)
 	ask := v2.await(peerwire.HashRequest)
 	r, _, err := peerwire.ParseHashRange(ask.ID, ask.Payload)
@@ -169,7 +169,7 @@ func TestMismatchedHybridHalts(t *testing.T) {
 func TestHybridDialsWithBothHashes(t *testing.T) {
 	t.Parallel()
 	data, mi := hybridTorrent(t, 256<<10, 32<<10)
-	inYard(t, Options{}, func(y *yard) {
+	withSimSession(t, Options{}, func(y *simSession) {
 		h := y.host()
 		l, err := h.Listen(t.Context(), "tcp", ":6881")
 		if err != nil {
@@ -195,9 +195,9 @@ func TestHybridDialsWithBothHashes(t *testing.T) {
 				c.Close()
 				continue
 			}
-			f := &foe{t: t, c: c}
-			y.foes = append(y.foes, f)
-			hs = peerwire.Handshake{Reserved: everything(), InfoHash: v2, PeerID: spate.NewPeerID()}
+			f := &scriptedPeer{t: t, c: c}
+			y.peers = append(y.peers, f)
+			hs = peerwire.Handshake{Reserved: extendedAndFast(), InfoHash: v2, PeerID: spate.NewPeerID()}
 			f.send(peerwire.AppendSimple(hs.Append(nil), peerwire.HaveAll))
 			f.await(peerwire.Interested)
 		}

@@ -22,7 +22,7 @@ func (c *conn) join() error {
 	if c.listens.IsValid() {
 		t.peers.Connected(c.listens)
 	}
-	c.id, c.returned = t.newHandleLocked(), t.s.timesShunned(c.addr) > 0
+	c.id, c.knownUseless = t.newHandleLocked(), t.s.timesUseless(c.addr) > 0
 	t.conns[c.id] = c
 	t.nconns++
 	t.pick.PeerJoined(c.id, t.emptyLocked())
@@ -41,8 +41,8 @@ func (t *Torrent) admitLocked(c *conn) error {
 	case t.peers.Banned(c.addr):
 		return errBanned
 	}
-	if now := time.Now(); t.nconns >= t.s.opt.MaxConnsPerTorrent && (t.s.isShunned(c.addr, now) || !t.makeRoomLocked(now, c.addr)) {
-		t.s.room.refused.Add(1)
+	if now := time.Now(); t.nconns >= t.s.opt.MaxConnsPerTorrent && (!t.s.mayReplace(c.addr, now) || !t.dropForLocked(now, c.addr)) {
+		t.s.connSlots.refused.Add(1)
 		return errFull
 	}
 	return nil

@@ -9,9 +9,9 @@ import (
 	"spate/storage"
 )
 
-// TestBitfieldLater has a peer that tells of new pieces the way aria2 does: after
-// have none, a have, a bitfield in place of many more, and have all at the end.
-func TestBitfieldLater(t *testing.T) {
+// TestLateBitfield has a peer announce pieces as aria2 does: after have none it sends a
+// have, then a bitfield instead of many haves, and have all at the end.
+func TestLateBitfield(t *testing.T) {
 	t.Parallel()
 	data, mi := noiseTorrent(t, 100<<14, 1<<14)
 	s := testSession(t, Options{})
@@ -19,7 +19,7 @@ func TestBitfieldLater(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	until(t, "it runs", func() bool { return tor.Stats().State == StateDownloading })
+	until(t, "the torrent downloads", func() bool { return tor.Stats().State == StateDownloading })
 	c, err := net.Dial("tcp", s.Addr().String())
 	if err != nil {
 		t.Fatal(err)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"spate/bitfield"
+	"spate/storage"
 	"spate/torrent/internal/peerlist"
 )
 
@@ -72,7 +73,7 @@ func (t *Torrent) begin(have bitfield.Bitfield) {
 	}
 	t.saveResume(false)
 	t.s.announcer.start(t.anns, t.uploaded.Load(), t.downloaded.Load())
-	t.goOnWarm()
+	t.takeOverConns()
 	t.dialMore(time.Now())
 }
 
@@ -97,10 +98,11 @@ func (t *Torrent) completeLocked() bool {
 
 // prepareFiles makes what no piece writes: empty files, directories, links.
 func (t *Torrent) prepareFiles() error {
-	if t.files == nil || t.readOnly() {
+	p, ok := storage.As[storage.Preparer](t.store)
+	if !ok || t.readOnly() {
 		return nil
 	}
-	return t.inPlace(t.files.Finish)
+	return t.inPlace(p.Finish)
 }
 
 // fail halts the torrent for a reason that has to do with its data. Peers are
@@ -137,8 +139,8 @@ func (t *Torrent) finished() {
 		have := t.pick.Bitfield().Clone()
 		t.mu.Unlock()
 		t.place.RLock()
-		if err = t.sync(have); err == nil && t.files != nil {
-			err = t.files.Check(0, t.info.TotalLength()) // it is where it is said to be
+		if err = t.sync(have); err == nil {
+			err = t.unchanged(0, t.info.TotalLength()) // it is where it is said to be
 		}
 		t.place.RUnlock()
 	}
@@ -208,10 +210,7 @@ func (t *Torrent) findData() (bitfield.Bitfield, error) {
 		for i := range n {
 			all.Set(i)
 		}
-		if t.files != nil {
-			return all, t.files.Accept()
-		}
-		return all, nil
+		return all, t.accept()
 	}
 	return t.check(t.loadResume())
 }

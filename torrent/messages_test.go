@@ -188,7 +188,7 @@ func (st *testTorrent) sendAndAnswer(c net.Conn, messages [][]byte, seed uint64)
 	read := make(chan struct{})
 	go func() {
 		defer close(read)
-		f := &foe{c: c, t: panicTB{}}
+		f := &scriptedPeer{c: c, t: panicTB{}}
 		for {
 			m, err := f.next()
 			if err != nil {
@@ -361,7 +361,7 @@ func FuzzConversation(f *testing.F) {
 		if v2 && st.mi.Info.HasV2() {
 			hash = v2HashOf(st.mi)
 		}
-		p.runPeer(t, st, everything(), hash, func(c net.Conn) {
+		p.runPeer(t, st, extendedAndFast(), hash, func(c net.Conn) {
 			read := make(chan struct{})
 			go func() { io.Copy(io.Discard, c); close(read) }()
 			c.Write(b)
@@ -385,9 +385,9 @@ func FuzzMetadataDialog(f *testing.F) {
 		ours, theirs := net.Pipe()
 		go io.Copy(io.Discard, theirs)
 		go func() { theirs.Write(b); theirs.Close() }()
-		_, err := fetch.talk(t.Context(), ours, peerwire.Handshake{InfoHash: mi.Hash(), Reserved: everything()}, netip.MustParseAddrPort("10.0.0.1:1"), false)
+		_, err := fetch.fetchOver(t.Context(), ours, peerwire.Handshake{InfoHash: mi.Hash(), Reserved: extendedAndFast()}, netip.MustParseAddrPort("10.0.0.1:1"), false)
 		ours.Close()
-		if len(fetch.held) != 0 {
+		if len(fetch.dialogs) != 0 {
 			t.Fatal("metadata of a disconnected peer is kept")
 		}
 		select {

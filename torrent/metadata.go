@@ -2,9 +2,8 @@ package torrent
 
 import "spate/peerwire"
 
-// metadataLocked answers a request for a piece of the info dictionary (BEP 9).
-// Data and rejects are for [Session.FetchMetadata], which has connections of its
-// own: a torrent knows its metadata.
+// metadataLocked answers a request for a piece of the info dictionary (BEP 9). It
+// ignores data and rejects, because a torrent has its metadata and requests none.
 func (c *conn) metadataLocked(payload []byte) error {
 	m, err := peerwire.ParseMetadata(payload)
 	if err != nil || m.Type != peerwire.MetadataRequest || c.ext.Metadata == 0 {
@@ -26,6 +25,6 @@ func (c *conn) metadataLocked(payload []byte) error {
 	return nil
 }
 
-// givesMetadata reports whether peers may have the info dictionary: not of a
-// private torrent, whose tracker says who may join (BEP 27).
+// givesMetadata reports whether peers may have the info dictionary. Peers get none of a
+// private torrent, because its tracker decides who may join (BEP 27).
 func (t *Torrent) givesMetadata() bool { return !t.info.Private }

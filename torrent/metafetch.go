@@ -2,8 +2,6 @@ package torrent
 
 import (
 	"context"
-	"crypto/sha1"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -13,37 +11,34 @@ import (
 
 	"spate"
 	"spate/metainfo"
-	"spate/peerwire"
+	"spate/torrent/internal/metafetch"
 	"spate/torrent/internal/peerlist"
 	"spate/tracker"
 	"spate/tracker/trackerclient"
 )
 
-// ErrMetadata is the cause when peers gave an info dictionary that matches the
-// hash and is no torrent all the same.
+// ErrMetadata is the cause when peers gave an info dictionary that matches the hash
+// but does not describe a torrent.
 var ErrMetadata = errors.New("the metadata from peers is malformed")
 
-// Bounds of fetching metadata.
+// Bounds of a search for metadata.
 const (
-	metadataConns   = 12                       // peers asked at once
-	metadataWindow  = 4                        // pieces asked of one peer at once
-	metadataSilence = 20 * time.Second         // until a peer that owes pieces is given up
-	maxHeld         = 2 * peerwire.MaxMetadata // bytes that all peers together gave and nothing has proved
-	maxUseful       = 100                      // peers that are passed on to the torrent
+	metadataConns   = 12               // peers that are dialled and asked at once
+	metadataTimeout = 20 * time.Second // until a peer that does not answer is given up
+	maxAnswered     = 100              // addresses of peers that are passed on to the torrent
 )
 
-// MetadataOptions say where to look for peers that have metadata, beside the
-// hints of the magnet link.
+// MetadataOptions names peers that may have the metadata, besides those that the
+// magnet link names.
 type MetadataOptions struct {
-	// Peers are asked wherever they are: they are the choice of the user.
+	// Peers are asked whatever their address is, because the user named them.
 	Peers []netip.AddrPort
 }
 
-// FetchMetadata gets the info dictionary of a magnet link from peers (BEP 9) and
-// returns the torrent, with the trackers and web seeds of the link, and peers that
-// were found on the way. It tries until it has it or ctx is done: whether there
-// will be such a peer nobody can know. What peers send is checked by the hashes of
-// the link, all of them, before it is read.
+// FetchMetadata gets the info dictionary of a magnet link from peers (BEP 9). It
+// returns the torrent, with the trackers and web seeds of the link, and the peers that
+// answered. It tries until a peer gives the metadata or ctx is done. Metadata is
+// parsed only after it matches every hash that the link names.
 func (s *Session) FetchMetadata(ctx context.Context, link metainfo.Magnet, opt MetadataOptions) (*metainfo.MetaInfo, []netip.AddrPort, error) {
 	f := newMetaFetch(s, link)
 	f.peers.Add(opt.Peers, peerlist.SourceManual)
@@ -68,7 +63,7 @@ func (s *Session) FetchMetadata(ctx context.Context, link metainfo.Magnet, opt M
 			err = fmt.Errorf("%w: %w", ErrMetadata, err)
 		}
 	}
-	s.keepWarm(f, mi)
+	s.keepConns(f, mi)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -76,77 +71,81 @@ func (s *Session) FetchMetadata(ctx context.Context, link metainfo.Magnet, opt M
 		mi.AnnounceList = append(mi.AnnounceList, []string{u})
 	}
 	mi.WebSeeds = link.WebSeeds
-	return mi, f.usefulTo(mi), nil
+	return mi, f.peersFor(mi), nil
 }
 
-// usefulTo returns the peers that the torrent may be told of: of a private one only
-// those that its tracker, the link or the user named (BEP 27).
-func (f *metaFetch) usefulTo(mi *metainfo.MetaInfo) []netip.AddrPort {
-	return slices.DeleteFunc(slices.Clone(f.useful), func(a netip.AddrPort) bool { return !f.mayTell(mi, a) })
+// peersFor returns the peers that the torrent may connect to: for a private torrent
+// only those that its tracker, the link or the user named (BEP 27).
+func (f *metaFetch) peersFor(mi *metainfo.MetaInfo) []netip.AddrPort {
+	return slices.DeleteFunc(slices.Clone(f.answered), func(a netip.AddrPort) bool { return !f.mayConnect(mi, a) })
 }
 
-// mayTell reports whether the torrent may know the peer at a.
-func (f *metaFetch) mayTell(mi *metainfo.MetaInfo, a netip.AddrPort) bool {
+// mayConnect reports whether the torrent may connect to the peer at a.
+func (f *metaFetch) mayConnect(mi *metainfo.MetaInfo, a netip.AddrPort) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	src, known := f.peers.Source(a)
-	return !mi.Info.Private || known && (src == peerlist.SourceTracker || src >= peerlist.SourceLink)
+	return !mi.Info.Private || known && src.ForPrivate()
 }
 
 // metaFetch is one search for metadata.
 type metaFetch struct {
-	s     *Session
-	link  metainfo.Magnet
-	hash  spate.InfoHash
-	found chan []byte   // the info dictionary, checked
-	wake  chan struct{} // there may be somebody to dial
-	wg    sync.WaitGroup
-	talks sync.WaitGroup  // conversations, incoming ones too
-	end   context.Context // ends with the search
-	stop  context.CancelFunc
+	s       *Session
+	link    metainfo.Magnet
+	hashes  metafetch.Hashes
+	hash    spate.InfoHash  // by which trackers and peers are asked
+	found   chan []byte     // receives the info dictionary, checked
+	wake    chan struct{}   // receives when there may be a peer to dial
+	wg      sync.WaitGroup  // announces and dials
+	running sync.WaitGroup  // dialogs, those over incoming connections included
+	end     context.Context // ends with the search
+	stop    context.CancelFunc
 
-	mu     sync.Mutex // guards what follows
-	peers  *peerlist.List
-	held   map[*metaDialog]int // bytes of metadata that came, unchecked
-	conns  int
-	done   bool
-	useful []netip.AddrPort // where peers listen that talked with us, at most maxUseful
-	said   int              // bytes that conversations hold for the torrent to come
-	warm   []warmConn       // connections for it
+	mu       sync.Mutex // guards the fields below
+	fetch    *metafetch.Fetch
+	dialogs  map[*metafetch.Peer]*metaDialog
+	peers    *peerlist.List
+	conns    int // dials under way and dialled peers
+	done     bool
+	answered []netip.AddrPort // where peers that answered take connections
+	kept     []keptConn       // connections for the torrent that is found
 }
 
 func newMetaFetch(s *Session, link metainfo.Magnet) *metaFetch {
 	f := &metaFetch{
-		s: s, link: link, hash: link.Hash(), found: make(chan []byte, 1), wake: make(chan struct{}, 1),
-		held: map[*metaDialog]int{},
-		peers: peerlist.New(peerlist.Options{
-			AllowLocal: s.opt.Bind.IsLoopback(), Self: netip.AddrPortFrom(s.opt.Bind, s.port), Seed: s.opt.Seed,
-		}),
+		s: s, link: link, hash: link.Hash(), hashes: metafetch.Hashes{V1: link.HashV1, V2: link.HashV2},
+		found: make(chan []byte, 1), wake: make(chan struct{}, 1),
+		fetch: metafetch.New(extMetadata), dialogs: map[*metafetch.Peer]*metaDialog{},
+		peers: peerlist.New(s.peerListOptions(false)),
 	}
 	f.end, f.stop = context.WithCancel(context.Background())
 	return f
 }
 
+// enterFetch adds a search to the session. A torrent is searched for once, and only if
+// the session does not have it.
 func (s *Session) enterFetch(f *metaFetch) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
 		return ErrClosed
 	}
-	for _, ih := range f.hashes() {
+	for _, ih := range f.hashes.Swarms() {
 		if s.torrents[ih] != nil || s.fetches[ih] != nil {
 			return fmt.Errorf("%w: %v", ErrDuplicate, ih)
 		}
 	}
-	for _, ih := range f.hashes() {
+	for _, ih := range f.hashes.Swarms() {
 		s.fetches[ih] = f
 	}
 	return nil
 }
 
+// leaveFetch removes a search from the session, and returns when all its goroutines
+// have ended.
 func (s *Session) leaveFetch(f *metaFetch) {
 	s.mu.Lock()
-	for _, ih := range f.hashes() {
+	for _, ih := range f.hashes.Swarms() {
 		delete(s.fetches, ih)
 	}
 	s.mu.Unlock()
@@ -155,10 +154,10 @@ func (s *Session) leaveFetch(f *metaFetch) {
 	f.mu.Unlock()
 	f.stop()
 	f.wg.Wait()
-	f.talks.Wait()
+	f.running.Wait()
 }
 
-// run announces and asks peers until one has given the metadata.
+// run announces and asks peers until one of them has given the metadata.
 func (f *metaFetch) run(ctx context.Context) ([]byte, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -182,12 +181,12 @@ func (f *metaFetch) run(ctx context.Context) ([]byte, error) {
 	}
 }
 
-// announce asks one tracker for peers, as often as it allows, until ctx ends.
-// Each tracker of a link is asked: a link has no tiers.
+// announce asks one tracker for peers, as often as it allows, until ctx ends. A link
+// has no tiers, so each of its trackers is asked.
 func (f *metaFetch) announce(ctx context.Context, url string) {
 	tiers := trackerclient.NewTiers([][]string{{url}}, nil)
 	req := tracker.AnnounceRequest{
-		InfoHash: f.hash, PeerID: f.s.opt.PeerID, Port: max(1, f.s.port), Left: tracker.Unknown,
+		InfoHash: f.hash, PeerID: f.s.opt.PeerID, Port: max(1, f.s.AdvertisedPort()), Left: tracker.Unknown,
 		Event: tracker.EventStarted, NumWant: tracker.DefaultNumWant,
 	}
 	for n := 1; ; n++ {
@@ -214,6 +213,7 @@ func (f *metaFetch) announce(ctx context.Context, url string) {
 	}
 }
 
+// nudge makes run look for peers to dial.
 func (f *metaFetch) nudge() {
 	select {
 	case f.wake <- struct{}{}:
@@ -221,8 +221,8 @@ func (f *metaFetch) nudge() {
 	}
 }
 
-// addTrackerPeers takes the addresses that the tracker at url gave. A tracker on this
-// machine may name peers on it; others may not.
+// addTrackerPeers adds the addresses that the tracker at url gave. Only a tracker on
+// this machine may name peers on this machine.
 func addTrackerPeers(l *peerlist.List, url string, addrs []netip.AddrPort) {
 	if localURL(url) {
 		for _, a := range addrs {
@@ -234,6 +234,7 @@ func addTrackerPeers(l *peerlist.List, url string, addrs []netip.AddrPort) {
 	l.Add(addrs, peerlist.SourceTracker)
 }
 
+// dialMore dials known peers, as many as the limits allow.
 func (f *metaFetch) dialMore(ctx context.Context) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -254,11 +255,11 @@ func (f *metaFetch) dialMore(ctx context.Context) {
 
 // ask dials one peer and gets the metadata from it.
 func (f *metaFetch) ask(ctx context.Context, addr netip.AddrPort) {
-	nc, hs, err := f.s.connect(ctx, addr, f.hash, f.hybrid(), f.mayBe)
+	nc, hs, err := f.s.connect(ctx, addr, f.hash, f.hashes.Hybrid(), f.hashes.Accepts)
 	f.s.dialed(err == nil)
 	if err == nil {
 		var kept bool
-		if kept, err = f.talk(ctx, nc, hs, addr, false); !kept {
+		if kept, err = f.fetchOver(ctx, nc, hs, addr, false); !kept {
 			nc.Close()
 			f.s.hungUp()
 		}
@@ -273,7 +274,7 @@ func (f *metaFetch) ask(ctx context.Context, addr netip.AddrPort) {
 	f.nudge()
 }
 
-// listensAt notes where a peer that talked with us takes connections.
+// listensAt records where a peer that answered takes connections.
 func (f *metaFetch) listensAt(addr netip.AddrPort) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -281,33 +282,7 @@ func (f *metaFetch) listensAt(addr netip.AddrPort) {
 	if !known { // it connected to us
 		src = peerlist.SourceCaller
 	}
-	if f.peers.Usable(addr, src) && len(f.useful) < maxUseful && !slices.Contains(f.useful, addr) {
-		f.useful = append(f.useful, addr)
+	if f.peers.Usable(addr, src) && len(f.answered) < maxAnswered && !slices.Contains(f.answered, addr) {
+		f.answered = append(f.answered, addr)
 	}
-}
-
-// hashes returns those by which peers may ask for what is looked for.
-func (f *metaFetch) hashes() []spate.InfoHash {
-	if f.hybrid() {
-		return []spate.InfoHash{f.link.HashV1, f.link.HashV2.Truncate()}
-	}
-	return []spate.InfoHash{f.hash}
-}
-
-// hybrid reports whether the link names both hashes of one.
-func (f *metaFetch) hybrid() bool { return !f.link.HashV1.IsZero() && !f.link.HashV2.IsZero() }
-
-// mayBe reports whether a peer may answer by that hash. libtorrent answers by the
-// v2 hash of a hybrid to whom it knows to have used it before; a link need not
-// name that, and what the peer gives is held against those that it does name.
-func (f *metaFetch) mayBe(ih spate.InfoHash) bool {
-	return f.link.HashV2.IsZero() || ih == f.link.HashV2.Truncate()
-}
-
-// matches holds raw against every hash of the link.
-func (f *metaFetch) matches(raw []byte) bool {
-	if !f.link.HashV1.IsZero() && sha1.Sum(raw) != f.link.HashV1 {
-		return false
-	}
-	return f.link.HashV2.IsZero() || sha256.Sum256(raw) == f.link.HashV2
 }

@@ -10,126 +10,114 @@ import (
 	"spate/peerwire"
 )
 
-// Connections over which metadata was looked for are not ended when it is there: the
-// torrent that is added next goes on with them, as if it had heard from the start
-// what their peers have said. To dial the same peers again would cost a round trip,
-// and run into those that hold the old connection still.
+// The connections to peers that were asked for metadata stay open after the search: the
+// torrent that is added next takes them over, and first handles the messages that these
+// peers have sent so far. To dial the same peers again would cost a round trip, and they
+// might still hold the old connection.
 
-// Bounds of what is kept for a torrent that may come.
+// Bounds of the connections that are kept.
 const (
-	warmFor     = 10 * time.Second
-	maxWarm     = 2 * metadataConns
-	maxSaid     = 256 << 10 // bytes of messages of one peer: a bitfield of two million pieces, or many haves
-	maxSaidHeld = 4 << 20   // of all peers together
+	keepConnsFor = 10 * time.Second // for the torrent to be added
+	maxKept      = 2 * metadataConns
 )
 
-// warmConn is one connection, after the handshake and our extension handshake.
-type warmConn struct {
+// keptConn is a connection after the handshake and our extension handshake.
+type keptConn struct {
 	nc       net.Conn
 	hs       peerwire.Handshake
 	addr     netip.AddrPort
 	incoming bool
-	said     []byte // messages of the peer, whole but for the last
+	backlog  []byte // messages of the peer; the last one may be incomplete
 }
 
-// warmth is what is kept of one search for metadata; its timer ends it.
-type warmth struct {
-	conns []warmConn
+// keptConns are the connections that one search for metadata leaves; the timer closes
+// them.
+type keptConns struct {
+	conns []keptConn
 	timer *time.Timer
 }
 
-// note remembers a message, or the beginning of one, for a torrent to come.
-func (d *metaDialog) note(b []byte) {
-	f := d.f
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if d.cold || len(d.said)+len(b) > maxSaid || f.said+len(b) > maxSaidHeld {
-		f.said -= len(d.said)
-		d.cold, d.said = true, nil
-		return
-	}
-	f.said += len(b)
-	d.said = append(d.said, b...)
-}
-
-// keep takes over the connection of a conversation that is over, and reports whether
-// it does.
+// keep keeps the connection of a dialog that has ended, and reports whether it does.
 func (f *metaFetch) keep(d *metaDialog, hs peerwire.Handshake) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if d.cold || d.cut || f.s.ctx.Err() != nil || len(f.warm) >= maxWarm || d.nc.SetDeadline(time.Time{}) != nil {
+	if f.s.ctx.Err() != nil || len(f.kept) >= maxKept || d.nc.SetDeadline(time.Time{}) != nil {
 		return false
 	}
-	f.warm = append(f.warm, warmConn{d.nc, hs, d.addr, d.incoming, d.said})
-	d.said = nil
-	return true
+	backlog, ok := d.peer.TakeBacklog()
+	if ok {
+		f.kept = append(f.kept, keptConn{d.nc, hs, d.addr, d.incoming, backlog})
+	}
+	return ok
 }
 
-// keepWarm holds the connections of a search for the torrent that it found. Those of
-// a hybrid are of use only where the peer goes by v2: piece hashes come over no other.
-func (s *Session) keepWarm(f *metaFetch, mi *metainfo.MetaInfo) {
-	var keep []warmConn
-	for _, w := range f.warm {
-		if mi != nil && (!mi.Info.HasV1() || !mi.Info.HasV2() || w.hs.InfoHash == f.link.HashV2.Truncate()) && (w.incoming || f.mayTell(mi, w.addr)) {
-			keep = append(keep, w)
+// keepConns keeps the connections of a search for the torrent that it found, and closes
+// those that the torrent cannot use. For a hybrid only connections by the v2 hash are of
+// use, because no others carry piece hashes. mi is nil if nothing was found.
+func (s *Session) keepConns(f *metaFetch, mi *metainfo.MetaInfo) {
+	var keep []keptConn
+	for _, k := range f.kept {
+		if mi != nil && (!mi.Info.HasV1() || !mi.Info.HasV2() || k.hs.InfoHash == f.link.HashV2.Truncate()) && (k.incoming || f.mayConnect(mi, k.addr)) {
+			keep = append(keep, k)
 			continue
 		}
-		s.endWarm(w)
+		s.closeKept(k)
 	}
-	f.warm = nil
+	f.kept = nil
 	if len(keep) == 0 {
 		return
 	}
-	s.coolDown(f.hash)
+	s.closeKeptFor(f.hash)
 	s.mu.Lock()
-	s.warm[f.hash] = &warmth{keep, time.AfterFunc(warmFor, func() { s.coolDown(f.hash) })}
+	s.kept[f.hash] = &keptConns{keep, time.AfterFunc(keepConnsFor, func() { s.closeKeptFor(f.hash) })}
 	closed := s.closed
 	s.mu.Unlock()
 	if closed {
-		s.coolDown(f.hash)
+		s.closeKeptFor(f.hash)
 	}
 }
 
-func (s *Session) endWarm(w warmConn) {
-	w.nc.Close()
+func (s *Session) closeKept(k keptConn) {
+	k.nc.Close()
 	s.hungUp()
 }
 
-// takeWarm returns the connections that are kept for a torrent.
-func (s *Session) takeWarm(ih spate.InfoHash) []warmConn {
+// takeKept returns the connections that are kept for a torrent, and removes them from
+// the session.
+func (s *Session) takeKept(ih spate.InfoHash) []keptConn {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	w := s.warm[ih]
-	if w == nil {
+	k := s.kept[ih]
+	if k == nil {
 		return nil
 	}
-	w.timer.Stop()
-	delete(s.warm, ih)
-	return w.conns
+	k.timer.Stop()
+	delete(s.kept, ih)
+	return k.conns
 }
 
-// coolDown ends the connections that are kept for a torrent which did not come.
-func (s *Session) coolDown(ih spate.InfoHash) {
-	for _, w := range s.takeWarm(ih) {
-		s.endWarm(w)
+// closeKeptFor closes the connections that are kept for a torrent.
+func (s *Session) closeKeptFor(ih spate.InfoHash) {
+	for _, k := range s.takeKept(ih) {
+		s.closeKept(k)
 	}
 }
 
-// goOnWarm makes peers of those who gave the metadata. They were told that we have
-// nothing.
-func (t *Torrent) goOnWarm() {
+// takeOverConns makes peers of the connections that are kept for the torrent. These
+// peers were told that we have no pieces, so it closes the connections if we have some.
+func (t *Torrent) takeOverConns() {
 	for _, ih := range [2]spate.InfoHash{t.hash, t.hash2} {
-		for _, w := range t.s.takeWarm(ih) {
+		for _, k := range t.s.takeKept(ih) {
 			t.mu.Lock()
 			fits := t.pick != nil && t.pick.HaveCount() == 0
-			if fits && !w.incoming {
-				t.peers.Take(w.addr)
+			if fits && !k.incoming {
+				t.peers.Take(k.addr)
 			}
 			t.mu.Unlock()
-			c := newConn(t, w.nc, w.hs, w.addr, w.incoming)
-			c.warm, c.replay = true, w.said
+			c := newConn(t, k.nc, k.hs, k.addr, k.incoming)
+			c.greeted, c.replay = true, k.backlog
 			if !fits || !t.spawn(c.run) {
-				t.s.endWarm(w)
+				t.s.closeKept(k)
 			}
 		}
 	}

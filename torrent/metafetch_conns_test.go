@@ -9,9 +9,9 @@ import (
 	"spate/storage"
 )
 
-// TestWarm goes on with the connection over which metadata came: the torrent is told
-// of no peer to dial, and nobody dials it.
-func TestWarm(t *testing.T) {
+// TestTorrentTakesOverConnections adds the torrent of a magnet link without any peers:
+// it downloads over the connection that gave the metadata.
+func TestTorrentTakesOverConnections(t *testing.T) {
 	t.Parallel()
 	for _, format := range []metainfo.Format{metainfo.V1, metainfo.V2, metainfo.Hybrid} {
 		t.Run(string(format), func(t *testing.T) {
@@ -22,8 +22,7 @@ func TestWarm(t *testing.T) {
 			ctx, cancel := context.WithTimeout(context.Background(), patience)
 			defer cancel()
 			get := testSession(t, Options{NoListen: true})
-			link := mi.Magnet()
-			got, _, err := get.FetchMetadata(ctx, link, MetadataOptions{Peers: []netip.AddrPort{seed.Addr()}})
+			got, _, err := get.FetchMetadata(ctx, mi.Magnet(), MetadataOptions{Peers: []netip.AddrPort{seed.Addr()}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -41,18 +40,15 @@ func TestWarm(t *testing.T) {
 	}
 }
 
-// TestWarmForNobody ends the connections when no torrent is added in time, and
-// with the session.
-func TestWarmForNobody(t *testing.T) {
+// TestKeptConnectionsEnd closes the connections that are kept after a search when no
+// torrent is added in time, and when the session ends.
+func TestKeptConnectionsEnd(t *testing.T) {
 	t.Parallel()
 	data, mi := noiseTorrent(t, 1<<20, 32<<10)
 	seed := testSession(t, Options{})
-	tor, err := seed.Add(mi, AddOptions{Storage: storage.NewMemoryOf(data), Verified: true})
-	if err != nil {
-		t.Fatal(err)
-	}
+	tor := added(t, seed, mi, AddOptions{Storage: storage.NewMemoryOf(data), Verified: true})
 	for name, end := range map[string]func(*Session){
-		"time":    func(s *Session) { s.coolDown(mi.Hash()) },
+		"time":    func(s *Session) { s.closeKeptFor(mi.Hash()) },
 		"session": func(s *Session) { s.Close() },
 	} {
 		get := testSession(t, Options{NoListen: true})
@@ -63,8 +59,8 @@ func TestWarmForNobody(t *testing.T) {
 		end(get)
 		until(t, "the connection ends by "+name, func() bool { return tor.Stats().Peers == 0 })
 		get.mu.Lock()
-		if get.conns != 0 || len(get.warm) != 0 {
-			t.Errorf("%s: %d connections are counted, %d kept", name, get.conns, len(get.warm))
+		if get.conns != 0 || len(get.kept) != 0 {
+			t.Errorf("%s: %d connections are counted, %d kept", name, get.conns, len(get.kept))
 		}
 		get.mu.Unlock()
 	}

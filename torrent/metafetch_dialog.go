@@ -8,114 +8,99 @@ import (
 	"time"
 
 	"spate/peerwire"
+	"spate/torrent/internal/metafetch"
 	"spate/torrent/internal/transport"
 )
 
-var (
-	errNoMetadata    = errors.New("the peer gives no metadata")
-	errWrongMetadata = errors.New("the metadata does not match the hash")
-	errTooMuch       = errors.New("more metadata than the other peers have, and all of it is too much")
-)
-
-// metaDialog is the state of one conversation about metadata.
+// metaDialog is the exchange of messages with one peer that is asked for metadata.
 type metaDialog struct {
 	f        *metaFetch
-	ctx      context.Context // ends the conversation, as f.end does
+	ctx      context.Context // ends the dialog, as f.end does
 	nc       net.Conn
 	addr     netip.AddrPort
 	incoming bool
-	number   uint8 // the peer's for its metadata messages
-	buf      []byte
-	total    int
-	have     int // pieces that came; they are asked for, and taken, in order
-	asked    int
-	cut      bool   // gave too much; guarded by f.mu
-	said     []byte // what else the peer said, for the torrent; guarded by f.mu
-	cold     bool   // that was too much; guarded by f.mu
+	peer     *metafetch.Peer // guarded by f.mu
 }
 
-// longAgo is a deadline that ends what waits for a connection.
+// longAgo is a deadline that ends all reads and writes that wait for a connection.
 var longAgo = time.Unix(1, 0)
 
-// waitMore gives the peer its time anew, unless there is nothing to wait for any more.
-func (d *metaDialog) waitMore() {
-	d.nc.SetDeadline(time.Now().Add(metadataSilence))
-	if d.over() { // it may have ended the wait just before
-		d.nc.SetDeadline(longAgo)
-	}
-}
-
-func (d *metaDialog) over() bool { return d.ctx.Err() != nil || d.f.end.Err() != nil }
-
-// talk gets the metadata over a connection after the handshake. It reports whether
-// the connection is kept for the torrent, when the metadata came over it or the
-// search is over.
-func (f *metaFetch) talk(ctx context.Context, nc net.Conn, hs peerwire.Handshake, addr netip.AddrPort, incoming bool) (kept bool, err error) {
+// fetchOver gets the metadata over a connection after the handshake. It reports
+// whether it keeps the connection for the torrent, which it may do when the metadata
+// came over it or the search is over. Otherwise the caller closes the connection.
+func (f *metaFetch) fetchOver(ctx context.Context, nc net.Conn, hs peerwire.Handshake, addr netip.AddrPort, incoming bool) (kept bool, err error) {
 	if hs.PeerID == f.s.opt.PeerID {
 		return false, errSelf
 	}
 	if !hs.Reserved.Extended() {
-		return false, errNoMetadata
+		return false, metafetch.ErrNoMetadata
 	}
-	f.mu.Lock()
-	if f.done || f.peers.Banned(addr) {
-		f.mu.Unlock()
+	d := &metaDialog{f: f, ctx: ctx, nc: nc, addr: addr, incoming: incoming}
+	if !f.enter(d) {
 		return false, errHalted
 	}
-	f.talks.Add(1)
-	defer f.talks.Done()
-	f.mu.Unlock()
-	d := &metaDialog{f: f, ctx: ctx, nc: nc, addr: addr, incoming: incoming}
-	defer f.release(d)
-	err = f.converse(d, hs)
+	defer f.leave(d)
+	err = d.run(hs)
 	if err == nil || errors.Is(err, errHalted) {
 		kept = f.keep(d, hs)
 	}
 	return kept, err
 }
 
-// converse gets the metadata from one peer. It returns errHalted when the search is
-// over meanwhile.
-func (f *metaFetch) converse(d *metaDialog, hs peerwire.Handshake) error {
-	nc := d.nc
-	for _, c := range []context.Context{d.ctx, f.end} {
-		hung := make(chan struct{})
-		stop := context.AfterFunc(c, func() {
-			nc.SetDeadline(longAgo)
-			close(hung)
+// enter adds a dialog to the search, unless the search is over or the peer is banned.
+func (f *metaFetch) enter(d *metaDialog) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.done || f.peers.Banned(d.addr) {
+		return false
+	}
+	f.running.Add(1)
+	d.peer = f.fetch.Join()
+	f.dialogs[d.peer] = d
+	return true
+}
+
+// leave removes a dialog from the search.
+func (f *metaFetch) leave(d *metaDialog) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.fetch.Leave(d.peer)
+	delete(f.dialogs, d.peer)
+	f.running.Done()
+}
+
+// run gets the metadata from the peer. It returns errHalted if the search ends
+// meanwhile.
+func (d *metaDialog) run(hs peerwire.Handshake) error {
+	for _, ctx := range []context.Context{d.ctx, d.f.end} {
+		interrupted := make(chan struct{})
+		stop := context.AfterFunc(ctx, func() {
+			d.nc.SetDeadline(longAgo)
+			close(interrupted)
 		})
 		defer func() {
 			if !stop() {
-				<-hung // it does not hang up on who keeps the connection
+				<-interrupted // a deadline set later would end the connection of the torrent
 			}
 		}()
 	}
-	ours := peerwire.ExtHandshake{Metadata: extMetadata, Port: f.s.port, Reqq: ourReqq, Client: clientName, YourIP: d.addr.Addr()}
-	out := peerwire.AppendExtHandshake(nil, &ours)
-	if hs.Reserved.Fast() {
-		out = peerwire.AppendSimple(out, peerwire.HaveNone)
-	}
-	d.waitMore()
-	if _, err := nc.Write(out); err != nil {
+	if err := d.greet(hs); err != nil {
 		return err
 	}
-	if !d.incoming {
-		f.listensAt(d.addr)
-	}
-	in := transport.NewInbox(f.s.buf)
+	in := transport.NewInbox(d.f.s.buf)
 	defer in.Release()
 	need := 0
 	for {
-		n, err := nc.Read(in.Space(need))
+		n, err := d.nc.Read(in.Space(need))
 		in.Fill(n)
 		if err != nil {
 			if d.over() {
-				d.note(in.Unread())
+				d.keepMessage(in.Unread())
 				err = errHalted
 			}
 			return err
 		}
-		done, more, err := d.takeAll(&in)
+		done, more, err := d.consume(&in)
 		if done || err != nil {
 			return err
 		}
@@ -123,25 +108,37 @@ func (f *metaFetch) converse(d *metaDialog, hs peerwire.Handshake) error {
 	}
 }
 
-// takeAll handles the messages that have come whole. done says that the metadata is
-// whole, need how many bytes the next message has at least.
-func (d *metaDialog) takeAll(in *transport.Inbox) (done bool, need int, err error) {
+// greet sends our extension handshake, and that we have no pieces.
+func (d *metaDialog) greet(hs peerwire.Handshake) error {
+	ours := peerwire.ExtHandshake{Metadata: extMetadata, Port: d.f.s.AdvertisedPort(), Reqq: ourReqq, Client: clientName, YourIP: d.addr.Addr()}
+	out := peerwire.AppendExtHandshake(nil, &ours)
+	if hs.Reserved.Fast() {
+		out = peerwire.AppendSimple(out, peerwire.HaveNone)
+	}
+	d.restartTimeout()
+	if _, err := d.nc.Write(out); err != nil {
+		return err
+	}
+	if !d.incoming {
+		d.f.listensAt(d.addr)
+	}
+	return nil
+}
+
+// consume handles the complete messages that have come. It reports whether the
+// metadata is complete, and else how many bytes the next message has at least.
+func (d *metaDialog) consume(in *transport.Inbox) (done bool, need int, err error) {
 	for {
 		var m peerwire.Message
 		size, more, err := peerwire.Parse(in.Unread(), &m)
 		if size == 0 || err != nil {
 			return false, more, err
 		}
-		if m.ID != peerwire.Extended || m.Index != extMetadata {
-			d.note(in.Unread()[:size])
-		}
+		message := in.Unread()[:size]
 		in.Discard(size)
-		done, err := d.take(&m)
-		if errors.Is(err, errWrongMetadata) {
-			d.f.ban(d.addr)
-		}
+		done, err := d.handle(&m, message)
 		if done {
-			d.note(in.Unread())
+			d.keepMessage(in.Unread())
 		}
 		if done || err != nil {
 			return done, 0, err
@@ -149,122 +146,75 @@ func (d *metaDialog) takeAll(in *transport.Inbox) (done bool, need int, err erro
 	}
 }
 
-// take handles one message; done says that the metadata is whole.
-func (d *metaDialog) take(m *peerwire.Message) (done bool, err error) {
-	if m.ID != peerwire.Extended {
-		return false, nil
+// handle handles one message. It reports whether the metadata is complete.
+func (d *metaDialog) handle(m *peerwire.Message, message []byte) (done bool, err error) {
+	if !d.peer.IsMetadata(m) {
+		d.keepMessage(message)
 	}
-	switch m.Index {
-	case 0:
-		h, err := peerwire.ParseExtHandshake(m.Payload)
-		if err != nil {
-			return false, err
-		}
-		if h.Metadata == 0 || h.MetadataSize <= 0 || h.MetadataSize > peerwire.MaxMetadata {
-			return false, errNoMetadata
-		}
-		if d.incoming && h.Port != 0 {
-			d.f.listensAt(netip.AddrPortFrom(d.addr.Addr(), h.Port))
-		}
-		d.number = h.Metadata
-		if d.total != 0 {
-			return false, nil // a later one wins no time
-		}
-		d.total = int(h.MetadataSize)
-		return false, d.request()
-	case extMetadata:
-		mm, err := peerwire.ParseMetadata(m.Payload)
-		if err != nil {
-			return false, err
-		}
-		switch mm.Type {
-		case peerwire.MetadataReject:
-			return false, errNoMetadata
-		case peerwire.MetadataData:
-			return d.data(&mm)
-		}
+	step, err := d.receive(m)
+	switch {
+	case err != nil:
+		return false, err
+	case step.Complete:
+		err = d.check()
+		return err == nil, err
 	}
-	return false, nil
+	if d.incoming && step.Port != 0 {
+		d.f.listensAt(netip.AddrPortFrom(d.addr.Addr(), step.Port))
+	}
+	if step.Progress {
+		d.restartTimeout()
+	}
+	if len(step.Send) > 0 {
+		_, err = d.nc.Write(step.Send)
+	}
+	return false, err
 }
 
-func (d *metaDialog) pieces() int {
-	return (d.total + peerwire.MetadataPieceLen - 1) / peerwire.MetadataPieceLen
+// receive gives one message to the search, and closes the connection of the peer that
+// the search drops.
+func (d *metaDialog) receive(m *peerwire.Message) (metafetch.Step, error) {
+	d.f.mu.Lock()
+	defer d.f.mu.Unlock()
+	step, err := d.peer.Receive(m)
+	if o := d.f.dialogs[step.Drop]; o != nil {
+		o.nc.SetDeadline(longAgo)
+	}
+	return step, err
 }
 
-// request keeps a few pieces asked for.
-func (d *metaDialog) request() error {
-	var out []byte
-	for ; d.asked < d.pieces() && d.asked < d.have+metadataWindow; d.asked++ {
-		out = peerwire.AppendMetadata(out, d.number, &peerwire.MetadataMessage{Type: peerwire.MetadataRequest, Piece: int64(d.asked)})
-	}
-	d.waitMore()
-	if len(out) == 0 {
-		return nil
-	}
-	_, err := d.nc.Write(out)
-	return err
-}
-
-// data appends a piece. The buffer grows with what has come, whatever size the
-// peer named.
-func (d *metaDialog) data(m *peerwire.MetadataMessage) (done bool, err error) {
-	want := min(peerwire.MetadataPieceLen, d.total-d.have*peerwire.MetadataPieceLen)
-	if d.total == 0 || m.Piece != int64(d.have) || len(m.Data) != want || d.have >= d.asked {
-		return false, badPeer("metadata piece %d of %d bytes", m.Piece, len(m.Data))
-	}
-	if !d.f.hold(d, len(m.Data)) {
-		return false, errTooMuch
-	}
-	d.buf = append(d.buf, m.Data...)
-	d.have++
-	if d.have < d.pieces() {
-		return false, d.request()
-	}
-	if !d.f.matches(d.buf) {
-		return false, errWrongMetadata
+// check compares the complete metadata with the hashes of the link. A peer whose
+// metadata does not match is banned from the search.
+func (d *metaDialog) check() error {
+	raw := d.peer.Metadata()
+	if !d.f.hashes.Match(raw) {
+		d.f.mu.Lock()
+		defer d.f.mu.Unlock()
+		d.f.peers.Ban(d.addr)
+		return metafetch.ErrMismatch
 	}
 	select {
-	case d.f.found <- d.buf:
+	case d.f.found <- raw:
 	default: // another peer was first
 	}
-	return true, nil
+	return nil
 }
 
-// hold makes room for n bytes more that a peer gave. When all peers together gave
-// too much, the one that gave most goes: metadata is small, most often.
-func (f *metaFetch) hold(d *metaDialog, n int) bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if d.cut {
-		return false
-	}
-	f.held[d] += n
-	total, most := 0, d
-	for o, m := range f.held {
-		total += m
-		if m > f.held[most] {
-			most = o
-		}
-	}
-	if total <= maxHeld {
-		return true
-	}
-	delete(f.held, most)
-	most.cut = true
-	most.nc.SetDeadline(longAgo)
-	return most != d
+// keepMessage keeps a message, or the beginning of one, for the torrent that is found.
+func (d *metaDialog) keepMessage(b []byte) {
+	d.f.mu.Lock()
+	defer d.f.mu.Unlock()
+	d.peer.Keep(b)
 }
 
-func (f *metaFetch) release(d *metaDialog) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	delete(f.held, d)
-	f.said -= len(d.said)
+// restartTimeout gives the peer the whole time for its next answer, unless the dialog
+// is over.
+func (d *metaDialog) restartTimeout() {
+	d.nc.SetDeadline(time.Now().Add(metadataTimeout))
+	if d.over() { // the deadline that ends the dialog may have been set just before
+		d.nc.SetDeadline(longAgo)
+	}
 }
 
-// ban takes no metadata from that address any more.
-func (f *metaFetch) ban(addr netip.AddrPort) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.peers.Ban(addr)
-}
+// over reports whether the search has ended or was given up.
+func (d *metaDialog) over() bool { return d.ctx.Err() != nil || d.f.end.Err() != nil }

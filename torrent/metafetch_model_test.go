@@ -17,12 +17,12 @@ import (
 	"spate/storage"
 )
 
-// pipes is a network on which a dial to port 1000 leads to the test.
+// pipes is a network on which a dial to port 1000 sends the other end to the test.
 type pipes chan net.Conn
 
 func (p pipes) DialContext(ctx context.Context, _, address string) (net.Conn, error) {
 	if !strings.HasSuffix(address, ":1000") {
-		return nil, syscall.ECONNREFUSED // one that the peer named
+		return nil, syscall.ECONNREFUSED // an address that the peer named
 	}
 	ours, theirs := net.Pipe()
 	select {
@@ -37,11 +37,11 @@ func (p pipes) Listen(context.Context, string, string) (net.Listener, error) {
 	return nil, net.ErrClosed
 }
 
-// TestMessagesBeforeMetadata lets a peer say anything in any order while it is asked
-// for the metadata, give that rightly, wrongly or not at all, and go on talking: what
-// is found is right, the torrent that is added then takes what was said for what it
-// is, and nothing is left of it all.
-func TestMessagesBeforeMetadata(t *testing.T) {
+// TestMessagesDuringMetadataFetch has a peer send any messages in any order while it is
+// asked for the metadata, give right metadata, wrong metadata or none, and go on. The
+// metadata that is found is right, the torrent that is added then handles the messages
+// that came before, and at the end no connection or search is left.
+func TestMessagesDuringMetadataFetch(t *testing.T) {
 	t.Parallel()
 	var all []testTorrent
 	for _, st := range testTorrents(t) {
@@ -51,10 +51,10 @@ func TestMessagesBeforeMetadata(t *testing.T) {
 	}
 	dialled := make(pipes)
 	p := &pipeSession{session: testSession(t, Options{NoListen: true, Network: dialled})}
-	found, warm, data := 0, 0, 0
+	found, kept, data := 0, 0, 0
 	rapid.Check(t, func(rt *rapid.T) {
-		st := &all[rapid.IntRange(0, len(all)-1).Draw(rt, "stage")]
-		r := everything()
+		st := &all[rapid.IntRange(0, len(all)-1).Draw(rt, "torrent")]
+		r := extendedAndFast()
 		if rapid.IntRange(0, 3).Draw(rt, "fast") == 0 {
 			r = peerwire.Reserved{}
 			r.SetExtended()
@@ -70,7 +70,7 @@ func TestMessagesBeforeMetadata(t *testing.T) {
 		gone := make(chan struct{})
 		go func() {
 			defer close(gone)
-			defer cancel() // there is nobody else to ask
+			defer cancel() // there is no other peer to ask
 			c := <-dialled
 			defer c.Close()
 			c.SetDeadline(time.Now().Add(patience))
@@ -89,10 +89,10 @@ func TestMessagesBeforeMetadata(t *testing.T) {
 		if err == nil {
 			found++
 			if !bytes.Equal(mi.InfoBytes, st.mi.InfoBytes) {
-				rt.Fatalf("other metadata was found")
+				rt.Fatal("wrong metadata was found")
 			}
 			p.session.mu.Lock()
-			warm += len(p.session.warm)
+			kept += len(p.session.kept)
 			p.session.mu.Unlock()
 			store := storage.NewMemoryLike(st.data)
 			tor, err := p.session.Add(mi, AddOptions{Storage: store})
@@ -114,17 +114,17 @@ func TestMessagesBeforeMetadata(t *testing.T) {
 		<-gone
 		for end := time.Now().Add(patience); ; time.Sleep(50 * time.Microsecond) {
 			p.session.mu.Lock()
-			conns, dials, warm, fetches := p.session.conns, p.session.dials, len(p.session.warm), len(p.session.fetches)
+			conns, dials, kept, fetches := p.session.conns, p.session.dials, len(p.session.kept), len(p.session.fetches)
 			p.session.mu.Unlock()
-			if conns == 0 && dials == 0 && warm == 0 && fetches == 0 {
+			if conns == 0 && dials == 0 && kept == 0 && fetches == 0 {
 				break
 			} else if time.Now().After(end) {
-				rt.Fatalf("%d connections, %d dials, %d warm ones, %d searches are left", conns, dials, warm, fetches)
+				rt.Fatalf("%d connections, %d dials, %d kept connections and %d searches are left", conns, dials, kept, fetches)
 			}
 		}
 	})
-	t.Logf("metadata was found %d times, %d times over a connection that went on, and pieces came over %d of them", found, warm, data)
-	if found == 0 || warm == 0 {
-		t.Error("the test shows nothing")
+	t.Logf("metadata was found %d times, %d connections were kept, and pieces came over %d of them", found, kept, data)
+	if found == 0 || kept == 0 {
+		t.Error("no metadata was found, or no connection was kept")
 	}
 }

@@ -23,7 +23,8 @@ var ErrNotFiles = errors.New("torrent: the data is not in files")
 //
 // A check of the data that is under way is waited for.
 func (t *Torrent) Move(ctx context.Context, dir, name string) error {
-	if t.files == nil {
+	m, ok := storage.As[storage.Mover](t.store)
+	if !ok {
 		return ErrNotFiles
 	}
 	dir, err := filepath.Abs(dir)
@@ -36,7 +37,7 @@ func (t *Torrent) Move(ctx context.Context, dir, name string) error {
 	if err := t.lockPlace(ctx); err != nil {
 		return err
 	}
-	err = t.files.MoveTo(ctx, dir, name)
+	err = m.MoveTo(ctx, dir, name)
 	if err == nil {
 		t.mu.Lock()
 		t.dir, t.opt.Within = dir, ""
@@ -92,11 +93,12 @@ func (s *Session) RemoveWithData(ih spate.InfoHash) error {
 		return fmt.Errorf("delete a dormant torrent: %w", storage.ErrReadOnly)
 	}
 	defer t.finish()
-	if t.files == nil {
+	r, ok := storage.As[storage.Remover](t.store)
+	if !ok {
 		return ErrNotFiles
 	}
 	t.place.RLock() // a move that is under way ends first
-	err = t.files.Remove()
+	err = r.Remove()
 	t.place.RUnlock()
 	if err != nil {
 		return fmt.Errorf("delete %s: %w", t.name, err)

@@ -43,6 +43,10 @@ type Options struct {
 	// PeerPort is the TCP port for peers; 0 lets the system choose, which is
 	// what tests want. The session tries PeerPort to PeerPortLast in turn.
 	PeerPort, PeerPortLast uint16
+	// AdvertisedPort is the port that trackers and peers are told, where it is not the
+	// one that the session listens on: behind a router that maps one to the other. Zero:
+	// the same port. [Session.SetAdvertisedPort] changes it.
+	AdvertisedPort uint16
 	// NoListen turns off incoming connections.
 	NoListen bool
 	// PeerID is the id in handshakes. Zero: a fresh one.

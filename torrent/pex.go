@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"time"
 
+	"spate/discovery"
 	"spate/peerwire"
 	"spate/torrent/internal/peerlist"
 )
@@ -37,11 +38,7 @@ func (c *conn) pexLocked(payload []byte, now time.Time) error {
 		return err
 	}
 	for i, a := range m.Added {
-		// Of peers that others told us of it could be a lie to keep us from them.
-		isNew := c.t.peers.Add(m.Added[i:i+1], peerlist.SourcePEX) > 0
-		if isNew && m.Flags[i]&peerwire.PEXSeed != 0 {
-			c.t.peers.SetSeed(a, true)
-		}
+		addCandidate(c.t.peers, discovery.Candidate{Addr: a, Seed: m.Flags[i]&peerwire.PEXSeed != 0}, peerlist.SourcePEX, now)
 	}
 	return nil
 }

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -54,7 +55,8 @@ type Session struct {
 	opt          Options
 	log          *slog.Logger
 	listeners    []net.Listener
-	port         uint16
+	port         uint16        // the port that the session listens on; 0: it does not listen
+	advertised   atomic.Uint32 // the port that peers are told; 0: the same
 	up, down     *ratelimit.Limiter
 	order        orderly // the simulated network; nil for a real one
 	pool         *storage.Pool
@@ -70,19 +72,19 @@ type Session struct {
 	cancel context.CancelFunc
 	wg     sync.WaitGroup // counts every goroutine of the session
 
-	mu        sync.Mutex                  // guards what follows
-	torrents  map[spate.InfoHash]*Torrent // a hybrid has an entry for each of its hashes
-	dormant   dormants
-	fetches   map[spate.InfoHash]*metaFetch
-	warm      map[spate.InfoHash]*warmth // connections that gave the metadata of a torrent which is not added yet
-	conns     int                        // connections and dials under way
-	dials     int                        // dials under way
-	closed    bool
-	shunned   map[netip.Addr]shunned
-	greetings greetings
-	barren    time.Time // when a search last found no peer that could be closed for another
+	mu           sync.Mutex                  // guards what follows
+	torrents     map[spate.InfoHash]*Torrent // a hybrid has an entry for each of its hashes
+	dormant      dormants
+	fetches      map[spate.InfoHash]*metaFetch
+	kept         map[spate.InfoHash]*keptConns // connections that gave the metadata of a torrent which is not added yet
+	conns        int                           // connections and dials under way
+	dials        int                           // dials under way
+	closed       bool
+	uselessAddrs map[netip.Addr]uselessAddr
+	handshakes   handshakes
+	noneDropped  time.Time // when a search last found no peer that could be dropped for another
 
-	room roomCounts
+	connSlots connSlots
 }
 
 // NewSession opens the listeners. The caller must then call Run.
@@ -104,9 +106,10 @@ func NewSession(opt Options) (*Session, error) {
 		torrents:     map[spate.InfoHash]*Torrent{},
 		dormant:      dormants{by: map[spate.InfoHash]*dormant{}},
 		fetches:      map[spate.InfoHash]*metaFetch{},
-		warm:         map[spate.InfoHash]*warmth{},
-		greetings:    newGreetings(),
+		kept:         map[spate.InfoHash]*keptConns{},
+		handshakes:   newHandshakes(),
 	}
+	s.advertised.Store(uint32(opt.AdvertisedPort))
 	s.order, _ = opt.Network.(orderly)
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	web := webseed.Options{Bind: opt.Bind, UserAgent: "spate/" + spate.Version}
@@ -162,6 +165,7 @@ func (s *Session) listenOn(port uint16) error {
 }
 
 // PeerPort returns the port that the session listens on, or 0 if it does not listen.
+// Peers are told [Session.AdvertisedPort].
 func (s *Session) PeerPort() uint16 { return s.port }
 
 // Addr returns the address that the session listens on for peers.
@@ -242,27 +246,15 @@ func (s *Session) Close() error {
 		return nil
 	}
 	s.closed = true
-	all := make([]*Torrent, 0, len(s.torrents))
-	var swarms []*announceState
-	warm := slices.Collect(maps.Keys(s.warm))
-	for ih, t := range s.torrents {
-		if ih == t.hash {
-			all = append(all, t)
-			swarms = append(swarms, t.anns...)
-		}
-	}
-	for ih, d := range s.dormant.by {
-		if ih == d.hash && s.torrents[ih] == nil {
-			swarms = append(swarms, d.anns...)
-		}
-	}
+	all, swarms := s.allLocked()
+	kept := slices.Collect(maps.Keys(s.kept))
 	s.mu.Unlock()
 
 	for _, l := range s.listeners {
 		l.Close()
 	}
-	for _, ih := range warm {
-		s.coolDown(ih)
+	for _, ih := range kept {
+		s.closeKeptFor(ih)
 	}
 	// Announce "stopped" and write resume data at the same time.
 	var ending sync.WaitGroup
@@ -380,6 +372,23 @@ func (s *Session) Torrents() []*Torrent {
 		}
 	}
 	return all
+}
+
+// allLocked returns every torrent that is not dormant, and the announced swarms of all
+// torrents.
+func (s *Session) allLocked() (torrents []*Torrent, swarms []*announceState) {
+	for ih, t := range s.torrents {
+		if ih == t.hash {
+			torrents = append(torrents, t)
+			swarms = append(swarms, t.anns...)
+		}
+	}
+	for ih, d := range s.dormant.by {
+		if ih == d.hash && s.torrents[ih] == nil {
+			swarms = append(swarms, d.anns...)
+		}
+	}
+	return torrents, swarms
 }
 
 // SetRates sets the rate limits of the session in bytes a second; 0 means no limit.

@@ -53,30 +53,30 @@ func makeTorrent(t testing.TB, n, pieceLength int) ([]byte, *metainfo.MetaInfo) 
 	return data, mi
 }
 
-// testTracker is a tracker without a network. Its responses contain all other peers
+// memTracker is a tracker without a network. Its responses contain all other peers
 // that have announced.
-type testTracker struct {
+type memTracker struct {
 	mu     sync.Mutex
 	peers  map[spate.PeerID]netip.AddrPort
 	seeds  map[spate.PeerID]bool
 	events []tracker.Event
 }
 
-// newTestTracker returns a tracker without peers.
-func newTestTracker() *testTracker {
-	return &testTracker{peers: map[spate.PeerID]netip.AddrPort{}, seeds: map[spate.PeerID]bool{}}
+// newMemTracker returns a tracker without peers.
+func newMemTracker() *memTracker {
+	return &memTracker{peers: map[spate.PeerID]netip.AddrPort{}, seeds: map[spate.PeerID]bool{}}
 }
 
 // announcerAt returns the Announcer for a session at an address.
-func (r *testTracker) announcerAt(addr netip.Addr) torrent.Announcer { return &testAnnouncer{r, addr} }
+func (r *memTracker) announcerAt(addr netip.Addr) torrent.Announcer { return &memAnnouncer{r, addr} }
 
-// testAnnouncer announces a session at an address to a testTracker.
-type testAnnouncer struct {
-	tracker *testTracker
+// memAnnouncer announces a session at an address to a memTracker.
+type memAnnouncer struct {
+	tracker *memTracker
 	addr    netip.Addr
 }
 
-func (d *testAnnouncer) Announce(_ context.Context, _ string, req *tracker.AnnounceRequest) (*tracker.AnnounceResponse, error) {
+func (d *memAnnouncer) Announce(_ context.Context, _ string, req *tracker.AnnounceRequest) (*tracker.AnnounceResponse, error) {
 	r := d.tracker
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -123,7 +123,7 @@ func simulateSwarm(t *testing.T, data []byte, mi *metainfo.MetaInfo, origin simn
 	defer wg.Wait()
 	defer cancel()
 	world := simnet.New(simnet.Options{Seed: 1})
-	r := newTestTracker()
+	r := newMemTracker()
 	var all []*simPeer
 	join := func(i int, link simnet.Link, seed bool) *simPeer {
 		addr := netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i + 1)})

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"spate/discovery"
 	"spate/metainfo"
 	"spate/peerwire"
 	"spate/storage"
@@ -82,7 +83,7 @@ func TestMetadataServicesAreNoPeers(t *testing.T) {
 		"the caller":                {func(_ *Session, tor *Torrent) { tor.AddPeers(named) }, true},
 		"the local network": {func(s *Session, tor *Torrent) {
 			for _, a := range named {
-				s.FoundLocal(tor.hash, a)
+				s.Found(tor.hash, discovery.Candidate{Addr: a}, discovery.LSD)
 			}
 		}, false},
 		"a peer": {func(_ *Session, tor *Torrent) {
@@ -182,11 +183,11 @@ func TestMetadataServiceIsNotUseful(t *testing.T) {
 	for _, a := range append(slices.Clone(metadataPeers), loopbackPeer, plainPeer) {
 		f.listensAt(a)
 	}
-	if want := []netip.AddrPort{loopbackPeer, plainPeer}; !slices.Equal(f.useful, want) {
-		t.Errorf("useful %v, want %v", f.useful, want)
+	if want := []netip.AddrPort{loopbackPeer, plainPeer}; !slices.Equal(f.answered, want) {
+		t.Errorf("useful %v, want %v", f.answered, want)
 	}
 	f.peers.Add(metadataPeers[:1], peerlist.SourceManual)
-	if f.listensAt(metadataPeers[0]); len(f.useful) != 3 {
-		t.Errorf("the user's own peer is not passed on: %v", f.useful)
+	if f.listensAt(metadataPeers[0]); len(f.answered) != 3 {
+		t.Errorf("the user's own peer is not passed on: %v", f.answered)
 	}
 }

@@ -50,7 +50,7 @@ type swarm struct {
 	mi       *metainfo.MetaInfo
 	data     []byte
 	world    *simnet.Network
-	tracker  *testTracker
+	tracker  *memTracker
 	written  *writtenPieces
 	start    time.Time
 	waiting  sync.WaitGroup // members that are neither complete nor gone
@@ -166,7 +166,7 @@ func (sw *swarm) simulate(t *testing.T) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	defer cancel()
-	sw.t, sw.tracker, sw.finished = t, newTestTracker(), make(chan struct{})
+	sw.t, sw.tracker, sw.finished = t, newMemTracker(), make(chan struct{})
 	sw.world = simnet.New(simnet.Options{Seed: sw.seed, Lockstep: true, Window: 64 << 10})
 	origin := sw.session(0, sw.origin, false)
 	wg.Go(func() { origin.Run(ctx) })

@@ -11,19 +11,19 @@ import (
 	"spate/internal/simnet"
 )
 
-// seeds makes the simulated swarms what is promised: of fifty, with each seed from
-// 1 to that. For everyday runs they are smaller.
-var seeds = flag.Uint64("seeds", 0, "play the simulated swarms of fifty with so many seeds; 0: smaller ones")
+// seeds is the number of random seeds with which each scenario is played, in swarms of
+// fifty peers. Without it the swarms have twenty peers and one seed.
+var seeds = flag.Uint64("seeds", 0, "play the simulated swarms with fifty peers and this many random seeds; 0: twenty peers, one seed")
 
-// many is the size of the simulated swarms.
-func many() int {
+// swarmSize returns the number of peers in a simulated swarm.
+func swarmSize() int {
 	if *seeds == 0 {
 		return 20
 	}
 	return 50
 }
 
-// eachSeed plays a scenario with every seed.
+// eachSeed plays a scenario with every random seed.
 func eachSeed(t *testing.T, f func(t *testing.T, seed uint64)) {
 	for seed := uint64(1); seed <= max(1, *seeds); seed++ {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
@@ -33,8 +33,8 @@ func eachSeed(t *testing.T, f func(t *testing.T, seed uint64)) {
 	}
 }
 
-// crowd returns n members with that link.
-func crowd(n int, link simnet.Link) []*member {
+// membersWith returns n members with that link.
+func membersWith(n int, link simnet.Link) []*member {
 	var all []*member
 	for range n {
 		all = append(all, &member{link: link})
@@ -42,29 +42,28 @@ func crowd(n int, link simnet.Link) []*member {
 	return all
 }
 
-// link returns a link of so many KiB a second.
+// link returns a link with these rates in KiB a second; 0 is unlimited.
 func link(up, down int64) simnet.Link {
 	return simnet.Link{Up: up << 10, Down: down << 10, Latency: 20 * time.Millisecond}
 }
 
-// TestFlashCrowd has many peers come to one origin at once: all have the file
-// within 1.25 of the time in which a fluid could be everywhere. The first copy
-// costs the origin at most 1.2 uploads, always. Where it is what everybody waits
-// for, that is all that it sends; where the others are, it sends hardly more than
-// its share of the fluid.
+// TestFlashCrowd has many peers come to one origin at once. All have the file within 1.25
+// of the least time in which the links could carry it. The origin sends at most 1.2 copies
+// until every piece has reached a peer. It sends no more than that where its own link is
+// the limit, and else hardly more than its share of the upload rate of the swarm.
 func TestFlashCrowd(t *testing.T) {
-	n := many()
+	n := swarmSize()
 	for name, c := range map[string]struct {
 		size    int
 		origin  simnet.Link
 		members func() []*member
-		copies  float64 // most that the origin may send
+		copies  float64 // that the origin may send at most
 	}{
-		"the origin is the limit": {4 << 20, link(64, 0), func() []*member { return crowd(n, link(128, 0)) }, 1.2},
-		"all are alike":           {8 << 20, link(64, 512), func() []*member { return crowd(n, link(64, 512)) }, 1.2},
-		"the peers are the limit": {4 << 20, link(160, 0), func() []*member { return crowd(n, link(32, 1024)) }, 1.2 * 5 * float64(n) / float64(n+5)},
+		"the origin is the limit": {4 << 20, link(64, 0), func() []*member { return membersWith(n, link(128, 0)) }, 1.2},
+		"all are alike":           {8 << 20, link(64, 512), func() []*member { return membersWith(n, link(64, 512)) }, 1.2},
+		"the peers are the limit": {4 << 20, link(160, 0), func() []*member { return membersWith(n, link(32, 1024)) }, 1.2 * 5 * float64(n) / float64(n+5)},
 		"a slow one is the limit": {4 << 20, link(128, 0), func() []*member {
-			return append(crowd(n*4/5, link(192, 1024)), crowd(n/5, link(32, 40))...)
+			return append(membersWith(n*4/5, link(192, 1024)), membersWith(n/5, link(32, 40))...)
 		}, 1.4},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -72,34 +71,34 @@ func TestFlashCrowd(t *testing.T) {
 			eachSeed(t, func(t *testing.T, seed uint64) {
 				sw := &swarm{size: c.size, piece: 32 << 10, origin: c.origin, members: c.members(), seed: seed}
 				sw.run(t)
-				sw.promised(t, c.copies)
+				sw.checkBounds(t, c.copies)
 			})
 		})
 	}
 }
 
-// promised fails the test unless the swarm did what is promised of it.
-func (sw *swarm) promised(t *testing.T, most float64) {
+// checkBounds checks the time that the swarm took, and the copies that the origin sent.
+func (sw *swarm) checkBounds(t *testing.T, maxCopies float64) {
 	t.Helper()
 	times, copies := sw.report(t)
 	if times > 1.25 {
 		t.Errorf("took %.3f times the bound, want 1.25", times)
 	}
-	if copies > most {
-		t.Errorf("the origin sent %.3f copies, want %.2f", copies, most)
+	if copies > maxCopies {
+		t.Errorf("the origin sent %.3f copies, want %.2f", copies, maxCopies)
 	}
 	if first := float64(sw.firstCopy) / float64(sw.size); first > 1.2 {
 		t.Errorf("the first copy cost %.3f uploads, want 1.2", first)
 	}
 }
 
-// TestChurn has peers come late, leave half way, and leave as soon as they have
-// everything: those who stay are done as soon, and the first copy costs no more.
+// TestChurn has peers come late, leave half way, or leave as soon as they are complete:
+// the peers that stay complete within the same bounds.
 func TestChurn(t *testing.T) {
 	eachSeed(t, func(t *testing.T, seed uint64) {
-		n := many()
+		n := swarmSize()
 		rng := rand.New(rand.NewPCG(1, seed))
-		members := crowd(n, link(64, 512))
+		members := membersWith(n, link(64, 512))
 		for i, m := range members {
 			if i >= n*3/5 {
 				m.join = time.Duration(rng.Int64N(int64(20 * time.Second)))
@@ -113,20 +112,20 @@ func TestChurn(t *testing.T) {
 		}
 		sw := &swarm{size: 8 << 20, piece: 32 << 10, origin: link(96, 0), members: members, seed: seed}
 		sw.run(t)
-		sw.promised(t, 2)
+		sw.checkBounds(t, 2)
 		for i, m := range members {
 			if m.leave == 0 && m.done == 0 {
-				t.Errorf("member %d was never done", i)
+				t.Errorf("member %d did not complete", i)
 			}
 		}
 	})
 }
 
-// TestFreeRidersGetLess holds that the first peer that gives nothing is done after half
-// of the peers that give, and the median one after four in five of them.
+// TestFreeRidersGetLess checks that the first free rider completes after half of the other
+// peers, and the median free rider after four in five of them.
 func TestFreeRidersGetLess(t *testing.T) {
 	eachSeed(t, func(t *testing.T, seed uint64) {
-		members := crowd(20, link(64, 1024))
+		members := membersWith(20, link(64, 1024))
 		for i := range 5 {
 			members[4*i].freeRide = true
 		}
@@ -146,16 +145,16 @@ func TestFreeRidersGetLess(t *testing.T) {
 		t.Logf("free riders %v", riders)
 		t.Logf("others %v", others)
 		if riders[0] <= others[len(others)/2] || riders[len(riders)/2] <= others[len(others)*4/5] {
-			t.Error("free riders did not wait for the others")
+			t.Error("free riders completed too early")
 		}
 	})
 }
 
-// TestSameSeedSameSwarm plays a scenario twice: nothing in it is left to chance.
+// TestSameSeedSameSwarm plays a scenario twice with one random seed: the results are equal.
 func TestSameSeedSameSwarm(t *testing.T) {
 	t.Parallel()
 	play := func(seed uint64) (all []string) {
-		sw := &swarm{size: 1 << 20, piece: 32 << 10, origin: link(64, 0), members: crowd(12, link(64, 512)), seed: seed}
+		sw := &swarm{size: 1 << 20, piece: 32 << 10, origin: link(64, 0), members: membersWith(12, link(64, 512)), seed: seed}
 		sw.members[3].leave = 10 * time.Second
 		sw.members[5].join = 7 * time.Second
 		sw.run(t)

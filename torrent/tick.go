@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"spate/peerwire"
+	"spate/storage"
 	"spate/torrent/internal/choker"
 	"spate/torrent/internal/picker"
 )
@@ -30,20 +31,21 @@ func (t *Torrent) tick(now time.Time) {
 	for _, c := range t.conns {
 		if c != nil {
 			c.tickLocked(now)
-			free = c.judgeLocked(now) || free
+			free = c.updateIdleLocked(now) || free
 		}
 	}
 	if free {
 		t.fillSlotsLocked(now)
 	}
-	t.spareSlotsLocked(now)
+	t.addSpareSlotsLocked(now)
 	if running && t.nconns > 0 && now.Sub(t.choked) >= chokeEvery {
 		t.rechokeLocked(now)
 	}
 	t.relieveReadersLocked(now)
 	hungry := t.state == StateDownloading && t.nconns == 0
 	save := t.dirty && t.asleep == nil && running && now.Sub(t.saved) >= resumeEvery
-	look := running && t.files != nil && t.nconns > 0 && now.Sub(t.looked) >= lookEvery
+	_, detects := storage.As[storage.ChangeDetector](t.store)
+	look := running && detects && t.nconns > 0 && now.Sub(t.looked) >= lookEvery
 	retry := t.state == StateFailed && now.Sub(t.failedAt) >= retryEvery && !errors.Is(t.err, ErrHybridMismatch)
 	t.mu.Unlock()
 
@@ -97,9 +99,9 @@ func (t *Torrent) rechokeLocked(now time.Time) {
 		}
 		t.candidates = append(t.candidates, choker.Peer{
 			ID:         uint32(c.id),
-			Interested: c.wantsLocked() && !c.hesitatesLocked(now),
+			Interested: c.wantsSlotLocked() && !c.wastesSlotLocked(now),
 			Unchoked:   !c.amChoking,
-			Proven:     c.proven,
+			UsesSlot:   c.slot.inUse,
 			Snubbed:    c.snubbed,
 			Joined:     c.since,
 			UnchokedAt: c.unchokedAt,
@@ -109,7 +111,7 @@ func (t *Torrent) rechokeLocked(now time.Time) {
 			Progress:   float64(t.pick.PeerHaveCount(c.id)) / float64(t.info.NumPieces()),
 		})
 	}
-	t.spared = false
+	t.slots.added = false
 	unchoke := t.choke.Decide(now, t.candidates, t.state == StateSeeding, t.rng)
 	unused := t.s.opt.UploadSlots
 	for _, c := range t.conns {
@@ -124,9 +126,9 @@ func (t *Torrent) rechokeLocked(now time.Time) {
 		if unchoke.Has(uint32(c.id)) {
 			t.super.KeepUnchoked(c.id)
 			c.unchokeLocked(now)
-		} else if unused > 0 && c.dawdlesLocked() {
+		} else if unused > 0 && c.slowToAskLocked() {
 			unused-- // nobody else wants the slot
-		} else if t.state == StateSeeding && !c.amChoking && !c.asked && now.Sub(c.unchokedAt) <= spareAfter {
+		} else if t.state == StateSeeding && !c.amChoking && !c.slot.requested && now.Sub(c.unchokedAt) <= spareAfter {
 			continue // its first request may be on the way
 		} else if !c.amChoking && !t.super.Finishing(c.id, now) {
 			c.chokeLocked()

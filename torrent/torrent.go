@@ -38,7 +38,7 @@ type Torrent struct {
 	dir   string // opt.Dir, absolute
 	log   *slog.Logger
 	store storage.Storage
-	files *storage.Dir // store, when it is files; else nil
+	files *storage.Dir // store if the torrent opened it, else nil; for resume data and dormancy
 
 	up, down *ratelimit.Limiter // of this torrent
 
@@ -52,10 +52,10 @@ type Torrent struct {
 
 	anns []*announceState // one for each swarm; guarded by the announcer's lock
 
-	local  atomic.Bool // the local network may be told of it
-	asleep *dormant    // what is left of the torrent while it is dormant; nil: it never is
-	users  int         // goroutines that hold on to a torrent that may fall asleep; guarded by Session.mu
-	busy   time.Time   // when it last had something to do; owned by the session's ticker
+	running atomic.Bool // the torrent downloads or seeds
+	asleep  *dormant    // what is left of the torrent while it is dormant; nil: it never is
+	users   int         // goroutines that hold on to a torrent that may fall asleep; guarded by Session.mu
+	busy    time.Time   // when it last had something to do; owned by the session's ticker
 
 	zeros   *[sha1.Size]byte // hash of a piece of zerosOf zeros; owned by the check under way
 	zerosOf int64
@@ -112,10 +112,7 @@ type Torrent struct {
 	found                 bool                 // what is on the disk was found out
 	distrust              bool                 // a sync failed: pieces that are not in synced are not believed
 	failedAt              time.Time
-	spare                 int           // peers that may be unchoked beyond the slots
-	spared                bool          // spare has grown since the last decision
-	gave                  int64         // uploaded, when it changed last
-	gaveAt                time.Time     // when a peer last kept taking data
+	slots                 uploadSlots
 	choked                time.Time     // when it was decided last who is served
 	candidates            []choker.Peer // scratch of that
 	added                 time.Time
@@ -298,10 +295,10 @@ func (t *Torrent) MetaInfo() *metainfo.MetaInfo { return t.full.Load() }
 // Path returns the path of the data: the file, or the folder with the files. It is empty
 // if the storage is not a folder.
 func (t *Torrent) Path() string {
-	if t.files == nil {
-		return ""
+	if p, ok := storage.As[storage.FileSystemPath](t.store); ok {
+		return p.Path()
 	}
-	return t.files.Path()
+	return ""
 }
 
 // Done returns a channel that is closed when every wanted piece is verified and written. If
@@ -338,11 +335,7 @@ func (t *Torrent) Wait(ctx context.Context) error {
 
 // newPeerList creates the peer list and the choker.
 func (t *Torrent) newPeerList() {
-	t.peers = peerlist.New(peerlist.Options{
-		AllowLocal: t.s.opt.Bind.IsLoopback(),
-		Self:       netip.AddrPortFrom(t.s.opt.Bind, t.s.port),
-		Seed:       t.s.opt.Seed,
-	})
+	t.peers = peerlist.New(t.s.peerListOptions(t.info.Private))
 	t.choke = choker.New(choker.Config{
 		Slots: t.s.opt.UploadSlots, RateBased: true, Total: t.info.DataLength(),
 		Seed: map[SeedMode]choker.SeedMode{SeedRoundRobin: choker.RoundRobin, SeedAntiLeech: choker.AntiLeech}[t.s.opt.SeedMode],

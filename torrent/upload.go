@@ -36,8 +36,8 @@ func (c *conn) requestedLocked(m *peerwire.Message) error {
 	case c.amChoking, !t.pick.Have(int(m.Index)), len(c.uploads) >= maxUploadQueue, !t.super.Request(c.id, m.Index, int64(m.Length), time.Now()):
 		return c.refuseLocked(m.Index, m.Begin, m.Length)
 	}
-	c.idle = c.idle && (c.writing || c.asked && c.sent.Load() == c.sentThen)
-	c.asked = true
+	c.slot.idle = c.slot.idle && (c.writing || c.slot.requested && !c.sentSinceUnchokeLocked())
+	c.slot.requested = true
 	c.uploads = append(c.uploads, upload{
 		at:    int64(m.Index)*t.info.PieceLength + int64(m.Begin),
 		piece: m.Index, begin: m.Begin, length: m.Length,
@@ -82,7 +82,7 @@ func (c *conn) chokeLocked() {
 		return
 	}
 	c.amChoking = true
-	c.idle = c.idle || c.t.state == StateSeeding && !c.asked && time.Since(c.unchokedAt) >= lazyAfter
+	c.slot.idle = c.slot.idle || c.t.state == StateSeeding && !c.slot.requested && time.Since(c.unchokedAt) >= noRequestWait
 	c.out = peerwire.AppendSimple(c.out, peerwire.Choke)
 	for _, u := range c.uploads {
 		c.refuseLocked(u.piece, u.begin, u.length)
@@ -96,7 +96,7 @@ func (c *conn) unchokeLocked(now time.Time) {
 	if !c.amChoking || !c.mayServeLocked() {
 		return
 	}
-	c.amChoking, c.asked, c.sentThen = false, false, c.sent.Load()
+	c.amChoking, c.slot.requested, c.slot.sentAtUnchoke = false, false, c.sent.Load()
 	c.unchokedAt = now
 	c.out = peerwire.AppendSimple(c.out, peerwire.Unchoke)
 	c.t.super.Unchoked(c.id, now)
@@ -181,7 +181,7 @@ func (c *conn) nextBatch(b *sendBatch) bool {
 	c.t.mu.Lock()
 	defer c.t.mu.Unlock()
 	c.writtenLocked(b.blocks)
-	c.proveLocked()
+	c.updateInUseLocked()
 	if len(c.out) == 0 && len(c.uploads) == 0 || c.gone {
 		c.writing = false
 		if c.out == nil && cap(b.control) <= keptControl {

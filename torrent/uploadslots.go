@@ -5,93 +5,117 @@ import (
 	"time"
 )
 
-// Upload slots are for peers that use them. A peer counts as taking a slot only while
+// An upload slot is for a peer that uses it. A peer counts as using its slot only while
 // data arrives at it, as its socket acknowledges it, so that silent, idle and stuck peers
-// do not keep others waiting. The choker decides every ten seconds who is unchoked; the
-// functions here unchoke peers in between. Torrent.mu guards all of it.
+// do not keep others waiting. The choker decides every ten seconds which peers are
+// unchoked; the functions here unchoke peers in between. Torrent.mu guards all of it.
 
 // Times and numbers that decide whether a peer uses its slot.
 const (
-	answerWait   = time.Second      // for the first request after an unchoke
-	spareAfter   = 2 * time.Second  // without any peer taking data, before more are unchoked
-	stallWait    = 2 * time.Second  // without data arriving, before a peer does not count
-	lazyAfter    = 4 * time.Second  // without a request after an unchoke, before a peer is idle
-	restAfter    = 4 * time.Second  // without a request after a block, before a peer is idle
-	stuckAfter   = 4 * time.Second  // in one write, before a peer is idle
-	lazyFor      = 15 * time.Second // before an idle peer is unchoked again by a seed
-	leechLazyFor = time.Minute      // before an idle peer is unchoked again by a leecher
-	maxSpare     = 64               // peers unchoked beyond the slots
-	maxFresh     = 8                // peers tried at once in a full torrent
-	maxProof     = 1 << 20          // bytes that a peer takes at most before it is proven
+	requestWait   = time.Second      // for the first request after an unchoke
+	spareAfter    = 2 * time.Second  // without any peer taking data, before more peers are unchoked
+	stallWait     = 2 * time.Second  // without data arriving, before a peer does not count
+	noRequestWait = 4 * time.Second  // without a request after an unchoke, before a peer is idle
+	restAfter     = 4 * time.Second  // without a request after a block, before a peer is idle
+	stuckAfter    = 4 * time.Second  // in one write, before a peer is idle
+	idleFor       = 15 * time.Second // before an idle peer is unchoked again by a seed
+	leechIdleFor  = time.Minute      // before an idle peer is unchoked again by a leecher
+	maxSpare      = 64               // peers that are unchoked beyond the slots
+	maxTried      = 8                // peers without a request that are unchoked at once in a full torrent
+	provingBytes  = 1 << 20          // bytes that a peer takes at most before it counts as using its slot
 )
 
-// judgeLocked decides, about once a second, whether the peer is idle. It reports
-// whether the peer has become idle and so leaves a slot to another.
-func (c *conn) judgeLocked(now time.Time) bool {
-	was := c.idle
+// slotUse records how a peer uses its upload slot.
+type slotUse struct {
+	inUse         bool      // the peer has taken a piece's length of data, or provingBytes, since it was unchoked
+	idle          bool      // it takes nothing of what it is offered
+	requested     bool      // it has requested a block since it was unchoked
+	sentAtUnchoke int64     // conn.sent when it was unchoked
+	lastSent      int64     // conn.sent when it was last looked at
+	lastUnacked   int       // bytes that were unacknowledged when it was last looked at
+	arrivedAt     time.Time // when data was last seen to arrive at the peer
+	flips         int       // times that its interest ended without a request
+}
+
+// uploadSlots is a torrent's state of upload slots.
+type uploadSlots struct {
+	spare        int       // peers that may be unchoked beyond the slots of the options
+	added        bool      // spare has grown since the last decision of the choker
+	lastUploaded int64     // Torrent.uploaded when it was last looked at
+	steadyAt     time.Time // when a peer last kept taking data
+}
+
+// updateIdleLocked decides, about once a second, whether the peer is idle. It reports
+// whether the peer has become idle and so leaves its slot to another peer.
+func (c *conn) updateIdleLocked(now time.Time) bool {
+	u := &c.slot
+	was := u.idle
 	unacked := 0
 	if c.writing || !c.amChoking {
 		unacked, _ = c.sock.Unacked()
 	}
-	if sent := c.sent.Load(); sent != c.sentSeen || unacked != c.unackedSeen || c.sock.WaitingUp() {
-		c.sentSeen, c.unackedSeen, c.tookAt = sent, unacked, now
+	if sent := c.sent.Load(); sent != u.lastSent || unacked != u.lastUnacked || c.sock.WaitingUp() {
+		u.lastSent, u.lastUnacked, u.arrivedAt = sent, unacked, now
 	}
-	switch {
+	switch unchokedFor := now.Sub(c.unchokedAt); {
 	case c.writing && now.Sub(c.lastWrite) > stuckAfter:
-		c.idle = true
+		u.idle = true
 	case c.t.state != StateSeeding && c.amChoking:
-		c.idle = c.idle && !c.asked && now.Sub(c.unchokedAt) < leechLazyFor
+		u.idle = u.idle && !u.requested && unchokedFor < leechIdleFor
 	case c.t.state != StateSeeding:
-		c.idle = !c.asked && now.Sub(c.unchokedAt) > lazyAfter
+		u.idle = !u.requested && unchokedFor > noRequestWait
 	case c.amChoking:
-		c.idle = c.idle && c.sent.Load() == c.sentThen && now.Sub(c.unchokedAt) < lazyFor
+		u.idle = u.idle && !c.sentSinceUnchokeLocked() && unchokedFor < idleFor
 	case c.writing || len(c.uploads) > 0:
-		c.idle = c.idle && c.sent.Load() == c.sentThen
+		u.idle = u.idle && !c.sentSinceUnchokeLocked()
 	default:
-		c.idle = !c.asked && now.Sub(c.unchokedAt) > lazyAfter ||
-			c.asked && now.Sub(c.unchokedAt) > restAfter && now.Sub(c.tookAt) > restAfter
+		u.idle = !u.requested && unchokedFor > noRequestWait ||
+			u.requested && unchokedFor > restAfter && now.Sub(u.arrivedAt) > restAfter
 	}
-	c.proven = c.proven && !c.idle
-	return c.idle && !was && !c.amChoking
+	u.inUse = u.inUse && !u.idle
+	return u.idle && !was && !c.amChoking
 }
 
-// proveLocked marks the peer as proven once it has taken as much as a piece.
-func (c *conn) proveLocked() {
-	if !c.idle && !c.amChoking && c.sent.Load()-c.sentThen >= min(c.t.info.PieceLength, maxProof) {
-		c.proven = true
+// sentSinceUnchokeLocked reports whether blocks were sent to the peer since it was unchoked.
+func (c *conn) sentSinceUnchokeLocked() bool { return c.sent.Load() != c.slot.sentAtUnchoke }
+
+// updateInUseLocked marks the slot as used once the peer has taken as much as a piece.
+func (c *conn) updateInUseLocked() {
+	if !c.slot.idle && !c.amChoking && c.sent.Load()-c.slot.sentAtUnchoke >= min(c.t.info.PieceLength, provingBytes) {
+		c.slot.inUse = true
 	}
 }
 
-// wantsLocked reports whether the peer is likely to take data from us.
-func (c *conn) wantsLocked() bool { return !c.idle && c.mayServeLocked() && c.peerInterested }
+// wantsSlotLocked reports whether the peer is likely to take data from us.
+func (c *conn) wantsSlotLocked() bool { return !c.slot.idle && c.mayServeLocked() && c.peerInterested }
 
-// hesitatesLocked reports whether the peer was unchoked and did not ask soon, or took
-// nothing while more peers than usual were unchoked. Such a peer loses its slot to one
-// that takes data.
-func (c *conn) hesitatesLocked(now time.Time) bool {
+// wastesSlotLocked reports whether the peer was unchoked and did not send a request soon,
+// or took nothing while more peers than usual were unchoked. Such a peer loses its slot to
+// a peer that takes data.
+func (c *conn) wastesSlotLocked(now time.Time) bool {
 	if c.amChoking {
 		return false
 	}
-	return !c.asked && now.Sub(c.unchokedAt) > spareAfter || c.t.spared && c.sent.Load() == c.sentThen
+	return !c.slot.requested && now.Sub(c.unchokedAt) > spareAfter || c.t.slots.added && !c.sentSinceUnchokeLocked()
 }
 
-// dawdlesLocked reports whether the peer is unchoked and interested but slow to ask,
-// for example because it is still getting ready to download.
-func (c *conn) dawdlesLocked() bool {
-	return c.idle && !c.amChoking && c.peerInterested && !c.writing && c.mayServeLocked()
+// slowToAskLocked reports whether the peer is unchoked and interested but slow to send a
+// request, for example because it is still getting ready to download.
+func (c *conn) slowToAskLocked() bool {
+	return c.slot.idle && !c.amChoking && c.peerInterested && !c.writing && c.mayServeLocked()
 }
 
 // fillSlotsLocked unchokes waiting peers while slots are free, without waiting for the
-// next decision: first the peers that give us most, then those that were never shunned,
-// then those that have waited longest.
+// choker's next decision: first the peers that give us most, then those whose address was
+// never useless, then those that have waited longest.
 func (t *Torrent) fillSlotsLocked(now time.Time) {
 	for t.freeSlotLocked(now) {
 		var best *conn
 		for _, c := range t.conns {
-			if c == nil || c.gone || !c.amChoking || !c.wantsLocked() || c.snubbed {
+			if c == nil || c.gone || !c.amChoking || !c.wantsSlotLocked() || c.snubbed {
 				continue
 			}
-			if best == nil || c.beforeLocked(best) {
+			if best == nil || c.precedesLocked(best) {
 				best = c
 			}
 		}
@@ -103,88 +127,88 @@ func (t *Torrent) fillSlotsLocked(now time.Time) {
 	}
 }
 
-// beforeLocked reports whether the peer is unchoked before another.
-func (c *conn) beforeLocked(o *conn) bool {
+// precedesLocked reports whether the peer is unchoked before another one.
+func (c *conn) precedesLocked(o *conn) bool {
 	switch {
 	case c.downMeter.rate != o.downMeter.rate:
 		return c.downMeter.rate > o.downMeter.rate
-	case c.returned != o.returned:
-		return o.returned
+	case c.knownUseless != o.knownUseless:
+		return o.knownUseless
 	}
-	return c.waitsSinceLocked().Before(o.waitsSinceLocked())
+	return c.waitingSinceLocked().Before(o.waitingSinceLocked())
 }
 
-// waitsSinceLocked returns when the peer was last unchoked, or when it connected.
-func (c *conn) waitsSinceLocked() time.Time {
+// waitingSinceLocked returns when the peer was last unchoked, or when it connected.
+func (c *conn) waitingSinceLocked() time.Time {
 	if c.unchokedAt.After(c.since) {
 		return c.unchokedAt
 	}
 	return c.since
 }
 
-// freeSlotLocked reports whether one more peer can be unchoked before the next
-// decision. A slot is taken by a peer that has asked for something, or that was
-// unchoked so recently that its request may be on the way. In a full torrent more
-// peers are unchoked at once, to find out which of them take data.
+// freeSlotLocked reports whether one more peer can be unchoked before the choker's next
+// decision. A slot is taken by a peer that has sent a request, or that was unchoked so
+// recently that its request may be on the way. In a full torrent more peers are unchoked
+// at once, to find out which of them take data.
 func (t *Torrent) freeSlotLocked(now time.Time) bool {
-	asked, fresh, unchoked, seeding := 0, 0, 0, t.state == StateSeeding
+	used, tried, unchoked, seeding := 0, 0, 0, t.state == StateSeeding
 	for _, c := range t.conns {
 		switch {
 		case c == nil || c.amChoking:
 			continue
-		case !c.wantsLocked():
-		case c.asked && now.Sub(c.tookAt) < stallWait, !seeding:
-			asked++
-		case c.asked && now.Sub(c.unchokedAt) < stallWait:
-			asked++
-		case now.Sub(c.unchokedAt) < answerWait:
-			fresh++
+		case !c.wantsSlotLocked():
+		case c.slot.requested && now.Sub(c.slot.arrivedAt) < stallWait, !seeding:
+			used++
+		case c.slot.requested && now.Sub(c.unchokedAt) < stallWait:
+			used++
+		case now.Sub(c.unchokedAt) < requestWait:
+			tried++
 		}
 		unchoked++
 	}
-	slots := t.s.opt.UploadSlots + t.spare
+	slots := t.s.opt.UploadSlots + t.slots.spare
 	full := seeding && t.nconns >= t.s.opt.MaxConnsPerTorrent
-	return asked+fresh < slots && unchoked < t.s.opt.UploadSlots+maxSpare ||
-		full && asked < slots && fresh < maxFresh
+	return used+tried < slots && unchoked < t.s.opt.UploadSlots+maxSpare ||
+		full && used < slots && tried < maxTried
 }
 
-// spareSlotsLocked unchokes more peers each second while no peer keeps taking data.
+// addSpareSlotsLocked unchokes more peers each second while no peer keeps taking data.
 // That costs the unchoked peers nothing, and a peer that wants data does not wait for a
 // slot behind peers that want none.
-func (t *Torrent) spareSlotsLocked(now time.Time) {
-	moved, steady := t.takenLocked(now)
+func (t *Torrent) addSpareSlotsLocked(now time.Time) {
+	moved, steady := t.uploadProgressLocked(now)
 	wait, growth := spareAfter, 2
 	if t.state == StateSeeding && !moved {
-		wait, growth = answerWait, 4
+		wait, growth = requestWait, 4
 	}
-	if steady || t.gaveAt.IsZero() {
-		t.gaveAt, t.spare = now, 0
+	if steady || t.slots.steadyAt.IsZero() {
+		t.slots.steadyAt, t.slots.spare = now, 0
 		return
 	}
-	if now.Sub(t.gaveAt) < wait {
+	if now.Sub(t.slots.steadyAt) < wait {
 		return
 	}
 	if !t.freeSlotLocked(now) {
-		t.spare, t.spared = min(maxSpare, max(1, t.spare)*growth), true
+		t.slots.spare, t.slots.added = min(maxSpare, max(1, t.slots.spare)*growth), true
 	}
 	t.fillSlotsLocked(now)
 }
 
-// takenLocked reports whether any peer took data in the last second, and whether that is
-// likely to continue: because the peer has taken data for some time, because we are
-// downloading and choose peers by what they give us, because data waits for an upload
+// uploadProgressLocked reports whether any peer took data in the last second, and whether
+// that is likely to continue: because the peer has taken data for some time, because we
+// are downloading and choose peers by what they give us, because data waits for an upload
 // limit, or because no peer is unchoked yet.
-func (t *Torrent) takenLocked(now time.Time) (moved, steady bool) {
+func (t *Torrent) uploadProgressLocked(now time.Time) (moved, steady bool) {
 	n := t.uploaded.Load()
-	moved = n != t.gave
-	t.gave = n
-	steady = moved && t.state != StateSeeding || !t.servesLocked()
+	moved = n != t.slots.lastUploaded
+	t.slots.lastUploaded = n
+	steady = moved && t.state != StateSeeding || !t.anyUnchokedLocked()
 	for _, c := range t.conns {
 		switch {
 		case c == nil:
 		case c.sock.WaitingUp():
 			return true, true
-		case !c.amChoking && c.tookAt.Equal(now):
+		case !c.amChoking && c.slot.arrivedAt.Equal(now):
 			moved = true
 			steady = steady || now.Sub(c.unchokedAt) > spareAfter
 		}
@@ -192,13 +216,14 @@ func (t *Torrent) takenLocked(now time.Time) (moved, steady bool) {
 	return moved, steady
 }
 
-// servesLocked reports whether any peer is unchoked.
-func (t *Torrent) servesLocked() bool {
+// anyUnchokedLocked reports whether any peer is unchoked.
+func (t *Torrent) anyUnchokedLocked() bool {
 	return slices.ContainsFunc(t.conns, func(c *conn) bool { return c != nil && !c.amChoking })
 }
 
-// quietLocked reports whether peers were unchoked some time ago and none of them takes
-// data, so that unchoking one more costs nothing.
-func (t *Torrent) quietLocked(now time.Time) bool {
-	return t.state == StateSeeding && t.uploaded.Load() == t.gave && !t.gaveAt.IsZero() && now.Sub(t.gaveAt) >= answerWait
+// uploadStalledLocked reports whether peers were unchoked some time ago and none of them
+// takes data, so that unchoking one more costs nothing.
+func (t *Torrent) uploadStalledLocked(now time.Time) bool {
+	return t.state == StateSeeding && t.uploaded.Load() == t.slots.lastUploaded &&
+		!t.slots.steadyAt.IsZero() && now.Sub(t.slots.steadyAt) >= requestWait
 }

@@ -7,50 +7,50 @@ import (
 	"spate/torrent/internal/peerlist"
 )
 
-// A peer keeps its connection, once another peer needs its place, only while it is of
-// use. Addresses whose peers were dropped for that are shunned: for some time their peers
-// get only places that are free.
+// A peer keeps its connection, once another peer needs the connection slot, only while it
+// is of use. The session remembers the addresses of useless peers that were dropped: for
+// some time, peers at these addresses get only slots that are free.
 
 // Times and numbers that decide whether a connection is of use.
 const (
-	silentAfter = 3 * time.Second  // without a message after the handshake
-	deafAfter   = 20 * time.Second // in one write
-	uselessFor  = time.Minute      // without interest on either side
-	shyAfter    = 2 * time.Second  // without interest in a seed
-	maxFlaps    = 8                // times that interest ended without a request, before the place is needed
-	mostFlaps   = 1000             // times that interest ended without a request, before the connection is ended
-	firstShun   = time.Minute      // doubled each further time
-	maxShun     = 32 * time.Minute
-	maxShunned  = 4096 // addresses
+	silentAfter           = 3 * time.Second  // without a message after the handshake
+	blockedAfter          = 20 * time.Second // in one write
+	noInterestAfter       = time.Minute      // without interest on either side
+	noInterestInSeedAfter = 2 * time.Second  // without interest in a seed
+	uselessFlips          = 8                // times that interest ended without a request, before the peer is useless
+	maxFlips              = 1000             // times that interest ended without a request, before the connection is ended
+	firstUselessFor       = time.Minute      // that an address is remembered, doubled each further time
+	maxUselessFor         = 32 * time.Minute
+	maxUselessAddrs       = 4096
 )
 
-// shunned is the state of an address whose peers did not use their connections.
-type shunned struct {
+// uselessAddr is the state of an address whose peers did not use their connections.
+type uselessAddr struct {
 	until time.Time
 	times int
 }
 
-// makeRoomLocked drops one peer for a newcomer at the address from: the useless peer that
-// connected first, or else a peer of a network that has many. A peer whose address was
-// shunned before makes room for a newcomer whose address was not, even before it has had
-// time to be useful. It reports whether it dropped a peer.
-func (t *Torrent) makeRoomLocked(now time.Time, from netip.AddrPort) bool {
+// dropForLocked drops one peer for a newcomer at the address from: the useless peer that
+// connected first, or else a peer of a network that has many slots. If the newcomer's
+// address was never useless, a peer whose address was useless before goes even before it
+// has had time to be of use. It reports whether it dropped a peer.
+func (t *Torrent) dropForLocked(now time.Time, from netip.AddrPort) bool {
 	var worst *conn
-	stranger := t.s.timesShunned(from) == 0
+	stranger := t.s.timesUseless(from) == 0
 	for _, c := range t.conns {
-		if c != nil && !c.gone && !c.closing.Load() && (c.uselessLocked(now) || stranger && c.againLocked()) &&
+		if c != nil && !c.gone && !c.closing.Load() && (c.uselessLocked(now) || stranger && c.uselessAgainLocked()) &&
 			(worst == nil || c.since.Before(worst.since)) {
 			worst = c
 		}
 	}
 	if worst == nil {
-		return t.thinOutLocked(now, from)
+		return t.dropForNetworkLocked(now, from)
 	}
 	if t.state == StateSeeding || worst.peerInterested || !worst.spoke {
-		t.s.shun(worst.addr, now)
+		t.s.rememberUseless(worst.addr, now)
 	}
 	worst.dropLocked(errUseless)
-	t.s.room.madeRoom.Add(1)
+	t.s.connSlots.madeRoom.Add(1)
 	return true
 }
 
@@ -60,55 +60,57 @@ func (c *conn) uselessLocked(now time.Time) bool {
 	switch nothing := c.sent.Load() == 0 && c.received.Load() == 0; {
 	case !c.spoke:
 		return age > silentAfter
-	case c.writing && now.Sub(c.lastWrite) > deafAfter, c.flaps > maxFlaps:
+	case c.writing && now.Sub(c.lastWrite) > blockedAfter, c.slot.flips > uselessFlips:
 		return true
-	case c.idle && c.sent.Load() < maxProof && c.received.Load() == 0, nothing && !c.amChoking && !c.asked && now.Sub(c.unchokedAt) > spareAfter:
+	case c.slot.idle && c.sent.Load() < provingBytes && c.received.Load() == 0,
+		nothing && !c.amChoking && !c.slot.requested && now.Sub(c.unchokedAt) > spareAfter:
 		return true
 	case !c.amInterested && !c.peerInterested:
-		return age > uselessFor || seeding && age > shyAfter
+		return age > noInterestAfter || seeding && age > noInterestInSeedAfter
 	}
 	return false
 }
 
-// againLocked reports whether the peer's address was shunned before it connected, and it
-// has given and taken nothing since.
-func (c *conn) againLocked() bool {
-	return c.sent.Load() == 0 && c.received.Load() == 0 && c.returned
+// uselessAgainLocked reports whether the peer's address was useless before it connected,
+// and the peer has given and taken nothing since.
+func (c *conn) uselessAgainLocked() bool {
+	return c.sent.Load() == 0 && c.received.Load() == 0 && c.knownUseless
 }
 
-// shun notes that a peer was dropped because it did not use its connection.
-func (s *Session) shun(a netip.AddrPort, now time.Time) {
+// rememberUseless records that a peer was dropped because it did not use its connection.
+func (s *Session) rememberUseless(a netip.AddrPort, now time.Time) {
 	if a.Addr().IsLoopback() {
 		return // many peers share it
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	key := peerlist.Host(a)
-	was, known := s.shunned[key]
-	if !known && len(s.shunned) >= maxShunned {
-		for k, v := range s.shunned {
-			if now.After(v.until) || len(s.shunned) >= maxShunned {
-				delete(s.shunned, k)
+	was, known := s.uselessAddrs[key]
+	if !known && len(s.uselessAddrs) >= maxUselessAddrs {
+		for k, v := range s.uselessAddrs {
+			if now.After(v.until) || len(s.uselessAddrs) >= maxUselessAddrs {
+				delete(s.uselessAddrs, k)
 			}
 		}
 	}
-	if s.shunned == nil {
-		s.shunned = map[netip.Addr]shunned{}
+	if s.uselessAddrs == nil {
+		s.uselessAddrs = map[netip.Addr]uselessAddr{}
 	}
-	s.shunned[key] = shunned{now.Add(min(maxShun, firstShun<<min(was.times, 10))), was.times + 1}
+	s.uselessAddrs[key] = uselessAddr{now.Add(min(maxUselessFor, firstUselessFor<<min(was.times, 10))), was.times + 1}
 }
 
-// timesShunned returns how many times peers of the address were shunned.
-func (s *Session) timesShunned(a netip.AddrPort) int {
+// timesUseless returns how many times peers at the address were dropped as useless.
+func (s *Session) timesUseless(a netip.AddrPort) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.shunned[peerlist.Host(a)].times
+	return s.uselessAddrs[peerlist.Host(a)].times
 }
 
-// isShunned reports whether a peer at the address may not take the place of another.
-func (s *Session) isShunned(a netip.AddrPort, now time.Time) bool {
+// mayReplace reports whether a peer at the address may get the connection slot of another
+// peer.
+func (s *Session) mayReplace(a netip.AddrPort, now time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	v, ok := s.shunned[peerlist.Host(a)]
-	return ok && now.Before(v.until)
+	v, ok := s.uselessAddrs[peerlist.Host(a)]
+	return !ok || !now.Before(v.until)
 }

@@ -21,17 +21,17 @@ import (
 // web is a simulated network with web servers and sessions. It lives in a
 // synctest bubble.
 type web struct {
-	t     *testing.T
-	net   *simnet.Network
-	ctx   context.Context
-	stop  context.CancelFunc
-	wg    sync.WaitGroup
-	room  *testTracker
-	hosts int
+	t       *testing.T
+	net     *simnet.Network
+	ctx     context.Context
+	stop    context.CancelFunc
+	wg      sync.WaitGroup
+	tracker *memTracker
+	hosts   int
 }
 
 func newWeb(t *testing.T) *web {
-	w := &web{t: t, net: simnet.New(simnet.Options{Seed: 3}), room: newTestTracker()}
+	w := &web{t: t, net: simnet.New(simnet.Options{Seed: 3}), tracker: newMemTracker()}
 	w.ctx, w.stop = context.WithCancel(context.Background())
 	return w
 }
@@ -96,7 +96,7 @@ func bytesHandler(data []byte) http.Handler {
 // session runs a session on a host of its own.
 func (w *web) session(link simnet.Link, opt torrent.Options) *torrent.Session {
 	host := w.host(link)
-	opt.Network, opt.Announcer, opt.Bind, opt.PeerPort = host, w.room.announcerAt(host.Addr()), host.Addr(), 6881
+	opt.Network, opt.Announcer, opt.Bind, opt.PeerPort = host, w.tracker.announcerAt(host.Addr()), host.Addr(), 6881
 	opt.Seed = uint64(w.hosts)
 	opt.PeerID = spate.PeerID([]byte(fmt.Sprintf("-Sp0100-%012d", w.hosts)))
 	s, err := torrent.NewSession(opt)

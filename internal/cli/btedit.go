@@ -10,6 +10,7 @@ import (
 	"spate/internal/fault"
 	"spate/internal/legacy"
 	"spate/internal/termsafe"
+	"spate/internal/torrentfile"
 	"spate/metainfo"
 )
 
@@ -52,11 +53,11 @@ func escapeAll(list []string) []string {
 
 // readMetainfo reads a .torrent, and returns its bytes too.
 func readMetainfo(path string) (*metainfo.MetaInfo, []byte, error) {
-	raw, err := readTorrentFile(path)
+	raw, err := torrentfile.ReadFile(path)
 	if err != nil {
 		return nil, nil, err
 	}
-	m, err := (&source{Arg: path, Torrent: raw}).parse()
+	m, err := torrentfile.Parse(path, raw)
 	return m, raw, err
 }
 
@@ -67,13 +68,13 @@ func change(path string, raw []byte, changes map[string][]byte) error {
 	if err != nil {
 		return err
 	}
-	if _, err := (&source{Arg: path, Torrent: b}).parse(); err != nil {
+	if _, err := torrentfile.Parse(path, b); err != nil {
 		return err
 	}
 	if bytes.Equal(b, raw) {
 		return nil
 	}
-	return writeTarget(path, b, true)
+	return torrentfile.Write(path, b, true)
 }
 
 // appendTiers encodes an announce-list.
@@ -105,7 +106,7 @@ func (r *toolRun) oldAnnounce(path string, m *metainfo.MetaInfo) error {
 // reannounce is btreannounce.
 func (r *toolRun) reannounce(ctx context.Context) error {
 	announce := r.args[0]
-	if err := checkURL("the tracker", announce, "http", "https", "udp", "ws", "wss"); err != nil {
+	if err := torrentfile.CheckTracker("the tracker", announce); err != nil {
 		return err
 	}
 	changes := map[string][]byte{"announce": bencode.AppendString(nil, announce), "announce-list": nil}
@@ -165,7 +166,7 @@ func (r *toolRun) setHTTPSeeds(ctx context.Context) error {
 	if r.args[0] != "0" {
 		list := bencode.AppendList(nil)
 		for s := range strings.SplitSeq(r.args[0], "|") {
-			if err := checkURL("the HTTP seed", s, "http", "https"); err != nil {
+			if err := torrentfile.CheckURL("the HTTP seed", s, "http", "https"); err != nil {
 				return err
 			}
 			list = bencode.AppendString(list, s)
@@ -194,7 +195,7 @@ func (r *toolRun) rename(context.Context) error {
 	if err != nil {
 		return err
 	}
-	info, err := (&editOptions{given: map[string]bool{"name": true}, name: name}).info(m)
+	info, err := torrentfile.EditInfo(m, torrentfile.InfoChanges{Name: &name})
 	if err != nil {
 		return err
 	}

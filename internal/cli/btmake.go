@@ -11,6 +11,7 @@ import (
 	"spate/bencode"
 	"spate/internal/folder"
 	"spate/internal/legacy"
+	"spate/internal/torrentfile"
 	"spate/maker"
 	"spate/metainfo"
 )
@@ -30,7 +31,7 @@ func (r *toolRun) urlAndPaths() (announce string, paths []string, err error) {
 	default:
 		return "", nil, r.usage("neither %q nor %q is the URL of a tracker, such as http://HOST:6969/announce", a[0], a[1])
 	}
-	return announce, paths, checkURL("the tracker", announce, "http", "https", "udp", "ws", "wss")
+	return announce, paths, torrentfile.CheckTracker("the tracker", announce)
 }
 
 // making is what the options of btmakemetafile and btcompletedir say.
@@ -67,7 +68,7 @@ func (r *toolRun) making(announce string) (*making, error) {
 		if s == "" && !r.v.Given("httpseeds") {
 			continue
 		}
-		if err := checkURL("--httpseeds", s, "http", "https"); err != nil {
+		if err := torrentfile.CheckURL("--httpseeds", s, "http", "https"); err != nil {
 			return nil, err
 		}
 		m.httpSeeds = append(m.httpSeeds, s)
@@ -86,7 +87,7 @@ func (r *toolRun) announceList() ([][]string, error) {
 	}
 	for _, tier := range list {
 		for _, u := range tier {
-			if err := checkURL("--announce_list", u, "http", "https", "udp", "ws", "wss"); err != nil {
+			if err := torrentfile.CheckTracker("--announce_list", u); err != nil {
 				return nil, err
 			}
 		}
@@ -124,7 +125,7 @@ func (r *toolRun) makeMetafile(ctx context.Context) error {
 		if out == "" {
 			out = filepath.Clean(path) + ".torrent"
 		}
-		if err := checkTarget(out, true); err != nil {
+		if err := torrentfile.CheckTarget(out, true); err != nil {
 			return err
 		}
 		o := k.options
@@ -134,13 +135,13 @@ func (r *toolRun) makeMetafile(ctx context.Context) error {
 		m, err := maker.Make(ctx, path, o)
 		r.print("\n")
 		if err != nil {
-			return makeError(err)
+			return torrentfile.MakeError(err)
 		}
 		b, err := k.bytes(m)
 		if err != nil {
 			return err
 		}
-		return writeTarget(out, b, true)
+		return torrentfile.Write(out, b, true)
 	})
 }
 
@@ -180,26 +181,28 @@ func (r *toolRun) completeOne(ctx context.Context, dir string, k *making) error 
 	if err != nil {
 		return err
 	}
-	r.makeEach(ctx, list, o)
+	bar := r.NewProgress(fmt.Sprintf("hashing %d torrents", len(list)))
+	torrentfile.MakeEach(ctx, list, o, bar.Update)
+	bar.Finish()
 	if err := context.Cause(ctx); err != nil {
 		return err
 	}
 	var first error
 	for _, e := range list {
-		if e.err == nil {
+		if e.Err == nil {
 			var b []byte
-			if b, e.err = k.bytes(e.m); e.err == nil {
-				e.err = writeTarget(e.out, b, true)
+			if b, e.Err = k.bytes(e.MetaInfo); e.Err == nil {
+				e.Err = torrentfile.Write(e.Out, b, true)
 			}
 		}
-		if e.err == nil {
-			r.Notef("%s", e.out)
+		if e.Err == nil {
+			r.Notef("%s", e.Out)
 			continue
 		}
 		if first == nil {
-			first = makeError(e.err)
+			first = torrentfile.MakeError(e.Err)
 		} else {
-			r.Warnf("%v", e.err)
+			r.Warnf("%v", e.Err)
 		}
 	}
 	return first
@@ -207,20 +210,20 @@ func (r *toolRun) completeOne(ctx context.Context, dir string, k *making) error 
 
 // incomplete lists the entries of a directory that have no .torrent in the directory
 // into.
-func incomplete(ctx context.Context, in *folder.Folder, into string, o maker.Options) (list []*eachEntry, err error) {
+func incomplete(ctx context.Context, in *folder.Folder, into string, o maker.Options) (list []*torrentfile.Entry, err error) {
 	names, err := in.ReadDir()
 	if err != nil {
 		return nil, err
 	}
 	for _, d := range names {
-		e := newEachEntry(in, d.Name(), filepath.Join(into, d.Name()+".torrent"))
+		e := torrentfile.NewEntry(in, d.Name(), filepath.Join(into, d.Name()+".torrent"))
 		if strings.HasSuffix(d.Name(), ".torrent") || maker.Hidden(d) || slices.Contains(ignored2005(), d.Name()) {
 			continue
 		}
-		if _, err := os.Stat(e.out); err == nil {
+		if _, err := os.Stat(e.Out); err == nil {
 			continue
 		}
-		if e.size, _, e.err = maker.Measure(ctx, e.name, o); e.err == nil && e.size == 0 {
+		if e.Measure(ctx, o); e.Err == nil && e.Size == 0 {
 			continue
 		}
 		list = append(list, e)

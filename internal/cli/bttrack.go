@@ -19,6 +19,7 @@ import (
 	"spate/internal/fault"
 	"spate/internal/folder"
 	"spate/internal/legacy"
+	"spate/internal/torrentfile"
 	"spate/tracker/trackerserver"
 )
 
@@ -154,7 +155,7 @@ func (r *toolRun) home() (http.Handler, error) {
 	}
 	root := http.Handler(http.RedirectHandler("/stats", http.StatusSeeOther))
 	if u := r.v.Text("infopage_redirect"); u != "" {
-		if err := checkURL("--infopage_redirect", u, "http", "https"); err != nil {
+		if err := torrentfile.CheckURL("--infopage_redirect", u, "http", "https"); err != nil {
 			return nil, err
 		}
 		root = http.RedirectHandler(u, http.StatusFound)
@@ -193,7 +194,7 @@ type dfileMemo struct{ path string }
 func (d *dfileMemo) open(n *node) error {
 	f, err := os.Open(d.path)
 	if errors.Is(err, fs.ErrNotExist) {
-		if err := checkTarget(d.path, true); err != nil {
+		if err := torrentfile.CheckTarget(d.path, true); err != nil {
 			return err
 		}
 		return d.save(n)
@@ -235,5 +236,5 @@ func (d *dfileMemo) save(n *node) error {
 	if err != nil {
 		return err
 	}
-	return writeTarget(path, legacy.AppendDFile(nil, completed), true)
+	return torrentfile.Write(path, legacy.AppendDFile(nil, completed), true)
 }

@@ -41,7 +41,7 @@ const (
 func newCallback(s *torrent.Session) *callback {
 	return &callback{
 		session: s, after: callAfter, waiting: make(chan caller, maxCallers),
-		places: fairpool.New[struct{}](fairpool.Options{Places: maxCallers, Grace: callAfter}),
+		places: fairpool.New[struct{}](fairpool.Options{Slots: maxCallers, Grace: callAfter}),
 	}
 }
 

@@ -174,7 +174,7 @@ func (a *app) localPeers(f *clientFlags, s *torrent.Session) (*lsd.Service, erro
 	if f.noLSD || s.PeerPort() == 0 {
 		return nil, nil
 	}
-	opt := lsd.Options{Port: s.PeerPort(), Bind: f.bind.Addr, Log: a.Log}
+	opt := lsd.Options{Bind: f.bind.Addr, Log: a.Log}
 	if f.lsdGroup != "" {
 		g, err := netip.ParseAddrPort(f.lsdGroup)
 		if err != nil || !g.Addr().IsMulticast() || g.Port() == 0 {

@@ -20,6 +20,7 @@ import (
 	"spate/internal/fault"
 	"spate/internal/term"
 	"spate/internal/termsafe"
+	"spate/internal/torrentfile"
 	"spate/internal/units"
 	"spate/maker"
 	"spate/metainfo"
@@ -150,7 +151,7 @@ func (a *app) create(ctx context.Context, path string, opt createOptions) error 
 		return err
 	}
 	if out != "-" {
-		if err := checkTarget(out, opt.force); err != nil {
+		if err := torrentfile.CheckTarget(out, opt.force); err != nil {
 			return err
 		}
 	} else if a.StdoutIsTerminal() && !opt.force {
@@ -162,7 +163,7 @@ func (a *app) create(ctx context.Context, path string, opt createOptions) error 
 		return fault.Usagef("--name: %w", err)
 	}
 	if err != nil {
-		return makeError(err)
+		return torrentfile.MakeError(err)
 	}
 	b, err := a.torrentBytes(m)
 	if err != nil {
@@ -172,7 +173,7 @@ func (a *app) create(ctx context.Context, path string, opt createOptions) error 
 		_, err := a.Stdout.Write(b)
 		return err
 	}
-	if err := writeTarget(out, b, opt.force); err != nil {
+	if err := torrentfile.Write(out, b, opt.force); err != nil {
 		return err
 	}
 	return a.printCreated(m, out)
@@ -256,22 +257,6 @@ func (a *app) printCreated(m *metainfo.MetaInfo, out string) error {
 		s += "info-hash v2  " + h.String() + "\n"
 	}
 	return a.Printf("%s%s\n", s, m.Magnet())
-}
-
-// makeError adds what can be done about an error of the maker.
-func makeError(err error) error {
-	var pattern *maker.PatternError
-	var length *maker.PieceLengthError
-	var collision *maker.CollisionError
-	switch {
-	case errors.As(err, &pattern), errors.As(err, &length):
-		return &fault.Error{Code: fault.Usage, Err: err}
-	case errors.As(err, &collision):
-		return fault.WithHint(err, "--exclude leaves files out")
-	case errors.Is(err, maker.ErrEmpty):
-		return fault.WithHint(err, "hidden files count only with --hidden, and others only as --include and --exclude say")
-	}
-	return err
 }
 
 // readList reads the file of --files-from.

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"spate/internal/fault"
+	"spate/internal/torrentfile"
 	"spate/metainfo"
 )
 
@@ -108,7 +109,7 @@ func (a *app) edit(ctx context.Context, paths []string, opt *editOptions) error 
 
 // trackers reads the flags with lists of URLs.
 func (o *editOptions) trackers() (func(*metainfo.MetaInfo), error) {
-	replace, err := tiers(o.announce)
+	replace, err := torrentfile.ParseTiers("--announce", o.announce)
 	if err != nil {
 		return nil, err
 	}
@@ -120,12 +121,12 @@ func (o *editOptions) trackers() (func(*metainfo.MetaInfo), error) {
 			return nil, err
 		}
 	}
-	added, err := tiers(o.addAnnounce)
+	added, err := torrentfile.ParseTiers("--add-announce", o.addAnnounce)
 	if err != nil {
 		return nil, err
 	}
 	for _, s := range append(o.webSeeds[:len(o.webSeeds):len(o.webSeeds)], o.addWebSeeds...) {
-		if err := checkURL("--web-seed", s, "http", "https", "ftp"); err != nil {
+		if err := torrentfile.CheckURL("--web-seed", s, "http", "https", "ftp"); err != nil {
 			return nil, err
 		}
 	}
@@ -144,6 +145,20 @@ func (o *editOptions) trackers() (func(*metainfo.MetaInfo), error) {
 			m.WebSeeds = appendNew(m.WebSeeds, s)
 		}
 	}, nil
+}
+
+// infoChanges returns the changes inside info.
+func (o *editOptions) infoChanges() (c torrentfile.InfoChanges) {
+	if o.given["name"] {
+		c.Name = &o.name
+	}
+	if o.given["source"] {
+		c.Source = &o.source
+	}
+	if o.given["private"] {
+		c.Private = &o.private
+	}
+	return c
 }
 
 // editTiers takes URLs out, and appends tiers of those that are new.
@@ -174,12 +189,12 @@ func editTiers(list, added [][]string, drop []string) [][]string {
 // announceFrom reads trackers from a .torrent, or from a list with an empty line
 // between tiers.
 func announceFrom(path string) ([][]string, error) {
-	b, err := readTorrentFile(path)
+	b, err := torrentfile.ReadFile(path)
 	if err != nil {
 		return nil, err
 	}
-	if looksLikeTorrent(b) {
-		m, err := (&source{Arg: path, Torrent: b}).parse()
+	if torrentfile.LooksLikeTorrent(b) {
+		m, err := torrentfile.Parse(path, b)
 		if err != nil {
 			return nil, err
 		}
@@ -191,7 +206,7 @@ func announceFrom(path string) ([][]string, error) {
 			values = append(values, strings.Join(urls, ","))
 		}
 	}
-	list, err := tiers(values)
+	list, err := torrentfile.ParseTiers("--announce-from", values)
 	if err == nil && len(list) == 0 {
 		return nil, fault.Usagef("--announce-from %s: no trackers in it", path)
 	}
@@ -200,12 +215,11 @@ func announceFrom(path string) ([][]string, error) {
 
 // editOne changes the torrent at path.
 func (a *app) editOne(path string, opt *editOptions, trackers func(*metainfo.MetaInfo)) error {
-	raw, err := readTorrentFile(path)
+	raw, err := torrentfile.ReadFile(path)
 	if err != nil {
 		return err
 	}
-	src := &source{Arg: path, Torrent: raw}
-	m, err := src.parse()
+	m, err := torrentfile.Parse(path, raw)
 	if err != nil {
 		return err
 	}
@@ -220,7 +234,7 @@ func (a *app) editOne(path string, opt *editOptions, trackers func(*metainfo.Met
 	if opt.noDate && opt.given["no-date"] {
 		m.CreationDate = time.Time{}
 	}
-	if m.InfoBytes, err = opt.info(m); err != nil {
+	if m.InfoBytes, err = torrentfile.EditInfo(m, opt.infoChanges()); err != nil {
 		return err
 	}
 	if changed := !bytes.Equal(before, m.InfoBytes); changed && !opt.rehash {
@@ -230,8 +244,7 @@ func (a *app) editOne(path string, opt *editOptions, trackers func(*metainfo.Met
 	if err != nil {
 		return err
 	}
-	src.Torrent = b
-	after, err := src.parse() // whatever was done, the result is a torrent
+	after, err := torrentfile.Parse(path, b) // never write a file that is no torrent
 	if err != nil {
 		return err
 	}
@@ -243,7 +256,7 @@ func (a *app) editOne(path string, opt *editOptions, trackers func(*metainfo.Met
 	case out == path && bytes.Equal(b, raw):
 		a.Notef("%s: nothing to change", path)
 	default:
-		if err := writeTarget(out, b, out == path || opt.force); err != nil {
+		if err := torrentfile.Write(out, b, out == path || opt.force); err != nil {
 			return err
 		}
 	}
@@ -251,4 +264,12 @@ func (a *app) editOne(path string, opt *editOptions, trackers func(*metainfo.Met
 		a.Notef("%s: the info-hash changed", out)
 	}
 	return a.printCreated(after, out)
+}
+
+// appendNew appends s to list unless list contains it.
+func appendNew(list []string, s string) []string {
+	if slices.Contains(list, s) {
+		return list
+	}
+	return append(list, s)
 }

@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 
 	"spate/internal/fault"
+	"spate/internal/source"
 	"spate/internal/termsafe"
 
 	"github.com/spf13/cobra"
@@ -49,16 +52,24 @@ func exitCode(err error) int { return exitCodes[fault.CodeOf(err)] }
 
 // settingHints says for the settings that errors name how to change them.
 var settingHints = map[string]string{
+	"exclude":       "--exclude leaves files out",
+	"force":         "--force overwrites it, -o names another place",
+	"hidden":        "hidden files count only with --hidden, and others only as --include and --exclude say",
+	"state":         "choose another directory with --state DIR",
+	"verify-key":    "--verify-key off fetches it all the same, unchecked",
 	"password-file": "name a file with --password-file FILE",
 }
 
 // hintFor returns what can be done about err, or "".
 func hintFor(err error) string {
-	if hint := fault.HintOf(err); hint != "" {
-		return hint
+	hint, setting := fault.AdviceOf(err)
+	hints := []string{hint, settingHints[setting]}
+	var key *source.KeyChangedError
+	if errors.As(err, &key) {
+		hints = append(hints, "if the publisher says that the key is new: the same command with --verify-key KEY, which is then remembered")
 	}
-	if hint := settingHints[fault.SettingOf(err)]; hint != "" {
-		return hint
+	if hints = slices.DeleteFunc(hints, func(s string) bool { return s == "" }); len(hints) > 0 {
+		return strings.Join(hints, "; ")
 	}
 	switch {
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):

@@ -15,6 +15,7 @@ import (
 
 	"spate/internal/fault"
 	"spate/internal/running"
+	"spate/internal/source"
 	"spate/internal/termsafe"
 	"spate/internal/units"
 	"spate/maker"
@@ -46,12 +47,12 @@ type getOptions struct {
 }
 
 // sourceOf finds the torrent that an argument stands for.
-func (a *app) sourceOf(ctx context.Context, arg string, opt *getOptions) (*source, error) {
+func (a *app) sourceOf(ctx context.Context, arg string, opt *getOptions) (*source.Source, error) {
 	if opt.read == nil {
-		return a.resolve(ctx, arg, opt.bind.Addr)
+		return a.sources(opt.bind.Addr).Resolve(ctx, arg)
 	}
 	b, err := opt.read(arg)
-	return &source{Arg: arg, Torrent: b}, err
+	return &source.Source{Arg: arg, Torrent: b}, err
 }
 
 func (a *app) getCmd() *cobra.Command {
@@ -85,7 +86,7 @@ With -o - the one file goes to standard output while it is fetched.`,
 
 // getJob is one torrent that is fetched.
 type getJob struct {
-	src      *source
+	src      *source.Source
 	mi       *metainfo.MetaInfo
 	peers    []netip.AddrPort // who gave the metadata of a magnet link
 	dir      string           // that the data goes into
@@ -215,9 +216,9 @@ func outputDir(dir string) error {
 
 // metadata returns the torrent of a source. That of a magnet link comes from
 // peers, who are returned too.
-func (a *app) metadata(ctx context.Context, c *client, src *source, opt *getOptions) (*metainfo.MetaInfo, []netip.AddrPort, error) {
+func (a *app) metadata(ctx context.Context, c *client, src *source.Source, opt *getOptions) (*metainfo.MetaInfo, []netip.AddrPort, error) {
 	if src.Torrent != nil {
-		mi, err := src.parse()
+		mi, err := src.Parse()
 		return mi, nil, err
 	}
 	link, err := metainfo.ParseMagnet(src.Magnet)

@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"spate/internal/fault"
+	"spate/internal/torrentfile"
 
 	"github.com/caddyserver/certmagic"
 	"github.com/spf13/pflag"
@@ -112,7 +113,7 @@ func (a *app) acme(t *tlsFlags, state string, bind addrValue, addr netip.AddrPor
 		template.CA = certmagic.LetsEncryptProductionCA
 	}
 	if t.caRoots != "" {
-		pem, err := readSmall(t.caRoots, 1<<20)
+		pem, err := torrentfile.ReadLimited(t.caRoots, 1<<20)
 		if err != nil {
 			return nil, err
 		}

@@ -13,8 +13,10 @@ import (
 	"github.com/spf13/pflag"
 
 	"spate/internal/fault"
+	"spate/internal/source"
 	"spate/internal/term"
 	"spate/internal/termsafe"
+	"spate/internal/torrentfile"
 	"spate/signature"
 )
 
@@ -144,7 +146,7 @@ func (a *app) keysListCmd() *cobra.Command {
 be signed with.`,
 		Args: need(0, 0, "no arguments"),
 		RunE: func(*cobra.Command, []string) error {
-			known, err := signature.OpenKnown(filepath.Join(a.stateDir(state), knownKeys))
+			known, err := signature.OpenKnown(filepath.Join(a.stateDir(state), source.KnownKeys))
 			if err != nil {
 				return err
 			}
@@ -176,14 +178,14 @@ newest: the next ones that it shows are remembered.`,
 		Example: `  spate keys forget files.example.org:6969`,
 		Args:    need(1, 1, "a SITE"),
 		RunE: func(_ *cobra.Command, args []string) error {
-			known, err := signature.OpenKnown(filepath.Join(a.stateDir(state), knownKeys))
+			known, err := signature.OpenKnown(filepath.Join(a.stateDir(state), source.KnownKeys))
 			if err != nil {
 				return err
 			}
 			if _, ok := known.Key(args[0]); !ok {
 				return fault.New(fault.NotFound, "spate keys list shows them", "no key of %s is known", args[0])
 			}
-			seen, err := signature.OpenSeen(filepath.Join(a.stateDir(state), seenReleases))
+			seen, err := signature.OpenSeen(filepath.Join(a.stateDir(state), source.SeenReleases))
 			if err != nil {
 				return err
 			}
@@ -197,7 +199,7 @@ newest: the next ones that it shows are remembered.`,
 // signingKey reads the key in the file at path, with the password that pw says
 // or that the person types.
 func (a *app) signingKey(ctx context.Context, path string, pw *passwordFlags) (*signature.Key, error) {
-	file, err := readSmall(path, signature.MaxKey)
+	file, err := torrentfile.ReadLimited(path, signature.MaxKey)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fault.New(fault.NotFound, "spate keys new makes one", "there is no key %s", path)
 	}
@@ -281,7 +283,7 @@ func (p *passwordFlags) old(ctx context.Context, a *app, path string) (string, e
 }
 
 func passwordIn(path string) (string, error) {
-	b, err := readSmall(path, 4<<10)
+	b, err := torrentfile.ReadLimited(path, 4<<10)
 	line, _, _ := strings.Cut(string(b), "\n")
 	line = strings.TrimSuffix(line, "\r")
 	if err == nil && line == "" {

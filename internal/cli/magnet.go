@@ -56,14 +56,14 @@ func (a *app) magnet(ctx context.Context, arg string, opt magnetOptions) error {
 			return err
 		}
 	}
-	src, err := a.resolve(ctx, arg, opt.bind.Addr)
+	src, err := a.sources(opt.bind.Addr).Resolve(ctx, arg)
 	if err != nil {
 		return err
 	}
 	var g metainfo.Magnet
 	switch {
 	case src.Torrent != nil:
-		m, err := src.parse()
+		m, err := src.Parse()
 		if err != nil {
 			return err
 		}

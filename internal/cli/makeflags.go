@@ -1,14 +1,13 @@
 package cli
 
 import (
-	"fmt"
-	"net/url"
 	"slices"
 	"strings"
 
 	"github.com/spf13/pflag"
 
 	"spate/internal/fault"
+	"spate/internal/torrentfile"
 	"spate/maker"
 	"spate/metainfo"
 )
@@ -60,38 +59,11 @@ func (m *makeFlags) options() (maker.Options, error) {
 		return o, fault.UsageHint("write 256KiB, 1MiB, 4MiB ...; --format v1 takes any length", "--piece-length %d: v2 and hybrid torrents need a power of two from 16KiB", n)
 	}
 	for _, s := range m.webSeeds {
-		if err := checkURL("--web-seed", s, "http", "https", "ftp"); err != nil {
+		if err := torrentfile.CheckURL("--web-seed", s, "http", "https", "ftp"); err != nil {
 			return o, err
 		}
 	}
 	var err error
-	o.Announce, err = tiers(m.announce)
+	o.Announce, err = torrentfile.ParseTiers("--announce", m.announce)
 	return o, err
-}
-
-// tiers reads --announce: each value is a tier.
-func tiers(values []string) ([][]string, error) {
-	var all [][]string
-	for _, v := range values {
-		var tier []string
-		for _, u := range strings.Split(v, ",") {
-			if u = strings.TrimSpace(u); u == "" {
-				return nil, fault.UsageHint("a comma stands between two URLs of one tier", "--announce %q has an empty URL", v)
-			}
-			if err := checkURL("--announce", u, "http", "https", "udp", "ws", "wss"); err != nil {
-				return nil, err
-			}
-			tier = append(tier, u)
-		}
-		all = append(all, tier)
-	}
-	return all, nil
-}
-
-func checkURL(flag, s string, schemes ...string) error {
-	u, err := url.Parse(s)
-	if err != nil || u.Host == "" || !slices.Contains(schemes, strings.ToLower(u.Scheme)) {
-		return fault.UsageHint(fmt.Sprintf("it begins with %s:// and names a host", strings.Join(schemes, "://, ")), "%s %s is not a URL for this", flag, s)
-	}
-	return nil
 }

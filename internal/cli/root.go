@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"net"
 	"strings"
 	"sync/atomic"
 
@@ -20,8 +19,6 @@ type app struct {
 	*term.Terminal
 	env    Env
 	config string // --config
-
-	resolver *net.Resolver // resolves the hosts of URLs; nil is the one of package net
 
 	started   atomic.Bool            // a verb runs: errors are no longer usage errors
 	resumable atomic.Bool            // an interruption loses nothing: exit code 7

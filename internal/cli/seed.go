@@ -14,6 +14,7 @@ import (
 	"spate/internal/fault"
 	"spate/internal/folder"
 	"spate/internal/running"
+	"spate/internal/torrentfile"
 	"spate/internal/units"
 	"spate/metainfo"
 	"spate/torrent"
@@ -58,16 +59,16 @@ type torrentFile struct {
 func (f torrentFile) read() ([]byte, error) {
 	switch {
 	case f.pipe:
-		return readTorrentFile(f.path)
+		return torrentfile.ReadFile(f.path)
 	case f.dir == "":
-		return folder.ReadNamed(f.path, maxTorrent)
+		return folder.ReadNamed(f.path, torrentfile.MaxSize)
 	}
 	in, err := folder.Open(f.dir, folder.Options{FollowLinks: f.follow})
 	if err != nil {
 		return nil, err
 	}
 	defer in.Close()
-	return in.ReadFile(filepath.Base(f.path), maxTorrent)
+	return in.ReadFile(filepath.Base(f.path), torrentfile.MaxSize)
 }
 
 // parse reads the torrent.
@@ -80,7 +81,7 @@ func (f torrentFile) parse() (*metainfo.MetaInfo, error) {
 	if err != nil {
 		return nil, err
 	}
-	return (&source{Arg: f.path, Torrent: b}).parse()
+	return torrentfile.Parse(f.path, b)
 }
 
 // seedJob is one torrent that is seeded.

@@ -15,7 +15,6 @@ import (
 	"spate/internal/fault"
 	"spate/internal/termsafe"
 	"spate/internal/units"
-	"spate/internal/watch"
 	"spate/maker"
 	"spate/publish"
 	"spate/publish/catalogdb"
@@ -248,20 +247,15 @@ func (d *serveDaemon) work(ctx context.Context, socket string, folders []watched
 	mk.Announce = nil
 	mk.Skipped = d.app.skipped
 	var turn sync.Mutex
-	var watchers []*watch.Folder
 	for _, w := range folders {
 		f, err := publish.NewFolder(w.dir, d.publisher, &turn, publish.FolderOptions{
 			Spec: publish.Spec{Options: mk, NoTwin: d.house.opt.release.noTwin}, Group: w.group, Older: d.opt.older, FollowLinks: d.opt.site.follow,
-			Told: d.told, Log: d.app.Log,
+			Settle: d.opt.settle, Rescan: d.opt.rescan, OnChange: d.told, Log: d.app.Log,
 		})
 		if err != nil {
 			return err
 		}
-		watcher, err := watch.New(w.dir, watch.Options{Settle: d.opt.settle, Rescan: d.opt.rescan, FollowLinks: d.opt.site.follow, Log: d.app.Log})
-		if err != nil {
-			return err
-		}
-		d.folders, watchers = append(d.folders, f), append(watchers, watcher)
+		d.folders = append(d.folders, f)
 	}
 	if err := d.serveAPI(ctx, socket, part); err != nil {
 		return err
@@ -269,9 +263,8 @@ func (d *serveDaemon) work(ctx context.Context, socket string, folders []watched
 	if err := d.ready(socket); err != nil {
 		return err
 	}
-	for i, f := range d.folders {
+	for _, f := range d.folders {
 		part(f.Run)
-		part(func(ctx context.Context) error { return watchers[i].Run(ctx, f.Seen) })
 	}
 	s := d.app.newStatus(d.client.session)
 	s.noStats = true // by the API

@@ -13,6 +13,7 @@ import (
 	"spate/internal/api"
 	"spate/internal/fault"
 	"spate/internal/termsafe"
+	"spate/internal/torrentfile"
 	"spate/internal/units"
 	"spate/publish"
 	"spate/publish/catalogdb"
@@ -262,7 +263,7 @@ func (a *app) backup(ctx context.Context, state, file string) error {
 	if err != nil {
 		return err
 	}
-	if err := checkTarget(path, false); err != nil {
+	if err := torrentfile.CheckTarget(path, false); err != nil {
 		return err
 	}
 	if err := a.copyCatalog(ctx, state, path); err != nil {

@@ -42,7 +42,7 @@ URL of a page that links to it, or a magnet link; - is standard input.`,
 }
 
 func (a *app) show(ctx context.Context, arg string, bind addrValue) error {
-	src, err := a.resolve(ctx, arg, bind.Addr)
+	src, err := a.sources(bind.Addr).Resolve(ctx, arg)
 	if err != nil {
 		return err
 	}
@@ -53,7 +53,7 @@ func (a *app) show(ctx context.Context, arg string, bind addrValue) error {
 		}
 		return a.showMagnet(g)
 	}
-	m, err := src.parse()
+	m, err := src.Parse()
 	if err != nil {
 		return err
 	}

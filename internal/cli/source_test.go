@@ -4,92 +4,273 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"os"
+	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
-	"spate/internal/fault"
+	"spate/internal/source"
+	"spate/signature"
 )
 
-const someTorrent = "d4:infod6:lengthi1e4:name1:a12:piece lengthi16384e6:pieces20:aaaaaaaaaaaaaaaaaaaaee"
+const (
+	someTorrent   = "d4:infod6:lengthi1e4:name1:a12:piece lengthi16384e6:pieces20:aaaaaaaaaaaaaaaaaaaaee"
+	torrentType   = "application/x-bittorrent"
+	signatureType = "application/x-minisign"
+)
 
-// A release is found from its page, the file itself, its torrent, or a page
-// that only links to it.
-func TestResolveURL(t *testing.T) {
+// signedSite is a site whose answers a test changes: what an attacker between,
+// or on the site itself, would do.
+type signedSite struct {
+	*httptest.Server
+	torrent, sig []byte
+	key          string // announced
+	status       int    // of the signature, 0: 200
+	cut          bool   // the connection ends within the signature
+	announces    bool
+}
+
+func newSignedSite(t *testing.T, key *signature.Key) *signedSite {
+	t.Helper()
+	s := &signedSite{torrent: []byte(someTorrent), announces: true}
+	s.sign(key)
 	mux := http.NewServeMux()
-	mux.HandleFunc("/x.torrent", func(w http.ResponseWriter, _ *http.Request) {
+	mux.HandleFunc("/r/{ref}", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		fmt.Fprintf(w, `<link rel=alternate type="%s" href="/t/a.torrent">`, torrentType)
+		if s.announces {
+			fmt.Fprintf(w, `<link rel=describedby type="%s" href="/t/a.torrent.minisig" data-key="%s">`, signatureType, s.key)
+		}
+	})
+	torrent := func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", torrentType)
-		fmt.Fprint(w, someTorrent)
-	})
-	mux.HandleFunc("/plain", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, someTorrent) })
-	mux.HandleFunc("/file.iso", func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Add("Link", `</style.css>; rel=preload, </x.torrent>; rel="alternate"; type="application/x-bittorrent"`)
-		w.Header().Set("Content-Length", "999999999999")
-		w.Write(bytes.Repeat([]byte("x"), 1000))
-	})
-	page := func(body string) http.HandlerFunc {
-		return func(w http.ResponseWriter, _ *http.Request) {
-			w.Header().Set("Content-Type", "text/html; charset=utf-8")
-			fmt.Fprint(w, body)
-		}
+		w.Write(s.torrent)
 	}
-	mux.HandleFunc("/r/page", page(`<html><!-- <link rel=alternate type=application/x-bittorrent href=/no> --><LINK type='application/x-bittorrent' href="../x.torrent?a=1&amp;b=2" rel="nofollow ALTERNATE">`))
-	mux.HandleFunc("/one", page(`<a class=x href='x.torrent'>get</a> <a href="/x.torrent#top">again</a>`))
-	mux.HandleFunc("/two", page(`<a href=x.torrent>one</a><a href=y.torrent>two</a>`))
-	mux.HandleFunc("/magnet", page(`<a href="magnet:?xt=urn:btih:0123456789abcdef0123456789abcdef01234567&amp;dn=a">m</a>`))
-	mux.HandleFunc("/to-cut", page(`<a href=cut.torrent>get</a>`))
-	mux.HandleFunc("/to-huge", page(`<a href=huge.torrent>get</a>`))
-	mux.HandleFunc("/empty", page(`<p>nothing`))
-	mux.HandleFunc("/other.iso", func(w http.ResponseWriter, _ *http.Request) { w.Write(make([]byte, 5000)) })
-	mux.HandleFunc("/other.iso.torrent", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, someTorrent) })
-	mux.Handle("/moved", http.RedirectHandler("/x.torrent", http.StatusFound))
-	mux.Handle("/circle", http.RedirectHandler("/circle", http.StatusFound))
-	mux.Handle("/ftp", http.RedirectHandler("ftp://127.0.0.1/x", http.StatusFound))
-	mux.HandleFunc("/huge.torrent", func(w http.ResponseWriter, _ *http.Request) {
-		for range 11 {
-			w.Write(make([]byte, 1<<20))
+	sig := func(w http.ResponseWriter, _ *http.Request) {
+		if s.status != 0 {
+			w.WriteHeader(s.status)
 		}
-	})
-	mux.HandleFunc("/cut.torrent", func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Length", "100000")
-		fmt.Fprint(w, someTorrent)
-	})
-	srv := httptest.NewServer(mux)
-	defer srv.Close()
-	a := newApp(Env{Stderr: &bytes.Buffer{}})
-	for _, path := range []string{"/x.torrent", "/plain", "/file.iso", "/r/page", "/one", "/other.iso", "/moved"} {
-		s, err := a.resolve(context.Background(), srv.URL+path, netip.MustParseAddr("127.0.0.1"))
-		if err != nil || string(s.Torrent) != someTorrent {
-			t.Errorf("%s: %+v, %v", path, s, err)
+		if s.cut {
+			w.Header().Set("Content-Length", strconv.Itoa(len(s.sig)+1))
 		}
+		w.Write(s.sig)
 	}
-	if s, err := a.resolve(context.Background(), srv.URL+"/magnet", netip.Addr{}); err != nil || !strings.HasPrefix(s.Magnet, "magnet:?") {
-		t.Errorf("/magnet: %+v, %v", s, err)
+	for _, dir := range []string{"/t/", "/dl/"} {
+		mux.HandleFunc(dir+"a.torrent", torrent)
+		mux.HandleFunc(dir+"a.torrent.minisig", sig)
 	}
-	for path, code := range map[string]int{
-		"/absent": CodeNotFound, "/empty": CodeNotFound, "/two": CodeFailed, "/circle": CodeNetwork,
-		"/ftp": CodeNetwork, "/huge.torrent": CodeBadData, "/cut.torrent": CodeNetwork,
-		"/to-huge": CodeBadData, "/to-cut": CodeNetwork,
+	mux.HandleFunc("/r/magnet", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html")
+		fmt.Fprint(w, `<a href="magnet:?xt=urn:btih:0123456789abcdef0123456789abcdef01234567">m</a>`)
+	})
+	s.Server = httptest.NewServer(mux)
+	t.Cleanup(s.Close)
+	return s
+}
+
+// sign signs the site's torrent with key and announces that.
+func (s *signedSite) sign(key *signature.Key) {
+	s.sig, s.key = key.Sign(s.torrent, "a.torrent", time.Unix(1_800_000_000, 0)), key.Public().String()
+}
+
+// check resolves arg and checks its signature, as get does.
+func check(state, arg, verifyKey string) (code int, said string) {
+	var stderr bytes.Buffer
+	a := newApp(Env{Stderr: &stderr, Now: time.Now})
+	a.SetLevel()
+	bind := netip.MustParseAddr("127.0.0.1")
+	src, err := a.sources(bind).Resolve(context.Background(), arg)
+	if err == nil {
+		err = a.checkSignature(context.Background(), src, verifyKey, state, bind)
+	}
+	return a.report(err), stderr.String()
+}
+
+func newKey(t *testing.T) *signature.Key {
+	t.Helper()
+	k, err := signature.NewKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k
+}
+
+// A key is remembered when it is first seen. What comes later is held against
+// it, whatever the site, or somebody in its place, says.
+func TestKeysOfSites(t *testing.T) {
+	t.Parallel()
+	good, evil := newKey(t), newKey(t)
+	for name, c := range map[string]struct {
+		attack func(t *testing.T, s *signedSite) (path string)
+		code   int
+		says   string
+	}{
+		"nothing":       {func(*testing.T, *signedSite) string { return "/r/a" }, 0, "as it should be"},
+		"from the file": {func(*testing.T, *signedSite) string { return "/t/a.torrent" }, 0, "as it should be"},
+		"another key": {func(_ *testing.T, s *signedSite) string {
+			s.sign(evil)
+			return "/r/a"
+		}, CodeBadData, "--verify-key KEY"},
+		"the key announced, another signs": {func(_ *testing.T, s *signedSite) string {
+			s.sign(evil)
+			s.key = good.Public().String()
+			return "/r/a"
+		}, CodeBadData, "has changed"},
+		"another torrent": {func(_ *testing.T, s *signedSite) string {
+			s.torrent = bytes.Replace(s.torrent, []byte("name1:a"), []byte("name1:b"), 1)
+			return "/r/a"
+		}, CodeBadData, "the signature does not match the data"},
+		"the signature of another release": {func(_ *testing.T, s *signedSite) string {
+			s.sig = good.Sign([]byte("d4:infod4:name1:bee"), "b.torrent", time.Now())
+			return "/r/a"
+		}, CodeBadData, "the signature does not match the data"},
+		"stripped": {func(_ *testing.T, s *signedSite) string {
+			s.announces, s.status = false, http.StatusNotFound
+			return "/r/a"
+		}, CodeBadData, "is not signed"},
+		"a page instead": {func(_ *testing.T, s *signedSite) string {
+			s.sig = []byte("<html>\n<p>\nhello\n</html>\n")
+			return "/r/a"
+		}, CodeBadData, "not a minisign signature"},
+		"endless": {func(_ *testing.T, s *signedSite) string {
+			s.sig = bytes.Repeat([]byte("x"), 1<<20)
+			return "/r/a"
+		}, CodeBadData, "too large"},
+		"only a magnet link": {func(*testing.T, *signedSite) string { return "/r/magnet" }, CodeBadData, "a magnet link carries no signature"},
+		"redirected": {func(t *testing.T, s *signedSite) string {
+			other := newSignedSite(t, evil)
+			s.Config.Handler = http.RedirectHandler(other.URL+"/r/a", http.StatusFound)
+			return "/r/a"
+		}, CodeBadData, "has changed"},
+		"redirected, unsigned": {func(t *testing.T, s *signedSite) string {
+			other := newSignedSite(t, evil)
+			other.announces, other.status = false, http.StatusNotFound
+			s.Config.Handler = http.RedirectHandler(other.URL+"/r/a", http.StatusFound)
+			return "/r/a"
+		}, CodeBadData, "is not signed"},
+		"broken site": {func(_ *testing.T, s *signedSite) string {
+			s.status = http.StatusServiceUnavailable
+			return "/r/a"
+		}, CodeNetwork, "503"},
+		"the connection ends": {func(_ *testing.T, s *signedSite) string {
+			s.cut = true
+			return "/r/a"
+		}, CodeNetwork, "EOF"},
 	} {
-		s, err := a.resolve(context.Background(), srv.URL+path, netip.Addr{})
-		if exitCode(err) != code {
-			t.Errorf("%s: %+v, %v: exit code %d, want %d", path, s, err, exitCode(err), code)
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, state := newSignedSite(t, good), t.TempDir()
+			if code, said := check(state, s.URL+"/r/a", ""); code != 0 || !strings.Contains(said, "remembered as the key of 127.0.0.1:") {
+				t.Fatalf("first use: exit code %d\n%s", code, said)
+			}
+			path := c.attack(t, s)
+			code, said := check(state, s.URL+path, "")
+			if code != c.code || !strings.Contains(said, c.says) || len(strings.Split(strings.TrimSpace(said), "\n")) > 2 {
+				t.Errorf("exit code %d, want %d and %q in two lines:\n%s", code, c.code, c.says, said)
+			}
+			// Whatever happened: the site is known by the same key still.
+			known, err := signature.OpenKnown(filepath.Join(state, source.KnownKeys))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, site := range known.Sites() {
+				if key, _ := known.Key(site); !key.Equal(good.Public()) {
+					t.Errorf("%s is known by another key now", site)
+				}
+			}
+		})
+	}
+}
+
+// A key that the person names counts alone, and is remembered: that is how a new
+// one is accepted.
+func TestKeyGiven(t *testing.T) {
+	t.Parallel()
+	old, fresh := newKey(t), newKey(t)
+	s, state := newSignedSite(t, old), t.TempDir()
+	file := filepath.Join(t.TempDir(), "publisher.pub")
+	if err := os.WriteFile(file, fresh.Public().File(), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	steps := []struct {
+		what string
+		key  string
+		code int
+		do   func()
+	}{
+		{"first use", "", 0, nil},
+		{"the wrong key is named", fresh.Public().String(), CodeBadData, nil},
+		{"the site changes its key", "", CodeBadData, func() { s.sign(fresh) }},
+		{"the old one is named", old.Public().String(), CodeBadData, nil},
+		{"unchecked", "off", 0, nil},
+		{"unchecked changes nothing", "", CodeBadData, nil},
+		{"the new one is named in a file", file, 0, nil},
+		{"and remembered", "", 0, nil},
+		{"a typing error", "RWabc", CodeUsage, nil},
+		{"the signature goes away", fresh.Public().String(), CodeBadData, func() { s.announces, s.status = false, http.StatusGone }},
+	}
+	for _, step := range steps {
+		if step.do != nil {
+			step.do()
+		}
+		if code, said := check(state, s.URL+"/r/a", step.key); code != step.code {
+			t.Errorf("%s: exit code %d, want %d\n%s", step.what, code, step.code, said)
 		}
 	}
 }
 
-func TestResolveRefused(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+// An announced signature that does not hold is refused on first use too, and a
+// site that does not sign is fetched from as ever.
+func TestFirstUse(t *testing.T) {
+	t.Parallel()
+	key := newKey(t)
+	for name, c := range map[string]struct {
+		change func(*signedSite)
+		code   int
+	}{
+		"unsigned":   {func(s *signedSite) { s.announces = false }, 0},
+		"does not":   {func(s *signedSite) { s.sig = key.Sign([]byte("other"), "x", time.Now()) }, CodeBadData},
+		"no key":     {func(s *signedSite) { s.key = `"><script>` }, CodeBadData},
+		"not there":  {func(s *signedSite) { s.status = http.StatusNotFound }, CodeBadData},
+		"terminal":   {func(s *signedSite) { s.sig = []byte("untrusted comment: \x1b[31m\nx\ntrusted comment: \x1b[2J\nx\n") }, CodeBadData},
+		"other host": {func(s *signedSite) { s.key = newKey(t).Public().String() }, CodeBadData},
+	} {
+		s, state := newSignedSite(t, key), t.TempDir()
+		c.change(s)
+		code, said := check(state, s.URL+"/r/a", "")
+		if code != c.code || strings.Contains(said, "\x1b") {
+			t.Errorf("%s: exit code %d, want %d\n%q", name, code, c.code, said)
+		}
+		if _, err := os.Stat(filepath.Join(state, source.KnownKeys)); err == nil {
+			t.Errorf("%s: a key was remembered", name)
+		}
 	}
-	l.Close()
-	a := newApp(Env{Stderr: &bytes.Buffer{}})
-	_, err = a.resolve(context.Background(), "http://"+l.Addr().String()+"/x", netip.Addr{})
-	if fault.CodeOf(err) != fault.Network || !strings.Contains(hintFor(err), "nothing listens") {
-		t.Errorf("%v, hint %q", err, hintFor(err))
+}
+
+// A file is held against the signature beside it when a key is named.
+func TestSignedFile(t *testing.T) {
+	t.Parallel()
+	key, dir := newKey(t), t.TempDir()
+	path := filepath.Join(dir, "a.torrent")
+	os.WriteFile(path, []byte(someTorrent), 0o644)
+	pub := key.Public().String()
+	if code, said := check(dir, path, pub); code != CodeBadData {
+		t.Errorf("without a signature: exit code %d\n%s", code, said)
+	}
+	os.WriteFile(path+".minisig", key.Sign([]byte(someTorrent), "a.torrent", time.Now()), 0o644)
+	if code, said := check(dir, path, pub); code != 0 {
+		t.Errorf("signed: exit code %d\n%s", code, said)
+	}
+	if code, said := check(dir, "magnet:?xt=urn:btih:0123456789abcdef0123456789abcdef01234567", pub); code != CodeBadData {
+		t.Errorf("a magnet link: exit code %d\n%s", code, said)
+	}
+	os.WriteFile(path, []byte(someTorrent+" "), 0o644)
+	if code, said := check(dir, path, pub); code != CodeBadData {
+		t.Errorf("changed: exit code %d\n%s", code, said)
 	}
 }

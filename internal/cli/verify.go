@@ -75,14 +75,14 @@ func (a *app) verify(ctx context.Context, args []string, opt verifyOptions) erro
 	if opt.jobs < 0 {
 		return fault.Usagef("--jobs %d: want 1 or more", opt.jobs)
 	}
-	src, err := a.resolve(ctx, args[0], opt.bind.Addr)
+	src, err := a.sources(opt.bind.Addr).Resolve(ctx, args[0])
 	if err != nil {
 		return err
 	}
 	if src.Torrent == nil {
 		return fault.UsageHint("give the .torrent file or its URL", "%s: a magnet link has no hashes of the pieces", args[0])
 	}
-	m, err := src.parse()
+	m, err := src.Parse()
 	if err != nil {
 		return err
 	}

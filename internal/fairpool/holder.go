@@ -2,45 +2,46 @@ package fairpool
 
 import "time"
 
-// Standing says what a holder does with its place, the worst first.
+// Standing rates how well a holder uses its slot, from the worst to the best.
 type Standing uint8
 
 const (
-	// Silent holders take nothing of what they are offered. They make room for anybody.
+	// Silent holders take none of the data that they are offered. Any newcomer may evict
+	// them.
 	Silent Standing = iota
-	// Suspect holders are new, and others of their network were silent lately. They
-	// make room for networks of which that is not known.
+	// Suspect holders are new and belong to a marked network, which had silent holders in
+	// the last minutes. A newcomer of a network without a mark may evict them.
 	Suspect
-	// Slow holders take less than the floor. They make room for a network that holds
-	// fewer places than theirs, and for another of their own network.
+	// Slow holders take less than the floor. A newcomer may evict them if its network holds
+	// fewer slots than theirs, or if both belong to one network with several slots.
 	Slow
-	// Waiting holders take nothing because they are offered nothing. They make room
-	// for a network that holds no more places than theirs afterwards.
+	// Waiting holders take nothing because they are offered nothing. A newcomer may evict
+	// them if its network then holds no more slots than theirs.
 	Waiting
-	// Good holders never make room.
+	// Good holders are never evicted.
 	Good
 )
 
-// Holder is what the choice of who makes room depends on.
+// Holder describes a holder of a slot to [Choose].
 type Holder struct {
 	Network  Network
 	Standing Standing
-	Since    time.Time // when the holder took something last; before that, when it came
+	Since    time.Time // time when the holder last took data, or else when it entered
 }
 
-// newcomer wants a place.
+// newcomer describes a connection that wants a slot.
 type newcomer struct {
 	network Network
-	held    int  // places that its network holds
-	marked  bool // others of its network were silent lately
+	held    int  // slots that its network holds
+	marked  bool // its network is marked
 }
 
-// atLeast reports whether every holder that makes room for o makes room for n, those of their
-// own networks aside.
+// atLeast reports whether n may evict every holder that o may evict, apart from holders of
+// their own networks.
 func (n newcomer) atLeast(o newcomer) bool { return n.held <= o.held && (!n.marked || o.marked) }
 
-// makesRoom reports whether h, whose network holds held places, makes room for n.
-func (h *Holder) makesRoom(held int, n newcomer) bool {
+// evictable reports whether n may evict h. held is the number of slots of h's network.
+func (h *Holder) evictable(held int, n newcomer) bool {
 	switch h.Standing {
 	case Silent:
 		return true
@@ -54,7 +55,8 @@ func (h *Holder) makesRoom(held int, n newcomer) bool {
 	return false
 }
 
-// before reports whether h, whose network holds held places, makes room before o.
+// before reports whether h is evicted before o. held and oHeld are the numbers of slots of
+// their networks.
 func (h *Holder) before(held int, o *Holder, oHeld int) bool {
 	switch {
 	case h.Standing != o.Standing:
@@ -65,15 +67,14 @@ func (h *Holder) before(held int, o *Holder, oHeld int) bool {
 	return h.Since.Before(o.Since)
 }
 
-// Choose returns the index of the holder that makes room for a newcomer of that
-// network, or -1. It is for pools that keep their holders themselves; all the places
-// of such a pool are in the list.
+// Choose returns the index of the holder to evict for a newcomer of that network, or -1. It
+// is for callers that keep their holders without a [Pool]. holders contains all of them.
 func Choose(holders []Holder, network Network) int {
 	held := make(map[Network]int, len(holders))
 	for i := range holders {
 		held[holders[i].Network]++
 	}
-	places := func(n Network) int {
+	slots := func(n Network) int {
 		if n == 0 {
 			return 1
 		}
@@ -86,10 +87,10 @@ func Choose(holders []Holder, network Network) int {
 	best := -1
 	for i := range holders {
 		h := &holders[i]
-		if !h.makesRoom(places(h.Network), n) {
+		if !h.evictable(slots(h.Network), n) {
 			continue
 		}
-		if best < 0 || h.before(places(h.Network), &holders[best], places(holders[best].Network)) {
+		if best < 0 || h.before(slots(h.Network), &holders[best], slots(holders[best].Network)) {
 			best = i
 		}
 	}

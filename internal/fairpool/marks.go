@@ -2,28 +2,30 @@ package fairpool
 
 import "time"
 
-// Bounds of the marks.
 const (
-	markFor  = 10 * time.Minute // after one of its holders was silent, new ones of a network are suspect
-	maxMarks = 4096
+	markFor  = 10 * time.Minute // time for which a network stays marked
+	maxMarks = 4096             // bounds the marked networks
 )
 
-// marks are the networks that had silent holders lately.
+// marks is the set of marked networks. A network is marked when a holder leaves that was
+// silent all the time.
 type marks struct {
 	until map[Network]time.Time
-	queue []mark // the oldest first
+	queue []mark // oldest first
 }
 
+// mark is an entry of the queue of marks.
 type mark struct {
 	network Network
-	until   time.Time
+	until   time.Time // end of the mark
 }
 
+// has reports whether n is marked.
 func (k *marks) has(now time.Time, n Network) bool {
 	return n != 0 && now.Before(k.until[n])
 }
 
-// add marks a network. Marks that have expired go, and of too many the oldest.
+// add marks a network. It removes expired marks, and the oldest ones above maxMarks.
 func (k *marks) add(now time.Time, n Network) {
 	if n == 0 {
 		return
@@ -33,7 +35,7 @@ func (k *marks) add(now time.Time, n Network) {
 	k.queue = append(k.queue, mark{n, until})
 	for oldest := k.queue[0]; len(k.queue) > maxMarks || !now.Before(oldest.until); oldest = k.queue[0] {
 		if k.until[oldest.network].Equal(oldest.until) {
-			delete(k.until, oldest.network) // it was not marked again
+			delete(k.until, oldest.network) // the network was not marked again
 		}
 		k.queue = k.queue[1:]
 	}

@@ -2,34 +2,34 @@ package fairpool
 
 import "time"
 
-// Member is a holder of a place of a [Pool]. The caller says with Offer that the
-// holder can take something from now on, and with Took that it has; the time between
-// counts against it.
+// Member is a holder of a slot of a [Pool]. The caller calls Offer when it has data for the
+// holder, and Took when the holder has taken data. The time between the two reduces the
+// holder's credit.
 type Member[T any] struct {
-	// Value is the caller's.
+	// Value belongs to the caller.
 	Value T
 
 	pool    *Pool[T]
 	network Network
-	at      int // index in Pool.members; -1: it has left
+	at      int // index in Pool.members; -1 if the member has left
 
 	came    time.Time
-	offered time.Time     // since when something is offered; zero: nothing is
-	credit  time.Duration // for which the holder may go on taking nothing, at offered
-	counted time.Time     // when bytes counted last; zero: never
-	counts  bool          // what the holder takes is not taken by buffers alone
-	taken   int64         // bytes in all
+	offered time.Time     // time of the current offer; zero if there is none
+	credit  time.Duration // at the time of the offer: how long the holder may take nothing
+	counted time.Time     // time when bytes last counted; zero if none did
+	counts  bool          // the holder has proved that it reads, so its bytes count
+	taken   int64         // all bytes taken
 }
 
-// Offer notes that the holder is offered something, unless it was already.
+// Offer records that the caller offers data to the holder, if it does not already.
 func (m *Member[T]) Offer(now time.Time) {
 	if m.offered.IsZero() {
 		m.offered = now
 	}
 }
 
-// Took notes that the holder has taken n bytes of what it was offered, and is offered
-// nothing more.
+// Took records that the holder has taken n bytes, and that the caller offers nothing more
+// until the next Offer.
 func (m *Member[T]) Took(now time.Time, n int64) {
 	if m.offered.IsZero() {
 		return
@@ -37,7 +37,8 @@ func (m *Member[T]) Took(now time.Time, n int64) {
 	took := now.Sub(m.offered)
 	m.offered = time.Time{}
 	m.taken += n
-	if m.counts = m.counts || took >= m.pool.opt.Quick || m.taken >= m.pool.opt.Proof; !m.counts {
+	m.counts = m.counts || took >= m.pool.opt.Quick || m.taken >= m.pool.opt.Proof
+	if !m.counts {
 		return
 	}
 	m.credit = max(m.credit-took, -m.pool.opt.Pause)
@@ -47,7 +48,7 @@ func (m *Member[T]) Took(now time.Time, n int64) {
 	}
 }
 
-// Move changes the network that the holder counts for.
+// Move changes the network of the holder.
 func (m *Member[T]) Move(network Network) {
 	if m.at >= 0 {
 		m.pool.count(m.network, -1)
@@ -56,8 +57,7 @@ func (m *Member[T]) Move(network Network) {
 	m.network = network
 }
 
-// Leave gives the place back. It does nothing for a member that has left already, or
-// has made room.
+// Leave frees the slot. It does nothing if the member has left or was evicted.
 func (m *Member[T]) Leave(now time.Time) {
 	if m.at < 0 {
 		return
@@ -72,20 +72,20 @@ func (m *Member[T]) Leave(now time.Time) {
 	p.members[last] = nil
 	p.members = p.members[:last]
 	p.count(m.network, -1)
-	p.barren = barren{}
+	p.failed = failedSearch{}
 	m.at = -1
 }
 
-// judged returns when the holder loses its protection if it takes nothing, or the zero
-// time if it is offered nothing.
-func (m *Member[T]) judged() time.Time {
+// protectedUntil returns the time when the holder's credit ends if it takes nothing, or the
+// zero time if it is offered nothing.
+func (m *Member[T]) protectedUntil() time.Time {
 	if m.offered.IsZero() {
 		return time.Time{}
 	}
 	return m.offered.Add(m.credit)
 }
 
-// since returns when the holder took something last, or came.
+// since returns the time when the holder last took data, or else when it entered.
 func (m *Member[T]) since() time.Time {
 	if m.counted.IsZero() {
 		return m.came
@@ -93,7 +93,7 @@ func (m *Member[T]) since() time.Time {
 	return m.counted
 }
 
-// Standing returns what the holder makes of its place.
+// Standing returns the rating of the holder.
 func (m *Member[T]) Standing(now time.Time) Standing {
 	credit := m.credit
 	if !m.offered.IsZero() {

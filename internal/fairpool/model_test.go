@@ -8,19 +8,19 @@ import (
 	"pgregory.net/rapid"
 )
 
-// modelHolder is what a model knows of a holder.
+// modelHolder is a holder as the model sees it.
 type modelHolder struct {
 	m       *Member[int]
 	network Network
 }
 
-// TestModel holds a pool against what it promises, whatever comes in whatever order: no more
-// holders than places, who is good stays, who makes room is the worst there is, and nobody
-// is refused while somebody would make room.
+// TestModel compares a pool with a model for random operations: the pool never has more
+// holders than slots, never evicts a good holder, always evicts the worst one, and refuses a
+// newcomer only if it can evict no holder.
 func TestModel(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		opt := Options{
-			Places: rapid.IntRange(1, 40).Draw(t, "places"), Floor: 1000, Pause: 10 * time.Second,
+			Slots: rapid.IntRange(1, 40).Draw(t, "slots"), Floor: 1000, Pause: 10 * time.Second,
 			Grace: time.Duration(rapid.SampledFrom([]int{0, 1, 5}).Draw(t, "grace")) * time.Second,
 			Quick: time.Duration(rapid.SampledFrom([]int{0, 100}).Draw(t, "quick")) * time.Millisecond, Proof: 50_000,
 		}
@@ -41,7 +41,7 @@ func TestModel(t *testing.T) {
 		network := rapid.Custom(func(t *rapid.T) Network { return Network(rapid.IntRange(0, 5).Draw(t, "network")) })
 		pick := func(t *rapid.T) *modelHolder {
 			if len(in) == 0 {
-				t.Skip("nobody is there")
+				t.Skip("the pool is empty")
 			}
 			return &in[rapid.IntRange(0, len(in)-1).Draw(t, "holder")]
 		}
@@ -52,7 +52,7 @@ func TestModel(t *testing.T) {
 				mine = 0
 			}
 			who := newcomer{n, mine, p.marks.has(now, n)}
-			free := opt.Places - len(in)
+			free := opt.Slots - len(in)
 			others := len(in) > mine || p.wanted != n && now.Sub(p.wantedT) < wantFor
 			before := slices.Clone(in)
 			states := make([]Holder, len(in))
@@ -71,27 +71,27 @@ func TestModel(t *testing.T) {
 			}
 			switch allowed := free > 0 && (!others || mine < share*free); {
 			case allowed && (m == nil || out != nil):
-				t.Fatalf("%d of %d places are free: %v, in place of %v", free, opt.Places, m, out)
+				t.Fatalf("%d of %d slots are free: entered %v, evicted %v", free, opt.Slots, m, out)
 			case allowed:
 				return
 			case m != nil && out == nil:
-				t.Fatalf("a network with %d of %d places got one more, %d are free", mine, opt.Places, free)
+				t.Fatalf("a network with %d of %d slots got one more while %d are free", mine, opt.Slots, free)
 			case len(in) != len(before):
 				t.Fatalf("%d holders became %d", len(before), len(in))
 			}
 			for i, h := range before {
-				if free > 0 && h.network != n || !states[i].makesRoom(counts[i], who) {
+				if free > 0 && h.network != n || !states[i].evictable(counts[i], who) {
 					if h.m == out {
-						t.Fatalf("%+v, of %d, made room for %+v", states[i], counts[i], who)
+						t.Fatalf("%+v evicted %+v, whose network holds %d", who, states[i], counts[i])
 					}
 					continue
 				}
 				if out == nil {
-					t.Fatalf("%+v was refused while %+v, of %d, makes room", who, states[i], counts[i])
+					t.Fatalf("%+v was refused, but may evict %+v, whose network holds %d", who, states[i], counts[i])
 				}
 				j := slices.IndexFunc(before, func(h modelHolder) bool { return h.m == out })
 				if states[i].before(counts[i], &states[j], counts[j]) {
-					t.Fatalf("%+v, of %d, made room before %+v, of %d", states[j], counts[j], states[i], counts[i])
+					t.Fatalf("evicted %+v, whose network holds %d, before %+v, whose network holds %d", states[j], counts[j], states[i], counts[i])
 				}
 			}
 		}
@@ -119,8 +119,8 @@ func TestModel(t *testing.T) {
 				now = now.Add(time.Duration(rapid.IntRange(1, 20_000).Draw(t, "ms")) * time.Millisecond)
 			},
 			"": func(t *rapid.T) {
-				if p.Len() != len(in) || len(in) > opt.Places {
-					t.Fatalf("%d holders of %d places, want %d", p.Len(), opt.Places, len(in))
+				if p.Len() != len(in) || len(in) > opt.Slots {
+					t.Fatalf("%d holders of %d slots, want %d", p.Len(), opt.Slots, len(in))
 				}
 				sum := 0
 				for n, c := range p.held {
@@ -138,24 +138,24 @@ func TestModel(t *testing.T) {
 					}
 				}
 				if sum != len(in) {
-					t.Fatalf("%d are counted by network, of %d", sum, len(in))
+					t.Fatalf("the counts of networks sum up to %d, want %d", sum, len(in))
 				}
 			},
 		})
 	})
 }
 
-// TestGoodReadersStay has readers, and others that take nothing, come and go: no reader at
-// more than the floor is ever ended.
+// TestGoodReadersStay checks that a holder that reads faster than Floor is never evicted while
+// other readers and silent holders come and go.
 func TestGoodReadersStay(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		opt := readers
-		opt.Places = rapid.IntRange(1, 20).Draw(t, "places")
+		opt.Slots = rapid.IntRange(1, 20).Draw(t, "slots")
 		now := time.Unix(1e9, 0)
-		p := New[bool](opt) // whether it reads
+		p := New[bool](opt) // the value is true for a reader
 		type reader struct {
 			m    *Member[bool]
-			next time.Time // of its step
+			next time.Time // time of its next step
 			each time.Duration
 		}
 		const step = 64 << 10
@@ -172,9 +172,9 @@ func TestGoodReadersStay(t *testing.T) {
 			reads := rapid.Bool().Draw(t, "reads")
 			m, out := p.Enter(now, Network(rapid.IntRange(0, 9).Draw(t, "network")), reads)
 			if out != nil && out.Value {
-				// A newcomer of a network with silent holders may go before it has proved itself.
+				// A newcomer of a marked network may be evicted before it has proved that it reads.
 				if out.counts || !p.marks.has(now, out.network) {
-					t.Fatalf("a reader that has taken %d bytes made room", out.taken)
+					t.Fatalf("evicted a reader that has taken %d bytes", out.taken)
 				}
 				reading = slices.DeleteFunc(reading, func(r *reader) bool { return r.m == out })
 			}

@@ -5,8 +5,8 @@ import (
 	"net/netip"
 )
 
-// Network is an IPv4 /24 or an IPv6 /48 as a number. The zero Network stands for no
-// network in common with anybody: each holder that has it counts as a network alone.
+// Network is an IPv4 /24 or an IPv6 /48 as a number. Each holder with the zero Network
+// counts as a network of its own.
 type Network uint64
 
 // Prefix returns the /24 or the /48 of a, and the zero Network for an invalid address.
@@ -23,8 +23,8 @@ func Prefix(a netip.Addr) Network {
 	return 0
 }
 
-// NetworkOf returns the network that the client at a counts for. Loopback stands for
-// many, so each client there counts alone.
+// NetworkOf returns the network of the client at address a. It returns the zero Network for
+// loopback, because many clients can share that address.
 func NetworkOf(a netip.Addr) Network {
 	if a.Unmap().IsLoopback() {
 		return 0

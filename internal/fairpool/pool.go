@@ -1,14 +1,14 @@
-// Package fairpool shares a bounded number of places among networks, and chooses
-// which holder makes room when there are none left.
+// Package fairpool shares a bounded number of slots among networks, and chooses which holder
+// of a slot to evict for a new one.
 //
-// A [Pool] lets everybody in while it has places, any number from one network too.
-// Once others want places as well, a network gets no more than eight times as many as
-// are free. When the pool is full, holders that take nothing make room first, then
-// those that take too little; of these, those of the network that holds the most. A
-// holder that takes what it is offered at a decent rate keeps its place.
+// While only one network wants slots, a [Pool] gives it any free slot. When other networks
+// want slots too, a network gets at most eight times as many as are free. A full pool evicts
+// holders that take no data first, then those that take it too slowly, and prefers holders
+// of the network with the most slots. It never evicts a holder that takes its data at a
+// sufficient rate.
 //
-// A pool is plain data: it has no clock, no socket and no lock. The caller guards it,
-// and ends what it is told has made room.
+// A pool has no clock, no sockets and no lock. The caller guards it, and closes the
+// connection of a holder that the pool has evicted.
 package fairpool
 
 import (
@@ -17,58 +17,58 @@ import (
 	"time"
 )
 
-// share bounds the places of one network, while others want places too, in multiples
-// of the places that are free. Alone against one other a network gets eight ninths of
-// a pool.
+// share bounds the slots of a network while other networks want slots too, as a multiple of
+// the free slots. With share 8, a network gets up to eight ninths of a pool.
 const share = 8
 
 const (
-	silentAfter = time.Minute // a holder that took nothing for so long is silent again
-	wantFor     = time.Minute // places are kept for others after a network without one was refused
-	// look is how many holders are compared at once; a pool up to that size is compared
-	// whole.
-	look = 256
-	// barrenFor is how long a large pool in which nobody makes room is not searched
+	silentAfter = time.Minute // a holder that takes nothing for this time is silent
+	wantFor     = time.Minute // after refusing a network without a slot, share applies for this time
+	// searchBatch is the number of holders that choose compares at a time. It compares all
+	// holders of a smaller pool.
+	searchBatch = 256
+	// failedFor is the time for which the result of a failed search of a large pool is used
 	// again.
-	barrenFor = 100 * time.Millisecond
+	failedFor = 100 * time.Millisecond
 )
 
 // Options are the settings of a [Pool].
 type Options struct {
-	// Places bounds the holders.
-	Places int
-	// Grace is how long a new holder may leave untouched what it is offered.
+	// Slots bounds the holders.
+	Slots int
+	// Grace is the time for which a new holder may take nothing of an offer.
 	Grace time.Duration
-	// Floor is the rate in bytes a second that protects a holder.
+	// Floor is the rate in bytes per second above which a holder is not evicted.
 	Floor int64
-	// Pause is how long a holder that has taken more than that may pause.
+	// Pause bounds the time for which a holder may take nothing after it has been faster
+	// than Floor.
 	Pause time.Duration
-	// Quick and Proof tell a holder from the buffers between us and it. What is taken does
-	// not count until the holder has taken Proof bytes, or once needed Quick for a part of
-	// them. Zero Quick: everything counts.
+	// Quick and Proof detect bytes that only went into buffers on the way to the holder.
+	// Bytes count only after the holder has taken Proof bytes in total, or has once needed
+	// Quick to take an offer. If Quick is 0, all bytes count.
 	Quick time.Duration
 	Proof int64
 }
 
-// Pool is a bounded number of places. Each holder has a value of the caller's. Its
-// methods, and those of its members, must not be called concurrently.
+// Pool is a set of holders of a bounded number of slots. Each holder has a value of the
+// caller. The methods of a pool and of its members must not be called concurrently.
 type Pool[T any] struct {
 	opt     Options
 	members []*Member[T]
-	held    map[Network]int
+	held    map[Network]int // slots of each network except the zero one
 	marks   marks
-	cursor  int // of members, where the next search begins
+	cursor  int // index in members at which the next search starts
 
-	again   time.Time // of the last search that found nobody: when the first new holder is judged
-	barren  barren
-	wanted  Network   // refused last without having a place
-	wantedT time.Time // when
+	again   time.Time // after a failed search: when the first protected holder loses its credit
+	failed  failedSearch
+	wanted  Network   // the last network without a slot that was refused
+	wantedT time.Time // time of that refusal
 }
 
-// barren is a search that found nobody.
-type barren struct {
-	until time.Time
-	who   newcomer
+// failedSearch records a search that found no holder to evict for newcomer.
+type failedSearch struct {
+	until    time.Time
+	newcomer newcomer
 }
 
 // New returns an empty pool.
@@ -76,44 +76,49 @@ func New[T any](opt Options) *Pool[T] {
 	return &Pool[T]{opt: opt, held: map[Network]int{}, marks: marks{until: map[Network]time.Time{}}}
 }
 
-// Enter takes a place for a newcomer, a free one if there is one and the newcomer's network
-// has not had its share. If another holder has made room for it, that is returned too: it is
-// out of the pool already, and the caller ends it. Enter returns nil if there is no place.
-func (p *Pool[T]) Enter(now time.Time, network Network, value T) (m, out *Member[T]) {
+// Enter gives a slot to a newcomer and returns its member. It uses a free slot if the
+// newcomer's network does not exceed its share, and otherwise evicts a holder, which it
+// returns as evicted. The caller closes the connection of an evicted holder. Enter returns
+// nil if there is no slot.
+func (p *Pool[T]) Enter(now time.Time, network Network, value T) (m, evicted *Member[T]) {
 	n := p.newcomer(now, network)
-	free := p.opt.Places - len(p.members)
+	free := p.opt.Slots - len(p.members)
 	if free > 0 && (n.held < share*free || !p.contended(now, n)) {
 		return p.add(now, network, value), nil
 	}
-	if out = p.choose(now, n, free > 0); out == nil {
+	evicted = p.choose(now, n, free > 0)
+	if evicted == nil {
 		if n.held == 0 {
 			p.wanted, p.wantedT = network, now
 		}
 		return nil, nil
 	}
-	out.Leave(now)
-	return p.add(now, network, value), out
+	evicted.Leave(now)
+	return p.add(now, network, value), evicted
 }
 
-// EnterNext is Enter for one of those who wait for a place, given their networks in the order
-// in which they came; it returns which one, or -1. The next place is for the one whose
-// network holds the fewest, of equals for the last who came, because those who wait the
-// longest give up the soonest. In a full pool, those whose networks had silent holders lately
-// come after all others.
-func (p *Pool[T]) EnterNext(now time.Time, waiting []Network, value func(i int) T) (i int, m, out *Member[T]) {
+// EnterNext is Enter for one of several waiting newcomers. waiting contains their networks in
+// the order in which they came. EnterNext returns the index of the newcomer that got the
+// slot, or -1. It prefers the newcomer whose network holds the fewest slots, and of equal ones
+// the last, because those who have waited longest give up soonest. In a full pool, newcomers
+// of marked networks come last.
+func (p *Pool[T]) EnterNext(now time.Time, waiting []Network, value func(i int) T) (i int, m, evicted *Member[T]) {
 	var failed []newcomer
 	for {
-		if i = p.next(now, waiting, failed); i < 0 {
+		i = p.next(now, waiting, failed)
+		if i < 0 {
 			return -1, nil, nil
 		}
-		if m, out = p.Enter(now, waiting[i], value(i)); m != nil {
-			return i, m, out
+		m, evicted = p.Enter(now, waiting[i], value(i))
+		if m != nil {
+			return i, m, evicted
 		}
 		failed = append(failed, p.newcomer(now, waiting[i]))
 	}
 }
 
-// next returns which of those who wait is to be tried, after some have failed.
+// next returns the index of the waiting newcomer to try next, or -1. It skips newcomers that
+// have no better chance than one that failed.
 func (p *Pool[T]) next(now time.Time, waiting []Network, failed []newcomer) int {
 	best := -1
 	var bestN newcomer
@@ -131,26 +136,28 @@ func (p *Pool[T]) next(now time.Time, waiting []Network, failed []newcomer) int 
 	return best
 }
 
+// newcomer describes a newcomer of that network.
 func (p *Pool[T]) newcomer(now time.Time, network Network) newcomer {
 	return newcomer{network, p.held[network], p.marks.has(now, network)}
 }
 
-// MakeRoom takes the holder out of the pool that would make room for a stranger, and
-// returns it, or nil: for a caller that has run out of something else than places.
-func (p *Pool[T]) MakeRoom(now time.Time) *Member[T] {
-	out := p.choose(now, newcomer{}, false)
-	if out != nil {
-		out.Leave(now)
+// Evict removes the holder that a newcomer of a new network would evict, and returns it. It
+// returns nil if there is none. It is for a caller that lacks another resource than slots.
+func (p *Pool[T]) Evict(now time.Time) *Member[T] {
+	evicted := p.choose(now, newcomer{}, false)
+	if evicted != nil {
+		evicted.Leave(now)
 	}
-	return out
+	return evicted
 }
 
-// contended reports whether other networks than that of n hold places, or wanted one
-// lately.
+// contended reports whether a network other than that of n holds a slot, or was refused one
+// within wantFor.
 func (p *Pool[T]) contended(now time.Time, n newcomer) bool {
 	return len(p.members) > n.held || p.wanted != n.network && now.Sub(p.wantedT) < wantFor
 }
 
+// add gives a slot to a new member.
 func (p *Pool[T]) add(now time.Time, network Network, value T) *Member[T] {
 	m := &Member[T]{Value: value, pool: p, network: network, at: len(p.members), came: now, credit: p.opt.Grace}
 	p.members = append(p.members, m)
@@ -158,16 +165,18 @@ func (p *Pool[T]) add(now time.Time, network Network, value T) *Member[T] {
 	return m
 }
 
+// count adds by to the number of slots of a network.
 func (p *Pool[T]) count(network Network, by int) {
 	if network == 0 {
 		return
 	}
-	if p.held[network] += by; p.held[network] == 0 {
+	p.held[network] += by
+	if p.held[network] == 0 {
 		delete(p.held, network)
 	}
 }
 
-// holds returns how many places the network of a member holds.
+// holds returns the number of slots that the network of a member holds.
 func (p *Pool[T]) holds(network Network) int {
 	if network == 0 {
 		return 1
@@ -175,19 +184,19 @@ func (p *Pool[T]) holds(network Network) int {
 	return p.held[network]
 }
 
-// choose returns the member that makes room for n, or nil. With own, it has to be of
-// the newcomer's network. Of a large pool choose compares look members at a time, and
-// goes on with the next ones only while nobody has been found.
+// choose returns the member to evict for n, or nil. With own, it considers only members of
+// the newcomer's network. It compares searchBatch members of a large pool at a time, and
+// stops after the first batch with a result.
 func (p *Pool[T]) choose(now time.Time, n newcomer, own bool) *Member[T] {
-	large := len(p.members) > look
-	if large && !own && p.barren.holds(now, n) {
+	large := len(p.members) > searchBatch
+	if large && !own && p.failed.applies(now, n) {
 		return nil
 	}
 	var best *Member[T]
 	var bestHolder Holder
 	var again time.Time
 	for i := range p.members {
-		if i > 0 && i%look == 0 && (best != nil || own) {
+		if i > 0 && i%searchBatch == 0 && (best != nil || own) {
 			break
 		}
 		m := p.members[p.cursor%len(p.members)]
@@ -196,43 +205,43 @@ func (p *Pool[T]) choose(now time.Time, n newcomer, own bool) *Member[T] {
 			continue
 		}
 		h := Holder{m.network, m.Standing(now), m.since()}
-		if at := m.judged(); h.Standing == Good && !at.IsZero() && (again.IsZero() || at.Before(again)) {
+		if at := m.protectedUntil(); h.Standing == Good && !at.IsZero() && (again.IsZero() || at.Before(again)) {
 			again = at
 		}
 		held := p.holds(m.network)
-		if h.makesRoom(held, n) && (best == nil || h.before(held, &bestHolder, p.holds(best.network))) {
+		if h.evictable(held, n) && (best == nil || h.before(held, &bestHolder, p.holds(best.network))) {
 			best, bestHolder = m, h
 		}
 	}
 	if best == nil {
 		p.again = again
 		if large && !own {
-			p.barren = barren{now.Add(barrenFor), n}
+			p.failed = failedSearch{now.Add(failedFor), n}
 		}
 	}
 	return best
 }
 
-// holds reports whether a search for n would find nobody, because one did not just now
-// for a newcomer that more holders make room for.
-func (b *barren) holds(now time.Time, n newcomer) bool {
-	return now.Before(b.until) && b.who.atLeast(n)
+// applies reports whether a search for n would fail too, because f failed for a newcomer
+// that may evict at least as many holders.
+func (f *failedSearch) applies(now time.Time, n newcomer) bool {
+	return now.Before(f.until) && f.newcomer.atLeast(n)
 }
 
-// Again returns when a newcomer that was refused just now may find that a holder makes
-// room after all, or the zero time if no holder is about to be judged.
+// Again returns the time when a newcomer that was just refused should try again, because a
+// holder may lose its protection then. It returns the zero time if no holder will.
 func (p *Pool[T]) Again() time.Time { return p.again }
 
-// Held returns how many places a network holds.
+// Held returns the number of slots that a network holds.
 func (p *Pool[T]) Held(network Network) int { return p.held[network] }
 
-// Len returns how many places are held.
+// Len returns the number of holders.
 func (p *Pool[T]) Len() int { return len(p.members) }
 
-// Full reports whether all places are held.
-func (p *Pool[T]) Full() bool { return len(p.members) >= p.opt.Places }
+// Full reports whether no slot is free.
+func (p *Pool[T]) Full() bool { return len(p.members) >= p.opt.Slots }
 
-// seconds returns how long n bytes take at the floor.
+// seconds returns the time that n bytes take at the rate Floor.
 func (o *Options) seconds(n int64) time.Duration {
 	if o.Floor <= 0 {
 		return o.Pause

@@ -8,9 +8,9 @@ import (
 )
 
 // readers are the options of a pool of downloads.
-var readers = Options{Places: 10, Grace: 4 * time.Second, Floor: 16 << 10, Pause: 10 * time.Second, Quick: 100 * time.Millisecond, Proof: 512 << 10}
+var readers = Options{Slots: 10, Grace: 4 * time.Second, Floor: 16 << 10, Pause: 10 * time.Second, Quick: 100 * time.Millisecond, Proof: 512 << 10}
 
-// world is a pool and the time in it.
+// world is a pool with a simulated clock. The value of a member is its name.
 type world struct {
 	t    *testing.T
 	now  time.Time
@@ -21,23 +21,25 @@ func newWorld(t *testing.T, opt Options) *world {
 	return &world{t, time.Unix(1e9, 0), New[string](opt)}
 }
 
+// wait advances the clock.
 func (w *world) wait(d time.Duration) { w.now = w.now.Add(d) }
 
-// enter lets somebody in, who has to get a place, and returns who made room for that.
+// enter gives a slot to a newcomer and returns its member and the name of the evicted
+// member, if any. It fails the test if there is no slot.
 func (w *world) enter(network Network, name string) (*Member[string], string) {
 	w.t.Helper()
-	m, out := w.pool.Enter(w.now, network, name)
+	m, evicted := w.pool.Enter(w.now, network, name)
 	w.wait(time.Millisecond)
 	if m == nil {
-		w.t.Fatalf("%s finds no place", name)
+		w.t.Fatalf("%s got no slot", name)
 	}
-	if out == nil {
+	if evicted == nil {
 		return m, ""
 	}
-	return m, out.Value
+	return m, evicted.Value
 }
 
-// silent lets somebody in who takes nothing.
+// silent gives a slot to a newcomer that takes nothing of its offer.
 func (w *world) silent(network Network, name string) *Member[string] {
 	w.t.Helper()
 	m, _ := w.enter(network, name)
@@ -45,16 +47,16 @@ func (w *world) silent(network Network, name string) *Member[string] {
 	return m
 }
 
-// refused lets somebody in who must not get a place.
+// refused fails the test if a newcomer gets a slot.
 func (w *world) refused(network Network, name string) {
 	w.t.Helper()
-	if m, out := w.pool.Enter(w.now, network, name); m != nil {
-		w.t.Fatalf("%s got a place, in place of %+v", name, out)
+	if m, evicted := w.pool.Enter(w.now, network, name); m != nil {
+		w.t.Fatalf("%s got a slot and evicted %+v", name, evicted)
 	}
 }
 
-// reads has members take what they are offered at a rate, each a step every time that it
-// has taken one, for d.
+// reads advances the clock by d, while each member takes data at a rate in bytes per second,
+// in steps of 64 KiB.
 func (w *world) reads(rate int64, d time.Duration, members ...*Member[string]) {
 	const step = 64 << 10
 	each := time.Duration(step * int64(time.Second) / rate)
@@ -72,6 +74,8 @@ func (w *world) reads(rate int64, d time.Duration, members ...*Member[string]) {
 	}
 }
 
+// TestNetworkOf checks which addresses belong to one network, and that loopback and the
+// invalid address belong to none.
 func TestNetworkOf(t *testing.T) {
 	of := func(s string) Network { return NetworkOf(netip.MustParseAddr(s)) }
 	for _, same := range [][2]string{
@@ -88,28 +92,29 @@ func TestNetworkOf(t *testing.T) {
 	}
 	for _, alone := range []string{"127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1"} {
 		if of(alone) != 0 || Prefix(netip.MustParseAddr(alone)) == 0 {
-			t.Errorf("%s counts for a network", alone)
+			t.Errorf("%s has a network", alone)
 		}
 	}
 	if NetworkOf(netip.Addr{}) != 0 {
-		t.Error("no address counts for a network")
+		t.Error("the invalid address has a network")
 	}
 }
 
-// An office gets all places while nobody else wants one.
-func TestOneNetworkTakesAllWhileThereIsRoom(t *testing.T) {
+// TestOneNetworkMayHoldAllSlots checks that one network gets all slots while no other network
+// wants one.
+func TestOneNetworkMayHoldAllSlots(t *testing.T) {
 	w := newWorld(t, readers)
-	for range readers.Places {
+	for range readers.Slots {
 		w.enter(7, "office")
 	}
 	w.refused(7, "one too many")
 }
 
-// Once others are there a network gets no more than eight times what is free, so that there
-// is a place for the next network.
-func TestShareWhileOthersAreThere(t *testing.T) {
+// TestShareBesideOtherNetworks checks that a network gets at most eight times as many slots
+// as are free beside another network, so that a third network gets one.
+func TestShareBesideOtherNetworks(t *testing.T) {
 	opt := readers
-	opt.Places = 90
+	opt.Slots = 90
 	w := newWorld(t, opt)
 	w.enter(1, "other")
 	n := 0
@@ -120,18 +125,18 @@ func TestShareWhileOthersAreThere(t *testing.T) {
 		n++
 	}
 	if n != 80 {
-		t.Errorf("a network got %d of 90 places beside another, want 80", n)
+		t.Errorf("a network got %d of 90 slots beside another network, want 80", n)
 	}
 	w.enter(2, "newcomer")
 	w.enter(0, "newcomer without a network")
 }
 
-// A network that was refused finds a place once one is free: those who hold many do not
-// take it again.
-func TestPlacesAreKeptForWhoWasRefused(t *testing.T) {
+// TestFreeSlotIsKeptForRefusedNetwork checks that a network with many slots does not get the
+// next free slot while a network without one wants it.
+func TestFreeSlotIsKeptForRefusedNetwork(t *testing.T) {
 	w := newWorld(t, readers)
 	var last *Member[string]
-	for range readers.Places {
+	for range readers.Slots {
 		last, _ = w.enter(7, "office")
 	}
 	w.refused(9, "newcomer")
@@ -141,9 +146,10 @@ func TestPlacesAreKeptForWhoWasRefused(t *testing.T) {
 	w.enter(9, "newcomer")
 }
 
-// Silent holders make room before slow ones, and of equals the network that holds the most
-// first; nobody does who reads at a decent rate, or is new.
-func TestWhoMakesRoom(t *testing.T) {
+// TestEvictionOrder checks that silent holders are evicted before slow ones, and of equal
+// ones those of the network with the most slots first, but never new holders and those that
+// read at a sufficient rate.
+func TestEvictionOrder(t *testing.T) {
 	w := newWorld(t, readers)
 	slow1, _ := w.enter(1, "slow, of one")
 	slow2, _ := w.enter(2, "slow, of two")
@@ -154,7 +160,7 @@ func TestWhoMakesRoom(t *testing.T) {
 	}
 	good2, _ := w.enter(4, "decent, of three")
 	w.reads(50_000, 30*time.Second, good, good2)
-	// The slow ones get a step in 30 s.
+	// The slow holders take one step in 30 s.
 	for _, m := range []*Member[string]{slow1, slow2} {
 		m.Offer(w.now.Add(-30 * time.Second))
 		m.Took(w.now, 64<<10)
@@ -164,7 +170,7 @@ func TestWhoMakesRoom(t *testing.T) {
 	good.Took(w.now, 150_000)
 	good2.Took(w.now, 150_000)
 	w.wait(5 * time.Second)
-	for range 2 { // the last two places
+	for range 2 { // fill the last two slots
 		w.enter(0, "newcomer")
 	}
 	for i, want := range []string{
@@ -172,17 +178,17 @@ func TestWhoMakesRoom(t *testing.T) {
 		"silent, of one", "slow, of two", "slow, of one",
 	} {
 		if _, got := w.enter(0, "newcomer"); got != want {
-			t.Fatalf("newcomer %d took the place of %q, want %q", i, got, want)
+			t.Fatalf("newcomer %d evicted %q, want %q", i, got, want)
 		}
 	}
 	w.refused(0, "newcomer")
 }
 
-// A slow reader that is alone in its network does not make room for networks that have a
-// place already, but for one that has none.
-func TestSlowReaderMakesRoomForNetworksWithoutPlace(t *testing.T) {
+// TestSlowHolderIsEvictedForNetworkWithoutSlot checks that a slow holder with the only slot
+// of its network is evicted for a network without a slot, but not for one with a slot.
+func TestSlowHolderIsEvictedForNetworkWithoutSlot(t *testing.T) {
 	opt := readers
-	opt.Places = 3
+	opt.Slots = 3
 	w := newWorld(t, opt)
 	slow, _ := w.enter(1, "slow")
 	slow.Offer(w.now)
@@ -193,28 +199,29 @@ func TestSlowReaderMakesRoomForNetworksWithoutPlace(t *testing.T) {
 	w.reads(50_000, 20*time.Second, two, three)
 	w.refused(2, "second of a network")
 	if _, out := w.enter(4, "newcomer"); out != "slow" {
-		t.Errorf("%q made room", out)
+		t.Errorf("evicted %q", out)
 	}
 }
 
-// What a rate means for a reader, in a pool that is full of nothing else.
+// TestFloor checks the rates at which the only holder of a full pool keeps its slot.
 func TestFloor(t *testing.T) {
 	for _, c := range []struct {
 		rate  int64
 		keeps bool
 	}{{100_000, true}, {50_000, true}, {20_000, true}, {10_000, false}, {1000, false}} {
 		opt := readers
-		opt.Places = 1
+		opt.Slots = 1
 		w := newWorld(t, opt)
 		m, _ := w.enter(1, "reader")
 		w.reads(c.rate, 2*time.Minute, m)
 		if out, _ := w.pool.Enter(w.now.Add(time.Second), 2, "newcomer"); (out == nil) != c.keeps {
-			t.Errorf("at %d bytes a second: keeps its place: %v", c.rate, out == nil)
+			t.Errorf("at %d bytes a second: keeps its slot: %v", c.rate, out == nil)
 		}
 	}
 }
 
-// A reader that read well may pause; one that never did may not, whatever its buffers took.
+// TestPause checks that a holder may pause after it was fast, and that a holder whose buffers
+// alone took bytes may not.
 func TestPause(t *testing.T) {
 	w := newWorld(t, readers)
 	well, _ := w.enter(1, "reader")
@@ -239,8 +246,9 @@ func TestPause(t *testing.T) {
 	}
 }
 
-// Time in which nothing is offered, for a limit holds us back, does not count.
-func TestOurOwnPausesDoNotCount(t *testing.T) {
+// TestTimeWithoutOfferDoesNotCount checks that a holder stays good while the caller has
+// nothing for it, for example because of a rate limit.
+func TestTimeWithoutOfferDoesNotCount(t *testing.T) {
 	w := newWorld(t, readers)
 	m, _ := w.enter(1, "reader")
 	for range 100 {
@@ -255,11 +263,11 @@ func TestOurOwnPausesDoNotCount(t *testing.T) {
 	}
 }
 
-// Who was silent comes again without the time that is given to newcomers, and makes room
-// for networks of which nothing bad is known, until it has proved that it reads.
+// TestSuspect checks that a newcomer of a marked network can be evicted for networks without
+// a mark until it has proved that it reads, and that marks expire.
 func TestSuspect(t *testing.T) {
 	opt := readers
-	opt.Places = 2
+	opt.Slots = 2
 	w := newWorld(t, opt)
 	w.silent(1, "silent")
 	w.silent(2, "silent")
@@ -267,15 +275,15 @@ func TestSuspect(t *testing.T) {
 	w.enter(3, "newcomer")
 	again, _ := w.enter(1, "silent again")
 	if got := again.Standing(w.now); got != Suspect {
-		t.Fatalf("it is %d", got)
+		t.Fatalf("the standing is %d, want Suspect", got)
 	}
-	w.refused(2, "silent too") // 1 makes no room for its equal
+	w.refused(2, "silent too") // both networks are marked
 	if _, out := w.enter(4, "newcomer"); out != "silent again" {
-		t.Errorf("%q made room", out)
+		t.Errorf("evicted %q", out)
 	}
 	w.wait(markFor)
 	if w.pool.marks.has(w.now, 1) {
-		t.Error("the mark stays for ever")
+		t.Error("the mark has not expired")
 	}
 	proved := newWorld(t, opt)
 	proved.silent(1, "silent").Leave(proved.now)
@@ -289,11 +297,11 @@ func TestSuspect(t *testing.T) {
 		m.Took(proved.now, 64<<10)
 	}
 	if got := m.Standing(proved.now); got != Good {
-		t.Errorf("after half a MiB it is %d", got)
+		t.Errorf("the standing after half a MiB is %d, want Good", got)
 	}
 }
 
-// The marks are bounded, and the oldest go.
+// TestMarksAreBounded checks that the oldest marks above maxMarks are removed.
 func TestMarksAreBounded(t *testing.T) {
 	k := marks{until: map[Network]time.Time{}}
 	now := time.Unix(1e9, 0)
@@ -301,33 +309,34 @@ func TestMarksAreBounded(t *testing.T) {
 	for n := range Network(maxMarks) {
 		now = now.Add(time.Millisecond)
 		k.add(now, 2+n)
-		k.add(now, 1) // over and over
+		k.add(now, 1) // renew this mark each time
 	}
 	if len(k.until) > maxMarks || len(k.queue) > maxMarks || !k.has(now, 1) || !k.has(now, maxMarks+1) || k.has(now, 2) {
 		t.Errorf("%d marks, %d in the queue", len(k.until), len(k.queue))
 	}
 	k.add(now.Add(markFor), 5)
 	if len(k.until) != 1 || len(k.queue) != 1 {
-		t.Errorf("%d marks stay that have expired", len(k.until))
+		t.Errorf("%d marks are left after the others expired, want 1", len(k.until))
 	}
 }
 
-// Of those who wait, the next place is for the network that holds the fewest, and of these
-// for the last who came; in a full pool first for networks of which nothing bad is known.
+// TestEnterNext checks that the next slot goes to the waiting newcomer whose network holds
+// the fewest slots, of equal ones to the last, and in a full pool to networks without a mark
+// first.
 func TestEnterNext(t *testing.T) {
 	for _, c := range []struct {
 		free    int
-		silent  bool // one of the holders makes room
+		silent  bool // one holder is silent
 		waiting []Network
 		want    int
 	}{
 		{1, false, nil, -1}, {1, false, []Network{1}, 0}, {1, false, []Network{1, 2, 1}, 2}, {1, false, []Network{4, 1, 4, 2}, 2},
-		{1, false, []Network{3, 1, 2}, 0}, // which had silent holders
+		{1, false, []Network{3, 1, 2}, 0}, // network 3 is marked
 		{0, false, []Network{4, 1, 2}, -1},
 		{0, true, []Network{1, 2, 4, 3}, 2}, {0, true, []Network{3, 1}, 1}, {0, true, []Network{3, 3}, 1}, {0, true, []Network{0, 3, 1}, 0},
 	} {
 		opt := readers
-		opt.Places = 5
+		opt.Slots = 5
 		w := newWorld(t, opt)
 		w.silent(3, "").wait(w)
 		w.enter(1, "")
@@ -347,10 +356,11 @@ func TestEnterNext(t *testing.T) {
 	}
 }
 
-// One who waits and finds nothing does not keep out another for whom somebody makes room.
+// TestEnterNextTriesOthers checks that another waiting newcomer gets a slot if the first one
+// in the order can evict no holder.
 func TestEnterNextTriesOthers(t *testing.T) {
 	opt := readers
-	opt.Places = 2
+	opt.Slots = 2
 	w := newWorld(t, opt)
 	w.silent(3, "").wait(w)
 	slow, _ := w.enter(1, "slow")
@@ -364,16 +374,16 @@ func TestEnterNextTriesOthers(t *testing.T) {
 	}
 }
 
-// wait has a silent member leave when its time is over.
+// wait lets the grace of a silent member pass and removes the member.
 func (m *Member[T]) wait(w *world) {
 	w.wait(m.pool.opt.Grace)
 	m.Leave(w.now)
 }
 
-// A pool without a grace is for holders that never do anything: the oldest of the network
-// with the most goes, and there is always a place.
-func TestOldestOfTheLargestNetworkGoes(t *testing.T) {
-	w := newWorld(t, Options{Places: 5})
+// TestWithoutGraceOldestOfLargestNetworkIsEvicted checks that a pool without grace always has
+// a slot for a newcomer, and evicts the oldest holder of the network with the most slots.
+func TestWithoutGraceOldestOfLargestNetworkIsEvicted(t *testing.T) {
+	w := newWorld(t, Options{Slots: 5})
 	w.enter(1, "other")
 	for i := range 3 {
 		w.enter(2, fmt.Sprint("flood ", i))
@@ -382,74 +392,75 @@ func TestOldestOfTheLargestNetworkGoes(t *testing.T) {
 		network := []Network{2, 2, 2, 3}[min(i, 3)]
 		_, out := w.enter(network, fmt.Sprint("flood ", i+3))
 		if out == "other" && i < 10 {
-			t.Fatalf("newcomer %d pushed out another network", i)
+			t.Fatalf("newcomer %d evicted the holder of another network", i)
 		}
 		if i == 1 && out != "flood 0" {
-			t.Errorf("%q made room, not the oldest", out)
+			t.Errorf("evicted %q, want the oldest", out)
 		}
 	}
 }
 
-// Move has a holder count for another network.
+// TestMove checks that a moved holder counts for its new network only.
 func TestMove(t *testing.T) {
 	w := newWorld(t, readers)
 	m, _ := w.enter(0, "")
 	m.Move(5)
 	if w.pool.held[5] != 1 {
-		t.Error("it does not count for its network")
+		t.Error("the holder does not count for its new network")
 	}
 	m.Leave(w.now)
 	m.Move(6)
 	m.Leave(w.now)
 	if len(w.pool.held) != 0 || w.pool.Len() != 0 {
-		t.Errorf("%v is held by nobody", w.pool.held)
+		t.Errorf("counts without holders: %v", w.pool.held)
 	}
 }
 
-// Again says when somebody who was refused may come again.
+// TestAgain checks that a refused newcomer gets a slot at the time of Again.
 func TestAgain(t *testing.T) {
 	opt := readers
-	opt.Places = 2
+	opt.Slots = 2
 	w := newWorld(t, opt)
 	w.silent(1, "")
 	w.wait(time.Second)
 	w.silent(2, "")
 	w.refused(3, "")
 	if at := w.pool.Again(); at.After(w.now.Add(3*time.Second)) || at.Before(w.now) {
-		t.Errorf("again in %v", at.Sub(w.now))
+		t.Errorf("Again returns %v from now, want at most 3s", at.Sub(w.now))
 	}
 	w.now = w.pool.Again()
 	w.enter(3, "")
 }
 
-// A large pool is searched in parts until somebody is found, and not again at once when
-// nobody is.
+// TestLargePool checks that a large pool is searched in batches until a holder is found, and
+// that the result of a failed search is used for failedFor.
 func TestLargePool(t *testing.T) {
 	opt := readers
-	opt.Places = 3 * look
+	opt.Slots = 3 * searchBatch
 	w := newWorld(t, opt)
 	var members []*Member[string]
-	for i := range opt.Places {
+	for i := range opt.Slots {
 		m, _ := w.enter(Network(1+i), fmt.Sprint(i))
 		members = append(members, m)
 	}
 	w.refused(9999, "newcomer")
-	members[2*look+7].Offer(w.now.Add(-opt.Grace))
+	members[2*searchBatch+7].Offer(w.now.Add(-opt.Grace))
 	w.refused(9999, "newcomer")
-	w.wait(barrenFor)
-	if _, out := w.enter(9999, "newcomer"); out != fmt.Sprint(2*look+7) {
-		t.Errorf("%q made room", out)
+	w.wait(failedFor)
+	if _, out := w.enter(9999, "newcomer"); out != fmt.Sprint(2*searchBatch+7) {
+		t.Errorf("evicted %q", out)
 	}
-	for i := range look {
+	for i := range searchBatch {
 		members[i].Offer(w.now.Add(-opt.Grace))
 	}
-	for i := range look {
-		w.wait(barrenFor)
+	for i := range searchBatch {
+		w.wait(failedFor)
 		w.enter(Network(10_000+i), "newcomer")
 	}
 	w.refused(9998, "newcomer")
 }
 
+// FuzzNetworkOf compares NetworkOf with the prefixes of package netip.
 func FuzzNetworkOf(f *testing.F) {
 	f.Add([]byte{192, 0, 2, 1}, []byte{192, 0, 2, 2})
 	f.Fuzz(func(t *testing.T, a, b []byte) {

@@ -69,7 +69,8 @@ func Usagef(format string, args ...any) error { return New(Usage, "", format, ar
 // UsageHint returns an error with the code [Usage] and a hint.
 func UsageHint(hint, format string, args ...any) error { return New(Usage, hint, format, args...) }
 
-// WithHint adds a hint to err and keeps its code. It returns nil if err is nil.
+// WithHint replaces the hint and the setting of err and keeps its code. It returns nil if
+// err is nil.
 func WithHint(err error, hint string) error {
 	if err == nil {
 		return nil
@@ -83,7 +84,7 @@ func WithSetting(err error, setting string) error {
 	if err == nil {
 		return nil
 	}
-	return &Error{Err: err, Setting: setting}
+	return &Error{Err: err, Hint: HintOf(err), Setting: setting}
 }
 
 // each calls f with the [Error] values in the chain of err, outermost first, until f
@@ -132,22 +133,20 @@ func CodeOr(err error, code Code) Code {
 	return code
 }
 
-// HintOf returns the outermost hint in the chain of err, or "".
-func HintOf(err error) (hint string) {
-	each(err, func(e *Error) bool {
-		hint = e.Hint
-		return hint != ""
-	})
+// HintOf returns the hint of [AdviceOf].
+func HintOf(err error) string {
+	hint, _ := AdviceOf(err)
 	return hint
 }
 
-// SettingOf returns the outermost setting in the chain of err, or "".
-func SettingOf(err error) (setting string) {
+// AdviceOf returns the hint and the setting of the outermost [Error] in the chain of err
+// that has one of them.
+func AdviceOf(err error) (hint, setting string) {
 	each(err, func(e *Error) bool {
-		setting = e.Setting
-		return setting != ""
+		hint, setting = e.Hint, e.Setting
+		return hint != "" || setting != ""
 	})
-	return setting
+	return hint, setting
 }
 
 // isBadData reports whether err is about a malformed torrent, magnet link or bencoding.

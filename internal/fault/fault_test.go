@@ -49,7 +49,7 @@ func TestCodes(t *testing.T) {
 	}
 }
 
-func TestOutermostHintAndSettingCount(t *testing.T) {
+func TestAdviceIsThatOfTheOutermostError(t *testing.T) {
 	t.Parallel()
 	inner := &Error{Code: Failed, Err: errors.New("x"), Hint: "inner", Setting: "state"}
 	for _, c := range []struct {
@@ -59,10 +59,10 @@ func TestOutermostHintAndSettingCount(t *testing.T) {
 		{nil, "", ""},
 		{errors.New("x"), "", ""},
 		{fmt.Errorf("y: %w", inner), "inner", "state"},
-		{WithHint(inner, "outer"), "outer", "state"},
+		{WithHint(inner, "outer"), "outer", ""},
 		{WithSetting(inner, "listen"), "inner", "listen"},
 	} {
-		if h, s := HintOf(c.err), SettingOf(c.err); h != c.hint || s != c.setting {
+		if h, s := AdviceOf(c.err); h != c.hint || s != c.setting || HintOf(c.err) != h {
 			t.Errorf("%v: hint %q, setting %q; want %q, %q", c.err, h, s, c.hint, c.setting)
 		}
 	}

@@ -7,16 +7,16 @@ import (
 	"path/filepath"
 )
 
-// ErrOutside is the cause of every [LinkError].
+// ErrOutside is the cause of every [*LinkError].
 var ErrOutside = errors.New("a symbolic link leads out of the folder")
 
-var errReplaced = errors.New("another file is in its place")
+var errReplaced = errors.New("the file was replaced by another one")
 
-// LinkError is a symbolic link that leads out of the folder, or one by which a
-// path does.
+// LinkError reports a symbolic link that leads out of the folder, or a path that leads out
+// through such a link.
 type LinkError struct {
-	Path   string // of the link
-	Target string // what the link says; "" if that is not known
+	Path   string // path of the link
+	Target string // text of the link; "" if unknown
 }
 
 // Error implements error.
@@ -33,12 +33,11 @@ func (e *LinkError) Error() string {
 // Unwrap returns [ErrOutside].
 func (e *LinkError) Unwrap() error { return ErrOutside }
 
-// TypeError is something that is not what is opened: a regular file, or with Dir
-// a directory.
+// TypeError reports an entry of the wrong type.
 type TypeError struct {
 	Path string
-	Type fs.FileMode // the type bits of what is there
-	Dir  bool        // a directory was wanted
+	Type fs.FileMode // type bits of the entry
+	Dir  bool        // a directory was expected; otherwise a regular file
 }
 
 // Error implements error.
@@ -50,6 +49,7 @@ func (e *TypeError) Error() string {
 	return fmt.Sprintf("%s is %s, not %s", e.Path, kind(e.Type), want)
 }
 
+// kind returns a description of a file type.
 func kind(t fs.FileMode) string {
 	switch {
 	case t.IsRegular():
@@ -68,7 +68,7 @@ func kind(t fs.FileMode) string {
 	return "a special file"
 }
 
-// SizeError is a file that has more bytes than are read of it.
+// SizeError reports a file that is larger than the limit.
 type SizeError struct {
 	Path  string
 	Limit int64 // bytes

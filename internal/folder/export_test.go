@@ -5,8 +5,7 @@ import (
 	"os"
 )
 
-// OpenAfter is Open with something that happens between the look at the file and
-// the opening of it.
+// OpenAfter is Open, but calls then after it has checked the file and before it opens it.
 func (f *Folder) OpenAfter(name string, then func()) (*os.File, error) {
 	file, err := openRegular(f.Path(name), func() (fs.FileInfo, error) {
 		info, err := f.stat(name)
@@ -16,5 +15,5 @@ func (f *Folder) OpenAfter(name string, then func()) (*os.File, error) {
 	return file, f.explain("open", name, err)
 }
 
-// Read is read.
+// Read exports read to the tests.
 var Read = read

@@ -2,9 +2,9 @@
 
 package folder
 
-// No open waits here.
+// Opening a file never blocks on these systems.
 const (
 	openFlags = 0
 	dirFlags  = 0
-	itself    = ""
+	dirSuffix = ""
 )

@@ -4,13 +4,12 @@ package folder
 
 import "syscall"
 
-// openFlags keep an open from waiting for the writer of a pipe, and a terminal
-// from becoming that of the process.
+// openFlags make an open return at once for a pipe without a writer, and keep a terminal
+// from becoming the controlling terminal of the process.
 const openFlags = syscall.O_NONBLOCK | syscall.O_NOCTTY
 
-// dirFlags are those of a directory: anything else is not opened at all.
+// dirFlags make an open fail for all entries except directories.
 const dirFlags = openFlags | syscall.O_DIRECTORY
 
-// itself, behind a path, has the system resolve the path as a directory, which a
-// pipe is not.
-const itself = "/."
+// dirSuffix after a path makes an open fail for all entries except directories.
+const dirSuffix = "/."

@@ -1,13 +1,13 @@
-// Package folder opens files in a directory that somebody else may write to: a
-// watched folder, a directory of torrents, a theme.
+// Package folder opens files in a directory that somebody else may write to: a watched
+// folder, a directory of torrents, a theme.
 //
-// Everything that it opens is a regular file or a directory below that directory,
-// whatever lies there and whatever is put in its place meanwhile: paths are
-// resolved by [os.Root], no open waits for a pipe or a device, the type is that
-// of the open descriptor, and each read has a limit.
+// It opens only regular files and directories below that directory, even if somebody
+// replaces an entry at the same time. [os.Root] resolves the paths, opening a pipe or a
+// device never blocks, the type of the open descriptor is checked, and each read has a
+// limit.
 //
-// Links that stay inside the directory are followed. An absolute link counts as
-// one that leads out, as for os.Root.
+// The package follows links that stay inside the directory. As in os.Root, an absolute link
+// counts as one that leads out.
 package folder
 
 import (
@@ -18,24 +18,24 @@ import (
 	"strings"
 )
 
-// Options of a [Folder]. The zero value refuses links that lead out.
+// Options are the settings of a [Folder]. The zero value refuses links that lead out.
 type Options struct {
-	// FollowLinks follows links wherever they lead.
+	// FollowLinks follows all links, also those that lead out.
 	FollowLinks bool
 }
 
-// Folder is an open directory that somebody else may write to. Its methods may be
-// called concurrently. Names are relative to it, with the system's separators.
+// Folder is an open directory that somebody else may write to. Its methods are safe for
+// concurrent use. Names are relative to the directory, with the system's separators.
 //
-// Errors are a [*LinkError] for a link that leads out, a [*TypeError] for what is
-// not a regular file, a [*SizeError] for a file over the limit, and those of the
-// system, each with the whole path.
+// The methods return a [*LinkError] for a link that leads out, a [*TypeError] for an entry
+// of the wrong type, a [*SizeError] for a file over the limit, or an error of the system.
+// Each error contains the whole path.
 type Folder struct {
 	path string
-	root *os.Root // nil: links are followed wherever they lead
+	root *os.Root // nil if all links are followed
 }
 
-// Open opens the directory at path, which the user named: it may be a link.
+// Open opens the directory at path. Because the user chose path, it may be a link.
 func Open(path string, o Options) (*Folder, error) {
 	if !o.FollowLinks {
 		root, err := OpenRoot(path)
@@ -54,11 +54,11 @@ func Open(path string, o Options) (*Folder, error) {
 	return &Folder{path: path}, nil
 }
 
-// In returns the open directory root, which stays the caller's, as a Folder that
-// refuses links that lead out.
+// In returns a Folder for the open directory root, which refuses links that lead out. The
+// caller closes root.
 func In(root *os.Root) *Folder { return &Folder{filepath.Clean(root.Name()), root} }
 
-// Close closes the directory. What was opened in it stays open.
+// Close closes the directory. Files that were opened in it stay open.
 func (f *Folder) Close() error {
 	if f.root == nil {
 		return nil
@@ -69,16 +69,17 @@ func (f *Folder) Close() error {
 // Path returns the path of name.
 func (f *Folder) Path(name string) string { return filepath.Join(f.path, name) }
 
-// Root returns the open directory, or nil if links are followed wherever they
-// lead. It is valid until Close.
+// Root returns the open directory, or nil with [Options.FollowLinks]. It is valid until
+// Close.
 func (f *Folder) Root() *os.Root { return f.root }
 
-// Stat describes what name is, or what it leads to if it is a link.
+// Stat describes the file or directory name, or the target if name is a link.
 func (f *Folder) Stat(name string) (fs.FileInfo, error) {
 	info, err := f.stat(name)
 	return info, f.explain("stat", name, err)
 }
 
+// stat is Stat without explained errors.
 func (f *Folder) stat(name string) (fs.FileInfo, error) {
 	switch {
 	case f.root != nil:
@@ -100,7 +101,7 @@ func (f *Folder) Open(name string) (*os.File, error) {
 	return file, f.explain("open", name, err)
 }
 
-// ReadFile reads the regular file name, of at most limit bytes.
+// ReadFile returns the contents of the regular file name, which may have limit bytes.
 func (f *Folder) ReadFile(name string, limit int64) ([]byte, error) {
 	file, err := f.Open(name)
 	if err != nil {
@@ -110,8 +111,8 @@ func (f *Folder) ReadFile(name string, limit int64) ([]byte, error) {
 	return read(file, f.Path(name), limit)
 }
 
-// ReadDir lists the directory by name. The entries describe links, not what they
-// lead to.
+// ReadDir returns the entries of the directory, sorted by name. An entry for a link
+// describes the link.
 func (f *Folder) ReadDir() ([]fs.DirEntry, error) {
 	dir, err := f.openDir(".")
 	if err != nil {
@@ -123,6 +124,7 @@ func (f *Folder) ReadDir() ([]fs.DirEntry, error) {
 	return list, f.explain("read", ".", err)
 }
 
+// openDir opens the directory name for listing.
 func (f *Folder) openDir(name string) (*os.File, error) {
 	switch {
 	case f.root != nil:
@@ -133,7 +135,8 @@ func (f *Folder) openDir(name string) (*os.File, error) {
 	return os.OpenFile(f.Path(name), os.O_RDONLY|dirFlags, 0)
 }
 
-// Sub opens the directory name. Links in it may not lead out of that.
+// Sub opens the directory name as a Folder. Without FollowLinks, links in it may not lead
+// out of that directory.
 func (f *Folder) Sub(name string) (*Folder, error) {
 	if f.root == nil {
 		if !filepath.IsLocal(name) {
@@ -148,8 +151,8 @@ func (f *Folder) Sub(name string) (*Folder, error) {
 	return &Folder{f.Path(name), root}, nil
 }
 
-// explain returns err, of an operation on name, with the whole path and as one of
-// the errors of this package.
+// explain converts the error of an operation on name to an error of this package, with the
+// whole path.
 func (f *Folder) explain(op, name string, err error) error {
 	switch {
 	case err == nil:
@@ -163,7 +166,8 @@ func (f *Folder) explain(op, name string, err error) error {
 	return err
 }
 
-// linkError returns the error for name, naming the first link on the way to it.
+// linkError returns the error for a name that leads out. It reports the first link in the
+// path.
 func (f *Folder) linkError(name string) error {
 	if f.root == nil {
 		return &LinkError{Path: f.Path(name)}

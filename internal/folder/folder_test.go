@@ -14,9 +14,9 @@ import (
 
 const text = "text of the folder"
 
-// TestTraps: whatever lies where a file is expected, nothing outside the folder
-// is read and nothing is waited for, by each of the ways to read a file.
-func TestTraps(t *testing.T) {
+// TestReadsNothingOutside checks that no trap makes a read return the content of a file
+// outside the folder or block, with each way to read a file.
+func TestReadsNothingOutside(t *testing.T) {
 	t.Parallel()
 	ways := map[string]func(f *folder.Folder, dir, name string, o folder.Options) (string, error){
 		"ReadFile": func(f *folder.Folder, _, name string, _ folder.Options) (string, error) {
@@ -48,7 +48,7 @@ func TestTraps(t *testing.T) {
 	for _, follow := range []bool{false, true} {
 		for _, trap := range foldertest.Traps(text) {
 			for way, read := range ways {
-				t.Run(trap.Name+" "+way+map[bool]string{true: " followed"}[follow], func(t *testing.T) {
+				t.Run(trap.Name+" "+way+map[bool]string{true: " with FollowLinks"}[follow], func(t *testing.T) {
 					t.Parallel()
 					dir := filepath.Join(t.TempDir(), "in")
 					os.Mkdir(dir, 0o755)
@@ -76,8 +76,9 @@ func TestTraps(t *testing.T) {
 	}
 }
 
-// TestNamed: a file that the user named may be a link, but no pipe or device.
-func TestNamed(t *testing.T) {
+// TestReadNamed checks that a file that the user named may be a link, but not a pipe or a
+// device.
+func TestReadNamed(t *testing.T) {
 	t.Parallel()
 	for _, trap := range foldertest.Traps(text) {
 		t.Run(trap.Name, func(t *testing.T) {
@@ -93,7 +94,7 @@ func TestNamed(t *testing.T) {
 	}
 }
 
-// TestSub: the way to a directory is held like that to a file.
+// TestSub checks that Sub opens directories below the folder only.
 func TestSub(t *testing.T) {
 	t.Parallel()
 	for _, trap := range foldertest.Traps(text) {
@@ -112,19 +113,19 @@ func TestSub(t *testing.T) {
 			defer f.Close()
 			if sub, err := f.Sub("x"); err == nil {
 				sub.Close()
-				t.Error("it is taken for a directory")
+				t.Error("Sub opened it")
 			}
 			if d, err := folder.OpenDir(f.Root(), "x"); err == nil {
 				d.Close()
-				t.Error("it is listed as a directory")
+				t.Error("OpenDir opened it")
 			}
 			if g, err := folder.Open(filepath.Join(dir, "x"), folder.Options{}); err == nil {
 				g.Close()
-				t.Error("it is opened as a folder")
+				t.Error("Open opened it")
 			}
 			if g, err := folder.Open(filepath.Join(dir, "x"), folder.Options{FollowLinks: true}); err == nil {
 				g.Close()
-				t.Error("it is opened as a folder whose links are followed")
+				t.Error("Open with FollowLinks opened it")
 			}
 		})
 	}
@@ -145,20 +146,20 @@ func TestSub(t *testing.T) {
 			t.Fatal(err)
 		}
 		if b, err := sub.ReadFile("x", 100); err != nil || string(b) != text {
-			t.Errorf("in a directory behind a link: %q, %v", b, err)
+			t.Errorf("read in a directory that a link leads to: %q, %v", b, err)
 		}
 		if _, err := sub.ReadFile("up", 100); follow != (err == nil) {
-			t.Errorf("a link out of the directory below, followed %v: %v", follow, err)
+			t.Errorf("a link out of the subdirectory, FollowLinks %v: %v", follow, err)
 		}
 		if _, err := f.Sub("out"); follow != (err == nil) {
-			t.Errorf("a directory behind a link that leads out, followed %v: %v", follow, err)
+			t.Errorf("a link to a directory outside, FollowLinks %v: %v", follow, err)
 		}
 		for _, name := range []string{"..", "../in/beside", "/etc/passwd", "real/../../in/beside", ""} {
 			if _, err := f.Open(name); err == nil {
-				t.Errorf("%q is opened, followed %v", name, follow)
+				t.Errorf("Open opened %q, FollowLinks %v", name, follow)
 			}
 			if _, err := f.Sub(name); err == nil {
-				t.Errorf("%q is a directory below, followed %v", name, follow)
+				t.Errorf("Sub opened %q, FollowLinks %v", name, follow)
 			}
 		}
 		sub.Close()
@@ -166,7 +167,7 @@ func TestSub(t *testing.T) {
 	}
 }
 
-// TestLimit: a file of the limit is read, and one of a byte more is not.
+// TestLimit checks that a file of limit bytes is read, and a larger one is not.
 func TestLimit(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -193,9 +194,9 @@ func TestLimit(t *testing.T) {
 	}
 }
 
-// TestGrowing: a file that has more bytes than it had when it was opened is read up
-// to the limit, and no further. A pipe stands for it, which has no size.
-func TestGrowing(t *testing.T) {
+// TestReadStopsAtLimitOfGrowingFile checks that read stops at the limit if a file has more
+// bytes than its size said. A pipe, which has size 0, replaces the growing file.
+func TestReadStopsAtLimitOfGrowingFile(t *testing.T) {
 	t.Parallel()
 	for size, ok := range map[int]bool{0: true, 99: true, 100: true, 101: false, 1 << 20: false} {
 		r, w, err := os.Pipe()
@@ -215,14 +216,14 @@ func TestGrowing(t *testing.T) {
 			t.Errorf("%d bytes: read %d, %v", size, len(b), err)
 		}
 		if n := <-written; n > 200<<10 {
-			t.Errorf("%d bytes were taken", n)
+			t.Errorf("read took %d bytes from the pipe", n)
 		}
 	}
 }
 
-// TestSwapped puts a trap in the place of a file between the look at it and each
-// of the opens: nothing outside is read.
-func TestSwapped(t *testing.T) {
+// TestReplacedFile replaces a file by a trap after Open has checked it and before Open opens
+// it, and checks that no file outside the folder is read.
+func TestReplacedFile(t *testing.T) {
 	t.Parallel()
 	for _, trap := range foldertest.Traps(text) {
 		t.Run(trap.Name, func(t *testing.T) {
@@ -230,7 +231,7 @@ func TestSwapped(t *testing.T) {
 			dir := filepath.Join(t.TempDir(), "in")
 			path := filepath.Join(dir, "x")
 			os.Mkdir(dir, 0o755)
-			os.WriteFile(path, []byte("as it was"), 0o644)
+			os.WriteFile(path, []byte("the first file"), 0o644)
 			f, err := folder.Open(dir, folder.Options{})
 			if err != nil {
 				t.Fatal(err)
@@ -254,6 +255,7 @@ func TestSwapped(t *testing.T) {
 	}
 }
 
+// TestReadDir checks the order of the entries, and that links are described as links.
 func TestReadDir(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -281,7 +283,7 @@ func TestReadDir(t *testing.T) {
 	}
 }
 
-// TestLink: a hard link is of the file that is open, or there is none.
+// TestLink checks that Link links the open file, and fails if another file replaced it.
 func TestLink(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -308,9 +310,9 @@ func TestLink(t *testing.T) {
 	os.Remove(at("link"))
 	os.Symlink("other", at("link"))
 	if err := folder.Link(file, at("link"), at("swapped")); err == nil {
-		t.Error("another file is linked")
+		t.Error("Link linked another file")
 	}
 	if _, err := os.Lstat(at("swapped")); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("something is left: %v", err)
+		t.Errorf("the failed Link left a file: %v", err)
 	}
 }

@@ -6,10 +6,11 @@ import (
 	"path/filepath"
 )
 
-// FS returns the directory at path as a file system whose regular files have at
-// most limit bytes. The directory is opened anew for each file.
+// FS returns the directory at path as a file system. Reading a file fails after limit bytes.
+// Each call of its Open opens the directory again.
 func FS(path string, o Options, limit int64) fs.FS { return &fileSystem{path, o, limit} }
 
+// fileSystem implements [fs.FS].
 type fileSystem struct {
 	path  string
 	opt   Options
@@ -45,11 +46,12 @@ func (s *fileSystem) Open(name string) (fs.File, error) {
 	return &limitedFile{file: file, path: f.Path(local), left: s.limit, limit: s.limit}, nil
 }
 
-// limitedFile is a file whose reading fails past the limit.
+// limitedFile is a file whose Read returns a [*SizeError] after limit bytes.
 type limitedFile struct {
-	file        *os.File
-	path        string
-	left, limit int64 // bytes
+	file  *os.File
+	path  string
+	limit int64 // bytes
+	left  int64 // bytes that may still be read
 }
 
 // Stat implements [fs.File].
@@ -64,7 +66,8 @@ func (l *limitedFile) Read(p []byte) (int, error) {
 		p = p[:l.left+1]
 	}
 	n, err := l.file.Read(p)
-	if l.left -= int64(n); l.left < 0 {
+	l.left -= int64(n)
+	if l.left < 0 {
 		l.left = 0
 		return 0, &SizeError{l.path, l.limit}
 	}

@@ -7,8 +7,8 @@ import (
 	"path/filepath"
 )
 
-// OpenNamed opens the regular file at path for reading. The user named it: it may
-// be a link to anywhere. It never waits.
+// OpenNamed opens the regular file at path for reading and never blocks. Because the user
+// chose path, it may be a link to any file.
 func OpenNamed(path string) (*os.File, error) {
 	file, err := openRegular(path, func() (fs.FileInfo, error) { return os.Stat(path) }, func() (*os.File, error) {
 		return os.OpenFile(path, os.O_RDONLY|openFlags, 0)
@@ -16,8 +16,8 @@ func OpenNamed(path string) (*os.File, error) {
 	return file, err
 }
 
-// ReadNamed reads the regular file at path, of at most limit bytes, as
-// [OpenNamed] opens it.
+// ReadNamed returns the contents of the regular file at path, which may have limit bytes. It
+// opens the file like [OpenNamed].
 func ReadNamed(path string, limit int64) ([]byte, error) {
 	file, err := OpenNamed(path)
 	if err != nil {
@@ -27,8 +27,8 @@ func ReadNamed(path string, limit int64) ([]byte, error) {
 	return read(file, path, limit)
 }
 
-// read reads the rest of file, which is called path in errors. A file that grows
-// past the limit while it is read is over it.
+// read returns the rest of file. It returns a [*SizeError] with path if the file has more
+// than limit bytes, even if it grew during the read.
 func read(file *os.File, path string, limit int64) ([]byte, error) {
 	info, err := file.Stat()
 	if err != nil {
@@ -37,7 +37,7 @@ func read(file *os.File, path string, limit int64) ([]byte, error) {
 	if info.Size() > limit {
 		return nil, &SizeError{path, limit}
 	}
-	b := make([]byte, 0, info.Size()+1) // one more sees the end without growing
+	b := make([]byte, 0, info.Size()+1) // with one byte more, the last Read needs no larger buffer
 	for {
 		n, err := file.Read(b[len(b):cap(b)])
 		b = b[:len(b)+n]
@@ -54,15 +54,15 @@ func read(file *os.File, path string, limit int64) ([]byte, error) {
 	}
 }
 
-// Link makes to a hard link to the open file, which was opened at from. It fails
-// if another file lies at from by now.
+// Link creates the hard link to for the open file, which was opened at from. It returns an
+// error if from is now another file.
 func Link(file *os.File, from, to string) error {
 	want, err := file.Stat()
 	if err != nil {
 		return err
 	}
 	if real, err := filepath.EvalSymlinks(from); err == nil {
-		from = real // a link to a link would lead nowhere from here
+		from = real // a hard link to a relative link would lead elsewhere
 	}
 	if err := os.Link(from, to); err != nil {
 		return err

@@ -6,32 +6,31 @@ import (
 	"os"
 )
 
-// OpenRoot is [os.OpenRoot] without the wait where a pipe lies at path.
+// OpenRoot is like [os.OpenRoot], but does not block if path is a pipe.
 func OpenRoot(path string) (*os.Root, error) {
 	if path == "" {
 		return nil, &fs.PathError{Op: "open", Path: path, Err: fs.ErrNotExist}
 	}
-	root, err := os.OpenRoot(path + itself)
+	root, err := os.OpenRoot(path + dirSuffix)
 	if cause, ok := bareCause(err); ok {
 		err = &fs.PathError{Op: "open", Path: path, Err: cause}
 	}
 	return root, err
 }
 
-// OpenSub is [os.Root.OpenRoot] without the wait where a pipe lies at name.
+// OpenSub is like [os.Root.OpenRoot], but does not block if name is a pipe.
 func OpenSub(root *os.Root, name string) (*os.Root, error) {
-	return root.OpenRoot(name + itself)
+	return root.OpenRoot(name + dirSuffix)
 }
 
-// OpenDir opens the directory name in root for reading, without the wait where a
-// pipe lies there.
+// OpenDir opens the directory name in root for listing. It does not block if name is a pipe.
 func OpenDir(root *os.Root, name string) (*os.File, error) {
 	return root.OpenFile(name, os.O_RDONLY|dirFlags, 0)
 }
 
-// openRegular opens the regular file that is called path in errors. It looks
-// before it opens, because opening a device can have effects, and once more at
-// the open descriptor, because something else may lie there by then.
+// openRegular opens a regular file with open and returns a [*TypeError] with path if it is
+// no regular file. It calls stat before open, because opening a device can have effects. It
+// also checks the open descriptor, because the file may have been replaced between the two.
 func openRegular(path string, stat func() (fs.FileInfo, error), open func() (*os.File, error)) (*os.File, error) {
 	info, err := stat()
 	if err == nil {
@@ -54,6 +53,7 @@ func openRegular(path string, stat func() (fs.FileInfo, error), open func() (*os
 	return file, nil
 }
 
+// regular returns a [*TypeError] if info does not describe a regular file.
 func regular(path string, info fs.FileInfo) error {
 	if info.Mode().IsRegular() {
 		return nil
@@ -61,9 +61,8 @@ func regular(path string, info fs.FileInfo) error {
 	return &TypeError{Path: path, Type: info.Mode().Type()}
 }
 
-// Escapes reports whether err says that a link leads out of an [os.Root]. Package
-// os has no name for that error, which is the only one of its own making that a
-// clean, local path can meet.
+// Escapes reports whether err means that a link leads out of an [os.Root]. It compares the
+// text, because package os does not export that error.
 func Escapes(err error) bool {
 	if errors.Is(err, ErrOutside) {
 		return true

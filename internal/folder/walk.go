@@ -6,21 +6,23 @@ import (
 	"path/filepath"
 )
 
-// maxDepth is how many directories Walk has open at once.
+// maxDepth bounds the depth of Walk, which keeps one directory open per level.
 const maxDepth = 100
 
-// WalkFunc is told of a file or a directory. rel is its path below the directory
-// that is walked, "" for that itself, and info describes it, a link as a link. It
-// has info's name in the folder in, which is open during the call only. err says
-// why a directory cannot be read; what is in it is then left out, if the function
-// returns nil.
+// WalkFunc is called by [Folder.Walk] for a file or a directory. rel is its path below the
+// directory of the walk, "" for that directory itself. info describes the entry itself, also
+// if it is a link. in is the folder that contains the entry, and is open during the call
+// only. err is not nil if Walk cannot read the directory; if WalkFunc then returns nil, Walk
+// skips its entries.
 //
-// fs.SkipDir leaves out what is in a directory, fs.SkipAll ends the walk. Any other
-// error ends it too, and is returned.
+// If WalkFunc returns fs.SkipDir, Walk skips the entries of the directory, or the rest of
+// the directory that contains the file. fs.SkipAll ends the walk. Another error ends it and
+// is returned by Walk.
 type WalkFunc func(in *Folder, rel string, info fs.FileInfo, err error) error
 
-// Walk calls each for the directory name, and for everything below it by name. It
-// enters no directory behind a link, but for name itself, and none deeper than 100.
+// Walk calls each for the directory name and for all entries below it, in the order of their
+// names. It follows a link only if name is one, and enters no directory more than 100 levels
+// below name.
 func (f *Folder) Walk(name string, each WalkFunc) error {
 	info, err := f.Stat(name)
 	if err == nil {
@@ -32,7 +34,7 @@ func (f *Folder) Walk(name string, each WalkFunc) error {
 	return err
 }
 
-// walk does that for a directory whose path below the first is rel.
+// walk is Walk for a directory with the path rel below the directory of the walk.
 func (f *Folder) walk(name, rel string, depth int, info fs.FileInfo, each WalkFunc) error {
 	sub, err := f.Sub(name)
 	if err == nil {
@@ -46,7 +48,8 @@ func (f *Folder) walk(name, rel string, depth int, info fs.FileInfo, each WalkFu
 	}
 	entries, err := sub.ReadDir()
 	if err != nil {
-		if err = each(f, rel, info, err); errors.Is(err, fs.SkipDir) {
+		err = each(f, rel, info, err)
+		if errors.Is(err, fs.SkipDir) {
 			return nil
 		}
 		return err
@@ -54,13 +57,16 @@ func (f *Folder) walk(name, rel string, depth int, info fs.FileInfo, each WalkFu
 	for _, e := range entries {
 		info, err := e.Info()
 		if err != nil {
-			continue // removed meanwhile
+			continue // the entry was removed
 		}
 		at := filepath.Join(rel, e.Name())
 		if info.IsDir() {
 			err = sub.walk(e.Name(), at, depth+1, info, each)
-		} else if err = each(sub, at, info, nil); errors.Is(err, fs.SkipDir) {
-			return nil
+		} else {
+			err = each(sub, at, info, nil)
+			if errors.Is(err, fs.SkipDir) {
+				return nil
+			}
 		}
 		if err != nil {
 			return err

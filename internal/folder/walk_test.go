@@ -13,6 +13,9 @@ import (
 	"spate/internal/folder/foldertest"
 )
 
+// walked returns the paths of all calls of the WalkFunc. It marks an entry as failed if it
+// cannot be read, and as another if info does not describe it. then is the result of each
+// call.
 func walked(f *folder.Folder, name string, then func(rel string) error) (all []string, err error) {
 	err = f.Walk(name, func(in *folder.Folder, rel string, info fs.FileInfo, err error) error {
 		what := filepath.ToSlash(rel)
@@ -27,6 +30,8 @@ func walked(f *folder.Folder, name string, then func(rel string) error) (all []s
 	return all, err
 }
 
+// TestWalk checks the order of a walk, the treatment of links, and the results by which the
+// function skips entries or ends the walk.
 func TestWalk(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -72,8 +77,8 @@ func TestWalk(t *testing.T) {
 	}
 }
 
-// TestWalkDeep: directories without end cost no descriptors without end.
-func TestWalkDeep(t *testing.T) {
+// TestWalkEndsAtMaxDepth checks that deep directories do not use up descriptors.
+func TestWalkEndsAtMaxDepth(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	if err := os.MkdirAll(filepath.Join(dir, filepath.Join(slices.Repeat([]string{"d"}, 150)...)), 0o755); err != nil {
@@ -89,9 +94,9 @@ func TestWalkDeep(t *testing.T) {
 	}
 }
 
-// TestWalkSwapped: what is put in the place of a directory before it is entered is
-// not entered.
-func TestWalkSwapped(t *testing.T) {
+// TestWalkReplacedDirectory checks that Walk does not enter an entry that replaces a
+// directory before Walk gets to it.
+func TestWalkReplacedDirectory(t *testing.T) {
 	t.Parallel()
 	for _, trap := range foldertest.Traps("text") {
 		if trap.Name == "directory" {

@@ -17,9 +17,9 @@ import (
 // Client sends GET requests to web servers within a reach and follows their redirects.
 // It is safe for concurrent use.
 //
-// A redirect is followed to http and https, not from https to http, and only as far as
-// [From] allows for the address of the connection that it came over. Names and
-// passwords of a URL are sent to its own host only. Proxies are not used.
+// Client follows a redirect to an http or https URL, but not from https to http. The reach
+// of the next request is narrowed by [From] of the connection's address. Client sends the
+// user name and password of a URL only to the host of that URL, and uses no proxies.
 type Client struct {
 	opt ClientOptions
 
@@ -27,23 +27,24 @@ type Client struct {
 	transports map[Reach]*http.Transport // guarded by mu
 }
 
-// maxRedirectBody bounds the body of a redirect that is read, so that its connection can
-// be used again; for a longer one the connection is closed.
+// maxRedirectBody is the longest body of a redirect that Get reads, so that the connection
+// can be used again. Get closes the connection of a longer one.
 const maxRedirectBody = 2 << 10
 
-// ClientOptions are the settings of a [Client]. The zero value is good.
+// ClientOptions are the settings of a [Client]. The zero value is usable.
 type ClientOptions struct {
 	// Dialer makes the connections.
 	Dialer Dialer
-	// Network is "tcp", "tcp4" or "tcp6"; "": "tcp".
+	// Network is "tcp", "tcp4" or "tcp6". The empty string means "tcp".
 	Network string
-	// Transport makes a transport with the limits and the TLS settings, several times;
-	// its dial functions and its proxy do not count. Nil: those of package http.
+	// Transport returns a new transport with limits and TLS settings. Client calls it once
+	// for each reach, and replaces the dial functions and the proxy. Nil means the defaults
+	// of package http.
 	Transport func() *http.Transport
 	// MaxRedirects bounds the redirects of one request.
 	MaxRedirects int
-	// Within returns how far a redirect to next may lead for what next says; nil: as
-	// far as the server that sent it.
+	// Within limits the reach of a redirect by its URL. Nil means no limit beyond that of
+	// the server that sent the redirect.
 	Within func(next *url.URL) Reach
 }
 
@@ -58,7 +59,7 @@ func NewClient(opt ClientOptions) *Client {
 	return &Client{opt: opt, transports: map[Reach]*http.Transport{}}
 }
 
-// Close closes the connections that are not in use.
+// Close closes the idle connections.
 func (c *Client) Close() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -67,9 +68,8 @@ func (c *Client) Close() {
 	}
 }
 
-// transport returns the transport of requests that may go as far as within. Each
-// reach has its own, so that a connection that one request was allowed to make is
-// never used by another to which it would be forbidden.
+// transport returns the transport for requests with that reach. Each reach has a transport
+// of its own, so that a request never uses a connection that it may not make itself.
 func (c *Client) transport(within Reach) *http.Transport {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -85,14 +85,14 @@ func (c *Client) transport(within Reach) *http.Transport {
 	return t
 }
 
-// Answer is the answer to the last of a chain of requests: it is not a redirect.
+// Answer is the response after all redirects.
 type Answer struct {
 	*http.Response
-	// Reach is how far the links of this answer may lead.
+	// Reach is the reach of links in the response.
 	Reach Reach
 }
 
-// RedirectError says why a redirect was not followed.
+// RedirectError reports a redirect that was not followed.
 type RedirectError struct {
 	Status int
 	Reason string
@@ -100,10 +100,10 @@ type RedirectError struct {
 
 func (e *RedirectError) Error() string { return e.Reason }
 
-// Get sends req, a GET request without credentials of its own, to a server within a
-// reach, and follows redirects. The caller closes the body. Every error is a
-// [*url.Error] with the URL that failed, without its password; its cause is an
-// [*AddressError], a [*RedirectError], or what went wrong with the connection.
+// Get sends req, a GET request, within a reach and follows redirects. It takes credentials
+// from the URL and ignores an Authorization header. The caller closes the body of the
+// answer. Every error is a [*url.Error] with the failed URL without its password. Its cause
+// is an [*AddressError], a [*RedirectError], or an error of the connection.
 func (c *Client) Get(req *http.Request, within Reach) (*Answer, error) {
 	for hop := 0; ; hop++ {
 		resp, at, err := c.roundTrip(req, within)
@@ -120,7 +120,7 @@ func (c *Client) Get(req *http.Request, within Reach) (*Answer, error) {
 		}
 		resp.Body.Close()
 		if err == nil && hop == c.opt.MaxRedirects {
-			err = &RedirectError{resp.StatusCode, fmt.Sprintf("redirected more than %d times", hop)}
+			err = &RedirectError{resp.StatusCode, fmt.Sprintf("more than %d redirects", hop)}
 		}
 		if err != nil {
 			return nil, failed(req.URL, err)
@@ -133,19 +133,20 @@ func (c *Client) Get(req *http.Request, within Reach) (*Answer, error) {
 	}
 }
 
+// failed returns the error of Get for the URL u.
 func failed(u *url.URL, err error) error {
 	return &url.Error{Op: "Get", URL: u.Redacted(), Err: err}
 }
 
-// roundTrip asks once, and returns the answer and the address of the connection that
-// it came over; a name that a Dial of the caller's resolved has none.
+// roundTrip sends one request and returns the response and the server's address. The address
+// is not valid if [Dialer.Dial] resolved the name.
 func (c *Client) roundTrip(req *http.Request, within Reach) (*http.Response, netip.Addr, error) {
 	if err := checkURL(req.URL); err != nil {
 		return nil, netip.Addr{}, err
 	}
 	var at netip.Addr
 	req = req.Clone(httptrace.WithClientTrace(req.Context(), &httptrace.ClientTrace{
-		GotConn: func(info httptrace.GotConnInfo) { at = remoteAddr(info.Conn) }, // the last one counts
+		GotConn: func(info httptrace.GotConnInfo) { at = remoteAddr(info.Conn) }, // a retry overwrites the address
 	}))
 	req.Header.Del("Authorization")
 	if u := req.URL.User; u != nil {
@@ -156,8 +157,8 @@ func (c *Client) roundTrip(req *http.Request, within Reach) (*http.Response, net
 	return resp, at, err
 }
 
-// remoteAddr returns the address of the other end of a connection that a [Dialer]
-// made, as it is used by package http.
+// remoteAddr returns the server's address of a connection that package http got from a
+// [Dialer], with or without TLS.
 func remoteAddr(conn net.Conn) netip.Addr {
 	if t, ok := conn.(*tls.Conn); ok {
 		conn = t.NetConn()
@@ -174,6 +175,7 @@ func remoteAddr(conn net.Conn) netip.Addr {
 
 var errNotHTTP = errors.New("not an http or https URL of a host")
 
+// checkURL returns an error if u is not an http or https URL with a host.
 func checkURL(u *url.URL) error {
 	if u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" {
 		return errNotHTTP
@@ -181,8 +183,8 @@ func checkURL(u *url.URL) error {
 	return nil
 }
 
-// location returns where resp sends the request on, nil if it does not. The name and
-// the password stay behind unless the next URL is of the same origin.
+// location returns the URL that resp redirects to, or nil if resp is not a redirect. It
+// keeps the user name and password only if the new URL has the same scheme and host.
 func location(resp *http.Response, from *url.URL) (*url.URL, error) {
 	switch resp.StatusCode {
 	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
@@ -194,16 +196,16 @@ func location(resp *http.Response, from *url.URL) (*url.URL, error) {
 	}
 	text := resp.Header.Get("Location")
 	if text == "" {
-		return refuse("redirected to nowhere")
+		return refuse("redirect without a Location")
 	}
 	next, err := from.Parse(text)
 	switch {
 	case err != nil:
-		return refuse("redirected to what is not a URL")
+		return refuse("redirect to an invalid URL")
 	case checkURL(next) != nil:
-		return refuse("redirected to what is " + errNotHTTP.Error())
+		return refuse("redirect to a URL that is " + errNotHTTP.Error())
 	case from.Scheme == "https" && next.Scheme == "http":
-		return refuse("redirected from https to http")
+		return refuse("redirect from https to http")
 	}
 	next.User, next.Fragment, next.RawFragment = nil, "", ""
 	if next.Scheme == from.Scheme && next.Host == from.Host {

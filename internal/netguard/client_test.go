@@ -16,8 +16,8 @@ import (
 	"testing"
 )
 
-// internet is a network in which every address is the same server on this machine. It
-// notes who was asked for what.
+// internet is a network in which every address leads to one server on this machine. It
+// records dialled addresses and requests.
 type internet struct {
 	server *httptest.Server
 
@@ -26,8 +26,8 @@ type internet struct {
 	asked []string
 }
 
-// newInternet returns a network whose server answers a request for /?to=URL with a
-// redirect there, and others with "ok".
+// newInternet returns a network whose server answers /?to=URL with a redirect to URL, and
+// other requests with "ok".
 func newInternet(t *testing.T) *internet {
 	n := &internet{}
 	n.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -61,7 +61,7 @@ func (n *internet) client(t *testing.T, opt ClientOptions) *Client {
 	return c
 }
 
-// get asks for u and reads the answer, so that the connection is kept.
+// get requests u and reads the response, so that the connection stays open.
 func get(t *testing.T, c *Client, u string, within Reach) (*Answer, error) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, u, nil)
@@ -77,7 +77,7 @@ func get(t *testing.T, c *Client, u string, within Reach) (*Answer, error) {
 	return a, nil
 }
 
-// hops is the URL that redirects through hosts to the last one.
+// hops returns a URL that redirects through hosts to the last one.
 func hops(hosts ...string) string {
 	u := "http://" + hosts[len(hosts)-1] + "/end"
 	for i := len(hosts) - 2; i >= 0; i-- {
@@ -86,14 +86,14 @@ func hops(hosts ...string) string {
 	return u
 }
 
-// TestRedirectsLeadOutwards: on every hop a server leads no nearer to this machine than
-// itself, and a chain that went outwards does not lead back.
+// TestRedirectsLeadOutwards checks that a redirect leads no nearer to this machine than the
+// server that sent it, and that a chain of redirects that led away does not return.
 func TestRedirectsLeadOutwards(t *testing.T) {
 	t.Parallel()
 	const public, other, private, link, local, metadata = "203.0.113.7", "198.51.100.1", "10.0.0.1", "169.254.1.1", "127.0.0.1", "169.254.169.254"
 	for _, c := range []struct {
 		hosts []string
-		asked int // hosts that are
+		asked int // number of hosts that receive a request
 	}{
 		{[]string{public, other, public}, 3},
 		{[]string{public, local}, 1},
@@ -136,8 +136,8 @@ func TestRedirectsLeadOutwards(t *testing.T) {
 	}
 }
 
-// TestReachOfAnAnswer is what its links may lead to.
-func TestReachOfAnAnswer(t *testing.T) {
+// TestAnswerHasReachOfItsServer checks the reach of links in a response.
+func TestAnswerHasReachOfItsServer(t *testing.T) {
 	t.Parallel()
 	n := newInternet(t)
 	c := n.client(t, ClientOptions{})
@@ -153,9 +153,9 @@ func TestReachOfAnAnswer(t *testing.T) {
 	}
 }
 
-// TestKeptConnectionIsJudged: a connection that one request made and kept does not let
-// another go where it may not, and its address counts like that of a new one.
-func TestKeptConnectionIsJudged(t *testing.T) {
+// TestKeptConnectionIsChecked checks that an open connection of an earlier request does not
+// extend the reach of another request, and that its address limits redirects.
+func TestKeptConnectionIsChecked(t *testing.T) {
 	t.Parallel()
 	n := newInternet(t)
 	c := n.client(t, ClientOptions{})
@@ -172,7 +172,7 @@ func TestKeptConnectionIsJudged(t *testing.T) {
 			t.Errorf("%v over the kept connection: %v", within, err)
 		}
 	}
-	for range 2 { // the second time over the connection of the first
+	for range 2 { // the second request uses the connection of the first
 		if _, err := get(t, c, hops("203.0.113.7", "127.0.0.1"), ToChosen); !errors.Is(err, ErrForbidden) {
 			t.Errorf("from public to a kept connection: %v", err)
 		}
@@ -182,7 +182,7 @@ func TestKeptConnectionIsJudged(t *testing.T) {
 	}
 }
 
-// TestWithinLimitsRedirects: a rule about URLs holds for each that a redirect names.
+// TestWithinLimitsRedirects checks that Within limits each redirect by its URL.
 func TestWithinLimitsRedirects(t *testing.T) {
 	t.Parallel()
 	n := newInternet(t)
@@ -200,8 +200,9 @@ func TestWithinLimitsRedirects(t *testing.T) {
 	}
 }
 
-// TestRefusedRedirects are those that no server may send us on.
-func TestRefusedRedirects(t *testing.T) {
+// TestRefusesBadRedirects checks redirects that no server may send: other schemes, invalid
+// URLs, and more than MaxRedirects.
+func TestRefusesBadRedirects(t *testing.T) {
 	t.Parallel()
 	n := newInternet(t)
 	c := n.client(t, ClientOptions{MaxRedirects: 2})
@@ -216,13 +217,13 @@ func TestRefusedRedirects(t *testing.T) {
 		t.Errorf("two redirects: %v", err)
 	}
 	if _, err := get(t, c, "ftp://203.0.113.7/", ToChosen); err == nil {
-		t.Error("ftp was asked")
+		t.Error("a request for an ftp URL succeeded")
 	}
 }
 
-// TestSecureServer: the address of a connection is known through TLS and HTTP/2, and
-// https does not lead to http.
-func TestSecureServer(t *testing.T) {
+// TestTLSServer checks that the client knows the address of a connection with TLS and
+// HTTP/2, and refuses a redirect from https to http.
+func TestTLSServer(t *testing.T) {
 	t.Parallel()
 	for _, two := range []bool{false, true} {
 		t.Run(fmt.Sprintf("HTTP/2 %v", two), func(t *testing.T) {
@@ -258,8 +259,9 @@ func TestSecureServer(t *testing.T) {
 	}
 }
 
-// TestPasswordsStayAtHome: the name and password of a URL go to its own origin only.
-func TestPasswordsStayAtHome(t *testing.T) {
+// TestPasswordGoesToItsOriginOnly checks that the client sends the user name and password
+// of a URL to no other host, and that errors do not contain the password.
+func TestPasswordGoesToItsOriginOnly(t *testing.T) {
 	t.Parallel()
 	var mu sync.Mutex
 	got := map[string]string{}
@@ -289,8 +291,8 @@ func TestPasswordsStayAtHome(t *testing.T) {
 	}
 }
 
-// FuzzLocation: whatever a server says, a redirect leads to a host over http or https,
-// and from https to https.
+// FuzzLocation checks that any Location leads to a host by http or https, from https only to
+// https, and keeps a password for the same host only.
 func FuzzLocation(f *testing.F) {
 	for _, s := range []string{"/x", "http://127.0.0.1/", "//h", "https:x", "?", "\\\\h"} {
 		f.Add(s)
@@ -307,7 +309,7 @@ func FuzzLocation(f *testing.F) {
 				t.Fatalf("%q leads from %s to %v", to, scheme, next)
 			}
 			if next.User != nil && (next.Host != "h" || next.Scheme != scheme) {
-				t.Fatalf("%q takes the password to %v", to, next)
+				t.Fatalf("redirect %q sends the password to %v", to, next)
 			}
 		}
 	})

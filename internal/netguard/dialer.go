@@ -10,36 +10,33 @@ import (
 	"time"
 )
 
-// Dialer connects within a reach. The zero value uses package net. It does not change
-// after its first use.
+// Dialer connects to addresses within a reach. The zero value uses package net. Do not
+// change a Dialer after its first use.
 type Dialer struct {
-	// Dial takes the place of package net when it is not nil. It is given "IP:PORT",
-	// after the name was resolved, and the connection counts as one to that IP.
+	// Dial makes the connections if it is not nil; otherwise package net does. Dialer
+	// resolves names and passes "IP:PORT" to Dial. The connection counts as one to that IP.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
-	// DialsNames has Dial resolve names itself and answer for where they lead. A
-	// connection to a name then counts as one to a public address.
+	// DialsNames passes names to Dial unresolved. Dial must then check their addresses. A
+	// connection to a name counts as one to a public address.
 	DialsNames bool
-	// LocalAddr is the address that connections come from; not valid: any. Dial
-	// ignores it.
+	// LocalAddr is the local address of connections that package net makes. The zero Addr
+	// lets the system choose.
 	LocalAddr netip.Addr
-	// OnlyLoopback keeps to this machine: other addresses are refused, and names other
-	// than localhost are not looked up.
+	// OnlyLoopback refuses addresses outside loopback and names other than localhost.
 	OnlyLoopback bool
-	// Resolver looks names up; nil: [net.DefaultResolver].
+	// Resolver resolves names. Nil means [net.DefaultResolver].
 	Resolver *net.Resolver
-	// Timeout bounds the connect: in all, or with Dial to each address of a name. 0: no
-	// bound.
+	// Timeout bounds the time of DialContext without Dial, or of each call of Dial. 0 means
+	// no bound.
 	Timeout time.Duration
 }
 
-// maxAddrs is the number of addresses of one name that are tried with a Dial of the
-// caller's.
+// maxAddrs bounds the addresses of one name that dialAddrs tries.
 const maxAddrs = 4
 
-// DialContext connects to address "host:port" within a reach. network is "tcp" or
-// "udp", with a 4 or 6 behind it to confine it to a family. No packet goes to an
-// address that is refused, and the error is then an [*AddressError] in a
-// [*net.OpError].
+// DialContext connects to address "host:port" within a reach. network is "tcp" or "udp",
+// followed by 4 or 6 to allow only that family. If all addresses are refused, DialContext
+// sends no packet and returns an [*AddressError] in a [*net.OpError].
 func (d *Dialer) DialContext(ctx context.Context, within Reach, network, address string) (net.Conn, error) {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
@@ -48,7 +45,7 @@ func (d *Dialer) DialContext(ctx context.Context, within Reach, network, address
 	_, err = netip.ParseAddr(host)
 	name := err != nil
 	if name && d.OnlyLoopback && !strings.EqualFold(host, "localhost") {
-		return nil, fmt.Errorf("%s: bound to %v, which asks no name server", host, d.LocalAddr)
+		return nil, fmt.Errorf("%s: cannot resolve names while bound to %v", host, d.LocalAddr)
 	}
 	switch {
 	case d.Dial == nil:
@@ -60,8 +57,8 @@ func (d *Dialer) DialContext(ctx context.Context, within Reach, network, address
 	return d.dialAddrs(ctx, within, network, address)
 }
 
-// standard returns the dialer of package net that keeps to a reach: its Control sees each
-// address that is dialled, after the name was resolved.
+// standard returns a dialer of package net for a reach. Its ControlContext checks each
+// address after the name is resolved and before the first packet.
 func (d *Dialer) standard(within Reach, network string) *net.Dialer {
 	nd := &net.Dialer{
 		Timeout: d.Timeout, Resolver: d.Resolver,
@@ -83,7 +80,7 @@ func (d *Dialer) standard(within Reach, network string) *net.Dialer {
 	return nd
 }
 
-// check returns an [*AddressError] unless a may be dialled.
+// check returns an [*AddressError] if a is not allowed.
 func (d *Dialer) check(within Reach, a netip.Addr) error {
 	if d.OnlyLoopback && !a.Unmap().IsLoopback() {
 		return &AddressError{a, "bound to a loopback address"}
@@ -91,9 +88,8 @@ func (d *Dialer) check(within Reach, a netip.Addr) error {
 	return within.Check(a)
 }
 
-// dialAddrs has Dial connect to the first address of a host that is allowed and
-// answers. The error of an address that does not answer counts before that of one
-// that is not allowed.
+// dialAddrs resolves the host and calls Dial for each allowed address until one succeeds. If
+// none does, it returns the error of a failed dial, or else that of a refused address.
 func (d *Dialer) dialAddrs(ctx context.Context, within Reach, network, address string) (net.Conn, error) {
 	host, port, _ := net.SplitHostPort(address)
 	addrs, err := d.resolve(ctx, network, host)
@@ -127,7 +123,7 @@ func (d *Dialer) dialAddrs(ctx context.Context, within Reach, network, address s
 	return nil, refused
 }
 
-// resolve returns the addresses of a host, at least one and at most maxAddrs.
+// resolve returns one to maxAddrs addresses of a host.
 func (d *Dialer) resolve(ctx context.Context, network, host string) ([]netip.Addr, error) {
 	if a, err := netip.ParseAddr(host); err == nil {
 		return []netip.Addr{a}, nil
@@ -153,13 +149,14 @@ func (d *Dialer) resolve(ctx context.Context, network, host string) ([]netip.Add
 	return addrs[:min(len(addrs), maxAddrs)], nil
 }
 
-// dialled is a connection of the caller's Dial with the address that it was asked
-// for: what such a connection tells of its other end may be a proxy.
+// dialled is a connection of Dialer.Dial with the address that was dialled, because the
+// connection's own RemoteAddr may be a proxy.
 type dialled struct {
 	net.Conn
-	at netip.Addr // not valid: a name
+	at netip.Addr // not valid if Dial resolved the name
 }
 
+// reached returns conn with its address, or err.
 func reached(conn net.Conn, at netip.Addr, err error) (net.Conn, error) {
 	if err != nil {
 		return nil, err

@@ -13,7 +13,7 @@ import (
 	"spate/internal/netguard/guardtest"
 )
 
-// counted listens on loopback and counts the connections that come.
+// counted listens on loopback and counts incoming connections.
 func counted(t *testing.T, network string) (net.Listener, *atomic.Int32) {
 	t.Helper()
 	host := "127.0.0.1:0"
@@ -44,8 +44,8 @@ func portOf(l net.Listener) string {
 	return port
 }
 
-// TestDialerRefusesBeforeItDials: no connection comes to an address outside of the reach,
-// whether it is written out or a name has it.
+// TestDialerRefusesBeforeItDials checks that no connection reaches an address outside the
+// reach, given as an address or by a name.
 func TestDialerRefusesBeforeItDials(t *testing.T) {
 	t.Parallel()
 	l, n := counted(t, "tcp4")
@@ -67,7 +67,7 @@ func TestDialerRefusesBeforeItDials(t *testing.T) {
 		t.Errorf("metadata service: %v", err)
 	}
 	if n.Load() != 0 {
-		t.Errorf("%d connections came", n.Load())
+		t.Errorf("the listener accepted %d connections, want none", n.Load())
 	}
 	conn, err := d.DialContext(t.Context(), ToMachine, "tcp", "local.test:"+port)
 	if err != nil {
@@ -76,9 +76,8 @@ func TestDialerRefusesBeforeItDials(t *testing.T) {
 	conn.Close()
 }
 
-// TestDialerTakesTheAllowedAddress: a name with an address that is refused and one that
-// is not leads to the latter.
-func TestDialerTakesTheAllowedAddress(t *testing.T) {
+// TestDialerUsesTheAllowedAddress checks a name with a refused and an allowed address.
+func TestDialerUsesTheAllowedAddress(t *testing.T) {
 	t.Parallel()
 	l, _ := counted(t, "tcp4")
 	d := Dialer{Resolver: guardtest.Names(map[string][]string{"two.test": {"fd00:ec2::254", "169.254.169.254", "127.0.0.1"}})}
@@ -89,8 +88,8 @@ func TestDialerTakesTheAllowedAddress(t *testing.T) {
 	conn.Close()
 }
 
-// TestDialerWithDial: a dial function of the caller's gets addresses that are allowed, a
-// few of a name at most, and no name unless it wants them.
+// TestDialerWithDial checks that Dial receives allowed addresses only, at most maxAddrs of a
+// name, and names only with DialsNames.
 func TestDialerWithDial(t *testing.T) {
 	t.Parallel()
 	var mu sync.Mutex
@@ -104,7 +103,7 @@ func TestDialerWithDial(t *testing.T) {
 			mu.Lock()
 			defer mu.Unlock()
 			asked = append(asked, address)
-			return nil, errors.New("nobody there")
+			return nil, errors.New("no listener")
 		},
 	}
 	for _, c := range []struct {
@@ -134,19 +133,20 @@ func TestDialerWithDial(t *testing.T) {
 	}
 }
 
-// TestDialerBoundToLoopback asks no name server and dials nobody else.
+// TestDialerBoundToLoopback checks that a dialer with OnlyLoopback resolves no names and
+// dials loopback only.
 func TestDialerBoundToLoopback(t *testing.T) {
 	t.Parallel()
 	d := Dialer{
 		LocalAddr: netip.MustParseAddr("127.0.0.1"), OnlyLoopback: true,
 		Resolver: guardtest.Resolver(func(name string) []string {
-			t.Errorf("asked for %s", name)
+			t.Errorf("the dialer resolved %s", name)
 			return nil
 		}),
 	}
 	for _, host := range []string{"files.test", "203.0.113.7", "10.0.0.1"} {
 		if _, err := d.DialContext(t.Context(), ToMachine, "tcp", host+":80"); err == nil {
-			t.Errorf("%s was dialled", host)
+			t.Errorf("the dialer connected to %s", host)
 		}
 	}
 	l, _ := counted(t, "tcp4")
@@ -159,9 +159,9 @@ func TestDialerBoundToLoopback(t *testing.T) {
 	}
 }
 
-// TestDialerNameThatChanges: an address that a name gets after it was looked at is
-// judged when it is dialled.
-func TestDialerNameThatChanges(t *testing.T) {
+// TestDialerChecksEachResolution checks a name that resolves to a refused address after it
+// resolved to an allowed one.
+func TestDialerChecksEachResolution(t *testing.T) {
 	t.Parallel()
 	l, n := counted(t, "tcp4")
 	var calls atomic.Int32
@@ -179,6 +179,6 @@ func TestDialerNameThatChanges(t *testing.T) {
 		t.Errorf("then: %v", err)
 	}
 	if n.Load() != 0 {
-		t.Error("it was dialled")
+		t.Error("the dialer connected to the refused address")
 	}
 }

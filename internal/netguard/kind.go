@@ -2,37 +2,37 @@ package netguard
 
 import "net/netip"
 
-// Kind says what an address leads to.
+// Kind is the kind of host or service that an address leads to.
 type Kind uint8
 
 // The kinds of addresses. [Public] is every address that the table does not name.
 const (
 	Public      Kind = iota // a host of the internet
-	Private                 // a host of a network that is not the internet
+	Private                 // a host of a private network
 	LinkLocal               // a host on the same link
 	Loopback                // this machine
-	Unspecified             // no address; systems take it for this machine
-	Metadata                // a service by which a cloud hands out credentials
-	Nowhere                 // no host
+	Unspecified             // 0.0.0.0 or ::, which systems take for this machine
+	Metadata                // a service where a cloud gives credentials to its machines
+	Nowhere                 // not a host
 )
 
-// KindOf returns the kind of a. A zone does not matter, and an IPv6 address that
-// carries an IPv4 one has the kind of that.
+// KindOf returns the kind of a. It ignores the zone. An IPv6 address that contains an IPv4
+// address has the kind of the IPv4 address.
 func KindOf(a netip.Addr) Kind {
 	k, _ := classify(a)
 	return k
 }
 
-// ranges decides about addresses. The first entry that contains an address counts,
-// so exceptions stand before the range around them. what completes "it is ...".
+// ranges maps address ranges to kinds. The first entry that contains an address applies, so
+// an exception comes before the range around it. description completes "it is ...".
 var ranges = []struct {
-	prefix netip.Prefix
-	kind   Kind
-	what   string
+	prefix      netip.Prefix
+	kind        Kind
+	description string
 }{
-	// Clouds answer at these addresses from inside, without a password. Their
-	// neighbours in 169.254.169.0/24, 169.254.170.0/24 and fd00:ec2::/32 are name
-	// servers, clocks and credentials of containers.
+	// Clouds answer requests of their machines at these addresses without a password. The
+	// other addresses of 169.254.169.0/24, 169.254.170.0/24 and fd00:ec2::/32 are name
+	// servers, time servers and credentials of containers.
 	{cidr("169.254.169.0/24"), Metadata, metadata},
 	{cidr("169.254.170.0/24"), Metadata, metadata},   // AWS, for containers
 	{cidr("169.254.0.23/32"), Metadata, metadata},    // Tencent
@@ -51,7 +51,7 @@ var ranges = []struct {
 
 	{cidr("127.0.0.0/8"), Loopback, "this machine"},
 	{cidr("::1/128"), Loopback, "this machine"},
-	// Linux connects to itself for these, and other systems may.
+	// Linux, and possibly other systems, connect to themselves for these addresses.
 	{cidr("0.0.0.0/32"), Unspecified, "the unspecified address, which leads to this machine"},
 	{cidr("::/128"), Unspecified, "the unspecified address, which leads to this machine"},
 	{cidr("0.0.0.0/8"), Nowhere, "no host's address (RFC 791)"},
@@ -61,14 +61,15 @@ var ranges = []struct {
 	{cidr("192.168.0.0/16"), Private, private},
 	{cidr("fc00::/7"), Private, private},
 	{cidr("fec0::/10"), Private, private}, // site-local, until RFC 3879
-	// Carriers share it with their customers, and VPNs use it (RFC 6598).
+	// Carriers use this range for their customers, and VPNs use it too (RFC 6598).
 	{cidr("100.64.0.0/10"), Private, private},
-	// Networks of laboratories, and programs that answer for names (RFC 2544, 5180).
+	// Laboratories use these ranges, and so do programs that resolve names to addresses of
+	// their own (RFC 2544, 5180).
 	{cidr("198.18.0.0/15"), Private, private},
 	{cidr("2001:2::/48"), Private, private},
 
-	// Clouds keep more services here than the table names, and a zone names an
-	// interface of this machine, which nobody else can know.
+	// Clouds have more services in these ranges than the table names. A zone names an
+	// interface of this machine, which a stranger cannot know.
 	{cidr("169.254.0.0/16"), LinkLocal, "a link-local address"},
 	{cidr("fe80::/10"), LinkLocal, "a link-local address"},
 
@@ -84,9 +85,9 @@ var ranges = []struct {
 	{cidr("2001:20::/28"), Nowhere, "an identifier, not an address (RFC 7343)"},
 	{cidr("5f00::/16"), Nowhere, "an instruction for routers (RFC 9602)"},
 
-	// Nobody routes the addresses of documentation (192.0.2.0/24, 198.51.100.0/24,
-	// 203.0.113.0/24, 2001:db8::/32, 3fff::/20): they are public like any other. The
-	// broadcast address of a subnet cannot be told from its hosts' and is private.
+	// The table does not list the addresses for documentation (192.0.2.0/24,
+	// 198.51.100.0/24, 203.0.113.0/24, 2001:db8::/32, 3fff::/20), because nobody routes
+	// them. It cannot recognize the broadcast address of a subnet, which counts as private.
 }
 
 const (
@@ -94,14 +95,14 @@ const (
 	private  = "an address of a private network"
 )
 
-// embeddings are the IPv6 ranges whose addresses carry an IPv4 one, which a router or
-// this machine unpacks. IPv4-mapped addresses (::ffff:0:0/96) are plain IPv4 to every
-// system.
+// embeddings lists the IPv6 ranges whose addresses contain an IPv4 address, to which a
+// router or this machine translates them. It omits IPv4-mapped addresses (::ffff:0:0/96),
+// because classify converts them to IPv4 first.
 var embeddings = []struct {
 	prefix   netip.Prefix
 	at       int  // offset of the IPv4 address in bytes
-	inverted bool // its bits are
-	local    bool // the translator is one of the local network: what it reaches is no nearer than private
+	inverted bool // the bits of the IPv4 address are inverted
+	local    bool // the local network translates, so a public IPv4 address counts as private
 }{
 	{prefix: cidr("::/96"), at: 12},                       // IPv4-compatible (RFC 4291, 2.5.5.1)
 	{prefix: cidr("::ffff:0:0:0/96"), at: 12},             // IPv4-translated (RFC 2765)
@@ -111,30 +112,30 @@ var embeddings = []struct {
 	{prefix: cidr("2001::/32"), at: 12, inverted: true},   // Teredo (RFC 4380)
 }
 
-// classify returns the kind of a, and what a is in words that complete "it is ...".
+// classify returns the kind of a, and a description of a that completes "it is ...".
 func classify(a netip.Addr) (Kind, string) {
 	a = a.WithZone("").Unmap()
 	if !a.IsValid() {
-		return Nowhere, "not known"
+		return Nowhere, "unknown"
 	}
 	for i := range ranges {
 		if r := &ranges[i]; r.prefix.Contains(a) {
-			return r.kind, r.what
+			return r.kind, r.description
 		}
 	}
 	v4, local, ok := embedded(a)
 	if !ok {
 		return Public, "a public address"
 	}
-	kind, what := classify(v4)
+	kind, description := classify(v4)
 	if local && kind == Public {
-		kind, what = Private, private
+		kind, description = Private, private
 	}
-	return kind, v4.String() + ", " + what
+	return kind, v4.String() + ", " + description
 }
 
-// embedded returns the IPv4 address that a carries, if it carries one, and whether
-// the local network translates it.
+// embedded returns the IPv4 address in a, if there is one, and whether the local network
+// translates it.
 func embedded(a netip.Addr) (v4 netip.Addr, local, ok bool) {
 	if !a.Is6() {
 		return netip.Addr{}, false, false
@@ -153,11 +154,13 @@ func embedded(a netip.Addr) (v4 netip.Addr, local, ok bool) {
 		}
 		return netip.AddrFrom4(v), e.local, true
 	}
-	// ISATAP (RFC 5214) has its mark in the interface identifier of any prefix.
+	// An ISATAP address (RFC 5214) has any prefix and a fixed pattern in its interface
+	// identifier.
 	if b[8]&^2 == 0 && b[9] == 0 && b[10] == 0x5e && b[11] == 0xfe {
 		return netip.AddrFrom4([4]byte(b[12:])), false, true
 	}
 	return netip.Addr{}, false, false
 }
 
+// cidr parses a prefix and panics if it is not valid.
 func cidr(s string) netip.Prefix { return netip.MustParsePrefix(s) }

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// TestKindOf protects services of this machine, hosts of the house and credentials of
-// clouds: every way to write an address counts as that address.
+// TestKindOf checks addresses of each kind in all notations, including the IPv6 addresses
+// that contain IPv4 ones.
 func TestKindOf(t *testing.T) {
 	t.Parallel()
 	for want, addrs := range map[Kind][]string{
@@ -17,7 +17,7 @@ func TestKindOf(t *testing.T) {
 			"1.1.1.1", "8.8.8.8", "9.255.255.255", "11.0.0.0", "100.63.255.255", "100.128.0.0", "126.255.255.255", "128.0.0.1",
 			"168.63.129.15", "168.63.129.17", "169.253.255.255", "169.255.0.0", "172.15.255.255", "172.32.0.0", "192.0.1.0",
 			"192.167.255.255", "192.169.0.0", "192.88.98.255", "198.17.255.255", "198.20.0.0", "223.255.255.255",
-			"192.0.2.1", "198.51.100.1", "203.0.113.1", // documentation
+			"192.0.2.1", "198.51.100.1", "203.0.113.1", // addresses for documentation
 			"2001:4860:4860::8888", "2a00::1", "2001:db8::1", "3fff::1", "2001:4:112::1", "fbff::1", "2003::1", "2001:1::1",
 			"::ffff:8.8.8.8", "::8.8.8.8", "::ffff:0:8.8.8.8", "64:ff9b::808:808", "2002:808:808::1", "2001:0:1:2:3:4:f7f7:f7f7",
 			"2a00::5efe:808:808", "2a00::200:5efe:808:808", "64:ff9a::7f00:1", "64:ff9b:2::7f00:1",
@@ -64,22 +64,22 @@ func TestKindOf(t *testing.T) {
 	}
 }
 
-// TestTableHasNoDeadEntry: no range stands behind one that contains all of it.
+// TestTableHasNoDeadEntry checks that no range follows another one that contains it.
 func TestTableHasNoDeadEntry(t *testing.T) {
 	t.Parallel()
 	for i, r := range ranges {
-		if r.prefix != r.prefix.Masked() || r.what == "" {
-			t.Errorf("%v: bits behind the prefix, or no words", r.prefix)
+		if r.prefix != r.prefix.Masked() || r.description == "" {
+			t.Errorf("%v has bits after the prefix, or no description", r.prefix)
 		}
 		for _, before := range ranges[:i] {
 			if before.prefix.Bits() <= r.prefix.Bits() && before.prefix.Contains(r.prefix.Addr()) {
-				t.Errorf("%v stands behind %v, which contains it", r.prefix, before.prefix)
+				t.Errorf("%v comes after %v, which contains it", r.prefix, before.prefix)
 			}
 		}
 	}
 }
 
-// TestTableIsDocumented: docs/addresses.md names every range.
+// TestTableIsDocumented checks that docs/addresses.md names every range.
 func TestTableIsDocumented(t *testing.T) {
 	t.Parallel()
 	doc, err := os.ReadFile("../../docs/addresses.md")
@@ -104,14 +104,14 @@ func TestTableIsDocumented(t *testing.T) {
 	}
 }
 
-// FuzzEmbedded: an IPv6 address that carries an IPv4 one has its kind.
+// FuzzEmbedded checks that an IPv6 address has the kind of the IPv4 address in it.
 func FuzzEmbedded(f *testing.F) {
 	for _, s := range []string{"127.0.0.1", "169.254.169.254", "0.0.0.0", "8.8.8.8", "10.0.0.1"} {
 		f.Add(netip.MustParseAddr(s).AsSlice())
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		v4, ok := netip.AddrFromSlice(b)
-		if !ok || !v4.Is4() || v4.As4()[0] == 0 { // ::1 is in ::/96
+		if !ok || !v4.Is4() || v4.As4()[0] == 0 { // addresses such as ::1 are in ::/96 too
 			return
 		}
 		v := v4.As4()
@@ -129,8 +129,8 @@ func FuzzEmbedded(f *testing.F) {
 	})
 }
 
-// TestReach holds which kinds each reach allows, and where the servers of each kind may
-// lead.
+// TestReach checks which kinds of addresses each reach allows, and the reach of redirects
+// from servers of each kind.
 func TestReach(t *testing.T) {
 	t.Parallel()
 	addrs := []netip.Addr{}

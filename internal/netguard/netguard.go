@@ -1,11 +1,11 @@
-// Package netguard decides which addresses requests may go to when somebody else
-// chose their URL: the author of a .torrent, a magnet link or a page, or a server
-// that answered with a redirect.
+// Package netguard makes connections to URLs that a stranger chose: the author of a
+// .torrent, a magnet link or a page, or a server that sent a redirect. It keeps such a URL
+// from reaching services of this machine or of the local network.
 //
-// Addresses have a [Kind] (kind.go holds the table), a request has a [Reach], and a
-// [Dialer] refuses what lies outside of it before it sends a packet. A [Client] asks
-// web servers through such a dialer and follows redirects only as far as the
-// connection that answered allows.
+// Each address has a [Kind] (kind.go contains the table), and each request a [Reach], the
+// set of kinds that it may go to. A [Dialer] checks the address before it sends the first
+// packet. A [Client] sends HTTP requests through a dialer, and narrows the reach of each
+// redirect to that of the server that sent it.
 package netguard
 
 import (
@@ -17,22 +17,21 @@ import (
 // Reach is a set of kinds of addresses that a request may go to.
 type Reach uint8
 
-// The sets that callers begin with. [Metadata] and [Nowhere] are in none of them.
+// The reaches that callers start from. None contains [Metadata] and [Nowhere].
 const (
 	// ToPublic allows public addresses.
 	ToPublic Reach = 1 << Public
-	// ToPrivate allows private networks too.
+	// ToPrivate allows public addresses and private networks.
 	ToPrivate = ToPublic | 1<<Private
-	// ToMachine allows this machine too.
+	// ToMachine allows public addresses, private networks and this machine.
 	ToMachine = ToPrivate | 1<<Loopback
-	// ToChosen is for a URL that the user typed: it also allows link-local addresses
-	// and the unspecified one.
+	// ToChosen is the reach of a URL that the user typed. It also allows link-local
+	// addresses and the unspecified address.
 	ToChosen = ToMachine | 1<<LinkLocal | 1<<Unspecified
 )
 
-// From returns the addresses that the server at a may lead to by a redirect or a
-// link: nothing nearer to this machine than itself. A server whose address is not
-// known counts as public.
+// From returns the reach of a redirect or a link that the server at address a sent: it may
+// lead no nearer to this machine than a. An invalid a counts as public.
 func From(a netip.Addr) Reach {
 	switch KindOf(a) {
 	case Private:
@@ -45,14 +44,14 @@ func From(a netip.Addr) Reach {
 	return ToPublic
 }
 
-// Check returns an [*AddressError] unless r allows a.
+// Check returns an [*AddressError] if r does not allow a.
 func (r Reach) Check(a netip.Addr) error {
-	kind, what := classify(a)
+	kind, description := classify(a)
 	switch {
 	case kind == Metadata || kind == Nowhere:
-		return &AddressError{a, "it is " + what}
+		return &AddressError{a, "it is " + description}
 	case r&(1<<kind) == 0:
-		return &AddressError{a, "it is " + what + ", which this URL may not lead to"}
+		return &AddressError{a, "it is " + description + ", which this URL may not reach"}
 	}
 	return nil
 }
@@ -60,15 +59,15 @@ func (r Reach) Check(a netip.Addr) error {
 // ErrForbidden is the cause of every [*AddressError].
 var ErrForbidden = errors.New("address is not allowed")
 
-// AddressError says which address a request was kept from, and why.
+// AddressError reports an address that a request may not go to.
 type AddressError struct {
 	Addr   netip.Addr
-	Reason string
+	Reason string // why, such as "it is a multicast address"
 }
 
 func (e *AddressError) Error() string {
 	return fmt.Sprintf("%v: %v: %s", e.Addr, ErrForbidden, e.Reason)
 }
 
-// Unwrap makes errors.Is(err, ErrForbidden) hold.
+// Unwrap returns [ErrForbidden].
 func (e *AddressError) Unwrap() error { return ErrForbidden }

@@ -2,11 +2,11 @@ package netguard
 
 import "strings"
 
-// PlainPath reports whether every server reads an escaped path of a URL as it is
-// written, so that a rule about its first part holds for the whole path. It refuses
-// segments of dots alone, and whatever servers are known to turn into such a segment
-// or into a slash: percent-encoding, backslashes, semicolons with what follows them,
-// control characters and everything outside ASCII. An empty path is plain.
+// PlainPath reports whether all servers interpret the escaped path of a URL in the same way,
+// so that a rule for the start of the path cannot be evaded. It returns false for segments
+// of dots alone, and for characters that some server turns into such a segment or a slash:
+// percent-encoding, backslashes, semicolons, control characters and characters outside
+// ASCII. An empty path is plain.
 func PlainPath(escaped string) bool {
 	if escaped == "" {
 		return true
@@ -22,8 +22,9 @@ func PlainPath(escaped string) bool {
 	return true
 }
 
-// notPlain reports whether r has more than one reading in a path. The others are
-// what RFC 3986, 3.3 allows in a segment without encoding, except the semicolon.
+// notPlain reports whether servers may interpret r in different ways. It returns false for
+// the characters that RFC 3986, 3.3 allows in a segment without encoding, except the
+// semicolon.
 func notPlain(r rune) bool {
 	switch {
 	case 'a' <= r && r <= 'z', 'A' <= r && r <= 'Z', '0' <= r && r <= '9':

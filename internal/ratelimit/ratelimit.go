@@ -133,8 +133,8 @@ func (l *Limiter) Wait(ctx context.Context, n int) error {
 	return l.wait(ctx, n, &l.queue)
 }
 
-// WaitLater is Wait for those who come after the others: while others wait, they get one
-// turn in ten, all together.
+// WaitLater is like Wait with a lower priority. While callers of Wait are waiting, all
+// callers of WaitLater together get one turn in ten.
 func (l *Limiter) WaitLater(ctx context.Context, n int) error {
 	if l == nil || l.rate.Load() == 0 || n <= 0 {
 		return nil
@@ -232,7 +232,8 @@ func (l *Limiter) serve() {
 		} else {
 			q.push(w)
 		}
-		if l.passed++; q == &l.later {
+		l.passed++
+		if q == &l.later {
 			l.passed = 0
 		}
 	}
@@ -276,6 +277,7 @@ type waiter struct {
 	next, prev *waiter
 }
 
+// done ends the call of Wait.
 func (w *waiter) done() {
 	w.need = 0
 	close(w.ready)

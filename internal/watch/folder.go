@@ -1,5 +1,6 @@
-// Package watch tells what is complete in a folder: files and directories that
-// nobody writes to any more. It knows nothing of what becomes of them.
+// Package watch watches directories. [Run] calls a function when something in them changes,
+// and [Folder] finds the complete entries of a directory: the files and directories that no
+// program writes to any more.
 package watch
 
 import (
@@ -14,52 +15,50 @@ import (
 	"strings"
 	"time"
 
-	"github.com/fsnotify/fsnotify"
-
 	"spate/internal/folder"
 )
 
-// Options of a [Folder]. The zero value has the defaults.
+// Options are the settings of a [Folder]. The zero value means the defaults.
 type Options struct {
-	// Settle is for how long an entry has to stay as it is before it counts as
-	// complete. Something that was last written to earlier than that counts at
-	// once, as what is moved in. Zero: three seconds.
+	// Settle is the time for which an entry must not change before it is complete. An entry
+	// that was last written earlier, such as one that was moved in, is complete at once. 0
+	// means three seconds.
 	Settle time.Duration
-	// Rescan is how often the folder is looked at though the system told of no
-	// change: those deep in a directory, and on file systems that tell nothing.
-	// Zero: 30 seconds.
+	// Rescan is the interval at which the folder is scanned without a notification from the
+	// system. Such scans find changes deep in a directory and on network file systems. 0
+	// means 30 seconds.
 	Rescan time.Duration
-	// FollowLinks counts links as what they lead to, wherever that is. Without it,
-	// links that lead out of the folder are refused.
+	// FollowLinks follows all links. Without it, links that lead out of the folder are
+	// refused.
 	FollowLinks bool
-	// Log is for what an operator should know; nil: discarded.
+	// Log receives warnings for the operator. Nil discards them.
 	Log *slog.Logger
 }
 
-// Entry is something complete in a folder: a file, a directory, or a link to one.
+// Entry is a complete entry of a folder: a file, a directory, or a link to one.
 type Entry struct {
-	Name string // of one element
-	Dir  bool   // it is a directory, or leads to one
-	// Stamp stands for names, sizes, times and numbers of all files: while it is
-	// the same, so are they.
+	Name string // name in the folder
+	Dir  bool   // a directory or a link to one
+	// Stamp is a hash of the names, sizes, times and inode numbers of all files of the entry.
+	// It changes when one of them changes.
 	Stamp string
 }
 
-// Scan is what a folder holds.
+// Scan is the result of one scan of a folder. Its lists are sorted by name.
 type Scan struct {
-	Entries []Entry   // complete, by name
-	Waiting []string  // names of what is still being written, by name
-	Refused []Refused // what is neither a file nor a directory of the folder, by name
-	// Err says that the folder could not be read, or that another file system is
-	// mounted there than before: nothing is known of what it holds.
+	Entries []Entry   // complete entries
+	Waiting []string  // names of entries that are still being written
+	Refused []Refused // entries that are neither a file nor a directory of the folder
+	// Err is not nil if the folder cannot be read, or if another file system is mounted on
+	// it since the first scan. The lists are empty then, and the contents are unknown.
 	Err error
 }
 
-// Refused is an entry that nothing is made of.
+// Refused is an entry that cannot be published.
 type Refused struct {
 	Name string
-	// Err is a [folder.LinkError] for a link that leads out, a [folder.TypeError]
-	// for a pipe, a socket or a device, an fs.ErrNotExist for a link to nothing.
+	// Err is a [folder.LinkError] for a link that leads out, a [folder.TypeError] for a pipe,
+	// a socket or a device, and wraps fs.ErrNotExist for a link without a target.
 	Err error
 }
 
@@ -67,19 +66,19 @@ type Refused struct {
 type Folder struct {
 	dir   string
 	opt   Options
-	dev   uint64 // of the first scan
+	dev   uint64 // number of the file system at the first scan
+	known bool   // dev is set
 	seen  map[string]sight
-	known bool // dev is
 }
 
-// sight is an entry as it was seen last.
+// sight is the state of an entry at the last scan.
 type sight struct {
 	stamp string
-	since time.Time // it looks so
-	done  bool      // it was complete then
+	since time.Time // time of the first scan with this stamp
+	done  bool      // the entry was complete
 }
 
-// New returns a watcher of the directory dir.
+// New returns a watcher for the directory dir. It starts nothing.
 func New(dir string, opt Options) (*Folder, error) {
 	if opt.Settle < 0 || opt.Rescan < 0 {
 		return nil, errors.New("watch: a time is negative")
@@ -97,61 +96,28 @@ func New(dir string, opt Options) (*Folder, error) {
 	return &Folder{dir: dir, opt: opt, seen: map[string]sight{}}, err
 }
 
-// quiet is how long after a change the folder is looked at: what comes together
-// is seen together.
+// quiet is the time without changes after which the folder is scanned, so that entries
+// that arrive together are found together.
 const quiet = 100 * time.Millisecond
 
-// Run calls each with what the folder holds: at once, and whenever that may have
-// changed, until ctx ends, whose cause it returns.
+// Run scans the folder and calls each with the result: at once, and whenever the folder
+// may have changed. It returns the cause of the end of ctx.
 func (f *Folder) Run(ctx context.Context, each func(Scan)) error {
-	var events chan fsnotify.Event
-	var failures chan error
-	w, err := fsnotify.NewWatcher()
-	if err != nil {
-		f.opt.Log.Warn("watch: changes are noticed late", "folder", f.dir, "every", f.opt.Rescan, "err", err)
-	} else {
-		defer w.Close()
-		events, failures = w.Events, w.Errors
-	}
-	watching := false
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case err := <-failures:
-			f.opt.Log.Warn("watch: changes may be noticed late", "folder", f.dir, "err", err)
-			timer.Reset(quiet)
-		case e, ok := <-events:
-			if !ok {
-				events = nil
-				continue
-			}
-			if e.Name == f.dir && e.Op&(fsnotify.Remove|fsnotify.Rename) != 0 {
-				watching = false // of another directory that may come there
-			}
-			timer.Reset(quiet)
-		case <-timer.C:
-			if w != nil && !watching {
-				watching = w.Add(f.dir) == nil
-			}
-			scan := f.Scan(time.Now())
-			if scan.Err != nil && w != nil && watching {
-				w.Remove(f.dir)
-				watching = false
-			}
-			each(scan)
-			next := f.opt.Rescan
-			if len(scan.Waiting) > 0 {
-				next = min(next, max(f.opt.Settle/4, quiet))
-			}
-			timer.Reset(next)
+	Run(ctx, RunOptions{Settle: quiet, Every: f.opt.Rescan, Log: f.opt.Log.With("folder", f.dir)}, func(d *Dirs) {
+		d.Add(f.dir)
+		scan := f.Scan(time.Now())
+		if scan.Err != nil {
+			d.Remove(f.dir) // another directory may appear at the path
 		}
-	}
+		each(scan)
+		if len(scan.Waiting) > 0 {
+			d.Again(max(f.opt.Settle/4, quiet))
+		}
+	})
+	return context.Cause(ctx)
 }
 
-// Scan looks at the folder once.
+// Scan scans the folder once. now is compared with the times of files.
 func (f *Folder) Scan(now time.Time) (s Scan) {
 	in, err := folder.Open(f.dir, folder.Options{FollowLinks: f.opt.FollowLinks})
 	if err != nil {
@@ -165,7 +131,7 @@ func (f *Folder) Scan(now time.Time) (s Scan) {
 	if dev := device(self); !f.known {
 		f.dev, f.known = dev, true
 	} else if dev != f.dev {
-		return Scan{Err: fmt.Errorf("%s: another file system is mounted there than when the program began", f.dir)}
+		return Scan{Err: fmt.Errorf("%s: another file system was mounted there after the program started", f.dir)}
 	}
 	entries, err := in.ReadDir()
 	if err != nil {
@@ -182,7 +148,7 @@ func (f *Folder) Scan(now time.Time) (s Scan) {
 			continue
 		}
 		stamp, newest, err := stampOf(in, info)
-		if err != nil { // removed meanwhile, or on its way
+		if err != nil { // the entry was removed, or is being moved in
 			s.Waiting = append(s.Waiting, e.Name())
 			continue
 		}
@@ -204,8 +170,8 @@ func (f *Folder) Scan(now time.Time) (s Scan) {
 	return s
 }
 
-// describe describes an entry of the folder in, which self describes, or what it leads
-// to if it is a link. The error says why nothing can be made of it.
+// describe describes an entry of the folder in, or the target if the entry is a link. self
+// describes the folder. It returns an error if the entry must be refused.
 func describe(in *folder.Folder, e fs.DirEntry, self fs.FileInfo) (fs.FileInfo, error) {
 	if e.Type()&fs.ModeSymlink == 0 {
 		info, err := e.Info()
@@ -217,20 +183,19 @@ func describe(in *folder.Folder, e fs.DirEntry, self fs.FileInfo) (fs.FileInfo, 
 	info, err := in.Stat(e.Name())
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, fmt.Errorf("%s is a symbolic link to nothing: %w", in.Path(e.Name()), fs.ErrNotExist)
+		return nil, fmt.Errorf("%s is a symbolic link without a target: %w", in.Path(e.Name()), fs.ErrNotExist)
 	case err != nil:
 		return nil, err
 	case os.SameFile(info, self):
-		return nil, fmt.Errorf("%s is a symbolic link to the folder that it lies in", in.Path(e.Name()))
+		return nil, fmt.Errorf("%s is a symbolic link to its own folder", in.Path(e.Name()))
 	case !info.IsDir() && !info.Mode().IsRegular():
 		return nil, &folder.TypeError{Path: in.Path(e.Name()), Type: info.Mode().Type()}
 	}
 	return info, nil
 }
 
-// Temporary reports whether a name is that of something that a program has not
-// finished, or of nothing that anybody means to publish: hidden files and the
-// names that downloaders and editors use meanwhile.
+// Temporary reports whether a watched folder ignores the name: a hidden file, an unfinished
+// file of a downloader or an editor, or a file that desktops create.
 func Temporary(name string) bool {
 	if strings.HasPrefix(name, ".") || strings.HasPrefix(name, "~$") || strings.HasSuffix(name, "~") {
 		return true

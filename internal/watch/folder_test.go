@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// names are the entries and what waits, of a scan.
+// names returns the names of the complete and the waiting entries of a scan.
 func names(s Scan) (done, waiting []string) {
 	for _, e := range s.Entries {
 		done = append(done, e.Name)
@@ -19,6 +19,8 @@ func names(s Scan) (done, waiting []string) {
 	return done, s.Waiting
 }
 
+// watched returns a watcher of a new folder, and a function that writes a file into it. age
+// is the time since the last change of the file and its directories.
 func watched(t *testing.T) (*Folder, func(name, data string, age time.Duration) string) {
 	t.Helper()
 	f, err := New(t.TempDir(), Options{Settle: 3 * time.Second})
@@ -40,7 +42,9 @@ func watched(t *testing.T) (*Folder, func(name, data string, age time.Duration) 
 	}
 }
 
-func TestSettles(t *testing.T) {
+// TestSettle checks when entries become complete: new and growing ones after Settle, old ones
+// at once, temporary ones never.
+func TestSettle(t *testing.T) {
 	f, write := watched(t)
 	now := time.Now()
 	check := func(at time.Duration, done, waiting []string) {
@@ -58,7 +62,7 @@ func TestSettles(t *testing.T) {
 	write("future", "1", -time.Hour)
 	check(0, []string{"moved-in", "tree"}, []string{"future", "new"})
 	check(2*time.Second, []string{"moved-in", "tree"}, []string{"future", "new"})
-	write("new", "12", -3*time.Second) // it grows
+	write("new", "12", -3*time.Second) // the file grows
 	check(4*time.Second, []string{"future", "moved-in", "tree"}, []string{"new"})
 	write("tree/deep/b", "1", -4*time.Second)
 	check(5*time.Second, []string{"future", "moved-in"}, []string{"new", "tree"})
@@ -67,11 +71,11 @@ func TestSettles(t *testing.T) {
 	check(10*time.Second, []string{"future", "moved-in", "new"}, nil)
 }
 
-// TestOpenForWriting protects from what stands still in the middle: while a
-// process has it open for writing, it is not complete however old it looks.
+// TestOpenForWriting checks that an old file is not complete while a process has it open for
+// writing, because its writer may only pause.
 func TestOpenForWriting(t *testing.T) {
 	if runtime.GOOS != "linux" {
-		t.Skip("only Linux tells who writes")
+		t.Skip("only Linux tells which files are open for writing")
 	}
 	f, write := watched(t)
 	path := write("slow", "half", time.Hour)
@@ -88,6 +92,8 @@ func TestOpenForWriting(t *testing.T) {
 	}
 }
 
+// TestStamp checks that a stamp changes with the time, the name and the inode of a file, and
+// does not change otherwise.
 func TestStamp(t *testing.T) {
 	f, write := watched(t)
 	stamp := func(name string) string {
@@ -103,13 +109,13 @@ func TestStamp(t *testing.T) {
 	path := write("file", "1", time.Hour)
 	tree, file := stamp("tree"), stamp("file")
 	if stamp("tree") != tree || stamp("file") != file {
-		t.Error("stamps change by themselves")
+		t.Error("the stamp of an unchanged entry differs")
 	}
 	at := time.Now().Add(-time.Minute)
 	os.Chtimes(path, at, at)
 	write("tree/b", "", time.Hour)
 	if stamp("file") == file || stamp("tree") == tree {
-		t.Error("a change is not in the stamps")
+		t.Error("the stamp is the same after a change")
 	}
 	file = stamp("file")
 	os.Rename(path, path+".tmp")
@@ -120,9 +126,10 @@ func TestStamp(t *testing.T) {
 	}
 }
 
-// TestGone protects what is published from a folder that is away: that says
-// nothing about what it holds.
-func TestGone(t *testing.T) {
+// TestMissingFolderIsAnError checks that a scan of a missing folder, or of one with another
+// file system mounted on it, returns an error instead of an empty list, so that nothing is
+// withdrawn.
+func TestMissingFolderIsAnError(t *testing.T) {
 	f, write := watched(t)
 	write("a", "1", time.Hour)
 	f.Scan(time.Now())
@@ -139,6 +146,8 @@ func TestGone(t *testing.T) {
 	}
 }
 
+// TestRun checks that Run scans at once and after a change, and returns the cause of its
+// context.
 func TestRun(t *testing.T) {
 	f, write := watched(t)
 	ctx, cancel := context.WithCancelCause(t.Context())
@@ -155,7 +164,7 @@ func TestRun(t *testing.T) {
 	if s := <-scans; len(s.Entries) != 0 || s.Err != nil {
 		t.Errorf("%+v", s)
 	}
-	write("a", "1", time.Hour) // the rescan would take half a minute
+	write("a", "1", time.Hour) // the next scan at an interval is 30 s later
 	if s := <-scans; len(s.Entries) != 1 {
 		t.Errorf("%+v", s)
 	}

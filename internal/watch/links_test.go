@@ -11,14 +11,14 @@ import (
 	"spate/internal/folder/foldertest"
 )
 
-// TestTraps: a link counts as what it leads to, if that is in the folder or links
-// are followed. What leads out and what is neither a file nor a directory is
-// refused by name.
-func TestTraps(t *testing.T) {
+// TestRefusesTraps checks that a link counts as its target if the target is in the folder or
+// all links are followed, and that the scan refuses links that lead out and entries that are
+// neither files nor directories.
+func TestRefusesTraps(t *testing.T) {
 	t.Parallel()
 	for _, follow := range []bool{false, true} {
 		for _, trap := range foldertest.Traps("text") {
-			t.Run(trap.Name+map[bool]string{true: " followed"}[follow], func(t *testing.T) {
+			t.Run(trap.Name+map[bool]string{true: " with FollowLinks"}[follow], func(t *testing.T) {
 				t.Parallel()
 				dir := filepath.Join(t.TempDir(), "in")
 				if err := os.Mkdir(dir, 0o755); err != nil {
@@ -60,8 +60,8 @@ func TestTraps(t *testing.T) {
 	}
 }
 
-// TestLinkStamp: the stamp of a link is that of the file or the directory it leads
-// to, so that a change there is seen.
+// TestLinkStamp checks that a link has the stamp of its target, so that the scan sees changes
+// of the target.
 func TestLinkStamp(t *testing.T) {
 	f, write := watched(t)
 	write("file", "1", time.Hour)
@@ -94,6 +94,6 @@ func TestLinkStamp(t *testing.T) {
 	}
 	os.Remove(filepath.Join(f.dir, "file"))
 	if s := f.Scan(time.Now()); len(s.Refused) != 2 || s.Refused[0].Name != "link" || !errors.Is(s.Refused[0].Err, fs.ErrNotExist) {
-		t.Errorf("what a link leads to is gone: %+v", s.Refused)
+		t.Errorf("a link without a target: %+v", s.Refused)
 	}
 }

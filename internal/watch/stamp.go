@@ -11,9 +11,9 @@ import (
 	"spate/internal/folder"
 )
 
-// stampOf returns what stands for an entry of the folder in, which info describes,
-// and when it was last written to. Of a directory, hidden files count as well: they
-// may be part of it.
+// stampOf returns the stamp of the entry of the folder in that info describes, and the time
+// of its last change. The stamp of a directory includes hidden files, because they may be
+// part of the release.
 func stampOf(in *folder.Folder, info fs.FileInfo) (stamp string, newest time.Time, err error) {
 	h := sha256.New()
 	add := func(name string, info fs.FileInfo) {
@@ -22,7 +22,7 @@ func stampOf(in *folder.Folder, info fs.FileInfo) (stamp string, newest time.Tim
 		binary.BigEndian.PutUint64(b[8:], uint64(info.ModTime().UnixNano()))
 		binary.BigEndian.PutUint64(b[16:], inode(info))
 		h.Write([]byte(name))
-		h.Write(b[:]) // its last byte ends the entry
+		h.Write(b[:]) // the last byte, 0, separates entries
 		if info.ModTime().After(newest) {
 			newest = info.ModTime()
 		}
@@ -39,8 +39,8 @@ func stampOf(in *folder.Folder, info fs.FileInfo) (stamp string, newest time.Tim
 			rel = string(filepath.Separator) + rel
 		}
 		if info.IsDir() {
-			// Its time says when something came or went, which the entries say too;
-			// but an empty one that is being filled is not settled.
+			// The stamp does not need the time of a directory, because it contains all
+			// entries. But a directory with a recent time may still be filled.
 			if info.ModTime().After(newest) {
 				newest = info.ModTime()
 			}
@@ -53,8 +53,8 @@ func stampOf(in *folder.Folder, info fs.FileInfo) (stamp string, newest time.Tim
 	return hex.EncodeToString(h.Sum(nil)[:16]), newest, err
 }
 
-// beingWritten reports whether some process has the entry that info describes, or a
-// file in it, open for writing, as far as the system tells.
+// beingWritten reports whether a process has the entry that info describes, or a file in it,
+// open for writing. It returns false if the system does not tell.
 func beingWritten(in *folder.Folder, info fs.FileInfo) bool {
 	if !info.IsDir() {
 		return openForWriting(in, info.Name())

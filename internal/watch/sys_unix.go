@@ -7,7 +7,7 @@ import (
 	"syscall"
 )
 
-// inode and device are the numbers of a file and of its file system, or 0.
+// inode returns the inode number of a file, or 0 if it is unknown.
 func inode(info fs.FileInfo) uint64 {
 	if st, ok := info.Sys().(*syscall.Stat_t); ok {
 		return uint64(st.Ino)
@@ -15,6 +15,7 @@ func inode(info fs.FileInfo) uint64 {
 	return 0
 }
 
+// device returns the number of the file system of a file, or 0 if it is unknown.
 func device(info fs.FileInfo) uint64 {
 	if st, ok := info.Sys().(*syscall.Stat_t); ok {
 		return uint64(st.Dev)

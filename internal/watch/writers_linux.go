@@ -6,10 +6,9 @@ import (
 	"spate/internal/folder"
 )
 
-// openForWriting asks for a read lease, which the kernel grants only on a file
-// that nobody has open for writing (fcntl(2), F_SETLEASE), and gives it back.
-// Where leases are not to be had, on the files of others or on network file
-// systems, nothing is known, and only time tells.
+// openForWriting reports whether a process has the file open for writing. It requests a read
+// lease, which the kernel refuses then (fcntl(2), F_SETLEASE). It returns false if leases
+// are not available: for files of other users and on network file systems.
 func openForWriting(in *folder.Folder, name string) bool {
 	f, err := in.Open(name)
 	if err != nil {

@@ -4,5 +4,5 @@ package watch
 
 import "spate/internal/folder"
 
-// openForWriting is not known here: only time tells.
+// openForWriting returns false, because this system does not tell which files are open.
 func openForWriting(*folder.Folder, string) bool { return false }

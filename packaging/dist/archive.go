@@ -13,18 +13,18 @@ import (
 	"spate/internal/legacy"
 )
 
-// file is a file in an archive: with a link, a symbolic link; without data and
-// with fs.ModeDir, a directory.
+// file is an entry of an archive: a directory if mode has fs.ModeDir, a symbolic link if
+// link is set, else a regular file.
 type file struct {
-	path string // with slashes, not absolute
+	path string // relative, with slashes
 	data []byte
-	link string
+	link string // target of the symbolic link
 	mode fs.FileMode
-	uid  int
+	uid  int // owner and group
 }
 
-// under puts files into a directory.
-func under(dir string, files []file) []file {
+// inDir returns the files with dir before their paths.
+func inDir(dir string, files []file) []file {
 	var out []file
 	for _, f := range files {
 		f.path = path.Join(dir, f.path)
@@ -33,7 +33,8 @@ func under(dir string, files []file) []file {
 	return out
 }
 
-// links are the names of 2005 for the program in the same directory.
+// links returns symbolic links from the names of the tools of 2005 to the program in the
+// same directory.
 func links(dir string) []file {
 	var out []file
 	for _, t := range legacy.Tools() {
@@ -42,8 +43,8 @@ func links(dir string) []file {
 	return out
 }
 
-// withDirs adds the directories that the files are in, and sorts by name, so that
-// a directory comes before what is in it.
+// withDirs adds the parent directories of the files and sorts by path, so that a directory
+// comes before its entries.
 func withDirs(files []file) []file {
 	all := map[string]file{}
 	for _, f := range files {
@@ -62,8 +63,8 @@ func withDirs(files []file) []file {
 	return out
 }
 
-// tar writes an archive of the files and their directories, whose names begin
-// with prefix.
+// tar returns a tar archive of the files and their directories. All names in it start with
+// prefix.
 func (d *dist) tar(prefix string, files []file) ([]byte, error) {
 	var b bytes.Buffer
 	w := tar.NewWriter(&b)
@@ -91,6 +92,7 @@ func (d *dist) tar(prefix string, files []file) ([]byte, error) {
 	return b.Bytes(), err
 }
 
+// tarGz returns a compressed tar archive of the files.
 func (d *dist) tarGz(files []file) ([]byte, error) {
 	b, err := d.tar("", files)
 	if err != nil {
@@ -99,8 +101,8 @@ func (d *dist) tarGz(files []file) ([]byte, error) {
 	return compress(b)
 }
 
-// compress is gzip without a name or a time. The best level takes three times as
-// long, for a third of a percent.
+// compress returns b compressed by gzip, without a name or a time in the header. The best
+// level would take three times as long and save a third of a percent.
 func compress(b []byte) ([]byte, error) {
 	var out bytes.Buffer
 	w := gzip.NewWriter(&out)
@@ -111,6 +113,7 @@ func compress(b []byte) ([]byte, error) {
 	return out.Bytes(), err
 }
 
+// zip returns a zip archive of the files.
 func (d *dist) zip(files []file) ([]byte, error) {
 	var b bytes.Buffer
 	w := zip.NewWriter(&b)

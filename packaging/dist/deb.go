@@ -13,8 +13,8 @@ import (
 	"spate"
 )
 
-// deb makes a Debian package: an ar archive of a version, the control files and
-// the data (deb(5)).
+// deb returns a Debian package: an ar archive with the format version, the control files
+// and the data (deb(5)).
 func (d *dist) deb(arch string, bin []byte, shared []file) ([]byte, error) {
 	data, err := d.debData(bin, shared)
 	if err != nil {
@@ -45,7 +45,7 @@ func (d *dist) deb(arch string, bin []byte, shared []file) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// ar writes a member of an ar archive.
+// ar appends a member to an ar archive.
 func (d *dist) ar(b *bytes.Buffer, name string, data []byte) {
 	fmt.Fprintf(b, "%-16s%-12d%-6d%-6d%-8s%-10d`\n", name, d.time.Unix(), 0, 0, "100644", len(data))
 	b.Write(data)
@@ -54,7 +54,7 @@ func (d *dist) ar(b *bytes.Buffer, name string, data []byte) {
 	}
 }
 
-// debData are the files that the package installs.
+// debData returns the files that the package installs.
 func (d *dist) debData(bin []byte, shared []file) ([]file, error) {
 	out := append([]file{{path: "usr/bin/spate", data: bin, mode: 0o755}}, links("usr/bin")...)
 	for _, f := range shared {
@@ -99,7 +99,7 @@ func (d *dist) debData(bin []byte, shared []file) ([]file, error) {
 	return out, nil
 }
 
-// debControl are the control files.
+// debControl returns the control files.
 func (d *dist) debControl(arch string, data []file) ([]file, error) {
 	var size int64
 	var sums, conf strings.Builder
@@ -123,10 +123,10 @@ Section: net
 Priority: optional
 Suggests: ca-certificates
 Conflicts: bittorrent, bittornado
-Description: publish files over BitTorrent, and fetch them
- The whole BitTorrent distribution system in one program: maker of torrents,
- tracker, seed, downloader and release pages. The programs of 2005
- (btmakemetafile, bttrack, btdownloadheadless, ...) are links to it.
+Description: publish and download files over BitTorrent
+ spate makes torrents, tracks, seeds and downloads them, and serves release
+ pages. It also runs as the BitTorrent tools of 2005, such as btmakemetafile,
+ bttrack and btdownloadheadless.
 `, spate.Version, arch, (size+1023)/1024)
 	out := []file{
 		{path: "control", data: []byte(control), mode: 0o644},

@@ -9,12 +9,12 @@ import (
 	"spate"
 )
 
-// nobody is the user of the container: it owns nothing but its state.
+// nobody is the user and group id of the program in the container.
 const nobody = 65532
 
-// image makes a container image as a tar file, an OCI layout that "docker load"
-// takes too: one layer with the program, its state directory and a place for
-// temporary files. It is what the Dockerfile makes.
+// image returns a container image as a tar file: an OCI layout that "docker load" accepts
+// too. Its one layer contains the program and the directories for data, state and temporary
+// files. packaging/Dockerfile builds the same image.
 func (d *dist) image(arch string, bin []byte) ([]byte, error) {
 	layer, err := d.tar("", []file{
 		{path: "spate", data: bin, mode: 0o755},
@@ -65,7 +65,7 @@ func (d *dist) image(arch string, bin []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	// For "docker load", which reads this one.
+	// "docker load" reads this manifest.
 	load, err := json.Marshal([]object{{"Config": blob(config), "RepoTags": []string{"spate:" + spate.Version}, "Layers": []string{blob(packed)}}})
 	if err != nil {
 		return nil, err
@@ -80,12 +80,14 @@ func (d *dist) image(arch string, bin []byte) ([]byte, error) {
 	})
 }
 
+// sum returns the SHA-256 sum of b in hexadecimal.
 func sum(b []byte) string {
 	s := sha256.Sum256(b)
 	return hex.EncodeToString(s[:])
 }
 
+// digest returns the name of b in OCI manifests.
 func digest(b []byte) string { return "sha256:" + sum(b) }
 
-// blob is where the layout keeps b.
+// blob returns the path of b in an OCI layout.
 func blob(b []byte) string { return "blobs/sha256/" + sum(b) }

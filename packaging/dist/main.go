@@ -1,7 +1,7 @@
-// Command dist makes what people install of a commit: binaries of all systems in
-// archives, Debian packages, and container images, with their sums. It needs Go
-// and git, no root and no daemon. The same commit gives the same bytes, wherever
-// and whenever it is built: names are sorted, and all times are the commit's.
+// Command dist builds the files of a release from the current commit: archives with the
+// binaries of all systems, Debian packages, container images, and their SHA-256 sums. It
+// needs Go and git, but neither root nor a container daemon. Two builds of one commit are
+// identical, because names are sorted and all times are the commit's.
 package main
 
 import (
@@ -21,7 +21,7 @@ import (
 	"spate"
 )
 
-// target is a system that there are binaries for.
+// target is an operating system and architecture, in Go's names.
 type target struct{ os, arch string }
 
 func (t target) String() string { return t.os + "-" + t.arch }
@@ -33,17 +33,17 @@ func targets() []target {
 	}
 }
 
-// dist is one run.
+// dist is the state of one run.
 type dist struct {
-	out  string    // directory of what is made
-	top  string    // of the commit's source
-	time time.Time // of everything
+	out  string    // output directory
+	top  string    // directory with the commit's source
+	time time.Time // the commit's time, for all files
 	sums []string  // lines of SHA256SUMS
 }
 
 func main() {
-	out := flag.String("o", "dist", "the `DIR` for what is made")
-	only := flag.String("only", "", "only these `TARGETS`, such as linux-amd64,windows-amd64")
+	out := flag.String("o", "dist", "write the files to `DIR`")
+	only := flag.String("only", "", "build only these `TARGETS`, such as linux-amd64,windows-amd64")
 	flag.Parse()
 	if err := run(*out, *only); err != nil {
 		fmt.Fprintln(os.Stderr, "dist:", err)
@@ -58,10 +58,10 @@ func run(out, only string) error {
 		return err
 	}
 	if changes, err := git("status", "--porcelain", "--untracked-files=no"); err != nil || changes != "" {
-		return cmp.Or(err, fmt.Errorf("there are changes that are in no commit:\n%s", changes))
+		return cmp.Or(err, fmt.Errorf("uncommitted changes: commit them first:\n%s", changes))
 	}
-	// What is built is the commit, in a repository of its own: the go command
-	// stamps nothing in what git calls a worktree.
+	// Build in a clone, because the go command does not stamp the commit in a git
+	// worktree.
 	if d.top, err = os.MkdirTemp("", "spate-dist-"); err != nil {
 		return err
 	}
@@ -104,7 +104,7 @@ func run(out, only string) error {
 	return os.WriteFile(filepath.Join(out, "SHA256SUMS"), []byte(strings.Join(d.sums, "")), 0o644)
 }
 
-// makeTarget makes everything for one system.
+// makeTarget writes the archive of one system, and for Linux its package and image.
 func (d *dist) makeTarget(t target, shared []file) error {
 	bin, err := d.build(t)
 	if err != nil {
@@ -113,11 +113,11 @@ func (d *dist) makeTarget(t target, shared []file) error {
 	name := fmt.Sprintf("spate-%s-%s", spate.Version, t)
 	if t.os == "windows" {
 		return d.write(name+".zip", func() ([]byte, error) {
-			return d.zip(under(name, append(d.docs(shared), file{path: "spate.exe", data: bin, mode: 0o755})))
+			return d.zip(inDir(name, append(d.docs(shared), file{path: "spate.exe", data: bin, mode: 0o755})))
 		})
 	}
 	files := append(d.docs(shared), file{path: "spate", data: bin, mode: 0o755})
-	if err := d.write(name+".tar.gz", func() ([]byte, error) { return d.tarGz(under(name, append(files, links("")...))) }); err != nil {
+	if err := d.write(name+".tar.gz", func() ([]byte, error) { return d.tarGz(inDir(name, append(files, links("")...))) }); err != nil {
 		return err
 	}
 	if t.os != "linux" {
@@ -127,7 +127,7 @@ func (d *dist) makeTarget(t target, shared []file) error {
 	return cmp.Or(err, d.write(name+"-image.tar", func() ([]byte, error) { return d.image(t.arch, bin) }))
 }
 
-// build compiles the program. The commit is stamped into it.
+// build compiles the program, which contains the commit's id, and returns the binary.
 func (d *dist) build(t target) ([]byte, error) {
 	dir, err := os.MkdirTemp("", "spate-bin-")
 	if err != nil {
@@ -144,7 +144,7 @@ func (d *dist) build(t target) ([]byte, error) {
 	return os.ReadFile(path)
 }
 
-// write makes a file, says so, and notes its sum.
+// write writes a file into the output directory, prints its size, and adds its sum.
 func (d *dist) write(name string, content func() ([]byte, error)) error {
 	b, err := content()
 	if err != nil {

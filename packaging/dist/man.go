@@ -14,13 +14,14 @@ import (
 
 // page is a manual page.
 type page struct {
-	name string // without its section
-	text []byte
+	name string // without the section, such as "spate-get"
+	text []byte // roff
 }
 
-// roff writes a manual page in the man macros.
+// roff builds a manual page from man macros.
 type roff struct{ b strings.Builder }
 
+// newRoff starts the page of a command of that name.
 func newRoff(name, summary string, at time.Time) *roff {
 	r := &roff{}
 	fmt.Fprintf(&r.b, ".TH %s 1 %s %s \"User Commands\"\n", quoteArg(strings.ToUpper(name)), quoteArg(at.Format("2006-01-02")), quoteArg("spate "+spate.Version))
@@ -30,7 +31,7 @@ func newRoff(name, summary string, at time.Time) *roff {
 	return r
 }
 
-// quote makes text literal: no requests, no escapes, dashes as they are typed.
+// quote escapes text so that roff prints it literally, with ASCII dashes.
 func quote(s string) string {
 	s = strings.NewReplacer(`\`, `\e`, "-", `\-`, "`", `\(ga`, "^", `\(ha`, "~", `\(ti`).Replace(s)
 	if strings.HasPrefix(s, ".") || strings.HasPrefix(s, "'") {
@@ -39,12 +40,14 @@ func quote(s string) string {
 	return s
 }
 
+// quoteArg quotes an argument of a macro.
 func quoteArg(s string) string { return `"` + strings.ReplaceAll(quote(s), `"`, `\(dq`) + `"` }
 
+// head starts a section.
 func (r *roff) head(title string) { fmt.Fprintf(&r.b, ".SH %s\n", quoteArg(title)) }
 
-// text writes paragraphs: an empty line begins a new one, and lines that begin
-// with a space stay as they are.
+// text writes paragraphs. An empty line starts a new paragraph. Lines that start with a
+// space are not filled.
 func (r *roff) text(s string) {
 	literal := false
 	for line := range strings.SplitSeq(strings.Trim(s, "\n"), "\n") {
@@ -63,7 +66,7 @@ func (r *roff) text(s string) {
 	}
 }
 
-// entry writes a term and what it means.
+// entry writes an item of a definition list, such as a flag with its value and meaning.
 func (r *roff) entry(term, value, meaning string) {
 	r.b.WriteString(".TP\n\\fB" + quote(term) + "\\fR")
 	if value != "" {
@@ -72,13 +75,14 @@ func (r *roff) entry(term, value, meaning string) {
 	r.b.WriteString("\n" + quote(meaning) + "\n")
 }
 
+// bytes returns the page.
 func (r *roff) bytes() []byte { return []byte(r.b.String()) }
 
-// manPages returns the pages of the program and of every verb below it.
+// manPages returns the pages of cmd and of all its subcommands.
 func manPages(cmd *cobra.Command, at time.Time) []page {
 	pages := []page{{manName(cmd), verbPage(cmd, at)}}
 	for _, c := range cmd.Commands() {
-		// The programs of 2005 have pages of their own.
+		// toolPage writes the pages of the tools of 2005.
 		if c.IsAvailableCommand() && c.Name() != "help" && c.Name() != "completion" && cmd.Name() != "bt" {
 			pages = append(pages, manPages(c, at)...)
 		}
@@ -86,9 +90,10 @@ func manPages(cmd *cobra.Command, at time.Time) []page {
 	return pages
 }
 
-// manName is what a verb's page is called.
+// manName returns the name of a verb's page, such as "spate-tracker-token".
 func manName(cmd *cobra.Command) string { return strings.ReplaceAll(cmd.CommandPath(), " ", "-") }
 
+// verbPage returns the page of a verb.
 func verbPage(cmd *cobra.Command, at time.Time) []byte {
 	r := newRoff(manName(cmd), cmd.Short, at)
 	r.head("SYNOPSIS")
@@ -115,7 +120,7 @@ func verbPage(cmd *cobra.Command, at time.Time) []byte {
 		}
 	}
 	r.flags("OPTIONS", cmd.LocalFlags())
-	r.flags("OPTIONS OF EVERY VERB", cmd.InheritedFlags())
+	r.flags("OPTIONS OF ALL VERBS", cmd.InheritedFlags())
 	if cmd.Example != "" {
 		r.head("EXAMPLES")
 		r.text(cmd.Example)
@@ -128,7 +133,7 @@ func verbPage(cmd *cobra.Command, at time.Time) []byte {
 	return r.bytes()
 }
 
-// flags lists flags in the order in which help has them.
+// flags writes a section that lists flags in the order of the help text.
 func (r *roff) flags(title string, flags *pflag.FlagSet) {
 	if !flags.HasAvailableFlags() {
 		return
@@ -155,21 +160,22 @@ func (r *roff) flags(title string, flags *pflag.FlagSet) {
 	})
 }
 
-// surroundings are the sections that all verbs share.
+// surroundings writes the sections that all pages of verbs contain.
 func (r *roff) surroundings() {
 	r.head("ENVIRONMENT AND FILES")
-	r.text(`Every flag can come from a variable, SPATE_ and its name in capitals with _ for - (SPATE_UP=2M), and from ~/.config/spate/spate.toml or the FILE of --config (up = "2M", or below [get] for one verb). A flag counts before a variable, a variable before the file. The file is never written.
+	r.text(`An environment variable can set each flag: its name is SPATE_ and the name of the flag in capitals, with _ for - (SPATE_UP=2M). The settings file can set it too: ~/.config/spate/spate.toml, or the FILE of --config (up = "2M", or below [get] for one verb). A flag overrides the variable, and the variable overrides the file. spate never writes the file.
 
-What is remembered lies in $XDG_STATE_HOME/spate, or ~/.local/state/spate, or the directory of --state. NO_COLOR turns colours off.`)
+spate keeps its state in the directory of --state, by default $XDG_STATE_HOME/spate or ~/.local/state/spate. NO_COLOR turns colours off.`)
 	r.head("EXIT STATUS")
 	for _, e := range [][2]string{
-		{"0", "done"}, {"1", "failed"}, {"2", "usage"}, {"3", "not found"}, {"4", "a hash or signature that does not match, or a malformed torrent"},
-		{"5", "no peers, or timed out"}, {"6", "network"}, {"7", "interrupted; the same command goes on"}, {"9", "disk full"}, {"13", "the target exists"},
+		{"0", "success"}, {"1", "another failure"}, {"2", "wrong usage"}, {"3", "not found"}, {"4", "a wrong hash or signature, or a malformed torrent"},
+		{"5", "no peers, or a timeout"}, {"6", "network failure"}, {"7", "interrupted; the same command continues"}, {"9", "disk full"}, {"13", "the target exists"},
 	} {
 		r.entry(e[0], "", e[1])
 	}
 }
 
+// seeAlso writes the section that refers to other pages.
 func (r *roff) seeAlso(names []string) {
 	if len(names) == 0 {
 		return
@@ -184,7 +190,7 @@ func (r *roff) seeAlso(names []string) {
 	}
 }
 
-// toolPage is the page of a program of 2005.
+// toolPage returns the page of one of the tools of 2005.
 func toolPage(t *legacy.Tool, at time.Time) []byte {
 	r := newRoff(t.Name, t.Summary, at)
 	r.head("SYNOPSIS")
@@ -196,14 +202,14 @@ func toolPage(t *legacy.Tool, at time.Time) []byte {
 	}
 	r.head("DESCRIPTION")
 	if t.Instead != "" {
-		r.text("Not here: " + t.Instead + ".")
+		r.text("spate does not contain this program: " + t.Instead + ".")
 	} else {
-		r.text("One of the programs that BitTorrent was published with in 2005, as spate does its work. The command lines of that time run as they were printed: an option is --name value, or --name=value.")
+		r.text("This is spate's replacement for a BitTorrent tool of 2005. It accepts the command lines of that time. An option is --name value or --name=value.")
 	}
 	for _, part := range []struct {
 		title string
 		works bool
-	}{{"OPTIONS", true}, {"OPTIONS WITHOUT A MEANING NOW", false}} {
+	}{{"OPTIONS", true}, {"OPTIONS WITHOUT EFFECT", false}} {
 		head := false
 		for _, o := range t.Options {
 			if o.Works != part.works || t.Instead != "" {

@@ -10,8 +10,8 @@ import (
 	"spate/internal/legacy"
 )
 
-// sharedFiles are the files that every system gets: manual pages under man1,
-// completions under completions.
+// sharedFiles returns the files that are the same for all systems: manual pages below man1/,
+// completions below completions/, the license and the README.
 func (d *dist) sharedFiles() ([]file, error) {
 	root := cli.Command()
 	var out []file
@@ -44,7 +44,7 @@ func (d *dist) sharedFiles() ([]file, error) {
 	return out, nil
 }
 
-// docs are the files of an archive beside the program.
+// docs returns the files that an archive contains beside the program.
 func (d *dist) docs(shared []file) []file {
 	var out []file
 	for _, f := range shared {

@@ -1,7 +1,6 @@
-// Command setmodule changes the path of this module: in go.mod, in the imports
-// of all Go files whatever their build tags, and wherever else a package of the
-// module is named by its path. It runs from any directory of the module.
-// A second run with the same path changes nothing.
+// Command setmodule changes the path of this module: in go.mod, in the imports of all Go
+// files with any build tags, and in all texts that name a package by its path. It runs from
+// any directory of the module. A second run with the same path changes nothing.
 package main
 
 import (
@@ -43,8 +42,8 @@ func run(path string) error {
 	if err != nil {
 		return err
 	}
-	// go.mod is the last file to change, so that a run that was cut short can be
-	// repeated. It is checked first, because go refuses paths that cannot be.
+	// Change go.mod last, so that an interrupted run can be repeated. First let go check the
+	// new path.
 	if err := goMod("edit", "-print", "-module="+path, "go.mod"); err != nil {
 		return err
 	}
@@ -62,7 +61,8 @@ func run(path string) error {
 	return nil
 }
 
-// module returns the directory and the path of the module that we are in.
+// module returns the directory and the path of the module that contains the current
+// directory.
 func module() (dir, path string, err error) {
 	out, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}\n{{.Path}}").Output()
 	dir, path, ok := strings.Cut(strings.TrimSpace(string(out)), "\n")
@@ -82,7 +82,7 @@ func goMod(args ...string) error {
 // renamer replaces one module path by another.
 type renamer struct {
 	old, new string
-	mention  *regexp.Regexp // a package of the module, in text
+	mention  *regexp.Regexp // matches the path of a package of the module in a text
 }
 
 // newRenamer returns a renamer for the module in the current directory.
@@ -91,19 +91,19 @@ func newRenamer(old, new string) (*renamer, error) {
 	if err != nil {
 		return nil, err
 	}
-	var dirs []string // the first element of what follows the module's path
+	var dirs []string // the directories at the top of the module
 	for _, e := range entries {
 		if e.IsDir() && !skipped(e.Name()) {
 			dirs = append(dirs, regexp.QuoteMeta(e.Name()))
 		}
 	}
-	// A path such as ~/.config/spate/site is not a package: nothing that belongs to
-	// a path may stand before.
+	// The expression does not match after a character of a path, because a path such as
+	// ~/.config/spate/site is not a package.
 	mention := `(^|[^\w./~-])` + regexp.QuoteMeta(old) + `/(` + strings.Join(dirs, "|") + `)\b`
 	return &renamer{old: old, new: new, mention: regexp.MustCompile(`(?m)` + mention)}, nil
 }
 
-// skipped reports whether a directory holds nothing that is written by hand.
+// skipped reports whether a directory contains generated or foreign files only.
 func skipped(path string) bool {
 	switch filepath.ToSlash(path) {
 	case "dist", "bench/out":
@@ -113,7 +113,8 @@ func skipped(path string) bool {
 	return base == ".git" || base == "node_modules" || base == "fuzz" && filepath.Base(filepath.Dir(path)) == "testdata"
 }
 
-// tree renames in all files below the current directory and counts those changed.
+// tree changes the path in all files below the current directory and returns the number of
+// changed files.
 func (r *renamer) tree() (changed int, err error) {
 	err = filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
@@ -145,7 +146,7 @@ func (r *renamer) tree() (changed int, err error) {
 	return changed, err
 }
 
-// imports renames in the imports of a Go file, and sorts them anew.
+// imports changes the path in the imports of a Go file, and sorts them.
 func (r *renamer) imports(path string, src []byte) ([]byte, error) {
 	fset := token.NewFileSet()
 	f, err := parser.ParseFile(fset, path, src, parser.ImportsOnly)

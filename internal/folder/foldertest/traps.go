@@ -1,5 +1,5 @@
-// Package foldertest puts into a folder what another user may put there to have a
-// program read something else, or wait for ever.
+// Package foldertest creates entries in a folder by which another user could make a program
+// read a file outside the folder or block for ever.
 package foldertest
 
 import (
@@ -15,36 +15,36 @@ import (
 	"spate/internal/folder"
 )
 
-// Secret is what the files outside the folder hold.
+// Secret is the content of the files outside the folder.
 const Secret = "secret of the machine"
 
-// Outcome says what becomes of an attempt to read a trap.
+// Outcome is the result of an attempt to read a [Trap].
 type Outcome string
 
 // The outcomes.
 const (
-	Read    Outcome = "read"     // the text of the file inside
-	Leaked  Outcome = "leaked"   // Secret, which is right only where links are followed
+	Read    Outcome = "read"     // the text of the file inside the folder
+	Leaked  Outcome = "leaked"   // Secret; expected only if links are followed
 	Outside Outcome = "outside"  // a [folder.LinkError]
 	Special Outcome = "special"  // a [folder.TypeError]
 	Missing Outcome = "missing"  // fs.ErrNotExist
 	Loop    Outcome = "loop"     // ELOOP
 	Denied  Outcome = "denied"   // fs.ErrPermission
 	Large   Outcome = "large"    // a [folder.SizeError]
-	Other   Outcome = "an error" // any other
+	Other   Outcome = "an error" // any other error
 )
 
-// Trap is something at a path where a file is expected.
+// Trap is an entry at a path where a program expects a file.
 type Trap struct {
 	Name string
-	// Put puts it there. What it needs besides has a hidden name beside it.
+	// Put creates the entry. Other files that it needs get hidden names beside path.
 	Put func(t testing.TB, path string)
-	// Strict is what becomes of it; Follow, where links are followed anywhere.
+	// Strict is the expected outcome, and Follow that of a program that follows all links.
 	Strict, Follow Outcome
 }
 
-// Traps returns all of them, for a file that should have the given text. They may
-// be used for any number of paths.
+// Traps returns all traps for a file that should contain text. Each can be put at several
+// paths.
 func Traps(text string) []Trap {
 	return slices.Concat([]Trap{
 		{"a file", func(t testing.TB, path string) { write(t, path, text) }, Read, Read},
@@ -54,15 +54,15 @@ func Traps(text string) []Trap {
 		{"socket", listen, Special, Special},
 		{"unreadable", func(t testing.TB, path string) {
 			if os.Getuid() <= 0 {
-				t.Skip("this user may read everything")
+				t.Skip("root can read all files")
 			}
 			write(t, path, text)
 			must(t, os.Chmod(path, 0))
 		}, Denied, Denied},
-	}, linksInside(text), linksOut(), linksToOthers())
+	}, linksInside(text), linksOut(), badLinks())
 }
 
-// linksInside are links to a file in the folder.
+// linksInside returns links to a file in the folder.
 func linksInside(text string) []Trap {
 	real := func(t testing.TB, path string) string {
 		write(t, hidden(path, "real"), text)
@@ -90,7 +90,7 @@ func linksInside(text string) []Trap {
 	}
 }
 
-// linksOut are links to a file outside the folder.
+// linksOut returns links to a file outside the folder.
 func linksOut() []Trap {
 	return []Trap{
 		{"absolute link out", func(t testing.TB, path string) { symlink(t, secret(t, path), path) }, Outside, Leaked},
@@ -106,8 +106,8 @@ func linksOut() []Trap {
 	}
 }
 
-// linksToOthers are links to what is not a file.
-func linksToOthers() []Trap {
+// badLinks returns links whose target is missing or is not a regular file.
+func badLinks() []Trap {
 	to := func(target string) func(testing.TB, string) {
 		return func(t testing.TB, path string) { symlink(t, target, path) }
 	}
@@ -134,8 +134,8 @@ func linksToOthers() []Trap {
 	}
 }
 
-// OutcomeOf tells what an attempt to read a file that should have the given text
-// came to.
+// OutcomeOf returns the outcome of a read that returned got and err, of a file that should
+// contain text.
 func OutcomeOf(got string, err error, text string) Outcome {
 	var link *folder.LinkError
 	var kind *folder.TypeError
@@ -161,7 +161,7 @@ func OutcomeOf(got string, err error, text string) Outcome {
 	return Other
 }
 
-// secret makes a file outside the folder that path is in, and returns its path.
+// secret creates a file outside the folder of path and returns its path.
 func secret(t testing.TB, path string) string {
 	t.Helper()
 	at := filepath.Join(filepath.Dir(filepath.Dir(path)), "outside", filepath.Base(path), "secret")
@@ -169,11 +169,12 @@ func secret(t testing.TB, path string) string {
 	return at
 }
 
-// hidden is a path beside path that watchers of the folder leave alone.
+// hidden returns a path beside path that watchers of the folder ignore.
 func hidden(path, what string) string {
 	return filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+"-"+what)
 }
 
+// relative returns target relative to the folder of path.
 func relative(t testing.TB, path, target string) string {
 	t.Helper()
 	rel, err := filepath.Rel(filepath.Dir(path), target)
@@ -181,11 +182,12 @@ func relative(t testing.TB, path, target string) string {
 	return rel
 }
 
+// listen creates a socket at path.
 func listen(t testing.TB, path string) {
 	t.Helper()
 	l, err := net.Listen("unix", path)
 	if err != nil {
-		t.Skip(err) // the path is too long, or there are none here
+		t.Skip(err) // the path is too long, or the system has no unix sockets
 	}
 	t.Cleanup(func() { l.Close() })
 }

@@ -13,13 +13,14 @@ import (
 	"time"
 )
 
-// inside is set in the process that InNamespace starts, to the name of the test.
+// inside is the environment variable with the name of the test, in the process that
+// InNamespace starts.
 const inside = "SPATE_TEST_NAMESPACE"
 
-// InNamespace runs the test once more in a process of its own, in a network namespace
-// where this machine has addrs besides loopback and reaches nobody else. It returns true
-// in that process, which goes on with the test, and false in the first one, where the
-// test is done. It skips the test where namespaces are not permitted.
+// InNamespace runs the test again in another process, in a network namespace that has addrs
+// and loopback, and no connection to other machines. It returns true in that process, which
+// runs the test, and false in the first process, in which the test must return. It skips the
+// test if namespaces are not permitted.
 func InNamespace(t *testing.T, addrs ...string) bool {
 	t.Helper()
 	if os.Getenv(inside) == t.Name() {
@@ -34,7 +35,7 @@ func InNamespace(t *testing.T, addrs ...string) bool {
 		return true
 	}
 	if _, err := exec.LookPath("ip"); err != nil {
-		t.Skip("the program ip is missing")
+		t.Skip("the program ip is not installed")
 	}
 	cmd := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$", "-test.timeout=5m")
 	cmd.Env = append(os.Environ(), inside+"="+t.Name())
@@ -47,16 +48,16 @@ func InNamespace(t *testing.T, addrs ...string) bool {
 	var out strings.Builder
 	cmd.Stdout, cmd.Stderr = &out, &out
 	if err := cmd.Start(); err != nil {
-		t.Skipf("no network namespace: %v", err)
+		t.Skipf("cannot create a network namespace: %v", err)
 	}
 	if err := cmd.Wait(); err != nil {
-		t.Errorf("in a namespace: %v\n%s", err, out.String())
+		t.Errorf("test in a network namespace: %v\n%s", err, out.String())
 	}
 	return false
 }
 
-// awaitRoute waits until a connection to an address that the kernel was just given comes
-// about: the first one in a namespace fails now and then.
+// awaitRoute dials a newly assigned address until a connection succeeds, because the first
+// connections in a namespace sometimes fail.
 func awaitRoute(t *testing.T, addr string) {
 	t.Helper()
 	l, err := net.Listen("tcp", net.JoinHostPort(addr, "0"))
@@ -74,7 +75,8 @@ func awaitRoute(t *testing.T, addr string) {
 	t.Fatal(err)
 }
 
-// commands are the arguments of ip that give addrs to the loopback interface.
+// commands returns the arguments of the ip commands that add addrs to the loopback
+// interface.
 func commands(addrs []string) (all [][]string) {
 	for _, s := range addrs {
 		a := netip.MustParseAddr(s)
@@ -87,16 +89,17 @@ func commands(addrs []string) (all [][]string) {
 	return all
 }
 
-// slowListener has no room for a second connection until somebody has asked for it in
-// vain: the kernel of that side tries again a second later.
+// slowListener is a listener whose backlog is full until a client tries to connect. The
+// client's kernel then tries again after a second.
 type slowListener struct {
 	net.Listener
 	port int
-	full net.Conn // takes the only place
+	full net.Conn // fills the backlog
 	once sync.Once
 }
 
-// ListenSlowly listens at an address "ip:port", where connecting takes a second.
+// ListenSlowly returns a listener at the address "ip:port" to which connecting takes a
+// second.
 func ListenSlowly(t *testing.T, address string) net.Listener {
 	t.Helper()
 	ap := netip.MustParseAddrPort(address)
@@ -129,11 +132,12 @@ func ListenSlowly(t *testing.T, address string) net.Listener {
 	return &slowListener{Listener: l, port: l.Addr().(*net.TCPAddr).Port, full: full}
 }
 
-// Accept waits until a connection was asked for, the first time, and makes room.
+// Accept at its first call waits until a client tries to connect, and then empties the
+// backlog.
 func (l *slowListener) Accept() (net.Conn, error) {
 	l.once.Do(func() {
-		for !waitsFor(l.port) {
-			time.Sleep(time.Millisecond) // the kernel tells nobody
+		for !connecting(l.port) {
+			time.Sleep(time.Millisecond) // the kernel does not report connection attempts
 		}
 		if first, err := l.Listener.Accept(); err == nil {
 			first.Close()
@@ -143,8 +147,8 @@ func (l *slowListener) Accept() (net.Conn, error) {
 	return l.Listener.Accept()
 }
 
-// waitsFor reports whether a connection to port is asked for and not answered yet.
-func waitsFor(port int) bool {
+// connecting reports whether a socket of this machine waits for a connection to port.
+func connecting(port int) bool {
 	const synSent = "02"
 	for _, table := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
 		b, err := os.ReadFile(table)

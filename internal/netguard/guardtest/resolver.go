@@ -1,6 +1,6 @@
-// Package guardtest has what tests of requests to foreign URLs need: names that resolve
-// to what a test says, servers that are slow to connect to, and a network namespace in
-// which this machine has public addresses.
+// Package guardtest helps to test requests to strangers' URLs. It provides resolvers with
+// names that a test chooses, servers that are slow to connect to, and a network namespace
+// in which this machine has public addresses.
 package guardtest
 
 import (
@@ -12,9 +12,9 @@ import (
 	"strings"
 )
 
-// Resolver returns a resolver that asks addrs for the addresses of a name, each time
-// anew, and sends no packet. A name without any does not exist. addrs is called for each
-// family, by several goroutines at once.
+// Resolver returns a resolver that calls addrs for the addresses of a name and sends no
+// packets. A name with nil addresses does not exist. The resolver caches nothing; it calls
+// addrs for each address family, from several goroutines at once.
 func Resolver(addrs func(name string) []string) *net.Resolver {
 	return &net.Resolver{PreferGo: true, Dial: func(context.Context, string, string) (net.Conn, error) {
 		ours, theirs := net.Pipe()
@@ -23,7 +23,7 @@ func Resolver(addrs func(name string) []string) *net.Resolver {
 	}}
 }
 
-// Names returns a resolver of the names in a map.
+// Names returns a resolver that knows the names in addrs.
 func Names(addrs map[string][]string) *net.Resolver {
 	return Resolver(func(name string) []string { return addrs[name] })
 }
@@ -34,7 +34,8 @@ const (
 	typeAAAA = 28
 )
 
-// answer speaks DNS over a stream (RFC 1035, 4.2.2): each message behind its length.
+// answer answers DNS queries on a stream, in which the length of each message precedes it
+// (RFC 1035, 4.2.2).
 func answer(conn net.Conn, addrs func(string) []string) {
 	defer conn.Close()
 	for {
@@ -53,9 +54,9 @@ func answer(conn net.Conn, addrs func(string) []string) {
 	}
 }
 
-// reply answers a query with one question.
+// reply returns the response to a query with one question.
 func reply(query []byte, addrs func(string) []string) []byte {
-	const header, nameAt = 12, 0xc00c // the name of an answer is that of the question
+	const header, nameAt = 12, 0xc00c // nameAt is a pointer to the name in the question
 	name, end := question(query[header:])
 	end += header
 	kind := binary.BigEndian.Uint16(query[end-4:])
@@ -66,7 +67,7 @@ func reply(query []byte, addrs func(string) []string) []byte {
 			records = append(records, a.AsSlice())
 		}
 	}
-	flags := uint16(0x8180) // an answer, recursion available
+	flags := uint16(0x8180) // a response, recursion available
 	if known == nil {
 		flags |= 3 // no such name
 	}
@@ -76,7 +77,7 @@ func reply(query []byte, addrs func(string) []string) []byte {
 	}
 	b = append(b, query[header:end]...)
 	for _, r := range records {
-		for _, v := range []uint16{nameAt, kind, 1, 0, 0, uint16(len(r))} { // class IN, no time to live
+		for _, v := range []uint16{nameAt, kind, 1, 0, 0, uint16(len(r))} { // class IN, time to live 0
 			b = binary.BigEndian.AppendUint16(b, v)
 		}
 		b = append(b, r...)
@@ -84,8 +85,8 @@ func reply(query []byte, addrs func(string) []string) []byte {
 	return b
 }
 
-// question returns the name of a question, and the length of the question with its type
-// and class.
+// question returns the name in the question b and the length of the question, including its
+// type and class.
 func question(b []byte) (name string, n int) {
 	var labels []string
 	for b[n] != 0 {

@@ -22,10 +22,10 @@
 //
 // The regular slots go to all interested peers in turn; see [SeedMode] for the
 // order. A turn ends after Config.Quantum, after Config.Serving bytes, or when
-// the peer takes no data for 20 seconds. Peers that have not yet taken the data
-// that they requested are unchoked in addition, as many as there are slots
-// without a proven peer whose turn continues. So peers that take nothing cannot
-// keep out the others.
+// the peer takes no data for 20 seconds. Only peers with Peer.UsesSlot occupy the
+// slots. Other peers are unchoked in addition, as many as there are slots without
+// a peer whose turn continues, and get a slot when they take data. So peers that
+// take no data cannot keep out the others.
 //
 // # Optimistic slots
 //
@@ -97,7 +97,7 @@ type Peer struct {
 	ID         uint32    // a small number, because it is an index of a Set
 	Interested bool      // the peer is interested in us
 	Unchoked   bool      // we have unchoked the peer
-	Proven     bool      // the peer has taken the data that it requested
+	UsesSlot   bool      // the peer takes the data that it requests
 	Snubbed    bool      // the peer leaves our requests unanswered
 	Joined     time.Time // when the peer connected
 	UnchokedAt time.Time // when we last unchoked the peer; zero if never

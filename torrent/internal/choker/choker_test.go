@@ -381,30 +381,30 @@ func BenchmarkDecide(b *testing.B) {
 	}
 }
 
-// TestSeedUnchokesUnprovenPeersInAddition checks that a proven peer whose turn is
-// over keeps its slot until an unproven peer has taken data.
-func TestSeedUnchokesUnprovenPeersInAddition(t *testing.T) {
+// TestSeedUnchokesPeersWithoutSlotInAddition checks that a peer that uses its slot
+// keeps it after its turn is over, until another peer takes data.
+func TestSeedUnchokesPeersWithoutSlotInAddition(t *testing.T) {
 	ps := interestedPeers(3)
-	ps[0].Proven, ps[0].Unchoked, ps[0].UnchokedAt, ps[0].Up, ps[0].UpBytes = true, true, start.Add(-2*DefaultQuantum), 1000, 1
+	ps[0].UsesSlot, ps[0].Unchoked, ps[0].UnchokedAt, ps[0].Up, ps[0].UpBytes = true, true, start.Add(-2*DefaultQuantum), 1000, 1
 	for i := range ps[1:] {
 		ps[1+i].UnchokedAt = start.Add(-time.Hour) // so that they get no optimistic slot
 	}
 	k := New(Config{Slots: 1, Optimistic: -1})
 	s := k.Decide(start, ps, true, newRand(1))
 	if !s.Has(0) || s.Len() != 2 {
-		t.Fatalf("unchoked %v, want the proven peer 0 and an unproven one", members(ps, s))
+		t.Fatalf("unchoked %v, want peer 0, which uses its slot, and another one", members(ps, s))
 	}
 	apply(start, ps, s)
 	for i := range ps[1:] {
-		ps[1+i].Proven = ps[1+i].Unchoked
+		ps[1+i].UsesSlot = ps[1+i].Unchoked
 		ps[1+i].Interested = ps[1+i].Unchoked
 	}
 	next := start.Add(10 * time.Second)
 	if s := k.Decide(next, ps, true, newRand(1)); s.Has(0) || s.Len() != 1 {
-		t.Errorf("unchoked %v, want only the peer that is now proven", members(ps, s))
+		t.Errorf("unchoked %v, want only the peer that now uses its slot", members(ps, s))
 	}
-	ps[1].Proven, ps[2].Proven = false, false
+	ps[1].UsesSlot, ps[2].UsesSlot = false, false
 	if s := k.Decide(next, ps, true, newRand(1)); !s.Has(0) {
-		t.Errorf("unchoked %v, want also the proven peer 0", members(ps, s))
+		t.Errorf("unchoked %v, want also peer 0, which uses its slot", members(ps, s))
 	}
 }

@@ -25,9 +25,9 @@ const (
 // chooseSeeding unchokes peers by the rules of a seed and returns the number of
 // slots that it used.
 //
-// The slots go to proven peers. Unproven peers are unchoked in addition, as many as
-// there are slots without a proven peer whose turn continues. So a proven peer
-// whose turn is over keeps its slot until an unproven peer has taken data.
+// The slots go to peers with UsesSlot. Other peers are unchoked in addition, as many
+// as there are slots without a peer whose turn continues. So a peer that uses its
+// slot keeps it after its turn is over, until another peer takes data.
 func (k *Choker) chooseSeeding(now time.Time, peers []Peer, slots int) int {
 	slices.SortStableFunc(k.order, func(a, b int) int {
 		x, y := k.rank(now, &peers[a]), k.rank(now, &peers[b])
@@ -36,7 +36,7 @@ func (k *Choker) chooseSeeding(now time.Time, peers []Peer, slots int) int {
 	used, needed := 0, 0
 	for _, i := range k.order {
 		p := &peers[i]
-		if p.Interested && p.Proven && used < slots {
+		if p.Interested && p.UsesSlot && used < slots {
 			k.chosen.add(p.ID)
 			used++
 			if k.rank(now, p).class == inTurn {
@@ -46,7 +46,7 @@ func (k *Choker) chooseSeeding(now time.Time, peers []Peer, slots int) int {
 	}
 	tried := needed
 	for _, i := range k.order {
-		if p := &peers[i]; p.Interested && !p.Proven && tried < slots {
+		if p := &peers[i]; p.Interested && !p.UsesSlot && tried < slots {
 			k.chosen.add(p.ID)
 			tried++
 		}

@@ -7,13 +7,14 @@ import (
 	"spate/internal/netguard"
 )
 
-// Usable reports whether a can be the address of a peer that src names: a port, a
-// unicast address that means the same everywhere, and not ourselves. Loopback is taken
-// from the user and the caller, and from others with AllowLocal; the metadata service
-// of a cloud, which is no peer, from the user alone.
+// Usable reports whether the list takes a as a candidate from src: it has a port and a
+// unicast address that means the same everywhere, it is not our own, and a private
+// torrent takes candidates from src. Loopback addresses are taken from the user and the
+// caller, and from others with AllowLocal; the metadata service of a cloud, which is
+// never a peer, from the user alone.
 func (l *List) Usable(a netip.AddrPort, src Source) bool {
 	a = spate.CanonicalAddr(a)
-	if !a.IsValid() || a.Port() == 0 {
+	if !a.IsValid() || a.Port() == 0 || l.opt.Private && !src.ForPrivate() {
 		return false
 	}
 	switch netguard.KindOf(a.Addr()) {
@@ -40,11 +41,31 @@ func (l *List) isSelf(a netip.AddrPort) bool {
 	switch {
 	case a == self || l.self[a]:
 		return true
-	case !self.IsValid() || a.Port() != self.Port():
+	case !self.IsValid() || a.Port() != self.Port() && a.Port() != l.advertisedPort():
 		return false
 	}
 	ip := a.Addr()
-	return ip == l.own[0] || ip == l.own[1] || self.Addr().IsUnspecified() && ip.IsLoopback()
+	return ip == self.Addr() || ip == l.own[0] || ip == l.own[1] || self.Addr().IsUnspecified() && ip.IsLoopback()
+}
+
+// advertisedPort returns the port that other peers are told.
+func (l *List) advertisedPort() uint16 {
+	if l.opt.Advertised != 0 {
+		return l.opt.Advertised
+	}
+	return l.opt.Self.Port()
+}
+
+// SetAdvertised changes Options.Advertised.
+func (l *List) SetAdvertised(port uint16) {
+	l.opt.Advertised = port
+	for i := len(l.all) - 1; i >= 0; i-- {
+		c := &l.all[i]
+		c.prio = l.priority(c.addr)
+		if c.state == idle && l.isSelf(c.addr) {
+			l.remove(c.addr)
+		}
+	}
 }
 
 // AddSelf says that a turned out to be ourselves, by the peer id: it is never

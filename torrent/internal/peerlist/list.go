@@ -27,6 +27,7 @@ type Source uint8
 const (
 	SourcePEX      Source = iota // a peer (BEP 11): anybody can fill it
 	SourceDHT                    // BEP 5
+	SourceOther                  // a way that the engine does not know
 	SourceIncoming               // it connected to us and said on which port it listens
 	SourceResume                 // was useful before the restart
 	SourceTracker                // BEP 3
@@ -38,11 +39,18 @@ const (
 
 // String returns the source's name as it is shown.
 func (s Source) String() string {
-	names := [...]string{"pex", "dht", "incoming", "resume", "tracker", "lsd", "link", "caller", "manual"}
+	names := [...]string{"pex", "dht", "other", "incoming", "resume", "tracker", "lsd", "link", "caller", "manual"}
 	if int(s) < len(names) {
 		return names[s]
 	}
 	return "unknown"
+}
+
+// ForPrivate reports whether a private torrent takes candidates from the source (BEP 27):
+// trackers, the user and the program around the engine choose its peers, and a peer that
+// connected to us names its own port.
+func (s Source) ForPrivate() bool {
+	return s == SourceTracker || s == SourceIncoming || s >= SourceLink
 }
 
 // waitedFor reports whether somebody waits for just the addresses of this source: they
@@ -60,7 +68,9 @@ const (
 type Options struct {
 	Max        int            // candidates; 0: 3000
 	AllowLocal bool           // takes loopback addresses from every source, else only from the user and the caller
+	Private    bool           // takes candidates only from sources for which [Source.ForPrivate] is true (BEP 27)
 	Self       netip.AddrPort // where we listen, which is never a candidate; the IP may be unspecified
+	Advertised uint16         // the port that other peers are told; 0: the one of Self
 	Seed       uint64         // orders candidates while our own address is not known; 0: random
 }
 

@@ -109,6 +109,40 @@ func TestFilter(t *testing.T) {
 	}
 }
 
+// TestPrivate checks from which sources a private torrent takes candidates (BEP 27).
+func TestPrivate(t *testing.T) {
+	l := New(Options{Private: true})
+	want := map[Source]bool{SourceTracker: true, SourceIncoming: true, SourceLink: true, SourceCaller: true, SourceManual: true}
+	for src := SourcePEX; src <= SourceManual; src++ {
+		a := netip.AddrPortFrom(netip.AddrFrom4([4]byte{9, 9, 9, byte(src)}), 1)
+		if taken := l.Add([]netip.AddrPort{a}, src) == 1; taken != want[src] || src.ForPrivate() != want[src] {
+			t.Errorf("%v: taken %v, want %v", src, taken, want[src])
+		}
+	}
+}
+
+// TestAdvertised checks that our own address with the advertised port is not a candidate,
+// and that the priorities are counted with that port.
+func TestAdvertised(t *testing.T) {
+	own := one("9.9.9.9:6881")
+	l := New(Options{Self: own})
+	other, mapped := one("9.9.9.9:7000"), one("9.9.9.9:7001")
+	l.Add([]netip.AddrPort{other, mapped}, SourceTracker)
+	l.SetAdvertised(7001)
+	if got := l.Next(start, 2); !slices.Equal(got, []netip.AddrPort{other}) {
+		t.Errorf("candidates %v, want %v", got, other)
+	}
+	if got, want := l.find(other).prio, Priority(mapped, other); got != want {
+		t.Errorf("priority %08x, want %08x", got, want)
+	}
+	if l.Usable(own, SourceTracker) || l.Usable(mapped, SourceTracker) {
+		t.Error("our own address is usable")
+	}
+	if l.SetAdvertised(0); !l.Usable(mapped, SourceTracker) {
+		t.Error("an address with a port that is no longer ours is not usable")
+	}
+}
+
 // Failures, then source, then BEP 40.
 func TestOrder(t *testing.T) {
 	l := New(Options{Self: one("123.213.32.10:1")})
@@ -403,7 +437,7 @@ func TestAgainstModel(t *testing.T) {
 		now, seeding, gone := start, false, map[netip.AddrPort]bool{}
 		draw := func(t *rapid.T) netip.AddrPort { return rapid.SampledFrom(pool).Draw(t, "addr") }
 		pause := func(c *model, first time.Duration, n int, limit time.Duration) time.Duration {
-			if c.source == SourceManual {
+			if c.source >= SourceLink {
 				first, limit = manualPause, maxManualPause
 			}
 			return min(limit, first<<n)
@@ -412,7 +446,7 @@ func TestAgainstModel(t *testing.T) {
 			c := m[a]
 			c.state = idle
 			c.failures += by
-			if c.failures >= maxFailures && c.source != SourceManual {
+			if c.failures >= maxFailures && c.source < SourceLink {
 				delete(m, a)
 				return
 			}

@@ -87,7 +87,7 @@ func (l *List) priority(a netip.AddrPort) uint32 {
 		own = l.opt.Self.Addr()
 	}
 	if own.IsValid() && !own.IsUnspecified() && own.Is4() == a.Addr().Is4() {
-		return Priority(netip.AddrPortFrom(own, l.opt.Self.Port()), a)
+		return Priority(netip.AddrPortFrom(own, l.advertisedPort()), a)
 	}
 	var b [26]byte
 	binary.LittleEndian.PutUint64(b[:], l.opt.Seed)

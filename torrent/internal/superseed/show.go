@@ -9,9 +9,9 @@ import (
 
 // Link is the state of the connection to a peer.
 type Link struct {
-	Choked  bool       // the seed chokes the peer
-	Queued  int        // blocks that the peer asked for and that are not being written
-	Rate    float64    // bytes a second that the peer takes
+	Choked bool    // the seed chokes the peer
+	Queued int     // blocks that the peer asked for and that are not being written
+	Rate   float64 // bytes a second that the peer takes
 	// Unacked returns how many bytes were written that the peer has not acknowledged,
 	// and whether that is known. Nil: never known.
 	Unacked func() (n int, known bool)

@@ -1,0 +1,80 @@
+// Package discovery defines how a BitTorrent client and the sources from which it learns
+// of peers know each other. A source asks [Swarms] which swarms the client is in, and
+// tells it of each peer that it finds. *torrent.Session implements Swarms; package lsd is
+// a source.
+//
+// A source is usually made by New(swarms, Options) and works in Run(ctx). It needs nothing
+// of the engine but this package.
+package discovery
+
+import (
+	"net/netip"
+
+	"spate"
+)
+
+// Swarms is the client as a source sees it. Its methods are safe for concurrent use and do
+// not block.
+type Swarms interface {
+	// Swarms returns the swarms that the client is in, in no order: of torrents that
+	// download or seed, of dormant seeds, and of magnet links whose metadata is not
+	// known yet. A hybrid torrent is in two swarms.
+	Swarms() []Swarm
+	// AdvertisedPort returns the port at which other peers can connect to the client; 0
+	// if they cannot. It can change at any time.
+	AdvertisedPort() uint16
+	// Found tells the client of a peer of a swarm. It reports whether the client is in
+	// the swarm and takes peers from the source: a private torrent takes them from
+	// trackers only (BEP 27). The client ignores an address that cannot be a peer, and
+	// one that it knows.
+	Found(infoHash spate.InfoHash, peer Candidate, source Source) bool
+}
+
+// Swarm is a swarm that the client is in.
+type Swarm struct {
+	InfoHash spate.InfoHash
+	// Private is true for a private torrent (BEP 27). Only trackers may learn that the
+	// client is in the swarm.
+	Private bool
+	// Local is true if the local network may learn that the client is in the swarm. It
+	// is false for every private torrent.
+	Local bool
+}
+
+// Candidate is a peer to which the client may connect.
+type Candidate struct {
+	// Addr is the address at which the peer accepts connections.
+	Addr netip.AddrPort
+	// Seed is true if the source says that the peer has every piece. It counts only for
+	// an address that the client does not know yet, because it can be a lie.
+	Seed bool
+}
+
+// Source is the way in which a candidate was found.
+type Source uint8
+
+// The sources of candidates.
+const (
+	Other   Source = iota // any other way
+	Tracker               // BEP 3
+	DHT                   // BEP 5
+	PEX                   // BEP 11
+	LSD                   // BEP 14
+)
+
+// String returns the source as a word for logs.
+func (s Source) String() string {
+	switch s {
+	case Other:
+		return "other"
+	case Tracker:
+		return "tracker"
+	case DHT:
+		return "dht"
+	case PEX:
+		return "pex"
+	case LSD:
+		return "lsd"
+	}
+	return "unknown"
+}

@@ -1,0 +1,158 @@
+package source
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"sync/atomic"
+	"testing"
+
+	"spate/internal/fault"
+	"spate/internal/netguard/guardtest"
+	"spate/signature"
+)
+
+// Addresses of this machine in the namespace of these tests.
+const (
+	public4, public6 = "198.51.100.7", "2001:db8::7"
+	inHouse          = "10.9.9.9"
+	metadataService  = "169.254.169.254"
+)
+
+// serveAt serves f at address, and returns the port.
+func serveAt(t *testing.T, address string, f http.HandlerFunc) string {
+	t.Helper()
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return serveOn(t, l, f)
+}
+
+func serveOn(t *testing.T, l net.Listener, f http.HandlerFunc) string {
+	s := &httptest.Server{Listener: l, Config: &http.Server{Handler: f}}
+	s.Start()
+	t.Cleanup(s.Close)
+	_, port, _ := net.SplitHostPort(l.Addr().String())
+	return port
+}
+
+// inside serves a torrent at the addresses that nothing outside may lead to, and counts
+// who asks.
+func inside(t *testing.T) (port string, asked *atomic.Int32) {
+	asked = new(atomic.Int32)
+	answer := func(w http.ResponseWriter, _ *http.Request) {
+		asked.Add(1)
+		w.Header().Set("Content-Type", torrentType)
+		fmt.Fprint(w, someTorrent)
+	}
+	port = serveAt(t, "127.0.0.1:0", answer)
+	for _, host := range []string{inHouse, metadataService} {
+		serveAt(t, net.JoinHostPort(host, port), answer)
+	}
+	return port, asked
+}
+
+// TestGetJudgesTheConnectionThatAnswered: a name with a public IPv6 address that is slow
+// and this machine's IPv4 address is dialled at both. The public server answers, and may
+// not lead to this machine.
+func TestGetJudgesTheConnectionThatAnswered(t *testing.T) {
+	if !guardtest.InNamespace(t, public6) {
+		return
+	}
+	admin := serveAt(t, "127.0.0.1:0", func(_ http.ResponseWriter, r *http.Request) { t.Errorf("asked for %s", r.URL) })
+	port := serveOn(t, guardtest.ListenSlowly(t, "["+public6+"]:0"), func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, "http://127.0.0.1:"+admin+"/admin", http.StatusFound)
+	})
+	r := &Resolver{}
+	r.Names = guardtest.Names(map[string][]string{"two.test": {public6, "127.0.0.1"}})
+	if s, err := r.Resolve(context.Background(), "http://two.test:"+port+"/x"); fault.CodeOf(err) != fault.Network {
+		t.Errorf("%+v, %v", s, err)
+	}
+}
+
+// TestGetNeverLedInside: no redirect, link or signature of a public server leads to this
+// machine, to the house or to a cloud's metadata service, by address or by a name that
+// changes.
+func TestGetNeverLedInside(t *testing.T) {
+	if !guardtest.InNamespace(t, public4, public6, inHouse, metadataService) {
+		return
+	}
+	port, asked := inside(t)
+	site := serveAt(t, public4+":0", func(w http.ResponseWriter, r *http.Request) {
+		to := r.URL.Query().Get("to")
+		switch r.URL.Path {
+		case "/redirect":
+			http.Redirect(w, r, to, http.StatusFound)
+		case "/link":
+			w.Header().Set("Link", `<`+to+`>; rel="alternate"; type="application/x-bittorrent"`)
+		case "/page":
+			w.Header().Set("Content-Type", "text/html")
+			fmt.Fprintf(w, `<a href="%s">the torrent</a>`, to)
+		case "/again":
+			http.Redirect(w, r, "/redirect?to="+to, http.StatusFound)
+		}
+	})
+	var lookups atomic.Int32
+	r := &Resolver{}
+	r.Names = guardtest.Resolver(func(name string) []string {
+		switch {
+		case name == "site.test", name == "changes.test" && lookups.Add(1) <= 2: // both families
+			return []string{public4}
+		case name == "changes.test", name == "inside.test":
+			return []string{"127.0.0.1"}
+		}
+		return nil
+	})
+	for _, host := range []string{"127.0.0.1", inHouse, metadataService, "inside.test", "changes.test", "[::ffff:127.0.0.1]", "0.0.0.0", "localhost"} {
+		for _, how := range []string{"redirect", "link", "page", "again"} {
+			lookups.Store(0)
+			from := "site.test"
+			if host == "changes.test" {
+				from = host
+			}
+			url := "http://" + from + ":" + site + "/" + how + "?to=http://" + host + ":" + port + "/x.torrent"
+			if s, err := r.Resolve(context.Background(), url); fault.CodeOf(err) != fault.Network || asked.Load() != 0 {
+				t.Fatalf("%s: %+v, %v, asked %d times", url, s, err, asked.Load())
+			}
+		}
+	}
+	// What the user types counts as before, but for the metadata service.
+	for host, code := range map[string]fault.Code{"127.0.0.1": 0, inHouse: 0, "inside.test": 0, "0.0.0.0": 0, metadataService: fault.Network, "[::ffff:169.254.169.254]": fault.Network} {
+		before := asked.Load()
+		_, err := r.Resolve(context.Background(), "http://"+host+":"+port+"/x.torrent")
+		if fault.CodeOf(err) != code || (asked.Load() == before) != (code != 0) {
+			t.Errorf("%s typed: %v, asked %d times", host, err, asked.Load()-before)
+		}
+	}
+}
+
+// TestSignatureNeverLedInside: a signature is fetched no nearer than the page that names
+// it.
+func TestSignatureNeverLedInside(t *testing.T) {
+	if !guardtest.InNamespace(t, public4, inHouse, metadataService) {
+		return
+	}
+	key, err := signature.NewKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	port, asked := inside(t)
+	for _, host := range []string{"127.0.0.1", inHouse, metadataService} {
+		site := serveAt(t, public4+":0", func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Link", fmt.Sprintf(`<http://%s:%s/x.minisig>; rel=describedby; type="%s"; key="%s"`, host, port, signatureType, key.Public()))
+			w.Header().Set("Content-Type", torrentType)
+			fmt.Fprint(w, someTorrent)
+		})
+		r := &Resolver{}
+		src, err := r.Resolve(context.Background(), "http://"+public4+":"+site+"/x.torrent")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := r.CheckSignature(context.Background(), src, Trust{State: t.TempDir()}); fault.CodeOf(err) != fault.Network || asked.Load() != 0 {
+			t.Errorf("%s: %v, asked %d times", host, err, asked.Load())
+		}
+	}
+}

@@ -1,0 +1,90 @@
+package source
+
+import (
+	"fmt"
+	"net/url"
+	"path/filepath"
+	"strings"
+
+	"spate/internal/fault"
+	"spate/publish"
+	"spate/signature"
+)
+
+// SeenReleases is the file in the state directory that records the newest release of each
+// page.
+const SeenReleases = "seen-releases"
+
+// askedRef returns the reference of the release in the URL of a page or a torrent. The user
+// wrote the URL, so it is the one part that the site does not control.
+func askedRef(arg string) (ref string, ok bool) {
+	u, err := url.Parse(arg)
+	if err != nil || u.Host == "" {
+		return "", false
+	}
+	parts := strings.Split(u.EscapedPath(), "/")
+	if len(parts) < 2 {
+		return "", false
+	}
+	last, err := url.PathUnescape(parts[len(parts)-1])
+	switch parts[len(parts)-2] {
+	case "r":
+		return last, err == nil && last != ""
+	case "t", "t1":
+		ref, ok = strings.CutSuffix(last, ".torrent")
+		return ref, err == nil && ok && ref != ""
+	}
+	return "", false
+}
+
+// answers reports whether the release got is the one that was asked for. A reference without
+// a version means any version; without a variant too, it means any variant.
+func answers(asked, got publish.Ref) bool {
+	switch {
+	case asked.Version != "":
+		return got == asked
+	case asked.Variant != "":
+		return got.Slug == asked.Slug && got.Variant == asked.Variant
+	}
+	return got.Slug == asked.Slug
+}
+
+// checkRelease returns an error if the signed release is not the one that was asked for, or
+// if it is older than a release that the same page showed before. The signature alone does
+// not show that, because the publisher's key has signed all releases.
+func (c *check) checkRelease(st signature.Statement) error {
+	asked, ok := askedRef(c.src.Arg)
+	if !ok {
+		return nil
+	}
+	want := publish.ParseRef(asked)
+	if st.Release.Ref != "" && !answers(want, publish.ParseRef(st.Release.Ref)) {
+		return unchecked(fault.New(fault.BadData, "nothing was fetched; ask the publisher", "%s: the signature is of another release, %s", c.src.Arg, st.Release.Ref))
+	}
+	if want.Version != "" { // the URL names one version, new or old
+		return nil
+	}
+	seen, err := signature.OpenSeen(filepath.Join(c.state, SeenReleases))
+	if err != nil {
+		return unchecked(fault.WithHint(fmt.Errorf("the releases that were seen: %w", err), "correct the file"))
+	}
+	for _, site := range c.src.sites {
+		if had, ok := seen.Newest(site, asked); ok && st.Release.Published.Before(had.Published) {
+			what := "one that does not say which"
+			if st.Release.Ref != "" {
+				what = fmt.Sprintf("%s of %s", st.Release.Ref, st.Release.Published.Format(day))
+			}
+			return fault.New(fault.BadData, "nothing was fetched; if the publisher has taken the newer one back, name the version: .../r/NAME~VERSION",
+				"%s: the newest release is %s, and %s of %s was here before", c.src.Arg, what, had.Ref, had.Published.Format(day))
+		}
+	}
+	if st.Release.Ref == "" {
+		return nil
+	}
+	for _, site := range c.src.sites {
+		if err := seen.Remember(site, asked, st.Release); err != nil {
+			return fault.WithSetting(fmt.Errorf("remembering the newest release of %s: %w", site, err), "state")
+		}
+	}
+	return nil
+}

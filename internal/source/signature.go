@@ -1,0 +1,224 @@
+package source
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"path/filepath"
+	"strings"
+
+	"spate/internal/fault"
+	"spate/internal/termsafe"
+	"spate/internal/torrentfile"
+	"spate/signature"
+)
+
+// KnownKeys is the file in the state directory that records the keys of sites.
+const KnownKeys = "known-keys"
+
+// Trust says which signatures are accepted.
+type Trust struct {
+	State string               // the state directory, which records the keys of sites
+	Key   *signature.PublicKey // the only key to accept; nil: the keys that the sites are known by
+}
+
+// check verifies the signature of one source.
+type check struct {
+	*Resolver
+	src   *Source
+	state string
+	known *signature.Known
+	given bool                  // the caller chose the key
+	keys  []signature.PublicKey // the torrent must be signed with all of them
+}
+
+// CheckSignature returns an error unless the torrent of src is the release that was asked
+// for and is signed as trust demands. If a site signs and its key is not known yet,
+// CheckSignature records the key. Call it before anything in the torrent is used.
+func (r *Resolver) CheckSignature(ctx context.Context, src *Source, trust Trust) error {
+	c := &check{Resolver: r, src: src, state: trust.State, given: trust.Key != nil}
+	var err error
+	if c.known, err = signature.OpenKnown(filepath.Join(c.state, KnownKeys)); err != nil {
+		return unchecked(fault.WithHint(fmt.Errorf("the keys of sites: %w", err), "correct the file"))
+	}
+	if c.given {
+		c.keys = append(c.keys, *trust.Key)
+	} else {
+		for _, site := range src.sites {
+			if key, ok := c.known.Key(site); ok {
+				c.keys = append(c.keys, key)
+			}
+		}
+	}
+	if len(c.keys) == 0 {
+		return c.firstUse(ctx)
+	}
+	if src.Torrent == nil {
+		if !c.given && src.sites == nil {
+			return nil
+		}
+		return unchecked(fault.New(fault.BadData, "give the page's URL or the .torrent", "%s: a magnet link carries no signature to check", termsafe.Clip(src.Arg, 70)))
+	}
+	sig, err := c.fetch(ctx)
+	if err != nil {
+		return err
+	}
+	for _, key := range c.keys {
+		st, err := signature.Verify(key, src.Torrent, sig)
+		if err != nil {
+			return c.refuse(key, err)
+		}
+		if err := c.checkRelease(st); err != nil {
+			return err
+		}
+		c.Notef("signed%s by %s, as it should be", signedWhen(st), key)
+	}
+	if c.given {
+		return c.remember(c.keys[0])
+	}
+	return nil
+}
+
+// firstUse verifies the signature of a site whose key is not known, if the site names a
+// signature, and records the key.
+func (c *check) firstUse(ctx context.Context) error {
+	if c.src.Torrent == nil || c.src.signed.url == nil {
+		return nil
+	}
+	key, err := signature.ParsePublicKey(c.src.signed.key)
+	if err != nil {
+		return unchecked(fault.New(fault.BadData, "", "%s: it is said to be signed, but by what is no key", c.src.Arg))
+	}
+	sig, err := c.fetch(ctx)
+	if err != nil {
+		return err
+	}
+	st, err := signature.Verify(key, c.src.Torrent, sig)
+	if err != nil {
+		return c.refuse(key, err)
+	}
+	if err := c.checkRelease(st); err != nil {
+		return err
+	}
+	c.Notef("signed%s by %s: remembered as the key of %s", signedWhen(st), key, strings.Join(c.src.sites, " and "))
+	if u, err := url.Parse(c.src.Arg); err == nil && u.Scheme == "http" && !loopbackHost(u.Hostname()) {
+		c.Notef("  over http anybody between could have put theirs there: compare it with what the publisher says elsewhere")
+	}
+	return c.remember(key)
+}
+
+// remember records key as the key of the sites of the source.
+func (c *check) remember(key signature.PublicKey) error {
+	for _, site := range c.src.sites {
+		if had, ok := c.known.Key(site); ok && had.Equal(key) {
+			continue
+		}
+		if err := c.known.Remember(site, key); err != nil {
+			return fault.WithSetting(fmt.Errorf("remembering the key of %s: %w", site, err), "state")
+		}
+	}
+	return nil
+}
+
+// refuse explains why the signature with the key want is not valid.
+func (c *check) refuse(want signature.PublicKey, err error) error {
+	var other *signature.OtherKeyError
+	if !errors.As(err, &other) {
+		return fault.New(fault.BadData, "nothing was fetched; try another mirror, or ask the publisher", "%s: %w", c.src.Arg, err)
+	}
+	if !c.given {
+		return &fault.Error{Code: fault.BadData, Err: &KeyChangedError{Site: c.src.sites[0], Want: want, Got: other.ID}, Hint: "nothing was fetched"}
+	}
+	return fault.New(fault.BadData, "nothing was fetched; ask the publisher which key is theirs", "%s: signed with another key, %s, and not with %s", c.src.Arg, other.ID, want)
+}
+
+// unchecked marks an error that does not happen if signatures are not checked.
+func unchecked(err error) error { return fault.WithSetting(err, "verify-key") }
+
+// KeyChangedError says that a site signs with another key than before.
+type KeyChangedError struct {
+	Site string
+	Want signature.PublicKey
+	Got  string // the id of the other key
+}
+
+// Error implements error.
+func (e *KeyChangedError) Error() string {
+	return fmt.Sprintf("the key of %s has changed: it was %s, and this is signed with another, %s", e.Site, e.Want, e.Got)
+}
+
+// fetch returns the signature of the torrent: the one that its site names, or the file
+// beside the torrent.
+func (c *check) fetch(ctx context.Context) ([]byte, error) {
+	unsigned := func(why string) error {
+		if c.given {
+			return unchecked(fault.New(fault.BadData, "", "%s is not signed: %s", c.src.Arg, why))
+		}
+		return unchecked(fault.New(fault.BadData, "ask the publisher", "%s is not signed (%s), but what comes from %s has to be", c.src.Arg, why, strings.Join(c.src.sites, " and ")))
+	}
+	if c.src.URL == "" {
+		if c.src.Arg == "-" {
+			return nil, fault.UsageHint("save the .torrent and its .minisig in files", "standard input has no signature beside it")
+		}
+		sig, err := torrentfile.ReadLimited(c.src.Arg+signature.Extension, signature.MaxSignature)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, unsigned("there is no " + c.src.Arg + signature.Extension)
+		}
+		return sig, err
+	}
+	u := c.src.signed.url
+	if u == nil {
+		var err error
+		if u, err = url.Parse(c.src.URL); err != nil {
+			return nil, err
+		}
+		u.Path, u.RawPath, u.RawQuery, u.Fragment = u.EscapedPath()+signature.Extension, "", "", ""
+		if u, err = url.Parse(u.Scheme + "://" + u.Host + u.Path); err != nil {
+			return nil, err
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, headerTimeout)
+	defer cancel()
+	f := c.newFetcher()
+	f.within = c.src.reach
+	defer f.client.Close()
+	resp, err := f.get(ctx, u)
+	if err != nil {
+		if fault.CodeOf(err) == fault.NotFound {
+			return nil, unsigned(fmt.Sprintf("there is no %s", u.Redacted()))
+		}
+		return nil, err
+	}
+	defer resp.Body.Close()
+	sig, err := io.ReadAll(http.MaxBytesReader(nil, resp.Body, signature.MaxSignature))
+	var large *http.MaxBytesError
+	switch {
+	case errors.As(err, &large):
+		return nil, unchecked(fault.New(fault.BadData, "", "%s: %w", u.Redacted(), err))
+	case err != nil: // the connection ended: the signature may still be valid
+		return nil, fault.New(fault.Network, "", "%s: %w", u.Redacted(), err)
+	}
+	return sig, nil
+}
+
+// day is the layout of dates in messages.
+const day = "2 January 2006"
+
+// signedWhen returns when st was signed, as a part of a sentence, or "".
+func signedWhen(st signature.Statement) string {
+	if st.Time.IsZero() {
+		return ""
+	}
+	return " on " + st.Time.Format(day)
+}
+
+// loopbackHost reports whether the host of a URL is this machine.
+func loopbackHost(host string) bool {
+	addr, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && addr.IsLoopback()
+}

@@ -1,0 +1,93 @@
+// Package source finds the torrent that a SOURCE argument stands for, and checks the
+// signature of what a site publishes.
+package source
+
+import (
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/netip"
+	"net/url"
+	"strings"
+
+	"spate"
+	"spate/internal/fault"
+	"spate/internal/netguard"
+	"spate/internal/torrentfile"
+	"spate/metainfo"
+)
+
+// Source is what a SOURCE argument stands for: the bytes of a .torrent, or only a magnet
+// link.
+type Source struct {
+	Arg     string // as it was written
+	Torrent []byte // the .torrent, not yet parsed; nil for a magnet link
+	Magnet  string // the magnet link, or ""
+	URL     string // the URL that Torrent came from, or ""
+
+	sites  []string       // the sites that the URL and its redirects name
+	signed announced      // the signature that the answers name
+	reach  netguard.Reach // where a signature may be fetched from
+}
+
+// Resolver finds sources.
+type Resolver struct {
+	Stdin io.Reader     // for the argument "-"
+	Bind  netip.Addr    // the local address of connections; may be invalid
+	Names *net.Resolver // resolves the hosts of URLs; nil is the resolver of package net
+	Log   *slog.Logger  // nil discards
+	Notef func(format string, args ...any)
+}
+
+// Resolve finds the torrent that arg stands for: a file, "-" for standard input, the
+// http(s) URL of a torrent, of a page or of a file that has one, a magnet link, or an
+// info-hash.
+func (r *Resolver) Resolve(ctx context.Context, arg string) (*Source, error) {
+	switch scheme, _, _ := strings.Cut(arg, ":"); strings.ToLower(scheme) {
+	case "magnet":
+		return &Source{Arg: arg, Magnet: arg}, nil
+	case "http", "https":
+		return r.resolveURL(ctx, arg)
+	}
+	if arg == "-" {
+		b, err := torrentfile.Read(r.Stdin, "standard input")
+		return &Source{Arg: arg, Torrent: b}, err
+	}
+	b, err := torrentfile.ReadFile(arg)
+	if errors.Is(err, fs.ErrNotExist) {
+		if m := magnetOfHash(arg); m != "" {
+			return &Source{Arg: arg, Magnet: m}, nil
+		}
+		if u, uerr := url.Parse(arg); uerr == nil && u.Scheme != "" && u.Host != "" {
+			return nil, fault.UsageHint("write a .torrent file, an http(s) URL, a magnet link or an info-hash", "%s: cannot fetch from %s://", arg, u.Scheme)
+		}
+		return nil, fault.WithHint(err, "a SOURCE is a .torrent file, an http(s) URL, a magnet link or an info-hash")
+	}
+	return &Source{Arg: arg, Torrent: b}, err
+}
+
+// magnetOfHash returns the magnet link of an info-hash in hexadecimal or base32, or "" if s
+// is no info-hash.
+func magnetOfHash(s string) string {
+	if h, err := spate.ParseInfoHash(s); err == nil {
+		return "magnet:?xt=urn:btih:" + h.String()
+	}
+	if h, err := spate.ParseInfoHashV2(s); err == nil {
+		return "magnet:?xt=urn:btmh:1220" + h.String()
+	}
+	return ""
+}
+
+// Parse parses the torrent. It must not be called if the source is only a magnet link.
+func (s *Source) Parse() (*metainfo.MetaInfo, error) { return torrentfile.Parse(s.Arg, s.Torrent) }
+
+// log returns the logger, which is never nil.
+func (r *Resolver) log() *slog.Logger {
+	if r.Log == nil {
+		return slog.New(slog.DiscardHandler)
+	}
+	return r.Log
+}

@@ -1,0 +1,94 @@
+package source
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"spate/internal/fault"
+)
+
+const someTorrent = "d4:infod6:lengthi1e4:name1:a12:piece lengthi16384e6:pieces20:aaaaaaaaaaaaaaaaaaaaee"
+
+// A release is found from its page, the file itself, its torrent, or a page
+// that only links to it.
+func TestResolveURL(t *testing.T) {
+	mux := http.NewServeMux()
+	mux.HandleFunc("/x.torrent", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", torrentType)
+		fmt.Fprint(w, someTorrent)
+	})
+	mux.HandleFunc("/plain", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, someTorrent) })
+	mux.HandleFunc("/file.iso", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Add("Link", `</style.css>; rel=preload, </x.torrent>; rel="alternate"; type="application/x-bittorrent"`)
+		w.Header().Set("Content-Length", "999999999999")
+		w.Write(bytes.Repeat([]byte("x"), 1000))
+	})
+	page := func(body string) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "text/html; charset=utf-8")
+			fmt.Fprint(w, body)
+		}
+	}
+	mux.HandleFunc("/r/page", page(`<html><!-- <link rel=alternate type=application/x-bittorrent href=/no> --><LINK type='application/x-bittorrent' href="../x.torrent?a=1&amp;b=2" rel="nofollow ALTERNATE">`))
+	mux.HandleFunc("/one", page(`<a class=x href='x.torrent'>get</a> <a href="/x.torrent#top">again</a>`))
+	mux.HandleFunc("/two", page(`<a href=x.torrent>one</a><a href=y.torrent>two</a>`))
+	mux.HandleFunc("/magnet", page(`<a href="magnet:?xt=urn:btih:0123456789abcdef0123456789abcdef01234567&amp;dn=a">m</a>`))
+	mux.HandleFunc("/to-cut", page(`<a href=cut.torrent>get</a>`))
+	mux.HandleFunc("/to-huge", page(`<a href=huge.torrent>get</a>`))
+	mux.HandleFunc("/empty", page(`<p>nothing`))
+	mux.HandleFunc("/other.iso", func(w http.ResponseWriter, _ *http.Request) { w.Write(make([]byte, 5000)) })
+	mux.HandleFunc("/other.iso.torrent", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, someTorrent) })
+	mux.Handle("/moved", http.RedirectHandler("/x.torrent", http.StatusFound))
+	mux.Handle("/circle", http.RedirectHandler("/circle", http.StatusFound))
+	mux.Handle("/ftp", http.RedirectHandler("ftp://127.0.0.1/x", http.StatusFound))
+	mux.HandleFunc("/huge.torrent", func(w http.ResponseWriter, _ *http.Request) {
+		for range 11 {
+			w.Write(make([]byte, 1<<20))
+		}
+	})
+	mux.HandleFunc("/cut.torrent", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Length", "100000")
+		fmt.Fprint(w, someTorrent)
+	})
+	srv := httptest.NewServer(mux)
+	defer srv.Close()
+	r := &Resolver{}
+	for _, path := range []string{"/x.torrent", "/plain", "/file.iso", "/r/page", "/one", "/other.iso", "/moved"} {
+		s, err := r.Resolve(context.Background(), srv.URL+path)
+		if err != nil || string(s.Torrent) != someTorrent {
+			t.Errorf("%s: %+v, %v", path, s, err)
+		}
+	}
+	if s, err := r.Resolve(context.Background(), srv.URL+"/magnet"); err != nil || !strings.HasPrefix(s.Magnet, "magnet:?") {
+		t.Errorf("/magnet: %+v, %v", s, err)
+	}
+	for path, code := range map[string]fault.Code{
+		"/absent": fault.NotFound, "/empty": fault.NotFound, "/two": fault.Failed, "/circle": fault.Network,
+		"/ftp": fault.Network, "/huge.torrent": fault.BadData, "/cut.torrent": fault.Network,
+		"/to-huge": fault.BadData, "/to-cut": fault.Network,
+	} {
+		s, err := r.Resolve(context.Background(), srv.URL+path)
+		if fault.CodeOf(err) != code {
+			t.Errorf("%s: %+v, %v: exit code %d, want %d", path, s, err, fault.CodeOf(err), code)
+		}
+	}
+}
+
+func TestResolveRefused(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Close()
+	r := &Resolver{}
+	_, err = r.Resolve(context.Background(), "http://"+l.Addr().String()+"/x")
+	if fault.CodeOf(err) != fault.Network || !strings.Contains(fault.HintOf(err), "nothing listens") {
+		t.Errorf("%v, hint %q", err, fault.HintOf(err))
+	}
+}

@@ -1,0 +1,241 @@
+package source
+
+import (
+	"bytes"
+	"context"
+	"html"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+
+	"spate/internal/fault"
+	"spate/internal/torrentfile"
+	"spate/signature"
+)
+
+const (
+	torrentType = "application/x-bittorrent"
+	// signatureType is the type of a link to the torrent's minisign signature,
+	// with the key as a parameter of the link.
+	signatureType = "application/x-minisign"
+	maxPage       = 2 << 20 // bytes of a page that are searched for a link
+)
+
+// resolveURL fetches the torrent that a URL leads to. That is, in this order, the URL
+// itself, the torrent that the answer's Link header or the page's <link rel="alternate">
+// names, the only .torrent that the page links to, or the URL with .torrent appended.
+func (r *Resolver) resolveURL(ctx context.Context, arg string) (*Source, error) {
+	u, err := url.Parse(arg)
+	if err != nil || u.Host == "" {
+		return nil, fault.Usagef("%s is not a URL", arg)
+	}
+	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
+	defer cancel()
+	f := r.newFetcher()
+	defer f.client.Close()
+	resp, err := f.get(ctx, u)
+	if err != nil {
+		return nil, err
+	}
+	src := &Source{Arg: arg, URL: resp.Request.URL.String(), sites: []string{signature.Site(u)}}
+	if site := signature.Site(resp.Request.URL); site != src.sites[0] {
+		src.sites = append(src.sites, site)
+	}
+	found, err := torrentOrLink(resp)
+	src.Torrent, src.signed, src.reach = found.torrent, found.signed, f.within
+	if err != nil || src.Torrent != nil {
+		return src, err
+	}
+	next, guessed := found.link, found.link == nil
+	if guessed {
+		g := *resp.Request.URL
+		g.Path, g.RawPath = g.Path+".torrent", ""
+		next = &g
+	}
+	if strings.EqualFold(next.Scheme, "magnet") {
+		src.Magnet = next.String()
+		return src, nil
+	}
+	r.log().Info("the torrent is at", "url", next.Redacted())
+	if next.Scheme != "http" && next.Scheme != "https" {
+		return nil, fault.New(fault.Failed, "", "%s names a torrent at %s://, which is not fetched", arg, next.Scheme)
+	}
+	if resp, err = f.get(ctx, next); err == nil {
+		found, err = torrentOrLink(resp)
+	}
+	if err != nil && !guessed {
+		return nil, err
+	}
+	if err != nil || found.torrent == nil {
+		return nil, fault.New(fault.NotFound, "give the URL of the .torrent, or of a page that links to it", "%s leads to no torrent", arg)
+	}
+	src.Torrent, src.URL, src.reach = found.torrent, next.String(), f.within
+	if found.signed.url != nil {
+		src.signed = found.signed
+	}
+	return src, nil
+}
+
+// answered is what the answer to one request contained.
+type answered struct {
+	torrent []byte   // or nil
+	link    *url.URL // where the torrent is, or nil
+	signed  announced
+}
+
+// announced is a signature that a link names. It is not verified.
+type announced struct {
+	url *url.URL // nil: none
+	key string   // the key that the link names
+}
+
+// announce returns the signature that the link to target with attrs names, or the zero
+// value.
+func announce(base *url.URL, target string, attrs map[string]string) announced {
+	if attrs["type"] != signatureType {
+		return announced{}
+	}
+	u, err := base.Parse(target)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" {
+		return announced{}
+	}
+	return announced{u, attrs["key"] + attrs["data-key"]}
+}
+
+// torrentOrLink returns the torrent in an answer, or where the answer says that the torrent
+// is, or neither. It closes the body. It reads only the beginning of a large file.
+func torrentOrLink(resp *http.Response) (found answered, err error) {
+	defer resp.Body.Close()
+	base := resp.Request.URL
+	kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
+	ref := ""
+	eachLink(resp.Header.Values("Link"), func(target string, attrs map[string]string) {
+		switch signed := announce(base, target, attrs); {
+		case signed.url != nil && found.signed.url == nil:
+			found.signed = signed
+		case ref == "" && isAlternate(attrs):
+			ref = target
+		}
+	})
+	if kind != torrentType && ref != "" {
+		found.link, err = base.Parse(ref)
+		return found, err
+	}
+	named := strings.EqualFold(path.Ext(base.Path), ".torrent")
+	if kind == "text/html" || kind == "application/xhtml+xml" {
+		page, err := io.ReadAll(io.LimitReader(resp.Body, maxPage))
+		if err != nil {
+			return found, fault.New(fault.Network, "", "%s: %w", base.Redacted(), err)
+		}
+		found.link, found.signed, err = pageLink(page, base)
+		return found, err
+	}
+	head := make([]byte, 1)
+	n, _ := io.ReadFull(resp.Body, head)
+	if kind != torrentType && !named && (n == 0 || head[0] != 'd' || resp.ContentLength > torrentfile.MaxSize) {
+		return found, nil
+	}
+	torrent, err := torrentfile.Read(io.MultiReader(bytes.NewReader(head[:n]), resp.Body), base.Redacted())
+	if err != nil {
+		return found, &fault.Error{Code: fault.CodeOr(err, fault.Network), Err: err}
+	}
+	if kind == torrentType || named || torrentfile.LooksLikeTorrent(torrent) {
+		found.torrent = torrent
+	}
+	return found, nil
+}
+
+var linkParam = regexp.MustCompile(`;\s*([\w*-]+)\s*=\s*(?:"([^"]*)"|([^\s;,"]+))`)
+
+// eachLink calls f with each link in the values of Link headers (RFC 8288), and with the
+// parameters of the link.
+func eachLink(values []string, f func(target string, attrs map[string]string)) {
+	for _, v := range values {
+		for len(v) > 0 {
+			_, rest, ok := strings.Cut(v, "<")
+			if !ok {
+				break
+			}
+			target, params, ok := strings.Cut(rest, ">")
+			if !ok {
+				break
+			}
+			own := params
+			if i := strings.Index(params, "<"); i >= 0 { // the next link of the same header
+				own = params[:i]
+			}
+			v = params[len(own):]
+			attrs := map[string]string{}
+			for _, m := range linkParam.FindAllStringSubmatch(own, -1) {
+				attrs[strings.ToLower(m[1])] = m[2] + m[3]
+			}
+			f(target, attrs)
+		}
+	}
+}
+
+func isAlternate(attrs map[string]string) bool {
+	kind, _, _ := mime.ParseMediaType(attrs["type"])
+	return kind == torrentType && slices.Contains(strings.Fields(strings.ToLower(attrs["rel"])), "alternate")
+}
+
+var (
+	htmlTag  = regexp.MustCompile(`(?is)<!--.*?-->|<(link|a)\s([^>]*)>`)
+	htmlAttr = regexp.MustCompile(`(?is)([\w-]+)\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))`)
+)
+
+// pageLink returns the torrent that a page names: its <link rel="alternate">, or the only
+// .torrent among its anchors, or the only magnet link. It also returns the signature that
+// a <link> names.
+func pageLink(page []byte, base *url.URL) (torrent *url.URL, signed announced, err error) {
+	var torrents, magnets []string
+	for _, m := range htmlTag.FindAllSubmatch(page, -1) {
+		attrs := map[string]string{}
+		for _, at := range htmlAttr.FindAllSubmatch(m[2], -1) {
+			attrs[strings.ToLower(string(at[1]))] = html.UnescapeString(string(at[2]) + string(at[3]) + string(at[4]))
+		}
+		href := strings.TrimSpace(attrs["href"])
+		u, err := base.Parse(href)
+		if href == "" || err != nil {
+			continue
+		}
+		switch {
+		case strings.EqualFold(string(m[1]), "link"):
+			switch sig := announce(base, href, attrs); {
+			case sig.url != nil && signed.url == nil:
+				signed = sig
+			case torrent == nil && isAlternate(attrs):
+				torrent = u
+			}
+		case u.Scheme == "magnet":
+			magnets = appendNew(magnets, u.String())
+		case strings.EqualFold(path.Ext(u.Path), ".torrent"):
+			u.Fragment = ""
+			torrents = appendNew(torrents, u.String())
+		}
+	}
+	links := torrents
+	if len(links) == 0 {
+		links = magnets
+	}
+	switch {
+	case torrent != nil || len(links) == 0:
+		return torrent, signed, nil
+	case len(links) == 1:
+		torrent, err = url.Parse(links[0])
+		return torrent, signed, err
+	}
+	return nil, signed, fault.New(fault.Failed, "choose one: "+strings.Join(links[:min(3, len(links))], " "), "%s links to %d torrents", base.Redacted(), len(links))
+}
+
+func appendNew(list []string, s string) []string {
+	if slices.Contains(list, s) {
+		return list
+	}
+	return append(list, s)
+}

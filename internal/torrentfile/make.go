@@ -1,0 +1,114 @@
+package torrentfile
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"sync"
+	"sync/atomic"
+
+	"spate/internal/fault"
+	"spate/internal/folder"
+	"spate/maker"
+	"spate/metainfo"
+)
+
+// smallEntry is the size up to which entries are hashed in parallel, with one core each.
+// Larger entries are hashed one after the other with all cores.
+const smallEntry = 64 << 20
+
+// Entry is an entry of a directory that a torrent is made of.
+type Entry struct {
+	Path string // of the data
+	Out  string // of the .torrent
+	Size int64  // of the data, in bytes
+
+	MetaInfo *metainfo.MetaInfo // nil until it is made
+	Err      error              // why it cannot be made; [MakeEach] skips an entry that has one
+
+	name string // of the data, as the maker reads it: in its root, or Path
+	done atomic.Int64
+}
+
+// NewEntry returns the entry name of a directory, whose torrent is written to out.
+func NewEntry(in *folder.Folder, name, out string) *Entry {
+	e := &Entry{Path: in.Path(name), Out: out, name: name}
+	if in.Root() == nil {
+		e.name = e.Path
+	}
+	return e
+}
+
+// Measure sets the size of the entry, or the error that prevents that.
+func (e *Entry) Measure(ctx context.Context, o maker.Options) {
+	e.Size, _, e.Err = maker.Measure(ctx, e.name, o)
+}
+
+// MakeEach makes the torrents of the entries that have no error. It calls progress with
+// bytes that are hashed, concurrently. A failure is stored in its entry and does not stop
+// the others.
+func MakeEach(ctx context.Context, entries []*Entry, o maker.Options, progress func(done, total int64)) {
+	var total int64
+	for _, e := range entries {
+		if e.Err == nil {
+			total += e.Size
+		}
+	}
+	update := func() {
+		var done int64
+		for _, e := range entries {
+			done += e.done.Load()
+		}
+		progress(done, total)
+	}
+	one := func(e *Entry, o maker.Options) {
+		o.Progress = func(p maker.Progress) {
+			e.done.Store(p.Done)
+			update()
+		}
+		e.MetaInfo, e.Err = maker.Make(ctx, e.name, o)
+	}
+	procs := o.Workers
+	if procs <= 0 {
+		procs = runtime.GOMAXPROCS(0)
+	}
+	small := make(chan *Entry)
+	var wg sync.WaitGroup
+	for range procs {
+		wg.Go(func() {
+			single := o
+			single.Workers = 1
+			for e := range small {
+				one(e, single)
+			}
+		})
+	}
+	for _, e := range entries {
+		if e.Err == nil && e.Size <= smallEntry {
+			small <- e
+		}
+	}
+	close(small)
+	wg.Wait()
+	for _, e := range entries {
+		if e.Err == nil && e.Size > smallEntry {
+			one(e, o)
+		}
+	}
+}
+
+// MakeError adds a code or the setting to change to an error of package maker.
+func MakeError(err error) error {
+	var pattern *maker.PatternError
+	var length *maker.PieceLengthError
+	var collision *maker.CollisionError
+	switch {
+	case errors.As(err, &pattern), errors.As(err, &length):
+		return &fault.Error{Code: fault.Usage, Err: err}
+	case errors.As(err, &collision):
+		return fault.WithSetting(err, "exclude")
+	case errors.Is(err, maker.ErrEmpty):
+		return fault.WithSetting(err, "hidden")
+	}
+	return err
+}

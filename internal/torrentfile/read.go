@@ -1,0 +1,85 @@
+// Package torrentfile reads, checks, makes and writes .torrent files for the verbs of the
+// command line, with limits on what it reads and errors that carry a code.
+package torrentfile
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"spate/internal/fault"
+	"spate/metainfo"
+)
+
+// MaxSize bounds a .torrent file, in bytes.
+const MaxSize = 10 << 20
+
+// ReadFile reads the .torrent file at path, which the user named. The file may be a pipe.
+// ReadFile returns an error if it has more than [MaxSize] bytes.
+func ReadFile(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if info.IsDir() {
+		return nil, fault.UsageHint("name the .torrent files in it", "%s is a directory", path)
+	}
+	if !info.Mode().IsRegular() || info.Size() > MaxSize {
+		return Read(f, path)
+	}
+	b := make([]byte, info.Size())
+	_, err = io.ReadFull(f, b)
+	return b, err
+}
+
+// Read reads a .torrent of at most [MaxSize] bytes from r. Errors call it name.
+func Read(r io.Reader, name string) ([]byte, error) {
+	b, err := io.ReadAll(io.LimitReader(r, MaxSize+1))
+	if err != nil {
+		return nil, err
+	}
+	if len(b) > MaxSize {
+		return nil, fault.New(fault.BadData, "is it really a .torrent?", "%s is larger than the 10 MiB that a .torrent may have", name)
+	}
+	return b, nil
+}
+
+// Parse parses a .torrent file. Errors call it name.
+func Parse(name string, b []byte) (*metainfo.MetaInfo, error) {
+	mi, err := metainfo.Parse(b)
+	if err != nil {
+		return nil, &fault.Error{
+			Code: fault.BadData, Err: errors.New(name + ": " + strings.TrimPrefix(err.Error(), "torrent: ")),
+			Hint: "it is no torrent, or damaged: fetch it again",
+		}
+	}
+	return mi, nil
+}
+
+// LooksLikeTorrent reports whether b could be a metainfo dictionary.
+func LooksLikeTorrent(b []byte) bool {
+	return len(b) > 2 && b[0] == 'd' && b[1] >= '0' && b[1] <= '9' && bytes.Contains(b, []byte("4:info"))
+}
+
+// ReadLimited reads a small file that the user named, such as a key or a signature. The
+// file may be a pipe. ReadLimited returns an error if it has more than most bytes.
+func ReadLimited(path string, most int64) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, most+1))
+	if err == nil && int64(len(b)) > most {
+		err = fmt.Errorf("%s is larger than %d bytes", path, most)
+	}
+	return b, err
+}

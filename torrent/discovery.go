@@ -1,0 +1,157 @@
+package torrent
+
+import (
+	"maps"
+	"net/netip"
+	"slices"
+	"time"
+
+	"spate"
+	"spate/discovery"
+	"spate/peerwire"
+	"spate/torrent/internal/peerlist"
+)
+
+// A Session implements discovery.Swarms: package lsd and sources outside this module find
+// peers for it.
+var _ discovery.Swarms = (*Session)(nil)
+
+// Swarms returns the swarms that the session is in, in no order: of torrents that download
+// or seed, of dormant torrents, and of magnet links whose metadata is not known yet. It
+// implements [discovery.Swarms].
+func (s *Session) Swarms() []discovery.Swarm {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil
+	}
+	all := make([]discovery.Swarm, 0, len(s.torrents)+len(s.fetches)+len(s.dormant.by))
+	add := func(ih spate.InfoHash, private bool) {
+		all = append(all, discovery.Swarm{InfoHash: ih, Private: private, Local: !private})
+	}
+	for ih, t := range s.torrents {
+		if t.running.Load() && s.dormant.by[ih] == nil {
+			add(ih, t.info.Private)
+		}
+	}
+	for ih, d := range s.dormant.by {
+		add(ih, d.private)
+	}
+	for ih := range s.fetches {
+		add(ih, false)
+	}
+	return all
+}
+
+// Found takes the address of a peer from a source such as package lsd. It implements
+// [discovery.Swarms]: it reports whether the session is in the swarm and takes peers of
+// the swarm from that source. The caller of [Torrent.AddPeers] chooses the peers of a
+// torrent itself, also those of a private one.
+func (s *Session) Found(infoHash spate.InfoHash, peer discovery.Candidate, source discovery.Source) bool {
+	from := listSource(source)
+	s.mu.Lock()
+	t, f, d := s.torrents[infoHash], s.fetches[infoHash], s.dormant.by[infoHash]
+	s.mu.Unlock()
+	switch now := time.Now(); {
+	case t != nil:
+		if !t.running.Load() || t.info.Private && !from.ForPrivate() {
+			return false
+		}
+		t.mu.Lock()
+		addCandidate(t.peers, peer, from, now)
+		t.mu.Unlock()
+		t.dialMore(now)
+		return true
+	case f != nil:
+		f.mu.Lock()
+		addCandidate(f.peers, peer, from, now)
+		f.mu.Unlock()
+		f.nudge()
+		return true
+	}
+	// The peer of a dormant torrent wakes it by connecting.
+	return d != nil && (!d.private || from.ForPrivate())
+}
+
+// listSource returns what a list of candidates calls a source.
+func listSource(source discovery.Source) peerlist.Source {
+	switch source {
+	case discovery.Tracker:
+		return peerlist.SourceTracker
+	case discovery.DHT:
+		return peerlist.SourceDHT
+	case discovery.PEX:
+		return peerlist.SourcePEX
+	case discovery.LSD:
+		return peerlist.SourceLSD
+	}
+	return peerlist.SourceOther
+}
+
+// addCandidate adds a candidate to a list. The caller holds the lock of the list.
+func addCandidate(l *peerlist.List, peer discovery.Candidate, from peerlist.Source, now time.Time) {
+	isNew := l.Add([]netip.AddrPort{peer.Addr}, from) > 0
+	if isNew && peer.Seed { // about a known peer it could be a lie that keeps us from it
+		l.SetSeed(peer.Addr, true)
+	}
+	if from == peerlist.SourceLSD {
+		l.Heard(peer.Addr, now) // the peer itself sent the message
+	}
+}
+
+// peerListOptions returns the options of a list of candidates.
+func (s *Session) peerListOptions(private bool) peerlist.Options {
+	return peerlist.Options{
+		AllowLocal: s.opt.Bind.IsLoopback(), Private: private, Seed: s.opt.Seed,
+		Self: netip.AddrPortFrom(s.opt.Bind, s.port), Advertised: s.AdvertisedPort(),
+	}
+}
+
+// AdvertisedPort returns the port at which peers are told to connect: the one of
+// [Session.PeerPort] unless [Options].AdvertisedPort or [Session.SetAdvertisedPort] named
+// another. It is 0 if there is neither.
+func (s *Session) AdvertisedPort() uint16 {
+	if port := s.advertised.Load(); port != 0 {
+		return uint16(port)
+	}
+	return s.port
+}
+
+// SetAdvertisedPort changes the port at which peers are told to connect, for example
+// because a router maps another port to that of [Session.PeerPort]; 0 stands for the
+// latter. Connected peers are told at once, trackers as soon as they allow it.
+func (s *Session) SetAdvertisedPort(port uint16) {
+	before := s.AdvertisedPort()
+	s.advertised.Store(uint32(port))
+	if port = s.AdvertisedPort(); port == before {
+		return
+	}
+	s.mu.Lock()
+	torrents, swarms := s.allLocked()
+	fetches := slices.Collect(maps.Values(s.fetches))
+	s.mu.Unlock()
+	for _, f := range fetches {
+		f.mu.Lock()
+		f.peers.SetAdvertised(port)
+		f.mu.Unlock()
+	}
+	for _, t := range torrents {
+		t.mu.Lock()
+		t.peers.SetAdvertised(port)
+		t.tellHandshakeLocked()
+		t.mu.Unlock()
+	}
+	s.announcer.hurry(swarms)
+}
+
+// tellHandshakeLocked sends the extension handshake (BEP 10) once more to all peers that
+// know it, because something in it has changed.
+func (t *Torrent) tellHandshakeLocked() {
+	for _, c := range t.conns {
+		if c != nil && !c.gone && c.reserved.Extended() {
+			h := c.extHandshakeLocked()
+			c.out = peerwire.AppendExtHandshake(c.out, &h)
+			c.kickLocked()
+		}
+	}
+}

@@ -1,0 +1,162 @@
+package metafetch
+
+import (
+	"errors"
+	"fmt"
+
+	"spate/peerwire"
+)
+
+// Errors that end the exchange with a peer.
+var (
+	// ErrNoMetadata is the error for a peer that has no metadata or rejects a request.
+	ErrNoMetadata = errors.New("the peer gives no metadata")
+	// ErrMismatch is the error for metadata that does not match the hashes of the link.
+	ErrMismatch = errors.New("the metadata does not match the hash")
+	// ErrTooMuch is the error for the peer that gave most when all peers together
+	// gave more than is kept.
+	ErrTooMuch = errors.New("the peers gave too much metadata, and this peer gave most of it")
+)
+
+// PieceError is the error for a piece of metadata that was not requested or has the
+// wrong length.
+type PieceError struct {
+	Piece  int64
+	Length int // in bytes
+}
+
+func (e *PieceError) Error() string {
+	return fmt.Sprintf("protocol: metadata piece %d of %d bytes was not requested", e.Piece, e.Length)
+}
+
+// Peer is a peer that is asked for metadata. Make one with [Fetch.Join].
+type Peer struct {
+	f           *Fetch
+	number      uint8  // that the peer assigned to metadata messages
+	size        int    // bytes of metadata that the peer says it has; 0: it has not said
+	raw         []byte // the pieces that came, in order
+	have, asked int    // pieces that came; pieces that were requested
+	dropped     bool   // it gave too much
+	backlog     []byte
+	backlogLost bool // the backlog became too long
+}
+
+// Step is what the caller does after a message of a peer.
+type Step struct {
+	Send     []byte // messages to write to the peer
+	Progress bool   // the peer answered: the time that it has for the next answer begins anew
+	Port     uint16 // the port on which the peer says that it takes connections; 0: it does not say
+	Complete bool   // all pieces have come: compare Metadata with the hashes
+	Drop     *Peer  // another peer that gave too much: close its connection
+}
+
+// Receive handles a message of the peer. An error ends the exchange with the peer.
+func (p *Peer) Receive(m *peerwire.Message) (Step, error) {
+	switch {
+	case m.ID != peerwire.Extended:
+		return Step{}, nil
+	case m.Index == 0:
+		return p.handshake(m.Payload)
+	case p.IsMetadata(m):
+		return p.metadata(m.Payload)
+	}
+	return Step{}, nil
+}
+
+// IsMetadata reports whether the message is one of the metadata extension. All other
+// messages are for the torrent that is added later.
+func (p *Peer) IsMetadata(m *peerwire.Message) bool {
+	return m.ID == peerwire.Extended && m.Index == uint32(p.f.number)
+}
+
+// handshake handles an extension handshake. The first one starts the requests; a later
+// one may change the message number only.
+func (p *Peer) handshake(payload []byte) (Step, error) {
+	h, err := peerwire.ParseExtHandshake(payload)
+	if err != nil {
+		return Step{}, err
+	}
+	if h.Metadata == 0 || h.MetadataSize <= 0 || h.MetadataSize > peerwire.MaxMetadata {
+		return Step{}, ErrNoMetadata
+	}
+	s := Step{Port: h.Port}
+	p.number = h.Metadata
+	if p.size == 0 {
+		p.size = int(h.MetadataSize)
+		s.Send, s.Progress = p.request(), true
+	}
+	return s, nil
+}
+
+func (p *Peer) metadata(payload []byte) (Step, error) {
+	m, err := peerwire.ParseMetadata(payload)
+	if err != nil {
+		return Step{}, err
+	}
+	switch m.Type {
+	case peerwire.MetadataReject:
+		return Step{}, ErrNoMetadata
+	case peerwire.MetadataData:
+		return p.data(&m)
+	}
+	return Step{}, nil
+}
+
+// data takes the next piece. Its buffer grows with the pieces that come, whatever size
+// the peer named.
+func (p *Peer) data(m *peerwire.MetadataMessage) (Step, error) {
+	want := min(peerwire.MetadataPieceLen, p.size-len(p.raw))
+	if p.size == 0 || m.Piece != int64(p.have) || len(m.Data) != want || p.have >= p.asked {
+		return Step{}, &PieceError{m.Piece, len(m.Data)}
+	}
+	if p.dropped {
+		return Step{}, ErrTooMuch
+	}
+	drop := p.f.add(p, len(m.Data))
+	if drop == p {
+		return Step{}, ErrTooMuch
+	}
+	p.raw = append(p.raw, m.Data...)
+	p.have++
+	if p.have == p.pieces() {
+		return Step{Complete: true, Drop: drop}, nil
+	}
+	return Step{Send: p.request(), Progress: true, Drop: drop}, nil
+}
+
+func (p *Peer) pieces() int {
+	return (p.size + peerwire.MetadataPieceLen - 1) / peerwire.MetadataPieceLen
+}
+
+// request returns requests for the next pieces, so that a few are always outstanding.
+func (p *Peer) request() (out []byte) {
+	for ; p.asked < p.pieces() && p.asked < p.have+requestsAhead; p.asked++ {
+		out = peerwire.AppendMetadata(out, p.number, &peerwire.MetadataMessage{Type: peerwire.MetadataRequest, Piece: int64(p.asked)})
+	}
+	return out
+}
+
+// Metadata returns the pieces that have come, one after the other.
+func (p *Peer) Metadata() []byte { return p.raw }
+
+// Keep appends a message that is not about metadata, or the beginning of one, to the
+// backlog for the torrent that is added later. A backlog that becomes too long is lost.
+func (p *Peer) Keep(message []byte) {
+	if p.backlogLost || len(p.backlog)+len(message) > maxBacklog || p.f.backlogs+len(message) > maxBacklogs {
+		p.f.backlogs -= len(p.backlog)
+		p.backlogLost, p.backlog = true, nil
+		return
+	}
+	p.f.backlogs += len(message)
+	p.backlog = append(p.backlog, message...)
+}
+
+// TakeBacklog returns the backlog. It reports false if the torrent cannot go on with
+// the connection, because the backlog was lost or the peer was dropped.
+func (p *Peer) TakeBacklog() (messages []byte, ok bool) {
+	if p.backlogLost || p.dropped {
+		return nil, false
+	}
+	messages, p.backlog = p.backlog, nil
+	return messages, true
+}
