@@ -98,7 +98,7 @@ type metaFetch struct {
 	found   chan []byte     // receives the info dictionary, checked
 	wake    chan struct{}   // receives when there may be a peer to dial
 	wg      sync.WaitGroup  // announces and dials
-	running sync.WaitGroup  // dialogs, those over incoming connections included
+	running sync.WaitGroup  // dialogs, including those over incoming connections
 	end     context.Context // ends with the search
 	stop    context.CancelFunc
 
@@ -106,7 +106,7 @@ type metaFetch struct {
 	fetch    *metafetch.Fetch
 	dialogs  map[*metafetch.Peer]*metaDialog
 	peers    *peerlist.List
-	conns    int // dials under way and dialled peers
+	conns    int // dials in progress and connections that were dialled
 	done     bool
 	answered []netip.AddrPort // where peers that answered take connections
 	kept     []keptConn       // connections for the torrent that is found
