@@ -12,9 +12,9 @@ import (
 	"spate/storage"
 )
 
-// TestChangedUnderSeed writes to a file that is seeded: none of it is sent, the
-// torrent halts, stays so while the data is bad, and goes on once it is good.
-func TestChangedUnderSeed(t *testing.T) {
+// TestSeededFileChanges writes to a file that is seeded. The torrent sends none of the new
+// bytes, halts while the data is bad, and continues once it is good.
+func TestSeededFileChanges(t *testing.T) {
 	t.Parallel()
 	data, mi := noiseTorrent(t, 4<<20, 64<<10)
 	dir := t.TempDir()
@@ -59,17 +59,17 @@ func TestChangedUnderSeed(t *testing.T) {
 	if err := tor.Stats().Err; !errors.Is(err, storage.ErrChanged) {
 		t.Errorf("halted with %v", err)
 	}
-	until("its peers were not let go", func() bool { return tor.Stats().Peers == 0 })
+	until("its peers are still connected", func() bool { return tor.Stats().Peers == 0 })
 	for range 2 {
 		tor.retry()
 		if tor.Stats().State != StateFailed {
-			t.Fatal("it goes on with bad data")
+			t.Fatal("it continues with bad data")
 		}
 	}
 	write(data)
 	tor.retry()
 	if tor.Stats().State != StateSeeding {
-		t.Fatalf("it does not go on with good data: %+v", tor.Stats())
+		t.Fatalf("it does not continue with good data: %+v", tor.Stats())
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()

@@ -5,29 +5,29 @@ import (
 	"time"
 )
 
-// TestBackstop: the swarm has its time before web seeds are asked, and has to be
-// fast for a while before they are left alone.
+// TestBackstop checks how long peers must be slow before web seeds are used, and how long
+// they must be fast before web seeds are not used any more.
 func TestBackstop(t *testing.T) {
 	var b backstop
 	now := time.Unix(1e9, 0)
 	for i, step := range []struct {
-		secs  int // seconds
+		secs  int // the time in seconds
 		rate  float64
 		conns int
-		on    bool // at the end of them
+		on    bool // after that time
 	}{
-		{2, 0, 0, false},   // nobody is there yet
-		{13, 50, 3, false}, // somebody is, and slow
+		{2, 0, 0, false},   // no peer is connected yet
+		{13, 50, 3, false}, // slow peers
 		{1, 50, 3, true},
-		{60, 199, 3, true}, // not enough to do without
+		{60, 199, 3, true}, // faster, but below twice the slow rate
 		{30, 300, 3, false},
 		{100, 110, 3, false},
-		{30, 100, 3, false}, // fast enough
+		{30, 100, 3, false}, // not slow
 		{2, 0, 3, false},
 		{2, 500, 3, false}, // a gap, then a burst
 		{15, 0, 3, false},
 		{20, 0, 3, true},
-		{5, 5000, 3, true}, // not for long enough
+		{5, 5000, 3, true}, // fast, but not for long enough
 		{5, 5000, 3, false},
 		{3, 5000, 0, false}, // the last peer has left
 		{1, 5000, 0, true},
@@ -42,6 +42,6 @@ func TestBackstop(t *testing.T) {
 	}
 	b = backstop{}
 	if !b.decide(now, 0, 100, 0, true) {
-		t.Error("not asked at once though there is nobody to wait for")
+		t.Error("web seeds are not used at once although no peer is known")
 	}
 }
