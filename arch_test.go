@@ -19,8 +19,9 @@ import (
 var rows = map[string]int{
 	".": 0, "bencode": 0, "bitfield": 0, "merkle": 0, "internal": 0,
 	"discovery": 1, "metainfo": 1, "tracker": 1, "tracker/wire": 1, "peerwire": 1, "signature": 1,
-	"lsd": 2, "maker": 2, "storage": 2, "tracker/trackerclient": 2, "tracker/swarm": 2, "internal/fault": 2,
-	"torrent": 3, "tracker/trackerserver": 3, "internal/torrentfile": 3,
+	"lsd": 2, "maker": 2, "storage": 2, "tracker/trackerclient": 2, "tracker/swarm": 2,
+	"tracker/trackerlog": 2, "internal/fault": 2,
+	"torrent": 3, "tracker/trackerserver": 3, "tracker/trackerstats": 3, "internal/torrentfile": 3,
 	"publish": 4, "site": 4, "internal/running": 4,
 	"internal/api": 5, "internal/term": 5, "internal/source": 5, "internal/cli": 5, "internal/legacy": 5, "cmd": 6,
 	"e2e": 7, "bench": 7, "packaging": 7, "scripts": 7,

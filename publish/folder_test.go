@@ -400,7 +400,7 @@ func TestFolderRun(t *testing.T) {
 	h := newHouse(t, 0)
 	told := make(chan string, 10)
 	f, err := NewFolder(h.in, h.pub, &sync.Mutex{}, FolderOptions{
-		Settle: time.Millisecond, Rescan: 10 * time.Millisecond, Told: func(what string, r *Release) { told <- what + " " + r.Ref() },
+		Settle: time.Millisecond, Rescan: 10 * time.Millisecond, OnChange: func(what string, r *Release) { told <- what + " " + r.Ref() },
 	})
 	if err != nil {
 		t.Fatal(err)

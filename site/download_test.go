@@ -141,8 +141,8 @@ func TestOnlyWhatWasHashed(t *testing.T) {
 		why    string
 	}{
 		{"untouched", func(string) error { return nil }, 200, ""},
-		{"longer", func(p string) error { return os.Truncate(p, 101) }, 410, "it had 100 bytes, and has 101 now"},
-		{"touched", func(p string) error { return os.Chtimes(p, time.Time{}, time.Now().Add(time.Hour)) }, 410, "it was written to"},
+		{"longer", func(p string) error { return os.Truncate(p, 101) }, 410, "it had 100 bytes and now has 101"},
+		{"touched", func(p string) error { return os.Chtimes(p, time.Time{}, time.Now().Add(time.Hour)) }, 410, "it was modified"},
 		{"removed", os.Remove, 503, "cannot be read"},
 		{"a directory", func(p string) error { os.Remove(p); return os.Mkdir(p, 0o755) }, 410, "not a regular file"},
 		{"a way out", func(p string) error {
@@ -337,11 +337,11 @@ func TestPadsTakePlaces(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, Options{MaxDownloads: 1, Wait: -1})
 	rel := f.tree(t, "tree", "a")
-	place := f.downloads.enter(t.Context(), 0, 0, nil)
+	slot := f.downloads.enter(t.Context(), 0, 0, nil)
 	if resp := f.get("GET", "/d/tree/.pad/1000"); resp.StatusCode != http.StatusServiceUnavailable {
 		t.Errorf("without a place: %s", resp.Status)
 	}
-	place.leave()
+	slot.leave()
 	if got := body(t, f.get("GET", "/d/tree/.pad/1000")); len(got) != 1000 || f.Sent(rel.Hash()) != 1000 {
 		t.Errorf("%d bytes, %d were counted", len(got), f.Sent(rel.Hash()))
 	}

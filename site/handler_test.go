@@ -150,9 +150,9 @@ func TestRoutes(t *testing.T) {
 		{"GET", "/static/none.css", 404, text, ""},
 		{"GET", "/favicon.ico", 200, "image/svg+xml", "<svg"},
 		{"GET", "/nowhere", 404, text, "No such page"},
-		{"POST", "/", 405, text, "read only"},
-		{"DELETE", "/r/one.iso", 405, text, "read only"},
-		{"PUT", "/d/one.iso", 405, text, "read only"},
+		{"POST", "/", 405, text, "only GET and HEAD"},
+		{"DELETE", "/r/one.iso", 405, text, "only GET and HEAD"},
+		{"PUT", "/d/one.iso", 405, text, "only GET and HEAD"},
 		{"OPTIONS", "/d/one.iso", 204, "", ""},
 	} {
 		t.Run(c.method+c.path, func(t *testing.T) {

@@ -17,7 +17,9 @@ import (
 	"spate/signature"
 	"spate/site"
 	"spate/torrent"
+	"spate/tracker"
 	"spate/tracker/trackerserver"
+	"spate/tracker/trackerstats"
 )
 
 // house is what a publisher runs: a tracker, a session and a site, in one
@@ -65,7 +67,7 @@ func (p *house) open(ctx context.Context, state string, parts houseParts) error 
 	if p.secure != nil && opt.publicURL == "" {
 		p.base.Scheme = "https"
 	}
-	if p.node, err = a.newNode(&opt.trackerFlags, state, trackerserver.Options{OnlyAllowed: true}, trackerserver.StatsOptions{
+	if p.node, err = a.newNode(&opt.trackerFlags, state, trackerserver.Options{OnlyAllowed: true}, trackerstats.Options{
 		ShowNames: true, Home: "./", Collectors: []prometheus.Collector{&poolMetrics{p.pools}},
 	}); err != nil {
 		return err
@@ -115,7 +117,7 @@ func (p *house) openClient(ctx context.Context, state string) error {
 }
 
 // announced is told of what comes to the own tracker.
-func (p *house) announced(o *trackerserver.Observation) {
+func (p *house) announced(o *tracker.Observation) {
 	if o.Counted {
 		p.counter.Completed()
 	}

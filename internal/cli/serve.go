@@ -250,7 +250,7 @@ func (d *serveDaemon) work(ctx context.Context, socket string, folders []watched
 	for _, w := range folders {
 		f, err := publish.NewFolder(w.dir, d.publisher, &turn, publish.FolderOptions{
 			Spec: publish.Spec{Options: mk, NoTwin: d.house.opt.release.noTwin}, Group: w.group, Older: d.opt.older, FollowLinks: d.opt.site.follow,
-			Settle: d.opt.settle, Rescan: d.opt.rescan, Told: d.told, Log: d.app.Log,
+			Settle: d.opt.settle, Rescan: d.opt.rescan, OnChange: d.told, Log: d.app.Log,
 		})
 		if err != nil {
 			return err

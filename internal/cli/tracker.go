@@ -15,6 +15,7 @@ import (
 	"spate/internal/fault"
 	"spate/internal/termsafe"
 	"spate/tracker/trackerserver"
+	"spate/tracker/trackerstats"
 )
 
 // trackerOptions are the flags of tracker.
@@ -123,7 +124,7 @@ func (a *app) tracker(ctx context.Context, opt *trackerOptions) error {
 		return fault.WithHint(err, "correct the file, or choose another with --tokens FILE")
 	}
 	opt.table.MaxMemory = int64(opt.maxMemory)
-	n, err := a.newNode(&opt.trackerFlags, state, o, trackerserver.StatsOptions{ShowNames: opt.showNames, AllowGet: opt.allowGet})
+	n, err := a.newNode(&opt.trackerFlags, state, o, trackerstats.Options{ShowNames: opt.showNames, AllowGet: opt.allowGet})
 	if err != nil {
 		return err
 	}

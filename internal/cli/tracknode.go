@@ -17,8 +17,11 @@ import (
 	"github.com/spf13/pflag"
 
 	"spate/internal/fault"
+	"spate/tracker"
 	"spate/tracker/swarm"
+	"spate/tracker/trackerlog"
 	"spate/tracker/trackerserver"
+	"spate/tracker/trackerstats"
 )
 
 // activityLog is the default of --log, in the state directory.
@@ -74,15 +77,15 @@ func (t *trackerFlags) check() error {
 
 // node is a tracker with its memory on disk.
 type node struct {
-	observe func(*trackerserver.Observation) // told of each announce, and does not wait; or nil
+	observe func(*tracker.Observation) // told of each announce, and does not wait; or nil
 
 	app      *app
 	table    *swarm.Table
 	server   *trackerserver.Server
 	store    *swarm.Dir
-	stats    *trackerserver.Statistics
+	stats    *trackerstats.Statistics
 	past     string                        // the file of what the charts show
-	activity *trackerserver.ActivityLog    // or nil
+	activity *trackerlog.Log               // or nil
 	access   *appendFile                   // or nil
 	tls      *tls.Config                   // or nil: HTTP without
 	memo     memo                          // or nil
@@ -94,7 +97,7 @@ type node struct {
 const saveEvery = time.Minute
 
 // newNode opens the tracker that is remembered in the directory state.
-func (a *app) newNode(f *trackerFlags, state string, opt trackerserver.Options, stats trackerserver.StatsOptions) (_ *node, err error) {
+func (a *app) newNode(f *trackerFlags, state string, opt trackerserver.Options, stats trackerstats.Options) (_ *node, err error) {
 	n := &node{app: a, again: make(chan struct{}, 1)}
 	defer func() {
 		if err != nil {
@@ -126,32 +129,34 @@ func (a *app) newNode(f *trackerFlags, state string, opt trackerserver.Options, 
 		return nil, err
 	}
 	opt.ProxyProtocol = f.proxyProtocol
-	opt.Log, opt.Now, stats.Now = a.Log, a.Now, a.Now
+	opt.Log, opt.Now, stats.Log, stats.Now = a.Log, a.Now, a.Log, a.Now
 	if err := n.openLogs(f, state, &opt); err != nil {
 		return nil, err
 	}
-	stats.Log = n.activity
-	n.stats = trackerserver.NewStatistics(stats)
+	if n.activity != nil {
+		stats.LogLost = n.activity.Lost
+	}
+	n.stats = trackerstats.New(stats)
 	n.past = filepath.Join(dir, "past.json")
 	if err := n.stats.LoadPast(n.past); err != nil {
 		a.Warnf("the charts begin anew: %v", err)
 	}
-	observers := []func(*trackerserver.Observation){n.stats.Observe, func(o *trackerserver.Observation) {
+	opt.Observers = []func(*tracker.Observation){n.stats.Observe, func(o *tracker.Observation) {
 		if n.observe != nil {
 			n.observe(o)
 		}
 	}}
 	if n.activity != nil {
-		observers = append(observers, n.activity.Observe)
+		opt.Observers = append(opt.Observers, n.activity.Observe)
 	}
-	opt.Observe, opt.Flush = trackerserver.Observers(observers...), n.store.Flush
+	opt.Flush = n.store.Flush
 	n.server, err = trackerserver.New(n.table, opt)
 	return n, err
 }
 
 // openLogs opens the log of downloads and that of announces.
 func (n *node) openLogs(f *trackerFlags, state string, opt *trackerserver.Options) (err error) {
-	privacy, err := trackerserver.ParsePrivacy(f.privacy)
+	privacy, err := trackerlog.ParsePrivacy(f.privacy)
 	if err != nil {
 		return fault.Usagef("--log-privacy: %w", err)
 	}
@@ -160,7 +165,7 @@ func (n *node) openLogs(f *trackerFlags, state string, opt *trackerserver.Option
 		if path == "" {
 			path = filepath.Join(state, activityLog)
 		}
-		if n.activity, err = trackerserver.OpenActivityLog(path, trackerserver.ActivityOptions{Privacy: privacy}); err != nil {
+		if n.activity, err = trackerlog.Open(path, trackerlog.Options{Privacy: privacy}); err != nil {
 			return fault.WithHint(err, "choose another file with --log FILE, or --log off")
 		}
 	}
