@@ -33,7 +33,7 @@ func TestStuckDiskPushesBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const size, piece = 32 << 20, 64 << 10
 		data, mi := noiseTorrent(t, size, piece)
-		w := newSleepyWorld(t, Options{})
+		w := newDormantWorld(t, Options{})
 		if _, err := w.seed.Add(mi, AddOptions{Storage: storage.NewMemoryOf(data), Verified: true}); err != nil {
 			t.Fatal(err)
 		}
@@ -73,7 +73,7 @@ func TestFullPickerGoesOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const size, piece, open, each = 16 << 20, 64 << 10, 32, time.Millisecond
 		data, mi := noiseTorrent(t, size, piece)
-		w := newSleepyWorld(t, Options{})
+		w := newDormantWorld(t, Options{})
 		if _, err := w.seed.Add(mi, AddOptions{Storage: storage.NewMemoryOf(data), Verified: true}); err != nil {
 			t.Fatal(err)
 		}
@@ -124,7 +124,7 @@ func TestTogether(t *testing.T) {
 func TestWaitInVain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		data, mi := noiseTorrent(t, 4<<20, 64<<10)
-		w := newSleepyWorld(t, Options{})
+		w := newDormantWorld(t, Options{})
 		tor, err := w.get.Add(mi, AddOptions{Storage: storage.NewMemory(int64(len(data)))})
 		if err != nil {
 			t.Fatal(err)
