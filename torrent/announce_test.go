@@ -125,7 +125,7 @@ func TestLateCandidates(t *testing.T) {
 func TestLateCandidateWakesDormant(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ann := newLateAnnouncer()
-		w := newSleepyWorld(t, Options{Announcer: ann})
+		w := newDormantWorld(t, Options{Announcer: ann})
 		l, _ := noiseFile(t, 100_000)
 		l.mi.AnnounceList = [][]string{{"http://tracker.example/announce"}}
 		if _, _, err := w.seed.AddDormant(l); err != nil {

@@ -157,6 +157,8 @@ func readHandshake(r io.Reader) (peerwire.Handshake, error) {
 	return peerwire.ParseHandshake(b[:])
 }
 
+// remoteAddr returns the address of the other side. It is not valid if the connection has no
+// IP address.
 func remoteAddr(nc net.Conn) netip.AddrPort {
 	ap, _ := netip.ParseAddrPort(nc.RemoteAddr().String())
 	return spate.CanonicalAddr(ap)

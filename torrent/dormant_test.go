@@ -41,23 +41,23 @@ func noiseFile(t *testing.T, n int) (fileLoader, string) {
 	return fileLoader{mi, dir}, path
 }
 
-// sleepyWorld is a session with dormant torrents and a session that downloads them, in
+// dormantWorld is a session with dormant torrents and a session that downloads them, in
 // simulated time.
-type sleepyWorld struct {
+type dormantWorld struct {
 	net  *simnet.Network
 	seed *Session
 	get  *Session
 }
 
-func newSleepyWorld(t *testing.T, opt Options) *sleepyWorld {
+func newDormantWorld(t *testing.T, opt Options) *dormantWorld {
 	t.Helper()
-	w := &sleepyWorld{net: simnet.New(simnet.Options{Seed: 1})}
+	w := &dormantWorld{net: simnet.New(simnet.Options{Seed: 1})}
 	w.seed = w.session(t, 1, opt)
 	w.get = w.session(t, 2, Options{})
 	return w
 }
 
-func (w *sleepyWorld) session(t *testing.T, host byte, opt Options) *Session {
+func (w *dormantWorld) session(t *testing.T, host byte, opt Options) *Session {
 	t.Helper()
 	addr := netip.AddrFrom4([4]byte{10, 0, 0, host})
 	opt.Network, opt.Bind, opt.PeerPort, opt.Seed = w.net.Host(addr, simnet.Link{}), addr, 6881, uint64(host)
@@ -73,7 +73,7 @@ func (w *sleepyWorld) session(t *testing.T, host byte, opt Options) *Session {
 }
 
 // fetch downloads a torrent from the seed and removes it.
-func (w *sleepyWorld) fetch(t *testing.T, mi *metainfo.MetaInfo, within time.Duration) error {
+func (w *dormantWorld) fetch(t *testing.T, mi *metainfo.MetaInfo, within time.Duration) error {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), within)
 	defer cancel()
@@ -89,7 +89,7 @@ func (w *sleepyWorld) fetch(t *testing.T, mi *metainfo.MetaInfo, within time.Dur
 // becomes dormant again, and keeps its count of sent bytes.
 func TestDormantWakesAndSleeps(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newSleepyWorld(t, Options{ResumeDir: t.TempDir()})
+		w := newDormantWorld(t, Options{ResumeDir: t.TempDir()})
 		l, _ := noiseFile(t, 100_000)
 		if ih, dormant, err := w.seed.AddDormant(l); ih != l.mi.Hash() || !dormant || err != nil {
 			t.Fatal(ih, dormant, err)
@@ -129,7 +129,7 @@ func TestDormantWakesAndSleeps(t *testing.T) {
 func TestDormantAwakeBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const conns, all = 2, maxExtraAwake + 30
-		w := newSleepyWorld(t, Options{MaxConns: conns})
+		w := newDormantWorld(t, Options{MaxConns: conns})
 		for i := range all {
 			l, _ := noiseFile(t, 1000+i)
 			if _, _, err := w.seed.AddDormant(l); err != nil {
@@ -156,7 +156,7 @@ func TestDormantAwakeBounded(t *testing.T) {
 // before any of them is sent.
 func TestDormantChanged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newSleepyWorld(t, Options{})
+		w := newDormantWorld(t, Options{})
 		l, path := noiseFile(t, 100_000)
 		if _, _, err := w.seed.AddDormant(l); err != nil {
 			t.Fatal(err)
@@ -269,7 +269,7 @@ func (f *fewLeechers) Announce(_ context.Context, _ string, req *tracker.Announc
 func TestDormantAnnounced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ann := &fewLeechers{events: map[tracker.Event]int{}}
-		w := newSleepyWorld(t, Options{Announcer: ann})
+		w := newDormantWorld(t, Options{Announcer: ann})
 		l, _ := noiseFile(t, 100_000)
 		plain := *l.mi
 		l.mi.AnnounceList = [][]string{{"http://tracker.example/announce"}}

@@ -61,7 +61,7 @@ func TestPriorities(t *testing.T) {
 		defer w.end()
 		w.add(w.session(simnet.Link{Up: 4 * mbit}, torrent.Options{}), mi, torrent.AddOptions{Dir: dir, SeedOnly: true})
 		time.Sleep(time.Second)
-		tor := w.lonely(mi, torrent.AddOptions{Dir: out, Select: func(path []string) bool { return path[0] == "a" }})
+		tor := w.onlyPeer(mi, torrent.AddOptions{Dir: out, Select: func(path []string) bool { return path[0] == "a" }})
 		w.wait(tor, time.Minute)
 		if got := has(t, dir, out); got != "a" {
 			t.Errorf("complete: %s, want a", got)
@@ -132,13 +132,13 @@ func TestPrioritiesRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWeb(t)
 		defer w.end()
-		tor := w.lonely(mi, torrent.AddOptions{Storage: storage.NewMemoryLike(data)})
+		tor := w.onlyPeer(mi, torrent.AddOptions{Storage: storage.NewMemoryLike(data)})
 		for _, err := range []error{tor.SetPriority(8, 0), tor.SetPriority(1, 1), tor.SetPriority(1, -1)} {
 			if err == nil {
 				t.Error("no error")
 			}
 		}
-		seed := w.lonely(mi, torrent.AddOptions{Storage: storage.NewMemoryOf(data), Verified: true})
+		seed := w.onlyPeer(mi, torrent.AddOptions{Storage: storage.NewMemoryOf(data), Verified: true})
 		if err := seed.SetPriority(torrent.PrioritySkip, 0); !errors.Is(err, torrent.ErrSeedOnly) {
 			t.Error(err)
 		}
@@ -157,7 +157,7 @@ func TestPrioritiesChurn(t *testing.T) {
 			w.add(w.session(simnet.Link{Up: 2 * mbit}, torrent.Options{}), mi, torrent.AddOptions{Dir: dir, SeedOnly: true})
 		}
 		time.Sleep(time.Second)
-		tor := w.lonely(mi, torrent.AddOptions{Dir: out})
+		tor := w.onlyPeer(mi, torrent.AddOptions{Dir: out})
 		for i := range 60 {
 			time.Sleep(37 * time.Millisecond)
 			if err := tor.Select(func(path []string) bool { return (i+int(path[0][0]))%3 == 0 }); err != nil {

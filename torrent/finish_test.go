@@ -34,7 +34,7 @@ func TestBlockedStorageStopsReading(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const size, piece = 32 << 20, 64 << 10
 		data, mi := noiseTorrent(t, size, piece)
-		w := newSleepyWorld(t, Options{})
+		w := newDormantWorld(t, Options{})
 		if _, err := w.seed.Add(mi, AddOptions{Storage: storage.NewMemoryOf(data), Verified: true}); err != nil {
 			t.Fatal(err)
 		}
@@ -74,7 +74,7 @@ func TestFullPickerContinues(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const size, piece, open, delay = 16 << 20, 64 << 10, 32, time.Millisecond
 		data, mi := noiseTorrent(t, size, piece)
-		w := newSleepyWorld(t, Options{})
+		w := newDormantWorld(t, Options{})
 		if _, err := w.seed.Add(mi, AddOptions{Storage: storage.NewMemoryOf(data), Verified: true}); err != nil {
 			t.Fatal(err)
 		}
@@ -126,7 +126,7 @@ func TestPiecesHashedTogether(t *testing.T) {
 func TestPieceIsFinishedAfterMaxWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		data, mi := noiseTorrent(t, 4<<20, 64<<10)
-		w := newSleepyWorld(t, Options{})
+		w := newDormantWorld(t, Options{})
 		tor, err := w.get.Add(mi, AddOptions{Storage: storage.NewMemory(int64(len(data)))})
 		if err != nil {
 			t.Fatal(err)

@@ -18,8 +18,8 @@ import (
 	"spate/torrent"
 )
 
-// lonely returns a torrent that no other peer has.
-func (w *web) lonely(mi *metainfo.MetaInfo, opt torrent.AddOptions) *torrent.Torrent {
+// onlyPeer adds a torrent to a session without other peers.
+func (w *web) onlyPeer(mi *metainfo.MetaInfo, opt torrent.AddOptions) *torrent.Torrent {
 	return w.add(w.session(simnet.Link{}, torrent.Options{}), mi, opt)
 }
 
@@ -35,7 +35,7 @@ func TestReader(t *testing.T) {
 			w.add(w.session(simnet.Link{Up: up}, torrent.Options{}), mi, torrent.AddOptions{Storage: storage.NewMemoryOf(data), Verified: true})
 		}
 		time.Sleep(time.Second)
-		tor := w.lonely(mi, torrent.AddOptions{Storage: storage.NewMemoryLike(data)})
+		tor := w.onlyPeer(mi, torrent.AddOptions{Storage: storage.NewMemoryLike(data)})
 		r, err := tor.NewReader(t.Context(), 0)
 		if err != nil {
 			t.Fatal(err)
@@ -141,7 +141,7 @@ func TestReaderEnds(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			w := newWeb(t)
 			defer w.end()
-			if _, err := w.lonely(mi, torrent.AddOptions{Storage: storage.NewMemoryLike(data)}).NewReader(t.Context(), file); err == nil {
+			if _, err := w.onlyPeer(mi, torrent.AddOptions{Storage: storage.NewMemoryLike(data)}).NewReader(t.Context(), file); err == nil {
 				t.Errorf("there is a reader of file %d", file)
 			}
 		})
@@ -157,7 +157,7 @@ func TestReadersShare(t *testing.T) {
 		defer w.end()
 		w.add(w.session(simnet.Link{Up: 8 * mbit}, torrent.Options{}), mi, torrent.AddOptions{Storage: storage.NewMemoryOf(data), Verified: true})
 		time.Sleep(time.Second)
-		tor := w.lonely(mi, torrent.AddOptions{Storage: storage.NewMemoryLike(data)})
+		tor := w.onlyPeer(mi, torrent.AddOptions{Storage: storage.NewMemoryLike(data)})
 		begin := time.Now()
 		type result struct {
 			at   int64
@@ -198,7 +198,7 @@ func TestReaderServes(t *testing.T) {
 		defer w.end()
 		w.add(w.session(simnet.Link{}, torrent.Options{}), mi, torrent.AddOptions{Storage: storage.NewMemoryOf(data), Verified: true})
 		time.Sleep(time.Second)
-		r, err := w.lonely(mi, torrent.AddOptions{Storage: storage.NewMemoryLike(data)}).NewReader(t.Context(), 0)
+		r, err := w.onlyPeer(mi, torrent.AddOptions{Storage: storage.NewMemoryLike(data)}).NewReader(t.Context(), 0)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -227,7 +227,7 @@ func TestSequential(t *testing.T) {
 			w.add(w.session(simnet.Link{Up: 4 * mbit}, torrent.Options{}), mi, torrent.AddOptions{Storage: storage.NewMemoryOf(data), Verified: true})
 		}
 		time.Sleep(time.Second)
-		tor := w.lonely(mi, torrent.AddOptions{Storage: storage.NewMemoryLike(data), Stopped: true})
+		tor := w.onlyPeer(mi, torrent.AddOptions{Storage: storage.NewMemoryLike(data), Stopped: true})
 		sub := tor.Subscribe(1000)
 		tor.SetSequential(true)
 		tor.Start()

@@ -37,7 +37,7 @@ func (d *dialLog) DialContext(_ context.Context, _, address string) (net.Conn, e
 	case d.some <- struct{}{}:
 	default:
 	}
-	return nil, errors.New("nobody there")
+	return nil, errors.New("no network")
 }
 
 func (d *dialLog) has(a netip.AddrPort) bool {

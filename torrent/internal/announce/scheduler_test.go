@@ -18,8 +18,8 @@ import (
 
 const trackerURL = "http://tracker.example/announce"
 
-// told is one announce that a fakeClient received.
-type told struct {
+// request is one announce that a fakeClient received.
+type request struct {
 	at  time.Time
 	url string
 	req tracker.AnnounceRequest
@@ -33,7 +33,7 @@ type fakeClient struct {
 	mu      sync.Mutex
 	err     error
 	resp    tracker.AnnounceResponse
-	all     []told
+	all     []request
 	found   []func(discovery.Candidate) // of the announces, if a fakeLateClient made them
 	ongoing int
 	most    int // announces at one time
@@ -41,7 +41,7 @@ type fakeClient struct {
 
 func (c *fakeClient) Announce(ctx context.Context, url string, req *tracker.AnnounceRequest) (*tracker.AnnounceResponse, error) {
 	c.mu.Lock()
-	c.all = append(c.all, told{time.Now(), url, *req})
+	c.all = append(c.all, request{time.Now(), url, *req})
 	c.ongoing++
 	c.most = max(c.most, c.ongoing)
 	c.mu.Unlock()
@@ -77,7 +77,7 @@ func (c *fakeClient) set(err error) {
 }
 
 // take returns the announces since the last call.
-func (c *fakeClient) take() []told {
+func (c *fakeClient) take() []request {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	all := c.all
