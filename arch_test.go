@@ -13,30 +13,34 @@ import (
 )
 
 // rows maps each package to its row in the import table of ARCHITECTURE.md. A package may
-// import packages of lower rows; edges lists the allowed imports between entries of one
+// import packages of lower rows, which are compared as strings; edges lists the allowed imports between entries of one
 // row. A package that is not listed has the row of its nearest listed parent directory.
 // "." is the root package.
-var rows = map[string]int{
-	".": 0, "bencode": 0, "bitfield": 0, "merkle": 0, "internal": 0,
-	"discovery": 1, "metainfo": 1, "tracker": 1, "tracker/wire": 1, "peerwire": 1, "signature": 1,
-	"lsd": 2, "maker": 2, "storage": 2, "tracker/trackerclient": 2, "tracker/swarm": 2,
-	"tracker/trackerlog": 2, "internal/fault": 2,
-	"torrent": 3, "tracker/trackerserver": 3, "tracker/trackerstats": 3, "internal/torrentfile": 3,
-	"publish": 4, "site": 4, "internal/running": 4,
-	"internal/api": 5, "internal/term": 5, "internal/source": 5, "internal/cli": 5, "internal/legacy": 5, "cmd": 6,
-	"e2e": 7, "bench": 7, "packaging": 7, "scripts": 7,
+var rows = map[string]string{
+	".": "0", "bencode": "0", "bitfield": "0", "merkle": "0", "internal": "0",
+	"discovery": "1", "metainfo": "1", "tracker": "1", "tracker/wire": "1", "peerwire": "1", "signature": "1",
+	"lsd": "2", "maker": "2", "storage": "2", "tracker/trackerclient": "2", "tracker/swarm": "2", "tracker/trackerlog": "2",
+	"internal/fault": "2",
+	"torrent":        "3", "tracker/trackerserver": "3", "tracker/trackerstats": "3", "internal/torrentfile": "3",
+	"publish": "4a", "site": "4a", "internal/running": "4a",
+	"internal/daemon": "4b",
+	"internal/api":    "4c",
+	"internal/term":   "5", "internal/source": "5", "internal/classic": "5", "internal/cli": "5",
+	"cmd": "6",
+	"e2e": "7", "bench": "7", "packaging": "7", "scripts": "7",
 }
 
 // edges lists the imports that are allowed between entries of one row.
 var edges = map[[2]string]bool{
-	{"bencode", "."}:                    true,
-	{"tracker/wire", "tracker"}:         true,
-	{"tracker/swarm", "tracker/swarm"}:  true,
-	{"site", "publish"}:                 true,
-	{"internal/cli", "internal/api"}:    true,
-	{"internal/cli", "internal/legacy"}: true,
-	{"internal/cli", "internal/source"}: true,
-	{"internal/cli", "internal/term"}:   true,
+	{"bencode", "."}:                        true,
+	{"tracker/wire", "tracker"}:             true,
+	{"tracker/swarm", "tracker/swarm"}:      true,
+	{"site", "publish"}:                     true,
+	{"internal/classic", "internal/source"}: true,
+	{"internal/classic", "internal/term"}:   true,
+	{"internal/cli", "internal/classic"}:    true,
+	{"internal/cli", "internal/source"}:     true,
+	{"internal/cli", "internal/term"}:       true,
 }
 
 // listed returns the entry of rows that covers the package at path.
@@ -97,13 +101,13 @@ func TestImportsGoDownOnly(t *testing.T) {
 			imports++
 			to = filepath.ToSlash(filepath.Clean(to))
 			a, b := listed(pkg), listed(to)
-			if a == b || rows[b] < rows[a] || edges[[2]string{a, b}] || b == "." || rows[b] == 0 && b != "internal" {
+			if a == b || rows[b] < rows[a] || edges[[2]string{a, b}] || b == "." || rows[b] == "0" && b != "internal" {
 				continue
 			}
-			if b == "internal" && rows[a] == 0 {
+			if b == "internal" && rows[a] == "0" {
 				continue // packages of row 0 may use internal helpers
 			}
-			t.Errorf("%s imports %s: row %d may not import row %d", pkg, to, rows[a], rows[b])
+			t.Errorf("%s imports %s: row %s may not import row %s", pkg, to, rows[a], rows[b])
 		}
 		return nil
 	})
@@ -117,6 +121,61 @@ func TestImportsGoDownOnly(t *testing.T) {
 		if !ok {
 			t.Errorf("package %s has no doc comment", pkg)
 		}
+	}
+}
+
+// importsOf returns the imports of the package in a directory, without those of its tests.
+func importsOf(t *testing.T, dir string) map[string]bool {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(dir, "*.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	imports := map[string]bool{}
+	for _, path := range files {
+		if strings.HasSuffix(path, "_test.go") {
+			continue
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ImportsOnly)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, imp := range f.Imports {
+			imports[strings.Trim(imp.Path.Value, `"`)] = true
+		}
+	}
+	return imports
+}
+
+// TestDaemonKnowsNoCommandLine checks that internal/daemon and the packages of this module
+// that it depends on import neither the command line nor a terminal.
+func TestDaemonKnowsNoCommandLine(t *testing.T) {
+	module := modulePath(t)
+	forbidden := map[string]bool{
+		module + "/internal/cli": true, module + "/internal/term": true, module + "/internal/tui": true, module + "/internal/classic": true,
+		"github.com/spf13/cobra": true, "github.com/spf13/pflag": true, "golang.org/x/term": true,
+	}
+	seen := map[string]bool{}
+	var visit func(dir string)
+	visit = func(dir string) {
+		if seen[dir] {
+			return
+		}
+		seen[dir] = true
+		for path := range importsOf(t, dir) {
+			if forbidden[path] {
+				t.Errorf("%s, which internal/daemon depends on, imports %s", dir, path)
+			}
+			if path == module {
+				visit(".")
+			} else if sub, ok := strings.CutPrefix(path, module+"/"); ok {
+				visit(sub)
+			}
+		}
+	}
+	visit("internal/daemon")
+	if len(seen) < 10 {
+		t.Errorf("the dependencies of internal/daemon are only %d packages: the test looks for the wrong path", len(seen))
 	}
 }
 
@@ -176,11 +235,11 @@ var mayDial = map[string]string{
 	"internal/api/client.go: http.Client":                "the daemon at the URL that --api-url gives",
 	"internal/api/client.go: http.Transport":             "for the socket of the daemon",
 	"internal/source/fetch.go: http.Transport":           "limits for the guard's own transports",
-	"internal/cli/publicurl.go: net.Dial":                "asks the system for a route and sends nothing",
+	"internal/daemon/publicurl.go: net.Dial":             "asks the system for a route and sends nothing",
 	"internal/running/socket.go: http.Client":            "sockets in the state directory",
 	"internal/running/socket.go: http.Transport":         "sockets in the state directory",
 	"internal/running/socket.go: net.Dialer":             "sockets in the state directory",
-	"internal/cli/serve.go: net.DialUnix":                "the socket of systemd",
+	"internal/daemon/daemon.go: net.DialUnix":            "the socket of systemd",
 	"torrent/internal/webseed/client.go: http.Transport": "limits for the guard's own transports",
 	"torrent/options.go: net.Dialer":                     "peers, which package peerlist judges",
 	"tracker/trackerclient/http.go: http.Transport":      "limits for the guard's own transports",

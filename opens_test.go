@@ -15,9 +15,9 @@ import (
 // grouped by the reason. Only internal/folder may open a file in a directory that somebody
 // else can write to, so no such function belongs here.
 var opens = map[string][]string{
-	"the user names the file; it may be a link or a pipe": {
-		"internal/cli/bt.go: openText: os.Open",
-		"internal/cli/bttrack.go: open: os.Open",
+	"the user names the file, which may be a link or a pipe": {
+		"internal/classic/run.go: openText: os.Open",
+		"internal/classic/track.go: Load: os.Open",
 		"internal/cli/create.go: readList: os.Open",
 		"internal/cli/releaseflags.go: readNotes: os.Open",
 		"internal/cli/settings.go: readSettings: os.ReadFile",
@@ -27,9 +27,9 @@ var opens = map[string][]string{
 		"signature/known.go: fieldsOf: os.ReadFile",
 		"tracker/trackerlog/report.go: ReadFile: os.Open",
 	},
-	"the directory belongs to this program": {
-		"internal/cli/lock.go: lockFile: os.OpenFile",
-		"internal/cli/lock.go: lockHolder: os.Open",
+	"the directory is this program's own": {
+		"internal/daemon/lock.go: LockFile: os.OpenFile",
+		"internal/daemon/lock.go: lockHolder: os.Open",
 		"internal/running/socket.go: Find: filepath.Glob",
 		"internal/cli/seedmany.go: seedMany: os.ReadDir",
 		"publish/catalogdb/db.go: open: os.OpenFile",
@@ -46,9 +46,9 @@ var opens = map[string][]string{
 		"tracker/trackerstats/series.go: LoadPast: os.ReadFile",
 	},
 	"the file is written": {
-		"internal/cli/bttrack.go: trackLog: os.OpenFile",
+		"internal/classic/track.go: trackLog: os.OpenFile",
 		"internal/cli/keys.go: writeNew: os.OpenFile",
-		"internal/cli/tracknode.go: reopen: os.OpenFile",
+		"internal/daemon/trackernode.go: reopen: os.OpenFile",
 		"publish/catalogdb/db.go: Backup: os.OpenFile",
 		"publish/clone_linux.go: clone: os.OpenFile",
 		"site/export.go: data: os.OpenFile",

@@ -172,7 +172,7 @@ func (f *Folder) step(ctx context.Context) bool {
 	scan := f.scan
 	f.mu.Unlock()
 	if scan.Err != nil {
-		return false // nothing is known
+		return false // the content of the folder is unknown
 	}
 	in, err := f.open()
 	var pl *plan
@@ -215,7 +215,8 @@ func (f *Folder) ignore(now map[string]error) {
 	defer f.mu.Unlock()
 	ignored := map[string]string{}
 	for name, err := range now {
-		if ignored[name] = err.Error(); f.ignored[name] != ignored[name] {
+		ignored[name] = err.Error()
+		if f.ignored[name] != ignored[name] {
 			f.opt.Log.Warn("publish: an entry of a watched folder is ignored", "path", filepath.Join(f.dir, name), "err", err)
 		}
 	}
@@ -377,7 +378,8 @@ func (f *Folder) retire(ctx context.Context, old *Release) error {
 		if r.Stamp != replaced || r.Variant != old.Variant {
 			continue
 		}
-		if older++; older > f.opt.Older {
+		older++
+		if older > f.opt.Older {
 			errs = append(errs, f.pub.Withdraw(ctx, r.Ref()))
 			f.opt.OnChange("withdrawn", r)
 		}

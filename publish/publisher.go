@@ -71,7 +71,7 @@ type Seeder interface {
 	Unseed(ctx context.Context, ih spate.InfoHash) error
 }
 
-// Options are the settings of a [Publisher].
+// Options are the options of a [Publisher].
 type Options struct {
 	Tracker  Tracker          // nil: the releases use other trackers, or none
 	Catalog  Catalog          // nil: a new [Memory]
@@ -121,7 +121,7 @@ func New(mk Maker, seeder Seeder, opts Options) (*Publisher, error) {
 	return &Publisher{opts: opts, maker: mk, seeder: seeder, busy: map[string]bool{}, stores: map[spate.InfoHash]storage.Storage{}, listed: make(chan struct{}, 1)}, nil
 }
 
-// Catalog returns the list of the releases.
+// Catalog returns the catalog of the publisher.
 func (p *Publisher) Catalog() Catalog { return p.opts.Catalog }
 
 // StepError is returned if a step of publishing failed. The steps before it were undone.

@@ -64,7 +64,8 @@ func (s *Site) index(w http.ResponseWriter, r *http.Request) {
 	page.Groups = s.groupLinks(groups, q.Group, &left)
 	for _, rel := range list {
 		row := s.indexRow(r, rel, q.All)
-		if left -= 1100 + len(row.Page) + len(row.Torrent) + len(row.Download) + 3*len(row.Name); left < 0 && len(page.Rows) > 0 {
+		left -= 1100 + len(row.Page) + len(row.Torrent) + len(row.Download) + 3*len(row.Name)
+		if left < 0 && len(page.Rows) > 0 {
 			break
 		}
 		page.Rows = append(page.Rows, row)
@@ -102,7 +103,8 @@ func (s *Site) groupLinks(groups []publish.GroupCount, here string, left *int) [
 		}
 		link := groupLink{Name: display(g.Group), Link: s.path("/?" + url.Values{"group": {g.Group}}.Encode()), Count: g.Slugs, Here: g.Group == here}
 		cost := 120 + len(link.Link) + len(link.Name)
-		if budget -= cost; budget < 0 {
+		budget -= cost
+		if budget < 0 {
 			break
 		}
 		*left -= cost

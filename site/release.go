@@ -146,7 +146,8 @@ func (s *Site) release(w http.ResponseWriter, r *http.Request) {
 	}
 	if rel.Notes != "" {
 		var whole bool
-		if page.Notes, whole = s.renderNotes(rel.Notes); !whole {
+		page.Notes, whole = s.renderNotes(rel.Notes)
+		if !whole {
 			page.MoreNotes = s.path(publish.PagePath(ref) + "/notes.txt")
 		}
 	}
@@ -210,7 +211,8 @@ func (s *Site) fileList(rel *publish.Release, ref string, from, most, budget int
 		if rel.Summed {
 			row.SHA256 = hex.EncodeToString(f.SHA256[:])
 		}
-		if budget -= 220 + len(row.Link) + len(row.SHA256) + 2*len(row.Dir) + 2*len(row.Base); len(l.Rows) == most || budget < 0 && len(l.Rows) > 0 {
+		budget -= 220 + len(row.Link) + len(row.SHA256) + 2*len(row.Dir) + 2*len(row.Base)
+		if len(l.Rows) == most || budget < 0 && len(l.Rows) > 0 {
 			break
 		}
 		l.Rows = append(l.Rows, row)

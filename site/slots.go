@@ -45,8 +45,7 @@ type PoolStats struct {
 	Refused, MadeRoom uint64
 }
 
-// Pools returns the state of the places for direct downloads and of those for visitors who
-// watch live numbers.
+// Pools returns the state of the slots for direct downloads, and of those for live numbers.
 func (s *Site) Pools() (downloads, live PoolStats) {
 	return s.downloads.counts(), s.watchers.counts()
 }

@@ -15,7 +15,8 @@ func display(s string) string {
 	marks := 0
 	for _, c := range s {
 		if unicode.Is(unicode.Mn, c) || unicode.Is(unicode.Me, c) {
-			if marks++; marks > 5 {
+			marks++
+			if marks > 5 {
 				continue
 			}
 		} else {

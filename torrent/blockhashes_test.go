@@ -162,7 +162,7 @@ func TestWrongBlockHashesGetTheirSenderBanned(t *testing.T) {
 		}
 		sendBlock(honest, m, 0)
 		until(t, "the download is complete", func() bool { return tor.Stats().State == StateSeeding })
-		if b := tor.Banned(); len(b) != 2 || b[0].Addr() != addrOf(badHashes) || b[1].Addr() != addrOf(badBlocks) {
+		if b := tor.Banned(); len(b) != 2 || b[0].Addr().Addr() != addrOf(badHashes) || b[1].Addr().Addr() != addrOf(badBlocks) {
 			t.Errorf("banned %v, want the sender of the wrong hashes %v, then the sender of the bad block %v", b, addrOf(badHashes), addrOf(badBlocks))
 		}
 	})

@@ -37,8 +37,8 @@ type Observation struct {
 	User string
 	// Name is the name of the torrent; empty if the tracker does not know it.
 	Name string
-	// Refused means that the announce was refused for Reason, which the client was
-	// told. The fields below are then zero.
+	// Refused means that the announce was refused. Reason is the failure reason in the
+	// answer, and the fields below are zero.
 	Refused bool
 	Reason  string
 	// Seeders, Leechers and Completed are the counts of the swarm in the answer, and
@@ -83,7 +83,7 @@ type Counts struct {
 	Peers uint64
 }
 
-// Note is what a tracker knows about a torrent that it was told to serve.
+// Note describes a torrent that a tracker allows.
 type Note struct {
 	Name string
 	Size int64 // of the data in bytes; 0 if unknown

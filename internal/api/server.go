@@ -104,7 +104,7 @@ func (s *Server) admit(r *http.Request) error {
 	}
 	token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	if !ok || !s.opt.Token([]byte(token)) {
-		return &Error{Code: Unauthorized, Message: "a valid token is needed", Hint: "spate serve token makes one"}
+		return &Error{Code: Unauthorized, Message: "a valid token is needed"}
 	}
 	return nil
 }

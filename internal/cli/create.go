@@ -4,14 +4,12 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -92,7 +90,7 @@ func (a *app) makerOptions(o *createOptions) (maker.Options, error) {
 		return m, err
 	}
 	m.Nodes, m.Collections, m.NoTailPadding, m.Workers = o.nodes, o.collections, o.noTail, o.jobs
-	m.Like, m.Date = maker.Like(o.like), a.Now()
+	m.Like = maker.Like(o.like)
 	if !slices.Contains([]string{"", "mktorrent", "transmission", "libtorrent"}, o.like) {
 		return m, fault.Usagef("--like %s: want mktorrent, transmission or libtorrent", o.like)
 	}
@@ -116,16 +114,9 @@ func (a *app) makerOptions(o *createOptions) (maker.Options, error) {
 		}
 		m.Similar = append(m.Similar, h)
 	}
-	// For builds that give the same bytes at any time (reproducible-builds.org).
-	if s := a.Getenv("SOURCE_DATE_EPOCH"); s != "" {
-		var sec int64
-		if _, err := fmt.Sscan(s, &sec); err != nil || sec < 0 {
-			return m, fault.Usagef("SOURCE_DATE_EPOCH=%s is not a number of seconds", s)
-		}
-		m.Date = time.Unix(sec, 0)
-	}
 	m.Skipped = a.skipped
-	return m, nil
+	m.Date, err = torrentfile.Date(a.Getenv("SOURCE_DATE_EPOCH"), a.Now())
+	return m, err
 }
 
 func (a *app) create(ctx context.Context, path string, opt createOptions) error {

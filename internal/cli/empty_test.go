@@ -13,8 +13,8 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"spate/internal/classic"
 	"spate/internal/fault"
-	"spate/internal/legacy"
 )
 
 // dryRun parses a command line, with its settings, and reports whether the verb would have
@@ -235,12 +235,12 @@ func TestEmptyCompletion(t *testing.T) {
 // value. Options that mean nothing now take one.
 func TestEmptyValuesOf2005(t *testing.T) {
 	t.Parallel()
-	for _, tool := range legacy.Tools() {
+	for _, tool := range classic.Tools() {
 		args := slices.Repeat([]string{"x"}, tool.Min)
 		for _, o := range tool.Options {
 			for _, nothing := range []string{"", " "} {
 				_, _, _, err := tool.Parse(slices.Concat(args, []string{"--" + o.Name, nothing}))
-				if may := o.Kind == legacy.Text && !o.Works; (err == nil) != may || err != nil && !strings.Contains(err.Error(), "--"+o.Name) {
+				if may := o.Kind == classic.Text && !o.Works; (err == nil) != may || err != nil && !strings.Contains(err.Error(), "--"+o.Name) {
 					t.Errorf("%s --%s %q: %v", tool.Name, o.Name, nothing, err)
 				}
 			}

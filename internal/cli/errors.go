@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
+	"io/fs"
 	"strconv"
-	"strings"
 	"syscall"
 
+	"spate/internal/daemon"
 	"spate/internal/fault"
 	"spate/internal/source"
 	"spate/internal/termsafe"
@@ -50,26 +50,65 @@ var exitCodes = map[fault.Code]int{
 // exitCode returns the exit code for err.
 func exitCode(err error) int { return exitCodes[fault.CodeOf(err)] }
 
-// settingHints says for the settings that errors name how to change them.
+// settingHints says for the settings that errors name which flags change them. Each hint can
+// follow "or".
 var settingHints = map[string]string{
-	"exclude":       "--exclude leaves files out",
-	"force":         "--force overwrites it, -o names another place",
-	"hidden":        "hidden files count only with --hidden, and others only as --include and --exclude say",
-	"state":         "choose another directory with --state DIR",
-	"verify-key":    "--verify-key off fetches it all the same, unchecked",
+	"access-log":    "choose another file with --access-log FILE",
+	"exclude":       "leave files out with --exclude",
+	"force":         "overwrite it with --force, or name another place with -o",
+	"hidden":        "take hidden files with --hidden, and check --include and --exclude",
+	"log":           "choose another file with --log FILE, or --log off",
+	"output":        "choose another directory with -o DIR",
+	"output-anew":   "fetch it anew with --force",
+	"output-cut":    "choose another directory with -o DIR, or have it cut with --force",
+	"output-force":  "choose another directory with -o DIR, or write over it with --force",
 	"password-file": "name a file with --password-file FILE",
+	"peer":          "name a peer with --peer IP:PORT",
+	"release":       "name the release with --release NAME",
+	"select":        "choose others with --select GLOB",
+	"short-state":   "choose a shorter --state DIR",
+	"state":         "choose another directory with --state DIR",
+	"timeout":       "name a peer with --peer IP:PORT; --timeout 0 waits for ever",
+	"tokens":        "choose another file with --tokens FILE",
+	"variant":       "repeat --variant NAME for each of them",
+	"verify-key":    "fetch it unchecked with --verify-key off",
+	"watched-state": "choose another --state or --keep-dir, or one that begins with a dot",
+}
+
+// listenHint says which flag changes the address of e.
+func listenHint(e *daemon.ListenError) string {
+	flag := "--" + e.Setting
+	address, port := flag+" IP:PORT", flag+" :PORT"
+	if e.Setting == "peer-port" {
+		address, port = "--bind IP", flag+" PORT"
+	}
+	hint := "choose another address with " + address
+	switch {
+	case errors.Is(e.Err, syscall.EADDRINUSE):
+		hint = "choose another port with " + port + " (0: any free one), or stop what listens there"
+	case errors.Is(e.Err, fs.ErrPermission):
+		hint = "ports below 1024 are for root: choose another with " + port
+	}
+	if e.Setting == "redirect" {
+		hint += ", or --redirect off"
+	}
+	return hint
 }
 
 // hintFor returns what can be done about err, or "".
 func hintFor(err error) string {
 	hint, setting := fault.AdviceOf(err)
-	hints := []string{hint, settingHints[setting]}
 	var key *source.KeyChangedError
-	if errors.As(err, &key) {
-		hints = append(hints, "if the publisher says that the key is new: the same command with --verify-key KEY, which is then remembered")
-	}
-	if hints = slices.DeleteFunc(hints, func(s string) bool { return s == "" }); len(hints) > 0 {
-		return strings.Join(hints, "; ")
+	var listen *daemon.ListenError
+	switch change := settingHints[setting]; {
+	case errors.As(err, &key):
+		return hint + "; if the publisher says that the key is new: the same command with --verify-key KEY, which is then remembered"
+	case hint != "" && change != "":
+		return hint + ", or " + change
+	case hint != "" || change != "":
+		return hint + change
+	case errors.As(err, &listen):
+		return listenHint(listen)
 	}
 	switch {
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"io/fs"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,19 +12,17 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"spate/internal/daemon"
 	"spate/internal/fault"
 	"spate/internal/running"
 	"spate/internal/source"
-	"spate/internal/termsafe"
-	"spate/internal/units"
 	"spate/maker"
 	"spate/metainfo"
-	"spate/torrent"
 )
 
 // getOptions are the flags of get.
 type getOptions struct {
-	clientFlags
+	sessionFlags
 	output  string
 	seed    seedWhen
 	sel     []string
@@ -34,25 +31,6 @@ type getOptions struct {
 	key     string // --verify-key
 	inOrder bool
 	tui     bool
-
-	plainSeed bool // do not super-seed
-
-	// into says where a torrent's data goes; nil: into output, under its name.
-	into func(*metainfo.MetaInfo) (dir, name string, err error)
-	// read reads an argument, a .torrent; nil: it is any SOURCE.
-	read func(arg string) ([]byte, error)
-	// within is a directory that the data has to be in, whatever links somebody else
-	// makes there; "": it may be anywhere.
-	within string
-}
-
-// sourceOf finds the torrent that an argument stands for.
-func (a *app) sourceOf(ctx context.Context, arg string, opt *getOptions) (*source.Source, error) {
-	if opt.read == nil {
-		return a.sources(opt.bind.Addr).Resolve(ctx, arg)
-	}
-	b, err := opt.read(arg)
-	return &source.Source{Arg: arg, Torrent: b}, err
 }
 
 func (a *app) getCmd() *cobra.Command {
@@ -80,27 +58,19 @@ With -o - the one file goes to standard output while it is fetched.`,
 	f.BoolVar(&opt.force, "force", false, "write over files that are something else")
 	f.StringVar(&opt.key, "verify-key", "", "only what is signed with this minisign `KEY`, or the key in this file; off: whatever it is signed with")
 	f.BoolVar(&opt.tui, "tui", false, "show it on a terminal screen: files, pieces, peers, rates; q stops")
-	opt.clientFlags.add(f)
+	opt.sessionFlags.add(f)
 	return cmd
 }
 
-// getJob is one torrent that is fetched.
+// getJob is one torrent that is downloaded.
 type getJob struct {
-	src      *source.Source
-	mi       *metainfo.MetaInfo
-	peers    []netip.AddrPort // who gave the metadata of a magnet link
-	dir      string           // that the data goes into
-	name     string           // of the data in dir
-	path     string           // of both, as the person would write it
-	verified bool             // the data is there and whole
-	place    place
-	t        *torrent.Torrent
+	*daemon.Download
+	src *source.Source
 
 	began    time.Time
-	active   time.Time // when data came last
-	before   int64     // bytes received in earlier runs
-	received int64     // bytes received in all
-	told     bool      // that there are no peers
+	active   time.Time // when data was received last
+	received int64     // bytes received in all runs
+	told     bool      // the user was told that there are no peers
 	complete time.Time
 	ended    bool
 }
@@ -110,42 +80,41 @@ func (a *app) get(ctx context.Context, args []string, opt *getOptions) error {
 		return a.getStream(ctx, args, opt)
 	}
 	a.resumable.Store(true)
-	state := filepath.Join(a.stateDir(opt.state), "get")
-	c, err := a.newClient(&opt.clientFlags, state, nil)
+	s, err := a.openSession(&opt.sessionFlags)
 	if err != nil {
 		return a.getFailed(nil, err)
 	}
-	defer c.stop()
-	jobs, err := a.getJobs(ctx, c, args, state, opt)
+	defer s.Stop()
+	jobs, err := a.getJobs(ctx, s, args, a.downloadState(opt.state), opt)
 	for _, j := range jobs {
-		defer j.place.leave()
+		defer j.Release()
 	}
 	if err != nil {
 		return a.getFailed(nil, err)
 	}
 	for _, j := range jobs {
-		if err := a.addJob(c, j, opt); err != nil {
+		if err := a.startJob(s, j, opt); err != nil {
 			return a.getFailed(j, err)
 		}
 	}
-	defer running.Serve(a.stateDir(opt.state), "get", running.Source(c.session), a.Log)()
-	g := &getRun{app: a, opt: opt, local: c.local, jobs: jobs, left: len(jobs), bar: a.NewProgress("get")}
+	defer running.Serve(a.stateDir(opt.state), "get", running.Source(s.Session), a.Log)()
+	g := &getRun{app: a, opt: opt, local: s.Local, jobs: jobs, left: len(jobs), bar: a.NewProgress("get")}
 	if len(jobs) == 1 {
-		g.bar = a.NewProgress(jobs[0].mi.Info.Name)
+		g.bar = a.NewProgress(jobs[0].MetaInfo.Info.Name)
 	}
 	if opt.tui && a.HasScreen() && !a.JSON {
-		return a.getOnScreen(ctx, c, g, args)
+		return a.getOnScreen(ctx, s, g, args)
 	}
 	return g.run(ctx)
 }
 
-// getOnScreen is g.run with a screen: who quits it stops as by Ctrl-C.
-func (a *app) getOnScreen(ctx context.Context, c *client, g *getRun, args []string) error {
+// getOnScreen is g.run with a screen. To quit the screen stops the run, like Ctrl-C.
+func (a *app) getOnScreen(ctx context.Context, s *daemon.Session, g *getRun, args []string) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	shown := make(chan error, 1)
 	go func() {
-		err := a.Screen(ctx, "get "+strings.Join(args, " "), running.Source(c.session), 0)
+		err := a.Screen(ctx, "get "+strings.Join(args, " "), running.Source(s.Session), 0)
 		cancel(cmp.Or[error](err, context.Canceled))
 		shown <- err
 	}()
@@ -157,50 +126,59 @@ func (a *app) getOnScreen(ctx context.Context, c *client, g *getRun, args []stri
 	return err
 }
 
-// getJobs finds the torrents and looks at what lies in their place. The jobs
-// hold their locks, also when an error is returned.
-func (a *app) getJobs(ctx context.Context, c *client, args []string, state string, opt *getOptions) ([]*getJob, error) {
+// getJobs finds the torrents and prepares their downloads. The caller releases the jobs, also
+// if getJobs returns an error.
+func (a *app) getJobs(ctx context.Context, s *daemon.Session, args []string, state string, opt *getOptions) ([]*getJob, error) {
 	if err := outputDir(opt.output); err != nil {
 		return nil, err
 	}
 	var jobs []*getJob
 	for _, arg := range args {
-		src, err := a.sourceOf(ctx, arg, opt)
+		src, err := a.sources(opt.bind.Addr).Resolve(ctx, arg)
 		if err != nil {
 			return jobs, err
 		}
 		if err := a.checkSignature(ctx, src, opt.key, a.stateDir(opt.state), opt.bind.Addr); err != nil {
 			return jobs, err
 		}
-		mi, peers, err := a.metadata(ctx, c, src, opt)
+		j, err := a.getJob(ctx, s, src, state, opt, jobs)
 		if err != nil {
 			return jobs, err
 		}
-		j := &getJob{src: src, mi: mi, peers: peers, dir: opt.output, name: mi.Info.Name}
-		if opt.into != nil {
-			if j.dir, j.name, err = opt.into(mi); err != nil {
-				return jobs, err
-			}
-		}
-		j.path = filepath.Join(j.dir, j.name)
-		for _, other := range jobs {
-			if other.path == j.path {
-				return jobs, fault.UsageHint("fetch them one after the other, with -o DIR", "%s and %s are both called %q", other.src.Arg, arg, mi.Info.Name)
-			}
-		}
-		if j.place, err = takePlace(state, j.dir, j.name, mi.Hash(), true); err != nil {
-			return jobs, err
-		}
 		jobs = append(jobs, j)
-		if j.verified, err = a.lookAtTarget(ctx, j, opt); err != nil {
-			return jobs, err
-		}
 	}
 	return jobs, nil
 }
 
-// outputDir makes sure that dir is a directory: its last element is made when
-// it is missing.
+// getJob prepares the download of a source. It returns an error if another job writes to the
+// same path.
+func (a *app) getJob(ctx context.Context, s *daemon.Session, src *source.Source, state string, opt *getOptions, others []*getJob) (*getJob, error) {
+	mi, conf, err := a.metadata(ctx, s, src, opt)
+	if err != nil {
+		return nil, err
+	}
+	conf.State, conf.Dir, conf.Name = state, opt.output, mi.Info.Name
+	for _, other := range others {
+		if other.Path == filepath.Join(conf.Dir, conf.Name) {
+			return nil, fault.UsageHint("fetch them one after the other, with -o DIR", "%s and %s are both called %q", other.src.Arg, src.Arg, mi.Info.Name)
+		}
+	}
+	d, err := daemon.PrepareDownload(ctx, a.daemonEnv(), mi, conf, a.checking(mi))
+	if err != nil {
+		return nil, err
+	}
+	return &getJob{Download: d, src: src, received: d.Before}, nil
+}
+
+// checking returns a function that starts the display of a check of the data of a torrent.
+func (a *app) checking(mi *metainfo.MetaInfo) func() (update func(done, total int64), finish func()) {
+	return func() (func(done, total int64), func()) {
+		bar := a.NewProgress("checking " + mi.Info.Name)
+		return bar.Update, bar.Finish
+	}
+}
+
+// outputDir creates the directory dir if it is missing. It does not create its parents.
 func outputDir(dir string) error {
 	info, err := os.Stat(dir)
 	switch {
@@ -214,75 +192,34 @@ func outputDir(dir string) error {
 	return nil
 }
 
-// metadata returns the torrent of a source. That of a magnet link comes from
-// peers, who are returned too.
-func (a *app) metadata(ctx context.Context, c *client, src *source.Source, opt *getOptions) (*metainfo.MetaInfo, []netip.AddrPort, error) {
+// metadata returns the torrent of a source, from peers if the source is a magnet link, and how
+// to download it.
+func (a *app) metadata(ctx context.Context, s *daemon.Session, src *source.Source, opt *getOptions) (mi *metainfo.MetaInfo, c daemon.DownloadConfig, err error) {
+	c = daemon.DownloadConfig{Sequential: opt.inOrder, Force: opt.force}
 	if src.Torrent != nil {
-		mi, err := src.Parse()
-		return mi, nil, err
+		if mi, err = src.Parse(); err != nil {
+			return nil, c, err
+		}
+	} else {
+		link, err := metainfo.ParseMagnet(src.Magnet)
+		if err != nil {
+			return nil, c, err
+		}
+		if mi, c.Peers, err = s.FetchMetadata(ctx, link, daemon.MetadataConfig{Arg: src.Arg, Peers: opt.peers, Timeout: opt.timeout}); err != nil {
+			return nil, c, err
+		}
 	}
-	link, err := metainfo.ParseMagnet(src.Magnet)
-	if err != nil {
-		return nil, nil, err
-	}
-	nobody := func(also string) error {
-		return fault.New(fault.NoPeers, "name one with --peer IP:PORT, or give the .torrent file",
-			"%s: it names no tracker to ask for peers%s", termsafe.Clip(src.Arg, 70), also)
-	}
-	timeout := opt.timeout
-	unnamed := len(link.Trackers)+len(link.Peers)+len(opt.peers) == 0
-	switch {
-	case unnamed && !c.local:
-		return nil, nil, nobody("")
-	case unnamed && (timeout == 0 || timeout > localSearch):
-		timeout = localSearch
-	}
-	mctx, cancel := ctx, context.CancelFunc(func() {})
-	if timeout > 0 {
-		mctx, cancel = context.WithTimeout(ctx, timeout)
-	}
-	defer cancel()
-	name := link.Name
-	if name == "" {
-		name = link.Hash().String()
-	}
-	a.Notef("%s: asking peers for the torrent", termsafe.Clip(name, 70))
-	mi, peers, err := c.session.FetchMetadata(mctx, link, torrent.MetadataOptions{Peers: opt.peers})
-	switch {
-	case errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil && unnamed:
-		return nil, nil, nobody(nobodyLocal)
-	case errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil:
-		return nil, nil, fault.New(fault.NoPeers, "try again later, or name a peer with --peer IP:PORT; --timeout 0 waits for ever",
-			"%s: no peer gave the torrent in %s", termsafe.Clip(name, 70), units.Duration(opt.timeout))
-	case errors.Is(err, torrent.ErrMetadata):
-		return nil, nil, &fault.Error{Code: fault.BadData, Err: err}
-	}
-	return mi, peers, err
+	c.Peers = append(c.Peers, opt.peers...)
+	return mi, c, nil
 }
 
-func (a *app) addJob(c *client, j *getJob, opt *getOptions) error {
-	add := torrent.AddOptions{
-		ResumeDir: j.place.resume, Within: opt.within, Verified: j.verified, PlainSeed: opt.plainSeed, Sequential: opt.inOrder, Force: opt.force, Peers: append(j.peers, opt.peers...),
-	}
-	var err error
-	if add.Dir, err = filepath.Abs(j.dir); err != nil {
+// startJob adds the torrent of a job to the session.
+func (a *app) startJob(s *daemon.Session, j *getJob, opt *getOptions) error {
+	sel, err := filesOf(j, opt.sel)
+	if err != nil {
 		return err
 	}
-	if j.name != j.mi.Info.Name {
-		add.Name = j.name
-	}
-	if len(opt.sel) > 0 {
-		match, err := maker.Matcher(opt.sel)
-		if err != nil {
-			return fault.Usagef("--select: %w", err)
-		}
-		if add.Select, err = selected(j.mi, match); err != nil {
-			return err
-		}
-	} else if add.Select, err = selectedByLink(j); err != nil {
-		return err
-	}
-	if j.t, err = c.session.Add(j.mi, add); err != nil {
+	if err := j.Start(s, sel); err != nil {
 		return err
 	}
 	j.began = a.Now()
@@ -290,8 +227,28 @@ func (a *app) addJob(c *client, j *getJob, opt *getOptions) error {
 	return a.getEvent(j, "metadata", nil)
 }
 
-// selected turns match into the function that a session wants, and refuses a
-// choice of nothing.
+// filesOf returns the function that selects the files of a job: those that match a pattern
+// or, without patterns, those that its magnet link chooses. nil selects all.
+func filesOf(j *getJob, patterns []string) (func([]string) bool, error) {
+	if len(patterns) > 0 {
+		match, err := maker.Matcher(patterns)
+		if err != nil {
+			return nil, fault.Usagef("--select: %w", err)
+		}
+		return selected(j.MetaInfo, match)
+	}
+	if j.src.Magnet == "" {
+		return nil, nil
+	}
+	link, err := metainfo.ParseMagnet(j.src.Magnet)
+	if err != nil {
+		return nil, err
+	}
+	return daemon.SelectedByLink(j.MetaInfo, link)
+}
+
+// selected returns match as a function of the path of a file in the torrent. It returns an
+// error if no file matches.
 func selected(mi *metainfo.MetaInfo, match func(string) bool) (func([]string) bool, error) {
 	name := func(path []string) string {
 		if len(path) == 0 {
@@ -306,26 +263,4 @@ func selected(mi *metainfo.MetaInfo, match func(string) bool) (func([]string) bo
 		}
 	}
 	return nil, fault.New(fault.NotFound, "spate show lists its files", "no file of %q matches --select", mi.Info.Name)
-}
-
-// selectedByLink is selected for what a magnet link chooses (BEP 53); nil when j did
-// not come by a link that does.
-func selectedByLink(j *getJob) (func([]string) bool, error) {
-	if j.src.Magnet == "" {
-		return nil, nil
-	}
-	link, err := metainfo.ParseMagnet(j.src.Magnet)
-	if err != nil || link.Select == nil {
-		return nil, err
-	}
-	chosen := map[string]bool{}
-	for i := range j.mi.Info.Files {
-		if f := &j.mi.Info.Files[i]; !f.Pad() && link.Selected(i) {
-			chosen[strings.Join(f.Path, "/")] = true
-		}
-	}
-	if len(chosen) == 0 {
-		return nil, fault.New(fault.NotFound, "--select GLOB chooses others", "the link chooses no file of %q", j.mi.Info.Name)
-	}
-	return func(path []string) bool { return chosen[strings.Join(path, "/")] }, nil
 }

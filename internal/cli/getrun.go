@@ -2,18 +2,17 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"strings"
 	"time"
 
+	"spate/internal/daemon"
 	"spate/internal/fault"
 	"spate/internal/running"
 	"spate/internal/term"
 	"spate/internal/termsafe"
 	"spate/internal/units"
 	"spate/metainfo"
-	"spate/storage"
 	"spate/torrent"
 )
 
@@ -33,6 +32,9 @@ type getRun struct {
 	stream func(context.Context) error
 }
 
+// statusEvery is the interval in which the state of torrents is read for display.
+const statusEvery = 250 * time.Millisecond
+
 // Waits of a get, in which the person is told or the run ends.
 const (
 	tellFailure  = 2 * time.Second  // no tracker works
@@ -50,7 +52,7 @@ func (g *getRun) run(ctx context.Context) error {
 	defer g.bar.Finish()
 	results := make(chan jobResult, len(g.jobs))
 	for _, j := range g.jobs {
-		wait := j.t.Wait
+		wait := j.Torrent.Wait
 		if g.stream != nil {
 			wait = g.stream
 		}
@@ -67,7 +69,7 @@ func (g *getRun) run(ctx context.Context) error {
 				return g.interrupted(ctx)
 			}
 			if r.err != nil {
-				g.end(r.job, transferError(r.err))
+				g.end(r.job, daemon.TransferError(r.err))
 				break
 			}
 			if err := g.completed(r.job); err != nil {
@@ -98,21 +100,21 @@ func (g *getRun) interrupted(ctx context.Context) error {
 // completed prints the result of j, and lets it seed if that is wanted.
 func (g *getRun) completed(j *getJob) error {
 	j.complete = g.app.Now()
-	st := j.t.Stats()
+	st := j.Torrent.Stats()
 	if g.app.JSON {
 		if err := g.app.getEvent(j, "done", nil); err != nil {
 			return err
 		}
 	} else {
 		took := j.complete.Sub(j.began)
-		if n := st.Downloaded - j.before; n > 0 && took > 0 {
-			g.app.Notef("%s: complete, %s in %s (%s)", j.mi.Info.Name, units.Bytes(n),
+		if n := st.Downloaded - j.Before; n > 0 && took > 0 {
+			g.app.Notef("%s: complete, %s in %s (%s)", j.MetaInfo.Info.Name, units.Bytes(n),
 				units.Elapsed(took), units.Rate(float64(n)/took.Seconds()))
 		} else {
-			g.app.Notef("%s: complete already", j.mi.Info.Name)
+			g.app.Notef("%s: complete already", j.MetaInfo.Info.Name)
 		}
 		if g.stream == nil {
-			if err := g.app.Printf("%s\n", termsafe.Line(j.path)); err != nil {
+			if err := g.app.Printf("%s\n", termsafe.Line(j.Path)); err != nil {
 				return err
 			}
 		}
@@ -120,7 +122,7 @@ func (g *getRun) completed(j *getJob) error {
 	if g.opt.seed.none() {
 		g.end(j, nil)
 	} else {
-		g.app.Notef("seeding %s (%s); Ctrl-C stops", j.mi.Info.Name, g.opt.seed.String())
+		g.app.Notef("seeding %s (%s); Ctrl-C stops", j.MetaInfo.Info.Name, g.opt.seed.String())
 	}
 	return nil
 }
@@ -146,7 +148,7 @@ func (g *getRun) look(now time.Time) {
 	var sum torrent.Stats
 	events := g.app.JSON && now.Sub(g.told) >= eventEvery
 	for _, j := range g.jobs {
-		st := j.t.Stats()
+		st := j.Torrent.Stats()
 		sum.BytesTotal += st.BytesTotal
 		sum.BytesDone += st.BytesDone
 		sum.UpRate += st.UpRate
@@ -192,26 +194,26 @@ func (g *getRun) hopeless(j *getJob, st *torrent.Stats, now time.Time) error {
 		return nil
 	}
 	idle := now.Sub(j.active)
-	local := g.local && !j.mi.Info.Private
+	local := g.local && !j.MetaInfo.Info.Private
 	nobody := st.Peers == 0 && st.Known == 0 && len(g.opt.peers) == 0
-	webless := nobody && webSeedsFail(st) && len(j.mi.AnnounceList) == 0
+	webless := nobody && webSeedsFail(st) && len(j.MetaInfo.AnnounceList) == 0
 	switch {
-	case nobody && len(j.mi.AnnounceList)+len(j.mi.WebSeeds) == 0 && (!local || idle >= localSearch):
+	case nobody && len(j.MetaInfo.AnnounceList)+len(j.MetaInfo.WebSeeds) == 0 && (!local || idle >= daemon.LocalSearch):
 		also := ""
 		if local {
-			also = nobodyLocal
+			also = daemon.NobodyLocal
 		}
-		return fault.New(fault.NoPeers, "name one with --peer IP:PORT", "%s: the torrent names no tracker to ask for peers%s", j.mi.Info.Name, also)
-	case g.opt.timeout > 0 && webless && (!local || idle >= localSearch):
-		return fault.New(fault.NoPeers, "name a peer with --peer IP:PORT", "%s: the torrent names no tracker to ask for peers; %s", j.mi.Info.Name, sourceWords(j.mi, st))
+		return fault.New(fault.NoPeers, "name one with --peer IP:PORT", "%s: the torrent names no tracker to ask for peers%s", j.MetaInfo.Info.Name, also)
+	case g.opt.timeout > 0 && webless && (!local || idle >= daemon.LocalSearch):
+		return fault.New(fault.NoPeers, "name a peer with --peer IP:PORT", "%s: the torrent names no tracker to ask for peers; %s", j.MetaInfo.Info.Name, sourceWords(j.MetaInfo, st))
 	case g.opt.timeout > 0 && nobody && trackersFail(st) && (len(st.WebSeeds) == 0 || webSeedsFail(st)) && idle >= min(hopelessTime, g.opt.timeout):
-		return fault.New(fault.NoPeers, "try again later, or name a peer with --peer IP:PORT", "%s: no peers: %s", j.mi.Info.Name, sourceWords(j.mi, st))
+		return fault.New(fault.NoPeers, "try again later, or name a peer with --peer IP:PORT", "%s: no peers: %s", j.MetaInfo.Info.Name, sourceWords(j.MetaInfo, st))
 	case g.opt.timeout > 0 && idle >= g.opt.timeout:
 		return fault.New(fault.NoPeers, "what was fetched is kept: the same command goes on; --timeout 0 waits for ever",
-			"%s: no data for %s (%s; %s)", j.mi.Info.Name, units.Duration(idle.Truncate(time.Second)), units.Plural(st.Peers, "peer"), sourceWords(j.mi, st))
+			"%s: no data for %s (%s; %s)", j.MetaInfo.Info.Name, units.Duration(idle.Truncate(time.Second)), units.Plural(st.Peers, "peer"), sourceWords(j.MetaInfo, st))
 	case st.Peers == 0 && !j.told && (idle >= tellNoPeers || idle >= tellFailure && trackersFail(st)):
 		j.told = true
-		g.app.Notef("%s: no peers yet; %s; still trying", j.mi.Info.Name, sourceWords(j.mi, st))
+		g.app.Notef("%s: no peers yet; %s; still trying", j.MetaInfo.Info.Name, sourceWords(j.MetaInfo, st))
 	}
 	return nil
 }
@@ -280,15 +282,15 @@ func (a *app) getEvent(j *getJob, kind string, err error) error {
 	}
 	e := getEvent{Event: kind}
 	if j != nil {
-		e.InfoHash, e.Name, e.BytesTotal = j.mi.Hash().String(), j.mi.Info.Name, j.mi.Info.DataLength()
-		if j.t != nil {
-			st := j.t.Stats()
+		e.InfoHash, e.Name, e.BytesTotal = j.MetaInfo.Hash().String(), j.MetaInfo.Info.Name, j.MetaInfo.Info.DataLength()
+		if j.Torrent != nil {
+			st := j.Torrent.Stats()
 			e.BytesDone, e.BytesTotal, e.Peers = st.BytesDone, st.BytesTotal, st.Peers
 			e.DownRate, e.UpRate = int64(st.DownRate), int64(st.UpRate)
 			e.Downloaded, e.Uploaded, e.State = st.Downloaded, st.Uploaded, st.State.String()
 		}
 		if kind == "done" {
-			e.Path = j.path
+			e.Path = j.Path
 		}
 	}
 	if err != nil {
@@ -319,26 +321,5 @@ type getEvent struct {
 // getFailed prints the event of a failure, and returns it.
 func (a *app) getFailed(j *getJob, err error) error {
 	a.getEvent(j, "error", err)
-	return err
-}
-
-// transferError gives what halted a torrent its exit code and a hint.
-func transferError(err error) error {
-	switch {
-	case errors.Is(err, storage.ErrFull):
-		return fault.New(fault.DiskFull, "make room and run the same command again: it goes on where it stopped", "%w", err)
-	case errors.Is(err, storage.ErrLonger):
-		return fault.New(fault.Exists, "move it away, choose another directory with -o DIR, or have it cut with --force", "%w", err)
-	case errors.Is(err, storage.ErrObstructed):
-		return fault.New(fault.Exists, "move it away, or choose another directory with -o DIR", "%w", err)
-	case errors.Is(err, torrent.ErrGone):
-		return fault.New(fault.NotFound, "mount its disk, or fetch it anew with --force", "%w", err)
-	case errors.Is(err, storage.ErrMissing):
-		return fault.New(fault.NotFound, "is its disk mounted?", "%w", err)
-	case errors.Is(err, storage.ErrReadOnly), errors.Is(err, storage.ErrDenied):
-		return fault.WithHint(err, "change its permissions, or choose another directory with -o DIR")
-	case errors.Is(err, storage.ErrInUse):
-		return fault.New(fault.Exists, "", "%w", err)
-	}
 	return err
 }

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"syscall"
 
+	"spate/internal/daemon"
 	"spate/internal/fault"
 	"spate/torrent"
 )
@@ -36,32 +37,36 @@ func (a *app) getStream(ctx context.Context, args []string, opt *getOptions) err
 	defer os.RemoveAll(tmp)
 	o, state := *opt, filepath.Join(tmp, "state")
 	o.output, o.inOrder = filepath.Join(tmp, "data"), true
-	c, err := a.newClient(&o.clientFlags, state, nil)
+	c, err := o.sessionFlags.config(state)
 	if err != nil {
 		return err
 	}
-	defer c.stop()
-	jobs, err := a.getJobs(ctx, c, args, state, &o)
+	s, err := daemon.OpenSession(a.daemonEnv(), c)
+	if err != nil {
+		return err
+	}
+	defer s.Stop()
+	jobs, err := a.getJobs(ctx, s, args, state, &o)
 	for _, j := range jobs {
-		defer j.place.leave()
+		defer j.Release()
 	}
 	if err != nil {
 		return err
 	}
 	j := jobs[0]
-	if err := a.addJob(c, j, &o); err != nil {
+	if err := a.startJob(s, j, &o); err != nil {
 		return err
 	}
 	file, err := onlyFile(j)
 	if err != nil {
 		return err
 	}
-	r, err := j.t.NewReader(ctx, file)
+	r, err := j.Torrent.NewReader(ctx, file)
 	if err != nil {
 		return err
 	}
 	defer r.Close()
-	g := &getRun{app: a, opt: &o, local: c.local, jobs: jobs, left: 1, bar: a.NewProgress(j.mi.Info.Name)}
+	g := &getRun{app: a, opt: &o, local: s.Local, jobs: jobs, left: 1, bar: a.NewProgress(j.MetaInfo.Info.Name)}
 	g.stream = func(context.Context) error {
 		_, err := io.Copy(a.Stdout, r)
 		return err
@@ -72,11 +77,11 @@ func (a *app) getStream(ctx context.Context, args []string, opt *getOptions) err
 // onlyFile returns the index of the one file of a job that is wanted.
 func onlyFile(j *getJob) (int, error) {
 	found := -1
-	for i, f := range j.t.Files() {
+	for i, f := range j.Torrent.Files() {
 		switch {
 		case f.Pad || f.Priority == torrent.PrioritySkip:
 		case found >= 0:
-			return 0, fault.UsageHint("--select chooses one", "-o - takes one file, %q has several", j.mi.Info.Name)
+			return 0, fault.UsageHint("--select chooses one", "-o - takes one file, %q has several", j.MetaInfo.Info.Name)
 		default:
 			found = i
 		}

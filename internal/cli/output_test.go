@@ -4,12 +4,9 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"net"
 	"os"
-	"path/filepath"
-	"strings"
 	"syscall"
 	"testing"
 
@@ -36,23 +33,6 @@ func TestExitCodes(t *testing.T) {
 			t.Errorf("exitCode(%v) = %d, want %d", c.err, got, c.want)
 		}
 	}
-}
-
-func TestLockNamesHolder(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "deep", "lock")
-	f, err := lockFile(path, "the state directory")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, err = lockFile(path, "the state directory")
-	if want := fmt.Sprintf("in use by process %d", os.Getpid()); err == nil || !strings.Contains(err.Error(), want) {
-		t.Errorf("second lock: %v, want %q", err, want)
-	}
-	f.Close()
-	if f, err = lockFile(path, "the state directory"); err != nil {
-		t.Error("after the holder is gone:", err)
-	}
-	f.Close()
 }
 
 func TestSignals(t *testing.T) {

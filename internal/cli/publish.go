@@ -2,12 +2,11 @@ package cli
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
 
+	"spate/internal/daemon"
 	"spate/internal/fault"
 	"spate/internal/running"
 	"spate/internal/term"
@@ -22,13 +21,14 @@ import (
 type publishOptions struct {
 	makeFlags
 	trackerFlags
-	client clientFlags
-	sign   signFlags
-	secure tlsFlags
-	site   siteFlags
+	session sessionFlags
+	sign    signFlags
+	secure  tlsFlags
+	site    siteFlags
 
 	release    releaseFlags
 	foreground bool
+	trackers   [][]string // --announce
 }
 
 func (a *app) publishCmd() *cobra.Command {
@@ -56,7 +56,7 @@ release, on one page.`,
 	}
 	f := cmd.Flags()
 	opt.trackerFlags.add(f)
-	opt.client.add(f)
+	opt.session.add(f)
 	opt.makeFlags.add(f)
 	opt.release.add(f)
 	f.BoolVar(&opt.foreground, "foreground", false, "do not hand over to a spate serve that runs with this --state")
@@ -66,114 +66,149 @@ release, on one page.`,
 	return cmd
 }
 
-// publication is a publish in the foreground.
-type publication struct{ house }
-
-func (a *app) publish(ctx context.Context, paths []string, opt *publishOptions) error {
-	mk, err := opt.makeFlags.options()
-	if err != nil {
-		return err
+// publisherConfig returns what the flags mean to a publisher with its state in the directory
+// state.
+func (a *app) publisherConfig(opt *publishOptions, state string) (c daemon.PublisherConfig, err error) {
+	opt.listenFlags.bind = opt.session.bind
+	c = daemon.PublisherConfig{State: state, Trackers: opt.trackers}
+	if c.PublicURL, err = opt.url(); err != nil {
+		return c, err
 	}
-	if mk.Name != "" && len(paths) > 1 {
-		return fault.UsageHint("publish them one by one", "--name is for one PATH, not %d", len(paths))
+	if c.Listen, err = opt.listenFlags.config("the publisher's site and tracker"); err != nil {
+		return c, err
 	}
-	if err := opt.trackerFlags.check(); err != nil {
-		return err
+	if c.Node, err = a.node(&opt.trackerFlags, state); err != nil {
+		return c, err
 	}
-	if err := opt.site.check(); err != nil {
-		return err
+	if c.Session, err = opt.session.config(""); err != nil {
+		return c, err
 	}
-	if err := opt.release.prepare(paths); err != nil {
-		return err
+	if c.HTTPS, err = opt.secure.config(opt.session.bind.Addr); err != nil {
+		return c, err
 	}
-	opt.listenFlags.bind, opt.trackerFlags.state = opt.client.bind, opt.client.state
-	state := a.stateDir(opt.client.state)
-	if done, err := a.handOver(ctx, state, paths, opt, mk); done || err != nil {
-		return err
-	}
-	key, err := opt.sign.key(ctx, a)
-	if err != nil {
-		return err
-	}
-	lock, err := lockFile(filepath.Join(state, "lock"), "the state directory "+state)
-	if err != nil {
-		return err
-	}
-	defer lock.Close()
-	p := &publication{house: house{app: a, opt: opt, key: key}}
-	defer p.close()
-	if err := p.open(ctx, state, houseParts{}); err != nil {
-		return err
-	}
-	defer running.Serve(state, "publish", running.Source(p.client.session), a.Log)()
-	// The site answers while the data is hashed, and lists what is ready.
-	return p.serve(ctx, func(ctx context.Context) error { return p.work(ctx, paths, mk) })
+	c.Site, err = opt.site.options(int64(opt.session.up))
+	return c, err
 }
 
-// work publishes the paths, says so, and goes on until ctx or the server ends.
-func (p *publication) work(ctx context.Context, paths []string, mk maker.Options) error {
-	p.sayGuessed()
+func (a *app) publish(ctx context.Context, paths []string, opt *publishOptions) error {
+	req, err := a.publishRequest(paths, opt)
+	if err != nil {
+		return err
+	}
+	state := a.stateDir(opt.session.state)
+	c, err := a.publisherConfig(opt, state)
+	if err != nil {
+		return err
+	}
+	if done, err := a.handOver(ctx, state, req, opt); done || err != nil {
+		return err
+	}
+	if c.Key, err = opt.sign.key(ctx, a); err != nil {
+		return err
+	}
+	p, err := daemon.OpenPublisher(ctx, a.daemonEnv(), c)
+	if err != nil {
+		return err
+	}
+	defer p.Close()
+	defer running.Serve(state, "publish", running.Source(p.Session()), a.Log)()
+	// The site answers while the data is hashed, and lists what is ready.
+	return p.Serve(ctx, func(ctx context.Context) error { return a.publishAll(ctx, p, req) })
+}
+
+// publishRequest returns what the flags and the paths ask for.
+func (a *app) publishRequest(paths []string, opt *publishOptions) (daemon.PublishRequest, error) {
+	mk, err := opt.makeFlags.options()
+	if err != nil {
+		return daemon.PublishRequest{}, err
+	}
+	opt.trackers, mk.Announce = mk.Announce, nil
+	r := daemon.PublishRequest{
+		Paths: paths, Make: mk, Slug: opt.release.slug, Version: opt.release.version, Variants: opt.release.variants, Group: opt.release.group,
+		NoTwin: opt.release.noTwin, Skipped: func(_ string, s maker.Skipped) { a.skipped(s) },
+	}
+	if r.Notes, err = opt.release.readNotes(); err != nil {
+		return r, err
+	}
+	return r, r.Check()
+}
+
+// publishAll publishes the paths, prints that, and shows the status until ctx ends.
+func (a *app) publishAll(ctx context.Context, p *daemon.Publisher, req daemon.PublishRequest) error {
+	a.sayGuessed(p)
+	bars := &hashingBars{app: a}
+	defer bars.finish()
+	req.Progress = func(path string, g maker.Progress) { bars.update(path, g.Done, g.Total, g.Rate) }
 	var releases []*publish.Release
-	for i, path := range paths {
-		r, err := p.one(ctx, path, p.opt.release.spec(mk, i))
+	if err := p.Publish(ctx, req, func(_ string, r *publish.Release) error {
+		bars.finish()
+		releases = append(releases, r)
+		return nil
+	}); err != nil {
+		return publishHint(err)
+	}
+	for i, r := range releases {
+		what := "ready"
+		if i > 0 {
+			what = "published"
+		}
+		e, err := describeRelease(p, what, r)
 		if err != nil {
 			return err
 		}
-		releases = append(releases, r)
-		if p.opt.release.slug != "" {
-			p.opt.release.version = r.Version // of the other variants too
+		if err := a.printPublished(e); err != nil {
+			return err
 		}
 	}
-	if err := p.ready(releases); err != nil {
-		return err
-	}
-	s := p.app.newStatus(p.client.session)
+	a.Notef("seeding %s, peers on %s; Ctrl-C stops", units.Plural(len(releases), "release"), p.PeerAddr())
+	s := a.newStatus(p.Session())
 	defer s.finish()
-	s.more = p.more(releases)
+	s.more = func() string { return swarmWords(p, releases) }
 	return s.run(ctx, func() error { return nil })
 }
 
-// sayGuessed says where others reach the site, where nobody did.
-func (p *house) sayGuessed() {
-	if !p.guessed {
+// hashingBars shows the progress of one path after the other.
+type hashingBars struct {
+	app  *app
+	path string
+	bar  *term.Progress // nil before the first update and after finish
+}
+
+func (b *hashingBars) update(path string, done, total int64, rate float64) {
+	if b.bar == nil || path != b.path {
+		b.finish()
+		b.path, b.bar = path, b.app.NewProgress("hashing "+filepath.Base(path))
+	}
+	b.bar.UpdateWith(done, total, rate, "")
+}
+
+func (b *hashingBars) finish() {
+	if b.bar != nil {
+		b.bar.Finish()
+		b.bar = nil
+	}
+}
+
+// publishHint says which flags publish beside a release that exists. err may come from the
+// API.
+func publishHint(err error) error {
+	if fault.CodeOf(err) == fault.Exists && fault.HintOf(err) != "" {
+		return fault.WithHint(err, "--release-version makes it another version, --release another release")
+	}
+	return err
+}
+
+// sayGuessed tells the user the address of the site if it is a guess.
+func (a *app) sayGuessed(p *daemon.Publisher) {
+	base, guessed := p.BaseURL()
+	if !guessed {
 		return
 	}
 	words := "guessed"
-	if r := reachOf(p.base.Hostname()); r != "" {
+	if r := daemon.Reach(base.Hostname()); r != "" {
 		words += "; for " + r
 	}
-	p.app.Notef("others reach this at %s (%s); --public-url sets another", p.base, words)
-}
-
-// one publishes what lies at path.
-func (p *publication) one(ctx context.Context, path string, spec publish.Spec) (*publish.Release, error) {
-	bar := p.app.NewProgress("hashing " + filepath.Base(path))
-	defer bar.Finish()
-	spec.Announce = nil // the publisher's, and those of -a after them
-	spec.Progress = func(g maker.Progress) { bar.UpdateWith(g.Done, g.Total, g.Rate, "") }
-	spec.Skipped = p.app.skipped
-	r, err := p.publisher.Publish(ctx, path, spec)
-	if err == nil {
-		p.counter.All(ctx) // before anybody can have finished
-	}
-	return r, publishError(path, err)
-}
-
-// publishError is err in the words of the command line.
-func publishError(path string, err error) error {
-	var step *publish.StepError
-	var same *publish.SameError
-	switch {
-	case errors.As(err, &same):
-		return fault.New(fault.Exists, "", "%s was not published: %w", path, err)
-	case errors.As(err, &step) && step.Step == "make":
-		return fault.WithHint(fmt.Errorf("%s was not published: %w", path, step.Err), "")
-	case errors.Is(err, publish.ErrLabel):
-		return fault.UsageHint("--release, --release-version and --variant have no ~ and no slashes, and the last two at most 64 bytes", "%s: %w", path, err)
-	case errors.Is(err, publish.ErrExists):
-		return fault.New(fault.Exists, "--release-version makes it another version, --release another release", "%s was not published: there is a release of that name%w", path, fault.Quiet(err))
-	}
-	return err
+	a.Notef("others reach this at %s (%s); --public-url sets another", base, words)
 }
 
 // skipped says what is left out of a torrent.
@@ -181,32 +216,14 @@ func (a *app) skipped(s maker.Skipped) {
 	a.Log.Info("left out", "path", s.Path, "why", s.Reason)
 }
 
-// ready says that everything listens, and prints what to hand out.
-func (p *publication) ready(releases []*publish.Release) error {
-	for i, r := range releases {
-		what := "ready"
-		if i > 0 {
-			what = "published"
-		}
-		e, err := p.event(what, r)
-		if err != nil {
-			return err
-		}
-		if err := p.app.printPublished(e); err != nil {
-			return err
-		}
-	}
-	p.app.Notef("seeding %s, peers on %s; Ctrl-C stops", units.Plural(len(releases), "release"), p.client.peerAddr())
-	return nil
-}
-
-// event describes a release that is published or withdrawn.
-func (p *house) event(what string, r *publish.Release) (releaseEvent, error) {
-	i, err := publish.InfoOf(context.Background(), p.publisher.Catalog(), p.base, r)
+// describeRelease describes a release that is published or withdrawn.
+func describeRelease(p *daemon.Publisher, what string, r *publish.Release) (releaseEvent, error) {
+	base, _ := p.BaseURL()
+	i, err := publish.InfoOf(context.Background(), p.Catalog(), base, r)
 	i.Path = r.Path
 	return releaseEvent{
 		Event: what, ReleaseInfo: i.Summary(),
-		HTTPAddr: p.sockets.httpAddr().String(), UDPAddr: p.sockets.udpAddr(), PeerAddr: p.client.peerAddr(),
+		HTTPAddr: p.HTTPAddr(), UDPAddr: p.UDPAddr(), PeerAddr: p.PeerAddr(),
 	}, err
 }
 
@@ -219,20 +236,18 @@ func (a *app) printPublished(e releaseEvent) error {
 		termsafe.Line(e.Name), termsafe.Line(e.PageURL), termsafe.Line(term.ShellWord(e.PageURL)), termsafe.Line(e.Magnet))
 }
 
-// more counts the swarms of the releases for the status line.
-func (p *publication) more(releases []*publish.Release) func() string {
-	return func() string {
-		var seeds, leechers int
-		for _, r := range releases {
-			// Who knows both hashes of a hybrid announces both: the larger swarm
-			// holds about everybody.
-			var all site.Swarm
-			for _, ih := range r.Hashes() {
-				s, _ := p.swarm(ih)
-				all.Seeders, all.Leechers = max(all.Seeders, s.Seeders), max(all.Leechers, s.Leechers)
-			}
-			seeds, leechers = seeds+all.Seeders, leechers+all.Leechers
+// swarmWords counts the swarms of the releases for the status line.
+func swarmWords(p *daemon.Publisher, releases []*publish.Release) string {
+	var seeds, leechers int
+	for _, r := range releases {
+		// A peer that knows both info-hashes of a hybrid announces both, so the larger swarm
+		// has nearly all peers.
+		var all site.Swarm
+		for _, ih := range r.Hashes() {
+			s, _ := p.Swarm(ih)
+			all.Seeders, all.Leechers = max(all.Seeders, s.Seeders), max(all.Leechers, s.Leechers)
 		}
-		return "; swarm: " + units.Plural(seeds, "seed") + ", " + units.Plural(leechers, "leecher")
+		seeds, leechers = seeds+all.Seeders, leechers+all.Leechers
 	}
+	return "; swarm: " + units.Plural(seeds, "seed") + ", " + units.Plural(leechers, "leecher")
 }

@@ -8,8 +8,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"spate"
+	"spate/internal/classic"
 	"spate/internal/fault"
-	"spate/internal/legacy"
 	"spate/internal/term"
 )
 
@@ -131,7 +131,7 @@ func (a *app) start(cmd *cobra.Command, args []string) error {
 }
 
 func (a *app) execute(ctx context.Context) error {
-	if t := legacy.Lookup(a.env.Name); t != nil {
+	if t := classic.Lookup(a.env.Name); t != nil {
 		return a.tool(ctx, t, a.env.Args)
 	}
 	root := a.root()

@@ -14,7 +14,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"spate/internal/legacy"
+	"spate/internal/classic"
 )
 
 func TestMain(m *testing.M) {
@@ -23,7 +23,7 @@ func TestMain(m *testing.M) {
 	os.Setenv("GORACE", "atexit_sleep_ms=20 "+os.Getenv("GORACE"))
 	run := func() { os.Exit(Main(System())) }
 	programs := map[string]func(){"spate": run}
-	for _, t := range legacy.Tools() {
+	for _, t := range classic.Tools() {
 		programs[t.Name], programs[t.Name+".py"] = run, run
 	}
 	testscript.Main(m, programs)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"spate/internal/daemon"
 	"spate/internal/fault"
 	"spate/internal/folder"
 	"spate/internal/running"
@@ -22,7 +23,7 @@ import (
 
 // seedOptions are the flags of seed.
 type seedOptions struct {
-	clientFlags
+	sessionFlags
 	data   string
 	follow bool // --follow-links
 }
@@ -43,7 +44,7 @@ directory; it is checked before it is offered, and never written to.`,
 	f := cmd.Flags()
 	f.StringVar(&opt.data, "data", "", "`DIR` where the data lies")
 	followLinksFlag(f, &opt.follow, "directories of torrents and data")
-	opt.clientFlags.add(f)
+	opt.sessionFlags.add(f)
 	return cmd
 }
 
@@ -91,7 +92,7 @@ type seedJob struct {
 	dir   string // that holds the data
 	name  string // of the data in dir
 	t     *torrent.Torrent
-	place place
+	claim daemon.Claim
 	told  bool // whether the data is good
 }
 
@@ -103,11 +104,11 @@ func (a *app) seed(ctx context.Context, args []string, opt *seedOptions) error {
 	if len(files) > manyTorrents && len(opt.peers) == 0 {
 		return a.seedMany(ctx, args, files, opt)
 	}
-	state := filepath.Join(a.stateDir(opt.state), "get")
+	state := a.downloadState(opt.state)
 	var jobs []*seedJob
 	defer func() {
 		for _, j := range jobs {
-			j.place.leave()
+			j.claim.Release()
 		}
 	}()
 	for _, file := range files {
@@ -124,18 +125,18 @@ func (a *app) seed(ctx context.Context, args []string, opt *seedOptions) error {
 	if len(jobs) == 0 {
 		return fault.New(fault.NotFound, "--data DIR says where the data lies", "none of %d torrents can be seeded", len(files))
 	}
-	c, err := a.newClient(&opt.clientFlags, state, nil)
+	c, err := a.openSession(&opt.sessionFlags)
 	if err != nil {
 		return err
 	}
-	defer c.stop()
+	defer c.Stop()
 	for _, j := range jobs {
-		j.t, err = c.session.Add(j.mi, torrent.AddOptions{ResumeDir: j.place.resume, Dir: j.dir, Name: j.name, SeedOnly: true, Peers: opt.peers})
+		j.t, err = c.Add(j.mi, torrent.AddOptions{ResumeDir: j.claim.ResumeDir, Dir: j.dir, Name: j.name, SeedOnly: true, Peers: opt.peers})
 		if err != nil {
 			return fault.WithHint(err, j.file)
 		}
 	}
-	defer running.Serve(a.stateDir(opt.state), "seed", running.Source(c.session), a.Log)()
+	defer running.Serve(a.stateDir(opt.state), "seed", running.Source(c.Session), a.Log)()
 	if err := a.seedReady(c, jobs); err != nil {
 		return err
 	}
@@ -182,7 +183,7 @@ func seedJobOf(file torrentFile, state, data string, alone bool) (*seedJob, erro
 	if err != nil {
 		return nil, err
 	}
-	j.place, err = takePlace(state, j.dir, j.name, j.mi.Hash(), false)
+	j.claim, err = daemon.ClaimData(state, j.dir, j.name, j.mi.Hash(), false)
 	return j, err
 }
 
@@ -262,12 +263,12 @@ func holdsTree(mi *metainfo.MetaInfo, path string) bool {
 }
 
 // seedReady says that the session listens.
-func (a *app) seedReady(c *client, jobs []*seedJob) error {
+func (a *app) seedReady(c *daemon.Session, jobs []*seedJob) error {
 	if !a.JSON {
-		a.Notef("seeding %s on %s; Ctrl-C stops", units.Plural(len(jobs), "torrent"), c.peerAddr())
+		a.Notef("seeding %s on %s; Ctrl-C stops", units.Plural(len(jobs), "torrent"), c.PeerAddr())
 		return nil
 	}
-	r := readyEvent{Event: "ready", PeerAddr: c.peerAddr(), Torrents: len(jobs)}
+	r := readyEvent{Event: "ready", PeerAddr: c.PeerAddr(), Torrents: len(jobs)}
 	if len(jobs) == 1 {
 		r.describe(jobs[0].mi)
 	}
@@ -276,8 +277,8 @@ func (a *app) seedReady(c *client, jobs []*seedJob) error {
 
 // seedLoop tells what becomes of the torrents until ctx ends. It ends earlier
 // when none is left that can be seeded.
-func (a *app) seedLoop(ctx context.Context, c *client, jobs []*seedJob) error {
-	s := a.newStatus(c.session)
+func (a *app) seedLoop(ctx context.Context, c *daemon.Session, jobs []*seedJob) error {
+	s := a.newStatus(c.Session)
 	defer s.finish()
 	left := len(jobs)
 	return s.run(ctx, func() error {
@@ -325,7 +326,7 @@ func seedProblem(j *seedJob, st *torrent.Stats) error {
 	case st.State == torrent.StateFailed && errors.Is(st.Err, folder.ErrOutside):
 		return fault.WithHint(st.Err, "--follow-links follows links out of the directory of the data")
 	case st.State == torrent.StateFailed:
-		return transferError(st.Err)
+		return daemon.TransferError(st.Err)
 	}
 	if st.PiecesHave == 0 && st.Pieces > 0 {
 		return fault.New(fault.BadData, "spate verify tells which files differ", "%s does not match %s: no piece is good",

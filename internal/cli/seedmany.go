@@ -14,6 +14,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"spate/internal/daemon"
 	"spate/internal/fault"
 	"spate/internal/units"
 	"spate/metainfo"
@@ -27,7 +28,7 @@ const manyTorrents = 64
 // manySeeds is a seed of many torrents.
 type manySeeds struct {
 	app   *app
-	c     *client
+	c     *daemon.Session
 	state string
 	data  string
 	total int
@@ -43,17 +44,17 @@ type manySeeds struct {
 // seedMany seeds files, the .torrents that args stand for. It begins to serve each
 // as soon as its data is checked.
 func (a *app) seedMany(ctx context.Context, args []string, files []torrentFile, opt *seedOptions) error {
-	state := filepath.Join(a.stateDir(opt.state), "get")
-	lock, err := lockFile(filepath.Join(state, "seed-"+nameOf(args)+".lock"), "the seed of these torrents")
+	state := a.downloadState(opt.state)
+	lock, err := daemon.LockFile(filepath.Join(state, "seed-"+nameOf(args)+".lock"), "the seed of these torrents")
 	if err != nil {
 		return err
 	}
 	defer lock.Close()
-	c, err := a.newClient(&opt.clientFlags, state, nil)
+	c, err := a.openSession(&opt.sessionFlags)
 	if err != nil {
 		return err
 	}
-	defer c.stop()
+	defer c.Stop()
 	m := &manySeeds{app: a, c: c, state: state, data: opt.data, total: len(files), known: map[string]bool{}}
 	entries, err := os.ReadDir(state)
 	if err != nil {
@@ -92,10 +93,10 @@ func nameOf(args []string) string {
 // ready says that the session listens.
 func (m *manySeeds) ready() error {
 	if !m.app.JSON {
-		m.app.Notef("seeding %s on %s; Ctrl-C stops", units.Plural(m.total, "torrent"), m.c.peerAddr())
+		m.app.Notef("seeding %s on %s; Ctrl-C stops", units.Plural(m.total, "torrent"), m.c.PeerAddr())
 		return nil
 	}
-	return m.app.PrintJSON(readyEvent{Event: "ready", PeerAddr: m.c.peerAddr(), Torrents: m.total})
+	return m.app.PrintJSON(readyEvent{Event: "ready", PeerAddr: m.c.PeerAddr(), Torrents: m.total})
 }
 
 // load adds all torrents, as many at a time as there are processors.
@@ -126,7 +127,7 @@ func (m *manySeeds) add(file torrentFile) error {
 	l := &seedLoader{many: m, file: file}
 	j := &seedJob{file: file.path}
 	first := &firstLoad{seedLoader: l, job: j}
-	t, err := m.c.session.AddDormant(first)
+	infoHash, dormant, err := m.c.AddDormant(first)
 	first.job = nil
 	switch {
 	case errors.Is(err, torrent.ErrDuplicate):
@@ -136,8 +137,8 @@ func (m *manySeeds) add(file torrentFile) error {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if t != nil {
-		j.t = t
+	if !dormant {
+		j.t = m.c.Torrent(infoHash)
 		m.awake = append(m.awake, j)
 		return nil
 	}
@@ -194,28 +195,28 @@ func (m *manySeeds) visit(j *seedJob) (resume string, err error) {
 	if len(m.known) == 0 {
 		return "", nil
 	}
-	name, _, err := placeName(j.dir, j.name)
+	name, _, err := daemon.DataKey(j.dir, j.name)
 	if err != nil || !m.known[name] {
 		return "", err
 	}
-	p, err := takePlace(m.state, j.dir, j.name, j.mi.Hash(), false)
+	p, err := daemon.ClaimData(m.state, j.dir, j.name, j.mi.Hash(), false)
 	if err != nil {
 		return "", err
 	}
-	p.leave()
-	return p.resume, nil
+	p.Release()
+	return p.ResumeDir, nil
 }
 
 // watch tells what becomes of the torrents until ctx ends, or until none is left
 // that can be seeded.
 func (m *manySeeds) watch(ctx context.Context, ended <-chan struct{}) error {
-	s := m.app.newStatus(m.c.session)
+	s := m.app.newStatus(m.c.Session)
 	defer s.finish()
 	s.more = func() string {
 		if n := int(m.loaded.Load()); n < m.total {
 			return fmt.Sprintf(", %d of %d checked", n, m.total)
 		}
-		return fmt.Sprintf(", %d asleep", m.c.session.Dormant())
+		return fmt.Sprintf(", %d asleep", m.c.Dormant())
 	}
 	bad := int64(0)
 	return s.run(ctx, func() error {

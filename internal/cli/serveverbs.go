@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"spate/internal/api"
+	"spate/internal/daemon"
 	"spate/internal/fault"
 	"spate/internal/termsafe"
 	"spate/internal/torrentfile"
@@ -278,7 +279,7 @@ func (a *app) backup(ctx context.Context, state, file string) error {
 
 // copyCatalog writes the catalog to path, as the daemon has it where one runs.
 func (a *app) copyCatalog(ctx context.Context, state, path string) error {
-	lock, err := lockFile(filepath.Join(state, "lock"), "the state directory "+state)
+	lock, err := daemon.LockFile(filepath.Join(state, "lock"), "the state directory "+state)
 	if err != nil {
 		if err := api.New(state).Backup(ctx, path); err != nil {
 			return apiError(err)

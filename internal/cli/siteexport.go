@@ -3,13 +3,13 @@ package cli
 import (
 	"context"
 	"errors"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"syscall"
 
 	"github.com/spf13/cobra"
 
+	"spate/internal/daemon"
 	"spate/internal/fault"
 	"spate/internal/units"
 	"spate/publish/catalogdb"
@@ -71,16 +71,18 @@ func (a *app) siteExport(ctx context.Context, dir string, opt *siteOptions) erro
 	if opt.publicURL == "" {
 		return fault.UsageHint("say where the files will be: --public-url https://files.example.org", "site export needs --public-url")
 	}
-	base, _, err := publicURL(opt.publicURL, netip.AddrPort{})
+	base, err := daemon.ParsePublicURL(opt.publicURL)
 	if err != nil {
 		return err
 	}
 	if opt.data != "link" && opt.data != "copy" {
 		return fault.Usagef("--data %s: want link or copy", opt.data)
 	}
-	if err := opt.site.check(); err != nil {
+	pages, err := opt.site.options(0)
+	if err != nil {
 		return err
 	}
+	pages.BaseURL, pages.Log = base, a.Log
 	state := a.stateDir(opt.state)
 	if _, err := os.Stat(filepath.Join(state, "catalog")); err != nil {
 		return fault.WithHint(err, "spate serve makes it; name its directory with --state DIR")
@@ -100,10 +102,9 @@ func (a *app) siteExport(ctx context.Context, dir string, opt *siteOptions) erro
 	}
 	defer db.Close()
 	options := site.ExportOptions{
-		Site: site.Options{BaseURL: base, Log: a.Log}, Copy: opt.data == "copy",
+		Site: pages, Copy: opt.data == "copy",
 		Skipped: func(path string, why error) { a.Warnf("left out: %s: %v", path, why) },
 	}
-	opt.site.apply(&options.Site, 0)
 	done, err := site.Export(ctx, db, dir, options)
 	if errors.Is(err, site.ErrForeign) {
 		return fault.New(fault.Exists, "take it out of there, or choose another DIR: an export replaces all of it", "%w", err)

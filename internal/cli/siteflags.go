@@ -1,17 +1,14 @@
 package cli
 
 import (
-	"context"
 	"fmt"
 	"math"
 	"os"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/spf13/pflag"
 
-	"spate"
 	"spate/internal/fault"
 	"spate/internal/folder"
 	"spate/internal/units"
@@ -24,6 +21,7 @@ type siteFlags struct {
 	theme  string
 	follow bool // --follow-links
 	httpUp shareValue
+	hosts  []string // --host
 }
 
 // maxThemeFile bounds each file of a theme, in bytes.
@@ -44,26 +42,19 @@ func followLinksFlag(f *pflag.FlagSet, v *bool, folders string) {
 	f.BoolVar(v, "follow-links", false, "follow symbolic links that lead out of "+folders)
 }
 
-// check looks at the flags before anything is opened.
-func (s *siteFlags) check() error {
+// options returns what the flags mean. up is the limit for sending, 0 for none.
+func (s *siteFlags) options(up int64) (o site.Options, err error) {
+	o.Title, o.Hosts = s.title, s.hosts
+	o.DownloadRate = s.httpUp.of(up)
 	if s.theme == "" {
-		return nil
+		return o, nil
 	}
 	info, err := os.Stat(s.theme)
 	if err == nil && !info.IsDir() {
 		err = fault.Usagef("--theme %s is not a directory", s.theme)
 	}
-	return err
-}
-
-// apply puts the flags into the site's options; up is the limit of the uplink, 0
-// for none.
-func (s *siteFlags) apply(o *site.Options, up int64) {
-	o.Title = s.title
-	o.DownloadRate = s.httpUp.of(up)
-	if s.theme != "" {
-		o.Theme = folder.FS(s.theme, folder.Options{FollowLinks: s.follow}, maxThemeFile)
-	}
+	o.Theme = folder.FS(s.theme, folder.Options{FollowLinks: s.follow}, maxThemeFile)
+	return o, err
 }
 
 // shareValue is a flag with a rate in bytes a second, or a part of another one.
@@ -100,29 +91,4 @@ func (v *shareValue) of(up int64) int64 {
 		return max(1, int64(v.part*float64(up)))
 	}
 	return v.rate
-}
-
-// shareUplink keeps what the session and the site send together within --up: what
-// direct downloads took of the last second, the swarm does not get in the next.
-func (p *house) shareUplink(ctx context.Context) error {
-	up, down := int64(p.opt.client.up), int64(p.opt.client.down)
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
-	before := p.site.SentAll()
-	for up > 0 {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
-		now := p.site.SentAll()
-		p.client.session.SetRates(max(up/10, up-(now-before)), down)
-		before = now
-	}
-	return nil
-}
-
-// direct counts a whole download over HTTP.
-func (p *house) direct(ih spate.InfoHash) {
-	p.counter.Direct(context.Background(), ih)
 }

@@ -109,7 +109,7 @@ func (e *everything) find(ctx context.Context) error {
 	}
 	e.found = time.Now()
 	parts := map[string]tui.Source{}
-	d := daemon{api.New(e.state)}
+	d := daemonSource{api.New(e.state)}
 	var none *api.NoDaemonError
 	switch _, err := d.client.Status(ctx); {
 	case err == nil:
@@ -180,21 +180,21 @@ type pausing struct{ *everything }
 // Pause implements [tui.Pauser].
 func (p pausing) Pause(ctx context.Context, id string, paused bool) error {
 	src, id := p.part(id)
-	d, ok := src.(daemon)
+	d, ok := src.(daemonSource)
 	if !ok {
 		return errors.New("only what the daemon publishes can be paused; stop the others where they run")
 	}
 	return d.client.Change(ctx, id, api.Change{Paused: &paused})
 }
 
-// daemon is the releases of a daemon as a source.
-type daemon struct{ client *api.Client }
+// daemonSource is a [tui.Source] with the releases of a daemon.
+type daemonSource struct{ client *api.Client }
 
 // topReleases bounds the releases that top lists.
 const topReleases = 500
 
 // List implements [tui.Source].
-func (d daemon) List(ctx context.Context) ([]tui.Torrent, error) {
+func (d daemonSource) List(ctx context.Context) ([]tui.Torrent, error) {
 	releases, err := d.client.Releases(ctx, api.List{Limit: topReleases})
 	if err != nil {
 		return nil, err
@@ -219,7 +219,7 @@ func copies(n int64) string {
 }
 
 // Detail implements [tui.Source].
-func (d daemon) Detail(ctx context.Context, ref string) (*tui.Detail, error) {
+func (d daemonSource) Detail(ctx context.Context, ref string) (*tui.Detail, error) {
 	r, err := d.client.Release(ctx, ref)
 	if errors.Is(err, &api.Error{Code: api.NotFound}) {
 		return nil, nil

@@ -2,16 +2,13 @@ package cli
 
 import (
 	"context"
-	"net/http"
-	"net/netip"
-	"net/url"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"spate/internal/daemon"
 	"spate/internal/fault"
 	"spate/internal/termsafe"
 	"spate/tracker/trackerserver"
@@ -21,6 +18,7 @@ import (
 // trackerOptions are the flags of tracker.
 type trackerOptions struct {
 	trackerFlags
+	state               string
 	allowedDir          string
 	followLinks         bool
 	allowList, denyList string
@@ -33,18 +31,8 @@ type trackerOptions struct {
 	nets                string
 	rateLimit           float64
 	fullScrape          bool
-	scrapes             trackerserver.Scrapes // when not fullScrape; bttrack sets it
 	maxMemory           sizeValue
 	secure              tlsFlags
-
-	home http.Handler // of paths that are not the tracker's; nil: leads to the statistics
-	memo memo         // what else remembers; nil: nothing
-}
-
-// memo remembers something of a tracker beside its state directory.
-type memo interface {
-	open(*node) error // before it serves
-	save(*node) error // whenever its state is saved
 }
 
 func (a *app) trackerCmd() *cobra.Command {
@@ -92,134 +80,88 @@ func (o *trackerOptions) add(f *pflag.FlagSet) {
 }
 
 func (a *app) tracker(ctx context.Context, opt *trackerOptions) error {
-	if opt.allowedDir != "" {
-		if info, err := os.Stat(opt.allowedDir); err != nil {
-			return err
-		} else if !info.IsDir() {
-			return fault.Usagef("--allowed-dir %s is not a directory", opt.allowedDir)
-		}
-	}
-	if err := opt.trackerFlags.check(); err != nil {
-		return err
-	}
-	state := a.stateDir(opt.state)
-	o, err := opt.server()
+	c, err := a.trackerConfig(opt)
 	if err != nil {
 		return err
 	}
-	secure, err := opt.secure.files(a.Now)
+	t, err := daemon.OpenTracker(ctx, a.daemonEnv(), c)
 	if err != nil {
 		return err
 	}
-	s, lock, err := a.openAndLock(ctx, &opt.listenFlags, "the tracker", filepath.Join(state, "lock"), "the state directory "+state)
-	if err != nil {
+	defer t.Close()
+	if err := a.trackerReady(opt, t); err != nil {
 		return err
 	}
-	defer lock.Close()
-	defer s.close()
-	if opt.tokens == "" {
-		opt.tokens = filepath.Join(state, tokensFile)
-	}
-	if o.Tokens, err = trackerserver.OpenTokens(opt.tokens); err != nil {
-		return fault.WithHint(err, "correct the file, or choose another with --tokens FILE")
-	}
-	opt.table.MaxMemory = int64(opt.maxMemory)
-	n, err := a.newNode(&opt.trackerFlags, state, o, trackerstats.Options{ShowNames: opt.showNames, AllowGet: opt.allowGet})
-	if err != nil {
-		return err
-	}
-	defer n.close()
-	n.tls = secure
-	if n.memo = opt.memo; n.memo != nil {
-		if err := n.memo.open(n); err != nil {
-			return err
-		}
-	}
-	base, err := a.tellTracker(opt, s, secure != nil)
-	if err != nil {
-		return err
-	}
-	a.reloadOnHangup(n)
-	home := opt.home
-	if home == nil {
-		home = toStats()
-	}
-	return n.run(ctx, s, under(base.Path, n.handler(home)))
+	a.reloadOnHangup(t.Reload)
+	return t.Run(ctx)
 }
 
-// reloadOnHangup has SIGHUP read everything again and open the logs anew, unless
-// it does something else already or means that the terminal is gone.
-func (a *app) reloadOnHangup(n *node) {
+// reloadOnHangup makes SIGHUP call reload, unless SIGHUP has another meaning already or
+// means that the terminal is gone.
+func (a *app) reloadOnHangup(reload func()) {
 	if a.hangup.Load() == nil && !a.HasBar() {
-		ask := n.askReload
-		a.hangup.Store(&ask)
+		a.hangup.Store(&reload)
 	}
 }
 
-// server returns what the flags mean to the tracker.
-func (o *trackerOptions) server() (trackerserver.Options, error) {
-	s := trackerserver.Options{
-		AllowedDir: o.allowedDir, FollowLinks: o.followLinks, AllowList: o.allowList, DenyList: o.denyList,
-		Notes: o.notes, Nets: o.nets, RequireToken: o.requireToken, Scrapes: o.scrapes, Limit: trackerserver.RateLimit{PerSecond: o.rateLimit},
+// trackerConfig returns what the flags of tracker mean.
+func (a *app) trackerConfig(o *trackerOptions) (c daemon.TrackerConfig, err error) {
+	if o.allowedDir != "" {
+		if info, err := os.Stat(o.allowedDir); err != nil {
+			return c, err
+		} else if !info.IsDir() {
+			return c, fault.Usagef("--allowed-dir %s is not a directory", o.allowedDir)
+		}
 	}
+	if err := o.secure.checkFiles(); err != nil {
+		return c, err
+	}
+	c = daemon.TrackerConfig{State: a.stateDir(o.state), CertFile: o.secure.cert, KeyFile: o.secure.key, Tokens: o.tokens}
+	if c.PublicURL, err = o.url(); err != nil {
+		return c, err
+	}
+	if c.Listen, err = o.listenFlags.config("the tracker"); err != nil {
+		return c, err
+	}
+	if c.Node, err = a.node(&o.trackerFlags, c.State); err != nil {
+		return c, err
+	}
+	c.Node.Table.MaxMemory = int64(o.maxMemory)
+	c.Node.Stats = trackerstats.Options{ShowNames: o.showNames, AllowGet: o.allowGet}
+	s := &c.Node.Server
+	s.AllowedDir, s.FollowLinks, s.AllowList, s.DenyList = o.allowedDir, o.followLinks, o.allowList, o.denyList
+	s.Notes, s.Nets, s.RequireToken, s.Limit = o.notes, o.nets, o.requireToken, trackerserver.RateLimit{PerSecond: o.rateLimit}
 	if o.fullScrape {
 		s.Scrapes = trackerserver.ScrapesAll
 	}
-	var err error
 	if s.AllowNets, err = prefixes("--allow-net", o.allowNets); err != nil {
-		return s, err
+		return c, err
 	}
 	if s.DenyNets, err = prefixes("--deny-net", o.denyNets); err != nil {
-		return s, err
+		return c, err
 	}
 	if o.natCheck {
 		s.NATCheck = &trackerserver.NATCheck{}
 	}
-	return s, nil
+	return c, nil
 }
 
-// prefixes are networks and single addresses as networks.
-func prefixes(flag string, all []string) (out []netip.Prefix, err error) {
-	for _, p := range all {
-		prefix, err := trackerserver.ParseNet(p)
-		if err != nil {
-			return nil, fault.Usagef("%s: %w", flag, err)
-		}
-		out = append(out, prefix)
-	}
-	return out, nil
-}
-
-// tellTracker says where the tracker is and whom it serves, and returns its base URL.
-func (a *app) tellTracker(opt *trackerOptions, s *sockets, secure bool) (*url.URL, error) {
-	base, guessed, err := publicURL(opt.publicURL, s.httpAddr())
-	if err != nil {
-		return nil, err
-	}
-	if secure && opt.publicURL == "" {
-		base.Scheme = "https"
-	}
-	ready := readyEvent{Event: "ready", HTTPAddr: s.httpAddr().String(), UDPAddr: s.udpAddr()}
-	for _, tier := range announceURLs(base, s.udpAddr(), secure) {
-		ready.AnnounceURLs = append(ready.AnnounceURLs, tier...)
-	}
-	if opt.access != nil { // that has standard output
-		a.Notef("tracking; statistics at %s; Ctrl-C stops", base.JoinPath("stats"))
-		return base, nil
-	}
+// trackerReady says where the tracker listens and which torrents it serves.
+func (a *app) trackerReady(opt *trackerOptions, t *daemon.Tracker) error {
+	base, guessed := t.BaseURL()
 	if a.JSON {
-		return base, a.PrintJSON(ready)
+		return a.PrintJSON(readyEvent{Event: "ready", HTTPAddr: t.HTTPAddr(), UDPAddr: t.UDPAddr(), AnnounceURLs: t.AnnounceURLs()})
 	}
-	for _, u := range ready.AnnounceURLs {
+	for _, u := range t.AnnounceURLs() {
 		if err := a.Printf("%s\n", termsafe.Line(u)); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	a.Notef("tracking %s, statistics at %s; Ctrl-C stops", opt.served(), base.JoinPath("stats"))
 	if guessed {
 		a.Notef("the host in these URLs is a guess; --public-url sets it")
 	}
-	return base, nil
+	return nil
 }
 
 // served says which torrents are tracked.
@@ -235,14 +177,4 @@ func (o *trackerOptions) served() string {
 		return "any torrent"
 	}
 	return "the torrents " + strings.Join(where, " and ")
-}
-
-// toStats leads visitors of the root to the statistics.
-func toStats() http.Handler {
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Location", "stats") // below the public URL, whatever its path is
-		w.WriteHeader(http.StatusSeeOther)
-	})
-	return mux
 }

@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"spate"
+	"spate/internal/daemon"
 	"spate/internal/fault"
 	"spate/tracker"
 	"spate/tracker/trackerclient"
@@ -133,7 +134,7 @@ func TestTrackerTokens(t *testing.T) {
 	if got := run("list"); got != "alice\nbob" {
 		t.Errorf("users %q", got)
 	}
-	if b, err := os.ReadFile(filepath.Join(state, tokensFile)); err != nil || strings.Contains(string(b), token) {
+	if b, err := os.ReadFile(filepath.Join(state, daemon.TokensFile)); err != nil || strings.Contains(string(b), token) {
 		t.Errorf("the file of users holds a token (%v)", err)
 	}
 	client, err := trackerclient.New(trackerclient.Options{})
@@ -274,29 +275,29 @@ func TestTrackerHTTPS(t *testing.T) {
 func TestCertificateRenewed(t *testing.T) {
 	dir := t.TempDir()
 	now := time.Now()
-	o := tlsFlags{cert: filepath.Join(dir, "cert.pem"), key: filepath.Join(dir, "key.pem")}
-	if _, err := o.files(func() time.Time { return now }); err == nil {
+	cert, key := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	if _, err := daemon.LoadCertificate(cert, key, func() time.Time { return now }); err == nil {
 		t.Error("files that are not there are no error")
 	}
-	writeCert(t, o.cert, o.key)
-	c, err := o.files(func() time.Time { return now })
+	writeCert(t, cert, key)
+	c, err := daemon.LoadCertificate(cert, key, func() time.Time { return now })
 	if err != nil {
 		t.Fatal(err)
 	}
 	first, _ := c.GetCertificate(nil)
-	if err := os.WriteFile(o.cert, []byte("torn"), 0o600); err != nil {
+	if err := os.WriteFile(cert, []byte("torn"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	now = now.Add(time.Minute)
 	if got, err := c.GetCertificate(nil); err != nil || got != first {
 		t.Errorf("a broken file took the certificate away: %v", err)
 	}
-	writeCert(t, o.cert, o.key)
+	writeCert(t, cert, key)
 	now = now.Add(time.Minute)
 	if got, err := c.GetCertificate(nil); err != nil || got == first {
 		t.Errorf("a new certificate is not used: %v", err)
 	}
-	if _, err := (&tlsFlags{cert: "x"}).files(time.Now); fault.CodeOf(err) != fault.Usage {
+	if err := (&tlsFlags{cert: "x"}).checkFiles(); fault.CodeOf(err) != fault.Usage {
 		t.Errorf("one file of two: %v", err)
 	}
 }

@@ -8,16 +8,14 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"spate/internal/daemon"
 	"spate/internal/fault"
 	"spate/internal/termsafe"
 	"spate/tracker/trackerserver"
 )
 
-// tokensFile is the default of --tokens, in the state directory.
-const tokensFile = "tokens"
-
 func (a *app) trackerTokenCmd() *cobra.Command {
-	cmd := a.tokenCmd("tokens", tokensFile, "USER", func(user, token string) (path, say string) {
+	cmd := a.tokenCmd("tokens", daemon.TokensFile, "USER", func(user, token string) (path, say string) {
 		path = "/announce/" + token
 		return path, fmt.Sprintf("%s announces to http://HOST:PORT%s; it cannot be shown again", user, path)
 	})
@@ -31,11 +29,8 @@ it refuses requests without one.`
 	return cmd
 }
 
-// apiTokensFile has the tokens of the API, in the state directory.
-const apiTokensFile = "api-tokens"
-
 func (a *app) serveTokenCmd() *cobra.Command {
-	cmd := a.tokenCmd("", apiTokensFile, "NAME", func(name, _ string) (path, say string) {
+	cmd := a.tokenCmd("", daemon.APITokensFile, "NAME", func(name, _ string) (path, say string) {
 		return "", fmt.Sprintf("%s sends it as SPATE_API_TOKEN with --api-url; it cannot be shown again", name)
 	})
 	cmd.Short = "make tokens for the API on the network, and take them back"

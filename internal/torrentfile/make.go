@@ -3,9 +3,11 @@ package torrentfile
 import (
 	"context"
 	"errors"
+	"fmt"
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"spate/internal/fault"
 	"spate/internal/folder"
@@ -95,6 +97,20 @@ func MakeEach(ctx context.Context, entries []*Entry, o maker.Options, progress f
 			one(e, o)
 		}
 	}
+}
+
+// Date returns the creation date of a new torrent: epoch, which is the value of
+// SOURCE_DATE_EPOCH, or else now. With SOURCE_DATE_EPOCH builds give the same bytes at any
+// time (reproducible-builds.org).
+func Date(epoch string, now time.Time) (time.Time, error) {
+	if epoch == "" {
+		return now, nil
+	}
+	var sec int64
+	if _, err := fmt.Sscan(epoch, &sec); err != nil || sec < 0 {
+		return now, fault.Usagef("SOURCE_DATE_EPOCH=%s is not a number of seconds", epoch)
+	}
+	return time.Unix(sec, 0), nil
 }
 
 // MakeError adds a code or the setting to change to an error of package maker.

@@ -10,7 +10,7 @@ import (
 	"slices"
 	"strings"
 
-	"spate/internal/legacy"
+	"spate/internal/classic"
 )
 
 // file is an entry of an archive: a directory if mode has fs.ModeDir, a symbolic link if
@@ -37,7 +37,7 @@ func inDir(dir string, files []file) []file {
 // same directory.
 func links(dir string) []file {
 	var out []file
-	for _, t := range legacy.Tools() {
+	for _, t := range classic.Tools() {
 		out = append(out, file{path: path.Join(dir, t.Name), link: "spate", mode: 0o777})
 	}
 	return out

@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"spate"
-	"spate/internal/legacy"
+	"spate/internal/classic"
 )
 
 // page is a manual page.
@@ -191,7 +191,7 @@ func (r *roff) seeAlso(names []string) {
 }
 
 // toolPage returns the page of one of the tools of 2005.
-func toolPage(t *legacy.Tool, at time.Time) []byte {
+func toolPage(t *classic.Tool, at time.Time) []byte {
 	r := newRoff(t.Name, t.Summary, at)
 	r.head("SYNOPSIS")
 	for i, a := range t.Args {

@@ -6,8 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 
+	"spate/internal/classic"
 	"spate/internal/cli"
-	"spate/internal/legacy"
 )
 
 // sharedFiles returns the files that are the same for all systems: manual pages below man1/,
@@ -19,7 +19,7 @@ func (d *dist) sharedFiles() ([]file, error) {
 	for _, p := range manPages(root, d.time) {
 		add("man1/"+p.name+".1", p.text)
 	}
-	for _, t := range legacy.Tools() {
+	for _, t := range classic.Tools() {
 		add("man1/"+t.Name+".1", toolPage(t, d.time))
 	}
 	for name, generate := range map[string]func(*bytes.Buffer) error{

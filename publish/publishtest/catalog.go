@@ -336,7 +336,8 @@ func testCounts(t *testing.T, c publish.Catalog) {
 		t.Errorf("%+v %v", h, err)
 	}
 	h, err = c.History(ctx, r.Hash(), day0.AddDate(0, 0, 1))
-	if want.Days = want.Days[1:]; err != nil || !reflect.DeepEqual(h, want) {
+	want.Days = want.Days[1:]
+	if err != nil || !reflect.DeepEqual(h, want) {
 		t.Errorf("since the second day: %+v %v", h, err)
 	}
 	h, err = c.History(ctx, [20]byte{}, day0)

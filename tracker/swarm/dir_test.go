@@ -85,7 +85,7 @@ func completes(t *testing.T, s *swarm.Dir, tab *swarm.Table, ih spate.InfoHash, 
 }
 
 // TestDirSurvives ends a process in several ways. What was saved must be restored,
-// and every completion that a peer was told about must be counted once.
+// and every completion in a reply must be counted once.
 func TestDirSurvives(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "state")
 	ih := spate.InfoHash{1, 2, 3}

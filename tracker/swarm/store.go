@@ -18,7 +18,7 @@ import (
 type Store interface {
 	// Announce processes r, adds, changes or removes its peer, and sets all fields of
 	// rep, whose slices it reuses. It must retain neither r nor rep. The errors are
-	// [ErrFull] and [ErrAddr], both unwrapped; rep is valid with both.
+	// [ErrFull] and [ErrAddr]; rep is valid with both.
 	Announce(now time.Time, r *Request, rep *Reply) error
 	// Scrape returns the counts of one swarm (BEP 48), of both address families. ok is
 	// false if the swarm is unknown.

@@ -128,7 +128,8 @@ func readLine(br *bufio.Reader) ([]byte, error) {
 	line = bytes.Clone(line)
 	for more && err == nil {
 		var part []byte
-		if part, more, err = br.ReadLine(); len(line) < maxReportLine {
+		part, more, err = br.ReadLine()
+		if len(line) < maxReportLine {
 			line = append(line, part...)
 		}
 	}

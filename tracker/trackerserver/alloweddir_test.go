@@ -69,9 +69,9 @@ func TestAllowedDirTraps(t *testing.T) {
 				if !allowed(s, good) || allowed(s, ih) != (want == foldertest.Read) {
 					t.Errorf("allowed: %v, want %s", allowed(s, ih), want)
 				}
-				named := strings.Count(log.String(), "level=WARN")
-				told := want != foldertest.Read && trap.Name != "nothing" && trap.Name != "directory"
-				if (named == 1) != told || named > 1 || told && !strings.Contains(log.String(), "path="+at) {
+				warnings := strings.Count(log.String(), "level=WARN")
+				wantWarning := want != foldertest.Read && trap.Name != "nothing" && trap.Name != "directory"
+				if (warnings == 1) != wantWarning || warnings > 1 || wantWarning && !strings.Contains(log.String(), "path="+at) {
 					t.Errorf("the log has\n%s", &log)
 				}
 				if err := s.Reload(); err != nil {

@@ -18,7 +18,7 @@ import (
 	"spate/tracker/wire"
 )
 
-// minScrape is the minimum time between two scrapes that clients are told, in seconds.
+// minScrape is the minimum time between two scrapes in the answers to scrapes, in seconds.
 const minScrape = 5 * 60
 
 // route is the kind of request that a path stands for.
@@ -199,7 +199,8 @@ func (s *Server) clientAddr(remote netip.Addr, forwarded []string) (from netip.A
 			if !ok {
 				return from, trusted
 			}
-			if from, trusted = a, true; !contains(s.proxies, a) {
+			from, trusted = a, true
+			if !contains(s.proxies, a) {
 				return from, trusted
 			}
 		}

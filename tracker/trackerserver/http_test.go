@@ -36,12 +36,12 @@ func TestHTTPAnnounceBothFamilies(t *testing.T) {
 	}
 	stop := peer(2)
 	stop.Event = tracker.EventStopped
-	if r, err = announce(t, s, "[2001:db8::2]:9", stop); err != nil || r.Incomplete != 2 {
+	if r, err := announce(t, s, "[2001:db8::2]:9", stop); err != nil || r.Incomplete != 2 {
 		t.Errorf("stopped: %+v %v", r, err)
 	}
 	done := peer(3)
 	done.Left, done.Event = 0, tracker.EventCompleted
-	if r, err = announce(t, s, "192.0.2.3:9", done); err != nil || r.Complete != 1 || r.Downloaded != 1 {
+	if r, err := announce(t, s, "192.0.2.3:9", done); err != nil || r.Complete != 1 || r.Downloaded != 1 {
 		t.Errorf("completed: %+v %v", r, err)
 	}
 	if c := s.Counts(); c.Announces[tracker.HTTP] != 5 || c.Announces6 != 2 || c.Completed != 1 || c.Events[tracker.EventStopped] != 1 {

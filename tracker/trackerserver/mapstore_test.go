@@ -515,7 +515,7 @@ func TestServerWithAnotherStore(t *testing.T) {
 	}
 	done := peer(1)
 	done.Left, done.Event = 0, tracker.EventCompleted
-	if r, err = announce(t, s, "198.51.100.1:9", done); err != nil || r.Complete != 2 || r.Downloaded != 1 {
+	if r, err := announce(t, s, "198.51.100.1:9", done); err != nil || r.Complete != 2 || r.Downloaded != 1 {
 		t.Errorf("completed: %+v %v", r, err)
 	}
 	entries, err := wire.ParseScrapeAnswer(ask(t, s, "192.0.2.1:9", "/scrape"))

@@ -121,9 +121,12 @@ func (n *natChecker) begin(c *call, was *natPeer) *natPeer {
 	p := &natPeer{pending: true, swarms: []swarm.Request{c.swarm}, queued: queued}
 	if was != nil {
 		p.bad, p.known = was.bad, was.known
-	} else if p.known, _ = n.known.Enter(c.now, network, struct{}{}); p.known == nil {
-		queued.Leave(c.now)
-		return nil
+	} else {
+		p.known, _ = n.known.Enter(c.now, network, struct{}{})
+		if p.known == nil {
+			queued.Leave(c.now)
+			return nil
+		}
 	}
 	n.peers[c.peer] = p
 	n.queue <- c.peer // never waits, because n.queued limits the queue

@@ -61,7 +61,7 @@ func TestNATCheck(t *testing.T) {
 	if err != nil || len(r.Peers) != 1 || r.Peers[0].String() != "192.0.2.2:1002" || r.Incomplete != 2 {
 		t.Errorf("after the check: %+v %v", r, err)
 	}
-	if r, err = announce(t, s, "192.0.2.1:9", peer(1)); err != nil || len(r.Peers) != 2 {
+	if r, err := announce(t, s, "192.0.2.1:9", peer(1)); err != nil || len(r.Peers) != 2 {
 		t.Errorf("the unreachable peer gets %+v %v", r, err)
 	}
 }

@@ -42,8 +42,8 @@ const (
 type Refusal struct {
 	// Reason is shown to the user of the client. It must not be empty.
 	Reason string
-	// RetryIn is the time after which the client should try again, and Never tells it
-	// not to (BEP 31). If both are zero, the client is told the announce interval.
+	// RetryIn is the time after which the client should try again. Never means that it
+	// should not (BEP 31). If both are zero, the answer has the announce interval.
 	RetryIn time.Duration
 	Never   bool
 }

@@ -41,15 +41,15 @@ func (s *Server) Reload() error {
 	defer s.lists.mu.Unlock()
 	var errs []error
 	var removals []func()
-	source := func(remove func(), err error) {
+	add := func(remove func(), err error) {
 		errs = append(errs, err)
 		if remove != nil {
 			removals = append(removals, remove)
 		}
 	}
-	source(s.readDir())
-	source(s.readList(s.opts.AllowList, fromList))
-	source(s.readList(s.opts.DenyList, fromDenied))
+	add(s.readDir())
+	add(s.readList(s.opts.AllowList, fromList))
+	add(s.readList(s.opts.DenyList, fromDenied))
 	errs = append(errs, s.readNotes(), s.readNets())
 	if s.opts.Tokens != nil {
 		errs = append(errs, s.opts.Tokens.Reload())

@@ -98,7 +98,7 @@ func TestLists(t *testing.T) {
 	allow, deny := dir+"/allow", dir+"/deny"
 	write := func(path, text string) {
 		t.Helper()
-		if err := atomicfile.Replace(path, []byte(text)); err != nil { // it is watched, and must never be half of the text
+		if err := atomicfile.Replace(path, []byte(text)); err != nil { // the watcher must not read an incomplete file
 			t.Fatal(err)
 		}
 	}

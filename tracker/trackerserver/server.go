@@ -264,7 +264,7 @@ func (s *Server) announce(c *call) *Refusal {
 		if s.nat != nil {
 			s.nat.apply(c)
 		}
-		if err := s.store.Announce(c.now, &c.swarm, &c.reply); err == swarm.ErrAddr && !c.hidden {
+		if err := s.store.Announce(c.now, &c.swarm, &c.reply); errors.Is(err, swarm.ErrAddr) && !c.hidden {
 			refusal = refuseNoAddress // with swarm.ErrFull the reply is valid
 		}
 	}
@@ -300,8 +300,8 @@ func (s *Server) flush() {
 }
 
 // decide makes all checks of an announce, and sets c.peer and c.note.
-func (s *Server) decide(c *call) (refusal *Refusal) {
-	if refusal = s.admit(c); refusal != nil {
+func (s *Server) decide(c *call) *Refusal {
+	if refusal := s.admit(c); refusal != nil {
 		return refusal
 	}
 	c.peer = netip.AddrPortFrom(c.from, c.req.Port)
@@ -311,12 +311,14 @@ func (s *Server) decide(c *call) (refusal *Refusal) {
 	if !connectable(c.peer.Addr()) {
 		return refuseNoAddress
 	}
-	if c.note, refusal = s.admission(&c.req.InfoHash); refusal != nil || len(s.opts.Policies) == 0 {
+	note, refusal := s.admission(&c.req.InfoHash)
+	c.note = note
+	if refusal != nil || len(s.opts.Policies) == 0 {
 		return refusal
 	}
 	c.seen = Announce{Now: c.now, Transport: c.transport, Request: &c.req, From: c.from, Peer: c.peer, User: c.user}
 	for _, p := range s.opts.Policies {
-		if refusal = p(&c.seen); refusal != nil {
+		if refusal := p(&c.seen); refusal != nil {
 			return refusal
 		}
 	}

@@ -23,7 +23,8 @@ func TestTokens(t *testing.T) {
 	if _, err := tokens.Issue("a b\n"); !errors.Is(err, ErrTokenName) {
 		t.Errorf("bad name: %v", err)
 	}
-	if tokens, err = OpenTokens(path); err != nil { // like a new process
+	tokens, err = OpenTokens(path) // like a new process
+	if err != nil {
 		t.Fatal(err)
 	}
 	var user string

@@ -88,11 +88,13 @@ func (s *Server) servePackets(conn net.PacketConn) error {
 		var err error
 		if u != nil {
 			n, from, err = u.ReadFromUDPAddrPort(in)
-		} else if n, addr, err = conn.ReadFrom(in); err == nil {
+		} else {
+			n, addr, err = conn.ReadFrom(in)
 			from = netip.AddrPortFrom(addrOf(addr), 0)
 		}
 		if err != nil {
-			if failures++; transient(err) && failures < maxReadFailures {
+			failures++
+			if transient(err) && failures < maxReadFailures {
 				continue
 			}
 			return err
@@ -161,8 +163,9 @@ func (w *udpWorker) announce(tid uint32, packet, out []byte) []byte {
 		w.n.malformed.Add(1)
 		return wire.AppendUDPError(out, tid, err.Error())
 	}
+	c.want4, c.want6 = c.from.Is4(), c.from.Is6()
 	most := maxPeers4
-	if c.want4, c.want6 = c.from.Is4(), c.from.Is6(); c.want6 {
+	if c.want6 {
 		most = maxPeers6
 	}
 	if c.req.NumWant < 0 {
@@ -193,7 +196,8 @@ func (w *udpWorker) flush() {
 
 // readToken sets the token of the call from the URL in the options (BEP 41).
 func (w *udpWorker) readToken(options []byte) (err error) {
-	if w.url, err = wire.AppendURLData(w.url[:0], options); err != nil {
+	w.url, err = wire.AppendURLData(w.url[:0], options)
+	if err != nil {
 		return err
 	}
 	path, query := w.url, []byte(nil)
@@ -203,7 +207,8 @@ func (w *udpWorker) readToken(options []byte) (err error) {
 			break
 		}
 	}
-	if _, w.call.token = w.s.routeOf(path); len(w.call.token) == 0 && len(query) > 0 {
+	_, w.call.token = w.s.routeOf(path)
+	if len(w.call.token) == 0 && len(query) > 0 {
 		w.call.token, _ = wire.QueryValue(query, "token", tokenLen)
 	}
 	return nil

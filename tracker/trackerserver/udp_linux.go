@@ -172,7 +172,8 @@ func (s *Server) serveBatch(conn *net.UDPConn) error {
 				continue
 			case errno != 0:
 				// The error can be that of an earlier reply.
-				if failures++; failures < maxReadFailures {
+				failures++
+				if failures < maxReadFailures {
 					continue
 				}
 				failed = errno

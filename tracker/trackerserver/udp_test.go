@@ -112,7 +112,7 @@ func TestUDPReplySize(t *testing.T) {
 			t.Errorf("%v: %+v %v", from, r, err)
 		}
 		hashes := make([]spate.InfoHash, 80)
-		if reply = w.answer(s.now(), from, wire.AppendUDPScrape(nil, s.opts.Key.id(s.now(), from), 1, hashes), nil); len(reply) != 8+12*tracker.MaxScrapeUDP {
+		if reply := w.answer(s.now(), from, wire.AppendUDPScrape(nil, s.opts.Key.id(s.now(), from), 1, hashes), nil); len(reply) != 8+12*tracker.MaxScrapeUDP {
 			t.Errorf("scrape: %d bytes", len(reply))
 		}
 		s.opts.Scrapes = ScrapesNone
@@ -186,7 +186,7 @@ func TestServeUDP(t *testing.T) {
 					t.Errorf("%+v %v", r, err)
 				}
 				var failure *tracker.FailureError
-				if _, err = c.Announce(t.Context(), "udp://"+host+"/announce/nobody", &two); !errors.As(err, &failure) {
+				if _, err := c.Announce(t.Context(), "udp://"+host+"/announce/nobody", &two); !errors.As(err, &failure) {
 					t.Errorf("an invalid token: %v", err)
 				}
 				e, err := c.Scrape(t.Context(), "udp://"+host, []spate.InfoHash{{1}, testHash})

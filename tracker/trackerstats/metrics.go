@@ -67,7 +67,7 @@ func newMetrics() []metric {
 			emit(float64(m.Scrapes.HTTP), "http")
 			emit(float64(m.Scrapes.UDP), "udp")
 		}, "transport"),
-		counter("peers_told_total", "Peer addresses in answers.", one(func(m *moment) float64 { return float64(m.PeersTold) })),
+		counter("peers_told_total", "Peer addresses in answers.", one(func(m *moment) float64 { return float64(m.PeersSent) })),
 		counter("completed_total", "Completed downloads counted since the start.", one(func(m *moment) float64 { return float64(m.counts.Completed) })),
 		counter("refused_total", "Requests refused with a reason.", one(func(m *moment) float64 { return float64(m.Refused) })),
 		counter("rate_limited_total", "Requests refused because their network exceeded its rate.", one(func(m *moment) float64 { return float64(m.RateLimited) })),

@@ -18,7 +18,7 @@ import (
 // absolute links.
 func TestPage(t *testing.T) {
 	u := newFixture(t, Options{ShowNames: true, Title: "<b>Tracker</b>", Home: "./"})
-	if page := u.get("/stats").Body.String(); !strings.Contains(page, "No torrent has peers yet") || !strings.Contains(page, "The first points come") {
+	if page := u.get("/stats").Body.String(); !strings.Contains(page, "No torrent has peers yet") || !strings.Contains(page, "The first points appear") {
 		t.Error("the page of a tracker without torrents does not say so")
 	}
 	u.traffic()

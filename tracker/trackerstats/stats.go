@@ -29,7 +29,7 @@ type Tracker interface {
 	Counts() tracker.Counts
 	// OnlyAllowed reports whether the tracker serves only torrents of Allowed.
 	OnlyAllowed() bool
-	// Allowed iterates over the torrents that the tracker was told to serve.
+	// Allowed iterates over the torrents that were allowed explicitly.
 	Allowed() iter.Seq2[spate.InfoHash, tracker.Note]
 	// Note returns what is known about a torrent. ok is false if it is not one of
 	// Allowed.
@@ -141,7 +141,7 @@ type Report struct {
 	Torrents struct {
 		Known   int `json:"known"`   // in the store
 		Active  int `json:"active"`  // with peers
-		Allowed int `json:"allowed"` // that the tracker was told to serve
+		Allowed int `json:"allowed"` // explicitly
 	} `json:"torrents"`
 	Peers struct {
 		All      int `json:"all"`
@@ -176,7 +176,7 @@ type Report struct {
 	Dropped     uint64 `json:"dropped"`
 	Overflowed  uint64 `json:"overflowed"`
 	Ended       uint64 `json:"made_room"`
-	PeersTold   uint64 `json:"peers_told"`
+	PeersSent   uint64 `json:"peers_told"`
 
 	// The fields below are described at the type Totals of package swarm.
 	Expired         uint64 `json:"expired"`
@@ -244,7 +244,7 @@ func (st *Statistics) make(t Tracker, now time.Time) *Report {
 	r.Announces.IPv4, r.Announces.IPv6 = c.Announces4, c.Announces6
 	r.Scrapes.HTTP, r.Scrapes.UDP = c.Scrapes[tracker.HTTP], c.Scrapes[tracker.UDP]
 	r.Refused, r.RateLimited, r.Malformed, r.Unproved = c.Refused, c.Limited, c.Malformed, c.Unproved
-	r.Dropped, r.Overflowed, r.Ended, r.PeersTold = c.Dropped, c.Overflowed, c.Ended, c.Peers
+	r.Dropped, r.Overflowed, r.Ended, r.PeersSent = c.Dropped, c.Overflowed, c.Ended, c.Peers
 	r.Expired, r.EvictedPeers, r.EvictedTorrents, r.NotRemembered = tot.Expired, tot.EvictedPeers, tot.EvictedSwarms, tot.Refused
 	r.MemoryBytes = tot.Bytes
 

@@ -36,7 +36,8 @@ func newFixture(t *testing.T, o Options) *fixture {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { table.Close() })
-	if u.s, err = trackerserver.New(table, trackerserver.Options{Now: clock, Observers: []func(*tracker.Observation){u.st.Observe}}); err != nil {
+	u.s, err = trackerserver.New(table, trackerserver.Options{Now: clock, Observers: []func(*tracker.Observation){u.st.Observe}})
+	if err != nil {
 		t.Fatal(err)
 	}
 	return u

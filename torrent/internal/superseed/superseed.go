@@ -56,7 +56,7 @@ const (
 	expected      = 1 << 8                 // in Seed.shown: a peer that is expected to get the piece from the seed
 )
 
-// Swarm is what a Seed asks about the pieces of the peers. [picker.Picker] is one.
+// Swarm tells a Seed which pieces the peers have. [picker.Picker] is one.
 type Swarm interface {
 	// Availability is the number of peers that have the piece.
 	Availability(piece int) int
@@ -79,7 +79,7 @@ type Seed struct {
 	pieces Pieces
 	swarm  Swarm
 
-	peers      []*peer   // by picker.PeerID; nil: nothing is recorded of the peer
+	peers      []*peer   // by picker.PeerID; nil if there is no record of the peer
 	shown      []uint16  // by piece: peers that were shown it and lack it, plus expected for each that is to get it from the seed; nil while off
 	cursor     int       // the piece at which the search for the next piece to show continues
 	reached    int       // every piece below this one has reached a peer

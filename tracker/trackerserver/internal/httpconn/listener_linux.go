@@ -41,7 +41,7 @@ func (o *Options) listenFast(l *net.TCPListener) (_ net.Listener, err error) {
 	}
 	f := &fastListener{o: o, addr: l.Addr(), gate: newGate(o), accepted: make(chan net.Conn), closed: make(chan struct{})}
 	cerr := raw.Control(func(fd uintptr) { f.fd, err = unix.FcntlInt(fd, unix.F_DUPFD_CLOEXEC, 0) })
-	if err = errors.Join(cerr, err); err != nil {
+	if err := errors.Join(cerr, err); err != nil {
 		return nil, err
 	}
 	// Accepted sockets inherit these options.

@@ -92,7 +92,8 @@ func bareLF(b []byte) bool {
 		if n < 0 {
 			return false
 		}
-		if i += n; i == 0 || b[i-1] != '\r' {
+		i += n
+		if i == 0 || b[i-1] != '\r' {
 			return true
 		}
 	}

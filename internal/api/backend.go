@@ -1,0 +1,229 @@
+package api
+
+import (
+	"context"
+	"maps"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"spate"
+	"spate/internal/daemon"
+	"spate/internal/fault"
+	"spate/maker"
+	"spate/publish"
+	"spate/torrent"
+)
+
+// NewBackend returns a backend that is a daemon of this process.
+func NewBackend(d *daemon.Daemon) Backend { return backend{d} }
+
+type backend struct{ d *daemon.Daemon }
+
+// Status implements [Backend].
+func (b backend) Status(ctx context.Context) (Status, error) {
+	d := b.d
+	base, _ := d.BaseURL()
+	s := Status{
+		Version: spate.Version, PID: os.Getpid(), Started: d.Started(), State: d.State(), PublicURL: base.String(),
+		HTTPAddr: d.HTTPAddr(), UDPAddr: d.UDPAddr(), PeerAddr: d.PeerAddr(), Folders: []Folder{},
+	}
+	for _, tier := range d.Announce() {
+		s.AnnounceURLs = append(s.AnnounceURLs, tier...)
+	}
+	for _, f := range d.Folders() {
+		st := f.Status()
+		folder := Folder{Path: st.Dir, Group: st.Group, Entries: st.Entries, Waiting: st.Waiting}
+		if st.Err != nil {
+			folder.Error = fault.Message(st.Err)
+		}
+		for _, name := range slices.Sorted(maps.Keys(st.Refused)) {
+			folder.Refused = append(folder.Refused, Refused{Name: name, Error: st.Refused[name]})
+		}
+		s.Folders = append(s.Folders, folder)
+	}
+	snap, err := b.Snapshot(ctx)
+	s.Totals = snap.Totals
+	return s, err
+}
+
+// Releases implements [Backend].
+func (b backend) Releases(ctx context.Context, l List) (Releases, error) {
+	list, total, err := b.d.Catalog().List(ctx, publish.Query{Text: l.Text, Group: l.Group, All: !l.Latest, Offset: l.Offset, Limit: l.Limit})
+	out := Releases{Total: total, Releases: []publish.ReleaseInfo{}}
+	for _, r := range list {
+		if err == nil {
+			var one publish.ReleaseInfo
+			one, err = b.describe(ctx, r)
+			out.Releases = append(out.Releases, one)
+		}
+	}
+	return out, toAPI(err)
+}
+
+// Release implements [Backend].
+func (b backend) Release(ctx context.Context, ref string) (publish.ReleaseInfo, error) {
+	r, err := b.d.Catalog().Get(ctx, ref)
+	if err != nil {
+		return publish.ReleaseInfo{}, notFound(ref, err)
+	}
+	out, err := b.describe(ctx, r)
+	return out, toAPI(err)
+}
+
+// notFound returns the error about the release ref.
+func notFound(ref string, err error) error { return toAPI(daemon.NotFound(ref, err)) }
+
+// describe describes r to the owner of the daemon.
+func (b backend) describe(ctx context.Context, r *publish.Release) (publish.ReleaseInfo, error) {
+	base, _ := b.d.BaseURL()
+	out, err := publish.InfoOf(ctx, b.d.Catalog(), base, r)
+	out.Path, out.Live = r.Path, b.live(r)
+	return out, err
+}
+
+// live returns what a release does now. It counts its torrent and its v1 twin together.
+func (b backend) live(r *publish.Release) publish.Live {
+	l := publish.Live{State: "paused"}
+	for _, ih := range r.Hashes() {
+		s, _ := b.d.Swarm(ih)
+		l.Seeders, l.Leechers = max(l.Seeders, s.Seeders), max(l.Leechers, s.Leechers)
+	}
+	if s, ok := b.d.Swarm(r.Twin.Hash); ok {
+		l.Seeders, l.Leechers = l.Seeders+max(0, s.Seeders-1), l.Leechers+s.Leechers // this machine is in both
+	}
+	for _, ih := range []spate.InfoHash{r.Hash(), r.Twin.Hash} {
+		t := b.d.Session().Torrent(ih)
+		if t == nil {
+			continue
+		}
+		st := t.Stats()
+		l.Peers, l.UpRate, l.DownRate = l.Peers+st.Peers, l.UpRate+st.UpRate, l.DownRate+st.DownRate
+		if ih != r.Hash() {
+			continue
+		}
+		l.State, l.Progress = st.State.String(), 1
+		switch {
+		case st.Err != nil:
+			l.State, l.Error = "failed", st.Err.Error()
+		case st.State == torrent.StateChecking && st.Pieces > 0:
+			l.Progress = float64(st.Checked) / float64(st.Pieces)
+		case st.State == torrent.StateDownloading: // a seed writes nothing, so data is missing
+			l.State, l.Error = "failed", "some of the data is not what was published"
+			l.Progress = float64(st.PiecesHave) / float64(max(1, st.Pieces))
+		}
+	}
+	l.UpRate, l.DownRate = math.Round(l.UpRate), math.Round(l.DownRate)
+	return l
+}
+
+// Peers implements [Backend].
+func (b backend) Peers(ctx context.Context, ref string) ([]Peer, error) {
+	r, err := b.d.Catalog().Get(ctx, ref)
+	if err != nil {
+		return nil, notFound(ref, err)
+	}
+	out := []Peer{}
+	for _, ih := range []spate.InfoHash{r.Hash(), r.Twin.Hash} {
+		t := b.d.Session().Torrent(ih)
+		if t == nil {
+			continue
+		}
+		for _, p := range t.PeerStats() {
+			have := p.Have
+			if math.IsNaN(have) {
+				have = 0
+			}
+			out = append(out, Peer{
+				Addr: p.Key.String(), Client: p.Client, Incoming: p.Incoming, Have: have, Uploaded: p.Uploaded, Downloaded: p.Downloaded,
+				UpRate: math.Round(p.UpRate), DownRate: math.Round(p.DownRate), Interested: p.Interested, Unchoked: p.Unchoked, Twin: ih == r.Twin.Hash,
+			})
+		}
+	}
+	return out, nil
+}
+
+// Snapshot implements [Backend].
+func (b backend) Snapshot(ctx context.Context) (Snapshot, error) {
+	list, _, err := b.d.Catalog().List(ctx, publish.Query{All: true})
+	if err != nil {
+		return Snapshot{}, toAPI(err)
+	}
+	s := Snapshot{Time: b.d.Now().UTC(), Releases: make([]Row, 0, len(list))}
+	for _, r := range list {
+		row := Row{Ref: r.Ref(), TotalLength: r.Size, Live: b.live(r), Counts: b.d.Totals(r)}
+		s.Releases = append(s.Releases, row)
+		t := &s.Totals
+		t.Releases, t.Peers, t.Seeders, t.Leechers = t.Releases+1, t.Peers+row.Peers, t.Seeders+row.Seeders, t.Leechers+row.Leechers
+		t.UpRate, t.DownRate = t.UpRate+row.UpRate, t.DownRate+row.DownRate
+		switch row.State {
+		case "paused":
+			t.Paused++
+		case "failed":
+			t.Failed++
+		}
+	}
+	h, err := b.d.Catalog().History(ctx, spate.InfoHash{}, b.d.Now())
+	s.Totals.Counts = h.Total
+	return s, toAPI(err)
+}
+
+// Publish implements [Backend].
+func (b backend) Publish(ctx context.Context, p Publish, each func(Event)) error {
+	r := p.request()
+	var told time.Time
+	r.Progress = func(path string, g maker.Progress) {
+		if now := time.Now(); now.Sub(told) >= progressEvery || g.Done == g.Total {
+			told = now
+			each(Event{Event: "progress", Path: path, Done: g.Done, Total: g.Total, Rate: g.Rate})
+		}
+	}
+	r.Skipped = func(path string, s maker.Skipped) {
+		each(Event{Event: "skipped", Path: filepath.Join(path, filepath.FromSlash(s.Path)), Reason: string(s.Reason)})
+	}
+	return toAPI(b.d.Publish(ctx, r, func(path string, r *publish.Release) error {
+		told = time.Time{}
+		out, err := b.describe(ctx, r)
+		if err == nil {
+			out = out.Summary()
+			each(Event{Event: "published", Path: path, Release: &out})
+		}
+		return err
+	}))
+}
+
+// progressEvery is the least time between two progress events of a path.
+const progressEvery = 250 * time.Millisecond
+
+// Change implements [Backend].
+func (b backend) Change(ctx context.Context, ref string, c Change) error {
+	return toAPI(b.d.Change(ctx, ref, daemon.Change{Paused: c.Paused, Group: c.Group, Notes: c.Notes}))
+}
+
+// Withdraw implements [Backend].
+func (b backend) Withdraw(ctx context.Context, ref string) error {
+	return toAPI(b.d.Withdraw(ctx, ref))
+}
+
+// Backup implements [Backend].
+func (b backend) Backup(ctx context.Context, path string) error { return toAPI(b.d.Backup(ctx, path)) }
+
+// codes maps the codes of errors to those of the API. Others are [Failed].
+var codes = map[fault.Code]string{
+	fault.NotFound: NotFound, fault.Exists: Exists, fault.Usage: BadRequest, fault.BadData: BadData, fault.DiskFull: DiskFull,
+}
+
+// toAPI returns err as the API tells it, or nil.
+func toAPI(err error) error {
+	if err == nil {
+		return nil
+	}
+	code := codes[fault.CodeOf(err)]
+	if code == "" {
+		code = Failed
+	}
+	return &Error{Code: code, Message: strings.TrimSpace(fault.Message(err)), Hint: fault.HintOf(err)}
+}

@@ -1,0 +1,57 @@
+package classic
+
+import (
+	"bytes"
+	"fmt"
+	"maps"
+	"slices"
+
+	"spate"
+	"spate/bencode"
+)
+
+// MaxDFile bounds a file of --dfile, in bytes.
+const MaxDFile = 64 << 20
+
+// ParseDFile reads the file in which bttrack remembered: a dictionary with the
+// number of completions of each info-hash, and the peers of that time, which are
+// long gone.
+func ParseDFile(b []byte) (map[spate.InfoHash]uint32, error) {
+	completed := map[spate.InfoHash]uint32{}
+	d := bencode.NewDecoder(b, bencode.Options{})
+	for key := range d.Dict {
+		if string(key) != "completed" {
+			d.Skip()
+			continue
+		}
+		for hash := range d.Dict {
+			n := d.Int()
+			if len(hash) != len(spate.InfoHash{}) || n < 0 || n > 1<<32-1 {
+				return nil, fmt.Errorf("dfile: %d completions of %x", n, hash)
+			}
+			if n > 0 {
+				completed[spate.InfoHash(hash)] = uint32(n)
+			}
+		}
+	}
+	if err := d.Err(); err != nil {
+		return nil, fmt.Errorf("dfile: %w", err)
+	}
+	return completed, nil
+}
+
+// AppendDFile writes what [ParseDFile] reads, in the form that bttrack accepts.
+func AppendDFile(b []byte, completed map[spate.InfoHash]uint32) []byte {
+	b = bencode.AppendDict(b)
+	b = bencode.AppendString(b, "completed")
+	b = bencode.AppendDict(b)
+	byHash := func(a, b spate.InfoHash) int { return bytes.Compare(a[:], b[:]) }
+	for _, h := range slices.SortedFunc(maps.Keys(completed), byHash) {
+		b = bencode.AppendString(b, string(h[:]))
+		b = bencode.AppendInt(b, int64(completed[h]))
+	}
+	b = bencode.AppendEnd(b)
+	b = bencode.AppendString(b, "peers")
+	b = bencode.AppendEnd(bencode.AppendDict(b))
+	return bencode.AppendEnd(b)
+}

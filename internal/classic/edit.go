@@ -1,0 +1,206 @@
+package classic
+
+import (
+	"bytes"
+	"context"
+	"path/filepath"
+	"strings"
+
+	"spate/bencode"
+	"spate/internal/fault"
+	"spate/internal/termsafe"
+	"spate/internal/torrentfile"
+	"spate/metainfo"
+)
+
+// showMetainfo is btshowmetainfo.
+func (r *run) showMetainfo(ctx context.Context) error {
+	if err := r.Print(ShowHeader(r.tool.Name)); err != nil {
+		return err
+	}
+	return r.eachFile(ctx, r.args, func(path string) error {
+		m, _, err := readMetainfo(path)
+		if err != nil {
+			return err
+		}
+		info := Metainfo{
+			File: termsafe.Line(filepath.Base(path)), InfoHash: m.Hash().String(), Name: termsafe.Line(m.Info.Name), Comment: termsafe.Line(m.Comment),
+			Length: m.Info.DataLength(), PieceLength: m.Info.PieceLength, HTTPSeeds: escapeAll(m.HTTPSeeds),
+		}
+		for _, t := range m.AnnounceList {
+			info.Tiers = append(info.Tiers, escapeAll(t))
+		}
+		if !m.Info.Single() {
+			info.Files = []File{}
+			for i := range m.Info.Files {
+				if f := &m.Info.Files[i]; !f.Pad() {
+					info.Files = append(info.Files, File{Path: termsafe.Line(f.DisplayPath()), Length: f.Length})
+				}
+			}
+		}
+		return r.Print(info.String())
+	})
+}
+
+func escapeAll(list []string) []string {
+	var out []string
+	for _, s := range list {
+		out = append(out, termsafe.Line(s))
+	}
+	return out
+}
+
+// readMetainfo reads the .torrent at path. It returns its bytes too.
+func readMetainfo(path string) (*metainfo.MetaInfo, []byte, error) {
+	raw, err := torrentfile.ReadFile(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	m, err := torrentfile.Parse(path, raw)
+	return m, raw, err
+}
+
+// change changes keys of the .torrent at path. It writes the result only if that is a
+// torrent.
+func change(path string, raw []byte, changes map[string][]byte) error {
+	b, err := metainfo.Edit(raw, changes)
+	if err != nil {
+		return err
+	}
+	if _, err := torrentfile.Parse(path, b); err != nil {
+		return err
+	}
+	if bytes.Equal(b, raw) {
+		return nil
+	}
+	return torrentfile.Write(path, b, true)
+}
+
+// appendTiers encodes an announce-list.
+func appendTiers(tiers [][]string) []byte {
+	b := bencode.AppendList(nil)
+	for _, tier := range tiers {
+		b = bencode.AppendList(b)
+		for _, u := range tier {
+			b = bencode.AppendString(b, u)
+		}
+		b = bencode.AppendEnd(b)
+	}
+	return bencode.AppendEnd(b)
+}
+
+// oldAnnounce prints the trackers that a .torrent had.
+func (r *run) oldAnnounce(path string, m *metainfo.MetaInfo) error {
+	tiers := m.AnnounceList
+	if len(tiers) == 0 {
+		return r.Print("no announce in " + termsafe.Line(path) + "\n")
+	}
+	s := "old announce for " + termsafe.Line(path) + ": " + termsafe.Line(tiers[0][0]) + "\n"
+	if len(tiers) > 1 || len(tiers[0]) > 1 {
+		s += "old announce-list for " + termsafe.Line(path) + ": " + termsafe.Line(JoinTiers(tiers)) + "\n"
+	}
+	return r.Print(s)
+}
+
+// reannounce is btreannounce.
+func (r *run) reannounce(ctx context.Context) error {
+	announce := r.args[0]
+	if err := torrentfile.CheckTracker("the tracker", announce); err != nil {
+		return err
+	}
+	changes := map[string][]byte{"announce": bencode.AppendString(nil, announce), "announce-list": nil}
+	list, err := r.announceList()
+	if err != nil {
+		return err
+	}
+	if list != nil {
+		changes["announce-list"] = appendTiers(list)
+	}
+	return r.setTrackers(ctx, changes)
+}
+
+// setTrackers changes the torrents of all arguments but the first, and prints the announce
+// URLs that they had.
+func (r *run) setTrackers(ctx context.Context, changes map[string][]byte) error {
+	return r.eachFile(ctx, r.args[1:], func(path string) error {
+		m, raw, err := readMetainfo(path)
+		if err != nil {
+			return err
+		}
+		if err := change(path, raw, changes); err != nil {
+			return err
+		}
+		return r.oldAnnounce(path, m)
+	})
+}
+
+// copyAnnounce is btcopyannounce.
+func (r *run) copyAnnounce(ctx context.Context) error {
+	from, raw, err := readMetainfo(r.args[0])
+	if err != nil {
+		return err
+	}
+	if len(from.AnnounceList) == 0 {
+		return fault.New(fault.Failed, "", "%s names no tracker", r.args[0])
+	}
+	changes := map[string][]byte{"announce": nil, "announce-list": nil}
+	for key := range changes {
+		if value, _, err := bencode.Find(raw, key); err == nil && value != nil {
+			changes[key] = value
+		}
+	}
+	s := "new announce: " + termsafe.Line(from.AnnounceList[0][0]) + "\n"
+	if changes["announce-list"] != nil {
+		s += "new announce-list: " + termsafe.Line(JoinTiers(from.AnnounceList)) + "\n"
+	}
+	if err := r.Print(s); err != nil {
+		return err
+	}
+	return r.setTrackers(ctx, changes)
+}
+
+// setHTTPSeeds is btsethttpseeds.
+func (r *run) setHTTPSeeds(ctx context.Context) error {
+	changes := map[string][]byte{"httpseeds": nil}
+	if r.args[0] != "0" {
+		list := bencode.AppendList(nil)
+		for s := range strings.SplitSeq(r.args[0], "|") {
+			if err := torrentfile.CheckURL("the HTTP seed", s, "http", "https"); err != nil {
+				return err
+			}
+			list = bencode.AppendString(list, s)
+		}
+		changes["httpseeds"] = bencode.AppendEnd(list)
+	}
+	return r.eachFile(ctx, r.args[1:], func(path string) error {
+		m, raw, err := readMetainfo(path)
+		if err != nil {
+			return err
+		}
+		if err := change(path, raw, changes); err != nil || len(m.HTTPSeeds) == 0 {
+			return err
+		}
+		return r.Print("old http-seed list for " + termsafe.Line(path) + ": " + termsafe.Line(strings.Join(m.HTTPSeeds, "|")) + "\n")
+	})
+}
+
+// rename is btrename.
+func (r *run) rename(context.Context) error {
+	path, name := r.args[0], r.args[1]
+	if name == "" || name == "." || name == ".." || strings.ContainsAny(name, "/\x00") {
+		return r.usage("%q cannot be the name of a file", name)
+	}
+	m, raw, err := readMetainfo(path)
+	if err != nil {
+		return err
+	}
+	info, err := torrentfile.EditInfo(m, torrentfile.InfoChanges{Name: &name})
+	if err != nil {
+		return err
+	}
+	if err := change(path, raw, map[string][]byte{"info": info}); err != nil {
+		return err
+	}
+	return r.Print(r.tool.Name + " 20021119 - change the suggested filename in a .torrent file\n\n" +
+		"old filename: " + termsafe.Line(m.Info.Name) + "\nnew filename: " + termsafe.Line(name) + "\n\ndone.\n\n")
+}

@@ -1,0 +1,83 @@
+package classic
+
+// getOptions are those of the programs that download.
+func getOptions() []Option {
+	const adapts = "the engine adapts this to each connection"
+	const never = "data is checked against its hash before it is written, and a peer that sends bad data is banned"
+	return []Option{
+		{"responsefile", Text, "", Both, true, "the .torrent, a file"},
+		{"url", Text, "", Both, true, "the .torrent, a URL (or a magnet link)"},
+		{"saveas", Text, "", Both, true, "the file or the directory to save as (btlaunchmany: the directory for all)"},
+		{"ip", Text, "", Both, true, "the address that trackers are told; they believe it from private networks"},
+		{"bind", Text, "", Both, true, "the local address of everything that dials or listens, one"},
+		{"minport", Int, "6881", Both, true, "the first port for peers that is tried"},
+		{"maxport", Int, "6999", Both, true, "the last port for peers that is tried"},
+		{"random_port", Int, "0", Tornado, true, "1: begin at any port from --minport to --maxport"},
+		{"max_uploads", Int, "4", Both, true, "how many peers are sent to at least, beside one that is tried"},
+		{"max_upload_rate", Float, "0", Both, true, "KiB a second for sending; 0: no limit, negative: no limit either, for the engine adapts"},
+		{"max_download_rate", Float, "0", Tornado, true, "KiB a second for receiving; 0: no limit"},
+		{"max_connections", Int, "0", Tornado, true, "connections of one torrent; 0: 80"},
+		{"max_allow_in", Int, "55", Mainline, true, "as --max_connections: incoming and outgoing are counted together"},
+		{"max_initiate", Int, "40", Both, true, "how many connections are being made at once"},
+		{"max_files_open", Int, "256", Tornado, true, "files that are open at once; 0: 256"},
+		{"priority", Text, "", Tornado, true, "a number for each file, separated by commas: 0 first, 1 normal, 2 last, -1 not at all"},
+		{"display_interval", Float, "0.5", Both, true, "seconds between two status blocks"},
+		{"spew", Int, "0", Both, true, "1: a line for each peer below the status block"},
+		{"super_seeder", Int, "0", Tornado, true, "1: super-seed while nobody else has everything, which is what happens when nothing is said; 0: do not"},
+		{"http_timeout", Float, "60", Both, true, "seconds that a tracker has to answer"},
+
+		{"keepalive_interval", Float, "120", Both, false, "BEP 3 has it at two minutes"},
+		{"download_slice_size", Int, "16384", Both, false, "every request is for 16 KiB: programs of today refuse more"},
+		{"upload_unit_size", Int, "1460", Tornado, false, "--max_upload_rate is kept without small packets"},
+		{"request_backlog", Int, "10", Both, false, adapts},
+		{"max_message_length", Int, "8388608", Both, false, "every message has a limit of its own"},
+		{"max_slice_length", Int, "131072", Both, false, "requests of up to 128 KiB are served"},
+		{"timeout", Float, "300", Both, false, "silent connections end after two minutes (BEP 3)"},
+		{"timeout_check_interval", Float, "60", Both, false, "timeouts are looked at when they are due"},
+		{"max_rate_period", Float, "20", Both, false, "rates are measured over the last seconds"},
+		{"max_rate_recalculate_interval", Float, "15", Both, false, "rates are measured over the last seconds"},
+		{"upload_rate_fudge", Float, "5", Both, false, "--max_upload_rate is kept without a guess of what the system buffers"},
+		{"tcp_ack_fudge", Float, "0.03", Tornado, false, "--max_upload_rate counts payload"},
+		{"rerequest_interval", Float, "300", Both, false, "trackers say when they want to be asked"},
+		{"min_peers", Int, "20", Both, false, "trackers are asked when they said, and at once where nobody is left"},
+		{"check_hashes", Int, "1", Both, false, "what was known to be good is not checked again, everything else always is"},
+		{"report_hash_failures", Int, "0", Mainline, false, "a piece that fails is fetched again, and who sent it is found and banned"},
+		{"snub_time", Float, "30", Both, false, adapts},
+		{"rarest_first_cutoff", Int, "4", Both, false, adapts},
+		{"rarest_first_priority_cutoff", Int, "5", Both, false, adapts},
+		{"min_uploads", Int, "4", Both, false, adapts},
+		{"round_robin_period", Float, "30", Tornado, false, adapts},
+		{"alloc_type", Text, "sparse", Tornado, false, "files are sparse: space is taken when data comes"},
+		{"alloc_rate", Float, "2", Tornado, false, "files are sparse: space is taken when data comes"},
+		{"alloc_pause", Float, "3", Mainline, false, "files are sparse: space is taken when data comes"},
+		{"buffer_reads", Int, "1", Tornado, false, "the system's cache does it"},
+		{"write_buffer_size", Int, "4", Tornado, false, "whole pieces are written as soon as they are good"},
+		{"auto_flush", Int, "0", Tornado, false, "whole pieces are written as soon as they are good"},
+		{"breakup_seed_bitfield", Int, "1", Tornado, false, "super-seeding has the same effect"},
+		{"selector_enabled", Int, "1", Tornado, false, "files can be chosen and downloads go on where they stopped, always"},
+		{"expire_cache_data", Int, "10", Tornado, false, "what is remembered of a torrent is small, and lies in the state directory"},
+		{"security", Int, "1", Tornado, false, "one address cannot have many connections, always"},
+		{"auto_kick", Int, "1", Tornado, false, never},
+		{"double_check", Int, "1", Tornado, false, never},
+		{"triple_check", Int, "0", Tornado, false, never},
+		{"lock_files", Int, "1", Tornado, false, "two of these programs never work on one torrent: the state directory has a lock for each"},
+		{"lock_while_reading", Int, "0", Tornado, false, "two of these programs never work on one torrent: the state directory has a lock for each"},
+		{"dedicated_seed_id", Text, "", Tornado, false, "trackers count seeds, whoever they are"},
+		{"ipv6_enabled", Int, "1", Tornado, false, "IPv6 and IPv4 are both used; --bind restricts to an address"},
+		{"ipv6_binds_v4", Int, "1", Tornado, false, "one socket takes IPv6 and IPv4"},
+		{"upnp_nat_access", Int, "1", Tornado, false, "forward the port of peers in the router yourself"},
+		{"crypto_allowed", Int, "0", Tornado, false, "connections are not encrypted"},
+		{"crypto_only", Int, "0", Tornado, false, "connections are not encrypted"},
+		{"crypto_stealth", Int, "0", Tornado, false, "connections are not encrypted"},
+		{"save_options", Int, "0", Tornado, false, "settings are in ~/.config/spate/spate.toml, which only you write"},
+	}
+}
+
+// manyOptions are those of the programs that watch a directory.
+func manyOptions() []Option {
+	return append(getOptions(),
+		Option{"parse_dir_interval", Float, "60", Tornado, true, "seconds between two looks at the directory; changes that the system tells of count at once"},
+		Option{"saveas_style", Int, "1", Tornado, true, "the name of the data: 1 that of the .torrent, 2 the one inside it, 3 the one inside it in a directory called as the .torrent; when nothing is said, data that is there under the one inside counts more than 1"},
+		Option{"display_path", Int, "1", Tornado, true, "0: the status lines have the names of the torrents, not the paths of the .torrent files"},
+	)
+}

@@ -1,0 +1,232 @@
+package classic
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"spate/bencode"
+	"spate/internal/folder"
+	"spate/internal/torrentfile"
+	"spate/maker"
+	"spate/metainfo"
+)
+
+// ignored2005 returns the names that the makers of 2005 left out, besides hidden ones.
+func ignored2005() []string { return []string{"core", "CVS"} }
+
+// urlAndPaths returns the URL of the tracker and the files of the arguments. bittorrent had the
+// file first, BitTornado the URL.
+func (r *run) urlAndPaths() (announce string, paths []string, err error) {
+	isURL := func(s string) bool { return strings.Contains(s, "://") }
+	switch a := r.args; {
+	case isURL(a[0]):
+		announce, paths = a[0], a[1:]
+	case len(a) == 2 && isURL(a[1]):
+		announce, paths = a[1], a[:1]
+	default:
+		return "", nil, r.usage("neither %q nor %q is the URL of a tracker, such as http://HOST:6969/announce", a[0], a[1])
+	}
+	return announce, paths, torrentfile.CheckTracker("the tracker", announce)
+}
+
+// making is what the options of btmakemetafile and btcompletedir mean.
+type making struct {
+	announce  string
+	options   maker.Options
+	httpSeeds []string
+}
+
+func (r *run) making(announce string) (*making, error) {
+	m := &making{announce: announce, options: maker.Options{
+		Format: metainfo.V1, Comment: r.v.Text("comment"), Exclude: ignored2005(), Links: maker.LinksKeep,
+		Skipped: func(s maker.Skipped) { r.Log.Info("left out", "path", s.Path, "why", s.Reason) },
+	}}
+	switch pow := r.v.Int("piece_size_pow2"); {
+	case pow == 0: // the maker chooses
+	case pow < 10 || pow > 30:
+		return nil, r.usage("--piece_size_pow2 %d: want a number from 10 to 30, or 0", pow)
+	default:
+		m.options.PieceLength = 1 << pow
+	}
+	var err error
+	if m.options.Date, err = torrentfile.Date(r.Getenv("SOURCE_DATE_EPOCH"), r.Now()); err != nil {
+		return nil, err
+	}
+	m.options.Announce = [][]string{{announce}}
+	list, err := r.announceList()
+	if err != nil {
+		return nil, err
+	}
+	if list != nil {
+		m.options.Announce = list
+	}
+	for s := range strings.SplitSeq(r.v.Text("httpseeds"), "|") {
+		if s == "" && !r.v.Given("httpseeds") {
+			continue
+		}
+		if err := torrentfile.CheckURL("--httpseeds", s, "http", "https"); err != nil {
+			return nil, err
+		}
+		m.httpSeeds = append(m.httpSeeds, s)
+	}
+	return m, nil
+}
+
+// announceList returns the trackers of --announce_list, nil without that option.
+func (r *run) announceList() ([][]string, error) {
+	if !r.v.Given("announce_list") {
+		return nil, nil
+	}
+	list := Tiers(r.v.Text("announce_list"))
+	if list == nil {
+		return nil, r.usage("--announce_list %q names no tracker", r.v.Text("announce_list"))
+	}
+	for _, tier := range list {
+		for _, u := range tier {
+			if err := torrentfile.CheckTracker("--announce_list", u); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return list, nil
+}
+
+// bytes returns the .torrent of m.
+func (k *making) bytes(m *metainfo.MetaInfo) ([]byte, error) {
+	m.HTTPSeeds = k.httpSeeds
+	b, err := m.Bytes()
+	if err != nil {
+		return nil, err
+	}
+	// Like the old tools: announce has the URL of the command line, whatever the list says.
+	return metainfo.Edit(b, map[string][]byte{"announce": bencode.AppendString(nil, k.announce)})
+}
+
+// makeMetafile is btmakemetafile.
+func (r *run) makeMetafile(ctx context.Context) error {
+	announce, paths, err := r.urlAndPaths()
+	if err != nil {
+		return err
+	}
+	k, err := r.making(announce)
+	if err != nil {
+		return err
+	}
+	target := r.v.Text("target")
+	if target != "" && len(paths) > 1 {
+		return r.usage("--target %s is one file, and there are %d to make", target, len(paths))
+	}
+	return r.eachFile(ctx, paths, func(path string) error {
+		out := target
+		if out == "" {
+			out = filepath.Clean(path) + ".torrent"
+		}
+		if err := torrentfile.CheckTarget(out, true); err != nil {
+			return err
+		}
+		o := k.options
+		o.Progress = func(p maker.Progress) {
+			r.Print(fmt.Sprintf("%.1f%% complete\r", 100*float64(p.Done)/float64(max(p.Total, 1))))
+		}
+		m, err := maker.Make(ctx, path, o)
+		r.Print("\n")
+		if err != nil {
+			return torrentfile.MakeError(err)
+		}
+		b, err := k.bytes(m)
+		if err != nil {
+			return err
+		}
+		return torrentfile.Write(out, b, true)
+	})
+}
+
+// completeDir is btcompletedir. It leaves alone what has a .torrent.
+func (r *run) completeDir(ctx context.Context) error {
+	announce, dirs, err := r.urlAndPaths()
+	if err != nil {
+		return err
+	}
+	k, err := r.making(announce)
+	if err != nil {
+		return err
+	}
+	return r.eachFile(ctx, dirs, func(dir string) error { return r.completeOne(ctx, dir, k) })
+}
+
+func (r *run) completeOne(ctx context.Context, dir string, k *making) error {
+	follow, err := r.FollowLinks()
+	if err != nil {
+		return err
+	}
+	in, err := folder.Open(dir, folder.Options{FollowLinks: follow})
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	into := dir
+	if t := r.v.Text("target"); t != "" {
+		into = t
+		if err := os.MkdirAll(t, 0o777); err != nil {
+			return err
+		}
+	}
+	o := k.options
+	o.Root = in.Root()
+	list, err := incomplete(ctx, in, into, o)
+	if err != nil {
+		return err
+	}
+	bar := r.NewProgress(fmt.Sprintf("hashing %d torrents", len(list)))
+	torrentfile.MakeEach(ctx, list, o, bar.Update)
+	bar.Finish()
+	if err := context.Cause(ctx); err != nil {
+		return err
+	}
+	var first error
+	for _, e := range list {
+		if e.Err == nil {
+			var b []byte
+			if b, e.Err = k.bytes(e.MetaInfo); e.Err == nil {
+				e.Err = torrentfile.Write(e.Out, b, true)
+			}
+		}
+		if e.Err == nil {
+			r.Notef("%s", e.Out)
+			continue
+		}
+		if first == nil {
+			first = torrentfile.MakeError(e.Err)
+		} else {
+			r.Warnf("%v", e.Err)
+		}
+	}
+	return first
+}
+
+// incomplete lists the entries of a directory that have no .torrent in the directory
+// into.
+func incomplete(ctx context.Context, in *folder.Folder, into string, o maker.Options) (list []*torrentfile.Entry, err error) {
+	names, err := in.ReadDir()
+	if err != nil {
+		return nil, err
+	}
+	for _, d := range names {
+		e := torrentfile.NewEntry(in, d.Name(), filepath.Join(into, d.Name()+".torrent"))
+		if strings.HasSuffix(d.Name(), ".torrent") || maker.Hidden(d) || slices.Contains(ignored2005(), d.Name()) {
+			continue
+		}
+		if _, err := os.Stat(e.Out); err == nil {
+			continue
+		}
+		if e.Measure(ctx, o); e.Err == nil && e.Size == 0 {
+			continue
+		}
+		list = append(list, e)
+	}
+	return list, nil
+}

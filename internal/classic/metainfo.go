@@ -1,0 +1,66 @@
+package classic
+
+import (
+	"fmt"
+	"strings"
+)
+
+// File is a file of a torrent.
+type File struct {
+	Path   string
+	Length int64
+}
+
+// Metainfo is what btshowmetainfo tells of a .torrent. Its texts must be fit for
+// a terminal.
+type Metainfo struct {
+	File        string // the .torrent, without directories
+	InfoHash    string
+	Name        string
+	Files       []File // nil: a single file
+	Length      int64
+	PieceLength int64
+	Tiers       [][]string
+	HTTPSeeds   []string
+	Comment     string
+}
+
+// ShowHeader is what btshowmetainfo prints first.
+func ShowHeader(name string) string {
+	return name + " 20030621 - decode BitTorrent metainfo files\n\n"
+}
+
+// String lays m out as btshowmetainfo did, which scripts read.
+func (m *Metainfo) String() string {
+	var b strings.Builder
+	row := func(label, value string) { fmt.Fprintf(&b, "%s %s\n", label, value) }
+	row("metainfo file.:", m.File)
+	row("info hash.....:", m.InfoHash)
+	size := "file size.....:"
+	if m.Files == nil {
+		row("file name.....:", m.Name)
+	} else {
+		size = "archive size..:"
+		row("directory name:", m.Name)
+		row("files.........:", "")
+		for _, f := range m.Files {
+			fmt.Fprintf(&b, "   %s (%d)\n", f.Path, f.Length)
+		}
+	}
+	row(size, fmt.Sprintf("%d (%d * %d + %d)", m.Length, m.Length/m.PieceLength, m.PieceLength, m.Length%m.PieceLength))
+	announce := ""
+	if len(m.Tiers) > 0 {
+		announce = m.Tiers[0][0]
+	}
+	row("announce url..:", announce)
+	if len(m.Tiers) > 1 || len(m.Tiers) == 1 && len(m.Tiers[0]) > 1 {
+		row("announce-list.:", JoinTiers(m.Tiers))
+	}
+	if len(m.HTTPSeeds) > 0 {
+		row("http seeds....:", strings.Join(m.HTTPSeeds, "|"))
+	}
+	if m.Comment != "" {
+		row("comment.......:", m.Comment)
+	}
+	return b.String()
+}

@@ -1,0 +1,142 @@
+package classic
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// Values are the options of one command line.
+type Values struct {
+	tool  *Tool
+	given map[string]string
+}
+
+// Parse reads the command line of a tool as the old programs did: an option is
+// "--name value", wherever it stands; "--name=value" and dashes in the name are
+// understood too, and "-i" is "--ip". The last of two counts. An argument, or a text for
+// an option that works, must have more than blanks in it. Parse returns the arguments that
+// are no options, and for each option that means nothing now one line that says why, in
+// the order in which they were given.
+func (t *Tool) Parse(argv []string) (v *Values, args, notes []string, err error) {
+	v = &Values{tool: t, given: map[string]string{}}
+	for len(argv) > 0 {
+		arg := argv[0]
+		argv = argv[1:]
+		if arg == "-i" && t.Option("ip") != nil {
+			arg = "--ip"
+		}
+		if !strings.HasPrefix(arg, "--") || arg == "--" {
+			if strings.TrimSpace(arg) == "" {
+				return nil, nil, nil, fmt.Errorf("argument %d (%q) is empty", len(args)+1, arg)
+			}
+			args = append(args, arg)
+			continue
+		}
+		name, value, joined := strings.Cut(arg[2:], "=")
+		o := t.Option(name)
+		if o == nil {
+			return nil, nil, nil, fmt.Errorf("unknown key --%s", name)
+		}
+		if !joined {
+			if len(argv) == 0 {
+				return nil, nil, nil, fmt.Errorf("--%s has no value: every option of %s takes one", name, t.Name)
+			}
+			value, argv = argv[0], argv[1:]
+		}
+		if err := o.check(value); err != nil {
+			return nil, nil, nil, err
+		}
+		if _, again := v.given[o.Name]; !again && !o.Works {
+			notes = append(notes, fmt.Sprintf("--%s means nothing now: %s", o.Name, o.Means))
+		}
+		v.given[o.Name] = value
+	}
+	switch {
+	case len(args) < t.Min:
+		err = fmt.Errorf("must supply at least %d arguments", t.Min)
+	case t.Max >= 0 && len(args) > t.Max:
+		err = fmt.Errorf("too many arguments, %d at most: %q", t.Max, args[t.Max])
+	}
+	return v, args, notes, err
+}
+
+// check reports a value of the wrong kind, or an empty one.
+func (o *Option) check(value string) (err error) {
+	switch o.Kind {
+	case Text:
+		if o.Works && strings.TrimSpace(value) == "" {
+			return fmt.Errorf("--%s is empty: give it a value, or leave it out", o.Name)
+		}
+	case Int:
+		_, err = strconv.ParseInt(value, 10, 32)
+	case Float:
+		_, err = parseFloat(value)
+	}
+	if err != nil {
+		return fmt.Errorf("wrong format of --%s: %q is not a number for it", o.Name, value)
+	}
+	return nil
+}
+
+// parseFloat takes no infinities and no NaN: nothing here can be so long.
+func parseFloat(s string) (float64, error) {
+	f, err := strconv.ParseFloat(s, 64)
+	if err == nil && !(f > -1e12 && f < 1e12) {
+		err = strconv.ErrRange
+	}
+	return f, err
+}
+
+// Given reports whether the option was on the command line.
+func (v *Values) Given(name string) bool {
+	_, ok := v.given[name]
+	return ok
+}
+
+// Text returns the value of an option, or its default. Like the methods below it
+// must be called with the name of an option that the tool has.
+func (v *Values) Text(name string) string {
+	if s, ok := v.given[name]; ok {
+		return s
+	}
+	return v.tool.Option(name).Default
+}
+
+// Int returns the value of an option of the kind [Int].
+func (v *Values) Int(name string) int {
+	n, _ := strconv.ParseInt(v.Text(name), 10, 32) // checked by Parse
+	return int(n)
+}
+
+// Float returns the value of an option of the kind [Float].
+func (v *Values) Float(name string) float64 {
+	f, _ := parseFloat(v.Text(name)) // checked by Parse
+	return f
+}
+
+// Tiers reads a list of trackers: commas separate those of a tier, bars the
+// tiers.
+func Tiers(list string) (tiers [][]string) {
+	for part := range strings.SplitSeq(list, "|") {
+		var tier []string
+		for u := range strings.SplitSeq(part, ",") {
+			if u = strings.TrimSpace(u); u != "" {
+				tier = append(tier, u)
+			}
+		}
+		if len(tier) > 0 {
+			tiers = append(tiers, tier)
+		}
+	}
+	return tiers
+}
+
+// JoinTiers writes tiers as [Tiers] reads them.
+func JoinTiers(tiers [][]string) string {
+	var parts []string
+	for _, t := range tiers {
+		parts = append(parts, strings.Join(t, ","))
+	}
+	return strings.Join(parts, "|")
+}

@@ -1,0 +1,117 @@
+package classic
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/netip"
+	"os"
+
+	"spate"
+	"spate/internal/daemon"
+	"spate/internal/fault"
+	"spate/internal/source"
+	"spate/internal/term"
+	"spate/internal/termsafe"
+)
+
+// Env is what the tools need from the program around them. All fields are required.
+type Env struct {
+	*term.Terminal
+	Daemon  *daemon.Env
+	Sources func(bind netip.Addr) *source.Resolver
+
+	// Session returns the configuration of the engine that the SPATE_ variables give, and the
+	// state directory.
+	Session func() (c daemon.SessionConfig, state string, err error)
+	// Tracker returns the configuration of the tracker that flags and the SPATE_ variables
+	// give. flags are values by the names of the flags of spate tracker.
+	Tracker func(flags map[string]string) (daemon.TrackerConfig, error)
+	// FollowLinks reports whether the SPATE_ variables let links lead out of directories that
+	// somebody else may write to.
+	FollowLinks func() (bool, error)
+
+	Resumable      func()              // says that an interruption from now on loses nothing
+	OnHangup       func(f func())      // makes SIGHUP call f in place of stopping the program
+	ReloadOnHangup func(reload func()) // is OnHangup unless SIGHUP has another meaning already
+}
+
+// run is one run of a tool.
+type run struct {
+	*Env
+	tool *Tool
+	v    *Values
+	args []string
+}
+
+// Run runs a tool with its own arguments.
+func Run(ctx context.Context, e *Env, t *Tool, argv []string) error {
+	switch {
+	case len(argv) == 1 && (argv[0] == "--help" || argv[0] == "-h"):
+		return e.Printf("%s", t.Usage())
+	case len(argv) == 1 && argv[0] == "--version":
+		return e.Printf("%s (spate %s)\n", t.Name, spate.Version)
+	case t.Instead != "":
+		return fault.New(fault.Failed, "", "%s: %s", t.Name, t.Instead)
+	case len(argv) == 0:
+		io.WriteString(e.Stderr(), t.Usage())
+		return &fault.Error{Code: fault.Usage}
+	}
+	v, args, notes, err := t.Parse(argv)
+	if err != nil {
+		return fault.UsageHint(t.Name+" --help lists the options", "%s: %w", t.Name, err)
+	}
+	for _, n := range notes {
+		e.Line(t.Name + ": " + termsafe.Line(n))
+	}
+	r := &run{Env: e, tool: t, v: v, args: args}
+	return map[string]func(context.Context) error{
+		"btmakemetafile": r.makeMetafile, "btcompletedir": r.completeDir, "btshowmetainfo": r.showMetainfo,
+		"btreannounce": r.reannounce, "btrename": r.rename, "btcopyannounce": r.copyAnnounce, "btsethttpseeds": r.setHTTPSeeds,
+		"bttrack": r.track, "btdownloadheadless": r.download, "btdownloadcurses": r.download,
+		"btlaunchmany": r.launchMany, "btlaunchmanycurses": r.launchMany,
+	}[t.Name](ctx)
+}
+
+// usage returns an error about the arguments.
+func (r *run) usage(format string, args ...any) error {
+	return fault.UsageHint(r.tool.Name+" --help lists the options", r.tool.Name+": "+format, args...)
+}
+
+// eachFile calls f for each path. A failure does not stop the others.
+func (r *run) eachFile(ctx context.Context, files []string, f func(path string) error) error {
+	var first error
+	failed := 0
+	for _, path := range files {
+		if err := context.Cause(ctx); err != nil {
+			return err
+		}
+		if err := f(path); err != nil {
+			if len(files) == 1 {
+				return err
+			}
+			r.Warnf("%v", err)
+			failed++
+			if first == nil {
+				first = err
+			}
+		}
+	}
+	if failed > 0 {
+		return fmt.Errorf("%d of %d files failed%w", failed, len(files), fault.Quiet(first))
+	}
+	return nil
+}
+
+// openText calls read with the file at path, which an option names.
+func openText(option, path string, read func(io.Reader) error) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if err := read(f); err != nil {
+		return fault.UsageHint("correct "+path, "%s %s: %w", option, path, err)
+	}
+	return nil
+}

@@ -1,0 +1,122 @@
+package classic
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Markdown returns the tables of all options, for docs/legacy.md.
+func Markdown() string {
+	var b strings.Builder
+	seen := map[string]string{} // the first option of a list to the tool that had it
+	for _, t := range Tools() {
+		fmt.Fprintf(&b, "### %s\n\n%s.\n\n", t.Name, strings.ToUpper(t.Summary[:1])+t.Summary[1:])
+		if t.Instead != "" {
+			fmt.Fprintf(&b, "Not here; it says so, and ends with 1: %s.\n\n", t.Instead)
+			continue
+		}
+		for _, a := range t.Args {
+			fmt.Fprintf(&b, "    %s %s\n", t.Name, a)
+		}
+		b.WriteString("\n")
+		if len(t.Options) == 0 {
+			continue
+		}
+		options := t.Options
+		key := fmt.Sprint(options)
+		if same, ok := seen[key]; ok {
+			fmt.Fprintf(&b, "Its options are those of %s.\n\n", same)
+			continue
+		}
+		if seen[key] = t.Name; strings.HasPrefix(t.Name, "btlaunchmany") {
+			n := len(getOptions())
+			options = options[n:]
+			b.WriteString("Its options are those of btdownloadheadless, and:\n\n")
+		}
+		b.WriteString("| option | of | default | here | |\n| --- | --- | --- | --- | --- |\n")
+		for _, o := range options {
+			fmt.Fprintf(&b, "| `--%s` | %s | %s | %s | %s |\n", o.Name, o.From, o.Default, o.state(), cell(o.Means))
+		}
+		b.WriteString("\n")
+	}
+	return strings.TrimRight(b.String(), "\n") + "\n"
+}
+
+// state says in a word what becomes of the option.
+func (o *Option) state() string {
+	if o.Works {
+		return "works"
+	}
+	return "no meaning"
+}
+
+func cell(s string) string { return strings.ReplaceAll(s, "|", `\|`) }
+
+// Usage is the help of a tool.
+func (t *Tool) Usage() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s: %s\n\n", t.Name, t.Summary)
+	for i, a := range t.Args {
+		head := "Usage:"
+		if i > 0 {
+			head = "      "
+		}
+		fmt.Fprintf(&b, "%s %s %s\n", head, t.Name, a)
+	}
+	works, idle := t.split()
+	for _, o := range works {
+		fmt.Fprintf(&b, "\n--%s VALUE", o.Name)
+		if o.Default != "" {
+			fmt.Fprintf(&b, " (default %s)", o.Default)
+		}
+		b.WriteString("\n" + wrap(o.Means, "    ", 79))
+	}
+	if len(idle) > 0 {
+		b.WriteString("\nAccepted, with no meaning now:\n ")
+		col := 1
+		for _, o := range idle {
+			if col+len(o.Name)+3 > 79 {
+				b.WriteString("\n ")
+				col = 1
+			}
+			b.WriteString(" --" + o.Name)
+			col += len(o.Name) + 3
+		}
+		b.WriteString("\n")
+	}
+	return b.String()
+}
+
+// wrap breaks text into lines of at most width columns with an indent.
+func wrap(text, indent string, width int) string {
+	var b strings.Builder
+	col := 0
+	for _, word := range strings.Fields(text) {
+		switch {
+		case col == 0:
+			b.WriteString(indent)
+			col = len(indent)
+		case col+1+len(word) > width:
+			b.WriteString("\n" + indent)
+			col = len(indent)
+		default:
+			b.WriteString(" ")
+			col++
+		}
+		b.WriteString(word)
+		col += len(word)
+	}
+	return b.String() + "\n"
+}
+
+// split returns the options that work and those that mean nothing now.
+func (t *Tool) split() (works, idle []Option) {
+	for _, o := range t.Options {
+		if o.Works {
+			works = append(works, o)
+		} else {
+			idle = append(idle, o)
+		}
+	}
+	return works, idle
+}

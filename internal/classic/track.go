@@ -1,0 +1,264 @@
+package classic
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"math"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"spate"
+	"spate/internal/daemon"
+	"spate/internal/fault"
+	"spate/internal/folder"
+	"spate/internal/torrentfile"
+	"spate/tracker/swarm"
+	"spate/tracker/trackerserver"
+)
+
+// track is bttrack.
+func (r *run) track(ctx context.Context) error {
+	flags, memory, err := r.trackWhere()
+	if err != nil {
+		return err
+	}
+	c, err := r.Tracker(flags)
+	if err != nil {
+		return err
+	}
+	c.Node.Memory = memory
+	if err := errors.Join(r.trackWhom(&c.Node), r.trackTable(&c.Node.Table)); err != nil {
+		return err
+	}
+	v := r.v
+	c.Node.Stats.ShowNames, c.Node.Stats.AllowGet = v.Int("show_names") != 0, v.Int("allow_get") != 0
+	c.Node.Server.NATCheck = nil
+	if v.Int("nat_check") != 0 {
+		c.Node.Server.NATCheck = &trackerserver.NATCheck{}
+	}
+	if c.Home, err = r.home(); err != nil {
+		return err
+	}
+	log, err := r.trackLog()
+	if err != nil {
+		return err
+	}
+	c.Node.AccessLog, c.Node.AccessHandler = "", log
+	if v.Int("hupmonitor") != 0 {
+		r.OnHangup(func() {
+			if err := log.Reopen(r.Now()); err != nil {
+				r.Warnf("the log was not opened anew: %v", err)
+			}
+		})
+	}
+	err = r.runTracker(ctx, c)
+	if lerr := log.Close(); err == nil {
+		err = lerr
+	}
+	return err
+}
+
+// runTracker runs a tracker until ctx ends. It prints nothing on standard output, which may
+// have the log.
+func (r *run) runTracker(ctx context.Context, c daemon.TrackerConfig) error {
+	t, err := daemon.OpenTracker(ctx, r.Daemon, c)
+	if err != nil {
+		return err
+	}
+	defer t.Close()
+	base, _ := t.BaseURL()
+	r.Notef("tracking; statistics at %s; Ctrl-C stops", base.JoinPath("stats"))
+	r.ReloadOnHangup(t.Reload)
+	return t.Run(ctx)
+}
+
+// trackWhere returns the addresses, the state directory and the allowed torrents as flags of
+// spate tracker, and what reads and writes the file of --dfile, which may be nil.
+func (r *run) trackWhere() (flags map[string]string, memory daemon.Memory, err error) {
+	port := r.v.Int("port")
+	if port < 0 || port > 65535 {
+		return nil, nil, r.usage("--port %d: a port is a number from 0 to 65535", port)
+	}
+	flags = map[string]string{
+		"listen": ":" + strconv.Itoa(port), "allowed-dir": r.v.Text("allowed_dir"), "allow-list": r.v.Text("allowed_list"),
+	}
+	if b := r.v.Text("bind"); b != "" {
+		addr, err := netip.ParseAddr(b)
+		if err != nil {
+			return nil, nil, r.usage("--bind %s: want one IP address", b)
+		}
+		flags["listen"] = net.JoinHostPort(addr.String(), strconv.Itoa(port))
+	}
+	dfile := r.v.Text("dfile")
+	if dfile == "" {
+		return nil, nil, r.usage("--dfile FILE is needed: it is where the tracker remembers")
+	}
+	if info, err := os.Stat(dfile); err == nil && info.IsDir() {
+		flags["state"] = dfile
+		return flags, nil, nil
+	}
+	flags["state"] = dfile + ".d"
+	return flags, dfileMemory(dfile), nil
+}
+
+// trackWhom sets which networks are served, and what scrapes get.
+func (r *run) trackWhom(c *daemon.NodeConfig) error {
+	nets := func(option string, parse func(io.Reader) ([]netip.Prefix, error), to *[]netip.Prefix) error {
+		path := r.v.Text(option)
+		if path == "" {
+			return nil
+		}
+		return openText("--"+option, path, func(f io.Reader) error {
+			all, err := parse(f)
+			*to = append(*to, all...)
+			return err
+		})
+	}
+	if err := nets("allowed_ips", ParseSubnets, &c.Server.AllowNets); err != nil {
+		return err
+	}
+	switch s := r.v.Text("scrape_allowed"); s {
+	case "full":
+		c.Server.Scrapes = trackerserver.ScrapesAll
+	case "specific":
+	case "none":
+		c.Server.Scrapes = trackerserver.ScrapesNone
+	default:
+		return r.usage("--scrape_allowed %s: want full, specific or none", s)
+	}
+	return nets("banned_ips", ParseRanges, &c.Server.DenyNets)
+}
+
+// trackTable sets how peers are kept and how many an answer has.
+func (r *run) trackTable(t *swarm.Options) error {
+	seconds := func(name string) time.Duration {
+		return time.Duration(math.Round(r.v.Float(name) * float64(time.Second)))
+	}
+	if r.v.Given("reannounce_interval") {
+		t.Interval = seconds("reannounce_interval")
+	}
+	if r.v.Given("timeout_downloaders_interval") {
+		t.Expire = seconds("timeout_downloaders_interval")
+	}
+	t.MaxNumWant, t.NumWant = r.v.Int("max_give"), r.v.Int("response_size")
+	if t.NumWant <= 0 || t.MaxNumWant <= 0 {
+		return r.usage("--response_size and --max_give: want 1 or more")
+	}
+	t.NumWant = min(t.NumWant, t.MaxNumWant)
+	return nil
+}
+
+// home returns what answers paths that are not the tracker's.
+func (r *run) home() (http.Handler, error) {
+	mux := http.NewServeMux()
+	if path := r.v.Text("favicon"); path != "" {
+		const most = 1 << 20
+		icon, err := folder.ReadNamed(path, most)
+		var large *folder.SizeError
+		if errors.As(err, &large) {
+			return nil, r.usage("--favicon: %w", err)
+		}
+		if err != nil {
+			return nil, err
+		}
+		mux.HandleFunc("GET /favicon.ico", func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "image/x-icon")
+			w.Write(icon)
+		})
+	}
+	root := http.Handler(http.RedirectHandler("/stats", http.StatusSeeOther))
+	if u := r.v.Text("infopage_redirect"); u != "" {
+		if err := torrentfile.CheckURL("--infopage_redirect", u, "http", "https"); err != nil {
+			return nil, err
+		}
+		root = http.RedirectHandler(u, http.StatusFound)
+	}
+	if r.v.Int("show_infopage") != 0 {
+		mux.Handle("GET /{$}", root)
+		mux.Handle("GET /index.html", root)
+	}
+	return mux, nil
+}
+
+// trackLog opens the log of announces.
+func (r *run) trackLog() (*AccessLog, error) {
+	open := func() (io.WriteCloser, error) { return keepOpen{r.Stdout}, nil }
+	if path := r.v.Text("logfile"); path != "-" && path != "" {
+		open = func() (io.WriteCloser, error) {
+			return os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o644)
+		}
+	}
+	flush := r.v.Float("min_time_between_log_flushes")
+	if flush < 0 || flush > 3600 {
+		return nil, r.usage("--min_time_between_log_flushes %g: want 0 to 3600 seconds", flush)
+	}
+	return OpenAccessLog(open, time.Duration(flush*float64(time.Second)), r.Now())
+}
+
+// keepOpen is a writer that Close does not close.
+type keepOpen struct{ io.Writer }
+
+func (keepOpen) Close() error { return nil }
+
+// dfileMemory keeps the counts of completions in the file that --dfile names, in the format of
+// bttrack, so that either program can use the file of the other.
+type dfileMemory string
+
+// Load implements [daemon.Memory].
+func (d dfileMemory) Load(t *swarm.Table) error {
+	path := string(d)
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err := torrentfile.CheckTarget(path, true); err != nil {
+			return err
+		}
+		return d.Save(t)
+	}
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, MaxDFile+1))
+	if err != nil {
+		return err
+	}
+	if len(b) == 0 {
+		return nil
+	}
+	if len(b) > MaxDFile {
+		return fault.New(fault.BadData, "name another file with --dfile", "%s is larger than 64 MiB", path)
+	}
+	completed, err := ParseDFile(b)
+	if err != nil {
+		return fault.New(fault.BadData, "it is not written over: name another file with --dfile", "%s was not written by a tracker: %w", path, err)
+	}
+	for h, c := range completed {
+		if err := t.SetCompleted(h, c); err != nil {
+			return fmt.Errorf("%s: %w", path, err)
+		}
+	}
+	return nil
+}
+
+// Save implements [daemon.Memory].
+func (d dfileMemory) Save(t *swarm.Table) error {
+	completed := map[spate.InfoHash]uint32{}
+	for st := range t.All() {
+		if st.Completed > 0 {
+			completed[st.InfoHash] = st.Completed
+		}
+	}
+	path, err := filepath.Abs(string(d))
+	if err != nil {
+		return err
+	}
+	return torrentfile.Write(path, AppendDFile(nil, completed), true)
+}

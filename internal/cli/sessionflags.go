@@ -1,0 +1,102 @@
+package cli
+
+import (
+	"net/netip"
+	"path/filepath"
+
+	"github.com/spf13/pflag"
+
+	"spate/internal/daemon"
+	"spate/internal/fault"
+	"spate/lsd"
+	"spate/torrent"
+)
+
+// The first and last of the ports for peers without --peer-port.
+const (
+	firstPeerPort = 6881
+	lastPeerPort  = 6889
+)
+
+// sessionFlags are the flags of all verbs that are a peer.
+type sessionFlags struct {
+	bind     addrValue
+	peerPort int // -1: the first free port of the range
+	up, down rateValue
+	seedMode seedModeValue
+	peers    peersValue
+	state    string
+	noPEX    bool
+	noLSD    bool
+	noUTP    bool
+	lsdGroup string
+}
+
+func (s *sessionFlags) add(f *pflag.FlagSet) {
+	f.Var(&s.up, "up", "limit for sending, in bytes a second: 500k, 2M, 1Mi")
+	f.Var(&s.down, "down", "limit for receiving")
+	f.Var(&s.seedMode, "seed-mode", "who is served while seeding: round-robin, or anti-leech: who had least")
+	f.Var(&s.peers, "peer", "connect to this peer too, given as IP:PORT; repeatable")
+	f.IntVar(&s.peerPort, "peer-port", -1, "`PORT` for peers; 0: any (default: the first free one of 6881 to 6889)")
+	f.Lookup("peer-port").DefValue = ""
+	bindFlag(f, &s.bind)
+	stateFlag(f, &s.state)
+	f.BoolVar(&s.noPEX, "no-pex", false, "do not learn of peers from peers")
+	f.BoolVar(&s.noLSD, "no-lsd", false, "do not look for peers on the local network")
+	f.StringVar(&s.lsdGroup, "lsd-group", "", "the multicast group for that, as IP:PORT (default that of BEP 14)")
+	f.Lookup("lsd-group").DefValue = ""
+	f.BoolVar(&s.noUTP, "no-utp", false, "leave the UDP port of --peer-port closed, on which who dials by uTP is told to take TCP")
+	// Features that do not exist yet can be turned off all the same.
+	for _, name := range []string{"no-dht", "no-portmap"} {
+		f.Bool(name, false, "do without "+name[len("no-"):])
+		f.Lookup(name).Hidden = true
+	}
+}
+
+func stateFlag(f *pflag.FlagSet, v *string) {
+	f.StringVar(v, "state", "", "remember everything in this `DIR` (default $XDG_STATE_HOME/spate)")
+}
+
+// config returns what the flags mean. resume is the directory of the resume data.
+func (s *sessionFlags) config(resume string) (daemon.SessionConfig, error) {
+	c := daemon.SessionConfig{
+		Options: torrent.Options{
+			Bind: s.bind.Addr, ResumeDir: resume, Up: int64(s.up), Down: int64(s.down), NoPEX: s.noPEX, SeedMode: torrent.SeedMode(s.seedMode),
+		},
+		AnyPort: s.peerPort < 0, Peers: s.peers, NoLSD: s.noLSD, NoUTP: s.noUTP,
+	}
+	switch {
+	case s.peerPort < -1 || s.peerPort > 65535:
+		return c, fault.Usagef("--peer-port %d: a port is a number from 0 to 65535", s.peerPort)
+	case s.peerPort < 0:
+		c.Options.PeerPort, c.Options.PeerPortLast = firstPeerPort, lastPeerPort
+	default:
+		c.Options.PeerPort = uint16(s.peerPort)
+	}
+	if s.lsdGroup != "" {
+		g, err := netip.ParseAddrPort(s.lsdGroup)
+		if err != nil || !g.Addr().IsMulticast() || g.Port() == 0 {
+			return c, fault.Usagef("--lsd-group %s: want a multicast address with a port, such as %v", s.lsdGroup, lsd.Group4)
+		}
+		c.LSDGroup = g
+	}
+	return c, nil
+}
+
+// daemonEnv returns the surroundings of what package daemon runs.
+func (a *app) daemonEnv() *daemon.Env {
+	return &daemon.Env{Now: a.Now, Log: a.Log, Getenv: a.Getenv, Notef: a.Notef, Warnf: a.Warnf}
+}
+
+// openSession starts the engine of get or seed.
+func (a *app) openSession(s *sessionFlags) (*daemon.Session, error) {
+	c, err := s.config(a.downloadState(s.state))
+	if err != nil {
+		return nil, err
+	}
+	return daemon.OpenSession(a.daemonEnv(), c)
+}
+
+// downloadState returns the directory of the resume data and locks of get and seed. dir is
+// the value of --state.
+func (a *app) downloadState(dir string) string { return filepath.Join(a.stateDir(dir), "get") }

@@ -1,0 +1,80 @@
+package cli
+
+import (
+	"net"
+	"net/netip"
+	"net/url"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"spate/internal/daemon"
+	"spate/internal/fault"
+)
+
+// tlsFlags are the flags of HTTPS: with a certificate in files, or with a certificate for a
+// domain from an ACME authority.
+type tlsFlags struct {
+	cert, key string
+	domain    string
+	email     string
+	ca        string
+	caRoots   string
+	redirect  string
+}
+
+func (t *tlsFlags) add(f *pflag.FlagSet) {
+	t.addFiles(f)
+	f.StringVar(&t.domain, "domain", "", "HTTPS at this `NAME`, with a certificate that is fetched and renewed; --listen is then :443")
+	f.StringVar(&t.redirect, "redirect", ":80", "with --domain, lead plain HTTP on this `ADDR` there; off: nowhere")
+	f.StringVar(&t.email, "acme-email", "", "tell the authority this `ADDRESS`, for when a certificate is about to end")
+	f.StringVar(&t.ca, "acme-ca", "", "the authority at this directory `URL` (default: Let's Encrypt)")
+	f.StringVar(&t.caRoots, "acme-ca-roots", "", "the certificates in this `FILE` vouch for that authority")
+}
+
+func (t *tlsFlags) addFiles(f *pflag.FlagSet) {
+	f.StringVar(&t.cert, "tls-cert", "", "HTTPS with the certificate in this `FILE`, read again when it changes")
+	f.StringVar(&t.key, "tls-key", "", "the `FILE` with the certificate's key")
+}
+
+// prepare changes --listen and --public-url as --domain implies, and checks the flags.
+// listenGiven says that --listen is on the command line.
+func (t *tlsFlags) prepare(l *listenFlags, publicURL *string, listenGiven bool) error {
+	if t.domain == "" {
+		return t.checkFiles()
+	}
+	if t.cert != "" || t.key != "" {
+		return fault.Usagef("--domain fetches a certificate: --tls-cert and --tls-key are for when there is one")
+	}
+	if !daemon.ValidDomain(t.domain) {
+		return fault.UsageHint("write it as files.example.org", "--domain %s is no name that a certificate can be for", t.domain)
+	}
+	if !listenGiven {
+		l.listen = ":443"
+	}
+	if *publicURL == "" {
+		u := url.URL{Scheme: "https", Host: t.domain}
+		if _, port, err := net.SplitHostPort(l.listen); err == nil && port != "443" && port != "0" {
+			u.Host = net.JoinHostPort(t.domain, port)
+		}
+		*publicURL = u.String()
+	}
+	return nil
+}
+
+// checkFiles returns an error if only one of --tls-cert and --tls-key is given.
+func (t *tlsFlags) checkFiles() error {
+	if (t.cert == "") != (t.key == "") {
+		return fault.Usagef("--tls-cert and --tls-key need each other")
+	}
+	return nil
+}
+
+// config returns what the flags mean.
+func (t *tlsFlags) config(bind netip.Addr) (c daemon.HTTPSConfig, err error) {
+	c = daemon.HTTPSConfig{CertFile: t.cert, KeyFile: t.key, Domain: t.domain, Email: t.email, CA: t.ca, CARoots: t.caRoots}
+	if t.domain != "" && t.redirect != "" && !strings.EqualFold(t.redirect, off) {
+		c.Redirect, err = bound("--redirect", t.redirect, "80", bind)
+	}
+	return c, err
+}

@@ -1,0 +1,87 @@
+package cli
+
+import (
+	"net/netip"
+	"net/url"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"spate/internal/daemon"
+	"spate/internal/fault"
+	"spate/tracker/trackerlog"
+	"spate/tracker/trackerserver"
+)
+
+// activityLog is the default of --log, in the state directory.
+const activityLog = "activity.log"
+
+// trackerFlags are the flags of all verbs with a tracker.
+type trackerFlags struct {
+	listenFlags
+	publicURL     string
+	log           string // empty is in the state directory
+	privacy       string
+	accessLog     string
+	interval      time.Duration
+	proxies       []string
+	proxyProtocol bool
+}
+
+func (t *trackerFlags) add(f *pflag.FlagSet) {
+	f.StringVar(&t.listen, "listen", ":6969", "HTTP on this `ADDR`, IP:PORT or :PORT; port 0: any free one")
+	f.StringVar(&t.udp, "udp", "", "UDP tracker on this `ADDR` (default: the port of --listen; off: none)")
+	f.StringVar(&t.publicURL, "public-url", "", "others reach --listen by this `URL` (default: guessed, and said)")
+	f.StringVar(&t.log, "log", "", "log downloads to this `FILE`, rotated (default: activity.log in --state; off: none)")
+	f.StringVar(&t.privacy, "log-privacy", "network", "of addresses keep the network, the full address, or none")
+	f.DurationVar(&t.interval, "interval", 0, "peers announce again after this `TIME` (default: 30m, adapted to the swarm)")
+	f.StringVar(&t.accessLog, "access-log", "", "append each announce to this `FILE`, as JSON")
+	f.StringArrayVar(&t.proxies, "proxy", nil, "believe what a proxy in this `NET` says of addresses; repeatable")
+	f.BoolVar(&t.proxyProtocol, "proxy-protocol", false, "those proxies speak the PROXY protocol")
+}
+
+// url returns the value of --public-url, or nil without it.
+func (t *trackerFlags) url() (*url.URL, error) {
+	if t.publicURL == "" {
+		return nil, nil
+	}
+	return daemon.ParsePublicURL(t.publicURL)
+}
+
+// node returns what the flags mean to a tracker node with its state in the directory state.
+func (a *app) node(t *trackerFlags, state string) (c daemon.NodeConfig, err error) {
+	if t.proxyProtocol && len(t.proxies) == 0 {
+		return c, fault.Usagef("--proxy-protocol needs --proxy NET: only a proxy that is named is believed")
+	}
+	if c.Server.Proxies, err = prefixes("--proxy", t.proxies); err != nil {
+		return c, err
+	}
+	if c.Privacy, err = trackerlog.ParsePrivacy(t.privacy); err != nil {
+		return c, fault.Usagef("--log-privacy: %w", err)
+	}
+	switch t.log {
+	case "":
+		c.ActivityLog = filepath.Join(state, activityLog)
+	case off:
+	default:
+		c.ActivityLog = t.log
+	}
+	if c.AccessLog = t.accessLog; c.AccessLog == "" && a.Verbose > 0 {
+		c.AccessHandler = a.Log.Handler()
+	}
+	c.Server.ProxyProtocol, c.Table.Interval = t.proxyProtocol, t.interval
+	return c, nil
+}
+
+// prefixes parses networks and single addresses.
+func prefixes(flag string, all []string) (out []netip.Prefix, err error) {
+	for _, p := range all {
+		prefix, err := trackerserver.ParseNet(p)
+		if err != nil {
+			return nil, fault.Usagef("%s: %w", flag, err)
+		}
+		out = append(out, prefix)
+	}
+	return out, nil
+}

@@ -1,0 +1,39 @@
+package daemon
+
+import (
+	"net/netip"
+
+	"spate"
+	"spate/publish"
+	"spate/tracker"
+)
+
+// admission is the tracker node as package publish uses it. It pins this process as a seed
+// of every release that it allows.
+type admission struct {
+	node    *TrackerNode
+	origins []netip.AddrPort // the addresses of this process's seed
+}
+
+// Allow implements [publish.Tracker].
+func (t *admission) Allow(ih spate.InfoHash, note publish.Note) error {
+	if err := t.node.server.Allow(ih, tracker.Note{Name: note.Name, Size: note.Size, Pair: note.Pair}); err != nil {
+		return err
+	}
+	if note.Paused {
+		t.node.table.Unpin(ih)
+		return nil
+	}
+	if err := t.node.table.Pin(ih, t.origins...); err != nil {
+		t.node.server.Disallow(ih)
+		return err
+	}
+	return nil
+}
+
+// Disallow implements [publish.Tracker].
+func (t *admission) Disallow(ih spate.InfoHash) error {
+	t.node.table.Unpin(ih)
+	t.node.server.Disallow(ih)
+	return nil
+}

@@ -1,0 +1,99 @@
+package daemon
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"spate/internal/fault"
+	"spate/tracker/trackerserver"
+)
+
+// APIHandler returns a handler that answers the API of a daemon to those who have access.
+type APIHandler func(*Daemon, APIAccess) http.Handler
+
+// APIAccess says who may use the API. The zero value is for the socket, whose permissions
+// decide.
+type APIAccess struct {
+	Token func(token []byte) bool // reports whether a token is valid
+	Hosts []string                // names of this machine that requests may use
+}
+
+// APITokensFile is the file of the API's tokens in the state directory.
+const APITokensFile = "api-tokens"
+
+// maxSocketPath bounds the path of a socket: sockaddr_un has 104 bytes on some systems.
+const maxSocketPath = 100
+
+// removeSocket removes the socket that a killed process left at path. It returns an error if
+// the path is too long for a socket.
+func removeSocket(path string) error {
+	if len(path) > maxSocketPath {
+		return fault.WithSetting(fault.Usagef("%s is too long for a socket: %d bytes, and %d can be", path, len(path), maxSocketPath), "short-state")
+	}
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// serveAPI answers the API on the socket, and on the network if the configuration says so.
+func (d *Daemon) serveAPI(ctx context.Context, part func(func(context.Context) error)) error {
+	l, err := net.Listen("unix", d.conf.Socket)
+	if err != nil {
+		return err
+	}
+	if err := os.Chmod(d.conf.Socket, 0o600); err != nil {
+		l.Close()
+		return err
+	}
+	part(func(ctx context.Context) error { return serveStreams(ctx, l, d.conf.Answer(d, APIAccess{})) })
+	if d.conf.API == "" {
+		return nil
+	}
+	tokens, err := trackerserver.OpenTokens(filepath.Join(d.conf.State, APITokensFile))
+	if err != nil {
+		return err
+	}
+	s, err := (&ListenConfig{HTTP: d.conf.API, NoUDP: true, Who: "the API", Setting: "api"}).open(ctx)
+	if err != nil {
+		return err
+	}
+	check := func(token []byte) bool {
+		if err := tokens.Reload(); err != nil { // tokens are added and revoked while the daemon runs
+			d.env.Log.Error("the tokens of the API cannot be read: no token is accepted", "err", err)
+			return false
+		}
+		_, ok := tokens.Check(token)
+		return ok
+	}
+	h := d.conf.Answer(d, APIAccess{Token: check, Hosts: append(slices.Clone(d.conf.Site.Hosts), d.base.Hostname())})
+	listener := d.node.server.Bound(s.http)
+	if d.node.tls != nil {
+		listener = tls.NewListener(listener, d.node.tls)
+	} else if !s.httpAddr().Addr().IsLoopback() {
+		d.env.Warnf("the API on %s is not encrypted: everybody on the way can read the token", s.httpAddr())
+	}
+	d.apiAddr = s.httpAddr().String()
+	d.env.Notef("API at %s, with a token", d.apiAddr)
+	part(func(ctx context.Context) error { return serveStreams(ctx, listener, h) })
+	return nil
+}
+
+// serveStreams serves an API until ctx ends, which ends its streams too.
+func serveStreams(ctx context.Context, l net.Listener, h http.Handler) error {
+	srv := &http.Server{
+		Handler: h, ReadHeaderTimeout: readHeaderTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: 64 << 10,
+		BaseContext: func(net.Listener) context.Context { return ctx },
+	}
+	if err := serveUntil(ctx, srv, l); err != nil {
+		return fmt.Errorf("the API: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,66 @@
+package daemon
+
+import (
+	"crypto/tls"
+	"os"
+	"sync"
+	"time"
+
+	"spate/internal/fault"
+)
+
+// certificate is a certificate in files. It is read again when they change.
+type certificate struct {
+	cert, key string
+	now       func() time.Time
+
+	mu     sync.Mutex // guards the fields below
+	have   *tls.Certificate
+	mod    [2]time.Time // times of the files
+	looked time.Time    // when mod was read
+}
+
+// lookEvery bounds how often the times of the files are read.
+const lookEvery = 10 * time.Second
+
+// LoadCertificate returns a TLS configuration with the certificate in the files cert and key,
+// or nil if both are empty.
+func LoadCertificate(cert, key string, now func() time.Time) (*tls.Config, error) {
+	if cert == "" && key == "" {
+		return nil, nil
+	}
+	c := &certificate{cert: cert, key: key, now: now}
+	if _, err := c.get(nil); err != nil {
+		return nil, fault.WithHint(err, "both are files in the PEM format")
+	}
+	return &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: c.get, NextProtos: []string{"h2", "http/1.1"}}, nil
+}
+
+// get implements the GetCertificate of [tls.Config]. If the files cannot be read, it returns
+// the certificate that was read before.
+func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := c.now()
+	if c.have != nil && now.Sub(c.looked) < lookEvery {
+		return c.have, nil
+	}
+	c.looked = now
+	var mod [2]time.Time
+	for i, path := range []string{c.cert, c.key} {
+		if info, err := os.Stat(path); err == nil {
+			mod[i] = info.ModTime()
+		}
+	}
+	if c.have != nil && mod == c.mod {
+		return c.have, nil
+	}
+	pair, err := tls.LoadX509KeyPair(c.cert, c.key)
+	switch {
+	case err == nil:
+		c.have, c.mod = &pair, mod
+	case c.have == nil:
+		return nil, err
+	}
+	return c.have, nil
+}

@@ -1,0 +1,344 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"spate/internal/fault"
+	"spate/publish"
+	"spate/publish/catalogdb"
+)
+
+// Config configures a [Daemon].
+type Config struct {
+	PublisherConfig // the daemon sets Catalog and Keeper
+
+	Folders     []WatchedFolder
+	Spec        publish.Spec  // of releases from folders; the daemon sets Announce
+	Settle      time.Duration // an entry that did not change for so long is complete
+	Rescan      time.Duration // folders are read again after so long, even without events
+	Older       int           // versions that are kept of a changed entry
+	KeepDir     string        // directory of their data; empty: "versions" in State
+	FollowLinks bool          // follow links that lead out of a folder
+
+	API    string     // HOST:PORT for the API on the network; empty: only the socket
+	Answer APIHandler // answers the API
+	Socket string     // path of the socket of the API
+}
+
+// WatchedFolder is a folder whose entries are published.
+type WatchedFolder struct {
+	Group string // heading that releases are listed under; may be empty
+	Dir   string // absolute
+}
+
+// Observer is told what a daemon does.
+type Observer interface {
+	// Ready is called once everything listens.
+	Ready() error
+	// Show is called after Ready and runs until ctx ends.
+	Show(ctx context.Context) error
+	// Changed is called for each release that is published or withdrawn. what is
+	// "published" or "withdrawn". It may be called concurrently.
+	Changed(what string, r *publish.Release)
+}
+
+// Daemon is a [Publisher] with a catalog on disk, watched folders and an API.
+type Daemon struct {
+	*Publisher
+	conf     Config
+	started  time.Time
+	life     context.Context // ends when the daemon stops
+	db       *catalogdb.DB
+	folders  []*publish.Folder
+	observer Observer
+	apiAddr  string // of the API on the network, or ""
+
+	restored publish.Restored
+}
+
+// New opens everything that the daemon needs and seeds what the catalog lists.
+// [Daemon.Close] closes it.
+func New(ctx context.Context, env *Env, c Config) (_ *Daemon, err error) {
+	if c.KeepDir == "" {
+		c.KeepDir = filepath.Join(c.State, "versions")
+	}
+	if err := checkOutside(c.Folders, c.State, c.KeepDir); err != nil {
+		return nil, err
+	}
+	d := &Daemon{Publisher: &Publisher{env: env, conf: c.PublisherConfig}, conf: c, started: env.Now().UTC(), life: ctx}
+	defer func() {
+		if err != nil {
+			d.Close()
+		}
+	}()
+	if d.sockets, d.lock, err = env.openAndLock(ctx, &c.Listen, c.State); err != nil {
+		return nil, err
+	}
+	if err := d.openCatalog(ctx); err != nil {
+		return nil, err
+	}
+	if err := d.Publisher.open(ctx); err != nil {
+		return nil, err
+	}
+	if err := removeSocket(c.Socket); err != nil {
+		return nil, err
+	}
+	d.restored, err = d.publisher.Restore(ctx)
+	for _, p := range d.restored.Problems {
+		env.Log.Warn("a release is not as it was", "err", p)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+// Close closes what New opened.
+func (d *Daemon) Close() {
+	d.Publisher.stop()
+	if d.db != nil {
+		d.db.Close()
+	}
+	d.Publisher.unlock()
+}
+
+// Restored returns what happened to the releases in the catalog at the start.
+func (d *Daemon) Restored() publish.Restored { return d.restored }
+
+// Folders returns the watched folders.
+func (d *Daemon) Folders() []*publish.Folder { return d.folders }
+
+// Started returns when the daemon was opened.
+func (d *Daemon) Started() time.Time { return d.started }
+
+// State returns the state directory.
+func (d *Daemon) State() string { return d.conf.State }
+
+// Now returns the time.
+func (d *Daemon) Now() time.Time { return d.env.Now() }
+
+// APIAddr returns the address of the API on the network, or "".
+func (d *Daemon) APIAddr() string { return d.apiAddr }
+
+// checkOutside returns an error if one of dirs is inside a watched folder, because its
+// content would be published.
+func checkOutside(folders []WatchedFolder, dirs ...string) error {
+	for _, dir := range dirs {
+		abs, err := filepath.Abs(dir)
+		if err != nil {
+			return err
+		}
+		for _, f := range folders {
+			if rel, err := filepath.Rel(f.Dir, abs); err == nil && !strings.HasPrefix(rel, ".") || rel == "." {
+				return fault.WithSetting(fault.Usagef("%s is inside the watched folder %s", dir, f.Dir), "watched-state")
+			}
+		}
+	}
+	return nil
+}
+
+// openCatalog opens the catalog and the directory of older versions.
+func (d *Daemon) openCatalog(ctx context.Context) error {
+	db, warnings, err := catalogdb.Open(ctx, filepath.Join(d.conf.State, "catalog"), d.env.Now())
+	if err != nil {
+		return fault.WithSetting(err, "state")
+	}
+	for _, w := range warnings {
+		d.env.Warnf("%v", w)
+	}
+	d.db = db
+	keeper, err := publish.NewKeeper(d.conf.KeepDir)
+	if err != nil {
+		return err
+	}
+	if err := keeper.Sweep(ctx, db); err != nil {
+		d.env.Warnf("older versions that are not listed were not removed: %v", err)
+	}
+	d.Publisher.conf.Catalog, d.Publisher.conf.Keeper = db, keeper
+	return nil
+}
+
+// Run serves, watches the folders and answers the API until ctx ends, which is no error, or
+// a part fails.
+func (d *Daemon) Run(ctx context.Context, o Observer) error {
+	d.observer = o
+	return d.Publisher.Serve(ctx, d.work)
+}
+
+// work watches the folders and answers the API until ctx ends.
+func (d *Daemon) work(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer cancel(nil)
+	part := func(f func(context.Context) error) {
+		wg.Go(func() {
+			if err := f(ctx); err != nil && !errors.Is(err, context.Canceled) {
+				cancel(err)
+			}
+		})
+	}
+	if err := d.openFolders(); err != nil {
+		return err
+	}
+	if err := d.serveAPI(ctx, part); err != nil {
+		return err
+	}
+	d.env.notifySystem("READY=1")
+	if err := d.observer.Ready(); err != nil {
+		return err
+	}
+	for _, f := range d.folders {
+		part(f.Run)
+	}
+	err := d.observer.Show(ctx)
+	if cause := context.Cause(ctx); err == nil && !errors.Is(cause, context.Canceled) {
+		err = cause
+	}
+	return err
+}
+
+// openFolders opens the watched folders.
+func (d *Daemon) openFolders() error {
+	spec := d.conf.Spec
+	spec.Announce = nil // the trackers of the publisher
+	var turn sync.Mutex // one folder hashes at a time
+	for _, w := range d.conf.Folders {
+		f, err := publish.NewFolder(w.Dir, d.publisher, &turn, publish.FolderOptions{
+			Spec: spec, Group: w.Group, Older: d.conf.Older, FollowLinks: d.conf.FollowLinks,
+			Settle: d.conf.Settle, Rescan: d.conf.Rescan, OnChange: d.observer.Changed, Log: d.env.Log,
+		})
+		if err != nil {
+			return err
+		}
+		d.folders = append(d.folders, f)
+	}
+	return nil
+}
+
+// Publish checks and publishes a request until ctx ends or the daemon stops.
+func (d *Daemon) Publish(ctx context.Context, r PublishRequest, done func(path string, r *publish.Release) error) error {
+	if err := absolute(r.Paths...); err != nil {
+		return err
+	}
+	if err := r.Check(); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(d.life, func() { cancel(errors.New("spate serve stops")) })()
+	return d.Publisher.Publish(ctx, r, func(path string, r *publish.Release) error {
+		d.observer.Changed("published", r)
+		return done(path, r)
+	})
+}
+
+// Change is a change of a release. A nil field stays as it is.
+type Change struct {
+	Paused *bool
+	Group  *string
+	Notes  *string
+}
+
+// Change changes the release ref, or all versions and variants of the slug ref.
+func (d *Daemon) Change(ctx context.Context, ref string, c Change) error {
+	if c.Notes != nil && len(*c.Notes) > publish.MaxNotes {
+		return fault.Usagef("the notes are too long")
+	}
+	var err error
+	switch {
+	case c.Paused != nil && *c.Paused:
+		err = d.publisher.Pause(ctx, ref)
+	case c.Paused != nil:
+		err = d.publisher.Resume(ctx, ref)
+	}
+	if err == nil && (c.Group != nil || c.Notes != nil) {
+		err = d.publisher.Describe(ctx, ref, c.Group, c.Notes)
+	}
+	return NotFound(ref, err)
+}
+
+// Withdraw takes back the release ref, or all versions and variants of the slug ref. It
+// returns an error for what lies in a watched folder, because that would be published again.
+func (d *Daemon) Withdraw(ctx context.Context, ref string) error {
+	list, err := d.publisher.Named(ctx, ref)
+	if err != nil {
+		return NotFound(ref, err)
+	}
+	for _, r := range list {
+		if r.Watched == "" {
+			continue
+		}
+		if _, err := os.Lstat(r.Watched); err == nil {
+			return fault.New(fault.Exists, "take it out of the folder, or pause it", "it is published from a watched folder, for it is %s", r.Watched)
+		}
+	}
+	if err := d.publisher.Withdraw(ctx, ref); err != nil {
+		return NotFound(ref, err)
+	}
+	for _, r := range list {
+		d.observer.Changed("withdrawn", r)
+	}
+	return nil
+}
+
+// Backup writes a copy of the catalog to the absolute path.
+func (d *Daemon) Backup(ctx context.Context, path string) error {
+	if err := absolute(path); err != nil {
+		return err
+	}
+	err := d.db.Backup(ctx, path)
+	if errors.Is(err, fs.ErrExist) {
+		return fault.New(fault.Exists, "name another file", "%s exists already", path)
+	}
+	return err
+}
+
+// NotFound returns err with a message about the release ref if err is [publish.ErrNotFound].
+func NotFound(ref string, err error) error {
+	if !errors.Is(err, publish.ErrNotFound) {
+		return err
+	}
+	return fault.New(fault.NotFound, "", "no release %s is published here", strings.ToValidUTF8(ref, "\ufffd"))
+}
+
+// absolute returns an error if a path depends on the working directory of a process or
+// contains a zero byte.
+func absolute(paths ...string) error {
+	for _, p := range paths {
+		if !filepath.IsAbs(p) {
+			return fault.Usagef("the path %q is not absolute", p)
+		}
+		if strings.ContainsRune(p, 0) {
+			return fault.Usagef("the path %q has a zero byte in it", p)
+		}
+	}
+	return nil
+}
+
+// notifySystem tells the service manager about a state (sd_notify(3)), if there is one.
+func (e *Env) notifySystem(state string) {
+	name := e.Getenv("NOTIFY_SOCKET")
+	if name == "" {
+		return
+	}
+	if strings.HasPrefix(name, "@") {
+		name = "\x00" + name[1:]
+	}
+	c, err := net.DialUnix("unixgram", nil, &net.UnixAddr{Name: name, Net: "unixgram"})
+	if err == nil {
+		_, err = c.Write([]byte(state))
+		c.Close()
+	}
+	if err != nil {
+		e.Log.Warn("the service manager was not told", "state", state, "err", err)
+	}
+}

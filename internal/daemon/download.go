@@ -1,0 +1,263 @@
+package daemon
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"io/fs"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"spate/internal/fault"
+	"spate/internal/folder"
+	"spate/internal/termsafe"
+	"spate/internal/units"
+	"spate/maker"
+	"spate/metainfo"
+	"spate/storage"
+	"spate/torrent"
+)
+
+// LocalSearch is how long a download waits for peers on the local network if there is no
+// other way to find peers.
+const LocalSearch = 15 * time.Second
+
+// NobodyLocal says in an error that the local network has no peers.
+const NobodyLocal = ", and nobody on the local network has it"
+
+// MetadataConfig says how the metadata of a magnet link is fetched.
+type MetadataConfig struct {
+	Arg     string           // the link, as the user wrote it
+	Peers   []netip.AddrPort // asked besides those of the link and of the trackers
+	Timeout time.Duration    // 0: none
+}
+
+// FetchMetadata fetches the torrent of a magnet link from peers. It returns the peers that
+// gave it too.
+func (s *Session) FetchMetadata(ctx context.Context, link metainfo.Magnet, c MetadataConfig) (*metainfo.MetaInfo, []netip.AddrPort, error) {
+	nobody := func(also string) error {
+		return fault.WithSetting(fault.New(fault.NoPeers, "give the .torrent file",
+			"%s: it names no tracker to ask for peers%s", termsafe.Clip(c.Arg, 70), also), "peer")
+	}
+	timeout := c.Timeout
+	unnamed := len(link.Trackers)+len(link.Peers)+len(c.Peers) == 0
+	switch {
+	case unnamed && !s.Local:
+		return nil, nil, nobody("")
+	case unnamed && (timeout == 0 || timeout > LocalSearch):
+		timeout = LocalSearch
+	}
+	mctx, cancel := ctx, context.CancelFunc(func() {})
+	if timeout > 0 {
+		mctx, cancel = context.WithTimeout(ctx, timeout)
+	}
+	defer cancel()
+	name := link.Name
+	if name == "" {
+		name = link.Hash().String()
+	}
+	s.env.Notef("%s: asking peers for the torrent", termsafe.Clip(name, 70))
+	mi, peers, err := s.Session.FetchMetadata(mctx, link, torrent.MetadataOptions{Peers: c.Peers})
+	switch {
+	case errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil && unnamed:
+		return nil, nil, nobody(NobodyLocal)
+	case errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil:
+		return nil, nil, fault.WithSetting(fault.New(fault.NoPeers, "try again later",
+			"%s: no peer gave the torrent in %s", termsafe.Clip(name, 70), units.Duration(c.Timeout)), "timeout")
+	case errors.Is(err, torrent.ErrMetadata):
+		return nil, nil, &fault.Error{Code: fault.BadData, Err: err}
+	}
+	return mi, peers, err
+}
+
+// DownloadConfig says where and how a torrent is downloaded.
+type DownloadConfig struct {
+	State string // directory of resume data and locks
+	Dir   string // directory that the data goes into
+	Name  string // name of the data in Dir
+
+	Force      bool             // write over files that have other data
+	Within     string           // the data must be inside this directory, whatever links lead out of it; empty: anywhere
+	PlainSeed  bool             // do not super-seed
+	Sequential bool             // fetch the pieces in order
+	Peers      []netip.AddrPort // connected besides those of trackers
+}
+
+// Download is a torrent that is downloaded.
+type Download struct {
+	MetaInfo *metainfo.MetaInfo
+	Path     string           // of the data
+	Verified bool             // all data is there
+	Before   int64            // bytes that earlier runs received
+	Torrent  *torrent.Torrent // nil before [Download.Start]
+
+	conf  DownloadConfig
+	claim Claim
+}
+
+// PrepareDownload claims the path of the data and checks what is there. It keeps data that
+// an earlier run or another client left. It returns an error with the code [fault.Exists] if
+// there is other data and Force is not set. progress starts the display of a check, and the
+// function that progress returns ends it. [Download.Release] releases the claim.
+func PrepareDownload(ctx context.Context, env *Env, mi *metainfo.MetaInfo, c DownloadConfig, progress func() (update func(done, total int64), finish func())) (*Download, error) {
+	d := &Download{MetaInfo: mi, Path: filepath.Join(c.Dir, c.Name), conf: c}
+	var err error
+	if d.claim, err = ClaimData(c.State, c.Dir, c.Name, mi.Hash(), true); err != nil {
+		return nil, err
+	}
+	if d.Verified, err = d.check(ctx, env, progress); err != nil {
+		d.Release()
+		return nil, err
+	}
+	return d, nil
+}
+
+// Release releases the claim on the path.
+func (d *Download) Release() { d.claim.Release() }
+
+// Start adds the torrent to a session. selected selects files by their path; nil selects all.
+func (d *Download) Start(s *Session, selected func([]string) bool) error {
+	c := &d.conf
+	add := torrent.AddOptions{
+		ResumeDir: d.claim.ResumeDir, Within: c.Within, Verified: d.Verified, PlainSeed: c.PlainSeed, Sequential: c.Sequential,
+		Force: c.Force, Select: selected, Peers: c.Peers,
+	}
+	var err error
+	if add.Dir, err = filepath.Abs(c.Dir); err != nil {
+		return err
+	}
+	if c.Name != d.MetaInfo.Info.Name {
+		add.Name = c.Name
+	}
+	d.Torrent, err = s.Add(d.MetaInfo, add)
+	return err
+}
+
+// check checks what is at the path. It returns true if nothing is missing.
+func (d *Download) check(ctx context.Context, env *Env, progress func() (update func(done, total int64), finish func())) (verified bool, err error) {
+	known := false
+	if rec, err := storage.LoadResume(d.claim.ResumeDir, d.MetaInfo.Hash()); err == nil && rec != nil {
+		if abs, err := filepath.Abs(d.Path); err == nil && abs == filepath.Join(rec.Dir, cmp.Or(rec.Name, d.MetaInfo.Info.Name)) {
+			known, d.Before = true, rec.Downloaded
+		}
+	}
+	info, err := os.Stat(d.Path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	switch {
+	case d.MetaInfo.Info.Single() && info.IsDir():
+		return false, exists("output", "%s exists and is a directory", d.Path)
+	case !d.MetaInfo.Info.Single() && !info.IsDir():
+		return false, exists("output", "%s exists and is not a directory", d.Path)
+	}
+	if known || !d.hasData() {
+		return false, nil
+	}
+	update, finish := progress()
+	defer finish()
+	report, err := d.verify(ctx, func(p maker.Progress) { update(p.Done, p.Total) })
+	switch {
+	case err != nil:
+		return false, err
+	case report.Good == report.Pieces && report.Whole():
+		return true, nil
+	case report.Good == 0 && !d.conf.Force:
+		return false, exists("output-force", "%s exists and is not a part of this torrent", d.Path)
+	}
+	env.Notef("%s: %d of %d pieces are there already", d.Path, report.Good, report.Pieces)
+	return false, nil
+}
+
+// exists returns an error about something that is in the way.
+func exists(setting, format string, args ...any) error {
+	return fault.WithSetting(fault.New(fault.Exists, "move it away", format, args...), setting)
+}
+
+// verify checks the data at the path. If Within is set, it reads nothing outside of that
+// directory.
+func (d *Download) verify(ctx context.Context, progress func(maker.Progress)) (*maker.Report, error) {
+	o := maker.VerifyOptions{Progress: progress}
+	if d.conf.Within == "" {
+		return maker.Verify(ctx, d.MetaInfo, d.Path, o)
+	}
+	rel, err := filepath.Rel(d.conf.Within, d.Path)
+	if err != nil {
+		return nil, err
+	}
+	if o.Root, err = folder.OpenRoot(d.conf.Within); err != nil {
+		return nil, err
+	}
+	defer o.Root.Close()
+	return maker.Verify(ctx, d.MetaInfo, rel, o)
+}
+
+// hasData reports whether a file of the torrent is there and is not empty. It follows no link
+// out of the path.
+func (d *Download) hasData() bool {
+	if d.MetaInfo.Info.Single() {
+		info, err := os.Lstat(d.Path)
+		return err == nil && info.Size() > 0
+	}
+	root, err := folder.OpenRoot(d.Path)
+	if err != nil {
+		return false
+	}
+	defer root.Close()
+	for i := range d.MetaInfo.Info.Files {
+		f := &d.MetaInfo.Info.Files[i]
+		if f.Pad() || f.Length == 0 {
+			continue
+		}
+		if info, err := root.Lstat(filepath.Join(f.Path...)); err == nil && info.Size() > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// SelectedByLink returns the selection of a magnet link (BEP 53), or nil if the link selects
+// nothing.
+func SelectedByLink(mi *metainfo.MetaInfo, link metainfo.Magnet) (func([]string) bool, error) {
+	if link.Select == nil {
+		return nil, nil
+	}
+	chosen := map[string]bool{}
+	for i := range mi.Info.Files {
+		if f := &mi.Info.Files[i]; !f.Pad() && link.Selected(i) {
+			chosen[strings.Join(f.Path, "/")] = true
+		}
+	}
+	if len(chosen) == 0 {
+		return nil, fault.WithSetting(fault.New(fault.NotFound, "", "the link chooses no file of %q", mi.Info.Name), "select")
+	}
+	return func(path []string) bool { return chosen[strings.Join(path, "/")] }, nil
+}
+
+// TransferError adds a code and a hint to the error that halted a torrent.
+func TransferError(err error) error {
+	coded := func(code fault.Code, hint string) error { return &fault.Error{Code: code, Err: err, Hint: hint} }
+	switch {
+	case errors.Is(err, storage.ErrFull):
+		return coded(fault.DiskFull, "make room and run the same command again: it goes on where it stopped")
+	case errors.Is(err, storage.ErrLonger):
+		return fault.WithSetting(coded(fault.Exists, "move it away"), "output-cut")
+	case errors.Is(err, storage.ErrObstructed):
+		return fault.WithSetting(coded(fault.Exists, "move it away"), "output")
+	case errors.Is(err, torrent.ErrGone):
+		return fault.WithSetting(coded(fault.NotFound, "mount its disk"), "output-anew")
+	case errors.Is(err, storage.ErrMissing):
+		return coded(fault.NotFound, "is its disk mounted?")
+	case errors.Is(err, storage.ErrReadOnly), errors.Is(err, storage.ErrDenied):
+		return fault.WithSetting(coded(fault.Unset, "change its permissions"), "output")
+	case errors.Is(err, storage.ErrInUse):
+		return coded(fault.Exists, "")
+	}
+	return err
+}

@@ -1,0 +1,20 @@
+// Package daemon runs what spate consists of: the engine with its downloads and seeds, the
+// tracker, the publisher with its site, and the daemon that watches folders. It opens the
+// sockets, locks and certificates that these need. It knows no flags and no exit codes:
+// the caller fills configurations, and errors of package fault name the settings to change.
+package daemon
+
+import (
+	"log/slog"
+	"time"
+)
+
+// Env is what the parts of this package need from the program around them. All fields are
+// required.
+type Env struct {
+	Now    func() time.Time
+	Log    *slog.Logger
+	Getenv func(name string) string
+	Notef  func(format string, args ...any) // tells the user something
+	Warnf  func(format string, args ...any) // tells the user of a failure that stops nothing
+}

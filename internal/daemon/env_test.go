@@ -1,0 +1,12 @@
+package daemon
+
+import (
+	"log/slog"
+	"time"
+)
+
+// testEnv returns surroundings that discard everything.
+func testEnv() *Env {
+	discard := func(string, ...any) {}
+	return &Env{Now: time.Now, Log: slog.New(slog.DiscardHandler), Getenv: func(string) string { return "" }, Notef: discard, Warnf: discard}
+}

@@ -1,0 +1,174 @@
+package daemon
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"spate/internal/fault"
+	"spate/internal/torrentfile"
+
+	"github.com/caddyserver/certmagic"
+	"go.uber.org/zap"
+)
+
+// HTTPSConfig says how HTTPS is served: with a certificate in files, with a certificate for
+// a domain from an ACME authority, or not at all if it is zero.
+type HTTPSConfig struct {
+	CertFile, KeyFile string
+
+	Domain   string
+	Email    string // for the authority; may be empty
+	CA       string // directory URL of the authority; empty is Let's Encrypt
+	CARoots  string // file with the roots that verify the authority's own HTTPS; may be empty
+	Redirect string // HOST:PORT that redirects plain HTTP to HTTPS; empty: none
+}
+
+// ValidDomain reports whether an ACME authority can issue a certificate for name.
+func ValidDomain(name string) bool {
+	return certmagic.SubjectQualifiesForCert(name) && !strings.ContainsAny(name, "*/:")
+}
+
+// secure is HTTPS as an [HTTPSConfig] says.
+type secure struct {
+	config   *tls.Config
+	redirect net.Listener // of plain HTTP; nil: none
+	handler  http.Handler // answers on redirect
+	domain   string
+	manage   func(context.Context) error // obtains certificates; nil with a certificate in files
+}
+
+// openHTTPS opens what the HTTPS server at addr needs. It returns nil for plain HTTP.
+func (e *Env) openHTTPS(c *HTTPSConfig, state string, addr netip.AddrPort) (*secure, error) {
+	if c.Domain != "" {
+		return e.openACME(c, state, addr)
+	}
+	config, err := LoadCertificate(c.CertFile, c.KeyFile, e.Now)
+	if err != nil || config == nil {
+		return nil, err
+	}
+	return &secure{config: config}, nil
+}
+
+// openACME prepares HTTPS with certificates of an ACME authority, which certmagic keeps in
+// the state directory.
+func (e *Env) openACME(t *HTTPSConfig, state string, addr netip.AddrPort) (_ *secure, err error) {
+	s := &secure{domain: t.Domain}
+	silent := zap.NewNop() // OnEvent reports what matters
+	var cfg *certmagic.Config
+	cache := certmagic.NewCache(certmagic.CacheOptions{
+		GetConfigForCert: func(certmagic.Certificate) (*certmagic.Config, error) { return cfg, nil },
+		Logger:           silent,
+	})
+	cfg = certmagic.New(cache, certmagic.Config{
+		Storage: &certmagic.FileStorage{Path: filepath.Join(state, "certificates")},
+		Logger:  silent, OnEvent: e.certEvent,
+	})
+	template := certmagic.ACMEIssuer{
+		CA: t.CA, Email: t.Email, Agreed: true, Logger: silent, ListenHost: addr.Addr().Unmap().String(),
+		AltTLSALPNPort: int(addr.Port()), DisableHTTPChallenge: true,
+	}
+	if template.CA == "" {
+		template.CA = certmagic.LetsEncryptProductionCA
+	}
+	if t.CARoots != "" {
+		pem, err := torrentfile.ReadLimited(t.CARoots, 1<<20)
+		if err != nil {
+			return nil, err
+		}
+		template.TrustedRoots = x509.NewCertPool()
+		if !template.TrustedRoots.AppendCertsFromPEM(pem) {
+			return nil, fault.Usagef("%s has no certificates in the PEM format", t.CARoots)
+		}
+	}
+	if t.Redirect != "" {
+		if s.redirect, err = net.Listen("tcp", t.Redirect); err != nil {
+			return nil, listenError(err, "the redirect to HTTPS", "tcp", t.Redirect, "redirect")
+		}
+		template.DisableHTTPChallenge = false
+		template.AltHTTPPort = int(addrPortOf(s.redirect.Addr()).Port())
+	}
+	issuer := certmagic.NewACMEIssuer(cfg, template)
+	cfg.Issuers = []certmagic.Issuer{issuer}
+	s.handler = issuer.HTTPChallengeHandler(redirectTo(t.Domain, addr.Port()))
+	s.config = cfg.TLSConfig()
+	s.config.NextProtos = append([]string{"h2", "http/1.1"}, s.config.NextProtos...)
+	s.manage = func(ctx context.Context) error {
+		defer cache.Stop()
+		if err := cfg.ManageAsync(ctx, []string{t.Domain}); err != nil {
+			return fmt.Errorf("the certificate of %s: %w", t.Domain, err)
+		}
+		<-ctx.Done()
+		return nil
+	}
+	return s, nil
+}
+
+// certEvent tells the user what happens to certificates.
+func (e *Env) certEvent(_ context.Context, event string, data map[string]any) error {
+	name, _ := data["identifier"].(string)
+	switch event {
+	case "cert_obtained":
+		e.Notef("there is a certificate for %s", name)
+	case "cert_failed":
+		err, _ := data["error"].(error)
+		e.Warnf("no certificate for %s yet: %v", name, err)
+		e.Notef("  its name has to lead to this machine, and ports 80 and 443 to here; it is tried again")
+	default:
+		e.Log.Debug("certificate", "event", event, "name", name)
+	}
+	return nil
+}
+
+// redirectTo redirects to the same path over HTTPS.
+func redirectTo(domain string, port uint16) http.Handler {
+	host := domain
+	if port != 443 {
+		host = net.JoinHostPort(domain, strconv.Itoa(int(port)))
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Connection", "close")
+		w.Header().Set("Location", "https://"+host+r.URL.RequestURI())
+		w.WriteHeader(http.StatusPermanentRedirect)
+	})
+}
+
+// close closes the redirect.
+func (s *secure) close() {
+	if s != nil && s.redirect != nil {
+		s.redirect.Close()
+	}
+}
+
+// use makes the tracker node serve HTTPS as s says. s may be nil.
+func (n *TrackerNode) use(s *secure) {
+	if s == nil {
+		return
+	}
+	n.tls = s.config
+	if s.manage != nil {
+		n.also = append(n.also, s.manage)
+	}
+	if s.redirect != nil {
+		n.also = append(n.also, func(ctx context.Context) error { return n.env.serveHTTP(ctx, n.server.Bound(s.redirect), s.handler) })
+	}
+}
+
+// always tells browsers to use only HTTPS for the domain from now on (RFC 6797), if
+// certificates are renewed automatically. The domain serves nothing but this site.
+func (s *secure) always(next http.Handler) http.Handler {
+	if s == nil || s.domain == "" {
+		return next
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Strict-Transport-Security", "max-age=2592000")
+		next.ServeHTTP(w, r)
+	})
+}

@@ -1,0 +1,47 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"spate/tracker/trackerserver"
+)
+
+// Timeouts of a server. writeTimeout applies to answers that set no timeout of their own, as
+// downloads do.
+const (
+	readHeaderTimeout = 10 * time.Second
+	idleTimeout       = 2 * time.Minute
+	writeTimeout      = 10 * time.Minute
+	shutdownTimeout   = 3 * time.Second
+)
+
+// serveHTTP serves l with h until ctx ends.
+func (e *Env) serveHTTP(ctx context.Context, l net.Listener, h http.Handler) error {
+	srv := &http.Server{
+		Handler: h, ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: time.Minute, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
+		ConnContext: trackerserver.ConnContext, MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(e.Log.Handler(), slog.LevelDebug),
+	}
+	return serveUntil(ctx, srv, l)
+}
+
+// serveUntil serves l until ctx ends. Requests that are being answered get
+// [shutdownTimeout] to end.
+func serveUntil(ctx context.Context, srv *http.Server, l net.Listener) error {
+	stop := context.AfterFunc(ctx, func() {
+		ctx, cancel := context.WithTimeout(context.Background(), shutdownTimeout)
+		defer cancel()
+		if srv.Shutdown(ctx) != nil {
+			srv.Close()
+		}
+	})
+	defer stop()
+	if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}

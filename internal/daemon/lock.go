@@ -1,0 +1,64 @@
+package daemon
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"spate/internal/fault"
+)
+
+// ErrLocked says that another process holds a lock.
+var ErrLocked = errors.New("locked by another process")
+
+// LockFile locks the file at path until the file is closed or this process ends. It creates
+// the file and its directories. If another process holds the lock, LockFile returns an
+// error that wraps [ErrLocked], says that what is in use, and gives the process id.
+func LockFile(path, what string) (*os.File, error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return nil, err
+	}
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := tryLock(f); err != nil {
+		f.Close()
+		if !errors.Is(err, ErrLocked) {
+			return nil, fmt.Errorf("lock %s: %w", path, err)
+		}
+		pid := "unknown"
+		if n := lockHolder(path); n > 0 {
+			pid = strconv.Itoa(n)
+		}
+		return nil, fault.WithSetting(fault.New(fault.Failed, "stop that process", "%s is in use by process %s%w", what, pid, fault.Quiet(err)), "state")
+	}
+	err = f.Truncate(0)
+	if err == nil {
+		_, err = fmt.Fprintf(f, "%d\n", os.Getpid())
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// lockHolder returns the process id in the lock file at path, or 0.
+func lockHolder(path string) int {
+	f, err := os.Open(path)
+	if err != nil {
+		return 0
+	}
+	defer f.Close()
+	b, _ := io.ReadAll(io.LimitReader(f, 20))
+	n, err := strconv.Atoi(strings.TrimSpace(string(b)))
+	if err != nil || n < 0 {
+		return 0
+	}
+	return n
+}

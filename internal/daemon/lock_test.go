@@ -1,0 +1,27 @@
+package daemon
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestLockNamesHolder(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "deep", "lock")
+	f, err := LockFile(path, "the state directory")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = LockFile(path, "the state directory")
+	if want := fmt.Sprintf("in use by process %d", os.Getpid()); err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("second lock: %v, want %q", err, want)
+	}
+	f.Close()
+	if f, err = LockFile(path, "the state directory"); err != nil {
+		t.Error("after the holder is gone:", err)
+	}
+	f.Close()
+}

@@ -1,0 +1,46 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"time"
+
+	"spate"
+	"spate/torrent"
+	"spate/tracker"
+	"spate/tracker/swarm"
+)
+
+// ownTracker announces to the tracker node of this process by a function call, and to other
+// trackers through next.
+type ownTracker struct {
+	next  torrent.Announcer
+	table *swarm.Table
+	now   func() time.Time
+	urls  map[string]bool // the announce URLs of this process's tracker node
+	addr  netip.AddrPort  // the address of this process's seed
+}
+
+// Announce implements [torrent.Announcer].
+func (o *ownTracker) Announce(ctx context.Context, url string, req *tracker.AnnounceRequest) (*tracker.AnnounceResponse, error) {
+	if !o.urls[url] {
+		return o.next.Announce(ctx, url, req)
+	}
+	var rep swarm.Reply
+	err := o.table.Announce(o.now(), &swarm.Request{
+		InfoHash: req.InfoHash, PeerID: req.PeerID, Key: req.Key, Addr: o.addr, Seed: req.Seed(),
+		Event: req.Event, NumWant: req.NumWant, Want4: true, Want6: true,
+	}, &rep)
+	if errors.Is(err, swarm.ErrAddr) {
+		return nil, err
+	}
+	resp := &tracker.AnnounceResponse{
+		Interval: rep.Interval, MinInterval: rep.MinInterval,
+		Complete: int(rep.Seeders), Incomplete: int(rep.Leechers), Downloaded: int(rep.Completed),
+	}
+	if resp.Peers, err = spate.AppendPeers4(nil, rep.Peers4); err == nil {
+		resp.Peers, err = spate.AppendPeers6(resp.Peers, rep.Peers6)
+	}
+	return resp, err
+}

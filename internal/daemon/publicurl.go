@@ -1,0 +1,107 @@
+package daemon
+
+import (
+	"net"
+	"net/netip"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"spate/internal/fault"
+	"spate/internal/netguard"
+)
+
+// ParsePublicURL parses the URL at which others reach a site or a tracker. It removes a
+// slash at the end of the path.
+func ParsePublicURL(s string) (*url.URL, error) {
+	u, err := url.Parse(s)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
+		return nil, fault.UsageHint("write it as http://files.example.org:6969", "the public URL %s is not an http or https URL of a host", s)
+	}
+	u.Path = strings.TrimRight(u.Path, "/")
+	u.RawPath = ""
+	return u, nil
+}
+
+// publicURL returns the URL at which others reach the listener at addr: given, or else a URL
+// with the address itself, or else a guess with the address of the interface that leads to
+// the internet. It sends no packet. secure selects https.
+func publicURL(given *url.URL, addr netip.AddrPort, secure bool) (u *url.URL, guessed bool) {
+	if given != nil {
+		return given, false
+	}
+	host := addr.Addr()
+	if host.IsUnspecified() || !host.IsValid() {
+		host, guessed = outwardAddrs()[0], true
+	}
+	u = &url.URL{Scheme: "http", Host: net.JoinHostPort(host.WithZone("").String(), strconv.Itoa(int(addr.Port())))}
+	if secure {
+		u.Scheme = "https"
+	}
+	return u, guessed
+}
+
+// outwardAddrs returns the local addresses of packets to the internet, one of each family, or
+// else the first address of an interface, or else loopback. It returns at least one.
+func outwardAddrs() []netip.Addr {
+	var out []netip.Addr
+	// To connect a UDP socket chooses a route and sends nothing.
+	for _, to := range []string{"192.0.2.1:9", "[2001:db8::1]:9"} {
+		c, err := net.Dial("udp", to)
+		if err != nil {
+			continue
+		}
+		a := addrPortOf(c.LocalAddr()).Addr()
+		c.Close()
+		if a.IsValid() && !a.IsUnspecified() && !a.IsLoopback() {
+			out = append(out, a)
+		}
+	}
+	if len(out) > 0 {
+		return out
+	}
+	addrs, _ := net.InterfaceAddrs()
+	for _, ia := range addrs {
+		p, err := netip.ParsePrefix(ia.String())
+		if err == nil && p.Addr().IsGlobalUnicast() {
+			return append(out, p.Addr())
+		}
+	}
+	return append(out, netip.AddrFrom4([4]byte{127, 0, 0, 1}))
+}
+
+// announceURLs returns the announce URLs of the tracker at base, by tier. HTTP comes first,
+// because it passes where UDP is blocked, and clients wait long for UDP. udp is the address
+// of the UDP tracker, or "". If base is an https URL and this process does not serve
+// HTTPS itself, base is a proxy's, and UDP is not announced.
+func announceURLs(base *url.URL, udp string, served bool) [][]string {
+	tiers := [][]string{{base.JoinPath("announce").String()}}
+	if udp == "" || base.Scheme != "http" && !served {
+		return tiers
+	}
+	_, port, err := net.SplitHostPort(udp)
+	if err != nil {
+		return tiers
+	}
+	u := url.URL{Scheme: "udp", Host: net.JoinHostPort(base.Hostname(), port), Path: "/announce"}
+	return append(tiers, []string{u.String()})
+}
+
+// Reach says which machines can use a host as an address: "this machine only", "this network
+// only", or "" if it is not known.
+func Reach(host string) string {
+	if host == "localhost" {
+		return "this machine only"
+	}
+	a, err := netip.ParseAddr(host)
+	if err != nil {
+		return ""
+	}
+	switch netguard.KindOf(a) {
+	case netguard.Loopback, netguard.Unspecified:
+		return "this machine only"
+	case netguard.Private, netguard.LinkLocal:
+		return "this network only"
+	}
+	return ""
+}

@@ -1,0 +1,173 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"spate/internal/fault"
+	"spate/maker"
+	"spate/publish"
+)
+
+// PublishRequest asks for a release of each path.
+type PublishRequest struct {
+	Paths []string
+	Make  maker.Options // Name is for one path; Announce, Progress and Skipped are not used
+
+	Slug     string     // name of the page; empty: one page for each path, named after it
+	Version  string     // empty: chosen by package publish
+	Variants []string   // one for each path; empty: [PublishRequest.Check] takes them from the paths
+	Group    string     // heading that the release is listed under; may be empty
+	Notes    string     // Markdown for the page; may be empty
+	NoTwin   bool       // make no second, v1 torrent for older clients
+	Newer    bool       // make another version if the slug is taken
+	Trackers [][]string // further trackers, after those of the publisher
+
+	Progress func(path string, p maker.Progress) // may be nil
+	Skipped  func(path string, s maker.Skipped)  // called for what is left out of a torrent; may be nil
+}
+
+// Check checks that all paths exist and that no two of them share a page by accident, and
+// sets Variants if a slug is given for several paths.
+func (r *PublishRequest) Check() error {
+	if r.Make.Name != "" && len(r.Paths) > 1 {
+		return fault.UsageHint("publish them one by one", "a name is for one path, not for %d", len(r.Paths))
+	}
+	seen := map[string]string{}
+	var names []string
+	for _, path := range r.Paths {
+		if _, err := os.Stat(path); err != nil {
+			return err
+		}
+		abs, err := filepath.Abs(path)
+		if err != nil {
+			return err
+		}
+		name := filepath.Base(abs)
+		names = append(names, name)
+		if other, ok := seen[name]; ok && r.Slug == "" {
+			return fault.UsageHint("publish one of them by itself, under another name", "%s and %s are both called %q", other, path, name)
+		}
+		seen[name] = path
+	}
+	n := len(r.Paths)
+	switch {
+	case r.Slug == "" && n > 1 && (len(r.Variants) > 0 || r.Version != ""):
+		return fault.WithSetting(fault.Usagef("a version and variants belong to one release, and there are %d paths", n), "release")
+	case r.Slug != "" && n > 1 && len(r.Variants) == 0:
+		if r.Variants = variantsOf(names); r.Variants == nil {
+			return fault.WithSetting(fault.Usagef("it is not clear from the names of %d paths which variants they are", n), "variant")
+		}
+	case len(r.Variants) > 0 && len(r.Variants) != n:
+		return fault.WithSetting(fault.Usagef("there are %d paths and %d variants", n, len(r.Variants)), "variant")
+	}
+	return nil
+}
+
+// Publish publishes the paths of a request that [PublishRequest.Check] accepted. It calls
+// done for each release and stops at the first error.
+func (p *Publisher) Publish(ctx context.Context, r PublishRequest, done func(path string, r *publish.Release) error) error {
+	for i, path := range r.Paths {
+		spec := publish.Spec{
+			Options: r.Make, Slug: publish.SlugOf(r.Slug), Version: r.Version, Group: r.Group, Notes: r.Notes, NoTwin: r.NoTwin, Newer: r.Newer,
+		}
+		if i < len(r.Variants) {
+			spec.Variant = r.Variants[i]
+		}
+		spec.Announce = nil // the trackers of the publisher
+		if len(r.Trackers) > 0 {
+			spec.Announce = append(append([][]string{}, p.announce...), r.Trackers...)
+		}
+		spec.Progress = func(g maker.Progress) {
+			if r.Progress != nil {
+				r.Progress(path, g)
+			}
+		}
+		spec.Skipped = func(s maker.Skipped) {
+			if r.Skipped != nil {
+				r.Skipped(path, s)
+			}
+		}
+		release, err := p.publisher.Publish(ctx, path, spec)
+		if err != nil {
+			return publishError(path, err)
+		}
+		if p.conf.Catalog == nil {
+			p.counter.All(ctx) // before a download can be complete
+		}
+		if r.Slug != "" {
+			r.Version = release.Version // for the other variants
+		}
+		if err := done(path, release); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// publishError adds the path and a code to an error of package publish.
+func publishError(path string, err error) error {
+	var step *publish.StepError
+	var same *publish.SameError
+	switch {
+	case errors.As(err, &same):
+		return fault.New(fault.Exists, "", "%s was not published: %w", path, err)
+	case errors.As(err, &step) && step.Step == "make":
+		return fmt.Errorf("%s was not published: %w", path, step.Err)
+	case errors.Is(err, publish.ErrLabel):
+		return fault.UsageHint("the names of releases, versions and variants have no ~ and no slashes, and versions and variants have at most 64 bytes", "%s: %w", path, err)
+	case errors.Is(err, publish.ErrExists):
+		return fault.New(fault.Exists, "choose another version, or another name for the release",
+			"%s was not published: there is a release of that name%w", path, fault.Quiet(err))
+	}
+	return err
+}
+
+// variantsOf returns the parts in which names differ, between separators: amd64 and arm64 of
+// debian-amd64.iso and debian-arm64.iso. It returns nil if a part is empty or if two are
+// equal.
+func variantsOf(names []string) []string {
+	const separators = "-_. "
+	before, after := names[0], names[0]
+	for _, n := range names[1:] {
+		before = before[:commonPrefix(before, n)]
+		k := 0
+		for k < len(after) && k < len(n) && after[len(after)-1-k] == n[len(n)-1-k] {
+			k++
+		}
+		after = after[len(after)-k:]
+	}
+	before = before[:strings.LastIndexAny(before, separators)+1]
+	if i := strings.IndexAny(after, separators); i >= 0 {
+		after = after[i:]
+	} else {
+		after = ""
+	}
+	var out []string
+	seen := map[string]bool{"": true}
+	for _, n := range names {
+		if len(before)+len(after) > len(n) {
+			return nil
+		}
+		v := n[len(before) : len(n)-len(after)]
+		if seen[v] || len(v) > 64 || strings.ContainsAny(v, `~/\`) {
+			return nil
+		}
+		seen[v] = true
+		out = append(out, v)
+	}
+	return out
+}
+
+// commonPrefix returns the length of the prefix that a and b share.
+func commonPrefix(a, b string) int {
+	n := 0
+	for n < len(a) && n < len(b) && a[n] == b[n] {
+		n++
+	}
+	return n
+}

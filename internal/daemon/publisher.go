@@ -1,0 +1,315 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"spate"
+	"spate/maker"
+	"spate/publish"
+	"spate/signature"
+	"spate/site"
+	"spate/torrent"
+	"spate/tracker"
+	"spate/tracker/trackerstats"
+)
+
+// PublisherConfig configures a [Publisher].
+type PublisherConfig struct {
+	State     string // the state directory
+	Listen    ListenConfig
+	PublicURL *url.URL // nil: guessed
+	HTTPS     HTTPSConfig
+	Node      NodeConfig
+	Session   SessionConfig  // the publisher sets ResumeDir and WrapAnnouncer
+	Site      site.Options   // Title, Hosts, Theme and DownloadRate; the publisher sets the others
+	Key       *signature.Key // signs releases; nil: they are not signed
+	Trackers  [][]string     // further trackers of every release, after the own one
+
+	Catalog publish.Catalog // nil: a catalog in memory
+	Keeper  *publish.Keeper // keeps older versions; may be nil
+}
+
+// Publisher is a tracker node, an engine that seeds, and a site, which run together in one
+// process. Everything that it publishes is tracked, seeded and listed by itself.
+type Publisher struct {
+	env       *Env
+	conf      PublisherConfig
+	base      *url.URL
+	guessed   bool
+	lock      *os.File // of the state directory
+	sockets   *sockets
+	secure    *secure // nil: plain HTTP
+	node      *TrackerNode
+	session   *Session
+	announce  [][]string // trackers of every release
+	publisher *publish.Publisher
+	counter   *publish.Counter
+	callback  *callback
+	site      *site.Site
+}
+
+// OpenPublisher locks the state directory, opens the parts of a publisher and connects them.
+// [Publisher.Close] closes them.
+func OpenPublisher(ctx context.Context, env *Env, c PublisherConfig) (_ *Publisher, err error) {
+	p := &Publisher{env: env, conf: c}
+	defer func() {
+		if err != nil {
+			p.Close()
+		}
+	}()
+	if p.lock, err = LockFile(filepath.Join(c.State, "lock"), "the state directory "+c.State); err != nil {
+		return nil, err
+	}
+	if p.sockets, err = p.conf.Listen.open(ctx); err != nil {
+		return nil, err
+	}
+	if err = p.open(ctx); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// open opens everything but the lock and the sockets.
+func (p *Publisher) open(ctx context.Context) error {
+	env, c := p.env, &p.conf
+	var err error
+	if p.secure, err = env.openHTTPS(&c.HTTPS, c.State, p.sockets.httpAddr()); err != nil {
+		return err
+	}
+	p.base, p.guessed = publicURL(c.PublicURL, p.sockets.httpAddr(), p.secure != nil)
+	c.Node.Server.OnlyAllowed = true
+	c.Node.Stats = trackerstats.Options{ShowNames: true, Home: "./", Collectors: []prometheus.Collector{&poolMetrics{p.pools}}}
+	prefix := ""
+	if c.PublicURL != nil {
+		prefix = c.PublicURL.Path
+	}
+	if p.node, err = env.openNode(&c.Node, c.State, prefix); err != nil {
+		return err
+	}
+	p.node.use(p.secure)
+	if err := p.openSession(ctx); err != nil {
+		return err
+	}
+	if p.publisher, err = publish.New(publish.MakerFunc(maker.Make), seeder{p.session.Session, c.Session.Peers}, publish.Options{
+		Tracker: &admission{node: p.node, origins: p.origins(ctx)}, BaseURL: p.base, Trackers: p.announce, Now: env.Now,
+		Catalog: c.Catalog, Keeper: c.Keeper, Key: c.Key, Log: env.Log,
+	}); err != nil {
+		return err
+	}
+	p.counter = publish.NewCounter(p.publisher.Catalog(), publish.Sources{Completed: p.completed, Sent: p.sent, Fresh: c.Catalog == nil}, env.Now, env.Log)
+	p.callback = newCallback(p.session.Session)
+	p.node.observe = p.observe
+	options := c.Site
+	options.BaseURL, options.Swarm, options.Origin, options.StatsPath = c.PublicURL, p.Swarm, p.origin, "/stats"
+	options.Direct, options.ClientAddr, options.Log = p.direct, p.node.server.ClientAddr, env.Log
+	p.site, err = site.New(p.publisher.Catalog(), options)
+	return err
+}
+
+// openSession starts the engine. It announces to the own tracker node without a connection.
+func (p *Publisher) openSession(ctx context.Context) error {
+	own := &ownTracker{table: p.node.table, now: p.env.Now, urls: map[string]bool{}}
+	p.announce = announceURLs(p.base, p.sockets.udpAddr(), p.secure != nil)
+	for _, tier := range p.announce {
+		for _, u := range tier {
+			own.urls[u] = true
+		}
+	}
+	c := p.conf.Session
+	c.Options.ResumeDir = filepath.Join(p.conf.State, "publish")
+	c.WrapAnnouncer = func(next torrent.Announcer) torrent.Announcer {
+		own.next = next
+		return own
+	}
+	var err error
+	if p.session, err = OpenSession(p.env, c); err != nil {
+		return err
+	}
+	own.addr = p.origins(ctx)[0]
+	p.announce = append(p.announce, p.conf.Trackers...)
+	return nil
+}
+
+// observe is called for each announce to the own tracker node.
+func (p *Publisher) observe(o *tracker.Observation) {
+	if o.Counted {
+		p.counter.Completed()
+	}
+	if o.New && !o.Request.Seed() {
+		p.callback.announced(o.Request.InfoHash, o.Peer)
+	}
+}
+
+// Close closes what OpenPublisher opened.
+func (p *Publisher) Close() {
+	p.stop()
+	p.unlock()
+}
+
+// stop closes everything but the lock.
+func (p *Publisher) stop() {
+	if p.session != nil {
+		p.session.Stop()
+	}
+	if p.node != nil {
+		p.node.close()
+	}
+	if p.sockets != nil {
+		p.sockets.close()
+	}
+	p.secure.close()
+}
+
+// unlock unlocks the state directory.
+func (p *Publisher) unlock() {
+	if p.lock != nil {
+		p.lock.Close()
+	}
+}
+
+// handler answers HTTP.
+func (p *Publisher) handler() http.Handler {
+	return p.secure.always(withPrefix(p.base.Path, p.node.handler(p.site)))
+}
+
+// Serve runs the publisher while work runs, and stops it when work returns or a part fails.
+// The order in which the parts stop lets the trackers hear that the seed stops, and lets the
+// last counts be written.
+func (p *Publisher) Serve(ctx context.Context, work func(ctx context.Context) error) error {
+	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	ended := make(chan error, 1)
+	go func() { ended <- p.node.run(serving, p.sockets, p.handler()) }()
+	background := []func(context.Context) error{p.publisher.Run, p.shareUplink, p.counter.Run, p.callback.Run}
+	others := make(chan struct{}, len(background))
+	for _, f := range background {
+		go func() {
+			f(serving)
+			others <- struct{}{}
+		}()
+	}
+	working, failed := context.WithCancelCause(ctx)
+	defer failed(nil)
+	server := make(chan error, 1)
+	go func() {
+		err := <-ended
+		server <- err
+		if err != nil {
+			failed(err)
+		}
+	}()
+	err := work(working)
+	p.counter.All(context.WithoutCancel(ctx)) // before the session forgets its counts
+	p.session.Stop()                          // announces "stopped" while the tracker node still listens
+	p.site.Close()                            // ends live pages, which the server would wait for
+	stop()
+	for range background {
+		<-others
+	}
+	return errors.Join(err, <-server)
+}
+
+// shareUplink keeps what the engine and the site send together within the limit for sending:
+// the engine does not get what direct downloads took in the second before.
+func (p *Publisher) shareUplink(ctx context.Context) error {
+	up, down := p.conf.Session.Options.Up, p.conf.Session.Options.Down
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	before := p.site.SentAll()
+	for up > 0 {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		now := p.site.SentAll()
+		p.session.SetRates(max(up/10, up-(now-before)), down)
+		before = now
+	}
+	return nil
+}
+
+// origins returns the addresses at which other peers reach the seed.
+func (p *Publisher) origins(ctx context.Context) []netip.AddrPort {
+	return originAddrs(ctx, p.conf.Session.Options.Bind, p.base, p.conf.PublicURL != nil, p.session.PeerPort())
+}
+
+// Catalog returns the catalog of the releases.
+func (p *Publisher) Catalog() publish.Catalog { return p.publisher.Catalog() }
+
+// BaseURL returns the URL at which others reach the site, and whether it is a guess.
+func (p *Publisher) BaseURL() (u *url.URL, guessed bool) { return p.base, p.guessed }
+
+// Announce returns the trackers of every release, by tier.
+func (p *Publisher) Announce() [][]string { return p.announce }
+
+// HTTPAddr returns the address of the HTTP socket.
+func (p *Publisher) HTTPAddr() string { return p.sockets.httpAddr().String() }
+
+// UDPAddr returns the address of the UDP tracker, or "" if there is none.
+func (p *Publisher) UDPAddr() string { return p.sockets.udpAddr() }
+
+// PeerAddr returns the address at which peers reach the seed.
+func (p *Publisher) PeerAddr() string { return p.session.PeerAddr() }
+
+// Session returns the engine.
+func (p *Publisher) Session() *torrent.Session { return p.session.Session }
+
+// Reload is [TrackerNode.Reload].
+func (p *Publisher) Reload() { p.node.Reload() }
+
+// Swarm returns the number of peers of a torrent, and whether the tracker node knows it.
+func (p *Publisher) Swarm(ih spate.InfoHash) (site.Swarm, bool) {
+	s, l, c, ok := p.node.table.Scrape(p.env.Now(), ih)
+	return site.Swarm{Seeders: int(s), Leechers: int(l), Completed: int(c)}, ok
+}
+
+// Totals returns what was delivered of a release.
+func (p *Publisher) Totals(r *publish.Release) publish.Counts { return p.counter.Totals(r) }
+
+// origin returns what the seed has sent of a torrent.
+func (p *Publisher) origin(ih spate.InfoHash) (site.Sent, bool) {
+	t := p.session.Torrent(ih)
+	if t == nil {
+		return site.Sent{}, false
+	}
+	st := t.Stats()
+	return site.Sent{Bytes: st.Uploaded, Rate: st.UpRate}, true
+}
+
+// pools returns the state of the pools that bound what strangers can take. It is called only
+// after the site is open.
+func (p *Publisher) pools() map[string]poolState {
+	downloads, live := p.site.Pools()
+	handshakes, peers := p.session.Pools()
+	return map[string]poolState{
+		"downloads": poolState(downloads), "live": poolState(live), "handshakes": poolState(handshakes), "peers": poolState(peers),
+		"callbacks": p.callback.pool(),
+	}
+}
+
+// completed returns the number of completed downloads of a torrent.
+func (p *Publisher) completed(ih spate.InfoHash) int64 {
+	_, _, c, _ := p.node.table.Scrape(p.env.Now(), ih)
+	return int64(c)
+}
+
+// sent returns the bytes of a torrent that were sent to peers and over HTTP.
+func (p *Publisher) sent(ih spate.InfoHash) (seed, http int64) {
+	if s, ok := p.origin(ih); ok {
+		seed = s.Bytes
+	}
+	return seed, p.site.Sent(ih)
+}
+
+// direct counts a whole download over HTTP.
+func (p *Publisher) direct(ih spate.InfoHash) { p.counter.Direct(context.Background(), ih) }

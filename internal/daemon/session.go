@@ -1,0 +1,166 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+
+	"spate/internal/fault"
+	"spate/internal/notutp"
+	"spate/lsd"
+	"spate/torrent"
+	"spate/tracker/trackerclient"
+)
+
+// SessionConfig configures the engine of a process that is a peer.
+type SessionConfig struct {
+	// Options are those of the engine. OpenSession sets Announcer and Log. ResumeDir is
+	// required and is created.
+	Options torrent.Options
+	AnyPort bool             // take any free port if none of the ports in Options is free
+	Peers   []netip.AddrPort // connected for every torrent by those who add torrents
+
+	TrackerTimeout time.Duration                             // 0 is the default of the tracker client
+	WrapAnnouncer  func(torrent.Announcer) torrent.Announcer // wraps the tracker client; may be nil
+
+	NoLSD    bool           // do not find peers on the local network
+	LSDGroup netip.AddrPort // multicast group for that; the zero value is that of BEP 14
+	NoUTP    bool           // do not answer uTP on the UDP port
+}
+
+// Session is an engine that runs until [Session.Stop].
+type Session struct {
+	*torrent.Session
+	Local bool // peers on the local network are found
+
+	env     *Env
+	cancel  context.CancelFunc
+	ended   chan struct{}
+	tracker *trackerclient.Client
+	once    sync.Once
+}
+
+// OpenSession starts an engine.
+func OpenSession(env *Env, c SessionConfig) (*Session, error) {
+	opt := c.Options
+	if err := os.MkdirAll(opt.ResumeDir, 0o700); err != nil {
+		return nil, fault.WithSetting(err, "state")
+	}
+	trk, err := trackerclient.New(trackerclient.Options{LocalAddr: opt.Bind, Timeout: c.TrackerTimeout})
+	if err != nil {
+		return nil, err
+	}
+	opt.Announcer, opt.Log = trk, env.Log
+	if c.WrapAnnouncer != nil {
+		opt.Announcer = c.WrapAnnouncer(trk)
+	}
+	s, err := env.newSession(opt, c.AnyPort)
+	if err != nil {
+		trk.Close()
+		return nil, err
+	}
+	local, err := env.localPeers(&c, s)
+	if err != nil {
+		s.Close()
+		trk.Close()
+		return nil, err
+	}
+	d := &Session{Session: s, Local: local != nil, env: env, tracker: trk, ended: make(chan struct{})}
+	var ctx context.Context
+	ctx, d.cancel = context.WithCancel(context.Background())
+	var utp *notutp.Responder
+	if !c.NoUTP {
+		utp = env.refuseUTP(opt.Bind, s.PeerPort())
+	}
+	go d.run(ctx, local, utp)
+	return d, nil
+}
+
+// newSession returns an engine that listens. If anyPort is set and no port is free, it
+// listens on any other port.
+func (e *Env) newSession(opt torrent.Options, anyPort bool) (*torrent.Session, error) {
+	s, err := torrent.NewSession(opt)
+	var port *torrent.PortError
+	if errors.As(err, &port) && anyPort && !errors.Is(port.Err, syscall.EADDRNOTAVAIL) {
+		e.Warnf("no port from %d to %d is free for peers; taking any other", opt.PeerPort, opt.PeerPortLast)
+		opt.PeerPort, opt.PeerPortLast = 0, 0
+		s, err = torrent.NewSession(opt)
+	}
+	if errors.As(err, &port) {
+		return nil, listenError(port.Err, "the seed", "tcp", peerAddr(opt.Bind, port.First), "peer-port")
+	}
+	return s, err
+}
+
+// run runs the engine and what belongs to it until ctx ends. local and utp may be nil.
+func (s *Session) run(ctx context.Context, local *lsd.Service, utp *notutp.Responder) {
+	defer close(s.ended)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	if local != nil {
+		wg.Go(func() { local.Run(ctx) })
+	}
+	if utp != nil {
+		wg.Go(func() { utp.Run(ctx) })
+	}
+	if err := s.Session.Run(ctx); err != nil {
+		s.env.Log.Error("the session ended", "err", err)
+	}
+}
+
+// refuseUTP returns what tells peers that connect to port by uTP to use TCP. It returns nil
+// if no peer can connect or if another program has the UDP port.
+func (e *Env) refuseUTP(bind netip.Addr, port uint16) *notutp.Responder {
+	if port == 0 {
+		return nil
+	}
+	utp, err := notutp.Listen(bind, port)
+	if err != nil {
+		e.Log.Debug("peers that connect by uTP are not told to use TCP", "err", err)
+		return nil
+	}
+	return utp
+}
+
+// localPeers returns what finds peers on the local network, or nil if that is off or
+// impossible.
+func (e *Env) localPeers(c *SessionConfig, s *torrent.Session) (*lsd.Service, error) {
+	if c.NoLSD || s.PeerPort() == 0 {
+		return nil, nil
+	}
+	opt := lsd.Options{Bind: c.Options.Bind, Log: e.Log}
+	if c.LSDGroup.IsValid() {
+		opt.Groups = []netip.AddrPort{c.LSDGroup}
+	}
+	l, err := lsd.New(s, opt)
+	if errors.Is(err, lsd.ErrLoopback) {
+		return nil, nil
+	}
+	return l, err
+}
+
+// peerAddr returns the address that peers were to connect to.
+func peerAddr(bind netip.Addr, port uint16) string {
+	if !bind.IsValid() {
+		return fmt.Sprintf(":%d", port)
+	}
+	return netip.AddrPortFrom(bind, port).String()
+}
+
+// Stop stops the engine: it saves resume data and tells the trackers. It returns when that
+// is done. Further calls do nothing.
+func (s *Session) Stop() {
+	s.once.Do(func() {
+		s.cancel()
+		<-s.ended
+		s.tracker.Close()
+	})
+}
+
+// PeerAddr returns the address at which peers reach the engine.
+func (s *Session) PeerAddr() string { return s.Addr().String() }

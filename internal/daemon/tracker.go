@@ -1,0 +1,122 @@
+package daemon
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+
+	"spate/internal/fault"
+	"spate/tracker/trackerserver"
+)
+
+// TrackerConfig configures a [Tracker].
+type TrackerConfig struct {
+	State             string // the state directory
+	Listen            ListenConfig
+	PublicURL         *url.URL // nil: guessed
+	CertFile, KeyFile string   // of HTTPS; empty: plain HTTP
+	Tokens            string   // file of the users' tokens; empty: "tokens" in State
+	Node              NodeConfig
+	Home              http.Handler // answers paths that are not the tracker's; nil redirects / to the statistics
+}
+
+// TokensFile is the file of the users' tokens in the state directory.
+const TokensFile = "tokens"
+
+// Tracker is a tracker by itself.
+type Tracker struct {
+	node    *TrackerNode
+	lock    *os.File
+	sockets *sockets
+	home    http.Handler
+	base    *url.URL
+	guessed bool
+}
+
+// OpenTracker opens the sockets and the state of a tracker. [Tracker.Close] closes them.
+func OpenTracker(ctx context.Context, env *Env, c TrackerConfig) (_ *Tracker, err error) {
+	tls, err := LoadCertificate(c.CertFile, c.KeyFile, env.Now)
+	if err != nil {
+		return nil, fault.WithHint(err, "both are files in the PEM format")
+	}
+	t := &Tracker{home: c.Home}
+	defer func() {
+		if err != nil {
+			t.Close()
+		}
+	}()
+	if t.home == nil {
+		t.home = toStats()
+	}
+	if t.sockets, t.lock, err = env.openAndLock(ctx, &c.Listen, c.State); err != nil {
+		return nil, err
+	}
+	tokens := c.Tokens
+	if tokens == "" {
+		tokens = filepath.Join(c.State, TokensFile)
+	}
+	if c.Node.Server.Tokens, err = trackerserver.OpenTokens(tokens); err != nil {
+		return nil, fault.WithSetting(fault.WithHint(err, "correct the file"), "tokens")
+	}
+	prefix := ""
+	if c.PublicURL != nil {
+		prefix = c.PublicURL.Path
+	}
+	if t.node, err = env.openNode(&c.Node, c.State, prefix); err != nil {
+		return nil, err
+	}
+	t.node.tls = tls
+	t.base, t.guessed = publicURL(c.PublicURL, t.sockets.httpAddr(), tls != nil)
+	return t, nil
+}
+
+// Run serves until ctx ends, which is no error.
+func (t *Tracker) Run(ctx context.Context) error {
+	return t.node.run(ctx, t.sockets, withPrefix(t.base.Path, t.node.handler(t.home)))
+}
+
+// Close closes what OpenTracker opened.
+func (t *Tracker) Close() {
+	if t.node != nil {
+		t.node.close()
+	}
+	if t.sockets != nil {
+		t.sockets.close()
+	}
+	if t.lock != nil {
+		t.lock.Close()
+	}
+}
+
+// Reload is [TrackerNode.Reload].
+func (t *Tracker) Reload() { t.node.Reload() }
+
+// BaseURL returns the URL at which others reach the tracker, and whether it is a guess.
+func (t *Tracker) BaseURL() (u *url.URL, guessed bool) { return t.base, t.guessed }
+
+// AnnounceURLs returns the announce URLs.
+func (t *Tracker) AnnounceURLs() []string {
+	var urls []string
+	for _, tier := range announceURLs(t.base, t.UDPAddr(), t.node.tls != nil) {
+		urls = append(urls, tier...)
+	}
+	return urls
+}
+
+// HTTPAddr returns the address of the HTTP socket.
+func (t *Tracker) HTTPAddr() string { return t.sockets.httpAddr().String() }
+
+// UDPAddr returns the address of the UDP socket, or "" if there is none.
+func (t *Tracker) UDPAddr() string { return t.sockets.udpAddr() }
+
+// toStats redirects / to the statistics.
+func toStats() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Location", "stats") // relative, because the public URL may have a path
+		w.WriteHeader(http.StatusSeeOther)
+	})
+	return mux
+}

@@ -1,0 +1,311 @@
+package daemon
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"spate/internal/fault"
+	"spate/tracker"
+	"spate/tracker/swarm"
+	"spate/tracker/trackerlog"
+	"spate/tracker/trackerserver"
+	"spate/tracker/trackerstats"
+)
+
+// NodeConfig configures a tracker node.
+type NodeConfig struct {
+	ActivityLog   string // file of the log of downloads; empty: none
+	Privacy       trackerlog.Privacy
+	AccessLog     string       // file of the log of announces, as JSON; empty: none
+	AccessHandler slog.Handler // gets announces if AccessLog is empty; may be nil
+	Table         swarm.Options
+	Server        trackerserver.Options // the node sets Key, Prefix, Log, Now, AccessLog, Observe and Flush
+	Stats         trackerstats.Options  // the node sets Log and Now
+	Memory        Memory                // may be nil
+}
+
+// Memory remembers something of a tracker node outside the state directory.
+type Memory interface {
+	Load(*swarm.Table) error // called before the node serves
+	Save(*swarm.Table) error // called whenever the node saves its state
+}
+
+// TrackerNode is a tracker with its state on disk. It has no sockets of its own.
+type TrackerNode struct {
+	observe func(*tracker.Observation) // called for each announce, and must not block; may be nil
+
+	env      *Env
+	table    *swarm.Table
+	server   *trackerserver.Server
+	store    *swarm.Dir
+	stats    *trackerstats.Statistics
+	past     string                        // file of the values that the charts show
+	activity *trackerlog.Log               // may be nil
+	access   *appendFile                   // may be nil
+	tls      *tls.Config                   // nil: plain HTTP
+	memory   Memory                        // may be nil
+	again    chan struct{}                 // asks reload to read everything again
+	also     []func(context.Context) error // run with the node
+}
+
+// saveEvery is the interval between snapshots of the peer lists. A crash of the machine loses
+// at most what changed in one interval.
+const saveEvery = time.Minute
+
+// openNode opens the tracker node with its state in the directory state. prefix is the path of
+// the public URL.
+func (e *Env) openNode(c *NodeConfig, state, prefix string) (_ *TrackerNode, err error) {
+	n := &TrackerNode{env: e, memory: c.Memory, again: make(chan struct{}, 1)}
+	opt, stats := c.Server, c.Stats
+	defer func() {
+		if err != nil {
+			n.close()
+		}
+	}()
+	dir := filepath.Join(state, "tracker")
+	if n.table, err = swarm.New(c.Table); err != nil {
+		return nil, fault.Usagef("the settings of the tracker: %w", err)
+	}
+	var warnings []error
+	if n.store, warnings, err = swarm.OpenDir(e.Now(), dir, n.table); err != nil {
+		return nil, fault.WithSetting(err, "state")
+	}
+	for _, w := range warnings {
+		e.Warnf("%v", w)
+	}
+	if opt.Key, err = trackerserver.LoadConnKey(filepath.Join(dir, "connection.key")); err != nil {
+		return nil, err
+	}
+	opt.Prefix = prefix
+	opt.Log, opt.Now, stats.Log, stats.Now = e.Log, e.Now, e.Log, e.Now
+	if err := n.openLogs(c, &opt); err != nil {
+		return nil, err
+	}
+	if n.activity != nil {
+		stats.LogLost = n.activity.Lost
+	}
+	n.stats = trackerstats.New(stats)
+	n.past = filepath.Join(dir, "past.json")
+	if err := n.stats.LoadPast(n.past); err != nil {
+		e.Warnf("the charts begin anew: %v", err)
+	}
+	opt.Observers = []func(*tracker.Observation){n.stats.Observe, func(o *tracker.Observation) {
+		if n.observe != nil {
+			n.observe(o)
+		}
+	}}
+	if n.activity != nil {
+		opt.Observers = append(opt.Observers, n.activity.Observe)
+	}
+	opt.Flush = n.store.Flush
+	if n.server, err = trackerserver.New(n.table, opt); err != nil {
+		return nil, err
+	}
+	if n.memory != nil {
+		err = n.memory.Load(n.table)
+	}
+	return n, err
+}
+
+// openLogs opens the log of downloads and the log of announces.
+func (n *TrackerNode) openLogs(c *NodeConfig, opt *trackerserver.Options) (err error) {
+	if c.ActivityLog != "" {
+		if n.activity, err = trackerlog.Open(c.ActivityLog, trackerlog.Options{Privacy: c.Privacy}); err != nil {
+			return fault.WithSetting(err, "log")
+		}
+	}
+	switch {
+	case c.AccessLog != "":
+		if n.access, err = openAppend(c.AccessLog); err != nil {
+			return fault.WithSetting(err, "access-log")
+		}
+		opt.AccessLog = slog.New(slog.NewJSONHandler(n.access, nil))
+	case c.AccessHandler != nil:
+		opt.AccessLog = slog.New(c.AccessHandler)
+	}
+	return nil
+}
+
+// close closes the files.
+func (n *TrackerNode) close() {
+	if n.store != nil {
+		n.store.Close()
+	}
+	if n.activity != nil {
+		n.activity.Close()
+	}
+	if n.access != nil {
+		n.access.Close()
+	}
+	if n.table != nil {
+		n.table.Close()
+	}
+}
+
+// handler answers announces, scrapes and requests for statistics, and passes other requests
+// to next.
+func (n *TrackerNode) handler(next http.Handler) http.Handler {
+	stats := n.stats.Handler(n.server)
+	return n.server.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		first, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
+		switch first {
+		case "stats", "stats.json", "metrics", "file":
+			stats.ServeHTTP(w, r)
+		default:
+			next.ServeHTTP(w, r)
+		}
+	}))
+}
+
+// run serves the sockets until ctx ends. It saves the state every [saveEvery] and at the end.
+// It returns the first failure.
+func (n *TrackerNode) run(ctx context.Context, s *sockets, h http.Handler) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var wg sync.WaitGroup
+	part := func(f func(context.Context) error) {
+		wg.Go(func() {
+			if err := f(ctx); err != nil {
+				cancel(err)
+			}
+		})
+	}
+	part(n.server.Run)
+	part(func(ctx context.Context) error { return n.stats.Run(ctx, n.server) })
+	if n.activity != nil {
+		part(n.activity.Run)
+	}
+	var l net.Listener
+	if n.tls != nil {
+		l = n.server.TLSListener(s.http, n.tls)
+	} else {
+		l = n.server.Listener(s.http)
+	}
+	part(func(ctx context.Context) error { return n.env.serveHTTP(ctx, l, h) })
+	if s.udp != nil {
+		part(func(ctx context.Context) error { return n.server.ServeUDP(ctx, s.udp) })
+	}
+	part(n.save)
+	part(n.reload)
+	for _, f := range n.also {
+		part(f)
+	}
+	wg.Wait()
+	n.saveNow() // after the last announce
+	if n.activity != nil {
+		if dropped, failed := n.activity.Lost(); dropped+failed > 0 {
+			n.env.Warnf("the log of downloads lost %d entries: the disk was too slow for %d, and failed for %d", dropped+failed, dropped, failed)
+		}
+	}
+	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
+}
+
+// Reload reads the files again that say which torrents and networks are served, and opens the
+// logs again. It does not wait. What cannot be read stays as it was.
+func (n *TrackerNode) Reload() {
+	select {
+	case n.again <- struct{}{}:
+	default:
+	}
+}
+
+// reload does what [TrackerNode.Reload] asks for until ctx ends.
+func (n *TrackerNode) reload(ctx context.Context) error {
+	for {
+		select {
+		case <-n.again:
+		case <-ctx.Done():
+			return nil
+		}
+		errs := []error{n.server.Reload()}
+		if n.activity != nil {
+			errs = append(errs, n.activity.Reopen())
+		}
+		if n.access != nil {
+			errs = append(errs, n.access.reopen())
+		}
+		if err := errors.Join(errs...); err != nil {
+			n.env.Warnf("not everything was read again: %v", err)
+		} else {
+			n.env.Notef("everything was read again")
+		}
+	}
+}
+
+// save calls saveNow every [saveEvery] until ctx ends.
+func (n *TrackerNode) save(ctx context.Context) error {
+	tick := time.NewTicker(saveEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			n.saveNow()
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// saveNow writes a snapshot. A failure is reported and not fatal, because a tracker that cannot
+// save still serves.
+func (n *TrackerNode) saveNow() {
+	err := errors.Join(n.store.Save(n.env.Now()), n.stats.SavePast(n.past))
+	if n.memory != nil {
+		err = errors.Join(err, n.memory.Save(n.table))
+	}
+	if err != nil {
+		n.env.Warnf("the tracker's state was not saved: %v", err)
+	}
+}
+
+// appendFile is a log file that another program may rename at any time.
+type appendFile struct {
+	path string
+	mu   sync.Mutex
+	file *os.File // guarded by mu
+}
+
+// openAppend opens the file at path, or creates it.
+func openAppend(path string) (*appendFile, error) {
+	f := &appendFile{path: path}
+	return f, f.reopen()
+}
+
+// reopen opens the file at the path again. If that fails, the open file stays in use.
+func (f *appendFile) reopen() error {
+	file, err := os.OpenFile(f.path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	if err != nil {
+		return err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.file != nil {
+		f.file.Close()
+	}
+	f.file = file
+	return nil
+}
+
+func (f *appendFile) Write(b []byte) (int, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.file.Write(b)
+}
+
+func (f *appendFile) Close() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.file.Close()
+}
