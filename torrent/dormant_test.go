@@ -19,7 +19,7 @@ import (
 	"spate/tracker"
 )
 
-// fileLoader is a torrent whose data lies in a folder.
+// fileLoader loads a torrent whose data is in a folder.
 type fileLoader struct {
 	mi  *metainfo.MetaInfo
 	dir string
@@ -29,7 +29,7 @@ func (l fileLoader) Load() (*metainfo.MetaInfo, AddOptions, error) {
 	return l.mi, AddOptions{Dir: l.dir}, nil
 }
 
-// noiseFile writes the data of a torrent to a folder of its own.
+// noiseFile writes the data of a torrent to a new folder and returns the path of the file.
 func noiseFile(t *testing.T, n int) (fileLoader, string) {
 	t.Helper()
 	data, mi := noiseTorrent(t, n, 16<<10)
@@ -41,7 +41,7 @@ func noiseFile(t *testing.T, n int) (fileLoader, string) {
 	return fileLoader{mi, dir}, path
 }
 
-// sleepyWorld is a session of dormant torrents and one that gets them, in
+// sleepyWorld is a session with dormant torrents and a session that downloads them, in
 // simulated time.
 type sleepyWorld struct {
 	net  *simnet.Network
@@ -72,7 +72,7 @@ func (w *sleepyWorld) session(t *testing.T, host byte, opt Options) *Session {
 	return s
 }
 
-// fetch gets a torrent from the seed and forgets it again.
+// fetch downloads a torrent from the seed and removes it.
 func (w *sleepyWorld) fetch(t *testing.T, mi *metainfo.MetaInfo, within time.Duration) error {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), within)
@@ -85,8 +85,8 @@ func (w *sleepyWorld) fetch(t *testing.T, mi *metainfo.MetaInfo, within time.Dur
 	return tor.Wait(ctx)
 }
 
-// A dormant torrent wakes for a peer, gives it everything, sleeps again, and
-// remembers what it sent.
+// TestDormantWakesAndSleeps checks that a dormant torrent wakes up for a peer, sends all data,
+// becomes dormant again, and keeps its count of sent bytes.
 func TestDormantWakesAndSleeps(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newSleepyWorld(t, Options{ResumeDir: t.TempDir()})
@@ -95,10 +95,10 @@ func TestDormantWakesAndSleeps(t *testing.T) {
 			t.Fatal(ih, dormant, err)
 		}
 		if _, _, err := w.seed.AddDormant(l); !errors.Is(err, ErrDuplicate) {
-			t.Errorf("twice: %v", err)
+			t.Errorf("added twice: %v", err)
 		}
 		if _, err := w.seed.Add(l.mi, AddOptions{Dir: l.dir}); !errors.Is(err, ErrDuplicate) {
-			t.Errorf("dormant and not: %v", err)
+			t.Errorf("added as dormant and as another: %v", err)
 		}
 		for round := range 2 {
 			if n := w.seed.Dormant(); n != 1 || len(w.seed.Torrents()) > 0 {
@@ -109,7 +109,7 @@ func TestDormantWakesAndSleeps(t *testing.T) {
 			}
 			tor := w.seed.Torrent(l.mi.Hash())
 			if tor == nil || w.seed.Dormant() != 0 {
-				t.Fatal("it sleeps while a peer is there")
+				t.Fatal("it is dormant while a peer is connected")
 			}
 			if sent := tor.Stats().Uploaded; sent != int64(round+1)*100_000 {
 				t.Errorf("round %d: %d bytes sent", round, sent)
@@ -117,15 +117,15 @@ func TestDormantWakesAndSleeps(t *testing.T) {
 			time.Sleep(idleTimeout)
 		}
 		if err := w.seed.Remove(l.mi.Hash()); err != nil || w.seed.Dormant() != 0 {
-			t.Errorf("removing it: %v", err)
+			t.Errorf("remove: %v", err)
 		}
 		if err := w.fetch(t, l.mi, time.Minute); err == nil {
-			t.Error("it was removed and gives data")
+			t.Error("it sends data after it was removed")
 		}
 	})
 }
 
-// Many torrents do not stay awake because somebody knocks at all of them.
+// TestDormantAwakeBounded checks that peers cannot keep many torrents awake at one time.
 func TestDormantAwakeBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const conns, all = 2, maxExtraAwake + 30
@@ -147,12 +147,13 @@ func TestDormantAwakeBounded(t *testing.T) {
 		}
 		time.Sleep(2 * sleepAfter)
 		if n := w.seed.Dormant(); n != all {
-			t.Errorf("%d of %d sleep", n, all)
+			t.Errorf("%d of %d are dormant", n, all)
 		}
 	})
 }
 
-// What changed while the torrent slept is checked before it is given to anybody.
+// TestDormantChanged checks that files which change while the torrent is dormant are checked
+// before any of them is sent.
 func TestDormantChanged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newSleepyWorld(t, Options{})
@@ -171,7 +172,7 @@ func TestDormantChanged(t *testing.T) {
 		}
 		for range 2 {
 			if err := w.fetch(t, l.mi, time.Minute); err == nil {
-				t.Fatal("all of it came")
+				t.Fatal("the changed data was downloaded")
 			}
 			if st := w.seed.Torrent(l.mi.Hash()).Stats(); st.PiecesHave != st.Pieces-1 {
 				t.Errorf("%d of %d pieces are good", st.PiecesHave, st.Pieces)
@@ -181,8 +182,9 @@ func TestDormantChanged(t *testing.T) {
 	})
 }
 
-// Data that is not whole when it is added is seeded as far as it goes.
-func TestDormantNotWhole(t *testing.T) {
+// TestDormantIncomplete checks that AddDormant adds a torrent with missing data as one that is
+// not dormant, and that it seeds the good pieces.
+func TestDormantIncomplete(t *testing.T) {
 	t.Parallel()
 	s := testSession(t, Options{})
 	l, path := noiseFile(t, 100_000)
@@ -202,8 +204,8 @@ func TestDormantNotWhole(t *testing.T) {
 	}
 }
 
-// The ledger spares the next session the reading: here data of the same size, time
-// and inode passes for what it was.
+// TestDormantLedger checks that the next session does not read files that the ledger records:
+// it does not notice other data with the same size, time and inode.
 func TestDormantLedger(t *testing.T) {
 	t.Parallel()
 	state := t.TempDir()
@@ -235,17 +237,17 @@ func TestDormantLedger(t *testing.T) {
 	}
 	f.Close()
 	if run() != 0 {
-		t.Error("other data counts as whole")
+		t.Error("other data counts as complete")
 	}
 	if err := os.Chtimes(path, fi.ModTime(), fi.ModTime()); err != nil {
 		t.Fatal(err)
 	}
 	if run() != 1 {
-		t.Error("what the ledger knows was read again")
+		t.Error("a file that the ledger records was read again")
 	}
 }
 
-// fewLeechers is a tracker that counts events, and names peers.
+// fewLeechers is a tracker that records events and names peers.
 type fewLeechers struct {
 	mu     sync.Mutex
 	events map[tracker.Event]int
@@ -262,7 +264,8 @@ func (f *fewLeechers) Announce(_ context.Context, _ string, req *tracker.Announc
 	return &tracker.AnnounceResponse{Interval: 10 * time.Minute, Peers: f.peers, Incomplete: len(f.peers)}, nil
 }
 
-// Dormant torrents are announced, and go to leechers that the tracker names.
+// TestDormantAnnounced checks that a dormant torrent is announced, and connects to leechers
+// that the tracker names.
 func TestDormantAnnounced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ann := &fewLeechers{events: map[tracker.Event]int{}}
@@ -275,7 +278,7 @@ func TestDormantAnnounced(t *testing.T) {
 		}
 		time.Sleep(time.Minute)
 		if w.seed.Dormant() != 1 {
-			t.Fatal("it is awake and nobody asked for it")
+			t.Fatal("it is awake although no peer asked for it")
 		}
 		ann.mu.Lock()
 		ann.peers = []netip.AddrPort{w.get.Addr()}
@@ -293,7 +296,7 @@ func TestDormantAnnounced(t *testing.T) {
 		ann.mu.Lock()
 		defer ann.mu.Unlock()
 		if ann.events[tracker.EventStarted] != 1 || ann.events[tracker.EventStopped] != 1 || ann.events[tracker.EventNone] == 0 {
-			t.Errorf("told %v", ann.events)
+			t.Errorf("announced %v", ann.events)
 		}
 	})
 }

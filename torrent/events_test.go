@@ -11,8 +11,8 @@ import (
 	"spate/torrent"
 )
 
-// TestEvents: a subscriber sees each state and each piece, then the end; one that
-// does not read holds nothing up and is told how much it missed.
+// TestEvents checks that a subscriber receives each state and each piece, then the end, and
+// that a subscriber which does not read blocks nothing and learns how many events it missed.
 func TestEvents(t *testing.T) {
 	data, mi := makeTorrent(t, 1<<20, 64<<10)
 	synctest.Test(t, func(t *testing.T) {

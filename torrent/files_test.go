@@ -17,7 +17,7 @@ import (
 	"spate/torrent"
 )
 
-// threeFiles makes a tree of files whose sizes do not fit the pieces.
+// threeFiles writes a torrent of three files that share pieces.
 func threeFiles(t *testing.T) (dir string, mi *metainfo.MetaInfo) {
 	t.Helper()
 	dir = t.TempDir()
@@ -36,7 +36,7 @@ func threeFiles(t *testing.T) (dir string, mi *metainfo.MetaInfo) {
 	return dir, mi
 }
 
-// has reports which of the files are whole below dir.
+// has returns the names of the files in dir that are complete.
 func has(t *testing.T, want, dir string) string {
 	t.Helper()
 	var names []string
@@ -51,8 +51,8 @@ func has(t *testing.T, want, dir string) string {
 	return strings.Join(names, " ")
 }
 
-// TestPriorities: what is wanted changes while the torrent runs, before, in the
-// middle and after it is complete.
+// TestPriorities changes the wanted files of a torrent before it is complete, during its
+// download, and after it is complete.
 func TestPriorities(t *testing.T) {
 	dir, mi := threeFiles(t)
 	out := t.TempDir()
@@ -64,7 +64,7 @@ func TestPriorities(t *testing.T) {
 		tor := w.lonely(mi, torrent.AddOptions{Dir: out, Select: func(path []string) bool { return path[0] == "a" }})
 		w.wait(tor, time.Minute)
 		if got := has(t, dir, out); got != "a" {
-			t.Errorf("whole: %s, want a", got)
+			t.Errorf("complete: %s, want a", got)
 		}
 		st := tor.Stats()
 		if st.BytesTotal != 1_000_000 || st.BytesDone != st.BytesTotal || st.State != torrent.StateSeeding {
@@ -72,24 +72,24 @@ func TestPriorities(t *testing.T) {
 		}
 		first := tor.Done()
 
-		// More is wanted of a torrent that is complete.
+		// Want another file of the complete torrent.
 		if err := tor.SetPriority(torrent.PriorityLow, 1, 3); err != nil {
 			t.Fatal(err)
 		}
 		select {
 		case <-first:
 		default:
-			t.Error("the first Done opened again")
+			t.Error("the first channel of Done is open again")
 		}
 		select {
 		case <-tor.Done():
-			t.Error("done, though more is wanted")
+			t.Error("done although another file is wanted")
 		default:
 		}
 		if st := tor.Stats(); st.State != torrent.StateDownloading || st.BytesTotal != 3_000_000 {
 			t.Errorf("%+v", st)
 		}
-		// Then everything, the third file before the rest of the second.
+		// Want everything, the third file before the rest of the second.
 		time.Sleep(time.Second)
 		if err := tor.SetPriority(torrent.PriorityHigh, 2); err != nil {
 			t.Fatal(err)
@@ -100,20 +100,20 @@ func TestPriorities(t *testing.T) {
 		if f := tor.Files(); f[1].Done > 1_500_000 || f[2].Priority != torrent.PriorityHigh || f[1].Priority != torrent.PriorityLow {
 			t.Errorf("%+v", f)
 		}
-		// The rest is not wanted any more: complete at once.
+		// Without the rest it is complete at once.
 		if err := tor.Select(func(path []string) bool { return path[0] != "b" }); err != nil {
 			t.Fatal(err)
 		}
 		w.wait(tor, time.Second)
 		if got := has(t, dir, out); got != "a c empty" {
-			t.Errorf("whole: %s, want a c empty", got)
+			t.Errorf("complete: %s, want a c empty", got)
 		}
 		if err := tor.Select(func([]string) bool { return true }); err != nil {
 			t.Fatal(err)
 		}
 		w.wait(tor, time.Minute)
 		if got := has(t, dir, out); got != "a b c empty" {
-			t.Errorf("whole: %s", got)
+			t.Errorf("complete: %s", got)
 		}
 		if st := tor.Stats(); st.Wasted > 64<<10 || len(tor.Banned()) > 0 {
 			t.Errorf("wasted %d, banned %v", st.Wasted, tor.Banned())
@@ -126,6 +126,7 @@ func TestPriorities(t *testing.T) {
 	})
 }
 
+// TestPrioritiesRefused checks the errors of SetPriority.
 func TestPrioritiesRefused(t *testing.T) {
 	data, mi := makeTorrent(t, 100_000, 16<<10)
 	synctest.Test(t, func(t *testing.T) {
@@ -134,7 +135,7 @@ func TestPrioritiesRefused(t *testing.T) {
 		tor := w.lonely(mi, torrent.AddOptions{Storage: storage.NewMemoryLike(data)})
 		for _, err := range []error{tor.SetPriority(8, 0), tor.SetPriority(1, 1), tor.SetPriority(1, -1)} {
 			if err == nil {
-				t.Error("taken")
+				t.Error("no error")
 			}
 		}
 		seed := w.lonely(mi, torrent.AddOptions{Storage: storage.NewMemoryOf(data), Verified: true})
@@ -144,8 +145,8 @@ func TestPrioritiesRefused(t *testing.T) {
 	})
 }
 
-// TestPrioritiesChurn changes its mind all the time, while peers come with what
-// was wanted before: what is complete is right, and nobody is blamed.
+// TestPrioritiesChurn changes the priorities all the time, while peers send blocks that were
+// wanted before. Complete files have the right data, and no peer is banned.
 func TestPrioritiesChurn(t *testing.T) {
 	dir, mi := threeFiles(t)
 	out := t.TempDir()
@@ -168,7 +169,7 @@ func TestPrioritiesChurn(t *testing.T) {
 		}
 		w.wait(tor, time.Minute)
 		if got := has(t, dir, out); got != "a b c empty" || len(tor.Banned()) > 0 {
-			t.Errorf("whole: %s, banned %v", got, tor.Banned())
+			t.Errorf("complete: %s, banned %v", got, tor.Banned())
 		}
 		t.Logf("wasted %d", tor.Stats().Wasted)
 	})

@@ -17,8 +17,8 @@ import (
 	"spate/torrent"
 )
 
-// patience is how long a test waits for what should take a moment. It finds what
-// hangs, on a machine that is busy with other things too.
+// patience is the time after which a test fails because something hangs, even on a busy
+// machine.
 const patience = 5 * time.Minute
 
 // realSession runs a session on loopback until the test ends.
@@ -54,7 +54,7 @@ func mustWait(t *testing.T, tor *torrent.Torrent) {
 	}
 }
 
-// seeding returns a session that seeds the tree of threeFiles.
+// seeding returns a session that seeds the torrent of threeFiles.
 func seeding(t *testing.T) (dir string, mi *metainfo.MetaInfo, s *torrent.Session) {
 	dir, mi = threeFiles(t)
 	mi.AnnounceList = nil
@@ -63,7 +63,7 @@ func seeding(t *testing.T) (dir string, mi *metainfo.MetaInfo, s *torrent.Sessio
 	return dir, mi, s
 }
 
-// otherDisk returns a directory on another file system.
+// otherDisk returns a folder on another file system.
 func otherDisk(t *testing.T) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("/dev/shm", "spate-test-*")
@@ -74,8 +74,8 @@ func otherDisk(t *testing.T) string {
 	return dir
 }
 
-// TestMove moves data about while it downloads and while it is seeded: nothing is
-// lost, nobody notices, and a restart finds it without a check.
+// TestMove moves data during the download and while it is seeded. No data is lost, peers do
+// not notice, and a restart finds the data without a check.
 func TestMove(t *testing.T) {
 	from, mi, seed := seeding(t)
 	resume, first, second, disk := t.TempDir(), t.TempDir(), t.TempDir(), otherDisk(t)
@@ -94,9 +94,9 @@ func TestMove(t *testing.T) {
 	}
 	mustWait(t, tor)
 	if got := has(t, from, first); got != "a b c empty" || tor.Path() != filepath.Join(first, "tree") {
-		t.Errorf("whole: %s in %s", got, tor.Path())
+		t.Errorf("complete: %s in %s", got, tor.Path())
 	}
-	// Somebody reads while it moves onto another disk and back.
+	// A peer reads while the data moves to another disk and back.
 	get := realSession(t, torrent.Options{})
 	out := t.TempDir()
 	reader := mustAdd(t, get, mi, torrent.AddOptions{Dir: out, Peers: []netip.AddrPort{s.Addr()}, Down: 8 << 20})
@@ -107,7 +107,7 @@ func TestMove(t *testing.T) {
 	}
 	mustWait(t, reader)
 	if got := has(t, from, out); got != "a b c empty" {
-		t.Errorf("whole: %s", got)
+		t.Errorf("complete: %s", got)
 	}
 	for e := range sub.Events() {
 		if e.State == torrent.StateFailed {
@@ -130,7 +130,7 @@ func TestMove(t *testing.T) {
 	}
 }
 
-// TestMoveRefused: what cannot be moved stays where it is.
+// TestMoveRefused checks that data which cannot be moved stays where it is.
 func TestMoveRefused(t *testing.T) {
 	from, mi, seed := seeding(t)
 	dir := t.TempDir()
@@ -140,13 +140,13 @@ func TestMoveRefused(t *testing.T) {
 	full := t.TempDir()
 	os.Mkdir(filepath.Join(full, "tree"), 0o777)
 	if err := tor.Move(t.Context(), full, ""); !errors.Is(err, storage.ErrObstructed) {
-		t.Errorf("onto something: %v", err)
+		t.Errorf("onto an existing file: %v", err)
 	}
 	if err := tor.Move(t.Context(), filepath.Join(dir, "absent"), ""); err == nil {
-		t.Error("moved to nowhere")
+		t.Error("moved to a folder that does not exist")
 	}
 	if err := tor.Move(t.Context(), full, "../x"); err == nil {
-		t.Error("moved outside")
+		t.Error("moved out of the folder")
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -154,14 +154,14 @@ func TestMoveRefused(t *testing.T) {
 		t.Errorf("cancelled: %v", err)
 	}
 	if got := has(t, from, dir); got != "a b c empty" || tor.Stats().State != torrent.StateSeeding {
-		t.Errorf("whole: %s, %+v", got, tor.Stats())
+		t.Errorf("complete: %s, %+v", got, tor.Stats())
 	}
 	if err := seed.Torrent(mi.Hash()).Move(t.Context(), full, "x"); !errors.Is(err, storage.ErrReadOnly) {
 		t.Errorf("a torrent that only seeds: %v", err)
 	}
 	data, other := makeTorrent(t, 1000, 16<<10)
 	if err := mustAdd(t, s, other, torrent.AddOptions{Storage: storage.NewMemoryOf(data), Verified: true}).Move(t.Context(), full, "x"); !errors.Is(err, torrent.ErrNotFiles) {
-		t.Errorf("no files: %v", err)
+		t.Errorf("a torrent without files: %v", err)
 	}
 	if err := s.Remove(mi.Hash()); err != nil {
 		t.Fatal(err)
@@ -171,7 +171,7 @@ func TestMoveRefused(t *testing.T) {
 	}
 }
 
-// TestRemoveWithData deletes what belongs to the torrent and nothing else.
+// TestRemoveWithData checks that exactly the files of the torrent are deleted.
 func TestRemoveWithData(t *testing.T) {
 	from, mi, seed := seeding(t)
 	resume, dir := t.TempDir(), t.TempDir()
@@ -197,13 +197,13 @@ func TestRemoveWithData(t *testing.T) {
 		t.Errorf("resume data: %v", err)
 	}
 	if err := s.RemoveWithData(mi.Hash()); !errors.Is(err, torrent.ErrUnknown) {
-		t.Errorf("again: %v", err)
+		t.Errorf("removed twice: %v", err)
 	}
-	// A torrent that only seeds goes, its data stays.
+	// The data of a torrent that only seeds stays.
 	if err := seed.RemoveWithData(mi.Hash()); !errors.Is(err, storage.ErrReadOnly) || seed.Torrent(mi.Hash()) != nil {
 		t.Errorf("a torrent that only seeds: %v", err)
 	}
 	if got := has(t, from, from); got != "a b c empty" {
-		t.Errorf("whole: %s", got)
+		t.Errorf("complete: %s", got)
 	}
 }

@@ -18,13 +18,13 @@ import (
 	"spate/torrent"
 )
 
-// lonely is a torrent that nobody else has.
+// lonely returns a torrent that no other peer has.
 func (w *web) lonely(mi *metainfo.MetaInfo, opt torrent.AddOptions) *torrent.Torrent {
 	return w.add(w.session(simnet.Link{}, torrent.Options{}), mi, opt)
 }
 
-// TestReader reads a file while it downloads: from the beginning, then from the
-// end, each long before a download in any other order would have it.
+// TestReader reads a file during its download: from the beginning, then from the end, each
+// long before a download in another order would have the data.
 func TestReader(t *testing.T) {
 	const size = 32<<20 + 777
 	data, mi := makeTorrent(t, size, 256<<10)
@@ -71,8 +71,7 @@ func TestReader(t *testing.T) {
 	})
 }
 
-// TestReaderEnds: a read that waits ends with the reason why it would wait for
-// ever.
+// TestReaderEnds checks the errors of a read that waits for data which cannot come any more.
 func TestReaderEnds(t *testing.T) {
 	data, mi := makeTorrent(t, 1<<20, 64<<10)
 	buf := make([]byte, 10)
@@ -119,7 +118,7 @@ func TestReaderEnds(t *testing.T) {
 				time.Sleep(10 * time.Second)
 				select {
 				case err := <-got:
-					t.Fatalf("did not wait: %v", err)
+					t.Fatalf("the read did not wait: %v", err)
 				default:
 				}
 				c.do(w, s, tor, r, cancel, store)
@@ -130,7 +129,7 @@ func TestReaderEnds(t *testing.T) {
 						t.Errorf("%v, want %v", err, c.want)
 					}
 				default:
-					t.Error("still waits")
+					t.Error("the read still waits")
 					tor.Stats()
 					cancel(nil)
 					<-got
@@ -143,13 +142,13 @@ func TestReaderEnds(t *testing.T) {
 			w := newWeb(t)
 			defer w.end()
 			if _, err := w.lonely(mi, torrent.AddOptions{Storage: storage.NewMemoryLike(data)}).NewReader(t.Context(), file); err == nil {
-				t.Errorf("a reader of file %d", file)
+				t.Errorf("there is a reader of file %d", file)
 			}
 		})
 	}
 }
 
-// TestReadersShare: several readers at different places all get on.
+// TestReadersShare checks that several readers at different positions all get data.
 func TestReadersShare(t *testing.T) {
 	const size = 16 << 20
 	data, mi := makeTorrent(t, size, 64<<10)
@@ -190,8 +189,7 @@ func TestReadersShare(t *testing.T) {
 	})
 }
 
-// TestReaderServes: a reader is a reader like any other, for a browser that asks
-// for a part as well.
+// TestReaderServes checks that http.ServeContent serves a range from a reader.
 func TestReaderServes(t *testing.T) {
 	const size = 100_000
 	data, mi := makeTorrent(t, size, 16<<10)
@@ -218,8 +216,8 @@ func TestReaderServes(t *testing.T) {
 	})
 }
 
-// TestSequential: pieces come in order, but for what is under way at the same
-// time.
+// TestSequential checks that pieces are downloaded in order, except for those that are
+// downloaded at the same time.
 func TestSequential(t *testing.T) {
 	data, mi := makeTorrent(t, 8<<20, 32<<10)
 	synctest.Test(t, func(t *testing.T) {

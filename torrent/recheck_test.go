@@ -11,8 +11,8 @@ import (
 	"spate/storage"
 )
 
-// TestRecheck has bytes of a complete download rot, unnoticed by the file system:
-// they are found while it seeds, and fetched again.
+// TestRecheck changes bytes of a complete download so that the file system does not show it.
+// Recheck finds them while the torrent seeds, and they are downloaded again.
 func TestRecheck(t *testing.T) {
 	t.Parallel()
 	data, mi := noiseTorrent(t, 1<<20, 64<<10)
@@ -55,14 +55,14 @@ func TestRecheck(t *testing.T) {
 	if st := tor.Stats(); st.State != StateFailed || !errors.Is(st.Err, storage.ErrChanged) {
 		t.Fatalf("%v, %v", st.State, st.Err)
 	}
-	tor.AddPeers([]netip.AddrPort{other.Addr()}) // the first is not asked again for a while
+	tor.AddPeers([]netip.AddrPort{other.Addr()}) // because the first peer is not dialled again for some time
 	for end := time.Now().Add(patience); tor.Stats().State != StateSeeding; time.Sleep(time.Millisecond) {
-		tor.retry() // as the clock does every ten seconds
+		tor.retry() // as tick does every ten seconds
 		if time.Now().After(end) {
 			t.Fatalf("%+v", tor.Stats())
 		}
 	}
 	if got, err := os.ReadFile(path); err != nil || string(got) != string(data) {
-		t.Errorf("the data was not mended (%v)", err)
+		t.Errorf("the data was not repaired (%v)", err)
 	}
 }

@@ -13,8 +13,8 @@ import (
 	"spate/storage"
 )
 
-// getUntil downloads from seed into dir until done pieces are verified, or all
-// when done is 0, ends the session and returns the stats.
+// getUntil downloads from seed into dir until done pieces are verified, or all if done is 0.
+// It closes the session and returns the stats.
 func getUntil(t *testing.T, mi *metainfo.MetaInfo, seed *Session, dir, resume string, done int) Stats {
 	t.Helper()
 	s, err := NewSession(Options{Bind: loopback, ResumeDir: resume})
@@ -35,7 +35,7 @@ func getUntil(t *testing.T, mi *metainfo.MetaInfo, seed *Session, dir, resume st
 			done = -1
 		case <-ctx.Done():
 			t.Fatalf("%+v", tor.Stats())
-		case <-time.After(time.Millisecond): // nothing tells of single pieces
+		case <-time.After(time.Millisecond): // there is no event to wait for
 		}
 		if done < 0 {
 			break
@@ -46,9 +46,9 @@ func getUntil(t *testing.T, mi *metainfo.MetaInfo, seed *Session, dir, resume st
 	return tor.Stats()
 }
 
-// TestStoppedDownloadGoesOn stops a download half way and starts it again: what
-// was verified is neither fetched nor checked again.
-func TestStoppedDownloadGoesOn(t *testing.T) {
+// TestStoppedDownloadContinues stops a download half way and starts it again. Verified pieces
+// are neither downloaded nor checked again.
+func TestStoppedDownloadContinues(t *testing.T) {
 	t.Parallel()
 	data, mi := noiseTorrent(t, 16<<20+777, 64<<10)
 	seed := testSession(t, Options{Up: 40 << 20})
@@ -56,7 +56,7 @@ func TestStoppedDownloadGoesOn(t *testing.T) {
 	dir, resume := t.TempDir(), t.TempDir()
 	first := getUntil(t, mi, seed, dir, resume, mi.Info.NumPieces()/2)
 	if first.PiecesHave == first.Pieces {
-		t.Fatal("the first run got everything: nothing is left to go on with")
+		t.Fatal("the first run downloaded everything")
 	}
 	second := getUntil(t, mi, seed, dir, resume, 0)
 	if second.Checked != 0 {
@@ -64,26 +64,26 @@ func TestStoppedDownloadGoesOn(t *testing.T) {
 	}
 	fetched := second.Downloaded - first.Downloaded
 	if missing := second.BytesTotal - first.BytesDone; fetched > missing {
-		t.Errorf("fetched %d bytes where %d were missing", fetched, missing)
+		t.Errorf("downloaded %d bytes, but only %d were missing", fetched, missing)
 	}
 	got, err := os.ReadFile(filepath.Join(dir, mi.Info.Name))
 	if err != nil || string(got) != string(data) {
 		t.Fatalf("other data on disk (%v)", err)
 	}
 
-	// A byte that somebody changed meanwhile is found and mended.
+	// A byte that was changed meanwhile is found, and its piece is downloaded again.
 	got[len(got)/2] ^= 1
 	if err := os.WriteFile(filepath.Join(dir, mi.Info.Name), got, 0o644); err != nil {
 		t.Fatal(err)
 	}
 	third := getUntil(t, mi, seed, dir, resume, 0)
 	if n := third.Downloaded - second.Downloaded; n != mi.Info.PieceLength {
-		t.Errorf("fetched %d bytes to mend one piece of %d", n, mi.Info.PieceLength)
+		t.Errorf("downloaded %d bytes to repair one piece of %d", n, mi.Info.PieceLength)
 	}
 }
 
-// TestDiskNotMounted starts a torrent whose data, and the file system that it was
-// on, are gone: nothing is made in their place, and it goes on when they are back.
+// TestDiskNotMounted starts a torrent whose data and file system are gone. Nothing is created
+// in their place, and the torrent continues when they are back.
 func TestDiskNotMounted(t *testing.T) {
 	t.Parallel()
 	data, mi := noiseTorrent(t, 1<<20, 64<<10)
@@ -104,7 +104,7 @@ func TestDiskNotMounted(t *testing.T) {
 		t.Fatal(err)
 	}
 	add := AddOptions{Dir: dir, Peers: []netip.AddrPort{seed.Addr()}}
-	// Twice: what is remembered must not be forgotten because of the first time.
+	// Twice, because the first run must not overwrite the record.
 	haltsAtOnce(t, mi, resume, add, ErrGone)
 	tor, err := testSession(t, Options{ResumeDir: resume}).Add(mi, add)
 	if err != nil {
@@ -115,7 +115,7 @@ func TestDiskNotMounted(t *testing.T) {
 	}
 	tor.retry()
 	if _, err := os.Lstat(path); err == nil || tor.Stats().State != StateFailed {
-		t.Errorf("%v after a look at what is there", tor.Stats().State)
+		t.Errorf("state %v after the folder was checked", tor.Stats().State)
 	}
 	if err := os.Rename(path+".away", path); err != nil {
 		t.Fatal(err)
@@ -126,8 +126,7 @@ func TestDiskNotMounted(t *testing.T) {
 	}
 }
 
-// haltsAtOnce adds a torrent that halts because of reason, in a session that then
-// ends in order.
+// haltsAtOnce checks that a torrent halts because of reason, and closes its session.
 func haltsAtOnce(t *testing.T, mi *metainfo.MetaInfo, resume string, add AddOptions, reason error) {
 	t.Helper()
 	s, err := NewSession(Options{Bind: loopback, ResumeDir: resume})
@@ -148,8 +147,8 @@ func haltsAtOnce(t *testing.T, mi *metainfo.MetaInfo, resume string, add AddOpti
 	<-ran
 }
 
-// TestLongerFileIsKept: what lies in a file that is longer than it should be is
-// gone on with once that is allowed, though the first run ended without a look.
+// TestLongerFileIsKept checks that the data of a file that is too long is used once
+// AddOptions.Force allows it, although the first run ended before it checked the data.
 func TestLongerFileIsKept(t *testing.T) {
 	t.Parallel()
 	data, mi := noiseTorrent(t, 1<<20, 64<<10)

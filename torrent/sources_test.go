@@ -17,12 +17,12 @@ import (
 	"spate/torrent/internal/peerlist"
 )
 
-// dialLog is a network that notes what is dialled and reaches nobody.
+// dialLog is a network that records the dialled addresses and makes no connection.
 type dialLog struct {
 	systemNetwork
 	mu      sync.Mutex
 	dialled map[string]bool
-	some    chan struct{} // gets a value, while it has room, at each dial
+	some    chan struct{} // receives a value at a dial, if it is empty
 }
 
 func newDialLog() *dialLog {
@@ -58,7 +58,7 @@ func (d *dialLog) await(t *testing.T, a netip.AddrPort) {
 	}
 }
 
-// Addresses that peers are said to have.
+// Addresses that are named as peers.
 var (
 	metadataPeers = []netip.AddrPort{
 		netip.MustParseAddrPort("169.254.169.254:80"), netip.MustParseAddrPort("[::ffff:169.254.169.254]:80"), netip.MustParseAddrPort("168.63.129.16:80"),
@@ -68,8 +68,9 @@ var (
 	plainPeer    = netip.MustParseAddrPort("192.0.2.7:6881")
 )
 
-// TestMetadataServicesAreNoPeers: whoever names the metadata service of a cloud as a
-// peer, it is not dialled, unless the user does. Loopback counts from this machine alone.
+// TestMetadataServicesAreNoPeers checks that the metadata service of a cloud is not dialled as
+// a peer, whichever source but the user names it. A loopback address is dialled only if the
+// caller or a tracker on this machine names it.
 func TestMetadataServicesAreNoPeers(t *testing.T) {
 	t.Parallel()
 	data, mi := noiseTorrent(t, 1<<20, 64<<10)
@@ -88,7 +89,7 @@ func TestMetadataServicesAreNoPeers(t *testing.T) {
 		}, false},
 		"a peer": {func(_ *Session, tor *Torrent) {
 			msg := peerwire.AppendPEX(nil, extPEX, &peerwire.PEXMessage{Added: named, Flags: make([]peerwire.PEXFlags, len(named))})
-			const before = 6 // length, id, number
+			const before = 6 // bytes of the length, the message id and the extension id
 			tor.mu.Lock()
 			defer tor.mu.Unlock()
 			if err := (&conn{t: tor}).pexLocked(msg[before:], time.Now()); err != nil {
@@ -125,7 +126,7 @@ func TestMetadataServicesAreNoPeers(t *testing.T) {
 	}
 }
 
-// TestUserNamesAnyPeer: what the user typed is dialled, wherever it is.
+// TestUserNamesAnyPeer checks that every address is dialled that the user names.
 func TestUserNamesAnyPeer(t *testing.T) {
 	t.Parallel()
 	data, mi := noiseTorrent(t, 1<<20, 64<<10)
@@ -144,7 +145,8 @@ func TestUserNamesAnyPeer(t *testing.T) {
 	}
 }
 
-// TestMagnetLinkNamesNoInsidePeer: x.pe of a link is a stranger's word.
+// TestMagnetLinkNamesNoInsidePeer checks that the peers of a magnet link (x.pe) cannot be this
+// machine or the metadata service of a cloud, because anybody can write a link.
 func TestMagnetLinkNamesNoInsidePeer(t *testing.T) {
 	t.Parallel()
 	network := newDialLog()
@@ -173,8 +175,8 @@ func TestMagnetLinkNamesNoInsidePeer(t *testing.T) {
 	}
 }
 
-// TestMetadataServiceIsNotUseful: a peer that came from such an address while metadata
-// was looked for is not passed on to the torrent.
+// TestMetadataServiceIsNotUseful checks that a peer at such an address that answered a search
+// for metadata is not passed on to the torrent.
 func TestMetadataServiceIsNotUseful(t *testing.T) {
 	t.Parallel()
 	s := testSession(t, Options{})

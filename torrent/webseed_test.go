@@ -25,8 +25,8 @@ import (
 	"spate/torrent"
 )
 
-// TestWebSeedAlone: a file comes from a web server when there is no peer at all,
-// by ranges over runs of pieces, and each byte once.
+// TestWebSeedAlone downloads a file from a web server without any peer. The requests are for
+// ranges of several pieces, and each byte is sent once.
 func TestWebSeedAlone(t *testing.T) {
 	data, mi := makeTorrent(t, 24<<20+5000, 256<<10)
 	synctest.Test(t, func(t *testing.T) {
@@ -56,7 +56,7 @@ func TestWebSeedAlone(t *testing.T) {
 	})
 }
 
-// TestWebSeedOff: nothing is asked when the caller does not want it.
+// TestWebSeedOff checks that no request is made if web seeds are turned off.
 func TestWebSeedOff(t *testing.T) {
 	data, mi := makeTorrent(t, 100_000, 16<<10)
 	synctest.Test(t, func(t *testing.T) {
@@ -72,8 +72,8 @@ func TestWebSeedOff(t *testing.T) {
 	})
 }
 
-// TestWebSeedFormats fetches a file and a tree, with pads and names that have to
-// be escaped, as v1, v2 and hybrid, into files.
+// TestWebSeedFormats downloads v1, v2 and hybrid torrents of one and of several files, with
+// padding and with names that have to be escaped.
 func TestWebSeedFormats(t *testing.T) {
 	dir := t.TempDir()
 	files := map[string]int{"one file.bin": 700_001, "tree/a": 100, "tree/sub #1/b&c.bin": 300_000, "tree/sub #1/empty": 0, "tree/zz": 1 << 19}
@@ -118,8 +118,8 @@ func TestWebSeedFormats(t *testing.T) {
 	}
 }
 
-// TestWebSeedIsBackstop: a swarm that serves well is left to itself, one that
-// does not is helped until it does.
+// TestWebSeedIsBackstop checks that web seeds are not used in a fast swarm, and in a slow one
+// until it is fast.
 func TestWebSeedIsBackstop(t *testing.T) {
 	const size = 64 << 20
 	data, mi := makeTorrent(t, size, 256<<10)
@@ -149,7 +149,7 @@ func TestWebSeedIsBackstop(t *testing.T) {
 			})
 		})
 	}
-	// The seed's link becomes fast: the server is left alone.
+	// The seed becomes fast, so the web seed is not used any more.
 	synctest.Test(t, func(t *testing.T) {
 		w := newWeb(t)
 		defer w.end()
@@ -160,11 +160,11 @@ func TestWebSeedIsBackstop(t *testing.T) {
 		tor := w.add(w.session(simnet.Link{}, torrent.Options{}), with(mi, srv.url), torrent.AddOptions{Storage: storage.NewMemoryLike(data)})
 		time.Sleep(10 * time.Second)
 		if n := srv.requests.Load(); n > 0 {
-			t.Errorf("%d requests before the swarm had its time", n)
+			t.Errorf("%d requests before the swarm was slow for long enough", n)
 		}
 		time.Sleep(20 * time.Second)
 		if srv.requests.Load() == 0 {
-			t.Error("no request though the swarm is slow")
+			t.Error("no request although the swarm is slow")
 		}
 		seed.SetRates(1<<20, 0)
 		time.Sleep(30 * time.Second)
@@ -176,7 +176,8 @@ func TestWebSeedIsBackstop(t *testing.T) {
 	})
 }
 
-// TestWebSeedRate: limits of the torrent and of the session hold for web seeds.
+// TestWebSeedRate checks that the rate limits of the torrent and of the session hold for web
+// seeds.
 func TestWebSeedRate(t *testing.T) {
 	data, mi := makeTorrent(t, 4<<20, 64<<10)
 	for _, c := range []struct{ session, torrent int64 }{{0, 200 << 10}, {200 << 10, 0}} {
@@ -193,7 +194,7 @@ func TestWebSeedRate(t *testing.T) {
 	}
 }
 
-// A web seed on a real socket of this machine.
+// TestWebSeedOverSockets downloads from a web seed over sockets of this machine.
 func TestWebSeedOverSockets(t *testing.T) {
 	data, mi := makeTorrent(t, 8<<20, 256<<10)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -222,8 +223,8 @@ func TestWebSeedOverSockets(t *testing.T) {
 	}
 }
 
-// TestWebSeedOfOurSite fetches releases from nothing but the pages of whoever
-// published them, which name themselves as the web seed.
+// TestWebSeedOfOurSite downloads releases only from the site that published them and that
+// their metainfo names as the web seed.
 func TestWebSeedOfOurSite(t *testing.T) {
 	dir, out := t.TempDir(), t.TempDir()
 	files := map[string]int{"file (1)+.iso": 1<<20 + 5, "tree/one": 100, "tree/sub dir/two#2.bin": 1<<20 + 1, "tree/sub dir/empty": 0}

@@ -22,7 +22,7 @@ func (l *List) Usable(a netip.AddrPort, src Source) bool {
 		return false
 	case netguard.LinkLocal:
 		if a.Addr().Is6() {
-			return false // it means nothing without the zone, which is not told
+			return false // it is useless without its zone, which is not known
 		}
 	case netguard.Metadata:
 		if src != SourceManual {
@@ -68,8 +68,8 @@ func (l *List) SetAdvertised(port uint16) {
 	}
 }
 
-// AddSelf says that a turned out to be ourselves, by the peer id: it is never
-// tried again.
+// AddSelf records that a is our own address, as a handshake with our peer id has shown. It
+// is never tried again.
 func (l *List) AddSelf(a netip.AddrPort) {
 	a = spate.CanonicalAddr(a)
 	if len(l.self) < maxSelf {
@@ -78,8 +78,8 @@ func (l *List) AddSelf(a netip.AddrPort) {
 	l.remove(a)
 }
 
-// Host is the address that stands for one host: of public IPv6 its /64, which one
-// host can use at will.
+// Host returns the address that identifies the host of a. For a public IPv6 address that is
+// its /64, all of which one host can use.
 func Host(a netip.AddrPort) netip.Addr {
 	ip := spate.CanonicalAddr(a).Addr()
 	if ip.Is6() && ip.IsGlobalUnicast() && !ip.IsPrivate() {
@@ -89,9 +89,8 @@ func Host(a netip.AddrPort) netip.Addr {
 	return ip
 }
 
-// banKey is what a ban of a covers: the address with all its ports, for public
-// IPv6 its /64, which one host can use at will; on loopback, where many peers
-// share one address, the one port.
+// banKey returns the key of a ban of a. The ban covers all ports of the host (see [Host]),
+// but only the port of a on loopback, where many peers share one address.
 func banKey(a netip.AddrPort) netip.AddrPort {
 	a = spate.CanonicalAddr(a)
 	if a.Addr().IsLoopback() {
@@ -100,9 +99,8 @@ func banKey(a netip.AddrPort) netip.AddrPort {
 	return netip.AddrPortFrom(Host(a), 0)
 }
 
-// Ban takes nothing more from the address of a and forgets its candidates; see
-// [List.Banned]. The engine drops its connections. The oldest ban makes room
-// when there are 10,000.
+// Ban bans the host of a and forgets its candidates; see [List.Banned]. The caller closes the
+// connections. The list keeps the last 10,000 bans. It ignores an address that is not valid.
 func (l *List) Ban(a netip.AddrPort) {
 	key := banKey(a)
 	if _, done := l.banned[key]; done || !a.IsValid() {
@@ -123,8 +121,8 @@ func (l *List) Ban(a netip.AddrPort) {
 	}
 }
 
-// Banned tells whether a ban covers a: any port of a banned address, and of the
-// /64 for public IPv6; on loopback the very port.
+// Banned reports whether a is banned: any port of a banned host, but on loopback only the
+// port that was banned.
 func (l *List) Banned(a netip.AddrPort) bool {
 	if len(l.banned) == 0 {
 		return false

@@ -1,45 +1,43 @@
-// Package peerlist keeps the addresses at which peers of a torrent may be, and
-// says which to connect to next.
+// Package peerlist keeps the addresses of possible peers of a torrent, the candidates, and
+// chooses the next ones to connect to.
 //
-// A candidate is known once, whatever the number of sources that name it. It is
-// idle, being tried (from [List.Next] on), or connected. Fewer failures go
-// first, then the better source, then the higher canonical priority (BEP 40),
-// on which all peers of a swarm agree so that nobody can crowd out the others.
-// Failures are followed by a growing pause and at last by oblivion. The list is
-// bounded; what is worst makes room for what is better.
+// A candidate is idle, is being tried (after [List.Next] returned it), or is connected.
+// [List.Next] prefers candidates with fewer failures, then those of a better source, then
+// those with a higher canonical priority (BEP 40). All peers of a swarm agree on that
+// priority, so that nobody can crowd out the others. After a failure a candidate is not
+// tried for some time, which grows with each failure; after several failures it is
+// forgotten. The list is bounded: a better candidate replaces the worst one.
 //
-// It is plain data: no clock, no lock. The caller holds the torrent's lock.
+// The list is plain data. It has no clock and no lock; the caller holds the torrent's lock.
 package peerlist
 
 import (
 	"math/rand/v2"
 	"net/netip"
-	"slices"
 	"time"
 
 	"spate"
 )
 
-// Source says who named an address. A greater one is tried first.
+// Source says where an address comes from. Candidates of a greater source are tried first.
 type Source uint8
 
 // The sources, least trusted first.
 const (
-	SourcePEX      Source = iota // a peer (BEP 11): anybody can fill it
+	SourcePEX      Source = iota // other peers (BEP 11), which can name any address
 	SourceDHT                    // BEP 5
-	SourceOther                  // a way that the engine does not know
-	SourceIncoming               // it connected to us and said on which port it listens
-	SourceResume                 // was useful before the restart
+	SourceOther                  // a source that the engine does not know
+	SourceIncoming               // the peer connected to us and named the port that it listens on
 	SourceTracker                // BEP 3
-	SourceLSD                    // heard on the local network (BEP 14)
-	SourceLink                   // named in a magnet link (BEP 9)
+	SourceLSD                    // the local network (BEP 14)
+	SourceLink                   // a magnet link (BEP 9)
 	SourceCaller                 // the program around the engine, or a tracker on this machine
 	SourceManual                 // the user
 )
 
-// String returns the source's name as it is shown.
+// String returns the name of the source for people.
 func (s Source) String() string {
-	names := [...]string{"pex", "dht", "other", "incoming", "resume", "tracker", "lsd", "link", "caller", "manual"}
+	names := [...]string{"pex", "dht", "other", "incoming", "tracker", "lsd", "link", "caller", "manual"}
 	if int(s) < len(names) {
 		return names[s]
 	}
@@ -53,41 +51,41 @@ func (s Source) ForPrivate() bool {
 	return s == SourceTracker || s == SourceIncoming || s >= SourceLink
 }
 
-// waitedFor reports whether somebody waits for just the addresses of this source: they
-// are tried again soon, and not forgotten.
-func (s Source) waitedFor() bool { return s >= SourceLink }
+// chosen reports whether the user, the caller or a magnet link chose the addresses of the
+// source. They are tried again soon after a failure, and are not forgotten.
+func (s Source) chosen() bool { return s >= SourceLink }
 
 // Bounds.
 const (
 	DefaultMax       = 3000
 	maxBans, maxSelf = 10_000, 64
-	localShare       = 10 // of all candidates, one in so many may be of the local network: anybody there can name any
+	localShare       = 10 // one in so many candidates may be of SourceLSD, because any host on the local network can name any address
 )
 
-// Options of a List. The zero value is documented at each field.
+// Options configure a [List].
 type Options struct {
-	Max        int            // candidates; 0: 3000
-	AllowLocal bool           // takes loopback addresses from every source, else only from the user and the caller
-	Private    bool           // takes candidates only from sources for which [Source.ForPrivate] is true (BEP 27)
-	Self       netip.AddrPort // where we listen, which is never a candidate; the IP may be unspecified
-	Advertised uint16         // the port that other peers are told; 0: the one of Self
-	Seed       uint64         // orders candidates while our own address is not known; 0: random
+	Max        int            // the number of candidates; 0 selects 3000
+	AllowLocal bool           // accepts loopback addresses from every source, not only from the user and the caller
+	Private    bool           // accepts candidates only from sources for which [Source.ForPrivate] is true (BEP 27)
+	Self       netip.AddrPort // our own address, which is never a candidate; the IP may be unspecified
+	Advertised uint16         // the port that other peers are told; 0 means the port of Self
+	Seed       uint64         // orders candidates while our own address is unknown; 0 selects a random one
 }
 
-// List is described in the package comment. Make one with [New].
+// List is a list of candidates; see the package comment. Use [New] to make one.
 type List struct {
 	opt       Options
 	all       []candidate
-	index     map[netip.AddrPort]int // into all
+	index     map[netip.AddrPort]int // in all
 	self      map[netip.AddrPort]bool
-	own       [2]netip.Addr // our address as others see it, IPv4 and IPv6
+	own       [2]netip.Addr // our IPv4 and IPv6 address as other peers see it
 	seeding   bool
-	local     int // candidates that the local network named
+	local     int // candidates of SourceLSD
 	banned    map[netip.AddrPort]struct{}
-	banOrder  []netip.AddrPort // a ring: the oldest ban makes room
+	banOrder  []netip.AddrPort // a ring buffer; the oldest ban is replaced
 	banAt     int
-	notBefore time.Time // no candidate is ready before
-	last6     bool      // the last candidate that Next gave is an IPv6 one
+	notBefore time.Time // Next returns no candidate before
+	last6     bool      // the last candidate that Next returned has an IPv6 address
 	out       []netip.AddrPort
 }
 
@@ -101,16 +99,15 @@ const (
 
 type candidate struct {
 	addr       netip.AddrPort
-	retry      time.Time // not before
+	retry      time.Time // it is not tried before
 	prio       uint32    // BEP 40
 	failures   int32
-	useless    uint8 // connections in a row
-	unanswered uint8 // handshakes in a row
+	useless    uint8 // useless connections in a row
+	unanswered uint8 // unanswered handshakes in a row
 	source     Source
 	state      state
-	seed       bool  // has everything, as far as known
-	proved     bool  // was useful once
-	heard      uint8 // how often its pause ended because it was heard of
+	seed       bool  // it has every piece, as far as known
+	heard      uint8 // how often Heard ended its pause
 }
 
 // New returns an empty list.
@@ -127,12 +124,12 @@ func New(opt Options) *List {
 	}
 }
 
-// Len is the number of known candidates.
+// Len returns the number of candidates.
 func (l *List) Len() int { return len(l.all) }
 
-// Add takes addresses from a source and returns how many were new. It drops what
-// cannot be a peer (see [List.Usable]) and what is banned. An address that is
-// known keeps its failures and takes the better source.
+// Add adds addresses from a source and returns how many were new. It ignores addresses that
+// are not usable (see [List.Usable]) or are banned. An address that is known keeps its
+// failures, and gets the better source.
 func (l *List) Add(addrs []netip.AddrPort, src Source) int {
 	n := 0
 	for _, a := range addrs {
@@ -183,14 +180,14 @@ func (l *List) add(a netip.AddrPort, src Source) bool {
 	return true
 }
 
-// counted keeps the number of candidates of the local network.
+// counted adds by to the number of candidates of SourceLSD if c is one.
 func (l *List) counted(c *candidate, by int) {
 	if c.source == SourceLSD {
 		l.local += by
 	}
 }
 
-// before tells whether c is to be tried before d.
+// before reports whether c is to be tried before d.
 func (c *candidate) before(d *candidate) bool {
 	switch {
 	case c.failures != d.failures:
@@ -201,10 +198,10 @@ func (c *candidate) before(d *candidate) bool {
 	return c.prio > d.prio
 }
 
-// Next returns up to n candidates to connect to now, best first; of those that are
-// equal but for their priority (BEP 40) an IPv4 and an IPv6 one in turn. They count
-// as being tried until Connected, Failed or Unused is called for them. The slice is
-// valid until the next call.
+// Next returns up to n candidates to connect to now, the best first. Among candidates that
+// differ only in their priority (BEP 40), IPv4 and IPv6 addresses alternate. The candidates
+// are being tried until Connected, Failed or Unused is called for them. The slice is valid
+// until the next call.
 func (l *List) Next(now time.Time, n int) []netip.AddrPort {
 	l.out = l.out[:0]
 	if now.Before(l.notBefore) {
@@ -227,7 +224,7 @@ func (l *List) Next(now time.Time, n int) []netip.AddrPort {
 		}
 		if best < 0 {
 			if l.notBefore = soonest; soonest.IsZero() {
-				l.notBefore = now.Add(maxPause) // until something changes
+				l.notBefore = now.Add(maxPause) // or until a candidate changes
 			}
 			break
 		}
@@ -238,8 +235,8 @@ func (l *List) Next(now time.Time, n int) []netip.AddrPort {
 	return l.out
 }
 
-// sooner is before for candidates that are to be connected to: the address families
-// take turns, so that neither waits behind the other where one of them fails.
+// sooner reports whether Next returns c before d. The address families alternate, so that
+// none waits for the other if connections of the other fail.
 func (l *List) sooner(c, d *candidate) bool {
 	c6 := c.addr.Addr().Is6()
 	if c.failures == d.failures && c.source == d.source && c6 != d.addr.Addr().Is6() {
@@ -256,7 +253,7 @@ func (l *List) find(a netip.AddrPort) *candidate {
 	return nil
 }
 
-// Source returns who named the candidate at a: the best source, if several did.
+// Source returns the best source that named a, and whether a is a candidate.
 func (l *List) Source(a netip.AddrPort) (src Source, known bool) {
 	c := l.find(a)
 	if c == nil {
@@ -265,14 +262,14 @@ func (l *List) Source(a netip.AddrPort) (src Source, known bool) {
 	return c.source, true
 }
 
-// Take makes a candidate count as being tried, as if Next had given it.
+// Take marks a candidate as being tried, as if Next had returned it.
 func (l *List) Take(a netip.AddrPort) {
 	if c := l.find(a); c != nil && c.state == idle {
 		c.state = trying
 	}
 }
 
-// Unused takes a candidate of Next back: it was not tried after all.
+// Unused marks a candidate that Next returned as idle, because it was not tried.
 func (l *List) Unused(a netip.AddrPort) {
 	if c := l.find(a); c != nil && c.state == trying {
 		c.state = idle
@@ -280,14 +277,7 @@ func (l *List) Unused(a netip.AddrPort) {
 	}
 }
 
-// Remove forgets a candidate, as when PEX or a tracker says that it left. One
-// that is being tried or connected stays.
-func (l *List) Remove(a netip.AddrPort) {
-	if c := l.find(a); c != nil && c.state == idle {
-		l.remove(c.addr)
-	}
-}
-
+// remove forgets the candidate at a.
 func (l *List) remove(a netip.AddrPort) {
 	i, ok := l.index[a]
 	if !ok {
@@ -301,7 +291,7 @@ func (l *List) remove(a netip.AddrPort) {
 	delete(l.index, a)
 }
 
-// SetSeed notes whether the peer at a has everything.
+// SetSeed sets whether the peer at a has every piece.
 func (l *List) SetSeed(a netip.AddrPort, seed bool) {
 	if c := l.find(a); c != nil {
 		c.seed = seed
@@ -309,29 +299,8 @@ func (l *List) SetSeed(a netip.AddrPort, seed bool) {
 	}
 }
 
-// SetSeeding says whether we have everything: seeds do not connect to seeds.
+// SetSeeding sets whether we have every piece. Then Next returns no seeds.
 func (l *List) SetSeeding(seeding bool) {
 	l.seeding = seeding
 	l.notBefore = time.Time{}
-}
-
-// Worth appends up to n addresses that are worth keeping over a restart: those
-// that are connected or were useful, best first.
-func (l *List) Worth(dst []netip.AddrPort, n int) []netip.AddrPort {
-	var good []*candidate
-	for i := range l.all {
-		if c := &l.all[i]; c.proved || c.state == connected {
-			good = append(good, c)
-		}
-	}
-	slices.SortFunc(good, func(a, b *candidate) int {
-		if a.before(b) {
-			return -1
-		}
-		return 1
-	})
-	for _, c := range good[:min(n, len(good))] {
-		dst = append(dst, c.addr)
-	}
-	return dst
 }

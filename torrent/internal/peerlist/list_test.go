@@ -24,7 +24,8 @@ func addrs(ss ...string) (as []netip.AddrPort) {
 
 func one(s string) netip.AddrPort { return netip.MustParseAddrPort(s) }
 
-// The examples of BEP 40, and its rules for common prefixes, ports and IPv6.
+// TestPriority checks the examples of BEP 40 and its rules for common prefixes, ports and
+// IPv6.
 func TestPriority(t *testing.T) {
 	for _, c := range []struct {
 		a, b string
@@ -62,7 +63,8 @@ func TestPriority(t *testing.T) {
 	}
 }
 
-func TestFilter(t *testing.T) {
+// TestUsable checks which addresses are usable from which source.
+func TestUsable(t *testing.T) {
 	l := New(Options{Self: one("5.6.7.8:6881")})
 	l.SetOwn(netip.MustParseAddr("2a00::1"))
 	l.SetOwn(netip.Addr{})
@@ -143,7 +145,7 @@ func TestAdvertised(t *testing.T) {
 	}
 }
 
-// Failures, then source, then BEP 40.
+// TestOrder checks that failures count first, then the source, then the priority of BEP 40.
 func TestOrder(t *testing.T) {
 	l := New(Options{Self: one("123.213.32.10:1")})
 	l.Add(addrs("1.1.1.1:1", "1.1.1.2:1"), SourcePEX)
@@ -169,9 +171,9 @@ func TestOrder(t *testing.T) {
 	}
 }
 
-// TestFamiliesTakeTurns: a machine whose IPv6 leads nowhere is not kept from its
-// IPv4 peers, nor the other way round.
-func TestFamiliesTakeTurns(t *testing.T) {
+// TestFamiliesAlternate checks that a machine whose IPv6 does not work reaches its IPv4 peers
+// soon, and the other way round.
+func TestFamiliesAlternate(t *testing.T) {
 	l := New(Options{Seed: 1})
 	for i := range 20 {
 		l.Add([]netip.AddrPort{
@@ -191,13 +193,14 @@ func TestFamiliesTakeTurns(t *testing.T) {
 	}
 }
 
-func TestBackoff(t *testing.T) {
+// TestPauses checks the pauses after failures and connections.
+func TestPauses(t *testing.T) {
 	l := New(Options{})
 	a, m := one("9.9.9.9:9"), one("8.8.8.8:8")
 	l.Add([]netip.AddrPort{a}, SourceTracker)
 	l.Add([]netip.AddrPort{m}, SourceManual)
 	now := start
-	wait := func(a netip.AddrPort) time.Duration { // until a is given again
+	wait := func(a netip.AddrPort) time.Duration { // until Next returns a again
 		for d := time.Duration(0); d < 24*time.Hour; d += time.Second {
 			for _, b := range l.Next(now.Add(d), 2) {
 				if b == a {
@@ -222,7 +225,7 @@ func TestBackoff(t *testing.T) {
 	for range 20 {
 		l.Failed(m, now)
 	}
-	if got := wait(m); got != maxManualPause {
+	if got := wait(m); got != maxChosenPause {
 		t.Errorf("the user's own after 20 failures: %v", got)
 	}
 	l.Connected(m)
@@ -233,7 +236,7 @@ func TestBackoff(t *testing.T) {
 		}
 	}
 	l.Disconnected(m, now, OutcomeUseful)
-	if got := wait(m); got != manualPause {
+	if got := wait(m); got != chosenPause {
 		t.Errorf("pause after a useful connection: %v", got)
 	}
 	l.Disconnected(m, now, OutcomeBroken)
@@ -243,19 +246,19 @@ func TestBackoff(t *testing.T) {
 	for range 50 {
 		l.Disconnected(m, now, OutcomeDuplicate)
 	}
-	if got := wait(m); got != maxManualPause {
+	if got := wait(m); got != maxChosenPause {
 		t.Errorf("pause after duplicates: %v", got)
 	}
 }
 
-// TestHeard has a peer that speaks up dialled at once, as a seed too, and not
-// without end.
+// TestHeard checks that a peer that announces itself is tried at once, also by a seed, but
+// only a few times.
 func TestHeard(t *testing.T) {
 	l := New(Options{Seed: 1})
 	l.SetSeeding(true)
 	a := one("192.168.1.9:9")
 	ready := func() bool { return len(l.Next(start, 1)) == 1 }
-	l.Heard(a, start) // of nobody
+	l.Heard(a, start) // is not a candidate
 	l.Add([]netip.AddrPort{a}, SourceLSD)
 	ends := []func(){
 		func() { l.Disconnected(a, start, OutcomeUseful) },
@@ -267,67 +270,68 @@ func TestHeard(t *testing.T) {
 	for i, end := range append(ends, ends[4]) {
 		l.Heard(a, start)
 		if !ready() {
-			t.Fatalf("%d: not given", i)
+			t.Fatalf("%d: not returned", i)
 		}
 		if end(); ready() {
 			t.Fatalf("%d: no pause", i)
 		}
 	}
 	if l.Heard(a, start); ready() {
-		t.Error("dialled at once each time that anybody says so")
+		t.Error("each announcement ends a pause")
 	}
 }
 
+// TestConnected checks which calls count for a connected candidate.
 func TestConnected(t *testing.T) {
 	l := New(Options{})
 	a := one("9.9.9.9:9")
 	if !l.Connected(a) || l.Len() != 0 {
-		t.Error("an incoming connection of unknown address is kept")
+		t.Error("a connection to an unknown address became a candidate")
 	}
 	l.Add([]netip.AddrPort{a}, SourceIncoming)
 	if !l.Connected(a) || l.Connected(a) {
-		t.Error("one connection for each address")
+		t.Error("two connections to one address are allowed")
 	}
 	l.Disconnected(a, start, OutcomeDuplicate) // the second one
 	if l.Connected(a) {
-		t.Error("the end of a second connection ended the first")
+		t.Error("the end of the second connection counted for the first")
 	}
-	l.Remove(a)
 	l.Unused(a)
 	if len(l.Next(start, 1)) != 0 || l.Len() != 1 {
-		t.Error("a connected candidate was given or removed")
+		t.Error("a connected candidate was returned or forgotten")
 	}
 	l.Disconnected(a, start, OutcomeSelf)
 	if l.Len() != 0 || l.Add([]netip.AddrPort{a}, SourceManual) != 0 {
-		t.Error("connects to itself")
+		t.Error("our own address stays a candidate")
 	}
 	l.Disconnected(one("7.7.7.7:7"), start, OutcomeUseful)
 	l.Failed(one("7.7.7.7:7"), start)
 	l.SetSeed(one("7.7.7.7:7"), true)
 }
 
-// A candidate that is taken is not given again until how that went is known, and one
-// that is connected stays so.
+// TestTake checks that Next does not return a candidate that was taken before Unused is called
+// for it, and that a connected candidate stays connected.
 func TestTake(t *testing.T) {
 	l := New(Options{})
 	a, other := one("1.1.1.1:1"), one("2.2.2.2:1")
-	l.Take(a) // of what is not known nothing is kept
+	l.Take(a) // is not a candidate
 	l.Add([]netip.AddrPort{a, other}, SourceTracker)
 	l.Take(one("[::ffff:1.1.1.1]:1"))
 	if got := l.Next(start, 10); !slices.Equal(got, []netip.AddrPort{other}) {
-		t.Errorf("given beside what is taken: %v", got)
+		t.Errorf("returned while another was taken: %v", got)
 	}
 	l.Unused(a)
 	if got := l.Next(start, 10); !slices.Equal(got, []netip.AddrPort{a}) {
-		t.Errorf("given once it was unused: %v", got)
+		t.Errorf("returned after Unused: %v", got)
 	}
 	l.Connected(a)
 	l.Take(a)
 	if l.Unused(a); l.Connected(a) {
-		t.Error("what is connected was taken")
+		t.Error("a connected candidate was taken")
 	}
 }
 
+// TestSeeds checks that a seed does not connect to seeds.
 func TestSeeds(t *testing.T) {
 	l := New(Options{})
 	a, b := one("9.9.9.9:9"), one("8.8.8.8:8")
@@ -335,14 +339,15 @@ func TestSeeds(t *testing.T) {
 	l.SetSeed(a, true)
 	l.SetSeeding(true)
 	if got := l.Next(start, 5); !slices.Equal(got, []netip.AddrPort{b}) {
-		t.Errorf("a seed got %v", got)
+		t.Errorf("a seed connects to %v", got)
 	}
 	l.SetSeeding(false)
 	if got := l.Next(start, 5); !slices.Equal(got, []netip.AddrPort{a}) {
-		t.Errorf("a leecher got %v", got)
+		t.Errorf("a leecher connects to %v", got)
 	}
 }
 
+// TestBan checks what a ban covers, and how many bans are kept.
 func TestBan(t *testing.T) {
 	l := New(Options{AllowLocal: true})
 	l.Add(addrs("9.9.9.9:1", "9.9.9.9:2", "9.9.9.8:1", "[2a00::1]:1", "[2a00::2]:1", "[2a00:0:0:1::1]:1", "[fd00::1]:1", "[fd00::2]:1", "127.0.0.1:1", "127.0.0.1:2"), SourceTracker)
@@ -369,9 +374,9 @@ func TestBan(t *testing.T) {
 	}
 }
 
-// A full list takes what is better than its worst, and never drops what is in
-// use.
-func TestCap(t *testing.T) {
+// TestFullList checks that a better candidate replaces the worst idle one of a full list, and
+// that candidates in use stay.
+func TestFullList(t *testing.T) {
 	l := New(Options{Max: 100})
 	var busy []netip.AddrPort
 	for i := range 100 {
@@ -390,31 +395,14 @@ func TestCap(t *testing.T) {
 		}
 	}
 	if got := l.Next(start, 100); len(got) != 60 || slices.ContainsFunc(got, func(a netip.AddrPort) bool { return a.Port() == 9 }) {
-		t.Errorf("kept the worse: %v", got)
+		t.Errorf("worse candidates stayed: %v", got)
 	}
 	if l.Add(addrs("7.7.7.7:7"), SourcePEX) != 0 {
-		t.Error("all are in use, and one was added")
+		t.Error("a candidate was added while all were in use")
 	}
 }
 
-func TestWorth(t *testing.T) {
-	l := New(Options{})
-	l.Add(addrs("9.9.9.1:1", "9.9.9.2:1", "9.9.9.3:1", "9.9.9.4:1"), SourceTracker)
-	l.Connected(one("9.9.9.1:1"))
-	l.Connected(one("9.9.9.2:1"))
-	l.Disconnected(one("9.9.9.2:1"), start, OutcomeUseful)
-	l.Connected(one("9.9.9.3:1"))
-	l.Disconnected(one("9.9.9.3:1"), start, OutcomeUseless)
-	l.Failed(one("9.9.9.2:1"), start)
-	if got := l.Worth(nil, 10); !slices.Equal(got, addrs("9.9.9.1:1", "9.9.9.2:1")) {
-		t.Errorf("worth keeping: %v", got)
-	}
-	if got := l.Worth(nil, 1); len(got) != 1 {
-		t.Errorf("worth keeping: %v", got)
-	}
-}
-
-// model is the obvious list.
+// model is a candidate of a simple list that the list is compared with.
 type model struct {
 	prio     uint32
 	source   Source
@@ -425,6 +413,7 @@ type model struct {
 	seed     bool
 }
 
+// TestAgainstModel compares the list with a simple one over random calls.
 func TestAgainstModel(t *testing.T) {
 	pool := make([]netip.AddrPort, 30)
 	for i := range pool {
@@ -438,7 +427,7 @@ func TestAgainstModel(t *testing.T) {
 		draw := func(t *rapid.T) netip.AddrPort { return rapid.SampledFrom(pool).Draw(t, "addr") }
 		pause := func(c *model, first time.Duration, n int, limit time.Duration) time.Duration {
 			if c.source >= SourceLink {
-				first, limit = manualPause, maxManualPause
+				first, limit = chosenPause, maxChosenPause
 			}
 			return min(limit, first<<n)
 		}
@@ -529,19 +518,12 @@ func TestAgainstModel(t *testing.T) {
 				switch {
 				case c == nil || how == OutcomeDuplicate && c.state == connected:
 				case how == OutcomeUseful:
-					c.state, c.failures, c.useless, c.retry = idle, 0, 0, now.Add(usefulPause)
+					c.state, c.failures, c.useless, c.retry = idle, 0, 0, now.Add(pause(c, usefulPause, 0, usefulPause))
 				case how == OutcomeBroken:
 					fail(a, brokenFailures)
 				default:
 					c.state, c.failures, c.retry = idle, 0, now.Add(pause(c, uselessPause, min(c.useless, 20), maxUseless))
 					c.useless++
-				}
-			},
-			"remove": func(t *rapid.T) {
-				a := draw(t)
-				l.Remove(a)
-				if c := m[a]; c != nil && c.state == idle {
-					delete(m, a)
 				}
 			},
 			"seed": func(t *rapid.T) {
@@ -583,8 +565,8 @@ func BenchmarkNext(b *testing.B) {
 	}
 }
 
-// Idle lists are asked every second: that costs nothing, and nothing is
-// allocated.
+// BenchmarkNextNothing measures the call that is made every second for a list without a ready
+// candidate. It allocates nothing.
 func BenchmarkNextNothing(b *testing.B) {
 	l := New(Options{})
 	b.ReportAllocs()
@@ -593,8 +575,8 @@ func BenchmarkNextNothing(b *testing.B) {
 	}
 }
 
-// TestLocalShare holds that the local network cannot fill the list: anybody there
-// can name any address of it.
+// TestLocalShare checks that the local network cannot fill the list, because any host there
+// can name any address.
 func TestLocalShare(t *testing.T) {
 	l := New(Options{Max: 100})
 	name := func(i int, src Source) {
@@ -610,12 +592,12 @@ func TestLocalShare(t *testing.T) {
 		t.Errorf("%d of %d candidates are local", l.local, l.Len())
 	}
 	name(3, SourceManual)
-	l.Remove(netip.MustParseAddrPort("10.0.0.4:1"))
+	l.remove(netip.MustParseAddrPort("10.0.0.4:1"))
 	if l.local != 8 {
-		t.Errorf("%d are counted after two are none any more", l.local)
+		t.Errorf("%d local candidates are left after two went, want 8", l.local)
 	}
 	name(99, SourceLSD)
 	if src, known := l.Source(netip.MustParseAddrPort("10.0.0.99:1")); !known || src != SourceLSD {
-		t.Error("there is room again")
+		t.Error("a local candidate is refused below the limit")
 	}
 }

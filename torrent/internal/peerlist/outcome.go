@@ -5,36 +5,36 @@ import (
 	"time"
 )
 
-// Outcome says how a connection went.
+// Outcome says how a connection ended.
 type Outcome uint8
 
 // The outcomes of a connection.
 const (
-	OutcomeUseful    Outcome = iota // payload went either way, or it was there for long
-	OutcomeUseless                  // nothing happened, or it was dropped to make room
-	OutcomeBroken                   // it ended during the handshake or broke the protocol
-	OutcomeDuplicate                // refused, because the same peer is connected already
-	OutcomeSelf                     // it was us
+	OutcomeUseful    Outcome = iota // payload was transferred, or the connection lasted long
+	OutcomeUseless                  // no payload was transferred, or the connection was closed for the sake of another
+	OutcomeBroken                   // it ended during the handshake, or the peer violated the protocol
+	OutcomeDuplicate                // it was a second connection to the same peer
+	OutcomeSelf                     // it was a connection to ourselves
 )
 
-// What follows on failures and connections.
+// Consequences of failures and connections.
 const (
-	maxFailures    = 6                // in a row, then a candidate is forgotten
-	manualFailures = 1 << 30          // those that are waited for are not
+	maxFailures    = 6                // failures in a row after which a candidate is forgotten
+	chosenFailures = 1 << 30          // the same for candidates that somebody chose
 	failurePause   = 30 * time.Second // after the first failure, doubled by each further one
 	maxPause       = time.Hour
 	usefulPause    = 10 * time.Second // after a useful connection
 	uselessPause   = 5 * time.Second  // after the first useless connection, doubled by each further one
 	maxUseless     = 30 * time.Minute
-	manualPause    = 2 * time.Second // after the first of any of them, for addresses that are waited for
-	maxManualPause = time.Minute
-	maxHeard       = 4 // pauses that end early, until it was useful
-	brokenFailures = 2 // an end by OutcomeBroken counts so many failures
+	chosenPause    = 2 * time.Second // in place of the above for candidates that somebody chose
+	maxChosenPause = time.Minute
+	maxHeard       = 4 // pauses of a candidate that Heard ends until the next useful connection
+	brokenFailures = 2 // OutcomeBroken counts as so many failures
 )
 
-// Failed says that no connection came about: refused, timed out, or ended before
-// the handshake. After several in a row the candidate is forgotten, unless the user,
-// the caller or a magnet link named it.
+// Failed records that a connection to a failed: it was refused, timed out, or ended before
+// the handshake. After several failures in a row the candidate is forgotten, unless the
+// user, the caller or a magnet link chose it.
 func (l *List) Failed(a netip.AddrPort, now time.Time) {
 	if c := l.find(a); c != nil {
 		l.fail(c, now, 1)
@@ -43,8 +43,8 @@ func (l *List) Failed(a netip.AddrPort, now time.Time) {
 
 func (l *List) fail(c *candidate, now time.Time, by int32) {
 	limit := int32(maxFailures)
-	if c.source.waitedFor() {
-		limit = manualFailures
+	if c.source.chosen() {
+		limit = chosenFailures
 	}
 	c.state = idle
 	if c.failures += by; c.failures >= limit {
@@ -55,11 +55,11 @@ func (l *List) fail(c *candidate, now time.Time, by int32) {
 	l.notBefore = time.Time{}
 }
 
-// pause is a pause that was doubled n times, at most limit. Those of addresses that
-// somebody waits for are short.
+// pause returns a pause that is doubled n times, and at most limit. Pauses of candidates that
+// somebody chose are short.
 func (c *candidate) pause(pause time.Duration, n int, limit time.Duration) time.Duration {
-	if c.source.waitedFor() {
-		pause, limit = manualPause, maxManualPause
+	if c.source.chosen() {
+		pause, limit = chosenPause, maxChosenPause
 	}
 	for ; n > 0 && pause < limit; n-- {
 		pause *= 2
@@ -67,9 +67,8 @@ func (c *candidate) pause(pause time.Duration, n int, limit time.Duration) time.
 	return min(pause, limit)
 }
 
-// Connected says that a connection to a was made, by us, or by the peer if it
-// said that it listens there. It returns false if there is one already: keep
-// only one. Of addresses that are not known it keeps nothing and returns true.
+// Connected records a connection to a peer that listens at a, whichever side made it. It
+// returns false if there is one already. It returns true if a is not a candidate.
 func (l *List) Connected(a netip.AddrPort) bool {
 	c := l.find(a)
 	if c == nil {
@@ -82,10 +81,10 @@ func (l *List) Connected(a netip.AddrPort) bool {
 	return true
 }
 
-// Disconnected says how the connection ended for which Connected was true, or
-// the attempt at a candidate of Next that got past the handshake. Addresses that
-// are not known are ignored, unless it was a connection to ourselves; so is
-// OutcomeDuplicate for one that is connected: that is the other connection.
+// Disconnected records how a connection ended for which Connected returned true, or a
+// connection to a candidate of Next after the handshake. It ignores an address that is not
+// a candidate, except for OutcomeSelf. It ignores OutcomeDuplicate for a connected
+// candidate, because the other connection stays.
 func (l *List) Disconnected(a netip.AddrPort, now time.Time, how Outcome) {
 	if how == OutcomeSelf {
 		l.AddSelf(a)
@@ -99,7 +98,7 @@ func (l *List) Disconnected(a netip.AddrPort, now time.Time, how Outcome) {
 	l.notBefore = time.Time{}
 	switch how {
 	case OutcomeUseful:
-		c.failures, c.useless, c.proved, c.heard = 0, 0, true, 0
+		c.failures, c.useless, c.heard = 0, 0, 0
 		c.retry = now.Add(c.pause(usefulPause, 0, usefulPause))
 	case OutcomeBroken:
 		l.fail(c, now, brokenFailures)
@@ -109,14 +108,14 @@ func (l *List) Disconnected(a netip.AddrPort, now time.Time, how Outcome) {
 	}
 }
 
-// Unanswered notes that a took the connection and ended it without a handshake.
+// Unanswered records that a peer closed a connection to a without a handshake.
 func (l *List) Unanswered(a netip.AddrPort) {
 	if c := l.find(a); c != nil {
 		c.unanswered++
 	}
 }
 
-// UnansweredAt returns how many handshakes in a row were not answered at a.
+// UnansweredAt returns the number of unanswered handshakes in a row at a.
 func (l *List) UnansweredAt(a netip.AddrPort) int {
 	if c := l.find(a); c != nil {
 		return int(c.unanswered)
@@ -124,9 +123,9 @@ func (l *List) UnansweredAt(a netip.AddrPort) int {
 	return 0
 }
 
-// Heard says that a peer spoke up at a by other means than a connection, and wants
-// more than it has, for all that is known. One that waits to be tried again is tried
-// now: a few times, until it has been useful, for anybody may say so of any address.
+// Heard records that the peer at a announced itself, and may want data. A candidate that is
+// paused can be tried at once. That happens only a few times until the next useful
+// connection, because any host can announce any address.
 func (l *List) Heard(a netip.AddrPort, now time.Time) {
 	c := l.find(a)
 	if c == nil || !c.seed && !now.Before(c.retry) || c.heard >= maxHeard {

@@ -10,9 +10,8 @@ import (
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// Priority is the canonical priority of a connection between two peers (BEP 40):
-// both ends come to the same number. Higher goes first. Addresses of different
-// families have the priority 0.
+// Priority returns the canonical priority of a connection between two peers (BEP 40). Both
+// sides compute the same number. It is 0 for addresses of different families.
 func Priority(a, b netip.AddrPort) uint32 {
 	a, b = spate.CanonicalAddr(a), spate.CanonicalAddr(b)
 	x, y := a.Addr(), b.Addr()
@@ -38,29 +37,28 @@ func Priority(a, b netip.AddrPort) uint32 {
 	return crc32.Checksum(buf[:2*n], castagnoli)
 }
 
-// mask clears the bits that do not count: behind the first two bytes of an IPv4
-// address, six of an IPv6 one, and behind one byte more for each further byte
-// that the addresses have in common.
+// mask clears the bits that do not count. The first two bytes of an IPv4 address, or six of
+// an IPv6 address, count in full, and more bytes if the addresses have these in common.
 func mask(p, q []byte, n int) {
-	whole := 2
+	full := 2
 	if n == 16 {
-		whole = 6
+		full = 6
 	}
 	common := 0
 	for common < n && p[common] == q[common] {
 		common++
 	}
-	if common >= whole {
-		whole = common + 1
+	if common >= full {
+		full = common + 1
 	}
-	for i := whole; i < n; i++ {
+	for i := full; i < n; i++ {
 		p[i] &= 0x55
 		q[i] &= 0x55
 	}
 }
 
-// SetOwn tells our address as others see it, one for each family, by which the
-// priorities are counted. It is a hint: a wrong one costs agreement only.
+// SetOwn sets our address as other peers see it, one for each family. The priorities depend
+// on it. With a wrong address, the peers of the swarm disagree on them.
 func (l *List) SetOwn(a netip.Addr) {
 	a = a.Unmap().WithZone("")
 	family := 0
@@ -76,8 +74,8 @@ func (l *List) SetOwn(a netip.Addr) {
 	}
 }
 
-// priority is the BEP 40 priority of a candidate, and a number that only we know
-// while our own address is unknown.
+// priority returns the priority of a candidate (BEP 40). While our own address is unknown it
+// returns a number that nobody else can predict.
 func (l *List) priority(a netip.AddrPort) uint32 {
 	own := l.own[0]
 	if a.Addr().Is6() {

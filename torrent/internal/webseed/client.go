@@ -16,51 +16,51 @@ import (
 	"spate/internal/netguard"
 )
 
-// Limits of the conversation with a server.
+// Limits of the connections to servers.
 const (
 	dialTimeout    = 10 * time.Second
 	tlsTimeout     = 10 * time.Second
 	idleTimeout    = 30 * time.Second // of a connection between two requests
 	maxHeaderBytes = 64 << 10
 	maxRetryAfter  = 24 * time.Hour
-	// DefaultStall is the longest time that a server may take for one [Range.Fill].
+	// DefaultStall is the default of Options.Stall.
 	DefaultStall = 30 * time.Second
 )
 
-// Options are the settings of a [Client]. The zero value is good.
+// Options configure a [Client]. The zero value is valid.
 type Options struct {
-	// Dial connects to an address "ip:port"; nil: package net.
+	// Dial connects to an address "ip:port"; nil selects package net.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
-	// Resolver looks names up; nil: [net.DefaultResolver].
+	// Resolver resolves host names; nil selects [net.DefaultResolver].
 	Resolver *net.Resolver
-	// Bind is the local address of connections, if there is one: only addresses of
-	// its family are asked, and only this machine if it is a loopback address.
+	// Bind is the local address of connections, if it is valid. The client connects only
+	// to addresses of its family, and only to this machine if it is a loopback address.
 	Bind netip.Addr
 	// UserAgent is sent with every request.
 	UserAgent string
-	// TLS is used for https; nil: the defaults of crypto/tls.
+	// TLS is for https; nil selects the defaults of crypto/tls.
 	TLS *tls.Config
-	// Stall is the longest time for one [Range.Fill], 0: DefaultStall.
+	// Stall is the longest time for one [Range.Fill]; 0 selects DefaultStall.
 	Stall time.Duration
 }
 
 // maxRedirects is the number of redirects that are followed.
 const maxRedirects = 1
 
-// Client asks web servers. It is safe for concurrent use.
+// Client makes requests to web servers. It is safe for concurrent use.
 //
-// Where it may go: the address that is dialled is looked at, not the name. The
-// metadata services of clouds, link-local addresses and what is no machine's address
-// are never asked. Hosts of private networks and this machine are asked only without a
-// query, so that a torrent cannot have us press buttons there. One redirect is
-// followed: to http or https, not from https to http, not nearer to this machine than
-// the server that sent it, and without the credentials of another host.
+// It checks the address that it connects to, not the host name. It never connects to the
+// metadata services of clouds, to link-local addresses or to addresses that no machine has.
+// It connects to hosts of private networks and to this machine only for a URL without a
+// query, so that a torrent cannot trigger actions there. It follows one redirect: to http
+// or https, but not from https to http, not to a network that is nearer to this machine
+// than the server, and without the credentials of another host.
 type Client struct {
 	opt  Options
 	http *netguard.Client
 }
 
-// NewClient returns a client. Close it after use.
+// NewClient returns a client. The caller must close it.
 func NewClient(opt Options) *Client {
 	if opt.Stall <= 0 {
 		opt.Stall = DefaultStall
@@ -85,11 +85,11 @@ func (o *Options) transport() *http.Transport {
 	}
 }
 
-// Close closes the connections that are not in use.
+// Close closes idle connections.
 func (c *Client) Close() { c.http.Close() }
 
-// get asks for n bytes from off of a file of that size and returns an answer that
-// promises exactly these.
+// get requests n bytes from off of a file with that size. The header of the answer that it
+// returns is for exactly these bytes.
 func (c *Client) get(ctx context.Context, u *url.URL, off, n, size int64) (*http.Response, error) {
 	within := netguard.ToMachine
 	if u.RawQuery != "" || u.ForceQuery {
@@ -114,8 +114,8 @@ func (c *Client) get(ctx context.Context, u *url.URL, off, n, size int64) (*http
 	return resp, nil
 }
 
-// explain makes the error of a request for u that was not answered: the URL in it is
-// the one that failed.
+// explain returns the error of a request for u that got no answer, with the URL that
+// failed, which may be the target of a redirect.
 func explain(u *url.URL, err error) error {
 	at := u.Redacted()
 	var failed *url.Error
@@ -133,7 +133,7 @@ func explain(u *url.URL, err error) error {
 	return fmt.Errorf("%s: %w", at, err)
 }
 
-// refusal makes the error of an answer that is not what was asked for.
+// refusal returns the error of an answer that is not the requested one.
 func refusal(u *url.URL, resp *http.Response, err error) error {
 	switch code := resp.StatusCode; {
 	case code >= 500, code == http.StatusTooManyRequests, code == http.StatusRequestTimeout, code == http.StatusTooEarly:
@@ -142,8 +142,8 @@ func refusal(u *url.URL, resp *http.Response, err error) error {
 	return &BrokenError{URL: u.Redacted(), Reason: err.Error()}
 }
 
-// retryAfter reads the header of that name (RFC 9110, 10.2.3): seconds or a date.
-// What cannot be read is 0.
+// retryAfter parses a Retry-After header (RFC 9110, 10.2.3), which is seconds or a date. It
+// returns 0 if the header is malformed.
 func retryAfter(v string, now time.Time) time.Duration {
 	var d time.Duration
 	if n, err := strconv.ParseUint(v, 10, 32); err == nil {
@@ -154,13 +154,13 @@ func retryAfter(v string, now time.Time) time.Duration {
 	return max(0, min(d, maxRetryAfter))
 }
 
-// checkAnswer says why an answer does not promise the n bytes from off of a file
-// of that size.
+// checkAnswer returns an error if the header of an answer is not for n bytes from off of a
+// file with that size.
 func checkAnswer(resp *http.Response, off, n, size int64) error {
 	switch {
 	case resp.StatusCode == http.StatusPartialContent:
 	case resp.StatusCode == http.StatusOK && off == 0 && n == size:
-		// All of the file was asked for: that is all of it.
+		// The whole file was requested, and this is the whole file.
 	case resp.StatusCode == http.StatusOK:
 		return errors.New("it answers a range with the whole file")
 	default:
@@ -180,7 +180,7 @@ func checkAnswer(resp *http.Response, off, n, size int64) error {
 	return nil
 }
 
-// checkRange holds a Content-Range (RFC 9110, 14.4) against what was asked for.
+// checkRange compares a Content-Range header (RFC 9110, 14.4) with the request.
 func checkRange(v string, off, n, size int64) error {
 	asked := fmt.Sprintf("bytes %d-%d/", off, off+n-1)
 	total, ok := strings.CutPrefix(v, asked)

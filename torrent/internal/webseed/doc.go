@@ -1,15 +1,14 @@
 // Package webseed reads ranges of a torrent from web servers (BEP 19).
 //
-// A [Layout] knows the files of a torrent by the names that its author gave them,
-// a [Source] where one server keeps them. A [Client] opens a [Range] of the
-// torrent's byte space at a source: one request for each file that the range
-// touches, padding without any.
+// A [Layout] holds the files of a torrent with the names that its author gave them. A
+// [Source] is the URL of one server that has these files. A [Client] opens a [Range] of the
+// torrent's byte space at a source. It makes one request for each file in the range, and
+// none for padding.
 //
-// What a server answers is held against what was asked before any of it is
-// handed on. The errors say what is to be done: a [BrokenError] is a server that
-// is not to be asked again, a [BusyError] one that wants to be left alone for a
-// while, anything else is bad luck that may pass.
+// The client checks that an answer is for the requested range before it returns any of its
+// bytes. After a [BrokenError] the caller must not use the server again. After a
+// [BusyError] it should wait. Any other error can be temporary.
 //
-// URLs come from torrents, which anybody may have written: see [Client] for where
-// they may lead.
+// The URLs come from torrents, which anybody can write. See [Client] for the addresses that
+// it connects to.
 package webseed

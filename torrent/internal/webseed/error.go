@@ -5,12 +5,12 @@ import (
 	"time"
 )
 
-// BrokenError says that a server does not serve the torrent's data as BEP 19
-// wants it, and that asking again would not change that.
+// BrokenError is the error of a server that does not serve the torrent's data as BEP 19
+// requires. Another request would fail too.
 type BrokenError struct {
 	URL    string // without password
 	Reason string
-	Err    error // may be nil
+	Err    error // the cause, or nil
 }
 
 func (e *BrokenError) Error() string {
@@ -20,20 +20,20 @@ func (e *BrokenError) Error() string {
 	return e.URL + ": " + e.Reason
 }
 
-// Unwrap returns the cause, if there is one.
+// Unwrap returns Err.
 func (e *BrokenError) Unwrap() error { return e.Err }
 
-// BusyError says that a server cannot answer now.
+// BusyError is the error of a server that cannot answer now.
 type BusyError struct {
 	URL    string // without password
 	Status string // such as "503 Service Unavailable"
-	// RetryAfter is how long it wants to be left alone; 0 when it did not say.
+	// RetryAfter is the time that the server asks to wait; 0 if it names none.
 	RetryAfter time.Duration
 }
 
 func (e *BusyError) Error() string {
 	if e.RetryAfter > 0 {
-		return fmt.Sprintf("%s: the server answered %s, and to come back in %v", e.URL, e.Status, e.RetryAfter)
+		return fmt.Sprintf("%s: the server answered %s; retry in %v", e.URL, e.Status, e.RetryAfter)
 	}
 	return fmt.Sprintf("%s: the server answered %s", e.URL, e.Status)
 }

@@ -13,12 +13,12 @@ import (
 	"spate/internal/netguard/guardtest"
 )
 
-// TestWebSeedsNeverLeadInside: a public server, over IPv4 or a slow IPv6, leads neither
-// to this machine nor to the house; a query goes to neither, whatever the name; and a
-// name that changes is judged by the address that is dialled.
-func TestWebSeedsNeverLeadInside(t *testing.T) {
-	const public4, public6, house, metadata = "198.51.100.7", "2001:db8::7", "10.9.9.9", "169.254.169.254"
-	if !guardtest.InNamespace(t, public4, public6, house, metadata) {
+// TestNoInsideAddresses checks that a public server, over IPv4 or a slow IPv6, cannot redirect
+// to this machine or the local network, that no query goes to either, whatever the name, and
+// that for a name whose address changes the dialled address counts.
+func TestNoInsideAddresses(t *testing.T) {
+	const public4, public6, lan, metadata = "198.51.100.7", "2001:db8::7", "10.9.9.9", "169.254.169.254"
+	if !guardtest.InNamespace(t, public4, public6, lan, metadata) {
 		return
 	}
 	serve := func(l net.Listener, f http.HandlerFunc) string {
@@ -38,7 +38,7 @@ func TestWebSeedsNeverLeadInside(t *testing.T) {
 	var asked, lookups atomic.Int32
 	count := func(http.ResponseWriter, *http.Request) { asked.Add(1) }
 	inside := serve(listen("127.0.0.1:0"), count)
-	for _, host := range []string{house, metadata} {
+	for _, host := range []string{lan, metadata} {
 		serve(listen(host+":"+inside), count)
 	}
 	redirect := func(w http.ResponseWriter, r *http.Request) {
@@ -52,8 +52,8 @@ func TestWebSeedsNeverLeadInside(t *testing.T) {
 			return []string{public4}
 		case name == "six.test":
 			return []string{public6, "127.0.0.1"}
-		case name == "house.test":
-			return []string{house}
+		case name == "lan.test":
+			return []string{lan}
 		}
 		return []string{"127.0.0.1"}
 	})})
@@ -67,13 +67,13 @@ func TestWebSeedsNeverLeadInside(t *testing.T) {
 		}
 	}
 	for _, from := range []string{"four.test:" + four, "six.test:" + six} {
-		for _, to := range []string{"127.0.0.1", house, metadata, "inside.test", "house.test"} {
+		for _, to := range []string{"127.0.0.1", lan, metadata, "inside.test", "lan.test"} {
 			forbidden("http://" + from + "/" + to)
 		}
 	}
 	lookups.Store(0)
 	forbidden("http://changes.test:" + four + "/changes.test")
-	for _, host := range []string{"inside.test", "house.test", house, "localhost"} {
+	for _, host := range []string{"inside.test", "lan.test", lan, "localhost"} {
 		forbidden("http://" + host + ":" + inside + "/x?reboot=1")
 	}
 	forbidden("http://" + metadata + ":" + inside + "/x")

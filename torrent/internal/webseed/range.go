@@ -9,11 +9,11 @@ import (
 	"time"
 )
 
-// errStalled ends a request whose answer does not come.
+// errStalled is the error of a request if the server sends nothing for too long.
 var errStalled = errors.New("the server does not send")
 
-// Range is a part of a torrent's byte space that is read from a source, from its
-// beginning to its end. It is for one goroutine.
+// Range reads a range of a torrent's byte space from a source, from beginning to end. Only
+// one goroutine may use it.
 type Range struct {
 	c        *Client
 	s        *Source
@@ -23,13 +23,13 @@ type Range struct {
 
 	at, end int64
 	u       *url.URL
-	body    io.ReadCloser // of the file that is being read; nil between files
-	left    int64         // of the extent that is being read
-	exact   bool          // the server said how long the answer is
+	body    io.ReadCloser // of the current file; nil between files
+	left    int64         // of the current extent
+	exact   bool          // the answer has a Content-Length
 }
 
-// Open prepares to read n bytes from off at a source. Nothing is asked before the
-// first Fill; ctx ends everything. The caller closes the Range.
+// Open returns a Range of n bytes from off at a source. It makes no request before the first
+// Fill. When ctx is done, Fill fails. The caller must close the Range.
 func (c *Client) Open(ctx context.Context, s *Source, off, n int64) *Range {
 	r := &Range{c: c, s: s, at: off, end: off + n}
 	r.ctx, r.cancel = context.WithCancelCause(ctx)
@@ -38,7 +38,7 @@ func (c *Client) Open(ctx context.Context, s *Source, off, n int64) *Range {
 	return r
 }
 
-// Close gives up what was not read.
+// Close ends the current request.
 func (r *Range) Close() {
 	r.watchdog.Stop()
 	if r.body != nil {
@@ -47,9 +47,9 @@ func (r *Range) Close() {
 	r.cancel(context.Canceled)
 }
 
-// Fill reads the next len(p) bytes, of which there must be as many left in the
-// range. After an error the Range is of no more use. What was read before it
-// failed was sent for the right place, but nothing vouches for the content.
+// Fill reads the next len(p) bytes of the range, which must have so many left. After an
+// error the Range cannot be used. The bytes that were read before are from the right
+// offset, but their content is not verified.
 func (r *Range) Fill(p []byte) error {
 	if int64(len(p)) > r.end-r.at {
 		return io.ErrUnexpectedEOF
@@ -70,7 +70,7 @@ func (r *Range) Fill(p []byte) error {
 	return nil
 }
 
-// read reads some of what comes next.
+// read reads some of the next bytes.
 func (r *Range) read(p []byte) (int, error) {
 	if r.left == 0 {
 		e := r.s.layout.extent(r.at, r.end-r.at)
@@ -102,7 +102,7 @@ func (r *Range) read(p []byte) (int, error) {
 	return n, err
 }
 
-// ask begins to read an extent of a file.
+// ask requests an extent of a file.
 func (r *Range) ask(e extent) (err error) {
 	if r.u, err = r.s.URL(e.file); err != nil {
 		return &BrokenError{URL: r.s.String(), Reason: "its files have no URL", Err: err}
@@ -115,8 +115,8 @@ func (r *Range) ask(e extent) (err error) {
 	return nil
 }
 
-// finish ends an answer that was read: nothing may follow. err is that of the
-// last read.
+// finish checks that no more bytes follow in an answer, and closes it. err is the error of
+// the last read.
 func (r *Range) finish(err error) error {
 	var more [1]byte
 	n := 0
@@ -128,5 +128,5 @@ func (r *Range) finish(err error) error {
 	if n > 0 {
 		return &BrokenError{URL: r.u.Redacted(), Reason: "its answer is too long"}
 	}
-	return nil // how the connection ended is of no interest any more
+	return nil // all bytes have arrived, so an error of the connection does not matter
 }

@@ -9,16 +9,16 @@ import (
 	"spate/metainfo"
 )
 
-// Layout is where the files of a torrent lie in its byte space, and what its
-// author called them: a server has them under those names, not under the ones
-// that were made safe for this machine. It does not change after it was made.
+// Layout holds where the files of a torrent lie in its byte space, and the names that its
+// author gave them. A server has the files with those names, not with the names that were
+// made safe for this machine. A Layout does not change.
 type Layout struct {
 	info *metainfo.Info
 	name string
 	raw  map[int][]string // paths of files that were renamed, by index
 }
 
-// NewLayout returns the layout of a torrent, which must not change afterwards.
+// NewLayout returns the layout of a torrent. The caller must not change mi afterwards.
 func NewLayout(mi *metainfo.MetaInfo) *Layout {
 	l := &Layout{info: &mi.Info, name: mi.Info.Name}
 	if raw := mi.Info.RawName; usable(raw) {
@@ -42,19 +42,19 @@ func NewLayout(mi *metainfo.MetaInfo) *Layout {
 	return l
 }
 
-// usable reports whether a name from a torrent can be a part of a URL's path:
-// servers resolve dots.
+// usable reports whether a name from a torrent can be a part of the path of a URL. Servers
+// resolve the names "." and "..".
 func usable(part string) bool { return part != "" && part != "." && part != ".." }
 
-// extent is a part of a range that lies in one file, or in none.
+// extent is a part of a range in one file, or padding.
 type extent struct {
 	file   int   // index; -1: padding, which is zeros
 	offset int64 // in the file
 	length int64
 }
 
-// extent returns the part of n bytes from off that comes first. off lies in the
-// byte space, and n is above 0.
+// extent returns the first extent of the n bytes from off. off must be in the byte space, and
+// n must be positive.
 func (l *Layout) extent(off, n int64) extent {
 	k := l.info.FileAt(off)
 	if k >= 0 {
@@ -67,7 +67,7 @@ func (l *Layout) extent(off, n int64) extent {
 			return e
 		}
 	}
-	// Between files, as the alignment of v2 leaves it (BEP 52).
+	// off is between files, which are aligned to pieces in v2 (BEP 52).
 	for k++; k < len(l.info.Files); k++ {
 		if f := &l.info.Files[k]; f.Length > 0 {
 			return extent{file: -1, length: min(n, f.Offset-off)}
@@ -76,17 +76,16 @@ func (l *Layout) extent(off, n int64) extent {
 	return extent{file: -1, length: n}
 }
 
-// Source is where one web seed keeps the files of a torrent. It does not change
-// after it was made.
+// Source is the URL of a web seed that has the files of a torrent. It does not change.
 type Source struct {
 	layout *Layout
 	base   *url.URL
 }
 
-// ErrScheme is the error for a URL that is neither http nor https.
+// ErrScheme is the error of a URL that is neither http nor https.
 var ErrScheme = errors.New("not an http or https URL")
 
-// Source returns the web seed of that URL, as a torrent names it.
+// Source returns the web seed at a URL as a torrent names it.
 func (l *Layout) Source(rawURL string) (*Source, error) {
 	u, err := url.Parse(rawURL)
 	if err != nil {
@@ -105,9 +104,9 @@ func (l *Layout) Source(rawURL string) (*Source, error) {
 // String returns the URL of the web seed without its password.
 func (s *Source) String() string { return s.base.Redacted() }
 
-// URL returns where file i lies: for the only file of a torrent the web seed's
-// own URL, with the name appended when it ends in a slash; for one of several the
-// URL of the folder with the torrent's name and the path appended.
+// URL returns the URL of file i (BEP 19). For a single file that is the web seed's own URL,
+// with the name appended if it ends in a slash. For one of several files it is the URL with
+// the names of the torrent, its folders and the file appended.
 func (s *Source) URL(i int) (*url.URL, error) {
 	path := s.base.EscapedPath()
 	if path == "" {
@@ -141,8 +140,8 @@ func (s *Source) URL(i int) (*url.URL, error) {
 	return &u, nil
 }
 
-// escape encodes all of a name but what no server and no proxy can mistake: some
-// read a plus sign as a space in a path too.
+// escape percent-encodes every byte of a name except unreserved characters, because some
+// servers and proxies misread others: a plus sign as a space, for example.
 func escape(name string) string {
 	const hex = "0123456789ABCDEF"
 	var b strings.Builder

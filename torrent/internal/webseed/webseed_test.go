@@ -21,7 +21,7 @@ import (
 	"spate/metainfo"
 )
 
-// single is a torrent of one file of n bytes, of which the data is not looked at.
+// single returns a torrent of one file of n bytes. Its piece hashes are not those of data.
 func single(t testing.TB, name string, n int64) *metainfo.MetaInfo {
 	t.Helper()
 	return parsed(t, func(b []byte) []byte {
@@ -30,14 +30,14 @@ func single(t testing.TB, name string, n int64) *metainfo.MetaInfo {
 	}, name, n)
 }
 
-// file is an entry of a torrent of several.
+// file is a file of a torrent.
 type file struct {
 	path []string
 	n    int64
 	attr string
 }
 
-// several is a torrent of several files.
+// several returns a torrent of several files.
 func several(t testing.TB, name string, files ...file) *metainfo.MetaInfo {
 	t.Helper()
 	total := int64(0)
@@ -92,8 +92,8 @@ func source(t testing.TB, mi *metainfo.MetaInfo, u string) *Source {
 	return s
 }
 
-// TestURL holds what is asked against BEP 19 and against names that servers would
-// read as something else.
+// TestURL checks the URLs of files as BEP 19 defines them, also for names with characters
+// that have a meaning in URLs.
 func TestURL(t *testing.T) {
 	one := single(t, "a b.iso", 5)
 	tree := several(t, "tree", file{path: []string{"x"}, n: 5}, file{path: []string{"sub dir", "50%+ö#?.bin"}, n: 5}, file{path: []string{"aux"}, n: 5})
@@ -121,12 +121,12 @@ func TestURL(t *testing.T) {
 	}
 	for _, bad := range []string{"", "ftp://h/x", "http://", "http:x", "file:///etc/passwd", "http://h/%zz", "http://h:port/", "http://h/\n"} {
 		if s, err := NewLayout(one).Source(bad); err == nil {
-			t.Errorf("%q is taken as a web seed: %v", bad, s)
+			t.Errorf("%q is accepted as a web seed: %v", bad, s)
 		}
 	}
 }
 
-// client is a client of servers on this machine.
+// client returns a client of servers on this machine.
 func client(t testing.TB) *Client {
 	c := NewClient(Options{UserAgent: "test", Stall: 5 * time.Minute})
 	t.Cleanup(c.Close)
@@ -148,7 +148,7 @@ func read(c *Client, s *Source, off, n int64, step int) ([]byte, error) {
 	return out, nil
 }
 
-// noise is n bytes that are different everywhere.
+// noise returns n random bytes.
 func noise(n int) []byte {
 	b := make([]byte, n)
 	for i := range b {
@@ -157,7 +157,7 @@ func noise(n int) []byte {
 	return b
 }
 
-// TestRanges reads ranges over files, empty files and padding.
+// TestRanges checks ranges over files, empty files and padding.
 func TestRanges(t *testing.T) {
 	files := []file{
 		{path: []string{"a"}, n: 20000}, {path: []string{".pad", "12768"}, n: 12768, attr: "p"}, {path: []string{"empty"}},
@@ -204,7 +204,7 @@ func TestRanges(t *testing.T) {
 	}
 }
 
-// TestGaps: between the files of a v2 torrent lies what no server has.
+// TestGaps checks ranges over the gaps between the files of a v2 torrent, which no server has.
 func TestGaps(t *testing.T) {
 	mi := single(t, "x", 1)
 	mi.Info.Files = []metainfo.File{{Path: []string{"a"}, Length: 5}, {Path: []string{"empty"}, Offset: 5}, {Path: []string{"b"}, Length: 5, Offset: 16384}}
@@ -220,8 +220,7 @@ func TestGaps(t *testing.T) {
 	}
 }
 
-// TestAnswers has servers answer in every wrong way: which are not asked again,
-// which later, and that no byte of them is taken.
+// TestAnswers checks the errors of all wrong answers, and that no byte of them is returned.
 func TestAnswers(t *testing.T) {
 	const size = 100_000
 	data := noise(size)
@@ -311,13 +310,13 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
-// flushed writes b in chunks, without saying before how long it is.
+// flushed writes b in parts and without a Content-Length.
 func flushed(w http.ResponseWriter, b []byte) {
 	w.(http.Flusher).Flush()
 	w.Write(b)
 }
 
-// TestWholeFile: a server without ranges can serve whole files.
+// TestWholeFile checks that a server without ranges can serve a request for a whole file.
 func TestWholeFile(t *testing.T) {
 	data := noise(30000)
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.Write(data) }))
@@ -328,6 +327,7 @@ func TestWholeFile(t *testing.T) {
 	}
 }
 
+// TestRetryAfter checks how a Retry-After header is parsed.
 func TestRetryAfter(t *testing.T) {
 	now := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 	for in, want := range map[string]time.Duration{
@@ -340,7 +340,7 @@ func TestRetryAfter(t *testing.T) {
 	}
 }
 
-// TestRedirect follows one, with the password only to the same host.
+// TestRedirect checks that one redirect is followed, with the password only to the same host.
 func TestRedirect(t *testing.T) {
 	data := noise(1000)
 	serve := func(w http.ResponseWriter, r *http.Request) {
@@ -355,7 +355,7 @@ func TestRedirect(t *testing.T) {
 	defer other.Close()
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if _, pw, _ := r.BasicAuth(); pw != "secret" {
-			t.Error("no password where it belongs")
+			t.Error("the password did not go to its own host")
 		}
 		switch r.URL.Path {
 		case "/away":
@@ -379,8 +379,8 @@ func TestRedirect(t *testing.T) {
 	}
 }
 
-// TestGuard: a torrent must not make us press buttons in the house, nor a server
-// outside send us in.
+// TestGuard checks that no query goes to this machine, and that a public server cannot
+// redirect to it.
 func TestGuard(t *testing.T) {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { t.Errorf("asked for %s", r.URL) }))
 	defer srv.Close()
@@ -389,7 +389,7 @@ func TestGuard(t *testing.T) {
 	if !errors.As(err, &br) || !errors.Is(err, netguard.ErrForbidden) {
 		t.Errorf("a query to this machine: %v", err)
 	}
-	// The server "outside" is one of this machine that a public address stands for.
+	// The public server is on this machine; its connection reports a public address.
 	port := srv.Listener.Addr().(*net.TCPAddr).Port
 	outside := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, fmt.Sprintf("http://%s:%d/x", r.URL.Query().Get("to"), port), http.StatusFound)
@@ -412,13 +412,13 @@ func TestGuard(t *testing.T) {
 	}
 }
 
-// movedConn is a connection to 203.0.113.7, for all that it knows.
+// movedConn is a connection that reports the remote address 203.0.113.7.
 type movedConn struct{ net.Conn }
 
 func (*movedConn) RemoteAddr() net.Addr { return &net.TCPAddr{IP: net.IP{203, 0, 113, 7}, Port: 80} }
 
-// TestBoundToLoopback: what is bound to loopback asks no name server and dials
-// nobody else.
+// TestBoundToLoopback checks that a client with a loopback address resolves no names and
+// connects only to this machine.
 func TestBoundToLoopback(t *testing.T) {
 	c := NewClient(Options{Bind: netip.MustParseAddr("127.0.0.1"), Dial: func(context.Context, string, string) (net.Conn, error) {
 		t.Error("dialled")
@@ -432,7 +432,7 @@ func TestBoundToLoopback(t *testing.T) {
 	}
 }
 
-// TestStall gives up on servers that stop sending, and at once when told to.
+// TestStall checks that a Range fails if the server stops sending, and at once if ctx is done.
 func TestStall(t *testing.T) {
 	hold := make(chan struct{})
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -466,13 +466,14 @@ func TestStall(t *testing.T) {
 	}
 }
 
-// FuzzAnswer holds any header against what was asked: none that differs passes.
+// FuzzAnswer checks that no Content-Range header for another range is accepted, and that no
+// Retry-After header gives a time out of bounds.
 func FuzzAnswer(f *testing.F) {
 	f.Add("bytes 10-19/100", "5")
 	f.Add("bytes 10-19/*", "Sun, 22 Nov 2026 12:01:00 GMT")
 	f.Fuzz(func(t *testing.T, contentRange, after string) {
 		if err := checkRange(contentRange, 10, 10, 100); err == nil && contentRange != "bytes 10-19/100" && contentRange != "bytes 10-19/*" {
-			t.Errorf("%q passes", contentRange)
+			t.Errorf("%q is accepted", contentRange)
 		}
 		if d := retryAfter(after, time.Unix(1e9, 0)); d < 0 || d > maxRetryAfter {
 			t.Errorf("%q: %v", after, d)

@@ -18,8 +18,7 @@ import (
 	"spate/torrent"
 )
 
-// web is a simulated network with web servers and sessions. It lives in a
-// synctest bubble.
+// web is a simulated network with web servers and sessions, for use in a synctest bubble.
 type web struct {
 	t       *testing.T
 	net     *simnet.Network
@@ -36,7 +35,7 @@ func newWeb(t *testing.T) *web {
 	return w
 }
 
-// end stops everything that runs. It must be called before the bubble's function
+// end stops the servers and sessions. It must be called before the function of the bubble
 // returns.
 func (w *web) end() {
 	w.stop()
@@ -49,7 +48,7 @@ func (w *web) host(link simnet.Link) *simnet.Host {
 	return w.net.Host(netip.AddrFrom4([4]byte{10, 0, 0, byte(w.hosts)}), link)
 }
 
-// server is a web server that counts what it is asked for.
+// server is a web server that counts requests and sent bytes.
 type server struct {
 	url      string
 	requests atomic.Int64
@@ -86,7 +85,7 @@ func (c *counting) Write(p []byte) (int, error) {
 
 func (c *counting) Flush() { c.ResponseWriter.(http.Flusher).Flush() }
 
-// bytesHandler serves one file at every path.
+// bytesHandler serves data at every path.
 func bytesHandler(data []byte) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(data))
@@ -127,7 +126,7 @@ func (w *web) wait(t *torrent.Torrent, d time.Duration) time.Duration {
 	return time.Since(begin)
 }
 
-// holds checks that a storage has the data.
+// holds checks that a storage holds the data.
 func (w *web) holds(s storage.Storage, data []byte) {
 	w.t.Helper()
 	got := make([]byte, len(data))
@@ -136,7 +135,7 @@ func (w *web) holds(s storage.Storage, data []byte) {
 	}
 }
 
-// with returns the torrent with other web seeds.
+// with returns a copy of the metainfo with other web seeds.
 func with(mi *metainfo.MetaInfo, urls ...string) *metainfo.MetaInfo {
 	c := *mi
 	c.WebSeeds = urls

@@ -15,8 +15,8 @@ import (
 	"spate/torrent"
 )
 
-// TestWebSeedWrongData: a server whose data is wrong is found by the hash, banned
-// exactly once as a peer would be, and the data comes from another.
+// TestWebSeedWrongData checks that a web seed with wrong data is detected by the hash and not
+// used any more, and that the data comes from another one.
 func TestWebSeedWrongData(t *testing.T) {
 	data, mi := makeTorrent(t, 8<<20, 64<<10)
 	for name, spoil := range map[string]func(b []byte){
@@ -53,20 +53,20 @@ func TestWebSeedWrongData(t *testing.T) {
 				n := liar.requests.Load()
 				time.Sleep(time.Minute)
 				if liar.requests.Load() != n || log.count("not used any more") != 1 || len(tor.Banned()) > 0 {
-					t.Errorf("%d more requests, banned %v, said:\n%s", liar.requests.Load()-n, tor.Banned(), log)
+					t.Errorf("%d more requests, banned %v, log:\n%s", liar.requests.Load()-n, tor.Banned(), log)
 				}
 			})
 		})
 	}
 }
 
-// TestWebSeedsHostile has servers that do not do what BEP 19 wants. None is asked
-// again, it is said, and the honest one beside them gives everything.
+// TestWebSeedsHostile checks that web seeds which violate BEP 19 are not used any more, that
+// the log says so, and that an honest web seed sends everything.
 func TestWebSeedsHostile(t *testing.T) {
 	data, mi := makeTorrent(t, 2<<20, 64<<10)
 	for name, answer := range map[string]http.HandlerFunc{
 		"whole file": func(w http.ResponseWriter, r *http.Request) {
-			w.Header().Set("Content-Length", strconv.Itoa(len(data)*2)) // not even that
+			w.Header().Set("Content-Length", strconv.Itoa(len(data)*2)) // more than the file has
 			io.CopyN(w, zeros{}, int64(len(data)*2))
 		},
 		"another file": func(w http.ResponseWriter, r *http.Request) {
@@ -93,15 +93,14 @@ func TestWebSeedsHostile(t *testing.T) {
 					t.Errorf("%+v, wasted %d", st.WebSeeds, st.Wasted)
 				}
 				if n := bad.requests.Load(); n > 2 || log.count("not used any more") != 1 {
-					t.Errorf("%d requests, said:\n%s", n, log)
+					t.Errorf("%d requests, log:\n%s", n, log)
 				}
 			})
 		})
 	}
 }
 
-// TestWebSeedBusy: a server that asks for a pause gets it, one that is down is
-// tried again ever more rarely, one that hangs is given up.
+// TestWebSeedBusy checks the pauses after a web seed asked for one, was down, or stalled.
 func TestWebSeedBusy(t *testing.T) {
 	data, mi := makeTorrent(t, 2<<20, 64<<10)
 	synctest.Test(t, func(t *testing.T) {
@@ -129,7 +128,7 @@ func TestWebSeedBusy(t *testing.T) {
 		w.wait(tor, 5*time.Minute)
 		w.holds(store, data)
 		if len(times) < 4 || times[1]-times[0] < 100*time.Second || times[2]-times[1] < 10*time.Second || times[3]-times[2] < 20*time.Second {
-			t.Errorf("asked at %v", times)
+			t.Errorf("requests at %v", times)
 		}
 	})
 	synctest.Test(t, func(t *testing.T) {
@@ -142,7 +141,7 @@ func TestWebSeedBusy(t *testing.T) {
 			case <-w.ctx.Done():
 			}
 		}))
-		down := w.host(simnet.Link{}) // nobody listens
+		down := w.host(simnet.Link{}) // no server listens
 		good := w.serve(simnet.Link{Up: 8 * mbit}, bytesHandler(data))
 		tor := w.add(w.session(simnet.Link{}, torrent.Options{}), with(mi, hung.url, "http://"+down.Addr().String()+"/", good.url), torrent.AddOptions{Storage: storage.NewMemoryLike(data)})
 		w.wait(tor, 2*time.Minute)
@@ -154,8 +153,8 @@ func TestWebSeedBusy(t *testing.T) {
 	})
 }
 
-// TestWebSeedDiskFull: a torrent that halts lets its web seeds go, and goes on
-// with them when there is room.
+// TestWebSeedDiskFull checks that a torrent whose disk is full stops using web seeds, and
+// continues with them when the disk has space.
 func TestWebSeedDiskFull(t *testing.T) {
 	data, mi := makeTorrent(t, 8<<20, 64<<10)
 	synctest.Test(t, func(t *testing.T) {
@@ -196,8 +195,8 @@ func (zeros) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// TestWebSeedLiesAmongHonestPeers: pieces that a lying server and honest peers put
-// together are traced to the server.
+// TestWebSeedLiesAmongHonestPeers checks that a web seed with wrong data is blamed for pieces
+// whose other blocks honest peers sent.
 func TestWebSeedLiesAmongHonestPeers(t *testing.T) {
 	data, mi := makeTorrent(t, 8<<20, 512<<10)
 	synctest.Test(t, func(t *testing.T) {
@@ -208,7 +207,7 @@ func TestWebSeedLiesAmongHonestPeers(t *testing.T) {
 			bad[i] ^= 1
 		}
 		liar := w.serve(simnet.Link{Up: 2 * mbit}, bytesHandler(bad))
-		for range 4 { // too slow for each of them to have a piece of its own soon
+		for range 4 { // slow, so that several of them send blocks of one piece
 			w.add(w.session(simnet.Link{}, torrent.Options{Up: 3 << 10}), mi, torrent.AddOptions{Storage: storage.NewMemoryOf(data), Verified: true})
 		}
 		time.Sleep(time.Second)
