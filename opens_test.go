@@ -25,7 +25,7 @@ var opens = map[string][]string{
 		"internal/torrentfile/read.go: ReadLimited: os.Open",
 		"metainfo/metainfo.go: ReadFile: os.Open",
 		"signature/known.go: fieldsOf: os.ReadFile",
-		"tracker/trackerserver/report.go: ReadFile: os.Open",
+		"tracker/trackerlog/report.go: ReadFile: os.Open",
 	},
 	"the directory belongs to this program": {
 		"internal/daemon/lock.go: LockFile: os.OpenFile",
@@ -43,7 +43,7 @@ var opens = map[string][]string{
 		"tracker/swarm/dir.go: load: os.Open",
 		"tracker/swarm/dir.go: numbers: os.ReadDir",
 		"tracker/trackerserver/connid.go: LoadConnKey: os.ReadFile",
-		"tracker/trackerserver/series.go: LoadPast: os.ReadFile",
+		"tracker/trackerstats/series.go: LoadPast: os.ReadFile",
 	},
 	"the file is written": {
 		"internal/classic/track.go: trackLog: os.OpenFile",
@@ -55,8 +55,8 @@ var opens = map[string][]string{
 		"storage/resume.go: writeSynced: os.OpenFile",
 		"tracker/swarm/dir.go: rotate: os.OpenFile",
 		"tracker/swarm/dir.go: write: os.OpenFile",
-		"tracker/trackerserver/logfile.go: mend: os.Open",
-		"tracker/trackerserver/logfile.go: open: os.OpenFile",
+		"tracker/trackerlog/file.go: mend: os.Open",
+		"tracker/trackerlog/file.go: open: os.OpenFile",
 	},
 	"the directory is only listed or synced": {
 		"internal/atomicfile/atomicfile.go: SyncDir: os.Open",

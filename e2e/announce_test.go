@@ -13,7 +13,7 @@ import (
 	"testing"
 )
 
-// announced is a line of the tracker's access log.
+// announced is an entry of the tracker's access log.
 type announced struct {
 	Via      string         `json:"via"`
 	Event    string         `json:"event"`
@@ -24,7 +24,7 @@ type announced struct {
 	Refused  string         `json:"refused"`
 }
 
-// accessLog reads what a tracker wrote so far.
+// accessLog returns the current entries of a tracker's access log.
 func accessLog(t *testing.T, path string) []announced {
 	t.Helper()
 	f, err := os.Open(path)
@@ -43,7 +43,7 @@ func accessLog(t *testing.T, path string) []announced {
 	return all
 }
 
-// spateClient is spate in the role of any other client.
+// spateClient returns spate as a client, for tests that compare it with others.
 func spateClient() client {
 	return client{
 		name: "spate",
@@ -56,10 +56,10 @@ func spateClient() client {
 	}
 }
 
-// TestAnnounces has each client, and spate itself, find a seed by a tracker of
-// spate's that it knows over HTTP or UDP, IPv4 or IPv6 only; the access log says
-// how it came. When it ends, it is gone from the counts.
-func TestAnnounces(t *testing.T) {
+// TestClientsAnnounceToTracker checks that each client, and spate itself, finds a seed by
+// spate's tracker with an announce URL for HTTP or UDP and IPv4 or IPv6. The access log must
+// contain its announces over that transport.
+func TestClientsAnnounceToTracker(t *testing.T) {
 	for _, c := range append(clients(), spateClient()) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -93,7 +93,7 @@ func TestAnnounces(t *testing.T) {
 	}
 }
 
-// announceBy fetches path with c on h and checks what the tracker logged.
+// announceBy downloads path with c on h and checks the access log of the tracker.
 func announceBy(t *testing.T, c client, h *host, path, log string) {
 	kind := filepath.Base(path)
 	dir := t.TempDir()
@@ -109,11 +109,11 @@ func announceBy(t *testing.T, c client, h *host, path, log string) {
 		})
 	}
 	if !seen("started") {
-		t.Errorf("no started from %s by %s", ip, kind)
+		t.Errorf("the log has no event started from %s by %s", ip, kind)
 	}
 	eventually(t, "completed", func() bool { return seen("completed") })
 	p.stop(syscall.SIGINT)
-	if c.name != "transmission" { // it does not always wait until that is sent
+	if c.name != "transmission" { // it sometimes exits before it has sent this event
 		eventually(t, "stopped", func() bool { return seen("stopped") })
 	}
 }

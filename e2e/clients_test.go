@@ -8,18 +8,19 @@ import (
 	"testing"
 )
 
-// client is another program that downloads and seeds. Both start it on a host and
-// return; data lies, or is to lie, in dir. Whether it is done is seen by its data.
+// client is a program that downloads and seeds. leech and seed start it on a host with the
+// data in dir and return at once. A test sees the end of a download by its data.
 type client struct {
 	name   string
 	needs  []string
-	v1     bool     // it takes no hybrid torrents; docs/interop.md has the reasons
-	v1Tree bool     // it takes no hybrid trees
-	cannot []string // announces that it does not make
+	v1     bool     // it cannot read hybrid torrents; docs/interop.md gives the reasons
+	v1Tree bool     // it cannot read hybrid torrents of directories
+	cannot []string // kinds of announce URLs that it cannot use
 	leech  func(h *host, torrent, dir string) *proc
 	seed   func(h *host, torrent, dir string) *proc
 }
 
+// clients returns the other clients.
 func clients() []client {
 	return []client{
 		{
@@ -47,14 +48,15 @@ func clients() []client {
 	}
 }
 
-// aria2 announces over UDP only while its DHT is on, which finds nobody here.
+// aria2Flags turns the DHT on, because aria2 announces over UDP only then.
 var aria2Flags = []string{
 	"--enable-dht=true", "--dht-listen-port=6881-6889", "--enable-dht6=false", "--bt-enable-lpd=false", "--enable-peer-exchange=false",
 	"--file-allocation=none", "--console-log-level=notice", "--summary-interval=0", "--allow-overwrite=true",
 	"--listen-port=6881-6889",
 }
 
-// transmission verifies what it finds, so that downloading and seeding begin alike.
+// transmission starts transmission-cli. It checks existing data first, so that the command
+// line is the same for downloading and seeding.
 func transmission(h *host, torrent, dir string) *proc {
 	conf := h.t.TempDir()
 	settings := fmt.Sprintf(`{"dht-enabled": false, "lpd-enabled": false, "pex-enabled": false, "utp-enabled": false,
@@ -66,13 +68,14 @@ func transmission(h *host, torrent, dir string) *proc {
 	if !strings.HasPrefix(torrent, "magnet:") {
 		return h.start("transmission-cli", args...)
 	}
-	// transmission-cli 3.00 ends when it finds its torrent stopped, which one from a
-	// magnet link is for a moment once the metadata is there.
+	// transmission-cli 3.00 exits if its torrent is stopped, and a torrent from a magnet link
+	// is stopped for a moment when its metadata arrives. So start it again.
 	const again = `trap 'kill $p; wait $p; exit' TERM INT
 		for i in 1 2 3; do transmission-cli "$@" & p=$!; wait $p; done`
 	return h.start("sh", append([]string{"-c", again, "sh"}, args...)...)
 }
 
+// libtorrent starts lt.py, a client with libtorrent.
 func libtorrent(h *host, verb, torrent, dir string) *proc {
 	script, err := filepath.Abs("testdata/lt.py")
 	if err != nil {
@@ -81,7 +84,7 @@ func libtorrent(h *host, verb, torrent, dir string) *proc {
 	return h.start("/usr/bin/python3", script, verb, torrent, dir, h.IP+":6881,["+h.IP6+"]:6881")
 }
 
-// rtorrent needs a terminal, which script(1) gives it.
+// rtorrent starts rtorrent as a daemon.
 func rtorrent(h *host, torrent, dir string) *proc {
 	session := h.t.TempDir()
 	rc := filepath.Join(session, "rtorrent.rc")
@@ -102,13 +105,13 @@ func rtorrent(h *host, torrent, dir string) *proc {
 	return h.start("rtorrent", "-n", "-o", "import="+rc)
 }
 
-// payloads are what the clients are tried with: a file and a tree.
+// payloads are functions that create the test data: a file and a directory.
 var payloads = map[string]func(t *testing.T, dir string) string{
 	"file": func(t *testing.T, dir string) string { return noise(t, filepath.Join(dir, "file.bin"), 9<<20+12345) },
 	"tree": func(t *testing.T, dir string) string { return smallTree(t, filepath.Join(dir, "tree")) },
 }
 
-// eachPayload runs f for each client and payload, all side by side.
+// eachPayload runs f in parallel for each client and payload.
 func eachPayload(t *testing.T, f func(t *testing.T, c client, kind, path string)) {
 	for _, c := range clients() {
 		for kind, make := range payloads {
@@ -121,8 +124,8 @@ func eachPayload(t *testing.T, f func(t *testing.T, c client, kind, path string)
 	}
 }
 
-// TestOthersDownloadFromSpate seeds a file and a tree; each of the other clients
-// fetches them. There is no web seed: all comes from the peer.
+// TestOthersDownloadFromSpate checks that each other client downloads a file and a directory
+// from spate. The torrents have no web seed, so that all data comes from the peer.
 func TestOthersDownloadFromSpate(t *testing.T) {
 	t.Parallel()
 	eachPayload(t, func(t *testing.T, c client, kind, path string) {
@@ -138,19 +141,19 @@ func TestOthersDownloadFromSpate(t *testing.T) {
 		dir := t.TempDir()
 		c.leech(l.Hosts[1], torrent, dir)
 		got := filepath.Join(dir, filepath.Base(path))
-		eventually(t, c.name+" has it", func() bool { return sameData(path, got) })
+		eventually(t, c.name+" has the data", func() bool { return sameData(path, got) })
 	})
 }
 
-// TestSpateDownloadsFromOthers has each of the other clients seed a file and a
-// tree, known to spate's tracker only, and fetches them with spate.
+// TestSpateDownloadsFromOthers checks that spate downloads a file and a directory from each
+// other client, which it finds by spate's tracker.
 func TestSpateDownloadsFromOthers(t *testing.T) {
 	t.Parallel()
 	eachPayload(t, func(t *testing.T, c client, kind, path string) {
 		l := newLAN(t, 3)
 		_, tr := l.Hosts[2].serve("tracker")
 		if len(tr.AnnounceURLs) == 0 {
-			t.Fatal("the tracker names no announce URL")
+			t.Fatal("the tracker printed no announce URL")
 		}
 		torrent := path + ".torrent"
 		l.Hosts[0].run("create", path, "-a", tr.AnnounceURLs[0], "-o", torrent, "--format", "v1")
@@ -158,13 +161,14 @@ func TestSpateDownloadsFromOthers(t *testing.T) {
 		dir := t.TempDir()
 		l.Hosts[1].run("get", torrent, "-o", dir)
 		if got := filepath.Join(dir, filepath.Base(path)); !sameData(path, got) {
-			t.Errorf("%s is not %s", got, path)
+			t.Errorf("%s differs from %s", got, path)
 		}
 	})
 }
 
-// sameData compares a file or a tree, and leaves out what other clients do their
-// own way: they write pads in the open, and some make no empty files.
+// sameData reports whether the file or directory got contains all data of want. It ignores
+// empty files and files that want does not have, because some clients create no empty files
+// and some write pad files.
 func sameData(want, got string) bool {
 	ok := true
 	filepath.Walk(want, func(path string, info os.FileInfo, err error) error {
@@ -181,7 +185,7 @@ func sameData(want, got string) bool {
 	return ok
 }
 
-// smallTree makes a tree with empty, tiny, unaligned and deep files.
+// smallTree creates a directory with empty, tiny, unaligned and deeply nested files.
 func smallTree(t *testing.T, dir string) string {
 	t.Helper()
 	for name, size := range map[string]int64{
@@ -196,7 +200,7 @@ func smallTree(t *testing.T, dir string) string {
 	return dir
 }
 
-// download fetches a URL with curl and returns the file.
+// download downloads a URL with curl and returns the path of the file.
 func (h *host) download(url string) string {
 	h.t.Helper()
 	need(h.t, "curl")

@@ -1,7 +1,6 @@
-// Package e2e holds the tests of the whole program against other people's
-// clients and trackers: aria2, Transmission, libtorrent, rtorrent, opentracker,
-// mktorrent, Chromium, curl. Each test has machines of its own, which are
-// network namespaces of this one joined by a bridge; nothing reaches the
-// machine's own addresses. It takes root, Linux and the programs, and says what
-// is missing when it skips; SPATE_E2E=require makes that a failure.
+// Package e2e contains tests of the whole program with other clients, trackers and tools:
+// aria2, Transmission, libtorrent, rtorrent, opentracker, mktorrent, Chromium, curl. Each
+// test creates hosts as network namespaces of this machine, connected by a bridge and
+// separated from the machine's own network. The tests need Linux, root and the programs. A
+// test that lacks one is skipped and names it; with SPATE_E2E=require it fails.
 package e2e

@@ -7,10 +7,9 @@ import (
 	"testing"
 )
 
-// TestLibtorrentEveryFormat moves a tree between spate and libtorrent, which
-// knows v2, as v1, v2 and hybrid, known by its .torrent and by its magnet link,
-// both ways.
-func TestLibtorrentEveryFormat(t *testing.T) {
+// TestLibtorrentExchangesAllFormats checks that libtorrent and spate download a directory
+// from each other as a v1, v2 and hybrid torrent, by .torrent and by magnet link.
+func TestLibtorrentExchangesAllFormats(t *testing.T) {
 	for _, format := range []string{"v1", "v2", "hybrid"} {
 		t.Run(format, func(t *testing.T) {
 			t.Parallel()
@@ -20,17 +19,17 @@ func TestLibtorrentEveryFormat(t *testing.T) {
 			tree := smallTree(t, filepath.Join(data, "tree"))
 			origin, r := l.Hosts[0].serve("publish", tree, "--format", format)
 			torrent := l.Hosts[1].download(r.TorrentURL)
-			// The web seed would hide what peers do not give.
+			// Remove the web seed, so that all data comes from peers.
 			l.Hosts[0].run("edit", torrent, "--remove-web-seed", "all")
 			link := lastLine(l.Hosts[0].run("magnet", torrent))
 			for name, source := range map[string]string{"torrent": torrent, "magnet": link} {
 				dir := t.TempDir()
 				p := libtorrent(l.Hosts[1], "get", source, dir)
-				eventually(t, "libtorrent has the tree by "+name, func() bool { return sameData(tree, filepath.Join(dir, "tree")) })
+				eventually(t, "libtorrent has the directory by "+name, func() bool { return sameData(tree, filepath.Join(dir, "tree")) })
 				p.stop(syscall.SIGTERM)
 			}
 
-			// The other way: libtorrent seeds, known to a tracker of spate.
+			// Now libtorrent seeds and spate downloads.
 			origin.stop(syscall.SIGTERM)
 			l.Hosts[2].serve("tracker")
 			announce := "http://" + l.Hosts[2].IP + ":6969/announce"
@@ -46,13 +45,14 @@ func TestLibtorrentEveryFormat(t *testing.T) {
 				dir := t.TempDir()
 				l.Hosts[1].run("get", source, "-o", dir)
 				if !sameData(tree, filepath.Join(dir, "tree")) {
-					t.Errorf("spate has another tree by %s", name)
+					t.Errorf("the directory downloaded by %s differs", name)
 				}
 			}
 		})
 	}
 }
 
+// lastLine returns the last line of s.
 func lastLine(s string) string {
 	lines := strings.Split(strings.TrimSpace(s), "\n")
 	return lines[len(lines)-1]

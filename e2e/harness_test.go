@@ -21,7 +21,8 @@ import (
 	"spate/internal/killpoint"
 )
 
-// spateBin is the program under test: SPATE_BIN, or else built once.
+// spateBin is the path of the program under test: SPATE_BIN, or a binary that TestMain
+// builds.
 var spateBin = os.Getenv("SPATE_BIN")
 
 func TestMain(m *testing.M) {
@@ -36,7 +37,7 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	os.Chmod(dir, 0o755) // a test runs it as another user
+	os.Chmod(dir, 0o755) // a test runs the program as another user
 	spateBin = filepath.Join(dir, "spate")
 	build := exec.Command("go", "build", "-o", spateBin, "../cmd/spate")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
@@ -49,20 +50,21 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// patience is how long a test waits for what should take a moment. It finds what
-// hangs, on a machine that is busy with other things too.
+// patience bounds the time of each step of a test. It only detects hangs, so it is long
+// enough for a busy machine.
 const patience = 5 * time.Minute
 
-// missing skips the test, or fails it where everything must run.
-func missing(t *testing.T, what string) {
+// missing skips the test because a program or permission is missing. With SPATE_E2E=require it
+// fails the test.
+func missing(t *testing.T, name string) {
 	t.Helper()
 	if os.Getenv("SPATE_E2E") == "require" {
-		t.Fatalf("%s is missing, and SPATE_E2E=require", what)
+		t.Fatalf("%s is missing, and SPATE_E2E=require", name)
 	}
-	t.Skipf("SKIPPED: %s is missing", what)
+	t.Skipf("SKIPPED: %s is missing", name)
 }
 
-// need skips the test unless all programs are there.
+// need skips the test if one of the programs is missing.
 func need(t *testing.T, programs ...string) {
 	t.Helper()
 	for _, p := range programs {
@@ -80,27 +82,27 @@ func need(t *testing.T, programs ...string) {
 
 var netCount atomic.Int32
 
-// lan is a few machines on one wire.
+// lan is a local network of hosts, which are network namespaces of this machine.
 type lan struct {
 	t     *testing.T
-	tag   string
+	tag   string // prefix of the names of the namespaces
 	Hosts []*host
 }
 
-// host is one machine of a lan.
+// host is a machine of a lan.
 type host struct {
 	t   *testing.T
-	ns  string
+	ns  string // network namespace
 	IP  string
 	IP6 string
-	LSD bool // programs look for peers on the wire: other tests are about other ways to find them
+	LSD bool // programs use local peer discovery (BEP 14), which is off in other tests
 }
 
-// newLAN makes n machines that see each other and nothing else.
+// newLAN creates a network of n hosts that is connected to no other network.
 func newLAN(t *testing.T, n int) *lan {
 	t.Helper()
 	if os.Getuid() != 0 {
-		missing(t, "root, to make network namespaces,")
+		missing(t, "root, which creating network namespaces needs,")
 	}
 	need(t, "ip")
 	l := &lan{t: t, tag: fmt.Sprintf("se%d-%d", os.Getpid(), netCount.Add(1))}
@@ -112,7 +114,7 @@ func newLAN(t *testing.T, n int) *lan {
 	}
 	hub := l.tag + "-hub"
 	if out, err := exec.Command("ip", "netns", "add", hub).CombinedOutput(); err != nil { // root in a container
-		missing(t, fmt.Sprintf("the right to make network namespaces (%s)", bytes.TrimSpace(out)))
+		missing(t, fmt.Sprintf("the permission to create network namespaces (%s)", bytes.TrimSpace(out)))
 	}
 	t.Cleanup(func() { exec.Command("ip", "netns", "del", hub).Run() })
 	run("-n", hub, "link", "add", "br0", "type", "bridge")
@@ -127,7 +129,7 @@ func newLAN(t *testing.T, n int) *lan {
 		run("-n", h.ns, "addr", "add", h.IP+"/24", "dev", "eth0")
 		run("-n", h.ns, "addr", "add", h.IP6+"/64", "dev", "eth0", "nodad")
 		run("-n", h.ns, "link", "set", "eth0", "up")
-		// Some clients want a way out to exist; there is nobody at its end.
+		// Some clients need a default route. No host has the address of this gateway.
 		run("-n", h.ns, "route", "add", "default", "via", "10.93.0.254")
 		run("-n", h.ns, "-6", "route", "add", "default", "via", "2001:db8:93::fe")
 		l.Hosts = append(l.Hosts, h)
@@ -135,29 +137,29 @@ func newLAN(t *testing.T, n int) *lan {
 	return l
 }
 
-// in returns the host for use by a subtest.
+// in returns the host for use in the subtest t.
 func (h *host) in(t *testing.T) *host {
 	c := *h
 	c.t = t
 	return &c
 }
 
-// proc is a program that runs on a host.
+// proc is a process on a host.
 type proc struct {
 	t    *testing.T
 	name string
 	cmd  *exec.Cmd
-	out  *lines // standard output
-	log  *lines // standard error
-	done chan struct{}
-	err  error
+	out  *lines        // standard output
+	log  *lines        // standard error
+	done chan struct{} // closed when the process has ended
+	err  error         // error of Wait; set before done is closed
 }
 
-// lines keeps what a program prints.
+// lines collects the lines that a program prints. It is safe for concurrent use.
 type lines struct {
 	mu  sync.Mutex
-	all []string
-	new chan struct{}
+	all []string      // guarded by mu
+	new chan struct{} // receives a value after a new line
 }
 
 func (l *lines) add(s string) {
@@ -176,6 +178,7 @@ func (l *lines) String() string {
 	return strings.Join(l.all, "\n")
 }
 
+// find returns the first line for which match returns true.
 func (l *lines) find(match func(string) bool) (string, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -187,7 +190,7 @@ func (l *lines) find(match func(string) bool) (string, bool) {
 	return "", false
 }
 
-// start runs a program on the host until it ends or the test does.
+// start starts a program on the host. The end of the test stops it.
 func (h *host) start(name string, args ...string) *proc {
 	h.t.Helper()
 	p := &proc{t: h.t, name: filepath.Base(name), done: make(chan struct{}),
@@ -225,12 +228,13 @@ func (h *host) start(name string, args ...string) *proc {
 		fine := p.ended() && p.err == nil
 		p.stop(syscall.SIGTERM)
 		if h.t.Failed() && !fine {
-			h.t.Logf("%s %q said:\n%s\n%s", p.name, args, tail(p.out.String()), tail(p.log.String()))
+			h.t.Logf("%s %q printed:\n%s\n%s", p.name, args, tail(p.out.String()), tail(p.log.String()))
 		}
 	})
 	return p
 }
 
+// tail returns the end of s.
 func tail(s string) string {
 	const most = 2000
 	if len(s) > most {
@@ -249,7 +253,7 @@ func (p *proc) ended() bool {
 	}
 }
 
-// stop sends sig, and SIGKILL when that does not end the program.
+// stop sends sig, and SIGKILL if the program does not end then.
 func (p *proc) stop(sig syscall.Signal) {
 	p.cmd.Process.Signal(sig)
 	select {
@@ -260,29 +264,30 @@ func (p *proc) stop(sig syscall.Signal) {
 	}
 }
 
-// wait returns the exit code once the program has ended.
+// wait waits until the program has ended and returns its exit code.
 func (p *proc) wait() int {
 	p.t.Helper()
 	select {
 	case <-p.done:
 		return p.cmd.ProcessState.ExitCode()
 	case <-time.After(patience):
-		p.t.Fatalf("%s did not end in %v:\n%s\n%s", p.name, patience, tail(p.out.String()), tail(p.log.String()))
+		p.t.Fatalf("%s did not exit within %v:\n%s\n%s", p.name, patience, tail(p.out.String()), tail(p.log.String()))
 		return -1
 	}
 }
 
-// ok fails the test unless the program ends with 0.
+// ok waits until the program has ended and fails the test if its exit code is not 0.
 func (p *proc) ok() *proc {
 	p.t.Helper()
 	if code := p.wait(); code != 0 {
-		p.t.Fatalf("%s ended with %d:\n%s\n%s", p.name, code, tail(p.out.String()), tail(p.log.String()))
+		p.t.Fatalf("%s exited with %d:\n%s\n%s", p.name, code, tail(p.out.String()), tail(p.log.String()))
 	}
 	return p
 }
 
-// line waits for a line of standard output.
-func (p *proc) line(what string, match func(string) bool) string {
+// line waits for a line of standard output for which match returns true, and returns it. name
+// describes the line.
+func (p *proc) line(name string, match func(string) bool) string {
 	p.t.Helper()
 	end := time.After(patience)
 	for {
@@ -295,14 +300,14 @@ func (p *proc) line(what string, match func(string) bool) string {
 			if s, ok := p.out.find(match); ok {
 				return s
 			}
-			p.t.Fatalf("%s ended (%v) without %s:\n%s\n%s", p.name, p.err, what, tail(p.out.String()), tail(p.log.String()))
+			p.t.Fatalf("%s exited (%v) without printing %s:\n%s\n%s", p.name, p.err, name, tail(p.out.String()), tail(p.log.String()))
 		case <-end:
-			p.t.Fatalf("%s: no %s in %v:\n%s\n%s", p.name, what, patience, tail(p.out.String()), tail(p.log.String()))
+			p.t.Fatalf("%s did not print %s within %v:\n%s\n%s", p.name, name, patience, tail(p.out.String()), tail(p.log.String()))
 		}
 	}
 }
 
-// ready is the line that publish, seed and tracker print once they listen.
+// ready is the JSON line that publish, serve, seed and tracker print when they listen.
 type ready struct {
 	Event        string   `json:"event"`
 	PageURL      string   `json:"page_url"`
@@ -316,7 +321,7 @@ type ready struct {
 	PeerAddr     string   `json:"peer_addr"`
 }
 
-// spate starts the program, with a state directory of its own where it keeps any.
+// spate starts spate. Verbs with a state directory get a new one, unless args name one.
 func (h *host) spate(args ...string) *proc {
 	h.t.Helper()
 	switch args[0] {
@@ -329,11 +334,11 @@ func (h *host) spate(args ...string) *proc {
 	return h.start(spateBin, args...)
 }
 
-// serve starts one of the verbs that run until they are stopped.
+// serve starts a verb that runs until it is stopped, and waits until it is ready.
 func (h *host) serve(args ...string) (*proc, ready) {
 	h.t.Helper()
 	p := h.spate(append(args, "--json")...)
-	s := p.line("ready line", func(s string) bool { return strings.Contains(s, `"ready"`) })
+	s := p.line("a ready line", func(s string) bool { return strings.Contains(s, `"ready"`) })
 	var r ready
 	if err := json.Unmarshal([]byte(s), &r); err != nil {
 		h.t.Fatalf("ready line %q: %v", s, err)
@@ -341,30 +346,30 @@ func (h *host) serve(args ...string) (*proc, ready) {
 	return p, r
 }
 
-// run runs spate to its end and returns what it printed.
+// run runs spate, fails the test if its exit code is not 0, and returns its standard output.
 func (h *host) run(args ...string) string {
 	h.t.Helper()
 	return h.spate(args...).ok().out.String()
 }
 
-// eventually waits until test is true.
-func eventually(t *testing.T, what string, test func() bool) {
+// eventually waits until test returns true. condition describes the test.
+func eventually(t *testing.T, condition string, test func() bool) {
 	t.Helper()
 	end := time.Now().Add(patience)
 	for !test() {
 		if time.Now().After(end) {
-			t.Fatalf("not in %v: %s", patience, what)
+			t.Fatalf("not within %v: %s", patience, condition)
 		}
-		time.Sleep(50 * time.Millisecond) // other programs' files are polled
+		time.Sleep(50 * time.Millisecond) // other programs do not report progress
 	}
 }
 
-// same reports whether two files have the same bytes.
+// same reports whether two files have the same contents.
 func same(a, b string) bool {
 	return exec.Command("cmp", "-s", a, b).Run() == nil
 }
 
-// noise writes a file of n bytes that do not compress.
+// noise writes a file of n random bytes and returns its path.
 func noise(t *testing.T, path string, n int64) string {
 	t.Helper()
 	f, err := os.Create(path)
@@ -383,7 +388,7 @@ func noise(t *testing.T, path string, n int64) string {
 	return path
 }
 
-// command runs a program of this machine, outside any namespace.
+// command runs a program outside the namespaces and returns its standard output.
 func command(t *testing.T, name string, args ...string) []byte {
 	t.Helper()
 	var stderr bytes.Buffer

@@ -8,11 +8,11 @@ import (
 	"testing"
 )
 
-// newerHTML is what tidy 5 does not know of HTML yet: groups in description lists,
-// the current one of several links, and images that may come later.
+// newerHTML matches HTML that tidy 5 does not support: groups in description lists,
+// aria-current, and lazily loaded images. The test removes it first.
 var newerHTML = regexp.MustCompile(`<div[^>]*>(<dt)|(</dd>)</div>| aria-current="[a-z]+"| loading="lazy"`)
 
-// TestValidHTML: tidy finds nothing in any kind of page.
+// TestValidHTML checks that tidy reports no errors in any kind of page.
 func TestValidHTML(t *testing.T) {
 	t.Parallel()
 	need(t, "tidy", "curl")
@@ -28,12 +28,12 @@ func TestValidHTML(t *testing.T) {
 	for _, path := range []string{"/", "/?q=tree", "/?group=A+group", "/r/tree", "/r/tree/files", "/r/%3Cb%3E%22q%22%20&%20s%C3%B6hne.iso", "/r/nothing", "/stats", "/stats?past=week"} {
 		page := h.start("curl", "-sS", "-H", "Accept: text/html", base+path).ok().out.String()
 		if !strings.HasPrefix(strings.ToLower(page), "<!doctype html>") {
-			t.Errorf("%s is no page: %.100q", path, page)
+			t.Errorf("%s is not an HTML page: %.100q", path, page)
 		}
 		c := exec.Command("tidy", "-quiet", "-errors", "--drop-empty-elements", "no")
 		c.Stdin = strings.NewReader(newerHTML.ReplaceAllString(page, "$1$2"))
-		if said, err := c.CombinedOutput(); err != nil || len(said) > 0 {
-			t.Errorf("%s: %v\n%s", path, err, said)
+		if out, err := c.CombinedOutput(); err != nil || len(out) > 0 {
+			t.Errorf("tidy: %s: %v\n%s", path, err, out)
 		}
 	}
 }

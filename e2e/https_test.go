@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// acmeServer builds Pebble, a certificate authority for tests, and its DNS
-// server, out of the tools' module. roots vouches for Pebble's own HTTPS.
+// acmeServer builds Pebble, an ACME server for tests, and its DNS server from the module in
+// tools/. roots contains the root certificate of Pebble's own HTTPS.
 func acmeServer(t *testing.T) (pebble, dns, certs string) {
 	t.Helper()
 	dir := t.TempDir()
@@ -20,7 +20,7 @@ func acmeServer(t *testing.T) (pebble, dns, certs string) {
 		c.Dir = ".."
 		c.Env = append(os.Environ(), "CGO_ENABLED=0")
 		if b, err := c.CombinedOutput(); err != nil {
-			missing(t, "Pebble, which cannot be built ("+tail(string(b))+"),")
+			missing(t, "Pebble, whose build failed ("+tail(string(b))+"),")
 		}
 	}
 	c := exec.Command("go", "list", "-m", "-modfile=tools/go.mod", "-f", "{{.Dir}}", "github.com/letsencrypt/pebble/v2")
@@ -32,8 +32,8 @@ func acmeServer(t *testing.T) (pebble, dns, certs string) {
 	return pebble, dns, filepath.Join(strings.TrimSpace(string(b)), "test", "certs")
 }
 
-// TestDomain publishes under a domain: the certificate comes from an authority
-// that looks at the machine over TLS or HTTP, as Let's Encrypt does.
+// TestDomain publishes with --domain. The certificate comes from an ACME server that
+// validates the machine over TLS or HTTP, as Let's Encrypt does.
 func TestDomain(t *testing.T) {
 	t.Parallel()
 	need(t, "curl")
@@ -74,19 +74,19 @@ func TestDomain(t *testing.T) {
 		return visitor.start("curl", append([]string{"-s", "--cacert", roots, "--connect-to", name + "::" + h.IP + ":"}, args...)...).ok().out.String()
 	}
 	if got := curl("-o", os.DevNull, "-w", "%{http_version} %{http_code}", r.PageURL); got != "2 200" {
-		t.Errorf("the page over HTTP and its status: %q, want HTTP/2 and 200", got)
+		t.Errorf("HTTP version and status of the page: %q, want HTTP/2 and 200", got)
 	}
 	head := strings.ToLower(curl("-I", r.PageURL))
 	for _, want := range []string{"strict-transport-security: max-age=", "content-security-policy: default-src 'none'", "x-content-type-options: nosniff"} {
 		if !strings.Contains(head, want) {
-			t.Errorf("the page is without %q:\n%s", want, head)
+			t.Errorf("the page does not contain %q:\n%s", want, head)
 		}
 	}
 	if got := curl("-o", os.DevNull, "-w", "%{http_code} %{redirect_url}", "http://"+name+"/r/a.iso?x=1"); got != "308 https://"+name+"/r/a.iso?x=1" {
 		t.Errorf("plain HTTP answers %q", got)
 	}
 
-	// The whole way, with names and trust as everybody would have them.
+	// Download with the names and certificates that other users have.
 	hosts := filepath.Join(t.TempDir(), "hosts")
 	if err := os.WriteFile(hosts, []byte(h.IP+" "+name+"\n"), 0o644); err != nil {
 		t.Fatal(err)
@@ -95,6 +95,6 @@ func TestDomain(t *testing.T) {
 	visitor.start("sh", "-c", `mount --bind "$1" /etc/hosts && shift && exec "$@"`, "sh", hosts,
 		"env", "SSL_CERT_FILE="+roots, spateBin, "get", r.PageURL, "-o", out, "--state", t.TempDir()).ok()
 	if !same(file, filepath.Join(out, "a.iso")) {
-		t.Error("what was fetched is another file")
+		t.Error("the downloaded file differs")
 	}
 }

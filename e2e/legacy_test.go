@@ -2,8 +2,7 @@ package e2e
 
 import "path/filepath"
 
-// tool starts a program of 2005 with a state directory of its own, under its own
-// name.
+// tool starts one of the tools of 2005 through a link with its name.
 func (h *host) tool(name string, args ...string) *proc {
 	h.t.Helper()
 	link := filepath.Join(h.t.TempDir(), name)

@@ -6,9 +6,9 @@ import (
 	"testing"
 )
 
-// TestLocalPeers has clients without any tracker find each other on the wire
-// (BEP 14): spate, by .torrent and by magnet link, and libtorrent both ways. A
-// private torrent is told to nobody.
+// TestLocalPeers checks local peer discovery (BEP 14) without a tracker: spate finds spate by
+// .torrent and by magnet link, and spate and libtorrent find each other. A private torrent is
+// not announced.
 func TestLocalPeers(t *testing.T) {
 	t.Parallel()
 	need(t, "libtorrent")
@@ -28,19 +28,19 @@ func TestLocalPeers(t *testing.T) {
 			dir := t.TempDir()
 			l.Hosts[1].in(t).spate("get", source, "-o", dir).ok()
 			if !sameData(tree, filepath.Join(dir, "tree")) {
-				t.Error("other data came")
+				t.Error("the downloaded data differs")
 			}
 		})
 	}
 	t.Run("libtorrent", func(t *testing.T) {
 		dir := t.TempDir()
 		libtorrent(l.Hosts[2].in(t), "get", torrent, dir)
-		eventually(t, "libtorrent has the tree", func() bool { return sameData(tree, filepath.Join(dir, "tree")) })
+		eventually(t, "libtorrent has the directory", func() bool { return sameData(tree, filepath.Join(dir, "tree")) })
 	})
 	t.Run("private", func(t *testing.T) {
 		h := l.Hosts[1].in(t)
 		if code := h.spate("get", secret, "-o", t.TempDir(), "--timeout", "4s").wait(); code != 5 {
-			t.Errorf("ended with %d, want 5: nobody to be found", code)
+			t.Errorf("exit code %d, want 5: the get must find no peers", code)
 		}
 	})
 	seed.stop(syscall.SIGTERM)
@@ -49,7 +49,7 @@ func TestLocalPeers(t *testing.T) {
 		dir := t.TempDir()
 		l.Hosts[1].in(t).spate("get", torrent, "-o", dir).ok()
 		if !sameData(tree, filepath.Join(dir, "tree")) {
-			t.Error("other data came")
+			t.Error("the downloaded data differs")
 		}
 	})
 }

@@ -7,9 +7,8 @@ import (
 	"testing"
 )
 
-// TestMinisign: the program minisign verifies what spate signs, with a key that
-// needs a password, and spate what minisign signs; and the line on the page does
-// what it says when it is pasted.
+// TestMinisign checks that minisign verifies signatures of spate's key with a password, that
+// spate verifies signatures of minisign, and that the command on the page works in a shell.
 func TestMinisign(t *testing.T) {
 	t.Parallel()
 	need(t, "minisign", "curl")
@@ -27,11 +26,11 @@ func TestMinisign(t *testing.T) {
 	}
 	key, pub := filepath.Join(keys, "password.key"), filepath.Join(keys, "password.pub")
 	if code := h.spate("publish", file, "--sign", key).wait(); code != 2 {
-		t.Errorf("without its password the key signs: exit code %d", code)
+		t.Errorf("signing without the password: exit code %d", code)
 	}
 	_, r := h.serve("publish", file, "--sign", key, "--password-file", password)
 
-	// In a shell, as a person would have it.
+	// Run the command of the page in a shell.
 	shell := func(dir, script string, args ...string) {
 		t.Helper()
 		visitor.start("sh", append([]string{"-ec", "cd \"$1\"; shift; " + script, "sh", dir}, args...)...).ok()
@@ -48,20 +47,20 @@ func TestMinisign(t *testing.T) {
 	command(t, "cp", file, out)
 	shell(out, line)
 
-	// Theirs: a key and a signature of minisign's own.
+	// Verify with a key and a signature that minisign made.
 	shell(out, `minisign -G -W -p m.pub -s m.key; rm t.torrent.minisig; minisign -S -s m.key -m t.torrent`)
 	visitor.spate("get", filepath.Join(out, "t.torrent"), "--verify-key", filepath.Join(out, "m.pub"), "-o", t.TempDir()).ok()
 	if code := visitor.spate("get", filepath.Join(out, "t.torrent"), "--verify-key", pub, "-o", t.TempDir()).wait(); code != 4 {
-		t.Errorf("by another key: exit code %d, want 4", code)
+		t.Errorf("with another key: exit code %d, want 4", code)
 	}
-	// And spate signs with a key of minisign's.
+	// Sign with a key that minisign made.
 	h.spate("publish", file, "--sign", filepath.Join(out, "m.key"), "--listen", ":7100", "--peer-port", "0", "--json").line("ready line", func(s string) bool { return strings.Contains(s, `"ready"`) })
 	visitor.spate("get", "http://"+h.IP+":7100/r/it%27s%20a.iso", "--verify-key", filepath.Join(out, "m.pub"), "-o", t.TempDir()).ok()
 }
 
-// TestKeyPassword: minisign opens a key that spate has made with a password. Either
-// of them takes seconds for that with a gigabyte of memory, as guessing would:
-// nothing else runs meanwhile.
+// TestKeyPassword checks that minisign opens a key that spate made with a password. This test
+// is not parallel, because opening such a key takes seconds and a gigabyte of memory, to
+// make guessing the password expensive.
 func TestKeyPassword(t *testing.T) {
 	need(t, "minisign")
 	dir := t.TempDir()

@@ -11,34 +11,34 @@ import (
 	"time"
 )
 
-// Who can be in a swarm of a format; docs/interop.md has the reasons.
+// The clients that can join a swarm of each format; docs/interop.md gives the reasons.
 var (
-	everybody = []string{"aria2", "transmission", "transmission-daemon", "libtorrent", "rtorrent", "spate", "spate"}
-	// The watched folder of transmission-daemon does not always notice a magnet link;
-	// transmission-cli is the same program.
+	allClients = []string{"aria2", "transmission", "transmission-daemon", "libtorrent", "rtorrent", "spate", "spate"}
+	// Use transmission-cli, which is the same program, because transmission-daemon sometimes
+	// ignores a magnet link in its watched folder.
 	byMagnet = []string{"aria2", "transmission", "libtorrent", "rtorrent", "spate", "spate"}
 	knowV2   = []string{"libtorrent", "libtorrent", "libtorrent", "spate", "spate", "spate"}
 	hybrids  = []string{"libtorrent", "libtorrent", "rtorrent", "rtorrent", "spate", "spate"}
-	// Those that scripts/test installs.
+	// The clients that scripts/test installs.
 	quick = []string{"aria2", "transmission", "libtorrent", "spate", "spate"}
 )
 
-// TestMixedSwarm has five and more clients of up to five kinds fetch a file from one
-// origin at once: everybody has it in the end, whoever the origin is, whoever's
-// tracker it is, in every format, by .torrent and by magnet link. The origin's link
-// is slow, so that they need each other.
+// TestMixedSwarm checks that five or more clients of up to five kinds complete a file that
+// they download from one origin at the same time, with different origins and trackers, in
+// each format, by .torrent and by magnet link. The uplink of the origin is slow, so that the
+// clients have to download from each other.
 func TestMixedSwarm(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		format, by, seed, tracker string
 		clients                   []string
 	}{
-		{"v1", "torrent", "spate", "spate", everybody},
-		{"v1", "torrent", "libtorrent", "opentracker", everybody},
+		{"v1", "torrent", "spate", "spate", allClients},
+		{"v1", "torrent", "libtorrent", "opentracker", allClients},
 		{"v1", "torrent", "libtorrent", "spate", quick},
 		{"v1", "magnet", "spate", "opentracker", byMagnet},
 		{"v1", "magnet", "transmission", "spate", byMagnet},
-		{"v1", "torrent", "rtorrent", "spate", everybody},
+		{"v1", "torrent", "rtorrent", "spate", allClients},
 		{"v2", "torrent", "spate", "opentracker", knowV2},
 		{"v2", "magnet", "libtorrent", "spate", knowV2},
 		{"hybrid", "torrent", "spate", "spate", hybrids},
@@ -81,25 +81,25 @@ func TestMixedSwarm(t *testing.T) {
 				got[fmt.Sprint(name, " ", i)] = filepath.Join(dir, "mixed.bin")
 			}
 			for len(got) > 0 {
-				for who, file := range got {
+				for client, file := range got {
 					if same(path, file) {
-						t.Logf("%s after %.1f s", who, time.Since(began).Seconds())
-						delete(got, who)
+						t.Logf("%s after %.1f s", client, time.Since(began).Seconds())
+						delete(got, client)
 					}
 				}
 				if time.Since(began) > patience {
-					t.Fatalf("not done: %v", got)
+					t.Fatalf("these clients have not completed: %v", got)
 				}
-				time.Sleep(200 * time.Millisecond) // other programs' files are polled
+				time.Sleep(200 * time.Millisecond) // other programs do not report progress
 			}
 		})
 	}
 }
 
-// swarmClient is a program that takes part in a swarm. It fetches source, a
-// .torrent or a magnet link, into dir, or seeds what is there, and stays.
+// swarmClient is a client in a mixed swarm. start starts it with source, a .torrent or a
+// magnet link, to download into dir or to seed from dir, and it seeds until it is stopped.
 type swarmClient struct {
-	need  string
+	need  string // program that must be installed
 	start func(h *host, source, dir string, seed bool) *proc
 }
 
@@ -121,7 +121,7 @@ var swarmClients = map[string]swarmClient{
 	"rtorrent":   {"rtorrent", func(h *host, source, dir string, seed bool) *proc { return rtorrent(h, source, dir) }},
 }
 
-// transmissionDaemon is given the torrent in the folder that it watches.
+// transmissionDaemon starts transmission-daemon and puts the torrent into its watched folder.
 func transmissionDaemon(h *host, source, dir string) *proc {
 	h.t.Helper()
 	conf, watch := h.t.TempDir(), h.t.TempDir()
@@ -136,7 +136,7 @@ func transmissionDaemon(h *host, source, dir string) *proc {
 	return h.start("transmission-daemon", "-f", "-g", conf)
 }
 
-// slow limits what a host can send.
+// slow limits the upload rate of a host.
 func (l *lan) slow(t *testing.T, host int, rate string) {
 	t.Helper()
 	cmd := exec.Command("tc", "-n", l.Hosts[host].ns, "qdisc", "add", "dev", "eth0", "root", "tbf", "rate", rate, "burst", "64kb", "latency", "100ms")

@@ -8,8 +8,7 @@ import (
 	"testing"
 )
 
-// nginxWith starts the web server on a host with the given configuration inside its
-// http block.
+// nginxWith starts nginx on a host with conf in its http block.
 func (h *host) nginxWith(conf string) {
 	h.t.Helper()
 	dir := h.t.TempDir()
@@ -19,13 +18,13 @@ func (h *host) nginxWith(conf string) {
 	if err := os.WriteFile(path, []byte(all), 0o644); err != nil {
 		h.t.Fatal(err)
 	}
-	// The types that every installation has, where "include mime.types" looks.
+	// "include mime.types" reads this file, which every installation has.
 	command(h.t, "cp", "/etc/nginx/mime.types", dir)
 	h.start("nginx", "-c", path, "-e", filepath.Join(dir, "error.log"))
 }
 
-// apacheWith starts Apache on a port of the host, with what Debian turns on and
-// mod_headers, and conf in a virtual host. It gives up root, and may read dir.
+// apacheWith starts Apache on a port of the host, with Debian's default modules and
+// mod_headers, and conf in a virtual host. It runs as an unprivileged user that may read dir.
 func (h *host) apacheWith(port int, dir, conf string) {
 	h.t.Helper()
 	for d := dir; d != "/" && d != os.TempDir(); d = filepath.Dir(d) {
@@ -51,9 +50,9 @@ func (h *host) caddyWith(port int, conf string) {
 	h.start("caddy", "run", "--config", path, "--adapter", "caddyfile")
 }
 
-// TestExportedSite hands an exported site out with nginx, Apache and Caddy as its
-// snippets say: the torrents have their type, and everybody can fetch, with spate
-// from the page. The daemon is there too, behind the same nginx under another path.
+// TestExportedSite serves an exported site with nginx, Apache and Caddy and the settings of
+// the export. It checks headers and downloads by the page and the Metalink, and downloads
+// from a daemon behind nginx as a proxy.
 func TestExportedSite(t *testing.T) {
 	t.Parallel()
 	need(t, "nginx", "apache2", "caddy", "curl", "aria2c")
@@ -88,7 +87,7 @@ func TestExportedSite(t *testing.T) {
 			got := strings.ToLower(visitor.start("curl", "-sfIL", base+path).ok().out.String())
 			for _, want := range wants {
 				if !strings.Contains(got, want) {
-					t.Errorf("%s: %s is without %q:\n%s", server, path, want, got)
+					t.Errorf("%s: the headers of %s do not contain %q:\n%s", server, path, want, got)
 				}
 			}
 		}
@@ -99,21 +98,21 @@ func TestExportedSite(t *testing.T) {
 		out := t.TempDir()
 		visitor.spate("get", url, "-o", out).ok()
 		if !same(file, filepath.Join(out, "My system 1.iso")) {
-			t.Errorf("spate get of the page %s: another file", name)
+			t.Errorf("spate get of the page %s: the downloaded file differs", name)
 		}
 	}
 	out := t.TempDir()
 	visitor.start("aria2c", "--seed-time=0", "--follow-metalink=mem", "--enable-dht=false", "-d", out, base+"/m/My%20system%201.iso.meta4").ok()
 	if !same(file, filepath.Join(out, "My system 1.iso")) {
-		t.Error("aria2c from the Metalink: another file")
+		t.Error("aria2c with the Metalink: the downloaded file differs")
 	}
 
-	// Nothing that is not ours is replaced.
+	// An export does not replace other files.
 	foreign := t.TempDir()
 	if err := os.WriteFile(filepath.Join(foreign, "x"), nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
 	if code := h.spate("site", "export", foreign, "--state", state, "--public-url", base).wait(); code != 13 {
-		t.Errorf("exporting over something else ends with %d, want 13", code)
+		t.Errorf("export into a directory with other files: exit code %d, want 13", code)
 	}
 }

@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// TestOpentracker has spate announce to opentracker over HTTP and UDP: its seed
-// is counted, its getter finds the seed, and both are gone when they end.
+// TestOpentracker checks that spate announces to opentracker over HTTP and UDP: opentracker
+// counts the seed, a get finds the seed, and opentracker counts neither after they exit.
 func TestOpentracker(t *testing.T) {
 	t.Parallel()
 	need(t, "opentracker", "curl")
@@ -46,26 +46,26 @@ func TestOpentracker(t *testing.T) {
 
 	seed, _ := l.Hosts[0].serve("seed", data, "--data", data)
 	for proto := range urls {
-		eventually(t, "counted over "+proto, func() bool { return strings.Contains(scrape(proto), "8:completei1e") })
+		eventually(t, "opentracker counts the seed over "+proto, func() bool { return strings.Contains(scrape(proto), "8:completei1e") })
 		dir := t.TempDir()
 		l.Hosts[1].run("get", filepath.Join(data, proto+".bin.torrent"), "-o", dir)
 		if !same(filepath.Join(data, proto+".bin"), filepath.Join(dir, proto+".bin")) {
-			t.Errorf("over %s other data arrived", proto)
+			t.Errorf("the data downloaded over %s differs", proto)
 		}
 		if s := scrape(proto); !strings.Contains(s, "10:downloadedi1e") || !strings.Contains(s, "8:completei1e") {
-			t.Errorf("after a download over %s: %q", proto, s)
+			t.Errorf("scrape after a download over %s: %q", proto, s)
 		}
 	}
 	seed.interrupt()
 	for proto := range urls {
 		if s := scrape(proto); strings.Contains(s, "8:completei1e") {
-			t.Errorf("after the seed ended, over %s: %q", proto, s)
+			t.Errorf("scrape after the seed has exited, over %s: %q", proto, s)
 		}
 	}
 }
 
-// openTracker starts opentracker on port 7777 for the hashes of torrents: below
-// the directory that it changes into, as a user without rights.
+// openTracker starts opentracker on port 7777 for the info-hashes of torrents. It runs as
+// nobody in a chroot directory.
 func openTracker(t *testing.T, h *host, made ...ready) {
 	t.Helper()
 	need(t, "opentracker")

@@ -23,9 +23,9 @@ import (
 	"testing"
 )
 
-// packages makes what is given out of this commit, for this machine, once for
-// each of the environments, and returns the directories. Each is made in a folder
-// of its own: the program builds a clone that it makes among the temporary files.
+// packages runs packaging/dist for this commit and machine once for each environment, and
+// returns the output directories. Each run has a temporary directory at a different path, so
+// that the builds show whether they depend on paths.
 func packages(t *testing.T, envs ...[]string) []string {
 	t.Helper()
 	clone := filepath.Join(t.TempDir(), "clone")
@@ -40,46 +40,46 @@ func packages(t *testing.T, envs ...[]string) []string {
 	}
 	command(t, "git", "clone", "--quiet", "..", clone)
 	run(nil, "go", "build", "-trimpath", "-o", dist, "./packaging/dist")
-	var made []string
+	var outs []string
 	var wg sync.WaitGroup
 	for i, env := range envs {
 		tmp := filepath.Join(t.TempDir(), strings.Repeat("deeper/", i))
 		if err := os.MkdirAll(tmp, 0o755); err != nil {
 			t.Fatal(err)
 		}
-		out := filepath.Join(tmp, "made")
-		made = append(made, out)
+		out := filepath.Join(tmp, "out")
+		outs = append(outs, out)
 		wg.Go(func() { run(append(env, "TMPDIR="+tmp), dist, "-o", out, "-only", "linux-"+runtime.GOARCH) })
 	}
 	wg.Wait()
 	if t.Failed() {
 		t.FailNow()
 	}
-	return made
+	return outs
 }
 
-// TestPackages makes the packages of this commit twice, which gives the same
-// bytes, and uses them as people do.
+// TestPackages builds the packages of this commit twice, compares them byte for byte, and
+// installs and runs them.
 func TestPackages(t *testing.T) {
 	t.Parallel()
 	need(t, "git", "go")
 	if _, err := os.Stat("../.git"); err != nil {
-		missing(t, "the repository")
+		missing(t, "the git repository")
 	}
-	made := packages(t, []string{"TZ=UTC"}, []string{"TZ=Asia/Tokyo", "LC_ALL=C"})
-	entries, err := os.ReadDir(made[0])
+	outs := packages(t, []string{"TZ=UTC"}, []string{"TZ=Asia/Tokyo", "LC_ALL=C"})
+	entries, err := os.ReadDir(outs[0])
 	if err != nil || len(entries) != 4 {
-		t.Fatalf("made: %v, %v", entries, err)
+		t.Fatalf("packaging/dist wrote %v, %v; want 4 files", entries, err)
 	}
 	file := map[string]string{}
 	for _, e := range entries {
-		if !same(filepath.Join(made[0], e.Name()), filepath.Join(made[1], e.Name())) {
+		if !same(filepath.Join(outs[0], e.Name()), filepath.Join(outs[1], e.Name())) {
 			t.Errorf("two builds of %s differ", e.Name())
 		}
-		file[filepath.Ext(e.Name())] = filepath.Join(made[0], e.Name())
+		file[filepath.Ext(e.Name())] = filepath.Join(outs[0], e.Name())
 	}
 	check := exec.Command("sha256sum", "--check", "--strict", "SHA256SUMS")
-	check.Dir = made[0]
+	check.Dir = outs[0]
 	if out, err := check.CombinedOutput(); err != nil {
 		t.Errorf("%v\n%s", err, out)
 	}
@@ -94,14 +94,15 @@ func TestPackages(t *testing.T) {
 	})
 }
 
-// machine is this machine with a disk that forgets: what is written lands in
-// upper.
+// machine is a chroot directory with the files of this machine. Changes go to the directory
+// upper of an overlay file system.
 type machine struct {
 	t           *testing.T
 	root, upper string
 	host        *host
 }
 
+// newMachine mounts the file systems of a machine.
 func newMachine(t *testing.T, h *host) *machine {
 	t.Helper()
 	need(t, "chroot", "mount")
@@ -129,26 +130,25 @@ func newMachine(t *testing.T, h *host) *machine {
 	return m
 }
 
-// start runs a program on the machine, as a user of this number.
+// start starts a program on the machine with that user id.
 func (m *machine) start(uid int, args ...string) *proc {
 	m.t.Helper()
-	user, home := fmt.Sprintf("--userspec=%d:%d", uid, uid), "/" // as systemd has it
+	user, home := fmt.Sprintf("--userspec=%d:%d", uid, uid), "/" // as systemd sets it
 	if uid == 0 {
 		home = "/root"
 	}
 	return m.host.start("chroot", append([]string{user, m.root, "/usr/bin/env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8", "MANWIDTH=80", "HOME=" + home, "DEBIAN_FRONTEND=noninteractive"}, args...)...)
 }
 
-// run runs a program on the machine as root and returns what it printed.
+// run runs a program on the machine as root and returns its output.
 func (m *machine) run(args ...string) string {
 	m.t.Helper()
 	p := m.start(0, args...).ok()
 	return p.out.String() + "\n" + p.log.String()
 }
 
-// useDeb installs the package on a fresh copy of this machine, reads its manual
-// pages, completes with it, starts what its units start, and removes it without a
-// trace but the state.
+// useDeb installs the package on a machine and tests manual pages, completions and units. It
+// removes the package and checks that only the state is left.
 func useDeb(t *testing.T, deb, head string) {
 	need(t, "dpkg", "man", "systemd-analyze", "systemd-socket-activate", "bash", "curl")
 	l := newLAN(t, 1)
@@ -159,13 +159,13 @@ func useDeb(t *testing.T, deb, head string) {
 	}
 	m.run("dpkg", "--no-triggers", "--install", inside)
 	if got := m.run("spate", "version"); !strings.Contains(got, "commit "+head[:12]) {
-		t.Errorf("the version is without the commit: %s", got)
+		t.Errorf("spate version does not print the commit: %s", got)
 	}
 	for page, want := range map[string]string{
 		"spate": "Publish files over BitTorrent", "spate-get": "--select GLOB", "btmakemetafile": "--piece_size_pow2 value", "bttrack": "--dfile value",
 	} {
 		if got := m.run("man", "--pager=cat", page); !strings.Contains(got, want) {
-			t.Errorf("man %s is without %q:\n%s", page, want, got)
+			t.Errorf("man %s does not contain %q:\n%s", page, want, got)
 		}
 	}
 	if got := m.run("btshowmetainfo", "--help"); !strings.Contains(got, "Usage: btshowmetainfo FILE.torrent...") {
@@ -175,9 +175,9 @@ func useDeb(t *testing.T, deb, head string) {
 	for _, unit := range []string{"spate", "spate-tracker"} {
 		path := "/usr/lib/systemd/system/" + unit
 		if got := strings.TrimSpace(m.run("systemd-analyze", "verify", path+".service", path+".socket")); got != "" {
-			t.Errorf("systemd-analyze verify says of %s: %s", unit, got)
+			t.Errorf("systemd-analyze verify of %s: %s", unit, got)
 		}
-		// The threshold is in tenths.
+		// The unit of the threshold is a tenth.
 		got := m.run("systemd-analyze", "security", "--offline=true", "--threshold=20", "--no-pager", path+".service")
 		t.Log(regexp.MustCompile(`Overall exposure.*`).FindString(got))
 		m.serves(path, unit)
@@ -185,16 +185,16 @@ func useDeb(t *testing.T, deb, head string) {
 
 	m.run("dpkg", "--no-triggers", "--remove", "spate")
 	if _, err := os.Stat(m.root + "/etc/spate/spate.toml"); err != nil {
-		t.Errorf("removing took the settings too: %v", err)
+		t.Errorf("removing the package deleted its settings: %v", err)
 	}
 	m.run("dpkg", "--no-triggers", "--purge", "spate")
 	if err := os.Remove(m.root + inside); err != nil {
 		t.Fatal(err)
 	}
-	m.forgotten()
+	m.checkRemoved()
 }
 
-// completes asks the shells what could follow "spate cre" and "spate get --sel".
+// completes checks how the shells complete "spate cre" and "spate get --sel".
 func (m *machine) completes() {
 	m.t.Helper()
 	const bash = `. /usr/share/bash-completion/bash_completion; _completion_loader spate; COMP_WORDS=(%[1]s); COMP_CWORD=$((${#COMP_WORDS[@]}-1)); COMP_LINE="%[1]s"; COMP_POINT=${#COMP_LINE}; COMP_TYPE=9; $(complete -p spate | sed 's/.*-F \([^ ]*\).*/\1/'); echo "${COMPREPLY[@]}"`
@@ -213,8 +213,8 @@ func (m *machine) completes() {
 	}
 }
 
-// serves starts what a unit starts, on sockets that are open already and as
-// nobody in particular, and asks it for a page.
+// serves starts the command of a unit with socket activation and as an unprivileged user, and
+// requests a page.
 func (m *machine) serves(path, unit string) {
 	m.t.Helper()
 	b, err := os.ReadFile(m.root + path + ".service")
@@ -223,7 +223,7 @@ func (m *machine) serves(path, unit string) {
 	}
 	line := regexp.MustCompile(`(?m)^ExecStart=(.*)$`).FindSubmatch(b)
 	if line == nil {
-		m.t.Fatalf("%s starts nothing", unit)
+		m.t.Fatalf("%s has no ExecStart", unit)
 	}
 	const uid = 64999
 	state := m.root + "/var/lib/" + unit
@@ -240,9 +240,8 @@ func (m *machine) serves(path, unit string) {
 	p.stop(syscall.SIGTERM)
 }
 
-// forgotten fails the test when something of the package is left beside its
-// state and the notes of dpkg.
-func (m *machine) forgotten() {
+// checkRemoved fails the test if the purged package left files, except its state.
+func (m *machine) checkRemoved() {
 	m.t.Helper()
 	err := filepath.WalkDir(m.upper, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
@@ -255,7 +254,7 @@ func (m *machine) forgotten() {
 		case d.IsDir():
 			return nil
 		}
-		m.t.Errorf("left behind: /%s", rel)
+		m.t.Errorf("the package left /%s", rel)
 		return nil
 	})
 	if err != nil {
@@ -263,18 +262,18 @@ func (m *machine) forgotten() {
 	}
 	status, err := os.ReadFile(m.root + "/var/lib/dpkg/status")
 	if err != nil || bytes.Contains(status, []byte("\nPackage: spate\n")) {
-		m.t.Errorf("dpkg remembers the package (%v)", err)
+		m.t.Errorf("dpkg still lists the package (%v)", err)
 	}
 	if left, _ := filepath.Glob(m.root + "/var/lib/dpkg/info/spate*"); len(left) > 0 {
-		m.t.Errorf("left behind: %v", left)
+		m.t.Errorf("the package left %v", left)
 	}
 	if entries, err := os.ReadDir(m.root + "/var/lib/spate-tracker"); err != nil || len(entries) == 0 {
-		m.t.Errorf("the state went too: %v", err)
+		m.t.Errorf("purging the package deleted the state: %v", err)
 	}
 }
 
-// useImage unpacks the container image as an engine would, and runs it in a root
-// directory of its own.
+// useImage unpacks the container image like a container engine, and runs it in a chroot
+// directory.
 func useImage(t *testing.T, path, head string) {
 	need(t, "chroot", "curl")
 	l := newLAN(t, 1)
@@ -300,7 +299,7 @@ func useImage(t *testing.T, path, head string) {
 		t.Helper()
 		b := blobs["blobs/sha256/"+strings.TrimPrefix(digest, "sha256:")]
 		if sum := sha256.Sum256(b); "sha256:"+hex.EncodeToString(sum[:]) != digest {
-			t.Fatalf("the blob %s is another", digest)
+			t.Fatalf("the blob %s has another digest", digest)
 		}
 		return b
 	}
@@ -324,14 +323,14 @@ func useImage(t *testing.T, path, head string) {
 		t.Fatal(err)
 	}
 	if sum := sha256.Sum256(layer); "sha256:"+hex.EncodeToString(sum[:]) != config.Rootfs.DiffIDs[0] {
-		t.Error("the layer is not the one that the configuration names")
+		t.Error("the layer does not have the digest in the configuration")
 	}
 	c := exec.Command("tar", "-x", "-p", "--same-owner", "-C", root)
 	c.Stdin = bytes.NewReader(layer)
 	if out, err := c.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	chroot, err := exec.LookPath("chroot") // the image's PATH has none
+	chroot, err := exec.LookPath("chroot") // the PATH of the image does not contain it
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -342,7 +341,7 @@ func useImage(t *testing.T, path, head string) {
 		return h.in(t).start("env", append(append(full, config.Config.Entrypoint...), args...)...)
 	}
 	if config.Config.User != "65532:65532" {
-		t.Errorf("it runs as %q", config.Config.User)
+		t.Errorf("the image runs as user %q", config.Config.User)
 	}
 	if got := run("version").ok().out.String(); !strings.Contains(got, head[:12]) {
 		t.Errorf("version: %s", got)
@@ -352,16 +351,16 @@ func useImage(t *testing.T, path, head string) {
 	p := run(append(config.Config.Cmd, "--json")...)
 	p.line("the daemon", func(s string) bool { return strings.Contains(s, `"ready"`) })
 	page := fmt.Sprintf("http://%s:6969/r/x.iso", h.IP)
-	eventually(t, "what lies in /data has a page", func() bool {
+	eventually(t, "the file in /data has a page", func() bool {
 		return exec.Command("ip", "netns", "exec", h.ns, "curl", "-sf", "-o", "/dev/null", page).Run() == nil
 	})
 	p.stop(syscall.SIGTERM)
 	if code := p.cmd.ProcessState.ExitCode(); code != 0 {
-		t.Errorf("it ended with %d:\n%s", code, p.log)
+		t.Errorf("exit code %d:\n%s", code, p.log)
 	}
 }
 
-// untar reads a whole archive.
+// untar returns the contents of the files of an archive by name.
 func untar(t *testing.T, path string) map[string][]byte {
 	t.Helper()
 	f, err := os.Open(path)
@@ -387,7 +386,7 @@ func untar(t *testing.T, path string) map[string][]byte {
 		names = append(names, h.Name)
 	}
 	if !slices.IsSorted(names) {
-		t.Errorf("the names of %s are in no order: %q", path, names)
+		t.Errorf("the names in %s are not sorted: %q", path, names)
 	}
 	return all
 }

@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// browse runs headless Chromium on the host and returns what it printed.
+// browse runs headless Chromium on the host and returns its standard output.
 func (h *host) browse(args ...string) string {
 	h.t.Helper()
 	need(h.t, "chromium")
@@ -20,9 +20,9 @@ func (h *host) browse(args ...string) string {
 	return h.start("chromium", args...).ok().out.String()
 }
 
-// TestPages opens the pages of a publisher in a browser: they say what has to be
-// said, without scripts too, and show something on a desk and on a phone.
-func TestPages(t *testing.T) {
+// TestPagesInBrowser opens the pages of a publisher in Chromium. It checks their contents
+// with and without scripts, and that they are not blank at the sizes of a desktop and a phone.
+func TestPagesInBrowser(t *testing.T) {
 	t.Parallel()
 	need(t, "curl")
 	l := newLAN(t, 2)
@@ -41,7 +41,7 @@ func TestPages(t *testing.T) {
 		title, "5.0 MB", r.InfoHashV1, r.InfoHashV2, "magnet:?xt=urn:btih:" + r.InfoHashV1, ".torrent", "a.bin", "b.bin", "z last", "spate get ",
 	} {
 		if !strings.Contains(dom, want) || !strings.Contains(html.UnescapeString(string(plain)), html.UnescapeString(want)) {
-			t.Errorf("the release's page is without %q", want)
+			t.Errorf("the page of the release does not contain %q", want)
 		}
 	}
 	if seeds := regexp.MustCompile(`data-is="seeds"[^>]*>(\d+)<`).FindStringSubmatch(dom); seeds == nil || seeds[1] != "1" {
@@ -49,7 +49,7 @@ func TestPages(t *testing.T) {
 	}
 	for _, page := range []string{"/", "/stats"} {
 		if dom := h.browse("--dump-dom", base+page); !strings.Contains(dom, title) {
-			t.Errorf("%s is without the release", page)
+			t.Errorf("%s does not contain the release", page)
 		}
 	}
 	for url, window := range map[string]string{base + "/": "1280,900", r.PageURL: "390,844"} {
@@ -61,7 +61,7 @@ func TestPages(t *testing.T) {
 	}
 }
 
-// colours counts the colours of a picture: one that is blank has one.
+// colours returns the number of colours in a picture. A blank picture has one.
 func colours(t *testing.T, path string) int {
 	t.Helper()
 	f, err := os.Open(path)

@@ -10,16 +10,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ext4Shutdown is EXT4_IOC_SHUTDOWN of linux/fs/ext4/ext4.h: the file system stops
-// at once, and with nothing flushed what is not on the disk is lost.
+// ext4Shutdown is EXT4_IOC_SHUTDOWN of linux/fs/ext4/ext4.h, which stops the file system at
+// once. With shutdownNoSync, data that is not on the disk yet is lost.
 const (
 	ext4Shutdown   = 0x8004587d
 	shutdownNoSync = 2
 )
 
-// disk is a small ext4 on a loop device.
+// disk is a small ext4 file system on a loop device.
 type disk struct{ image, dir string }
 
+// newDisk creates and mounts a disk.
 func newDisk(t *testing.T) *disk {
 	t.Helper()
 	need(t, "mkfs.ext4", "mount", "umount")
@@ -45,6 +46,7 @@ func newDisk(t *testing.T) *disk {
 	return d
 }
 
+// mount mounts the disk.
 func (d *disk) mount() error {
 	if out, err := exec.Command("mount", "-o", "loop", d.image, d.dir).CombinedOutput(); err != nil {
 		return fmt.Errorf("%v: %s", err, out)
@@ -52,7 +54,7 @@ func (d *disk) mount() error {
 	return nil
 }
 
-// cut cuts the power: what was not synced is gone.
+// cut simulates a power cut: data that was not synced is lost.
 func (d *disk) cut() error {
 	fd, err := unix.Open(d.dir, unix.O_RDONLY|unix.O_DIRECTORY, 0)
 	if err != nil {
@@ -62,13 +64,13 @@ func (d *disk) cut() error {
 	return unix.IoctlSetPointerInt(fd, ext4Shutdown, shutdownNoSync)
 }
 
-// again mounts the disk as after the cut, in the same place. A copy is mounted: the
-// system may hold on to the old one for a while.
-func (d *disk) again(t *testing.T) {
+// remount mounts the disk after a power cut at the same path. It mounts a copy of the image,
+// because the kernel may still use the old one for a while.
+func (d *disk) remount(t *testing.T) {
 	t.Helper()
 	b, err := os.ReadFile(d.image)
 	if err == nil {
-		d.image += "-again"
+		d.image += "-copy"
 		err = os.WriteFile(d.image, b, 0o600)
 	}
 	if err == nil {
@@ -82,31 +84,31 @@ func (d *disk) again(t *testing.T) {
 	}
 }
 
-// TestPowerCut cuts the power of the disk that a get writes to, data and state, at
-// different moments: when it is done, in the middle, and after it was killed and
-// what it left was checked by another run. Nothing is remembered that is not on the
-// disk, and the same command goes on.
+// TestPowerCut cuts the power of the disk with the data and the state of a get: during the
+// download, at its end, and after a second run has checked the data of a killed one. The
+// resume data must list only pieces that are on the disk, and the same command must complete
+// the download.
 func TestPowerCut(t *testing.T) {
 	t.Parallel()
-	s := newSweep(t)
+	s := newFaultTest(t)
 	for name, until := range map[string]func(t *testing.T, dir string){
-		"in the middle": func(t *testing.T, dir string) {
+		"during the download": func(t *testing.T, dir string) {
 			p := s.get(dir, "--down", "40k")
-			eventually(t, "a part is there", func() bool { return s.there(t, dir) >= 3 })
+			eventually(t, "some pieces are written", func() bool { return s.countGood(t, dir) >= 3 })
 			p.stop(unix.SIGKILL)
 		},
-		"when it is done": func(t *testing.T, dir string) { s.get(dir).ok() },
+		"at the end": func(t *testing.T, dir string) { s.get(dir).ok() },
 		"after a check": func(t *testing.T, dir string) {
 			p := s.get(dir, "--down", "40k")
-			eventually(t, "a part is there", func() bool { return s.there(t, dir) >= 3 })
+			eventually(t, "some pieces are written", func() bool { return s.countGood(t, dir) >= 3 })
 			p.stop(unix.SIGKILL)
 			p = s.get(dir, "--down", "1k")
-			eventually(t, "what was left is remembered", func() bool { return s.claims(t, dir, "before the cut") >= 3 })
+			eventually(t, "the resume data lists the checked pieces", func() bool { return s.checkResume(t, dir, "before the cut") >= 3 })
 			p.stop(unix.SIGKILL)
 		},
 		"after Ctrl-C": func(t *testing.T, dir string) {
 			p := s.get(dir, "--down", "40k")
-			eventually(t, "a part is there", func() bool { return s.there(t, dir) >= 3 })
+			eventually(t, "some pieces are written", func() bool { return s.countGood(t, dir) >= 3 })
 			p.interrupt()
 		},
 	} {
@@ -117,18 +119,18 @@ func TestPowerCut(t *testing.T) {
 			if err := d.cut(); err != nil {
 				missing(t, "FS_IOC_SHUTDOWN: "+err.Error())
 			}
-			d.again(t)
-			have := s.claims(t, d.dir, name)
-			if least := map[string]int{"when it is done": s.mi.Info.NumPieces(), "after a check": 3, "after Ctrl-C": 3}[name]; have < least {
-				t.Errorf("%d pieces are remembered, want %d", have, least)
+			d.remount(t)
+			have := s.checkResume(t, d.dir, name)
+			if least := map[string]int{"at the end": s.mi.Info.NumPieces(), "after a check": 3, "after Ctrl-C": 3}[name]; have < least {
+				t.Errorf("the resume data lists %d pieces, want at least %d", have, least)
 			}
 			s.finish(t, d.dir, name)
 		})
 	}
 }
 
-// there counts the pieces that are in their place in dir.
-func (s *sweep) there(t *testing.T, dir string) (n int) {
+// countGood returns the number of pieces in dir with the right data.
+func (s *faultTest) countGood(t *testing.T, dir string) (n int) {
 	got := s.read(t, filepath.Join(dir, "out"))
 	for i := range s.mi.Info.NumPieces() {
 		from := int64(i) * s.mi.Info.PieceLength

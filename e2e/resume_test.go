@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// event is a line of get --json and, with uploaded, of seed --json.
+// event is a line of "get --json" or "seed --json".
 type event struct {
 	Event      string `json:"event"`
 	State      string `json:"state"`
@@ -25,7 +25,7 @@ type event struct {
 	Code       int    `json:"code"`
 }
 
-// events returns those that p printed so far.
+// events returns the events that p has printed.
 func (p *proc) events() []event {
 	var all []event
 	for s := range strings.Lines(p.out.String()) {
@@ -37,7 +37,7 @@ func (p *proc) events() []event {
 	return all
 }
 
-// last returns the latest event of a kind.
+// last returns the last event of a kind.
 func (p *proc) last(kind string) event {
 	all := p.events()
 	for _, e := range slices.Backward(all) {
@@ -48,20 +48,21 @@ func (p *proc) last(kind string) event {
 	return event{}
 }
 
-// slow is a file of size bytes, seeded at rate bytes a second with a tracker of
-// spate's, both on the first of two hosts.
-type slow struct {
+// slowSeed is a seed with a rate limit and a tracker, on the host from. Tests download from
+// it on the host to.
+type slowSeed struct {
 	from, to  *host
-	path      string
+	path      string // the file
 	torrent   string
-	accessLog string
+	accessLog string // of the tracker
 	seed      *proc
 }
 
-func newSlow(t *testing.T, size int64, rate string) *slow {
+// newSlowSeed seeds a file of size bytes at rate bytes per second.
+func newSlowSeed(t *testing.T, size int64, rate string) *slowSeed {
 	t.Helper()
 	l := newLAN(t, 2)
-	s := &slow{from: l.Hosts[0], to: l.Hosts[1], path: noise(t, filepath.Join(t.TempDir(), "slow.bin"), size)}
+	s := &slowSeed{from: l.Hosts[0], to: l.Hosts[1], path: noise(t, filepath.Join(t.TempDir(), "slow.bin"), size)}
 	s.accessLog = filepath.Join(t.TempDir(), "access.log")
 	_, tr := s.from.serve("tracker", "--access-log", s.accessLog)
 	s.torrent = s.path + ".torrent"
@@ -70,8 +71,9 @@ func newSlow(t *testing.T, size int64, rate string) *slow {
 	return s
 }
 
-// half starts a get and returns it once it has half of the data.
-func (s *slow) half(t *testing.T, args ...string) (*proc, int64) {
+// startHalf starts a get and waits until it has half of the data. It returns the number of
+// bytes.
+func (s *slowSeed) startHalf(t *testing.T, args ...string) (*proc, int64) {
 	t.Helper()
 	p := s.to.spate(append(args, "--json")...)
 	p.line("half of the data", func(line string) bool {
@@ -81,46 +83,46 @@ func (s *slow) half(t *testing.T, args ...string) (*proc, int64) {
 	return p, p.last("progress").BytesDone
 }
 
-// finish runs the get again and checks that no more was sent than what it had
-// not, but for pieces that were under way.
-func (s *slow) finish(t *testing.T, size int64, args ...string) {
+// finish runs the get again and checks the data. The seed may have sent the file once, and
+// again only the pieces that were incomplete when the first get ended.
+func (s *slowSeed) finish(t *testing.T, size int64, args ...string) {
 	t.Helper()
 	s.to.run(append(args, "--json")...)
 	dir := args[slices.Index(args, "-o")+1]
 	if !same(s.path, filepath.Join(dir, "slow.bin")) {
-		t.Error("other data arrived")
+		t.Error("the downloaded data differs")
 	}
 	s.seed.interrupt()
-	const underWay = 16 * 256 << 10
-	if sent := s.seed.last("stats").Uploaded; sent < size || sent > size+underWay {
+	const incomplete = 16 * 256 << 10
+	if sent := s.seed.last("stats").Uploaded; sent < size || sent > size+incomplete {
 		t.Errorf("the seed sent %d bytes for a file of %d", sent, size)
 	}
 }
 
-// TestKilledGetGoesOn kills a get at half of the way; started again it fetches
-// the rest only.
-func TestKilledGetGoesOn(t *testing.T) {
+// TestKilledGetResumes kills a get that has half of the data. The same command must download
+// only the rest.
+func TestKilledGetResumes(t *testing.T) {
 	t.Parallel()
 	const size = 48 << 20
-	s := newSlow(t, size, "12M")
+	s := newSlowSeed(t, size, "12M")
 	get := []string{"get", s.torrent, "-o", t.TempDir(), "--state", t.TempDir()}
-	p, done := s.half(t, get...)
+	p, done := s.startHalf(t, get...)
 	p.cmd.Process.Kill()
 	p.wait()
 	t.Logf("killed with %d of %d MiB", done>>20, size>>20)
 	s.finish(t, size, get...)
 }
 
-// TestInterruptedGetGoesOn stops a get by Ctrl-C: it tells the tracker, ends with
-// 7, and the same command goes on.
-func TestInterruptedGetGoesOn(t *testing.T) {
+// TestInterruptedGetResumes stops a get by Ctrl-C. The get must announce "stopped" and exit
+// with code 7, and the same command must download only the rest.
+func TestInterruptedGetResumes(t *testing.T) {
 	t.Parallel()
 	const size = 32 << 20
-	s := newSlow(t, size, "12M")
+	s := newSlowSeed(t, size, "12M")
 	get := []string{"get", s.torrent, "-o", t.TempDir(), "--state", t.TempDir()}
-	p, _ := s.half(t, get...)
+	p, _ := s.startHalf(t, get...)
 	if code := p.interrupt(); code != 7 {
-		t.Errorf("an interrupted get ended with %d, want 7", code)
+		t.Errorf("exit code of an interrupted get: %d, want 7", code)
 	}
 	if e := p.last("error"); e.Code != 7 {
 		t.Errorf("last event: %+v", e)
@@ -129,38 +131,40 @@ func TestInterruptedGetGoesOn(t *testing.T) {
 		return a.Event == "stopped" && a.Addr.Addr() == netip.MustParseAddr(s.to.IP) && a.Left > 0
 	}
 	if log := accessLog(t, s.accessLog); !slices.ContainsFunc(log, stopped) {
-		t.Errorf("no stopped in %+v", log)
+		t.Errorf("the access log has no event stopped: %+v", log)
 	}
 	s.finish(t, size, get...)
 }
 
-// TestSecondInterrupt stops a get whose tracker answers no more: the first Ctrl-C
-// waits for it some seconds, the second for nothing. What was fetched stays.
-func TestSecondInterrupt(t *testing.T) {
+// TestSecondInterruptStopsAtOnce stops a get whose tracker no longer answers. After the first
+// Ctrl-C the get waits some seconds for the tracker; the second one must stop it at once. The
+// downloaded data must stay.
+func TestSecondInterruptStopsAtOnce(t *testing.T) {
 	t.Parallel()
 	const size = 16 << 20
-	s := newSlow(t, size, "6M")
+	s := newSlowSeed(t, size, "6M")
 	torrent := filepath.Join(t.TempDir(), "mute.torrent")
 	s.from.run("create", s.path, "-o", torrent, "-a", badTracker(t, s.from, "once"), "--piece-length", "256KiB")
 	get := []string{"get", torrent, "-o", t.TempDir(), "--state", t.TempDir(), "--peer", s.from.IP + ":6881"}
-	p, _ := s.half(t, get...)
+	p, _ := s.startHalf(t, get...)
 	p.cmd.Process.Signal(syscall.SIGINT)
-	time.Sleep(300 * time.Millisecond) // it is waiting for the tracker now
+	time.Sleep(300 * time.Millisecond) // the get waits for the tracker now
 	if p.ended() {
 		t.Error("the first Ctrl-C did not wait for the tracker")
 	}
 	began := time.Now()
 	p.cmd.Process.Signal(syscall.SIGINT)
 	if code := p.wait(); code != 7 {
-		t.Errorf("ended with %d, want 7", code)
+		t.Errorf("exit code %d, want 7", code)
 	}
-	if d := time.Since(began); d > 4*time.Second { // the first one waits for 5
+	if d := time.Since(began); d > 4*time.Second { // after the first one it waits for 5 s
 		t.Errorf("the second Ctrl-C took %v", d)
 	}
 	s.finish(t, size, get...)
 }
 
-// badTracker starts a tracker that misbehaves and returns its URL.
+// badTracker starts badtracker.py, a tracker that misbehaves in the given way, and returns
+// its announce URL.
 func badTracker(t *testing.T, h *host, how string) string {
 	t.Helper()
 	script, err := filepath.Abs("testdata/badtracker.py")

@@ -11,13 +11,14 @@ import (
 	"time"
 )
 
-// terminal is a tmux of its own with one program in it.
+// terminal is a tmux server that runs one program.
 type terminal struct {
 	t      *testing.T
 	socket string
 }
 
-// terminal starts a command line in a terminal of this size on the host.
+// terminal starts a command line on the host, in a terminal with width columns and height
+// lines.
 func (h *host) terminal(width, height int, env, command string) *terminal {
 	h.t.Helper()
 	need(h.t, "tmux")
@@ -33,20 +34,21 @@ func (h *host) terminal(width, height int, env, command string) *terminal {
 	return term
 }
 
+// tmux runs a tmux command and returns its output.
 func (e *terminal) tmux(args ...string) string {
 	out, _ := exec.Command("tmux", append([]string{"-u", "-S", e.socket}, args...)...).CombinedOutput()
 	return string(out)
 }
 
-// keys presses keys, by the names that tmux has for them.
+// keys presses keys, which have tmux's names.
 func (e *terminal) keys(keys ...string) { e.tmux(append([]string{"send-keys"}, keys...)...) }
 
-// screen is what the terminal shows.
+// screen returns the contents of the terminal.
 func (e *terminal) screen(args ...string) string {
 	return e.tmux(append([]string{"capture-pane", "-p"}, args...)...)
 }
 
-// sees waits until every pattern is on the screen, and returns the screen.
+// sees waits until the screen matches all patterns, and returns the screen.
 func (e *terminal) sees(patterns ...string) string {
 	e.t.Helper()
 	var screen string
@@ -65,12 +67,12 @@ func (e *terminal) sees(patterns ...string) string {
 		if time.Now().After(end) {
 			e.t.Fatalf("%q is not on the screen:\n%s", missing, screen)
 		}
-		time.Sleep(50 * time.Millisecond) // another program's screen is polled
+		time.Sleep(50 * time.Millisecond) // tmux does not report changes
 	}
 }
 
-// TestScreens drives the terminal screens with keys, in terminals of two sizes
-// that change while they run, with colours and without, and without a terminal.
+// TestScreens controls the terminal screens by keys. It changes the size of the terminal, and
+// runs the programs with and without colours and without a terminal.
 func TestScreens(t *testing.T) {
 	t.Parallel()
 	need(t, "tmux")
@@ -86,12 +88,12 @@ func TestScreens(t *testing.T) {
 	_, r := origin.serve("tracker")
 	announce := fmt.Sprintf("http://%s:6969/announce", origin.IP)
 	if len(r.AnnounceURLs) == 0 {
-		t.Fatal("the tracker has no URL")
+		t.Fatal("the tracker printed no announce URL")
 	}
 	launch := filepath.Join(dir, "launch")
 	for _, name := range []string{"big.iso", "tree"} {
 		origin.tool("btmakemetafile", filepath.Join(dir, name), announce, "--target", filepath.Join(dir, name+".torrent")).ok()
-		if name == "tree" { // the file's name as everybody writes it who knows better
+		if name == "tree" { // the name that spate uses on disk
 			if err := os.Rename(filepath.Join(dir, "tree", hostile), filepath.Join(dir, "tree", tame)); err != nil {
 				t.Fatal(err)
 			}
@@ -129,16 +131,16 @@ func TestScreens(t *testing.T) {
 		e.tmux("resize-window", "-x", "60", "-y", "12")
 		e.sees("^─{60}$", `^ name +big.iso`)
 		e.keys("q")
-		e.sees(`^ended with 7$`) // it can be gone on with
+		e.sees(`^ended with 7$`) // interrupted and resumable
 	})
 	t.Run("btlaunchmanycurses", func(t *testing.T) {
 		e := h.in(t).terminal(200, 50, "", spateBin+" bt btlaunchmanycurses "+launch)
 		e.sees(`^ torrent +size +done +down +up +peers$`, `^>big.iso +downloading `, `^ tree `)
 		e.keys("Down", "2")
-		// The name is harmless, and whole.
+		// The screen shows the whole name without control characters.
 		s := e.sees(`^>tree `, `^ evil_\[31m_name +100 kB`)
 		if strings.Contains(s, "\u202e") {
-			t.Error("a name from outside turns the line around")
+			t.Error("the screen contains U+202E, which reverses the text")
 		}
 		e.keys("6")
 		e.sees(`### added ".*/launch/big.iso.torrent"`)
@@ -155,9 +157,9 @@ func TestScreens(t *testing.T) {
 		}
 		e.sees(`^ name +tree`)
 		if s := e.screen("-e"); regexp.MustCompile(`\x1b\[[0-9;]*3[0-7]m`).MatchString(s) {
-			t.Errorf("NO_COLOR and there are colours: %q", s)
+			t.Errorf("the screen has colours with NO_COLOR: %q", s)
 		}
-		e.sees(`/got/tree$`, `^ended with 0$`) // what it prints when the screen is gone
+		e.sees(`/got/tree$`, `^ended with 0$`) // printed after the screen is closed
 
 		e = h.in(t).terminal(80, 24, "", fmt.Sprintf("%s get --tui %s -o %s --state %s", spateBin, at("big.iso.torrent"), at("got"), state))
 		e.sees(`^ state +downloading`)
@@ -177,7 +179,7 @@ func TestScreens(t *testing.T) {
 		p := h.in(t).tool("btdownloadcurses", at("tree.torrent"), "--saveas", at("piped"), "--display_interval", "0.2")
 		p.line("a status block", func(s string) bool { return strings.HasPrefix(s, "time left:      Download Succeeded!") })
 		if !strings.Contains(p.log.String(), "no terminal for a screen") {
-			t.Errorf("it does not say why there is no screen: %s", p.log)
+			t.Errorf("the program does not report why it shows no screen: %s", p.log)
 		}
 	})
 }

@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// listed is a release of a daemon.
+// listed is an entry of "spate list --json".
 type listed struct {
 	Ref          string `json:"ref"`
 	Slug         string `json:"slug"`
@@ -28,7 +28,7 @@ type listed struct {
 	} `json:"live"`
 }
 
-// releases asks the daemon for its list.
+// releases returns the releases of the daemon with that state directory.
 func (h *host) releases(state string) []listed {
 	h.t.Helper()
 	var list struct{ Releases []listed }
@@ -38,10 +38,10 @@ func (h *host) releases(state string) []listed {
 	return list.Releases
 }
 
-// TestWatchedFolder drops a hundred files at once into a watched folder, one of
-// which is still being written, replaces one and removes one, and kills the
-// daemon in the middle, several times. Afterwards the catalog, the tracker and the
-// seed agree with the folder, and what was hashed is not hashed again.
+// TestWatchedFolder publishes a folder of a hundred files and a file that is still being
+// written. It replaces and removes files and kills the daemon several times. At the end the
+// catalog, the tracker and the seed must agree with the folder, and another start must hash
+// no file again.
 func TestWatchedFolder(t *testing.T) {
 	t.Parallel()
 	need(t, "curl")
@@ -71,7 +71,7 @@ func TestWatchedFolder(t *testing.T) {
 	p.line("ten releases", published(10))
 	p.stop(syscall.SIGKILL)
 
-	// While it is dead, and while it works.
+	// Change files while no daemon runs, and then while it runs.
 	replaced := filepath.Join(t.TempDir(), "new")
 	noise(t, replaced, 400_000)
 	if err := os.Rename(replaced, filepath.Join(in, "file-000.bin")); err != nil {
@@ -80,7 +80,7 @@ func TestWatchedFolder(t *testing.T) {
 	os.Remove(filepath.Join(in, "file-001.bin"))
 	p, _ = h.serve(args...)
 	p.line("thirty more releases", published(30))
-	noise(t, filepath.Join(in, "file-002.bin"), 350_000) // in place
+	noise(t, filepath.Join(in, "file-002.bin"), 350_000) // write to the file in place
 	os.Remove(filepath.Join(in, "file-099.bin"))
 	p.stop(syscall.SIGKILL)
 
@@ -101,7 +101,7 @@ func TestWatchedFolder(t *testing.T) {
 			}
 			path := want[rel.Slug]
 			if path == "" || !same(path, rel.Path) {
-				return rel.Ref + " is not what the folder has", false
+				return rel.Ref + " differs from the file in the folder", false
 			}
 			delete(want, rel.Slug)
 		}
@@ -110,7 +110,7 @@ func TestWatchedFolder(t *testing.T) {
 	end := time.Now().Add(patience)
 	for why, ok := agree(); !ok; why, ok = agree() {
 		if time.Now().After(end) {
-			t.Fatalf("catalog and folder do not agree: %s", why)
+			t.Fatalf("the catalog and the folder differ: %s", why)
 		}
 	}
 	var hashes []string
@@ -119,7 +119,7 @@ func TestWatchedFolder(t *testing.T) {
 	}
 	trackerAgrees(t, h, r, hashes)
 
-	// What was being written is complete now, and one of them can be fetched.
+	// Complete the slow file, and download another one.
 	slow.WriteString(" and the second")
 	slow.Close()
 	eventually(t, "the slow file is published", func() bool {
@@ -128,20 +128,20 @@ func TestWatchedFolder(t *testing.T) {
 	dir := t.TempDir()
 	l.Hosts[1].run("get", r.PageURL+"r/file-000.bin", "-o", dir)
 	if !same(filepath.Join(dir, "file-000.bin"), filepath.Join(in, "file-000.bin")) {
-		t.Error("what was fetched is not what is in the folder")
+		t.Error("the downloaded file differs from the one in the folder")
 	}
 
-	// Another start hashes nothing.
+	// Another start publishes no file again.
 	p.cmd.Process.Signal(syscall.SIGTERM)
 	p.ok()
 	p, _ = h.serve(args...)
-	time.Sleep(3 * time.Second) // longer than a scan, in which nothing is to happen
+	time.Sleep(3 * time.Second) // longer than the interval between scans
 	if s, ok := p.out.find(published(1)); ok {
 		t.Errorf("another start published %s", s)
 	}
 }
 
-// trackerAgrees checks that the tracker allows exactly these torrents.
+// trackerAgrees checks that the tracker serves exactly the torrents of the releases.
 func trackerAgrees(t *testing.T, h *host, r ready, hashes []string) {
 	t.Helper()
 	base := strings.TrimSuffix(r.PageURL, "/")
@@ -151,9 +151,9 @@ func trackerAgrees(t *testing.T, h *host, r ready, hashes []string) {
 	if err := json.Unmarshal([]byte(h.start("curl", "-sSf", base+"/stats.json").ok().out.String()), &stats); err != nil {
 		t.Fatal(err)
 	}
-	// Each release has two halves and a twin.
+	// The tracker serves three info-hashes of each release: v1, v2 and that of the v1 twin.
 	if want := len(hashes) / 2 * 3; stats.Torrents.Allowed != want {
-		t.Errorf("the tracker allows %d torrents, and %d are listed", stats.Torrents.Allowed, want)
+		t.Errorf("the tracker serves %d info-hashes, want %d", stats.Torrents.Allowed, want)
 	}
 	for _, hash := range append(slices.Clone(hashes[:6]), fmt.Sprintf("%x", sha1.Sum([]byte("another")))) {
 		var raw []byte

@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// TestSwarmOfFive runs scripts/swarm with a small file. The machine may be busy with
-// other things, so the time that it takes does not count; what the origin sends does.
+// TestSwarmOfFive runs scripts/swarm with a small file. It checks how much the origin sends,
+// and not the time, because the machine may be busy.
 func TestSwarmOfFive(t *testing.T) {
 	need(t, "tc")
 	h := newLAN(t, 1).Hosts[0]

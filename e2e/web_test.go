@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// webTools installs what the browser is driven and the pages are looked at with,
-// and returns the directory to run it in.
+// webTools installs playwright-core and axe-core with npm, and returns the directory to run
+// click.mjs in.
 func webTools(t *testing.T) string {
 	t.Helper()
 	need(t, "node", "npm", "chromium")
@@ -27,14 +27,14 @@ func webTools(t *testing.T) string {
 	c := exec.Command("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline")
 	c.Dir = dir
 	if out, err := c.CombinedOutput(); err != nil {
-		missing(t, "playwright-core or axe-core, which npm cannot install ("+tail(string(out))+"),")
+		missing(t, "playwright-core or axe-core, whose installation by npm failed ("+tail(string(out))+"),")
 	}
 	return dir
 }
 
-// TestClickThrough has a browser go through the pages as visitors do, and axe-core
-// look at each for what keeps people out.
-func TestClickThrough(t *testing.T) {
+// TestPagesByClicks clicks through the pages in a browser, and checks their accessibility with
+// axe-core.
+func TestPagesByClicks(t *testing.T) {
 	t.Parallel()
 	tools := webTools(t)
 	l := newLAN(t, 2)
@@ -65,6 +65,6 @@ func TestClickThrough(t *testing.T) {
 	base := "http://" + l.Hosts[0].IP + ":" + r.HTTPAddr[strings.LastIndexByte(r.HTTPAddr, ':')+1:]
 	visit := l.Hosts[1].start("node", filepath.Join(tools, "click.mjs"), base, os.Getenv("SPATE_SHOTS"))
 	if code := visit.wait(); code != 0 {
-		t.Errorf("the visitor found:\n%s\n%s", visit.out.String(), tail(visit.log.String()))
+		t.Errorf("click.mjs reports:\n%s\n%s", visit.out.String(), tail(visit.log.String()))
 	}
 }

@@ -5,10 +5,10 @@ import (
 	"testing"
 )
 
-// TestWebSeedOfNginx fetches a tree and a file from nginx alone, as it comes, with a
-// redirect in the way, while it refuses most requests, and when it does not know
-// ranges, which ends in a clear complaint.
-func TestWebSeedOfNginx(t *testing.T) {
+// TestNginxAsWebSeed downloads a directory and a file from nginx alone: with its default
+// settings, through a redirect, while it refuses most requests, and without support for
+// ranges, which must lead to a clear error.
+func TestNginxAsWebSeed(t *testing.T) {
 	t.Parallel()
 	need(t, "nginx")
 	for name, c := range map[string]struct {
@@ -39,7 +39,7 @@ func TestWebSeedOfNginx(t *testing.T) {
 				}
 				l.Hosts[0].run("get", torrent, "-o", dir)
 				if !sameData(filepath.Join(data, what), filepath.Join(dir, what)) {
-					t.Errorf("other data arrived of %s", what)
+					t.Errorf("the downloaded data of %s differs", what)
 				}
 			}
 		})

@@ -29,7 +29,7 @@ func ExampleMake() {
 	if err != nil {
 		panic(err)
 	}
-	b, err := m.Bytes() // the content of hello.txt.torrent
+	b, err := m.Bytes() // the contents of hello.txt.torrent
 	if err != nil {
 		panic(err)
 	}

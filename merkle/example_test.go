@@ -28,12 +28,12 @@ func ExampleVerify() {
 	const pieces = 5
 	root := merkle.Root(layer, 0)
 
-	// One peer answers a request for two hashes and their uncles ...
+	// One peer sends two hashes and the uncle hashes that prove them ...
 	span := merkle.Span{Index: 2, Length: 2, Proof: 2}
 	answer, err := merkle.Prove(nil, layer, pieces, span)
 	fmt.Println(len(answer)/merkle.HashSize, "hashes", err)
 
-	// ... and the peer that asked, which has only the root, checks them.
+	// ... and the other peer, which has only the root, verifies them.
 	fmt.Println(merkle.Verify(answer, pieces, span, merkle.FromRoot(root, pieces)))
 	answer[0]++
 	fmt.Println(merkle.Verify(answer, pieces, span, merkle.FromRoot(root, pieces)))

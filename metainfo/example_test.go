@@ -64,7 +64,7 @@ func ExampleMetaInfo_Bytes() {
 	}
 	before := m.Hash()
 	m.AnnounceList = [][]string{{"http://other.example/announce"}}
-	m.Comment = "pointed at another tracker, nothing hashed again"
+	m.Comment = "another tracker, the same info-hash"
 	b, err := m.Bytes()
 	if err != nil {
 		log.Fatal(err)

@@ -8,33 +8,32 @@ import (
 	"spate"
 )
 
-// ErrNotFound is the cause when no release has the name that was asked for.
+// ErrNotFound is the cause if no release has the requested reference or info-hash.
 var ErrNotFound = errors.New("no such release")
 
-// ErrExists is the cause when that version of a release is published already.
-var ErrExists = errors.New("that release exists")
+// ErrExists is the cause if a release with the same reference or data is already listed.
+var ErrExists = errors.New("the release exists already")
 
-// Catalog is the list of what is published. A release is in it exactly while it
-// is tracked and seeded: the [Publisher] writes it last and deletes it first.
+// Catalog is the list of the published releases. The [Publisher] adds a release after it is
+// tracked and seeded, and deletes it before that ends.
 //
-// A ref is a reference as [ParseRef] has it; a ref that names no version is
-// resolved to the newest. What changes a release takes one that names it exactly,
-// as [Release.Ref] does.
+// Arguments named ref are references, in the syntax of [ParseRef]. Methods that read
+// resolve a ref without a version to the newest version. Methods that change a release
+// need the exact reference, which [Release.Ref] returns.
 //
-// Implementations are safe for concurrent use, keep nothing that a caller may
-// change afterwards, and return releases that nobody changes any more.
-// publishtest.TestCatalog is what they have to do.
+// Implementations are safe for concurrent use. They copy their arguments, and never change
+// a release that they have returned. publishtest.TestCatalog tests an implementation.
 type Catalog interface {
-	// Put lists r together with its torrents. It fails with [ErrExists] if its
-	// Ref or one of its info-hashes is taken, with [ErrLabel] if Slug, Version or
-	// Variant cannot be part of a Ref, and then changes nothing.
+	// Put adds r and its torrents. It returns [ErrExists] if its reference or one of
+	// its info-hashes is taken, and [ErrLabel] if Slug, Version or Variant cannot be
+	// part of a reference. In both cases it changes nothing.
 	Put(ctx context.Context, r *Release, t Torrents) error
-	// Delete unlists the release, or fails with [ErrNotFound]. Its history stays.
+	// Delete removes the release, or returns [ErrNotFound]. It keeps the history.
 	Delete(ctx context.Context, ref string) error
-	// Update changes what of a release can change, or fails with [ErrNotFound].
+	// Update applies c to a release, or returns [ErrNotFound].
 	Update(ctx context.Context, ref string, c Change) error
-	// SetSums adds to the release the SHA-256 of each of its files, in their
-	// order. It fails with [ErrNotFound] if its main info-hash is not ih.
+	// SetSums sets the SHA-256 of each file of the release, in the order of the files.
+	// It returns [ErrNotFound] if the main info-hash of the release is not ih.
 	SetSums(ctx context.Context, ref string, ih spate.InfoHash, sums [][32]byte) error
 
 	// Get returns the release with its files and notes, or [ErrNotFound].
@@ -42,75 +41,79 @@ type Catalog interface {
 	// Torrents returns the release's torrents, or [ErrNotFound]. The caller must
 	// not change them.
 	Torrents(ctx context.Context, ref string) (Torrents, error)
-	// Find returns the release with that info-hash, of either half or of its
-	// twin, or [ErrNotFound]. It comes as in a list.
+	// Find returns the release that has the info-hash ih among its [Release.AllHashes], or
+	// [ErrNotFound]. It leaves out files and notes, as List does.
 	Find(ctx context.Context, ih spate.InfoHash) (*Release, error)
-	// Family returns every version and variant of a slug as in a list, the newest
-	// version first and variants by name; or [ErrNotFound].
+	// Family returns all versions and variants of a slug, or [ErrNotFound]. The newest
+	// version comes first, and the variants of a version are sorted by name. It leaves
+	// out files and notes, as List does.
 	Family(ctx context.Context, slug string) ([]*Release, error)
-	// List returns releases without their files and notes, and how many match q
-	// in all.
+	// List returns the releases that q selects, without files and notes, and the number
+	// of all releases that match q.
 	List(ctx context.Context, q Query) (releases []*Release, total int, err error)
-	// Groups returns the groups that have releases, by name; "" is none.
+	// Groups returns the groups that have releases, sorted by name. The name "" stands
+	// for releases without a group.
 	Groups(ctx context.Context) ([]GroupCount, error)
 
-	// Count adds to the day of now in the history of ih, the main info-hash of a
-	// release. When it returns, nothing but a failure of the disk undoes it.
+	// Count adds c to the history of ih, the main info-hash of a release, on the day of
+	// now. The addition is durable when Count returns.
 	Count(ctx context.Context, ih spate.InfoHash, now time.Time, c Counts) error
-	// History returns what was counted for ih, the zero hash for everything
-	// together, since the day of since. One that never was counted has an empty
-	// history.
+	// History returns the total counts of ih and those of each day from the day of since
+	// on. The zero hash selects the sum of all releases. The history of an unknown hash
+	// is empty.
 	History(ctx context.Context, ih spate.InfoHash, since time.Time) (History, error)
 }
 
 // Torrents are the .torrent files of a release.
 type Torrents struct {
 	Main []byte
-	Twin []byte // nil: the release has none
+	Twin []byte // that of Release.Twin; nil if the release has none
 }
 
-// Change says what of a release shall be otherwise; what is nil stays.
+// Change describes changes of a release. Fields that are nil stay as they are.
 type Change struct {
 	Group      *string
 	Notes      *string
 	Signatures *Signatures
 	FirstCopy  *time.Duration
 	Paused     *bool
-	Place      *Place
+	Location   *Location
 	Watched    *string
 	Stamp      *string
 	Links      *Links
 }
 
-// Links are what of a release and its torrents names URLs. The info-hashes do not
-// depend on them.
+// Links are the URLs of a release and the torrents that contain them. The info-hashes do
+// not depend on them.
 type Links struct {
-	Base               string // as [Release.Base]
+	Base               string // as in [Release.Base]
 	Announce           [][]string
 	WebSeeds           []string
 	Magnet, TwinMagnet string
-	Torrents           Torrents // Twin is nil just where it was
+	Torrents           Torrents // Twin is nil if the release has no twin
 }
 
-// Place is where the data lies, and what stands for each file there.
-type Place struct {
+// Location is the path of the data, and the state of the files there.
+type Location struct {
 	Path  string
-	Files []File // as [Release.Files], of the same paths and lengths
+	Files []File // with the paths and lengths of [Release.Files], in the same order
 }
 
-// Query says which releases [Catalog.List] returns: newest first, and by slug
-// where the time is equal. The zero Query asks for the newest version of each
-// slug, in its first variant.
+// Query selects releases for [Catalog.List]. The newest come first, and releases of the
+// same time are sorted by slug. The zero Query selects the newest version of each slug, in
+// its first variant.
 type Query struct {
-	Text  string // every word of it is part of the slug, name, group, version or variant, whatever the case
-	Group string // "": of any group
-	// All asks for every version and variant.
+	// Text selects releases in whose slug, name, group, version or variant every word of
+	// it occurs, in any case.
+	Text  string
+	Group string // "" selects all groups
+	// All selects every version and variant.
 	All    bool
-	Offset int // how many to leave out
-	Limit  int // how many at most; 0: all
+	Offset int // number of releases to skip
+	Limit  int // maximum number of releases; 0: no limit
 }
 
-// GroupCount is how many slugs a group has.
+// GroupCount is the number of slugs in a group.
 type GroupCount struct {
 	Group string
 	Slugs int

@@ -7,11 +7,11 @@ import (
 	"spate"
 )
 
-// firstVersion is what the first version of a slug is called where nobody says.
+// firstVersion is the default name of the first version of a slug.
 const firstVersion = "1"
 
-// Filled is r as a catalog keeps it together with t: a copy, with what is left
-// open filled in.
+// Filled returns a copy of r as a catalog stores it together with t. It fills in an empty
+// slug and version and the sizes of the torrents.
 func (r *Release) Filled(t Torrents) *Release {
 	full := *r
 	if full.Slug == "" {
@@ -34,7 +34,7 @@ func cloneTiers(tiers [][]string) [][]string {
 	return out
 }
 
-// With is r with the changes of c.
+// With returns a copy of r with the changes of c.
 func (r *Release) With(c Change) (*Release, error) {
 	with := *r
 	set(&with.Group, c.Group)
@@ -46,22 +46,22 @@ func (r *Release) With(c Change) (*Release, error) {
 	set(&with.Stamp, c.Stamp)
 	if l := c.Links; l != nil {
 		if (l.Torrents.Twin == nil) != r.Twin.Hash.IsZero() || l.Torrents.Main == nil {
-			return nil, fmt.Errorf("publish: %q has other torrents than its new links", r.Ref())
+			return nil, fmt.Errorf("publish: the new links of %q are not for its torrents", r.Ref())
 		}
 		with.Base, with.Announce, with.WebSeeds = l.Base, cloneTiers(l.Announce), slices.Clone(l.WebSeeds)
 		with.Magnet, with.Twin.Magnet = l.Magnet, l.TwinMagnet
 		with.TorrentSize, with.Twin.TorrentSize = len(l.Torrents.Main), len(l.Torrents.Twin)
 	}
-	if c.Place == nil {
+	if c.Location == nil {
 		return &with, nil
 	}
-	if len(c.Place.Files) != len(r.Files) {
-		return nil, fmt.Errorf("publish: %q has %d files, and its new place %d", r.Ref(), len(r.Files), len(c.Place.Files))
+	if len(c.Location.Files) != len(r.Files) {
+		return nil, fmt.Errorf("publish: %q has %d files, and its new location has %d", r.Ref(), len(r.Files), len(c.Location.Files))
 	}
-	with.Path = c.Place.Path
+	with.Path = c.Location.Path
 	with.Files = make([]File, len(r.Files))
 	for i, f := range r.Files {
-		f.ModTime, f.Inode = c.Place.Files[i].ModTime, c.Place.Files[i].Inode
+		f.ModTime, f.Inode = c.Location.Files[i].ModTime, c.Location.Files[i].Inode
 		with.Files[i] = f
 	}
 	return &with, nil
@@ -73,10 +73,11 @@ func set[T any](to, from *T) {
 	}
 }
 
-// WithSums is r with the checksums of its files, if ih is its main info-hash.
+// WithSums returns a copy of r with the checksums of its files. It returns [ErrNotFound] if
+// the main info-hash of r is not ih.
 func (r *Release) WithSums(ih spate.InfoHash, sums [][32]byte) (*Release, error) {
 	if r.Hash() != ih || len(sums) != len(r.Files) {
-		return nil, fmt.Errorf("%w: %q is another release by now", ErrNotFound, r.Ref())
+		return nil, fmt.Errorf("%w: %q has been replaced by another release", ErrNotFound, r.Ref())
 	}
 	with := *r
 	with.Files = make([]File, len(r.Files))

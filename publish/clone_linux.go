@@ -6,7 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// clone makes to a file that shares its blocks with src (ioctl_ficlone(2)).
+// clone creates the file to, which shares its blocks with src (ioctl_ficlone(2)).
 func clone(src *os.File, to string) error {
 	dst, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {

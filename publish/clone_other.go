@@ -7,5 +7,5 @@ import (
 	"os"
 )
 
-// clone is not done here: files are linked.
+// clone returns an error, because this system cannot clone files.
 func clone(*os.File, string) error { return errors.ErrUnsupported }

@@ -10,25 +10,26 @@ import (
 	"spate"
 )
 
-// Sources are where a [Counter] reads sums. They are called often, concurrently,
-// and must be quick.
+// Sources are the functions that a [Counter] calls to read sums. They must return quickly
+// and allow concurrent calls.
 type Sources struct {
-	// Completed is how many downloads of a swarm the tracker has seen finished,
-	// ever. It may forget, but never counts down while it runs.
+	// Completed returns the number of downloads of a swarm that the tracker has seen
+	// finish. The number may start again at 0 when the tracker restarts, but does not
+	// decrease while it runs.
 	Completed func(spate.InfoHash) int64
-	// Sent are the bytes that the seed, and the site, have sent of a torrent since
-	// some moment in the past.
+	// Sent returns the bytes of a torrent that the seed and the site have sent since
+	// they started.
 	Sent func(spate.InfoHash) (seed, http int64)
-	// Fresh says that the catalog is younger than these sums: of a release that is
-	// met for the first time, what they are then is not counted.
+	// Fresh means that the catalog is newer than the sums, so that the first sums of a
+	// release are not added to its history.
 	Fresh bool
 }
 
-// Counter keeps the history of a catalog: what was downloaded, by day. The
-// tracker's sums are the truth: what they gained while nobody looked, or while a
-// process was killed before it could write, is counted when it is noticed. So a
-// download is counted once, whatever happens. Bytes are read every few seconds,
-// and those since then are lost with a process that is killed.
+// Counter writes the history of the releases into a catalog: downloads and bytes by day.
+// It adds the difference between the tracker's sums and the history, including downloads
+// that finished while the process did not run. It therefore counts every download exactly
+// once, even if the process is killed. It reads the bytes every few seconds; those since
+// the last time are lost if the process is killed.
 type Counter struct {
 	catalog Catalog
 	src     Sources
@@ -40,19 +41,19 @@ type Counter struct {
 	known map[spate.InfoHash]*tally // by main info-hash
 }
 
-// tally is how far a release is counted.
+// tally is the counting state of a release.
 type tally struct {
-	offset     int64  // of the history over the tracker's sum
-	completed  int64  // in the history
-	total      Counts // in the history
-	seed, http int64  // of the sources
-	first      bool   // it has a FirstCopy
+	offset     int64  // completed downloads in the history minus the tracker's sum
+	completed  int64  // completed downloads in the history
+	total      Counts // total counts in the history
+	seed, http int64  // last sums of Sources.Sent
+	first      bool   // whether FirstCopy is set
 }
 
-// countEvery is how often sums are read, and the least time between two writes.
+// countEvery is the time between two counts.
 const countEvery = 5 * time.Second
 
-// NewCounter returns a counter. A nil log discards.
+// NewCounter returns a counter for the releases in c. A nil log discards messages.
 func NewCounter(c Catalog, src Sources, now func() time.Time, log *slog.Logger) *Counter {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
@@ -60,7 +61,7 @@ func NewCounter(c Catalog, src Sources, now func() time.Time, log *slog.Logger) 
 	return &Counter{catalog: c, src: src, now: now, log: log, wake: make(chan struct{}, 1), known: map[spate.InfoHash]*tally{}}
 }
 
-// Completed says that a download has finished somewhere. It never waits.
+// Completed tells the counter that a download has finished. It does not block.
 func (c *Counter) Completed() {
 	select {
 	case c.wake <- struct{}{}:
@@ -68,12 +69,12 @@ func (c *Counter) Completed() {
 	}
 }
 
-// Direct counts a file that was downloaded whole over HTTP. When it returns, that
-// is written.
+// Direct counts a complete download of a file over HTTP. The count is durable when Direct
+// returns.
 func (c *Counter) Direct(ctx context.Context, ih spate.InfoHash) {
 	now := c.now()
 	if err := c.catalog.Count(ctx, ih, now, Counts{Direct: 1}); err != nil {
-		c.log.Error("publish: a download was not counted", "info_hash", ih, "err", err)
+		c.log.Error("publish: counting a download failed", "info_hash", ih, "err", err)
 		return
 	}
 	c.mu.Lock()
@@ -86,8 +87,7 @@ func (c *Counter) Direct(ctx context.Context, ih spate.InfoHash) {
 	}
 }
 
-// Run counts until ctx ends, whose cause it returns. What is known then is
-// written first.
+// Run counts until ctx ends, counts once more, and returns the cause of ctx.
 func (c *Counter) Run(ctx context.Context) error {
 	tick := time.NewTicker(countEvery)
 	defer tick.Stop()
@@ -101,7 +101,7 @@ func (c *Counter) Run(ctx context.Context) error {
 			return context.Cause(ctx)
 		case <-tick.C:
 		case <-c.wake:
-			select { // what comes together is written together
+			select { // count downloads that finish at about the same time together
 			case <-ctx.Done():
 			case <-time.After(countEvery / 10):
 			}
@@ -114,7 +114,7 @@ func (c *Counter) Run(ctx context.Context) error {
 func (c *Counter) All(ctx context.Context) {
 	list, _, err := c.catalog.List(ctx, Query{All: true})
 	if err != nil {
-		c.log.Error("publish: the catalog cannot be listed", "err", err)
+		c.log.Error("publish: listing the catalog failed", "err", err)
 		return
 	}
 	c.mu.Lock()
@@ -123,7 +123,7 @@ func (c *Counter) All(ctx context.Context) {
 	for _, r := range list {
 		t := c.known[r.Hash()]
 		if err := c.one(ctx, r, &t); err != nil && !errors.Is(err, context.Canceled) {
-			c.log.Error("publish: downloads are not counted", "release", r.Ref(), "err", err)
+			c.log.Error("publish: counting downloads failed", "release", r.Ref(), "err", err)
 		}
 		if t != nil {
 			alive[r.Hash()] = t
@@ -132,8 +132,8 @@ func (c *Counter) All(ctx context.Context) {
 	c.known = alive
 }
 
-// Totals is what was counted of r, ever, as far as it is known without asking the
-// catalog.
+// Totals returns the total counts of r without reading the catalog. They are zero before
+// the first count.
 func (c *Counter) Totals(r *Release) Counts {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -143,8 +143,8 @@ func (c *Counter) Totals(r *Release) Counts {
 	return Counts{}
 }
 
-// sum is the tracker's sum of r. Who knows both hashes of a hybrid announces
-// both, so the larger counts; its twin has other peers.
+// sum returns the tracker's number of completed downloads of r. Clients announce both hashes
+// of a hybrid, so that sum takes the larger number. The swarm of the twin has other peers.
 func (c *Counter) sum(r *Release) (n int64) {
 	for _, ih := range r.Hashes() {
 		n = max(n, c.src.Completed(ih))
@@ -155,6 +155,7 @@ func (c *Counter) sum(r *Release) (n int64) {
 	return n
 }
 
+// one counts r. *at is its tally, which one creates if it is nil.
 func (c *Counter) one(ctx context.Context, r *Release, at **tally) error {
 	seed, http := c.src.Sent(r.Hash())
 	if !r.Twin.Hash.IsZero() {
@@ -168,7 +169,7 @@ func (c *Counter) one(ctx context.Context, r *Release, at **tally) error {
 		if err != nil {
 			return err
 		}
-		// A tracker that has lost its memory starts again below the history.
+		// The tracker's sum is below the history if the tracker has lost its state.
 		t = &tally{completed: h.Total.Completed, total: h.Total, offset: max(0, h.Total.Completed-sum), seed: seed, http: http, first: r.FirstCopy > 0}
 		if c.src.Fresh {
 			t.offset = t.completed - sum
@@ -177,7 +178,7 @@ func (c *Counter) one(ctx context.Context, r *Release, at **tally) error {
 	}
 	d := Counts{Completed: max(0, sum+t.offset-t.completed), SeedBytes: max(0, seed-t.seed), HTTPBytes: max(0, http-t.http)}
 	if seed < t.seed {
-		d.SeedBytes = seed // it was taken out and in again
+		d.SeedBytes = seed // the torrent was removed from the session and added again
 	}
 	if http < t.http {
 		d.HTTPBytes = http
@@ -196,10 +197,10 @@ func (c *Counter) one(ctx context.Context, r *Release, at **tally) error {
 	return nil
 }
 
-// first notes when r was first there a second time.
+// first records the time from the publication of r to the end of the first download.
 func (c *Counter) first(ctx context.Context, r *Release, now time.Time) {
 	took := max(time.Second, now.Sub(r.Published).Round(time.Second))
 	if err := c.catalog.Update(ctx, r.Ref(), Change{FirstCopy: &took}); err != nil && !errors.Is(err, ErrNotFound) {
-		c.log.Error("publish: the first copy is not noted", "release", r.Ref(), "err", err)
+		c.log.Error("publish: recording the time of the first copy failed", "release", r.Ref(), "err", err)
 	}
 }

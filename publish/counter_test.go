@@ -10,8 +10,8 @@ import (
 	"spate"
 )
 
-// TestCounter protects the count of downloads: each counts once, whatever was
-// killed when, and whatever the tracker forgot.
+// TestCounter checks that each download counts exactly once, even if the process is killed or
+// the tracker loses its state.
 func TestCounter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := NewMemory()
@@ -48,12 +48,12 @@ func TestCounter(t *testing.T) {
 				t.Errorf("%s: %+v %v, want %+v", what, h.Total, err, want)
 			}
 		}
-		v1.Store(2) // while nobody looked
+		v1.Store(2) // while the counter did not run
 		seed.Store(1000)
 		run(func(counter *Counter) {
 			check("at the start", Counts{Completed: 2})
 			time.Sleep(90 * time.Second)
-			v1.Store(3) // by who announces both hashes
+			v1.Store(3) // a peer that announces both hashes
 			v2.Store(3)
 			twin.Store(1)
 			counter.Completed()
@@ -70,7 +70,7 @@ func TestCounter(t *testing.T) {
 		}
 		run(func(*Counter) {})
 		check("after a restart", Counts{Completed: 4, Direct: 1, SeedBytes: 500, HTTPBytes: 70})
-		v1.Store(0) // the tracker has lost its memory
+		v1.Store(0) // the tracker has lost its state
 		v2.Store(0)
 		twin.Store(0)
 		seed.Store(0)
@@ -80,7 +80,7 @@ func TestCounter(t *testing.T) {
 			time.Sleep(2 * countEvery)
 		})
 		check("after a loss", Counts{Completed: 5, Direct: 1, SeedBytes: 505, HTTPBytes: 70})
-		c = NewMemory() // of another process, whose tracker remembers
+		c = NewMemory() // a new process with the old tracker
 		if err := c.Put(t.Context(), r, Torrents{}); err != nil {
 			t.Fatal(err)
 		}

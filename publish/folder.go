@@ -18,11 +18,11 @@ import (
 	"spate/maker"
 )
 
-// FolderOptions say how a [Folder] publishes. The zero value will do.
+// FolderOptions are the options of a [Folder]. The zero value is valid.
 type FolderOptions struct {
-	Spec  Spec // of every release; what is of one only does not count
+	Spec  Spec // options of every release; those that name a release are ignored
 	Group string
-	// Older is how many versions before the newest stay reachable, where their
+	// Older is the number of versions before the newest that stay published if their
 	// data can be kept. 0: none.
 	Older int
 	// FollowLinks follows links that lead out of the folder.
@@ -33,59 +33,62 @@ type FolderOptions struct {
 	// Rescan is the time after which the folder is read again although the system
 	// reported no change. 0: 30 seconds.
 	Rescan time.Duration
-	// Told is called after a release is listed or withdrawn; nil: nothing is.
-	Told func(what string, r *Release)
-	Log  *slog.Logger // nil: nowhere
+	// OnChange is called after a release was "published" or "withdrawn"; nil: it is not.
+	OnChange func(what string, r *Release)
+	Log      *slog.Logger // nil: messages are discarded
 }
 
-// Folder makes a release of everything that is complete in a directory, and takes
-// it back when it is removed; what changes becomes another version. A file NAME.md
-// beside NAME is its notes. Beside a .torrent file lies its data, which is seeded
-// as that torrent, and not published on its own.
+// Folder publishes the entries of a directory. Each complete file or directory becomes a
+// release, which is withdrawn when the entry is removed. A changed entry becomes another
+// version. A file NAME.md contains the notes of the entry NAME. The data of a .torrent
+// file is in the same directory: the folder seeds it with that torrent and does not publish
+// it a second time.
 //
-// Somebody else may write to the directory: nothing outside it is read, unless
-// links that lead there are to be followed.
+// Other users may write to the directory. The folder reads nothing outside of it unless
+// FollowLinks is set.
 type Folder struct {
 	dir  string
 	pub  *Publisher
 	opt  FolderOptions
-	turn *sync.Mutex // held while one of several folders hashes
+	turn *sync.Mutex // locked while a folder hashes; shared by several folders
 
 	watcher *watch.Folder // belongs to Run
 
 	mu      sync.Mutex
 	scan    watch.Scan
-	fresh   chan struct{} // holds one when scan is new
+	fresh   chan struct{} // contains an element if scan is new
 	refused map[string]refusal
-	ignored map[string]string // links, pipes and notes that are not read, and why
+	ignored map[string]string // reasons why links, pipes and notes are not read, by name
 	entries int
 	waiting int
 
 	// These belong to step.
 	torrents map[string]torrentFile
-	empty    bool // it was said that the folder is empty
+	empty    bool // whether the log says already that the folder is empty
 }
 
-// refusal is why an entry could not be published, as long as it is the same.
+// refusal is the reason why an entry could not be published. It holds while the entry has
+// the same stamp.
 type refusal struct {
 	stamp, why string
-	again      time.Time // when to try again though it is; zero: not
+	again      time.Time // when to try again with the same stamp; zero: never
 }
 
-// retryAfter is when to try again what failed for a reason that may pass.
+// retryAfter is the time after which an entry is tried again if the failure may be
+// temporary.
 const retryAfter = time.Minute
 
-// FolderStatus is what a folder does.
+// FolderStatus is the state of a [Folder].
 type FolderStatus struct {
 	Dir, Group string
-	Entries    int               // published from it
-	Waiting    int               // still being written, or in line
-	Err        error             // why it cannot be read, or nil
-	Refused    map[string]string // entries that cannot be published, notes that cannot be read, and why
+	Entries    int               // number of published entries
+	Waiting    int               // number of entries that are incomplete or not hashed yet
+	Err        error             // why the directory cannot be read, or nil
+	Refused    map[string]string // reasons why entries are not published or notes not read, by name
 }
 
-// NewFolder returns what publishes the directory dir. Folders that are given the
-// same turn hash one after the other.
+// NewFolder returns a Folder that publishes the directory dir with p. Folders with the same
+// turn hash one after the other.
 func NewFolder(dir string, p *Publisher, turn *sync.Mutex, opt FolderOptions) (*Folder, error) {
 	if dir == "" {
 		return nil, fmt.Errorf("publish: a watched folder: %w", maker.ErrNoPath)
@@ -97,8 +100,8 @@ func NewFolder(dir string, p *Publisher, turn *sync.Mutex, opt FolderOptions) (*
 	if opt.Log == nil {
 		opt.Log = slog.New(slog.DiscardHandler)
 	}
-	if opt.Told == nil {
-		opt.Told = func(string, *Release) {}
+	if opt.OnChange == nil {
+		opt.OnChange = func(string, *Release) {}
 	}
 	watcher, err := watch.New(dir, watch.Options{Settle: opt.Settle, Rescan: opt.Rescan, FollowLinks: opt.FollowLinks, Log: opt.Log})
 	if err != nil {
@@ -110,7 +113,7 @@ func NewFolder(dir string, p *Publisher, turn *sync.Mutex, opt FolderOptions) (*
 	}, nil
 }
 
-// Status returns what the folder does.
+// Status returns the current state of the folder.
 func (f *Folder) Status() FolderStatus {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -169,7 +172,7 @@ func (f *Folder) step(ctx context.Context) bool {
 	scan := f.scan
 	f.mu.Unlock()
 	if scan.Err != nil {
-		return false // nothing is known
+		return false // the content of the folder is unknown
 	}
 	in, err := f.open()
 	var pl *plan
@@ -178,20 +181,20 @@ func (f *Folder) step(ctx context.Context) bool {
 		pl, err = f.plan(ctx, in, scan)
 	}
 	if err != nil {
-		f.opt.Log.Error("publish: a watched folder cannot be brought up to date", "folder", f.dir, "err", err)
+		f.opt.Log.Error("publish: reading a watched folder failed", "folder", f.dir, "err", err)
 		return false
 	}
 	f.ignore(pl.ignored)
 	for _, r := range pl.withdraw {
 		if err := f.pub.Withdraw(ctx, r.Ref()); err != nil && !errors.Is(err, ErrNotFound) {
-			f.opt.Log.Error("publish: not withdrawn", "release", r.Ref(), "err", err)
+			f.opt.Log.Error("publish: withdrawing a release failed", "release", r.Ref(), "err", err)
 			continue
 		}
-		f.opt.Told("withdrawn", r)
+		f.opt.OnChange("withdrawn", r)
 	}
 	for ref, notes := range pl.notes {
 		if err := f.pub.opts.Catalog.Update(ctx, ref, Change{Notes: &notes}); err != nil {
-			f.opt.Log.Error("publish: the notes are not changed", "release", ref, "err", err)
+			f.opt.Log.Error("publish: changing the notes of a release failed", "release", ref, "err", err)
 		}
 	}
 	f.mu.Lock()
@@ -206,20 +209,22 @@ func (f *Folder) step(ctx context.Context) bool {
 	return true
 }
 
-// ignore takes what is left out of the folder now, and logs what is new of it.
+// ignore records the entries that are not read, and logs those with a new reason.
 func (f *Folder) ignore(now map[string]error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	ignored := map[string]string{}
 	for name, err := range now {
-		if ignored[name] = err.Error(); f.ignored[name] != ignored[name] {
-			f.opt.Log.Warn("publish: something in a watched folder is left out", "path", filepath.Join(f.dir, name), "err", err)
+		ignored[name] = err.Error()
+		if f.ignored[name] != ignored[name] {
+			f.opt.Log.Warn("publish: an entry of a watched folder is ignored", "path", filepath.Join(f.dir, name), "err", err)
 		}
 	}
 	f.ignored = ignored
 }
 
-// isRefused reports whether an entry was tried as it is.
+// isRefused reports whether publishing the entry failed with its present stamp, and it is
+// not time to try again.
 func (f *Folder) isRefused(it item) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -227,7 +232,7 @@ func (f *Folder) isRefused(it item) bool {
 	return r.stamp == it.Stamp && (r.again.IsZero() || f.pub.opts.Now().Before(r.again))
 }
 
-// forget drops refusals of what is not there any more.
+// forget removes the refusals of entries that no longer exist.
 func (f *Folder) forget(isItem map[string]bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -238,7 +243,7 @@ func (f *Folder) forget(isItem map[string]bool) {
 	}
 }
 
-// one publishes an entry of the folder, which is open as in.
+// one publishes an entry of the folder, whose directory is open as in.
 func (f *Folder) one(ctx context.Context, in *folder.Folder, it item) {
 	path := filepath.Join(f.dir, it.Name)
 	spec := f.opt.Spec
@@ -247,13 +252,13 @@ func (f *Folder) one(ctx context.Context, in *folder.Folder, it item) {
 	skipped := spec.Skipped
 	spec.Skipped = func(s maker.Skipped) {
 		if s.Reason == maker.SkipOutside {
-			f.opt.Log.Warn("publish: a link is left out of a release", "path", filepath.Join(path, filepath.FromSlash(s.Path)), "why", s.Reason)
+			f.opt.Log.Warn("publish: a symbolic link is left out of a release", "path", filepath.Join(path, filepath.FromSlash(s.Path)), "why", s.Reason)
 		} else if skipped != nil {
 			skipped(s)
 		}
 	}
 	if it.torrent == "" {
-		spec.Notes, _ = readNotes(in, it.Name+".md") // the plan tells what is wrong with them
+		spec.Notes, _ = readNotes(in, it.Name+".md") // plan has reported the error
 	}
 	if it.old != nil {
 		spec.Slug, spec.Variant = it.old.Slug, it.old.Variant
@@ -272,13 +277,13 @@ func (f *Folder) one(ctx context.Context, in *folder.Folder, it item) {
 			err = errors.Join(err, f.retire(ctx, it.old))
 		}
 	case err == nil:
-		f.opt.Told("published", r)
+		f.opt.OnChange("published", r)
 		if it.old != nil {
 			err = f.retire(ctx, it.old)
 		}
 	}
 	if err != nil {
-		f.opt.Log.Warn("publish: an entry of a watched folder is not published", "path", path, "err", err)
+		f.opt.Log.Warn("publish: publishing an entry of a watched folder failed", "path", path, "err", err)
 		no := refusal{stamp: it.Stamp, why: err.Error()}
 		if errors.Is(err, ErrExists) && same == nil || errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EIO) {
 			no.again = f.pub.opts.Now().Add(retryAfter)
@@ -293,7 +298,7 @@ func (f *Folder) one(ctx context.Context, in *folder.Folder, it item) {
 	f.mu.Unlock()
 }
 
-// orphan reports whether nothing in a watched folder stands for r any more.
+// orphan reports whether r is no longer an entry of a watched folder.
 func (f *Folder) orphan(r *Release) bool {
 	if r.Watched == "" {
 		return r.Stamp == replaced
@@ -302,7 +307,7 @@ func (f *Folder) orphan(r *Release) bool {
 	return err != nil
 }
 
-// make publishes an entry, or adopts the torrent that it is.
+// make publishes the data of an entry, or the torrent if the entry is a .torrent file.
 func (f *Folder) make(ctx context.Context, in *folder.Folder, it item, spec Spec) (*Release, error) {
 	spec.Root = in.Root()
 	if it.torrent == "" {
@@ -314,15 +319,15 @@ func (f *Folder) make(ctx context.Context, in *folder.Folder, it item, spec Spec
 	}
 	switch _, err := in.Stat(m.Info.Name); {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, fmt.Errorf("its data %q is not beside it", m.Info.Name)
+		return nil, fmt.Errorf("the data %q is not in the same folder", m.Info.Name)
 	case err != nil:
-		return nil, fmt.Errorf("its data cannot be seeded: %w", err)
+		return nil, fmt.Errorf("the data cannot be seeded: %w", err)
 	}
 	return f.pub.Adopt(ctx, m, f.named(in, m.Info.Name), spec)
 }
 
-// named is the path by which a publisher is told of an entry: one in the open
-// directory, if that holds what is in it.
+// named returns the path of an entry for the publisher: relative to the root of in, or
+// absolute if links are followed and in has no root.
 func (f *Folder) named(in *folder.Folder, name string) string {
 	if in.Root() != nil {
 		return name
@@ -330,7 +335,7 @@ func (f *Folder) named(in *folder.Folder, name string) string {
 	return in.Path(name)
 }
 
-// dataPath is where the data of an entry lies.
+// dataPath returns the path of the data of an entry.
 func (f *Folder) dataPath(in *folder.Folder, it item) (string, error) {
 	name := it.Name
 	if it.torrent != "" {
@@ -344,19 +349,19 @@ func (f *Folder) dataPath(in *folder.Folder, it item) (string, error) {
 	return at, err
 }
 
-// retire makes old, which there is another version of, an older one, or withdraws
-// it where its data is not kept any more; and withdraws those that are too many.
+// retire marks old as an older version, or withdraws it if its data is not kept. It then
+// withdraws the oldest versions if there are more than FolderOptions.Older.
 func (f *Folder) retire(ctx context.Context, old *Release) error {
 	full, err := f.pub.opts.Catalog.Get(ctx, old.Ref())
 	if err != nil {
 		return err
 	}
-	// What is linked is written to in place with what it is a link to.
+	// The kept data is not intact if it is a hard link and the entry was written to.
 	if k := f.pub.opts.Keeper; k == nil || !k.Holds(old) || full.Intact() != nil {
 		if err := f.pub.Withdraw(ctx, old.Ref()); err != nil {
 			return err
 		}
-		f.opt.Told("withdrawn", old)
+		f.opt.OnChange("withdrawn", old)
 		return nil
 	}
 	none, stamp := "", replaced
@@ -373,9 +378,10 @@ func (f *Folder) retire(ctx context.Context, old *Release) error {
 		if r.Stamp != replaced || r.Variant != old.Variant {
 			continue
 		}
-		if older++; older > f.opt.Older {
+		older++
+		if older > f.opt.Older {
 			errs = append(errs, f.pub.Withdraw(ctx, r.Ref()))
-			f.opt.Told("withdrawn", r)
+			f.opt.OnChange("withdrawn", r)
 		}
 	}
 	return errors.Join(errs...)

@@ -19,8 +19,9 @@ import (
 	"spate/metainfo"
 )
 
-// house is a publisher that hashes, with a tracker and a seed that only remember.
-type house struct {
+// folderFixture is a watched folder with a publisher that makes real torrents. Its tracker
+// and its seeder only record what they are told.
+type folderFixture struct {
 	t        *testing.T
 	in       string
 	catalog  Catalog
@@ -34,9 +35,9 @@ type house struct {
 	whenMade func(path string)
 }
 
-func newHouse(t *testing.T, older int) *house {
+func newFolderFixture(t *testing.T, older int) *folderFixture {
 	t.Helper()
-	h := &house{t: t, in: filepath.Join(t.TempDir(), "in"), catalog: NewMemory()}
+	h := &folderFixture{t: t, in: filepath.Join(t.TempDir(), "in"), catalog: NewMemory()}
 	if err := os.Mkdir(h.in, 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -44,8 +45,8 @@ func newHouse(t *testing.T, older int) *house {
 	return h
 }
 
-// start is a start of the program: what was in memory is gone.
-func (h *house) start(older int) {
+// start starts the publisher again, without the state in memory.
+func (h *folderFixture) start(older int) {
 	h.t.Helper()
 	h.allowed, h.seeded = map[spate.InfoHash]bool{}, map[spate.InfoHash]string{}
 	k, err := NewKeeper(filepath.Join(filepath.Dir(h.in), "kept"))
@@ -65,7 +66,7 @@ func (h *house) start(older int) {
 	}
 }
 
-func (h *house) Make(ctx context.Context, path string, o maker.Options) (*metainfo.MetaInfo, error) {
+func (h *folderFixture) Make(ctx context.Context, path string, o maker.Options) (*metainfo.MetaInfo, error) {
 	h.hashed++
 	if h.toMake != nil {
 		h.toMake()
@@ -78,10 +79,10 @@ func (h *house) Make(ctx context.Context, path string, o maker.Options) (*metain
 	return m, err
 }
 
-func (h *house) Allow(ih spate.InfoHash, _ Note) error { h.allowed[ih] = true; return nil }
-func (h *house) Disallow(ih spate.InfoHash) error      { delete(h.allowed, ih); return nil }
+func (h *folderFixture) Allow(ih spate.InfoHash, _ Note) error { h.allowed[ih] = true; return nil }
+func (h *folderFixture) Disallow(ih spate.InfoHash) error      { delete(h.allowed, ih); return nil }
 
-func (h *house) Seed(_ context.Context, m *metainfo.MetaInfo, path string, verified bool) error {
+func (h *folderFixture) Seed(_ context.Context, m *metainfo.MetaInfo, path string, verified bool) error {
 	if h.seeded[m.Hash()] != "" {
 		return fmt.Errorf("seeded twice: %s", path)
 	}
@@ -92,7 +93,7 @@ func (h *house) Seed(_ context.Context, m *metainfo.MetaInfo, path string, verif
 	return nil
 }
 
-func (h *house) Unseed(_ context.Context, ih spate.InfoHash) error {
+func (h *folderFixture) Unseed(_ context.Context, ih spate.InfoHash) error {
 	if h.seeded[ih] == "" {
 		return fmt.Errorf("not seeded: %s", ih)
 	}
@@ -100,8 +101,8 @@ func (h *house) Unseed(_ context.Context, ih spate.InfoHash) error {
 	return nil
 }
 
-// write puts something into the folder, in parts, that is settled.
-func (h *house) write(name, data string) {
+// write writes a complete file into the folder.
+func (h *folderFixture) write(name, data string) {
 	h.t.Helper()
 	path := filepath.Join(h.in, filepath.FromSlash(name))
 	os.MkdirAll(filepath.Dir(path), 0o755)
@@ -114,21 +115,21 @@ func (h *house) write(name, data string) {
 	}
 }
 
-// look has the folder seen and everything done about it.
-func (h *house) look() {
+// update scans the folder and makes the releases agree with it.
+func (h *folderFixture) update() {
 	h.t.Helper()
 	s := h.folder.watcher.Scan(time.Now().Add(time.Hour))
 	h.folder.setScan(s)
 	for n := 0; h.folder.step(h.t.Context()); n++ {
 		if n > 1000 {
-			h.t.Fatal("it never ends")
+			h.t.Fatal("the folder is never up to date")
 		}
 	}
 }
 
-// agree checks that catalog, tracker and seed agree with each other, and are the
-// data of want: by reference, what the release holds.
-func (h *house) agree(want map[string]string) {
+// expect checks that the catalog, the tracker and the seeder have the same releases, and that
+// they have the data in want, by reference.
+func (h *folderFixture) expect(want map[string]string) {
 	h.t.Helper()
 	got := map[string]string{}
 	allowed, seeded := map[spate.InfoHash]bool{}, map[spate.InfoHash]string{}
@@ -175,49 +176,49 @@ func (h *house) agree(want map[string]string) {
 }
 
 func TestFolder(t *testing.T) {
-	h := newHouse(t, 1)
+	h := newFolderFixture(t, 1)
 	h.write("a.iso", "one")
 	h.write("tree/x", "1")
 	h.write("tree/sub/y", "2")
 	h.write("a.iso.md", "# Notes")
-	h.look()
-	h.agree(map[string]string{"a.iso~1": "one", "tree~1": "sub/y=2 x=1"})
+	h.update()
+	h.expect(map[string]string{"a.iso~1": "one", "tree~1": "sub/y=2 x=1"})
 	if r, _ := h.catalog.Get(t.Context(), "a.iso"); r.Notes != "# Notes" || r.Watched != filepath.Join(h.in, "a.iso") {
 		t.Errorf("%+v", r)
 	}
 
-	// A replaced file is a new version; the one before is still to be had.
+	// A replaced file becomes a new version, and the previous version stays.
 	h.write("a.iso", "two")
 	h.write("tree/x", "11")
-	h.look()
-	h.agree(map[string]string{"a.iso~1": "one", "a.iso~2": "two", "tree~1": "sub/y=2 x=1", "tree~2": "sub/y=2 x=11"})
+	h.update()
+	h.expect(map[string]string{"a.iso~1": "one", "a.iso~2": "two", "tree~1": "sub/y=2 x=1", "tree~2": "sub/y=2 x=11"})
 	h.write("a.iso", "three")
 	h.write("a.iso.md", "other notes")
-	h.look()
-	h.agree(map[string]string{"a.iso~2": "two", "a.iso~3": "three", "tree~1": "sub/y=2 x=1", "tree~2": "sub/y=2 x=11"})
+	h.update()
+	h.expect(map[string]string{"a.iso~2": "two", "a.iso~3": "three", "tree~1": "sub/y=2 x=1", "tree~2": "sub/y=2 x=11"})
 	if r, _ := h.catalog.Get(t.Context(), "a.iso"); r.Notes != "other notes" {
 		t.Errorf("notes: %q", r.Notes)
 	}
 	h.write("a.iso.md", "notes only")
 	hashed := h.hashed
-	h.look()
+	h.update()
 	if r, _ := h.catalog.Get(t.Context(), "a.iso"); r.Notes != "notes only" || h.hashed != hashed {
 		t.Errorf("notes: %q, hashed %d", r.Notes, h.hashed-hashed)
 	}
 
-	// What is written in place takes the older version with it, where that is a
-	// link; where it is a clone, it stays.
+	// If a program writes to the file, the older version is lost if it is a hard link, and
+	// stays if it is a clone.
 	old, _ := h.catalog.Get(t.Context(), "tree")
 	if err := os.WriteFile(filepath.Join(h.in, "tree", "x"), []byte("12345"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	h.look()
+	h.update()
 	want := map[string]string{"a.iso~2": "two", "a.iso~3": "three", "tree~1": "sub/y=2 x=1", "tree~3": "sub/y=2 x=12345"}
 	if old.Intact() == nil {
 		delete(want, "tree~1")
 		want["tree~2"] = "sub/y=2 x=11"
 	}
-	h.agree(want)
+	h.expect(want)
 	hashed = h.hashed
 
 	// A restart hashes nothing.
@@ -225,54 +226,54 @@ func TestFolder(t *testing.T) {
 	if restored, err := h.pub.Restore(t.Context()); err != nil || len(restored.Problems) > 0 {
 		t.Fatal(restored, err)
 	}
-	h.look()
-	h.agree(want)
+	h.update()
+	h.expect(want)
 	if h.hashed != hashed {
-		t.Errorf("%d were hashed again", h.hashed-hashed)
+		t.Errorf("%d releases were hashed again", h.hashed-hashed)
 	}
 
-	// What is only touched is what it was.
+	// A touched file is the same version.
 	later := time.Now().Add(-time.Minute)
 	os.Chtimes(filepath.Join(h.in, "a.iso"), later, later)
-	h.look()
+	h.update()
 	if r, _ := h.catalog.Get(t.Context(), "a.iso"); r.Version != "3" {
 		t.Errorf("touched: %s", r.Ref())
 	}
 
-	// What is removed is withdrawn with its older versions, and so is what is kept.
+	// A removed file is withdrawn with its older versions, and their kept data is removed.
 	os.Remove(filepath.Join(h.in, "a.iso"))
 	os.Remove(filepath.Join(h.in, "a.iso.md"))
 	os.RemoveAll(filepath.Join(h.in, "tree"))
-	h.look()
-	h.agree(map[string]string{})
+	h.update()
+	h.expect(map[string]string{})
 	if kept, _ := filepath.Glob(filepath.Join(filepath.Dir(h.in), "kept", "*")); len(kept) > 0 {
 		t.Errorf("still kept: %q", kept)
 	}
 }
 
-// TestFolderWithoutOlder: without older versions nothing is linked, and what is
-// replaced is withdrawn.
+// TestFolderWithoutOlder checks that without older versions no data is kept, and a replaced
+// version is withdrawn.
 func TestFolderWithoutOlder(t *testing.T) {
-	h := newHouse(t, 0)
+	h := newFolderFixture(t, 0)
 	h.write("a", "one")
-	h.look()
+	h.update()
 	if r, _ := h.catalog.Get(t.Context(), "a"); r.Path != filepath.Join(h.in, "a") {
 		t.Errorf("served from %s", r.Path)
 	}
-	for _, data := range []string{"two", "three"} { // a number does not come twice
+	for _, data := range []string{"two", "three"} { // a version number is not used twice
 		h.write("a", data)
-		h.look()
+		h.update()
 	}
-	h.agree(map[string]string{"a~3": "three"})
+	h.expect(map[string]string{"a~3": "three"})
 	later := time.Now().Add(-time.Minute)
 	os.Chtimes(filepath.Join(h.in, "a"), later, later)
-	h.look()
-	h.agree(map[string]string{"a~3": "three"})
+	h.update()
+	h.expect(map[string]string{"a~3": "three"})
 }
 
-// TestFolderTorrents: a .torrent is seeded from the data beside it.
+// TestFolderTorrents checks that a .torrent is seeded from the data in the same folder.
 func TestFolderTorrents(t *testing.T) {
-	h := newHouse(t, 1)
+	h := newFolderFixture(t, 1)
 	h.write("data", "of the torrent")
 	m, err := maker.Make(t.Context(), filepath.Join(h.in, "data"), maker.Options{Comment: "made elsewhere", Announce: [][]string{{"http://t.example/announce"}}})
 	if err != nil {
@@ -281,8 +282,8 @@ func TestFolderTorrents(t *testing.T) {
 	b, _ := m.Bytes()
 	h.write("x.torrent", string(b))
 	h.write("bad.torrent", "d4:info")
-	h.look()
-	h.agree(map[string]string{"data~1": "of the torrent"})
+	h.update()
+	h.expect(map[string]string{"data~1": "of the torrent"})
 	if r, _ := h.catalog.Get(t.Context(), "data"); r.Hash() != m.Hash() || r.Comment != "made elsewhere" || h.hashed != 0 {
 		t.Errorf("%+v", r)
 	}
@@ -290,56 +291,56 @@ func TestFolderTorrents(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 	h.write("data", "damaged")
-	h.look()
+	h.update()
 	if s := h.folder.Status(); !strings.Contains(s.Refused["x.torrent"], "not the data") {
 		t.Errorf("%+v", s)
 	}
 	os.Remove(filepath.Join(h.in, "x.torrent"))
-	h.look()
-	h.agree(map[string]string{"data~1": "damaged"})
+	h.update()
+	h.expect(map[string]string{"data~1": "damaged"})
 }
 
-// TestFolderAway protects releases whose folder cannot be read, or is empty for
-// nothing is mounted there.
-func TestFolderAway(t *testing.T) {
-	h := newHouse(t, 1)
+// TestMissingFolderKeepsReleases checks that the releases stay if the folder cannot be read,
+// or is empty because its disk is not mounted.
+func TestMissingFolderKeepsReleases(t *testing.T) {
+	h := newFolderFixture(t, 1)
 	h.write("a", "1")
-	h.look()
+	h.update()
 	want := map[string]string{"a~1": "1"}
 	os.Rename(h.in, h.in+"-away")
-	h.look()
-	h.agree(want)
+	h.update()
+	h.expect(want)
 	h.start(1)
 	os.Mkdir(h.in, 0o755)
 	h.pub.Restore(t.Context())
-	h.look()
-	h.agree(want)
+	h.update()
+	h.expect(want)
 	h.write("b", "2")
-	h.look()
-	h.agree(map[string]string{"b~1": "2"})
+	h.update()
+	h.expect(map[string]string{"b~1": "2"})
 }
 
-// TestFolderChangesMeanwhile protects from a version that is half of one file and
-// half of another.
+// TestFolderChangesMeanwhile checks that a file that changes while it is hashed is not
+// published with parts of both versions.
 func TestFolderChangesMeanwhile(t *testing.T) {
-	h := newHouse(t, 1)
+	h := newFolderFixture(t, 1)
 	h.write("a", "one")
 	h.whenMade = func(string) {
 		h.whenMade = nil
 		h.write("a", "other")
 	}
-	h.look()
-	h.agree(map[string]string{})
-	h.look()
-	h.agree(map[string]string{"a~1": "other"})
+	h.update()
+	h.expect(map[string]string{})
+	h.update()
+	h.expect(map[string]string{"a~1": "other"})
 }
 
-// TestFolderKilled drops, replaces and removes files at random, while the program
-// is killed between any two steps; afterwards everything agrees with the folder.
+// TestFolderKilled adds, replaces and removes files at random, and stops the publisher between
+// random steps. Afterwards the releases must agree with the folder.
 func TestFolderKilled(t *testing.T) {
 	for seed := range uint64(12) {
 		rnd := rand.New(rand.NewPCG(seed, 7))
-		h := newHouse(t, 2)
+		h := newFolderFixture(t, 2)
 		data := map[string]string{}
 		for range 12 {
 			for range 1 + rnd.IntN(4) {
@@ -363,7 +364,7 @@ func TestFolderKilled(t *testing.T) {
 		}
 		h.write("last", "so that it is not empty")
 		data["last"] = "so that it is not empty"
-		h.look()
+		h.update()
 		refused := h.folder.Status().Refused
 		got := map[string]string{}
 		list, _, _ := h.catalog.List(t.Context(), Query{All: true})
@@ -382,7 +383,7 @@ func TestFolderKilled(t *testing.T) {
 			f.Close()
 			got[filepath.Base(r.Watched)] = string(b)
 		}
-		for name := range refused { // the same data under two names
+		for name := range refused { // two names with the same data
 			if !slices.Contains(values(got), data[name]) {
 				t.Errorf("seed %d: %s is refused: %s", seed, name, refused[name])
 			}
@@ -397,10 +398,10 @@ func TestFolderKilled(t *testing.T) {
 // TestFolderRun checks that Run watches the directory: it publishes a file that is there
 // already and one that comes later, and withdraws a file that is removed.
 func TestFolderRun(t *testing.T) {
-	h := newHouse(t, 0)
+	h := newFolderFixture(t, 0)
 	told := make(chan string, 10)
 	f, err := NewFolder(h.in, h.pub, &sync.Mutex{}, FolderOptions{
-		Settle: time.Millisecond, Rescan: 10 * time.Millisecond, Told: func(what string, r *Release) { told <- what + " " + r.Ref() },
+		Settle: time.Millisecond, Rescan: 10 * time.Millisecond, OnChange: func(what string, r *Release) { told <- what + " " + r.Ref() },
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -432,7 +433,7 @@ func TestFolderRun(t *testing.T) {
 }
 
 func TestEmptyPaths(t *testing.T) {
-	h := newHouse(t, 0)
+	h := newFolderFixture(t, 0)
 	if _, err := h.pub.Publish(t.Context(), "", Spec{}); !errors.Is(err, maker.ErrNoPath) {
 		t.Errorf("Publish: %v, want ErrNoPath", err)
 	}

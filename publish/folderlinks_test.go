@@ -14,13 +14,13 @@ import (
 
 const trapText = "text of the folder"
 
-// eachTrap runs test for every trap, with links followed and not.
-func eachTrap(t *testing.T, text string, test func(t *testing.T, h *house, trap foldertest.Trap, want foldertest.Outcome)) {
+// eachTrap runs test for every trap, with and without FollowLinks.
+func eachTrap(t *testing.T, text string, test func(t *testing.T, h *folderFixture, trap foldertest.Trap, want foldertest.Outcome)) {
 	for _, follow := range []bool{false, true} {
 		for _, trap := range foldertest.Traps(text) {
 			t.Run(trap.Name+map[bool]string{true: " followed"}[follow], func(t *testing.T) {
 				t.Parallel()
-				h := newHouse(t, 1)
+				h := newFolderFixture(t, 1)
 				h.follow = follow
 				h.start(1)
 				want := trap.Strict
@@ -33,13 +33,13 @@ func eachTrap(t *testing.T, text string, test func(t *testing.T, h *house, trap 
 	}
 }
 
-// refuses checks that exactly the entries named are refused, and named as they are.
-func (h *house) refuses(names ...string) {
+// refuses checks that the folder refuses exactly these entries.
+func (h *folderFixture) refuses(names ...string) {
 	h.t.Helper()
 	got := h.folder.Status().Refused
 	for _, name := range names {
 		if got[name] == "" {
-			h.t.Errorf("%s is not told as refused: %q", name, got)
+			h.t.Errorf("%s is not refused: %q", name, got)
 		}
 		delete(got, name)
 	}
@@ -48,45 +48,44 @@ func (h *house) refuses(names ...string) {
 	}
 }
 
-func (h *house) at(name string) string { return filepath.Join(h.in, name) }
+func (h *folderFixture) at(name string) string { return filepath.Join(h.in, name) }
 
-// TestFolderTraps: an entry is published if it is a file of the folder, or a link
-// to one; a link that leads out is only where links are followed, and nothing else
-// is waited for or published.
+// TestFolderTraps checks that the folder publishes files and links to files in the folder,
+// links that lead out only with FollowLinks, and nothing else, without waiting for pipes.
 func TestFolderTraps(t *testing.T) {
 	t.Parallel()
-	eachTrap(t, trapText, func(t *testing.T, h *house, trap foldertest.Trap, want foldertest.Outcome) {
+	eachTrap(t, trapText, func(t *testing.T, h *folderFixture, trap foldertest.Trap, want foldertest.Outcome) {
 		trap.Put(t, h.at("x"))
-		h.look()
+		h.update()
 		switch {
 		case want == foldertest.Read:
-			h.agree(map[string]string{"x~1": trapText})
+			h.expect(map[string]string{"x~1": trapText})
 			h.refuses()
 		case want == foldertest.Leaked:
-			h.agree(map[string]string{"x~1": foldertest.Secret})
+			h.expect(map[string]string{"x~1": foldertest.Secret})
 			h.refuses()
 		case trap.Name == "link to a directory out" && h.follow:
-			h.agree(map[string]string{"x~1": "secret=" + foldertest.Secret})
+			h.expect(map[string]string{"x~1": "secret=" + foldertest.Secret})
 			h.refuses()
 		case trap.Name == "nothing":
-			h.agree(nil)
+			h.expect(nil)
 			h.refuses()
 		default:
-			h.agree(nil)
+			h.expect(nil)
 			h.refuses("x")
 		}
 	})
 }
 
-// TestFolderTrapsLater: what takes the place of a published file is published or
-// refused as if it had been there first, and the file is withdrawn.
+// TestFolderTrapsLater checks the same for a trap that replaces a published file. The file is
+// withdrawn.
 func TestFolderTrapsLater(t *testing.T) {
 	t.Parallel()
-	eachTrap(t, trapText, func(t *testing.T, h *house, trap foldertest.Trap, want foldertest.Outcome) {
+	eachTrap(t, trapText, func(t *testing.T, h *folderFixture, trap foldertest.Trap, want foldertest.Outcome) {
 		h.write("stays", "s")
 		h.write("x", "as it was")
-		h.look()
-		h.agree(map[string]string{"stays~1": "s", "x~1": "as it was"})
+		h.update()
+		h.expect(map[string]string{"stays~1": "s", "x~1": "as it was"})
 		os.Remove(h.at("x"))
 		trap.Put(t, h.at("x"))
 		list := map[string]string{"stays~1": "s"}
@@ -97,37 +96,36 @@ func TestFolderTrapsLater(t *testing.T) {
 			list["x~1"], list["x~2"] = "as it was", foldertest.Secret
 		case trap.Name == "link to a directory out" && h.follow:
 			list["x~1"], list["x~2"] = "as it was", "secret="+foldertest.Secret
-		case trap.Name == "directory" || want == foldertest.Denied: // cannot be published, and what was there stays
+		case trap.Name == "directory" || want == foldertest.Denied: // cannot be published; the old release stays
 			list["x~1"] = "as it was"
-		case h.follow && strings.HasSuffix(trap.Name, "to nothing"): // a disk that is away
+		case h.follow && strings.HasSuffix(trap.Name, "to nothing"): // the target may be on a disk that is not mounted
 			list["x~1"] = "as it was"
 		}
-		h.look()
-		h.agree(list)
-		h.start(1) // and at the next start
+		h.update()
+		h.expect(list)
+		h.start(1) // the same after a restart
 		if restored, err := h.pub.Restore(t.Context()); err != nil {
 			t.Error(restored, err)
 		}
-		h.look()
-		h.agree(list)
+		h.update()
+		h.expect(list)
 	})
 }
 
-// TestFolderNotesTraps: the notes of an entry are those of a file in the folder, of
-// a link to one, or none; what is wrong with them is told, and the entry is
-// published all the same.
+// TestFolderNotesTraps checks that notes come from a file in the folder or a link to one. An
+// entry with other notes is published without them, and the reason is reported.
 func TestFolderNotesTraps(t *testing.T) {
 	t.Parallel()
-	eachTrap(t, trapText, func(t *testing.T, h *house, trap foldertest.Trap, want foldertest.Outcome) {
+	eachTrap(t, trapText, func(t *testing.T, h *folderFixture, trap foldertest.Trap, want foldertest.Outcome) {
 		h.write("x", "data")
 		trap.Put(t, h.at("x.md"))
 		notes := map[foldertest.Outcome]string{foldertest.Read: trapText, foldertest.Leaked: foldertest.Secret}[want]
 		for range 2 {
-			h.look()
+			h.update()
 			if trap.Name == "link to a directory out" && h.follow {
-				continue // it is published for itself
+				continue // it is an entry of its own
 			}
-			h.agree(map[string]string{"x~1": "data"})
+			h.expect(map[string]string{"x~1": "data"})
 			if r, _ := h.catalog.Get(t.Context(), "x"); r.Notes != notes {
 				t.Errorf("notes %q, want %q", r.Notes, notes)
 			}
@@ -140,17 +138,17 @@ func TestFolderNotesTraps(t *testing.T) {
 	})
 }
 
-// TestFolderNotesTrapsLater: what takes the place of notes leaves those that were
-// read, unless it can be read.
+// TestFolderNotesTrapsLater checks that a trap that replaces the notes leaves the old notes,
+// unless it can be read.
 func TestFolderNotesTrapsLater(t *testing.T) {
 	t.Parallel()
-	eachTrap(t, trapText, func(t *testing.T, h *house, trap foldertest.Trap, want foldertest.Outcome) {
+	eachTrap(t, trapText, func(t *testing.T, h *folderFixture, trap foldertest.Trap, want foldertest.Outcome) {
 		h.write("x", "data")
 		h.write("x.md", "as they were")
-		h.look()
+		h.update()
 		os.Remove(h.at("x.md"))
 		trap.Put(t, h.at("x.md"))
-		h.look()
+		h.update()
 		notes := map[foldertest.Outcome]string{foldertest.Read: trapText, foldertest.Leaked: foldertest.Secret}[want]
 		if notes == "" {
 			notes = "as they were"
@@ -161,11 +159,10 @@ func TestFolderNotesTrapsLater(t *testing.T) {
 	})
 }
 
-// TestFolderNotesSwapped: notes that become a trap after the folder was looked at
-// are not read.
+// TestFolderNotesSwapped checks that notes are not read if they become a trap after the scan.
 func TestFolderNotesSwapped(t *testing.T) {
 	t.Parallel()
-	eachTrap(t, trapText, func(t *testing.T, h *house, trap foldertest.Trap, want foldertest.Outcome) {
+	eachTrap(t, trapText, func(t *testing.T, h *folderFixture, trap foldertest.Trap, want foldertest.Outcome) {
 		h.write("x", "data")
 		h.write("x.md", "as they were")
 		h.folder.setScan(h.folder.watcher.Scan(time.Now().Add(time.Hour)))
@@ -185,24 +182,24 @@ func TestFolderNotesSwapped(t *testing.T) {
 
 func TestFolderLargeNotes(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, 1)
+	h := newFolderFixture(t, 1)
 	h.write("x", "data")
 	h.write("x.md", strings.Repeat("n", MaxNotes+1))
-	h.look()
-	h.agree(map[string]string{"x~1": "data"})
+	h.update()
+	h.expect(map[string]string{"x~1": "data"})
 	h.refuses("x.md")
 	if s := h.folder.Status(); !strings.Contains(s.Refused["x.md"], "larger than 64 KiB") {
 		t.Errorf("%q", s.Refused)
 	}
 	h.write("x.md", strings.Repeat("n", MaxNotes))
-	h.look()
+	h.update()
 	if r, _ := h.catalog.Get(t.Context(), "x"); len(r.Notes) != MaxNotes {
 		t.Errorf("%d bytes of notes", len(r.Notes))
 	}
 	h.refuses()
 }
 
-// torrentOf is the .torrent of a file data with the given text.
+// torrentOf returns the .torrent of a file named data with the given text.
 func torrentOf(t *testing.T, text string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "data")
@@ -220,18 +217,18 @@ func torrentOf(t *testing.T, text string) string {
 	return string(b)
 }
 
-// TestFolderTorrentTraps: a .torrent is read if it is a file of the folder, or a link
-// to one.
+// TestFolderTorrentTraps checks that a .torrent is read if it is a file in the folder or a
+// link to one.
 func TestFolderTorrentTraps(t *testing.T) {
 	t.Parallel()
-	eachTrap(t, torrentOf(t, "of the torrent"), func(t *testing.T, h *house, trap foldertest.Trap, want foldertest.Outcome) {
+	eachTrap(t, torrentOf(t, "of the torrent"), func(t *testing.T, h *folderFixture, trap foldertest.Trap, want foldertest.Outcome) {
 		h.write("data", "of the torrent")
 		trap.Put(t, h.at("x.torrent"))
-		h.look()
+		h.update()
 		if trap.Name == "link to a directory out" && h.follow {
-			return // it is published for itself
+			return // it is an entry of its own
 		}
-		h.agree(map[string]string{"data~1": "of the torrent"})
+		h.expect(map[string]string{"data~1": "of the torrent"})
 		r, err := h.catalog.Get(t.Context(), "data")
 		if adopted := err == nil && r.Comment != ""; adopted != (want == foldertest.Read) {
 			t.Errorf("the torrent was read: %v", adopted)
@@ -244,22 +241,22 @@ func TestFolderTorrentTraps(t *testing.T) {
 	})
 }
 
-// TestFolderTorrentDataTraps: the data beside a .torrent is seeded if it is in the
-// folder, and from outside only where links are followed.
+// TestFolderTorrentDataTraps checks that the data of a .torrent is seeded if it is in the
+// folder, and from outside only with FollowLinks.
 func TestFolderTorrentDataTraps(t *testing.T) {
 	t.Parallel()
 	torrents := map[foldertest.Outcome]string{foldertest.Read: torrentOf(t, trapText), foldertest.Leaked: torrentOf(t, foldertest.Secret)}
 	for seen, torrent := range torrents {
 		t.Run(string(seen), func(t *testing.T) {
-			eachTrap(t, trapText, func(t *testing.T, h *house, trap foldertest.Trap, want foldertest.Outcome) {
+			eachTrap(t, trapText, func(t *testing.T, h *folderFixture, trap foldertest.Trap, want foldertest.Outcome) {
 				h.write("x.torrent", torrent)
 				trap.Put(t, h.at("data"))
-				h.look()
+				h.update()
 				list := map[string]string{}
 				if want == seen {
 					list["data~1"] = map[foldertest.Outcome]string{foldertest.Read: trapText, foldertest.Leaked: foldertest.Secret}[seen]
 				}
-				h.agree(list)
+				h.expect(list)
 				if _, told := h.folder.Status().Refused["x.torrent"]; told != (want != seen) {
 					t.Errorf("refused: %q", h.folder.Status().Refused)
 				}
@@ -268,8 +265,8 @@ func TestFolderTorrentDataTraps(t *testing.T) {
 	}
 }
 
-// TestFolderSwapped: what takes the place of an entry after the folder was looked at,
-// or while it is hashed, is not published from outside the folder.
+// TestFolderSwapped checks that no data from outside is published if an entry is replaced by a
+// link after the scan or while it is hashed.
 func TestFolderSwapped(t *testing.T) {
 	t.Parallel()
 	for _, trap := range foldertest.Traps(trapText) {
@@ -277,7 +274,7 @@ func TestFolderSwapped(t *testing.T) {
 			for _, name := range []string{"x", "tree/x", "tree"} {
 				t.Run(fmt.Sprintf("%s, %s, %s", trap.Name, when, name), func(t *testing.T) {
 					t.Parallel()
-					h := newHouse(t, 1)
+					h := newFolderFixture(t, 1)
 					if name == "tree" {
 						h.write("tree/a", "as it was")
 					} else {
@@ -305,7 +302,7 @@ func TestFolderSwapped(t *testing.T) {
 						t.Fatal(err)
 					}
 					if when == "before" && name != "tree/x" && trap.Strict == foldertest.Read {
-						h.agree(map[string]string{name + "~1": trapText}) // it is one of the folder
+						h.expect(map[string]string{name + "~1": trapText}) // it is one of the folder
 						return
 					}
 					for _, short := range list {
@@ -324,7 +321,7 @@ func TestFolderSwapped(t *testing.T) {
 						}
 					}
 					if when != "before" && len(list) > 0 {
-						t.Errorf("%d releases of what was swapped", len(list))
+						t.Errorf("%d releases of the replaced entry", len(list))
 					}
 				})
 			}
@@ -332,8 +329,8 @@ func TestFolderSwapped(t *testing.T) {
 	}
 }
 
-// TestFolderSwappedBack: a link that takes the place of a file only while it is
-// hashed does not have the hashes of a file outside published.
+// TestFolderSwappedBack checks that the hashes of a file outside are not published if a link
+// replaces an entry only while it is hashed.
 func TestFolderSwappedBack(t *testing.T) {
 	t.Parallel()
 	for _, trap := range foldertest.Traps(trapText) {
@@ -342,7 +339,7 @@ func TestFolderSwappedBack(t *testing.T) {
 		}
 		t.Run(trap.Name, func(t *testing.T) {
 			t.Parallel()
-			h := newHouse(t, 1)
+			h := newFolderFixture(t, 1)
 			h.write("x", strings.Repeat("x", len(foldertest.Secret)))
 			away := h.at(".away")
 			h.toMake = func() {
@@ -360,34 +357,34 @@ func TestFolderSwappedBack(t *testing.T) {
 			}
 			h.folder.setScan(h.folder.watcher.Scan(time.Now().Add(time.Hour)))
 			h.folder.step(t.Context())
-			h.agree(nil)
+			h.expect(nil)
 			h.refuses("x")
 		})
 	}
 }
 
-// TestServedSwapped: what takes the place of a published file, or of the directory
-// that it is in, is not sent, however alike.
+// TestServedSwapped checks that a file outside with the same size and time is not sent if a
+// link to it replaces a published file or its directory.
 func TestServedSwapped(t *testing.T) {
 	t.Parallel()
 	for _, trap := range foldertest.Traps(trapText) {
 		for _, name := range []string{"x", "tree/x", "tree"} {
 			t.Run(trap.Name+", "+name, func(t *testing.T) {
 				t.Parallel()
-				h := newHouse(t, 0)
+				h := newFolderFixture(t, 0)
 				file := name
 				if name == "tree" {
 					file = "tree/secret"
 				}
 				h.write(file, foldertest.Secret)
-				h.look()
+				h.update()
 				r, err := h.catalog.Get(t.Context(), strings.Split(name, "/")[0])
 				if err != nil {
 					t.Fatal(err)
 				}
 				os.RemoveAll(h.at(name))
 				trap.Put(t, h.at(name))
-				alike := *r // as an attacker would have it who chooses times and inodes
+				alike := *r // as if an attacker could choose times and inodes
 				alike.Files = append([]File{}, r.Files...)
 				for _, path := range []string{h.at(file), filepath.Join(filepath.Dir(h.in), "outside", "x", "secret"), filepath.Join(filepath.Dir(h.in), "outside", "tree", "secret")} {
 					if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() {
@@ -406,7 +403,7 @@ func TestServedSwapped(t *testing.T) {
 					t.Errorf("the error tells a path: %v", err)
 				}
 				if alike.Intact() == nil && trap.Strict != foldertest.Read && trap.Strict != foldertest.Denied {
-					t.Error("it counts as what was published")
+					t.Error("the release counts as intact")
 				}
 			})
 		}

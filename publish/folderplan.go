@@ -13,32 +13,33 @@ import (
 	"spate/metainfo"
 )
 
-// plan is what there is to be done about a scan.
+// plan lists the changes that make the releases agree with a scan.
 type plan struct {
 	withdraw []*Release
-	notes    map[string]string // by reference
+	notes    map[string]string // new notes by reference
 	publish  []item
-	same     int              // releases that are as they should be
-	ignored  map[string]error // by name: links, pipes and notes that are not read
+	same     int              // number of releases that need no change
+	ignored  map[string]error // why links, pipes and notes are not read, by name
 }
 
-// item is an entry to be published.
+// item is an entry to publish.
 type item struct {
 	watch.Entry
-	torrent string   // its .torrent file, or ""
-	old     *Release // that it replaces, or nil
+	torrent string   // name of the entry if it is a .torrent file, otherwise ""
+	old     *Release // the release that it replaces, or nil
 }
 
-// torrentFile is the data that a .torrent file names, "" if it is malformed.
+// torrentFile is a .torrent file of the folder. data is the name of its data, or "" if the
+// file is malformed.
 type torrentFile struct{ stamp, data string }
 
-// plan compares what is there with what is listed. The folder is open as in.
+// plan compares a scan with the catalog. The directory is open as in.
 func (f *Folder) plan(ctx context.Context, in *folder.Folder, scan watch.Scan) (*plan, error) {
 	list, _, err := f.pub.opts.Catalog.List(ctx, Query{All: true})
 	if err != nil {
 		return nil, err
 	}
-	mine := map[string]*Release{} // by entry
+	mine := map[string]*Release{} // releases of this folder by entry
 	for _, r := range list {
 		if r.Watched != "" && filepath.Dir(r.Watched) == f.dir {
 			mine[filepath.Base(r.Watched)] = r
@@ -55,7 +56,7 @@ func (f *Folder) plan(ctx context.Context, in *folder.Folder, scan watch.Scan) (
 	there := f.present(scan)
 	if len(there)+len(scan.Refused) == 0 && len(mine) > 0 && !f.sawSome() {
 		if !f.empty {
-			f.opt.Log.Warn("publish: the folder is empty, as where nothing is mounted: its releases stay until something is in it, or until they are withdrawn by hand", "folder", f.dir)
+			f.opt.Log.Warn("publish: a watched folder is empty, perhaps because its disk is not mounted: its releases stay published until it has an entry, or until you withdraw them", "folder", f.dir)
 		}
 		f.empty = true
 		return pl, nil
@@ -86,7 +87,7 @@ func (f *Folder) plan(ctx context.Context, in *folder.Folder, scan watch.Scan) (
 			}
 		}
 	}
-	// What is the data of a torrent now, or gone.
+	// Withdraw entries that were removed, and those that are the data of a torrent now.
 	for name, r := range mine {
 		if !there[name] || entries[name].Name != "" && !isItem[name] {
 			pl.withdraw = append(pl.withdraw, f.family(ctx, r)...)
@@ -95,7 +96,7 @@ func (f *Folder) plan(ctx context.Context, in *folder.Folder, scan watch.Scan) (
 	return pl, nil
 }
 
-// present returns the names of what is in the folder.
+// present returns the names of the entries in the folder.
 func (f *Folder) present(scan watch.Scan) map[string]bool {
 	there := map[string]bool{}
 	for _, name := range scan.Waiting {
@@ -106,20 +107,20 @@ func (f *Folder) present(scan watch.Scan) map[string]bool {
 	}
 	for _, r := range scan.Refused {
 		if f.opt.FollowLinks && errors.Is(r.Err, fs.ErrNotExist) {
-			there[r.Name] = true // the disk that it leads to may come back
+			there[r.Name] = true // its target may be on a disk that will be mounted again
 		}
 	}
 	return there
 }
 
-// sawSome reports whether the folder was not empty since the program began.
+// sawSome reports whether the folder has had an entry since the program started.
 func (f *Folder) sawSome() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.entries > 0
 }
 
-// family is r and what it has replaced.
+// family returns r and the older versions that it has replaced.
 func (f *Folder) family(ctx context.Context, r *Release) []*Release {
 	out := []*Release{r}
 	list, err := f.pub.opts.Catalog.Family(ctx, r.Slug)
@@ -134,11 +135,11 @@ func (f *Folder) family(ctx context.Context, r *Release) []*Release {
 	return out
 }
 
-// replaced is the stamp of a version of which there is another.
+// replaced is the stamp of a version that was replaced by a newer one.
 const replaced = "replaced"
 
-// items are the entries to be published, in their order, and for each the file
-// with its notes.
+// items returns the entries to publish, sorted by name, and the names of the files with
+// their notes.
 func (f *Folder) items(in *folder.Folder, entries map[string]watch.Entry) (items []item, notes map[string]string) {
 	torrents, data := map[string]torrentFile{}, map[string]bool{}
 	notes = map[string]string{}
@@ -178,7 +179,7 @@ func (f *Folder) items(in *folder.Folder, entries map[string]watch.Entry) (items
 	return items, notes
 }
 
-// readNotes reads the notes in the file of that name, "" if there are none.
+// readNotes reads the notes in the file name. If name is "" it returns "".
 func readNotes(in *folder.Folder, name string) (string, error) {
 	if name == "" {
 		return "", nil
@@ -187,7 +188,7 @@ func readNotes(in *folder.Folder, name string) (string, error) {
 	return strings.ToValidUTF8(string(b), "\ufffd"), err
 }
 
-// readTorrent reads the .torrent of that name.
+// readTorrent reads the .torrent file name.
 func readTorrent(in *folder.Folder, name string) (*metainfo.MetaInfo, error) {
 	b, err := in.ReadFile(name, metainfo.MaxSize)
 	if err != nil {
@@ -196,6 +197,7 @@ func readTorrent(in *folder.Folder, name string) (*metainfo.MetaInfo, error) {
 	return metainfo.Parse(b)
 }
 
+// planNotes adds text as the new notes of r to pl, if they differ.
 func (f *Folder) planNotes(ctx context.Context, pl *plan, r *Release, text string) {
 	if full, err := f.pub.opts.Catalog.Get(ctx, r.Ref()); err == nil && full.Notes != text {
 		pl.notes[r.Ref()] = text

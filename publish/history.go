@@ -10,10 +10,10 @@ type Counts struct {
 	HTTPBytes int64 `json:"http_bytes"` // bytes that the site sent over HTTP
 }
 
-// Downloads is how often the release was fetched, one way or another.
+// Downloads returns the number of complete downloads, by BitTorrent and over HTTP.
 func (c Counts) Downloads() int64 { return c.Completed + c.Direct }
 
-// OriginBytes is what this machine has sent.
+// OriginBytes returns the number of bytes that the publisher has sent.
 func (c Counts) OriginBytes() int64 { return c.SeedBytes + c.HTTPBytes }
 
 // Add returns the sum of c and d.
@@ -21,17 +21,17 @@ func (c Counts) Add(d Counts) Counts {
 	return Counts{c.Completed + d.Completed, c.Direct + d.Direct, c.SeedBytes + d.SeedBytes, c.HTTPBytes + d.HTTPBytes}
 }
 
-// Day is the counts of one day.
+// Day holds the counts of one day.
 type Day struct {
 	Date string // 2006-01-02, in UTC
 	Counts
 }
 
-// History is what was delivered over time.
+// History holds the counts of a release over time.
 type History struct {
-	Total Counts // ever
-	Days  []Day  // those with anything to count, the oldest first
+	Total Counts // since it was first published
+	Days  []Day  // days with counts, the oldest first
 }
 
-// dayOf is the day of t as [Day] writes it.
+// dayOf returns the day of t in the format of [Day.Date].
 func dayOf(t time.Time) string { return t.UTC().Format(time.DateOnly) }

@@ -10,16 +10,15 @@ import (
 	"spate"
 )
 
-// Index is the list of a catalog in memory: every release without files and
-// notes, in order. Catalogs are built around one; it resolves references and
-// answers queries. It is safe for concurrent use; a change replaces what readers
-// hold and never writes to it.
+// Index holds all releases of a catalog in memory, without files and notes, and answers
+// queries. Catalogs are implemented with it. It is safe for concurrent use. A change
+// replaces lists that were returned before, and does not write to them.
 type Index struct {
 	mu     sync.RWMutex
-	slugs  map[string][]*Release // versions and variants in the order of byVersion
+	slugs  map[string][]*Release // versions and variants in the order of sortVersions
 	byHash map[spate.InfoHash]*Release
-	latest []*Release // the head of each slug, in the order of newestFirst
-	all    []*Release // all, in that order; nil: to be made when it is asked for
+	latest []*Release // the first release of each slug, in the order of newestFirst
+	all    []*Release // all releases in the same order; nil until they are needed
 }
 
 // NewIndex returns an empty index.
@@ -27,7 +26,7 @@ func NewIndex() *Index {
 	return &Index{slugs: map[string][]*Release{}, byHash: map[spate.InfoHash]*Release{}}
 }
 
-// Check fails with [ErrExists] if r cannot be added.
+// Check returns [ErrExists] or [ErrLabel] if r cannot be added.
 func (x *Index) Check(r *Release) error {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
@@ -45,13 +44,13 @@ func (x *Index) check(r *Release) error {
 	}
 	for _, ih := range r.AllHashes() {
 		if other := x.byHash[ih]; other != nil {
-			return fmt.Errorf("%w: the same data is %q", ErrExists, other.Ref())
+			return fmt.Errorf("%w: %q has the same data", ErrExists, other.Ref())
 		}
 	}
 	return nil
 }
 
-// Add lists r, or fails as Check does.
+// Add adds r, or returns the error of Check.
 func (x *Index) Add(r *Release) error {
 	short := r.listed()
 	x.mu.Lock()
@@ -66,8 +65,8 @@ func (x *Index) Add(r *Release) error {
 	return nil
 }
 
-// Remove unlists the release that ref names exactly, and reports whether there
-// was one.
+// Remove removes the release with exactly the reference ref, and reports whether there was
+// one.
 func (x *Index) Remove(ref string) bool {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -82,8 +81,7 @@ func (x *Index) Remove(ref string) bool {
 	return true
 }
 
-// Replace puts r, of the same reference, hashes and time, in place of what was
-// there.
+// Replace replaces the release that has the same reference, info-hashes and time as r.
 func (x *Index) Replace(r *Release) {
 	short := r.listed()
 	x.mu.Lock()
@@ -100,7 +98,7 @@ func (x *Index) Replace(r *Release) {
 	}
 }
 
-// setSlug makes list, which it may sort, what the slug has.
+// setSlug sets the releases of a slug. It sorts list.
 func (x *Index) setSlug(slug string, list []*Release) {
 	x.all = nil
 	if old := x.slugs[slug]; len(old) > 0 {
@@ -117,8 +115,8 @@ func (x *Index) setSlug(slug string, list []*Release) {
 	x.latest = slices.Insert(slices.Clip(x.latest), at, list[0])
 }
 
-// sortVersions puts the variants of one version together, by name, and the
-// version before the others that has the newest of all.
+// sortVersions sorts the versions by their newest release, the newest first, and the variants
+// of a version by name.
 func sortVersions(list []*Release) {
 	newest := map[string]int64{}
 	for _, r := range list {
@@ -129,7 +127,7 @@ func sortVersions(list []*Release) {
 	})
 }
 
-// compareVersions compares labels, numbers in them as numbers.
+// compareVersions compares two versions. It compares digits in them as numbers.
 func compareVersions(a, b string) int {
 	for a != "" && b != "" {
 		na, nb := digits(a), digits(b)
@@ -149,11 +147,12 @@ func compareVersions(a, b string) int {
 	return strings.Compare(a, b)
 }
 
+// digits returns the number of digits at the start of s.
 func digits(s string) int {
 	return len(s) - len(strings.TrimLeft(s, "0123456789"))
 }
 
-// Resolve returns the release that ref names, as in a list, or [ErrNotFound].
+// Resolve returns the release that ref names, or [ErrNotFound].
 func (x *Index) Resolve(ref string) (*Release, error) {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
@@ -173,7 +172,7 @@ func (x *Index) Resolve(ref string) (*Release, error) {
 	return nil, fmt.Errorf("%w: %q", ErrNotFound, ref)
 }
 
-// exact returns the release of that very reference, or nil.
+// exact returns the release with exactly the reference ref, or nil.
 func (x *Index) exact(ref string) *Release {
 	want := ParseRef(ref)
 	for _, r := range x.slugs[want.Slug] {
@@ -228,7 +227,7 @@ func (x *Index) List(q Query) ([]*Release, int) {
 	return slices.Clone(list), total
 }
 
-// ordered returns the releases that a query is about, newest first.
+// ordered returns the newest release of each slug, or all releases, the newest first.
 func (x *Index) ordered(all bool) []*Release {
 	x.mu.RLock()
 	list := x.latest
@@ -266,13 +265,14 @@ func (x *Index) Groups() []GroupCount {
 	return out
 }
 
-// listed is r as lists have it.
+// listed returns a copy of r without files and notes.
 func (r *Release) listed() *Release {
 	short := *r
 	short.Files, short.index, short.Notes = nil, nil, ""
 	return &short
 }
 
+// newestFirst compares releases by time, the newest first, and then by reference.
 func newestFirst(a, b *Release) int {
 	return cmp.Or(b.Published.Compare(a.Published), strings.Compare(a.Slug, b.Slug),
 		compareVersions(b.Version, a.Version), strings.Compare(a.Variant, b.Variant))

@@ -7,7 +7,7 @@ import (
 	"syscall"
 )
 
-// inode is the number of the file on its file system, or 0 where there is none.
+// inode returns the inode number of a file, or 0 if it is unknown.
 func inode(info fs.FileInfo) uint64 {
 	if st, ok := info.Sys().(*syscall.Stat_t); ok {
 		return uint64(st.Ino)

@@ -13,14 +13,14 @@ import (
 	"spate/internal/folder"
 )
 
-// Keeper keeps the data of releases in a directory of its own, so that a version
-// can still be had when what it was published from is replaced. It copies
-// nothing: it clones files where the file system shares blocks (Btrfs, XFS), and
-// links them elsewhere, which survives what is renamed, replaced or removed, but
-// not what is written to in place. It needs one file system for both.
+// Keeper keeps the data of releases in a directory of its own, so that an older version
+// stays available after its files were replaced. It does not copy data: it clones files if
+// the file system can share blocks (Btrfs, XFS), and creates hard links otherwise. A hard
+// link keeps the data if the original is renamed, replaced or removed, but not if another
+// program writes to the original. The directory must be on the file system of the data.
 type Keeper struct{ dir string }
 
-// NewKeeper returns a keeper in dir, which it makes when it is needed.
+// NewKeeper returns a keeper in the directory dir, which Keep creates.
 func NewKeeper(dir string) (*Keeper, error) {
 	if dir == "" {
 		return nil, errors.New("publish: a keeper needs a directory")
@@ -29,29 +29,29 @@ func NewKeeper(dir string) (*Keeper, error) {
 	return &Keeper{dir}, err
 }
 
-// place is the directory of the release with that main info-hash.
-func (k *Keeper) place(ih spate.InfoHash) string { return filepath.Join(k.dir, ih.String()) }
+// dirOf returns the directory for the release with the main info-hash ih.
+func (k *Keeper) dirOf(ih spate.InfoHash) string { return filepath.Join(k.dir, ih.String()) }
 
-// Keep makes the data of r available at the path that it returns. If that cannot
-// be done here, the error is [ErrNotKept]; if the data is not what was hashed any
-// more, [ErrChanged] or [ErrGone].
+// Keep clones or links the data of r and returns the new path. The error is [ErrNotKept]
+// if the file system can do neither, and [ErrChanged] or [ErrGone] if the data is no
+// longer what was hashed.
 func (k *Keeper) Keep(r *Release) (path string, err error) {
-	place := k.place(r.Hash())
+	dir := k.dirOf(r.Hash())
 	if err := os.MkdirAll(k.dir, 0o700); err != nil {
 		return "", err
 	}
-	os.RemoveAll(place) // what a crash left
-	path = filepath.Join(place, r.Name)
+	os.RemoveAll(dir) // left by a crash
+	path = filepath.Join(dir, r.Name)
 	for i := range r.Files {
 		if err := r.keepFile(i, path); err != nil {
-			os.RemoveAll(place)
+			os.RemoveAll(dir)
 			return "", err
 		}
 	}
 	return path, nil
 }
 
-// keepFile makes file i of r available at path, or below it if r is a tree.
+// keepFile clones or links file i of r to path, or below path if r is a tree.
 func (r *Release) keepFile(i int, path string) error {
 	from, to := r.Path, path
 	if !r.Single {
@@ -72,11 +72,10 @@ func (r *Release) keepFile(i int, path string) error {
 	return nil
 }
 
-// ErrNotKept is the cause when the data of a release cannot be kept without
-// copying it.
+// ErrNotKept is the cause if the data of a release cannot be kept without copying it.
 var ErrNotKept = errors.New("older versions cannot be kept")
 
-// cloneOrLink makes to the same data as f, which was opened at from.
+// cloneOrLink creates the file to with the data of f, which was opened at from.
 func cloneOrLink(f *os.File, from, to string) error {
 	info, err := f.Stat()
 	if err != nil {
@@ -88,16 +87,15 @@ func cloneOrLink(f *os.File, from, to string) error {
 	return folder.Link(f, from, to)
 }
 
-// Drop removes what is kept of the release with that main info-hash, if anything
-// is.
-func (k *Keeper) Drop(ih spate.InfoHash) error { return os.RemoveAll(k.place(ih)) }
+// Drop removes the kept data of the release with the main info-hash ih, if there is any.
+func (k *Keeper) Drop(ih spate.InfoHash) error { return os.RemoveAll(k.dirOf(ih)) }
 
-// Holds reports whether the data of r is kept here.
+// Holds reports whether the path of r is in the directory of the keeper.
 func (k *Keeper) Holds(r *Release) bool {
-	return strings.HasPrefix(r.Path, k.place(r.Hash())+string(filepath.Separator))
+	return strings.HasPrefix(r.Path, k.dirOf(r.Hash())+string(filepath.Separator))
 }
 
-// Sweep removes what is kept of releases that are not in the catalog.
+// Sweep removes the kept data of releases that are not in the catalog.
 func (k *Keeper) Sweep(ctx context.Context, c Catalog) error {
 	list, _, err := c.List(ctx, Query{All: true})
 	if err != nil {

@@ -10,13 +10,11 @@ import (
 	"spate/metainfo"
 )
 
-// Restore has what the catalog lists tracked and seeded again, after a restart.
-// Nothing is hashed: files that are what they were, by size, time and number, are
-// known good. One whose files are not is seeded with a check, which goes on when
-// the files are back. Torrents that name this site under another base URL than
-// [Options.BaseURL], or an address that its tracker had, name the present one from
-// now on; their info-hashes stay. The error is that of a catalog that cannot be
-// read.
+// Restore tracks and seeds the releases in the catalog again after a restart. It hashes no
+// data: files with the recorded size, modification time and inode are good. If the files of
+// a release differ, the seeder checks its data. Restore changes the URLs in torrents that
+// were made for another base URL of the site or another address of its tracker. Their
+// info-hashes stay. The error is that of reading the catalog.
 func (p *Publisher) Restore(ctx context.Context) (Restored, error) {
 	var out Restored
 	list, _, err := p.opts.Catalog.List(ctx, Query{All: true})
@@ -34,11 +32,11 @@ func (p *Publisher) Restore(ctx context.Context) (Restored, error) {
 	return out, nil
 }
 
-// Restored says what Restore met.
+// Restored is the result of Restore.
 type Restored struct {
-	Problems  []error  // what is not as it was
-	Repointed []string // releases that name other URLs now, newest first
-	// Unsigned are those of them whose torrents were signed, and are not any more
+	Problems  []error  // releases whose files differ or that could not be restored
+	Repointed []string // releases whose torrents have new URLs, newest first
+	// Unsigned are the releases in Repointed whose torrents have lost their signatures,
 	// because the publisher has no key.
 	Unsigned []string
 }
@@ -55,8 +53,8 @@ func (p *Publisher) restore(ctx context.Context, ref string, out *Restored) erro
 		return errors.Join(problem, err)
 	}
 	changed, unsigned, err := p.repoint(ctx, l)
-	if err != nil { // it can be had under its old addresses
-		problem = errors.Join(problem, fmt.Errorf("its torrent still names %s: %w", r.Base, err))
+	if err != nil { // the release is still available at its old addresses
+		problem = errors.Join(problem, fmt.Errorf("its torrent still has the address %s: %w", r.Base, err))
 	}
 	if changed {
 		out.Repointed = append(out.Repointed, ref)
@@ -71,8 +69,8 @@ func (p *Publisher) restore(ctx context.Context, ref string, out *Restored) erro
 	return problem
 }
 
-// Intact returns why some file of r is not what was hashed, or nil: [ErrChanged]
-// or [ErrGone].
+// Intact returns nil if all files of r are what was hashed, and [ErrChanged] or [ErrGone] if
+// one is not.
 func (r *Release) Intact() error {
 	in, err := r.folder()
 	if err != nil {
@@ -92,11 +90,11 @@ func (r *Release) Intact() error {
 	return nil
 }
 
-// Pause stops the seeding of a release, or with a slug alone of all its versions
-// and variants. They stay listed, and their swarms tracked. Resume goes on.
+// Pause stops seeding a release, or all versions and variants if ref is a slug alone. The
+// releases stay listed, and their swarms tracked. [Publisher.Resume] seeds them again.
 func (p *Publisher) Pause(ctx context.Context, ref string) error { return p.setPaused(ctx, ref, true) }
 
-// Resume takes Pause back.
+// Resume seeds a release again that was paused.
 func (p *Publisher) Resume(ctx context.Context, ref string) error {
 	return p.setPaused(ctx, ref, false)
 }
@@ -139,8 +137,8 @@ func (p *Publisher) pauseOne(ctx context.Context, ref string, paused bool) error
 	return errors.Join(err, p.unseed(ctx, r))
 }
 
-// Describe gives what a reference names another group or other notes; nil leaves
-// them.
+// Describe changes the group and the notes of the releases that ref names. A nil group or nil
+// notes stay as they are.
 func (p *Publisher) Describe(ctx context.Context, ref string, group, notes *string) error {
 	list, err := p.Named(ctx, ref)
 	if err != nil {
@@ -153,8 +151,8 @@ func (p *Publisher) Describe(ctx context.Context, ref string, group, notes *stri
 	return errors.Join(errs...)
 }
 
-// Named returns what a reference names: one release, or by a slug alone all its
-// versions and variants.
+// Named returns the releases that ref names: one release, or all versions and variants if ref
+// is a slug alone.
 func (p *Publisher) Named(ctx context.Context, ref string) ([]*Release, error) {
 	if want := ParseRef(ref); want.Version == "" && want.Variant == "" {
 		return p.opts.Catalog.Family(ctx, want.Slug)
@@ -163,20 +161,20 @@ func (p *Publisher) Named(ctx context.Context, ref string) ([]*Release, error) {
 	return []*Release{r}, err
 }
 
-// DataError says that the data beside a torrent is not that of the torrent.
+// DataError is returned if the data is not that of the torrent.
 type DataError struct {
 	Path              string
-	Good, Bad, Absent int // pieces
+	Good, Bad, Absent int // numbers of pieces
 }
 
 // Error implements error.
 func (e *DataError) Error() string {
-	return fmt.Sprintf("%s is not the data of the torrent: of %d pieces %d are bad and %d missing", e.Path, e.Good+e.Bad+e.Absent, e.Bad, e.Absent)
+	return fmt.Sprintf("%s is not the data of the torrent: %d pieces, of which %d are bad and %d are missing", e.Path, e.Good+e.Bad+e.Absent, e.Bad, e.Absent)
 }
 
-// Adopt makes a release of a torrent that somebody made, and of its data at path,
-// as for Publish, which is checked first: it is a [DataError] if any of it is
-// missing or wrong. Of spec, what is about making a torrent does not count.
+// Adopt publishes an existing torrent and its data at path. It checks the data first, and
+// returns a [DataError] if a piece is missing or wrong. It ignores the options in spec for
+// making a torrent, and is like Publish otherwise.
 func (p *Publisher) Adopt(ctx context.Context, m *metainfo.MetaInfo, path string, spec Spec) (*Release, error) {
 	at, info, err := locate(path, spec.Root)
 	if err != nil {
@@ -215,18 +213,18 @@ func (p *Publisher) Adopt(ctx context.Context, m *metainfo.MetaInfo, path string
 	return p.finish(ctx, m, r, &spec)
 }
 
-// SameError says that the data is published already, as it is.
+// SameError is returned if a release has the same data.
 type SameError struct{ Release *Release }
 
 // Error implements error.
 func (e *SameError) Error() string {
-	return fmt.Sprintf("the same data is %q already", e.Release.Ref())
+	return fmt.Sprintf("the same data is already published as %q", e.Release.Ref())
 }
 
 // Unwrap returns [ErrExists].
 func (e *SameError) Unwrap() error { return ErrExists }
 
-// finish makes what is hashed a release.
+// finish signs, keeps and lists a release whose data was hashed.
 func (p *Publisher) finish(ctx context.Context, m *metainfo.MetaInfo, r *Release, spec *Spec) (*Release, error) {
 	for _, ih := range r.Hashes() {
 		if other, err := p.opts.Catalog.Find(ctx, ih); err == nil {
@@ -245,7 +243,7 @@ func (p *Publisher) finish(ctx context.Context, m *metainfo.MetaInfo, r *Release
 	if k := p.opts.Keeper; spec.Keep && k != nil {
 		switch kept, err := k.Keep(r); {
 		case errors.Is(err, ErrNotKept):
-			p.opts.Log.Info("publish: an older version will not outlive its file", "release", r.Ref(), "err", err)
+			p.opts.Log.Info("publish: the data of this version will not be kept once its file is replaced", "release", r.Ref(), "err", err)
 		case err != nil:
 			return nil, &StepError{"keep", spec.Name, err}
 		default:
@@ -258,8 +256,8 @@ func (p *Publisher) finish(ctx context.Context, m *metainfo.MetaInfo, r *Release
 	return p.list(ctx, l, undo)
 }
 
-// Moved tells the catalog that the data of a release is what it was, but that
-// its entry in the watched folder is another: touched, or put there again.
+// Moved changes the path, the entry of the watched folder and the stamp of a release whose
+// data has stayed the same, for example because the file was touched or renamed.
 func (p *Publisher) Moved(ctx context.Context, r *Release, path, watched, stamp string) error {
 	c := Change{Watched: &watched, Stamp: &stamp}
 	if p.opts.Keeper == nil || !p.opts.Keeper.Holds(r) {
@@ -267,13 +265,13 @@ func (p *Publisher) Moved(ctx context.Context, r *Release, path, watched, stamp 
 		if err != nil {
 			return err
 		}
-		place := &Place{Path: path, Files: append([]File{}, full.Files...)}
+		location := &Location{Path: path, Files: append([]File{}, full.Files...)}
 		at := *full
-		at.Path, at.Files = path, place.Files
+		at.Path, at.Files = path, location.Files
 		if err := at.record(nil); err != nil {
 			return err
 		}
-		c.Place = place
+		c.Location = location
 		if err := p.opts.Catalog.Update(ctx, r.Ref(), c); err != nil || r.Paused {
 			return err
 		}

@@ -12,8 +12,7 @@ import (
 	"spate"
 )
 
-// Memory is a [Catalog] that lives as long as the process: what `spate publish`
-// needs.
+// Memory is a [Catalog] in memory. It ends with the process.
 type Memory struct {
 	index *Index
 
@@ -57,8 +56,7 @@ func (m *Memory) Delete(_ context.Context, ref string) error {
 
 func (t Torrents) clone() Torrents { return Torrents{bytes.Clone(t.Main), bytes.Clone(t.Twin)} }
 
-// change replaces a release by what f makes of it, and its torrents unless t is
-// nil.
+// change replaces a release by the result of f, and its torrents by t unless t is nil.
 func (m *Memory) change(ref string, t *Torrents, f func(*Release) (*Release, error)) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()

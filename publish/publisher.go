@@ -1,10 +1,9 @@
-// Package publish makes a release of a file or a tree: its torrent made, allowed
-// on the tracker, seeded without being checked again, and listed in the catalog,
-// as one step. A page therefore never lists what is not served, and what failed
-// half-way leaves nothing behind.
+// Package publish makes releases of files and directories. A [Publisher] makes the torrent,
+// allows it on the tracker, seeds the data and lists the release in a [Catalog]. If one of
+// these steps fails, it undoes those before, so that every listed release is served.
 //
-// The package knows neither the engine nor the tracker: it declares the small
-// interfaces that it needs, and the program plugs them in.
+// The package does not depend on the engine or the tracker: the caller provides them as a
+// [Seeder] and a [Tracker].
 package publish
 
 import (
@@ -29,13 +28,12 @@ import (
 	"spate/storage"
 )
 
-// Maker hashes what lies at path and returns its torrent; [MakerFunc] makes one
-// of [maker.Make].
+// Maker makes a torrent of the data at path. [MakerFunc] turns [maker.Make] into a Maker.
 type Maker interface {
 	Make(ctx context.Context, path string, opts maker.Options) (*metainfo.MetaInfo, error)
 }
 
-// MakerFunc is a function that is a [Maker].
+// MakerFunc is a function that implements [Maker].
 type MakerFunc func(ctx context.Context, path string, opts maker.Options) (*metainfo.MetaInfo, error)
 
 // Make implements [Maker].
@@ -43,71 +41,70 @@ func (f MakerFunc) Make(ctx context.Context, path string, opts maker.Options) (*
 	return f(ctx, path, opts)
 }
 
-// Tracker is the tracker that the releases announce to. It is called once for
-// each info-hash of a release: three times for a hybrid with a twin.
+// Tracker is the tracker of the releases. A [Publisher] calls it once for each info-hash of
+// a release: three times for a hybrid release with a twin.
 type Tracker interface {
-	// Allow accepts announces for ih from now on, and keeps its swarm however
-	// short memory gets. It is called again when the note is another.
+	// Allow accepts announces for ih from now on. The tracker must keep the swarm even
+	// if it is short of memory. Allow is called again when the note changes.
 	Allow(ih spate.InfoHash, note Note) error
-	// Disallow refuses them again and forgets the swarm. It is told of no hash
-	// that was not allowed before.
+	// Disallow rejects announces for ih again and removes the swarm. ih was allowed
+	// before.
 	Disallow(ih spate.InfoHash) error
 }
 
-// Note tells a tracker what an info-hash stands for.
+// Note describes the torrent of an info-hash to a [Tracker].
 type Note struct {
 	Name string
 	Size int64          // bytes
-	Pair spate.InfoHash // the other half of a hybrid, or zero
-	// Paused says that this machine does not seed it at the moment.
+	Pair spate.InfoHash // the other info-hash of a hybrid torrent, or zero
+	// Paused means that this machine does not seed the torrent at present.
 	Paused bool
 }
 
-// Seeder is the engine that has the releases for peers.
+// Seeder seeds the releases.
 type Seeder interface {
-	// Seed starts to seed m from the file or the tree at path, whose name may be
-	// another than the torrent's. Data that is verified is known good, and not
-	// checked again.
+	// Seed starts to seed m from the file or directory at path, which may have another
+	// name than the torrent. If verified is set, the data is good and need not be checked.
 	Seed(ctx context.Context, m *metainfo.MetaInfo, path string, verified bool) error
-	// Unseed stops that, announces it to the trackers, and forgets the torrent.
-	// The data stays.
+	// Unseed stops seeding, tells the trackers, and removes the torrent from the engine.
+	// It keeps the data.
 	Unseed(ctx context.Context, ih spate.InfoHash) error
 }
 
-// Options are the settings of a [Publisher].
+// Options are the options of a [Publisher].
 type Options struct {
-	Tracker  Tracker          // nil: the releases name other trackers, or none
+	Tracker  Tracker          // nil: the releases use other trackers, or none
 	Catalog  Catalog          // nil: a new [Memory]
-	BaseURL  *url.URL         // how others reach the site, for the web seed; nil: no web seed
-	Trackers [][]string       // announce URLs by tier, the site's own first, for releases that do not name theirs
-	Key      *signature.Key   // signs what is published; nil: nothing does
+	BaseURL  *url.URL         // base URL of the site, for web seeds; nil: no web seed
+	Trackers [][]string       // default announce URLs by tier, those of the site first
+	Key      *signature.Key   // signs the releases; nil: they are not signed
 	Now      func() time.Time // nil: time.Now
-	Keeper   *Keeper          // keeps data for older versions; nil: nothing does
-	Log      *slog.Logger     // what goes wrong in the background; nil: nowhere
+	Keeper   *Keeper          // keeps the data of older versions; nil: they are not kept
+	Log      *slog.Logger     // receives errors of background work; nil: they are discarded
 	// OpenStore returns the storage of a release that [Publisher.PublishStore] made in an
 	// earlier run; nil: such releases are listed, but not served.
 	OpenStore func(context.Context, *Release) (storage.Storage, error)
 }
 
-// Publisher makes and withdraws releases. It is safe for concurrent use; two
-// releases are made side by side, but never two of one slug.
+// Publisher makes and withdraws releases. It is safe for concurrent use. It makes several
+// releases at the same time, but only one of each slug.
 type Publisher struct {
 	opts   Options
 	maker  Maker
 	seeder Seeder
 
 	mu   sync.Mutex
-	busy map[string]bool // slugs that are being published or withdrawn
+	busy map[string]bool // slugs of releases that are being published or withdrawn
 	// stores has the data of releases that are in no directory, by main info-hash.
 	stores map[spate.InfoHash]storage.Storage
 
-	listed chan struct{} // holds one when there is a new release for Run
+	listed chan struct{} // contains an element if there is a new release for Run
 }
 
-// New returns a publisher of what mk makes and seeder seeds.
+// New returns a publisher that makes torrents with mk and seeds them with seeder.
 func New(mk Maker, seeder Seeder, opts Options) (*Publisher, error) {
 	if mk == nil || seeder == nil {
-		return nil, errors.New("publish: a maker and a seeder are needed")
+		return nil, errors.New("publish: the maker or the seeder is missing")
 	}
 	if opts.BaseURL != nil && (opts.BaseURL.Host == "" || opts.BaseURL.Scheme != "http" && opts.BaseURL.Scheme != "https") {
 		return nil, fmt.Errorf("publish: base URL %q is not an http or https URL with a host", opts.BaseURL)
@@ -124,15 +121,14 @@ func New(mk Maker, seeder Seeder, opts Options) (*Publisher, error) {
 	return &Publisher{opts: opts, maker: mk, seeder: seeder, busy: map[string]bool{}, stores: map[spate.InfoHash]storage.Storage{}, listed: make(chan struct{}, 1)}, nil
 }
 
-// Catalog returns the list of the releases.
+// Catalog returns the catalog of the publisher.
 func (p *Publisher) Catalog() Catalog { return p.opts.Catalog }
 
-// StepError says at which step a release failed. The steps before it were
-// undone.
+// StepError is returned if a step of publishing failed. The steps before it were undone.
 type StepError struct {
 	Step string // "make", "keep", "allow", "seed" or "list"
-	Name string // the release
-	Err  error  // the cause, joined with what could not be undone
+	Name string // of the release
+	Err  error  // the cause, joined with errors of undoing
 }
 
 // Error implements error.
@@ -141,34 +137,35 @@ func (e *StepError) Error() string { return fmt.Sprintf("publish %q: %s: %v", e.
 // Unwrap returns the cause.
 func (e *StepError) Unwrap() error { return e.Err }
 
-// Spec says what a release shall be. The zero Spec will do: the release then has
-// the name of the path's last element, the publisher's trackers, and the site as
-// its web seed, and is the first version of its slug.
+// Spec describes a release to publish. With the zero Spec the release has the name of the
+// last element of the path, the trackers of the publisher, and the site as its web seed,
+// and is the first version of its slug.
 type Spec struct {
-	maker.Options        // of the torrent; WebSeeds come after the site
-	Slug          string // "": made of the name
+	maker.Options        // for the torrent; WebSeeds follow the web seed of the site
+	Slug          string // "": made from the name
 	Version       string // "": the next free number, which is "1" for a new slug
 	Variant       string
 	Group         string
 	Notes         string // Markdown
-	// Newer allows a slug that is taken, for another version of it, where Version
-	// is empty. A Version that is given always does.
+	// Newer allows a slug that is taken if Version is empty: the release becomes another
+	// version. It is not needed with a Version.
 	Newer bool
-	// NoTwin leaves out the v1 torrent for older clients.
+	// NoTwin omits the v1 torrent for older clients.
 	NoTwin bool
-	// Keep has the data kept where it outlives what becomes of the path, if the
-	// publisher has a keeper and it can.
+	// Keep keeps the data after the path changes, if the publisher has a keeper and the
+	// file system allows it.
 	Keep bool
-	// Watched and Stamp are those of the release.
+	// Watched and Stamp become those of the release.
 	Watched, Stamp string
 }
 
-// Publish makes a release of the file or the tree at path. With a Root in spec the
-// path is relative to that, and nothing outside it is read; without, path may be a
+// Publish makes a release of the file or directory at path. If spec has a Root, the path is
+// relative to it, and Publish reads nothing outside of it. Otherwise path may be a symbolic
 // link to anywhere.
 //
-// The error is [ErrExists] when the name is taken, [ErrLabel] when it cannot be
-// one, a [StepError] when a step failed, and in any case nothing was published.
+// The error is [ErrExists] if the reference is taken, [ErrLabel] if it is not valid, a
+// *[StepError] if a step failed, and [maker.ErrNoPath] if path is empty. After an error
+// nothing is published.
 func (p *Publisher) Publish(ctx context.Context, path string, spec Spec) (*Release, error) {
 	at, single, err := p.prepare(path, &spec)
 	if err != nil {
@@ -216,7 +213,7 @@ func (p *Publisher) fill(spec *Spec) {
 	}
 }
 
-// version checks that the reference is free and fills in its version.
+// version fills in the version of spec and checks that the reference is free.
 func (p *Publisher) version(ctx context.Context, spec *Spec) error {
 	family, err := p.opts.Catalog.Family(ctx, spec.Slug)
 	if err != nil && !errors.Is(err, ErrNotFound) {
@@ -239,7 +236,7 @@ func (p *Publisher) version(ctx context.Context, spec *Spec) error {
 		return fmt.Errorf("publish: %w", err)
 	}
 	if len(spec.Notes) > MaxNotes {
-		return fmt.Errorf("publish: notes of %d bytes; at most %d are shown", len(spec.Notes), MaxNotes)
+		return fmt.Errorf("publish: the notes have %d bytes; at most %d are allowed", len(spec.Notes), MaxNotes)
 	}
 	if taken[ref] || len(family) > 0 && !given && !spec.Newer {
 		return fmt.Errorf("publish: %w: %q", ErrExists, spec.Slug)
@@ -247,9 +244,9 @@ func (p *Publisher) version(ctx context.Context, spec *Spec) error {
 	return nil
 }
 
-// locate returns the absolute path of what path, relative to root unless that is
-// nil, names, and what lies there. Its links are resolved, but for those in root:
-// they may be others when it is opened.
+// locate returns the absolute path and the state of the file or directory at path, which is
+// relative to root unless root is nil. It resolves symbolic links, except those below root,
+// because they may change until the file is opened.
 func locate(path string, root *os.Root) (at string, info fs.FileInfo, err error) {
 	if path == "" {
 		return "", nil, maker.ErrNoPath
@@ -273,7 +270,7 @@ func locate(path string, root *os.Root) (at string, info fs.FileInfo, err error)
 	return filepath.Join(dir, path), info, err
 }
 
-// prepare finds what is at path and fills in what spec leaves open.
+// prepare finds the data at path and fills in the defaults of spec.
 func (p *Publisher) prepare(path string, spec *Spec) (at string, single bool, err error) {
 	at, info, err := locate(path, spec.Root)
 	if err != nil {
@@ -290,11 +287,11 @@ func (p *Publisher) prepare(path string, spec *Spec) (at string, single bool, er
 	return at, !info.IsDir(), nil
 }
 
-// make is the first step: the torrent, and what lies on the disk under it, at the
-// absolute path at.
+// make makes the torrent and records the state of the files. at is the absolute path of the
+// data.
 func (p *Publisher) make(ctx context.Context, path, at string, single bool, opts maker.Options) (*metainfo.MetaInfo, *Release, error) {
 	if opts.Root == nil {
-		path = at // wherever a link leads by then
+		path = at // even if a symbolic link at path changes meanwhile
 	}
 	before, err := takeSnapshot(at)
 	if err != nil {
@@ -308,7 +305,7 @@ func (p *Publisher) make(ctx context.Context, path, at string, single bool, opts
 	if err := r.checkName(opts.Name); err != nil {
 		return nil, nil, err
 	}
-	// A tree that holds one file may be written as a torrent of one file.
+	// A directory with one file could have become a torrent of a single file.
 	if r.Single != single {
 		return nil, nil, fmt.Errorf("%s changed while it was read: %w", opts.Name, ErrChanged)
 	}
@@ -319,12 +316,13 @@ func (p *Publisher) make(ctx context.Context, path, at string, single bool, opts
 // checkName returns an error if the torrent did not get the name that was asked for.
 func (r *Release) checkName(want string) error {
 	if r.Name != want {
-		return fmt.Errorf("the torrent is named %q; choose a --name that needs no cleaning", r.Name)
+		return fmt.Errorf("the torrent would be named %q, because the name is not safe as a file name: choose another name", r.Name)
 	}
 	return nil
 }
 
-// reserve keeps a slug to the caller until it calls the function returned.
+// reserve locks a slug until the caller calls the returned function. It returns [ErrExists]
+// if the slug is locked.
 func (p *Publisher) reserve(name string) (func(), error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

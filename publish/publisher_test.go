@@ -21,8 +21,8 @@ import (
 	"spate/metainfo"
 )
 
-// world is everything that a release touches, and what was done to it in order.
-type world struct {
+// fixture is a publisher whose maker, tracker, seeder and catalog record the steps.
+type fixture struct {
 	t    *testing.T
 	dir  string
 	mu   sync.Mutex
@@ -32,11 +32,11 @@ type world struct {
 	*Memory
 }
 
-func newWorld(t *testing.T) *world {
-	return &world{t: t, dir: t.TempDir(), fail: map[string]error{}, make: func(string) {}, Memory: NewMemory()}
+func newFixture(t *testing.T) *fixture {
+	return &fixture{t: t, dir: t.TempDir(), fail: map[string]error{}, make: func(string) {}, Memory: NewMemory()}
 }
 
-func (w *world) do(step string, args ...any) error {
+func (w *fixture) do(step string, args ...any) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if err := w.fail[step]; err != nil {
@@ -46,8 +46,8 @@ func (w *world) do(step string, args ...any) error {
 	return nil
 }
 
-// Make returns the torrent of what lies at path, but for the hashing.
-func (w *world) Make(ctx context.Context, path string, o maker.Options) (*metainfo.MetaInfo, error) {
+// Make returns a torrent of the data at path without hashing it.
+func (w *fixture) Make(ctx context.Context, path string, o maker.Options) (*metainfo.MetaInfo, error) {
 	if err := w.do("make", o.Name); err != nil {
 		return nil, err
 	}
@@ -82,29 +82,29 @@ func (w *world) Make(ctx context.Context, path string, o maker.Options) (*metain
 	return m, nil
 }
 
-func (w *world) Allow(ih spate.InfoHash, n Note) error        { return w.do("allow", n.Name, n.Size) }
-func (w *world) Disallow(ih spate.InfoHash) error             { return w.do("disallow") }
-func (w *world) Unseed(context.Context, spate.InfoHash) error { return w.do("unseed") }
+func (w *fixture) Allow(ih spate.InfoHash, n Note) error        { return w.do("allow", n.Name, n.Size) }
+func (w *fixture) Disallow(ih spate.InfoHash) error             { return w.do("disallow") }
+func (w *fixture) Unseed(context.Context, spate.InfoHash) error { return w.do("unseed") }
 
-func (w *world) Seed(_ context.Context, m *metainfo.MetaInfo, path string, _ bool) error {
+func (w *fixture) Seed(_ context.Context, m *metainfo.MetaInfo, path string, _ bool) error {
 	return w.do("seed", m.Info.Name, path)
 }
 
-func (w *world) Put(ctx context.Context, r *Release, t Torrents) error {
+func (w *fixture) Put(ctx context.Context, r *Release, t Torrents) error {
 	if err := w.do("list", r.Name); err != nil {
 		return err
 	}
 	return w.Memory.Put(ctx, r, t)
 }
 
-func (w *world) Delete(ctx context.Context, name string) error {
+func (w *fixture) Delete(ctx context.Context, name string) error {
 	if err := w.do("unlist", name); err != nil {
 		return err
 	}
 	return w.Memory.Delete(ctx, name)
 }
 
-func (w *world) publisher() *Publisher {
+func (w *fixture) publisher() *Publisher {
 	w.t.Helper()
 	base, _ := url.Parse("http://example.org:6969")
 	p, err := New(w, w, Options{Tracker: w, Catalog: w, BaseURL: base,
@@ -116,7 +116,7 @@ func (w *world) publisher() *Publisher {
 	return p
 }
 
-func (w *world) write(name, data string) string {
+func (w *fixture) write(name, data string) string {
 	w.t.Helper()
 	path := filepath.Join(w.dir, filepath.FromSlash(name))
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
@@ -128,7 +128,7 @@ func (w *world) write(name, data string) string {
 	return path
 }
 
-func (w *world) didThen(t *testing.T, want ...string) {
+func (w *fixture) didThen(t *testing.T, want ...string) {
 	t.Helper()
 	if !slices.Equal(w.did, want) {
 		t.Errorf("done: %q\nwant: %q", w.did, want)
@@ -137,7 +137,7 @@ func (w *world) didThen(t *testing.T, want ...string) {
 }
 
 func TestPublish(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	path := w.write("a.iso", "hello")
 	p := w.publisher()
 	r, err := p.Publish(t.Context(), path, Spec{})
@@ -179,7 +179,7 @@ func TestPublish(t *testing.T) {
 }
 
 func TestPublishTree(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	w.write("tree/sub/b", "22")
 	w.write("tree/a", "1")
 	if err := os.Symlink(filepath.Join(w.dir, "tree"), filepath.Join(w.dir, "latest")); err != nil {
@@ -219,9 +219,9 @@ func TestPublishTree(t *testing.T) {
 	}
 }
 
-// TestUndone protects from half a release: whatever step fails, those before it
-// are taken back, the last one first, and the name is free again.
-func TestUndone(t *testing.T) {
+// TestFailedPublishIsUndone checks that a failed step undoes the steps before it, the last
+// one first, and that the name is free again.
+func TestFailedPublishIsUndone(t *testing.T) {
 	cause := errors.New("no")
 	for step, want := range map[string][]string{
 		"make":  nil,
@@ -230,7 +230,7 @@ func TestUndone(t *testing.T) {
 		"list":  {"make a", "allow a 1", "seed a PATH", "unseed", "disallow"},
 	} {
 		t.Run(step, func(t *testing.T) {
-			w := newWorld(t)
+			w := newFixture(t)
 			path := w.write("a", "1")
 			p := w.publisher()
 			w.fail[step] = cause
@@ -244,7 +244,7 @@ func TestUndone(t *testing.T) {
 			}
 			w.didThen(t, want...)
 			if _, n, _ := w.List(t.Context(), Query{}); n != 0 {
-				t.Error("it is listed")
+				t.Error("the release is listed")
 			}
 			delete(w.fail, step)
 			if _, err := p.Publish(t.Context(), path, Spec{}); err != nil {
@@ -253,7 +253,7 @@ func TestUndone(t *testing.T) {
 		})
 	}
 	t.Run("cancelled", func(t *testing.T) {
-		w := newWorld(t)
+		w := newFixture(t)
 		path := w.write("a", "1")
 		ctx, cancel := context.WithCancel(t.Context())
 		w.make = func(string) { cancel() }
@@ -264,7 +264,7 @@ func TestUndone(t *testing.T) {
 		w.didThen(t, "make a", "allow a 1", "seed a "+path, "unseed", "disallow")
 	})
 	t.Run("undoing fails too", func(t *testing.T) {
-		w := newWorld(t)
+		w := newFixture(t)
 		path := w.write("a", "1")
 		second := errors.New("stuck")
 		w.fail["list"], w.fail["unseed"] = cause, second
@@ -276,8 +276,7 @@ func TestUndone(t *testing.T) {
 	})
 }
 
-// TestChangedWhileMade protects from a torrent of data that is not there any
-// more when it is listed.
+// TestChangedWhileMade checks that data is not published if it changes while it is hashed.
 func TestChangedWhileMade(t *testing.T) {
 	for name, change := range map[string]func(path string) error{
 		"longer":   func(p string) error { return os.Truncate(p, 10) },
@@ -286,7 +285,7 @@ func TestChangedWhileMade(t *testing.T) {
 		"removed":  os.Remove,
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t)
+			w := newFixture(t)
 			path := w.write("a", "1")
 			w.make = func(p string) {
 				if err := change(p); err != nil {
@@ -302,8 +301,8 @@ func TestChangedWhileMade(t *testing.T) {
 	}
 }
 
-func TestOneOfAName(t *testing.T) {
-	w := newWorld(t)
+func TestOneReleaseOfASlugAtATime(t *testing.T) {
+	w := newFixture(t)
 	path := w.write("a", "1")
 	other := w.write("b/a", "2")
 	p := w.publisher()
@@ -321,7 +320,7 @@ func TestOneOfAName(t *testing.T) {
 }
 
 func TestBadInput(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	p := w.publisher()
 	if _, err := p.Publish(t.Context(), filepath.Join(w.dir, "none"), Spec{}); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a file that does not exist: %v", err)

@@ -8,21 +8,19 @@ import (
 	"unicode/utf8"
 )
 
-// A release is named in URLs, on the command line and in a [Catalog] by a
-// reference. SLUG is the newest version of a release, whatever that is when it
-// is asked for, in its first variant; SLUG~VERSION and SLUG~VERSION~VARIANT are
-// one torrent for ever; SLUG~~VARIANT is the newest version of that variant.
+// refSep separates the parts of a reference, which names a release in URLs, on the command
+// line and in a [Catalog]. SLUG refers to the newest version in its first variant, and
+// SLUG~~VARIANT to the newest version of that variant. SLUG~VERSION and
+// SLUG~VERSION~VARIANT always refer to the same torrent.
 const refSep = "~"
 
-// maxLabel bounds a version and a variant, in bytes.
+// maxLabel is the maximum length of a version or a variant, in bytes.
 const maxLabel = 64
 
-// ErrLabel is the cause when a slug, a version or a variant cannot be part of a
-// reference.
+// ErrLabel is the cause if a slug, a version or a variant cannot be part of a reference.
 var ErrLabel = errors.New("cannot be part of a release's address")
 
-// SlugOf is the slug that a release gets which is named nothing else than its
-// data.
+// SlugOf returns the default slug of a release, made from the name of its data.
 func SlugOf(name string) string {
 	switch slug := strings.NewReplacer(refSep, "_", "/", "_", "\x00", "_").Replace(name); slug {
 	case ".", "..":
@@ -32,10 +30,10 @@ func SlugOf(name string) string {
 	}
 }
 
-// Ref is a reference in its parts. Version is empty for the newest one.
+// Ref is a parsed reference. An empty Version stands for the newest one.
 type Ref struct{ Slug, Version, Variant string }
 
-// ParseRef reads a reference. Any string is one, if not of something that exists.
+// ParseRef parses a reference. It accepts any string.
 func ParseRef(s string) Ref {
 	var r Ref
 	r.Slug, s, _ = strings.Cut(s, refSep)
@@ -43,7 +41,7 @@ func ParseRef(s string) Ref {
 	return r
 }
 
-// String writes the reference.
+// String returns the reference as [ParseRef] reads it.
 func (r Ref) String() string {
 	switch {
 	case r.Variant != "":
@@ -54,8 +52,8 @@ func (r Ref) String() string {
 	return r.Slug
 }
 
-// check fails with [ErrLabel] if the reference could not be read back, or
-// could not be one element of a path.
+// check returns [ErrLabel] if ParseRef would not return r again, or if the reference could
+// not be one element of a path.
 func (r Ref) check() error {
 	if r.Slug == "" || r.Slug != SlugOf(r.Slug) {
 		return fmt.Errorf("slug %q %w", r.Slug, ErrLabel)
@@ -72,11 +70,11 @@ func (r Ref) check() error {
 	return nil
 }
 
-// Ref names exactly this torrent.
+// Ref returns the reference that names exactly this release.
 func (r *Release) Ref() string { return Ref{r.Slug, r.Version, r.Variant}.String() }
 
-// LatestRef names whatever is the newest version of this release's variant: what
-// links should use that are to stay true.
+// LatestRef returns the reference of the newest version of the release's variant. Links
+// that should lead to newer versions later use it.
 func (r *Release) LatestRef() string {
 	if r.Variant == "" {
 		return r.Slug

@@ -8,25 +8,22 @@ import (
 	"spate/metainfo"
 )
 
-// Release is one torrent that is published, a version of something in one of its
-// variants: what its page shows and what serving it needs. A Release that a
-// [Catalog] returned is shared and must not be changed.
+// Release is a published torrent: one version of something, in one of its variants. A
+// Release that a [Catalog] returned is shared and must not be changed.
 type Release struct {
-	// Slug is the release's place in every URL, shared by its versions and
-	// variants. It is one path element without "~"; it may still hold anything
-	// else that a file name may hold, HTML for one. [Catalog.Put] makes it of
-	// Name where it is empty.
+	// Slug names all versions and variants in URLs. It is one path element without "~".
+	// It may contain any other character of a file name, even HTML. [Catalog.Put]
+	// derives an empty slug from Name.
 	Slug string
-	// Version tells it from what was published before or comes after under the
-	// same slug: "12.4.0", or "1", "2" and so on where nobody named it; "1" where
-	// it is empty. Variant tells those of one version apart, such as "amd64", and
-	// may be empty. Both are at most 64 bytes, without "~", slashes and what
-	// cannot be seen. Slug, Version and Variant together are unique in a catalog:
-	// see [Release.Ref].
+	// Version distinguishes the releases of a slug: "12.4.0", or "1", "2" and so on by
+	// default. Variant distinguishes the releases of a version, such as "amd64", and may
+	// be empty. Both have at most 64 bytes, and no "~", slash, backslash or invisible
+	// character. Slug, Version and Variant together are unique in a catalog: see
+	// [Release.Ref].
 	Version string
 	Variant string
-	Group   string // a heading to list it under, or ""
-	Notes   string // Markdown, of at most MaxNotes bytes; "" in lists
+	Group   string // heading in lists, or ""
+	Notes   string // Markdown, at most MaxNotes bytes; "" in lists
 
 	// Name is the torrent's name. It is safe as the name of a file.
 	Name string
@@ -34,7 +31,7 @@ type Release struct {
 	HashV1    spate.InfoHash   // zero in a pure v2 release
 	HashV2    spate.InfoHashV2 // zero in a v1 release
 	Format    string           // "v1", "v2" or "hybrid"
-	Published time.Time        // when it was listed
+	Published time.Time        // time at which it was listed
 
 	Size        int64 // bytes of data, without padding
 	PieceLength int64 // bytes
@@ -44,41 +41,40 @@ type Release struct {
 	Announce    [][]string // tracker URLs by tier (BEP 12)
 	WebSeeds    []string   // BEP 19
 	Magnet      string     // with trackers and web seeds
-	// Base is the base URL of the site by which its torrents name this site and
-	// its tracker, without a slash at the end; "" where they are somebody else's
-	// and name what they name.
+	// Base is the base URL of this site in the torrents, without a slash at the end. It is
+	// "" for torrents that were made elsewhere.
 	Base string
 
-	// Single tells a release that is one file from a tree. NumFiles counts the
-	// files without padding; Files lists them in the torrent's order, and is nil
-	// in what [Catalog.List] returns.
+	// Single reports whether the release is a single file and not a tree. NumFiles is the
+	// number of files without padding. Files lists them in the order of the torrent; it
+	// is nil in the results of [Catalog.List].
 	Single   bool
 	NumFiles int
 	Files    []File
 
 	TorrentSize int  // bytes of the .torrent
-	Twin        Twin // for older clients, of a hybrid release
-	Summed      bool // whether the files have their SHA256
+	Twin        Twin // the v1 torrent for older clients, of a hybrid release
+	Summed      bool // whether File.SHA256 is known
 
 	Signatures Signatures    // zero: not signed
-	FirstCopy  time.Duration // from Published to the first download finished; 0: none was
-	Paused     bool          // listed, but neither seeded nor sent
+	FirstCopy  time.Duration // from Published to the end of the first download; 0: none has ended
+	Paused     bool          // listed, but not seeded or sent over HTTP
 
 	// Path is the absolute path of the data on this machine, or "" if the release was
 	// made by [Publisher.PublishStore]. Links in it are resolved, except for its last
 	// element if that is a link in a watched folder. It is not for the public.
 	Path string
 
-	// Watched is the entry of a watched folder that this is, or "" for what was
-	// published by hand and for versions that were replaced; Stamp stands for what
-	// the entry was then. They are not for the public.
+	// Watched is the path of the entry of a watched folder that this release was made
+	// of. It is "" for releases that were published by hand, and for versions that were
+	// replaced. Stamp identifies the state of the entry. They are not for the public.
 	Watched, Stamp string
 
-	// index has the positions of Files in the order of their paths.
+	// index holds the indexes of Files, sorted by path.
 	index []int
 }
 
-// MaxNotes bounds [Release.Notes], in bytes.
+// MaxNotes is the maximum length of [Release.Notes], in bytes.
 const MaxNotes = 64 << 10
 
 // Signatures are minisign signatures, as the text of a .minisig file.
@@ -89,20 +85,20 @@ type Signatures struct {
 	Twin      string // over the twin's .torrent
 }
 
-// File is one file of a release, as it was when it was hashed.
+// File is a file of a release, with its state when it was hashed.
 type File struct {
-	// Path has slashes between its parts and is relative to the tree; it is
-	// empty in a release of a single file.
+	// Path is relative to the top directory, and separated by slashes. It is "" in a
+	// release of a single file.
 	Path       string
 	Length     int64     // bytes
-	ModTime    time.Time // what must still hold when it is served
-	Inode      uint64    // 0: not known on this system
-	PiecesRoot [32]byte  // BEP 52; zero without v2
-	SHA256     [32]byte  // of the whole file; only once Summed
+	ModTime    time.Time // modification time
+	Inode      uint64    // 0: unknown
+	PiecesRoot [32]byte  // BEP 52; zero in a v1 torrent
+	SHA256     [32]byte  // of the whole file; zero unless Release.Summed
 }
 
-// Hash is the release's main info-hash: v1 when there is one, else the
-// truncated v2 (BEP 52).
+// Hash returns the main info-hash of the release: the v1 info-hash if there is one, otherwise
+// the truncated v2 info-hash (BEP 52).
 func (r *Release) Hash() spate.InfoHash {
 	if !r.HashV1.IsZero() {
 		return r.HashV1
@@ -110,8 +106,8 @@ func (r *Release) Hash() spate.InfoHash {
 	return r.HashV2.Truncate()
 }
 
-// Hashes lists the info-hashes of the release itself, under which its swarm is
-// known to trackers: two for a hybrid. The swarm of its twin is apart.
+// Hashes returns the info-hashes by which trackers know the swarm of the release: two for a
+// hybrid. It leaves out the twin, which has a swarm of its own.
 func (r *Release) Hashes() []spate.InfoHash {
 	var hs []spate.InfoHash
 	if !r.HashV1.IsZero() {
@@ -123,7 +119,7 @@ func (r *Release) Hashes() []spate.InfoHash {
 	return hs
 }
 
-// AllHashes is Hashes and that of the twin, if there is one.
+// AllHashes returns Hashes and the info-hash of the twin, if there is one.
 func (r *Release) AllHashes() []spate.InfoHash {
 	hs := r.Hashes()
 	if !r.Twin.Hash.IsZero() {
@@ -132,8 +128,8 @@ func (r *Release) AllHashes() []spate.InfoHash {
 	return hs
 }
 
-// Lookup finds the file at path, as written in [File.Path], and returns its
-// position in Files.
+// Lookup returns the index of the file with the path, as in [File.Path], and whether there is
+// one.
 func (r *Release) Lookup(path string) (int, bool) {
 	i := sort.Search(len(r.index), func(i int) bool { return r.Files[r.index[i]].Path >= path })
 	if i == len(r.index) || r.Files[r.index[i]].Path != path {
@@ -142,8 +138,7 @@ func (r *Release) Lookup(path string) (int, bool) {
 	return r.index[i], true
 }
 
-// Reindex makes [Release.Lookup] work after Files was filled: a catalog calls it
-// on a release that it read back.
+// Reindex prepares [Release.Lookup]. A catalog calls it after it has filled in Files.
 func (r *Release) Reindex() {
 	r.index = make([]int, len(r.Files))
 	for i := range r.index {
@@ -152,8 +147,8 @@ func (r *Release) Reindex() {
 	sort.Slice(r.index, func(a, b int) bool { return r.Files[r.index[a]].Path < r.Files[r.index[b]].Path })
 }
 
-// newRelease describes m, whose data lies at path. The files are listed without
-// what stands for them on the disk; record fills that in.
+// newRelease returns a release of the torrent m with data at path. [Release.record] adds the
+// state of the files.
 func newRelease(m *metainfo.MetaInfo, path string) *Release {
 	r := &Release{
 		Slug:        SlugOf(m.Info.Name),

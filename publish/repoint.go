@@ -9,11 +9,10 @@ import (
 	"spate/metainfo"
 )
 
-// repoint has a release that names this site under another base URL, or another
-// address of its tracker, name the present ones: in its torrents, which keep
-// their info-hashes, and in the catalog. It reports whether there was anything to
-// change, and whether its torrents were signed and are not any more, for want of
-// a key.
+// repoint changes the URLs of this site and its tracker in the torrents of a release and in
+// the catalog, if the site had another address when the release was published. The
+// info-hashes stay. changed reports whether there was anything to change, and unsigned
+// whether the torrents have lost their signatures because the publisher has no key.
 func (p *Publisher) repoint(ctx context.Context, l *loaded) (changed, unsigned bool, err error) {
 	links := p.linksNow(l)
 	if links == nil {
@@ -49,8 +48,8 @@ func (p *Publisher) repoint(ctx context.Context, l *loaded) (changed, unsigned b
 	return true, unsigned, nil
 }
 
-// linksNow are the URLs that a release should name, without what is made of
-// them; nil if it does, or names none of this site.
+// linksNow returns the URLs that a release should have, without torrents and magnet links.
+// It returns nil if the release has them already, or has no URL of this site.
 func (p *Publisher) linksNow(l *loaded) *Links {
 	r := l.r
 	if p.opts.BaseURL == nil || r.Base == "" {
@@ -74,8 +73,8 @@ func (p *Publisher) linksNow(l *loaded) *Links {
 	return links
 }
 
-// ownTiers counts the tiers, the first ones, that are of the tracker of the site
-// at base: /announce below it, and after that UDP on the same host.
+// ownTiers returns how many of the first tiers belong to the tracker of the site at base:
+// the URL /announce below it, followed by UDP on the same host.
 func ownTiers(tiers [][]string, base *url.URL) int {
 	if len(tiers) == 0 || !slices.Equal(tiers[0], []string{Absolute(base, "/announce")}) {
 		return 0
@@ -88,7 +87,7 @@ func ownTiers(tiers [][]string, base *url.URL) int {
 	return 1
 }
 
-// relink returns m with other URLs, and writes its file to file.
+// relink returns m with the URLs of links, and stores the bytes of the new torrent in file.
 func relink(m *metainfo.MetaInfo, links *Links, file *[]byte) (*metainfo.MetaInfo, error) {
 	with := *m
 	with.AnnounceList, with.WebSeeds = links.Announce, links.WebSeeds
@@ -98,7 +97,7 @@ func relink(m *metainfo.MetaInfo, links *Links, file *[]byte) (*metainfo.MetaInf
 	}
 	out, err := metainfo.Parse(*file)
 	if err == nil && out.Hash() != m.Hash() {
-		err = fmt.Errorf("publish: with other URLs its info-hash is %s", out.Hash())
+		err = fmt.Errorf("publish: the info-hash would change to %s with the new URLs", out.Hash())
 	}
 	return out, err
 }

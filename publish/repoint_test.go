@@ -12,11 +12,11 @@ import (
 	"spate/signature"
 )
 
-// TestRepoint: after a start under another address, what was published names it:
-// torrents, magnets, web seeds and signatures, of the twin too. No info-hash
-// changes and nothing is hashed; what is somebody else's stays.
+// TestRepoint checks that after a start with another base URL the torrents, magnet links and
+// web seeds have the new URLs, also those of the twin, and are signed again. No info-hash
+// changes, nothing is hashed, and the URLs of other sites stay.
 func TestRepoint(t *testing.T) {
-	h := newHouse(t, 1)
+	h := newFolderFixture(t, 1)
 	foreign := [][]string{{"http://files.example:7000/announce"}, {"udp://other.example:1/announce"}}
 	key, err := signature.NewKey()
 	if err != nil {
@@ -37,7 +37,7 @@ func TestRepoint(t *testing.T) {
 	at("http://files.example:6969", "udp://files.example:6969/announce", key)
 	h.write("a.iso", "data")
 	h.write("tree/x", "1")
-	h.look()
+	h.update()
 	h.write("../b.iso", "22")
 	theirs := adopted(t, h)
 	own, err := h.pub.Publish(t.Context(), filepath.Join(h.in, "..", "b.iso"), Spec{Slug: "own", Options: maker.Options{
@@ -54,7 +54,7 @@ func TestRepoint(t *testing.T) {
 		base, udp string
 		key       *signature.Key
 	}{
-		{"https://new.example/files", "udp://new.example:7000/announce", key}, // all of it
+		{"https://new.example/files", "udp://new.example:7000/announce", key}, // everything
 		{"https://new.example/files", "udp://new.example:7001/announce", key}, // only the UDP port
 		{"http://files.example:6969", "udp://files.example:6969/announce", nil},
 		{"http://[2001:db8::1]:80", "udp://[2001:db8::1]:80/announce", key},
@@ -86,22 +86,22 @@ func TestRepoint(t *testing.T) {
 		r, _ := h.catalog.Get(t.Context(), "own")
 		base, _ := url.Parse(c.base)
 		if !reflect.DeepEqual(r.Announce, own.Announce) || !slices.Equal(r.WebSeeds, []string{WebSeedURL(base, "own~1", true), "http://mirror.example/b.iso"}) {
-			t.Errorf("what names its own tracker names %q and %q", r.Announce, r.WebSeeds)
+			t.Errorf("a release with another tracker has %q and %q", r.Announce, r.WebSeeds)
 		}
 		if r, _ := h.catalog.Get(t.Context(), "adopted.iso"); !reflect.DeepEqual(r.Announce, theirs.Announce) || !slices.Equal(r.WebSeeds, theirs.WebSeeds) {
-			t.Errorf("somebody else's torrent names %q and %q", r.Announce, r.WebSeeds)
+			t.Errorf("a torrent of another site has %q and %q", r.Announce, r.WebSeeds)
 		}
 		if out := at(c.base, c.udp, c.key); len(out.Repointed) > 0 {
-			t.Errorf("%s: again %q", c.base, out.Repointed)
+			t.Errorf("%s: a second restore changed %q", c.base, out.Repointed)
 		}
 	}
 	if h.hashed != hashed {
-		t.Errorf("%d were hashed", h.hashed-hashed)
+		t.Errorf("%d releases were hashed", h.hashed-hashed)
 	}
 }
 
-// checkTorrent checks that a torrent says what the release says of it, and is signed by
-// key, if there is one.
+// checkTorrent checks that a torrent has the URLs of its release, and is signed by key if there
+// is one.
 func checkTorrent(t *testing.T, r *Release, torrent []byte, magnet string, size int, sig string, key *signature.Key) {
 	t.Helper()
 	m, err := metainfo.Parse(torrent)
@@ -122,9 +122,8 @@ func checkTorrent(t *testing.T, r *Release, torrent []byte, magnet string, size 
 	}
 }
 
-// adopted adopts a torrent of another site, which has it under the very
-// reference that it has here.
-func adopted(t *testing.T, h *house) *Release {
+// adopted publishes a torrent of another site, whose reference there is the same as here.
+func adopted(t *testing.T, h *folderFixture) *Release {
 	t.Helper()
 	path := filepath.Join(filepath.Dir(h.in), "adopted.iso")
 	h.write("../adopted.iso", "333")

@@ -10,7 +10,7 @@ import (
 	"spate/metainfo"
 )
 
-// loaded is a release with the torrents that it is seeded by.
+// loaded is a release with its torrents.
 type loaded struct {
 	r        *Release
 	main     *metainfo.MetaInfo
@@ -18,7 +18,8 @@ type loaded struct {
 	torrents Torrents
 }
 
-// load makes the twin of m, where it can have one, and puts it into r.
+// load returns r with its torrent m. If twin is set and m is a hybrid torrent, it also makes
+// the twin.
 func load(m *metainfo.MetaInfo, r *Release, twin bool) (*loaded, error) {
 	l := &loaded{r: r, main: m}
 	var err error
@@ -38,7 +39,7 @@ func load(m *metainfo.MetaInfo, r *Release, twin bool) (*loaded, error) {
 	return l, nil
 }
 
-// loadListed reads the torrents of a release that is listed.
+// loadListed reads the torrents of a release from the catalog.
 func (p *Publisher) loadListed(ctx context.Context, r *Release) (*loaded, error) {
 	t, err := p.opts.Catalog.Torrents(ctx, r.Ref())
 	if err != nil {
@@ -54,9 +55,9 @@ func (p *Publisher) loadListed(ctx context.Context, r *Release) (*loaded, error)
 	return l, err
 }
 
-// Describe returns the release that m is, of data at path, with its torrents: of
-// a hybrid also the twin if that is asked for. What stands for the files on the
-// disk is not filled in, nor is what a torrent does not say.
+// Describe returns a release of the torrent m with data at path, and its torrents. If twin is
+// set and m is a hybrid torrent, they include the twin. The state of the files and the
+// fields that a torrent does not contain are not filled in.
 func Describe(m *metainfo.MetaInfo, path string, twin bool) (*Release, Torrents, error) {
 	r := newRelease(m, path)
 	l, err := load(m, r, twin)
@@ -66,8 +67,8 @@ func Describe(m *metainfo.MetaInfo, path string, twin bool) (*Release, Torrents,
 	return r, l.torrents, nil
 }
 
-// list has a release tracked and seeded and then lists it. What fails undoes
-// what was done, undo last.
+// list tracks, seeds and lists a release. If a step fails, it undoes the steps before and then
+// those in undo.
 func (p *Publisher) list(ctx context.Context, l *loaded, undo undoStack) (*Release, error) {
 	r := l.r
 	fail := func(step string, err error) (*Release, error) {
@@ -86,13 +87,13 @@ func (p *Publisher) list(ctx context.Context, l *loaded, undo undoStack) (*Relea
 	}
 	select {
 	case p.listed <- struct{}{}:
-	default: // Run has not seen the last one yet, and will see both
+	default: // Run has not handled the previous release yet, and will handle both
 	}
 	return p.opts.Catalog.Get(ctx, r.Ref())
 }
 
-// serve allows a release on the tracker and, unless it is paused, seeds it. It
-// returns the step that failed, and puts on undo what takes back those before.
+// serve allows a release on the tracker and, unless it is paused, seeds it. It adds to undo a
+// function for each step that succeeded, and returns the name of a step that failed.
 func (p *Publisher) serve(ctx context.Context, l *loaded, verified bool, undo *undoStack) (step string, err error) {
 	if step, err := p.allow(l.r, undo); err != nil || l.r.Paused {
 		return step, err
@@ -109,7 +110,7 @@ func (p *Publisher) serve(ctx context.Context, l *loaded, verified bool, undo *u
 	return "", nil
 }
 
-// allow allows a release on the tracker, or tells it anew what it should know.
+// allow allows a release on the tracker, or updates the note of one that is allowed.
 func (p *Publisher) allow(r *Release, undo *undoStack) (step string, err error) {
 	if p.opts.Tracker == nil {
 		return "", nil
@@ -128,9 +129,9 @@ func (p *Publisher) allow(r *Release, undo *undoStack) (step string, err error) 
 	return "", nil
 }
 
-// Withdraw takes a release back: unlisted first, then neither seeded nor tracked
-// any more. It goes on after a failure, and returns all of them. The data stays.
-// ref names one torrent, or by a slug alone all versions and variants.
+// Withdraw removes a release from the catalog and then stops seeding and tracking it. It
+// keeps the data. If ref is a slug alone, Withdraw removes all versions and variants. It
+// continues after an error and returns all errors.
 func (p *Publisher) Withdraw(ctx context.Context, ref string) error {
 	release, err := p.reserve(ParseRef(ref).Slug)
 	if err != nil {
@@ -157,7 +158,7 @@ func (p *Publisher) withdraw(ctx context.Context, r *Release) error {
 	return p.unserve(ctx, r)
 }
 
-// unserve stops the seeding and tracking of r, and drops what is kept of it.
+// unserve stops seeding and tracking r and removes its kept data.
 func (p *Publisher) unserve(ctx context.Context, r *Release) error {
 	var errs []error
 	if !r.Paused {
@@ -175,7 +176,7 @@ func (p *Publisher) unserve(ctx context.Context, r *Release) error {
 	return errors.Join(errs...)
 }
 
-// unseed stops the seeding of r.
+// unseed stops seeding r.
 func (p *Publisher) unseed(ctx context.Context, r *Release) error {
 	err := p.seeder.Unseed(ctx, r.Hash())
 	if !r.Twin.Hash.IsZero() {
@@ -184,13 +185,14 @@ func (p *Publisher) unseed(ctx context.Context, r *Release) error {
 	return err
 }
 
-// undoTime bounds the undoing of a release whose own context may be over.
+// undoTime is the time limit for undoing steps, which also happens after the context of the
+// caller has ended.
 const undoTime = 10 * time.Second
 
-// undoStack holds what takes back the steps done so far.
+// undoStack holds functions that undo the steps so far.
 type undoStack []func(context.Context) error
 
-// run undoes the steps, the last one first.
+// run calls the functions, the last one first.
 func (u undoStack) run(ctx context.Context) error {
 	var errs []error
 	for _, f := range slices.Backward(u) {

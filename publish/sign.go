@@ -7,10 +7,11 @@ import (
 	"spate/signature"
 )
 
-// SumsName is what the checksums of a release are called where they are signed.
+// SumsName is the file name of the checksums in their signature.
 const SumsName = "SHA256SUMS"
 
-// signed is what the publisher's key signs of r, whose torrents are t.
+// signed returns the signatures of r and its torrents t by the publisher's key. Without a
+// key it returns the zero value.
 func (p *Publisher) signed(r *Release, t Torrents) Signatures {
 	if p.opts.Key == nil {
 		return Signatures{}
@@ -30,9 +31,9 @@ func (p *Publisher) signed(r *Release, t Torrents) Signatures {
 	}
 }
 
-// signAgain signs the release at ref if the publisher has a key, and it is not
-// signed with that as far as it can be: its checksums come later than the rest,
-// and the key may be another than when it was published.
+// signAgain signs a release whose signatures are incomplete or made with another key. The
+// checksums are computed after the release was published, so that their signature comes
+// later than the others. Without a key signAgain does nothing.
 func (p *Publisher) signAgain(ctx context.Context, ref string) error {
 	if p.opts.Key == nil {
 		return nil
@@ -50,7 +51,7 @@ func (p *Publisher) signAgain(ctx context.Context, ref string) error {
 	}
 	s := p.signed(r, t)
 	if err := p.opts.Catalog.Update(ctx, ref, Change{Signatures: &s}); err != nil {
-		return fmt.Errorf("signing %q: %w", ref, err)
+		return fmt.Errorf("sign %q: %w", ref, err)
 	}
 	return nil
 }

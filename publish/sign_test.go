@@ -8,10 +8,10 @@ import (
 	"spate/signature"
 )
 
-// What is published is signed at once, its checksums when they are known, and
-// all of it again when the key is another.
+// TestSigned checks that a release is signed when it is published, that its checksums are
+// signed when they are known, and that all is signed again with a new key.
 func TestSigned(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	key, err := signature.NewKey()
 	if err != nil {
 		t.Fatal(err)
@@ -22,7 +22,7 @@ func TestSigned(t *testing.T) {
 		t.Fatal(err)
 	}
 	if old.Signatures != (Signatures{}) {
-		t.Errorf("without a key it has %+v", old.Signatures)
+		t.Errorf("signatures without a key: %+v", old.Signatures)
 	}
 	p.opts.Key = key
 	r, err := p.Publish(t.Context(), w.write("a.iso", "22"), Spec{})
@@ -30,12 +30,12 @@ func TestSigned(t *testing.T) {
 		t.Fatal(err)
 	}
 	if r.Signatures.Torrent == "" || r.Signatures.Sums != "" {
-		t.Errorf("as it is listed it has %+v", r.Signatures)
+		t.Errorf("signatures of the listed release: %+v", r.Signatures)
 	}
 	run := func() {
 		synctest.Test(t, func(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
-			p.listed = make(chan struct{}, 1) // of this bubble
+			p.listed = make(chan struct{}, 1) // a channel of this synctest bubble
 			go p.Run(ctx)
 			synctest.Wait()
 			cancel()
@@ -49,7 +49,7 @@ func TestSigned(t *testing.T) {
 		}
 		torrents, _ := w.Torrents(t.Context(), ref)
 		if r.Signatures.PublicKey != key.Public().String() {
-			t.Errorf("%s is by %q", ref, r.Signatures.PublicKey)
+			t.Errorf("%s is signed by %q", ref, r.Signatures.PublicKey)
 		}
 		st, err := signature.Verify(key.Public(), torrents.Main, []byte(r.Signatures.Torrent))
 		if err != nil || st.File != r.Name+".torrent" {

@@ -11,24 +11,22 @@ import (
 	"spate/internal/folder"
 )
 
-// ErrNoFile is the cause when a release has no file of the path that was asked
-// for.
+// ErrNoFile is the cause if a release has no file with the requested index.
 var ErrNoFile = errors.New("no such file in the release")
 
-// ErrGone is the cause when a file of a release cannot be read where it was:
-// removed, unreadable, or on a disk that is not mounted. It may come back.
-var ErrGone = errors.New("cannot be read where it was published from")
+// ErrGone is the cause if a file of a release cannot be read, because it was removed, is
+// unreadable or is on a disk that is not mounted. It may become readable again.
+var ErrGone = errors.New("cannot be read at the path it was published from")
 
-// ErrChanged is the cause when a file is not the one that was hashed any more.
+// ErrChanged is the cause if a file is no longer the one that was hashed.
 var ErrChanged = errors.New("not what was hashed")
 
-// Open opens file i of r for reading, after making sure that it is the one that
-// was hashed: a regular file inside the release's own path, with the size, the
-// modification time and the inode of then. Otherwise the error is [ErrChanged]
-// or [ErrGone].
+// Open opens file i of r for reading. It checks that the file is the one that was hashed: a
+// regular file at the path of the release with the recorded size, modification time and
+// inode. Otherwise the error is [ErrChanged] or [ErrGone].
 //
-// No link leads out of the tree, nor out of the directory that the tree or the
-// file is in. The caller closes the file.
+// Open follows no symbolic link out of a tree, or out of the directory that contains the
+// tree or the single file. The caller closes the file.
 func (r *Release) Open(i int) (*os.File, error) {
 	if i < 0 || i >= len(r.Files) {
 		return nil, ErrNoFile
@@ -57,25 +55,25 @@ func (r *Release) Open(i int) (*os.File, error) {
 	return f, nil
 }
 
-// Same reports, as an [ErrChanged], what info has otherwise than f had when it
-// was hashed.
+// Same returns nil if info is the state that f had when it was hashed, and otherwise an
+// [ErrChanged] that says what differs.
 func (f *File) Same(info fs.FileInfo) error {
 	switch {
 	case !info.Mode().IsRegular():
 		return fmt.Errorf("%w: it is not a regular file now", ErrChanged)
 	case info.Size() != f.Length:
-		return fmt.Errorf("%w: it had %d bytes, and has %d now", ErrChanged, f.Length, info.Size())
+		return fmt.Errorf("%w: it had %d bytes and now has %d", ErrChanged, f.Length, info.Size())
 	case !info.ModTime().Equal(f.ModTime):
-		return fmt.Errorf("%w: it was written to at %s", ErrChanged, info.ModTime().UTC().Format(time.DateTime))
+		return fmt.Errorf("%w: it was modified at %s", ErrChanged, info.ModTime().UTC().Format(time.DateTime))
 	case f.Inode != 0 && inode(info) != f.Inode:
-		return fmt.Errorf("%w: another file is in its place", ErrChanged)
+		return fmt.Errorf("%w: another file replaced it", ErrChanged)
 	}
 	return nil
 }
 
-// folder opens the directory that holds the data: for a single file the one that
-// it is in, for a tree the tree. Who may write to the directory above cannot have
-// it lead elsewhere.
+// folder opens the top directory of a tree, or the directory that contains a single file. It
+// does not follow a symbolic link at the path of a tree out of the directory that contains
+// the tree.
 func (r *Release) folder() (*folder.Folder, error) {
 	if r.Path == "" {
 		return nil, ErrNoStore
@@ -88,7 +86,7 @@ func (r *Release) folder() (*folder.Folder, error) {
 	return above.Sub(filepath.Base(r.Path))
 }
 
-// nameIn is the name of the file at path in the directory that folder opens.
+// nameIn returns the name of the file at path in the directory that folder opens.
 func (r *Release) nameIn(path string) string {
 	if r.Single {
 		return filepath.Base(r.Path)
@@ -96,10 +94,10 @@ func (r *Release) nameIn(path string) string {
 	return filepath.FromSlash(path)
 }
 
-// snapshot is what lay at a path before it was hashed.
+// snapshot holds the state of files before they were hashed, by path.
 type snapshot map[string]fs.FileInfo
 
-// takeSnapshot stats path, and everything under it if it is a directory.
+// takeSnapshot returns the state of the file at path, or of all files in the directory.
 func takeSnapshot(path string) (snapshot, error) {
 	above, err := folder.Open(filepath.Dir(path), folder.Options{})
 	if err != nil {
@@ -123,7 +121,7 @@ func takeSnapshot(path string) (snapshot, error) {
 		if info.Mode()&fs.ModeSymlink != 0 {
 			info, err = tree.Stat(rel)
 		}
-		if err == nil && !info.IsDir() { // the maker judges what cannot be read
+		if err == nil && !info.IsDir() { // the maker reports files that cannot be read
 			s[filepath.ToSlash(rel)] = info
 		}
 		return nil
@@ -131,8 +129,8 @@ func takeSnapshot(path string) (snapshot, error) {
 	return s, err
 }
 
-// record writes into r.Files what each of them is on the disk now, and fails if
-// that is not what it was before, nor what was hashed.
+// record stores the present state of the files in r.Files. It returns an error if the state of
+// a file differs from before, or its length from the torrent.
 func (r *Release) record(before snapshot) error {
 	in, err := r.folder()
 	if err != nil {
@@ -158,20 +156,20 @@ func (r *Release) record(before snapshot) error {
 	return nil
 }
 
-// moveTo makes r a release of the same data at path, where what was hashed must
-// lie, as far as sizes and times of change tell.
+// moveTo changes the path of r. The files there must have the same sizes and modification
+// times.
 func (r *Release) moveTo(path string) error {
-	place, err := r.placeAt(path)
+	location, err := r.locationAt(path)
 	if err != nil {
 		return err
 	}
-	r.Path, r.Files = place.Path, place.Files
+	r.Path, r.Files = location.Path, location.Files
 	return nil
 }
 
-// placeAt describes the data of r at another path: files of the same length and
-// time of change.
-func (r *Release) placeAt(path string) (*Place, error) {
+// locationAt returns the state of the files of r at another path. They must have the same
+// sizes and modification times.
+func (r *Release) locationAt(path string) (*Location, error) {
 	moved := *r
 	moved.Path = path
 	moved.Files = make([]File, len(r.Files))
@@ -193,10 +191,10 @@ func (r *Release) placeAt(path string) (*Place, error) {
 		f.Inode = inode(info)
 		moved.Files[i] = f
 	}
-	return &Place{Path: path, Files: moved.Files}, nil
+	return &Location{Path: path, Files: moved.Files}, nil
 }
 
-// bare is the cause of err without the path in it, which is not for the public.
+// bare returns the cause of err without its path, which the public must not see.
 func bare(err error) error {
 	var pe *fs.PathError
 	var kind *folder.TypeError

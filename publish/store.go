@@ -37,7 +37,7 @@ func (p *Publisher) PublishStore(ctx context.Context, st storage.Storage, n int6
 		return nil, &StepError{"seed", spec.Name, ErrNoStore}
 	}
 	if spec.Name == "" {
-		return nil, errors.New("publish: a release of a storage needs a name")
+		return nil, errors.New("publish: a release from a storage needs a name")
 	}
 	spec.Keep, spec.Watched, spec.Stamp = false, "", ""
 	p.fill(&spec)

@@ -12,9 +12,9 @@ import (
 	"spate/storage"
 )
 
-// storeSeeder counts what is seeded from storages.
+// storeSeeder records which torrents are seeded from storages.
 type storeSeeder struct {
-	*world
+	*fixture
 	seeded map[spate.InfoHash]storage.Storage
 	fails  error
 }
@@ -32,8 +32,8 @@ func (s *storeSeeder) Unseed(_ context.Context, ih spate.InfoHash) error {
 }
 
 func TestPublishStore(t *testing.T) {
-	w := newWorld(t)
-	s := &storeSeeder{world: w, seeded: map[spate.InfoHash]storage.Storage{}}
+	w := newFixture(t)
+	s := &storeSeeder{fixture: w, seeded: map[spate.InfoHash]storage.Storage{}}
 	data := []byte("data in no directory")
 	spec := Spec{Options: maker.Options{Name: "a.bin", Format: metainfo.Hybrid}}
 	first, err := New(w, s, Options{Catalog: w})
@@ -95,7 +95,7 @@ func TestPublishStore(t *testing.T) {
 }
 
 func TestPublishStoreNeedsAStoreSeeder(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	_, err := w.publisher().PublishStore(t.Context(), storage.NewMemoryOf([]byte("x")), 1, Spec{Options: maker.Options{Name: "a"}})
 	if !errors.Is(err, ErrNoStore) {
 		t.Errorf("%v, want ErrNoStore", err)

@@ -10,15 +10,13 @@ import (
 	"strings"
 )
 
-// Run computes the SHA-256 of every file of every release that has none yet, one
-// file at a time, until ctx is over: what SHA256SUMS and Metalinks are made of. It
-// signs them, and what else is not signed with the publisher's key.
-// The hashes of a torrent are of pieces and trees, and cannot be turned into
-// these, so the data is read once more; a release is listed and served without
-// waiting for it. It returns the cause of ctx.
+// Run computes the missing SHA-256 sums of all files, one file at a time, for SHA256SUMS and
+// Metalinks. It also makes missing signatures. It runs until ctx ends and returns its
+// cause. Only one Run may be active at a time.
 //
-// A release whose files cannot be read, or changed, is passed over until the
-// next one is published. At most one Run at a time.
+// Run reads the data again, because the sums cannot be derived from the hashes in a torrent.
+// Releases are listed and served before that. Run skips a release whose files cannot be
+// read or have changed until another release is published.
 func (p *Publisher) Run(ctx context.Context) error {
 	for {
 		p.sumAll(ctx)
@@ -30,11 +28,11 @@ func (p *Publisher) Run(ctx context.Context) error {
 	}
 }
 
-// sumAll computes what is missing now.
+// sumAll computes all missing sums and signatures.
 func (p *Publisher) sumAll(ctx context.Context) {
 	list, _, err := p.opts.Catalog.List(ctx, Query{All: true})
 	if err != nil {
-		p.opts.Log.Error("publish: the catalog cannot be listed", "err", err)
+		p.opts.Log.Error("publish: listing the catalog failed", "err", err)
 		return
 	}
 	for _, r := range list {
@@ -49,13 +47,14 @@ func (p *Publisher) sumAll(ctx context.Context) {
 			err = p.signAgain(ctx, r.Ref())
 		}
 		switch {
-		case ctx.Err() != nil, errors.Is(err, ErrNotFound): // over, or withdrawn meanwhile
+		case ctx.Err() != nil, errors.Is(err, ErrNotFound): // the end, or a release that was withdrawn meanwhile
 		case err != nil:
-			p.opts.Log.Warn("publish: no checksums", "release", r.Ref(), "err", err)
+			p.opts.Log.Warn("publish: computing checksums failed", "release", r.Ref(), "err", err)
 		}
 	}
 }
 
+// sum computes the sums of a release and stores them in the catalog.
 func (p *Publisher) sum(ctx context.Context, ref string) error {
 	r, err := p.opts.Catalog.Get(ctx, ref)
 	if err != nil {
@@ -71,8 +70,8 @@ func (p *Publisher) sum(ctx context.Context, ref string) error {
 	return p.opts.Catalog.SetSums(ctx, ref, r.Hash(), sums)
 }
 
-// Checksums is the content of the release's SHA256SUMS, which `sha256sum -c` reads
-// in the folder that the data was downloaded to; nil unless it is Summed.
+// Checksums returns the content of SHA256SUMS, which `sha256sum -c` reads in the directory of
+// the download. It returns nil unless r is Summed.
 func (r *Release) Checksums() []byte {
 	if !r.Summed {
 		return nil
@@ -83,7 +82,7 @@ func (r *Release) Checksums() []byte {
 		if !r.Single {
 			name += "/" + f.Path
 		}
-		// As coreutils writes names that would break the line.
+		// Escape backslashes and line breaks as coreutils does.
 		if escaped := strings.NewReplacer(`\`, `\\`, "\n", `\n`, "\r", `\r`).Replace(name); escaped != name {
 			b.WriteByte('\\')
 			name = escaped
@@ -93,8 +92,8 @@ func (r *Release) Checksums() []byte {
 	return b.Bytes()
 }
 
-// sumFile returns the SHA-256 of file i, if that is what was hashed both before
-// and after.
+// sumFile returns the SHA-256 of file i of r. It returns an error if the file is not the one
+// that was hashed, before or after reading it.
 func (p *Publisher) sumFile(ctx context.Context, r *Release, i int, buf []byte) (sum [32]byte, err error) {
 	f, err := p.Open(ctx, r, i)
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 )
 
 func TestSums(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	p := w.publisher()
 	publish := func(name, data string) {
 		t.Helper()
@@ -24,19 +24,19 @@ func TestSums(t *testing.T) {
 	publish("first", "1")
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
-		p.listed = make(chan struct{}, 1) // of this bubble
+		p.listed = make(chan struct{}, 1) // a channel of this synctest bubble
 		done := make(chan error)
 		go func() { done <- p.Run(ctx) }()
 		synctest.Wait()
 		if !summed("first", "1") {
-			t.Error("what was there is not summed")
+			t.Error("the first release has no sums")
 		}
 		publish("gone", "2")
 		w.write("gone", "other")
 		publish("second", "22")
 		synctest.Wait()
 		if !summed("second", "22") {
-			t.Error("what came is not summed")
+			t.Error("the later release has no sums")
 		}
 		cancel()
 		if err := <-done; !errors.Is(err, context.Canceled) {
@@ -45,7 +45,7 @@ func TestSums(t *testing.T) {
 	})
 	list, _, _ := w.List(t.Context(), Query{Text: "second"})
 	if len(list) != 1 || !list[0].Summed {
-		t.Errorf("the list does not know of the sums: %+v", list)
+		t.Errorf("the list does not report the sums: %+v", list)
 	}
 	r, _ := w.Get(t.Context(), "second")
 	if err := w.SetSums(t.Context(), "first~1", r.Hash(), make([][32]byte, 1)); !errors.Is(err, ErrNotFound) {

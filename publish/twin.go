@@ -7,19 +7,17 @@ import (
 	"spate/metainfo"
 )
 
-// Twin is a v1 torrent of the data of a hybrid release, for clients that cannot
-// read a hybrid, or take it for another torrent: Transmission 3 and aria2 1.36.
-// It has the same pieces, the padding included, so that nothing is hashed again,
-// and a swarm of its own.
+// Twin describes the v1 torrent of a hybrid release, for clients that cannot read hybrid
+// torrents or compute another info-hash for them, such as Transmission 3 and aria2 1.36. It
+// has the pieces of the hybrid torrent, including the padding, and a swarm of its own.
 type Twin struct {
 	Hash        spate.InfoHash // v1; zero: the release has no twin
 	TorrentSize int            // bytes of its .torrent
 	Magnet      string         // with trackers and web seeds
 }
 
-// MakeTwin returns the v1 torrent of a hybrid one: without the info dictionary's
-// "meta version" and "file tree" and without the "piece layers" (BEP 52), and
-// otherwise the same.
+// MakeTwin returns the v1 torrent of a hybrid torrent. It removes "meta version" and "file
+// tree" from the info dictionary, and "piece layers" (BEP 52).
 func MakeTwin(hybrid *metainfo.MetaInfo) (*metainfo.MetaInfo, error) {
 	if format := hybrid.Info.Format(); format != metainfo.Hybrid {
 		return nil, fmt.Errorf("publish: a %s torrent has no v1 twin", format)
@@ -39,7 +37,7 @@ func MakeTwin(hybrid *metainfo.MetaInfo) (*metainfo.MetaInfo, error) {
 	return metainfo.Parse(whole)
 }
 
-// twinOf describes m, a twin.
+// twinOf describes the v1 torrent m, of size bytes.
 func twinOf(m *metainfo.MetaInfo, size int) Twin {
 	return Twin{Hash: m.Hash(), TorrentSize: size, Magnet: m.Magnet().String()}
 }

@@ -5,28 +5,27 @@ import (
 	"strings"
 )
 
-// The paths of a release below the site's base URL. They are part of what spate
-// promises: links to them are handed out and written into torrents, so they
-// never change. Every path is percent-encoded and starts with a slash. REF is a
-// reference to a release (see [ParseRef]): the slug is always the newest version.
+// The functions below return the paths of a release relative to the site's base URL. The
+// paths never change, because links and torrents contain them. Every path is
+// percent-encoded and starts with a slash. REF is a reference (see [ParseRef]).
 
-// PagePath is where people read about the release: /r/REF.
+// PagePath returns the path of the release page: /r/REF.
 func PagePath(ref string) string { return "/r/" + url.PathEscape(ref) }
 
-// TorrentPath is where its .torrent lies: /t/REF.torrent.
+// TorrentPath returns the path of the .torrent file: /t/REF.torrent.
 func TorrentPath(ref string) string { return "/t/" + url.PathEscape(ref) + ".torrent" }
 
-// TwinPath is where the v1 torrent for older clients lies: /t1/REF.torrent.
+// TwinPath returns the path of the v1 torrent for older clients: /t1/REF.torrent.
 func TwinPath(ref string) string { return "/t1/" + url.PathEscape(ref) + ".torrent" }
 
-// MetalinkPath is where the Metalink lies: /m/REF.meta4.
+// MetalinkPath returns the path of the Metalink: /m/REF.meta4.
 func MetalinkPath(ref string) string { return "/m/" + url.PathEscape(ref) + ".meta4" }
 
-// ChecksumsPath is where the SHA-256 sums of the files lie: /r/REF/SHA256SUMS.
+// ChecksumsPath returns the path of the SHA-256 sums of the files: /r/REF/SHA256SUMS.
 func ChecksumsPath(ref string) string { return PagePath(ref) + "/SHA256SUMS" }
 
-// DownloadPath is where the data lies: /d/REF for a single file, and
-// /d/REF/dir/file for the file at path inside a tree.
+// DownloadPath returns the path of the data: /d/REF for a single file, and /d/REF/dir/file
+// for the file at path inside a tree.
 func DownloadPath(ref string, path ...string) string {
 	var b strings.Builder
 	b.WriteString("/d/")
@@ -38,7 +37,7 @@ func DownloadPath(ref string, path ...string) string {
 	return b.String()
 }
 
-// FilePath is the [DownloadPath] of f, a file of r, when r is asked for as ref.
+// FilePath returns the [DownloadPath] of f, a file of r, with the reference ref of r.
 func (r *Release) FilePath(ref string, f *File) string {
 	if r.Single {
 		return DownloadPath(ref)
@@ -46,11 +45,10 @@ func (r *Release) FilePath(ref string, f *File) string {
 	return DownloadPath(ref, strings.Split(f.Path, "/")...)
 }
 
-// WebSeedURL is what the torrent names as its web seed (BEP 19): the file's own
-// URL for a single file, and for a tree the folder /w/REF/ to which clients
-// append the torrent's name and the path of each file. ref has to name this very
-// version, whose torrent will be about when another is the newest. It is empty
-// without a base.
+// WebSeedURL returns the web seed of a torrent (BEP 19): the URL of the data for a single
+// file, and for a tree the URL of the folder /w/REF/, to which clients append the name of
+// the torrent and the path of a file. ref must name the version exactly, because the
+// torrent is still in use when there is a newer version. Without a base the result is "".
 func WebSeedURL(base *url.URL, ref string, single bool) string {
 	if base == nil {
 		return ""
@@ -61,8 +59,8 @@ func WebSeedURL(base *url.URL, ref string, single bool) string {
 	return Absolute(base, "/w/"+url.PathEscape(ref)+"/")
 }
 
-// Absolute joins the site's base URL, which may have a path of its own, and one
-// of the encoded paths of this file.
+// Absolute joins the base URL of the site, which may have a path, and one of the encoded
+// paths above.
 func Absolute(base *url.URL, encodedPath string) string {
 	b := *base
 	b.RawQuery, b.Fragment, b.RawFragment, b.User = "", "", "", nil

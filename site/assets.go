@@ -16,8 +16,8 @@ import (
 //go:embed templates static
 var embedded embed.FS
 
-// layered is a stack of file systems: what the first has hides what the others
-// have. A nil one has nothing.
+// layered is a stack of file systems. A file is that of the first file system that has it. A
+// file system may be nil.
 type layered []fs.FS
 
 // Open implements [fs.FS].
@@ -34,21 +34,21 @@ func (l layered) Open(name string) (fs.File, error) {
 	return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
 }
 
-// asset is a file of static/, held in memory.
+// asset is a file of static/ in memory.
 type asset struct {
 	data  []byte
-	kind  string // its media type
-	label string // the start of its hash, which its address changes with
+	kind  string // media type
+	label string // start of its hash, which is part of its URL
 }
 
-// assetKinds are the files that a site may have in static/, by extension.
+// assetKinds maps the extensions of files in static/ to media types.
 var assetKinds = map[string]string{
 	".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml",
 	".png": "image/png", ".jpg": "image/jpeg", ".webp": "image/webp", ".woff2": "font/woff2",
 }
 
-// loadAssets reads static/: the embedded files, or what a theme has in their
-// place, and what it has beside them.
+// loadAssets reads the files in static/: the embedded ones, and those of the theme, which
+// may replace them.
 func loadAssets(files layered) (map[string]asset, error) {
 	assets := map[string]asset{}
 	for _, fsys := range files {
@@ -76,8 +76,8 @@ func loadAssets(files layered) (map[string]asset, error) {
 	return assets, nil
 }
 
-// assetPath is the address of a file of static/, which is another when the file
-// is another, so that it may be kept for ever.
+// assetPath returns the path of a file in static/. The path changes with the content, so that
+// browsers can cache the file without a time limit.
 func (s *Site) assetPath(name string) string {
 	return s.path("/static/" + name + "?v=" + s.assets[name].label)
 }
@@ -104,7 +104,7 @@ func (s *Site) serveAsset(w http.ResponseWriter, r *http.Request, name string) {
 	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(a.data))
 }
 
-// picture answers with an SVG that was drawn.
+// picture answers with an SVG picture.
 func (s *Site) picture(w http.ResponseWriter, r *http.Request, svg string) {
 	h := w.Header()
 	h.Set("Content-Type", "image/svg+xml")

@@ -4,24 +4,26 @@ import (
 	"fmt"
 	"net/http"
 	"unicode/utf8"
+
+	"spate/internal/units"
 )
 
-// badge answers /r/NAME/badge.svg: a small picture for a project's own pages,
-// with the size and how many seed.
+// badge answers /r/REF/badge.svg with a small picture for other web pages. It shows the size
+// and the number of seeds.
 func (s *Site) badge(w http.ResponseWriter, r *http.Request) {
 	rel := s.find(w, r, r.PathValue("name"))
 	if rel == nil {
 		return
 	}
-	right := size(rel.Size)
+	right := units.Bytes(rel.Size)
 	if n := s.numbers(r.Context(), rel); n.Known {
-		right += " · " + plural(n.Seeds, "seed")
+		right += " · " + units.Plural(n.Seeds, "seed")
 	}
 	s.picture(w, r, drawBadge("torrent", right))
 }
 
-// drawBadge draws two words side by side. The text is fitted to boxes of about
-// its width, so that any font will do.
+// drawBadge draws two texts side by side. It fits each text to the estimated width of its
+// box, whatever the font is.
 func drawBadge(left, right string) string {
 	width := func(s string) int { return utf8.RuneCountInString(s) * 13 / 2 }
 	l, r := width(left)+14, width(right)+14

@@ -8,23 +8,22 @@ import (
 	"spate/internal/ratelimit"
 )
 
-// perDownload is what each direct download of a budget should at least get, in
-// bytes a second. A browser's web seed reads a piece by one request, and gives up
-// after a minute.
+// perDownload is the rate in bytes per second that each direct download should get. A browser
+// that uses the web seed requests a piece at a time and gives up after a minute.
 const perDownload = 64 << 10
 
-// busyFor is what Retry-After says, in seconds, where there is no room.
+// busyFor is the Retry-After of a refused download, in seconds.
 const busyFor = 30
 
-// budget is what direct downloads may take of the uplink, so that they do not
-// starve the swarm, which multiplies what it is sent.
+// budget limits the rate of all direct downloads, so that enough of the uplink remains for
+// the swarm, whose peers pass on the data.
 type budget struct {
 	limiter *ratelimit.Limiter // nil: no limit
-	most    int                // downloads at once
+	most    int                // maximum number of downloads at the same time
 }
 
-// newBudget returns the budget of rate bytes a second, 0 for any, and at most
-// most downloads at once.
+// newBudget returns a budget of rate bytes per second, where 0 is no limit, for up to most
+// downloads at the same time.
 func newBudget(rate int64, most int) budget {
 	b := budget{most: most}
 	if rate > 0 {
@@ -34,13 +33,13 @@ func newBudget(rate int64, most int) budget {
 	return b
 }
 
-// step is the most bytes of a download that go out between two looks at the budget.
+// step returns the maximum number of bytes that a download sends in one step.
 func (b budget) step() int64 {
 	return int64(b.limiter.Batch())
 }
 
-// wait returns when n bytes may go out. Suspect readers come after the others: each of them
-// may only fill the buffers of its connection, over and over.
+// wait returns when n bytes may be sent. Suspect readers wait until the others have been
+// served, because they may only fill the buffers of many connections.
 func (b budget) wait(ctx context.Context, n int64, suspect bool) error {
 	if suspect {
 		return b.limiter.WaitLater(ctx, int(n))
@@ -48,12 +47,12 @@ func (b budget) wait(ctx context.Context, n int64, suspect bool) error {
 	return b.limiter.Wait(ctx, int(n))
 }
 
-// giveBack returns n bytes of what was waited for to the budget.
+// giveBack returns n bytes to the budget that were waited for but not sent.
 func (b budget) giveBack(n int64) { b.limiter.GiveBack(int(n)) }
 
-// busy answers that there is no room for another download now.
+// busy answers that no slot is free for another download.
 func (s *Site) busy(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Retry-After", strconv.Itoa(busyFor))
 	s.fail(w, r, http.StatusServiceUnavailable, "Busy",
-		"As many direct downloads are running as the publisher's line has room for. Come again in a moment, or use BitTorrent: it needs no place in the queue.")
+		"The site is sending as many direct downloads as the publisher's connection allows. Try again in a moment, or download by BitTorrent, which does not have to wait.")
 }

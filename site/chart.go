@@ -5,28 +5,29 @@ import (
 	"strconv"
 	"time"
 
+	"spate/internal/units"
 	"spate/publish"
 )
 
-// chartDays is how far back charts go.
+// chartDays is the number of days in a chart.
 const chartDays = 30
 
-// chart is a small column for each of the last days.
+// chart is a bar chart with a column for each day.
 type chart struct {
 	Title   string
-	Summary string // what it shows, in words
+	Summary string // description in words
 	Columns []column
-	Peak    string // the highest column's value
+	Peak    string // value of the highest column
 	From    time.Time
 }
 
-// column is one day's, in a box of 10 by 60 for each day.
+// column is the column of a day. Each day has a box of 10 by 60.
 type column struct{ X, Y, H float64 }
 
 const chartHeight = 60
 
-// charts are the history of a release: downloads, and how many copies of it were
-// sent from here. There are none without anything to show.
+// charts returns the charts of a release: downloads, and copies that the publisher sent. It
+// leaves out a chart without data.
 func charts(h publish.History, size int64, now time.Time) []chart {
 	if len(h.Days) == 0 || size <= 0 {
 		return nil
@@ -40,7 +41,7 @@ func charts(h publish.History, size int64, now time.Time) []chart {
 			sent[i] = float64(d.OriginBytes()) / float64(size)
 		}
 	}
-	whole := func(v float64) string { return count(int(v)) }
+	whole := func(v float64) string { return units.Count(int64(v)) }
 	tenths := func(v float64) string { return strconv.FormatFloat(v, 'f', 1, 64) }
 	return []chart{
 		draw("Downloads", "downloads", first, got[:], whole),
@@ -48,7 +49,7 @@ func charts(h publish.History, size int64, now time.Time) []chart {
 	}
 }
 
-// draw makes the columns of values, one a day from first on.
+// draw returns the columns of values, one for each day from first on.
 func draw(title, unit string, first time.Time, values []float64, say func(float64) string) chart {
 	var sum, most float64
 	day := 0

@@ -17,8 +17,8 @@ import (
 	"spate/internal/simnet"
 )
 
-// crowd is a site in a simulated network, and the visitors that it has there. Behind a
-// proxy all connections come from the proxy, which says in a header whose they are.
+// crowd is a site with many visitors in a simulated network. Behind a proxy all connections
+// come from the proxy, which adds a header with the address of the visitor.
 type crowd struct {
 	t     *testing.T
 	site  fixture
@@ -36,8 +36,8 @@ var (
 	crowdProxy = netip.MustParseAddr("10.255.0.2")
 )
 
-// inCrowd runs f with a site that has a file of size bytes, in simulated time. All
-// connections are closed at its end.
+// inCrowd runs f in simulated time with a site that has a file of size bytes. It closes all
+// connections at the end.
 func inCrowd(t *testing.T, opts Options, proxy bool, size int64, f func(c *crowd)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -77,7 +77,7 @@ func inCrowd(t *testing.T, opts Options, proxy bool, size int64, f func(c *crowd
 	})
 }
 
-// visit asks for path from an address, and returns the connection and the answer.
+// visit requests path from an address, and returns the connection and the response.
 func (c *crowd) visit(from netip.Addr, path string, header ...string) (net.Conn, *http.Response) {
 	c.t.Helper()
 	forwarded, at := "", crowdSite
@@ -113,8 +113,8 @@ func (c *crowd) visit(from netip.Addr, path string, header ...string) (net.Conn,
 	return conn, resp
 }
 
-// hog downloads at a rate in bytes a second, 0 for nothing at all. If again is not 0 it
-// comes anew each time that so long has passed.
+// hog downloads at a rate in bytes per second, where 0 is nothing at all. If again is not 0,
+// it starts again after that time.
 func (c *crowd) hog(from netip.Addr, rate int, again time.Duration) {
 	c.wg.Go(func() {
 		for {
@@ -136,12 +136,13 @@ func (c *crowd) hog(from netip.Addr, rate int, again time.Duration) {
 	})
 }
 
-// sip reads at a rate until the end, and returns how much came.
+// sip reads at a rate in bytes per second until the end, and returns the number of bytes.
 func (c *crowd) sip(r io.Reader, rate int) (n int64) {
 	buf := make([]byte, max(1, rate/10))
 	for rate > 0 && c.ctx.Err() == nil {
 		m, err := r.Read(buf)
-		if n += int64(m); err != nil {
+		n += int64(m)
+		if err != nil {
 			break
 		}
 		time.Sleep(time.Duration(m) * time.Second / time.Duration(rate))
@@ -149,7 +150,7 @@ func (c *crowd) sip(r io.Reader, rate int) (n int64) {
 	return n
 }
 
-// Where the visitors of a crowd come from: number i of them.
+// Addresses of visitor i.
 func fewNetworks(i int) netip.Addr {
 	return netip.AddrFrom4([4]byte{10, 1, byte(i % 4), byte(1 + i/4)})
 }
@@ -165,16 +166,16 @@ func oneNetwork6(i int) netip.Addr {
 
 var honestAddr, honestAddr6 = netip.MustParseAddr("10.100.0.1"), netip.MustParseAddr("fd03::1")
 
-// TestHogs holds that a download begins within seconds and keeps four fifths of the line,
-// however many take up connections and read nothing, or next to nothing; and that the
-// requests of a web seed are answered.
+// TestHogs checks that a download starts within seconds and gets four fifths of the line while
+// many visitors open connections and read nothing or very little, and that requests to the
+// web seed are answered.
 func TestHogs(t *testing.T) {
 	const rate = 1 << 20
 	for _, c := range []struct {
 		name   string
 		hogs   int
 		from   func(i int) netip.Addr
-		rate   int // of each, bytes a second
+		rate   int // of each visitor, in bytes per second
 		opts   Options
 		proxy  bool
 		honest netip.Addr
@@ -238,10 +239,10 @@ func TestHogs(t *testing.T) {
 	}
 }
 
-// Slow readers that are honest keep their places to the end, whoever else comes.
+// Slow readers keep their slots to the end while other visitors come.
 func TestSlowReadersAreNotEnded(t *testing.T) {
 	t.Parallel()
-	inCrowd(t, Options{DownloadRate: 1 << 20}, false, 6<<20, func(w *crowd) { // 16 places
+	inCrowd(t, Options{DownloadRate: 1 << 20}, false, 6<<20, func(w *crowd) { // 16 slots
 		var phones sync.WaitGroup
 		for i := range 12 {
 			phones.Go(func() {
@@ -256,7 +257,7 @@ func TestSlowReadersAreNotEnded(t *testing.T) {
 			w.hog(manyNetworks(i), 1000*(i%2), 0)
 			time.Sleep(200 * time.Millisecond)
 		}
-		for i := range 20 { // as many as come and go beside
+		for i := range 20 { // number of other visitors that come and go
 			if conn, resp := w.visit(honestAddr, "/d/data.bin", "Range: bytes=0-99999"); conn == nil || resp.StatusCode != http.StatusPartialContent {
 				t.Errorf("visitor %d: %+v", i, resp)
 			} else {
@@ -268,7 +269,7 @@ func TestSlowReadersAreNotEnded(t *testing.T) {
 	})
 }
 
-// An office of 200 behind one address downloads at once, beside others.
+// 200 visitors behind one address download at the same time as others.
 func TestOfficeBehindOneAddress(t *testing.T) {
 	t.Parallel()
 	for _, proxy := range []bool{false, true} {
@@ -295,11 +296,11 @@ func TestOfficeBehindOneAddress(t *testing.T) {
 	}
 }
 
-// A reader that makes room sees its download break off, and can go on with it; a newcomer
-// for whom nobody makes room is told when to come again.
+// A reader that loses its slot sees its download break off and can resume it. A visitor who
+// gets no slot receives Retry-After.
 func TestEndedDownloadGoesOn(t *testing.T) {
 	t.Parallel()
-	inCrowd(t, Options{DownloadRate: 4 * perDownload}, false, 2<<20, func(w *crowd) { // 4 places
+	inCrowd(t, Options{DownloadRate: 4 * perDownload}, false, 2<<20, func(w *crowd) { // 4 slots
 		slow := manyNetworks(0)
 		_, first := w.visit(slow, "/d/data.bin")
 		time.Sleep(time.Minute)
@@ -309,7 +310,7 @@ func TestEndedDownloadGoesOn(t *testing.T) {
 		time.Sleep(time.Second)
 		_, refused := w.visit(manyNetworks(9), "/d/data.bin")
 		if refused.StatusCode != http.StatusServiceUnavailable || refused.Header.Get("Retry-After") == "" {
-			t.Errorf("a newcomer without a place: %+v", refused)
+			t.Errorf("a new visitor without a slot: %+v", refused)
 		}
 		got, err := io.ReadAll(first.Body)
 		if err == nil || len(got) == 2<<20 {
@@ -319,7 +320,7 @@ func TestEndedDownloadGoesOn(t *testing.T) {
 		if downloads.Places != 4 || downloads.Held != 4 || downloads.MadeRoom != 1 || downloads.Refused != 1 {
 			t.Errorf("%+v", downloads)
 		}
-		time.Sleep(3 * time.Minute) // the others are done
+		time.Sleep(3 * time.Minute) // the other downloads have ended
 		_, rest := w.visit(slow, "/d/data.bin", fmt.Sprintf("Range: bytes=%d-\r\nIf-Range: %s", len(got), first.Header.Get("ETag")))
 		more, err := io.ReadAll(rest.Body)
 		_, data := random(t, 2<<20, w.site.dir, "again")
@@ -329,8 +330,8 @@ func TestEndedDownloadGoesOn(t *testing.T) {
 	})
 }
 
-// When all places for live numbers are taken, those of the network that has the most make
-// room once they have had their turn.
+// If all slots for live numbers are in use, a new visitor takes one from the network with the
+// most slots, after the turn of its holder.
 func TestLivePlacesAreShared(t *testing.T) {
 	t.Parallel()
 	inCrowd(t, Options{MaxLive: 20}, false, 1000, func(w *crowd) {
@@ -354,7 +355,7 @@ func TestLivePlacesAreShared(t *testing.T) {
 			watch(17+i, manyNetworks(i))
 		}
 		if _, resp := w.visit(manyNetworks(7), "/r/data.bin/live"); resp.StatusCode != http.StatusServiceUnavailable || resp.Header.Get("Retry-After") == "" {
-			t.Errorf("beyond the places: %s", resp.Status)
+			t.Errorf("more visitors than slots: %s", resp.Status)
 		}
 		time.Sleep(liveTurn)
 		watch(20, manyNetworks(7))

@@ -14,14 +14,13 @@ import (
 	"spate/publish"
 )
 
-// download answers /d/REF and /d/REF/path: the data as it was hashed, to
-// browsers, to curl and to the peers of the swarm as a web seed (BEP 19).
+// download answers /d/REF and /d/REF/path with the data, for browsers, for curl, and for
+// peers that use it as a web seed (BEP 19).
 func (s *Site) download(w http.ResponseWriter, r *http.Request) {
 	s.sendFile(w, r, r.PathValue("path"))
 }
 
-// webSeed answers /w/REF/NAME/path, which is what clients make of the web seed of
-// a tree.
+// webSeed answers /w/REF/NAME/path. Clients make these URLs from the web seed of a tree.
 func (s *Site) webSeed(w http.ResponseWriter, r *http.Request) {
 	name, path, _ := strings.Cut(r.PathValue("path"), "/")
 	if rel, err := s.catalog.Get(r.Context(), r.PathValue("name")); err == nil && rel.Name != name {
@@ -31,7 +30,7 @@ func (s *Site) webSeed(w http.ResponseWriter, r *http.Request) {
 	s.sendFile(w, r, path)
 }
 
-// sendFile answers with the file at path of the release that the request names.
+// sendFile answers with the file at path of the release in the request.
 func (s *Site) sendFile(w http.ResponseWriter, r *http.Request, path string) {
 	crossOrigin(w.Header())
 	name := r.PathValue("name")
@@ -48,7 +47,7 @@ func (s *Site) sendFile(w http.ResponseWriter, r *http.Request, path string) {
 		pad = 0
 	case pad > 0:
 	case path == "" && !rel.Single:
-		// A tree is no one file: its page says what can be had.
+		// The page of a tree lists its files.
 		h.Set("Location", s.path(publish.PagePath(name)))
 		w.WriteHeader(http.StatusSeeOther)
 		return
@@ -58,11 +57,11 @@ func (s *Site) sendFile(w http.ResponseWriter, r *http.Request, path string) {
 	}
 	if rel.Paused && pad == 0 {
 		h.Set("Retry-After", "3600")
-		s.fail(w, r, http.StatusServiceUnavailable, "Paused", "The publisher has paused this release. Peers that have the data can still be downloaded from, by BitTorrent.")
+		s.fail(w, r, http.StatusServiceUnavailable, "Paused", "The publisher has paused this release. You can still download it by BitTorrent from peers that have the data.")
 		return
 	}
 	out := newSender(w, r, s)
-	if out.place = s.downloads.enter(out.ctx, s.opts.Wait, s.networkOf(r), out.end); out.place == nil {
+	if out.slot = s.downloads.enter(out.ctx, s.opts.Wait, s.networkOf(r), out.end); out.slot == nil {
 		out.close()
 		s.busy(w, r)
 		return
@@ -79,7 +78,7 @@ func (s *Site) sendFile(w http.ResponseWriter, r *http.Request, path string) {
 	s.sendData(out, r, rel, i)
 }
 
-// serve answers with content through out.
+// serve sends content with out.
 func (s *Site) serve(out *sender, r *http.Request, modified time.Time, content io.ReadSeeker) {
 	http.ServeContent(out, r, "", modified, content)
 	if out.unanswered() {
@@ -89,7 +88,7 @@ func (s *Site) serve(out *sender, r *http.Request, modified time.Time, content i
 	out.start()
 }
 
-// sendData answers with the data of file i of a release.
+// sendData sends file i of a release with out.
 func (s *Site) sendData(out *sender, r *http.Request, rel *publish.Release, i int) {
 	content, err := s.opts.Open(r.Context(), rel, i)
 	if err != nil {
@@ -118,16 +117,16 @@ func (s *Site) sendData(out *sender, r *http.Request, rel *publish.Release, i in
 	s.serve(out, r, file.ModTime, content.ReadSeeker)
 	if errors.Is(out.err, publish.ErrChanged) {
 		s.opts.Log.Warn("site: a file changed while it was sent", "release", rel.Name, "file", file.Path, "err", out.err)
-		panic(http.ErrAbortHandler) // so that nobody takes it for the whole
+		panic(http.ErrAbortHandler) // so that the visitor notices that the file is incomplete
 	}
 	if whole := out.status == http.StatusOK && out.err == nil && out.total == file.Length && r.Method == http.MethodGet; whole && s.opts.Direct != nil {
 		s.opts.Direct(rel.Hash())
 	}
 }
 
-// padLength is the length of the pad file at path, or 0 if there cannot be one.
-// The pad files of a hybrid torrent (BEP 47) are on no disk, but a client that
-// does not know them, aria2 for one, asks a web seed for them as for any file.
+// padLength returns the length of the pad file at path, or 0 if path is not that of a pad file.
+// The pad files of a hybrid torrent (BEP 47) do not exist on disk, but clients that do not
+// know them, such as aria2, request them from a web seed like other files.
 func padLength(rel *publish.Release, path string) int64 {
 	digits, ok := strings.CutPrefix(path, ".pad/")
 	n, err := strconv.ParseInt(digits, 10, 64)
@@ -137,7 +136,7 @@ func padLength(rel *publish.Release, path string) int64 {
 	return n
 }
 
-// zeros is a file of nothing but zeros.
+// zeros is a file of zeros.
 type zeros struct{}
 
 // ReadAt implements [io.ReaderAt].
@@ -146,34 +145,33 @@ func (zeros) ReadAt(p []byte, _ int64) (int, error) {
 	return len(p), nil
 }
 
-// refuse says why file i of rel is not served.
+// refuse answers with the reason why file i of rel is not sent.
 func (s *Site) refuse(w http.ResponseWriter, r *http.Request, rel *publish.Release, i int, err error) {
 	s.opts.Log.Warn("site: a published file is not served", "release", rel.Name, "file", rel.Files[i].Path, "err", err)
-	const elsewhere = " Peers that have the data can still be downloaded from, by BitTorrent."
+	const elsewhere = " You can still download it by BitTorrent from peers that have the data."
 	if errors.Is(err, publish.ErrChanged) {
-		s.fail(w, r, http.StatusGone, "The file changed", "What lies here now is "+err.Error()+
-			", so it is not sent under the old name and hash."+elsewhere)
+		s.fail(w, r, http.StatusGone, "The file changed", "The publisher's copy has changed since it was published ("+err.Error()+"), so the site does not send it."+elsewhere)
 		return
 	}
 	w.Header().Set("Retry-After", "60")
-	s.fail(w, r, http.StatusServiceUnavailable, "The file is out of reach",
-		"The publisher's copy "+err.Error()+"."+elsewhere)
+	s.fail(w, r, http.StatusServiceUnavailable, "The file cannot be read",
+		"The site cannot read the publisher's copy: "+err.Error()+"."+elsewhere)
 }
 
-// exposed are the headers that a script of another site may read of an answer:
-// what a web seed in a browser needs.
+// exposed lists the headers that scripts of other sites may read. A web seed in a browser needs
+// them.
 const exposed = "Accept-Ranges, Content-Disposition, Content-Length, Content-Range, Content-Type, ETag, Last-Modified, Link, Repr-Digest, Retry-After"
 
-// crossOrigin opens an answer to scripts of other sites: what is published may be
-// fetched from anywhere, and no answer depends on who asks.
+// crossOrigin sets headers that allow scripts of all sites to read the response. Published
+// data is public, and responses do not depend on the visitor.
 func crossOrigin(h http.Header) {
 	h.Set("Access-Control-Allow-Origin", "*")
 	h.Set("Access-Control-Expose-Headers", exposed)
 	h.Set("Cross-Origin-Resource-Policy", "cross-origin")
 }
 
-// preflight answers OPTIONS, by which a browser asks before a script may send
-// Range and the headers that clients add.
+// preflight answers OPTIONS. A browser sends it before a script may send Range and other
+// headers.
 func (s *Site) preflight(w http.ResponseWriter, _ *http.Request) {
 	h := w.Header()
 	crossOrigin(h)
@@ -185,8 +183,8 @@ func (s *Site) preflight(w http.ResponseWriter, _ *http.Request) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// sentBy is the counter of direct downloads of one release. There is one for
-// each release that was ever downloaded.
+// sentBy returns the byte counter for direct downloads of a release. It creates one for the
+// first download.
 func (s *Site) sentBy(ih spate.InfoHash) *atomic.Int64 {
 	if c, ok := s.sent.Load(ih); ok {
 		return c.(*atomic.Int64)
@@ -195,7 +193,7 @@ func (s *Site) sentBy(ih spate.InfoHash) *atomic.Int64 {
 	return c.(*atomic.Int64)
 }
 
-// Sent is how many bytes of the release direct downloads have taken.
+// Sent returns how many bytes direct downloads of the release have taken.
 func (s *Site) Sent(ih spate.InfoHash) int64 {
 	if c, ok := s.sent.Load(ih); ok {
 		return c.(*atomic.Int64).Load()
@@ -203,5 +201,5 @@ func (s *Site) Sent(ih spate.InfoHash) int64 {
 	return 0
 }
 
-// SentAll is how many bytes direct downloads have taken in all.
+// SentAll returns how many bytes all direct downloads have taken.
 func (s *Site) SentAll() int64 { return s.sentAll.Load() }

@@ -17,7 +17,7 @@ import (
 	"time"
 )
 
-// random makes a file of n bytes that no two places of look alike.
+// random creates a file of n random bytes and returns its path and content.
 func random(t testing.TB, n int, parts ...string) (path string, data []byte) {
 	t.Helper()
 	var b bytes.Buffer
@@ -99,8 +99,8 @@ func TestRange(t *testing.T) {
 	}
 }
 
-// TestCrossOrigin protects web seeds in browsers: a script of another site may
-// ask, and sees what it needs of the answer.
+// TestCrossOrigin checks that scripts of other sites may request data, as web seeds in browsers
+// do, and may read the headers that they need.
 func TestCrossOrigin(t *testing.T) {
 	f := newFixture(t, Options{})
 	f.release(t, "one.iso", 1000)
@@ -127,12 +127,12 @@ func TestCrossOrigin(t *testing.T) {
 		}
 	}
 	if got := f.get("GET", "/r/one.iso").Header.Get("Access-Control-Allow-Origin"); got != "" {
-		t.Errorf("the page is open to scripts of %q", got)
+		t.Errorf("scripts of %q may read the page", got)
 	}
 }
 
-// TestOnlyWhatWasHashed protects from data that is not the release's: changed,
-// replaced, gone, or reached by a way out of the tree.
+// TestOnlyWhatWasHashed checks that the site does not send a file that has changed, was
+// replaced or removed, or is outside of the tree.
 func TestOnlyWhatWasHashed(t *testing.T) {
 	for _, c := range []struct {
 		name   string
@@ -141,15 +141,15 @@ func TestOnlyWhatWasHashed(t *testing.T) {
 		why    string
 	}{
 		{"untouched", func(string) error { return nil }, 200, ""},
-		{"longer", func(p string) error { return os.Truncate(p, 101) }, 410, "it had 100 bytes, and has 101 now"},
-		{"touched", func(p string) error { return os.Chtimes(p, time.Time{}, time.Now().Add(time.Hour)) }, 410, "it was written to"},
+		{"longer", func(p string) error { return os.Truncate(p, 101) }, 410, "it had 100 bytes and now has 101"},
+		{"touched", func(p string) error { return os.Chtimes(p, time.Time{}, time.Now().Add(time.Hour)) }, 410, "it was modified"},
 		{"removed", os.Remove, 503, "cannot be read"},
 		{"a directory", func(p string) error { os.Remove(p); return os.Mkdir(p, 0o755) }, 410, "not a regular file"},
-		{"a way out", func(p string) error {
+		{"a link to a file outside", func(p string) error {
 			os.Remove(p)
 			return os.Symlink("/etc/passwd", p)
 		}, 503, "cannot be read"},
-		{"a folder that leads out", func(p string) error {
+		{"a link to a directory outside", func(p string) error {
 			os.RemoveAll(filepath.Dir(p))
 			return os.Symlink("/etc", filepath.Dir(p))
 		}, 503, "cannot be read"},
@@ -166,7 +166,7 @@ func TestOnlyWhatWasHashed(t *testing.T) {
 				t.Errorf("%s: %q", resp.Status, got)
 			}
 			if strings.Contains(got, f.dir) {
-				t.Errorf("the answer tells a path of this machine: %q", got)
+				t.Errorf("the response contains a path of this machine: %q", got)
 			}
 			if c.status == 503 && resp.Header.Get("Retry-After") == "" {
 				t.Error("no Retry-After")
@@ -186,7 +186,7 @@ func TestNoWayOut(t *testing.T) {
 		"/d/..%2fsecret", "/d/%2e%2e/secret", "/d//secret", "/d/tree//a", "/d/tree/./a/../../secret", "/d/tree/a%00", "/d/tree/%2fetc%2fpasswd",
 		"/static/../handler.go", "/static/..%2ftemplates%2flayout.html", "/t/..%2fsecret.torrent",
 	} {
-		// By hand, for a client would tidy the path up.
+		// Without an HTTP client, which would clean the path.
 		conn, err := net.Dial("tcp", ts.Listener.Addr().String())
 		if err != nil {
 			t.Fatal(err)
@@ -200,7 +200,7 @@ func TestNoWayOut(t *testing.T) {
 	}
 }
 
-// fromFile is a connection that notes whether it was handed the file itself, as
+// fromFile is a connection that records whether ReadFrom receives the file itself, which
 // sendfile needs.
 type fromFile struct {
 	httptest.ResponseRecorder
@@ -230,15 +230,15 @@ func TestSendfile(t *testing.T) {
 	w := &fromFile{ResponseRecorder: *httptest.NewRecorder()}
 	f.ServeHTTP(w, httptest.NewRequest("GET", "/d/data.bin", nil))
 	if w.files < 5 || w.others != 0 || w.Body.Len() != 5<<20 {
-		t.Errorf("the connection was handed the file %d times, and %d times something else, for %d bytes", w.files, w.others, w.Body.Len())
+		t.Errorf("ReadFrom received the file %d times, and another reader %d times, for %d bytes", w.files, w.others, w.Body.Len())
 	}
 	if got := f.Sent(rel.Hash()); got != 5<<20 {
 		t.Errorf("%d bytes were counted", got)
 	}
 }
 
-// TestChangedWhileSent protects a download from ending as a mixture: the
-// connection breaks off instead.
+// TestChangedWhileSent checks that the connection breaks off if the file changes during a
+// download.
 func TestChangedWhileSent(t *testing.T) {
 	f := newFixture(t, Options{})
 	f.release(t, "data.bin", 64<<20)
@@ -261,15 +261,14 @@ func TestChangedWhileSent(t *testing.T) {
 		t.Fatal(err)
 	}
 	if n, err := io.Copy(io.Discard, resp.Body); err == nil {
-		t.Errorf("the download ended well after %d bytes more", n)
+		t.Errorf("the download succeeded with %d more bytes", n)
 	}
 }
 
-// TestStall protects the places of other downloads from readers that take
-// nothing.
+// TestStall checks that a download ends if its reader takes nothing.
 func TestStall(t *testing.T) {
 	t.Parallel()
-	f := newFixture(t, Options{MaxDownloads: 1, Wait: -1, Stall: 2 * time.Second}) // no other download is so late, even on a busy machine
+	f := newFixture(t, Options{MaxDownloads: 1, Wait: -1, Stall: 2 * time.Second}) // longer than any pause of another download, even on a busy machine
 	f.release(t, "data.bin", 64<<20)
 	ts := httptest.NewServer(f)
 	defer ts.Close()
@@ -288,7 +287,7 @@ func TestStall(t *testing.T) {
 			busy++
 			resp.Body.Close()
 			if time.Since(start) > patience {
-				t.Fatal("a reader that takes nothing keeps its place")
+				t.Fatal("a reader that takes nothing keeps its slot")
 			}
 			time.Sleep(10 * time.Millisecond)
 			continue
@@ -300,12 +299,12 @@ func TestStall(t *testing.T) {
 		break
 	}
 	if busy == 0 {
-		t.Error("the limit did not hold")
+		t.Error("more downloads than the limit")
 	}
 }
 
-// TestKeepAlive protects the requests that follow a download on its connection
-// from the deadline that the download had.
+// TestKeepAlive checks that the deadline of a download does not apply to later requests on the
+// same connection.
 func TestKeepAlive(t *testing.T) {
 	t.Parallel()
 	const stall = time.Second
@@ -332,16 +331,16 @@ func TestKeepAlive(t *testing.T) {
 	}
 }
 
-// Pad files take a place among the downloads, and their bytes are of the same budget.
+// Pad files use a download slot, and their bytes count for the budget.
 func TestPadsTakePlaces(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, Options{MaxDownloads: 1, Wait: -1})
 	rel := f.tree(t, "tree", "a")
-	place := f.downloads.enter(t.Context(), 0, 0, nil)
+	slot := f.downloads.enter(t.Context(), 0, 0, nil)
 	if resp := f.get("GET", "/d/tree/.pad/1000"); resp.StatusCode != http.StatusServiceUnavailable {
-		t.Errorf("without a place: %s", resp.Status)
+		t.Errorf("without a slot: %s", resp.Status)
 	}
-	place.leave()
+	slot.leave()
 	if got := body(t, f.get("GET", "/d/tree/.pad/1000")); len(got) != 1000 || f.Sent(rel.Hash()) != 1000 {
 		t.Errorf("%d bytes, %d were counted", len(got), f.Sent(rel.Hash()))
 	}

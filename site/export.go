@@ -18,31 +18,30 @@ import (
 	"spate/publish"
 )
 
-// ExportOptions are the settings of [Export].
+// ExportOptions are the options of [Export].
 type ExportOptions struct {
-	// Site are those of the pages. BaseURL is where the files will be served; it
-	// is needed. Live numbers are left out: nothing runs behind the files.
+	// Site holds the options of the pages. BaseURL, the URL at which the files will be
+	// served, is required. The pages have no live numbers.
 	Site Options
-	// Copy puts the data itself beside the pages, not only links to it.
+	// Copy copies the data of the releases. Without it, Export creates links to the data.
 	Copy bool
-	// Skipped is told of what could not be written, and why; nil: nobody.
+	// Skipped is called for each file that could not be written; nil: it is not.
 	Skipped func(path string, why error)
 }
 
-// Exported says what [Export] wrote.
+// Exported is the result of [Export].
 type Exported struct {
 	Releases, Files int
 }
 
-// Export writes the site of the releases in catalog to the directory dir as files
-// for any web server: every page that can be reached from the index, the torrents,
-// signatures and feeds, and links to the data. The old content of dir is replaced
-// in one step once the new one is whole, and only if Export wrote all of it; else the
-// error is [ErrForeign].
+// Export writes the site of the releases in catalog to the directory dir, as files for any web
+// server: every page that the index leads to, the torrents, signatures and feeds, and
+// links to the data. When all files are written, Export replaces the old content of dir in
+// one step. If dir contains a file that Export did not write, the error is [ErrForeign].
 func Export(ctx context.Context, catalog publish.Catalog, dir string, opts ExportOptions) (Exported, error) {
 	var done Exported
 	if opts.Site.BaseURL == nil {
-		return done, errors.New("site: an exported site needs to know its address")
+		return done, errors.New("site: an export needs the base URL of the site")
 	}
 	if dir == "" {
 		return done, errors.New("site: an export needs a directory")
@@ -52,7 +51,7 @@ func Export(ctx context.Context, catalog publish.Catalog, dir string, opts Expor
 		return done, err
 	}
 	if real, err := filepath.EvalSymlinks(dir); err == nil {
-		dir = real // a link to it stays one
+		dir = real // keep a symbolic link at dir
 	}
 	if err := exportable(dir); err != nil {
 		return done, err
@@ -87,8 +86,8 @@ func Export(ctx context.Context, catalog publish.Catalog, dir string, opts Expor
 	return e.done, replaceDir(tmp, dir)
 }
 
-// export is an Export under way. Its site calls wanted for every link that it
-// writes, and what is wanted is written until nothing is.
+// export is a running Export. The site calls wanted for every link on a page, and run writes
+// the files for these links until none is left.
 type export struct {
 	ctx     context.Context
 	site    *Site
@@ -97,11 +96,11 @@ type export struct {
 	dir     string
 	seen    map[string]bool // encoded paths
 	todo    []string
-	made    []string // files, below dir
+	made    []string // written files, relative to dir
 	done    Exported
 }
 
-// wanted takes down an encoded path, which may have a query.
+// wanted adds an encoded path, which may have a query, to the files to write.
 func (e *export) wanted(encoded string) {
 	if !e.seen[encoded] {
 		e.seen[encoded] = true
@@ -136,11 +135,11 @@ func (e *export) run() error {
 	return nil
 }
 
-// one writes what is at an encoded path.
+// one writes the file for an encoded path.
 func (e *export) one(encoded string) error {
 	u, err := url.Parse(encoded)
 	if err != nil {
-		return nil // no link of ours
+		return nil // not a link of the site
 	}
 	if rest, ok := strings.CutPrefix(u.Path, "/d/"); ok {
 		return e.data(u.Path, rest)
@@ -154,7 +153,7 @@ func (e *export) one(encoded string) error {
 	e.site.mux.ServeHTTP(answer, req)
 	if answer.status != http.StatusOK && answer.status != 0 {
 		if answer.status == http.StatusNotFound || answer.status == http.StatusServiceUnavailable {
-			return nil // checksums that are not known yet, say
+			return nil // for example checksums that are not computed yet
 		}
 		return fmt.Errorf("%s: the site answers %d", encoded, answer.status)
 	}
@@ -168,8 +167,7 @@ func (e *export) one(encoded string) error {
 	return e.write(file, func(path string) error { return os.WriteFile(path, answer.body.Bytes(), 0o644) })
 }
 
-// beside wants what lies beside the page of a release and is not always linked
-// to.
+// beside adds the files of a release to which its page may have no link.
 func (e *export) beside(ref string) {
 	page := "/r/" + ref
 	for _, p := range []string{"/release.json", "/badge.svg", "/SHA256SUMS", "/SHA256SUMS.minisig", "/minisign.pub", "/qr.svg"} {
@@ -200,8 +198,8 @@ func (e *export) data(file, rest string) error {
 	}
 	defer f.Close()
 	if rel.Single {
-		// A server of files cannot say in a header where the torrent is: it lies
-		// where spate get guesses it.
+		// A web server sends no Link header with the torrent, so that spate get looks for
+		// it at this path.
 		torrents, err := e.catalog.Torrents(e.ctx, ref)
 		if err != nil {
 			return err
@@ -223,8 +221,8 @@ func (e *export) data(file, rest string) error {
 	})
 }
 
-// link makes to the same file as f: by a hard link, which a web server can follow
-// that may not look into the folder of f, or else by a symbolic one.
+// link creates a hard link to f at the path to, so that a web server needs no access to the
+// directory of f. If that fails, it creates a symbolic link.
 func link(f *os.File, to string) error {
 	from := filepath.Clean(f.Name())
 	if folder.Link(f, from, to) == nil {
@@ -233,11 +231,11 @@ func link(f *os.File, to string) error {
 	return os.Symlink(from, to)
 }
 
-// write has f make the file for a decoded path of the site.
+// write calls f to create the file for a decoded path of the site.
 func (e *export) write(file string, f func(path string) error) error {
 	name := filepath.FromSlash(strings.TrimPrefix(file, "/"))
 	if !filepath.IsLocal(name) {
-		e.skip(file, errors.New("it is no name of a file here"))
+		e.skip(file, errors.New("this system has no file of that name"))
 		return nil
 	}
 	path := filepath.Join(e.dir, name)
@@ -265,7 +263,7 @@ func (e *export) skip(path string, why error) {
 	}
 }
 
-// answer is a response that is kept.
+// answer is a response in memory.
 type answer struct {
 	header http.Header
 	status int
@@ -281,12 +279,12 @@ func (a *answer) Write(p []byte) (int, error) { return a.body.Write(p) }
 // WriteHeader implements [http.ResponseWriter].
 func (a *answer) WriteHeader(status int) { a.status = status }
 
-// visits is told of each link to this site that is written, where the site is
-// written to files; nil where it is served.
+// visits is called for each link to the site on a page of an export. It is nil for a site that
+// is served.
 type visits func(encoded string)
 
-// link is an encoded path with a query as an exported site has it, which cannot
-// answer queries: ?group=G&from=30 is /l/group=G/from=30/.
+// link returns the path in an export for an encoded path, which may have a query. A web server
+// for files ignores queries, so that ?group=G&from=30 becomes /l/group=G/from=30/.
 func (v visits) link(encoded string) string {
 	if v == nil {
 		return encoded
@@ -306,13 +304,12 @@ func (v visits) link(encoded string) string {
 	return encoded
 }
 
-// request is the address at which the site itself has what an exported one has
-// at an encoded path.
+// request returns the path of the site, with a query, for an encoded path of an export.
 func (v visits) request(encoded string) string {
 	path, query, _ := strings.Cut(encoded, "?")
 	q, _ := url.ParseQuery(query)
 	parts := strings.Split(path, "/")
-	names := 0 // parts at the start that are names, whatever is in them
+	names := 0 // number of parts at the start that are names and not parameters
 	if len(parts) > 2 && slices.Contains([]string{"r", "t", "t1", "m"}, parts[1]) {
 		names = 3
 	}

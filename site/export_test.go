@@ -14,8 +14,7 @@ import (
 	"spate/publish"
 )
 
-// TestExport follows every link of an exported site, as a web server that knows
-// nothing hands it out.
+// TestExport follows every link of an exported site on a web server without configuration.
 func TestExport(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, Options{})
@@ -59,9 +58,9 @@ func TestExport(t *testing.T) {
 	if done.Releases < 50 || done.Files < 300 {
 		t.Errorf("%+v", done)
 	}
-	for _, p := range skipped { // names to which no disk can add .torrent
+	for _, p := range skipped { // names that are too long with .torrent
 		if !strings.Contains(p, "€€€€") && !strings.Contains(p, `""""`) {
-			t.Errorf("left out: %q", p)
+			t.Errorf("skipped: %q", p)
 		}
 	}
 	seen := map[string]bool{}
@@ -84,7 +83,7 @@ func TestExport(t *testing.T) {
 			continue
 		}
 		if strings.Contains(page, "data-live") || strings.Contains(page, `role="search"`) {
-			t.Errorf("%s wants a server that does something", at)
+			t.Errorf("%s needs a server that runs code", at)
 		}
 		for _, tag := range tags.FindAllStringSubmatch(page, -1) {
 			for _, a := range attributes.FindAllStringSubmatch(tag[2], -1) {
@@ -100,7 +99,7 @@ func TestExport(t *testing.T) {
 		t.Errorf("only %d links", len(seen))
 	}
 
-	// Again over itself, and never over anything else.
+	// An export replaces an older export, but no other directory.
 	if _, err := Export(t.Context(), f.catalog, out, opts); err != nil {
 		t.Errorf("again: %v", err)
 	}
@@ -127,15 +126,15 @@ func TestExport(t *testing.T) {
 		}
 	}
 	if _, err := Export(t.Context(), f.catalog, filepath.Join(foreign, "thesis.txt"), opts); err == nil {
-		t.Error("over a file")
+		t.Error("the export replaced a file")
 	}
 	left, _ := filepath.Glob(filepath.Join(filepath.Dir(out), ".*"))
 	if len(left) > 0 {
-		t.Errorf("left behind: %q", left)
+		t.Errorf("remaining temporary files: %q", left)
 	}
 }
 
-// Data that a symbolic link stands for is linked itself.
+// An export links to the target of a symbolic link.
 func TestExportedLink(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -11,20 +11,19 @@ import (
 	"spate/internal/folder"
 )
 
-// exportMark is the directory in an exported site that says that it is one, and
-// that has what servers need to be told. In it madeList has the names of all files
-// that the export made, with a NUL between each two.
+// exportMark is a directory that marks an exported site. It contains the configurations of web
+// servers, and in the file madeList the names of all files of the export, separated by NUL.
 const (
 	exportMark = ".spate-site"
 	madeList   = "files"
 )
 
-// ErrForeign is the cause when a directory holds something that no export made, and
-// that would be lost.
-var ErrForeign = errors.New("was not made by an export")
+// ErrForeign is the cause if a directory contains a file that no export wrote, and that would
+// be lost.
+var ErrForeign = errors.New("was not written by an export")
 
-// exportable returns nil if dir may be replaced, and an error with the path of what
-// would be lost otherwise.
+// exportable returns nil if dir may be replaced, and otherwise an error with the path of a file
+// that would be lost.
 func exportable(dir string) error {
 	if _, err := os.ReadDir(dir); errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -58,10 +57,10 @@ func exportable(dir string) error {
 	})
 }
 
-// maxMade bounds the list of files, in bytes.
+// maxMade is the maximum size of the list of files, in bytes.
 const maxMade = 256 << 20
 
-// readMade reads the list of what was made in dir.
+// readMade reads the list of the files that an export wrote in dir.
 func readMade(dir string) ([]byte, error) {
 	in, err := folder.Open(dir, folder.Options{})
 	if err != nil {
@@ -71,12 +70,12 @@ func readMade(dir string) ([]byte, error) {
 	return in.ReadFile(filepath.Join(exportMark, madeList), maxMade)
 }
 
-// writeMade writes the list of what was made in dir.
+// writeMade writes the list of the files of an export in dir.
 func writeMade(dir string, names []string) error {
 	return os.WriteFile(filepath.Join(dir, exportMark, madeList), []byte(strings.Join(names, "\x00")), 0o644)
 }
 
-// replaceDir puts tmp in the place of dir.
+// replaceDir replaces dir by tmp.
 func replaceDir(tmp, dir string) error {
 	old := tmp + ".old"
 	switch err := os.Rename(dir, old); {

@@ -6,11 +6,12 @@ import (
 	"net/http"
 	"time"
 
+	"spate/internal/units"
 	"spate/publish"
 )
 
-// The feeds: RSS 2.0 whose items enclose the .torrent, so that clients can
-// subscribe (BEP 36), and Atom (RFC 4287).
+// The feeds are RSS 2.0 and Atom (RFC 4287). The items of the RSS feed enclose the .torrent,
+// so that BitTorrent clients can subscribe to it (BEP 36).
 
 type rssFeed struct {
 	XMLName xml.Name   `xml:"rss"`
@@ -43,14 +44,14 @@ type rssGUID struct {
 
 type rssEnclosure struct {
 	URL    string `xml:"url,attr"`
-	Length int    `xml:"length,attr"` // of the .torrent, in bytes
+	Length int    `xml:"length,attr"` // size of the .torrent, in bytes
 	Type   string `xml:"type,attr"`
 }
 
-// rssTorrent is what BEP 36 adds.
+// rssTorrent holds the elements that BEP 36 adds.
 type rssTorrent struct {
 	FileName string `xml:"fileName"`
-	Length   int64  `xml:"contentLength"` // of the data, in bytes
+	Length   int64  `xml:"contentLength"` // size of the data, in bytes
 	InfoHash string `xml:"infoHash"`
 	Magnet   string `xml:"magnetURI"`
 }
@@ -78,14 +79,13 @@ func (s *Site) rss(w http.ResponseWriter, r *http.Request) {
 	s.sendXML(w, r, "application/rss+xml", feed)
 }
 
-// feedQuery is what a feed has: the newest releases, each version and variant, of
-// ?group= if that is given.
+// feedQuery returns the query for a feed: the newest releases in all versions and variants, of
+// one group if the request has the parameter group.
 func feedQuery(r *http.Request) publish.Query {
 	return publish.Query{All: true, Group: clip(r.URL.Query().Get("group"), 200), Limit: perFeed}
 }
 
-// titleOf is a release's name, with its version and variant where they say
-// something.
+// titleOf returns the name of a release with its label.
 func titleOf(rel *publish.Release) string {
 	title := display(rel.Name)
 	if l := label(rel); l != "" {
@@ -94,9 +94,9 @@ func titleOf(rel *publish.Release) string {
 	return title
 }
 
-// summary is a release in a line of text.
+// summary describes a release in a line of text.
 func summary(rel *publish.Release) string {
-	line := fmt.Sprintf("%s, %s.", size(rel.Size), plural(rel.NumFiles, "file"))
+	line := fmt.Sprintf("%s, %s.", units.Bytes(rel.Size), units.Plural(rel.NumFiles, "file"))
 	if rel.Comment != "" {
 		line += " " + display(rel.Comment)
 	}

@@ -1,9 +1,9 @@
-// Package site is what a publisher's visitors see: an index of the releases, a
-// page for each, its .torrent, and the data itself over HTTP, which is the web
-// seed of the swarm too (BEP 19).
+// Package site serves the public web site of a publisher: an index of the releases, a page
+// for each release, its .torrent file, and the data over HTTP. The data is also the web
+// seed of the swarm (BEP 19).
 //
-// Pages are rendered on the server, need no JavaScript, and stay under
-// [MaxPage] bytes. GET changes nothing, and nothing here administers anything.
+// The server renders the pages. They need no JavaScript and have at most [MaxPage] bytes.
+// The site changes no state of the publisher.
 package site
 
 import (
@@ -29,81 +29,83 @@ import (
 	"spate/publish"
 )
 
-// Swarm counts the peers of one info-hash, as the tracker knows them.
+// Swarm holds the tracker's numbers of peers for an info-hash.
 type Swarm struct {
 	Seeders   int
 	Leechers  int
-	Completed int // downloads that were finished, ever
+	Completed int // number of finished downloads
 }
 
-// Sent is what the publisher's own seed has sent of one release to peers.
+// Sent describes what the publisher's seed has sent of a torrent to peers.
 type Sent struct {
 	Bytes int64
-	Rate  float64 // bytes a second, now
+	Rate  float64 // present rate in bytes per second
 }
 
-// Options are the settings of a [Site]. The zero Options will do.
+// Options are the options of a [Site]. The zero value is valid.
 type Options struct {
-	// Title names the site; "" means spate.
+	// Title is the name of the site; "": spate.
 	Title string
-	// BaseURL is how others reach the site, and may have a path. Without it,
-	// absolute links are made from the address that a visitor used, as far as
-	// that can be believed.
+	// BaseURL is the public URL of the site, which may have a path. If it is nil, links
+	// contain the address that the visitor used, provided that the address is credible.
 	BaseURL *url.URL
-	// Hosts are names, beside localhost and this machine's own, that a visitor's
-	// Host header may have. It does not count where BaseURL is set.
+	// Hosts are names of this machine that a Host header may contain, besides localhost
+	// and the host name. It has no effect if BaseURL is set.
 	Hosts []string
-	// Swarm looks up an info-hash on the tracker; nil, or a false result: not
-	// known. It is called often, and must be safe for concurrent use and quick.
+	// Swarm returns the tracker's numbers for an info-hash, and whether the tracker knows
+	// it; nil: no tracker. It must return quickly and allow concurrent calls.
 	Swarm func(spate.InfoHash) (Swarm, bool)
-	// Origin looks up what the own seed has sent, in the same way.
+	// Origin returns what the publisher's seed has sent of an info-hash, and whether it
+	// seeds it; nil: unknown. It must return quickly and allow concurrent calls.
 	Origin func(spate.InfoHash) (Sent, bool)
-	// StatsPath is where the tracker's statistics are linked to; "": nowhere.
+	// StatsPath is the path of the tracker's statistics, for a link; "": no link.
 	StatsPath string
-	// Theme has files that replace the embedded templates/ and static/ ones.
+	// Theme contains files that replace the embedded ones in templates/ and static/.
 	Theme fs.FS
 
-	// Open opens file i of a release; nil: only files in directories. Use
-	// [publish.Publisher.Open] if releases are published from a storage.
+	// Open opens file i of a release; nil: [publish.Release.Content], which opens only
+	// files in directories. Set it to [publish.Publisher.Open] if releases are published
+	// from a storage.
 	Open func(ctx context.Context, r *publish.Release, i int) (*publish.Content, error)
 
-	// Direct is called when a file was downloaded whole, with the main info-hash
-	// of its release; nil: nobody counts. It must be quick.
+	// Direct is called with the main info-hash of a release after a visitor has downloaded
+	// a complete file of it; nil: it is not called. It must return quickly.
 	Direct func(spate.InfoHash)
 
-	// ClientAddr returns the address of the visitor behind a request, an invalid one if
-	// that is not known; nil: it is that of the connection. Visitors share the places
-	// below by network, a /24 or a /48.
+	// ClientAddr returns the address of the visitor who sent a request, or the zero Addr
+	// if it is unknown; nil: the address of the connection. The limits below are shared
+	// fairly between networks, which are a /24 or a /48.
 	ClientAddr func(*http.Request) netip.Addr
-	// MaxDownloads is how many direct downloads may run at once. Past it one that takes
-	// nothing, or next to nothing, makes room; if there is none, a visitor is asked to
-	// come again (503). 0: 256.
+	// MaxDownloads is the maximum number of direct downloads at the same time. If all
+	// slots are in use, a new download takes the slot of one that transfers nothing or
+	// very little. If there is no such download, the answer is 503. 0: 256.
 	MaxDownloads int
-	// Wait is how long a visitor waits for a place among the downloads before that.
-	// 0: ten seconds; negative: not at all.
+	// Wait is the maximum time that a visitor waits for a download slot. 0: ten seconds;
+	// negative: no waiting.
 	Wait time.Duration
-	// DownloadRate is what direct downloads may take together, in bytes a second;
-	// it also bounds how many run at once, so that each gets on. 0: any.
+	// DownloadRate is the maximum rate of all direct downloads in bytes per second. It
+	// also limits their number, so that each gets a useful rate. 0: no limit.
 	DownloadRate int64
-	// MaxLive is how many visitors may watch live numbers at once. Past it those who
-	// have watched the longest make room. 0: 1,000.
+	// MaxLive is the maximum number of visitors who watch live numbers. If all slots are
+	// in use, a new visitor takes the slot of the one who has watched longest. 0: 1,000.
 	MaxLive int
-	// Stall ends a direct download whose reader has taken nothing for that long.
-	// 0: four minutes.
+	// Stall is the time after which a direct download ends that transfers nothing. 0: four
+	// minutes.
 	Stall time.Duration
-	// Tick is the time between live numbers. 0: two seconds.
+	// Tick is the time between two live numbers. 0: two seconds.
 	Tick time.Duration
 
-	// Log has what went wrong on this side; nil: nowhere.
+	// Log receives errors of the site; nil: they are discarded.
 	Log *slog.Logger
 
-	// For tests: loopback addresses have networks as others have, and readGrace.
+	// For tests. loopbackCounts treats loopback addresses like others; grace replaces
+	// readGrace.
 	loopbackCounts bool
 	grace          time.Duration
 }
 
-// Site answers the public's requests. It is an [http.Handler], safe for
-// concurrent use, for the root of a server or of the path in its BaseURL.
+// Site serves the site as an [http.Handler], which is safe for concurrent use. The handler
+// is for the root of a server, or for the path of BaseURL.
 type Site struct {
 	opts     Options
 	catalog  publish.Catalog
@@ -111,28 +113,28 @@ type Site struct {
 	pages    map[string]*template.Template
 	markdown goldmark.Markdown
 	assets   map[string]asset
-	prefix   string          // the path in BaseURL, without a slash at its end
-	hosts    map[string]bool // names that a Host header may have
+	prefix   string          // path of BaseURL without a slash at the end
+	hosts    map[string]bool // names that a Host header may contain
 
-	visits visits // where the site is written to files
+	visits visits // used by an export; otherwise nil
 	budget budget
-	known  figures // what pages show of swarms
+	known  figures // recent numbers of swarms
 
 	done      chan struct{} // closed by Close
 	closing   sync.Once
-	downloads *places      // that run
-	watchers  *places      // of live numbers
+	downloads *slotPool    // slots for direct downloads
+	watchers  *slotPool    // slots for live numbers
 	sentAll   atomic.Int64 // bytes of direct downloads
 	sent      sync.Map     // info-hash -> *atomic.Int64: bytes of direct downloads
 }
 
-// New returns the site of the releases in catalog.
+// New returns a site for the releases in catalog.
 func New(catalog publish.Catalog, opts Options) (*Site, error) {
 	if catalog == nil {
-		return nil, errors.New("site: a catalog is needed")
+		return nil, errors.New("site: the catalog is missing")
 	}
 	if opts.MaxDownloads < 0 || opts.DownloadRate < 0 || opts.MaxLive < 0 || opts.Stall < 0 || opts.Tick < 0 {
-		return nil, errors.New("site: a limit is negative")
+		return nil, errors.New("site: a limit or a time is negative")
 	}
 	setDefault(&opts.Title, "spate")
 	setDefault(&opts.MaxDownloads, 256)
@@ -148,8 +150,8 @@ func New(catalog publish.Catalog, opts Options) (*Site, error) {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
 	s := &Site{opts: opts, catalog: catalog, budget: newBudget(opts.DownloadRate, opts.MaxDownloads), markdown: notesMarkdown(), hosts: map[string]bool{"localhost": true}, done: make(chan struct{})}
-	s.downloads = newPlaces(readers(s.budget.most, opts.grace))
-	s.watchers = newPlaces(fairpool.Options{Slots: opts.MaxLive, Grace: liveTurn})
+	s.downloads = newSlotPool(readers(s.budget.most, opts.grace))
+	s.watchers = newSlotPool(fairpool.Options{Slots: opts.MaxLive, Grace: liveTurn})
 	if opts.BaseURL != nil {
 		s.prefix = strings.TrimRight(opts.BaseURL.EscapedPath(), "/")
 	}
@@ -172,8 +174,8 @@ func New(catalog publish.Catalog, opts Options) (*Site, error) {
 	return s, nil
 }
 
-// Close ends the live connections, which [http.Server.Shutdown] would wait for
-// otherwise; pass it to [http.Server.RegisterOnShutdown]. The rest goes on.
+// Close ends the responses with live numbers, because [http.Server.Shutdown] would wait for
+// them. Pass it to [http.Server.RegisterOnShutdown]. Other requests are still answered.
 func (s *Site) Close() { s.closing.Do(func() { close(s.done) }) }
 
 func setDefault[T comparable](v *T, def T) {
@@ -218,7 +220,8 @@ func (s *Site) routes() {
 	}
 }
 
-// policy allows a page what is embedded, and nothing inline.
+// policy is the content security policy. It allows files of the site and no inline styles or
+// scripts.
 const policy = "default-src 'none'; style-src 'self'; img-src 'self' data:; script-src 'self'; connect-src 'self'; " +
 	"base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 
@@ -230,12 +233,12 @@ func (s *Site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Set("X-Frame-Options", "DENY")
 	h.Set("Referrer-Policy", "no-referrer")
 	if r.TLS != nil || s.opts.BaseURL != nil && s.opts.BaseURL.Scheme == "https" {
-		h.Set("Cross-Origin-Opener-Policy", "same-origin") // browsers complain of it over plain HTTP
+		h.Set("Cross-Origin-Opener-Policy", "same-origin") // browsers log a warning over plain HTTP
 	}
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
 	h.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=(), usb=()")
 
-	// A proxy may leave the path of the base URL on, or take it off.
+	// A proxy may or may not remove the path of the base URL.
 	if s.prefix != "" && strings.HasPrefix(r.URL.EscapedPath(), s.prefix+"/") {
 		http.StripPrefix(s.opts.BaseURL.Path[:len(strings.TrimRight(s.opts.BaseURL.Path, "/"))], s.mux).ServeHTTP(w, r)
 		return
@@ -243,12 +246,12 @@ func (s *Site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mux.ServeHTTP(w, r)
 }
 
-// find looks up the release of the request, or answers that there is none.
+// find returns the release name, or answers the request with an error and returns nil.
 func (s *Site) find(w http.ResponseWriter, r *http.Request, name string) *publish.Release {
 	rel, err := s.catalog.Get(r.Context(), name)
 	switch {
 	case errors.Is(err, publish.ErrNotFound):
-		s.fail(w, r, http.StatusNotFound, "No such release", "Nothing is published here under that name. It may have been withdrawn.")
+		s.fail(w, r, http.StatusNotFound, "No such release", "No release here has that name. The publisher may have withdrawn it.")
 	case err != nil:
 		s.broken(w, r, err)
 	default:
@@ -257,22 +260,22 @@ func (s *Site) find(w http.ResponseWriter, r *http.Request, name string) *publis
 	return nil
 }
 
-// broken answers a request that failed for a reason of our own.
+// broken logs an error of the site and answers the request with status 500.
 func (s *Site) broken(w http.ResponseWriter, r *http.Request, err error) {
 	if r.Context().Err() != nil {
-		return // nobody is left to be told
+		return // the visitor has left
 	}
 	s.opts.Log.Error("site: request failed", "path", r.URL.EscapedPath(), "err", err)
-	s.fail(w, r, http.StatusInternalServerError, "Something broke", "The site could not answer. The reason is in its log.")
+	s.fail(w, r, http.StatusInternalServerError, "The site failed", "The site could not answer because of an error. Its log has the reason.")
 }
 
 func (s *Site) noPage(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		w.Header().Set("Allow", "GET, HEAD, OPTIONS")
-		s.fail(w, r, http.StatusMethodNotAllowed, "Not that way", "This site is read only.")
+		s.fail(w, r, http.StatusMethodNotAllowed, "Method not allowed", "This site answers only GET and HEAD requests.")
 		return
 	}
-	s.fail(w, r, http.StatusNotFound, "No such page", "There is nothing at this address.")
+	s.fail(w, r, http.StatusNotFound, "No such page", "This site has no page at this address.")
 }
 
 func (s *Site) toRelease(w http.ResponseWriter, r *http.Request) {
@@ -280,8 +283,8 @@ func (s *Site) toRelease(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusPermanentRedirect)
 }
 
-// fail answers with a status and why: as a page to a browser, as two lines of
-// text to anything else.
+// fail answers with a status and its reason: as a page for a browser, as two lines of text
+// for other programs.
 func (s *Site) fail(w http.ResponseWriter, r *http.Request, status int, title, detail string) {
 	h := w.Header()
 	for _, name := range []string{"Content-Length", "Content-Disposition", "Etag", "Last-Modified", "Repr-Digest"} {

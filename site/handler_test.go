@@ -15,7 +15,7 @@ import (
 	"spate/publish"
 )
 
-// hostile are names that try to be more than names.
+// hostile lists names with characters that are special for HTML, paths, shells or terminals.
 var hostile = []string{
 	`<script>alert(1)<⁄script>`,
 	`"><img src=x onerror=alert(1)>.iso`,
@@ -36,15 +36,15 @@ var hostile = []string{
 	"bad\xff\xfeutf8",
 }
 
-// fixture is a site over one file, one tree and whatever has a hostile name.
+// fixture is a site with a catalog in memory and a directory for data.
 type fixture struct {
 	*Site
 	catalog *publish.Memory
 	dir     string
 }
 
-// patience is how long a test waits for what should take a moment. It finds what
-// hangs, on a machine that is busy with other things too.
+// patience is the time after which a test fails because something hangs. It allows for a busy
+// machine.
 const patience = 5 * time.Minute
 
 func newFixture(t testing.TB, opts Options) fixture {
@@ -57,8 +57,8 @@ func newFixture(t testing.TB, opts Options) fixture {
 	return fixture{s, c, dir}
 }
 
-// release publishes a file of n bytes under name, which need not be one that the
-// file system takes.
+// release lists a file of n bytes under name, which may be a name that the file system does
+// not allow.
 func (f fixture) release(t testing.TB, name string, n int64) *publish.Release {
 	t.Helper()
 	path := sparse(t, n, f.dir, strings.ReplaceAll(strings.ReplaceAll(url.PathEscape(name), "/", "_"), "%", "")[:min(20, len(url.PathEscape(name))/3)]+"-data")
@@ -75,7 +75,7 @@ func (f fixture) tree(t testing.TB, name string, files ...string) *publish.Relea
 	return sample(t, f.catalog, filepath.Join(f.dir, name), nil)
 }
 
-// get answers one request without a connection. Headers come in pairs.
+// get returns the response to a request without a connection. header lists names and values.
 func (f fixture) get(method, target string, header ...string) *http.Response {
 	r := httptest.NewRequest(method, target, nil)
 	for i := 0; i < len(header); i += 2 {
@@ -150,9 +150,9 @@ func TestRoutes(t *testing.T) {
 		{"GET", "/static/none.css", 404, text, ""},
 		{"GET", "/favicon.ico", 200, "image/svg+xml", "<svg"},
 		{"GET", "/nowhere", 404, text, "No such page"},
-		{"POST", "/", 405, text, "read only"},
-		{"DELETE", "/r/one.iso", 405, text, "read only"},
-		{"PUT", "/d/one.iso", 405, text, "read only"},
+		{"POST", "/", 405, text, "only GET and HEAD"},
+		{"DELETE", "/r/one.iso", 405, text, "only GET and HEAD"},
+		{"PUT", "/d/one.iso", 405, text, "only GET and HEAD"},
 		{"OPTIONS", "/d/one.iso", 204, "", ""},
 	} {
 		t.Run(c.method+c.path, func(t *testing.T) {
@@ -179,8 +179,8 @@ func TestRoutes(t *testing.T) {
 	}
 }
 
-// TestLeadsToTorrent protects what `spate get` goes by: page and data name the
-// torrent in a header, and the page in its head too.
+// TestLeadsToTorrent checks that pages and data have a Link header with the torrent, and that
+// pages have a link element, which `spate get` uses.
 func TestLeadsToTorrent(t *testing.T) {
 	f := newFixture(t, Options{})
 	f.release(t, "a b;c.iso", 10)
@@ -246,7 +246,7 @@ func TestAssetsAreKept(t *testing.T) {
 		t.Errorf("%s: Cache-Control %q", link, got)
 	}
 	if got := f.get("GET", "/static/site.css?v=old").Header.Get("Cache-Control"); got != "no-cache" {
-		t.Errorf("an old address is kept: %q", got)
+		t.Errorf("an old path may be cached: %q", got)
 	}
 }
 

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// TestHogsOverHTTP2: a download that takes nothing makes room although it is one of many
-// requests of a connection, and the others go on.
+// TestHogsOverHTTP2 checks that a download that takes nothing loses its slot if it is one of
+// several requests of a connection, and that the other requests continue.
 func TestHogsOverHTTP2(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, Options{MaxDownloads: 2, Wait: time.Minute, grace: 20 * time.Millisecond})

@@ -6,33 +6,34 @@ import (
 	"strings"
 	"time"
 
+	"spate/internal/units"
 	"spate/publish"
 )
 
-// indexPage is what index.html shows.
+// indexPage is the data of index.html.
 type indexPage struct {
 	Query      string
 	Group      string
-	Groups     []groupLink // none where there is only one
-	All        bool        // every version and variant
+	Groups     []groupLink // nil if there is only one group
+	All        bool        // whether all versions and variants are listed
 	Searchable bool
 	Total      int
 	Rows       []indexRow
 	Pager      pager
 }
 
-// groupLink leads to the releases of a group; those of "" are all.
+// groupLink is a link to the releases of a group, or to all releases.
 type groupLink struct {
 	Name, Link string
 	Count      int
 	Here       bool
 }
 
-// indexRow is one release on the index.
+// indexRow is a release on the index.
 type indexRow struct {
 	Name, Page, Torrent string
-	Label               string // its version and variant, where they say something
-	Download            string // "" for a tree
+	Label               string // see label
+	Download            string // link to the data, or "" for a tree
 	Size, Files         string
 	Published           time.Time
 	Signed              bool
@@ -40,8 +41,8 @@ type indexRow struct {
 	Wave                wave
 }
 
-// index answers /: the releases, newest first, with ?q= those that match, with
-// ?group= those of a group, with ?all=1 in every version, from ?from= on.
+// index answers / with the releases, the newest first. Parameters are q for a search, group,
+// all=1 for all versions, and from for the index of the first release.
 func (s *Site) index(w http.ResponseWriter, r *http.Request) {
 	ask := r.URL.Query()
 	q := publish.Query{
@@ -63,7 +64,8 @@ func (s *Site) index(w http.ResponseWriter, r *http.Request) {
 	page.Groups = s.groupLinks(groups, q.Group, &left)
 	for _, rel := range list {
 		row := s.indexRow(r, rel, q.All)
-		if left -= 1100 + len(row.Page) + len(row.Torrent) + len(row.Download) + 3*len(row.Name); left < 0 && len(page.Rows) > 0 {
+		left -= 1100 + len(row.Page) + len(row.Torrent) + len(row.Download) + 3*len(row.Name)
+		if left < 0 && len(page.Rows) > 0 {
 			break
 		}
 		page.Rows = append(page.Rows, row)
@@ -83,7 +85,8 @@ func (s *Site) index(w http.ResponseWriter, r *http.Request) {
 	s.render(w, r, http.StatusOK, "index.html", page)
 }
 
-// groupLinks lists the groups, as far as left allows, which it takes from.
+// groupLinks returns links to the groups. It stops when they would take more than a quarter of
+// left bytes, and subtracts their size from left.
 func (s *Site) groupLinks(groups []publish.GroupCount, here string, left *int) []groupLink {
 	if len(groups) < 2 {
 		return nil
@@ -100,7 +103,8 @@ func (s *Site) groupLinks(groups []publish.GroupCount, here string, left *int) [
 		}
 		link := groupLink{Name: display(g.Group), Link: s.path("/?" + url.Values{"group": {g.Group}}.Encode()), Count: g.Slugs, Here: g.Group == here}
 		cost := 120 + len(link.Link) + len(link.Name)
-		if budget -= cost; budget < 0 {
+		budget -= cost
+		if budget < 0 {
 			break
 		}
 		*left -= cost
@@ -116,7 +120,7 @@ func (s *Site) indexRow(r *http.Request, rel *publish.Release, exact bool) index
 	}
 	row := indexRow{
 		Name: rel.Name, Page: s.path(publish.PagePath(ref)), Torrent: s.path(publish.TorrentPath(ref)), Label: label(rel),
-		Size: size(rel.Size), Files: plural(rel.NumFiles, "file"), Published: rel.Published,
+		Size: units.Bytes(rel.Size), Files: units.Plural(rel.NumFiles, "file"), Published: rel.Published,
 		Signed: rel.Signatures.Torrent != "", Swarm: s.numbers(r.Context(), rel), Wave: waveOf(rel, 48, 48),
 	}
 	if rel.Single {
@@ -125,8 +129,8 @@ func (s *Site) indexRow(r *http.Request, rel *publish.Release, exact bool) index
 	return row
 }
 
-// label is what tells a release from others of its slug: nothing for the first
-// version without a name of its own.
+// label returns the version and the variant of a release, to distinguish it from others of its
+// slug. It leaves out the version "1", which is the default.
 func label(rel *publish.Release) string {
 	var words []string
 	if rel.Version != "1" {

@@ -11,10 +11,10 @@ import (
 	"spate/publish"
 )
 
-// base is the URL under which the visitor of r reaches the site: the one that
-// was set, else what the request itself says. A Host header can say anything, so
-// it counts only as an address or as a name known to be this machine's; failing
-// that, the address that the connection came in on is named.
+// base returns the URL of the site for the visitor who sent r: Options.BaseURL if it is set,
+// otherwise one with the Host header of the request. Because a visitor can send any Host
+// header, base uses it only if it is an IP address or a name of this machine. Otherwise it
+// uses the local address of the connection.
 func (s *Site) base(r *http.Request) *url.URL {
 	if s.opts.BaseURL != nil {
 		return s.opts.BaseURL
@@ -32,7 +32,7 @@ func (s *Site) base(r *http.Request) *url.URL {
 	return &url.URL{Scheme: scheme, Host: "localhost"}
 }
 
-// believable reports whether a Host header may be repeated in links.
+// believable reports whether links may contain a Host header.
 func (s *Site) believable(host string) bool {
 	name, port := host, ""
 	if i := strings.LastIndexByte(host, ':'); i >= 0 && !strings.HasSuffix(host, "]") {
@@ -52,19 +52,18 @@ func (s *Site) believable(host string) bool {
 	return s.hosts[strings.ToLower(name)]
 }
 
-// path is one of publish's paths as a link on a page: below the path that the
-// base URL may have, and on whatever host the visitor is.
+// path returns an encoded path of package publish as a link on a page. The link has the path
+// of the base URL, but no host.
 func (s *Site) path(encoded string) string { return s.prefix + s.visits.link(encoded) }
 
-// torrentLink is the value of the Link header by which a client that was given
-// the address of a page or of the data finds the torrent.
+// torrentLink returns the value of the Link header by which a client finds the torrent when
+// it has the URL of a page or of the data.
 func (s *Site) torrentLink(ref string) string {
 	return "<" + s.path(publish.TorrentPath(ref)) + `>; rel="alternate"; type="application/x-bittorrent"`
 }
 
-// setLinks names the torrent of rel, which was asked for as ref, in a header of
-// its own, and in further ones the release's Metalink (RFC 6249), its description
-// for programs, and its signature.
+// setLinks sets Link headers for rel, which was requested as ref: for its torrent, its
+// Metalink (RFC 6249), its JSON description and its signature.
 func (s *Site) setLinks(h http.Header, rel *publish.Release, ref string) {
 	h["Link"] = append([]string{
 		s.torrentLink(ref),
@@ -73,8 +72,8 @@ func (s *Site) setLinks(h http.Header, rel *publish.Release, ref string) {
 	}, s.signatureLink(rel, false)...)
 }
 
-// safeMagnet returns link if it is a magnet link of harmless characters, so that
-// a page may hold it as it is, or "".
+// safeMagnet returns link if it is a magnet link without special characters, so that a page
+// can contain it unchanged, and "" otherwise.
 func safeMagnet(link string) string {
 	if !strings.HasPrefix(link, "magnet:?") || strings.ContainsFunc(link, func(c rune) bool {
 		return c <= ' ' || c >= 0x7f || strings.ContainsRune("\"'<>\\`", c)

@@ -11,11 +11,12 @@ import (
 	"time"
 
 	"spate"
+	"spate/internal/units"
 	"spate/publish"
 )
 
-// numbers are what is known of a release's swarm at one moment, as its page
-// shows them and as the events of /r/REF/live carry them.
+// numbers are the numbers of a release at one moment. Its page shows them, and the events of
+// /r/REF/live contain them.
 type numbers struct {
 	Known   bool    `json:"known"` // whether the tracker knows the swarm
 	Seeds   int     `json:"seeders"`
@@ -30,8 +31,8 @@ type numbers struct {
 	Saved     int64   `json:"saved"`     // bytes of the deliveries that the publisher did not send
 }
 
-// figures are numbers that were asked for lately, so that many visitors cost the
-// tracker and the catalog no more than one.
+// figures caches recent numbers, so that many visitors cause no more queries of the tracker
+// and the catalog than one.
 type figures struct {
 	mu   sync.Mutex
 	seen map[spate.InfoHash]figure
@@ -42,11 +43,11 @@ type figure struct {
 	at time.Time
 }
 
-// maxFigures bounds what is kept: about 2 MB.
+// maxFigures is the maximum number of cached numbers, which take about 2 MB.
 const maxFigures = 10_000
 
-// numbers returns what is known of rel, no older than half a tick: who looks once a
-// tick, a little early, would else find what was there the last time.
+// numbers returns the numbers of rel. They are at most half a tick old, so that a visitor who
+// receives them once a tick does not receive the same ones twice.
 func (s *Site) numbers(ctx context.Context, rel *publish.Release) numbers {
 	ih, now := rel.Hash(), time.Now()
 	s.known.mu.Lock()
@@ -86,7 +87,7 @@ func (s *Site) ask(ctx context.Context, rel *publish.Release) numbers {
 	if c := count(rel.Twin.Hash); n.Known {
 		n.Leeches += c.Leechers
 		n.Completed += int64(c.Completed)
-		n.Seeds += max(0, c.Seeders-1) // the publisher's own is counted above
+		n.Seeds += max(0, c.Seeders-1) // the publisher's seed is in both swarms
 	}
 	for _, ih := range []spate.InfoHash{rel.Hash(), rel.Twin.Hash} {
 		if s.opts.Origin == nil || ih.IsZero() {
@@ -114,7 +115,7 @@ func (s *Site) ask(ctx context.Context, rel *publish.Release) numbers {
 	return n
 }
 
-// liveShown is an event's data: the numbers, and those that are written out.
+// liveShown is the data of an event: the numbers, and some of them as text.
 type liveShown struct {
 	numbers
 	RateText  string `json:"rate_text"`
@@ -122,12 +123,20 @@ type liveShown struct {
 	FirstText string `json:"first_text"`
 }
 
-// heartbeat is the longest silence on a live connection, so that what lies
-// between does not take it for dead.
+// firstCopyText formats numbers.FirstCopy. It returns "" if there is no first copy yet.
+func firstCopyText(seconds int64) string {
+	if seconds <= 0 {
+		return ""
+	}
+	return units.LongDuration(time.Duration(seconds) * time.Second)
+}
+
+// heartbeat is the maximum time without data on a live connection, so that proxies do not
+// close it.
 const heartbeat = 20 * time.Second
 
-// live answers /r/NAME/live: the release's numbers as server-sent events, one
-// whenever they are others.
+// live answers /r/REF/live with the numbers of the release as server-sent events, one for
+// each change.
 func (s *Site) live(w http.ResponseWriter, r *http.Request) {
 	rel := s.find(w, r, r.PathValue("name"))
 	if rel == nil {
@@ -135,14 +144,14 @@ func (s *Site) live(w http.ResponseWriter, r *http.Request) {
 	}
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
-	place := s.watchers.enter(ctx, 0, s.networkOf(r), cancel)
-	if place == nil {
+	slot := s.watchers.enter(ctx, 0, s.networkOf(r), cancel)
+	if slot == nil {
 		w.Header().Set("Retry-After", "60")
-		s.fail(w, r, http.StatusServiceUnavailable, "Busy", "As many visitors are watching live numbers as are allowed at once.")
+		s.fail(w, r, http.StatusServiceUnavailable, "Busy", "Too many visitors are watching live numbers. Try again in a minute.")
 		return
 	}
-	defer place.leave()
-	place.offer() // once it has had its turn it makes room for others
+	defer slot.leave()
+	slot.offer() // after its turn another visitor may take the slot
 	h := w.Header()
 	h.Set("Content-Type", "text/event-stream")
 	h.Set("Cache-Control", "no-store")
@@ -156,21 +165,21 @@ func (s *Site) live(w http.ResponseWriter, r *http.Request) {
 	tick := time.NewTicker(s.opts.Tick)
 	defer tick.Stop()
 	var last numbers
-	var quiet time.Time // since when nothing was sent
+	var quiet time.Time // when data was last sent
 	for first := true; ; first = false {
 		now := time.Now()
 		switch fresh, err := s.catalog.Get(ctx, rel.Ref()); {
 		case err == nil:
-			rel = fresh // its first copy may be there meanwhile
+			rel = fresh // its first download may have ended meanwhile
 		case errors.Is(err, publish.ErrNotFound):
-			return // it was taken back, and who asks again is told
+			return // it was withdrawn; the next request gets an error
 		}
 		control.SetWriteDeadline(now.Add(s.opts.Tick + heartbeat))
 		var err error
 		switch n := s.numbers(ctx, rel); {
 		case first || n != last:
 			last, quiet = n, now
-			data, _ := json.Marshal(liveShown{n, size(int64(n.Rate)) + "/s", size(n.Saved), took(n.FirstCopy)})
+			data, _ := json.Marshal(liveShown{n, units.Rate(n.Rate), units.Bytes(n.Saved), firstCopyText(n.FirstCopy)})
 			_, err = fmt.Fprintf(w, "data: %s\n\n", data)
 		case now.Sub(quiet) >= heartbeat:
 			quiet = now

@@ -70,7 +70,7 @@ func TestLive(t *testing.T) {
 	f.Close()
 }
 
-// Who watches a release that is taken back does not take up a place for ever.
+// A visitor who watches a release that is withdrawn does not keep the slot.
 func TestLiveEnds(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, Options{Tick: time.Millisecond})
@@ -93,7 +93,7 @@ func TestLiveEnds(t *testing.T) {
 	}
 }
 
-// Who looks once a tick sees what is new, though a clock runs a little fast.
+// A visitor who asks once a tick receives new numbers, even with a clock that is a little fast.
 func TestNumbersAreOfThisTick(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		asked := 0
@@ -103,12 +103,12 @@ func TestNumbersAreOfThisTick(t *testing.T) {
 			before := asked
 			f.numbers(t.Context(), r)
 			if asked == before {
-				t.Errorf("look %d: nobody was asked", i)
+				t.Errorf("request %d: the tracker was not asked", i)
 			}
 			before = asked
 			f.numbers(t.Context(), r) // by another visitor
 			if asked != before {
-				t.Errorf("look %d: asked for each visitor", i)
+				t.Errorf("request %d: the tracker was asked for each visitor", i)
 			}
 			time.Sleep(time.Second - 5*time.Millisecond)
 		}

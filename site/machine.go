@@ -12,13 +12,14 @@ import (
 	"strconv"
 	"time"
 
+	"spate/internal/units"
 	"spate/publish"
 )
 
-// perFeed is how many releases a feed has.
+// perFeed is the number of releases in a feed.
 const perFeed = 50
 
-// perJSON is how many releases index.json has at most, and what ?limit= may ask.
+// perJSON is the maximum number of releases in index.json.
 const perJSON = 1000
 
 // info describes rel to programs. latest says whether rel is the newest version of its
@@ -32,7 +33,7 @@ func (s *Site) info(r *http.Request, rel *publish.Release, latest bool) publish.
 	return info
 }
 
-// indexJSON answers /index.json, with ?q=, ?group=, ?all=1, ?from= and ?limit=.
+// indexJSON answers /index.json. The parameters are those of index, and limit.
 func (s *Site) indexJSON(w http.ResponseWriter, r *http.Request) {
 	crossOrigin(w.Header())
 	ask := r.URL.Query()
@@ -55,7 +56,7 @@ func (s *Site) indexJSON(w http.ResponseWriter, r *http.Request) {
 		Releases []publish.ReleaseInfo `json:"releases"`
 	}{s.opts.Title, total, make([]publish.ReleaseInfo, 0, len(list))}
 	for _, rel := range list {
-		latest := true // a list without ?all=1 has nothing else
+		latest := true // without all=1 the list has only these
 		if q.All {
 			if latest, err = publish.IsLatest(r.Context(), s.catalog, rel); err != nil {
 				s.broken(w, r, err)
@@ -67,7 +68,7 @@ func (s *Site) indexJSON(w http.ResponseWriter, r *http.Request) {
 	s.sendJSON(w, r, out)
 }
 
-// oneJSON answers /r/NAME/release.json: the release with its files.
+// oneJSON answers /r/REF/release.json with the release and its files.
 func (s *Site) oneJSON(w http.ResponseWriter, r *http.Request) {
 	crossOrigin(w.Header())
 	ref := r.PathValue("name")
@@ -93,7 +94,7 @@ func (s *Site) sendJSON(w http.ResponseWriter, r *http.Request, v any) {
 	s.send(w, "application/json", append(data, '\n'))
 }
 
-// send answers with what was made for the request.
+// send answers with data of the media type kind.
 func (s *Site) send(w http.ResponseWriter, kind string, data []byte) {
 	h := w.Header()
 	h.Set("Content-Type", kind)
@@ -102,7 +103,7 @@ func (s *Site) send(w http.ResponseWriter, kind string, data []byte) {
 	w.Write(data)
 }
 
-// sendXML answers with v as a document.
+// sendXML answers with v as an XML document of the media type kind.
 func (s *Site) sendXML(w http.ResponseWriter, r *http.Request, kind string, v any) {
 	var b bytes.Buffer
 	b.WriteString(xml.Header)
@@ -116,8 +117,7 @@ func (s *Site) sendXML(w http.ResponseWriter, r *http.Request, kind string, v an
 	s.send(w, kind, b.Bytes())
 }
 
-// sums answers /r/NAME/SHA256SUMS, to be checked by `sha256sum -c` in the folder
-// that the download went to.
+// sums answers /r/REF/SHA256SUMS, for `sha256sum -c` in the directory of the download.
 func (s *Site) sums(w http.ResponseWriter, r *http.Request) {
 	crossOrigin(w.Header())
 	rel := s.find(w, r, r.PathValue("name"))
@@ -127,27 +127,25 @@ func (s *Site) sums(w http.ResponseWriter, r *http.Request) {
 	s.setLinks(w.Header(), rel, r.PathValue("name"))
 	if !rel.Summed {
 		w.Header().Set("Retry-After", "60")
-		s.fail(w, r, http.StatusServiceUnavailable, "Not yet", "The checksums are still being computed. Come again in a while.")
+		s.fail(w, r, http.StatusServiceUnavailable, "Not yet", "The site is still computing the checksums. Try again in a minute.")
 		return
 	}
 	w.Header().Set("Content-Disposition", "inline; filename=SHA256SUMS")
 	s.send(w, "text/plain; charset=utf-8", rel.Checksums())
 }
 
-// reprDigest is the value of the header that says what the whole of a file
-// hashes to (RFC 9530).
+// reprDigest returns the value of the Repr-Digest header for a file (RFC 9530).
 func reprDigest(sum [32]byte) string {
 	return "sha-256=:" + base64.StdEncoding.EncodeToString(sum[:]) + ":"
 }
 
-// robots answers /robots.txt: pages may be read, data need not be.
+// robots answers /robots.txt. It asks crawlers not to download data.
 func (s *Site) robots(w http.ResponseWriter, r *http.Request) {
 	s.send(w, "text/plain; charset=utf-8", fmt.Appendf(nil, "User-agent: *\nDisallow: %s\nDisallow: %s\nDisallow: %s\nSitemap: %s\n",
 		s.path("/d/"), s.path("/announce"), s.path("/scrape"), publish.Absolute(s.base(r), "/sitemap.xml")))
 }
 
-// perSitemap is how many pages the sitemap names; sitemaps.org allows no more
-// than 50,000.
+// perSitemap is the maximum number of releases in the sitemap; sitemaps.org allows 50,000 URLs.
 const perSitemap = 10_000
 
 // sitemap answers /sitemap.xml.
@@ -173,7 +171,7 @@ func (s *Site) sitemap(w http.ResponseWriter, r *http.Request) {
 	s.sendXML(w, r, "application/xml", doc)
 }
 
-// linkedData is a release in the words of schema.org (JSON-LD).
+// linkedData describes a release with the vocabulary of schema.org (JSON-LD).
 type linkedData struct {
 	Context     string   `json:"@context"`
 	Type        string   `json:"@type"`
@@ -193,7 +191,7 @@ func linkedDataOf(base *url.URL, rel *publish.Release, ref string) *linkedData {
 		Context: "https://schema.org", Type: "DataDownload", Name: display(rel.Name), Description: display(rel.Comment), Version: label(rel),
 		URL:         publish.Absolute(base, publish.PagePath(ref)),
 		ContentURL:  publish.Absolute(base, publish.TorrentPath(ref)),
-		ContentSize: plural64(rel.Size, "byte"), UploadDate: rel.Published.UTC().Format(time.RFC3339),
+		ContentSize: units.Plural(rel.Size, "byte"), UploadDate: rel.Published.UTC().Format(time.RFC3339),
 	}
 	if rel.Single {
 		d.ContentURL = publish.Absolute(base, publish.DownloadPath(ref))

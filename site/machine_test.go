@@ -16,7 +16,7 @@ import (
 	"spate/publish"
 )
 
-// summed gives the files of a release their checksums.
+// summed computes the checksums of a release.
 func (f fixture) summed(t *testing.T, rel *publish.Release) {
 	t.Helper()
 	sums := make([][32]byte, len(rel.Files))
@@ -83,8 +83,7 @@ func TestIndexJSON(t *testing.T) {
 	}
 }
 
-// TestFeeds protects readers of feeds: valid XML whatever the names are, and
-// the torrent enclosed.
+// TestFeeds checks that feeds are valid XML with all names, and enclose the torrents.
 func TestFeeds(t *testing.T) {
 	f := newFixture(t, Options{BaseURL: &url.URL{Scheme: "https", Host: "dl.example.org"}})
 	for _, name := range hostile {

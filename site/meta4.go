@@ -10,8 +10,8 @@ import (
 	"spate/publish"
 )
 
-// A Metalink (RFC 5854) names the torrent and the plain URL of every file, with
-// its size and hash: what aria2 makes the most of.
+// A Metalink (RFC 5854) contains the torrent and, for each file, its HTTP URL, size and hash.
+// aria2 uses them all.
 
 type metalink struct {
 	XMLName   xml.Name       `xml:"urn:ietf:params:xml:ns:metalink metalink"`
@@ -39,7 +39,7 @@ type metaURL struct {
 	URL  string `xml:",chardata"`
 }
 
-// meta4 answers /m/NAME.meta4.
+// meta4 answers /m/REF.meta4.
 func (s *Site) meta4(w http.ResponseWriter, r *http.Request) {
 	crossOrigin(w.Header())
 	name, ok := strings.CutSuffix(r.PathValue("file"), ".meta4")
@@ -54,7 +54,7 @@ func (s *Site) meta4(w http.ResponseWriter, r *http.Request) {
 	base, exact := s.base(r), rel.Ref()
 	torrent := publish.Absolute(base, publish.TorrentPath(exact))
 	if !rel.Twin.Hash.IsZero() {
-		torrent = publish.Absolute(base, publish.TwinPath(exact)) // aria2 1.x cannot use hybrids
+		torrent = publish.Absolute(base, publish.TwinPath(exact)) // aria2 1.x does not support hybrid torrents
 	}
 	doc := metalink{Generator: "spate", Published: rel.Published.UTC().Format(time.RFC3339)}
 	for i := range rel.Files {

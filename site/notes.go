@@ -13,16 +13,16 @@ import (
 	"github.com/yuin/goldmark/util"
 )
 
-// Notes are Markdown of anybody's writing. HTML in them is left out, links lead
-// to the web or by mail only, pictures are links, and what reorders or hides text
-// is shown, as in names.
+// Notes are Markdown from an untrusted author. The site removes HTML and all links except
+// for web, mail and magnet links and those within the page. It replaces pictures by links,
+// and shows characters that reorder or hide text, as it does in names.
 
-// maxNotes is how much HTML of notes a page has, in bytes; the rest is behind a
-// link.
+// maxNotes is the maximum size of the notes on a page, in bytes of HTML. A link leads to the
+// rest.
 const maxNotes = 14_000
 
-// notesMarkdown is the dialect: CommonMark with tables, strikethrough and bare
-// links.
+// notesMarkdown returns the converter for notes: CommonMark with tables, strikethrough and
+// bare links.
 func notesMarkdown() goldmark.Markdown {
 	return goldmark.New(
 		goldmark.WithExtensions(extension.Table, extension.Strikethrough, extension.Linkify),
@@ -30,7 +30,7 @@ func notesMarkdown() goldmark.Markdown {
 	)
 }
 
-// tamer fits a document of notes into a page.
+// tamer changes a document of notes so that it is safe on a page.
 type tamer struct{}
 
 // Transform implements [parser.ASTTransformer].
@@ -43,7 +43,7 @@ func (tamer) Transform(doc *ast.Document, source text.Reader, _ parser.Context) 
 		}
 		switch n := n.(type) {
 		case *ast.Heading:
-			n.Level = min(n.Level+2, 6) // below the page's own
+			n.Level = min(n.Level+2, 6) // below the headings of the page
 			if prev := n.PreviousSibling(); prev == nil {
 				n.Level = 3
 			}
@@ -76,8 +76,8 @@ func (tamer) Transform(doc *ast.Document, source text.Reader, _ parser.Context) 
 	}
 }
 
-// webOnly is a link's destination if it leads to the web, to mail or into this
-// page, else nowhere.
+// webOnly returns the destination of a link if it is a web, mail or magnet link or leads to
+// this page, and nil otherwise.
 func webOnly(to []byte) []byte {
 	low := strings.ToLower(string(to))
 	for _, ok := range []string{"https://", "http://", "mailto:", "magnet:?", "#"} {
@@ -88,8 +88,8 @@ func webOnly(to []byte) []byte {
 	return nil
 }
 
-// renderNotes returns the HTML of notes, of up to about maxNotes bytes, and
-// whether that is all.
+// renderNotes returns up to about maxNotes bytes of the notes in HTML, and whether these are
+// all of them.
 func (s *Site) renderNotes(notes string) (out template.HTML, whole bool) {
 	var lines strings.Builder
 	for line := range strings.Lines(strings.ToValidUTF8(strings.ReplaceAll(notes, "\r\n", "\n"), "�")) {
@@ -109,7 +109,7 @@ func (s *Site) renderNotes(notes string) (out template.HTML, whole bool) {
 		part := clip(source, most)
 		if len(part) < len(source) {
 			if i := strings.LastIndex(part, "\n\n"); i > 0 {
-				part = part[:i] // whole paragraphs
+				part = part[:i] // complete paragraphs only
 			}
 		}
 		var b bytes.Buffer

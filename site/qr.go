@@ -11,7 +11,7 @@ import (
 	"spate/publish"
 )
 
-// qrCode answers /r/NAME/qr.svg: the magnet link for a telephone's camera.
+// qrCode answers /r/REF/qr.svg with a QR code of the magnet link.
 func (s *Site) qrCode(w http.ResponseWriter, r *http.Request) {
 	rel := s.find(w, r, r.PathValue("name"))
 	if rel == nil {
@@ -25,8 +25,8 @@ func (s *Site) qrCode(w http.ResponseWriter, r *http.Request) {
 	s.picture(w, r, drawQR(code))
 }
 
-// shortMagnet is a magnet link of few characters, which make a code that a
-// camera reads easily: one hash, one tracker, and the name if it is short.
+// shortMagnet returns a short magnet link, because a camera reads a small QR code more easily.
+// It has one info-hash, one tracker, and the name if that is short.
 func shortMagnet(rel *publish.Release) string {
 	link := "magnet:?xt=urn:btih:" + rel.HashV1.String()
 	if rel.HashV1.IsZero() {
@@ -43,8 +43,8 @@ func shortMagnet(rel *publish.Release) string {
 	return link
 }
 
-// drawQR draws code as one SVG path of horizontal runs, black on white in any
-// theme, with the four modules of margin that readers need.
+// drawQR draws code as an SVG path of horizontal lines. It is black on white in every theme,
+// and has the margin of four modules that readers need.
 func drawQR(code *qr.Code) string {
 	const margin = 4
 	var b strings.Builder

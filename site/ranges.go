@@ -5,10 +5,9 @@ import (
 	"strings"
 )
 
-// plainRange returns the value of a Range header for size bytes in the form that
-// [http.ServeContent] understands as RFC 9110, 14.1 means it: a unit that is not
-// bytes is ignored, positions of any number of digits may lie behind the end, and
-// the last 0 bytes are none that could be sent.
+// plainRange changes the value of a Range header so that [http.ServeContent] treats it as
+// RFC 9110, 14.1 requires for a file of size bytes: it ignores units other than bytes,
+// accepts numbers with any number of digits, and rejects a range of the last 0 bytes.
 func plainRange(value string, size int64) string {
 	unit, list, _ := strings.Cut(value, "=")
 	if !strings.EqualFold(strings.TrimSpace(unit), "bytes") {
@@ -36,5 +35,5 @@ func plainRange(value string, size int64) string {
 // isNumber reports whether s consists of digits.
 func isNumber(s string) bool { return s != "" && strings.Trim(s, "0123456789") == "" }
 
-// isHuge reports whether s is a number of more digits than an int64 holds for sure.
+// isHuge reports whether s is a number with so many digits that it may not fit in an int64.
 func isHuge(s string) bool { return isNumber(s) && len(s) > 18 }

@@ -11,20 +11,21 @@ import (
 	"strings"
 	"time"
 
+	"spate/internal/units"
 	"spate/publish"
 	"spate/signature"
 )
 
-// releasePage is what release.html shows.
+// releasePage is the data of release.html.
 type releasePage struct {
-	Ref                     string // as it was asked for
-	Static                  bool   // no live numbers
+	Ref                     string // as in the request
+	Static                  bool   // whether the page is part of an export
 	Name                    string
-	Label                   string // version and variant
+	Label                   string // see label
 	Page, Torrent, Download string // links; Download is "" for a tree
 	PageURL                 string // absolute
 	Magnet                  template.URL
-	Twin                    string // the torrent for older clients, or ""
+	Twin                    string // link to the torrent for older clients, or ""
 	TwinMagnet              template.URL
 	Size, Bytes, FileCount  string
 	Release                 *publish.Release
@@ -37,31 +38,31 @@ type releasePage struct {
 	Commands                []command
 	Signed                  *signedBy
 	Notes                   template.HTML
-	MoreNotes               string // link to all of them, or ""
+	MoreNotes               string // link to the complete notes, or ""
 	Family                  family
 	Charts                  []chart
 	Files                   fileList
 	Wave                    wave
 }
 
-// signedBy is what a page says of a release's signature.
+// signedBy describes the signatures of a release.
 type signedBy struct {
 	Key        string
 	KeyFile    string // links
 	TorrentSig string
-	SumsSig    string // "" while it is not there
+	SumsSig    string // "" until the checksums are computed
 	Commands   []command
 }
 
-// family are the other versions and variants of a release.
+// family holds links to the other versions and variants of a release.
 type family struct {
-	Newer    string // link to the newest version, "" where this is it
+	Newer    string // link to the newest version, or "" if the page shows it
 	Variants []relative
-	Older    []relative // all other versions
-	More     string     // link to the rest of them, or ""
+	Older    []relative // other versions
+	More     string     // link to the rest of the versions, or ""
 }
 
-// relative is another release of the family.
+// relative is a release of a family.
 type relative struct {
 	Name, Link string
 	Size       string
@@ -69,7 +70,7 @@ type relative struct {
 	Here       bool
 }
 
-// filesPage is what files.html shows.
+// filesPage is the data of files.html.
 type filesPage struct {
 	Name, Page, Torrent string
 	Size, FileCount     string
@@ -77,21 +78,21 @@ type filesPage struct {
 	Pager               pager
 }
 
-// command is a line for a terminal.
+// command is a command line for a terminal. Who is the program.
 type command struct{ Who, Line, Note string }
 
-// fileList is a run of a release's files.
+// fileList is a part of the files of a release.
 type fileList struct {
 	Rows []fileRow
-	More int // how many come after
+	More int // number of files after Rows
 	All  string
 }
 
-// fileRow is one file; Dir ends in a slash or is empty.
+// fileRow is a file. Dir ends in a slash or is empty.
 type fileRow struct{ Dir, Base, Link, Size, Bytes, SHA256 string }
 
-// beside is the path of the torrent or the Metalink of a release, for who adds
-// .torrent or .meta4 to the address of its page; "" for anything else.
+// beside returns the path of the torrent or the Metalink if ref is the reference of a release
+// with .torrent or .meta4 added to it. Otherwise it returns "".
 func (s *Site) beside(ctx context.Context, ref string) string {
 	for ext, at := range map[string]func(string) string{".torrent": publish.TorrentPath, ".meta4": publish.MetalinkPath} {
 		of, ok := strings.CutSuffix(ref, ext)
@@ -99,7 +100,7 @@ func (s *Site) beside(ctx context.Context, ref string) string {
 			continue
 		}
 		_, err := s.catalog.Get(ctx, of)
-		_, own := s.catalog.Get(ctx, ref) // a release may be called so
+		_, own := s.catalog.Get(ctx, ref) // a release may have this name
 		if err == nil && errors.Is(own, publish.ErrNotFound) {
 			return at(of)
 		}
@@ -125,9 +126,9 @@ func (s *Site) release(w http.ResponseWriter, r *http.Request) {
 		Page: s.path(publish.PagePath(ref)), Torrent: s.path(publish.TorrentPath(ref)),
 		PageURL: publish.Absolute(base, publish.PagePath(ref)),
 		Magnet:  template.URL(safeMagnet(rel.Magnet)),
-		Size:    size(rel.Size), Bytes: plural64(rel.Size, "byte"), FileCount: plural(rel.NumFiles, "file"),
+		Size:    units.Bytes(rel.Size), Bytes: units.Plural(rel.Size, "byte"), FileCount: units.Plural(rel.NumFiles, "file"),
 		Hybrid:    rel.Format == "hybrid",
-		PieceSize: pieceSize(rel.PieceLength),
+		PieceSize: units.PieceLength(rel.PieceLength),
 		Swarm:     s.numbers(r.Context(), rel),
 		Commands:  commands(base, rel, ref),
 		Signed:    s.signedBy(base, rel, ref),
@@ -145,7 +146,8 @@ func (s *Site) release(w http.ResponseWriter, r *http.Request) {
 	}
 	if rel.Notes != "" {
 		var whole bool
-		if page.Notes, whole = s.renderNotes(rel.Notes); !whole {
+		page.Notes, whole = s.renderNotes(rel.Notes)
+		if !whole {
 			page.MoreNotes = s.path(publish.PagePath(ref) + "/notes.txt")
 		}
 	}
@@ -168,14 +170,14 @@ func (s *Site) release(w http.ResponseWriter, r *http.Request) {
 	s.render(w, r, http.StatusOK, "release.html", page)
 }
 
-// notes answers /r/REF/notes.txt: the notes as they were written.
+// notes answers /r/REF/notes.txt with the unchanged notes.
 func (s *Site) notes(w http.ResponseWriter, r *http.Request) {
 	if rel := s.find(w, r, r.PathValue("name")); rel != nil {
 		s.send(w, "text/plain; charset=utf-8", []byte(rel.Notes))
 	}
 }
 
-// files answers /r/REF/files: all files of a release, page by page.
+// files answers /r/REF/files with a page of the list of all files.
 func (s *Site) files(w http.ResponseWriter, r *http.Request) {
 	ref := r.PathValue("name")
 	rel := s.find(w, r, ref)
@@ -186,15 +188,15 @@ func (s *Site) files(w http.ResponseWriter, r *http.Request) {
 	list := s.fileList(rel, ref, from, perFiles, listBudget)
 	page := filesPage{
 		Name: rel.Name, Page: s.path(publish.PagePath(ref)), Torrent: s.path(publish.TorrentPath(ref)),
-		Size: size(rel.Size), FileCount: plural(rel.NumFiles, "file"), Files: list,
+		Size: units.Bytes(rel.Size), FileCount: units.Plural(rel.NumFiles, "file"), Files: list,
 		Pager: s.pager(publish.PagePath(ref)+"/files", nil, from, len(list.Rows), perFiles, len(rel.Files)),
 	}
 	s.setLinks(w.Header(), rel, ref)
 	s.render(w, r, http.StatusOK, "files.html", page)
 }
 
-// fileList is up to most files of rel from one position on, in about as many
-// bytes of HTML as budget allows.
+// fileList returns up to most files of rel, starting with the index from. Their HTML takes
+// about budget bytes.
 func (s *Site) fileList(rel *publish.Release, ref string, from, most, budget int) fileList {
 	l := fileList{All: s.path(publish.PagePath(ref) + "/files")}
 	for i := range rel.Files[from:] {
@@ -204,12 +206,13 @@ func (s *Site) fileList(rel *publish.Release, ref string, from, most, budget int
 			full = rel.Name
 		}
 		dir, base := path.Split(full)
-		row := fileRow{Dir: display(dir), Base: display(base), Size: size(f.Length), Bytes: plural64(f.Length, "byte")}
+		row := fileRow{Dir: display(dir), Base: display(base), Size: units.Bytes(f.Length), Bytes: units.Plural(f.Length, "byte")}
 		row.Link = s.path(rel.FilePath(ref, f))
 		if rel.Summed {
 			row.SHA256 = hex.EncodeToString(f.SHA256[:])
 		}
-		if budget -= 220 + len(row.Link) + len(row.SHA256) + 2*len(row.Dir) + 2*len(row.Base); len(l.Rows) == most || budget < 0 && len(l.Rows) > 0 {
+		budget -= 220 + len(row.Link) + len(row.SHA256) + 2*len(row.Dir) + 2*len(row.Base)
+		if len(l.Rows) == most || budget < 0 && len(l.Rows) > 0 {
 			break
 		}
 		l.Rows = append(l.Rows, row)
@@ -218,10 +221,10 @@ func (s *Site) fileList(rel *publish.Release, ref string, from, most, budget int
 	return l
 }
 
-// relatives is how many other versions a page lists.
+// relatives is the maximum number of other versions on a page.
 const relatives = 12
 
-// family looks up the other versions and variants of rel.
+// family returns links to the other versions and variants of rel.
 func (s *Site) family(ctx context.Context, rel *publish.Release, ref string) family {
 	var f family
 	all, err := s.catalog.Family(ctx, rel.Slug)
@@ -229,7 +232,7 @@ func (s *Site) family(ctx context.Context, rel *publish.Release, ref string) fam
 		return f
 	}
 	asked := publish.ParseRef(ref)
-	newest := true // whether all versions so far are of other variants
+	newest := true // whether the loop has not met this variant in a newer version
 	for _, o := range all {
 		if o.Version == rel.Version {
 			if o.Variant != "" || rel.Variant != "" {
@@ -256,7 +259,7 @@ func (s *Site) family(ctx context.Context, rel *publish.Release, ref string) fam
 			f.More = s.path("/?" + url.Values{"all": {"1"}, "q": {rel.Slug}}.Encode())
 			continue
 		}
-		f.Older = append(f.Older, relative{Name: display(o.Version), Link: s.path(publish.PagePath(o.Ref())), Size: size(o.Size), Published: o.Published})
+		f.Older = append(f.Older, relative{Name: display(o.Version), Link: s.path(publish.PagePath(o.Ref())), Size: units.Bytes(o.Size), Published: o.Published})
 	}
 	if len(f.Variants) < 2 {
 		f.Variants = nil
@@ -264,7 +267,7 @@ func (s *Site) family(ctx context.Context, rel *publish.Release, ref string) fam
 	return f
 }
 
-// commands are the lines by which each program fetches rel.
+// commands returns the command lines with which programs download rel.
 func commands(base *url.URL, rel *publish.Release, ref string) []command {
 	page := quote(publish.Absolute(base, publish.PagePath(ref)))
 	torrent := quote(publish.Absolute(base, publish.TorrentPath(ref)))
@@ -275,7 +278,7 @@ func commands(base *url.URL, rel *publish.Release, ref string) []command {
 	if !rel.HashV1.IsZero() {
 		note := ""
 		if rel.Format == "hybrid" && rel.Twin.Hash.IsZero() {
-			note = "4.0 or newer" // 3.00 trips over the empty keys of a file tree
+			note = "4.0 or newer" // 3.00 does not accept the empty keys of a file tree
 		}
 		c = append(c, command{"Transmission", "transmission-cli -w . " + torrent, note})
 	}
@@ -285,12 +288,12 @@ func commands(base *url.URL, rel *publish.Release, ref string) []command {
 		if link != "/d/"+rel.Name {
 			line = "curl -C - -o " + quote(rel.Name) + " "
 		}
-		c = append(c, command{"curl", line + quote(publish.Absolute(base, link)), "plain HTTP"})
+		c = append(c, command{"curl", line + quote(publish.Absolute(base, link)), "over HTTP"})
 	}
 	return c
 }
 
-// signedBy is what a page says of the signature of rel, nil for none.
+// signedBy describes the signatures of rel. It returns nil if rel is not signed.
 func (s *Site) signedBy(base *url.URL, rel *publish.Release, ref string) *signedBy {
 	key, err := signature.ParsePublicKey(rel.Signatures.PublicKey)
 	if err != nil || rel.Signatures.Torrent == "" {
@@ -299,13 +302,13 @@ func (s *Site) signedBy(base *url.URL, rel *publish.Release, ref string) *signed
 	b := &signedBy{
 		Key: key.String(), KeyFile: s.path(publish.PagePath(ref) + "/minisign.pub"),
 		TorrentSig: s.path(publish.TorrentPath(ref) + signature.Extension),
-		Commands:   []command{{"spate", "spate get --verify-key " + key.String() + " " + quote(publish.Absolute(base, publish.PagePath(ref))), "checks before it fetches"}},
+		Commands:   []command{{"spate", "spate get --verify-key " + key.String() + " " + quote(publish.Absolute(base, publish.PagePath(ref))), "checks the signature before it downloads"}},
 	}
 	if rel.Signatures.Sums != "" {
 		sums := publish.Absolute(base, publish.ChecksumsPath(ref))
 		b.SumsSig = s.path(publish.ChecksumsPath(ref) + signature.Extension)
 		b.Commands = append(b.Commands, command{"minisign", "curl -fsSO " + quote(sums) + " -O " + quote(sums+signature.Extension) +
-			" && minisign -Vm SHA256SUMS -P " + key.String() + " && sha256sum -c SHA256SUMS", "checks what lies here"})
+			" && minisign -Vm SHA256SUMS -P " + key.String() + " && sha256sum -c SHA256SUMS", "checks the downloaded files"})
 	}
 	return b
 }

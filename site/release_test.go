@@ -18,7 +18,7 @@ import (
 	"spate/signature"
 )
 
-// TestNotes protects readers of notes that somebody else wrote.
+// TestNotes checks that notes from an untrusted author are safe on a page.
 func TestNotes(t *testing.T) {
 	t.Parallel()
 	runtime.LockOSThread() // for threadTime
@@ -70,8 +70,8 @@ func TestNotes(t *testing.T) {
 	}
 }
 
-// TestFamily: a page leads to the other versions and variants, and an old one
-// to the newest.
+// TestFamily checks that a page has links to the other versions and variants, and that the page
+// of an older version has a link to the newest.
 func TestFamily(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, Options{})
@@ -94,7 +94,7 @@ func TestFamily(t *testing.T) {
 		}
 	}
 	if strings.Contains(page, "older version") {
-		t.Error("the newest is called old")
+		t.Error("the page of the newest version says that it is older")
 	}
 	old := body(t, f.get("GET", "/r/os.iso~12.3~arm64"))
 	for _, want := range []string{`older version. <a href="/r/os.iso~~arm64">`, `href="/t/os.iso~12.3~arm64.torrent"`, `href="/d/os.iso~12.3~arm64"`, "12.3 · arm64"} {
@@ -136,7 +136,8 @@ func TestGroups(t *testing.T) {
 	}
 }
 
-// TestTwins: who cannot use a hybrid gets its twin, at the same address.
+// TestTwins checks that clients without support for hybrid torrents get the twin at the same
+// path.
 func TestTwins(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, Options{})
@@ -170,7 +171,7 @@ func TestTwins(t *testing.T) {
 	}
 	f.release(t, "b.iso", 1)
 	if resp := f.get("GET", "/t1/b.iso.torrent"); resp.StatusCode != 404 {
-		t.Errorf("a twin that is not: %s", resp.Status)
+		t.Errorf("a missing twin: %s", resp.Status)
 	}
 }
 
@@ -221,7 +222,7 @@ func TestCharts(t *testing.T) {
 		t.Errorf("charts of nothing: %+v", c)
 	}
 	h := publish.History{Days: []publish.Day{
-		{Date: "2026-10-20", Counts: publish.Counts{Completed: 100}}, // too long ago
+		{Date: "2026-10-20", Counts: publish.Counts{Completed: 100}}, // before the first day of the chart
 		{Date: "2026-11-20", Counts: publish.Counts{Completed: 3, Direct: 1, SeedBytes: 150}},
 		{Date: "2026-11-24", Counts: publish.Counts{Completed: 8}},
 		{Date: "rubbish", Counts: publish.Counts{Completed: 8}},
@@ -244,8 +245,8 @@ func TestCharts(t *testing.T) {
 	}
 }
 
-// TestBudget: direct downloads keep to their share of the line, and who finds no
-// room is told when to come again.
+// TestBudget checks the rate and the number of direct downloads, and that a refused visitor
+// receives Retry-After.
 func TestBudget(t *testing.T) {
 	t.Parallel()
 	var direct atomic.Int32
@@ -287,7 +288,7 @@ func TestBudget(t *testing.T) {
 	}
 }
 
-// Who adds an extension to the address of a page means the file beside it.
+// A page path with an extension redirects to the torrent or the Metalink.
 func TestBeside(t *testing.T) {
 	base, _ := url.Parse("http://files.example/pub")
 	f := newFixture(t, Options{BaseURL: base})

@@ -20,11 +20,11 @@ import (
 	"spate/signature"
 )
 
-// sampleTime is when the samples were published.
+// sampleTime is the time of publication of the samples.
 var sampleTime = time.Date(2026, time.November, 4, 14, 3, 0, 0, time.UTC)
 
-// sample lists the file or the tree at path as a release, the way a publisher
-// would, but for the torrent, which is not real.
+// sample adds the file or the tree at path to a catalog as a publisher would, but with a torrent
+// that is not real.
 func sample(t testing.TB, c publish.Catalog, path string, change func(*publish.Release)) *publish.Release {
 	t.Helper()
 	name := filepath.Base(path)
@@ -73,7 +73,7 @@ func sample(t testing.TB, c publish.Catalog, path string, change func(*publish.R
 	return r
 }
 
-// sparse makes a file of n bytes that takes no room, and returns its path.
+// sparse creates a sparse file of n bytes and returns its path.
 func sparse(t testing.TB, n int64, parts ...string) string {
 	t.Helper()
 	path := filepath.Join(parts...)

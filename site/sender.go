@@ -12,24 +12,24 @@ import (
 	"spate/publish"
 )
 
-// A file goes out in steps, between which the sender looks at the file, at the budget
-// and at the clock: short ones to slow readers, long ones to fast readers.
+// A sender sends a file in steps. Between two steps it checks the file, the budget and the
+// time. The steps are short for slow readers and long for fast ones.
 const (
 	leastStep = 64 << 10
 	mostStep  = 1 << 20
-	shortTime = 20 * time.Millisecond  // a step that takes less is followed by a longer one
-	longTime  = 200 * time.Millisecond // a step that takes more is followed by the shortest
+	shortTime = 20 * time.Millisecond  // a longer step follows one that took less time
+	longTime  = 200 * time.Millisecond // the shortest step follows one that took more time
 )
 
-// answerTime is for the answer to somebody whose download does not begin.
+// answerTime is the time limit for sending an error instead of a download.
 const answerTime = 10 * time.Second
 
-// errMadeRoom is the cause when a download ends because its place is needed.
-var errMadeRoom = errors.New("the reader takes too little, and its place is needed")
+// errEvicted is the cause if a download has lost its slot to another visitor.
+var errEvicted = errors.New("the download was too slow, and other visitors need its slot")
 
-// sender passes a file on to the connection in steps, by sendfile where that
-// can be: it only hands ReadFrom down. It ends a download that stands still, or
-// whose file changes under it, or whose place is needed.
+// sender sends the data of a direct download in steps. It passes ReadFrom on to the
+// connection, which uses sendfile if it can. It ends the download if the reader stalls, the
+// file changes, or the download loses its slot.
 type sender struct {
 	http.ResponseWriter
 	ctx     context.Context
@@ -37,32 +37,31 @@ type sender struct {
 	control *http.ResponseController
 	stall   time.Duration
 	budget  budget
-	place   *place
-	sent    *atomic.Int64    // of the release
-	all     *atomic.Int64    // of the site
+	slot    *slot
+	sent    *atomic.Int64    // bytes sent of the release
+	all     *atomic.Int64    // bytes sent by the site
 	content *publish.Content // nil for a pad file
 
 	status  int
-	started bool  // the header was sent
-	total   int64 // of this answer
+	started bool  // whether the header was sent
+	total   int64 // bytes sent in this response
 	step    int64
 	err     error
 
 	mu   sync.Mutex // guards over and the deadline
-	over bool       // the download has ended, or has to
+	over bool       // whether the download has ended or must end
 }
 
-// newSender returns a sender that has nothing to send yet. The caller closes it.
+// newSender returns a sender without content. The caller closes it.
 func newSender(w http.ResponseWriter, r *http.Request, s *Site) *sender {
 	o := &sender{ResponseWriter: w, control: http.NewResponseController(w), stall: s.opts.Stall, budget: s.budget, all: &s.sentAll, status: http.StatusOK, step: leastStep}
 	o.ctx, o.cancel = context.WithCancelCause(r.Context())
 	return o
 }
 
-// end makes the download end at once. It may be called at any time and from any
-// goroutine.
+// end ends the download immediately. Any goroutine may call it at any time.
 func (o *sender) end() {
-	o.cancel(errMadeRoom)
+	o.cancel(errEvicted)
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if !o.over {
@@ -71,25 +70,26 @@ func (o *sender) end() {
 	}
 }
 
-// close gives the place back. The connection goes on without a deadline.
+// close frees the slot. It removes the deadline of the connection, which can serve further
+// requests.
 func (o *sender) close() {
-	if o.place != nil {
-		o.place.leave()
+	if o.slot != nil {
+		o.slot.leave()
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if !o.over || !o.started { // else the connection is of no use any more
+	if !o.over || !o.started { // otherwise the connection is unusable
 		o.control.SetWriteDeadline(time.Time{})
 	}
 	o.over = true
 	o.cancel(nil)
 }
 
-// WriteHeader implements [http.ResponseWriter]. The header goes out with the first bytes,
-// or by start: until then the answer may still become another.
+// WriteHeader implements [http.ResponseWriter]. It only records the status: start sends the
+// header before the first bytes, so that an error can replace the response until then.
 func (o *sender) WriteHeader(status int) { o.status = status }
 
-// start sends the header, unless it was sent.
+// start sends the header if it was not sent yet.
 func (o *sender) start() {
 	if !o.started {
 		o.started = true
@@ -97,10 +97,10 @@ func (o *sender) start() {
 	}
 }
 
-// unanswered reports whether the download lost its place before anything was sent. There is
-// time for another answer then.
+// unanswered reports whether the download lost its slot before anything was sent. It then
+// extends the deadline for an error response.
 func (o *sender) unanswered() bool {
-	if o.started || !errors.Is(o.err, errMadeRoom) {
+	if o.started || !errors.Is(o.err, errEvicted) {
 		return false
 	}
 	o.control.SetWriteDeadline(time.Now().Add(answerTime))
@@ -127,8 +127,8 @@ func (o *sender) ReadFrom(src io.Reader) (total int64, err error) {
 	return total, nil
 }
 
-// Write implements [io.Writer], for what does not come through ReadFrom: the
-// parts of an answer to several ranges.
+// Write implements [io.Writer]. It is used for responses with several ranges, which do not
+// use ReadFrom.
 func (o *sender) Write(p []byte) (int, error) {
 	n, err := o.send(int64(len(p)), func() (int64, error) {
 		n, err := o.ResponseWriter.Write(p)
@@ -137,17 +137,17 @@ func (o *sender) Write(p []byte) (int, error) {
 	return int(n), err
 }
 
-// send takes a step of n bytes with write.
+// send sends a step of n bytes with write.
 func (o *sender) send(n int64, write func() (int64, error)) (sent int64, err error) {
 	if o.err = o.check(n); o.err != nil {
 		return 0, o.err
 	}
 	o.start()
-	o.place.offer()
+	o.slot.offer()
 	began := time.Now()
 	sent, err = write()
 	took := time.Since(began)
-	o.place.took(sent)
+	o.slot.took(sent)
 	switch {
 	case took > longTime:
 		o.step = leastStep
@@ -162,10 +162,10 @@ func (o *sender) send(n int64, write func() (int64, error)) (sent int64, err err
 	return sent, err
 }
 
-// check waits until the budget has room for n bytes, gives the reader time for
-// another step, and fails if the place is lost or the file is not what it was.
+// check waits until the budget allows n bytes, and extends the deadline for another step. It
+// returns an error if the slot is lost or the data has changed.
 func (o *sender) check(n int64) error {
-	if err := o.budget.wait(o.ctx, n, o.place.suspect()); err != nil {
+	if err := o.budget.wait(o.ctx, n, o.slot.suspect()); err != nil {
 		return context.Cause(o.ctx)
 	}
 	if err := o.extend(); err != nil || o.content == nil {
@@ -174,13 +174,13 @@ func (o *sender) check(n int64) error {
 	return o.content.Check()
 }
 
-// extend gives the reader time for another step, unless the download has to end.
+// extend sets the deadline for another step. It returns errEvicted if the download must end.
 func (o *sender) extend() error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.over {
-		return errMadeRoom
+		return errEvicted
 	}
-	o.control.SetWriteDeadline(time.Now().Add(o.stall)) // a writer without deadlines has no connection either
+	o.control.SetWriteDeadline(time.Now().Add(o.stall)) // the error of a writer without deadlines does not matter
 	return nil
 }

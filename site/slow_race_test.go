@@ -2,5 +2,5 @@
 
 package site
 
-// slower is how much slower the race detector makes everything, and more.
+// slower is a factor for time limits, because the race detector makes programs slower.
 const slower = 10

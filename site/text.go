@@ -5,19 +5,18 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
-
-	"github.com/dustin/go-humanize"
 )
 
-// display makes a name fit to be looked at: control characters, the marks that
-// reorder text, and invisible ones are shown instead of obeyed, and accents do
-// not pile up. It does not escape for HTML.
+// display makes a name safe to display. It replaces control characters and characters that
+// are invisible or reorder text by visible ones, and limits the number of accents on a
+// letter. It does not escape HTML.
 func display(s string) string {
 	var b strings.Builder
 	marks := 0
 	for _, c := range s {
 		if unicode.Is(unicode.Mn, c) || unicode.Is(unicode.Me, c) {
-			if marks++; marks > 5 {
+			marks++
+			if marks > 5 {
 				continue
 			}
 		} else {
@@ -37,8 +36,8 @@ func display(s string) string {
 	return b.String()
 }
 
-// hidden reports whether c shows nothing itself, or changes how others show. The
-// two joiners, which words of many scripts need, are not meant.
+// hidden reports whether c is invisible or changes the display of other characters. It is
+// false for the two joiners, because words of many scripts contain them.
 func hidden(c rune) bool {
 	switch {
 	case c == '\u200c' || c == '\u200d':
@@ -49,8 +48,8 @@ func hidden(c rune) bool {
 	return c == utf8.RuneError || unicode.Is(unicode.Co, c) || c >= 0xfff0 && c <= 0xffff
 }
 
-// disposition is the Content-Disposition by which a browser saves under name
-// (RFC 6266): the name in plain ASCII for old ones, and whole.
+// disposition returns the Content-Disposition header with which a browser saves a file under
+// name (RFC 6266). It contains the name in ASCII for old browsers, and the complete name.
 func disposition(name string) string {
 	clean := strings.Map(func(c rune) rune {
 		if c < 0x20 || c == 0x7f || c == '/' || c == '\\' || hidden(c) {
@@ -71,7 +70,7 @@ func disposition(name string) string {
 	return v
 }
 
-// percent encodes everything but RFC 5987's plain attribute characters.
+// percent percent-encodes s, except for the attribute characters of RFC 5987.
 func percent(s string) string {
 	var b strings.Builder
 	for i := range len(s) {
@@ -85,8 +84,8 @@ func percent(s string) string {
 	return b.String()
 }
 
-// quote writes s as one word of a POSIX shell. What a terminal would obey is
-// replaced, for the line is meant to be pasted there.
+// quote returns s as one word for a POSIX shell. It replaces control characters, because
+// people paste the line into a terminal.
 func quote(s string) string {
 	plain := s != "" && s[0] != '-' && !strings.ContainsFunc(s, func(c rune) bool {
 		return !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.ContainsRune("-._/:%+=,@", c))
@@ -101,47 +100,4 @@ func quote(s string) string {
 		return c
 	}, s)
 	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
-}
-
-// size is a number of bytes for people, in decimal units.
-func size(n int64) string { return humanize.Bytes(uint64(max(n, 0))) }
-
-// count is a whole number for people.
-func count(n int) string { return humanize.Comma(int64(n)) }
-
-// plural is n and the noun, "1 file" or "2,000 files".
-func plural(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return count(n) + " " + noun + "s"
-}
-
-// plural64 is [plural] for numbers of bytes.
-func plural64(n int64, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return humanize.Comma(n) + " " + noun + "s"
-}
-
-// pieceSize is a piece length in the binary units that it is chosen in.
-func pieceSize(n int64) string {
-	return strings.Replace(humanize.IBytes(uint64(max(n, 0))), ".0 ", " ", 1)
-}
-
-// took is a number of seconds for people: the two largest units.
-func took(seconds int64) string {
-	switch m := seconds / 60; {
-	case seconds <= 0:
-		return ""
-	case seconds < 60:
-		return fmt.Sprintf("%d s", seconds)
-	case m < 60:
-		return fmt.Sprintf("%d min %d s", m, seconds%60)
-	case m < 48*60:
-		return fmt.Sprintf("%d h %d min", m/60, m%60)
-	default:
-		return fmt.Sprintf("%d days", m/(24*60))
-	}
 }

@@ -35,17 +35,17 @@ func TestDisplay(t *testing.T) {
 			t.Errorf("display(%q) = %q", name, got)
 		}
 		if strings.Count(got, "\u0301") > 5 {
-			t.Errorf("accents pile up in %q", got)
+			t.Errorf("too many accents in %q", got)
 		}
 	}
 }
 
-// TestDisposition protects the header from names, and the visitor's disk.
+// TestDisposition checks that every name results in a valid header and a safe file name.
 func TestDisposition(t *testing.T) {
 	for _, name := range append(hostile, "plain.iso", "../../etc/passwd", `c:\windows`) {
 		v := disposition(name)
 		if strings.ContainsFunc(v, func(c rune) bool { return c < ' ' || c > 0x7e }) {
-			t.Errorf("disposition(%q) = %q is no header", name, v)
+			t.Errorf("disposition(%q) = %q is not a valid header", name, v)
 		}
 		kind, params, err := mime.ParseMediaType(v)
 		if err != nil || kind != "attachment" || params["filename"] == "" {
@@ -68,7 +68,7 @@ func TestDisposition(t *testing.T) {
 	}
 }
 
-// TestQuote protects who pastes a line into a terminal.
+// TestQuote checks that a quoted name is one word for a shell and has no control characters.
 func TestQuote(t *testing.T) {
 	sh, err := exec.LookPath("sh")
 	if err != nil {

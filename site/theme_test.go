@@ -11,8 +11,8 @@ import (
 	"spate/publish"
 )
 
-// TestTheme protects sites that look otherwise: files of a theme replace ours,
-// one by one, and a broken one is an error at the start.
+// TestTheme checks that files of a theme replace embedded ones, and that a template with an error
+// is reported by New.
 func TestTheme(t *testing.T) {
 	f := newFixture(t, Options{Title: "Our Project", Theme: fstest.MapFS{
 		"static/site.css":      {Data: []byte("body{color:red}")},
@@ -28,14 +28,14 @@ func TestTheme(t *testing.T) {
 		}
 	}
 	if resp := f.get("GET", "/static/notes.php"); resp.StatusCode != 404 {
-		t.Errorf("a file of a kind that is not known: %s", resp.Status)
+		t.Errorf("a file of an unknown type: %s", resp.Status)
 	}
 	if _, err := New(f.catalog, Options{Theme: fstest.MapFS{"templates/index.html": {Data: []byte("{{")}}}); err == nil {
 		t.Error("a broken template is accepted")
 	}
 }
 
-// A thousand releases; pages are to take well under 50 ms each.
+// The pages of a thousand releases take less than 50 ms each.
 func BenchmarkPages(b *testing.B) {
 	f := newFixture(b, Options{Swarm: func(spate.InfoHash) (Swarm, bool) { return Swarm{1, 2, 3}, true }})
 	for i := range 1000 {

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// threadTime returns the time that this thread has had on a processor, which other
-// load on the machine changes little.
+// threadTime returns the processor time of this thread, which depends little on other load of
+// the machine.
 func threadTime() time.Duration {
 	const self = 1 // RUSAGE_THREAD
 	var u syscall.Rusage

@@ -13,13 +13,13 @@ import (
 	"spate/signature"
 )
 
-// torrent answers /t/REF.torrent, and /t/REF.torrent.minisig with its signature.
-// A client that is known to fail at hybrids gets the twin in its place.
+// torrent answers /t/REF.torrent and, with its signature, /t/REF.torrent.minisig. A client
+// that is known not to support hybrid torrents gets the twin.
 func (s *Site) torrent(w http.ResponseWriter, r *http.Request) {
 	s.sendTorrent(w, r, readsOnlyV1(r.UserAgent()))
 }
 
-// twin answers /t1/REF.torrent: the v1 twin, whoever asks.
+// twin answers /t1/REF.torrent with the v1 twin, for every client.
 func (s *Site) twin(w http.ResponseWriter, r *http.Request) { s.sendTorrent(w, r, true) }
 
 func (s *Site) sendTorrent(w http.ResponseWriter, r *http.Request, twin bool) {
@@ -43,7 +43,7 @@ func (s *Site) sendTorrent(w http.ResponseWriter, r *http.Request, twin bool) {
 	h.Add("Vary", "User-Agent")
 	onlyTwin := strings.HasPrefix(r.URL.Path, "/t1/")
 	if onlyTwin && torrents.Twin == nil {
-		s.fail(w, r, http.StatusNotFound, "No such torrent", "This release has no other torrent for older clients: its own will do.")
+		s.fail(w, r, http.StatusNotFound, "No such torrent", "This release has no separate torrent for older clients. Use its main torrent.")
 		return
 	}
 	data, sig := torrents.Main, rel.Signatures.Torrent
@@ -60,12 +60,11 @@ func (s *Site) sendTorrent(w http.ResponseWriter, r *http.Request, twin bool) {
 	sum := sha256.Sum256(data)
 	h.Set("ETag", fmt.Sprintf(`"%x"`, sum[:16]))
 	h["Link"] = s.signatureLink(rel, twin && torrents.Twin != nil)
-	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(data)) // its URLs may change later
+	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(data)) // without a time, because the URLs in it may change
 }
 
-// readsOnlyV1 reports whether a program cannot use hybrid torrents: aria2 1.x
-// takes the padding for files to be kept, and Transmission before 4.0 refuses
-// them.
+// readsOnlyV1 reports whether a program does not support hybrid torrents: aria2 1.x stores
+// the pad files, and Transmission before 4.0 rejects the torrents.
 func readsOnlyV1(userAgent string) bool {
 	for _, old := range []string{"aria2/1.", "Transmission/2.", "Transmission/3."} {
 		if strings.HasPrefix(userAgent, old) {
@@ -75,10 +74,10 @@ func readsOnlyV1(userAgent string) bool {
 	return false
 }
 
-// sendSignature answers with a signature file, or that there is none.
+// sendSignature answers with a signature file, or with an error if sig is "".
 func (s *Site) sendSignature(w http.ResponseWriter, r *http.Request, sig string) {
 	if sig == "" {
-		s.fail(w, r, http.StatusNotFound, "Not signed", "There is no signature here, or not yet.")
+		s.fail(w, r, http.StatusNotFound, "Not signed", "This file has no signature, or not yet.")
 		return
 	}
 	w.Header().Set("Content-Type", "application/x-minisign")
@@ -86,8 +85,8 @@ func (s *Site) sendSignature(w http.ResponseWriter, r *http.Request, sig string)
 	http.ServeContent(w, r, "", time.Time{}, strings.NewReader(sig))
 }
 
-// signatureLink is the Link header that names the signature of a release's
-// torrent, and the key that it is by; nil for one that is not signed.
+// signatureLink returns the Link header with the signature of the torrent and its key. It
+// returns nil if the release is not signed.
 func (s *Site) signatureLink(rel *publish.Release, twin bool) []string {
 	sig, path := rel.Signatures.Torrent, publish.TorrentPath(rel.Ref())
 	if twin {
@@ -107,8 +106,7 @@ func (s *Site) sumsSignature(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// publicKey answers /r/REF/minisign.pub: what the release's signatures are
-// checked with, as far as this site is believed.
+// publicKey answers /r/REF/minisign.pub with the key of the release's signatures.
 func (s *Site) publicKey(w http.ResponseWriter, r *http.Request) {
 	crossOrigin(w.Header())
 	rel := s.find(w, r, r.PathValue("name"))
@@ -117,7 +115,7 @@ func (s *Site) publicKey(w http.ResponseWriter, r *http.Request) {
 	}
 	key, err := signature.ParsePublicKey(rel.Signatures.PublicKey)
 	if err != nil {
-		s.fail(w, r, http.StatusNotFound, "Not signed", "This release has no signatures.")
+		s.fail(w, r, http.StatusNotFound, "Not signed", "This release is not signed.")
 		return
 	}
 	s.send(w, "text/plain; charset=utf-8", key.File())

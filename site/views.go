@@ -12,16 +12,14 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/dustin/go-humanize"
-
+	"spate/internal/units"
 	"spate/publish"
 )
 
-// MaxPage bounds a page, in bytes, whatever names and lists are on it; pictures,
-// styles and scripts are apart.
+// MaxPage is the maximum size of a page in bytes, without pictures, styles and scripts.
 const MaxPage = 50_000
 
-// Lists of a page end when either of these is reached, and go on on the next.
+// Limits of the lists on a page. The rest of a list is on the next page.
 const (
 	perIndex    = 30
 	perFiles    = 200
@@ -29,41 +27,41 @@ const (
 	listBudget  = 24_000 // bytes of rows
 )
 
-// errorPage is what error.html shows.
+// errorPage is the data of error.html.
 type errorPage struct {
 	Status        int
 	Title, Detail string
 }
 
-// pager has the links to the pages before and after, "" where there is none.
+// pager holds the links to the previous and the next page, or "".
 type pager struct{ Prev, Next string }
 
-// shown is what every page has around its own.
+// shown is the data of layout.html, the frame of every page.
 type shown struct {
-	Site     string // its title
-	Title    string // of the page
+	Site     string // title of the site
+	Title    string // title of the page
 	Describe string
-	Canon    string // the page's absolute address, or ""
-	Torrent  string // link, or ""
-	Sig, Key string // of the torrent's signature: link and key, or ""
+	Canon    string // absolute URL of the page, or ""
+	Torrent  string // link to the torrent, or ""
+	Sig, Key string // link to the signature of the torrent, and its key, or ""
 	Stats    string
-	Static   bool        // nothing runs behind the page
-	Data     *linkedData // what search engines read, or nil
+	Static   bool        // whether the page is part of an export
+	Data     *linkedData // data for search engines, or nil
 	Body     any
 }
 
-// parse reads the templates: each page with the layout around it.
+// parse parses the templates of all pages.
 func (s *Site) parse(files layered) (map[string]*template.Template, error) {
 	funcs := template.FuncMap{
 		"asset":   s.assetPath,
 		"path":    s.path,
 		"display": display,
-		"count":   func(n reflect.Value) string { return humanize.Comma(n.Int()) }, // of any integer
-		"plural":  plural,
-		"size":    size,
-		"rate":    func(perSecond float64) string { return size(int64(perSecond)) + "/s" },
+		"count":   func(n reflect.Value) string { return units.Count(n.Int()) }, // of any integer
+		"plural":  units.Plural[int],
+		"size":    units.Bytes,
+		"rate":    units.Rate,
 		"date":    func(t time.Time) string { return t.UTC().Format("2 January 2006") },
-		"took":    took,
+		"took":    firstCopyText,
 		"clock":   func(t time.Time) string { return t.UTC().Format("2 January 2006, 15:04 UTC") },
 		"stamp":   func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 	}
@@ -78,7 +76,7 @@ func (s *Site) parse(files layered) (map[string]*template.Template, error) {
 	return pages, nil
 }
 
-// render answers with a page. Nothing is sent before it is whole.
+// render answers with a page. It sends nothing if the template fails.
 func (s *Site) render(w http.ResponseWriter, r *http.Request, status int, name string, body any) {
 	p := shown{Site: s.opts.Title, Body: body, Stats: s.opts.StatsPath, Static: s.visits != nil}
 	switch b := body.(type) {
@@ -86,11 +84,11 @@ func (s *Site) render(w http.ResponseWriter, r *http.Request, status int, name s
 		p.Title = b.Title
 	case indexPage:
 		p.Title = "Releases"
-		p.Describe = fmt.Sprintf("%s, by BitTorrent or straight from here.", plural(b.Total, "release"))
+		p.Describe = fmt.Sprintf("%s. Download by BitTorrent or directly.", units.Plural(b.Total, "release"))
 		p.Canon = publish.Absolute(s.base(r), "/")
 	case releasePage:
 		p.Title, p.Canon, p.Torrent = display(b.Name), b.PageURL, b.Torrent
-		p.Describe = fmt.Sprintf("%s, %s. Download by BitTorrent or straight from here.", b.Size, b.FileCount)
+		p.Describe = fmt.Sprintf("%s, %s. Download by BitTorrent or directly.", b.Size, b.FileCount)
 		p.Data = linkedDataOf(s.base(r), b.Release, b.Ref)
 		if b.Signed != nil {
 			p.Sig, p.Key = b.Signed.TorrentSig, b.Signed.Key
@@ -104,7 +102,7 @@ func (s *Site) render(w http.ResponseWriter, r *http.Request, status int, name s
 	var page bytes.Buffer
 	if err := s.pages[name].Execute(&page, p); err != nil {
 		s.opts.Log.Error("site: template failed", "template", name, "err", err)
-		http.Error(w, "The site could not make this page. The reason is in its log.", http.StatusInternalServerError)
+		http.Error(w, "The site could not make this page because of an error. Its log has the reason.", http.StatusInternalServerError)
 		return
 	}
 	h := w.Header()
@@ -117,8 +115,8 @@ func (s *Site) render(w http.ResponseWriter, r *http.Request, status int, name s
 	w.Write(page.Bytes())
 }
 
-// pager makes the links to the lists before and after the one that has got
-// entries from one position on; keep is in them too.
+// pager returns the links to the previous and next pages of a list. The present page has got
+// entries, starting with the index from. The links contain the query keep.
 func (s *Site) pager(encoded string, keep url.Values, from, got, per, total int) pager {
 	link := func(from int) string {
 		q := maps.Clone(keep)
@@ -143,7 +141,7 @@ func (s *Site) pager(encoded string, keep url.Values, from, got, per, total int)
 	return p
 }
 
-// offset is the request's ?from=, or 0 if that makes no sense.
+// offset returns the parameter from of a request, or 0 if it is not valid.
 func offset(r *http.Request) int {
 	n, err := strconv.Atoi(r.URL.Query().Get("from"))
 	if err != nil || n < 0 {
@@ -152,7 +150,7 @@ func offset(r *http.Request) int {
 	return n
 }
 
-// clip cuts s to at most n bytes, between characters.
+// clip returns at most n bytes of s, without a partial character.
 func clip(s string, n int) string {
 	if len(s) <= n {
 		return s

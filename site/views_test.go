@@ -16,14 +16,14 @@ import (
 	"spate/publish"
 )
 
-// tags finds what a browser would: the tags, and in them the attributes.
+// tags matches the tags of a page, and attributes the attributes of a tag.
 var (
 	tags       = regexp.MustCompile(`<([a-zA-Z/!][^\s>]*)([^>]*)>`)
 	attributes = regexp.MustCompile(`\s([a-zA-Z:-]+)="([^"]*)"`)
 )
 
-// harmless fails if page holds a script of its own, a handler, a style, or a
-// link to anywhere but this site and the magnet.
+// harmless checks that a page has no inline script, event handler or style, and links only to
+// this site and to magnet links.
 func harmless(t *testing.T, page string) {
 	t.Helper()
 	for _, tag := range tags.FindAllStringSubmatch(page, -1) {
@@ -31,7 +31,7 @@ func harmless(t *testing.T, page string) {
 			t.Errorf("a script: %s", tag[0])
 		}
 		if strings.Count(attributes.ReplaceAllString(tag[2], ""), `"`) > 0 {
-			t.Errorf("a loose quote: %s", tag[0])
+			t.Errorf("an attribute that is not closed: %s", tag[0])
 		}
 		for _, a := range attributes.FindAllStringSubmatch(tag[2], -1) {
 			value := html.UnescapeString(a[2])
@@ -90,7 +90,7 @@ func TestHostileNames(t *testing.T) {
 	for _, q := range hostile {
 		page := body(t, f.get("GET", "/?q="+url.QueryEscape(q), "Accept", "text/html"))
 		if !utf8.ValidString(q) || strings.ContainsAny(q, "\x1b\r\u202e") {
-			continue // the visitor's own text, in an attribute of his own page
+			continue // the text of the visitor, in an attribute of the page
 		}
 		harmless(t, page)
 	}
@@ -119,13 +119,13 @@ func TestHostileFiles(t *testing.T) {
 		page := body(t, f.get("GET", path))
 		harmless(t, page)
 		if strings.Contains(page, "magnet:?") {
-			t.Error("a magnet link of bad characters is on the page")
+			t.Error("the page has a magnet link with special characters")
 		}
 	}
 }
 
-// TestPageSize protects phones: whatever is published, a page stays small, and
-// following "More" still shows everything once.
+// TestPageSize checks that pages stay small whatever is published, and that the pages behind
+// "More" list everything exactly once.
 func TestPageSize(t *testing.T) {
 	f := newFixture(t, Options{})
 	long := strings.Repeat("€", 80)
@@ -199,7 +199,7 @@ func TestCommands(t *testing.T) {
 			}
 		}
 		if path == "/r/tree" && strings.Contains(page, "curl ") {
-			t.Error("a tree cannot be had by one curl")
+			t.Error("the page of a tree has a curl line")
 		}
 	}
 }
@@ -261,6 +261,6 @@ func TestNumbers(t *testing.T) {
 	none := newFixture(t, Options{})
 	none.release(t, "one.iso", 0)
 	if page := body(t, none.get("GET", "/r/one.iso")); !strings.Contains(page, `"seeds">–<`) {
-		t.Error("without a tracker there are counts")
+		t.Error("the page has counts without a tracker")
 	}
 }

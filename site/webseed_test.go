@@ -16,14 +16,14 @@ import (
 	"spate/publish"
 )
 
-// noSeeder is an engine that has no peers.
+// noSeeder is a seeder that does nothing.
 type noSeeder struct{}
 
 func (noSeeder) Seed(context.Context, *metainfo.MetaInfo, string, bool) error { return nil }
 func (noSeeder) Unseed(context.Context, spate.InfoHash) error                 { return nil }
 
-// TestWebSeed fetches releases with aria2c, which has nobody to ask but the site:
-// from the .torrent, the Metalink and the plain URL.
+// TestWebSeed downloads releases with aria2c, whose only source is the site, from the .torrent,
+// the Metalink and the URL of the data.
 func TestWebSeed(t *testing.T) {
 	aria2c, err := exec.LookPath("aria2c")
 	if err != nil {

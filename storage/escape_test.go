@@ -108,8 +108,8 @@ func TestObstructed(t *testing.T) {
 	})
 }
 
-// A pipe in the place of a directory is not waited for: neither of one of the
-// torrent's, nor of the one that all of them are in.
+// TestPipeForDirectory checks that opening a file does not wait for a pipe that replaces a
+// directory of the torrent, or the directory that contains the torrent.
 func TestPipeForDirectory(t *testing.T) {
 	base := t.TempDir()
 	dir := filepath.Join(base, "dir")

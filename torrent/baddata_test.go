@@ -137,7 +137,7 @@ func banSenders(t *testing.T, data []byte, mi *metainfo.MetaInfo, every []int64)
 		t.Errorf("banned %v, want exactly %v", banned, bad)
 	}
 	for _, a := range banned {
-		if !bad[a.Addr().String()] {
+		if !bad[a.Addr().Addr().String()] {
 			t.Errorf("banned the honest peer %v", a)
 		}
 	}

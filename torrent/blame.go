@@ -2,57 +2,53 @@ package torrent
 
 import (
 	"crypto/sha1"
-	"net/netip"
+	"slices"
 
 	"spate/merkle"
 	"spate/torrent/internal/picker"
 )
 
-// Who sent bad data is found in three ways. A peer that sent all of a piece that
-// failed is guilty. Of several, the hashes of the blocks name those who lied,
-// where there is a v2 half and somebody gives them (BEP 52, leaves.go). Else the
-// piece is fetched again, and when it is good, it is compared with what was sent
-// before.
+// There are three ways to find the sender of bad data. A peer that sent all blocks of a
+// piece that failed its hash sent the bad ones. If several peers sent the blocks and the
+// torrent has v2 hashes, a peer is asked for the hashes of the blocks, which show the bad
+// ones (BEP 52, blockhashes.go). Otherwise the piece is downloaded again, and once it is
+// good it is compared with the blocks that were sent before.
 
-// failedPiece is what is known of a piece that failed its hash.
+// failedPiece is what is known about a piece that failed its hash.
 type failedPiece struct {
 	index       int
-	senders     []netip.AddrPort        // by block
+	senders     []PeerKey               // by block
 	sums        [][sha1.Size]byte       // of the blocks
-	blockHashes [][merkle.HashSize]byte // of the blocks of the file; nil without a v2 half
+	blockHashes [][merkle.HashSize]byte // of the blocks of the file; nil without v2 hashes
 }
 
-func (f *failedPiece) sentBy(addr netip.AddrPort) bool {
-	for _, s := range f.senders {
-		if s == addr {
-			return true
-		}
-	}
-	return false
-}
+// sentBy reports whether the peer sent a block of the piece.
+func (f *failedPiece) sentBy(key PeerKey) bool { return slices.Contains(f.senders, key) }
 
-// trial remembers who sent which block of a piece that failed, until the piece
-// is whole and shows whose blocks were bad.
+// trial records who sent which block of a piece that failed its hash, until the piece is
+// good and shows which blocks were bad.
 type trial struct {
-	blocks map[int32][]testimony // by where the block begins
+	blocks map[int32][]sentBlock // by the offset of the block
 }
 
-type testimony struct {
-	from netip.AddrPort
+// sentBlock is a block that a peer sent.
+type sentBlock struct {
+	from PeerKey
 	sum  [sha1.Size]byte
 }
 
-// Bounds of what is remembered of failed pieces and of those who sent them.
+// Bounds of what is remembered about bad data.
 const (
-	maxTrials = 64
-	maxBanned = 100
+	maxTrials     = 64  // pieces
+	maxSentBlocks = 8   // of one block of a piece
+	maxBanned     = 100 // peers
 )
 
-// pieceFailed takes a piece back whose hash is wrong.
-func (t *Torrent) pieceFailed(w completePiece, leaves [][merkle.HashSize]byte) {
-	fp := failedPiece{index: w.index, blockHashes: leaves}
-	for b := w.data; len(b) > 0; b = b[min(len(b), picker.BlockSize):] {
-		fp.sums = append(fp.sums, sha1.Sum(b[:min(len(b), picker.BlockSize)]))
+// pieceFailed downloads a piece again whose hash is wrong, or the bad blocks of it.
+func (t *Torrent) pieceFailed(w completePiece, blockHashes [][merkle.HashSize]byte) {
+	fp := failedPiece{index: w.index, blockHashes: blockHashes}
+	for b := range slices.Chunk(w.data, picker.BlockSize) {
+		fp.sums = append(fp.sums, sha1.Sum(b))
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -60,95 +56,95 @@ func (t *Torrent) pieceFailed(w completePiece, leaves [][merkle.HashSize]byte) {
 		return
 	}
 	t.log.Info("piece failed its hash", "piece", w.index)
-	alone := true
+	onlyOne := true
 	for i := range fp.sums {
 		id, _ := t.pick.Contributor(t.pick.BlockAt(w.index, i))
-		fp.senders = append(fp.senders, t.addrOfLocked(id))
-		alone = alone && fp.senders[i] == fp.senders[0]
+		fp.senders = append(fp.senders, t.keyOfLocked(id))
+		onlyOne = onlyOne && fp.senders[i] == fp.senders[0]
 	}
 	switch {
-	case alone:
+	case onlyOne:
 		t.wasted.Add(t.info.PieceSize(w.index))
 		t.pick.Failed(nil, w.index)
 		t.banLocked(fp.senders[0])
 	case t.parkLocked(fp):
 		return
 	default:
-		t.unblamedLocked(fp)
+		t.beginTrialLocked(fp)
 	}
 	t.refillOthersLocked()
 }
 
-// unblamedLocked wants all of a piece again. Whose fault it was turns out later.
-func (t *Torrent) unblamedLocked(fp failedPiece) {
+// beginTrialLocked downloads all of a piece again and remembers who sent its blocks.
+func (t *Torrent) beginTrialLocked(fp failedPiece) {
 	t.wasted.Add(t.info.PieceSize(fp.index))
 	t.pick.Failed(nil, fp.index)
-	tr := t.trialLocked(fp.index)
-	if tr == nil {
+	tr := t.suspects[fp.index]
+	if tr == nil && len(t.suspects) >= maxTrials {
 		return
+	}
+	if tr == nil {
+		tr = &trial{blocks: map[int32][]sentBlock{}}
+		t.suspects[fp.index] = tr
 	}
 	for i, from := range fp.senders {
 		at := int32(i * picker.BlockSize)
-		if len(tr.blocks[at]) < 8 {
-			tr.blocks[at] = append(tr.blocks[at], testimony{from, fp.sums[i]})
+		if len(tr.blocks[at]) < maxSentBlocks {
+			tr.blocks[at] = append(tr.blocks[at], sentBlock{from, fp.sums[i]})
 		}
 	}
 }
-func (t *Torrent) trialLocked(piece int) *trial {
-	tr := t.suspects[piece]
-	if tr == nil && len(t.suspects) < maxTrials {
-		tr = &trial{blocks: map[int32][]testimony{}}
-		t.suspects[piece] = tr
-	}
-	return tr
-}
 
-// clearLocked holds a piece that is good now against what was sent for it
-// before, and bans whoever sent something else.
-func (t *Torrent) clearLocked(w completePiece) {
+// endTrialLocked compares a piece that is good now with the blocks that were sent before,
+// and bans each peer that sent another block.
+func (t *Torrent) endTrialLocked(w completePiece) {
 	tr := t.suspects[w.index]
 	if tr == nil {
 		return
 	}
 	delete(t.suspects, w.index)
-	for at, all := range tr.blocks {
+	for at, sent := range tr.blocks {
 		good := sha1.Sum(w.data[at:min(int(at)+picker.BlockSize, len(w.data))])
-		for _, said := range all {
-			if said.sum != good {
-				t.banLocked(said.from)
+		for _, b := range sent {
+			if b.sum != good {
+				t.banLocked(b.from)
 			}
 		}
 	}
 }
 
-// addrOfLocked returns the address of a peer that is, or was until lately,
-// connected.
-func (t *Torrent) addrOfLocked(id picker.PeerID) netip.AddrPort {
+// keyOfLocked returns the key of a peer or web seed that has a handle of the picker, or had
+// it when it sent a block of an open piece.
+func (t *Torrent) keyOfLocked(id picker.PeerID) PeerKey {
 	if int(id) < len(t.conns) && t.conns[id] != nil {
-		return t.conns[id].addr
+		return t.conns[id].key
 	}
 	for _, r := range t.retired {
 		if r.id == id {
-			return r.addr
+			return r.key
 		}
 	}
-	return t.laneNameLocked(id)
+	return t.webSeedOfLocked(id)
 }
 
-// banLocked ends the connections to a peer that sent bad data and takes none
-// from it any more.
-func (t *Torrent) banLocked(addr netip.AddrPort) {
-	if t.banWebSeedLocked(addr) || !addr.IsValid() || t.peers.Banned(addr) {
+// banLocked closes the connections to a sender of bad data and downloads nothing more from
+// it.
+func (t *Torrent) banLocked(key PeerKey) {
+	if key.WebSeed() != "" {
+		t.banWebSeedLocked(key)
+		return
+	}
+	if !key.IsValid() || t.peers.Banned(key.Addr()) || slices.Contains(t.banned, key) {
 		return
 	}
 	if len(t.banned) == maxBanned {
 		t.banned = t.banned[1:]
 	}
-	t.banned = append(t.banned, addr)
-	t.log.Warn("peer banned: it sent bad data", "peer", addr)
-	t.peers.Ban(addr)
+	t.banned = append(t.banned, key)
+	t.log.Warn("peer banned: it sent bad data", "peer", key)
+	t.peers.Ban(key.Addr())
 	for _, c := range t.conns {
-		if c != nil && t.peers.Banned(c.addr) {
+		if c != nil && (c.key == key || t.peers.Banned(c.addr)) {
 			c.dropLocked(errBanned)
 		}
 	}

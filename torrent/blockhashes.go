@@ -148,7 +148,7 @@ func (t *Torrent) askBlockHashesLocked(p *parkedPiece) bool {
 		if c == nil || c.gone || !c.v2 || p.tried[c] || !t.pick.PeerHas(c.id, p.index) {
 			continue
 		}
-		sent := p.sentBy(c.addr)
+		sent := p.sentBy(c.key)
 		if best == nil || involved && !sent {
 			best, involved = c, sent
 		}
@@ -186,7 +186,7 @@ func (c *conn) blockHashesLocked(p *parkedPiece, refused bool, hashes []byte) er
 	}
 	if len(hashes) != int(p.ask.Length)*merkle.HashSize || merkle.Root(hashes, 0) != [merkle.HashSize]byte(t.pieceRoot(p.index)) {
 		if p.tried[c] {
-			t.banLocked(c.addr)
+			t.banLocked(c.key)
 			return errWrongHashes
 		}
 		return nil
@@ -204,7 +204,7 @@ func (c *conn) blockHashesLocked(p *parkedPiece, refused bool, hashes []byte) er
 		t.banLocked(p.senders[i])
 	}
 	if !found {
-		t.unblamedLocked(p.failedPiece) // the bad bytes lie after the end of the file
+		t.beginTrialLocked(p.failedPiece) // the bad bytes lie after the end of the file
 	}
 	t.refillOthersLocked()
 	return nil
@@ -217,7 +217,7 @@ func (t *Torrent) parkedAgainLocked(p *parkedPiece) {
 		return
 	}
 	delete(t.parked, p.index)
-	t.unblamedLocked(p.failedPiece)
+	t.beginTrialLocked(p.failedPiece)
 	t.refillOthersLocked()
 }
 

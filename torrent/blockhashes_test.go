@@ -157,7 +157,7 @@ func TestWrongLeafHashes(t *testing.T) {
 		}
 		give(honest, m, 0)
 		until(t, "complete", func() bool { return tor.Stats().State == StateSeeding })
-		if b := tor.Banned(); len(b) != 2 || b[0].Addr() != addrOf(slanderer) || b[1].Addr() != addrOf(liar) {
+		if b := tor.Banned(); len(b) != 2 || b[0].Addr().Addr() != addrOf(slanderer) || b[1].Addr().Addr() != addrOf(liar) {
 			t.Errorf("banned %v, want the one with the wrong hashes and then the liar", b)
 		}
 	})

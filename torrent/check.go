@@ -12,9 +12,8 @@ import (
 	"spate/storage"
 )
 
-// check returns the pieces that are on disk. What a record calls good and the
-// files do not contradict is believed; other pieces are hashed where their files
-// hold anything.
+// check returns the pieces that are on disk. It trusts the record of an earlier run for
+// files that have not changed since, and hashes all other pieces whose files hold data.
 func (t *Torrent) check(rec *storage.Record) (bitfield.Bitfield, error) {
 	n := t.info.NumPieces()
 	have := bitfield.New(n)
@@ -37,7 +36,7 @@ func (t *Torrent) check(rec *storage.Record) (bitfield.Bitfield, error) {
 	}
 	if rec != nil {
 		have, suspect = rec.Reconcile(t.files.Layout(), t.info.PieceLength, now)
-		if rec.V1Only && len(t.hashWants) == 0 { // the other half is known now
+		if rec.V1Only && len(t.hashWants) == 0 { // the v2 hashes are known now
 			for i := range have.Ones() {
 				suspect.Set(i)
 			}
@@ -45,7 +44,7 @@ func (t *Torrent) check(rec *storage.Record) (bitfield.Bitfield, error) {
 		}
 	}
 	var unsure []int
-	data := int64(0) // nothing is stored between the piece before and here
+	data := int64(0) // no data is stored between the end of the last piece and here
 	for i := range suspect.Ones() {
 		if have.Get(i) {
 			continue
@@ -61,7 +60,7 @@ func (t *Torrent) check(rec *storage.Record) (bitfield.Bitfield, error) {
 	if len(unsure) > 0 {
 		t.log.Info("checking data", "pieces", len(unsure))
 	}
-	// Reads fail from here on if somebody changes the files.
+	// From here on reads fail if somebody changes the files.
 	if err := t.accept(); err != nil {
 		return have, err
 	}
@@ -85,8 +84,8 @@ func (t *Torrent) accept() error {
 	return nil
 }
 
-// unchanged returns why the data in a range is not in the accepted state any more, or nil
-// if it is, or if the storage cannot detect changes.
+// unchanged returns an error if the data in a range is not in the accepted state any more.
+// It returns nil if the storage cannot detect changes.
 func (t *Torrent) unchanged(off, n int64) error {
 	if d, ok := storage.As[storage.ChangeDetector](t.store); ok {
 		return d.Check(off, n)
@@ -94,7 +93,7 @@ func (t *Torrent) unchanged(off, n int64) error {
 	return nil
 }
 
-// nextData returns the first offset from off on at which anything can be on disk.
+// nextData returns the first offset from off on at which data can be on disk.
 func (t *Torrent) nextData(off int64) int64 {
 	if d, ok := storage.As[storage.DataFinder](t.store); ok {
 		return d.NextData(off)
@@ -102,7 +101,7 @@ func (t *Torrent) nextData(off int64) int64 {
 	return off
 }
 
-// holdsData reports whether piece i can be on disk at all.
+// holdsData reports whether data of piece i can be on disk.
 func (t *Torrent) holdsData(i int) bool {
 	off, n := int64(i)*t.info.PieceLength, t.info.PieceSize(i)
 	if d, ok := storage.As[storage.DataFinder](t.store); ok {
@@ -111,25 +110,24 @@ func (t *Torrent) holdsData(i int) bool {
 	return true
 }
 
-// isZeros reports whether piece i consists of zeros, for all that its hash says:
-// a hole in a sparse file can be such a piece.
+// isZeros reports whether piece i can consist of zeros. A hole in a sparse file can be such
+// a piece. It returns true for every piece of a v2 torrent, so that holes are hashed.
 func (t *Torrent) isZeros(i int) bool {
 	if !t.info.HasV1() {
-		return true // holes of v2 torrents are looked at
+		return true
 	}
 	n := t.info.PieceSize(i)
-	if t.zeros == nil || t.zerosOf != n {
-		t.zeros, t.zerosOf = new([sha1.Size]byte), n
-		*t.zeros = sha1.Sum(make([]byte, n))
+	if t.zerosHash == nil || t.zerosLength != n {
+		t.zerosHash, t.zerosLength = new([sha1.Size]byte), n
+		*t.zerosHash = sha1.Sum(make([]byte, n))
 	}
-	return t.info.PieceHashV1(i) == *t.zeros
+	return t.info.PieceHashV1(i) == *t.zerosHash
 }
 
-// fewBytes is up to how much is checked without goroutines of its own.
+// fewBytes is the number of bytes up to which one goroutine checks the data.
 const fewBytes = 1 << 20
 
-// hashPieces reads and hashes the pieces, on as many processors as there are, and
-// sets those in have that are good.
+// hashPieces reads and hashes the pieces on all processors, and sets the good ones in have.
 func (t *Torrent) hashPieces(ctx context.Context, pieces []int, have bitfield.Bitfield) error {
 	t.checked.Store(0)
 	var (
@@ -179,59 +177,59 @@ func (t *Torrent) hashPieces(ctx context.Context, pieces []int, have bitfield.Bi
 	return first
 }
 
-// lookAtFiles notices that somebody changed or removed a file that is seeded.
-func (t *Torrent) lookAtFiles() {
+// checkFiles halts a torrent that seeds if somebody has changed or removed a file of it.
+func (t *Torrent) checkFiles() {
 	t.mu.Lock()
-	t.looked = time.Now()
+	t.filesChecked = time.Now()
 	seeding := t.state == StateSeeding
 	t.mu.Unlock()
 	if !seeding {
 		return
 	}
-	if err := t.inPlace(func() error { return t.unchanged(0, t.info.TotalLength()) }); err != nil {
+	if err := t.withFiles(func() error { return t.unchanged(0, t.info.TotalLength()) }); err != nil {
 		t.fail(err)
 	}
 }
 
-// retry sees whether what halted the torrent is gone: the data is looked at
-// again, and if that works the torrent goes on.
+// retry checks the data of a torrent that halted again. If that succeeds, the torrent
+// continues.
 func (t *Torrent) retry() {
 	t.mu.Lock()
 	t.failedAt = time.Now()
-	if t.state != StateFailed || t.nconns > 0 || t.web != nil && t.web.lanes > 0 || t.ctx.Err() != nil {
+	if t.state != StateFailed || t.nconns > 0 || t.web != nil && t.web.conns > 0 || t.ctx.Err() != nil {
 		t.mu.Unlock()
 		return
 	}
-	found, had := t.found, bitfield.New(t.info.NumPieces())
+	found, had := t.dataFound, bitfield.New(t.info.NumPieces())
 	if t.pick != nil {
 		had = t.pick.Bitfield().Clone()
 	}
-	if t.distrust {
+	if t.syncFailed {
 		for i := range had.Ones() {
 			if i >= t.synced.Len() || !t.synced.Get(i) {
 				had.Clear(i)
 			}
 		}
-		t.distrust, t.second = false, secondLook{had, bitfield.New(had.Len())}
+		t.syncFailed, t.rechecked = false, recheckState{had, bitfield.New(had.Len())}
 	}
 	t.mu.Unlock()
 
 	var have bitfield.Bitfield
 	var err error
 	if found {
-		t.place.RLock()
+		t.filesMu.RLock()
 		have, err = t.recheck(had)
-		t.place.RUnlock()
+		t.filesMu.RUnlock()
 	} else {
-		have, err = t.findAgain()
+		have, err = t.reopenAndFind()
 	}
 	if err != nil || t.readOnly() && have.Count() < had.Count() {
 		return
 	}
-	t.second = secondLook{}
+	t.rechecked = recheckState{}
 	t.mu.Lock()
 	if t.ctx.Err() == nil {
-		t.log.Info("torrent goes on", "after", t.err)
+		t.log.Info("torrent continues", "after", t.err)
 		t.err = nil
 		t.failed = make(chan struct{})
 		err = t.newPicker(t.rng.Uint64())
@@ -242,18 +240,17 @@ func (t *Torrent) retry() {
 	}
 }
 
-// secondLook is what retry knows of the files as they were accepted last.
-type secondLook struct {
-	good, bad bitfield.Bitfield // pieces that were hashed; of length 0 before the first look
+// recheckState is what retry knows about the files in the state that was accepted last.
+type recheckState struct {
+	good, bad bitfield.Bitfield // pieces that were hashed; of length 0 before the first check
 }
 
-// recheck returns which of the pieces that were there still are. Pieces in files
-// that nobody touched since are what they were when they were looked at last,
-// others are hashed.
+// recheck returns which of the pieces in had are still good. It hashes the pieces whose
+// files have changed since they were hashed last.
 func (t *Torrent) recheck(had bitfield.Bitfield) (bitfield.Bitfield, error) {
 	n := had.Len()
-	if t.second.good.Len() != n {
-		t.second = secondLook{had, bitfield.New(n)}
+	if t.rechecked.good.Len() != n {
+		t.rechecked = recheckState{had, bitfield.New(n)}
 	}
 	have, bad := bitfield.New(n), bitfield.New(n)
 	var unsure []int
@@ -261,19 +258,19 @@ func (t *Torrent) recheck(had bitfield.Bitfield) (bitfield.Bitfield, error) {
 	for i := range n {
 		same := detects && t.unchanged(int64(i)*t.info.PieceLength, t.info.PieceSize(i)) == nil
 		switch {
-		case same && t.second.good.Get(i):
+		case same && t.rechecked.good.Get(i):
 			have.Set(i)
-		case same && t.second.bad.Get(i):
+		case same && t.rechecked.bad.Get(i):
 			bad.Set(i)
 		case t.holdsData(i) || t.isZeros(i):
 			unsure = append(unsure, i)
 		}
 	}
-	// Reads fail from here on if the files change once more.
+	// From here on reads fail if the files change once more.
 	if err := t.accept(); err != nil {
 		return have, err
 	}
-	t.second = secondLook{have.Clone(), bad} // as far as it is known if this fails
+	t.rechecked = recheckState{have.Clone(), bad} // the state if hashing fails
 	if err := t.hashPieces(t.ctx, unsure, have); err != nil {
 		return have, err
 	}
@@ -282,11 +279,12 @@ func (t *Torrent) recheck(had bitfield.Bitfield) (bitfield.Bitfield, error) {
 			bad.Set(i)
 		}
 	}
-	t.second.good = have.Clone()
+	t.rechecked.good = have.Clone()
 	return have, nil
 }
 
-// background runs f as a goroutine of the torrent, unless it runs already.
+// background runs f in a goroutine of the torrent. It does nothing while running is set,
+// which it sets until f returns.
 func (t *Torrent) background(running *atomic.Bool, f func()) {
 	if !running.CompareAndSwap(false, true) {
 		return

@@ -44,7 +44,8 @@ const maxBatch = 256
 type conn struct {
 	t        *Torrent
 	sock     *transport.Conn
-	addr     netip.AddrPort
+	key      PeerKey        // identifies the peer
+	addr     netip.AddrPort // of the peer; not valid: it has none, such as a browser
 	listens  netip.AddrPort // where the peer takes connections; guarded by t.mu; not valid: unknown
 	peerID   spate.PeerID
 	reserved peerwire.Reserved
@@ -137,7 +138,7 @@ func badPeer(format string, args ...any) error {
 func newConn(t *Torrent, nc net.Conn, hs peerwire.Handshake, addr netip.AddrPort, incoming bool) *conn {
 	now := time.Now()
 	c := &conn{
-		t: t, addr: addr, peerID: hs.PeerID, reserved: hs.Reserved, incoming: incoming, since: now,
+		t: t, key: peerKeyOf(addr), addr: addr, peerID: hs.PeerID, reserved: hs.Reserved, incoming: incoming, since: now,
 		amChoking: true, peerChoking: true, reqq: defaultReqq, client: hs.PeerID.Client(),
 		lastWrite: now, lastBlock: now, pipe: newPipeline(),
 	}

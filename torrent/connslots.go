@@ -141,8 +141,8 @@ func (t *Torrent) dropForNetworkLocked(now time.Time, from netip.AddrPort) bool 
 	return i >= 0 && peers[i].dropForNetworkLocked()
 }
 
-// dropForNetwork does for the connections of all torrents together what
-// Torrent.dropForNetworkLocked does for those of one.
+// dropForNetwork drops a peer as Torrent.dropForNetworkLocked does, but counts and compares
+// the connections to all torrents.
 func (s *Session) dropForNetwork(all []*Torrent, now time.Time, from netip.AddrPort) bool {
 	var peers []*conn
 	var holders []fairpool.Holder

@@ -51,7 +51,7 @@ func (s *Session) greet(nc net.Conn, h *awaitedHandshake) {
 		return
 	}
 	if t != nil {
-		defer s.letGo(t)
+		defer s.release(t)
 	}
 	addr := remoteAddr(nc)
 	if !s.takeSlot(t, addr) {
@@ -76,7 +76,7 @@ func (s *Session) greet(nc net.Conn, h *awaitedHandshake) {
 }
 
 // lookup returns the torrent or metadata search of an info-hash. It loads a dormant
-// torrent. The caller must release the torrent with letGo.
+// torrent. The caller must release the torrent with release.
 func (s *Session) lookup(ih spate.InfoHash) (*Torrent, *metaFetch, error) {
 	s.mu.Lock()
 	t, f, d := s.torrents[ih], s.fetches[ih], s.dormant.by[ih]
@@ -97,7 +97,7 @@ func (s *Session) lookup(ih spate.InfoHash) (*Torrent, *metaFetch, error) {
 var errNoTorrent = errors.New("no such torrent here")
 
 // answer reads a handshake, looks up its info-hash and answers it. The caller must release
-// the torrent with letGo.
+// the torrent with release.
 func (s *Session) answer(nc net.Conn) (hs peerwire.Handshake, t *Torrent, f *metaFetch, err error) {
 	stop := context.AfterFunc(s.ctx, func() { nc.Close() })
 	defer stop()
@@ -124,7 +124,7 @@ func (s *Session) answer(nc net.Conn) (hs peerwire.Handshake, t *Torrent, f *met
 		err = nc.SetDeadline(time.Time{})
 	}
 	if err != nil && t != nil {
-		s.letGo(t)
+		s.release(t)
 	}
 	return hs, t, f, err
 }

@@ -73,7 +73,7 @@ func (s *Session) Found(infoHash spate.InfoHash, peer discovery.Candidate, sourc
 	return d != nil && (!d.private || from.ForPrivate())
 }
 
-// listSource returns what a list of candidates calls a source.
+// listSource returns the peer list's value for a source.
 func listSource(source discovery.Source) peerlist.Source {
 	switch source {
 	case discovery.Tracker:
@@ -141,7 +141,7 @@ func (s *Session) SetAdvertisedPort(port uint16) {
 		t.tellHandshakeLocked()
 		t.mu.Unlock()
 	}
-	s.announcer.hurry(swarms)
+	s.announcer.Repeat(swarms)
 }
 
 // tellHandshakeLocked sends the extension handshake (BEP 10) once more to all peers that

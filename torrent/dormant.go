@@ -10,62 +10,63 @@ import (
 	"time"
 
 	"spate"
+	"spate/discovery"
 	"spate/metainfo"
 	"spate/storage"
+	"spate/torrent/internal/announce"
 	"spate/tracker"
 )
 
-// A torrent that nobody asks for is dormant: of it there are a few hundred bytes,
-// no file is open and no timer runs, so that one session serves a hundred thousand.
+// A torrent that nobody asks for can be dormant. The session keeps a few hundred bytes of
+// it, no open file and no timer, so that one session can seed a hundred thousand torrents.
 //
-//  1. AddDormant  loads the torrent and checks its data, as Add does; what was
-//     whole before, by the ledger and the looks of the files, is not read again
-//  2. announce    as for all torrents; see announcestate.go
-//  3. wake        for a handshake, or a tracker that knows of leechers: the torrent
-//     is loaded again, its files are compared, and it is one like any other
-//  4. sleep       when it has had nothing to do for some time
+//  1. AddDormant  loads the torrent and checks its data, as Add does. Files that have not
+//     changed since the ledger recorded them are not read again.
+//  2. announce    announces it like any other torrent.
+//  3. wake        loads it again for a handshake or a tracker that reports leechers, and
+//     compares its files with the record. It is then a torrent like any other.
+//  4. sleep       makes it dormant again after it had nothing to do for some time.
 //
-// The ledger remembers over restarts what was verified; see ledger.go.
+// The ledger keeps over restarts that the data is complete; see ledger.go.
 
 const (
-	sleepAfter = 10 * time.Second // without peers
-	spareAwake = 64               // torrents that may be awake beyond the session's connections
+	sleepAfter    = 10 * time.Second // without peers
+	maxExtraAwake = 64               // awake torrents beyond the session's connections
 )
 
-// Loader loads a torrent when it is needed. Load may be called at any time and from
-// any goroutine, and returns the same each time.
+// Loader loads a torrent when it is needed. Load may be called at any time and by any
+// goroutine, and returns the same torrent each time.
 type Loader interface {
 	Load() (*metainfo.MetaInfo, AddOptions, error)
 }
 
-// dormant is what there is of a torrent that is dormant, and what it returns to.
+// dormant is what the session keeps of a torrent that can be dormant.
 type dormant struct {
 	s           *Session
 	loader      Loader
-	anns        []*announceState
+	anns        []*announce.Swarm
 	hash, hash2 spate.InfoHash // as in Torrent
 	private     bool           // BEP 27
-	added       int64          // unix seconds
+	added       int64          // in Unix seconds
 
 	// Guarded by Session.mu.
 	stamp                uint64 // of the files when they were verified
-	uploaded, downloaded int64  // when it fell asleep
+	uploaded, downloaded int64  // when the torrent became dormant
 	waking               *waking
 }
 
-// waking is a dormant torrent that wakes up. The result may be read once done is
-// closed.
+// waking is a call of wake. t and err may be read once done is closed.
 type waking struct {
 	done chan struct{}
 	t    *Torrent
 	err  error
 }
 
-// dormants are the torrents of a session that sleep while nobody asks for them.
+// dormants are the torrents of a session that can be dormant.
 type dormants struct {
-	by    map[spate.InfoHash]*dormant // awake or not; guarded by Session.mu
+	by    map[spate.InfoHash]*dormant // including those that are awake; guarded by Session.mu
 	awake int                         // guarded by Session.mu
-	tiers sync.Map                    // announce lists, each once: string to [][]string
+	tiers sync.Map                    // announce lists by their text: string to [][]string
 
 	ledger ledger
 }
@@ -76,43 +77,63 @@ func (ds *dormants) removeLocked(d *dormant) {
 	ds.ledger.dirty.Store(true)
 }
 
-// AddDormant takes a torrent into the session that is only seeded. When it returns,
-// the data has been checked, as far as it was not known to be whole, and from then
-// on the torrent is dormant while nobody asks for it: it costs next to nothing and
-// stands in no list of torrents. It is loaded again when a peer comes.
+// AddDormant adds a torrent that only seeds. It checks the data, except for files that are
+// known to be complete and have not changed, and returns the info-hash by which the session
+// knows the torrent. The torrent is dormant while no peer asks for it: it costs next to
+// nothing, and [Session.Torrents] leaves it out. The session loads it again when a peer
+// connects.
 //
-// Where data is missing or bad, or hashes of a v2 half are missing, the torrent is
-// added as by [Session.Add], and returned; otherwise AddDormant returns nil. The
-// storage must be files. AddOptions.ResumeDir is looked into for a record of the
-// torrent's own; without it only the ledger in the session's ResumeDir is.
-func (s *Session) AddDormant(l Loader) (*Torrent, error) {
+// If data is missing or bad, or hashes of a v2 torrent are missing, AddDormant adds the
+// torrent like [Session.Add] and returns dormant false. [Session.Torrent] returns it.
+//
+// The data must be in files. The session reads what it knows about them from its ledger
+// in Options.ResumeDir, or from a record of the torrent in AddOptions.ResumeDir.
+func (s *Session) AddDormant(l Loader) (infoHash spate.InfoHash, dormant bool, err error) {
 	s.dormant.ledger.once.Do(s.loadLedger)
 	mi, opt, err := l.Load()
 	if err != nil {
-		return nil, err
+		return infoHash, false, err
 	}
 	if opt.Storage != nil {
-		return nil, ErrNotFiles
+		return infoHash, false, ErrNotFiles
 	}
 	opt.SeedOnly = true
+	d, complete, err := s.newDormant(l, mi, opt)
+	switch {
+	case err != nil:
+	case complete:
+		err = s.enterDormant(d, mi)
+	default:
+		_, err = s.Add(mi, opt)
+	}
+	if err != nil {
+		return spate.InfoHash{}, false, err
+	}
+	return d.hash, complete, nil
+}
+
+// newDormant returns the record of a torrent and whether its data is complete.
+func (s *Session) newDormant(l Loader, mi *metainfo.MetaInfo, opt AddOptions) (d *dormant, complete bool, err error) {
 	t, err := identify(s, mi, opt)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	d := &dormant{s: s, loader: l, hash: t.hash, hash2: t.hash2, private: mi.Info.Private}
+	d = &dormant{s: s, loader: l, hash: t.hash, hash2: t.hash2, private: mi.Info.Private}
 	t.opt.ResumeDir = opt.ResumeDir
-	whole := mi.MissingLayers() == 0 && t.isWhole(d)
+	complete = mi.MissingLayers() == 0 && t.isComplete(d)
 	t.cancel()
 	t.store.Close()
-	if !whole {
-		if s.ctx.Err() != nil {
-			return nil, ErrClosed
-		}
-		return s.Add(mi, opt)
+	if s.ctx.Err() != nil {
+		return nil, false, ErrClosed
 	}
-	d.anns = s.newAnnounceStates(d, d.hash, d.hash2, s.dormant.intern(mi.AnnounceList), nil)
+	return d, complete, nil
+}
+
+// enterDormant adds a dormant torrent to the session and announces it.
+func (s *Session) enterDormant(d *dormant, mi *metainfo.MetaInfo) error {
+	d.anns = s.newSwarms(d, d.hash, d.hash2, s.dormant.shareTiers(mi.AnnounceList), nil)
 	s.mu.Lock()
-	err = s.takenLocked(d.hash, d.hash2)
+	err := s.takenLocked(d.hash, d.hash2)
 	if err == nil {
 		s.dormant.by[d.hash] = d
 		if !d.hash2.IsZero() {
@@ -121,19 +142,20 @@ func (s *Session) AddDormant(l Loader) (*Torrent, error) {
 	}
 	s.mu.Unlock()
 	if err != nil {
-		return nil, fmt.Errorf("%w: %s", err, t.name)
+		return fmt.Errorf("%w: %s", err, mi.Info.Name)
 	}
-	s.dormant.ledger.noted(d)
-	s.announcer.start(d.anns, d.uploaded, d.downloaded)
-	return nil, nil
+	s.dormant.ledger.dropNote(d)
+	s.announcer.Start(d.anns, d.uploaded, d.downloaded)
+	return nil
 }
 
-// isWhole reports whether all data is there, and notes in d when that was seen.
-func (t *Torrent) isWhole(d *dormant) bool {
+// isComplete reports whether all data of the torrent is good, and sets in d what is known
+// about it.
+func (t *Torrent) isComplete(d *dormant) bool {
 	d.added = t.added.Unix()
 	if n, ok := t.s.dormant.ledger.note(t.hash); ok {
 		d.uploaded, d.downloaded, d.added = n.Uploaded, n.Downloaded, n.Added.Unix()
-		if t.looksLike(n.Stamp) {
+		if t.filesMatch(n.Stamp) {
 			d.stamp = n.Stamp
 			return true
 		}
@@ -149,15 +171,14 @@ func (t *Torrent) isWhole(d *dormant) bool {
 	return true
 }
 
-// looksLike accepts the files as they are and reports whether they are what they
-// were when they had that stamp.
-func (t *Torrent) looksLike(stamp uint64) bool {
+// filesMatch accepts the files as they are and reports whether they have the stamp.
+func (t *Torrent) filesMatch(stamp uint64) bool {
 	return t.files.Accept() == nil && storage.Stamp(t.files.Accepted()) == stamp
 }
 
-// intern returns tiers, equal ones always as the same slices and strings, which no
-// .torrent is kept for.
-func (ds *dormants) intern(tiers [][]string) [][]string {
+// shareTiers returns a copy of an announce list. Equal lists share one copy, which keeps no
+// metainfo in memory.
+func (ds *dormants) shareTiers(tiers [][]string) [][]string {
 	var key strings.Builder
 	for _, tier := range tiers {
 		for _, u := range tier {
@@ -180,32 +201,47 @@ func (ds *dormants) intern(tiers [][]string) [][]string {
 	return known.([][]string)
 }
 
-// standing implements [announced].
-func (d *dormant) standing() (uploaded, downloaded, left int64) {
+// Progress implements [announce.Torrent].
+func (d *dormant) Progress() (uploaded, downloaded, left int64) {
 	d.s.mu.Lock()
 	defer d.s.mu.Unlock()
 	return d.uploaded, d.downloaded, 0
 }
 
-// answered implements [announced]: a tracker that knows of leechers wakes the
-// torrent, for those may be found that cannot find us.
-func (d *dormant) answered(resp *tracker.AnnounceResponse, url string) {
-	if resp.Incomplete == 0 || len(resp.Peers) == 0 {
-		return
+// Answered implements [announce.Torrent]. An answer that names leechers wakes the torrent,
+// because they may be unable to connect to this side.
+func (d *dormant) Answered(resp *tracker.AnnounceResponse, url string) {
+	if resp.Incomplete != 0 && len(resp.Peers) > 0 {
+		d.wakeFor(func(t announced) { t.Answered(resp, url) })
 	}
-	t, err := d.s.wake(d)
-	if err != nil {
-		d.logger().Debug("not woken", "err", err)
-		return
-	}
-	t.answered(resp, url)
-	d.s.letGo(t)
 }
 
-func (d *dormant) logger() *slog.Logger { return d.s.log.With("info_hash", d.hash) }
+// Found implements [announce.Torrent]. A peer that is not a seed wakes the torrent.
+func (d *dormant) Found(peer discovery.Candidate, url string) {
+	if !peer.Seed {
+		d.wakeFor(func(t announced) { t.Found(peer, url) })
+	}
+}
 
-// wake returns the torrent of d, awake; the caller lets go of it. Until its files
-// have been found to be what they were, no peer can join it.
+// wakeFor wakes the torrent and calls f with it.
+func (d *dormant) wakeFor(f func(announced)) {
+	t, err := d.s.wake(d)
+	if err != nil {
+		d.Log().Debug("a dormant torrent does not wake up", "err", err)
+		return
+	}
+	f(announced{t})
+	d.s.release(t)
+}
+
+// Dormant implements [announce.Torrent].
+func (d *dormant) Dormant() bool { return true }
+
+// Log implements [announce.Torrent].
+func (d *dormant) Log() *slog.Logger { return d.s.log.With("info_hash", d.hash) }
+
+// wake returns the torrent of d and loads it if it is dormant. The caller must release the
+// torrent. No peer can join it before its files are known to match the record.
 func (s *Session) wake(d *dormant) (*Torrent, error) {
 	for {
 		s.mu.Lock()
@@ -230,12 +266,12 @@ func (s *Session) wake(d *dormant) (*Torrent, error) {
 	}
 	w := &waking{done: make(chan struct{})}
 	d.waking = w
-	full := s.dormant.awake >= s.opt.MaxConns+spareAwake
+	full := s.dormant.awake >= s.opt.MaxConns+maxExtraAwake
 	s.mu.Unlock()
 	if full {
 		s.sleepIdle()
 	}
-	w.t, w.err = s.rouse(d)
+	w.t, w.err = s.load(d)
 	s.mu.Lock()
 	d.waking = nil
 	if w.err == nil && (s.closed || s.dormant.by[d.hash] != d) {
@@ -253,38 +289,39 @@ func (s *Session) wake(d *dormant) (*Torrent, error) {
 			w.t.halt()
 			w.t.finish()
 		}
-		s.log.Warn("a torrent does not wake up", "info_hash", d.hash, "err", w.err)
+		s.log.Warn("a dormant torrent does not wake up", "info_hash", d.hash, "err", w.err)
 		return nil, w.err
 	}
-	s.announcer.handOver(d.anns, w.t)
+	s.announcer.SetOwner(d.anns, announced{w.t})
 	return w.t, nil
 }
 
-var errOther = errors.New("the .torrent is another one than it was")
+// errOtherTorrent is the error of a [Loader] that returns another torrent than before.
+var errOtherTorrent = errors.New("the .torrent is not the one that was added")
 
-// rouse makes a torrent of d. While its files are as they were it is ready at
-// once, otherwise it is checked as if it had just been added.
-func (s *Session) rouse(d *dormant) (*Torrent, error) {
+// load makes a torrent of d. If its files match the record it is ready at once; otherwise
+// it is checked as if it had just been added.
+func (s *Session) load(d *dormant) (*Torrent, error) {
 	mi, opt, err := d.loader.Load()
 	if err != nil {
 		return nil, err
 	}
 	if mi.Hash() != d.hash {
-		return nil, errOther
+		return nil, errOtherTorrent
 	}
 	opt.SeedOnly = true
 	t, err := newTorrent(s, mi, opt)
 	if err != nil {
 		return nil, err
 	}
-	t.asleep, t.anns, t.busy = d, d.anns, time.Now()
+	t.dormant, t.anns, t.lastBusy = d, d.anns, time.Now()
 	t.added = time.Unix(d.added, 0)
 	s.mu.Lock()
 	stamp := d.stamp
 	t.uploaded.Store(d.uploaded)
 	t.downloaded.Store(d.downloaded)
 	s.mu.Unlock()
-	if !t.looksLike(stamp) {
+	if !t.filesMatch(stamp) {
 		t.Start()
 		return t, nil
 	}
@@ -295,36 +332,36 @@ func (s *Session) rouse(d *dormant) (*Torrent, error) {
 	return t, nil
 }
 
-// letGo ends the use of a torrent that lookup or wake returned.
-func (s *Session) letGo(t *Torrent) {
+// release ends the use of a torrent that lookup or wake returned.
+func (s *Session) release(t *Torrent) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t.users--
 }
 
-// drowsy reports whether the torrent may fall asleep: it has everything, and has had
-// nothing to do for some time.
-func (t *Torrent) drowsy(now time.Time) bool {
-	if t.asleep == nil {
+// maySleep reports whether the torrent can become dormant: it is complete and had nothing
+// to do for some time.
+func (t *Torrent) maySleep(now time.Time) bool {
+	if t.dormant == nil {
 		return false
 	}
-	if !t.idle() {
-		t.busy = now
+	if !t.isIdle() {
+		t.lastBusy = now
 	}
-	return now.Sub(t.busy) >= sleepAfter
+	return now.Sub(t.lastBusy) >= sleepAfter
 }
 
-// idle reports whether a torrent has everything and nothing to do.
-func (t *Torrent) idle() bool {
+// isIdle reports whether the torrent is complete and has nothing to do.
+func (t *Torrent) isIdle() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	whole := t.pick == nil || t.pick.HaveCount() == t.info.NumPieces()
-	return whole && t.state == StateSeeding && t.nconns+t.dialing+len(t.subs)+len(t.readers) == 0
+	complete := t.pick == nil || t.pick.HaveCount() == t.info.NumPieces()
+	return complete && t.state == StateSeeding && t.nconns+t.dialing+len(t.subs)+len(t.readers) == 0
 }
 
-// sleep makes a torrent dormant, unless somebody has come for it meanwhile.
+// sleep makes a torrent dormant, unless a goroutine uses it.
 func (s *Session) sleep(t *Torrent) {
-	d := t.asleep
+	d := t.dormant
 	stamp := storage.Stamp(t.files.Accepted())
 	s.mu.Lock()
 	if t.users > 0 || s.closed || s.torrents[t.hash] != t {
@@ -339,18 +376,17 @@ func (s *Session) sleep(t *Torrent) {
 		s.dormant.ledger.dirty.Store(true)
 	}
 	s.mu.Unlock()
-	s.announcer.handOver(d.anns, d)
+	s.announcer.SetOwner(d.anns, d)
 	t.halt()
 	t.finish()
 }
 
-// sleepIdle puts torrents to sleep at once that have nothing to do, because many
-// are awake.
+// sleepIdle makes some idle torrents dormant at once, because many are awake.
 func (s *Session) sleepIdle() {
 	const enough = 16
 	n := 0
 	for _, t := range s.Torrents() {
-		if t.asleep != nil && t.idle() {
+		if t.dormant != nil && t.isIdle() {
 			s.sleep(t)
 			if n++; n == enough {
 				return
@@ -359,7 +395,7 @@ func (s *Session) sleepIdle() {
 	}
 }
 
-// Dormant returns how many torrents sleep at this moment.
+// Dormant returns how many torrents are dormant at this moment.
 func (s *Session) Dormant() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()

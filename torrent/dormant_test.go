@@ -91,10 +91,10 @@ func TestDormantWakesAndSleeps(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newSleepyWorld(t, Options{ResumeDir: t.TempDir()})
 		l, _ := noiseFile(t, 100_000)
-		if tor, err := w.seed.AddDormant(l); tor != nil || err != nil {
-			t.Fatal(tor, err)
+		if ih, dormant, err := w.seed.AddDormant(l); ih != l.mi.Hash() || !dormant || err != nil {
+			t.Fatal(ih, dormant, err)
 		}
-		if _, err := w.seed.AddDormant(l); !errors.Is(err, ErrDuplicate) {
+		if _, _, err := w.seed.AddDormant(l); !errors.Is(err, ErrDuplicate) {
 			t.Errorf("twice: %v", err)
 		}
 		if _, err := w.seed.Add(l.mi, AddOptions{Dir: l.dir}); !errors.Is(err, ErrDuplicate) {
@@ -128,11 +128,11 @@ func TestDormantWakesAndSleeps(t *testing.T) {
 // Many torrents do not stay awake because somebody knocks at all of them.
 func TestDormantAwakeBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		const conns, all = 2, spareAwake + 30
+		const conns, all = 2, maxExtraAwake + 30
 		w := newSleepyWorld(t, Options{MaxConns: conns})
 		for i := range all {
 			l, _ := noiseFile(t, 1000+i)
-			if _, err := w.seed.AddDormant(l); err != nil {
+			if _, _, err := w.seed.AddDormant(l); err != nil {
 				t.Fatal(err)
 			}
 			d := w.seed.dormant.by[l.mi.Hash()]
@@ -140,8 +140,8 @@ func TestDormantAwakeBounded(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			w.seed.letGo(tor)
-			if n := len(w.seed.Torrents()); n > conns+spareAwake {
+			w.seed.release(tor)
+			if n := len(w.seed.Torrents()); n > conns+maxExtraAwake {
 				t.Fatalf("%d torrents are awake", n)
 			}
 		}
@@ -157,7 +157,7 @@ func TestDormantChanged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newSleepyWorld(t, Options{})
 		l, path := noiseFile(t, 100_000)
-		if _, err := w.seed.AddDormant(l); err != nil {
+		if _, _, err := w.seed.AddDormant(l); err != nil {
 			t.Fatal(err)
 		}
 		good, err := os.ReadFile(path)
@@ -189,9 +189,10 @@ func TestDormantNotWhole(t *testing.T) {
 	if err := os.Truncate(path, 50_000); err != nil {
 		t.Fatal(err)
 	}
-	tor, err := s.AddDormant(l)
-	if err != nil || tor == nil || s.Dormant() != 0 {
-		t.Fatal(tor, err)
+	ih, dormant, err := s.AddDormant(l)
+	tor := s.Torrent(ih)
+	if err != nil || dormant || tor == nil || s.Dormant() != 0 {
+		t.Fatal(tor, dormant, err)
 	}
 	for tor.Stats().State == StateChecking {
 		time.Sleep(time.Millisecond)
@@ -213,7 +214,7 @@ func TestDormantLedger(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer s.Close()
-		if _, err := s.AddDormant(l); err != nil {
+		if _, _, err := s.AddDormant(l); err != nil {
 			t.Fatal(err)
 		}
 		return s.Dormant()
@@ -269,7 +270,7 @@ func TestDormantAnnounced(t *testing.T) {
 		l, _ := noiseFile(t, 100_000)
 		plain := *l.mi
 		l.mi.AnnounceList = [][]string{{"http://tracker.example/announce"}}
-		if _, err := w.seed.AddDormant(l); err != nil {
+		if _, _, err := w.seed.AddDormant(l); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Minute)

@@ -30,7 +30,7 @@ const (
 // otherConnLocked returns another connection to the same peer as c, or nil.
 func (t *Torrent) otherConnLocked(c *conn) *conn {
 	for _, other := range t.conns {
-		if other != nil && !other.gone && (other.peerID == c.peerID || other.addr == c.addr) {
+		if other != nil && !other.gone && (other.peerID == c.peerID || other.key == c.key) {
 			return other
 		}
 	}
@@ -83,7 +83,7 @@ func (c *conn) judgeDuplicate(other *conn) duplicateVerdict {
 	ours := c.t.s.opt.PeerID
 	greater := bytes.Compare(c.peerID[:], ours[:]) > 0
 	switch {
-	case c.incoming && other.incoming && c.addr.Addr() == other.addr.Addr():
+	case c.incoming && other.incoming && c.addr.IsValid() && c.addr.Addr() == other.addr.Addr():
 		return duplicateReplaces
 	case !bytes.Equal(c.peerID[:3], ours[:3]):
 		return duplicateWaits // another client, whose rule is not known

@@ -6,14 +6,14 @@ import (
 	"time"
 )
 
-// EventKind says what an [Event] tells.
+// EventKind is the kind of an [Event].
 type EventKind uint8
 
 // The kinds of events.
 const (
 	EventPiece EventKind = iota // a piece was verified and written
-	EventState                  // the torrent does something else now
-	EventDone                   // every wanted piece is there
+	EventState                  // the state of the torrent changed
+	EventDone                   // every wanted piece was verified and written
 )
 
 // String returns the kind as a word for logs and JSON.
@@ -29,13 +29,13 @@ func (k EventKind) String() string {
 	return "unknown"
 }
 
-// Event is something that happened to a torrent.
+// Event is a change of a torrent.
 type Event struct {
 	Kind  EventKind
 	Time  time.Time
 	Piece int   // of EventPiece: its index
-	State State // as it was then
-	Err   error // why State is StateFailed, or nil
+	State State // after the event
+	Err   error // why State is StateFailed; otherwise nil
 }
 
 // Subscription delivers the events of one torrent. It is safe for concurrent use.
@@ -45,10 +45,9 @@ type Subscription struct {
 	dropped atomic.Int64
 }
 
-// Subscribe delivers what happens to the torrent from now on. Up to buffer events
-// wait for whoever reads them; what comes while that many wait is dropped and
-// counted, so that a slow reader holds nothing up. After a drop [Torrent.Stats]
-// tells how things stand.
+// Subscribe delivers the events of the torrent from now on. Up to buffer events wait to be
+// read. Further events are dropped and counted, so that a slow reader does not block the
+// torrent. After a drop, [Torrent.Stats] has the current state.
 func (t *Torrent) Subscribe(buffer int) *Subscription {
 	s := &Subscription{t: t, c: make(chan Event, buffer)}
 	t.mu.Lock()
@@ -61,11 +60,11 @@ func (t *Torrent) Subscribe(buffer int) *Subscription {
 	return s
 }
 
-// Events returns the channel of the events, which is closed after Close, and when
-// the torrent is removed or its session ends.
+// Events returns the channel of the events. It is closed by Close, and when the torrent is
+// removed or its session closes.
 func (s *Subscription) Events() <-chan Event { return s.c }
 
-// Dropped returns how many events were dropped because nobody read them in time.
+// Dropped returns the number of events that were dropped because they were not read in time.
 func (s *Subscription) Dropped() int64 { return s.dropped.Load() }
 
 // Close ends the subscription. A second call does nothing.
@@ -78,7 +77,7 @@ func (s *Subscription) Close() {
 	}
 }
 
-// emitLocked tells every subscriber, and whoever waits for a piece.
+// emitLocked sends an event to all subscribers and wakes the readers that wait for a piece.
 func (t *Torrent) emitLocked(e Event) {
 	if t.wake != nil {
 		close(t.wake)
@@ -97,7 +96,7 @@ func (t *Torrent) emitLocked(e Event) {
 	}
 }
 
-// setStateLocked changes the state, and says so.
+// setStateLocked changes the state and emits an event if it is another one.
 func (t *Torrent) setStateLocked(s State) {
 	if t.state != s {
 		t.state = s
@@ -114,7 +113,7 @@ func (t *Torrent) nextEventLocked() <-chan struct{} {
 	return t.wake
 }
 
-// endEvents closes all subscriptions, when the torrent has ended.
+// endEvents closes all subscriptions at the end of the torrent.
 func (t *Torrent) endEvents() {
 	t.mu.Lock()
 	defer t.mu.Unlock()

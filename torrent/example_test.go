@@ -19,8 +19,8 @@ import (
 	"spate/torrent"
 )
 
-// The examples talk to a seed that runs in this process. A program would have the
-// metainfo from a .torrent file, and find peers by trackers.
+// The examples connect to a seed in this process. A program would read the metainfo from a
+// .torrent file and find peers through trackers.
 var (
 	localhost = netip.MustParseAddr("127.0.0.1")
 	verse     = strings.Repeat("A river in spate is a torrent.\n", 5000)
@@ -38,7 +38,7 @@ func Example() {
 	ctx, stop := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() { s.Run(ctx) })
-	defer running.Wait() // saves what has to be saved
+	defer running.Wait() // Run saves the session's state before it returns
 	defer stop()
 
 	dir, _ := os.MkdirTemp("", "example")
@@ -55,7 +55,7 @@ func Example() {
 	// Output: verse.txt: 155000 of 155000 bytes, seeding
 }
 
-// Watch what happens to a torrent.
+// Receive the events of a torrent.
 func ExampleTorrent_Subscribe() {
 	mi, seed := startSeed()
 	defer seed.Close()
@@ -108,7 +108,7 @@ func ExampleTorrent_NewReader() {
 		log.Fatal(err)
 	}
 	defer r.Close()
-	r.Seek(-31, io.SeekEnd) // the last line is fetched first
+	r.Seek(-31, io.SeekEnd) // the session downloads the last line first
 	line, err := bufio.NewReader(r).ReadString('\n')
 	fmt.Print(line, err)
 	// Output:
@@ -116,7 +116,7 @@ func ExampleTorrent_NewReader() {
 	// <nil>
 }
 
-// notes is a storage of one's own: it keeps the data in memory.
+// notes is a [storage.Storage] that keeps the data in memory.
 type notes struct {
 	mu   sync.RWMutex
 	data []byte
@@ -137,7 +137,7 @@ func (n *notes) WriteAt(p []byte, off int64) (int, error) {
 func (n *notes) Sync() error  { return nil }
 func (n *notes) Close() error { return nil }
 
-// Keep the data elsewhere than in files.
+// Store the data elsewhere than in files.
 func ExampleAddOptions_storage() {
 	mi, seed := startSeed()
 	defer seed.Close()
@@ -156,8 +156,8 @@ func ExampleAddOptions_storage() {
 	// Output: true
 }
 
-// onlyLocal is a network of one's own: it dials nobody but this machine. In its
-// place could be a proxy, a tunnel or a simulation.
+// onlyLocal is a [torrent.Network] that connects to this machine only. A program could use a
+// proxy, a tunnel or a simulation instead.
 type onlyLocal struct {
 	net.ListenConfig
 	net.Dialer
@@ -172,7 +172,7 @@ func (n *onlyLocal) DialContext(ctx context.Context, network, address string) (n
 	return n.Dialer.DialContext(ctx, network, address)
 }
 
-// Decide how connections are made.
+// Make connections in another way.
 func ExampleOptions_network() {
 	mi, seed := startSeed()
 	defer seed.Close()
@@ -193,7 +193,7 @@ func ExampleOptions_network() {
 	// Output: dialled 1
 }
 
-// startSession returns a session that runs until it is closed.
+// startSession starts a session that runs until it is closed.
 func startSession(opt torrent.Options) *torrent.Session {
 	opt.Bind = localhost
 	s, err := torrent.NewSession(opt)
@@ -204,7 +204,7 @@ func startSession(opt torrent.Options) *torrent.Session {
 	return s
 }
 
-// startSeed returns a torrent and a session that has its data.
+// startSeed returns a torrent and a session that seeds it.
 func startSeed() (*metainfo.MetaInfo, *torrent.Session) {
 	dir, err := os.MkdirTemp("", "example-seed")
 	if err != nil {

@@ -11,11 +11,11 @@ import (
 )
 
 // extOf returns the extension handshake that the other side sends.
-func (f *scriptedPeer) extOf() peerwire.ExtHandshake {
-	f.t.Helper()
-	h, err := peerwire.ParseExtHandshake(f.await(peerwire.Extended).Payload)
+func (p *scriptedPeer) extOf() peerwire.ExtHandshake {
+	p.t.Helper()
+	h, err := peerwire.ParseExtHandshake(p.await(peerwire.Extended).Payload)
 	if err != nil {
-		f.t.Fatal(err)
+		p.t.Fatal(err)
 	}
 	return h
 }

@@ -9,34 +9,33 @@ import (
 	"spate/torrent/internal/picker"
 )
 
-// Priority says how much a file is wanted: pieces of a higher one are fetched
-// before all others. A piece that several files share counts with the highest.
+// Priority is the priority of a file. Pieces of files with a higher priority are downloaded
+// first. A piece of several files has the highest of their priorities.
 type Priority uint8
 
-// The priorities that have names; those between count too, up to PriorityMax.
+// Priorities with names. All values from 0 to PriorityMax are valid.
 const (
-	PrioritySkip   Priority = 0 // not wanted
+	PrioritySkip   Priority = 0 // the file is not downloaded
 	PriorityLow    Priority = 2
 	PriorityNormal Priority = picker.NormalPrio
 	PriorityHigh   Priority = 6
 	PriorityMax    Priority = picker.MaxPriority
 )
 
-// ErrSeedOnly is the error for wanting more of a torrent that only gives what is
-// there.
+// ErrSeedOnly is the error for changing the wanted files of a torrent that only seeds.
 var ErrSeedOnly = errors.New("torrent: it only seeds")
 
 // FileStats is a snapshot of one file.
 type FileStats struct {
-	Path     string // below Name, with slashes; empty for the only file of a torrent
-	Length   int64  // bytes
-	Done     int64  // bytes of it that are verified
+	Path     string // relative to the torrent's folder, with slashes; empty for a single file
+	Length   int64  // in bytes
+	Done     int64  // verified bytes
 	Priority Priority
 	Pad      bool // padding (BEP 47), which is never stored
 }
 
-// Files returns a snapshot of the files, in the order of the metainfo. It takes
-// time in proportion to the pieces.
+// Files returns a snapshot of the files in the order of the metainfo. Its time grows with
+// the number of pieces.
 func (t *Torrent) Files() []FileStats {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -53,8 +52,7 @@ func (t *Torrent) Files() []FileStats {
 	return all
 }
 
-// piecesOf yields the pieces that file i lies in, and how many bytes of it are in
-// each.
+// piecesOf yields the pieces of file i with the number of its bytes in each.
 func (t *Torrent) piecesOf(i int) func(yield func(piece int, n int64) bool) {
 	f := &t.info.Files[i]
 	return func(yield func(piece int, n int64) bool) {
@@ -69,10 +67,10 @@ func (t *Torrent) piecesOf(i int) func(yield func(piece int, n int64) bool) {
 	}
 }
 
-// SetPriority changes how much files are wanted, by their indexes in the metainfo.
-// A torrent that was complete goes on downloading when more is wanted, and one
-// that lacks only what is not wanted any more is complete. What was fetched of a
-// file that is skipped stays where it is.
+// SetPriority sets the priority of files, which it identifies by their indexes in the
+// metainfo. A complete torrent downloads again if it wants more, and a torrent that lacks
+// no wanted data any more is complete. The data of a file that is not wanted any more is
+// kept.
 func (t *Torrent) SetPriority(p Priority, files ...int) error {
 	if p > PriorityMax {
 		return fmt.Errorf("torrent: priority %d is above %d", p, PriorityMax)
@@ -89,9 +87,8 @@ func (t *Torrent) SetPriority(p Priority, files ...int) error {
 	})
 }
 
-// Select wants exactly the files that want reports true for. It is
-// AddOptions.Select for a torrent that runs: files that are wanted already keep
-// their priority.
+// Select selects the files for which want returns true, as AddOptions.Select does. Files
+// that were selected before keep their priority.
 func (t *Torrent) Select(want func(path []string) bool) error {
 	return t.setPriorities(func(prio []Priority) {
 		for i := range prio {
@@ -105,8 +102,7 @@ func (t *Torrent) Select(want func(path []string) bool) error {
 	})
 }
 
-// setPriorities lets change have its way with the priorities and draws all
-// consequences.
+// setPriorities calls change with the priorities of all files and applies the changed ones.
 func (t *Torrent) setPriorities(change func([]Priority)) error {
 	if t.readOnly() {
 		return ErrSeedOnly
@@ -124,7 +120,8 @@ func (t *Torrent) setPriorities(change func([]Priority)) error {
 	if slices.Equal(prio, old) {
 		return nil
 	}
-	// A file must be there for what is written to it, and stay for what still is.
+	// A file must exist before its pieces are written, and must not be removed before the
+	// last piece is written.
 	if err := t.prepareWanted(old, prio, true); err != nil {
 		return err
 	}
@@ -135,12 +132,11 @@ func (t *Torrent) setPriorities(change func([]Priority)) error {
 	return t.prepareWanted(old, prio, false)
 }
 
-// prepareWanted tells the storage of the files that are wanted now, or that are
-// not any more.
+// prepareWanted tells the storage which files have become wanted, or unwanted.
 func (t *Torrent) prepareWanted(old, now []Priority, wanted bool) error {
 	files, selects := storage.As[storage.FileSelector](t.store)
 	prepare, prepares := storage.As[storage.Preparer](t.store)
-	return t.inPlace(func() error {
+	return t.withFiles(func() error {
 		for i := range now {
 			if selects && (now[i] > 0) != (old[i] > 0) && (now[i] > 0) == wanted && !t.info.Files[i].Pad() {
 				if err := files.SetWanted(i, wanted); err != nil {
@@ -155,8 +151,8 @@ func (t *Torrent) prepareWanted(old, now []Priority, wanted bool) error {
 	})
 }
 
-// choose puts priorities into force. It returns whether nothing that is wanted is
-// missing any more, of a torrent that was downloading.
+// choose applies the priorities. It reports whether they make a torrent complete that was
+// downloading.
 func (t *Torrent) choose(prio []Priority) (complete bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -180,7 +176,7 @@ func (t *Torrent) choose(prio []Priority) (complete bool) {
 	return t.state == StateDownloading && t.completeLocked()
 }
 
-// wantMoreLocked lets a torrent that was complete download again.
+// wantMoreLocked makes a complete torrent download again.
 func (t *Torrent) wantMoreLocked() {
 	if t.isDone {
 		t.isDone = false
@@ -226,7 +222,7 @@ func (t *Torrent) choosePiecesLocked() {
 	}
 }
 
-// selectFiles sets the priorities that the torrent was added with.
+// selectFiles sets the priorities as AddOptions.Select says.
 func (t *Torrent) selectFiles() {
 	if t.opt.Select == nil {
 		return

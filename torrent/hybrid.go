@@ -158,9 +158,9 @@ func (t *Torrent) verifyV2() {
 		t.mu.Unlock()
 
 		good := bitfield.New(t.info.NumPieces())
-		t.place.RLock()
+		t.filesMu.RLock()
 		err := t.hashPieces(t.ctx, todo, good)
-		t.place.RUnlock()
+		t.filesMu.RUnlock()
 		t.mu.Lock()
 		for _, i := range todo {
 			if err == nil && !good.Get(i) {

@@ -85,7 +85,7 @@ func (c *conn) leave(err error) {
 	t.pick.PeerLeft(c.id)
 	t.conns[c.id] = nil
 	t.nconns--
-	t.retired = append(t.retired, retiredPeer{c.id, c.addr})
+	t.retired = append(t.retired, retiredPeer{c.id, c.key})
 	c.uploads = nil
 	useful := c.received.Load() > 0 || c.sent.Load() > 0 || time.Since(c.since) > time.Minute
 	if c.listens.IsValid() {
@@ -98,7 +98,7 @@ func (c *conn) leave(err error) {
 	t.mu.Unlock()
 	c.writers.Wait()
 	t.s.hungUp()
-	t.log.Debug("peer left", "peer", c.addr, "client", c.client, "why", err)
+	t.log.Debug("peer left", "peer", c.key, "client", c.client, "why", err)
 }
 
 // refused tells the peer list that the connection could not join.

@@ -11,21 +11,21 @@ import (
 	"spate/storage"
 )
 
-const ledgerEvery = 20 * time.Second // it is written at most so often
+const ledgerEvery = 20 * time.Second // the shortest time between two saves
 
-// ledger is one file for all torrents that may be dormant: it remembers over restarts
-// what of them was verified.
+// ledger is one file that records over restarts which torrents are complete. It is for all
+// torrents that can be dormant.
 type ledger struct {
-	once   sync.Once   // it is read before the first torrent is added
-	dirty  atomic.Bool // what is on disk is old
+	once   sync.Once   // reads the file before the first torrent is added
+	dirty  atomic.Bool // the file is out of date
 	saving atomic.Bool
 
-	mu    sync.Mutex                      // guards what follows; comes before Session.mu
-	notes map[spate.InfoHash]storage.Note // of torrents that were not added this time
+	mu    sync.Mutex                      // guards the fields below; comes before Session.mu
+	notes map[spate.InfoHash]storage.Note // of torrents that were not added in this run
 	saved time.Time
 }
 
-// note returns what the ledger says of a torrent.
+// note returns what the file says about a torrent.
 func (l *ledger) note(ih spate.InfoHash) (storage.Note, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -33,8 +33,8 @@ func (l *ledger) note(ih spate.InfoHash) (storage.Note, bool) {
 	return n, ok
 }
 
-// noted says that d stands for itself in the ledger from now on.
-func (l *ledger) noted(d *dormant) {
+// dropNote removes the note about d, whose state is written in its place from now on.
+func (l *ledger) dropNote(d *dormant) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if n, ok := l.notes[d.hash]; !ok || n.Stamp != d.stamp {
@@ -50,7 +50,7 @@ func (s *Session) loadLedger() {
 	}
 	notes, err := storage.LoadLedger(s.opt.ResumeDir)
 	if err != nil {
-		s.log.Warn("the ledger cannot be used: data is checked", "err", err)
+		s.log.Warn("the ledger cannot be used, so the data is checked", "err", err)
 	}
 	l := &s.dormant.ledger
 	l.mu.Lock()
@@ -62,7 +62,8 @@ func (s *Session) loadLedger() {
 	}
 }
 
-// saveLedger writes the ledger in the background if it is old.
+// saveLedger writes the ledger in the background if it is out of date and was not written
+// lately.
 func (s *Session) saveLedger(now time.Time) {
 	l := &s.dormant.ledger
 	if !l.dirty.Load() || !l.saving.CompareAndSwap(false, true) {
@@ -76,8 +77,8 @@ func (s *Session) saveLedger(now time.Time) {
 	}
 }
 
-// writeLedger writes the ledger if it is old. What it says of torrents that were
-// not added this time stays.
+// writeLedger writes the ledger if it is out of date. It keeps the notes about torrents
+// that were not added in this run.
 func (s *Session) writeLedger() {
 	l := &s.dormant.ledger
 	if s.opt.ResumeDir == "" || !l.dirty.Swap(false) {

@@ -10,8 +10,8 @@ import (
 	"spate/torrent/internal/peerlist"
 )
 
-// Start begins, or goes on after Stop: the data is checked as far as resume data
-// leaves it open, then trackers and peers are asked.
+// Start starts a torrent that was added with AddOptions.Stopped. It checks the data, except
+// for what resume data records, then announces the torrent and connects to peers.
 func (t *Torrent) Start() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -24,9 +24,9 @@ func (t *Torrent) Start() {
 }
 
 func (t *Torrent) start() {
-	t.place.RLock()
+	t.filesMu.RLock()
 	have, err := t.findData()
-	t.place.RUnlock()
+	t.filesMu.RUnlock()
 	if t.ctx.Err() != nil {
 		return
 	}
@@ -40,10 +40,10 @@ func (t *Torrent) start() {
 	t.begin(have)
 }
 
-// begin goes to work with the pieces that were found on disk.
+// begin starts to download or seed with the pieces that were found on disk.
 func (t *Torrent) begin(have bitfield.Bitfield) {
 	t.mu.Lock()
-	t.found = true
+	t.dataFound = true
 	if t.pick != nil {
 		t.pick.SetHave(have)
 		if t.readOnly() {
@@ -72,15 +72,15 @@ func (t *Torrent) begin(have bitfield.Bitfield) {
 		t.closeDone()
 	}
 	t.saveResume(false)
-	t.s.announcer.start(t.anns, t.uploaded.Load(), t.downloaded.Load())
+	t.s.announcer.Start(t.anns, t.uploaded.Load(), t.downloaded.Load())
 	t.takeOverConns()
 	t.dialMore(time.Now())
 }
 
-// readOnly reports whether the torrent only gives what is there.
+// readOnly reports whether the torrent never writes data.
 func (t *Torrent) readOnly() bool { return t.opt.SeedOnly || t.opt.Verified }
 
-// closeDone says that the torrent is complete, unless more is wanted meanwhile.
+// closeDone closes the channel of Done, unless the torrent is not complete any more.
 func (t *Torrent) closeDone() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -96,17 +96,17 @@ func (t *Torrent) completeLocked() bool {
 	return t.pick == nil || t.pick.Complete() && !t.blindLocked()
 }
 
-// prepareFiles makes what no piece writes: empty files, directories, links.
+// prepareFiles creates empty files, folders and links, which no piece writes.
 func (t *Torrent) prepareFiles() error {
 	p, ok := storage.As[storage.Preparer](t.store)
 	if !ok || t.readOnly() {
 		return nil
 	}
-	return t.inPlace(p.Finish)
+	return t.withFiles(p.Finish)
 }
 
-// fail halts the torrent for a reason that has to do with its data. Peers are
-// let go, what was verified stays verified.
+// fail halts the torrent because of an error of its data. It closes the connections; what
+// was verified stays verified.
 func (t *Torrent) fail(err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -131,18 +131,18 @@ func (t *Torrent) failLocked(err error) {
 
 var errHalted = errors.New("the torrent is halted")
 
-// finished is called once the last wanted piece is verified.
+// finished makes a seed of the torrent. It is called when the last wanted piece is verified.
 func (t *Torrent) finished() {
 	err := t.prepareFiles()
 	if err == nil {
 		t.mu.Lock()
 		have := t.pick.Bitfield().Clone()
 		t.mu.Unlock()
-		t.place.RLock()
+		t.filesMu.RLock()
 		if err = t.sync(have); err == nil {
-			err = t.unchanged(0, t.info.TotalLength()) // it is where it is said to be
+			err = t.unchanged(0, t.info.TotalLength()) // nobody has moved or changed the files meanwhile
 		}
-		t.place.RUnlock()
+		t.filesMu.RUnlock()
 	}
 	if err != nil {
 		t.fail(err)
@@ -154,7 +154,7 @@ func (t *Torrent) finished() {
 		return
 	}
 	t.setStateLocked(StateSeeding)
-	t.pick.SetHave(t.pick.Bitfield().Clone()) // what is open is not wanted, and its buffers go
+	t.pick.SetHave(t.pick.Bitfield().Clone()) // frees the buffers of open pieces, which are not wanted
 	t.peers.SetSeeding(true)
 	t.completed = time.Now()
 	t.bufs, t.slab = nil, nil
@@ -167,14 +167,15 @@ func (t *Torrent) finished() {
 	t.tellUploadOnlyLocked()
 	t.mu.Unlock()
 	t.saveResume(false)
-	t.s.announcer.completed(t.anns)
+	t.s.announcer.Completed(t.anns)
 	t.closeDone()
 	t.log.Info("torrent complete", "bytes", t.info.DataLength())
 }
 
 var errBothSeeds = errors.New("both sides are seeds")
 
-// halt ends the torrent's connections and goroutines and waits for them.
+// halt ends the connections and goroutines of the torrent, waits for them and saves resume
+// data.
 func (t *Torrent) halt() {
 	t.cancel()
 	t.mu.Lock()
@@ -192,17 +193,17 @@ func (t *Torrent) halt() {
 	t.saveResume(true)
 }
 
-// finish closes the data, after halt.
+// finish closes the subscriptions and the storage. It is called after halt.
 func (t *Torrent) finish() {
 	t.endEvents()
-	t.place.Lock()
-	defer t.place.Unlock()
+	t.filesMu.Lock()
+	defer t.filesMu.Unlock()
 	if err := t.store.Close(); err != nil {
 		t.log.Warn("closing the data", "err", err)
 	}
 }
 
-// findData returns the pieces that are there already.
+// findData returns the pieces that are on disk.
 func (t *Torrent) findData() (bitfield.Bitfield, error) {
 	n := t.info.NumPieces()
 	if t.opt.Verified {

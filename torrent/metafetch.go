@@ -4,17 +4,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/netip"
 	"slices"
 	"sync"
 	"time"
 
 	"spate"
+	"spate/discovery"
 	"spate/metainfo"
 	"spate/torrent/internal/metafetch"
 	"spate/torrent/internal/peerlist"
 	"spate/tracker"
-	"spate/tracker/trackerclient"
 )
 
 // ErrMetadata is the cause when peers gave an info dictionary that matches the hash
@@ -97,7 +98,7 @@ type metaFetch struct {
 	found   chan []byte     // receives the info dictionary, checked
 	wake    chan struct{}   // receives when there may be a peer to dial
 	wg      sync.WaitGroup  // announces and dials
-	running sync.WaitGroup  // dialogs, those over incoming connections included
+	running sync.WaitGroup  // dialogs, including those over incoming connections
 	end     context.Context // ends with the search
 	stop    context.CancelFunc
 
@@ -105,7 +106,7 @@ type metaFetch struct {
 	fetch    *metafetch.Fetch
 	dialogs  map[*metafetch.Peer]*metaDialog
 	peers    *peerlist.List
-	conns    int // dials under way and dialled peers
+	conns    int // dials in progress and connections that were dialled
 	done     bool
 	answered []netip.AddrPort // where peers that answered take connections
 	kept     []keptConn       // connections for the torrent that is found
@@ -163,7 +164,7 @@ func (f *metaFetch) run(ctx context.Context) ([]byte, error) {
 	defer cancel()
 	if len(f.link.Trackers) > 0 && f.s.opt.Announcer != nil {
 		for _, u := range f.link.Trackers {
-			f.wg.Go(func() { f.announce(ctx, u) })
+			f.wg.Go(func() { f.s.announcer.Poll(ctx, u, f.hash, f) })
 		}
 	}
 	tick := time.NewTicker(time.Second)
@@ -181,37 +182,24 @@ func (f *metaFetch) run(ctx context.Context) ([]byte, error) {
 	}
 }
 
-// announce asks one tracker for peers, as often as it allows, until ctx ends. A link
-// has no tiers, so each of its trackers is asked.
-func (f *metaFetch) announce(ctx context.Context, url string) {
-	tiers := trackerclient.NewTiers([][]string{{url}}, nil)
-	req := tracker.AnnounceRequest{
-		InfoHash: f.hash, PeerID: f.s.opt.PeerID, Port: max(1, f.s.AdvertisedPort()), Left: tracker.Unknown,
-		Event: tracker.EventStarted, NumWant: tracker.DefaultNumWant,
-	}
-	for n := 1; ; n++ {
-		actx, cancel := context.WithTimeout(ctx, announceTimeout)
-		resp, _, err := tiers.Announce(actx, f.s.opt.Announcer, &req)
-		cancel()
-		wait := retryAfter(err, n)
-		if err == nil {
-			n = 0
-			wait = max(hungryAnnounce, resp.MinInterval)
-			f.mu.Lock()
-			addTrackerPeers(f.peers, url, resp.Peers)
-			f.mu.Unlock()
-			f.nudge()
-		} else if ctx.Err() == nil {
-			f.s.log.Info("announce failed", "info_hash", f.hash, "err", err)
-		}
-		req.Event = tracker.EventNone
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(wait):
-		}
-	}
+// Answered implements [announce.Receiver].
+func (f *metaFetch) Answered(resp *tracker.AnnounceResponse, url string) {
+	f.mu.Lock()
+	addTrackerPeers(f.peers, url, resp.Peers)
+	f.mu.Unlock()
+	f.nudge()
 }
+
+// Found implements [announce.Receiver].
+func (f *metaFetch) Found(peer discovery.Candidate, url string) {
+	f.mu.Lock()
+	addCandidate(f.peers, peer, trackerSource(url, peer.Addr), time.Now())
+	f.mu.Unlock()
+	f.nudge()
+}
+
+// Log implements [announce.Receiver].
+func (f *metaFetch) Log() *slog.Logger { return f.s.log }
 
 // nudge makes run look for peers to dial.
 func (f *metaFetch) nudge() {
@@ -219,19 +207,6 @@ func (f *metaFetch) nudge() {
 	case f.wake <- struct{}{}:
 	default:
 	}
-}
-
-// addTrackerPeers adds the addresses that the tracker at url gave. Only a tracker on
-// this machine may name peers on this machine.
-func addTrackerPeers(l *peerlist.List, url string, addrs []netip.AddrPort) {
-	if localURL(url) {
-		for _, a := range addrs {
-			if a.Addr().Unmap().IsLoopback() {
-				l.Add([]netip.AddrPort{a}, peerlist.SourceCaller)
-			}
-		}
-	}
-	l.Add(addrs, peerlist.SourceTracker)
 }
 
 // dialMore dials known peers, as many as the limits allow.

@@ -10,18 +10,16 @@ import (
 	"spate/storage"
 )
 
-// ErrNotFiles is the error for moving or deleting the data of a torrent whose
-// storage is none of files.
+// ErrNotFiles is the error for moving or deleting data that is not in files.
 var ErrNotFiles = errors.New("torrent: the data is not in files")
 
-// Move moves the data to the folder dir, which must exist, under another name for
-// the file or the top of the tree if name is not empty; in the same folder it
-// renames. Nothing may be there. Within one file system that is a moment; else the
-// files are copied, synced and deleted where they were, and until that is done
-// what is downloaded waits, while uploads go on. When it fails, or ctx is done
-// first, everything is as it was, with an [*storage.Error] that says why.
+// Move moves the data to the folder dir, which must exist. If name is not empty, the file
+// or the top folder of the torrent gets that name. The target must not exist. Within one
+// file system Move takes a moment. Otherwise it copies, syncs and deletes the files;
+// meanwhile uploads continue, and downloads wait. If it fails or ctx is done, the data is
+// where it was, and the error is a [*storage.Error].
 //
-// A check of the data that is under way is waited for.
+// Move waits for a check of the data to end.
 func (t *Torrent) Move(ctx context.Context, dir, name string) error {
 	m, ok := storage.As[storage.Mover](t.store)
 	if !ok {
@@ -34,7 +32,7 @@ func (t *Torrent) Move(ctx context.Context, dir, name string) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer context.AfterFunc(t.ctx, func() { cancel(ErrClosed) })()
-	if err := t.lockPlace(ctx); err != nil {
+	if err := t.lockFiles(ctx); err != nil {
 		return err
 	}
 	err = m.MoveTo(ctx, dir, name)
@@ -44,7 +42,7 @@ func (t *Torrent) Move(ctx context.Context, dir, name string) error {
 		t.dirty = true
 		t.mu.Unlock()
 	}
-	t.place.Unlock()
+	t.filesMu.Unlock()
 	if err != nil {
 		return fmt.Errorf("move %s: %w", t.name, err)
 	}
@@ -52,44 +50,43 @@ func (t *Torrent) Move(ctx context.Context, dir, name string) error {
 	return nil
 }
 
-// lockPlace waits until nobody writes to the files or looks at them.
-func (t *Torrent) lockPlace(ctx context.Context) error {
+// lockFiles locks filesMu. It returns an error if ctx is done or the torrent halts first.
+func (t *Torrent) lockFiles(ctx context.Context) error {
 	locked := make(chan struct{})
-	go func() { t.place.Lock(); close(locked) }()
+	go func() { t.filesMu.Lock(); close(locked) }()
 	select {
 	case <-locked:
 		switch {
 		case t.ctx.Err() != nil:
-			t.place.Unlock()
+			t.filesMu.Unlock()
 			return ErrClosed
 		case ctx.Err() == nil:
 			return nil
 		}
-		t.place.Unlock()
+		t.filesMu.Unlock()
 	case <-ctx.Done():
-		go func() { <-locked; t.place.Unlock() }()
+		go func() { <-locked; t.filesMu.Unlock() }()
 	}
 	return context.Cause(ctx)
 }
 
-// inPlace runs f, an operation on the disk, while the files stay where they are.
-func (t *Torrent) inPlace(f func() error) error {
-	t.place.RLock()
-	defer t.place.RUnlock()
+// withFiles runs f, which operates on the disk. The files are not moved meanwhile.
+func (t *Torrent) withFiles(f func() error) error {
+	t.filesMu.RLock()
+	defer t.filesMu.RUnlock()
 	return t.s.onDisk(f)
 }
 
-// RemoveWithData is [Session.Remove], and deletes the files of the torrent, the
-// directories that are then empty, and its resume data. Other files in these
-// directories stay, and so do files that the torrent was added to only seed: that
-// is an error wrapping [storage.ErrReadOnly]. After an error the torrent is gone
-// from the session, with what could be deleted.
+// RemoveWithData removes a torrent like [Session.Remove], and deletes its files, its
+// folders that are empty then, and its resume data. It keeps other files in these folders.
+// It deletes no files of a torrent that only seeds: the error wraps [storage.ErrReadOnly].
+// After an error the torrent is removed from the session, and some files may be deleted.
 func (s *Session) RemoveWithData(ih spate.InfoHash) error {
-	t, err := s.detach(ih)
+	t, dormant, err := s.detach(ih)
 	switch {
 	case err != nil:
 		return err
-	case t == nil:
+	case dormant != nil:
 		return fmt.Errorf("delete a dormant torrent: %w", storage.ErrReadOnly)
 	}
 	defer t.finish()
@@ -97,9 +94,9 @@ func (s *Session) RemoveWithData(ih spate.InfoHash) error {
 	if !ok {
 		return ErrNotFiles
 	}
-	t.place.RLock() // a move that is under way ends first
+	t.filesMu.RLock() // waits for the end of a move
 	err = r.Remove()
-	t.place.RUnlock()
+	t.filesMu.RUnlock()
 	if err != nil {
 		return fmt.Errorf("delete %s: %w", t.name, err)
 	}

@@ -10,13 +10,13 @@ import (
 	"time"
 
 	"spate"
+	"spate/discovery"
 	"spate/storage"
 	"spate/tracker"
 )
 
-// Network is where a session's connections come from. The zero choice is
-// package net; the simulator and tests pass their own. It must be safe for
-// concurrent use.
+// Network makes and accepts the connections of a session. The default is package net. It
+// must be safe for concurrent use.
 type Network interface {
 	// Listen opens a stream listener, as net.ListenConfig.Listen does.
 	Listen(ctx context.Context, network, address string) (net.Listener, error)
@@ -24,121 +24,126 @@ type Network interface {
 	DialContext(ctx context.Context, network, address string) (net.Conn, error)
 }
 
-// Announcer tells a tracker of a torrent and returns what it answered;
+// Announcer announces a torrent to the tracker at a URL and returns the answer.
 // *trackerclient.Client is one. It must be safe for concurrent use.
 type Announcer interface {
 	Announce(ctx context.Context, url string, req *tracker.AnnounceRequest) (*tracker.AnnounceResponse, error)
 }
 
-// Options of a session. The zero value is a session with the documented
-// defaults, on every address of the machine.
+// LateAnnouncer is an [Announcer] whose trackers name peers after their answers too, such
+// as WebSocket trackers, which pass on each peer when it comes. An Announcer that wraps a
+// LateAnnouncer has to be one too.
+type LateAnnouncer interface {
+	Announcer
+	// AnnounceLate announces like Announce; the session calls it in place of Announce. It
+	// calls found for each peer of the swarm that the tracker names later, until the
+	// tracker has answered an announce of the swarm with the event "stopped". found can
+	// be called at any time: the session ignores peers of a torrent that it does not
+	// announce. It is safe for concurrent use and does not wait for the network.
+	AnnounceLate(ctx context.Context, url string, req *tracker.AnnounceRequest, found func(discovery.Candidate)) (*tracker.AnnounceResponse, error)
+}
+
+// Options configure a session. The zero value selects the defaults that are documented at
+// each field, on all addresses of the machine.
 type Options struct {
-	// Network dials and listens. Nil: package net.
+	// Network dials and listens. Nil selects package net.
 	Network Network
-	// Announcer speaks to trackers. Nil: no trackers.
+	// Announcer announces to trackers. If it is nil, no tracker is used.
 	Announcer Announcer
-	// Bind is the local address of everything that dials or listens. The zero
-	// value binds to all of both families.
+	// Bind is the local address of all connections and listeners. The zero value selects
+	// all addresses of both families.
 	Bind netip.Addr
-	// PeerPort is the TCP port for peers; 0 lets the system choose, which is
-	// what tests want. The session tries PeerPort to PeerPortLast in turn.
+	// PeerPort is the TCP port for peers. 0 lets the system choose. The session tries the
+	// ports from PeerPort to PeerPortLast in turn.
 	PeerPort, PeerPortLast uint16
-	// AdvertisedPort is the port that trackers and peers are told, where it is not the
-	// one that the session listens on: behind a router that maps one to the other. Zero:
-	// the same port. [Session.SetAdvertisedPort] changes it.
+	// AdvertisedPort is the port that trackers and peers are told, for example if a router
+	// maps it to the port that the session listens on. 0 selects the latter.
+	// [Session.SetAdvertisedPort] changes it.
 	AdvertisedPort uint16
 	// NoListen turns off incoming connections.
 	NoListen bool
-	// PeerID is the id in handshakes. Zero: a fresh one.
+	// PeerID is the peer id of the session. The zero value selects a random one.
 	PeerID spate.PeerID
-	// ResumeDir holds a record for each torrent, so that a restart does not
-	// check everything again. Empty: nothing is remembered. Two sessions, or
-	// processes, with the same ResumeDir must not have a torrent in common.
+	// ResumeDir is a folder with a record of each torrent, so that a restart does not check
+	// all data again. If it is empty, nothing is recorded. Two sessions with the same
+	// ResumeDir must not have a torrent in common.
 	ResumeDir string
-	// NoPEX turns the exchange of addresses between peers (BEP 11) off. Private
-	// torrents never have it.
+	// NoPEX turns off peer exchange (BEP 11). Private torrents never use it.
 	NoPEX bool
-	// MaxConns bounds the connections of the session, MaxConnsPerTorrent those
-	// of one torrent, MaxHalfOpen the dials under way. Zero: 500, 80, 40.
+	// MaxConns bounds the connections of the session, MaxConnsPerTorrent those of one
+	// torrent, and MaxHalfOpen the dials at one time. 0 selects 500, 80 and 40.
 	MaxConns, MaxConnsPerTorrent, MaxHalfOpen int
-	// MaxAnnounces bounds the announces under way at once. Zero: 50.
+	// MaxAnnounces bounds the announces at one time. 0 selects 50.
 	MaxAnnounces int
-	// UploadSlots is how many peers of one torrent are unchoked by their rate,
-	// beside the optimistic one, at least: they become more while each still gets
-	// a good share. Zero: 4.
+	// UploadSlots is the minimum number of peers of one torrent that are unchoked by their
+	// rate, besides the optimistic unchoke. There are more while each gets a good share.
+	// 0 selects 4.
 	UploadSlots int
-	// SeedMode says who is served while a torrent has everything.
+	// SeedMode says which peers are unchoked by a seed.
 	SeedMode SeedMode
-	// OpenFiles bounds the descriptors for data. Zero: 256.
+	// OpenFiles bounds the open files. 0 selects 256.
 	OpenFiles int
-	// PieceMemory bounds in bytes, for each torrent, the pieces that are being
-	// put together. Zero: 32 MiB. At least four pieces are always allowed.
+	// PieceMemory bounds the bytes of incomplete pieces of each torrent. At least four
+	// pieces are always allowed. 0 selects 32 MiB.
 	PieceMemory int64
-	// ReadMemory bounds in bytes what all connections together hold to read in large
-	// steps; those beyond it read 64 KiB at a time. Zero: 32 MiB.
+	// ReadMemory bounds the bytes of the large read buffers of all connections. Beyond it
+	// connections read 64 KiB at a time. 0 selects 32 MiB.
 	ReadMemory int64
-	// Up and Down limit the whole session in bytes a second. Zero: no limit.
+	// Up and Down limit the rates of the session in bytes a second. 0 means no limit.
 	Up, Down int64
-	// NoWebSeeds leaves the web seeds of all torrents unasked.
+	// NoWebSeeds turns off the web seeds of all torrents.
 	NoWebSeeds bool
-	// Seed makes choices (first pieces, optimistic unchokes) repeatable in
-	// simulations. Zero: random.
+	// Seed makes random choices repeatable in simulations. 0 selects a random seed.
 	Seed uint64
-	// portableIO makes sockets use the path of other networks, for tests of it.
+	// portableIO makes TCP sockets use the path of other connections, for tests.
 	portableIO bool
-	// Log receives what an operator would want to know. Nil: discarded.
+	// Log receives messages for operators. They are discarded if it is nil.
 	Log *slog.Logger
 }
 
-// SeedMode says whom a torrent serves that wants nothing any more.
+// SeedMode says which peers a complete torrent unchokes.
 type SeedMode uint8
 
 const (
-	// SeedRoundRobin serves each peer for a while, then those that wait longest.
+	// SeedRoundRobin unchokes each peer for some time, then the peers that wait longest.
 	SeedRoundRobin SeedMode = iota
-	// SeedAntiLeech serves those first that had the fewest bytes of us, so that
-	// nobody gets more by being fast, and those last that hide what they had.
+	// SeedAntiLeech unchokes the peers first that received the fewest bytes from this
+	// side, so that a fast peer does not get more, and those last that hide their pieces.
 	SeedAntiLeech
 )
 
-// AddOptions of one torrent.
+// AddOptions configure one torrent.
 type AddOptions struct {
-	// Dir is the folder that holds, or is to hold, the file or the tree that
-	// the torrent names.
+	// Dir is the folder of the torrent's file, or of its top folder.
 	Dir string
-	// Within, if it is not empty, is a folder that Dir has to be in, however the
-	// links on the way to Dir are changed. It may be the same. A move leaves it.
+	// Within, if it is not empty, is a folder that Dir must be in, or the same folder,
+	// even if somebody changes links in the path of Dir. [Torrent.Move] can leave it.
 	Within string
-	// Name is what the file or the tree is called in Dir, in place of the name
-	// that the torrent gives it.
+	// Name replaces the torrent's name of the file or the top folder.
 	Name string
-	// ResumeDir takes the place of the session's when it is not empty. It must
-	// exist.
+	// ResumeDir replaces Options.ResumeDir if it is not empty. It must exist.
 	ResumeDir string
-	// Storage takes the place of the files below Dir when it is not nil. The
-	// torrent closes it.
+	// Storage replaces the files in Dir if it is not nil. The torrent closes it.
 	Storage storage.Storage
-	// Verified says that the data is known to be whole and right, for it was
-	// hashed just now: nothing is checked.
+	// Verified means that the data is complete and was hashed just now, so that it is not
+	// checked.
 	Verified bool
-	// SeedOnly refuses to write: what is missing stays missing.
+	// SeedOnly means that the torrent writes nothing: it downloads no missing data.
 	SeedOnly bool
-	// Force allows what is only unwise, such as overwriting a longer file.
+	// Force allows operations that may lose data, such as overwriting a longer file.
 	Force bool
-	// Peers are connected to besides those that are found, wherever they are: they are
-	// the choice of the user.
+	// Peers are dialled whatever their address is, because the user named them.
 	Peers []netip.AddrPort
-	// Select reports for each file whether it is wanted. Nil: all are.
+	// Select reports whether a file is wanted. If it is nil, all files are.
 	Select func(path []string) bool
-	// Sequential asks for the pieces in order.
+	// Sequential downloads the pieces in order.
 	Sequential bool
-	// Up and Down limit this torrent in bytes a second. Zero: no limit.
+	// Up and Down limit the rates of the torrent in bytes a second. 0 means no limit.
 	Up, Down int64
-	// NoWebSeeds leaves the torrent's web seeds unasked. Otherwise they are asked
-	// while there are no peers, or only slow ones.
+	// NoWebSeeds turns off the web seeds of the torrent. They are used while there are no
+	// peers or only slow ones.
 	NoWebSeeds bool
-	// PlainSeed says at once what is there even while nobody else has all of it;
-	// the default is to super-seed then (BEP 16).
+	// PlainSeed turns off super-seeding (BEP 16), which the only seed of a swarm does.
 	PlainSeed bool
 	// Stopped adds the torrent without starting it.
 	Stopped bool
@@ -191,7 +196,7 @@ func (o *Options) setDefaults() error {
 	return nil
 }
 
-// systemNetwork is package net, bound to one local address when there is one.
+// systemNetwork is package net, bound to a local address if that is valid.
 type systemNetwork struct{ bind netip.Addr }
 
 func (n systemNetwork) Listen(ctx context.Context, network, address string) (net.Listener, error) {
@@ -207,7 +212,7 @@ func (n systemNetwork) DialContext(ctx context.Context, network, address string)
 	return d.DialContext(ctx, network, address)
 }
 
-// Limits of the conversation with one peer. See reliability in docs.
+// Limits of a connection to a peer.
 const (
 	dialTimeout      = 10 * time.Second
 	handshakeTimeout = 10 * time.Second
@@ -215,5 +220,4 @@ const (
 	keepAliveEvery   = 100 * time.Second // BEP 3: two minutes of silence end a connection
 	snubbedAfter     = 30 * time.Second
 	maxUploadQueue   = 2000
-	stoppedTimeout   = 5 * time.Second
 )

@@ -9,30 +9,30 @@ import (
 	"spate/torrent/internal/peerlist"
 )
 
-// Pace of peer exchange (BEP 11): no more than one message a minute each way.
-// What comes faster than that, less some slack for clocks, is dropped.
+// Times between PEX messages in one direction (BEP 11). Messages that arrive sooner are
+// ignored; the minimum for received messages is shorter, because clocks differ.
 const (
-	pexEvery    = time.Minute
-	pexLeastGap = 45 * time.Second
+	pexEvery  = time.Minute
+	minPEXGap = 45 * time.Second
 )
 
-// pexState is what a connection told and heard of other peers.
+// pexState is the state of peer exchange with one peer.
 type pexState struct {
-	told  map[netip.AddrPort]bool // what the peer knows from us
-	sent  time.Time
-	heard time.Time
+	told     map[netip.AddrPort]bool // addresses that the peer was told and that have not been dropped
+	sent     time.Time               // the last message to the peer
+	received time.Time               // the last message from the peer
 }
 
-// pexAllowed reports whether addresses are exchanged with peers: never for a
-// private torrent (BEP 27).
+// pexAllowed reports whether the torrent exchanges addresses with peers. A private torrent
+// never does (BEP 27).
 func (t *Torrent) pexAllowed() bool { return !t.info.Private && !t.s.opt.NoPEX }
 
-// pexLocked takes addresses from the peer.
+// pexLocked handles a PEX message.
 func (c *conn) pexLocked(payload []byte, now time.Time) error {
-	if !c.t.pexAllowed() || now.Sub(c.pex.heard) < pexLeastGap {
+	if !c.t.pexAllowed() || now.Sub(c.pex.received) < minPEXGap {
 		return nil
 	}
-	c.pex.heard = now
+	c.pex.received = now
 	m, err := peerwire.ParsePEX(payload)
 	if err != nil {
 		return err
@@ -43,20 +43,20 @@ func (c *conn) pexLocked(payload []byte, now time.Time) error {
 	return nil
 }
 
-// tellPEXLocked tells the peer, at most once a minute, whom we are connected to
-// and who has left.
+// tellPEXLocked tells the peer, at most once a minute, which peers are connected and which
+// have left.
 func (c *conn) tellPEXLocked(now time.Time) {
 	t := c.t
 	if c.ext.PEX == 0 || !t.pexAllowed() || now.Sub(c.pex.sent) < pexEvery {
 		return
 	}
 	var m peerwire.PEXMessage
-	here := map[netip.AddrPort]bool{}
+	connected := map[netip.AddrPort]bool{}
 	for _, o := range t.conns {
 		if o == nil || o == c || o.gone || !o.listens.IsValid() || o.listens.Addr().IsLoopback() && !c.addr.Addr().IsLoopback() {
 			continue
 		}
-		here[o.listens] = true
+		connected[o.listens] = true
 		if c.pex.told[o.listens] || len(m.Added) == peerwire.MaxPEX {
 			continue
 		}
@@ -70,7 +70,7 @@ func (c *conn) tellPEXLocked(now time.Time) {
 		m.Added, m.Flags = append(m.Added, o.listens), append(m.Flags, flags)
 	}
 	for a := range c.pex.told {
-		if !here[a] && len(m.Dropped) < peerwire.MaxPEX {
+		if !connected[a] && len(m.Dropped) < peerwire.MaxPEX {
 			m.Dropped = append(m.Dropped, a)
 		}
 	}

@@ -38,7 +38,7 @@ func (t *Torrent) finishSummed(w completePiece, sum [sha1.Size]byte) {
 		t.pieceFailed(w, v.blockHashes)
 		return
 	}
-	err = t.inPlace(func() error {
+	err = t.withFiles(func() error {
 		_, err := t.store.WriteAt(w.data, int64(w.index)*t.info.PieceLength)
 		return err
 	})
@@ -53,7 +53,7 @@ func (t *Torrent) finishSummed(w completePiece, sum [sha1.Size]byte) {
 		t.mu.Unlock()
 		return
 	}
-	t.clearLocked(w)
+	t.endTrialLocked(w)
 	full := t.pick.Full()
 	t.pick.Verified(w.index)
 	if full { // peers that had to wait for an open piece request again

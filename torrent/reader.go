@@ -11,24 +11,24 @@ import (
 	"spate/torrent/internal/picker"
 )
 
-// ErrNotWanted is the error for reading what is not there and not wanted: see
+// ErrNotWanted is the error for reading missing data of a file that is not wanted; see
 // [Torrent.SetPriority].
 var ErrNotWanted = errors.New("torrent: the file is not wanted")
 
-// defaultReadahead is how many bytes beyond the next read a [Reader] has fetched
-// before all else, and at least two pieces.
+// defaultReadahead is the number of bytes after its position that a [Reader] has downloaded
+// first. It is at least two pieces.
 const defaultReadahead = 8 << 20
 
-// readerPatience is how long a reader waits before blocks are taken from slow
-// peers.
+// readerPatience is the time that a reader waits for a piece before the blocks that slow
+// peers were asked for are asked of others.
 const readerPatience = time.Second
 
-// Reader reads one file of a torrent while it downloads. Where data is missing it
-// waits, and what is to be read next is fetched before all else. It implements
-// [io.ReadSeekCloser], and so serves [net/http.ServeContent].
+// Reader reads one file of a torrent while the torrent downloads. It waits for missing data,
+// and the data that follows its position is downloaded first. It implements
+// [io.ReadSeekCloser], as [net/http.ServeContent] needs it.
 //
-// A Reader is for one goroutine at a time, but for Close, which may be called
-// from any. There may be many of them: they share what can be fetched first.
+// Only one goroutine at a time may use a Reader, except for Close, which any goroutine may
+// call. A torrent can have many readers, whose pieces are downloaded in turn.
 type Reader struct {
 	t      *Torrent
 	ctx    context.Context
@@ -39,20 +39,20 @@ type Reader struct {
 	pos    int64
 	ahead  atomic.Int64
 
-	// The pieces to be fetched first; none while last < first. Guarded by t.mu.
-	first, last int
-	waits       time.Time // since when a read waits for the first of them; zero: none does
+	// Guarded by t.mu.
+	first, last  int       // the pieces to download first; none if last < first
+	waitingSince time.Time // when a read began to wait for the first of them; zero: no read waits
 }
 
-// errReaderClosed is why a Reader does not wait any more.
+// errReaderClosed is the error of a read that waits when the reader is closed.
 var errReaderClosed = errors.New("torrent: the reader is closed")
 
-// NewReader returns a reader of a file, by its index in the metainfo. When ctx is
-// done, a read that waits returns its cause. The caller closes the reader.
+// NewReader returns a reader of the file with an index in the metainfo. When ctx is done, a
+// read that waits returns the cause of ctx. The caller must close the reader.
 //
-// Reading what is missing fails with [ErrNotWanted] where the file is not wanted,
-// with the reason when the torrent is halted, and with [ErrClosed] once it is
-// removed or the session has ended.
+// Reading missing data fails with [ErrNotWanted] if the file is not wanted, with the error
+// of the torrent if it has halted, and with [ErrClosed] if it was removed or the session is
+// closed.
 func (t *Torrent) NewReader(ctx context.Context, file int) (*Reader, error) {
 	if file < 0 || file >= len(t.info.Files) {
 		return nil, fmt.Errorf("torrent: %s has no file %d", t.name, file)
@@ -74,8 +74,8 @@ func (t *Torrent) NewReader(ctx context.Context, file int) (*Reader, error) {
 // Size returns the length of the file in bytes.
 func (r *Reader) Size() int64 { return r.length }
 
-// SetReadahead sets how many bytes beyond what is read are fetched before all
-// else; it is rounded up to whole pieces. The default is 8 MiB, or two pieces.
+// SetReadahead sets how many bytes after the position are downloaded first, rounded up to
+// whole pieces. The default is 8 MiB, and at least two pieces.
 func (r *Reader) SetReadahead(n int64) {
 	r.ahead.Store(max(0, n))
 	r.t.mu.Lock()
@@ -83,7 +83,7 @@ func (r *Reader) SetReadahead(n int64) {
 	r.moveLocked()
 }
 
-// Close ends the reader and a read that waits.
+// Close closes the reader. A read that waits returns an error.
 func (r *Reader) Close() error {
 	r.cancel(errReaderClosed)
 	t := r.t
@@ -99,7 +99,7 @@ func (r *Reader) Close() error {
 	return nil
 }
 
-// Seek implements [io.Seeker]. Beyond the end is allowed, and reads as the end.
+// Seek implements [io.Seeker]. At a position beyond the end, Read returns [io.EOF].
 func (r *Reader) Seek(offset int64, whence int) (int64, error) {
 	switch whence {
 	case io.SeekStart:
@@ -120,8 +120,8 @@ func (r *Reader) Seek(offset int64, whence int) (int64, error) {
 	return offset, nil
 }
 
-// Read implements [io.Reader]: it returns what is verified, at least a byte, and
-// waits as long as there is nothing.
+// Read implements [io.Reader]. It waits until at least one byte is verified, and returns the
+// verified bytes.
 func (r *Reader) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
@@ -143,20 +143,19 @@ func (r *Reader) Read(p []byte) (int, error) {
 	return got, err
 }
 
-// await returns how many of the n bytes that come next are verified, at least
-// one.
+// await waits until at least one of the next n bytes is verified, and returns how many are.
 func (r *Reader) await(n int64) (int64, error) {
 	t := r.t
 	for {
 		t.mu.Lock()
 		r.moveLocked()
 		if have := r.haveLocked(n); have > 0 {
-			r.waits = time.Time{}
+			r.waitingSince = time.Time{}
 			t.mu.Unlock()
 			return have, nil
 		}
-		if r.waits.IsZero() {
-			r.waits = time.Now()
+		if r.waitingSince.IsZero() {
+			r.waitingSince = time.Now()
 		}
 		err := r.hopelessLocked()
 		wake := t.nextEventLocked()
@@ -174,7 +173,7 @@ func (r *Reader) await(n int64) (int64, error) {
 	}
 }
 
-// haveLocked returns how many of the n bytes that come next are verified.
+// haveLocked returns how many of the next n bytes are verified.
 func (r *Reader) haveLocked(n int64) int64 {
 	if r.ctx.Err() != nil {
 		return 0
@@ -187,7 +186,7 @@ func (r *Reader) haveLocked(n int64) int64 {
 	return min(at, end) - r.base - r.pos
 }
 
-// hopelessLocked says why nothing can be waited for.
+// hopelessLocked returns an error if the next byte cannot be expected.
 func (r *Reader) hopelessLocked() error {
 	t := r.t
 	switch {
@@ -196,14 +195,14 @@ func (r *Reader) hopelessLocked() error {
 	case t.err != nil:
 		return t.err
 	case t.state == StateChecking, t.state == StateStopped, t.blindLocked():
-		return nil // what is here, or wanted, is not known yet
+		return nil // which pieces are on disk, or are wanted, is not known yet
 	case t.pick.Priority(int((r.base+r.pos)/t.info.PieceLength)) == 0:
 		return fmt.Errorf("%w: %s", ErrNotWanted, r.path)
 	}
 	return nil
 }
 
-// moveLocked sets the pieces to be fetched first by where the reader stands.
+// moveLocked sets the pieces to download first from the position of the reader.
 func (r *Reader) moveLocked() {
 	first, last := 0, -1
 	if r.pos < r.length && r.ctx.Err() == nil {
@@ -222,13 +221,13 @@ func (r *Reader) moveLocked() {
 	}
 }
 
-// updateUrgentLocked tells the picker what is to be fetched first: the piece that
-// each reader needs next, then the one after it, and so on.
+// updateUrgentLocked tells the picker which pieces to download first: the next piece of each
+// reader, then the one after it, and so on.
 func (t *Torrent) updateUrgentLocked() {
-	if t.pick == nil || len(t.readers) == 0 && !t.hurried {
+	if t.pick == nil || len(t.readers) == 0 && !t.urgentSet {
 		return
 	}
-	t.hurried = len(t.readers) > 0
+	t.urgentSet = len(t.readers) > 0
 	var urgent []int
 	for d, more := 0, true; more && len(urgent) < picker.MaxUrgent; d++ {
 		more = false
@@ -247,12 +246,12 @@ func (t *Torrent) updateUrgentLocked() {
 	}
 }
 
-// relieveReadersLocked takes blocks that readers wait for away from peers that are
-// much slower than others. What those peers send all the same is welcome.
+// relieveReadersLocked frees blocks that readers wait for and that much slower peers were
+// asked for, so that other peers are asked. Blocks that the slow peers still send are used.
 func (t *Torrent) relieveReadersLocked(now time.Time) {
-	gave := false
+	freed := false
 	for _, r := range t.readers {
-		if r.waits.IsZero() || now.Sub(r.waits) < readerPatience || r.last < r.first || t.pick.Slot(r.first) < 0 {
+		if r.waitingSince.IsZero() || now.Sub(r.waitingSince) < readerPatience || r.last < r.first || t.pick.Slot(r.first) < 0 {
 			continue
 		}
 		for _, c := range t.conns {
@@ -260,18 +259,17 @@ func (t *Torrent) relieveReadersLocked(now time.Time) {
 				continue
 			}
 			for n := range t.pick.BlocksOf(r.first) {
-				gave = t.pick.Abandon(t.pick.BlockAt(r.first, n), c.id) || gave
+				freed = t.pick.Abandon(t.pick.BlockAt(r.first, n), c.id) || freed
 			}
 		}
 	}
-	if gave {
+	if freed {
 		t.refillOthersLocked()
 	}
 }
 
-// tooSlowLocked reports whether a reader would wait for this peer longer than for
-// others: whoever gives less than a tenth of what the fastest gives is not asked
-// for what is needed first.
+// tooSlowLocked reports whether the peer is not asked for urgent pieces of readers: it sends
+// less than a tenth of what the fastest peer sends.
 func (c *conn) tooSlowLocked() bool {
 	if len(c.t.readers) == 0 {
 		return false
@@ -285,7 +283,7 @@ func (c *conn) tooSlowLocked() bool {
 	return c.downMeter.rate > 0 && c.downMeter.rate < best/10
 }
 
-// SetSequential asks for the pieces in order from now on, or no longer.
+// SetSequential sets whether the pieces are downloaded in order.
 func (t *Torrent) SetSequential(on bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

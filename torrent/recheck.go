@@ -8,14 +8,14 @@ import (
 	"spate/storage"
 )
 
-// Recheck reads everything that is verified and holds it against its hashes again,
-// while the torrent goes on. It is in nobody's way: it reads one piece at a time
-// and rests as long as that took. It returns how many pieces are no longer good;
-// then the torrent halts with [storage.ErrChanged] and goes on by itself with the
-// others, or, where it only seeds, once the data is good again. It ends early with
-// ctx's error, the reason when the torrent is halted, or [ErrClosed].
+// Recheck reads and hashes all verified pieces again while the torrent continues. It leaves
+// half of the time to others: it reads one piece at a time and pauses as long as that took.
+// It returns the number of pieces that are not good any more. If there are any, the torrent
+// halts with [storage.ErrChanged], and soon continues with the good pieces; a torrent that
+// only seeds continues once all data is good again. Recheck ends early with the error of
+// ctx, the error that halted the torrent, or [ErrClosed].
 func (t *Torrent) Recheck(ctx context.Context) (bad int, err error) {
-	defer t.Subscribe(1).Close() // it does not fall asleep
+	defer t.Subscribe(1).Close() // so that it does not become dormant
 	t.mu.Lock()
 	if t.state != StateDownloading && t.state != StateSeeding {
 		err = t.err
@@ -30,9 +30,9 @@ func (t *Torrent) Recheck(ctx context.Context) (bad int, err error) {
 	defer l.release(t.s.buf)
 	for i := range good.Ones() {
 		began := time.Now()
-		t.place.RLock()
+		t.filesMu.RLock()
 		ok, failed := l.check(t, []int{i})
-		t.place.RUnlock()
+		t.filesMu.RUnlock()
 		switch {
 		case t.ctx.Err() != nil:
 			return bad, ErrClosed
@@ -59,8 +59,8 @@ func (t *Torrent) Recheck(ctx context.Context) (bad int, err error) {
 	return bad, err
 }
 
-// foundBroken halts the torrent because of pieces that are no longer good; the next
-// look at the data does not believe them.
+// foundBroken halts the torrent because of pieces that are not good any more. retry hashes
+// them again.
 func (t *Torrent) foundBroken(broken bitfield.Bitfield) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -71,6 +71,6 @@ func (t *Torrent) foundBroken(broken bitfield.Bitfield) {
 	for i := range broken.Ones() {
 		good.Clear(i)
 	}
-	t.second = secondLook{good, broken}
+	t.rechecked = recheckState{good, broken}
 	t.failLocked(&storage.Error{Op: "check", Path: t.Path(), File: -1, Reason: storage.ErrChanged})
 }

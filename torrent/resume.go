@@ -16,7 +16,7 @@ func (t *Torrent) loadResume() *storage.Record {
 	}
 	rec, err := storage.LoadResume(t.opt.ResumeDir, t.hash)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		t.log.Warn("resume data cannot be used: the data is checked", "err", err)
+		t.log.Warn("resume data cannot be used, so the data is checked", "err", err)
 	}
 	if rec == nil || rec.Dir != t.dir || rec.Have.Len() != t.info.NumPieces() {
 		return nil
@@ -32,13 +32,12 @@ func (t *Torrent) loadResume() *storage.Record {
 	return rec
 }
 
-// ErrGone is the cause when everything that was remembered of a torrent is gone and
-// its directory is on another file system: its disk is not mounted. It is not
-// fetched anew into what is there instead, unless AddOptions.Force is set.
+// ErrGone is the error of a torrent whose files are all gone while its folder is on another
+// file system than before, most likely because its disk is not mounted. The torrent is not
+// downloaded again, unless AddOptions.Force is set.
 var ErrGone = errors.New("the data is gone, and so is the file system it was on")
 
-// mounted returns the error of a torrent whose disk is not mounted, as far as that
-// can be told from what the files are now.
+// mounted returns an error if the disk of the torrent seems not to be mounted.
 func (t *Torrent) mounted(rec *storage.Record, now []storage.FileStat) error {
 	if t.opt.Force || rec.Have.None() || rec.Device == 0 || rec.Device == t.files.Device() {
 		return nil
@@ -51,11 +50,11 @@ func (t *Torrent) mounted(rec *storage.Record, now []storage.FileStat) error {
 	return &storage.Error{Op: "open", Path: t.dir, File: -1, Reason: storage.ErrMissing, Err: ErrGone}
 }
 
-// findAgain is findData in the place as it is now, for a torrent whose data was not
-// found before.
-func (t *Torrent) findAgain() (bitfield.Bitfield, error) {
-	t.place.Lock()
-	defer t.place.Unlock()
+// reopenAndFind opens the folder of the torrent again and returns the pieces on disk. It is
+// for a torrent that failed before its data was found.
+func (t *Torrent) reopenAndFind() (bitfield.Bitfield, error) {
+	t.filesMu.Lock()
+	defer t.filesMu.Unlock()
 	if t.files != nil {
 		t.store.Close()
 		dir, err := t.openDir()
@@ -69,17 +68,17 @@ func (t *Torrent) findAgain() (bitfield.Bitfield, error) {
 	return t.findData()
 }
 
-// saveResume writes down what is verified, after it has reached the disk. clean
-// says that nothing will be written to the files any more. Before the data was
-// looked at there is nothing to write: the record of an earlier run stays.
+// saveResume syncs the data and then records which pieces are verified. clean means that
+// nothing will be written to the files any more. Before the data is checked it does
+// nothing, so that the record of an earlier run stays.
 func (t *Torrent) saveResume(clean bool) {
-	if t.opt.ResumeDir == "" || t.files == nil || t.pick == nil || t.asleep != nil {
+	if t.opt.ResumeDir == "" || t.files == nil || t.pick == nil || t.dormant != nil {
 		return
 	}
-	t.place.RLock()
-	defer t.place.RUnlock()
+	t.filesMu.RLock()
+	defer t.filesMu.RUnlock()
 	t.mu.Lock()
-	if !t.found || t.state == StateChecking || t.state == StateStopped || t.distrust || clean && !t.dirty && t.state == StateSeeding && t.recordClean {
+	if !t.dataFound || t.state == StateChecking || t.state == StateStopped || t.syncFailed || clean && !t.dirty && t.state == StateSeeding && t.recordClean {
 		t.mu.Unlock()
 		return
 	}
@@ -96,7 +95,7 @@ func (t *Torrent) saveResume(clean bool) {
 
 	if err := t.sync(rec.Have); err != nil {
 		if t.ctx.Err() != nil {
-			t.log.Warn("the data could not be synced: it will be checked", "err", err)
+			t.log.Warn("the data could not be synced, so it will be checked", "err", err)
 		}
 		t.fail(err)
 		return
@@ -114,18 +113,17 @@ func (t *Torrent) saveResume(clean bool) {
 	}
 }
 
-// sync makes sure that the pieces that were verified are on the disk. When that
-// fails, those that came since it worked last are not believed: the torrent has to
-// halt, and retry looks at them again.
+// sync waits until the verified pieces are on disk. If it fails, the pieces since the last
+// success may be lost: the caller must halt the torrent, and retry checks them.
 func (t *Torrent) sync(have bitfield.Bitfield) error {
 	err := t.s.onDisk(t.store.Sync)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	switch {
 	case err != nil:
-		t.distrust = true
+		t.syncFailed = true
 	case t.completeLocked():
-		t.synced = bitfield.Bitfield{} // nothing will be written any more
+		t.synced = bitfield.Bitfield{} // nothing more will be written
 	default:
 		t.synced = have
 	}

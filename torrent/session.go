@@ -20,6 +20,7 @@ import (
 	"spate/internal/ratelimit"
 	"spate/metainfo"
 	"spate/storage"
+	"spate/torrent/internal/announce"
 	"spate/torrent/internal/transport"
 	"spate/torrent/internal/webseed"
 )
@@ -65,7 +66,7 @@ type Session struct {
 	disk         chan struct{}       // a token for each disk operation under way
 	helpers      chan struct{}       // a token for each helper that finishes pieces; see finish.go
 	blockHashing chan struct{}       // a token for each connection that hashes blocks for its peer
-	announcer    *announcer
+	announcer    *announce.Scheduler
 	web          *webseed.Client
 
 	ctx    context.Context // ends when the session does
@@ -122,7 +123,7 @@ func NewSession(opt Options) (*Session, error) {
 			return nil, err
 		}
 	}
-	s.announcer = newAnnouncer(s)
+	s.announcer = s.newScheduler()
 	return s, nil
 }
 
@@ -187,7 +188,7 @@ func (s *Session) Run(ctx context.Context) error {
 	for _, l := range s.listeners {
 		s.spawn(func() { s.accept(l) })
 	}
-	s.spawn(func() { s.announcer.run(s.ctx) })
+	s.spawn(func() { s.announcer.Run(s.ctx) })
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for {
@@ -199,7 +200,7 @@ func (s *Session) Run(ctx context.Context) error {
 		case now := <-tick.C:
 			for _, t := range s.Torrents() {
 				t.tick(now)
-				if t.drowsy(now) {
+				if t.maySleep(now) {
 					s.sleep(t)
 				}
 			}
@@ -258,7 +259,7 @@ func (s *Session) Close() error {
 	}
 	// Announce "stopped" and write resume data at the same time.
 	var ending sync.WaitGroup
-	ending.Go(func() { s.announcer.stopAll(swarms) })
+	ending.Go(func() { s.announcer.Stop(swarms) })
 	for _, t := range all {
 		t.halt()
 	}
@@ -282,7 +283,7 @@ func (s *Session) Add(mi *metainfo.MetaInfo, opt AddOptions) (*Torrent, error) {
 	if err != nil {
 		return nil, err
 	}
-	t.anns = s.newAnnounceStates(t, t.hash, t.hash2, t.mi.AnnounceList, t.rng)
+	t.anns = s.newSwarms(announced{t}, t.hash, t.hash2, t.mi.AnnounceList, t.rng)
 	s.mu.Lock()
 	if err = s.takenLocked(t.hash, t.hash2); err == nil {
 		s.enterLocked(t)
@@ -322,36 +323,36 @@ func (s *Session) enterLocked(t *Torrent) {
 
 // Remove stops a torrent and removes it from the session. It keeps the data.
 func (s *Session) Remove(ih spate.InfoHash) error {
-	t, err := s.detach(ih)
+	t, _, err := s.detach(ih)
 	if t != nil {
 		t.finish()
 	}
 	return err
 }
 
-// detach stops a torrent and removes it from the session. The caller must call finish on
-// it. For a dormant torrent, which needs no finish, it returns nil.
-func (s *Session) detach(ih spate.InfoHash) (*Torrent, error) {
+// detach stops a torrent and removes it from the session. It returns either the torrent,
+// which the caller must finish, or a dormant torrent, or an error.
+func (s *Session) detach(ih spate.InfoHash) (*Torrent, *dormant, error) {
 	s.mu.Lock()
 	t, d := s.torrents[ih], s.dormant.by[ih]
 	if t == nil && d == nil {
 		s.mu.Unlock()
-		return nil, ErrUnknown
+		return nil, nil, ErrUnknown
 	}
 	if d != nil {
 		s.dormant.removeLocked(d)
 	}
 	if t == nil {
 		s.mu.Unlock()
-		s.announcer.stopAll(d.anns)
-		return nil, nil
+		s.announcer.Stop(d.anns)
+		return nil, d, nil
 	}
 	delete(s.torrents, t.hash)
 	delete(s.torrents, t.hash2)
 	s.mu.Unlock()
-	s.announcer.stopAll(t.anns)
+	s.announcer.Stop(t.anns)
 	t.halt()
-	return t, nil
+	return t, nil, nil
 }
 
 // Torrent returns the torrent with an info-hash, or nil if there is none or it is dormant.
@@ -376,7 +377,7 @@ func (s *Session) Torrents() []*Torrent {
 
 // allLocked returns every torrent that is not dormant, and the announced swarms of all
 // torrents.
-func (s *Session) allLocked() (torrents []*Torrent, swarms []*announceState) {
+func (s *Session) allLocked() (torrents []*Torrent, swarms []*announce.Swarm) {
 	for ih, t := range s.torrents {
 		if ih == t.hash {
 			torrents = append(torrents, t)

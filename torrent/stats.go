@@ -6,16 +6,16 @@ import (
 	"spate"
 )
 
-// State is what a torrent is doing.
+// State is the state of a torrent.
 type State uint8
 
 // The states of a torrent.
 const (
 	StateChecking    State = iota // reading resume data or the files
 	StateDownloading              // pieces are missing
-	StateSeeding                  // every wanted piece is there
-	StateStopped                  // added and not running
-	StateFailed                   // halted by Err; goes on when the cause is gone
+	StateSeeding                  // every wanted piece is verified
+	StateStopped                  // not started
+	StateFailed                   // halted by Stats.Err; continues when the cause is gone
 )
 
 // String returns the state as a word for people and JSON.
@@ -41,57 +41,51 @@ type Stats struct {
 	Name     string
 	InfoHash spate.InfoHash
 	State    State
-	Err      error // why State is StateFailed, or nil
+	Err      error // why State is StateFailed; otherwise nil
 
-	BytesTotal, BytesDone  int64 // of the wanted data, pads not counted; Done is verified
+	BytesTotal, BytesDone  int64 // of the wanted data without padding; BytesDone is verified
 	Pieces, PiecesHave     int
-	Checked                int   // pieces looked at so far while StateChecking
+	Checked                int   // pieces checked so far in StateChecking
 	Downloaded, Uploaded   int64 // payload since the torrent was first added
-	Wasted                 int64 // received and not used: duplicates, failed pieces
+	Wasted                 int64 // payload that was not used: duplicates and pieces that failed their hash
 	DownRate, UpRate       float64
 	Peers, Seeds, Leechers int // connected
-	Known                  int // candidates that could be connected to
+	Known                  int // candidates in the peer list
 	Trackers               []TrackerStats
-	WebSeeds               []WebSeedStats // none before one was needed
+	WebSeeds               []WebSeedStats // none before the first use of one
 	Added, Completed       time.Time
 }
 
-// TrackerStats is the last word from one tracker.
+// TrackerStats is the outcome of the last announce of a torrent in one of its swarms.
 type TrackerStats struct {
-	URL                  string
+	URL                  string // of the tracker that answered last
 	LastAnnounce         time.Time
 	NextAnnounce         time.Time
 	Err                  error // of the last announce
-	Complete, Incomplete int
+	Complete, Incomplete int   // seeds and leechers, or [tracker.Unknown]
 	Warning              string
 }
 
 // PeerStats is a snapshot of one connection.
 type PeerStats struct {
-	Addr               string
+	Key                PeerKey
 	Client             string
 	Incoming           bool
-	Have               float64 // share of the pieces, 0 to 1
+	Have               float64 // share of the pieces that the peer has, 0 to 1
 	Downloaded         int64
 	Uploaded           int64
 	DownRate, UpRate   float64
-	Interested, Choked bool // the peer is interested in us; the peer chokes us
-	Unchoked, Seed     bool // we unchoked the peer; it has everything
-	Outstanding        int  // our requests that it has not answered
+	Interested, Choked bool // the peer is interested in this side; it chokes this side
+	Unchoked, Seed     bool // this side unchokes the peer; the peer has every piece
+	Outstanding        int  // requests that the peer has not answered
 }
 
 // Stats returns a snapshot of the torrent.
 func (t *Torrent) Stats() Stats {
 	var trackers []TrackerStats
-	t.s.announcer.mu.Lock()
-	for _, st := range t.anns {
-		if st.stats != nil {
-			one := *st.stats
-			one.LastAnnounce, one.NextAnnounce = st.last, st.at
-			trackers = append(trackers, one)
-		}
+	for _, status := range t.s.announcer.Status(t.anns) {
+		trackers = append(trackers, TrackerStats(status))
 	}
-	t.s.announcer.mu.Unlock()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	st := Stats{
@@ -123,8 +117,7 @@ func (t *Torrent) Stats() Stats {
 	return st
 }
 
-// wantedBytes returns how many bytes of piece i belong to files that are wanted;
-// pads do not count.
+// wantedBytes returns how many bytes of piece i are in wanted files. Padding does not count.
 func (t *Torrent) wantedBytes(i int) (n int64) {
 	from := int64(i) * t.info.PieceLength
 	to := from + t.info.PieceSize(i)
@@ -141,7 +134,7 @@ func (t *Torrent) wantedBytes(i int) (n int64) {
 	return n
 }
 
-// countLocked counts the wanted bytes, and those that are verified, anew.
+// countLocked counts the wanted and the verified bytes again.
 func (t *Torrent) countLocked() {
 	t.bytesTotal, t.bytesDone = 0, 0
 	for i := range t.info.NumPieces() {
@@ -153,7 +146,7 @@ func (t *Torrent) countLocked() {
 	}
 }
 
-// leftLocked is what trackers are told as left (BEP 3).
+// leftLocked returns the number of bytes left, as announced to trackers (BEP 3).
 func (t *Torrent) leftLocked() int64 { return t.bytesTotal - t.bytesDone }
 
 // PeerStats returns a snapshot of the connections, in no order.
@@ -166,7 +159,7 @@ func (t *Torrent) PeerStats() []PeerStats {
 			continue
 		}
 		all = append(all, PeerStats{
-			Addr: c.addr.String(), Client: c.client, Incoming: c.incoming,
+			Key: c.key, Client: c.client, Incoming: c.incoming,
 			Have:       float64(t.pick.PeerHaveCount(c.id)) / float64(t.info.NumPieces()),
 			Downloaded: c.received.Load(), Uploaded: c.sent.Load(),
 			DownRate: c.downMeter.rate, UpRate: c.upMeter.rate,

@@ -53,3 +53,33 @@ func TestPeerInSlotOfUselessPeerIsTold(t *testing.T) {
 	}
 	useless.dropped()
 }
+
+// TestWriterOfGonePeerChangesNothing has the writer of a connection that is gone report its
+// last blocks when another peer has the handle already: they do not count for that peer.
+func TestWriterOfGonePeerChangesNothing(t *testing.T) {
+	t.Parallel()
+	data, mi := noiseTorrent(t, 100<<14, 1<<14)
+	s := testSession(t, Options{})
+	tor := added(t, s, mi, AddOptions{Storage: storage.NewMemoryOf(data), Verified: true})
+	dialPeer(t, s.Addr(), mi.Hash(), extendedAndFast()).await(peerwire.HaveAll)
+	old := dialPeer(t, s.Addr(), mi.Hash(), extendedAndFast())
+	old.await(peerwire.HaveNone)
+	tor.mu.Lock()
+	gone := tor.conns[1]
+	tor.mu.Unlock()
+	old.c.Close()
+	until(t, "the peer is gone", func() bool { return tor.Stats().Peers == 1 })
+	next := dialPeer(t, s.Addr(), mi.Hash(), extendedAndFast())
+	next.await(peerwire.HaveNone)
+	next.send(peerwire.AppendSimple(nil, peerwire.HaveNone))
+	shown := next.await(peerwire.Have).Index
+	tor.mu.Lock()
+	defer tor.mu.Unlock()
+	if tor.conns[1] == nil || tor.conns[1] == gone {
+		t.Fatal("the new peer has another handle")
+	}
+	gone.writtenLocked([]upload{{piece: shown, length: 1 << 14}})
+	if tor.pick.PeerHas(1, int(shown)) {
+		t.Error("blocks of the peer that is gone count for the new peer")
+	}
+}

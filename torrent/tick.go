@@ -10,15 +10,15 @@ import (
 	"spate/torrent/internal/picker"
 )
 
-// Periods of a torrent's housekeeping.
+// Times between two runs of what tick starts.
 const (
-	chokeEvery  = 10 * time.Second
-	resumeEvery = 20 * time.Second
-	lookEvery   = 5 * time.Second
-	retryEvery  = 10 * time.Second
+	chokeEvery      = 10 * time.Second
+	resumeEvery     = 20 * time.Second
+	checkFilesEvery = 5 * time.Second
+	retryEvery      = 10 * time.Second
 )
 
-// tick does, about once a second, what has to do with time.
+// tick is called about once a second and does everything that depends on the time.
 func (t *Torrent) tick(now time.Time) {
 	t.mu.Lock()
 	t.upMeter.update(now, t.uploaded.Load())
@@ -42,16 +42,16 @@ func (t *Torrent) tick(now time.Time) {
 		t.rechokeLocked(now)
 	}
 	t.relieveReadersLocked(now)
-	hungry := t.state == StateDownloading && t.nconns == 0
-	save := t.dirty && t.asleep == nil && running && now.Sub(t.saved) >= resumeEvery
+	needsPeers := t.state == StateDownloading && t.nconns == 0
+	save := t.dirty && t.dormant == nil && running && now.Sub(t.saved) >= resumeEvery
 	_, detects := storage.As[storage.ChangeDetector](t.store)
-	look := running && detects && t.nconns > 0 && now.Sub(t.looked) >= lookEvery
+	check := running && detects && t.nconns > 0 && now.Sub(t.filesChecked) >= checkFilesEvery
 	retry := t.state == StateFailed && now.Sub(t.failedAt) >= retryEvery && !errors.Is(t.err, ErrHybridMismatch)
 	t.mu.Unlock()
 
 	t.tickWebSeeds(now)
-	if hungry {
-		t.s.announcer.hurry(t.anns)
+	if needsPeers {
+		t.s.announcer.Hurry(t.anns)
 	}
 	if running {
 		t.dialMore(now)
@@ -59,8 +59,8 @@ func (t *Torrent) tick(now time.Time) {
 	if save {
 		t.background(&t.saving, func() { t.saveResume(false) })
 	}
-	if look {
-		t.background(&t.looking, t.lookAtFiles)
+	if check {
+		t.background(&t.checkingFiles, t.checkFiles)
 	}
 	if retry {
 		t.background(&t.retrying, t.retry)
@@ -89,7 +89,7 @@ func (c *conn) tickLocked(now time.Time) {
 	c.kickLocked()
 }
 
-// rechokeLocked decides anew who is served (BEP 3).
+// rechokeLocked chooses the peers that are unchoked (BEP 3).
 func (t *Torrent) rechokeLocked(now time.Time) {
 	t.choked = now
 	t.candidates = t.candidates[:0]
@@ -127,7 +127,7 @@ func (t *Torrent) rechokeLocked(now time.Time) {
 			t.super.KeepUnchoked(c.id)
 			c.unchokeLocked(now)
 		} else if unused > 0 && c.slowToAskLocked() {
-			unused-- // nobody else wants the slot
+			unused-- // no other peer needs the slot
 		} else if t.state == StateSeeding && !c.amChoking && !c.slot.requested && now.Sub(c.unchokedAt) <= spareAfter {
 			continue // its first request may be on the way
 		} else if !c.amChoking && !t.super.Finishing(c.id, now) {
@@ -137,8 +137,9 @@ func (t *Torrent) rechokeLocked(now time.Time) {
 	}
 }
 
-// adjustPatienceLocked sets after which silence a peer counts as snubbing us: on a
-// slow line with many peers, what was asked of all of them takes its time.
+// adjustPatienceLocked sets the time without a block after which a peer counts as snubbing.
+// It is longer on a slow line with many peers, where the outstanding blocks of all peers
+// take longer to arrive.
 func (t *Torrent) adjustPatienceLocked() {
 	pending := 0
 	for _, c := range t.conns {

@@ -19,6 +19,7 @@ import (
 	"spate/internal/ratelimit"
 	"spate/metainfo"
 	"spate/storage"
+	"spate/torrent/internal/announce"
 	"spate/torrent/internal/choker"
 	"spate/torrent/internal/peerlist"
 	"spate/torrent/internal/picker"
@@ -43,28 +44,28 @@ type Torrent struct {
 	up, down *ratelimit.Limiter // of this torrent
 
 	choosing sync.Mutex   // held while priorities change; comes before mu
-	place    sync.RWMutex // held while files are written or compared; for writing while they move; comes before mu
+	filesMu  sync.RWMutex // read-locked while the files are used, locked while they move; comes before mu
 
 	ctx    context.Context // ends when the torrent is halted
 	cancel context.CancelFunc
 	loop   sync.WaitGroup // its goroutines: start, connections
 	failed chan struct{}  // closed when halted by an error, then made anew
 
-	anns []*announceState // one for each swarm; guarded by the announcer's lock
+	anns []*announce.Swarm // one for each swarm; guarded by the announcer's lock
 
-	running atomic.Bool // the torrent downloads or seeds
-	asleep  *dormant    // what is left of the torrent while it is dormant; nil: it never is
-	users   int         // goroutines that hold on to a torrent that may fall asleep; guarded by Session.mu
-	busy    time.Time   // when it last had something to do; owned by the session's ticker
+	running  atomic.Bool // the torrent downloads or seeds
+	dormant  *dormant    // what the session keeps of the torrent while it is dormant; nil: it never is
+	users    int         // goroutines that use a torrent which can become dormant; guarded by Session.mu
+	lastBusy time.Time   // when it last had something to do; owned by the session's ticker
 
-	zeros   *[sha1.Size]byte // hash of a piece of zerosOf zeros; owned by the check under way
-	zerosOf int64
+	zerosHash   *[sha1.Size]byte // hash of zerosLength zeros; owned by the check of the data
+	zerosLength int64
 
-	saving, looking, retrying atomic.Bool // such a thing goes on in the background
+	saving, checkingFiles, retrying atomic.Bool // set while a goroutine does it
 
 	uploaded, downloaded atomic.Int64 // payload
 	wasted               atomic.Int64
-	checked              atomic.Int64 // pieces looked at while checking
+	checked              atomic.Int64 // pieces checked so far in StateChecking
 
 	fin finishing // has a lock of its own, under which no other is taken
 
@@ -77,21 +78,21 @@ type Torrent struct {
 	pick                  *picker.Picker
 	choke                 *choker.Choker
 	peers                 *peerlist.List
-	conns                 []*conn          // by picker.PeerID; nil where free
-	free                  []picker.PeerID  // handles to give out
-	retired               []retiredPeer    // handles that may be named by open pieces still
-	nconns                int              // connections in conns
-	dialing               int              // dials under way
-	done                  chan struct{}    // closed when complete, made anew when more is wanted
-	isDone                bool             // done is closed
-	bytesTotal, bytesDone int64            // of the wanted files; verified
-	bufs                  [][]byte         // by picker slot: the piece that is put together there
-	slab                  []byte           // for the next of them
-	banned                []netip.AddrPort // who sent bad data, the latest last
-	web                   *webSeeds        // nil until some are needed
-	priorities            []Priority       // of the files; nil: all are normal
-	readers               []*Reader        // open readers of files
-	hurried               bool             // the picker was told of pieces that readers wait for
+	conns                 []*conn         // by picker.PeerID; nil where free
+	free                  []picker.PeerID // handles to give out
+	retired               []retiredPeer   // handles that may be named by open pieces still
+	nconns                int             // connections in conns
+	dialing               int             // dials under way
+	done                  chan struct{}   // closed when complete, made anew when more is wanted
+	isDone                bool            // done is closed
+	bytesTotal, bytesDone int64           // of the wanted files; verified
+	bufs                  [][]byte        // by picker slot: the piece that is put together there
+	slab                  []byte          // for the next of them
+	banned                []PeerKey       // the last peers that sent bad data, at most maxBanned
+	web                   *webSeeds       // nil until some are needed
+	priorities            []Priority      // of the files; nil: all are normal
+	readers               []*Reader       // open readers of files
+	urgentSet             bool            // the picker has urgent pieces of readers
 	subs                  []*Subscription
 	wake                  chan struct{}        // closed at the next event; nil while nobody waits for it
 	over                  bool                 // no events come any more
@@ -106,11 +107,11 @@ type Torrent struct {
 	dirty                 bool                 // resume data is older than the state
 	saved                 time.Time            // when resume data was written last
 	recordClean           bool                 // resume data says that nothing was being written
-	looked                time.Time            // when the files were compared with what they were
-	second                secondLook           // at the data of a torrent that halted
-	synced                bitfield.Bitfield    // pieces that are on the disk for certain; of length 0: not known
-	found                 bool                 // what is on the disk was found out
-	distrust              bool                 // a sync failed: pieces that are not in synced are not believed
+	filesChecked          time.Time            // when the files were last compared with their accepted state
+	rechecked             recheckState         // of a torrent that halted
+	synced                bitfield.Bitfield    // pieces that are certainly on disk; of length 0: unknown
+	dataFound             bool                 // the pieces on disk are known
+	syncFailed            bool                 // pieces that are not in synced may be lost
 	failedAt              time.Time
 	slots                 uploadSlots
 	choked                time.Time     // when it was decided last who is served
@@ -124,10 +125,10 @@ type Torrent struct {
 	super                 *superseed.Seed
 }
 
-// retiredPeer is the handle of a peer that left, with its address.
+// retiredPeer is the handle of a peer that left, with its key.
 type retiredPeer struct {
-	id   picker.PeerID
-	addr netip.AddrPort
+	id  picker.PeerID
+	key PeerKey
 }
 
 // newTorrent returns a torrent that can be started.
@@ -354,7 +355,7 @@ func (t *Torrent) AddPeers(addrs []netip.AddrPort) {
 
 // Banned returns the peers that were banned for bad data: at most the last 100, with the
 // latest at the end.
-func (t *Torrent) Banned() []netip.AddrPort {
+func (t *Torrent) Banned() []PeerKey {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return slices.Clone(t.banned)

@@ -79,7 +79,7 @@ func (c *conn) uselessAgainLocked() bool {
 
 // rememberUseless records that a peer was dropped because it did not use its connection.
 func (s *Session) rememberUseless(a netip.AddrPort, now time.Time) {
-	if a.Addr().IsLoopback() {
+	if !a.IsValid() || a.Addr().IsLoopback() {
 		return // many peers share it
 	}
 	s.mu.Lock()

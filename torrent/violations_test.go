@@ -159,7 +159,7 @@ func TestUnreadAnswersAreBounded(t *testing.T) {
 }
 
 // TestReconnectStorm has connections come and go at once, some with the session's own peer
-// id: nothing of them is left, and an honest peer is served.
+// id: all of them end, and an honest peer is served.
 func TestReconnectStorm(t *testing.T) {
 	t.Parallel()
 	data, mi := noiseTorrent(t, 4*16<<10, 16<<10)

@@ -3,7 +3,6 @@ package torrent
 import (
 	"context"
 	"errors"
-	"net/netip"
 	"slices"
 	"time"
 
@@ -12,80 +11,77 @@ import (
 	"spate/torrent/internal/webseed"
 )
 
-// Web seeds (BEP 19) are web servers that have all of a torrent. To the picker
-// each connection to one, a lane, is a peer that has everything; to whoever looks
-// for the sender of bad data all lanes of a server are one.
+// Web seeds (BEP 19) are web servers that have all data of a torrent. To the picker each
+// connection to a web seed is a peer that has every piece. Bad data is blamed on the web
+// seed, not on one of its connections.
 //
-// They are a backstop: whoever runs the server publishes by BitTorrent so that it
-// does not have to carry the load. It is asked when there are no peers, at once
-// when all trackers were asked and nobody is known, or when peers have been slow
-// for a while, and left alone when they no longer are.
+// Web seeds are a backstop, because their operator uses BitTorrent to save the server
+// traffic. They are used if no peer is connected, at once if all trackers were asked and
+// no peer is known, or if the peers have been slow for some time. They are not used any
+// more once the peers are fast.
 
 // Bounds of the use of web seeds.
 const (
-	maxWebSeeds     = 32 // of one torrent
-	webLanes        = 4  // connections of one torrent at once
-	webLanesPerSeed = 2
-	webRun          = 4 << 20 // bytes of one request, or one piece where that is more
+	maxWebSeeds        = 32      // of one torrent
+	maxWebConns        = 4       // connections of one torrent at one time
+	maxWebConnsPerSeed = 2       // connections to one web seed at one time
+	webRun             = 4 << 20 // bytes of one request; at least one piece
 )
 
-// When peers count as slow: they take longer than slowPatience for the rest, but
-// never below or above a certain rate in bytes a second.
+// Peers are slow if the rest of the data takes them longer than slowPatience, but always
+// below slowLeast and never above slowMost bytes a second.
 const (
 	slowPatience = 30 * time.Minute
 	slowLeast    = 16 << 10
 	slowMost     = 128 << 10
 )
 
-// How long the swarm has before web seeds are asked, and how long it has to be
-// fast before they are left alone.
+// Times until web seeds are used, and until they are not used any more.
 const (
-	webGraceAlone = 3 * time.Second  // no peer is connected
-	webGraceSlow  = 15 * time.Second // peers are, and slow: an optimistic unchoke takes its time
-	webReliefTime = 5 * time.Second
-	// backstopWeight is the share of the newest second in the rate that counts.
+	webGraceAlone = 3 * time.Second  // while no peer is connected
+	webGraceSlow  = 15 * time.Second // while peers are slow; an optimistic unchoke takes some time
+	webReliefTime = 5 * time.Second  // while peers are fast
+	// backstopWeight is the share of the newest second in the rate of the peers.
 	backstopWeight = 0.1
 )
 
-// Waits after a server failed, doubled with each failure in a row.
+// Pauses after a web seed failed. The first is doubled by each further failure in a row.
 const (
 	webFirstRetry = 5 * time.Second
 	webLastRetry  = 10 * time.Minute
 )
 
-// errWrongData is why a web seed is not used any more whose pieces failed their
-// hash.
+// errWrongData is the error of a web seed whose pieces failed their hash.
 var errWrongData = errors.New("the server sent wrong data")
 
 // WebSeedStats is a snapshot of one web seed.
 type WebSeedStats struct {
 	URL        string // without password
-	Conns      int    // connections at work
+	Conns      int    // connections
 	Downloaded int64  // payload, since the torrent was added to the session
 	DownRate   float64
-	Err        error     // what went wrong last, or nil
-	Stopped    bool      // it is not asked any more, because of Err
-	NextTry    time.Time // it is not asked before; zero: whenever it is needed
+	Err        error     // of the last failed request; nil after one that succeeded
+	Stopped    bool      // it is not used any more because of Err
+	NextTry    time.Time // it is not used before
 }
 
-// webSeeds are the web seeds of a torrent that downloads. Guarded by the
-// torrent's lock.
+// webSeeds are the web seeds of a torrent that downloads. The torrent's lock guards them.
 type webSeeds struct {
 	layout   *webseed.Layout
 	seeds    []*webSeed
-	lanes    int
+	conns    int      // to all of them
 	received int64    // payload from all of them
-	peers    meter    // of what comes from peers
-	need     backstop // whether they are asked
+	peers    meter    // of the payload from peers
+	need     backstop // whether they are used
 }
 
-// webSeed is one web server. Guarded by the torrent's lock.
+// webSeed is one web seed. The torrent's lock guards it.
 type webSeed struct {
 	src      *webseed.Source
-	name     netip.AddrPort // stands for it where senders of data are told apart
-	lanes    map[*webLane]bool
-	proven   bool // it has sent what it was asked for
-	dead     bool // it is not asked any more
+	key      PeerKey
+	conns    map[*webConn]bool
+	proven   bool // it has answered a request
+	dead     bool // it is not used any more
 	err      error
 	fails    int // in a row
 	notYet   time.Time
@@ -93,33 +89,26 @@ type webSeed struct {
 	meter    meter
 }
 
-// webSeedName is the address by which the senders of a bad piece name a web seed:
-// of a prefix that discards everything (RFC 6666), with a port that no peer has.
-func webSeedName(i int) netip.AddrPort {
-	a := [16]byte{0: 1, 14: byte(i >> 8), 15: byte(i)}
-	return netip.AddrPortFrom(netip.AddrFrom16(a), 0)
-}
-
-// backstop decides when web seeds are asked. It is plain data with the time as an
-// argument.
+// backstop decides whether web seeds are used. It is plain data; the time is an argument.
 type backstop struct {
 	on    bool
-	rate  float64   // of the peers, smoothed over some ten seconds: blocks come in bursts
-	since time.Time // when the peers became slow, or fast while on; zero: they are not
+	rate  float64   // of the peers, smoothed over about ten seconds because blocks come in bursts
+	since time.Time // when the peers became slow, or fast while on; zero: they did not
 }
 
-// decide is told about once a second what the peers give, in bytes a second, what
-// would be too little, how many are connected, and whether there is nobody to wait
-// for.
+// decide is called about once a second. It reports whether web seeds are used, given the
+// rate of the peers and the rate below which they are slow, in bytes a second, the number
+// of connected peers, and whether no peer is known and every tracker was asked.
 func (b *backstop) decide(now time.Time, rate, slow float64, conns int, alone bool) bool {
-	if b.rate += backstopWeight * (rate - b.rate); conns == 0 {
+	b.rate += backstopWeight * (rate - b.rate)
+	if conns == 0 {
 		b.rate = 0
 	}
-	odd := b.rate < slow
+	toChange := b.rate < slow
 	if b.on {
-		odd = b.rate >= 2*slow
+		toChange = b.rate >= 2*slow
 	}
-	if !odd {
+	if !toChange {
 		b.since = time.Time{}
 		return b.on
 	}
@@ -141,20 +130,20 @@ func (b *backstop) decide(now time.Time, rate, slow float64, conns int, alone bo
 	return b.on
 }
 
-// slowLocked is the rate in bytes a second below which the peers are slow.
+// slowLocked returns the rate in bytes a second below which the peers are slow.
 func (t *Torrent) slowLocked() float64 {
 	slow := max(slowLeast, min(slowMost, float64(t.leftLocked())/slowPatience.Seconds()))
 	for _, limit := range []int64{t.down.Rate(), t.s.down.Rate()} {
-		if limit > 0 { // who is held back by us is not slow
+		if limit > 0 { // peers that our own limit holds back are not slow
 			slow = min(slow, float64(limit)/2)
 		}
 	}
 	return slow
 }
 
-// AddWebSeeds adds web seeds to those of the metainfo (BEP 19): http and https
-// URLs, with the torrent's name appended to what ends in a slash. Others, those
-// that are there already, and more than 32 in all are passed over.
+// AddWebSeeds adds web seeds to those of the metainfo (BEP 19). The torrent's name is
+// appended to a URL that ends in a slash. AddWebSeeds ignores URLs that are neither http
+// nor https, web seeds that the torrent has, and those beyond 32.
 func (t *Torrent) AddWebSeeds(urls []string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -171,7 +160,7 @@ next:
 	for _, u := range urls {
 		src, err := w.layout.Source(u)
 		if err != nil || len(w.seeds) == maxWebSeeds {
-			t.log.Info("web seed passed over", "err", err, "most", maxWebSeeds)
+			t.log.Info("web seed ignored", "err", err, "most", maxWebSeeds)
 			continue
 		}
 		for _, o := range w.seeds {
@@ -179,17 +168,17 @@ next:
 				continue next
 			}
 		}
-		w.seeds = append(w.seeds, &webSeed{src: src, name: webSeedName(len(w.seeds)), lanes: map[*webLane]bool{}})
+		w.seeds = append(w.seeds, &webSeed{src: src, key: webSeedKey(src.String()), conns: map[*webConn]bool{}})
 	}
 }
 
-// tickWebSeeds decides about once a second whether web seeds are asked, and
-// starts the lanes that are missing.
+// tickWebSeeds is called about once a second. It decides whether web seeds are used, and
+// starts connections to them.
 func (t *Torrent) tickWebSeeds(now time.Time) {
 	t.mu.Lock()
 	asked := t.web != nil || len(t.mi.WebSeeds) > 0
 	t.mu.Unlock()
-	asked = asked && t.s.announcer.asked(t.anns)
+	asked = asked && t.s.announcer.Asked(t.anns)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	downloading := t.state == StateDownloading && t.ctx.Err() == nil && t.pick != nil
@@ -205,7 +194,7 @@ func (t *Torrent) tickWebSeeds(now time.Time) {
 	}
 	if !downloading {
 		w.need = backstop{}
-		w.stopLanes(nil)
+		w.stopConns(nil)
 		return
 	}
 	w.peers.update(now, t.downloaded.Load()-w.received)
@@ -215,58 +204,59 @@ func (t *Torrent) tickWebSeeds(now time.Time) {
 		return
 	}
 	if !was {
-		t.log.Info("the swarm is slow: web seeds are asked", "peers", t.nconns)
+		t.log.Info("the swarm is slow: web seeds are used", "peers", t.nconns)
 	}
 	if t.blindLocked() {
-		return // what comes could not be verified
+		return // the data could not be verified
 	}
 	// Half of the buffers stay for peers.
-	for w.lanes < min(webLanes, max(1, len(t.bufs)/2)) && t.startLaneLocked(now) {
+	for w.conns < min(maxWebConns, max(1, len(t.bufs)/2)) && t.startWebConnLocked(now) {
 	}
 }
 
-// startLaneLocked starts a lane to the web seed that has the fewest, if one can be
-// asked.
-func (t *Torrent) startLaneLocked(now time.Time) bool {
+// startWebConnLocked starts a connection to the usable web seed that has the fewest. It
+// returns false if it cannot.
+func (t *Torrent) startWebConnLocked(now time.Time) bool {
 	var best *webSeed
 	for _, s := range t.web.seeds {
 		most := 1
 		if s.proven {
-			most = webLanesPerSeed
+			most = maxWebConnsPerSeed
 		}
-		if !s.dead && len(s.lanes) < most && !now.Before(s.notYet) && (best == nil || len(s.lanes) < len(best.lanes)) {
+		if !s.dead && len(s.conns) < most && !now.Before(s.notYet) && (best == nil || len(s.conns) < len(best.conns)) {
 			best = s
 		}
 	}
 	if best == nil || !t.s.reserve(false) {
 		return false
 	}
-	l := &webLane{t: t, seed: best, id: t.newHandleLocked()}
-	l.ctx, l.cancel = context.WithCancel(t.ctx)
-	l.joinLocked()
-	if l.pickLocked(); len(l.blocks) == 0 {
-		l.leaveLocked()
+	c := &webConn{t: t, seed: best, id: t.newHandleLocked()}
+	c.ctx, c.cancel = context.WithCancel(t.ctx)
+	c.joinLocked()
+	if c.pickLocked(); len(c.blocks) == 0 {
+		c.leaveLocked()
 		return false
 	}
-	t.loop.Go(l.run)
+	t.loop.Go(c.run)
 	return true
 }
 
-// stopLanes ends the lanes of one web seed, or of all.
-func (w *webSeeds) stopLanes(of *webSeed) {
+// stopConns ends the connections to one web seed, or to all if it is nil.
+func (w *webSeeds) stopConns(of *webSeed) {
 	for _, s := range w.seeds {
-		for l := range s.lanes {
+		for c := range s.conns {
 			if of == nil || s == of {
-				l.cancel()
+				c.cancel()
 			}
 		}
 	}
 }
 
-// failedLocked draws the consequence of an error of a lane.
+// failedLocked handles the error of a connection: the web seed is not used for some time,
+// or never again.
 func (s *webSeed) failedLocked(t *Torrent, now time.Time, err error) {
 	if s.dead {
-		return // the other lanes fail too
+		return // the other connections fail too
 	}
 	s.err = err
 	var broken *webseed.BrokenError
@@ -275,48 +265,43 @@ func (s *webSeed) failedLocked(t *Torrent, now time.Time, err error) {
 	switch {
 	case errors.As(err, &broken), errors.Is(err, netguard.ErrForbidden), errors.Is(err, errWrongData):
 		s.dead = true
-		t.web.stopLanes(s)
+		t.web.stopConns(s)
 		t.log.Warn("web seed is not used any more", "url", s.src, "err", err)
 		return
 	case errors.As(err, &busy):
 		wait = max(wait, busy.RetryAfter)
 	}
 	if now.Before(s.notYet) {
-		return // another lane has met the same
+		return // another connection has failed before
 	}
 	s.fails++
 	s.notYet = now.Add(wait)
 	t.log.Info("web seed failed", "url", s.src, "err", err, "retry", wait)
 }
 
-// banWebSeedLocked takes nothing any more from the web seed that a name of
-// webSeedName stands for. It returns false when the name is not such a one.
-func (t *Torrent) banWebSeedLocked(name netip.AddrPort) bool {
-	if t.web == nil || name.Port() != 0 {
-		return false
-	}
+// banWebSeedLocked stops the use of the web seed with that key.
+func (t *Torrent) banWebSeedLocked(key PeerKey) {
 	for _, s := range t.web.seeds {
-		if s.name == name {
+		if s.key == key {
 			s.failedLocked(t, time.Now(), errWrongData)
-			return true
+			return
 		}
 	}
-	return false
 }
 
-// laneNameLocked returns the name of the web seed to which a handle of the picker
-// belongs, or one that is not valid.
-func (t *Torrent) laneNameLocked(id picker.PeerID) netip.AddrPort {
+// webSeedOfLocked returns the key of the web seed whose connection has a handle of the
+// picker, or the zero key.
+func (t *Torrent) webSeedOfLocked(id picker.PeerID) PeerKey {
 	if t.web != nil {
 		for _, s := range t.web.seeds {
-			for l := range s.lanes {
-				if l.id == id {
-					return s.name
+			for c := range s.conns {
+				if c.id == id {
+					return s.key
 				}
 			}
 		}
 	}
-	return netip.AddrPort{}
+	return PeerKey{}
 }
 
 // webStatsLocked returns a snapshot of the web seeds.
@@ -327,7 +312,7 @@ func (t *Torrent) webStatsLocked() []WebSeedStats {
 	all := make([]WebSeedStats, len(t.web.seeds))
 	for i, s := range t.web.seeds {
 		all[i] = WebSeedStats{
-			URL: s.src.String(), Conns: len(s.lanes), Downloaded: s.received, DownRate: s.meter.rate,
+			URL: s.src.String(), Conns: len(s.conns), Downloaded: s.received, DownRate: s.meter.rate,
 			Err: s.err, Stopped: s.dead, NextTry: s.notYet,
 		}
 	}

@@ -1,5 +1,6 @@
 // Package tracker defines the announces, scrapes, events and failures that trackers and
-// their clients exchange over any transport (BEP 3, 15, 21, 23, 24, 31, 48).
+// their clients exchange over any transport (BEP 3, 15, 21, 23, 24, 31, 48), and what a
+// tracker reports about them to its logs and statistics ([Observation], [Counts]).
 // [spate/tracker/wire] encodes and decodes them, [spate/tracker/trackerclient] is the
 // client and [spate/tracker/trackerserver] the server.
 package tracker

@@ -1,7 +1,7 @@
-"""Peers that misbehave, each in a way of its own.
+"""Simulates peers that send garbage, each of another kind.
 
-badpeer.py dial HOST PORT HASH   has each talk to HOST:PORT, and ends
-badpeer.py listen HASH           has each wait on a port of its own, and prints "ports P..."
+badpeer.py dial HOST PORT HASH   connects all peers to HOST:PORT and exits at the end
+badpeer.py listen HASH           listens on one port for each peer and prints "ports P..."
 """
 import os
 import socket
@@ -33,7 +33,7 @@ talks = {
     "a short bitfield": hello + message(5),
     "spare bits": hello + message(5, b"\xff" * 9),
     "have of no piece": hello + message(4, b"\xff\xff\xff\xff"),
-    "pieces that nobody asked for": hello + message(15) + message(14) + message(7, bytes(8) + os.urandom(16384)) * 50,
+    "pieces without requests": hello + message(15) + message(14) + message(7, bytes(8) + os.urandom(16384)) * 50,
     "requests beyond the end": hello + interested + message(6, struct.pack(">III", 2**31, 2**31, 2**31 - 1)),
     "giant requests": hello + interested + message(6, struct.pack(">III", 0, 0, 2**24)),
     "requests while choked": hello + message(6, request) * 5000,
@@ -47,7 +47,7 @@ talks = {
 
 
 def talk(c, what):
-    """Says one thing, reads for a moment and hangs up."""
+    """Sends the garbage, reads for up to two seconds and closes the connection."""
     c.settimeout(2)
     try:
         c.sendall(talks[what])

@@ -1,6 +1,6 @@
-"""A tracker that misbehaves: badtracker.py garbage|error|mute|once|page|drop
+"""Runs a tracker that misbehaves: badtracker.py garbage|error|mute|once|page|drop
 
-It prints its port. "once" answers well, but only once.
+It prints its port. "mute" never answers; "once" answers the first request only.
 """
 import socket
 import sys

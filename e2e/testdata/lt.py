@@ -1,6 +1,6 @@
-"""A client made of libtorrent: lt.py get|seed TORRENT DIR LISTEN[,LISTEN...] [PEER...]
+"""A client with libtorrent: lt.py get|seed TORRENT DIR LISTEN[,LISTEN...] [PEER...]
 
-SIGINT and SIGTERM stop it as a person would: the trackers are told.
+On SIGINT and SIGTERM it announces "stopped" and exits.
 """
 import os
 import signal
@@ -33,8 +33,8 @@ was = None
 while not stopping:
     for a in ses.pop_alerts():
         print(a.message(), flush=True)
-        # libtorrent 2.0.8 halts hybrids of good data at times (as in its issue 6394), until a
-        # person starts them again.
+        # libtorrent 2.0.8 sometimes stops a hybrid torrent with good data (see its issue
+        # 6394). Start it again.
         if isinstance(a, lt.torrent_error_alert) and "do not describe the same data" in a.message():
             h.clear_error()
             h.resume()
@@ -45,4 +45,4 @@ while not stopping:
         print("%s %.0f %% peers %d" % (s.state, 100 * s.progress, s.num_peers), flush=True)
     time.sleep(0.1)
 h.pause()
-time.sleep(1)  # an announce over UDP would be lost with the session
+time.sleep(1)  # wait until announces over UDP are sent

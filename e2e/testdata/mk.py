@@ -1,4 +1,4 @@
-"""Makes a torrent with libtorrent: mk.py PATH PIECE_LENGTH OUT [FLAG...]"""
+"""Creates a torrent with libtorrent: mk.py PATH PIECE_LENGTH OUT [FLAG...]"""
 import os
 import sys
 

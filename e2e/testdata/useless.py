@@ -1,9 +1,10 @@
-"""Connects useless peers to a seed and keeps them there, coming back when they are sent away.
+"""Connects useless peers to a seed, and again when the seed closes their connections.
 
 useless.py HOST PORT INFO-HASH COUNT HABIT
 
-HABIT: idle (has nothing, says nothing), interested (and asks for nothing), deaf (asks and
-never reads), slow (asks and reads 1 kB/s). Prints "ready" once all have tried to connect.
+HABIT: idle (has no pieces and sends nothing), interested (sends interested and no requests),
+deaf (sends requests and never reads), slow (sends requests and reads 1 kB/s). It prints
+"ready" when all peers have tried to connect.
 """
 import asyncio, os, struct, sys
 
@@ -13,7 +14,7 @@ host, port, info_hash, count, habit = sys.argv[1], int(sys.argv[2]), bytes.fromh
 async def peer():
     reader, writer = await asyncio.open_connection(host, port, limit=4096)
     try:
-        # The Fast extension, and that it has nothing.
+        # Support the Fast extension and send have none.
         writer.write(b"\x13BitTorrent protocol" + bytes(7) + b"\x04" + info_hash + b"-XX0000-" + os.urandom(12))
         writer.write(b"\0\0\0\1\x0f")
         if habit != "idle":

@@ -1,7 +1,8 @@
-// Clicks through the pages of a publisher as a visitor does, on a phone with the
-// light theme, and has axe-core look at each, there and on a desk with the dark one:
-// node click.mjs BASE [DIR] prints what is wrong, one thing a line, and exits with
-// 1 if anything is. Screenshots go to DIR.
+// Clicks through the pages of a publisher in a browser: node click.mjs BASE [DIR]
+//
+// It visits the pages at the size of a phone with the light theme, and of a desktop with the
+// dark theme, and checks the accessibility of each with axe-core. It prints one problem per
+// line and exits with 1 if there are any. Screenshots go to DIR.
 import { chromium } from "playwright-core";
 import axe from "axe-core";
 
@@ -14,8 +15,8 @@ const browser = await chromium.launch({
   args: ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking"],
 });
 
-// look holds the page against everything that every page has to be: with axe as
-// it is, then on a phone and on a desk, and in pictures in both themes too.
+// look checks a page with axe-core, and that it is not wider than a window of a phone or a
+// desktop. With DIR it takes screenshots in both themes.
 async function look(page, name, scheme) {
   const found = await page.evaluate(async (source) => {
     (0, eval)(source);
@@ -37,9 +38,9 @@ async function look(page, name, scheme) {
   await page.setViewportSize(size);
 }
 
-const absent = "/r/nothing"; // where an error is what should come
+const absent = "/r/nothing"; // a page whose status must be 404
 
-// visitor opens a browser that tells of whatever goes wrong in it.
+// visitor opens a browser page that records errors of scripts and of requests.
 async function visitor(scheme, width) {
   const context = await browser.newContext({ colorScheme: scheme, viewport: { width, height: 900 }, bypassCSP: false });
   await context.grantPermissions(["clipboard-read", "clipboard-write"]).catch(() => {});
@@ -57,9 +58,9 @@ const phone = await visitor("light", 390);
 await phone.goto(base + "/");
 await look(phone, "index", "light");
 
-// The keyboard's first stop leads past the head of the page.
+// The first Tab selects the link that skips the header.
 await phone.keyboard.press("Tab");
-check((await phone.evaluate(() => document.activeElement.className)) === "skip", "the first Tab does not reach the way past the head");
+check((await phone.evaluate(() => document.activeElement.className)) === "skip", "the first Tab does not select the link that skips the header");
 
 await phone.getByRole("navigation", { name: "Groups" }).getByRole("link", { name: /^Live/ }).click();
 check(await phone.getByRole("heading", { level: 1, name: "Live" }).isVisible(), "no page of the group");
@@ -90,16 +91,16 @@ await phone.getByRole("link", { name: "All 300 files" }).click();
 await phone.getByRole("heading", { level: 1, name: "Files" }).waitFor();
 await look(phone, "files", "light");
 await phone.getByRole("link", { name: "More", exact: true }).click();
-check(await phone.getByRole("link", { name: "Back", exact: true }).isVisible(), "no way back from the second page of files");
+check(await phone.getByRole("link", { name: "Back", exact: true }).isVisible(), "no link from the second page of files to the first");
 
 const missing = await phone.goto(base + absent);
-check(missing.status() === 404, `a release that is not answers ${missing.status()}`);
+check(missing.status() === 404, `the status of a missing release is ${missing.status()}, want 404`);
 await look(phone, "error", "light");
 
 await phone.goto(base + "/stats");
 await look(phone, "stats", "light");
 await phone.getByRole("navigation", { name: "You are here" }).getByRole("link", { name: "Releases" }).click();
-check(await phone.getByRole("searchbox").isVisible(), "no way from the statistics to the releases");
+check(await phone.getByRole("searchbox").isVisible(), "no link from the statistics to the releases");
 
 const desk = await visitor("dark", 1280);
 for (const [name, path] of [["index", "/"], ["release", "/r/system.iso"], ["files", "/r/tree%20of%20many/files"], ["error", absent], ["stats", "/stats"]]) {
@@ -107,7 +108,7 @@ for (const [name, path] of [["index", "/"], ["release", "/r/system.iso"], ["file
   await look(desk, name, "dark");
 }
 
-// Without scripts everything is there too.
+// The page contains the same information without scripts.
 const plain = await browser.newContext({ javaScriptEnabled: false });
 const page = await plain.newPage();
 await page.goto(base + "/r/system.iso");
@@ -116,5 +117,5 @@ check(await page.getByRole("link", { name: "Magnet link", exact: true }).isVisib
 await browser.close();
 
 for (const w of wrong) console.log(w);
-console.log(wrong.length === 0 ? "all well" : `${wrong.length} things are wrong`);
+console.log(`${wrong.length} problems`);
 process.exit(wrong.length === 0 ? 0 : 1);

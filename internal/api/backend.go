@@ -137,7 +137,7 @@ func (b backend) Peers(ctx context.Context, ref string) ([]Peer, error) {
 				have = 0
 			}
 			out = append(out, Peer{
-				Addr: p.Addr, Client: p.Client, Incoming: p.Incoming, Have: have, Uploaded: p.Uploaded, Downloaded: p.Downloaded,
+				Addr: p.Key.String(), Client: p.Client, Incoming: p.Incoming, Have: have, Uploaded: p.Uploaded, Downloaded: p.Downloaded,
 				UpRate: math.Round(p.UpRate), DownRate: math.Round(p.DownRate), Interested: p.Interested, Unchoked: p.Unchoked, Twin: ih == r.Twin.Hash,
 			})
 		}

@@ -364,7 +364,7 @@ func (r *run) spew(t *torrent.Torrent) string {
 	}
 	var b strings.Builder
 	for _, p := range t.PeerStats() {
-		b.WriteString(PeerLine(p.Addr, termsafe.Line(p.Client), p.Incoming, p.DownRate, p.UpRate, p.Have, p.Downloaded, p.Uploaded))
+		b.WriteString(PeerLine(p.Key.String(), termsafe.Line(p.Client), p.Incoming, p.DownRate, p.UpRate, p.Have, p.Downloaded, p.Uploaded))
 	}
 	return b.String()
 }

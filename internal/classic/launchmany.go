@@ -13,8 +13,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/fsnotify/fsnotify"
-
 	"spate/internal/daemon"
 	"spate/internal/fault"
 	"spate/internal/folder"
@@ -22,6 +20,7 @@ import (
 	"spate/internal/source"
 	"spate/internal/termsafe"
 	"spate/internal/torrentfile"
+	"spate/internal/watch"
 	"spate/metainfo"
 )
 
@@ -126,35 +125,12 @@ func (l *launcher) say(format string, args ...any) {
 // watch scans the directory when it changes and every --parse_dir_interval.
 func (l *launcher) watch(ctx context.Context) {
 	every := time.Duration(max(1, l.v.Float("parse_dir_interval")) * float64(time.Second))
-	tick := time.NewTicker(every)
-	defer tick.Stop()
-	const settle = 200 * time.Millisecond // further changes follow, and a file may be incomplete
-	soon := time.NewTimer(settle)
-	soon.Stop()
-	w, err := fsnotify.NewWatcher()
-	var changed chan fsnotify.Event
-	if err == nil {
-		defer w.Close()
-		changed = w.Events
-	}
-	for {
-		if err := l.scan(ctx, w); err != nil && ctx.Err() == nil {
+	const settle = 200 * time.Millisecond // other files may follow, and a file may be incomplete
+	watch.Run(ctx, watch.RunOptions{Settle: settle, Every: every}, func(d *watch.Dirs) {
+		if err := l.scan(ctx, d); err != nil && ctx.Err() == nil {
 			l.say("FAILURE: %v", err)
 		}
-	wait:
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-changed:
-				soon.Reset(settle)
-			case <-soon.C:
-				break wait
-			case <-tick.C:
-				break wait
-			}
-		}
-	}
+	})
 }
 
 // open opens the directory.
@@ -162,8 +138,8 @@ func (l *launcher) open() (*folder.Folder, error) {
 	return folder.Open(l.dir, folder.Options{FollowLinks: l.follow})
 }
 
-// find returns the .torrent files, and adds their directories to w.
-func (l *launcher) find(w *fsnotify.Watcher) (map[string]fs.FileInfo, error) {
+// find returns the .torrent files, and adds their directories to d.
+func (l *launcher) find(d *watch.Dirs) (map[string]fs.FileInfo, error) {
 	in, err := l.open()
 	if err != nil {
 		return nil, err
@@ -179,9 +155,7 @@ func (l *launcher) find(w *fsnotify.Watcher) (map[string]fs.FileInfo, error) {
 		case info.IsDir() && (hidden || strings.Count(rel, string(filepath.Separator)) >= launchDepth):
 			return fs.SkipDir
 		case info.IsDir():
-			if w != nil {
-				w.Add(in.Path(rel))
-			}
+			d.Add(in.Path(rel))
 		case hidden || !strings.EqualFold(filepath.Ext(rel), ".torrent"):
 		case len(found) == launchMost:
 			return fmt.Errorf("%s holds more than %d torrents", l.dir, launchMost)
@@ -211,8 +185,8 @@ func (l *launcher) read(path string) ([]byte, error) {
 }
 
 // scan drops the torrents whose files are gone or changed, and adds new ones.
-func (l *launcher) scan(ctx context.Context, w *fsnotify.Watcher) error {
-	found, err := l.find(w)
+func (l *launcher) scan(ctx context.Context, d *watch.Dirs) error {
+	found, err := l.find(d)
 	if err != nil {
 		return err
 	}

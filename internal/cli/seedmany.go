@@ -127,7 +127,7 @@ func (m *manySeeds) add(file torrentFile) error {
 	l := &seedLoader{many: m, file: file}
 	j := &seedJob{file: file.path}
 	first := &firstLoad{seedLoader: l, job: j}
-	t, err := m.c.AddDormant(first)
+	infoHash, dormant, err := m.c.AddDormant(first)
 	first.job = nil
 	switch {
 	case errors.Is(err, torrent.ErrDuplicate):
@@ -137,8 +137,8 @@ func (m *manySeeds) add(file torrentFile) error {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if t != nil {
-		j.t = t
+	if !dormant {
+		j.t = m.c.Torrent(infoHash)
 		m.awake = append(m.awake, j)
 		return nil
 	}

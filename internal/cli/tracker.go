@@ -12,6 +12,7 @@ import (
 	"spate/internal/fault"
 	"spate/internal/termsafe"
 	"spate/tracker/trackerserver"
+	"spate/tracker/trackerstats"
 )
 
 // trackerOptions are the flags of tracker.
@@ -130,7 +131,7 @@ func (a *app) trackerConfig(o *trackerOptions) (c daemon.TrackerConfig, err erro
 		return c, err
 	}
 	c.Node.Table.MaxMemory = int64(o.maxMemory)
-	c.Node.Stats = trackerserver.StatsOptions{ShowNames: o.showNames, AllowGet: o.allowGet}
+	c.Node.Stats = trackerstats.Options{ShowNames: o.showNames, AllowGet: o.allowGet}
 	s := &c.Node.Server
 	s.AllowedDir, s.FollowLinks, s.AllowList, s.DenyList = o.allowedDir, o.followLinks, o.allowList, o.denyList
 	s.Notes, s.Nets, s.RequireToken, s.Limit = o.notes, o.nets, o.requireToken, trackerserver.RateLimit{PerSecond: o.rateLimit}

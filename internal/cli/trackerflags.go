@@ -10,6 +10,7 @@ import (
 
 	"spate/internal/daemon"
 	"spate/internal/fault"
+	"spate/tracker/trackerlog"
 	"spate/tracker/trackerserver"
 )
 
@@ -56,7 +57,7 @@ func (a *app) node(t *trackerFlags, state string) (c daemon.NodeConfig, err erro
 	if c.Server.Proxies, err = prefixes("--proxy", t.proxies); err != nil {
 		return c, err
 	}
-	if c.Privacy, err = trackerserver.ParsePrivacy(t.privacy); err != nil {
+	if c.Privacy, err = trackerlog.ParsePrivacy(t.privacy); err != nil {
 		return c, fault.Usagef("--log-privacy: %w", err)
 	}
 	switch t.log {

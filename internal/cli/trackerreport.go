@@ -7,7 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"spate/internal/fault"
-	"spate/tracker/trackerserver"
+	"spate/tracker/trackerlog"
 )
 
 func (a *app) trackerReportCmd() *cobra.Command {
@@ -23,7 +23,7 @@ older files.`,
 		Example: "  spate tracker report\n  spate tracker report --csv activity.log.1 activity.log",
 		RunE: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				args = trackerserver.ActivityFiles(filepath.Join(a.stateDir(state), activityLog))
+				args = trackerlog.Files(filepath.Join(a.stateDir(state), activityLog))
 			}
 			return a.trackerReport(args, csv, most)
 		},
@@ -43,7 +43,7 @@ func (a *app) trackerReport(logs []string, csv bool, most int) error {
 	if most < 0 {
 		return fault.Usagef("--most %d: want 0 or more", most)
 	}
-	p := trackerserver.NewReporter()
+	p := trackerlog.NewReporter()
 	for _, log := range logs {
 		if err := p.ReadFile(log); err != nil {
 			return err

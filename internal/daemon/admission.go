@@ -5,7 +5,7 @@ import (
 
 	"spate"
 	"spate/publish"
-	"spate/tracker/trackerserver"
+	"spate/tracker"
 )
 
 // admission is the tracker node as package publish uses it. It pins this process as a seed
@@ -17,7 +17,7 @@ type admission struct {
 
 // Allow implements [publish.Tracker].
 func (t *admission) Allow(ih spate.InfoHash, note publish.Note) error {
-	if err := t.node.server.Allow(ih, trackerserver.Note{Name: note.Name, Size: note.Size, Pair: note.Pair}); err != nil {
+	if err := t.node.server.Allow(ih, tracker.Note{Name: note.Name, Size: note.Size, Pair: note.Pair}); err != nil {
 		return err
 	}
 	if note.Paused {

@@ -89,7 +89,7 @@ func (c *callback) Run(ctx context.Context) error {
 // connected reports whether t has a connection with a peer at addr.
 func connected(t *torrent.Torrent, addr netip.Addr) bool {
 	for _, p := range t.PeerStats() {
-		if at, err := netip.ParseAddrPort(p.Addr); err == nil && at.Addr().Unmap() == addr.Unmap() {
+		if p.Key.Addr().Addr().Unmap() == addr.Unmap() {
 			return true
 		}
 	}

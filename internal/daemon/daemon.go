@@ -113,9 +113,6 @@ func (d *Daemon) Close() {
 // Restored returns what happened to the releases in the catalog at the start.
 func (d *Daemon) Restored() publish.Restored { return d.restored }
 
-// Catalog returns the catalog.
-func (d *Daemon) Catalog() publish.Catalog { return d.db }
-
 // Folders returns the watched folders.
 func (d *Daemon) Folders() []*publish.Folder { return d.folders }
 
@@ -217,7 +214,7 @@ func (d *Daemon) openFolders() error {
 	for _, w := range d.conf.Folders {
 		f, err := publish.NewFolder(w.Dir, d.publisher, &turn, publish.FolderOptions{
 			Spec: spec, Group: w.Group, Older: d.conf.Older, FollowLinks: d.conf.FollowLinks,
-			Settle: d.conf.Settle, Rescan: d.conf.Rescan, Told: d.observer.Changed, Log: d.env.Log,
+			Settle: d.conf.Settle, Rescan: d.conf.Rescan, OnChange: d.observer.Changed, Log: d.env.Log,
 		})
 		if err != nil {
 			return err

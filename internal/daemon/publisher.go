@@ -18,7 +18,8 @@ import (
 	"spate/signature"
 	"spate/site"
 	"spate/torrent"
-	"spate/tracker/trackerserver"
+	"spate/tracker"
+	"spate/tracker/trackerstats"
 )
 
 // PublisherConfig configures a [Publisher].
@@ -86,7 +87,7 @@ func (p *Publisher) open(ctx context.Context) error {
 	}
 	p.base, p.guessed = publicURL(c.PublicURL, p.sockets.httpAddr(), p.secure != nil)
 	c.Node.Server.OnlyAllowed = true
-	c.Node.Stats = trackerserver.StatsOptions{ShowNames: true, Home: "./", Collectors: []prometheus.Collector{&poolMetrics{p.pools}}}
+	c.Node.Stats = trackerstats.Options{ShowNames: true, Home: "./", Collectors: []prometheus.Collector{&poolMetrics{p.pools}}}
 	prefix := ""
 	if c.PublicURL != nil {
 		prefix = c.PublicURL.Path
@@ -139,7 +140,7 @@ func (p *Publisher) openSession(ctx context.Context) error {
 }
 
 // observe is called for each announce to the own tracker node.
-func (p *Publisher) observe(o *trackerserver.Observation) {
+func (p *Publisher) observe(o *tracker.Observation) {
 	if o.Counted {
 		p.counter.Completed()
 	}
@@ -241,6 +242,9 @@ func (p *Publisher) shareUplink(ctx context.Context) error {
 func (p *Publisher) origins(ctx context.Context) []netip.AddrPort {
 	return originAddrs(ctx, p.conf.Session.Options.Bind, p.base, p.conf.PublicURL != nil, p.session.PeerPort())
 }
+
+// Catalog returns the catalog of the releases.
+func (p *Publisher) Catalog() publish.Catalog { return p.publisher.Catalog() }
 
 // BaseURL returns the URL at which others reach the site, and whether it is a guess.
 func (p *Publisher) BaseURL() (u *url.URL, guessed bool) { return p.base, p.guessed }

@@ -14,20 +14,23 @@ import (
 	"time"
 
 	"spate/internal/fault"
+	"spate/tracker"
 	"spate/tracker/swarm"
+	"spate/tracker/trackerlog"
 	"spate/tracker/trackerserver"
+	"spate/tracker/trackerstats"
 )
 
 // NodeConfig configures a tracker node.
 type NodeConfig struct {
 	ActivityLog   string // file of the log of downloads; empty: none
-	Privacy       trackerserver.Privacy
+	Privacy       trackerlog.Privacy
 	AccessLog     string       // file of the log of announces, as JSON; empty: none
 	AccessHandler slog.Handler // gets announces if AccessLog is empty; may be nil
 	Table         swarm.Options
-	Server        trackerserver.Options      // the node sets Key, Prefix, Log, Now, AccessLog, Observe and Flush
-	Stats         trackerserver.StatsOptions // the node sets Log and Now
-	Memory        Memory                     // may be nil
+	Server        trackerserver.Options // the node sets Key, Prefix, Log, Now, AccessLog, Observe and Flush
+	Stats         trackerstats.Options  // the node sets Log and Now
+	Memory        Memory                // may be nil
 }
 
 // Memory remembers something of a tracker node outside the state directory.
@@ -38,15 +41,15 @@ type Memory interface {
 
 // TrackerNode is a tracker with its state on disk. It has no sockets of its own.
 type TrackerNode struct {
-	observe func(*trackerserver.Observation) // called for each announce, and must not block; may be nil
+	observe func(*tracker.Observation) // called for each announce, and must not block; may be nil
 
 	env      *Env
 	table    *swarm.Table
 	server   *trackerserver.Server
 	dir      *swarm.Dir
-	stats    *trackerserver.Statistics
+	stats    *trackerstats.Statistics
 	past     string                        // file of the values that the charts show
-	activity *trackerserver.ActivityLog    // may be nil
+	activity *trackerlog.Log               // may be nil
 	access   *appendFile                   // may be nil
 	tls      *tls.Config                   // nil: plain HTTP
 	memory   Memory                        // may be nil
@@ -83,25 +86,27 @@ func (e *Env) openNode(c *NodeConfig, state, prefix string) (_ *TrackerNode, err
 		return nil, err
 	}
 	opt.Prefix = prefix
-	opt.Log, opt.Now, stats.Now = e.Log, e.Now, e.Now
+	opt.Log, opt.Now, stats.Log, stats.Now = e.Log, e.Now, e.Log, e.Now
 	if err := n.openLogs(c, &opt); err != nil {
 		return nil, err
 	}
-	stats.Log = n.activity
-	n.stats = trackerserver.NewStatistics(stats)
+	if n.activity != nil {
+		stats.LogLost = n.activity.Lost
+	}
+	n.stats = trackerstats.New(stats)
 	n.past = filepath.Join(dir, "past.json")
 	if err := n.stats.LoadPast(n.past); err != nil {
 		e.Warnf("the charts begin anew: %v", err)
 	}
-	observers := []func(*trackerserver.Observation){n.stats.Observe, func(o *trackerserver.Observation) {
+	opt.Observers = []func(*tracker.Observation){n.stats.Observe, func(o *tracker.Observation) {
 		if n.observe != nil {
 			n.observe(o)
 		}
 	}}
 	if n.activity != nil {
-		observers = append(observers, n.activity.Observe)
+		opt.Observers = append(opt.Observers, n.activity.Observe)
 	}
-	opt.Observe, opt.Flush = trackerserver.Observers(observers...), n.dir.Flush
+	opt.Flush = n.dir.Flush
 	if n.server, err = trackerserver.New(n.table, opt); err != nil {
 		return nil, err
 	}
@@ -114,7 +119,7 @@ func (e *Env) openNode(c *NodeConfig, state, prefix string) (_ *TrackerNode, err
 // openLogs opens the log of downloads and the log of announces.
 func (n *TrackerNode) openLogs(c *NodeConfig, opt *trackerserver.Options) (err error) {
 	if c.ActivityLog != "" {
-		if n.activity, err = trackerserver.OpenActivityLog(c.ActivityLog, trackerserver.ActivityOptions{Privacy: c.Privacy}); err != nil {
+		if n.activity, err = trackerlog.Open(c.ActivityLog, trackerlog.Options{Privacy: c.Privacy}); err != nil {
 			return fault.WithSetting(err, "log")
 		}
 	}

@@ -65,10 +65,10 @@ type Pool[T any] struct {
 	wantedT time.Time // time of that refusal
 }
 
-// failedSearch records a search that found no holder to evict for who.
+// failedSearch records a search that found no holder to evict for newcomer.
 type failedSearch struct {
-	until time.Time
-	who   newcomer
+	until    time.Time
+	newcomer newcomer
 }
 
 // New returns an empty pool.
@@ -225,7 +225,7 @@ func (p *Pool[T]) choose(now time.Time, n newcomer, own bool) *Member[T] {
 // applies reports whether a search for n would fail too, because f failed for a newcomer
 // that may evict at least as many holders.
 func (f *failedSearch) applies(now time.Time, n newcomer) bool {
-	return now.Before(f.until) && f.who.atLeast(n)
+	return now.Before(f.until) && f.newcomer.atLeast(n)
 }
 
 // Again returns the time when a newcomer that was just refused should try again, because a

@@ -103,7 +103,7 @@ func TestDialerWithDial(t *testing.T) {
 			mu.Lock()
 			defer mu.Unlock()
 			asked = append(asked, address)
-			return nil, errors.New("nobody there")
+			return nil, errors.New("no listener")
 		},
 	}
 	for _, c := range []struct {

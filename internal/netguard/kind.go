@@ -24,11 +24,11 @@ func KindOf(a netip.Addr) Kind {
 }
 
 // ranges maps address ranges to kinds. The first entry that contains an address applies, so
-// an exception comes before the range around it. what completes "it is ...".
+// an exception comes before the range around it. description completes "it is ...".
 var ranges = []struct {
-	prefix netip.Prefix
-	kind   Kind
-	what   string
+	prefix      netip.Prefix
+	kind        Kind
+	description string
 }{
 	// Clouds answer requests of their machines at these addresses without a password. The
 	// other addresses of 169.254.169.0/24, 169.254.170.0/24 and fd00:ec2::/32 are name
@@ -120,18 +120,18 @@ func classify(a netip.Addr) (Kind, string) {
 	}
 	for i := range ranges {
 		if r := &ranges[i]; r.prefix.Contains(a) {
-			return r.kind, r.what
+			return r.kind, r.description
 		}
 	}
 	v4, local, ok := embedded(a)
 	if !ok {
 		return Public, "a public address"
 	}
-	kind, what := classify(v4)
+	kind, description := classify(v4)
 	if local && kind == Public {
-		kind, what = Private, private
+		kind, description = Private, private
 	}
-	return kind, v4.String() + ", " + what
+	return kind, v4.String() + ", " + description
 }
 
 // embedded returns the IPv4 address in a, if there is one, and whether the local network

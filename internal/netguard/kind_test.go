@@ -68,7 +68,7 @@ func TestKindOf(t *testing.T) {
 func TestTableHasNoDeadEntry(t *testing.T) {
 	t.Parallel()
 	for i, r := range ranges {
-		if r.prefix != r.prefix.Masked() || r.what == "" {
+		if r.prefix != r.prefix.Masked() || r.description == "" {
 			t.Errorf("%v has bits after the prefix, or no description", r.prefix)
 		}
 		for _, before := range ranges[:i] {

@@ -46,12 +46,12 @@ func From(a netip.Addr) Reach {
 
 // Check returns an [*AddressError] if r does not allow a.
 func (r Reach) Check(a netip.Addr) error {
-	kind, what := classify(a)
+	kind, description := classify(a)
 	switch {
 	case kind == Metadata || kind == Nowhere:
-		return &AddressError{a, "it is " + what}
+		return &AddressError{a, "it is " + description}
 	case r&(1<<kind) == 0:
-		return &AddressError{a, "it is " + what + ", which this URL may not reach"}
+		return &AddressError{a, "it is " + description + ", which this URL may not reach"}
 	}
 	return nil
 }

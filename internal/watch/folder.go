@@ -1,5 +1,6 @@
-// Package watch finds the complete entries of a folder: files and directories that no
-// process is still writing.
+// Package watch watches directories. [Run] calls a function when something in them changes,
+// and [Folder] finds the complete entries of a directory: the files and directories that no
+// program writes to any more.
 package watch
 
 import (
@@ -13,8 +14,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/fsnotify/fsnotify"
 
 	"spate/internal/folder"
 )
@@ -97,58 +96,25 @@ func New(dir string, opt Options) (*Folder, error) {
 	return &Folder{dir: dir, opt: opt, seen: map[string]sight{}}, err
 }
 
-// quiet is the time between a notification and the scan, so that one scan covers several
-// changes.
+// quiet is the time without changes after which the folder is scanned, so that entries
+// that arrive together are found together.
 const quiet = 100 * time.Millisecond
 
-// Run scans the folder at once and whenever it may have changed, and calls each with the
-// result. It returns the cause of ctx when ctx is done.
+// Run scans the folder and calls each with the result: at once, and whenever the folder
+// may have changed. It returns the cause of the end of ctx.
 func (f *Folder) Run(ctx context.Context, each func(Scan)) error {
-	var events chan fsnotify.Event
-	var failures chan error
-	w, err := fsnotify.NewWatcher()
-	if err != nil {
-		f.opt.Log.Warn("watch: no notifications of changes; scanning the folder at intervals", "folder", f.dir, "every", f.opt.Rescan, "err", err)
-	} else {
-		defer w.Close()
-		events, failures = w.Events, w.Errors
-	}
-	watching := false
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case err := <-failures:
-			f.opt.Log.Warn("watch: a notification of a change may be lost; scanning the folder", "folder", f.dir, "err", err)
-			timer.Reset(quiet)
-		case e, ok := <-events:
-			if !ok {
-				events = nil
-				continue
-			}
-			if e.Name == f.dir && e.Op&(fsnotify.Remove|fsnotify.Rename) != 0 {
-				watching = false // watch the directory that replaces it
-			}
-			timer.Reset(quiet)
-		case <-timer.C:
-			if w != nil && !watching {
-				watching = w.Add(f.dir) == nil
-			}
-			scan := f.Scan(time.Now())
-			if scan.Err != nil && w != nil && watching {
-				w.Remove(f.dir)
-				watching = false
-			}
-			each(scan)
-			next := f.opt.Rescan
-			if len(scan.Waiting) > 0 {
-				next = min(next, max(f.opt.Settle/4, quiet))
-			}
-			timer.Reset(next)
+	Run(ctx, RunOptions{Settle: quiet, Every: f.opt.Rescan, Log: f.opt.Log.With("folder", f.dir)}, func(d *Dirs) {
+		d.Add(f.dir)
+		scan := f.Scan(time.Now())
+		if scan.Err != nil {
+			d.Remove(f.dir) // another directory may appear at the path
 		}
-	}
+		each(scan)
+		if len(scan.Waiting) > 0 {
+			d.Again(max(f.opt.Settle/4, quiet))
+		}
+	})
+	return context.Cause(ctx)
 }
 
 // Scan scans the folder once. now is compared with the times of files.

@@ -6,18 +6,18 @@ import (
 	"spate/publish"
 )
 
-// cachedFiles bounds the files of the releases that are kept in memory, at about
-// 200 bytes each.
+// cachedFiles is the maximum number of files of all cached releases. A file takes about 200
+// bytes.
 const cachedFiles = 100_000
 
-// cache has releases with their files, for a web seed asks for the same one again
-// and again.
+// cache holds releases with their files, because requests to a web seed need the same
+// release many times.
 type cache struct {
 	mu    sync.Mutex
 	byRef map[string]*publish.Release
 	files int
-	// gen counts what was dropped, so that who reads from the database meanwhile
-	// does not put back what is outdated.
+	// gen counts the removed releases, so that a release that was read from the database
+	// before a change is not added after it.
 	gen uint64
 }
 
@@ -29,7 +29,7 @@ func (c *cache) get(ref string) (r *publish.Release, gen uint64) {
 	return c.byRef[ref], c.gen
 }
 
-// put keeps r, which was read at generation gen.
+// put adds r, which was read at generation gen.
 func (c *cache) put(ref string, r *publish.Release, gen uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -37,7 +37,7 @@ func (c *cache) put(ref string, r *publish.Release, gen uint64) {
 	if gen != c.gen || cost > cachedFiles || c.byRef[ref] != nil {
 		return
 	}
-	for old, o := range c.byRef { // any will do
+	for old, o := range c.byRef { // in random order
 		if c.files+cost <= cachedFiles {
 			break
 		}

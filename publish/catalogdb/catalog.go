@@ -44,7 +44,7 @@ func (d *DB) tx(ctx context.Context, f func(*sql.Tx) error) error {
 	return nil
 }
 
-// exact returns the release that ref names without looking for the newest.
+// exact returns the release with exactly the reference ref.
 func (d *DB) exact(ref string) (*publish.Release, error) {
 	r, err := d.index.Resolve(ref)
 	if err == nil && r.Ref() != ref {
@@ -73,13 +73,13 @@ func (d *DB) Delete(ctx context.Context, ref string) error {
 	return d.removeRecord(r)
 }
 
-// rewrite says what of a release changes beside its row and its notes.
+// rewrite lists what changes of a release besides its row and its notes.
 type rewrite struct {
 	files    bool
-	torrents *publish.Torrents // nil: not
+	torrents *publish.Torrents // nil: unchanged
 }
 
-// change replaces a release by what f makes of it.
+// change replaces a release by the result of f.
 func (d *DB) change(ctx context.Context, ref string, w rewrite, f func(*publish.Release) (*publish.Release, error)) error {
 	d.write.Lock()
 	defer d.write.Unlock()
@@ -107,7 +107,7 @@ func (d *DB) change(ctx context.Context, ref string, w rewrite, f func(*publish.
 
 // Update implements [publish.Catalog].
 func (d *DB) Update(ctx context.Context, ref string, c publish.Change) error {
-	w := rewrite{files: c.Place != nil}
+	w := rewrite{files: c.Location != nil}
 	if c.Links != nil {
 		w.torrents = &c.Links.Torrents
 	}
@@ -131,7 +131,7 @@ func (d *DB) Get(ctx context.Context, ref string) (*publish.Release, error) {
 		return r, nil
 	}
 	r, err = d.full(ctx, short)
-	if errors.Is(err, sql.ErrNoRows) { // deleted a moment ago
+	if errors.Is(err, sql.ErrNoRows) { // deleted meanwhile
 		return nil, fmt.Errorf("%w: %q", publish.ErrNotFound, ref)
 	}
 	if err != nil {

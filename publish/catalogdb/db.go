@@ -1,9 +1,9 @@
-// Package catalogdb is a [publish.Catalog] in a directory: an SQLite database,
-// and beside it for each release its .torrent and a record of what the torrent
-// does not say, from which a database that is damaged is made anew.
+// Package catalogdb implements a [publish.Catalog] in a directory. It stores the releases in
+// an SQLite database. It also stores the .torrent file of each release, and a record with
+// the fields that the torrent does not contain, so that it can rebuild a damaged database.
 //
-// What a method has returned from is on the disk: a process that is killed, or a
-// machine whose power fails, loses nothing of it.
+// A change is durable when the method returns: neither a killed process nor a power failure
+// loses it.
 package catalogdb
 
 import (
@@ -33,17 +33,16 @@ type DB struct {
 	index *publish.Index
 	cache *cache
 
-	// write is held by whoever changes something, so that the database, the
-	// records and the index change together.
+	// write is locked by every change, so that the database, the records and the index
+	// change together.
 	write sync.Mutex
 }
 
 var _ publish.Catalog = (*DB)(nil)
 
-// Open opens the catalog in dir, which it makes if need be. What is damaged is
-// set aside under a name that starts with "corrupt-", made anew as far as the
-// records tell, and reported in warnings. The caller makes sure that no other
-// process has the directory.
+// Open opens the catalog in dir, and creates it if it does not exist. It renames a damaged
+// database to a name that starts with "corrupt-", rebuilds it from the records, and reports
+// that in warnings. The caller ensures that no other process uses the directory.
 func Open(ctx context.Context, dir string, now time.Time) (d *DB, warnings []error, err error) {
 	if err := os.MkdirAll(filepath.Join(dir, recordDir), 0o700); err != nil {
 		return nil, nil, err
@@ -66,13 +65,13 @@ func Open(ctx context.Context, dir string, now time.Time) (d *DB, warnings []err
 		if moveErr != nil {
 			return nil, nil, errors.Join(err, moveErr)
 		}
-		warnings = append(warnings, fmt.Errorf("the catalog was damaged (%w): it is set aside as %s and made anew from the records of the releases", err, aside))
+		warnings = append(warnings, fmt.Errorf("the catalog was damaged (%w): it was moved to %s and rebuilt from the records of the releases", err, aside))
 		if err := d.open(ctx); err != nil {
 			return nil, warnings, err
 		}
 		fresh = true
 		if err := d.restoreHistory(ctx, old); err != nil {
-			warnings = append(warnings, fmt.Errorf("the counters of the damaged catalog: %w", err))
+			warnings = append(warnings, fmt.Errorf("reading the counters of the damaged catalog failed: %w", err))
 		}
 	}
 	more, err := d.reconcile(ctx, fresh)
@@ -83,10 +82,10 @@ func Open(ctx context.Context, dir string, now time.Time) (d *DB, warnings []err
 	return d, append(warnings, more...), nil
 }
 
-// open opens the database, brings its schema up to date and reads the list.
+// open opens the database, updates its schema and reads the list of releases.
 func (d *DB) open(ctx context.Context) (err error) {
 	path := filepath.Join(d.dir, dbFile)
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600) // SQLite would ask the umask
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600) // with a mode that does not depend on the umask
 	if err != nil {
 		return err
 	}
@@ -114,8 +113,8 @@ func (d *DB) open(ctx context.Context) (err error) {
 	return d.load(ctx)
 }
 
-// dsn names the database at path to the driver: synced at every commit, with
-// transactions that take the lock for writing at once.
+// dsn returns the data source name of the database at path. Every commit is synced, and a
+// transaction takes the write lock when it begins.
 func dsn(path, mode string) string {
 	q := url.Values{"mode": {mode}, "_txlock": {"immediate"}, "_pragma": {
 		"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)", "trusted_schema(0)",
@@ -127,8 +126,8 @@ func dsn(path, mode string) string {
 // Close closes the database.
 func (d *DB) Close() error { return d.sql.Close() }
 
-// Backup writes a copy of the whole catalog to the file at path, where nothing
-// may be, while others go on. The copy is a database that Open would open.
+// Backup writes a copy of the database to the file at path, which must not exist. Other
+// methods may be called meanwhile. The copy can take the place of the database.
 func (d *DB) Backup(ctx context.Context, path string) error {
 	if _, err := os.Lstat(path); err == nil {
 		return &fs.PathError{Op: "backup", Path: path, Err: fs.ErrExist}
@@ -144,8 +143,7 @@ func (d *DB) Backup(ctx context.Context, path string) error {
 	return errors.Join(f.Chmod(0o600), f.Sync(), atomicfile.SyncDir(filepath.Dir(path)))
 }
 
-// setAside renames a damaged database, with what belongs to it, and returns its
-// new name.
+// setAside renames a damaged database with its journal files, and returns the new name.
 func setAside(path string, now time.Time) (string, error) {
 	dir, name := filepath.Split(path)
 	for n := 0; ; n++ {

@@ -49,7 +49,7 @@ func TestCatalog(t *testing.T) {
 
 const baseURL = "http://a.example/\xff"
 
-// real is a release that a publisher made of a file, with its torrents.
+// real returns a release that a publisher made from a file, with its torrents.
 func real(t *testing.T, name string, twin bool) (*publish.Release, publish.Torrents) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), name)
@@ -94,7 +94,7 @@ func fill(t *testing.T, d *DB) (all []*publish.Release) {
 	return all
 }
 
-// dump is everything that a catalog says.
+// dump returns the complete content of a catalog as text.
 func dump(t *testing.T, d *DB) string {
 	t.Helper()
 	var b strings.Builder
@@ -132,9 +132,8 @@ func TestReopen(t *testing.T) {
 	}
 }
 
-// TestDamaged protects from a catalog that cannot be read, or lies: it is set
-// aside, said, and made again of the records; the counters too where they can
-// still be read.
+// TestDamaged checks that a damaged database is renamed and reported, and rebuilt from the
+// records, with the counters that can still be read.
 func TestDamaged(t *testing.T) {
 	for what, damage := range map[string]func(path string) error{
 		"not a database": func(p string) error { return os.WriteFile(p, bytes.Repeat([]byte("garbage\n"), 2000), 0o600) },
@@ -161,7 +160,7 @@ func TestDamaged(t *testing.T) {
 			}
 			aside, _ := filepath.Glob(filepath.Join(dir, "corrupt-*"))
 			if len(warnings) != 1 || len(aside) == 0 || !strings.Contains(warnings[0].Error(), filepath.Base(aside[0])) {
-				t.Errorf("set aside as %q, said: %v", aside, warnings)
+				t.Errorf("renamed to %q, warnings: %v", aside, warnings)
 			}
 			d.Close()
 			if _, warnings = open(t, dir); len(warnings) > 0 {
@@ -184,14 +183,14 @@ func TestDamaged(t *testing.T) {
 	})
 }
 
-// TestDamagedCounters: a damage elsewhere does not cost the history.
+// TestDamagedCounters checks that damage in another table does not lose the history.
 func TestDamagedCounters(t *testing.T) {
 	d, dir := fresh(t)
 	all := fill(t, d)
 	if _, err := d.sql.Exec("DROP TABLE notes; DROP TABLE files"); err != nil {
 		t.Fatal(err)
 	}
-	// A list that cannot be read.
+	// The table of releases cannot be read.
 	if _, err := d.sql.Exec("UPDATE releases SET announce = 'no JSON'"); err != nil {
 		t.Fatal(err)
 	}
@@ -203,7 +202,7 @@ func TestDamagedCounters(t *testing.T) {
 	}
 }
 
-// TestBadRecord: a record that is damaged costs that release, and no other.
+// TestBadRecord checks that a damaged record loses only its own release.
 func TestBadRecord(t *testing.T) {
 	d, dir := fresh(t)
 	all := fill(t, d)
@@ -223,8 +222,8 @@ func TestBadRecord(t *testing.T) {
 	}
 }
 
-// TestLeftovers protects from what a crash leaves between two steps: records of
-// what is not listed go, records that are missing are written.
+// TestLeftovers checks that Open repairs the state after a crash between two steps: it removes
+// records without a release, and writes missing records.
 func TestLeftovers(t *testing.T) {
 	d, dir := fresh(t)
 	all := fill(t, d)
@@ -271,7 +270,7 @@ func TestBackup(t *testing.T) {
 	}
 }
 
-// TestOlderSchema: a catalog of before keeps everything that it had.
+// TestOlderSchema checks that a catalog with an older schema keeps its content.
 func TestOlderSchema(t *testing.T) {
 	d, dir := fresh(t)
 	fill(t, d)
@@ -300,8 +299,8 @@ func TestNewerSchema(t *testing.T) {
 	}
 }
 
-// TestKilled counts in another process, which is killed in the middle: what it
-// said is counted is counted, and at most the one under way more.
+// TestKilled counts in another process and kills it. All counts that the process has reported
+// must be there, and at most one more.
 func TestKilled(t *testing.T) {
 	if dir := os.Getenv("SPATE_TEST_COUNT_IN"); dir != "" {
 		d, _, err := Open(context.Background(), dir, now)

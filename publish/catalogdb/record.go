@@ -20,12 +20,12 @@ import (
 	"spate/publish"
 )
 
-// recordDir has HASH.torrent and HASH.json of each release, HASH being its main
+// recordDir contains HASH.torrent and HASH.json for each release, where HASH is the main
 // info-hash.
 const recordDir = "releases"
 
-// record is what a torrent does not say of its release. Text that may hold any
-// bytes is in base64.
+// record holds the fields of a release that its torrent does not contain. Text with
+// arbitrary bytes is encoded in base64.
 type record struct {
 	Slug       []byte             `json:"slug"`
 	Version    string             `json:"version"`
@@ -92,9 +92,9 @@ func (d *DB) removeRecord(r *publish.Release) error {
 	return nil
 }
 
-// reconcile makes the records and the database agree: of a fresh database the
-// records are the truth, else the database is. What a crash left half is
-// finished or removed.
+// reconcile makes the records and the database agree. It fills a new database from the
+// records, and otherwise changes the records to match the database. This completes or
+// removes what a crash has left incomplete.
 func (d *DB) reconcile(ctx context.Context, fresh bool) (warnings []error, err error) {
 	dir := filepath.Join(d.dir, recordDir)
 	entries, err := os.ReadDir(dir)
@@ -134,7 +134,7 @@ func (d *DB) reconcile(ctx context.Context, fresh bool) (warnings []error, err e
 				if ctx.Err() != nil {
 					return warnings, context.Cause(ctx)
 				}
-				warnings = append(warnings, fmt.Errorf("the record of release %s: %w; it is published again if its data is in a watched folder", stem, err))
+				warnings = append(warnings, fmt.Errorf("reading the record of release %s failed: %w; the release is published again if its data is in a watched folder", stem, err))
 				os.Rename(filepath.Join(dir, e.Name()), filepath.Join(dir, "corrupt-"+e.Name()))
 			}
 		case fresh && ext == "json" && have[stem+".torrent"]:
@@ -145,7 +145,8 @@ func (d *DB) reconcile(ctx context.Context, fresh bool) (warnings []error, err e
 	return warnings, nil
 }
 
-// restore lists the release whose record is at the path stem.
+// restore adds the release whose record has the path stem, without an extension, to the
+// catalog.
 func (d *DB) restore(ctx context.Context, stem string) error {
 	torrent, err := os.ReadFile(stem + ".torrent")
 	if err != nil {
@@ -161,7 +162,7 @@ func (d *DB) restore(ctx context.Context, stem string) error {
 	}
 	sum, body, ok := bytes.Cut(b, []byte("\n"))
 	if want := sha256.Sum256(body); !ok || string(sum) != hex.EncodeToString(want[:]) {
-		return errors.New("its checksum does not hold")
+		return errors.New("its checksum is wrong")
 	}
 	var rec record
 	if err := json.Unmarshal(body, &rec); err != nil {
@@ -172,7 +173,7 @@ func (d *DB) restore(ctx context.Context, stem string) error {
 		return err
 	}
 	if r.Hash().String() != filepath.Base(stem) || len(rec.Files) != len(r.Files) {
-		return errors.New("it is of another torrent")
+		return errors.New("it belongs to another torrent")
 	}
 	r.Slug, r.Version, r.Variant, r.Group, r.Notes = string(rec.Slug), rec.Version, rec.Variant, string(rec.Group), string(rec.Notes)
 	r.Watched, r.Stamp, r.Base = string(rec.Watched), rec.Stamp, string(rec.Base)
@@ -198,7 +199,7 @@ type historyRow struct {
 	c    publish.Counts
 }
 
-// salvage reads what can be read of the history of a damaged database.
+// salvage reads as much as possible of the history in a damaged database.
 func salvage(ctx context.Context, path string) (out []historyRow) {
 	db, err := sql.Open("sqlite", dsn(path, "ro"))
 	if err != nil {

@@ -10,12 +10,12 @@ import (
 	"spate/publish"
 )
 
-// columns are those of a release in a list.
+// columns lists the columns of a release without files and notes.
 var columns = []string{"slug", "version", "variant", "name", "grp", "hash_v1", "hash_v2", "format", "published", "size", "piece_length", "pieces",
 	"private", "comment", "announce", "web_seeds", "magnet", "single", "num_files", "torrent_size", "twin_hash", "twin_size", "twin_magnet",
 	"summed", "sig_key", "sig_sums", "sig_torrent", "sig_twin", "first_copy", "paused", "path", "watched", "stamp", "base"}
 
-// values are what r has in columns.
+// values returns the values of r for columns.
 func values(r *publish.Release) ([]any, error) {
 	announce, err := json.Marshal(r.Announce)
 	if err != nil {
@@ -53,7 +53,7 @@ func scan(row interface{ Scan(...any) error }) (*publish.Release, error) {
 	return &r, json.Unmarshal([]byte(seeds), &r.WebSeeds)
 }
 
-// load reads the list into the index.
+// load reads all releases into the index.
 func (d *DB) load(ctx context.Context) error {
 	rows, err := d.sql.QueryContext(ctx, "SELECT "+strings.Join(columns, ", ")+" FROM releases ORDER BY published")
 	if err != nil {
@@ -74,10 +74,10 @@ func (d *DB) load(ctx context.Context) error {
 
 const where = " WHERE slug = ? AND version = ? AND variant = ?"
 
-// key is what where asks for.
+// key returns the arguments of where.
 func key(r *publish.Release) []any { return []any{[]byte(r.Slug), r.Version, r.Variant} }
 
-// insert writes a release with everything that belongs to it.
+// insert writes a release with its files, notes and torrents.
 func insert(ctx context.Context, tx *sql.Tx, r *publish.Release, t publish.Torrents) error {
 	vals, err := values(r)
 	if err != nil {
@@ -115,7 +115,7 @@ func insertFiles(ctx context.Context, tx *sql.Tx, id int64, files []publish.File
 	return nil
 }
 
-// sum is a hash as a column has it: NULL where there is none.
+// sum returns a hash as the value of a column: NULL for the zero hash.
 func sum(h *[32]byte) any {
 	if *h == ([32]byte{}) {
 		return nil
@@ -123,7 +123,7 @@ func sum(h *[32]byte) any {
 	return h[:]
 }
 
-// update writes the row and the notes of r again, and what w says.
+// update writes the row and the notes of r, and the parts that w selects.
 func update(ctx context.Context, tx *sql.Tx, r *publish.Release, w rewrite) error {
 	vals, err := values(r)
 	if err != nil {
@@ -153,7 +153,7 @@ func update(ctx context.Context, tx *sql.Tx, r *publish.Release, w rewrite) erro
 	return insertFiles(ctx, tx, id, r.Files)
 }
 
-// full reads what a list leaves out into a copy of short.
+// full returns a copy of short with its files and notes.
 func (d *DB) full(ctx context.Context, short *publish.Release) (*publish.Release, error) {
 	r := *short
 	var id int64

@@ -5,8 +5,8 @@ import (
 	"fmt"
 )
 
-// migrations bring the database from the schema of their index to the next. One
-// that was released is never changed. Text that may hold any bytes is a BLOB.
+// migrations holds the statements that change the schema from version i to i+1, by i. A
+// released migration never changes. Text with arbitrary bytes is stored as a BLOB.
 var migrations = []string{`
 CREATE TABLE releases (
   id           INTEGER PRIMARY KEY,
@@ -78,7 +78,7 @@ CREATE TABLE history (
 ALTER TABLE releases ADD COLUMN base BLOB NOT NULL DEFAULT x'';
 `}
 
-// NewerError says that a later version of the program has made the database.
+// NewerError is returned if a later version of the program has written the database.
 type NewerError struct{ Have, Know int }
 
 // Error implements error.
@@ -86,7 +86,7 @@ func (e *NewerError) Error() string {
 	return fmt.Sprintf("the catalog has schema %d and this program knows up to %d: a newer spate made it", e.Have, e.Know)
 }
 
-// migrate brings the schema up to date.
+// migrate updates the schema.
 func (d *DB) migrate(ctx context.Context) error {
 	var have int
 	if err := d.sql.QueryRowContext(ctx, "PRAGMA user_version").Scan(&have); err != nil {

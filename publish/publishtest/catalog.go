@@ -1,5 +1,4 @@
-// Package publishtest is what every [publish.Catalog] has to do, as a test that
-// an implementation runs.
+// Package publishtest tests that a [publish.Catalog] fulfils its contract.
 package publishtest
 
 import (
@@ -19,10 +18,10 @@ import (
 	"spate/publish"
 )
 
-// day0 is when the first release of a test was published.
+// day0 is the time of publication of the first release in a test.
 var day0 = time.Date(2026, time.November, 4, 23, 59, 59, 0, time.UTC)
 
-// Release returns a release of two files whose hashes are made of its reference.
+// Release returns a release with two files. Its hashes are derived from its reference.
 func Release(slug, version, variant string, at time.Time) *publish.Release {
 	id := slug + "\x00" + version + "\x00" + variant
 	r := &publish.Release{
@@ -45,7 +44,7 @@ func torrents(r *publish.Release) publish.Torrents {
 	return publish.Torrents{Main: []byte("d4:main" + r.Ref() + "e"), Twin: []byte("d4:twin" + r.Ref() + "e")}
 }
 
-// TestCatalog runs everything against catalogs that open makes, empty ones.
+// TestCatalog runs all tests. open returns a new, empty catalog.
 func TestCatalog(t *testing.T, open func(t *testing.T) publish.Catalog) {
 	for name, test := range map[string]func(*testing.T, publish.Catalog){
 		"keeps everything": testKeeps, "refuses": testRefuses, "resolves": testResolves,
@@ -98,10 +97,11 @@ func testKeeps(t *testing.T, c publish.Catalog) {
 			t.Errorf("after Delete: %v", err)
 		}
 	}
-	put(t, c, r) // it may come again
+	put(t, c, r) // a deleted release can be added again
 }
 
-// gone is what a catalog says about a release that it does not have.
+// gone returns the errors of all methods for r, which must be [publish.ErrNotFound] if c does
+// not have r.
 func gone(ctx context.Context, c publish.Catalog, r *publish.Release) []error {
 	_, get := c.Get(ctx, r.Ref())
 	_, latest := c.Get(ctx, r.Slug)
@@ -257,19 +257,19 @@ func testChanges(t *testing.T, c publish.Catalog) {
 	before, _ := c.Get(ctx, "a")
 	group, notes, first, paused, watched, stamp := "g", "n", 90*time.Second, true, "", "t"
 	sig := publish.Signatures{PublicKey: "RWQ", Sums: "s\n", Torrent: "t\n", Twin: "w\n"}
-	place := publish.Place{Path: "/elsewhere", Files: []publish.File{{ModTime: day0.Add(5), Inode: 7}, {ModTime: day0.Add(6), Inode: 8}}}
+	location := publish.Location{Path: "/elsewhere", Files: []publish.File{{ModTime: day0.Add(5), Inode: 7}, {ModTime: day0.Add(6), Inode: 8}}}
 	sums := [][32]byte{sha256.Sum256([]byte("1")), sha256.Sum256([]byte("2"))}
 	if err := c.SetSums(ctx, r.Ref(), r.Hash(), sums); err != nil {
 		t.Fatal(err)
 	}
-	if err := c.Update(ctx, r.Ref(), publish.Change{Group: &group, Notes: &notes, Signatures: &sig, FirstCopy: &first, Paused: &paused, Place: &place, Watched: &watched, Stamp: &stamp}); err != nil {
+	if err := c.Update(ctx, r.Ref(), publish.Change{Group: &group, Notes: &notes, Signatures: &sig, FirstCopy: &first, Paused: &paused, Location: &location, Watched: &watched, Stamp: &stamp}); err != nil {
 		t.Fatal(err)
 	}
 	want := Release("a", "1", "", day0).Filled(torrents(r))
-	want.Group, want.Notes, want.Signatures, want.FirstCopy, want.Paused, want.Path, want.Summed = group, notes, sig, first, paused, place.Path, true
+	want.Group, want.Notes, want.Signatures, want.FirstCopy, want.Paused, want.Path, want.Summed = group, notes, sig, first, paused, location.Path, true
 	want.Watched, want.Stamp = watched, stamp
 	for i := range want.Files {
-		want.Files[i].SHA256, want.Files[i].ModTime, want.Files[i].Inode = sums[i], place.Files[i].ModTime, place.Files[i].Inode
+		want.Files[i].SHA256, want.Files[i].ModTime, want.Files[i].Inode = sums[i], location.Files[i].ModTime, location.Files[i].Inode
 	}
 	got, err := c.Get(ctx, "a")
 	if err != nil {
@@ -291,8 +291,8 @@ func testChanges(t *testing.T, c publish.Catalog) {
 	if err := c.SetSums(ctx, r.Ref(), r.Hash(), sums[:1]); err == nil {
 		t.Error("sums of one file of two")
 	}
-	if err := c.Update(ctx, r.Ref(), publish.Change{Place: &publish.Place{}}); err == nil {
-		t.Error("a place without files")
+	if err := c.Update(ctx, r.Ref(), publish.Change{Location: &publish.Location{}}); err == nil {
+		t.Error("Update accepted a location without files")
 	}
 	links := publish.Links{Base: "http://b.example", Announce: [][]string{{"http://b.example/announce"}}, WebSeeds: []string{"http://b.example/d/a"},
 		Magnet: "magnet:?xt=urn:btih:02", TwinMagnet: "magnet:?xt=urn:btih:03", Torrents: publish.Torrents{Main: []byte("de"), Twin: []byte("d1:a0:e")}}
@@ -318,7 +318,7 @@ func testCounts(t *testing.T, c publish.Catalog) {
 	ctx := t.Context()
 	r, other := put(t, c, Release("a", "1", "", day0)), Release("b", "1", "", day0)
 	one := publish.Counts{Completed: 1, Direct: 2, SeedBytes: 1 << 40, HTTPBytes: 4}
-	for _, at := range []time.Time{day0, day0, day0.Add(time.Second), day0.AddDate(0, 0, 30)} { // the second of them is of another day
+	for _, at := range []time.Time{day0, day0, day0.Add(time.Second), day0.AddDate(0, 0, 30)} { // three different days, because day0 is a second before midnight
 		if err := c.Count(ctx, r.Hash(), at, one); err != nil {
 			t.Fatal(err)
 		}
@@ -336,7 +336,8 @@ func testCounts(t *testing.T, c publish.Catalog) {
 		t.Errorf("%+v %v", h, err)
 	}
 	h, err = c.History(ctx, r.Hash(), day0.AddDate(0, 0, 1))
-	if want.Days = want.Days[1:]; err != nil || !reflect.DeepEqual(h, want) {
+	want.Days = want.Days[1:]
+	if err != nil || !reflect.DeepEqual(h, want) {
 		t.Errorf("since the second day: %+v %v", h, err)
 	}
 	h, err = c.History(ctx, [20]byte{}, day0)
@@ -348,7 +349,7 @@ func testCounts(t *testing.T, c publish.Catalog) {
 	}
 }
 
-// testHostile protects from names that mean something to whatever holds them.
+// testHostile uses names with characters that are special for SQL, file systems or HTML.
 func testHostile(t *testing.T, c publish.Catalog) {
 	for i, slug := range []string{"<script>alert(1)</script>", "'; DROP TABLE releases; --", "a\nb\x1b[2J", "\u202egnp.exe", "..\\..", strings.Repeat("€", 85), "bad\xff\xfeutf8", "%00", " "} {
 		slug = publish.SlugOf(slug)

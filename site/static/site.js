@@ -1,5 +1,4 @@
-// What a page has more of where scripts run: live numbers and buttons that copy.
-// Everything works without.
+// Live numbers and copy buttons. The pages work without this script.
 "use strict";
 
 for (const box of document.querySelectorAll("[data-live]")) {
@@ -16,9 +15,9 @@ for (const box of document.querySelectorAll("[data-live]")) {
       delivered: now.delivered.toLocaleString("en"),
       first_copy: now.first_text,
     };
-    for (const place of box.querySelectorAll("[data-is]")) {
-      const text = show[place.dataset.is];
-      if (place.textContent !== text) place.textContent = text;
+    for (const item of box.querySelectorAll("[data-is]")) {
+      const text = show[item.dataset.is];
+      if (item.textContent !== text) item.textContent = text;
     }
     for (const part of box.querySelectorAll("[data-if]")) part.hidden = !(now[part.dataset.if] > 0);
     box.classList.add("live");
@@ -27,8 +26,8 @@ for (const box of document.querySelectorAll("[data-live]")) {
   addEventListener("pagehide", () => source.close());
 }
 
-// copy puts the text of a line on the clipboard. Over plain HTTP there is only the
-// old way, for what is selected.
+// copy copies the text of a line to the clipboard. Over plain HTTP browsers can only copy
+// the selection.
 async function copy(line) {
   try {
     await navigator.clipboard.writeText(line.textContent);

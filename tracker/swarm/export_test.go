@@ -64,7 +64,7 @@ func (s *shard) check() error {
 					}
 				}
 				if (bl.n == 0) != (ref == refNone) || bl.n > bl.cap {
-					return fmt.Errorf("record %d list %d: reference %x, %d entries, room for %d", ri, list, ref, bl.n, bl.cap)
+					return fmt.Errorf("record %d list %d: reference %x, %d entries, capacity %d", ri, list, ref, bl.n, bl.cap)
 				}
 			}
 			if sum != rec.n(list) {

@@ -57,7 +57,7 @@ func (d *Dir) append(ih *spate.InfoHash, n uint32, a *announce) {
 
 // Flush writes the counted completions to the journal file, so that they survive if the
 // process is killed. A tracker calls it before it answers an announce whose
-// Reply.Counted is set; then no completion that a peer was told about is lost.
+// Reply.Counted is set; then no completion that was in a reply is lost.
 // Completions that an error has lost are in the next snapshot.
 func (d *Dir) Flush() error {
 	d.mu.Lock()

@@ -20,13 +20,13 @@ func open(t testing.TB, o swarm.Options) *swarm.Table {
 }
 
 func TestRules(t *testing.T) {
-	swarmtest.Run(t, func(t testing.TB, o swarm.Options) swarmtest.Store { return open(t, o) })
+	swarmtest.Run(t, func(t testing.TB, o swarm.Options) swarm.Store { return open(t, o) })
 }
 
 // TestProperty compares the table with a simple model.
 func TestProperty(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
-		swarmtest.Property(r, func(o swarm.Options) swarmtest.Store {
+		swarmtest.Property(r, func(o swarm.Options) swarm.Store {
 			tab, err := swarm.New(o)
 			if err != nil {
 				r.Fatal(err)

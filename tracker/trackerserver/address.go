@@ -6,8 +6,8 @@ import (
 	"spate/internal/netguard"
 )
 
-// local reports whether a belongs to this machine or a private network: who
-// announces from there is trusted to say its own address.
+// local reports whether a is an address of this machine or of a private network. A peer
+// that announces from there may claim another address.
 func local(a netip.Addr) bool {
 	return a.IsLoopback() || a.IsPrivate() || a.IsLinkLocalUnicast()
 }
@@ -17,8 +17,8 @@ func connectable(a netip.Addr) bool {
 	return a.IsValid() && !a.IsUnspecified() && !a.IsMulticast() && a != netip.AddrFrom4([4]byte{255, 255, 255, 255})
 }
 
-// mayClaim reports whether a can be the address that a peer says it has: one of a peer,
-// and not a cloud's metadata service, which others would dial then.
+// mayClaim reports whether a peer may claim the address a. The metadata service of a cloud
+// is excluded, because other peers would connect to it.
 func mayClaim(a netip.Addr) bool {
 	return connectable(a) && netguard.KindOf(a) != netguard.Metadata
 }
@@ -33,8 +33,8 @@ func contains(nets []netip.Prefix, a netip.Addr) bool {
 	return false
 }
 
-// canonicalNets returns nets as they match canonical addresses: IPv4-mapped
-// prefixes become IPv4 ones.
+// canonicalNets converts nets so that they match canonical addresses: IPv4-mapped IPv6
+// prefixes become IPv4 prefixes.
 func canonicalNets(nets []netip.Prefix) []netip.Prefix {
 	out := make([]netip.Prefix, 0, len(nets))
 	for _, p := range nets {

@@ -6,34 +6,22 @@ import (
 	"sync"
 
 	"spate"
+	"spate/tracker"
 )
 
-// Note is what is known about a torrent that this tracker serves.
-type Note struct {
-	Name string
-	Size int64 // of the data, in bytes
-	// Pair is the other info-hash of a hybrid torrent: one release, two swarms.
-	Pair spate.InfoHash
-	// Torrent is the path of its .torrent file, "" where there is none.
-	Torrent string
-	// Warning is told to those who announce it; Failure refuses them with that
-	// reason.
-	Warning, Failure string
-}
-
-// source is where an admission comes from. A torrent that several sources allow
-// is allowed until the last of them takes that back.
+// source is a source of allowed torrents. A torrent is allowed as long as one source
+// allows it.
 type source uint8
 
 const (
-	fromCaller source = 1 << iota // Allow
-	fromDir                       // the allowed directory
-	fromList                      // the list of allowed hashes
-	fromDenied                    // the list of denied hashes, which wins
+	fromCaller source = 1 << iota // Server.Allow
+	fromDir                       // Options.AllowedDir
+	fromList                      // Options.AllowList
+	fromDenied                    // Options.DenyList, which overrides the others
 )
 
-// allowSet is the torrents that are admitted, and those that are refused. Its
-// methods may be called concurrently.
+// allowSet holds the torrents that are allowed or denied. Its methods are safe for
+// concurrent use.
 type allowSet struct {
 	shards [64]struct {
 		sync.RWMutex
@@ -41,14 +29,18 @@ type allowSet struct {
 	}
 }
 
-// admission is immutable once it is in the set: a change replaces it.
+// admission is what the sources say about a torrent. It is replaced and never changed once
+// it is in the set.
 type admission struct {
 	sources source
-	notes   [3]*Note // by source, in the order of the constants
+	notes   [3]*tracker.Note // by source, in the order of the constants
 }
 
-// note returns the note of the source that ranks first.
-func (a *admission) note() *Note {
+// allowed reports whether a source other than DenyList has the torrent.
+func (a *admission) allowed() bool { return a != nil && a.sources&^fromDenied != 0 }
+
+// note returns the note of the first source that has one, or nil.
+func (a *admission) note() *tracker.Note {
 	if a != nil {
 		for _, n := range a.notes {
 			if n != nil {
@@ -59,7 +51,7 @@ func (a *admission) note() *Note {
 	return nil
 }
 
-// get returns nil for a torrent that no source speaks of.
+// get returns nil for a torrent that no source has.
 func (s *allowSet) get(ih *spate.InfoHash) *admission {
 	sh := &s.shards[ih[0]&63]
 	sh.RLock()
@@ -67,8 +59,8 @@ func (s *allowSet) get(ih *spate.InfoHash) *admission {
 	return sh.m[*ih]
 }
 
-// add lets source from speak for ih; note may be nil.
-func (s *allowSet) add(ih spate.InfoHash, from source, note *Note) {
+// add adds ih to a source. note may be nil.
+func (s *allowSet) add(ih spate.InfoHash, from source, note *tracker.Note) {
 	sh := &s.shards[ih[0]&63]
 	sh.Lock()
 	defer sh.Unlock()
@@ -88,8 +80,8 @@ func (s *allowSet) add(ih spate.InfoHash, from source, note *Note) {
 	sh.m[ih] = &a
 }
 
-// remove takes back what from said of ih. It reports whether no source is left
-// that allows it, where there was one before.
+// remove removes ih from a source. It reports whether this was the last source that
+// allowed ih.
 func (s *allowSet) remove(ih spate.InfoHash, from source) (gone bool) {
 	sh := &s.shards[ih[0]&63]
 	sh.Lock()
@@ -113,7 +105,7 @@ func (s *allowSet) remove(ih spate.InfoHash, from source) (gone bool) {
 	return from != fromDenied && a.sources&^fromDenied == 0
 }
 
-// all iterates over a copy of each shard in turn.
+// all iterates over the set. The loop body may change it.
 func (s *allowSet) all() iter.Seq2[spate.InfoHash, *admission] {
 	return func(yield func(spate.InfoHash, *admission) bool) {
 		type pair struct {
@@ -138,43 +130,41 @@ func (s *allowSet) all() iter.Seq2[spate.InfoHash, *admission] {
 	}
 }
 
-// Allow admits the torrent ih: its announces are answered even where only
-// allowed ones are, and its swarm is never evicted for others. Calling it again
-// replaces the note. It fails when the table has no room for another protected
-// swarm.
-func (s *Server) Allow(ih spate.InfoHash, note Note) error {
+// Allow allows the torrent ih and protects its swarm, so that it is not evicted for
+// others. Another call replaces the note. The error wraps that of the store's Protect,
+// [swarm.ErrFull] for a table that has no space for another protected swarm.
+func (s *Server) Allow(ih spate.InfoHash, note tracker.Note) error {
 	return s.allow(ih, fromCaller, &note)
 }
 
-func (s *Server) allow(ih spate.InfoHash, from source, note *Note) error {
-	s.changing.Lock() // what the set says and what the table protects go together
+func (s *Server) allow(ih spate.InfoHash, from source, note *tracker.Note) error {
+	s.changing.Lock()
 	defer s.changing.Unlock()
-	if err := s.table.Protect(ih); err != nil {
+	if err := s.store.Protect(ih); err != nil {
 		return fmt.Errorf("allow %v: %w", ih, err)
 	}
 	s.allowed.add(ih, from, note)
 	return nil
 }
 
-// Disallow takes Allow back: the torrent is refused where only allowed ones are
-// answered, unless the allowed directory or list has it too. Its counters stay
-// in the table for a while.
+// Disallow undoes Allow. The torrent stays allowed if Options.AllowedDir or
+// Options.AllowList has it. Its counters stay in the store for a while.
 func (s *Server) Disallow(ih spate.InfoHash) { s.disallow(ih, fromCaller) }
 
 func (s *Server) disallow(ih spate.InfoHash, from source) {
 	s.changing.Lock()
 	defer s.changing.Unlock()
 	if s.allowed.remove(ih, from) {
-		s.table.Unprotect(ih)
+		s.store.Unprotect(ih)
 	}
 }
 
-// Note returns what is known about ih; ok is false for a torrent that nobody
-// allowed.
-func (s *Server) Note(ih spate.InfoHash) (note Note, ok bool) {
+// Note returns the note of ih, which is zero if no source gave one. ok is false if no
+// source allows ih.
+func (s *Server) Note(ih spate.InfoHash) (note tracker.Note, ok bool) {
 	a := s.allowed.get(&ih)
-	if a == nil || a.sources&^fromDenied == 0 {
-		return Note{}, false
+	if !a.allowed() {
+		return tracker.Note{}, false
 	}
 	if n := a.note(); n != nil {
 		note = *n
@@ -182,14 +172,15 @@ func (s *Server) Note(ih spate.InfoHash) (note Note, ok bool) {
 	return note, true
 }
 
-// Allowed iterates over the torrents that are allowed, in no order.
-func (s *Server) Allowed() iter.Seq2[spate.InfoHash, Note] {
-	return func(yield func(spate.InfoHash, Note) bool) {
+// Allowed iterates over the torrents that a source allows, in any order. A torrent that is
+// allowed or disallowed in the meantime may be missed.
+func (s *Server) Allowed() iter.Seq2[spate.InfoHash, tracker.Note] {
+	return func(yield func(spate.InfoHash, tracker.Note) bool) {
 		for ih, a := range s.allowed.all() {
-			if a.sources&^fromDenied == 0 {
+			if !a.allowed() {
 				continue
 			}
-			var note Note
+			var note tracker.Note
 			if n := a.note(); n != nil {
 				note = *n
 			}

@@ -5,15 +5,16 @@ import (
 	"net/netip"
 	"testing"
 
+	"spate/tracker"
 	"spate/tracker/swarm"
 	"spate/tracker/wire"
 )
 
-// swarmOptions are a small table's.
+// swarmOptions are the options of a small table.
 var swarmOptions = swarm.Options{Shards: 4, MaxPeers: 10_000, MaxSwarms: 1000}
 
-// BenchmarkUDPAnnounce is an announce without its system calls: parse, check of
-// the connection id, table, reply with 50 peers.
+// BenchmarkUDPAnnounce measures an announce without its system calls: parsing, the check of
+// the connection id, the store, and a reply with 50 peers.
 func BenchmarkUDPAnnounce(b *testing.B) {
 	s := newServer(b, Options{Limit: RateLimit{PerSecond: 1e12}})
 	from := netip.MustParseAddr("192.0.2.1")
@@ -32,7 +33,7 @@ func BenchmarkUDPAnnounce(b *testing.B) {
 	}
 }
 
-// BenchmarkHTTPAnnounce is the same over HTTP, without the connection.
+// BenchmarkHTTPAnnounce measures an announce over HTTP, without the connection.
 func BenchmarkHTTPAnnounce(b *testing.B) {
 	s := newServer(b, Options{Limit: RateLimit{PerSecond: 1e12}})
 	req := peer(1)
@@ -41,7 +42,7 @@ func BenchmarkHTTPAnnounce(b *testing.B) {
 	now, from := s.now(), netip.MustParseAddr("192.0.2.1")
 	b.ReportAllocs()
 	for b.Loop() {
-		c.reset(now, HTTP, from)
+		c.reset(now, tracker.HTTP, from)
 		s.answerHTTP(&c, s.shared, routeAnnounce, query)
 	}
 }

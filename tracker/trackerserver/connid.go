@@ -17,27 +17,28 @@ import (
 	"spate/internal/atomicfile"
 )
 
-// ConnKey is the secret of UDP connection ids. It must outlive a restart, or
-// clients that hold an id take the tracker for broken: see [LoadConnKey].
+// ConnKey is the secret of UDP connection ids (BEP 15). It should stay the same after a
+// restart, because requests with an id from before are not answered otherwise. See
+// [LoadConnKey].
 type ConnKey [16]byte
 
-// Connection ids are stateless (BEP 15): the low byte says in which tick the id
-// was made, the rest is a MAC of the client's address and the tick. An id holds
-// for two minutes, 8 s more at most.
+// A connection id is not stored. Its low byte is the number of the tick in which it was
+// issued, and the rest is a MAC of the client's address and that number. An id is valid for
+// two minutes, and up to 8 s more.
 const (
 	connTick  = 8 * time.Second
-	connTicks = 15 // the age up to which an id holds
+	connTicks = 15 // maximum age of a valid id in ticks
 )
 
 // NewConnKey returns a random key.
 func NewConnKey() ConnKey {
 	var k ConnKey
-	rand.Read(k[:]) // never fails: see crypto/rand
+	rand.Read(k[:]) // crypto/rand.Read never returns an error
 	return k
 }
 
-// LoadConnKey reads the key in the file at path, which only its owner may read,
-// and makes the file where there is none.
+// LoadConnKey reads the key in the file at path. If there is no file, it writes a random
+// key into a new one that only its owner may read.
 func LoadConnKey(path string) (ConnKey, error) {
 	b, err := os.ReadFile(path)
 	switch {
@@ -45,7 +46,7 @@ func LoadConnKey(path string) (ConnKey, error) {
 		var k ConnKey
 		raw, err := hex.DecodeString(strings.TrimSpace(string(b)))
 		if err != nil || len(raw) != len(k) {
-			return k, fmt.Errorf("key of connection ids %s: not %d hexadecimal digits; remove the file to have a new one", path, 2*len(k))
+			return k, fmt.Errorf("connection key %s: want %d hexadecimal digits; remove the file to get a new key", path, 2*len(k))
 		}
 		copy(k[:], raw)
 		return k, nil
@@ -56,9 +57,8 @@ func LoadConnKey(path string) (ConnKey, error) {
 	return k, atomicfile.Replace(path, []byte(hex.EncodeToString(k[:])+"\n"))
 }
 
-// mac is the upper 56 bits of an id. Key and message have a fixed length and
-// fit one block of SHA-256, which is then as good a MAC as any and needs no
-// memory.
+// mac returns an id with a low byte of 0. It is SHA-256 of the key and the message, which
+// is a secure MAC because both have a fixed length, and allocates nothing.
 func (k *ConnKey) mac(addr netip.Addr, tick uint64) uint64 {
 	var m [len(k) + 16 + 8]byte
 	a := addr.As16()
@@ -71,15 +71,14 @@ func (k *ConnKey) mac(addr netip.Addr, tick uint64) uint64 {
 
 func connTickOf(now time.Time) uint64 { return uint64(now.Unix()) / uint64(connTick/time.Second) }
 
-// id makes a connection id for addr. The zero id is never made by chance worth
-// mentioning, and no client minds it.
+// id returns a connection id for addr.
 func (k *ConnKey) id(now time.Time, addr netip.Addr) uint64 {
 	tick := connTickOf(now)
 	return k.mac(addr, tick) | tick&0xff
 }
 
-// valid reports whether id was made for addr in the last two minutes. A clock
-// that was set back by up to a tick does no harm.
+// valid reports whether id was issued for addr in the last two minutes. It also accepts an
+// id of the next tick, in case the clock was set back.
 func (k *ConnKey) valid(now time.Time, addr netip.Addr, id uint64) bool {
 	current := connTickOf(now)
 	age := uint8(current) - uint8(id)

@@ -6,28 +6,29 @@ import (
 	"net/netip"
 
 	"spate"
+	"spate/tracker"
 	"spate/tracker/swarm"
 	"spate/tracker/trackerserver"
 )
 
-// A tracker of one torrent, whose origin is in every answer. A program would
-// serve it by
+// A tracker that serves one torrent and returns its origin in every response. A program
+// would run the tracker with
 //
-//	http.Serve(tracker.Listener(l), tracker.Handler(site))
-//	tracker.ServeUDP(ctx, conn)
-//	tracker.Run(ctx)
+//	http.Serve(server.Listener(l), server.Handler(site))
+//	server.ServeUDP(ctx, conn)
+//	server.Run(ctx)
 func Example() {
 	table, err := swarm.New(swarm.Options{})
 	if err != nil {
 		panic(err)
 	}
 	defer table.Close()
-	tracker, err := trackerserver.New(table, trackerserver.Options{OnlyAllowed: true})
+	server, err := trackerserver.New(table, trackerserver.Options{OnlyAllowed: true})
 	if err != nil {
 		panic(err)
 	}
 	ih := spate.InfoHash([]byte("aaaaaaaaaaaaaaaaaaaa"))
-	if err := tracker.Allow(ih, trackerserver.Note{Name: "release.iso"}); err != nil {
+	if err := server.Allow(ih, tracker.Note{Name: "release.iso"}); err != nil {
 		panic(err)
 	}
 	if err := table.Pin(ih, netip.MustParseAddrPort("192.0.2.1:6881")); err != nil {
@@ -35,7 +36,7 @@ func Example() {
 	}
 
 	w := httptest.NewRecorder()
-	tracker.ServeHTTP(w, httptest.NewRequest("GET", "/scrape?info_hash=aaaaaaaaaaaaaaaaaaaa", nil))
+	server.ServeHTTP(w, httptest.NewRequest("GET", "/scrape?info_hash=aaaaaaaaaaaaaaaaaaaa", nil))
 	fmt.Println(w.Body)
 	// Output: d5:filesd20:aaaaaaaaaaaaaaaaaaaad8:completei1e10:downloadedi0e10:incompletei0eee5:flagsd20:min_request_intervali300eee
 }

@@ -2,6 +2,9 @@ package trackerserver
 
 import (
 	"bytes"
+	"context"
+	"crypto/tls"
+	"net"
 	"net/http"
 	"net/netip"
 	"slices"
@@ -11,13 +14,14 @@ import (
 
 	"spate"
 	"spate/tracker"
+	"spate/tracker/trackerserver/internal/httpconn"
 	"spate/tracker/wire"
 )
 
-// minScrape is the wait between scrapes that clients are asked for, in seconds.
+// minScrape is the minimum time between two scrapes in the answers to scrapes, in seconds.
 const minScrape = 5 * 60
 
-// route is what a path asks for.
+// route is the kind of request that a path stands for.
 type route uint8
 
 const (
@@ -26,8 +30,8 @@ const (
 	routeScrape
 )
 
-// routeOf reads a path: /announce, /announce/TOKEN or /TOKEN/announce, and the
-// same with scrape (BEP 48).
+// routeOf parses a path: /announce, /announce/TOKEN or /TOKEN/announce, and the same with
+// scrape (BEP 48).
 func routeOf(path []byte) (r route, token []byte) {
 	if len(path) == 0 || path[0] != '/' {
 		return routeNone, nil
@@ -52,7 +56,7 @@ func routeOf(path []byte) (r route, token []byte) {
 	return routeNone, nil
 }
 
-// routeOf reads a path that may have the prefix.
+// routeOf parses a path that may start with Options.Prefix.
 func (s *Server) routeOf(path []byte) (route, []byte) {
 	if len(s.prefix) > 0 {
 		if rest, ok := bytes.CutPrefix(path, s.prefix); ok && len(rest) > 0 && rest[0] == '/' {
@@ -62,14 +66,67 @@ func (s *Server) routeOf(path []byte) (route, []byte) {
 	return routeOf(path)
 }
 
-// Handler returns a handler that answers announces and scrapes and leaves every
-// other path to next; nil: they are not found.
+// Listener returns a listener for an http.Server with the handler [Server.Handler] or one
+// that contains it. The listener limits the connections to Options.MaxConns and reads
+// headers of the PROXY protocol. On Linux, if l is a TCP listener, it answers announces and
+// scrapes itself, without net/http. It owns l; closing it also closes the connections that
+// were not given to the http.Server.
+//
+// When all connections are in use, one that is idle or whose client does not read its
+// answer is closed for another. That is less exact if l uses Multipath TCP, which is the
+// default of package net: see [net.ListenConfig.SetMultipathTCP].
+func (s *Server) Listener(l net.Listener) net.Listener { return s.conns.Listen(l) }
+
+// TLSListener is like Listener for TLS connections. A header of the PROXY protocol comes
+// before the TLS handshake.
+func (s *Server) TLSListener(l net.Listener, config *tls.Config) net.Listener {
+	return tls.NewListener(s.conns.Bound(l), config)
+}
+
+// Bound returns a listener for another http.Server of the process. It limits the
+// connections of l as Listener does, separately, and answers nothing itself.
+func (s *Server) Bound(l net.Listener) net.Listener { return s.conns.Bound(l) }
+
+// ConnContext is for http.Server.ConnContext. With it, a connection does not count as idle
+// while [Server.Handler] answers a request of it, even if nothing is sent.
+func ConnContext(ctx context.Context, conn net.Conn) context.Context {
+	return httpconn.ConnContext(ctx, conn)
+}
+
+// httpHandler answers requests that a Listener reads itself.
+type httpHandler struct{ s *Server }
+
+func (h httpHandler) Match(path []byte) bool {
+	route, _ := h.s.routeOf(path)
+	return route != routeNone
+}
+
+func (h httpHandler) NewWorker() httpconn.Worker {
+	return &httpWorker{s: h.s, n: h.s.newCounters()}
+}
+
+// httpWorker answers the requests of one goroutine of a Listener.
+type httpWorker struct {
+	s    *Server
+	call call
+	n    *counters
+}
+
+func (w *httpWorker) Answer(r *httpconn.Request) []byte {
+	w.call.reset(r.Now, tracker.HTTP, r.From)
+	route, token := w.s.routeOf(r.Path)
+	w.call.token = token
+	return w.s.answerHTTP(&w.call, w.n, route, r.Query)
+}
+
+// Handler returns a handler that answers announces and scrapes. Requests for other paths
+// go to next; if next is nil, they get the status 404.
 func (s *Server) Handler(next http.Handler) http.Handler {
 	if next == nil {
 		next = http.NotFoundHandler()
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		defer busy(r)()
+		defer httpconn.Busy(r.Context())()
 		if route, _ := s.routeOf([]byte(r.URL.Path)); route != routeNone {
 			s.ServeHTTP(w, r)
 		} else {
@@ -78,7 +135,7 @@ func (s *Server) Handler(next http.Handler) http.Handler {
 	})
 }
 
-// ServeHTTP answers an announce or a scrape.
+// ServeHTTP answers an announce or a scrape. Other paths get the status 404.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	route, token := s.routeOf([]byte(r.URL.Path))
 	switch {
@@ -93,7 +150,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := s.calls.Get().(*call)
 	defer s.calls.Put(c)
 	from, trusted := s.clientAddr(remoteAddr(r), r.Header["X-Forwarded-For"])
-	c.reset(s.now(), HTTP, from)
+	c.reset(s.now(), tracker.HTTP, from)
 	c.trusted = c.trusted && trusted
 	c.token = token
 	out := s.answerHTTP(c, s.shared, route, []byte(r.URL.RawQuery))
@@ -103,9 +160,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Write(out)
 }
 
-// ClientAddr returns the address of the client behind a request: that of the connection,
-// or, where that is a named proxy's, the one that the proxy says. It is not valid if the
-// proxy does not say.
+// ClientAddr returns the address of the client of a request: the address of the
+// connection, or the one that a trusted proxy reports. It is not valid if a trusted proxy
+// reports none.
 func (s *Server) ClientAddr(r *http.Request) netip.Addr {
 	from, trusted := s.clientAddr(remoteAddr(r), r.Header["X-Forwarded-For"])
 	if !trusted || contains(s.proxies, from) {
@@ -120,10 +177,10 @@ func remoteAddr(r *http.Request) netip.Addr {
 	return remote.Addr().Unmap().WithZone("")
 }
 
-// clientAddr returns the address of who is behind remote: for a named proxy, the
-// right-most address of the X-Forwarded-For headers that is no named proxy. A
-// proxy that does not say hides its client, which may then not say its address
-// itself: trusted is false.
+// clientAddr returns the address of the client of a connection from remote. For a trusted
+// proxy it is the right-most address in the fields X-Forwarded-For that is not a trusted
+// proxy. If the proxy does not report its client, from is the address of the proxy and
+// trusted is false, so that the client cannot claim another address.
 func (s *Server) clientAddr(remote netip.Addr, forwarded []string) (from netip.Addr, trusted bool) {
 	from, trusted = remote, true
 	if len(s.proxies) == 0 || !contains(s.proxies, remote) {
@@ -142,7 +199,8 @@ func (s *Server) clientAddr(remote netip.Addr, forwarded []string) (from netip.A
 			if !ok {
 				return from, trusted
 			}
-			if from, trusted = a, true; !contains(s.proxies, a) {
+			from, trusted = a, true
+			if !contains(s.proxies, a) {
 				return from, trusted
 			}
 		}
@@ -150,8 +208,8 @@ func (s *Server) clientAddr(remote netip.Addr, forwarded []string) (from netip.A
 	return from, trusted
 }
 
-// parseForwarded reads an item of X-Forwarded-For: an address, which some
-// proxies send with a port.
+// parseForwarded parses an item of X-Forwarded-For: an address, which some proxies send
+// with a port.
 func parseForwarded(item string) (netip.Addr, bool) {
 	a, err := netip.ParseAddr(item)
 	if err != nil {
@@ -164,8 +222,8 @@ func parseForwarded(item string) (netip.Addr, bool) {
 	return a.Unmap().WithZone(""), true
 }
 
-// answerHTTP returns the bencoded answer to a request whose origin is in c. The
-// answer is part of c.
+// answerHTTP returns the bencoded answer to a request whose client is in c. The answer is
+// valid until c is used again.
 func (s *Server) answerHTTP(c *call, n *counters, r route, query []byte) []byte {
 	c.out = c.out[:0]
 	if len(c.token) == 0 && s.opts.Tokens != nil {
@@ -203,8 +261,8 @@ func (s *Server) answerHTTP(c *call, n *counters, r route, query []byte) []byte 
 	return c.out
 }
 
-// appendFailure appends a refusal with everything that BEP 31 and good manners
-// put beside it.
+// appendFailure appends a refusal with the time of the next attempt (BEP 31) and the
+// intervals.
 func (s *Server) appendFailure(b []byte, r *Refusal) []byte {
 	interval, shortest := s.intervals()
 	retry := minutes(r.RetryIn)
@@ -214,6 +272,7 @@ func (s *Server) appendFailure(b []byte, r *Refusal) []byte {
 	return wire.AppendFailure(b, &wire.FailureReply{Reason: r.Reason, Interval: interval, MinInterval: shortest, RetryIn: retry, Never: r.Never})
 }
 
+// scrapeHTTP appends the answer to a scrape to c.out.
 func (s *Server) scrapeHTTP(c *call, n *counters, query []byte) []byte {
 	refusal := s.admitScrape(c)
 	var err error
@@ -235,11 +294,11 @@ func (s *Server) scrapeHTTP(c *call, n *counters, query []byte) []byte {
 		return s.appendFailure(c.out, refusal)
 	}
 	if full {
-		for st := range s.table.All() {
+		for st := range s.store.All() {
 			c.hashes = append(c.hashes, st.InfoHash)
 		}
 	}
-	n.scrapes[HTTP].Add(1)
+	n.scrapes[tracker.HTTP].Add(1)
 	slices.SortFunc(c.hashes, func(a, b spate.InfoHash) int { return bytes.Compare(a[:], b[:]) })
 	out := wire.AppendScrapeStart(c.out)
 	for _, ih := range slices.Compact(c.hashes) {
@@ -248,7 +307,7 @@ func (s *Server) scrapeHTTP(c *call, n *counters, query []byte) []byte {
 		}
 	}
 	if full {
-		c.hashes = nil // may be large
+		c.hashes = nil // do not keep the memory for all torrents
 	}
 	return wire.AppendScrapeEnd(out, minScrape)
 }

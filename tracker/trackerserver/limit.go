@@ -10,27 +10,28 @@ import (
 	"spate/internal/fairpool"
 )
 
-// RateLimit bounds the announces and scrapes of one network: an IPv4 /24 or an
-// IPv6 /48. Loopback is not limited.
+// RateLimit limits the announces and scrapes of one network: an IPv4 /24 or an IPv6 /48.
+// Loopback is not limited.
 type RateLimit struct {
-	// PerSecond is the lasting rate, 0: [DefaultRate]; negative: no limit.
+	// PerSecond is the number of requests per second in the long run; 0 selects
+	// [DefaultRate], and a negative number disables the limit.
 	PerSecond float64
-	// Burst is what may come at once, 0: ten seconds' worth.
+	// Burst is the number of requests that are answered at once; 0 selects ten times
+	// PerSecond.
 	Burst int
 }
 
-// DefaultRate is the default of RateLimit.PerSecond. A /24 of a carrier may hide
-// thousands of customers, each of which announces twice an hour for each of its
-// torrents.
+// DefaultRate is the default of RateLimit.PerSecond. A /24 of a carrier can have thousands
+// of customers, each of which announces each of its torrents twice an hour.
 const DefaultRate = 50
 
-// limiter is a table of fixed size with an entry for each active network. An
-// entry holds the time at which the network will have paid for what it asked
-// (the generic cell rate algorithm), in nanoseconds since start. When more
-// networks are active than fit, the one that owes least is forgotten.
+// limiter is a table of fixed size with an entry for each active network, and uses the
+// generic cell rate algorithm: each request costs step, and an entry holds the time up to
+// which the requests of the network are paid. If too many networks are active, the entry
+// with the earliest time is replaced. Times are in nanoseconds.
 type limiter struct {
-	step  int64 // what one request costs
-	burst int64 // how far a network may run ahead
+	step  int64 // cost of a request
+	burst int64 // how far paid may be ahead of the time
 	seed  maphash.Seed
 	start time.Time
 	parts [limiterParts]limiterPart
@@ -38,7 +39,7 @@ type limiter struct {
 
 const (
 	limiterParts = 64
-	limiterSets  = 256 // in a part
+	limiterSets  = 256 // sets of a part
 	limiterWays  = 4   // entries of a set
 )
 
@@ -49,10 +50,10 @@ type limiterPart struct {
 
 type limiterEntry struct {
 	network fairpool.Network
-	paid    int64
+	paid    int64 // time since start
 }
 
-// newLimiter returns nil, which limits nothing, for a negative rate.
+// newLimiter returns a limiter, or nil if the rate is negative.
 func newLimiter(r RateLimit, now time.Time) *limiter {
 	if r.PerSecond < 0 {
 		return nil
@@ -67,8 +68,8 @@ func newLimiter(r RateLimit, now time.Time) *limiter {
 	return &limiter{step: step, burst: step * int64(r.Burst), seed: maphash.MakeSeed(), start: now}
 }
 
-// allow takes a request of a into account and returns 0, or, for one too many,
-// how long a should wait; that one costs nothing.
+// allow counts a request from a and returns 0. If the request exceeds the limit, it is not
+// counted, and allow returns the time that a has to wait. A nil limiter allows everything.
 func (l *limiter) allow(now time.Time, a netip.Addr) time.Duration {
 	if l == nil || a.IsLoopback() {
 		return 0

@@ -8,12 +8,11 @@ import (
 	"strings"
 )
 
-// maxListLine bounds the lines of the files that say whom the tracker serves, in
-// bytes.
+// maxListLine limits the length of a line in the files of Options, in bytes.
 const maxListLine = 4096
 
-// eachLine calls f for the lines of a list that are neither empty nor comments,
-// without the space around them. An error, which ends it, names the line.
+// eachLine calls f for each line of b that is neither empty nor a comment, without the
+// space around it. It stops at the first error, to which it adds the number of the line.
 func eachLine(b []byte, f func(line string) error) error {
 	lines := bufio.NewScanner(bytes.NewReader(b))
 	lines.Buffer(nil, maxListLine)

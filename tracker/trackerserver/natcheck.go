@@ -2,7 +2,7 @@ package trackerserver
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"sync"
@@ -14,57 +14,59 @@ import (
 	"spate/tracker/swarm"
 )
 
-// NATCheck has the tracker dial each peer's port once in a while. A peer that
-// cannot be reached is answered like any other, but others are not told of it
-// and it is not counted. Until the first check is done a peer counts as
-// reachable. Its zero value is good. What is dialled is the address that the
-// announce came from, so nobody can have others' ports tried.
+// NATCheck configures a check whether peers accept connections: the tracker connects to
+// the address of each peer from time to time. A peer that does not accept gets answers, but
+// it is not counted and other peers do not get its address. A peer counts as reachable
+// until its first check has failed. The zero value is valid.
+//
+// The tracker connects only to addresses from which an announce came, or that a peer in a
+// private network claimed, so that others cannot use it to scan ports.
 type NATCheck struct {
-	// Workers bounds the dials under way at once, 0: 32. What does not fit into
-	// their queue is not checked this time.
+	// Workers limits the number of concurrent connection attempts; default 32. If 1024
+	// peers wait for a check, further ones are not checked at this announce.
 	Workers int
-	// Timeout bounds a dial, 0: 5 s.
+	// Timeout limits a connection attempt; default 5 s.
 	Timeout time.Duration
-	// Dial opens a connection; nil: package net.
+	// Dial opens a connection; nil selects a [net.Dialer].
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
-// Bounds of what is remembered of checks.
 const (
-	natKeep       = 65536         // peers
-	natGood       = 2 * time.Hour // how long a good check holds
-	natBad        = 20 * time.Minute
-	natQueue      = 1024
-	natMaxSwarms  = 32 // swarms that a peer is taken out of when its check fails
+	natKeep       = 65536            // maximum number of peers with a result
+	natGood       = 2 * time.Hour    // how long the result of a reachable peer is valid
+	natBad        = 20 * time.Minute // how long the result of another peer is valid
+	natQueue      = 1024             // maximum number of peers that wait for a check
+	natMaxSwarms  = 32               // maximum number of swarms from which a peer is removed
 	natWorkers    = 32
 	natTimeout    = 5 * time.Second
 	natSweepEvery = time.Minute
 )
 
+// natChecker checks peers and holds the results.
 type natChecker struct {
 	NATCheck
 	server *Server
 	queue  chan netip.AddrPort
 
-	mu     sync.Mutex // guards what follows
+	mu     sync.Mutex // guards the fields below
 	peers  map[netip.AddrPort]*natPeer
-	known  *fairpool.Pool[struct{}] // places among peers
-	queued *fairpool.Pool[struct{}] // places in the queue
+	known  *fairpool.Pool[struct{}] // limits peers, shared fairly by network
+	queued *fairpool.Pool[struct{}] // limits queue, shared fairly by network
 }
 
-// natPeer is what is known of one address.
+// natPeer is the result for one peer.
 type natPeer struct {
-	pending bool
-	bad     bool
-	until   time.Time
-	swarms  []swarm.Request // where it announced while its check was pending
+	pending bool            // the check has not finished
+	bad     bool            // the peer does not accept connections
+	until   time.Time       // end of the result
+	swarms  []swarm.Request // the announces while the check was pending
 	known   *fairpool.Member[struct{}]
-	queued  *fairpool.Member[struct{}] // while its check is pending
+	queued  *fairpool.Member[struct{}] // while the check is pending
 }
 
 func newNATChecker(o NATCheck, s *Server) (*natChecker, error) {
 	if o.Workers < 0 || o.Timeout < 0 {
-		return nil, errors.New("trackerserver: negative NATCheck limit")
+		return nil, fmt.Errorf("trackerserver: negative limit of NATCheck (workers %d, timeout %v)", o.Workers, o.Timeout)
 	}
 	if o.Workers == 0 {
 		o.Workers = natWorkers
@@ -75,17 +77,17 @@ func newNATChecker(o NATCheck, s *Server) (*natChecker, error) {
 	if o.Dial == nil {
 		o.Dial = new(net.Dialer).DialContext
 	}
-	places := func(n int) *fairpool.Pool[struct{}] {
+	pool := func(n int) *fairpool.Pool[struct{}] {
 		return fairpool.New[struct{}](fairpool.Options{Slots: n, Grace: natGood})
 	}
 	return &natChecker{
 		NATCheck: o, server: s, queue: make(chan netip.AddrPort, natQueue), peers: map[netip.AddrPort]*natPeer{},
-		known: places(natKeep), queued: places(natQueue),
+		known: pool(natKeep), queued: pool(natQueue),
 	}, nil
 }
 
-// apply hides the peer of c, whose request for the table is complete, if it is
-// known to be unreachable, and has it checked if it is not known.
+// apply hides the peer of c from the store if it is known to be unreachable, and starts a
+// check if there is no valid result. c.swarm must be complete.
 func (n *natChecker) apply(c *call) {
 	if c.req.Event == tracker.EventStopped {
 		return
@@ -103,13 +105,13 @@ func (n *natChecker) apply(c *call) {
 		p = n.begin(c, p)
 	}
 	if p != nil && p.bad {
-		c.swarm.Addr = netip.AddrPort{} // the table answers and remembers nothing
+		c.swarm.Addr = netip.AddrPort{} // the store answers without storing the peer
 		c.hidden = true
 	}
 }
 
-// begin has the peer of c checked if there is a place for it, and returns what is known of
-// it. The caller holds n.mu.
+// begin adds the peer of c to the queue if the queue is not full. was is its last result,
+// or nil. begin returns the new result, or was. The caller holds n.mu.
 func (n *natChecker) begin(c *call, was *natPeer) *natPeer {
 	network := fairpool.NetworkOf(c.peer.Addr())
 	queued, _ := n.queued.Enter(c.now, network, struct{}{})
@@ -119,12 +121,15 @@ func (n *natChecker) begin(c *call, was *natPeer) *natPeer {
 	p := &natPeer{pending: true, swarms: []swarm.Request{c.swarm}, queued: queued}
 	if was != nil {
 		p.bad, p.known = was.bad, was.known
-	} else if p.known, _ = n.known.Enter(c.now, network, struct{}{}); p.known == nil {
-		queued.Leave(c.now)
-		return nil
+	} else {
+		p.known, _ = n.known.Enter(c.now, network, struct{}{})
+		if p.known == nil {
+			queued.Leave(c.now)
+			return nil
+		}
 	}
 	n.peers[c.peer] = p
-	n.queue <- c.peer // has room for all who have a place
+	n.queue <- c.peer // never waits, because n.queued limits the queue
 	return p
 }
 
@@ -156,17 +161,17 @@ func (n *natChecker) run(ctx context.Context) {
 	}
 }
 
-// check dials a peer and notes the result; who cannot be reached leaves its
-// swarms.
+// check connects to a peer and stores the result. It removes a peer that does not accept
+// from its swarms.
 func (n *natChecker) check(ctx context.Context, peer netip.AddrPort) {
 	err := n.dial(ctx, peer)
 	now := n.server.now()
 	n.mu.Lock()
-	p := n.peers[peer] // stays while its check is pending
+	p := n.peers[peer] // not nil, because the check is pending
 	p.queued.Leave(now)
 	var swarms []swarm.Request
 	switch {
-	case ctx.Err() != nil: // the tracker ends, which says nothing of the peer
+	case ctx.Err() != nil: // the tracker stops: there is no result
 		n.drop(now, peer)
 	case err != nil:
 		swarms = p.swarms
@@ -178,12 +183,12 @@ func (n *natChecker) check(ctx context.Context, peer netip.AddrPort) {
 	var reply swarm.Reply
 	for i := range swarms {
 		swarms[i].Event, swarms[i].NumWant = tracker.EventStopped, 0
-		n.server.table.Announce(now, &swarms[i], &reply) // an entry that is gone already is no error
+		n.server.store.Announce(now, &swarms[i], &reply) // an error would mean that there is no such peer
 	}
 }
 
-// dial returns nil if peer can be connected to. What is no peer's address, such as that
-// of a cloud's metadata service, is not dialled.
+// dial returns nil if peer accepts a connection. It does not connect to addresses that
+// cannot be peers, such as that of a cloud's metadata service.
 func (n *natChecker) dial(ctx context.Context, peer netip.AddrPort) error {
 	if err := netguard.ToChosen.Check(peer.Addr()); err != nil {
 		return err
@@ -197,7 +202,7 @@ func (n *natChecker) dial(ctx context.Context, peer netip.AddrPort) error {
 	return err
 }
 
-// forget drops what has not been asked about since it lost its worth.
+// forget removes results that ended long ago.
 func (n *natChecker) forget(now time.Time) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -208,7 +213,7 @@ func (n *natChecker) forget(now time.Time) {
 	}
 }
 
-// drop forgets a peer. The caller holds n.mu.
+// drop removes a result. The caller holds n.mu.
 func (n *natChecker) drop(now time.Time, peer netip.AddrPort) {
 	n.peers[peer].known.Leave(now)
 	delete(n.peers, peer)

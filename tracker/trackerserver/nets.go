@@ -10,12 +10,13 @@ import (
 	"spate/internal/folder"
 )
 
-// netSet is a set of addresses as ranges in order, none of which overlap, so that
-// long lists cost an announce little.
+// netSet is a set of addresses: sorted ranges that do not overlap, so that a lookup in a
+// long list is fast.
 type netSet []netRange
 
 type netRange struct{ first, last netip.Addr }
 
+// newNetSet returns the set of the addresses in nets.
 func newNetSet(nets []netip.Prefix) netSet {
 	all := make(netSet, 0, len(nets))
 	for _, p := range canonicalNets(nets) {
@@ -35,7 +36,7 @@ func newNetSet(nets []netip.Prefix) netSet {
 	return out
 }
 
-// lastOf is the last address of a network.
+// lastOf returns the last address of a network.
 func lastOf(p netip.Prefix) netip.Addr {
 	b := p.Addr().AsSlice()
 	for i := p.Bits(); i < 8*len(b); i++ {
@@ -45,22 +46,21 @@ func lastOf(p netip.Prefix) netip.Addr {
 	return a
 }
 
-// contains reports whether a, a canonical address, is in the set.
+// contains reports whether the set contains the canonical address a.
 func (s netSet) contains(a netip.Addr) bool {
 	i, exact := slices.BinarySearchFunc(s, a, func(r netRange, a netip.Addr) int { return r.first.Compare(a) })
 	return exact || i > 0 && a.Compare(s[i-1].last) <= 0
 }
 
-// addressRules are the networks that may use the tracker.
+// addressRules are the networks that are allowed and denied.
 type addressRules struct{ allow, deny netSet }
 
-// refuse reports whether an address is not answered.
+// refuse reports whether requests from an address are refused.
 func (r *addressRules) refuse(a netip.Addr) bool {
 	return r.deny.contains(a) || len(r.allow) > 0 && !r.allow.contains(a)
 }
 
-// readNets puts the networks of Options and those of the file Options.Nets in
-// force. On an error the rules stay as they were.
+// readNets reads Options.Nets and replaces the rules. On an error the old rules stay.
 func (s *Server) readNets() error {
 	allow, deny := s.opts.AllowNets, s.opts.DenyNets
 	if s.opts.Nets != "" {
@@ -78,7 +78,7 @@ func (s *Server) readNets() error {
 	return nil
 }
 
-// parseNets reads lines of the word "allow" or "deny" and a network or address.
+// parseNets parses the file Options.Nets.
 func parseNets(b []byte) (allow, deny []netip.Prefix, err error) {
 	err = eachLine(b, func(line string) error {
 		f := strings.Fields(line)
@@ -99,14 +99,15 @@ func parseNets(b []byte) (allow, deny []netip.Prefix, err error) {
 	return allow, deny, err
 }
 
-// ParseNet reads a network, or an address as a network of its own.
+// ParseNet parses a network such as 192.0.2.0/24, or an address, which it returns as a
+// network of one address.
 func ParseNet(s string) (netip.Prefix, error) {
 	if p, err := netip.ParsePrefix(s); err == nil {
 		return p, nil
 	}
 	a, err := netip.ParseAddr(s)
 	if err != nil || a.Zone() != "" {
-		return netip.Prefix{}, fmt.Errorf("%q is no address or network, such as 192.0.2.0/24", s)
+		return netip.Prefix{}, fmt.Errorf("%q: want an address or a network, such as 192.0.2.0/24", s)
 	}
 	return netip.PrefixFrom(a, a.BitLen()), nil
 }

@@ -12,10 +12,10 @@ import (
 	"spate/internal/atomicfile"
 )
 
-// A set of networks has the addresses that one of them has.
+// TestNetSet compares a set with the list of networks that it was made from.
 func TestNetSet(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
-		addr := rapid.Custom(func(r *rapid.T) netip.Addr { // few bits, so that they meet
+		addr := rapid.Custom(func(r *rapid.T) netip.Addr { // few different bits, so that networks overlap
 			b := [4]byte{10, byte(rapid.IntRange(0, 3).Draw(r, "b")), 0, byte(rapid.IntRange(0, 7).Draw(r, "d"))}
 			switch rapid.IntRange(0, 2).Draw(r, "family") {
 			case 0:
@@ -40,12 +40,12 @@ func TestNetSet(t *testing.T) {
 	})
 }
 
-// The networks of a file are in force at once, and a broken file changes nothing.
+// TestNetsFile checks that a changed file is applied, and that an invalid one is not.
 func TestNetsFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "nets")
 	write := func(text string) {
 		t.Helper()
-		if err := atomicfile.Replace(path, []byte(text)); err != nil { // it is watched, and must never be half of the text
+		if err := atomicfile.Replace(path, []byte(text)); err != nil { // the watcher must not read an incomplete file
 			t.Fatal(err)
 		}
 	}
@@ -56,7 +56,7 @@ func TestNetsFile(t *testing.T) {
 		return err != nil
 	}
 	if refused("192.0.2.1:9") || !refused("192.0.2.9:9") {
-		t.Error("the rules of the options are not in force")
+		t.Error("the rules of the options are not applied")
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error)
@@ -65,10 +65,10 @@ func TestNetsFile(t *testing.T) {
 	write("deny 192.0.2.0/28\ndeny 2001:db8::1\n")
 	eventually(t, "a network is denied", func() bool { return refused("192.0.2.1:9") })
 	if !refused("192.0.2.9:9") || !refused("[2001:db8::1]:9") || refused("[2001:db8::2]:9") || refused("192.0.2.16:9") {
-		t.Error("other rules than those of the file")
+		t.Error("the rules are not those of the file")
 	}
 	for text, want := range map[string]string{
-		"deny 192.0.2.0/24\nforbid 10.0.0.0/8\n": "line 2: want the word", "allow\n": "line 1: want", "allow 10.0.0.0/33\n": "line 1", "allow fe80::1%eth0\n": "no address", "allow 1 2\n": "want",
+		"deny 192.0.2.0/24\nforbid 10.0.0.0/8\n": "line 2: want the word", "allow\n": "line 1: want", "allow 10.0.0.0/33\n": "line 1", "allow fe80::1%eth0\n": "want an address", "allow 1 2\n": "want",
 		"\n# " + strings.Repeat("x", maxListLine): "line 2 has more than",
 	} {
 		write(text)
@@ -80,7 +80,8 @@ func TestNetsFile(t *testing.T) {
 	eventually(t, "one network is allowed", func() bool { return refused("192.0.2.16:9") && !refused("198.51.100.1:9") })
 }
 
-// FuzzParseNets: what is read of a file is what it says, a line at a time.
+// FuzzParseNets checks that a line gives at most one network, and that any networks make a
+// set.
 func FuzzParseNets(f *testing.F) {
 	f.Add([]byte("allow 10.0.0.0/8\n# x\n\ndeny ::1\n"))
 	f.Fuzz(func(t *testing.T, b []byte) {

@@ -7,16 +7,17 @@ import (
 
 	"spate"
 	"spate/internal/folder"
+	"spate/tracker"
 )
 
-// remark is what a line of Options.Notes says about a torrent.
+// remark is the content of Options.Notes for one torrent.
 type remark struct {
 	warning string
 	failure *Refusal
 }
 
-// readNotes reads the file of notes; the new ones take effect together. On an
-// error the old ones stay.
+// readNotes reads Options.Notes and replaces all remarks at once. On an error the old ones
+// stay.
 func (s *Server) readNotes() error {
 	if s.opts.Notes == "" {
 		return nil
@@ -33,8 +34,7 @@ func (s *Server) readNotes() error {
 	return nil
 }
 
-// parseNotes reads lines of an info-hash, the word "warning" or "failure", and
-// what the client is told.
+// parseNotes parses the file Options.Notes.
 func parseNotes(b []byte) (map[spate.InfoHash]remark, error) {
 	out := map[spate.InfoHash]remark{}
 	err := eachLine(b, func(line string) error {
@@ -60,7 +60,7 @@ func parseNotes(b []byte) (map[spate.InfoHash]remark, error) {
 	return out, err
 }
 
-// parseHash reads an info-hash of either version.
+// parseHash parses an info-hash of version 1 or 2, and truncates the latter (BEP 52).
 func parseHash(s string) (spate.InfoHash, error) {
 	if len(s) != 2*len(spate.InfoHashV2{}) {
 		return spate.ParseInfoHash(s)
@@ -69,8 +69,9 @@ func parseHash(s string) (spate.InfoHash, error) {
 	return v2.Truncate(), err
 }
 
-// remarked adds what the notes say about a torrent to what is known of it.
-func (s *Server) remarked(ih *spate.InfoHash, n *Note) (*Note, *Refusal) {
+// remarked applies the remark about a torrent: it returns n, or a copy with the warning, or
+// the refusal.
+func (s *Server) remarked(ih *spate.InfoHash, n *tracker.Note) (*tracker.Note, *Refusal) {
 	remarks := s.remarks.Load()
 	if remarks == nil {
 		return n, nil
@@ -82,7 +83,7 @@ func (s *Server) remarked(ih *spate.InfoHash, n *Note) (*Note, *Refusal) {
 	case r.failure != nil:
 		return n, r.failure
 	}
-	var with Note
+	var with tracker.Note
 	if n != nil {
 		with = *n
 	}

@@ -8,57 +8,47 @@ import (
 	"spate/tracker"
 )
 
-// Transport is how a request came.
-type Transport uint8
-
-// The transports.
-const (
-	HTTP Transport = iota
-	UDP
-	numTransports
-)
-
-// String returns "http" or "udp".
-func (t Transport) String() string { return [...]string{"http", "udp"}[t] }
-
-// Announce is an announce as a [Policy] sees it. It is valid during the call.
+// Announce is the argument of a [Policy]. It and everything it points to is valid only
+// during the call.
 type Announce struct {
 	Now       time.Time
-	Transport Transport
+	Transport tracker.Transport
 	Request   *tracker.AnnounceRequest
-	// From is the address that the request came from, behind named proxies.
+	// From is the address of the client. Behind a trusted proxy it is the address that
+	// the proxy reported.
 	From netip.Addr
-	// Peer is what the swarm will remember.
+	// Peer is the address that the swarm will store.
 	Peer netip.AddrPort
-	// User is the name that goes with the token of the request, if any.
+	// User is the user whose token the request had; empty if it had none.
 	User string
 }
 
-// Policy decides whether an announce is answered: nil, or why not. It is called
-// concurrently, for every announce, and must not block.
+// Policy decides about an announce that has passed all other checks. It returns nil to
+// accept it. It is called concurrently for each announce and must not wait.
 type Policy func(*Announce) *Refusal
 
-// Scrapes says which scrapes are answered.
+// Scrapes selects the scrapes that a tracker answers.
 type Scrapes uint8
 
-// The kinds of answers. The zero value is the one in the middle.
+// The values of [Scrapes].
 const (
-	ScrapesNamed Scrapes = iota // those that name torrents
-	ScrapesAll                  // also those that name none: with all torrents
+	ScrapesNamed Scrapes = iota // scrapes that name torrents
+	ScrapesAll                  // also scrapes without info-hashes, which get all torrents
 	ScrapesNone                 // none
 )
 
-// Refusal is why an announce or a scrape is not answered, in words for the user
-// of the client. A Policy may return the same one any number of times.
+// Refusal is the reason for which a request is refused. A Policy may return the same
+// Refusal many times; it must not be changed after that.
 type Refusal struct {
+	// Reason is shown to the user of the client. It must not be empty.
 	Reason string
-	// RetryIn is the wait after which it makes sense to ask again, 0: not said;
-	// Never that it does not (BEP 31).
+	// RetryIn is the time after which the client should try again. Never means that it
+	// should not (BEP 31). If both are zero, the answer has the announce interval.
 	RetryIn time.Duration
 	Never   bool
 }
 
-// Refusals of this package.
+// The refusals of this package.
 var (
 	refuseUnknown   = &Refusal{Reason: "this torrent is not served by this tracker", Never: true}
 	refuseDenied    = &Refusal{Reason: "this torrent is refused by this tracker", Never: true}
@@ -66,12 +56,11 @@ var (
 	refuseNoToken   = &Refusal{Reason: "this tracker needs your personal announce URL", Never: true}
 	refuseToken     = &Refusal{Reason: "your announce URL is not valid or was revoked", Never: true}
 	refuseScrape    = &Refusal{Reason: "this tracker does not answer scrapes", Never: true}
-	refuseFull      = &Refusal{Reason: "this tracker does not tell all its torrents: ask for some", Never: true}
-	refuseNoAddress = &Refusal{Reason: "your address cannot be told to others"}
+	refuseFull      = &Refusal{Reason: "this tracker does not list all its torrents: name some", Never: true}
+	refuseNoAddress = &Refusal{Reason: "your address cannot be used by other peers"}
 )
 
-// admit is the list of policies that every request passes before anything of the
-// torrent is looked at.
+// admit makes the checks of each request that do not depend on the torrent.
 func (s *Server) admit(c *call) *Refusal {
 	if wait := s.limit.allow(c.now, c.from); wait > 0 {
 		c.limited = Refusal{Reason: "too many requests from your network", RetryIn: wait}
@@ -86,7 +75,7 @@ func (s *Server) admit(c *call) *Refusal {
 	return nil
 }
 
-// admitScrape is admit for a scrape.
+// admitScrape is like admit, for a scrape.
 func (s *Server) admitScrape(c *call) *Refusal {
 	if refusal := s.admit(c); refusal != nil || s.opts.Scrapes != ScrapesNone {
 		return refusal
@@ -94,7 +83,7 @@ func (s *Server) admitScrape(c *call) *Refusal {
 	return refuseScrape
 }
 
-// authorise finds the user of the request's token.
+// authorise checks the token of a request and sets c.user.
 func (s *Server) authorise(c *call) *Refusal {
 	if len(c.token) == 0 {
 		if s.opts.RequireToken {
@@ -110,8 +99,9 @@ func (s *Server) authorise(c *call) *Refusal {
 	return nil
 }
 
-// admission looks a torrent up: why it is refused, or its note, which may be nil.
-func (s *Server) admission(ih *spate.InfoHash) (*Note, *Refusal) {
+// admission returns the note of a torrent, which may be nil, and the reason if it is
+// refused.
+func (s *Server) admission(ih *spate.InfoHash) (*tracker.Note, *Refusal) {
 	a := s.allowed.get(ih)
 	switch {
 	case a == nil:

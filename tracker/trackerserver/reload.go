@@ -3,211 +3,69 @@ package trackerserver
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
 	"os"
-	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"spate"
 	"spate/internal/folder"
-	"spate/metainfo"
+	"spate/tracker"
 )
 
-// maxDirDepth bounds the directories below the allowed one.
-const maxDirDepth = 16
-
-// lists is what was read last from the allowed directory and the list files.
+// lists holds the last content of Options.AllowedDir, AllowList and DenyList.
 type lists struct {
-	mu     sync.Mutex
-	dir    map[string]dirFile                   // by path; guarded by mu
-	hashes map[spate.InfoHash]bool              // of the files of dir; guarded by mu
-	files  map[string]fileState                 // of list files; guarded by mu
-	listed map[source]map[spate.InfoHash]string // names by info-hash; guarded by mu
+	mu     sync.Mutex                           // guards the fields below
+	dir    map[string]dirFile                   // files of AllowedDir by path
+	hashes map[spate.InfoHash]bool              // of the files in dir
+	files  map[string]fileState                 // of AllowList and DenyList by path
+	listed map[source]map[spate.InfoHash]string // names by info-hash
 }
 
-// fileState tells whether a file changed.
+// fileState shows whether a file has changed.
 type fileState struct {
 	size int64
 	mod  time.Time
 }
 
-// dirFile is a file of the allowed directory. One that is no torrent has no
-// hashes.
-type dirFile struct {
-	fileState
-	hashes []spate.InfoHash
-}
-
-// Reload reads everything again that says whom and what the tracker serves: the
-// allowed directory, the lists, the notes, the networks, the tokens. Each of them
-// changes as a whole, or, where it cannot be read, not at all; a file of the
-// directory that is no torrent is logged. What one of them allows from now on is
-// allowed before what another does not allow any more is refused, so that a
-// torrent that moves between them is served all the time.
+// Reload reads the files and the directory of the options again: AllowedDir, AllowList,
+// DenyList, Notes, Nets and the file of Tokens. Each is applied as a whole; if it cannot be
+// read, its old content stays, and Reload returns an error that joins all of these. A file
+// in AllowedDir that is not a valid .torrent file is logged and ignored.
+//
+// New torrents are allowed before removed ones are disallowed, so that a torrent that
+// moves from one source to another is never refused.
 func (s *Server) Reload() error {
 	s.lists.mu.Lock()
 	defer s.lists.mu.Unlock()
 	var errs []error
-	try := func(err error) {
-		if err != nil {
-			errs = append(errs, err)
+	var removals []func()
+	add := func(remove func(), err error) {
+		errs = append(errs, err)
+		if remove != nil {
+			removals = append(removals, remove)
 		}
 	}
-	var gone []func()
-	later := func(f func(), err error) {
-		try(err)
-		if f != nil {
-			gone = append(gone, f)
-		}
-	}
-	later(s.readDir())
-	later(s.readList(s.opts.AllowList, fromList))
-	later(s.readList(s.opts.DenyList, fromDenied))
-	try(s.readNotes())
-	try(s.readNets())
+	add(s.readDir())
+	add(s.readList(s.opts.AllowList, fromList))
+	add(s.readList(s.opts.DenyList, fromDenied))
+	errs = append(errs, s.readNotes(), s.readNets())
 	if s.opts.Tokens != nil {
-		try(s.opts.Tokens.Reload())
+		errs = append(errs, s.opts.Tokens.Reload())
 	}
-	for _, f := range gone {
+	for _, f := range removals {
 		f()
 	}
-	return errors.Join(errs...)
+	return errors.Join(errs...) // ignores nil
 }
 
-// readDir allows what the allowed directory has. The function that it returns
-// takes back what was there before and is not any more.
-func (s *Server) readDir() (gone func(), err error) {
-	if s.opts.AllowedDir == "" {
-		return nil, nil
-	}
-	l := &s.lists
-	found := make(map[string]dirFile, len(l.dir))
-	err = s.walk(nil, func(in *folder.Folder, rel string, info fs.FileInfo) {
-		path := in.Path(rel)
-		if info.Mode()&fs.ModeSymlink != 0 {
-			if target, err := in.Stat(rel); err == nil {
-				info = target
-			}
-		}
-		state := fileState{info.Size(), info.ModTime()}
-		if old, ok := l.dir[path]; ok && old.fileState == state {
-			found[path] = old
-			return
-		}
-		f, note, err := readTorrent(in, rel, state)
-		if err != nil {
-			s.log.Warn("no torrent can be read: not allowed", "path", path, "error", err)
-		}
-		for i, ih := range f.hashes {
-			n := note
-			if len(f.hashes) == 2 {
-				n.Pair = f.hashes[1-i]
-			}
-			if err := s.allow(ih, fromDir, &n); err != nil {
-				s.log.Error("allowed torrent has no room", "path", path, "error", err)
-			}
-		}
-		found[path] = f
-	})
-	if err != nil {
-		return nil, fmt.Errorf("allowed directory: %w", err)
-	}
-	hashes := make(map[spate.InfoHash]bool, len(found))
-	for _, f := range found {
-		for _, ih := range f.hashes {
-			hashes[ih] = true
-		}
-	}
-	if len(hashes) != len(l.hashes) || l.dir == nil {
-		s.log.Info("allowed directory was read", "path", s.opts.AllowedDir, "files", len(found), "info_hashes", len(hashes))
-	}
-	before := l.hashes
-	l.dir, l.hashes = found, hashes
-	return func() {
-		for ih := range before {
-			if !hashes[ih] {
-				s.disallow(ih, fromDir)
-			}
-		}
-	}, nil
-}
-
-// openDir opens the allowed directory.
-func (s *Server) openDir() (*folder.Folder, error) {
-	return folder.Open(s.opts.AllowedDir, folder.Options{FollowLinks: s.opts.FollowLinks})
-}
-
-// walk calls file for everything in the allowed directory, which is open as in, that
-// is called like a .torrent file, and sub for the path of that directory and of every
-// one below. Either may be nil. Directories whose names begin with a dot are skipped,
-// and so are symbolic links to directories. What vanishes meanwhile is no error; an
-// allowed directory that cannot be read is.
-func (s *Server) walk(sub func(dir string), file func(in *folder.Folder, rel string, info fs.FileInfo)) error {
-	in, err := s.openDir()
-	if err != nil {
-		return err
-	}
-	defer in.Close()
-	return in.Walk(".", func(_ *folder.Folder, rel string, info fs.FileInfo, err error) error {
-		switch {
-		case err != nil && rel == "":
-			return err
-		case err != nil:
-		case info.IsDir():
-			if rel != "" && strings.HasPrefix(info.Name(), ".") || strings.Count(rel, string(filepath.Separator)) >= maxDirDepth {
-				return fs.SkipDir
-			}
-			if sub != nil {
-				sub(in.Path(rel))
-			}
-		case file != nil && isTorrent(rel):
-			file(in, rel, info)
-		}
-		return nil
-	})
-}
-
-func isTorrent(path string) bool {
-	name := filepath.Base(path)
-	return strings.HasSuffix(name, ".torrent") && !strings.HasPrefix(name, ".")
-}
-
-// readTorrent reads a file of the allowed directory.
-func readTorrent(in *folder.Folder, rel string, state fileState) (dirFile, Note, error) {
-	f := dirFile{fileState: state}
-	b, err := in.ReadFile(rel, maxTorrentFile)
-	if err != nil {
-		return f, Note{}, err
-	}
-	m, err := metainfo.Parse(b)
-	if err != nil {
-		return f, Note{}, err
-	}
-	f.hashes = hashesOf(m)
-	return f, Note{Name: m.Info.Name, Size: m.Info.DataLength(), Torrent: in.Path(rel)}, nil
-}
-
-// hashesOf returns the info-hashes under which a torrent is announced.
-func hashesOf(m *metainfo.MetaInfo) (hashes []spate.InfoHash) {
-	if h, ok := m.HashV1(); ok {
-		hashes = append(hashes, h)
-	}
-	if h, ok := m.HashV2(); ok {
-		hashes = append(hashes, h.Truncate())
-	}
-	return hashes
-}
-
-// maxListFile bounds each of the files that say whom the tracker serves, in bytes.
+// maxListFile limits the size of each file of Options in bytes.
 const maxListFile = 64 << 20
 
-// readList puts in force what a list of info-hashes says. The function that it
-// returns takes back what it said before and does not say any more.
-func (s *Server) readList(path string, from source) (gone func(), err error) {
+// readList reads a list of info-hashes and adds the new ones to the source from. The
+// function that it returns removes those that are no longer in the list.
+func (s *Server) readList(path string, from source) (remove func(), err error) {
 	if path == "" {
 		return nil, nil
 	}
@@ -244,19 +102,19 @@ func (s *Server) readList(path string, from source) (gone func(), err error) {
 			s.allowed.add(ih, from, nil)
 			continue
 		}
-		var note *Note
+		var note *tracker.Note
 		if name != "" {
-			note = &Note{Name: name}
+			note = &tracker.Note{Name: name}
 		}
 		if s.allow(ih, from, note) != nil {
 			failed++
 		}
 	}
 	if failed > 0 {
-		s.log.Error("listed torrents have no room: raise the limit of swarms", "path", path, "info_hashes", failed)
+		s.log.Error("torrents in the list cannot be served: raise the limit of swarms", "path", path, "info_hashes", failed)
 	}
 	l.listed[from] = now
-	s.log.Info("list of info-hashes was read", "path", path, "info_hashes", len(now))
+	s.log.Info("the list of info-hashes was read", "path", path, "info_hashes", len(now))
 	return func() {
 		for ih := range before {
 			if _, ok := now[ih]; !ok {
@@ -266,12 +124,12 @@ func (s *Server) readList(path string, from source) (gone func(), err error) {
 	}, nil
 }
 
-// young is the age up to which a file may change again without another time of
-// change.
+// young is the age up to which a file is always read again, because it could change once
+// more within the resolution of its modification time.
 const young = 2 * time.Second
 
-// changed returns the state of a list file if it is not the one that was read,
-// else the zero one.
+// changed returns the state of a list file, or the zero state if the file has not changed
+// since it was read.
 func (l *lists) changed(path string) (fileState, error) {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -284,7 +142,7 @@ func (l *lists) changed(path string) (fileState, error) {
 	return state, nil
 }
 
-// parseList reads lines of an info-hash and a name.
+// parseList parses Options.AllowList or DenyList.
 func parseList(b []byte) (map[spate.InfoHash]string, error) {
 	out := map[spate.InfoHash]string{}
 	err := eachLine(b, func(line string) error {
@@ -297,19 +155,4 @@ func parseList(b []byte) (map[spate.InfoHash]string, error) {
 		return nil
 	})
 	return out, err
-}
-
-// AllowedFiles returns the paths of the torrents of the allowed directory,
-// sorted.
-func (s *Server) AllowedFiles() []string {
-	s.lists.mu.Lock()
-	defer s.lists.mu.Unlock()
-	var out []string
-	for path, f := range s.lists.dir {
-		if len(f.hashes) > 0 {
-			out = append(out, path)
-		}
-	}
-	slices.Sort(out)
-	return out
 }

@@ -1,10 +1,11 @@
-// Package trackerserver is a tracker: announces and scrapes over HTTP and UDP
-// (BEP 3, 7, 15, 21, 23, 24, 31, 41, 48) in front of a [swarm.Table].
+// Package trackerserver serves announces and scrapes over HTTP and UDP (BEP 3, 7, 15, 21,
+// 23, 24, 31, 41, 48). A [Server] decides which requests are answered, and a [swarm.Store]
+// holds the peers.
 //
-// A [Server] decides who is answered; the table remembers. The way of a request,
-// in the order of the files: http.go, fast.go or udp.go parse it; policy.go,
-// allow.go, token.go and limit.go say whether it is answered; server.go asks the
-// table; the first again write the reply; observe.go tells who wants to know.
+// A request goes through these files: http.go or udp.go parses it; policy.go, limit.go,
+// nets.go, token.go, allow.go and notes.go decide whether it is answered; server.go calls
+// the store; http.go or udp.go writes the answer; observe.go reports it to observers, such
+// as the download log of package trackerlog and the statistics of package trackerstats.
 package trackerserver
 
 import (
@@ -12,7 +13,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/netip"
 	"strings"
 	"sync"
@@ -22,113 +22,121 @@ import (
 	"spate"
 	"spate/tracker"
 	"spate/tracker/swarm"
+	"spate/tracker/trackerserver/internal/httpconn"
 )
 
-// Options are the settings of a [Server]. The zero value is an open tracker.
+// Options configures a [Server]. The zero value is a tracker that serves any torrent to
+// everybody. Run reads the files and the directory again when they change.
 type Options struct {
-	// OnlyAllowed refuses torrents that none of Server.Allow, AllowedDir and
-	// AllowList name. AllowedDir and AllowList imply it.
+	// OnlyAllowed refuses torrents that are allowed neither by Server.Allow nor by
+	// AllowedDir nor by AllowList. Setting AllowedDir or AllowList implies it.
 	OnlyAllowed bool
-	// AllowedDir is a directory whose .torrent files, subdirectories included,
-	// are allowed. It is watched while Run runs.
+	// AllowedDir is a directory. The torrents of its .torrent files, with those in up
+	// to 16 levels of subdirectories, are allowed.
 	AllowedDir string
-	// FollowLinks reads .torrent files of AllowedDir that are links to files outside
-	// it. Without it they are refused, because somebody else may write there.
+	// FollowLinks allows .torrent files in AllowedDir that are symbolic links to files
+	// outside it. Otherwise they are ignored, because other users may write to
+	// AllowedDir.
 	FollowLinks bool
-	// AllowList and DenyList are files with an info-hash in hexadecimal on each
-	// line, then, if any, the torrent's name. They are read again when they
-	// change, while Run runs. What is denied is refused whoever allows it.
+	// AllowList and DenyList are files. Each line has an info-hash in hexadecimal and
+	// optionally the name of the torrent. A torrent in DenyList is always refused.
 	AllowList, DenyList string
-	// Notes is a file with an info-hash, the word "warning" or "failure" and a
-	// text on each line: what those who announce that torrent are told, with the
-	// answer or instead of it. It allows nothing, and is read again as the lists.
+	// Notes is a file. Each line has an info-hash, the word "warning" or "failure", and
+	// a text. A warning is added to the answers to announces of that torrent; a failure
+	// refuses them. A torrent in Notes is not allowed for that reason.
 	Notes string
-	// Tokens are users with announce URLs of their own. RequireToken refuses
-	// requests without a token; one that is not valid is refused always. Their
-	// file is read again when it changes, while Run runs.
+	// Tokens are the users with announce URLs of their own; nil if there are none. An
+	// invalid token is always refused. RequireToken also refuses requests without a
+	// token.
 	Tokens       *Tokens
 	RequireToken bool
-	// AllowNets, unless empty, are the only networks that are answered; DenyNets
-	// are not answered. Nets is a file with more of both: the word "allow" or
-	// "deny" and a network or address on each line. It is read again as the lists.
+	// AllowNets are the only networks that are answered; all networks if AllowNets is
+	// empty and Nets has none. DenyNets are never answered. Nets is a file with further
+	// networks: each line has the word "allow" or "deny" and a network or an address.
 	AllowNets, DenyNets []netip.Prefix
 	Nets                string
-	// Policies are asked last, in order.
+	// Policies are called in order after all other checks.
 	Policies []Policy
-	// Limit bounds the rate of requests from one network.
+	// Limit limits the rate of requests from one network.
 	Limit RateLimit
 
-	// Proxies are the networks whose X-Forwarded-For is believed and, with
-	// ProxyProtocol, whose connections begin with a header of the PROXY protocol.
+	// Proxies are the networks of trusted proxies: the field X-Forwarded-For of their
+	// requests gives the address of the client. With ProxyProtocol, their connections
+	// start with a header of the PROXY protocol, version 1 or 2.
 	Proxies       []netip.Prefix
 	ProxyProtocol bool
-	// Prefix is a path that may come before those of announces and scrapes, such
-	// as /bt where a proxy has the tracker at http://example.org/bt/.
+	// Prefix is an optional prefix of the paths of announces and scrapes, such as /bt
+	// for a tracker at http://example.org/bt/. It starts with a slash.
 	Prefix string
-	// Key makes connection ids; zero: a random one.
+	// Key is the secret of UDP connection ids; zero selects a random key. See
+	// [LoadConnKey].
 	Key ConnKey
-	// Scrapes says which scrapes are answered.
+	// Scrapes selects the scrapes that are answered.
 	Scrapes Scrapes
-	// MaxConns bounds the connections of a Listener, 0: [DefaultMaxConns].
+	// MaxConns limits the connections of each listener; 0 selects [DefaultMaxConns].
 	MaxConns int
-	// NATCheck dials peers back before others are told of them: see [NATCheck].
+	// NATCheck makes the tracker connect to each peer and hide the ones that do not
+	// accept; nil disables it.
 	NATCheck *NATCheck
 
-	// Log is for what an operator should know; nil: discarded.
+	// Log receives messages for the operator; nil discards them.
 	Log *slog.Logger
-	// AccessLog gets a record of every announce; nil: none. Its handler must not
-	// block for long.
+	// AccessLog receives a record of each announce; nil disables it. Its handler must
+	// not wait for long, because the answer is sent after it returns.
 	AccessLog *slog.Logger
-	// Observe is told of every announce; it must not block, and what it is given
-	// is valid during the call.
-	Observe func(*Observation)
-	// Flush, unless nil, is called before an announce that counted a completion
-	// is answered, once for all that are answered together: it makes sure that
-	// the count is not forgotten. An error is logged, and the answer sent.
+	// Observers are called for each announce, concurrently. They must not wait.
+	Observers []func(*tracker.Observation)
+	// Flush is called before answers are sent that report completions which the store
+	// has counted, so that the caller can save them first; nil disables it. One call
+	// can cover several answers. If it fails, the error is logged and the answers are
+	// sent.
 	Flush func() error
-	// Now is the clock; nil: time.Now.
+	// Now is the clock; nil selects time.Now.
 	Now func() time.Time
 }
 
 // DefaultMaxConns is the default of Options.MaxConns.
 const DefaultMaxConns = 8192
 
-// Server is a tracker. Its methods may be called concurrently.
+// Server is a tracker. Its methods are safe for concurrent use.
 type Server struct {
-	table   *swarm.Table
+	store   swarm.Store
 	opts    Options
 	now     func() time.Time
 	log     *slog.Logger
 	limit   *limiter
 	rules   atomic.Pointer[addressRules]
 	proxies []netip.Prefix
-	prefix  []byte // as /bt, or empty
+	prefix  []byte // without a slash at the end; may be empty
 	nat     *natChecker
+	conns   httpconn.Options // of the listeners
 
-	changing sync.Mutex // held while allowed and the table's protection change together
+	changing sync.Mutex // held while allowed and the protection in store change together
 	allowed  allowSet
 	lists    lists
-	remarks  atomic.Pointer[map[spate.InfoHash]remark] // of Options.Notes, or nil
+	remarks  atomic.Pointer[map[spate.InfoHash]remark] // from Options.Notes; may be nil
 
-	counts   []*counters // guarded by countsMu; its elements are not
-	countsMu sync.Mutex
-	shared   *counters   // of HTTP
-	calls    sync.Pool   // of *call
-	unsaved  atomic.Bool // Options.Flush failed last time
+	countsMu   sync.Mutex
+	counts     []*counters // guarded by countsMu, which does not guard the elements
+	shared     *counters   // of requests that net/http serves
+	connCounts httpconn.Counts
+	calls      sync.Pool   // of *call
+	unsaved    atomic.Bool // the last call of Options.Flush failed
 }
 
-// New returns a tracker in front of table. It reads the allowed directory and
-// the lists once; Run keeps them up to date.
-func New(table *swarm.Table, o Options) (*Server, error) {
+// New returns a tracker that keeps its peers in store. It reads the files and the
+// directory of the options, and returns an error if one cannot be read. The caller must
+// run Run.
+func New(store swarm.Store, o Options) (*Server, error) {
 	switch {
-	case table == nil:
-		return nil, errors.New("trackerserver: no table")
+	case store == nil:
+		return nil, errors.New("trackerserver: no store")
 	case o.RequireToken && o.Tokens == nil:
 		return nil, errors.New("trackerserver: RequireToken without Tokens")
 	case o.ProxyProtocol && len(o.Proxies) == 0:
 		return nil, errors.New("trackerserver: ProxyProtocol without Proxies")
 	case o.MaxConns < 0 || o.Limit.Burst < 0:
-		return nil, errors.New("trackerserver: negative limit")
+		return nil, fmt.Errorf("trackerserver: negative limit (connections %d, burst %d)", o.MaxConns, o.Limit.Burst)
 	}
 	if o.AllowedDir != "" || o.AllowList != "" {
 		o.OnlyAllowed = true
@@ -145,9 +153,17 @@ func New(table *swarm.Table, o Options) (*Server, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Server{table: table, opts: o, now: o.Now, log: o.Log, limit: newLimiter(o.Limit, o.Now()), proxies: canonicalNets(o.Proxies)}
-	if s.prefix = []byte(strings.TrimRight(o.Prefix, "/")); len(s.prefix) > 0 && s.prefix[0] != '/' {
-		return nil, fmt.Errorf("trackerserver: prefix %q does not begin with a slash", o.Prefix)
+	s := &Server{store: store, opts: o, now: o.Now, log: o.Log, limit: newLimiter(o.Limit, o.Now()), proxies: canonicalNets(o.Proxies)}
+	s.prefix = []byte(strings.TrimRight(o.Prefix, "/"))
+	if len(s.prefix) > 0 && s.prefix[0] != '/' {
+		return nil, fmt.Errorf("trackerserver: prefix %q does not start with a slash", o.Prefix)
+	}
+	s.conns = httpconn.Options{
+		Handler: httpHandler{s}, MaxPath: len(s.prefix) + 2*tokenLen, MaxConns: o.MaxConns, ProxyProtocol: o.ProxyProtocol,
+		Now: o.Now, Log: o.Log, Counts: &s.connCounts,
+	}
+	if len(s.proxies) > 0 {
+		s.conns.IsProxy = func(a netip.Addr) bool { return contains(s.proxies, a) }
 	}
 	s.calls.New = func() any { return new(call) }
 	s.shared = s.newCounters()
@@ -164,8 +180,9 @@ func New(table *swarm.Table, o Options) (*Server, error) {
 	return s, nil
 }
 
-// Run does what a tracker does beside answering, until ctx is done: it watches
-// the allowed directory and the lists, and takes expired peers out of the table.
+// Run does the background work of the tracker until ctx is done: it reads the files and
+// the directory of the options again when they change, removes expired peers from the
+// store, and checks peers for Options.NATCheck. The error is always nil.
 func (s *Server) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	defer wg.Wait()
@@ -175,12 +192,14 @@ func (s *Server) Run(ctx context.Context) error {
 	if s.nat != nil {
 		wg.Go(func() { s.nat.run(ctx) })
 	}
-	return s.watch(ctx)
+	s.watch(ctx)
+	return nil
 }
 
-// sweep looks at all peers and torrents about once in two minutes.
+// sweep removes expired peers. It examines all peers and swarms about once in two
+// minutes.
 func (s *Server) sweep(ctx context.Context) {
-	const every, round = time.Second, 120
+	const every, rounds = time.Second, 120
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for {
@@ -188,51 +207,53 @@ func (s *Server) sweep(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			totals := s.table.Totals()
-			s.table.Sweep(s.now(), (totals.Peers()+totals.Swarms)/round+1000)
+			totals := s.store.Totals()
+			s.store.Sweep(s.now(), (totals.Peers()+totals.Swarms)/rounds+1000)
 		}
 	}
 }
 
-// Table returns the table that the server was made with.
-func (s *Server) Table() *swarm.Table { return s.table }
+// Store returns the store that the server was created with.
+func (s *Server) Store() swarm.Store { return s.store }
 
-// call is one request on its way, with everything that it needs; it is used
-// again for the next.
+// OnlyAllowed reports whether the tracker refuses torrents that are not allowed. It is
+// Options.OnlyAllowed, or true if another option implies it.
+func (s *Server) OnlyAllowed() bool { return s.opts.OnlyAllowed }
+
+// call holds the data of one request. It is reused, so that requests allocate nothing.
 type call struct {
 	now       time.Time
-	transport Transport
-	from      netip.Addr // where the request came from
-	trusted   bool       // it may say its own address
+	transport tracker.Transport
+	from      netip.Addr // the client; behind a trusted proxy, the one that the proxy reported
+	trusted   bool       // the address that the request claims is used
 	token     []byte     // from the announce URL
 	user      string
 	req       tracker.AnnounceRequest
 	peer      netip.AddrPort
 	want4     bool
 	want6     bool
-	hidden    bool // others are not told of the peer
+	hidden    bool // the peer is not stored, because NATCheck could not reach it
 
 	swarm   swarm.Request
 	reply   swarm.Reply
-	note    *Note
-	limited Refusal // memory for a refusal
+	note    *tracker.Note
+	limited Refusal // memory for a refusal by the rate limit
 	seen    Announce
 
-	observation Observation      // memory for one
+	observation tracker.Observation
 	hashes      []spate.InfoHash // of a scrape
-	out         []byte
+	out         []byte           // the answer
 }
 
-// reset prepares c for a request from an address.
-func (c *call) reset(now time.Time, t Transport, from netip.Addr) {
+// reset prepares c for a request from the address from.
+func (c *call) reset(now time.Time, t tracker.Transport, from netip.Addr) {
 	c.now, c.transport, c.from = now, t, from
 	c.trusted = local(from)
 	c.token, c.user, c.note, c.hidden = nil, "", nil, false
 	c.peer = netip.AddrPort{}
 }
 
-// announce answers c.req into c.reply, or says why not. It is where all
-// transports meet.
+// announce processes c.req for all transports. It sets c.reply, or returns a refusal.
 func (s *Server) announce(c *call) *Refusal {
 	refusal := s.decide(c)
 	if refusal == nil {
@@ -243,43 +264,44 @@ func (s *Server) announce(c *call) *Refusal {
 		if s.nat != nil {
 			s.nat.apply(c)
 		}
-		if err := s.table.Announce(c.now, &c.swarm, &c.reply); err == swarm.ErrAddr && !c.hidden {
-			refusal = refuseNoAddress // with a table that is full the reply is good
+		if err := s.store.Announce(c.now, &c.swarm, &c.reply); errors.Is(err, swarm.ErrAddr) && !c.hidden {
+			refusal = refuseNoAddress // with swarm.ErrFull the reply is valid
 		}
 	}
-	if s.opts.AccessLog != nil || s.opts.Observe != nil {
+	if s.opts.AccessLog != nil || len(s.opts.Observers) > 0 {
 		s.observe(c, refusal)
 	}
 	return refusal
 }
 
-// seeking reports whether a peer may need seeds though it says that nothing is
-// left. aria2 says so while it has but a magnet link, and waits for the next
-// announce if it is told of no seed then. As it starts it cannot be told from an
-// aria2 that has everything, which a few seeds in the answer do not harm.
+// seeking reports whether a peer may need seeds although it reports 0 bytes left. aria2
+// reports that while it has only a magnet link, and if it gets no seeds it waits until its
+// next announce. When aria2 starts, it cannot be distinguished from one that has all the
+// data; that one ignores the seeds.
 func seeking(r *tracker.AnnounceRequest) bool {
 	return r.Left == 0 && r.Downloaded == 0 && r.Event == tracker.EventStarted && r.PeerID[0] == 'A' && r.PeerID[1] == '2' && r.PeerID[2] == '-'
 }
 
-// flush makes sure that completions that were counted are not forgotten.
+// flush calls Options.Flush. It logs when that starts to fail and when it works again.
 func (s *Server) flush() {
 	if s.opts.Flush == nil {
 		return
 	}
 	err := s.opts.Flush()
-	if was := s.unsaved.Swap(err != nil); was == (err != nil) {
-		return // told already
+	failed := err != nil
+	if s.unsaved.Swap(failed) == failed {
+		return
 	}
-	if err != nil {
-		s.log.Error("completions are not saved until the next snapshot", "error", err)
+	if failed {
+		s.log.Error("saving completed downloads failed: a crash before the next snapshot loses them", "error", err)
 	} else {
-		s.log.Info("completions are saved again")
+		s.log.Info("completed downloads are saved again")
 	}
 }
 
-// decide runs the policies over c and finds the address of its peer.
-func (s *Server) decide(c *call) (refusal *Refusal) {
-	if refusal = s.admit(c); refusal != nil {
+// decide makes all checks of an announce, and sets c.peer and c.note.
+func (s *Server) decide(c *call) *Refusal {
+	if refusal := s.admit(c); refusal != nil {
 		return refusal
 	}
 	c.peer = netip.AddrPortFrom(c.from, c.req.Port)
@@ -289,60 +311,36 @@ func (s *Server) decide(c *call) (refusal *Refusal) {
 	if !connectable(c.peer.Addr()) {
 		return refuseNoAddress
 	}
-	if c.note, refusal = s.admission(&c.req.InfoHash); refusal != nil || len(s.opts.Policies) == 0 {
+	note, refusal := s.admission(&c.req.InfoHash)
+	c.note = note
+	if refusal != nil || len(s.opts.Policies) == 0 {
 		return refusal
 	}
 	c.seen = Announce{Now: c.now, Transport: c.transport, Request: &c.req, From: c.from, Peer: c.peer, User: c.user}
 	for _, p := range s.opts.Policies {
-		if refusal = p(&c.seen); refusal != nil {
+		if refusal := p(&c.seen); refusal != nil {
 			return refusal
 		}
 	}
 	return nil
 }
 
-// scrape returns the counts of a swarm; zeros for one that is unknown or not
-// allowed. ok tells the two apart.
+// scrape returns the counts of a swarm. ok is false, and the counts are 0, if the swarm is
+// unknown or its torrent is refused.
 func (s *Server) scrape(now time.Time, ih spate.InfoHash) (seeders, leechers, completed uint32, ok bool) {
 	if _, refusal := s.admission(&ih); refusal != nil {
 		return 0, 0, 0, false
 	}
-	return s.table.Scrape(now, ih)
+	return s.store.Scrape(now, ih)
 }
 
-// intervals are what a failure says beside its reason.
+// intervals returns the intervals in the answer to a refused request, in seconds.
 func (s *Server) intervals() (interval, min uint32) {
-	o := s.table.Options()
+	o := s.store.Options()
 	return inSeconds(o.Interval), inSeconds(o.MinInterval)
 }
 
 func inSeconds(d time.Duration) uint32 { return uint32(d / time.Second) }
 
-// addrOf is the canonical address of a connection's other end; not valid for
-// one that is no IP.
-func addrOf(a net.Addr) netip.Addr {
-	switch a := a.(type) {
-	case *net.TCPAddr:
-		return a.AddrPort().Addr().Unmap().WithZone("")
-	case *net.UDPAddr:
-		return a.AddrPort().Addr().Unmap().WithZone("")
-	case nil:
-		return netip.Addr{}
-	}
-	ap, err := netip.ParseAddrPort(a.String())
-	if err != nil {
-		return netip.Addr{}
-	}
-	return ap.Addr().Unmap().WithZone("")
-}
-
-// minutes is d in the unit of BEP 31, rounded up.
+// minutes returns d in minutes, the unit of BEP 31, rounded up.
 func minutes(d time.Duration) uint32 { return uint32((d + time.Minute - 1) / time.Minute) }
-
-// errClosed is what ends the loops that serve a socket when their context does.
-func closedBy(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return nil
-	}
-	return fmt.Errorf("tracker: %w", err)
-}

@@ -17,31 +17,31 @@ import (
 	"spate/internal/folder"
 )
 
-// Tokens are the users who may announce. A user's token is random and is part
-// of the user's announce URL (/announce/TOKEN, /TOKEN/announce or
-// ?token=TOKEN); what is kept of it, in memory and in the file, is its SHA-256.
-// The methods may be called concurrently.
+// Tokens are the users of a private tracker. Each user has random tokens, which are part of
+// the user's announce URL: /announce/TOKEN, /TOKEN/announce or /announce?token=TOKEN. Only
+// the SHA-256 of a token is kept, in memory and in the file. The methods are safe for
+// concurrent use.
 type Tokens struct {
-	path string
-	mu   sync.Mutex // held while the file changes
-	byID atomic.Pointer[map[[sha256.Size]byte]string]
+	path  string
+	mu    sync.Mutex                                   // held while the file is read or written
+	users atomic.Pointer[map[[sha256.Size]byte]string] // names by the SHA-256 of the token
 }
 
-// tokenLen is the length of a token in characters: 128 bits as hexadecimal.
+// tokenLen is the length of a token: 128 bits as hexadecimal digits.
 const tokenLen = 32
 
-// ErrTokenName is the error for a user's name that a list of users cannot hold.
+// ErrTokenName is returned for an invalid name of a user.
 var ErrTokenName = errors.New("a user's name is 1 to 64 printable characters without spaces")
 
-// OpenTokens reads the users in the file at path, which need not exist. The file
-// has a line for each token: the hexadecimal SHA-256 of the token and the name.
+// OpenTokens reads the users in the file at path, which need not exist. The file has a
+// line for each token: its SHA-256 in hexadecimal, a space and the name of the user.
 func OpenTokens(path string) (*Tokens, error) {
 	t := &Tokens{path: path}
-	t.byID.Store(&map[[sha256.Size]byte]string{})
+	t.users.Store(&map[[sha256.Size]byte]string{})
 	return t, t.Reload()
 }
 
-// Reload reads the file again. On an error what was read before stays.
+// Reload reads the file again. On an error the old users stay.
 func (t *Tokens) Reload() error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -65,38 +65,39 @@ func (t *Tokens) Reload() error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", t.path, err)
 	}
-	t.byID.Store(&m)
+	t.users.Store(&m)
 	return nil
 }
 
+// validName reports whether name is valid as the name of a user.
 func validName(name string) bool {
 	return name != "" && len(name) <= 64 && !strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r == 0x7f || r > 0x2000 })
 }
 
-// Check returns the name that goes with token. It allocates nothing, and the
-// time it takes tells nothing about tokens, for it looks up their hash.
+// Check returns the name of the user of a token. It allocates nothing. The time that it
+// takes reveals nothing about valid tokens, because it looks up the hash of the token.
 func (t *Tokens) Check(token []byte) (name string, ok bool) {
 	if len(token) != tokenLen {
 		return "", false
 	}
-	name, ok = (*t.byID.Load())[sha256.Sum256(token)]
+	name, ok = (*t.users.Load())[sha256.Sum256(token)]
 	return name, ok
 }
 
-// Issue makes a token for a user, who may have several, and writes the file. The
-// token cannot be told again.
+// Issue creates a token for a user, who may have several, and writes the file. The token
+// cannot be recovered later. The error can be [ErrTokenName].
 func (t *Tokens) Issue(name string) (token string, err error) {
 	if !validName(name) {
 		return "", ErrTokenName
 	}
 	var raw [tokenLen / 2]byte
-	rand.Read(raw[:]) // never fails: see crypto/rand
+	rand.Read(raw[:]) // crypto/rand.Read never returns an error
 	token = hex.EncodeToString(raw[:])
 	return token, t.change(func(m map[[sha256.Size]byte]string) { m[sha256.Sum256([]byte(token))] = name })
 }
 
-// Revoke takes back all tokens of a user and writes the file. It returns how
-// many they were.
+// Revoke removes all tokens of a user and writes the file. It returns the number of removed
+// tokens.
 func (t *Tokens) Revoke(name string) (n int, err error) {
 	err = t.change(func(m map[[sha256.Size]byte]string) {
 		before := len(m)
@@ -106,16 +107,16 @@ func (t *Tokens) Revoke(name string) (n int, err error) {
 	return n, err
 }
 
-// Users returns the names, each once, sorted.
+// Users returns the sorted names of the users.
 func (t *Tokens) Users() []string {
-	return slices.Compact(slices.Sorted(maps.Values(*t.byID.Load())))
+	return slices.Compact(slices.Sorted(maps.Values(*t.users.Load())))
 }
 
-// change applies f to a copy of the users, writes that and puts it in force.
+// change applies f to a copy of the users, writes the file, and then replaces the users.
 func (t *Tokens) change(f func(map[[sha256.Size]byte]string)) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	m := maps.Clone(*t.byID.Load())
+	m := maps.Clone(*t.users.Load())
 	f(m)
 	lines := make([]string, 0, len(m))
 	for sum, name := range m {
@@ -125,6 +126,6 @@ func (t *Tokens) change(f func(map[[sha256.Size]byte]string)) error {
 	if err := atomicfile.Replace(t.path, []byte(strings.Join(lines, ""))); err != nil {
 		return err
 	}
-	t.byID.Store(&m)
+	t.users.Store(&m)
 	return nil
 }

@@ -3,42 +3,44 @@ package trackerserver
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"time"
 
 	"spate"
+	"spate/tracker"
 	"spate/tracker/wire"
 )
 
-// Sizes of UDP packets, in bytes.
+// Sizes of UDP packets in bytes, and the numbers of peers that fit.
 const (
-	maxUDPRequest = 2048 // longer ones are cut, which makes them malformed
-	maxUDPReply   = 1200 // what fragments is lost
+	maxUDPRequest = 2048 // a longer packet is cut, and then malformed
+	maxUDPReply   = 1200 // longer packets could be fragmented and lost
 	maxPeers4     = (maxUDPReply - wire.UDPAnnounceReplyLen) / spate.CompactLen4
 	maxPeers6     = (maxUDPReply - wire.UDPAnnounceReplyLen) / spate.CompactLen6
 )
 
-// maxReadFailures in a row say that a socket is broken.
+// maxReadFailures is the number of consecutive errors after which a socket is broken.
 const maxReadFailures = 100
 
-// udpWorker serves one socket. It owns what it needs for a request, so that the
-// requests cost no memory.
+// udpWorker answers the packets of one socket. It owns the memory for a request, so that
+// requests allocate nothing.
 type udpWorker struct {
-	s    *Server
-	call call
-	n    *counters
-	url  []byte
-	// counted says that a reply which is not sent yet tells a completion.
-	counted bool
+	s       *Server
+	call    call
+	n       *counters
+	url     []byte
+	counted bool // a reply that was not sent yet reports a completion
 }
 
 func (s *Server) newUDPWorker() *udpWorker { return &udpWorker{s: s, n: s.newCounters()} }
 
-// ServeUDP answers the packets of conn until ctx is done; then it closes conn
-// and returns nil. On Linux a *[net.UDPConn] is read and written in batches, and
-// further sockets are opened on its address, one for each processor, where
-// SO_REUSEPORT spreads the clients over them.
+// ServeUDP answers the packets of conn (BEP 15) until ctx is done. It then closes conn and
+// returns nil. It returns an error if the socket fails.
+//
+// On Linux, if conn is a [net.UDPConn], packets are read and written in batches, and
+// further sockets are opened at its address with SO_REUSEPORT, one for each processor.
 func (s *Server) ServeUDP(ctx context.Context, conn net.PacketConn) error {
 	defer conn.Close()
 	stop := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
@@ -49,7 +51,31 @@ func (s *Server) ServeUDP(ctx context.Context, conn net.PacketConn) error {
 	return closedBy(ctx, s.servePackets(conn))
 }
 
-// servePackets is the portable loop: a packet at a time.
+// closedBy returns nil if ctx is done, which closes the sockets; otherwise it returns err
+// with context.
+func closedBy(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return fmt.Errorf("tracker over UDP: %w", err)
+}
+
+// addrOf returns the canonical IP address in a. It is not valid if there is none.
+func addrOf(a net.Addr) netip.Addr {
+	if a == nil {
+		return netip.Addr{}
+	}
+	if u, ok := a.(*net.UDPAddr); ok {
+		return u.AddrPort().Addr().Unmap().WithZone("")
+	}
+	ap, err := netip.ParseAddrPort(a.String())
+	if err != nil {
+		return netip.Addr{}
+	}
+	return ap.Addr().Unmap().WithZone("")
+}
+
+// servePackets serves a socket on any system, one packet at a time.
 func (s *Server) servePackets(conn net.PacketConn) error {
 	w := s.newUDPWorker()
 	in, out := make([]byte, maxUDPRequest), make([]byte, 0, maxUDPReply)
@@ -62,11 +88,13 @@ func (s *Server) servePackets(conn net.PacketConn) error {
 		var err error
 		if u != nil {
 			n, from, err = u.ReadFromUDPAddrPort(in)
-		} else if n, addr, err = conn.ReadFrom(in); err == nil {
+		} else {
+			n, addr, err = conn.ReadFrom(in)
 			from = netip.AddrPortFrom(addrOf(addr), 0)
 		}
 		if err != nil {
-			if failures++; transient(err) && failures < maxReadFailures {
+			failures++
+			if transient(err) && failures < maxReadFailures {
 				continue
 			}
 			return err
@@ -83,21 +111,22 @@ func (s *Server) servePackets(conn net.PacketConn) error {
 			_, err = conn.WriteTo(reply, addr)
 		}
 		if err != nil {
-			w.n.dropped.Add(1) // the next packet tells if the socket is broken
+			w.n.dropped.Add(1) // if the socket is broken, the next read fails
 		}
 	}
 }
 
-// transient reports whether reading may go on after err: some systems report
-// what became of an earlier reply as the error of a read.
+// transient reports whether the socket can be read again after err. Some systems report
+// the failure of an earlier reply as the error of a read.
 func transient(err error) bool {
 	var op *net.OpError
 	return errors.As(err, &op) && !op.Timeout() && !errors.Is(err, net.ErrClosed)
 }
 
-// answer appends the reply to a packet to out, which is empty and has the room;
-// nothing, for a packet that deserves none. Who has not proved its address gets
-// no more bytes than it sent.
+// answer appends the reply to a packet to out, which is empty and has the capacity for it.
+// It returns nothing if the packet gets no reply. A client that has not proved its address
+// gets no reply that is longer than its packet, so that the tracker cannot be used to
+// amplify an attack on that address.
 func (w *udpWorker) answer(now time.Time, from netip.Addr, packet, out []byte) []byte {
 	h, err := wire.ParseUDPHeader(packet)
 	if err != nil {
@@ -112,7 +141,7 @@ func (w *udpWorker) answer(now time.Time, from netip.Addr, packet, out []byte) [
 		w.n.unproved.Add(1)
 		return nil
 	}
-	w.call.reset(now, UDP, from)
+	w.call.reset(now, tracker.UDP, from)
 	switch h.Action {
 	case wire.ActionAnnounce:
 		return w.announce(h.TransactionID, packet, out)
@@ -123,6 +152,7 @@ func (w *udpWorker) answer(now time.Time, from netip.Addr, packet, out []byte) [
 	return wire.AppendUDPError(out, h.TransactionID, "unknown action")
 }
 
+// announce appends the reply to an announce.
 func (w *udpWorker) announce(tid uint32, packet, out []byte) []byte {
 	c := &w.call
 	options, err := wire.ParseUDPAnnounce(packet, &c.req)
@@ -133,12 +163,13 @@ func (w *udpWorker) announce(tid uint32, packet, out []byte) []byte {
 		w.n.malformed.Add(1)
 		return wire.AppendUDPError(out, tid, err.Error())
 	}
+	c.want4, c.want6 = c.from.Is4(), c.from.Is6()
 	most := maxPeers4
-	if c.want4, c.want6 = c.from.Is4(), c.from.Is6(); c.want6 {
+	if c.want6 {
 		most = maxPeers6
 	}
 	if c.req.NumWant < 0 {
-		c.req.NumWant = w.s.table.Options().NumWant
+		c.req.NumWant = w.s.store.Options().NumWant
 	}
 	c.req.NumWant = min(c.req.NumWant, most)
 	refusal := w.s.announce(c)
@@ -154,7 +185,8 @@ func (w *udpWorker) announce(tid uint32, packet, out []byte) []byte {
 	return append(out, c.reply.Peers6...)
 }
 
-// flush is called before replies are sent.
+// flush calls Options.Flush if a reply reports a completion. It is called before replies
+// are sent.
 func (w *udpWorker) flush() {
 	if w.counted {
 		w.counted = false
@@ -162,9 +194,10 @@ func (w *udpWorker) flush() {
 	}
 }
 
-// readToken finds the token in the URL that the options spell (BEP 41).
+// readToken sets the token of the call from the URL in the options (BEP 41).
 func (w *udpWorker) readToken(options []byte) (err error) {
-	if w.url, err = wire.AppendURLData(w.url[:0], options); err != nil {
+	w.url, err = wire.AppendURLData(w.url[:0], options)
+	if err != nil {
 		return err
 	}
 	path, query := w.url, []byte(nil)
@@ -174,14 +207,15 @@ func (w *udpWorker) readToken(options []byte) (err error) {
 			break
 		}
 	}
-	if _, w.call.token = w.s.routeOf(path); len(w.call.token) == 0 && len(query) > 0 {
+	_, w.call.token = w.s.routeOf(path)
+	if len(w.call.token) == 0 && len(query) > 0 {
 		w.call.token, _ = wire.QueryValue(query, "token", tokenLen)
 	}
 	return nil
 }
 
-// scrape answers a scrape. BEP 41 gives it no options, hence no token: it tells
-// counts only, to whoever may announce without one.
+// scrape appends the reply to a scrape. A scrape has no options (BEP 41) and therefore no
+// token.
 func (w *udpWorker) scrape(tid uint32, packet, out []byte) []byte {
 	c := &w.call
 	hashes, err := wire.ParseUDPScrape(packet)
@@ -196,7 +230,7 @@ func (w *udpWorker) scrape(tid uint32, packet, out []byte) []byte {
 		}
 		return wire.AppendUDPError(out, tid, refusal.Reason)
 	}
-	w.n.scrapes[UDP].Add(1)
+	w.n.scrapes[tracker.UDP].Add(1)
 	out = wire.AppendUDPScrapeReply(out, tid)
 	for ; len(hashes) > 0; hashes = hashes[len(spate.InfoHash{}):] {
 		seeders, leechers, completed, _ := w.s.scrape(c.now, spate.InfoHash(hashes))

@@ -16,33 +16,31 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// batches says that serveBatches serves sockets better than servePackets.
+// batches is true because serveBatches is faster than servePackets.
 const batches = true
 
 const (
-	// batchLen packets are read and written by one system call each. Measured
-	// with an announce that costs 15 µs a packet by single calls: 8 give most of
-	// what there is to gain, 32 nearly all.
+	// batchLen is the number of packets that one system call reads or writes at most.
+	// Measured with an announce that takes 15 µs with single calls: 8 save most of the
+	// time that can be saved, and 32 nearly all.
 	batchLen = 32
-	// maxUDPSockets bounds the sockets of one address, for each holds buffers.
+	// maxUDPSockets limits the sockets at one address, because each has buffers.
 	maxUDPSockets = 16
-	// udpReadBuffer is what is asked of the kernel: some 5,000 packets while the
-	// process does not run.
+	// udpReadBuffer is the requested size of the receive buffer in bytes. It holds about
+	// 5,000 packets while the process does not run.
 	udpReadBuffer = 4 << 20
-
-	// batchTurn is how many full batches in a row are answered before other
-	// goroutines have a turn: some three milliseconds.
+	// batchTurn is the number of consecutive full batches, about 3 ms, after which other
+	// goroutines may run.
 	batchTurn = 16
-
-	// maxDrain bounds the batches that are answered once a socket is to be closed.
+	// maxDrain limits the batches that are answered before a socket is closed.
 	maxDrain = 256
 
 	nameLen    = unix.SizeofSockaddrInet6
-	controlLen = 64 // one packet-info message has 40 at most
+	controlLen = 64 // a control message with packet info has at most 40 bytes
 )
 
-// serveBatches serves conn and its siblings, one goroutine each, until one of
-// them fails or ctx is done.
+// serveBatches serves conn and further sockets at its address, with a goroutine for each,
+// until one of them fails or ctx is done.
 func (s *Server) serveBatches(ctx context.Context, conn *net.UDPConn) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -65,8 +63,8 @@ func (s *Server) serveBatches(ctx context.Context, conn *net.UDPConn) error {
 	return err
 }
 
-// siblings opens sockets on conn's address, so that there is one for each
-// processor. Having none is no error: conn serves everybody then.
+// siblings opens further sockets at the address of conn, so that there is one for each
+// processor. It logs errors, because conn alone can serve all clients.
 func (s *Server) siblings(ctx context.Context, conn *net.UDPConn) (out []*net.UDPConn) {
 	more := min(runtime.GOMAXPROCS(0), maxUDPSockets) - 1
 	raw, err := conn.SyscallConn()
@@ -80,8 +78,8 @@ func (s *Server) siblings(ctx context.Context, conn *net.UDPConn) (out []*net.UD
 		} else if err != nil {
 			network = "udp4"
 		}
-		// The address was free when conn took it without this option, so it is
-		// ours, and from here on also ours alone to share: by the same user only.
+		// conn was bound without this option, so no other process has the address. From
+		// now on the kernel lets only processes of the same user bind it.
 		return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1)
 	})
 	if err != nil {
@@ -111,8 +109,7 @@ func control(raw syscall.RawConn, f func(fd int) error) error {
 	return err
 }
 
-// batch is the memory of one socket's loop. The headers point into the rest; all
-// of it lives as long as the loop, and nothing in it moves.
+// batch is the memory of serveBatch. The headers in and out point to the other fields.
 type batch struct {
 	in, out  [batchLen]mmsghdr
 	inVec    [batchLen]unix.Iovec
@@ -121,7 +118,7 @@ type batch struct {
 	controls [batchLen][controlLen]byte
 	packets  [batchLen][maxUDPRequest]byte
 	replies  [batchLen][maxUDPReply]byte
-	info     bool // controls are in use
+	info     bool // the kernel reports to which address each packet was sent, in controls
 }
 
 // mmsghdr is the kernel's struct mmsghdr.
@@ -130,16 +127,17 @@ type mmsghdr struct {
 	n   uint32
 }
 
-// serveBatch is the loop of one socket:
+// serveBatch serves one socket in a loop:
 //
-//  1. wait until it is readable, once for as long as full batches come
-//  2. recvmmsg: up to batchLen packets, with the address that each was sent to
-//  3. answer each into its own buffer; what must not be forgotten is saved
-//  4. sendmmsg: the replies, to where the packets came from, from that address
+//  1. It waits until the socket is readable, unless the last batch was full.
+//  2. recvmmsg reads up to batchLen packets, with the addresses they were sent to.
+//  3. It answers each packet into a buffer, and then calls flush.
+//  4. sendmmsg sends the replies from these addresses.
 //
-// The two calls do not wait, so they are raw ones: see reactor.poll.
+// Both system calls never wait. They are made with RawSyscall, which saves the runtime's
+// preparation for calls that wait.
 func (s *Server) serveBatch(conn *net.UDPConn) error {
-	conn.SetReadBuffer(udpReadBuffer) // less is enough to work
+	conn.SetReadBuffer(udpReadBuffer) // if it fails, the default size is used
 	raw, err := conn.SyscallConn()
 	if err != nil {
 		return err
@@ -173,8 +171,9 @@ func (s *Server) serveBatch(conn *net.UDPConn) error {
 			case errno == unix.EINTR:
 				continue
 			case errno != 0:
-				// A packet of ours that came to nothing may be told here.
-				if failures++; failures < maxReadFailures {
+				// The error can be that of an earlier reply.
+				failures++
+				if failures < maxReadFailures {
 					continue
 				}
 				failed = errno
@@ -185,7 +184,7 @@ func (s *Server) serveBatch(conn *net.UDPConn) error {
 				w.n.dropped.Add(uint64(b.send(fd, replies)))
 			}
 			if n < batchLen {
-				return false // whatever comes now wakes us again
+				return false // the poller reports the next packet
 			}
 			if turn%batchTurn == 0 {
 				runtime.Gosched()
@@ -202,7 +201,7 @@ func (s *Server) serveBatch(conn *net.UDPConn) error {
 	return err
 }
 
-// drain answers what waits in a socket that is about to be closed.
+// drain answers the packets that wait in a socket before it is closed.
 func (b *batch) drain(w *udpWorker, fd uintptr) {
 	for range maxDrain {
 		n, errno := b.receive(fd)
@@ -215,15 +214,15 @@ func (b *batch) drain(w *udpWorker, fd uintptr) {
 	}
 }
 
-// wantPacketInfo asks for the address that each packet was sent to.
+// wantPacketInfo makes the kernel report to which address each packet was sent.
 func wantPacketInfo(fd int) error {
 	if unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_RECVPKTINFO, 1) == nil {
-		return nil // IPv4 packets of a dual-stack socket have it too
+		return nil // this includes the IPv4 packets of a dual-stack socket
 	}
 	return unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_PKTINFO, 1)
 }
 
-// receive reads packets without waiting.
+// receive reads a batch of packets without waiting.
 func (b *batch) receive(fd uintptr) (n int, errno syscall.Errno) {
 	for i := range b.in {
 		h := &b.in[i].hdr
@@ -237,9 +236,8 @@ func (b *batch) receive(fd uintptr) (n int, errno syscall.Errno) {
 	return int(r), errno
 }
 
-// answer answers the first n packets, saves what they told that must not be
-// forgotten, and returns the number of replies, which
-// are at the front of b.out then.
+// answer answers the first n packets and returns the number of replies, which are the
+// first elements of b.out.
 func (b *batch) answer(w *udpWorker, n int) (replies int) {
 	now := w.s.now()
 	for i := range n {
@@ -266,7 +264,7 @@ func (b *batch) answer(w *udpWorker, n int) (replies int) {
 	return replies
 }
 
-// sender is the address that packet i came from.
+// sender returns the source address of packet i.
 func (b *batch) sender(i int) netip.Addr {
 	name := &b.names[i]
 	switch binary.NativeEndian.Uint16(name[:]) {
@@ -278,9 +276,9 @@ func (b *batch) sender(i int) netip.Addr {
 	return netip.Addr{}
 }
 
-// sourceOf makes the control message of packet i, which says where it was sent
-// to, the one that sends the reply from there. It returns its length, 0 where
-// the kernel may choose.
+// sourceOf changes the control message of packet i, which has the address to which the
+// packet was sent, into one that sends the reply from this address. It returns the length
+// of the message, or 0 if the kernel chooses the address.
 func (b *batch) sourceOf(i int) int {
 	if !b.info || b.in[i].hdr.Controllen < unix.SizeofCmsghdr {
 		return 0
@@ -290,21 +288,20 @@ func (b *batch) sourceOf(i int) int {
 	data := c[unix.CmsgLen(0):]
 	switch {
 	case h.Level == unix.IPPROTO_IPV6 && h.Type == unix.IPV6_PKTINFO:
-		// struct in6_pktinfo: address, interface. The interface only matters, and
-		// must only be fixed, where the address is not unique without it.
+		// struct in6_pktinfo has the address and the interface. A link-local address
+		// needs the interface; for other addresses the kernel chooses it.
 		if !netip.AddrFrom16([16]byte(data)).IsLinkLocalUnicast() {
 			clear(data[16:20])
 		}
 		return unix.CmsgSpace(unix.SizeofInet6Pktinfo)
 	case h.Level == unix.IPPROTO_IP && h.Type == unix.IP_PKTINFO:
-		clear(data[:4]) // struct in_pktinfo: interface, source, address in the header
+		clear(data[:4]) // the interface in struct in_pktinfo, so that the kernel chooses it
 		return unix.CmsgSpace(unix.SizeofInet4Pktinfo)
 	}
 	return 0
 }
 
-// send writes the first n replies and returns how many of them the kernel did
-// not take.
+// send sends the first n replies and returns the number of those that were dropped.
 func (b *batch) send(fd uintptr, n int) (dropped int) {
 	for done := 0; done < n; {
 		r, _, errno := unix.RawSyscall6(unix.SYS_SENDMMSG, fd, uintptr(unsafe.Pointer(&b.out[done])), uintptr(n-done), unix.MSG_DONTWAIT, 0, 0)
@@ -314,7 +311,7 @@ func (b *batch) send(fd uintptr, n int) (dropped int) {
 		case errno == unix.EINTR:
 		case errno == unix.EAGAIN || errno == unix.ENOBUFS:
 			return dropped + n - done
-		default: // this one cannot be sent, the next may
+		default: // only the first of these replies cannot be sent
 			dropped++
 			done++
 		}

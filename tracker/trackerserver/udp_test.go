@@ -6,7 +6,6 @@ import (
 	"errors"
 	"net"
 	"net/netip"
-	"os"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -18,52 +17,7 @@ import (
 	"spate/tracker/wire"
 )
 
-// Connection ids hold for two minutes, for their address, with their key.
-func TestConnectionIDs(t *testing.T) {
-	k := NewConnKey()
-	a, b := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2")
-	for start := int64(1e9); start < 1e9+4096; start += 61 {
-		now := time.Unix(start, 0)
-		id := k.id(now, a)
-		for age, want := range map[time.Duration]bool{
-			-8 * time.Second: true, -20 * time.Second: false, 0: true, time.Minute: true, 2 * time.Minute: true,
-			129 * time.Second: false, 30 * time.Minute: false, 2048 * time.Second: false, 2049 * time.Second: false,
-		} {
-			if got := k.valid(now.Add(age), a, id); got != want {
-				t.Fatalf("at %d, age %v: %v", start, age, got)
-			}
-		}
-		other := NewConnKey()
-		if k.valid(now, b, id) || other.valid(now, a, id) || k.valid(now, a, id^1<<8) || k.valid(now, a, id^1<<63) || k.valid(now, a, 0) {
-			t.Fatal("a forged id is taken")
-		}
-	}
-	if n := testing.AllocsPerRun(100, func() { k.valid(time.Unix(1e9, 0), a, k.id(time.Unix(1e9, 0), a)) }); n != 0 {
-		t.Errorf("%v allocations", n)
-	}
-}
-
-// The key is the same after a restart, and nobody else's to read.
-func TestConnKeyFile(t *testing.T) {
-	path := t.TempDir() + "/key"
-	k, err := LoadConnKey(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	again, err := LoadConnKey(path)
-	if err != nil || again != k {
-		t.Errorf("%x %x %v", k, again, err)
-	}
-	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
-		t.Errorf("%v %v", info.Mode(), err)
-	}
-	os.WriteFile(path, []byte("abc\n"), 0o600)
-	if _, err := LoadConnKey(path); err == nil {
-		t.Error("a broken key was taken")
-	}
-}
-
-// connected returns a worker and a connection id for from.
+// connected returns a worker and a connection id for the address from.
 func connected(t testing.TB, s *Server, from netip.Addr) (*udpWorker, uint64) {
 	t.Helper()
 	w := s.newUDPWorker()
@@ -79,7 +33,8 @@ func connected(t testing.TB, s *Server, from netip.Addr) (*udpWorker, uint64) {
 	return w, id
 }
 
-// Who has not proved its address gets nothing larger than it sent.
+// TestUDPUnproved checks that a client without a valid connection id gets no reply, or one
+// that is not longer than its packet.
 func TestUDPUnproved(t *testing.T) {
 	s := newServer(t, Options{})
 	from := netip.MustParseAddr("192.0.2.1")
@@ -96,17 +51,18 @@ func TestUDPUnproved(t *testing.T) {
 		}
 	}
 	if reply := w.answer(s.now(), netip.MustParseAddr("192.0.2.2"), good, nil); len(reply) != 0 {
-		t.Errorf("an id works from another address: %x", reply)
+		t.Errorf("an id is valid for another address: %x", reply)
 	}
 	if connect := wire.AppendUDPConnect(nil, 1); len(w.answer(s.now(), from, connect, nil)) > len(connect) {
-		t.Error("connecting amplifies")
+		t.Error("the reply to a connect is longer than the request")
 	}
 	if c := s.Counts(); c.Unproved != 8 || c.Malformed != 3 || c.Connects != 2 {
 		t.Errorf("%+v", c)
 	}
 }
 
-// Who has proved its address and sends garbage gets one clear failure.
+// TestUDPMalformed checks that a client with a valid connection id gets an error for a
+// malformed packet.
 func TestUDPMalformed(t *testing.T) {
 	s := newServer(t, Options{})
 	from := netip.MustParseAddr("192.0.2.1")
@@ -129,7 +85,7 @@ func TestUDPMalformed(t *testing.T) {
 	}
 }
 
-// A reply never fragments, whatever is asked.
+// TestUDPReplySize checks that no reply exceeds maxUDPReply.
 func TestUDPReplySize(t *testing.T) {
 	for _, from := range []netip.Addr{netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("2001:db8::1")} {
 		s := newServer(t, Options{Limit: RateLimit{PerSecond: -1}})
@@ -156,13 +112,13 @@ func TestUDPReplySize(t *testing.T) {
 			t.Errorf("%v: %+v %v", from, r, err)
 		}
 		hashes := make([]spate.InfoHash, 80)
-		if reply = w.answer(s.now(), from, wire.AppendUDPScrape(nil, s.opts.Key.id(s.now(), from), 1, hashes), nil); len(reply) != 8+12*tracker.MaxScrapeUDP {
+		if reply := w.answer(s.now(), from, wire.AppendUDPScrape(nil, s.opts.Key.id(s.now(), from), 1, hashes), nil); len(reply) != 8+12*tracker.MaxScrapeUDP {
 			t.Errorf("scrape: %d bytes", len(reply))
 		}
 		s.opts.Scrapes = ScrapesNone
 		reply = w.answer(s.now(), from, wire.AppendUDPScrape(nil, s.opts.Key.id(s.now(), from), 1, hashes), nil)
 		if action, _, body, err := wire.ParseUDPReply(reply); action != wire.ActionError || string(body) != refuseScrape.Reason {
-			t.Errorf("a scrape that is not answered: action %v, %q, %v", action, body, err)
+			t.Errorf("a scrape although scrapes are disabled: action %v, %q, %v", action, body, err)
 		}
 		s.opts.Scrapes = ScrapesNamed
 	}
@@ -183,11 +139,11 @@ func serveUDP(t testing.TB, s *Server, conn net.PacketConn) string {
 	return conn.LocalAddr().String()
 }
 
-// plainConn hides that a connection is a *net.UDPConn, for the portable loop.
+// plainConn hides the type *net.UDPConn, so that servePackets is used.
 type plainConn struct{ net.PacketConn }
 
-// Our own client announces and scrapes over both loops and both families, and
-// tokens work through BEP 41.
+// TestServeUDP announces and scrapes with package trackerclient over both address families
+// and both loops, with tokens (BEP 41).
 func TestServeUDP(t *testing.T) {
 	tokens, err := OpenTokens(t.TempDir() + "/users")
 	if err != nil {
@@ -200,7 +156,7 @@ func TestServeUDP(t *testing.T) {
 	for _, network := range []string{"udp4 127.0.0.1:0", "udp6 [::1]:0", "udp :0", "plain 127.0.0.1:0"} {
 		t.Run(network, func(t *testing.T) {
 			users := make(chan string, 100)
-			s := newServer(t, Options{Tokens: tokens, Observe: func(o *Observation) { users <- o.User }})
+			s := newServer(t, Options{Tokens: tokens, Observers: []func(*tracker.Observation){func(o *tracker.Observation) { users <- o.User }}})
 			kind, addr, _ := strings.Cut(network, " ")
 			conn, err := net.ListenPacket(strings.Replace(kind, "plain", "udp", 1), addr)
 			if err != nil {
@@ -230,8 +186,8 @@ func TestServeUDP(t *testing.T) {
 					t.Errorf("%+v %v", r, err)
 				}
 				var failure *tracker.FailureError
-				if _, err = c.Announce(t.Context(), "udp://"+host+"/announce/nobody", &two); !errors.As(err, &failure) {
-					t.Errorf("bad token: %v", err)
+				if _, err := c.Announce(t.Context(), "udp://"+host+"/announce/nobody", &two); !errors.As(err, &failure) {
+					t.Errorf("an invalid token: %v", err)
 				}
 				e, err := c.Scrape(t.Context(), "udp://"+host, []spate.InfoHash{{1}, testHash})
 				if err != nil || len(e) != 2 || e[1].Incomplete < 2 || e[0] != (tracker.ScrapeEntry{InfoHash: spate.InfoHash{1}}) {
@@ -245,10 +201,10 @@ func TestServeUDP(t *testing.T) {
 	}
 }
 
-// An announce over UDP allocates nothing.
-func TestUDPDoesNotAllocate(t *testing.T) {
+// TestUDPAnnounceAllocatesNothing protects the path of an announce.
+func TestUDPAnnounceAllocatesNothing(t *testing.T) {
 	s := newServer(t, Options{OnlyAllowed: true, Limit: RateLimit{PerSecond: 1e9}})
-	s.Allow(testHash, Note{Name: "x"})
+	s.Allow(testHash, tracker.Note{Name: "x"})
 	from := netip.MustParseAddr("192.0.2.1")
 	w, id := connected(t, s, from)
 	req := peer(1)
@@ -266,6 +222,7 @@ func TestUDPDoesNotAllocate(t *testing.T) {
 	}
 }
 
+// FuzzUDPAnswer checks the size of the reply to any packet.
 func FuzzUDPAnswer(f *testing.F) {
 	s, err := New(newTable(f, swarmOptions), Options{Limit: RateLimit{PerSecond: -1}, Now: func() time.Time { return time.Unix(1e9, 0) }})
 	if err != nil {
@@ -290,8 +247,8 @@ func FuzzUDPAnswer(f *testing.F) {
 	})
 }
 
-// A completion is saved before its announce is answered, over either transport,
-// and nothing else is.
+// TestCompletionsAreSavedFirst checks that Options.Flush is called before an announce with a
+// completion is answered, over both transports, and for no other announce.
 func TestCompletionsAreSavedFirst(t *testing.T) {
 	var saved atomic.Int32
 	s := newServer(t, Options{Flush: func() error {
@@ -316,7 +273,7 @@ func TestCompletionsAreSavedFirst(t *testing.T) {
 		_, err := client.Announce(t.Context(), "udp://"+addr+"/announce", &req)
 		return err
 	}
-	for n, want := range []int32{1, 2, 3} { // the second is answered though it is not saved
+	for n, want := range []int32{1, 2, 3} { // the second one is answered although saving it fails
 		if err := udp(n); err != nil || saved.Load() != want {
 			t.Errorf("completion %d over UDP: %v, saved %d times", n, err, saved.Load())
 		}

@@ -80,7 +80,8 @@ func New(number uint8) *Fetch {
 // Join adds a peer that supports extensions.
 func (f *Fetch) Join() *Peer { return &Peer{f: f} }
 
-// Leave removes a peer and frees what it gave. A backlog that was taken stays counted.
+// Leave removes a peer and frees the bytes that it gave. A backlog that was taken stays
+// counted.
 func (f *Fetch) Leave(p *Peer) {
 	delete(f.unverified, p)
 	f.backlogs -= len(p.backlog)

@@ -106,7 +106,7 @@ func (p *Peer) metadata(payload []byte) (Step, error) {
 // the peer named.
 func (p *Peer) data(m *peerwire.MetadataMessage) (Step, error) {
 	want := min(peerwire.MetadataPieceLen, p.size-len(p.raw))
-	if p.size == 0 || m.Piece != int64(p.have) || len(m.Data) != want || p.have >= p.asked {
+	if p.have >= p.asked || m.Piece != int64(p.have) || len(m.Data) != want {
 		return Step{}, &PieceError{m.Piece, len(m.Data)}
 	}
 	if p.dropped {

@@ -18,17 +18,18 @@
 // The caller holds the torrent's lock around every call, reports events and carries
 // out the answers:
 //
-//	Join                     decide whether the new peer is shown pieces one by one
-//	Ready                    the peer has said which pieces it has
-//	Request, Cancel          the peer asked for a block, or took that back
-//	Writing, Written, Drained  blocks are being written, have been, and none is left
-//	Has                      the peer has a piece
-//	Choked, Unchoked         the caller choked or unchoked the peer
-//	Finishing                may the peer finish its pieces before it is choked?
-//	Leave                    the peer left
-//	Tick                     a second has passed
-//	Show                     after most events: the pieces to show to the peer now
-//	Rest                     after Tick: pieces that a peer is told of later
+//	Join                        decide whether the new peer is shown pieces one by one
+//	Ready                       the peer has said which pieces it has
+//	Request, Cancel             the peer requested a block, or took the request back
+//	Writing, Written, Drained   blocks are being written, were written, none is left
+//	Has                         the peer has a piece
+//	Choked, Unchoked            the caller choked or unchoked the peer
+//	Finishing, KeepUnchoked     the choker wants to choke the peer, or to serve it
+//	Leave                       the peer left
+//	Tick                        a second has passed
+//	Show                        after most events: the pieces to show to the peer now
+//	Retry                       the time that Show returned has passed
+//	Rest                        after Tick: hidden pieces that the peer is told of now
 package superseed
 
 import (
@@ -55,7 +56,7 @@ const (
 	expected      = 1 << 8                 // in Seed.shown: a peer that is expected to get the piece from the seed
 )
 
-// Swarm is what a Seed asks about the pieces of the peers. [picker.Picker] is one.
+// Swarm tells a Seed which pieces the peers have. [picker.Picker] is one.
 type Swarm interface {
 	// Availability is the number of peers that have the piece.
 	Availability(piece int) int
@@ -78,7 +79,7 @@ type Seed struct {
 	pieces Pieces
 	swarm  Swarm
 
-	peers      []*peer   // by picker.PeerID; nil: nothing is recorded of the peer
+	peers      []*peer   // by picker.PeerID; nil if there is no record of the peer
 	shown      []uint16  // by piece: peers that were shown it and lack it, plus expected for each that is to get it from the seed; nil while off
 	cursor     int       // the piece at which the search for the next piece to show continues
 	reached    int       // every piece below this one has reached a peer
@@ -248,9 +249,10 @@ func (s *Seed) Has(id picker.PeerID, piece uint32, now time.Time) (choke bool) {
 	return !p.choking.IsZero() && !s.Finishing(id, now)
 }
 
-// Finishing reports whether a peer that is to be choked may first get the rest of
-// the pieces that it asked for: no other peer can give it the rest, and a part of a
-// piece is of no use to any peer.
+// Finishing reports whether a peer that is to be choked may first get the rest of the
+// pieces that it asked for, because no other peer can give it the rest, and a part of a
+// piece is of no use to any peer. The time for that begins with the first call. Until the
+// peer is choked, or KeepUnchoked is called, the peer is shown no pieces.
 func (s *Seed) Finishing(id picker.PeerID, now time.Time) bool {
 	p := s.peer(id)
 	if p == nil {

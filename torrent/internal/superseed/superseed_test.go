@@ -11,8 +11,8 @@ import (
 	"spate/torrent/internal/picker"
 )
 
-// newSeed returns a seed of n pieces of one block each with peers that were shown
-// nothing yet. The first of them, peer 0, was told of all pieces.
+// newSeed returns a seed of n pieces of one block each, with peers that were shown no
+// piece yet. Peer 0 joined first and was told of all pieces.
 func newSeed(tb testing.TB, n, peers int) (*Seed, *picker.Picker, time.Time) {
 	tb.Helper()
 	k, err := picker.New(picker.Config{NumPieces: n, PieceSize: func(int) int { return block }})
@@ -33,8 +33,8 @@ func newSeed(tb testing.TB, n, peers int) (*Seed, *picker.Picker, time.Time) {
 	return s, k, now
 }
 
-// TestFirstCopyCostsLittle seeds to peers that pass on at once what they get: until
-// every piece has reached a peer, the seed sends hardly any piece twice.
+// TestFirstCopyCostsLittle seeds to peers that pass on each piece at once: until every
+// piece has reached a peer, the seed sends hardly any piece twice.
 func TestFirstCopyCostsLittle(t *testing.T) {
 	t.Parallel()
 	for _, peers := range []int{3, 10, 60} {
@@ -87,8 +87,8 @@ func TestFirstCopyCostsLittle(t *testing.T) {
 	}
 }
 
-// TestSilentPeersDoNotDelayOthers has all peers but one take nothing of what they are
-// shown: the last peer is shown every piece all the same.
+// TestSilentPeersDoNotDelayOthers has all peers but one request no piece: the last peer is
+// shown every piece all the same.
 func TestSilentPeersDoNotDelayOthers(t *testing.T) {
 	t.Parallel()
 	const pieces, peers = 300, 20
@@ -121,12 +121,12 @@ func TestChokeWaitsForPiece(t *testing.T) {
 	pieces, _ := s.Show(1, Link{}, now)
 	piece := pieces[0]
 	if s.Finishing(1, now) {
-		t.Error("the choke waits for a piece of which nothing was asked for")
+		t.Error("the choke waits for a piece that was not requested")
 	}
 	s.KeepUnchoked(1)
 	s.Request(1, piece, block, now)
 	if !s.Finishing(1, now) {
-		t.Error("the choke does not wait for a piece that was asked for")
+		t.Error("the choke does not wait for a piece that was requested")
 	}
 	if more, _ := s.Show(1, Link{}, now); len(more) > 0 {
 		t.Errorf("pieces %v are shown before the choke", more)
@@ -222,8 +222,9 @@ func TestRarestPieceIsShown(t *testing.T) {
 	}
 }
 
-// TestUnaskedPiecesAreNotExpected has a peer not ask for what it was shown: after a
-// while it is shown other pieces, and the first ones are free for other peers.
+// TestUnaskedPiecesAreNotExpected has a peer send no request for the piece that it was
+// shown: after a while it is shown other pieces, and the first piece no longer counts as
+// expected.
 func TestUnaskedPiecesAreNotExpected(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {

@@ -141,7 +141,7 @@ func (m *model) expire(now time.Time) {
 
 // Property compares a store with the model in random sequences of announces. It calls
 // open for each sequence, which must close the store at the end of the test.
-func Property(t *rapid.T, open func(o swarm.Options) Store) {
+func Property(t *rapid.T, open func(o swarm.Options) swarm.Store) {
 	o := Options()
 	o.NumWant, o.MaxNumWant = 50, 100
 	u := &run{failer: t, s: open(o), now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}

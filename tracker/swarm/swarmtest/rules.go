@@ -6,13 +6,14 @@ import (
 	"testing"
 	"time"
 
+	"spate"
 	"spate/tracker"
 	"spate/tracker/swarm"
 )
 
 // Run tests the rules of a store, each with a new store from open, which must close the
 // store at the end of the test.
-func Run(t *testing.T, open func(t testing.TB, o swarm.Options) Store) {
+func Run(t *testing.T, open func(t testing.TB, o swarm.Options) swarm.Store) {
 	start := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	for _, c := range rules {
 		t.Run(c.name, func(t *testing.T) {
@@ -47,6 +48,10 @@ var rules = []struct {
 	{"pinned origins are in every reply and count as seeds", pinned, nil},
 	{"a protected swarm is kept when it is empty", protected, nil},
 	{"drop removes a swarm", drops, nil},
+	{"a seed that seeks gets seeds", seeks, nil},
+	{"the completion counter can be raised but not lowered", raises, nil},
+	{"totals and lists of swarms agree with the announces", overview, nil},
+	{"options include defaults", defaults, nil},
 	{"a full swarm replaces its oldest entry", perSwarm, func(o *swarm.Options) { o.MaxPerSwarm = 20 }},
 	{"an address with too many entries replaces its oldest entry", perAddr, func(o *swarm.Options) { o.MaxPerAddr = 3 }},
 	{"protected swarms survive a flood of random info-hashes", flood, func(o *swarm.Options) { o.MaxSwarms, o.MaxPeers = 60, 200 }},
@@ -381,6 +386,88 @@ func drops(u *run) {
 	u.check()
 	u.counts(hashA, 0, 0, 0)
 	u.counts(hashB, 0, 1, 0)
+}
+
+func seeks(u *run) {
+	u.announce(seed(peer(1)))
+	u.announce(peer(2))
+	r := seed(peer(3))
+	r.Seeking = true
+	u.want(r, peer(1), peer(2))
+}
+
+func raises(u *run) {
+	for _, c := range []struct{ set, want uint32 }{{5, 5}, {3, 5}, {6, 6}} {
+		if err := u.s.SetCompleted(hashA, c.set); err != nil {
+			u.Fatal(err)
+		}
+		u.check()
+		u.counts(hashA, 0, 0, c.want)
+	}
+	if rep := u.announce(with(seed(peer(1)), tracker.EventCompleted)); !rep.Counted || rep.Completed != 7 {
+		u.Fatalf("completed: %+v", rep)
+	}
+}
+
+func overview(u *run) {
+	u.announce(with(seed(peer(1)), tracker.EventCompleted))
+	u.announce(peer(2))
+	for n := range 3 {
+		r := peer6(n)
+		r.InfoHash = hashB
+		u.announce(r)
+	}
+	hashC := spate.InfoHash{0xcc, 3}
+	if err := u.s.Pin(hashC, netip.MustParseAddrPort("192.0.2.1:6881")); err != nil {
+		u.Fatal(err)
+	}
+	u.check()
+	want := map[spate.InfoHash]swarm.Stats{
+		hashA: {InfoHash: hashA, Seeders: 1, Leechers: 1, Completed: 1},
+		hashB: {InfoHash: hashB, Leechers: 3, Peers6: 3},
+		hashC: {InfoHash: hashC, Seeders: 1, Protected: true},
+	}
+	n := 0
+	for st := range u.s.All() {
+		n++
+		if st != want[st.InfoHash] {
+			u.Errorf("a swarm is %+v, want %+v", st, want[st.InfoHash])
+		}
+	}
+	if n != len(want) {
+		u.Errorf("%d swarms, want %d", n, len(want))
+	}
+	busiest := u.s.Busiest(2)
+	if len(busiest) != 2 || busiest[0] != want[hashB] || busiest[1] != want[hashA] {
+		u.Errorf("the busiest swarms are %+v", busiest)
+	}
+	tot := u.s.Totals()
+	tot.Bytes = 0
+	if (tot != swarm.Totals{Swarms: 3, Active: 3, Protected: 1, Seeders4: 1, Leechers4: 1, Leechers6: 3, Pinned: 1, Completed: 1}) {
+		u.Errorf("totals: %+v", tot)
+	}
+	if err := u.s.Protect(hashA); err != nil {
+		u.Fatal(err)
+	}
+	u.s.Unpin(hashC)
+	u.now = u.now.Add(31 * time.Minute)
+	u.s.Sweep(u.now, 0)
+	u.check()
+	tot = u.s.Totals()
+	tot.Bytes = 0
+	if (tot != swarm.Totals{Swarms: 2, Protected: 2, Completed: 1, Expired: 5}) {
+		u.Errorf("totals after all peers have expired: %+v", tot)
+	}
+	if busiest := u.s.Busiest(10); len(busiest) != 0 {
+		u.Errorf("swarms without peers are busy: %+v", busiest)
+	}
+}
+
+func defaults(u *run) {
+	o := u.s.Options()
+	if o.Interval != 10*time.Minute || o.NumWant != 50 || o.MaxNumWant != 100 || o.MinInterval <= 0 || o.MinInterval > o.Interval || o.Expire != 30*time.Minute {
+		u.Errorf("%+v", o)
+	}
 }
 
 func perSwarm(u *run) {

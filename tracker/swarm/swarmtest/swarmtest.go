@@ -1,5 +1,6 @@
-// Package swarmtest tests stores of swarms: [Run] tests the rules one by one, and
-// [Property] compares a store with a simple model in random sequences.
+// Package swarmtest tests implementations of [swarm.Store]: [Run] tests the rules one by
+// one, and [Property] compares a store with a simple model in random sequences. If a store
+// has a method Check() error, it is called after every step.
 package swarmtest
 
 import (
@@ -10,19 +11,6 @@ import (
 	"spate/tracker"
 	"spate/tracker/swarm"
 )
-
-// Store is the interface that is tested. [swarm.Table] documents its methods. If a
-// store has a method Check() error, it is called after every step.
-type Store interface {
-	Announce(now time.Time, r *swarm.Request, rep *swarm.Reply) error
-	Scrape(now time.Time, ih spate.InfoHash) (seeders, leechers, completed uint32, ok bool)
-	Sweep(now time.Time, max int) (seen, expired int)
-	Protect(ih spate.InfoHash) error
-	Unprotect(ih spate.InfoHash)
-	Pin(ih spate.InfoHash, addrs ...netip.AddrPort) error
-	Unpin(ih spate.InfoHash)
-	Drop(ih spate.InfoHash)
-}
 
 // Options returns the options of the stores under test, unless a test changes them.
 func Options() swarm.Options {
@@ -41,7 +29,7 @@ type failer interface {
 // run is a test of one store. It holds the current time of the test.
 type run struct {
 	failer
-	s   Store
+	s   swarm.Store
 	now time.Time
 	// quick disables the check after each announce.
 	quick bool

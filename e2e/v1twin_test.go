@@ -1,0 +1,56 @@
+package e2e
+
+import (
+	"encoding/json"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// TestV1Twin checks that clients that cannot use hybrid torrents download from "spate
+// publish" without flags, by the URL of the .torrent and by the magnet link of the v1 twin.
+func TestV1Twin(t *testing.T) {
+	t.Parallel()
+	for kind, make := range payloads {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			need(t, "aria2c", "transmission-cli")
+			l := newLAN(t, 5)
+			path := make(t, t.TempDir())
+			origin := l.Hosts[0].spate("publish", path, "--json")
+			var r struct {
+				TorrentURL   string `json:"torrent_url"`
+				MagnetTwin   string `json:"magnet_twin"`
+				InfoHashTwin string `json:"info_hash_twin"`
+			}
+			if err := json.Unmarshal([]byte(origin.line("ready line", func(s string) bool { return strings.Contains(s, `"ready"`) })), &r); err != nil {
+				t.Fatal(err)
+			}
+			var aria2, old client
+			for _, c := range clients() {
+				switch c.name {
+				case "aria2":
+					aria2 = c
+				case "transmission":
+					old = c
+				}
+			}
+			dirs := map[string]string{}
+			fetch := func(c client, what, source string) {
+				dir := t.TempDir()
+				dirs[c.name+" by "+what] = dir
+				c.leech(l.Hosts[len(dirs)].in(t), source, dir)
+			}
+			fetch(aria2, "URL", r.TorrentURL)
+			fetch(old, "URL", r.TorrentURL)
+			fetch(old, "magnet", r.MagnetTwin)
+			// With a magnet link aria2 uses no web seed, so all its data comes from peers.
+			dirs["aria2 by magnet"] = t.TempDir()
+			l.Hosts[4].in(t).start("aria2c", append(slices.Clone(aria2Flags), "--disable-ipv6=true", "--seed-time=600", "--dir", dirs["aria2 by magnet"], r.MagnetTwin)...)
+			for client, dir := range dirs {
+				eventually(t, client+" has the data", func() bool { return sameData(path, filepath.Join(dir, filepath.Base(path))) })
+			}
+		})
+	}
+}

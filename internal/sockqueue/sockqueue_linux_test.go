@@ -1,0 +1,103 @@
+package sockqueue
+
+import (
+	"net"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// connected returns the two ends of a TCP connection. The listener has a limit of unsent
+// bytes.
+func connected(t *testing.T, limit int) (client, server *net.TCPConn) {
+	t.Helper()
+	var lc net.ListenConfig
+	lc.SetMultipathTCP(false)
+	l, err := lc.Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if err := LimitUnsent(l.(*net.TCPListener), limit); err != nil {
+		t.Fatal(err)
+	}
+	c, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	s, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return c.(*net.TCPConn), s.(*net.TCPConn)
+}
+
+// TestAcceptedConnectionsInheritTheLimit protects the listeners that set the limit once.
+func TestAcceptedConnectionsInheritTheLimit(t *testing.T) {
+	t.Parallel()
+	const limit = 12345
+	_, server := connected(t, limit)
+	raw, err := server.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw.Control(func(fd uintptr) {
+		got, err := unix.GetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT)
+		if got != limit || err != nil {
+			t.Errorf("limit of an accepted connection: %d, %v; want %d", got, err, limit)
+		}
+	})
+}
+
+// TestUnacked checks the number of a connection whose other end does not read, and of a
+// closed one.
+func TestUnacked(t *testing.T) {
+	t.Parallel()
+	_, server := connected(t, 64<<10)
+	unacked := Unacked(server)
+	if unacked == nil {
+		t.Fatal("unknown for a TCP connection")
+	}
+	if n := unacked(); n != 0 {
+		t.Errorf("%d bytes before the first write", n)
+	}
+	raw, err := server.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	block := make([]byte, 64<<10)
+	raw.Write(func(fd uintptr) bool { // until the buffers of both ends are full
+		for {
+			if _, err := unix.Write(int(fd), block); err != nil {
+				return true
+			}
+		}
+	})
+	if n := unacked(); n == 0 {
+		t.Error("no bytes although the other end does not read")
+	}
+	server.Close()
+	if n := unacked(); n != 0 {
+		t.Errorf("%d bytes after the connection was closed", n)
+	}
+}
+
+type simulated struct{ net.Conn }
+
+func (simulated) Unacked() int { return 7 }
+
+// TestUnackedOfOtherTypes checks connections that the kernel does not know.
+func TestUnackedOfOtherTypes(t *testing.T) {
+	t.Parallel()
+	if f := Unacked(simulated{}); f == nil || f() != 7 {
+		t.Error("the method Unacked is not used")
+	}
+	a, b := net.Pipe()
+	defer a.Close()
+	defer b.Close()
+	if Unacked(a) != nil {
+		t.Error("known for a pipe")
+	}
+}

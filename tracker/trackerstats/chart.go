@@ -1,0 +1,154 @@
+package trackerstats
+
+import (
+	"fmt"
+	"html/template"
+	"math"
+	"strings"
+	"time"
+
+	"github.com/dustin/go-humanize"
+
+	"spate/internal/units"
+)
+
+// chart is a chart of numbers over time: the paths of an SVG image with chartW by
+// chartH units, which the page stretches to the width available. The labels are text of
+// the page, so that they are not stretched.
+type chart struct {
+	Title, Note string
+	Now         string   // the last value
+	Top, Half   string   // labels of the vertical axis
+	From, To    string   // labels of the horizontal axis
+	Areas       []area   // drawn in this order
+	Legend      []legend // for each area
+	Empty       bool     // there are too few points for a chart
+}
+
+// area is the area between two lines of a chart. Fill and Line are attributes d="...".
+type area struct {
+	Class string
+	Fill  template.HTMLAttr
+	Line  template.HTMLAttr
+}
+
+type legend struct{ Class, Name, Value string }
+
+const (
+	chartW = 600
+	chartH = 120
+)
+
+// layer is one area of a chart. Layers are stacked, the first at the bottom.
+type layer struct {
+	class, name string
+	value       func(*Point) float64
+}
+
+// newChart draws layers over points. unit formats the values.
+func newChart(title, note string, past []Point, unit func(float64) string, layers ...layer) chart {
+	c := chart{Title: title, Note: note, Empty: len(past) < 2}
+	if c.Empty {
+		return c
+	}
+	sums := make([]float64, len(past))
+	below := make([]float64, len(past))
+	top := 0.0
+	for i := range past {
+		for _, l := range layers {
+			sums[i] += l.value(&past[i])
+		}
+		top = math.Max(top, sums[i])
+	}
+	top = niceTop(top)
+	first, last := past[0].Time, past[len(past)-1].Time
+	x := func(i int) float64 {
+		return chartW * past[i].Time.Sub(first).Seconds() / math.Max(last.Sub(first).Seconds(), 1)
+	}
+	y := func(v float64) float64 { return chartH - (chartH-2)*v/top }
+	for _, l := range layers {
+		var line, back strings.Builder
+		for i := range past {
+			v := below[i] + l.value(&past[i])
+			fmt.Fprintf(&line, "%c%.1f %.1f", "ML"[min(i, 1)], x(i), y(v))
+		}
+		for i := len(past) - 1; i >= 0; i-- {
+			fmt.Fprintf(&back, "L%.1f %.1f", x(i), y(below[i]))
+			below[i] += l.value(&past[i])
+		}
+		// The attributes contain only numbers, so they need no escaping.
+		c.Areas = append(c.Areas, area{
+			Class: l.class, Line: template.HTMLAttr(`d="` + line.String() + `"`),
+			Fill: template.HTMLAttr(`d="` + line.String() + back.String() + `Z"`),
+		})
+		c.Legend = append(c.Legend, legend{l.class, l.name, unit(l.value(&past[len(past)-1]))})
+	}
+	c.Now = unit(sums[len(sums)-1])
+	c.Top, c.Half = unit(top), unit(top/2)
+	c.From, c.To = clock(first, last), last.UTC().Format("15:04")
+	return c
+}
+
+// smooth replaces the counts of each point by the sums over the last n points, so that
+// rare events are visible as a line.
+func smooth(past []Point, n int) []Point {
+	out := make([]Point, len(past))
+	for i := range past {
+		out[i] = past[i]
+		for _, p := range past[max(i-n+1, 0):i] {
+			out[i].Seconds += p.Seconds
+			out[i].HTTP += p.HTTP
+			out[i].UDP += p.UDP
+			out[i].Completed += p.Completed
+			out[i].Refused += p.Refused
+		}
+	}
+	return out
+}
+
+// niceTop returns the end of an axis for values up to v: a round number whose half is
+// round too.
+func niceTop(v float64) float64 {
+	if v <= 0 {
+		return 1
+	}
+	p := math.Pow(10, math.Floor(math.Log10(v)))
+	for _, m := range []float64{1, 2, 4, 6, 8} {
+		if v <= m*p {
+			return m * p
+		}
+	}
+	return 10 * p
+}
+
+// clock formats the time of the first point of a chart. It includes the day if the
+// chart is about a day long or longer.
+func clock(first, last time.Time) string {
+	if last.Sub(first) > 23*time.Hour {
+		return first.UTC().Format("2 Jan, 15:04")
+	}
+	return first.UTC().Format("15:04")
+}
+
+// count formats a number: 1,234, or 1.2M if it is large.
+func count(v float64) string {
+	switch {
+	case v != math.Trunc(v) && v < 100:
+		return humanize.FtoaWithDigits(v, 1)
+	case v < 100_000:
+		return units.Count(int64(math.Round(v)))
+	case v < 999_500:
+		return humanize.FtoaWithDigits(v/1e3, 0) + "k"
+	case v < 999.5e6:
+		return humanize.FtoaWithDigits(v/1e6, 1) + "M"
+	}
+	return humanize.FtoaWithDigits(v/1e9, 1) + "G"
+}
+
+// perSecond formats a rate, as a number per minute if it is small.
+func perSecond(v float64) string {
+	if v > 0 && v < 0.095 {
+		return humanize.FtoaWithDigits(v*60, 1) + "/min"
+	}
+	return count(math.Round(v*10)/10) + "/s"
+}

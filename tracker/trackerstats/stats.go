@@ -1,0 +1,338 @@
+// Package trackerstats serves the statistics of a tracker: as a page for people, as JSON
+// and as Prometheus metrics. It reads the swarms and counters of a [Tracker], and counts
+// the clients that announce. The package does not depend on the tracker that serves the
+// announces.
+package trackerstats
+
+import (
+	"cmp"
+	"context"
+	"iter"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"spate"
+	"spate/tracker"
+	"spate/tracker/swarm"
+)
+
+// Tracker is the part of a tracker that [Statistics] reads. The type Server of package
+// trackerserver implements it. Its methods must be safe for concurrent use.
+type Tracker interface {
+	// Store returns the swarms of the tracker.
+	Store() swarm.Store
+	// Counts returns the numbers of requests since the tracker was created.
+	Counts() tracker.Counts
+	// OnlyAllowed reports whether the tracker serves only torrents of Allowed.
+	OnlyAllowed() bool
+	// Allowed iterates over the torrents that were allowed explicitly.
+	Allowed() iter.Seq2[spate.InfoHash, tracker.Note]
+	// Note returns what is known about a torrent. ok is false if it is not one of
+	// Allowed.
+	Note(ih spate.InfoHash) (note tracker.Note, ok bool)
+	// TorrentFile returns the base name and the content of the .torrent file of one of
+	// Allowed. The error is fs.ErrNotExist if there is none.
+	TorrentFile(ih spate.InfoHash) (name string, data []byte, err error)
+}
+
+// Options configures [Statistics]. With the zero value, torrents are shown by their
+// info-hash only.
+type Options struct {
+	// Title is the title of the page; default "Tracker".
+	Title string
+	// Home is the URL, relative to the page, of the site that the tracker belongs to;
+	// empty if there is none.
+	Home string
+	// ShowNames shows the names and sizes of torrents where they are known, and the
+	// bytes transferred. HideTorrents shows no torrents at all.
+	ShowNames, HideTorrents bool
+	// AllowGet serves the .torrent files of torrents that are allowed.
+	AllowGet bool
+	// MetricsTorrents is the number of torrents that have metrics of their own, the
+	// busiest first; default 0.
+	MetricsTorrents int
+	// LogLost returns the numbers of entries that the download log has lost, for the
+	// metrics; nil if there is no log.
+	LogLost func() (dropped, failed uint64)
+	// Collectors are further metrics for /metrics.
+	Collectors []prometheus.Collector
+	// Log receives errors of the pages; nil discards them.
+	Log *slog.Logger
+	// Now is the clock; nil selects time.Now.
+	Now func() time.Time
+}
+
+// maxListed limits the number of torrents in a report.
+const maxListed = 500
+
+// Statistics collects statistics of one tracker and serves them. Its methods are safe for
+// concurrent use.
+type Statistics struct {
+	opts    Options
+	started time.Time
+	clients *clientCounts
+	series  *series
+
+	mu     sync.Mutex // guards the fields below
+	report *Report    // the last report
+	made   time.Time  // when report was made
+}
+
+// New returns statistics that start now. The tracker must call [Statistics.Observe] for
+// each announce. The other methods must all be given that tracker.
+func New(o Options) *Statistics {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Title == "" {
+		o.Title = "Tracker"
+	}
+	now := o.Now()
+	return &Statistics{opts: o, started: now, clients: newClientCounts(now), series: newSeries(now)}
+}
+
+// Observe counts an announce. It takes no lock and allocates nothing.
+func (st *Statistics) Observe(o *tracker.Observation) {
+	if !o.Refused {
+		st.clients.current.Load().add(clientMark(&o.Request.PeerID))
+	}
+}
+
+// sampleEvery is the time between two calls of Sample by Run.
+const sampleEvery = 10 * time.Second
+
+// Run collects the points of the charts until ctx is done. The error is always nil.
+func (st *Statistics) Run(ctx context.Context, t Tracker) error {
+	tick := time.NewTicker(sampleEvery)
+	defer tick.Stop()
+	for {
+		st.Sample(t)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// Sample adds a point to the charts if the last one is old enough. Run calls it; a
+// program without Run calls it several times a minute.
+func (st *Statistics) Sample(t Tracker) {
+	now := st.opts.Now()
+	tot, counts := t.Store().Totals(), t.Counts()
+	st.series.sample(now, &tot, &counts)
+	st.clients.advance(now, t.Store().Options().Interval)
+}
+
+// Report holds all statistics of a tracker at one time.
+type Report struct {
+	Title   string    `json:"title"`
+	Version string    `json:"version"` // of spate
+	Time    time.Time `json:"time"`
+	Started time.Time `json:"started"`
+
+	Torrents struct {
+		Known   int `json:"known"`   // in the store
+		Active  int `json:"active"`  // with peers
+		Allowed int `json:"allowed"` // explicitly
+	} `json:"torrents"`
+	Peers struct {
+		All      int `json:"all"`
+		Seeders  int `json:"seeders"`
+		Leechers int `json:"leechers"`
+		IPv4     int `json:"ipv4"`
+		IPv6     int `json:"ipv6"`
+		Origins  int `json:"origins"` // seeders of this server itself
+	} `json:"peers"`
+	// Completed is the number of completed downloads. Transferred is the number of
+	// bytes of those whose size is known.
+	Completed   uint64 `json:"completed"`
+	Transferred int64  `json:"transferred,omitempty"`
+
+	Announces struct {
+		All  uint64  `json:"all"`
+		HTTP uint64  `json:"http"`
+		UDP  uint64  `json:"udp"`
+		IPv4 uint64  `json:"ipv4"`
+		IPv6 uint64  `json:"ipv6"`
+		Rate float64 `json:"per_second"` // in the last five minutes
+	} `json:"announces"`
+	Scrapes struct {
+		HTTP uint64 `json:"http"`
+		UDP  uint64 `json:"udp"`
+	} `json:"scrapes"`
+	// The fields below are described at the type Counts of package tracker.
+	Refused     uint64 `json:"refused"`
+	RateLimited uint64 `json:"rate_limited"`
+	Malformed   uint64 `json:"malformed"`
+	Unproved    uint64 `json:"unproved"`
+	Dropped     uint64 `json:"dropped"`
+	Overflowed  uint64 `json:"overflowed"`
+	Ended       uint64 `json:"made_room"`
+	PeersSent   uint64 `json:"peers_told"`
+
+	// The fields below are described at the type Totals of package swarm.
+	Expired         uint64 `json:"expired"`
+	EvictedPeers    uint64 `json:"evicted_peers"`
+	EvictedTorrents uint64 `json:"evicted_torrents"`
+	NotRemembered   uint64 `json:"not_remembered"`
+	MemoryBytes     int64  `json:"memory_bytes"`
+
+	Clients []ClientShare `json:"clients"`
+	// Busiest are the torrents with the most peers, and the allowed torrents without
+	// peers, up to 500.
+	Busiest []TorrentStats `json:"busiest,omitempty"`
+	// Past are the points of the last hours, and Week those of the last week, the
+	// oldest first.
+	Past []Point `json:"past"`
+	Week []Point `json:"week"`
+}
+
+// TorrentStats are the statistics of one torrent. The two swarms of a hybrid torrent are
+// one entry with the greater counts, because most clients are in both swarms.
+type TorrentStats struct {
+	InfoHash spate.InfoHash `json:"-"`
+	Hash     string         `json:"info_hash"`                // of InfoHash, in hexadecimal
+	Pair     string         `json:"info_hash_pair,omitempty"` // of a hybrid torrent
+	Name     string         `json:"name,omitempty"`
+	Size     int64          `json:"size,omitempty"` // of the data in bytes
+	// Complete and Downloading are numbers of peers, and Downloaded is the number of
+	// completed downloads, named as on the page of bttrack. Transferred is Downloaded
+	// times Size.
+	Complete    uint32 `json:"complete"`
+	Downloading uint32 `json:"downloading"`
+	Downloaded  uint32 `json:"downloaded"`
+	Transferred int64  `json:"transferred,omitempty"`
+	Torrent     bool   `json:"torrent,omitempty"` // the .torrent file is served
+}
+
+// reportAge is the age up to which a report is reused, because making one examines all
+// swarms.
+const reportAge = 2 * time.Second
+
+// Report returns the statistics of t, which may be two seconds old. The report is shared:
+// the caller must not change it.
+func (st *Statistics) Report(t Tracker) *Report {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	now := st.opts.Now()
+	if st.report == nil || now.Sub(st.made) >= reportAge || now.Before(st.made) {
+		st.report, st.made = st.make(t, now), now
+	}
+	return st.report
+}
+
+func (st *Statistics) make(t Tracker, now time.Time) *Report {
+	r := &Report{Title: st.opts.Title, Version: spate.Version, Time: now.UTC(), Started: st.started.UTC()}
+	tot, c := t.Store().Totals(), t.Counts()
+	r.Torrents.Known, r.Torrents.Active, r.Torrents.Allowed = tot.Swarms, tot.Active, tot.Protected
+	r.Peers.Seeders = tot.Seeders4 + tot.Seeders6 + tot.Pinned
+	r.Peers.Leechers = tot.Leechers4 + tot.Leechers6
+	r.Peers.All = r.Peers.Seeders + r.Peers.Leechers
+	r.Peers.IPv4, r.Peers.IPv6, r.Peers.Origins = tot.Seeders4+tot.Leechers4, tot.Seeders6+tot.Leechers6, tot.Pinned
+	r.Completed = tot.Completed
+
+	r.Announces.HTTP, r.Announces.UDP = c.Announces[tracker.HTTP], c.Announces[tracker.UDP]
+	r.Announces.All = r.Announces.HTTP + r.Announces.UDP
+	r.Announces.IPv4, r.Announces.IPv6 = c.Announces4, c.Announces6
+	r.Scrapes.HTTP, r.Scrapes.UDP = c.Scrapes[tracker.HTTP], c.Scrapes[tracker.UDP]
+	r.Refused, r.RateLimited, r.Malformed, r.Unproved = c.Refused, c.Limited, c.Malformed, c.Unproved
+	r.Dropped, r.Overflowed, r.Ended, r.PeersSent = c.Dropped, c.Overflowed, c.Ended, c.Peers
+	r.Expired, r.EvictedPeers, r.EvictedTorrents, r.NotRemembered = tot.Expired, tot.EvictedPeers, tot.EvictedSwarms, tot.Refused
+	r.MemoryBytes = tot.Bytes
+
+	r.Clients = st.clients.shares()
+	r.Past, r.Week = st.series.points()
+	r.Announces.Rate = recentRate(r.Past)
+	if !st.opts.HideTorrents {
+		r.Busiest = st.busiest(t, now)
+		for i := range r.Busiest {
+			r.Transferred += r.Busiest[i].Transferred
+		}
+	}
+	return r
+}
+
+// recentRate returns the announces per second in the last five points.
+func recentRate(past []Point) float64 {
+	n, seconds := uint64(0), 0.0
+	for _, p := range past[max(len(past)-5, 0):] {
+		n += p.HTTP + p.UDP
+		seconds += p.Seconds
+	}
+	if seconds == 0 {
+		return 0
+	}
+	return float64(n) / seconds
+}
+
+// busiest returns up to maxListed torrents: those with the most peers, then other
+// allowed ones.
+func (st *Statistics) busiest(t Tracker, now time.Time) []TorrentStats {
+	var list []TorrentStats
+	at := map[spate.InfoHash]int{} // index in list
+	onlyAllowed := t.OnlyAllowed()
+	add := func(b swarm.Stats, note tracker.Note, known bool) {
+		if !known && onlyAllowed {
+			return // the torrent is not allowed any more; its peers will expire
+		}
+		if i, ok := at[note.Pair]; ok && known && note.Pair != (spate.InfoHash{}) {
+			list[i].join(b)
+			return
+		}
+		if _, ok := at[b.InfoHash]; ok || len(list) == maxListed {
+			return
+		}
+		at[b.InfoHash] = len(list)
+		ts := TorrentStats{InfoHash: b.InfoHash, Hash: b.InfoHash.String(), Complete: b.Seeders, Downloading: b.Leechers, Downloaded: b.Completed}
+		if known {
+			if st.opts.ShowNames {
+				ts.Name, ts.Size = note.Name, note.Size
+			}
+			ts.Torrent = st.opts.AllowGet && note.Torrent != ""
+		}
+		list = append(list, ts)
+	}
+	for _, b := range t.Store().Busiest(maxListed) {
+		note, known := t.Note(b.InfoHash)
+		add(b, note, known)
+	}
+	if len(list) < maxListed {
+		for ih, note := range t.Allowed() {
+			b := swarm.Stats{InfoHash: ih}
+			b.Seeders, b.Leechers, b.Completed, _ = t.Store().Scrape(now, ih)
+			if _, ok := at[ih]; !ok {
+				add(b, note, true)
+			}
+			if len(list) == maxListed {
+				break
+			}
+		}
+	}
+	for i := range list {
+		list[i].Transferred = int64(list[i].Downloaded) * list[i].Size
+	}
+	slices.SortStableFunc(list, func(a, b TorrentStats) int {
+		return cmp.Or(
+			cmp.Compare(b.Complete+b.Downloading, a.Complete+a.Downloading),
+			cmp.Compare(b.Downloaded, a.Downloaded), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Hash, b.Hash))
+	})
+	return list
+}
+
+// join adds the counts of the other swarm of a hybrid torrent.
+func (t *TorrentStats) join(b swarm.Stats) {
+	if t.InfoHash == b.InfoHash {
+		return
+	}
+	t.Pair = b.InfoHash.String()
+	t.Complete, t.Downloading = max(t.Complete, b.Seeders), max(t.Downloading, b.Leechers)
+	t.Downloaded = max(t.Downloaded, b.Completed)
+}
