@@ -84,7 +84,7 @@ func (b backend) describe(ctx context.Context, r *publish.Release) (publish.Rele
 	return i, err
 }
 
-// live returns what a release does now. It counts its torrent and its v1 twin together.
+// live returns the current state of a release. It counts its torrent and its v1 twin together.
 func (b backend) live(r *publish.Release) publish.Live {
 	l := publish.Live{State: "paused"}
 	for _, ih := range r.Hashes() {
