@@ -41,7 +41,7 @@ type announced struct{ t *Torrent }
 func (a announced) Progress() (uploaded, downloaded, left int64) {
 	a.t.mu.Lock()
 	defer a.t.mu.Unlock()
-	return a.t.uploaded.Load(), a.t.downloaded.Load(), a.t.leftLocked()
+	return a.t.count.uploaded.Load(), a.t.count.downloaded.Load(), a.t.leftLocked()
 }
 
 func (a announced) Answered(resp *tracker.AnnounceResponse, url string) {

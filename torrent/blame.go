@@ -25,6 +25,14 @@ type failedPiece struct {
 // sentBy reports whether the peer sent a block of the piece.
 func (f *failedPiece) sentBy(key PeerKey) bool { return slices.Contains(f.senders, key) }
 
+// badData is what a torrent knows about pieces that failed their hash, and about the peers
+// that sent them. Torrent.mu guards it.
+type badData struct {
+	banned   []PeerKey            // the last peers that sent bad data, at most maxBanned
+	suspects map[int]*trial       // failed pieces that are downloaded again
+	parked   map[int]*parkedPiece // failed pieces that wait for the hashes of their blocks
+}
+
 // trial records who sent which block of a piece that failed its hash, until the piece is
 // good and shows which blocks were bad.
 type trial struct {
@@ -52,7 +60,7 @@ func (t *Torrent) pieceFailed(w completePiece, blockHashes [][merkle.HashSize]by
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.state != StateDownloading {
+	if t.status.state != StateDownloading {
 		return
 	}
 	t.log.Info("piece failed its hash", "piece", w.index)
@@ -64,7 +72,7 @@ func (t *Torrent) pieceFailed(w completePiece, blockHashes [][merkle.HashSize]by
 	}
 	switch {
 	case onlyOne:
-		t.wasted.Add(t.info.PieceSize(w.index))
+		t.count.wasted.Add(t.info.PieceSize(w.index))
 		t.pick.Failed(nil, w.index)
 		t.banLocked(fp.senders[0])
 	case t.parkLocked(fp):
@@ -77,15 +85,15 @@ func (t *Torrent) pieceFailed(w completePiece, blockHashes [][merkle.HashSize]by
 
 // beginTrialLocked downloads all of a piece again and remembers who sent its blocks.
 func (t *Torrent) beginTrialLocked(fp failedPiece) {
-	t.wasted.Add(t.info.PieceSize(fp.index))
+	t.count.wasted.Add(t.info.PieceSize(fp.index))
 	t.pick.Failed(nil, fp.index)
-	tr := t.suspects[fp.index]
-	if tr == nil && len(t.suspects) >= maxTrials {
+	tr := t.bad.suspects[fp.index]
+	if tr == nil && len(t.bad.suspects) >= maxTrials {
 		return
 	}
 	if tr == nil {
 		tr = &trial{blocks: map[int32][]sentBlock{}}
-		t.suspects[fp.index] = tr
+		t.bad.suspects[fp.index] = tr
 	}
 	for i, from := range fp.senders {
 		at := int32(i * picker.BlockSize)
@@ -98,11 +106,11 @@ func (t *Torrent) beginTrialLocked(fp failedPiece) {
 // endTrialLocked compares a piece that is good now with the blocks that were sent before,
 // and bans each peer that sent another block.
 func (t *Torrent) endTrialLocked(w completePiece) {
-	tr := t.suspects[w.index]
+	tr := t.bad.suspects[w.index]
 	if tr == nil {
 		return
 	}
-	delete(t.suspects, w.index)
+	delete(t.bad.suspects, w.index)
 	for at, sent := range tr.blocks {
 		good := sha1.Sum(w.data[at:min(int(at)+picker.BlockSize, len(w.data))])
 		for _, b := range sent {
@@ -116,10 +124,10 @@ func (t *Torrent) endTrialLocked(w completePiece) {
 // keyOfLocked returns the key of a peer or web seed that has a handle of the picker, or had
 // it when it sent a block of an open piece.
 func (t *Torrent) keyOfLocked(id picker.PeerID) PeerKey {
-	if int(id) < len(t.conns) && t.conns[id] != nil {
-		return t.conns[id].key
+	if int(id) < len(t.peerConns.byID) && t.peerConns.byID[id] != nil {
+		return t.peerConns.byID[id].peer.key
 	}
-	for _, r := range t.retired {
+	for _, r := range t.peerConns.retired {
 		if r.id == id {
 			return r.key
 		}
@@ -134,17 +142,17 @@ func (t *Torrent) banLocked(key PeerKey) {
 		t.banWebSeedLocked(key)
 		return
 	}
-	if !key.IsValid() || t.peers.Banned(key.Addr()) || slices.Contains(t.banned, key) {
+	if !key.IsValid() || t.peers.Banned(key.Addr()) || slices.Contains(t.bad.banned, key) {
 		return
 	}
-	if len(t.banned) == maxBanned {
-		t.banned = t.banned[1:]
+	if len(t.bad.banned) == maxBanned {
+		t.bad.banned = t.bad.banned[1:]
 	}
-	t.banned = append(t.banned, key)
+	t.bad.banned = append(t.bad.banned, key)
 	t.log.Warn("peer banned: it sent bad data", "peer", key)
 	t.peers.Ban(key.Addr())
-	for _, c := range t.conns {
-		if c != nil && (c.key == key || t.peers.Banned(c.addr)) {
+	for _, c := range t.peerConns.byID {
+		if c != nil && (c.peer.key == key || t.peers.Banned(c.peer.addr)) {
 			c.dropLocked(errBanned)
 		}
 	}

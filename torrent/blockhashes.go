@@ -59,7 +59,7 @@ func (c *conn) proveBlockHashes(f *metainfo.File, span merkle.Span) ([]byte, boo
 	t.mu.Lock()
 	have := t.pick.Have(int(at/t.info.PieceLength)) && c.mayServeLocked()
 	t.mu.Unlock()
-	if !have || !c.hashBudget.take(time.Now()) {
+	if !have || !c.rx.hashBudget.take(time.Now()) {
 		return nil, false
 	}
 	select {
@@ -85,7 +85,7 @@ func (t *Torrent) readBlockHashes(at, size int64) ([]byte, error) {
 	for size > 0 {
 		part := buf[:min(int64(len(buf)), size)]
 		err := t.s.onDisk(func() error {
-			_, err := t.store.ReadAt(part, at)
+			_, err := t.data.store.ReadAt(part, at)
 			return err
 		})
 		if err != nil {
@@ -117,7 +117,7 @@ type parkedPiece struct {
 // parkLocked keeps a failed piece until the hashes of its blocks arrive. It returns false
 // if no peer can be asked for them.
 func (t *Torrent) parkLocked(fp failedPiece) bool {
-	if len(fp.blockHashes) < 2 || t.pieceRoot(fp.index) == nil || len(t.parked) >= max(1, len(t.bufs)/2) {
+	if len(fp.blockHashes) < 2 || t.pieceRoot(fp.index) == nil || len(t.bad.parked) >= max(1, len(t.pieces.bufs)/2) {
 		return false
 	}
 	f, n := t.fileOf(fp.index)
@@ -135,7 +135,7 @@ func (t *Torrent) parkLocked(fp failedPiece) bool {
 	if !t.askBlockHashesLocked(p) {
 		return false
 	}
-	t.parked[fp.index] = p
+	t.bad.parked[fp.index] = p
 	return true
 }
 
@@ -144,11 +144,11 @@ func (t *Torrent) parkLocked(fp failedPiece) bool {
 func (t *Torrent) askBlockHashesLocked(p *parkedPiece) bool {
 	var best *conn
 	involved := true
-	for _, c := range t.conns {
-		if c == nil || c.gone || !c.v2 || p.tried[c] || !t.pick.PeerHas(c.id, p.index) {
+	for _, c := range t.peerConns.byID {
+		if c == nil || c.end.gone || !c.peer.v2 || p.tried[c] || !t.pick.PeerHas(c.id, p.index) {
 			continue
 		}
-		sent := p.sentBy(c.key)
+		sent := p.sentBy(c.peer.key)
 		if best == nil || involved && !sent {
 			best, involved = c, sent
 		}
@@ -157,7 +157,7 @@ func (t *Torrent) askBlockHashesLocked(p *parkedPiece) bool {
 		return false
 	}
 	p.tried[best], p.asked, p.at = true, best, time.Now()
-	best.out = peerwire.AppendHashRange(best.out, peerwire.HashRequest, &p.ask, nil)
+	best.tx.control = peerwire.AppendHashRange(best.tx.control, peerwire.HashRequest, &p.ask, nil)
 	best.kickLocked()
 	return true
 }
@@ -165,7 +165,7 @@ func (t *Torrent) askBlockHashesLocked(p *parkedPiece) bool {
 // parkedFor returns the parked piece whose block hashes r asks for, or nil.
 // parkedFor returns the parked piece whose block hashes r asks for, or nil.
 func (t *Torrent) parkedFor(r *peerwire.HashRange) *parkedPiece {
-	for _, p := range t.parked {
+	for _, p := range t.bad.parked {
 		if p.ask == *r {
 			return p
 		}
@@ -186,12 +186,12 @@ func (c *conn) blockHashesLocked(p *parkedPiece, refused bool, hashes []byte) er
 	}
 	if len(hashes) != int(p.ask.Length)*merkle.HashSize || merkle.Root(hashes, 0) != [merkle.HashSize]byte(t.pieceRoot(p.index)) {
 		if p.tried[c] {
-			t.banLocked(c.key)
+			t.banLocked(c.peer.key)
 			return errWrongHashes
 		}
 		return nil
 	}
-	delete(t.parked, p.index)
+	delete(t.bad.parked, p.index)
 	found := false
 	for i := range p.blockHashes {
 		if p.blockHashes[i] == [merkle.HashSize]byte(hashes[i*merkle.HashSize:]) {
@@ -199,7 +199,7 @@ func (c *conn) blockHashesLocked(p *parkedPiece, refused bool, hashes []byte) er
 		}
 		found = true
 		bad := t.pick.BlockAt(p.index, i)
-		t.wasted.Add(int64(bad.Length))
+		t.count.wasted.Add(int64(bad.Length))
 		t.pick.BlockFailed(bad)
 		t.banLocked(p.senders[i])
 	}
@@ -216,15 +216,15 @@ func (t *Torrent) parkedAgainLocked(p *parkedPiece) {
 	if t.askBlockHashesLocked(p) {
 		return
 	}
-	delete(t.parked, p.index)
+	delete(t.bad.parked, p.index)
 	t.beginTrialLocked(p.failedPiece)
 	t.refillOthersLocked()
 }
 
 // tickParkedLocked asks other peers in place of those that did not answer in time.
 func (t *Torrent) tickParkedLocked(now time.Time) {
-	for _, p := range t.parked {
-		if p.asked.gone || now.Sub(p.at) > blockHashTimeout {
+	for _, p := range t.bad.parked {
+		if p.asked.end.gone || now.Sub(p.at) > blockHashTimeout {
 			t.parkedAgainLocked(p)
 		}
 	}

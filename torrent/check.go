@@ -12,6 +12,27 @@ import (
 	"spate/storage"
 )
 
+// backgroundJobs are jobs of a torrent of which one runs at a time.
+type backgroundJobs struct {
+	saving, checkingFiles, retrying atomic.Bool // set while a goroutine does it
+
+	zerosHash   *[sha1.Size]byte // hash of zerosLength zeros; owned by the check of the data
+	zerosLength int64
+}
+
+// diskState is what a torrent knows about its data and resume data on disk. Torrent.mu
+// guards it.
+type diskState struct {
+	dirty        bool              // the resume data is out of date
+	saved        time.Time         // when resume data was last written
+	recordClean  bool              // the resume data says that no piece was being written
+	filesChecked time.Time         // when the files were last compared with their accepted state
+	rechecked    recheckState      // of a torrent that halted
+	synced       bitfield.Bitfield // pieces that are certainly on disk; of length 0: unknown
+	dataFound    bool              // the pieces on disk are known
+	syncFailed   bool              // pieces that are not in synced may be lost
+}
+
 // check returns the pieces that are on disk. It trusts the record of an earlier run for
 // files that have not changed since, and hashes all other pieces whose files hold data.
 func (t *Torrent) check(rec *storage.Record) (bitfield.Bitfield, error) {
@@ -22,21 +43,21 @@ func (t *Torrent) check(rec *storage.Record) (bitfield.Bitfield, error) {
 	var now []storage.FileStat
 	if rec != nil {
 		var err error
-		if now, err = t.files.Stats(); err == nil {
+		if now, err = t.data.files.Stats(); err == nil {
 			err = t.mounted(rec, now)
 		}
 		if err != nil {
 			return have, err
 		}
 	}
-	if p, ok := storage.As[storage.Preparer](t.store); ok && !t.readOnly() {
+	if p, ok := storage.As[storage.Preparer](t.data.store); ok && !t.readOnly() {
 		if err := t.s.onDisk(p.Prepare); err != nil {
 			return have, err
 		}
 	}
 	if rec != nil {
-		have, suspect = rec.Reconcile(t.files.Layout(), t.info.PieceLength, now)
-		if rec.V1Only && len(t.hashWants) == 0 { // the v2 hashes are known now
+		have, suspect = rec.Reconcile(t.data.files.Layout(), t.info.PieceLength, now)
+		if rec.V1Only && len(t.v2.missing) == 0 { // the v2 hashes are known now
 			for i := range have.Ones() {
 				suspect.Set(i)
 			}
@@ -64,11 +85,11 @@ func (t *Torrent) check(rec *storage.Record) (bitfield.Bitfield, error) {
 	if err := t.accept(); err != nil {
 		return have, err
 	}
-	err := t.hashPieces(t.ctx, unsure, have)
-	if t.files != nil {
+	err := t.hashPieces(t.life.ctx, unsure, have)
+	if t.data.files != nil {
 		for _, i := range unsure {
 			if have.Get(i) {
-				t.files.Unsynced(int64(i)*t.info.PieceLength, t.info.PieceSize(i))
+				t.data.files.Unsynced(int64(i)*t.info.PieceLength, t.info.PieceSize(i))
 			}
 		}
 	}
@@ -78,7 +99,7 @@ func (t *Torrent) check(rec *storage.Record) (bitfield.Bitfield, error) {
 // accept records the current state of the data as expected, if the storage can detect
 // changes of it.
 func (t *Torrent) accept() error {
-	if d, ok := storage.As[storage.ChangeDetector](t.store); ok {
+	if d, ok := storage.As[storage.ChangeDetector](t.data.store); ok {
 		return d.Accept()
 	}
 	return nil
@@ -87,7 +108,7 @@ func (t *Torrent) accept() error {
 // unchanged returns an error if the data in a range is not in the accepted state any more.
 // It returns nil if the storage cannot detect changes.
 func (t *Torrent) unchanged(off, n int64) error {
-	if d, ok := storage.As[storage.ChangeDetector](t.store); ok {
+	if d, ok := storage.As[storage.ChangeDetector](t.data.store); ok {
 		return d.Check(off, n)
 	}
 	return nil
@@ -95,7 +116,7 @@ func (t *Torrent) unchanged(off, n int64) error {
 
 // nextData returns the first offset from off on at which data can be on disk.
 func (t *Torrent) nextData(off int64) int64 {
-	if d, ok := storage.As[storage.DataFinder](t.store); ok {
+	if d, ok := storage.As[storage.DataFinder](t.data.store); ok {
 		return d.NextData(off)
 	}
 	return off
@@ -104,7 +125,7 @@ func (t *Torrent) nextData(off int64) int64 {
 // holdsData reports whether data of piece i can be on disk.
 func (t *Torrent) holdsData(i int) bool {
 	off, n := int64(i)*t.info.PieceLength, t.info.PieceSize(i)
-	if d, ok := storage.As[storage.DataFinder](t.store); ok {
+	if d, ok := storage.As[storage.DataFinder](t.data.store); ok {
 		return d.HasData(off, n)
 	}
 	return true
@@ -117,11 +138,11 @@ func (t *Torrent) isZeros(i int) bool {
 		return true
 	}
 	n := t.info.PieceSize(i)
-	if t.zerosHash == nil || t.zerosLength != n {
-		t.zerosHash, t.zerosLength = new([sha1.Size]byte), n
-		*t.zerosHash = sha1.Sum(make([]byte, n))
+	if t.jobs.zerosHash == nil || t.jobs.zerosLength != n {
+		t.jobs.zerosHash, t.jobs.zerosLength = new([sha1.Size]byte), n
+		*t.jobs.zerosHash = sha1.Sum(make([]byte, n))
 	}
-	return t.info.PieceHashV1(i) == *t.zerosHash
+	return t.info.PieceHashV1(i) == *t.jobs.zerosHash
 }
 
 // fewBytes is the number of bytes up to which one goroutine checks the data.
@@ -129,7 +150,7 @@ const fewBytes = 1 << 20
 
 // hashPieces reads and hashes the pieces on all processors, and sets the good ones in have.
 func (t *Torrent) hashPieces(ctx context.Context, pieces []int, have bitfield.Bitfield) error {
-	t.checked.Store(0)
+	t.count.checked.Store(0)
 	var (
 		next  atomic.Int64
 		mu    sync.Mutex // guards have and first
@@ -157,7 +178,7 @@ func (t *Torrent) hashPieces(ctx context.Context, pieces []int, have bitfield.Bi
 			}
 			stop := first != nil
 			mu.Unlock()
-			t.checked.Add(int64(len(few)))
+			t.count.checked.Add(int64(len(few)))
 			if stop {
 				return
 			}
@@ -180,8 +201,8 @@ func (t *Torrent) hashPieces(ctx context.Context, pieces []int, have bitfield.Bi
 // checkFiles halts a torrent that seeds if somebody has changed or removed a file of it.
 func (t *Torrent) checkFiles() {
 	t.mu.Lock()
-	t.filesChecked = time.Now()
-	seeding := t.state == StateSeeding
+	t.disk.filesChecked = time.Now()
+	seeding := t.status.state == StateSeeding
 	t.mu.Unlock()
 	if !seeding {
 		return
@@ -195,47 +216,47 @@ func (t *Torrent) checkFiles() {
 // continues.
 func (t *Torrent) retry() {
 	t.mu.Lock()
-	t.failedAt = time.Now()
-	if t.state != StateFailed || t.nconns > 0 || t.web != nil && t.web.conns > 0 || t.ctx.Err() != nil {
+	t.status.failedAt = time.Now()
+	if t.status.state != StateFailed || t.peerConns.n > 0 || t.web != nil && t.web.conns > 0 || t.life.ctx.Err() != nil {
 		t.mu.Unlock()
 		return
 	}
-	found, had := t.dataFound, bitfield.New(t.info.NumPieces())
+	found, had := t.disk.dataFound, bitfield.New(t.info.NumPieces())
 	if t.pick != nil {
 		had = t.pick.Bitfield().Clone()
 	}
-	if t.syncFailed {
+	if t.disk.syncFailed {
 		for i := range had.Ones() {
-			if i >= t.synced.Len() || !t.synced.Get(i) {
+			if i >= t.disk.synced.Len() || !t.disk.synced.Get(i) {
 				had.Clear(i)
 			}
 		}
-		t.syncFailed, t.rechecked = false, recheckState{had, bitfield.New(had.Len())}
+		t.disk.syncFailed, t.disk.rechecked = false, recheckState{had, bitfield.New(had.Len())}
 	}
 	t.mu.Unlock()
 
 	var have bitfield.Bitfield
 	var err error
 	if found {
-		t.filesMu.RLock()
+		t.data.mu.RLock()
 		have, err = t.recheck(had)
-		t.filesMu.RUnlock()
+		t.data.mu.RUnlock()
 	} else {
 		have, err = t.reopenAndFind()
 	}
 	if err != nil || t.readOnly() && have.Count() < had.Count() {
 		return
 	}
-	t.rechecked = recheckState{}
+	t.disk.rechecked = recheckState{}
 	t.mu.Lock()
-	if t.ctx.Err() == nil {
-		t.log.Info("torrent continues", "after", t.err)
-		t.err = nil
-		t.failed = make(chan struct{})
+	if t.life.ctx.Err() == nil {
+		t.log.Info("torrent continues", "after", t.status.err)
+		t.status.err = nil
+		t.status.failed = make(chan struct{})
 		err = t.newPicker(t.rng.Uint64())
 	}
 	t.mu.Unlock()
-	if err == nil && t.ctx.Err() == nil {
+	if err == nil && t.life.ctx.Err() == nil {
 		t.begin(have)
 	}
 }
@@ -249,18 +270,18 @@ type recheckState struct {
 // files have changed since they were hashed last.
 func (t *Torrent) recheck(had bitfield.Bitfield) (bitfield.Bitfield, error) {
 	n := had.Len()
-	if t.rechecked.good.Len() != n {
-		t.rechecked = recheckState{had, bitfield.New(n)}
+	if t.disk.rechecked.good.Len() != n {
+		t.disk.rechecked = recheckState{had, bitfield.New(n)}
 	}
 	have, bad := bitfield.New(n), bitfield.New(n)
 	var unsure []int
-	_, detects := storage.As[storage.ChangeDetector](t.store)
+	_, detects := storage.As[storage.ChangeDetector](t.data.store)
 	for i := range n {
 		same := detects && t.unchanged(int64(i)*t.info.PieceLength, t.info.PieceSize(i)) == nil
 		switch {
-		case same && t.rechecked.good.Get(i):
+		case same && t.disk.rechecked.good.Get(i):
 			have.Set(i)
-		case same && t.rechecked.bad.Get(i):
+		case same && t.disk.rechecked.bad.Get(i):
 			bad.Set(i)
 		case t.holdsData(i) || t.isZeros(i):
 			unsure = append(unsure, i)
@@ -270,8 +291,8 @@ func (t *Torrent) recheck(had bitfield.Bitfield) (bitfield.Bitfield, error) {
 	if err := t.accept(); err != nil {
 		return have, err
 	}
-	t.rechecked = recheckState{have.Clone(), bad} // the state if hashing fails
-	if err := t.hashPieces(t.ctx, unsure, have); err != nil {
+	t.disk.rechecked = recheckState{have.Clone(), bad} // the state if hashing fails
+	if err := t.hashPieces(t.life.ctx, unsure, have); err != nil {
 		return have, err
 	}
 	for _, i := range unsure {
@@ -279,7 +300,7 @@ func (t *Torrent) recheck(had bitfield.Bitfield) (bitfield.Bitfield, error) {
 			bad.Set(i)
 		}
 	}
-	t.rechecked.good = have.Clone()
+	t.disk.rechecked.good = have.Clone()
 	return have, nil
 }
 

@@ -42,70 +42,57 @@ const maxBatch = 256
 
 // conn is a connection to a peer, after the handshake.
 type conn struct {
-	t        *Torrent
-	sock     *transport.Conn
+	t    *Torrent
+	sock *transport.Conn
+	peer remotePeer   // does not change
+	rx   receiveState // owned by the reader
+
+	received, sent atomic.Int64   // bytes of payload
+	lastRead       atomic.Int64   // when bytes last arrived, in Unix nanoseconds
+	closing        atomic.Bool    // the reader and the writer should end
+	finishing      atomic.Bool    // the reader waits until pieces that it completed are written
+	writers        sync.WaitGroup // counts the goroutine that writes
+
+	// Torrent.mu guards the fields below.
+	id     picker.PeerID // handle of the peer in the picker and in Torrent.peerConns
+	end    connEnd
+	wire   wireState
+	ext    extensionState
+	hashes hashState
+	req    requestState
+	tx     sendState
+	slot   slotUse
+}
+
+// remotePeer is what the handshake says about a peer.
+type remotePeer struct {
 	key      PeerKey        // identifies the peer
-	addr     netip.AddrPort // of the peer; not valid: it has none, such as a browser
-	listens  netip.AddrPort // where the peer takes connections; guarded by t.mu; not valid: unknown
-	peerID   spate.PeerID
+	addr     netip.AddrPort // not valid for a peer without an address, such as a browser
+	id       spate.PeerID
 	reserved peerwire.Reserved
-	incoming bool
-	v2       bool // it goes by the v2 hash (BEP 52)
-	greeted  bool // the peer got our handshakes when metadata was fetched over the connection
-	since    time.Time
+	incoming bool      // the peer dialled
+	v2       bool      // the connection uses the v2 info-hash (BEP 52)
+	greeted  bool      // the metadata search has sent the first messages already
+	since    time.Time // when the connection began
+}
 
-	// Owned by the reader.
-	batch       []peerwire.Message   // scratch
-	copies      []arrival            // scratch: blocks of the batch that were claimed
-	hashesAsked []peerwire.HashRange // by the peer, to be answered after the batch
-	completed   []completePiece      // scratch: pieces that the batch completed
-	replay      []byte               // what the peer said before there was a torrent
+// receiveState is the state of the goroutine that reads. Its slices are reused for each
+// batch.
+type receiveState struct {
+	batch        []peerwire.Message
+	copies       []arrival            // blocks of the batch that were claimed
+	completed    []completePiece      // pieces that the batch completed
+	hashRequests []peerwire.HashRange // requests of the batch that are answered after it
+	hashBudget   hashBudget
+	replay       []byte // bytes that arrived before the connection had a torrent
+}
 
-	received, sent atomic.Int64 // payload
-	lastRead       atomic.Int64 // unix nanoseconds
-	closing        atomic.Bool
-	finishing      atomic.Bool // the reader waits until pieces that it completed are written
-	writers        sync.WaitGroup
-
-	// Guarded by t.mu.
-	id             picker.PeerID
-	gone           bool          // no longer in t.conns
-	left           chan struct{} // closed when it is gone; nil: nobody waits for that
-	waiters        int           // who do
-	reason         error
-	amChoking      bool
-	amInterested   bool
-	peerChoking    bool
-	peerInterested bool
-	gotFirst       bool // a message that may only come first has come or is too late
-	snubbed        bool
-	spoke          bool // something came after the handshake
-	slot           slotUse
-	knownUseless   bool // its address was useless before it connected
-	reqq           int  // requests that the peer queues
-	client         string
-	ext            peerwire.ExtHandshake // what the peer said last
-	pex            pexState
-	noHashes       bool      // the peer does not have the piece hashes
-	gaveHashes     bool      // it does
-	probed         time.Time // when it was asked for some of them first
-	hashBudget     hashBudget
-	pipe           pipeline
-	allowed        []int32 // pieces that may be asked for while the peer chokes us (BEP 6)
-	suggested      []int32 // pieces that it would rather send than others (BEP 6)
-	late           int     // blocks that may come although they are asked for no longer; below 0: that came unasked
-	generation     uint32  // of the picker when it had nothing for us
-	out            []byte  // control messages to write
-	uploads        []upload
-	writing        bool
-	lastWrite      time.Time
-	lastBlock      time.Time // when a block, or an unchoke, came last
-	unchokedAt     time.Time
-	downMeter      meter
-	busyRate       float64 // average, in bytes a second, while something was asked of the peer
-	busyFor        int     // seconds that it was
-	busyBytes      int64   // received at the last of them
-	upMeter        meter
+// connEnd is the state of a connection that ends, and of those that wait for its end.
+type connEnd struct {
+	gone    bool          // the connection was removed from Torrent.peerConns
+	done    chan struct{} // closed when gone is set; nil while no connection waits for that
+	waiters int           // connections that wait for done
+	reason  error         // why this side ended the connection; nil: it did not
 }
 
 // arrival is a block of a batch that was claimed and is to be copied.
@@ -138,18 +125,21 @@ func badPeer(format string, args ...any) error {
 func newConn(t *Torrent, nc net.Conn, hs peerwire.Handshake, addr netip.AddrPort, incoming bool) *conn {
 	now := time.Now()
 	c := &conn{
-		t: t, key: peerKeyOf(addr), addr: addr, peerID: hs.PeerID, reserved: hs.Reserved, incoming: incoming, since: now,
-		amChoking: true, peerChoking: true, reqq: defaultReqq, client: hs.PeerID.Client(),
-		lastWrite: now, lastBlock: now, pipe: newPipeline(),
+		t:    t,
+		peer: remotePeer{key: peerKeyOf(addr), addr: addr, id: hs.PeerID, reserved: hs.Reserved, incoming: incoming, since: now},
+		wire: wireState{amChoking: true, peerChoking: true},
+		ext:  extensionState{reqq: defaultReqq, client: hs.PeerID.Client()},
+		req:  requestState{lastBlock: now, pipe: newPipeline()},
+		tx:   sendState{lastWrite: now},
 	}
 	c.sock = transport.New(nc, transport.Options{
 		Buffers: t.s.buf, Portable: t.s.opt.portableIO,
 		Up: []*ratelimit.Limiter{t.up, t.s.up}, Down: []*ratelimit.Limiter{t.down, t.s.down},
 	})
 	if !incoming {
-		c.listens = addr
+		c.ext.listens = addr
 	}
-	c.v2 = !t.info.HasV1() || t.isV2Hash(hs.InfoHash)
+	c.peer.v2 = !t.info.HasV1() || t.isV2Hash(hs.InfoHash)
 	c.lastRead.Store(now.UnixNano())
 	return c
 }
@@ -162,18 +152,18 @@ func (c *conn) run() {
 		c.refused(err)
 		return
 	}
-	err := c.sock.Replay(c.replay, c)
-	c.replay = nil
+	err := c.sock.Replay(c.rx.replay, c)
+	c.rx.replay = nil
 	if err == nil {
-		err = c.sock.Receive(c.t.ctx, c)
+		err = c.sock.Receive(c.t.life.ctx, c)
 	}
 	c.leave(err)
 }
 
 // dropLocked ends the connection because of why. Any goroutine may call it.
 func (c *conn) dropLocked(why error) {
-	if c.reason == nil {
-		c.reason = why
+	if c.end.reason == nil {
+		c.end.reason = why
 	}
 	c.hangUp()
 }
@@ -191,25 +181,25 @@ func (c *conn) hangUp() {
 func (c *conn) Received() (need int, err error) {
 	c.lastRead.Store(time.Now().UnixNano())
 	for {
-		c.batch = c.batch[:0]
+		c.rx.batch = c.rx.batch[:0]
 		need = 0
 		b := c.sock.In.Unread()
 		used := 0
-		for len(c.batch) < maxBatch {
-			c.batch = append(c.batch, peerwire.Message{})
-			m := &c.batch[len(c.batch)-1]
+		for len(c.rx.batch) < maxBatch {
+			c.rx.batch = append(c.rx.batch, peerwire.Message{})
+			m := &c.rx.batch[len(c.rx.batch)-1]
 			n, more, err := peerwire.Parse(b[used:], m)
 			if err != nil {
 				return 0, &protocolError{err.Error()}
 			}
 			if n == 0 {
-				c.batch = c.batch[:len(c.batch)-1]
+				c.rx.batch = c.rx.batch[:len(c.rx.batch)-1]
 				need = more
 				break
 			}
 			used += n
 		}
-		if len(c.batch) > 0 {
+		if len(c.rx.batch) > 0 {
 			if err := c.handleBatch(); err != nil {
 				return 0, err
 			}
@@ -218,7 +208,7 @@ func (c *conn) Received() (need int, err error) {
 		if c.closing.Load() {
 			return 0, net.ErrClosed // c.reason holds the reason
 		}
-		if len(c.batch) < maxBatch {
+		if len(c.rx.batch) < maxBatch {
 			return need, nil
 		}
 	}
@@ -228,18 +218,18 @@ func (c *conn) Received() (need int, err error) {
 func (c *conn) handleBatch() error {
 	t := c.t
 	now := time.Now()
-	c.copies, c.completed = c.copies[:0], c.completed[:0]
+	c.rx.copies, c.rx.completed = c.rx.copies[:0], c.rx.completed[:0]
 	t.mu.Lock()
-	for i := range c.batch {
-		if err := c.handleLocked(&c.batch[i], now); err != nil {
+	for i := range c.rx.batch {
+		if err := c.handleLocked(&c.rx.batch[i], now); err != nil {
 			t.unclaimLocked(c)
 			t.mu.Unlock()
 			return err
 		}
 	}
-	if len(c.copies) > 0 {
+	if len(c.rx.copies) > 0 {
 		t.mu.Unlock()
-		for _, a := range c.copies {
+		for _, a := range c.rx.copies {
 			copy(a.to, a.from)
 		}
 		t.mu.Lock()
@@ -251,13 +241,13 @@ func (c *conn) handleBatch() error {
 	last := t.pick.Wanted() <= int(t.fin.unfinished.Load())
 	t.mu.Unlock()
 	c.say(say)
-	if len(c.completed) > 0 {
+	if len(c.rx.completed) > 0 {
 		c.finishing.Store(true)
-		t.gather(c.completed, last)
+		t.gather(c.rx.completed, last)
 		c.finishing.Store(false)
-		clear(c.completed)
+		clear(c.rx.completed)
 	}
-	if len(c.hashesAsked) > 0 {
+	if len(c.rx.hashRequests) > 0 {
 		return c.answerHashes()
 	}
 	return nil
@@ -266,18 +256,18 @@ func (c *conn) handleBatch() error {
 // settleLocked tells the picker that the copied blocks have arrived.
 func (c *conn) settleLocked() {
 	t := c.t
-	for i := range c.copies {
-		a := &c.copies[i]
+	for i := range c.rx.copies {
+		a := &c.rx.copies[i]
 		complete, others := t.pick.Arrived(a.block, c.id)
 		for _, id := range others {
-			if o := t.conns[id]; o != nil {
+			if o := t.peerConns.byID[id]; o != nil {
 				o.cancelLocked(a.block)
 			}
 		}
 		if complete {
 			slot := t.pick.Slot(int(a.block.Piece))
 			size := t.info.PieceSize(int(a.block.Piece))
-			c.completed = append(c.completed, completePiece{int(a.block.Piece), t.bufs[slot][:size]})
+			c.rx.completed = append(c.rx.completed, completePiece{int(a.block.Piece), t.pieces.bufs[slot][:size]})
 			t.fin.unfinished.Add(1)
 		}
 	}
@@ -285,8 +275,8 @@ func (c *conn) settleLocked() {
 
 // unclaimLocked releases the claims of a batch that an error cut short.
 func (t *Torrent) unclaimLocked(c *conn) {
-	for _, a := range c.copies {
+	for _, a := range c.rx.copies {
 		t.pick.Abandon(a.block, c.id)
 	}
-	c.copies = c.copies[:0]
+	c.rx.copies = c.rx.copies[:0]
 }

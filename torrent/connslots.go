@@ -163,16 +163,16 @@ func (s *Session) dropForNetwork(all []*Torrent, now time.Time, from netip.AddrP
 
 // holdersLocked appends the peers of the torrent, and how they use their slots.
 func (t *Torrent) holdersLocked(peers []*conn, holders []fairpool.Holder, now time.Time) ([]*conn, []fairpool.Holder) {
-	for _, c := range t.conns {
-		if c == nil || c.gone || c.closing.Load() {
+	for _, c := range t.peerConns.byID {
+		if c == nil || c.end.gone || c.closing.Load() {
 			continue
 		}
 		standing := fairpool.Good
-		if now.Sub(c.since) > silentAfter && c.upMeter.rate+c.downMeter.rate < activeRate {
+		if now.Sub(c.peer.since) > silentAfter && c.tx.meter.rate+c.req.meter.rate < activeRate {
 			standing = fairpool.Waiting
 		}
 		peers = append(peers, c)
-		holders = append(holders, fairpool.Holder{Network: fairpool.NetworkOf(c.addr.Addr()), Standing: standing, Since: c.since})
+		holders = append(holders, fairpool.Holder{Network: fairpool.NetworkOf(c.peer.addr.Addr()), Standing: standing, Since: c.peer.since})
 	}
 	return peers, holders
 }
@@ -180,7 +180,7 @@ func (t *Torrent) holdersLocked(peers []*conn, holders []fairpool.Holder, now ti
 // dropForNetworkLocked ends the connection for the sake of another network. It reports
 // false if the connection was ending already.
 func (c *conn) dropForNetworkLocked() bool {
-	if c.gone || c.closing.Load() {
+	if c.end.gone || c.closing.Load() {
 		return false
 	}
 	c.dropLocked(errNetworkFull)

@@ -67,8 +67,8 @@ func TestInactivePeerIsDroppedForOtherNetwork(t *testing.T) {
 	peers := map[string]*conn{}
 	tor.mu.Lock()
 	defer tor.mu.Unlock()
-	was := tor.conns
-	defer func() { tor.conns = was }()
+	was := tor.peerConns.byID
+	defer func() { tor.peerConns.byID = was }()
 	for _, p := range []struct {
 		addr string
 		age  time.Duration
@@ -80,10 +80,10 @@ func TestInactivePeerIsDroppedForOtherNetwork(t *testing.T) {
 		ours, theirs := net.Pipe()
 		defer ours.Close()
 		defer theirs.Close()
-		c := &conn{t: tor, sock: transport.New(ours, transport.Options{}), addr: netip.MustParseAddrPort(p.addr), since: now.Add(-p.age)}
-		c.downMeter.rate = p.rate
+		c := &conn{t: tor, sock: transport.New(ours, transport.Options{}), peer: remotePeer{addr: netip.MustParseAddrPort(p.addr), since: now.Add(-p.age)}}
+		c.req.meter.rate = p.rate
 		peers[p.addr] = c
-		tor.conns = append(tor.conns, c)
+		tor.peerConns.byID = append(tor.peerConns.byID, c)
 	}
 	for _, c := range []struct {
 		newcomer string
@@ -97,8 +97,8 @@ func TestInactivePeerIsDroppedForOtherNetwork(t *testing.T) {
 		for addr, p := range peers {
 			if p.closing.Load() {
 				gone = addr
-				if !errors.Is(p.reason, errNetworkFull) {
-					t.Errorf("%s: %v", addr, p.reason)
+				if !errors.Is(p.end.reason, errNetworkFull) {
+					t.Errorf("%s: %v", addr, p.end.reason)
 				}
 				delete(peers, addr)
 			}
@@ -107,11 +107,11 @@ func TestInactivePeerIsDroppedForOtherNetwork(t *testing.T) {
 			t.Errorf("for %s %q was dropped, want %q", c.newcomer, gone, c.gone)
 		}
 		// The newcomer has joined from now on.
-		tor.conns = append(tor.conns, &conn{t: tor, addr: netip.MustParseAddrPort(c.newcomer), since: now})
+		tor.peerConns.byID = append(tor.peerConns.byID, &conn{t: tor, peer: remotePeer{addr: netip.MustParseAddrPort(c.newcomer), since: now}})
 		if !dropped {
-			tor.conns = tor.conns[:len(tor.conns)-1]
+			tor.peerConns.byID = tor.peerConns.byID[:len(tor.peerConns.byID)-1]
 		}
-		tor.conns = slices.DeleteFunc(tor.conns, func(o *conn) bool { return o != nil && o.closing.Load() })
+		tor.peerConns.byID = slices.DeleteFunc(tor.peerConns.byID, func(o *conn) bool { return o != nil && o.closing.Load() })
 	}
 }
 
@@ -193,13 +193,13 @@ func TestNetworkWithSlotsInManyTorrents(t *testing.T) {
 		defer theirs.Close()
 		addr := netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, 2, byte(1 + i)}), 1)
 		tor.mu.Lock()
-		was := tor.conns
+		was := tor.peerConns.byID
 		defer func() { // before the session closes them
 			tor.mu.Lock()
 			defer tor.mu.Unlock()
-			tor.conns = was
+			tor.peerConns.byID = was
 		}()
-		tor.conns = append(tor.conns, &conn{t: tor, sock: transport.New(ours, transport.Options{}), addr: addr, since: now.Add(-time.Minute)})
+		tor.peerConns.byID = append(tor.peerConns.byID, &conn{t: tor, sock: transport.New(ours, transport.Options{}), peer: remotePeer{addr: addr, since: now.Add(-time.Minute)}})
 		tor.mu.Unlock()
 		all = append(all, tor)
 	}

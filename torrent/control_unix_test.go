@@ -33,7 +33,7 @@ func TestReaderWritesControlMessages(t *testing.T) {
 	const many = 100_000 // 900 KB, more than the socket takes
 	c.say(c.queueHaves(&want, 2, many))
 	c.t.mu.Lock()
-	if !c.writing {
+	if !c.tx.writing {
 		t.Error("the socket took everything: the test shows nothing")
 	}
 	c.t.mu.Unlock()
@@ -81,7 +81,7 @@ func (c *conn) queueHaves(want *[]byte, from, n int) []byte {
 	c.t.mu.Lock()
 	defer c.t.mu.Unlock()
 	for i := range n {
-		c.out = peerwire.AppendIndexed(c.out, peerwire.Have, uint32(from+i))
+		c.tx.control = peerwire.AppendIndexed(c.tx.control, peerwire.Have, uint32(from+i))
 		*want = peerwire.AppendIndexed(*want, peerwire.Have, uint32(from+i))
 	}
 	return c.controlLocked(time.Now())

@@ -81,7 +81,7 @@ func (s *Session) lookup(ih spate.InfoHash) (*Torrent, *metaFetch, error) {
 	s.mu.Lock()
 	t, f, d := s.torrents[ih], s.fetches[ih], s.dormant.by[ih]
 	if t != nil {
-		t.users++
+		t.dormancy.users++
 	}
 	s.mu.Unlock()
 	switch {
@@ -175,7 +175,7 @@ func (t *Torrent) dialMore(now time.Time) {
 		}
 		if !t.s.reserve(true) {
 			t.mu.Lock()
-			t.dialing--
+			t.peerConns.dialing--
 			t.peers.Unused(addr)
 			t.mu.Unlock()
 			return
@@ -189,15 +189,15 @@ func (t *Torrent) dialMore(now time.Time) {
 
 // nextCandidateLocked returns an address to dial, if the torrent wants one more connection.
 func (t *Torrent) nextCandidateLocked(now time.Time) (netip.AddrPort, bool) {
-	if t.pick == nil || t.ctx.Err() != nil || t.state != StateDownloading && t.state != StateSeeding ||
-		t.nconns+t.dialing >= t.s.opt.MaxConnsPerTorrent {
+	if t.pick == nil || t.life.ctx.Err() != nil || t.status.state != StateDownloading && t.status.state != StateSeeding ||
+		t.peerConns.n+t.peerConns.dialing >= t.s.opt.MaxConnsPerTorrent {
 		return netip.AddrPort{}, false
 	}
 	next := t.peers.Next(now, 1)
 	if len(next) == 0 {
 		return netip.AddrPort{}, false
 	}
-	t.dialing++
+	t.peerConns.dialing++
 	return next[0], true
 }
 
@@ -205,10 +205,10 @@ func (t *Torrent) nextCandidateLocked(now time.Time) (netip.AddrPort, bool) {
 func (t *Torrent) spawn(f func()) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.ctx.Err() != nil {
+	if t.life.ctx.Err() != nil {
 		return false
 	}
-	t.loop.Go(f)
+	t.life.goroutines.Go(f)
 	return true
 }
 
@@ -228,10 +228,10 @@ func (t *Torrent) hashFor(addr netip.AddrPort) spate.InfoHash {
 var errNoAnswer = errors.New("no handshake")
 
 func (t *Torrent) dial(addr netip.AddrPort) {
-	nc, hs, err := t.s.connect(t.ctx, addr, t.hashFor(addr), !t.hash2.IsZero(), t.isV2Hash)
+	nc, hs, err := t.s.connect(t.life.ctx, addr, t.hashFor(addr), !t.hash2.IsZero(), t.isV2Hash)
 	t.s.dialed(err == nil)
 	t.mu.Lock()
-	t.dialing--
+	t.peerConns.dialing--
 	if err != nil {
 		if errors.Is(err, errNoAnswer) {
 			t.peers.Unanswered(addr)

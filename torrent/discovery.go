@@ -30,7 +30,7 @@ func (s *Session) Swarms() []discovery.Swarm {
 		all = append(all, discovery.Swarm{InfoHash: ih, Private: private, Local: !private})
 	}
 	for ih, t := range s.torrents {
-		if t.running.Load() && s.dormant.by[ih] == nil {
+		if t.dormancy.running.Load() && s.dormant.by[ih] == nil {
 			add(ih, t.info.Private)
 		}
 	}
@@ -54,7 +54,7 @@ func (s *Session) Found(infoHash spate.InfoHash, peer discovery.Candidate, sourc
 	s.mu.Unlock()
 	switch now := time.Now(); {
 	case t != nil:
-		if !t.running.Load() || t.info.Private && !from.ForPrivate() {
+		if !t.dormancy.running.Load() || t.info.Private && !from.ForPrivate() {
 			return false
 		}
 		t.mu.Lock()
@@ -147,10 +147,10 @@ func (s *Session) SetAdvertisedPort(port uint16) {
 // tellHandshakeLocked sends the extension handshake (BEP 10) once more to all peers that
 // know it, because something in it has changed.
 func (t *Torrent) tellHandshakeLocked() {
-	for _, c := range t.conns {
-		if c != nil && !c.gone && c.reserved.Extended() {
+	for _, c := range t.peerConns.byID {
+		if c != nil && !c.end.gone && c.peer.reserved.Extended() {
 			h := c.extHandshakeLocked()
-			c.out = peerwire.AppendExtHandshake(c.out, &h)
+			c.tx.control = peerwire.AppendExtHandshake(c.tx.control, &h)
 			c.kickLocked()
 		}
 	}

@@ -74,7 +74,7 @@ func TestPrivateTakesPeersFromTrackersOnly(t *testing.T) {
 	data, mi := noiseTorrent(t, 100<<10, 16<<10)
 	secret := addTo(t, s, data, privateTorrent(t, mi), AddOptions{})
 	public := addTo(t, s, data, mi, AddOptions{})
-	until(t, "they run", func() bool { return secret.running.Load() && public.running.Load() })
+	until(t, "they run", func() bool { return secret.dormancy.running.Load() && public.dormancy.running.Load() })
 	for source := discovery.Other; source <= discovery.LSD+1; source++ {
 		addr := netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, 0, byte(source)}), 7000)
 		for tor, want := range map[*Torrent]bool{public: true, secret: source == discovery.Tracker} {
@@ -121,8 +121,8 @@ func TestAdvertisedPort(t *testing.T) {
 		return func() bool {
 			tor.mu.Lock()
 			defer tor.mu.Unlock()
-			for _, c := range tor.conns {
-				if c != nil && c.ext.Port == want {
+			for _, c := range tor.peerConns.byID {
+				if c != nil && c.ext.handshake.Port == want {
 					return true
 				}
 			}
@@ -147,7 +147,7 @@ func TestFoundSeed(t *testing.T) {
 	seed, known := netip.MustParseAddrPort("10.0.0.1:1"), netip.MustParseAddrPort("10.0.0.2:1")
 	tor.mu.Lock()
 	defer tor.mu.Unlock()
-	now := tor.added
+	now := tor.status.added
 	tor.peers.Add([]netip.AddrPort{known}, peerlist.SourceTracker)
 	for _, a := range []netip.AddrPort{seed, known} {
 		addCandidate(tor.peers, discovery.Candidate{Addr: a, Seed: true}, peerlist.SourceOther, now)

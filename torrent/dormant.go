@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"spate"
@@ -16,6 +17,15 @@ import (
 	"spate/torrent/internal/announce"
 	"spate/tracker"
 )
+
+// dormancy is what the session and the announcer keep with a torrent.
+type dormancy struct {
+	announced []*announce.Swarm // one for each swarm; guarded by the announcer's lock
+	running   atomic.Bool       // the torrent downloads or seeds
+	record    *dormant          // kept by the session while the torrent is dormant; nil: it never is
+	users     int               // goroutines that use a torrent that can become dormant; guarded by Session.mu
+	lastBusy  time.Time         // when the torrent last had something to do; owned by the session's ticker
+}
 
 // A torrent that nobody asks for can be dormant. The session keeps a few hundred bytes of
 // it, no open file and no timer, so that one session can seed a hundred thousand torrents.
@@ -121,8 +131,8 @@ func (s *Session) newDormant(l Loader, mi *metainfo.MetaInfo, opt AddOptions) (d
 	d = &dormant{s: s, loader: l, hash: t.hash, hash2: t.hash2, private: mi.Info.Private}
 	t.opt.ResumeDir = opt.ResumeDir
 	complete = mi.MissingLayers() == 0 && t.isComplete(d)
-	t.cancel()
-	t.store.Close()
+	t.life.cancel()
+	t.data.store.Close()
 	if s.ctx.Err() != nil {
 		return nil, false, ErrClosed
 	}
@@ -152,7 +162,7 @@ func (s *Session) enterDormant(d *dormant, mi *metainfo.MetaInfo) error {
 // isComplete reports whether all data of the torrent is good, and sets in d what is known
 // about it.
 func (t *Torrent) isComplete(d *dormant) bool {
-	d.added = t.added.Unix()
+	d.added = t.status.added.Unix()
 	if n, ok := t.s.dormant.ledger.note(t.hash); ok {
 		d.uploaded, d.downloaded, d.added = n.Uploaded, n.Downloaded, n.Added.Unix()
 		if t.filesMatch(n.Stamp) {
@@ -165,15 +175,15 @@ func (t *Torrent) isComplete(d *dormant) bool {
 		return false
 	}
 	if d.uploaded+d.downloaded == 0 {
-		d.uploaded, d.downloaded = t.uploaded.Load(), t.downloaded.Load()
+		d.uploaded, d.downloaded = t.count.uploaded.Load(), t.count.downloaded.Load()
 	}
-	d.stamp = storage.Stamp(t.files.Accepted())
+	d.stamp = storage.Stamp(t.data.files.Accepted())
 	return true
 }
 
 // filesMatch accepts the files as they are and reports whether they have the stamp.
 func (t *Torrent) filesMatch(stamp uint64) bool {
-	return t.files.Accept() == nil && storage.Stamp(t.files.Accepted()) == stamp
+	return t.data.files.Accept() == nil && storage.Stamp(t.data.files.Accepted()) == stamp
 }
 
 // shareTiers returns a copy of an announce list. Equal lists share one copy, which keeps no
@@ -246,7 +256,7 @@ func (s *Session) wake(d *dormant) (*Torrent, error) {
 	for {
 		s.mu.Lock()
 		if t := s.torrents[d.hash]; t != nil {
-			t.users++
+			t.dormancy.users++
 			s.mu.Unlock()
 			return t, nil
 		}
@@ -278,7 +288,7 @@ func (s *Session) wake(d *dormant) (*Torrent, error) {
 		w.err = errNoTorrent
 	}
 	if w.err == nil {
-		w.t.users++
+		w.t.dormancy.users++
 		s.dormant.awake++
 		s.enterLocked(w.t)
 	}
@@ -314,18 +324,18 @@ func (s *Session) load(d *dormant) (*Torrent, error) {
 	if err != nil {
 		return nil, err
 	}
-	t.dormant, t.anns, t.lastBusy = d, d.anns, time.Now()
-	t.added = time.Unix(d.added, 0)
+	t.dormancy.record, t.dormancy.announced, t.dormancy.lastBusy = d, d.anns, time.Now()
+	t.status.added = time.Unix(d.added, 0)
 	s.mu.Lock()
 	stamp := d.stamp
-	t.uploaded.Store(d.uploaded)
-	t.downloaded.Store(d.downloaded)
+	t.count.uploaded.Store(d.uploaded)
+	t.count.downloaded.Store(d.downloaded)
 	s.mu.Unlock()
 	if !t.filesMatch(stamp) {
 		t.Start()
 		return t, nil
 	}
-	t.started = true
+	t.status.started = true
 	have := t.emptyLocked()
 	have.SetAll()
 	t.begin(have)
@@ -336,19 +346,19 @@ func (s *Session) load(d *dormant) (*Torrent, error) {
 func (s *Session) release(t *Torrent) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	t.users--
+	t.dormancy.users--
 }
 
 // maySleep reports whether the torrent can become dormant: it is complete and had nothing
 // to do for some time.
 func (t *Torrent) maySleep(now time.Time) bool {
-	if t.dormant == nil {
+	if t.dormancy.record == nil {
 		return false
 	}
 	if !t.isIdle() {
-		t.lastBusy = now
+		t.dormancy.lastBusy = now
 	}
-	return now.Sub(t.lastBusy) >= sleepAfter
+	return now.Sub(t.dormancy.lastBusy) >= sleepAfter
 }
 
 // isIdle reports whether the torrent is complete and has nothing to do.
@@ -356,22 +366,22 @@ func (t *Torrent) isIdle() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	complete := t.pick == nil || t.pick.HaveCount() == t.info.NumPieces()
-	return complete && t.state == StateSeeding && t.nconns+t.dialing+len(t.subs)+len(t.readers) == 0
+	return complete && t.status.state == StateSeeding && t.peerConns.n+t.peerConns.dialing+len(t.events.subs)+len(t.selection.readers) == 0
 }
 
 // sleep makes a torrent dormant, unless a goroutine uses it.
 func (s *Session) sleep(t *Torrent) {
-	d := t.dormant
-	stamp := storage.Stamp(t.files.Accepted())
+	d := t.dormancy.record
+	stamp := storage.Stamp(t.data.files.Accepted())
 	s.mu.Lock()
-	if t.users > 0 || s.closed || s.torrents[t.hash] != t {
+	if t.dormancy.users > 0 || s.closed || s.torrents[t.hash] != t {
 		s.mu.Unlock()
 		return
 	}
 	delete(s.torrents, t.hash)
 	delete(s.torrents, t.hash2)
 	s.dormant.awake--
-	if up, down := t.uploaded.Load(), t.downloaded.Load(); up != d.uploaded || down != d.downloaded || stamp != d.stamp {
+	if up, down := t.count.uploaded.Load(), t.count.downloaded.Load(); up != d.uploaded || down != d.downloaded || stamp != d.stamp {
 		d.uploaded, d.downloaded, d.stamp = up, down, stamp
 		s.dormant.ledger.dirty.Store(true)
 	}
@@ -386,7 +396,7 @@ func (s *Session) sleepIdle() {
 	const enough = 16
 	n := 0
 	for _, t := range s.Torrents() {
-		if t.dormant != nil && t.isIdle() {
+		if t.dormancy.record != nil && t.isIdle() {
 			s.sleep(t)
 			if n++; n == enough {
 				return

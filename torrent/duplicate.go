@@ -29,8 +29,8 @@ const (
 
 // otherConnLocked returns another connection to the same peer as c, or nil.
 func (t *Torrent) otherConnLocked(c *conn) *conn {
-	for _, other := range t.conns {
-		if other != nil && !other.gone && (other.peerID == c.peerID || other.key == c.key) {
+	for _, other := range t.peerConns.byID {
+		if other != nil && !other.end.gone && (other.peer.id == c.peer.id || other.peer.key == c.peer.key) {
 			return other
 		}
 	}
@@ -48,27 +48,27 @@ func (t *Torrent) awaitOnlyConnLocked(c *conn) error {
 	defer patience.Stop()
 	for ; other != nil; other = t.otherConnLocked(c) {
 		switch v := c.judgeDuplicate(other); {
-		case v == duplicateCloses || other.waiters >= maxWaiters:
+		case v == duplicateCloses || other.end.waiters >= maxWaiters:
 			return errDuplicate
 		case v == duplicateReplaces:
 			other.dropLocked(errDuplicate)
 		}
-		if other.left == nil {
-			other.left = make(chan struct{})
+		if other.end.done == nil {
+			other.end.done = make(chan struct{})
 		}
-		left := other.left
-		other.waiters++
+		left := other.end.done
+		other.end.waiters++
 		t.mu.Unlock()
 		var err error
 		select {
 		case <-left:
 		case <-patience.C:
 			err = errDuplicate
-		case <-t.ctx.Done():
+		case <-t.life.ctx.Done():
 			err = errHalted
 		}
 		t.mu.Lock()
-		if other.waiters--; err != nil {
+		if other.end.waiters--; err != nil {
 			return err
 		}
 	}
@@ -81,15 +81,15 @@ func (t *Torrent) awaitOnlyConnLocked(c *conn) error {
 // began, and if it began several, it closes all but one.
 func (c *conn) judgeDuplicate(other *conn) duplicateVerdict {
 	ours := c.t.s.opt.PeerID
-	greater := bytes.Compare(c.peerID[:], ours[:]) > 0
+	greater := bytes.Compare(c.peer.id[:], ours[:]) > 0
 	switch {
-	case c.incoming && other.incoming && c.addr.IsValid() && c.addr.Addr() == other.addr.Addr():
+	case c.peer.incoming && other.peer.incoming && c.peer.addr.IsValid() && c.peer.addr.Addr() == other.peer.addr.Addr():
 		return duplicateReplaces
-	case !bytes.Equal(c.peerID[:3], ours[:3]):
+	case !bytes.Equal(c.peer.id[:3], ours[:3]):
 		return duplicateWaits // another client, whose rule is not known
-	case c.incoming != other.incoming && c.incoming == greater:
+	case c.peer.incoming != other.peer.incoming && c.peer.incoming == greater:
 		return duplicateReplaces
-	case c.incoming && other.incoming:
+	case c.peer.incoming && other.peer.incoming:
 		return duplicateWaits
 	}
 	return duplicateCloses

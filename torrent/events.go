@@ -29,6 +29,13 @@ func (k EventKind) String() string {
 	return "unknown"
 }
 
+// eventState delivers the events of a torrent. Torrent.mu guards it.
+type eventState struct {
+	subs []*Subscription
+	wake chan struct{} // closed at the next event; nil while nothing waits for one
+	over bool          // no more events are delivered
+}
+
 // Event is a change of a torrent.
 type Event struct {
 	Kind  EventKind
@@ -52,10 +59,10 @@ func (t *Torrent) Subscribe(buffer int) *Subscription {
 	s := &Subscription{t: t, c: make(chan Event, buffer)}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.over {
+	if t.events.over {
 		close(s.c)
 	} else {
-		t.subs = append(t.subs, s)
+		t.events.subs = append(t.events.subs, s)
 	}
 	return s
 }
@@ -71,23 +78,23 @@ func (s *Subscription) Dropped() int64 { return s.dropped.Load() }
 func (s *Subscription) Close() {
 	s.t.mu.Lock()
 	defer s.t.mu.Unlock()
-	if i := slices.Index(s.t.subs, s); i >= 0 {
-		s.t.subs = slices.Delete(s.t.subs, i, i+1)
+	if i := slices.Index(s.t.events.subs, s); i >= 0 {
+		s.t.events.subs = slices.Delete(s.t.events.subs, i, i+1)
 		close(s.c)
 	}
 }
 
 // emitLocked sends an event to all subscribers and wakes the readers that wait for a piece.
 func (t *Torrent) emitLocked(e Event) {
-	if t.wake != nil {
-		close(t.wake)
-		t.wake = nil
+	if t.events.wake != nil {
+		close(t.events.wake)
+		t.events.wake = nil
 	}
-	if len(t.subs) == 0 {
+	if len(t.events.subs) == 0 {
 		return
 	}
-	e.Time, e.State, e.Err = time.Now(), t.state, t.err
-	for _, s := range t.subs {
+	e.Time, e.State, e.Err = time.Now(), t.status.state, t.status.err
+	for _, s := range t.events.subs {
 		select {
 		case s.c <- e:
 		default:
@@ -98,28 +105,28 @@ func (t *Torrent) emitLocked(e Event) {
 
 // setStateLocked changes the state and emits an event if it is another one.
 func (t *Torrent) setStateLocked(s State) {
-	if t.state != s {
-		t.state = s
-		t.running.Store(s == StateDownloading || s == StateSeeding)
+	if t.status.state != s {
+		t.status.state = s
+		t.dormancy.running.Store(s == StateDownloading || s == StateSeeding)
 		t.emitLocked(Event{Kind: EventState})
 	}
 }
 
 // nextEventLocked returns a channel that is closed at the next event.
 func (t *Torrent) nextEventLocked() <-chan struct{} {
-	if t.wake == nil {
-		t.wake = make(chan struct{})
+	if t.events.wake == nil {
+		t.events.wake = make(chan struct{})
 	}
-	return t.wake
+	return t.events.wake
 }
 
 // endEvents closes all subscriptions at the end of the torrent.
 func (t *Torrent) endEvents() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.over = true
-	for _, s := range t.subs {
+	t.events.over = true
+	for _, s := range t.events.subs {
 		close(s.c)
 	}
-	t.subs = nil
+	t.events.subs = nil
 }

@@ -21,12 +21,21 @@ const (
 // contains it.
 const ourReqq = maxUploadQueue
 
+// extensionState is what one peer says by the extension protocol (BEP 10).
+type extensionState struct {
+	handshake peerwire.ExtHandshake // all extension handshakes of the peer, merged
+	reqq      int                   // requests that the peer queues
+	client    string                // name and version
+	listens   netip.AddrPort        // where the peer accepts connections; not valid: unknown
+	pex       pexState
+}
+
 // extHandshakeLocked returns the extension handshake for the peer (BEP 10).
 func (c *conn) extHandshakeLocked() peerwire.ExtHandshake {
 	t := c.t
 	h := peerwire.ExtHandshake{
-		DontHave: extDontHave, Port: t.s.AdvertisedPort(), Reqq: ourReqq, Client: clientName, YourIP: c.addr.Addr(),
-		UploadOnly: t.state == StateSeeding && !c.t.super.Hides(c.id),
+		DontHave: extDontHave, Port: t.s.AdvertisedPort(), Reqq: ourReqq, Client: clientName, YourIP: c.peer.addr.Addr(),
+		UploadOnly: t.status.state == StateSeeding && !c.t.super.Hides(c.id),
 	}
 	if t.givesMetadata() {
 		h.Metadata, h.MetadataSize = extMetadata, int64(len(t.mi.InfoBytes))
@@ -61,15 +70,15 @@ func (c *conn) extendedLocked(m *peerwire.Message, now time.Time) error {
 // extGreetedLocked handles the peer's extension handshake. A later one replaces only the
 // keys that it contains (BEP 10).
 func (c *conn) extGreetedLocked(payload []byte) error {
-	if err := c.ext.Update(payload); err != nil {
+	if err := c.ext.handshake.Update(payload); err != nil {
 		return err
 	}
-	h, t := &c.ext, c.t
+	h, t := &c.ext.handshake, c.t
 	if h.Reqq > 0 {
-		c.reqq = h.Reqq
+		c.ext.reqq = h.Reqq
 	}
 	if h.Client != "" {
-		c.client = printable(h.Client)
+		c.ext.client = printable(h.Client)
 	}
 	if h.Port != 0 {
 		c.listensLocked(h.Port)
@@ -77,7 +86,7 @@ func (c *conn) extGreetedLocked(payload []byte) error {
 	if h.YourIP.IsValid() {
 		t.peers.SetOwn(h.YourIP)
 	}
-	if h.UploadOnly && t.state == StateSeeding && !c.owesHashesLocked() {
+	if h.UploadOnly && t.status.state == StateSeeding && !c.owesHashesLocked() {
 		return errBothSeeds // the peer may lack pieces but wants none (BEP 21)
 	}
 	c.readyLocked()
@@ -115,8 +124,8 @@ func (c *conn) dontHaveLocked(payload []byte) error {
 			}
 		}
 	}
-	if c.listens.IsValid() {
-		t.peers.SetSeed(c.listens, false)
+	if c.ext.listens.IsValid() {
+		t.peers.SetSeed(c.ext.listens, false)
 	}
 	c.updateInterestLocked()
 	t.refillOthersLocked()
@@ -126,13 +135,13 @@ func (c *conn) dontHaveLocked(payload []byte) error {
 // listensLocked records the port on which an incoming peer accepts connections, so that it
 // is not dialled while it is connected, and PEX can announce it.
 func (c *conn) listensLocked(port uint16) {
-	if !c.incoming || c.listens.IsValid() {
+	if !c.peer.incoming || c.ext.listens.IsValid() {
 		return
 	}
-	at := netip.AddrPortFrom(c.addr.Addr(), port)
+	at := netip.AddrPortFrom(c.peer.addr.Addr(), port)
 	c.t.peers.Add([]netip.AddrPort{at}, peerlist.SourceIncoming)
 	if c.t.peers.Connected(at) {
-		c.listens = at
+		c.ext.listens = at
 	}
 }
 

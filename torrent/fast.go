@@ -14,7 +14,7 @@ const (
 
 // fastLocked handles suggest piece and allowed fast messages (BEP 6).
 func (c *conn) fastLocked(m *peerwire.Message) error {
-	if !c.reserved.Fast() {
+	if !c.peer.reserved.Fast() {
 		return badPeer("%v without the Fast extension", m.ID)
 	}
 	if int64(m.Index) >= int64(c.t.info.NumPieces()) {
@@ -22,15 +22,15 @@ func (c *conn) fastLocked(m *peerwire.Message) error {
 	}
 	piece := int32(m.Index)
 	if m.ID == peerwire.Suggest {
-		if len(c.suggested) == maxSuggested {
-			c.suggested = append(c.suggested[:0], c.suggested[1:]...)
+		if len(c.req.suggested) == maxSuggested {
+			c.req.suggested = append(c.req.suggested[:0], c.req.suggested[1:]...)
 		}
-		c.suggested = append(c.suggested, piece)
+		c.req.suggested = append(c.req.suggested, piece)
 		return nil
 	}
-	if len(c.allowed) < maxAllowedFast && !slices.Contains(c.allowed, piece) {
-		c.allowed = append(c.allowed, piece)
-		c.generation = 0
+	if len(c.req.allowed) < maxAllowedFast && !slices.Contains(c.req.allowed, piece) {
+		c.req.allowed = append(c.req.allowed, piece)
+		c.req.generation = 0
 	}
 	return nil
 }
@@ -38,13 +38,13 @@ func (c *conn) fastLocked(m *peerwire.Message) error {
 // rejectedLocked handles a reject message: the block is requested from another peer. If the
 // block arrived in the same batch, the reject is ignored.
 func (c *conn) rejectedLocked(m *peerwire.Message) error {
-	if !c.reserved.Fast() {
+	if !c.peer.reserved.Fast() {
 		return badPeer("reject without the Fast extension")
 	}
 	t := c.t
-	if c.peerChoking {
+	if c.wire.peerChoking {
 		// The peer broke its allowed fast message and would reject the next request too.
-		c.allowed = slices.DeleteFunc(c.allowed, func(i int32) bool { return i == int32(m.Index) })
+		c.req.allowed = slices.DeleteFunc(c.req.allowed, func(i int32) bool { return i == int32(m.Index) })
 	}
 	b, ok := t.blockOf(m.Index, m.Begin, m.Length)
 	if ok && t.pick.Requested(b, c.id) && t.pick.Abandon(b, c.id) {

@@ -25,6 +25,13 @@ const (
 // ErrSeedOnly is the error for changing the wanted files of a torrent that only seeds.
 var ErrSeedOnly = errors.New("torrent: it only seeds")
 
+// selection is which data of a torrent is wanted, and how urgently. Torrent.mu guards it.
+type selection struct {
+	priorities []Priority // of the files; nil: all are normal
+	readers    []*Reader  // open readers of files
+	urgentSet  bool       // the picker has urgent pieces of readers
+}
+
 // FileStats is a snapshot of one file.
 type FileStats struct {
 	Path     string // relative to the torrent's folder, with slashes; empty for a single file
@@ -134,8 +141,8 @@ func (t *Torrent) setPriorities(change func([]Priority)) error {
 
 // prepareWanted tells the storage which files have become wanted, or unwanted.
 func (t *Torrent) prepareWanted(old, now []Priority, wanted bool) error {
-	files, selects := storage.As[storage.FileSelector](t.store)
-	prepare, prepares := storage.As[storage.Preparer](t.store)
+	files, selects := storage.As[storage.FileSelector](t.data.store)
+	prepare, prepares := storage.As[storage.Preparer](t.data.store)
 	return t.withFiles(func() error {
 		for i := range now {
 			if selects && (now[i] > 0) != (old[i] > 0) && (now[i] > 0) == wanted && !t.info.Files[i].Pad() {
@@ -156,33 +163,33 @@ func (t *Torrent) prepareWanted(old, now []Priority, wanted bool) error {
 func (t *Torrent) choose(prio []Priority) (complete bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.priorities = prio
-	t.dirty = true
+	t.selection.priorities = prio
+	t.disk.dirty = true
 	if t.pick == nil {
 		return false
 	}
 	t.chooseLocked()
 	t.countLocked()
-	if t.state == StateSeeding && !t.completeLocked() {
+	if t.status.state == StateSeeding && !t.completeLocked() {
 		t.wantMoreLocked()
 	}
-	for _, c := range t.conns {
+	for _, c := range t.peerConns.byID {
 		if c != nil {
 			c.updateInterestLocked()
 			c.kickLocked()
 		}
 	}
 	t.refillOthersLocked()
-	return t.state == StateDownloading && t.completeLocked()
+	return t.status.state == StateDownloading && t.completeLocked()
 }
 
 // wantMoreLocked makes a complete torrent download again.
 func (t *Torrent) wantMoreLocked() {
-	if t.isDone {
-		t.isDone = false
-		t.done = make(chan struct{})
+	if t.status.isDone {
+		t.status.isDone = false
+		t.status.done = make(chan struct{})
 	}
-	t.bufs = make([][]byte, t.openPieces())
+	t.pieces.bufs = make([][]byte, t.openPieces())
 	t.peers.SetSeeding(false)
 	t.setStateLocked(StateDownloading)
 	t.tellUploadOnlyLocked()
@@ -190,16 +197,16 @@ func (t *Torrent) wantMoreLocked() {
 
 // priorityLocked returns the priority of file i.
 func (t *Torrent) priorityLocked(i int) Priority {
-	if t.priorities == nil {
+	if t.selection.priorities == nil {
 		return PriorityNormal
 	}
-	return t.priorities[i]
+	return t.selection.priorities[i]
 }
 
 // choosePiecesLocked gives each piece the highest priority of its files.
 func (t *Torrent) choosePiecesLocked() {
 	n := t.info.NumPieces()
-	if t.priorities == nil {
+	if t.selection.priorities == nil {
 		t.pick.SetPriority(0, n, picker.NormalPrio)
 		return
 	}
@@ -209,7 +216,7 @@ func (t *Torrent) choosePiecesLocked() {
 			continue
 		}
 		for p := range t.piecesOf(i) {
-			prio[p] = max(prio[p], t.priorities[i])
+			prio[p] = max(prio[p], t.selection.priorities[i])
 		}
 	}
 	for from := 0; from < n; {
@@ -227,10 +234,10 @@ func (t *Torrent) selectFiles() {
 	if t.opt.Select == nil {
 		return
 	}
-	t.priorities = make([]Priority, len(t.info.Files))
-	for i := range t.priorities {
+	t.selection.priorities = make([]Priority, len(t.info.Files))
+	for i := range t.selection.priorities {
 		if f := &t.info.Files[i]; f.Pad() || t.opt.Select(f.Path) {
-			t.priorities[i] = PriorityNormal
+			t.selection.priorities[i] = PriorityNormal
 		}
 	}
 }

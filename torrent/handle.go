@@ -9,9 +9,20 @@ import (
 	"spate/torrent/internal/picker"
 )
 
+// wireState is the state of a connection by BEP 3: which side chokes and which is
+// interested.
+type wireState struct {
+	amChoking      bool
+	amInterested   bool
+	peerChoking    bool
+	peerInterested bool
+	gotFirst       bool // a message that may only be the first has arrived, or may not any more
+	gotMessage     bool // any message but a keep-alive has arrived
+}
+
 // handleLocked applies one message. An error ends the connection.
 func (c *conn) handleLocked(m *peerwire.Message, now time.Time) error {
-	c.spoke = c.spoke || m.ID != peerwire.KeepAlive
+	c.wire.gotMessage = c.wire.gotMessage || m.ID != peerwire.KeepAlive
 	switch m.ID {
 	case peerwire.Piece:
 		return c.blockLocked(m, now)
@@ -24,19 +35,19 @@ func (c *conn) handleLocked(m *peerwire.Message, now time.Time) error {
 	case peerwire.Choke:
 		c.chokedLocked()
 	case peerwire.Unchoke:
-		c.peerChoking = false
-		c.generation = 0
-		c.lastBlock = now
+		c.wire.peerChoking = false
+		c.req.generation = 0
+		c.req.lastBlock = now
 	case peerwire.Interested:
 		c.peerInterestedLocked(now)
 	case peerwire.NotInterested:
-		if c.peerInterested && !c.slot.requested {
+		if c.wire.peerInterested && !c.slot.requested {
 			c.slot.flips++
 			if c.slot.flips > maxFlips {
 				return badPeer("interest ended %d times without a request", c.slot.flips)
 			}
 		}
-		c.peerInterested = false
+		c.wire.peerInterested = false
 		c.t.fillSlotsLocked(now)
 	case peerwire.Bitfield, peerwire.HaveAll, peerwire.HaveNone:
 		return c.piecesLocked(m)
@@ -59,10 +70,10 @@ func (c *conn) handleLocked(m *peerwire.Message, now time.Time) error {
 // and before any have (BEP 3, BEP 6). aria2 also sends bitfields and have all later, in
 // place of many have messages.
 func (c *conn) piecesLocked(m *peerwire.Message) error {
-	if m.ID != peerwire.Bitfield && !c.reserved.Fast() {
+	if m.ID != peerwire.Bitfield && !c.peer.reserved.Fast() {
 		return badPeer("%v without the Fast extension", m.ID)
 	}
-	if c.gotFirst {
+	if c.wire.gotFirst {
 		switch m.ID {
 		case peerwire.Bitfield:
 			have, err := bitfield.FromBytes(m.Payload, c.t.info.NumPieces())
@@ -78,7 +89,7 @@ func (c *conn) piecesLocked(m *peerwire.Message) error {
 		}
 		return badPeer("%v after other messages", m.ID)
 	}
-	c.gotFirst = true
+	c.wire.gotFirst = true
 	t := c.t
 	defer c.readyLocked()
 	switch m.ID {
@@ -117,7 +128,7 @@ func (c *conn) haveLocked(piece int64) error {
 	if piece >= int64(c.t.info.NumPieces()) {
 		return badPeer("have of piece %d of %d", piece, c.t.info.NumPieces())
 	}
-	c.gotFirst = true
+	c.wire.gotFirst = true
 	if !c.t.pick.PeerHave(c.id, int(piece)) && !c.t.pick.PeerIsSeed(c.id) {
 		return nil
 	}
@@ -128,11 +139,11 @@ func (c *conn) haveLocked(piece int64) error {
 // knowsMoreLocked is called after the peer announced pieces.
 func (c *conn) knowsMoreLocked() error {
 	if c.t.pick.PeerIsSeed(c.id) {
-		if c.listens.IsValid() {
-			c.t.peers.SetSeed(c.listens, true)
+		if c.ext.listens.IsValid() {
+			c.t.peers.SetSeed(c.ext.listens, true)
 		}
 		c.t.super.OtherSeed(time.Now())
-		if c.t.state == StateSeeding && !c.owesHashesLocked() {
+		if c.t.status.state == StateSeeding && !c.owesHashesLocked() {
 			return errBothSeeds
 		}
 	}
@@ -143,36 +154,36 @@ func (c *conn) knowsMoreLocked() error {
 // updateInterestLocked sends interested or not interested if that has changed.
 func (c *conn) updateInterestLocked() {
 	want := c.t.pick.Interest(c.id) > 0
-	if want == c.amInterested {
+	if want == c.wire.amInterested {
 		return
 	}
-	c.amInterested = want
+	c.wire.amInterested = want
 	id := peerwire.NotInterested
 	if want {
 		id = peerwire.Interested
 	}
-	c.out = peerwire.AppendSimple(c.out, id)
+	c.tx.control = peerwire.AppendSimple(c.tx.control, id)
 }
 
 // chokedLocked handles a choke message. It makes outstanding requests void (BEP 3), except
 // with the Fast extension, where the peer rejects each request that it drops (BEP 6).
 func (c *conn) chokedLocked() {
-	c.peerChoking = true
-	if c.reserved.Fast() {
+	c.wire.peerChoking = true
+	if c.peer.reserved.Fast() {
 		return
 	}
 	if n := c.t.pick.AbandonAll(c.id); n > 0 {
-		c.late += n // the blocks may be on their way
+		c.req.late += n // the blocks may be on their way
 		c.t.refillOthersLocked()
 	}
 }
 
 func (c *conn) peerInterestedLocked(now time.Time) {
-	if c.peerInterested {
+	if c.wire.peerInterested {
 		return
 	}
-	c.peerInterested = true
-	if c.amChoking && (c.t.freeSlotLocked(now) || c.t.uploadStalledLocked(now)) {
+	c.wire.peerInterested = true
+	if c.wire.amChoking && (c.t.freeSlotLocked(now) || c.t.uploadStalledLocked(now)) {
 		c.unchokeLocked(now)
 	}
 }
@@ -200,31 +211,31 @@ func (c *conn) blockLocked(m *peerwire.Message, now time.Time) error {
 	t := c.t
 	n := int64(len(m.Payload))
 	c.received.Add(n)
-	t.downloaded.Add(n)
+	t.count.downloaded.Add(n)
 	b, ok := t.blockOf(m.Index, m.Begin, m.Length)
 	if !ok {
 		return badPeer("piece message for %d bytes at %d of piece %d", m.Length, m.Begin, m.Index)
 	}
-	c.lastBlock = now
-	c.snubbed = false
-	c.pipe.block()
-	if t.state != StateDownloading {
-		t.wasted.Add(n)
+	c.req.lastBlock = now
+	c.req.snubbed = false
+	c.req.pipe.block()
+	if t.status.state != StateDownloading {
+		t.count.wasted.Add(n)
 		return nil
 	}
 	asked := t.pick.Requested(b, c.id)
 	if !asked {
-		if c.late--; c.late < -maxUnasked {
+		if c.req.late--; c.req.late < -maxUnasked {
 			return badPeer("blocks that nobody asked for")
 		}
 	}
-	if !asked && c.late < 0 || t.pick.Claim(b, c.id) != picker.Fresh {
-		t.wasted.Add(n)
+	if !asked && c.req.late < 0 || t.pick.Claim(b, c.id) != picker.Fresh {
+		t.count.wasted.Add(n)
 		return nil
 	}
 	slot := t.pick.Slot(int(b.Piece))
 	buf := t.pieceBufLocked(slot)
-	c.copies = append(c.copies, arrival{b, buf[b.Begin : b.Begin+b.Length], m.Payload})
+	c.rx.copies = append(c.rx.copies, arrival{b, buf[b.Begin : b.Begin+b.Length], m.Payload})
 	return nil
 }
 
@@ -233,23 +244,23 @@ func (c *conn) blockLocked(m *peerwire.Message, now time.Time) error {
 func (c *conn) greetLocked() {
 	t := c.t
 	hides := c.hidesPiecesLocked(time.Now())
-	if c.reserved.Extended() {
+	if c.peer.reserved.Extended() {
 		h := c.extHandshakeLocked()
-		c.out = peerwire.AppendExtHandshake(c.out, &h)
+		c.tx.control = peerwire.AppendExtHandshake(c.tx.control, &h)
 	}
-	fast := c.reserved.Fast()
+	fast := c.peer.reserved.Fast()
 	have := t.pick.HaveCount()
 	switch {
-	case c.greeted && fast: // the metadata search sent have none already
+	case c.peer.greeted && fast: // the metadata search sent have none already
 	case hides && fast:
-		c.out = peerwire.AppendSimple(c.out, peerwire.HaveNone)
+		c.tx.control = peerwire.AppendSimple(c.tx.control, peerwire.HaveNone)
 	case hides:
 	case fast && have == t.info.NumPieces():
-		c.out = peerwire.AppendSimple(c.out, peerwire.HaveAll)
+		c.tx.control = peerwire.AppendSimple(c.tx.control, peerwire.HaveAll)
 	case fast && have == 0:
-		c.out = peerwire.AppendSimple(c.out, peerwire.HaveNone)
+		c.tx.control = peerwire.AppendSimple(c.tx.control, peerwire.HaveNone)
 	case have > 0:
-		c.out = peerwire.AppendBytes(c.out, peerwire.Bitfield, t.pick.Bitfield().Bytes())
+		c.tx.control = peerwire.AppendBytes(c.tx.control, peerwire.Bitfield, t.pick.Bitfield().Bytes())
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"time"
 
+	"spate/bitfield"
 	"spate/merkle"
 	"spate/metainfo"
 	"spate/peerwire"
@@ -24,6 +25,20 @@ type hashWant struct {
 	span  merkle.Span
 	asked picker.PeerID // the peer that was asked, if at is not zero
 	at    time.Time
+}
+
+// hashState is what is known about the piece hashes that one peer has (BEP 52).
+type hashState struct {
+	none         bool      // the peer has none
+	received     bool      // the peer has sent some
+	firstRequest time.Time // when the peer was first asked for some; zero: it was not
+}
+
+// v2Hashes is what a torrent knows of its v2 piece hashes. Torrent.mu guards it.
+type v2Hashes struct {
+	missing      []*hashWant         // parts of piece layers that are not known
+	partLayers   map[[32]byte][]byte // piece layers of which some hashes are known
+	bothVerified bitfield.Bitfield   // while the check of a hybrid by v2 is pending: pieces that v1 and v2 hashes verified; else empty
 }
 
 // pieceLayerOf returns the height of the layer of piece hashes in the merkle tree of f,
@@ -55,7 +70,7 @@ func (t *Torrent) missingHashes() []*hashWant {
 
 // blindLocked reports whether no piece can be checked yet, because v2 hashes are missing
 // and the torrent has no v1 hashes.
-func (t *Torrent) blindLocked() bool { return len(t.hashWants) > 0 && !t.info.HasV1() }
+func (t *Torrent) blindLocked() bool { return len(t.v2.missing) > 0 && !t.info.HasV1() }
 
 // askHashesLocked requests missing hashes that no other peer was asked for. While the
 // check of a hybrid by v2 is pending it requests some from every v2 peer, because a peer
@@ -63,10 +78,10 @@ func (t *Torrent) blindLocked() bool { return len(t.hashWants) > 0 && !t.info.Ha
 func (c *conn) askHashesLocked(now time.Time) {
 	t := c.t
 	switch {
-	case len(t.hashWants) == 0 || c.noHashes || c.gone || !c.v2:
+	case len(t.v2.missing) == 0 || c.hashes.none || c.end.gone || !c.peer.v2:
 		return
 	case t.v2PendingLocked():
-		if !c.probed.IsZero() && !c.gaveHashes && now.Sub(c.probed) >= hashTimeout {
+		if !c.hashes.firstRequest.IsZero() && !c.hashes.received && now.Sub(c.hashes.firstRequest) >= hashTimeout {
 			c.lacksHashesLocked()
 			return
 		}
@@ -74,7 +89,7 @@ func (c *conn) askHashesLocked(now time.Time) {
 		return
 	}
 	n := 0
-	for _, w := range t.hashWants {
+	for _, w := range t.v2.missing {
 		owed := !w.at.IsZero() && now.Sub(w.at) < hashTimeout
 		switch {
 		case owed && w.asked == c.id:
@@ -88,26 +103,26 @@ func (c *conn) askHashesLocked(now time.Time) {
 			return
 		}
 	}
-	if n == 0 && c.probed.IsZero() && t.v2PendingLocked() {
-		c.requestHashesLocked(t.hashWants[0], now)
+	if n == 0 && c.hashes.firstRequest.IsZero() && t.v2PendingLocked() {
+		c.requestHashesLocked(t.v2.missing[0], now)
 	}
 }
 
 // requestHashesLocked queues the request for w.
 func (c *conn) requestHashesLocked(w *hashWant, now time.Time) {
-	if c.probed.IsZero() {
-		c.probed = now
+	if c.hashes.firstRequest.IsZero() {
+		c.hashes.firstRequest = now
 	}
-	c.out = peerwire.AppendHashRange(c.out, peerwire.HashRequest, rangeOf(w), nil)
+	c.tx.control = peerwire.AppendHashRange(c.tx.control, peerwire.HashRequest, rangeOf(w), nil)
 }
 
 // owesHashesLocked reports whether the connection is needed for the hashes that the peer
 // may have.
-func (c *conn) owesHashesLocked() bool { return c.v2 && !c.noHashes && len(c.t.hashWants) > 0 }
+func (c *conn) owesHashesLocked() bool { return c.peer.v2 && !c.hashes.none && len(c.t.v2.missing) > 0 }
 
 // lacksHashesLocked records that the peer has no piece hashes.
 func (c *conn) lacksHashesLocked() {
-	c.noHashes = true
+	c.hashes.none = true
 	c.serveHeldBackLocked()
 }
 
@@ -129,7 +144,7 @@ func (c *conn) hashesLocked(m *peerwire.Message, now time.Time) error {
 	if p := t.parkedFor(&r); p != nil {
 		return c.blockHashesLocked(p, m.ID == peerwire.HashReject, body)
 	}
-	for i, w := range t.hashWants {
+	for i, w := range t.v2.missing {
 		if *rangeOf(w) != r {
 			continue
 		}
@@ -145,8 +160,8 @@ func (c *conn) hashesLocked(m *peerwire.Message, now time.Time) error {
 		if err := merkle.Verify(body, blocks, w.span, merkle.FromRoot(*w.file.PiecesRoot, blocks)); err != nil {
 			return badPeer("hashes: %v", err)
 		}
-		c.gaveHashes = true
-		t.hashWants = append(t.hashWants[:i], t.hashWants[i+1:]...)
+		c.hashes.received = true
+		t.v2.missing = append(t.v2.missing[:i], t.v2.missing[i+1:]...)
 		t.keepHashesLocked(w, body)
 		c.askHashesLocked(now)
 		return nil
@@ -156,7 +171,7 @@ func (c *conn) hashesLocked(m *peerwire.Message, now time.Time) error {
 
 // askOthersLocked lets all peers be asked for hashes that are missing again.
 func (t *Torrent) askOthersLocked(now time.Time) {
-	for _, c := range t.conns {
+	for _, c := range t.peerConns.byID {
 		if c != nil {
 			c.askHashesLocked(now)
 			c.kickLocked()
@@ -169,13 +184,13 @@ func (t *Torrent) askOthersLocked(now time.Time) {
 func (t *Torrent) keepHashesLocked(w *hashWant, hashes []byte) {
 	root := *w.file.PiecesRoot
 	pieces := (w.file.Length + t.info.PieceLength - 1) / t.info.PieceLength
-	layer := t.partLayers[root]
+	layer := t.v2.partLayers[root]
 	if layer == nil {
 		layer = make([]byte, pieces*merkle.HashSize)
-		t.partLayers[root] = layer
+		t.v2.partLayers[root] = layer
 	}
 	copy(layer[w.span.Index*merkle.HashSize:], hashes[:w.span.Length*merkle.HashSize])
-	if len(t.hashWants) > 0 {
+	if len(t.v2.missing) > 0 {
 		return
 	}
 	full := *t.mi
@@ -183,16 +198,16 @@ func (t *Torrent) keepHashesLocked(w *hashWant, hashes []byte) {
 	if full.PieceLayers == nil {
 		full.PieceLayers = map[[merkle.HashSize]byte][]byte{}
 	}
-	maps.Copy(full.PieceLayers, t.partLayers)
+	maps.Copy(full.PieceLayers, t.v2.partLayers)
 	t.full.Store(&full)
-	t.partLayers = nil
+	t.v2.partLayers = nil
 	t.log.Info("all piece hashes have arrived")
 	if t.info.HasV1() {
-		t.loop.Go(t.verifyV2)
+		t.life.goroutines.Go(t.verifyV2)
 		return
 	}
 	t.chooseLocked()
-	for _, c := range t.conns {
+	for _, c := range t.peerConns.byID {
 		if c != nil {
 			c.updateInterestLocked()
 			c.kickLocked()
@@ -207,8 +222,8 @@ func (c *conn) hashRequestLocked(m *peerwire.Message) error {
 	if err != nil {
 		return &protocolError{err.Error()}
 	}
-	if len(c.hashesAsked) < hashRequestsKept {
-		c.hashesAsked = append(c.hashesAsked, r)
+	if len(c.rx.hashRequests) < hashRequestsKept {
+		c.rx.hashRequests = append(c.rx.hashRequests, r)
 		return nil
 	}
 	return c.refuseHashesLocked(&r)
@@ -216,27 +231,27 @@ func (c *conn) hashRequestLocked(m *peerwire.Message) error {
 
 // refuseHashesLocked queues the refusal of a request for hashes.
 func (c *conn) refuseHashesLocked(r *peerwire.HashRange) error {
-	if len(c.out) > maxUnsent/2 {
+	if len(c.tx.control) > maxUnsent/2 {
 		return errFlood
 	}
-	c.out = peerwire.AppendHashRange(c.out, peerwire.HashReject, r, nil)
+	c.tx.control = peerwire.AppendHashRange(c.tx.control, peerwire.HashReject, r, nil)
 	return nil
 }
 
 // answerHashes answers the requests that hashRequestLocked kept.
 func (c *conn) answerHashes() error {
 	t := c.t
-	for _, r := range c.hashesAsked {
+	for _, r := range c.rx.hashRequests {
 		hashes, ok := c.proveHashes(&r)
 		t.mu.Lock()
 		var err error
 		switch {
 		case !ok:
 			err = c.refuseHashesLocked(&r)
-		case len(c.out) > maxUnsent/2:
+		case len(c.tx.control) > maxUnsent/2:
 			err = errFlood
 		default:
-			c.out = peerwire.AppendHashRange(c.out, peerwire.Hashes, &r, hashes)
+			c.tx.control = peerwire.AppendHashRange(c.tx.control, peerwire.Hashes, &r, hashes)
 		}
 		c.kickLocked()
 		t.mu.Unlock()
@@ -244,7 +259,7 @@ func (c *conn) answerHashes() error {
 			return err
 		}
 	}
-	c.hashesAsked = c.hashesAsked[:0]
+	c.rx.hashRequests = c.rx.hashRequests[:0]
 	return nil
 }
 

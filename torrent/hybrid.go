@@ -114,16 +114,16 @@ func hashBlocks(data []byte) [][merkle.HashSize]byte {
 
 // v2PendingLocked reports whether the torrent is a hybrid and some of its data may have
 // been checked by the v1 hashes only.
-func (t *Torrent) v2PendingLocked() bool { return t.bothVerified.Len() > 0 }
+func (t *Torrent) v2PendingLocked() bool { return t.v2.bothVerified.Len() > 0 }
 
 // mayServeLocked reports whether the peer may get data. While the check by v2 is pending a
 // v2 peer may not, unless it has no piece layers either: then it checks by v1 too.
-func (c *conn) mayServeLocked() bool { return !c.v2 || !c.t.v2PendingLocked() || c.noHashes }
+func (c *conn) mayServeLocked() bool { return !c.peer.v2 || !c.t.v2PendingLocked() || c.hashes.none }
 
 // noteBothVerifiedLocked records whether a new piece was checked by v1 and v2.
 func (t *Torrent) noteBothVerifiedLocked(piece int, both bool) {
 	if both && t.v2PendingLocked() {
-		t.bothVerified.Set(piece)
+		t.v2.bothVerified.Set(piece)
 	}
 }
 
@@ -133,22 +133,22 @@ func (t *Torrent) noteBothVerifiedLocked(piece int, both bool) {
 func (t *Torrent) verifyV2() {
 	for {
 		t.mu.Lock()
-		if !t.v2PendingLocked() || t.state != StateDownloading && t.state != StateSeeding {
+		if !t.v2PendingLocked() || t.status.state != StateDownloading && t.status.state != StateSeeding {
 			t.mu.Unlock()
 			return
 		}
 		var todo []int
 		for i := range t.pick.Bitfield().Ones() {
-			if !t.bothVerified.Get(i) {
+			if !t.v2.bothVerified.Get(i) {
 				todo = append(todo, i)
 			}
 		}
 		if len(todo) == 0 {
-			t.bothVerified = bitfield.Bitfield{}
-			t.dirty = true // resume data still says that the check by v2 is pending
+			t.v2.bothVerified = bitfield.Bitfield{}
+			t.disk.dirty = true // resume data still says that the check by v2 is pending
 			t.log.Info("the v1 and v2 hashes of the torrent describe the same data")
-			for _, c := range t.conns {
-				if c != nil && c.v2 {
+			for _, c := range t.peerConns.byID {
+				if c != nil && c.peer.v2 {
 					c.serveHeldBackLocked()
 				}
 			}
@@ -158,9 +158,9 @@ func (t *Torrent) verifyV2() {
 		t.mu.Unlock()
 
 		good := bitfield.New(t.info.NumPieces())
-		t.filesMu.RLock()
-		err := t.hashPieces(t.ctx, todo, good)
-		t.filesMu.RUnlock()
+		t.data.mu.RLock()
+		err := t.hashPieces(t.life.ctx, todo, good)
+		t.data.mu.RUnlock()
 		t.mu.Lock()
 		for _, i := range todo {
 			if err == nil && !good.Get(i) {
@@ -168,12 +168,12 @@ func (t *Torrent) verifyV2() {
 			}
 		}
 		switch {
-		case t.ctx.Err() != nil:
+		case t.life.ctx.Err() != nil:
 		case err != nil:
 			t.failLocked(err)
 		default:
 			for _, i := range todo {
-				t.bothVerified.Set(i)
+				t.v2.bothVerified.Set(i)
 			}
 		}
 		t.mu.Unlock()
@@ -185,7 +185,7 @@ func (t *Torrent) verifyV2() {
 
 // serveHeldBackLocked unchokes a peer that could not be served until now.
 func (c *conn) serveHeldBackLocked() {
-	if c.peerInterested && c.amChoking && c.t.freeSlotLocked(time.Now()) {
+	if c.wire.peerInterested && c.wire.amChoking && c.t.freeSlotLocked(time.Now()) {
 		c.unchokeLocked(time.Now())
 		c.kickLocked()
 	}

@@ -8,6 +8,15 @@ import (
 	"spate/torrent/internal/picker"
 )
 
+// connTable holds the connections of a torrent. Torrent.mu guards it.
+type connTable struct {
+	byID    []*conn         // by handle; nil for a handle without a connection
+	n       int             // connections in byID
+	dialing int             // dials under way
+	free    []picker.PeerID // handles that can be used
+	retired []retiredPeer   // handles without a connection that open pieces may still name
+}
+
 // join adds the connection to its torrent and sends the first messages.
 func (c *conn) join() error {
 	t := c.t
@@ -19,12 +28,12 @@ func (c *conn) join() error {
 	if err := t.admitLocked(c); err != nil {
 		return err
 	}
-	if c.listens.IsValid() {
-		t.peers.Connected(c.listens)
+	if c.ext.listens.IsValid() {
+		t.peers.Connected(c.ext.listens)
 	}
-	c.id, c.knownUseless = t.newHandleLocked(), t.s.timesUseless(c.addr) > 0
-	t.conns[c.id] = c
-	t.nconns++
+	c.id, c.slot.knownUseless = t.newHandleLocked(), t.s.timesUseless(c.peer.addr) > 0
+	t.peerConns.byID[c.id] = c
+	t.peerConns.n++
 	t.pick.PeerJoined(c.id, t.emptyLocked())
 	c.greetLocked()
 	c.kickLocked()
@@ -34,14 +43,14 @@ func (c *conn) join() error {
 // admitLocked returns an error if the connection may not join.
 func (t *Torrent) admitLocked(c *conn) error {
 	switch {
-	case t.ctx.Err() != nil || t.pick == nil || t.state != StateDownloading && t.state != StateSeeding:
+	case t.life.ctx.Err() != nil || t.pick == nil || t.status.state != StateDownloading && t.status.state != StateSeeding:
 		return errHalted
-	case c.peerID == t.s.opt.PeerID:
+	case c.peer.id == t.s.opt.PeerID:
 		return errSelf
-	case t.peers.Banned(c.addr):
+	case t.peers.Banned(c.peer.addr):
 		return errBanned
 	}
-	if now := time.Now(); t.nconns >= t.s.opt.MaxConnsPerTorrent && (!t.s.mayReplace(c.addr, now) || !t.dropForLocked(now, c.addr)) {
+	if now := time.Now(); t.peerConns.n >= t.s.opt.MaxConnsPerTorrent && (!t.s.mayReplace(c.peer.addr, now) || !t.dropForLocked(now, c.peer.addr)) {
 		t.s.connSlots.refused.Add(1)
 		return errFull
 	}
@@ -50,22 +59,22 @@ func (t *Torrent) admitLocked(c *conn) error {
 
 // newHandleLocked returns a free handle for the picker.
 func (t *Torrent) newHandleLocked() picker.PeerID {
-	keep := t.retired[:0]
-	for _, r := range t.retired {
+	keep := t.peerConns.retired[:0]
+	for _, r := range t.peerConns.retired {
 		if t.pick.Reusable(r.id) {
-			t.free = append(t.free, r.id)
+			t.peerConns.free = append(t.peerConns.free, r.id)
 		} else {
 			keep = append(keep, r)
 		}
 	}
-	t.retired = keep
-	if n := len(t.free); n > 0 {
-		id := t.free[n-1]
-		t.free = t.free[:n-1]
+	t.peerConns.retired = keep
+	if n := len(t.peerConns.free); n > 0 {
+		id := t.peerConns.free[n-1]
+		t.peerConns.free = t.peerConns.free[:n-1]
 		return id
 	}
-	t.conns = append(t.conns, nil)
-	return picker.PeerID(len(t.conns) - 1)
+	t.peerConns.byID = append(t.peerConns.byID, nil)
+	return picker.PeerID(len(t.peerConns.byID) - 1)
 }
 
 // leave closes the connection and removes it from its torrent.
@@ -74,31 +83,31 @@ func (c *conn) leave(err error) {
 	c.closing.Store(true)
 	c.sock.Close()
 	t.mu.Lock()
-	c.gone = true
-	if c.left != nil {
-		close(c.left)
+	c.end.gone = true
+	if c.end.done != nil {
+		close(c.end.done)
 	}
-	if c.reason != nil {
-		err = c.reason
+	if c.end.reason != nil {
+		err = c.end.reason
 	}
 	t.super.Leave(c.id)
 	t.pick.PeerLeft(c.id)
-	t.conns[c.id] = nil
-	t.nconns--
-	t.retired = append(t.retired, retiredPeer{c.id, c.key})
-	c.uploads = nil
-	useful := c.received.Load() > 0 || c.sent.Load() > 0 || time.Since(c.since) > time.Minute
-	if c.listens.IsValid() {
-		t.peers.Disconnected(c.listens, time.Now(), outcomeOf(err, useful))
+	t.peerConns.byID[c.id] = nil
+	t.peerConns.n--
+	t.peerConns.retired = append(t.peerConns.retired, retiredPeer{c.id, c.peer.key})
+	c.tx.uploads = nil
+	useful := c.received.Load() > 0 || c.sent.Load() > 0 || time.Since(c.peer.since) > time.Minute
+	if c.ext.listens.IsValid() {
+		t.peers.Disconnected(c.ext.listens, time.Now(), outcomeOf(err, useful))
 	}
-	if !c.amChoking {
-		t.choked = time.Time{} // choose the next peer to unchoke at once
+	if !c.wire.amChoking {
+		t.slots.decidedAt = time.Time{} // choose the next peer to unchoke at once
 	}
 	t.refillOthersLocked()
 	t.mu.Unlock()
 	c.writers.Wait()
 	t.s.hungUp()
-	t.log.Debug("peer left", "peer", c.key, "client", c.client, "why", err)
+	t.log.Debug("peer left", "peer", c.peer.key, "client", c.ext.client, "why", err)
 }
 
 // refused tells the peer list that the connection could not join.
@@ -107,10 +116,10 @@ func (c *conn) refused(err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	switch {
-	case errors.Is(err, errSelf) && !c.incoming:
-		t.peers.AddSelf(c.addr)
-	case !c.incoming:
-		t.peers.Disconnected(c.addr, time.Now(), outcomeOf(err, false))
+	case errors.Is(err, errSelf) && !c.peer.incoming:
+		t.peers.AddSelf(c.peer.addr)
+	case !c.peer.incoming:
+		t.peers.Disconnected(c.peer.addr, time.Now(), outcomeOf(err, false))
 	}
 }
 

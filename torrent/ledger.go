@@ -94,7 +94,7 @@ func (s *Session) writeLedger() {
 		}
 		n := storage.Note{InfoHash: ih, Stamp: d.stamp, Uploaded: d.uploaded, Downloaded: d.downloaded, Added: time.Unix(d.added, 0)}
 		if t := s.torrents[ih]; t != nil {
-			n.Uploaded, n.Downloaded = t.uploaded.Load(), t.downloaded.Load()
+			n.Uploaded, n.Downloaded = t.count.uploaded.Load(), t.count.downloaded.Load()
 		}
 		notes = append(notes, n)
 	}

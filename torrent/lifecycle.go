@@ -10,24 +10,38 @@ import (
 	"spate/torrent/internal/peerlist"
 )
 
+// torrentStatus is how far a torrent is. Torrent.mu guards it.
+type torrentStatus struct {
+	state                 State
+	err                   error // why the torrent halted; nil: it did not
+	started               bool
+	failed                chan struct{} // closed when err is set, and then made anew
+	failedAt              time.Time     // when err was set
+	done                  chan struct{} // closed when all wanted pieces are verified, and made anew when more are wanted
+	isDone                bool          // done is closed
+	bytesTotal, bytesDone int64         // of the wanted files: all, and verified
+	added                 time.Time
+	completed             time.Time
+}
+
 // Start starts a torrent that was added with AddOptions.Stopped. It checks the data, except
 // for what resume data records, then announces the torrent and connects to peers.
 func (t *Torrent) Start() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.started || t.ctx.Err() != nil {
+	if t.status.started || t.life.ctx.Err() != nil {
 		return
 	}
-	t.started = true
+	t.status.started = true
 	t.setStateLocked(StateChecking)
-	t.loop.Go(t.start)
+	t.life.goroutines.Go(t.start)
 }
 
 func (t *Torrent) start() {
-	t.filesMu.RLock()
+	t.data.mu.RLock()
 	have, err := t.findData()
-	t.filesMu.RUnlock()
-	if t.ctx.Err() != nil {
+	t.data.mu.RUnlock()
+	if t.life.ctx.Err() != nil {
 		return
 	}
 	if err != nil {
@@ -43,7 +57,7 @@ func (t *Torrent) start() {
 // begin starts to download or seed with the pieces that were found on disk.
 func (t *Torrent) begin(have bitfield.Bitfield) {
 	t.mu.Lock()
-	t.dataFound = true
+	t.disk.dataFound = true
 	if t.pick != nil {
 		t.pick.SetHave(have)
 		if t.readOnly() {
@@ -54,14 +68,14 @@ func (t *Torrent) begin(have bitfield.Bitfield) {
 	}
 	t.countLocked()
 	t.updateUrgentLocked()
-	t.dirty = true
+	t.disk.dirty = true
 	complete := t.completeLocked()
 	t.peers.SetSeeding(complete)
 	if !complete {
 		t.setStateLocked(StateDownloading)
 	} else {
 		t.setStateLocked(StateSeeding)
-		t.bufs, t.slab = nil, nil
+		t.pieces.bufs, t.pieces.slab = nil, nil
 	}
 	t.mu.Unlock()
 	if complete {
@@ -72,7 +86,7 @@ func (t *Torrent) begin(have bitfield.Bitfield) {
 		t.closeDone()
 	}
 	t.saveResume(false)
-	t.s.announcer.Start(t.anns, t.uploaded.Load(), t.downloaded.Load())
+	t.s.announcer.Start(t.dormancy.announced, t.count.uploaded.Load(), t.count.downloaded.Load())
 	t.takeOverConns()
 	t.dialMore(time.Now())
 }
@@ -84,9 +98,9 @@ func (t *Torrent) readOnly() bool { return t.opt.SeedOnly || t.opt.Verified }
 func (t *Torrent) closeDone() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if !t.isDone && t.state == StateSeeding {
-		t.isDone = true
-		close(t.done)
+	if !t.status.isDone && t.status.state == StateSeeding {
+		t.status.isDone = true
+		close(t.status.done)
 		t.emitLocked(Event{Kind: EventDone})
 	}
 }
@@ -98,7 +112,7 @@ func (t *Torrent) completeLocked() bool {
 
 // prepareFiles creates empty files, folders and links, which no piece writes.
 func (t *Torrent) prepareFiles() error {
-	p, ok := storage.As[storage.Preparer](t.store)
+	p, ok := storage.As[storage.Preparer](t.data.store)
 	if !ok || t.readOnly() {
 		return nil
 	}
@@ -114,19 +128,19 @@ func (t *Torrent) fail(err error) {
 }
 
 func (t *Torrent) failLocked(err error) {
-	if t.err != nil || t.ctx.Err() != nil {
+	if t.status.err != nil || t.life.ctx.Err() != nil {
 		return
 	}
-	t.err = err
+	t.status.err = err
 	t.setStateLocked(StateFailed)
-	t.failedAt = time.Now()
+	t.status.failedAt = time.Now()
 	t.log.Info("torrent halted", "err", err)
-	for _, c := range t.conns {
+	for _, c := range t.peerConns.byID {
 		if c != nil {
 			c.dropLocked(errHalted)
 		}
 	}
-	close(t.failed)
+	close(t.status.failed)
 }
 
 var errHalted = errors.New("the torrent is halted")
@@ -138,28 +152,28 @@ func (t *Torrent) finished() {
 		t.mu.Lock()
 		have := t.pick.Bitfield().Clone()
 		t.mu.Unlock()
-		t.filesMu.RLock()
+		t.data.mu.RLock()
 		if err = t.sync(have); err == nil {
 			err = t.unchanged(0, t.info.TotalLength()) // nobody has moved or changed the files meanwhile
 		}
-		t.filesMu.RUnlock()
+		t.data.mu.RUnlock()
 	}
 	if err != nil {
 		t.fail(err)
 		return
 	}
 	t.mu.Lock()
-	if t.state != StateDownloading || !t.completeLocked() {
+	if t.status.state != StateDownloading || !t.completeLocked() {
 		t.mu.Unlock()
 		return
 	}
 	t.setStateLocked(StateSeeding)
 	t.pick.SetHave(t.pick.Bitfield().Clone()) // frees the buffers of open pieces, which are not wanted
 	t.peers.SetSeeding(true)
-	t.completed = time.Now()
-	t.bufs, t.slab = nil, nil
-	t.suspects, t.parked = map[int]*trial{}, map[int]*parkedPiece{}
-	for _, c := range t.conns {
+	t.status.completed = time.Now()
+	t.pieces.bufs, t.pieces.slab = nil, nil
+	t.bad.suspects, t.bad.parked = map[int]*trial{}, map[int]*parkedPiece{}
+	for _, c := range t.peerConns.byID {
 		if c != nil && t.pick.PeerIsSeed(c.id) {
 			c.dropLocked(errBothSeeds)
 		}
@@ -167,7 +181,7 @@ func (t *Torrent) finished() {
 	t.tellUploadOnlyLocked()
 	t.mu.Unlock()
 	t.saveResume(false)
-	t.s.announcer.Completed(t.anns)
+	t.s.announcer.Completed(t.dormancy.announced)
 	t.closeDone()
 	t.log.Info("torrent complete", "bytes", t.info.DataLength())
 }
@@ -177,18 +191,18 @@ var errBothSeeds = errors.New("both sides are seeds")
 // halt ends the connections and goroutines of the torrent, waits for them and saves resume
 // data.
 func (t *Torrent) halt() {
-	t.cancel()
+	t.life.cancel()
 	t.mu.Lock()
-	if t.haveTimer != nil {
-		t.haveTimer.Stop()
+	if t.pieces.haveTimer != nil {
+		t.pieces.haveTimer.Stop()
 	}
-	for _, c := range t.conns {
+	for _, c := range t.peerConns.byID {
 		if c != nil {
 			c.dropLocked(context.Canceled)
 		}
 	}
 	t.mu.Unlock()
-	t.loop.Wait()
+	t.life.goroutines.Wait()
 	t.finishRest()
 	t.saveResume(true)
 }
@@ -196,9 +210,9 @@ func (t *Torrent) halt() {
 // finish closes the subscriptions and the storage. It is called after halt.
 func (t *Torrent) finish() {
 	t.endEvents()
-	t.filesMu.Lock()
-	defer t.filesMu.Unlock()
-	if err := t.store.Close(); err != nil {
+	t.data.mu.Lock()
+	defer t.data.mu.Unlock()
+	if err := t.data.store.Close(); err != nil {
 		t.log.Warn("closing the data", "err", err)
 	}
 }

@@ -115,16 +115,16 @@ func (p *pipeSession) runPeer(t failer, st *testTorrent, r peerwire.Reserved, ha
 // sent, has not halted, and has only correct pieces.
 func (p *pipeSession) checkTorrent(t failer, st *testTorrent, tor *Torrent, store storage.Storage, c *conn) {
 	t.Helper()
-	dialing := func() int { tor.mu.Lock(); defer tor.mu.Unlock(); return tor.dialing }
+	dialing := func() int { tor.mu.Lock(); defer tor.mu.Unlock(); return tor.peerConns.dialing }
 	for end := time.Now().Add(patience); dialing() > 0 && time.Now().Before(end); {
 		time.Sleep(50 * time.Microsecond) // until the dials to addresses from PEX end
 	}
 	tor.mu.Lock()
 	have := tor.pick.Bitfield().Clone()
-	n, wants, dial := tor.nconns, len(tor.hashWants), tor.dialing
+	n, wants, dial := tor.peerConns.n, len(tor.v2.missing), tor.peerConns.dialing
 	kept, out, allowed, suggested := 0, 0, 0, 0
 	if c != nil {
-		kept, out, allowed, suggested = len(c.uploads), len(c.out), len(c.allowed), len(c.suggested)
+		kept, out, allowed, suggested = len(c.tx.uploads), len(c.tx.control), len(c.req.allowed), len(c.req.suggested)
 	}
 	tor.mu.Unlock()
 	if n != 0 || kept != 0 || dial != 0 {

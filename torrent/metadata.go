@@ -6,19 +6,19 @@ import "spate/peerwire"
 // ignores data and rejects, because a torrent has its metadata and requests none.
 func (c *conn) metadataLocked(payload []byte) error {
 	m, err := peerwire.ParseMetadata(payload)
-	if err != nil || m.Type != peerwire.MetadataRequest || c.ext.Metadata == 0 {
+	if err != nil || m.Type != peerwire.MetadataRequest || c.ext.handshake.Metadata == 0 {
 		return err
 	}
-	if len(c.out) > maxUnsent {
+	if len(c.tx.control) > maxUnsent {
 		return errFlood
 	}
 	info := c.t.mi.InfoBytes
 	from := m.Piece * peerwire.MetadataPieceLen
-	if from >= int64(len(info)) || !c.t.givesMetadata() || len(c.out) > maxUnsent/2 {
-		c.out = peerwire.AppendMetadata(c.out, c.ext.Metadata, &peerwire.MetadataMessage{Type: peerwire.MetadataReject, Piece: m.Piece})
+	if from >= int64(len(info)) || !c.t.givesMetadata() || len(c.tx.control) > maxUnsent/2 {
+		c.tx.control = peerwire.AppendMetadata(c.tx.control, c.ext.handshake.Metadata, &peerwire.MetadataMessage{Type: peerwire.MetadataReject, Piece: m.Piece})
 		return nil
 	}
-	c.out = peerwire.AppendMetadata(c.out, c.ext.Metadata, &peerwire.MetadataMessage{
+	c.tx.control = peerwire.AppendMetadata(c.tx.control, c.ext.handshake.Metadata, &peerwire.MetadataMessage{
 		Type: peerwire.MetadataData, Piece: m.Piece, Total: int64(len(info)),
 		Data: info[from:min(from+peerwire.MetadataPieceLen, int64(len(info)))],
 	})

@@ -51,6 +51,6 @@ func (m *meter) update(now time.Time, count int64) {
 // restartMetersLocked resets the rates of the torrent.
 func (t *Torrent) restartMetersLocked() {
 	now := time.Now()
-	t.upMeter.restart(now, t.uploaded.Load())
-	t.downMeter.restart(now, t.downloaded.Load())
+	t.rates.up.restart(now, t.count.uploaded.Load())
+	t.rates.down.restart(now, t.count.downloaded.Load())
 }

@@ -21,7 +21,7 @@ var ErrNotFiles = errors.New("torrent: the data is not in files")
 //
 // Move waits for a check of the data to end.
 func (t *Torrent) Move(ctx context.Context, dir, name string) error {
-	m, ok := storage.As[storage.Mover](t.store)
+	m, ok := storage.As[storage.Mover](t.data.store)
 	if !ok {
 		return ErrNotFiles
 	}
@@ -31,18 +31,18 @@ func (t *Torrent) Move(ctx context.Context, dir, name string) error {
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	defer context.AfterFunc(t.ctx, func() { cancel(ErrClosed) })()
+	defer context.AfterFunc(t.life.ctx, func() { cancel(ErrClosed) })()
 	if err := t.lockFiles(ctx); err != nil {
 		return err
 	}
 	err = m.MoveTo(ctx, dir, name)
 	if err == nil {
 		t.mu.Lock()
-		t.dir, t.opt.Within = dir, ""
-		t.dirty = true
+		t.data.dir, t.opt.Within = dir, ""
+		t.disk.dirty = true
 		t.mu.Unlock()
 	}
-	t.filesMu.Unlock()
+	t.data.mu.Unlock()
 	if err != nil {
 		return fmt.Errorf("move %s: %w", t.name, err)
 	}
@@ -53,27 +53,27 @@ func (t *Torrent) Move(ctx context.Context, dir, name string) error {
 // lockFiles locks filesMu. It returns an error if ctx is done or the torrent halts first.
 func (t *Torrent) lockFiles(ctx context.Context) error {
 	locked := make(chan struct{})
-	go func() { t.filesMu.Lock(); close(locked) }()
+	go func() { t.data.mu.Lock(); close(locked) }()
 	select {
 	case <-locked:
 		switch {
-		case t.ctx.Err() != nil:
-			t.filesMu.Unlock()
+		case t.life.ctx.Err() != nil:
+			t.data.mu.Unlock()
 			return ErrClosed
 		case ctx.Err() == nil:
 			return nil
 		}
-		t.filesMu.Unlock()
+		t.data.mu.Unlock()
 	case <-ctx.Done():
-		go func() { <-locked; t.filesMu.Unlock() }()
+		go func() { <-locked; t.data.mu.Unlock() }()
 	}
 	return context.Cause(ctx)
 }
 
 // withFiles runs f, which operates on the disk. The files are not moved meanwhile.
 func (t *Torrent) withFiles(f func() error) error {
-	t.filesMu.RLock()
-	defer t.filesMu.RUnlock()
+	t.data.mu.RLock()
+	defer t.data.mu.RUnlock()
 	return t.s.onDisk(f)
 }
 
@@ -90,13 +90,13 @@ func (s *Session) RemoveWithData(ih spate.InfoHash) error {
 		return fmt.Errorf("delete a dormant torrent: %w", storage.ErrReadOnly)
 	}
 	defer t.finish()
-	r, ok := storage.As[storage.Remover](t.store)
+	r, ok := storage.As[storage.Remover](t.data.store)
 	if !ok {
 		return ErrNotFiles
 	}
-	t.filesMu.RLock() // waits for the end of a move
+	t.data.mu.RLock() // waits for the end of a move
 	err = r.Remove()
-	t.filesMu.RUnlock()
+	t.data.mu.RUnlock()
 	if err != nil {
 		return fmt.Errorf("delete %s: %w", t.name, err)
 	}

@@ -51,7 +51,7 @@ func TestPeersWithoutAddress(t *testing.T) {
 	data, mi := noiseTorrent(t, 100<<10, 16<<10)
 	s := testSession(t, Options{NoListen: true})
 	tor := addTo(t, s, data, mi, AddOptions{})
-	until(t, "it runs", tor.running.Load)
+	until(t, "it runs", tor.dormancy.running.Load)
 	connect := func(id byte) {
 		ours, theirs := net.Pipe()
 		t.Cleanup(func() { theirs.Close() })

@@ -29,10 +29,10 @@ func (t *Torrent) pexAllowed() bool { return !t.info.Private && !t.s.opt.NoPEX }
 
 // pexLocked handles a PEX message.
 func (c *conn) pexLocked(payload []byte, now time.Time) error {
-	if !c.t.pexAllowed() || now.Sub(c.pex.received) < minPEXGap {
+	if !c.t.pexAllowed() || now.Sub(c.ext.pex.received) < minPEXGap {
 		return nil
 	}
-	c.pex.received = now
+	c.ext.pex.received = now
 	m, err := peerwire.ParsePEX(payload)
 	if err != nil {
 		return err
@@ -47,45 +47,45 @@ func (c *conn) pexLocked(payload []byte, now time.Time) error {
 // have left.
 func (c *conn) tellPEXLocked(now time.Time) {
 	t := c.t
-	if c.ext.PEX == 0 || !t.pexAllowed() || now.Sub(c.pex.sent) < pexEvery {
+	if c.ext.handshake.PEX == 0 || !t.pexAllowed() || now.Sub(c.ext.pex.sent) < pexEvery {
 		return
 	}
 	var m peerwire.PEXMessage
 	connected := map[netip.AddrPort]bool{}
-	for _, o := range t.conns {
-		if o == nil || o == c || o.gone || !o.listens.IsValid() || o.listens.Addr().IsLoopback() && !c.addr.Addr().IsLoopback() {
+	for _, o := range t.peerConns.byID {
+		if o == nil || o == c || o.end.gone || !o.ext.listens.IsValid() || o.ext.listens.Addr().IsLoopback() && !c.peer.addr.Addr().IsLoopback() {
 			continue
 		}
-		connected[o.listens] = true
-		if c.pex.told[o.listens] || len(m.Added) == peerwire.MaxPEX {
+		connected[o.ext.listens] = true
+		if c.ext.pex.told[o.ext.listens] || len(m.Added) == peerwire.MaxPEX {
 			continue
 		}
 		flags := peerwire.PEXFlags(0)
 		if t.pick.PeerIsSeed(o.id) {
 			flags |= peerwire.PEXSeed
 		}
-		if !o.incoming {
+		if !o.peer.incoming {
 			flags |= peerwire.PEXReachable
 		}
-		m.Added, m.Flags = append(m.Added, o.listens), append(m.Flags, flags)
+		m.Added, m.Flags = append(m.Added, o.ext.listens), append(m.Flags, flags)
 	}
-	for a := range c.pex.told {
+	for a := range c.ext.pex.told {
 		if !connected[a] && len(m.Dropped) < peerwire.MaxPEX {
 			m.Dropped = append(m.Dropped, a)
 		}
 	}
-	c.pex.sent = now
+	c.ext.pex.sent = now
 	if len(m.Added)+len(m.Dropped) == 0 {
 		return
 	}
-	if c.pex.told == nil {
-		c.pex.told = map[netip.AddrPort]bool{}
+	if c.ext.pex.told == nil {
+		c.ext.pex.told = map[netip.AddrPort]bool{}
 	}
 	for _, a := range m.Added {
-		c.pex.told[a] = true
+		c.ext.pex.told[a] = true
 	}
 	for _, a := range m.Dropped {
-		delete(c.pex.told, a)
+		delete(c.ext.pex.told, a)
 	}
-	c.out = peerwire.AppendPEX(c.out, c.ext.PEX, &m)
+	c.tx.control = peerwire.AppendPEX(c.tx.control, c.ext.handshake.PEX, &m)
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"spate/peerwire"
+	"spate/torrent/internal/picker"
 )
 
 // completePiece is a piece with all its blocks. Its holder owns data until it has told the
@@ -12,6 +13,16 @@ import (
 type completePiece struct {
 	index int
 	data  []byte
+}
+
+// pieceState holds the incomplete pieces of a torrent, and the complete ones that are not
+// announced yet. Torrent.mu guards it.
+type pieceState struct {
+	bufs      [][]byte       // buffers of incomplete pieces, by slot of the picker
+	slab      []byte         // memory for further buffers
+	haves     []uint32       // verified pieces that tellHaves will announce
+	haveTimer *time.Timer    // calls tellHaves
+	picked    []picker.Block // reused by refillLocked
 }
 
 // haveDelay is how long have messages are collected before they are sent.
@@ -39,11 +50,11 @@ func (t *Torrent) finishSummed(w completePiece, sum [sha1.Size]byte) {
 		return
 	}
 	err = t.withFiles(func() error {
-		_, err := t.store.WriteAt(w.data, int64(w.index)*t.info.PieceLength)
+		_, err := t.data.store.WriteAt(w.data, int64(w.index)*t.info.PieceLength)
 		return err
 	})
 	t.mu.Lock()
-	if t.state != StateDownloading {
+	if t.status.state != StateDownloading {
 		t.mu.Unlock()
 		return
 	}
@@ -61,13 +72,13 @@ func (t *Torrent) finishSummed(w completePiece, sum [sha1.Size]byte) {
 	}
 	t.noteBothVerifiedLocked(w.index, v.both)
 	t.emitLocked(Event{Kind: EventPiece, Piece: w.index})
-	t.bytesDone += t.wantedBytes(w.index)
-	t.dirty = true
-	t.haves = append(t.haves, uint32(w.index))
-	if t.haveTimer == nil {
-		t.haveTimer = time.AfterFunc(haveDelay, t.tellHaves)
-	} else if len(t.haves) == 1 {
-		t.haveTimer.Reset(haveDelay)
+	t.status.bytesDone += t.wantedBytes(w.index)
+	t.disk.dirty = true
+	t.pieces.haves = append(t.pieces.haves, uint32(w.index))
+	if t.pieces.haveTimer == nil {
+		t.pieces.haveTimer = time.AfterFunc(haveDelay, t.tellHaves)
+	} else if len(t.pieces.haves) == 1 {
+		t.pieces.haveTimer.Reset(haveDelay)
 	}
 	complete := t.completeLocked()
 	t.mu.Unlock()
@@ -82,17 +93,17 @@ func (t *Torrent) finishSummed(w completePiece, sum [sha1.Size]byte) {
 func (t *Torrent) tellHaves() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for _, c := range t.conns {
+	for _, c := range t.peerConns.byID {
 		if c == nil {
 			continue
 		}
-		for _, p := range t.haves {
+		for _, p := range t.pieces.haves {
 			if !t.pick.PeerIsSeed(c.id) {
-				c.out = peerwire.AppendIndexed(c.out, peerwire.Have, p)
+				c.tx.control = peerwire.AppendIndexed(c.tx.control, peerwire.Have, p)
 			}
 		}
 		c.updateInterestLocked()
 		c.kickLocked()
 	}
-	t.haves = t.haves[:0]
+	t.pieces.haves = t.pieces.haves[:0]
 }

@@ -29,7 +29,7 @@ func (l *pieceChecker) check(t *Torrent, few []int) (good [checkedTogether]bool,
 		l.takeBuffer(t, j)
 		buf := l.bufs[j][:t.info.PieceSize(i)]
 		err := t.s.onDisk(func() error {
-			_, err := t.store.ReadAt(buf, int64(i)*t.info.PieceLength)
+			_, err := t.data.store.ReadAt(buf, int64(i)*t.info.PieceLength)
 			return err
 		})
 		switch {

@@ -15,7 +15,7 @@ const (
 func (t *Torrent) Pieces() []PieceState {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.pick == nil || t.state == StateChecking {
+	if t.pick == nil || t.status.state == StateChecking {
 		return nil
 	}
 	all := make([]PieceState, t.info.NumPieces())

@@ -66,7 +66,7 @@ func (t *Torrent) NewReader(ctx context.Context, file int) (*Reader, error) {
 	r.ahead.Store(defaultReadahead)
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.readers = append(t.readers, r)
+	t.selection.readers = append(t.selection.readers, r)
 	r.moveLocked()
 	return r, nil
 }
@@ -89,9 +89,9 @@ func (r *Reader) Close() error {
 	t := r.t
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for i, o := range t.readers {
+	for i, o := range t.selection.readers {
 		if o == r {
-			t.readers = append(t.readers[:i], t.readers[i+1:]...)
+			t.selection.readers = append(t.selection.readers[:i], t.selection.readers[i+1:]...)
 			t.updateUrgentLocked()
 			break
 		}
@@ -136,7 +136,7 @@ func (r *Reader) Read(p []byte) (int, error) {
 	at := r.base + r.pos
 	got := 0
 	err = r.t.s.onDisk(func() error {
-		got, err = r.t.store.ReadAt(p[:n], at)
+		got, err = r.t.data.store.ReadAt(p[:n], at)
 		return err
 	})
 	r.pos += int64(got)
@@ -167,7 +167,7 @@ func (r *Reader) await(n int64) (int64, error) {
 		case <-wake:
 		case <-r.ctx.Done():
 			return 0, context.Cause(r.ctx)
-		case <-t.ctx.Done():
+		case <-t.life.ctx.Done():
 			return 0, ErrClosed
 		}
 	}
@@ -192,9 +192,9 @@ func (r *Reader) hopelessLocked() error {
 	switch {
 	case r.ctx.Err() != nil:
 		return context.Cause(r.ctx)
-	case t.err != nil:
-		return t.err
-	case t.state == StateChecking, t.state == StateStopped, t.blindLocked():
+	case t.status.err != nil:
+		return t.status.err
+	case t.status.state == StateChecking, t.status.state == StateStopped, t.blindLocked():
 		return nil // which pieces are on disk, or are wanted, is not known yet
 	case t.pick.Priority(int((r.base+r.pos)/t.info.PieceLength)) == 0:
 		return fmt.Errorf("%w: %s", ErrNotWanted, r.path)
@@ -224,14 +224,14 @@ func (r *Reader) moveLocked() {
 // updateUrgentLocked tells the picker which pieces to download first: the next piece of each
 // reader, then the one after it, and so on.
 func (t *Torrent) updateUrgentLocked() {
-	if t.pick == nil || len(t.readers) == 0 && !t.urgentSet {
+	if t.pick == nil || len(t.selection.readers) == 0 && !t.selection.urgentSet {
 		return
 	}
-	t.urgentSet = len(t.readers) > 0
+	t.selection.urgentSet = len(t.selection.readers) > 0
 	var urgent []int
 	for d, more := 0, true; more && len(urgent) < picker.MaxUrgent; d++ {
 		more = false
-		for _, r := range t.readers {
+		for _, r := range t.selection.readers {
 			if p := r.first + d; p <= r.last {
 				more = true
 				if !t.pick.Have(p) && len(urgent) < picker.MaxUrgent {
@@ -250,11 +250,11 @@ func (t *Torrent) updateUrgentLocked() {
 // asked for, so that other peers are asked. Blocks that the slow peers still send are used.
 func (t *Torrent) relieveReadersLocked(now time.Time) {
 	freed := false
-	for _, r := range t.readers {
+	for _, r := range t.selection.readers {
 		if r.waitingSince.IsZero() || now.Sub(r.waitingSince) < readerPatience || r.last < r.first || t.pick.Slot(r.first) < 0 {
 			continue
 		}
-		for _, c := range t.conns {
+		for _, c := range t.peerConns.byID {
 			if c == nil || !c.tooSlowLocked() {
 				continue
 			}
@@ -271,16 +271,16 @@ func (t *Torrent) relieveReadersLocked(now time.Time) {
 // tooSlowLocked reports whether the peer is not asked for urgent pieces of readers: it sends
 // less than a tenth of what the fastest peer sends.
 func (c *conn) tooSlowLocked() bool {
-	if len(c.t.readers) == 0 {
+	if len(c.t.selection.readers) == 0 {
 		return false
 	}
 	best := 0.0
-	for _, o := range c.t.conns {
+	for _, o := range c.t.peerConns.byID {
 		if o != nil {
-			best = max(best, o.downMeter.rate)
+			best = max(best, o.req.meter.rate)
 		}
 	}
-	return c.downMeter.rate > 0 && c.downMeter.rate < best/10
+	return c.req.meter.rate > 0 && c.req.meter.rate < best/10
 }
 
 // SetSequential sets whether the pieces are downloaded in order.

@@ -17,8 +17,8 @@ import (
 func (t *Torrent) Recheck(ctx context.Context) (bad int, err error) {
 	defer t.Subscribe(1).Close() // so that it does not become dormant
 	t.mu.Lock()
-	if t.state != StateDownloading && t.state != StateSeeding {
-		err = t.err
+	if t.status.state != StateDownloading && t.status.state != StateSeeding {
+		err = t.status.err
 		t.mu.Unlock()
 		return 0, err
 	}
@@ -30,11 +30,11 @@ func (t *Torrent) Recheck(ctx context.Context) (bad int, err error) {
 	defer l.release(t.s.buf)
 	for i := range good.Ones() {
 		began := time.Now()
-		t.filesMu.RLock()
+		t.data.mu.RLock()
 		ok, failed := l.check(t, []int{i})
-		t.filesMu.RUnlock()
+		t.data.mu.RUnlock()
 		switch {
-		case t.ctx.Err() != nil:
+		case t.life.ctx.Err() != nil:
 			return bad, ErrClosed
 		case failed != nil:
 			t.fail(failed)
@@ -45,7 +45,7 @@ func (t *Torrent) Recheck(ctx context.Context) (bad int, err error) {
 		}
 		select {
 		case <-time.After(time.Since(began)):
-		case <-t.ctx.Done():
+		case <-t.life.ctx.Done():
 			return bad, ErrClosed
 		case <-ctx.Done():
 		}
@@ -64,13 +64,13 @@ func (t *Torrent) Recheck(ctx context.Context) (bad int, err error) {
 func (t *Torrent) foundBroken(broken bitfield.Bitfield) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.state != StateDownloading && t.state != StateSeeding {
+	if t.status.state != StateDownloading && t.status.state != StateSeeding {
 		return
 	}
 	good := t.pick.Bitfield().Clone()
 	for i := range broken.Ones() {
 		good.Clear(i)
 	}
-	t.rechecked = recheckState{good, broken}
+	t.disk.rechecked = recheckState{good, broken}
 	t.failLocked(&storage.Error{Op: "check", Path: t.Path(), File: -1, Reason: storage.ErrChanged})
 }

@@ -23,6 +23,21 @@ const (
 	lateLeast = 0.25            // a block is requested twice if the second peer is faster by so many seconds
 )
 
+// requestState is the state of what this side requests from one peer.
+type requestState struct {
+	pipe        pipeline
+	allowed     []int32   // pieces that may be requested while the peer chokes this side (BEP 6)
+	suggested   []int32   // pieces that the peer suggested (BEP 6)
+	late        int       // canceled blocks that may still arrive; negative: blocks that arrived without a request
+	generation  uint32    // the picker's generation when it had no block for the peer; 0: it had
+	snubbed     bool      // the peer has sent no block for too long
+	lastBlock   time.Time // when a block or an unchoke last arrived
+	meter       meter     // of the payload from the peer
+	busyRate    float64   // average bytes a second while requests were outstanding
+	busySeconds int       // seconds in which requests were outstanding
+	busyBytes   int64     // conn.received at the end of the last second
+}
+
 // pipeline decides how many requests are outstanding at one peer. Like TCP it starts
 // slowly: each block that arrives allows one more, until the rate no longer grows. Then it
 // follows the rate, so that the requests cover about one second.
@@ -64,11 +79,11 @@ func (t *Torrent) wholePieceRate() float64 { return float64(t.info.PieceLength) 
 // refillLocked requests more blocks from the peer if enough requests may be added.
 func (c *conn) refillLocked(now time.Time) {
 	t := c.t
-	if c.peerChoking && len(c.allowed) == 0 || !c.amInterested || c.gone || t.state != StateDownloading {
+	if c.wire.peerChoking && len(c.req.allowed) == 0 || !c.wire.amInterested || c.end.gone || t.status.state != StateDownloading {
 		return
 	}
-	depth := min(c.pipe.depth, c.reqq)
-	if c.snubbed {
+	depth := min(c.req.pipe.depth, c.ext.reqq)
+	if c.req.snubbed {
 		depth = snubQueue
 	}
 	pending := t.pick.PendingOf(c.id)
@@ -76,41 +91,41 @@ func (c *conn) refillLocked(now time.Time) {
 	if room := depth - pending; room < 1 || pending > 0 && room < min(askTogether, depth/4) {
 		return
 	}
-	if pending == 0 && c.generation == t.pick.Generation() && c.generation != 0 && !t.pick.Endgame() {
+	if pending == 0 && c.req.generation == t.pick.Generation() && c.req.generation != 0 && !t.pick.Endgame() {
 		return
 	}
 	opt := picker.PickOptions{
-		WholePieces: c.downMeter.rate > t.wholePieceRate(),
+		WholePieces: c.req.meter.rate > t.wholePieceRate(),
 		Sequential:  t.opt.Sequential,
-		UrgentTwice: len(t.readers) > 0 && !c.snubbed,
+		UrgentTwice: len(t.selection.readers) > 0 && !c.req.snubbed,
 		NoUrgent:    c.tooSlowLocked(),
-		Suggested:   c.suggested,
+		Suggested:   c.req.suggested,
 	}
-	if c.peerChoking {
-		opt.Only = c.allowed
+	if c.wire.peerChoking {
+		opt.Only = c.req.allowed
 	}
-	t.blocks = t.pick.Pick(t.blocks[:0], c.id, depth-pending, opt)
-	if len(t.blocks) == 0 && pending == 0 && !c.peerChoking && t.pick.Full() {
+	t.pieces.picked = t.pick.Pick(t.pieces.picked[:0], c.id, depth-pending, opt)
+	if len(t.pieces.picked) == 0 && pending == 0 && !c.wire.peerChoking && t.pick.Full() {
 		if _, ok := t.pick.Evict(c.id); ok {
-			t.blocks = t.pick.Pick(t.blocks[:0], c.id, depth-pending, opt)
+			t.pieces.picked = t.pick.Pick(t.pieces.picked[:0], c.id, depth-pending, opt)
 		}
 	}
-	if len(t.blocks) == 0 && pending == 0 && !c.peerChoking && !c.snubbed {
+	if len(t.pieces.picked) == 0 && pending == 0 && !c.wire.peerChoking && !c.req.snubbed {
 		// Endgame: a peer without other requests gets a few blocks that others were
 		// asked for. Most of those are on their way already.
-		opt.Endgame, opt.Late = true, func(p picker.PeerID) bool { return c.fasterLocked(t.conns[p], now) }
-		t.blocks = t.pick.Pick(t.blocks, c.id, max(1, depth/4), opt)
+		opt.Endgame, opt.Late = true, func(p picker.PeerID) bool { return c.fasterLocked(t.peerConns.byID[p], now) }
+		t.pieces.picked = t.pick.Pick(t.pieces.picked, c.id, max(1, depth/4), opt)
 	}
-	c.generation = 0
-	if len(t.blocks) == 0 {
-		c.generation = t.pick.Generation()
+	c.req.generation = 0
+	if len(t.pieces.picked) == 0 {
+		c.req.generation = t.pick.Generation()
 		return
 	}
 	if pending == 0 {
-		c.lastBlock = now
+		c.req.lastBlock = now
 	}
-	for _, b := range t.blocks {
-		c.out = peerwire.AppendBlock(c.out, peerwire.Request, uint32(b.Piece), uint32(b.Begin), uint32(b.Length))
+	for _, b := range t.pieces.picked {
+		c.tx.control = peerwire.AppendBlock(c.tx.control, peerwire.Request, uint32(b.Piece), uint32(b.Begin), uint32(b.Length))
 	}
 }
 
@@ -119,37 +134,37 @@ func (c *conn) refillLocked(now time.Time) {
 func (c *conn) meterBusyLocked() {
 	n := c.received.Load()
 	if c.t.pick.PendingOf(c.id) > 0 {
-		c.busyFor++
-		c.busyRate += max(0.05, 1/float64(c.busyFor)) * (float64(n-c.busyBytes) - c.busyRate)
+		c.req.busySeconds++
+		c.req.busyRate += max(0.05, 1/float64(c.req.busySeconds)) * (float64(n-c.req.busyBytes) - c.req.busyRate)
 	}
-	c.busyBytes = n
+	c.req.busyBytes = n
 }
 
 // fasterLocked reports whether c would send a block sooner than o, which was asked for it
 // and other blocks.
 func (c *conn) fasterLocked(o *conn, now time.Time) bool {
-	if o == nil || o.snubbed {
+	if o == nil || o.req.snubbed {
 		return true
 	}
-	if o.busyRate == 0 && now.Sub(o.lastBlock) < freshFor {
+	if o.req.busyRate == 0 && now.Sub(o.req.lastBlock) < freshFor {
 		return false
 	}
-	mine := c.busyRate
+	mine := c.req.busyRate
 	if mine == 0 {
-		mine = max(1, c.t.downMeter.rate/float64(c.t.nconns)) // not known: assume the average of all peers
+		mine = max(1, c.t.rates.down.rate/float64(c.t.peerConns.n)) // not known: assume the average of all peers
 	}
-	his := float64(c.t.pick.PendingOf(o.id)*picker.BlockSize) / max(1, o.busyRate)
-	his = max(his, now.Sub(o.lastBlock).Seconds())
+	his := float64(c.t.pick.PendingOf(o.id)*picker.BlockSize) / max(1, o.req.busyRate)
+	his = max(his, now.Sub(o.req.lastBlock).Seconds())
 	return his > lateLeast+8*picker.BlockSize/mine
 }
 
 // refillOthersLocked lets every connection request blocks that became free.
 func (t *Torrent) refillOthersLocked() {
-	if t.state != StateDownloading {
+	if t.status.state != StateDownloading {
 		return
 	}
 	now := time.Now()
-	for _, c := range t.conns {
+	for _, c := range t.peerConns.byID {
 		if c != nil {
 			c.refillLocked(now)
 			c.kickLocked()
@@ -159,8 +174,8 @@ func (t *Torrent) refillOthersLocked() {
 
 // cancelLocked cancels a request that another peer has answered.
 func (c *conn) cancelLocked(b picker.Block) {
-	c.late++
-	c.out = peerwire.AppendBlock(c.out, peerwire.Cancel, uint32(b.Piece), uint32(b.Begin), uint32(b.Length))
+	c.req.late++
+	c.tx.control = peerwire.AppendBlock(c.tx.control, peerwire.Cancel, uint32(b.Piece), uint32(b.Begin), uint32(b.Length))
 	c.kickLocked()
 }
 
@@ -169,16 +184,16 @@ func (c *conn) cancelLocked(b picker.Block) {
 func (c *conn) checkSnubbedLocked(now time.Time) {
 	t := c.t
 	if c.finishing.Load() || c.sock.WaitingDown() {
-		c.lastBlock = now // this side keeps the peer waiting
+		c.req.lastBlock = now // this side keeps the peer waiting
 		return
 	}
-	if c.snubbed || t.pick.PendingOf(c.id) == 0 || now.Sub(c.lastBlock) < t.patience {
+	if c.req.snubbed || t.pick.PendingOf(c.id) == 0 || now.Sub(c.req.lastBlock) < t.patience {
 		return
 	}
-	c.snubbed = true
-	c.pipe = newPipeline()
+	c.req.snubbed = true
+	c.req.pipe = newPipeline()
 	if n := t.pick.AbandonAll(c.id); n > 0 {
-		c.late += n
+		c.req.late += n
 		t.refillOthersLocked()
 	}
 }

@@ -11,21 +11,21 @@ import (
 
 // loadResume returns the record of an earlier run with the same files, or nil.
 func (t *Torrent) loadResume() *storage.Record {
-	if t.opt.ResumeDir == "" || t.files == nil {
+	if t.opt.ResumeDir == "" || t.data.files == nil {
 		return nil
 	}
 	rec, err := storage.LoadResume(t.opt.ResumeDir, t.hash)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		t.log.Warn("resume data cannot be used, so the data is checked", "err", err)
 	}
-	if rec == nil || rec.Dir != t.dir || rec.Have.Len() != t.info.NumPieces() {
+	if rec == nil || rec.Dir != t.data.dir || rec.Have.Len() != t.info.NumPieces() {
 		return nil
 	}
 	if rec.Recovered != nil {
 		t.log.Warn("resume data is from an older record", "err", rec.Recovered)
 	}
-	t.uploaded.Store(rec.Uploaded)
-	t.downloaded.Store(rec.Downloaded)
+	t.count.uploaded.Store(rec.Uploaded)
+	t.count.downloaded.Store(rec.Downloaded)
 	t.mu.Lock()
 	t.restartMetersLocked()
 	t.mu.Unlock()
@@ -39,7 +39,7 @@ var ErrGone = errors.New("the data is gone, and so is the file system it was on"
 
 // mounted returns an error if the disk of the torrent seems not to be mounted.
 func (t *Torrent) mounted(rec *storage.Record, now []storage.FileStat) error {
-	if t.opt.Force || rec.Have.None() || rec.Device == 0 || rec.Device == t.files.Device() {
+	if t.opt.Force || rec.Have.None() || rec.Device == 0 || rec.Device == t.data.files.Device() {
 		return nil
 	}
 	for i, v := range rec.Judge(now) {
@@ -47,22 +47,22 @@ func (t *Torrent) mounted(rec *storage.Record, now []storage.FileStat) error {
 			return nil
 		}
 	}
-	return &storage.Error{Op: "open", Path: t.dir, File: -1, Reason: storage.ErrMissing, Err: ErrGone}
+	return &storage.Error{Op: "open", Path: t.data.dir, File: -1, Reason: storage.ErrMissing, Err: ErrGone}
 }
 
 // reopenAndFind opens the folder of the torrent again and returns the pieces on disk. It is
 // for a torrent that failed before its data was found.
 func (t *Torrent) reopenAndFind() (bitfield.Bitfield, error) {
-	t.filesMu.Lock()
-	defer t.filesMu.Unlock()
-	if t.files != nil {
-		t.store.Close()
+	t.data.mu.Lock()
+	defer t.data.mu.Unlock()
+	if t.data.files != nil {
+		t.data.store.Close()
 		dir, err := t.openDir()
 		if err != nil {
 			return bitfield.Bitfield{}, err
 		}
 		t.mu.Lock()
-		t.store, t.files = dir, dir
+		t.data.store, t.data.files = dir, dir
 		t.mu.Unlock()
 	}
 	return t.findData()
@@ -72,43 +72,43 @@ func (t *Torrent) reopenAndFind() (bitfield.Bitfield, error) {
 // nothing will be written to the files any more. Before the data is checked it does
 // nothing, so that the record of an earlier run stays.
 func (t *Torrent) saveResume(clean bool) {
-	if t.opt.ResumeDir == "" || t.files == nil || t.pick == nil || t.dormant != nil {
+	if t.opt.ResumeDir == "" || t.data.files == nil || t.pick == nil || t.dormancy.record != nil {
 		return
 	}
-	t.filesMu.RLock()
-	defer t.filesMu.RUnlock()
+	t.data.mu.RLock()
+	defer t.data.mu.RUnlock()
 	t.mu.Lock()
-	if !t.dataFound || t.state == StateChecking || t.state == StateStopped || t.syncFailed || clean && !t.dirty && t.state == StateSeeding && t.recordClean {
+	if !t.disk.dataFound || t.status.state == StateChecking || t.status.state == StateStopped || t.disk.syncFailed || clean && !t.disk.dirty && t.status.state == StateSeeding && t.disk.recordClean {
 		t.mu.Unlock()
 		return
 	}
 	complete := t.pick.HaveCount() == t.info.NumPieces()
 	rec := storage.Record{
-		InfoHash: t.hash, Have: t.pick.Bitfield().Clone(), Clean: clean || complete, V1Only: t.v2PendingLocked(), Dir: t.dir, Device: t.files.Device(),
-		Uploaded: t.uploaded.Load(), Downloaded: t.downloaded.Load(),
-		Added: t.added, Completed: t.completed,
+		InfoHash: t.hash, Have: t.pick.Bitfield().Clone(), Clean: clean || complete, V1Only: t.v2PendingLocked(), Dir: t.data.dir, Device: t.data.files.Device(),
+		Uploaded: t.count.uploaded.Load(), Downloaded: t.count.downloaded.Load(),
+		Added: t.status.added, Completed: t.status.completed,
 	}
-	t.dirty = false
-	t.recordClean = rec.Clean
-	t.saved = time.Now()
+	t.disk.dirty = false
+	t.disk.recordClean = rec.Clean
+	t.disk.saved = time.Now()
 	t.mu.Unlock()
 
 	if err := t.sync(rec.Have); err != nil {
-		if t.ctx.Err() != nil {
+		if t.life.ctx.Err() != nil {
 			t.log.Warn("the data could not be synced, so it will be checked", "err", err)
 		}
 		t.fail(err)
 		return
 	}
 	var err error
-	rec.Files, err = t.files.Stats()
+	rec.Files, err = t.data.files.Stats()
 	if err == nil {
 		err = storage.SaveResume(t.opt.ResumeDir, &rec)
 	}
 	if err != nil {
 		t.log.Warn("saving resume data", "err", err)
 		t.mu.Lock()
-		t.dirty = true
+		t.disk.dirty = true
 		t.mu.Unlock()
 	}
 }
@@ -116,16 +116,16 @@ func (t *Torrent) saveResume(clean bool) {
 // sync waits until the verified pieces are on disk. If it fails, the pieces since the last
 // success may be lost: the caller must halt the torrent, and retry checks them.
 func (t *Torrent) sync(have bitfield.Bitfield) error {
-	err := t.s.onDisk(t.store.Sync)
+	err := t.s.onDisk(t.data.store.Sync)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	switch {
 	case err != nil:
-		t.syncFailed = true
+		t.disk.syncFailed = true
 	case t.completeLocked():
-		t.synced = bitfield.Bitfield{} // nothing more will be written
+		t.disk.synced = bitfield.Bitfield{} // nothing more will be written
 	default:
-		t.synced = have
+		t.disk.synced = have
 	}
 	return err
 }

@@ -283,15 +283,15 @@ func (s *Session) Add(mi *metainfo.MetaInfo, opt AddOptions) (*Torrent, error) {
 	if err != nil {
 		return nil, err
 	}
-	t.anns = s.newSwarms(announced{t}, t.hash, t.hash2, t.mi.AnnounceList, t.rng)
+	t.dormancy.announced = s.newSwarms(announced{t}, t.hash, t.hash2, t.mi.AnnounceList, t.rng)
 	s.mu.Lock()
 	if err = s.takenLocked(t.hash, t.hash2); err == nil {
 		s.enterLocked(t)
 	}
 	s.mu.Unlock()
 	if err != nil {
-		t.cancel()
-		t.store.Close()
+		t.life.cancel()
+		t.data.store.Close()
 		return nil, fmt.Errorf("%w: %s", err, t.name)
 	}
 	if !opt.Stopped {
@@ -350,7 +350,7 @@ func (s *Session) detach(ih spate.InfoHash) (*Torrent, *dormant, error) {
 	delete(s.torrents, t.hash)
 	delete(s.torrents, t.hash2)
 	s.mu.Unlock()
-	s.announcer.Stop(t.anns)
+	s.announcer.Stop(t.dormancy.announced)
 	t.halt()
 	return t, nil, nil
 }
@@ -381,7 +381,7 @@ func (s *Session) allLocked() (torrents []*Torrent, swarms []*announce.Swarm) {
 	for ih, t := range s.torrents {
 		if ih == t.hash {
 			torrents = append(torrents, t)
-			swarms = append(swarms, t.anns...)
+			swarms = append(swarms, t.dormancy.announced...)
 		}
 	}
 	for ih, d := range s.dormant.by {

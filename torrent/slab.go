@@ -11,10 +11,10 @@ const (
 
 // pieceBufLocked returns the buffer for the piece in a slot of the picker.
 func (t *Torrent) pieceBufLocked(slot int) []byte {
-	if t.bufs[slot] == nil {
-		t.bufs[slot] = t.newBufLocked(t.info.PieceLength)
+	if t.pieces.bufs[slot] == nil {
+		t.pieces.bufs[slot] = t.newBufLocked(t.info.PieceLength)
 	}
-	return t.bufs[slot]
+	return t.pieces.bufs[slot]
 }
 
 // newBufLocked returns a buffer of n bytes for a piece.
@@ -22,10 +22,10 @@ func (t *Torrent) newBufLocked(n int64) []byte {
 	if n < slabLeast || n > slabSize/4 || t.info.TotalLength() < slabFrom {
 		return make([]byte, n)
 	}
-	if int64(len(t.slab)) < n {
-		t.slab = newSlab(slabSize)
+	if int64(len(t.pieces.slab)) < n {
+		t.pieces.slab = newSlab(slabSize)
 	}
-	b := t.slab[:n:n]
-	t.slab = t.slab[n:]
+	b := t.pieces.slab[:n:n]
+	t.pieces.slab = t.pieces.slab[n:]
 	return b
 }

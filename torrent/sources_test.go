@@ -100,7 +100,7 @@ func TestMetadataServicesAreNoPeers(t *testing.T) {
 			tor.mu.Lock()
 			defer tor.mu.Unlock()
 			for _, a := range named {
-				(&conn{t: tor, incoming: true, addr: netip.AddrPortFrom(a.Addr(), 1)}).listensLocked(a.Port())
+				(&conn{t: tor, peer: remotePeer{incoming: true, addr: netip.AddrPortFrom(a.Addr(), 1)}}).listensLocked(a.Port())
 			}
 		}, false},
 	} {

@@ -1,10 +1,18 @@
 package torrent
 
 import (
+	"sync/atomic"
 	"time"
 
 	"spate"
 )
+
+// counters count the bytes and pieces of a torrent.
+type counters struct {
+	uploaded, downloaded atomic.Int64 // bytes of payload
+	wasted               atomic.Int64 // bytes of downloaded that were of no use
+	checked              atomic.Int64 // pieces checked so far in StateChecking
+}
 
 // State is the state of a torrent.
 type State uint8
@@ -83,28 +91,28 @@ type PeerStats struct {
 // Stats returns a snapshot of the torrent.
 func (t *Torrent) Stats() Stats {
 	var trackers []TrackerStats
-	for _, status := range t.s.announcer.Status(t.anns) {
+	for _, status := range t.s.announcer.Status(t.dormancy.announced) {
 		trackers = append(trackers, TrackerStats(status))
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	st := Stats{
-		Name: t.name, InfoHash: t.hash, State: t.state, Err: t.err,
-		Checked:    int(t.checked.Load()),
-		Downloaded: t.downloaded.Load(), Uploaded: t.uploaded.Load(), Wasted: t.wasted.Load(),
-		Peers: t.nconns, Known: t.peers.Len(),
-		Added: t.added, Completed: t.completed,
+		Name: t.name, InfoHash: t.hash, State: t.status.state, Err: t.status.err,
+		Checked:    int(t.count.checked.Load()),
+		Downloaded: t.count.downloaded.Load(), Uploaded: t.count.uploaded.Load(), Wasted: t.count.wasted.Load(),
+		Peers: t.peerConns.n, Known: t.peers.Len(),
+		Added: t.status.added, Completed: t.status.completed,
 	}
 	now := time.Now()
-	st.DownRate, st.UpRate = t.downMeter.current(now, st.Downloaded), t.upMeter.current(now, st.Uploaded)
+	st.DownRate, st.UpRate = t.rates.down.current(now, st.Downloaded), t.rates.up.current(now, st.Uploaded)
 	st.Trackers = trackers
 	st.WebSeeds = t.webStatsLocked()
-	st.BytesTotal, st.BytesDone = t.bytesTotal, t.bytesDone
+	st.BytesTotal, st.BytesDone = t.status.bytesTotal, t.status.bytesDone
 	if t.pick == nil {
 		return st
 	}
 	st.Pieces, st.PiecesHave = t.info.NumPieces(), t.pick.HaveCount()
-	for _, c := range t.conns {
+	for _, c := range t.peerConns.byID {
 		if c == nil {
 			continue
 		}
@@ -136,34 +144,34 @@ func (t *Torrent) wantedBytes(i int) (n int64) {
 
 // countLocked counts the wanted and the verified bytes again.
 func (t *Torrent) countLocked() {
-	t.bytesTotal, t.bytesDone = 0, 0
+	t.status.bytesTotal, t.status.bytesDone = 0, 0
 	for i := range t.info.NumPieces() {
 		n := t.wantedBytes(i)
-		t.bytesTotal += n
+		t.status.bytesTotal += n
 		if t.pick.Have(i) {
-			t.bytesDone += n
+			t.status.bytesDone += n
 		}
 	}
 }
 
 // leftLocked returns the number of bytes left, as announced to trackers (BEP 3).
-func (t *Torrent) leftLocked() int64 { return t.bytesTotal - t.bytesDone }
+func (t *Torrent) leftLocked() int64 { return t.status.bytesTotal - t.status.bytesDone }
 
 // PeerStats returns a snapshot of the connections, in no order.
 func (t *Torrent) PeerStats() []PeerStats {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	all := make([]PeerStats, 0, t.nconns)
-	for _, c := range t.conns {
+	all := make([]PeerStats, 0, t.peerConns.n)
+	for _, c := range t.peerConns.byID {
 		if c == nil {
 			continue
 		}
 		all = append(all, PeerStats{
-			Key: c.key, Client: c.client, Incoming: c.incoming,
+			Key: c.peer.key, Client: c.ext.client, Incoming: c.peer.incoming,
 			Have:       float64(t.pick.PeerHaveCount(c.id)) / float64(t.info.NumPieces()),
 			Downloaded: c.received.Load(), Uploaded: c.sent.Load(),
-			DownRate: c.downMeter.rate, UpRate: c.upMeter.rate,
-			Interested: c.peerInterested, Choked: c.peerChoking, Unchoked: !c.amChoking,
+			DownRate: c.req.meter.rate, UpRate: c.tx.meter.rate,
+			Interested: c.wire.peerInterested, Choked: c.wire.peerChoking, Unchoked: !c.wire.amChoking,
 			Seed:        t.pick.PeerIsSeed(c.id),
 			Outstanding: t.pick.PendingOf(c.id),
 		})

@@ -13,14 +13,14 @@ import (
 
 // maySuperSeedLocked reports whether the torrent has every piece and may super-seed.
 func (t *Torrent) maySuperSeedLocked() bool {
-	return t.state == StateSeeding && !t.opt.PlainSeed && t.pick.HaveCount() == t.info.NumPieces()
+	return t.status.state == StateSeeding && !t.opt.PlainSeed && t.pick.HaveCount() == t.info.NumPieces()
 }
 
 // foundSeeds takes a tracker's count of the seeds, which includes us.
 func (t *Torrent) foundSeeds(complete int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.state == StateSeeding && complete > 1 {
+	if t.status.state == StateSeeding && complete > 1 {
 		t.super.OtherSeed(time.Now())
 	}
 }
@@ -30,15 +30,15 @@ func (t *Torrent) foundSeeds(complete int) {
 func (c *conn) hidesPiecesLocked(now time.Time) bool {
 	t := c.t
 	return t.super.Join(superseed.Joining{
-		ID: c.id, Connected: c.since, Alone: c.aloneLocked(), Complete: t.maySuperSeedLocked(),
+		ID: c.id, Connected: c.peer.since, Alone: c.aloneLocked(), Complete: t.maySuperSeedLocked(),
 	}, now, t.rng)
 }
 
 // aloneLocked reports whether there is no other peer. A connection that is being
 // dropped does not count: when both sides dial at once, it belongs to the same peer.
 func (c *conn) aloneLocked() bool {
-	for _, o := range c.t.conns {
-		if o != nil && o != c && !o.gone && !o.closing.Load() {
+	for _, o := range c.t.peerConns.byID {
+		if o != nil && o != c && !o.end.gone && !o.closing.Load() {
 			return false
 		}
 	}
@@ -64,7 +64,7 @@ func (c *conn) hasPieceLocked(piece uint32) {
 // the next ones.
 func (c *conn) writtenLocked(blocks []upload) {
 	t := c.t
-	if c.gone || !t.super.Active() {
+	if c.end.gone || !t.super.Active() {
 		return // another peer may have the handle of a connection that is gone
 	}
 	t.super.Writing(c.id, 0)
@@ -78,8 +78,8 @@ func (c *conn) writtenLocked(blocks []upload) {
 			c.hasPieceLocked(piece)
 		}
 	}
-	if len(blocks) > 0 && len(c.uploads) == 0 && !c.amChoking {
-		t.super.Drained(c.id, c.upMeter.rate)
+	if len(blocks) > 0 && len(c.tx.uploads) == 0 && !c.wire.amChoking {
+		t.super.Drained(c.id, c.tx.meter.rate)
 		c.showPiecesLocked()
 	}
 }
@@ -90,7 +90,7 @@ func (c *conn) showPiecesLocked() {
 		return
 	}
 	pieces, retry := c.t.super.Show(c.id, superseed.Link{
-		Choked: c.amChoking, Queued: len(c.uploads), Rate: c.upMeter.rate, Unacked: c.sock.Unacked,
+		Choked: c.wire.amChoking, Queued: len(c.tx.uploads), Rate: c.tx.meter.rate, Unacked: c.sock.Unacked,
 	}, time.Now())
 	c.appendHavesLocked(pieces)
 	if retry > 0 {
@@ -102,7 +102,7 @@ func (c *conn) showPiecesLocked() {
 func (c *conn) showPiecesAgain() {
 	c.t.mu.Lock()
 	defer c.t.mu.Unlock()
-	if !c.gone {
+	if !c.end.gone {
 		c.t.super.Retry(c.id)
 		c.showPiecesLocked()
 		c.kickLocked()
@@ -111,7 +111,7 @@ func (c *conn) showPiecesAgain() {
 
 func (c *conn) appendHavesLocked(pieces []uint32) {
 	for _, piece := range pieces {
-		c.out = peerwire.AppendIndexed(c.out, peerwire.Have, piece)
+		c.tx.control = peerwire.AppendIndexed(c.tx.control, peerwire.Have, piece)
 	}
 }
 
@@ -121,9 +121,9 @@ func (t *Torrent) tickSuperSeedLocked(now time.Time) {
 	if !t.super.Active() {
 		return
 	}
-	t.super.Tick(t.nconns, t.maySuperSeedLocked(), now)
-	for _, c := range t.conns {
-		if c != nil && !c.gone {
+	t.super.Tick(t.peerConns.n, t.maySuperSeedLocked(), now)
+	for _, c := range t.peerConns.byID {
+		if c != nil && !c.end.gone {
 			c.showPiecesLocked()
 			c.appendHavesLocked(t.super.Rest(c.id))
 		}

@@ -65,7 +65,7 @@ func TestWriterOfGonePeerChangesNothing(t *testing.T) {
 	old := dialPeer(t, s.Addr(), mi.Hash(), extendedAndFast())
 	old.await(peerwire.HaveNone)
 	tor.mu.Lock()
-	gone := tor.conns[1]
+	gone := tor.peerConns.byID[1]
 	tor.mu.Unlock()
 	old.c.Close()
 	until(t, "the peer is gone", func() bool { return tor.Stats().Peers == 1 })
@@ -75,7 +75,7 @@ func TestWriterOfGonePeerChangesNothing(t *testing.T) {
 	shown := next.await(peerwire.Have).Index
 	tor.mu.Lock()
 	defer tor.mu.Unlock()
-	if tor.conns[1] == nil || tor.conns[1] == gone {
+	if tor.peerConns.byID[1] == nil || tor.peerConns.byID[1] == gone {
 		t.Fatal("the new peer has another handle")
 	}
 	gone.writtenLocked([]upload{{piece: shown, length: 1 << 14}})

@@ -21,14 +21,14 @@ const (
 // tick is called about once a second and does everything that depends on the time.
 func (t *Torrent) tick(now time.Time) {
 	t.mu.Lock()
-	t.upMeter.update(now, t.uploaded.Load())
-	t.downMeter.update(now, t.downloaded.Load())
-	running := t.state == StateDownloading || t.state == StateSeeding
+	t.rates.up.update(now, t.count.uploaded.Load())
+	t.rates.down.update(now, t.count.downloaded.Load())
+	running := t.status.state == StateDownloading || t.status.state == StateSeeding
 	t.tickSuperSeedLocked(now)
 	t.adjustPatienceLocked()
 	t.tickParkedLocked(now)
 	free := false
-	for _, c := range t.conns {
+	for _, c := range t.peerConns.byID {
 		if c != nil {
 			c.tickLocked(now)
 			free = c.updateIdleLocked(now) || free
@@ -38,39 +38,39 @@ func (t *Torrent) tick(now time.Time) {
 		t.fillSlotsLocked(now)
 	}
 	t.addSpareSlotsLocked(now)
-	if running && t.nconns > 0 && now.Sub(t.choked) >= chokeEvery {
+	if running && t.peerConns.n > 0 && now.Sub(t.slots.decidedAt) >= chokeEvery {
 		t.rechokeLocked(now)
 	}
 	t.relieveReadersLocked(now)
-	needsPeers := t.state == StateDownloading && t.nconns == 0
-	save := t.dirty && t.dormant == nil && running && now.Sub(t.saved) >= resumeEvery
-	_, detects := storage.As[storage.ChangeDetector](t.store)
-	check := running && detects && t.nconns > 0 && now.Sub(t.filesChecked) >= checkFilesEvery
-	retry := t.state == StateFailed && now.Sub(t.failedAt) >= retryEvery && !errors.Is(t.err, ErrHybridMismatch)
+	needsPeers := t.status.state == StateDownloading && t.peerConns.n == 0
+	save := t.disk.dirty && t.dormancy.record == nil && running && now.Sub(t.disk.saved) >= resumeEvery
+	_, detects := storage.As[storage.ChangeDetector](t.data.store)
+	check := running && detects && t.peerConns.n > 0 && now.Sub(t.disk.filesChecked) >= checkFilesEvery
+	retry := t.status.state == StateFailed && now.Sub(t.status.failedAt) >= retryEvery && !errors.Is(t.status.err, ErrHybridMismatch)
 	t.mu.Unlock()
 
 	t.tickWebSeeds(now)
 	if needsPeers {
-		t.s.announcer.Hurry(t.anns)
+		t.s.announcer.Hurry(t.dormancy.announced)
 	}
 	if running {
 		t.dialMore(now)
 	}
 	if save {
-		t.background(&t.saving, func() { t.saveResume(false) })
+		t.background(&t.jobs.saving, func() { t.saveResume(false) })
 	}
 	if check {
-		t.background(&t.checkingFiles, t.checkFiles)
+		t.background(&t.jobs.checkingFiles, t.checkFiles)
 	}
 	if retry {
-		t.background(&t.retrying, t.retry)
+		t.background(&t.jobs.retrying, t.retry)
 	}
 }
 
 func (c *conn) tickLocked(now time.Time) {
-	c.downMeter.update(now, c.received.Load())
-	c.upMeter.update(now, c.sent.Load())
-	c.pipe.adjust(c.downMeter.rate)
+	c.req.meter.update(now, c.received.Load())
+	c.tx.meter.update(now, c.sent.Load())
+	c.req.pipe.adjust(c.req.meter.rate)
 	c.meterBusyLocked()
 	c.checkSnubbedLocked(now)
 	c.refillLocked(now)
@@ -80,47 +80,47 @@ func (c *conn) tickLocked(now time.Time) {
 		c.dropLocked(errIdle)
 		return
 	}
-	switch quiet := now.Sub(c.lastWrite); {
-	case c.writing && quiet > idleTimeout:
+	switch quiet := now.Sub(c.tx.lastWrite); {
+	case c.tx.writing && quiet > idleTimeout:
 		c.dropLocked(errSlowWrite)
-	case !c.writing && quiet > keepAliveEvery:
-		c.out = peerwire.AppendKeepAlive(c.out)
+	case !c.tx.writing && quiet > keepAliveEvery:
+		c.tx.control = peerwire.AppendKeepAlive(c.tx.control)
 	}
 	c.kickLocked()
 }
 
 // rechokeLocked chooses the peers that are unchoked (BEP 3).
 func (t *Torrent) rechokeLocked(now time.Time) {
-	t.choked = now
-	t.candidates = t.candidates[:0]
-	for _, c := range t.conns {
-		if c == nil || c.gone {
+	t.slots.decidedAt = now
+	t.slots.candidates = t.slots.candidates[:0]
+	for _, c := range t.peerConns.byID {
+		if c == nil || c.end.gone {
 			continue
 		}
-		t.candidates = append(t.candidates, choker.Peer{
+		t.slots.candidates = append(t.slots.candidates, choker.Peer{
 			ID:         uint32(c.id),
 			Interested: c.wantsSlotLocked() && !c.wastesSlotLocked(now),
-			Unchoked:   !c.amChoking,
+			Unchoked:   !c.wire.amChoking,
 			UsesSlot:   c.slot.inUse,
-			Snubbed:    c.snubbed,
-			Joined:     c.since,
-			UnchokedAt: c.unchokedAt,
-			Down:       c.downMeter.rate,
-			Up:         c.upMeter.rate,
+			Snubbed:    c.req.snubbed,
+			Joined:     c.peer.since,
+			UnchokedAt: c.tx.unchokedAt,
+			Down:       c.req.meter.rate,
+			Up:         c.tx.meter.rate,
 			UpBytes:    c.sent.Load(),
 			Progress:   float64(t.pick.PeerHaveCount(c.id)) / float64(t.info.NumPieces()),
 		})
 	}
 	t.slots.added = false
-	unchoke := t.choke.Decide(now, t.candidates, t.state == StateSeeding, t.rng)
+	unchoke := t.choke.Decide(now, t.slots.candidates, t.status.state == StateSeeding, t.rng)
 	unused := t.s.opt.UploadSlots
-	for _, c := range t.conns {
-		if c != nil && !c.gone && unchoke.Has(uint32(c.id)) {
+	for _, c := range t.peerConns.byID {
+		if c != nil && !c.end.gone && unchoke.Has(uint32(c.id)) {
 			unused--
 		}
 	}
-	for _, c := range t.conns {
-		if c == nil || c.gone {
+	for _, c := range t.peerConns.byID {
+		if c == nil || c.end.gone {
 			continue
 		}
 		if unchoke.Has(uint32(c.id)) {
@@ -128,9 +128,9 @@ func (t *Torrent) rechokeLocked(now time.Time) {
 			c.unchokeLocked(now)
 		} else if unused > 0 && c.slowToAskLocked() {
 			unused-- // no other peer needs the slot
-		} else if t.state == StateSeeding && !c.amChoking && !c.slot.requested && now.Sub(c.unchokedAt) <= spareAfter {
+		} else if t.status.state == StateSeeding && !c.wire.amChoking && !c.slot.requested && now.Sub(c.tx.unchokedAt) <= spareAfter {
 			continue // its first request may be on the way
-		} else if !c.amChoking && !t.super.Finishing(c.id, now) {
+		} else if !c.wire.amChoking && !t.super.Finishing(c.id, now) {
 			c.chokeLocked()
 		}
 		c.kickLocked()
@@ -142,11 +142,11 @@ func (t *Torrent) rechokeLocked(now time.Time) {
 // take longer to arrive.
 func (t *Torrent) adjustPatienceLocked() {
 	pending := 0
-	for _, c := range t.conns {
+	for _, c := range t.peerConns.byID {
 		if c != nil {
 			pending += t.pick.PendingOf(c.id)
 		}
 	}
-	drain := 2 * float64(pending*picker.BlockSize) / max(1, t.downMeter.rate)
+	drain := 2 * float64(pending*picker.BlockSize) / max(1, t.rates.down.rate)
 	t.patience = max(snubbedAfter, min(idleTimeout, time.Duration(drain*float64(time.Second))))
 }

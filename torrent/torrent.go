@@ -2,7 +2,6 @@ package torrent
 
 import (
 	"context"
-	"crypto/sha1"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -19,7 +18,6 @@ import (
 	"spate/internal/ratelimit"
 	"spate/metainfo"
 	"spate/storage"
-	"spate/torrent/internal/announce"
 	"spate/torrent/internal/choker"
 	"spate/torrent/internal/peerlist"
 	"spate/torrent/internal/picker"
@@ -28,101 +26,61 @@ import (
 
 // Torrent is one torrent of a session. Its methods are safe for concurrent use.
 type Torrent struct {
-	s     *Session
-	mi    *metainfo.MetaInfo
-	info  *metainfo.Info
-	hash  spate.InfoHash                    // of the v1 swarm, or the v2 one where there is no v1 half
-	hash2 spate.InfoHash                    // of the v2 swarm that a hybrid is in as well; else zero
-	full  atomic.Pointer[metainfo.MetaInfo] // mi, or that with the piece layers that peers gave
-	name  string
-	opt   AddOptions
-	dir   string // opt.Dir, absolute
-	log   *slog.Logger
+	// These fields do not change.
+	s        *Session
+	mi       *metainfo.MetaInfo
+	info     *metainfo.Info
+	hash     spate.InfoHash // of the v1 swarm, or of the v2 swarm if there is no v1
+	hash2    spate.InfoHash // of the v2 swarm of a hybrid; else zero
+	name     string
+	opt      AddOptions
+	log      *slog.Logger
+	up, down *ratelimit.Limiter // limits of this torrent
+
+	full     atomic.Pointer[metainfo.MetaInfo] // mi, with the piece layers that peers have sent
+	life     lifetime
+	data     torrentData
+	count    counters
+	jobs     backgroundJobs
+	dormancy dormancy
+	fin      finishing  // has a lock of its own; no other lock is taken under it
+	choosing sync.Mutex // held while priorities change; taken before mu
+
+	// mu guards the fields below. It is never held during I/O. Only the locks of the
+	// session and of the announcer are taken under it.
+	mu        sync.Mutex
+	status    torrentStatus
+	pick      *picker.Picker // nil while the torrent is not ready for peers
+	choke     *choker.Choker
+	super     *superseed.Seed
+	peers     *peerlist.List
+	peerConns connTable
+	web       *webSeeds // nil until web seeds are used
+	pieces    pieceState
+	bad       badData
+	v2        v2Hashes
+	selection selection
+	events    eventState
+	disk      diskState
+	slots     uploadSlots
+	rates     struct{ up, down meter }
+	patience  time.Duration // how long a peer may leave requests unanswered
+	rng       *rand.Rand
+}
+
+// lifetime ends the goroutines of a torrent.
+type lifetime struct {
+	ctx        context.Context // ends when the torrent is removed or the session closes
+	cancel     context.CancelFunc
+	goroutines sync.WaitGroup
+}
+
+// torrentData is where the data of a torrent is. Only mu changes after the start.
+type torrentData struct {
+	dir   string // AddOptions.Dir as an absolute path
 	store storage.Storage
 	files *storage.Dir // store if the torrent opened it, else nil; for resume data and dormancy
-
-	up, down *ratelimit.Limiter // of this torrent
-
-	choosing sync.Mutex   // held while priorities change; comes before mu
-	filesMu  sync.RWMutex // read-locked while the files are used, locked while they move; comes before mu
-
-	ctx    context.Context // ends when the torrent is halted
-	cancel context.CancelFunc
-	loop   sync.WaitGroup // its goroutines: start, connections
-	failed chan struct{}  // closed when halted by an error, then made anew
-
-	anns []*announce.Swarm // one for each swarm; guarded by the announcer's lock
-
-	running  atomic.Bool // the torrent downloads or seeds
-	dormant  *dormant    // what the session keeps of the torrent while it is dormant; nil: it never is
-	users    int         // goroutines that use a torrent which can become dormant; guarded by Session.mu
-	lastBusy time.Time   // when it last had something to do; owned by the session's ticker
-
-	zerosHash   *[sha1.Size]byte // hash of zerosLength zeros; owned by the check of the data
-	zerosLength int64
-
-	saving, checkingFiles, retrying atomic.Bool // set while a goroutine does it
-
-	uploaded, downloaded atomic.Int64 // payload
-	wasted               atomic.Int64
-	checked              atomic.Int64 // pieces checked so far in StateChecking
-
-	fin finishing // has a lock of its own, under which no other is taken
-
-	// mu guards what follows. It is never held over I/O, and no lock but the
-	// session's and the announcer's is taken under it.
-	mu                    sync.Mutex
-	state                 State
-	err                   error
-	started               bool
-	pick                  *picker.Picker
-	choke                 *choker.Choker
-	peers                 *peerlist.List
-	conns                 []*conn         // by picker.PeerID; nil where free
-	free                  []picker.PeerID // handles to give out
-	retired               []retiredPeer   // handles that may be named by open pieces still
-	nconns                int             // connections in conns
-	dialing               int             // dials under way
-	done                  chan struct{}   // closed when complete, made anew when more is wanted
-	isDone                bool            // done is closed
-	bytesTotal, bytesDone int64           // of the wanted files; verified
-	bufs                  [][]byte        // by picker slot: the piece that is put together there
-	slab                  []byte          // for the next of them
-	banned                []PeerKey       // the last peers that sent bad data, at most maxBanned
-	web                   *webSeeds       // nil until some are needed
-	priorities            []Priority      // of the files; nil: all are normal
-	readers               []*Reader       // open readers of files
-	urgentSet             bool            // the picker has urgent pieces of readers
-	subs                  []*Subscription
-	wake                  chan struct{}        // closed at the next event; nil while nobody waits for it
-	over                  bool                 // no events come any more
-	hashWants             []*hashWant          // runs of piece hashes that are not known
-	partLayers            map[[32]byte][]byte  // piece layers that are partly here
-	suspects              map[int]*trial       // failed pieces, until they are whole
-	parked                map[int]*parkedPiece // failed pieces that wait for the hashes of their blocks
-	bothVerified          bitfield.Bitfield    // of a hybrid that is half known: pieces that both halves approve; else empty
-	haves                 []uint32             // verified and not yet told to everybody
-	haveTimer             *time.Timer          // tells them
-	blocks                []picker.Block       // scratch of refill
-	dirty                 bool                 // resume data is older than the state
-	saved                 time.Time            // when resume data was written last
-	recordClean           bool                 // resume data says that nothing was being written
-	filesChecked          time.Time            // when the files were last compared with their accepted state
-	rechecked             recheckState         // of a torrent that halted
-	synced                bitfield.Bitfield    // pieces that are certainly on disk; of length 0: unknown
-	dataFound             bool                 // the pieces on disk are known
-	syncFailed            bool                 // pieces that are not in synced may be lost
-	failedAt              time.Time
-	slots                 uploadSlots
-	choked                time.Time     // when it was decided last who is served
-	candidates            []choker.Peer // scratch of that
-	added                 time.Time
-	completed             time.Time
-	patience              time.Duration // with peers that do not send what they were asked for
-	upMeter               meter
-	downMeter             meter
-	rng                   *rand.Rand
-	super                 *superseed.Seed
+	mu    sync.RWMutex // read-locked while files are used, locked while they move; taken before Torrent.mu
 }
 
 // retiredPeer is the handle of a peer that left, with its key.
@@ -138,8 +96,8 @@ func newTorrent(s *Session, mi *metainfo.MetaInfo, opt AddOptions) (*Torrent, er
 		return nil, err
 	}
 	if err := t.equip(); err != nil {
-		t.cancel()
-		t.store.Close()
+		t.life.cancel()
+		t.data.store.Close()
 		return nil, err
 	}
 	return t, nil
@@ -154,11 +112,9 @@ func identify(s *Session, mi *metainfo.MetaInfo, opt AddOptions) (*Torrent, erro
 	t := &Torrent{
 		s: s, mi: mi, info: info, hash: mi.Hash(), name: info.Name, opt: opt,
 		up: ratelimit.New(opt.Up), down: ratelimit.New(opt.Down),
-		done: make(chan struct{}), failed: make(chan struct{}),
-		suspects: map[int]*trial{},
-		state:    StateStopped,
-		added:    time.Now(),
-		super:    superseed.New(superseed.Pieces{Num: info.NumPieces(), Length: info.PieceLength, Size: info.PieceSize}),
+		status: torrentStatus{state: StateStopped, added: time.Now(), done: make(chan struct{}), failed: make(chan struct{})},
+		bad:    badData{suspects: map[int]*trial{}},
+		super:  superseed.New(superseed.Pieces{Num: info.NumPieces(), Length: info.PieceLength, Size: info.PieceSize}),
 	}
 	t.fin.changed.L = &t.fin.mu
 	t.full.Store(mi)
@@ -170,10 +126,10 @@ func identify(s *Session, mi *metainfo.MetaInfo, opt AddOptions) (*Torrent, erro
 	}
 	t.restartMetersLocked()
 	t.log = s.log.With("torrent", t.name)
-	t.ctx, t.cancel = context.WithCancel(s.ctx)
+	t.life.ctx, t.life.cancel = context.WithCancel(s.ctx)
 	t.selectFiles()
 	if err := t.openStorage(); err != nil {
-		t.cancel()
+		t.life.cancel()
 		return nil, err
 	}
 	return t, nil
@@ -199,18 +155,18 @@ func (t *Torrent) equip() error {
 // openStorage opens the storage of the options, or the folder.
 func (t *Torrent) openStorage() error {
 	if t.opt.Storage != nil {
-		t.store = t.opt.Storage
+		t.data.store = t.opt.Storage
 		return nil
 	}
 	var err error
-	if t.dir, err = filepath.Abs(t.opt.Dir); err != nil {
+	if t.data.dir, err = filepath.Abs(t.opt.Dir); err != nil {
 		return err
 	}
 	dir, err := t.openDir()
 	if err != nil {
 		return err
 	}
-	t.store, t.files = dir, dir
+	t.data.store, t.data.files = dir, dir
 	return nil
 }
 
@@ -220,17 +176,17 @@ func (t *Torrent) openDir() (*storage.Dir, error) {
 	if opts.ReadOnly {
 		opts.RawPaths = t.info.RawPaths(t.mi.InfoBytes)
 	}
-	return storage.OpenDir(t.dir, t.info, t.s.pool, opts)
+	return storage.OpenDir(t.data.dir, t.info, t.s.pool, opts)
 }
 
 // skipped says for each file whether it is not wanted. It returns nil if all are wanted.
 func (t *Torrent) skipped() []bool {
-	if t.priorities == nil {
+	if t.selection.priorities == nil {
 		return nil
 	}
 	skip := make([]bool, len(t.info.Files))
 	for i := range skip {
-		skip[i] = t.priorities[i] == PrioritySkip
+		skip[i] = t.selection.priorities[i] == PrioritySkip
 	}
 	return skip
 }
@@ -252,12 +208,12 @@ func (t *Torrent) newPicker(seed uint64) error {
 	}
 	t.pick = k
 	t.super.SetSwarm(k)
-	t.bufs = make([][]byte, open)
-	t.conns, t.free, t.retired = nil, nil, nil
-	t.hashWants, t.partLayers = t.missingHashes(), map[[32]byte][]byte{}
-	t.parked = map[int]*parkedPiece{}
-	if t.bothVerified = (bitfield.Bitfield{}); len(t.hashWants) > 0 && t.info.HasV1() {
-		t.bothVerified = bitfield.New(t.info.NumPieces())
+	t.pieces.bufs = make([][]byte, open)
+	t.peerConns.byID, t.peerConns.free, t.peerConns.retired = nil, nil, nil
+	t.v2.missing, t.v2.partLayers = t.missingHashes(), map[[32]byte][]byte{}
+	t.bad.parked = map[int]*parkedPiece{}
+	if t.v2.bothVerified = (bitfield.Bitfield{}); len(t.v2.missing) > 0 && t.info.HasV1() {
+		t.v2.bothVerified = bitfield.New(t.info.NumPieces())
 	}
 	t.chooseLocked()
 	return nil
@@ -296,7 +252,7 @@ func (t *Torrent) MetaInfo() *metainfo.MetaInfo { return t.full.Load() }
 // Path returns the path of the data: the file, or the folder with the files. It is empty
 // if the storage is not a folder.
 func (t *Torrent) Path() string {
-	if p, ok := storage.As[storage.FileSystemPath](t.store); ok {
+	if p, ok := storage.As[storage.FileSystemPath](t.data.store); ok {
 		return p.Path()
 	}
 	return ""
@@ -307,7 +263,7 @@ func (t *Torrent) Path() string {
 func (t *Torrent) Done() <-chan struct{} {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.done
+	return t.status.done
 }
 
 // Wait waits until every wanted piece is verified and written, and returns nil then. It
@@ -315,7 +271,7 @@ func (t *Torrent) Done() <-chan struct{} {
 // ends.
 func (t *Torrent) Wait(ctx context.Context) error {
 	t.mu.Lock()
-	done, failed, err := t.done, t.failed, t.err
+	done, failed, err := t.status.done, t.status.failed, t.status.err
 	t.mu.Unlock()
 	if err != nil {
 		return err
@@ -326,7 +282,7 @@ func (t *Torrent) Wait(ctx context.Context) error {
 	case <-failed:
 		t.mu.Lock()
 		defer t.mu.Unlock()
-		return t.err
+		return t.status.err
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-t.s.ctx.Done():
@@ -358,5 +314,5 @@ func (t *Torrent) AddPeers(addrs []netip.AddrPort) {
 func (t *Torrent) Banned() []PeerKey {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return slices.Clone(t.banned)
+	return slices.Clone(t.bad.banned)
 }

@@ -15,6 +15,16 @@ type upload struct {
 	length uint32
 }
 
+// sendState is the state of what is written to one peer.
+type sendState struct {
+	control    []byte   // control messages to write
+	uploads    []upload // blocks to write
+	writing    bool     // a goroutine writes
+	lastWrite  time.Time
+	unchokedAt time.Time // when the peer was last unchoked
+	meter      meter     // of the payload to the peer
+}
+
 // Bounds of one write. Batches larger than half a megabyte save nothing that can be
 // measured.
 const (
@@ -33,12 +43,12 @@ func (c *conn) requestedLocked(m *peerwire.Message) error {
 		return badPeer("request for %d bytes at %d of piece %d", m.Length, m.Begin, m.Index)
 	}
 	switch {
-	case c.amChoking, !t.pick.Have(int(m.Index)), len(c.uploads) >= maxUploadQueue, !t.super.Request(c.id, m.Index, int64(m.Length), time.Now()):
+	case c.wire.amChoking, !t.pick.Have(int(m.Index)), len(c.tx.uploads) >= maxUploadQueue, !t.super.Request(c.id, m.Index, int64(m.Length), time.Now()):
 		return c.refuseLocked(m.Index, m.Begin, m.Length)
 	}
-	c.slot.idle = c.slot.idle && (c.writing || c.slot.requested && !c.sentSinceUnchokeLocked())
+	c.slot.idle = c.slot.idle && (c.tx.writing || c.slot.requested && !c.sentSinceUnchokeLocked())
 	c.slot.requested = true
-	c.uploads = append(c.uploads, upload{
+	c.tx.uploads = append(c.tx.uploads, upload{
 		at:    int64(m.Index)*t.info.PieceLength + int64(m.Begin),
 		piece: m.Index, begin: m.Begin, length: m.Length,
 	})
@@ -55,20 +65,20 @@ func (t *Torrent) servedSize(piece int64) int64 {
 // refuseLocked queues a reject message if the peer has the Fast extension (BEP 6). Other
 // peers expect no answer (BEP 3).
 func (c *conn) refuseLocked(piece, begin, length uint32) error {
-	if c.reserved.Fast() {
-		if len(c.out) > maxUnsent {
+	if c.peer.reserved.Fast() {
+		if len(c.tx.control) > maxUnsent {
 			return errFlood
 		}
-		c.out = peerwire.AppendBlock(c.out, peerwire.Reject, piece, begin, length)
+		c.tx.control = peerwire.AppendBlock(c.tx.control, peerwire.Reject, piece, begin, length)
 	}
 	return nil
 }
 
 // canceledLocked removes the block of a cancel message from the queue.
 func (c *conn) canceledLocked(m *peerwire.Message) {
-	for i, u := range c.uploads {
+	for i, u := range c.tx.uploads {
 		if u.piece == m.Index && u.begin == m.Begin && u.length == m.Length {
-			c.uploads = append(c.uploads[:i], c.uploads[i+1:]...)
+			c.tx.uploads = append(c.tx.uploads[:i], c.tx.uploads[i+1:]...)
 			c.t.super.Cancel(c.id, m.Index, int64(m.Length))
 			c.refuseLocked(m.Index, m.Begin, m.Length)
 			return
@@ -78,53 +88,53 @@ func (c *conn) canceledLocked(m *peerwire.Message) {
 
 // chokeLocked chokes the peer and rejects what it requested.
 func (c *conn) chokeLocked() {
-	if c.amChoking {
+	if c.wire.amChoking {
 		return
 	}
-	c.amChoking = true
-	c.slot.idle = c.slot.idle || c.t.state == StateSeeding && !c.slot.requested && time.Since(c.unchokedAt) >= noRequestWait
-	c.out = peerwire.AppendSimple(c.out, peerwire.Choke)
-	for _, u := range c.uploads {
+	c.wire.amChoking = true
+	c.slot.idle = c.slot.idle || c.t.status.state == StateSeeding && !c.slot.requested && time.Since(c.tx.unchokedAt) >= noRequestWait
+	c.tx.control = peerwire.AppendSimple(c.tx.control, peerwire.Choke)
+	for _, u := range c.tx.uploads {
 		c.refuseLocked(u.piece, u.begin, u.length)
 	}
-	c.uploads = c.uploads[:0]
+	c.tx.uploads = c.tx.uploads[:0]
 	c.t.super.Choked(c.id)
 }
 
 // unchokeLocked unchokes the peer, if it may be served.
 func (c *conn) unchokeLocked(now time.Time) {
-	if !c.amChoking || !c.mayServeLocked() {
+	if !c.wire.amChoking || !c.mayServeLocked() {
 		return
 	}
-	c.amChoking, c.slot.requested, c.slot.sentAtUnchoke = false, false, c.sent.Load()
-	c.unchokedAt = now
-	c.out = peerwire.AppendSimple(c.out, peerwire.Unchoke)
+	c.wire.amChoking, c.slot.requested, c.slot.sentAtUnchoke = false, false, c.sent.Load()
+	c.tx.unchokedAt = now
+	c.tx.control = peerwire.AppendSimple(c.tx.control, peerwire.Unchoke)
 	c.t.super.Unchoked(c.id, now)
 	c.showPiecesLocked()
 }
 
 // kickLocked starts a goroutine that writes, if there is something to write and none runs.
 func (c *conn) kickLocked() {
-	if c.writing || c.gone || len(c.out) == 0 && len(c.uploads) == 0 {
+	if c.tx.writing || c.end.gone || len(c.tx.control) == 0 && len(c.tx.uploads) == 0 {
 		return
 	}
-	if len(c.out) > maxUnsent {
+	if len(c.tx.control) > maxUnsent {
 		c.dropLocked(errSlowWrite)
 		return
 	}
-	c.writing = true
+	c.tx.writing = true
 	c.writers.Go(c.t.s.inTurn(c.send))
 }
 
 // controlLocked returns the control messages that the reader should write. If blocks have
 // to be written too, or the reader might have to wait, it starts a writer and returns nil.
 func (c *conn) controlLocked(now time.Time) []byte {
-	if !c.sock.CanTryWrite() || c.writing || c.gone || len(c.out) == 0 || len(c.uploads) > 0 {
+	if !c.sock.CanTryWrite() || c.tx.writing || c.end.gone || len(c.tx.control) == 0 || len(c.tx.uploads) > 0 {
 		c.kickLocked()
 		return nil
 	}
-	say := c.out
-	c.out, c.writing, c.lastWrite = nil, true, now
+	say := c.tx.control
+	c.tx.control, c.tx.writing, c.tx.lastWrite = nil, true, now
 	return say
 }
 
@@ -137,12 +147,12 @@ func (c *conn) say(control []byte) {
 	n := c.sock.TryWrite(control)
 	c.t.mu.Lock()
 	defer c.t.mu.Unlock()
-	c.writing = false
+	c.tx.writing = false
 	switch {
 	case n < len(control):
-		c.out = append(control[n:], c.out...)
-	case c.out == nil && cap(control) <= keptControl:
-		c.out = control[:0]
+		c.tx.control = append(control[n:], c.tx.control...)
+	case c.tx.control == nil && cap(control) <= keptControl:
+		c.tx.control = control[:0]
 	}
 	c.kickLocked()
 }
@@ -182,28 +192,28 @@ func (c *conn) nextBatch(b *sendBatch) bool {
 	defer c.t.mu.Unlock()
 	c.writtenLocked(b.blocks)
 	c.updateInUseLocked()
-	if len(c.out) == 0 && len(c.uploads) == 0 || c.gone {
-		c.writing = false
-		if c.out == nil && cap(b.control) <= keptControl {
-			c.out = b.control[:0]
+	if len(c.tx.control) == 0 && len(c.tx.uploads) == 0 || c.end.gone {
+		c.tx.writing = false
+		if c.tx.control == nil && cap(b.control) <= keptControl {
+			c.tx.control = b.control[:0]
 		}
 		return false
 	}
-	b.control, c.out = c.out, b.control[:0]
+	b.control, c.tx.control = c.tx.control, b.control[:0]
 	b.blocks = b.blocks[:0]
 	most := c.sock.UpBatch(c.batchLocked())
 	total := 0
-	for _, u := range c.uploads {
+	for _, u := range c.tx.uploads {
 		if len(b.blocks) == uploadBlocks || len(b.blocks) > 0 && total+int(u.length) > most {
 			break
 		}
 		b.blocks = append(b.blocks, u)
 		total += int(u.length)
 	}
-	c.uploads = c.uploads[:copy(c.uploads, c.uploads[len(b.blocks):])]
+	c.tx.uploads = c.tx.uploads[:copy(c.tx.uploads, c.tx.uploads[len(b.blocks):])]
 	c.t.super.Writing(c.id, len(b.blocks))
 	c.showPiecesLocked()
-	c.lastWrite = time.Now()
+	c.tx.lastWrite = time.Now()
 	return true
 }
 
@@ -211,7 +221,7 @@ func (c *conn) nextBatch(b *sendBatch) bool {
 // small batches, so that a peer which takes nothing is noticed within seconds.
 func (c *conn) batchLocked() int {
 	const little, known = 16 << 10, 1 << 20
-	switch rate := int(c.upMeter.rate); {
+	switch rate := int(c.tx.meter.rate); {
 	case rate > 0 && rate < uploadBatch:
 		return max(little, rate/2)
 	case c.sent.Load() < known:
@@ -231,7 +241,7 @@ func (c *conn) writeBatch(b *sendBatch) error {
 	for _, u := range b.blocks {
 		total += int(u.length)
 	}
-	if err := c.sock.WaitUp(t.ctx, total); err != nil {
+	if err := c.sock.WaitUp(t.life.ctx, total); err != nil {
 		return err
 	}
 	if b.data == nil {
@@ -249,7 +259,7 @@ func (c *conn) writeBatch(b *sendBatch) error {
 		return err
 	}
 	c.sent.Add(int64(total))
-	t.uploaded.Add(int64(total))
+	t.count.uploaded.Add(int64(total))
 	return nil
 }
 
@@ -277,7 +287,7 @@ func (t *Torrent) readBlocks(blocks []upload, p []byte) error {
 				n += int64(blocks[i].length)
 				i++
 			}
-			if _, err := t.store.ReadAt(p[:n], first); err != nil {
+			if _, err := t.data.store.ReadAt(p[:n], first); err != nil {
 				return err
 			}
 			p = p[n:]
@@ -288,7 +298,7 @@ func (t *Torrent) readBlocks(blocks []upload, p []byte) error {
 
 // dataGone halts the torrent because verified data cannot be read.
 func (t *Torrent) dataGone(err error) {
-	if t.ctx.Err() == nil {
+	if t.life.ctx.Err() == nil {
 		t.fail(err)
 	}
 }

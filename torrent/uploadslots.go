@@ -3,6 +3,8 @@ package torrent
 import (
 	"slices"
 	"time"
+
+	"spate/torrent/internal/choker"
 )
 
 // An upload slot is for a peer that uses it. A peer counts as using its slot only while
@@ -34,15 +36,18 @@ type slotUse struct {
 	lastSent      int64     // conn.sent when it was last looked at
 	lastUnacked   int       // bytes that were unacknowledged when it was last looked at
 	arrivedAt     time.Time // when data was last seen to arrive at the peer
+	knownUseless  bool      // its address was useless before it connected
 	flips         int       // times that its interest ended without a request
 }
 
-// uploadSlots is a torrent's state of upload slots.
+// uploadSlots is the state of the upload slots of a torrent. Torrent.mu guards it.
 type uploadSlots struct {
-	spare        int       // peers that may be unchoked beyond the slots of the options
-	added        bool      // spare has grown since the last decision of the choker
-	lastUploaded int64     // Torrent.uploaded when it was last looked at
-	steadyAt     time.Time // when a peer last kept taking data
+	spare        int           // peers that may be unchoked beyond the slots of the options
+	added        bool          // spare has grown since the last decision of the choker
+	lastUploaded int64         // Torrent.uploaded when it was last looked at
+	steadyAt     time.Time     // when a peer last kept taking data
+	decidedAt    time.Time     // when the choker last decided; zero: it should decide at the next tick
+	candidates   []choker.Peer // reused by each decision
 }
 
 // updateIdleLocked decides, about once a second, whether the peer is idle. It reports
@@ -51,29 +56,29 @@ func (c *conn) updateIdleLocked(now time.Time) bool {
 	u := &c.slot
 	was := u.idle
 	unacked := 0
-	if c.writing || !c.amChoking {
+	if c.tx.writing || !c.wire.amChoking {
 		unacked, _ = c.sock.Unacked()
 	}
 	if sent := c.sent.Load(); sent != u.lastSent || unacked != u.lastUnacked || c.sock.WaitingUp() {
 		u.lastSent, u.lastUnacked, u.arrivedAt = sent, unacked, now
 	}
-	switch unchokedFor := now.Sub(c.unchokedAt); {
-	case c.writing && now.Sub(c.lastWrite) > stuckAfter:
+	switch unchokedFor := now.Sub(c.tx.unchokedAt); {
+	case c.tx.writing && now.Sub(c.tx.lastWrite) > stuckAfter:
 		u.idle = true
-	case c.t.state != StateSeeding && c.amChoking:
+	case c.t.status.state != StateSeeding && c.wire.amChoking:
 		u.idle = u.idle && !u.requested && unchokedFor < leechIdleFor
-	case c.t.state != StateSeeding:
+	case c.t.status.state != StateSeeding:
 		u.idle = !u.requested && unchokedFor > noRequestWait
-	case c.amChoking:
+	case c.wire.amChoking:
 		u.idle = u.idle && !c.sentSinceUnchokeLocked() && unchokedFor < idleFor
-	case c.writing || len(c.uploads) > 0:
+	case c.tx.writing || len(c.tx.uploads) > 0:
 		u.idle = u.idle && !c.sentSinceUnchokeLocked()
 	default:
 		u.idle = !u.requested && unchokedFor > noRequestWait ||
 			u.requested && unchokedFor > restAfter && now.Sub(u.arrivedAt) > restAfter
 	}
 	u.inUse = u.inUse && !u.idle
-	return u.idle && !was && !c.amChoking
+	return u.idle && !was && !c.wire.amChoking
 }
 
 // sentSinceUnchokeLocked reports whether blocks were sent to the peer since it was unchoked.
@@ -81,28 +86,30 @@ func (c *conn) sentSinceUnchokeLocked() bool { return c.sent.Load() != c.slot.se
 
 // updateInUseLocked marks the slot as used once the peer has taken as much as a piece.
 func (c *conn) updateInUseLocked() {
-	if !c.slot.idle && !c.amChoking && c.sent.Load()-c.slot.sentAtUnchoke >= min(c.t.info.PieceLength, provingBytes) {
+	if !c.slot.idle && !c.wire.amChoking && c.sent.Load()-c.slot.sentAtUnchoke >= min(c.t.info.PieceLength, provingBytes) {
 		c.slot.inUse = true
 	}
 }
 
 // wantsSlotLocked reports whether the peer is likely to take data from us.
-func (c *conn) wantsSlotLocked() bool { return !c.slot.idle && c.mayServeLocked() && c.peerInterested }
+func (c *conn) wantsSlotLocked() bool {
+	return !c.slot.idle && c.mayServeLocked() && c.wire.peerInterested
+}
 
 // wastesSlotLocked reports whether the peer was unchoked and did not send a request soon,
 // or took nothing while more peers than usual were unchoked. Such a peer loses its slot to
 // a peer that takes data.
 func (c *conn) wastesSlotLocked(now time.Time) bool {
-	if c.amChoking {
+	if c.wire.amChoking {
 		return false
 	}
-	return !c.slot.requested && now.Sub(c.unchokedAt) > spareAfter || c.t.slots.added && !c.sentSinceUnchokeLocked()
+	return !c.slot.requested && now.Sub(c.tx.unchokedAt) > spareAfter || c.t.slots.added && !c.sentSinceUnchokeLocked()
 }
 
 // slowToAskLocked reports whether the peer is unchoked and interested but slow to send a
 // request, for example because it is still getting ready to download.
 func (c *conn) slowToAskLocked() bool {
-	return c.slot.idle && !c.amChoking && c.peerInterested && !c.writing && c.mayServeLocked()
+	return c.slot.idle && !c.wire.amChoking && c.wire.peerInterested && !c.tx.writing && c.mayServeLocked()
 }
 
 // fillSlotsLocked unchokes waiting peers while slots are free, without waiting for the
@@ -111,8 +118,8 @@ func (c *conn) slowToAskLocked() bool {
 func (t *Torrent) fillSlotsLocked(now time.Time) {
 	for t.freeSlotLocked(now) {
 		var best *conn
-		for _, c := range t.conns {
-			if c == nil || c.gone || !c.amChoking || !c.wantsSlotLocked() || c.snubbed {
+		for _, c := range t.peerConns.byID {
+			if c == nil || c.end.gone || !c.wire.amChoking || !c.wantsSlotLocked() || c.req.snubbed {
 				continue
 			}
 			if best == nil || c.precedesLocked(best) {
@@ -130,20 +137,20 @@ func (t *Torrent) fillSlotsLocked(now time.Time) {
 // precedesLocked reports whether the peer is unchoked before another one.
 func (c *conn) precedesLocked(o *conn) bool {
 	switch {
-	case c.downMeter.rate != o.downMeter.rate:
-		return c.downMeter.rate > o.downMeter.rate
-	case c.knownUseless != o.knownUseless:
-		return o.knownUseless
+	case c.req.meter.rate != o.req.meter.rate:
+		return c.req.meter.rate > o.req.meter.rate
+	case c.slot.knownUseless != o.slot.knownUseless:
+		return o.slot.knownUseless
 	}
 	return c.waitingSinceLocked().Before(o.waitingSinceLocked())
 }
 
 // waitingSinceLocked returns when the peer was last unchoked, or when it connected.
 func (c *conn) waitingSinceLocked() time.Time {
-	if c.unchokedAt.After(c.since) {
-		return c.unchokedAt
+	if c.tx.unchokedAt.After(c.peer.since) {
+		return c.tx.unchokedAt
 	}
-	return c.since
+	return c.peer.since
 }
 
 // freeSlotLocked reports whether one more peer can be unchoked before the choker's next
@@ -151,23 +158,23 @@ func (c *conn) waitingSinceLocked() time.Time {
 // recently that its request may be on the way. In a full torrent more peers are unchoked
 // at once, to find out which of them take data.
 func (t *Torrent) freeSlotLocked(now time.Time) bool {
-	used, tried, unchoked, seeding := 0, 0, 0, t.state == StateSeeding
-	for _, c := range t.conns {
+	used, tried, unchoked, seeding := 0, 0, 0, t.status.state == StateSeeding
+	for _, c := range t.peerConns.byID {
 		switch {
-		case c == nil || c.amChoking:
+		case c == nil || c.wire.amChoking:
 			continue
 		case !c.wantsSlotLocked():
 		case c.slot.requested && now.Sub(c.slot.arrivedAt) < stallWait, !seeding:
 			used++
-		case c.slot.requested && now.Sub(c.unchokedAt) < stallWait:
+		case c.slot.requested && now.Sub(c.tx.unchokedAt) < stallWait:
 			used++
-		case now.Sub(c.unchokedAt) < requestWait:
+		case now.Sub(c.tx.unchokedAt) < requestWait:
 			tried++
 		}
 		unchoked++
 	}
 	slots := t.s.opt.UploadSlots + t.slots.spare
-	full := seeding && t.nconns >= t.s.opt.MaxConnsPerTorrent
+	full := seeding && t.peerConns.n >= t.s.opt.MaxConnsPerTorrent
 	return used+tried < slots && unchoked < t.s.opt.UploadSlots+maxSpare ||
 		full && used < slots && tried < maxTried
 }
@@ -178,7 +185,7 @@ func (t *Torrent) freeSlotLocked(now time.Time) bool {
 func (t *Torrent) addSpareSlotsLocked(now time.Time) {
 	moved, steady := t.uploadProgressLocked(now)
 	wait, growth := spareAfter, 2
-	if t.state == StateSeeding && !moved {
+	if t.status.state == StateSeeding && !moved {
 		wait, growth = requestWait, 4
 	}
 	if steady || t.slots.steadyAt.IsZero() {
@@ -199,18 +206,18 @@ func (t *Torrent) addSpareSlotsLocked(now time.Time) {
 // are downloading and choose peers by what they give us, because data waits for an upload
 // limit, or because no peer is unchoked yet.
 func (t *Torrent) uploadProgressLocked(now time.Time) (moved, steady bool) {
-	n := t.uploaded.Load()
+	n := t.count.uploaded.Load()
 	moved = n != t.slots.lastUploaded
 	t.slots.lastUploaded = n
-	steady = moved && t.state != StateSeeding || !t.anyUnchokedLocked()
-	for _, c := range t.conns {
+	steady = moved && t.status.state != StateSeeding || !t.anyUnchokedLocked()
+	for _, c := range t.peerConns.byID {
 		switch {
 		case c == nil:
 		case c.sock.WaitingUp():
 			return true, true
-		case !c.amChoking && c.slot.arrivedAt.Equal(now):
+		case !c.wire.amChoking && c.slot.arrivedAt.Equal(now):
 			moved = true
-			steady = steady || now.Sub(c.unchokedAt) > spareAfter
+			steady = steady || now.Sub(c.tx.unchokedAt) > spareAfter
 		}
 	}
 	return moved, steady
@@ -218,12 +225,12 @@ func (t *Torrent) uploadProgressLocked(now time.Time) (moved, steady bool) {
 
 // anyUnchokedLocked reports whether any peer is unchoked.
 func (t *Torrent) anyUnchokedLocked() bool {
-	return slices.ContainsFunc(t.conns, func(c *conn) bool { return c != nil && !c.amChoking })
+	return slices.ContainsFunc(t.peerConns.byID, func(c *conn) bool { return c != nil && !c.wire.amChoking })
 }
 
 // uploadStalledLocked reports whether peers were unchoked some time ago and none of them
 // takes data, so that unchoking one more costs nothing.
 func (t *Torrent) uploadStalledLocked(now time.Time) bool {
-	return t.state == StateSeeding && t.uploaded.Load() == t.slots.lastUploaded &&
+	return t.status.state == StateSeeding && t.count.uploaded.Load() == t.slots.lastUploaded &&
 		!t.slots.steadyAt.IsZero() && now.Sub(t.slots.steadyAt) >= requestWait
 }

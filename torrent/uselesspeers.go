@@ -37,17 +37,17 @@ type uselessAddr struct {
 func (t *Torrent) dropForLocked(now time.Time, from netip.AddrPort) bool {
 	var worst *conn
 	stranger := t.s.timesUseless(from) == 0
-	for _, c := range t.conns {
-		if c != nil && !c.gone && !c.closing.Load() && (c.uselessLocked(now) || stranger && c.uselessAgainLocked()) &&
-			(worst == nil || c.since.Before(worst.since)) {
+	for _, c := range t.peerConns.byID {
+		if c != nil && !c.end.gone && !c.closing.Load() && (c.uselessLocked(now) || stranger && c.uselessAgainLocked()) &&
+			(worst == nil || c.peer.since.Before(worst.peer.since)) {
 			worst = c
 		}
 	}
 	if worst == nil {
 		return t.dropForNetworkLocked(now, from)
 	}
-	if t.state == StateSeeding || worst.peerInterested || !worst.spoke {
-		t.s.rememberUseless(worst.addr, now)
+	if t.status.state == StateSeeding || worst.wire.peerInterested || !worst.wire.gotMessage {
+		t.s.rememberUseless(worst.peer.addr, now)
 	}
 	worst.dropLocked(errUseless)
 	t.s.connSlots.madeRoom.Add(1)
@@ -56,16 +56,16 @@ func (t *Torrent) dropForLocked(now time.Time, from netip.AddrPort) bool {
 
 // uselessLocked reports whether the peer had time to give or take data and did neither.
 func (c *conn) uselessLocked(now time.Time) bool {
-	age, seeding := now.Sub(c.since), c.t.state == StateSeeding
+	age, seeding := now.Sub(c.peer.since), c.t.status.state == StateSeeding
 	switch nothing := c.sent.Load() == 0 && c.received.Load() == 0; {
-	case !c.spoke:
+	case !c.wire.gotMessage:
 		return age > silentAfter
-	case c.writing && now.Sub(c.lastWrite) > blockedAfter, c.slot.flips > uselessFlips:
+	case c.tx.writing && now.Sub(c.tx.lastWrite) > blockedAfter, c.slot.flips > uselessFlips:
 		return true
 	case c.slot.idle && c.sent.Load() < provingBytes && c.received.Load() == 0,
-		nothing && !c.amChoking && !c.slot.requested && now.Sub(c.unchokedAt) > spareAfter:
+		nothing && !c.wire.amChoking && !c.slot.requested && now.Sub(c.tx.unchokedAt) > spareAfter:
 		return true
-	case !c.amInterested && !c.peerInterested:
+	case !c.wire.amInterested && !c.wire.peerInterested:
 		return age > noInterestAfter || seeding && age > noInterestInSeedAfter
 	}
 	return false
@@ -74,7 +74,7 @@ func (c *conn) uselessLocked(now time.Time) bool {
 // uselessAgainLocked reports whether the peer's address was useless before it connected,
 // and the peer has given and taken nothing since.
 func (c *conn) uselessAgainLocked() bool {
-	return c.sent.Load() == 0 && c.received.Load() == 0 && c.knownUseless
+	return c.sent.Load() == 0 && c.received.Load() == 0 && c.slot.knownUseless
 }
 
 // rememberUseless records that a peer was dropped because it did not use its connection.

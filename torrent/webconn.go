@@ -34,7 +34,7 @@ func (c *webConn) leaveLocked() {
 	t := c.t
 	c.cancel()
 	t.pick.PeerLeft(c.id)
-	t.retired = append(t.retired, retiredPeer{c.id, c.seed.key})
+	t.peerConns.retired = append(t.peerConns.retired, retiredPeer{c.id, c.seed.key})
 	delete(c.seed.conns, c)
 	t.web.conns--
 	t.s.hungUp()
@@ -64,7 +64,7 @@ func (c *webConn) next() bool {
 	t := c.t
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if c.ctx.Err() != nil || t.state != StateDownloading {
+	if c.ctx.Err() != nil || t.status.state != StateDownloading {
 		return false
 	}
 	c.seed.proven, c.seed.fails, c.seed.err = true, 0, nil
@@ -81,7 +81,7 @@ func (c *webConn) pickLocked() {
 	blocksPerPiece := int((t.info.PieceLength + picker.BlockSize - 1) / picker.BlockSize)
 	// At most an eighth of the buffers, and at most this connection's share of the blocks
 	// that nobody was asked for.
-	n := min(webRun/picker.BlockSize, len(t.bufs)/(2*maxWebConns)*blocksPerPiece, t.pick.Unrequested()/t.web.conns)
+	n := min(webRun/picker.BlockSize, len(t.pieces.bufs)/(2*maxWebConns)*blocksPerPiece, t.pick.Unrequested()/t.web.conns)
 	n = max(1, n/blocksPerPiece) * blocksPerPiece
 	c.blocks = t.pick.Pick(c.blocks[:0], c.id, n, picker.PickOptions{
 		WholePieces: true, Adjacent: true, Sequential: t.opt.Sequential,
@@ -148,11 +148,11 @@ func (c *webConn) fetchRange(blocks []picker.Block, off, n int64) error {
 func (c *webConn) arrived(b picker.Block, data []byte) (more bool) {
 	t := c.t
 	n := int64(len(data))
-	t.downloaded.Add(n)
+	t.count.downloaded.Add(n)
 	t.mu.Lock()
 	c.seed.received += n
 	t.web.received += n
-	if c.ctx.Err() != nil || t.state != StateDownloading {
+	if c.ctx.Err() != nil || t.status.state != StateDownloading {
 		t.mu.Unlock()
 		return false
 	}
@@ -160,7 +160,7 @@ func (c *webConn) arrived(b picker.Block, data []byte) (more bool) {
 	more = t.pick.PendingOf(c.id) > 0
 	if claim != picker.Fresh {
 		t.mu.Unlock()
-		t.wasted.Add(n)
+		t.count.wasted.Add(n)
 		return more
 	}
 	c.seed.fails = 0 // a server that sends data before it fails is asked again soon
@@ -173,7 +173,7 @@ func (c *webConn) arrived(b picker.Block, data []byte) (more bool) {
 	t.mu.Lock()
 	complete, others := t.pick.Arrived(b, c.id)
 	for _, id := range others {
-		if o := t.conns[id]; o != nil {
+		if o := t.peerConns.byID[id]; o != nil {
 			o.cancelLocked(b)
 		}
 	}

@@ -178,10 +178,10 @@ func (t *Torrent) tickWebSeeds(now time.Time) {
 	t.mu.Lock()
 	asked := t.web != nil || len(t.mi.WebSeeds) > 0
 	t.mu.Unlock()
-	asked = asked && t.s.announcer.Asked(t.anns)
+	asked = asked && t.s.announcer.Asked(t.dormancy.announced)
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	downloading := t.state == StateDownloading && t.ctx.Err() == nil && t.pick != nil
+	downloading := t.status.state == StateDownloading && t.life.ctx.Err() == nil && t.pick != nil
 	if t.web == nil && downloading && len(t.mi.WebSeeds) > 0 {
 		t.addWebSeedsLocked(nil)
 	}
@@ -197,20 +197,20 @@ func (t *Torrent) tickWebSeeds(now time.Time) {
 		w.stopConns(nil)
 		return
 	}
-	w.peers.update(now, t.downloaded.Load()-w.received)
+	w.peers.update(now, t.count.downloaded.Load()-w.received)
 	was := w.need.on
-	alone := asked && t.nconns+t.dialing+t.peers.Len() == 0
-	if !w.need.decide(now, w.peers.rate, t.slowLocked(), t.nconns, alone) {
+	alone := asked && t.peerConns.n+t.peerConns.dialing+t.peers.Len() == 0
+	if !w.need.decide(now, w.peers.rate, t.slowLocked(), t.peerConns.n, alone) {
 		return
 	}
 	if !was {
-		t.log.Info("the swarm is slow: web seeds are used", "peers", t.nconns)
+		t.log.Info("the swarm is slow: web seeds are used", "peers", t.peerConns.n)
 	}
 	if t.blindLocked() {
 		return // the data could not be verified
 	}
 	// Half of the buffers stay for peers.
-	for w.conns < min(maxWebConns, max(1, len(t.bufs)/2)) && t.startWebConnLocked(now) {
+	for w.conns < min(maxWebConns, max(1, len(t.pieces.bufs)/2)) && t.startWebConnLocked(now) {
 	}
 }
 
@@ -231,13 +231,13 @@ func (t *Torrent) startWebConnLocked(now time.Time) bool {
 		return false
 	}
 	c := &webConn{t: t, seed: best, id: t.newHandleLocked()}
-	c.ctx, c.cancel = context.WithCancel(t.ctx)
+	c.ctx, c.cancel = context.WithCancel(t.life.ctx)
 	c.joinLocked()
 	if c.pickLocked(); len(c.blocks) == 0 {
 		c.leaveLocked()
 		return false
 	}
-	t.loop.Go(c.run)
+	t.life.goroutines.Go(c.run)
 	return true
 }
 
