@@ -35,7 +35,7 @@ func FromBytes(b []byte, n int) (Bitfield, error) {
 		return Bitfield{}, fmt.Errorf("%w: %d bytes for %d bits", ErrInvalid, len(b), n)
 	}
 	if spare := uint(len(b)*8 - n); spare > 0 && b[len(b)-1]&(1<<spare-1) != 0 {
-		return Bitfield{}, fmt.Errorf("%w: a spare bit is set", ErrInvalid)
+		return Bitfield{}, fmt.Errorf("%w: an unused bit is set", ErrInvalid)
 	}
 	return Bitfield{b: b, n: n}, nil
 }

@@ -9,6 +9,7 @@ import (
 	"spate/bitfield"
 )
 
+// TestOrderOfBits checks that the highest bit of the first byte is piece 0.
 func TestOrderOfBits(t *testing.T) {
 	f := bitfield.New(10)
 	f.Set(0)
@@ -18,6 +19,7 @@ func TestOrderOfBits(t *testing.T) {
 	}
 }
 
+// TestFromBytes checks that FromBytes rejects a wrong length and set unused bits.
 func TestFromBytes(t *testing.T) {
 	cases := []struct {
 		b  []byte
@@ -31,10 +33,10 @@ func TestFromBytes(t *testing.T) {
 	for _, c := range cases {
 		f, err := bitfield.FromBytes(c.b, c.n)
 		if (err == nil) != c.ok || err != nil && !errors.Is(err, bitfield.ErrInvalid) {
-			t.Errorf("%x of %d bits: %v", c.b, c.n, err)
+			t.Errorf("FromBytes(%x, %d) returned %v, want success: %v", c.b, c.n, err, c.ok)
 		}
 		if err == nil && !f.All() {
-			t.Errorf("%x of %d bits is not all", c.b, c.n)
+			t.Errorf("All of %x with %d bits is false", c.b, c.n)
 		}
 	}
 }
@@ -76,47 +78,52 @@ func TestAgainstModel(t *testing.T) {
 			}
 			switch {
 			case !slices.Equal(ones, slices.Collect(f.Ones())), !slices.Equal(zeros, slices.Collect(f.Zeros())):
-				t.Fatalf("%d bits: wrong members", n)
+				t.Fatalf("%d bits: Ones or Zeros is wrong", n)
 			case f.Count() != len(ones), f.None() != (len(ones) == 0), f.All() != (len(zeros) == 0):
-				t.Fatalf("%d bits: wrong count %d", n, f.Count())
+				t.Fatalf("%d bits: Count is %d, want %d; or None or All is wrong", n, f.Count(), len(ones))
 			case f.Lacks(g) != lacks:
-				t.Fatalf("%d bits: Lacks is %v", n, !lacks)
+				t.Fatalf("%d bits: Lacks is %v, want %v", n, !lacks, lacks)
 			}
 		}
 	}
 }
 
-func TestSetAllLeavesSpareBitsClear(t *testing.T) {
+// TestSetAllLeavesUnusedBitsClear checks that SetAll sets no unused bits, and that a
+// clone does not share its bits.
+func TestSetAllLeavesUnusedBitsClear(t *testing.T) {
 	for n := range 20 {
 		f := bitfield.New(n)
 		f.SetAll()
 		if !f.All() || f.Count() != n {
-			t.Errorf("%d bits: %x", n, f.Bytes())
+			t.Errorf("%d bits after SetAll are %x, of which %d are set", n, f.Bytes(), f.Count())
 		}
 		if _, err := bitfield.FromBytes(f.Bytes(), n); err != nil {
-			t.Error(err)
+			t.Errorf("%d bits after SetAll are not valid: %v", n, err)
 		}
 		c := f.Clone()
 		f.ClearAll()
 		if !f.None() || c.Count() != n || n > 0 && f.Equal(c) {
-			t.Errorf("%d bits: a clone shares its bits", n)
+			t.Errorf("%d bits: ClearAll left bits set or changed the clone", n)
 		}
 	}
 }
 
-func TestOutside(t *testing.T) {
+// TestIndexOutOfRange checks that methods that read treat an index out of range as
+// not in the set, and that Set panics.
+func TestIndexOutOfRange(t *testing.T) {
 	f := bitfield.New(9)
 	if f.Get(-1) || f.Get(9) || f.Get(15) || f.NextSet(99) != -1 || f.NextClear(9) != -1 || f.NextClear(-5) != 0 {
-		t.Error("an index outside counts as a member")
+		t.Error("an index out of range counts as set")
 	}
 	defer func() {
 		if recover() == nil {
-			t.Error("Set(9) of 9 bits wrote a spare bit")
+			t.Error("Set(9) of 9 bits did not panic")
 		}
 	}()
 	f.Set(9)
 }
 
+// BenchmarkNextClear measures a search through a million set bits.
 func BenchmarkNextClear(b *testing.B) {
 	f := bitfield.New(1 << 20)
 	f.SetAll()

@@ -5,8 +5,7 @@ import (
 	"path/filepath"
 )
 
-// newOpener returns an opener for the file, if single is set, or the directory
-// that lies at a place.
+// newOpener returns an opener for a single file, or for the files of a directory.
 func newOpener(at place, single bool) (*opener, error) {
 	o := &opener{path: at.path}
 	var err error

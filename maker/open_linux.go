@@ -18,8 +18,8 @@ import (
 // thousands of small files, and registering each with the poller and the garbage
 // collector takes noticeable time.
 type opener struct {
-	path   string      // of the file or the directory
-	root   *os.Root    // the directory, or the parent of the single file; nil: path is opened as it is
+	path   string      // path of the file or the directory
+	root   *os.Root    // the directory, or the parent of the single file; nil if path is opened directly
 	file   string      // name of the single file in root
 	dir    *os.File    // root
 	follow bool        // follow symbolic links inside the tree
@@ -72,7 +72,7 @@ func (o *opener) open(rel string) (*openFile, error) {
 }
 
 func (o *opener) opened(rel string, fd int, err error) (*openFile, error) {
-	if err == unix.EXDEV { // what openat2 says of a link that leads out
+	if err == unix.EXDEV { // the error of openat2 for a link that leads out
 		err = folder.ErrOutside
 	}
 	if err != nil {

@@ -13,8 +13,8 @@ import (
 // opener opens the files of one tree, and nothing outside of it. It is safe for
 // concurrent use.
 type opener struct {
-	path   string   // of the file or the directory
-	root   *os.Root // the directory, or the parent of the single file; nil: path is opened as it is
+	path   string   // path of the file or the directory
+	root   *os.Root // the directory, or the parent of the single file; nil if path is opened directly
 	file   string   // name of the single file in root
 	follow bool     // follow symbolic links inside the tree
 }

@@ -8,18 +8,18 @@ import (
 	"spate/internal/folder"
 )
 
-// place is where the data of a torrent lies: a file or a directory.
+// place is the location of a torrent's data, which is a file or a directory.
 type place struct {
-	path string   // absolute; what it is called in errors
-	root *os.Root // that it is in; nil: the user named it, and it may be a link to anywhere
-	name string   // in root
+	path string   // the absolute path, for errors
+	root *os.Root // the directory that contains the data, or nil if the user chose the path, which may then be a link to anywhere
+	name string   // the path below root
 }
 
 // ErrNoPath is returned for an empty path, which is usually the mistake of a caller. The
 // path of the current directory is ".".
 var ErrNoPath = errors.New("the path is empty")
 
-// placeOf returns the place of a path, which is relative to root unless that is
+// placeOf returns the place of a path, which is relative to root if root is not
 // nil.
 func placeOf(path string, root *os.Root) (place, error) {
 	if path == "" {
@@ -33,7 +33,7 @@ func placeOf(path string, root *os.Root) (place, error) {
 	return place{abs, root, path}, err
 }
 
-// stat describes what lies there.
+// stat returns the FileInfo of the file or directory.
 func (p place) stat() (os.FileInfo, error) {
 	if p.root == nil {
 		return os.Stat(p.path)
@@ -41,7 +41,7 @@ func (p place) stat() (os.FileInfo, error) {
 	return folder.In(p.root).Stat(p.name)
 }
 
-// openDir opens the directory that lies there. No link in it leads out of it.
+// openDir opens the directory. Links in it cannot lead out of it.
 func (p place) openDir() (*os.Root, error) {
 	if p.root == nil {
 		return folder.OpenRoot(p.path)
@@ -53,8 +53,8 @@ func (p place) openDir() (*os.Root, error) {
 	return sub.Root(), nil
 }
 
-// openAbove opens the directory in which a file is looked up, and returns the
-// file's name in it; nil if the user named the file.
+// openAbove opens the directory that contains the file, and returns the name of the
+// file in it. It returns nil if root is nil.
 func (p place) openAbove() (*os.Root, string, error) {
 	if p.root == nil {
 		return nil, "", nil

@@ -12,9 +12,10 @@ import (
 	"spate/metainfo"
 )
 
-// TestRoot: with a root, a path may be a link inside it, and nothing outside is
-// hashed or checked. Without one, the user named the path.
-func TestRoot(t *testing.T) {
+// TestRootConfinesPaths checks that Make and Verify with a root follow links inside
+// the root and open no files outside it. Without a root they follow all links,
+// because the user chose the path.
+func TestRootConfinesPaths(t *testing.T) {
 	t.Parallel()
 	const text = "text of the folder"
 	torrent := func(text string) *metainfo.MetaInfo {
@@ -53,18 +54,18 @@ func TestRoot(t *testing.T) {
 				}
 				is := foldertest.OutcomeOf(got, err, text)
 				if err != nil && want == foldertest.Special && is == foldertest.Other {
-					is = want // it has other words for what is neither a file nor a directory
+					is = want // Make has its own error for a device, pipe or socket
 				}
 				if trap.Name == "link to a directory out" && follow {
-					want = foldertest.Other // that directory is made a torrent of
+					want = foldertest.Other // Make makes a torrent of the directory
 				}
 				if is != want {
-					t.Errorf("Make: %s, want %s: %v", is, want, err)
+					t.Errorf("the outcome of Make is %q, want %q: %v", is, want, err)
 				}
 				for m, right := range map[*metainfo.MetaInfo]foldertest.Outcome{good: foldertest.Read, secret: foldertest.Leaked} {
 					r, err := Verify(context.Background(), m, path, v)
 					if whole := err == nil && r.Whole(); whole != (want == right) {
-						t.Errorf("Verify: %v, for %s want %s: %v", whole, right, want, err)
+						t.Errorf("Verify of the torrent of outcome %q reports complete: %v, but the outcome should be %q: %v", right, whole, want, err)
 					}
 				}
 			})
@@ -72,9 +73,10 @@ func TestRoot(t *testing.T) {
 	}
 }
 
-// TestRootTree: a directory in a root is its own bound: links in it that lead out
-// of it are left out, and a trap in its place is not entered.
-func TestRootTree(t *testing.T) {
+// TestRootConfinesDirectories checks that a torrent of a directory below a root
+// contains no data outside that directory, and that links which lead out of the
+// root are not followed.
+func TestRootConfinesDirectories(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	write(t, dir, map[string][]byte{"in/real/tree/a": []byte("a"), "in/beside": []byte("b"), "out/a": []byte("secret")})
@@ -93,28 +95,28 @@ func TestRootTree(t *testing.T) {
 				t.Fatalf("%s: %v", name, err)
 			}
 			if got := paths(m); len(got) != 1 || got[0] != "a" || m.Info.Name != filepath.Base(name) {
-				t.Errorf("%s, links %d: %q of %q", name, links, got, m.Info.Name)
+				t.Errorf("%s with Links %d: the torrent %q has the files %q, want only a", name, links, m.Info.Name, got)
 			}
 			r, err := Verify(context.Background(), m, name, VerifyOptions{Root: root})
 			if err != nil || !r.Whole() {
-				t.Errorf("%s: %+v, %v", name, r, err)
+				t.Errorf("Verify of %s reports %+v, %v, want complete data", name, r, err)
 			}
 		}
 		for _, name := range []string{"leads", "through", "..", "../out", filepath.Join(dir, "out"), "real/../../out/a"} {
 			m, err := Make(context.Background(), name, Options{Root: root, Links: links})
 			if err == nil {
-				t.Errorf("%s, links %d: made %q", name, links, paths(m))
+				t.Errorf("%s with Links %d: Make made a torrent of %q, want an error", name, links, paths(m))
 			}
 			if _, err := Verify(context.Background(), mustMake(t, filepath.Join(dir, "out"), Options{}), name, VerifyOptions{Root: root}); err == nil && name != ".." {
-				t.Errorf("%s is checked", name)
+				t.Errorf("Verify checked %s outside of the root", name)
 			}
 		}
 	}
 }
 
-// TestRootSwapped: what is put in the place of a file between the scan and the
-// hashing is noticed, and is not read if it lies outside.
-func TestRootSwapped(t *testing.T) {
+// TestReplacedFileIsDetected checks that Make returns an error if a file is replaced
+// between the scan and the hashing, and does not follow a link out of the root.
+func TestReplacedFileIsDetected(t *testing.T) {
 	t.Parallel()
 	const text = "text of the folder"
 	for _, trap := range foldertest.Traps(text) {
@@ -141,17 +143,18 @@ func TestRootSwapped(t *testing.T) {
 				must(t, os.Rename(filepath.Join(dir, name), filepath.Join(dir, "away")))
 				trap.Put(t, filepath.Join(dir, name))
 				if err := b.hash(context.Background(), tr); err == nil {
-					t.Error("the change was not noticed")
+					t.Error("the replaced file was hashed")
 				} else if trap.Strict == foldertest.Outside && !folder.Escapes(err) {
-					t.Errorf("a link that leads out: %v", err)
+					t.Errorf("the error for a link that leads out is %v", err)
 				}
 			})
 		}
 	}
 }
 
-// TestRootGone: a root that is closed is an error, not another way to the data.
-func TestRootGone(t *testing.T) {
+// TestClosedRootIsAnError checks that Make does not open the path without its root
+// if the root is closed.
+func TestClosedRootIsAnError(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	write(t, dir, map[string][]byte{"x": []byte("x")})
@@ -159,6 +162,6 @@ func TestRootGone(t *testing.T) {
 	must(t, err)
 	root.Close()
 	if _, err := Make(context.Background(), "x", Options{Root: root}); !errors.Is(err, os.ErrClosed) {
-		t.Error(err)
+		t.Errorf("Make with a closed root returned %v, want os.ErrClosed", err)
 	}
 }

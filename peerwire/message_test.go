@@ -9,6 +9,7 @@ import (
 	"spate/peerwire"
 )
 
+// messages returns an encoded message of each kind.
 func messages() [][]byte {
 	return [][]byte{
 		peerwire.AppendKeepAlive(nil),
@@ -43,12 +44,13 @@ func encode(m *peerwire.Message) []byte {
 	return peerwire.AppendBytes(nil, m.ID, m.Payload)
 }
 
+// TestMessageRoundTrip checks that messages are encoded and parsed without loss.
 func TestMessageRoundTrip(t *testing.T) {
 	for _, b := range messages() {
 		var m peerwire.Message
 		n, _, err := peerwire.Parse(b, &m)
 		if err != nil || n != len(b) {
-			t.Errorf("%x: took %d bytes, %v", b, n, err)
+			t.Errorf("Parse read %d of %d bytes of %x: %v", n, len(b), b, err)
 			continue
 		}
 		if got := encode(&m); !bytes.Equal(got, b) {
@@ -57,18 +59,22 @@ func TestMessageRoundTrip(t *testing.T) {
 	}
 }
 
+// TestParsePartialMessage checks that Parse waits for the rest of a message and asks
+// for no more bytes than the message has.
 func TestParsePartialMessage(t *testing.T) {
 	for _, b := range messages() {
 		for i := range b {
 			var m peerwire.Message
 			n, need, err := peerwire.Parse(b[:i], &m)
 			if n != 0 || err != nil || need <= i || need > len(b) {
-				t.Fatalf("%x of %x: n %d, need %d, %v", b[:i], b, n, need, err)
+				t.Fatalf("Parse of the first %d bytes of %x returned n %d and need %d (%v), want n 0", i, b, n, need, err)
 			}
 		}
 	}
 }
 
+// TestParseRejectsInvalidLengths checks that Parse rejects a message as soon as its
+// length and type are known, before the body arrives.
 func TestParseRejectsInvalidLengths(t *testing.T) {
 	for _, b := range [][]byte{
 		{0, 0, 0, 2, byte(peerwire.Choke)},
@@ -84,11 +90,13 @@ func TestParseRejectsInvalidLengths(t *testing.T) {
 		_, _, err := peerwire.Parse(b, &m)
 		var size *peerwire.SizeError
 		if !errors.As(err, &size) {
-			t.Errorf("%x: %v, want a SizeError", b, err)
+			t.Errorf("Parse of %x returned %v, want a SizeError", b, err)
 		}
 	}
 }
 
+// TestHandshake checks that a handshake is encoded and parsed without loss, and that
+// other protocols are recognized by their first bytes.
 func TestHandshake(t *testing.T) {
 	h := peerwire.Handshake{InfoHash: spate.InfoHash{1, 2, 3}, PeerID: spate.NewPeerID()}
 	h.Reserved.SetExtended()
@@ -99,16 +107,16 @@ func TestHandshake(t *testing.T) {
 		t.Fatalf("%+v became %+v, %v", h, got, err)
 	}
 	if !got.Reserved.Extended() || !got.Reserved.Fast() || got.Reserved.DHT() || got.Reserved.V2() {
-		t.Errorf("reserved bits %x", got.Reserved)
+		t.Errorf("the reserved bits are %x, want extended and fast only", got.Reserved)
 	}
 	for i := range b {
 		if err := peerwire.CheckPrefix(b[:i]); err != nil {
-			t.Fatalf("prefix of %d bytes: %v", i, err)
+			t.Fatalf("CheckPrefix of the first %d bytes of a handshake returned %v", i, err)
 		}
 	}
 	for _, bad := range []string{"GET / HTTP/1.1", "\x13BitTorrent protocoX", "\x00"} {
 		if err := peerwire.CheckPrefix([]byte(bad)); !errors.Is(err, peerwire.ErrNotBitTorrent) {
-			t.Errorf("%q: %v", bad, err)
+			t.Errorf("CheckPrefix(%q) returned %v, want ErrNotBitTorrent", bad, err)
 		}
 	}
 	if _, err := peerwire.ParseHandshake(b[:67]); err == nil {
@@ -116,6 +124,8 @@ func TestHandshake(t *testing.T) {
 	}
 }
 
+// FuzzParse checks that Parse never asks for fewer bytes than it has, and that parsed
+// messages are encoded again without loss.
 func FuzzParse(f *testing.F) {
 	for _, b := range messages() {
 		f.Add(b)
@@ -126,11 +136,11 @@ func FuzzParse(f *testing.F) {
 		switch {
 		case err != nil:
 			if n != 0 {
-				t.Fatalf("error and %d bytes", n)
+				t.Fatalf("Parse returned an error and n %d, want 0", n)
 			}
 		case n == 0:
 			if need <= len(b) || need > 4+peerwire.MaxMessage {
-				t.Fatalf("%d bytes ask for %d", len(b), need)
+				t.Fatalf("Parse of %d bytes asks for %d", len(b), need)
 			}
 		default:
 			if got := encode(&m); !bytes.Equal(got, b[:n]) {
@@ -140,16 +150,18 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
+// FuzzParseHandshake checks that accepted handshakes are encoded again without loss.
 func FuzzParseHandshake(f *testing.F) {
 	f.Add((&peerwire.Handshake{}).Append(nil))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		h, err := peerwire.ParseHandshake(b)
 		if err == nil && !bytes.Equal(h.Append(nil), b) {
-			t.Fatalf("%x changed", b)
+			t.Fatalf("the handshake %x was encoded again as %x", b, h.Append(nil))
 		}
 	})
 }
 
+// BenchmarkParse measures 32 piece messages with blocks of 16 KiB.
 func BenchmarkParse(b *testing.B) {
 	var buf []byte
 	for i := range uint32(32) {

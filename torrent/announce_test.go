@@ -93,7 +93,7 @@ func TestLateCandidates(t *testing.T) {
 	t.Parallel()
 	const url = "http://tracker.example/announce"
 	data, public := noiseTorrent(t, 100<<10, 16<<10)
-	for name, mi := range map[string]*metainfo.MetaInfo{"public": public, "private": private(t, public)} {
+	for name, mi := range map[string]*metainfo.MetaInfo{"public": public, "private": privateTorrent(t, public)} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			ctx, cancel := context.WithTimeout(t.Context(), patience)

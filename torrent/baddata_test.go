@@ -99,7 +99,7 @@ func banSenders(t *testing.T, data []byte, mi *metainfo.MetaInfo, every []int64)
 	join := func(i int, opt torrent.AddOptions) *torrent.Torrent {
 		addr := netip.AddrFrom4([4]byte{10, 0, 1, byte(i + 1)})
 		s, err := torrent.NewSession(torrent.Options{
-			Network: world.Host(addr, simnet.Link{Up: 10 * mbit, Latency: 10 * time.Millisecond}), Announcer: r.at(addr),
+			Network: world.Host(addr, simnet.Link{Up: 10 * mbit, Latency: 10 * time.Millisecond}), Announcer: r.announcerAt(addr),
 			Bind: addr, PeerPort: 6881, Seed: uint64(i + 1), PeerID: spate.PeerID([]byte{'-', 'S', 'P', '0', 18: 0, 19: byte(i)}),
 		})
 		if err != nil {

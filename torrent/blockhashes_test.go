@@ -13,13 +13,14 @@ import (
 	"spate/storage"
 )
 
-// TestLeafHashes asks a seed for the hashes of the blocks of a piece: as spate
-// does, up to the piece, and as libtorrent does, up to the root. Beyond the ration
-// of a peer requests are refused, and the connection stays.
-func TestLeafHashes(t *testing.T) {
+// TestSeedServesBlockHashes checks that a seed proves the block hashes of a piece
+// (BEP 52) up to the piece's hash, as spate requests them, and up to the root, as
+// libtorrent requests them. After hashBurst requests it rejects more of them and
+// keeps the connection.
+func TestSeedServesBlockHashes(t *testing.T) {
 	t.Parallel()
 	for _, format := range []metainfo.Format{metainfo.V2, metainfo.Hybrid} {
-		data, mi := madeOf(t, 20*64<<10+20_000, 64<<10, format)
+		data, mi := torrentOfFormat(t, 20*64<<10+20_000, 64<<10, format)
 		s := testSession(t, Options{})
 		added(t, s, mi, AddOptions{Storage: storage.NewMemoryOf(data), Verified: true, PlainSeed: true})
 		file := &mi.Info.Files[0]
@@ -49,7 +50,7 @@ func TestLeafHashes(t *testing.T) {
 				t.Fatal(err)
 			}
 			if want := i < hashBurst; (m.ID == peerwire.Hashes) != want {
-				t.Fatalf("%s, request %d: %v", format, i, m.ID)
+				t.Fatalf("%s, request %d: the answer is %v, want hashes for the first %d requests and a reject after them", format, i, m.ID, hashBurst)
 			}
 			if m.ID == peerwire.HashReject {
 				continue
@@ -61,47 +62,51 @@ func TestLeafHashes(t *testing.T) {
 				err = merkle.Verify(hashes, blocks, span, root)
 			}
 			if err != nil {
-				t.Errorf("%s, %+v: %v", format, span, err)
+				t.Errorf("%s: the hashes of %+v are wrong: %v", format, span, err)
 			}
 		}
 		if !f.alive(0) {
-			t.Error("the connection was ended")
+			t.Error("the session closed the connection")
 		}
 	}
 }
 
-func TestLeafBudget(t *testing.T) {
+// TestHashBudget checks that a peer may request hashBurst pieces at once, then one
+// for each hashInterval, and the whole burst after a long time.
+func TestHashBudget(t *testing.T) {
 	var b hashBudget
 	now := time.Unix(1e9, 0)
-	taken := func() (n int) {
+	takeAll := func() (n int) {
 		for b.take(now) {
 			n++
 		}
 		return n
 	}
-	if n := taken(); n != hashBurst {
-		t.Errorf("%d at first", n)
+	if n := takeAll(); n != hashBurst {
+		t.Errorf("%d pieces are allowed at first, want %d", n, hashBurst)
 	}
 	now = now.Add(2*hashInterval + time.Second)
-	if n := taken(); n != 2 {
-		t.Errorf("%d after the time of two", n)
+	if n := takeAll(); n != 2 {
+		t.Errorf("%d pieces are allowed after two intervals and a second, want 2", n)
 	}
 	now = now.Add(hashInterval - time.Second)
-	if n := taken(); n != 1 {
-		t.Errorf("%d: the rest of the time was lost", n)
+	if n := takeAll(); n != 1 {
+		t.Errorf("%d pieces are allowed after the rest of the third interval, want 1", n)
 	}
 	now = now.Add(time.Hour)
-	if n := taken(); n != hashBurst {
-		t.Errorf("%d after long", n)
+	if n := takeAll(); n != hashBurst {
+		t.Errorf("%d pieces are allowed after an hour, want %d", n, hashBurst)
 	}
 }
 
-// TestWrongLeafHashes has a piece of two peers fail, and a third give wrong hashes of
-// its blocks, by which the honest one would have lied. They do not lead to the root:
-// who gave them is banned, others are asked, and then exactly the liar is.
-func TestWrongLeafHashes(t *testing.T) {
+// TestWrongBlockHashesGetTheirSenderBanned checks what happens after a piece with
+// blocks of two peers has failed, and a third peer sends block hashes that accuse
+// the honest one of them. The hashes do not lead to the root, so that the third
+// peer is banned. With the correct hashes of another peer, the sender of the bad
+// block is banned.
+func TestWrongBlockHashesGetTheirSenderBanned(t *testing.T) {
 	t.Parallel()
-	data, mi := madeOf(t, 64<<10, 64<<10, metainfo.V2)
+	data, mi := torrentOfFormat(t, 64<<10, 64<<10, metainfo.V2)
 	withSimSession(t, Options{}, func(y *simSession) {
 		tor := added(t, y.s, mi, AddOptions{Storage: storage.NewMemoryLike(data)})
 		dial := func(more ...peerwire.ID) *scriptedPeer {
@@ -111,30 +116,30 @@ func TestWrongLeafHashes(t *testing.T) {
 			}
 			return f
 		}
-		give := func(f *scriptedPeer, m peerwire.Message, spoil byte) {
+		sendBlock := func(f *scriptedPeer, m peerwire.Message, flip byte) {
 			b := append(peerwire.AppendPieceHeader(nil, 0, m.Begin, m.Length), data[m.Begin:][:m.Length]...)
-			b[len(b)-1] ^= spoil
+			b[len(b)-1] ^= flip
 			f.send(b)
 		}
-		liar := dial(peerwire.Unchoke)
+		badBlocks := dial(peerwire.Unchoke)
 		for range 4 {
-			if m := liar.await(peerwire.Request); m.Begin == 0 {
-				give(liar, m, 1)
+			if m := badBlocks.await(peerwire.Request); m.Begin == 0 {
+				sendBlock(badBlocks, m, 1)
 			} else {
-				liar.send(peerwire.AppendSimple(nil, peerwire.Choke))
-				liar.send(peerwire.AppendBlock(nil, peerwire.Reject, 0, m.Begin, m.Length))
+				badBlocks.send(peerwire.AppendSimple(nil, peerwire.Choke))
+				badBlocks.send(peerwire.AppendBlock(nil, peerwire.Reject, 0, m.Begin, m.Length))
 			}
 		}
-		slanderer := dial()
-		slanderer.await(peerwire.Interested)
+		badHashes := dial()
+		badHashes.await(peerwire.Interested)
 		honest := dial(peerwire.Unchoke)
 		for range 3 {
-			give(honest, honest.await(peerwire.Request), 0)
+			sendBlock(honest, honest.await(peerwire.Request), 0)
 		}
 
-		var leaves []byte
+		var blockHashes []byte
 		for _, h := range hashBlocks(data) {
-			leaves = append(leaves, h[:]...)
+			blockHashes = append(blockHashes, h[:]...)
 		}
 		answer := func(f *scriptedPeer, id peerwire.ID, hashes []byte) {
 			m := f.await(peerwire.HashRequest)
@@ -144,25 +149,26 @@ func TestWrongLeafHashes(t *testing.T) {
 			}
 			f.send(peerwire.AppendHashRange(nil, id, &r, hashes))
 		}
-		wrong := bytes.Clone(leaves)
-		wrong[len(wrong)-1] ^= 1 // of a block of the honest one
-		answer(slanderer, peerwire.Hashes, wrong)
-		slanderer.dropped()
-		answer(liar, peerwire.HashReject, nil)
-		answer(honest, peerwire.Hashes, leaves)
-		liar.dropped()
+		wrong := bytes.Clone(blockHashes)
+		wrong[len(wrong)-1] ^= 1 // the hash of a block that the honest peer sent
+		answer(badHashes, peerwire.Hashes, wrong)
+		badHashes.dropped()
+		answer(badBlocks, peerwire.HashReject, nil)
+		answer(honest, peerwire.Hashes, blockHashes)
+		badBlocks.dropped()
 		m := honest.await(peerwire.Request)
 		if m.Begin != 0 {
-			t.Errorf("asked again for the block at %d, want that at 0 alone", m.Begin)
+			t.Errorf("the block at %d is requested again, want only the bad one at 0", m.Begin)
 		}
-		give(honest, m, 0)
-		until(t, "complete", func() bool { return tor.Stats().State == StateSeeding })
-		if b := tor.Banned(); len(b) != 2 || b[0].Addr().Addr() != addrOf(slanderer) || b[1].Addr().Addr() != addrOf(liar) {
-			t.Errorf("banned %v, want the one with the wrong hashes and then the liar", b)
+		sendBlock(honest, m, 0)
+		until(t, "the download is complete", func() bool { return tor.Stats().State == StateSeeding })
+		if b := tor.Banned(); len(b) != 2 || b[0].Addr().Addr() != addrOf(badHashes) || b[1].Addr().Addr() != addrOf(badBlocks) {
+			t.Errorf("banned %v, want the sender of the wrong hashes %v, then the sender of the bad block %v", b, addrOf(badHashes), addrOf(badBlocks))
 		}
 	})
 }
 
+// addrOf returns the IP address of a peer of the test.
 func addrOf(f *scriptedPeer) netip.Addr {
 	return f.c.LocalAddr().(*net.TCPAddr).AddrPort().Addr().Unmap()
 }

@@ -12,9 +12,10 @@ import (
 	"spate/storage"
 )
 
-// TestSeededFileChanges writes to a file that is seeded. The torrent sends none of the new
-// bytes, halts while the data is bad, and continues once it is good.
-func TestSeededFileChanges(t *testing.T) {
+// TestChangedFileHaltsSeed checks that a seed halts when another program changes
+// its file. The seed sends no wrong data, stays halted while the data is wrong, and
+// continues when the data is correct again.
+func TestChangedFileHaltsSeed(t *testing.T) {
 	t.Parallel()
 	data, mi := noiseTorrent(t, 4<<20, 64<<10)
 	dir := t.TempDir()
@@ -35,16 +36,16 @@ func TestSeededFileChanges(t *testing.T) {
 		t.Helper()
 		for end := time.Now().Add(patience); !ok(); time.Sleep(time.Millisecond) {
 			if time.Now().After(end) {
-				t.Fatalf("%s: %+v", what, tor.Stats())
+				t.Fatalf("this did not happen: %s; stats %+v", what, tor.Stats())
 			}
 		}
 	}
-	until("not seeding", func() bool { return tor.Stats().State == StateSeeding })
+	until("the torrent seeds", func() bool { return tor.Stats().State == StateSeeding })
 
 	bad := append([]byte(nil), data...)
 	bad[3<<20] ^= 1
 	write(bad)
-	fetch := func() *Torrent {
+	download := func() *Torrent {
 		t.Helper()
 		get, err := testSession(t, Options{}).Add(mi, AddOptions{
 			Storage: storage.NewMemoryLike(data), Peers: []netip.AddrPort{seed.Addr()},
@@ -54,29 +55,29 @@ func TestSeededFileChanges(t *testing.T) {
 		}
 		return get
 	}
-	first := fetch()
-	until("the change was not noticed", func() bool { return tor.Stats().State == StateFailed })
+	first := download()
+	until("the seed halts after the change", func() bool { return tor.Stats().State == StateFailed })
 	if err := tor.Stats().Err; !errors.Is(err, storage.ErrChanged) {
-		t.Errorf("halted with %v", err)
+		t.Errorf("the seed halted with the error %v, want ErrChanged", err)
 	}
-	until("its peers are still connected", func() bool { return tor.Stats().Peers == 0 })
+	until("the halted seed closes its connections", func() bool { return tor.Stats().Peers == 0 })
 	for range 2 {
 		tor.retry()
 		if tor.Stats().State != StateFailed {
-			t.Fatal("it continues with bad data")
+			t.Fatal("the seed continues with wrong data")
 		}
 	}
 	write(data)
 	tor.retry()
 	if tor.Stats().State != StateSeeding {
-		t.Fatalf("it does not continue with good data: %+v", tor.Stats())
+		t.Fatalf("the seed does not continue with correct data: %+v", tor.Stats())
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	if err := fetch().Wait(ctx); err != nil {
+	if err := download().Wait(ctx); err != nil {
 		t.Fatal(err)
 	}
 	if b := first.Banned(); len(b) > 0 {
-		t.Errorf("banned %v", b)
+		t.Errorf("the first download banned %v, so that it received wrong data", b)
 	}
 }

@@ -19,12 +19,13 @@ import (
 	"spate/storage"
 )
 
-// cost is what this process has used so far.
+// cost counts the allocations, system calls and bytes of a process.
 type cost struct {
 	allocs, reads, writes, readBytes, writeBytes int64
 }
 
-func costNow(t testing.TB) (c cost) {
+// costSoFar returns the cost of this process since it started.
+func costSoFar(t testing.TB) (c cost) {
 	t.Helper()
 	b, err := os.ReadFile("/proc/self/io")
 	if err != nil {
@@ -39,8 +40,8 @@ func costNow(t testing.TB) (c cost) {
 	return c
 }
 
-// transferCost moves n bytes from files to files between two sessions over TCP and
-// returns what that cost the process, both ends together.
+// transferCost transfers n bytes from disk to disk between two sessions over TCP,
+// and returns the cost of both sessions together.
 func transferCost(t testing.TB, n int) cost {
 	t.Helper()
 	data, mi := noiseTorrent(t, n, 256<<10)
@@ -52,7 +53,7 @@ func transferCost(t testing.TB, n int) cost {
 	if _, err := seed.Add(mi, AddOptions{Dir: dir, Verified: true}); err != nil {
 		t.Fatal(err)
 	}
-	before := costNow(t)
+	before := costSoFar(t)
 	tor, err := get.Add(mi, AddOptions{Dir: t.TempDir(), Peers: []netip.AddrPort{seed.Addr()}})
 	if err != nil {
 		t.Fatal(err)
@@ -62,14 +63,14 @@ func transferCost(t testing.TB, n int) cost {
 	if err := tor.Wait(ctx); err != nil {
 		t.Fatal(err)
 	}
-	c := costNow(t)
+	c := costSoFar(t)
 	return cost{c.allocs - before.allocs, c.reads - before.reads, c.writes - before.writes, c.readBytes - before.readBytes, c.writeBytes - before.writeBytes}
 }
 
-// What a transfer costs is counted, not timed: allocations and system calls for each
-// block and MiB of a longer transfer beyond a shorter one, and how often each byte
-// passes the system. A byte is read from the disk, written to a socket, read from
-// it, and written to the disk: once each, and never read back.
+// TestTransferCost checks the cost of a transfer without measuring time. It compares
+// a long transfer with a short one, so that the cost of the start does not count.
+// Each byte may be read twice (from the disk and from a socket) and written twice
+// (to a socket and to the disk).
 func TestTransferCost(t *testing.T) {
 	const short, long = 32 << 20, 96 << 20
 	a, b := transferCost(t, short), transferCost(t, long)
@@ -77,19 +78,20 @@ func TestTransferCost(t *testing.T) {
 	allocs := float64(b.allocs-a.allocs) / blocks
 	calls := float64(b.reads+b.writes-a.reads-a.writes) / mib
 	read, written := float64(b.readBytes-a.readBytes)/(long-short), float64(b.writeBytes-a.writeBytes)/(long-short)
-	t.Logf("%.2f allocations a block, %.1f system calls a MiB, a byte is read %.3f times and written %.3f times", allocs, calls, read, written)
-	if allocs > 0.75 { // a request, an answer, and their share of a piece's end
-		t.Errorf("%.2f allocations a block", allocs)
+	t.Logf("%.2f allocations for each block, %.1f system calls for each MiB, each byte is read %.3f times and written %.3f times", allocs, calls, read, written)
+	if allocs > 0.75 { // for the request, the answer, and a share of the piece
+		t.Errorf("%.2f allocations for each block, want at most 0.75", allocs)
 	}
-	if calls > 64 { // it is about 12 on an idle machine; one for each block at each step would be 256
-		t.Errorf("%.1f system calls a MiB", calls)
+	if calls > 64 { // about 12 on an idle machine; one call for each block at each step would be 256
+		t.Errorf("%.1f system calls for each MiB, want at most 64", calls)
 	}
 	if read > 2.05 || written > 2.05 {
-		t.Errorf("a byte is read %.3f times and written %.3f times", read, written)
+		t.Errorf("each byte is read %.3f times and written %.3f times, want at most 2.05", read, written)
 	}
 }
 
-// An idle connection has a goroutine that waits, no buffer and no timer.
+// TestIdleConnectionCost checks that an idle connection uses little memory, because
+// it has a waiting goroutine, but no buffer and no timer.
 func TestIdleConnectionCost(t *testing.T) {
 	const conns = 200
 	_, mi := noiseTorrent(t, 1<<20, 16<<10)
@@ -99,19 +101,20 @@ func TestIdleConnectionCost(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	idlers(t, s, mi, 20) // what the first ones need stays
+	connectIdlePeers(t, s, mi, 20) // allocates the memory that all connections share
 	before := memoryNow()
-	idlers(t, s, mi, conns)
+	connectIdlePeers(t, s, mi, conns)
 	for tor.Stats().Peers < conns+20 {
 		time.Sleep(time.Millisecond)
 	}
 	each := (memoryNow() - before) / conns
-	t.Logf("%d bytes for each idle connection, its other end in this process included", each)
+	t.Logf("%d bytes for each idle connection, including its other end in this process", each)
 	if each > 8<<10 {
-		t.Errorf("%d bytes for each idle connection", each)
+		t.Errorf("%d bytes for each idle connection, want at most %d", each, 8<<10)
 	}
 }
 
+// memoryNow returns the bytes of the heap and the stacks after a garbage collection.
 func memoryNow() int64 {
 	runtime.GC()
 	runtime.GC()
@@ -120,8 +123,9 @@ func memoryNow() int64 {
 	return int64(m.HeapAlloc + m.StackInuse)
 }
 
-// idlers connects n peers that have everything to say, say so, and fall silent.
-func idlers(t testing.TB, s *Session, mi *metainfo.MetaInfo, n int) {
+// connectIdlePeers connects n peers that send a handshake and have none, and then no
+// more messages.
+func connectIdlePeers(t testing.TB, s *Session, mi *metainfo.MetaInfo, n int) {
 	t.Helper()
 	for range n {
 		nc, err := net.Dial("tcp", s.Addr().String())
@@ -132,7 +136,7 @@ func idlers(t testing.TB, s *Session, mi *metainfo.MetaInfo, n int) {
 		hs := peerwire.Handshake{InfoHash: mi.Hash(), PeerID: spate.NewPeerID()}
 		hs.Reserved.SetFast()
 		nc.Write(peerwire.AppendSimple(hs.Append(nil), peerwire.HaveNone))
-		answer := make([]byte, peerwire.HandshakeLen+5) // and have all
+		answer := make([]byte, peerwire.HandshakeLen+5) // handshake and have all
 		if _, err := io.ReadFull(nc, answer); err != nil {
 			t.Fatal(err)
 		}

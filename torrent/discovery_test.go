@@ -33,11 +33,11 @@ func TestSwarms(t *testing.T) {
 	t.Parallel()
 	s := testSession(t, Options{})
 	data, mi := noiseTorrent(t, 100<<10, 16<<10)
-	secret := addTo(t, s, data, private(t, mi), AddOptions{})
+	secret := addTo(t, s, data, privateTorrent(t, mi), AddOptions{})
 	plain := addTo(t, s, data, mi, AddOptions{})
 	data, stopped := noiseTorrent(t, 200<<10, 16<<10)
 	addTo(t, s, data, stopped, AddOptions{Stopped: true})
-	data, hybrid := hybridOf(t, 64<<10, 16<<10)
+	data, hybrid := hybridTorrent(t, 64<<10, 16<<10)
 	both := addTo(t, s, data, hybrid, AddOptions{})
 	until(t, "they run", func() bool {
 		return secret.Stats().State == StateDownloading && plain.Stats().State == StateDownloading && both.Stats().State == StateDownloading
@@ -72,7 +72,7 @@ func TestPrivateTakesPeersFromTrackersOnly(t *testing.T) {
 	t.Parallel()
 	s := testSession(t, Options{NoListen: true, Network: newDialLog()})
 	data, mi := noiseTorrent(t, 100<<10, 16<<10)
-	secret := addTo(t, s, data, private(t, mi), AddOptions{})
+	secret := addTo(t, s, data, privateTorrent(t, mi), AddOptions{})
 	public := addTo(t, s, data, mi, AddOptions{})
 	until(t, "they run", func() bool { return secret.running.Load() && public.running.Load() })
 	for source := discovery.Other; source <= discovery.LSD+1; source++ {

@@ -10,29 +10,30 @@ import (
 	"spate/storage"
 )
 
-// TestTwins has a peer be dialled and dial at once, as two do that hear of each
-// other at the same time. Whichever connection the other side ends, one stays.
-func TestTwins(t *testing.T) {
+// TestDuplicateConnections checks that exactly one connection is left after a
+// session and a peer have dialed each other at the same time, whichever connection
+// the peer closes.
+func TestDuplicateConnections(t *testing.T) {
 	t.Parallel()
 	foreign := spate.PeerID{'-', 'L', 'T', '2', '0', '8', '0', '-', 1}
-	lesser, greater := spate.NewPeerID(), spate.NewPeerID()
-	for i := 8; i < len(lesser); i++ {
-		lesser[i], greater[i] = 0, 0xff
+	smaller, greater := spate.NewPeerID(), spate.NewPeerID()
+	for i := 8; i < len(smaller); i++ {
+		smaller[i], greater[i] = 0, 0xff
 	}
 	for name, c := range map[string]struct {
-		id   spate.PeerID
-		ends func(first, second *scriptedPeer) // by the other side
-		left func(first, second *scriptedPeer) (stays, goes *scriptedPeer)
+		id    spate.PeerID
+		close func(first, second *scriptedPeer)                              // closes a connection as the peer does
+		want  func(first, second *scriptedPeer) (kept, closed *scriptedPeer) // closed is the one that the session closes, or nil
 	}{
-		"a foreign one ends the first": {foreign, func(first, _ *scriptedPeer) { first.c.Close() },
+		"other client closes the first": {foreign, func(first, _ *scriptedPeer) { first.c.Close() },
 			func(_, second *scriptedPeer) (*scriptedPeer, *scriptedPeer) { return second, nil }},
-		"a foreign one ends the second": {foreign, func(_, second *scriptedPeer) { second.c.Close() },
+		"other client closes the second": {foreign, func(_, second *scriptedPeer) { second.c.Close() },
 			func(first, _ *scriptedPeer) (*scriptedPeer, *scriptedPeer) { return first, nil }},
-		"a foreign one keeps both": {foreign, func(_, _ *scriptedPeer) {},
+		"other client keeps both": {foreign, func(_, _ *scriptedPeer) {},
 			func(first, second *scriptedPeer) (*scriptedPeer, *scriptedPeer) { return first, second }},
-		"spate of a greater id": {greater, func(_, _ *scriptedPeer) {},
+		"spate with a greater peer id": {greater, func(_, _ *scriptedPeer) {},
 			func(first, second *scriptedPeer) (*scriptedPeer, *scriptedPeer) { return second, first }},
-		"spate of a lesser id": {lesser, func(_, second *scriptedPeer) { second.c.Close() },
+		"spate with a smaller peer id": {smaller, func(_, second *scriptedPeer) { second.c.Close() },
 			func(first, _ *scriptedPeer) (*scriptedPeer, *scriptedPeer) { return first, nil }},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -62,13 +63,13 @@ func TestTwins(t *testing.T) {
 				t.Fatal(err)
 			}
 			second := handshakeAs(t, nc, hs)
-			c.ends(first, second)
-			stays, goes := c.left(first, second)
-			if goes != nil {
-				goes.dropped()
+			c.close(first, second)
+			kept, closed := c.want(first, second)
+			if closed != nil {
+				closed.dropped()
 			}
-			stays.send(peerwire.AppendSimple(nil, peerwire.HaveAll))
-			stays.await(peerwire.Interested)
+			kept.send(peerwire.AppendSimple(nil, peerwire.HaveAll))
+			kept.await(peerwire.Interested)
 			until(t, "one connection is left", func() bool { return tor.Stats().Peers == 1 })
 		})
 	}

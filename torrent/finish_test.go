@@ -13,23 +13,24 @@ import (
 	"spate/torrent/internal/transport"
 )
 
-// stuckDisk takes no data until it is released.
-type stuckDisk struct {
+// blockedStorage blocks each write until unblocked is closed.
+type blockedStorage struct {
 	*storage.Memory
-	free   chan struct{}
-	writes atomic.Int64 // under way
+	unblocked chan struct{}
+	writes    atomic.Int64 // blocked now
 }
 
-func (d *stuckDisk) WriteAt(p []byte, off int64) (int, error) {
+func (d *blockedStorage) WriteAt(p []byte, off int64) (int, error) {
 	d.writes.Add(1)
 	defer d.writes.Add(-1)
-	<-d.free
+	<-d.unblocked
 	return d.Memory.WriteAt(p, off)
 }
 
-// A disk that takes nothing stops the reading after a few pieces: those that are
-// being written, those that wait for that, and what one read may bring.
-func TestStuckDiskPushesBack(t *testing.T) {
+// TestBlockedStorageStopsReading checks that a session receives only a few pieces
+// from a peer while the storage blocks: the pieces that are being written, those
+// that wait, and the data of one read.
+func TestBlockedStorageStopsReading(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const size, piece = 32 << 20, 64 << 10
 		data, mi := noiseTorrent(t, size, piece)
@@ -37,41 +38,41 @@ func TestStuckDiskPushesBack(t *testing.T) {
 		if _, err := w.seed.Add(mi, AddOptions{Storage: storage.NewMemoryOf(data), Verified: true}); err != nil {
 			t.Fatal(err)
 		}
-		disk := &stuckDisk{Memory: storage.NewMemory(size), free: make(chan struct{})}
+		disk := &blockedStorage{Memory: storage.NewMemory(size), unblocked: make(chan struct{})}
 		tor, err := w.get.Add(mi, AddOptions{Storage: disk, Peers: []netip.AddrPort{w.seed.Addr()}})
 		if err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(20 * time.Second)
 		if got := tor.Stats().Downloaded; got == 0 || got > transport.LargeRead+4*maxTogether*piece {
-			t.Errorf("%d KiB were taken from the peer", got>>10)
+			t.Errorf("the session received %d KiB, want more than 0 and at most %d", got>>10, (transport.LargeRead+4*maxTogether*piece)>>10)
 		}
 		if n := disk.writes.Load(); n > 2 {
-			t.Errorf("%d writes at once for one connection", n)
+			t.Errorf("%d writes run at once for one connection, want at most 2", n)
 		}
-		close(disk.free)
+		close(disk.unblocked)
 		if err := tor.Wait(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 	})
 }
 
-// slowDisk takes its time for each write.
-type slowDisk struct {
+// slowStorage delays each write.
+type slowStorage struct {
 	*storage.Memory
-	each time.Duration
+	delay time.Duration
 }
 
-func (d *slowDisk) WriteAt(p []byte, off int64) (int, error) {
-	time.Sleep(d.each)
+func (d *slowStorage) WriteAt(p []byte, off int64) (int, error) {
+	time.Sleep(d.delay)
 	return d.Memory.WriteAt(p, off)
 }
 
-// Where the disk holds back a download, and every place for an open piece is taken,
-// the peer is asked again as soon as one is free.
-func TestFullPickerGoesOn(t *testing.T) {
+// TestFullPickerContinues checks that a download whose storage is slow, so that the
+// picker is often full, sends new requests as soon as a slot becomes unused.
+func TestFullPickerContinues(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		const size, piece, open, each = 16 << 20, 64 << 10, 32, time.Millisecond
+		const size, piece, open, delay = 16 << 20, 64 << 10, 32, time.Millisecond
 		data, mi := noiseTorrent(t, size, piece)
 		w := newDormantWorld(t, Options{})
 		if _, err := w.seed.Add(mi, AddOptions{Storage: storage.NewMemoryOf(data), Verified: true}); err != nil {
@@ -79,25 +80,26 @@ func TestFullPickerGoesOn(t *testing.T) {
 		}
 		get := w.session(t, 3, Options{PieceMemory: open * piece})
 		began := time.Now()
-		tor, err := get.Add(mi, AddOptions{Storage: &slowDisk{storage.NewMemory(size), each}, Peers: []netip.AddrPort{w.seed.Addr()}})
+		tor, err := get.Add(mi, AddOptions{Storage: &slowStorage{storage.NewMemory(size), delay}, Peers: []netip.AddrPort{w.seed.Addr()}})
 		if err != nil {
 			t.Fatal(err)
 		}
 		if err := tor.Wait(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if took, most := time.Since(began), 2*size/piece*each+time.Second; took > most {
-			t.Errorf("it took %v, and the disk %v of that", took, size/piece*each)
+		if took, most := time.Since(began), 2*size/piece*delay+time.Second; took > most {
+			t.Errorf("the download took %v, want at most %v; all writes take %v", took, most, size/piece*delay)
 		}
 	})
 }
 
-// Pieces are finished together while they come so fast that they are soon here.
-func TestTogether(t *testing.T) {
+// TestPiecesHashedTogether checks how many pieces are hashed together, depending on
+// the time between two complete pieces and on the number of open pieces.
+func TestPiecesHashedTogether(t *testing.T) {
 	t.Parallel()
-	wide := 2
+	most := 2
 	if hashing.Width() >= minWide {
-		wide = hashing.Width()
+		most = hashing.Width()
 	}
 	for _, c := range []struct {
 		gap  time.Duration
@@ -107,21 +109,21 @@ func TestTogether(t *testing.T) {
 		{time.Second, 1000, 1},
 		{pairGap, 1000, 2},
 		{maxWait / minWide * 2, 1000, 2},
-		{maxWait / maxTogether, 1000, wide},
-		{0, 1000, wide},
-		{0, 8, 2}, // half of the open pieces are not enough
+		{maxWait / maxTogether, 1000, most},
+		{0, 1000, most},
+		{0, 8, 2}, // half of the open pieces are fewer than minWide
 	} {
 		tor := &Torrent{info: &metainfo.Info{PieceLength: 1, Pieces: make([]byte, 20)}, s: &Session{opt: Options{PieceMemory: int64(c.open)}}}
 		tor.fin.gap = c.gap
 		if got := tor.togetherLocked(); got != c.want {
-			t.Errorf("%v apart, %d open: %d together, want %d", c.gap, c.open, got, c.want)
+			t.Errorf("a piece each %v and %d open pieces: %d are hashed together, want %d", c.gap, c.open, got, c.want)
 		}
 	}
 }
 
-// Pieces that wait for others in vain do not wait for long; the last ones do not
-// wait at all.
-func TestWaitInVain(t *testing.T) {
+// TestPieceIsFinishedAfterMaxWait checks that a piece waits at most maxWait for
+// others to be hashed with, and not at all if no more pieces are expected.
+func TestPieceIsFinishedAfterMaxWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		data, mi := noiseTorrent(t, 4<<20, 64<<10)
 		w := newDormantWorld(t, Options{})
@@ -130,7 +132,7 @@ func TestWaitInVain(t *testing.T) {
 			t.Fatal(err)
 		}
 		synctest.Wait()
-		whole := func(from, to int) (list []completePiece) {
+		completePieces := func(from, to int) (list []completePiece) {
 			for i := from; i < to; i++ {
 				list = append(list, completePiece{i, data[i<<16:][:64<<10]})
 			}
@@ -143,21 +145,21 @@ func TestWaitInVain(t *testing.T) {
 		}
 		tor.fin.gap, tor.fin.last = 0, time.Now()
 		began := time.Now()
-		tor.gather(whole(0, 1), false)
+		tor.gather(completePieces(0, 1), false)
 		synctest.Wait()
 		if n := have(); n != 0 {
-			t.Fatalf("%d pieces were judged at once", n)
+			t.Fatalf("%d pieces were verified without waiting for others", n)
 		}
 		time.Sleep(maxWait)
 		synctest.Wait()
 		if n := have(); n != 1 {
-			t.Fatalf("%d pieces after %v", n, time.Since(began))
+			t.Fatalf("%d pieces are verified after %v, want 1", n, time.Since(began))
 		}
 		tor.fin.gap, tor.fin.last = 0, time.Now()
-		tor.gather(whole(1, 2), false)
-		tor.gather(whole(2, 4), true)
+		tor.gather(completePieces(1, 2), false)
+		tor.gather(completePieces(2, 4), true)
 		if n := have(); n != 4 {
-			t.Fatalf("%d pieces when no more are awaited", n)
+			t.Fatalf("%d pieces are verified after the last ones, want 4", n)
 		}
 	})
 }

@@ -12,7 +12,7 @@ import (
 	"spate/metainfo"
 )
 
-// makeTree writes a tree with empty, tiny and unaligned files.
+// makeTree writes a directory with empty, tiny and unaligned files.
 func makeTree(t *testing.T) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "tree")
@@ -31,7 +31,8 @@ func makeTree(t *testing.T) string {
 	return dir
 }
 
-func sameTrees(t *testing.T, want, got string) {
+// checkSameFiles checks that each file below want is equal to the one below got.
+func checkSameFiles(t *testing.T, want, got string) {
 	t.Helper()
 	err := filepath.WalkDir(want, func(path string, d os.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
@@ -44,7 +45,7 @@ func sameTrees(t *testing.T, want, got string) {
 		}
 		b, err := os.ReadFile(filepath.Join(got, rel))
 		if err != nil || string(a) != string(b) {
-			t.Errorf("%s differs (%v)", rel, err)
+			t.Errorf("%s differs or cannot be read (%v)", rel, err)
 		}
 		return nil
 	})
@@ -53,9 +54,10 @@ func sameTrees(t *testing.T, want, got string) {
 	}
 }
 
-// seedOf returns a session that seeds what lies at tree: whoever knocks while it
-// still looks at the data comes again only half a minute later.
-func seedOf(t *testing.T, mi *metainfo.MetaInfo, tree string) *Session {
+// seedTree starts a session that seeds the directory tree, and waits until it has
+// checked the data, because a peer that connects earlier retries only after half a
+// minute.
+func seedTree(t *testing.T, mi *metainfo.MetaInfo, tree string) *Session {
 	t.Helper()
 	s := testSession(t, Options{})
 	tor, err := s.Add(mi, AddOptions{Dir: filepath.Dir(tree), SeedOnly: true})
@@ -70,8 +72,9 @@ func seedOf(t *testing.T, mi *metainfo.MetaInfo, tree string) *Session {
 	return s
 }
 
-// TestEveryFormat moves a tree as v1, v2 and hybrid, with the trees on disk.
-func TestEveryFormat(t *testing.T) {
+// TestDownloadOfEveryFormat checks that a directory is downloaded completely as a
+// v1, v2 and hybrid torrent, from disk to disk.
+func TestDownloadOfEveryFormat(t *testing.T) {
 	for _, format := range []metainfo.Format{metainfo.V1, metainfo.V2, metainfo.Hybrid} {
 		t.Run(string(format), func(t *testing.T) {
 			t.Parallel()
@@ -80,7 +83,7 @@ func TestEveryFormat(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			seed := seedOf(t, mi, tree)
+			seed := seedTree(t, mi, tree)
 			get := testSession(t, Options{})
 			dir := t.TempDir()
 			tor, err := get.Add(mi, AddOptions{Dir: dir, Peers: []netip.AddrPort{seed.Addr()}})
@@ -90,26 +93,26 @@ func TestEveryFormat(t *testing.T) {
 			ctx, cancel := context.WithTimeout(context.Background(), patience)
 			defer cancel()
 			if err := tor.Wait(ctx); err != nil {
-				t.Fatalf("%v: %+v", err, tor.Stats())
+				t.Fatalf("the download did not complete: %v: %+v", err, tor.Stats())
 			}
-			sameTrees(t, tree, filepath.Join(dir, "tree"))
+			checkSameFiles(t, tree, filepath.Join(dir, "tree"))
 			if st := tor.Stats(); st.BytesDone != st.BytesTotal || st.BytesTotal != mi.Info.DataLength() {
-				t.Errorf("%d of %d bytes, the files have %d", st.BytesDone, st.BytesTotal, mi.Info.DataLength())
+				t.Errorf("%d of %d bytes are done, want all %d bytes of the files", st.BytesDone, st.BytesTotal, mi.Info.DataLength())
 			}
 		})
 	}
 }
 
-// TestV2ByMagnet fetches a v2 torrent of which nothing is known but its hash: the
-// metadata, then the piece layers, then the data.
-func TestV2ByMagnet(t *testing.T) {
+// TestV2FromMagnetLink checks that a v2 torrent is downloaded from its info-hash
+// alone: first the metadata, then the piece layers and the data.
+func TestV2FromMagnetLink(t *testing.T) {
 	t.Parallel()
 	tree := makeTree(t)
 	mi, err := maker.Make(context.Background(), tree, maker.Options{Format: metainfo.V2, PieceLength: 16 << 10})
 	if err != nil {
 		t.Fatal(err)
 	}
-	seed := seedOf(t, mi, tree)
+	seed := seedTree(t, mi, tree)
 	get := testSession(t, Options{})
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
@@ -119,7 +122,7 @@ func TestV2ByMagnet(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got.MissingLayers() == 0 {
-		t.Fatal("nothing is missing: the test shows nothing")
+		t.Fatal("no piece layers are missing, so that the test checks nothing")
 	}
 	dir := t.TempDir()
 	tor, err := get.Add(got, AddOptions{Dir: dir, Peers: []netip.AddrPort{seed.Addr()}})
@@ -127,7 +130,7 @@ func TestV2ByMagnet(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := tor.Wait(ctx); err != nil {
-		t.Fatalf("%v: %+v", err, tor.Stats())
+		t.Fatalf("the download did not complete: %v: %+v", err, tor.Stats())
 	}
-	sameTrees(t, tree, filepath.Join(dir, "tree"))
+	checkSameFiles(t, tree, filepath.Join(dir, "tree"))
 }

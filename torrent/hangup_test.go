@@ -10,10 +10,10 @@ import (
 	"spate/storage"
 )
 
-// TestHangUpBehindMessages: a peer whose last words and whose end come together
-// is gone at once. Held for longer it would count as a leecher that never takes
-// what super-seeding shows it.
-func TestHangUpBehindMessages(t *testing.T) {
+// TestPeerThatClosesAfterMessagesIsRemoved checks that a session removes a peer at
+// once if the peer's last messages and the end of its connection arrive together.
+// Otherwise super-seeding would count it as a leecher that downloads no piece.
+func TestPeerThatClosesAfterMessagesIsRemoved(t *testing.T) {
 	data, mi := noiseTorrent(t, 1<<20, 64<<10)
 	seed := testSession(t, Options{})
 	tor, err := seed.Add(mi, AddOptions{Storage: storage.NewMemoryOf(data), Verified: true})
@@ -30,7 +30,7 @@ func TestHangUpBehindMessages(t *testing.T) {
 		if _, err := nc.Write(hs.Append(nil)); err != nil {
 			t.Fatal(err)
 		}
-		// The answer is here: the seed waits for messages.
+		// After its handshake the seed waits for messages.
 		answer := make([]byte, peerwire.HandshakeLen)
 		if _, err := nc.Read(answer); err != nil {
 			t.Fatal(err)
@@ -43,7 +43,7 @@ func TestHangUpBehindMessages(t *testing.T) {
 	for tor.Stats().Peers > 0 {
 		select {
 		case <-deadline:
-			t.Fatalf("%d peers are still there", tor.Stats().Peers)
+			t.Fatalf("%d peers are still connected, want 0", tor.Stats().Peers)
 		case <-time.After(5 * time.Millisecond):
 		}
 	}

@@ -18,14 +18,14 @@ import (
 	"spate/storage"
 )
 
-// hybridOf returns n bytes of noise and a hybrid torrent of them.
-func hybridOf(t testing.TB, n, pieceLength int) ([]byte, *metainfo.MetaInfo) {
+// hybridTorrent returns n random bytes and a hybrid torrent of them.
+func hybridTorrent(t testing.TB, n, pieceLength int) ([]byte, *metainfo.MetaInfo) {
 	t.Helper()
-	return madeOf(t, n, pieceLength, metainfo.Hybrid)
+	return torrentOfFormat(t, n, pieceLength, metainfo.Hybrid)
 }
 
-// madeOf returns n bytes of noise and a torrent of them as maker makes it.
-func madeOf(t testing.TB, n, pieceLength int, format metainfo.Format) ([]byte, *metainfo.MetaInfo) {
+// torrentOfFormat returns n random bytes and a torrent of them in a format.
+func torrentOfFormat(t testing.TB, n, pieceLength int, format metainfo.Format) ([]byte, *metainfo.MetaInfo) {
 	t.Helper()
 	data := make([]byte, n)
 	rand.NewChaCha8([32]byte{byte(n), byte(n >> 8), 3}).Read(data)
@@ -40,7 +40,8 @@ func madeOf(t testing.TB, n, pieceLength int, format metainfo.Format) ([]byte, *
 	return data, mi
 }
 
-// withoutLayers is a torrent as a magnet link leads to it.
+// withoutLayers returns the same torrent without piece layers, as a magnet link
+// leads to it.
 func withoutLayers(t testing.TB, mi *metainfo.MetaInfo) *metainfo.MetaInfo {
 	t.Helper()
 	bare, err := metainfo.FromInfo(mi.InfoBytes)
@@ -48,21 +49,22 @@ func withoutLayers(t testing.TB, mi *metainfo.MetaInfo) *metainfo.MetaInfo {
 		t.Fatal(err)
 	}
 	if bare.MissingLayers() == 0 {
-		t.Fatal("nothing is missing: the test shows nothing")
+		t.Fatal("no piece layers are missing, so that the test checks nothing")
 	}
 	return bare
 }
 
+// v2HashOf returns the truncated v2 info-hash of a torrent.
 func v2HashOf(mi *metainfo.MetaInfo) [20]byte {
 	h, _ := mi.HashV2()
 	return h.Truncate()
 }
 
-// TestHybridByMagnet has a hybrid that came without its piece layers get them from
-// a v2 peer, and serve v2 peers from then on.
-func TestHybridByMagnet(t *testing.T) {
+// TestHybridFromMagnetLink checks that a hybrid torrent without piece layers gets
+// them from a peer, and then serves v2 peers.
+func TestHybridFromMagnetLink(t *testing.T) {
 	t.Parallel()
-	data, mi := hybridOf(t, 1<<20, 32<<10)
+	data, mi := hybridTorrent(t, 1<<20, 32<<10)
 	seed, get := testSession(t, Options{}), testSession(t, Options{})
 	added(t, seed, mi, AddOptions{Storage: storage.NewMemoryOf(data), Verified: true})
 	tor, err := get.Add(withoutLayers(t, mi), AddOptions{Storage: storage.NewMemoryLike(data), Peers: []netip.AddrPort{seed.Addr()}})
@@ -74,21 +76,22 @@ func TestHybridByMagnet(t *testing.T) {
 	if err := tor.Wait(ctx); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "the piece layers are there", func() bool { return tor.MetaInfo().MissingLayers() == 0 })
+	until(t, "the piece layers are complete", func() bool { return tor.MetaInfo().MissingLayers() == 0 })
 	f := dialPeer(t, get.Addr(), v2HashOf(mi), extendedAndFast())
 	f.send(peerwire.AppendSimple(peerwire.AppendSimple(nil, peerwire.HaveNone), peerwire.Interested))
 	f.await(peerwire.Unchoke)
 	f.send(peerwire.AppendBlock(nil, peerwire.Request, 3, 0, 16<<10))
 	if m := f.await(peerwire.Piece); !bytes.Equal(m.Payload, data[3*32<<10:][:16<<10]) {
-		t.Error("other data came")
+		t.Error("the block that the v2 peer received has wrong data")
 	}
 }
 
-// TestHalfKnownIsNotServed has a seed of a hybrid that knows no piece layers: a v1
-// peer is served, a v2 peer only once it says that it knows none either.
-func TestHalfKnownIsNotServed(t *testing.T) {
+// TestHybridWithoutLayersServesV1Peers checks that a seed of a hybrid torrent
+// without piece layers serves v1 peers at once, but a v2 peer only after that peer
+// has rejected a request for the hashes.
+func TestHybridWithoutLayersServesV1Peers(t *testing.T) {
 	t.Parallel()
-	data, mi := hybridOf(t, 1<<20, 32<<10)
+	data, mi := hybridTorrent(t, 1<<20, 32<<10)
 	s := testSession(t, Options{})
 	added(t, s, withoutLayers(t, mi), AddOptions{Storage: storage.NewMemoryOf(data), Verified: true, PlainSeed: true})
 	hello := peerwire.AppendSimple(peerwire.AppendSimple(nil, peerwire.HaveNone), peerwire.Interested)
@@ -104,19 +107,19 @@ func TestHalfKnownIsNotServed(t *testing.T) {
 	}
 	v2.send(peerwire.AppendBlock(nil, peerwire.Request, 0, 0, 16<<10))
 	if m, err := v2.next(); err != nil || m.ID != peerwire.Reject {
-		t.Fatalf("%v in place of a refusal (%v)", m.ID, err)
+		t.Fatalf("the answer to a request of the v2 peer is %v (%v), want a reject", m.ID, err)
 	}
 	v2.send(peerwire.AppendHashRange(nil, peerwire.HashReject, &r, nil))
 	v2.await(peerwire.Unchoke)
 }
 
-// differing returns a hybrid whose halves describe different data, the data of its v2
-// and of its v1 half, and the same torrent without its piece layers.
-func differing(t *testing.T) (v2, v1 []byte, whole, bare *metainfo.MetaInfo) {
+// mismatchedHybrid returns a hybrid torrent whose v1 and v2 hashes describe
+// different data, both data, and the same torrent without piece layers.
+func mismatchedHybrid(t *testing.T) (v2, v1 []byte, withLayers, bare *metainfo.MetaInfo) {
 	t.Helper()
-	v2, mi := hybridOf(t, 256<<10, 32<<10)
+	v2, mi := hybridTorrent(t, 256<<10, 32<<10)
 	v1 = bytes.Clone(v2)
-	v1[len(v1)-1] ^= 1 // of the last piece alone
+	v1[len(v1)-1] ^= 1 // the data differs in the last piece only
 	var pieces []byte
 	for b := v1; len(b) > 0; b = b[32<<10:] {
 		h := sha1.Sum(b[:32<<10])
@@ -131,39 +134,41 @@ func differing(t *testing.T) (v2, v1 []byte, whole, bare *metainfo.MetaInfo) {
 	return v2, v1, &full, bare
 }
 
-// TestHalvesThatDiffer adds hybrids whose halves describe different data: they
-// halt, and nobody is banned for it.
-func TestHalvesThatDiffer(t *testing.T) {
+// TestMismatchedHybridHalts checks that a hybrid torrent whose v1 and v2 hashes
+// describe different data halts with ErrHybridMismatch and bans no peer.
+func TestMismatchedHybridHalts(t *testing.T) {
 	t.Parallel()
-	data, other, whole, bad := differing(t)
+	v2Data, v1Data, withLayers, bare := mismatchedHybrid(t)
 	for name, c := range map[string]struct {
 		mi   *metainfo.MetaInfo
 		data []byte
 	}{
-		"v1 data by file": {whole, other}, "v2 data by file": {whole, data},
-		"v1 data by magnet": {bad, other},
+		"torrent file, v1 data": {withLayers, v1Data},
+		"torrent file, v2 data": {withLayers, v2Data},
+		"magnet link, v1 data":  {bare, v1Data},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			seed, get := testSession(t, Options{}), testSession(t, Options{})
-			added(t, seed, whole, AddOptions{Storage: storage.NewMemoryOf(c.data), Verified: true})
-			tor, err := get.Add(c.mi, AddOptions{Storage: storage.NewMemoryLike(data), Peers: []netip.AddrPort{seed.Addr()}})
+			added(t, seed, withLayers, AddOptions{Storage: storage.NewMemoryOf(c.data), Verified: true})
+			tor, err := get.Add(c.mi, AddOptions{Storage: storage.NewMemoryLike(v2Data), Peers: []netip.AddrPort{seed.Addr()}})
 			if err != nil {
 				t.Fatal(err)
 			}
-			until(t, "halted because of its halves", func() bool { return errors.Is(tor.Stats().Err, ErrHybridMismatch) })
+			until(t, "the torrent halts with ErrHybridMismatch", func() bool { return errors.Is(tor.Stats().Err, ErrHybridMismatch) })
 			if len(tor.Banned()) > 0 {
-				t.Errorf("banned %v", tor.Banned())
+				t.Errorf("the peers %v are banned, want none", tor.Banned())
 			}
 		})
 	}
 }
 
-// TestAskedByBothHashes has a peer of a hybrid that does not answer be asked by the
-// other hash the next time: it may know one half alone.
-func TestAskedByBothHashes(t *testing.T) {
+// TestHybridDialsWithBothHashes checks that the handshakes to a peer that does not
+// answer use the v1 and the v2 info-hash in turn, because the peer may know only
+// one of them.
+func TestHybridDialsWithBothHashes(t *testing.T) {
 	t.Parallel()
-	data, mi := hybridOf(t, 256<<10, 32<<10)
+	data, mi := hybridTorrent(t, 256<<10, 32<<10)
 	withSimSession(t, Options{}, func(y *simSession) {
 		h := y.host()
 		l, err := h.Listen(t.Context(), "tcp", ":6881")
@@ -184,7 +189,7 @@ func TestAskedByBothHashes(t *testing.T) {
 			}
 			hs, err := readHandshake(c)
 			if err != nil || hs.InfoHash != want {
-				t.Errorf("asked by %v the %d. time, want %v (%v)", hs.InfoHash, i+1, want, err)
+				t.Errorf("handshake %d has the info-hash %v, want %v (%v)", i+1, hs.InfoHash, want, err)
 			}
 			if i < 3 {
 				c.Close()
@@ -199,12 +204,12 @@ func TestAskedByBothHashes(t *testing.T) {
 	})
 }
 
-// TestHalfApprovedIsCheckedAgain downloads a hybrid whose halves differ by its v1
-// half, and adds it again with its piece layers: what is remembered was not held
-// against those, so it is not believed.
-func TestHalfApprovedIsCheckedAgain(t *testing.T) {
+// TestHybridIsCheckedAgainWithLayers checks that resume data of a hybrid torrent
+// without piece layers is not trusted after the torrent is added with them,
+// because only the v1 hashes were checked.
+func TestHybridIsCheckedAgainWithLayers(t *testing.T) {
 	t.Parallel()
-	_, data, whole, bare := differing(t)
+	_, data, withLayers, bare := mismatchedHybrid(t)
 	seed := testSession(t, Options{})
 	added(t, seed, bare, AddOptions{Storage: storage.NewMemoryOf(data), Verified: true})
 	opt := AddOptions{Dir: t.TempDir(), Peers: []netip.AddrPort{seed.Addr()}}
@@ -220,8 +225,8 @@ func TestHalfApprovedIsCheckedAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	get.Close()
-	if tor, err = testSession(t, Options{ResumeDir: state}).Add(whole, opt); err != nil {
+	if tor, err = testSession(t, Options{ResumeDir: state}).Add(withLayers, opt); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "halted because of its halves", func() bool { return errors.Is(tor.Stats().Err, ErrHybridMismatch) })
+	until(t, "the torrent halts with ErrHybridMismatch", func() bool { return errors.Is(tor.Stats().Err, ErrHybridMismatch) })
 }

@@ -14,61 +14,64 @@ import (
 	"spate/torrent"
 )
 
-// limited is a limit that is set on one of the members of a small swarm.
-type limited struct {
-	rate    int64
-	torrent bool // it is the torrent's; else the session's
+// rateLimit is a limit in bytes/s of one session or of its torrent.
+type rateLimit struct {
+	rate       int64
+	perTorrent bool // the limit applies to the torrent instead of the session
 }
 
-func (l limited) apply(opt *torrent.Options, add *torrent.AddOptions, up bool) {
+// apply sets the limit in the options, for uploads if up is set, else for downloads.
+func (l rateLimit) apply(opt *torrent.Options, add *torrent.AddOptions, up bool) {
 	to := map[bool]map[bool]*int64{
 		true:  {true: &add.Up, false: &add.Down},
 		false: {true: &opt.Up, false: &opt.Down},
 	}
-	*to[l.torrent][up] = l.rate
+	*to[l.perTorrent][up] = l.rate
 }
 
-// limits from next to nothing to what a simulated network carries in no time.
-var limits = []int64{2_000, 30_000, 1_000_000, 10_000_000}
+// rates are the limits that are tested, in bytes/s, from very slow to very fast.
+var rates = []int64{2_000, 30_000, 1_000_000, 10_000_000}
 
-// eachLimit runs f for every limit with as much data as passes in time, which is
-// long enough for a block not to matter.
-func eachLimit(t *testing.T, f func(t *testing.T, w *web, l limited, data []byte, mi *metainfo.MetaInfo, over time.Duration)) {
-	for _, rate := range limits {
+// forEachLimit runs f for each rate, as a limit of the session and of the torrent.
+// f measures the transfer for the time over, which is so long that a single block
+// makes no difference; data is long enough for it.
+func forEachLimit(t *testing.T, f func(t *testing.T, w *web, l rateLimit, data []byte, mi *metainfo.MetaInfo, over time.Duration)) {
+	for _, rate := range rates {
 		over := max(2*time.Second, time.Duration(4e6/float64(rate)*float64(time.Second)))
-		size := int(1.1*(over+settle(rate)).Seconds()*float64(rate)) + 8<<20
+		size := int(1.1*(over+settleTime(rate)).Seconds()*float64(rate)) + 8<<20
 		data, mi := makeTorrent(t, size, 256<<10)
-		for _, ofTorrent := range []bool{false, true} {
-			t.Run(fmt.Sprintf("%d/torrent=%v", rate, ofTorrent), func(t *testing.T) {
+		for _, perTorrent := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%d/torrent=%v", rate, perTorrent), func(t *testing.T) {
 				t.Parallel()
 				synctest.Test(t, func(t *testing.T) {
 					w := newWeb(t)
 					defer w.end()
-					f(t, w, limited{rate, ofTorrent}, data, mi, over)
+					f(t, w, rateLimit{rate, perTorrent}, data, mi, over)
 				})
 			})
 		}
 	}
 }
 
-// exact fails unless got bytes in that time are the limit by 2 %.
-func exact(t *testing.T, l limited, got int64, over time.Duration) {
+// checkRate checks that got bytes in the time over differ from the limit by at most
+// 2 %.
+func checkRate(t *testing.T, l rateLimit, got int64, over time.Duration) {
 	t.Helper()
 	want := float64(l.rate) * over.Seconds()
 	if off := float64(got)/want - 1; math.Abs(off) > 0.02 {
-		t.Errorf("%d bytes in %v, %.2f %% off the limit", got, over, 100*off)
+		t.Errorf("%d bytes were transferred in %v, %+.2f %% off the limit of %d bytes/s, want at most 2 %%", got, over, 100*off, l.rate)
 	}
 }
 
-// settle is how long a swarm is left alone before its rate is measured.
-func settle(rate int64) time.Duration {
+// settleTime returns how long a test waits before it measures a rate.
+func settleTime(rate int64) time.Duration {
 	return 2*time.Second + time.Duration(2e5/float64(rate)*float64(time.Second))
 }
 
-// TestUploadLimit has three peers fetch from one that limits its upload: what it
-// sends is the limit, and each gets its share.
+// TestUploadLimit checks that a seed with an upload limit sends exactly at the limit
+// to three peers, and an equal share to each.
 func TestUploadLimit(t *testing.T) {
-	eachLimit(t, func(t *testing.T, w *web, l limited, data []byte, mi *metainfo.MetaInfo, over time.Duration) {
+	forEachLimit(t, func(t *testing.T, w *web, l rateLimit, data []byte, mi *metainfo.MetaInfo, over time.Duration) {
 		var opt torrent.Options
 		add := torrent.AddOptions{Storage: storage.NewMemoryOf(data), Verified: true, PlainSeed: true}
 		l.apply(&opt, &add, true)
@@ -77,31 +80,31 @@ func TestUploadLimit(t *testing.T) {
 		var getters []*torrent.Torrent
 		for range 3 {
 			s := w.session(simnet.Link{}, torrent.Options{NoPEX: true})
-			getters = append(getters, w.add(s, without(mi), torrent.AddOptions{
+			getters = append(getters, w.add(s, withoutTrackers(mi), torrent.AddOptions{
 				Storage: storage.NewMemoryLike(data), Peers: []netip.AddrPort{from.Addr()},
 			}))
 		}
-		time.Sleep(settle(l.rate))
+		time.Sleep(settleTime(l.rate))
 		before := []int64{seed.Stats().Uploaded}
 		for _, g := range getters {
 			before = append(before, g.Stats().Downloaded)
 		}
 		time.Sleep(over)
 		got := seed.Stats().Uploaded - before[0]
-		exact(t, l, got, over)
+		checkRate(t, l, got, over)
 		for i, g := range getters {
 			share := float64(g.Stats().Downloaded-before[i+1]) / float64(got) * 3
 			if share < 0.9 || share > 1.1 {
-				t.Errorf("getter %d had %.3f of its share", i, share)
+				t.Errorf("getter %d received %.3f times its share", i, share)
 			}
 		}
 	})
 }
 
-// TestDownloadLimit has a peer that limits its download fetch from three others
-// and a web seed: what it receives is the limit.
+// TestDownloadLimit checks that a session with a download limit receives exactly at
+// the limit from three peers and a web seed, and receives no byte twice.
 func TestDownloadLimit(t *testing.T) {
-	eachLimit(t, func(t *testing.T, w *web, l limited, data []byte, mi *metainfo.MetaInfo, over time.Duration) {
+	forEachLimit(t, func(t *testing.T, w *web, l rateLimit, data []byte, mi *metainfo.MetaInfo, over time.Duration) {
 		ws := w.serve(simnet.Link{}, bytesHandler(data))
 		opt := torrent.Options{NoPEX: true}
 		add := torrent.AddOptions{Storage: storage.NewMemoryLike(data)}
@@ -111,41 +114,42 @@ func TestDownloadLimit(t *testing.T) {
 			w.add(s, mi, torrent.AddOptions{Storage: storage.NewMemoryOf(data), Verified: true})
 			add.Peers = append(add.Peers, s.Addr())
 		}
-		g := w.add(w.session(simnet.Link{}, opt), without(with(mi, ws.url)), add)
-		time.Sleep(settle(l.rate))
+		g := w.add(w.session(simnet.Link{}, opt), withoutTrackers(with(mi, ws.url)), add)
+		time.Sleep(settleTime(l.rate))
 		first := g.Stats().Downloaded
-		if most := float64(l.rate)*settle(l.rate).Seconds() + 64<<10; float64(first) > 1.02*most {
-			t.Errorf("%d bytes in the first %v, %d is the limit", first, settle(l.rate), int64(most))
+		if most := float64(l.rate)*settleTime(l.rate).Seconds() + 64<<10; float64(first) > 1.02*most {
+			t.Errorf("%d bytes were received in the first %v, want at most %d", first, settleTime(l.rate), int64(most))
 		}
 		time.Sleep(over)
-		exact(t, l, g.Stats().Downloaded-first, over)
+		checkRate(t, l, g.Stats().Downloaded-first, over)
 		if n := g.Stats().Wasted; n > 0 {
-			t.Errorf("%d bytes came twice: who is held back is not silent", n)
+			t.Errorf("%d bytes were received twice: peers that the limit slows down must not count as silent", n)
 		}
 	})
 }
 
-// TestWebSeedLimit: a web seed alone is held back as peers are.
+// TestWebSeedLimit checks that the download limit applies to a web seed without
+// peers.
 func TestWebSeedLimit(t *testing.T) {
-	eachLimit(t, func(t *testing.T, w *web, l limited, data []byte, mi *metainfo.MetaInfo, over time.Duration) {
+	forEachLimit(t, func(t *testing.T, w *web, l rateLimit, data []byte, mi *metainfo.MetaInfo, over time.Duration) {
 		ws := w.serve(simnet.Link{}, bytesHandler(data))
 		var opt torrent.Options
 		add := torrent.AddOptions{Storage: storage.NewMemoryLike(data)}
 		l.apply(&opt, &add, false)
-		g := w.add(w.session(simnet.Link{}, opt), without(with(mi, ws.url)), add)
+		g := w.add(w.session(simnet.Link{}, opt), withoutTrackers(with(mi, ws.url)), add)
 		for g.Stats().Downloaded == 0 {
 			time.Sleep(time.Second)
 		}
-		time.Sleep(settle(l.rate))
+		time.Sleep(settleTime(l.rate))
 		before := g.Stats().Downloaded
 		time.Sleep(over)
-		exact(t, l, g.Stats().Downloaded-before, over)
+		checkRate(t, l, g.Stats().Downloaded-before, over)
 	})
 }
 
-// TestLimitOfManyTorrents: the session's limit holds for its torrents together,
-// and each has its share.
-func TestLimitOfManyTorrents(t *testing.T) {
+// TestSessionLimitIsShared checks that the upload limit of a session applies to all
+// its torrents together, and that each torrent gets an equal share.
+func TestSessionLimitIsShared(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWeb(t)
 		defer w.end()
@@ -156,7 +160,7 @@ func TestLimitOfManyTorrents(t *testing.T) {
 		for i := range n {
 			data, mi := makeTorrent(t, 8<<20+i, 128<<10)
 			seeds = append(seeds, w.add(from, mi, torrent.AddOptions{Storage: storage.NewMemoryOf(data), Verified: true}))
-			w.add(to, without(mi), torrent.AddOptions{Storage: storage.NewMemoryLike(data), Peers: []netip.AddrPort{from.Addr()}})
+			w.add(to, withoutTrackers(mi), torrent.AddOptions{Storage: storage.NewMemoryLike(data), Peers: []netip.AddrPort{from.Addr()}})
 		}
 		time.Sleep(5 * time.Second)
 		var before [n]int64
@@ -170,15 +174,15 @@ func TestLimitOfManyTorrents(t *testing.T) {
 			got := s.Stats().Uploaded - before[i]
 			total += got
 			if share := float64(got) * n / rate / over.Seconds(); share < 0.9 || share > 1.1 {
-				t.Errorf("torrent %d had %.3f of its share", i, share)
+				t.Errorf("torrent %d sent %.3f times its share", i, share)
 			}
 		}
-		exact(t, limited{rate: rate}, total, over)
+		checkRate(t, rateLimit{rate: rate}, total, over)
 	})
 }
 
-// without returns the torrent without trackers.
-func without(mi *metainfo.MetaInfo) *metainfo.MetaInfo {
+// withoutTrackers returns the same torrent without trackers.
+func withoutTrackers(mi *metainfo.MetaInfo) *metainfo.MetaInfo {
 	c := *mi
 	c.AnnounceList = nil
 	return &c

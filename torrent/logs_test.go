@@ -7,25 +7,27 @@ import (
 	"sync"
 )
 
-// recorder keeps what is logged.
-type recorder struct {
+// logRecorder keeps the log of a session as text.
+type logRecorder struct {
 	mu  sync.Mutex
 	out bytes.Buffer
 }
 
-func (r *recorder) logger() *slog.Logger { return slog.New(slog.NewTextHandler(r, nil)) }
+// logger returns a logger that writes to r.
+func (r *logRecorder) logger() *slog.Logger { return slog.New(slog.NewTextHandler(r, nil)) }
 
 // Write implements [io.Writer].
-func (r *recorder) Write(p []byte) (int, error) {
+func (r *logRecorder) Write(p []byte) (int, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.out.Write(p)
 }
 
-// count returns how many times s was said.
-func (r *recorder) count(s string) int { return strings.Count(r.String(), s) }
+// count returns how often s occurs in the log.
+func (r *logRecorder) count(s string) int { return strings.Count(r.String(), s) }
 
-func (r *recorder) String() string {
+// String returns the whole log.
+func (r *logRecorder) String() string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.out.String()

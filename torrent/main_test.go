@@ -7,8 +7,9 @@ import (
 	"go.uber.org/goleak"
 )
 
-// patience is how long a test waits for what should take a moment. It finds what
-// hangs, on a machine that is busy with other things too.
+// patience is how long a test waits for an event that normally takes milliseconds.
+// It detects hangs only, so that tests pass on a busy machine.
 const patience = 5 * time.Minute
 
+// TestMain checks that the tests leave no goroutines behind.
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

@@ -16,7 +16,7 @@ func TestTorrentTakesOverConnections(t *testing.T) {
 	for _, format := range []metainfo.Format{metainfo.V1, metainfo.V2, metainfo.Hybrid} {
 		t.Run(string(format), func(t *testing.T) {
 			t.Parallel()
-			data, mi := madeOf(t, 1<<20, 32<<10, format)
+			data, mi := torrentOfFormat(t, 1<<20, 32<<10, format)
 			seed := testSession(t, Options{})
 			added(t, seed, mi, AddOptions{Storage: storage.NewMemoryOf(data), Verified: true})
 			ctx, cancel := context.WithTimeout(context.Background(), patience)

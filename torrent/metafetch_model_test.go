@@ -43,23 +43,23 @@ func (p pipes) Listen(context.Context, string, string) (net.Listener, error) {
 // that came before, and at the end no connection or search is left.
 func TestMessagesDuringMetadataFetch(t *testing.T) {
 	t.Parallel()
-	var all []stage
-	for _, st := range stages(t) {
+	var all []testTorrent
+	for _, st := range testTorrents(t) {
 		if !st.seed {
 			all = append(all, st)
 		}
 	}
 	dialled := make(pipes)
-	p := &playground{s: testSession(t, Options{NoListen: true, Network: dialled})}
+	p := &pipeSession{session: testSession(t, Options{NoListen: true, Network: dialled})}
 	found, kept, data := 0, 0, 0
 	rapid.Check(t, func(rt *rapid.T) {
-		st := &all[rapid.IntRange(0, len(all)-1).Draw(rt, "stage")]
+		st := &all[rapid.IntRange(0, len(all)-1).Draw(rt, "torrent")]
 		r := extendedAndFast()
 		if rapid.IntRange(0, 3).Draw(rt, "fast") == 0 {
 			r = peerwire.Reserved{}
 			r.SetExtended()
 		}
-		says := rapid.SliceOfN(rapid.Custom(func(rt *rapid.T) []byte { return anyMessage(rt, st) }), 0, 30).Draw(rt, "messages")
+		says := rapid.SliceOfN(rapid.Custom(func(rt *rapid.T) []byte { return randomMessage(rt, st) }), 0, 30).Draw(rt, "messages")
 		at := rapid.IntRange(0, len(says)).Draw(rt, "hello")
 		hello := peerwire.AppendExtHandshake(nil, &peerwire.ExtHandshake{Metadata: 3, MetadataSize: int64(len(st.mi.InfoBytes)), Port: 6881})
 		says = append(says[:at:at], append([][]byte{hello}, says[at:]...)...)
@@ -80,22 +80,22 @@ func TestMessagesDuringMetadataFetch(t *testing.T) {
 			}
 			hs.Reserved, hs.PeerID = r, spate.NewPeerID()
 			if _, err := c.Write(hs.Append(nil)); err == nil {
-				st.answering(c, says, seed)
+				st.sendAndAnswer(c, says, seed)
 			}
 		}()
-		n := p.n.Add(1)
+		n := p.peers.Add(1)
 		addr := netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, byte(n >> 16), byte(n >> 8), byte(n)}), 1000)
-		mi, _, err := p.s.FetchMetadata(ctx, st.mi.Magnet(), MetadataOptions{Peers: []netip.AddrPort{addr}})
+		mi, _, err := p.session.FetchMetadata(ctx, st.mi.Magnet(), MetadataOptions{Peers: []netip.AddrPort{addr}})
 		if err == nil {
 			found++
 			if !bytes.Equal(mi.InfoBytes, st.mi.InfoBytes) {
 				rt.Fatal("wrong metadata was found")
 			}
-			p.s.mu.Lock()
-			kept += len(p.s.kept)
-			p.s.mu.Unlock()
+			p.session.mu.Lock()
+			kept += len(p.session.kept)
+			p.session.mu.Unlock()
 			store := storage.NewMemoryLike(st.data)
-			tor, err := p.s.Add(mi, AddOptions{Storage: store})
+			tor, err := p.session.Add(mi, AddOptions{Storage: store})
 			if err != nil {
 				rt.Fatalf("%v", err)
 			}
@@ -104,18 +104,18 @@ func TestMessagesDuringMetadataFetch(t *testing.T) {
 				s := tor.Stats()
 				return s.Peers == 0 && (s.State == StateDownloading || s.State == StateSeeding)
 			})
-			p.check(rt, st, tor, store, nil)
+			p.checkTorrent(rt, st, tor, store, nil)
 			if tor.Stats().PiecesHave > 0 {
 				data++
 			}
-			p.s.Remove(tor.InfoHash())
+			p.session.Remove(tor.InfoHash())
 		}
 		cancel()
 		<-gone
 		for end := time.Now().Add(patience); ; time.Sleep(50 * time.Microsecond) {
-			p.s.mu.Lock()
-			conns, dials, kept, fetches := p.s.conns, p.s.dials, len(p.s.kept), len(p.s.fetches)
-			p.s.mu.Unlock()
+			p.session.mu.Lock()
+			conns, dials, kept, fetches := p.session.conns, p.session.dials, len(p.session.kept), len(p.session.fetches)
+			p.session.mu.Unlock()
 			if conns == 0 && dials == 0 && kept == 0 && fetches == 0 {
 				break
 			} else if time.Now().After(end) {

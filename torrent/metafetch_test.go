@@ -59,7 +59,7 @@ func TestMetadataOfAnotherHash(t *testing.T) {
 // giveMetadata answers each request for metadata with the piece that give returns, until
 // the other side ends the connection. size is the size of the metadata that it names.
 func giveMetadata(t *testing.T, c net.Conn, size int64, give func(piece int64) []byte) {
-	peer := &scriptedPeer{t: discard{t}, c: c}
+	peer := &scriptedPeer{t: panicTB{t}, c: c}
 	answers := make(chan []byte, 100) // more than requests are outstanding: a pipe has no buffer
 	answers <- peerwire.AppendExtHandshake(nil, &peerwire.ExtHandshake{Metadata: 3, MetadataSize: size})
 	defer close(answers)

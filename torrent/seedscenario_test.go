@@ -237,7 +237,7 @@ type seedScenario struct {
 func (g seedScenario) run(t *testing.T) (took []time.Duration) {
 	data, mi := noiseTorrent(t, g.size, g.piece)
 	if g.format != "" {
-		data, mi = madeOf(t, g.size, g.piece, g.format)
+		data, mi = torrentOfFormat(t, g.size, g.piece, g.format)
 	}
 	took = make([]time.Duration, len(g.getters))
 	synctest.Test(t, func(t *testing.T) {

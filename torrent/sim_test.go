@@ -21,7 +21,7 @@ import (
 	"spate/tracker"
 )
 
-// makeTorrent returns n random bytes and a v1 torrent of them.
+// makeTorrent returns n random bytes and a v1 torrent of them with a tracker.
 func makeTorrent(t testing.TB, n, pieceLength int) ([]byte, *metainfo.MetaInfo) {
 	t.Helper()
 	data := make([]byte, n)
@@ -53,21 +53,24 @@ func makeTorrent(t testing.TB, n, pieceLength int) ([]byte, *metainfo.MetaInfo) 
 	return data, mi
 }
 
-// memTracker is a tracker in memory that returns all other peers to each announce.
+// memTracker is a tracker without a network. Its responses contain all other peers
+// that have announced.
 type memTracker struct {
-	mu    sync.Mutex
-	peers map[spate.PeerID]netip.AddrPort
-	seeds map[spate.PeerID]bool
-	told  []tracker.Event
+	mu     sync.Mutex
+	peers  map[spate.PeerID]netip.AddrPort
+	seeds  map[spate.PeerID]bool
+	events []tracker.Event
 }
 
+// newMemTracker returns a tracker without peers.
 func newMemTracker() *memTracker {
 	return &memTracker{peers: map[spate.PeerID]netip.AddrPort{}, seeds: map[spate.PeerID]bool{}}
 }
 
-// at returns an announcer for a session at that address.
-func (r *memTracker) at(addr netip.Addr) torrent.Announcer { return &memAnnouncer{r, addr} }
+// announcerAt returns the Announcer for a session at an address.
+func (r *memTracker) announcerAt(addr netip.Addr) torrent.Announcer { return &memAnnouncer{r, addr} }
 
+// memAnnouncer announces a session at an address to a memTracker.
 type memAnnouncer struct {
 	tracker *memTracker
 	addr    netip.Addr
@@ -77,7 +80,7 @@ func (d *memAnnouncer) Announce(_ context.Context, _ string, req *tracker.Announ
 	r := d.tracker
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.told = append(r.told, req.Event)
+	r.events = append(r.events, req.Event)
 	resp := &tracker.AnnounceResponse{Interval: 10 * time.Minute, MinInterval: 30 * time.Second}
 	if req.Event == tracker.EventStopped {
 		delete(r.peers, req.PeerID)
@@ -98,11 +101,11 @@ func (d *memAnnouncer) Announce(_ context.Context, _ string, req *tracker.Announ
 			resp.Incomplete++
 		}
 	}
-	slices.SortFunc(resp.Peers, netip.AddrPort.Compare) // so that every run is the same
+	slices.SortFunc(resp.Peers, netip.AddrPort.Compare) // so that each run gets the same order
 	return resp, nil
 }
 
-// simPeer is one session of a simulated swarm.
+// simPeer is a session of a simulated swarm and its torrent.
 type simPeer struct {
 	session *torrent.Session
 	torrent *torrent.Torrent
@@ -110,9 +113,10 @@ type simPeer struct {
 	done    time.Duration
 }
 
-// simulate runs one origin and the getters until all getters are complete, and returns the
-// origin and the getters. It must run in a synctest bubble.
-func simulate(t *testing.T, data []byte, mi *metainfo.MetaInfo, origin simnet.Link, getters []simnet.Link) []*simPeer {
+// simulateSwarm runs an origin and the getters until all are complete. It returns
+// their sessions with the time that each needed; the origin is first. It must run
+// in a synctest bubble.
+func simulateSwarm(t *testing.T, data []byte, mi *metainfo.MetaInfo, origin simnet.Link, getters []simnet.Link) []*simPeer {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
@@ -124,7 +128,7 @@ func simulate(t *testing.T, data []byte, mi *metainfo.MetaInfo, origin simnet.Li
 	join := func(i int, link simnet.Link, seed bool) *simPeer {
 		addr := netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i + 1)})
 		s, err := torrent.NewSession(torrent.Options{
-			Network: world.Host(addr, link), Announcer: r.at(addr), Bind: addr, PeerPort: 6881,
+			Network: world.Host(addr, link), Announcer: r.announcerAt(addr), Bind: addr, PeerPort: 6881,
 			PeerID: spate.PeerID([]byte(fmt.Sprintf("-Sp0100-%012d", i))), Seed: uint64(i + 1),
 		})
 		if err != nil {
@@ -150,7 +154,7 @@ func simulate(t *testing.T, data []byte, mi *metainfo.MetaInfo, origin simnet.Li
 		p := join(i+1, link, false)
 		getting.Go(func() {
 			if err := p.torrent.Wait(ctx); err != nil {
-				t.Errorf("getter %d: %v", i, err)
+				t.Errorf("the download of getter %d failed: %v", i, err)
 			}
 			p.done = time.Since(start)
 		})
@@ -159,32 +163,34 @@ func simulate(t *testing.T, data []byte, mi *metainfo.MetaInfo, origin simnet.Li
 	for i, p := range all[1:] {
 		got := make([]byte, len(data))
 		if _, err := p.store.ReadAt(got, 0); err != nil || string(got) != string(data) {
-			t.Errorf("getter %d has wrong data (%v)", i, err)
+			t.Errorf("getter %d has wrong data, or ReadAt failed: %v", i, err)
 		}
 	}
 	return all
 }
 
+// mbit is a megabit for each second, in bytes for each second.
 const mbit = 1e6 / 8
 
-// TestSwarmOfFive has four getters with 40 Mbit/s download a file from an origin with 20
-// Mbit/s: they complete within twice the time in which the origin could send the file
-// once, and the origin sends less than two copies.
+// TestSwarmOfFive checks that getters share the work of the origin. Four getters that
+// upload 40 Mbit/s download a file from an origin that uploads 20 Mbit/s. They need
+// at most twice the time that the origin needs to send the file once, and the
+// origin sends at most two copies.
 func TestSwarmOfFive(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const size = 32 << 20
 		data, mi := makeTorrent(t, size, 256<<10)
 		up := simnet.Link{Up: 40 * mbit, Latency: 5 * time.Millisecond}
-		all := simulate(t, data, mi, simnet.Link{Up: 20 * mbit, Latency: 5 * time.Millisecond}, []simnet.Link{up, up, up, up})
+		all := simulateSwarm(t, data, mi, simnet.Link{Up: 20 * mbit, Latency: 5 * time.Millisecond}, []simnet.Link{up, up, up, up})
 		once := time.Duration(float64(size) / (20 * mbit) * float64(time.Second))
 		for i, p := range all[1:] {
-			t.Logf("getter %d: %.2f s (%.2f times)", i, p.done.Seconds(), p.done.Seconds()/once.Seconds())
+			t.Logf("getter %d took %.2f s, %.2f times the time to send one copy", i, p.done.Seconds(), p.done.Seconds()/once.Seconds())
 			if p.done > 2*once {
-				t.Errorf("getter %d took %v, over twice %v", i, p.done, once)
+				t.Errorf("getter %d took %v, want at most twice %v", i, p.done, once)
 			}
 		}
 		if sent := all[0].torrent.Stats().Uploaded; sent > 2*size {
-			t.Errorf("the origin sent %.2f copies", float64(sent)/size)
+			t.Errorf("the origin sent %.2f copies, want at most 2", float64(sent)/size)
 		} else {
 			t.Logf("the origin sent %.2f copies", float64(sent)/size)
 		}

@@ -19,20 +19,21 @@ import (
 	"spate/torrent"
 )
 
-// member is one downloader of a simulated swarm.
+// member is a downloader of a simulated swarm. Times count from swarm.start.
 type member struct {
-	link     simnet.Link
-	join     time.Duration // after the origin
-	leave    time.Duration // after the start, complete or not; 0: stays
-	quits    bool          // leaves as soon as it is complete
-	freeRide bool          // unchokes no peer
+	link           simnet.Link
+	join           time.Duration // when it starts
+	leave          time.Duration // when it leaves, complete or not; zero means at the end
+	leavesWhenDone bool          // it leaves as soon as it is complete
+	freeRide       bool          // it unchokes no peer
 
 	// Results.
-	began, done, left time.Duration // after the start; done is 0 if it did not complete
+	began, done, left time.Duration // done is zero if the download did not complete
 	stats             torrent.Stats
 }
 
-// swarm is a scenario and its results.
+// swarm is a simulation of an origin, which is the first seed, and members that
+// download from it and from each other.
 type swarm struct {
 	size, piece int
 	origin      simnet.Link
@@ -41,57 +42,58 @@ type swarm struct {
 
 	// Results.
 	originStats torrent.Stats
-	firstCopy   int64         // bytes that the origin had sent when every piece had reached a member
-	firstAt     time.Duration // when every piece had reached a member
-	end         time.Duration // when the last member completed
+	firstCopy   int64         // bytes that the origin had sent when the members together had all pieces
+	firstAt     time.Duration // when the members together had all pieces
+	end         time.Duration // when the last download completed
 
-	t       *testing.T
-	mi      *metainfo.MetaInfo
-	data    []byte
-	world   *simnet.Network
-	tracker *memTracker
-	reached *reachedPieces
-	start   time.Time
-	waiting sync.WaitGroup // members that have neither completed nor left
-	over    chan struct{}  // closed when no member is waiting
+	t        *testing.T
+	mi       *metainfo.MetaInfo
+	data     []byte
+	world    *simnet.Network
+	tracker  *memTracker
+	written  *writtenPieces
+	start    time.Time
+	waiting  sync.WaitGroup // members that are neither complete nor gone
+	finished chan struct{}  // closed when all members are complete or gone
 }
 
-// reachedPieces records which pieces have reached a member.
-type reachedPieces struct {
-	mu     sync.Mutex
-	length int64 // of a piece, in bytes
-	have   map[int64]bool
-	total  int
-	all    func() // called when the last piece has reached a member
+// writtenPieces records which pieces the members together have.
+type writtenPieces struct {
+	mu           sync.Mutex
+	pieceLength  int64
+	have         map[int64]bool
+	total        int
+	whenComplete func()
 }
 
-func (r *reachedPieces) wrote(off int64) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if i := off / r.length; !r.have[i] {
-		r.have[i] = true
-		if len(r.have) == r.total {
-			r.all()
+// record records the piece at an offset. It calls whenComplete after the last piece.
+func (w *writtenPieces) record(off int64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if i := off / w.pieceLength; !w.have[i] {
+		w.have[i] = true
+		if len(w.have) == w.total {
+			w.whenComplete()
 		}
 	}
 }
 
-// recordingStorage records each write as a piece that has reached a member, because the
-// engine writes verified pieces only.
+// recordingStorage records each write, because the engine writes verified pieces
+// only.
 type recordingStorage struct {
 	storage.Storage
-	reached *reachedPieces
+	written *writtenPieces
 }
 
-func (s recordingStorage) WriteAt(p []byte, off int64) (int, error) {
-	s.reached.wrote(off)
-	return s.Storage.WriteAt(p, off)
+func (n recordingStorage) WriteAt(p []byte, off int64) (int, error) {
+	n.written.record(off)
+	return n.Storage.WriteAt(p, off)
 }
 
-// freeRider is the network of a peer that unchokes no other peer.
-type freeRider struct{ *simnet.Host }
+// chokingNetwork is the network of a peer that unchokes no other peer.
+type chokingNetwork struct{ *simnet.Host }
 
-func (r freeRider) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+func (r chokingNetwork) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
 	c, err := r.Host.DialContext(ctx, network, address)
 	if err != nil {
 		return nil, err
@@ -99,14 +101,15 @@ func (r freeRider) DialContext(ctx context.Context, network, address string) (ne
 	return &chokingConn{Conn: c}, nil
 }
 
-func (r freeRider) Listen(ctx context.Context, network, address string) (net.Listener, error) {
+func (r chokingNetwork) Listen(ctx context.Context, network, address string) (net.Listener, error) {
 	l, err := r.Host.Listen(ctx, network, address)
-	return freeRiderListener{l}, err
+	return chokingListener{l}, err
 }
 
-type freeRiderListener struct{ net.Listener }
+// chokingListener accepts connections of a chokingNetwork.
+type chokingListener struct{ net.Listener }
 
-func (l freeRiderListener) Accept() (net.Conn, error) {
+func (l chokingListener) Accept() (net.Conn, error) {
 	c, err := l.Listener.Accept()
 	if err != nil {
 		return nil, err
@@ -114,16 +117,16 @@ func (l freeRiderListener) Accept() (net.Conn, error) {
 	return &chokingConn{Conn: c}, nil
 }
 
-// chokingConn drops the unchoke messages that are written to it. Each write is a handshake
-// or whole messages.
+// chokingConn removes unchoke messages from the data written to it. Each write must
+// be the handshake or complete messages.
 type chokingConn struct {
 	net.Conn
-	handshake bool // the handshake was written
+	handshakeSent bool
 }
 
 func (c *chokingConn) Write(p []byte) (int, error) {
-	if !c.handshake {
-		c.handshake = true
+	if !c.handshakeSent {
+		c.handshakeSent = true
 		return c.Conn.Write(p)
 	}
 	var out []byte
@@ -131,7 +134,7 @@ func (c *chokingConn) Write(p []byte) (int, error) {
 		var m peerwire.Message
 		n, _, err := peerwire.Parse(rest, &m)
 		if err != nil || n == 0 {
-			return 0, fmt.Errorf("a write does not end with a message: %v", err)
+			return 0, fmt.Errorf("the write does not end with a complete message: %v", err)
 		}
 		if m.ID != peerwire.Unchoke {
 			out = append(out, rest[:n]...)
@@ -146,22 +149,24 @@ func (c *chokingConn) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// run plays the scenario in simulated time.
+// run runs the simulation in its own synctest bubble.
 func (sw *swarm) run(t *testing.T) {
 	t.Helper()
 	sw.data, sw.mi = makeTorrent(t, sw.size, sw.piece)
-	synctest.Test(t, sw.play)
+	synctest.Test(t, sw.simulate)
 	for _, m := range sw.members {
 		sw.end = max(sw.end, m.done)
 	}
 }
 
-func (sw *swarm) play(t *testing.T) {
+// simulate starts the origin and the members, and waits until all members are
+// complete or gone.
+func (sw *swarm) simulate(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	defer cancel()
-	sw.t, sw.tracker, sw.over = t, newMemTracker(), make(chan struct{})
+	sw.t, sw.tracker, sw.finished = t, newMemTracker(), make(chan struct{})
 	sw.world = simnet.New(simnet.Options{Seed: sw.seed, Lockstep: true, Window: 64 << 10})
 	origin := sw.session(0, sw.origin, false)
 	wg.Go(func() { origin.Run(ctx) })
@@ -171,33 +176,34 @@ func (sw *swarm) play(t *testing.T) {
 	}
 	time.Sleep(time.Second) // the origin has announced
 	sw.start = time.Now()
-	sw.reached = &reachedPieces{length: int64(sw.piece), have: map[int64]bool{}, total: sw.mi.Info.NumPieces(), all: func() {
+	sw.written = &writtenPieces{pieceLength: int64(sw.piece), have: map[int64]bool{}, total: sw.mi.Info.NumPieces(), whenComplete: func() {
 		sw.firstCopy = from.Stats().Uploaded
 		sw.firstAt = time.Since(sw.start)
 	}}
 	for i, m := range sw.members {
 		sw.waiting.Add(1)
-		wg.Go(func() { sw.live(ctx, i+1, m) })
+		wg.Go(func() { sw.runMember(ctx, i+1, m) })
 	}
 	limit := time.AfterFunc(2*time.Hour, func() {
-		t.Error("not done after two hours")
+		t.Error("some members are not complete after two hours")
 		cancel()
 	})
 	sw.waiting.Wait()
 	limit.Stop()
 	sw.originStats = from.Stats()
-	close(sw.over)
+	close(sw.finished)
 }
 
+// session returns session i of the swarm; the origin is 0.
 func (sw *swarm) session(i int, link simnet.Link, freeRide bool) *torrent.Session {
 	addr := netip.AddrFrom4([4]byte{10, byte(i * 37), byte(i >> 8), byte(i + 1)})
 	host := sw.world.Host(addr, link)
 	var network torrent.Network = host
 	if freeRide {
-		network = freeRider{host}
+		network = chokingNetwork{host}
 	}
 	s, err := torrent.NewSession(torrent.Options{
-		Network: network, Announcer: sw.tracker.at(addr), Bind: addr, PeerPort: 6881,
+		Network: network, Announcer: sw.tracker.announcerAt(addr), Bind: addr, PeerPort: 6881,
 		PeerID: spate.PeerID([]byte(fmt.Sprintf("-Sp0100-%012d", i))), Seed: sw.seed*1000 + uint64(i+1),
 	})
 	if err != nil {
@@ -206,16 +212,16 @@ func (sw *swarm) session(i int, link simnet.Link, freeRide bool) *torrent.Sessio
 	return s
 }
 
-// live runs one member until it leaves or all are done.
-func (sw *swarm) live(ctx context.Context, i int, m *member) {
-	time.Sleep(m.join + time.Duration(i)*time.Microsecond) // no two members join at the same moment
+// runMember starts member i and waits until it leaves.
+func (sw *swarm) runMember(ctx context.Context, i int, m *member) {
+	time.Sleep(m.join + time.Duration(i)*time.Microsecond) // no two members start at the same time
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	s := sw.session(i, m.link, m.freeRide)
 	var run sync.WaitGroup
 	run.Go(func() { s.Run(ctx) })
 	store := storage.NewMemoryLike(sw.data)
-	tor, err := s.Add(sw.mi, torrent.AddOptions{Storage: recordingStorage{store, sw.reached}})
+	tor, err := s.Add(sw.mi, torrent.AddOptions{Storage: recordingStorage{store, sw.written}})
 	if err != nil {
 		sw.t.Error(err)
 		return
@@ -229,15 +235,15 @@ func (sw *swarm) live(ctx context.Context, i int, m *member) {
 		m.done = time.Since(sw.start)
 		got := make([]byte, len(sw.data))
 		if _, err := store.ReadAt(got, 0); err != nil || string(got) != string(sw.data) {
-			sw.t.Errorf("member %d has wrong data (%v)", i, err)
+			sw.t.Errorf("member %d has wrong data, or ReadAt failed: %v", i, err)
 		}
 	case ctx.Err() == nil:
-		sw.t.Errorf("member %d: %v", i, err)
+		sw.t.Errorf("the download of member %d failed: %v", i, err)
 	}
 	sw.waiting.Done()
-	if !m.quits {
+	if !m.leavesWhenDone {
 		select {
-		case <-sw.over:
+		case <-sw.finished:
 		case <-ctx.Done():
 		}
 	}
@@ -247,10 +253,10 @@ func (sw *swarm) live(ctx context.Context, i int, m *member) {
 	m.left = time.Since(sw.start)
 }
 
-// bound returns the least time in which the links could have carried the data: the origin
-// sends every piece once, every member receives every piece, and the upload links of all
-// peers that are present carry the bytes that all members receive.
-func (sw *swarm) bound() time.Duration {
+// lowerBound returns the least time that the downloads need with these links. The
+// origin must send all data once, each member must receive it, and the upload links
+// of the peers that are present must carry the data of all.
+func (sw *swarm) lowerBound() time.Duration {
 	f := float64(sw.size)
 	worst := f / float64(sw.origin.Up)
 	demand := 0.0
@@ -273,8 +279,8 @@ func (sw *swarm) bound() time.Duration {
 	return time.Duration(max(worst, at) * float64(time.Second))
 }
 
-// report logs the results. It returns the time that the swarm took as a multiple of the
-// bound, and the number of copies that the origin sent.
+// report logs the results. It returns the duration as a multiple of the lower bound,
+// and how many copies of the data the origin sent.
 func (sw *swarm) report(t *testing.T) (times, copies float64) {
 	t.Helper()
 	var all []float64
@@ -286,12 +292,12 @@ func (sw *swarm) report(t *testing.T) (times, copies float64) {
 		wasted += m.stats.Wasted
 	}
 	slices.Sort(all)
-	f, bound := float64(sw.size), sw.bound()
+	f, bound := float64(sw.size), sw.lowerBound()
 	times = sw.end.Seconds() / bound.Seconds()
 	copies = float64(sw.originStats.Uploaded) / f
-	t.Logf("%d of %d done after %.2f s, %.3f of the bound of %.2f s; median %.1f s; wasted %.1f %%",
+	t.Logf("%d of %d members are complete after %.2f s, %.3f times the lower bound of %.2f s; median %.1f s; wasted %.1f %%",
 		len(all), len(sw.members), sw.end.Seconds(), times, bound.Seconds(), all[len(all)/2], 100*float64(wasted)/f/float64(len(all)))
-	t.Logf("the origin sent %.3f copies, %.3f for the first, which was out at %.3f of its least time",
+	t.Logf("the origin sent %.3f copies, and %.3f until the members together had all pieces, after %.3f times the least time for a copy",
 		copies, float64(sw.firstCopy)/f, sw.firstAt.Seconds()/(f/float64(sw.origin.Up)))
 	return times, copies
 }

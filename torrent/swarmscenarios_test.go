@@ -107,7 +107,7 @@ func TestChurn(t *testing.T) {
 			case 0:
 				m.leave = m.join + 15*time.Second + time.Duration(rng.Int64N(int64(60*time.Second)))
 			case 1, 2:
-				m.quits = true
+				m.leavesWhenDone = true
 			}
 		}
 		sw := &swarm{size: 8 << 20, piece: 32 << 10, origin: link(96, 0), members: members, seed: seed}

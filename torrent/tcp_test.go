@@ -14,10 +14,10 @@ import (
 	"spate/storage"
 )
 
+// loopback is the address to which the sessions of tests bind.
 var loopback = netip.MustParseAddr("127.0.0.1")
 
-// noiseTorrent returns n bytes of noise and a v1 torrent of them, without
-// trackers.
+// noiseTorrent returns n random bytes and a v1 torrent of them without trackers.
 func noiseTorrent(t testing.TB, n, pieceLength int) ([]byte, *metainfo.MetaInfo) {
 	t.Helper()
 	data := make([]byte, n)
@@ -46,7 +46,7 @@ func noiseTorrent(t testing.TB, n, pieceLength int) ([]byte, *metainfo.MetaInfo)
 	return data, mi
 }
 
-// testSession returns a session on loopback that runs until the test ends.
+// testSession starts a session on loopback that runs until the test ends.
 func testSession(t testing.TB, opt Options) *Session {
 	t.Helper()
 	opt.Bind = loopback
@@ -61,9 +61,10 @@ func testSession(t testing.TB, opt Options) *Session {
 	return s
 }
 
-// TestTransferOverSockets moves data between two sessions over TCP, by the path
-// of this system's sockets and by the portable one.
-func TestTransferOverSockets(t *testing.T) {
+// TestTransferOverTCP checks that a download between two sessions receives each
+// byte once, both with the system calls of this platform and with the portable
+// code.
+func TestTransferOverTCP(t *testing.T) {
 	for _, portable := range []bool{false, true} {
 		t.Run(fmt.Sprintf("portable=%v", portable), func(t *testing.T) {
 			t.Parallel()
@@ -79,21 +80,21 @@ func TestTransferOverSockets(t *testing.T) {
 			ctx, cancel := context.WithTimeout(context.Background(), patience)
 			defer cancel()
 			if err := tor.Wait(ctx); err != nil {
-				t.Fatalf("%v: %+v", err, tor.Stats())
+				t.Fatalf("the download did not complete: %v: %+v", err, tor.Stats())
 			}
 			got := make([]byte, len(data))
 			if _, err := store.ReadAt(got, 0); err != nil || string(got) != string(data) {
-				t.Fatalf("other data arrived (%v)", err)
+				t.Fatalf("the downloaded data differs from the seed's, or ReadAt failed: %v", err)
 			}
 			if st := tor.Stats(); st.Wasted != 0 || st.Downloaded != int64(len(data)) {
-				t.Errorf("downloaded %d, wasted %d of %d bytes", st.Downloaded, st.Wasted, len(data))
+				t.Errorf("downloaded %d bytes and wasted %d, want %d and 0", st.Downloaded, st.Wasted, len(data))
 			}
 		})
 	}
 }
 
-// BenchmarkTransfer moves 256 MiB between two sessions over loopback, from and to
-// memory: the cost of the engine and of the system's sockets.
+// BenchmarkTransfer downloads 256 MiB between two sessions over loopback. The data
+// stays in memory, so that only the engine and the sockets are measured.
 func BenchmarkTransfer(b *testing.B) {
 	data, mi := noiseTorrent(b, 256<<20, 1<<20)
 	seed := testSession(b, Options{})

@@ -22,7 +22,7 @@ func times(n int, b []byte) []byte { return bytes.Repeat(b, n) }
 // session ends the connection.
 func TestViolationsEndTheConnection(t *testing.T) {
 	t.Parallel()
-	data, mi := hybridOf(t, 6*32<<10, 32<<10)
+	data, mi := hybridTorrent(t, 6*32<<10, 32<<10)
 	s := testSession(t, Options{})
 	added(t, s, mi, AddOptions{Storage: storage.NewMemoryOf(data), Verified: true})
 	root := *mi.Info.Files[0].PiecesRoot
@@ -72,7 +72,7 @@ func TestViolationsEndTheConnection(t *testing.T) {
 // the session ignores them, and the connection stays.
 func TestHarmlessMessagesAreIgnored(t *testing.T) {
 	t.Parallel()
-	data, mi := hybridOf(t, 6*32<<10, 32<<10)
+	data, mi := hybridTorrent(t, 6*32<<10, 32<<10)
 	s := testSession(t, Options{})
 	tor, err := s.Add(mi, AddOptions{Storage: storage.NewMemoryOf(data), Verified: true})
 	if err != nil {

@@ -40,7 +40,7 @@ func TestWebSeedWrongData(t *testing.T) {
 				liar := w.serve(simnet.Link{Up: 8 * mbit}, bytesHandler(bad))
 				honest := w.serve(simnet.Link{Up: 8 * mbit}, bytesHandler(data))
 				store := storage.NewMemoryLike(data)
-				log := &recorder{}
+				log := &logRecorder{}
 				tor := w.add(w.session(simnet.Link{}, torrent.Options{Log: log.logger()}), with(mi, liar.url, honest.url), torrent.AddOptions{Storage: store})
 				w.wait(tor, 2*time.Minute)
 				w.holds(store, data)
@@ -85,7 +85,7 @@ func TestWebSeedsHostile(t *testing.T) {
 				bad := w.serve(simnet.Link{Up: 8 * mbit}, answer)
 				good := w.serve(simnet.Link{Up: 8 * mbit}, bytesHandler(data))
 				store := storage.NewMemoryLike(data)
-				log := &recorder{}
+				log := &logRecorder{}
 				tor := w.add(w.session(simnet.Link{}, torrent.Options{Log: log.logger()}), with(mi, bad.url, good.url), torrent.AddOptions{Storage: store})
 				w.wait(tor, time.Minute)
 				w.holds(store, data)

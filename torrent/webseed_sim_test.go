@@ -95,7 +95,7 @@ func bytesHandler(data []byte) http.Handler {
 // session runs a session on a host of its own.
 func (w *web) session(link simnet.Link, opt torrent.Options) *torrent.Session {
 	host := w.host(link)
-	opt.Network, opt.Announcer, opt.Bind, opt.PeerPort = host, w.tracker.at(host.Addr()), host.Addr(), 6881
+	opt.Network, opt.Announcer, opt.Bind, opt.PeerPort = host, w.tracker.announcerAt(host.Addr()), host.Addr(), 6881
 	opt.Seed = uint64(w.hosts)
 	opt.PeerID = spate.PeerID([]byte(fmt.Sprintf("-Sp0100-%012d", w.hosts)))
 	s, err := torrent.NewSession(opt)

@@ -1,11 +1,11 @@
-// Command spate publishes files over BitTorrent and fetches them: maker,
-// tracker, seed, downloader and release page in one program.
+// Command spate publishes files over BitTorrent and fetches them. It makes torrents, tracks,
+// seeds and downloads them, and serves pages for them.
 package main
 
 import (
 	"os"
 
-	// For HTTPS where the system has no certificates, as in the container.
+	// Root certificates for systems without any, such as the container.
 	_ "golang.org/x/crypto/x509roots/fallback"
 
 	"spate/internal/cli"

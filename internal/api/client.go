@@ -22,7 +22,7 @@ import (
 // maxLine bounds a line of a stream and an answer, in bytes.
 const maxLine = 64 << 20
 
-// Client speaks with a daemon. It is safe for concurrent use.
+// Client is a client of a daemon. It is safe for concurrent use.
 type Client struct {
 	base   string // URL without a slash at its end
 	socket string // "" for a daemon that is reached over the network
@@ -30,7 +30,7 @@ type Client struct {
 	http   *http.Client
 }
 
-// New returns a client of the daemon with that state directory.
+// New returns a client of the daemon with a state directory.
 func New(state string) *Client {
 	socket := filepath.Join(state, SocketName)
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -44,34 +44,34 @@ func New(state string) *Client {
 	return &Client{base: "http://spate", socket: socket, http: &http.Client{Transport: &http.Transport{DialContext: dial, MaxIdleConns: 1}}}
 }
 
-// NewRemote returns a client of a daemon that was told to answer on the network,
-// at an http or https URL, with the token that it was given.
+// NewRemote returns a client of a daemon that answers on the network, at an http or https
+// URL.
 func NewRemote(base, token string) (*Client, error) {
 	u, err := url.Parse(base)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 		return nil, fmt.Errorf("%q is not an http or https URL", base)
 	}
-	// Whatever answers with a redirect is not a daemon, and gets no token.
+	// A server that redirects is no daemon, and must not get the token.
 	stay := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	return &Client{base: strings.TrimRight(base, "/"), token: token, http: &http.Client{CheckRedirect: stay}}, nil
 }
 
-// Status returns what the daemon is and does.
+// Status returns the state of the daemon.
 func (c *Client) Status(ctx context.Context) (s Status, err error) {
 	return s, c.call(ctx, http.MethodGet, "/v1/status", nil, &s)
 }
 
-// List says which releases [Client.Releases] returns. The zero List asks for
-// every version and variant.
+// List selects the releases that [Client.Releases] returns. The zero List selects all versions
+// and variants.
 type List struct {
-	Text   string // every word of it is part of the name
+	Text   string // words that the name contains
 	Group  string
 	Latest bool // only the newest version of each slug, in its first variant
 	Offset int
 	Limit  int // 0: all
 }
 
-// Releases returns the list, newest first.
+// Releases returns releases, newest first.
 func (c *Client) Releases(ctx context.Context, l List) (r Releases, err error) {
 	q := url.Values{}
 	for k, v := range map[string]string{"q": l.Text, "group": l.Group} {
@@ -92,7 +92,7 @@ func (c *Client) Releases(ctx context.Context, l List) (r Releases, err error) {
 
 func releasePath(ref string) string { return "/v1/releases/" + url.PathEscape(ref) }
 
-// Release returns one release: the newest, where ref names no version.
+// Release returns the release ref, or its newest version if ref names none.
 func (c *Client) Release(ctx context.Context, ref string) (r publish.ReleaseInfo, err error) {
 	return r, c.call(ctx, http.MethodGet, releasePath(ref), nil, &r)
 }
@@ -102,7 +102,7 @@ func (c *Client) Peers(ctx context.Context, ref string) (p []Peer, err error) {
 	return p, c.call(ctx, http.MethodGet, releasePath(ref)+"/peers", nil, &p)
 }
 
-// Withdraw takes back a release, or all versions and variants of a slug.
+// Withdraw withdraws a release, or all versions and variants of a slug.
 func (c *Client) Withdraw(ctx context.Context, ref string) error {
 	return c.call(ctx, http.MethodDelete, releasePath(ref), nil, nil)
 }
@@ -112,13 +112,13 @@ func (c *Client) Change(ctx context.Context, ref string, ch Change) error {
 	return c.call(ctx, http.MethodPatch, releasePath(ref), ch, nil)
 }
 
-// Backup has the daemon write a copy of its catalog.
+// Backup makes the daemon write a copy of its catalog to path.
 func (c *Client) Backup(ctx context.Context, path string) error {
 	return c.call(ctx, http.MethodPost, "/v1/backup", Backup{path}, nil)
 }
 
-// Publish has the daemon publish, and calls each for every step. It returns the
-// error that each returned, or that of the release that failed.
+// Publish makes the daemon publish, and calls each for every event. It returns the error of
+// each or of the release that failed.
 func (c *Client) Publish(ctx context.Context, p Publish, each func(Event) error) error {
 	return c.stream(ctx, http.MethodPost, "/v1/releases", p, func(line []byte) error {
 		var e Event
@@ -132,9 +132,8 @@ func (c *Client) Publish(ctx context.Context, p Publish, each func(Event) error)
 	})
 }
 
-// Watch calls each with what the daemon does, at once and then after every
-// interval, until ctx ends or each returns an error, which Watch returns. Less
-// than 100 ms, as 0, is one second.
+// Watch calls each with a snapshot at once and after every interval, until ctx ends or each
+// returns an error, which Watch returns. An interval below 100 ms means one second.
 func (c *Client) Watch(ctx context.Context, interval time.Duration, each func(Snapshot) error) error {
 	if interval < 100*time.Millisecond {
 		interval = time.Second
@@ -181,7 +180,7 @@ func (c *Client) stream(ctx context.Context, method, path string, in any, each f
 	return c.bad(lines.Err())
 }
 
-// bad says whose answer it is that could not be read.
+// bad adds the address of the daemon to an error about its answer.
 func (c *Client) bad(err error) error {
 	if err == nil {
 		return nil
@@ -196,7 +195,7 @@ func (c *Client) where() string {
 	return c.base
 }
 
-// do makes a request and turns an answer that is an error into one.
+// do makes a request. It returns an error if the status of the answer is not 2xx.
 func (c *Client) do(ctx context.Context, method, path string, in any) (*http.Response, error) {
 	var body io.Reader
 	if in != nil {

@@ -17,15 +17,15 @@ import (
 	"spate/publish"
 )
 
-// Backend is the daemon behind a [Server]. Its errors are those of the daemon,
-// an [*Error] where there is something to say; they are called concurrently.
+// Backend is the daemon behind a [Server]. Its methods are called concurrently. The server
+// sends an [*Error] as it is, and other errors with the code [Failed].
 type Backend interface {
 	Status(ctx context.Context) (Status, error)
 	Releases(ctx context.Context, l List) (Releases, error)
 	Release(ctx context.Context, ref string) (publish.ReleaseInfo, error)
 	Peers(ctx context.Context, ref string) ([]Peer, error)
 	Snapshot(ctx context.Context) (Snapshot, error)
-	// Publish tells of each step, and returns the error that ended it.
+	// Publish calls each for every event.
 	Publish(ctx context.Context, p Publish, each func(Event)) error
 	Change(ctx context.Context, ref string, c Change) error
 	Withdraw(ctx context.Context, ref string) error
@@ -35,15 +35,15 @@ type Backend interface {
 // maxBody bounds a request, in bytes.
 const maxBody = 1 << 20
 
-// ServerOptions say who is answered. The zero value is for a unix socket, whose
-// permissions say that.
+// ServerOptions say who may use the API. The zero value is for a unix socket, whose
+// permissions decide.
 type ServerOptions struct {
-	// Token reports whether a token is good; nil: none is asked for. With it, the
-	// Host header must be an address, localhost, or one of Hosts, and a request
-	// with an Origin, which a web page makes, is refused.
+	// Token reports whether a token is valid. If it is nil, requests need no token. If it is
+	// set, the Host header must be an address, localhost, or one of Hosts, and requests
+	// with an Origin, which web pages make, are refused.
 	Token func(token []byte) bool
 	Hosts []string
-	Log   *slog.Logger // what failed on this side; nil: nowhere
+	Log   *slog.Logger // gets the errors with the code Failed; nil discards
 }
 
 // Server answers requests of the API. It is an [http.Handler].
@@ -91,16 +91,16 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mux.ServeHTTP(w, r)
 }
 
-// admit refuses who may not ask.
+// admit returns an error if the sender of r may not use the API.
 func (s *Server) admit(r *http.Request) error {
 	if s.opt.Token == nil {
 		return nil
 	}
 	if r.Header.Get("Origin") != "" || r.Header.Get("Sec-Fetch-Site") != "" {
-		return &Error{Code: Unauthorized, Message: "requests of web pages are not answered"}
+		return &Error{Code: Unauthorized, Message: "requests from web pages are refused"}
 	}
 	if !s.knownHost(r.Host) {
-		return &Error{Code: Unauthorized, Message: "the Host header is not an address, nor a name of this machine"}
+		return &Error{Code: Unauthorized, Message: "the Host header is neither an address nor a name of this machine"}
 	}
 	token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	if !ok || !s.opt.Token([]byte(token)) {
@@ -109,7 +109,8 @@ func (s *Server) admit(r *http.Request) error {
 	return nil
 }
 
-// knownHost keeps out names that somebody else's DNS points here.
+// knownHost reports whether the Host header is an address or a known name. Other names could
+// be those of web pages whose DNS leads to this machine.
 func (s *Server) knownHost(host string) bool {
 	if h, _, err := net.SplitHostPort(host); err == nil {
 		host = h
@@ -119,13 +120,13 @@ func (s *Server) knownHost(host string) bool {
 	return err == nil || host == "localhost" || slices.Contains(s.opt.Hosts, host)
 }
 
-// statusOf are the status codes of errors.
+// statusOf maps the codes of errors to status codes of HTTP.
 var statusOf = map[string]int{
 	NotFound: http.StatusNotFound, Exists: http.StatusConflict, BadRequest: http.StatusBadRequest, BadData: http.StatusUnprocessableEntity,
 	DiskFull: http.StatusInsufficientStorage, Unauthorized: http.StatusForbidden, Failed: http.StatusInternalServerError,
 }
 
-// asError is err as it is told.
+// asError returns err as the API tells it.
 func asError(err error) *Error {
 	var e *Error
 	if errors.As(err, &e) {
@@ -149,7 +150,7 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	json.NewEncoder(w).Encode(map[string]*Error{"error": e})
 }
 
-// send answers with v, or with err.
+// send answers with v, or returns err.
 func send(w http.ResponseWriter, v any, err error) error {
 	if err != nil {
 		return err
@@ -158,7 +159,7 @@ func send(w http.ResponseWriter, v any, err error) error {
 	return json.NewEncoder(w).Encode(v)
 }
 
-// done answers that it is done, or with err.
+// done answers with no content, or returns err.
 func done(w http.ResponseWriter, err error) error {
 	if err == nil {
 		w.WriteHeader(http.StatusNoContent)
@@ -166,7 +167,7 @@ func done(w http.ResponseWriter, err error) error {
 	return err
 }
 
-// read decodes the request's body: one object of known fields.
+// read decodes the body of a request: one JSON object with known fields.
 func read(r *http.Request, v any) error {
 	if kind, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";"); kind != "application/json" {
 		return &Error{Code: BadRequest, Message: "the request's Content-Type is not application/json"}
@@ -177,7 +178,7 @@ func read(r *http.Request, v any) error {
 		return &Error{Code: BadRequest, Message: "the request: " + err.Error()}
 	}
 	if d.More() {
-		return &Error{Code: BadRequest, Message: "something follows the request's object"}
+		return &Error{Code: BadRequest, Message: "the body has more than one object"}
 	}
 	return nil
 }
@@ -237,19 +238,19 @@ func (s *Server) backup(w http.ResponseWriter, r *http.Request) error {
 	return done(w, s.backend.Backup(r.Context(), b.Path))
 }
 
-// lines writes a stream of objects, a line each. Not for concurrent use.
+// lines writes a stream of JSON objects, one on each line. It is for one goroutine.
 type lines struct {
 	w   http.ResponseWriter
 	ctl *http.ResponseController
 	enc *json.Encoder
 }
 
-// lineTimeout ends a stream whose reader takes nothing.
+// lineTimeout bounds the time for writing a line.
 const lineTimeout = 30 * time.Second
 
 func newLines(w http.ResponseWriter) *lines {
 	ctl := http.NewResponseController(w)
-	ctl.SetReadDeadline(time.Time{}) // the stream lasts
+	ctl.SetReadDeadline(time.Time{}) // a stream has no end
 	w.Header().Set("Content-Type", "application/x-ndjson")
 	return &lines{w, ctl, json.NewEncoder(w)}
 }
@@ -268,14 +269,14 @@ func (s *Server) publish(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if len(p.Paths) == 0 {
-		return &Error{Code: BadRequest, Message: "there are no paths"}
+		return &Error{Code: BadRequest, Message: "the request has no paths"}
 	}
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
 	out := newLines(w)
 	err := s.backend.Publish(ctx, p, func(e Event) {
 		if out.write(e) != nil {
-			cancel() // nobody is left to be told
+			cancel() // the client is gone
 		}
 	})
 	if err != nil && r.Context().Err() == nil {
@@ -298,7 +299,7 @@ func (s *Server) watch(w http.ResponseWriter, r *http.Request) error {
 	for {
 		snap, err := s.backend.Snapshot(r.Context())
 		if err != nil || out.write(snap) != nil {
-			return nil // the stream ends, and the reader sees it
+			return nil // ends the stream
 		}
 		select {
 		case <-r.Context().Done():

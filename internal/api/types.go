@@ -1,6 +1,6 @@
-// Package api is how the program speaks with a daemon that runs: HTTP and JSON
-// over a unix socket in the state directory. docs/openapi.yaml describes it for
-// others; the types and the client here are what the verbs use.
+// Package api is the HTTP API of the daemon: JSON over a unix socket in the state directory, or
+// over the network with a token. It contains the server, a client and their types.
+// docs/openapi.yaml describes the API.
 package api
 
 import (
@@ -10,10 +10,10 @@ import (
 	"spate/publish"
 )
 
-// SocketName is the socket's file in the state directory.
+// SocketName is the name of the socket in the state directory.
 const SocketName = "api.sock"
 
-// Status is a daemon: GET /v1/status.
+// Status is the state of a daemon: GET /v1/status.
 type Status struct {
 	Version      string    `json:"version"`
 	PID          int       `json:"pid"`
@@ -33,14 +33,14 @@ type Folder struct {
 	Path    string `json:"path"`
 	Group   string `json:"group,omitempty"`
 	Entries int    `json:"entries"`         // published from it
-	Waiting int    `json:"waiting"`         // still being written, or in line to be hashed
-	Error   string `json:"error,omitempty"` // why it cannot be read now
-	// Refused are entries that cannot be published and notes that cannot be read,
-	// and why, by name.
+	Waiting int    `json:"waiting"`         // still being written, or waiting to be hashed
+	Error   string `json:"error,omitempty"` // why the folder cannot be read
+	// Refused are entries that cannot be published and notes that cannot be read, ordered by
+	// name.
 	Refused []Refused `json:"refused,omitempty"`
 }
 
-// Refused is something in a folder that is not published.
+// Refused is an entry of a folder that is not published.
 type Refused struct {
 	Name  string `json:"name"`
 	Error string `json:"error"`
@@ -59,13 +59,13 @@ type Totals struct {
 	publish.Counts
 }
 
-// Releases is a part of the list: GET /v1/releases.
+// Releases is a page of the list of releases: GET /v1/releases.
 type Releases struct {
 	Total    int                   `json:"total"`
 	Releases []publish.ReleaseInfo `json:"releases"`
 }
 
-// Peer is a connection: GET /v1/releases/{ref}/peers.
+// Peer is a connected peer: GET /v1/releases/{ref}/peers.
 type Peer struct {
 	Addr       string  `json:"addr"`
 	Client     string  `json:"client"`
@@ -133,8 +133,7 @@ type Event struct {
 	Error   *Error               `json:"error,omitempty"`
 }
 
-// Change is what of a release shall be otherwise: PATCH /v1/releases/{ref}. What
-// is nil stays.
+// Change is a change of a release: PATCH /v1/releases/{ref}. A nil field stays as it is.
 type Change struct {
 	Paused *bool   `json:"paused,omitempty"`
 	Group  *string `json:"group,omitempty"`
@@ -146,7 +145,7 @@ type Backup struct {
 	Path string `json:"path"` // absolute; nothing is there
 }
 
-// Codes of an [Error].
+// The codes of an [Error].
 const (
 	NotFound     = "not_found"
 	Exists       = "exists"
@@ -167,13 +166,13 @@ type Error struct {
 // Error implements error.
 func (e *Error) Error() string { return e.Message }
 
-// Is makes two errors of one code the same, for [errors.Is].
+// Is implements [errors.Is]: an error matches a target with the same code and no message.
 func (e *Error) Is(target error) bool {
 	t, ok := target.(*Error)
 	return ok && t.Code == e.Code && t.Message == ""
 }
 
-// NoDaemonError says that nobody answers on the socket.
+// NoDaemonError says that no daemon answers on the socket.
 type NoDaemonError struct {
 	Socket string
 	Err    error

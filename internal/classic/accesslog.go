@@ -11,22 +11,22 @@ import (
 	"time"
 )
 
-// AccessLog is a log of announces as bttrack wrote it: a line for each, in the
-// common form of web servers. It is the [slog.Handler] for the access log of
-// package trackerserver. What it holds is written every Flush, and by Close.
+// AccessLog is a log of announces in the format of bttrack: a line for each announce, in the
+// common log format of web servers. It is a [slog.Handler] for the access log of package
+// trackerserver. It buffers lines for the time flush.
 type AccessLog struct {
 	flush time.Duration
 
-	mu      sync.Mutex // guards what follows
+	mu      sync.Mutex // guards the fields below
 	buf     *bufio.Writer
 	reopen  func() (io.WriteCloser, error)
 	to      io.WriteCloser
-	pending bool // a flush is on its way
+	pending bool // flushNow will be called
 	closed  bool
-	err     error // of the last write that failed
+	err     error // the last error of a write
 }
 
-// OpenAccessLog opens the log that open returns, which is asked again by Reopen.
+// OpenAccessLog opens a log that writes to what open returns. Reopen calls open again.
 func OpenAccessLog(open func() (io.WriteCloser, error), flush time.Duration, now time.Time) (*AccessLog, error) {
 	to, err := open()
 	if err != nil {
@@ -40,10 +40,10 @@ func OpenAccessLog(open func() (io.WriteCloser, error), flush time.Duration, now
 // Enabled implements [slog.Handler].
 func (l *AccessLog) Enabled(context.Context, slog.Level) bool { return true }
 
-// WithAttrs and WithGroup implement [slog.Handler]; the access log uses neither.
+// WithAttrs implements [slog.Handler]. The tracker adds no attributes.
 func (l *AccessLog) WithAttrs([]slog.Attr) slog.Handler { return l }
 
-// WithGroup implements [slog.Handler].
+// WithGroup implements [slog.Handler]. The tracker adds no groups.
 func (l *AccessLog) WithGroup(string) slog.Handler { return l }
 
 // Handle writes the line of one announce.
@@ -54,7 +54,7 @@ func (l *AccessLog) Handle(_ context.Context, r slog.Record) error {
 	if l.closed {
 		return nil
 	}
-	l.buf.WriteString(line) // an error stays until it is asked for
+	l.buf.WriteString(line) // Flush returns the error
 	if !l.pending {
 		l.pending = true
 		time.AfterFunc(l.flush, l.flushNow)
@@ -71,12 +71,12 @@ func (l *AccessLog) flushNow() {
 	}
 	if err := l.buf.Flush(); err != nil {
 		l.err = err
-		l.buf.Reset(l.to) // later lines may find room
+		l.buf.Reset(l.to) // clears the error, because the disk may have space later
 	}
 }
 
-// Reopen goes on in the file that is under the log's name now. When that fails
-// the log goes on where it was.
+// Reopen opens the log again and writes further lines there. If that fails, the log stays as
+// it was.
 func (l *AccessLog) Reopen(now time.Time) error {
 	to, err := l.reopen()
 	if err != nil {
@@ -98,12 +98,12 @@ func (l *AccessLog) Reopen(now time.Time) error {
 	return err
 }
 
-// head writes what became of the log.
+// head writes a line about the log itself.
 func (l *AccessLog) head(what string, now time.Time) {
 	fmt.Fprintf(l.buf, "# Log %s: %s\n", what, now.UTC().Format("2006-01-02 15:04 UTC"))
 }
 
-// Close writes what is held, and returns the last error there was.
+// Close writes the buffered lines and returns the last error.
 func (l *AccessLog) Close() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -120,8 +120,8 @@ func (l *AccessLog) Close() error {
 	return l.err
 }
 
-// accessLine writes a record as the request that it came from: only values that
-// cannot end the line are in it.
+// accessLine returns a record as the line of the HTTP request that it came from. No value in
+// the line can contain a line break.
 func accessLine(r *slog.Record) string {
 	at := map[string]string{}
 	r.Attrs(func(a slog.Attr) bool {

@@ -13,9 +13,8 @@ import (
 // MaxDFile bounds a file of --dfile, in bytes.
 const MaxDFile = 64 << 20
 
-// ParseDFile reads the file in which bttrack remembered: a dictionary with the
-// number of completions of each info-hash, and the peers of that time, which are
-// long gone.
+// ParseDFile parses the state file of bttrack. It returns the number of completions of each
+// info-hash, and ignores the peers in the file, because they are outdated.
 func ParseDFile(b []byte) (map[spate.InfoHash]uint32, error) {
 	completed := map[spate.InfoHash]uint32{}
 	d := bencode.NewDecoder(b, bencode.Options{})
@@ -40,7 +39,7 @@ func ParseDFile(b []byte) (map[spate.InfoHash]uint32, error) {
 	return completed, nil
 }
 
-// AppendDFile writes what [ParseDFile] reads, in the form that bttrack accepts.
+// AppendDFile appends a file for [ParseDFile] that bttrack accepts too.
 func AppendDFile(b []byte, completed map[spate.InfoHash]uint32) []byte {
 	b = bencode.AppendDict(b)
 	b = bencode.AppendString(b, "completed")

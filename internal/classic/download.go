@@ -78,7 +78,7 @@ func (r *run) download(ctx context.Context) error {
 // job is one torrent that is downloaded.
 type job struct {
 	*daemon.Download
-	link metainfo.Magnet // the magnet link that it came by, or zero
+	link metainfo.Magnet // the magnet link that the torrent was fetched by, or zero
 }
 
 // selectedByLink returns the function that selects the files that the magnet link chooses, or
@@ -137,7 +137,7 @@ func hintPlace(err error) error {
 	return err
 }
 
-// source is the SOURCE of the command line.
+// source returns the SOURCE of the command line.
 func (r *run) source() (string, error) {
 	all := r.args
 	for _, name := range []string{"url", "responsefile"} {
@@ -203,8 +203,7 @@ func (r *run) sessionConfig() (c daemon.SessionConfig, state string, err error) 
 	return c, state, nil
 }
 
-// plainSeed reports whether --super_seeder 0 was said; without it, the engine
-// decides.
+// plainSeed reports whether --super_seeder 0 is given. Without it the engine decides.
 func (r *run) plainSeed() bool { return r.v.Given("super_seeder") && r.v.Int("super_seeder") == 0 }
 
 // claimer is a tracker client that announces an address.
@@ -219,8 +218,8 @@ func (c claimer) Announce(ctx context.Context, url string, req *tracker.Announce
 	return c.Announcer.Announce(ctx, url, &claim)
 }
 
-// saveAs is where --saveas puts the data. As then: a directory that is there and
-// has nothing of the torrent in it is one to put the torrent's own into.
+// saveAs returns where --saveas puts the data. As in the old tools, an existing directory
+// without a file of the torrent is the parent of the data, not the data itself.
 func (r *run) saveAs(mi *metainfo.MetaInfo) (dir, name string, err error) {
 	path := r.v.Text("saveas")
 	if path == "" {
@@ -259,7 +258,7 @@ func holdsAny(mi *metainfo.MetaInfo, dir string) bool {
 	return false
 }
 
-// priorities reads --priority: a number for each file.
+// priorities parses --priority, which has a number for each file.
 func (r *run) priorities() ([]torrent.Priority, error) {
 	list := r.v.Text("priority")
 	if list == "" {
@@ -278,6 +277,7 @@ func (r *run) priorities() ([]torrent.Priority, error) {
 	return all, nil
 }
 
+// setPriorities sets the priorities of all files but pad files.
 func setPriorities(t *torrent.Torrent, prio []torrent.Priority) error {
 	if prio == nil {
 		return nil
@@ -299,7 +299,7 @@ func setPriorities(t *torrent.Torrent, prio []torrent.Priority) error {
 	return nil
 }
 
-// onScreen shows the download on a screen until it is stopped.
+// onScreen shows the download on a screen until the user stops it.
 func (r *run) onScreen(ctx context.Context, s *daemon.Session, j *job) error {
 	err := r.Screen(ctx, r.tool.Name, running.Source(s.Session), 0)
 	st := j.Torrent.Stats()
@@ -314,8 +314,7 @@ func (r *run) onScreen(ctx context.Context, s *daemon.Session, j *job) error {
 	return nil
 }
 
-// follow shows the download until it is stopped. Who has everything goes on as a
-// seed.
+// follow prints status blocks until ctx ends. After the download the torrent is seeded.
 func (r *run) follow(ctx context.Context, j *job) error {
 	every := time.Duration(max(0.1, r.v.Float("display_interval")) * float64(time.Second))
 	tick := time.NewTicker(every)
@@ -358,7 +357,7 @@ func (r *run) follow(ctx context.Context, j *job) error {
 	}
 }
 
-// spew is a line for each peer, when they are wanted.
+// spew returns a line for each peer if --spew is set.
 func (r *run) spew(t *torrent.Torrent) string {
 	if r.v.Int("spew") == 0 {
 		return ""
@@ -370,8 +369,8 @@ func (r *run) spew(t *torrent.Torrent) string {
 	return b.String()
 }
 
-// statusOf is what the programs of 2005 told of a torrent. Seeded says that it
-// was whole when it was added.
+// statusOf returns the status of a torrent as the old tools showed it. seeded says that the
+// torrent was complete when it was added.
 func statusOf(t *torrent.Torrent, path string, seeded bool) *Status {
 	st := t.Stats()
 	s := &Status{

@@ -1,6 +1,6 @@
 package classic
 
-// getOptions are those of the programs that download.
+// getOptions returns the options of the tools that download.
 func getOptions() []Option {
 	const adapts = "the engine adapts this to each connection"
 	const never = "data is checked against its hash before it is written, and a peer that sends bad data is banned"
@@ -73,7 +73,7 @@ func getOptions() []Option {
 	}
 }
 
-// manyOptions are those of the programs that watch a directory.
+// manyOptions returns the options of the tools that watch a directory.
 func manyOptions() []Option {
 	return append(getOptions(),
 		Option{"parse_dir_interval", Float, "60", Tornado, true, "seconds between two looks at the directory; changes that the system tells of count at once"},

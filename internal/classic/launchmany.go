@@ -24,13 +24,13 @@ import (
 	"spate/metainfo"
 )
 
-// Bounds of a directory that is launched.
+// Limits of a directory of torrents.
 const (
 	launchDepth = 16
 	launchMost  = 100_000 // .torrent files
 )
 
-// launched is one .torrent of the directory.
+// launched is a .torrent file in the directory.
 type launched struct {
 	path string // of the .torrent
 	size int64
@@ -39,8 +39,8 @@ type launched struct {
 	err  error // why it is not
 }
 
-// launcher seeds and downloads every .torrent in a directory. Scan belongs to one
-// goroutine; what it knows is guarded by mu.
+// launcher downloads and seeds every .torrent in a directory. One goroutine calls scan; others
+// read all under mu.
 type launcher struct {
 	*run
 	dir     string // somebody else may write to it
@@ -95,7 +95,7 @@ func (r *run) launchMany(ctx context.Context) error {
 	for {
 		select {
 		case <-ctx.Done():
-			return nil // what is missing is gone on with the next time
+			return nil // the next run resumes the downloads
 		case <-tick.C:
 			if err := r.Print(l.lines()); err != nil {
 				return err
@@ -112,11 +112,11 @@ func (l *launcher) close() {
 	}
 }
 
-// say tells what became of a .torrent, as btlaunchmany did.
+// say prints what happened to a .torrent, in the layout of btlaunchmany.
 func (l *launcher) say(format string, args ...any) {
 	line := "### " + termsafe.Line(fmt.Sprintf(format, args...))
 	if l.tool.Name == "btlaunchmanycurses" {
-		l.Line(line) // the screen has standard output
+		l.Line(line) // the screen uses standard output
 		return
 	}
 	l.Print(line + "\n")
@@ -138,7 +138,7 @@ func (l *launcher) open() (*folder.Folder, error) {
 	return folder.Open(l.dir, folder.Options{FollowLinks: l.follow})
 }
 
-// find lists the .torrent files, and adds their directories to d.
+// find returns the .torrent files, and adds their directories to d.
 func (l *launcher) find(d *watch.Dirs) (map[string]fs.FileInfo, error) {
 	in, err := l.open()
 	if err != nil {
@@ -170,7 +170,7 @@ func (l *launcher) find(d *watch.Dirs) (map[string]fs.FileInfo, error) {
 	return found, err
 }
 
-// read reads the .torrent at path, which is in the directory.
+// read returns the content of the .torrent at path, which is in the directory.
 func (l *launcher) read(path string) ([]byte, error) {
 	in, err := l.open()
 	if err != nil {
@@ -184,7 +184,7 @@ func (l *launcher) read(path string) ([]byte, error) {
 	return in.ReadFile(rel, torrentfile.MaxSize)
 }
 
-// scan drops what is gone from the directory, and adds what is new in it.
+// scan drops the torrents whose files are gone or changed, and adds new ones.
 func (l *launcher) scan(ctx context.Context, d *watch.Dirs) error {
 	found, err := l.find(d)
 	if err != nil {
@@ -230,7 +230,7 @@ func (l *launcher) add(ctx context.Context, path string) (*job, error) {
 		return nil, err
 	}
 	p := l.plan
-	p.into = func(mi *metainfo.MetaInfo) (string, string, error) { return l.place(path, mi) }
+	p.into = func(mi *metainfo.MetaInfo) (string, string, error) { return l.dataPath(path, mi) }
 	if l.v.Text("saveas") == "" && !l.follow {
 		p.within = l.dir
 	}
@@ -245,8 +245,8 @@ func (l *launcher) add(ctx context.Context, path string) (*job, error) {
 	return j, nil
 }
 
-// place is where the data of the .torrent at path goes: see --saveas_style.
-func (l *launcher) place(path string, mi *metainfo.MetaInfo) (dir, name string, err error) {
+// dataPath returns where the data of the .torrent at path goes, according to --saveas_style.
+func (l *launcher) dataPath(path string, mi *metainfo.MetaInfo) (dir, name string, err error) {
 	if dir = l.v.Text("saveas"); dir == "" {
 		dir = filepath.Dir(path)
 	} else if err := os.MkdirAll(dir, 0o777); err != nil {
@@ -270,8 +270,8 @@ func (l *launcher) place(path string, mi *metainfo.MetaInfo) (dir, name string, 
 	return dir, base, nil
 }
 
-// makeDir makes the directory at path. It is in the one that is launched, unless
-// --saveas names another.
+// makeDir creates the directory at path. Without --saveas it is in the directory of the
+// torrents.
 func (l *launcher) makeDir(path string) error {
 	if l.follow || l.v.Text("saveas") != "" {
 		return os.MkdirAll(path, 0o777)
@@ -292,7 +292,7 @@ func (l *launcher) makeDir(path string) error {
 	return err
 }
 
-// lines are the status lines of all torrents.
+// lines returns the status lines of all torrents.
 func (l *launcher) lines() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()

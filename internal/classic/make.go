@@ -76,7 +76,7 @@ func (r *run) making(announce string) (*making, error) {
 	return m, nil
 }
 
-// announceList returns the trackers of --announce_list, nil without that option.
+// announceList returns the trackers of --announce_list, or nil without that option.
 func (r *run) announceList() ([][]string, error) {
 	if !r.v.Given("announce_list") {
 		return nil, nil
@@ -145,7 +145,7 @@ func (r *run) makeMetafile(ctx context.Context) error {
 	})
 }
 
-// completeDir is btcompletedir. It leaves alone what has a .torrent.
+// completeDir is btcompletedir. It skips entries that have a .torrent.
 func (r *run) completeDir(ctx context.Context) error {
 	announce, dirs, err := r.urlAndPaths()
 	if err != nil {
@@ -189,11 +189,12 @@ func (r *run) completeOne(ctx context.Context, dir string, k *making) error {
 	}
 	var first error
 	for _, e := range list {
+		var b []byte
 		if e.Err == nil {
-			var b []byte
-			if b, e.Err = k.bytes(e.MetaInfo); e.Err == nil {
-				e.Err = torrentfile.Write(e.Out, b, true)
-			}
+			b, e.Err = k.bytes(e.MetaInfo)
+		}
+		if e.Err == nil {
+			e.Err = torrentfile.Write(e.Out, b, true)
 		}
 		if e.Err == nil {
 			r.Notef("%s", e.Out)
@@ -208,8 +209,7 @@ func (r *run) completeOne(ctx context.Context, dir string, k *making) error {
 	return first
 }
 
-// incomplete lists the entries of a directory that have no .torrent in the directory
-// into.
+// incomplete returns the entries of a directory that have no .torrent in the directory into.
 func incomplete(ctx context.Context, in *folder.Folder, into string, o maker.Options) (list []*torrentfile.Entry, err error) {
 	names, err := in.ReadDir()
 	if err != nil {

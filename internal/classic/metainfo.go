@@ -11,8 +11,7 @@ type File struct {
 	Length int64
 }
 
-// Metainfo is what btshowmetainfo tells of a .torrent. Its texts must be fit for
-// a terminal.
+// Metainfo is what btshowmetainfo shows of a .torrent. The caller has escaped its texts.
 type Metainfo struct {
 	File        string // the .torrent, without directories
 	InfoHash    string
@@ -25,12 +24,12 @@ type Metainfo struct {
 	Comment     string
 }
 
-// ShowHeader is what btshowmetainfo prints first.
+// ShowHeader returns the first lines that btshowmetainfo prints.
 func ShowHeader(name string) string {
 	return name + " 20030621 - decode BitTorrent metainfo files\n\n"
 }
 
-// String lays m out as btshowmetainfo did, which scripts read.
+// String returns m in the layout of btshowmetainfo, which scripts parse.
 func (m *Metainfo) String() string {
 	var b strings.Builder
 	row := func(label, value string) { fmt.Fprintf(&b, "%s %s\n", label, value) }

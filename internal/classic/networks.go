@@ -12,8 +12,8 @@ import (
 // maxNetworks bounds the networks of one file.
 const maxNetworks = 1 << 20
 
-// ParseSubnets reads the file of --allowed_ips: a network ADDRESS/BITS or an
-// address on each line; what follows a # is a remark.
+// ParseSubnets parses the file of --allowed_ips: a network ADDRESS/BITS or an address on each
+// line. A # begins a comment.
 func ParseSubnets(r io.Reader) ([]netip.Prefix, error) {
 	return networks(r, func(line string) ([]netip.Prefix, error) {
 		line, _, _ = strings.Cut(line, " ")
@@ -29,8 +29,8 @@ func ParseSubnets(r io.Reader) ([]netip.Prefix, error) {
 	})
 }
 
-// ParseRanges reads the file of --banned_ips: NAME:FIRST-LAST on each line, where
-// the name may have colons in it.
+// ParseRanges parses the file of --banned_ips: NAME:FIRST-LAST on each line. NAME may contain
+// colons.
 func ParseRanges(r io.Reader) ([]netip.Prefix, error) {
 	return networks(r, func(line string) ([]netip.Prefix, error) {
 		ends := line[strings.LastIndexByte(line, ':')+1:]
@@ -50,11 +50,13 @@ func ParseRanges(r io.Reader) ([]netip.Prefix, error) {
 	})
 }
 
+// networks parses each line that is not empty without its comment.
 func networks(r io.Reader, parse func(string) ([]netip.Prefix, error)) (all []netip.Prefix, err error) {
 	sc := bufio.NewScanner(r)
 	for n := 1; sc.Scan(); n++ {
 		line, _, _ := strings.Cut(sc.Text(), "#")
-		if line = strings.TrimSpace(line); line == "" {
+		line = strings.TrimSpace(line)
+		if line == "" {
 			continue
 		}
 		p, err := parse(line)
@@ -68,11 +70,12 @@ func networks(r io.Reader, parse func(string) ([]netip.Prefix, error)) (all []ne
 	return all, sc.Err()
 }
 
-// cover returns the least networks that together are first to last.
+// cover returns the smallest set of networks that contains exactly the addresses from first to
+// last.
 func cover(first, last netip.Addr) (all []netip.Prefix) {
 	for {
 		b := first.AsSlice()
-		size := 0 // bits of the network's hosts: as first and the room to last allow
+		size := 0 // bits of host addresses that are zero in first
 		for i := len(b) - 1; i >= 0; i-- {
 			zeros := bits.TrailingZeros8(b[i])
 			size += zeros
@@ -103,7 +106,7 @@ func end(p netip.Prefix) netip.Addr {
 	return a
 }
 
-// hostOf and portOf take an address and port apart; what is neither is harmless.
+// hostOf returns the address in s, or "-" if s is not an address and port.
 func hostOf(s string) string {
 	ap, err := netip.ParseAddrPort(s)
 	if err != nil {
@@ -112,6 +115,7 @@ func hostOf(s string) string {
 	return ap.Addr().String()
 }
 
+// portOf returns the port in s, or "0" if s is not an address and port.
 func portOf(s string) string {
 	ap, err := netip.ParseAddrPort(s)
 	if err != nil {

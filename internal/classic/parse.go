@@ -12,12 +12,11 @@ type Values struct {
 	given map[string]string
 }
 
-// Parse reads the command line of a tool as the old programs did: an option is
-// "--name value", wherever it stands; "--name=value" and dashes in the name are
-// understood too, and "-i" is "--ip". The last of two counts. An argument, or a text for
-// an option that works, must have more than blanks in it. Parse returns the arguments that
-// are no options, and for each option that means nothing now one line that says why, in
-// the order in which they were given.
+// Parse parses the command line of a tool as the old tools did. An option is "--name value"
+// at any position. Parse also accepts "--name=value", dashes in names, and "-i" for "--ip".
+// The last of two options with one name counts. Parse returns an error for an argument, or a
+// text value of an option that works, that has only blanks. It returns the arguments that are
+// no options, and a note for each option that has no effect.
 func (t *Tool) Parse(argv []string) (v *Values, args, notes []string, err error) {
 	v = &Values{tool: t, given: map[string]string{}}
 	for len(argv) > 0 {
@@ -61,7 +60,7 @@ func (t *Tool) Parse(argv []string) (v *Values, args, notes []string, err error)
 	return v, args, notes, err
 }
 
-// check reports a value of the wrong kind, or an empty one.
+// check returns an error if value has the wrong kind or is empty.
 func (o *Option) check(value string) (err error) {
 	switch o.Kind {
 	case Text:
@@ -74,12 +73,12 @@ func (o *Option) check(value string) (err error) {
 		_, err = parseFloat(value)
 	}
 	if err != nil {
-		return fmt.Errorf("wrong format of --%s: %q is not a number for it", o.Name, value)
+		return fmt.Errorf("wrong format of --%s: %q is not a valid number", o.Name, value)
 	}
 	return nil
 }
 
-// parseFloat takes no infinities and no NaN: nothing here can be so long.
+// parseFloat parses a number. It returns an error for NaN, infinities and huge numbers.
 func parseFloat(s string) (float64, error) {
 	f, err := strconv.ParseFloat(s, 64)
 	if err == nil && !(f > -1e12 && f < 1e12) {
@@ -94,8 +93,8 @@ func (v *Values) Given(name string) bool {
 	return ok
 }
 
-// Text returns the value of an option, or its default. Like the methods below it
-// must be called with the name of an option that the tool has.
+// Text returns the value of an option, or its default. Text, Int and Float panic if the tool
+// has no option with this name.
 func (v *Values) Text(name string) string {
 	if s, ok := v.given[name]; ok {
 		return s
@@ -115,8 +114,8 @@ func (v *Values) Float(name string) float64 {
 	return f
 }
 
-// Tiers reads a list of trackers: commas separate those of a tier, bars the
-// tiers.
+// Tiers parses a list of trackers. Commas separate the trackers of a tier, and bars separate
+// the tiers.
 func Tiers(list string) (tiers [][]string) {
 	for part := range strings.SplitSeq(list, "|") {
 		var tier []string
@@ -132,7 +131,7 @@ func Tiers(list string) (tiers [][]string) {
 	return tiers
 }
 
-// JoinTiers writes tiers as [Tiers] reads them.
+// JoinTiers formats tiers for [Tiers].
 func JoinTiers(tiers [][]string) string {
 	var parts []string
 	for _, t := range tiers {

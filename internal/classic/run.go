@@ -27,8 +27,8 @@ type Env struct {
 	// Tracker returns the configuration of the tracker that flags and the SPATE_ variables
 	// give. flags are values by the names of the flags of spate tracker.
 	Tracker func(flags map[string]string) (daemon.TrackerConfig, error)
-	// FollowLinks reports whether the SPATE_ variables let links lead out of directories that
-	// somebody else may write to.
+	// FollowLinks reports whether the SPATE_ variables allow links that lead out of
+	// directories.
 	FollowLinks func() (bool, error)
 
 	Resumable      func()              // says that an interruption from now on loses nothing
@@ -36,7 +36,7 @@ type Env struct {
 	ReloadOnHangup func(reload func()) // is OnHangup unless SIGHUP has another meaning already
 }
 
-// run is one run of a tool.
+// run is a run of a tool.
 type run struct {
 	*Env
 	tool *Tool

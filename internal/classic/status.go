@@ -6,19 +6,19 @@ import (
 	"time"
 )
 
-// Unknown is a time left that nobody knows.
+// Unknown is an unknown time left.
 const Unknown = time.Duration(-1)
 
-// Status is what the programs of 2005 told of a download. Its texts must be fit
-// for a terminal; rates are in bytes a second.
+// Status is the status of a download as the old tools showed it. The caller has escaped its
+// texts. Rates are in bytes a second.
 type Status struct {
 	Name       string
-	Path       string // where the data goes
+	Path       string // of the data
 	Size       int64
 	Fraction   float64 // of the data that is there, 0 to 1
 	Activity   string  // in place of the time left, such as "connecting to peers"
 	Left       time.Duration
-	Finished   bool // it did end well, in this run
+	Finished   bool // this run completed the download
 	Down, Up   float64
 	Downloaded int64
 	Uploaded   int64
@@ -28,7 +28,7 @@ type Status struct {
 	Errors     []string
 }
 
-// hours writes a time left.
+// hours formats a time left.
 func hours(d time.Duration) string {
 	const most = 60 * 24 * time.Hour
 	if d < 0 || d >= most {
@@ -41,7 +41,7 @@ func hours(d time.Duration) string {
 	return fmt.Sprintf("%d min %02d sec", s/60, s%60)
 }
 
-// TimeLeft is the word for how long s will take.
+// TimeLeft returns the activity, or the time left in words.
 func (s *Status) TimeLeft() string {
 	switch {
 	case s.Finished:
@@ -52,7 +52,7 @@ func (s *Status) TimeLeft() string {
 	return hours(s.Left)
 }
 
-// share writes what was given for what was taken.
+// share formats the ratio of uploaded to downloaded bytes.
 func (s *Status) share() string {
 	const mb = 1 << 20
 	ratio := "oo "
@@ -62,7 +62,7 @@ func (s *Status) share() string {
 	return fmt.Sprintf("%s  (%.1f MB up / %.1f MB down)", ratio, float64(s.Uploaded)/mb, float64(s.Downloaded)/mb)
 }
 
-// Percent is the share of the data that is there: rounded down, with one digit.
+// Percent returns the percentage of the data that is there, rounded down to one decimal.
 func (s *Status) Percent() string {
 	if s.Fraction >= 1 {
 		return "100.0"
@@ -70,7 +70,7 @@ func (s *Status) Percent() string {
 	return fmt.Sprintf("%.1f", float64(int(s.Fraction*1000))/10)
 }
 
-// Block is the status block of btdownloadheadless.
+// Block returns the status block of btdownloadheadless.
 func (s *Status) Block() string {
 	var b strings.Builder
 	b.WriteString("\n\n\n\n\n")
@@ -97,7 +97,7 @@ func (s *Status) Block() string {
 	return b.String()
 }
 
-// Line is the line of btlaunchmany: s under the name that is to be shown.
+// Line returns the status line of btlaunchmany with the given name.
 func (s *Status) Line(name string) string {
 	left := s.Activity
 	if left == "" {
@@ -111,7 +111,7 @@ func (s *Status) Line(name string) string {
 		s.Peers, s.Seeds, mark, s.Copies, s.Up/1000, s.Down/1000, s.Uploaded/1024, s.Downloaded/1024, strings.Join(s.Errors, "; "))
 }
 
-// PeerLine is the line of a peer below the status block (--spew 1).
+// PeerLine returns the line of a peer below the status block (--spew 1).
 func PeerLine(addr, client string, incoming bool, down, up, have float64, got, sent int64) string {
 	way := "L" // we dialled
 	if incoming {

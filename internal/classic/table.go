@@ -28,7 +28,8 @@ func Markdown() string {
 			fmt.Fprintf(&b, "Its options are those of %s.\n\n", same)
 			continue
 		}
-		if seen[key] = t.Name; strings.HasPrefix(t.Name, "btlaunchmany") {
+		seen[key] = t.Name
+		if strings.HasPrefix(t.Name, "btlaunchmany") {
 			n := len(getOptions())
 			options = options[n:]
 			b.WriteString("Its options are those of btdownloadheadless, and:\n\n")
@@ -42,7 +43,7 @@ func Markdown() string {
 	return strings.TrimRight(b.String(), "\n") + "\n"
 }
 
-// state says in a word what becomes of the option.
+// state says whether the option works.
 func (o *Option) state() string {
 	if o.Works {
 		return "works"
@@ -52,7 +53,7 @@ func (o *Option) state() string {
 
 func cell(s string) string { return strings.ReplaceAll(s, "|", `\|`) }
 
-// Usage is the help of a tool.
+// Usage returns the help of a tool.
 func (t *Tool) Usage() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s: %s\n\n", t.Name, t.Summary)
@@ -109,7 +110,7 @@ func wrap(text, indent string, width int) string {
 	return b.String() + "\n"
 }
 
-// split returns the options that work and those that mean nothing now.
+// split returns the options that work and those that have no effect.
 func (t *Tool) split() (works, idle []Option) {
 	for _, o := range t.Options {
 		if o.Works {

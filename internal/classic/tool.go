@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Tool is one of the programs of 2005.
+// Tool is one of the tools of 2005.
 type Tool struct {
 	Name    string
 	Summary string   // one line, without a full stop
@@ -13,10 +13,10 @@ type Tool struct {
 	Min     int      // arguments that are no options
 	Max     int      // negative: any number
 	Options []Option
-	Instead string // not empty: the program is not here, and this is what to use
+	Instead string // if not empty, the tool does not exist here, and this says what to use
 }
 
-// Kind is the type of an option's value.
+// Kind is the kind of value that an option has.
 type Kind uint8
 
 // The kinds of values.
@@ -26,7 +26,7 @@ const (
 	Float      // a number
 )
 
-// Origin says whose manual page has an option.
+// Origin says which manual pages describe an option.
 type Origin uint8
 
 // The origins, as a set.
@@ -51,15 +51,15 @@ func (o Origin) String() string {
 type Option struct {
 	Name    string // without dashes, with underscores
 	Kind    Kind
-	Default string // as it works here; empty: none
+	Default string // empty: none
 	From    Origin
 	Works   bool
-	// Means says how it works, or why it means nothing now: a clause that begins
-	// with a small letter.
+	// Means says how the option works, or why it has no effect. It begins with a small
+	// letter.
 	Means string
 }
 
-// Tools returns all tools, in the order of a release's life.
+// Tools returns all tools.
 func Tools() []*Tool {
 	make := []string{"FILE TRACKER_URL [--option value ...]", "TRACKER_URL FILE... [--option value ...]"}
 	get := []string{"[--option value ...] URL", "[--option value ...] FILE.torrent", "--url URL [--option value ...]", "--responsefile FILE.torrent [--option value ...]"}
@@ -84,8 +84,7 @@ func Tools() []*Tool {
 	}
 }
 
-// Lookup returns the tool that a program's name stands for, or nil. The ending
-// of the Python scripts may be there.
+// Lookup returns the tool with a name, or nil. The name may end with ".py".
 func Lookup(name string) *Tool {
 	name = strings.TrimSuffix(name, ".py")
 	tools := Tools()
@@ -95,8 +94,8 @@ func Lookup(name string) *Tool {
 	return nil
 }
 
-// Option returns the option with this name, with dashes or underscores in it, or
-// nil.
+// Option returns the option with a name, or nil. The name may have dashes in place of
+// underscores.
 func (t *Tool) Option(name string) *Option {
 	name = strings.ReplaceAll(name, "-", "_")
 	if i := slices.IndexFunc(t.Options, func(o Option) bool { return o.Name == name }); i >= 0 {

@@ -14,6 +14,7 @@ func hashData(runs []run) {
 	q.flush()
 }
 
+// dataKernel16 returns the kernel that hashes data in 16 lanes.
 func dataKernel16() kernel {
 	var s state16
 	var p [16]*byte

@@ -21,6 +21,7 @@ func detectSHA() bool {
 	return b&(1<<29) != 0
 }
 
+// cpuid executes the CPUID instruction.
 func cpuid(leaf, sub uint32) (a, b, c, d uint32)
 
 // sha1Blocks hashes n blocks at p into h. n must be positive.

@@ -9,6 +9,7 @@ import (
 	"testing"
 )
 
+// randomBytes returns n random bytes.
 func randomBytes(r *rand.Rand, n int) []byte {
 	b := make([]byte, n)
 	for i := range b {
@@ -49,12 +50,14 @@ func checkSHA1(t *testing.T, seed uint64, messages, steps, most int) {
 	}
 	for i := range ds {
 		if got, want := ds[i].Sum(), sha1.Sum(want[i].Bytes()); got != want {
-			t.Fatalf("seed %d, message %d of %d: %x, want %x", seed, i, messages, got, want)
+			t.Fatalf("random seed %d: the digest of message %d of %d is %x, want %x", seed, i, messages, got, want)
 		}
 	}
 }
 
-func TestSHA1AgainstTheStandardLibrary(t *testing.T) {
+// TestSHA1AgreesWithTheStandardLibrary compares digests of 1 to 30 messages at once
+// with crypto/sha1.
+func TestSHA1AgreesWithTheStandardLibrary(t *testing.T) {
 	for messages := 1; messages <= 30; messages++ {
 		for seed := range uint64(8) {
 			checkSHA1(t, seed, messages, 5, 1<<seed*8)
@@ -64,7 +67,9 @@ func TestSHA1AgainstTheStandardLibrary(t *testing.T) {
 	checkSHA1(t, 98, 13, 2, 3<<20)
 }
 
-func TestSHA256AgainstTheStandardLibrary(t *testing.T) {
+// TestSHA256AgreesWithTheStandardLibrary compares digests of messages of many lengths
+// with crypto/sha256.
+func TestSHA256AgreesWithTheStandardLibrary(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	for n := range 300 {
 		check256(t, r, n, n, n+1, n)
@@ -73,6 +78,8 @@ func TestSHA256AgainstTheStandardLibrary(t *testing.T) {
 	check256(t, r, 3<<20, 3<<20)
 }
 
+// check256 compares the digests of random messages of the given sizes with
+// crypto/sha256.
 func check256(t *testing.T, r *rand.Rand, sizes ...int) {
 	t.Helper()
 	ps := make([][]byte, len(sizes))
@@ -83,11 +90,12 @@ func check256(t *testing.T, r *rand.Rand, sizes ...int) {
 	SumSHA256(dst, ps)
 	for i := range ps {
 		if want := sha256.Sum256(ps[i]); dst[i] != want {
-			t.Fatalf("%d bytes, message %d: %x, want %x", sizes[i], i, dst[i], want)
+			t.Fatalf("the digest of message %d of %d bytes is %x, want %x", i, sizes[i], dst[i], want)
 		}
 	}
 }
 
+// FuzzSHA1 compares digests of random messages with crypto/sha1.
 func FuzzSHA1(f *testing.F) {
 	f.Add(uint64(1), 2, 3, 100)
 	f.Add(uint64(2), 14, 2, 70000)
@@ -99,6 +107,7 @@ func FuzzSHA1(f *testing.F) {
 	})
 }
 
+// FuzzSHA256 compares the digests of three messages with crypto/sha256.
 func FuzzSHA256(f *testing.F) {
 	f.Add([]byte("abc"), []byte("def"))
 	f.Fuzz(func(t *testing.T, a, b []byte) {
@@ -106,11 +115,12 @@ func FuzzSHA256(f *testing.F) {
 		c := bytes.Repeat([]byte{1}, len(a))
 		SumSHA256(got[:], [][]byte{c, a, b})
 		if got != [3][SizeSHA256]byte{sha256.Sum256(c), sha256.Sum256(a), sha256.Sum256(b)} {
-			t.Errorf("%x, %x: %x", a, b, got)
+			t.Errorf("the digests of %x, %x and %x are %x", c, a, b, got)
 		}
 	})
 }
 
+// BenchmarkSHA1 measures different numbers of messages, and crypto/sha1.
 func BenchmarkSHA1(b *testing.B) {
 	for _, n := range []int{1, 2, 3, 8, 16, 17} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
@@ -135,6 +145,7 @@ func BenchmarkSHA1(b *testing.B) {
 	})
 }
 
+// BenchmarkZerosSHA1 measures zeros in different numbers of messages.
 func BenchmarkZerosSHA1(b *testing.B) {
 	for _, n := range []int{1, 3, 6, 7, 11, 64, 128} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
@@ -155,6 +166,7 @@ func BenchmarkZerosSHA1(b *testing.B) {
 	}
 }
 
+// BenchmarkSHA256 measures two messages at a time, and crypto/sha256.
 func BenchmarkSHA256(b *testing.B) {
 	p := make([]byte, 64<<10)
 	ps := [][]byte{p[:16<<10], p[16<<10 : 32<<10], p[32<<10 : 48<<10], p[48<<10:]}

@@ -58,11 +58,11 @@ func checkKernel(t *testing.T, r *rand.Rand, k kernel, n, most int, data bool) {
 		sha1Blocks(&want[i], &p[0], blocks)
 	}
 	if left := k.hash(runs, 1); len(left) > 0 {
-		t.Fatalf("%d messages: %d are left", n, len(left))
+		t.Fatalf("%d of %d messages are left, want 0", len(left), n)
 	}
 	for i := range got {
 		if got[i] != want[i] {
-			t.Fatalf("message %d of %d, up to %d blocks: %x, want %x", i, n, most, got[i], want[i])
+			t.Fatalf("the state of message %d of %d with up to %d blocks is %x, want %x", i, n, most, got[i], want[i])
 		}
 	}
 }
@@ -80,7 +80,7 @@ func TestKernelFullLanes(t *testing.T) {
 		k := kernel{16, func(runs []run, n int) { lanes += 16 * n }}
 		k.hash(runs, 1)
 		if most := (n*1600 + 16*100*3) * 105 / 100; lanes > most {
-			t.Errorf("%d messages of 1600 blocks: %d lane blocks for %d", n, lanes, n*1600)
+			t.Errorf("%d messages of 1600 blocks take %d blocks in all lanes, want at most %d", n, lanes, most)
 		}
 	}
 }
@@ -97,13 +97,14 @@ func TestKernelReturnsRest(t *testing.T) {
 		sum += r.n
 	}
 	if len(left) != 2 || sum < 300 {
-		t.Errorf("%d runs with %d blocks are left", len(left), sum)
+		t.Errorf("%d runs with %d blocks are left, want 2 with at least 300", len(left), sum)
 	}
 	if left := k.hash(nil, 1); len(left) != 0 {
-		t.Error(left)
+		t.Errorf("%d runs are left of none", len(left))
 	}
 }
 
+// BenchmarkKernels measures each kernel with full lanes.
 func BenchmarkKernels(b *testing.B) {
 	list, data := kernels()
 	for name, k := range list {

@@ -4,6 +4,8 @@ package hashing
 // then waits for the next message.
 type pairQueue struct{ waiting run }
 
+// write hashes r together with the waiting message until one of them has no blocks
+// left. The other one waits.
 func (q *pairQueue) write(r run) {
 	for r.n > 0 {
 		if q.waiting.n == 0 {
@@ -18,6 +20,7 @@ func (q *pairQueue) write(r run) {
 	}
 }
 
+// flush hashes the rest of the waiting message.
 func (q *pairQueue) flush() {
 	for w := &q.waiting; w.n > 0; {
 		n := min(w.n, maxBlocks)

@@ -67,6 +67,7 @@ func merge(dst, a, b []run) []run {
 	return append(append(dst, a...), b...)
 }
 
+// advance removes the first n blocks, which are hashed.
 func (r *run) advance(n int) {
 	r.n -= n
 	if r.p != nil {

@@ -74,6 +74,7 @@ func (q *pairs) flush() {
 	}
 }
 
+// begin starts the message p, whose digest is stored in dst.
 func (m *message) begin(dst *[SizeSHA256]byte, p []byte) {
 	whole := len(p) &^ (blockSize - 1)
 	m.dst, m.h, m.p, m.off, m.inEnd = dst, init256, p[:whole], 0, whole == 0
@@ -96,6 +97,7 @@ func (m *message) left() int {
 	return len(m.p) - m.off
 }
 
+// at returns the address of the bytes that are hashed next.
 func (m *message) at() *byte {
 	if m.inEnd {
 		return &m.end[m.off]

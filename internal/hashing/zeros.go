@@ -35,6 +35,7 @@ func hashZeros(runs []run, many kernel) {
 	zeroKernel3().hash(runs, 1)
 }
 
+// zeroKernel32 returns the kernel that hashes zeros in 32 lanes.
 func zeroKernel32() kernel {
 	var s state32
 	return kernel{32, func(runs []run, n int) {
@@ -52,6 +53,7 @@ func zeroKernel32() kernel {
 	}}
 }
 
+// zeroKernel16 returns the kernel that hashes zeros in 16 lanes.
 func zeroKernel16() kernel {
 	var s state16
 	return kernel{16, func(runs []run, n int) {
@@ -61,6 +63,7 @@ func zeroKernel16() kernel {
 	}}
 }
 
+// zeroKernel3 returns the kernel that hashes zeros in three lanes.
 func zeroKernel3() kernel {
 	var s state3
 	return kernel{3, func(runs []run, n int) {
@@ -83,6 +86,7 @@ func (s *state16) load(runs []run) {
 	}
 }
 
+// unload copies the states in s back to the runs.
 func (s *state16) unload(runs []run) {
 	for i, r := range runs {
 		for w := range s {

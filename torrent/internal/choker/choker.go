@@ -1,19 +1,45 @@
-// Package choker decides which peers of a torrent are served (BEP 3).
+// Package choker decides which peers of a torrent are unchoked (BEP 3).
 //
-// Call [Choker.Decide] every 10 seconds, and whenever an unchoked peer left or
-// lost interest. It counts what we measured ourselves, bytes that came from a
-// peer and bytes that went to it, and nothing that a peer claims. It is plain
-// data: no clock, no lock, no randomness of its own; equal inputs give equal
+// The engine calls [Choker.Decide] every 10 seconds, and also when an unchoked
+// peer disconnects or loses interest. A [Choker] is a plain data structure
+// without a clock, a lock or its own random numbers. Equal arguments give equal
 // decisions.
 //
-// While we leech, the regular slots go to the interested peers that send us
-// most; peers that send more but are not interested are unchoked beside them,
-// which costs nothing until they are. While we seed, the regular slots go round:
-// see [SeedMode]. One optimistic slot goes to a peer drawn at random for 30
-// seconds, newcomers three times as likely; regular slots for which nobody
-// qualifies are optimistic too. While we seed it is for peers that were never
-// served, and a regular slot when there are none. A peer that snubs us (it
-// leaves our requests unanswered) holds no regular slot however fast it was.
+// # Slots
+//
+// Each unchoked peer that is interested in us occupies a slot. There are
+// Config.Slots regular slots, or more with Config.RateBased, and
+// Config.Optimistic optimistic slots.
+//
+// # While the torrent downloads
+//
+// The regular slots go to the interested peers that send us data fastest. A
+// faster peer that is not interested is unchoked too, and occupies no slot,
+// because it requests nothing. A peer that snubs us (it leaves our requests
+// unanswered) gets no regular slot.
+//
+// # While the torrent seeds
+//
+// The regular slots go to all interested peers in turn; see [SeedMode] for the
+// order. A turn ends after Config.Quantum, after Config.Serving bytes, or when
+// the peer takes no data for 20 seconds. Only peers with Peer.UsesSlot occupy the
+// slots. Other peers are unchoked in addition, as many as there are slots without
+// a peer whose turn continues, and get a slot when they take data. So peers that
+// take no data cannot keep out the others.
+//
+// # Optimistic slots
+//
+// An optimistic slot goes to a random interested peer for 30 seconds, so that a
+// peer that has received nothing from us can begin to send. A peer that
+// connected less than a minute ago is three times as likely as another. If too
+// few peers qualify for the regular slots, the remaining ones are filled in the
+// same way. While the torrent seeds, the optimistic slots go to peers that were
+// never unchoked; if there are none, the slots become regular ones.
+//
+// # Trust
+//
+// All numbers are measured by the engine, except Peer.Progress, which the peer
+// reports. AntiLeech uses it only to the disadvantage of the peer.
 package choker
 
 import (
@@ -23,74 +49,75 @@ import (
 	"time"
 )
 
-// Defaults of the zero Config.
+// Values that replace zero fields of Config.
 const (
 	DefaultSlots    = 4
 	DefaultMaxSlots = 50
-	DefaultRateStep = 16 << 10
+	DefaultRateStep = 16 << 10 // bytes/s
 	DefaultQuantum  = 60 * time.Second
-	DefaultServing  = 16 << 20
+	DefaultServing  = 16 << 20 // bytes
 )
 
 const (
-	rotateEvery = 30 * time.Second // of the optimistic slots (BEP 3)
-	newFor      = 60 * time.Second // a peer is a newcomer
-	newWeight   = 3                // and that much likelier (BEP 3)
-	idleGrace   = 20 * time.Second // until a peer that takes nothing loses its turn
+	rotateEvery    = 30 * time.Second // time between changes of the optimistic slots (BEP 3)
+	newcomerFor    = 60 * time.Second // time from its connection during which a peer is a newcomer
+	newcomerWeight = 3                // newcomers are this many times as likely to be drawn (BEP 3)
+	idleGrace      = 20 * time.Second // time until the turn of a peer that takes no data ends
 )
 
-// SeedMode says who is served while we have everything that we want.
+// SeedMode is the order in which a seed gives slots to peers.
 type SeedMode uint8
 
 const (
-	// RoundRobin serves each peer for a quantum (time or bytes), then those that
-	// wait longest; the fastest may stay while nobody waits.
+	// RoundRobin gives a slot for one turn, then to the peer that has waited longest.
+	// While no peer waits, peers whose turn is over keep their slots, the fastest
+	// first.
 	RoundRobin SeedMode = iota
-	// AntiLeech serves those first that have had the fewest bytes of us, so that
-	// nobody gets more than the others by being fast or by coming back; and those
-	// last that have had more of us than they say they have.
+	// AntiLeech prefers the peers to which we have sent the fewest bytes, so that no
+	// peer gets more by being fast or by connecting again. Peers that report much
+	// less data than we have sent them are last.
 	AntiLeech
 )
 
-// Config of a Choker. Zero fields take their defaults.
+// Config configures a Choker. Zero fields have the documented defaults.
 type Config struct {
-	Slots      int           // regular slots; the optimistic one comes on top
-	Optimistic int           // optimistic slots; 0 is 1, negative none
-	RateBased  bool          // more than Slots while each peer still gets RateStep more than the one before
-	MaxSlots   int           // bounds RateBased
-	RateStep   float64       // bytes/s
-	Seed       SeedMode      // while we want nothing
-	Quantum    time.Duration // a turn in seed mode ends after that
-	Serving    int64         // or after that many bytes
-	Total      int64         // bytes of the torrent, for AntiLeech; 0: unknown
+	Slots      int           // regular slots; 0 means DefaultSlots
+	Optimistic int           // optimistic slots; 0 means 1, and a negative number none
+	RateBased  bool          // adds regular slots while the upload is fast, see Choker.Slots
+	MaxSlots   int           // the most regular slots with RateBased; 0 means DefaultMaxSlots
+	RateStep   float64       // bytes/s that each further slot needs with RateBased; 0 means DefaultRateStep
+	Seed       SeedMode      // the order of peers while the torrent seeds
+	Quantum    time.Duration // the longest turn; 0 means DefaultQuantum
+	Serving    int64         // the most bytes sent in a turn; 0 means DefaultServing
+	Total      int64         // bytes of the torrent, for AntiLeech; 0 means unknown
 }
 
-// Peer is what the engine knows of one peer.
+// Peer describes a peer to Decide.
 type Peer struct {
-	ID         uint32    // small and dense
-	Interested bool      // in us
-	Unchoked   bool      // by us, now
-	UsesSlot   bool      // it takes the data that it requests
-	Snubbed    bool      // it leaves our requests unanswered
-	Joined     time.Time // when it connected
-	UnchokedAt time.Time // when we unchoked it last; zero: never
-	Down, Up   float64   // bytes/s that came from it and went to it, payload, of some 20 s
-	UpBytes    int64     // payload that went to it in all
-	Progress   float64   // 0 to 1, what it says to have
+	ID         uint32    // a small number, because it is an index of a Set
+	Interested bool      // the peer is interested in us
+	Unchoked   bool      // we have unchoked the peer
+	UsesSlot   bool      // the peer takes the data that it requests
+	Snubbed    bool      // the peer leaves our requests unanswered
+	Joined     time.Time // when the peer connected
+	UnchokedAt time.Time // when we last unchoked the peer; zero if never
+	Down, Up   float64   // bytes/s of payload from and to the peer, over about 20 seconds
+	UpBytes    int64     // bytes of payload sent to the peer
+	Progress   float64   // the share of the torrent that the peer reports to have, 0 to 1
 }
 
-// Choker holds what is remembered between decisions.
+// Choker decides which peers of one torrent are unchoked. [New] makes one.
 type Choker struct {
-	c          Config
-	rotated    time.Time
-	optimistic Set
-	chosen     Set
-	turns      map[uint32]int64 // UpBytes of the unchoked peers when their turn began
-	order      []int            // scratch: indexes of peers
-	weights    []int            // scratch
+	config       Config
+	lastRotation time.Time        // when the optimistic slots last changed
+	optimistic   Set              // peers of the last decision that were drawn at random
+	chosen       Set              // peers of the last decision
+	turns        map[uint32]int64 // UpBytes of the unchoked peers when their turn began
+	order        []int            // indexes of peers in the order of preference; reused memory
+	weights      []int            // running sums of the weights in drawPeer; reused memory
 }
 
-// New returns a Choker that has decided nothing yet.
+// New returns a Choker for one torrent.
 func New(c Config) *Choker {
 	if c.Slots <= 0 {
 		c.Slots = DefaultSlots
@@ -113,70 +140,71 @@ func New(c Config) *Choker {
 	if c.Serving <= 0 {
 		c.Serving = DefaultServing
 	}
-	return &Choker{c: c, turns: map[uint32]int64{}}
+	return &Choker{config: c, turns: map[uint32]int64{}}
 }
 
-// Set is a set of peers by ID. It belongs to its Choker and is valid until the
+// Set is a set of IDs of peers. A Set that a Choker returns is valid until the
 // next Decide.
-type Set struct{ w []uint64 }
+type Set struct{ words []uint64 }
 
-// Has tells whether id is in the set.
+// Has reports whether id is in the set.
 func (s Set) Has(id uint32) bool {
-	return int(id>>6) < len(s.w) && s.w[id>>6]>>(id&63)&1 != 0
+	return int(id>>6) < len(s.words) && s.words[id>>6]>>(id&63)&1 != 0
 }
 
-// Len is the number of peers in the set.
+// Len returns the number of peers in the set.
 func (s Set) Len() int {
 	n := 0
-	for _, w := range s.w {
+	for _, w := range s.words {
 		n += bits.OnesCount64(w)
 	}
 	return n
 }
 
+// add adds id to the set.
 func (s *Set) add(id uint32) {
-	for int(id>>6) >= len(s.w) {
-		s.w = append(s.w, 0)
+	for int(id>>6) >= len(s.words) {
+		s.words = append(s.words, 0)
 	}
-	s.w[id>>6] |= 1 << (id & 63)
+	s.words[id>>6] |= 1 << (id & 63)
 }
 
-// Decide returns the peers to be unchoked from now on; all others are to be
-// choked. peers are all peers of the torrent; seeding tells that we want
-// nothing more. rng breaks ties and draws the optimistic peers.
+// Decide returns the peers that the engine unchokes; it chokes all others. peers
+// are all connected peers of the torrent. seeding is true if all wanted pieces are
+// verified. rng draws the optimistic peers and decides among equal ones.
 func (k *Choker) Decide(now time.Time, peers []Peer, seeding bool, rng *rand.Rand) Set {
 	k.order = k.order[:0]
 	for i := range peers {
 		k.order = append(k.order, i)
 	}
 	rng.Shuffle(len(k.order), func(i, j int) { k.order[i], k.order[j] = k.order[j], k.order[i] })
-	clear(k.chosen.w)
+	clear(k.chosen.words)
 
-	slots, extra := k.Slots(peers), k.c.Optimistic
+	slots, extra := k.Slots(peers), k.config.Optimistic
 	if seeding {
-		if !k.newcomers(now, peers) {
+		if !k.hasOptimisticCandidate(now, peers) {
 			slots, extra = slots+extra, 0
 		}
-		extra += slots - k.seed(now, peers, slots)
+		extra += slots - k.chooseSeeding(now, peers, slots)
 	} else {
-		extra += slots - k.leech(peers, slots)
+		extra += slots - k.chooseLeeching(peers, slots)
 	}
-	k.optimists(now, peers, extra, seeding, rng)
-	k.remember(peers)
+	k.fillOptimistic(now, peers, extra, seeding, rng)
+	k.recordTurns(peers)
 	return k.chosen
 }
 
-// Optimistic is the subset of the last decision that was drawn at random.
+// Optimistic returns the peers of the last decision that were drawn at random.
 func (k *Choker) Optimistic() Set { return k.optimistic }
 
-// Slots is the number of regular slots that Decide gives for these peers: the
-// configured one, or with RateBased as many more as the upload carries. A peer
-// counts while it gets RateStep more than the next slower one would at least, so
-// that the number stops growing when the peers' shares become thin; until then it
-// grows by half at each decision.
+// Slots returns the number of regular slots for these peers. It is Config.Slots,
+// or more with RateBased if the upload is fast. A peer counts as fast if it is the
+// n-th fastest unchoked peer and receives at least n times RateStep. Slots returns
+// one more than the number of fast peers, or half as many more if all unchoked
+// peers are fast, and at most MaxSlots.
 func (k *Choker) Slots(peers []Peer) int {
-	if !k.c.RateBased {
-		return k.c.Slots
+	if !k.config.RateBased {
+		return k.config.Slots
 	}
 	rates := make([]float64, 0, len(peers))
 	for i := range peers {
@@ -187,18 +215,19 @@ func (k *Choker) Slots(peers []Peer) int {
 	slices.Sort(rates)
 	slices.Reverse(rates)
 	n := 0
-	for n < len(rates) && rates[n] >= float64(n+1)*k.c.RateStep {
+	for n < len(rates) && rates[n] >= float64(n+1)*k.config.RateStep {
 		n++
 	}
 	more := 1
 	if n == len(rates) {
-		more = max(1, n/2) // nobody is slow
+		more = max(1, n/2) // all unchoked peers are fast
 	}
-	return max(k.c.Slots, min(n+more, k.c.MaxSlots))
+	return max(k.config.Slots, min(n+more, k.config.MaxSlots))
 }
 
-// leech chooses by what the peers send us and returns how many slots it used.
-func (k *Choker) leech(peers []Peer, slots int) int {
+// chooseLeeching unchokes the peers that send us data fastest, and returns the
+// number of slots that it used.
+func (k *Choker) chooseLeeching(peers []Peer, slots int) int {
 	slices.SortStableFunc(k.order, func(a, b int) int { return descending(peers[a].Down, peers[b].Down) })
 	used := 0
 	for _, i := range k.order {
@@ -217,6 +246,7 @@ func (k *Choker) leech(peers []Peer, slots int) int {
 	return used
 }
 
+// descending compares a and b so that the greater number is sorted first.
 func descending(a, b float64) int {
 	switch {
 	case a > b:
@@ -227,19 +257,19 @@ func descending(a, b float64) int {
 	return 0
 }
 
-// rotates tells whether the optimistic slots are to be given to others.
-func (k *Choker) rotates(now time.Time) bool { return now.Sub(k.rotated) >= rotateEvery }
+// rotationDue reports whether the optimistic slots change now.
+func (k *Choker) rotationDue(now time.Time) bool { return now.Sub(k.lastRotation) >= rotateEvery }
 
-// optimists fills n slots with peers drawn at random; every 30 seconds with
-// others than before, as far as there are others. A seed draws those first that
-// were never served.
-func (k *Choker) optimists(now time.Time, peers []Peer, n int, seeding bool, rng *rand.Rand) {
-	rotate := k.rotates(now)
+// fillOptimistic fills n slots with random interested peers, which keep them until
+// the next rotation. Preferred are peers without an optimistic slot in the last
+// decision; a seed prefers only those that were never unchoked.
+func (k *Choker) fillOptimistic(now time.Time, peers []Peer, n int, seeding bool, rng *rand.Rand) {
+	rotate := k.rotationDue(now)
 	if rotate {
-		k.rotated = now
+		k.lastRotation = now
 	}
 	var kept Set
-	for i := range peers { // whoever still may, keeps its slot until the rotation
+	for i := range peers {
 		p := &peers[i]
 		if rotate || n == 0 || !k.optimistic.Has(p.ID) || !p.Interested || k.chosen.Has(p.ID) {
 			continue
@@ -250,10 +280,10 @@ func (k *Choker) optimists(now time.Time, peers []Peer, n int, seeding bool, rng
 	}
 	before := k.optimistic
 	k.optimistic = kept
-	first := func(p *Peer) bool { return !before.Has(p.ID) && !(seeding && !p.UnchokedAt.IsZero()) }
+	preferred := func(p *Peer) bool { return !before.Has(p.ID) && !(seeding && !p.UnchokedAt.IsZero()) }
 	for pass := range 2 {
 		for n > 0 {
-			i := k.draw(now, peers, rng, func(p *Peer) bool { return pass == 1 || first(p) })
+			i := k.drawPeer(now, peers, rng, func(p *Peer) bool { return pass == 1 || preferred(p) })
 			if i < 0 {
 				break
 			}
@@ -264,17 +294,17 @@ func (k *Choker) optimists(now time.Time, peers []Peer, n int, seeding bool, rng
 	}
 }
 
-// draw returns the index of a random interested peer that is not chosen yet,
-// or -1.
-func (k *Choker) draw(now time.Time, peers []Peer, rng *rand.Rand, may func(*Peer) bool) int {
+// drawPeer returns the index of a random interested peer that is not yet chosen
+// and for which allowed is true, or -1.
+func (k *Choker) drawPeer(now time.Time, peers []Peer, rng *rand.Rand, allowed func(*Peer) bool) int {
 	k.weights = k.weights[:0]
 	total := 0
 	for i := range peers {
 		p := &peers[i]
-		if p.Interested && !k.chosen.Has(p.ID) && may(p) {
+		if p.Interested && !k.chosen.Has(p.ID) && allowed(p) {
 			total++
-			if now.Sub(p.Joined) < newFor {
-				total += newWeight - 1
+			if now.Sub(p.Joined) < newcomerFor {
+				total += newcomerWeight - 1
 			}
 		}
 		k.weights = append(k.weights, total)
@@ -287,15 +317,17 @@ func (k *Choker) draw(now time.Time, peers []Peer, rng *rand.Rand, may func(*Pee
 	return i
 }
 
-// remember notes where the turns of the peers that are served now began.
-func (k *Choker) remember(peers []Peer) {
+// recordTurns records UpBytes of the peers whose turn begins with this decision,
+// and forgets the turns of the other peers.
+func (k *Choker) recordTurns(peers []Peer) {
 	present := make(map[uint32]bool, len(peers))
 	for i := range peers {
 		p := &peers[i]
 		present[p.ID] = true
-		if _, served := k.turns[p.ID]; !k.chosen.Has(p.ID) {
+		_, hasTurn := k.turns[p.ID]
+		if !k.chosen.Has(p.ID) {
 			delete(k.turns, p.ID)
-		} else if !served || !p.Unchoked {
+		} else if !hasTurn || !p.Unchoked {
 			k.turns[p.ID] = p.UpBytes
 		}
 	}

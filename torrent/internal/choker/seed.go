@@ -6,28 +6,29 @@ import (
 	"time"
 )
 
-// rank is a peer's place in the queue of a seed: first by class, then by value,
-// low values first.
+// rank is the position of a peer in the order in which a seed fills its slots.
+// Peers are sorted by class, then by value, both ascending.
 type rank struct {
 	class int
 	value float64
 }
 
-// Classes of the queue, first come first.
+// Classes of peers, in the order in which they get slots.
 const (
-	inTurn  = iota // served, and its turn is not over
-	waiting        // not served now; with AntiLeech also whose turn is over
-	served         // its turn is over, it stays if nobody waits
-	hidden         // says to have less than it had of us
-	nowhere        // not interested
+	inTurn         = iota // unchoked, and the turn continues
+	waiting               // choked; with AntiLeech also an unchoked peer whose turn is over
+	turnOver              // unchoked, but the turn is over
+	underreporting        // the peer reports much less data than we have sent it
+	notInterested
 )
 
-// seed chooses while we want nothing and returns how many slots it used.
+// chooseSeeding unchokes peers by the rules of a seed and returns the number of
+// slots that it used.
 //
-// The slots are for peers that use them. Other peers are tried beside these, as many as
-// there are slots that no such peer needs. A peer whose turn is over keeps its slot until
-// a peer that was tried has taken data, and does not keep other peers from being tried.
-func (k *Choker) seed(now time.Time, peers []Peer, slots int) int {
+// The slots go to peers with UsesSlot. Other peers are unchoked in addition, as many
+// as there are slots without a peer whose turn continues. So a peer that uses its
+// slot keeps it after its turn is over, until another peer takes data.
+func (k *Choker) chooseSeeding(now time.Time, peers []Peer, slots int) int {
 	slices.SortStableFunc(k.order, func(a, b int) int {
 		x, y := k.rank(now, &peers[a]), k.rank(now, &peers[b])
 		return cmp.Or(cmp.Compare(x.class, y.class), cmp.Compare(x.value, y.value))
@@ -53,18 +54,20 @@ func (k *Choker) seed(now time.Time, peers []Peer, slots int) int {
 	return max(used, tried)
 }
 
-// newcomers tells whether somebody has or may get the optimistic slot of a seed:
-// whoever was drawn just now, and those that were never served.
-func (k *Choker) newcomers(now time.Time, peers []Peer) bool {
+// hasOptimisticCandidate reports whether a seed has a peer for its optimistic
+// slots: an interested peer that was never unchoked, or one that keeps its
+// optimistic slot until the next rotation.
+func (k *Choker) hasOptimisticCandidate(now time.Time, peers []Peer) bool {
 	for i := range peers {
 		p := &peers[i]
-		if p.Interested && (p.UnchokedAt.IsZero() || p.Unchoked && k.optimistic.Has(p.ID) && !k.rotates(now)) {
+		if p.Interested && (p.UnchokedAt.IsZero() || p.Unchoked && k.optimistic.Has(p.ID) && !k.rotationDue(now)) {
 			return true
 		}
 	}
 	return false
 }
 
+// rank returns the rank of a peer.
 func (k *Choker) rank(now time.Time, p *Peer) rank {
 	r := rank{class: waiting}
 	began, turn := k.turns[p.ID]
@@ -73,18 +76,18 @@ func (k *Choker) rank(now time.Time, p *Peer) rank {
 	}
 	switch {
 	case !p.Interested:
-		return rank{class: nowhere}
-	case k.hides(p):
-		r.class = hidden
-	case p.Unchoked && !k.over(now, p, began):
+		return rank{class: notInterested}
+	case k.underreports(p):
+		r.class = underreporting
+	case p.Unchoked && !k.turnEnded(now, p, began):
 		r.class = inTurn
-	case p.Unchoked && k.c.Seed != AntiLeech:
-		r.class = served
+	case p.Unchoked && k.config.Seed != AntiLeech:
+		r.class = turnOver
 	}
 	switch {
-	case r.class == inTurn: // who has had most of its turn gives way first
+	case r.class == inTurn: // if the number of slots shrinks, the longest turn ends first
 		r.value = now.Sub(p.UnchokedAt).Seconds()
-	case k.c.Seed == AntiLeech:
+	case k.config.Seed == AntiLeech:
 		r.value = float64(p.UpBytes)
 	case r.class == waiting:
 		since := p.Joined
@@ -98,15 +101,16 @@ func (k *Choker) rank(now time.Time, p *Peer) rank {
 	return r
 }
 
-// over tells whether the turn of a served peer has ended.
-func (k *Choker) over(now time.Time, p *Peer, began int64) bool {
+// turnEnded reports whether the turn of an unchoked peer is over. began is its
+// UpBytes at the beginning of the turn.
+func (k *Choker) turnEnded(now time.Time, p *Peer, began int64) bool {
 	age := now.Sub(p.UnchokedAt)
-	return age >= k.c.Quantum || p.UpBytes-began >= k.c.Serving || p.Up == 0 && age >= idleGrace
+	return age >= k.config.Quantum || p.UpBytes-began >= k.config.Serving || p.Up == 0 && age >= idleGrace
 }
 
-// hides tells whether a peer says to have less than half of what we know that
-// it has, because we sent it.
-func (k *Choker) hides(p *Peer) bool {
-	return k.c.Seed == AntiLeech && k.c.Total > 0 && p.UpBytes > k.c.Serving &&
-		p.Progress*float64(k.c.Total) < float64(p.UpBytes)/2
+// underreports reports whether a peer claims to have less than half of the bytes
+// that we have sent it.
+func (k *Choker) underreports(p *Peer) bool {
+	return k.config.Seed == AntiLeech && k.config.Total > 0 && p.UpBytes > k.config.Serving &&
+		p.Progress*float64(k.config.Total) < float64(p.UpBytes)/2
 }

@@ -8,7 +8,8 @@ import (
 	"spate/bitfield"
 )
 
-// swarm is a download that never ends: verified pieces are lost again at once.
+// endlessDownload simulates a download that never completes, because it loses each
+// piece as soon as it is verified.
 type endlessDownload struct {
 	k         *Picker
 	peers     int
@@ -18,6 +19,8 @@ type endlessDownload struct {
 	turn      int
 }
 
+// newEndlessDownload returns a download whose peers are seeds, or have two thirds
+// of the pieces. Each peer gets batch blocks at a time.
 func newEndlessDownload(tb testing.TB, pieces, blocks, peers, batch int, seeds bool, opt PickOptions) *endlessDownload {
 	k, err := New(Config{NumPieces: pieces, PieceSize: func(int) int { return blocks * BlockSize }, MaxOpen: max(64, 3*peers*batch/blocks)})
 	if err != nil {
@@ -39,8 +42,8 @@ func newEndlessDownload(tb testing.TB, pieces, blocks, peers, batch int, seeds b
 	return &endlessDownload{k: k, peers: peers, batch: batch, opt: opt, requested: make([][]Block, peers)}
 }
 
-// step picks a batch for the next peer after the blocks of the batch before have
-// come, and returns the number of blocks.
+// step delivers the requested blocks of the next peer and picks new ones for it.
+// It returns the number of delivered blocks.
 func (s *endlessDownload) step() int {
 	p := PeerID(s.turn % s.peers)
 	s.turn++
@@ -59,8 +62,8 @@ func (s *endlessDownload) step() int {
 	return len(q)
 }
 
-// One block's way, Pick, Claim, Arrived, and its share of Verified and of the
-// piece's return.
+// BenchmarkBlock measures Pick, Claim and Arrived of one block, and its share of
+// the calls of Verified and Lost for its piece.
 func BenchmarkBlock(b *testing.B) {
 	for _, c := range []struct {
 		name                         string
@@ -90,6 +93,7 @@ func BenchmarkBlock(b *testing.B) {
 	}
 }
 
+// BenchmarkPeerHave measures PeerHave in a torrent of a million pieces.
 func BenchmarkPeerHave(b *testing.B) {
 	const n = 1 << 20
 	k, _ := New(Config{NumPieces: n, PieceSize: func(int) int { return 1 }})
@@ -105,6 +109,8 @@ func BenchmarkPeerHave(b *testing.B) {
 	}
 }
 
+// BenchmarkPeerJoined measures a peer that joins with a bitfield, gets a block and
+// leaves.
 func BenchmarkPeerJoined(b *testing.B) {
 	for _, n := range []int{4000, 1 << 20} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
@@ -122,8 +128,9 @@ func BenchmarkPeerJoined(b *testing.B) {
 	}
 }
 
-// The way of a block allocates nothing.
-func TestNoAllocations(t *testing.T) {
+// TestDownloadDoesNotAllocate checks that a download in the steady state allocates
+// no memory, with different options of Pick.
+func TestDownloadDoesNotAllocate(t *testing.T) {
 	for _, opt := range []PickOptions{
 		{}, {WholePieces: true, Endgame: true}, {Sequential: true}, {Suggested: []int32{1, 2, 3}, NoUrgent: true}, {Adjacent: true, UrgentTwice: true},
 	} {
@@ -140,7 +147,7 @@ func TestNoAllocations(t *testing.T) {
 			s.requested[p] = s.requested[p][:0]
 		})
 		if n != 0 {
-			t.Errorf("%+v: %v allocations a batch", opt, n)
+			t.Errorf("%+v: %v allocations for each batch, want 0", opt, n)
 		}
 		if err := s.k.checkInvariants(); err != nil {
 			t.Error(err)

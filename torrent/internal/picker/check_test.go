@@ -5,8 +5,8 @@ import (
 	"slices"
 )
 
-// check compares every counter, order and list of k with what it is derived
-// from.
+// checkInvariants counts all counters, orders and lists of k again from the
+// pieces, blocks and peers, and returns an error if one differs.
 func (k *Picker) checkInvariants() error {
 	for _, f := range []func() error{k.checkPieces, k.checkLevels, k.checkSlots, k.checkLists, k.checkPeers} {
 		if err := f(); err != nil {
@@ -16,6 +16,7 @@ func (k *Picker) checkInvariants() error {
 	return nil
 }
 
+// checkPieces checks the wanted, free and urgent pieces and their counts.
 func (k *Picker) checkPieces() error {
 	have, wanted, left := 0, 0, 0
 	for i := range k.numPieces {
@@ -27,24 +28,24 @@ func (k *Picker) checkPieces() error {
 			wanted++
 		}
 		if want != k.want.Get(i) {
-			return fmt.Errorf("piece %d: want is %v", i, !want)
+			return fmt.Errorf("piece %d: want is %v, should be %v", i, !want, want)
 		}
 		si := k.Slot(i)
 		if isFree := want && si < 0; isFree != (k.pos[i] >= 0) || isFree && !k.levels[k.prio[i]].set.Get(i) {
-			return fmt.Errorf("piece %d: pos %d", i, k.pos[i])
+			return fmt.Errorf("piece %d: pos is %d, but the piece is free: %v", i, k.pos[i], isFree)
 		} else if isFree {
 			left += k.BlocksOf(i)
 		}
 		if si >= 0 {
 			if int(k.slots[si].piece) != i {
-				return fmt.Errorf("piece %d: in slot %d of piece %d", i, si, k.slots[si].piece)
+				return fmt.Errorf("piece %d: slot %d holds piece %d", i, si, k.slots[si].piece)
 			}
 			if want {
 				left += k.slots[si].count[free]
 			}
 		}
 		if k.urgentSet.Get(i) != slices.Contains(k.urgent, int32(i)) || k.urgentSet.Get(i) && k.have.Get(i) {
-			return fmt.Errorf("piece %d: urgent sets differ", i)
+			return fmt.Errorf("piece %d: urgent and urgentSet differ, or the piece is verified", i)
 		}
 	}
 	if have != k.haveCount || wanted != k.wanted || left != k.unrequested {
@@ -53,27 +54,28 @@ func (k *Picker) checkPieces() error {
 	return nil
 }
 
+// checkLevels checks the sets and the orders of the free pieces.
 func (k *Picker) checkLevels() error {
 	for lv := range k.levels {
 		l := &k.levels[lv]
 		if l.count != l.set.Count() {
-			return fmt.Errorf("level %d: n is %d of %d", lv, l.count, l.set.Count())
+			return fmt.Errorf("level %d: count is %d, the set has %d", lv, l.count, l.set.Count())
 		}
 		if f := l.set.NextSet(0); f >= 0 && f < l.scanFrom {
-			return fmt.Errorf("level %d: first is %d, but %d is free", lv, l.scanFrom, f)
+			return fmt.Errorf("level %d: scanFrom is %d, but piece %d is free", lv, l.scanFrom, f)
 		}
 		if l.stale || l.count == 0 && len(l.bucketEnd) == 0 {
 			continue
 		}
 		if len(l.order) != l.count || int(l.bucketEnd[len(l.bucketEnd)-1]) != l.count {
-			return fmt.Errorf("level %d: order of %d pieces, end %v, n %d", lv, len(l.order), l.bucketEnd, l.count)
+			return fmt.Errorf("level %d: order has %d pieces, bucketEnd is %v, count %d", lv, len(l.order), l.bucketEnd, l.count)
 		}
 		at := int32(0)
 		for a, end := range l.bucketEnd {
 			for ; at < end; at++ {
 				i := l.order[at]
 				if k.avail[i] != int32(a) || k.pos[i] != at || !l.set.Get(int(i)) {
-					return fmt.Errorf("level %d: piece %d at %d of bucket %d: pos %d, available %d", lv, i, at, a, k.pos[i], k.avail[i])
+					return fmt.Errorf("level %d: piece %d at index %d in bucket %d: pos %d, avail %d", lv, i, at, a, k.pos[i], k.avail[i])
 				}
 			}
 		}
@@ -81,6 +83,8 @@ func (k *Picker) checkLevels() error {
 	return nil
 }
 
+// checkSlots checks the open pieces, their counts of blocks and the pickable
+// slots.
 func (k *Picker) checkSlots() error {
 	var by [MaxPriority + 1]int
 	open := 0
@@ -88,7 +92,7 @@ func (k *Picker) checkSlots() error {
 		s := &k.slots[si]
 		if s.piece < 0 {
 			if !slices.Contains(k.unusedSlots, int32(si)) {
-				return fmt.Errorf("slot %d is lost", si)
+				return fmt.Errorf("slot %d has no piece and is not in unusedSlots", si)
 			}
 			continue
 		}
@@ -97,29 +101,31 @@ func (k *Picker) checkSlots() error {
 		for bi, b := range s.blocks {
 			n[b.state]++
 			if b.state == free && bi < int(s.freeFrom) || b.state == requested && b.numRequesters == 0 || (b.state == free || b.state == arrived) && b.numRequesters > 0 {
-				return fmt.Errorf("slot %d: block %d: state %d, %d requesters, next %d", si, bi, b.state, b.numRequesters, s.freeFrom)
+				return fmt.Errorf("slot %d: block %d: state %d, %d requesters, freeFrom %d", si, bi, b.state, b.numRequesters, s.freeFrom)
 			}
 		}
 		if n != s.count || len(s.blocks) != k.BlocksOf(int(s.piece)) {
-			return fmt.Errorf("slot %d: counts %v, blocks %v", si, s.count, n)
+			return fmt.Errorf("slot %d: counts %v, counted %v", si, s.count, n)
 		}
-		active := s.count[free] > 0 && k.prio[s.piece] > 0
-		if active != (s.pickableIndex >= 0) || active && k.pickable[s.pickableIndex] != int32(si) {
-			return fmt.Errorf("slot %d: active %d, free %d", si, s.pickableIndex, s.count[free])
+		pickable := s.count[free] > 0 && k.prio[s.piece] > 0
+		if pickable != (s.pickableIndex >= 0) || pickable && k.pickable[s.pickableIndex] != int32(si) {
+			return fmt.Errorf("slot %d: pickableIndex %d with %d free blocks", si, s.pickableIndex, s.count[free])
 		}
-		if active {
+		if pickable {
 			by[k.prio[s.piece]]++
 		}
 		if !s.everClaimed && s.count[free] == len(s.blocks) {
-			return fmt.Errorf("slot %d: open for nothing", si)
+			return fmt.Errorf("slot %d: open without requests or claimed blocks", si)
 		}
 	}
 	if open != k.Open() || open > k.maxOpen || by != k.pickableBy {
-		return fmt.Errorf("%d open, Open %d, active %v, counted %v", open, k.Open(), k.pickableBy, by)
+		return fmt.Errorf("Open is %d, counted %d; pickableBy is %v, counted %v", k.Open(), open, k.pickableBy, by)
 	}
 	return nil
 }
 
+// checkLists checks that the lists hold all requested blocks that are not on
+// parole.
 func (k *Picker) checkLists() error {
 	var n [MaxRequesters + 1]int
 	for i, l := range k.byRequesters {
@@ -127,13 +133,13 @@ func (k *Picker) checkLists() error {
 		for node := l.head; node != nilNode; {
 			s, b := k.blockOfNode(node)
 			if s.piece < 0 || b.state != requested || int(b.numRequesters) != i+1 || b.prev != last || s.onParole {
-				return fmt.Errorf("list %d: node %#x: state %d, %d requesters, prev %#x after %#x", i, node, b.state, b.numRequesters, b.prev, last)
+				return fmt.Errorf("list %d: node %#x after %#x: state %d, %d requesters, prev %#x", i, node, last, b.state, b.numRequesters, b.prev)
 			}
 			n[b.numRequesters]++
 			last, node = node, b.next
 		}
 		if l.tail != last {
-			return fmt.Errorf("list %d: tail %#x, last %#x", i, l.tail, last)
+			return fmt.Errorf("list %d: tail is %#x, the last node is %#x", i, l.tail, last)
 		}
 	}
 	for si := range k.slots {
@@ -146,13 +152,15 @@ func (k *Picker) checkLists() error {
 		}
 	}
 	if n != [MaxRequesters + 1]int{} {
-		return fmt.Errorf("blocks that are not in their list: %v", n)
+		return fmt.Errorf("lists and requested blocks differ, by number of requesters: %v", n)
 	}
 	return nil
 }
 
+// checkPeers checks the requests, claims and pieces of the peers, the availability
+// and the interest.
 func (k *Picker) checkPeers() error {
-	pending, refs := make([]int32, len(k.peers)), make([]int32, len(k.peers))
+	pending, claimed := make([]int32, len(k.peers)), make([]int32, len(k.peers))
 	for si := range k.slots {
 		if s := &k.slots[si]; s.piece >= 0 {
 			for _, b := range s.blocks {
@@ -160,26 +168,26 @@ func (k *Picker) checkPeers() error {
 					pending[q]++
 				}
 				if b.state >= copying {
-					refs[b.sender]++
+					claimed[b.sender]++
 				}
 			}
 		}
 	}
-	seeds, partial := 0, 0
+	seeds, leechers := 0, 0
 	avail := make([]int32, k.numPieces)
 	for p := range k.peers {
 		pe := &k.peers[p]
-		if pe.pending != pending[p] || pe.claimed != refs[p] {
-			return fmt.Errorf("peer %d: pending %d, refs %d; counted %d, %d", p, pe.pending, pe.claimed, pending[p], refs[p])
+		if pe.pending != pending[p] || pe.claimed != claimed[p] {
+			return fmt.Errorf("peer %d: pending %d, claimed %d; counted %d, %d", p, pe.pending, pe.claimed, pending[p], claimed[p])
 		}
 		switch {
 		case !pe.joined:
 		case pe.seed:
 			seeds++
 		default:
-			partial++
+			leechers++
 			if k.leechers[pe.index] != PeerID(p) || int(pe.count) != pe.have.Count() || pe.have.All() {
-				return fmt.Errorf("peer %d: index %d, count %d", p, pe.index, pe.count)
+				return fmt.Errorf("peer %d: wrong index %d or count %d, or it has all pieces", p, pe.index, pe.count)
 			}
 			interest := 0
 			for i := range pe.have.Ones() {
@@ -193,8 +201,8 @@ func (k *Picker) checkPeers() error {
 			}
 		}
 	}
-	if seeds != k.seeds || partial != len(k.leechers) || !slices.Equal(avail, k.avail) {
-		return fmt.Errorf("%d seeds, %d partial, available %v; counted %d, %d, %v", k.seeds, len(k.leechers), k.avail, seeds, partial, avail)
+	if seeds != k.seeds || leechers != len(k.leechers) || !slices.Equal(avail, k.avail) {
+		return fmt.Errorf("%d seeds, %d leechers, avail %v; counted %d, %d, %v", k.seeds, len(k.leechers), k.avail, seeds, leechers, avail)
 	}
 	return nil
 }

@@ -9,7 +9,7 @@ import (
 	"spate/bitfield"
 )
 
-// simple returns a picker of n pieces of four blocks each.
+// newPicker returns a Picker of n pieces of four blocks each, with MaxOpen open.
 func newPicker(t testing.TB, n, open int) *Picker {
 	t.Helper()
 	k, err := New(Config{NumPieces: n, PieceSize: func(int) int { return 4 * BlockSize }, Seed: 1, MaxOpen: open})
@@ -19,7 +19,7 @@ func newPicker(t testing.TB, n, open int) *Picker {
 	return k
 }
 
-// field returns a bitfield of n pieces with those in has.
+// field returns a bitfield of n pieces in which the pieces has are set.
 func field(n int, has ...int) bitfield.Bitfield {
 	f := bitfield.New(n)
 	for _, i := range has {
@@ -28,12 +28,13 @@ func field(n int, has ...int) bitfield.Bitfield {
 	return f
 }
 
-// deliver lets blocks come from p and returns the pieces that are complete.
+// deliverBlocks claims blocks for p, reports them as arrived, and returns the
+// pieces that are then complete.
 func deliverBlocks(t testing.TB, k *Picker, p PeerID, bs ...Block) (done []int) {
 	t.Helper()
 	for _, b := range bs {
 		if r := k.Claim(b, p); r != Fresh {
-			t.Fatalf("claim of %v: %d", b, r)
+			t.Fatalf("Claim(%v) is %d, want Fresh", b, r)
 		}
 		if complete, _ := k.Arrived(b, p); complete {
 			done = append(done, int(b.Piece))
@@ -42,7 +43,7 @@ func deliverBlocks(t testing.TB, k *Picker, p PeerID, bs ...Block) (done []int) 
 	return done
 }
 
-// pieces returns the pieces of the blocks, each once, in their order.
+// piecesOf returns the pieces of the blocks, each once, in the order of bs.
 func piecesOf(bs []Block) []int {
 	var is []int
 	for _, b := range bs {
@@ -53,7 +54,9 @@ func piecesOf(bs []Block) []int {
 	return is
 }
 
-func TestConfig(t *testing.T) {
+// TestNewChecksConfig checks that New returns ErrConfig for values out of bounds,
+// and accepts the largest and the smallest piece.
+func TestNewChecksConfig(t *testing.T) {
 	size := func(n int) func(int) int { return func(int) int { return n } }
 	for _, c := range []Config{
 		{}, {NumPieces: 1}, {NumPieces: 0, PieceSize: size(1)}, {NumPieces: 1, PieceSize: size(0)},
@@ -61,17 +64,17 @@ func TestConfig(t *testing.T) {
 		{NumPieces: 1, PieceSize: size(1<<31 - 1), MaxOpen: 1 << 20}, {NumPieces: maxPieces + 1, PieceSize: size(1)},
 	} {
 		if _, err := New(c); !errors.Is(err, ErrConfig) {
-			t.Errorf("%+v: %v", c, err)
+			t.Errorf("New(%+v) returned %v, want ErrConfig", c, err)
 		}
 	}
 	k, err := New(Config{NumPieces: 2, PieceSize: func(i int) int { return []int{1<<31 - 1, 1}[i] }})
 	if err != nil || k.BlocksOf(0) != 1<<17 || k.BlockAt(0, 1<<17-1).Length != BlockSize-1 || k.BlockAt(1, 0) != (Block{1, 0, 1}) {
-		t.Errorf("2 GiB - 1 and 1 byte: %v", err)
+		t.Errorf("wrong blocks of pieces of 2 GiB - 1 and 1 byte, or error %v", err)
 	}
 }
 
-// The first pieces are drawn at random whatever their availability, later ones
-// are the rarest, at random among equals.
+// TestRandomFirstThenRarest checks that the first pieces are chosen at random
+// whatever their availability, and later pieces at random among the rarest.
 func TestRandomFirstThenRarest(t *testing.T) {
 	first := map[int]int{}
 	rare := map[int]int{}
@@ -88,15 +91,16 @@ func TestRandomFirstThenRarest(t *testing.T) {
 	}
 	for i := range 20 {
 		if first[i] < 10 || first[i] > 60 {
-			t.Errorf("piece %d was first %d times of 600, expected 30", i, first[i])
+			t.Errorf("piece %d was first in %d of 600 downloads, want about 30", i, first[i])
 		}
 		if want := i >= 16; (rare[i] > 0) != want || want && (rare[i] < 100 || rare[i] > 200) {
-			t.Errorf("piece %d was rarest %d times of 600", i, rare[i])
+			t.Errorf("piece %d was picked in %d of 600 downloads, want about 150 for rare pieces and 0 for others", i, rare[i])
 		}
 	}
 }
 
-// A fast peer keeps to pieces of its own, slow ones share.
+// TestWholePieces checks that peers with WholePieces download pieces alone, and
+// that other peers share pieces.
 func TestWholePieces(t *testing.T) {
 	k := newPicker(t, 20, 8)
 	for p := range PeerID(4) {
@@ -108,42 +112,46 @@ func TestWholePieces(t *testing.T) {
 	c := k.Pick(nil, 2, 2, PickOptions{})
 	d := k.Pick(nil, 3, 2, PickOptions{})
 	if len(piecesOf(a)) != 2 || len(piecesOf(b)) != 2 || len(piecesOf(c)) != 1 || !slices.Equal(piecesOf(c), piecesOf(d)) {
-		t.Fatalf("picked %v %v %v %v", piecesOf(a), piecesOf(b), piecesOf(c), piecesOf(d))
+		t.Fatalf("picked pieces %v, %v, %v and %v; want two, two, one, and the same one", piecesOf(a), piecesOf(b), piecesOf(c), piecesOf(d))
 	}
 	all := slices.Concat(piecesOf(a), piecesOf(b), piecesOf(c))
-	if slices.Sort(all); len(slices.Compact(all)) != 5 {
-		t.Fatalf("pieces are shared: %v", all)
+	slices.Sort(all)
+	if len(slices.Compact(all)) != 5 {
+		t.Fatalf("peers 0 to 2 share pieces: %v", all)
 	}
-	// The next two blocks finish the piece that was begun.
+	// The next two blocks complete the piece of the last ones.
 	if more := k.Pick(nil, 0, 2, fast); more[0].Piece != a[5].Piece || more[1].Begin != 3*BlockSize {
-		t.Errorf("after %v: %v", a, more)
+		t.Errorf("picked %v after %v, want the rest of the piece", more, a)
 	}
-	// A choked peer's piece is an orphan: a fast peer adopts it.
+	// Peer 1 chokes us, so that peer 0 adopts its piece.
 	deliverBlocks(t, k, 1, b[4])
 	k.AbandonAll(1)
 	if next := k.Pick(nil, 0, 3, fast); len(next) != 3 || next[0].Piece != b[4].Piece || next[0].Begin == b[4].Begin {
-		t.Errorf("orphan %v, picked %v", b[4], next)
+		t.Errorf("picked %v, want the missing blocks of the idle piece %d", next, b[4].Piece)
 	}
 	if k.Slot(int(b[0].Piece)) >= 0 {
-		t.Error("a piece without a block is open")
+		t.Error("a piece without claimed blocks is still open")
 	}
 }
 
-// When there is no room for another piece, a fast peer shares.
-func TestFastPeerShares(t *testing.T) {
+// TestFastPeerSharesWhenFull checks that a peer with WholePieces gets blocks of
+// another peer's piece when it cannot open one.
+func TestFastPeerSharesWhenFull(t *testing.T) {
 	k := newPicker(t, 20, 1)
 	k.SeedJoined(0)
 	k.SeedJoined(1)
 	a := k.Pick(nil, 0, 2, PickOptions{WholePieces: true})
 	b := k.Pick(nil, 1, 9, PickOptions{WholePieces: true})
 	if len(b) != 2 || b[0].Piece != a[0].Piece || !k.Full() || k.Open() != 1 {
-		t.Errorf("picked %v and %v", a, b)
+		t.Errorf("picked %v and %v, want the other two blocks of the only open piece", a, b)
 	}
 	if c := k.Pick(nil, 1, 9, PickOptions{WholePieces: true, Endgame: true}); len(c) != 0 {
-		t.Errorf("endgame before everything was requested: %v", c)
+		t.Errorf("the endgame began before all blocks were requested: picked %v", c)
 	}
 }
 
+// TestSequentialAndPriorities checks that Pick with Sequential opens the pieces by
+// priority, then by index, and that priority 0 excludes pieces.
 func TestSequentialAndPriorities(t *testing.T) {
 	k := newPicker(t, 100, 64)
 	k.SeedJoined(0)
@@ -161,22 +169,23 @@ func TestSequentialAndPriorities(t *testing.T) {
 		}
 	}
 	if !slices.Equal(got, want) {
-		t.Errorf("picked %v, want %v", got, want)
+		t.Errorf("picked pieces %v, want %v", got, want)
 	}
 	if k.Wanted() != 90 || k.Unrequested() != 60*4 || k.Interest(0) != 90 {
-		t.Errorf("wanted %d, unrequested %d, interest %d", k.Wanted(), k.Unrequested(), k.Interest(0))
+		t.Errorf("wanted %d, unrequested %d, interest %d; want 90, 240, 90", k.Wanted(), k.Unrequested(), k.Interest(0))
 	}
 	k.SetPriority(80, 90, 0)
 	if b := (Block{80, 0, BlockSize}); k.Claim(b, 0) != Fresh {
-		t.Error("a block that was requested before its piece became unwanted is refused")
+		t.Error("Claim rejects a block that was requested before its piece became unwanted")
 	}
 	if k.Wanted() != 80 || k.Priority(80) != 0 {
-		t.Errorf("wanted %d", k.Wanted())
+		t.Errorf("wanted %d, priority of piece 80 is %d; want 80 and 0", k.Wanted(), k.Priority(80))
 	}
 }
 
-// Urgent pieces come first, in their order, are shared even by fast peers, have
-// room kept for them, and may be asked of a second peer.
+// TestUrgent checks that urgent pieces come first and in their order, that fast
+// peers share them, that slots are reserved for them, and that UrgentTwice
+// requests their blocks from a second peer.
 func TestUrgent(t *testing.T) {
 	k := newPicker(t, 100, 8)
 	for p := range PeerID(3) {
@@ -186,44 +195,47 @@ func TestUrgent(t *testing.T) {
 	fast := PickOptions{WholePieces: true}
 	slow := k.Pick(nil, 2, 100, PickOptions{NoUrgent: true})
 	if len(slow) != 6*4 || slices.ContainsFunc(slow, func(b Block) bool { return b.Piece >= 50 && b.Piece <= 52 }) {
-		t.Fatalf("slow peer: %v", piecesOf(slow))
+		t.Fatalf("peer with NoUrgent got pieces %v, want six pieces other than 50 to 52", piecesOf(slow))
 	}
 	a, b := k.Pick(nil, 0, 6, fast), k.Pick(nil, 1, 100, fast)
 	if !slices.Equal(piecesOf(a), []int{50, 51}) || !slices.Equal(piecesOf(b), []int{51}) || len(b) != 2 {
-		t.Errorf("picked %v and %v", a, b)
+		t.Errorf("picked %v and %v, want blocks of 50 and 51, then the rest of 51", a, b)
 	}
 	fast.UrgentTwice = true
 	if c := k.Pick(nil, 1, 3, fast); len(c) != 3 || c[0] != a[0] || c[2] != a[2] {
-		t.Errorf("twice: %v", c)
+		t.Errorf("UrgentTwice: picked %v, want %v", c, a[:3])
 	}
 	for _, i := range []int{50, 51, 52} {
 		k.Verified(i)
 	}
 	if len(k.urgent) != 0 || !k.Full() == (k.Open() >= 8) {
-		t.Errorf("urgent %v", k.urgent)
+		t.Errorf("urgent pieces %v after all were verified; Full is %v with %d open pieces", k.urgent, k.Full(), k.Open())
 	}
 	k.SetUrgent(nil)
 }
 
+// TestOnlySuggestedAdjacent checks which pieces Pick opens with the options Only,
+// Suggested and Adjacent, and that it ignores invalid piece indexes of peers.
 func TestOnlySuggestedAdjacent(t *testing.T) {
 	k := newPicker(t, 100, 64)
 	k.SeedJoined(0)
 	k.SeedJoined(1)
 	if got := k.Pick(nil, 0, 100, PickOptions{Only: []int32{7, 400, -1, 9}}); !slices.Equal(piecesOf(got), []int{7, 9}) || len(got) != 8 {
-		t.Errorf("allowed fast: %v", got)
+		t.Errorf("Only 7 and 9: picked %v", got)
 	}
 	if got := k.Pick(nil, 0, 5, PickOptions{Only: []int32{}}); len(got) != 0 {
-		t.Errorf("nothing allowed: %v", got)
+		t.Errorf("Only no piece: picked %v", got)
 	}
 	if got := k.Pick(nil, 0, 8, PickOptions{Suggested: []int32{7, 33, -5, 101, 34}}); !slices.Equal(piecesOf(got), []int{33, 34}) {
-		t.Errorf("suggested: %v", piecesOf(got))
+		t.Errorf("Suggested 33 and 34: picked pieces %v", piecesOf(got))
 	}
 	k.SetPriority(20, 21, 7)
 	if got := k.Pick(nil, 1, 20, PickOptions{Adjacent: true, WholePieces: true}); !slices.Equal(piecesOf(got)[1:], consecutive(piecesOf(got)[1], 4)) {
-		t.Errorf("adjacent: %v", piecesOf(got))
+		t.Errorf("Adjacent: picked pieces %v, want consecutive ones after the first", piecesOf(got))
 	}
 }
 
+// consecutive returns n consecutive numbers beginning with i.
 func consecutive(i, n int) (r []int) {
 	for j := range n {
 		r = append(r, i+j)
@@ -231,131 +243,9 @@ func consecutive(i, n int) (r []int) {
 	return r
 }
 
-// The endgame asks two peers, three if allowed, for the blocks that have waited
-// longest, and whoever loses is told.
-func TestEndgame(t *testing.T) {
-	k := newPicker(t, 2, 8)
-	for p := range PeerID(4) {
-		k.SeedJoined(p)
-	}
-	a := k.Pick(nil, 0, 3, PickOptions{})
-	b := k.Pick(nil, 1, 5, PickOptions{Endgame: true})
-	if k.Unrequested() != 0 || !k.Endgame() {
-		t.Fatal("no endgame")
-	}
-	if c := k.Pick(nil, 2, 2, PickOptions{}); len(c) != 0 {
-		t.Errorf("endgame without being allowed: %v", c)
-	}
-	game := PickOptions{Endgame: true}
-	if c := k.Pick(nil, 2, 4, game); !slices.Equal(c, append(a, b[0])) {
-		t.Errorf("longest wait: %v, then %v; picked %v", a, b, c)
-	}
-	if c := k.Pick(nil, 3, 100, game); len(c) != 4 || c[0] != b[1] {
-		t.Errorf("the others: %v", c)
-	}
-	if c := k.Pick(nil, 1, 100, game); len(c) != 0 {
-		t.Errorf("a third requester: %v", c)
-	}
-	game.Requesters = 3
-	if c := k.Pick(nil, 1, 1, game); len(c) != 1 || c[0] != a[0] {
-		t.Errorf("a third requester: %v", c)
-	}
-	if !k.Requested(a[0], 1) || k.Requested(b[0], 0) || k.PendingOf(1) != 6 || k.PendingOf(2) != 4 {
-		t.Errorf("pending %d and %d", k.PendingOf(1), k.PendingOf(2))
-	}
-	if k.Claim(a[0], 2) != Fresh || k.Claim(a[0], 0) != Duplicate {
-		t.Error("claims")
-	}
-	if done, others := k.Arrived(a[0], 2); done || !slices.Equal(others, []PeerID{1}) {
-		t.Errorf("others %v", others)
-	}
-	if k.Claim(a[0], 1) != Duplicate || k.PendingOf(1) != 5 {
-		t.Error("claim after the end")
-	}
-}
-
-// Pieces that nobody has do not keep the rest from its endgame.
-func TestEndgameWithoutTheUnavailable(t *testing.T) {
-	k := newPicker(t, 3, 8)
-	k.PeerJoined(0, field(3, 0, 1))
-	k.PeerJoined(1, field(3, 1))
-	k.Pick(nil, 0, 7, PickOptions{})
-	if k.Endgame() {
-		t.Error("endgame with a block to ask for")
-	}
-	k.Pick(nil, 0, 7, PickOptions{})
-	if !k.Endgame() || k.Unrequested() != 4 {
-		t.Error("no endgame")
-	}
-	if got := k.Pick(nil, 1, 100, PickOptions{Endgame: true}); len(got) != 4 || got[0].Piece != 1 {
-		t.Errorf("picked %v", got)
-	}
-}
-
-// After a failure by several peers a piece comes from one alone.
-func TestParole(t *testing.T) {
-	k := newPicker(t, 1, 8)
-	for p := range PeerID(3) {
-		k.SeedJoined(p)
-	}
-	a := k.Pick(nil, 0, 2, PickOptions{})
-	b := k.Pick(nil, 1, 2, PickOptions{})
-	deliverBlocks(t, k, 0, a...)
-	if done := deliverBlocks(t, k, 1, b...); len(done) != 1 {
-		t.Fatal("not complete")
-	}
-	if p, ok := k.Contributor(b[0]); !ok || p != 1 || k.Reusable(1) {
-		t.Errorf("contributor %d", p)
-	}
-	if got := k.Failed(nil, 0); !slices.Equal(got, []PeerID{0, 1}) || !k.Parole(0) {
-		t.Fatalf("contributors %v", got)
-	}
-	a = k.Pick(nil, 2, 1, PickOptions{})
-	if got := k.Pick(nil, 0, 9, PickOptions{Endgame: true}); len(got) != 0 || len(a) != 1 {
-		t.Fatalf("on parole with another: %v", got)
-	}
-	if k.Claim(k.BlockAt(0, 3), 1) != Unwanted {
-		t.Error("took a block of another on parole")
-	}
-	k.Abandon(a[0], 2) // too slow
-	a = k.Pick(nil, 1, 9, PickOptions{})
-	deliverBlocks(t, k, 1, a...)
-	if got := k.Failed(nil, 0); !slices.Equal(got, []PeerID{1}) || k.Parole(0) {
-		t.Fatalf("the liar alone: %v", got)
-	}
-	k.PeerLeft(1)
-	if !k.Reusable(1) || k.Reusable(0) {
-		t.Error("handles")
-	}
-}
-
-func TestEvict(t *testing.T) {
-	k := newPicker(t, 10, 2)
-	k.PeerJoined(0, field(10, 0, 1))
-	k.PeerJoined(1, field(10, 2))
-	deliverBlocks(t, k, 0, k.Pick(nil, 0, 3, PickOptions{})...)
-	deliverBlocks(t, k, 0, k.Pick(nil, 0, 4, PickOptions{})...) // one piece whole, three blocks of the other
-	if len(k.Pick(nil, 1, 4, PickOptions{})) != 0 || !k.Full() {
-		t.Fatal("not full")
-	}
-	whole, other := 0, 1
-	if k.slots[k.Slot(1)].count[arrived] == 4 {
-		whole, other = 1, 0
-	}
-	if i, ok := k.Evict(1); !ok || i != other {
-		t.Fatalf("evicted %d, %v; %d is being hashed", i, ok, whole)
-	}
-	if got := k.Pick(nil, 1, 9, PickOptions{}); !slices.Equal(piecesOf(got), []int{2}) {
-		t.Errorf("picked %v", got)
-	}
-	if _, ok := k.Evict(1); ok {
-		t.Error("evicted what is in use")
-	}
-}
-
-// A peer that has few of many pieces is served by the bitmaps, with the rarest
-// of them.
-func TestSparsePeer(t *testing.T) {
+// TestPeerWithFewPieces checks that a peer with few of many free pieces gets the
+// rarest of them, although the search of the order ends before it finds one.
+func TestPeerWithFewPieces(t *testing.T) {
 	const n = 20000
 	k := newPicker(t, n, 8)
 	k.SeedJoined(0)
@@ -374,27 +264,29 @@ func TestSparsePeer(t *testing.T) {
 		k.Verified(i)
 	}
 	if got := k.Pick(nil, 1, 4, PickOptions{}); !slices.Equal(piecesOf(got), []int{17001}) {
-		t.Errorf("picked %v", got)
+		t.Errorf("picked %v, want blocks of piece 17001", got)
 	}
 	if got := k.Pick(nil, 3, 4, PickOptions{}); len(got) != 0 {
-		t.Errorf("picked %v of nothing", got)
+		t.Errorf("picked %v for a peer without pieces", got)
 	}
 	gen := k.Generation()
 	if len(k.Pick(nil, 1, 100, PickOptions{})) != 8 || len(k.Pick(nil, 1, 1, PickOptions{})) != 0 || k.Generation() != gen {
-		t.Error("the rest")
+		t.Error("the next picks returned other than 8 and 0 blocks, or changed the generation")
 	}
-	if k.PeerHave(1, 40); k.Generation() == gen {
-		t.Error("the generation is the same after a have")
+	k.PeerHave(1, 40)
+	if k.Generation() == gen {
+		t.Error("the generation is the same after PeerHave")
 	}
 	if got := k.Pick(nil, 1, 1, PickOptions{}); len(got) != 1 || got[0].Piece != 40 {
-		t.Errorf("after a have: %v", got)
+		t.Errorf("picked %v after PeerHave of piece 40, want a block of it", got)
 	}
 	if err := k.checkInvariants(); err != nil {
 		t.Error(err)
 	}
 }
 
-// A whole swarm of peers that lose, choke, lie and leave: everything arrives.
+// TestDownloadCompletes checks that a download with eight peers completes although
+// requests are abandoned, blocks get lost and pieces fail their hash.
 func TestDownloadCompletes(t *testing.T) {
 	for seed := range uint64(30) {
 		rng := rand.New(rand.NewPCG(seed, 1))
@@ -442,15 +334,16 @@ func TestDownloadCompletes(t *testing.T) {
 			}
 		}
 		if !k.Complete() || k.HaveCount() != n || !k.Bitfield().All() || k.Unrequested() != 0 {
-			t.Fatalf("seed %d: %d of %d pieces after %d rounds", seed, k.HaveCount(), n, rounds)
+			t.Fatalf("random seed %d: %d of %d pieces are verified after %d rounds", seed, k.HaveCount(), n, rounds)
 		}
 		if err := k.checkInvariants(); err != nil {
-			t.Fatalf("seed %d: %v", seed, err)
+			t.Fatalf("random seed %d: %v", seed, err)
 		}
 	}
 }
 
-// A complete torrent is interested in nobody, and what is lost is wanted again.
+// TestHaveAllAndLost checks that HaveAll ends all downloads and the interest in all
+// peers, and that a lost piece is wanted again.
 func TestHaveAllAndLost(t *testing.T) {
 	k := newPicker(t, 10, 4)
 	k.SeedJoined(0)
@@ -458,29 +351,32 @@ func TestHaveAllAndLost(t *testing.T) {
 	k.Pick(nil, 1, 6, PickOptions{})
 	k.HaveAll()
 	if k.Interest(0) != 0 || k.Interest(1) != 0 || k.Open() != 0 || k.PendingOf(1) != 0 || !k.Complete() || k.Endgame() {
-		t.Error("complete")
+		t.Error("after HaveAll: peers are interesting, pieces are open, or the torrent is not complete")
 	}
 	k.Lost(4)
 	k.Lost(4)
 	if k.Interest(0) != 1 || k.Interest(1) != 1 || k.Wanted() != 1 || len(k.Pick(nil, 1, 9, PickOptions{})) != 4 {
-		t.Error("lost")
+		t.Error("after Lost: the piece is not wanted, or Pick did not return its four blocks")
 	}
 	if k.PeerIsSeed(1) || !k.PeerIsSeed(0) || k.PeerHaveCount(0) != 10 || k.PeerHaveCount(9) != 0 || k.Seeds() != 1 || k.Availability(4) != 2 {
-		t.Error("peers")
+		t.Error("wrong numbers of pieces of peers, or wrong seeds")
 	}
 }
 
-// What the caller gets wrong is a panic, what a peer gets wrong is not.
-func TestMisuse(t *testing.T) {
+// TestInvalidArguments checks that wrong arguments of the engine panic, and that
+// wrong blocks and pieces of peers are rejected.
+func TestInvalidArguments(t *testing.T) {
 	k := newPicker(t, 10, 4)
 	for name, f := range map[string]func(){
-		"bitfield": func() { k.PeerJoined(0, bitfield.New(9)) }, "have": func() { k.SetHave(bitfield.New(11)) },
-		"priority": func() { k.SetPriority(0, 11, 1) }, "peer": func() { k.SeedJoined(MaxPeers) },
+		"PeerJoined":  func() { k.PeerJoined(0, bitfield.New(9)) },
+		"SetHave":     func() { k.SetHave(bitfield.New(11)) },
+		"SetPriority": func() { k.SetPriority(0, 11, 1) },
+		"SeedJoined":  func() { k.SeedJoined(MaxPeers) },
 	} {
 		func() {
 			defer func() {
 				if recover() == nil {
-					t.Errorf("%s: no panic", name)
+					t.Errorf("%s with a wrong argument does not panic", name)
 				}
 			}()
 			f()
@@ -496,14 +392,14 @@ func TestMisuse(t *testing.T) {
 		_, failed := k.BlockFailed(bad)
 		complete, others := k.Arrived(bad, 0)
 		if k.Claim(bad, 0) != Unwanted || k.Abandon(bad, 0) || k.Requested(bad, 0) || sent || failed || complete || others != nil {
-			t.Errorf("%v was taken", bad)
+			t.Errorf("a method accepted the invalid block %v", bad)
 		}
 	}
 	if k.Claim(b, 77) != Unwanted || k.PeerHave(77, 0) || k.PeerHave(0, 99) || k.AbandonAll(77) != 0 || k.PendingOf(77) != 0 || !k.Reusable(77) {
-		t.Error("unknown peer")
+		t.Error("a method accepted an unknown peer or an invalid piece")
 	}
 	if got := k.Failed(nil, 9-int(b.Piece)); k.Slot(99) != -1 || len(got) != 0 {
-		t.Error("a piece that is not open failed")
+		t.Errorf("Failed of a piece that is not open returned the peers %v; Slot(99) is %d", got, k.Slot(99))
 	}
 	if err := k.checkInvariants(); err != nil {
 		t.Error(err)

@@ -21,99 +21,103 @@ import (
 	"spate/storage"
 )
 
-// stage is a torrent in some state, for one peer to do its worst.
-type stage struct {
-	name string
-	mi   *metainfo.MetaInfo // what the session has
-	full *metainfo.MetaInfo // with its piece layers
-	data []byte
-	seed bool
+// testTorrent is a torrent in one state, to which a test sends arbitrary messages.
+type testTorrent struct {
+	name       string
+	mi         *metainfo.MetaInfo // the metainfo that the session has
+	withLayers *metainfo.MetaInfo // the same metainfo with piece layers
+	data       []byte
+	seed       bool // the session has the data
 }
 
-// stages are torrents of every format, seeded and downloaded, with piece layers and
-// without.
-func stages(t testing.TB) []stage {
+// testTorrents returns torrents of each format in each state: seed and download,
+// with and without piece layers.
+func testTorrents(t testing.TB) []testTorrent {
 	t.Helper()
 	const size, piece = 5*32<<10 + 777, 32 << 10
-	var all []stage
+	var all []testTorrent
 	for _, format := range []metainfo.Format{metainfo.V1, metainfo.V2, metainfo.Hybrid} {
-		data, mi := madeOf(t, size, piece, format)
-		all = append(all, stage{string(format) + " seed", mi, mi, data, true}, stage{string(format) + " download", mi, mi, data, false})
+		data, mi := torrentOfFormat(t, size, piece, format)
+		all = append(all, testTorrent{string(format) + " seed", mi, mi, data, true}, testTorrent{string(format) + " download", mi, mi, data, false})
 		if format != metainfo.V1 {
 			bare := withoutLayers(t, mi)
-			all = append(all, stage{string(format) + " without layers", bare, mi, data, false})
+			all = append(all, testTorrent{string(format) + " without layers", bare, mi, data, false})
 		}
 		if format == metainfo.Hybrid {
-			all = append(all, stage{"hybrid seed without layers", withoutLayers(t, mi), mi, data, true})
+			all = append(all, testTorrent{"hybrid seed without layers", withoutLayers(t, mi), mi, data, true})
 		}
 	}
 	return all
 }
 
-// playground is a session that takes conversations without a network.
-type playground struct {
-	s *Session
-	n atomic.Uint32
+// pipeSession is a session that tests connect to through pipes instead of a
+// network.
+type pipeSession struct {
+	session *Session
+	peers   atomic.Uint32 // connections so far; each gets its own address
 }
 
-func newPlayground(t testing.TB) *playground {
-	return &playground{s: testSession(t, Options{NoListen: true})}
+// newPipeSession starts a session that runs until the test ends.
+func newPipeSession(t testing.TB) *pipeSession {
+	return &pipeSession{session: testSession(t, Options{NoListen: true})}
 }
 
-// fataler is what testing and rapid have in common.
-type fataler interface {
+// failer contains the methods of both testing.TB and rapid.T that tests need.
+type failer interface {
 	Helper()
 	Fatalf(format string, args ...any)
 }
 
-// play puts the stage up, lets talk speak for a peer after the handshake, and
-// checks that everything is as it should be when that peer has gone.
-func (p *playground) play(t fataler, st *stage, r peerwire.Reserved, hash spate.InfoHash, talk func(net.Conn)) {
+// runPeer adds the torrent and connects a peer to it. talk sends the peer's
+// messages after the handshake. When talk returns, runPeer closes the connection
+// and checks the state of the torrent.
+func (p *pipeSession) runPeer(t failer, st *testTorrent, r peerwire.Reserved, hash spate.InfoHash, talk func(net.Conn)) {
 	t.Helper()
 	var store storage.Storage = storage.NewMemoryLike(st.data)
 	if st.seed {
 		store = storage.NewMemoryOf(st.data)
 	}
-	tor, err := p.s.Add(st.mi, AddOptions{Storage: store, Verified: st.seed, PlainSeed: st.seed})
+	tor, err := p.session.Add(st.mi, AddOptions{Storage: store, Verified: st.seed, PlainSeed: st.seed})
 	if err != nil {
 		t.Fatalf("%v", err)
 	}
-	defer p.s.Remove(tor.InfoHash())
+	defer p.session.Remove(tor.InfoHash())
 	for end := time.Now().Add(patience); ; time.Sleep(50 * time.Microsecond) {
 		if s := tor.Stats().State; s == StateDownloading || s == StateSeeding {
 			break
 		} else if time.Now().After(end) {
-			t.Fatalf("still %v", s)
+			t.Fatalf("the torrent is still %v", s)
 		}
 	}
 	ours, theirs := net.Pipe()
-	n := p.n.Add(1)
+	n := p.peers.Add(1)
 	addr := netip.AddrPortFrom(netip.AddrFrom4([4]byte(binary.BigEndian.AppendUint32(nil, 10<<24|n))), 1000)
 	hs := peerwire.Handshake{InfoHash: hash, PeerID: spate.NewPeerID(), Reserved: r}
-	if !p.s.reserve(false) {
-		t.Fatalf("no place: connections were not given back")
+	if !p.session.reserve(false) {
+		t.Fatalf("all connections are in use: an earlier one was not released")
 	}
 	c := newConn(tor, ours, hs, addr, true)
-	gone := make(chan struct{})
-	go func() { defer close(gone); c.run() }()
+	ended := make(chan struct{})
+	go func() { defer close(ended); c.run() }()
 	theirs.SetDeadline(time.Now().Add(patience))
 	talk(theirs)
 	theirs.Close()
 	select {
-	case <-gone:
+	case <-ended:
 	case <-time.After(patience):
-		t.Fatalf("the connection does not end")
+		t.Fatalf("the session does not end the closed connection")
 	}
-	p.check(t, st, tor, store, c)
+	p.checkTorrent(t, st, tor, store, c)
 }
 
-// check holds what must be true of a torrent after any peer, and of the connection
-// to it where that is known.
-func (p *playground) check(t fataler, st *stage, tor *Torrent, store storage.Storage, c *conn) {
+// checkTorrent checks what must hold after any messages of a peer: the torrent has
+// released the connection c (which may be nil), has kept little of what the peer
+// sent, has not halted, and has only correct pieces.
+func (p *pipeSession) checkTorrent(t failer, st *testTorrent, tor *Torrent, store storage.Storage, c *conn) {
 	t.Helper()
 	dialing := func() int { tor.mu.Lock(); defer tor.mu.Unlock(); return tor.dialing }
 	for end := time.Now().Add(patience); dialing() > 0 && time.Now().Before(end); {
-		time.Sleep(50 * time.Microsecond) // to those whom the peer has named: they end by themselves
+		time.Sleep(50 * time.Microsecond) // until the dials to addresses from PEX end
 	}
 	tor.mu.Lock()
 	have := tor.pick.Bitfield().Clone()
@@ -124,40 +128,41 @@ func (p *playground) check(t fataler, st *stage, tor *Torrent, store storage.Sto
 	}
 	tor.mu.Unlock()
 	if n != 0 || kept != 0 || dial != 0 {
-		t.Fatalf("%d connections, %d uploads, %d dials are left", n, kept, dial)
+		t.Fatalf("%d connections, %d uploads and %d dials are left, want none", n, kept, dial)
 	}
 	if out > maxUnsent+1<<20 || allowed > maxAllowedFast || suggested > maxSuggested {
-		t.Fatalf("kept %d bytes to write, %d allowed, %d suggested", out, allowed, suggested)
+		t.Fatalf("%d unsent bytes, %d allowed fast and %d suggested pieces are above their limits", out, allowed, suggested)
 	}
 	if err := tor.Stats().Err; err != nil {
-		t.Fatalf("halted: %v", err)
+		t.Fatalf("the torrent halted: %v", err)
 	}
-	if known := tor.Stats().Known; known > peerExpected {
-		t.Fatalf("%d candidates", known)
+	if known := tor.Stats().Known; known > maxKnownFromOnePeer {
+		t.Fatalf("%d addresses are known, want at most %d", known, maxKnownFromOnePeer)
 	}
 	if wants > 0 && !st.mi.Info.HasV1() && have.Count() > 0 {
-		t.Fatalf("pieces were taken before their hashes were known")
+		t.Fatalf("%d pieces are verified although %d piece layers are missing", have.Count(), wants)
 	}
 	size := st.mi.Info.PieceLength
 	for i := range have.Ones() {
 		b := make([]byte, st.mi.Info.PieceSize(i))
 		if _, err := store.ReadAt(b, int64(i)*size); err != nil || !bytes.Equal(b, st.data[int64(i)*size:][:len(b)]) {
-			t.Fatalf("piece %d is claimed and wrong (%v)", i, err)
+			t.Fatalf("piece %d is marked as verified, but its data is wrong (read error: %v)", i, err)
 		}
 	}
 }
 
-// peerExpected bounds the candidates that one peer can make us know of in one
-// message of PEX, and itself.
-const peerExpected = 2*peerwire.MaxPEX + 1
+// maxKnownFromOnePeer is the number of addresses that a torrent can know from one
+// peer: its own, and those of one PEX message.
+const maxKnownFromOnePeer = 2*peerwire.MaxPEX + 1
 
-// TestMessagesInAnyOrder lets a peer say anything in any order, answer what it is
-// asked rightly, wrongly or not at all, in every state of a torrent.
+// TestMessagesInAnyOrder checks that a torrent in any state remains correct after a
+// peer has sent random messages in any order, and has answered requests correctly,
+// wrongly or not at all.
 func TestMessagesInAnyOrder(t *testing.T) {
 	t.Parallel()
-	all, p := stages(t), newPlayground(t)
+	all, p := testTorrents(t), newPipeSession(t)
 	rapid.Check(t, func(rt *rapid.T) {
-		st := &all[rapid.IntRange(0, len(all)-1).Draw(rt, "stage")]
+		st := &all[rapid.IntRange(0, len(all)-1).Draw(rt, "torrent")]
 		var r peerwire.Reserved
 		if rapid.Bool().Draw(rt, "extended") {
 			r.SetExtended()
@@ -169,21 +174,21 @@ func TestMessagesInAnyOrder(t *testing.T) {
 		if st.mi.Info.HasV2() && rapid.Bool().Draw(rt, "v2") {
 			hash = v2HashOf(st.mi)
 		}
-		says := rapid.SliceOfN(rapid.Custom(func(rt *rapid.T) []byte { return anyMessage(rt, st) }), 0, 40).Draw(rt, "messages")
+		messages := rapid.SliceOfN(rapid.Custom(func(rt *rapid.T) []byte { return randomMessage(rt, st) }), 0, 40).Draw(rt, "messages")
 		seed := rapid.Uint64().Draw(rt, "answers")
-		p.play(rt, st, r, hash, func(c net.Conn) { st.answering(c, says, seed) })
+		p.runPeer(rt, st, r, hash, func(c net.Conn) { st.sendAndAnswer(c, messages, seed) })
 	})
 }
 
-// answering sends the messages, and meanwhile answers what comes as the seed of its
-// generator decides.
-func (st *stage) answering(c net.Conn, says [][]byte, seed uint64) {
+// sendAndAnswer sends messages to the session and answers the messages that it
+// receives meanwhile. seed determines the answers.
+func (st *testTorrent) sendAndAnswer(c net.Conn, messages [][]byte, seed uint64) {
 	rng := rand.New(rand.NewPCG(seed, 1))
 	answers := make(chan []byte, 1000)
 	read := make(chan struct{})
 	go func() {
 		defer close(read)
-		f := &scriptedPeer{c: c, t: discard{}}
+		f := &scriptedPeer{c: c, t: panicTB{}}
 		for {
 			m, err := f.next()
 			if err != nil {
@@ -197,7 +202,7 @@ func (st *stage) answering(c net.Conn, says [][]byte, seed uint64) {
 			}
 		}
 	}()
-	for _, b := range says {
+	for _, b := range messages {
 		c.Write(b)
 		for more := true; more; {
 			select {
@@ -208,7 +213,7 @@ func (st *stage) answering(c net.Conn, says [][]byte, seed uint64) {
 			}
 		}
 	}
-	for range 20 { // of what comes after the last word
+	for range 20 { // answer what the session sends after the last message
 		select {
 		case b := <-answers:
 			c.Write(b)
@@ -221,20 +226,21 @@ func (st *stage) answering(c net.Conn, says [][]byte, seed uint64) {
 	<-read
 }
 
-// answer answers a request, rightly most of the time.
-func (st *stage) answer(rng *rand.Rand, m *peerwire.Message) []byte {
-	mood := rng.IntN(10)
-	if mood == 0 {
+// answer returns the answer to a request, which is correct most of the time, or nil
+// if the peer does not answer.
+func (st *testTorrent) answer(rng *rand.Rand, m *peerwire.Message) []byte {
+	behaviour := rng.IntN(10)
+	if behaviour == 0 {
 		return nil
 	}
 	switch m.ID {
 	case peerwire.Request:
-		if mood == 1 {
+		if behaviour == 1 {
 			return peerwire.AppendBlock(nil, peerwire.Reject, m.Index, m.Begin, m.Length)
 		}
 		at := int64(m.Index)*st.mi.Info.PieceLength + int64(m.Begin)
 		b := append(peerwire.AppendPieceHeader(nil, m.Index, m.Begin, m.Length), st.data[at:][:m.Length]...)
-		if mood == 2 {
+		if behaviour == 2 {
 			b[len(b)-1] ^= 1
 		}
 		return b
@@ -246,7 +252,7 @@ func (st *stage) answer(rng *rand.Rand, m *peerwire.Message) []byte {
 		from := min(ask.Piece*peerwire.MetadataPieceLen, int64(len(st.mi.InfoBytes)))
 		mm := peerwire.MetadataMessage{Type: peerwire.MetadataData, Piece: ask.Piece, Total: int64(len(st.mi.InfoBytes)),
 			Data: bytes.Clone(st.mi.InfoBytes[from:min(from+peerwire.MetadataPieceLen, int64(len(st.mi.InfoBytes)))])}
-		switch mood {
+		switch behaviour {
 		case 1:
 			mm = peerwire.MetadataMessage{Type: peerwire.MetadataReject, Piece: ask.Piece}
 		case 2:
@@ -258,13 +264,13 @@ func (st *stage) answer(rng *rand.Rand, m *peerwire.Message) []byte {
 		if err != nil {
 			return nil
 		}
-		layer := st.full.PieceLayers[r.PiecesRoot]
-		if mood == 1 || len(layer) != 6*32 || r.Length != 8 {
+		layer := st.withLayers.PieceLayers[r.PiecesRoot]
+		if behaviour == 1 || len(layer) != 6*32 || r.Length != 8 {
 			return peerwire.AppendHashRange(nil, peerwire.HashReject, &r, nil)
 		}
 		pad := merkle.Pad(1)
 		body := append(append(bytes.Clone(layer), pad[:]...), pad[:]...)
-		if mood == 2 {
+		if behaviour == 2 {
 			body[7] ^= 1
 		}
 		return peerwire.AppendHashRange(nil, peerwire.Hashes, &r, body)
@@ -272,8 +278,8 @@ func (st *stage) answer(rng *rand.Rand, m *peerwire.Message) []byte {
 	return nil
 }
 
-// anyMessage draws a message: one that means something, or one that hardly does.
-func anyMessage(t *rapid.T, st *stage) []byte {
+// randomMessage draws a message: mostly a valid one, sometimes a random id and body.
+func randomMessage(t *rapid.T, st *testTorrent) []byte {
 	pieces := st.mi.Info.NumPieces()
 	piece := func() uint32 { return uint32(rapid.IntRange(0, pieces).Draw(t, "piece")) }
 	begin := func() uint32 { return uint32(rapid.SampledFrom([]int{0, 0, 16 << 10, 5, 32 << 10}).Draw(t, "begin")) }
@@ -336,10 +342,10 @@ func anyMessage(t *rapid.T, st *stage) []byte {
 	return peerwire.AppendBytes(nil, peerwire.ID(rapid.IntRange(0, 255).Draw(t, "id")), rapid.SliceOfN(rapid.Byte(), 0, 60).Draw(t, "body"))
 }
 
-// FuzzConversation feeds a torrent in every state whatever bytes a peer may send
-// after its handshake.
+// FuzzConversation checks that a torrent in any state remains correct after a peer
+// has sent arbitrary bytes after its handshake.
 func FuzzConversation(f *testing.F) {
-	all, p := stages(f), newPlayground(f)
+	all, p := testTorrents(f), newPipeSession(f)
 	greet := peerwire.AppendExtHandshake(nil, &peerwire.ExtHandshake{Metadata: 3, PEX: 4, Port: 6881})
 	for i := range all {
 		f.Add(byte(i), true, peerwire.AppendSimple(peerwire.AppendSimple(bytes.Clone(greet), peerwire.HaveAll), peerwire.Unchoke))
@@ -355,7 +361,7 @@ func FuzzConversation(f *testing.F) {
 		if v2 && st.mi.Info.HasV2() {
 			hash = v2HashOf(st.mi)
 		}
-		p.play(t, st, extendedAndFast(), hash, func(c net.Conn) {
+		p.runPeer(t, st, extendedAndFast(), hash, func(c net.Conn) {
 			read := make(chan struct{})
 			go func() { io.Copy(io.Discard, c); close(read) }()
 			c.Write(b)
@@ -365,7 +371,8 @@ func FuzzConversation(f *testing.F) {
 	})
 }
 
-// FuzzMetadataDialog feeds a search for metadata whatever a peer may send.
+// FuzzMetadataDialog checks that a download of metadata accepts only the metadata
+// with the right hash, whatever bytes a peer sends.
 func FuzzMetadataDialog(f *testing.F) {
 	_, mi := noiseTorrent(f, 1<<20, 16<<10)
 	greet := peerwire.AppendExtHandshake(nil, &peerwire.ExtHandshake{Metadata: 3, MetadataSize: int64(len(mi.InfoBytes))})
@@ -374,27 +381,28 @@ func FuzzMetadataDialog(f *testing.F) {
 	f.Add(peerwire.AppendMetadata(bytes.Clone(greet), extMetadata, &peerwire.MetadataMessage{Type: peerwire.MetadataReject}))
 	s := testSession(f, Options{NoListen: true})
 	f.Fuzz(func(t *testing.T, b []byte) {
-		search := newMetaFetch(s, metainfo.Magnet{HashV1: mi.Hash()})
+		fetch := newMetaFetch(s, metainfo.Magnet{HashV1: mi.Hash()})
 		ours, theirs := net.Pipe()
 		go io.Copy(io.Discard, theirs)
 		go func() { theirs.Write(b); theirs.Close() }()
-		_, err := search.fetchOver(t.Context(), ours, peerwire.Handshake{InfoHash: mi.Hash(), Reserved: extendedAndFast()}, netip.MustParseAddrPort("10.0.0.1:1"), false)
+		_, err := fetch.fetchOver(t.Context(), ours, peerwire.Handshake{InfoHash: mi.Hash(), Reserved: extendedAndFast()}, netip.MustParseAddrPort("10.0.0.1:1"), false)
 		ours.Close()
-		if len(search.dialogs) != 0 {
-			t.Fatal("the search still lists a peer that has gone")
+		if len(fetch.dialogs) != 0 {
+			t.Fatal("metadata of a disconnected peer is kept")
 		}
 		select {
-		case raw := <-search.found:
+		case raw := <-fetch.found:
 			if !bytes.Equal(raw, mi.InfoBytes) {
-				t.Fatalf("other metadata was found (%v)", err)
+				t.Fatalf("metadata with another hash was accepted (error %v)", err)
 			}
 		default:
 		}
 	})
 }
 
-// discard is the test of a scripted peer whose errors fail no test.
-type discard struct{ testing.TB }
+// panicTB is the testing.TB of a peer in another goroutine, where Fatalf of a real
+// test must not be called.
+type panicTB struct{ testing.TB }
 
-func (discard) Fatalf(string, ...any) { panic("the session sent what cannot be parsed") }
-func (discard) Helper()               {}
+func (panicTB) Fatalf(string, ...any) { panic("the session sent a message that cannot be parsed") }
+func (panicTB) Helper()               {}
