@@ -36,7 +36,8 @@ func TestPeerKey(t *testing.T) {
 			t.Errorf("JSON %s, %v", b, err)
 		}
 	}
-	if peerKeyOf(addr) != peerKeyOf(addr) || webSeedKey(url) != webSeedKey(url) {
+	again := netip.MustParseAddrPort(addr.String())
+	if peerKeyOf(addr) != peerKeyOf(again) || webSeedKey(url) != webSeedKey(strings.Clone(url)) {
 		t.Error("the keys of one peer differ")
 	}
 	if a, b := peerKeyOf(netip.AddrPort{}), peerKeyOf(netip.AddrPort{}); a == b || !a.IsValid() || strings.Contains(a.String(), "invalid") {
