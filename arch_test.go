@@ -273,7 +273,8 @@ func TestOnlyTheGuardDials(t *testing.T) {
 		}
 		for _, use := range dials(f) {
 			use = path + ": " + use
-			if found[use] = true; mayDial[use] == "" {
+			found[use] = true
+			if mayDial[use] == "" {
 				t.Errorf("%s: connect through internal/netguard, or add the use with its reason to mayDial", use)
 			}
 		}

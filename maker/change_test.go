@@ -91,7 +91,8 @@ func TestCancel(t *testing.T) {
 			ctx, cancel := context.WithCancelCause(context.Background())
 			n, done := 0, int64(0)
 			o.Progress = func(p Progress) {
-				if n++; n == after {
+				n++
+				if n == after {
 					cancel(cause)
 				}
 				done = p.Done

@@ -35,7 +35,8 @@ func (w *walker) read(rel string) (l listing) {
 		return listing{err: err}
 	}
 	defer f.Close()
-	if l.self, l.err = f.Stat(); l.err != nil {
+	l.self, l.err = f.Stat()
+	if l.err != nil {
 		return l
 	}
 	l.names, l.err = f.ReadDir(-1)

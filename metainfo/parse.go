@@ -270,7 +270,8 @@ func (p *parser) nodes(at int) {
 			continue
 		}
 		for range p.d.List {
-			switch n++; {
+			n++
+			switch {
 			case n == 1 && p.is(bencode.String, field):
 				host = p.whole(field, 255)
 			case n == 2 && p.is(bencode.Int, field):

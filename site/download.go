@@ -61,7 +61,8 @@ func (s *Site) sendFile(w http.ResponseWriter, r *http.Request, path string) {
 		return
 	}
 	out := newSender(w, r, s)
-	if out.slot = s.downloads.enter(out.ctx, s.opts.Wait, s.networkOf(r), out.end); out.slot == nil {
+	out.slot = s.downloads.enter(out.ctx, s.opts.Wait, s.networkOf(r), out.end)
+	if out.slot == nil {
 		out.close()
 		s.busy(w, r)
 		return

@@ -139,7 +139,8 @@ func (o *sender) Write(p []byte) (int, error) {
 
 // send sends a step of n bytes with write.
 func (o *sender) send(n int64, write func() (int64, error)) (sent int64, err error) {
-	if o.err = o.check(n); o.err != nil {
+	o.err = o.check(n)
+	if o.err != nil {
 		return 0, o.err
 	}
 	o.start()

@@ -139,7 +139,8 @@ func TestLateCandidateWakesDormant(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Minute)
-		if found(discovery.Candidate{Addr: w.get.Addr(), Seed: true}); w.seed.Dormant() != 1 {
+		found(discovery.Candidate{Addr: w.get.Addr(), Seed: true})
+		if w.seed.Dormant() != 1 {
 			t.Error("a seed wakes the torrent")
 		}
 		found(discovery.Candidate{Addr: w.get.Addr()})

@@ -398,7 +398,8 @@ func (s *Session) sleepIdle() {
 	for _, t := range s.Torrents() {
 		if t.dormancy.record != nil && t.isIdle() {
 			s.sleep(t)
-			if n++; n == enough {
+			n++
+			if n == enough {
 				return
 			}
 		}

@@ -68,7 +68,8 @@ func (t *Torrent) awaitOnlyConnLocked(c *conn) error {
 			err = errHalted
 		}
 		t.mu.Lock()
-		if other.end.waiters--; err != nil {
+		other.end.waiters--
+		if err != nil {
 			return err
 		}
 	}

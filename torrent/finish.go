@@ -119,7 +119,8 @@ func (f *finishing) awaitLocked(due func()) {
 // takeLocked removes the pieces that have waited longest and returns them as a batch.
 func (f *finishing) takeLocked() *batch {
 	b := f.spare
-	if f.spare = nil; b == nil {
+	f.spare = nil
+	if b == nil {
 		b = &batch{}
 	}
 	n := min(len(f.complete), maxTogether)
@@ -167,7 +168,8 @@ func (t *Torrent) finishDue() {
 	t.spawn(t.s.inTurn(func() {
 		f := &t.fin
 		f.mu.Lock()
-		if f.due = len(f.complete) > 0; !f.due || f.helpers > 0 {
+		f.due = len(f.complete) > 0
+		if !f.due || f.helpers > 0 {
 			f.mu.Unlock()
 			return
 		}
@@ -185,7 +187,8 @@ func (t *Torrent) help(b *batch) {
 		t.finishBatch(b)
 		f.mu.Lock()
 		f.spare = b
-		if more = f.due || len(f.complete) > 0 && len(f.complete) >= t.togetherLocked(); more {
+		more = f.due || len(f.complete) > 0 && len(f.complete) >= t.togetherLocked()
+		if more {
 			b = f.takeLocked()
 		} else {
 			f.helpers--

@@ -225,7 +225,8 @@ func (c *conn) blockLocked(m *peerwire.Message, now time.Time) error {
 	}
 	asked := t.pick.Requested(b, c.id)
 	if !asked {
-		if c.req.late--; c.req.late < -maxUnasked {
+		c.req.late--
+		if c.req.late < -maxUnasked {
 			return badPeer("blocks that nobody asked for")
 		}
 	}

@@ -234,7 +234,8 @@ func (f *metaFetch) ask(ctx context.Context, addr netip.AddrPort) {
 	f.s.dialed(err == nil)
 	if err == nil {
 		var kept bool
-		if kept, err = f.fetchOver(ctx, nc, hs, addr, false); !kept {
+		kept, err = f.fetchOver(ctx, nc, hs, addr, false)
+		if !kept {
 			nc.Close()
 			f.s.hungUp()
 		}

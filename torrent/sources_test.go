@@ -189,7 +189,8 @@ func TestMetadataServiceIsNotUseful(t *testing.T) {
 		t.Errorf("useful %v, want %v", f.answered, want)
 	}
 	f.peers.Add(metadataPeers[:1], peerlist.SourceManual)
-	if f.listensAt(metadataPeers[0]); len(f.answered) != 3 {
+	f.listensAt(metadataPeers[0])
+	if len(f.answered) != 3 {
 		t.Errorf("the user's own peer is not passed on: %v", f.answered)
 	}
 }

@@ -212,7 +212,8 @@ func (t *Torrent) newPicker(seed uint64) error {
 	t.peerConns.byID, t.peerConns.free, t.peerConns.retired = nil, nil, nil
 	t.v2.missing, t.v2.partLayers = t.missingHashes(), map[[32]byte][]byte{}
 	t.bad.parked = map[int]*parkedPiece{}
-	if t.v2.bothVerified = (bitfield.Bitfield{}); len(t.v2.missing) > 0 && t.info.HasV1() {
+	t.v2.bothVerified = (bitfield.Bitfield{})
+	if len(t.v2.missing) > 0 && t.info.HasV1() {
 		t.v2.bothVerified = bitfield.New(t.info.NumPieces())
 	}
 	t.chooseLocked()

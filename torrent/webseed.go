@@ -233,7 +233,8 @@ func (t *Torrent) startWebConnLocked(now time.Time) bool {
 	c := &webConn{t: t, seed: best, id: t.newHandleLocked()}
 	c.ctx, c.cancel = context.WithCancel(t.life.ctx)
 	c.joinLocked()
-	if c.pickLocked(); len(c.blocks) == 0 {
+	c.pickLocked()
+	if len(c.blocks) == 0 {
 		c.leaveLocked()
 		return false
 	}

@@ -102,7 +102,8 @@ func TestBadRequests(t *testing.T) {
 	}
 	r := httptest.NewRequest("POST", "/v1/releases", strings.NewReader(`{"paths":["/a"]}`))
 	w := httptest.NewRecorder()
-	if s.ServeHTTP(w, r); w.Code != 400 {
+	s.ServeHTTP(w, r)
+	if w.Code != 400 {
 		t.Errorf("a form that is no JSON: %d", w.Code)
 	}
 	if len(f.did) > 0 {
@@ -131,7 +132,8 @@ func TestClient(t *testing.T) {
 	}
 	n, stop := 0, errors.New("enough")
 	err = c.Watch(t.Context(), 100*time.Millisecond, func(Snapshot) error {
-		if n++; n == 2 {
+		n++
+		if n == 2 {
 			return stop
 		}
 		return nil

@@ -211,7 +211,8 @@ func (l *launcher) scan(ctx context.Context, d *watch.Dirs) error {
 			return ctx.Err()
 		}
 		t := &launched{path: path, size: info.Size(), time: info.ModTime()}
-		if t.job, t.err = l.add(ctx, path); t.err == nil {
+		t.job, t.err = l.add(ctx, path)
+		if t.err == nil {
 			l.say("added %q", path)
 		} else if ctx.Err() == nil {
 			l.say("FAILURE: %s: %s", path, fault.Message(t.err))

@@ -223,7 +223,8 @@ func incomplete(ctx context.Context, in *folder.Folder, into string, o maker.Opt
 		if _, err := os.Stat(e.Out); err == nil {
 			continue
 		}
-		if e.Measure(ctx, o); e.Err == nil && e.Size == 0 {
+		e.Measure(ctx, o)
+		if e.Err == nil && e.Size == 0 {
 			continue
 		}
 		list = append(list, e)

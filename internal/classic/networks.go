@@ -63,7 +63,8 @@ func networks(r io.Reader, parse func(string) ([]netip.Prefix, error)) (all []ne
 		if err != nil {
 			return nil, fmt.Errorf("line %d: %w", n, err)
 		}
-		if all = append(all, p...); len(all) > maxNetworks {
+		all = append(all, p...)
+		if len(all) > maxNetworks {
 			return nil, fmt.Errorf("line %d: more than %d networks", n, maxNetworks)
 		}
 	}

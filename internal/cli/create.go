@@ -101,7 +101,8 @@ func (a *app) makerOptions(o *createOptions) (maker.Options, error) {
 	}
 	links := map[string]maker.Links{"keep": maker.LinksKeep, "follow": maker.LinksFollow, "skip": maker.LinksSkip}
 	var ok bool
-	if m.Links, ok = links[o.links]; !ok {
+	m.Links, ok = links[o.links]
+	if !ok {
 		return m, fault.Usagef("--links %s: want keep, follow or skip", o.links)
 	}
 	for _, n := range o.nodes {

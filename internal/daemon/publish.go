@@ -59,7 +59,8 @@ func (r *PublishRequest) Check() error {
 	case r.Slug == "" && n > 1 && (len(r.Variants) > 0 || r.Version != ""):
 		return fault.WithSetting(fault.Usagef("a version and variants belong to one release, and there are %d paths", n), "release")
 	case r.Slug != "" && n > 1 && len(r.Variants) == 0:
-		if r.Variants = variantsOf(names); r.Variants == nil {
+		r.Variants = variantsOf(names)
+		if r.Variants == nil {
 			return fault.WithSetting(fault.Usagef("it is not clear from the names of %d paths which variants they are", n), "variant")
 		}
 	case len(r.Variants) > 0 && len(r.Variants) != n:

@@ -132,7 +132,8 @@ func (m *model) refresh(sample bool) tea.Cmd {
 	id := m.id
 	return func() tea.Msg {
 		l := refreshed{of: id, sample: sample}
-		if l.torrents, l.err = m.src.List(m.ctx); l.err != nil {
+		l.torrents, l.err = m.src.List(m.ctx)
+		if l.err != nil {
 			return l
 		}
 		if !slices.ContainsFunc(l.torrents, func(t Torrent) bool { return t.ID == l.of }) && len(l.torrents) > 0 {
@@ -154,7 +155,8 @@ func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		m.refreshing = false
 		m.apply(&msg)
 	case pauseDone:
-		if m.err = msg.err; m.err == nil {
+		m.err = msg.err
+		if m.err == nil {
 			return m, m.refresh(false)
 		}
 	case tea.KeyPressMsg:
@@ -165,7 +167,8 @@ func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 
 // apply stores the result of a refresh.
 func (m *model) apply(l *refreshed) {
-	if m.err = l.err; l.err != nil {
+	m.err = l.err
+	if l.err != nil {
 		return
 	}
 	m.loaded = true

@@ -46,7 +46,8 @@ func Plural[N int | int64](n N, noun string) string {
 // rounds seconds up, counts a negative duration as 0, and formats everything over 100
 // days as "> 100d".
 func Duration(d time.Duration) string {
-	switch d = max(d, 0); {
+	d = max(d, 0)
+	switch {
 	case d > 100*24*time.Hour:
 		return "> 100d"
 	case d >= 24*time.Hour:
@@ -72,7 +73,8 @@ func Elapsed(d time.Duration) string {
 // "2 min 5 s", "3 h 20 min". It formats 48 hours and more in whole days: "4 days". A
 // negative duration counts as 0.
 func LongDuration(d time.Duration) string {
-	switch d = max(d, 0); {
+	d = max(d, 0)
+	switch {
 	case d < time.Minute:
 		return fmt.Sprintf("%d s", d/time.Second)
 	case d < time.Hour:

@@ -43,7 +43,8 @@ func ParseBytes(s string) (int64, error) {
 	if err != nil {
 		return 0, bad
 	}
-	if f *= float64(factor); f >= math.MaxInt64 {
+	f *= float64(factor)
+	if f >= math.MaxInt64 {
 		return 0, fmt.Errorf("%q is too large", s)
 	}
 	return int64(f), nil

@@ -163,7 +163,8 @@ func TestDamaged(t *testing.T) {
 				t.Errorf("renamed to %q, warnings: %v", aside, warnings)
 			}
 			d.Close()
-			if _, warnings = open(t, dir); len(warnings) > 0 {
+			_, warnings = open(t, dir)
+			if len(warnings) > 0 {
 				t.Errorf("the second time: %v", warnings)
 			}
 		})

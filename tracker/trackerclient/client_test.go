@@ -227,7 +227,8 @@ func TestForbiddenURLs(t *testing.T) {
 func TestRedirectOnThisMachine(t *testing.T) {
 	var asked []string
 	base := serve(t, func(w http.ResponseWriter, r *http.Request) {
-		if asked = append(asked, r.URL.Path); r.URL.Path == "/announce" {
+		asked = append(asked, r.URL.Path)
+		if r.URL.Path == "/announce" {
 			http.Redirect(w, r, r.URL.Query().Get("to"), http.StatusFound)
 			return
 		}

@@ -36,7 +36,8 @@ func TestAdmission(t *testing.T) {
 	_, err = announce(t, s, "192.0.2.1:9", mail)
 	refusedFor(t, err, "not a peer's port")
 	var failure *tracker.FailureError
-	if errors.As(err, &failure); failure.RetryIn != 2*time.Minute {
+	errors.As(err, &failure)
+	if failure.RetryIn != 2*time.Minute {
 		t.Errorf("retry in %v", failure.RetryIn)
 	}
 	s.Allow(testHash, tracker.Note{Failure: "withdrawn"})

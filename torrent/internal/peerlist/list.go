@@ -223,7 +223,8 @@ func (l *List) Next(now time.Time, n int) []netip.AddrPort {
 			}
 		}
 		if best < 0 {
-			if l.notBefore = soonest; soonest.IsZero() {
+			l.notBefore = soonest
+			if soonest.IsZero() {
 				l.notBefore = now.Add(maxPause) // or until a candidate changes
 			}
 			break

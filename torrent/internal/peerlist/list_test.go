@@ -140,7 +140,8 @@ func TestAdvertised(t *testing.T) {
 	if l.Usable(own, SourceTracker) || l.Usable(mapped, SourceTracker) {
 		t.Error("our own address is usable")
 	}
-	if l.SetAdvertised(0); !l.Usable(mapped, SourceTracker) {
+	l.SetAdvertised(0)
+	if !l.Usable(mapped, SourceTracker) {
 		t.Error("an address with a port that is no longer ours is not usable")
 	}
 }
@@ -272,11 +273,13 @@ func TestHeard(t *testing.T) {
 		if !ready() {
 			t.Fatalf("%d: not returned", i)
 		}
-		if end(); ready() {
+		end()
+		if ready() {
 			t.Fatalf("%d: no pause", i)
 		}
 	}
-	if l.Heard(a, start); ready() {
+	l.Heard(a, start)
+	if ready() {
 		t.Error("each announcement ends a pause")
 	}
 }
@@ -326,7 +329,8 @@ func TestTake(t *testing.T) {
 	}
 	l.Connected(a)
 	l.Take(a)
-	if l.Unused(a); l.Connected(a) {
+	l.Unused(a)
+	if l.Connected(a) {
 		t.Error("a connected candidate was taken")
 	}
 }

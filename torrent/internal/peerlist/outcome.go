@@ -47,7 +47,8 @@ func (l *List) fail(c *candidate, now time.Time, by int32) {
 		limit = chosenFailures
 	}
 	c.state = idle
-	if c.failures += by; c.failures >= limit {
+	c.failures += by
+	if c.failures >= limit {
 		l.remove(c.addr)
 		return
 	}

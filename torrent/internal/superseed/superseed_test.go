@@ -241,10 +241,12 @@ func TestUnaskedPiecesAreNotExpected(t *testing.T) {
 			if c.elsewhere {
 				k.PeerHave(0, int(piece))
 			}
-			if list, _ = s.Show(1, Link{}, now.Add(c.after)); len(list) > 0 || s.shown[piece] != 1+expected {
+			list, _ = s.Show(1, Link{}, now.Add(c.after))
+			if len(list) > 0 || s.shown[piece] != 1+expected {
 				t.Errorf("after %v: shown %v, count %d", c.after, list, s.shown[piece])
 			}
-			if list, _ = s.Show(1, Link{}, now.Add(c.after+1)); len(list) == 0 || s.shown[piece] != 1 {
+			list, _ = s.Show(1, Link{}, now.Add(c.after+1))
+			if len(list) == 0 || s.shown[piece] != 1 {
 				t.Errorf("later: shown %v, count %d", list, s.shown[piece])
 			}
 		})

@@ -42,7 +42,8 @@ func TestReadMemory(t *testing.T) {
 	}
 	// A small buffer that grew to the size of a large one takes no token.
 	for in, old := all[9], 0; len(in.b) < LargeRead; fill(in, 9) {
-		if old = len(in.b); len(in.Space(LargeRead)) == 0 || len(in.b) < old {
+		old = len(in.b)
+		if len(in.Space(LargeRead)) == 0 || len(in.b) < old {
 			t.Fatal("no space for a long message")
 		}
 	}
@@ -53,7 +54,8 @@ func TestReadMemory(t *testing.T) {
 		t.Errorf("%d tokens are held for buffers that were given back", n)
 	}
 	next := &Inbox{from: from, fills: true}
-	if next.Space(0); len(next.b) != LargeRead {
+	next.Space(0)
+	if len(next.b) != LargeRead {
 		t.Errorf("the next buffer has %d bytes, want a large one", len(next.b))
 	}
 }

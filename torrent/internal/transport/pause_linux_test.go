@@ -28,7 +28,8 @@ func TestPause(t *testing.T) {
 	raw.Control(func(fd uintptr) {
 		slots := make(chan struct{}, 1)
 		p := pause{slots: slots}
-		if p.after(int(fd), pauseFrom-1); p.holds {
+		p.after(int(fd), pauseFrom-1)
+		if p.holds {
 			t.Error("the reader of a slow peer holds a slot")
 		}
 		if _, err := there.Write(make([]byte, pauseBytes)); err != nil {
@@ -39,7 +40,8 @@ func TestPause(t *testing.T) {
 			t.Errorf("a fast peer: holds a slot: %v; it waits for %d bytes, want %d", p.holds, low, pauseBytes)
 		}
 		other := pause{slots: slots}
-		if other.after(int(fd), pauseFrom); other.holds {
+		other.after(int(fd), pauseFrom)
+		if other.holds {
 			t.Error("two readers hold the only slot")
 		}
 		for got, b := 0, make([]byte, pauseBytes); got < pauseBytes; {

@@ -74,7 +74,8 @@ func (r *Range) Fill(p []byte) error {
 func (r *Range) read(p []byte) (int, error) {
 	if r.left == 0 {
 		e := r.s.layout.extent(r.at, r.end-r.at)
-		if r.left = e.length; e.file >= 0 {
+		r.left = e.length
+		if e.file >= 0 {
 			if err := r.ask(e); err != nil {
 				return 0, err
 			}
