@@ -84,7 +84,7 @@ func apiError(err error) error {
 		case code == fault.Unset:
 			code = fault.Failed
 		case code == fault.NotFound && hint == "":
-			hint = "spate list shows what is"
+			hint = "spate list shows the releases"
 		}
 		if e.Code == api.Unauthorized && hint == "" {
 			hint = "spate serve token makes a token"
