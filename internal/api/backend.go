@@ -189,6 +189,7 @@ func (b backend) Publish(ctx context.Context, p Publish, each func(Event)) error
 		out, err := b.describe(ctx, r)
 		if err == nil {
 			out = out.Summary()
+			out.Live = publish.Live{} // as in all events
 			each(Event{Event: "published", Path: path, Release: &out})
 		}
 		return err
