@@ -12,10 +12,10 @@ import (
 	"testing"
 )
 
-// rows maps each package to its row in the import table of ARCHITECTURE.md. A package may
-// import packages of lower rows, which are compared as strings; edges lists the allowed imports between entries of one
-// row. A package that is not listed has the row of its nearest listed parent directory.
-// "." is the root package.
+// rows maps each package to its row in the import table of ARCHITECTURE.md; rows are
+// compared as strings. A package may import packages of lower rows; edges lists the allowed
+// imports between entries of one row. A package that is not listed has the row of its
+// nearest listed parent directory. "." is the root package.
 var rows = map[string]string{
 	".": "0", "bencode": "0", "bitfield": "0", "merkle": "0", "internal": "0",
 	"discovery": "1", "metainfo": "1", "tracker": "1", "tracker/wire": "1", "peerwire": "1", "signature": "1",

@@ -15,7 +15,7 @@ import (
 // grouped by the reason. Only internal/folder may open a file in a directory that somebody
 // else can write to, so no such function belongs here.
 var opens = map[string][]string{
-	"the user names the file, which may be a link or a pipe": {
+	"the user names the file; it may be a link or a pipe": {
 		"internal/classic/run.go: openText: os.Open",
 		"internal/classic/track.go: Load: os.Open",
 		"internal/cli/create.go: readList: os.Open",
@@ -27,7 +27,7 @@ var opens = map[string][]string{
 		"signature/known.go: fieldsOf: os.ReadFile",
 		"tracker/trackerlog/report.go: ReadFile: os.Open",
 	},
-	"the directory is this program's own": {
+	"the directory belongs to this program": {
 		"internal/daemon/lock.go: LockFile: os.OpenFile",
 		"internal/daemon/lock.go: lockHolder: os.Open",
 		"internal/running/socket.go: Find: filepath.Glob",

@@ -79,10 +79,9 @@ func notFound(ref string, err error) error { return toAPI(daemon.NotFound(ref, e
 
 // describe describes r to the owner of the daemon.
 func (b backend) describe(ctx context.Context, r *publish.Release) (publish.ReleaseInfo, error) {
-	base, _ := b.d.BaseURL()
-	out, err := publish.InfoOf(ctx, b.d.Catalog(), base, r)
-	out.Path, out.Live = r.Path, b.live(r)
-	return out, err
+	i, err := b.d.Info(ctx, r)
+	i.Live = b.live(r)
+	return i, err
 }
 
 // live returns what a release does now. It counts its torrent and its v1 twin together.
@@ -186,13 +185,13 @@ func (b backend) Publish(ctx context.Context, p Publish, each func(Event)) error
 	}
 	return toAPI(b.d.Publish(ctx, r, func(path string, r *publish.Release) error {
 		told = time.Time{}
-		out, err := b.describe(ctx, r)
-		if err == nil {
-			out = out.Summary()
-			out.Live = publish.Live{} // as in all events
-			each(Event{Event: "published", Path: path, Release: &out})
+		i, err := b.d.Info(ctx, r)
+		if err != nil {
+			return err
 		}
-		return err
+		summary := i.Summary()
+		each(Event{Event: "published", Path: path, Release: &summary})
+		return nil
 	}))
 }
 

@@ -189,11 +189,12 @@ func (r *run) completeOne(ctx context.Context, dir string, k *making) error {
 	}
 	var first error
 	for _, e := range list {
+		var b []byte
 		if e.Err == nil {
-			var b []byte
-			if b, e.Err = k.bytes(e.MetaInfo); e.Err == nil {
-				e.Err = torrentfile.Write(e.Out, b, true)
-			}
+			b, e.Err = k.bytes(e.MetaInfo)
+		}
+		if e.Err == nil {
+			e.Err = torrentfile.Write(e.Out, b, true)
 		}
 		if e.Err == nil {
 			r.Notef("%s", e.Out)

@@ -54,7 +54,8 @@ func networks(r io.Reader, parse func(string) ([]netip.Prefix, error)) (all []ne
 	sc := bufio.NewScanner(r)
 	for n := 1; sc.Scan(); n++ {
 		line, _, _ := strings.Cut(sc.Text(), "#")
-		if line = strings.TrimSpace(line); line == "" {
+		line = strings.TrimSpace(line)
+		if line == "" {
 			continue
 		}
 		p, err := parse(line)

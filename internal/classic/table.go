@@ -28,7 +28,8 @@ func Markdown() string {
 			fmt.Fprintf(&b, "Its options are those of %s.\n\n", same)
 			continue
 		}
-		if seen[key] = t.Name; strings.HasPrefix(t.Name, "btlaunchmany") {
+		seen[key] = t.Name
+		if strings.HasPrefix(t.Name, "btlaunchmany") {
 			n := len(getOptions())
 			options = options[n:]
 			b.WriteString("Its options are those of btdownloadheadless, and:\n\n")

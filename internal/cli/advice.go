@@ -9,27 +9,26 @@ import (
 	"spate/metainfo"
 )
 
-// advice returns what other programs will not like about a torrent that is
-// right otherwise.
+// advice returns what other programs may refuse about a valid torrent.
 func advice(m *metainfo.MetaInfo) []string {
 	var list []string
 	say := func(format string, args ...any) { list = append(list, fmt.Sprintf(format, args...)) }
 	i := &m.Info
 	length := units.BinaryBytes(i.PieceLength)
 	if i.Format() == metainfo.V2 {
-		say("v2 only: Transmission, aria2, rtorrent and browsers cannot fetch it; a hybrid serves all")
+		say("v2 only: Transmission, aria2, rtorrent and browsers cannot fetch it, but could fetch a hybrid")
 	}
 	switch seeds := len(m.WebSeeds)+len(m.HTTPSeeds) > 0; {
 	case i.PieceLength > maker.MaxPieceLength:
 		say("pieces of %s: some programs refuse more than 16 MiB", length)
 	case seeds && i.PieceLength > maker.PieceLength(1<<40, true):
-		say("pieces of %s: browsers give up on fetching one from a web seed over a slow line", length)
+		say("pieces of %s: browsers with a slow connection cannot fetch one from a web seed in time", length)
 	}
 	if data, pads := i.DataLength(), padding(i); pads > data && i.PieceLength > maker.MinPieceLength {
-		say("%s of padding for %s of data: a smaller piece length spares clients that do not know it", units.BinaryBytes(pads), units.BinaryBytes(data))
+		say("%s of padding for %s of data: clients that do not know pad files download it; a smaller piece length avoids that", units.BinaryBytes(pads), units.BinaryBytes(data))
 	}
 	if i.Private && len(m.AnnounceList) == 0 {
-		say("private, and no tracker: nobody can find peers")
+		say("private without a tracker: no client can find peers")
 	}
 	if n := unportable(i); n > 0 {
 		say("names that Windows cannot store: %s", units.Plural(n, "file"))
@@ -47,7 +46,7 @@ func padding(i *metainfo.Info) (n int64) {
 	return n
 }
 
-// unportable counts the files that have a name which Windows does not allow.
+// unportable counts the files with names that Windows does not allow.
 func unportable(i *metainfo.Info) int {
 	n := 0
 	for k := range i.Files {

@@ -44,9 +44,9 @@ func (a *app) announceCmd() *cobra.Command {
 	var opt announceOptions
 	cmd := &cobra.Command{
 		Use:   "announce URL HASH",
-		Short: "ask a tracker for peers, and show what it answers",
-		Long: `Announce to a tracker as a leecher and show its answer. The announce is taken
-back at once with the event "stopped", unless --stay is given.`,
+		Short: "ask a tracker for peers and show its answer",
+		Long: `Announce to a tracker as a leecher and show its answer. The event "stopped"
+follows at once, unless --stay is given.`,
 		Example: "  spate announce udp://tracker.example.org:6969 0123456789abcdef0123456789abcdef01234567",
 		Args:    need(2, 2, "a tracker's URL and an info-hash"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -54,12 +54,12 @@ back at once with the event "stopped", unless --stay is given.`,
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&opt.event, "event", "started", "started, completed, stopped, paused or none")
-	f.Int64Var(&opt.left, "left", tracker.Unknown, "announce that so many `BYTES` are left; 0: a seed, -1: unknown")
-	f.IntVar(&opt.numWant, "numwant", tracker.DefaultNumWant, "how many peers to ask for; -1: as the tracker likes")
+	f.StringVar(&opt.event, "event", "started", "announce this `EVENT`: started, completed, stopped, paused or none")
+	f.Int64Var(&opt.left, "left", tracker.Unknown, "announce that `BYTES` are missing (-1: unknown)")
+	f.IntVar(&opt.numWant, "numwant", tracker.DefaultNumWant, "ask for `N` peers (-1: let the tracker choose)")
 	f.Uint16Var(&opt.port, "peer-port", 6881, "announce this `PORT`")
-	f.BoolVar(&opt.stay, "stay", false, "do not take the announce back")
-	f.DurationVar(&opt.timeout, "timeout", 30*time.Second, "give up after this long")
+	f.BoolVar(&opt.stay, "stay", false, "send no \"stopped\" after the announce")
+	f.DurationVar(&opt.timeout, "timeout", 30*time.Second, "give up after this `TIME`")
 	bindFlag(f, &opt.bind)
 	return cmd
 }
@@ -97,7 +97,7 @@ func (a *app) announce(ctx context.Context, url, hash string, opt announceOption
 	if !opt.stay && event != tracker.EventStopped {
 		req.Event, req.NumWant = tracker.EventStopped, 0
 		if _, err := c.Announce(ctx, url, req); err != nil {
-			a.Warnf("the announce could not be taken back: %v", err)
+			a.Warnf("the tracker was not told that the peer stopped: %v", err)
 		}
 	}
 	return a.printAnnounce(url, ih, took, resp)
@@ -139,7 +139,7 @@ func (a *app) printAnnounce(url string, ih spate.InfoHash, took time.Duration, r
 	return a.Printf("%s", s)
 }
 
-// known is n for JSON, nil where the tracker did not say.
+// known returns n for JSON, or nil if the tracker did not send it.
 func known(n int) *int {
 	if n == tracker.Unknown {
 		return nil
@@ -147,7 +147,7 @@ func known(n int) *int {
 	return &n
 }
 
-// count is n for people.
+// count formats a number of a tracker.
 func count(n int) string {
 	if n == tracker.Unknown {
 		return "unknown"
@@ -155,7 +155,7 @@ func count(n int) string {
 	return fmt.Sprint(n)
 }
 
-// parseHash reads an info-hash of either version as trackers know it.
+// parseHash parses a v1 or v2 info-hash. It truncates a v2 info-hash, as trackers do.
 func parseHash(s string) (spate.InfoHash, error) {
 	if h, err := spate.ParseInfoHashV2(s); err == nil {
 		return h.Truncate(), nil

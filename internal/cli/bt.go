@@ -15,9 +15,9 @@ import (
 func (a *app) btCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "bt NAME [ARGUMENT...]",
-		Short: "the programs of 2005 (btmakemetafile, bttrack, ...)",
-		Long: `Run one of the programs that BitTorrent had in 2005, with its own arguments. A
-link to spate with the program's name does the same. NAME --help lists options.`,
+		Short: "run a tool of 2005 (btmakemetafile, bttrack, ...)",
+		Long: `Run one of the BitTorrent tools of 2005 with its own arguments. A link to spate
+with the name of the tool does the same. NAME --help lists the options.`,
 		Example: `  spate bt btmakemetafile debian.iso http://tracker.example.org:6969/announce
   spate bt btlaunchmany ~/torrents`,
 	}

@@ -1,11 +1,10 @@
-// Package cli is the program spate: a tree of verbs over the packages of this
-// module, with the flags, JSON fields and exit codes that scripts rely on.
+// Package cli contains the verbs of the program spate: their flags, their JSON fields, and
+// the exit codes that scripts rely on.
 //
-// A verb is one file with a constructor "func (a *app) xxxCmd() *cobra.Command"
-// that is listed in [app.verbs]. It parses its flags into a struct of its own,
-// writes results with [app.printf] or [app.printJSON], talks to the person with
-// [app.notef], [app.warnf] and [app.newProgress], and returns an error whose exit
-// code is told by [exitCode] or carried by [*Error]. version.go is the smallest
+// A verb is one file with a function "func (a *app) xxxCmd() *cobra.Command", which
+// [app.verbs] lists. The verb parses its flags into a struct, calls the packages that do the
+// work, prints results and messages with the methods of [term.Terminal], and returns an
+// error of package fault, which [exitCode] maps to an exit code. version.go is the smallest
 // example.
 package cli
 
@@ -20,24 +19,24 @@ import (
 	"time"
 )
 
-// Env is everything that the program takes from its surroundings.
+// Env contains everything that the program takes from its surroundings.
 type Env struct {
-	Name           string   // what the program was called as, without directories
+	Name           string   // the name of the program's file, without directories
 	Args           []string // without the program's name
-	Environ        []string // KEY=value; the last of two wins
+	Environ        []string // KEY=value; the last of two counts
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
 	Now            func() time.Time // nil: time.Now
 	Signals        <-chan os.Signal // the first stops gracefully, the second at once; nil: none
-	// OutlivesHangup: SIGHUP stops nothing, as nohup(1) wants it.
+	// OutlivesHangup says that SIGHUP does not stop the program, as under nohup(1).
 	OutlivesHangup bool
 }
 
-// System returns the surroundings of this process, and starts to catch the
-// signals that stop a program.
+// System returns the surroundings of this process. It starts to catch the signals that stop
+// a program.
 func System() Env {
 	signals := make(chan os.Signal, 2)
-	outlives := signal.Ignored(syscall.SIGHUP) // Notify changes that
+	outlives := signal.Ignored(syscall.SIGHUP) // read it before Notify changes it
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	return Env{
 		Name: strings.TrimSuffix(filepath.Base(os.Args[0]), ".exe"), Args: os.Args[1:], Environ: os.Environ(),
@@ -45,12 +44,12 @@ func System() Env {
 	}
 }
 
-// sameSignal is how close to the first a second SIGTERM counts as the same:
-// timeout(1) sends it to the process and to its group. Nobody types so fast.
+// sameSignal is the time after a SIGTERM in which another SIGTERM counts as the same one,
+// because timeout(1) sends it both to the process and to its group.
 const sameSignal = 50 * time.Millisecond
 
-// Main runs the program and returns its exit code. After a second signal it
-// returns while the verb may still run: the caller is expected to exit.
+// Main runs the program and returns its exit code. After a second signal it returns while
+// the verb may still run, so the caller must exit.
 func Main(env Env) int {
 	if env.Now == nil {
 		env.Now = time.Now
@@ -83,17 +82,17 @@ func Main(env Env) int {
 			}
 			stopping = now
 			cancel(&interruptError{signal: s})
-			if a.started.Load() { // the flags are read
-				a.Notef("stopping; once more to stop at once")
+			if a.started.Load() { // a verb runs
+				a.Notef("stopping; press Ctrl-C again to stop at once")
 			}
 		}
 	}
 }
 
-// interruptError is the cause of the cancelled context after a first signal.
+// interruptError is the cause of the context that the first signal cancels.
 type interruptError struct{ signal os.Signal }
 
 func (e *interruptError) Error() string { return "interrupted" }
 
-// Is makes an interruption look like what the packages return for it.
+// Is makes an interruption match [context.Canceled].
 func (e *interruptError) Is(target error) bool { return target == context.Canceled }

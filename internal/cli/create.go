@@ -47,9 +47,11 @@ func (a *app) createCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "create PATH",
 		Short: "write a .torrent",
-		Long: `Write a .torrent of a file or a directory; "-" is a file that comes from
-standard input. Hidden files, the junk of desktops (.DS_Store, Thumbs.db, ...),
-devices, and links that lead out of the directory are left out: -v names them.`,
+		Long: `Write a .torrent of a file or a directory. PATH - reads the data of one file from
+standard input. create leaves out hidden files, files of desktops (.DS_Store,
+Thumbs.db, ...), devices, and links that lead out of the directory; -v names them.
+--files-from reads one path a line, or paths that end with NUL. --similar and
+--collection are hints of BEP 38 for clients that have the same files already.`,
 		Example: `  spate create debian.iso -a http://tracker.example.org:6969/announce
   spate create photos --each -o torrents/ --preset mine
   tar c src | spate create - --name src.tar -o src.tar.torrent`,
@@ -62,28 +64,28 @@ devices, and links that lead out of the directory are left out: -v names them.`,
 		},
 	}
 	f := cmd.Flags()
-	f.StringVarP(&opt.output, "output", "o", "", "the .torrent, or an existing directory for it; - is standard output (default: NAME.torrent here)")
+	f.StringVarP(&opt.output, "output", "o", "", "write to this file or directory; -: standard output (default NAME.torrent)")
 	opt.mk.add(f)
 	opt.moreFlags(f)
-	f.BoolVar(&opt.each, "each", false, "one torrent for every entry of the directory; -o is a directory")
+	f.BoolVar(&opt.each, "each", false, "make a torrent of each entry of the directory")
 	followLinksFlag(f, &opt.follow, "the directory of --each")
-	f.BoolVar(&opt.force, "force", false, "overwrite")
-	f.StringVar(&opt.preset, "preset", "", "take flags from the table [preset.`NAME`] of the settings")
+	f.BoolVar(&opt.force, "force", false, "overwrite existing files")
+	f.StringVar(&opt.preset, "preset", "", "read flags from [preset.`NAME`] in the settings file")
 	return cmd
 }
 
 func (o *createOptions) moreFlags(f *pflag.FlagSet) {
-	f.StringArrayVar(&o.nodes, "node", nil, "`HOST:PORT` of a DHT node to begin with; repeatable")
-	f.StringVar(&o.filesFrom, "files-from", "", "only the paths that `FILE` lists, one a line or ended by NUL; - is standard input")
-	f.StringVar(&o.links, "links", "keep", "symbolic links: keep, follow (inside PATH only) or skip")
-	f.StringVar(&o.like, "like", "", "the same info-hash as `PROGRAM` for the same options: mktorrent, transmission, libtorrent")
-	f.BoolVar(&o.noTail, "no-tail-padding", false, "no pad file behind the last file of a hybrid torrent")
-	f.StringArrayVar(&o.similar, "similar", nil, "info-`HASH` of a torrent that shares files (BEP 38); repeatable")
-	f.StringArrayVar(&o.collections, "collection", nil, "`NAME` of a group of torrents that share files (BEP 38); repeatable")
-	f.IntVar(&o.jobs, "jobs", 0, "how many cores read and hash (default: all)")
+	f.StringArrayVar(&o.nodes, "node", nil, "add the DHT node `HOST:PORT`; repeatable")
+	f.StringVar(&o.filesFrom, "files-from", "", "take only paths listed in `FILE`; -: standard input")
+	f.StringVar(&o.links, "links", "keep", "keep symbolic links, follow them inside PATH, or skip them")
+	f.StringVar(&o.like, "like", "", "make the info-hash of `PROGRAM`: mktorrent, transmission or libtorrent")
+	f.BoolVar(&o.noTail, "no-tail-padding", false, "add no pad file after the last file of hybrids")
+	f.StringArrayVar(&o.similar, "similar", nil, "name a torrent with the same files by `HASH`; repeatable")
+	f.StringArrayVar(&o.collections, "collection", nil, "name a group of torrents that share files; repeatable")
+	f.IntVar(&o.jobs, "jobs", 0, "hash with `N` processor cores (default: all)")
 }
 
-// options returns what the flags mean to the maker.
+// makerOptions returns what the flags mean to the maker.
 func (a *app) makerOptions(o *createOptions) (maker.Options, error) {
 	m, err := o.mk.options()
 	if err != nil {
@@ -131,7 +133,7 @@ func (a *app) create(ctx context.Context, path string, opt createOptions) error 
 	case opt.output == "-" && a.JSON:
 		return fault.Usagef("-o - and --json: standard output can hold only one of them")
 	case path == "-" && (opt.each || opt.filesFrom != ""):
-		return fault.Usagef("standard input is a single file: --each and --files-from have no meaning")
+		return fault.Usagef("standard input is a single file: use no --each or --files-from")
 	case path == "-" && o.Name == "":
 		return fault.UsageHint("give it one with --name", "a torrent of standard input has no name")
 	case opt.each:
@@ -146,7 +148,7 @@ func (a *app) create(ctx context.Context, path string, opt createOptions) error 
 			return err
 		}
 	} else if a.StdoutIsTerminal() && !opt.force {
-		return fault.UsageHint("write it to a file with -o, or pipe it on", "a .torrent would garble the terminal")
+		return fault.UsageHint("write it to a file with -o, or pipe it on", "standard output is a terminal, and a .torrent is binary")
 	}
 	m, err := a.makeOne(ctx, path, o)
 	var name *maker.NameError
@@ -170,7 +172,7 @@ func (a *app) create(ctx context.Context, path string, opt createOptions) error 
 	return a.printCreated(m, out)
 }
 
-// target returns where the torrent of path is written.
+// target returns the path of the .torrent for path.
 func (o *createOptions) target(path, name string) (string, error) {
 	if name == "" && path != "-" {
 		abs, err := filepath.Abs(path)
@@ -191,7 +193,8 @@ func (o *createOptions) target(path, name string) (string, error) {
 	return o.output, nil
 }
 
-// makeOne makes the torrent of path, or of standard input, with a bar.
+// makeOne makes the torrent of path, or of standard input if path is "-", and shows the
+// progress.
 func (a *app) makeOne(ctx context.Context, path string, o maker.Options) (*metainfo.MetaInfo, error) {
 	label := o.Name
 	if label == "" {
@@ -224,11 +227,11 @@ func hashing(bar *term.Progress) func(maker.Progress) {
 	}
 }
 
-// torrentBytes returns the file, and warns where readers may refuse it.
+// torrentBytes returns the .torrent file of m. It warns if other programs may refuse its size.
 func (a *app) torrentBytes(m *metainfo.MetaInfo) ([]byte, error) {
 	b, err := m.Bytes()
 	if err == nil && len(b) > metainfo.MaxSize {
-		a.Warnf("the .torrent has %s, more than many programs accept; larger pieces (--piece-length) make it smaller", units.Bytes(int64(len(b))))
+		a.Warnf("the .torrent has %s, more than many programs accept; make it smaller with a larger --piece-length", units.Bytes(int64(len(b))))
 	}
 	return b, err
 }
@@ -250,7 +253,8 @@ func (a *app) printCreated(m *metainfo.MetaInfo, out string) error {
 	return a.Printf("%s%s\n", s, m.Magnet())
 }
 
-// readList reads the file of --files-from.
+// readList returns the paths in the file of --files-from, or in standard input if name is
+// "-".
 func (a *app) readList(name string) ([]string, error) {
 	if name == "" {
 		return nil, nil

@@ -16,12 +16,12 @@ import (
 	"spate/maker"
 )
 
-// createEach makes a torrent of every entry of the directory dir. One that fails
-// does not stop the others.
+// createEach makes a torrent of each entry of the directory dir. A failure does not stop the
+// others.
 func (a *app) createEach(ctx context.Context, dir string, o maker.Options, opt *createOptions) error {
 	switch {
 	case o.Name != "":
-		return fault.Usagef("--each and --name: every torrent has the name of its entry")
+		return fault.Usagef("--each and --name: choose one, because --each names torrents after their entries")
 	case opt.output == "-":
 		return fault.Usagef("--each writes several torrents: -o must be a directory")
 	}
@@ -41,7 +41,7 @@ func (a *app) createEach(ctx context.Context, dir string, o maker.Options, opt *
 		return err
 	}
 	if len(list) == 0 {
-		return fault.WithHint(fmt.Errorf("%s: %w", dir, maker.ErrEmpty), "--each makes a torrent of every entry of a directory")
+		return fault.WithHint(fmt.Errorf("%s: %w", dir, maker.ErrEmpty), "--each makes a torrent of each entry of a directory")
 	}
 	bar := a.NewProgress(fmt.Sprintf("hashing %d torrents", len(list)))
 	torrentfile.MakeEach(ctx, list, o, bar.Update)
@@ -49,7 +49,7 @@ func (a *app) createEach(ctx context.Context, dir string, o maker.Options, opt *
 	return a.writeEach(ctx, list, opt)
 }
 
-// entries lists what torrents are made of, with the sizes for the bar.
+// entries returns the entries of the directory that torrents are made of, with their sizes.
 func (a *app) entries(ctx context.Context, in *folder.Folder, o maker.Options, opt *createOptions) ([]*torrentfile.Entry, error) {
 	names, err := in.ReadDir()
 	if err != nil {
@@ -65,7 +65,7 @@ func (a *app) entries(ctx context.Context, in *folder.Folder, o maker.Options, o
 			continue
 		}
 		if strings.HasSuffix(name, ".torrent") && d.Type().IsRegular() {
-			continue // what this verb wrote before
+			continue // an earlier run wrote it
 		}
 		e.Measure(ctx, o)
 		if errors.Is(e.Err, maker.ErrEmpty) {
@@ -80,8 +80,8 @@ func (a *app) entries(ctx context.Context, in *folder.Folder, o maker.Options, o
 	return list, ctx.Err()
 }
 
-// leftOut returns why no torrent is made of an entry of the directory in; "" if one
-// is.
+// leftOut returns why no torrent is made of the entry d of the directory in, or "" if one is
+// made.
 func leftOut(in *folder.Folder, d fs.DirEntry, hidden bool) maker.SkipReason {
 	if !hidden && maker.Hidden(d) {
 		return maker.SkipHidden
@@ -95,7 +95,7 @@ func leftOut(in *folder.Folder, d fs.DirEntry, hidden bool) maker.SkipReason {
 		case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ELOOP):
 			return maker.SkipBroken
 		case err != nil:
-			return "" // the maker says what it is
+			return "" // the maker reports the error
 		}
 		mode = fi.Mode()
 	}
@@ -105,7 +105,7 @@ func leftOut(in *folder.Folder, d fs.DirEntry, hidden bool) maker.SkipReason {
 	return ""
 }
 
-// writeEach writes what was made, and says what failed.
+// writeEach writes the torrents that were made, and reports the failures.
 func (a *app) writeEach(ctx context.Context, list []*torrentfile.Entry, opt *createOptions) error {
 	if err := context.Cause(ctx); err != nil {
 		return err
@@ -113,11 +113,12 @@ func (a *app) writeEach(ctx context.Context, list []*torrentfile.Entry, opt *cre
 	var first error
 	failed := 0
 	for _, e := range list {
+		var b []byte
 		if e.Err == nil {
-			var b []byte
-			if b, e.Err = a.torrentBytes(e.MetaInfo); e.Err == nil {
-				e.Err = torrentfile.Write(e.Out, b, opt.force)
-			}
+			b, e.Err = a.torrentBytes(e.MetaInfo)
+		}
+		if e.Err == nil {
+			e.Err = torrentfile.Write(e.Out, b, opt.force)
 		}
 		if e.Err != nil {
 			a.Warnf("%s", fault.Message(e.Err))

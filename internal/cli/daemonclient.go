@@ -57,11 +57,11 @@ func (a *app) handOver(ctx context.Context, state string, req daemon.PublishRequ
 	if err != nil {
 		return true, publishHint(apiError(err))
 	}
-	a.Notef("spate serve, process %d, has %s", status.PID, units.Plural(len(paths), "more release"))
+	a.Notef("spate serve (process %d) publishes %s", status.PID, units.Plural(len(paths), "more release"))
 	return true, nil
 }
 
-// publishedEvent describes a release of a daemon.
+// publishedEvent describes a release that a daemon published.
 func publishedEvent(r *publish.ReleaseInfo, s api.Status) releaseEvent {
 	return releaseEvent{Event: "published", ReleaseInfo: r.Summary(), HTTPAddr: s.HTTPAddr, UDPAddr: s.UDPAddr, PeerAddr: s.PeerAddr}
 }
@@ -77,7 +77,7 @@ func apiError(err error) error {
 	var e *api.Error
 	switch {
 	case errors.As(err, &none):
-		return fault.New(fault.NotFound, "start spate serve; --state DIR names the directory of one that has another", "%s%w", none.Error(), fault.Quiet(err))
+		return fault.New(fault.NotFound, "start spate serve, or name the state directory of a running one with --state DIR", "%s%w", none.Error(), fault.Quiet(err))
 	case errors.As(err, &e):
 		code, hint := apiCodes[e.Code], e.Hint
 		switch {

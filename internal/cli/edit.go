@@ -25,7 +25,7 @@ type editOptions struct {
 	comment, createdBy                  string
 	noDate                              bool
 
-	name, source string // inside info
+	name, source string // in the info dictionary
 	private      bool
 	rehash       bool
 
@@ -38,35 +38,36 @@ func (a *app) editCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "edit TORRENT...",
 		Short: "change announce URLs, web seeds, comment, name",
-		Long: `Change torrents in place, many at a time. What is not named stays as it is, byte
-for byte. The info-hash stays too, but for --name, --source and --private: they
-change it, and with it the swarm, and are refused without --rehash-info.
-Settings and variables do not count here, only what the command line says.`,
+		Long: `Change torrents in place. Everything that no flag names stays as it is, byte for
+byte. --name, --source and --private change the info-hash, and with it the swarm,
+so they need --rehash-info. --announce-from reads a .torrent, or a list with a URL
+on each line and an empty line between tiers. edit ignores the settings file and
+variables.`,
 		Example: `  spate edit *.torrent -a http://new.example.org:6969/announce
   spate edit x.torrent --announce-from y.torrent --comment ""`,
 		Args: func(cmd *cobra.Command, args []string) error {
-			// Before settings are applied to the flags.
+			// Settings are applied to the flags later.
 			cmd.Flags().Visit(func(f *pflag.Flag) { opt.given[f.Name] = true })
 			return need(1, -1, "a .torrent")(cmd, args)
 		},
 		RunE: func(cmd *cobra.Command, args []string) error { return a.edit(cmd.Context(), args, opt) },
 	}
 	f := cmd.Flags()
-	f.StringArrayVarP(&opt.announce, "announce", "a", nil, "`URL` of a tracker in place of all; a comma separates trackers of one tier, a repeat is a new tier")
-	f.StringArrayVar(&opt.addAnnounce, "add-announce", nil, "`URL` of a tracker for a new last tier; repeatable")
-	f.StringArrayVar(&opt.dropAnnounce, "remove-announce", nil, "`URL` of a tracker to take out, or all; repeatable")
-	f.StringVar(&opt.announceFrom, "announce-from", "", "the trackers of `FILE`, a .torrent or a list with a URL a line and an empty line between tiers")
-	f.StringArrayVar(&opt.webSeeds, "web-seed", nil, "`URL` of a web seed in place of all; repeatable")
-	f.StringArrayVar(&opt.addWebSeeds, "add-web-seed", nil, "`URL` of one more web seed; repeatable")
-	f.StringArrayVar(&opt.dropWebSeeds, "remove-web-seed", nil, "`URL` of a web seed to take out, or all; repeatable")
-	f.StringVar(&opt.comment, "comment", "", "`TEXT`; empty takes it out")
-	f.StringVar(&opt.createdBy, "created-by", "", "`NAME` of the program; empty takes it out")
-	f.BoolVar(&opt.noDate, "no-date", false, "take the date of creation out")
-	f.StringVar(&opt.name, "name", "", "another `NAME` (changes the info-hash)")
-	f.StringVar(&opt.source, "source", "", "another mark; empty takes it out (changes the info-hash)")
-	f.BoolVar(&opt.private, "private", false, "peers from the trackers only; =false takes that back (changes the info-hash)")
-	f.BoolVar(&opt.rehash, "rehash-info", false, "let the info-hash change")
-	f.StringVarP(&opt.output, "output", "o", "", "write to this `FILE` in place of the torrent itself")
+	f.StringArrayVarP(&opt.announce, "announce", "a", nil, "replace all trackers by `URL`[,URL...]; repeat for further tiers")
+	f.StringArrayVar(&opt.addAnnounce, "add-announce", nil, "add the tracker `URL` as a last tier; repeatable")
+	f.StringArrayVar(&opt.dropAnnounce, "remove-announce", nil, "remove the tracker `URL`, or all; repeatable")
+	f.StringVar(&opt.announceFrom, "announce-from", "", "replace all trackers by those of `FILE`: torrent or list")
+	f.StringArrayVar(&opt.webSeeds, "web-seed", nil, "replace all web seeds by `URL`; repeatable")
+	f.StringArrayVar(&opt.addWebSeeds, "add-web-seed", nil, "add the web seed `URL`; repeatable")
+	f.StringArrayVar(&opt.dropWebSeeds, "remove-web-seed", nil, "remove the web seed `URL`, or all; repeatable")
+	f.StringVar(&opt.comment, "comment", "", "set the comment; an empty one removes it")
+	f.StringVar(&opt.createdBy, "created-by", "", "set the program that made it; empty removes it")
+	f.BoolVar(&opt.noDate, "no-date", false, "remove the creation date")
+	f.StringVar(&opt.name, "name", "", "rename the data to `NAME` (changes the info-hash)")
+	f.StringVar(&opt.source, "source", "", "set the source; empty removes it (changes the info-hash)")
+	f.BoolVar(&opt.private, "private", false, "set or, with =false, clear private (changes the info-hash)")
+	f.BoolVar(&opt.rehash, "rehash-info", false, "allow changes of the info-hash")
+	f.StringVarP(&opt.output, "output", "o", "", "write to this `FILE`, not to the torrent itself")
 	f.BoolVar(&opt.force, "force", false, "overwrite the file of -o")
 	takesEmpty(f, "comment", "created-by", "source")
 	return cmd
@@ -81,7 +82,7 @@ func (a *app) edit(ctx context.Context, paths []string, opt *editOptions) error 
 		return fault.Usagef("-o is one file, and there are %d torrents", len(paths))
 	}
 	if opt.given["name"] && len(paths) > 1 {
-		return fault.Usagef("--name would give %d torrents one name", len(paths))
+		return fault.Usagef("--name would give %d torrents the same name", len(paths))
 	}
 	var first error
 	failed := 0
@@ -97,7 +98,8 @@ func (a *app) edit(ctx context.Context, paths []string, opt *editOptions) error 
 			return err
 		}
 		a.Warnf("%v", err)
-		if failed++; first == nil {
+		failed++
+		if first == nil {
 			first = err
 		}
 	}
@@ -107,7 +109,7 @@ func (a *app) edit(ctx context.Context, paths []string, opt *editOptions) error 
 	return nil
 }
 
-// trackers reads the flags with lists of URLs.
+// trackers returns a function that applies the flags with lists of URLs to a torrent.
 func (o *editOptions) trackers() (func(*metainfo.MetaInfo), error) {
 	replace, err := torrentfile.ParseTiers("--announce", o.announce)
 	if err != nil {
@@ -115,7 +117,7 @@ func (o *editOptions) trackers() (func(*metainfo.MetaInfo), error) {
 	}
 	if o.given["announce-from"] {
 		if o.given["announce"] {
-			return nil, fault.Usagef("--announce and --announce-from both replace the trackers: give one of them")
+			return nil, fault.Usagef("--announce and --announce-from both replace the trackers: choose one")
 		}
 		if replace, err = announceFrom(o.announceFrom); err != nil {
 			return nil, err
@@ -147,7 +149,7 @@ func (o *editOptions) trackers() (func(*metainfo.MetaInfo), error) {
 	}, nil
 }
 
-// infoChanges returns the changes inside info.
+// infoChanges returns the changes in the info dictionary.
 func (o *editOptions) infoChanges() (c torrentfile.InfoChanges) {
 	if o.given["name"] {
 		c.Name = &o.name
@@ -161,7 +163,8 @@ func (o *editOptions) infoChanges() (c torrentfile.InfoChanges) {
 	return c
 }
 
-// editTiers takes URLs out, and appends tiers of those that are new.
+// editTiers removes the URLs in drop, and appends the tiers in added without URLs that are
+// there already.
 func editTiers(list, added [][]string, drop []string) [][]string {
 	var out [][]string
 	has := map[string]bool{}
@@ -186,8 +189,8 @@ func editTiers(list, added [][]string, drop []string) [][]string {
 	return out
 }
 
-// announceFrom reads trackers from a .torrent, or from a list with an empty line
-// between tiers.
+// announceFrom returns the trackers of the file at path: a .torrent, or a list with an empty
+// line between tiers.
 func announceFrom(path string) ([][]string, error) {
 	b, err := torrentfile.ReadFile(path)
 	if err != nil {
@@ -238,7 +241,7 @@ func (a *app) editOne(path string, opt *editOptions, trackers func(*metainfo.Met
 		return err
 	}
 	if changed := !bytes.Equal(before, m.InfoBytes); changed && !opt.rehash {
-		return fault.UsageHint("--rehash-info does it", "%s: this changes the info-hash: whoever has the torrent now will not find the new one's peers", path)
+		return fault.UsageHint("--rehash-info allows it", "%s: this changes the info-hash, and the new torrent has a swarm of its own", path)
 	}
 	b, err := m.Bytes()
 	if err != nil {

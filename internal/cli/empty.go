@@ -11,10 +11,10 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// An empty value is nearly always the fault of a script whose variable was not set. Taken
-// as "none" it would make create pack the working directory, publish leave the signature
-// out and get trust anybody. So it is an error for every argument, flag and setting;
-// [takesEmpty] makes exceptions. docs/serve.md tells the rules.
+// An empty value nearly always comes from a script with an unset variable. If it meant
+// "none", create would pack the working directory, publish would not sign, and get would
+// trust everybody. Therefore it is an error for every argument, flag and setting except those
+// that [takesEmpty] marks. docs/serve.md describes the rules.
 
 // Errors of [checkValue].
 var (
@@ -24,10 +24,10 @@ var (
 
 const valueHint = "give it a value, or leave it out"
 
-// emptyValue is the annotation of flags for which an empty value means something.
+// emptyValue is the annotation of flags that accept an empty value.
 const emptyValue = "spate-empty"
 
-// takesEmpty marks flags for which an empty value means something, which their help says.
+// takesEmpty marks flags that accept an empty value. Their help says what it means.
 func takesEmpty(f *pflag.FlagSet, names ...string) {
 	for _, name := range names {
 		if err := f.SetAnnotation(name, emptyValue, nil); err != nil {
@@ -36,8 +36,8 @@ func takesEmpty(f *pflag.FlagSet, names ...string) {
 	}
 }
 
-// checkValue returns an error if value is empty or has only blanks, and f does not take
-// that. Flags that are numbers and the like refuse such values themselves.
+// checkValue returns an error if value is empty or has only blanks, unless f accepts an empty
+// value. Flags with numbers and similar values refuse such values themselves.
 func checkValue(f *pflag.Flag, value string) error {
 	_, mayBeEmpty := f.Annotations[emptyValue]
 	switch {
@@ -57,7 +57,7 @@ func blank(s string) bool { return strings.TrimSpace(s) == "" }
 func checkEmpty(cmd *cobra.Command, args []string) error {
 	switch cmd.Name() {
 	case cobra.ShellCompRequestCmd, cobra.ShellCompNoDescRequestCmd:
-		return nil // the word that a shell wants to be completed
+		return nil // a shell asks for the completion of an empty word
 	}
 	for i, arg := range args {
 		if blank(arg) {
@@ -75,8 +75,8 @@ func checkEmpty(cmd *cobra.Command, args []string) error {
 	return bad
 }
 
-// textsOf returns the values of a flag that takes texts, as they were given. Other flags
-// keep no text, and checked theirs when they were set.
+// textsOf returns the values of a flag with text values, as they were given. It returns nil
+// for other flags, which check their values when they are set.
 func textsOf(f *pflag.Flag) []string {
 	switch f.Value.Type() {
 	case "string":
@@ -87,9 +87,9 @@ func textsOf(f *pflag.Flag) []string {
 	return nil
 }
 
-// guards are the flags without which more is trusted, taken, published or listened on than
-// with them. An empty variable for any other flag counts as none. For one of these it is an
-// error, because whoever sets it wants the guard.
+// guards are the flags that restrict what spate trusts, reads, publishes or listens on. An
+// empty variable for one of them is an error, because whoever sets the variable wants the
+// restriction. For all other flags an empty variable counts as unset.
 var guards = []string{
 	"sign", "verify-key", "tls-cert", "tls-key", "domain", "acme-ca", "acme-ca-roots",
 	"allowed-dir", "allow-list", "deny-list", "allow-net", "deny-net", "nets", "tokens",

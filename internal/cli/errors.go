@@ -12,27 +12,29 @@ import (
 	"spate/internal/fault"
 	"spate/internal/source"
 	"spate/internal/termsafe"
+	"spate/tracker"
+	"spate/tracker/trackerclient"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 )
 
-// Exit codes of the contract.
+// The exit codes, which scripts rely on.
 const (
 	CodeFailed      = 1  // anything without a code of its own
 	CodeUsage       = 2  // the command line, a variable or the settings file
-	CodeNotFound    = 3  // a file, a page or a torrent that is not there
+	CodeNotFound    = 3  // a file, a page or a torrent does not exist
 	CodeBadData     = 4  // hash or signature mismatch, malformed torrent
 	CodeNoPeers     = 5  // no peers, or timed out
-	CodeNetwork     = 6  // the network, or an address that cannot be had
-	CodeInterrupted = 7  // stopped by a signal; the same command goes on
-	CodeDiskFull    = 9  // no room
+	CodeNetwork     = 6  // the network, or a local address that cannot be used
+	CodeInterrupted = 7  // stopped by a signal; the same command resumes
+	CodeDiskFull    = 9  // the disk is full
 	CodeExists      = 13 // the target exists
 
-	codeKilled = 130 // a second signal, for what cannot be resumed
+	codeKilled = 130 // a second signal stopped what cannot be resumed
 )
 
-// asUsage gives err the code of a usage error unless it has a code already.
+// asUsage gives err the code of a usage error if it has no code.
 func asUsage(err error) error {
 	var e *fault.Error
 	if errors.As(err, &e) {
@@ -95,7 +97,7 @@ func listenHint(e *daemon.ListenError) string {
 	return hint
 }
 
-// hintFor returns what can be done about err, or "".
+// hintFor returns a hint that says what to do about err, or "".
 func hintFor(err error) string {
 	hint, setting := fault.AdviceOf(err)
 	var key *source.KeyChangedError
@@ -121,8 +123,7 @@ func hintFor(err error) string {
 	return ""
 }
 
-// report tells the person what failed, in one line or two, and returns the exit
-// code.
+// report prints an error in one or two lines, and returns the exit code.
 func (a *app) report(err error) int {
 	if err == nil {
 		return 0
@@ -130,7 +131,7 @@ func (a *app) report(err error) int {
 	code := exitCode(err)
 	if errors.Is(err, context.Canceled) && code == CodeFailed {
 		if a.resumable.Load() {
-			a.Notef("interrupted; run the same command again to go on")
+			a.Notef("interrupted; run the same command again to resume")
 			return CodeInterrupted
 		}
 		a.Line("spate: interrupted")
@@ -145,24 +146,49 @@ func (a *app) report(err error) int {
 	return code
 }
 
-// flagError says what is wrong with the value of a flag.
+// flagError explains an error in the value of a flag.
 func flagError(cmd *cobra.Command, err error) error {
 	var bad *pflag.InvalidValueError
 	if errors.As(err, &bad) {
 		name, cause := bad.GetFlag().Name, bad.Unwrap()
 		var num *strconv.NumError
 		if errors.As(err, &num) {
-			cause = fmt.Errorf("%q is not a number for it", num.Num)
+			cause = fmt.Errorf("%q is not a valid number", num.Num)
 		}
 		err = fmt.Errorf("--%s: %w", name, cause)
 	}
 	return fault.UsageHint(cmd.CommandPath()+" --help lists the flags", "%w", err)
 }
 
-// killedCode is the exit code after a second signal.
+// killedCode returns the exit code after a second signal.
 func (a *app) killedCode() int {
 	if a.resumable.Load() {
 		return CodeInterrupted
 	}
 	return codeKilled
+}
+
+// trackerError adds a code and a hint to an error of the tracker client.
+func trackerError(err error) error {
+	var (
+		failure *tracker.FailureError
+		answer  *trackerclient.AnswerError
+		silence *trackerclient.SilenceError
+		bad     *trackerclient.URLError
+	)
+	switch {
+	case errors.As(err, &failure):
+		return &fault.Error{Code: fault.Failed, Err: err}
+	case errors.As(err, &bad):
+		return &fault.Error{Code: fault.Usage, Err: err, Hint: "a tracker's URL looks like http://HOST:6969/announce or udp://HOST:6969"}
+	case errors.As(err, &answer):
+		return &fault.Error{Code: fault.Network, Err: err, Hint: "is it a tracker, and is the path /announce?"}
+	case errors.As(err, &silence):
+		return &fault.Error{Code: fault.NoPeers, Err: err, Hint: "is it running, and does the port's protocol (http or udp) fit?"}
+	case errors.Is(err, trackerclient.ErrForbiddenAddress):
+		return &fault.Error{Code: fault.Network, Err: err}
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return &fault.Error{Code: fault.Network, Err: err, Hint: "nothing listens there: is the tracker running, and is the port right?"}
+	}
+	return err
 }

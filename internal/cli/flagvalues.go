@@ -3,16 +3,21 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"net"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/spf13/pflag"
+
+	"spate/internal/fault"
 	"spate/internal/units"
 	"spate/torrent"
 )
 
-// sizeValue is a flag in bytes.
+// sizeValue is a flag with a number of bytes.
 type sizeValue int64
 
 func (v *sizeValue) Set(s string) error {
@@ -38,7 +43,7 @@ func (v *lengthValue) Set(s string) error {
 	return errors.New("it must not be 0")
 }
 
-// rateValue is a flag in bytes a second; 0 means unlimited.
+// rateValue is a flag with a number of bytes a second. 0 means unlimited.
 type rateValue int64
 
 func (v *rateValue) Set(s string) error {
@@ -54,10 +59,10 @@ func (v *rateValue) String() string {
 }
 func (v *rateValue) Type() string { return "RATE" }
 
-// seedWhen says how long get seeds what it has fetched.
+// seedWhen says how long get seeds after a download.
 type seedWhen struct {
 	forever bool
-	ratio   float64       // uploaded / size; 0: no such limit
+	ratio   float64       // uploaded bytes / size; 0: no such limit
 	time    time.Duration // 0: no such limit
 }
 
@@ -99,7 +104,7 @@ func (v *seedWhen) String() string {
 }
 func (v *seedWhen) Type() string { return "WHEN" }
 
-// seedModeValue is a flag that says who is served while seeding.
+// seedModeValue is a flag that says which peers a seed serves.
 type seedModeValue torrent.SeedMode
 
 var seedModes = []string{torrent.SeedRoundRobin: "round-robin", torrent.SeedAntiLeech: "anti-leech"}
@@ -114,3 +119,73 @@ func (v *seedModeValue) Set(s string) error {
 }
 func (v *seedModeValue) String() string { return seedModes[*v] }
 func (v *seedModeValue) Type() string   { return "MODE" }
+
+// checkHostPort returns an error if s is not HOST:PORT.
+func checkHostPort(flag, s string) error {
+	host, port, err := net.SplitHostPort(s)
+	n, perr := strconv.ParseUint(port, 10, 16)
+	if err != nil || perr != nil || n == 0 || host == "" {
+		return fault.Usagef("%s %s is not HOST:PORT", flag, s)
+	}
+	return nil
+}
+
+// addrValue is a flag with a local address. The address is invalid if the flag is not given.
+type addrValue struct{ netip.Addr }
+
+func (v *addrValue) Set(s string) error {
+	a, err := netip.ParseAddr(s)
+	if err != nil {
+		return fmt.Errorf("%q is not an IP address", s)
+	}
+	v.Addr = a
+	return nil
+}
+func (v *addrValue) String() string {
+	if !v.IsValid() {
+		return ""
+	}
+	return v.Addr.String()
+}
+func (v *addrValue) Type() string { return "IP" }
+
+// bindFlag adds --bind.
+func bindFlag(f *pflag.FlagSet, v *addrValue) {
+	f.Var(v, "bind", "connect from and listen on this local address")
+}
+
+// peersValue is a repeatable flag with addresses of peers.
+type peersValue []netip.AddrPort
+
+func (v *peersValue) add(s string) error {
+	ap, err := netip.ParseAddrPort(s)
+	if err != nil || ap.Port() == 0 {
+		return fmt.Errorf("%q is not an IP:PORT, such as 192.0.2.1:6881 or [2001:db8::1]:6881", s)
+	}
+	*v = append(*v, ap)
+	return nil
+}
+
+func (v *peersValue) Set(s string) error { return v.add(s) }
+func (v *peersValue) String() string     { return strings.Join(v.GetSlice(), ",") }
+func (v *peersValue) Type() string       { return "ADDR" }
+
+// Append adds a value. Append, Replace and GetSlice implement [pflag.SliceValue], so that
+// settings can have a list.
+func (v *peersValue) Append(s string) error { return v.add(s) }
+func (v *peersValue) Replace(all []string) error {
+	*v = nil
+	for _, s := range all {
+		if err := v.add(s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+func (v *peersValue) GetSlice() []string {
+	out := []string{}
+	for _, ap := range *v {
+		out = append(out, ap.String())
+	}
+	return out
+}

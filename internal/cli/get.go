@@ -38,11 +38,10 @@ func (a *app) getCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "get SOURCE...",
 		Short: "fetch from a release page, a .torrent or its URL",
-		Long: `Fetch what a torrent describes. A SOURCE is a .torrent file or its URL, the URL
-of a release page, or of the file itself where its server names the torrent, a
-magnet link, or an info-hash. What is there already is kept: the same command
-goes on where it was stopped.
-With -o - the one file goes to standard output while it is fetched.`,
+		Long: `Fetch the data of a torrent. A SOURCE is a .torrent file or its URL, the URL of a
+release page, the URL of a file whose server names the torrent, a magnet link, or
+an info-hash. get keeps data that is already there: run the same command again to
+resume. With -o - it writes one file to standard output while it fetches it.`,
 		Example: `  spate get http://files.example.org:6969/r/debian.iso
   spate get -o ~/Downloads --seed ratio=1 debian.iso.torrent
   spate get -o - release.tar.zst.torrent | tar --zstd -x`,
@@ -50,14 +49,14 @@ With -o - the one file goes to standard output while it is fetched.`,
 		RunE: func(cmd *cobra.Command, args []string) error { return a.get(cmd.Context(), args, &opt) },
 	}
 	f := cmd.Flags()
-	f.StringVarP(&opt.output, "output", "o", ".", "write to this `DIR`; -: to standard output")
-	f.StringArrayVar(&opt.sel, "select", nil, "only the files that match this `GLOB`, whatever a magnet link chooses; repeatable")
-	f.BoolVar(&opt.inOrder, "sequential", false, "fetch in order, so that the beginning can be used while the rest comes")
+	f.StringVarP(&opt.output, "output", "o", ".", "write to this `DIR`; -: standard output")
+	f.StringArrayVar(&opt.sel, "select", nil, "fetch only files that match this `GLOB`; repeatable")
+	f.BoolVar(&opt.inOrder, "sequential", false, "fetch in order, to use the beginning early")
 	f.Var(&opt.seed, "seed", "seed afterwards: none, forever, ratio=R or time=D")
-	f.DurationVar(&opt.timeout, "timeout", 10*time.Minute, "give up after so long without data; 0: never")
-	f.BoolVar(&opt.force, "force", false, "write over files that are something else")
-	f.StringVar(&opt.key, "verify-key", "", "only what is signed with this minisign `KEY`, or the key in this file; off: whatever it is signed with")
-	f.BoolVar(&opt.tui, "tui", false, "show it on a terminal screen: files, pieces, peers, rates; q stops")
+	f.DurationVar(&opt.timeout, "timeout", 10*time.Minute, "give up after this `TIME` without data; 0: never")
+	f.BoolVar(&opt.force, "force", false, "write over files with other data")
+	f.StringVar(&opt.key, "verify-key", "", "accept only this minisign `KEY` or key file; off: unchecked")
+	f.BoolVar(&opt.tui, "tui", false, "show files, pieces, peers and rates on a screen")
 	opt.sessionFlags.add(f)
 	return cmd
 }

@@ -16,26 +16,26 @@ import (
 	"spate/torrent"
 )
 
-// getRun is a get under way. It belongs to one goroutine.
+// getRun runs the downloads of a get. It is for one goroutine.
 type getRun struct {
 	app   *app
 	opt   *getOptions
 	jobs  []*getJob
-	local bool // peers of the local network are found
+	local bool // peers on the local network are found
 	left  int  // jobs that have not ended
 	bar   *term.Progress
 	err   error     // the first failure
 	told  time.Time // when the last progress events were printed
 
-	// What a job waits for in place of its completion, when its data goes to
-	// standard output.
+	// stream is what the job waits for if its data goes to standard output; nil: its
+	// completion.
 	stream func(context.Context) error
 }
 
 // statusEvery is the interval in which the state of torrents is read for display.
 const statusEvery = 250 * time.Millisecond
 
-// Waits of a get, in which the person is told or the run ends.
+// The times after which the user gets a message or the run ends.
 const (
 	tellFailure  = 2 * time.Second  // no tracker works
 	tellNoPeers  = 15 * time.Second // no peer yet
@@ -82,8 +82,7 @@ func (g *getRun) run(ctx context.Context) error {
 	return g.err
 }
 
-// interrupted ends the run on a signal. Who has everything and only seeds is
-// done, not interrupted.
+// interrupted ends the run after a signal. A job that only seeds counts as done.
 func (g *getRun) interrupted(ctx context.Context) error {
 	g.bar.Finish()
 	for _, j := range g.jobs {
@@ -97,7 +96,7 @@ func (g *getRun) interrupted(ctx context.Context) error {
 	return g.err
 }
 
-// completed prints the result of j, and lets it seed if that is wanted.
+// completed prints the result of j, and ends j unless it seeds.
 func (g *getRun) completed(j *getJob) error {
 	j.complete = g.app.Now()
 	st := j.Torrent.Stats()
@@ -127,7 +126,7 @@ func (g *getRun) completed(j *getJob) error {
 	return nil
 }
 
-// end takes j out of the run, with the reason when it failed.
+// end ends j. err is the reason if it failed.
 func (g *getRun) end(j *getJob, err error) {
 	j.ended = true
 	g.left--
@@ -142,8 +141,8 @@ func (g *getRun) end(j *getJob, err error) {
 	}
 }
 
-// look shows how far the run is, and ends what has no prospect or is done
-// seeding.
+// look shows the progress, and ends the jobs that have no prospect of data or have seeded
+// enough.
 func (g *getRun) look(now time.Time) {
 	var sum torrent.Stats
 	events := g.app.JSON && now.Sub(g.told) >= eventEvery
@@ -172,7 +171,7 @@ func (g *getRun) look(now time.Time) {
 		}
 	}
 	if g.left == 0 || g.app.JSON {
-		return // the events tell
+		return // the events show the progress
 	}
 	note := units.Plural(sum.Peers, "peer")
 	if sum.UpRate >= 1 {
@@ -187,8 +186,8 @@ func (g *getRun) seededEnough(j *getJob, st *torrent.Stats, now time.Time) bool 
 		w.time > 0 && now.Sub(j.complete) >= w.time
 }
 
-// hopeless returns why j should not be waited for any longer, or nil. It tells
-// once when there are no peers.
+// hopeless returns an error if j has no prospect of data. It tells the user once if there are
+// no peers.
 func (g *getRun) hopeless(j *getJob, st *torrent.Stats, now time.Time) error {
 	if st.State != torrent.StateDownloading {
 		return nil
@@ -209,7 +208,7 @@ func (g *getRun) hopeless(j *getJob, st *torrent.Stats, now time.Time) error {
 	case g.opt.timeout > 0 && nobody && trackersFail(st) && (len(st.WebSeeds) == 0 || webSeedsFail(st)) && idle >= min(hopelessTime, g.opt.timeout):
 		return fault.New(fault.NoPeers, "try again later, or name a peer with --peer IP:PORT", "%s: no peers: %s", j.MetaInfo.Info.Name, sourceWords(j.MetaInfo, st))
 	case g.opt.timeout > 0 && idle >= g.opt.timeout:
-		return fault.New(fault.NoPeers, "what was fetched is kept: the same command goes on; --timeout 0 waits for ever",
+		return fault.New(fault.NoPeers, "run the same command again to resume; --timeout 0 waits for ever",
 			"%s: no data for %s (%s; %s)", j.MetaInfo.Info.Name, units.Duration(idle.Truncate(time.Second)), units.Plural(st.Peers, "peer"), sourceWords(j.MetaInfo, st))
 	case st.Peers == 0 && !j.told && (idle >= tellNoPeers || idle >= tellFailure && trackersFail(st)):
 		j.told = true
@@ -218,7 +217,7 @@ func (g *getRun) hopeless(j *getJob, st *torrent.Stats, now time.Time) error {
 	return nil
 }
 
-// trackersFail reports whether every tracker was asked and none works.
+// trackersFail reports whether all trackers failed. It returns false without trackers.
 func trackersFail(st *torrent.Stats) bool {
 	for _, t := range st.Trackers {
 		if t.Err == nil {
@@ -228,7 +227,8 @@ func trackersFail(st *torrent.Stats) bool {
 	return len(st.Trackers) > 0
 }
 
-// webSeedsFail reports whether there are web seeds, none of which is asked any more.
+// webSeedsFail reports whether all web seeds failed for good. It returns false without web
+// seeds.
 func webSeedsFail(st *torrent.Stats) bool {
 	for _, w := range st.WebSeeds {
 		if !w.Stopped {
@@ -238,8 +238,8 @@ func webSeedsFail(st *torrent.Stats) bool {
 	return len(st.WebSeeds) > 0
 }
 
-// sourceWords sums up what the trackers said last, and why the first web seed that
-// failed did.
+// sourceWords describes the last answers of the trackers and the error of the first web seed
+// that failed.
 func sourceWords(mi *metainfo.MetaInfo, st *torrent.Stats) string {
 	var words []string
 	if len(mi.AnnounceList) > 0 {
@@ -260,8 +260,8 @@ func sourceWords(mi *metainfo.MetaInfo, st *torrent.Stats) string {
 	return "it names no tracker"
 }
 
-// trackerWords sums up what the trackers said last. A hybrid's two swarms often
-// hear the same.
+// trackerWords describes the last answers of the trackers. It leaves out equal answers, which
+// the two swarms of a hybrid often get.
 func trackerWords(st *torrent.Stats) string {
 	var words []string
 	for _, t := range st.Trackers {
@@ -318,7 +318,7 @@ type getEvent struct {
 	Hint       string `json:"hint,omitempty"`
 }
 
-// getFailed prints the event of a failure, and returns it.
+// getFailed prints the event of err, and returns err.
 func (a *app) getFailed(j *getJob, err error) error {
 	a.getEvent(j, "error", err)
 	return err

@@ -13,19 +13,19 @@ import (
 	"spate/torrent"
 )
 
-// getStream is get -o -: one file goes to standard output, in order, while it is
-// fetched. It lies in a temporary directory meanwhile, and nothing is kept.
+// getStream is get -o -. It writes one file to standard output while it fetches it. The data
+// is in a temporary directory, which getStream removes at the end.
 func (a *app) getStream(ctx context.Context, args []string, opt *getOptions) error {
 	switch {
 	case a.JSON, opt.tui, !opt.seed.none():
-		return fault.Usagef("-o - writes the data to standard output: it goes without --json, --tui and --seed")
+		return fault.Usagef("-o - writes the data to standard output: use no --json, --tui or --seed with it")
 	case len(args) != 1:
 		return fault.UsageHint("fetch them one after the other", "-o - takes one SOURCE")
 	case a.StdoutIsTerminal() && !opt.force:
-		return fault.UsageHint("pipe it into a program or a file, or say --force", "-o - would write the data to the terminal")
+		return fault.UsageHint("pipe it into a program or a file, or use --force", "-o - would write the data to the terminal")
 	}
-	// Without this a reader that goes away would end the process on the spot, and
-	// the temporary directory would stay.
+	// By default SIGPIPE ends the process when the reader closes the pipe, and the
+	// temporary directory would remain.
 	pipe := make(chan os.Signal, 1)
 	signal.Notify(pipe, syscall.SIGPIPE)
 	defer signal.Stop(pipe)
@@ -74,7 +74,8 @@ func (a *app) getStream(ctx context.Context, args []string, opt *getOptions) err
 	return g.run(ctx)
 }
 
-// onlyFile returns the index of the one file of a job that is wanted.
+// onlyFile returns the index of the selected file of a job. It returns an error if there are
+// several.
 func onlyFile(j *getJob) (int, error) {
 	found := -1
 	for i, f := range j.Torrent.Files() {

@@ -23,10 +23,10 @@ import (
 func (a *app) keysCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "keys",
-		Short: "keys that releases are signed with",
-		Long: `Releases are signed with minisign keys: publish --sign KEY signs, get checks. The
-keys of sites are remembered when they are first seen, and one that is another
-later is refused.`,
+		Short: "manage the keys that releases are signed with",
+		Long: `Releases are signed with minisign keys: publish --sign KEY signs, and get verifies.
+get records the key of a site when it first sees it, and refuses another key
+later.`,
 		Example: `  spate keys new
   spate publish --sign ~/.config/spate/minisign.key debian.iso
   spate keys list`,
@@ -47,9 +47,9 @@ func (a *app) keysNewCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "new [FILE]",
 		Short: "make a key to sign with",
-		Long: `Make a minisign key: the secret half in FILE (default minisign.key in
-~/.config/spate), for nobody else to read, and the public half beside it. With a
-password nobody can use the file without it.`,
+		Long: `Make a minisign key: the secret key in FILE (default minisign.key in
+~/.config/spate), which only you can read, and the public key beside it. With
+--password the file is useless without the password.`,
 		Example: `  spate keys new
   spate keys new --password release.key`,
 		Args: need(0, 1, "one FILE"),
@@ -61,8 +61,8 @@ password nobody can use the file without it.`,
 			return a.keysNew(cmd.Context(), path, &pw)
 		},
 	}
-	cmd.Flags().BoolVar(&pw.ask, "password", false, "ask for a password that the key will need")
-	cmd.Flags().StringVar(&pw.file, "password-file", "", "the password is the first line of this `FILE`")
+	cmd.Flags().BoolVar(&pw.ask, "password", false, "protect the key with a password")
+	cmd.Flags().StringVar(&pw.file, "password-file", "", "read the password from the first line of `FILE`")
 	return cmd
 }
 
@@ -78,7 +78,7 @@ func (a *app) keysNew(ctx context.Context, path string, pw *passwordFlags) error
 	public := strings.TrimSuffix(path, ".key") + ".pub"
 	for _, p := range []string{path, public} {
 		if _, err := os.Lstat(p); err == nil {
-			return fault.New(fault.Exists, "a key is not written over; name another FILE", "%s exists already", p)
+			return fault.New(fault.Exists, "name another FILE: keys are never overwritten", "%s exists already", p)
 		} else if !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
@@ -112,17 +112,17 @@ func (a *app) keysNew(ctx context.Context, path string, pw *passwordFlags) error
 	if err := a.Printf("%s\n", made.PublicKey); err != nil {
 		return err
 	}
-	a.Notef("the secret key is in %s: keep a copy where nobody else reads it", path)
+	a.Notef("the secret key is in %s; keep a copy that only you can read", path)
 	a.Notef("sign with:  spate publish --sign %s FILE", term.ShellWord(path))
-	a.Notef("tell people the public key above, also elsewhere than on the site; it is in %s too", public)
+	a.Notef("publish the public key above, not only on the site; it is in %s too", public)
 	return nil
 }
 
-// writeNew writes a file that must not be there, in one go.
+// writeNew creates a file with the content b. It returns an error if the file exists.
 func writeNew(path string, b []byte, mode fs.FileMode) error {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 	if errors.Is(err, fs.ErrExist) {
-		return fault.New(fault.Exists, "a key is not written over; name another FILE", "%s exists already", path)
+		return fault.New(fault.Exists, "name another FILE: keys are never overwritten", "%s exists already", path)
 	}
 	if err != nil {
 		return err
@@ -141,10 +141,9 @@ func (a *app) keysListCmd() *cobra.Command {
 	var state string
 	cmd := &cobra.Command{
 		Use:   "list",
-		Short: "the keys that sites are known by",
-		Long: `List the sites whose key is remembered, and the key that what they publish has to
-be signed with.`,
-		Args: need(0, 0, "no arguments"),
+		Short: "list the keys of sites",
+		Long:  `List the sites whose keys are recorded, and the key that each site must sign with.`,
+		Args:  need(0, 0, "no arguments"),
 		RunE: func(*cobra.Command, []string) error {
 			known, err := signature.OpenKnown(filepath.Join(a.stateDir(state), source.KnownKeys))
 			if err != nil {
@@ -196,8 +195,8 @@ newest: the next ones that it shows are remembered.`,
 	return cmd
 }
 
-// signingKey reads the key in the file at path, with the password that pw says
-// or that the person types.
+// signingKey reads the secret key in the file at path. If the key has a password, it comes
+// from pw or from the terminal.
 func (a *app) signingKey(ctx context.Context, path string, pw *passwordFlags) (*signature.Key, error) {
 	file, err := torrentfile.ReadLimited(path, signature.MaxKey)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -216,7 +215,7 @@ func (a *app) signingKey(ctx context.Context, path string, pw *passwordFlags) (*
 	}
 	key, err := signature.ParseKey(file, password)
 	if err != nil {
-		hint := "is it the secret half? the public one cannot sign"
+		hint := "is it the secret key? the public key cannot sign"
 		if errors.Is(err, signature.ErrPassword) {
 			hint = ""
 		}
@@ -225,18 +224,18 @@ func (a *app) signingKey(ctx context.Context, path string, pw *passwordFlags) (*
 	return key, nil
 }
 
-// signFlags are the flags of what signs.
+// signFlags are the flags of verbs that sign.
 type signFlags struct {
 	path     string
 	password passwordFlags
 }
 
 func (s *signFlags) add(f *pflag.FlagSet) {
-	f.StringVar(&s.path, "sign", "", "sign with the minisign key in this `FILE`, which keys new makes")
-	f.StringVar(&s.password.file, "password-file", "", "the password of that key is the first line of this `FILE`")
+	f.StringVar(&s.path, "sign", "", "sign with the minisign key in this `FILE`")
+	f.StringVar(&s.password.file, "password-file", "", "read the key's password from the first line of `FILE`")
 }
 
-// key is the key to sign with, or nil.
+// key returns the key to sign with, or nil.
 func (s *signFlags) key(ctx context.Context, a *app) (*signature.Key, error) {
 	if s.path == "" {
 		return nil, nil
@@ -250,7 +249,7 @@ type passwordFlags struct {
 	file string
 }
 
-// new is the password of a key that is made; "" is none.
+// new returns the password of a new key, or "" for none.
 func (p *passwordFlags) new(ctx context.Context, a *app) (string, error) {
 	if p.file != "" {
 		return passwordIn(p.file)
@@ -269,12 +268,12 @@ func (p *passwordFlags) new(ctx context.Context, a *app) (string, error) {
 	case first != again:
 		return "", fault.Usagef("the two passwords are not the same")
 	case first == "":
-		return "", fault.UsageHint("without --password the key needs none", "an empty password protects nothing")
+		return "", fault.UsageHint("leave out --password for a key without a password", "the password is empty")
 	}
 	return first, nil
 }
 
-// old is the password of a key that needs one.
+// old returns the password of the key at path.
 func (p *passwordFlags) old(ctx context.Context, a *app, path string) (string, error) {
 	if p.file != "" {
 		return passwordIn(p.file)

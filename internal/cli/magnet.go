@@ -30,8 +30,8 @@ func (a *app) magnetCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "magnet TORRENT...",
 		Short: "print the magnet link",
-		Long: `Print the magnet link of a torrent: its info-hashes, name and size, with its
-trackers and web seeds, so that whoever has nothing but the link can begin.`,
+		Long: `Print the magnet link of a torrent. It contains the info-hashes, the name, the
+size, the trackers and the web seeds. --select writes BEP 53.`,
 		Example: "  spate magnet debian.torrent --peer 192.0.2.7:6881",
 		Args:    need(1, -1, "a .torrent"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -44,8 +44,8 @@ trackers and web seeds, so that whoever has nothing but the link can begin.`,
 		},
 	}
 	f := cmd.Flags()
-	f.StringArrayVar(&opt.peers, "peer", nil, "`HOST:PORT` of a peer to begin with; repeatable")
-	f.StringArrayVar(&opt.sel, "select", nil, "only files that match this `GLOB` (BEP 53); repeatable")
+	f.StringArrayVar(&opt.peers, "peer", nil, "add the peer `HOST:PORT`; repeatable")
+	f.StringArrayVar(&opt.sel, "select", nil, "select only files that match this `GLOB`; repeatable")
 	bindFlag(f, &opt.bind)
 	return cmd
 }
@@ -86,7 +86,7 @@ func (a *app) magnet(ctx context.Context, arg string, opt magnetOptions) error {
 	return a.PrintJSON(magnetJSON{j.Name, j.InfoHashV1, j.InfoHashV2, j.Magnet})
 }
 
-// selectRanges returns the indexes of the files that match a pattern; nil for no
+// selectRanges returns the indexes of the files that match a pattern, or nil without
 // patterns.
 func selectRanges(m *metainfo.MetaInfo, patterns []string) ([]metainfo.Range, error) {
 	if len(patterns) == 0 {

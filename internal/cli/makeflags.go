@@ -12,7 +12,7 @@ import (
 	"spate/metainfo"
 )
 
-// makeFlags are the flags of everything that makes a torrent.
+// makeFlags are the flags of all verbs that make torrents.
 type makeFlags struct {
 	announce    []string
 	format      string
@@ -30,17 +30,17 @@ type makeFlags struct {
 }
 
 func (m *makeFlags) add(f *pflag.FlagSet) {
-	f.StringArrayVarP(&m.announce, "announce", "a", nil, "tracker `URL`; a comma separates trackers of one tier, a repeat is a new tier")
-	f.StringVar(&m.format, "format", string(metainfo.Hybrid), "v1, v2 or hybrid")
-	f.Var(&m.pieceLength, "piece-length", "256KiB, 1MiB, ... (default: chosen from the size)")
-	f.StringArrayVar(&m.webSeeds, "web-seed", nil, "the data is on a web server at this `URL`; repeatable")
-	f.BoolVar(&m.private, "private", false, "peers come from the trackers only")
-	f.StringVar(&m.comment, "comment", "", "say this in the torrent")
-	f.StringVar(&m.source, "source", "", "a mark in the torrent that makes its info-hash another")
-	f.StringVar(&m.name, "name", "", "`NAME` of the data in the torrent (default: that of the path)")
-	f.StringVar(&m.createdBy, "created-by", "", "say that this program made the torrent (default: spate and its version)")
-	f.BoolVar(&m.noDate, "no-date", false, "leave the date of creation out")
-	f.StringArrayVar(&m.include, "include", nil, "of a directory, only files that match this `GLOB`; repeatable")
+	f.StringArrayVarP(&m.announce, "announce", "a", nil, "name the tracker `URL`[,URL...]; repeat for further tiers")
+	f.StringVar(&m.format, "format", string(metainfo.Hybrid), "make a v1, v2 or hybrid torrent")
+	f.Var(&m.pieceLength, "piece-length", "cut the data into pieces of `SIZE` (default: chosen by size)")
+	f.StringArrayVar(&m.webSeeds, "web-seed", nil, "name a web server with the data at `URL`; repeatable")
+	f.BoolVar(&m.private, "private", false, "let clients find peers by trackers only")
+	f.StringVar(&m.comment, "comment", "", "write this comment into the torrent")
+	f.StringVar(&m.source, "source", "", "write this source, which changes the info-hash")
+	f.StringVar(&m.name, "name", "", "call the data `NAME` (default: the name of the path)")
+	f.StringVar(&m.createdBy, "created-by", "", "name the program that made it (default: spate and version)")
+	f.BoolVar(&m.noDate, "no-date", false, "write no creation date")
+	f.StringArrayVar(&m.include, "include", nil, "take only files that match this `GLOB`; repeatable")
 	f.StringArrayVar(&m.exclude, "exclude", nil, "leave out files that match this `GLOB`; repeatable")
 	f.BoolVar(&m.hidden, "hidden", false, "take hidden files too")
 }

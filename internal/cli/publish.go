@@ -36,13 +36,14 @@ func (a *app) publishCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "publish PATH...",
 		Short: "make the torrent, track it, seed it, serve its page",
-		Long: `Publish files or directories until stopped: each becomes a torrent with a page,
-and this process is its tracker, its first seed and its web seed. What is
-fetched once is passed on by those who fetched it. Hand out the page's URL.
+		Long: `Publish files or directories until stopped. Each becomes a torrent with a page, and
+this process is its tracker, its first seed and its web seed. Downloaders pass on
+what they have fetched. Hand out the URL of the page.
 
-Where spate serve runs with the same --state, it is handed over to that and this
-returns once it is listed. With --release, several PATHs are variants of one
-release, on one page.`,
+If spate serve runs with the same --state, it publishes the paths, and this command
+returns once they are listed. With --release several PATHs are variants of one
+release, on one page; without --variant the variants are the parts in which the
+names differ.`,
 		Example: `  spate publish debian.iso
   spate publish --public-url http://files.example.org:6969 --up 2M debian.iso
   spate publish --release debian --release-version 12.4 debian-amd64.iso debian-arm64.iso`,
@@ -59,7 +60,7 @@ release, on one page.`,
 	opt.session.add(f)
 	opt.makeFlags.add(f)
 	opt.release.add(f)
-	f.BoolVar(&opt.foreground, "foreground", false, "do not hand over to a spate serve that runs with this --state")
+	f.BoolVar(&opt.foreground, "foreground", false, "publish here, even if a spate serve runs")
 	opt.sign.add(f)
 	opt.secure.add(f)
 	opt.site.add(f, "--theme")
@@ -152,7 +153,7 @@ func (a *app) publishAll(ctx context.Context, p *daemon.Publisher, req daemon.Pu
 		if i > 0 {
 			what = "published"
 		}
-		e, err := describeRelease(p, what, r)
+		e, err := eventOf(p, what, r)
 		if err != nil {
 			return err
 		}
@@ -208,26 +209,23 @@ func (a *app) sayGuessed(p *daemon.Publisher) {
 	if r := daemon.Reach(base.Hostname()); r != "" {
 		words += "; for " + r
 	}
-	a.Notef("others reach this at %s (%s); --public-url sets another", base, words)
+	a.Notef("others reach this at %s (%s); --public-url sets another URL", base, words)
 }
 
-// skipped says what is left out of a torrent.
+// skipped logs a path that is left out of a torrent.
 func (a *app) skipped(s maker.Skipped) {
 	a.Log.Info("left out", "path", s.Path, "why", s.Reason)
 }
 
-// describeRelease describes a release that is published or withdrawn.
-func describeRelease(p *daemon.Publisher, what string, r *publish.Release) (releaseEvent, error) {
-	base, _ := p.BaseURL()
-	i, err := publish.InfoOf(context.Background(), p.Catalog(), base, r)
-	i.Path = r.Path
+// eventOf describes a release of a publisher.
+func eventOf(p *daemon.Publisher, what string, r *publish.Release) (releaseEvent, error) {
+	i, err := p.Info(context.Background(), r)
 	return releaseEvent{
-		Event: what, ReleaseInfo: i.Summary(),
-		HTTPAddr: p.HTTPAddr(), UDPAddr: p.UDPAddr(), PeerAddr: p.PeerAddr(),
+		Event: what, ReleaseInfo: i.Summary(), HTTPAddr: p.HTTPAddr(), UDPAddr: p.UDPAddr(), PeerAddr: p.PeerAddr(),
 	}, err
 }
 
-// printPublished prints what to hand out of a release.
+// printPublished prints the links of a release.
 func (a *app) printPublished(e releaseEvent) error {
 	if a.JSON {
 		return a.PrintJSON(e)

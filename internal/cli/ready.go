@@ -12,8 +12,8 @@ import (
 	"spate/torrent"
 )
 
-// releaseEvent is the line that publish prints with --json for each release, the first
-// one once everything listens, and that serve prints for each release that comes or goes.
+// releaseEvent is the line that publish prints with --json for each release, once everything
+// listens, and that serve prints for each release that is published or withdrawn.
 type releaseEvent struct {
 	Event string `json:"event"` // ready, published, withdrawn
 	publish.ReleaseInfo
@@ -22,8 +22,8 @@ type releaseEvent struct {
 	PeerAddr string `json:"peer_addr"`
 }
 
-// readyEvent is the line that seed, tracker and serve print with --json once
-// everything listens, and the events about one torrent of seed that follow.
+// readyEvent is the line that seed, tracker and serve print with --json once everything
+// listens. seed prints further ones, each about one torrent.
 type readyEvent struct {
 	Event        string   `json:"event"`
 	Name         string   `json:"name,omitempty"`
@@ -38,11 +38,11 @@ type readyEvent struct {
 	UDPAddr      string   `json:"udp_addr,omitempty"`
 	PeerAddr     string   `json:"peer_addr,omitempty"`
 	Torrents     int      `json:"torrents,omitempty"`
-	Socket       string   `json:"socket,omitempty"`   // of the daemon's API
-	APIAddr      string   `json:"api_addr,omitempty"` // and where it is on the network
+	Socket       string   `json:"socket,omitempty"`   // path of the socket of the API
+	APIAddr      string   `json:"api_addr,omitempty"` // address of the API on the network
 }
 
-// describe fills in what the torrent itself says.
+// describe sets the fields that come from a torrent.
 func (e *readyEvent) describe(mi *metainfo.MetaInfo) {
 	e.Magnet = mi.Magnet().String()
 	if h, ok := mi.HashV1(); ok {
@@ -59,8 +59,8 @@ func (e *readyEvent) describe(mi *metainfo.MetaInfo) {
 	}
 }
 
-// statsEvent is what a seeding session prints with --json for each torrent
-// whose numbers have changed.
+// statsEvent is the line that a seed prints with --json for each torrent whose numbers have
+// changed.
 type statsEvent struct {
 	Event      string `json:"event"` // "stats"
 	InfoHash   string `json:"info_hash"`
@@ -79,16 +79,16 @@ type statsEvent struct {
 // statsEventEvery is the least time between two stats events of one torrent.
 const statsEventEvery = 2 * time.Second
 
-// status shows what a session of seeds does: a line at the bottom of a
-// terminal, or events with --json. It belongs to one goroutine.
+// status shows the state of the torrents of a session: a line at the bottom of a terminal, or
+// events with --json. It is for one goroutine.
 type status struct {
 	app     *app
 	session *torrent.Session
 	last    map[spate.InfoHash]statsEvent
 	failed  map[spate.InfoHash]bool
-	told    time.Time
-	more    func() string // words of the caller's at the line's end
-	noStats bool          // no events of numbers
+	told    time.Time     // when stats events were printed last
+	more    func() string // returns the end of the line; may be nil
+	noStats bool          // print no stats events
 }
 
 func (a *app) newStatus(s *torrent.Session) *status {
@@ -97,8 +97,8 @@ func (a *app) newStatus(s *torrent.Session) *status {
 
 func (s *status) finish() { s.app.ClearBar() }
 
-// run shows the status and calls each until that fails or ctx ends, which is
-// no error: a service ends so.
+// run shows the status and calls each until each returns an error or ctx ends, which is no
+// error.
 func (s *status) run(ctx context.Context, each func() error) error {
 	tick := time.NewTicker(statusEvery)
 	defer tick.Stop()
@@ -111,7 +111,7 @@ func (s *status) run(ctx context.Context, each func() error) error {
 		}
 		select {
 		case <-ctx.Done():
-			s.told = time.Time{} // the last numbers, whenever those before were told
+			s.told = time.Time{} // print the last numbers without a wait
 			return s.show()
 		case <-tick.C:
 		}
@@ -134,7 +134,7 @@ func (s *status) show() error {
 			if bad {
 				s.app.Warnf("%s: halted: %v", st.Name, st.Err)
 			} else {
-				s.app.Notef("%s: goes on", st.Name)
+				s.app.Notef("%s: resumed", st.Name)
 			}
 		}
 		if !s.app.JSON || !due || s.noStats {

@@ -11,7 +11,7 @@ import (
 	"spate/publish"
 )
 
-// releaseFlags say what release it is that is published.
+// releaseFlags are the flags that describe a release.
 type releaseFlags struct {
 	slug, version, group string
 	variants             []string
@@ -20,16 +20,16 @@ type releaseFlags struct {
 }
 
 func (r *releaseFlags) add(f *pflag.FlagSet) {
-	f.StringVar(&r.slug, "release", "", "`NAME` of the page, which all versions share (default: that of the path)")
-	f.StringVar(&r.version, "release-version", "", "`VERSION`, such as 12.4; what was published before stays under its own URL")
-	f.StringArrayVar(&r.variants, "variant", nil, "`NAME` of this variant, such as amd64; for several PATHs repeat it (default: what their names differ in)")
-	f.StringVar(&r.group, "group", "", "`NAME` of a heading to list it under")
-	f.StringVar(&r.notesFile, "notes", "", "Markdown for the page, in this `FILE`")
+	f.StringVar(&r.slug, "release", "", "call the page `NAME` (default: the name of the path)")
+	f.StringVar(&r.version, "release-version", "", "publish as this `VERSION`, such as 12.4, beside older ones")
+	f.StringArrayVar(&r.variants, "variant", nil, "publish as the variant `NAME`, such as amd64; repeatable")
+	f.StringVar(&r.group, "group", "", "list it under the heading `NAME`")
+	f.StringVar(&r.notesFile, "notes", "", "show the Markdown in this `FILE` on the page")
 	r.addTwin(f)
 }
 
 func (r *releaseFlags) addTwin(f *pflag.FlagSet) {
-	f.BoolVar(&r.noTwin, "no-v1-twin", false, "no second, v1 torrent for clients that cannot use hybrids: Transmission 3, aria2")
+	f.BoolVar(&r.noTwin, "no-v1-twin", false, "make no v1 torrent for clients that cannot use hybrids")
 }
 
 // readNotes returns the content of the file that --notes names, which may be a pipe.
@@ -47,7 +47,7 @@ func (r *releaseFlags) readNotes() (string, error) {
 	case err != nil:
 		return "", err
 	case len(b) > publish.MaxNotes:
-		return "", fault.Usagef("--notes %s has more than the %d bytes that are shown at most", r.notesFile, publish.MaxNotes)
+		return "", fault.Usagef("--notes %s is larger than the limit of %d bytes", r.notesFile, publish.MaxNotes)
 	case !utf8.Valid(b):
 		return "", fault.Usagef("--notes %s is not text in UTF-8", r.notesFile)
 	}

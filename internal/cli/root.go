@@ -2,8 +2,10 @@ package cli
 
 import (
 	"context"
+	"io"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -31,7 +33,7 @@ func newApp(env Env) *app {
 	})}
 }
 
-// verbs lists the verbs in the order that help shows them.
+// verbs returns the verbs in the order in which help shows them.
 func (a *app) verbs() []*cobra.Command {
 	return []*cobra.Command{
 		a.publishCmd(),
@@ -59,7 +61,7 @@ func (a *app) verbs() []*cobra.Command {
 	}
 }
 
-// root builds the tree of verbs.
+// root returns the tree of verbs.
 func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "spate VERB",
@@ -90,10 +92,10 @@ func (a *app) root() *cobra.Command {
 	root.Flags().Bool("version", false, "print the version")
 	f := root.PersistentFlags()
 	f.SortFlags = false
-	f.BoolVar(&a.JSON, "json", false, "results as JSON; one object a line where it streams")
-	f.BoolVarP(&a.Quiet, "quiet", "q", false, "less on standard error")
-	f.CountVarP(&a.Verbose, "verbose", "v", "more on standard error; twice for all")
-	f.StringVar(&a.config, "config", "", "settings `FILE` (default ~/.config/spate/spate.toml)")
+	f.BoolVar(&a.JSON, "json", false, "print results as JSON, streams as lines of JSON")
+	f.BoolVarP(&a.Quiet, "quiet", "q", false, "write less to standard error")
+	f.CountVarP(&a.Verbose, "verbose", "v", "write more to standard error; twice for all")
+	f.StringVar(&a.config, "config", "", "read settings from `FILE` (default ~/.config/spate/spate.toml)")
 	f.BoolP("help", "h", false, "show this help")
 	root.AddCommand(a.verbs()...)
 	tidy(root)
@@ -107,8 +109,8 @@ func (a *app) root() *cobra.Command {
 	return root
 }
 
-// tidy has the flags of a verb, and of those below it, in the order in which they
-// were added, and the line of usage without them.
+// tidy makes help show the flags of a verb, and of the verbs below it, in the order in which
+// they were added, and leaves them out of the usage line.
 func tidy(cmd *cobra.Command) {
 	cmd.Flags().SortFlags = false
 	cmd.DisableFlagsInUseLine = true
@@ -117,7 +119,8 @@ func tidy(cmd *cobra.Command) {
 	}
 }
 
-// start looks at what was given, reads the settings and marks the end of usage errors.
+// start checks the command line and applies the settings before a verb runs. Errors are no
+// longer usage errors afterwards.
 func (a *app) start(cmd *cobra.Command, args []string) error {
 	if err := checkEmpty(cmd, args); err != nil {
 		return err
@@ -143,8 +146,8 @@ func (a *app) execute(ctx context.Context) error {
 	return err
 }
 
-// need is the check of a verb's arguments: at least min of them, at most max
-// (max < 0: any number).
+// need returns a check that a verb has at least min and at most max arguments. A negative max
+// allows any number. what names the arguments.
 func need(min, max int, what string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		hint := "usage: " + strings.TrimSuffix(cmd.UseLine(), " [flags]")
@@ -156,4 +159,12 @@ func need(min, max int, what string) cobra.PositionalArgs {
 		}
 		return nil
 	}
+}
+
+// Command returns the tree of verbs for manual pages and completions. The caller must not
+// run it.
+func Command() *cobra.Command {
+	root := newApp(Env{Name: "spate", Stdout: io.Discard, Stderr: io.Discard, Now: time.Now}).root()
+	root.InitDefaultHelpFlag()
+	return root
 }

@@ -16,7 +16,7 @@ import (
 type scrapeResult struct {
 	URL        string `json:"url"`
 	InfoHash   string `json:"info_hash"`
-	Known      bool   `json:"known"` // to the tracker
+	Known      bool   `json:"known"` // whether the tracker knows it
 	Complete   int    `json:"complete"`
 	Incomplete int    `json:"incomplete"`
 	Downloaded int    `json:"downloaded"`
@@ -28,7 +28,7 @@ func (a *app) scrapeCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "scrape URL HASH...",
 		Short:   "ask a tracker how many seeds and leechers it counts",
-		Long:    "Ask the tracker with this announce URL for its counts of one torrent or many.",
+		Long:    "Ask the tracker with this announce URL for its counts of torrents.",
 		Example: "  spate scrape http://tracker.example.org:6969/announce 0123456789abcdef0123456789abcdef01234567",
 		Args:    need(2, -1, "a tracker's announce URL and an info-hash"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -36,7 +36,7 @@ func (a *app) scrapeCmd() *cobra.Command {
 		},
 	}
 	f := cmd.Flags()
-	f.DurationVar(&timeout, "timeout", 30*time.Second, "give up after this long")
+	f.DurationVar(&timeout, "timeout", 30*time.Second, "give up after this `TIME`")
 	bindFlag(f, &bind)
 	return cmd
 }
@@ -73,7 +73,7 @@ func (a *app) scrape(ctx context.Context, url string, args []string, bind addrVa
 	return nil
 }
 
-// printScrape prints what the tracker said of each hash, in the order asked.
+// printScrape prints the answer for each info-hash, in the order of hashes.
 func (a *app) printScrape(url string, hashes []spate.InfoHash, entries []tracker.ScrapeEntry) error {
 	said := map[spate.InfoHash]tracker.ScrapeEntry{}
 	for _, e := range entries {

@@ -32,31 +32,31 @@ func (a *app) seedCmd() *cobra.Command {
 	var opt seedOptions
 	cmd := &cobra.Command{
 		Use:   "seed TORRENT...",
-		Short: "seed data that is there, until stopped",
-		Long: `Seed the data of torrents. A directory stands for the .torrent files in it. The
-data is looked for in --data DIR, else beside the .torrent, else in the current
-directory; it is checked before it is offered, and never written to.`,
+		Short: "seed existing data until stopped",
+		Long: `Seed the data of torrents. A directory stands for the .torrent files in it. seed
+looks for the data in --data DIR, or else beside the .torrent and in the current
+directory. It checks the data before it offers it, and never writes to it.`,
 		Example: `  spate seed debian.iso.torrent --data /srv/images
   spate seed /srv/torrents --data /srv/images --up 2M`,
 		Args: need(1, -1, "a TORRENT"),
 		RunE: func(cmd *cobra.Command, args []string) error { return a.seed(cmd.Context(), args, &opt) },
 	}
 	f := cmd.Flags()
-	f.StringVar(&opt.data, "data", "", "`DIR` where the data lies")
-	followLinksFlag(f, &opt.follow, "directories of torrents and data")
+	f.StringVar(&opt.data, "data", "", "look for the data in this `DIR`")
+	followLinksFlag(f, &opt.follow, "the directories")
 	opt.sessionFlags.add(f)
 	return cmd
 }
 
-// torrentFile is a .torrent that was named, or found in a directory.
+// torrentFile is a .torrent file that the user named, or that is in a directory.
 type torrentFile struct {
 	path   string
-	pipe   bool   // it is named, and no regular file
-	dir    string // in which it was found, and where somebody else may write; "" if it was named
+	pipe   bool   // the user named it, and it is no regular file
+	dir    string // the directory that contains it, in which others may write; empty if the user named it
 	follow bool   // links may lead out of directories
 }
 
-// read returns its bytes.
+// read returns the content of the file.
 func (f torrentFile) read() ([]byte, error) {
 	switch {
 	case f.pipe:
@@ -72,7 +72,7 @@ func (f torrentFile) read() ([]byte, error) {
 	return in.ReadFile(filepath.Base(f.path), torrentfile.MaxSize)
 }
 
-// parse reads the torrent.
+// parse returns the torrent in the file.
 func (f torrentFile) parse() (*metainfo.MetaInfo, error) {
 	b, err := f.read()
 	var large *folder.SizeError
@@ -89,11 +89,11 @@ func (f torrentFile) parse() (*metainfo.MetaInfo, error) {
 type seedJob struct {
 	file  string // the .torrent
 	mi    *metainfo.MetaInfo
-	dir   string // that holds the data
-	name  string // of the data in dir
+	dir   string // directory that contains the data
+	name  string // name of the data in dir
 	t     *torrent.Torrent
 	claim daemon.Claim
-	told  bool // whether the data is good
+	told  bool // the user was told whether it is seeded
 }
 
 func (a *app) seed(ctx context.Context, args []string, opt *seedOptions) error {
@@ -123,7 +123,7 @@ func (a *app) seed(ctx context.Context, args []string, opt *seedOptions) error {
 		jobs = append(jobs, j)
 	}
 	if len(jobs) == 0 {
-		return fault.New(fault.NotFound, "--data DIR says where the data lies", "none of %d torrents can be seeded", len(files))
+		return fault.New(fault.NotFound, "name the directory of the data with --data DIR", "none of %d torrents can be seeded", len(files))
 	}
 	c, err := a.openSession(&opt.sessionFlags)
 	if err != nil {
@@ -143,7 +143,8 @@ func (a *app) seed(ctx context.Context, args []string, opt *seedOptions) error {
 	return a.seedLoop(ctx, c, jobs)
 }
 
-// torrentFiles expands directories to the .torrent files in them.
+// torrentFiles returns the .torrent files that args name, and those in the directories that
+// args name.
 func torrentFiles(args []string, follow bool) ([]torrentFile, error) {
 	var files []torrentFile
 	for _, arg := range args {
@@ -177,7 +178,8 @@ func torrentFiles(args []string, follow bool) ([]torrentFile, error) {
 	return files, nil
 }
 
-// seedJobOf reads a torrent and finds its data.
+// seedJobOf reads a torrent, finds its data and claims it. state is the directory of the
+// locks.
 func seedJobOf(file torrentFile, state, data string, alone bool) (*seedJob, error) {
 	j, err := file.load(data, alone)
 	if err != nil {
@@ -205,9 +207,9 @@ func (f torrentFile) load(data string, alone bool) (*seedJob, error) {
 	return j, err
 }
 
-// findData returns the directory that holds the data of a torrent, and the
-// data's name there. With alone set, data may also be the file or the tree
-// itself, under another name.
+// findData returns the directory that contains the data of a torrent, and the name of the
+// data there. If alone is set, data may also be the path of the data itself, with another
+// name.
 func findData(mi *metainfo.MetaInfo, file, data string, alone bool) (dir, name string, err error) {
 	dirs := []string{filepath.Dir(file), "."}
 	if data != "" {
@@ -233,7 +235,7 @@ func findData(mi *metainfo.MetaInfo, file, data string, alone bool) (dir, name s
 		abs, err := filepath.Abs(data)
 		return filepath.Dir(abs), filepath.Base(abs), err
 	}
-	return "", "", fault.New(fault.NotFound, "--data DIR says where it lies", "the data of %s, %q, is not in %s", file, mi.Info.Name, strings.Join(dirs, " or "))
+	return "", "", fault.New(fault.NotFound, "name its directory with --data DIR", "the data of %s, %q, is not in %s", file, mi.Info.Name, strings.Join(dirs, " or "))
 }
 
 func isNotDir(path string) bool {
@@ -241,8 +243,8 @@ func isNotDir(path string) bool {
 	return err == nil && !info.IsDir()
 }
 
-// holdsTree reports whether path itself can be the data: a file of the right
-// size, or a directory with a file of the torrent in it.
+// holdsTree reports whether path can be the data itself: a file of the right size, or a
+// directory that contains a file of the torrent.
 func holdsTree(mi *metainfo.MetaInfo, path string) bool {
 	info, err := os.Stat(path)
 	if err != nil || info.IsDir() == mi.Info.Single() {
@@ -262,7 +264,7 @@ func holdsTree(mi *metainfo.MetaInfo, path string) bool {
 	})
 }
 
-// seedReady says that the session listens.
+// seedReady prints that the session listens.
 func (a *app) seedReady(c *daemon.Session, jobs []*seedJob) error {
 	if !a.JSON {
 		a.Notef("seeding %s on %s; Ctrl-C stops", units.Plural(len(jobs), "torrent"), c.PeerAddr())
@@ -275,8 +277,8 @@ func (a *app) seedReady(c *daemon.Session, jobs []*seedJob) error {
 	return a.PrintJSON(r)
 }
 
-// seedLoop tells what becomes of the torrents until ctx ends. It ends earlier
-// when none is left that can be seeded.
+// seedLoop shows the state of the torrents until ctx ends. It returns an error if no torrent
+// can be seeded.
 func (a *app) seedLoop(ctx context.Context, c *daemon.Session, jobs []*seedJob) error {
 	s := a.newStatus(c.Session)
 	defer s.finish()
@@ -292,7 +294,8 @@ func (a *app) seedLoop(ctx context.Context, c *daemon.Session, jobs []*seedJob) 
 			if problem == nil || told {
 				continue
 			}
-			if left--; left == 0 {
+			left--
+			if left == 0 {
 				return problem
 			}
 			a.Warnf("%v", problem)
@@ -301,8 +304,8 @@ func (a *app) seedLoop(ctx context.Context, c *daemon.Session, jobs []*seedJob) 
 	})
 }
 
-// tellSeed tells once how a torrent is seeded, and reports whether that is known;
-// problem is why it cannot be seeded at all.
+// tellSeed tells the user once whether a torrent is seeded. told reports whether it has done
+// so. problem is the reason why the torrent cannot be seeded.
 func (a *app) tellSeed(j *seedJob) (told bool, problem, err error) {
 	if j.told {
 		return true, nil, nil
@@ -320,16 +323,16 @@ func (a *app) tellSeed(j *seedJob) (told bool, problem, err error) {
 	return true, nil, a.seedingEvent(j)
 }
 
-// seedProblem returns why a torrent cannot be seeded at all, or nil.
+// seedProblem returns the reason why a torrent cannot be seeded, or nil.
 func seedProblem(j *seedJob, st *torrent.Stats) error {
 	switch {
 	case st.State == torrent.StateFailed && errors.Is(st.Err, folder.ErrOutside):
-		return fault.WithHint(st.Err, "--follow-links follows links out of the directory of the data")
+		return fault.WithHint(st.Err, "--follow-links follows links that lead out of the directory of the data")
 	case st.State == torrent.StateFailed:
 		return daemon.TransferError(st.Err)
 	}
 	if st.PiecesHave == 0 && st.Pieces > 0 {
-		return fault.New(fault.BadData, "spate verify tells which files differ", "%s does not match %s: no piece is good",
+		return fault.New(fault.BadData, "spate verify shows which files differ", "%s does not match %s: no piece is good",
 			filepath.Join(j.dir, j.name), j.file)
 	}
 	return nil

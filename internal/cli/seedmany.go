@@ -21,28 +21,28 @@ import (
 	"spate/torrent"
 )
 
-// manyTorrents is up to how many torrents are seeded as if each were alone. Of
-// more, those that nobody asks for are dormant, and have one lock together.
+// manyTorrents is the largest number of torrents that are seeded with a lock for each. More
+// torrents share one lock, and are dormant while no peer asks for them.
 const manyTorrents = 64
 
-// manySeeds is a seed of many torrents.
+// manySeeds seeds many torrents.
 type manySeeds struct {
 	app   *app
 	c     *daemon.Session
 	state string
 	data  string
 	total int
-	known map[string]bool // names in state: the places where torrents were, or are, by themselves
+	known map[string]bool // names of directories with the resume data of single torrents
 
 	loaded, dormant, failed atomic.Int64
 
-	mu    sync.Mutex // guards what follows, and the output of workers
-	awake []*seedJob // those whose data is not whole, not yet told about
-	err   error      // of the output
+	mu    sync.Mutex // guards the fields below and the output of workers
+	awake []*seedJob // torrents with incomplete data that the user was not told about
+	err   error      // the first error of the output
 }
 
-// seedMany seeds files, the .torrents that args stand for. It begins to serve each
-// as soon as its data is checked.
+// seedMany seeds the torrents in files, which args stand for. It serves each torrent as soon
+// as its data is checked.
 func (a *app) seedMany(ctx context.Context, args []string, files []torrentFile, opt *seedOptions) error {
 	state := a.downloadState(opt.state)
 	lock, err := daemon.LockFile(filepath.Join(state, "seed-"+nameOf(args)+".lock"), "the seed of these torrents")
@@ -77,7 +77,7 @@ func (a *app) seedMany(ctx context.Context, args []string, files []torrentFile, 
 	return m.watch(ctx, ended)
 }
 
-// nameOf returns a short name for what args mean here, the same in whatever order.
+// nameOf returns a short name for the paths in args. It does not depend on their order.
 func nameOf(args []string) string {
 	h := sha256.New()
 	for _, arg := range slices.Sorted(slices.Values(args)) {
@@ -90,7 +90,7 @@ func nameOf(args []string) string {
 	return hex.EncodeToString(h.Sum(nil)[:8])
 }
 
-// ready says that the session listens.
+// ready prints that the session listens.
 func (m *manySeeds) ready() error {
 	if !m.app.JSON {
 		m.app.Notef("seeding %s on %s; Ctrl-C stops", units.Plural(m.total, "torrent"), m.c.PeerAddr())
@@ -99,7 +99,7 @@ func (m *manySeeds) ready() error {
 	return m.app.PrintJSON(readyEvent{Event: "ready", PeerAddr: m.c.PeerAddr(), Torrents: m.total})
 }
 
-// load adds all torrents, as many at a time as there are processors.
+// load adds all torrents, one for each processor at a time.
 func (m *manySeeds) load(ctx context.Context, files []torrentFile) {
 	var next atomic.Int64
 	var workers sync.WaitGroup
@@ -119,7 +119,7 @@ func (m *manySeeds) load(ctx context.Context, files []torrentFile) {
 		})
 	}
 	workers.Wait()
-	debug.FreeOSMemory() // what the loading needed is not needed any more
+	debug.FreeOSMemory() // loading needs much more memory than seeding
 }
 
 // add adds the torrent of one file.
@@ -131,7 +131,7 @@ func (m *manySeeds) add(file torrentFile) error {
 	first.job = nil
 	switch {
 	case errors.Is(err, torrent.ErrDuplicate):
-		return fmt.Errorf("%s: the same torrent is there already", file.path)
+		return fmt.Errorf("%s: another file has the same torrent", file.path)
 	case err != nil:
 		return err
 	}
@@ -169,11 +169,11 @@ func (l *seedLoader) load() (*seedJob, *metainfo.MetaInfo, torrent.AddOptions, e
 	return j, j.mi, torrent.AddOptions{Dir: j.dir, Name: j.name, SeedOnly: true}, nil
 }
 
-// firstLoad is a seedLoader that tells, the first time, what it loaded, and makes
-// sure that nobody else works on the torrent.
+// firstLoad is a seedLoader that, the first time, fills in the job and checks that no other
+// process works on the torrent.
 type firstLoad struct {
 	*seedLoader
-	job *seedJob // nil afterwards
+	job *seedJob // nil after the first load
 }
 
 // Load implements [torrent.Loader].
@@ -189,8 +189,8 @@ func (l *firstLoad) Load() (*metainfo.MetaInfo, torrent.AddOptions, error) {
 	return mi, opt, err
 }
 
-// visit returns where the resume data is that a torrent has by itself, empty if
-// there is none. While another process works there it reports an error.
+// visit returns the directory with the resume data of a torrent that was seeded by itself, or
+// "" if there is none. It returns an error if another process works on the torrent.
 func (m *manySeeds) visit(j *seedJob) (resume string, err error) {
 	if len(m.known) == 0 {
 		return "", nil
@@ -207,8 +207,8 @@ func (m *manySeeds) visit(j *seedJob) (resume string, err error) {
 	return p.ResumeDir, nil
 }
 
-// watch tells what becomes of the torrents until ctx ends, or until none is left
-// that can be seeded.
+// watch shows the state of the torrents until ctx ends. It returns an error if no torrent can
+// be seeded.
 func (m *manySeeds) watch(ctx context.Context, ended <-chan struct{}) error {
 	s := m.app.newStatus(m.c.Session)
 	defer s.finish()
@@ -238,10 +238,10 @@ func (m *manySeeds) watch(ctx context.Context, ended <-chan struct{}) error {
 		if waiting > 0 || !isClosed(ended) {
 			return nil
 		}
-		ended = nil // told once
+		ended = nil // the user was told
 		switch n := int(m.failed.Load() + bad); {
 		case n == m.total:
-			return fault.New(fault.NotFound, "--data DIR says where the data lies", "none of %d torrents can be seeded", m.total)
+			return fault.New(fault.NotFound, "name the directory of the data with --data DIR", "none of %d torrents can be seeded", m.total)
 		case n > 0:
 			m.app.Warnf("%d of %d torrents cannot be seeded", n, m.total)
 		}

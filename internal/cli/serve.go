@@ -33,13 +33,14 @@ func (a *app) serveCmd() *cobra.Command {
 	var opt serveOptions
 	cmd := &cobra.Command{
 		Use:   "serve",
-		Short: "the daemon: watched folders, site, tracker, seeds, API",
-		Long: `Publish whatever is put into the watched folders, until stopped: a file or a
-directory becomes a release once it is complete, a changed one a new version, and
-one that is removed is withdrawn. A .torrent is seeded from the data beside it,
-NAME.md is the notes of NAME. Everything is remembered in --state, and nothing is
-hashed twice. publish, list, status, withdraw, pause, resume and top speak with
-the daemon through a socket there.`,
+		Short: "run the daemon: watched folders, site, tracker, seeds, API",
+		Long: `Publish the entries of the watched folders until stopped. A file or a directory
+becomes a release once it is complete, a change of it becomes a new version, and a
+removal withdraws it. A .torrent is seeded from the data beside it, and NAME.md
+contains the notes of NAME. serve keeps its state in --state and hashes nothing
+twice. publish, list, status, withdraw, pause, resume and top use the daemon through
+a socket in --state, or with --api over the network with a token of serve token.
+--reuse-port replaces a serve with the same --state that was started with it.`,
 		Example: `  spate serve --watch /srv/images --public-url http://files.example.org:6969
   spate serve --watch images=/srv/images --watch books=/srv/books`,
 		Args: need(0, 0, "no arguments"),
@@ -51,11 +52,11 @@ the daemon through a socket there.`,
 		},
 	}
 	f := cmd.Flags()
-	f.StringArrayVar(&opt.watch, "watch", nil, "publish what is in this `DIR`; GROUP=DIR lists it under that heading; repeatable")
-	f.DurationVar(&opt.settle, "settle", 3*time.Second, "an entry of a watched folder is complete when it did not change for this `TIME`")
-	f.DurationVar(&opt.rescan, "rescan", 30*time.Second, "look at watched folders after this `TIME` though the system told of no change")
-	f.IntVar(&opt.older, "older-versions", 3, "keep so many versions of what was replaced in a watched folder")
-	f.StringVar(&opt.keepDir, "keep-dir", "", "keep their data in this `DIR`, on the folder's file system (default: versions in --state)")
+	f.StringArrayVar(&opt.watch, "watch", nil, "publish each entry of `DIR`, or of GROUP=DIR; repeatable")
+	f.DurationVar(&opt.settle, "settle", 3*time.Second, "publish an entry that did not change for this `TIME`")
+	f.DurationVar(&opt.rescan, "rescan", 30*time.Second, "read watched folders again after this `TIME`")
+	f.IntVar(&opt.older, "older-versions", 3, "keep `N` older versions of replaced entries")
+	f.StringVar(&opt.keepDir, "keep-dir", "", "keep their data in this `DIR` (default: versions in --state)")
 	opt.trackerFlags.add(f)
 	opt.session.add(f)
 	opt.makeFlags.add(f)
@@ -63,10 +64,10 @@ the daemon through a socket there.`,
 	opt.release.addTwin(f)
 	opt.sign.add(f)
 	opt.secure.add(f)
-	opt.site.add(f, "--watch and --theme directories")
-	f.StringArrayVar(&opt.site.hosts, "host", nil, "a `NAME` of this machine that visitors may use, besides --public-url; repeatable")
-	f.StringVar(&opt.apiListen, "api", "", "answer the API on this `ADDR` too, to who has a token of serve token (default: only on the socket)")
-	f.BoolVar(&opt.listenFlags.reusePort, "reuse-port", false, "take over from the process that listens here with this flag and has --state: it is told to stop")
+	opt.site.add(f, "--watch and --theme")
+	f.StringArrayVar(&opt.site.hosts, "host", nil, "accept requests for this `NAME` too; repeatable")
+	f.StringVar(&opt.apiListen, "api", "", "answer the API on this `ADDR` to holders of tokens")
+	f.BoolVar(&opt.listenFlags.reusePort, "reuse-port", false, "stop the spate that runs here, and take over")
 	cmd.AddCommand(a.serveTokenCmd(), a.serveBackupCmd())
 	return cmd
 }
@@ -95,7 +96,7 @@ func parseWatch(values []string) ([]daemon.WatchedFolder, error) {
 		}
 		for _, o := range out {
 			if o.Dir == w.Dir {
-				return nil, fault.Usagef("--watch %s is there twice", w.Dir)
+				return nil, fault.Usagef("--watch %s is given twice", w.Dir)
 			}
 		}
 		out = append(out, w)
@@ -110,10 +111,10 @@ func (a *app) daemonConfig(opt *serveOptions) (c daemon.Config, err error) {
 		return c, err
 	}
 	if mk.Name != "" {
-		return c, fault.Usagef("--name: what is in a watched folder has the name that it has there")
+		return c, fault.Usagef("--name: entries of watched folders keep their names")
 	}
 	if opt.older < 0 || opt.settle <= 0 || opt.rescan <= 0 {
-		return c, fault.Usagef("--older-versions, --settle and --rescan are not less than nothing")
+		return c, fault.Usagef("--older-versions must not be negative, and --settle and --rescan must be positive")
 	}
 	state, err := filepath.Abs(a.stateDir(opt.session.state))
 	if err != nil {
@@ -167,10 +168,10 @@ func (a *app) sayRestored(d *daemon.Daemon) {
 	r := d.Restored()
 	if n := len(r.Repointed); n > 0 {
 		base, _ := d.BaseURL()
-		a.Notef("the torrents of %s name %s from now on; links to them that were handed out before name the old address", units.Plural(n, "release"), base)
+		a.Notef("the torrents of %s name %s from now on; .torrent files and links from before name the old address", units.Plural(n, "release"), base)
 	}
 	if n := len(r.Unsigned); n > 0 {
-		a.Warnf("the torrents of %s were signed, and are not any more, until a start with --sign: %s", units.Plural(n, "release"), termsafe.Clip(strings.Join(r.Unsigned, ", "), 200))
+		a.Warnf("the torrents of %s were signed and are unsigned until a start with --sign: %s", units.Plural(n, "release"), termsafe.Clip(strings.Join(r.Unsigned, ", "), 200))
 	}
 }
 
@@ -178,7 +179,7 @@ func (a *app) sayRestored(d *daemon.Daemon) {
 type serveView struct {
 	app *app
 	d   *daemon.Daemon
-	ctx context.Context // of the whole run
+	ctx context.Context // ends when the daemon stops
 }
 
 // Ready prints where the daemon listens.
@@ -217,7 +218,7 @@ func (v *serveView) Show(ctx context.Context) error {
 
 // Changed prints that a release was published or withdrawn.
 func (v *serveView) Changed(what string, r *publish.Release) {
-	e, err := describeRelease(v.d.Publisher, what, r)
+	e, err := eventOf(v.d.Publisher, what, r)
 	switch {
 	case err != nil:
 		v.app.Log.Warn("cannot describe a release", "event", what, "release", r.Ref(), "err", err)

@@ -20,7 +20,7 @@ import (
 	"spate/publish/catalogdb"
 )
 
-// daemonFlags say which daemon a verb speaks with.
+// daemonFlags are the flags that say which daemon a verb uses.
 type daemonFlags struct {
 	state string
 	url   string
@@ -29,9 +29,9 @@ type daemonFlags struct {
 
 func (d *daemonFlags) add(f *pflag.FlagSet) {
 	stateFlag(f, &d.state)
-	f.StringVar(&d.url, "api-url", "", "the daemon is one with --api, at this `URL`; its token is in SPATE_API_TOKEN")
-	f.StringVar(&d.token, "api-token", "", "the `TOKEN`")
-	f.Lookup("api-token").Hidden = true // others see command lines
+	f.StringVar(&d.url, "api-url", "", "use the daemon at this `URL`, with SPATE_API_TOKEN")
+	f.StringVar(&d.token, "api-token", "", "authenticate with this `TOKEN`")
+	f.Lookup("api-token").Hidden = true // other users can read command lines
 }
 
 func (d *daemonFlags) client(a *app) (*api.Client, error) {
@@ -48,7 +48,7 @@ func (d *daemonFlags) client(a *app) (*api.Client, error) {
 	return c, nil
 }
 
-// daemonCmd is a verb on the daemon.
+// daemonCmd returns cmd as a verb that uses a daemon.
 func (a *app) daemonCmd(cmd *cobra.Command, min, max int, what string, run func(context.Context, *api.Client, []string) error) *cobra.Command {
 	var d daemonFlags
 	cmd.Args = need(min, max, what)
@@ -67,8 +67,8 @@ func (a *app) listCmd() *cobra.Command {
 	var l api.List
 	cmd := a.daemonCmd(&cobra.Command{
 		Use:   "list [WORD...]",
-		Short: "what a spate serve publishes",
-		Long:  "List the releases of a spate serve that runs, newest first: those whose names\nhave every WORD in them.",
+		Short: "list what a spate serve publishes",
+		Long:  "List the releases of a running spate serve, newest first. With WORDs list only\nreleases whose names contain all of them.",
 	}, 0, -1, "", func(ctx context.Context, c *api.Client, words []string) error {
 		l.Text = strings.Join(words, " ")
 		list, err := c.Releases(ctx, l)
@@ -80,8 +80,8 @@ func (a *app) listCmd() *cobra.Command {
 		}
 		return a.printReleases(list)
 	})
-	cmd.Flags().StringVar(&l.Group, "group", "", "only those of this `GROUP`")
-	cmd.Flags().BoolVar(&l.Latest, "latest", false, "only the newest version of each")
+	cmd.Flags().StringVar(&l.Group, "group", "", "list only releases of this `GROUP`")
+	cmd.Flags().BoolVar(&l.Latest, "latest", false, "list only the newest versions")
 	return cmd
 }
 
@@ -104,9 +104,9 @@ func (a *app) printReleases(list api.Releases) error {
 func (a *app) statusCmd() *cobra.Command {
 	return a.daemonCmd(&cobra.Command{
 		Use:   "status [RELEASE]",
-		Short: "how a spate serve, or one of its releases, is doing",
-		Long: `Tell how a spate serve is doing: its releases, what it sends, and what could not
-be published. With RELEASE, as list shows it, how that is doing.`,
+		Short: "show the state of a spate serve or of a release",
+		Long: `Show the state of a spate serve: its releases, what it sends, and what it could not
+publish. With RELEASE, named as list shows it, show the state of that release.`,
 		Example: `  spate status
   spate status debian.iso`,
 	}, 0, 1, "one RELEASE", func(ctx context.Context, c *api.Client, args []string) error {
@@ -125,7 +125,7 @@ be published. With RELEASE, as list shows it, how that is doing.`,
 	})
 }
 
-// facts are lines of a name and what it is.
+// facts prints lines with a label and a value. It leaves out empty values.
 func (a *app) facts(facts [][2]string) error {
 	var b strings.Builder
 	for _, f := range facts {
@@ -193,7 +193,7 @@ type changedEvent struct {
 	Ref   string `json:"ref"`
 }
 
-// each calls f for each argument and says that it is done.
+// each calls f for each release and prints did afterwards.
 func (a *app) each(refs []string, did string, f func(ref string) error) error {
 	for _, ref := range refs {
 		if err := f(ref); err != nil {
@@ -213,10 +213,10 @@ func (a *app) each(refs []string, did string, f func(ref string) error) error {
 func (a *app) withdrawCmd() *cobra.Command {
 	return a.daemonCmd(&cobra.Command{
 		Use:   "withdraw RELEASE...",
-		Short: "take back what a spate serve publishes; the data stays",
-		Long: `Take releases back from a spate serve: neither listed nor seeded nor tracked any
-more. NAME is all versions and variants, NAME~VERSION one of them, as list shows.
-What lies in a watched folder is withdrawn by taking it out of there.`,
+		Short: "stop publishing a release of a spate serve; keep its data",
+		Long: `Stop listing, seeding and tracking releases of a spate serve. NAME means all
+versions and variants, and NAME~VERSION one version, named as list shows it. To
+withdraw an entry of a watched folder, remove it from the folder.`,
 	}, 1, -1, "a RELEASE", func(ctx context.Context, c *api.Client, refs []string) error {
 		return a.each(refs, "withdrawn", func(ref string) error { return c.Withdraw(ctx, ref) })
 	})
@@ -225,8 +225,8 @@ What lies in a watched folder is withdrawn by taking it out of there.`,
 func (a *app) pauseCmd() *cobra.Command {
 	return a.daemonCmd(&cobra.Command{
 		Use: "pause RELEASE...", Short: "stop sending a release of a spate serve; it stays listed",
-		Long: `Stop sending releases of a spate serve, to peers and over HTTP. They stay listed and
-tracked, so that those who have them go on.`,
+		Long: `Stop sending releases of a spate serve to peers and over HTTP. They stay listed and
+tracked, so that peers can still fetch them from each other.`,
 	}, 1, -1, "a RELEASE", func(ctx context.Context, c *api.Client, refs []string) error {
 		paused := true
 		return a.each(refs, "paused", func(ref string) error { return c.Change(ctx, ref, api.Change{Paused: &paused}) })
@@ -235,8 +235,8 @@ tracked, so that those who have them go on.`,
 
 func (a *app) resumeCmd() *cobra.Command {
 	return a.daemonCmd(&cobra.Command{
-		Use: "resume RELEASE...", Short: "go on with a release that was paused",
-		Long: "Go on with releases that were paused: they are sent again.",
+		Use: "resume RELEASE...", Short: "send a paused release again",
+		Long: "Send paused releases to peers and over HTTP again.",
 	}, 1, -1, "a RELEASE", func(ctx context.Context, c *api.Client, refs []string) error {
 		paused := false
 		return a.each(refs, "resumed", func(ref string) error { return c.Change(ctx, ref, api.Change{Paused: &paused}) })
@@ -246,10 +246,10 @@ func (a *app) resumeCmd() *cobra.Command {
 func (a *app) serveBackupCmd() *cobra.Command {
 	var state string
 	cmd := &cobra.Command{
-		Use: "backup FILE", Short: "write a copy of the catalog, whether a spate serve runs or not",
-		Long: `Write a copy of the catalog: releases, torrents, notes and counters, not the data.
-To restore it, put it at catalog/catalog.db in the state directory while no spate
-serve runs.`,
+		Use: "backup FILE", Short: "write a copy of the catalog",
+		Long: `Write a copy of the catalog, whether a spate serve runs or not. It contains releases,
+torrents, notes and counters, but not the data. To restore it, copy it to
+catalog/catalog.db in the state directory while no spate serve runs.`,
 		Args: need(1, 1, "a FILE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.backup(cmd.Context(), a.stateDir(state), args[0])
@@ -277,7 +277,7 @@ func (a *app) backup(ctx context.Context, state, file string) error {
 	return nil
 }
 
-// copyCatalog writes the catalog to path, as the daemon has it where one runs.
+// copyCatalog writes a copy of the catalog to path. If a daemon runs, the daemon writes it.
 func (a *app) copyCatalog(ctx context.Context, state, path string) error {
 	lock, err := daemon.LockFile(filepath.Join(state, "lock"), "the state directory "+state)
 	if err != nil {

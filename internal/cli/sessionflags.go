@@ -33,19 +33,19 @@ type sessionFlags struct {
 }
 
 func (s *sessionFlags) add(f *pflag.FlagSet) {
-	f.Var(&s.up, "up", "limit for sending, in bytes a second: 500k, 2M, 1Mi")
-	f.Var(&s.down, "down", "limit for receiving")
-	f.Var(&s.seedMode, "seed-mode", "who is served while seeding: round-robin, or anti-leech: who had least")
-	f.Var(&s.peers, "peer", "connect to this peer too, given as IP:PORT; repeatable")
-	f.IntVar(&s.peerPort, "peer-port", -1, "`PORT` for peers; 0: any (default: the first free one of 6881 to 6889)")
+	f.Var(&s.up, "up", "send at most this many bytes a second: 500k, 2M")
+	f.Var(&s.down, "down", "receive at most this many bytes a second")
+	f.Var(&s.seedMode, "seed-mode", "serve peers in turn (round-robin) or by need (anti-leech)")
+	f.Var(&s.peers, "peer", "connect to this peer too, as IP:PORT; repeatable")
+	f.IntVar(&s.peerPort, "peer-port", -1, "listen for peers on this `PORT`; 0: any (default 6881-6889)")
 	f.Lookup("peer-port").DefValue = ""
 	bindFlag(f, &s.bind)
 	stateFlag(f, &s.state)
-	f.BoolVar(&s.noPEX, "no-pex", false, "do not learn of peers from peers")
+	f.BoolVar(&s.noPEX, "no-pex", false, "do not exchange addresses of peers with peers")
 	f.BoolVar(&s.noLSD, "no-lsd", false, "do not look for peers on the local network")
-	f.StringVar(&s.lsdGroup, "lsd-group", "", "the multicast group for that, as IP:PORT (default that of BEP 14)")
+	f.StringVar(&s.lsdGroup, "lsd-group", "", "look in this multicast group, as IP:PORT (default: BEP 14)")
 	f.Lookup("lsd-group").DefValue = ""
-	f.BoolVar(&s.noUTP, "no-utp", false, "leave the UDP port of --peer-port closed, on which who dials by uTP is told to take TCP")
+	f.BoolVar(&s.noUTP, "no-utp", false, "leave the UDP port closed; do not answer uTP")
 	// Features that do not exist yet can be turned off all the same.
 	for _, name := range []string{"no-dht", "no-portmap"} {
 		f.Bool(name, false, "do without "+name[len("no-"):])
@@ -54,7 +54,7 @@ func (s *sessionFlags) add(f *pflag.FlagSet) {
 }
 
 func stateFlag(f *pflag.FlagSet, v *string) {
-	f.StringVar(v, "state", "", "remember everything in this `DIR` (default $XDG_STATE_HOME/spate)")
+	f.StringVar(v, "state", "", "keep all state in this `DIR` (default $XDG_STATE_HOME/spate)")
 }
 
 // config returns what the flags mean. resume is the directory of the resume data.

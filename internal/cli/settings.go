@@ -21,12 +21,12 @@ import (
 // maxSettings bounds the settings file, in bytes.
 const maxSettings = 1 << 20
 
-// noSetting are the flags that only a command line can carry.
+// noSetting are the flags that can only be on the command line.
 var noSetting = []string{"help", "config", "version"}
 
-// applySettings gives every flag of cmd that is not on the command line its
-// value from SPATE_FLAG_NAME, or from the settings file. There, a verb's table
-// counts before the top level, and the table of --preset before both.
+// applySettings sets the flags of cmd that are not on the command line, from the variables
+// SPATE_FLAG_NAME and then from the settings file. In the file the table of --preset counts
+// before the table of the verb, and that before the top level.
 func (a *app) applySettings(cmd *cobra.Command) error {
 	flags := cmd.Flags()
 	if err := a.applyVars(flags); err != nil {
@@ -70,9 +70,9 @@ func (a *app) applySettings(cmd *cobra.Command) error {
 	return nil
 }
 
-// applyVars sets flags from the environment. A repeatable flag takes a value
-// for each line, or else for each word. An empty variable counts as none, except for the
-// flags in [guards].
+// applyVars sets flags from the environment. A repeatable flag gets a value for each line, or
+// for each word if there is one line. An empty variable counts as unset, except for the flags
+// in [guards].
 func (a *app) applyVars(flags *pflag.FlagSet) error {
 	var bad error
 	flags.VisitAll(func(f *pflag.Flag) {
@@ -134,8 +134,8 @@ func (a *app) readSettings() (path string, tree map[string]any, raw []byte, err 
 	return path, tree, b, nil
 }
 
-// checkSettings refuses keys that no verb knows, so that a typing error is not
-// silently without effect.
+// checkSettings returns an error for keys that are no flags, so that a typing error is not
+// ignored.
 func checkSettings(root *cobra.Command, path string, tree map[string]any, raw []byte) error {
 	known := map[string]map[string]bool{"": {}}
 	for _, cmd := range root.Commands() {
@@ -185,7 +185,7 @@ func checkSettings(root *cobra.Command, path string, tree map[string]any, raw []
 	return nil
 }
 
-// at is the path of the settings file with the line on which key stands first.
+// at returns the path of the settings file with the first line that sets key.
 func at(path string, raw []byte, key string) string {
 	var p unstable.Parser
 	p.Reset(raw)
@@ -200,7 +200,7 @@ func at(path string, raw []byte, key string) string {
 	return path
 }
 
-// setFlag gives f the value v of a settings file or of a variable.
+// setFlag sets f to the value v of a settings file or a variable.
 func setFlag(flags *pflag.FlagSet, f *pflag.Flag, v any) error {
 	if list, ok := v.([]any); ok {
 		if _, repeat := f.Value.(pflag.SliceValue); !repeat {
@@ -230,4 +230,33 @@ func setFlag(flags *pflag.FlagSet, f *pflag.Flag, v any) error {
 		return err
 	}
 	return flags.Set(f.Name, s)
+}
+
+// configDir returns the directory of the settings: $XDG_CONFIG_HOME/spate, or
+// ~/.config/spate.
+func (a *app) configDir() string { return a.xdg("XDG_CONFIG_HOME", ".config") }
+
+// stateDir returns the state directory: dir if it is not empty, or else $XDG_STATE_HOME/spate
+// or ~/.local/state/spate.
+func (a *app) stateDir(dir string) string {
+	if dir != "" {
+		return dir
+	}
+	return a.xdg("XDG_STATE_HOME", filepath.Join(".local", "state"))
+}
+
+// xdg returns the directory spate in the directory that a variable names, or in the directory
+// fallback of the home directory.
+func (a *app) xdg(variable, fallback string) string {
+	if d := a.Getenv(variable); filepath.IsAbs(d) {
+		return filepath.Join(d, "spate")
+	}
+	home := a.Getenv("HOME")
+	if home == "" {
+		home = a.Getenv("USERPROFILE")
+	}
+	if home == "" {
+		home = os.TempDir()
+	}
+	return filepath.Join(home, fallback, "spate")
 }

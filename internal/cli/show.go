@@ -17,10 +17,10 @@ func (a *app) showCmd() *cobra.Command {
 	var bind addrValue
 	cmd := &cobra.Command{
 		Use:   "show SOURCE...",
-		Short: "print what a .torrent or magnet says",
-		Long: `Print what a torrent says: its files, trackers, web seeds and hashes, and what
-other programs will not like about it. A SOURCE is a .torrent file, its URL, the
-URL of a page that links to it, or a magnet link; - is standard input.`,
+		Short: "print what a .torrent or magnet link contains",
+		Long: `Print the files, trackers, web seeds and hashes of a torrent, and what other
+programs may refuse about it. A SOURCE is a .torrent file, its URL, the URL of a
+page that links to it, or a magnet link; - is standard input.`,
 		Example: "  spate show debian.torrent\n  spate show --json http://tracker.example.org:6969/r/debian.iso | jq .files",
 		Args:    need(1, -1, "a SOURCE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -68,12 +68,11 @@ func (a *app) show(ctx context.Context, arg string, bind addrValue) error {
 	return a.Printf("%s", s.b.String())
 }
 
-// sheet is what show prints for people. Everything from outside is escaped as it
-// is put in.
+// sheet collects what show prints as text. Its methods escape text from outside.
 type sheet struct{ b strings.Builder }
 
-// row prints a line with a label; of an empty value nothing. Further values
-// stand below the first.
+// row adds a line with a label for the first value, and a line for each further value. It
+// leaves out empty values.
 func (s *sheet) row(label string, values ...string) {
 	for _, v := range values {
 		if v == "" {
@@ -126,7 +125,7 @@ func (s *sheet) torrent(m *metainfo.MetaInfo) {
 	s.row("warnings", append(warnings, advice(m)...)...)
 }
 
-// tiers prints trackers with the number of their tier where there are several.
+// tiers adds the trackers, with numbers of their tiers if there are several.
 func (s *sheet) tiers(tiers [][]string) {
 	var lines []string
 	for k, tier := range tiers {
@@ -144,7 +143,7 @@ func (s *sheet) tiers(tiers [][]string) {
 	s.row("trackers", lines...)
 }
 
-// files prints the tree of files.
+// files adds the tree of files.
 func (s *sheet) files(i *metainfo.Info) {
 	if i.Single() {
 		return
@@ -186,7 +185,7 @@ func marks(f *metainfo.File) string {
 	return s
 }
 
-// files counts what is no padding.
+// files returns the number of files without pad files.
 func files(i *metainfo.Info) int {
 	n := 0
 	for k := range i.Files {
@@ -205,7 +204,7 @@ func size(n int64, files int) string {
 	return s
 }
 
-// showMagnet prints what a magnet link says.
+// showMagnet prints a magnet link.
 func (a *app) showMagnet(g metainfo.Magnet) error {
 	if a.JSON {
 		return a.PrintJSON(magnetToJSON(g))
@@ -229,8 +228,8 @@ func (a *app) showMagnet(g metainfo.Magnet) error {
 	return a.Printf("%s", s.b.String())
 }
 
-// magnetToJSON returns what show --json prints of a magnet link. Every tracker
-// is a tier, for a link has none.
+// magnetToJSON returns what show --json prints of a magnet link. Each tracker is a tier of its
+// own, because a link has no tiers.
 func magnetToJSON(g metainfo.Magnet) *torrentJSON {
 	t := &torrentJSON{
 		Name: g.Name, TotalLength: g.Length, WebSeeds: g.WebSeeds, Peers: g.Peers, Select: selection(g), Magnet: g.String(),
@@ -248,7 +247,7 @@ func magnetToJSON(g metainfo.Magnet) *torrentJSON {
 	return t
 }
 
-// selection returns the files that a magnet link selects, as it writes them.
+// selection returns the file selection of a magnet link, in the syntax of the link.
 func selection(g metainfo.Magnet) string {
 	var s []string
 	for _, r := range g.Select {

@@ -27,8 +27,8 @@ type siteOptions struct {
 func (a *app) siteCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "site",
-		Short:   "the pages of a publisher as files",
-		Long:    "The pages of spate serve, as files that any web server hands out.",
+		Short:   "write the pages of a publisher as files",
+		Long:    "Write the pages of spate serve as files that any web server can hand out.",
 		Example: `  spate site export --public-url https://files.example.org /var/www/files`,
 		Args:    cobra.ArbitraryArgs,
 		RunE: func(_ *cobra.Command, args []string) error {
@@ -47,10 +47,10 @@ func (a *app) siteExportCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "export DIR",
 		Short: "write the pages, torrents and feeds to a directory",
-		Long: `Write the whole site of spate serve to DIR, whether that runs or not: pages,
-torrents, signatures, feeds, and links to the data. What an export left in DIR
-before is replaced in one step; a DIR with anything else in it is refused.
-DIR/.spate-site has what nginx, Apache and Caddy need to be told.`,
+		Long: `Write the whole site of spate serve to DIR, whether it runs or not: pages, torrents,
+signatures, feeds, and links to the data. The export replaces an earlier export in
+DIR in one step, and refuses a DIR with other files. DIR/.spate-site contains
+settings for nginx, Apache and Caddy.`,
 		Example: `  spate site export --public-url https://files.example.org /var/www/files`,
 		Args:    need(1, 1, "a DIR"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -58,10 +58,10 @@ DIR/.spate-site has what nginx, Apache and Caddy need to be told.`,
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&opt.publicURL, "public-url", "", "the files will be reached at this `URL`")
-	f.StringVar(&opt.data, "data", "link", "the data as a link, or as a copy")
-	f.StringVar(&opt.site.title, "title", "", "the `NAME` of the site (default spate)")
-	f.StringVar(&opt.site.theme, "theme", "", "templates/ and static/ in this `DIR` replace those of the pages")
+	f.StringVar(&opt.publicURL, "public-url", "", "write links for a site at this `URL`")
+	f.StringVar(&opt.data, "data", "link", "write the data as a link or as a copy")
+	f.StringVar(&opt.site.title, "title", "", "call the site `NAME` (default spate)")
+	f.StringVar(&opt.site.theme, "theme", "", "take templates/ and static/ of the pages from `DIR`")
 	followLinksFlag(f, &opt.site.follow, "--theme")
 	stateFlag(f, &opt.state)
 	return cmd
@@ -69,7 +69,7 @@ DIR/.spate-site has what nginx, Apache and Caddy need to be told.`,
 
 func (a *app) siteExport(ctx context.Context, dir string, opt *siteOptions) error {
 	if opt.publicURL == "" {
-		return fault.UsageHint("say where the files will be: --public-url https://files.example.org", "site export needs --public-url")
+		return fault.UsageHint("give the URL of the site: --public-url https://files.example.org", "site export needs --public-url")
 	}
 	base, err := daemon.ParsePublicURL(opt.publicURL)
 	if err != nil {
@@ -85,9 +85,9 @@ func (a *app) siteExport(ctx context.Context, dir string, opt *siteOptions) erro
 	pages.BaseURL, pages.Log = base, a.Log
 	state := a.stateDir(opt.state)
 	if _, err := os.Stat(filepath.Join(state, "catalog")); err != nil {
-		return fault.WithHint(err, "spate serve makes it; name its directory with --state DIR")
+		return fault.WithHint(err, "spate serve creates it; name its state directory with --state DIR")
 	}
-	// A copy: the daemon goes on with its own, and everything is of one moment.
+	// Export a copy of the catalog, because a running daemon changes its own.
 	tmp, err := os.MkdirTemp("", "spate-export-")
 	if err != nil {
 		return err
@@ -107,10 +107,10 @@ func (a *app) siteExport(ctx context.Context, dir string, opt *siteOptions) erro
 	}
 	done, err := site.Export(ctx, db, dir, options)
 	if errors.Is(err, site.ErrForeign) {
-		return fault.New(fault.Exists, "take it out of there, or choose another DIR: an export replaces all of it", "%w", err)
+		return fault.New(fault.Exists, "remove it, or choose another DIR: an export replaces the whole directory", "%w", err)
 	}
 	if errors.Is(err, syscall.EBUSY) {
-		return fault.WithHint(err, "a directory that a file system is mounted on cannot be replaced: name one below it")
+		return fault.WithHint(err, "a mount point cannot be replaced: name a directory below it")
 	}
 	if err != nil {
 		return err
@@ -118,7 +118,7 @@ func (a *app) siteExport(ctx context.Context, dir string, opt *siteOptions) erro
 	if a.JSON {
 		return a.PrintJSON(map[string]any{"event": "exported", "path": dir, "releases": done.Releases, "files": done.Files})
 	}
-	a.Notef("%s of %s in %s; what web servers need to be told is in %s", units.Plural(done.Files, "file"),
+	a.Notef("%s of %s in %s; settings for web servers are in %s", units.Plural(done.Files, "file"),
 		units.Plural(done.Releases, "release"), dir, filepath.Join(dir, ".spate-site"))
 	return nil
 }

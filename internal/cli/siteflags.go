@@ -15,7 +15,7 @@ import (
 	"spate/site"
 )
 
-// siteFlags are the flags of what has a site.
+// siteFlags are the flags of verbs with a site.
 type siteFlags struct {
 	title  string
 	theme  string
@@ -27,19 +27,19 @@ type siteFlags struct {
 // maxThemeFile bounds each file of a theme, in bytes.
 const maxThemeFile = 16 << 20
 
-// add adds the flags of a site that is served; folders says in the help what
-// --follow-links is about.
+// add adds the flags of a site that is served. folders names the directories of
+// --follow-links in its help.
 func (s *siteFlags) add(f *pflag.FlagSet, folders string) {
 	s.httpUp = shareValue{part: 0.5}
-	f.StringVar(&s.title, "title", "", "the `NAME` of the site (default spate)")
-	f.StringVar(&s.theme, "theme", "", "templates/ and static/ in this `DIR` replace those of the pages")
+	f.StringVar(&s.title, "title", "", "call the site `NAME` (default spate)")
+	f.StringVar(&s.theme, "theme", "", "take templates/ and static/ of the pages from `DIR`")
 	followLinksFlag(f, &s.follow, folders)
-	f.Var(&s.httpUp, "http-up", "direct downloads take at most this `RATE`, or so many % of --up; 0: any")
+	f.Var(&s.httpUp, "http-up", "limit direct downloads to `RATE` or % of --up")
 }
 
-// followLinksFlag adds --follow-links; folders says in the help of which ones.
+// followLinksFlag adds --follow-links. folders names its directories in the help.
 func followLinksFlag(f *pflag.FlagSet, v *bool, folders string) {
-	f.BoolVar(v, "follow-links", false, "follow symbolic links that lead out of "+folders)
+	f.BoolVar(v, "follow-links", false, "follow links that lead out of "+folders)
 }
 
 // options returns what the flags mean. up is the limit for sending, 0 for none.
@@ -57,10 +57,10 @@ func (s *siteFlags) options(up int64) (o site.Options, err error) {
 	return o, err
 }
 
-// shareValue is a flag with a rate in bytes a second, or a part of another one.
+// shareValue is a flag with a rate in bytes a second, or with a share of another rate.
 type shareValue struct {
 	rate int64
-	part float64 // where rate is 0
+	part float64 // share from 0 to 1; used if rate is 0
 }
 
 func (v *shareValue) Set(s string) error {
@@ -85,7 +85,7 @@ func (v *shareValue) String() string {
 }
 func (v *shareValue) Type() string { return "RATE" }
 
-// of is the rate in bytes a second, 0 for any, where the whole is up.
+// of returns the rate in bytes a second, or 0 for no limit. up is the other rate.
 func (v *shareValue) of(up int64) int64 {
 	if v.part > 0 && up > 0 {
 		return max(1, int64(v.part*float64(up)))

@@ -25,16 +25,16 @@ type tlsFlags struct {
 
 func (t *tlsFlags) add(f *pflag.FlagSet) {
 	t.addFiles(f)
-	f.StringVar(&t.domain, "domain", "", "HTTPS at this `NAME`, with a certificate that is fetched and renewed; --listen is then :443")
-	f.StringVar(&t.redirect, "redirect", ":80", "with --domain, lead plain HTTP on this `ADDR` there; off: nowhere")
-	f.StringVar(&t.email, "acme-email", "", "tell the authority this `ADDRESS`, for when a certificate is about to end")
-	f.StringVar(&t.ca, "acme-ca", "", "the authority at this directory `URL` (default: Let's Encrypt)")
-	f.StringVar(&t.caRoots, "acme-ca-roots", "", "the certificates in this `FILE` vouch for that authority")
+	f.StringVar(&t.domain, "domain", "", "serve HTTPS for `NAME` on :443 with an automatic certificate")
+	f.StringVar(&t.redirect, "redirect", ":80", "redirect HTTP on this `ADDR` to --domain, or off")
+	f.StringVar(&t.email, "acme-email", "", "give the authority this mail `ADDRESS`")
+	f.StringVar(&t.ca, "acme-ca", "", "get certificates from this directory `URL` (default: Let's Encrypt)")
+	f.StringVar(&t.caRoots, "acme-ca-roots", "", "verify that authority with the roots in this `FILE`")
 }
 
 func (t *tlsFlags) addFiles(f *pflag.FlagSet) {
-	f.StringVar(&t.cert, "tls-cert", "", "HTTPS with the certificate in this `FILE`, read again when it changes")
-	f.StringVar(&t.key, "tls-key", "", "the `FILE` with the certificate's key")
+	f.StringVar(&t.cert, "tls-cert", "", "serve HTTPS with the certificate in this `FILE`")
+	f.StringVar(&t.key, "tls-key", "", "read the key of the certificate from this `FILE`")
 }
 
 // prepare changes --listen and --public-url as --domain implies, and checks the flags.
@@ -44,10 +44,10 @@ func (t *tlsFlags) prepare(l *listenFlags, publicURL *string, listenGiven bool) 
 		return t.checkFiles()
 	}
 	if t.cert != "" || t.key != "" {
-		return fault.Usagef("--domain fetches a certificate: --tls-cert and --tls-key are for when there is one")
+		return fault.Usagef("--domain gets a certificate automatically: use no --tls-cert or --tls-key with it")
 	}
 	if !daemon.ValidDomain(t.domain) {
-		return fault.UsageHint("write it as files.example.org", "--domain %s is no name that a certificate can be for", t.domain)
+		return fault.UsageHint("write it as files.example.org", "--domain %s: no certificate can be issued for this name", t.domain)
 	}
 	if !listenGiven {
 		l.listen = ":443"

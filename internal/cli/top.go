@@ -26,17 +26,17 @@ func (a *app) topCmd() *cobra.Command {
 	var every time.Duration
 	cmd := &cobra.Command{
 		Use:   "top",
-		Short: "show on a terminal screen what runs",
-		Long: `Show the daemon (spate serve), and every get and seed, that run with the state
-directory: torrents, and of each the files, pieces, peers and rates. Without a
-terminal, or with --json, what there is now is printed once.`,
+		Short: "show all running torrents on a terminal screen",
+		Long: `Show the torrents of all spate serve, get and seed processes with the state
+directory, with their files, pieces, peers and rates. Without a terminal, or with
+--json, print the list once.`,
 		Example: `  spate top
   spate top --state /var/lib/spate`,
 		Args: need(0, 0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.top(cmd.Context(), a.stateDir(state), every) },
 	}
 	stateFlag(cmd.Flags(), &state)
-	cmd.Flags().DurationVar(&every, "every", 500*time.Millisecond, "look again after this `TIME`")
+	cmd.Flags().DurationVar(&every, "every", 500*time.Millisecond, "refresh the screen after this `TIME`")
 	return cmd
 }
 
@@ -50,7 +50,7 @@ func (a *app) top(ctx context.Context, state string, every time.Duration) error 
 	case err != nil:
 		return err
 	case len(src.parts) == 0:
-		return fault.New(fault.NotFound, "start spate serve, get or seed; --state DIR names the directory of those that have another", "nothing runs with the state directory %s", state)
+		return fault.New(fault.NotFound, "start spate serve, get or seed, or name the state directory of running ones with --state DIR", "nothing runs with the state directory %s", state)
 	case a.JSON:
 		rows := []topRow{}
 		for _, t := range list {
@@ -91,15 +91,15 @@ func (a *app) printTop(list []tui.Torrent) error {
 	return a.Printf("%s", b.String())
 }
 
-// everything is all that runs with a state directory, as one source. The IDs of
-// its torrents begin with that of their part and a slash.
+// everything is one source with the torrents of all processes with a state directory. The IDs
+// of its torrents begin with the ID of the process and a slash.
 type everything struct {
 	state string
-	parts map[string]tui.Source // by ID
-	found time.Time
+	parts map[string]tui.Source // the processes, by ID
+	found time.Time             // when find looked for them last
 }
 
-// lookAgain is how often processes that came meanwhile are looked for.
+// lookAgain is the interval in which find looks for new processes.
 const lookAgain = 3 * time.Second
 
 // find looks for the daemon and for other processes.
@@ -115,7 +115,7 @@ func (e *everything) find(ctx context.Context) error {
 	case err == nil:
 		parts["daemon"] = d
 	case errors.Is(err, fs.ErrPermission):
-		return fault.WithHint(err, "run it as the user that the daemon runs as, or as root")
+		return fault.WithHint(err, "run this as the user of the daemon, or as root")
 	case !errors.As(err, &none):
 		return err
 	}
@@ -136,7 +136,7 @@ func (e *everything) List(ctx context.Context) ([]tui.Torrent, error) {
 	for _, id := range slices.Sorted(maps.Keys(e.parts)) {
 		list, err := e.parts[id].List(ctx)
 		if err != nil && ctx.Err() == nil {
-			e.found = time.Time{} // it is gone, or will be asked again
+			e.found = time.Time{} // look for processes again
 			continue
 		}
 		for _, t := range list {
@@ -147,7 +147,7 @@ func (e *everything) List(ctx context.Context) ([]tui.Torrent, error) {
 	return all, ctx.Err()
 }
 
-// part returns the source that the ID of a torrent belongs to, and its ID there.
+// part returns the source of the torrent with an ID, and the ID of the torrent in it.
 func (e *everything) part(id string) (tui.Source, string) {
 	part, id, _ := strings.Cut(id, "/")
 	return e.parts[part], id
@@ -167,7 +167,7 @@ func (e *everything) Detail(ctx context.Context, id string) (*tui.Detail, error)
 	return d, err
 }
 
-// pausable shows the key for pausing where the daemon runs, which can.
+// pausable returns a source that can pause torrents if a daemon runs.
 func pausable(e *everything) tui.Source {
 	if e.parts["daemon"] == nil {
 		return e
@@ -182,7 +182,7 @@ func (p pausing) Pause(ctx context.Context, id string, paused bool) error {
 	src, id := p.part(id)
 	d, ok := src.(daemonSource)
 	if !ok {
-		return errors.New("only what the daemon publishes can be paused; stop the others where they run")
+		return errors.New("only releases of the daemon can be paused; stop the others where they run")
 	}
 	return d.client.Change(ctx, id, api.Change{Paused: &paused})
 }

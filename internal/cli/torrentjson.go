@@ -6,8 +6,8 @@ import (
 	"spate/metainfo"
 )
 
-// torrentJSON is what create, show and edit print with --json. Fields that do
-// not apply are absent.
+// torrentJSON is what create, show and edit print with --json. It leaves out fields that do
+// not apply.
 type torrentJSON struct {
 	Name         string     `json:"name"`
 	InfoHashV1   string     `json:"info_hash_v1,omitempty"`
@@ -37,7 +37,7 @@ type torrentJSON struct {
 	Output        string   `json:"output,omitempty"` // the file that was written
 }
 
-// fileJSON is a file of a torrent; pad files are left out.
+// fileJSON is a file of a torrent, but no pad file.
 type fileJSON struct {
 	Path       string `json:"path"` // below name; for a single file its name
 	Length     int64  `json:"length"`
@@ -46,7 +46,7 @@ type fileJSON struct {
 	Symlink    string `json:"symlink,omitempty"` // where it leads, below name
 }
 
-// torrentToJSON returns what --json prints of a torrent.
+// torrentToJSON returns a torrent as --json prints it.
 func torrentToJSON(m *metainfo.MetaInfo) *torrentJSON {
 	i := &m.Info
 	t := &torrentJSON{
@@ -80,7 +80,7 @@ func torrentToJSON(m *metainfo.MetaInfo) *torrentJSON {
 	return t
 }
 
-// lists makes lists that are always there empty rather than null.
+// lists makes the required lists empty instead of null.
 func (t *torrentJSON) lists() {
 	if t.AnnounceList == nil {
 		t.AnnounceList = [][]string{}
@@ -101,8 +101,8 @@ func fileToJSON(i *metainfo.Info, f *metainfo.File) fileJSON {
 	return j
 }
 
-// filePath is how a file is called: its path below the torrent's name, or that
-// name for a single file.
+// filePath returns the path of a file below the name of the torrent, or that name for a single
+// file.
 func filePath(i *metainfo.Info, f *metainfo.File) string {
 	if f.Path == nil {
 		return i.Name

@@ -39,11 +39,15 @@ func (a *app) trackerCmd() *cobra.Command {
 	var opt trackerOptions
 	cmd := &cobra.Command{
 		Use:   "tracker",
-		Short: "run only a tracker, until stopped",
-		Long: `Run a tracker over HTTP and UDP. It serves any torrent, or with --allowed-dir
-those whose .torrent lies in a directory: what is dropped in is served at once,
-what is taken out is refused. Peers and counters survive a restart. Files that
-say whom it serves are watched; SIGHUP has them read, and logs opened, again.`,
+		Short: "run only a tracker until stopped",
+		Long: `Run a tracker over HTTP and UDP. It serves any torrent, or with --allowed-dir only
+the torrents whose .torrent files are in a directory: it serves a new file at once,
+and refuses the torrent of a removed file. Peers and counters survive a restart.
+The tracker watches the files of --allow-list, --deny-list, --notes (lines of
+HASH warning|failure TEXT) and --nets (lines of allow|deny NET). On SIGHUP it reads
+them again and opens its logs again. --rate-limit counts a /24 or /48 as one
+network, and a negative N turns it off. --reuse-port replaces a tracker with the
+same --state that was started with it.`,
 		Example: `  spate tracker
   spate tracker --listen :8099 --udp off --allowed-dir /srv/torrents`,
 		Args: need(0, 0, "no arguments"),
@@ -57,25 +61,25 @@ say whom it serves are watched; SIGHUP has them read, and logs opened, again.`,
 // add adds the flags of tracker.
 func (o *trackerOptions) add(f *pflag.FlagSet) {
 	o.trackerFlags.add(f)
-	f.StringVar(&o.allowedDir, "allowed-dir", "", "serve only the torrents in this `DIR`, which is watched")
+	f.StringVar(&o.allowedDir, "allowed-dir", "", "serve only the torrents in this watched `DIR`")
 	followLinksFlag(f, &o.followLinks, "--allowed-dir")
-	f.StringVar(&o.allowList, "allow-list", "", "serve only the info-hashes in this `FILE`, one a line; it is watched")
-	f.StringVar(&o.denyList, "deny-list", "", "refuse the info-hashes in this `FILE`")
-	f.BoolVar(&o.showNames, "show-names", false, "show the names of torrents on the page of statistics")
+	f.StringVar(&o.allowList, "allow-list", "", "serve only the info-hashes in this watched `FILE`")
+	f.StringVar(&o.denyList, "deny-list", "", "refuse the info-hashes in this watched `FILE`")
+	f.BoolVar(&o.showNames, "show-names", false, "show the names of torrents in the statistics")
 	f.BoolVar(&o.allowGet, "allow-get", false, "hand out the .torrent files of --allowed-dir")
-	f.BoolVar(&o.natCheck, "nat-check", false, "try the ports of peers, and prefer those that can be reached")
+	f.BoolVar(&o.natCheck, "nat-check", false, "test the ports of peers and prefer reachable peers")
 	bindFlag(f, &o.bind)
 	stateFlag(f, &o.state)
-	f.BoolVar(&o.reusePort, "reuse-port", false, "take over from the tracker that listens here with this flag and has --state: it is told to stop")
-	f.StringVar(&o.notes, "notes", "", "tell those who announce: lines of HASH warning|failure TEXT in this `FILE`; it is watched")
-	f.StringVar(&o.tokens, "tokens", "", "the `FILE` of users with announce URLs of their own (default: tokens in --state)")
-	f.BoolVar(&o.requireToken, "require-token", false, "refuse who has no announce URL of his own")
-	f.StringArrayVar(&o.allowNets, "allow-net", nil, "answer this `NET` only; repeatable")
+	f.BoolVar(&o.reusePort, "reuse-port", false, "stop the tracker that runs here, and take over")
+	f.StringVar(&o.notes, "notes", "", "answer with the warnings and failures in this watched `FILE`")
+	f.StringVar(&o.tokens, "tokens", "", "read the users' tokens from `FILE` (default: tokens in --state)")
+	f.BoolVar(&o.requireToken, "require-token", false, "refuse announce URLs without a user's token")
+	f.StringArrayVar(&o.allowNets, "allow-net", nil, "answer only this `NET`; repeatable")
 	f.StringArrayVar(&o.denyNets, "deny-net", nil, "do not answer this `NET`; repeatable")
-	f.StringVar(&o.nets, "nets", "", "lines of allow|deny NET in this `FILE`, beside those two; it is watched")
-	f.Float64Var(&o.rateLimit, "rate-limit", 0, "`N` requests a second from one /24 or /48 (default 50; negative: no limit)")
-	f.BoolVar(&o.fullScrape, "full-scrape", false, "tell all torrents to who scrapes none")
-	f.Var(&o.maxMemory, "max-memory", "the peers take at most so much, such as 512Mi")
+	f.StringVar(&o.nets, "nets", "", "read allowed and denied networks from this watched `FILE`")
+	f.Float64Var(&o.rateLimit, "rate-limit", 0, "answer `N` requests a second per network (default 50)")
+	f.BoolVar(&o.fullScrape, "full-scrape", false, "answer a scrape without info-hashes with all torrents")
+	f.Var(&o.maxMemory, "max-memory", "keep peers in at most this much memory: 512Mi")
 	o.secure.addFiles(f)
 }
 
@@ -164,7 +168,7 @@ func (a *app) trackerReady(opt *trackerOptions, t *daemon.Tracker) error {
 	return nil
 }
 
-// served says which torrents are tracked.
+// served describes the torrents that the tracker serves.
 func (o *trackerOptions) served() string {
 	var where []string
 	if o.allowedDir != "" {

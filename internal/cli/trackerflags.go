@@ -21,7 +21,7 @@ const activityLog = "activity.log"
 type trackerFlags struct {
 	listenFlags
 	publicURL     string
-	log           string // empty is in the state directory
+	log           string // empty: in the state directory
 	privacy       string
 	accessLog     string
 	interval      time.Duration
@@ -30,15 +30,15 @@ type trackerFlags struct {
 }
 
 func (t *trackerFlags) add(f *pflag.FlagSet) {
-	f.StringVar(&t.listen, "listen", ":6969", "HTTP on this `ADDR`, IP:PORT or :PORT; port 0: any free one")
-	f.StringVar(&t.udp, "udp", "", "UDP tracker on this `ADDR` (default: the port of --listen; off: none)")
-	f.StringVar(&t.publicURL, "public-url", "", "others reach --listen by this `URL` (default: guessed, and said)")
-	f.StringVar(&t.log, "log", "", "log downloads to this `FILE`, rotated (default: activity.log in --state; off: none)")
-	f.StringVar(&t.privacy, "log-privacy", "network", "of addresses keep the network, the full address, or none")
-	f.DurationVar(&t.interval, "interval", 0, "peers announce again after this `TIME` (default: 30m, adapted to the swarm)")
-	f.StringVar(&t.accessLog, "access-log", "", "append each announce to this `FILE`, as JSON")
-	f.StringArrayVar(&t.proxies, "proxy", nil, "believe what a proxy in this `NET` says of addresses; repeatable")
-	f.BoolVar(&t.proxyProtocol, "proxy-protocol", false, "those proxies speak the PROXY protocol")
+	f.StringVar(&t.listen, "listen", ":6969", "serve HTTP on this `ADDR`, IP:PORT or :PORT")
+	f.StringVar(&t.udp, "udp", "", "serve UDP on this `ADDR`, or off (default: --listen)")
+	f.StringVar(&t.publicURL, "public-url", "", "tell others this `URL` of --listen (default: guessed)")
+	f.StringVar(&t.log, "log", "", "log downloads to `FILE`, or off (default: activity.log in --state)")
+	f.StringVar(&t.privacy, "log-privacy", "network", "log addresses as network, full or none")
+	f.DurationVar(&t.interval, "interval", 0, "ask peers to announce every `TIME` (default: 30m, adapted)")
+	f.StringVar(&t.accessLog, "access-log", "", "log each announce to this `FILE`, as JSON")
+	f.StringArrayVar(&t.proxies, "proxy", nil, "trust client addresses from proxies in `NET`; repeatable")
+	f.BoolVar(&t.proxyProtocol, "proxy-protocol", false, "expect the PROXY protocol from those proxies")
 }
 
 // url returns the value of --public-url, or nil without it.
@@ -52,7 +52,7 @@ func (t *trackerFlags) url() (*url.URL, error) {
 // node returns what the flags mean to a tracker node with its state in the directory state.
 func (a *app) node(t *trackerFlags, state string) (c daemon.NodeConfig, err error) {
 	if t.proxyProtocol && len(t.proxies) == 0 {
-		return c, fault.Usagef("--proxy-protocol needs --proxy NET: only a proxy that is named is believed")
+		return c, fault.Usagef("--proxy-protocol needs --proxy NET: only named proxies are trusted")
 	}
 	if c.Server.Proxies, err = prefixes("--proxy", t.proxies); err != nil {
 		return c, err
@@ -67,7 +67,8 @@ func (a *app) node(t *trackerFlags, state string) (c daemon.NodeConfig, err erro
 	default:
 		c.ActivityLog = t.log
 	}
-	if c.AccessLog = t.accessLog; c.AccessLog == "" && a.Verbose > 0 {
+	c.AccessLog = t.accessLog
+	if c.AccessLog == "" && a.Verbose > 0 {
 		c.AccessHandler = a.Log.Handler()
 	}
 	c.Server.ProxyProtocol, c.Table.Interval = t.proxyProtocol, t.interval

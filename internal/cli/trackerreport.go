@@ -16,10 +16,10 @@ func (a *app) trackerReportCmd() *cobra.Command {
 	var most int
 	cmd := &cobra.Command{
 		Use:   "report [LOG...]",
-		Short: "sum up the log of downloads",
-		Long: `Sum up a tracker's log of downloads by torrent, day and client: as text, as CSV
-or with --json as JSON. Without a LOG it is the one in the state directory, with
-its older files.`,
+		Short: "summarize the log of downloads",
+		Long: `Summarize a tracker's log of downloads by torrent, day and client, as text, as CSV,
+or with --json as JSON. Without LOG, read the log in the state directory and its
+older files.`,
 		Example: "  spate tracker report\n  spate tracker report --csv activity.log.1 activity.log",
 		RunE: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
@@ -30,8 +30,8 @@ its older files.`,
 	}
 	f := cmd.Flags()
 	f.SortFlags = false
-	f.BoolVar(&csv, "csv", false, "as CSV")
-	f.IntVar(&most, "most", 20, "at most so many lines of each part as text; 0: all")
+	f.BoolVar(&csv, "csv", false, "print CSV")
+	f.IntVar(&most, "most", 20, "print at most `N` lines of each part; 0: all")
 	stateFlag(f, &state)
 	return cmd
 }

@@ -19,10 +19,10 @@ func (a *app) trackerTokenCmd() *cobra.Command {
 		path = "/announce/" + token
 		return path, fmt.Sprintf("%s announces to http://HOST:PORT%s; it cannot be shown again", user, path)
 	})
-	cmd.Short = "give users announce URLs of their own, and take them back"
-	cmd.Long = `Give users announce URLs of their own. The file has a hash of each token, not the
-token. A tracker that runs sees what changes at once; with --require-token
-it refuses requests without one.`
+	cmd.Short = "manage announce URLs of users"
+	cmd.Long = `Give users announce URLs with tokens. The file contains a hash of each token, not
+the token. A running tracker uses a changed file at once. With --require-token it
+refuses requests without a token.`
 	cmd.Example = `  spate tracker token add alice
   spate tracker token list
   spate tracker token revoke alice`
@@ -33,16 +33,17 @@ func (a *app) serveTokenCmd() *cobra.Command {
 	cmd := a.tokenCmd("", daemon.APITokensFile, "NAME", func(name, _ string) (path, say string) {
 		return "", fmt.Sprintf("%s sends it as SPATE_API_TOKEN with --api-url; it cannot be shown again", name)
 	})
-	cmd.Short = "make tokens for the API on the network, and take them back"
-	cmd.Long = `Make tokens for a spate serve with --api. The file api-tokens in the state
-directory has a hash of each token, not the token. Names tell them apart.`
+	cmd.Short = "manage tokens for the API on the network"
+	cmd.Long = `Make tokens for a spate serve with --api. The file api-tokens in the state directory
+contains a name and a hash of each token, not the token.`
 	cmd.Example = `  spate serve token add laptop
   SPATE_API_TOKEN=... spate list --api-url http://127.0.0.1:6970`
 	return cmd
 }
 
-// tokenCmd manages tokens in the file of that name in the state directory, or in
-// the one that the flag names. told says what a new token is good for.
+// tokenCmd returns a verb that manages the tokens in the file name in the state directory, or
+// in the file that the flag names if flag is not empty. told returns the path of the announce
+// URL with a new token, and a note about how to use the token.
 func (a *app) tokenCmd(flag, name, holder string, told func(user, token string) (path, say string)) *cobra.Command {
 	var file, state string
 	open := func() (*trackerserver.Tokens, error) {
@@ -58,7 +59,7 @@ func (a *app) tokenCmd(flag, name, holder string, told func(user, token string) 
 	cmd := &cobra.Command{Use: "token"}
 	f := cmd.PersistentFlags()
 	if flag != "" {
-		f.StringVar(&file, flag, "", "the users' `FILE` (default: "+name+" in --state)")
+		f.StringVar(&file, flag, "", "keep the tokens in this `FILE` (default: "+name+" in --state)")
 	}
 	stateFlag(f, &state)
 	cmd.AddCommand(&cobra.Command{
@@ -68,7 +69,7 @@ func (a *app) tokenCmd(flag, name, holder string, told func(user, token string) 
 		Use: "list", Short: "print the names that have tokens", Args: need(0, 0, "no arguments"),
 		RunE: func(*cobra.Command, []string) error { return a.tokenList(open) },
 	}, &cobra.Command{
-		Use: "revoke " + holder, Short: "take back all tokens of a name", Args: need(1, 1, "a name"),
+		Use: "revoke " + holder, Short: "revoke all tokens of a name", Args: need(1, 1, "a name"),
 		RunE: func(_ *cobra.Command, args []string) error { return a.tokenRevoke(open, args[0], cmd) },
 	})
 	return cmd

@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// groups are the headings under which help lists the verbs.
+// groups returns the headings under which help lists the verbs.
 func groups() []*cobra.Group {
 	return []*cobra.Group{
 		{ID: "main", Title: "Publish and fetch"},
@@ -35,7 +35,7 @@ func groupOf(verb string) string {
 	return ""
 }
 
-// usage writes the help of a verb behind its description.
+// usage writes the help of a verb after its description.
 func (a *app) usage(cmd *cobra.Command) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "Usage: %s\n", cmd.UseLine())
@@ -53,8 +53,8 @@ func (a *app) usage(cmd *cobra.Command) error {
 		b.WriteString(`
 spate VERB --help tells more. Flags can also come from variables (SPATE_UP=2M)
 and from ~/.config/spate/spate.toml (up = "2M", or below [get] for one verb).
-An empty value is an error; an empty variable counts as none, or is one too where
-more would be trusted or published without it.
+An empty value is an error. An empty variable counts as unset, except for flags
+without which spate would trust or publish more: for these it is an error too.
 `)
 	}
 	_, err := io.WriteString(cmd.OutOrStdout(), b.String())
@@ -83,7 +83,7 @@ func (a *app) listVerbs(b *strings.Builder, cmd *cobra.Command) {
 	}
 }
 
-// listCommands lists what stands below a verb.
+// listCommands lists the verbs below a verb.
 func listCommands(b *strings.Builder, cmd *cobra.Command) {
 	width := 0
 	for _, c := range cmd.Commands() {
@@ -97,7 +97,7 @@ func listCommands(b *strings.Builder, cmd *cobra.Command) {
 	}
 }
 
-// flagTable lists flags in the order in which they were made.
+// flagTable lists flags in the order in which they were added.
 func flagTable(b *strings.Builder, title string, flags *pflag.FlagSet) {
 	type row struct{ left, right string }
 	var rows []row

@@ -27,23 +27,23 @@ type verifyJSON struct {
 	Good    int              `json:"good"`
 	Bad     int              `json:"bad"`
 	Missing int              `json:"missing"`
-	Differ  int              `json:"differ,omitempty"` // of bad: good by one half of a hybrid
+	Differ  int              `json:"differ,omitempty"` // bad pieces of a hybrid that are good by v1 or by v2
 	Files   []verifyFileJSON `json:"files"`
 }
 
-// verifyFileJSON is a file of the result. Its state is whole, damaged, missing,
-// too_long, unverified or unreadable.
+// verifyFileJSON is a file of the result. Its state is whole, damaged, missing, too_long,
+// unverified or unreadable.
 type verifyFileJSON struct {
 	Path       string      `json:"path"`
 	State      string      `json:"state"`
 	Length     int64       `json:"length"`
-	Size       int64       `json:"size"`                 // found
+	Size       int64       `json:"size"`                 // of the file that was found
 	Damaged    []rangeJSON `json:"damaged,omitempty"`    // bytes in bad pieces
 	Unverified []rangeJSON `json:"unverified,omitempty"` // bytes that share a piece with a missing file
 	Error      string      `json:"error,omitempty"`
 }
 
-// rangeJSON is the bytes from From up to, but not including, To.
+// rangeJSON is a range of bytes from From up to, but not including, To.
 type rangeJSON struct {
 	From int64 `json:"from"`
 	To   int64 `json:"to"`
@@ -54,10 +54,10 @@ func (a *app) verifyCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "verify TORRENT [PATH]",
 		Short: "check data against a .torrent",
-		Long: `Check data against a torrent: every piece by v1, v2, or both. Without PATH or
---data, the data is looked for beside the .torrent and in the current directory.
-PATH is the file or directory itself, or the directory that it lies in.
-The exit code is 4 if anything is damaged, missing or too long.`,
+		Long: `Check data against a torrent: every piece by v1, v2, or both. Without PATH or --data,
+verify looks for the data beside the .torrent and in the current directory. PATH is
+the file or directory itself, or the directory that contains it. The exit code is 4
+if anything is damaged, missing or too long.`,
 		Example: "  spate verify debian.torrent\n  spate verify photos.torrent /mnt/backup/photos --json",
 		Args:    need(1, 2, "a .torrent and a PATH"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -65,8 +65,8 @@ The exit code is 4 if anything is damaged, missing or too long.`,
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&opt.data, "data", "", "`DIR` where the data lies")
-	f.IntVar(&opt.jobs, "jobs", 0, "how many cores read and hash (default: all)")
+	f.StringVar(&opt.data, "data", "", "look for the data in this `DIR`")
+	f.IntVar(&opt.jobs, "jobs", 0, "hash with `N` processor cores (default: all)")
 	bindFlag(f, &opt.bind)
 	return cmd
 }
@@ -99,7 +99,7 @@ func (a *app) verify(ctx context.Context, args []string, opt verifyOptions) erro
 	}
 	path, err := maker.FindData(m, places...)
 	if err != nil {
-		return fault.WithHint(err, "name the place with --data DIR, or as a second argument")
+		return fault.WithHint(err, "name its directory with --data DIR, or give it as the second argument")
 	}
 	bar := a.NewProgress("checking " + m.Info.Name)
 	r, err := maker.Verify(ctx, m, path, maker.VerifyOptions{
@@ -115,9 +115,9 @@ func (a *app) verify(ctx context.Context, args []string, opt verifyOptions) erro
 	}
 	hint := ""
 	if r.Differ > 0 {
-		hint = "the v1 and v2 halves of the torrent stand for different data: do not trust it"
+		hint = "the v1 and v2 hashes of the torrent are for different data: do not trust it"
 	}
-	return fault.New(fault.BadData, hint, "%s is not what %s says", path, args[0])
+	return fault.New(fault.BadData, hint, "%s does not match %s", path, args[0])
 }
 
 func (a *app) printReport(path string, r *maker.Report) error {
@@ -147,7 +147,7 @@ func (a *app) printReport(path string, r *maker.Report) error {
 	return a.Printf("%s\n", s.String())
 }
 
-// detail says what is wrong with a file.
+// detail describes what is wrong with a file.
 func detail(f *maker.FileReport) string {
 	const most = 8
 	var parts []string

@@ -15,7 +15,7 @@ type versionInfo struct {
 	Version  string `json:"version"`
 	Revision string `json:"revision,omitempty"` // the commit
 	Date     string `json:"date,omitempty"`     // of the commit
-	Modified bool   `json:"modified,omitempty"` // the source was changed since
+	Modified bool   `json:"modified,omitempty"` // the source had changes that are not committed
 	Go       string `json:"go"`
 	Platform string `json:"platform"`
 }
@@ -49,7 +49,7 @@ func (a *app) version() error {
 	return a.Printf("spate %s (%s, %s%s)\n", v.Version, v.Go, v.Platform, v.commit())
 }
 
-// commit says which commit it was built from, when that is known.
+// commit describes the commit that the program was built from, if it is known.
 func (v *versionInfo) commit() string {
 	if v.Revision == "" {
 		return ""

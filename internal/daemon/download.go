@@ -26,7 +26,7 @@ import (
 const LocalSearch = 15 * time.Second
 
 // NobodyLocal says in an error that the local network has no peers.
-const NobodyLocal = ", and nobody on the local network has it"
+const NobodyLocal = ", and no peer on the local network has it"
 
 // MetadataConfig says how the metadata of a magnet link is fetched.
 type MetadataConfig struct {

@@ -273,6 +273,13 @@ func (p *Publisher) Swarm(ih spate.InfoHash) (site.Swarm, bool) {
 	return site.Swarm{Seeders: int(s), Leechers: int(l), Completed: int(c)}, ok
 }
 
+// Info describes a release to the owner of the publisher.
+func (p *Publisher) Info(ctx context.Context, r *publish.Release) (publish.ReleaseInfo, error) {
+	i, err := publish.InfoOf(ctx, p.publisher.Catalog(), p.base, r)
+	i.Path = r.Path
+	return i, err
+}
+
 // Totals returns what was delivered of a release.
 func (p *Publisher) Totals(r *publish.Release) publish.Counts { return p.counter.Totals(r) }
 

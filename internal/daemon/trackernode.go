@@ -46,7 +46,7 @@ type TrackerNode struct {
 	env      *Env
 	table    *swarm.Table
 	server   *trackerserver.Server
-	store    *swarm.Dir
+	dir      *swarm.Dir
 	stats    *trackerstats.Statistics
 	past     string                        // file of the values that the charts show
 	activity *trackerlog.Log               // may be nil
@@ -76,7 +76,7 @@ func (e *Env) openNode(c *NodeConfig, state, prefix string) (_ *TrackerNode, err
 		return nil, fault.Usagef("the settings of the tracker: %w", err)
 	}
 	var warnings []error
-	if n.store, warnings, err = swarm.OpenDir(e.Now(), dir, n.table); err != nil {
+	if n.dir, warnings, err = swarm.OpenDir(e.Now(), dir, n.table); err != nil {
 		return nil, fault.WithSetting(err, "state")
 	}
 	for _, w := range warnings {
@@ -106,7 +106,7 @@ func (e *Env) openNode(c *NodeConfig, state, prefix string) (_ *TrackerNode, err
 	if n.activity != nil {
 		opt.Observers = append(opt.Observers, n.activity.Observe)
 	}
-	opt.Flush = n.store.Flush
+	opt.Flush = n.dir.Flush
 	if n.server, err = trackerserver.New(n.table, opt); err != nil {
 		return nil, err
 	}
@@ -137,8 +137,8 @@ func (n *TrackerNode) openLogs(c *NodeConfig, opt *trackerserver.Options) (err e
 
 // close closes the files.
 func (n *TrackerNode) close() {
-	if n.store != nil {
-		n.store.Close()
+	if n.dir != nil {
+		n.dir.Close()
 	}
 	if n.activity != nil {
 		n.activity.Close()
@@ -261,7 +261,7 @@ func (n *TrackerNode) save(ctx context.Context) error {
 // saveNow writes a snapshot. A failure is reported and not fatal, because a tracker that cannot
 // save still serves.
 func (n *TrackerNode) saveNow() {
-	err := errors.Join(n.store.Save(n.env.Now()), n.stats.SavePast(n.past))
+	err := errors.Join(n.dir.Save(n.env.Now()), n.stats.SavePast(n.past))
 	if n.memory != nil {
 		err = errors.Join(err, n.memory.Save(n.table))
 	}

@@ -1,7 +1,6 @@
 package sockqueue
 
 import (
-	"net"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -23,26 +22,14 @@ func LimitUnsent(c syscall.Conn, limit int) error {
 	return err
 }
 
-// Unacked returns a function that reports how many bytes were written to conn and have
-// not been acknowledged by the other side, or nil if that cannot be known. The function
-// may be called concurrently and after conn was closed, when it returns 0.
-//
-// The kernel is asked for the number if conn is a [net.TCPConn]. Another type, such as a
-// connection of a simulated network, can have a method Unacked() int.
-func Unacked(conn net.Conn) func() int {
-	if c, ok := conn.(interface{ Unacked() int }); ok {
-		return c.Unacked
-	}
-	tcp, ok := conn.(*net.TCPConn)
-	if !ok {
-		return nil
-	}
-	raw, err := tcp.SyscallConn()
-	if err != nil {
-		return nil
-	}
-	return func() (n int) {
-		raw.Control(func(fd uintptr) { n, _ = unix.IoctlGetInt(int(fd), unix.SIOCOUTQ) })
-		return n
-	}
+// Unacked returns how many bytes were written to a TCP socket and have not been
+// acknowledged by the other side, or -1 if the kernel does not tell, as for a closed socket.
+func Unacked(raw syscall.RawConn) int {
+	unacked := -1
+	raw.Control(func(fd uintptr) {
+		if n, err := unix.IoctlGetInt(int(fd), unix.SIOCOUTQ); err == nil {
+			unacked = n
+		}
+	})
+	return unacked
 }

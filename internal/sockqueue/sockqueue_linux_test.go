@@ -56,16 +56,12 @@ func TestAcceptedConnectionsInheritTheLimit(t *testing.T) {
 func TestUnacked(t *testing.T) {
 	t.Parallel()
 	_, server := connected(t, 64<<10)
-	unacked := Unacked(server)
-	if unacked == nil {
-		t.Fatal("unknown for a TCP connection")
-	}
-	if n := unacked(); n != 0 {
-		t.Errorf("%d bytes before the first write", n)
-	}
 	raw, err := server.SyscallConn()
 	if err != nil {
 		t.Fatal(err)
+	}
+	if n := Unacked(raw); n != 0 {
+		t.Errorf("%d bytes before the first write", n)
 	}
 	block := make([]byte, 64<<10)
 	raw.Write(func(fd uintptr) bool { // until the buffers of both ends are full
@@ -75,29 +71,11 @@ func TestUnacked(t *testing.T) {
 			}
 		}
 	})
-	if n := unacked(); n == 0 {
-		t.Error("no bytes although the other end does not read")
+	if n := Unacked(raw); n <= 0 {
+		t.Errorf("%d bytes although the other end does not read", n)
 	}
 	server.Close()
-	if n := unacked(); n != 0 {
-		t.Errorf("%d bytes after the connection was closed", n)
-	}
-}
-
-type simulated struct{ net.Conn }
-
-func (simulated) Unacked() int { return 7 }
-
-// TestUnackedOfOtherTypes checks connections that the kernel does not know.
-func TestUnackedOfOtherTypes(t *testing.T) {
-	t.Parallel()
-	if f := Unacked(simulated{}); f == nil || f() != 7 {
-		t.Error("the method Unacked is not used")
-	}
-	a, b := net.Pipe()
-	defer a.Close()
-	defer b.Close()
-	if Unacked(a) != nil {
-		t.Error("known for a pipe")
+	if n := Unacked(raw); n != -1 {
+		t.Errorf("%d bytes after the connection was closed, want -1", n)
 	}
 }

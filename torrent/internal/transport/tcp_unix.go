@@ -6,6 +6,8 @@ import (
 	"io"
 	"net"
 	"syscall"
+
+	"spate/internal/sockqueue"
 )
 
 // tcp is a socket of this system. All reads happen inside one call of RawConn.Read:
@@ -77,4 +79,4 @@ func (t *tcp) WriteBuffers(v *net.Buffers) error {
 	return err
 }
 
-func (t *tcp) Unacked() int { return unacked(t.raw) }
+func (t *tcp) Unacked() int { return sockqueue.Unacked(t.raw) }
