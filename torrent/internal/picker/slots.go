@@ -182,7 +182,7 @@ func (k *Picker) openPiece(i int, owner PeerID) int {
 		lastLength: int32(size - (n-1)*BlockSize), pickableIndex: -1, owner: owner,
 	}
 	clear(s.blocks)
-	if f := k.fails[int32(i)]; f > 0 && f < maxParole {
+	if k.onParole(i) {
 		s.onParole = true
 	}
 	k.pos[i] = int32(posOpen - si)
