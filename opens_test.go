@@ -35,7 +35,7 @@ var opens = map[string][]string{
 		"publish/catalogdb/db.go: open: os.OpenFile",
 		"publish/catalogdb/record.go: reconcile: os.ReadDir",
 		"publish/catalogdb/record.go: restore: os.ReadFile",
-		"publish/keep.go: Sweep: os.ReadDir",
+		"publish/keeper.go: Sweep: os.ReadDir",
 		"storage/ledger.go: LoadLedger: os.Open",
 		"storage/resume.go: ListResume: os.ReadDir",
 		"storage/resume.go: readRecord: os.Open",

@@ -6,7 +6,7 @@ import (
 )
 
 // newOpener returns an opener for a single file, or for the files of a directory.
-func newOpener(at place, single bool) (*opener, error) {
+func newOpener(at location, single bool) (*opener, error) {
 	o := &opener{path: at.path}
 	var err error
 	if single {

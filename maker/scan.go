@@ -77,7 +77,7 @@ type entry struct {
 
 // tree is the result of a scan, in the order of the torrent.
 type tree struct {
-	at      place  // location of the root, which is a file or a directory
+	at      location  // location of the root, which is a file or a directory
 	name    string // its last element
 	single  bool
 	entries []entry
@@ -104,7 +104,7 @@ var ErrEmpty = errors.New("there is no data to make a torrent of")
 // scan lists the files at path. A symbolic link at path is followed, because the user
 // chose it or it stays inside the root.
 func scan(ctx context.Context, path string, o scanOptions) (*tree, error) {
-	at, err := placeOf(path, o.root)
+	at, err := locationOf(path, o.root)
 	if err != nil {
 		return nil, err
 	}

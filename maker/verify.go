@@ -28,7 +28,7 @@ type VerifyOptions struct {
 //
 // Nothing outside of the directory is opened, and nothing is written.
 func Verify(ctx context.Context, m *metainfo.MetaInfo, path string, o VerifyOptions) (*Report, error) {
-	at, err := placeOf(path, o.Root)
+	at, err := locationOf(path, o.Root)
 	if err != nil {
 		return nil, err
 	}
@@ -81,7 +81,7 @@ const (
 	pieceGood
 )
 
-func newVerification(m *metainfo.MetaInfo, at place) (*verification, error) {
+func newVerification(m *metainfo.MetaInfo, at location) (*verification, error) {
 	i := &m.Info
 	v := &verification{m: m, failed: map[int]error{}}
 	v.layout = layout{pieceLen: i.PieceLength, total: i.TotalLength(), v1: i.HasV1(), v2: i.HasV2()}

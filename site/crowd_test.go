@@ -317,7 +317,7 @@ func TestEndedDownloadGoesOn(t *testing.T) {
 			t.Fatalf("the slow one was not ended: %d bytes, %v", len(got), err)
 		}
 		downloads, _ := w.site.Pools()
-		if downloads.Places != 4 || downloads.Held != 4 || downloads.MadeRoom != 1 || downloads.Refused != 1 {
+		if downloads.Slots != 4 || downloads.Held != 4 || downloads.Evicted != 1 || downloads.Refused != 1 {
 			t.Errorf("%+v", downloads)
 		}
 		time.Sleep(3 * time.Minute) // the other downloads have ended

@@ -37,12 +37,12 @@ const (
 	maxWaiting = 1024
 )
 
-// PoolStats is the state of a limited number of slots of a [Site].
+// PoolStats is the state of a pool of slots for the visitors of a [Site].
 type PoolStats struct {
-	Places, Held int // number of slots, and of those in use
-	// Refused counts the visitors who got no slot, and MadeRoom those who lost their slot
-	// to others.
-	Refused, MadeRoom uint64
+	Slots   int    // number of slots
+	Held    int    // number of slots in use
+	Refused uint64 // visitors who got no slot
+	Evicted uint64 // visitors who lost their slot to another one
 }
 
 // Pools returns the state of the slots for direct downloads, and of those for live numbers.
@@ -53,7 +53,7 @@ func (s *Site) Pools() (downloads, live PoolStats) {
 func (p *slotPool) counts() PoolStats {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return PoolStats{Places: p.most, Held: p.pool.Len(), Refused: p.refused, MadeRoom: p.madeRoom}
+	return PoolStats{Slots: p.most, Held: p.pool.Len(), Refused: p.refused, Evicted: p.evicted}
 }
 
 // slotPool is a limited number of slots for visitors. It is safe for concurrent use.
@@ -64,7 +64,7 @@ type slotPool struct {
 	lookAt time.Time              // when to check the line again; guarded by mu
 	most   int                    // number of slots
 
-	refused, madeRoom uint64 // guarded by mu
+	refused, evicted uint64 // guarded by mu
 }
 
 // waiter is a visitor who waits for a slot.
@@ -187,7 +187,7 @@ func (p *slotPool) serveOne(now time.Time) (had bool, ended func()) {
 	p.line[i].ready <- &slot{p, m}
 	p.line = slices.Delete(p.line, i, i+1)
 	if out != nil {
-		p.madeRoom++
+		p.evicted++
 		ended = out.Value
 	}
 	return true, ended

@@ -55,7 +55,7 @@ func TestHogsOverSockets(t *testing.T) {
 		}
 		defer honest[i].Body.Close()
 	}
-	if downloads, _ := f.Pools(); downloads.MadeRoom != 3 || downloads.Held != 8 {
+	if downloads, _ := f.Pools(); downloads.Evicted != 3 || downloads.Held != 8 {
 		t.Errorf("%+v", downloads)
 	}
 	for i, resp := range append(honest, single) { // the only one in its network, like the others

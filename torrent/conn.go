@@ -17,7 +17,7 @@ import (
 )
 
 // A connection handles data in this order, which is also the order of the functions
-// below and of the files handle.go, request.go, finish.go, piece.go and upload.go:
+// below and of the files handle.go, request.go, finishpieces.go, piece.go and upload.go:
 //
 //  1. Received     is called by package transport after each read, and parses every
 //     whole message in place
@@ -66,14 +66,14 @@ type conn struct {
 
 // remotePeer is what the handshake says about a peer.
 type remotePeer struct {
-	key      PeerKey        // identifies the peer
-	addr     netip.AddrPort // not valid for a peer without an address, such as a browser
-	id       spate.PeerID
-	reserved peerwire.Reserved
-	incoming bool      // the peer dialled
-	v2       bool      // the connection uses the v2 info-hash (BEP 52)
-	greeted  bool      // the metadata search has sent the first messages already
-	since    time.Time // when the connection began
+	key       PeerKey        // identifies the peer
+	addr      netip.AddrPort // not valid for a peer without an address, such as a browser
+	id        spate.PeerID
+	reserved  peerwire.Reserved
+	incoming  bool      // the peer dialled
+	v2        bool      // the connection uses the v2 info-hash (BEP 52)
+	firstSent bool      // the metadata search has sent the first messages already
+	since     time.Time // when the connection began
 }
 
 // receiveState is the state of the goroutine that reads. Its slices are reused for each

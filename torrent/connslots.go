@@ -9,12 +9,12 @@ import (
 	"spate/internal/fairpool"
 )
 
-// PoolStats is the state of one bounded number of connection slots of a session.
+// PoolStats is the state of a pool of slots for the connections of a [Session].
 type PoolStats struct {
-	Places, Held int
-	// Refused counts connections that got no slot, MadeRoom those that were closed
-	// for others.
-	Refused, MadeRoom uint64
+	Slots   int    // number of slots
+	Held    int    // number of slots in use
+	Refused uint64 // connections that got no slot
+	Evicted uint64 // connections that were closed so that another one got the slot
 }
 
 // Pools returns the state of the slots for incoming connections before their handshake,
@@ -22,14 +22,14 @@ type PoolStats struct {
 func (s *Session) Pools() (handshakes, peers PoolStats) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	handshakes = PoolStats{Places: maxHandshakes, Held: s.handshakes.pool.Len(), MadeRoom: s.handshakes.madeRoom}
-	return handshakes, PoolStats{s.opt.MaxConns, s.conns, s.connSlots.refused.Load(), s.connSlots.madeRoom.Load()}
+	handshakes = PoolStats{Slots: maxHandshakes, Held: s.handshakes.pool.Len(), Evicted: s.handshakes.evicted}
+	return handshakes, PoolStats{Slots: s.opt.MaxConns, Held: s.conns, Refused: s.connSlots.refused.Load(), Evicted: s.connSlots.evicted.Load()}
 }
 
 // connSlots counts what happened to connections when no slot was free.
 type connSlots struct {
-	refused  atomic.Uint64 // connections that got no slot
-	madeRoom atomic.Uint64 // connections that were closed for others
+	refused atomic.Uint64 // connections that got no slot
+	evicted atomic.Uint64 // connections that were closed so that another one got the slot
 }
 
 // maxHandshakes bounds the incoming connections whose handshake has not come. Beyond it
@@ -40,8 +40,8 @@ const maxHandshakes = 200
 // handshakes are the incoming connections whose handshake has not come. Session.mu guards
 // them.
 type handshakes struct {
-	pool     *fairpool.Pool[func() error] // a value closes its connection
-	madeRoom uint64                       // connections that were closed for others
+	pool    *fairpool.Pool[func() error] // a value closes its connection
+	evicted uint64                       // connections that were closed so that another one got the slot
 }
 
 // awaitedHandshake is one of these connections.
@@ -57,7 +57,7 @@ func (s *Session) beginHandshake(from netip.AddrPort, close func() error) *await
 	defer s.mu.Unlock()
 	h, out := s.handshakes.pool.Enter(time.Now(), fairpool.NetworkOf(from.Addr()), close)
 	if out != nil {
-		s.handshakes.madeRoom++
+		s.handshakes.evicted++
 		out.Value()
 	}
 	return h
@@ -184,6 +184,6 @@ func (c *conn) dropForNetworkLocked() bool {
 		return false
 	}
 	c.dropLocked(errNetworkFull)
-	c.t.s.connSlots.madeRoom.Add(1)
+	c.t.s.connSlots.evicted.Add(1)
 	return true
 }

@@ -43,7 +43,7 @@ func TestSilentConnectionsOfOneNetwork(t *testing.T) {
 		}
 		s.endHandshake(first)
 		handshakes, _ := s.Pools()
-		if handshakes.Held >= maxHandshakes || handshakes.MadeRoom != uint64(closed[flood]) {
+		if handshakes.Held >= maxHandshakes || handshakes.Evicted != uint64(closed[flood]) {
 			t.Errorf("%+v", handshakes)
 		}
 		// Of many networks with one connection each, the oldest connection is closed.
@@ -168,7 +168,7 @@ func TestSlotOfAnotherTorrent(t *testing.T) {
 		if !connect(9, hashes[1]) {
 			t.Error("silent peers of another torrent keep all slots")
 		}
-		if _, peers := s.Pools(); peers.Places != 3 || peers.MadeRoom != 1 || peers.Refused != 1 {
+		if _, peers := s.Pools(); peers.Slots != 3 || peers.Evicted != 1 || peers.Refused != 1 {
 			t.Errorf("%+v", peers)
 		}
 	})

@@ -34,16 +34,16 @@ func (s *Session) accept(l net.Listener) {
 		}
 		backoff = 5 * time.Millisecond
 		g := s.beginHandshake(remoteAddr(nc), nc.Close)
-		if !s.spawn(func() { s.greet(nc, g) }) {
+		if !s.spawn(func() { s.handleIncoming(nc, g) }) {
 			s.endHandshake(g)
 			nc.Close()
 		}
 	}
 }
 
-// greet reads the handshake of an incoming connection, answers it and gives the connection
-// to its torrent, or to the search for the torrent's metadata.
-func (s *Session) greet(nc net.Conn, h *awaitedHandshake) {
+// handleIncoming reads the handshake of an incoming connection, answers it and gives the
+// connection to its torrent, or to the search for the torrent's metadata.
+func (s *Session) handleIncoming(nc net.Conn, h *awaitedHandshake) {
 	hs, t, f, err := s.answer(nc)
 	s.endHandshake(h)
 	if err != nil {

@@ -53,7 +53,7 @@ func (c *conn) extendedLocked(m *peerwire.Message, now time.Time) error {
 	var err error
 	switch m.Index {
 	case 0:
-		err = c.extGreetedLocked(m.Payload)
+		err = c.extHandshakeReceivedLocked(m.Payload)
 	case extMetadata:
 		err = c.metadataLocked(m.Payload)
 	case extPEX:
@@ -67,9 +67,9 @@ func (c *conn) extendedLocked(m *peerwire.Message, now time.Time) error {
 	return err
 }
 
-// extGreetedLocked handles the peer's extension handshake. A later one replaces only the
-// keys that it contains (BEP 10).
-func (c *conn) extGreetedLocked(payload []byte) error {
+// extHandshakeReceivedLocked handles the peer's extension handshake. A later one replaces
+// only the keys that it contains (BEP 10).
+func (c *conn) extHandshakeReceivedLocked(payload []byte) error {
 	if err := c.ext.handshake.Update(payload); err != nil {
 		return err
 	}

@@ -240,9 +240,9 @@ func (c *conn) blockLocked(m *peerwire.Message, now time.Time) error {
 	return nil
 }
 
-// greetLocked queues the first messages: the extension handshake, and the pieces that this
+// sendFirstLocked queues the first messages: the extension handshake, and the pieces that this
 // side has.
-func (c *conn) greetLocked() {
+func (c *conn) sendFirstLocked() {
 	t := c.t
 	hides := c.hidesPiecesLocked(time.Now())
 	if c.peer.reserved.Extended() {
@@ -252,7 +252,7 @@ func (c *conn) greetLocked() {
 	fast := c.peer.reserved.Fast()
 	have := t.pick.HaveCount()
 	switch {
-	case c.peer.greeted && fast: // the metadata search sent have none already
+	case c.peer.firstSent && fast: // the metadata search has sent have none
 	case hides && fast:
 		c.tx.control = peerwire.AppendSimple(c.tx.control, peerwire.HaveNone)
 	case hides:

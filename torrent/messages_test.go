@@ -346,13 +346,13 @@ func randomMessage(t *rapid.T, st *testTorrent) []byte {
 // has sent arbitrary bytes after its handshake.
 func FuzzConversation(f *testing.F) {
 	all, p := testTorrents(f), newPipeSession(f)
-	greet := peerwire.AppendExtHandshake(nil, &peerwire.ExtHandshake{Metadata: 3, PEX: 4, Port: 6881})
+	extHandshake := peerwire.AppendExtHandshake(nil, &peerwire.ExtHandshake{Metadata: 3, PEX: 4, Port: 6881})
 	for i := range all {
-		f.Add(byte(i), true, peerwire.AppendSimple(peerwire.AppendSimple(bytes.Clone(greet), peerwire.HaveAll), peerwire.Unchoke))
+		f.Add(byte(i), true, peerwire.AppendSimple(peerwire.AppendSimple(bytes.Clone(extHandshake), peerwire.HaveAll), peerwire.Unchoke))
 		f.Add(byte(i), false, peerwire.AppendBlock(peerwire.AppendSimple(nil, peerwire.Interested), peerwire.Request, 0, 0, 16<<10))
 		if root := all[i].mi.Info.Files[0].PiecesRoot; root != nil {
 			r := peerwire.HashRange{PiecesRoot: *root, Length: 2}
-			f.Add(byte(i), true, peerwire.AppendHashRange(bytes.Clone(greet), peerwire.HashRequest, &r, nil))
+			f.Add(byte(i), true, peerwire.AppendHashRange(bytes.Clone(extHandshake), peerwire.HashRequest, &r, nil))
 		}
 	}
 	f.Fuzz(func(t *testing.T, which byte, v2 bool, b []byte) {
@@ -375,10 +375,10 @@ func FuzzConversation(f *testing.F) {
 // with the right hash, whatever bytes a peer sends.
 func FuzzMetadataDialog(f *testing.F) {
 	_, mi := noiseTorrent(f, 1<<20, 16<<10)
-	greet := peerwire.AppendExtHandshake(nil, &peerwire.ExtHandshake{Metadata: 3, MetadataSize: int64(len(mi.InfoBytes))})
-	f.Add(greet)
-	f.Add(peerwire.AppendMetadata(bytes.Clone(greet), extMetadata, &peerwire.MetadataMessage{Type: peerwire.MetadataData, Total: int64(len(mi.InfoBytes)), Data: mi.InfoBytes}))
-	f.Add(peerwire.AppendMetadata(bytes.Clone(greet), extMetadata, &peerwire.MetadataMessage{Type: peerwire.MetadataReject}))
+	extHandshake := peerwire.AppendExtHandshake(nil, &peerwire.ExtHandshake{Metadata: 3, MetadataSize: int64(len(mi.InfoBytes))})
+	f.Add(extHandshake)
+	f.Add(peerwire.AppendMetadata(bytes.Clone(extHandshake), extMetadata, &peerwire.MetadataMessage{Type: peerwire.MetadataData, Total: int64(len(mi.InfoBytes)), Data: mi.InfoBytes}))
+	f.Add(peerwire.AppendMetadata(bytes.Clone(extHandshake), extMetadata, &peerwire.MetadataMessage{Type: peerwire.MetadataReject}))
 	s := testSession(f, Options{NoListen: true})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		fetch := newMetaFetch(s, metainfo.Magnet{HashV1: mi.Hash()})

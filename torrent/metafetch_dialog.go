@@ -84,7 +84,7 @@ func (d *metaDialog) run(hs peerwire.Handshake) error {
 			}
 		}()
 	}
-	if err := d.greet(hs); err != nil {
+	if err := d.sendExtHandshake(hs); err != nil {
 		return err
 	}
 	in := transport.NewInbox(d.f.s.buf)
@@ -108,8 +108,9 @@ func (d *metaDialog) run(hs peerwire.Handshake) error {
 	}
 }
 
-// greet sends our extension handshake, and that we have no pieces.
-func (d *metaDialog) greet(hs peerwire.Handshake) error {
+// sendExtHandshake sends the extension handshake, and have none to a peer with the Fast
+// extension.
+func (d *metaDialog) sendExtHandshake(hs peerwire.Handshake) error {
 	ours := peerwire.ExtHandshake{Metadata: extMetadata, Port: d.f.s.AdvertisedPort(), Reqq: ourReqq, Client: clientName, YourIP: d.addr.Addr()}
 	out := peerwire.AppendExtHandshake(nil, &ours)
 	if hs.Reserved.Fast() {

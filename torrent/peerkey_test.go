@@ -57,7 +57,7 @@ func TestPeersWithoutAddress(t *testing.T) {
 		ours, theirs := net.Pipe()
 		t.Cleanup(func() { theirs.Close() })
 		g := s.beginHandshake(remoteAddr(ours), ours.Close)
-		if !s.spawn(func() { s.greet(ours, g) }) {
+		if !s.spawn(func() { s.handleIncoming(ours, g) }) {
 			t.Fatal("the session is closed")
 		}
 		hs := peerwire.Handshake{InfoHash: mi.Hash(), PeerID: spate.PeerID{0: 'x', 19: id}}

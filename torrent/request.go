@@ -88,7 +88,7 @@ func (c *conn) refillLocked(now time.Time) {
 	}
 	pending := t.pick.PendingOf(c.id)
 	// Requesting fewer at a time would need a write for each block that arrives.
-	if room := depth - pending; room < 1 || pending > 0 && room < min(askTogether, depth/4) {
+	if free := depth - pending; free < 1 || pending > 0 && free < min(askTogether, depth/4) {
 		return
 	}
 	if pending == 0 && c.req.generation == t.pick.Generation() && c.req.generation != 0 && !t.pick.Endgame() {

@@ -64,7 +64,7 @@ type Session struct {
 	buf          *transport.Buffers
 	uploads      *transport.FreeList // for the blocks of one write
 	disk         chan struct{}       // a token for each disk operation under way
-	helpers      chan struct{}       // a token for each helper that finishes pieces; see finish.go
+	helpers      chan struct{}       // a token for each helper that finishes pieces; see finishpieces.go
 	blockHashing chan struct{}       // a token for each connection that hashes blocks for its peer
 	announcer    *announce.Scheduler
 	web          *webseed.Client

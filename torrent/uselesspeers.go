@@ -50,7 +50,7 @@ func (t *Torrent) dropForLocked(now time.Time, from netip.AddrPort) bool {
 		t.s.rememberUseless(worst.peer.addr, now)
 	}
 	worst.dropLocked(errUseless)
-	t.s.connSlots.madeRoom.Add(1)
+	t.s.connSlots.evicted.Add(1)
 	return true
 }
 

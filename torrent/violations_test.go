@@ -131,8 +131,8 @@ func TestUnreadAnswersAreBounded(t *testing.T) {
 	}
 	before := heap()
 	const peers = 20
-	greet := peerwire.AppendExtHandshake(nil, &peerwire.ExtHandshake{Metadata: 1})
-	greet = peerwire.AppendSimple(greet, peerwire.Interested)
+	extHandshake := peerwire.AppendExtHandshake(nil, &peerwire.ExtHandshake{Metadata: 1})
+	extHandshake = peerwire.AppendSimple(extHandshake, peerwire.Interested)
 	for i := range peers {
 		p := dialPeer(t, s.Addr(), mi.Hash(), extendedAndFast())
 		p.c.(*net.TCPConn).SetReadBuffer(4 << 10)
@@ -140,7 +140,7 @@ func TestUnreadAnswersAreBounded(t *testing.T) {
 		if i%2 == 0 {
 			b = peerwire.AppendMetadata(nil, extMetadata, &peerwire.MetadataMessage{Type: peerwire.MetadataRequest})
 		}
-		p.send(greet)
+		p.send(extHandshake)
 		go func() {
 			p.c.SetWriteDeadline(time.Now().Add(patience))
 			p.c.Write(times(50_000, b))

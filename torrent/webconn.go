@@ -68,7 +68,7 @@ func (c *webConn) next() bool {
 		return false
 	}
 	c.seed.proven, c.seed.fails, c.seed.err = true, 0, nil
-	if !t.web.need.on {
+	if !t.web.use.on {
 		return false
 	}
 	c.pickLocked()

@@ -15,10 +15,10 @@ import (
 // connection to a web seed is a peer that has every piece. Bad data is blamed on the web
 // seed, not on one of its connections.
 //
-// Web seeds are a backstop, because their operator uses BitTorrent to save the server
-// traffic. They are used if no peer is connected, at once if all trackers were asked and
-// no peer is known, or if the peers have been slow for some time. They are not used any
-// more once the peers are fast.
+// Web seeds are used only if the peers do not suffice, because the operator of a web seed
+// uses BitTorrent to save traffic. They are used if no peer is connected, at once if all
+// trackers were asked and no peer is known, or if the peers have been slow for some time.
+// They are not used any more once the peers are fast.
 
 // Bounds of the use of web seeds.
 const (
@@ -41,8 +41,8 @@ const (
 	webGraceAlone = 3 * time.Second  // while no peer is connected
 	webGraceSlow  = 15 * time.Second // while peers are slow; an optimistic unchoke takes some time
 	webReliefTime = 5 * time.Second  // while peers are fast
-	// backstopWeight is the share of the newest second in the rate of the peers.
-	backstopWeight = 0.1
+	// peerRateWeight is the share of the newest second in the rate of the peers.
+	peerRateWeight = 0.1
 )
 
 // Pauses after a web seed failed. The first is doubled by each further failure in a row.
@@ -69,10 +69,10 @@ type WebSeedStats struct {
 type webSeeds struct {
 	layout   *webseed.Layout
 	seeds    []*webSeed
-	conns    int      // to all of them
-	received int64    // payload from all of them
-	peers    meter    // of the payload from peers
-	need     backstop // whether they are used
+	conns    int        // to all of them
+	received int64      // payload from all of them
+	peers    meter      // of the payload from peers
+	use      webSeedUse // whether they are used
 }
 
 // webSeed is one web seed. The torrent's lock guards it.
@@ -89,8 +89,8 @@ type webSeed struct {
 	meter    meter
 }
 
-// backstop decides whether web seeds are used. It is plain data; the time is an argument.
-type backstop struct {
+// webSeedUse decides whether web seeds are used. It is plain data; the time is an argument.
+type webSeedUse struct {
 	on    bool
 	rate  float64   // of the peers, smoothed over about ten seconds because blocks come in bursts
 	since time.Time // when the peers became slow, or fast while on; zero: they did not
@@ -99,8 +99,8 @@ type backstop struct {
 // decide is called about once a second. It reports whether web seeds are used, given the
 // rate of the peers and the rate below which they are slow, in bytes a second, the number
 // of connected peers, and whether no peer is known and every tracker was asked.
-func (b *backstop) decide(now time.Time, rate, slow float64, conns int, alone bool) bool {
-	b.rate += backstopWeight * (rate - b.rate)
+func (b *webSeedUse) decide(now time.Time, rate, slow float64, conns int, alone bool) bool {
+	b.rate += peerRateWeight * (rate - b.rate)
 	if conns == 0 {
 		b.rate = 0
 	}
@@ -193,14 +193,14 @@ func (t *Torrent) tickWebSeeds(now time.Time) {
 		s.meter.update(now, s.received)
 	}
 	if !downloading {
-		w.need = backstop{}
+		w.use = webSeedUse{}
 		w.stopConns(nil)
 		return
 	}
 	w.peers.update(now, t.count.downloaded.Load()-w.received)
-	was := w.need.on
+	was := w.use.on
 	alone := asked && t.peerConns.n+t.peerConns.dialing+t.peers.Len() == 0
-	if !w.need.decide(now, w.peers.rate, t.slowLocked(), t.peerConns.n, alone) {
+	if !w.use.decide(now, w.peers.rate, t.slowLocked(), t.peerConns.n, alone) {
 		return
 	}
 	if !was {

@@ -23,7 +23,6 @@ import (
 
 	"spate"
 	"spate/internal/daemon"
-	"spate/internal/fault"
 	"spate/tracker"
 	"spate/tracker/trackerclient"
 )
@@ -268,36 +267,5 @@ func TestTrackerHTTPS(t *testing.T) {
 	p = startTracker(t, nil, "--listen", "127.0.0.1:0", "--state", filepath.Join(dir, "b"), "--tls-cert", cert, "--tls-key", key, "--deny-net", "127.0.0.0/8")
 	if got := ask(p.addr); !strings.Contains(got, "not allowed") {
 		t.Errorf("from a network that is denied: %q", got)
-	}
-}
-
-// A certificate that is renewed is used; one that is broken meanwhile is not.
-func TestCertificateRenewed(t *testing.T) {
-	dir := t.TempDir()
-	now := time.Now()
-	cert, key := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
-	if _, err := daemon.LoadCertificate(cert, key, func() time.Time { return now }); err == nil {
-		t.Error("files that are not there are no error")
-	}
-	writeCert(t, cert, key)
-	c, err := daemon.LoadCertificate(cert, key, func() time.Time { return now })
-	if err != nil {
-		t.Fatal(err)
-	}
-	first, _ := c.GetCertificate(nil)
-	if err := os.WriteFile(cert, []byte("torn"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	now = now.Add(time.Minute)
-	if got, err := c.GetCertificate(nil); err != nil || got != first {
-		t.Errorf("a broken file took the certificate away: %v", err)
-	}
-	writeCert(t, cert, key)
-	now = now.Add(time.Minute)
-	if got, err := c.GetCertificate(nil); err != nil || got == first {
-		t.Errorf("a new certificate is not used: %v", err)
-	}
-	if err := (&tlsFlags{cert: "x"}).checkFiles(); fault.CodeOf(err) != fault.Usage {
-		t.Errorf("one file of two: %v", err)
 	}
 }

@@ -86,18 +86,18 @@ func (a *app) verify(ctx context.Context, args []string, opt verifyOptions) erro
 	if err != nil {
 		return err
 	}
-	var places []string
+	var paths []string
 	switch {
 	case len(args) > 1:
-		places = args[1:]
+		paths = args[1:]
 	case opt.data != "":
-		places = []string{opt.data}
+		paths = []string{opt.data}
 	case src.URL == "" && args[0] != "-":
-		places = []string{filepath.Dir(args[0]), "."}
+		paths = []string{filepath.Dir(args[0]), "."}
 	default:
-		places = []string{"."}
+		paths = []string{"."}
 	}
-	path, err := maker.FindData(m, places...)
+	path, err := maker.FindData(m, paths...)
 	if err != nil {
 		return fault.WithHint(err, "name its directory with --data DIR, or give it as the second argument")
 	}

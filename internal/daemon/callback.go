@@ -61,7 +61,7 @@ func (c *callback) announced(ih spate.InfoHash, addr netip.AddrPort) {
 func (c *callback) pool() poolState {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return poolState{Places: maxCallers, Held: c.slots.Len(), Refused: c.refused}
+	return poolState{Slots: maxCallers, Held: c.slots.Len(), Refused: c.refused}
 }
 
 // Run dials peers until ctx ends.

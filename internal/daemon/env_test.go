@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// testEnv returns surroundings that discard everything.
+// testEnv returns an Env that drops all messages.
 func testEnv() *Env {
-	discard := func(string, ...any) {}
-	return &Env{Now: time.Now, Log: slog.New(slog.DiscardHandler), Getenv: func(string) string { return "" }, Notef: discard, Warnf: discard}
+	ignore := func(string, ...any) {}
+	return &Env{Now: time.Now, Log: slog.New(slog.DiscardHandler), Getenv: func(string) string { return "" }, Notef: ignore, Warnf: ignore}
 }

@@ -8,22 +8,25 @@ type poolMetrics struct {
 	read func() map[string]poolState // by name of the pool
 }
 
-// poolState is the state of a pool. Its names are those of the metrics.
+// poolState is the state of a pool. It has the fields of [torrent.PoolStats] and
+// [site.PoolStats], so that both convert to it.
 type poolState struct {
-	Places, Held      int
-	Refused, MadeRoom uint64
+	Slots   int    // number of slots
+	Held    int    // number of slots in use
+	Refused uint64 // newcomers who got no slot
+	Evicted uint64 // holders who lost their slot to a newcomer
 }
 
 var (
-	poolPlaces   = prometheus.NewDesc("spate_pool_places", "Places, by pool.", []string{"pool"}, nil)
-	poolHeld     = prometheus.NewDesc("spate_pool_held", "Places that are held, by pool.", []string{"pool"}, nil)
-	poolRefused  = prometheus.NewDesc("spate_pool_refused_total", "Newcomers for whom there was no place, by pool.", []string{"pool"}, nil)
-	poolMadeRoom = prometheus.NewDesc("spate_pool_made_room_total", "Holders that were ended for a newcomer, by pool.", []string{"pool"}, nil)
+	poolSlots   = prometheus.NewDesc("spate_pool_places", "Slots, by pool.", []string{"pool"}, nil)
+	poolHeld    = prometheus.NewDesc("spate_pool_held", "Slots in use, by pool.", []string{"pool"}, nil)
+	poolRefused = prometheus.NewDesc("spate_pool_refused_total", "Newcomers who got no slot, by pool.", []string{"pool"}, nil)
+	poolEvicted = prometheus.NewDesc("spate_pool_made_room_total", "Holders who lost their slot to a newcomer, by pool.", []string{"pool"}, nil)
 )
 
 // Describe implements [prometheus.Collector].
 func (m *poolMetrics) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{poolPlaces, poolHeld, poolRefused, poolMadeRoom} {
+	for _, d := range []*prometheus.Desc{poolSlots, poolHeld, poolRefused, poolEvicted} {
 		ch <- d
 	}
 }
@@ -31,9 +34,9 @@ func (m *poolMetrics) Describe(ch chan<- *prometheus.Desc) {
 // Collect implements [prometheus.Collector].
 func (m *poolMetrics) Collect(ch chan<- prometheus.Metric) {
 	for name, p := range m.read() {
-		ch <- prometheus.MustNewConstMetric(poolPlaces, prometheus.GaugeValue, float64(p.Places), name)
+		ch <- prometheus.MustNewConstMetric(poolSlots, prometheus.GaugeValue, float64(p.Slots), name)
 		ch <- prometheus.MustNewConstMetric(poolHeld, prometheus.GaugeValue, float64(p.Held), name)
 		ch <- prometheus.MustNewConstMetric(poolRefused, prometheus.CounterValue, float64(p.Refused), name)
-		ch <- prometheus.MustNewConstMetric(poolMadeRoom, prometheus.CounterValue, float64(p.MadeRoom), name)
+		ch <- prometheus.MustNewConstMetric(poolEvicted, prometheus.CounterValue, float64(p.Evicted), name)
 	}
 }

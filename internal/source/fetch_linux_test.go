@@ -17,7 +17,7 @@ import (
 // Addresses of this machine in the namespace of these tests.
 const (
 	public4, public6 = "198.51.100.7", "2001:db8::7"
-	inHouse          = "10.9.9.9"
+	localNetwork     = "10.9.9.9"
 	metadataService  = "169.254.169.254"
 )
 
@@ -39,9 +39,9 @@ func serveOn(t *testing.T, l net.Listener, f http.HandlerFunc) string {
 	return port
 }
 
-// inside serves a torrent at the addresses that nothing outside may lead to, and counts
-// who asks.
-func inside(t *testing.T) (port string, asked *atomic.Int32) {
+// servePrivately serves a torrent at the addresses to which no public server may lead, and
+// counts the requests.
+func servePrivately(t *testing.T) (port string, asked *atomic.Int32) {
 	asked = new(atomic.Int32)
 	answer := func(w http.ResponseWriter, _ *http.Request) {
 		asked.Add(1)
@@ -49,15 +49,15 @@ func inside(t *testing.T) (port string, asked *atomic.Int32) {
 		fmt.Fprint(w, someTorrent)
 	}
 	port = serveAt(t, "127.0.0.1:0", answer)
-	for _, host := range []string{inHouse, metadataService} {
+	for _, host := range []string{localNetwork, metadataService} {
 		serveAt(t, net.JoinHostPort(host, port), answer)
 	}
 	return port, asked
 }
 
-// TestGetJudgesTheConnectionThatAnswered: a name with a public IPv6 address that is slow
-// and this machine's IPv4 address is dialled at both. The public server answers, and may
-// not lead to this machine.
+// TestGetJudgesTheConnectionThatAnswered checks the server's address on the connection that
+// answered. A name with a slow public IPv6 address and the IPv4 address of this machine is
+// dialled at both; the public server answers, and must not lead to this machine.
 func TestGetJudgesTheConnectionThatAnswered(t *testing.T) {
 	if !guardtest.InNamespace(t, public6) {
 		return
@@ -73,14 +73,14 @@ func TestGetJudgesTheConnectionThatAnswered(t *testing.T) {
 	}
 }
 
-// TestGetNeverLedInside: no redirect, link or signature of a public server leads to this
-// machine, to the house or to a cloud's metadata service, by address or by a name that
-// changes.
-func TestGetNeverLedInside(t *testing.T) {
-	if !guardtest.InNamespace(t, public4, public6, inHouse, metadataService) {
+// TestNoPublicServerLeadsInside checks that no redirect, link or signature of a public server
+// leads to this machine, to the local network or to a cloud's metadata service, by address or
+// by a name whose address changes.
+func TestNoPublicServerLeadsInside(t *testing.T) {
+	if !guardtest.InNamespace(t, public4, public6, localNetwork, metadataService) {
 		return
 	}
-	port, asked := inside(t)
+	port, asked := servePrivately(t)
 	site := serveAt(t, public4+":0", func(w http.ResponseWriter, r *http.Request) {
 		to := r.URL.Query().Get("to")
 		switch r.URL.Path {
@@ -106,7 +106,7 @@ func TestGetNeverLedInside(t *testing.T) {
 		}
 		return nil
 	})
-	for _, host := range []string{"127.0.0.1", inHouse, metadataService, "inside.test", "changes.test", "[::ffff:127.0.0.1]", "0.0.0.0", "localhost"} {
+	for _, host := range []string{"127.0.0.1", localNetwork, metadataService, "inside.test", "changes.test", "[::ffff:127.0.0.1]", "0.0.0.0", "localhost"} {
 		for _, how := range []string{"redirect", "link", "page", "again"} {
 			lookups.Store(0)
 			from := "site.test"
@@ -119,8 +119,8 @@ func TestGetNeverLedInside(t *testing.T) {
 			}
 		}
 	}
-	// What the user types counts as before, but for the metadata service.
-	for host, code := range map[string]fault.Code{"127.0.0.1": 0, inHouse: 0, "inside.test": 0, "0.0.0.0": 0, metadataService: fault.Network, "[::ffff:169.254.169.254]": fault.Network} {
+	// The user may name private addresses, but not the metadata service.
+	for host, code := range map[string]fault.Code{"127.0.0.1": 0, localNetwork: 0, "inside.test": 0, "0.0.0.0": 0, metadataService: fault.Network, "[::ffff:169.254.169.254]": fault.Network} {
 		before := asked.Load()
 		_, err := r.Resolve(context.Background(), "http://"+host+":"+port+"/x.torrent")
 		if fault.CodeOf(err) != code || (asked.Load() == before) != (code != 0) {
@@ -129,18 +129,18 @@ func TestGetNeverLedInside(t *testing.T) {
 	}
 }
 
-// TestSignatureNeverLedInside: a signature is fetched no nearer than the page that names
-// it.
-func TestSignatureNeverLedInside(t *testing.T) {
-	if !guardtest.InNamespace(t, public4, inHouse, metadataService) {
+// TestSignatureIsNotFetchedFromInside checks that a signature is not fetched from a private
+// address if the server that names it is public.
+func TestSignatureIsNotFetchedFromInside(t *testing.T) {
+	if !guardtest.InNamespace(t, public4, localNetwork, metadataService) {
 		return
 	}
 	key, err := signature.NewKey()
 	if err != nil {
 		t.Fatal(err)
 	}
-	port, asked := inside(t)
-	for _, host := range []string{"127.0.0.1", inHouse, metadataService} {
+	port, asked := servePrivately(t)
+	for _, host := range []string{"127.0.0.1", localNetwork, metadataService} {
 		site := serveAt(t, public4+":0", func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Link", fmt.Sprintf(`<http://%s:%s/x.minisig>; rel=describedby; type="%s"; key="%s"`, host, port, signatureType, key.Public()))
 			w.Header().Set("Content-Type", torrentType)

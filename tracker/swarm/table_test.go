@@ -1,6 +1,7 @@
 package swarm_test
 
 import (
+	"io"
 	"math/rand/v2"
 	"strings"
 	"sync"
@@ -204,7 +205,7 @@ func TestConcurrent(t *testing.T) {
 					tab.Totals()
 					tab.Busiest(5)
 				case 5:
-					tab.Snapshot(now, discard{})
+					tab.Snapshot(now, io.Discard)
 				case 6:
 					tab.Scrape(now, q.InfoHash)
 				}
@@ -216,10 +217,6 @@ func TestConcurrent(t *testing.T) {
 		t.Fatal(err)
 	}
 }
-
-type discard struct{}
-
-func (discard) Write(p []byte) (int, error) { return len(p), nil }
 
 func TestBusiest(t *testing.T) {
 	tab := open(t, swarm.Options{})

@@ -32,18 +32,18 @@ func listen(t *testing.T, address string) net.Listener {
 	return l
 }
 
-// TestTrackersNeverLeadInside: what answers at a public address, over IPv4 or a slow
-// IPv6, leads neither to this machine nor to the house, and a name that changes is judged
-// by the address that is dialled.
+// TestTrackersNeverLeadInside checks that a tracker with a public address, over IPv4 or a slow
+// IPv6, cannot redirect to this machine or to the local network, and that the client judges a
+// name by the address that it dials.
 func TestTrackersNeverLeadInside(t *testing.T) {
-	const public4, public6, house = "198.51.100.7", "2001:db8::7", "10.9.9.9"
-	if !guardtest.InNamespace(t, public4, public6, house, "169.254.169.254") {
+	const public4, public6, lan = "198.51.100.7", "2001:db8::7", "10.9.9.9"
+	if !guardtest.InNamespace(t, public4, public6, lan, "169.254.169.254") {
 		return
 	}
 	var asked atomic.Int32
 	count := func(http.ResponseWriter, *http.Request) { asked.Add(1) }
 	inside := serveOn(t, listen(t, "127.0.0.1:0"), count)
-	for _, host := range []string{house, "169.254.169.254"} {
+	for _, host := range []string{lan, "169.254.169.254"} {
 		serveOn(t, listen(t, host+":"+inside), count)
 	}
 	redirect := func(w http.ResponseWriter, r *http.Request) {
@@ -65,7 +65,7 @@ func TestTrackersNeverLeadInside(t *testing.T) {
 		t.Fatalf("a name that changes: %v", err)
 	}
 	for _, from := range []string{"four.test:" + four, "six.test:" + six} {
-		for _, to := range []string{"127.0.0.1", house, "169.254.169.254", "inside.test"} {
+		for _, to := range []string{"127.0.0.1", lan, "169.254.169.254", "inside.test"} {
 			_, err := c.Announce(t.Context(), "http://"+from+"/announce?to="+to, request())
 			if err == nil || asked.Load() != 0 {
 				t.Fatalf("from %s to %s: %v, asked %d times", from, to, err, asked.Load())
@@ -77,13 +77,13 @@ func TestTrackersNeverLeadInside(t *testing.T) {
 // TestUDPTrackersAreJudgedByAddress: no packet goes to a name's address that is not
 // allowed, whichever else it has.
 func TestUDPTrackersAreJudgedByAddress(t *testing.T) {
-	const house, metadata = "10.9.9.9", "169.254.169.254"
-	if !guardtest.InNamespace(t, house, metadata) {
+	const lan, metadata = "10.9.9.9", "169.254.169.254"
+	if !guardtest.InNamespace(t, lan, metadata) {
 		return
 	}
 	var got [3]atomic.Int32
 	port := "0"
-	for i, host := range []string{"127.0.0.1", house, metadata} {
+	for i, host := range []string{"127.0.0.1", lan, metadata} {
 		pc, err := net.ListenPacket("udp", net.JoinHostPort(host, port))
 		if err != nil {
 			t.Fatal(err)
@@ -101,7 +101,7 @@ func TestUDPTrackersAreJudgedByAddress(t *testing.T) {
 		}()
 	}
 	c := newClient(t, trackerclient.Options{UDPTimeout: time.Millisecond, Resolver: guardtest.Names(map[string][]string{
-		"all.test": {metadata, "127.0.0.1", house}, "metadata.test": {metadata}, "local.test": {"127.0.0.1", "::1"},
+		"all.test": {metadata, "127.0.0.1", lan}, "metadata.test": {metadata}, "local.test": {"127.0.0.1", "::1"},
 	})})
 	for url, forbidden := range map[string]bool{
 		"udp://metadata.test:" + port: true, "udp://metadata.test:" + port + "/announce": true,
@@ -114,6 +114,6 @@ func TestUDPTrackersAreJudgedByAddress(t *testing.T) {
 		}
 	}
 	if a, b, m := got[0].Load(), got[1].Load(), got[2].Load(); a != 0 || b == 0 || m != 0 {
-		t.Errorf("%d packets to this machine, %d to the house, %d to the metadata service", a, b, m)
+		t.Errorf("%d packets to this machine, %d to the local network, %d to the metadata service", a, b, m)
 	}
 }

@@ -2,10 +2,11 @@
 // 23, 24, 31, 41, 48). A [Server] decides which requests are answered, and a [swarm.Store]
 // holds the peers.
 //
-// A request goes through these files: http.go or udp.go parses it; policy.go, limit.go,
-// nets.go, token.go, allow.go and notes.go decide whether it is answered; server.go calls
-// the store; http.go or udp.go writes the answer; observe.go reports it to observers, such
-// as the download log of package trackerlog and the statistics of package trackerstats.
+// A request goes through these files: servehttp.go or serveudp.go parses it; policy.go,
+// limit.go, netset.go, token.go, allow.go and notes.go decide whether it is answered;
+// server.go calls the store; servehttp.go or serveudp.go writes the answer; observe.go
+// reports it to observers, such as the download log of package trackerlog and the statistics
+// of package trackerstats.
 package trackerserver
 
 import (

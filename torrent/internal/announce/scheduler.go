@@ -4,7 +4,7 @@
 // announces at once. A [Swarm] is the state of one: its tiers of trackers, when it is
 // announced next, and with which event. The scheduler knows the torrent behind a swarm by
 // the interface [Torrent] alone, and speaks to trackers through a [Client]. It leaves a
-// tracker that does not answer in peace (gate.go).
+// tracker that does not answer in peace (downtrackers.go).
 package announce
 
 import (

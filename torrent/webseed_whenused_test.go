@@ -9,7 +9,7 @@ import (
 // peers have been slow for some time, and until the peers have been fast for some
 // time.
 func TestWebSeedsAreUsedWhilePeersAreSlow(t *testing.T) {
-	var b backstop
+	var b webSeedUse
 	now := time.Unix(1e9, 0)
 	for i, step := range []struct {
 		secs  int     // seconds that the step lasts
@@ -41,7 +41,7 @@ func TestWebSeedsAreUsedWhilePeersAreSlow(t *testing.T) {
 			t.Fatalf("after step %d %+v, web seeds are used: %v, want %v", i, step, b.on, step.on)
 		}
 	}
-	b = backstop{}
+	b = webSeedUse{}
 	if !b.decide(now, 0, 100, 0, true) {
 		t.Error("web seeds are not used at once although no peers can be expected")
 	}

@@ -8,8 +8,8 @@ import (
 	"spate/internal/folder"
 )
 
-// place is the location of a torrent's data, which is a file or a directory.
-type place struct {
+// location is the path of a torrent's data, which is a file or a directory.
+type location struct {
 	path string   // the absolute path, for errors
 	root *os.Root // the directory that contains the data, or nil if the user chose the path, which may then be a link to anywhere
 	name string   // the path below root
@@ -19,22 +19,22 @@ type place struct {
 // path of the current directory is ".".
 var ErrNoPath = errors.New("the path is empty")
 
-// placeOf returns the place of a path, which is relative to root if root is not
+// locationOf returns the location of a path, which is relative to root if root is not
 // nil.
-func placeOf(path string, root *os.Root) (place, error) {
+func locationOf(path string, root *os.Root) (location, error) {
 	if path == "" {
-		return place{}, ErrNoPath
+		return location{}, ErrNoPath
 	}
 	if root == nil {
 		abs, err := filepath.Abs(path)
-		return place{path: abs}, err
+		return location{path: abs}, err
 	}
 	abs, err := filepath.Abs(filepath.Join(root.Name(), path))
-	return place{abs, root, path}, err
+	return location{abs, root, path}, err
 }
 
 // stat returns the FileInfo of the file or directory.
-func (p place) stat() (os.FileInfo, error) {
+func (p location) stat() (os.FileInfo, error) {
 	if p.root == nil {
 		return os.Stat(p.path)
 	}
@@ -42,7 +42,7 @@ func (p place) stat() (os.FileInfo, error) {
 }
 
 // openDir opens the directory. Links in it cannot lead out of it.
-func (p place) openDir() (*os.Root, error) {
+func (p location) openDir() (*os.Root, error) {
 	if p.root == nil {
 		return folder.OpenRoot(p.path)
 	}
@@ -55,7 +55,7 @@ func (p place) openDir() (*os.Root, error) {
 
 // openAbove opens the directory that contains the file, and returns the name of the
 // file in it. It returns nil if root is nil.
-func (p place) openAbove() (*os.Root, string, error) {
+func (p location) openAbove() (*os.Root, string, error) {
 	if p.root == nil {
 		return nil, "", nil
 	}

@@ -11,10 +11,19 @@ import (
 	"os"
 	"testing"
 	"time"
+
+	"spate/internal/fault"
 )
 
-// writeCert writes a certificate for 127.0.0.1 and its key, and returns what
-// believes it.
+// TestCertificateNeedsItsKey checks that a certificate without a key is an error of usage.
+func TestCertificateNeedsItsKey(t *testing.T) {
+	if err := (&tlsFlags{cert: "x"}).checkFiles(); fault.CodeOf(err) != fault.Usage {
+		t.Errorf("a certificate without a key: %v", err)
+	}
+}
+
+// writeCert writes a certificate for 127.0.0.1 and its key, and returns a pool that trusts the
+// certificate.
 func writeCert(t *testing.T, cert, key string) *x509.CertPool {
 	t.Helper()
 	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

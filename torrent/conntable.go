@@ -35,7 +35,7 @@ func (c *conn) join() error {
 	t.peerConns.byID[c.id] = c
 	t.peerConns.n++
 	t.pick.PeerJoined(c.id, t.emptyLocked())
-	c.greetLocked()
+	c.sendFirstLocked()
 	c.kickLocked()
 	return nil
 }

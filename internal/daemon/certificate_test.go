@@ -1,0 +1,68 @@
+package daemon
+
+import (
+	"crypto/x509"
+	"encoding/pem"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+// writeCertificate writes a certificate and its key, with the given time of modification.
+func writeCertificate(t *testing.T, cert, key string, modified time.Time) {
+	t.Helper()
+	srv := httptest.NewTLSServer(nil)
+	defer srv.Close()
+	pair := srv.TLS.Certificates[0]
+	secret, err := x509.MarshalPKCS8PrivateKey(pair.PrivateKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	writeFileAt(t, cert, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: pair.Certificate[0]}), modified)
+	writeFileAt(t, key, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret}), modified)
+}
+
+// writeFileAt writes a file with the given time of modification.
+func writeFileAt(t *testing.T, path string, b []byte, modified time.Time) {
+	t.Helper()
+	if err := os.WriteFile(path, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chtimes(path, modified, modified); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestCertificateRenewed checks that a certificate whose files change is read again, and that
+// the previous one stays in use while the files are broken.
+func TestCertificateRenewed(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	now := time.Now()
+	clock := func() time.Time { return now }
+	cert, key := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	if _, err := LoadCertificate(cert, key, clock); err == nil {
+		t.Error("missing files are no error")
+	}
+	writeCertificate(t, cert, key, now)
+	c, err := LoadCertificate(cert, key, clock)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, err := c.GetCertificate(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	now = now.Add(time.Minute)
+	writeFileAt(t, cert, []byte("torn"), now)
+	if got, err := c.GetCertificate(nil); err != nil || got != first {
+		t.Errorf("with a broken file the previous certificate is not used: %v", err)
+	}
+	now = now.Add(time.Minute)
+	writeCertificate(t, cert, key, now)
+	if got, err := c.GetCertificate(nil); err != nil || got == first {
+		t.Errorf("a new certificate is not used: %v", err)
+	}
+}
