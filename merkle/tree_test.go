@@ -100,9 +100,8 @@ func layers(blockHashes []byte) [][]byte {
 	return all
 }
 
-// TestProve checks that the answer to every request that BEP 52 allows verifies with
-// the root alone, and that an answer with a changed, missing or additional hash does
-// not.
+// TestProve checks that the answer to every request that BEP 52 allows can be verified with
+// the root alone, and that an answer with a changed, missing or additional hash cannot.
 func TestProve(t *testing.T) {
 	for n := 1; n <= 33; n++ {
 		blockHashes := randomHashes(n, 7)
@@ -143,7 +142,7 @@ func checkProof(t *testing.T, all [][]byte, n int64, root [32]byte, span merkle.
 	if merkle.Verify(hashes[:len(hashes)-32], n, span, known) == nil || merkle.Verify(append(hashes, root[:]...), n, span, known) == nil {
 		t.Fatalf("%d blocks, %+v: a hash too few or too many verifies", n, span)
 	}
-	// Without uncles, with all layers known.
+	// Verify without uncles, with all layers known.
 	short := span
 	short.Proof = 0
 	part, err := merkle.Prove(nil, all[span.Base], n, short)
@@ -213,7 +212,7 @@ func TestInvalidSpans(t *testing.T) {
 	}
 }
 
-// FuzzVerify checks that hashes verify only if they are those of the tree.
+// FuzzVerify checks that Verify accepts only the hashes of the tree.
 func FuzzVerify(f *testing.F) {
 	blockHashes := randomHashes(11, 3)
 	all := layers(blockHashes)
