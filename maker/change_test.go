@@ -137,7 +137,7 @@ func TestProgress(t *testing.T) {
 	}
 }
 
-// TestRate checks that the rate, and the remaining time, follow the last seconds.
+// TestRate checks that the rate and the remaining time depend on the last few seconds.
 func TestRate(t *testing.T) {
 	begin := time.Unix(0, 0)
 	r := newReporter(nil, nil, 1000, begin)

@@ -55,8 +55,8 @@ func mustMake(t testing.TB, path string, o Options) *metainfo.MetaInfo {
 	return m
 }
 
-// naive computes the pieces and the root of each file as BEP 3 and BEP 52 define them,
-// from the files of the torrent.
+// naive computes the pieces and the root of each file directly from the definitions of BEP
+// 3 and BEP 52.
 func naive(t testing.TB, dir string, i *metainfo.Info) (pieces []byte, roots [][32]byte) {
 	t.Helper()
 	var space []byte

@@ -73,9 +73,9 @@ func TestRootConfinesPaths(t *testing.T) {
 	}
 }
 
-// TestRootConfinesDirectories checks that a torrent of a directory below a root
-// contains no data outside that directory, and that links which lead out of the
-// root are not followed.
+// TestRootConfinesDirectories checks that a torrent of a directory below a root contains no
+// data outside that directory, and that Make does not follow links that lead out of the
+// root.
 func TestRootConfinesDirectories(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -33,8 +33,8 @@ func path(p string) string {
 	return list(parts...)
 }
 
-// v1 returns a torrent of empty files with the given paths. "link -> target" is a
-// symbolic link.
+// v1 returns a torrent of empty files with the given paths. It makes a symbolic link of a
+// path in the form "link -> target".
 func v1(paths ...string) []byte {
 	var files []string
 	for _, p := range paths {

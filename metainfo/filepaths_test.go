@@ -98,7 +98,7 @@ func TestTorrentNameIsSafe(t *testing.T) {
 }
 
 // TestCollisions checks that no two files have paths that differ only in case or
-// composition, and which of them keeps its name.
+// composition, and that the first of several files keeps its name.
 func TestCollisions(t *testing.T) {
 	long := strings.Repeat("x", 255)
 	cases := []struct{ raw, want []string }{

@@ -63,8 +63,8 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// checkRemade makes a torrent of the parsed values. New may reject values that the
-// parser changed.
+// checkRemade makes a torrent from the parsed values with New. New may return an error if
+// the parser changed a value.
 func checkRemade(t *testing.T, m *metainfo.MetaInfo) {
 	made, err := metainfo.New(m.Info, nil)
 	if err != nil {

@@ -9,13 +9,13 @@ import (
 	"spate/metainfo"
 )
 
-// costTime is the time that a hostile torrent may cost, in wall or CPU time, whichever
-// is less, because the machine may have other load.
+// costTime bounds the time to parse a hostile torrent. The test compares it with the lower
+// of wall time and CPU time, because other load on the machine makes either too high.
 const costTime = 100 * time.Millisecond
 
-// slowness returns how many times slower this machine is now than the one that costTime
-// was set for, but at least 1. It measures scattered writes, fresh memory and branches
-// on bytes, which dominate the time of the parser.
+// slowness returns how many times slower this machine is now than the machine on which
+// costTime was measured, but at least 1. It measures scattered writes, fresh memory and
+// branches on bytes, because these dominate the time of the parser.
 func slowness() float64 {
 	const usual = 45 * time.Millisecond
 	best := time.Hour
@@ -38,7 +38,7 @@ func slowness() float64 {
 	return max(1, float64(best)/float64(usual))
 }
 
-// checkSafe checks what must hold for every accepted torrent.
+// checkSafe checks the conditions that every accepted torrent must meet.
 func checkSafe(t *testing.T, m *metainfo.MetaInfo) {
 	t.Helper()
 	i := &m.Info

@@ -20,8 +20,8 @@ import (
 
 var twenty = str(strings.Repeat("a", 20))
 
-// oneFile returns an info dictionary with a file of one byte. The pairs of keys and
-// values are added to it or replace its own.
+// oneFile returns an info dictionary with a file of one byte. pairs are keys and values
+// that are added or replace the default ones.
 func oneFile(pairs ...string) string {
 	return dict(merge([]string{"length", num(1), "name", str("n"), "piece length", num(16384), "pieces", twenty}, pairs)...)
 }
@@ -176,8 +176,8 @@ func TestAccepted(t *testing.T) {
 	}
 }
 
-// TestInfoHashOfOriginalBytes checks that the info dictionary is not encoded again for
-// the info-hash.
+// TestInfoHashOfOriginalBytes checks that the info-hash is the hash of the original bytes,
+// also if another encoder would write the info dictionary differently.
 func TestInfoHashOfOriginalBytes(t *testing.T) {
 	for _, info := range []string{
 		oneFile(), oneFile("zzz", list(dict("unknown", num(1)))),

@@ -10,8 +10,8 @@ import (
 	"spate"
 )
 
-// TestCounter checks that each download counts exactly once, even if the process is killed or
-// the tracker loses its state.
+// TestCounter checks that the counter counts each download exactly once, even if the
+// process is killed or the tracker loses its state.
 func TestCounter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := NewMemory()

@@ -20,7 +20,7 @@ import (
 )
 
 // folderFixture is a watched folder with a publisher that makes real torrents. Its tracker
-// and its seeder only record what they are told.
+// and its seeder only record the calls.
 type folderFixture struct {
 	t        *testing.T
 	in       string
@@ -127,8 +127,8 @@ func (h *folderFixture) update() {
 	}
 }
 
-// expect checks that the catalog, the tracker and the seeder have the same releases, and that
-// they have the data in want, by reference.
+// expect checks that the catalog, the tracker and the seeder have the same releases, and
+// that the releases have the data in want. The keys of want are references.
 func (h *folderFixture) expect(want map[string]string) {
 	h.t.Helper()
 	got := map[string]string{}
@@ -206,8 +206,8 @@ func TestFolder(t *testing.T) {
 		t.Errorf("notes: %q, hashed %d", r.Notes, h.hashed-hashed)
 	}
 
-	// If a program writes to the file, the older version is lost if it is a hard link, and
-	// stays if it is a clone.
+	// After a program has written to the file, the older version is lost if its data is a
+	// hard link, and stays if its data is a clone.
 	old, _ := h.catalog.Get(t.Context(), "tree")
 	if err := os.WriteFile(filepath.Join(h.in, "tree", "x"), []byte("12345"), 0o644); err != nil {
 		t.Fatal(err)
@@ -232,7 +232,7 @@ func TestFolder(t *testing.T) {
 		t.Errorf("%d releases were hashed again", h.hashed-hashed)
 	}
 
-	// A touched file is the same version.
+	// A file with a new modification time and the same content stays the same version.
 	later := time.Now().Add(-time.Minute)
 	os.Chtimes(filepath.Join(h.in, "a.iso"), later, later)
 	h.update()
@@ -251,8 +251,8 @@ func TestFolder(t *testing.T) {
 	}
 }
 
-// TestFolderWithoutOlder checks that without older versions no data is kept, and a replaced
-// version is withdrawn.
+// TestFolderWithoutOlder checks that a folder without older versions keeps no data and
+// withdraws a replaced version.
 func TestFolderWithoutOlder(t *testing.T) {
 	h := newFolderFixture(t, 0)
 	h.write("a", "one")
@@ -300,8 +300,8 @@ func TestFolderTorrents(t *testing.T) {
 	h.expect(map[string]string{"data~1": "damaged"})
 }
 
-// TestMissingFolderKeepsReleases checks that the releases stay if the folder cannot be read,
-// or is empty because its disk is not mounted.
+// TestMissingFolderKeepsReleases checks that the releases stay if the folder cannot be
+// read, or if it is empty because its disk is not mounted.
 func TestMissingFolderKeepsReleases(t *testing.T) {
 	h := newFolderFixture(t, 1)
 	h.write("a", "1")
@@ -320,8 +320,8 @@ func TestMissingFolderKeepsReleases(t *testing.T) {
 	h.expect(map[string]string{"b~1": "2"})
 }
 
-// TestFolderChangesMeanwhile checks that a file that changes while it is hashed is not
-// published with parts of both versions.
+// TestFolderChangesMeanwhile checks that a file which changes while it is hashed is not
+// published with data of both versions.
 func TestFolderChangesMeanwhile(t *testing.T) {
 	h := newFolderFixture(t, 1)
 	h.write("a", "one")
@@ -395,8 +395,8 @@ func TestFolderKilled(t *testing.T) {
 	}
 }
 
-// TestFolderRun checks that Run watches the directory: it publishes a file that is there
-// already and one that comes later, and withdraws a file that is removed.
+// TestFolderRun checks that Run publishes a file that exists already and a file that
+// appears later, and withdraws a file that is removed.
 func TestFolderRun(t *testing.T) {
 	h := newFolderFixture(t, 0)
 	told := make(chan string, 10)

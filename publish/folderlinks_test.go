@@ -50,8 +50,9 @@ func (h *folderFixture) refuses(names ...string) {
 
 func (h *folderFixture) at(name string) string { return filepath.Join(h.in, name) }
 
-// TestFolderTraps checks that the folder publishes files and links to files in the folder,
-// links that lead out only with FollowLinks, and nothing else, without waiting for pipes.
+// TestFolderTraps checks that the folder publishes files and links to files in the folder.
+// It publishes links that lead out only with FollowLinks, publishes no other entries, and
+// does not block on pipes.
 func TestFolderTraps(t *testing.T) {
 	t.Parallel()
 	eachTrap(t, trapText, func(t *testing.T, h *folderFixture, trap foldertest.Trap, want foldertest.Outcome) {
@@ -77,8 +78,8 @@ func TestFolderTraps(t *testing.T) {
 	})
 }
 
-// TestFolderTrapsLater checks the same for a trap that replaces a published file. The file is
-// withdrawn.
+// TestFolderTrapsLater checks that a trap which replaces a published file is published
+// under the same conditions as in TestFolderTraps, and that the file is withdrawn.
 func TestFolderTrapsLater(t *testing.T) {
 	t.Parallel()
 	eachTrap(t, trapText, func(t *testing.T, h *folderFixture, trap foldertest.Trap, want foldertest.Outcome) {
@@ -112,8 +113,9 @@ func TestFolderTrapsLater(t *testing.T) {
 	})
 }
 
-// TestFolderNotesTraps checks that notes come from a file in the folder or a link to one. An
-// entry with other notes is published without them, and the reason is reported.
+// TestFolderNotesTraps checks that notes are read from a file in the folder or a link to
+// one. If the notes are any other entry, the release is published without notes and the
+// reason is reported.
 func TestFolderNotesTraps(t *testing.T) {
 	t.Parallel()
 	eachTrap(t, trapText, func(t *testing.T, h *folderFixture, trap foldertest.Trap, want foldertest.Outcome) {
@@ -123,7 +125,7 @@ func TestFolderNotesTraps(t *testing.T) {
 		for range 2 {
 			h.update()
 			if trap.Name == "link to a directory out" && h.follow {
-				continue // it is an entry of its own
+				continue // the trap is an entry of its own
 			}
 			h.expect(map[string]string{"x~1": "data"})
 			if r, _ := h.catalog.Get(t.Context(), "x"); r.Notes != notes {
@@ -138,8 +140,8 @@ func TestFolderNotesTraps(t *testing.T) {
 	})
 }
 
-// TestFolderNotesTrapsLater checks that a trap that replaces the notes leaves the old notes,
-// unless it can be read.
+// TestFolderNotesTrapsLater checks that the old notes stay if a trap that cannot be read
+// replaces the notes.
 func TestFolderNotesTrapsLater(t *testing.T) {
 	t.Parallel()
 	eachTrap(t, trapText, func(t *testing.T, h *folderFixture, trap foldertest.Trap, want foldertest.Outcome) {
@@ -159,7 +161,8 @@ func TestFolderNotesTrapsLater(t *testing.T) {
 	})
 }
 
-// TestFolderNotesSwapped checks that notes are not read if they become a trap after the scan.
+// TestFolderNotesSwapped checks that notes are not read if a trap replaces them after the
+// scan.
 func TestFolderNotesSwapped(t *testing.T) {
 	t.Parallel()
 	eachTrap(t, trapText, func(t *testing.T, h *folderFixture, trap foldertest.Trap, want foldertest.Outcome) {
@@ -226,7 +229,7 @@ func TestFolderTorrentTraps(t *testing.T) {
 		trap.Put(t, h.at("x.torrent"))
 		h.update()
 		if trap.Name == "link to a directory out" && h.follow {
-			return // it is an entry of its own
+			return // the trap is an entry of its own
 		}
 		h.expect(map[string]string{"data~1": "of the torrent"})
 		r, err := h.catalog.Get(t.Context(), "data")
@@ -265,8 +268,8 @@ func TestFolderTorrentDataTraps(t *testing.T) {
 	}
 }
 
-// TestFolderSwapped checks that no data from outside is published if an entry is replaced by a
-// link after the scan or while it is hashed.
+// TestFolderSwapped checks that no data from outside the folder is published if a link
+// replaces an entry after the scan or during hashing.
 func TestFolderSwapped(t *testing.T) {
 	t.Parallel()
 	for _, trap := range foldertest.Traps(trapText) {
@@ -302,7 +305,7 @@ func TestFolderSwapped(t *testing.T) {
 						t.Fatal(err)
 					}
 					if when == "before" && name != "tree/x" && trap.Strict == foldertest.Read {
-						h.expect(map[string]string{name + "~1": trapText}) // it is one of the folder
+						h.expect(map[string]string{name + "~1": trapText}) // the link leads to a file of the folder
 						return
 					}
 					for _, short := range list {
@@ -329,8 +332,8 @@ func TestFolderSwapped(t *testing.T) {
 	}
 }
 
-// TestFolderSwappedBack checks that the hashes of a file outside are not published if a link
-// replaces an entry only while it is hashed.
+// TestFolderSwappedBack checks that the hashes of a file outside the folder are not
+// published if a link replaces an entry only during hashing.
 func TestFolderSwappedBack(t *testing.T) {
 	t.Parallel()
 	for _, trap := range foldertest.Traps(trapText) {
@@ -363,8 +366,8 @@ func TestFolderSwappedBack(t *testing.T) {
 	}
 }
 
-// TestServedSwapped checks that a file outside with the same size and time is not sent if a
-// link to it replaces a published file or its directory.
+// TestServedSwapped checks that a file outside the folder is not sent if a link to it
+// replaces a published file or its directory, even if the file has the same size and time.
 func TestServedSwapped(t *testing.T) {
 	t.Parallel()
 	for _, trap := range foldertest.Traps(trapText) {

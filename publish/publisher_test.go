@@ -219,8 +219,8 @@ func TestPublishTree(t *testing.T) {
 	}
 }
 
-// TestFailedPublishIsUndone checks that a failed step undoes the steps before it, the last
-// one first, and that the name is free again.
+// TestFailedPublishIsUndone checks that a failed step undoes the previous steps in reverse
+// order, and that the name is free again.
 func TestFailedPublishIsUndone(t *testing.T) {
 	cause := errors.New("no")
 	for step, want := range map[string][]string{

@@ -12,9 +12,9 @@ import (
 	"spate/signature"
 )
 
-// TestRepoint checks that after a start with another base URL the torrents, magnet links and
-// web seeds have the new URLs, also those of the twin, and are signed again. No info-hash
-// changes, nothing is hashed, and the URLs of other sites stay.
+// TestRepoint checks that after a start with another base URL the torrents, twins, magnet
+// links and web seeds have the new URLs and are signed again. No info-hash may change, no
+// data may be hashed, and the URLs of other sites must stay.
 func TestRepoint(t *testing.T) {
 	h := newFolderFixture(t, 1)
 	foreign := [][]string{{"http://files.example:7000/announce"}, {"udp://other.example:1/announce"}}
@@ -100,8 +100,8 @@ func TestRepoint(t *testing.T) {
 	}
 }
 
-// checkTorrent checks that a torrent has the URLs of its release, and is signed by key if there
-// is one.
+// checkTorrent checks that a torrent has the URLs of its release. If there is a key, it
+// also checks the signature.
 func checkTorrent(t *testing.T, r *Release, torrent []byte, magnet string, size int, sig string, key *signature.Key) {
 	t.Helper()
 	m, err := metainfo.Parse(torrent)

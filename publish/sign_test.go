@@ -9,7 +9,8 @@ import (
 )
 
 // TestSigned checks that a release is signed when it is published, that its checksums are
-// signed when they are known, and that all is signed again with a new key.
+// signed when they are computed, and that a publisher with a new key signs everything
+// again.
 func TestSigned(t *testing.T) {
 	w := newFixture(t)
 	key, err := signature.NewKey()

@@ -67,7 +67,7 @@ func TestVerifyRejects(t *testing.T) {
 	if _, err := Verify(k.Public(), []byte("data"), other.Sign([]byte("data"), "x", signedAt)); !errors.As(err, &ok) || ok.ID != other.Public().ID() {
 		t.Errorf("by another key: %v", err)
 	}
-	// Anybody can write the number of another key into a signature, but cannot sign
+	// An attacker can write the number of another key into a signature, but cannot sign
 	// with that key.
 	forged := strings.Split(string(other.Sign([]byte("data"), "x", signedAt)), "\n")
 	raw, _ := base64.StdEncoding.DecodeString(forged[1])
@@ -110,8 +110,8 @@ func TestKeyFiles(t *testing.T) {
 	}
 }
 
-// TestPassword uses a key from testdata that minisign can open too. It was encrypted
-// with weak parameters, so that trying a password takes milliseconds; the keys of this
+// TestPassword uses a key from testdata that minisign can open too. The key was encrypted
+// with weak parameters, so that trying a password takes milliseconds. The keys of this
 // package take seconds.
 func TestPassword(t *testing.T) {
 	t.Parallel()

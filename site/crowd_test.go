@@ -17,7 +17,7 @@ import (
 	"spate/internal/simnet"
 )
 
-// crowd is a site with many visitors in a simulated network. Behind a proxy all connections
+// crowd is a site with many visitors in a simulated network. With a proxy, all connections
 // come from the proxy, which adds a header with the address of the visitor.
 type crowd struct {
 	t     *testing.T
@@ -113,8 +113,8 @@ func (c *crowd) visit(from netip.Addr, path string, header ...string) (net.Conn,
 	return conn, resp
 }
 
-// hog downloads at a rate in bytes per second, where 0 is nothing at all. If again is not 0,
-// it starts again after that time.
+// hog downloads at a rate in bytes per second; at rate 0 it reads nothing. If again is not
+// 0, it starts another download after that time.
 func (c *crowd) hog(from netip.Addr, rate int, again time.Duration) {
 	c.wg.Go(func() {
 		for {
@@ -136,7 +136,7 @@ func (c *crowd) hog(from netip.Addr, rate int, again time.Duration) {
 	})
 }
 
-// sip reads at a rate in bytes per second until the end, and returns the number of bytes.
+// sip reads r to its end at a rate in bytes per second, and returns the number of bytes.
 func (c *crowd) sip(r io.Reader, rate int) (n int64) {
 	buf := make([]byte, max(1, rate/10))
 	for rate > 0 && c.ctx.Err() == nil {
@@ -150,7 +150,7 @@ func (c *crowd) sip(r io.Reader, rate int) (n int64) {
 	return n
 }
 
-// Addresses of visitor i.
+// Functions that return the address of visitor i.
 func fewNetworks(i int) netip.Addr {
 	return netip.AddrFrom4([4]byte{10, 1, byte(i % 4), byte(1 + i/4)})
 }
@@ -166,9 +166,9 @@ func oneNetwork6(i int) netip.Addr {
 
 var honestAddr, honestAddr6 = netip.MustParseAddr("10.100.0.1"), netip.MustParseAddr("fd03::1")
 
-// TestHogs checks that a download starts within seconds and gets four fifths of the line while
-// many visitors open connections and read nothing or very little, and that requests to the
-// web seed are answered.
+// TestHogs checks the site while many visitors open connections and read nothing or very
+// little. A download must start within seconds and get four fifths of the line, and
+// requests to the web seed must be answered.
 func TestHogs(t *testing.T) {
 	const rate = 1 << 20
 	for _, c := range []struct {
@@ -239,7 +239,8 @@ func TestHogs(t *testing.T) {
 	}
 }
 
-// Slow readers keep their slots to the end while other visitors come.
+// TestSlowReadersAreNotEnded checks that slow readers keep their slots to the end while
+// other visitors come.
 func TestSlowReadersAreNotEnded(t *testing.T) {
 	t.Parallel()
 	inCrowd(t, Options{DownloadRate: 1 << 20}, false, 6<<20, func(w *crowd) { // 16 slots
@@ -269,7 +270,8 @@ func TestSlowReadersAreNotEnded(t *testing.T) {
 	})
 }
 
-// 200 visitors behind one address download at the same time as others.
+// TestOfficeBehindOneAddress checks that 200 visitors behind one address can download at
+// the same time as others.
 func TestOfficeBehindOneAddress(t *testing.T) {
 	t.Parallel()
 	for _, proxy := range []bool{false, true} {
@@ -296,8 +298,8 @@ func TestOfficeBehindOneAddress(t *testing.T) {
 	}
 }
 
-// A reader that loses its slot sees its download break off and can resume it. A visitor who
-// gets no slot receives Retry-After.
+// TestEndedDownloadGoesOn checks that a download that loses its slot breaks off and can be
+// resumed, and that a visitor who gets no slot receives Retry-After.
 func TestEndedDownloadGoesOn(t *testing.T) {
 	t.Parallel()
 	inCrowd(t, Options{DownloadRate: 4 * perDownload}, false, 2<<20, func(w *crowd) { // 4 slots
@@ -330,8 +332,9 @@ func TestEndedDownloadGoesOn(t *testing.T) {
 	})
 }
 
-// If all slots for live numbers are in use, a new visitor takes one from the network with the
-// most slots, after the turn of its holder.
+// TestLivePlacesAreShared checks that a new visitor gets a slot for live numbers when all
+// are in use. It takes the slot from the network with the most slots, after the turn of its
+// holder.
 func TestLivePlacesAreShared(t *testing.T) {
 	t.Parallel()
 	inCrowd(t, Options{MaxLive: 20}, false, 1000, func(w *crowd) {

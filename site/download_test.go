@@ -99,8 +99,8 @@ func TestRange(t *testing.T) {
 	}
 }
 
-// TestCrossOrigin checks that scripts of other sites may request data, as web seeds in browsers
-// do, and may read the headers that they need.
+// TestCrossOrigin checks that scripts of other sites may request data, because web seeds in
+// browsers do so, and may read the headers that these need.
 func TestCrossOrigin(t *testing.T) {
 	f := newFixture(t, Options{})
 	f.release(t, "one.iso", 1000)
@@ -131,8 +131,8 @@ func TestCrossOrigin(t *testing.T) {
 	}
 }
 
-// TestOnlyWhatWasHashed checks that the site does not send a file that has changed, was
-// replaced or removed, or is outside of the tree.
+// TestOnlyWhatWasHashed checks that the site does not send a file that has changed since it
+// was hashed, was replaced or removed, or is outside of the tree.
 func TestOnlyWhatWasHashed(t *testing.T) {
 	for _, c := range []struct {
 		name   string
@@ -186,7 +186,7 @@ func TestNoWayOut(t *testing.T) {
 		"/d/..%2fsecret", "/d/%2e%2e/secret", "/d//secret", "/d/tree//a", "/d/tree/./a/../../secret", "/d/tree/a%00", "/d/tree/%2fetc%2fpasswd",
 		"/static/../handler.go", "/static/..%2ftemplates%2flayout.html", "/t/..%2fsecret.torrent",
 	} {
-		// Without an HTTP client, which would clean the path.
+		// Send the request without an HTTP client, which would clean the path.
 		conn, err := net.Dial("tcp", ts.Listener.Addr().String())
 		if err != nil {
 			t.Fatal(err)
@@ -200,8 +200,8 @@ func TestNoWayOut(t *testing.T) {
 	}
 }
 
-// fromFile is a connection that records whether ReadFrom receives the file itself, which
-// sendfile needs.
+// fromFile is a connection that records whether ReadFrom is called with the file itself,
+// which is necessary for sendfile.
 type fromFile struct {
 	httptest.ResponseRecorder
 	files, others int
@@ -265,7 +265,7 @@ func TestChangedWhileSent(t *testing.T) {
 	}
 }
 
-// TestStall checks that a download ends if its reader takes nothing.
+// TestStall checks that a download ends if its client reads nothing.
 func TestStall(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, Options{MaxDownloads: 1, Wait: -1, Stall: 2 * time.Second}) // longer than any pause of another download, even on a busy machine
@@ -331,7 +331,8 @@ func TestKeepAlive(t *testing.T) {
 	}
 }
 
-// Pad files use a download slot, and their bytes count for the budget.
+// TestPadsTakePlaces checks that pad files use a download slot, and that their bytes count
+// for the budget.
 func TestPadsTakePlaces(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, Options{MaxDownloads: 1, Wait: -1})

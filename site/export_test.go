@@ -99,7 +99,7 @@ func TestExport(t *testing.T) {
 		t.Errorf("only %d links", len(seen))
 	}
 
-	// An export replaces an older export, but no other directory.
+	// An export replaces an older export, but no directory with other files.
 	if _, err := Export(t.Context(), f.catalog, out, opts); err != nil {
 		t.Errorf("again: %v", err)
 	}
@@ -134,7 +134,7 @@ func TestExport(t *testing.T) {
 	}
 }
 
-// An export links to the target of a symbolic link.
+// TestExportedLink checks that an export links to the target of a symbolic link.
 func TestExportedLink(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

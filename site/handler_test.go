@@ -43,8 +43,8 @@ type fixture struct {
 	dir     string
 }
 
-// patience is the time after which a test fails because something hangs. It allows for a busy
-// machine.
+// patience is the time after which a test fails because something hangs. It is long enough
+// for a busy machine.
 const patience = 5 * time.Minute
 
 func newFixture(t testing.TB, opts Options) fixture {
@@ -57,8 +57,7 @@ func newFixture(t testing.TB, opts Options) fixture {
 	return fixture{s, c, dir}
 }
 
-// release lists a file of n bytes under name, which may be a name that the file system does
-// not allow.
+// release lists a file of n bytes under name. The file system need not allow name.
 func (f fixture) release(t testing.TB, name string, n int64) *publish.Release {
 	t.Helper()
 	path := sparse(t, n, f.dir, strings.ReplaceAll(strings.ReplaceAll(url.PathEscape(name), "/", "_"), "%", "")[:min(20, len(url.PathEscape(name))/3)]+"-data")
@@ -179,8 +178,8 @@ func TestRoutes(t *testing.T) {
 	}
 }
 
-// TestLeadsToTorrent checks that pages and data have a Link header with the torrent, and that
-// pages have a link element, which `spate get` uses.
+// TestLeadsToTorrent checks that the responses with pages and data have a Link header with
+// the torrent, and that pages have a link element, which `spate get` uses.
 func TestLeadsToTorrent(t *testing.T) {
 	f := newFixture(t, Options{})
 	f.release(t, "a b;c.iso", 10)

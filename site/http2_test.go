@@ -8,8 +8,9 @@ import (
 	"time"
 )
 
-// TestHogsOverHTTP2 checks that a download that takes nothing loses its slot if it is one of
-// several requests of a connection, and that the other requests continue.
+// TestHogsOverHTTP2 checks that a download whose client reads nothing loses its slot
+// although the client has other requests on the same connection, and that these requests
+// continue.
 func TestHogsOverHTTP2(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, Options{MaxDownloads: 2, Wait: time.Minute, grace: 20 * time.Millisecond})

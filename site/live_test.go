@@ -70,7 +70,8 @@ func TestLive(t *testing.T) {
 	f.Close()
 }
 
-// A visitor who watches a release that is withdrawn does not keep the slot.
+// TestLiveEnds checks that a visitor who watches a release loses the slot when the release
+// is withdrawn.
 func TestLiveEnds(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, Options{Tick: time.Millisecond})
@@ -93,7 +94,8 @@ func TestLiveEnds(t *testing.T) {
 	}
 }
 
-// A visitor who asks once a tick receives new numbers, even with a clock that is a little fast.
+// TestNumbersAreOfThisTick checks that a visitor who asks once a tick receives new numbers,
+// even with a clock that is a little fast.
 func TestNumbersAreOfThisTick(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		asked := 0
@@ -106,7 +108,7 @@ func TestNumbersAreOfThisTick(t *testing.T) {
 				t.Errorf("request %d: the tracker was not asked", i)
 			}
 			before = asked
-			f.numbers(t.Context(), r) // by another visitor
+			f.numbers(t.Context(), r) // another visitor asks
 			if asked != before {
 				t.Errorf("request %d: the tracker was asked for each visitor", i)
 			}

@@ -90,7 +90,7 @@ func TestHostileNames(t *testing.T) {
 	for _, q := range hostile {
 		page := body(t, f.get("GET", "/?q="+url.QueryEscape(q), "Accept", "text/html"))
 		if !utf8.ValidString(q) || strings.ContainsAny(q, "\x1b\r\u202e") {
-			continue // the text of the visitor, in an attribute of the page
+			continue // the query of the visitor, which the page contains in an attribute
 		}
 		harmless(t, page)
 	}
@@ -124,8 +124,8 @@ func TestHostileFiles(t *testing.T) {
 	}
 }
 
-// TestPageSize checks that pages stay small whatever is published, and that the pages behind
-// "More" list everything exactly once.
+// TestPageSize checks that pages stay small even with many releases and files, and that the
+// pages behind "More" list everything exactly once.
 func TestPageSize(t *testing.T) {
 	f := newFixture(t, Options{})
 	long := strings.Repeat("€", 80)

@@ -14,8 +14,8 @@ import (
 	"spate/publish"
 )
 
-// TestManyAtOnce is for the race detector: it sends all kinds of requests while releases are
-// published and withdrawn.
+// TestManyAtOnce lets the race detector find races: it sends all kinds of requests while
+// releases are published and withdrawn.
 func TestManyAtOnce(t *testing.T) {
 	f := newFixture(t, Options{Swarm: func(spate.InfoHash) (Swarm, bool) { return Swarm{1, 2, 3}, true }})
 	for i := range 5 {
@@ -57,7 +57,7 @@ func TestManyAtOnce(t *testing.T) {
 		}
 	})
 	wg.Wait()
-	ts.Close() // waits for all requests
+	ts.Close() // Close waits for all requests
 	if n := f.Sent(mustGet(t, f.catalog, "0.iso").Hash()); n != 32*(3<<20) {
 		t.Errorf("%d bytes were counted", n)
 	}

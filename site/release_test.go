@@ -21,7 +21,7 @@ import (
 // TestNotes checks that notes from an untrusted author are safe on a page.
 func TestNotes(t *testing.T) {
 	t.Parallel()
-	runtime.LockOSThread() // for threadTime
+	runtime.LockOSThread() // threadTime needs it
 	defer runtime.UnlockOSThread()
 	f := newFixture(t, Options{})
 	for i, c := range []struct{ notes, want string }{
@@ -70,8 +70,8 @@ func TestNotes(t *testing.T) {
 	}
 }
 
-// TestFamily checks that a page has links to the other versions and variants, and that the page
-// of an older version has a link to the newest.
+// TestFamily checks that a page has links to the other versions and variants, and that the
+// page of an older version has a link to the newest one.
 func TestFamily(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, Options{})
@@ -245,8 +245,8 @@ func TestCharts(t *testing.T) {
 	}
 }
 
-// TestBudget checks the rate and the number of direct downloads, and that a refused visitor
-// receives Retry-After.
+// TestBudget checks the limits on the rate and the number of direct downloads, and that a
+// refused visitor receives Retry-After.
 func TestBudget(t *testing.T) {
 	t.Parallel()
 	var direct atomic.Int32
@@ -288,7 +288,8 @@ func TestBudget(t *testing.T) {
 	}
 }
 
-// A page path with an extension redirects to the torrent or the Metalink.
+// TestBeside checks that a page path with an extension redirects to the torrent or the
+// Metalink.
 func TestBeside(t *testing.T) {
 	base, _ := url.Parse("http://files.example/pub")
 	f := newFixture(t, Options{BaseURL: base})
@@ -297,7 +298,7 @@ func TestBeside(t *testing.T) {
 	f.release(t, "c.iso", 1000)
 	for path, want := range map[string]string{
 		"/r/a%20b.iso.meta4":           "/pub/m/a%20b.iso.meta4",
-		"/r/a%20b.iso.torrent":         "", // has a page
+		"/r/a%20b.iso.torrent":         "", // this release has such a name itself
 		"/r/c.iso.torrent":             "/pub/t/c.iso.torrent",
 		"/r/c.iso~1.meta4":             "/pub/m/c.iso~1.meta4",
 		"/r/nothing.torrent":           "",

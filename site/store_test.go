@@ -20,8 +20,8 @@ import (
 	"spate/torrent"
 )
 
-// objectStore stands for a store outside of the file system, such as S3. It notices when
-// the object is replaced.
+// objectStore stands for a store outside of the file system, such as S3. It detects that
+// the object was replaced.
 type objectStore struct {
 	*storage.Memory
 	version, accepted atomic.Int64
@@ -36,7 +36,7 @@ func (o *objectStore) Check(_, _ int64) error {
 	return nil
 }
 
-// sessionSeeder seeds with the engine.
+// sessionSeeder seeds with a session of the engine.
 type sessionSeeder struct{ *torrent.Session }
 
 func (s sessionSeeder) Seed(_ context.Context, m *metainfo.MetaInfo, path string, verified bool) error {
@@ -63,8 +63,8 @@ func newSession(t *testing.T) *torrent.Session {
 	return s
 }
 
-// TestStorePublication publishes data that is in no directory: the engine and the site
-// send it, until the object changes.
+// TestStorePublication publishes data from a storage that is not in the file system. The
+// engine and the site must send the data until the object changes.
 func TestStorePublication(t *testing.T) {
 	data := make([]byte, 3<<20+5)
 	rand.NewChaCha8([32]byte{1}).Read(data)
@@ -88,7 +88,7 @@ func TestStorePublication(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	// Over HTTP.
+	// Download over HTTP.
 	get := func(ranges string) (int, []byte) {
 		t.Helper()
 		req, _ := http.NewRequestWithContext(t.Context(), "GET", ts.URL+publish.DownloadPath("a.bin"), nil)
@@ -111,7 +111,7 @@ func TestStorePublication(t *testing.T) {
 		t.Errorf("part: status %d, %d bytes", status, len(got))
 	}
 
-	// From the engine, in both swarms: that of the hybrid and that of its v1 torrent.
+	// Download from the engine, in the swarm of the hybrid and in that of its v1 torrent.
 	torrents, err := p.Catalog().Torrents(t.Context(), rel.Ref())
 	if err != nil {
 		t.Fatal(err)

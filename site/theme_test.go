@@ -11,8 +11,8 @@ import (
 	"spate/publish"
 )
 
-// TestTheme checks that files of a theme replace embedded ones, and that a template with an error
-// is reported by New.
+// TestTheme checks that files of a theme replace embedded ones, and that New returns an
+// error for a template with an error.
 func TestTheme(t *testing.T) {
 	f := newFixture(t, Options{Title: "Our Project", Theme: fstest.MapFS{
 		"static/site.css":      {Data: []byte("body{color:red}")},
@@ -35,7 +35,8 @@ func TestTheme(t *testing.T) {
 	}
 }
 
-// The pages of a thousand releases take less than 50 ms each.
+// BenchmarkPages renders the pages of a site with a thousand releases. Each takes less than
+// 50 ms.
 func BenchmarkPages(b *testing.B) {
 	f := newFixture(b, Options{Swarm: func(spate.InfoHash) (Swarm, bool) { return Swarm{1, 2, 3}, true }})
 	for i := range 1000 {

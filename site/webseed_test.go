@@ -22,8 +22,8 @@ type noSeeder struct{}
 func (noSeeder) Seed(context.Context, *metainfo.MetaInfo, string, bool) error { return nil }
 func (noSeeder) Unseed(context.Context, spate.InfoHash) error                 { return nil }
 
-// TestWebSeed downloads releases with aria2c, whose only source is the site, from the .torrent,
-// the Metalink and the URL of the data.
+// TestWebSeed downloads releases with aria2c by the .torrent, the Metalink and the URL of
+// the data. The site is the only source of the data.
 func TestWebSeed(t *testing.T) {
 	aria2c, err := exec.LookPath("aria2c")
 	if err != nil {

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// sample is a layout with all kinds of entries: a pad file, a gap, an empty file, a
+// sample is a layout with all kinds of entries: a pad file, a gap, an empty file and a
 // link.
 var sample = []File{
 	{Path: "t/a", Length: 100},
@@ -160,7 +160,7 @@ func TestDirWritesAllFiles(t *testing.T) {
 			t.Errorf("modes %v and %v", a.Mode(), b.Mode())
 		}
 	}
-	for range 2 { // repeating it changes nothing
+	for range 2 { // a second call changes nothing
 		if err := errors.Join(d.Prepare(), d.Finish(), d.Sync(), d.Check(0, 2000)); err != nil {
 			t.Error(err)
 		}

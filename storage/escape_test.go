@@ -69,8 +69,8 @@ func TestSymbolicLinks(t *testing.T) {
 	}
 }
 
-// TestObstructed checks that something that is not a regular file is not opened, and
-// that opening it does not block.
+// TestObstructed checks that an entry that is not a regular file is not opened, and that
+// the attempt does not block.
 func TestObstructed(t *testing.T) {
 	for name, put := range map[string]func(string) error{
 		"directory": func(p string) error { return os.Mkdir(p, 0o777) },
@@ -134,8 +134,8 @@ func TestPipeForDirectory(t *testing.T) {
 	wantReason(t, "read in a pipe", err, ErrObstructed)
 }
 
-// A directory that has to be in another one is not reached by links that lead out,
-// whenever they are put there.
+// TestWithin checks that a directory which must lie inside another one is not opened
+// through a link that leads out, even if the link appears later.
 func TestWithin(t *testing.T) {
 	base := t.TempDir()
 	at := func(p string) string { return filepath.Join(base, filepath.FromSlash(p)) }

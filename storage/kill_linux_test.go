@@ -57,9 +57,9 @@ func download(t *testing.T, dir string, pieces int) {
 	}
 }
 
-// TestKilledAtAnyCall kills a process before each of its system calls that change
-// files, one after the other. The record that the process leaves must be loadable, must
-// not be older than the last saved one, and must not contain pieces that are missing.
+// TestKilledAtAnyCall kills a process before each of its system calls that change files,
+// one after the other. Afterwards the record must be loadable, must not be older than the
+// last saved one, and must not list pieces that are missing.
 func TestKilledAtAnyCall(t *testing.T) {
 	const pieces = 5
 	if dir := os.Getenv("SPATE_INNER"); dir != "" {

@@ -38,7 +38,7 @@ func TestNewLayoutRefuses(t *testing.T) {
 	}
 }
 
-// TestExtents checks that the extents of a range have all its bytes, each in the right
+// TestExtents checks that the extents of a range contain all its bytes, each in the right
 // file.
 func TestExtents(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 4))

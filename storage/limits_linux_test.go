@@ -22,8 +22,8 @@ func rerun(t *testing.T, run, mode string) {
 	}
 }
 
-// TestFewDescriptors checks that thousands of files can be used with 64 descriptors, by
-// a pool with a suitable limit and by one whose limit is too large.
+// TestFewDescriptors checks that a pool with a suitable limit, and a pool whose limit is
+// too large, can use thousands of files with 64 descriptors.
 func TestFewDescriptors(t *testing.T) {
 	switch mode := os.Getenv("SPATE_INNER"); mode {
 	case "":
@@ -66,8 +66,8 @@ func mount(t *testing.T) string {
 	return dir
 }
 
-// TestDiskFull checks that writing to a full disk returns ErrFull and keeps existing
-// data, and that the storage works again once there is space.
+// TestDiskFull checks that writing to a full disk returns ErrFull and keeps existing data,
+// and that writing works again when the disk has space.
 func TestDiskFull(t *testing.T) {
 	dir := mount(t)
 	mustWrite(t, filepath.Join(dir, "filler"), strings.Repeat("x", 600<<10))
@@ -147,8 +147,8 @@ func TestReadOnlyFileSystem(t *testing.T) {
 	}
 }
 
-// TestUnmounted checks that an unmounted file system leads to ErrMissing, and that
-// nothing is created in the mount point.
+// TestUnmounted checks that an operation on an unmounted file system returns ErrMissing and
+// creates nothing in the mount point.
 func TestUnmounted(t *testing.T) {
 	dir := t.TempDir()
 	if err := syscall.Mount("spate-test", dir, "tmpfs", 0, "size=1m"); err != nil {
@@ -172,7 +172,7 @@ func TestUnmounted(t *testing.T) {
 }
 
 // TestPermissions checks the errors for missing permissions. It needs a user other than
-// root.
+// root, who has all permissions.
 func TestPermissions(t *testing.T) {
 	dir := os.Getenv("SPATE_INNER")
 	switch {

@@ -139,8 +139,8 @@ func TestMoveToCancelled(t *testing.T) {
 	}
 }
 
-// TestFinish checks that links are created only to files of the torrent, also through
-// other links.
+// TestFinish checks that Finish creates only links that lead to files of the torrent,
+// directly or through other links.
 func TestFinish(t *testing.T) {
 	files := []File{
 		{Path: "t/lib/so.1.2", Length: 5},

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// TestSkip checks that data of an unwanted file is stored, found again, and moved into
-// the file when it becomes wanted.
+// TestSkip checks that the data of an unwanted file is stored and found again, and is moved
+// into the file when the file becomes wanted.
 func TestSkip(t *testing.T) {
 	dir := t.TempDir()
 	opts := DirOptions{Skip: []bool{false, false, true}} // t/d/b

@@ -96,8 +96,8 @@ func TestPoolIsShared(t *testing.T) {
 	}
 }
 
-// TestPoolCloseWhileUsed checks that a pool can be closed while it is used, and still
-// works.
+// TestPoolCloseWhileUsed checks that Close may be called while the pool is in use, and that
+// the pool works afterwards.
 func TestPoolCloseWhileUsed(t *testing.T) {
 	pool := NewPool(10)
 	stop := make(chan struct{})
@@ -143,7 +143,8 @@ func TestPoolEvictsLeastRecentlyUsed(t *testing.T) {
 				}
 			}
 		}
-		// File 0 is always in use: it is opened once, the others once per round.
+		// File 0 is always in use, so it is opened once. The others are opened once per
+		// round.
 		if want := uint64(1 + 1 + (round+1)*(len(files)-1)); pool.Stats().Opened > want+uint64(round) {
 			t.Fatalf("round %d: opened %d times, want %d", round, pool.Stats().Opened, want)
 		}

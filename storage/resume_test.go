@@ -257,8 +257,9 @@ func TestJudge(t *testing.T) {
 }
 
 func TestReconcile(t *testing.T) {
-	// Pieces have a length of 10: file a has pieces 0 and half of 1, file b the other
-	// half of 1 and 2, and file c pieces 3 and 4. Piece 2 ends with padding.
+	// Pieces have a length of 10. File a covers piece 0 and half of piece 1, file b the
+	// other half of piece 1 and piece 2, and file c pieces 3 and 4. Piece 2 ends with
+	// padding.
 	l, err := NewLayout([]File{
 		{Path: "t/a", Length: 15}, {Path: "t/b", Offset: 15, Length: 12},
 		{Offset: 27, Length: 3, Pad: true}, {Path: "t/c", Offset: 30, Length: 20},
@@ -302,8 +303,8 @@ func bits(f bitfield.Bitfield) string {
 	return b.String()
 }
 
-// FuzzRecord decodes fields without the checksum, because whoever can write the file
-// can also compute the checksum.
+// FuzzRecord decodes fields without the checksum, because an attacker who can write the
+// file can also compute the checksum.
 func FuzzRecord(f *testing.F) {
 	for _, n := range []int{0, 8, 100} {
 		b := sampleRecord(n).encode()

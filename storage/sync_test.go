@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// TestSyncMany checks that syncing many files records the state of each written file,
-// reports a replaced file, and that a later change of a file is detected.
+// TestSyncMany checks that syncing many files records the state of each written file, and
+// reports a replaced file and a later change of a file.
 func TestSyncMany(t *testing.T) {
 	t.Parallel()
 	const count, size = manyFiles + 10, 3

@@ -132,8 +132,8 @@ func TestReopen(t *testing.T) {
 	}
 }
 
-// TestDamaged checks that a damaged database is renamed and reported, and rebuilt from the
-// records, with the counters that can still be read.
+// TestDamaged checks that a damaged database is renamed and reported, and is rebuilt from
+// the records and the readable counters.
 func TestDamaged(t *testing.T) {
 	for what, damage := range map[string]func(path string) error{
 		"not a database": func(p string) error { return os.WriteFile(p, bytes.Repeat([]byte("garbage\n"), 2000), 0o600) },
@@ -184,7 +184,8 @@ func TestDamaged(t *testing.T) {
 	})
 }
 
-// TestDamagedCounters checks that damage in another table does not lose the history.
+// TestDamagedCounters checks that damage in the table of releases does not lose the
+// history.
 func TestDamagedCounters(t *testing.T) {
 	d, dir := fresh(t)
 	all := fill(t, d)
@@ -203,7 +204,7 @@ func TestDamagedCounters(t *testing.T) {
 	}
 }
 
-// TestBadRecord checks that a damaged record loses only its own release.
+// TestBadRecord checks that a damaged record loses only one release.
 func TestBadRecord(t *testing.T) {
 	d, dir := fresh(t)
 	all := fill(t, d)
@@ -300,8 +301,8 @@ func TestNewerSchema(t *testing.T) {
 	}
 }
 
-// TestKilled counts in another process and kills it. All counts that the process has reported
-// must be there, and at most one more.
+// TestKilled counts downloads in another process and kills the process. The catalog must
+// then contain all counts that the process has reported, and at most one more.
 func TestKilled(t *testing.T) {
 	if dir := os.Getenv("SPATE_TEST_COUNT_IN"); dir != "" {
 		d, _, err := Open(context.Background(), dir, now)

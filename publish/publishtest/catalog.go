@@ -100,8 +100,8 @@ func testKeeps(t *testing.T, c publish.Catalog) {
 	put(t, c, r) // a deleted release can be added again
 }
 
-// gone returns the errors of all methods for r, which must be [publish.ErrNotFound] if c does
-// not have r.
+// gone calls all methods of c for r, and returns their errors. Each must be
+// [publish.ErrNotFound] if c does not contain r.
 func gone(ctx context.Context, c publish.Catalog, r *publish.Release) []error {
 	_, get := c.Get(ctx, r.Ref())
 	_, latest := c.Get(ctx, r.Slug)
@@ -318,7 +318,7 @@ func testCounts(t *testing.T, c publish.Catalog) {
 	ctx := t.Context()
 	r, other := put(t, c, Release("a", "1", "", day0)), Release("b", "1", "", day0)
 	one := publish.Counts{Completed: 1, Direct: 2, SeedBytes: 1 << 40, HTTPBytes: 4}
-	for _, at := range []time.Time{day0, day0, day0.Add(time.Second), day0.AddDate(0, 0, 30)} { // three different days, because day0 is a second before midnight
+	for _, at := range []time.Time{day0, day0, day0.Add(time.Second), day0.AddDate(0, 0, 30)} { // these times are on three days, because day0 is a second before midnight
 		if err := c.Count(ctx, r.Hash(), at, one); err != nil {
 			t.Fatal(err)
 		}

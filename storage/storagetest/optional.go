@@ -10,8 +10,8 @@ import (
 	"spate/storage"
 )
 
-// optional returns a new storage with written data, as the optional interface T too. It
-// skips the test if the storage does not implement T.
+// optional returns a new storage with written data, and the same storage as the optional
+// interface T. It skips the test if the storage does not implement T.
 func optional[T any](t *testing.T, open Open) (s storage.Storage, o T, data []byte) {
 	const n = 150_001
 	s = open(t, n)
@@ -45,8 +45,7 @@ func holds(t *testing.T, s storage.Storage, data []byte) {
 	}
 }
 
-// testChangeDetector checks that data which only the storage itself writes stays in the
-// expected state.
+// testChangeDetector checks that Check finds no change after writes of the storage itself.
 func testChangeDetector(t *testing.T, open Open) {
 	s, d, data := optional[storage.ChangeDetector](t, open)
 	if err := d.Accept(); err != nil {
@@ -64,7 +63,7 @@ func testChangeDetector(t *testing.T, open Open) {
 	}
 }
 
-// testChangeByOthers checks that a storage in the file system notices that another program
+// testChangeByOthers checks that a storage in the file system detects that another program
 // has removed its data.
 func testChangeByOthers(t *testing.T, open Open) {
 	s, d, data := optional[storage.ChangeDetector](t, open)
@@ -76,7 +75,7 @@ func testChangeByOthers(t *testing.T, open Open) {
 		t.Fatal(err)
 	}
 	if err := os.RemoveAll(at.Path()); err != nil {
-		t.Skip(err) // some systems keep open files
+		t.Skip(err) // some systems refuse to remove a file that is open
 	}
 	if err := d.Check(0, int64(len(data))); !errors.Is(err, storage.ErrMissing) && !errors.Is(err, storage.ErrChanged) {
 		t.Errorf("the data was removed: %v, want ErrMissing or ErrChanged", err)

@@ -17,8 +17,8 @@ import (
 // 1. The byte space must not contain padding.
 type Open func(t *testing.T, n int64) storage.Storage
 
-// Run runs all checks, also those of the optional interfaces that the storage implements.
-// It should also be run with the race detector.
+// Run runs all checks. It also checks the optional interfaces that the storage implements.
+// Run it with the race detector too.
 func Run(t *testing.T, open Open) {
 	t.Run("Range", func(t *testing.T) { testRange(t, open) })
 	t.Run("Unwritten", func(t *testing.T) { testUnwritten(t, open) })
