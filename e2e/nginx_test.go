@@ -63,7 +63,7 @@ func TestExportedSite(t *testing.T) {
 	smallTree(t, filepath.Join(watched, "tree"))
 	proxied := "http://" + h.IP + "/dl"
 	p, _ := h.serve("serve", "--watch", watched, "--settle", "100ms", "--state", state, "--public-url", proxied, "--listen", "127.0.0.1:6969", "--udp", "off")
-	eventually(t, "both are published", func() bool { return strings.Count(p.out.String(), `"published"`) >= 2 })
+	eventually(t, "both are published", func() bool { return strings.Count(p.out.String(), `"event":"published"`) >= 2 })
 
 	base := "http://" + h.IP + "/pub"
 	h.spate("site", "export", www, "--state", state, "--public-url", base).ok()

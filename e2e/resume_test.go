@@ -84,7 +84,9 @@ func (s *slowSeed) startHalf(t *testing.T, args ...string) (*proc, int64) {
 }
 
 // finish runs the get again and checks the data. The seed may have sent the file once, and
-// again only the pieces that were incomplete when the first get ended.
+// again only the pieces that were incomplete when the first get ended, and the bytes that were
+// on their way: less than a quarter of the file, also on a busy machine. A get that starts
+// again downloads half of the file twice.
 func (s *slowSeed) finish(t *testing.T, size int64, args ...string) {
 	t.Helper()
 	s.to.run(append(args, "--json")...)
@@ -93,8 +95,7 @@ func (s *slowSeed) finish(t *testing.T, size int64, args ...string) {
 		t.Error("the downloaded data differs")
 	}
 	s.seed.interrupt()
-	const incomplete = 16 * 256 << 10
-	if sent := s.seed.last("stats").Uploaded; sent < size || sent > size+incomplete {
+	if sent := s.seed.last("stats").Uploaded; sent < size || sent > size+size/4 {
 		t.Errorf("the seed sent %d bytes for a file of %d", sent, size)
 	}
 }

@@ -61,7 +61,7 @@ func TestWatchedFolder(t *testing.T) {
 
 	published := func(n int) func(string) bool {
 		return func(s string) bool {
-			if strings.Contains(s, `"published"`) {
+			if strings.Contains(s, `"event":"published"`) {
 				n--
 			}
 			return n <= 0
