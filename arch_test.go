@@ -124,6 +124,51 @@ func TestImportsGoDownOnly(t *testing.T) {
 	}
 }
 
+// TestArchitectureTable checks that the import table of ARCHITECTURE.md lists every package
+// once, in the row that rows says.
+func TestArchitectureTable(t *testing.T) {
+	text, err := os.ReadFile("ARCHITECTURE.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	table, row := map[string]string{}, ""
+	for _, m := range regexp.MustCompile("(?m)^\\| *(\\w*) *\\| `([^`]+)`").FindAllSubmatch(text, -1) {
+		if len(m[1]) > 0 {
+			row = string(m[1])
+		}
+		pkg := string(m[2])
+		if pkg == "spate" {
+			pkg = "."
+		}
+		if table[pkg] != "" {
+			t.Errorf("ARCHITECTURE.md lists %s twice", pkg)
+		}
+		table[pkg] = row
+	}
+	err = filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !d.IsDir() {
+			return err
+		}
+		if name := d.Name(); name != "." && (strings.HasPrefix(name, ".") || name == "testdata" || name == "tools") {
+			return fs.SkipDir
+		}
+		files, err := filepath.Glob(filepath.Join(path, "*.go"))
+		if pkg := filepath.ToSlash(path); len(files) > 0 {
+			if want := rows[listed(pkg)]; table[pkg] != want {
+				t.Errorf("ARCHITECTURE.md has %s in row %q, want %q", pkg, table[pkg], want)
+			}
+			delete(table, pkg)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for pkg := range table {
+		t.Errorf("ARCHITECTURE.md lists %s, which is no package", pkg)
+	}
+}
+
 // importsOf returns the imports of the package in a directory, without those of its tests.
 func importsOf(t *testing.T, dir string) map[string]bool {
 	t.Helper()

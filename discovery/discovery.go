@@ -20,9 +20,13 @@ type Swarms interface {
 	// download or seed, of dormant seeds, and of magnet links whose metadata is not
 	// known yet. A hybrid torrent is in two swarms.
 	Swarms() []Swarm
-	// AdvertisedPort returns the port at which other peers can connect to the client; 0
-	// if they cannot. It can change at any time.
+	// AdvertisedPort returns the port at which peers on the internet can connect to the
+	// client, or 0 if they cannot. It is another one than PeerPort if a router maps it to
+	// PeerPort. It can change at any time.
 	AdvertisedPort() uint16
+	// PeerPort returns the port that the client listens on, or 0 if it does not listen.
+	// Peers on the local network connect to it without the router.
+	PeerPort() uint16
 	// Found tells the client of a peer of a swarm. It reports whether the client is in
 	// the swarm and takes peers from the source: a private torrent takes them from
 	// trackers only (BEP 27). The client ignores an address that cannot be a peer, and

@@ -175,10 +175,11 @@ func (s *Service) scan(now time.Time) {
 	s.lastSent = here
 }
 
-// announce sends one message with swarms that are due on each link. It waits while no
-// peer can connect to this client.
+// announce sends one message with swarms that are due on each link. It waits while the
+// client does not listen. The message has the port that the client listens on, because peers
+// on the local network do not connect through the router.
 func (s *Service) announce(now time.Time) {
-	n, port := min(len(s.due), MaxHashes), s.swarms.AdvertisedPort()
+	n, port := min(len(s.due), MaxHashes), s.swarms.PeerPort()
 	if n == 0 || len(s.links) == 0 || port == 0 {
 		return
 	}

@@ -82,7 +82,7 @@ type fakeSwarms struct {
 	mu      sync.Mutex
 	ours    []spate.InfoHash
 	private []spate.InfoHash
-	port    uint16
+	port    uint16 // the port that the client listens on
 	found   []string
 }
 
@@ -98,7 +98,10 @@ func (b *fakeSwarms) Swarms() (all []discovery.Swarm) {
 	return all
 }
 
-func (b *fakeSwarms) AdvertisedPort() uint16 {
+// AdvertisedPort returns a port that no message may contain.
+func (b *fakeSwarms) AdvertisedPort() uint16 { return 7777 }
+
+func (b *fakeSwarms) PeerPort() uint16 {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.port
@@ -161,8 +164,8 @@ func TestReceiveRate(t *testing.T) {
 	})
 }
 
-// TestAnnouncePace checks that at most one message with the current port is sent per
-// second, that each swarm but private ones is announced once per interval, and that a
+// TestAnnouncePace checks that at most one message with the port that the client listens on is
+// sent per second, that each swarm but private ones is announced once per interval, and that a
 // swarm is announced sooner if another client announced it.
 func TestAnnouncePace(t *testing.T) {
 	group, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
@@ -201,7 +204,7 @@ func TestAnnouncePace(t *testing.T) {
 	for _, port = range []uint16{6881, 7000, 7001} {
 		s.scan(now)
 		b.port = 0
-		s.announce(now) // sends nothing, because no peer can connect
+		s.announce(now) // sends nothing, because the client does not listen
 		b.port = port
 		s.announce(now)
 		sizes = append(sizes, heard())

@@ -25,17 +25,17 @@ func TestRootConfinesPaths(t *testing.T) {
 	}
 	good, secret := torrent(text), torrent(foldertest.Secret)
 	for _, follow := range []bool{false, true} {
-		for _, trap := range foldertest.Traps(text) {
-			want := trap.Strict
+		for _, entry := range foldertest.Entries(text) {
+			want := entry.Strict
 			if follow {
-				want = trap.Follow
+				want = entry.Follow
 			}
-			t.Run(trap.Name+map[bool]string{true: " followed"}[follow], func(t *testing.T) {
+			t.Run(entry.Name+map[bool]string{true: " followed"}[follow], func(t *testing.T) {
 				t.Parallel()
 				dir := filepath.Join(t.TempDir(), "in")
 				must(t, os.Mkdir(dir, 0o755))
 				path := filepath.Join(dir, "x")
-				trap.Put(t, path)
+				entry.Put(t, path)
 				root, err := folder.OpenRoot(dir)
 				must(t, err)
 				defer root.Close()
@@ -56,7 +56,7 @@ func TestRootConfinesPaths(t *testing.T) {
 				if err != nil && want == foldertest.Special && is == foldertest.Other {
 					is = want // Make has its own error for a device, pipe or socket
 				}
-				if trap.Name == "link to a directory out" && follow {
+				if entry.Name == "link to a directory out" && follow {
 					want = foldertest.Other // Make makes a torrent of the directory
 				}
 				if is != want {
@@ -119,9 +119,9 @@ func TestRootConfinesDirectories(t *testing.T) {
 func TestReplacedFileIsDetected(t *testing.T) {
 	t.Parallel()
 	const text = "text of the folder"
-	for _, trap := range foldertest.Traps(text) {
+	for _, entry := range foldertest.Entries(text) {
 		for _, tree := range []bool{false, true} {
-			t.Run(trap.Name+map[bool]string{true: " in a tree"}[tree], func(t *testing.T) {
+			t.Run(entry.Name+map[bool]string{true: " in a tree"}[tree], func(t *testing.T) {
 				t.Parallel()
 				dir := filepath.Join(t.TempDir(), "in")
 				what, name := "x", "x"
@@ -141,10 +141,10 @@ func TestReplacedFileIsDetected(t *testing.T) {
 				b, err := newBuild(tr, &o, how)
 				must(t, err)
 				must(t, os.Rename(filepath.Join(dir, name), filepath.Join(dir, "away")))
-				trap.Put(t, filepath.Join(dir, name))
+				entry.Put(t, filepath.Join(dir, name))
 				if err := b.hash(context.Background(), tr); err == nil {
 					t.Error("the replaced file was hashed")
-				} else if trap.Strict == foldertest.Outside && !folder.Escapes(err) {
+				} else if entry.Strict == foldertest.Outside && !folder.Escapes(err) {
 					t.Errorf("the error for a link that leads out is %v", err)
 				}
 			})

@@ -12,22 +12,22 @@ import (
 	"spate/maker"
 )
 
-const trapText = "text of the folder"
+const entryText = "text of the folder"
 
-// eachTrap runs test for every trap, with and without FollowLinks.
-func eachTrap(t *testing.T, text string, test func(t *testing.T, h *folderFixture, trap foldertest.Trap, want foldertest.Outcome)) {
+// eachEntry runs test for every entry, with and without FollowLinks.
+func eachEntry(t *testing.T, text string, test func(t *testing.T, h *folderFixture, entry foldertest.Entry, want foldertest.Outcome)) {
 	for _, follow := range []bool{false, true} {
-		for _, trap := range foldertest.Traps(text) {
-			t.Run(trap.Name+map[bool]string{true: " followed"}[follow], func(t *testing.T) {
+		for _, entry := range foldertest.Entries(text) {
+			t.Run(entry.Name+map[bool]string{true: " followed"}[follow], func(t *testing.T) {
 				t.Parallel()
 				h := newFolderFixture(t, 1)
 				h.follow = follow
 				h.start(1)
-				want := trap.Strict
+				want := entry.Strict
 				if follow {
-					want = trap.Follow
+					want = entry.Follow
 				}
-				test(t, h, trap, want)
+				test(t, h, entry, want)
 			})
 		}
 	}
@@ -50,25 +50,24 @@ func (h *folderFixture) refuses(names ...string) {
 
 func (h *folderFixture) at(name string) string { return filepath.Join(h.in, name) }
 
-// TestFolderTraps checks that the folder publishes files and links to files in the folder.
-// It publishes links that lead out only with FollowLinks, publishes no other entries, and
-// does not block on pipes.
-func TestFolderTraps(t *testing.T) {
+// TestFolderEntries checks that the folder publishes files and links to files in the folder,
+// links that lead out only with FollowLinks, and nothing else, without waiting for pipes.
+func TestFolderEntries(t *testing.T) {
 	t.Parallel()
-	eachTrap(t, trapText, func(t *testing.T, h *folderFixture, trap foldertest.Trap, want foldertest.Outcome) {
-		trap.Put(t, h.at("x"))
+	eachEntry(t, entryText, func(t *testing.T, h *folderFixture, entry foldertest.Entry, want foldertest.Outcome) {
+		entry.Put(t, h.at("x"))
 		h.update()
 		switch {
 		case want == foldertest.Read:
-			h.expect(map[string]string{"x~1": trapText})
+			h.expect(map[string]string{"x~1": entryText})
 			h.refuses()
 		case want == foldertest.Leaked:
 			h.expect(map[string]string{"x~1": foldertest.Secret})
 			h.refuses()
-		case trap.Name == "link to a directory out" && h.follow:
+		case entry.Name == "link to a directory out" && h.follow:
 			h.expect(map[string]string{"x~1": "secret=" + foldertest.Secret})
 			h.refuses()
-		case trap.Name == "nothing":
+		case entry.Name == "nothing":
 			h.expect(nil)
 			h.refuses()
 		default:
@@ -78,28 +77,28 @@ func TestFolderTraps(t *testing.T) {
 	})
 }
 
-// TestFolderTrapsLater checks that a trap which replaces a published file is published
-// under the same conditions as in TestFolderTraps, and that the file is withdrawn.
-func TestFolderTrapsLater(t *testing.T) {
+// TestFolderReplacedEntries checks the same for an entry that replaces a published file. The file is
+// withdrawn.
+func TestFolderReplacedEntries(t *testing.T) {
 	t.Parallel()
-	eachTrap(t, trapText, func(t *testing.T, h *folderFixture, trap foldertest.Trap, want foldertest.Outcome) {
+	eachEntry(t, entryText, func(t *testing.T, h *folderFixture, entry foldertest.Entry, want foldertest.Outcome) {
 		h.write("stays", "s")
 		h.write("x", "as it was")
 		h.update()
 		h.expect(map[string]string{"stays~1": "s", "x~1": "as it was"})
 		os.Remove(h.at("x"))
-		trap.Put(t, h.at("x"))
+		entry.Put(t, h.at("x"))
 		list := map[string]string{"stays~1": "s"}
 		switch {
 		case want == foldertest.Read:
-			list["x~1"], list["x~2"] = "as it was", trapText
+			list["x~1"], list["x~2"] = "as it was", entryText
 		case want == foldertest.Leaked:
 			list["x~1"], list["x~2"] = "as it was", foldertest.Secret
-		case trap.Name == "link to a directory out" && h.follow:
+		case entry.Name == "link to a directory out" && h.follow:
 			list["x~1"], list["x~2"] = "as it was", "secret="+foldertest.Secret
-		case trap.Name == "directory" || want == foldertest.Denied: // cannot be published; the old release stays
+		case entry.Name == "directory" || want == foldertest.Denied: // cannot be published; the old release stays
 			list["x~1"] = "as it was"
-		case h.follow && strings.HasSuffix(trap.Name, "to nothing"): // the target may be on a disk that is not mounted
+		case h.follow && strings.HasSuffix(entry.Name, "to nothing"): // the target may be on a disk that is not mounted
 			list["x~1"] = "as it was"
 		}
 		h.update()
@@ -113,25 +112,24 @@ func TestFolderTrapsLater(t *testing.T) {
 	})
 }
 
-// TestFolderNotesTraps checks that notes are read from a file in the folder or a link to
-// one. If the notes are any other entry, the release is published without notes and the
-// reason is reported.
-func TestFolderNotesTraps(t *testing.T) {
+// TestFolderNotesEntries checks that notes come from a file in the folder or a link to one. An
+// entry with other notes is published without them, and the reason is reported.
+func TestFolderNotesEntries(t *testing.T) {
 	t.Parallel()
-	eachTrap(t, trapText, func(t *testing.T, h *folderFixture, trap foldertest.Trap, want foldertest.Outcome) {
+	eachEntry(t, entryText, func(t *testing.T, h *folderFixture, entry foldertest.Entry, want foldertest.Outcome) {
 		h.write("x", "data")
-		trap.Put(t, h.at("x.md"))
-		notes := map[foldertest.Outcome]string{foldertest.Read: trapText, foldertest.Leaked: foldertest.Secret}[want]
+		entry.Put(t, h.at("x.md"))
+		notes := map[foldertest.Outcome]string{foldertest.Read: entryText, foldertest.Leaked: foldertest.Secret}[want]
 		for range 2 {
 			h.update()
-			if trap.Name == "link to a directory out" && h.follow {
-				continue // the trap is an entry of its own
+			if entry.Name == "link to a directory out" && h.follow {
+				continue // it is an entry of its own
 			}
 			h.expect(map[string]string{"x~1": "data"})
 			if r, _ := h.catalog.Get(t.Context(), "x"); r.Notes != notes {
 				t.Errorf("notes %q, want %q", r.Notes, notes)
 			}
-			if notes == "" && trap.Name != "nothing" {
+			if notes == "" && entry.Name != "nothing" {
 				h.refuses("x.md")
 			} else {
 				h.refuses()
@@ -140,18 +138,18 @@ func TestFolderNotesTraps(t *testing.T) {
 	})
 }
 
-// TestFolderNotesTrapsLater checks that the old notes stay if a trap that cannot be read
-// replaces the notes.
-func TestFolderNotesTrapsLater(t *testing.T) {
+// TestFolderNotesReplacedEntries checks that an entry that replaces the notes leaves the old notes,
+// unless it can be read.
+func TestFolderNotesReplacedEntries(t *testing.T) {
 	t.Parallel()
-	eachTrap(t, trapText, func(t *testing.T, h *folderFixture, trap foldertest.Trap, want foldertest.Outcome) {
+	eachEntry(t, entryText, func(t *testing.T, h *folderFixture, entry foldertest.Entry, want foldertest.Outcome) {
 		h.write("x", "data")
 		h.write("x.md", "as they were")
 		h.update()
 		os.Remove(h.at("x.md"))
-		trap.Put(t, h.at("x.md"))
+		entry.Put(t, h.at("x.md"))
 		h.update()
-		notes := map[foldertest.Outcome]string{foldertest.Read: trapText, foldertest.Leaked: foldertest.Secret}[want]
+		notes := map[foldertest.Outcome]string{foldertest.Read: entryText, foldertest.Leaked: foldertest.Secret}[want]
 		if notes == "" {
 			notes = "as they were"
 		}
@@ -161,19 +159,18 @@ func TestFolderNotesTrapsLater(t *testing.T) {
 	})
 }
 
-// TestFolderNotesSwapped checks that notes are not read if a trap replaces them after the
-// scan.
+// TestFolderNotesSwapped checks that notes are not read if another entry replaces them after the scan.
 func TestFolderNotesSwapped(t *testing.T) {
 	t.Parallel()
-	eachTrap(t, trapText, func(t *testing.T, h *folderFixture, trap foldertest.Trap, want foldertest.Outcome) {
+	eachEntry(t, entryText, func(t *testing.T, h *folderFixture, entry foldertest.Entry, want foldertest.Outcome) {
 		h.write("x", "data")
 		h.write("x.md", "as they were")
 		h.folder.setScan(h.folder.watcher.Scan(time.Now().Add(time.Hour)))
 		os.Remove(h.at("x.md"))
-		trap.Put(t, h.at("x.md"))
+		entry.Put(t, h.at("x.md"))
 		for h.folder.step(t.Context()) {
 		}
-		notes := map[foldertest.Outcome]string{foldertest.Read: trapText, foldertest.Leaked: foldertest.Secret}[want]
+		notes := map[foldertest.Outcome]string{foldertest.Read: entryText, foldertest.Leaked: foldertest.Secret}[want]
 		if r, err := h.catalog.Get(t.Context(), "x"); err != nil || r.Notes != notes {
 			t.Errorf("notes %q, want %q: %v", r.Notes, notes, err)
 		}
@@ -220,23 +217,23 @@ func torrentOf(t *testing.T, text string) string {
 	return string(b)
 }
 
-// TestFolderTorrentTraps checks that a .torrent is read if it is a file in the folder or a
+// TestFolderTorrentEntries checks that a .torrent is read if it is a file in the folder or a
 // link to one.
-func TestFolderTorrentTraps(t *testing.T) {
+func TestFolderTorrentEntries(t *testing.T) {
 	t.Parallel()
-	eachTrap(t, torrentOf(t, "of the torrent"), func(t *testing.T, h *folderFixture, trap foldertest.Trap, want foldertest.Outcome) {
+	eachEntry(t, torrentOf(t, "of the torrent"), func(t *testing.T, h *folderFixture, entry foldertest.Entry, want foldertest.Outcome) {
 		h.write("data", "of the torrent")
-		trap.Put(t, h.at("x.torrent"))
+		entry.Put(t, h.at("x.torrent"))
 		h.update()
-		if trap.Name == "link to a directory out" && h.follow {
-			return // the trap is an entry of its own
+		if entry.Name == "link to a directory out" && h.follow {
+			return // it is an entry of its own
 		}
 		h.expect(map[string]string{"data~1": "of the torrent"})
 		r, err := h.catalog.Get(t.Context(), "data")
 		if adopted := err == nil && r.Comment != ""; adopted != (want == foldertest.Read) {
 			t.Errorf("the torrent was read: %v", adopted)
 		}
-		if want == foldertest.Read || trap.Name == "nothing" {
+		if want == foldertest.Read || entry.Name == "nothing" {
 			h.refuses()
 		} else {
 			h.refuses("x.torrent")
@@ -244,20 +241,20 @@ func TestFolderTorrentTraps(t *testing.T) {
 	})
 }
 
-// TestFolderTorrentDataTraps checks that the data of a .torrent is seeded if it is in the
+// TestFolderTorrentDataEntries checks that the data of a .torrent is seeded if it is in the
 // folder, and from outside only with FollowLinks.
-func TestFolderTorrentDataTraps(t *testing.T) {
+func TestFolderTorrentDataEntries(t *testing.T) {
 	t.Parallel()
-	torrents := map[foldertest.Outcome]string{foldertest.Read: torrentOf(t, trapText), foldertest.Leaked: torrentOf(t, foldertest.Secret)}
+	torrents := map[foldertest.Outcome]string{foldertest.Read: torrentOf(t, entryText), foldertest.Leaked: torrentOf(t, foldertest.Secret)}
 	for seen, torrent := range torrents {
 		t.Run(string(seen), func(t *testing.T) {
-			eachTrap(t, trapText, func(t *testing.T, h *folderFixture, trap foldertest.Trap, want foldertest.Outcome) {
+			eachEntry(t, entryText, func(t *testing.T, h *folderFixture, entry foldertest.Entry, want foldertest.Outcome) {
 				h.write("x.torrent", torrent)
-				trap.Put(t, h.at("data"))
+				entry.Put(t, h.at("data"))
 				h.update()
 				list := map[string]string{}
 				if want == seen {
-					list["data~1"] = map[foldertest.Outcome]string{foldertest.Read: trapText, foldertest.Leaked: foldertest.Secret}[seen]
+					list["data~1"] = map[foldertest.Outcome]string{foldertest.Read: entryText, foldertest.Leaked: foldertest.Secret}[seen]
 				}
 				h.expect(list)
 				if _, told := h.folder.Status().Refused["x.torrent"]; told != (want != seen) {
@@ -272,10 +269,10 @@ func TestFolderTorrentDataTraps(t *testing.T) {
 // replaces an entry after the scan or during hashing.
 func TestFolderSwapped(t *testing.T) {
 	t.Parallel()
-	for _, trap := range foldertest.Traps(trapText) {
+	for _, entry := range foldertest.Entries(entryText) {
 		for _, when := range []string{"before", "asked", "made"} {
 			for _, name := range []string{"x", "tree/x", "tree"} {
-				t.Run(fmt.Sprintf("%s, %s, %s", trap.Name, when, name), func(t *testing.T) {
+				t.Run(fmt.Sprintf("%s, %s, %s", entry.Name, when, name), func(t *testing.T) {
 					t.Parallel()
 					h := newFolderFixture(t, 1)
 					if name == "tree" {
@@ -288,7 +285,7 @@ func TestFolderSwapped(t *testing.T) {
 						if err := os.RemoveAll(h.at(name)); err != nil {
 							t.Error(err)
 						}
-						trap.Put(t, h.at(name))
+						entry.Put(t, h.at(name))
 					}
 					h.folder.setScan(h.folder.watcher.Scan(time.Now().Add(time.Hour)))
 					switch when {
@@ -304,8 +301,8 @@ func TestFolderSwapped(t *testing.T) {
 					if err != nil {
 						t.Fatal(err)
 					}
-					if when == "before" && name != "tree/x" && trap.Strict == foldertest.Read {
-						h.expect(map[string]string{name + "~1": trapText}) // the link leads to a file of the folder
+					if when == "before" && name != "tree/x" && entry.Strict == foldertest.Read {
+						h.expect(map[string]string{name + "~1": entryText}) // it is one of the folder
 						return
 					}
 					for _, short := range list {
@@ -336,11 +333,11 @@ func TestFolderSwapped(t *testing.T) {
 // published if a link replaces an entry only during hashing.
 func TestFolderSwappedBack(t *testing.T) {
 	t.Parallel()
-	for _, trap := range foldertest.Traps(trapText) {
-		if trap.Strict != foldertest.Outside {
+	for _, entry := range foldertest.Entries(entryText) {
+		if entry.Strict != foldertest.Outside {
 			continue
 		}
-		t.Run(trap.Name, func(t *testing.T) {
+		t.Run(entry.Name, func(t *testing.T) {
 			t.Parallel()
 			h := newFolderFixture(t, 1)
 			h.write("x", strings.Repeat("x", len(foldertest.Secret)))
@@ -350,7 +347,7 @@ func TestFolderSwappedBack(t *testing.T) {
 				if err := os.Rename(h.at("x"), away); err != nil {
 					t.Error(err)
 				}
-				trap.Put(t, h.at("x"))
+				entry.Put(t, h.at("x"))
 			}
 			h.whenMade = func(string) {
 				h.whenMade = nil
@@ -370,9 +367,9 @@ func TestFolderSwappedBack(t *testing.T) {
 // replaces a published file or its directory, even if the file has the same size and time.
 func TestServedSwapped(t *testing.T) {
 	t.Parallel()
-	for _, trap := range foldertest.Traps(trapText) {
+	for _, entry := range foldertest.Entries(entryText) {
 		for _, name := range []string{"x", "tree/x", "tree"} {
-			t.Run(trap.Name+", "+name, func(t *testing.T) {
+			t.Run(entry.Name+", "+name, func(t *testing.T) {
 				t.Parallel()
 				h := newFolderFixture(t, 0)
 				file := name
@@ -386,7 +383,7 @@ func TestServedSwapped(t *testing.T) {
 					t.Fatal(err)
 				}
 				os.RemoveAll(h.at(name))
-				trap.Put(t, h.at(name))
+				entry.Put(t, h.at(name))
 				alike := *r // as if an attacker could choose times and inodes
 				alike.Files = append([]File{}, r.Files...)
 				for _, path := range []string{h.at(file), filepath.Join(filepath.Dir(h.in), "outside", "x", "secret"), filepath.Join(filepath.Dir(h.in), "outside", "tree", "secret")} {
@@ -405,7 +402,7 @@ func TestServedSwapped(t *testing.T) {
 				} else if strings.Contains(err.Error(), h.in) {
 					t.Errorf("the error tells a path: %v", err)
 				}
-				if alike.Intact() == nil && trap.Strict != foldertest.Read && trap.Strict != foldertest.Denied {
+				if alike.Intact() == nil && entry.Strict != foldertest.Read && entry.Strict != foldertest.Denied {
 					t.Error("the release counts as intact")
 				}
 			})

@@ -107,9 +107,10 @@ func (s *Session) peerListOptions(private bool) peerlist.Options {
 	}
 }
 
-// AdvertisedPort returns the port at which peers are told to connect: the one of
-// [Session.PeerPort] unless [Options].AdvertisedPort or [Session.SetAdvertisedPort] named
-// another. It is 0 if there is neither.
+// AdvertisedPort returns the port that trackers and peers are told, at which peers outside
+// the local network can connect. It is that of [Session.PeerPort] unless
+// [Options].AdvertisedPort or [Session.SetAdvertisedPort] named another, and 0 if there is
+// neither.
 func (s *Session) AdvertisedPort() uint16 {
 	if port := s.advertised.Load(); port != 0 {
 		return uint16(port)

@@ -100,7 +100,7 @@ func (p portAnnouncer) Announce(_ context.Context, _ string, req *tracker.Announ
 	return &tracker.AnnounceResponse{Interval: time.Hour}, nil
 }
 
-// TestAdvertisedPort checks that trackers, sources and peers are told the advertised port,
+// TestAdvertisedPort checks that trackers and peers are told the advertised port,
 // and connected peers also of each change.
 func TestAdvertisedPort(t *testing.T) {
 	t.Parallel()

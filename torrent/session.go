@@ -165,8 +165,9 @@ func (s *Session) listenOn(port uint16) error {
 	return nil
 }
 
-// PeerPort returns the port that the session listens on, or 0 if it does not listen.
-// Peers are told [Session.AdvertisedPort].
+// PeerPort returns the port that the session listens on, or 0 if it does not listen. Peers on
+// the local network are told this port (BEP 14), all others [Session.AdvertisedPort]. PeerPort
+// implements [discovery.Swarms].
 func (s *Session) PeerPort() uint16 { return s.port }
 
 // Addr returns the address that the session listens on for peers.

@@ -14,7 +14,7 @@ import (
 
 const text = "text of the folder"
 
-// TestReadsNothingOutside checks that no trap makes a read return the content of a file
+// TestReadsNothingOutside checks that no entry makes a read return the content of a file
 // outside the folder or block, with each way to read a file.
 func TestReadsNothingOutside(t *testing.T) {
 	t.Parallel()
@@ -46,13 +46,13 @@ func TestReadsNothingOutside(t *testing.T) {
 		},
 	}
 	for _, follow := range []bool{false, true} {
-		for _, trap := range foldertest.Traps(text) {
+		for _, entry := range foldertest.Entries(text) {
 			for way, read := range ways {
-				t.Run(trap.Name+" "+way+map[bool]string{true: " with FollowLinks"}[follow], func(t *testing.T) {
+				t.Run(entry.Name+" "+way+map[bool]string{true: " with FollowLinks"}[follow], func(t *testing.T) {
 					t.Parallel()
 					dir := filepath.Join(t.TempDir(), "in")
 					os.Mkdir(dir, 0o755)
-					trap.Put(t, filepath.Join(dir, "x"))
+					entry.Put(t, filepath.Join(dir, "x"))
 					o := folder.Options{FollowLinks: follow}
 					f, err := folder.Open(dir, o)
 					if err != nil {
@@ -60,9 +60,9 @@ func TestReadsNothingOutside(t *testing.T) {
 					}
 					defer f.Close()
 					got, err := read(f, dir, "x", o)
-					want := trap.Strict
+					want := entry.Strict
 					if follow {
-						want = trap.Follow
+						want = entry.Follow
 					}
 					if is := foldertest.OutcomeOf(got, err, text); is != want {
 						t.Errorf("%s, want %s: %q, %v", is, want, got, err)
@@ -80,15 +80,15 @@ func TestReadsNothingOutside(t *testing.T) {
 // device.
 func TestReadNamed(t *testing.T) {
 	t.Parallel()
-	for _, trap := range foldertest.Traps(text) {
-		t.Run(trap.Name, func(t *testing.T) {
+	for _, entry := range foldertest.Entries(text) {
+		t.Run(entry.Name, func(t *testing.T) {
 			t.Parallel()
 			dir := filepath.Join(t.TempDir(), "in")
 			os.Mkdir(dir, 0o755)
-			trap.Put(t, filepath.Join(dir, "x"))
+			entry.Put(t, filepath.Join(dir, "x"))
 			b, err := folder.ReadNamed(filepath.Join(dir, "x"), 1000)
-			if is := foldertest.OutcomeOf(string(b), err, text); is != trap.Follow {
-				t.Errorf("%s, want %s: %q, %v", is, trap.Follow, b, err)
+			if is := foldertest.OutcomeOf(string(b), err, text); is != entry.Follow {
+				t.Errorf("%s, want %s: %q, %v", is, entry.Follow, b, err)
 			}
 		})
 	}
@@ -97,15 +97,15 @@ func TestReadNamed(t *testing.T) {
 // TestSub checks that Sub opens directories below the folder only.
 func TestSub(t *testing.T) {
 	t.Parallel()
-	for _, trap := range foldertest.Traps(text) {
-		if trap.Name == "directory" || trap.Name == "link to a directory out" || trap.Name == "unreadable" {
+	for _, entry := range foldertest.Entries(text) {
+		if entry.Name == "directory" || entry.Name == "link to a directory out" || entry.Name == "unreadable" {
 			continue
 		}
-		t.Run(trap.Name, func(t *testing.T) {
+		t.Run(entry.Name, func(t *testing.T) {
 			t.Parallel()
 			dir := filepath.Join(t.TempDir(), "in")
 			os.Mkdir(dir, 0o755)
-			trap.Put(t, filepath.Join(dir, "x"))
+			entry.Put(t, filepath.Join(dir, "x"))
 			f, err := folder.Open(dir, folder.Options{})
 			if err != nil {
 				t.Fatal(err)
@@ -221,12 +221,12 @@ func TestReadStopsAtLimitOfGrowingFile(t *testing.T) {
 	}
 }
 
-// TestReplacedFile replaces a file by a trap after Open has checked it and before Open opens
+// TestReplacedFile replaces a file by another entry after Open has checked it and before Open opens
 // it, and checks that no file outside the folder is read.
 func TestReplacedFile(t *testing.T) {
 	t.Parallel()
-	for _, trap := range foldertest.Traps(text) {
-		t.Run(trap.Name, func(t *testing.T) {
+	for _, entry := range foldertest.Entries(text) {
+		t.Run(entry.Name, func(t *testing.T) {
 			t.Parallel()
 			dir := filepath.Join(t.TempDir(), "in")
 			path := filepath.Join(dir, "x")
@@ -239,7 +239,7 @@ func TestReplacedFile(t *testing.T) {
 			defer f.Close()
 			file, err := f.OpenAfter("x", func() {
 				os.Remove(path)
-				trap.Put(t, path)
+				entry.Put(t, path)
 			})
 			got := ""
 			if err == nil {
@@ -248,8 +248,8 @@ func TestReplacedFile(t *testing.T) {
 				got = string(b[:n])
 				file.Close()
 			}
-			if is := foldertest.OutcomeOf(got, err, text); is != trap.Strict && !(is == foldertest.Other && trap.Strict == foldertest.Special) {
-				t.Errorf("%s, want %s: %q, %v", is, trap.Strict, got, err)
+			if is := foldertest.OutcomeOf(got, err, text); is != entry.Strict && !(is == foldertest.Other && entry.Strict == foldertest.Special) {
+				t.Errorf("%s, want %s: %q, %v", is, entry.Strict, got, err)
 			}
 		})
 	}

@@ -98,11 +98,11 @@ func TestWalkEndsAtMaxDepth(t *testing.T) {
 // directory before Walk gets to it.
 func TestWalkReplacedDirectory(t *testing.T) {
 	t.Parallel()
-	for _, trap := range foldertest.Traps("text") {
-		if trap.Name == "directory" {
+	for _, entry := range foldertest.Entries("text") {
+		if entry.Name == "directory" {
 			continue
 		}
-		t.Run(trap.Name, func(t *testing.T) {
+		t.Run(entry.Name, func(t *testing.T) {
 			t.Parallel()
 			dir := filepath.Join(t.TempDir(), "in")
 			for _, name := range []string{"a", "b", "c"} {
@@ -116,7 +116,7 @@ func TestWalkReplacedDirectory(t *testing.T) {
 			all, err := walked(f, ".", func(rel string) error {
 				if rel == "a" {
 					os.RemoveAll(filepath.Join(dir, "b"))
-					trap.Put(t, filepath.Join(dir, "b"))
+					entry.Put(t, filepath.Join(dir, "b"))
 				}
 				return nil
 			})

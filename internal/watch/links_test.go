@@ -11,35 +11,35 @@ import (
 	"spate/internal/folder/foldertest"
 )
 
-// TestRefusesTraps checks that a link counts as its target if the target is in the folder or
+// TestRefusesUnsafeEntries checks that a link counts as its target if the target is in the folder or
 // all links are followed, and that the scan refuses links that lead out and entries that are
 // neither files nor directories.
-func TestRefusesTraps(t *testing.T) {
+func TestRefusesUnsafeEntries(t *testing.T) {
 	t.Parallel()
 	for _, follow := range []bool{false, true} {
-		for _, trap := range foldertest.Traps("text") {
-			t.Run(trap.Name+map[bool]string{true: " with FollowLinks"}[follow], func(t *testing.T) {
+		for _, entry := range foldertest.Entries("text") {
+			t.Run(entry.Name+map[bool]string{true: " with FollowLinks"}[follow], func(t *testing.T) {
 				t.Parallel()
 				dir := filepath.Join(t.TempDir(), "in")
 				if err := os.Mkdir(dir, 0o755); err != nil {
 					t.Fatal(err)
 				}
-				trap.Put(t, filepath.Join(dir, "x"))
+				entry.Put(t, filepath.Join(dir, "x"))
 				f, err := New(dir, Options{FollowLinks: follow})
 				if err != nil {
 					t.Fatal(err)
 				}
 				s := f.Scan(time.Now().Add(time.Hour))
-				want := trap.Strict
+				want := entry.Strict
 				if follow {
-					want = trap.Follow
+					want = entry.Follow
 				}
 				switch {
-				case trap.Name == "nothing":
+				case entry.Name == "nothing":
 					if len(s.Entries)+len(s.Waiting)+len(s.Refused) != 0 {
 						t.Errorf("%+v", s)
 					}
-				case trap.Name == "directory" || trap.Name == "link to a directory out" && follow:
+				case entry.Name == "directory" || entry.Name == "link to a directory out" && follow:
 					if len(s.Entries) != 1 || !s.Entries[0].Dir || len(s.Refused) != 0 {
 						t.Errorf("%+v", s)
 					}

@@ -26,42 +26,42 @@ func torrentText(t *testing.T, name string) (string, spate.InfoHash) {
 	return string(b), ih
 }
 
-// eachTrap runs test for each trap, with and without Options.FollowLinks.
-func eachTrap(t *testing.T, text string, test func(t *testing.T, dir string, o Options, trap foldertest.Trap, want foldertest.Outcome)) {
+// eachEntry runs test for each entry, with and without Options.FollowLinks.
+func eachEntry(t *testing.T, text string, test func(t *testing.T, dir string, o Options, entry foldertest.Entry, want foldertest.Outcome)) {
 	for _, follow := range []bool{false, true} {
-		for _, trap := range foldertest.Traps(text) {
-			t.Run(trap.Name+map[bool]string{true: " followed"}[follow], func(t *testing.T) {
+		for _, entry := range foldertest.Entries(text) {
+			t.Run(entry.Name+map[bool]string{true: " followed"}[follow], func(t *testing.T) {
 				t.Parallel()
 				dir := filepath.Join(t.TempDir(), "in")
 				if err := os.Mkdir(dir, 0o755); err != nil {
 					t.Fatal(err)
 				}
-				want := trap.Strict
+				want := entry.Strict
 				if follow {
-					want = trap.Follow
+					want = entry.Follow
 				}
-				test(t, dir, Options{AllowedDir: dir, FollowLinks: follow}, trap, want)
+				test(t, dir, Options{AllowedDir: dir, FollowLinks: follow}, entry, want)
 			})
 		}
 	}
 }
 
-// TestAllowedDirTraps checks that a file in AllowedDir, or a link to a file in it, is
+// TestAllowedDirEntries checks that a file in AllowedDir, or a link to a file in it, is
 // allowed, that a link to another file is logged once, and that other torrents are served.
-func TestAllowedDirTraps(t *testing.T) {
+func TestAllowedDirEntries(t *testing.T) {
 	t.Parallel()
 	text, ih := torrentText(t, "name of x.")
 	for _, sub := range []string{"", "sub"} {
-		eachTrap(t, text, func(t *testing.T, dir string, o Options, trap foldertest.Trap, want foldertest.Outcome) {
+		eachEntry(t, text, func(t *testing.T, dir string, o Options, entry foldertest.Entry, want foldertest.Outcome) {
 			good := writeTorrent(t, filepath.Join(dir, "good.torrent"), "a good one")
 			at := filepath.Join(dir, sub, "x.torrent")
 			if err := os.MkdirAll(filepath.Dir(at), 0o755); err != nil {
 				t.Fatal(err)
 			}
-			if trap.Name == "link inside, by the parent" && sub != "" {
+			if entry.Name == "link inside, by the parent" && sub != "" {
 				want = foldertest.Read // it stays in the allowed directory
 			}
-			trap.Put(t, at)
+			entry.Put(t, at)
 			var log bytes.Buffer
 			o.Log = slog.New(slog.NewTextHandler(&log, nil))
 			s := newServer(t, o)
@@ -70,7 +70,7 @@ func TestAllowedDirTraps(t *testing.T) {
 					t.Errorf("allowed: %v, want %s", allowed(s, ih), want)
 				}
 				warnings := strings.Count(log.String(), "level=WARN")
-				wantWarning := want != foldertest.Read && trap.Name != "nothing" && trap.Name != "directory"
+				wantWarning := want != foldertest.Read && entry.Name != "nothing" && entry.Name != "directory"
 				if (warnings == 1) != wantWarning || warnings > 1 || wantWarning && !strings.Contains(log.String(), "path="+at) {
 					t.Errorf("the log has\n%s", &log)
 				}
@@ -82,9 +82,9 @@ func TestAllowedDirTraps(t *testing.T) {
 	}
 }
 
-// TestTorrentFileTraps checks that a file or link which has replaced a .torrent file is
+// TestTorrentFileEntries checks that a file or link which has replaced a .torrent file is
 // served only if it is the same torrent.
-func TestTorrentFileTraps(t *testing.T) {
+func TestTorrentFileEntries(t *testing.T) {
 	t.Parallel()
 	text, ih := torrentText(t, "name of x.")
 	other, _ := torrentText(t, "name of y.")
@@ -97,7 +97,7 @@ func TestTorrentFileTraps(t *testing.T) {
 			t.Errorf("%s is served: %q", name, data)
 		}
 	}
-	eachTrap(t, text, func(t *testing.T, dir string, o Options, trap foldertest.Trap, want foldertest.Outcome) {
+	eachEntry(t, text, func(t *testing.T, dir string, o Options, entry foldertest.Entry, want foldertest.Outcome) {
 		at := filepath.Join(dir, "x.torrent")
 		if err := os.WriteFile(at, []byte(text), 0o644); err != nil {
 			t.Fatal(err)
@@ -105,7 +105,7 @@ func TestTorrentFileTraps(t *testing.T) {
 		s := newServer(t, o)
 		check(t, s, true)
 		os.Remove(at)
-		trap.Put(t, at)
+		entry.Put(t, at)
 		check(t, s, want == foldertest.Read)
 	})
 	dir := t.TempDir()

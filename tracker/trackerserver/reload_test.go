@@ -16,13 +16,13 @@ import (
 	"spate/tracker"
 )
 
-// TestListTraps checks that a list may be a link, but not a pipe or a device. Reading
+// TestListEntries checks that a list may be a link, but not a pipe or a device. Reading
 // such a list fails without waiting, and the old content stays.
-func TestListTraps(t *testing.T) {
+func TestListEntries(t *testing.T) {
 	t.Parallel()
 	one, two := spate.InfoHash{1}, spate.InfoHash{2}
-	for _, trap := range foldertest.Traps(two.String() + "\n") {
-		t.Run(trap.Name, func(t *testing.T) {
+	for _, entry := range foldertest.Entries(two.String() + "\n") {
+		t.Run(entry.Name, func(t *testing.T) {
 			t.Parallel()
 			dir := filepath.Join(t.TempDir(), "in")
 			if err := os.Mkdir(dir, 0o755); err != nil {
@@ -40,19 +40,19 @@ func TestListTraps(t *testing.T) {
 				}
 				s := newServer(t, o)
 				os.Remove(at)
-				trap.Put(t, at)
+				entry.Put(t, at)
 				err := s.Reload()
 				if name == "allow" {
-					if read := allowed(s, two); read != (trap.Follow == foldertest.Read) || read == allowed(s, one) {
-						t.Errorf("allowed: %v, want %s: %v", read, trap.Follow, err)
+					if read := allowed(s, two); read != (entry.Follow == foldertest.Read) || read == allowed(s, one) {
+						t.Errorf("allowed: %v, want %s: %v", read, entry.Follow, err)
 					}
 				}
-				if name != "allow" && name != "deny" || trap.Follow == foldertest.Leaked {
+				if name != "allow" && name != "deny" || entry.Follow == foldertest.Leaked {
 					if err == nil {
 						t.Errorf("%s: no error", name)
 					}
-				} else if is := foldertest.OutcomeOf(two.String()+"\n", err, two.String()+"\n"); is != trap.Follow {
-					t.Errorf("%s: %s, want %s: %v", name, is, trap.Follow, err)
+				} else if is := foldertest.OutcomeOf(two.String()+"\n", err, two.String()+"\n"); is != entry.Follow {
+					t.Errorf("%s: %s, want %s: %v", name, is, entry.Follow, err)
 				}
 				os.RemoveAll(at)
 				os.RemoveAll(filepath.Join(filepath.Dir(dir), "outside"))

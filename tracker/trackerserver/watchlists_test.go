@@ -25,23 +25,23 @@ func eventually(t *testing.T, what string, cond func() bool) {
 	}
 }
 
-// TestTrapsDoNotBlock checks that a tracker with traps in its directories notices changes,
+// TestEntriesDoNotBlock checks that a tracker with pipes, links and the like in its directories notices changes,
 // and stops.
-func TestTrapsDoNotBlock(t *testing.T) {
+func TestEntriesDoNotBlock(t *testing.T) {
 	t.Parallel()
-	for _, trap := range foldertest.Traps("text") {
-		t.Run(trap.Name, func(t *testing.T) {
+	for _, entry := range foldertest.Entries("text") {
+		t.Run(entry.Name, func(t *testing.T) {
 			t.Parallel()
 			dir := filepath.Join(t.TempDir(), "in")
 			os.Mkdir(dir, 0o755)
 			for _, name := range []string{"x.torrent", "list", "sub"} {
-				trap.Put(t, filepath.Join(dir, name))
+				entry.Put(t, filepath.Join(dir, name))
 			}
 			writeTorrent(t, filepath.Join(dir, "good.torrent"), "a good one")
 			list := filepath.Join(t.TempDir(), "list")
 			os.WriteFile(list, nil, 0o644)
 			s := newServer(t, Options{AllowedDir: dir, AllowList: list})
-			s.opts.AllowList = filepath.Join(dir, "list") // the trap, which New would not accept
+			s.opts.AllowList = filepath.Join(dir, "list") // the entry, which New would not accept
 			ctx, cancel := context.WithCancel(t.Context())
 			done := make(chan error)
 			go func() { done <- s.Run(ctx) }()

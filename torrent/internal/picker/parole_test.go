@@ -21,8 +21,8 @@ func TestParole(t *testing.T) {
 	if p, ok := k.Contributor(b[0]); !ok || p != 1 || k.Reusable(1) {
 		t.Errorf("the contributor of %v is peer %d, want 1, who is not reusable", b[0], p)
 	}
-	if got := k.Failed(nil, 0); !slices.Equal(got, []PeerID{0, 1}) || !k.Parole(0) {
-		t.Fatalf("contributors %v, want 0 and 1; parole is %v, want true", got, k.Parole(0))
+	if got := k.Failed(nil, 0); !slices.Equal(got, []PeerID{0, 1}) || !k.onParole(0) {
+		t.Fatalf("contributors %v, want 0 and 1; parole is %v, want true", got, k.onParole(0))
 	}
 	a = k.Pick(nil, 2, 1, PickOptions{})
 	if got := k.Pick(nil, 0, 9, PickOptions{Endgame: true}); len(got) != 0 || len(a) != 1 {
@@ -34,8 +34,8 @@ func TestParole(t *testing.T) {
 	k.Abandon(a[0], 2)
 	a = k.Pick(nil, 1, 9, PickOptions{})
 	deliverBlocks(t, k, 1, a...)
-	if got := k.Failed(nil, 0); !slices.Equal(got, []PeerID{1}) || k.Parole(0) {
-		t.Fatalf("contributors %v, want 1; parole is %v, want false", got, k.Parole(0))
+	if got := k.Failed(nil, 0); !slices.Equal(got, []PeerID{1}) || k.onParole(0) {
+		t.Fatalf("contributors %v, want 1; parole is %v, want false", got, k.onParole(0))
 	}
 	k.PeerLeft(1)
 	if !k.Reusable(1) || k.Reusable(0) {
@@ -74,7 +74,7 @@ func TestParoleKeepsAPieceWithOnePeer(t *testing.T) {
 func TestParoleEnds(t *testing.T) {
 	k := pickerWithParole(t)
 	k.Verified(0)
-	if k.Parole(0) {
+	if k.onParole(0) {
 		t.Error("a verified piece is on parole")
 	}
 	k = pickerWithParole(t)
@@ -86,7 +86,7 @@ func TestParoleEnds(t *testing.T) {
 			t.Fatalf("Failed returned the peers %v, want two", got)
 		}
 		k.SeedJoined(2)
-		if !k.Parole(0) {
+		if !k.onParole(0) {
 			return
 		}
 	}

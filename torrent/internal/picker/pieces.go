@@ -226,9 +226,9 @@ func (k *Picker) Failed(dst []PeerID, i int) []PeerID {
 	return dst
 }
 
-// Parole reports whether piece i is on parole, so that only one peer at a time
-// gets its blocks.
-func (k *Picker) Parole(i int) bool {
+// onParole reports whether piece i is on parole, so that only one peer at a time gets its
+// blocks.
+func (k *Picker) onParole(i int) bool {
 	f := k.fails[int32(i)]
 	return f > 0 && f < maxParole
 }

@@ -180,11 +180,9 @@ func (k *Picker) openPiece(i int, owner PeerID) int {
 	*s = slot{
 		piece: int32(i), blocks: store[:n], count: [4]int{free: n},
 		lastLength: int32(size - (n-1)*BlockSize), pickableIndex: -1, owner: owner,
+		onParole: k.onParole(i),
 	}
 	clear(s.blocks)
-	if f := k.fails[int32(i)]; f > 0 && f < maxParole {
-		s.onParole = true
-	}
 	k.pos[i] = int32(posOpen - si)
 	k.unrequested += n
 	k.addPickable(si)

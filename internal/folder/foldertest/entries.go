@@ -18,7 +18,7 @@ import (
 // Secret is the content of the files outside the folder.
 const Secret = "secret of the machine"
 
-// Outcome is the result of an attempt to read a [Trap].
+// Outcome is the result of an attempt to read an [Entry].
 type Outcome string
 
 // The outcomes.
@@ -34,8 +34,8 @@ const (
 	Other   Outcome = "an error" // any other error
 )
 
-// Trap is an entry at a path where a program expects a file.
-type Trap struct {
+// Entry is what the file system has at a path where a program expects a file.
+type Entry struct {
 	Name string
 	// Put creates the entry. Other files that it needs get hidden names beside path.
 	Put func(t testing.TB, path string)
@@ -43,10 +43,10 @@ type Trap struct {
 	Strict, Follow Outcome
 }
 
-// Traps returns all traps for a file that should contain text. Each can be put at several
-// paths.
-func Traps(text string) []Trap {
-	return slices.Concat([]Trap{
+// Entries returns all kinds of entries for a path where a program expects a file that contains
+// text. Each can be put at several paths.
+func Entries(text string) []Entry {
+	return slices.Concat([]Entry{
 		{"a file", func(t testing.TB, path string) { write(t, path, text) }, Read, Read},
 		{"nothing", func(testing.TB, string) {}, Missing, Missing},
 		{"directory", func(t testing.TB, path string) { must(t, os.Mkdir(path, 0o755)) }, Special, Special},
@@ -63,12 +63,12 @@ func Traps(text string) []Trap {
 }
 
 // linksInside returns links to a file in the folder.
-func linksInside(text string) []Trap {
+func linksInside(text string) []Entry {
 	real := func(t testing.TB, path string) string {
 		write(t, hidden(path, "real"), text)
 		return filepath.Base(hidden(path, "real"))
 	}
-	return []Trap{
+	return []Entry{
 		{"link inside", func(t testing.TB, path string) { symlink(t, real(t, path), path) }, Read, Read},
 		{"link to a link inside", func(t testing.TB, path string) {
 			symlink(t, real(t, path), hidden(path, "hop"))
@@ -91,8 +91,8 @@ func linksInside(text string) []Trap {
 }
 
 // linksOut returns links to a file outside the folder.
-func linksOut() []Trap {
-	return []Trap{
+func linksOut() []Entry {
+	return []Entry{
 		{"absolute link out", func(t testing.TB, path string) { symlink(t, secret(t, path), path) }, Outside, Leaked},
 		{"relative link out", func(t testing.TB, path string) { symlink(t, relative(t, path, secret(t, path)), path) }, Outside, Leaked},
 		{"link to a link out", func(t testing.TB, path string) {
@@ -107,11 +107,11 @@ func linksOut() []Trap {
 }
 
 // badLinks returns links whose target is missing or is not a regular file.
-func badLinks() []Trap {
+func badLinks() []Entry {
 	to := func(target string) func(testing.TB, string) {
 		return func(t testing.TB, path string) { symlink(t, target, path) }
 	}
-	return []Trap{
+	return []Entry{
 		{"link to nothing", to("nothing"), Missing, Missing},
 		{"link out to nothing", func(t testing.TB, path string) { symlink(t, secret(t, path)+"-not", path) }, Outside, Missing},
 		{"link to itself", func(t testing.TB, path string) { symlink(t, filepath.Base(path), path) }, Loop, Loop},
