@@ -37,12 +37,12 @@ func TestListenHints(t *testing.T) {
 		err     error
 		want    string
 	}{
-		{"listen", syscall.EADDRINUSE, "choose another port with --listen :PORT (0: any free one), or stop what listens there"},
-		{"udp", fs.ErrPermission, "ports below 1024 are for root: choose another with --udp :PORT"},
+		{"listen", syscall.EADDRINUSE, "choose another port with --listen :PORT (0: any free port), or stop the process that uses the port"},
+		{"udp", fs.ErrPermission, "only root may use ports below 1024: choose another port with --udp :PORT"},
 		{"peer-port", syscall.EADDRNOTAVAIL, "choose another address with --bind IP"},
-		{"peer-port", syscall.EADDRINUSE, "choose another port with --peer-port PORT (0: any free one), or stop what listens there"},
+		{"peer-port", syscall.EADDRINUSE, "choose another port with --peer-port PORT (0: any free port), or stop the process that uses the port"},
 		{"api", syscall.EADDRNOTAVAIL, "choose another address with --api IP:PORT"},
-		{"redirect", fs.ErrPermission, "ports below 1024 are for root: choose another with --redirect :PORT, or --redirect off"},
+		{"redirect", fs.ErrPermission, "only root may use ports below 1024: choose another port with --redirect :PORT, or --redirect off"},
 	} {
 		err := &fault.Error{Code: fault.Network, Err: &daemon.ListenError{Setting: c.setting, Err: c.err}}
 		if got := hintFor(err); got != c.want {

@@ -110,8 +110,8 @@ func TestKeysOfSites(t *testing.T) {
 		code   int
 		says   string
 	}{
-		"nothing":       {func(*testing.T, *signedSite) string { return "/r/a" }, 0, "as it should be"},
-		"from the file": {func(*testing.T, *signedSite) string { return "/t/a.torrent" }, 0, "as it should be"},
+		"nothing":       {func(*testing.T, *signedSite) string { return "/r/a" }, 0, "the signature is valid"},
+		"from the file": {func(*testing.T, *signedSite) string { return "/t/a.torrent" }, 0, "the signature is valid"},
 		"another key": {func(_ *testing.T, s *signedSite) string {
 			s.sign(evil)
 			return "/r/a"

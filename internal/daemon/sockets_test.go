@@ -31,7 +31,7 @@ func TestPortTaken(t *testing.T) {
 	}
 	_, err = open(ListenConfig{HTTP: busy.Addr().String()})
 	refused(err, "listen")
-	if !strings.HasPrefix(err.Error(), "the tracker wants to listen on "+busy.Addr().String()) {
+	if !strings.HasPrefix(err.Error(), "the tracker cannot listen on "+busy.Addr().String()) {
 		t.Error(err)
 	}
 	_, err = open(ListenConfig{HTTP: busy.Addr().String(), Setting: "api"})
