@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// writeCert writes a certificate for 127.0.0.1 and its key, and returns what
-// believes it.
+// writeCert writes a certificate for 127.0.0.1 and its key to two files. It returns a pool of
+// roots that trusts the certificate.
 func writeCert(t *testing.T, cert, key string) *x509.CertPool {
 	t.Helper()
 	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

@@ -10,6 +10,7 @@ import (
 	"spate/internal/fault"
 )
 
+// TestListenAddresses checks how --bind and an address to listen on combine.
 func TestListenAddresses(t *testing.T) {
 	for _, c := range []struct{ address, bind, want string }{
 		{"", "", ":6969"}, {":80", "", ":80"}, {"80", "", ":80"}, {"127.0.0.1", "", "127.0.0.1:6969"},
@@ -29,7 +30,7 @@ func TestListenAddresses(t *testing.T) {
 	}
 }
 
-// A hint about an address that cannot be used names the flag that changes it.
+// TestListenHints checks that the hint of a listen error names the flag of the address.
 func TestListenHints(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {

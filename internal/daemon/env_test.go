@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// testEnv returns surroundings that discard everything.
+// testEnv returns an Env that discards all output.
 func testEnv() *Env {
 	discard := func(string, ...any) {}
 	return &Env{Now: time.Now, Log: slog.New(slog.DiscardHandler), Getenv: func(string) string { return "" }, Notef: discard, Warnf: discard}

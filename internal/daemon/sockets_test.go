@@ -10,7 +10,7 @@ import (
 	"spate/internal/fault"
 )
 
-// An error about a taken port says who wants it and which setting names it.
+// TestPortTaken checks that the error about a used port names the listener and the setting.
 func TestPortTaken(t *testing.T) {
 	t.Parallel()
 	busy, err := net.Listen("tcp", "127.0.0.1:0")
@@ -52,6 +52,6 @@ func TestPortTaken(t *testing.T) {
 	}
 	defer off.close()
 	if off.udpAddr() != "" {
-		t.Errorf("UDP is off, and listens on %s", off.udpAddr())
+		t.Errorf("UDP is off, but listens on %s", off.udpAddr())
 	}
 }
