@@ -66,7 +66,7 @@ func TestDomain(t *testing.T) {
 		t.Errorf("announce URLs %q", r.AnnounceURLs)
 	}
 	eventually(t, "a certificate", func() bool {
-		return strings.Contains(p.log.String(), "there is a certificate for "+name)
+		return strings.Contains(p.log.String(), "received a certificate for "+name)
 	})
 
 	curl := func(args ...string) string {

@@ -178,7 +178,7 @@ func TestScreens(t *testing.T) {
 		e.sees(`^ended with [07]$`)
 		p := h.in(t).tool("btdownloadcurses", at("tree.torrent"), "--saveas", at("piped"), "--display_interval", "0.2")
 		p.line("a status block", func(s string) bool { return strings.HasPrefix(s, "time left:      Download Succeeded!") })
-		if !strings.Contains(p.log.String(), "no terminal for a screen") {
+		if !strings.Contains(p.log.String(), "standard output is not a terminal") {
 			t.Errorf("the program does not report why it shows no screen: %s", p.log)
 		}
 	})
