@@ -32,9 +32,9 @@ func listen(t *testing.T, address string) net.Listener {
 	return l
 }
 
-// TestTrackersNeverLeadInside: what answers at a public address, over IPv4 or a slow
-// IPv6, leads neither to this machine nor to the house, and a name that changes is judged
-// by the address that is dialled.
+// TestTrackersNeverLeadInside checks that a tracker at a public address, over IPv4 or a slow
+// IPv6, cannot redirect to this machine or the local network. If the address of a host name
+// changes, the dialled address counts.
 func TestTrackersNeverLeadInside(t *testing.T) {
 	const public4, public6, house = "198.51.100.7", "2001:db8::7", "10.9.9.9"
 	if !guardtest.InNamespace(t, public4, public6, house, "169.254.169.254") {
@@ -54,7 +54,7 @@ func TestTrackersNeverLeadInside(t *testing.T) {
 	var lookups atomic.Int32
 	c := newClient(t, trackerclient.Options{Resolver: guardtest.Resolver(func(name string) []string {
 		switch {
-		case name == "four.test", name == "changes.test" && lookups.Add(1) <= 2: // once, for both families
+		case name == "four.test", name == "changes.test" && lookups.Add(1) <= 2: // the first lookup, which is one query for each family
 			return []string{public4}
 		case name == "six.test":
 			return []string{public6, "127.0.0.1"}
@@ -74,8 +74,8 @@ func TestTrackersNeverLeadInside(t *testing.T) {
 	}
 }
 
-// TestUDPTrackersAreJudgedByAddress: no packet goes to a name's address that is not
-// allowed, whichever else it has.
+// TestUDPTrackersAreJudgedByAddress checks that no packet goes to a forbidden address of a
+// host name, whatever other addresses the name has.
 func TestUDPTrackersAreJudgedByAddress(t *testing.T) {
 	const house, metadata = "10.9.9.9", "169.254.169.254"
 	if !guardtest.InNamespace(t, house, metadata) {
@@ -114,6 +114,6 @@ func TestUDPTrackersAreJudgedByAddress(t *testing.T) {
 		}
 	}
 	if a, b, m := got[0].Load(), got[1].Load(), got[2].Load(); a != 0 || b == 0 || m != 0 {
-		t.Errorf("%d packets to this machine, %d to the house, %d to the metadata service", a, b, m)
+		t.Errorf("%d packets to this machine, %d to the local network, %d to the metadata service", a, b, m)
 	}
 }
