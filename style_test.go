@@ -41,8 +41,8 @@ func TestConditionsStandAlone(t *testing.T) {
 	}
 }
 
-// hiddenStatements returns where statements stand in front of conditions that have
-// nothing to do with them.
+// hiddenStatements returns the positions of statements in front of conditions that do not
+// use the variables that the statements set.
 func hiddenStatements(f *ast.File) (found []token.Pos) {
 	check := func(init ast.Stmt, cond ast.Expr) {
 		switch s := init.(type) {
@@ -81,7 +81,8 @@ func mentions(cond, e ast.Expr) (yes bool) {
 	return yes
 }
 
-// expr returns a variable or a chain of fields as it stands in the source, or "".
+// expr returns the source text of a variable or a chain of fields, or "" for other
+// expressions.
 func expr(e ast.Expr) string {
 	switch e := e.(type) {
 	case *ast.Ident:
