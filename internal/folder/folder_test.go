@@ -14,8 +14,8 @@ import (
 
 const text = "text of the folder"
 
-// TestReadsNothingOutside checks that no trap makes a read return the content of a file
-// outside the folder or block, with each way to read a file.
+// TestReadsNothingOutside checks each function that reads a file with each trap. No trap
+// may make it block or return the content of a file outside the folder.
 func TestReadsNothingOutside(t *testing.T) {
 	t.Parallel()
 	ways := map[string]func(f *folder.Folder, dir, name string, o folder.Options) (string, error){
@@ -94,7 +94,7 @@ func TestReadNamed(t *testing.T) {
 	}
 }
 
-// TestSub checks that Sub opens directories below the folder only.
+// TestSub checks that Sub opens only directories below the folder.
 func TestSub(t *testing.T) {
 	t.Parallel()
 	for _, trap := range foldertest.Traps(text) {
@@ -194,8 +194,9 @@ func TestLimit(t *testing.T) {
 	}
 }
 
-// TestReadStopsAtLimitOfGrowingFile checks that read stops at the limit if a file has more
-// bytes than its size said. A pipe, which has size 0, replaces the growing file.
+// TestReadStopsAtLimitOfGrowingFile checks that read stops at the limit if the file is
+// longer than the size that its FileInfo has. The test uses a pipe, which has size 0,
+// instead of a growing file.
 func TestReadStopsAtLimitOfGrowingFile(t *testing.T) {
 	t.Parallel()
 	for size, ok := range map[int]bool{0: true, 99: true, 100: true, 101: false, 1 << 20: false} {
@@ -221,8 +222,8 @@ func TestReadStopsAtLimitOfGrowingFile(t *testing.T) {
 	}
 }
 
-// TestReplacedFile replaces a file by a trap after Open has checked it and before Open opens
-// it, and checks that no file outside the folder is read.
+// TestReplacedFile replaces a file by a trap after Open has checked the file and before
+// Open opens it, and checks that no file outside the folder is read.
 func TestReplacedFile(t *testing.T) {
 	t.Parallel()
 	for _, trap := range foldertest.Traps(text) {

@@ -11,9 +11,9 @@ import (
 	"spate/internal/folder/foldertest"
 )
 
-// TestRefusesTraps checks that a link counts as its target if the target is in the folder or
-// all links are followed, and that the scan refuses links that lead out and entries that are
-// neither files nor directories.
+// TestRefusesTraps checks that a scan treats a link like its target if the target is in the
+// folder or all links are followed, and that it refuses links that lead out and entries
+// that are neither files nor directories.
 func TestRefusesTraps(t *testing.T) {
 	t.Parallel()
 	for _, follow := range []bool{false, true} {
