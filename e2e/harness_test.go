@@ -95,7 +95,7 @@ type host struct {
 	ns  string // network namespace
 	IP  string
 	IP6 string
-	LSD bool // programs use local peer discovery (BEP 14), which is off by default
+	LSD bool // programs use local peer discovery (BEP 14), which is off in other tests
 }
 
 // newLAN creates a network of n hosts that is connected to no other network.

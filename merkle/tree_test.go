@@ -109,7 +109,7 @@ func TestProve(t *testing.T) {
 		root := merkle.Root(blockHashes, 0)
 		height := merkle.Height(int64(n))
 		if len(all) != height+1 || [32]byte(all[height]) != root {
-			t.Fatalf("%d blocks: %d layers", n, len(all))
+			t.Fatalf("%d blocks: %d layers or another root, want %d layers", n, len(all), height+1)
 		}
 		for base := range height {
 			for length := 2; length <= 1<<(height-base); length *= 2 {
@@ -126,21 +126,21 @@ func checkProof(t *testing.T, all [][]byte, n int64, root [32]byte, span merkle.
 	t.Helper()
 	hashes, err := merkle.Prove(nil, all[span.Base], n, span)
 	if err != nil || len(hashes) != 32*(span.Length+span.Uncles()) {
-		t.Fatalf("%d blocks, %+v: %d bytes, %v", n, span, len(hashes), err)
+		t.Fatalf("%d blocks, %+v: Prove returned %d bytes and the error %v, want %d bytes", n, span, len(hashes), err, 32*(span.Length+span.Uncles()))
 	}
 	known := merkle.FromRoot(root, n)
 	if err := merkle.Verify(hashes, n, span, known); err != nil {
-		t.Fatalf("%d blocks, %+v: %v", n, span, err)
+		t.Fatalf("%d blocks, %+v: Verify: %v", n, span, err)
 	}
 	for k := 0; k < len(hashes); k += 31 {
 		hashes[k] ^= 1
 		if merkle.Verify(hashes, n, span, known) == nil {
-			t.Fatalf("%d blocks, %+v: a wrong hash verifies", n, span)
+			t.Fatalf("%d blocks, %+v: Verify accepted a wrong hash", n, span)
 		}
 		hashes[k] ^= 1
 	}
 	if merkle.Verify(hashes[:len(hashes)-32], n, span, known) == nil || merkle.Verify(append(hashes, root[:]...), n, span, known) == nil {
-		t.Fatalf("%d blocks, %+v: a hash too few or too many verifies", n, span)
+		t.Fatalf("%d blocks, %+v: Verify accepted one hash too few or too many", n, span)
 	}
 	// Verify without uncles, with all layers known.
 	short := span
@@ -156,7 +156,7 @@ func checkProof(t *testing.T, all [][]byte, n int64, root [32]byte, span merkle.
 		return [32]byte{}, false
 	})
 	if err != nil {
-		t.Fatalf("%d blocks, %+v from its parent: %v", n, short, err)
+		t.Fatalf("%d blocks, %+v, with a known parent: Verify: %v", n, short, err)
 	}
 }
 
@@ -179,13 +179,13 @@ func TestProveBlocks(t *testing.T) {
 							got, err := merkle.ProveBlocks(nil, part, pieces, top, int64(n), span)
 							if base+merkle.Height(int64(length)) > top || base >= min(top, height) {
 								if err == nil {
-									t.Fatalf("%d blocks, pieces in layer %d, %+v: was answered", n, top, span)
+									t.Fatalf("%d blocks, pieces in layer %d, %+v: ProveBlocks returned hashes, want an error", n, top, span)
 								}
 								continue
 							}
 							want, wantErr := merkle.Prove(nil, all[base], int64(n), span)
 							if string(got) != string(want) || (err == nil) != (wantErr == nil) {
-								t.Fatalf("%d blocks, pieces in layer %d, %+v: other hashes, %v, %v", n, top, span, err, wantErr)
+								t.Fatalf("%d blocks, pieces in layer %d, %+v: ProveBlocks and Prove returned different hashes, or the errors %v and %v", n, top, span, err, wantErr)
 							}
 						}
 					}
@@ -202,12 +202,12 @@ func TestInvalidSpans(t *testing.T) {
 		{Length: 2, Base: -1}, {Length: 2, Base: 3}, {Length: 2, Base: 63}, {Length: 2, Proof: 3}, {Length: 2, Proof: -1}, {Length: -2}, {Length: 1024},
 	} {
 		if _, err := merkle.Prove(nil, blockHashes, 5, s); err == nil {
-			t.Errorf("%+v was answered", s)
+			t.Errorf("Prove answered the invalid span %+v", s)
 		}
 	}
 	for _, n := range []int64{0, -1, 4, 6, 1 << 62} {
 		if _, err := merkle.Prove(nil, blockHashes, n, merkle.Span{Length: 2}); err == nil {
-			t.Errorf("5 hashes were taken for the layer of %d blocks", n)
+			t.Errorf("Prove accepted 5 hashes as the layer of %d blocks", n)
 		}
 	}
 }
@@ -232,7 +232,7 @@ func FuzzVerify(f *testing.F) {
 		}
 		want, err := merkle.Prove(nil, all[base], 11, s)
 		if err != nil || string(want) != string(hashes) {
-			t.Fatalf("%+v verifies but differs from the tree: %v", s, err)
+			t.Fatalf("Verify accepted hashes for %+v that differ from the tree: %v", s, err)
 		}
 	})
 }
