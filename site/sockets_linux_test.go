@@ -57,11 +57,11 @@ func TestHogsOverSockets(t *testing.T) {
 		defer honest[i].Body.Close()
 	}
 	if downloads, _ := f.Pools(); downloads.MadeRoom != 3 || downloads.Held != 8 {
-		t.Errorf("%+v", downloads)
+		t.Errorf("the state of the slots is %+v, want 3 lost and 8 in use", downloads)
 	}
 	for i, resp := range append(honest, single) { // single keeps its slot because no other client is in its network
 		if n, err := io.Copy(io.Discard, resp.Body); n != 64<<20 {
-			t.Errorf("download %d of those that stay: %s, %d bytes: %v", i, resp.Status, n, err)
+			t.Errorf("download %d, which keeps its slot, got %s and %d bytes, %v, want 64 MiB", i, resp.Status, n, err)
 		}
 	}
 }
