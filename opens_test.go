@@ -158,7 +158,7 @@ func lastName(e ast.Expr) string {
 }
 
 // isOpen reports whether the function name of the package of opens a file or lists a
-// directory. It takes a variable called root for an [os.Root].
+// directory. It treats a variable called root as an [os.Root].
 func isOpen(of, name string) bool {
 	switch {
 	case of == "os":

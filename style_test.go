@@ -11,10 +11,9 @@ import (
 	"testing"
 )
 
-// TestConditionsStandAlone checks the statement in front of a condition: it either
-// declares variables or sets a variable that the condition tests, as in
-// "if err = f(); err != nil". Any other statement belongs on a line of its own, where a
-// reader sees it.
+// TestConditionsStandAlone checks the statement in front of a condition: it must either
+// declare variables or set a variable that the condition tests, as in "if err = f(); err !=
+// nil". Any other statement belongs on its own line, where it is easier to see.
 func TestConditionsStandAlone(t *testing.T) {
 	fset := token.NewFileSet()
 	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {

@@ -50,9 +50,9 @@ func (h *host) caddyWith(port int, conf string) {
 	h.start("caddy", "run", "--config", path, "--adapter", "caddyfile")
 }
 
-// TestExportedSite serves an exported site with nginx, Apache and Caddy and the settings of
-// the export. It checks headers and downloads by the page and the Metalink, and downloads
-// from a daemon behind nginx as a proxy.
+// TestExportedSite serves an exported site with nginx, Apache and Caddy and the settings
+// that the export contains. It checks headers, downloads by the page and by the Metalink,
+// and downloads from a daemon behind nginx as a proxy.
 func TestExportedSite(t *testing.T) {
 	t.Parallel()
 	need(t, "nginx", "apache2", "caddy", "curl", "aria2c")

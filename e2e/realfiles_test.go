@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// Real files of the Debian packages grub-rescue-pc and debian-installer-12-netboot-amd64.
-// The directory netboot contains symbolic links.
+// Files of the Debian packages grub-rescue-pc and debian-installer-12-netboot-amd64. The
+// directory netboot contains symbolic links.
 const (
 	isoFile = "/usr/lib/grub-rescue/grub-rescue-cdrom.iso"
 	netboot = "/usr/lib/debian-installer/images/12/amd64/text"

@@ -48,13 +48,13 @@ func (p *proc) last(kind string) event {
 	return event{}
 }
 
-// slowSeed is a seed with a rate limit and a tracker, on the host from. Tests download from
-// it on the host to.
+// slowSeed is a seed with a rate limit, and a tracker, on the host from. Tests download
+// from the seed on the host to.
 type slowSeed struct {
 	from, to  *host
 	path      string // the file
 	torrent   string
-	accessLog string // of the tracker
+	accessLog string // path of the tracker's access log
 	seed      *proc
 }
 
@@ -137,9 +137,9 @@ func TestInterruptedGetResumes(t *testing.T) {
 	s.finish(t, size, get...)
 }
 
-// TestSecondInterruptStopsAtOnce stops a get whose tracker no longer answers. After the first
-// Ctrl-C the get waits some seconds for the tracker; the second one must stop it at once. The
-// downloaded data must stay.
+// TestSecondInterruptStopsAtOnce stops a get whose tracker no longer answers. After the
+// first Ctrl-C the get waits some seconds for the tracker. The second one must stop the get
+// at once. The downloaded data must stay.
 func TestSecondInterruptStopsAtOnce(t *testing.T) {
 	t.Parallel()
 	const size = 16 << 20
@@ -149,7 +149,7 @@ func TestSecondInterruptStopsAtOnce(t *testing.T) {
 	get := []string{"get", torrent, "-o", t.TempDir(), "--state", t.TempDir(), "--peer", s.from.IP + ":6881"}
 	p, _ := s.startHalf(t, get...)
 	p.cmd.Process.Signal(syscall.SIGINT)
-	time.Sleep(300 * time.Millisecond) // the get waits for the tracker now
+	time.Sleep(300 * time.Millisecond) // the get is now waiting for the tracker
 	if p.ended() {
 		t.Error("the first Ctrl-C did not wait for the tracker")
 	}
@@ -158,7 +158,7 @@ func TestSecondInterruptStopsAtOnce(t *testing.T) {
 	if code := p.wait(); code != 7 {
 		t.Errorf("exit code %d, want 7", code)
 	}
-	if d := time.Since(began); d > 4*time.Second { // after the first one it waits for 5 s
+	if d := time.Since(began); d > 4*time.Second { // without the second Ctrl-C it would wait for 5 s
 		t.Errorf("the second Ctrl-C took %v", d)
 	}
 	s.finish(t, size, get...)

@@ -93,7 +93,7 @@ func TestScreens(t *testing.T) {
 	launch := filepath.Join(dir, "launch")
 	for _, name := range []string{"big.iso", "tree"} {
 		origin.tool("btmakemetafile", filepath.Join(dir, name), announce, "--target", filepath.Join(dir, name+".torrent")).ok()
-		if name == "tree" { // the name that spate uses on disk
+		if name == "tree" { // spate replaces the characters that control a terminal in this name
 			if err := os.Rename(filepath.Join(dir, "tree", hostile), filepath.Join(dir, "tree", tame)); err != nil {
 				t.Fatal(err)
 			}

@@ -28,7 +28,7 @@ type listed struct {
 	} `json:"live"`
 }
 
-// releases returns the releases of the daemon with that state directory.
+// releases returns the releases of the daemon whose state directory is state.
 func (h *host) releases(state string) []listed {
 	h.t.Helper()
 	var list struct{ Releases []listed }

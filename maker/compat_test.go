@@ -86,12 +86,12 @@ func sameHashes(t *testing.T, other func(path, out string) *exec.Cmd, ways ...ma
 	}
 	for i, path := range paths {
 		if err := cmds[i].Wait(); err != nil {
-			t.Errorf("%v: %v\n%s", cmds[i], err, &said[i])
+			t.Errorf("%v failed: %v\n%s", cmds[i], err, &said[i])
 			continue
 		}
 		want, err := metainfo.ReadFile(filepath.Join(dir, strconv.Itoa(i)))
 		if err != nil {
-			t.Error(err)
+			t.Errorf("the torrent of the other program: %v", err)
 			continue
 		}
 		for _, o := range ways {

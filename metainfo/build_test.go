@@ -84,7 +84,7 @@ func mustParse(t *testing.T, b []byte) *metainfo.MetaInfo {
 	t.Helper()
 	m, err := metainfo.Parse(b)
 	if err != nil {
-		t.Fatalf("%q: %v", b, err)
+		t.Fatalf("parsing %q: %v", b, err)
 	}
 	return m
 }

@@ -63,7 +63,7 @@ func TestFoldPlain(t *testing.T) {
 		for _, s := range []string{string(r), "a" + string(r) + "é", "é" + string(r)} {
 			_, plain := f.key(s)
 			if want := cleanName("xx"+s, NamesSafe) == "xx"+s; plain != want {
-				t.Errorf("%+q: plain %v, but is %v", s, plain, want)
+				t.Errorf("%+q: key reports plain %v, want %v", s, plain, want)
 			}
 		}
 	}

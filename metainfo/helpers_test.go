@@ -68,7 +68,7 @@ func checkSafe(t *testing.T, m *metainfo.MetaInfo) {
 			continue
 		}
 		if key := strings.ToLower(f.DisplayPath()); seen[key] {
-			t.Fatalf("two files are %q", key)
+			t.Fatalf("two files have the path %q", key)
 		} else {
 			seen[key] = true
 		}
@@ -88,6 +88,6 @@ func checkSafe(t *testing.T, m *metainfo.MetaInfo) {
 		t.Fatalf("%d bytes in %d pieces, %d without padding", i.TotalLength(), i.NumPieces(), i.DataLength())
 	}
 	if i.HasV1() && len(i.Pieces) != 20*i.NumPieces() {
-		t.Fatalf("%d bytes of hashes for %d pieces", len(i.Pieces), i.NumPieces())
+		t.Fatalf("there are %d bytes of v1 hashes for %d pieces, want 20 for each", len(i.Pieces), i.NumPieces())
 	}
 }

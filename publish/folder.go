@@ -299,7 +299,8 @@ func (f *Folder) one(ctx context.Context, in *folder.Folder, it item) {
 	f.mu.Unlock()
 }
 
-// orphan reports whether r was made from an entry of a folder that is not watched any more.
+// orphan reports whether no entry belongs to r any more: the entry was removed, or a newer version has
+// replaced r.
 func (f *Folder) orphan(r *Release) bool {
 	if r.Watched == "" {
 		return r.Stamp == replaced

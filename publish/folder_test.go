@@ -168,10 +168,10 @@ func (h *folderFixture) expect(want map[string]string) {
 		h.t.Errorf("listed: %q\nwant:   %q", got, want)
 	}
 	if fmt.Sprint(allowed) != fmt.Sprint(h.allowed) {
-		h.t.Errorf("the tracker allows %v\nlisted are %v", h.allowed, allowed)
+		h.t.Errorf("the tracker allows %v\nbut the catalog lists %v", h.allowed, allowed)
 	}
 	if fmt.Sprint(seeded) != fmt.Sprint(h.seeded) {
-		h.t.Errorf("seeded: %v\nlisted: %v", h.seeded, seeded)
+		h.t.Errorf("the seeder has %v\nbut the catalog lists %v", h.seeded, seeded)
 	}
 }
 
@@ -184,7 +184,7 @@ func TestFolder(t *testing.T) {
 	h.update()
 	h.expect(map[string]string{"a.iso~1": "one", "tree~1": "sub/y=2 x=1"})
 	if r, _ := h.catalog.Get(t.Context(), "a.iso"); r.Notes != "# Notes" || r.Watched != filepath.Join(h.in, "a.iso") {
-		t.Errorf("%+v", r)
+		t.Errorf("the release %+v does not have the notes and the path of its entry", r)
 	}
 
 	// A replaced file becomes a new version, and the previous version stays.
@@ -197,13 +197,13 @@ func TestFolder(t *testing.T) {
 	h.update()
 	h.expect(map[string]string{"a.iso~2": "two", "a.iso~3": "three", "tree~1": "sub/y=2 x=1", "tree~2": "sub/y=2 x=11"})
 	if r, _ := h.catalog.Get(t.Context(), "a.iso"); r.Notes != "other notes" {
-		t.Errorf("notes: %q", r.Notes)
+		t.Errorf("the notes are %q, want the new notes", r.Notes)
 	}
 	h.write("a.iso.md", "notes only")
 	hashed := h.hashed
 	h.update()
 	if r, _ := h.catalog.Get(t.Context(), "a.iso"); r.Notes != "notes only" || h.hashed != hashed {
-		t.Errorf("notes: %q, hashed %d", r.Notes, h.hashed-hashed)
+		t.Errorf("the notes are %q after hashing %d entries, want the new notes and no hashing", r.Notes, h.hashed-hashed)
 	}
 
 	// After a program has written to the file, the older version is lost if its data is a
@@ -224,7 +224,7 @@ func TestFolder(t *testing.T) {
 	// A restart hashes nothing.
 	h.start(1)
 	if restored, err := h.pub.Restore(t.Context()); err != nil || len(restored.Problems) > 0 {
-		t.Fatal(restored, err)
+		t.Fatalf("Restore returned %+v, %v, want no problems", restored, err)
 	}
 	h.update()
 	h.expect(want)
@@ -237,7 +237,7 @@ func TestFolder(t *testing.T) {
 	os.Chtimes(filepath.Join(h.in, "a.iso"), later, later)
 	h.update()
 	if r, _ := h.catalog.Get(t.Context(), "a.iso"); r.Version != "3" {
-		t.Errorf("touched: %s", r.Ref())
+		t.Errorf("after touching the file the release is %s, want version 3 as before", r.Ref())
 	}
 
 	// A removed file is withdrawn with its older versions, and their kept data is removed.
@@ -247,7 +247,7 @@ func TestFolder(t *testing.T) {
 	h.update()
 	h.expect(map[string]string{})
 	if kept, _ := filepath.Glob(filepath.Join(filepath.Dir(h.in), "kept", "*")); len(kept) > 0 {
-		t.Errorf("still kept: %q", kept)
+		t.Errorf("the data of withdrawn releases is still kept: %q", kept)
 	}
 }
 
@@ -258,7 +258,7 @@ func TestFolderWithoutOlder(t *testing.T) {
 	h.write("a", "one")
 	h.update()
 	if r, _ := h.catalog.Get(t.Context(), "a"); r.Path != filepath.Join(h.in, "a") {
-		t.Errorf("served from %s", r.Path)
+		t.Errorf("the release is served from %s, want its path in the folder", r.Path)
 	}
 	for _, data := range []string{"two", "three"} { // a version number is not used twice
 		h.write("a", data)
@@ -285,15 +285,15 @@ func TestFolderTorrents(t *testing.T) {
 	h.update()
 	h.expect(map[string]string{"data~1": "of the torrent"})
 	if r, _ := h.catalog.Get(t.Context(), "data"); r.Hash() != m.Hash() || r.Comment != "made elsewhere" || h.hashed != 0 {
-		t.Errorf("%+v", r)
+		t.Errorf("the release %+v is not that of the .torrent, or its data was hashed", r)
 	}
 	if s := h.folder.Status(); s.Refused["bad.torrent"] == "" || len(s.Refused) != 1 || s.Entries != 1 {
-		t.Errorf("%+v", s)
+		t.Errorf("the status is %+v, want only bad.torrent refused and one entry", s)
 	}
 	h.write("data", "damaged")
 	h.update()
 	if s := h.folder.Status(); !strings.Contains(s.Refused["x.torrent"], "not the data") {
-		t.Errorf("%+v", s)
+		t.Errorf("the status is %+v, want x.torrent refused because of other data", s)
 	}
 	os.Remove(filepath.Join(h.in, "x.torrent"))
 	h.update()
@@ -375,7 +375,7 @@ func TestFolderKilled(t *testing.T) {
 			}
 			f, err := r.Open(0)
 			if err != nil {
-				t.Errorf("seed %d: %v", seed, err)
+				t.Errorf("seed %d: opening a published file: %v", seed, err)
 				continue
 			}
 			b := make([]byte, r.Size)
@@ -383,9 +383,9 @@ func TestFolderKilled(t *testing.T) {
 			f.Close()
 			got[filepath.Base(r.Watched)] = string(b)
 		}
-		for name := range refused { // two names with the same data
+		for name := range refused { // an entry is refused if another one has the same data
 			if !slices.Contains(values(got), data[name]) {
-				t.Errorf("seed %d: %s is refused: %s", seed, name, refused[name])
+				t.Errorf("seed %d: %s is refused although no release has its data: %s", seed, name, refused[name])
 			}
 			delete(data, name)
 		}
@@ -416,7 +416,7 @@ func TestFolderRun(t *testing.T) {
 				t.Errorf("%s, want %s", got, want)
 			}
 		case <-time.After(5 * time.Minute):
-			t.Fatalf("not %s", want)
+			t.Fatalf("timed out while waiting for: %s", want)
 		}
 	}
 	h.write("a", "before")
@@ -441,7 +441,7 @@ func TestEmptyPaths(t *testing.T) {
 		t.Errorf("NewFolder: %v, want ErrNoPath", err)
 	}
 	if _, err := NewKeeper(""); err == nil {
-		t.Error("NewKeeper took an empty path")
+		t.Error("NewKeeper accepted an empty path")
 	}
 }
 

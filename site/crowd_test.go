@@ -96,7 +96,7 @@ func (c *crowd) visit(from netip.Addr, path string, header ...string) (net.Conn,
 	conn, err := host.DialContext(c.ctx, "tcp", net.JoinHostPort(at.String(), "80"))
 	if err != nil {
 		if c.ctx.Err() == nil {
-			c.t.Error(err)
+			c.t.Errorf("%v: sending a request: %v", from, err)
 		}
 		return nil, nil
 	}
@@ -105,7 +105,7 @@ func (c *crowd) visit(from netip.Addr, path string, header ...string) (net.Conn,
 	resp, err := http.ReadResponse(bufio.NewReaderSize(conn, 4096), nil)
 	if err != nil {
 		if c.ctx.Err() == nil {
-			c.t.Errorf("%v: no answer: %v", from, err)
+			c.t.Errorf("%v: the site sent no response: %v", from, err)
 		}
 		conn.Close()
 		return nil, nil
@@ -210,16 +210,16 @@ func TestHogs(t *testing.T) {
 				start := time.Now()
 				conn, resp := w.visit(c.honest, "/d/data.bin")
 				if conn == nil || resp.StatusCode != http.StatusOK {
-					t.Fatalf("after %v: %+v", time.Since(start), resp)
+					t.Fatalf("after %v the visitor got %+v, want the file", time.Since(start), resp)
 				}
 				if took := time.Since(start); took > 10*time.Second {
-					t.Errorf("the first byte took %v", took)
+					t.Errorf("the first byte came after %v, want at most 10s", took)
 				}
 				const measured = 20
 				time.AfterFunc(measured*time.Second, func() { conn.SetReadDeadline(time.Unix(1, 0)) })
 				n, _ := io.Copy(io.Discard, resp.Body)
 				if want := min(int64(measured*rate*8/10), resp.ContentLength); n < want {
-					t.Errorf("%d bytes came in %d s, want %d", n, measured, want)
+					t.Errorf("the visitor got %d bytes in %d s, want at least %d", n, measured, want)
 				}
 				conn.Close()
 				for i := range 20 {
@@ -227,10 +227,10 @@ func TestHogs(t *testing.T) {
 					start := time.Now()
 					conn, resp := w.visit(c.honest, "/d/data.bin", at)
 					if conn == nil || resp.StatusCode != http.StatusPartialContent {
-						t.Fatalf("the web seed: %+v", resp)
+						t.Fatalf("the web seed sent %+v, want a part of the file", resp)
 					}
 					if n, err := io.Copy(io.Discard, resp.Body); n != 1<<18 || time.Since(start) > 5*time.Second {
-						t.Errorf("request %d of the web seed: %d bytes in %v: %v", i, n, time.Since(start), err)
+						t.Errorf("request %d to the web seed gave %d bytes in %v, %v, want 256 KiB in at most 5s", i, n, time.Since(start), err)
 					}
 					conn.Close()
 				}
@@ -249,7 +249,7 @@ func TestSlowReadersAreNotEnded(t *testing.T) {
 			phones.Go(func() {
 				_, resp := w.visit(netip.AddrFrom4([4]byte{10, 150, byte(i / 3), byte(1 + i%3)}), "/d/data.bin")
 				if n := w.sip(resp.Body, 50_000); n != 6<<20 {
-					t.Errorf("a phone has %d bytes of %d", n, 6<<20)
+					t.Errorf("a slow reader got %d bytes, want %d", n, 6<<20)
 				}
 			})
 		}
@@ -260,7 +260,7 @@ func TestSlowReadersAreNotEnded(t *testing.T) {
 		}
 		for i := range 20 { // number of other visitors that come and go
 			if conn, resp := w.visit(honestAddr, "/d/data.bin", "Range: bytes=0-99999"); conn == nil || resp.StatusCode != http.StatusPartialContent {
-				t.Errorf("visitor %d: %+v", i, resp)
+				t.Errorf("visitor %d got %+v, want a part of the file", i, resp)
 			} else {
 				io.Copy(io.Discard, resp.Body)
 				conn.Close()
@@ -282,7 +282,7 @@ func TestOfficeBehindOneAddress(t *testing.T) {
 				all.Go(func() {
 					conn, resp := w.visit(from, "/d/data.bin")
 					if n := w.sip(resp.Body, 50_000); n != 1<<20 || resp.StatusCode != http.StatusOK {
-						t.Errorf("%v: %s, %d bytes", from, resp.Status, n)
+						t.Errorf("the visitor at %v got %s and %d bytes, want the whole file", from, resp.Status, n)
 					}
 					conn.Close()
 				})
@@ -312,11 +312,11 @@ func TestEndedDownloadGoesOn(t *testing.T) {
 		time.Sleep(time.Second)
 		_, refused := w.visit(manyNetworks(9), "/d/data.bin")
 		if refused.StatusCode != http.StatusServiceUnavailable || refused.Header.Get("Retry-After") == "" {
-			t.Errorf("a new visitor without a slot: %+v", refused)
+			t.Errorf("a visitor without a slot got %+v, want 503 and Retry-After", refused)
 		}
 		got, err := io.ReadAll(first.Body)
 		if err == nil || len(got) == 2<<20 {
-			t.Fatalf("the slow one was not ended: %d bytes, %v", len(got), err)
+			t.Fatalf("the slow download was not ended: %d bytes, %v", len(got), err)
 		}
 		downloads, _ := w.site.Pools()
 		if downloads.Slots != 4 || downloads.Held != 4 || downloads.Evicted != 1 || downloads.Refused != 1 {
@@ -327,7 +327,7 @@ func TestEndedDownloadGoesOn(t *testing.T) {
 		more, err := io.ReadAll(rest.Body)
 		_, data := random(t, 2<<20, w.site.dir, "again")
 		if rest.StatusCode != http.StatusPartialContent || string(got)+string(more) != string(data) {
-			t.Errorf("%s: %d and %d bytes are not the file: %v", rest.Status, len(got), len(more), err)
+			t.Errorf("resuming the download gave %s; the parts of %d and %d bytes are not the file: %v", rest.Status, len(got), len(more), err)
 		}
 	})
 }
@@ -343,7 +343,7 @@ func TestLivePlacesAreShared(t *testing.T) {
 		watch := func(i int, from netip.Addr) {
 			_, resp := w.visit(from, "/r/data.bin/live")
 			if resp.StatusCode != http.StatusOK {
-				t.Errorf("visitor %d: %s", i, resp.Status)
+				t.Errorf("visitor %d got %s, want 200", i, resp.Status)
 			}
 			w.wg.Go(func() {
 				io.Copy(io.Discard, resp.Body)
@@ -358,7 +358,7 @@ func TestLivePlacesAreShared(t *testing.T) {
 			watch(17+i, manyNetworks(i))
 		}
 		if _, resp := w.visit(manyNetworks(7), "/r/data.bin/live"); resp.StatusCode != http.StatusServiceUnavailable || resp.Header.Get("Retry-After") == "" {
-			t.Errorf("more visitors than slots: %s", resp.Status)
+			t.Errorf("a visitor without a slot got %s, want 503", resp.Status)
 		}
 		time.Sleep(liveTurn)
 		watch(20, manyNetworks(7))
@@ -366,7 +366,7 @@ func TestLivePlacesAreShared(t *testing.T) {
 		synctest.Wait()
 		for i, e := range ended {
 			if e != (i == 1) {
-				t.Errorf("visitor %d was ended: %v", i, e)
+				t.Errorf("visitor %d lost the slot: %v, want only visitor 1 to lose it", i, e)
 			}
 		}
 	})

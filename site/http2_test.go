@@ -26,7 +26,7 @@ func TestHogsOverHTTP2(t *testing.T) {
 			t.Fatal(err)
 		}
 		if resp.ProtoMajor != 2 || resp.StatusCode != http.StatusOK {
-			t.Fatalf("%s %s", resp.Proto, resp.Status)
+			t.Fatalf("the response is %s by %s, want 200 by HTTP/2", resp.Status, resp.Proto)
 		}
 		return resp
 	}
@@ -37,7 +37,7 @@ func TestHogsOverHTTP2(t *testing.T) {
 	for range 3 {
 		resp := get()
 		if n, err := io.Copy(io.Discard, resp.Body); n != 64<<20 {
-			t.Errorf("%d bytes: %v", n, err)
+			t.Errorf("another request of the connection got %d bytes, %v, want 64 MiB", n, err)
 		}
 		resp.Body.Close()
 	}
@@ -49,6 +49,6 @@ func TestHogsOverHTTP2(t *testing.T) {
 		hog.Body.Close()
 	}
 	if ended != 1 {
-		t.Errorf("%d of two hogs were ended", ended)
+		t.Errorf("%d of two slow downloads were ended, want one", ended)
 	}
 }

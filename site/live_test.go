@@ -30,24 +30,24 @@ func TestLive(t *testing.T) {
 	}
 	defer resp.Body.Close()
 	if resp.Header.Get("Content-Type") != "text/event-stream" {
-		t.Fatalf("%v", resp.Header)
+		t.Fatalf("the header is %v, want the type text/event-stream", resp.Header)
 	}
 	lines := bufio.NewScanner(resp.Body)
 	next := func() (n numbers) {
 		for lines.Scan() {
 			if data, ok := strings.CutPrefix(lines.Text(), "data: "); ok {
 				if err := json.Unmarshal([]byte(data), &n); err != nil {
-					t.Fatalf("%s: %v", data, err)
+					t.Fatalf("decoding the event %s: %v", data, err)
 				}
 				return n
 			}
 		}
-		t.Fatalf("the events ended: %v", lines.Err())
+		t.Fatalf("the events ended too early: %v", lines.Err())
 		return n
 	}
 	for want := 1; want <= 3; want++ {
 		if n := next(); n.Seeds != want {
-			t.Fatalf("%+v, want %d seeds", n, want)
+			t.Fatalf("the event is %+v, want %d seeds", n, want)
 		}
 		seeds.Store(int64(want + 1))
 	}
@@ -58,14 +58,14 @@ func TestLive(t *testing.T) {
 	}
 	second.Body.Close()
 	if second.StatusCode != 503 || second.Header.Get("Retry-After") == "" {
-		t.Errorf("a visitor past the limit: %s", second.Status)
+		t.Errorf("a visitor above the limit got %s, want 503 and Retry-After", second.Status)
 	}
 
 	f.Close()
 	for lines.Scan() {
 	}
 	if err := lines.Err(); err != nil {
-		t.Errorf("Close did not end the events well: %v", err)
+		t.Errorf("the events did not end at Close without an error: %v", err)
 	}
 	f.Close()
 }
@@ -87,10 +87,10 @@ func TestLiveEnds(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := io.Copy(io.Discard, resp.Body); err != nil {
-		t.Errorf("the events did not end well: %v", err)
+		t.Errorf("the events did not end without an error after the release was withdrawn: %v", err)
 	}
 	if watchers := f.watchers.counts().Held; watchers != 0 {
-		t.Errorf("%d watch", watchers)
+		t.Errorf("%d slots for live numbers are in use, want none", watchers)
 	}
 }
 

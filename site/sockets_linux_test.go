@@ -61,7 +61,7 @@ func TestHogsOverSockets(t *testing.T) {
 	}
 	for i, resp := range append(honest, single) { // single keeps its slot because no other client is in its network
 		if n, err := io.Copy(io.Discard, resp.Body); n != 64<<20 {
-			t.Errorf("download %d of those that stay: %s, %d bytes: %v", i, resp.Status, n, err)
+			t.Errorf("download %d, which keeps its slot, got %s and %d bytes, %v, want 64 MiB", i, resp.Status, n, err)
 		}
 	}
 }

@@ -105,10 +105,10 @@ func TestStorePublication(t *testing.T) {
 		return resp.StatusCode, got
 	}
 	if status, got := get(""); status != 200 || !bytes.Equal(got, data) {
-		t.Errorf("whole: status %d, %d bytes", status, len(got))
+		t.Errorf("the request for the whole file gave status %d and %d bytes, want 200 and the data", status, len(got))
 	}
 	if status, got := get("bytes=1000000-1999999"); status != 206 || !bytes.Equal(got, data[1000000:2000000]) {
-		t.Errorf("part: status %d, %d bytes", status, len(got))
+		t.Errorf("the request for a part gave status %d and %d bytes, want 206 and the part", status, len(got))
 	}
 
 	// Download from the engine, in the swarm of the hybrid and in that of its v1 torrent.
@@ -134,21 +134,21 @@ func TestStorePublication(t *testing.T) {
 		}
 		buf := make([]byte, len(data))
 		if _, err := got.ReadAt(buf, 0); err != nil || !bytes.Equal(buf, data) {
-			t.Errorf("from peers: other data, %v", err)
+			t.Errorf("the data downloaded from peers differs: %v", err)
 		}
 	}
 
 	store.version.Add(1)
 	if status, _ := get(""); status != http.StatusGone {
-		t.Errorf("the object changed: status %d, want 410", status)
+		t.Errorf("the request after the object changed gave status %d, want 410", status)
 	}
 	if err := p.Withdraw(t.Context(), "a.bin"); err != nil {
-		t.Error(err)
+		t.Errorf("Withdraw: %v", err)
 	}
 	if n := len(session.Torrents()); n != 0 {
-		t.Errorf("%d torrents after Withdraw", n)
+		t.Errorf("the session has %d torrents after Withdraw, want none", n)
 	}
 	if _, err := store.ReadAt(make([]byte, 1), 0); err != nil {
-		t.Errorf("the store, which belongs to its caller: %v", err)
+		t.Errorf("the store was closed, although it belongs to the caller: %v", err)
 	}
 }

@@ -24,14 +24,14 @@ func TestTheme(t *testing.T) {
 		"/static/site.css": "body{color:red}", "/static/logo.png": "PNG", "/static/icon.svg": "<svg", "/r/none": "<p>Oh no: No such release</p>", "/": "Our Project",
 	} {
 		if got := body(t, f.get("GET", path, "Accept", "text/html")); !strings.Contains(got, want) {
-			t.Errorf("%s: %s", path, got)
+			t.Errorf("%s is %s, want %q in it", path, got, want)
 		}
 	}
 	if resp := f.get("GET", "/static/notes.php"); resp.StatusCode != 404 {
-		t.Errorf("a file of an unknown type: %s", resp.Status)
+		t.Errorf("a file of an unknown type gave %s, want 404", resp.Status)
 	}
 	if _, err := New(f.catalog, Options{Theme: fstest.MapFS{"templates/index.html": {Data: []byte("{{")}}}); err == nil {
-		t.Error("a broken template is accepted")
+		t.Error("New accepted a template with an error")
 	}
 }
 

@@ -47,7 +47,7 @@ func TestSymbolicLinks(t *testing.T) {
 			_, err := d.WriteAt([]byte("evil"), off)
 			wantReason(t, "write", err, ErrObstructed)
 			if n, err := d.ReadAt(make([]byte, 4), off); (n == 4) != c.readable {
-				t.Errorf("read %d, %v", n, err)
+				t.Errorf("ReadAt read %d bytes, %v, want data only if the link stays inside: %v", n, err, c.readable)
 			}
 			wantReason(t, "Prepare", d.Prepare(), ErrObstructed)
 			_, _ = d.Stats()
@@ -63,7 +63,7 @@ func TestSymbolicLinks(t *testing.T) {
 			}
 			_ = d.Remove()
 			if b, err := os.ReadFile(filepath.Join(base, "outside/x")); err != nil || string(b) != long {
-				t.Errorf("Remove reached outside: %v", err)
+				t.Errorf("Remove changed or deleted a file outside: %v", err)
 			}
 		})
 	}
@@ -92,7 +92,7 @@ func TestObstructed(t *testing.T) {
 			wantReason(t, "Prepare", d.Prepare(), ErrObstructed)
 			st, err := d.Stats()
 			if err != nil || st[0].Exists {
-				t.Errorf("Stats: %+v, %v", st[0], err)
+				t.Errorf("Stats returned %+v, %v, want a file that does not exist", st[0], err)
 			}
 		})
 	}
@@ -162,7 +162,7 @@ func TestWithin(t *testing.T) {
 	} {
 		d, err := open(dir)
 		if (err == nil) != ok {
-			t.Errorf("%s: %v", dir, err)
+			t.Errorf("opening %s returned %v, want success: %v", dir, err, ok)
 		}
 		if err == nil {
 			d.Close()

@@ -83,12 +83,12 @@ func TestKilledAtAnyCall(t *testing.T) {
 		out, err := cmd.CombinedOutput()
 		killed := cmd.ProcessState.ExitCode() == killpoint.Killed
 		if err != nil && !killed {
-			t.Fatalf("call %d: %v: %s", n, err, out)
+			t.Fatalf("the run that should be killed at call %d failed: %v: %s", n, err, out)
 		}
 		checkKilled(t, n, dir, string(out), pieces)
 		if !killed {
 			if n < 5*pieces {
-				t.Errorf("it made only %d calls", n-1)
+				t.Errorf("the process made only %d calls", n-1)
 			}
 			t.Logf("killed at %d calls", n-1)
 			return

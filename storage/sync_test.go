@@ -48,7 +48,7 @@ func TestSyncMany(t *testing.T) {
 	for i := range count {
 		st := &d.files[i]
 		if dirty := st.dirty.Load(); dirty != (i == replaced) || st.writing.Load() != 0 {
-			t.Fatalf("file %d: dirty %v, %d writes in progress", i, dirty, st.writing.Load())
+			t.Fatalf("file %d has dirty %v and %d writes in progress after Sync", i, dirty, st.writing.Load())
 		}
 		now, err := d.stat(i)
 		if err != nil || i != replaced && !st.expected.Same(now) {

@@ -58,7 +58,7 @@ func testChangeDetector(t *testing.T, open Open) {
 	n := int64(len(data))
 	for _, r := range [][2]int64{{0, n}, {0, 1}, {n - 1, 1}, {70_000, 20_000}} {
 		if err := d.Check(r[0], r[1]); err != nil {
-			t.Errorf("%d bytes at %d that the storage wrote: %v", r[1], r[0], err)
+			t.Errorf("Check of %d bytes at %d that the storage itself wrote: %v", r[1], r[0], err)
 		}
 	}
 }
@@ -102,7 +102,7 @@ func testDataFinder(t *testing.T, open Open) {
 			t.Errorf("next data from %d is at %d; written at %d", off, next, at)
 		}
 		if d.HasData(off, next-off) {
-			t.Errorf("data in the %d bytes from %d, before the next data", next-off, off)
+			t.Errorf("HasData reports data in the %d bytes from %d, but NextData none", next-off, off)
 		}
 		p := make([]byte, min(next, n)-off)
 		got, err := s.ReadAt(p, off)
@@ -119,7 +119,7 @@ func testDataFinder(t *testing.T, open Open) {
 func testPreparer(t *testing.T, open Open) {
 	s, p, data := optional[storage.Preparer](t, open)
 	if err := errors.Join(p.Prepare(), p.Finish(), p.Prepare()); err != nil {
-		t.Error(err)
+		t.Errorf("Prepare, Finish, Prepare: %v", err)
 	}
 	holds(t, s, data)
 }
@@ -172,7 +172,7 @@ func testRemover(t *testing.T, open Open) {
 	}
 	if at, ok := storage.As[storage.FileSystemPath](s); ok {
 		if _, err := os.Lstat(at.Path()); !errors.Is(err, os.ErrNotExist) {
-			t.Errorf("%s after Remove: %v", at.Path(), err)
+			t.Errorf("Lstat of %s after Remove returned %v, want os.ErrNotExist", at.Path(), err)
 		}
 	}
 }
