@@ -17,7 +17,7 @@ import (
 )
 
 // A connection handles data in this order, which is also the order of the functions
-// below and of the files handle.go, request.go, finishpieces.go, piece.go and upload.go:
+// below and of the files messages.go, request.go, finishpieces.go, piece.go and upload.go:
 //
 //  1. Received     is called by package transport after each read, and parses every
 //     whole message in place

@@ -2,7 +2,7 @@
 // .torrent, a magnet link or a page, or a server that sent a redirect. It prevents such a
 // URL from reaching services of this machine or of the local network.
 //
-// Each address has a [Kind] (kind.go contains the table), and each request a [Reach], the
+// Each address has a [Kind] (addresskind.go contains the table), and each request a [Reach], the
 // set of kinds that it may go to. A [Dialer] checks the address before it sends the first
 // packet. A [Client] sends HTTP requests through a dialer, and narrows the reach of each
 // redirect to that of the server that sent it.

@@ -18,7 +18,7 @@ import (
 //     leechers and seeds, or creates it, if needed in place of another one (evict.go).
 //  5. answer sets the counts, the sample (sample.go) and the intervals of the reply.
 //
-// An entry is stored in a block (block.go) of a list (list.go) in the arena (arena.go),
+// An entry is stored in a block (block.go) of a list (peerlist.go) in the arena (arena.go),
 // or inside the record (record.go).
 type shard struct {
 	mu sync.Mutex // guards all fields below
