@@ -16,8 +16,8 @@ const (
 // the address size.
 var ErrBadCompact = errors.New("compact peer list has a partial address")
 
-// CanonicalAddr returns ap without a zone and with an IPv4-mapped IPv6 address turned
-// into plain IPv4, so that equal endpoints compare equal.
+// CanonicalAddr returns ap without a zone, and converts an IPv4-mapped IPv6 address to
+// IPv4, so that equal endpoints compare equal.
 func CanonicalAddr(ap netip.AddrPort) netip.AddrPort {
 	return netip.AddrPortFrom(ap.Addr().Unmap().WithZone(""), ap.Port())
 }

@@ -86,7 +86,7 @@ func publicPackages(t *testing.T) (dirs []string) {
 	return dirs
 }
 
-// exported returns the exported declarations that a package has on Linux, without comments.
+// exported returns the exported declarations of a package on Linux, without comments.
 func exported(t *testing.T, dir string) []byte {
 	t.Helper()
 	linux := build.Default

@@ -12,9 +12,9 @@ import (
 	"testing"
 )
 
-// rows maps each package to its row in the import table of ARCHITECTURE.md; rows are
+// rows maps each package to its row in the import table of ARCHITECTURE.md. Rows are
 // compared as strings. A package may import packages of lower rows; edges lists the allowed
-// imports between entries of one row. A package that is not listed has the row of its
+// imports between packages of one row. A package that is not listed has the row of its
 // nearest listed parent directory. "." is the root package.
 var rows = map[string]string{
 	".": "0", "bencode": "0", "bitfield": "0", "merkle": "0", "internal": "0",
@@ -30,7 +30,7 @@ var rows = map[string]string{
 	"e2e": "7", "bench": "7", "packaging": "7", "scripts": "7",
 }
 
-// edges lists the imports that are allowed between entries of one row.
+// edges lists the allowed imports between packages of one row.
 var edges = map[[2]string]bool{
 	{"bencode", "."}:                        true,
 	{"tracker/wire", "tracker"}:             true,
@@ -237,7 +237,7 @@ func TestNoReplace(t *testing.T) {
 }
 
 // TestDocs checks that the links in the documents lead to existing files, and that the Go
-// files that they name exist in the root of the module or in the folder torrent.
+// files named in the documents exist in the root of the module or in the folder torrent.
 func TestDocs(t *testing.T) {
 	link, source := regexp.MustCompile(`\]\(([^():#]+)[)#]`), regexp.MustCompile("`([a-z_/]+\\.go)`")
 	docs, err := filepath.Glob("docs/*.md")
@@ -274,7 +274,7 @@ var dialling = map[string]*regexp.Regexp{
 }
 
 // mayDial maps the allowed uses of the names in dialling, as "file: package.Name", to the
-// reason why a stranger's URL cannot reach them.
+// reason why a URL from an untrusted source cannot reach them.
 var mayDial = map[string]string{
 	"internal/api/client.go: net.Dialer":                 "the socket of the daemon",
 	"internal/api/client.go: http.Client":                "the daemon at the URL that --api-url gives",

@@ -12,8 +12,8 @@ import (
 )
 
 // opens lists the functions that open files or list directories without internal/folder,
-// grouped by the reason. Only internal/folder may open a file in a directory that somebody
-// else can write to, so no such function belongs here.
+// grouped by the reason. A function that opens a file in a directory that other users can
+// write to must use internal/folder and does not belong in this list.
 var opens = map[string][]string{
 	"the user names the file; it may be a link or a pipe": {
 		"internal/classic/run.go: openText: os.Open",
@@ -158,7 +158,7 @@ func lastName(e ast.Expr) string {
 }
 
 // isOpen reports whether the function name of the package of opens a file or lists a
-// directory. It takes a variable called root for an [os.Root].
+// directory. It treats a variable called root as an [os.Root].
 func isOpen(of, name string) bool {
 	switch {
 	case of == "os":

@@ -29,8 +29,8 @@ func NewPeerID() PeerID {
 
 const idAlphabet = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
-// String returns the id with a dot for every byte that is not printable ASCII, so that
-// a hostile id cannot harm a log, a page or a terminal.
+// String returns the id with a dot for every byte that is not printable ASCII. A hostile id
+// therefore cannot change the display of a log, a page or a terminal.
 func (id PeerID) String() string {
 	b := id
 	for i, c := range b {
@@ -59,9 +59,8 @@ func (id PeerID) Client() string {
 	return strings.TrimRight(s[:8], "-.")
 }
 
-// azureusVersion formats the four version characters of an Azureus-style id. Letters
-// stand for numbers from 10 on; a letter in the last place marks the kind of build and
-// is left out.
+// azureusVersion formats the four version characters of an Azureus-style id. Letters stand
+// for the numbers from 10. A letter at the end marks the kind of build and is left out.
 func azureusVersion(s string) string {
 	parts := make([]string, 0, len(s))
 	for i, c := range s {

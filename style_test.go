@@ -11,10 +11,9 @@ import (
 	"testing"
 )
 
-// TestConditionsStandAlone checks the statement in front of a condition: it either
-// declares variables or sets a variable that the condition tests, as in
-// "if err = f(); err != nil". Any other statement belongs on a line of its own, where a
-// reader sees it.
+// TestConditionsStandAlone checks the statement in front of a condition: it must either
+// declare variables or set a variable that the condition tests, as in "if err = f(); err !=
+// nil". Any other statement belongs on its own line, where it is easier to see.
 func TestConditionsStandAlone(t *testing.T) {
 	fset := token.NewFileSet()
 	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
@@ -41,8 +40,8 @@ func TestConditionsStandAlone(t *testing.T) {
 	}
 }
 
-// hiddenStatements returns where statements stand in front of conditions that have
-// nothing to do with them.
+// hiddenStatements returns the positions of statements in front of conditions that do not
+// use the variables that the statements set.
 func hiddenStatements(f *ast.File) (found []token.Pos) {
 	check := func(init ast.Stmt, cond ast.Expr) {
 		switch s := init.(type) {
@@ -81,7 +80,8 @@ func mentions(cond, e ast.Expr) (yes bool) {
 	return yes
 }
 
-// expr returns a variable or a chain of fields as it stands in the source, or "".
+// expr returns the source text of a variable or a chain of fields, or "" for other
+// expressions.
 func expr(e ast.Expr) string {
 	switch e := e.(type) {
 	case *ast.Ident:

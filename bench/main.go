@@ -2,9 +2,9 @@
 
 // Command bench compares spate with the other installed BitTorrent programs: transfers
 // between two programs, a seed with hundreds of connections, the creation of torrents, and
-// many torrents seeded by one process. It interleaves the runs, so that changes in the speed
-// of the machine affect all programs. Its tables show the least, the median and the greatest
-// value, and the ratio of the medians. It needs root to create network namespaces.
+// many torrents seeded by one process. It runs the programs in turn, so that changes in the
+// speed of the machine affect all of them. Its tables show the minimum, the median and the
+// maximum, and the ratio of the medians. It needs root to create network namespaces.
 //
 //	go run ./bench [-runs 3] [-size 1024] [-count 5000] [-out DIR] [transfer] [crowd] [create] [many]
 package main
@@ -34,7 +34,7 @@ type options struct {
 
 func main() {
 	var o options
-	if len(os.Args) == 5 && os.Args[1] == "serve" { // bench started this process
+	if len(os.Args) == 5 && os.Args[1] == "serve" { // this process was started by bench itself
 		if err := serve(os.Args[2], os.Args[3], os.Args[4]); err != nil {
 			fmt.Fprintln(os.Stderr, "bench:", err)
 			os.Exit(1)
@@ -157,7 +157,7 @@ func (r *row) add(values ...float64) {
 }
 
 // table prints the rows below the titles of their columns. Each cell contains the ratio of
-// its median to that of the row with the name base.
+// its median to the median of the row with the name base.
 func table(heads []string, rows []*row, base string) {
 	var ref *row
 	for _, r := range rows {

@@ -18,7 +18,7 @@ type network struct {
 
 const getters = 4 // number of getters
 
-// The addresses in the network, of the range for benchmarks (RFC 2544).
+// The addresses in the network. They are in the range for benchmarks (RFC 2544).
 const (
 	trackerHost = "198.18.77.254"
 	seedHost    = "198.18.77.1"

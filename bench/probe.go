@@ -30,8 +30,8 @@ func offered(addr string, ih spate.InfoHash, n int) error {
 	if _, err := io.ReadFull(nc, b); err != nil {
 		return err
 	}
-	// Some programs send their pieces only after the other side has sent its own, and
-	// accept that only after their handshake.
+	// Some programs send their pieces only after they have received those of the other
+	// side, which they accept only after their own handshake.
 	if _, err := nc.Write(peerwire.AppendSimple(nil, peerwire.HaveNone)); err != nil {
 		return err
 	}

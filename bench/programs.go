@@ -21,7 +21,7 @@ type program struct {
 	seed, get func(j job) []string
 	create    func(data, out, announce string, hybrid bool) []string // may return nil
 	many      func(j job) []string                                   // seeds all torrents of a directory
-	crowd     func(j job) []string                                   // is like seed, with a limit above crowdSize connections
+	crowd     func(j job) []string                                   // like seed, with a limit of more than crowdSize connections
 }
 
 // job contains the arguments of a program.
@@ -48,7 +48,7 @@ func installed(spate string) []*program {
 	return found
 }
 
-// say returns the first line that a command prints, or "" if it cannot be run.
+// say returns the first line that a command prints, or "" if it cannot run.
 func say(args ...string) string {
 	out, err := exec.Command(args[0], args[1:]...).CombinedOutput()
 	if err != nil && len(out) == 0 {
@@ -123,7 +123,7 @@ func aria2Program() *program {
 	}
 }
 
-// makerProgram returns the program name, which can only create torrents.
+// makerProgram returns the program with that name, which can only create torrents.
 func makerProgram(name string) *program {
 	p := &program{name: name}
 	if _, err := exec.LookPath(name); err != nil {

@@ -6,7 +6,7 @@
 // hashed exactly as they were received. The depth and the number of tokens are limited,
 // and no length in the input makes it allocate memory.
 //
-// The Append functions write.
+// The Append functions encode values.
 package bencode
 
 import "bytes"

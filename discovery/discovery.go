@@ -1,10 +1,9 @@
-// Package discovery defines how a BitTorrent client and the sources from which it learns
-// of peers know each other. A source asks [Swarms] which swarms the client is in, and
-// tells it of each peer that it finds. *torrent.Session implements Swarms; package lsd is
-// a source.
+// Package discovery defines the interface between a BitTorrent client and the sources that
+// find peers for it. A source asks [Swarms] for the swarms of the client, and passes each
+// peer that it finds to Swarms. *torrent.Session implements Swarms; package lsd is a source.
 //
-// A source is usually made by New(swarms, Options) and works in Run(ctx). It needs nothing
-// of the engine but this package.
+// A source usually has a constructor New(swarms, Options) and a method Run(ctx) that does the
+// work. It needs only this package, not the engine.
 package discovery
 
 import (
@@ -27,10 +26,10 @@ type Swarms interface {
 	// PeerPort returns the port that the client listens on, or 0 if it does not listen.
 	// Peers on the local network connect to it without the router.
 	PeerPort() uint16
-	// Found tells the client of a peer of a swarm. It reports whether the client is in
-	// the swarm and takes peers from the source: a private torrent takes them from
-	// trackers only (BEP 27). The client ignores an address that cannot be a peer, and
-	// one that it knows.
+	// Found passes a peer of a swarm to the client. It reports whether the client is in
+	// the swarm and accepts peers from the source: a private torrent accepts them only
+	// from trackers (BEP 27). The client ignores an address that cannot be a peer or that
+	// it knows already.
 	Found(infoHash spate.InfoHash, peer Candidate, source Source) bool
 }
 

@@ -56,9 +56,9 @@ func spateClient() client {
 	}
 }
 
-// TestClientsAnnounceToTracker checks that each client, and spate itself, finds a seed by
-// spate's tracker with an announce URL for HTTP or UDP and IPv4 or IPv6. The access log must
-// contain its announces over that transport.
+// TestClientsAnnounceToTracker checks that each client, and spate itself, finds a seed
+// through spate's tracker, with announce URLs for HTTP and UDP over IPv4 and IPv6. The
+// access log must contain the announces of the client over that transport.
 func TestClientsAnnounceToTracker(t *testing.T) {
 	for _, c := range append(clients(), spateClient()) {
 		t.Run(c.name, func(t *testing.T) {
@@ -113,7 +113,7 @@ func announceBy(t *testing.T, c client, h *host, path, log string) {
 	}
 	eventually(t, "completed", func() bool { return seen("completed") })
 	p.stop(syscall.SIGINT)
-	if c.name != "transmission" { // it sometimes exits before it has sent this event
+	if c.name != "transmission" { // transmission sometimes exits before it has sent this event
 		eventually(t, "stopped", func() bool { return seen("stopped") })
 	}
 }

@@ -11,9 +11,9 @@ import (
 )
 
 // The tests in this file follow the article "Distributing Content with BitTorrent" by R.
-// Bernier of 2005. They run its commands with the printed arguments and ports. One host runs
-// the web server and the tracker. Where the article uses localhost for downloaders on other
-// machines, the tests use the address of that host.
+// Bernier of 2005. They run its commands with the arguments and ports of the article. One
+// host runs the web server and the tracker. In the article, downloaders on other machines
+// use localhost; the tests use the address of the host instead.
 
 const iso = "pg_live.1.3.3-SRA.iso"
 
@@ -99,7 +99,7 @@ Group daemon
 	h.start("apache2", "-f", conf, "-DFOREGROUND")
 }
 
-// mimeOf requests a URL, again until the server answers, and returns its status and type.
+// mimeOf requests a URL until the server answers, and returns its status and type.
 func (h *host) mimeOf(url string) string {
 	h.t.Helper()
 	p := h.start("curl", "-s", "-o", "/dev/null", "-w", "%{http_code} %{content_type}\n", "--retry", "20", "--retry-connrefused", "--retry-delay", "1", url)
@@ -164,7 +164,7 @@ func TestArticleOf2005(t *testing.T) {
 	seed := server.sh(work, fmt.Sprintf("btdownloadheadless %s.torrent --saveas %s --ip %s --display_interval 1", iso, iso, server.IP))
 	seed.line("the seed", func(s string) bool { return s == "time left:      seeding" })
 
-	// Download by URL and by file, to another name, with the tools ...
+	// Download with the tools, by URL and by file, to another name.
 	byURL := home.sh(dir("home"), fmt.Sprintf("btdownloadheadless --url %s --saveas pg_live.iso --display_interval 0.5", url))
 	byURL.succeeded()
 	byFile := away.sh(dir("away"), fmt.Sprintf("btdownloadheadless --responsefile %s --saveas ~/away/pg_live.iso --display_interval 0.5", public))
@@ -176,7 +176,7 @@ func TestArticleOf2005(t *testing.T) {
 			t.Errorf("the file downloaded on %s differs", d)
 		}
 	}
-	// ... and with other clients.
+	// Download with other clients.
 	for _, c := range []struct {
 		name string
 		get  func(dir string) *proc
@@ -240,8 +240,8 @@ func TestArticleOf2005(t *testing.T) {
 	}
 }
 
-// TestApacheMIME checks that Apache serves torrents with the right type by the article's
-// line.
+// TestApacheMIME checks that Apache serves torrents with the right type if its settings
+// contain the line of the article.
 func TestApacheMIME(t *testing.T) {
 	t.Parallel()
 	need(t, "apache2", "curl")

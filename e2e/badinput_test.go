@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// fails waits until the program has exited, and checks its exit code and its error: one line
-// that contains all words, and at most one more line with advice.
+// fails waits until the program has exited, and checks its exit code and its error. The
+// error must be one line that contains all words, and at most one more line with advice.
 func (p *proc) fails(code int, words ...string) {
 	p.t.Helper()
 	got := p.wait()
@@ -75,8 +75,8 @@ func badTorrents(good []byte) map[string][]byte {
 	}
 }
 
-// TestBadTorrents checks that each verb that reads a torrent refuses a bad one with an error
-// and exit code 4, and creates no files.
+// TestBadTorrents checks that each command that reads a torrent refuses a bad one with an
+// error and exit code 4, and creates no files.
 func TestBadTorrents(t *testing.T) {
 	t.Parallel()
 	h := newLAN(t, 1).Hosts[0]
@@ -153,7 +153,7 @@ func TestFileNamesStayInDirectory(t *testing.T) {
 }
 
 // layOut creates the files of a torrent of TestFileNamesStayInDirectory at the paths that
-// spate uses for its names, and returns the directory.
+// spate uses for them, and returns the directory.
 func layOut(t *testing.T, h *host, torrent string) string {
 	t.Helper()
 	var shown struct {
@@ -214,8 +214,8 @@ func TestBadTrackers(t *testing.T) {
 	}
 }
 
-// TestTakenPorts checks that the error for a used port names the user of the port and the
-// flag that sets another one.
+// TestTakenPorts checks that the error for a used port names the purpose of the port and
+// the flag that sets another one.
 func TestTakenPorts(t *testing.T) {
 	t.Parallel()
 	h := newLAN(t, 1).Hosts[0]
@@ -254,7 +254,7 @@ func TestUnreadable(t *testing.T) {
 	if err := os.Chmod(secret, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	// Other users can enter all directories, but not read the file.
+	// Let other users enter all directories, but not read the file.
 	for d := dir; d != os.TempDir() && len(d) > 1; d = filepath.Dir(d) {
 		if err := os.Chmod(d, 0o755); err != nil {
 			t.Fatal(err)

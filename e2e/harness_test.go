@@ -190,7 +190,7 @@ func (l *lines) find(match func(string) bool) (string, bool) {
 	return "", false
 }
 
-// start starts a program on the host. The end of the test stops it.
+// start starts a program on the host. The program is stopped at the end of the test.
 func (h *host) start(name string, args ...string) *proc {
 	h.t.Helper()
 	p := &proc{t: h.t, name: filepath.Base(name), done: make(chan struct{}),
@@ -253,7 +253,7 @@ func (p *proc) ended() bool {
 	}
 }
 
-// stop sends sig, and SIGKILL if the program does not end then.
+// stop sends sig, and sends SIGKILL if the program does not end.
 func (p *proc) stop(sig syscall.Signal) {
 	p.cmd.Process.Signal(sig)
 	select {
@@ -307,7 +307,7 @@ func (p *proc) line(name string, match func(string) bool) string {
 	}
 }
 
-// ready is the JSON line that publish, serve, seed and tracker print when they listen.
+// ready is the JSON line that publish, serve, seed and tracker print when they are ready.
 type ready struct {
 	Event        string   `json:"event"`
 	PageURL      string   `json:"page_url"`
@@ -321,7 +321,8 @@ type ready struct {
 	PeerAddr     string   `json:"peer_addr"`
 }
 
-// spate starts spate. Verbs with a state directory get a new one, unless args name one.
+// spate starts spate. Commands with a state directory get a new one, unless args contain
+// one.
 func (h *host) spate(args ...string) *proc {
 	h.t.Helper()
 	switch args[0] {
@@ -334,7 +335,7 @@ func (h *host) spate(args ...string) *proc {
 	return h.start(spateBin, args...)
 }
 
-// serve starts a verb that runs until it is stopped, and waits until it is ready.
+// serve starts a command that runs until it is stopped, and waits until it is ready.
 func (h *host) serve(args ...string) (*proc, ready) {
 	h.t.Helper()
 	p := h.spate(append(args, "--json")...)

@@ -23,7 +23,7 @@ func TestValidHTML(t *testing.T) {
 	writeFile(t, filepath.Join(watched, `<b>"q" & söhne.iso.md`), []byte("# New\n\n- *this* <script>\n\n| a | b |\n| --- | --- |\n| 1 | 2 |\n"))
 	smallTree(t, filepath.Join(watched, "tree"))
 	p, r := h.serve("serve", "--watch", "A group="+watched, "--settle", "100ms", "--sign", key)
-	eventually(t, "both are published", func() bool { return strings.Count(p.out.String(), `"published"`) >= 2 })
+	eventually(t, "both are published", func() bool { return strings.Count(p.out.String(), `"event":"published"`) >= 2 })
 	base := strings.TrimSuffix(r.PageURL, "/")
 	for _, path := range []string{"/", "/?q=tree", "/?group=A+group", "/r/tree", "/r/tree/files", "/r/%3Cb%3E%22q%22%20&%20s%C3%B6hne.iso", "/r/nothing", "/stats", "/stats?past=week"} {
 		page := h.start("curl", "-sS", "-H", "Accept: text/html", base+path).ok().out.String()

@@ -66,7 +66,7 @@ func TestDomain(t *testing.T) {
 		t.Errorf("announce URLs %q", r.AnnounceURLs)
 	}
 	eventually(t, "a certificate", func() bool {
-		return strings.Contains(p.log.String(), "there is a certificate for "+name)
+		return strings.Contains(p.log.String(), "received a certificate for "+name)
 	})
 
 	curl := func(args ...string) string {
@@ -86,7 +86,7 @@ func TestDomain(t *testing.T) {
 		t.Errorf("plain HTTP answers %q", got)
 	}
 
-	// Download with the names and certificates that other users have.
+	// Download as other users do, with host names and certificates.
 	hosts := filepath.Join(t.TempDir(), "hosts")
 	if err := os.WriteFile(hosts, []byte(h.IP+" "+name+"\n"), 0o644); err != nil {
 		t.Fatal(err)

@@ -7,8 +7,9 @@ import (
 	"testing"
 )
 
-// TestMinisign checks that minisign verifies signatures of spate's key with a password, that
-// spate verifies signatures of minisign, and that the command on the page works in a shell.
+// TestMinisign checks that minisign verifies signatures that spate made with a protected
+// key, that spate verifies signatures of minisign, and that the commands on the page work
+// in a shell.
 func TestMinisign(t *testing.T) {
 	t.Parallel()
 	need(t, "minisign", "curl")
@@ -58,9 +59,9 @@ func TestMinisign(t *testing.T) {
 	visitor.spate("get", "http://"+h.IP+":7100/r/it%27s%20a.iso", "--verify-key", filepath.Join(out, "m.pub"), "-o", t.TempDir()).ok()
 }
 
-// TestKeyPassword checks that minisign opens a key that spate made with a password. This test
-// is not parallel, because opening such a key takes seconds and a gigabyte of memory, to
-// make guessing the password expensive.
+// TestKeyPassword checks that minisign can open a key that spate made with a password. This
+// test is not parallel, because opening such a key takes seconds and a gigabyte of memory.
+// This makes guessing the password expensive.
 func TestKeyPassword(t *testing.T) {
 	need(t, "minisign")
 	dir := t.TempDir()

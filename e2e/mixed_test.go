@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// The clients that can join a swarm of each format; docs/interop.md gives the reasons.
+// The clients that can join a swarm of each format. docs/interop.md gives the reasons.
 var (
 	allClients = []string{"aria2", "transmission", "transmission-daemon", "libtorrent", "rtorrent", "spate", "spate"}
 	// Use transmission-cli, which is the same program, because transmission-daemon sometimes
@@ -23,10 +23,10 @@ var (
 	quick = []string{"aria2", "transmission", "libtorrent", "spate", "spate"}
 )
 
-// TestMixedSwarm checks that five or more clients of up to five kinds complete a file that
-// they download from one origin at the same time, with different origins and trackers, in
-// each format, by .torrent and by magnet link. The uplink of the origin is slow, so that the
-// clients have to download from each other.
+// TestMixedSwarm checks that five or more different clients complete a file that they
+// download from one origin at the same time. It varies the origin, the tracker, the format,
+// and whether the clients get a .torrent or a magnet link. The uplink of the origin is
+// slow, so that the clients have to download from each other.
 func TestMixedSwarm(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -96,8 +96,9 @@ func TestMixedSwarm(t *testing.T) {
 	}
 }
 
-// swarmClient is a client in a mixed swarm. start starts it with source, a .torrent or a
-// magnet link, to download into dir or to seed from dir, and it seeds until it is stopped.
+// swarmClient is a client in a mixed swarm. start starts the client with source, which is a
+// .torrent or a magnet link. The client downloads into dir, or seeds the data in dir, until
+// it is stopped.
 type swarmClient struct {
 	need  string // program that must be installed
 	start func(h *host, source, dir string, seed bool) *proc

@@ -50,9 +50,9 @@ func (h *host) caddyWith(port int, conf string) {
 	h.start("caddy", "run", "--config", path, "--adapter", "caddyfile")
 }
 
-// TestExportedSite serves an exported site with nginx, Apache and Caddy and the settings of
-// the export. It checks headers and downloads by the page and the Metalink, and downloads
-// from a daemon behind nginx as a proxy.
+// TestExportedSite serves an exported site with nginx, Apache and Caddy and the settings
+// that the export contains. It checks headers, downloads by the page and by the Metalink,
+// and downloads from a daemon behind nginx as a proxy.
 func TestExportedSite(t *testing.T) {
 	t.Parallel()
 	need(t, "nginx", "apache2", "caddy", "curl", "aria2c")
@@ -63,7 +63,7 @@ func TestExportedSite(t *testing.T) {
 	smallTree(t, filepath.Join(watched, "tree"))
 	proxied := "http://" + h.IP + "/dl"
 	p, _ := h.serve("serve", "--watch", watched, "--settle", "100ms", "--state", state, "--public-url", proxied, "--listen", "127.0.0.1:6969", "--udp", "off")
-	eventually(t, "both are published", func() bool { return strings.Count(p.out.String(), `"published"`) >= 2 })
+	eventually(t, "both are published", func() bool { return strings.Count(p.out.String(), `"event":"published"`) >= 2 })
 
 	base := "http://" + h.IP + "/pub"
 	h.spate("site", "export", www, "--state", state, "--public-url", base).ok()

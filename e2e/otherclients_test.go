@@ -8,9 +8,9 @@ import (
 	"testing"
 )
 
-// TestOtherClientsShareTracker checks that the other clients exchange a file among themselves
-// through spate's tracker: one seeds and the others download. The tracker's statistics must
-// count each download once and name the clients.
+// TestOtherClientsShareTracker checks that the other clients exchange a file with each
+// other through spate's tracker: one seeds and the others download. The tracker's
+// statistics must count each download once and contain the names of the clients.
 func TestOtherClientsShareTracker(t *testing.T) {
 	for kind, seeder := range map[string]string{"http4": "rtorrent", "http6": "aria2", "udp4": "transmission"} {
 		t.Run(kind, func(t *testing.T) {

@@ -24,8 +24,8 @@ import (
 )
 
 // packages runs packaging/dist for this commit and machine once for each environment, and
-// returns the output directories. Each run has a temporary directory at a different path, so
-// that the builds show whether they depend on paths.
+// returns the output directories. The temporary directory of each run has a different path,
+// so that a build which depends on its path gives a different result.
 func packages(t *testing.T, envs ...[]string) []string {
 	t.Helper()
 	clone := filepath.Join(t.TempDir(), "clone")
@@ -177,7 +177,7 @@ func useDeb(t *testing.T, deb, head string) {
 		if got := strings.TrimSpace(m.run("systemd-analyze", "verify", path+".service", path+".socket")); got != "" {
 			t.Errorf("systemd-analyze verify of %s: %s", unit, got)
 		}
-		// The unit of the threshold is a tenth.
+		// The threshold is in tenths.
 		got := m.run("systemd-analyze", "security", "--offline=true", "--threshold=20", "--no-pager", path+".service")
 		t.Log(regexp.MustCompile(`Overall exposure.*`).FindString(got))
 		m.serves(path, unit)

@@ -84,10 +84,10 @@ func (d *disk) remount(t *testing.T) {
 	}
 }
 
-// TestPowerCut cuts the power of the disk with the data and the state of a get: during the
-// download, at its end, and after a second run has checked the data of a killed one. The
-// resume data must list only pieces that are on the disk, and the same command must complete
-// the download.
+// TestPowerCut cuts the power of the disk that has the data and the state of a get: during
+// the download, at its end, and after a second run has checked the data that a killed run
+// left. The resume data must list only pieces that are on the disk, and the same command
+// must complete the download.
 func TestPowerCut(t *testing.T) {
 	t.Parallel()
 	s := newFaultTest(t)
@@ -129,7 +129,7 @@ func TestPowerCut(t *testing.T) {
 	}
 }
 
-// countGood returns the number of pieces in dir with the right data.
+// countGood returns the number of pieces in dir whose data is right.
 func (s *faultTest) countGood(t *testing.T, dir string) (n int) {
 	got := s.read(t, filepath.Join(dir, "out"))
 	for i := range s.mi.Info.NumPieces() {

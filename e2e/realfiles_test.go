@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// Real files of the Debian packages grub-rescue-pc and debian-installer-12-netboot-amd64.
-// The directory netboot contains symbolic links.
+// Files of the Debian packages grub-rescue-pc and debian-installer-12-netboot-amd64. The
+// directory netboot contains symbolic links.
 const (
 	isoFile = "/usr/lib/grub-rescue/grub-rescue-cdrom.iso"
 	netboot = "/usr/lib/debian-installer/images/12/amd64/text"
@@ -35,7 +35,7 @@ func TestRealFiles(t *testing.T) {
 	needFiles(t, isoFile, netboot)
 	l := newLAN(t, 2)
 	p, r := l.Hosts[0].serve("publish", isoFile, netboot)
-	second := p.line("second release", func(s string) bool { return strings.Contains(s, `"published"`) })
+	second := p.line("second release", func(s string) bool { return strings.Contains(s, `"event":"published"`) })
 	var tree ready
 	if err := json.Unmarshal([]byte(second), &tree); err != nil {
 		t.Fatal(err)

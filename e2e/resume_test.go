@@ -48,13 +48,13 @@ func (p *proc) last(kind string) event {
 	return event{}
 }
 
-// slowSeed is a seed with a rate limit and a tracker, on the host from. Tests download from
-// it on the host to.
+// slowSeed is a seed with a rate limit, and a tracker, on the host from. Tests download
+// from the seed on the host to.
 type slowSeed struct {
 	from, to  *host
 	path      string // the file
 	torrent   string
-	accessLog string // of the tracker
+	accessLog string // path of the tracker's access log
 	seed      *proc
 }
 
@@ -84,7 +84,9 @@ func (s *slowSeed) startHalf(t *testing.T, args ...string) (*proc, int64) {
 }
 
 // finish runs the get again and checks the data. The seed may have sent the file once, and
-// again only the pieces that were incomplete when the first get ended.
+// again only the pieces that were incomplete when the first get ended, and the bytes that were
+// on their way: less than a quarter of the file, also on a busy machine. A get that starts
+// again downloads half of the file twice.
 func (s *slowSeed) finish(t *testing.T, size int64, args ...string) {
 	t.Helper()
 	s.to.run(append(args, "--json")...)
@@ -93,8 +95,7 @@ func (s *slowSeed) finish(t *testing.T, size int64, args ...string) {
 		t.Error("the downloaded data differs")
 	}
 	s.seed.interrupt()
-	const incomplete = 16 * 256 << 10
-	if sent := s.seed.last("stats").Uploaded; sent < size || sent > size+incomplete {
+	if sent := s.seed.last("stats").Uploaded; sent < size || sent > size+size/4 {
 		t.Errorf("the seed sent %d bytes for a file of %d", sent, size)
 	}
 }
@@ -136,9 +137,9 @@ func TestInterruptedGetResumes(t *testing.T) {
 	s.finish(t, size, get...)
 }
 
-// TestSecondInterruptStopsAtOnce stops a get whose tracker no longer answers. After the first
-// Ctrl-C the get waits some seconds for the tracker; the second one must stop it at once. The
-// downloaded data must stay.
+// TestSecondInterruptStopsAtOnce stops a get whose tracker no longer answers. After the
+// first Ctrl-C the get waits some seconds for the tracker. The second one must stop the get
+// at once. The downloaded data must stay.
 func TestSecondInterruptStopsAtOnce(t *testing.T) {
 	t.Parallel()
 	const size = 16 << 20
@@ -148,7 +149,7 @@ func TestSecondInterruptStopsAtOnce(t *testing.T) {
 	get := []string{"get", torrent, "-o", t.TempDir(), "--state", t.TempDir(), "--peer", s.from.IP + ":6881"}
 	p, _ := s.startHalf(t, get...)
 	p.cmd.Process.Signal(syscall.SIGINT)
-	time.Sleep(300 * time.Millisecond) // the get waits for the tracker now
+	time.Sleep(300 * time.Millisecond) // the get is now waiting for the tracker
 	if p.ended() {
 		t.Error("the first Ctrl-C did not wait for the tracker")
 	}
@@ -157,7 +158,7 @@ func TestSecondInterruptStopsAtOnce(t *testing.T) {
 	if code := p.wait(); code != 7 {
 		t.Errorf("exit code %d, want 7", code)
 	}
-	if d := time.Since(began); d > 4*time.Second { // after the first one it waits for 5 s
+	if d := time.Since(began); d > 4*time.Second { // without the second Ctrl-C it would wait for 5 s
 		t.Errorf("the second Ctrl-C took %v", d)
 	}
 	s.finish(t, size, get...)

@@ -93,7 +93,7 @@ func TestScreens(t *testing.T) {
 	launch := filepath.Join(dir, "launch")
 	for _, name := range []string{"big.iso", "tree"} {
 		origin.tool("btmakemetafile", filepath.Join(dir, name), announce, "--target", filepath.Join(dir, name+".torrent")).ok()
-		if name == "tree" { // the name that spate uses on disk
+		if name == "tree" { // spate replaces the characters that control a terminal in this name
 			if err := os.Rename(filepath.Join(dir, "tree", hostile), filepath.Join(dir, "tree", tame)); err != nil {
 				t.Fatal(err)
 			}
@@ -178,7 +178,7 @@ func TestScreens(t *testing.T) {
 		e.sees(`^ended with [07]$`)
 		p := h.in(t).tool("btdownloadcurses", at("tree.torrent"), "--saveas", at("piped"), "--display_interval", "0.2")
 		p.line("a status block", func(s string) bool { return strings.HasPrefix(s, "time left:      Download Succeeded!") })
-		if !strings.Contains(p.log.String(), "no terminal for a screen") {
+		if !strings.Contains(p.log.String(), "standard output is not a terminal") {
 			t.Errorf("the program does not report why it shows no screen: %s", p.log)
 		}
 	})

@@ -28,7 +28,7 @@ type listed struct {
 	} `json:"live"`
 }
 
-// releases returns the releases of the daemon with that state directory.
+// releases returns the releases of the daemon whose state directory is state.
 func (h *host) releases(state string) []listed {
 	h.t.Helper()
 	var list struct{ Releases []listed }
@@ -61,7 +61,7 @@ func TestWatchedFolder(t *testing.T) {
 
 	published := func(n int) func(string) bool {
 		return func(s string) bool {
-			if strings.Contains(s, `"published"`) {
+			if strings.Contains(s, `"event":"published"`) {
 				n--
 			}
 			return n <= 0

@@ -14,7 +14,7 @@ import (
 	"spate/storage"
 )
 
-// faultTest downloads a small directory many times, and interrupts each get at another
+// faultTest downloads a small directory many times, and interrupts each get at a different
 // system call.
 type faultTest struct {
 	h       *host
@@ -81,8 +81,8 @@ func (s *faultTest) start(command ...string) *proc {
 // get starts a get into dir.
 func (s *faultTest) get(dir string, more ...string) *proc { return s.start(s.command(dir, more...)...) }
 
-// kill runs a get that is killed at its n-th system call, and reports whether it was killed
-// before it completed.
+// kill runs a get that is killed at its n-th system call. It reports whether the get was
+// killed before it completed.
 func (s *faultTest) kill(t *testing.T, dir string, n int) bool {
 	command, err := killpoint.Command(n, s.command(dir)...)
 	if err != nil {
@@ -146,8 +146,8 @@ func each(f func(n int) (last bool)) {
 	wg.Wait()
 }
 
-// leastCalls is the minimum number of system calls of a get, which makes a few for each
-// piece.
+// leastCalls is the minimum number of system calls that a get makes to change files. It
+// makes a few for each piece.
 const leastCalls = 40
 
 // TestKilledAtAnyCall kills gets at the first, second, ... of their system calls that change
@@ -190,17 +190,17 @@ func TestKilledSeveralTimes(t *testing.T) {
 	t.Logf("killed %d times", kills)
 }
 
-// TestDiskFailsAtAnyCall makes each of a get's system calls that change the disk fail, once or
-// from then on, with a full disk and with an I/O error. The get must complete or exit with
-// the code of the error. The resume data must not list pieces that were not synced, and the
-// next run must complete the download.
+// TestDiskFailsAtAnyCall makes each system call of a get that changes the disk fail, with
+// the errors for a full disk and for an I/O error. Either only this call fails, or all
+// later ones too. The get must complete or exit with the code of the error. The resume data
+// must not list pieces that were not synced, and the next run must complete the download.
 func TestDiskFailsAtAnyCall(t *testing.T) {
 	t.Parallel()
 	need(t, "strace")
 	s := newFaultTest(t)
 	const (
 		disk  = "pwrite64,fsync,renameat,ftruncate,mkdirat,unlinkat"
-		calls = 32 // strace counts the calls of each thread; few threads make more
+		calls = 32 // strace counts the calls of each thread, so the threads have fewer calls each
 	)
 	for _, c := range []struct {
 		errno string

@@ -7,8 +7,8 @@ import (
 )
 
 // TestUselessPeers connects peers to a seed that are idle, request nothing, do not read, or
-// read slowly. A get that starts later must complete; a seed that waits for the other peers
-// would never serve it.
+// read slowly. A get that starts later must complete. It would not if the seed waited for
+// the other peers.
 func TestUselessPeers(t *testing.T) {
 	need(t, "python3")
 	script, err := filepath.Abs("testdata/useless.py")

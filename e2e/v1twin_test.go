@@ -8,8 +8,9 @@ import (
 	"testing"
 )
 
-// TestV1Twin checks that clients that cannot use hybrid torrents download from "spate
-// publish" without flags, by the URL of the .torrent and by the magnet link of the v1 twin.
+// TestV1Twin checks that clients without support for hybrid torrents can download a release
+// of "spate publish" without flags, by the URL of the .torrent and by the magnet link of
+// its v1 torrent.
 func TestV1Twin(t *testing.T) {
 	t.Parallel()
 	for kind, make := range payloads {

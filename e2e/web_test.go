@@ -60,7 +60,7 @@ func TestPagesByClicks(t *testing.T) {
 	key := filepath.Join(t.TempDir(), "site.key")
 	command(t, spateBin, "keys", "new", key)
 	p, r := l.Hosts[0].serve("serve", "--watch", "Live="+live, "--watch", "Trees="+trees, "--settle", "100ms", "--sign", key, "--title", "Example files")
-	eventually(t, "everything is published", func() bool { return strings.Count(p.out.String(), `"published"`) >= 9 })
+	eventually(t, "everything is published", func() bool { return strings.Count(p.out.String(), `"event":"published"`) >= 9 })
 
 	base := "http://" + l.Hosts[0].IP + ":" + r.HTTPAddr[strings.LastIndexByte(r.HTTPAddr, ':')+1:]
 	visit := l.Hosts[1].start("node", filepath.Join(tools, "click.mjs"), base, os.Getenv("SPATE_SHOTS"))

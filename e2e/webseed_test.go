@@ -5,9 +5,9 @@ import (
 	"testing"
 )
 
-// TestNginxAsWebSeed downloads a directory and a file from nginx alone: with its default
-// settings, through a redirect, while it refuses most requests, and without support for
-// ranges, which must lead to a clear error.
+// TestNginxAsWebSeed downloads a directory and a file with nginx as the only source: with
+// its default settings, through a redirect, while it refuses most requests, and without
+// support for ranges, which must give a clear error.
 func TestNginxAsWebSeed(t *testing.T) {
 	t.Parallel()
 	need(t, "nginx")

@@ -224,7 +224,7 @@ func TestAnnouncePace(t *testing.T) {
 	}
 	s.scan(now.Add(61 * time.Second))
 	if len(s.due) != 1 || s.due[0] != b.ours[7] {
-		t.Errorf("after a minute %v are due, want the one that somebody else announced", s.due)
+		t.Errorf("after a minute %v are due, want the swarm that another client announced", s.due)
 	}
 	s.due = nil
 	s.scan(now.Add(5 * time.Minute))

@@ -10,9 +10,9 @@ import (
 	"spate/metainfo"
 )
 
-// BenchmarkMake makes and verifies torrents of large and small files in each format.
-// The data is in the page cache, and sparse if its content does not matter, so that
-// mostly the hashing is measured.
+// BenchmarkMake makes and verifies torrents of large and small files in each format. The
+// data is in the page cache, and large files are sparse, so that the benchmark mostly
+// measures the hashing.
 func BenchmarkMake(b *testing.B) {
 	dir := b.TempDir()
 	large := filepath.Join(dir, "large")

@@ -65,7 +65,7 @@ func TestChangingFile(t *testing.T) {
 					err = b.hash(context.Background(), tr)
 					var c *ChangedError
 					if !errors.As(err, &c) || filepath.Base(c.Path) != "b" {
-						t.Errorf("%v", err)
+						t.Errorf("Make returned %v, want a ChangedError for b", err)
 					}
 				})
 			}
@@ -102,10 +102,10 @@ func TestCancel(t *testing.T) {
 			}
 			_, err := Make(ctx, filepath.Join(dir, "t"), o)
 			if done >= big {
-				t.Errorf("%s %d: stopped after %d bytes", o.Format, o.PieceLength, done)
+				t.Errorf("%s with pieces of %d: Make stopped after %d bytes", o.Format, o.PieceLength, done)
 			}
 			if !errors.Is(err, cause) {
-				t.Errorf("%v", err)
+				t.Errorf("Make returned %v, want %v", err, cause)
 			}
 			cancel(nil)
 		}
@@ -114,7 +114,7 @@ func TestCancel(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	cancel(cause)
 	if _, err := Verify(ctx, m, filepath.Join(dir, "small"), VerifyOptions{}); !errors.Is(err, cause) {
-		t.Errorf("verify: %v", err)
+		t.Errorf("Verify returned %v, want %v", err, cause)
 	}
 }
 
@@ -126,33 +126,33 @@ func TestProgress(t *testing.T) {
 		m := mustMake(t, filepath.Join(dir, "t"), Options{Format: f, Progress: func(p Progress) { all = append(all, p) }})
 		last := all[len(all)-1]
 		if last.Done != last.Total || last.Total != 10<<20+1000 || last.Rate <= 0 || last.Left != 0 {
-			t.Errorf("%s: %+v", f, last)
+			t.Errorf("%s: the last progress is %+v, want all 10 MiB + 1000 bytes and no time left", f, last)
 		}
 		all = nil
 		_, err := Verify(context.Background(), m, filepath.Join(dir, "t"), VerifyOptions{Progress: func(p Progress) { all = append(all, p) }})
 		must(t, err)
 		if last := all[len(all)-1]; last.Done != last.Total {
-			t.Errorf("verify %s: %+v", f, last)
+			t.Errorf("Verify of %s: the last progress is %+v, want all bytes done", f, last)
 		}
 	}
 }
 
-// TestRate checks that the rate, and the remaining time, follow the last seconds.
+// TestRate checks that the rate and the remaining time depend on the last few seconds.
 func TestRate(t *testing.T) {
 	begin := time.Unix(0, 0)
 	r := newReporter(nil, nil, 1000, begin)
 	p := r.next(begin.Add(time.Second), 100)
 	if p.Rate != 100 || p.Left != 9*time.Second {
-		t.Errorf("%+v", p)
+		t.Errorf("the progress is %+v, want a rate of 100 and 9s left", p)
 	}
 	for k := range 20 {
 		p = r.next(begin.Add(time.Duration(k+2)*time.Second), 100+int64(k+1)*10)
 	}
 	if p.Rate < 9 || p.Rate > 11 || p.Left < 60*time.Second {
-		t.Errorf("%+v", p)
+		t.Errorf("the progress is %+v, want a rate of about 10 and at least 60s left", p)
 	}
 	if p := newReporter(nil, nil, 1000, begin).next(begin.Add(time.Second), 0); p.Left >= 0 {
-		t.Errorf("time left without a rate: %+v", p)
+		t.Errorf("the progress without a rate is %+v, want a negative time left", p)
 	}
 }
 
@@ -171,7 +171,7 @@ func TestMemory(t *testing.T) {
 			mustMake(t, path, Options{PieceLength: length, Workers: workers})
 			runtime.ReadMemStats(&after)
 			if n := after.TotalAlloc - before.TotalAlloc; n > 48<<20 {
-				t.Errorf("%d workers, pieces of %d: %d MiB allocated", workers, length, n>>20)
+				t.Errorf("%d workers, pieces of %d: %d MiB were allocated, want at most 48", workers, length, n>>20)
 			}
 		}
 	}

@@ -17,8 +17,8 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
-// tool returns the path of a program. If it is missing, tool skips the test, or fails
-// it if SPATE_E2E=require as in the end-to-end tests.
+// tool returns the path of a program. If the program is missing, tool skips the test, or
+// fails it if the environment variable SPATE_E2E is "require".
 func tool(t *testing.T, name string, args ...string) string {
 	t.Helper()
 	p, err := exec.LookPath(name)
@@ -33,8 +33,9 @@ func tool(t *testing.T, name string, args ...string) string {
 	return p
 }
 
-// sample creates a tree that depends on the rules for order, padding, empty files and
-// attributes. It returns the paths of which torrents are made.
+// sample creates files and a directory for which programs may make different torrents:
+// their order, padding, empty files and attributes matter. It returns the paths to make
+// torrents of.
 func sample(t *testing.T) []string {
 	t.Helper()
 	dir := t.TempDir()
@@ -69,8 +70,8 @@ func sample(t *testing.T) []string {
 	return paths
 }
 
-// sameHashes makes a torrent of each path with each of the options, and compares it
-// with the torrent that the other program writes. The programs run concurrently,
+// sameHashes makes a torrent of each path with each of the options, and compares it with
+// the torrent that the other program writes. It runs the other programs concurrently,
 // because they mostly sleep.
 func sameHashes(t *testing.T, other func(path, out string) *exec.Cmd, ways ...maker.Options) {
 	t.Helper()
@@ -85,12 +86,12 @@ func sameHashes(t *testing.T, other func(path, out string) *exec.Cmd, ways ...ma
 	}
 	for i, path := range paths {
 		if err := cmds[i].Wait(); err != nil {
-			t.Errorf("%v: %v\n%s", cmds[i], err, &said[i])
+			t.Errorf("%v failed: %v\n%s", cmds[i], err, &said[i])
 			continue
 		}
 		want, err := metainfo.ReadFile(filepath.Join(dir, strconv.Itoa(i)))
 		if err != nil {
-			t.Error(err)
+			t.Errorf("the torrent of the other program: %v", err)
 			continue
 		}
 		for _, o := range ways {

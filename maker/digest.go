@@ -7,8 +7,8 @@ import (
 	"spate/merkle"
 )
 
-// digests holds the hashes that a worker is computing: those of the pieces of its
-// batch, and those of earlier pieces that still need their zeros.
+// digests holds the unfinished hashes of a worker: the hashes of the pieces of its batch,
+// and those of earlier pieces whose zeros are not hashed yet.
 type digests struct {
 	v1    []*hashing.SHA1   // by index of the piece in the batch
 	trees []*merkle.Builder // trees over the blocks so far, by index of the piece in the batch
@@ -26,9 +26,9 @@ type digests struct {
 	zeros  []int64
 }
 
-// padded is a piece whose data is hashed but whose padding is not, as in a hybrid
-// torrent of many small files. Padded pieces are collected over several batches,
-// because the zeros of many pieces can be hashed together.
+// padded is a piece whose data is hashed but whose padding is not. A hybrid torrent of many
+// small files has many of them. A worker collects padded pieces over several batches and
+// hashes the zeros of many pieces together.
 type padded struct {
 	piece piece
 	sums  sums
@@ -40,7 +40,7 @@ const (
 	// multiple of the width of all kernels, so that no lane is empty.
 	padGroup = 128
 	// zeroStep is the total number of zeros that are hashed between two checks of the
-	// context: 10 to 40 ms.
+	// context, which takes 10 to 40 ms.
 	zeroStep = 64 << 20
 )
 

@@ -50,7 +50,8 @@ func checkName(rel, name string) error {
 	return nil
 }
 
-// foldName maps names that some file system treats as equal to the same key.
+// foldName maps a name to a key. Two names have the same key if any common file system
+// treats them as equal.
 type foldName struct{ fold cases.Caser }
 
 func newFoldName() foldName { return foldName{cases.Fold()} }

@@ -7,22 +7,22 @@ import (
 	"time"
 )
 
-// sequentialSize is the minimum size in bytes of a large file. The kernel is told that
-// large files are read sequentially, and they are checked for changes after each batch.
+// sequentialSize is the minimum size in bytes of a large file. A worker tells the kernel
+// that it reads a large file sequentially, and checks it for changes after each batch.
 const sequentialSize = 4 << 20
 
-// filesPerPiece is the number of files that are kept open for each piece that is read
-// in parts. If small files start and end inside a part, the file that continues in the
-// next part is still open.
+// filesPerPiece is the number of files that stay open for each piece that is read in parts.
+// Some small files may start and end inside a part. With this number, the file that
+// continues in the next part is still open then.
 const filesPerPiece = 3
 
 const (
 	// maxOpen limits the open files of all workers together. Each worker may exceed it
 	// by one.
 	maxOpen = 512
-	// If the process has too many open files, a worker tries up to openTries times to
-	// open a file and waits for openWait before each retry. The other workers close
-	// theirs at their next read.
+	// If the process has too many open files, a worker tries up to openTries times to open
+	// a file and waits for openWait before each retry. Meanwhile the other workers close
+	// files when they next read.
 	openTries, openWait = 20, 5 * time.Millisecond
 )
 

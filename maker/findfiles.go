@@ -26,11 +26,11 @@ func (e *MissingError) Error() string {
 
 func (e *MissingError) Unwrap() error { return fs.ErrNotExist }
 
-// FindData searches for the data of m and returns its path for [Verify]. Each path is
-// either the file or top directory of the torrent itself, or a directory that contains
-// it. FindData chooses the candidate with the most files of the right size. A candidate
-// without such files is accepted only if it has the name of the torrent or the torrent
-// is a single file. If there is no candidate the error is a *[MissingError].
+// FindData searches for the data of m and returns its path for [Verify]. Each path in paths
+// is the file or top directory of the torrent, or a directory that contains it. FindData
+// chooses the candidate with the most files of the right size. It accepts a candidate
+// without any such file only if the candidate has the name of the torrent or the torrent is
+// a single file. If there is no candidate, the error is a *[MissingError].
 func FindData(m *metainfo.MetaInfo, paths ...string) (string, error) {
 	best, most := "", -1
 	for _, path := range paths {
@@ -40,8 +40,7 @@ func FindData(m *metainfo.MetaInfo, paths ...string) (string, error) {
 		}
 		for k, c := range candidates {
 			n := countFiles(m, c)
-			// The directory itself may have any name, but then it must contain files of
-			// the torrent.
+			// The directory itself may have any name if it contains files of the torrent.
 			named := k != 1 || filepath.Base(path) == m.Info.Name || m.Info.Single()
 			if n > most && (n > 0 || named) {
 				best, most = c, n

@@ -11,10 +11,10 @@ type PatternError struct{ Pattern string }
 
 func (e *PatternError) Error() string { return fmt.Sprintf("%q is not a valid pattern", e.Pattern) }
 
-// globs is a list of patterns. It matches a path if one of its patterns does. A pattern
-// without a slash is compared with every element of the path, a pattern with a slash
-// with the path from the root, where ** stands for any number of elements. A pattern
-// that matches a directory matches everything in it.
+// globs is a list of patterns. It matches a path if any pattern does. A pattern without a
+// slash is compared with every element of the path. A pattern with a slash is compared with
+// the path from the root, and ** in it matches any number of elements. A pattern that
+// matches a directory matches everything in it.
 type globs []glob
 
 type glob struct {
@@ -92,6 +92,6 @@ func matchPrefix(parts, names []string) bool {
 }
 
 func matchName(pattern, name string) bool {
-	ok, _ := path.Match(pattern, name) // parseGlobs has checked the syntax
+	ok, _ := path.Match(pattern, name) // path.Match returns no error, because parseGlobs has checked the syntax
 	return ok
 }

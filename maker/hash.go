@@ -11,7 +11,7 @@ import (
 	"spate/merkle"
 )
 
-// The data takes this path, in the order of the files of this package:
+// The steps of hashing, in the order of the files of this package:
 //
 //   1. layout.go divides the byte space into pieces. A cutter returns them in order.
 //   2. Each worker (worker.go) reads a batch of pieces into its own buffer. On a rotational
@@ -26,9 +26,9 @@ import (
 const (
 	// memory limits the total size of all buffers.
 	memory = 32 << 20
-	// bufferSize is the size of a worker's buffer. It mostly stays in the second-level
-	// cache of a core between reading and hashing, and sixteen files of 64 KiB fill 16
-	// lanes. 512 KiB and 2 MiB are slower (AMD Zen 4).
+	// bufferSize is the size of a worker's buffer. The data mostly stays in the
+	// second-level cache of a core between reading and hashing, and sixteen files of 64 KiB
+	// fill 16 lanes. 512 KiB and 2 MiB are slower (AMD Zen 4).
 	bufferSize = 1 << 20
 	// seekBuffer is the size of a worker's buffer on a rotational disk.
 	seekBuffer = 4 << 20
@@ -162,10 +162,10 @@ func (r *run) nextBatch(w *worker) (fits bool) {
 	return true
 }
 
-// piecesFor returns how many large pieces each of n workers, with a buffer of size
-// bytes, should hash together: as many as SHA-1 hashes most efficiently, if there are
-// enough pieces. It returns 1 for a rotational disk, and for v2 torrents, where
-// the blocks of one piece already are many messages.
+// piecesFor returns the number of large pieces that each of n workers should hash together
+// with a buffer of size bytes: the number for which SHA-1 is fastest, or fewer if there are
+// too few pieces. It returns 1 for a rotational disk, and for v2 torrents, because the
+// blocks of one v2 piece are hashed as separate messages.
 func (r *run) piecesFor(n, size int) int {
 	if r.ordered || !r.layout.v1 {
 		return 1

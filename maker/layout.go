@@ -28,7 +28,7 @@ type piece struct {
 	zeros int64 // number of bytes after that
 }
 
-// cutter returns the pieces of a layout in order.
+// cutter cuts a layout into pieces and returns them in order.
 type cutter struct {
 	l    *layout
 	next int // index of the next piece

@@ -11,7 +11,7 @@ import (
 // location is the path of a torrent's data, which is a file or a directory.
 type location struct {
 	path string   // the absolute path, for errors
-	root *os.Root // the directory that contains the data, or nil if the user chose the path, which may then be a link to anywhere
+	root *os.Root // directory that contains the data; nil if the user chose the path, which may then be a link to anywhere
 	name string   // the path below root
 }
 

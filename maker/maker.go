@@ -1,12 +1,12 @@
 // Package maker makes torrents from files, and checks files against torrents.
 //
-// It reads the data once for all formats: each worker computes the hashes for v1 (BEP
-// 3) and v2 (BEP 52) from the same buffer. The result depends only on the files and the
-// options, not on the number of cores. Files that change while they are read are
-// detected, and nothing outside of the directory is opened.
+// It reads the data once for all formats: each worker computes the hashes for v1 (BEP 3)
+// and v2 (BEP 52) from the same buffer. The result depends only on the files and the
+// options, not on the number of cores. If a file changes while it is read, the result is an
+// error. Nothing outside of the directory is opened.
 //
-// The package needs less than 64 MiB of memory, plus the list of files and the hashes
-// of the torrent.
+// The package needs less than 64 MiB of memory, plus the list of files and the hashes of
+// the torrent.
 package maker
 
 import (
@@ -85,8 +85,8 @@ type build struct {
 	file   []int    // for each file of the run, its index in info.Files
 	layers [][]byte // piece layers of the same files
 
-	// For tests: afterHash is called before the files are checked again; ordered
-	// simulates a rotational disk.
+	// Tests set these fields. afterHash is called before the files are checked again;
+	// ordered simulates a rotational disk.
 	afterHash func()
 	ordered   bool
 }
@@ -131,8 +131,8 @@ func newBuild(t *tree, o *Options, how style) (*build, error) {
 	return b, nil
 }
 
-// pieceLength chooses the piece length for a tree. The files of a hybrid torrent are
-// padded.
+// pieceLength chooses the piece length for a tree. It considers the padding if the torrent
+// is a hybrid.
 func (t *tree) pieceLength(hybrid, webSeed bool) int64 {
 	if !hybrid || t.single {
 		return PieceLength(t.size, webSeed)

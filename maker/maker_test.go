@@ -55,8 +55,8 @@ func mustMake(t testing.TB, path string, o Options) *metainfo.MetaInfo {
 	return m
 }
 
-// naive computes the pieces and the root of each file as BEP 3 and BEP 52 define them,
-// from the files of the torrent.
+// naive computes the pieces and the root of each file directly from the definitions of BEP
+// 3 and BEP 52.
 func naive(t testing.TB, dir string, i *metainfo.Info) (pieces []byte, roots [][32]byte) {
 	t.Helper()
 	var space []byte
@@ -146,7 +146,7 @@ func TestMakeAgainstNaiveHash(t *testing.T) {
 				t.Run(fmt.Sprintf("%s/%s/%d", name, f, length), func(t *testing.T) {
 					m := mustMake(t, filepath.Join(dir, name), Options{Format: f, PieceLength: length})
 					if m.Info.Format() != f {
-						t.Errorf("format %s", m.Info.Format())
+						t.Errorf("the format is %s, want %s", m.Info.Format(), f)
 					}
 					checkHashes(t, dir, m)
 					b, err := m.Bytes()
@@ -154,7 +154,7 @@ func TestMakeAgainstNaiveHash(t *testing.T) {
 					again, err := metainfo.Parse(b)
 					must(t, err)
 					if diff := cmp.Diff(m.Info.Files, again.Info.Files); diff != "" || len(again.Warnings) > 0 {
-						t.Error(diff, again.Warnings)
+						t.Errorf("the parsed torrent differs, with the warnings %v:\n%s", again.Warnings, diff)
 					}
 				})
 			}
@@ -234,7 +234,7 @@ func TestMakeIsDeterministic(t *testing.T) {
 			if first == nil {
 				first = b
 			} else if string(b) != string(first) {
-				t.Errorf("%s: other bytes with GOMAXPROCS=%d", f, procs)
+				t.Errorf("%s: the torrent made with GOMAXPROCS=%d has other bytes", f, procs)
 			}
 		}
 	}
@@ -256,13 +256,13 @@ func TestMakeFields(t *testing.T) {
 	i := &m.Info
 	if i.Name != "other" || !i.Private || i.Source != "s" || !slices.Equal(i.Collections, o.Collections) ||
 		m.Comment != "c" || m.CreatedBy != "me" || !m.CreationDate.IsZero() {
-		t.Errorf("%+v", m)
+		t.Errorf("the torrent does not have the fields of the options: %+v", m)
 	}
 	if diff := cmp.Diff(m.AnnounceList, o.Announce) + cmp.Diff(m.WebSeeds, o.WebSeeds) + cmp.Diff(m.Nodes, o.Nodes); diff != "" {
-		t.Error(diff)
+		t.Errorf("the lists differ from the options:\n%s", diff)
 	}
 	if m := mustMake(t, filepath.Join(dir, "f"), Options{}); m.CreationDate.IsZero() || !strings.HasPrefix(m.CreatedBy, "spate/") {
-		t.Errorf("defaults: %v %q", m.CreationDate, m.CreatedBy)
+		t.Errorf("the default creation date is %v and the program %q, want a date and spate", m.CreationDate, m.CreatedBy)
 	}
 }
 
@@ -283,7 +283,7 @@ func TestMakeRejects(t *testing.T) {
 	} {
 		_, err := Make(context.Background(), filepath.Join(dir, name), Options{})
 		if e, ok := want.(error); ok && !errors.Is(err, e) || !ok && !errors.As(err, want) {
-			t.Errorf("%s: %v", name, err)
+			t.Errorf("%s: Make returned %v, want %v", name, err, want)
 		}
 	}
 	for what, o := range map[string]Options{
@@ -292,7 +292,7 @@ func TestMakeRejects(t *testing.T) {
 		"include": {Include: []string{"["}}, "exclude": {Exclude: []string{"a//b"}},
 	} {
 		if _, err := Make(context.Background(), filepath.Join(dir, "f"), o); err == nil {
-			t.Errorf("%s was accepted", what)
+			t.Errorf("Make accepted the invalid option %s", what)
 		}
 	}
 	if _, err := Make(context.Background(), "", Options{}); !errors.Is(err, ErrNoPath) {
@@ -303,6 +303,6 @@ func TestMakeRejects(t *testing.T) {
 	}
 	var e *PieceLengthError
 	if _, err := Make(context.Background(), filepath.Join(dir, "f"), Options{PieceLength: 24 << 10}); !errors.As(err, &e) {
-		t.Errorf("%v", err)
+		t.Errorf("Make returned %v, want a PieceLengthError", err)
 	}
 }

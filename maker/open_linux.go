@@ -26,7 +26,7 @@ type opener struct {
 	noOpen atomic.Bool // the kernel does not support openat2
 }
 
-// prepare opens what the system calls need.
+// prepare opens the directory descriptor that the system calls need.
 func (o *opener) prepare() (err error) {
 	if o.root != nil {
 		o.dir, err = folder.OpenDir(o.root, ".")
@@ -56,7 +56,8 @@ func (o *opener) open(rel string) (*openFile, error) {
 		fd, err := ignoringEINTR(func() (int, error) { return unix.Openat2(int(o.dir.Fd()), o.local(rel), &how) })
 		switch {
 		case errors.Is(err, unix.ENOSYS), errors.Is(err, unix.EPERM), errors.Is(err, unix.EAGAIN):
-			// An old kernel, a system call filter, or a concurrent rename.
+			// The kernel is old, a system call filter rejects openat2, or a file was
+			// renamed at the same time.
 			o.noOpen.Store(!errors.Is(err, unix.EAGAIN))
 		default:
 			return o.opened(rel, fd, err)
@@ -72,7 +73,7 @@ func (o *opener) open(rel string) (*openFile, error) {
 }
 
 func (o *opener) opened(rel string, fd int, err error) (*openFile, error) {
-	if err == unix.EXDEV { // the error of openat2 for a link that leads out
+	if err == unix.EXDEV { // openat2 returns this error for a link that leads out
 		err = folder.ErrOutside
 	}
 	if err != nil {

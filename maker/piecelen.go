@@ -15,9 +15,9 @@ const (
 	// lengths are powers of two, there are usually 1,250 to 2,500 pieces.
 	wantPieces = 2500
 
-	// webSeedPieceLength is the largest power of two that can be downloaded in 60 s at
-	// 1 Mbit/s (7.5 MB). webtorrent requests whole pieces from web seeds and gives up
-	// after 60 s.
+	// webSeedPieceLength is the largest power of two that a client can download in 60 s at
+	// 1 Mbit/s (7.5 MB). webtorrent requests whole pieces from web seeds and gives up after
+	// 60 s.
 	webSeedPieceLength = 4 << 20
 
 	// maxPieces is the largest number of pieces that package metainfo accepts.
@@ -27,14 +27,13 @@ const (
 	largestPieceLength = metainfo.MaxPieceLength
 )
 
-// PieceLength returns the piece length in bytes for total bytes of data: the smallest
-// power of two that gives at most 2,500 pieces, but from 16 KiB to 16 MiB. With a web
-// seed the maximum is 4 MiB, which a browser can download in time over a slow
-// connection. More than 32 TiB of data get longer pieces, so that clients accept their
-// number.
+// PieceLength returns the piece length in bytes for total bytes of data: the smallest power
+// of two from 16 KiB to 16 MiB that gives at most 2,500 pieces. With a web seed the maximum
+// is 4 MiB, which a browser can download in time over a slow connection. For more than 32
+// TiB of data the pieces are longer, because clients limit the number of pieces.
 //
-// [Make] chooses shorter pieces for a hybrid torrent of small files, because it pads
-// each file to whole pieces.
+// [Make] chooses shorter pieces for a hybrid torrent of small files, because it pads each
+// file to whole pieces.
 func PieceLength(total int64, webSeed bool) int64 {
 	most := int64(MaxPieceLength)
 	if webSeed {
@@ -50,11 +49,11 @@ func PieceLength(total int64, webSeed bool) int64 {
 	return n
 }
 
-// alignedPieceLength returns the piece length for a hybrid torrent, whose files are
-// padded to whole pieces. It starts with [PieceLength] and halves it while there is
-// more than a quarter as much padding as data, because clients that do not support pad
-// files download and store the padding. It stops at 16 KiB, or before there are more
-// than 2,500 pieces plus two for each file.
+// alignedPieceLength returns the piece length for a hybrid torrent, whose files are padded
+// to whole pieces. It starts with [PieceLength] and halves the length while the padding is
+// more than a quarter of the data, because clients that do not support pad files download
+// and store the padding. It stops at 16 KiB, or before there are more than 2,500 pieces
+// plus two for each file.
 func alignedPieceLength(sizes []int64, webSeed bool) int64 {
 	var total, files int64
 	for _, n := range sizes {

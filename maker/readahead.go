@@ -16,8 +16,8 @@ type listing struct {
 	err   error
 }
 
-// readAheadDirs is the number of directories that are read in advance by other
-// goroutines. Most of the time of a scan is spent in getting the state of each file.
+// readAheadDirs is the number of directories that other goroutines read in advance, because
+// a scan spends most of its time in reading the state of each file.
 const readAheadDirs = 2
 
 // list returns the content of the directory rel.

@@ -13,9 +13,9 @@ type Report struct {
 	Bad     int // number of pieces that were read and do not match
 	Missing int // number of pieces that could not be read completely
 
-	// Differ is the number of bad pieces of a hybrid torrent that match only their v1
-	// or only their v2 hash. If it is not 0, the torrent describes different data for
-	// v1 and v2 and must not be trusted.
+	// Differ is the number of bad pieces of a hybrid torrent that match only their v1 hash
+	// or only their v2 hash. If Differ is not 0, the torrent describes different data for
+	// v1 and v2, so do not trust it.
 	Differ int
 
 	Have  bitfield.Bitfield // the good pieces
@@ -34,13 +34,14 @@ func (r *Report) Whole() bool {
 
 // FileReport is the result for one file.
 type FileReport struct {
-	Path   string // below the top directory, separated by slashes; for a single file its name
+	Path   string // path below the top directory, separated by slashes; for a single file its name
 	State  FileState
 	Length int64 // length in the torrent in bytes
 	Size   int64 // length on disk in bytes
 
-	// Damaged are the ranges in bad or missing pieces, in order. Unverified are the
-	// ranges that share a v1 piece with a missing file and therefore cannot be checked.
+	// Damaged are the ranges of the file in bad or missing pieces, in order. Unverified are
+	// the ranges in v1 pieces that also contain data of a missing file, so that they cannot
+	// be checked.
 	Damaged, Unverified []Range
 
 	Err error // why the file is missing or could not be read

@@ -73,9 +73,9 @@ func TestRootConfinesPaths(t *testing.T) {
 	}
 }
 
-// TestRootConfinesDirectories checks that a torrent of a directory below a root
-// contains no data outside that directory, and that links which lead out of the
-// root are not followed.
+// TestRootConfinesDirectories checks that a torrent of a directory below a root contains no
+// data outside that directory, and that Make does not follow links that lead out of the
+// root.
 func TestRootConfinesDirectories(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -92,7 +92,7 @@ func TestRootConfinesDirectories(t *testing.T) {
 		for _, name := range []string{"link", "real/tree", filepath.FromSlash("real/../link")} {
 			m, err := Make(context.Background(), name, Options{Root: root, Links: links})
 			if err != nil {
-				t.Fatalf("%s: %v", name, err)
+				t.Fatalf("Make of %s: %v", name, err)
 			}
 			if got := paths(m); len(got) != 1 || got[0] != "a" || m.Info.Name != filepath.Base(name) {
 				t.Errorf("%s with Links %d: the torrent %q has the files %q, want only a", name, links, m.Info.Name, got)

@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// rotational reports whether the device is a disk that has to seek. Virtual disks are
-// never treated as such, because they report it regardless of the real disk.
+// rotational reports whether the device is a rotating disk, for which seeking is slow. It
+// returns false for virtual disks, because they report the same value for all real disks.
 func rotational(dev uint64) bool {
 	base := fmt.Sprintf("/sys/dev/block/%d:%d", unix.Major(dev), unix.Minor(dev))
 	real, err := filepath.EvalSymlinks(base)

@@ -84,7 +84,7 @@ type tree struct {
 	size    int64 // total size of the entries in bytes
 }
 
-// scanOptions selects and orders the result of a scan.
+// scanOptions selects and orders the files of a scan.
 type scanOptions struct {
 	include, exclude globs
 	files            []string // only these paths, unless empty
@@ -94,15 +94,15 @@ type scanOptions struct {
 	linkExec         bool // treat the target of a symbolic link as executable
 	order            order
 	skipped          func(Skipped)
-	root             *os.Root // that the path is in, or nil
+	root             *os.Root // directory that contains the path, or nil
 }
 
 // ErrEmpty is returned if there is no byte of data at the path. A torrent needs at
 // least one.
 var ErrEmpty = errors.New("there is no data to make a torrent of")
 
-// scan lists the files at path. A symbolic link at path is followed, because the user
-// chose it or it stays inside the root.
+// scan lists the files at path. It follows a symbolic link at path itself, because the user
+// chose the path or the link stays inside the root.
 func scan(ctx context.Context, path string, o scanOptions) (*tree, error) {
 	at, err := locationOf(path, o.root)
 	if err != nil {
@@ -279,8 +279,9 @@ func (w *walker) link(rel string, ancestors []os.FileInfo) error {
 	return nil
 }
 
-// resolve returns the target of the link rel as a path below the root, or the reason
-// why it cannot be used. os.Root keeps the resolution inside the tree.
+// resolve returns the target of the link rel as a path below the root, or the reason why
+// the link cannot be used. Because it uses os.Root, it never opens anything outside the
+// tree.
 func (w *walker) resolve(rel string) (target string, fi os.FileInfo, reason SkipReason) {
 	to, err := w.root.Readlink(rel)
 	if err != nil {
@@ -301,7 +302,7 @@ func (w *walker) resolve(rel string) (target string, fi os.FileInfo, reason Skip
 	fi, err = w.root.Stat(rel)
 	if err != nil {
 		if _, lerr := w.root.Lstat(target); lerr == nil && !errors.Is(err, syscall.ELOOP) {
-			return "", nil, SkipOutside // leads out through another link
+			return "", nil, SkipOutside // the link leads out through another link
 		}
 		return "", nil, SkipDangling
 	}
@@ -312,8 +313,8 @@ func (w *walker) resolve(rel string) (target string, fi os.FileInfo, reason Skip
 	return target, fi, ""
 }
 
-// followLink is like resolve for LinksFollow. It returns no path, because rel itself
-// may lie behind another link.
+// followLink is like resolve for LinksFollow. It returns no path, because rel itself may be
+// reached through another link.
 func (w *walker) followLink(rel string) (target string, fi os.FileInfo, reason SkipReason) {
 	fi, err := w.root.Stat(rel)
 	switch {
@@ -360,7 +361,7 @@ func sortEntries(list []entry, order order) {
 			return strings.Compare(a.rel, b.rel)
 		})
 	default:
-		// The walk has visited the directories in this order.
+		// The walk visits the directories in the order of orderTree.
 	}
 }
 

@@ -67,13 +67,13 @@ func TestScanSelects(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			m := mustMake(t, filepath.Join(dir, "t"), c.o)
 			if diff := cmp.Diff(c.want, paths(m)); diff != "" {
-				t.Error(diff)
+				t.Errorf("the selected files differ:\n%s", diff)
 			}
 		})
 	}
 	_, err := Make(context.Background(), filepath.Join(dir, "t"), Options{Files: []string{"f", "no", "../t"}})
 	if !errors.Is(err, os.ErrNotExist) || !strings.Contains(err.Error(), "../t, no") {
-		t.Errorf("missing files: %v", err)
+		t.Errorf("Make with missing files returned %v, want an error with their names", err)
 	}
 }
 
@@ -93,7 +93,7 @@ func TestScanReportsSkipped(t *testing.T) {
 	o := Options{Skipped: func(s Skipped) { skipped = append(skipped, fmt.Sprintf("%s: %s", s.Path, s.Reason)) }}
 	m := mustMake(t, filepath.Join(dir, "t"), o)
 	if diff := cmp.Diff([]string{"a", "d/b", "good -> d/b"}, paths(m)); diff != "" {
-		t.Error(diff)
+		t.Errorf("the files of the torrent differ:\n%s", diff)
 	}
 	slices.Sort(skipped)
 	want := []string{
@@ -102,7 +102,7 @@ func TestScanReportsSkipped(t *testing.T) {
 		"self: " + string(SkipDangling), "socket: " + string(SkipSpecial), "tohidden: " + string(SkipDangling), "up: " + string(SkipOutside),
 	}
 	if diff := cmp.Diff(want, skipped); diff != "" {
-		t.Error(diff)
+		t.Errorf("the skipped entries differ:\n%s", diff)
 	}
 }
 
@@ -127,25 +127,25 @@ func TestLinks(t *testing.T) {
 		for _, f := range formats {
 			m := mustMake(t, filepath.Join(dir, "t"), Options{Links: c.links, Format: f})
 			if diff := cmp.Diff(c.want, paths(m)); diff != "" {
-				t.Errorf("%s: %s", f, diff)
+				t.Errorf("%s: the files differ:\n%s", f, diff)
 			}
 			checkHashes(t, dir, m)
 			if r := mustVerify(t, m, filepath.Join(dir, "t")); !r.Whole() {
-				t.Errorf("%s: %+v", f, r)
+				t.Errorf("%s: Verify reports %+v, want complete data", f, r)
 			}
 			b, err := m.Bytes()
 			must(t, err)
 			again, err := metainfo.Parse(b)
 			must(t, err)
 			if diff := cmp.Diff(paths(m), paths(again)); diff != "" || len(again.Warnings) > 0 {
-				t.Error(diff, again.Warnings)
+				t.Errorf("the parsed torrent differs, with the warnings %v:\n%s", again.Warnings, diff)
 			}
 		}
 	}
 	// A symbolic link that the user has named is followed.
 	must(t, os.Symlink("t", filepath.Join(dir, "named")))
 	if m := mustMake(t, filepath.Join(dir, "named"), Options{}); m.Info.Name != "named" || len(m.Info.Files) < 2 {
-		t.Errorf("%+v", m.Info)
+		t.Errorf("the torrent of a link is %+v, want the name and the files of its target", m.Info)
 	}
 }
 
@@ -158,7 +158,7 @@ func TestScanUnreadable(t *testing.T) {
 	must(t, os.Chmod(filepath.Join(dir, "t", "d"), 0))
 	defer os.Chmod(filepath.Join(dir, "t", "d"), 0o755)
 	if _, err := Make(context.Background(), filepath.Join(dir, "t"), Options{}); !errors.Is(err, os.ErrPermission) {
-		t.Error(err)
+		t.Errorf("Make returned %v, want os.ErrPermission", err)
 	}
 }
 
@@ -178,7 +178,7 @@ func TestOrders(t *testing.T) {
 			got = append(got, e.rel)
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
-			t.Errorf("order %d: %s", o, diff)
+			t.Errorf("order %d gives other paths:\n%s", o, diff)
 		}
 	}
 }
@@ -202,25 +202,25 @@ func TestGlobs(t *testing.T) {
 		must(t, err)
 		for _, p := range strings.Fields(c.yes) {
 			if !g.match(p) {
-				t.Errorf("%s does not match %s", c.pattern, p)
+				t.Errorf("the pattern %s does not match %s, but should", c.pattern, p)
 			}
 		}
 		for _, p := range strings.Fields(c.no) {
 			if g.match(p) {
-				t.Errorf("%s matches %s", c.pattern, p)
+				t.Errorf("the pattern %s matches %s, but should not", c.pattern, p)
 			}
 		}
 	}
 	for _, p := range []string{"", "/", "[", "a//b", `\`} {
 		if _, err := parseGlobs([]string{p}); !errors.As(err, new(*PatternError)) {
-			t.Errorf("%q: %v", p, err)
+			t.Errorf("parsing the pattern %q returned %v, want a PatternError", p, err)
 		}
 	}
 	// The cost of a pattern is at most proportional to its length times that of the
 	// path.
 	g, _ := parseGlobs([]string{strings.Repeat("**/a/", 500) + "b"})
 	if g.match(strings.Repeat("a/", 2000) + "c") {
-		t.Error("matched")
+		t.Error("the pattern matches a path that does not end in b")
 	}
 }
 
@@ -241,7 +241,7 @@ func TestPieceLength(t *testing.T) {
 	}
 	for total := int64(40 << 20); total < 30<<30; total += total / 7 {
 		if n := (total + PieceLength(total, false) - 1) / PieceLength(total, false); n < 1000 || n > 2500 {
-			t.Errorf("%d bytes in %d pieces", total, n)
+			t.Errorf("%d bytes give %d pieces, want 1000 to 2500", total, n)
 		}
 	}
 }

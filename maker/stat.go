@@ -20,7 +20,7 @@ func statOf(fi os.FileInfo) fileStat {
 
 // ChangedError is returned for a file that changed while it was hashed.
 type ChangedError struct {
-	Path string // path under which it was opened
+	Path string // path that was opened
 	What string // "removed", "replaced", "resized" or "modified"
 }
 
@@ -28,7 +28,8 @@ func (e *ChangedError) Error() string {
 	return fmt.Sprintf("%s was %s while it was hashed; try again when no program writes to it", e.Path, e.What)
 }
 
-// changed returns how the file has changed from before to now, or "" if it has not.
+// changed returns the kind of the difference between before and now, as in
+// ChangedError.What, or "" if they are equal.
 func (before fileStat) changed(now fileStat) string {
 	switch {
 	case before.ino != now.ino || before.dev != now.dev:

@@ -6,8 +6,8 @@ import (
 	"syscall"
 )
 
-// inodeOf returns zeros, because a FileInfo has no inode number on Windows. Changes are
-// found by size and time.
+// inodeOf returns zeros, because a FileInfo has no inode number on Windows. A change is
+// detected by size and time only.
 func inodeOf(os.FileInfo) (dev, ino uint64) { return 0, 0 }
 
 // hiddenByAttribute reports whether a file has the attribute hidden or system.

@@ -18,12 +18,12 @@ import (
 const streamPieceLength = 1 << 20
 
 // MakeReader makes a torrent of a single file with the data of r. size is the number of
-// bytes that r will return, or negative if it is unknown; the piece length is then 1
-// MiB unless the options set it. Options.Name is required, and the options that select
-// files are ignored.
+// bytes that r will return, or negative if the number is unknown. The piece length for an
+// unknown size is 1 MiB unless the options set it. Options.Name is required. MakeReader
+// ignores the options that select files.
 //
-// A cancelled ctx is noticed between reads. If a read of r blocks, the caller must
-// unblock it.
+// MakeReader checks between two reads whether ctx is cancelled. If a read of r blocks, the
+// caller must unblock it.
 func MakeReader(ctx context.Context, r io.Reader, size int64, o Options) (*metainfo.MetaInfo, error) {
 	if err := o.check(); err != nil {
 		return nil, err
@@ -37,7 +37,8 @@ func MakeReader(ctx context.Context, r io.Reader, size int64, o Options) (*metai
 	if size < 0 && o.PieceLength == 0 {
 		o.PieceLength = streamPieceLength
 	}
-	// Lay out a file of this size, to find all errors that do not depend on the data.
+	// Lay out a file of this size first, because that finds all errors that do not depend
+	// on the data.
 	t := &tree{name: o.Name, single: true, size: total, entries: []entry{{stat: fileStat{size: total}}}}
 	if o.Name == "" {
 		return nil, &NameError{"", "a name is required for a torrent of a stream"}
@@ -63,7 +64,7 @@ func MakeReader(ctx context.Context, r io.Reader, size int64, o Options) (*metai
 	b.info.Pieces, b.layers = s.pieces, nil
 	if b.layout.v2 {
 		b.layers = [][]byte{s.layer}
-		if len(s.layer) == 32 { // the root of a file with one piece has no padding
+		if len(s.layer) == 32 { // the root of a file with one piece is computed without padding
 			root := s.tree.Root()
 			b.layers[0] = root[:]
 		}

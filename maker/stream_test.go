@@ -64,7 +64,7 @@ func TestMakeReaderRejects(t *testing.T) {
 	} {
 		_, err := MakeReader(c.ctx, c.r, c.size, c.o)
 		if e, ok := c.want.(error); ok && !errors.Is(err, e) || !ok && !errors.As(err, c.want) {
-			t.Errorf("%s: %v", what, err)
+			t.Errorf("%s: MakeReader returned %v, want %v", what, err, c.want)
 		}
 	}
 }

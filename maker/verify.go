@@ -115,8 +115,9 @@ func newVerification(m *metainfo.MetaInfo, at location) (*verification, error) {
 	return v, nil
 }
 
-// find returns the source for a file. It looks for the safe path first, then for the
-// original path, which the file has on the machine where the torrent was made.
+// find returns the source for a file. It first looks for the safe path, then for the
+// original path, because the file has the original path on the machine where the torrent
+// was made.
 func (v *verification) find(f *metainfo.File, raw string) source {
 	s := source{rel: f.DisplayPath()}
 	s.stat, s.err = v.from.stat(s.rel)
@@ -142,7 +143,7 @@ func (v *verification) piece(p piece, s *sums) {
 		e := v.layout.extents[p.ext]
 		at := 32 * (p.index - int(e.off/v.layout.pieceLen))
 		if layer := v.want[e.file]; layer == nil {
-			copy(v.got[e.file][at:], s.v2[:]) // compared in wholeFiles
+			copy(v.got[e.file][at:], s.v2[:]) // wholeFiles compares it later
 		} else if good := bytes.Equal(layer[at:at+32], s.v2[:]); !good || state == pieceBad {
 			if v.layout.v1 && good != (state == pieceGood) {
 				v.mu.Lock()
@@ -182,7 +183,7 @@ func (v *verification) wholeFiles() {
 		}
 		root := v.m.Info.Files[v.index[k]].PiecesRoot
 		if root == nil || complete && layerRoot(layer, v.layout.pieceLen) == *root || !complete && v.layout.v1 {
-			continue // the file is good, or v1 has checked the pieces that exist
+			continue // the file is good, or its existing pieces were checked by their v1 hashes
 		}
 		for i, s := range pieces {
 			if s != pieceGood {
@@ -190,7 +191,7 @@ func (v *verification) wholeFiles() {
 			}
 			switch {
 			case !complete:
-				pieces[i] = pieceMissing // it cannot be checked
+				pieces[i] = pieceMissing // without a layer the piece cannot be checked
 			case v.layout.v1:
 				v.differ++
 				fallthrough

@@ -18,7 +18,7 @@ func mustVerify(t testing.TB, m *metainfo.MetaInfo, path string) *Report {
 	r, err := Verify(context.Background(), m, path, VerifyOptions{})
 	must(t, err)
 	if n := r.Good + r.Bad + r.Missing; n != r.Pieces || r.Have.Count() != r.Good {
-		t.Fatalf("%d good, %d bad, %d missing of %d pieces; %d in the bitfield", r.Good, r.Bad, r.Missing, r.Pieces, r.Have.Count())
+		t.Fatalf("the report is inconsistent: %d good, %d bad, %d missing of %d pieces; %d in the bitfield", r.Good, r.Bad, r.Missing, r.Pieces, r.Have.Count())
 	}
 	return r
 }
@@ -49,7 +49,7 @@ func TestVerifyWhole(t *testing.T) {
 			m := mustMake(t, filepath.Join(dir, name), Options{Format: f, PieceLength: 32 << 10})
 			r := mustVerify(t, m, filepath.Join(dir, name))
 			if !r.Whole() || r.Good != r.Pieces || r.Pieces != m.Info.NumPieces() {
-				t.Errorf("%s %s: %+v", f, name, r)
+				t.Errorf("Verify of %s %s reports %+v, want all pieces good", f, name, r)
 			}
 		}
 	}
@@ -120,10 +120,10 @@ func TestVerifyDamage(t *testing.T) {
 				for _, got := range r.Files {
 					w := expect[got.Path]
 					if diff := cmp.Diff([]any{w.State.String(), w.Damaged, w.Unverified}, []any{got.State.String(), got.Damaged, got.Unverified}); diff != "" {
-						t.Errorf("%s: %s", got.Path, diff)
+						t.Errorf("the report of %s differs:\n%s", got.Path, diff)
 					}
 					if (got.State == FileMissing || got.State == FileUnreadable) != (got.Err != nil) {
-						t.Errorf("%s is %s: %v", got.Path, got.State, got.Err)
+						t.Errorf("%s is %s with the error %v; only missing and unreadable files have an error", got.Path, got.State, got.Err)
 					}
 				}
 				if r.Whole() {
@@ -147,13 +147,13 @@ func TestVerifyMixedHybrid(t *testing.T) {
 	must(t, err)
 	for _, path := range []string{"f", "g/f"} {
 		if r := mustVerify(t, mixed, filepath.Join(dir, path)); r.Good != 0 || r.Differ != r.Pieces {
-			t.Errorf("%s: %+v", path, r)
+			t.Errorf("Verify of %s reports %+v, want all pieces to differ", path, r)
 		}
 	}
 	// The layer may come from peers later.
 	mixed.PieceLayers = nil
 	if r := mustVerify(t, mixed, filepath.Join(dir, "g", "f")); r.Good != 0 || r.Differ != r.Pieces {
-		t.Errorf("without layers: %+v", r)
+		t.Errorf("Verify without piece layers reports %+v, want all pieces to differ", r)
 	}
 }
 
@@ -164,12 +164,12 @@ func TestVerifyWithoutLayers(t *testing.T) {
 	m, err := metainfo.FromInfo(m.InfoBytes)
 	must(t, err)
 	if r := mustVerify(t, m, filepath.Join(dir, "t")); !r.Whole() {
-		t.Errorf("%+v", r)
+		t.Errorf("Verify reports %+v, want complete data", r)
 	}
 	poke(t, filepath.Join(dir, "t", "a"), 50_000)
 	r := mustVerify(t, m, filepath.Join(dir, "t"))
 	if diff := cmp.Diff(r.Files[0].Damaged, []Range{{0, 100_000}}); diff != "" || r.Files[1].State != FileWhole {
-		t.Errorf("%s %+v", diff, r)
+		t.Errorf("the report is %+v, want only the first file damaged:\n%s", r, diff)
 	}
 }
 
@@ -181,7 +181,7 @@ func TestVerifyStaysInside(t *testing.T) {
 	must(t, os.Symlink("../outside", filepath.Join(dir, "t", "a")))
 	r := mustVerify(t, m, filepath.Join(dir, "t"))
 	if r.Files[0].State != FileUnreadable || r.Files[1].State != FileWhole {
-		t.Errorf("%+v", r.Files)
+		t.Errorf("the files are %+v, want the first unreadable and the second whole", r.Files)
 	}
 }
 
@@ -192,7 +192,7 @@ func TestVerifyMissingData(t *testing.T) {
 		m := mustMake(t, filepath.Join(dir, name), Options{})
 		must(t, os.RemoveAll(filepath.Join(dir, name)))
 		if r, err := Verify(context.Background(), m, filepath.Join(dir, name), VerifyOptions{}); !os.IsNotExist(err) {
-			t.Errorf("%s: %+v %v", name, r, err)
+			t.Errorf("Verify of the missing path %s returned %+v, %v, want fs.ErrNotExist", name, r, err)
 		}
 	}
 }
@@ -223,7 +223,7 @@ func TestFindData(t *testing.T) {
 		got, err := FindData(c.m, paths...)
 		if c.want == "" {
 			if !errors.Is(err, fs.ErrNotExist) {
-				t.Errorf("%v: %s %v", c.paths, got, err)
+				t.Errorf("FindData of %v returned %q, %v, want fs.ErrNotExist", c.paths, got, err)
 			}
 		} else if got != at(c.want) {
 			t.Errorf("%v: %s %v, want %s", c.paths, got, err, c.want)

@@ -6,8 +6,7 @@ import (
 	"slices"
 )
 
-// wanted is a list of paths to which a scan is limited. A nil *wanted matches all
-// paths.
+// wanted limits a scan to a list of paths. A nil *wanted matches all paths.
 type wanted struct {
 	paths   map[string]bool // whether each path was found
 	parents map[string]bool // directories that contain a listed path

@@ -28,12 +28,12 @@ func ExampleVerify() {
 	const pieces = 5
 	root := merkle.Root(layer, 0)
 
-	// One peer sends two hashes and the uncle hashes that prove them ...
+	// One peer sends two hashes and the uncle hashes that prove them.
 	span := merkle.Span{Index: 2, Length: 2, Proof: 2}
 	answer, err := merkle.Prove(nil, layer, pieces, span)
 	fmt.Println(len(answer)/merkle.HashSize, "hashes", err)
 
-	// ... and the other peer, which has only the root, verifies them.
+	// Another peer, which has only the root, verifies the hashes.
 	fmt.Println(merkle.Verify(answer, pieces, span, merkle.FromRoot(root, pieces)))
 	answer[0]++
 	fmt.Println(merkle.Verify(answer, pieces, span, merkle.FromRoot(root, pieces)))

@@ -12,9 +12,9 @@ var ErrProof = errors.New("merkle: the hashes do not lead to the root")
 // that BEP 52 does not allow.
 var ErrRange = errors.New("merkle: no such hashes")
 
-// MaxRequest is the maximum number of hashes that a peer should request at once
-// (BEP 52). MaxAnswer is the maximum that is sent in answer to one request. It is larger
-// so that a peer can request all block hashes of a piece of 128 MiB.
+// MaxRequest is the maximum number of hashes that a peer should request at once (BEP 52).
+// MaxAnswer is the maximum number of hashes in the answer to one request. It is larger so
+// that a peer can request all block hashes of a piece of 128 MiB.
 const (
 	MaxRequest = 512
 	MaxAnswer  = 8192
@@ -132,8 +132,8 @@ func node(layer []byte, number, above int, index int64) [32]byte {
 	return subtree(layer[start*HashSize:min(start+1<<above, n)*HashSize], number, above)
 }
 
-// layerLen returns the number of hashes in a layer of a file with the given number of
-// blocks, without padding.
+// layerLen returns the number of hashes, without padding, in a layer of a file with the
+// given number of blocks.
 func layerLen(blocks int64, layer int) int64 {
 	n := blocks >> layer
 	if blocks&(1<<layer-1) != 0 {

@@ -15,9 +15,8 @@ func layers(blockHashes []byte) [][]byte {
 	return all
 }
 
-// TestProve checks that the answer to every request that BEP 52 allows verifies with
-// the root alone, and that an answer with a changed, missing or additional hash does
-// not.
+// TestProve checks that the answer to every request that BEP 52 allows can be verified with
+// the root alone, and that an answer with a changed, missing or additional hash cannot.
 func TestProve(t *testing.T) {
 	for n := 1; n <= 33; n++ {
 		blockHashes := randomHashes(n, 7)
@@ -38,7 +37,6 @@ func TestProve(t *testing.T) {
 	}
 }
 
-// checkProof checks that the hashes of span verify, and that changed, missing and additional hashes do not.
 func checkProof(t *testing.T, all [][]byte, n int64, root [32]byte, span merkle.Span) {
 	t.Helper()
 	hashes, err := merkle.Prove(nil, all[span.Base], n, span)
@@ -59,7 +57,7 @@ func checkProof(t *testing.T, all [][]byte, n int64, root [32]byte, span merkle.
 	if merkle.Verify(hashes[:len(hashes)-32], n, span, known) == nil || merkle.Verify(append(hashes, root[:]...), n, span, known) == nil {
 		t.Fatalf("%d blocks, %+v: a hash too few or too many verifies", n, span)
 	}
-	// Without uncles, with all layers known.
+	// Verify without uncles, with all layers known.
 	short := span
 	short.Proof = 0
 	part, err := merkle.Prove(nil, all[span.Base], n, short)
@@ -112,7 +110,6 @@ func TestProveBlocks(t *testing.T) {
 	}
 }
 
-// TestInvalidSpans checks that Prove returns an error for each span that BEP 52 does not allow.
 func TestInvalidSpans(t *testing.T) {
 	blockHashes := randomHashes(5, 1)
 	for _, s := range []merkle.Span{
@@ -130,7 +127,7 @@ func TestInvalidSpans(t *testing.T) {
 	}
 }
 
-// FuzzVerify checks that hashes verify only if they are those of the tree.
+// FuzzVerify checks that Verify accepts only the hashes of the tree.
 func FuzzVerify(f *testing.F) {
 	blockHashes := randomHashes(11, 3)
 	all := layers(blockHashes)

@@ -33,8 +33,8 @@ func path(p string) string {
 	return list(parts...)
 }
 
-// v1 returns a torrent of empty files with the given paths. "link -> target" is a
-// symbolic link.
+// v1 returns a torrent of empty files with the given paths. It makes a symbolic link of a
+// path in the form "link -> target".
 func v1(paths ...string) []byte {
 	var files []string
 	for _, p := range paths {
@@ -84,7 +84,7 @@ func mustParse(t *testing.T, b []byte) *metainfo.MetaInfo {
 	t.Helper()
 	m, err := metainfo.Parse(b)
 	if err != nil {
-		t.Fatalf("%q: %v", b, err)
+		t.Fatalf("parsing %q: %v", b, err)
 	}
 	return m
 }

@@ -10,19 +10,20 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// folder computes keys that are equal for two names which some file system treats as
-// equal. They ignore case (full Unicode case folding), the composition of characters
-// (canonical equivalence), and the order of combining marks on one letter.
+// folder computes a key for each name. Two names have the same key if any common file
+// system treats them as equal: the key ignores case (full Unicode case folding), the
+// composition of characters (canonical equivalence), and the order of combining marks on
+// one letter.
 //
-// Package x/text could do this too, but takes more than 100 ns per character. A hostile
-// torrent has five million characters.
+// Package x/text has the same functions but takes more than 100 ns per character, and a
+// hostile torrent has five million characters.
 type folder struct {
 	buf   []byte
 	table *foldTable
 }
 
-// key returns the key of s, which is valid until the next call, and whether s is plain:
-// whether all its characters are left unchanged by all policies except NamesWindows.
+// key returns the key of s, which is valid until the next call. plain is true if all
+// policies except NamesWindows leave every character of s unchanged.
 func (f *folder) key(s string) (key []byte, plain bool) {
 	b := f.buf[:0]
 	odd := byte(0)
@@ -43,9 +44,10 @@ func (f *folder) key(s string) (key []byte, plain bool) {
 	return b, odd == 0
 }
 
-// unicode continues key for s at byte i. It represents the marks on a letter by a byte
-// that is not valid in UTF-8 and the sum of their hashes. It therefore need not sort
-// the marks, which a hostile torrent could make expensive.
+// unicode continues the key of s at byte i. For the marks on a letter it appends a byte
+// that is invalid in UTF-8 and the sum of the hashes of the marks. The sum does not depend
+// on the order of the marks, so that they need not be sorted, which a hostile torrent could
+// make expensive.
 func (f *folder) unicode(s string, i int) (plain bool) {
 	if f.table == nil {
 		f.table = foldTables()
@@ -96,7 +98,7 @@ func (f *folder) unicode(s string, i int) (plain bool) {
 		case foldHangul:
 			b = appendHangul(b, r)
 			continue
-		case foldUnsafe: // also RuneError, which stands for invalid UTF-8
+		case foldUnsafe: // foldUnsafe also covers RuneError, which stands for invalid UTF-8
 			plain = false
 		}
 		for ; from < i; from++ {

@@ -10,9 +10,9 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// TestFoldEveryCharacter compares the table with the standard library and x/text: the
-// key of a character does not depend on its case and composition, and other characters
-// have other keys.
+// TestFoldEveryCharacter compares the table with the standard library and x/text. The key
+// of a character must not depend on its case and composition, and different characters must
+// have different keys.
 func TestFoldEveryCharacter(t *testing.T) {
 	var f folder
 	full := cases.Fold()
@@ -37,10 +37,10 @@ func TestFoldEveryCharacter(t *testing.T) {
 				t.Errorf("%+q and %+q have different keys", s, v)
 			}
 		}
-		// Strings that are equal according to x/text have the same key, and vice versa.
+		// Two strings must have the same key if and only if x/text treats them as equal.
 		class := norm.NFD.String(full.String(norm.NFD.String(s)))
-		// Exceptions are Cherokee, part of which x/text folds the other way round, and
-		// the order of marks, which the key ignores.
+		// There are two exceptions: x/text folds some Cherokee letters to upper case, and
+		// the key ignores the order of marks.
 		if other, ok := seen[want]; ok && sorted(other) != sorted(class) && !unicode.Is(unicode.Cherokee, r) {
 			t.Errorf("%+q and %+q have the same key", class, other)
 		}
@@ -63,7 +63,7 @@ func TestFoldPlain(t *testing.T) {
 		for _, s := range []string{string(r), "a" + string(r) + "é", "é" + string(r)} {
 			_, plain := f.key(s)
 			if want := cleanName("xx"+s, NamesSafe) == "xx"+s; plain != want {
-				t.Errorf("%+q: plain %v, but is %v", s, plain, want)
+				t.Errorf("%+q: key reports plain %v, want %v", s, plain, want)
 			}
 		}
 	}

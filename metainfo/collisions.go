@@ -7,9 +7,9 @@ import (
 	"spate/bitfield"
 )
 
-// pathHasher hashes paths so that two paths which any file system treats as equal have
-// the same hash. The hashes are keyed and differ between parsers. Two different names
-// have the same hash with a probability of 1 in 10^11 for a torrent of 10,000 files;
+// pathHasher computes keyed hashes of paths. Two paths have the same hash if any common
+// file system treats them as equal. The key is random for each parser. In a torrent of
+// 10,000 files, two different names have the same hash with a probability of 1 in 10^11;
 // one of them is then renamed without need.
 type pathHasher struct {
 	seed maphash.Seed
@@ -63,7 +63,8 @@ const hashSlab = 2048 // number of hashes
 // hashSet is a set of nonzero hashes.
 type hashSet []uint64 // open addressing; 0 is a free slot; the length is a power of two, at most 2/3 in use
 
-// Costs in bytes, which are taken from the memory budget before memory is allocated.
+// The costs in bytes of data structures. The parser takes them from the memory budget
+// before it allocates memory.
 const (
 	setCost  = 24            // of a hash in a hashSet, at most
 	nameCost = setCost + 8   // of the hash of a path in a hashSet and in a list
@@ -134,10 +135,10 @@ func (p *parser) finishNames() bool {
 	return p.err == nil
 }
 
-// renameAll adds numbers to the names of the files in again, in order. The search for a
-// free number continues where the last search for the same name ended, so that many
-// equal names cost no more than different ones. Names that differ only in the part that
-// is cut off count as equal.
+// renameAll adds numbers to the names of the files in again, in order. It starts the search
+// for a free number where the last search for the same name ended, so that many equal names
+// cost no more than different ones. Two names count as the same if they are equal after
+// they are cut to the maximum length.
 func (p *parser) renameAll(set hashSet, again bitfield.Bitfield) {
 	next := map[uint64]int{}
 	var dirs []string // directories of the previous file
@@ -207,8 +208,9 @@ func (n *numberedName) text(number int) []byte {
 	return n.buf
 }
 
-// hash returns the hash of the name with a number in directory dir. The parts can be
-// folded separately, because dots and digits do not combine with their neighbours.
+// hash returns the hash of the name with a number in directory dir. It folds the parts
+// separately, which gives the same key because dots and digits do not combine with other
+// characters.
 func (n *numberedName) hash(dir uint64, number int) uint64 {
 	n.key = append(n.key[:n.keyStem], '.')
 	n.key = strconv.AppendInt(n.key, int64(number), 10)

@@ -236,7 +236,9 @@ func (m *MetaInfo) Bytes() ([]byte, error) {
 	}
 	old, err := Parse(m.raw)
 	if err != nil {
-		// It was parsed with other limits, so its cost is already limited.
+		// Parse fails if the torrent was read with higher limits than the defaults. The
+		// limits here allow all its values, because the first call of Parse limited its
+		// cost.
 		o := Options{Limits: Limits{
 			Size: len(m.raw), Pieces: math.MaxInt, PieceLength: 1 << 62, Tokens: len(m.raw) + 1,
 			Names: math.MaxInt, List: len(m.raw) + 1,

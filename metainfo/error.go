@@ -72,8 +72,8 @@ func (p *parser) warnFile(off int, reason string) {
 	p.warn(field, off, reason)
 }
 
-// fail records the first error and makes the decoder fail, so that all loops end. It
-// returns false so that callers can return its result.
+// fail records the first error and makes the decoder fail, which ends all loops. It always
+// returns false, as the result of the calling method.
 func (p *parser) fail(field string, off int, format string, args ...any) bool {
 	if p.err == nil {
 		p.d.Fail(max(off, 0), "")

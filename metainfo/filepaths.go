@@ -21,7 +21,7 @@ type nameArena struct {
 }
 
 const (
-	maxRaw   = 4 * maxNameLen // number of bytes of a path element that are examined; the rest would be cut off anyway
+	maxRaw   = 4 * maxNameLen // number of examined bytes of a path element; the name is cut to fewer bytes anyway
 	textSlab = 64 << 10       // in bytes
 	partSlab = 1024           // number of strings
 )
@@ -79,9 +79,9 @@ func (p *parser) newPath(n int) []string {
 	return a.parts[at : at : at+n]
 }
 
-// path returns the safe form of raw, and whether it differs. It records the hashes of
-// the path and its directories. The result shares leading strings with the previous
-// path if they are equal.
+// path returns the safe form of raw, and whether it differs from raw. It records the hashes
+// of the path and its directories. If the path starts with the same directories as the
+// previous path, both share these strings.
 func (p *parser) path(raw [][]byte) (safe []string, changed bool) {
 	a := &p.names
 	same := 0
@@ -102,7 +102,7 @@ func (p *parser) path(raw [][]byte) (safe []string, changed bool) {
 	}
 	a.lastDirs = max(len(raw)-1, 0)
 	for a.lastDirs > 0 && a.lastSafe[a.lastDirs] == "" {
-		a.lastDirs-- // an unusable last element is dropped, so the last directory becomes the file name
+		a.lastDirs-- // an unusable last element is dropped, and the last directory becomes the name of the file
 	}
 	if noted < a.lastDirs && p.spend("info.files", (a.lastDirs-noted)*nameCost) {
 		a.dirs.add(a.lastHash[noted:a.lastDirs])

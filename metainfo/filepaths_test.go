@@ -66,7 +66,7 @@ func TestNamesAreSafe(t *testing.T) {
 			}
 			m, err := metainfo.Options{Names: n.policy}.Parse(v1(c.raw, "other"))
 			if err != nil {
-				t.Errorf("%q: %v", c.raw, err)
+				t.Errorf("Parse of a torrent with the name %q: %v", c.raw, err)
 				continue
 			}
 			if got := m.Info.Files[0].DisplayPath(); got != want {
@@ -74,7 +74,7 @@ func TestNamesAreSafe(t *testing.T) {
 			}
 			renames := m.Info.Renames(m.InfoBytes)
 			if changed := want != c.raw; changed != (len(renames) == 1) || changed && (renames[0].File != 0 || rawPath(renames[0]) != c.raw) {
-				t.Errorf("policy %d: %q became %q, stated as %v", n.policy, c.raw, want, renames)
+				t.Errorf("policy %d: %q became %q, but Renames returned %v", n.policy, c.raw, want, renames)
 			}
 		}
 	}
@@ -86,7 +86,7 @@ func TestTorrentNameIsSafe(t *testing.T) {
 	} {
 		m := mustParse(t, []byte(dict("info", v1Info("length", num(0), "name", str(raw)))))
 		if m.Info.Name != want || (m.Info.RawName == "") != (raw == want) || m.Info.RawName != "" && m.Info.RawName != raw {
-			t.Errorf("%q became %q, of %q", raw, m.Info.Name, m.Info.RawName)
+			t.Errorf("the name %q became %q with the original name %q, want %q", raw, m.Info.Name, m.Info.RawName, want)
 		}
 	}
 	for _, raw := range []string{"", ".", ".."} {
@@ -98,7 +98,7 @@ func TestTorrentNameIsSafe(t *testing.T) {
 }
 
 // TestCollisions checks that no two files have paths that differ only in case or
-// composition, and which of them keeps its name.
+// composition, and that the first of several files keeps its name.
 func TestCollisions(t *testing.T) {
 	long := strings.Repeat("x", 255)
 	cases := []struct{ raw, want []string }{
@@ -130,11 +130,11 @@ func TestCollisions(t *testing.T) {
 		checkSafe(t, m)
 		for _, r := range m.Info.Renames(m.InfoBytes) {
 			if c.want[r.File] != strings.Join(r.Path, "/") || c.raw[r.File] != rawPath(r) || c.want[r.File] == c.raw[r.File] {
-				t.Errorf("%q: stated as %q to %q", c.raw, r.Raw, r.Path)
+				t.Errorf("%q: Renames reports that %q became %q", c.raw, r.Raw, r.Path)
 			}
 		}
 		if (m.Info.NumRenames() > 0) != (len(m.Warnings) > 0) {
-			t.Errorf("%q: %d renamed, warnings %v", c.raw, m.Info.NumRenames(), m.Warnings)
+			t.Errorf("%q: %d files were renamed, but the warnings are %v", c.raw, m.Info.NumRenames(), m.Warnings)
 		}
 	}
 }
@@ -170,6 +170,6 @@ func TestSymlinks(t *testing.T) {
 		dict("attr", str("xl"), "path", path("m"), "symlink path", path("l")),
 	), "pieces", str(strings.Repeat("a", 20))))))
 	if f := m.Info.Files; f[0].IsSymlink() || f[0].Length != 1 || f[1].Symlink == nil || !f[1].Executable() {
-		t.Errorf("%+v", f)
+		t.Errorf("the files are %+v, want no link at first, then a link that is executable", f)
 	}
 }

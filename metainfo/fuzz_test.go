@@ -32,50 +32,50 @@ func FuzzParse(f *testing.F) {
 		if err != nil {
 			var typed *metainfo.Error
 			if !errors.As(err, &typed) || typed.Offset < -1 || typed.Offset > len(b) {
-				t.Fatalf("%#v", err)
+				t.Fatalf("Parse returned the error %#v, want an *Error with an offset in the input", err)
 			}
 			return
 		}
 		checkSafe(t, m)
 		out, err := m.Bytes()
 		if err != nil || !bytes.HasPrefix(b, out) {
-			t.Fatalf("written as %q, %v", out, err)
+			t.Fatalf("Bytes returned %q, %v, want the start of the input", out, err)
 		}
 		alone, err := metainfo.FromInfo(m.InfoBytes)
 		if err != nil || alone.Hash() != m.Hash() || len(alone.Info.Files) != len(m.Info.Files) {
-			t.Fatalf("info alone: %v", err)
+			t.Fatalf("the info dictionary alone gives another torrent, or the error %v", err)
 		}
 		if n := len(m.Info.Renames(m.InfoBytes)); (n > 0) != (m.Info.NumRenames() > 0) {
-			t.Fatalf("%d renamed, %d stated", m.Info.NumRenames(), n)
+			t.Fatalf("NumRenames is %d, but Renames returned %d", m.Info.NumRenames(), n)
 		}
 		if g, err := metainfo.ParseMagnet(m.Magnet().String()); err == nil && g.Hash() != m.Hash() {
-			t.Fatalf("magnet of another torrent: %v", g)
+			t.Fatalf("the magnet link has another info-hash: %v", g)
 		}
 		m.Comment += "!"
 		out, err = m.Bytes()
 		if err != nil || !bytes.Contains(out, m.InfoBytes) {
-			t.Fatalf("changed: %q, %v", out, err)
+			t.Fatalf("the edited torrent %q does not contain the info dictionary, or the error is %v", out, err)
 		}
 		if again, err := metainfo.Parse(out); err != nil || again.Hash() != m.Hash() {
-			t.Fatalf("changed: %v", err)
+			t.Fatalf("the edited torrent has another info-hash, or the error is %v", err)
 		}
 		checkRemade(t, m)
 	})
 }
 
-// checkRemade makes a torrent of the parsed values. New may reject values that the
-// parser changed.
+// checkRemade makes a torrent from the parsed values with New. New may return an error if
+// the parser changed a value.
 func checkRemade(t *testing.T, m *metainfo.MetaInfo) {
 	made, err := metainfo.New(m.Info, nil)
 	if err != nil {
 		return
 	}
 	if m.Info.NumRenames() == 0 && m.Info.RawName == "" && len(made.Info.Files) != len(m.Info.Files) {
-		t.Fatalf("made with %d files instead of %d", len(made.Info.Files), len(m.Info.Files))
+		t.Fatalf("New made a torrent of %d files, want %d", len(made.Info.Files), len(m.Info.Files))
 	}
 	twice, err := metainfo.New(made.Info, nil)
 	if err != nil || !bytes.Equal(twice.InfoBytes, made.InfoBytes) {
-		t.Fatalf("%q made again as %q: %v", made.InfoBytes, twice.InfoBytes, err)
+		t.Fatalf("the info dictionary %q became %q when it was made again: %v", made.InfoBytes, twice.InfoBytes, err)
 	}
 }
 

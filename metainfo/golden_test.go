@@ -48,7 +48,7 @@ func goldenPaths(t testing.TB) []string {
 	t.Helper()
 	files, err := filepath.Glob("testdata/golden/*.torrent")
 	if err != nil || len(files) < 10 {
-		t.Fatalf("%d golden torrents: %v", len(files), err)
+		t.Fatalf("found %d golden torrents, want at least 10: %v", len(files), err)
 	}
 	return files
 }
@@ -67,13 +67,13 @@ func TestGolden(t *testing.T) {
 				t.Fatal(err)
 			}
 			if len(m.Warnings) > 0 {
-				t.Errorf("warnings: %v", m.Warnings)
+				t.Errorf("Parse returned warnings: %v", m.Warnings)
 			}
 			checkSafe(t, m)
 			checkGolden(t, m, strings.TrimSuffix(path, ".torrent")+".json")
 			checkData(t, m)
 			if b, err := m.Bytes(); err != nil || !bytes.Equal(b, raw) {
-				t.Errorf("written as %q, %v", b, err)
+				t.Errorf("Bytes returned %q, %v, want the original bytes", b, err)
 			}
 			checkRebuilt(t, m, raw)
 		})
@@ -97,7 +97,7 @@ func checkGolden(t *testing.T, m *metainfo.MetaInfo, path string) {
 	}
 	i := &m.Info
 	if i.Name != want.Name || i.NumPieces() != want.Pieces || i.PieceLength != want.PieceLength {
-		t.Errorf("%q of %d pieces of %d", i.Name, i.NumPieces(), i.PieceLength)
+		t.Errorf("%q has %d pieces of %d bytes, want %q with %d of %d", i.Name, i.NumPieces(), i.PieceLength, want.Name, want.Pieces, want.PieceLength)
 	}
 	k := 0
 	for n := range i.Files {
@@ -190,7 +190,7 @@ func checkRebuilt(t *testing.T, m *metainfo.MetaInfo, raw []byte) {
 		return // a key that MetaInfo does not have
 	}
 	if made.Hash() != m.Hash() {
-		t.Errorf("made as %q\n instead of %q", made.InfoBytes, m.InfoBytes)
+		t.Errorf("New made the info dictionary %q\nwant %q", made.InfoBytes, m.InfoBytes)
 	}
 	made.AnnounceList, made.WebSeeds, made.Nodes = m.AnnounceList, m.WebSeeds, m.Nodes
 	made.Comment, made.CreatedBy, made.Encoding, made.CreationDate = m.Comment, m.CreatedBy, m.Encoding, m.CreationDate
@@ -203,6 +203,6 @@ func checkRebuilt(t *testing.T, m *metainfo.MetaInfo, raw []byte) {
 		t.Fatalf("the result cannot be parsed: %v %v", err, again)
 	}
 	if isLibtorrent := bytes.Contains(raw, []byte("seed.example")) && !bytes.Contains(raw, []byte("mktorrent")); isLibtorrent && !bytes.Equal(b, raw) {
-		t.Errorf("made as\n%q instead of\n%q", b, raw)
+		t.Errorf("the written torrent is\n%q\nwant\n%q", b, raw)
 	}
 }

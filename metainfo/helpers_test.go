@@ -9,13 +9,13 @@ import (
 	"spate/metainfo"
 )
 
-// costTime is the time that a hostile torrent may cost, in wall or CPU time, whichever
-// is less, because the machine may have other load.
+// costTime bounds the time to parse a hostile torrent. The test compares it with the lower
+// of wall time and CPU time, because other load on the machine makes either too high.
 const costTime = 100 * time.Millisecond
 
-// slowness returns how many times slower this machine is now than the one that costTime
-// was set for, but at least 1. It measures scattered writes, fresh memory and branches
-// on bytes, which dominate the time of the parser.
+// slowness returns how many times slower this machine is now than the machine on which
+// costTime was measured, but at least 1. It measures scattered writes, fresh memory and
+// branches on bytes, because these dominate the time of the parser.
 func slowness() float64 {
 	const usual = 45 * time.Millisecond
 	best := time.Hour
@@ -38,7 +38,7 @@ func slowness() float64 {
 	return max(1, float64(best)/float64(usual))
 }
 
-// checkSafe checks what must hold for every accepted torrent.
+// checkSafe checks the conditions that every accepted torrent must meet.
 func checkSafe(t *testing.T, m *metainfo.MetaInfo) {
 	t.Helper()
 	i := &m.Info
@@ -68,7 +68,7 @@ func checkSafe(t *testing.T, m *metainfo.MetaInfo) {
 			continue
 		}
 		if key := strings.ToLower(f.DisplayPath()); seen[key] {
-			t.Fatalf("two files are %q", key)
+			t.Fatalf("two files have the path %q", key)
 		} else {
 			seen[key] = true
 		}
@@ -88,6 +88,6 @@ func checkSafe(t *testing.T, m *metainfo.MetaInfo) {
 		t.Fatalf("%d bytes in %d pieces, %d without padding", i.TotalLength(), i.NumPieces(), i.DataLength())
 	}
 	if i.HasV1() && len(i.Pieces) != 20*i.NumPieces() {
-		t.Fatalf("%d bytes of hashes for %d pieces", len(i.Pieces), i.NumPieces())
+		t.Fatalf("there are %d bytes of v1 hashes for %d pieces, want 20 for each", len(i.Pieces), i.NumPieces())
 	}
 }

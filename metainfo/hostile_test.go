@@ -308,7 +308,7 @@ func TestHostile(t *testing.T) {
 			t.Logf("%v, %.1f MiB, %d files, %v", best, float64(bytes)/(1<<20), files, err)
 			var typed *metainfo.Error
 			if err != nil && !errors.As(err, &typed) {
-				t.Errorf("an error of type %T", err)
+				t.Errorf("the error has the type %T, want *Error", err)
 			}
 			if typed != nil && (typed.Offset < -1 || typed.Offset > len(b) || len(typed.Error()) > 500) {
 				t.Errorf("the error has an offset outside of the torrent, or is too long: %.600v", typed)
@@ -319,7 +319,7 @@ func TestHostile(t *testing.T) {
 				}
 			}
 			if bytes > most && !raceEnabled {
-				t.Errorf("allocated %d bytes", bytes)
+				t.Errorf("Parse allocated %d bytes, want at most %d", bytes, most)
 			}
 		})
 	}

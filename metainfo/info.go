@@ -88,9 +88,9 @@ func (i *Info) NumPieces() int {
 	return int(ceilDiv(i.TotalLength(), i.PieceLength))
 }
 
-// PieceSize returns the size in bytes of piece k, or 0 if there is no such piece. Only
-// the last piece is shorter than PieceLength, or in a v2 torrent the last piece of each
-// file.
+// PieceSize returns the size in bytes of piece k, or 0 if there is no such piece. In a v1
+// or hybrid torrent only the last piece can be shorter than PieceLength. In a v2 torrent
+// the last piece of each file can be.
 func (i *Info) PieceSize(k int) int64 {
 	if k < 0 || k >= i.NumPieces() {
 		return 0
@@ -107,9 +107,8 @@ func (i *Info) PieceSize(k int) int64 {
 // is no such piece.
 func (i *Info) PieceHashV1(k int) [20]byte { return [20]byte(i.Pieces[k*20:]) }
 
-// FileAt returns the index of the last nonempty file that starts at or before off. If
-// any file contains this byte, it is that file. FileAt returns -1 if there is no such
-// file.
+// FileAt returns the index of the last nonempty file that starts at or before off, or -1 if
+// no file does. If a file contains the byte at off, FileAt returns that file.
 func (i *Info) FileAt(off int64) int {
 	k := sort.Search(len(i.Files), func(k int) bool { return i.Files[k].Offset > off }) - 1
 	for k >= 0 && i.Files[k].Length == 0 {

@@ -42,7 +42,7 @@ const (
 	// NamesWindows also replaces < > : " | ? * and trailing dots and spaces.
 	NamesWindows
 	// NamesNative changes only names that would leave the directory or are not valid on
-	// this system. It is meant for data that already exists.
+	// this system. Use it for data that already exists.
 	NamesNative
 )
 

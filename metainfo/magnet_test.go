@@ -46,7 +46,7 @@ func TestParseMagnet(t *testing.T) {
 		}
 		again, err := metainfo.ParseMagnet(got.String())
 		if err != nil || !reflect.DeepEqual(got, again) {
-			t.Errorf("%s written as %s: %v", c.in, got, err)
+			t.Errorf("%s was written as %s, which gives another link or the error %v", c.in, got, err)
 		}
 	}
 	for _, in := range []string{
@@ -58,7 +58,7 @@ func TestParseMagnet(t *testing.T) {
 		"magnet:?xt=urn:btih:" + hex1 + "&dn=" + strings.Repeat("x", 70_000),
 	} {
 		if m, err := metainfo.ParseMagnet(in); !errors.Is(err, metainfo.ErrBadMagnet) || len(err.Error()) > 300 {
-			t.Errorf("%.120s: %+v, %v", in, m, err)
+			t.Errorf("ParseMagnet(%.120s) returned %+v, %v, want a short error that wraps ErrBadMagnet", in, m, err)
 		}
 	}
 }
@@ -67,7 +67,7 @@ func TestMagnetSelected(t *testing.T) {
 	m := metainfo.Magnet{Select: []metainfo.Range{{First: 1, Last: 2}, {First: 5, Last: 5}}}
 	for i, want := range []bool{false, true, true, false, false, true, false} {
 		if m.Selected(i) != want {
-			t.Errorf("file %d: %v", i, !want)
+			t.Errorf("Selected(%d) is %v, want %v", i, !want, want)
 		}
 	}
 	if !(metainfo.Magnet{}).Selected(7) {
@@ -84,7 +84,7 @@ func TestMagnetOfTorrent(t *testing.T) {
 		t.Errorf("%s\n want %s", got, want)
 	}
 	if m.Magnet().Hash() != m.Hash() {
-		t.Error("another info-hash")
+		t.Error("the magnet link has another info-hash than the torrent")
 	}
 }
 
@@ -101,13 +101,13 @@ func FuzzParseMagnet(f *testing.F) {
 		m, err := metainfo.ParseMagnet(s)
 		if err != nil {
 			if !errors.Is(err, metainfo.ErrBadMagnet) {
-				t.Fatalf("%v", err)
+				t.Fatalf("ParseMagnet returned %v, want an error that wraps ErrBadMagnet", err)
 			}
 			return
 		}
 		again, err := metainfo.ParseMagnet(m.String())
 		if err == nil && !reflect.DeepEqual(m, again) || err != nil && len(m.String()) < 64<<10 {
-			t.Fatalf("%+v\n written as %s\n reads as %+v, %v", m, m, again, err)
+			t.Fatalf("%+v\n was written as %s\n and parsed as %+v, %v", m, m, again, err)
 		}
 		if m.Hash().IsZero() {
 			t.Fatal("no info-hash")

@@ -1,15 +1,15 @@
-// Package metainfo reads and writes torrents: .torrent files in the formats v1 (BEP 3),
-// v2 and hybrid (BEP 52), info dictionaries that peers send (BEP 9), and magnet links
-// (BEP 9, BEP 53).
+// Package metainfo reads and writes torrents: .torrent files in the formats v1 (BEP 3), v2
+// and hybrid (BEP 52), info dictionaries that peers send (BEP 9), and magnet links (BEP 9,
+// BEP 53).
 //
-// The input may come from anybody. [Limits] bounds the time and memory that it costs.
-// File names are made safe ([Names]), sums are checked for overflow, piece layers are
-// checked against their roots, and the v1 file list and the v2 file tree of a hybrid
-// torrent must describe the same files. The info-hash is always that of the original
-// bytes.
+// The package accepts input from untrusted sources. [Limits] bounds the time and memory of
+// the parser. The parser makes file names safe ([Names]), checks sums for overflow, checks
+// piece layers against their roots, and returns an error if the v1 file list and the v2
+// file tree of a hybrid torrent describe different files. The info-hash is always the hash
+// of the original bytes.
 //
-// Values are plain data. Concurrent reads are safe, concurrent changes are not. Values
-// keep slices of the input, which must not change.
+// Values are plain data. Concurrent reads are safe, concurrent changes are not. Values keep
+// slices of the input, so the caller must not change the input.
 package metainfo
 
 import (
@@ -148,9 +148,9 @@ func (m *MetaInfo) MissingLayers() int {
 	return n
 }
 
-// PieceLayer returns the concatenated hashes of the pieces of f, 32 bytes each (BEP
-// 52). For a file of one piece that is its root. It returns nil for an empty file, in a
-// v1 torrent, and if the layer is missing.
+// PieceLayer returns the concatenated hashes of the pieces of f, 32 bytes each (BEP 52).
+// The layer of a file with one piece is its root. PieceLayer returns nil for an empty file,
+// in a v1 torrent, and if the layer is missing.
 func (m *MetaInfo) PieceLayer(f *File) []byte {
 	switch {
 	case f.PiecesRoot == nil:

@@ -196,8 +196,8 @@ func (p *parser) text(field string, most int) string {
 	return strings.ToValidUTF8(string(raw), "?")
 }
 
-// whole is like text for a string that is of no use if it is cut, such as a URL. It ignores
-// strings of more than most bytes.
+// whole is like text, but ignores strings of more than most bytes instead of cutting them,
+// because a part of a URL is useless.
 func (p *parser) whole(field string, most int) string {
 	if !p.is(bencode.String, field) {
 		return ""
@@ -211,8 +211,8 @@ func (p *parser) whole(field string, most int) string {
 	return strings.ToValidUTF8(string(raw), "?")
 }
 
-// texts reads an optional list of strings, or a single string. It ignores empty strings,
-// and those that are too long for a URL.
+// texts reads an optional list of strings, or a single string. It ignores empty strings and
+// strings that are too long for a URL.
 func (p *parser) texts(field string) []string {
 	var list []string
 	add := func() {

@@ -20,8 +20,8 @@ import (
 
 var twenty = str(strings.Repeat("a", 20))
 
-// oneFile returns an info dictionary with a file of one byte. The pairs of keys and
-// values are added to it or replace its own.
+// oneFile returns an info dictionary with a file of one byte. pairs are keys and values
+// that are added or replace the default ones.
 func oneFile(pairs ...string) string {
 	return dict(merge([]string{"length", num(1), "name", str("n"), "piece length", num(16384), "pieces", twenty}, pairs)...)
 }
@@ -76,7 +76,7 @@ func TestParseRejects(t *testing.T) {
 	whole := inTorrent(oneFile())
 	for n := range whole {
 		if _, err := metainfo.Parse(whole[:n]); err == nil {
-			t.Errorf("%q was accepted", whole[:n])
+			t.Errorf("Parse accepted the truncated torrent %q", whole[:n])
 		}
 	}
 }
@@ -89,7 +89,7 @@ func TestSyntaxErrorOffset(t *testing.T) {
 	var syntax *bencode.SyntaxError
 	var typed *metainfo.Error
 	if !errors.As(err, &syntax) || !errors.As(err, &typed) || typed.Offset != 17 || typed.Field != "info.length" {
-		t.Errorf("%v (%+v)", err, typed)
+		t.Errorf("the error is %v (%+v), want a syntax error in info.length at offset 17", err, typed)
 	}
 }
 
@@ -163,7 +163,7 @@ func TestAccepted(t *testing.T) {
 	for _, c := range cases {
 		m, err := metainfo.Parse(c.b)
 		if err != nil {
-			t.Errorf("%s: %v", c.name, err)
+			t.Errorf("%s: Parse returned %v, want a warning", c.name, err)
 			continue
 		}
 		found := c.warn == "" && (len(m.Warnings) == 0 || c.ok != nil)
@@ -171,13 +171,13 @@ func TestAccepted(t *testing.T) {
 			found = found || c.warn != "" && strings.Contains(w.String(), c.warn)
 		}
 		if !found || c.ok != nil && !c.ok(m) {
-			t.Errorf("%s: %+v, warnings %q", c.name, m, m.Warnings)
+			t.Errorf("%s: the torrent is %+v with the warnings %q, want the expected value and warning", c.name, m, m.Warnings)
 		}
 	}
 }
 
-// TestInfoHashOfOriginalBytes checks that the info dictionary is not encoded again for
-// the info-hash.
+// TestInfoHashOfOriginalBytes checks that the info-hash is the hash of the original bytes,
+// also if another encoder would write the info dictionary differently.
 func TestInfoHashOfOriginalBytes(t *testing.T) {
 	for _, info := range []string{
 		oneFile(), oneFile("zzz", list(dict("unknown", num(1)))),
@@ -189,7 +189,7 @@ func TestInfoHashOfOriginalBytes(t *testing.T) {
 		}
 		alone, err := metainfo.FromInfo([]byte(info))
 		if err != nil || alone.Hash() != m.Hash() {
-			t.Errorf("%q alone: %v", info, err)
+			t.Errorf("the info dictionary %q alone gives another info-hash or the error %v", info, err)
 		}
 		if _, err := metainfo.FromInfo([]byte(info + "x")); err == nil {
 			t.Errorf("%q with a byte after the end was accepted", info)
@@ -219,17 +219,17 @@ func TestLimitsCanBeSet(t *testing.T) {
 	}
 	for i, c := range cases {
 		if _, err := (metainfo.Options{Limits: c.ok}).Parse(c.b); err != nil {
-			t.Errorf("case %d, at the limit: %v", i, err)
+			t.Errorf("case %d, at the limit: Parse returned %v", i, err)
 		}
 		if _, err := (metainfo.Options{Limits: c.no}).Parse(c.b); !errors.Is(err, metainfo.ErrLimit) {
-			t.Errorf("case %d, over the limit: %v", i, err)
+			t.Errorf("case %d, over the limit: Parse returned %v, want ErrLimit", i, err)
 		}
 	}
 	if _, err := metainfo.Read(bytes.NewReader(make([]byte, metainfo.MaxSize+1))); !errors.Is(err, metainfo.ErrLimit) {
-		t.Errorf("endless input: %v", err)
+		t.Errorf("Read of a long input returned %v, want ErrLimit", err)
 	}
 	if _, err := metainfo.Read(iotest.ErrReader(os.ErrPermission)); !errors.Is(err, os.ErrPermission) {
-		t.Errorf("failing input: %v", err)
+		t.Errorf("Read of a failing input returned %v, want os.ErrPermission", err)
 	}
 	large := filepath.Join(t.TempDir(), "large.torrent")
 	if err := os.WriteFile(large, nil, 0o600); err != nil {
@@ -239,7 +239,7 @@ func TestLimitsCanBeSet(t *testing.T) {
 		t.Skip(err)
 	}
 	if _, err := metainfo.ReadFile(large); !errors.Is(err, metainfo.ErrLimit) {
-		t.Errorf("file of 1 TB: %v", err)
+		t.Errorf("ReadFile of a file of 1 TB returned %v, want ErrLimit", err)
 	}
 }
 
@@ -293,18 +293,18 @@ func TestPieceLayers(t *testing.T) {
 	}
 	_, m, err := with(dict(string(root[:]), str(string(pieceHashes))))
 	if err != nil || m.MissingLayers() != 0 || !bytes.Equal(m.PieceLayer(&m.Info.Files[0]), pieceHashes) || len(m.Warnings) > 0 || !m.Info.Single() {
-		t.Fatalf("%v %+v", err, m)
+		t.Fatalf("Parse returned %+v, %v, want a single file with its piece layer and no warnings", m, err)
 	}
 	if h, ok := m.HashV2(); !ok || h != sha256.Sum256(m.InfoBytes) || m.Hash() != h.Truncate() {
-		t.Errorf("info-hash %v", h)
+		t.Errorf("the v2 info-hash is %v, want the SHA-256 of the info dictionary", h)
 	}
 	if m.Info.NumPieces() != 3 || m.Info.PieceSize(2) != 40000-32768 || m.Info.Format() != metainfo.V2 {
-		t.Errorf("%d pieces, the last of %d", m.Info.NumPieces(), m.Info.PieceSize(2))
+		t.Errorf("the torrent has %d pieces, the last of %d bytes; want 3, the last of 7232", m.Info.NumPieces(), m.Info.PieceSize(2))
 	}
 	for _, layers := range []string{dict(), dict("short", num(1)), dict(string(root[:]), list()), dict(string(root[:]), str(strings.Repeat("a", 63))), num(1)} {
 		_, m, err := with(layers)
 		if err != nil || m.MissingLayers() != 1 || len(m.Warnings) == 0 || m.PieceLayer(&m.Info.Files[0]) != nil {
-			t.Errorf("%q: %v, %v", layers, err, m)
+			t.Errorf("piece layers %q: Parse returned %v and %v, want a warning and one missing layer", layers, m, err)
 		}
 	}
 	b, _, err := with(dict(string(root[:]), str(strings.Repeat("a", 96))))
@@ -362,15 +362,15 @@ func TestHybridMustAgree(t *testing.T) {
 			b := hybrid(c.tree, list(c.files...), pieces)
 			m, err := metainfo.Parse(b)
 			if c.ok && pieces == total && (err != nil || m.Info.Format() != metainfo.Hybrid || m.Info.Files[0].PiecesRoot == nil) {
-				t.Errorf("%q: %v", c.files, err)
+				t.Errorf("Parse of a hybrid torrent of %q returned %v", c.files, err)
 			} else if !c.ok && err == nil {
-				t.Errorf("%q agrees with %q", c.files, c.tree)
+				t.Errorf("Parse accepted the v1 files %q with the v2 files %q", c.files, c.tree)
 			}
 		}
 	}
 	single := v2Torrent(dict("n", leaf(10)), "length", num(10), "pieces", twenty)
 	if m, err := metainfo.Parse(single); err != nil || !m.Info.Single() || m.Info.Files[0].PiecesRoot == nil {
-		t.Errorf("single: %v", err)
+		t.Errorf("Parse of a hybrid torrent with a single file returned %v", err)
 	}
 	for _, b := range [][]byte{
 		v2Torrent(dict("n", leaf(11)), "length", num(10), "pieces", twenty),

@@ -19,9 +19,9 @@ type Rename struct {
 // and was replaced.
 func (i *Info) NumRenames() int { return i.renamed }
 
-// Renames returns the files whose path was replaced. raw must be the info dictionary
-// from which i was parsed ([MetaInfo.InfoBytes]). Renames parses it again, so that
-// callers who do not need the original paths pay nothing for them.
+// Renames returns the files whose path was replaced. raw must be the info dictionary from
+// which i was parsed ([MetaInfo.InfoBytes]). Renames parses raw again, so that an Info
+// takes no memory for the original paths.
 func (i *Info) Renames(raw []byte) []Rename {
 	if i.renamed == 0 {
 		return nil
@@ -58,10 +58,10 @@ func (i *Info) Renames(raw []byte) []Rename {
 	return list
 }
 
-// RawPaths returns the original paths, by file index, of the files whose path was
-// replaced. It leaves out paths that are not valid on this system. The paths are
-// relative to the torrent's name and separated by '/'. On the machine where the torrent
-// was made, the files exist at these paths.
+// RawPaths returns the original path of each file whose path was replaced, by file index.
+// It leaves out paths that are not valid on this system. A path is relative to the
+// torrent's name and its elements are separated by '/'. The files have these paths on the
+// machine where the torrent was made.
 func (i *Info) RawPaths(raw []byte) map[int]string {
 	var paths map[int]string
 	for _, r := range i.Renames(raw) {
@@ -76,9 +76,9 @@ func (i *Info) RawPaths(raw []byte) map[int]string {
 	return paths
 }
 
-// LocalRawName returns the original name of the torrent if it was replaced and is a
-// valid file name on this system. Otherwise it returns "". On the machine where the
-// torrent was made, the data has this name.
+// LocalRawName returns the original name of the torrent, which the data has on the machine
+// where the torrent was made. It returns "" if the name was not replaced, or if the
+// original name is not a valid file name on this system.
 func (i *Info) LocalRawName() string {
 	if n := i.RawName; n != "." && fs.ValidPath(n) && filepath.Base(n) == n && filepath.IsLocal(n) {
 		return n

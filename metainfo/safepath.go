@@ -61,7 +61,7 @@ func plain(s string) bool {
 	return odd == 0
 }
 
-// unsafeBytes tells which bytes make a name not plain.
+// unsafeBytes is true for each byte that makes a name not plain.
 var unsafeBytes = func() (t [256]byte) {
 	for c := range t {
 		if c >= utf8.RuneSelf || unsafeRune(rune(c), false) {

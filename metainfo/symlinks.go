@@ -64,9 +64,9 @@ type link struct {
 // do.
 const maxHops = 40
 
-// links keeps only those symbolic links (BEP 47) that lead to a file or directory of
-// this torrent and create no cycle: neither of links, nor of directories for a program
-// that follows links while it walks the tree.
+// links removes unsafe symbolic links (BEP 47). A link stays if it leads to a file or
+// directory of this torrent, does not lead back to itself, and creates no cycle of
+// directories for a program that follows links while it walks the tree.
 func (p *parser) links() {
 	if p.linkCount == 0 || p.err != nil {
 		return
@@ -150,12 +150,12 @@ func (t *linkTree) hash(path []string) uint64 {
 	return h
 }
 
-// resolve follows l, and links in its target, and reports whether it leads to an entry
-// of the torrent. It resolves each link only once.
+// resolve follows l and the links in its target, and reports whether l leads to an entry of
+// the torrent. It resolves each link only once.
 //
-// The target is relative to the root of the torrent (BEP 47). If that does not exist,
-// it is taken as relative to the directory of the link, because some programs write it
-// so.
+// A target is a path from the root of the torrent (BEP 47). If no entry has that path,
+// resolve takes the target as a path from the directory of the link, because some programs
+// write targets that way.
 func (t *linkTree) resolve(l *link, hops int) bool {
 	if l.done || l.resolving || hops > maxHops {
 		return l.done && l.ok
@@ -222,7 +222,7 @@ type dirNode struct {
 }
 
 // cycles returns the links that lead to a directory from which a walk may never end. It
-// repeatedly removes the directories from which every walk ends.
+// removes the directories from which every walk ends until only the others are left.
 func (t *linkTree) cycles() []int {
 	nodes := []dirNode{{}}
 	index := map[uint64]int32{0: 0}

@@ -33,7 +33,7 @@ type treeWalk struct {
 	c     cursor
 	path  [][]byte
 	e     entry
-	visit func(e *entry) // called for every file in order; e is reused
+	visit func(e *entry) // visit is called for every file in order. Its argument is reused for the next file.
 }
 
 // walkTree calls visit for every file of the file tree until there is an error.
@@ -148,8 +148,8 @@ func (p *parser) v2Files() {
 	}
 }
 
-// isName reports whether path is just the name of the torrent, which in v2 means that
-// the torrent is a single file.
+// isName reports whether path consists only of the name of the torrent. A v2 torrent with
+// such a path is a single file.
 func (p *parser) isName(path [][]byte) bool {
 	return len(path) == 1 && bytes.Equal(path[0], p.info.name)
 }
@@ -207,8 +207,8 @@ func (p *parser) samePath(path [][]byte, off int) bool {
 	return !c.more()
 }
 
-// pieceLayers reads the piece layers (BEP 52) and checks them against their roots. It
-// keeps layers that belong to no file.
+// pieceLayers reads the piece layers (BEP 52) and compares each with its root. It also
+// keeps layers that no file refers to.
 func (p *parser) pieceLayers() {
 	const field = "piece layers"
 	i, m := &p.m.Info, p.m

@@ -27,7 +27,7 @@ func TestBytesKeepsUnknownKeys(t *testing.T) {
 	b, info := odd()
 	m := mustParse(t, b)
 	if got, err := m.Bytes(); err != nil || !bytes.Equal(got, b) {
-		t.Fatalf("unchanged: %q, %v", got, err)
+		t.Fatalf("Bytes of an unchanged torrent returned %q, %v, want the original bytes", got, err)
 	}
 	m.AnnounceList = [][]string{{"http://x"}, {"http://y", "http://z"}}
 	m.Comment = "hello"
@@ -55,7 +55,7 @@ func TestBytesKeepsUnchangedTiers(t *testing.T) {
 	m.Comment = "c"
 	got, err := m.Bytes()
 	if want := strings.Replace(string(b), "4:info", "7:comment1:c4:info", 1); err != nil || string(got) != want {
-		t.Errorf("%q, %v", got, err)
+		t.Errorf("Bytes returned %q, %v, want\n%q", got, err, want)
 	}
 }
 
@@ -79,27 +79,27 @@ func TestEdit(t *testing.T) {
 	}
 	got, err := metainfo.EditInfo([]byte(info), map[string][]byte{"name": bencode.AppendString(nil, "other"), "source": []byte("1:s")})
 	if want := strings.Replace(info, "4:name1:n", "4:name5:other", 1); err != nil || string(got) != strings.Replace(want, "6:x-list", "6:source1:s6:x-list", 1) {
-		t.Errorf("%q, %v", got, err)
+		t.Errorf("EditInfo returned %q, %v, want the new name and source", got, err)
 	}
 	m := mustParse(t, b)
 	if err := m.ReplaceInfo(got); err != nil || m.Info.Name != "other" || m.Info.Source != "s" {
-		t.Fatalf("%+v, %v", m, err)
+		t.Fatalf("ReplaceInfo gave %+v, %v, want the new name and source", m, err)
 	}
 	whole, err := m.Bytes()
 	if want := strings.Replace(string(b), info, string(got), 1); err != nil || string(whole) != want {
-		t.Errorf("%q, %v", whole, err)
+		t.Errorf("Bytes after ReplaceInfo returned %q, %v, want\n%q", whole, err, want)
 	}
 	if again := mustParse(t, whole); again.Hash() != m.Hash() {
 		t.Error("the info-hash differs from that of the edited torrent")
 	}
 	for _, bad := range []map[string][]byte{{"a": []byte("")}, {"a": []byte("i1")}, {"a": []byte("i1ei2e")}} {
 		if _, err := metainfo.Edit(b, bad); err == nil {
-			t.Errorf("%q was accepted", bad)
+			t.Errorf("Edit accepted the malformed value %q", bad)
 		}
 	}
 	for _, bad := range []string{"", "le", "d1:a", "d1:ai1e"} {
 		if _, err := metainfo.Edit([]byte(bad), nil); err == nil {
-			t.Errorf("%q was edited", bad)
+			t.Errorf("Edit accepted the malformed torrent %q", bad)
 		}
 	}
 	if _, err := metainfo.EditInfo([]byte(info+"x"), nil); err == nil {
@@ -138,7 +138,7 @@ func TestNewIsCanonical(t *testing.T) {
 		t.Errorf("%q\n want %q", m.InfoBytes, want)
 	}
 	if f := m.Info.Files[4]; f.Offset != 16384 || m.Info.Files[3].Symlink == nil || m.MissingLayers() != 0 {
-		t.Errorf("%+v", m.Info.Files)
+		t.Errorf("the files are %+v, want the last at offset 16384 after a link", m.Info.Files)
 	}
 	m.CreationDate = time.Unix(1117700000, 0)
 	m.Nodes = []string{"[2001:db8::1]:6881", "no port"}
@@ -151,14 +151,14 @@ func TestNewIsCanonical(t *testing.T) {
 	again := mustParse(t, b)
 	if len(again.Warnings) > 0 || again.Hash() != m.Hash() || !again.CreationDate.Equal(m.CreationDate) || again.Nodes[0] != m.Nodes[0] ||
 		again.Similar[0] != m.Similar[0] || again.HTTPSeeds[0] != "http://h" || again.CreatedBy != "spate" || again.MissingLayers() != 0 {
-		t.Errorf("%+v", again)
+		t.Errorf("the parsed torrent %+v does not have the fields that were written", again)
 	}
 	if twice, err := again.Bytes(); err != nil || !bytes.Equal(twice, b) {
-		t.Errorf("%q, %v", twice, err)
+		t.Errorf("Bytes of the parsed torrent returned %q, %v, want the same bytes", twice, err)
 	}
 	var out bytes.Buffer
 	if err := m.Write(&out); err != nil || !bytes.Equal(out.Bytes(), b) {
-		t.Errorf("Write: %v", err)
+		t.Errorf("Write wrote other bytes than Bytes returns, or failed: %v", err)
 	}
 }
 
@@ -178,7 +178,7 @@ func TestNewRejects(t *testing.T) {
 	for _, i := range ok {
 		m, err := metainfo.New(i, nil)
 		if err != nil {
-			t.Errorf("%+v: %v", i.Files, err)
+			t.Errorf("New with the files %+v: %v", i.Files, err)
 		} else if got := paths(m)[0]; got != i.Files[0].DisplayPath() {
 			t.Errorf("%+v: the first file is %q", i.Files, got)
 		}
@@ -193,7 +193,7 @@ func TestNewRejects(t *testing.T) {
 		_, err := metainfo.New(i, nil)
 		var typed *metainfo.Error
 		if !errors.As(err, &typed) {
-			t.Errorf("%+v: %v", i, err)
+			t.Errorf("New of %+v returned %v, want an *Error", i, err)
 		}
 	}
 	root := [32]byte{1}
@@ -234,6 +234,6 @@ func TestByteSpace(t *testing.T) {
 		}
 	}
 	if n := m.Info.NumPieces(); n != 4 || m.Info.TotalLength() != 49153 || m.Info.DataLength() != 36385 || m.Info.PieceSize(-1) != 0 {
-		t.Errorf("%d pieces, %d bytes", n, m.Info.TotalLength())
+		t.Errorf("the torrent has %d pieces and %d bytes, want 4 and 49153 with 36385 of data", n, m.Info.TotalLength())
 	}
 }

@@ -14,12 +14,12 @@ var ErrNotFound = errors.New("no such release")
 // ErrExists is the cause if a release with the same reference or data is already listed.
 var ErrExists = errors.New("the release exists already")
 
-// Catalog is the list of the published releases. The [Publisher] adds a release after it is
-// tracked and seeded, and deletes it before that ends.
+// Catalog is the list of the published releases. The [Publisher] adds a release after it
+// has started to track and seed it, and deletes it before it stops.
 //
 // Arguments named ref are references, in the syntax of [ParseRef]. Methods that read
-// resolve a ref without a version to the newest version. Methods that change a release
-// need the exact reference, which [Release.Ref] returns.
+// resolve a ref without a version to the newest version. Methods that change a release need
+// the exact reference, which [Release.Ref] returns.
 //
 // Implementations are safe for concurrent use. They copy their arguments, and never change
 // a release that they have returned. publishtest.TestCatalog tests an implementation.
@@ -28,7 +28,7 @@ type Catalog interface {
 	// its info-hashes is taken, and [ErrLabel] if Slug, Version or Variant cannot be
 	// part of a reference. In both cases it changes nothing.
 	Put(ctx context.Context, r *Release, t Torrents) error
-	// Delete removes the release, or returns [ErrNotFound]. It keeps the history.
+	// Delete removes the release, or returns [ErrNotFound]. It keeps the release's history.
 	Delete(ctx context.Context, ref string) error
 	// Update applies c to a release, or returns [ErrNotFound].
 	Update(ctx context.Context, ref string, c Change) error
@@ -42,11 +42,11 @@ type Catalog interface {
 	// not change them.
 	Torrents(ctx context.Context, ref string) (Torrents, error)
 	// Find returns the release that has the info-hash ih among its [Release.AllHashes], or
-	// [ErrNotFound]. It leaves out files and notes, as List does.
+	// [ErrNotFound]. Like List, it leaves out files and notes.
 	Find(ctx context.Context, ih spate.InfoHash) (*Release, error)
 	// Family returns all versions and variants of a slug, or [ErrNotFound]. The newest
-	// version comes first, and the variants of a version are sorted by name. It leaves
-	// out files and notes, as List does.
+	// version comes first, and the variants of a version are sorted by name. Like List, it
+	// leaves out files and notes.
 	Family(ctx context.Context, slug string) ([]*Release, error)
 	// List returns the releases that q selects, without files and notes, and the number
 	// of all releases that match q.
@@ -55,12 +55,12 @@ type Catalog interface {
 	// for releases without a group.
 	Groups(ctx context.Context) ([]GroupCount, error)
 
-	// Count adds c to the history of ih, the main info-hash of a release, on the day of
-	// now. The addition is durable when Count returns.
+	// Count adds c to the history of ih, the main info-hash of a release, for the day that
+	// contains now. The addition is durable when Count returns.
 	Count(ctx context.Context, ih spate.InfoHash, now time.Time, c Counts) error
-	// History returns the total counts of ih and those of each day from the day of since
-	// on. The zero hash selects the sum of all releases. The history of an unknown hash
-	// is empty.
+	// History returns the total counts of ih, and the counts of each day, starting with the
+	// day that contains since. The zero hash selects the sum of all releases. The history
+	// of an unknown hash is empty.
 	History(ctx context.Context, ih spate.InfoHash, since time.Time) (History, error)
 }
 
@@ -100,11 +100,11 @@ type Location struct {
 }
 
 // Query selects releases for [Catalog.List]. The newest come first, and releases of the
-// same time are sorted by slug. The zero Query selects the newest version of each slug, in
-// its first variant.
+// same time are sorted by slug. The zero Query selects the first variant of the newest
+// version of each slug.
 type Query struct {
-	// Text selects releases in whose slug, name, group, version or variant every word of
-	// it occurs, in any case.
+	// Text selects releases whose slug, name, group, version or variant contains every word
+	// of Text, in upper or lower case.
 	Text  string
 	Group string // "" selects all groups
 	// All selects every version and variant.

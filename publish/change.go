@@ -10,8 +10,8 @@ import (
 // firstVersion is the default name of the first version of a slug.
 const firstVersion = "1"
 
-// Filled returns a copy of r as a catalog stores it together with t. It fills in an empty
-// slug and version and the sizes of the torrents.
+// Filled returns a copy of r in the form in which a catalog stores it with t: with a slug,
+// a version and the sizes of the torrents.
 func (r *Release) Filled(t Torrents) *Release {
 	full := *r
 	if full.Slug == "" {

@@ -9,9 +9,9 @@ import (
 	"spate/metainfo"
 )
 
-// repoint changes the URLs of this site and its tracker in the torrents of a release and in
-// the catalog, if the site had another address when the release was published. The
-// info-hashes stay. changed reports whether there was anything to change, and unsigned
+// repoint replaces the URLs of this site and its tracker in the torrents of a release and
+// in the catalog, if the site had another address when the release was published. The
+// info-hashes stay the same. changed reports whether any URL was replaced. unsigned reports
 // whether the torrents have lost their signatures because the publisher has no key.
 func (p *Publisher) repoint(ctx context.Context, l *loaded) (changed, unsigned bool, err error) {
 	links := p.linksNow(l)
@@ -49,7 +49,7 @@ func (p *Publisher) repoint(ctx context.Context, l *loaded) (changed, unsigned b
 }
 
 // linksNow returns the URLs that a release should have, without torrents and magnet links.
-// It returns nil if the release has them already, or has no URL of this site.
+// It returns nil if no URL has to change or the release has no URL of this site.
 func (p *Publisher) linksNow(l *loaded) *Links {
 	r := l.r
 	if p.opts.BaseURL == nil || r.Base == "" {
@@ -73,8 +73,8 @@ func (p *Publisher) linksNow(l *loaded) *Links {
 	return links
 }
 
-// ownTiers returns how many of the first tiers belong to the tracker of the site at base:
-// the URL /announce below it, followed by UDP on the same host.
+// ownTiers returns how many tiers at the start of tiers belong to the tracker of the site
+// at base: the URL base/announce, and then UDP URLs of the same host.
 func ownTiers(tiers [][]string, base *url.URL) int {
 	if len(tiers) == 0 || !slices.Equal(tiers[0], []string{Absolute(base, "/announce")}) {
 		return 0
@@ -87,7 +87,7 @@ func ownTiers(tiers [][]string, base *url.URL) int {
 	return 1
 }
 
-// relink returns m with the URLs of links, and stores the bytes of the new torrent in file.
+// relink returns m with the URLs of links, and stores the encoded torrent in *file.
 func relink(m *metainfo.MetaInfo, links *Links, file *[]byte) (*metainfo.MetaInfo, error) {
 	with := *m
 	with.AnnounceList, with.WebSeeds = links.Announce, links.WebSeeds

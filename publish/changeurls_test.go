@@ -12,9 +12,9 @@ import (
 	"spate/signature"
 )
 
-// TestRepoint checks that after a start with another base URL the torrents, magnet links and
-// web seeds have the new URLs, also those of the twin, and are signed again. No info-hash
-// changes, nothing is hashed, and the URLs of other sites stay.
+// TestRepoint checks that after a start with another base URL the torrents, twins, magnet
+// links and web seeds have the new URLs and are signed again. No info-hash may change, no
+// data may be hashed, and the URLs of other sites must stay.
 func TestRepoint(t *testing.T) {
 	h := newFolderFixture(t, 1)
 	foreign := [][]string{{"http://files.example:7000/announce"}, {"udp://other.example:1/announce"}}
@@ -30,7 +30,7 @@ func TestRepoint(t *testing.T) {
 		h.pub.opts.Trackers = append([][]string{{base + "/announce"}, {udp}}, foreign...)
 		out, err := h.pub.Restore(t.Context())
 		if err != nil || len(out.Problems) > 0 {
-			t.Fatal(out, err)
+			t.Fatalf("Restore returned %+v, %v, want no problems", out, err)
 		}
 		return out
 	}
@@ -61,10 +61,10 @@ func TestRepoint(t *testing.T) {
 	} {
 		out := at(c.base, c.udp, c.key)
 		if want := []string{"own~1", "tree~1", "a.iso~1"}; i != 1 && !slices.Equal(out.Repointed, want) {
-			t.Errorf("%s: repointed %q", c.base, out.Repointed)
+			t.Errorf("%s: Restore changed the URLs of %q, want %q", c.base, out.Repointed, want)
 		}
 		if unsigned := len(out.Unsigned) > 0; unsigned != (c.key == nil) {
-			t.Errorf("%s: unsigned %q", c.base, out.Unsigned)
+			t.Errorf("%s: the releases without signatures are %q, want some only without a key", c.base, out.Unsigned)
 		}
 		for ref, was := range before {
 			r, err := h.catalog.Get(t.Context(), ref)
@@ -72,12 +72,12 @@ func TestRepoint(t *testing.T) {
 				t.Fatal(err)
 			}
 			if r.Hash() != was.Hash() || r.Twin.Hash != was.Twin.Hash || r.Published != was.Published {
-				t.Errorf("%s is another release: %+v", ref, r)
+				t.Errorf("%s has another info-hash or time of publication: %+v", ref, r)
 			}
 			base, _ := url.Parse(c.base)
 			want := Links{Base: c.base, Announce: append([][]string{{c.base + "/announce"}, {c.udp}}, foreign...), WebSeeds: []string{WebSeedURL(base, r.Ref(), r.Single)}}
 			if got := (Links{Base: r.Base, Announce: r.Announce, WebSeeds: r.WebSeeds}); !reflect.DeepEqual(got, want) {
-				t.Errorf("%s names %+v, want %+v", ref, got, want)
+				t.Errorf("%s has the URLs %+v, want %+v", ref, got, want)
 			}
 			torrents, _ := h.catalog.Torrents(t.Context(), ref)
 			checkTorrent(t, r, torrents.Main, r.Magnet, r.TorrentSize, r.Signatures.Torrent, c.key)
@@ -92,16 +92,16 @@ func TestRepoint(t *testing.T) {
 			t.Errorf("a torrent of another site has %q and %q", r.Announce, r.WebSeeds)
 		}
 		if out := at(c.base, c.udp, c.key); len(out.Repointed) > 0 {
-			t.Errorf("%s: a second restore changed %q", c.base, out.Repointed)
+			t.Errorf("%s: the second Restore changed the URLs of %q, want none", c.base, out.Repointed)
 		}
 	}
 	if h.hashed != hashed {
-		t.Errorf("%d releases were hashed", h.hashed-hashed)
+		t.Errorf("%d releases were hashed again, want none", h.hashed-hashed)
 	}
 }
 
-// checkTorrent checks that a torrent has the URLs of its release, and is signed by key if there
-// is one.
+// checkTorrent checks that a torrent has the URLs of its release. If there is a key, it
+// also checks the signature.
 func checkTorrent(t *testing.T, r *Release, torrent []byte, magnet string, size int, sig string, key *signature.Key) {
 	t.Helper()
 	m, err := metainfo.Parse(torrent)
@@ -109,16 +109,16 @@ func checkTorrent(t *testing.T, r *Release, torrent []byte, magnet string, size 
 		t.Fatal(err)
 	}
 	if !reflect.DeepEqual(m.AnnounceList, r.Announce) || !slices.Equal(m.WebSeeds, r.WebSeeds) || m.Magnet().String() != magnet || len(torrent) != size {
-		t.Errorf("%s: the torrent of %d bytes names %q and %q; its magnet is %s", r.Ref(), size, m.AnnounceList, m.WebSeeds, magnet)
+		t.Errorf("%s: the torrent of %d bytes with the trackers %q and web seeds %q does not match its release or the magnet link %s", r.Ref(), size, m.AnnounceList, m.WebSeeds, magnet)
 	}
 	if key == nil {
 		if sig != "" {
-			t.Errorf("%s: signed without a key", r.Ref())
+			t.Errorf("%s has a signature although there is no key", r.Ref())
 		}
 		return
 	}
 	if _, err := signature.Verify(key.Public(), torrent, []byte(sig)); err != nil {
-		t.Errorf("%s: %v", r.Ref(), err)
+		t.Errorf("the signature of %s: %v", r.Ref(), err)
 	}
 }
 

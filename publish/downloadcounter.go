@@ -20,16 +20,16 @@ type Sources struct {
 	// Sent returns the bytes of a torrent that the seed and the site have sent since
 	// they started.
 	Sent func(spate.InfoHash) (seed, http int64)
-	// Fresh means that the catalog is newer than the sums, so that the first sums of a
-	// release are not added to its history.
+	// Fresh means that the catalog is newer than the sums. The first sums of a release are
+	// then not added to its history.
 	Fresh bool
 }
 
-// Counter writes the history of the releases into a catalog: downloads and bytes by day.
-// It adds the difference between the tracker's sums and the history, including downloads
-// that finished while the process did not run. It therefore counts every download exactly
-// once, even if the process is killed. It reads the bytes every few seconds; those since
-// the last time are lost if the process is killed.
+// Counter writes the history of the releases into a catalog: downloads and bytes by day. It
+// adds the difference between the tracker's sums and the history, including downloads that
+// finished while the process did not run. It therefore counts every download exactly once,
+// even if the process is killed. It reads the sums of bytes every few seconds; if the
+// process is killed, the bytes since the last read are not counted.
 type Counter struct {
 	catalog Catalog
 	src     Sources
@@ -61,7 +61,7 @@ func NewCounter(c Catalog, src Sources, now func() time.Time, log *slog.Logger) 
 	return &Counter{catalog: c, src: src, now: now, log: log, wake: make(chan struct{}, 1), known: map[spate.InfoHash]*tally{}}
 }
 
-// Completed tells the counter that a download has finished. It does not block.
+// Completed notifies the counter that a download has finished. It does not block.
 func (c *Counter) Completed() {
 	select {
 	case c.wake <- struct{}{}:
@@ -101,7 +101,7 @@ func (c *Counter) Run(ctx context.Context) error {
 			return context.Cause(ctx)
 		case <-tick.C:
 		case <-c.wake:
-			select { // count downloads that finish at about the same time together
+			select { // wait a little, to count downloads that finish at about the same time together
 			case <-ctx.Done():
 			case <-time.After(countEvery / 10):
 			}
@@ -110,7 +110,7 @@ func (c *Counter) Run(ctx context.Context) error {
 	}
 }
 
-// All counts every release now.
+// All immediately counts the downloads and bytes of every release.
 func (c *Counter) All(ctx context.Context) {
 	list, _, err := c.catalog.List(ctx, Query{All: true})
 	if err != nil {
@@ -143,8 +143,9 @@ func (c *Counter) Totals(r *Release) Counts {
 	return Counts{}
 }
 
-// sum returns the tracker's number of completed downloads of r. Clients announce both hashes
-// of a hybrid, so that sum takes the larger number. The swarm of the twin has other peers.
+// sum returns the tracker's number of completed downloads of r. For a hybrid it takes the
+// larger number of the two swarms, because clients announce both hashes. It adds the number
+// of the twin, whose swarm has other peers.
 func (c *Counter) sum(r *Release) (n int64) {
 	for _, ih := range r.Hashes() {
 		n = max(n, c.src.Completed(ih))
@@ -155,7 +156,7 @@ func (c *Counter) sum(r *Release) (n int64) {
 	return n
 }
 
-// one counts r. *at is its tally, which one creates if it is nil.
+// one counts the downloads and bytes of r. *at is its tally; one creates it if it is nil.
 func (c *Counter) one(ctx context.Context, r *Release, at **tally) error {
 	seed, http := c.src.Sent(r.Hash())
 	if !r.Twin.Hash.IsZero() {

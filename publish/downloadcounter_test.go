@@ -10,8 +10,8 @@ import (
 	"spate"
 )
 
-// TestCounter checks that each download counts exactly once, even if the process is killed or
-// the tracker loses its state.
+// TestCounter checks that the counter counts each download exactly once, even if the
+// process is killed or the tracker loses its state.
 func TestCounter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := NewMemory()
@@ -45,7 +45,7 @@ func TestCounter(t *testing.T) {
 			t.Helper()
 			h, err := c.History(t.Context(), r.Hash(), time.Time{})
 			if err != nil || h.Total != want {
-				t.Errorf("%s: %+v %v, want %+v", what, h.Total, err, want)
+				t.Errorf("%s: the totals are %+v, %v, want %+v", what, h.Total, err, want)
 			}
 		}
 		v1.Store(2) // while the counter did not run
@@ -66,7 +66,7 @@ func TestCounter(t *testing.T) {
 			check("looked", Counts{Completed: 4, Direct: 1, SeedBytes: 500, HTTPBytes: 70})
 		})
 		if got, _ := c.Get(t.Context(), "a"); got.FirstCopy != time.Second {
-			t.Errorf("the first copy took %v", got.FirstCopy)
+			t.Errorf("the first copy took %v, want 1s", got.FirstCopy)
 		}
 		run(func(*Counter) {})
 		check("after a restart", Counts{Completed: 4, Direct: 1, SeedBytes: 500, HTTPBytes: 70})

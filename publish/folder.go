@@ -25,24 +25,25 @@ type FolderOptions struct {
 	// Older is the number of versions before the newest that stay published if their
 	// data can be kept. 0: none.
 	Older int
-	// FollowLinks follows links that lead out of the folder.
+	// FollowLinks allows links that lead out of the folder.
 	FollowLinks bool
-	// Settle is the time for which an entry must not change before it counts as
-	// complete. 0: three seconds.
+	// Settle is the time without changes after which an entry counts as complete. 0: three
+	// seconds.
 	Settle time.Duration
-	// Rescan is the time after which the folder is read again although the system
-	// reported no change. 0: 30 seconds.
+	// Rescan is the time after which the folder is read again without a notification from
+	// the system. 0: 30 seconds.
 	Rescan time.Duration
-	// OnChange is called after a release was "published" or "withdrawn"; nil: it is not.
+	// OnChange is called after a release was published or withdrawn, with "published" or
+	// "withdrawn"; nil: no call.
 	OnChange func(what string, r *Release)
 	Log      *slog.Logger // nil: messages are discarded
 }
 
-// Folder publishes the entries of a directory. Each complete file or directory becomes a
-// release, which is withdrawn when the entry is removed. A changed entry becomes another
-// version. A file NAME.md contains the notes of the entry NAME. The data of a .torrent
-// file is in the same directory: the folder seeds it with that torrent and does not publish
-// it a second time.
+// Folder publishes the entries of a directory. It makes a release of each complete file or
+// directory, and withdraws the release when the entry is removed. A changed entry becomes
+// another version. A file NAME.md contains the notes of the entry NAME. A .torrent file
+// needs its data in the same directory: the folder seeds the data with that torrent and
+// makes no other release of it.
 //
 // Other users may write to the directory. The folder reads nothing outside of it unless
 // FollowLinks is set.
@@ -52,7 +53,7 @@ type Folder struct {
 	opt  FolderOptions
 	turn *sync.Mutex // locked while a folder hashes; shared by several folders
 
-	watcher *watch.Folder // belongs to Run
+	watcher *watch.Folder // used by Run only
 
 	mu      sync.Mutex
 	scan    watch.Scan
@@ -62,16 +63,16 @@ type Folder struct {
 	entries int
 	waiting int
 
-	// These belong to step.
+	// The fields below are used by step only.
 	torrents map[string]torrentFile
-	empty    bool // whether the log says already that the folder is empty
+	empty    bool // whether the log already reports that the folder is empty
 }
 
-// refusal is the reason why an entry could not be published. It holds while the entry has
-// the same stamp.
+// refusal is the reason why an entry could not be published. It is valid while the entry
+// has the same stamp.
 type refusal struct {
 	stamp, why string
-	again      time.Time // when to try again with the same stamp; zero: never
+	again      time.Time // time to try again with the same stamp; zero: never
 }
 
 // retryAfter is the time after which an entry is tried again if the failure may be
@@ -141,8 +142,8 @@ func (f *Folder) setScan(s watch.Scan) {
 	}
 }
 
-// Run watches the directory and keeps the releases in agreement with it until ctx ends,
-// whose cause it returns.
+// Run watches the directory and publishes and withdraws releases to match it. It runs until
+// ctx ends and returns its cause.
 func (f *Folder) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	ended := make(chan struct{})
@@ -165,8 +166,8 @@ func (f *Folder) Run(ctx context.Context) error {
 	}
 }
 
-// step withdraws everything that is gone and publishes at most one entry. It reports
-// whether there is more to do.
+// step withdraws the releases of removed entries and publishes at most one entry. It
+// reports whether there is more to do.
 func (f *Folder) step(ctx context.Context) bool {
 	f.mu.Lock()
 	scan := f.scan
@@ -223,8 +224,8 @@ func (f *Folder) ignore(now map[string]error) {
 	f.ignored = ignored
 }
 
-// isRefused reports whether publishing the entry failed with its present stamp, and it is
-// not time to try again.
+// isRefused reports whether the entry could not be published with its present stamp, and
+// the time to try again has not come.
 func (f *Folder) isRefused(it item) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -298,7 +299,8 @@ func (f *Folder) one(ctx context.Context, in *folder.Folder, it item) {
 	f.mu.Unlock()
 }
 
-// orphan reports whether r is no longer an entry of a watched folder.
+// orphan reports whether no entry belongs to r any more: the entry was removed, or a newer version has
+// replaced r.
 func (f *Folder) orphan(r *Release) bool {
 	if r.Watched == "" {
 		return r.Stamp == replaced

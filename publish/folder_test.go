@@ -20,7 +20,7 @@ import (
 )
 
 // folderFixture is a watched folder with a publisher that makes real torrents. Its tracker
-// and its seeder only record what they are told.
+// and its seeder only record the calls.
 type folderFixture struct {
 	t        *testing.T
 	in       string
@@ -127,8 +127,8 @@ func (h *folderFixture) update() {
 	}
 }
 
-// expect checks that the catalog, the tracker and the seeder have the same releases, and that
-// they have the data in want, by reference.
+// expect checks that the catalog, the tracker and the seeder have the same releases, and
+// that the releases have the data in want. The keys of want are references.
 func (h *folderFixture) expect(want map[string]string) {
 	h.t.Helper()
 	got := map[string]string{}
@@ -168,10 +168,10 @@ func (h *folderFixture) expect(want map[string]string) {
 		h.t.Errorf("listed: %q\nwant:   %q", got, want)
 	}
 	if fmt.Sprint(allowed) != fmt.Sprint(h.allowed) {
-		h.t.Errorf("the tracker allows %v\nlisted are %v", h.allowed, allowed)
+		h.t.Errorf("the tracker allows %v\nbut the catalog lists %v", h.allowed, allowed)
 	}
 	if fmt.Sprint(seeded) != fmt.Sprint(h.seeded) {
-		h.t.Errorf("seeded: %v\nlisted: %v", h.seeded, seeded)
+		h.t.Errorf("the seeder has %v\nbut the catalog lists %v", h.seeded, seeded)
 	}
 }
 
@@ -184,7 +184,7 @@ func TestFolder(t *testing.T) {
 	h.update()
 	h.expect(map[string]string{"a.iso~1": "one", "tree~1": "sub/y=2 x=1"})
 	if r, _ := h.catalog.Get(t.Context(), "a.iso"); r.Notes != "# Notes" || r.Watched != filepath.Join(h.in, "a.iso") {
-		t.Errorf("%+v", r)
+		t.Errorf("the release %+v does not have the notes and the path of its entry", r)
 	}
 
 	// A replaced file becomes a new version, and the previous version stays.
@@ -197,17 +197,17 @@ func TestFolder(t *testing.T) {
 	h.update()
 	h.expect(map[string]string{"a.iso~2": "two", "a.iso~3": "three", "tree~1": "sub/y=2 x=1", "tree~2": "sub/y=2 x=11"})
 	if r, _ := h.catalog.Get(t.Context(), "a.iso"); r.Notes != "other notes" {
-		t.Errorf("notes: %q", r.Notes)
+		t.Errorf("the notes are %q, want the new notes", r.Notes)
 	}
 	h.write("a.iso.md", "notes only")
 	hashed := h.hashed
 	h.update()
 	if r, _ := h.catalog.Get(t.Context(), "a.iso"); r.Notes != "notes only" || h.hashed != hashed {
-		t.Errorf("notes: %q, hashed %d", r.Notes, h.hashed-hashed)
+		t.Errorf("the notes are %q after hashing %d entries, want the new notes and no hashing", r.Notes, h.hashed-hashed)
 	}
 
-	// If a program writes to the file, the older version is lost if it is a hard link, and
-	// stays if it is a clone.
+	// After a program has written to the file, the older version is lost if its data is a
+	// hard link, and stays if its data is a clone.
 	old, _ := h.catalog.Get(t.Context(), "tree")
 	if err := os.WriteFile(filepath.Join(h.in, "tree", "x"), []byte("12345"), 0o644); err != nil {
 		t.Fatal(err)
@@ -224,7 +224,7 @@ func TestFolder(t *testing.T) {
 	// A restart hashes nothing.
 	h.start(1)
 	if restored, err := h.pub.Restore(t.Context()); err != nil || len(restored.Problems) > 0 {
-		t.Fatal(restored, err)
+		t.Fatalf("Restore returned %+v, %v, want no problems", restored, err)
 	}
 	h.update()
 	h.expect(want)
@@ -232,12 +232,12 @@ func TestFolder(t *testing.T) {
 		t.Errorf("%d releases were hashed again", h.hashed-hashed)
 	}
 
-	// A touched file is the same version.
+	// A file with a new modification time and the same content stays the same version.
 	later := time.Now().Add(-time.Minute)
 	os.Chtimes(filepath.Join(h.in, "a.iso"), later, later)
 	h.update()
 	if r, _ := h.catalog.Get(t.Context(), "a.iso"); r.Version != "3" {
-		t.Errorf("touched: %s", r.Ref())
+		t.Errorf("after touching the file the release is %s, want version 3 as before", r.Ref())
 	}
 
 	// A removed file is withdrawn with its older versions, and their kept data is removed.
@@ -247,18 +247,18 @@ func TestFolder(t *testing.T) {
 	h.update()
 	h.expect(map[string]string{})
 	if kept, _ := filepath.Glob(filepath.Join(filepath.Dir(h.in), "kept", "*")); len(kept) > 0 {
-		t.Errorf("still kept: %q", kept)
+		t.Errorf("the data of withdrawn releases is still kept: %q", kept)
 	}
 }
 
-// TestFolderWithoutOlder checks that without older versions no data is kept, and a replaced
-// version is withdrawn.
+// TestFolderWithoutOlder checks that a folder without older versions keeps no data and
+// withdraws a replaced version.
 func TestFolderWithoutOlder(t *testing.T) {
 	h := newFolderFixture(t, 0)
 	h.write("a", "one")
 	h.update()
 	if r, _ := h.catalog.Get(t.Context(), "a"); r.Path != filepath.Join(h.in, "a") {
-		t.Errorf("served from %s", r.Path)
+		t.Errorf("the release is served from %s, want its path in the folder", r.Path)
 	}
 	for _, data := range []string{"two", "three"} { // a version number is not used twice
 		h.write("a", data)
@@ -285,23 +285,23 @@ func TestFolderTorrents(t *testing.T) {
 	h.update()
 	h.expect(map[string]string{"data~1": "of the torrent"})
 	if r, _ := h.catalog.Get(t.Context(), "data"); r.Hash() != m.Hash() || r.Comment != "made elsewhere" || h.hashed != 0 {
-		t.Errorf("%+v", r)
+		t.Errorf("the release %+v is not that of the .torrent, or its data was hashed", r)
 	}
 	if s := h.folder.Status(); s.Refused["bad.torrent"] == "" || len(s.Refused) != 1 || s.Entries != 1 {
-		t.Errorf("%+v", s)
+		t.Errorf("the status is %+v, want only bad.torrent refused and one entry", s)
 	}
 	h.write("data", "damaged")
 	h.update()
 	if s := h.folder.Status(); !strings.Contains(s.Refused["x.torrent"], "not the data") {
-		t.Errorf("%+v", s)
+		t.Errorf("the status is %+v, want x.torrent refused because of other data", s)
 	}
 	os.Remove(filepath.Join(h.in, "x.torrent"))
 	h.update()
 	h.expect(map[string]string{"data~1": "damaged"})
 }
 
-// TestMissingFolderKeepsReleases checks that the releases stay if the folder cannot be read,
-// or is empty because its disk is not mounted.
+// TestMissingFolderKeepsReleases checks that the releases stay if the folder cannot be
+// read, or if it is empty because its disk is not mounted.
 func TestMissingFolderKeepsReleases(t *testing.T) {
 	h := newFolderFixture(t, 1)
 	h.write("a", "1")
@@ -320,8 +320,8 @@ func TestMissingFolderKeepsReleases(t *testing.T) {
 	h.expect(map[string]string{"b~1": "2"})
 }
 
-// TestFolderChangesMeanwhile checks that a file that changes while it is hashed is not
-// published with parts of both versions.
+// TestFolderChangesMeanwhile checks that a file which changes while it is hashed is not
+// published with data of both versions.
 func TestFolderChangesMeanwhile(t *testing.T) {
 	h := newFolderFixture(t, 1)
 	h.write("a", "one")
@@ -375,7 +375,7 @@ func TestFolderKilled(t *testing.T) {
 			}
 			f, err := r.Open(0)
 			if err != nil {
-				t.Errorf("seed %d: %v", seed, err)
+				t.Errorf("seed %d: opening a published file: %v", seed, err)
 				continue
 			}
 			b := make([]byte, r.Size)
@@ -383,9 +383,9 @@ func TestFolderKilled(t *testing.T) {
 			f.Close()
 			got[filepath.Base(r.Watched)] = string(b)
 		}
-		for name := range refused { // two names with the same data
+		for name := range refused { // an entry is refused if another one has the same data
 			if !slices.Contains(values(got), data[name]) {
-				t.Errorf("seed %d: %s is refused: %s", seed, name, refused[name])
+				t.Errorf("seed %d: %s is refused although no release has its data: %s", seed, name, refused[name])
 			}
 			delete(data, name)
 		}
@@ -395,8 +395,8 @@ func TestFolderKilled(t *testing.T) {
 	}
 }
 
-// TestFolderRun checks that Run watches the directory: it publishes a file that is there
-// already and one that comes later, and withdraws a file that is removed.
+// TestFolderRun checks that Run publishes a file that exists already and a file that
+// appears later, and withdraws a file that is removed.
 func TestFolderRun(t *testing.T) {
 	h := newFolderFixture(t, 0)
 	told := make(chan string, 10)
@@ -416,7 +416,7 @@ func TestFolderRun(t *testing.T) {
 				t.Errorf("%s, want %s", got, want)
 			}
 		case <-time.After(5 * time.Minute):
-			t.Fatalf("not %s", want)
+			t.Fatalf("timed out while waiting for: %s", want)
 		}
 	}
 	h.write("a", "before")
@@ -441,7 +441,7 @@ func TestEmptyPaths(t *testing.T) {
 		t.Errorf("NewFolder: %v, want ErrNoPath", err)
 	}
 	if _, err := NewKeeper(""); err == nil {
-		t.Error("NewKeeper took an empty path")
+		t.Error("NewKeeper accepted an empty path")
 	}
 }
 

@@ -39,12 +39,12 @@ func (h *folderFixture) refuses(names ...string) {
 	got := h.folder.Status().Refused
 	for _, name := range names {
 		if got[name] == "" {
-			h.t.Errorf("%s is not refused: %q", name, got)
+			h.t.Errorf("%s is not refused; refused are %q", name, got)
 		}
 		delete(got, name)
 	}
 	if len(got) > 0 {
-		h.t.Errorf("refused: %q", got)
+		h.t.Errorf("other entries are refused too: %q", got)
 	}
 }
 
@@ -189,12 +189,12 @@ func TestFolderLargeNotes(t *testing.T) {
 	h.expect(map[string]string{"x~1": "data"})
 	h.refuses("x.md")
 	if s := h.folder.Status(); !strings.Contains(s.Refused["x.md"], "larger than 64 KiB") {
-		t.Errorf("%q", s.Refused)
+		t.Errorf("refused are %q, want x.md because of its size", s.Refused)
 	}
 	h.write("x.md", strings.Repeat("n", MaxNotes))
 	h.update()
 	if r, _ := h.catalog.Get(t.Context(), "x"); len(r.Notes) != MaxNotes {
-		t.Errorf("%d bytes of notes", len(r.Notes))
+		t.Errorf("the release has %d bytes of notes, want the maximum", len(r.Notes))
 	}
 	h.refuses()
 }
@@ -258,15 +258,15 @@ func TestFolderTorrentDataEntries(t *testing.T) {
 				}
 				h.expect(list)
 				if _, told := h.folder.Status().Refused["x.torrent"]; told != (want != seen) {
-					t.Errorf("refused: %q", h.folder.Status().Refused)
+					t.Errorf("refused are %q, want x.torrent only if its data cannot be read", h.folder.Status().Refused)
 				}
 			})
 		})
 	}
 }
 
-// TestFolderSwapped checks that no data from outside is published if an entry is replaced by a
-// link after the scan or while it is hashed.
+// TestFolderSwapped checks that no data from outside the folder is published if a link
+// replaces an entry after the scan or during hashing.
 func TestFolderSwapped(t *testing.T) {
 	t.Parallel()
 	for _, entry := range foldertest.Entries(entryText) {
@@ -283,7 +283,7 @@ func TestFolderSwapped(t *testing.T) {
 					swap := func() {
 						h.toMake, h.whenMade = nil, nil
 						if err := os.RemoveAll(h.at(name)); err != nil {
-							t.Error(err)
+							t.Errorf("removing the entry: %v", err)
 						}
 						entry.Put(t, h.at(name))
 					}
@@ -316,12 +316,12 @@ func TestFolderSwapped(t *testing.T) {
 							n, _ := f.Read(b)
 							f.Close()
 							if string(b[:n]) == foldertest.Secret || !strings.HasPrefix(r.Path, filepath.Dir(h.in)) {
-								t.Errorf("%s is published from %s", b[:n], r.Path)
+								t.Errorf("the data %q is published from %s, want data of the folder only", b[:n], r.Path)
 							}
 						}
 					}
 					if when != "before" && len(list) > 0 {
-						t.Errorf("%d releases of the replaced entry", len(list))
+						t.Errorf("%d releases were made of the replaced entry, want none", len(list))
 					}
 				})
 			}
@@ -329,8 +329,8 @@ func TestFolderSwapped(t *testing.T) {
 	}
 }
 
-// TestFolderSwappedBack checks that the hashes of a file outside are not published if a link
-// replaces an entry only while it is hashed.
+// TestFolderSwappedBack checks that the hashes of a file outside the folder are not
+// published if a link replaces an entry only during hashing.
 func TestFolderSwappedBack(t *testing.T) {
 	t.Parallel()
 	for _, entry := range foldertest.Entries(entryText) {
@@ -345,14 +345,14 @@ func TestFolderSwappedBack(t *testing.T) {
 			h.toMake = func() {
 				h.toMake = nil
 				if err := os.Rename(h.at("x"), away); err != nil {
-					t.Error(err)
+					t.Errorf("moving the entry away: %v", err)
 				}
 				entry.Put(t, h.at("x"))
 			}
 			h.whenMade = func(string) {
 				h.whenMade = nil
 				if err := os.Rename(away, h.at("x")); err != nil {
-					t.Error(err)
+					t.Errorf("moving the entry back: %v", err)
 				}
 			}
 			h.folder.setScan(h.folder.watcher.Scan(time.Now().Add(time.Hour)))
@@ -363,8 +363,8 @@ func TestFolderSwappedBack(t *testing.T) {
 	}
 }
 
-// TestServedSwapped checks that a file outside with the same size and time is not sent if a
-// link to it replaces a published file or its directory.
+// TestServedSwapped checks that a file outside the folder is not sent if a link to it
+// replaces a published file or its directory, even if the file has the same size and time.
 func TestServedSwapped(t *testing.T) {
 	t.Parallel()
 	for _, entry := range foldertest.Entries(entryText) {
@@ -397,10 +397,10 @@ func TestServedSwapped(t *testing.T) {
 					n, _ := f.Read(b)
 					f.Close()
 					if string(b[:n]) == foldertest.Secret {
-						t.Errorf("the file outside is sent")
+						t.Errorf("the site sends the file outside the folder")
 					}
 				} else if strings.Contains(err.Error(), h.in) {
-					t.Errorf("the error tells a path: %v", err)
+					t.Errorf("the error contains a path: %v", err)
 				}
 				if alike.Intact() == nil && entry.Strict != foldertest.Read && entry.Strict != foldertest.Denied {
 					t.Error("the release counts as intact")

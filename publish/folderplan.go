@@ -25,7 +25,7 @@ type plan struct {
 // item is an entry to publish.
 type item struct {
 	watch.Entry
-	torrent string   // name of the entry if it is a .torrent file, otherwise ""
+	torrent string   // name of the .torrent file, or "" if the entry is not one
 	old     *Release // the release that it replaces, or nil
 }
 
@@ -87,7 +87,8 @@ func (f *Folder) plan(ctx context.Context, in *folder.Folder, scan watch.Scan) (
 			}
 		}
 	}
-	// Withdraw entries that were removed, and those that are the data of a torrent now.
+	// Withdraw the releases of removed entries, and of entries that are now the data of a
+	// .torrent file.
 	for name, r := range mine {
 		if !there[name] || entries[name].Name != "" && !isItem[name] {
 			pl.withdraw = append(pl.withdraw, f.family(ctx, r)...)
@@ -107,7 +108,7 @@ func (f *Folder) present(scan watch.Scan) map[string]bool {
 	}
 	for _, r := range scan.Refused {
 		if f.opt.FollowLinks && errors.Is(r.Err, fs.ErrNotExist) {
-			there[r.Name] = true // its target may be on a disk that will be mounted again
+			there[r.Name] = true // the target may be on a disk that will be mounted again
 		}
 	}
 	return there
@@ -120,7 +121,7 @@ func (f *Folder) sawSome() bool {
 	return f.entries > 0
 }
 
-// family returns r and the older versions that it has replaced.
+// family returns r and the older versions that r has replaced.
 func (f *Folder) family(ctx context.Context, r *Release) []*Release {
 	out := []*Release{r}
 	list, err := f.pub.opts.Catalog.Family(ctx, r.Slug)
@@ -135,7 +136,7 @@ func (f *Folder) family(ctx context.Context, r *Release) []*Release {
 	return out
 }
 
-// replaced is the stamp of a version that was replaced by a newer one.
+// replaced is the stamp of versions that a newer version has replaced.
 const replaced = "replaced"
 
 // items returns the entries to publish, sorted by name, and the names of the files with

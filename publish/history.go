@@ -2,18 +2,18 @@ package publish
 
 import "time"
 
-// Counts are sums of what was delivered of a release since it was first published.
+// Counts are the total downloads and bytes of a release since it was first published.
 type Counts struct {
-	Completed int64 `json:"completed"`  // downloads that the tracker saw finished
-	Direct    int64 `json:"direct"`     // files that were downloaded whole over HTTP
-	SeedBytes int64 `json:"seed_bytes"` // bytes that the publisher's seed sent to peers
-	HTTPBytes int64 `json:"http_bytes"` // bytes that the site sent over HTTP
+	Completed int64 `json:"completed"`  // downloads whose end was announced to the tracker
+	Direct    int64 `json:"direct"`     // files that were downloaded completely over HTTP
+	SeedBytes int64 `json:"seed_bytes"` // bytes sent to peers by the publisher's seed
+	HTTPBytes int64 `json:"http_bytes"` // bytes sent over HTTP by the site
 }
 
-// Downloads returns the number of complete downloads, by BitTorrent and over HTTP.
+// Downloads returns the number of complete downloads by BitTorrent and over HTTP.
 func (c Counts) Downloads() int64 { return c.Completed + c.Direct }
 
-// OriginBytes returns the number of bytes that the publisher has sent.
+// OriginBytes returns the number of bytes sent by the publisher.
 func (c Counts) OriginBytes() int64 { return c.SeedBytes + c.HTTPBytes }
 
 // Add returns the sum of c and d.

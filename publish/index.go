@@ -11,8 +11,8 @@ import (
 )
 
 // Index holds all releases of a catalog in memory, without files and notes, and answers
-// queries. Catalogs are implemented with it. It is safe for concurrent use. A change
-// replaces lists that were returned before, and does not write to them.
+// queries. Implementations of [Catalog] use it. It is safe for concurrent use. A change
+// replaces the lists that were returned before instead of writing to them.
 type Index struct {
 	mu     sync.RWMutex
 	slugs  map[string][]*Release // versions and variants in the order of sortVersions
@@ -81,7 +81,8 @@ func (x *Index) Remove(ref string) bool {
 	return true
 }
 
-// Replace replaces the release that has the same reference, info-hashes and time as r.
+// Replace replaces the release with the same reference by r. r must have the same
+// info-hashes and the same Published time.
 func (x *Index) Replace(r *Release) {
 	short := r.listed()
 	x.mu.Lock()
@@ -98,7 +99,7 @@ func (x *Index) Replace(r *Release) {
 	}
 }
 
-// setSlug sets the releases of a slug. It sorts list.
+// setSlug sorts list and stores it as the releases of a slug.
 func (x *Index) setSlug(slug string, list []*Release) {
 	x.all = nil
 	if old := x.slugs[slug]; len(old) > 0 {
@@ -127,7 +128,7 @@ func sortVersions(list []*Release) {
 	})
 }
 
-// compareVersions compares two versions. It compares digits in them as numbers.
+// compareVersions compares two versions. It compares runs of digits as numbers.
 func compareVersions(a, b string) int {
 	for a != "" && b != "" {
 		na, nb := digits(a), digits(b)

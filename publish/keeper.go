@@ -17,7 +17,8 @@ import (
 // stays available after its files were replaced. It does not copy data: it clones files if
 // the file system can share blocks (Btrfs, XFS), and creates hard links otherwise. A hard
 // link keeps the data if the original is renamed, replaced or removed, but not if another
-// program writes to the original. The directory must be on the file system of the data.
+// program writes to the original. The directory must be on the same file system as the
+// data.
 type Keeper struct{ dir string }
 
 // NewKeeper returns a keeper in the directory dir, which Keep creates.
@@ -32,9 +33,9 @@ func NewKeeper(dir string) (*Keeper, error) {
 // dirOf returns the directory for the release with the main info-hash ih.
 func (k *Keeper) dirOf(ih spate.InfoHash) string { return filepath.Join(k.dir, ih.String()) }
 
-// Keep clones or links the data of r and returns the new path. The error is [ErrNotKept]
-// if the file system can do neither, and [ErrChanged] or [ErrGone] if the data is no
-// longer what was hashed.
+// Keep clones or links the data of r and returns the new path. The error is [ErrNotKept] if
+// the file system can do neither. It is [ErrChanged] or [ErrGone] if the data has changed
+// or cannot be read.
 func (k *Keeper) Keep(r *Release) (path string, err error) {
 	dir := k.dirOf(r.Hash())
 	if err := os.MkdirAll(k.dir, 0o700); err != nil {

@@ -12,7 +12,7 @@ import (
 	"spate"
 )
 
-// Memory is a [Catalog] in memory. It ends with the process.
+// Memory is a [Catalog] in memory. Its content is lost when the process ends.
 type Memory struct {
 	index *Index
 

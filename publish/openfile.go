@@ -14,16 +14,16 @@ import (
 // ErrNoFile is the cause if a release has no file with the requested index.
 var ErrNoFile = errors.New("no such file in the release")
 
-// ErrGone is the cause if a file of a release cannot be read, because it was removed, is
-// unreadable or is on a disk that is not mounted. It may become readable again.
+// ErrGone is the cause if a file of a release cannot be read, because it was removed, its
+// permissions do not allow it, or its disk is not mounted. It may become readable again.
 var ErrGone = errors.New("cannot be read at the path it was published from")
 
-// ErrChanged is the cause if a file is no longer the one that was hashed.
+// ErrChanged is the cause if a file has changed or was replaced since it was hashed.
 var ErrChanged = errors.New("not what was hashed")
 
-// Open opens file i of r for reading. It checks that the file is the one that was hashed: a
-// regular file at the path of the release with the recorded size, modification time and
-// inode. Otherwise the error is [ErrChanged] or [ErrGone].
+// Open opens file i of r for reading. It checks that a regular file with the recorded size,
+// modification time and inode exists at the path. Otherwise the error is [ErrChanged] or
+// [ErrGone].
 //
 // Open follows no symbolic link out of a tree, or out of the directory that contains the
 // tree or the single file. The caller closes the file.
@@ -55,8 +55,8 @@ func (r *Release) Open(i int) (*os.File, error) {
 	return f, nil
 }
 
-// Same returns nil if info is the state that f had when it was hashed, and otherwise an
-// [ErrChanged] that says what differs.
+// Same returns nil if info is the state that f had when it was hashed. Otherwise it returns
+// an [ErrChanged] that says what differs.
 func (f *File) Same(info fs.FileInfo) error {
 	switch {
 	case !info.Mode().IsRegular():
@@ -94,7 +94,7 @@ func (r *Release) nameIn(path string) string {
 	return filepath.FromSlash(path)
 }
 
-// snapshot holds the state of files before they were hashed, by path.
+// snapshot holds the states of files before hashing, by path.
 type snapshot map[string]fs.FileInfo
 
 // takeSnapshot returns the state of the file at path, or of all files in the directory.
@@ -129,8 +129,8 @@ func takeSnapshot(path string) (snapshot, error) {
 	return s, err
 }
 
-// record stores the present state of the files in r.Files. It returns an error if the state of
-// a file differs from before, or its length from the torrent.
+// record stores the present state of the files in r.Files. It returns an error if the state
+// of a file differs from the state in before, or its length from the length in the torrent.
 func (r *Release) record(before snapshot) error {
 	in, err := r.folder()
 	if err != nil {
@@ -194,7 +194,8 @@ func (r *Release) locationAt(path string) (*Location, error) {
 	return &Location{Path: path, Files: moved.Files}, nil
 }
 
-// bare returns the cause of err without its path, which the public must not see.
+// bare returns the cause of err without its path, because visitors of the site must not see
+// the path.
 func bare(err error) error {
 	var pe *fs.PathError
 	var kind *folder.TypeError

@@ -1,6 +1,7 @@
 // Package publish makes releases of files and directories. A [Publisher] makes the torrent,
 // allows it on the tracker, seeds the data and lists the release in a [Catalog]. If one of
-// these steps fails, it undoes those before, so that every listed release is served.
+// these steps fails, the Publisher undoes the previous steps, so that every listed release
+// is served.
 //
 // The package does not depend on the engine or the tracker: the caller provides them as a
 // [Seeder] and a [Tracker].
@@ -95,10 +96,11 @@ type Publisher struct {
 
 	mu   sync.Mutex
 	busy map[string]bool // slugs of releases that are being published or withdrawn
-	// stores has the data of releases that are in no directory, by main info-hash.
+	// stores holds the storages of releases that were published from a storage, by main
+	// info-hash.
 	stores map[spate.InfoHash]storage.Storage
 
-	listed chan struct{} // contains an element if there is a new release for Run
+	listed chan struct{} // contains an element if Run must handle a new release
 }
 
 // New returns a publisher that makes torrents with mk and seeds them with seeder.
@@ -137,25 +139,25 @@ func (e *StepError) Error() string { return fmt.Sprintf("publish %q: %s: %v", e.
 // Unwrap returns the cause.
 func (e *StepError) Unwrap() error { return e.Err }
 
-// Spec describes a release to publish. With the zero Spec the release has the name of the
-// last element of the path, the trackers of the publisher, and the site as its web seed,
-// and is the first version of its slug.
+// Spec describes a release to publish. With the zero Spec the release gets the last element
+// of the path as its name, the trackers of the publisher, and the site as its web seed, and
+// is the first version of its slug.
 type Spec struct {
 	maker.Options        // for the torrent; WebSeeds follow the web seed of the site
-	Slug          string // "": made from the name
-	Version       string // "": the next free number, which is "1" for a new slug
+	Slug          string // "" derives the slug from the name
+	Version       string // "" selects the next free number, which is "1" for a new slug
 	Variant       string
 	Group         string
 	Notes         string // Markdown
-	// Newer allows a slug that is taken if Version is empty: the release becomes another
-	// version. It is not needed with a Version.
+	// Newer allows a slug that has releases already if Version is empty: the release
+	// becomes another version. It has no effect if Version is set.
 	Newer bool
 	// NoTwin omits the v1 torrent for older clients.
 	NoTwin bool
-	// Keep keeps the data after the path changes, if the publisher has a keeper and the
-	// file system allows it.
+	// Keep keeps the data after the files at the path have changed, if the publisher has a
+	// keeper and the file system allows it.
 	Keep bool
-	// Watched and Stamp become those of the release.
+	// Watched and Stamp are copied to [Release.Watched] and [Release.Stamp].
 	Watched, Stamp string
 }
 
@@ -187,7 +189,8 @@ func (p *Publisher) Publish(ctx context.Context, path string, spec Spec) (*Relea
 	return p.finish(ctx, m, r, &spec)
 }
 
-// base returns the base URL of the site as torrents name it, or "" without a site.
+// base returns the base URL of the site as it is written into torrents, or "" if there is
+// no site.
 func (p *Publisher) base() string {
 	if p.opts.BaseURL == nil {
 		return ""
@@ -203,7 +206,7 @@ func (p *Publisher) addWebSeed(spec *Spec, single bool) {
 	}
 }
 
-// fill fills in the slug and the trackers if spec leaves them open.
+// fill fills in the slug and the trackers if spec has none.
 func (p *Publisher) fill(spec *Spec) {
 	if spec.Slug == "" {
 		spec.Slug = SlugOf(spec.Name)
@@ -305,7 +308,7 @@ func (p *Publisher) make(ctx context.Context, path, at string, single bool, opts
 	if err := r.checkName(opts.Name); err != nil {
 		return nil, nil, err
 	}
-	// A directory with one file could have become a torrent of a single file.
+	// A directory in which only one file is left becomes a torrent of a single file.
 	if r.Single != single {
 		return nil, nil, fmt.Errorf("%s changed while it was read: %w", opts.Name, ErrChanged)
 	}
@@ -313,7 +316,7 @@ func (p *Publisher) make(ctx context.Context, path, at string, single bool, opts
 	return m, r, r.record(before)
 }
 
-// checkName returns an error if the torrent did not get the name that was asked for.
+// checkName returns an error if the torrent's name is not want.
 func (r *Release) checkName(want string) error {
 	if r.Name != want {
 		return fmt.Errorf("the torrent would be named %q, because the name is not safe as a file name: choose another name", r.Name)

@@ -131,7 +131,7 @@ func (w *fixture) write(name, data string) string {
 func (w *fixture) didThen(t *testing.T, want ...string) {
 	t.Helper()
 	if !slices.Equal(w.did, want) {
-		t.Errorf("done: %q\nwant: %q", w.did, want)
+		t.Errorf("the steps are %q\nwant %q", w.did, want)
 	}
 	w.did = nil
 }
@@ -148,11 +148,11 @@ func TestPublish(t *testing.T) {
 	if r.Name != "a.iso" || !r.Single || r.Size != 5 || r.NumFiles != 1 || !r.Published.Equal(time.Unix(1_800_000_000, 0)) ||
 		!slices.Equal(r.WebSeeds, []string{"http://example.org:6969/d/a.iso~1"}) ||
 		!reflect.DeepEqual(r.Announce, [][]string{{"http://example.org:6969/announce"}}) {
-		t.Errorf("%+v", r)
+		t.Errorf("the release is %+v, want one file with the default web seed and tracker", r)
 	}
 	for _, part := range []string{"xt=urn:btih:" + r.HashV1.String(), "tr=http", "ws=http"} {
 		if !strings.Contains(r.Magnet, part) {
-			t.Errorf("magnet %s lacks %s", r.Magnet, part)
+			t.Errorf("the magnet link %s does not contain %s", r.Magnet, part)
 		}
 	}
 	torrents, err := w.Torrents(t.Context(), "a.iso")
@@ -161,11 +161,11 @@ func TestPublish(t *testing.T) {
 	}
 	m, err := metainfo.Parse(torrents.Main)
 	if err != nil || m.Hash() != r.Hash() || len(m.WebSeeds) != 1 {
-		t.Errorf("the listed torrent: %v %v", m, err)
+		t.Errorf("the torrent in the catalog has another info-hash or other web seeds: %v %v", m, err)
 	}
 
 	if _, err := p.Publish(t.Context(), path, Spec{}); !errors.Is(err, ErrExists) {
-		t.Errorf("published twice: %v", err)
+		t.Errorf("the second Publish returned %v, want ErrExists", err)
 	}
 	w.didThen(t)
 
@@ -174,7 +174,7 @@ func TestPublish(t *testing.T) {
 	}
 	w.didThen(t, "unlist a.iso~1", "unseed", "disallow")
 	if err := p.Withdraw(t.Context(), "a.iso"); !errors.Is(err, ErrNotFound) {
-		t.Errorf("withdrawn twice: %v", err)
+		t.Errorf("the second Withdraw returned %v, want ErrNotFound", err)
 	}
 }
 
@@ -191,12 +191,12 @@ func TestPublishTree(t *testing.T) {
 	}
 	if r.Name != "latest" || r.Single || r.Path != filepath.Join(w.dir, "tree") || r.NumFiles != 2 || r.Size != 3 ||
 		!slices.Equal(r.WebSeeds, []string{"http://example.org:6969/w/latest~1/", "http://mirror.example/"}) {
-		t.Errorf("%+v", r)
+		t.Errorf("the release is %+v, want the tree called latest with two web seeds", r)
 	}
 	for path, want := range map[string]string{"a": "1", "sub/b": "22"} {
 		i, ok := r.Lookup(path)
 		if !ok {
-			t.Fatalf("no %s", path)
+			t.Fatalf("Lookup does not find %s", path)
 		}
 		f, err := r.Open(i)
 		if err != nil {
@@ -206,21 +206,21 @@ func TestPublishTree(t *testing.T) {
 		n, _ := f.Read(got)
 		f.Close()
 		if string(got[:n]) != want {
-			t.Errorf("%s: %q", path, got[:n])
+			t.Errorf("%s contains %q, want %q", path, got[:n], want)
 		}
 	}
 	for _, path := range []string{"", "sub", "/a", "../a", "sub/../a", "c"} {
 		if _, ok := r.Lookup(path); ok {
-			t.Errorf("%q is found", path)
+			t.Errorf("Lookup finds the path %q, which does not exist", path)
 		}
 	}
 	if _, err := r.Open(2); !errors.Is(err, ErrNoFile) {
-		t.Error(err)
+		t.Errorf("Open(2) returned %v, want ErrNoFile", err)
 	}
 }
 
-// TestFailedPublishIsUndone checks that a failed step undoes the steps before it, the last
-// one first, and that the name is free again.
+// TestFailedPublishIsUndone checks that a failed step undoes the previous steps in reverse
+// order, and that the name is free again.
 func TestFailedPublishIsUndone(t *testing.T) {
 	cause := errors.New("no")
 	for step, want := range map[string][]string{
@@ -237,18 +237,18 @@ func TestFailedPublishIsUndone(t *testing.T) {
 			_, err := p.Publish(t.Context(), path, Spec{})
 			var failed *StepError
 			if !errors.As(err, &failed) || failed.Step != step || failed.Name != "a" || !errors.Is(err, cause) {
-				t.Errorf("%v", err)
+				t.Errorf("Publish returned %v, want a StepError for %s with its cause", err, step)
 			}
 			for i := range want {
 				want[i] = strings.Replace(want[i], "PATH", path, 1)
 			}
 			w.didThen(t, want...)
 			if _, n, _ := w.List(t.Context(), Query{}); n != 0 {
-				t.Error("the release is listed")
+				t.Error("the catalog lists a release that could not be published")
 			}
 			delete(w.fail, step)
 			if _, err := p.Publish(t.Context(), path, Spec{}); err != nil {
-				t.Errorf("afterwards: %v", err)
+				t.Errorf("Publish after the failure returned %v", err)
 			}
 		})
 	}
@@ -259,7 +259,7 @@ func TestFailedPublishIsUndone(t *testing.T) {
 		w.make = func(string) { cancel() }
 		_, err := w.publisher().Publish(ctx, path, Spec{})
 		if !errors.Is(err, context.Canceled) {
-			t.Error(err)
+			t.Errorf("Publish returned %v, want context.Canceled", err)
 		}
 		w.didThen(t, "make a", "allow a 1", "seed a "+path, "unseed", "disallow")
 	})
@@ -270,7 +270,7 @@ func TestFailedPublishIsUndone(t *testing.T) {
 		w.fail["list"], w.fail["unseed"] = cause, second
 		_, err := w.publisher().Publish(t.Context(), path, Spec{})
 		if !errors.Is(err, cause) || !errors.Is(err, second) {
-			t.Error(err)
+			t.Errorf("Publish returned %v, want both causes", err)
 		}
 		w.didThen(t, "make a", "allow a 1", "seed a "+path, "disallow")
 	})
@@ -289,12 +289,12 @@ func TestChangedWhileMade(t *testing.T) {
 			path := w.write("a", "1")
 			w.make = func(p string) {
 				if err := change(p); err != nil {
-					t.Error(err)
+					t.Errorf("changing the file: %v", err)
 				}
 			}
 			_, err := w.publisher().Publish(t.Context(), path, Spec{})
 			if !errors.Is(err, ErrChanged) && !errors.Is(err, ErrGone) {
-				t.Errorf("%v", err)
+				t.Errorf("Publish returned %v, want ErrChanged or ErrGone", err)
 			}
 			w.didThen(t, "make a")
 		})
@@ -308,10 +308,10 @@ func TestOneReleaseOfASlugAtATime(t *testing.T) {
 	p := w.publisher()
 	w.make = func(string) {
 		if _, err := p.Publish(t.Context(), other, Spec{}); !errors.Is(err, ErrExists) {
-			t.Errorf("a second release of the name, while the first is made: %v", err)
+			t.Errorf("Publish of the same slug during the first call returned %v, want ErrExists", err)
 		}
 		if err := p.Withdraw(t.Context(), "a"); !errors.Is(err, ErrExists) {
-			t.Errorf("withdrawn while it is made: %v", err)
+			t.Errorf("Withdraw during Publish returned %v, want ErrExists", err)
 		}
 	}
 	if _, err := p.Publish(t.Context(), path, Spec{}); err != nil {
@@ -323,16 +323,16 @@ func TestBadInput(t *testing.T) {
 	w := newFixture(t)
 	p := w.publisher()
 	if _, err := p.Publish(t.Context(), filepath.Join(w.dir, "none"), Spec{}); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("a file that does not exist: %v", err)
+		t.Errorf("Publish of a missing file returned %v, want fs.ErrNotExist", err)
 	}
 	for _, base := range []string{"", "/only/path", "ftp://example.org", "http://"} {
 		u, _ := url.Parse(base)
 		if _, err := New(w, w, Options{BaseURL: u}); err == nil {
-			t.Errorf("base URL %q is accepted", base)
+			t.Errorf("New accepted the base URL %q", base)
 		}
 	}
 	if _, err := New(nil, w, Options{}); err == nil {
-		t.Error("no maker is accepted")
+		t.Error("New accepted a nil maker")
 	}
 }
 

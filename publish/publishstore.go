@@ -16,22 +16,22 @@ import (
 // StoreSeeder is a [Seeder] that can seed from a [storage.Storage].
 type StoreSeeder interface {
 	Seeder
-	// SeedStore starts to seed m from st, as Seed does from a path. It does not close st
-	// for good: others use it too. Unseed stops it.
+	// SeedStore starts to seed m from st, as Seed does from a path. It does not close st,
+	// which other users share. Unseed stops the seeding.
 	SeedStore(ctx context.Context, m *metainfo.MetaInfo, st storage.Storage, verified bool) error
 }
 
-// ErrNoStore is the cause when a release was published from a [storage.Storage] that the
-// publisher does not have, or when its seeder is no [StoreSeeder].
+// ErrNoStore is the cause if a release was published from a [storage.Storage] that the
+// publisher does not have, or if its seeder is no [StoreSeeder].
 var ErrNoStore = errors.New("the storage of the release is not available")
 
 // PublishStore makes a release of the first n bytes of st, as one file that is named
-// spec.Name. It is like Publish otherwise: the options that select files, Keep and Watched
-// do not apply. The publisher's seeder must be a [StoreSeeder]. PublishStore reads the data
+// spec.Name. It is otherwise like Publish, but ignores Keep, Watched, and the options that
+// select files. The publisher's seeder must be a [StoreSeeder]. PublishStore reads the data
 // once, and st must not change afterwards.
 //
 // The publisher and the site read st until the release is withdrawn. The caller may then
-// close it. After a restart [Options.OpenStore] must return it again.
+// close st. After a restart [Options.OpenStore] must return it again.
 func (p *Publisher) PublishStore(ctx context.Context, st storage.Storage, n int64, spec Spec) (*Release, error) {
 	if _, ok := p.seeder.(StoreSeeder); !ok {
 		return nil, &StepError{"seed", spec.Name, ErrNoStore}
@@ -81,8 +81,8 @@ func (p *Publisher) makeFromStore(ctx context.Context, st storage.Storage, n int
 	return r, m, r.checkName(opts.Name)
 }
 
-// store returns the storage of a release that is in no directory. It asks
-// [Options.OpenStore] for one that the publisher does not have.
+// store returns the storage of a release that was published from a storage. If the
+// publisher does not have the storage, store calls [Options.OpenStore].
 func (p *Publisher) store(ctx context.Context, r *Release) (storage.Storage, error) {
 	p.mu.Lock()
 	st := p.stores[r.Hash()]
@@ -101,8 +101,8 @@ func (p *Publisher) store(ctx context.Context, r *Release) (storage.Storage, err
 	return st, nil
 }
 
-// swapStore records st as the storage of the release with the main info-hash ih and
-// returns the one before. nil stands for none.
+// swapStore records st as the storage of the release with the main info-hash ih, and
+// returns the previous storage. nil stands for none.
 func (p *Publisher) swapStore(ih spate.InfoHash, st storage.Storage) storage.Storage {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -114,7 +114,7 @@ func (p *Publisher) swapStore(ih spate.InfoHash, st storage.Storage) storage.Sto
 	return old
 }
 
-// seed has the seeder seed m, a torrent of r.
+// seed seeds m, a torrent of r, with the publisher's seeder.
 func (p *Publisher) seed(ctx context.Context, r *Release, m *metainfo.MetaInfo, verified bool) error {
 	if r.Path != "" {
 		return p.seeder.Seed(ctx, m, r.Path, verified)
@@ -130,7 +130,8 @@ func (p *Publisher) seed(ctx context.Context, r *Release, m *metainfo.MetaInfo, 
 	return s.SeedStore(ctx, m, storage.KeepOpen(st), verified)
 }
 
-// intact is [Release.Intact] for all releases.
+// intact is like [Release.Intact], but also checks releases that were published from a
+// storage.
 func (p *Publisher) intact(ctx context.Context, r *Release) error {
 	if r.Path != "" {
 		return r.Intact()
@@ -142,8 +143,7 @@ func (p *Publisher) intact(ctx context.Context, r *Release) error {
 	return checkStore(st, r.Size)
 }
 
-// checkStore returns [ErrChanged] or [ErrGone] if st reports that its first n bytes have
-// changed.
+// checkStore returns [ErrChanged] or [ErrGone] if st reports a change of its first n bytes.
 func checkStore(st storage.Storage, n int64) error {
 	d, ok := storage.As[storage.ChangeDetector](st)
 	if !ok {
@@ -163,7 +163,8 @@ func checkStore(st storage.Storage, n int64) error {
 type Content struct {
 	io.ReadSeeker // an *os.File if the data is in a file
 
-	// Check returns [ErrChanged] or [ErrGone] if the data is no longer what was hashed.
+	// Check returns [ErrChanged] or [ErrGone] if the data has changed since it was hashed
+	// or cannot be read.
 	Check func() error
 	close func() error
 }
@@ -171,7 +172,7 @@ type Content struct {
 // Close closes the file.
 func (c *Content) Close() error { return c.close() }
 
-// Content is like Open, for callers that need not know where the data is.
+// Content is like Open, for callers that do not need an *os.File.
 func (r *Release) Content(i int) (*Content, error) {
 	f, err := r.Open(i)
 	if err != nil {
@@ -180,7 +181,7 @@ func (r *Release) Content(i int) (*Content, error) {
 	return &Content{f, func() error { return r.Files[i].check(f) }, f.Close}, nil
 }
 
-// check returns an error if the open file is not the one that was hashed as f.
+// check returns an error if the open file is not the file that was hashed as f.
 func (f *File) check(open *os.File) error {
 	info, err := open.Stat()
 	if err != nil {

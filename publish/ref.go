@@ -9,7 +9,7 @@ import (
 )
 
 // refSep separates the parts of a reference, which names a release in URLs, on the command
-// line and in a [Catalog]. SLUG refers to the newest version in its first variant, and
+// line and in a [Catalog]. SLUG refers to the first variant of the newest version, and
 // SLUG~~VARIANT to the newest version of that variant. SLUG~VERSION and
 // SLUG~VERSION~VARIANT always refer to the same torrent.
 const refSep = "~"
@@ -33,7 +33,7 @@ func SlugOf(name string) string {
 // Ref is a parsed reference. An empty Version stands for the newest one.
 type Ref struct{ Slug, Version, Variant string }
 
-// ParseRef parses a reference. It accepts any string.
+// ParseRef parses a reference. Every string is a valid reference.
 func ParseRef(s string) Ref {
 	var r Ref
 	r.Slug, s, _ = strings.Cut(s, refSep)
@@ -41,7 +41,7 @@ func ParseRef(s string) Ref {
 	return r
 }
 
-// String returns the reference as [ParseRef] reads it.
+// String returns the reference in the form that [ParseRef] parses.
 func (r Ref) String() string {
 	switch {
 	case r.Variant != "":
@@ -52,8 +52,8 @@ func (r Ref) String() string {
 	return r.Slug
 }
 
-// check returns [ErrLabel] if ParseRef would not return r again, or if the reference could
-// not be one element of a path.
+// check returns [ErrLabel] if ParseRef would parse r.String() differently, or if the
+// reference cannot be one element of a path.
 func (r Ref) check() error {
 	if r.Slug == "" || r.Slug != SlugOf(r.Slug) {
 		return fmt.Errorf("slug %q %w", r.Slug, ErrLabel)
@@ -73,8 +73,8 @@ func (r Ref) check() error {
 // Ref returns the reference that names exactly this release.
 func (r *Release) Ref() string { return Ref{r.Slug, r.Version, r.Variant}.String() }
 
-// LatestRef returns the reference of the newest version of the release's variant. Links
-// that should lead to newer versions later use it.
+// LatestRef returns the reference of the newest version of the release's variant. Use it
+// for links that should also lead to later versions.
 func (r *Release) LatestRef() string {
 	if r.Variant == "" {
 		return r.Slug

@@ -9,16 +9,16 @@ import (
 )
 
 // Release is a published torrent: one version of something, in one of its variants. A
-// Release that a [Catalog] returned is shared and must not be changed.
+// Release that a [Catalog] returned is shared, so the caller must not change it.
 type Release struct {
 	// Slug names all versions and variants in URLs. It is one path element without "~".
 	// It may contain any other character of a file name, even HTML. [Catalog.Put]
 	// derives an empty slug from Name.
 	Slug string
 	// Version distinguishes the releases of a slug: "12.4.0", or "1", "2" and so on by
-	// default. Variant distinguishes the releases of a version, such as "amd64", and may
-	// be empty. Both have at most 64 bytes, and no "~", slash, backslash or invisible
-	// character. Slug, Version and Variant together are unique in a catalog: see
+	// default. Variant distinguishes the releases of a version, such as "amd64", and may be
+	// empty. Both have at most 64 bytes, and no "~", slash, backslash or invisible
+	// character. No two releases of a catalog have the same Slug, Version and Variant: see
 	// [Release.Ref].
 	Version string
 	Variant string
@@ -31,7 +31,7 @@ type Release struct {
 	HashV1    spate.InfoHash   // zero in a pure v2 release
 	HashV2    spate.InfoHashV2 // zero in a v1 release
 	Format    string           // "v1", "v2" or "hybrid"
-	Published time.Time        // time at which it was listed
+	Published time.Time        // time at which it was added to the catalog
 
 	Size        int64 // bytes of data, without padding
 	PieceLength int64 // bytes
@@ -54,20 +54,20 @@ type Release struct {
 
 	TorrentSize int  // bytes of the .torrent
 	Twin        Twin // the v1 torrent for older clients, of a hybrid release
-	Summed      bool // whether File.SHA256 is known
+	Summed      bool // whether File.SHA256 is set
 
 	Signatures Signatures    // zero: not signed
 	FirstCopy  time.Duration // from Published to the end of the first download; 0: none has ended
 	Paused     bool          // listed, but not seeded or sent over HTTP
 
-	// Path is the absolute path of the data on this machine, or "" if the release was
-	// made by [Publisher.PublishStore]. Links in it are resolved, except for its last
-	// element if that is a link in a watched folder. It is not for the public.
+	// Path is the absolute path of the data on this machine, or "" if the release was made
+	// by [Publisher.PublishStore]. Symbolic links in it are resolved, except for a link in
+	// a watched folder that is its last element. The site does not show it.
 	Path string
 
-	// Watched is the path of the entry of a watched folder that this release was made
-	// of. It is "" for releases that were published by hand, and for versions that were
-	// replaced. Stamp identifies the state of the entry. They are not for the public.
+	// Watched is the path of the entry of a watched folder from which this release was
+	// made. It is "" for releases that were published by hand, and for versions that were
+	// replaced. Stamp identifies the state of the entry. The site shows neither.
 	Watched, Stamp string
 
 	// index holds the indexes of Files, sorted by path.
@@ -107,7 +107,7 @@ func (r *Release) Hash() spate.InfoHash {
 }
 
 // Hashes returns the info-hashes by which trackers know the swarm of the release: two for a
-// hybrid. It leaves out the twin, which has a swarm of its own.
+// hybrid. It leaves out the info-hash of the twin, which has a swarm of its own.
 func (r *Release) Hashes() []spate.InfoHash {
 	var hs []spate.InfoHash
 	if !r.HashV1.IsZero() {
@@ -128,8 +128,8 @@ func (r *Release) AllHashes() []spate.InfoHash {
 	return hs
 }
 
-// Lookup returns the index of the file with the path, as in [File.Path], and whether there is
-// one.
+// Lookup returns the index of the file with the given [File.Path], and whether there is
+// such a file.
 func (r *Release) Lookup(path string) (int, bool) {
 	i := sort.Search(len(r.index), func(i int) bool { return r.Files[r.index[i]].Path >= path })
 	if i == len(r.index) || r.Files[r.index[i]].Path != path {

@@ -11,18 +11,18 @@ import (
 )
 
 // ReleaseInfo describes a release to programs, as JSON. The site (release.json and
-// index.json), the API of the daemon and the verbs all write this shape.
+// index.json), the API of the daemon and the commands all write this format.
 //
-// A field without omitempty is always present. A field with omitempty is left out when
-// it is empty or zero, or when the writer does not know it: each such field says who
-// writes it. A field that `spate show --json` has too means the same here and there.
-// Sizes are in bytes, rates in bytes a second, times as RFC 3339.
+// A field without omitempty is always present. A field with omitempty is left out if it is
+// empty or zero, or if the writer does not know it; the comment of each such field names
+// its writers. Fields that `spate show --json` also writes have the same meaning there.
+// Sizes are in bytes, rates in bytes per second, times in the format of RFC 3339.
 type ReleaseInfo struct {
-	Ref     string `json:"ref"`  // names exactly this torrent: see [Release.Ref]
-	Slug    string `json:"slug"` // names all versions and variants
+	Ref     string `json:"ref"`  // reference of exactly this torrent: see [Release.Ref]
+	Slug    string `json:"slug"` // reference of all versions and variants
 	Version string `json:"version"`
 	Variant string `json:"variant,omitempty"`
-	Latest  bool   `json:"latest"` // whether it is the newest version of its variant
+	Latest  bool   `json:"latest"` // whether this is the newest version of its variant
 	Group   string `json:"group,omitempty"`
 	Notes   string `json:"notes,omitempty"` // Markdown; not in lists and events
 
@@ -41,12 +41,13 @@ type ReleaseInfo struct {
 	AnnounceURLs []string      `json:"announce_urls,omitempty"` // the same URLs in one list
 	WebSeeds     []string      `json:"web_seeds,omitempty"`
 	Published    time.Time     `json:"published"`
-	FirstCopy    float64       `json:"first_copy_seconds"` // from Published to the end of the first download; 0: none has ended
+	FirstCopy    float64       `json:"first_copy_seconds"` // time from Published to the end of the first download; 0 if no download has ended
 	Magnet       string        `json:"magnet"`
 
-	// PageURL and TorrentURL are links to hand out. Those of the newest version of a
-	// variant lead to whatever is the newest when they are opened; those of an older
-	// version lead to this version. All other URLs lead to exactly this release.
+	// PageURL and TorrentURL are the links to give to other people. Those of the newest
+	// version of a variant always lead to the newest version at the time they are opened.
+	// Those of an older version lead to that version. All other URLs lead to exactly this
+	// release.
 	PageURL      string `json:"page_url"`
 	TorrentURL   string `json:"torrent_url"`
 	DownloadURL  string `json:"download_url,omitempty"` // of a single file
@@ -63,35 +64,36 @@ type ReleaseInfo struct {
 	TorrentSignatureURL   string `json:"torrent_signature_url,omitempty"`
 	ChecksumsSignatureURL string `json:"checksums_signature_url,omitempty"`
 
-	Path string `json:"path,omitempty"` // of the data on the publisher's machine; the site never writes it
-	Live Live   `json:"live,omitzero"`  // the site writes it if the tracker knows the swarm; events have none
+	Path string `json:"path,omitempty"` // path of the data on the publisher's machine; the site never writes it
+	Live Live   `json:"live,omitzero"`  // only the site writes it, if the tracker knows the swarm
 	Counts
 }
 
 // ReleaseFile is a file of a [ReleaseInfo].
 type ReleaseFile struct {
-	Path        string `json:"path"` // below the torrent's name; of a single file its name
+	Path        string `json:"path"` // path below the torrent's name; the name of a single file
 	Length      int64  `json:"length"`
-	PiecesRoot  string `json:"pieces_root,omitempty"` // where there is v2
-	SHA256      string `json:"sha256,omitempty"`      // absent while it is not computed yet
+	PiecesRoot  string `json:"pieces_root,omitempty"` // for v2 and hybrid torrents
+	SHA256      string `json:"sha256,omitempty"`      // absent until it is computed
 	DownloadURL string `json:"download_url"`
 }
 
-// Live is what a release does at one moment. The fields with omitempty are written for
-// the owner of the daemon only; they are left out when they are zero.
+// Live is the current activity of a release. The fields with omitempty are written only for
+// the owner of the daemon, and are left out if they are zero.
 type Live struct {
 	State    string  `json:"state,omitempty"`    // seeding, checking, failed or paused
-	Error    string  `json:"error,omitempty"`    // why it failed
-	Progress float64 `json:"progress,omitempty"` // of the check, or of the data that is good, 0 to 1
-	Peers    int     `json:"peers,omitempty"`    // connected
-	Seeders  int     `json:"seeders"`            // in the swarm
-	Leechers int     `json:"leechers"`           // in the swarm
+	Error    string  `json:"error,omitempty"`    // reason why the release failed
+	Progress float64 `json:"progress,omitempty"` // checked part while checking, otherwise the good part of the data, 0 to 1
+	Peers    int     `json:"peers,omitempty"`    // number of connected peers
+	Seeders  int     `json:"seeders"`            // number of seeds in the swarm
+	Leechers int     `json:"leechers"`           // number of leechers in the swarm
 	UpRate   float64 `json:"up_rate"`
 	DownRate float64 `json:"down_rate,omitempty"`
 }
 
-// Info describes r, of a site at base. latest says whether r is the newest version of its
-// variant, and counts what was delivered of it. It fills in neither Path nor Live.
+// Info describes r, a release of the site at base. latest is true if r is the newest
+// version of its variant. counts are the delivered copies and bytes of r. Info fills in
+// neither Path nor Live.
 func (r *Release) Info(base *url.URL, latest bool, counts Counts) ReleaseInfo {
 	exact, handout := r.Ref(), r.Ref()
 	if latest {
@@ -149,13 +151,13 @@ func (r *Release) fileInfo(base *url.URL, f *File) ReleaseFile {
 	return i
 }
 
-// Summary returns i without its files and notes, as lists and events have it.
+// Summary returns i without its files and notes. Lists and events contain summaries.
 func (i ReleaseInfo) Summary() ReleaseInfo {
 	i.Files, i.Notes = nil, ""
 	return i
 }
 
-// InfoOf returns [Release.Info] of r with what the catalog knows of it.
+// InfoOf returns [Release.Info] of r. It reads latest and the counts from the catalog c.
 func InfoOf(ctx context.Context, c Catalog, base *url.URL, r *Release) (ReleaseInfo, error) {
 	latest, err := IsLatest(ctx, c, r)
 	if err != nil {
@@ -165,7 +167,7 @@ func InfoOf(ctx context.Context, c Catalog, base *url.URL, r *Release) (ReleaseI
 	return r.Info(base, latest, h.Total), err
 }
 
-// IsLatest reports whether r is listed in c and is the newest version of its variant.
+// IsLatest reports whether r is the newest version of its variant in c.
 func IsLatest(ctx context.Context, c Catalog, r *Release) (bool, error) {
 	family, err := c.Family(ctx, r.Slug)
 	if errors.Is(err, ErrNotFound) {

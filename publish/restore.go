@@ -11,10 +11,10 @@ import (
 )
 
 // Restore tracks and seeds the releases in the catalog again after a restart. It hashes no
-// data: files with the recorded size, modification time and inode are good. If the files of
-// a release differ, the seeder checks its data. Restore changes the URLs in torrents that
-// were made for another base URL of the site or another address of its tracker. Their
-// info-hashes stay. The error is that of reading the catalog.
+// data: it trusts files with the recorded size, modification time and inode. If the files
+// of a release differ, the seeder checks their data. Restore changes the URLs in torrents
+// that were made for another base URL of the site or another address of its tracker. Their
+// info-hashes stay the same. The error is that of reading the catalog.
 func (p *Publisher) Restore(ctx context.Context) (Restored, error) {
 	var out Restored
 	list, _, err := p.opts.Catalog.List(ctx, Query{All: true})
@@ -53,7 +53,7 @@ func (p *Publisher) restore(ctx context.Context, ref string, out *Restored) erro
 		return errors.Join(problem, err)
 	}
 	changed, unsigned, err := p.repoint(ctx, l)
-	if err != nil { // the release is still available at its old addresses
+	if err != nil { // the release is still available at its old URLs
 		problem = errors.Join(problem, fmt.Errorf("its torrent still has the address %s: %w", r.Base, err))
 	}
 	if changed {
@@ -69,8 +69,8 @@ func (p *Publisher) restore(ctx context.Context, ref string, out *Restored) erro
 	return problem
 }
 
-// Intact returns nil if all files of r are what was hashed, and [ErrChanged] or [ErrGone] if
-// one is not.
+// Intact returns nil if no file of r has changed since it was hashed, and otherwise
+// [ErrChanged] or [ErrGone].
 func (r *Release) Intact() error {
 	in, err := r.folder()
 	if err != nil {
@@ -91,7 +91,8 @@ func (r *Release) Intact() error {
 }
 
 // Pause stops seeding a release, or all versions and variants if ref is a slug alone. The
-// releases stay listed, and their swarms tracked. [Publisher.Resume] seeds them again.
+// catalog still lists the releases, and the tracker still tracks them. [Publisher.Resume]
+// seeds them again.
 func (p *Publisher) Pause(ctx context.Context, ref string) error { return p.setPaused(ctx, ref, true) }
 
 // Resume seeds a release again that was paused.
@@ -161,7 +162,7 @@ func (p *Publisher) Named(ctx context.Context, ref string) ([]*Release, error) {
 	return []*Release{r}, err
 }
 
-// DataError is returned if the data is not that of the torrent.
+// DataError is returned if the data does not match the torrent.
 type DataError struct {
 	Path              string
 	Good, Bad, Absent int // numbers of pieces
@@ -173,8 +174,8 @@ func (e *DataError) Error() string {
 }
 
 // Adopt publishes an existing torrent and its data at path. It checks the data first, and
-// returns a [DataError] if a piece is missing or wrong. It ignores the options in spec for
-// making a torrent, and is like Publish otherwise.
+// returns a [DataError] if a piece is missing or wrong. It is otherwise like Publish, but
+// ignores the options in spec for making a torrent.
 func (p *Publisher) Adopt(ctx context.Context, m *metainfo.MetaInfo, path string, spec Spec) (*Release, error) {
 	at, info, err := locate(path, spec.Root)
 	if err != nil {
@@ -213,7 +214,7 @@ func (p *Publisher) Adopt(ctx context.Context, m *metainfo.MetaInfo, path string
 	return p.finish(ctx, m, r, &spec)
 }
 
-// SameError is returned if a release has the same data.
+// SameError is returned if another release has the same data.
 type SameError struct{ Release *Release }
 
 // Error implements error.
@@ -257,7 +258,7 @@ func (p *Publisher) finish(ctx context.Context, m *metainfo.MetaInfo, r *Release
 }
 
 // Moved changes the path, the entry of the watched folder and the stamp of a release whose
-// data has stayed the same, for example because the file was touched or renamed.
+// data is unchanged, for example after the file was touched or renamed.
 func (p *Publisher) Moved(ctx context.Context, r *Release, path, watched, stamp string) error {
 	c := Change{Watched: &watched, Stamp: &stamp}
 	if p.opts.Keeper == nil || !p.opts.Keeper.Holds(r) {

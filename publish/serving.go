@@ -55,9 +55,9 @@ func (p *Publisher) loadListed(ctx context.Context, r *Release) (*loaded, error)
 	return l, err
 }
 
-// Describe returns a release of the torrent m with data at path, and its torrents. If twin is
-// set and m is a hybrid torrent, they include the twin. The state of the files and the
-// fields that a torrent does not contain are not filled in.
+// Describe returns a release of the torrent m with data at path, and its torrents. If twin
+// is set and m is a hybrid torrent, the torrents include the twin. Describe fills in
+// neither the state of the files nor the fields that a torrent does not contain.
 func Describe(m *metainfo.MetaInfo, path string, twin bool) (*Release, Torrents, error) {
 	r := newRelease(m, path)
 	l, err := load(m, r, twin)
@@ -67,8 +67,8 @@ func Describe(m *metainfo.MetaInfo, path string, twin bool) (*Release, Torrents,
 	return r, l.torrents, nil
 }
 
-// list tracks, seeds and lists a release. If a step fails, it undoes the steps before and then
-// those in undo.
+// list tracks, seeds and lists a release. If a step fails, it undoes the previous steps and
+// then those in undo.
 func (p *Publisher) list(ctx context.Context, l *loaded, undo undoStack) (*Release, error) {
 	r := l.r
 	fail := func(step string, err error) (*Release, error) {
@@ -87,7 +87,7 @@ func (p *Publisher) list(ctx context.Context, l *loaded, undo undoStack) (*Relea
 	}
 	select {
 	case p.listed <- struct{}{}:
-	default: // Run has not handled the previous release yet, and will handle both
+	default: // Run has not handled the previous release yet, and will then handle both
 	}
 	return p.opts.Catalog.Get(ctx, r.Ref())
 }
@@ -185,8 +185,8 @@ func (p *Publisher) unseed(ctx context.Context, r *Release) error {
 	return err
 }
 
-// undoTime is the time limit for undoing steps, which also happens after the context of the
-// caller has ended.
+// undoTime is the time limit for undoing steps. It is needed because steps are also undone
+// after the context of the caller has ended.
 const undoTime = 10 * time.Second
 
 // undoStack holds functions that undo the steps so far.

@@ -7,7 +7,7 @@ import (
 	"spate/signature"
 )
 
-// SumsName is the file name of the checksums in their signature.
+// SumsName is the file name that a signature of the checksums names.
 const SumsName = "SHA256SUMS"
 
 // signed returns the signatures of r and its torrents t by the publisher's key. Without a
@@ -31,9 +31,9 @@ func (p *Publisher) signed(r *Release, t Torrents) Signatures {
 	}
 }
 
-// signAgain signs a release whose signatures are incomplete or made with another key. The
-// checksums are computed after the release was published, so that their signature comes
-// later than the others. Without a key signAgain does nothing.
+// signAgain signs a release whose signatures are incomplete or were made with another key.
+// The checksums are computed after the release was published, so their signature is made
+// after the others. Without a key signAgain does nothing.
 func (p *Publisher) signAgain(ctx context.Context, ref string) error {
 	if p.opts.Key == nil {
 		return nil

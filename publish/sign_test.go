@@ -9,7 +9,8 @@ import (
 )
 
 // TestSigned checks that a release is signed when it is published, that its checksums are
-// signed when they are known, and that all is signed again with a new key.
+// signed when they are computed, and that a publisher with a new key signs everything
+// again.
 func TestSigned(t *testing.T) {
 	w := newFixture(t)
 	key, err := signature.NewKey()
@@ -30,7 +31,7 @@ func TestSigned(t *testing.T) {
 		t.Fatal(err)
 	}
 	if r.Signatures.Torrent == "" || r.Signatures.Sums != "" {
-		t.Errorf("signatures of the listed release: %+v", r.Signatures)
+		t.Errorf("the signatures after Publish are %+v, want one of the torrent only", r.Signatures)
 	}
 	run := func() {
 		synctest.Test(t, func(t *testing.T) {
@@ -49,14 +50,14 @@ func TestSigned(t *testing.T) {
 		}
 		torrents, _ := w.Torrents(t.Context(), ref)
 		if r.Signatures.PublicKey != key.Public().String() {
-			t.Errorf("%s is signed by %q", ref, r.Signatures.PublicKey)
+			t.Errorf("%s is signed with %q, want the new key", ref, r.Signatures.PublicKey)
 		}
 		st, err := signature.Verify(key.Public(), torrents.Main, []byte(r.Signatures.Torrent))
 		if err != nil || st.File != r.Name+".torrent" {
-			t.Errorf("%s: the torrent: %+v, %v", ref, st, err)
+			t.Errorf("%s: the signature of the torrent is %+v, %v", ref, st, err)
 		}
 		if st, err := signature.Verify(key.Public(), r.Checksums(), []byte(r.Signatures.Sums)); err != nil || st.File != SumsName {
-			t.Errorf("%s: the checksums: %+v, %v", ref, st, err)
+			t.Errorf("%s: the signature of the checksums is %+v, %v", ref, st, err)
 		}
 	}
 	run()

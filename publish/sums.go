@@ -10,13 +10,13 @@ import (
 	"strings"
 )
 
-// Run computes the missing SHA-256 sums of all files, one file at a time, for SHA256SUMS and
-// Metalinks. It also makes missing signatures. It runs until ctx ends and returns its
+// Run computes the missing SHA-256 sums of all files, one file at a time, for SHA256SUMS
+// and Metalinks. It also makes missing signatures. It runs until ctx ends and returns its
 // cause. Only one Run may be active at a time.
 //
-// Run reads the data again, because the sums cannot be derived from the hashes in a torrent.
-// Releases are listed and served before that. Run skips a release whose files cannot be
-// read or have changed until another release is published.
+// Run reads the data again, because the sums cannot be computed from the hashes in a
+// torrent. Releases are listed and served before their sums are known. If the files of a
+// release cannot be read or have changed, Run skips it until another release is published.
 func (p *Publisher) Run(ctx context.Context) error {
 	for {
 		p.sumAll(ctx)
@@ -47,7 +47,7 @@ func (p *Publisher) sumAll(ctx context.Context) {
 			err = p.signAgain(ctx, r.Ref())
 		}
 		switch {
-		case ctx.Err() != nil, errors.Is(err, ErrNotFound): // the end, or a release that was withdrawn meanwhile
+		case ctx.Err() != nil, errors.Is(err, ErrNotFound): // ctx has ended, or the release was withdrawn meanwhile
 		case err != nil:
 			p.opts.Log.Warn("publish: computing checksums failed", "release", r.Ref(), "err", err)
 		}
@@ -70,8 +70,8 @@ func (p *Publisher) sum(ctx context.Context, ref string) error {
 	return p.opts.Catalog.SetSums(ctx, ref, r.Hash(), sums)
 }
 
-// Checksums returns the content of SHA256SUMS, which `sha256sum -c` reads in the directory of
-// the download. It returns nil unless r is Summed.
+// Checksums returns the content of SHA256SUMS, which `sha256sum -c` reads in the directory
+// of the download. It returns nil if r is not Summed.
 func (r *Release) Checksums() []byte {
 	if !r.Summed {
 		return nil
@@ -92,8 +92,8 @@ func (r *Release) Checksums() []byte {
 	return b.Bytes()
 }
 
-// sumFile returns the SHA-256 of file i of r. It returns an error if the file is not the one
-// that was hashed, before or after reading it.
+// sumFile returns the SHA-256 of file i of r. It returns an error if the file has changed
+// or was replaced since it was hashed, also if that happens while sumFile reads it.
 func (p *Publisher) sumFile(ctx context.Context, r *Release, i int, buf []byte) (sum [32]byte, err error) {
 	f, err := p.Open(ctx, r, i)
 	if err != nil {

@@ -29,18 +29,18 @@ func TestSums(t *testing.T) {
 		go func() { done <- p.Run(ctx) }()
 		synctest.Wait()
 		if !summed("first", "1") {
-			t.Error("the first release has no sums")
+			t.Error("Run computed no checksums of the first release")
 		}
 		publish("gone", "2")
 		w.write("gone", "other")
 		publish("second", "22")
 		synctest.Wait()
 		if !summed("second", "22") {
-			t.Error("the later release has no sums")
+			t.Error("Run computed no checksums of the later release")
 		}
 		cancel()
 		if err := <-done; !errors.Is(err, context.Canceled) {
-			t.Error(err)
+			t.Errorf("Run returned %v, want context.Canceled", err)
 		}
 	})
 	list, _, _ := w.List(t.Context(), Query{Text: "second"})
@@ -49,6 +49,6 @@ func TestSums(t *testing.T) {
 	}
 	r, _ := w.Get(t.Context(), "second")
 	if err := w.SetSums(t.Context(), "first~1", r.Hash(), make([][32]byte, 1)); !errors.Is(err, ErrNotFound) {
-		t.Errorf("sums of another release are taken: %v", err)
+		t.Errorf("SetSums with another info-hash returned %v, want ErrNotFound", err)
 	}
 }

@@ -6,7 +6,7 @@ import (
 )
 
 // The functions below return the paths of a release relative to the site's base URL. The
-// paths never change, because links and torrents contain them. Every path is
+// paths must never change, because links and torrents contain them. Every path is
 // percent-encoded and starts with a slash. REF is a reference (see [ParseRef]).
 
 // PagePath returns the path of the release page: /r/REF.
@@ -45,10 +45,11 @@ func (r *Release) FilePath(ref string, f *File) string {
 	return DownloadPath(ref, strings.Split(f.Path, "/")...)
 }
 
-// WebSeedURL returns the web seed of a torrent (BEP 19): the URL of the data for a single
-// file, and for a tree the URL of the folder /w/REF/, to which clients append the name of
-// the torrent and the path of a file. ref must name the version exactly, because the
-// torrent is still in use when there is a newer version. Without a base the result is "".
+// WebSeedURL returns the web seed of a torrent (BEP 19). For a single file this is the URL
+// of the data. For a tree it is the URL of the folder /w/REF/, to which clients append the
+// name of the torrent and the path of a file. ref must name the version exactly, because
+// the torrent is still in use when there is a newer version. Without a base the result is
+// "".
 func WebSeedURL(base *url.URL, ref string, single bool) string {
 	if base == nil {
 		return ""
@@ -59,8 +60,8 @@ func WebSeedURL(base *url.URL, ref string, single bool) string {
 	return Absolute(base, "/w/"+url.PathEscape(ref)+"/")
 }
 
-// Absolute joins the base URL of the site, which may have a path, and one of the encoded
-// paths above.
+// Absolute appends one of the encoded paths above to the base URL of the site, which may
+// have a path.
 func Absolute(base *url.URL, encodedPath string) string {
 	b := *base
 	b.RawQuery, b.Fragment, b.RawFragment, b.User = "", "", "", nil

@@ -7,11 +7,12 @@ import (
 	"spate/metainfo"
 )
 
-// Twin describes the v1 torrent of a hybrid release, for clients that cannot read hybrid
-// torrents or compute another info-hash for them, such as Transmission 3 and aria2 1.36. It
-// has the pieces of the hybrid torrent, including the padding, and a swarm of its own.
+// Twin describes the v1 torrent of a hybrid release. Some clients, such as Transmission 3
+// and aria2 1.36, cannot read hybrid torrents or compute another info-hash for them, and
+// use the v1 torrent instead. It has the same pieces as the hybrid torrent, including the
+// padding, and a swarm of its own.
 type Twin struct {
-	Hash        spate.InfoHash // v1; zero: the release has no twin
+	Hash        spate.InfoHash // v1 info-hash; zero if the release has no twin
 	TorrentSize int            // bytes of its .torrent
 	Magnet      string         // with trackers and web seeds
 }

@@ -13,7 +13,7 @@ import (
 // Key is a private key, which makes signatures. It is safe for concurrent use.
 type Key struct{ key minisign.PrivateKey }
 
-// ErrPassword is returned by [ParseKey] if the key is protected by another password.
+// ErrPassword is returned by [ParseKey] if the password of the key is another one.
 var ErrPassword = errors.New("wrong password")
 
 // NewKey returns a new random key.
@@ -30,9 +30,9 @@ func (k *Key) Public() PublicKey {
 	return PublicKey{k.key.Public().(minisign.PublicKey)}
 }
 
-// File returns the content of a key file for k. If password is not empty the key is
-// encrypted with it. Encryption takes one or two seconds and about 1 GiB of memory, and
-// so does each guess of a password.
+// File returns the content of a key file for k. If password is not empty, the key is
+// encrypted with it. The encryption takes one or two seconds and about 1 GiB of memory, so
+// that each guess of a password takes as much.
 func (k *Key) File(password string) ([]byte, error) {
 	text, err := k.key.MarshalText()
 	if password != "" {
@@ -63,8 +63,8 @@ func ParseKey(file []byte, password string) (*Key, error) {
 	} else if err = k.key.UnmarshalText(file); err != nil {
 		return nil, fmt.Errorf("%w: %s", ErrKey, strings.TrimPrefix(err.Error(), "minisign: "))
 	}
-	// A signature made with a public key that does not match would reveal the private
-	// key.
+	// If the public key does not match the private key, a signature would reveal the
+	// private key.
 	probe := []byte("probe")
 	if !minisign.Verify(k.Public().key, probe, minisign.Sign(k.key, probe)) {
 		return nil, fmt.Errorf("%w: the private and the public key do not match", ErrKey)
@@ -78,9 +78,9 @@ func clean(file []byte) []byte {
 	return []byte(strings.TrimSpace(strings.ReplaceAll(string(file), "\r\n", "\n")))
 }
 
-// Sign signs message and returns the content of the signature file. file is the name
-// under which people get the message, and at is the time of the signature. The
-// signature covers both.
+// Sign signs message and returns the content of the signature file. file is the name of the
+// file that people download, and at is the time of the signature. The signature covers
+// both.
 func (k *Key) Sign(message []byte, file string, at time.Time) []byte {
 	return k.SignRelease(message, file, at, Release{})
 }
@@ -96,7 +96,7 @@ func (k *Key) SignRelease(message []byte, file string, at time.Time, r Release) 
 }
 
 // oneWord replaces the characters of a name that would end the line or the field of a
-// comment, and those that control a terminal.
+// comment, and characters that control a terminal.
 func oneWord(name string) string {
 	return strings.Map(func(c rune) rune {
 		if c < 0x20 || c >= 0x7f && c < 0xa0 || c == 0x2028 || c == 0x2029 || c >= 0x202a && c <= 0x202e || c >= 0x2066 && c <= 0x2069 {

@@ -16,10 +16,10 @@ import (
 	"spate/internal/atomicfile"
 )
 
-// Known stores the public key of each site: the one that the site was first seen with,
-// or one that the user has set. It is kept in a text file with lines "SITE KEY", which
-// users may edit. A Known is not safe for concurrent use. If two processes write the
-// file at once it stays intact.
+// Known stores the public key of each site: the first key that the site has shown, or a key
+// that the user has set. It is kept in a text file with lines "SITE KEY", which users may
+// edit. A Known is not safe for concurrent use. If two processes write the file at once, it
+// stays intact.
 type Known struct {
 	path string
 	keys map[string]PublicKey
@@ -28,9 +28,9 @@ type Known struct {
 // maxKnown is the largest file in bytes that is read.
 const maxKnown = 4 << 20
 
-// Site returns the name under which the key of the site at u is stored: the host in
-// lower case, and the port if it is neither 80 nor 443. HTTP and HTTPS are the same
-// site, so that switching between them does not avoid the check of a known key.
+// Site returns the name under which the key of the site at u is stored: the host in lower
+// case, and the port if it is neither 80 nor 443. HTTP and HTTPS give the same name, so
+// that a known key is checked for both.
 func Site(u *url.URL) string {
 	host := strings.TrimSuffix(strings.ToLower(u.Hostname()), ".")
 	if strings.Contains(host, ":") {
@@ -44,8 +44,8 @@ func Site(u *url.URL) string {
 	}
 }
 
-// OpenKnown reads the file at path. If there is no such file, no keys are known. A line
-// that is malformed is an error, because skipping it would lose the key of a site.
+// OpenKnown reads the file at path. If there is no such file, no keys are known. A
+// malformed line is an error, because skipping it would lose the key of a site.
 func OpenKnown(path string) (*Known, error) {
 	k := &Known{path: path, keys: map[string]PublicKey{}}
 	err := fieldsOf(path, 2, "SITE KEY", func(fields []string) error {
@@ -68,7 +68,7 @@ func (k *Known) Key(site string) (PublicKey, bool) {
 // Sites returns the names of all sites in sorted order.
 func (k *Known) Sites() []string { return slices.Sorted(maps.Keys(k.keys)) }
 
-// Remember stores key as the key of site in the file. It replaces a key stored before.
+// Remember stores key as the key of site in the file. It replaces the previous key.
 func (k *Known) Remember(site string, key PublicKey) error {
 	if site == "" || strings.ContainsAny(site, " \t\r\n#") {
 		return fmt.Errorf("signature: %q is not the name of a site", site)
@@ -108,9 +108,9 @@ func replaceFile(path string, b []byte) error {
 	return atomicfile.Replace(path, b)
 }
 
-// fieldsOf reads the file at path and calls each for its lines, each of which must have
-// n words. It skips empty lines and lines that start with #. A missing file is treated
-// as empty. want is the form of a line, for errors.
+// fieldsOf reads the file at path and calls each for its lines. Each line must have n
+// words. Empty lines and lines that start with # are skipped. A missing file counts as
+// empty. want is the form of a line, for errors.
 func fieldsOf(path string, n int, want string, each func(fields []string) error) error {
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -12,10 +12,10 @@ import (
 	"time"
 )
 
-// Seen stores, for each site and each reference that stands for the newest release, the
-// newest release that the site has shown. It is kept in a text file with lines "SITE
-// REFERENCE PUBLISHED RELEASE", where PUBLISHED is in seconds since 1970. A Seen is not
-// safe for concurrent use. If two processes write the file at once it stays intact.
+// Seen stores the newest release that each site has shown, for each reference without a
+// version. It is kept in a text file with lines "SITE REFERENCE PUBLISHED RELEASE", where
+// PUBLISHED is in seconds since 1970. A Seen is not safe for concurrent use. If two
+// processes write the file at once, it stays intact.
 type Seen struct {
 	path   string
 	newest map[seenKey]Release
@@ -45,8 +45,8 @@ func (s *Seen) Newest(site, ref string) (Release, bool) {
 	return r, ok
 }
 
-// Remember stores r in the file as the newest release that site has shown for ref. It
-// does nothing if the stored release is as new or newer.
+// Remember stores r in the file as the newest release that site has shown for ref. It does
+// nothing if the stored release is not older than r.
 func (s *Seen) Remember(site, ref string, r Release) error {
 	if had, ok := s.Newest(site, ref); ok && !had.Published.Before(r.Published) {
 		return nil

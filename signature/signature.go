@@ -1,11 +1,10 @@
-// Package signature makes and checks minisign signatures. They are made with Ed25519
-// over the file, and over a comment that contains the file name and the time. The
-// program minisign can verify signatures of this package, and this package can verify
-// its signatures.
+// Package signature makes and checks minisign signatures. They are made with Ed25519 over
+// the file, and over a comment that contains the file name and the time. The program
+// minisign can verify signatures of this package, and this package can verify signatures of
+// minisign.
 //
-// A signature tells who made a release, not who served it. Pages and mirrors need not
-// be trusted. The caller decides which key to trust; [Known] stores a key for each
-// site.
+// A signature proves who made a release, so that pages and mirrors need not be trusted. The
+// caller decides which key to trust; [Known] stores a key for each site.
 package signature
 
 import (
@@ -35,8 +34,8 @@ type PublicKey struct{ key minisign.PublicKey }
 // String returns the key in the format of minisign: 56 base64 characters.
 func (k PublicKey) String() string { return k.key.String() }
 
-// ID returns the key number as minisign shows it. Whoever makes a key can choose its
-// number, so it proves nothing.
+// ID returns the key number as minisign shows it. The maker of a key can choose its number,
+// so the number proves nothing.
 func (k PublicKey) ID() string { return keyID(k.key.ID()) }
 
 // File returns the content of a public key file in the format of minisign.
@@ -79,7 +78,7 @@ var (
 	ErrMismatch = errors.New("the signature does not match the data")
 )
 
-// OtherKeyError is returned for a signature by another key than the expected one.
+// OtherKeyError is returned if a signature was made with another key than the expected one.
 type OtherKeyError struct{ ID string }
 
 // Error implements error.
@@ -95,14 +94,14 @@ type Statement struct {
 }
 
 // Release identifies a release of a site. It is part of the signature, so that a site
-// cannot pass off one release as another, or an old release as the newest.
+// cannot pass off one release as another, or an old release as the newest one.
 type Release struct {
-	Ref       string    // the full reference of the release at its site
-	Published time.Time // the time of publication, in whole seconds; signing again keeps it
+	Ref       string    // the full reference of the release on its site
+	Published time.Time // the time of publication, in whole seconds; it does not change when the release is signed again
 }
 
-// Verify checks that sig is a signature of message by key and returns its content. The
-// error wraps [ErrMalformed], is an *[OtherKeyError], or is [ErrMismatch].
+// Verify checks that sig is a signature of message by key and returns the content of sig.
+// The error wraps [ErrMalformed], is an *[OtherKeyError], or is [ErrMismatch].
 func Verify(key PublicKey, message, sig []byte) (Statement, error) {
 	s, err := parse(sig)
 	if err != nil {

@@ -31,11 +31,11 @@ func TestSignAndVerify(t *testing.T) {
 		t.Fatal(err)
 	}
 	if st.File != "x.torrent" || !st.Time.Equal(signedAt) || !st.Key.Equal(k.Public()) {
-		t.Errorf("it says %+v", st)
+		t.Errorf("Verify returned %+v, want the file, the time and the key of the signature", st)
 	}
 	// A signature with carriage returns is still valid.
 	if _, err := Verify(k.Public(), []byte("data"), []byte(strings.ReplaceAll(string(sig), "\n", "\r\n"))); err != nil {
-		t.Errorf("with other ends of lines: %v", err)
+		t.Errorf("Verify of a signature with carriage returns: %v", err)
 	}
 }
 
@@ -65,9 +65,9 @@ func TestVerifyRejects(t *testing.T) {
 	}
 	var ok *OtherKeyError
 	if _, err := Verify(k.Public(), []byte("data"), other.Sign([]byte("data"), "x", signedAt)); !errors.As(err, &ok) || ok.ID != other.Public().ID() {
-		t.Errorf("by another key: %v", err)
+		t.Errorf("Verify of a signature by another key returned %v, want an OtherKeyError", err)
 	}
-	// Anybody can write the number of another key into a signature, but cannot sign
+	// An attacker can write the number of another key into a signature, but cannot sign
 	// with that key.
 	forged := strings.Split(string(other.Sign([]byte("data"), "x", signedAt)), "\n")
 	raw, _ := base64.StdEncoding.DecodeString(forged[1])
@@ -75,7 +75,7 @@ func TestVerifyRejects(t *testing.T) {
 	copy(raw[2:10], mine[2:10])
 	forged[1] = base64.StdEncoding.EncodeToString(raw)
 	if _, err := Verify(k.Public(), []byte("data"), []byte(strings.Join(forged, "\n"))); !errors.Is(err, ErrMismatch) {
-		t.Errorf("a signature that claims the number of another key: %v", err)
+		t.Errorf("Verify of a signature with the number of another key returned %v, want ErrMismatch", err)
 	}
 }
 
@@ -87,15 +87,15 @@ func TestKeyFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	if Protected(file) {
-		t.Error("a key without a password is said to have one")
+		t.Error("Protected reports a password of a key without one")
 	}
 	back, err := ParseKey(file, "")
 	if err != nil || !back.Public().Equal(k.Public()) {
-		t.Fatalf("read back: %v", err)
+		t.Fatalf("ParseKey did not return the written key: %v", err)
 	}
 	for _, text := range []string{k.Public().String(), string(k.Public().File()), "  " + k.Public().String() + "\r\n"} {
 		if pub, err := ParsePublicKey(text); err != nil || !pub.Equal(k.Public()) {
-			t.Errorf("%q: %v", text, err)
+			t.Errorf("ParsePublicKey(%q) did not return the key: %v", text, err)
 		}
 	}
 	for _, text := range []string{"", "RWQ", string(file), k.Public().String() + "A", strings.Repeat("A", 10_000), k.Public().String() + "\n" + k.Public().String()} {
@@ -110,8 +110,8 @@ func TestKeyFiles(t *testing.T) {
 	}
 }
 
-// TestPassword uses a key from testdata that minisign can open too. It was encrypted
-// with weak parameters, so that trying a password takes milliseconds; the keys of this
+// TestPassword uses a key from testdata that minisign can open too. The key was encrypted
+// with weak parameters, so that trying a password takes milliseconds. The keys of this
 // package take seconds.
 func TestPassword(t *testing.T) {
 	t.Parallel()
@@ -124,7 +124,7 @@ func TestPassword(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !Protected(file) {
-		t.Error("a key with a password is said to have none")
+		t.Error("Protected reports no password of a key with one")
 	}
 	k, err := ParseKey(file, "correct horse")
 	if err != nil {
@@ -135,7 +135,7 @@ func TestPassword(t *testing.T) {
 	}
 	for _, wrong := range []string{"", "correct horse\n", "Correct horse"} {
 		if _, err := ParseKey(file, wrong); !errors.Is(err, ErrPassword) {
-			t.Errorf("with %q: %v", wrong, err)
+			t.Errorf("ParseKey with the password %q returned %v, want ErrPassword", wrong, err)
 		}
 	}
 }
@@ -172,23 +172,23 @@ func TestKnown(t *testing.T) {
 		t.Fatal(err)
 	}
 	if key, ok := again.Key("files.example.org"); !ok || !key.Equal(a) {
-		t.Error("the first site is not known any more")
+		t.Error("the key of the first site was lost")
 	}
 	if key, ok := again.Key("[::1]:6969"); !ok || !key.Equal(b) {
-		t.Error("the other process's site is not known")
+		t.Error("the site that the other process added is not known")
 	}
 	if err := again.Forget("files.example.org"); err != nil {
 		t.Fatal(err)
 	}
 	if _, ok := again.Key("files.example.org"); ok {
-		t.Error("still known after Forget")
+		t.Error("the site is still known after Forget")
 	}
 	if err := again.Remember("two words", a); err == nil {
 		t.Error("a site with a space was accepted")
 	}
 	os.WriteFile(path, []byte("files.example.org RWQrubbish\n"), 0o600)
 	if _, err := OpenKnown(path); !errors.Is(err, ErrKey) {
-		t.Errorf("a damaged file: %v", err)
+		t.Errorf("OpenKnown of a damaged file returned %v, want ErrKey", err)
 	}
 }
 
@@ -219,7 +219,7 @@ func FuzzVerify(f *testing.F) {
 	f.Fuzz(func(t *testing.T, message, sig []byte) {
 		st, err := Verify(k.Public(), message, sig)
 		if err == nil && (string(message) != "data" || strings.ContainsAny(st.Comment, "\n")) {
-			t.Errorf("signature %q is valid for message %q", sig, message)
+			t.Errorf("Verify accepted the signature %q for the message %q", sig, message)
 		}
 	})
 }
@@ -232,7 +232,7 @@ func FuzzParseKeys(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		if pub, err := ParsePublicKey(text); err == nil {
 			if again, err := ParsePublicKey(pub.String()); err != nil || !again.Equal(pub) {
-				t.Errorf("%q is read as %s, which is not read as itself", text, pub)
+				t.Errorf("%q was parsed as %s, which is parsed as another key", text, pub)
 			}
 		}
 		if !Protected([]byte(text)) { // trying a password would take a second
@@ -247,10 +247,10 @@ func TestRelease(t *testing.T) {
 	want := Release{"a b\tc\n%41\u202e\xff~1.0~amd64", time.Unix(1_799_999_999, 0).UTC()}
 	st, err := Verify(k.Public(), []byte("d"), k.SignRelease([]byte("d"), "x", signedAt, want))
 	if err != nil || st.Release != want || st.File != "x" || !st.Time.Equal(signedAt) {
-		t.Errorf("it says %+v, %v", st, err)
+		t.Errorf("Verify returned %+v, %v, want the release %+v", st, err, want)
 	}
 	if st, _ := Verify(k.Public(), []byte("d"), k.Sign([]byte("d"), "x\trelease:y", signedAt)); st.Release != (Release{}) {
-		t.Errorf("a name makes it %+v", st.Release)
+		t.Errorf("a file name with a tab gave the release %+v, want none", st.Release)
 	}
 }
 
@@ -283,15 +283,15 @@ func TestSeen(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, ok := again.Newest("x.example", "c~~d"); ok {
-		t.Error("still seen after Forget")
+		t.Error("the site's release is still stored after Forget")
 	}
 	if _, ok := again.Newest("y.example:1", "a b"); !ok {
-		t.Error("forgotten with another site")
+		t.Error("Forget removed the release of another site")
 	}
 	for _, line := range []string{"x a 1", "x %zz 1 a", "x a one a"} {
 		os.WriteFile(path, []byte(line+"\n"), 0o600)
 		if _, err := OpenSeen(path); err == nil {
-			t.Errorf("%q is accepted", line)
+			t.Errorf("OpenSeen accepted the malformed line %q", line)
 		}
 	}
 }

@@ -16,7 +16,7 @@ import (
 //go:embed templates static
 var embedded embed.FS
 
-// layered is a stack of file systems. A file is that of the first file system that has it. A
+// layered is a stack of file systems. Open uses the first file system that has the file. A
 // file system may be nil.
 type layered []fs.FS
 
@@ -76,8 +76,8 @@ func loadAssets(files layered) (map[string]asset, error) {
 	return assets, nil
 }
 
-// assetPath returns the path of a file in static/. The path changes with the content, so that
-// browsers can cache the file without a time limit.
+// assetPath returns the path of a file in static/. The path contains a hash of the content,
+// so that browsers can cache the file without a time limit.
 func (s *Site) assetPath(name string) string {
 	return s.path("/static/" + name + "?v=" + s.assets[name].label)
 }

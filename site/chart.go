@@ -21,7 +21,7 @@ type chart struct {
 	From    time.Time
 }
 
-// column is the column of a day. Each day has a box of 10 by 60.
+// column is the column of a day. It fills a part of a box that is 10 wide and 60 high.
 type column struct{ X, Y, H float64 }
 
 const chartHeight = 60

@@ -14,8 +14,8 @@ import (
 	"spate/publish"
 )
 
-// TestManyAtOnce is for the race detector: it sends all kinds of requests while releases are
-// published and withdrawn.
+// TestManyAtOnce lets the race detector find races: it sends all kinds of requests while
+// releases are published and withdrawn.
 func TestManyAtOnce(t *testing.T) {
 	f := newFixture(t, Options{Swarm: func(spate.InfoHash) (Swarm, bool) { return Swarm{1, 2, 3}, true }})
 	for i := range 5 {
@@ -35,13 +35,13 @@ func TestManyAtOnce(t *testing.T) {
 					}
 					resp, err := http.Get(ts.URL + path)
 					if err != nil {
-						t.Error(err)
+						t.Errorf("request: %v", err)
 						return
 					}
 					io.Copy(io.Discard, resp.Body)
 					resp.Body.Close()
 					if resp.StatusCode >= 500 {
-						t.Errorf("%s: %s", path, resp.Status)
+						t.Errorf("%s: the response is %s", path, resp.Status)
 					}
 				}
 			}
@@ -52,17 +52,17 @@ func TestManyAtOnce(t *testing.T) {
 			rel := sample(t, f.catalog, path, nil)
 			f.catalog.SetSums(context.Background(), rel.Ref(), rel.Hash(), make([][32]byte, 1))
 			if err := f.catalog.Delete(context.Background(), rel.Ref()); err != nil {
-				t.Error(err)
+				t.Errorf("Delete: %v", err)
 			}
 		}
 	})
 	wg.Wait()
-	ts.Close() // waits for all requests
+	ts.Close() // Close waits for all requests
 	if n := f.Sent(mustGet(t, f.catalog, "0.iso").Hash()); n != 32*(3<<20) {
-		t.Errorf("%d bytes were counted", n)
+		t.Errorf("Sent is %d, want 96 MiB", n)
 	}
 	if n := f.downloads.counts().Held; n != 0 {
-		t.Errorf("%d downloads are still running", n)
+		t.Errorf("%d downloads still use a slot, want none", n)
 	}
 }
 

@@ -30,7 +30,7 @@ func (s *Site) webSeed(w http.ResponseWriter, r *http.Request) {
 	s.sendFile(w, r, path)
 }
 
-// sendFile answers with the file at path of the release in the request.
+// sendFile answers with the file at path in the release that the request names.
 func (s *Site) sendFile(w http.ResponseWriter, r *http.Request, path string) {
 	crossOrigin(w.Header())
 	name := r.PathValue("name")
@@ -47,7 +47,7 @@ func (s *Site) sendFile(w http.ResponseWriter, r *http.Request, path string) {
 		pad = 0
 	case pad > 0:
 	case path == "" && !rel.Single:
-		// The page of a tree lists its files.
+		// A tree has no single file to send, so redirect to the page that lists its files.
 		h.Set("Location", s.path(publish.PagePath(name)))
 		w.WriteHeader(http.StatusSeeOther)
 		return
@@ -118,16 +118,16 @@ func (s *Site) sendData(out *sender, r *http.Request, rel *publish.Release, i in
 	s.serve(out, r, file.ModTime, content.ReadSeeker)
 	if errors.Is(out.err, publish.ErrChanged) {
 		s.opts.Log.Warn("site: a file changed while it was sent", "release", rel.Name, "file", file.Path, "err", out.err)
-		panic(http.ErrAbortHandler) // so that the visitor notices that the file is incomplete
+		panic(http.ErrAbortHandler) // break the connection, so that the client does not take the file for complete
 	}
 	if whole := out.status == http.StatusOK && out.err == nil && out.total == file.Length && r.Method == http.MethodGet; whole && s.opts.Direct != nil {
 		s.opts.Direct(rel.Hash())
 	}
 }
 
-// padLength returns the length of the pad file at path, or 0 if path is not that of a pad file.
-// The pad files of a hybrid torrent (BEP 47) do not exist on disk, but clients that do not
-// know them, such as aria2, request them from a web seed like other files.
+// padLength returns the length of the pad file at path, or 0 if path is not that of a pad
+// file. The pad files of a hybrid torrent (BEP 47) do not exist on disk, but clients that
+// do not support them, such as aria2, request them from a web seed like other files.
 func padLength(rel *publish.Release, path string) int64 {
 	digits, ok := strings.CutPrefix(path, ".pad/")
 	n, err := strconv.ParseInt(digits, 10, 64)
@@ -137,7 +137,7 @@ func padLength(rel *publish.Release, path string) int64 {
 	return n
 }
 
-// zeros is a file of zeros.
+// zeros is an endless file of zeros.
 type zeros struct{}
 
 // ReadAt implements [io.ReaderAt].
@@ -146,7 +146,7 @@ func (zeros) ReadAt(p []byte, _ int64) (int, error) {
 	return len(p), nil
 }
 
-// refuse answers with the reason why file i of rel is not sent.
+// refuse answers with the reason why the site does not send file i of rel.
 func (s *Site) refuse(w http.ResponseWriter, r *http.Request, rel *publish.Release, i int, err error) {
 	s.opts.Log.Warn("site: a published file is not served", "release", rel.Name, "file", rel.Files[i].Path, "err", err)
 	const elsewhere = " You can still download it by BitTorrent from peers that have the data."
@@ -159,8 +159,8 @@ func (s *Site) refuse(w http.ResponseWriter, r *http.Request, rel *publish.Relea
 		"The site cannot read the publisher's copy: "+err.Error()+"."+elsewhere)
 }
 
-// exposed lists the headers that scripts of other sites may read. A web seed in a browser needs
-// them.
+// exposed lists the response headers that scripts of other sites may read. A web seed in a
+// browser needs them.
 const exposed = "Accept-Ranges, Content-Disposition, Content-Length, Content-Range, Content-Type, ETag, Last-Modified, Link, Repr-Digest, Retry-After"
 
 // crossOrigin sets headers that allow scripts of all sites to read the response. Published
@@ -194,7 +194,7 @@ func (s *Site) sentBy(ih spate.InfoHash) *atomic.Int64 {
 	return c.(*atomic.Int64)
 }
 
-// Sent returns how many bytes direct downloads of the release have taken.
+// Sent returns the number of bytes of the release that direct downloads have sent.
 func (s *Site) Sent(ih spate.InfoHash) int64 {
 	if c, ok := s.sent.Load(ih); ok {
 		return c.(*atomic.Int64).Load()
@@ -202,5 +202,5 @@ func (s *Site) Sent(ih spate.InfoHash) int64 {
 	return 0
 }
 
-// SentAll returns how many bytes all direct downloads have taken.
+// SentAll returns the number of bytes that all direct downloads have sent.
 func (s *Site) SentAll() int64 { return s.sentAll.Load() }

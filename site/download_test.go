@@ -39,7 +39,7 @@ func TestRange(t *testing.T) {
 	sample(t, f.catalog, path, nil)
 	etag := f.get("HEAD", "/d/data.bin").Header.Get("ETag")
 	if !strings.HasPrefix(etag, `"`) || len(etag) < 40 {
-		t.Fatalf("ETag %s", etag)
+		t.Fatalf("the ETag is %s, want a long quoted string", etag)
 	}
 	for _, c := range []struct {
 		name       string
@@ -70,17 +70,17 @@ func TestRange(t *testing.T) {
 			resp := f.get("GET", "/d/data.bin", c.header...)
 			got := body(t, resp)
 			if resp.StatusCode != c.status || resp.Header.Get("Content-Range") != c.rangeReply {
-				t.Fatalf("%s, Content-Range %q", resp.Status, resp.Header.Get("Content-Range"))
+				t.Fatalf("the response is %s with Content-Range %q, want %d and %q", resp.Status, resp.Header.Get("Content-Range"), c.status, c.rangeReply)
 			}
 			if c.status < 300 && got != string(data[c.from:c.to]) {
-				t.Errorf("%d other bytes", len(got))
+				t.Errorf("the response has %d bytes, which are not the requested part", len(got))
 			}
 			if c.status < 300 && resp.Header.Get("Accept-Ranges") != "bytes" {
-				t.Error("no Accept-Ranges")
+				t.Error("the response has no header Accept-Ranges")
 			}
 			head := f.get("HEAD", "/d/data.bin", c.header...)
 			if head.StatusCode != c.status || c.status < 300 && head.Header.Get("Content-Length") != fmt.Sprint(c.to-c.from) {
-				t.Errorf("HEAD: %s, Content-Length %s", head.Status, head.Header.Get("Content-Length"))
+				t.Errorf("the response to HEAD is %s with Content-Length %s, want those of GET", head.Status, head.Header.Get("Content-Length"))
 			}
 		})
 	}
@@ -94,20 +94,20 @@ func TestRange(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got, _ := io.ReadAll(p); !bytes.Equal(got, want) {
-			t.Errorf("part %q, want %q", got, want)
+			t.Errorf("the part is %q, want %q", got, want)
 		}
 	}
 }
 
-// TestCrossOrigin checks that scripts of other sites may request data, as web seeds in browsers
-// do, and may read the headers that they need.
+// TestCrossOrigin checks that scripts of other sites may request data, because web seeds in
+// browsers do so, and may read the headers that these need.
 func TestCrossOrigin(t *testing.T) {
 	f := newFixture(t, Options{})
 	f.release(t, "one.iso", 1000)
 	pre := f.get("OPTIONS", "/d/one.iso", "Origin", "https://other.example",
 		"Access-Control-Request-Method", "GET", "Access-Control-Request-Headers", "cache-control,range,user-agent")
 	if pre.StatusCode != 204 || pre.Header.Get("Access-Control-Allow-Origin") != "*" {
-		t.Errorf("%s %v", pre.Status, pre.Header)
+		t.Errorf("the preflight response is %s with %v, want 204 for all origins", pre.Status, pre.Header)
 	}
 	allowed := strings.ToLower(pre.Header.Get("Access-Control-Allow-Headers"))
 	for _, h := range []string{"range", "cache-control", "user-agent"} {
@@ -118,11 +118,11 @@ func TestCrossOrigin(t *testing.T) {
 	for _, path := range []string{"/d/one.iso", "/t/one.iso.torrent", "/d/none"} {
 		resp := f.get("GET", path, "Origin", "https://other.example", "Range", "bytes=0-9")
 		if resp.Header.Get("Access-Control-Allow-Origin") != "*" || resp.Header.Get("Cross-Origin-Resource-Policy") != "cross-origin" {
-			t.Errorf("%s: %v", path, resp.Header)
+			t.Errorf("%s: the header is %v, want access for all origins", path, resp.Header)
 		}
 		for _, h := range []string{"Content-Range", "Content-Length", "Accept-Ranges", "Link"} {
 			if !strings.Contains(resp.Header.Get("Access-Control-Expose-Headers"), h) {
-				t.Errorf("%s: %s is not exposed", path, h)
+				t.Errorf("%s: scripts may not read the header %s", path, h)
 			}
 		}
 	}
@@ -131,8 +131,8 @@ func TestCrossOrigin(t *testing.T) {
 	}
 }
 
-// TestOnlyWhatWasHashed checks that the site does not send a file that has changed, was
-// replaced or removed, or is outside of the tree.
+// TestOnlyWhatWasHashed checks that the site does not send a file that has changed since it
+// was hashed, was replaced or removed, or is outside of the tree.
 func TestOnlyWhatWasHashed(t *testing.T) {
 	for _, c := range []struct {
 		name   string
@@ -163,13 +163,13 @@ func TestOnlyWhatWasHashed(t *testing.T) {
 			resp := f.get("GET", "/d/tree/sub/passwd")
 			got := body(t, resp)
 			if resp.StatusCode != c.status || !strings.Contains(got, c.why) {
-				t.Errorf("%s: %q", resp.Status, got)
+				t.Errorf("the response is %s with the body %q, want %d with %q", resp.Status, got, c.status, c.why)
 			}
 			if strings.Contains(got, f.dir) {
 				t.Errorf("the response contains a path of this machine: %q", got)
 			}
 			if c.status == 503 && resp.Header.Get("Retry-After") == "" {
-				t.Error("no Retry-After")
+				t.Error("the response has no header Retry-After")
 			}
 		})
 	}
@@ -186,7 +186,7 @@ func TestNoWayOut(t *testing.T) {
 		"/d/..%2fsecret", "/d/%2e%2e/secret", "/d//secret", "/d/tree//a", "/d/tree/./a/../../secret", "/d/tree/a%00", "/d/tree/%2fetc%2fpasswd",
 		"/static/../handler.go", "/static/..%2ftemplates%2flayout.html", "/t/..%2fsecret.torrent",
 	} {
-		// Without an HTTP client, which would clean the path.
+		// Send the request without an HTTP client, which would clean the path.
 		conn, err := net.Dial("tcp", ts.Listener.Addr().String())
 		if err != nil {
 			t.Fatal(err)
@@ -195,13 +195,13 @@ func TestNoWayOut(t *testing.T) {
 		answer, _ := io.ReadAll(conn)
 		conn.Close()
 		if bytes.HasPrefix(answer, []byte("HTTP/1.1 200")) || bytes.Contains(answer, make([]byte, 6)) {
-			t.Errorf("%s: %s", path, answer)
+			t.Errorf("the response to %s contains data: %s", path, answer)
 		}
 	}
 }
 
-// fromFile is a connection that records whether ReadFrom receives the file itself, which
-// sendfile needs.
+// fromFile is a connection that records whether ReadFrom is called with the file itself,
+// which is necessary for sendfile.
 type fromFile struct {
 	httptest.ResponseRecorder
 	files, others int
@@ -233,7 +233,7 @@ func TestSendfile(t *testing.T) {
 		t.Errorf("ReadFrom received the file %d times, and another reader %d times, for %d bytes", w.files, w.others, w.Body.Len())
 	}
 	if got := f.Sent(rel.Hash()); got != 5<<20 {
-		t.Errorf("%d bytes were counted", got)
+		t.Errorf("Sent is %d, want 5 MiB", got)
 	}
 }
 
@@ -261,11 +261,11 @@ func TestChangedWhileSent(t *testing.T) {
 		t.Fatal(err)
 	}
 	if n, err := io.Copy(io.Discard, resp.Body); err == nil {
-		t.Errorf("the download succeeded with %d more bytes", n)
+		t.Errorf("the download of a changed file succeeded with %d more bytes", n)
 	}
 }
 
-// TestStall checks that a download ends if its reader takes nothing.
+// TestStall checks that a download ends if its client reads nothing.
 func TestStall(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, Options{MaxDownloads: 1, Wait: -1, Stall: 2 * time.Second}) // longer than any pause of another download, even on a busy machine
@@ -293,13 +293,13 @@ func TestStall(t *testing.T) {
 			continue
 		}
 		if n, err := io.Copy(io.Discard, resp.Body); n != 64<<20 {
-			t.Errorf("%d bytes: %v", n, err)
+			t.Errorf("the next download got %d bytes, %v, want 64 MiB", n, err)
 		}
 		resp.Body.Close()
 		break
 	}
 	if busy == 0 {
-		t.Error("more downloads than the limit")
+		t.Error("more downloads ran at once than MaxDownloads")
 	}
 }
 
@@ -325,23 +325,24 @@ func TestKeepAlive(t *testing.T) {
 				t.Fatal(err)
 			}
 			if got := body(t, resp); len(got) != want {
-				t.Errorf("%s: %q", path, got)
+				t.Errorf("%s: the body is %q, want %d bytes", path, got, want)
 			}
 		}
 	}
 }
 
-// Pad files use a download slot, and their bytes count for the budget.
+// TestPadsTakePlaces checks that pad files use a download slot, and that their bytes count
+// for the budget.
 func TestPadsTakePlaces(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, Options{MaxDownloads: 1, Wait: -1})
 	rel := f.tree(t, "tree", "a")
 	slot := f.downloads.enter(t.Context(), 0, 0, nil)
 	if resp := f.get("GET", "/d/tree/.pad/1000"); resp.StatusCode != http.StatusServiceUnavailable {
-		t.Errorf("without a slot: %s", resp.Status)
+		t.Errorf("a pad file without a free slot gave %s, want 503", resp.Status)
 	}
 	slot.leave()
 	if got := body(t, f.get("GET", "/d/tree/.pad/1000")); len(got) != 1000 || f.Sent(rel.Hash()) != 1000 {
-		t.Errorf("%d bytes, %d were counted", len(got), f.Sent(rel.Hash()))
+		t.Errorf("the pad file has %d bytes and %d were counted, want 1000 of both", len(got), f.Sent(rel.Hash()))
 	}
 }

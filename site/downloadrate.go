@@ -8,22 +8,22 @@ import (
 	"spate/internal/ratelimit"
 )
 
-// perDownload is the rate in bytes per second that each direct download should get. A browser
-// that uses the web seed requests a piece at a time and gives up after a minute.
+// perDownload is the rate in bytes per second that each direct download should get. A
+// browser that uses the web seed requests whole pieces and gives up after a minute.
 const perDownload = 64 << 10
 
 // busyFor is the Retry-After of a refused download, in seconds.
 const busyFor = 30
 
-// budget limits the rate of all direct downloads, so that enough of the uplink remains for
-// the swarm, whose peers pass on the data.
+// budget limits the rate of all direct downloads, so that the rest of the uplink remains
+// for the swarm, whose peers pass on the data.
 type budget struct {
 	limiter *ratelimit.Limiter // nil: no limit
 	most    int                // maximum number of downloads at the same time
 }
 
-// newBudget returns a budget of rate bytes per second, where 0 is no limit, for up to most
-// downloads at the same time.
+// newBudget returns a budget of rate bytes per second for up to most downloads at the same
+// time. The rate 0 is no limit.
 func newBudget(rate int64, most int) budget {
 	b := budget{most: most}
 	if rate > 0 {
@@ -38,8 +38,8 @@ func (b budget) step() int64 {
 	return int64(b.limiter.Batch())
 }
 
-// wait returns when n bytes may be sent. Suspect readers wait until the others have been
-// served, because they may only fill the buffers of many connections.
+// wait returns when n bytes may be sent. Suspect clients wait until the others have been
+// served, because they may only be filling the buffers of many connections.
 func (b budget) wait(ctx context.Context, n int64, suspect bool) error {
 	if suspect {
 		return b.limiter.WaitLater(ctx, int(n))
@@ -47,10 +47,10 @@ func (b budget) wait(ctx context.Context, n int64, suspect bool) error {
 	return b.limiter.Wait(ctx, int(n))
 }
 
-// giveBack returns n bytes to the budget that were waited for but not sent.
+// giveBack returns n bytes to the budget that wait has granted and that were not sent.
 func (b budget) giveBack(n int64) { b.limiter.GiveBack(int(n)) }
 
-// busy answers that no slot is free for another download.
+// busy answers that there is no free slot for the download.
 func (s *Site) busy(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Retry-After", strconv.Itoa(busyFor))
 	s.fail(w, r, http.StatusServiceUnavailable, "Busy",

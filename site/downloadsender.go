@@ -24,12 +24,12 @@ const (
 // answerTime is the time limit for sending an error instead of a download.
 const answerTime = 10 * time.Second
 
-// errEvicted is the cause if a download has lost its slot to another visitor.
+// errEvicted is the cause if another visitor has taken the slot of a download.
 var errEvicted = errors.New("the download was too slow, and other visitors need its slot")
 
 // sender sends the data of a direct download in steps. It passes ReadFrom on to the
-// connection, which uses sendfile if it can. It ends the download if the reader stalls, the
-// file changes, or the download loses its slot.
+// connection, which uses sendfile if it can. It ends the download if the client stops
+// reading, the file changes, or another visitor takes the slot.
 type sender struct {
 	http.ResponseWriter
 	ctx     context.Context
@@ -78,7 +78,7 @@ func (o *sender) close() {
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if !o.over || !o.started { // otherwise the connection is unusable
+	if !o.over || !o.started { // otherwise the connection cannot be used again
 		o.control.SetWriteDeadline(time.Time{})
 	}
 	o.over = true
@@ -182,6 +182,6 @@ func (o *sender) extend() error {
 	if o.over {
 		return errEvicted
 	}
-	o.control.SetWriteDeadline(time.Now().Add(o.stall)) // the error of a writer without deadlines does not matter
+	o.control.SetWriteDeadline(time.Now().Add(o.stall)) // ignore the error of a writer that does not support deadlines
 	return nil
 }

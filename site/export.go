@@ -20,12 +20,12 @@ import (
 
 // ExportOptions are the options of [Export].
 type ExportOptions struct {
-	// Site holds the options of the pages. BaseURL, the URL at which the files will be
-	// served, is required. The pages have no live numbers.
+	// Site holds the options of the pages. BaseURL, the URL of the exported files, is
+	// required. The pages have no live numbers.
 	Site Options
 	// Copy copies the data of the releases. Without it, Export creates links to the data.
 	Copy bool
-	// Skipped is called for each file that could not be written; nil: it is not.
+	// Skipped is called for each file that could not be written; nil: no call.
 	Skipped func(path string, why error)
 }
 
@@ -34,8 +34,8 @@ type Exported struct {
 	Releases, Files int
 }
 
-// Export writes the site of the releases in catalog to the directory dir, as files for any web
-// server: every page that the index leads to, the torrents, signatures and feeds, and
+// Export writes the site of the releases in catalog to the directory dir, as files for any
+// web server: every page that the index links to, the torrents, signatures and feeds, and
 // links to the data. When all files are written, Export replaces the old content of dir in
 // one step. If dir contains a file that Export did not write, the error is [ErrForeign].
 func Export(ctx context.Context, catalog publish.Catalog, dir string, opts ExportOptions) (Exported, error) {
@@ -86,8 +86,8 @@ func Export(ctx context.Context, catalog publish.Catalog, dir string, opts Expor
 	return e.done, replaceDir(tmp, dir)
 }
 
-// export is a running Export. The site calls wanted for every link on a page, and run writes
-// the files for these links until none is left.
+// export is an export in progress. The site calls wanted for every link on a page, and run
+// writes the files for these links until none is left.
 type export struct {
 	ctx     context.Context
 	site    *Site
@@ -135,7 +135,7 @@ func (e *export) run() error {
 	return nil
 }
 
-// one writes the file for an encoded path.
+// one writes the file for one encoded path.
 func (e *export) one(encoded string) error {
 	u, err := url.Parse(encoded)
 	if err != nil {
@@ -167,7 +167,7 @@ func (e *export) one(encoded string) error {
 	return e.write(file, func(path string) error { return os.WriteFile(path, answer.body.Bytes(), 0o644) })
 }
 
-// beside adds the files of a release to which its page may have no link.
+// beside adds files of a release to which its page may have no link.
 func (e *export) beside(ref string) {
 	page := "/r/" + ref
 	for _, p := range []string{"/release.json", "/badge.svg", "/SHA256SUMS", "/SHA256SUMS.minisig", "/minisign.pub", "/qr.svg"} {
@@ -198,8 +198,8 @@ func (e *export) data(file, rest string) error {
 	}
 	defer f.Close()
 	if rel.Single {
-		// A web server sends no Link header with the torrent, so that spate get looks for
-		// it at this path.
+		// A web server sends no Link header with the torrent, so spate get looks for the
+		// torrent at this path.
 		torrents, err := e.catalog.Torrents(e.ctx, ref)
 		if err != nil {
 			return err
@@ -222,7 +222,7 @@ func (e *export) data(file, rest string) error {
 }
 
 // link creates a hard link to f at the path to, so that a web server needs no access to the
-// directory of f. If that fails, it creates a symbolic link.
+// directory of f. If that fails, link creates a symbolic link.
 func link(f *os.File, to string) error {
 	from := filepath.Clean(f.Name())
 	if folder.Link(f, from, to) == nil {
@@ -231,7 +231,7 @@ func link(f *os.File, to string) error {
 	return os.Symlink(from, to)
 }
 
-// write calls f to create the file for a decoded path of the site.
+// write creates the file for a decoded path of the site by calling f.
 func (e *export) write(file string, f func(path string) error) error {
 	name := filepath.FromSlash(strings.TrimPrefix(file, "/"))
 	if !filepath.IsLocal(name) {
@@ -279,8 +279,8 @@ func (a *answer) Write(p []byte) (int, error) { return a.body.Write(p) }
 // WriteHeader implements [http.ResponseWriter].
 func (a *answer) WriteHeader(status int) { a.status = status }
 
-// visits is called for each link to the site on a page of an export. It is nil for a site that
-// is served.
+// visits is a function that is called for each link to the site on a page of an export. It
+// is nil if the site is served.
 type visits func(encoded string)
 
 // link returns the path in an export for an encoded path, which may have a query. A web server
@@ -304,12 +304,12 @@ func (v visits) link(encoded string) string {
 	return encoded
 }
 
-// request returns the path of the site, with a query, for an encoded path of an export.
+// request returns the path of the site, with its query, for an encoded path of an export.
 func (v visits) request(encoded string) string {
 	path, query, _ := strings.Cut(encoded, "?")
 	q, _ := url.ParseQuery(query)
 	parts := strings.Split(path, "/")
-	names := 0 // number of parts at the start that are names and not parameters
+	names := 0 // number of path elements at the start that are no parameters
 	if len(parts) > 2 && slices.Contains([]string{"r", "t", "t1", "m"}, parts[1]) {
 		names = 3
 	}

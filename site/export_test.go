@@ -56,11 +56,11 @@ func TestExport(t *testing.T) {
 		t.Fatal(err)
 	}
 	if done.Releases < 50 || done.Files < 300 {
-		t.Errorf("%+v", done)
+		t.Errorf("Export wrote %+v, want at least 50 releases and 300 files", done)
 	}
 	for _, p := range skipped { // names that are too long with .torrent
 		if !strings.Contains(p, "€€€€") && !strings.Contains(p, `""""`) {
-			t.Errorf("skipped: %q", p)
+			t.Errorf("Export skipped %q, whose name is not too long", p)
 		}
 	}
 	seen := map[string]bool{}
@@ -75,7 +75,7 @@ func TestExport(t *testing.T) {
 		page := body(t, resp)
 		if resp.StatusCode != 200 {
 			if !strings.Contains(at, "%E2%82%AC") && !strings.Contains(at, "%22%22%22") {
-				t.Errorf("%s: %s", at, resp.Status)
+				t.Errorf("the exported link %s leads to %s", at, resp.Status)
 			}
 			continue
 		}
@@ -83,7 +83,7 @@ func TestExport(t *testing.T) {
 			continue
 		}
 		if strings.Contains(page, "data-live") || strings.Contains(page, `role="search"`) {
-			t.Errorf("%s needs a server that runs code", at)
+			t.Errorf("%s has live numbers or a search, which a web server for files cannot answer", at)
 		}
 		for _, tag := range tags.FindAllStringSubmatch(page, -1) {
 			for _, a := range attributes.FindAllStringSubmatch(tag[2], -1) {
@@ -96,22 +96,22 @@ func TestExport(t *testing.T) {
 		}
 	}
 	if len(seen) < 300 {
-		t.Errorf("only %d links", len(seen))
+		t.Errorf("the export has only %d links, want at least 300", len(seen))
 	}
 
-	// An export replaces an older export, but no other directory.
+	// An export replaces an older export, but no directory with other files.
 	if _, err := Export(t.Context(), f.catalog, out, opts); err != nil {
-		t.Errorf("again: %v", err)
+		t.Errorf("the second Export to the same directory: %v", err)
 	}
 	linked := filepath.Join(t.TempDir(), "linked")
 	if err := os.Symlink(out, linked); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := Export(t.Context(), f.catalog, linked, opts); err != nil {
-		t.Errorf("over a link to it: %v", err)
+		t.Errorf("Export to a link to the directory: %v", err)
 	}
 	if to, err := os.Readlink(linked); to != out {
-		t.Errorf("the link leads to %q, %v", to, err)
+		t.Errorf("after Export the link leads to %q, %v, want the directory", to, err)
 	}
 	foreign := t.TempDir()
 	for dir, path := range map[string]string{foreign: "thesis.txt", out: "d/thesis.txt"} {
@@ -119,10 +119,10 @@ func TestExport(t *testing.T) {
 		os.MkdirAll(filepath.Dir(thesis), 0o755)
 		os.WriteFile(thesis, []byte("x"), 0o644)
 		if _, err := Export(t.Context(), f.catalog, dir, opts); !errors.Is(err, ErrForeign) || !strings.Contains(err.Error(), thesis) {
-			t.Errorf("over %s: %v", thesis, err)
+			t.Errorf("Export over %s returned %v, want ErrForeign with the path", thesis, err)
 		}
 		if _, err := os.Stat(thesis); err != nil {
-			t.Error(err)
+			t.Errorf("the foreign file was lost: %v", err)
 		}
 	}
 	if _, err := Export(t.Context(), f.catalog, filepath.Join(foreign, "thesis.txt"), opts); err == nil {
@@ -130,11 +130,11 @@ func TestExport(t *testing.T) {
 	}
 	left, _ := filepath.Glob(filepath.Join(filepath.Dir(out), ".*"))
 	if len(left) > 0 {
-		t.Errorf("remaining temporary files: %q", left)
+		t.Errorf("Export left temporary files: %q", left)
 	}
 }
 
-// An export links to the target of a symbolic link.
+// TestExportedLink checks that an export links to the target of a symbolic link.
 func TestExportedLink(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -154,6 +154,6 @@ func TestExportedLink(t *testing.T) {
 	want, err1 := os.Stat(path)
 	got, err2 := os.Stat(to)
 	if err1 != nil || err2 != nil || !os.SameFile(want, got) {
-		t.Errorf("%v %v", err1, err2)
+		t.Errorf("the exported file is not the target of the link: %v, %v", err1, err2)
 	}
 }

@@ -18,12 +18,12 @@ const (
 	madeList   = "files"
 )
 
-// ErrForeign is the cause if a directory contains a file that no export wrote, and that would
-// be lost.
+// ErrForeign is the cause if a directory contains a file that was not written by an export.
+// Replacing the directory would delete this file.
 var ErrForeign = errors.New("was not written by an export")
 
-// exportable returns nil if dir may be replaced, and otherwise an error with the path of a file
-// that would be lost.
+// exportable returns nil if dir may be replaced. Otherwise the error contains the path of a
+// file that would be lost.
 func exportable(dir string) error {
 	if _, err := os.ReadDir(dir); errors.Is(err, fs.ErrNotExist) {
 		return nil

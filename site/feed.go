@@ -79,8 +79,8 @@ func (s *Site) rss(w http.ResponseWriter, r *http.Request) {
 	s.sendXML(w, r, "application/rss+xml", feed)
 }
 
-// feedQuery returns the query for a feed: the newest releases in all versions and variants, of
-// one group if the request has the parameter group.
+// feedQuery returns the query for a feed: the newest releases in all versions and variants.
+// If the request has the parameter group, the feed contains only this group.
 func feedQuery(r *http.Request) publish.Query {
 	return publish.Query{All: true, Group: clip(r.URL.Query().Get("group"), 200), Limit: perFeed}
 }

@@ -44,21 +44,24 @@ type Sent struct {
 
 // Options are the options of a [Site]. The zero value is valid.
 type Options struct {
-	// Title is the name of the site; "": spate.
+	// Title is the name of the site; "" selects "spate".
 	Title string
 	// BaseURL is the public URL of the site, which may have a path. If it is nil, links
-	// contain the address that the visitor used, provided that the address is credible.
+	// contain the address that the visitor used, if it is an IP address or a name of this
+	// machine.
 	BaseURL *url.URL
 	// Hosts are names of this machine that a Host header may contain, besides localhost
 	// and the host name. It has no effect if BaseURL is set.
 	Hosts []string
 	// Swarm returns the tracker's numbers for an info-hash, and whether the tracker knows
-	// it; nil: no tracker. It must return quickly and allow concurrent calls.
+	// it; nil means that there is no tracker. It must return quickly and allow concurrent
+	// calls.
 	Swarm func(spate.InfoHash) (Swarm, bool)
-	// Origin returns what the publisher's seed has sent of an info-hash, and whether it
-	// seeds it; nil: unknown. It must return quickly and allow concurrent calls.
+	// Origin returns the amount of data that the publisher's seed has sent of an info-hash,
+	// and whether it seeds it; nil means that this is unknown. It must return quickly and
+	// allow concurrent calls.
 	Origin func(spate.InfoHash) (Sent, bool)
-	// StatsPath is the path of the tracker's statistics, for a link; "": no link.
+	// StatsPath is the path of the tracker's statistics, for a link; "" omits the link.
 	StatsPath string
 	// Theme contains files that replace the embedded ones in templates/ and static/.
 	Theme fs.FS
@@ -69,16 +72,16 @@ type Options struct {
 	Open func(ctx context.Context, r *publish.Release, i int) (*publish.Content, error)
 
 	// Direct is called with the main info-hash of a release after a visitor has downloaded
-	// a complete file of it; nil: it is not called. It must return quickly.
+	// a complete file of it; nil: no call. It must return quickly.
 	Direct func(spate.InfoHash)
 
-	// ClientAddr returns the address of the visitor who sent a request, or the zero Addr
-	// if it is unknown; nil: the address of the connection. The limits below are shared
-	// fairly between networks, which are a /24 or a /48.
+	// ClientAddr returns the address of the visitor who sent a request, or the zero Addr if
+	// it is unknown; nil selects the address of the connection. The limits below are shared
+	// fairly between networks. A network is a /24 of IPv4 or a /48 of IPv6.
 	ClientAddr func(*http.Request) netip.Addr
-	// MaxDownloads is the maximum number of direct downloads at the same time. If all
-	// slots are in use, a new download takes the slot of one that transfers nothing or
-	// very little. If there is no such download, the answer is 503. 0: 256.
+	// MaxDownloads is the maximum number of direct downloads at the same time. If all slots
+	// are in use, a new download takes the slot of a download that transfers nothing or
+	// very little. If there is no such download, the response is 503. 0: 256.
 	MaxDownloads int
 	// Wait is the maximum time that a visitor waits for a download slot. 0: ten seconds;
 	// negative: no waiting.
@@ -89,7 +92,7 @@ type Options struct {
 	// MaxLive is the maximum number of visitors who watch live numbers. If all slots are
 	// in use, a new visitor takes the slot of the one who has watched longest. 0: 1,000.
 	MaxLive int
-	// Stall is the time after which a direct download ends that transfers nothing. 0: four
+	// Stall is the time without progress after which a direct download ends. 0: four
 	// minutes.
 	Stall time.Duration
 	// Tick is the time between two live numbers. 0: two seconds.
@@ -98,14 +101,14 @@ type Options struct {
 	// Log receives errors of the site; nil: they are discarded.
 	Log *slog.Logger
 
-	// For tests. loopbackCounts treats loopback addresses like others; grace replaces
-	// readGrace.
+	// Tests set these fields. loopbackCounts treats loopback addresses like others; grace
+	// replaces readGrace.
 	loopbackCounts bool
 	grace          time.Duration
 }
 
-// Site serves the site as an [http.Handler], which is safe for concurrent use. The handler
-// is for the root of a server, or for the path of BaseURL.
+// Site serves the site as an [http.Handler], which is safe for concurrent use. Mount the
+// handler at the root of a server, or at the path of BaseURL.
 type Site struct {
 	opts     Options
 	catalog  publish.Catalog
@@ -116,7 +119,7 @@ type Site struct {
 	prefix   string          // path of BaseURL without a slash at the end
 	hosts    map[string]bool // names that a Host header may contain
 
-	visits visits // used by an export; otherwise nil
+	visits visits // set by an export, otherwise nil
 	budget budget
 	known  figures // recent numbers of swarms
 
@@ -246,7 +249,8 @@ func (s *Site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mux.ServeHTTP(w, r)
 }
 
-// find returns the release name, or answers the request with an error and returns nil.
+// find returns the release with the reference name. If there is none, it answers the
+// request with an error and returns nil.
 func (s *Site) find(w http.ResponseWriter, r *http.Request, name string) *publish.Release {
 	rel, err := s.catalog.Get(r.Context(), name)
 	switch {
@@ -263,7 +267,7 @@ func (s *Site) find(w http.ResponseWriter, r *http.Request, name string) *publis
 // broken logs an error of the site and answers the request with status 500.
 func (s *Site) broken(w http.ResponseWriter, r *http.Request, err error) {
 	if r.Context().Err() != nil {
-		return // the visitor has left
+		return // the client has closed the connection
 	}
 	s.opts.Log.Error("site: request failed", "path", r.URL.EscapedPath(), "err", err)
 	s.fail(w, r, http.StatusInternalServerError, "The site failed", "The site could not answer because of an error. Its log has the reason.")
@@ -283,8 +287,8 @@ func (s *Site) toRelease(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusPermanentRedirect)
 }
 
-// fail answers with a status and its reason: as a page for a browser, as two lines of text
-// for other programs.
+// fail answers with a status and its reason. A browser gets a page, other programs get two
+// lines of text.
 func (s *Site) fail(w http.ResponseWriter, r *http.Request, status int, title, detail string) {
 	h := w.Header()
 	for _, name := range []string{"Content-Length", "Content-Disposition", "Etag", "Last-Modified", "Repr-Digest"} {

@@ -43,8 +43,8 @@ type fixture struct {
 	dir     string
 }
 
-// patience is the time after which a test fails because something hangs. It allows for a busy
-// machine.
+// patience is the time after which a test fails because something hangs. It is long enough
+// for a busy machine.
 const patience = 5 * time.Minute
 
 func newFixture(t testing.TB, opts Options) fixture {
@@ -57,8 +57,7 @@ func newFixture(t testing.TB, opts Options) fixture {
 	return fixture{s, c, dir}
 }
 
-// release lists a file of n bytes under name, which may be a name that the file system does
-// not allow.
+// release lists a file of n bytes under name. The file system need not allow name.
 func (f fixture) release(t testing.TB, name string, n int64) *publish.Release {
 	t.Helper()
 	path := sparse(t, n, f.dir, strings.ReplaceAll(strings.ReplaceAll(url.PathEscape(name), "/", "_"), "%", "")[:min(20, len(url.PathEscape(name))/3)]+"-data")
@@ -159,28 +158,28 @@ func TestRoutes(t *testing.T) {
 			resp := f.get(c.method, c.path)
 			got := body(t, resp)
 			if resp.StatusCode != c.status || resp.Header.Get("Content-Type") != c.kind {
-				t.Errorf("%d %q, want %d %q", resp.StatusCode, resp.Header.Get("Content-Type"), c.status, c.kind)
+				t.Errorf("the response has the status %d and type %q, want %d and %q", resp.StatusCode, resp.Header.Get("Content-Type"), c.status, c.kind)
 			}
 			if !strings.Contains(got, c.has) {
-				t.Errorf("body lacks %q:\n%s", c.has, got)
+				t.Errorf("the body does not contain %q:\n%s", c.has, got)
 			}
 			for _, h := range []string{"Content-Security-Policy", "X-Content-Type-Options", "Referrer-Policy"} {
 				if resp.Header.Get(h) == "" {
-					t.Errorf("no %s", h)
+					t.Errorf("the response has no header %s", h)
 				}
 			}
 			if strings.Contains(resp.Header.Get("Content-Security-Policy"), "unsafe") {
-				t.Errorf("policy %q", resp.Header.Get("Content-Security-Policy"))
+				t.Errorf("the content security policy %q allows something unsafe", resp.Header.Get("Content-Security-Policy"))
 			}
 			if len(got) > MaxPage && c.kind == html {
-				t.Errorf("page of %d bytes", len(got))
+				t.Errorf("the page has %d bytes, want at most %d", len(got), MaxPage)
 			}
 		})
 	}
 }
 
-// TestLeadsToTorrent checks that pages and data have a Link header with the torrent, and that
-// pages have a link element, which `spate get` uses.
+// TestLeadsToTorrent checks that the responses with pages and data have a Link header with
+// the torrent, and that pages have a link element, which `spate get` uses.
 func TestLeadsToTorrent(t *testing.T) {
 	f := newFixture(t, Options{})
 	f.release(t, "a b;c.iso", 10)
@@ -193,7 +192,7 @@ func TestLeadsToTorrent(t *testing.T) {
 		for _, method := range []string{"GET", "HEAD"} {
 			resp := f.get(method, page)
 			if got, want := resp.Header.Get("Link"), "<"+torrent+`>; rel="alternate"; type="application/x-bittorrent"`; got != want {
-				t.Errorf("%s %s: Link %s, want %s", method, page, got, want)
+				t.Errorf("%s %s: the Link header is %s, want %s", method, page, got, want)
 			}
 			if b := body(t, resp); strings.HasPrefix(page, "/r/") && method == "GET" &&
 				!strings.Contains(b, `<link rel="alternate" type="application/x-bittorrent" href="`+torrent+`">`) {
@@ -201,7 +200,7 @@ func TestLeadsToTorrent(t *testing.T) {
 			}
 		}
 		if resp := f.get("GET", torrent); resp.StatusCode != 200 {
-			t.Errorf("%s: %s", torrent, resp.Status)
+			t.Errorf("%s: the response is %s, want 200", torrent, resp.Status)
 		}
 	}
 }
@@ -210,11 +209,11 @@ func TestErrorsAreForWhoAsks(t *testing.T) {
 	f := newFixture(t, Options{})
 	resp := f.get("GET", "/r/none", "Accept", "text/html,application/xhtml+xml,*/*;q=0.8")
 	if b := body(t, resp); resp.StatusCode != 404 || !strings.Contains(b, "<h1>No such release</h1>") || resp.Header.Get("Cache-Control") != "no-store" {
-		t.Errorf("%s %q\n%s", resp.Status, resp.Header, b)
+		t.Errorf("a browser got %s with %q, want a page with status 404:\n%s", resp.Status, resp.Header, b)
 	}
 	resp = f.get("GET", "/r/none", "Accept", "*/*")
 	if b := body(t, resp); strings.Count(b, "\n") != 2 {
-		t.Errorf("text is not two lines: %q", b)
+		t.Errorf("another program got %q, want two lines of text", b)
 	}
 }
 
@@ -228,11 +227,11 @@ func TestUnderAPath(t *testing.T) {
 		for _, want := range []string{`href="/pub/t/one.iso.torrent"`, `href="/pub/d/one.iso"`, `href="/pub/"`, `href="/pub/static/site.css?v=`,
 			"spate get https://example.org/pub/r/one.iso<"} {
 			if !strings.Contains(b, want) {
-				t.Errorf("%s: no %s in\n%s", path, want, b)
+				t.Errorf("%s does not contain %s:\n%s", path, want, b)
 			}
 		}
 		if !strings.HasPrefix(resp.Header.Get("Link"), "</pub/t/one.iso.torrent>") {
-			t.Errorf("Link: %s", resp.Header.Get("Link"))
+			t.Errorf("the Link header is %s, want a path below /pub", resp.Header.Get("Link"))
 		}
 	}
 }
@@ -243,18 +242,18 @@ func TestAssetsAreKept(t *testing.T) {
 	_, rest, _ := strings.Cut(b, `rel="stylesheet" href="`)
 	link, _, _ := strings.Cut(rest, `"`)
 	if got := f.get("GET", link).Header.Get("Cache-Control"); !strings.Contains(got, "immutable") {
-		t.Errorf("%s: Cache-Control %q", link, got)
+		t.Errorf("%s has Cache-Control %q, want immutable", link, got)
 	}
 	if got := f.get("GET", "/static/site.css?v=old").Header.Get("Cache-Control"); got != "no-cache" {
-		t.Errorf("an old path may be cached: %q", got)
+		t.Errorf("a file at an old path has Cache-Control %q, want no-cache", got)
 	}
 }
 
 func TestOptions(t *testing.T) {
 	if _, err := New(nil, Options{}); err == nil {
-		t.Error("no catalog is accepted")
+		t.Error("New accepted a nil catalog")
 	}
 	if _, err := New(publish.NewMemory(), Options{MaxLive: -1}); err == nil {
-		t.Error("a negative limit is accepted")
+		t.Error("New accepted a negative limit")
 	}
 }

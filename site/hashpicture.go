@@ -8,8 +8,8 @@ import (
 )
 
 // wave is a picture of an info-hash: two rows of waves, whose heights are the bytes of the
-// hash. Back and Front are the d attributes of SVG paths in a box of W by H. Pages with the
-// same data have the same picture.
+// hash. Back and Front are the d attributes of SVG paths in a box of W by H. All pages of a
+// torrent have the same picture.
 type wave struct {
 	W, H        int
 	Back, Front string
@@ -36,7 +36,7 @@ func ridge(b []byte, w, h int, top, bottom float64) string {
 	var p strings.Builder
 	fmt.Fprintf(&p, "M0 %d V%.1f", h, y(0))
 	for i := range n - 1 {
-		// The line is horizontal at each point, so that it does not exceed the heights.
+		// The curve is horizontal at each point, so that it never rises above the heights.
 		x0, x1 := float64(i)*dx, float64(i+1)*dx
 		fmt.Fprintf(&p, "C%.1f %.1f %.1f %.1f %.1f %.1f", x0+dx/2, y(i), x1-dx/2, y(i+1), x1, y(i+1))
 	}

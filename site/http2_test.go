@@ -8,8 +8,9 @@ import (
 	"time"
 )
 
-// TestHogsOverHTTP2 checks that a download that takes nothing loses its slot if it is one of
-// several requests of a connection, and that the other requests continue.
+// TestHogsOverHTTP2 checks that a download whose client reads nothing loses its slot
+// although the client has other requests on the same connection, and that these requests
+// continue.
 func TestHogsOverHTTP2(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, Options{MaxDownloads: 2, Wait: time.Minute, grace: 20 * time.Millisecond})
@@ -25,7 +26,7 @@ func TestHogsOverHTTP2(t *testing.T) {
 			t.Fatal(err)
 		}
 		if resp.ProtoMajor != 2 || resp.StatusCode != http.StatusOK {
-			t.Fatalf("%s %s", resp.Proto, resp.Status)
+			t.Fatalf("the response is %s by %s, want 200 by HTTP/2", resp.Status, resp.Proto)
 		}
 		return resp
 	}
@@ -36,7 +37,7 @@ func TestHogsOverHTTP2(t *testing.T) {
 	for range 3 {
 		resp := get()
 		if n, err := io.Copy(io.Discard, resp.Body); n != 64<<20 {
-			t.Errorf("%d bytes: %v", n, err)
+			t.Errorf("another request of the connection got %d bytes, %v, want 64 MiB", n, err)
 		}
 		resp.Body.Close()
 	}
@@ -48,6 +49,6 @@ func TestHogsOverHTTP2(t *testing.T) {
 		hog.Body.Close()
 	}
 	if ended != 1 {
-		t.Errorf("%d of two hogs were ended", ended)
+		t.Errorf("%d of two slow downloads were ended, want one", ended)
 	}
 }

@@ -15,24 +15,24 @@ import (
 	"spate/publish"
 )
 
-// numbers are the numbers of a release at one moment. Its page shows them, and the events of
+// numbers are the present numbers of a release. Its page shows them, and the events of
 // /r/REF/live contain them.
 type numbers struct {
 	Known   bool    `json:"known"` // whether the tracker knows the swarm
 	Seeds   int     `json:"seeders"`
 	Leeches int     `json:"leechers"`
-	Rate    float64 `json:"up_rate"` // of the publisher's seed, in bytes a second
+	Rate    float64 `json:"up_rate"` // upload rate of the publisher's seed, in bytes per second
 	publish.Counts
-	FirstCopy int64 `json:"first_copy_seconds"` // from publishing to the end of the first download; 0: none has ended
-	// Sums of the Counts.
+	FirstCopy int64 `json:"first_copy_seconds"` // seconds from publishing to the end of the first download; 0 if no download has ended
+	// The fields below are computed from the Counts.
 	Delivered int64   `json:"delivered"` // [publish.Counts.Downloads]
 	Sent      int64   `json:"sent"`      // [publish.Counts.OriginBytes]
-	Copies    float64 `json:"copies"`    // Sent in copies of the release
-	Saved     int64   `json:"saved"`     // bytes of the deliveries that the publisher did not send
+	Copies    float64 `json:"copies"`    // Sent divided by the size of the release
+	Saved     int64   `json:"saved"`     // delivered bytes that were not sent by the publisher
 }
 
 // figures caches recent numbers, so that many visitors cause no more queries of the tracker
-// and the catalog than one.
+// and the catalog than one visitor.
 type figures struct {
 	mu   sync.Mutex
 	seen map[spate.InfoHash]figure
@@ -43,11 +43,11 @@ type figure struct {
 	at time.Time
 }
 
-// maxFigures is the maximum number of cached numbers, which take about 2 MB.
+// maxFigures is the maximum number of cached numbers. Together they take about 2 MB.
 const maxFigures = 10_000
 
-// numbers returns the numbers of rel. They are at most half a tick old, so that a visitor who
-// receives them once a tick does not receive the same ones twice.
+// numbers returns the numbers of rel. They are at most half a tick old. A visitor who asks
+// once a tick therefore never gets the same cached numbers twice.
 func (s *Site) numbers(ctx context.Context, rel *publish.Release) numbers {
 	ih, now := rel.Hash(), time.Now()
 	s.known.mu.Lock()
@@ -66,10 +66,10 @@ func (s *Site) numbers(ctx context.Context, rel *publish.Release) numbers {
 	return f.numbers
 }
 
-// ask asks the tracker, the seed and the catalog about rel. The clients of a hybrid
-// announce to the swarm of its v1 hash, of its v2 hash, or to both, so that the sum would
-// count most of them twice: ask takes the larger count. The swarm of the v1 torrent for
-// older clients has other peers, except for the publisher's seed.
+// ask asks the tracker, the seed and the catalog about rel. Clients announce a hybrid to
+// the swarm of its v1 hash, of its v2 hash, or to both. Their sum would count most clients
+// twice, so ask takes the larger count. It adds the swarm of the v1 torrent for older
+// clients, which has other peers except for the publisher's seed.
 func (s *Site) ask(ctx context.Context, rel *publish.Release) numbers {
 	n := numbers{FirstCopy: int64(rel.FirstCopy.Seconds())}
 	count := func(ih spate.InfoHash) (c Swarm) {
@@ -99,7 +99,7 @@ func (s *Site) ask(ctx context.Context, rel *publish.Release) numbers {
 		}
 	}
 	n.HTTPBytes = s.Sent(rel.Hash())
-	// The catalog has the sums of all runs, but it is written now and then only.
+	// The catalog has the sums of all runs, but is updated only every few seconds.
 	if h, err := s.catalog.History(ctx, rel.Hash(), time.Now()); err == nil {
 		t := h.Total
 		n.Completed, n.Direct = max(n.Completed, t.Completed), t.Direct
@@ -131,12 +131,12 @@ func firstCopyText(seconds int64) string {
 	return units.LongDuration(time.Duration(seconds) * time.Second)
 }
 
-// heartbeat is the maximum time without data on a live connection, so that proxies do not
-// close it.
+// heartbeat is the maximum time without data on a live connection. Proxies may close a
+// connection that is idle for longer.
 const heartbeat = 20 * time.Second
 
-// live answers /r/REF/live with the numbers of the release as server-sent events, one for
-// each change.
+// live answers /r/REF/live with the numbers of the release as server-sent events. It sends
+// an event after each change.
 func (s *Site) live(w http.ResponseWriter, r *http.Request) {
 	rel := s.find(w, r, r.PathValue("name"))
 	if rel == nil {
@@ -151,7 +151,7 @@ func (s *Site) live(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer slot.leave()
-	slot.offer() // after its turn another visitor may take the slot
+	slot.offer() // after its turn the visitor can lose the slot to another one
 	h := w.Header()
 	h.Set("Content-Type", "text/event-stream")
 	h.Set("Cache-Control", "no-store")
@@ -170,7 +170,7 @@ func (s *Site) live(w http.ResponseWriter, r *http.Request) {
 		now := time.Now()
 		switch fresh, err := s.catalog.Get(ctx, rel.Ref()); {
 		case err == nil:
-			rel = fresh // its first download may have ended meanwhile
+			rel = fresh // the first download may have ended meanwhile
 		case errors.Is(err, publish.ErrNotFound):
 			return // it was withdrawn; the next request gets an error
 		}

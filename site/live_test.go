@@ -30,24 +30,24 @@ func TestLive(t *testing.T) {
 	}
 	defer resp.Body.Close()
 	if resp.Header.Get("Content-Type") != "text/event-stream" {
-		t.Fatalf("%v", resp.Header)
+		t.Fatalf("the header is %v, want the type text/event-stream", resp.Header)
 	}
 	lines := bufio.NewScanner(resp.Body)
 	next := func() (n numbers) {
 		for lines.Scan() {
 			if data, ok := strings.CutPrefix(lines.Text(), "data: "); ok {
 				if err := json.Unmarshal([]byte(data), &n); err != nil {
-					t.Fatalf("%s: %v", data, err)
+					t.Fatalf("decoding the event %s: %v", data, err)
 				}
 				return n
 			}
 		}
-		t.Fatalf("the events ended: %v", lines.Err())
+		t.Fatalf("the events ended too early: %v", lines.Err())
 		return n
 	}
 	for want := 1; want <= 3; want++ {
 		if n := next(); n.Seeds != want {
-			t.Fatalf("%+v, want %d seeds", n, want)
+			t.Fatalf("the event is %+v, want %d seeds", n, want)
 		}
 		seeds.Store(int64(want + 1))
 	}
@@ -58,19 +58,20 @@ func TestLive(t *testing.T) {
 	}
 	second.Body.Close()
 	if second.StatusCode != 503 || second.Header.Get("Retry-After") == "" {
-		t.Errorf("a visitor past the limit: %s", second.Status)
+		t.Errorf("a visitor above the limit got %s, want 503 and Retry-After", second.Status)
 	}
 
 	f.Close()
 	for lines.Scan() {
 	}
 	if err := lines.Err(); err != nil {
-		t.Errorf("Close did not end the events well: %v", err)
+		t.Errorf("the events did not end at Close without an error: %v", err)
 	}
 	f.Close()
 }
 
-// A visitor who watches a release that is withdrawn does not keep the slot.
+// TestLiveEnds checks that a visitor who watches a release loses the slot when the release
+// is withdrawn.
 func TestLiveEnds(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, Options{Tick: time.Millisecond})
@@ -86,14 +87,15 @@ func TestLiveEnds(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := io.Copy(io.Discard, resp.Body); err != nil {
-		t.Errorf("the events did not end well: %v", err)
+		t.Errorf("the events did not end without an error after the release was withdrawn: %v", err)
 	}
 	if watchers := f.watchers.counts().Held; watchers != 0 {
-		t.Errorf("%d watch", watchers)
+		t.Errorf("%d slots for live numbers are in use, want none", watchers)
 	}
 }
 
-// A visitor who asks once a tick receives new numbers, even with a clock that is a little fast.
+// TestNumbersAreOfThisTick checks that a visitor who asks once a tick receives new numbers,
+// even with a clock that is a little fast.
 func TestNumbersAreOfThisTick(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		asked := 0
@@ -106,7 +108,7 @@ func TestNumbersAreOfThisTick(t *testing.T) {
 				t.Errorf("request %d: the tracker was not asked", i)
 			}
 			before = asked
-			f.numbers(t.Context(), r) // by another visitor
+			f.numbers(t.Context(), r) // another visitor asks
 			if asked != before {
 				t.Errorf("request %d: the tracker was asked for each visitor", i)
 			}

@@ -22,8 +22,8 @@ const perFeed = 50
 // perJSON is the maximum number of releases in index.json.
 const perJSON = 1000
 
-// info describes rel to programs. latest says whether rel is the newest version of its
-// variant.
+// info returns the description of rel for programs. latest is true if rel is the newest
+// version of its variant.
 func (s *Site) info(r *http.Request, rel *publish.Release, latest bool) publish.ReleaseInfo {
 	n := s.numbers(r.Context(), rel)
 	info := rel.Info(s.base(r), latest, n.Counts)
@@ -56,7 +56,7 @@ func (s *Site) indexJSON(w http.ResponseWriter, r *http.Request) {
 		Releases []publish.ReleaseInfo `json:"releases"`
 	}{s.opts.Title, total, make([]publish.ReleaseInfo, 0, len(list))}
 	for _, rel := range list {
-		latest := true // without all=1 the list has only these
+		latest := true // a list without all=1 contains only the newest versions
 		if q.All {
 			if latest, err = publish.IsLatest(r.Context(), s.catalog, rel); err != nil {
 				s.broken(w, r, err)

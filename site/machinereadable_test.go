@@ -46,7 +46,7 @@ func TestIndexJSON(t *testing.T) {
 	get := func(path string) (got index) {
 		resp := f.get("GET", path)
 		if resp.Header.Get("Content-Type") != "application/json" || resp.Header.Get("Access-Control-Allow-Origin") != "*" {
-			t.Errorf("%v", resp.Header)
+			t.Errorf("the header is %v, want JSON for all origins", resp.Header)
 		}
 		if err := json.Unmarshal([]byte(body(t, resp)), &got); err != nil {
 			t.Fatal(err)
@@ -54,10 +54,10 @@ func TestIndexJSON(t *testing.T) {
 		return got
 	}
 	if got := get("/index.json"); got.Total != 2 || len(got.Releases) != 2 {
-		t.Errorf("%+v", got)
+		t.Errorf("index.json is %+v, want 2 releases", got)
 	}
 	if got := get("/index.json?limit=1&from=1"); got.Total != 2 || len(got.Releases) != 1 || got.Releases[0]["name"] != "tree" {
-		t.Errorf("%+v", got)
+		t.Errorf("index.json with a limit is %+v, want the second of 2 releases", got)
 	}
 	one := get("/index.json?q=one").Releases[0]
 	for field, want := range map[string]any{
@@ -71,7 +71,7 @@ func TestIndexJSON(t *testing.T) {
 		}
 	}
 	if live := one["live"].(map[string]any); live["seeders"] != 3.0 {
-		t.Errorf("%v", live)
+		t.Errorf("the live numbers are %v, want 3 seeds", live)
 	}
 
 	var tree struct{ Files []publish.ReleaseFile }
@@ -79,7 +79,7 @@ func TestIndexJSON(t *testing.T) {
 		t.Fatal(err)
 	}
 	if len(tree.Files) != 2 || tree.Files[1].Path != "b/c" || !strings.HasSuffix(tree.Files[1].DownloadURL, "/d/tree~1/b/c") {
-		t.Errorf("%+v", tree)
+		t.Errorf("release.json of a tree is %+v, want 2 files with URLs", tree)
 	}
 }
 
@@ -97,7 +97,7 @@ func TestFeeds(t *testing.T) {
 		t.Fatal(err)
 	}
 	if len(rss.Channel.Items) != len(hostile)+1 {
-		t.Errorf("%d items", len(rss.Channel.Items))
+		t.Errorf("the RSS feed has %d items, want %d", len(rss.Channel.Items), len(hostile)+1)
 	}
 	var atom atomFeed
 	if err := xml.Unmarshal([]byte(body(t, f.get("GET", "/atom.xml"))), &atom); err != nil {
@@ -110,24 +110,24 @@ func TestFeeds(t *testing.T) {
 		t.Fatal(err)
 	}
 	if len(sitemap.Pages) != len(hostile)+2 || len(atom.Entries) != len(hostile)+1 {
-		t.Errorf("%d pages, %d entries", len(sitemap.Pages), len(atom.Entries))
+		t.Errorf("the sitemap has %d pages and the Atom feed %d entries, want all releases", len(sitemap.Pages), len(atom.Entries))
 	}
 	found := false
 	for i, item := range rss.Channel.Items {
 		for _, link := range []string{item.Link, item.Enclosure.URL, sitemap.Pages[i+1], atom.Entries[i].Links[1].Href} {
 			u, err := url.Parse(link)
 			if err != nil || u.Host != "dl.example.org" || f.get("GET", u.EscapedPath()).StatusCode != 200 {
-				t.Errorf("%s: %v", link, err)
+				t.Errorf("the link %s leads to no page of the site: %v", link, err)
 			}
 		}
 		found = found || item.Title == "one.iso" && item.Enclosure.Type == "application/x-bittorrent" &&
 			item.Enclosure.Length > 10 && item.Torrent.Length == 1000 && strings.HasPrefix(item.Torrent.Magnet, "magnet:?")
 	}
 	if !found {
-		t.Errorf("one.iso is not as it should be in %+v", rss.Channel.Items)
+		t.Errorf("the RSS feed has other data of one.iso: %+v", rss.Channel.Items)
 	}
 	if robots := body(t, f.get("GET", "/robots.txt")); !strings.Contains(robots, "Sitemap: https://dl.example.org/sitemap.xml\n") {
-		t.Error(robots)
+		t.Errorf("robots.txt is %q", robots)
 	}
 }
 
@@ -143,14 +143,14 @@ func TestMetalink(t *testing.T) {
 	const empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 	if resp.Header.Get("Content-Type") != "application/metalink4+xml" || len(m.Files) != 1 || m.Files[0].Name != "one.iso" ||
 		m.Files[0].Hash.Hex != empty || m.Files[0].URL != "http://localhost/d/one.iso~1" || m.Files[0].MetaURLs[0].URL != "http://localhost/t/one.iso~1.torrent" {
-		t.Errorf("%+v", m)
+		t.Errorf("the Metalink of a file is %+v, want one file with its URL, hash and torrent", m)
 	}
 	m = metalink{}
 	if err := xml.Unmarshal([]byte(body(t, f.get("GET", "/m/tree.meta4"))), &m); err != nil {
 		t.Fatal(err)
 	}
 	if len(m.Files) != 2 || m.Files[1].Name != "tree/b/c" || m.Files[1].MetaURLs[0].Name != "tree/b/c" || m.Files[1].Size != 200 || m.Files[1].Hash != nil {
-		t.Errorf("%+v", m.Files)
+		t.Errorf("the Metalink of a tree has the files %+v, want two without hashes", m.Files)
 	}
 }
 
@@ -158,7 +158,7 @@ func TestChecksums(t *testing.T) {
 	f := newFixture(t, Options{})
 	rel := f.tree(t, "tree", "a", "b/c", "new\nline", `back\slash`)
 	if resp := f.get("GET", "/r/tree/SHA256SUMS"); resp.StatusCode != 503 || resp.Header.Get("Retry-After") == "" {
-		t.Errorf("before they are computed: %s", resp.Status)
+		t.Errorf("SHA256SUMS before the sums are computed gave %s, want 503", resp.Status)
 	}
 	f.summed(t, rel)
 	sums := body(t, f.get("GET", "/r/tree/SHA256SUMS"))
@@ -166,16 +166,16 @@ func TestChecksums(t *testing.T) {
 		check := exec.Command(prog, "--check", "--strict")
 		check.Dir, check.Stdin = f.dir, strings.NewReader(sums)
 		if out, err := check.CombinedOutput(); err != nil {
-			t.Errorf("sha256sum: %v\n%s\n%s", err, out, sums)
+			t.Errorf("sha256sum failed: %v\n%s\n%s", err, out, sums)
 		}
 	}
 	one := f.release(t, "one.iso", 0)
 	f.summed(t, one)
 	if got := f.get("GET", "/d/one.iso").Header.Get("Repr-Digest"); got != "sha-256=:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=:" {
-		t.Errorf("Repr-Digest: %s", got)
+		t.Errorf("the header Repr-Digest is %s, want the SHA-256 of an empty file", got)
 	}
 	if page := body(t, f.get("GET", "/r/one.iso")); !strings.Contains(page, "e3b0c442") || !strings.Contains(page, "/r/one.iso/SHA256SUMS") {
-		t.Error("the page lacks the checksum")
+		t.Error("the page does not contain the checksum and the link to SHA256SUMS")
 	}
 }
 
@@ -188,13 +188,13 @@ func TestLinkedData(t *testing.T) {
 		data, _, _ := strings.Cut(rest, "</script>")
 		var got linkedData
 		if err := json.Unmarshal([]byte(data), &got); err != nil {
-			t.Errorf("%q: %v", data, err)
+			t.Errorf("decoding the linked data %q: %v", data, err)
 		}
 		if got.Type != "DataDownload" || got.Name != display(name) {
-			t.Errorf("%q: %+v", name, got)
+			t.Errorf("the linked data of %q is %+v, want a DataDownload with its name", name, got)
 		}
 		if !strings.Contains(page, `<meta property="og:title" content="`+htmlOf(display(name))+`">`) {
-			t.Errorf("%q: no og:title", name)
+			t.Errorf("the page of %q has no og:title with its name", name)
 		}
 	}
 }
@@ -209,12 +209,12 @@ func TestPictures(t *testing.T) {
 				XMLName xml.Name `xml:"http://www.w3.org/2000/svg svg"`
 			}
 			if err := xml.Unmarshal([]byte(body(t, resp)), &doc); err != nil || resp.Header.Get("Content-Type") != "image/svg+xml" {
-				t.Errorf("%s of %q: %v", file, name, err)
+				t.Errorf("%s of %q is not a valid SVG picture: %v", file, name, err)
 			}
 		}
 	}
 	if got := body(t, f.get("GET", publish.PagePath(hostile[0])+"/badge.svg")); !strings.Contains(got, "5 B · 1 seed<") {
-		t.Error(got)
+		t.Errorf("the badge does not show the size and one seed: %s", got)
 	}
 }
 

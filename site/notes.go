@@ -14,11 +14,11 @@ import (
 )
 
 // Notes are Markdown from an untrusted author. The site removes HTML and all links except
-// for web, mail and magnet links and those within the page. It replaces pictures by links,
-// and shows characters that reorder or hide text, as it does in names.
+// for web, mail and magnet links and links within the page. It replaces pictures by links.
+// It also replaces characters that reorder or hide text by visible ones, like in names.
 
-// maxNotes is the maximum size of the notes on a page, in bytes of HTML. A link leads to the
-// rest.
+// maxNotes is the maximum size of the notes on a page, in bytes of HTML. If the notes are
+// longer, the page has a link to the complete text.
 const maxNotes = 14_000
 
 // notesMarkdown returns the converter for notes: CommonMark with tables, strikethrough and
@@ -30,7 +30,7 @@ func notesMarkdown() goldmark.Markdown {
 	)
 }
 
-// tamer changes a document of notes so that it is safe on a page.
+// tamer makes a document of notes safe for a page.
 type tamer struct{}
 
 // Transform implements [parser.ASTTransformer].
@@ -76,8 +76,8 @@ func (tamer) Transform(doc *ast.Document, source text.Reader, _ parser.Context) 
 	}
 }
 
-// webOnly returns the destination of a link if it is a web, mail or magnet link or leads to
-// this page, and nil otherwise.
+// webOnly returns the destination to if it is a web, mail or magnet link or leads to this
+// page, and nil otherwise.
 func webOnly(to []byte) []byte {
 	low := strings.ToLower(string(to))
 	for _, ok := range []string{"https://", "http://", "mailto:", "magnet:?", "#"} {
@@ -88,8 +88,8 @@ func webOnly(to []byte) []byte {
 	return nil
 }
 
-// renderNotes returns up to about maxNotes bytes of the notes in HTML, and whether these are
-// all of them.
+// renderNotes returns up to about maxNotes bytes of the notes in HTML. whole reports
+// whether these are all of the notes.
 func (s *Site) renderNotes(notes string) (out template.HTML, whole bool) {
 	var lines strings.Builder
 	for line := range strings.Lines(strings.ToValidUTF8(strings.ReplaceAll(notes, "\r\n", "\n"), "�")) {

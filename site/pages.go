@@ -56,7 +56,7 @@ func (s *Site) parse(files layered) (map[string]*template.Template, error) {
 		"asset":   s.assetPath,
 		"path":    s.path,
 		"display": display,
-		"count":   func(n reflect.Value) string { return units.Count(n.Int()) }, // of any integer
+		"count":   func(n reflect.Value) string { return units.Count(n.Int()) }, // an integer of any type
 		"plural":  units.Plural[int],
 		"size":    units.Bytes,
 		"rate":    units.Rate,
@@ -115,8 +115,9 @@ func (s *Site) render(w http.ResponseWriter, r *http.Request, status int, name s
 	w.Write(page.Bytes())
 }
 
-// pager returns the links to the previous and next pages of a list. The present page has got
-// entries, starting with the index from. The links contain the query keep.
+// pager returns the links to the previous and next pages of a list. The present page has
+// got entries, starting with the index from. The links also contain the query parameters
+// keep.
 func (s *Site) pager(encoded string, keep url.Values, from, got, per, total int) pager {
 	link := func(from int) string {
 		q := maps.Clone(keep)

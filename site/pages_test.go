@@ -28,7 +28,7 @@ func harmless(t *testing.T, page string) {
 	t.Helper()
 	for _, tag := range tags.FindAllStringSubmatch(page, -1) {
 		if tag[1] == "script" && !strings.Contains(tag[2], "src=\"/static/site.js") && !strings.Contains(tag[2], "application/ld+json") {
-			t.Errorf("a script: %s", tag[0])
+			t.Errorf("the page has a script of another site or an inline one: %s", tag[0])
 		}
 		if strings.Count(attributes.ReplaceAllString(tag[2], ""), `"`) > 0 {
 			t.Errorf("an attribute that is not closed: %s", tag[0])
@@ -37,18 +37,18 @@ func harmless(t *testing.T, page string) {
 			value := html.UnescapeString(a[2])
 			switch {
 			case strings.HasPrefix(a[1], "on"), a[1] == "style":
-				t.Errorf("%s in %s", a[1], tag[0])
+				t.Errorf("the page has the attribute %s in %s", a[1], tag[0])
 			case a[1] == "href" || a[1] == "src" || a[1] == "action":
 				own := strings.HasPrefix(value, "/") || strings.HasPrefix(value, "#") || strings.HasPrefix(value, "magnet:?") || strings.HasPrefix(value, "http://localhost/")
 				if !own || strings.HasPrefix(value, "//") {
-					t.Errorf("a link to %q", value)
+					t.Errorf("the page has a link to %q", value)
 				}
 			}
 		}
 	}
 	for _, c := range page {
 		if c < ' ' && c != '\n' || c == 0x7f || c >= 0x80 && c < 0xa0 || c == 0x202e {
-			t.Errorf("%U is on the page", c)
+			t.Errorf("the page contains the character %U", c)
 		}
 	}
 }
@@ -64,24 +64,24 @@ func TestHostileNames(t *testing.T) {
 			resp := f.get("GET", publish.PagePath(name))
 			page := body(t, resp)
 			if resp.StatusCode != 200 {
-				t.Fatalf("%s: %s", publish.PagePath(name), resp.Status)
+				t.Fatalf("%s: the response is %s, want 200", publish.PagePath(name), resp.Status)
 			}
 			harmless(t, page)
 			if len(page) > MaxPage {
-				t.Errorf("%d bytes", len(page))
+				t.Errorf("the page has %d bytes, want at most %d", len(page), MaxPage)
 			}
 			if !strings.Contains(page, "<h1><bdi>"+htmlOf(display(name))+"</bdi></h1>") {
-				t.Errorf("the name is not on the page:\n%s", page)
+				t.Errorf("the page does not contain the name:\n%s", page)
 			}
 			harmless(t, body(t, f.get("GET", publish.PagePath(name)+"/files")))
 			for _, path := range []string{publish.TorrentPath(name), publish.DownloadPath(name)} {
 				resp := f.get("GET", path)
 				if resp.StatusCode != 200 {
-					t.Errorf("%s: %s", path, resp.Status)
+					t.Errorf("%s: the response is %s, want 200", path, resp.Status)
 				}
 				for h, v := range resp.Header {
 					if strings.ContainsFunc(strings.Join(v, ""), func(c rune) bool { return c < ' ' || c > 0x7e }) {
-						t.Errorf("%s: header %s: %q", path, h, v)
+						t.Errorf("%s: the header %s has special characters: %q", path, h, v)
 					}
 				}
 			}
@@ -90,7 +90,7 @@ func TestHostileNames(t *testing.T) {
 	for _, q := range hostile {
 		page := body(t, f.get("GET", "/?q="+url.QueryEscape(q), "Accept", "text/html"))
 		if !utf8.ValidString(q) || strings.ContainsAny(q, "\x1b\r\u202e") {
-			continue // the text of the visitor, in an attribute of the page
+			continue // the query of the visitor, which the page contains in an attribute
 		}
 		harmless(t, page)
 	}
@@ -124,8 +124,8 @@ func TestHostileFiles(t *testing.T) {
 	}
 }
 
-// TestPageSize checks that pages stay small whatever is published, and that the pages behind
-// "More" list everything exactly once.
+// TestPageSize checks that pages stay small even with many releases and files, and that the
+// pages behind "More" list everything exactly once.
 func TestPageSize(t *testing.T) {
 	f := newFixture(t, Options{})
 	long := strings.Repeat("€", 80)
@@ -153,7 +153,7 @@ func TestPageSize(t *testing.T) {
 			}
 			for _, m := range find.FindAllStringSubmatch(page, -1) {
 				if seen[m[1]] {
-					t.Fatalf("%s is there twice", m[1])
+					t.Fatalf("the pages list %s twice", m[1])
 				}
 				seen[m[1]] = true
 			}
@@ -195,11 +195,11 @@ func TestCommands(t *testing.T) {
 		page := html.UnescapeString(body(t, f.get("GET", path)))
 		for _, line := range want {
 			if !strings.Contains(page, ">"+line+"</code>") {
-				t.Errorf("%s: no line %s", path, line)
+				t.Errorf("%s does not contain the command line %s", path, line)
 			}
 		}
 		if path == "/r/tree" && strings.Contains(page, "curl ") {
-			t.Error("the page of a tree has a curl line")
+			t.Error("the page of a tree has a command line for curl")
 		}
 	}
 }
@@ -228,7 +228,7 @@ func TestBase(t *testing.T) {
 		req, _ := http.NewRequest("GET", "/r/one.iso", nil)
 		req.Host = host
 		if got := f.base(req).String() + "/r/"; got != want {
-			t.Errorf("Host %q: %s, want %s", host, got, want)
+			t.Errorf("with the Host header %q the base URL is %s, want %s", host, got, want)
 		}
 	}
 }
@@ -249,18 +249,18 @@ func TestNumbers(t *testing.T) {
 	want := numbers{Known: true, Seeds: 12, Leeches: 3500, Rate: 1_500_000,
 		Counts: publish.Counts{Completed: 10, SeedBytes: 2500, HTTPBytes: 1000}, Delivered: 10, Sent: 3500, Copies: 3.5, Saved: 6500}
 	if got := f.numbers(t.Context(), rel); got != want {
-		t.Errorf("%+v, want %+v", got, want)
+		t.Errorf("the numbers are %+v, want %+v", got, want)
 	}
 	page := body(t, f.get("GET", "/r/one.iso"))
 	for _, text := range []string{`"seeds">12<`, `"leechers">3,500<`, `"completed">10<`, `"copies">3.5<`, `"saved">6.5 kB<`, `"rate">1.5 MB/s<`} {
 		if !strings.Contains(page, text) {
-			t.Errorf("no %s on\n%s", text, page)
+			t.Errorf("the page does not contain %s:\n%s", text, page)
 		}
 	}
 
 	none := newFixture(t, Options{})
 	none.release(t, "one.iso", 0)
 	if page := body(t, none.get("GET", "/r/one.iso")); !strings.Contains(page, `"seeds">–<`) {
-		t.Error("the page has counts without a tracker")
+		t.Error("the page shows the numbers of the tracker, although there is none")
 	}
 }

@@ -25,8 +25,8 @@ func (s *Site) qrCode(w http.ResponseWriter, r *http.Request) {
 	s.picture(w, r, drawQR(code))
 }
 
-// shortMagnet returns a short magnet link, because a camera reads a small QR code more easily.
-// It has one info-hash, one tracker, and the name if that is short.
+// shortMagnet returns a short magnet link, because a QR code with less data is easier to
+// read with a camera. The link has one info-hash, one tracker, and the name if it is short.
 func shortMagnet(rel *publish.Release) string {
 	link := "magnet:?xt=urn:btih:" + rel.HashV1.String()
 	if rel.HashV1.IsZero() {

@@ -5,9 +5,9 @@ import (
 	"strings"
 )
 
-// plainRange changes the value of a Range header so that [http.ServeContent] treats it as
-// RFC 9110, 14.1 requires for a file of size bytes: it ignores units other than bytes,
-// accepts numbers with any number of digits, and rejects a range of the last 0 bytes.
+// plainRange changes the value of a Range header so that [http.ServeContent] handles it as
+// RFC 9110, 14.1 requires for a file of size bytes. ServeContent alone rejects units other
+// than bytes and numbers with many digits, and accepts a range of the last 0 bytes.
 func plainRange(value string, size int64) string {
 	unit, list, _ := strings.Cut(value, "=")
 	if !strings.EqualFold(strings.TrimSpace(unit), "bytes") {

@@ -91,8 +91,8 @@ type fileList struct {
 // fileRow is a file. Dir ends in a slash or is empty.
 type fileRow struct{ Dir, Base, Link, Size, Bytes, SHA256 string }
 
-// beside returns the path of the torrent or the Metalink if ref is the reference of a release
-// with .torrent or .meta4 added to it. Otherwise it returns "".
+// beside returns the path of the torrent or the Metalink if ref is the reference of a
+// release followed by .torrent or .meta4. Otherwise it returns "".
 func (s *Site) beside(ctx context.Context, ref string) string {
 	for ext, at := range map[string]func(string) string{".torrent": publish.TorrentPath, ".meta4": publish.MetalinkPath} {
 		of, ok := strings.CutSuffix(ref, ext)
@@ -100,7 +100,7 @@ func (s *Site) beside(ctx context.Context, ref string) string {
 			continue
 		}
 		_, err := s.catalog.Get(ctx, of)
-		_, own := s.catalog.Get(ctx, ref) // a release may have this name
+		_, own := s.catalog.Get(ctx, ref) // a release may have this complete name
 		if err == nil && errors.Is(own, publish.ErrNotFound) {
 			return at(of)
 		}
@@ -170,7 +170,7 @@ func (s *Site) release(w http.ResponseWriter, r *http.Request) {
 	s.render(w, r, http.StatusOK, "release.html", page)
 }
 
-// notes answers /r/REF/notes.txt with the unchanged notes.
+// notes answers /r/REF/notes.txt with the notes as the publisher wrote them.
 func (s *Site) notes(w http.ResponseWriter, r *http.Request) {
 	if rel := s.find(w, r, r.PathValue("name")); rel != nil {
 		s.send(w, "text/plain; charset=utf-8", []byte(rel.Notes))
@@ -195,8 +195,8 @@ func (s *Site) files(w http.ResponseWriter, r *http.Request) {
 	s.render(w, r, http.StatusOK, "files.html", page)
 }
 
-// fileList returns up to most files of rel, starting with the index from. Their HTML takes
-// about budget bytes.
+// fileList returns up to most files of rel, starting with the index from. It stops when
+// their HTML takes about budget bytes.
 func (s *Site) fileList(rel *publish.Release, ref string, from, most, budget int) fileList {
 	l := fileList{All: s.path(publish.PagePath(ref) + "/files")}
 	for i := range rel.Files[from:] {
@@ -232,7 +232,7 @@ func (s *Site) family(ctx context.Context, rel *publish.Release, ref string) fam
 		return f
 	}
 	asked := publish.ParseRef(ref)
-	newest := true // whether the loop has not met this variant in a newer version
+	newest := true // whether this is the newest version that has this variant
 	for _, o := range all {
 		if o.Version == rel.Version {
 			if o.Variant != "" || rel.Variant != "" {
@@ -267,7 +267,7 @@ func (s *Site) family(ctx context.Context, rel *publish.Release, ref string) fam
 	return f
 }
 
-// commands returns the command lines with which programs download rel.
+// commands returns command lines that download rel, each with another program.
 func commands(base *url.URL, rel *publish.Release, ref string) []command {
 	page := quote(publish.Absolute(base, publish.PagePath(ref)))
 	torrent := quote(publish.Absolute(base, publish.TorrentPath(ref)))
@@ -278,7 +278,7 @@ func commands(base *url.URL, rel *publish.Release, ref string) []command {
 	if !rel.HashV1.IsZero() {
 		note := ""
 		if rel.Format == "hybrid" && rel.Twin.Hash.IsZero() {
-			note = "4.0 or newer" // 3.00 does not accept the empty keys of a file tree
+			note = "4.0 or newer" // Transmission 3.00 does not accept the empty keys of a file tree
 		}
 		c = append(c, command{"Transmission", "transmission-cli -w . " + torrent, note})
 	}

@@ -21,7 +21,7 @@ import (
 // TestNotes checks that notes from an untrusted author are safe on a page.
 func TestNotes(t *testing.T) {
 	t.Parallel()
-	runtime.LockOSThread() // for threadTime
+	runtime.LockOSThread() // threadTime needs it
 	defer runtime.UnlockOSThread()
 	f := newFixture(t, Options{})
 	for i, c := range []struct{ notes, want string }{
@@ -49,18 +49,18 @@ func TestNotes(t *testing.T) {
 		began := threadTime()
 		page := body(t, f.get("GET", "/r/"+name))
 		if took := threadTime() - began; took > slower*2*time.Second {
-			t.Errorf("%.30q took %v of a processor", c.notes, took)
+			t.Errorf("rendering the notes %.30q took %v of processor time", c.notes, took)
 		}
 		if !strings.Contains(page, c.want) {
-			t.Errorf("%.60q: no %s", c.notes, c.want)
+			t.Errorf("the page with the notes %.60q does not contain %s", c.notes, c.want)
 		}
 		if len(page) > MaxPage {
-			t.Errorf("%.30q makes a page of %d bytes", c.notes, len(page))
+			t.Errorf("the page with the notes %.30q has %d bytes, which is too much", c.notes, len(page))
 		}
 		lower := strings.ToLower(page)
 		for _, bad := range []string{"<img src=x", `href="javascript:`, "data:text", `href="//`, "alert(1)</script", "<img src=\"https"} {
 			if strings.Contains(lower, bad) {
-				t.Errorf("%.60q: %s is on the page", c.notes, bad)
+				t.Errorf("the page with the notes %.60q contains %s", c.notes, bad)
 			}
 		}
 	}
@@ -70,8 +70,8 @@ func TestNotes(t *testing.T) {
 	}
 }
 
-// TestFamily checks that a page has links to the other versions and variants, and that the page
-// of an older version has a link to the newest.
+// TestFamily checks that a page has links to the other versions and variants, and that the
+// page of an older version has a link to the newest one.
 func TestFamily(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, Options{})
@@ -90,7 +90,7 @@ func TestFamily(t *testing.T) {
 		`<a href="/r/os.iso~12.19~amd64"><bdi>12.19</bdi>`, `<a href="/?all=1&amp;q=os.iso">All versions</a>`, `href="/t/os.iso.torrent"`,
 	} {
 		if !strings.Contains(page, want) {
-			t.Errorf("no %s", want)
+			t.Errorf("the page does not contain %s", want)
 		}
 	}
 	if strings.Contains(page, "older version") {
@@ -99,14 +99,14 @@ func TestFamily(t *testing.T) {
 	old := body(t, f.get("GET", "/r/os.iso~12.3~arm64"))
 	for _, want := range []string{`older version. <a href="/r/os.iso~~arm64">`, `href="/t/os.iso~12.3~arm64.torrent"`, `href="/d/os.iso~12.3~arm64"`, "12.3 · arm64"} {
 		if !strings.Contains(old, want) {
-			t.Errorf("the old page is without %s", want)
+			t.Errorf("the page of the older version does not contain %s", want)
 		}
 	}
 	if all := body(t, f.get("GET", "/?all=1&q=os.iso")); strings.Count(all, "<h2>") < 15 || !strings.Contains(all, fmt.Sprintf("all=1&amp;from=%d&amp;q=os.iso", strings.Count(all, "<h2>"))) {
-		t.Errorf("the list of all has %d rows", strings.Count(all, "<h2>"))
+		t.Errorf("the list of all versions has %d rows", strings.Count(all, "<h2>"))
 	}
 	if feed := body(t, f.get("GET", "/feed.xml")); !strings.Contains(feed, "<title>os.iso (12.20 · arm64)</title>") || !strings.Contains(feed, "/t/os.iso~12.19~amd64.torrent") {
-		t.Error("the feed is without the variants")
+		t.Error("the feed does not contain all variants")
 	}
 }
 
@@ -122,17 +122,17 @@ func TestGroups(t *testing.T) {
 	harmless(t, page)
 	for _, want := range []string{`<a href="/?group=Installers"><bdi>Installers</bdi> <span>2</span>`, `&lt;b&gt;`, `aria-current="page"><bdi>All</bdi> <span>4</span>`} {
 		if !strings.Contains(page, want) {
-			t.Errorf("no %s on\n%s", want, page)
+			t.Errorf("the index does not contain %s:\n%s", want, page)
 		}
 	}
 	if page := body(t, f.get("GET", "/?group=Installers")); strings.Count(page, `<div class="what">`) != 2 || !strings.Contains(page, "<h1><bdi>Installers</bdi></h1>") {
-		t.Errorf("the group's page:\n%s", page)
+		t.Errorf("the page of the group does not list its two releases:\n%s", page)
 	}
 	if feed := body(t, f.get("GET", "/feed.xml?group=Installers")); strings.Count(feed, "<item>") != 2 {
-		t.Error("the group's feed")
+		t.Error("the feed of the group does not have two items")
 	}
 	if page := body(t, f.get("GET", "/r/r0")); !strings.Contains(page, `<a href="/?group=Installers">`) {
-		t.Error("the release does not lead to its group")
+		t.Error("the page of the release has no link to its group")
 	}
 }
 
@@ -154,24 +154,24 @@ func TestTwins(t *testing.T) {
 	} {
 		resp := f.get("GET", "/t/a.iso.torrent", "User-Agent", agent)
 		if got := body(t, resp); got != want || !strings.Contains(strings.Join(resp.Header.Values("Vary"), ","), "User-Agent") {
-			t.Errorf("%q gets %q, Vary %q", agent, got, resp.Header.Values("Vary"))
+			t.Errorf("the client %q got %q with Vary %q, want %q and User-Agent in Vary", agent, got, resp.Header.Values("Vary"), want)
 		}
 		if got := body(t, f.get("GET", "/t/a.iso.torrent.minisig", "User-Agent", agent)); got != want+" sig\n" {
-			t.Errorf("%q gets the signature %q", agent, got)
+			t.Errorf("the client %q got the signature %q, want that of its torrent", agent, got)
 		}
 	}
 	if got := body(t, f.get("GET", "/t1/a.iso.torrent")); got != "twin" {
-		t.Errorf("/t1/ gives %q", got)
+		t.Errorf("/t1/ returned %q, want the twin", got)
 	}
 	if page := body(t, f.get("GET", "/r/a.iso")); !strings.Contains(page, `<a href="/t1/a.iso.torrent">`) || strings.Contains(page, "4.0 or newer") {
-		t.Error("the page does not offer the twin")
+		t.Error("the page has no link to the twin")
 	}
 	if m := body(t, f.get("GET", "/m/a.iso.meta4")); !strings.Contains(m, "/t1/a.iso~1.torrent") {
 		t.Errorf("the Metalink does not name the twin:\n%s", m)
 	}
 	f.release(t, "b.iso", 1)
 	if resp := f.get("GET", "/t1/b.iso.torrent"); resp.StatusCode != 404 {
-		t.Errorf("a missing twin: %s", resp.Status)
+		t.Errorf("a twin that does not exist gave %s, want 404", resp.Status)
 	}
 }
 
@@ -180,7 +180,7 @@ func TestSignedPage(t *testing.T) {
 	f := newFixture(t, Options{BaseURL: &url.URL{Scheme: "https", Host: "dl.example.org", Path: "/pub"}})
 	rel := f.release(t, "a.iso", 10)
 	if resp := f.get("GET", "/r/a.iso/minisign.pub"); resp.StatusCode != 404 {
-		t.Errorf("the key of one that is not signed: %s", resp.Status)
+		t.Errorf("the key of an unsigned release gave %s, want 404", resp.Status)
 	}
 	f.summed(t, rel)
 	key, err := signature.NewKey()
@@ -193,7 +193,7 @@ func TestSignedPage(t *testing.T) {
 	page := body(t, resp)
 	link := `</pub/t/a.iso~1.torrent.minisig>; rel="describedby"; type="application/x-minisign"; key="` + sig.PublicKey + `"`
 	if got := strings.Join(resp.Header.Values("Link"), "\n"); !strings.Contains(got, link) {
-		t.Errorf("Link: %s", got)
+		t.Errorf("the Link header is %s, want %s in it", got, link)
 	}
 	for _, want := range []string{
 		`<link rel="describedby" type="application/x-minisign" href="/pub/t/a.iso.torrent.minisig" data-key="` + htmlOf(sig.PublicKey) + `">`,
@@ -201,17 +201,17 @@ func TestSignedPage(t *testing.T) {
 		"minisign -Vm SHA256SUMS -P " + htmlOf(sig.PublicKey),
 	} {
 		if !strings.Contains(page, want) {
-			t.Errorf("no %s on the page", want)
+			t.Errorf("the page does not contain %s", want)
 		}
 	}
 	for path, want := range map[string]string{"/pub/t/a.iso.torrent.minisig": "torrent sig\n", "/r/a.iso/SHA256SUMS.minisig": "sums sig\n", "/r/a.iso/minisign.pub": string(key.Public().File())} {
 		if got := body(t, f.get("GET", path)); got != want {
-			t.Errorf("%s: %q", path, got)
+			t.Errorf("%s contains %q, want %q", path, got, want)
 		}
 	}
 	var j publish.ReleaseInfo
 	if err := json.Unmarshal([]byte(body(t, f.get("GET", "/r/a.iso/release.json"))), &j); err != nil || j.PublicKey != sig.PublicKey || j.TorrentSignatureURL != "https://dl.example.org/pub/t/a.iso~1.torrent.minisig" {
-		t.Errorf("%+v, %v", j, err)
+		t.Errorf("release.json is %+v, %v, want the key and the URL of the signature", j, err)
 	}
 }
 
@@ -219,7 +219,7 @@ func TestCharts(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 	if c := charts(publish.History{}, 100, now); c != nil {
-		t.Errorf("charts of nothing: %+v", c)
+		t.Errorf("charts of an empty history returned %+v, want nil", c)
 	}
 	h := publish.History{Days: []publish.Day{
 		{Date: "2026-10-20", Counts: publish.Counts{Completed: 100}}, // before the first day of the chart
@@ -230,10 +230,10 @@ func TestCharts(t *testing.T) {
 	c := charts(h, 100, now)
 	if len(c) != 2 || c[0].Summary != "Downloads: 12 downloads in 30 days, at most 8 on 24 November" || len(c[0].Columns) != 2 ||
 		c[0].Columns[1] != (column{X: 290, Y: 4, H: 56}) || c[0].Columns[0] != (column{X: 250, Y: 32, H: 28}) {
-		t.Errorf("%+v", c)
+		t.Errorf("the charts are %+v, want two columns of downloads with the given summary", c)
 	}
 	if c[1].Peak != "1.5" || len(c[1].Columns) != 1 {
-		t.Errorf("%+v", c[1])
+		t.Errorf("the second chart is %+v, want one column and the peak 1.5", c[1])
 	}
 	f := newFixture(t, Options{})
 	rel := f.release(t, "a.iso", 1000)
@@ -241,12 +241,12 @@ func TestCharts(t *testing.T) {
 	page := body(t, f.get("GET", "/r/a.iso"))
 	harmless(t, page)
 	if !strings.Contains(page, `<rect x="290" y="4" width="8" height="56"/>`) || !strings.Contains(page, `"delivered">5<`) || !strings.Contains(page, `"copies">2.0<`) {
-		t.Errorf("no history on\n%s", page)
+		t.Errorf("the page does not contain the charts:\n%s", page)
 	}
 }
 
-// TestBudget checks the rate and the number of direct downloads, and that a refused visitor
-// receives Retry-After.
+// TestBudget checks the limits on the rate and the number of direct downloads, and that a
+// refused visitor receives Retry-After.
 func TestBudget(t *testing.T) {
 	t.Parallel()
 	var direct atomic.Int32
@@ -262,7 +262,7 @@ func TestBudget(t *testing.T) {
 	n, err := io.Copy(io.Discard, resp.Body)
 	resp.Body.Close()
 	if took := time.Since(began); n != 300<<10 || err != nil || took < 800*time.Millisecond {
-		t.Errorf("%d bytes in %v, %v: faster than the budget", n, took, err)
+		t.Errorf("the download of %d bytes took %v, %v, which is faster than the budget", n, took, err)
 	}
 	var open []*http.Response
 	for i := range 5 {
@@ -272,7 +272,7 @@ func TestBudget(t *testing.T) {
 		}
 		open = append(open, resp)
 		if want := map[bool]int{true: 200, false: 503}[i < 4]; resp.StatusCode != want || want == 503 && resp.Header.Get("Retry-After") == "" {
-			t.Errorf("download %d: %s", i, resp.Status)
+			t.Errorf("download %d got %s, want %d, with Retry-After if it is 503", i, resp.Status, want)
 		}
 	}
 	for _, resp := range open {
@@ -284,11 +284,12 @@ func TestBudget(t *testing.T) {
 	paused := true
 	f.catalog.Update(t.Context(), "a.iso~1", publish.Change{Paused: &paused})
 	if resp := f.get("GET", "/d/a.iso"); resp.StatusCode != 503 {
-		t.Errorf("paused: %s", resp.Status)
+		t.Errorf("the data of a paused release gave %s, want 503", resp.Status)
 	}
 }
 
-// A page path with an extension redirects to the torrent or the Metalink.
+// TestBeside checks that a page path with an extension redirects to the torrent or the
+// Metalink.
 func TestBeside(t *testing.T) {
 	base, _ := url.Parse("http://files.example/pub")
 	f := newFixture(t, Options{BaseURL: base})
@@ -297,7 +298,7 @@ func TestBeside(t *testing.T) {
 	f.release(t, "c.iso", 1000)
 	for path, want := range map[string]string{
 		"/r/a%20b.iso.meta4":           "/pub/m/a%20b.iso.meta4",
-		"/r/a%20b.iso.torrent":         "", // has a page
+		"/r/a%20b.iso.torrent":         "", // this release has such a name itself
 		"/r/c.iso.torrent":             "/pub/t/c.iso.torrent",
 		"/r/c.iso~1.meta4":             "/pub/m/c.iso~1.meta4",
 		"/r/nothing.torrent":           "",
@@ -306,7 +307,7 @@ func TestBeside(t *testing.T) {
 	} {
 		resp := f.get("GET", path)
 		if got := resp.Header.Get("Location"); got != want || want != "" && resp.StatusCode != http.StatusFound {
-			t.Errorf("%s: %s, to %q, want %q", path, resp.Status, got, want)
+			t.Errorf("%s gave %s with the location %q, want %q", path, resp.Status, got, want)
 		}
 	}
 }

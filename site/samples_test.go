@@ -23,8 +23,8 @@ import (
 // sampleTime is the time of publication of the samples.
 var sampleTime = time.Date(2026, time.November, 4, 14, 3, 0, 0, time.UTC)
 
-// sample adds the file or the tree at path to a catalog as a publisher would, but with a torrent
-// that is not real.
+// sample adds the file or the tree at path to a catalog as a publisher would. The torrent
+// of the release is not a real one.
 func sample(t testing.TB, c publish.Catalog, path string, change func(*publish.Release)) *publish.Release {
 	t.Helper()
 	name := filepath.Base(path)
@@ -108,7 +108,7 @@ Write it to a stick with
 `
 
 // TestPreview serves sample releases on the address in SPATE_PREVIEW until it is
-// interrupted, for looking at the pages.
+// interrupted, so that a developer can look at the pages.
 func TestPreview(t *testing.T) {
 	addr := os.Getenv("SPATE_PREVIEW")
 	if addr == "" {

@@ -11,13 +11,14 @@ import (
 	"spate/internal/fairpool"
 )
 
-// Limits for direct downloads: a download below them can lose its slot to another visitor. A
-// slow phone reads 50 kB/s, in steps of about 64 KiB because of the buffers on the way.
+// The limits for direct downloads. A download below them can lose its slot to another
+// visitor. A slow phone reads 50 kB/s, in steps of about 64 KiB because of the buffers on
+// the way.
 const (
 	readGrace = 4 * time.Second        // time for which a new download may transfer nothing
 	readFloor = 16 << 10               // rate in bytes per second at which a download never loses its slot
-	readQuick = 100 * time.Millisecond // data that is sent in less time may have gone to buffers only
-	readProof = 512 << 10              // bytes that do not fit in buffers
+	readQuick = 100 * time.Millisecond // if data is sent in less time, it may have filled only buffers
+	readProof = 512 << 10              // number of bytes that no buffers on the way can hold
 )
 
 // readers returns the options of the slots for direct downloads.
@@ -25,13 +26,13 @@ func readers(most int, grace time.Duration) fairpool.Options {
 	return fairpool.Options{Slots: most, Grace: grace, Floor: readFloor, Pause: grace * 5 / 2, Quick: readQuick, Proof: readProof}
 }
 
-// liveTurn is the time for which a visitor can watch live numbers before others may take the
-// slot.
+// liveTurn is the time for which a visitor can watch live numbers before others may take
+// the slot.
 const liveTurn = 30 * time.Second
 
 const (
-	// lookAgain is the maximum time after which a waiting visitor checks again whether a
-	// download can be ended.
+	// lookAgain is the maximum time after which a waiting visitor checks again whether
+	// another download can be ended.
 	lookAgain = time.Second
 	// maxWaiting is the maximum number of visitors who wait for a download slot.
 	maxWaiting = 1024
@@ -79,8 +80,8 @@ func newSlotPool(opt fairpool.Options) *slotPool {
 	return &slotPool{pool: fairpool.New[func()](opt), most: opt.Slots}
 }
 
-// enter waits up to patience for a slot for a visitor. It returns nil if it gets none. If the
-// visitor later loses the slot to another one, end is called once.
+// enter waits up to patience for a slot for a visitor. It returns nil if the visitor gets
+// no slot. If the visitor later loses the slot to another one, end is called once.
 func (p *slotPool) enter(ctx context.Context, patience time.Duration, network fairpool.Network, end func()) *slot {
 	w := &waiter{network, time.Now(), end, make(chan *slot, 1)}
 	p.queue(w)
@@ -97,7 +98,7 @@ func (p *slotPool) enter(ctx context.Context, patience time.Duration, network fa
 		}
 		p.giveUp(w)
 		select {
-		case slot := <-w.ready: // received at the same moment
+		case slot := <-w.ready: // the slot came at the same moment
 			return slot
 		default:
 			return nil
@@ -105,8 +106,8 @@ func (p *slotPool) enter(ctx context.Context, patience time.Duration, network fa
 	}
 }
 
-// queue adds a visitor to the line. If too many visitors wait, it refuses the one who has
-// waited longest in the network with the most waiting visitors.
+// queue adds a visitor to the line. If too many visitors wait, it refuses one of the
+// network with the most waiting visitors: the one who has waited longest.
 func (p *slotPool) queue(w *waiter) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -133,8 +134,8 @@ func (p *slotPool) giveUp(w *waiter) {
 	}
 }
 
-// serve gives the available slots to waiting visitors, and returns the time after which to
-// call it again.
+// serve gives the available slots to waiting visitors, and returns the time after which it
+// must be called again.
 func (p *slotPool) serve() (again time.Duration) {
 	now := time.Now()
 	for {
@@ -156,8 +157,8 @@ func (p *slotPool) serve() (again time.Duration) {
 	return again
 }
 
-// look calls serve unless another waiting visitor has called it a short time ago, and returns
-// the time after which to call it again.
+// look calls serve, unless another waiting visitor has called it a short time ago. It
+// returns the time after which look must be called again.
 func (p *slotPool) look() (again time.Duration) {
 	p.mu.Lock()
 	again = time.Until(p.lookAt)
@@ -168,8 +169,9 @@ func (p *slotPool) look() (again time.Duration) {
 	return p.serve()
 }
 
-// serveOne gives a slot to one waiting visitor and reports whether it could. If another
-// visitor has lost the slot, ended is the function that ends that visitor.
+// serveOne gives a slot to one waiting visitor, and reports whether it could. If that
+// visitor takes the slot of another one, ended is the function that ends the other
+// visitor's download.
 func (p *slotPool) serveOne(now time.Time) (had bool, ended func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -206,15 +208,15 @@ func (s *slot) offer() {
 	s.m.Offer(time.Now())
 }
 
-// took records that the visitor has received n bytes.
+// took records that the client has received n bytes.
 func (s *slot) took(n int64) {
 	s.pool.mu.Lock()
 	defer s.pool.mu.Unlock()
 	s.m.Took(time.Now(), n)
 }
 
-// suspect reports whether all slots are in use, the visitor has received little so far, and
-// other visitors of its network have recently received nothing.
+// suspect reports whether all slots are in use, the client has received little so far, and
+// other clients of its network have recently received nothing.
 func (s *slot) suspect() bool {
 	s.pool.mu.Lock()
 	defer s.pool.mu.Unlock()

@@ -17,7 +17,7 @@ import (
 	"spate/internal/simnet"
 )
 
-// crowd is a site with many visitors in a simulated network. Behind a proxy all connections
+// crowd is a site with many visitors in a simulated network. With a proxy, all connections
 // come from the proxy, which adds a header with the address of the visitor.
 type crowd struct {
 	t     *testing.T
@@ -96,7 +96,7 @@ func (c *crowd) visit(from netip.Addr, path string, header ...string) (net.Conn,
 	conn, err := host.DialContext(c.ctx, "tcp", net.JoinHostPort(at.String(), "80"))
 	if err != nil {
 		if c.ctx.Err() == nil {
-			c.t.Error(err)
+			c.t.Errorf("%v: sending a request: %v", from, err)
 		}
 		return nil, nil
 	}
@@ -105,7 +105,7 @@ func (c *crowd) visit(from netip.Addr, path string, header ...string) (net.Conn,
 	resp, err := http.ReadResponse(bufio.NewReaderSize(conn, 4096), nil)
 	if err != nil {
 		if c.ctx.Err() == nil {
-			c.t.Errorf("%v: no answer: %v", from, err)
+			c.t.Errorf("%v: the site sent no response: %v", from, err)
 		}
 		conn.Close()
 		return nil, nil
@@ -113,8 +113,8 @@ func (c *crowd) visit(from netip.Addr, path string, header ...string) (net.Conn,
 	return conn, resp
 }
 
-// hog downloads at a rate in bytes per second, where 0 is nothing at all. If again is not 0,
-// it starts again after that time.
+// hog downloads at a rate in bytes per second; at rate 0 it reads nothing. If again is not
+// 0, it starts another download after that time.
 func (c *crowd) hog(from netip.Addr, rate int, again time.Duration) {
 	c.wg.Go(func() {
 		for {
@@ -136,7 +136,7 @@ func (c *crowd) hog(from netip.Addr, rate int, again time.Duration) {
 	})
 }
 
-// sip reads at a rate in bytes per second until the end, and returns the number of bytes.
+// sip reads r to its end at a rate in bytes per second, and returns the number of bytes.
 func (c *crowd) sip(r io.Reader, rate int) (n int64) {
 	buf := make([]byte, max(1, rate/10))
 	for rate > 0 && c.ctx.Err() == nil {
@@ -150,7 +150,7 @@ func (c *crowd) sip(r io.Reader, rate int) (n int64) {
 	return n
 }
 
-// Addresses of visitor i.
+// Functions that return the address of visitor i.
 func fewNetworks(i int) netip.Addr {
 	return netip.AddrFrom4([4]byte{10, 1, byte(i % 4), byte(1 + i/4)})
 }
@@ -166,9 +166,9 @@ func oneNetwork6(i int) netip.Addr {
 
 var honestAddr, honestAddr6 = netip.MustParseAddr("10.100.0.1"), netip.MustParseAddr("fd03::1")
 
-// TestHogs checks that a download starts within seconds and gets four fifths of the line while
-// many visitors open connections and read nothing or very little, and that requests to the
-// web seed are answered.
+// TestHogs checks the site while many visitors open connections and read nothing or very
+// little. A download must start within seconds and get four fifths of the line, and
+// requests to the web seed must be answered.
 func TestHogs(t *testing.T) {
 	const rate = 1 << 20
 	for _, c := range []struct {
@@ -210,16 +210,16 @@ func TestHogs(t *testing.T) {
 				start := time.Now()
 				conn, resp := w.visit(c.honest, "/d/data.bin")
 				if conn == nil || resp.StatusCode != http.StatusOK {
-					t.Fatalf("after %v: %+v", time.Since(start), resp)
+					t.Fatalf("after %v the visitor got %+v, want the file", time.Since(start), resp)
 				}
 				if took := time.Since(start); took > 10*time.Second {
-					t.Errorf("the first byte took %v", took)
+					t.Errorf("the first byte came after %v, want at most 10s", took)
 				}
 				const measured = 20
 				time.AfterFunc(measured*time.Second, func() { conn.SetReadDeadline(time.Unix(1, 0)) })
 				n, _ := io.Copy(io.Discard, resp.Body)
 				if want := min(int64(measured*rate*8/10), resp.ContentLength); n < want {
-					t.Errorf("%d bytes came in %d s, want %d", n, measured, want)
+					t.Errorf("the visitor got %d bytes in %d s, want at least %d", n, measured, want)
 				}
 				conn.Close()
 				for i := range 20 {
@@ -227,10 +227,10 @@ func TestHogs(t *testing.T) {
 					start := time.Now()
 					conn, resp := w.visit(c.honest, "/d/data.bin", at)
 					if conn == nil || resp.StatusCode != http.StatusPartialContent {
-						t.Fatalf("the web seed: %+v", resp)
+						t.Fatalf("the web seed sent %+v, want a part of the file", resp)
 					}
 					if n, err := io.Copy(io.Discard, resp.Body); n != 1<<18 || time.Since(start) > 5*time.Second {
-						t.Errorf("request %d of the web seed: %d bytes in %v: %v", i, n, time.Since(start), err)
+						t.Errorf("request %d to the web seed gave %d bytes in %v, %v, want 256 KiB in at most 5s", i, n, time.Since(start), err)
 					}
 					conn.Close()
 				}
@@ -239,7 +239,8 @@ func TestHogs(t *testing.T) {
 	}
 }
 
-// Slow readers keep their slots to the end while other visitors come.
+// TestSlowReadersAreNotEnded checks that slow readers keep their slots to the end while
+// other visitors come.
 func TestSlowReadersAreNotEnded(t *testing.T) {
 	t.Parallel()
 	inCrowd(t, Options{DownloadRate: 1 << 20}, false, 6<<20, func(w *crowd) { // 16 slots
@@ -248,7 +249,7 @@ func TestSlowReadersAreNotEnded(t *testing.T) {
 			phones.Go(func() {
 				_, resp := w.visit(netip.AddrFrom4([4]byte{10, 150, byte(i / 3), byte(1 + i%3)}), "/d/data.bin")
 				if n := w.sip(resp.Body, 50_000); n != 6<<20 {
-					t.Errorf("a phone has %d bytes of %d", n, 6<<20)
+					t.Errorf("a slow reader got %d bytes, want %d", n, 6<<20)
 				}
 			})
 		}
@@ -259,7 +260,7 @@ func TestSlowReadersAreNotEnded(t *testing.T) {
 		}
 		for i := range 20 { // number of other visitors that come and go
 			if conn, resp := w.visit(honestAddr, "/d/data.bin", "Range: bytes=0-99999"); conn == nil || resp.StatusCode != http.StatusPartialContent {
-				t.Errorf("visitor %d: %+v", i, resp)
+				t.Errorf("visitor %d got %+v, want a part of the file", i, resp)
 			} else {
 				io.Copy(io.Discard, resp.Body)
 				conn.Close()
@@ -269,7 +270,8 @@ func TestSlowReadersAreNotEnded(t *testing.T) {
 	})
 }
 
-// 200 visitors behind one address download at the same time as others.
+// TestOfficeBehindOneAddress checks that 200 visitors behind one address can download at
+// the same time as others.
 func TestOfficeBehindOneAddress(t *testing.T) {
 	t.Parallel()
 	for _, proxy := range []bool{false, true} {
@@ -280,7 +282,7 @@ func TestOfficeBehindOneAddress(t *testing.T) {
 				all.Go(func() {
 					conn, resp := w.visit(from, "/d/data.bin")
 					if n := w.sip(resp.Body, 50_000); n != 1<<20 || resp.StatusCode != http.StatusOK {
-						t.Errorf("%v: %s, %d bytes", from, resp.Status, n)
+						t.Errorf("the visitor at %v got %s and %d bytes, want the whole file", from, resp.Status, n)
 					}
 					conn.Close()
 				})
@@ -296,8 +298,8 @@ func TestOfficeBehindOneAddress(t *testing.T) {
 	}
 }
 
-// A reader that loses its slot sees its download break off and can resume it. A visitor who
-// gets no slot receives Retry-After.
+// TestEndedDownloadGoesOn checks that a download that loses its slot breaks off and can be
+// resumed, and that a visitor who gets no slot receives Retry-After.
 func TestEndedDownloadGoesOn(t *testing.T) {
 	t.Parallel()
 	inCrowd(t, Options{DownloadRate: 4 * perDownload}, false, 2<<20, func(w *crowd) { // 4 slots
@@ -310,11 +312,11 @@ func TestEndedDownloadGoesOn(t *testing.T) {
 		time.Sleep(time.Second)
 		_, refused := w.visit(manyNetworks(9), "/d/data.bin")
 		if refused.StatusCode != http.StatusServiceUnavailable || refused.Header.Get("Retry-After") == "" {
-			t.Errorf("a new visitor without a slot: %+v", refused)
+			t.Errorf("a visitor without a slot got %+v, want 503 and Retry-After", refused)
 		}
 		got, err := io.ReadAll(first.Body)
 		if err == nil || len(got) == 2<<20 {
-			t.Fatalf("the slow one was not ended: %d bytes, %v", len(got), err)
+			t.Fatalf("the slow download was not ended: %d bytes, %v", len(got), err)
 		}
 		downloads, _ := w.site.Pools()
 		if downloads.Slots != 4 || downloads.Held != 4 || downloads.Evicted != 1 || downloads.Refused != 1 {
@@ -325,13 +327,14 @@ func TestEndedDownloadGoesOn(t *testing.T) {
 		more, err := io.ReadAll(rest.Body)
 		_, data := random(t, 2<<20, w.site.dir, "again")
 		if rest.StatusCode != http.StatusPartialContent || string(got)+string(more) != string(data) {
-			t.Errorf("%s: %d and %d bytes are not the file: %v", rest.Status, len(got), len(more), err)
+			t.Errorf("resuming the download gave %s; the parts of %d and %d bytes are not the file: %v", rest.Status, len(got), len(more), err)
 		}
 	})
 }
 
-// If all slots for live numbers are in use, a new visitor takes one from the network with the
-// most slots, after the turn of its holder.
+// TestLivePlacesAreShared checks that a new visitor gets a slot for live numbers when all
+// are in use. It takes the slot from the network with the most slots, after the turn of its
+// holder.
 func TestLivePlacesAreShared(t *testing.T) {
 	t.Parallel()
 	inCrowd(t, Options{MaxLive: 20}, false, 1000, func(w *crowd) {
@@ -340,7 +343,7 @@ func TestLivePlacesAreShared(t *testing.T) {
 		watch := func(i int, from netip.Addr) {
 			_, resp := w.visit(from, "/r/data.bin/live")
 			if resp.StatusCode != http.StatusOK {
-				t.Errorf("visitor %d: %s", i, resp.Status)
+				t.Errorf("visitor %d got %s, want 200", i, resp.Status)
 			}
 			w.wg.Go(func() {
 				io.Copy(io.Discard, resp.Body)
@@ -355,7 +358,7 @@ func TestLivePlacesAreShared(t *testing.T) {
 			watch(17+i, manyNetworks(i))
 		}
 		if _, resp := w.visit(manyNetworks(7), "/r/data.bin/live"); resp.StatusCode != http.StatusServiceUnavailable || resp.Header.Get("Retry-After") == "" {
-			t.Errorf("more visitors than slots: %s", resp.Status)
+			t.Errorf("a visitor without a slot got %s, want 503", resp.Status)
 		}
 		time.Sleep(liveTurn)
 		watch(20, manyNetworks(7))
@@ -363,7 +366,7 @@ func TestLivePlacesAreShared(t *testing.T) {
 		synctest.Wait()
 		for i, e := range ended {
 			if e != (i == 1) {
-				t.Errorf("visitor %d was ended: %v", i, e)
+				t.Errorf("visitor %d lost the slot: %v, want only visitor 1 to lose it", i, e)
 			}
 		}
 	})

@@ -8,8 +8,8 @@ import (
 	"text/template"
 )
 
-// snippets are configurations of web servers for an exported site: media types that they do
-// not know, and the headers that the site would send.
+// snippets are configurations of web servers for an exported site: media types that the
+// servers do not know, and the headers that the site itself would send.
 var snippets = map[string]string{
 	"nginx.conf": `# For nginx: include this in a server { } block.
 include mime.types;
@@ -78,8 +78,8 @@ handle_path {{.Prefix}}/* {
 `,
 }
 
-// writeSnippets writes the snippets into the exported site at tmp. The site will be moved to
-// dir and served below the path prefix.
+// writeSnippets writes the snippets into the exported site at tmp. dir is the final
+// directory of the export, and prefix the path of the site's URL.
 func writeSnippets(tmp, dir, prefix string) error {
 	where := filepath.Join(tmp, exportMark)
 	if err := os.Mkdir(where, 0o755); err != nil {

@@ -20,8 +20,8 @@ import (
 	"spate/torrent"
 )
 
-// objectStore stands for a store outside of the file system, such as S3. It notices when
-// the object is replaced.
+// objectStore stands for a store outside of the file system, such as S3. It detects that
+// the object was replaced.
 type objectStore struct {
 	*storage.Memory
 	version, accepted atomic.Int64
@@ -36,7 +36,7 @@ func (o *objectStore) Check(_, _ int64) error {
 	return nil
 }
 
-// sessionSeeder seeds with the engine.
+// sessionSeeder seeds with a session of the engine.
 type sessionSeeder struct{ *torrent.Session }
 
 func (s sessionSeeder) Seed(_ context.Context, m *metainfo.MetaInfo, path string, verified bool) error {
@@ -63,8 +63,8 @@ func newSession(t *testing.T) *torrent.Session {
 	return s
 }
 
-// TestStorePublication publishes data that is in no directory: the engine and the site
-// send it, until the object changes.
+// TestStorePublication publishes data from a storage that is not in the file system. The
+// engine and the site must send the data until the object changes.
 func TestStorePublication(t *testing.T) {
 	data := make([]byte, 3<<20+5)
 	rand.NewChaCha8([32]byte{1}).Read(data)
@@ -88,7 +88,7 @@ func TestStorePublication(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	// Over HTTP.
+	// Download over HTTP.
 	get := func(ranges string) (int, []byte) {
 		t.Helper()
 		req, _ := http.NewRequestWithContext(t.Context(), "GET", ts.URL+publish.DownloadPath("a.bin"), nil)
@@ -105,13 +105,13 @@ func TestStorePublication(t *testing.T) {
 		return resp.StatusCode, got
 	}
 	if status, got := get(""); status != 200 || !bytes.Equal(got, data) {
-		t.Errorf("whole: status %d, %d bytes", status, len(got))
+		t.Errorf("the request for the whole file gave status %d and %d bytes, want 200 and the data", status, len(got))
 	}
 	if status, got := get("bytes=1000000-1999999"); status != 206 || !bytes.Equal(got, data[1000000:2000000]) {
-		t.Errorf("part: status %d, %d bytes", status, len(got))
+		t.Errorf("the request for a part gave status %d and %d bytes, want 206 and the part", status, len(got))
 	}
 
-	// From the engine, in both swarms: that of the hybrid and that of its v1 torrent.
+	// Download from the engine, in the swarm of the hybrid and in that of its v1 torrent.
 	torrents, err := p.Catalog().Torrents(t.Context(), rel.Ref())
 	if err != nil {
 		t.Fatal(err)
@@ -134,21 +134,21 @@ func TestStorePublication(t *testing.T) {
 		}
 		buf := make([]byte, len(data))
 		if _, err := got.ReadAt(buf, 0); err != nil || !bytes.Equal(buf, data) {
-			t.Errorf("from peers: other data, %v", err)
+			t.Errorf("the data downloaded from peers differs: %v", err)
 		}
 	}
 
 	store.version.Add(1)
 	if status, _ := get(""); status != http.StatusGone {
-		t.Errorf("the object changed: status %d, want 410", status)
+		t.Errorf("the request after the object changed gave status %d, want 410", status)
 	}
 	if err := p.Withdraw(t.Context(), "a.bin"); err != nil {
-		t.Error(err)
+		t.Errorf("Withdraw: %v", err)
 	}
 	if n := len(session.Torrents()); n != 0 {
-		t.Errorf("%d torrents after Withdraw", n)
+		t.Errorf("the session has %d torrents after Withdraw, want none", n)
 	}
 	if _, err := store.ReadAt(make([]byte, 1), 0); err != nil {
-		t.Errorf("the store, which belongs to its caller: %v", err)
+		t.Errorf("the store was closed, although it belongs to the caller: %v", err)
 	}
 }

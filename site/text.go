@@ -7,8 +7,8 @@ import (
 	"unicode/utf8"
 )
 
-// display makes a name safe to display. It replaces control characters and characters that
-// are invisible or reorder text by visible ones, and limits the number of accents on a
+// display makes a name safe to display. It replaces control characters, and characters that
+// are invisible or reorder text, by visible ones. It also limits the number of accents on a
 // letter. It does not escape HTML.
 func display(s string) string {
 	var b strings.Builder
@@ -48,8 +48,9 @@ func hidden(c rune) bool {
 	return c == utf8.RuneError || unicode.Is(unicode.Co, c) || c >= 0xfff0 && c <= 0xffff
 }
 
-// disposition returns the Content-Disposition header with which a browser saves a file under
-// name (RFC 6266). It contains the name in ASCII for old browsers, and the complete name.
+// disposition returns the value of the Content-Disposition header for which a browser saves
+// a file with that name (RFC 6266). It contains the name in ASCII for old browsers, and the
+// complete name.
 func disposition(name string) string {
 	clean := strings.Map(func(c rune) rune {
 		if c < 0x20 || c == 0x7f || c == '/' || c == '\\' || hidden(c) {
@@ -85,7 +86,7 @@ func percent(s string) string {
 }
 
 // quote returns s as one word for a POSIX shell. It replaces control characters, because
-// people paste the line into a terminal.
+// users paste the line into a terminal.
 func quote(s string) string {
 	plain := s != "" && s[0] != '-' && !strings.ContainsFunc(s, func(c rune) bool {
 		return !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.ContainsRune("-._/:%+=,@", c))

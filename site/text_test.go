@@ -32,10 +32,10 @@ func TestDisplay(t *testing.T) {
 		if !utf8.ValidString(got) || strings.ContainsFunc(got, func(c rune) bool {
 			return unicode.IsControl(c) || unicode.Is(unicode.Bidi_Control, c)
 		}) {
-			t.Errorf("display(%q) = %q", name, got)
+			t.Errorf("display(%q) = %q, which has control characters or is not valid UTF-8", name, got)
 		}
 		if strings.Count(got, "\u0301") > 5 {
-			t.Errorf("too many accents in %q", got)
+			t.Errorf("display left too many accents in %q", got)
 		}
 	}
 }
@@ -49,11 +49,11 @@ func TestDisposition(t *testing.T) {
 		}
 		kind, params, err := mime.ParseMediaType(v)
 		if err != nil || kind != "attachment" || params["filename"] == "" {
-			t.Errorf("disposition(%q) = %q: %v", name, v, err)
+			t.Errorf("disposition(%q) = %q, which is not an attachment with a file name: %v", name, v, err)
 			continue
 		}
 		if got := params["filename"]; strings.ContainsAny(got, "/\\\r\n\x00") || strings.ContainsRune(got, 0x202e) {
-			t.Errorf("%q is saved as %q", name, got)
+			t.Errorf("disposition(%q) gives the unsafe file name %q", name, got)
 		}
 	}
 	for in, want := range map[string]string{
@@ -77,18 +77,18 @@ func TestQuote(t *testing.T) {
 	for _, name := range append(hostile, "a b", "$HOME", "*", "~", "it's", "a&b", "") {
 		q := quote(name)
 		if strings.ContainsFunc(q, func(c rune) bool { return unicode.IsControl(c) || unicode.Is(unicode.Bidi_Control, c) }) {
-			t.Errorf("quote(%q) = %q", name, q)
+			t.Errorf("quote(%q) = %q, which has control characters", name, q)
 		}
 		out, err := exec.Command(sh, "-c", "printf '%s|' "+q+" end").Output()
 		if err != nil {
-			t.Errorf("%q: %v", q, err)
+			t.Errorf("sh cannot read %q: %v", q, err)
 		}
 		word, rest, _ := strings.Cut(string(out), "|")
 		if rest != "end|" {
 			t.Errorf("quote(%q) = %s is not one word: %q", name, q, out)
 		}
 		if utf8.ValidString(name) && !strings.ContainsFunc(name, func(c rune) bool { return c < ' ' || hidden(c) }) && word != name {
-			t.Errorf("quote(%q) means %q", name, word)
+			t.Errorf("sh reads quote(%q) as %q", name, word)
 		}
 	}
 }

@@ -11,8 +11,8 @@ import (
 	"spate/publish"
 )
 
-// TestTheme checks that files of a theme replace embedded ones, and that a template with an error
-// is reported by New.
+// TestTheme checks that files of a theme replace embedded ones, and that New returns an
+// error for a template with an error.
 func TestTheme(t *testing.T) {
 	f := newFixture(t, Options{Title: "Our Project", Theme: fstest.MapFS{
 		"static/site.css":      {Data: []byte("body{color:red}")},
@@ -24,18 +24,19 @@ func TestTheme(t *testing.T) {
 		"/static/site.css": "body{color:red}", "/static/logo.png": "PNG", "/static/icon.svg": "<svg", "/r/none": "<p>Oh no: No such release</p>", "/": "Our Project",
 	} {
 		if got := body(t, f.get("GET", path, "Accept", "text/html")); !strings.Contains(got, want) {
-			t.Errorf("%s: %s", path, got)
+			t.Errorf("%s is %s, want %q in it", path, got, want)
 		}
 	}
 	if resp := f.get("GET", "/static/notes.php"); resp.StatusCode != 404 {
-		t.Errorf("a file of an unknown type: %s", resp.Status)
+		t.Errorf("a file of an unknown type gave %s, want 404", resp.Status)
 	}
 	if _, err := New(f.catalog, Options{Theme: fstest.MapFS{"templates/index.html": {Data: []byte("{{")}}}); err == nil {
-		t.Error("a broken template is accepted")
+		t.Error("New accepted a template with an error")
 	}
 }
 
-// The pages of a thousand releases take less than 50 ms each.
+// BenchmarkPages renders the pages of a site with a thousand releases. Each takes less than
+// 50 ms.
 func BenchmarkPages(b *testing.B) {
 	f := newFixture(b, Options{Swarm: func(spate.InfoHash) (Swarm, bool) { return Swarm{1, 2, 3}, true }})
 	for i := range 1000 {

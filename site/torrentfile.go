@@ -13,13 +13,13 @@ import (
 	"spate/signature"
 )
 
-// torrent answers /t/REF.torrent and, with its signature, /t/REF.torrent.minisig. A client
-// that is known not to support hybrid torrents gets the twin.
+// torrent answers /t/REF.torrent and its signature, /t/REF.torrent.minisig. A client that
+// is known not to support hybrid torrents gets the twin.
 func (s *Site) torrent(w http.ResponseWriter, r *http.Request) {
 	s.sendTorrent(w, r, readsOnlyV1(r.UserAgent()))
 }
 
-// twin answers /t1/REF.torrent with the v1 twin, for every client.
+// twin answers /t1/REF.torrent with the v1 torrent, for every client.
 func (s *Site) twin(w http.ResponseWriter, r *http.Request) { s.sendTorrent(w, r, true) }
 
 func (s *Site) sendTorrent(w http.ResponseWriter, r *http.Request, twin bool) {
@@ -60,7 +60,7 @@ func (s *Site) sendTorrent(w http.ResponseWriter, r *http.Request, twin bool) {
 	sum := sha256.Sum256(data)
 	h.Set("ETag", fmt.Sprintf(`"%x"`, sum[:16]))
 	h["Link"] = s.signatureLink(rel, twin && torrents.Twin != nil)
-	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(data)) // without a time, because the URLs in it may change
+	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(data)) // no modification time, because the URLs in the torrent may change
 }
 
 // readsOnlyV1 reports whether a program does not support hybrid torrents: aria2 1.x stores

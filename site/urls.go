@@ -11,10 +11,10 @@ import (
 	"spate/publish"
 )
 
-// base returns the URL of the site for the visitor who sent r: Options.BaseURL if it is set,
-// otherwise one with the Host header of the request. Because a visitor can send any Host
-// header, base uses it only if it is an IP address or a name of this machine. Otherwise it
-// uses the local address of the connection.
+// base returns the URL of the site for the visitor who sent r. It returns Options.BaseURL
+// if that is set. Otherwise it builds a URL from the Host header, but only if the header is
+// an IP address or a name of this machine, because a visitor can send any header. For any
+// other header it uses the local address of the connection.
 func (s *Site) base(r *http.Request) *url.URL {
 	if s.opts.BaseURL != nil {
 		return s.opts.BaseURL
@@ -32,7 +32,7 @@ func (s *Site) base(r *http.Request) *url.URL {
 	return &url.URL{Scheme: scheme, Host: "localhost"}
 }
 
-// believable reports whether links may contain a Host header.
+// believable reports whether the Host header may be used in links.
 func (s *Site) believable(host string) bool {
 	name, port := host, ""
 	if i := strings.LastIndexByte(host, ':'); i >= 0 && !strings.HasSuffix(host, "]") {
@@ -52,12 +52,12 @@ func (s *Site) believable(host string) bool {
 	return s.hosts[strings.ToLower(name)]
 }
 
-// path returns an encoded path of package publish as a link on a page. The link has the path
-// of the base URL, but no host.
+// path returns the link on a page for an encoded path of package publish. The link starts
+// with the path of the base URL and has no host.
 func (s *Site) path(encoded string) string { return s.prefix + s.visits.link(encoded) }
 
-// torrentLink returns the value of the Link header by which a client finds the torrent when
-// it has the URL of a page or of the data.
+// torrentLink returns the value of a Link header with the torrent. A client that has the
+// URL of a page or of the data finds the torrent by this header.
 func (s *Site) torrentLink(ref string) string {
 	return "<" + s.path(publish.TorrentPath(ref)) + `>; rel="alternate"; type="application/x-bittorrent"`
 }

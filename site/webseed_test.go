@@ -22,8 +22,8 @@ type noSeeder struct{}
 func (noSeeder) Seed(context.Context, *metainfo.MetaInfo, string, bool) error { return nil }
 func (noSeeder) Unseed(context.Context, spate.InfoHash) error                 { return nil }
 
-// TestWebSeed downloads releases with aria2c, whose only source is the site, from the .torrent,
-// the Metalink and the URL of the data.
+// TestWebSeed downloads releases with aria2c by the .torrent, the Metalink and the URL of
+// the data. The site is the only source of the data.
 func TestWebSeed(t *testing.T) {
 	aria2c, err := exec.LookPath("aria2c")
 	if err != nil {
@@ -67,7 +67,7 @@ func TestWebSeed(t *testing.T) {
 					"--bt-enable-lpd=false", "--enable-peer-exchange=false", "--interface=127.0.0.1", "--listen-port=20000-60000",
 					"--check-certificate=false", "--max-tries=2", "--file-allocation=none", "--bt-stop-timeout=20", base.String()+link)
 				if log, err := cmd.CombinedOutput(); err != nil {
-					t.Fatalf("%v\n%s", err, log)
+					t.Fatalf("aria2c failed: %v\n%s", err, log)
 				}
 				for file, data := range want {
 					if file != name && filepath.Dir(file) != name && filepath.Dir(filepath.Dir(file)) != name {
@@ -75,7 +75,7 @@ func TestWebSeed(t *testing.T) {
 					}
 					got, err := os.ReadFile(filepath.Join(out, filepath.FromSlash(file)))
 					if err != nil || !bytes.Equal(got, data) {
-						t.Errorf("%s: %d bytes, want %d: %v", file, len(got), len(data), err)
+						t.Errorf("the downloaded file %s has %d bytes, want the same %d bytes: %v", file, len(got), len(data), err)
 					}
 				}
 			})

@@ -43,9 +43,9 @@ func (d *Dir) stored(i int) bool {
 	return !f.Pad && f.Link == ""
 }
 
-// Accept implements [ChangeDetector]: it records the current state of all files as expected. Call it after the data was
-// checked, or after Stats was compared with a Record. Without a call, the state of each
-// file when it is first used is recorded as expected.
+// Accept implements [ChangeDetector]: it records the current state of all files as
+// expected. Call it after checking the data, or after comparing Stats with a Record.
+// Without a call, the state of each file when it is first used is the expected one.
 func (d *Dir) Accept() error {
 	stats, err := d.Stats()
 	if err != nil {
@@ -66,8 +66,8 @@ func (d *Dir) Accept() error {
 	return nil
 }
 
-// Accepted returns the expected state of each file in the order of the layout. It is
-// the zero value for files without one.
+// Accepted returns the expected state of each file in the order of the layout. A file
+// without an expected state has the zero value.
 func (d *Dir) Accepted() []FileStat {
 	all := make([]FileStat, len(d.layout.files))
 	for i := range all {
@@ -81,10 +81,10 @@ func (d *Dir) Accepted() []FileStat {
 	return all
 }
 
-// Check implements [ChangeDetector]: it checks that the files in a range of the byte space exist and have the size, the
-// time and the inode that they had when they were last accepted or synced. The error
-// joins an [*Error] with [ErrMissing] or [ErrChanged] for each file that differs, or is
-// one error if the directory itself is missing. Check reads no data.
+// Check implements [ChangeDetector]: it checks that the files in a range of the byte space
+// exist and have the same size, time and inode as when they were last accepted or synced.
+// The error joins an [*Error] with [ErrMissing] or [ErrChanged] for each file that differs,
+// or is one error if the directory itself is missing. Check reads no data.
 func (d *Dir) Check(off, n int64) error {
 	if err := d.checkRoot(); err != nil {
 		return err
@@ -101,9 +101,9 @@ func (d *Dir) Check(off, n int64) error {
 	return joined(errs)
 }
 
-// Device returns a number for the file system of the directory when it was opened, or 0
-// if the system has none. With it a caller can tell an empty directory from one whose
-// disk is not mounted.
+// Device returns a number for the file system of the directory when it was opened, or 0 if
+// the system has no such numbers. A caller can use it to distinguish an empty directory
+// from one whose disk is not mounted.
 func (d *Dir) Device() uint64 { return device(d.location.Load().root.id) }
 
 // checkRoot checks that the directory is still the one that was opened.
@@ -155,10 +155,10 @@ func (d *Dir) checkFile(i int) error {
 	}
 }
 
-// HasData implements [DataFinder]. It reports whether any byte of a range may have been written. It returns false
-// if the whole range, apart from padding, is in files that do not exist, past the end
-// of a file or in a hole, which reads as zeros. On systems that cannot find holes,
-// everything inside a file counts as written.
+// HasData implements [DataFinder]. It reports whether any byte of a range may have been
+// written. It returns false if all bytes of the range are padding, in files that do not
+// exist, past the end of a file, or in a hole, which reads as zeros. On systems that cannot
+// find holes, everything inside a file counts as written.
 func (d *Dir) HasData(off, n int64) bool {
 	for e := range d.layout.Extents(off, n) {
 		if !e.Pad && d.hasData(e.File, e.Offset, e.Length) {
@@ -168,9 +168,9 @@ func (d *Dir) HasData(off, n int64) bool {
 	return false
 }
 
-// NextData implements [DataFinder]. It returns the first offset not less than off at which data may have been written, as
-// defined by [Dir.HasData], or the length of the byte space if there is none. It takes
-// a few system calls for each file or hole.
+// NextData implements [DataFinder]. It returns the first offset not less than off at which
+// [Dir.HasData] would report data, or the length of the byte space if there is none. It
+// takes a few system calls for each file or hole.
 func (d *Dir) NextData(off int64) int64 {
 	for e := range d.layout.Extents(off, d.layout.total-off) {
 		if e.Pad {
@@ -206,8 +206,8 @@ func (d *Dir) nextData(i int, off, n int64) (at int64, ok bool) {
 	return at - begin, ok && at < begin+off+n
 }
 
-// Prepare implements [Preparer]: it checks that all files can be written: that nothing is in their way and that
-// none is too long. It creates only the files of length zero. The error joins one
+// Prepare implements [Preparer]: it checks that no other entry is at the path of a file and
+// that no file is too long. It creates only the files of length zero. The error joins one
 // [*Error] for each file, up to 100.
 func (d *Dir) Prepare() error {
 	if d.opts.ReadOnly {

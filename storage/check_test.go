@@ -46,13 +46,13 @@ func TestCheckNotices(t *testing.T) {
 			}
 			wantReason(t, "Check", d.Check(0, 10), c.reason)
 			if err := d.Check(100, 1<<40); err != nil {
-				t.Errorf("Check of the others: %v", err)
+				t.Errorf("Check of the other files returned %v", err)
 			}
 			_, err := d.ReadAt(make([]byte, 10), 0)
 			wantReason(t, "read", err, c.reason)
 			var e *Error
 			if !errors.As(err, &e) || e.File != 0 || e.Path != path {
-				t.Errorf("the error names file %d, %s", e.File, e.Path)
+				t.Errorf("the error is about file %d at %s, want file 0 at %s", e.File, e.Path, path)
 			}
 			_, err = d.WriteAt(make([]byte, 10), 0)
 			if c.write == nil && err != nil || c.write != nil && !errors.Is(err, c.write) {
@@ -65,10 +65,10 @@ func TestCheckNotices(t *testing.T) {
 				t.Fatal(err)
 			}
 			if err := d.Check(0, 10); err != nil && c.name != "removed" {
-				t.Errorf("Check after Accept: %v", err)
+				t.Errorf("Check after Accept returned %v", err)
 			}
 			if _, err := d.WriteAt(make([]byte, 10), 0); err != nil && c.name != "longer" {
-				t.Errorf("write after Accept: %v", err)
+				t.Errorf("WriteAt after Accept returned %v", err)
 			}
 		})
 	}
@@ -82,7 +82,7 @@ func TestCheckNoticesTouch(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := d.Check(0, 1000); err != nil {
-		t.Errorf("Check after Accept: %v", err)
+		t.Errorf("Check after Accept returned %v", err)
 	}
 }
 
@@ -95,13 +95,13 @@ func TestCheckOwnWrites(t *testing.T) {
 			t.Fatal(err)
 		}
 		if err := d.Check(0, 2000); err != nil {
-			t.Errorf("after a write: %v", err)
+			t.Errorf("Check after a write returned %v", err)
 		}
 		if err := d.Sync(); err != nil {
 			t.Fatal(err)
 		}
 		if err := d.Check(0, 2000); err != nil {
-			t.Errorf("after Sync: %v", err)
+			t.Errorf("Check after Sync returned %v", err)
 		}
 	}
 }
@@ -114,11 +114,11 @@ func TestCheckWhileWriting(t *testing.T) {
 		defer close(done)
 		for i := range 500 {
 			if _, err := d.WriteAt([]byte{1}, int64(i%2)*200); err != nil {
-				t.Error(err)
+				t.Errorf("WriteAt: %v", err)
 			}
 			if i%50 == 0 {
 				if err := d.Sync(); err != nil {
-					t.Error(err)
+					t.Errorf("Sync: %v", err)
 				}
 			}
 		}
@@ -172,7 +172,7 @@ func TestDirectoryGone(t *testing.T) {
 			_, err = d.ReadAt(make([]byte, 1), 1300)
 			wantReason(t, "read", err, ErrMissing)
 			if _, err := os.Stat(filepath.Join(dir, "t")); err == nil {
-				t.Error("files were created")
+				t.Error("files were created in a directory that is not the original one")
 			}
 			if name == "gone" || name == "another" {
 				_ = os.Remove(dir)
@@ -203,7 +203,7 @@ func TestSyncFails(t *testing.T) {
 		wantReason(t, "Sync", err, ErrMissing)
 		var e *Error
 		if errors.As(err, &e) && e.File != 0 {
-			t.Errorf("names file %d", e.File)
+			t.Errorf("the error is about file %d, want file 0", e.File)
 		}
 	}
 	if err := os.Rename(path+".away", path); err != nil {
@@ -223,7 +223,7 @@ func TestStats(t *testing.T) {
 	}
 	st, err := d.Stats()
 	if err != nil || len(st) != len(sample) {
-		t.Fatalf("%d, %v", len(st), err)
+		t.Fatalf("Stats returned %d states, %v, want %d", len(st), err, len(sample))
 	}
 	for i, want := range []FileStat{{Exists: true, Size: 100}, {}, {Exists: true, Size: 1000}, {Exists: true}, {}, {}} {
 		got := st[i]
@@ -260,6 +260,6 @@ func TestReadNoticesWrite(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := d.ReadAt(buf, 0); err != nil {
-		t.Errorf("read after Accept: %v", err)
+		t.Errorf("ReadAt after Accept returned %v", err)
 	}
 }

@@ -23,7 +23,7 @@ func TestDirConformance(t *testing.T) {
 				pool := storage.NewPool(8)
 				t.Cleanup(func() {
 					if open := pool.Stats().Open; open > 8 {
-						t.Errorf("%d descriptors held", open)
+						t.Errorf("%d descriptors are open, want at most 8", open)
 					}
 					pool.Close()
 				})

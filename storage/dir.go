@@ -32,17 +32,17 @@ type DirOptions struct {
 	// Their parts of wanted pieces are stored in a hidden file beside the torrent; see
 	// [Dir.SetWanted]. Skip may be shorter than the list of files.
 	Skip []bool
-	// RawPaths gives, by file index, a second path below the torrent's name, which is
-	// used if there is no file at the path of the layout. It is the original path,
-	// under which the file exists where the torrent was made
-	// ([metainfo.Info.RawPaths]). It needs ReadOnly.
+	// RawPaths gives a second path of a file, by file index. It is relative to the
+	// torrent's name, and is used if no file exists at the path of the layout. It is the
+	// original path of the file, at which it exists on the machine where the torrent was
+	// made ([metainfo.Info.RawPaths]). RawPaths needs ReadOnly.
 	RawPaths map[int]string
 }
 
-// Dir is a [Storage] of files in a directory. Files and directories are created when
-// they are first written; files get their final length at once and are sparse.
-// Descriptors belong to the pool, except for one that is kept open while a torrent with
-// many files is written.
+// Dir is a [Storage] of files in a directory. It creates a file and its directories when
+// the file is first written. A file gets its final length at once and is sparse. The pool
+// holds the descriptors, except for one that stays open while a torrent with many files is
+// written.
 type Dir struct {
 	layout *Layout
 	pool   *Pool
@@ -52,9 +52,9 @@ type Dir struct {
 	raw    map[int]string // the entries of opts.RawPaths that exist
 	closed atomic.Bool
 
-	// moving is locked for writing while location changes, and for reading while a path
-	// is resolved. A goroutine that holds the lock of a slot may lock it, but not the
-	// reverse.
+	// moving is locked for writing while location changes, and for reading while a path is
+	// resolved. A goroutine that holds the lock of a slot may lock moving. A goroutine that
+	// holds moving must not lock a slot.
 	moving   sync.RWMutex
 	location atomic.Pointer[location]
 	parts    sync.RWMutex // locked for reading while the parts file is used
@@ -78,9 +78,9 @@ func (p *location) path() string { return filepath.Join(p.root.path, p.top) }
 
 var _ Storage = (*Dir)(nil)
 
-// OpenDir opens the files of a torrent. dir must exist; it is the directory that
-// contains the file or the top directory of the torrent. OpenDir creates nothing. The
-// error wraps [ErrInUse] if another Dir of the pool has the same path and one of both
+// OpenDir opens the files of a torrent. dir must exist; it is the directory that contains
+// the file or the top directory of the torrent. OpenDir creates nothing. The error wraps
+// [ErrInUse] if another Dir of the pool has the same path and at least one of the two
 // writes.
 func OpenDir(dir string, info *metainfo.Info, pool *Pool, opts DirOptions) (*Dir, error) {
 	l, err := LayoutOf(info)
@@ -99,7 +99,7 @@ func LayoutOf(info *metainfo.Info) (*Layout, error) {
 		files[i] = File{
 			Path:   path.Join(append([]string{info.Name}, f.Path...)...),
 			Length: f.Length, Offset: f.Offset, Exec: f.Executable(),
-			// A link that may not be created has nothing on disk.
+			// Nothing on disk stands for a link that must not be created.
 			Pad: f.Pad() || f.IsSymlink() && f.Symlink == nil,
 		}
 		if f.Symlink != nil && !files[i].Pad {
@@ -263,11 +263,11 @@ func (d *Dir) Close() error {
 	return nil
 }
 
-// withRoot calls f with the opened directory. It limits how many goroutines resolve
-// paths at the same time. The caller may hold the lock of a slot, but no directory. f
-// must not lock a slot or open the file of one, because that could wait for the
-// directory that f holds. If the process has no descriptors left, withRoot frees some
-// and calls f again.
+// withRoot calls f with the opened directory. It limits how many goroutines resolve paths
+// at the same time. The caller may hold the lock of a slot, but no directory. f must not
+// lock a slot or open its file, because the owner of the slot could be waiting for the
+// directory. If the process has no descriptors left, withRoot closes some and calls f
+// again.
 func (d *Dir) withRoot(op string, f func(*os.Root) error) error {
 	if d.closed.Load() {
 		return d.fail(op, -1, nil, os.ErrClosed)

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// sample is a layout with all kinds of entries: a pad file, a gap, an empty file, a
+// sample is a layout with all kinds of entries: a pad file, a gap, an empty file and a
 // link.
 var sample = []File{
 	{Path: "t/a", Length: 100},
@@ -48,7 +48,7 @@ func fill(t testing.TB, d *Dir) []byte {
 	t.Helper()
 	data := bytes.Repeat([]byte{0xff}, int(d.layout.Len()))
 	if n, err := d.WriteAt(data, 0); n != len(data) || err != nil {
-		t.Fatalf("wrote %d of %d: %v", n, len(data), err)
+		t.Fatalf("WriteAt wrote %d of %d bytes: %v", n, len(data), err)
 	}
 	for i, pos := 0, int64(0); pos < d.layout.Len(); pos++ {
 		for i < len(d.layout.files) && pos >= d.layout.files[i].Offset+d.layout.files[i].Length {
@@ -101,26 +101,26 @@ func TestDirCreatesOnlyWrittenFiles(t *testing.T) {
 	dir := t.TempDir()
 	d := openSample(t, dir, DirOptions{})
 	if got := tree(t, dir); got != "" {
-		t.Errorf("opening created %s", got)
+		t.Errorf("OpenLayout created %s, want nothing", got)
 	}
 	if _, err := d.ReadAt(make([]byte, 10), 0); !errors.Is(err, ErrMissing) {
-		t.Errorf("read: %v", err)
+		t.Errorf("ReadAt of a missing file returned %v, want ErrMissing", err)
 	}
 	p := []byte{1, 2, 3, 4, 5, 6}
 	if n, err := d.ReadAt(p, 105); n != 6 || err != nil || !bytes.Equal(p, make([]byte, 6)) {
-		t.Errorf("padding reads as %v, %d, %v", p, n, err)
+		t.Errorf("ReadAt of padding gave %v, %d, %v, want 6 zeros", p, n, err)
 	}
 	if n, err := d.WriteAt(bytes.Repeat([]byte{7}, 28), 100); n != 28 || err != nil || tree(t, dir) != "" {
-		t.Errorf("writing to padding: %d, %v, %s", n, err, tree(t, dir))
+		t.Errorf("WriteAt to padding returned %d, %v and left %q, want 28 and no files", n, err, tree(t, dir))
 	}
 	if _, err := d.WriteAt([]byte{7}, 1499); err != nil {
 		t.Fatal(err)
 	}
 	if got := tree(t, dir); got != "t t/d t/d/c" {
-		t.Errorf("one byte created %s", got)
+		t.Errorf("writing one byte created %s, want only its file", got)
 	}
 	if fi, err := os.Stat(filepath.Join(dir, "t/d/c")); err != nil || fi.Size() != 300 {
-		t.Errorf("size %v, %v", fi.Size(), err)
+		t.Errorf("the file has %v bytes, %v, want 300", fi.Size(), err)
 	}
 }
 
@@ -131,7 +131,7 @@ func TestDirWritesAllFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := tree(t, dir); got != "t t/empty" {
-		t.Errorf("Prepare created %s", got)
+		t.Errorf("Prepare created %s, want only the empty file", got)
 	}
 	want := fill(t, d)
 	if err := d.Finish(); err != nil {
@@ -142,27 +142,27 @@ func TestDirWritesAllFiles(t *testing.T) {
 	}
 	got := make([]byte, len(want))
 	if _, err := d.ReadAt(got, 0); err != nil || !bytes.Equal(got, want) {
-		t.Errorf("read differs, %v", err)
+		t.Errorf("ReadAt returned other data than was written, or %v", err)
 	}
 	if got := tree(t, dir); got != "t t/a t/d t/d/b t/d/c t/empty t/l" {
-		t.Errorf("created %s", got)
+		t.Errorf("there are the entries %s, want all files and the link", got)
 	}
 	if b, err := os.ReadFile(filepath.Join(dir, "t/l")); err != nil || len(b) != 1000 {
-		t.Errorf("through the link: %d bytes, %v", len(b), err)
+		t.Errorf("reading through the link gave %d bytes, %v, want 1000", len(b), err)
 	}
 	if err := d.Check(0, 1<<40); err != nil {
-		t.Errorf("check: %v", err)
+		t.Errorf("Check returned %v", err)
 	}
 	if runtime.GOOS != "windows" {
 		a, _ := os.Stat(filepath.Join(dir, "t/a"))
 		b, _ := os.Stat(filepath.Join(dir, "t/d/b"))
 		if a.Mode()&0o111 != 0 || b.Mode()&0o111 == 0 {
-			t.Errorf("modes %v and %v", a.Mode(), b.Mode())
+			t.Errorf("the modes are %v and %v, want only the second executable", a.Mode(), b.Mode())
 		}
 	}
-	for range 2 { // repeating it changes nothing
+	for range 2 { // a second call changes nothing
 		if err := errors.Join(d.Prepare(), d.Finish(), d.Sync(), d.Check(0, 2000)); err != nil {
-			t.Error(err)
+			t.Errorf("the second call: %v", err)
 		}
 	}
 }
@@ -175,18 +175,18 @@ func TestDirName(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := tree(t, dir); got != "other other/a other/d other/d/b other/d/c other/empty other/l" {
-		t.Errorf("created %s", got)
+		t.Errorf("there are the entries %s, want all files below the new name", got)
 	}
 	if b, err := os.ReadFile(filepath.Join(dir, "other/l")); err != nil || len(b) != 1000 {
-		t.Errorf("through the link: %d bytes, %v", len(b), err)
+		t.Errorf("reading through the link gave %d bytes, %v, want 1000", len(b), err)
 	}
 	for _, bad := range []string{"..", ".", "a/b", "/a", "a\x00"} {
 		if _, err := OpenLayout(dir, d.layout, d.pool, DirOptions{Name: bad}); !errors.Is(err, ErrLayout) {
-			t.Errorf("name %q: %v", bad, err)
+			t.Errorf("OpenLayout with the name %q returned %v, want ErrLayout", bad, err)
 		}
 	}
 	if _, err := OpenLayout(dir, &Layout{files: []File{{Path: "a/x"}, {Path: "b/x"}}}, d.pool, DirOptions{}); !errors.Is(err, ErrLayout) {
-		t.Errorf("two first elements: %v", err)
+		t.Errorf("OpenLayout of paths with two first elements returned %v, want ErrLayout", err)
 	}
 }
 
@@ -199,21 +199,21 @@ func TestLonger(t *testing.T) {
 	_, err := d.WriteAt([]byte{1}, 50)
 	wantReason(t, "write", err, ErrLonger)
 	if fi, _ := os.Stat(path); fi.Size() != 101 {
-		t.Errorf("the file was cut to %d", fi.Size())
+		t.Errorf("the file was cut to %d bytes, although Force is not set", fi.Size())
 	}
 	d.Close()
 	d = openSample(t, dir, DirOptions{Force: true})
 	if err := d.Prepare(); err != nil {
-		t.Error(err)
+		t.Errorf("Prepare: %v", err)
 	}
 	if fi, _ := os.Stat(path); fi.Size() != 101 {
 		t.Errorf("Prepare cut the file to %d", fi.Size())
 	}
 	if _, err := d.WriteAt([]byte{1}, 50); err != nil {
-		t.Error(err)
+		t.Errorf("WriteAt: %v", err)
 	}
 	if fi, _ := os.Stat(path); fi.Size() != 100 {
-		t.Errorf("forced, the file has %d bytes", fi.Size())
+		t.Errorf("with Force the file has %d bytes after a write, want the length in the torrent", fi.Size())
 	}
 }
 
@@ -226,10 +226,10 @@ func TestLongerEmptyFile(t *testing.T) {
 	d.Close()
 	d = openSample(t, dir, DirOptions{Force: true})
 	if err := d.Prepare(); err != nil {
-		t.Error(err)
+		t.Errorf("Prepare: %v", err)
 	}
 	if fi, _ := os.Stat(path); fi.Size() != 0 {
-		t.Errorf("forced, the empty file has %d bytes", fi.Size())
+		t.Errorf("with Force the empty file has %d bytes, want 0", fi.Size())
 	}
 }
 
@@ -238,7 +238,7 @@ func TestReadOnly(t *testing.T) {
 	mustWrite(t, filepath.Join(dir, "t/a"), strings.Repeat("x", 100))
 	d := openSample(t, dir, DirOptions{ReadOnly: true})
 	if _, err := d.ReadAt(make([]byte, 100), 0); err != nil {
-		t.Error(err)
+		t.Errorf("ReadAt: %v", err)
 	}
 	_, err := d.WriteAt([]byte{1}, 0)
 	wantReason(t, "write", err, ErrReadOnly)
@@ -247,10 +247,10 @@ func TestReadOnly(t *testing.T) {
 	wantReason(t, "Prepare", d.Prepare(), ErrReadOnly)
 	wantReason(t, "Remove", d.Remove(), ErrReadOnly)
 	if got := tree(t, dir); got != "t t/a" {
-		t.Errorf("created %s", got)
+		t.Errorf("there are the entries %s, want only the existing file", got)
 	}
 	if err := d.Sync(); err != nil {
-		t.Error(err)
+		t.Errorf("Sync: %v", err)
 	}
 }
 
@@ -262,16 +262,16 @@ func TestShorterFile(t *testing.T) {
 	n, err := d.ReadAt(p, 0)
 	wantReason(t, "read", err, ErrMissing)
 	if n != 50 {
-		t.Errorf("read %d", n)
+		t.Errorf("ReadAt read %d bytes, want 50", n)
 	}
 	if !d.HasData(0, 60) || d.HasData(50, 78) {
-		t.Errorf("data before the end %v, after it %v", d.HasData(0, 60), d.HasData(50, 78))
+		t.Errorf("HasData is %v before the end of the file and %v after it, want true and false", d.HasData(0, 60), d.HasData(50, 78))
 	}
 	if _, err := d.WriteAt([]byte("y"), 99); err != nil {
 		t.Fatal(err)
 	}
 	if n, err := d.ReadAt(p, 0); n != 100 || err != nil || string(p[40:60]) != strings.Repeat("x", 10)+strings.Repeat("\x00", 10) {
-		t.Errorf("%d, %v, %q", n, err, p[40:60])
+		t.Errorf("ReadAt returned %d, %v and around the old end %q, want zeros after the old data", n, err, p[40:60])
 	}
 }
 
@@ -280,22 +280,22 @@ func TestHasData(t *testing.T) {
 	const size = 64 << 20
 	d := openFiles(t, dir, []File{{Path: "t/f", Length: size}, {Offset: size, Length: 100, Pad: true}, {Path: "t/g", Offset: size + 100, Length: 1}}, DirOptions{})
 	if d.HasData(0, size) {
-		t.Error("data in a file that is not there")
+		t.Error("HasData reports data in a file that does not exist")
 	}
 	if d.HasData(size, 100) || d.HasData(-5, 3) || d.HasData(size+200, 10) || d.HasData(0, 0) {
-		t.Error("data in padding, or outside")
+		t.Error("HasData reports data in padding, or outside of the byte space")
 	}
 	if _, err := d.WriteAt(make([]byte, 100), 32<<20); err != nil {
 		t.Fatal(err)
 	}
 	if !d.HasData(32<<20, 1<<20) || !d.HasData(0, size) {
-		t.Error("no data where it was written")
+		t.Error("HasData reports no data where data was written")
 	}
 	if runtime.GOOS == "linux" && (d.HasData(0, 16<<20) || d.HasData(40<<20, 10<<20)) {
-		t.Error("data in a hole")
+		t.Error("HasData reports data in a hole")
 	}
 	if d.HasData(size, 101) {
-		t.Error("data in a file that is not there")
+		t.Error("HasData reports data in a file that does not exist")
 	}
 }
 
@@ -317,7 +317,7 @@ func TestInUse(t *testing.T) {
 	}
 	for _, opts := range []DirOptions{{}, {ReadOnly: true}} {
 		if _, err := open(link, opts); !errors.Is(err, ErrInUse) {
-			t.Errorf("%+v beside a writer: %v", opts, err)
+			t.Errorf("opening with %+v while a writer has the path returned %v, want ErrInUse", opts, err)
 		}
 	}
 	other, err := open(dir, DirOptions{Name: "other"})
@@ -334,7 +334,7 @@ func TestInUse(t *testing.T) {
 	}
 	r1.Close()
 	if _, err := open(dir, DirOptions{}); !errors.Is(err, ErrInUse) {
-		t.Errorf("a writer beside a reader: %v", err)
+		t.Errorf("opening for writing while a reader has the path returned %v, want ErrInUse", err)
 	}
 	r2.Close()
 	w, err = open(dir, DirOptions{})
@@ -343,7 +343,7 @@ func TestInUse(t *testing.T) {
 	}
 	w.Close()
 	if len(pool.dirs)+len(pool.paths) != 0 {
-		t.Errorf("left behind: %v %v", pool.dirs, pool.paths)
+		t.Errorf("after closing everything the pool still has the directories %v and the paths %v", pool.dirs, pool.paths)
 	}
 }
 
@@ -371,12 +371,12 @@ func TestClassify(t *testing.T) {
 		}
 		err := &fs.PathError{Op: "open", Path: "x", Err: errno}
 		if r, w := classify(err, false), classify(err, true); r != want[0] || w != want[1] {
-			t.Errorf("%v: %v and %v", errno, r, w)
+			t.Errorf("%v is %v for a read and %v for a write, want %v", errno, r, w, want)
 		}
 	}
 	e := &Error{Op: "write", Path: "a\x1b[31m", Reason: ErrFull, Err: &fs.PathError{Op: "write", Path: "a", Err: syscall.EFBIG}}
 	if got := e.Error(); strings.ContainsRune(got, '\x1b') || !strings.Contains(got, "disk full (file too large)") {
-		t.Errorf("%s", got)
+		t.Errorf("the error is %q, want \"disk full (file too large)\" in it and no control characters", got)
 	}
 }
 
@@ -400,12 +400,12 @@ func TestLongWrite(t *testing.T) {
 	}
 	for _, part := range [][2]int{{0, 7}, {7, size}} {
 		if n, err := d.WriteAt(data[part[0]:part[1]], int64(part[0])); n != part[1]-part[0] || err != nil {
-			t.Fatalf("wrote %d bytes at %d: %v", n, part[0], err)
+			t.Fatalf("WriteAt wrote %d bytes at %d: %v", n, part[0], err)
 		}
 	}
 	got := make([]byte, size)
 	if n, err := d.ReadAt(got, 0); n != size || err != nil || !bytes.Equal(got, data) {
-		t.Errorf("read %d bytes, %v", n, err)
+		t.Errorf("ReadAt returned %d bytes, %v, want the written data", n, err)
 	}
 }
 
@@ -421,7 +421,7 @@ func TestRawPaths(t *testing.T) {
 	d := openFiles(t, dir, files, DirOptions{ReadOnly: true, RawPaths: raw})
 	got := make([]byte, 150)
 	if _, err := d.ReadAt(got, 0); err != nil || string(got) != strings.Repeat("x", 100)+strings.Repeat("y", 50) {
-		t.Errorf("read %q, %v", got, err)
+		t.Errorf("ReadAt returned %q, %v, want the data of both files", got, err)
 	}
 	_, err := d.ReadAt(make([]byte, 1), 150)
 	wantReason(t, "what has neither name", err, ErrMissing)

@@ -43,17 +43,17 @@ func (s FileStat) sameFile(now FileStat) bool {
 	return s.Exists == now.Exists && (s.Inode == now.Inode || s.Inode == 0 || now.Inode == 0)
 }
 
-// maxWrite is the largest number of bytes that one system call writes. With larger
-// writes ext4 uses larger folios in the page cache, and from 1 MiB on these consist of
-// memory that the host of a virtual machine may have reclaimed: 1.7 s of CPU per GB
-// instead of 0.26 s (Linux 6.18 with free page reporting). Below 128 KiB the number of
-// calls becomes noticeable.
+// maxWrite is the largest number of bytes that one system call writes. With larger writes
+// ext4 uses larger folios in the page cache. From 1 MiB on, the host of a virtual machine
+// may have reclaimed their memory, and a write then takes 1.7 s of CPU per GB instead of
+// 0.26 s (Linux 6.18 with free page reporting). Below 128 KiB the number of calls becomes
+// noticeable.
 const maxWrite = 256 << 10
 
-// writebackAfter is the number of bytes written to a file after which the system is
-// asked to start writing them to disk, so that little is left to write when the file is
-// synced. It is large enough for the block allocator to find long runs whatever the
-// order of the pieces.
+// writebackAfter is the number of bytes written to a file after which the system is asked
+// to start writing them to disk, so that a later sync has little left to write. It is large
+// enough for the block allocator to find long runs even if the pieces arrive in random
+// order.
 const writebackAfter = 64 << 20
 
 // fileState is the state of one file of a Dir.
@@ -76,8 +76,8 @@ func (st *fileState) setExpected(now FileStat, at *location) {
 	st.expected, st.hasExpected, st.copies = now, true, at.copies
 }
 
-// forgetIfCopied drops the expected state if the file was copied since, because the
-// copy is another file. The caller holds slot.mu.
+// forgetIfCopied drops the expected state if the file was copied since the state was
+// recorded, because the copy is a new file. The caller holds slot.mu.
 func (st *fileState) forgetIfCopied(at *location) {
 	if st.copies != at.copies {
 		st.hasExpected = false
@@ -187,8 +187,8 @@ func (d *Dir) writeReal(i int, p []byte, off int64) (int, error) {
 		k, err = h.file.WriteAt(p[n:min(n+maxWrite, len(p))], off+int64(n))
 		n += k
 	}
-	// Mark the file after writing, so that a Sync that started earlier does not count
-	// these bytes as synced.
+	// Mark the file after the write. If it were marked before, a Sync that is in progress
+	// could count these bytes as synced.
 	d.markDirty(i)
 	if now := st.written.Add(int64(n)); now/writebackAfter != (now-int64(n))/writebackAfter {
 		startWriteback(h.file)

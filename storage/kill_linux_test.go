@@ -57,9 +57,9 @@ func download(t *testing.T, dir string, pieces int) {
 	}
 }
 
-// TestKilledAtAnyCall kills a process before each of its system calls that change
-// files, one after the other. The record that the process leaves must be loadable, must
-// not be older than the last saved one, and must not contain pieces that are missing.
+// TestKilledAtAnyCall kills a process before each of its system calls that change files,
+// one after the other. Afterwards the record must be loadable, must not be older than the
+// last saved one, and must not list pieces that are missing.
 func TestKilledAtAnyCall(t *testing.T) {
 	const pieces = 5
 	if dir := os.Getenv("SPATE_INNER"); dir != "" {
@@ -83,12 +83,12 @@ func TestKilledAtAnyCall(t *testing.T) {
 		out, err := cmd.CombinedOutput()
 		killed := cmd.ProcessState.ExitCode() == killpoint.Killed
 		if err != nil && !killed {
-			t.Fatalf("call %d: %v: %s", n, err, out)
+			t.Fatalf("the run that should be killed at call %d failed: %v: %s", n, err, out)
 		}
 		checkKilled(t, n, dir, string(out), pieces)
 		if !killed {
 			if n < 5*pieces {
-				t.Errorf("it made only %d calls", n-1)
+				t.Errorf("the process made only %d calls", n-1)
 			}
 			t.Logf("killed at %d calls", n-1)
 			return

@@ -109,8 +109,8 @@ type Extent struct {
 	Pad    bool // not stored, reads as zeros
 }
 
-// Extents iterates over the extents of n bytes from off. It leaves out bytes outside of
-// the byte space and files of length zero.
+// Extents iterates over the extents of n bytes from off. It skips bytes outside of the byte
+// space and files of length zero.
 func (l *Layout) Extents(off, n int64) iter.Seq[Extent] {
 	return func(yield func(Extent) bool) {
 		if off < 0 {

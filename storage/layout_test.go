@@ -30,15 +30,15 @@ func TestNewLayoutRefuses(t *testing.T) {
 		"link climbs":     {{Path: "t/l", Link: "../a"}},
 	} {
 		if _, err := NewLayout(files); !errors.Is(err, ErrLayout) {
-			t.Errorf("%s: %v", name, err)
+			t.Errorf("%s: NewLayout returned %v, want ErrLayout", name, err)
 		}
 	}
 	if _, err := NewLayout([]File{ok, {Offset: 10, Length: 5, Pad: true}, {Path: "t/b/c", Offset: 20, Length: 0}}); err != nil {
-		t.Errorf("valid layout: %v", err)
+		t.Errorf("NewLayout of a valid layout: %v", err)
 	}
 }
 
-// TestExtents checks that the extents of a range have all its bytes, each in the right
+// TestExtents checks that the extents of a range contain all its bytes, each in the right
 // file.
 func TestExtents(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 4))
@@ -90,6 +90,6 @@ func TestExtents(t *testing.T) {
 		t.Fatal(err)
 	}
 	for e := range l.Extents(0, math.MaxInt64) {
-		t.Errorf("extent %+v in an empty range", e)
+		t.Errorf("Extents of an empty range returned %+v", e)
 	}
 }

@@ -16,8 +16,8 @@ import (
 	"spate"
 )
 
-// Note is the entry of a complete torrent in the ledger. It is a [Record] reduced to
-// what is needed for a complete torrent, so that entries of 100,000 torrents can be
+// Note is the entry of a complete torrent in the ledger. It has only the fields of a
+// [Record] that a complete torrent needs, so that the entries of 100,000 torrents can be
 // written at once.
 type Note struct {
 	InfoHash   spate.InfoHash
@@ -27,8 +27,8 @@ type Note struct {
 	Added      time.Time // in whole seconds
 }
 
-// Stamp returns a hash of the states of files, which changes if any of them does. It is
-// never 0.
+// Stamp returns a hash of the states of files. The hash changes if any of the states
+// changes. It is never 0.
 func Stamp(files []FileStat) uint64 {
 	h := fnv.New64a()
 	var b [25]byte

@@ -22,7 +22,7 @@ func TestLedger(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	if notes, err := LoadLedger(dir); err != nil || len(notes) > 0 {
-		t.Fatalf("without a ledger: %v, %v", notes, err)
+		t.Fatalf("LoadLedger without a ledger returned %v, %v, want no notes", notes, err)
 	}
 	for _, want := range [][]Note{sampleNotes(), nil, sampleNotes()[:1]} {
 		if err := SaveLedger(dir, want); err != nil {
@@ -61,13 +61,13 @@ func TestLedgerDamaged(t *testing.T) {
 			_, err = LoadLedger(dir)
 			var corrupt *CorruptError
 			if !errors.As(err, &corrupt) || corrupt.Path != path {
-				t.Fatalf("got %v", err)
+				t.Fatalf("LoadLedger returned %v, want a CorruptError", err)
 			}
 			if _, err := os.Stat(corrupt.Aside); err != nil {
-				t.Error(err)
+				t.Errorf("the damaged ledger was not kept: %v", err)
 			}
 			if notes, err := LoadLedger(dir); err != nil || len(notes) > 0 {
-				t.Errorf("afterwards %v, %v", notes, err)
+				t.Errorf("the second LoadLedger returned %v, %v, want no notes", notes, err)
 			}
 		})
 	}
@@ -87,7 +87,7 @@ func FuzzLedger(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		notes, err := decodeLedger(b)
 		if err == nil && len(notes)*noteSize > len(b) {
-			t.Errorf("%d notes of %d bytes", len(notes), len(b))
+			t.Errorf("LoadLedger decoded %d notes from only %d bytes", len(notes), len(b))
 		}
 	})
 }
@@ -104,7 +104,7 @@ func TestStamp(t *testing.T) {
 	} {
 		s := Stamp(files)
 		if j, twice := seen[s]; twice || s == 0 {
-			t.Errorf("files %d have the stamp of %d", i+1, j)
+			t.Errorf("the files of case %d have the same stamp as those of case %d, or the stamp 0", i+1, j)
 		}
 		seen[s] = i + 1
 	}

@@ -18,12 +18,12 @@ func rerun(t *testing.T, run, mode string) {
 	cmd := exec.Command(os.Args[0], "-test.run=^"+run+"$", "-test.v")
 	cmd.Env = append(os.Environ(), "SPATE_INNER="+mode)
 	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Errorf("%s: %v\n%s", mode, err, out)
+		t.Errorf("the inner test with mode %s failed: %v\n%s", mode, err, out)
 	}
 }
 
-// TestFewDescriptors checks that thousands of files can be used with 64 descriptors, by
-// a pool with a suitable limit and by one whose limit is too large.
+// TestFewDescriptors checks that a pool with a suitable limit, and a pool whose limit is
+// too large, can use thousands of files with 64 descriptors.
 func TestFewDescriptors(t *testing.T) {
 	switch mode := os.Getenv("SPATE_INNER"); mode {
 	case "":
@@ -39,12 +39,12 @@ func TestFewDescriptors(t *testing.T) {
 			pool = NewPool(1000)
 		}
 		if mode == "fits" && pool.Stats().Limit > 16 {
-			t.Errorf("the default is %+v", pool.Stats())
+			t.Errorf("the default pool has %+v, want a limit of at most 16", pool.Stats())
 		}
 		stress(t, pool, 10, 60, 16, 100)
 		list, err := os.ReadDir("/proc/self/fd")
 		if err != nil && mode == "fits" {
-			t.Error(err)
+			t.Errorf("with a suitable limit: %v", err)
 		}
 		t.Logf("%d descriptors open, %+v", len(list), pool.Stats())
 	}
@@ -66,8 +66,8 @@ func mount(t *testing.T) string {
 	return dir
 }
 
-// TestDiskFull checks that writing to a full disk returns ErrFull and keeps existing
-// data, and that the storage works again once there is space.
+// TestDiskFull checks that writing to a full disk returns ErrFull and keeps existing data,
+// and that writing works again when the disk has space.
 func TestDiskFull(t *testing.T) {
 	dir := mount(t)
 	mustWrite(t, filepath.Join(dir, "filler"), strings.Repeat("x", 600<<10))
@@ -82,23 +82,23 @@ func TestDiskFull(t *testing.T) {
 	wantReason(t, "write", err, ErrFull)
 	var e *Error
 	if !errors.As(err, &e) || e.File != 0 || !strings.Contains(err.Error(), "disk full (no space left on device)") {
-		t.Errorf("the error is %v", err)
+		t.Errorf("the error is %v, want one about file 0 and a full disk", err)
 	}
 	got := make([]byte, len(block))
 	if _, err := d.ReadAt(got, 0); err != nil || !bytes.Equal(got, block) {
 		t.Errorf("what was written before: %v", err)
 	}
 	if err := d.Check(0, 5<<20); err != nil {
-		t.Errorf("check: %v", err)
+		t.Errorf("Check returned %v", err)
 	}
 	if err := os.Remove(filepath.Join(dir, "filler")); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := d.WriteAt(block, off); err != nil {
-		t.Errorf("with free space again: %v", err)
+		t.Errorf("WriteAt on a disk with space returned %v", err)
 	}
 	if err := d.Sync(); err != nil {
-		t.Error(err)
+		t.Errorf("Sync: %v", err)
 	}
 }
 
@@ -117,7 +117,7 @@ func TestNoInodes(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := d.WriteAt([]byte{1}, 200); err != nil {
-		t.Errorf("with inodes again: %v", err)
+		t.Errorf("WriteAt on a file system with free inodes returned %v", err)
 	}
 }
 
@@ -137,18 +137,18 @@ func TestReadOnlyFileSystem(t *testing.T) {
 		wantReason(t, fmt.Sprint("write at ", off), err, ErrReadOnly)
 	}
 	if _, err := d.ReadAt(make([]byte, 1), 0); err != nil {
-		t.Errorf("read: %v", err)
+		t.Errorf("ReadAt on a read-only file system returned %v", err)
 	}
 	if err := syscall.Mount("", dir, "", syscall.MS_REMOUNT, ""); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := d.WriteAt([]byte{1}, 0); err != nil {
-		t.Errorf("writable again: %v", err)
+		t.Errorf("WriteAt after the file system became writable returned %v", err)
 	}
 }
 
-// TestUnmounted checks that an unmounted file system leads to ErrMissing, and that
-// nothing is created in the mount point.
+// TestUnmounted checks that an operation on an unmounted file system returns ErrMissing and
+// creates nothing in the mount point.
 func TestUnmounted(t *testing.T) {
 	dir := t.TempDir()
 	if err := syscall.Mount("spate-test", dir, "tmpfs", 0, "size=1m"); err != nil {
@@ -157,7 +157,7 @@ func TestUnmounted(t *testing.T) {
 	d := openSample(t, dir, DirOptions{})
 	fill(t, d)
 	if err := d.Sync(); err != nil {
-		t.Error(err)
+		t.Errorf("Sync: %v", err)
 	}
 	d.pool.Close()
 	if err := syscall.Unmount(dir, 0); err != nil {
@@ -167,12 +167,12 @@ func TestUnmounted(t *testing.T) {
 	_, err := d.WriteAt([]byte{1}, 0)
 	wantReason(t, "write", err, ErrMissing)
 	if got := tree(t, dir); got != "" {
-		t.Errorf("created %s", got)
+		t.Errorf("%s was created in the mount point, want nothing", got)
 	}
 }
 
 // TestPermissions checks the errors for missing permissions. It needs a user other than
-// root.
+// root, who has all permissions.
 func TestPermissions(t *testing.T) {
 	dir := os.Getenv("SPATE_INNER")
 	switch {
@@ -202,7 +202,7 @@ func TestPermissions(t *testing.T) {
 	}
 	d := openSample(t, dir, DirOptions{})
 	if _, err := d.ReadAt(make([]byte, 10), 0); err != nil {
-		t.Errorf("read: %v", err)
+		t.Errorf("ReadAt of a readable file returned %v", err)
 	}
 	_, err := d.WriteAt([]byte{1}, 0)
 	wantReason(t, "write to a file that is not writable", err, ErrReadOnly)

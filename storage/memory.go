@@ -10,8 +10,8 @@ import (
 // memoryPage is the size in bytes of an allocation of a Memory: one block.
 const memoryPage = 16 << 10
 
-// Memory is a [Storage] in memory for tests and simulations. It allocates only pages
-// that are written; other pages read as zeros.
+// Memory is a [Storage] in memory for tests and simulations. It allocates memory for a page
+// when the page is first written; other pages read as zeros.
 type Memory struct {
 	mu     sync.RWMutex
 	pages  [][]byte // nil for a page that was never written
@@ -28,9 +28,10 @@ func NewMemory(n int64) *Memory {
 	return &Memory{n: n, pages: make([][]byte, (n+memoryPage-1)/memoryPage)}
 }
 
-// NewMemoryLike returns an empty Memory that is expected to be filled with content. It
-// keeps content, which must not change, and needs no memory for pages that equal it.
-// The peers of a simulation can therefore share one copy of the data.
+// NewMemoryLike returns an empty Memory for data that will probably equal content. A page
+// that is written with the same data as content takes no memory. NewMemoryLike keeps
+// content, which must not change. The peers of a simulation can therefore share one copy of
+// the data.
 func NewMemoryLike(content []byte) *Memory {
 	m := NewMemory(int64(len(content)))
 	m.like = content

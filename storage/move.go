@@ -11,10 +11,10 @@ import (
 	"time"
 )
 
-// Remove implements [Remover]: it deletes the files and links of the torrent and the directories that are then
-// empty, and closes d. It keeps other files in these directories, and anything at the
-// path of a file that is not a regular file. The error joins one [*Error] for each file
-// that could not be deleted.
+// Remove implements [Remover]: it deletes the files and links of the torrent and the
+// directories that are then empty, and closes d. It keeps other files in these directories,
+// and any entry at the path of a file that is not a regular file. The error joins one
+// [*Error] for each file that could not be deleted.
 func (d *Dir) Remove() error {
 	if d.opts.ReadOnly {
 		return d.fail("remove", -1, ErrReadOnly, nil)
@@ -24,7 +24,7 @@ func (d *Dir) Remove() error {
 	return errors.Join(append(errs, d.Close())...)
 }
 
-// dropAll closes all files that are not in use, and the others after their use.
+// dropAll closes all files. Files in use are closed after their use.
 func (d *Dir) dropAll() {
 	for i := range d.files {
 		d.files[i].slot.drop()
@@ -45,7 +45,8 @@ func (d *Dir) removeFiles() error {
 			errs = append(errs, err)
 		}
 	}
-	// Sort the longest paths first, so that a directory follows those inside it.
+	// Sort the longest paths first, so that the directories inside a directory come before
+	// it.
 	order := make([]string, 0, len(dirs))
 	for p := range dirs {
 		order = append(order, p)
@@ -80,12 +81,12 @@ func (d *Dir) removeFile(root *os.Root, i int) error {
 	return nil
 }
 
-// MoveTo implements [Mover]: it moves the files to directory dir, which must exist. If name is not empty it
-// replaces the name of the file or top directory. Nothing may exist at the new path. On
-// the same file system MoveTo renames the file or top directory, including other files
-// in it. Otherwise it copies and syncs the files of the torrent and then deletes the
-// old ones. Reads may continue in the meantime, writes must not. If MoveTo fails or ctx
-// is done, nothing has changed.
+// MoveTo implements [Mover]: it moves the files to directory dir, which must exist. If name
+// is not empty, it replaces the name of the file or top directory. The new path must not
+// exist. On the same file system MoveTo renames the file or top directory, including other
+// files in it. Otherwise it copies and syncs the files of the torrent and then deletes the
+// old ones. Reads may continue meanwhile, writes must not. If MoveTo fails or ctx is done,
+// the data stays where it was.
 func (d *Dir) MoveTo(ctx context.Context, dir, name string) error {
 	from := d.location.Load()
 	if name == "" {
@@ -185,7 +186,7 @@ func (d *Dir) syncRename(from, to *location) error {
 	return nil
 }
 
-// copyTo copies all files except for their holes to another Dir, and syncs it.
+// copyTo copies all files to another Dir, without their holes, and syncs it.
 func (d *Dir) copyTo(ctx context.Context, to *Dir) error {
 	buf := make([]byte, 1<<20)
 	for i := range d.files {

@@ -21,23 +21,23 @@ func TestRemove(t *testing.T) {
 	mustWrite(t, filepath.Join(dir, "t/d/mine"), "x")
 	mustWrite(t, filepath.Join(dir, "other"), "x")
 	if got := tree(t, dir); got != ".t.parts other t t/a t/d t/d/b t/d/mine t/empty t/l" {
-		t.Errorf("before: %s", got)
+		t.Errorf("before Remove there are %s, want the files of the torrent and others", got)
 	}
 	if err := d.Remove(); err != nil {
-		t.Error(err)
+		t.Errorf("Remove: %v", err)
 	}
 	if got := tree(t, dir); got != "other t t/d t/d/mine" {
-		t.Errorf("remaining: %s", got)
+		t.Errorf("after Remove there are %s, want only other files", got)
 	}
 	if _, err := d.ReadAt(make([]byte, 1), 0); !errors.Is(err, os.ErrClosed) {
-		t.Errorf("read afterwards: %v", err)
+		t.Errorf("ReadAt after Remove returned %v, want os.ErrClosed", err)
 	}
 	d = openSample(t, dir, DirOptions{})
 	if err := errors.Join(os.Remove(filepath.Join(dir, "t/d/mine")), d.Remove()); err != nil {
-		t.Error(err)
+		t.Errorf("the second Remove: %v", err)
 	}
 	if got := tree(t, dir); got != "other" {
-		t.Errorf("remaining: %s", got)
+		t.Errorf("after the second Remove there are %s, want only other", got)
 	}
 }
 
@@ -68,33 +68,33 @@ func TestMoveTo(t *testing.T) {
 				t.Fatal(err)
 			}
 			if got := tree(t, from); got != "" {
-				t.Errorf("remaining: %s", got)
+				t.Errorf("after the move the old directory contains %s, want nothing", got)
 			}
 			if got := tree(t, to); got != ".new.parts new new/a new/d new/d/b new/empty new/l" {
-				t.Errorf("created %s", got)
+				t.Errorf("after the move the new directory contains %s, want all files", got)
 			}
 			if got := d.Path(); got != filepath.Join(to, "new") {
-				t.Errorf("path %s", got)
+				t.Errorf("Path returned %s, want the new path", got)
 			}
 			got := make([]byte, len(want))
 			if _, err := d.ReadAt(got, 0); err != nil || !bytes.Equal(got, want) {
-				t.Errorf("read differs, %v", err)
+				t.Errorf("ReadAt after the move returned other data, or %v", err)
 			}
 			if err := d.Check(0, 2000); err != nil {
-				t.Error(err)
+				t.Errorf("Check after the move: %v", err)
 			}
 			if _, err := d.WriteAt([]byte{1}, 3); err != nil {
-				t.Error(err)
+				t.Errorf("WriteAt after the move: %v", err)
 			}
 			// The old path is free again, and the new one is in use.
 			other, err := OpenLayout(from, d.layout, d.pool, DirOptions{})
 			if err != nil {
-				t.Error(err)
+				t.Errorf("opening the old path: %v", err)
 			} else {
 				other.Close()
 			}
 			if _, err := OpenLayout(to, d.layout, d.pool, DirOptions{Name: "new"}); !errors.Is(err, ErrInUse) {
-				t.Errorf("the new path: %v", err)
+				t.Errorf("opening the new path returned %v, want ErrInUse", err)
 			}
 		})
 	}
@@ -109,13 +109,13 @@ func TestMoveToRefused(t *testing.T) {
 	wantReason(t, "to nowhere", d.MoveTo(t.Context(), filepath.Join(to, "none"), ""), ErrMissing)
 	wantReason(t, "bad name", d.MoveTo(t.Context(), to, "../x"), ErrObstructed)
 	if got := tree(t, to); got != "t t/mine" {
-		t.Errorf("created %s", got)
+		t.Errorf("after refused moves the directory contains %s, want only the existing files", got)
 	}
 	if err := d.Check(0, 2000); err != nil {
-		t.Error(err)
+		t.Errorf("Check after refused moves: %v", err)
 	}
 	if err := d.MoveTo(t.Context(), to, "free"); err != nil {
-		t.Errorf("after the failures: %v", err)
+		t.Errorf("MoveTo after refused moves returned %v", err)
 	}
 }
 
@@ -128,19 +128,19 @@ func TestMoveToCancelled(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if err := d.MoveTo(ctx, to, ""); !errors.Is(err, context.Canceled) {
-		t.Errorf("got %v", err)
+		t.Errorf("MoveTo returned %v, want context.Canceled", err)
 	}
 	if a, b := tree(t, from), tree(t, to); a != before || b != "" {
-		t.Errorf("there is %s and %s", a, b)
+		t.Errorf("after the cancelled move there are %q and %q, want %q and nothing", a, b, before)
 	}
 	got := make([]byte, len(want))
 	if _, err := d.ReadAt(got, 0); err != nil || !bytes.Equal(got, want) {
-		t.Errorf("read differs, %v", err)
+		t.Errorf("ReadAt after the cancelled move returned other data, or %v", err)
 	}
 }
 
-// TestFinish checks that links are created only to files of the torrent, also through
-// other links.
+// TestFinish checks that Finish creates only links that lead to files of the torrent,
+// directly or through other links.
 func TestFinish(t *testing.T) {
 	files := []File{
 		{Path: "t/lib/so.1.2", Length: 5},
@@ -167,14 +167,14 @@ func TestFinish(t *testing.T) {
 		t.Errorf("want five refused links: %v", err)
 	}
 	if text := err.Error(); strings.Contains(text, "\n") || !strings.HasSuffix(text, "(and 4 more)") {
-		t.Errorf("the error is %q", text)
+		t.Errorf("the error is %q, want one line that ends in \"(and 4 more)\"", text)
 	}
 	if got := tree(t, dir); got != "t t/dir t/lib t/lib/so.1 t/lib/so.1.2 t/new t/new/deep t/so t/through" {
-		t.Errorf("created %s", got)
+		t.Errorf("there are %s, want the files and the allowed links", got)
 	}
 	for _, p := range []string{"t/so", "t/lib/so.1", "t/dir/so.1", "t/through", "t/new/deep"} {
 		if b, err := os.ReadFile(filepath.Join(dir, p)); err != nil || string(b) != "hello" {
-			t.Errorf("%s: %q, %v", p, b, err)
+			t.Errorf("reading %s gave %q, %v, want \"hello\"", p, b, err)
 		}
 	}
 }
@@ -204,7 +204,7 @@ func TestMoveToWhileReading(t *testing.T) {
 				default:
 				}
 				if _, err := d.ReadAt(p, 128); err != nil || !bytes.Equal(p, want) {
-					t.Errorf("read while it moves: %v", err)
+					t.Errorf("ReadAt during the move returned other data, or %v", err)
 					return
 				}
 				d.dropAll() // as if the process had run out of descriptors

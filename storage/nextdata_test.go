@@ -24,7 +24,7 @@ func TestNextData(t *testing.T) {
 	}
 	defer d.Close()
 	if at := d.NextData(0); at != l.Len() {
-		t.Errorf("data at %d of missing files", at)
+		t.Errorf("NextData reports data at %d although all files are missing", at)
 	}
 	for _, off := range []int64{2 * hole, 6 * hole} {
 		if _, err := d.WriteAt(make([]byte, 4096), off); err != nil {
@@ -35,7 +35,7 @@ func TestNextData(t *testing.T) {
 	for off := int64(0); off < l.Len(); off += step {
 		next := d.NextData(off)
 		if next < off {
-			t.Fatalf("from %d: %d", off, next)
+			t.Fatalf("NextData(%d) returned %d, which is before the offset", off, next)
 		}
 		if has := d.HasData(off, step); has != (next < off+step) {
 			t.Errorf("%d bytes from %d HasData is %v, and the next data is at %d", step, off, has, next)

@@ -87,8 +87,8 @@ func (d *Dir) openWrite(root *os.Root, i int) (openFile, error) {
 	return openFile{file: f, write: true}, nil
 }
 
-// create creates file i and the directories above it. The error wraps fs.ErrExist if
-// something exists at its path.
+// create creates file i and the directories above it. The error wraps fs.ErrExist if there
+// already is an entry at its path.
 func (d *Dir) create(root *os.Root, i int) (*os.File, error) {
 	name := d.name(i)
 	dir := path.Dir(name)

@@ -30,13 +30,13 @@ func TestOpenDir(t *testing.T) {
 	}
 	fill(t, d)
 	if err := d.Prepare(); err != nil {
-		t.Error(err)
+		t.Errorf("Prepare: %v", err)
 	}
 	if err := d.Finish(); err != nil {
-		t.Error(err)
+		t.Errorf("Finish: %v", err)
 	}
 	if got := tree(t, dir); got != "n n/a n/d n/d/b n/l" {
-		t.Errorf("created %s", got)
+		t.Errorf("there are the entries %s, want the files and the link", got)
 	}
 }
 
@@ -51,10 +51,10 @@ func TestOpenDirSingle(t *testing.T) {
 	want := fill(t, d)
 	got := make([]byte, len(want))
 	if _, err := d.ReadAt(got, 0); err != nil || !bytes.Equal(got, want) {
-		t.Error("read differs", err)
+		t.Errorf("ReadAt returned other data than was written, or %v", err)
 	}
 	if got := tree(t, dir); got != "mine.iso" {
-		t.Errorf("created %s", got)
+		t.Errorf("there are the entries %s, want only mine.iso", got)
 	}
 }
 

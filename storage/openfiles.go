@@ -50,8 +50,8 @@ func (s *slot) dropLocked() {
 	}
 }
 
-// retired is a bit in the state of a handle that is to be closed. The bits below it
-// count the references.
+// retired is a bit in the state of a handle: the handle is closed when it has no
+// references. The bits below it count the references.
 const retired = 1 << 30
 
 // handle is an open descriptor with a reference count.
@@ -64,7 +64,7 @@ type handle struct {
 	index int // index in cache.ring
 }
 
-// acquire takes a reference. It returns false if the handle is to be closed.
+// acquire takes a reference. It returns false if the handle is retired.
 func (h *handle) acquire() bool {
 	for {
 		n := h.state.Load()
@@ -109,8 +109,9 @@ func (h *handle) retire() {
 }
 
 // cache holds up to limit handles and evicts with the CLOCK algorithm. Files and
-// directories have separate caches: opening a file needs a handle of a directory, so in
-// a shared cache the openers could fill it with directories and wait for each other.
+// directories have separate caches, because opening a file needs a handle of its directory:
+// in a shared cache, goroutines could fill the cache with directories and then wait for
+// each other.
 type cache struct {
 	waiting atomic.Int32         // number of goroutines in cond.Wait
 	relieve func(tries int) bool // closes descriptors if the process has none left
@@ -170,8 +171,8 @@ func (c *cache) reserve() {
 	for c.count >= c.limit {
 		h := c.victim()
 		if h == nil {
-			// Look again after waiting was increased, because an earlier release would
-			// not have woken this goroutine.
+			// Check again after increasing waiting, because a release before that would not
+			// have woken this goroutine.
 			c.waiting.Add(1)
 			h = c.victim()
 			if h == nil {
@@ -231,7 +232,7 @@ func (c *cache) victim() *handle {
 	return nil
 }
 
-// closed closes a retired handle without references, and wakes those who wait for
+// closed closes a retired handle without references, and wakes the goroutines that wait for
 // space.
 func (c *cache) closed(h *handle) {
 	h.close()

@@ -2,9 +2,9 @@ package storage
 
 import "context"
 
-// The interfaces of this file are optional: a [Storage] implements those that apply to
-// it, and [As] finds them. A [Dir] implements all of them. Their methods are safe for
-// concurrent use with those of Storage.
+// The interfaces of this file are optional, and [As] finds those that a [Storage]
+// implements. A [Dir] implements all of them. Their methods may be called concurrently with
+// the methods of Storage.
 
 // FileSystemPath is implemented by a [Storage] that keeps the data in the file system.
 type FileSystemPath interface {
@@ -12,8 +12,8 @@ type FileSystemPath interface {
 	Path() string
 }
 
-// ChangeDetector is implemented by a [Storage] whose data other programs can change, if
-// it can notice that without reading the data.
+// ChangeDetector is implemented by a [Storage] whose data other programs can change, if it
+// can detect such a change without reading the data.
 type ChangeDetector interface {
 	// Accept records the current state of the data as expected. The caller has just
 	// verified the data, or is about to.
@@ -39,7 +39,7 @@ type DataFinder interface {
 type Preparer interface {
 	// Prepare checks that the wanted data can be written.
 	Prepare() error
-	// Finish creates what no piece writes, such as symbolic links.
+	// Finish creates entries without data, such as symbolic links.
 	Finish() error
 }
 
@@ -54,8 +54,8 @@ type FileSelector interface {
 // Mover is implemented by a [Storage] that can move the data to another directory.
 type Mover interface {
 	// MoveTo moves the data to the directory dir, which must exist. If name is not empty,
-	// it replaces the name of the file or top directory. Reads may continue in the
-	// meantime, writes must not. If MoveTo fails or ctx is done, nothing has changed.
+	// it replaces the name of the file or top directory. Reads may continue meanwhile,
+	// writes must not. If MoveTo fails or ctx is done, the data stays where it was.
 	MoveTo(ctx context.Context, dir, name string) error
 }
 
@@ -94,9 +94,9 @@ func As[T any](s Storage) (T, bool) {
 	return none, false
 }
 
-// KeepOpen returns a Storage that is like s, except that its Close does nothing. Several
-// torrents with the same byte space can thus share s, which the caller closes. [As] finds
-// the optional interfaces of s.
+// KeepOpen returns a Storage that is like s, but whose Close does nothing. Several torrents
+// with the same byte space can thus share s, which the caller closes. [As] finds the
+// optional interfaces of s.
 func KeepOpen(s Storage) Storage { return keptOpen{s} }
 
 type keptOpen struct{ Storage }

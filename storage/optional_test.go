@@ -10,10 +10,10 @@ func TestKeepOpen(t *testing.T) {
 	m := storage.NewMemoryOf([]byte("data"))
 	shared := storage.KeepOpen(m)
 	if err := shared.Close(); err != nil {
-		t.Error(err)
+		t.Errorf("Close: %v", err)
 	}
 	if _, err := m.ReadAt(make([]byte, 4), 0); err != nil {
-		t.Errorf("read after the other user closed it: %v", err)
+		t.Errorf("ReadAt after another user's Close returned %v", err)
 	}
 }
 

@@ -15,9 +15,8 @@ const canSyncFS = true
 // syncFS syncs the file system that contains f.
 func syncFS(f *os.File) error { return os.NewSyscallError("syncfs", unix.Syncfs(int(f.Fd()))) }
 
-// startWriteback makes the system start to write the dirty pages of a file. It only
-// waits if the queue of the disk is full. A later fsync(2) reports whether the pages
-// were written.
+// startWriteback asks the system to write the dirty pages of a file. It waits only if the
+// queue of the disk is full. A later fsync(2) reports whether the pages were written.
 func startWriteback(f *os.File) {
 	unix.SyncFileRange(int(f.Fd()), 0, 0, unix.SYNC_FILE_RANGE_WRITE)
 }

@@ -15,5 +15,5 @@ const canSyncFS = false
 // syncFS is not supported on this system.
 func syncFS(*os.File) error { return errors.ErrUnsupported }
 
-// startWriteback does nothing: the system decides when it writes.
+// startWriteback does nothing on this system, which decides itself when it writes.
 func startWriteback(*os.File) {}

@@ -37,9 +37,9 @@ func (d *Dir) writeSkipped(i int, p []byte, off int64) (int, error) {
 // Wanted reports whether file i is wanted.
 func (d *Dir) Wanted(i int) bool { return !d.files[i].skip.Load() }
 
-// SetWanted implements [FileSelector]: it changes whether file i is wanted. When the file becomes wanted, its data is
-// copied from the parts file to the file. When it becomes unwanted, the file stays.
-// Reads and writes of the file wait in the meantime.
+// SetWanted implements [FileSelector]: it changes whether file i is wanted. When the file
+// becomes wanted, SetWanted copies its data from the parts file to the file. When the file
+// becomes unwanted, it stays. Reads and writes of the file wait meanwhile.
 func (d *Dir) SetWanted(i int, wanted bool) error {
 	st := &d.files[i]
 	if !wanted || !d.stored(i) {
@@ -51,11 +51,12 @@ func (d *Dir) SetWanted(i int, wanted bool) error {
 	}
 	d.parts.Lock()
 	defer d.parts.Unlock()
-	// The expected state was that of the parts file.
+	// Drop the expected state, which is that of the parts file.
 	st.slot.mu.Lock()
 	st.expected, st.hasExpected = FileStat{}, false
 	st.slot.mu.Unlock()
-	// If the file exists, all writes went to it, and the parts file holds older data.
+	// If the file exists, all its data was written to it, and the parts file contains older
+	// data.
 	there, err := d.exists(i)
 	if err != nil {
 		return err

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// TestSkip checks that data of an unwanted file is stored, found again, and moved into
-// the file when it becomes wanted.
+// TestSkip checks that the data of an unwanted file is stored and found again, and is moved
+// into the file when the file becomes wanted.
 func TestSkip(t *testing.T) {
 	dir := t.TempDir()
 	opts := DirOptions{Skip: []bool{false, false, true}} // t/d/b
@@ -18,7 +18,7 @@ func TestSkip(t *testing.T) {
 		t.Fatal(err)
 	}
 	if d.HasData(128, 1000) {
-		t.Error("data in a file that is not wanted and not there")
+		t.Error("HasData reports data in an unwanted file that does not exist")
 	}
 	_, err := d.ReadAt(make([]byte, 10), 128)
 	wantReason(t, "read", err, ErrMissing)
@@ -27,42 +27,42 @@ func TestSkip(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := tree(t, dir); got != ".t.parts t t/empty" {
-		t.Errorf("created %s", got)
+		t.Errorf("there are the entries %s, want the parts file and the empty file", got)
 	}
 	if err := d.Sync(); err != nil {
 		t.Fatal(err)
 	}
 	stats, err := d.Stats()
 	if err != nil || !stats[2].Exists || stats[0].Exists {
-		t.Errorf("%+v, %v", stats, err)
+		t.Errorf("Stats returned %+v, %v, want the state of the parts file for the unwanted file", stats, err)
 	}
 	d.Close()
 
 	d = openSample(t, dir, opts)
 	p := make([]byte, 22)
 	if n, err := d.ReadAt(p, 128); n != 22 || err != nil || !bytes.Equal(p, want) {
-		t.Errorf("%d, %v, %v", n, err, p)
+		t.Errorf("ReadAt returned %d, %v and %v, want the data of the unwanted file", n, err, p)
 	}
 	if !d.HasData(128, 10) {
-		t.Error("no data where it was written")
+		t.Error("HasData reports no data where data was written")
 	}
 	if err := errors.Join(d.Accept(), d.Check(0, 2000)); err != nil {
-		t.Error(err)
+		t.Errorf("Accept and Check: %v", err)
 	}
 	if err := d.SetWanted(2, true); err != nil {
 		t.Fatal(err)
 	}
 	if b, err := os.ReadFile(filepath.Join(dir, "t/d/b")); err != nil || len(b) != 1000 || !bytes.Equal(b[:22], want) {
-		t.Errorf("the file: %d bytes, %v", len(b), err)
+		t.Errorf("the wanted file has %d bytes, %v, want 1000 that start with the stored data", len(b), err)
 	}
 	if n, err := d.ReadAt(p, 128); n != 22 || err != nil || !bytes.Equal(p, want) {
-		t.Errorf("%d, %v, %v", n, err, p)
+		t.Errorf("ReadAt of the wanted file returned %d, %v and %v, want the same data", n, err, p)
 	}
 	if err := errors.Join(d.Sync(), d.DropParts(), d.DropParts(), d.Check(0, 2000)); err != nil {
-		t.Error(err)
+		t.Errorf("Sync, DropParts and Check: %v", err)
 	}
 	if got := tree(t, dir); got != "t t/d t/d/b t/empty" {
-		t.Errorf("remaining: %s", got)
+		t.Errorf("there are the entries %s, want no parts file", got)
 	}
 	// When the file becomes unwanted again, the existing file is still used.
 	if err := d.SetWanted(2, false); err != nil {
@@ -87,15 +87,15 @@ func TestSetWantedWhileWriting(t *testing.T) {
 			p := []byte{byte(i)}
 			off := 128 + int64(i)
 			if _, err := d.WriteAt(p, off); err != nil {
-				t.Error(err)
+				t.Errorf("WriteAt: %v", err)
 			}
 			if _, err := d.ReadAt(p, off); err != nil || p[0] != byte(i) {
-				t.Errorf("byte %d: %v, %v", i, p, err)
+				t.Errorf("byte %d reads as %v, %v, want its own number", i, p, err)
 			}
 		}
 	}()
 	if err := d.SetWanted(2, true); err != nil {
-		t.Error(err)
+		t.Errorf("SetWanted: %v", err)
 	}
 	<-done
 	p := make([]byte, 1000)
@@ -135,7 +135,7 @@ func TestSkipAgain(t *testing.T) {
 	for off, b := range map[int64]byte{128: 1, 500: 2, 700: 3} {
 		p := make([]byte, 10)
 		if _, err := d.ReadAt(p, off); err != nil || !bytes.Equal(p, bytes.Repeat([]byte{b}, 10)) {
-			t.Errorf("at %d: %v, %v, want %d", off, p, err, b)
+			t.Errorf("the byte at %d reads as %v, %v, want %d", off, p, err, b)
 		}
 	}
 }

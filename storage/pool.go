@@ -50,9 +50,8 @@ func NewPool(limit int) *Pool {
 	return p
 }
 
-// relieve closes some unused files because the process has no descriptors left. It
-// reports whether the caller should try again. tries counts its calls for the same
-// operation.
+// relieve closes some unused files because the process has no descriptors left. It reports
+// whether the caller should try the operation again. tries is the number of failed tries.
 func (p *Pool) relieve(tries int) bool {
 	closed := false
 	for range max(4, p.Stats().Open/8) {
@@ -102,8 +101,8 @@ type rootDir struct {
 	users int         // guarded by Pool.mu
 }
 
-// use registers a user of dir, which must exist and lie in the directory within unless
-// within is empty, and of the path name below dir.
+// use registers a user of the path name below the directory dir, which must exist. If
+// within is not empty, dir must lie in that directory.
 func (p *Pool) use(dir, within, name string, write bool) (*rootDir, error) {
 	fail := func(reason, err error) (*rootDir, error) {
 		return nil, &Error{Op: "open", Path: dir, File: -1, Reason: reason, Err: err}
@@ -143,8 +142,8 @@ type resolved struct {
 	at                time.Time
 }
 
-// resolvedFor is how long a result is reused. Opening thousands of torrents in one
-// directory takes moments.
+// resolvedFor is how long a result is reused. It only has to last while thousands of
+// torrents in one directory are opened one after the other.
 const resolvedFor = 100 * time.Millisecond
 
 // resolve resolves the symbolic links in the path of a directory. Unless within is
@@ -226,8 +225,8 @@ func (p *Pool) root(r *rootDir) (*handle, error) {
 		if err != nil {
 			return openFile{}, err
 		}
-		// If this is not the same directory as before, a file system was mounted or
-		// unmounted, or the directory was moved. Nothing may be created there.
+		// If this is another directory than before, a file system was mounted or unmounted,
+		// or the directory was moved. Create nothing in it.
 		if id, err := root.Stat("."); err != nil || !os.SameFile(id, r.id) {
 			root.Close()
 			return openFile{}, errMoved

@@ -72,7 +72,7 @@ func stress(t *testing.T, pool *Pool, torrents, files, workers, rounds int) {
 					}
 				}
 				if err != nil {
-					t.Errorf("torrent %d: %v", i, err)
+					t.Errorf("reading and writing torrent %d: %v", i, err)
 					return
 				}
 			}
@@ -87,7 +87,7 @@ func TestPoolIsShared(t *testing.T) {
 		stress(t, pool, 20, 5, 8, 300)
 		st := pool.Stats()
 		if st.Limit > limit || st.Open > st.Limit || limit < 1000 && st.Evicted == 0 || limit == 1000 && st.Evicted > 0 {
-			t.Errorf("limit %d: %+v", limit, st)
+			t.Errorf("a pool with the limit %d has the counters %+v", limit, st)
 		}
 		pool.Close()
 		if st := pool.Stats(); st.Open != 0 {
@@ -96,8 +96,8 @@ func TestPoolIsShared(t *testing.T) {
 	}
 }
 
-// TestPoolCloseWhileUsed checks that a pool can be closed while it is used, and still
-// works.
+// TestPoolCloseWhileUsed checks that Close may be called while the pool is in use, and that
+// the pool works afterwards.
 func TestPoolCloseWhileUsed(t *testing.T) {
 	pool := NewPool(10)
 	stop := make(chan struct{})
@@ -143,7 +143,8 @@ func TestPoolEvictsLeastRecentlyUsed(t *testing.T) {
 				}
 			}
 		}
-		// File 0 is always in use: it is opened once, the others once per round.
+		// File 0 is always in use, so it is opened once. The others are opened once per
+		// round.
 		if want := uint64(1 + 1 + (round+1)*(len(files)-1)); pool.Stats().Opened > want+uint64(round) {
 			t.Fatalf("round %d: opened %d times, want %d", round, pool.Stats().Opened, want)
 		}
@@ -152,12 +153,12 @@ func TestPoolEvictsLeastRecentlyUsed(t *testing.T) {
 
 func TestPoolDefault(t *testing.T) {
 	if l := NewPool(0).Stats().Limit; l < 4 || l > 1024 {
-		t.Errorf("limit %d", l)
+		t.Errorf("the default limit is %d, want 4 to 1024", l)
 	}
 	for _, n := range []int{1, 8, 9, 16, 64, 1024, 100_000} {
 		p := NewPool(n)
 		if most := p.files.limit + p.roots.limit + 3*cap(p.opening); most > max(n, minPool) || p.files.limit < max(n, minPool)/3 {
-			t.Errorf("limit %d: %d files, %d directories, %d lookups", n, p.files.limit, p.roots.limit, cap(p.opening))
+			t.Errorf("the limit %d is divided into %d files, %d directories and %d lookups", n, p.files.limit, p.roots.limit, cap(p.opening))
 		}
 	}
 }

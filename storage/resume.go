@@ -38,13 +38,13 @@ type Record struct {
 	Completed  time.Time     // in whole seconds; zero if incomplete
 	Peers      []netip.AddrPort
 
-	// Recovered is not saved. LoadResume sets it to the reason if it had to use an
-	// older record than the newest.
+	// Recovered is not saved. LoadResume sets it to the reason why the newest record could
+	// not be used, if it returns an older one.
 	Recovered error
 }
 
-// CorruptError is returned if no saved state of a torrent could be used. The data must
-// be checked.
+// CorruptError is returned if all saved states of a torrent are damaged. The caller must
+// then check the data.
 type CorruptError struct {
 	Path  string // path of the damaged file
 	Aside string // path to which the file was renamed

@@ -60,7 +60,7 @@ func TestRecordOfCompleteTorrentIsSmall(t *testing.T) {
 
 func TestLoadResumeNone(t *testing.T) {
 	if _, err := LoadResume(t.TempDir(), spate.InfoHash{9}); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("got %v", err)
+		t.Errorf("LoadResume returned %v, want fs.ErrNotExist", err)
 	}
 }
 
@@ -95,7 +95,7 @@ func TestLoadResumeFallsBack(t *testing.T) {
 				t.Fatal(err)
 			}
 			if got.Clean || got.Recovered == nil {
-				t.Errorf("clean %v, recovered %v", got.Clean, got.Recovered)
+				t.Errorf("the older record has Clean %v and Recovered %v, want false and a reason", got.Clean, got.Recovered)
 			}
 			got.Clean = true
 			if !sameRecord(got, older) {
@@ -107,7 +107,7 @@ func TestLoadResumeFallsBack(t *testing.T) {
 				}
 			}
 			if again, err := LoadResume(dir, older.InfoHash); err != nil || again.Have.All() {
-				t.Errorf("second load: %v", err)
+				t.Errorf("the second LoadResume did not return the older record: %v", err)
 			}
 		})
 	}
@@ -128,13 +128,13 @@ func TestLoadResumeAllDamaged(t *testing.T) {
 	_, err := LoadResume(dir, r.InfoHash)
 	var corrupt *CorruptError
 	if !errors.As(err, &corrupt) || corrupt.Aside == "" {
-		t.Fatalf("got %v", err)
+		t.Fatalf("LoadResume returned %v, want a CorruptError", err)
 	}
 	if _, err := LoadResume(dir, r.InfoHash); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("afterwards: %v", err)
+		t.Errorf("the second LoadResume returned %v, want fs.ErrNotExist", err)
 	}
 	if err := SaveResume(dir, r); err != nil {
-		t.Error(err)
+		t.Errorf("SaveResume: %v", err)
 	}
 }
 
@@ -150,7 +150,7 @@ func TestLoadResumeOfAnother(t *testing.T) {
 	}
 	var corrupt *CorruptError
 	if _, err := LoadResume(dir, other); !errors.As(err, &corrupt) {
-		t.Errorf("got %v", err)
+		t.Errorf("LoadResume of another torrent's record returned %v, want a CorruptError", err)
 	}
 }
 
@@ -170,15 +170,15 @@ func TestListAndRemoveResume(t *testing.T) {
 	}
 	list, err := ListResume(dir)
 	if err != nil || len(list) != 3 {
-		t.Fatalf("%v, %v", list, err)
+		t.Fatalf("ListResume returned %v, %v, want 3 torrents", list, err)
 	}
 	for _, ih := range list {
 		if err := RemoveResume(dir, ih); err != nil {
-			t.Error(err)
+			t.Errorf("RemoveResume: %v", err)
 		}
 	}
 	if list, err := ListResume(dir); err != nil || len(list) != 0 {
-		t.Errorf("%v, %v", list, err)
+		t.Errorf("ListResume after removing all records returned %v, %v, want none", list, err)
 	}
 }
 
@@ -215,13 +215,13 @@ func TestSaveResumeStopsAnywhere(t *testing.T) {
 		}
 		got, err := LoadResume(dir, older.InfoHash)
 		if err != nil {
-			t.Fatalf("stopped after step %d: %v", stop, err)
+			t.Fatalf("stopped after step %d: LoadResume: %v", stop, err)
 		}
 		if last := stop == len(steps)-1; got.Have.All() != last {
-			t.Errorf("stopped after step %d: have %v", stop, got.Have)
+			t.Errorf("stopped after step %d: the record has the pieces %v, want all only after the last step", stop, got.Have)
 		}
 		if err := SaveResume(dir, newer); err != nil {
-			t.Errorf("stopped after step %d, save again: %v", stop, err)
+			t.Errorf("stopped after step %d: the next SaveResume: %v", stop, err)
 		}
 	}
 }
@@ -257,8 +257,9 @@ func TestJudge(t *testing.T) {
 }
 
 func TestReconcile(t *testing.T) {
-	// Pieces have a length of 10: file a has pieces 0 and half of 1, file b the other
-	// half of 1 and 2, and file c pieces 3 and 4. Piece 2 ends with padding.
+	// Pieces have a length of 10. File a covers piece 0 and half of piece 1, file b the
+	// other half of piece 1 and piece 2, and file c pieces 3 and 4. Piece 2 ends with
+	// padding.
 	l, err := NewLayout([]File{
 		{Path: "t/a", Length: 15}, {Path: "t/b", Offset: 15, Length: 12},
 		{Offset: 27, Length: 3, Pad: true}, {Path: "t/c", Offset: 30, Length: 20},
@@ -302,8 +303,8 @@ func bits(f bitfield.Bitfield) string {
 	return b.String()
 }
 
-// FuzzRecord decodes fields without the checksum, because whoever can write the file
-// can also compute the checksum.
+// FuzzRecord decodes fields without the checksum, because an attacker who can write the
+// file can also compute the checksum.
 func FuzzRecord(f *testing.F) {
 	for _, n := range []int{0, 8, 100} {
 		b := sampleRecord(n).encode()
@@ -319,7 +320,7 @@ func FuzzRecord(f *testing.F) {
 			t.Fatalf("a record that was read cannot be read again: %v", err)
 		}
 		if !sameRecord(r, again) {
-			t.Errorf("%+v became %+v", r, again)
+			t.Errorf("the record %+v became %+v when it was encoded again", r, again)
 		}
 	})
 }

@@ -124,8 +124,8 @@ func decodeRecord(b []byte) (*Record, error) {
 	return decodeFields(body[len(recordMagic):])
 }
 
-// decodeFields decodes the part between the magic and the checksum. The memory that it
-// allocates is limited by the length of b and the limits above.
+// decodeFields decodes the part between the magic and the checksum. The length of b and the
+// limits above bound the memory that it allocates.
 func decodeFields(b []byte) (*Record, error) {
 	d := decoder{b: b}
 	r := &Record{}

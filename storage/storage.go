@@ -19,24 +19,24 @@ import (
 
 // Storage is the data of one torrent, addressed by offsets in its byte space.
 //
-// ReadAt and WriteAt follow io.ReaderAt and io.WriterAt, except that a range outside of
-// the byte space transfers nothing and returns an error that wraps [ErrRange]. Padding
-// reads as zeros, and writes to it are dropped. Reading data that was never written
+// ReadAt and WriteAt follow io.ReaderAt and io.WriterAt, except that a call for a range
+// outside of the byte space transfers nothing and returns an error that wraps [ErrRange].
+// Padding reads as zeros, and writes to it are dropped. Reading data that was never written
 // gives zeros or an error that wraps [ErrMissing]. Errors of the disk are, or wrap, an
 // [*Error].
 //
-// All methods are safe for concurrent use. After two concurrent writes to the same
-// bytes, the bytes are those of one of the writes.
+// All methods are safe for concurrent use. After two concurrent writes to the same bytes,
+// the bytes are those of one of the writes.
 //
-// Sync returns when everything that was written before the call would survive a crash
-// of the machine. If it fails, data that was written since the last successful Sync
-// must be checked again.
+// Sync returns when all data that was written before the call would survive a crash of the
+// machine. After a failure of Sync, the caller must check all data again that was written
+// since the last successful Sync.
 //
 // Close releases the resources of the storage without a Sync. Later calls fail with an
 // error that wraps os.ErrClosed.
 //
 // A Storage may also implement optional interfaces such as [ChangeDetector] and [Mover].
-// The engine and the site do without those that it lacks.
+// The engine and the site also work with a Storage that implements none of them.
 type Storage interface {
 	ReadAt(p []byte, off int64) (int, error)
 	WriteAt(p []byte, off int64) (int, error)
@@ -57,14 +57,14 @@ var (
 	ErrReadOnly = errors.New("not writable")
 	// ErrDenied: the permissions do not allow reading.
 	ErrDenied = errors.New("permission denied")
-	// ErrObstructed: there is something other than a regular file or directory at the
-	// path, or a symbolic link that would have to be followed for writing, or one that
-	// leads out of the directory.
+	// ErrObstructed: the path, or a directory above it, is not a regular file or directory,
+	// or is a symbolic link that leads out of the directory or that a write would have to
+	// follow.
 	ErrObstructed = errors.New("path is blocked")
 	// ErrLonger: a file is longer than in the torrent.
 	ErrLonger = errors.New("longer than the torrent says")
-	// ErrInUse: another torrent of this process uses the same path, and one of them
-	// writes.
+	// ErrInUse: another torrent of this process uses the same path, and at least one of the
+	// two writes.
 	ErrInUse = errors.New("in use by another torrent")
 	// ErrDescriptors: the process or the system has no descriptors left.
 	ErrDescriptors = errors.New("too many open files")

@@ -47,7 +47,7 @@ func TestSymbolicLinks(t *testing.T) {
 			_, err := d.WriteAt([]byte("evil"), off)
 			wantReason(t, "write", err, ErrObstructed)
 			if n, err := d.ReadAt(make([]byte, 4), off); (n == 4) != c.readable {
-				t.Errorf("read %d, %v", n, err)
+				t.Errorf("ReadAt read %d bytes, %v, want data only if the link stays inside: %v", n, err, c.readable)
 			}
 			wantReason(t, "Prepare", d.Prepare(), ErrObstructed)
 			_, _ = d.Stats()
@@ -63,14 +63,14 @@ func TestSymbolicLinks(t *testing.T) {
 			}
 			_ = d.Remove()
 			if b, err := os.ReadFile(filepath.Join(base, "outside/x")); err != nil || string(b) != long {
-				t.Errorf("Remove reached outside: %v", err)
+				t.Errorf("Remove changed or deleted a file outside: %v", err)
 			}
 		})
 	}
 }
 
-// TestObstructed checks that something that is not a regular file is not opened, and
-// that opening it does not block.
+// TestObstructed checks that an entry that is not a regular file is not opened, and that
+// the attempt does not block.
 func TestObstructed(t *testing.T) {
 	for name, put := range map[string]func(string) error{
 		"directory": func(p string) error { return os.Mkdir(p, 0o777) },
@@ -92,7 +92,7 @@ func TestObstructed(t *testing.T) {
 			wantReason(t, "Prepare", d.Prepare(), ErrObstructed)
 			st, err := d.Stats()
 			if err != nil || st[0].Exists {
-				t.Errorf("Stats: %+v, %v", st[0], err)
+				t.Errorf("Stats returned %+v, %v, want a file that does not exist", st[0], err)
 			}
 		})
 	}
@@ -134,8 +134,8 @@ func TestPipeForDirectory(t *testing.T) {
 	wantReason(t, "read in a pipe", err, ErrObstructed)
 }
 
-// A directory that has to be in another one is not reached by links that lead out,
-// whenever they are put there.
+// TestWithin checks that a directory which must lie inside another one is not opened
+// through a link that leads out, even if the link appears later.
 func TestWithin(t *testing.T) {
 	base := t.TempDir()
 	at := func(p string) string { return filepath.Join(base, filepath.FromSlash(p)) }
@@ -162,7 +162,7 @@ func TestWithin(t *testing.T) {
 	} {
 		d, err := open(dir)
 		if (err == nil) != ok {
-			t.Errorf("%s: %v", dir, err)
+			t.Errorf("opening %s returned %v, want success: %v", dir, err, ok)
 		}
 		if err == nil {
 			d.Close()

@@ -19,9 +19,9 @@ func (d *Dir) markDirty(i int) {
 	}
 }
 
-// Unsynced records that data in a range may not be on disk although this process did
-// not write it, so that the next Sync covers it. This is the case after another process
-// was killed, whose writes may only be in the page cache.
+// Unsynced records that data in a range may not be on disk although this process did not
+// write it, so that the next Sync covers it. For example, another process may have been
+// killed after writing, and its data is only in the page cache.
 func (d *Dir) Unsynced(off, n int64) {
 	if d.opts.ReadOnly {
 		return
@@ -59,9 +59,9 @@ func (d *Dir) noteDirs(dir string) {
 }
 
 // Sync implements [Storage]. It syncs the files written since the last Sync and the
-// directories with new names. The error joins one [*Error] for each file that failed;
-// the next Sync tries these again. After a failure Sync drops the file from the page
-// cache, so that reads return what is on disk.
+// directories with new names. The error joins one [*Error] for each file that failed; the
+// next Sync tries these files again. After a failure Sync drops the file from the page
+// cache, so that reads return the data on disk.
 func (d *Dir) Sync() error {
 	d.mu.Lock()
 	files, dirs := d.dirty, d.dirs
@@ -85,8 +85,8 @@ func (d *Dir) Sync() error {
 	return joined(errs)
 }
 
-// manyFiles is the minimum number of files for which the whole file system is synced
-// instead of each file, because each sync waits for the disk or its journal.
+// manyFiles is the minimum number of files for which Sync syncs the whole file system. With
+// fewer files it syncs each file, which waits for the disk or its journal each time.
 const manyFiles = 512
 
 // watchErrors opens the top directory before the first write to a torrent with many
@@ -102,9 +102,9 @@ func (d *Dir) watchErrors(root *os.Root) {
 	}
 }
 
-// syncMany syncs many files by syncing their file system. It returns the files that
-// must be synced separately, because they are elsewhere or have changed, or because the
-// sync failed and the file with the error must be found.
+// syncMany syncs many files by syncing their file system. It returns the files that must be
+// synced separately: those that are on another file system, those that have changed, or all
+// of them if the sync failed, to find the file with the error.
 func (d *Dir) syncMany(files []int) (rest []int) {
 	d.syncing.Lock()
 	defer d.syncing.Unlock()

@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// TestSyncMany checks that syncing many files records the state of each written file,
-// reports a replaced file, and that a later change of a file is detected.
+// TestSyncMany checks that syncing many files records the state of each written file, and
+// reports a replaced file and a later change of a file.
 func TestSyncMany(t *testing.T) {
 	t.Parallel()
 	const count, size = manyFiles + 10, 3
@@ -48,7 +48,7 @@ func TestSyncMany(t *testing.T) {
 	for i := range count {
 		st := &d.files[i]
 		if dirty := st.dirty.Load(); dirty != (i == replaced) || st.writing.Load() != 0 {
-			t.Fatalf("file %d: dirty %v, %d writes in progress", i, dirty, st.writing.Load())
+			t.Fatalf("file %d has dirty %v and %d writes in progress after Sync", i, dirty, st.writing.Load())
 		}
 		now, err := d.stat(i)
 		if err != nil || i != replaced && !st.expected.Same(now) {

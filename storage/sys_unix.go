@@ -12,8 +12,8 @@ import (
 // openFlags keeps open from blocking if the path is a named pipe.
 const openFlags = syscall.O_NONBLOCK
 
-// classifyErrno returns the reason for a system error, or nil if the error is not one
-// of those that are distinguished.
+// classifyErrno returns the reason for a system error, or nil if no Err value of this
+// package describes the error.
 func classifyErrno(err syscall.Errno, write bool) error {
 	switch err {
 	case syscall.ENOSPC, syscall.EDQUOT:

@@ -36,8 +36,8 @@ func classifyErrno(err syscall.Errno, write bool) error {
 	return nil
 }
 
-// inode returns 0, because a FileInfo has no inode number on Windows. Changes are found
-// by size and time.
+// inode returns 0, because a FileInfo has no inode number on Windows. A change is detected
+// by size and time only.
 func inode(fs.FileInfo) uint64 { return 0 }
 
 func maxDescriptors() int { return 4096 }
@@ -49,5 +49,5 @@ func syncDir(*os.File) error { return nil }
 // systems (ERROR_NOT_SAME_DEVICE).
 func isCrossDevice(err error) bool { return errors.Is(err, syscall.Errno(17)) }
 
-// device returns 0, because Windows does not provide it here.
+// device returns 0, because a FileInfo has no number of the file system on Windows.
 func device(fs.FileInfo) uint64 { return 0 }

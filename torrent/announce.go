@@ -60,7 +60,7 @@ func (a announced) Dormant() bool { return false }
 
 func (a announced) Log() *slog.Logger { return a.t.log }
 
-// foundPeers takes addresses from the answer of the tracker at a URL.
+// foundPeers adds the peers that the tracker at a URL returned, and dials more peers.
 func (t *Torrent) foundPeers(addrs []netip.AddrPort, trackerURL string) {
 	t.mu.Lock()
 	addTrackerPeers(t.peers, trackerURL, addrs)
@@ -68,8 +68,8 @@ func (t *Torrent) foundPeers(addrs []netip.AddrPort, trackerURL string) {
 	t.dialMore(time.Now())
 }
 
-// addTrackerPeers adds the addresses that the tracker at a URL named. The caller holds the
-// lock of the list.
+// addTrackerPeers adds the addresses that the tracker at a URL returned. The caller holds
+// the lock of the list.
 func addTrackerPeers(l *peerlist.List, trackerURL string, addrs []netip.AddrPort) {
 	now := time.Now()
 	for _, a := range addrs {
@@ -77,8 +77,8 @@ func addTrackerPeers(l *peerlist.List, trackerURL string, addrs []netip.AddrPort
 	}
 }
 
-// trackerSource returns the source of an address that the tracker at a URL named. Only a
-// tracker on this machine may name peers on this machine.
+// trackerSource returns the source of an address that the tracker at a URL returned. Only a
+// tracker on this machine may return addresses of this machine.
 func trackerSource(trackerURL string, addr netip.AddrPort) peerlist.Source {
 	if addr.Addr().Unmap().IsLoopback() && isLocalURL(trackerURL) {
 		return peerlist.SourceCaller

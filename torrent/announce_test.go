@@ -68,9 +68,10 @@ func TestCloseDuringCompleted(t *testing.T) {
 	}
 }
 
-// lateAnnouncer names no peer in its answers, and later those that the test passes on.
+// lateAnnouncer names no peers in its answers. The test passes peers to its found functions
+// later.
 type lateAnnouncer struct {
-	found chan func(discovery.Candidate) // of each announce
+	found chan func(discovery.Candidate) // receives the found function of each announce
 }
 
 func newLateAnnouncer() lateAnnouncer { return lateAnnouncer{make(chan func(discovery.Candidate), 10)} }
@@ -87,8 +88,8 @@ func (l lateAnnouncer) AnnounceLate(_ context.Context, _ string, _ *tracker.Anno
 	return &tracker.AnnounceResponse{Interval: time.Hour}, nil
 }
 
-// TestLateCandidates downloads from a seed that the tracker names after its answer: with a
-// private torrent, and by a magnet link too.
+// TestLateCandidates checks that a download uses a seed that the tracker names only after
+// its answer. It downloads a private torrent and a magnet link.
 func TestLateCandidates(t *testing.T) {
 	t.Parallel()
 	const url = "http://tracker.example/announce"

@@ -8,51 +8,52 @@ import (
 	"spate/torrent/internal/picker"
 )
 
-// There are three ways to find the sender of bad data. A peer that sent all blocks of a
-// piece that failed its hash sent the bad ones. If several peers sent the blocks and the
-// torrent has v2 hashes, a peer is asked for the hashes of the blocks, which show the bad
-// ones (BEP 52, blockhashes.go). Otherwise the piece is downloaded again, and once it is
-// good it is compared with the blocks that were sent before.
+// The sender of bad data is found in one of three ways. If a single peer sent all blocks of
+// a piece that failed its hash, that peer sent the bad data. If several peers sent blocks of
+// the piece and the torrent has v2 hashes, another peer is asked for the hashes of the
+// blocks, which show the bad blocks (BEP 52, blockhashes.go). Otherwise the whole piece is
+// downloaded again, and the good piece is compared with the blocks that were sent before.
 
-// failedPiece is what is known about a piece that failed its hash.
+// failedPiece describes a piece that failed its hash.
 type failedPiece struct {
 	index       int
-	senders     []PeerKey               // by block
-	sums        [][sha1.Size]byte       // of the blocks
-	blockHashes [][merkle.HashSize]byte // of the blocks of the file; nil without v2 hashes
+	senders     []PeerKey               // the sender of each block
+	sums        [][sha1.Size]byte       // the SHA-1 of each block
+	blockHashes [][merkle.HashSize]byte // the SHA-256 of each block of the file; nil without v2 hashes
 }
 
 // sentBy reports whether the peer sent a block of the piece.
 func (f *failedPiece) sentBy(key PeerKey) bool { return slices.Contains(f.senders, key) }
 
-// badData is what a torrent knows about pieces that failed their hash, and about the peers
-// that sent them. Torrent.mu guards it.
+// badData records the pieces of a torrent that failed their hash, and the peers that sent
+// bad data. Torrent.mu guards it.
 type badData struct {
 	banned   []PeerKey            // the last peers that sent bad data, at most maxBanned
 	suspects map[int]*trial       // failed pieces that are downloaded again
 	parked   map[int]*parkedPiece // failed pieces that wait for the hashes of their blocks
 }
 
-// trial records who sent which block of a piece that failed its hash, until the piece is
-// good and shows which blocks were bad.
+// trial records which peer sent each block of a piece that failed its hash, until a good
+// copy of the piece shows which blocks were bad.
 type trial struct {
-	blocks map[int32][]sentBlock // by the offset of the block
+	blocks map[int32][]sentBlock // by the offset of the block in the piece
 }
 
-// sentBlock is a block that a peer sent.
+// sentBlock is the hash of a block and the peer that sent the block.
 type sentBlock struct {
 	from PeerKey
 	sum  [sha1.Size]byte
 }
 
-// Bounds of what is remembered about bad data.
+// Bounds of the records about bad data.
 const (
-	maxTrials     = 64  // pieces
-	maxSentBlocks = 8   // of one block of a piece
-	maxBanned     = 100 // peers
+	maxTrials     = 64  // pieces in badData.suspects
+	maxSentBlocks = 8   // copies of one block in a trial
+	maxBanned     = 100 // peers in badData.banned
 )
 
-// pieceFailed downloads a piece again whose hash is wrong, or the bad blocks of it.
+// pieceFailed handles a piece whose hash is wrong: it bans the sender if only one peer sent
+// the piece, and requests the piece, or only its bad blocks, again.
 func (t *Torrent) pieceFailed(w completePiece, blockHashes [][merkle.HashSize]byte) {
 	fp := failedPiece{index: w.index, blockHashes: blockHashes}
 	for b := range slices.Chunk(w.data, picker.BlockSize) {
@@ -83,7 +84,7 @@ func (t *Torrent) pieceFailed(w completePiece, blockHashes [][merkle.HashSize]by
 	t.refillOthersLocked()
 }
 
-// beginTrialLocked downloads all of a piece again and remembers who sent its blocks.
+// beginTrialLocked requests a whole piece again and records which peer sent each block.
 func (t *Torrent) beginTrialLocked(fp failedPiece) {
 	t.count.wasted.Add(t.info.PieceSize(fp.index))
 	t.pick.Failed(nil, fp.index)
@@ -103,8 +104,8 @@ func (t *Torrent) beginTrialLocked(fp failedPiece) {
 	}
 }
 
-// endTrialLocked compares a piece that is good now with the blocks that were sent before,
-// and bans each peer that sent another block.
+// endTrialLocked compares a good piece with the blocks that peers sent of it before, and
+// bans each peer whose block differs.
 func (t *Torrent) endTrialLocked(w completePiece) {
 	tr := t.bad.suspects[w.index]
 	if tr == nil {
@@ -121,8 +122,8 @@ func (t *Torrent) endTrialLocked(w completePiece) {
 	}
 }
 
-// keyOfLocked returns the key of a peer or web seed that has a handle of the picker, or had
-// it when it sent a block of an open piece.
+// keyOfLocked returns the key of the peer or web seed with a handle of the picker. The peer
+// may have left since it sent a block of an open piece.
 func (t *Torrent) keyOfLocked(id picker.PeerID) PeerKey {
 	if int(id) < len(t.peerConns.byID) && t.peerConns.byID[id] != nil {
 		return t.peerConns.byID[id].peer.key

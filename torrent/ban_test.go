@@ -36,8 +36,8 @@ func (s *badStorage) ReadAt(p []byte, off int64) (int, error) {
 	return n, err
 }
 
-// TestSendersOfBadDataAreBanned has seeds that send bad blocks among honest seeds: the
-// download completes, and exactly the seeds that sent bad blocks are banned.
+// TestSendersOfBadDataAreBanned checks that a download from honest seeds and from seeds that
+// send bad blocks completes, and that exactly the seeds that sent bad blocks are banned.
 func TestSendersOfBadDataAreBanned(t *testing.T) {
 	for name, bad := range map[string][]int64{
 		"every block of one seed":    {1},
@@ -52,8 +52,8 @@ func TestSendersOfBadDataAreBanned(t *testing.T) {
 	}
 }
 
-// TestBlockHashesSaveGoodBlocks does the same where peers give the hashes of blocks
-// (BEP 52): the good blocks of bad pieces are kept, so little is wasted.
+// TestBlockHashesSaveGoodBlocks checks that a download keeps the good blocks of bad pieces,
+// and so wastes little, if peers send the hashes of blocks (BEP 52).
 func TestBlockHashesSaveGoodBlocks(t *testing.T) {
 	for _, format := range []metainfo.Format{metainfo.V2, metainfo.Hybrid} {
 		t.Run(string(format), func(t *testing.T) {
@@ -68,7 +68,7 @@ func TestBlockHashesSaveGoodBlocks(t *testing.T) {
 	}
 }
 
-// makeFile returns n random bytes and a torrent of them that package maker makes.
+// makeFile returns n random bytes and a torrent of them, made by package maker.
 func makeFile(t testing.TB, n, pieceLength int, format metainfo.Format) ([]byte, *metainfo.MetaInfo) {
 	t.Helper()
 	data := make([]byte, n)
@@ -85,9 +85,9 @@ func makeFile(t testing.TB, n, pieceLength int, format metainfo.Format) ([]byte,
 	return data, mi
 }
 
-// banSenders downloads from three honest seeds and from one seed for each number in every,
-// which sends every so many blocks wrongly. It checks the data and the bans, and returns
-// how many bytes were wasted.
+// banSenders downloads from three honest seeds and from one bad seed for each number n in
+// every. The bad seed sends every n-th block wrong. banSenders checks the data and the bans,
+// and returns how many bytes were wasted.
 func banSenders(t *testing.T, data []byte, mi *metainfo.MetaInfo, every []int64) int64 {
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup

@@ -9,20 +9,20 @@ import (
 	"spate/peerwire"
 )
 
-// A peer asks for the hashes of blocks (BEP 52) after a piece failed. They are not stored
-// but computed from the data of the piece. A request of 53 bytes then costs the reading
-// and hashing of a whole piece, so each peer gets a budget.
+// Bounds of the answers to requests for block hashes (BEP 52), which a peer sends after a
+// piece has failed its hash. Block hashes are not stored, so a request of 53 bytes makes
+// this side read and hash a whole piece. The bounds keep peers from overloading this side.
 const (
-	hashBurst      = 8               // pieces that are hashed for one peer at once
-	hashInterval   = 5 * time.Second // then one piece for each such interval
+	hashBurst      = 8               // pieces that are hashed for one peer without a pause
+	hashInterval   = 5 * time.Second // after a burst, the time until one more piece is hashed
 	maxHashing     = 2               // connections of a session that hash at the same time
 	maxHashedPiece = 128 << 20       // bytes of the longest piece that is hashed for peers
 )
 
-// hashBudget bounds what is hashed for one peer. The zero value allows a whole burst. The
-// reader of the connection owns it.
+// hashBudget bounds the pieces that are hashed for one peer. The zero value allows a whole
+// burst. The reader of the connection owns it.
 type hashBudget struct {
-	spent int
+	spent int       // pieces that count against hashBurst
 	at    time.Time // when spent was computed
 }
 
@@ -108,10 +108,10 @@ var errWrongHashes = errors.New("the peer sent wrong hashes")
 // blocks, which show which blocks are bad.
 type parkedPiece struct {
 	failedPiece
-	ask   peerwire.HashRange
-	at    time.Time      // when the last peer was asked
-	asked *conn          // the last peer that was asked
-	tried map[*conn]bool // all peers that were asked
+	ask   peerwire.HashRange // the hashes that peers are asked for
+	at    time.Time          // when the last peer was asked
+	asked *conn              // the last peer that was asked
+	tried map[*conn]bool     // all peers that were asked
 }
 
 // parkLocked keeps a failed piece until the hashes of its blocks arrive. It returns false
@@ -139,8 +139,9 @@ func (t *Torrent) parkLocked(fp failedPiece) bool {
 	return true
 }
 
-// askBlockHashesLocked asks a peer that has the piece and was not asked yet. It prefers a
-// peer that sent no block of the piece. It returns false if there is none.
+// askBlockHashesLocked asks one more peer for the block hashes of a piece: a peer that has
+// the piece and was not asked yet, if possible one that sent no block of the piece. It
+// returns false if no such peer is connected.
 func (t *Torrent) askBlockHashesLocked(p *parkedPiece) bool {
 	var best *conn
 	involved := true
@@ -221,7 +222,8 @@ func (t *Torrent) parkedAgainLocked(p *parkedPiece) {
 	t.refillOthersLocked()
 }
 
-// tickParkedLocked asks other peers in place of those that did not answer in time.
+// tickParkedLocked asks the next peer for block hashes if the last one has left or has not
+// answered in time.
 func (t *Torrent) tickParkedLocked(now time.Time) {
 	for _, p := range t.bad.parked {
 		if p.asked.end.gone || now.Sub(p.at) > blockHashTimeout {

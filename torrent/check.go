@@ -12,23 +12,24 @@ import (
 	"spate/storage"
 )
 
-// backgroundJobs are jobs of a torrent of which one runs at a time.
+// backgroundJobs records the background jobs of a torrent. Each kind of job runs at most
+// once at a time.
 type backgroundJobs struct {
-	saving, checkingFiles, retrying atomic.Bool // set while a goroutine does it
+	saving, checkingFiles, retrying atomic.Bool // set while a job of that kind runs
 
 	zerosHash   *[sha1.Size]byte // hash of zerosLength zeros; owned by the check of the data
 	zerosLength int64
 }
 
-// diskState is what a torrent knows about its data and resume data on disk. Torrent.mu
+// diskState records the state of a torrent's data and resume data on disk. Torrent.mu
 // guards it.
 type diskState struct {
 	dirty        bool              // the resume data is out of date
 	saved        time.Time         // when resume data was last written
 	recordClean  bool              // the resume data says that no piece was being written
 	filesChecked time.Time         // when the files were last compared with their accepted state
-	rechecked    recheckState      // of a torrent that halted
-	synced       bitfield.Bitfield // pieces that are certainly on disk; of length 0: unknown
+	rechecked    recheckState      // the pieces that retry has hashed since the torrent halted
+	synced       bitfield.Bitfield // pieces that are certainly on disk; length 0 means unknown
 	dataFound    bool              // the pieces on disk are known
 	syncFailed   bool              // pieces that are not in synced may be lost
 }
@@ -65,7 +66,7 @@ func (t *Torrent) check(rec *storage.Record) (bitfield.Bitfield, error) {
 		}
 	}
 	var unsure []int
-	data := int64(0) // no data is stored between the end of the last piece and here
+	data := int64(0) // no data is stored between the last examined piece and this offset
 	for i := range suspect.Ones() {
 		if have.Get(i) {
 			continue
@@ -81,7 +82,7 @@ func (t *Torrent) check(rec *storage.Record) (bitfield.Bitfield, error) {
 	if len(unsure) > 0 {
 		t.log.Info("checking data", "pieces", len(unsure))
 	}
-	// From here on reads fail if somebody changes the files.
+	// After this call reads fail if the files are changed.
 	if err := t.accept(); err != nil {
 		return have, err
 	}
@@ -97,7 +98,7 @@ func (t *Torrent) check(rec *storage.Record) (bitfield.Bitfield, error) {
 }
 
 // accept records the current state of the data as expected, if the storage can detect
-// changes of it.
+// changes.
 func (t *Torrent) accept() error {
 	if d, ok := storage.As[storage.ChangeDetector](t.data.store); ok {
 		return d.Accept()
@@ -131,8 +132,9 @@ func (t *Torrent) holdsData(i int) bool {
 	return true
 }
 
-// isZeros reports whether piece i can consist of zeros. A hole in a sparse file can be such
-// a piece. It returns true for every piece of a v2 torrent, so that holes are hashed.
+// isZeros reports whether piece i may consist of zeros, so that a hole in a sparse file may
+// be a good copy of it. It returns true for every piece of a torrent without v1 hashes, so
+// that holes are hashed.
 func (t *Torrent) isZeros(i int) bool {
 	if !t.info.HasV1() {
 		return true
@@ -145,7 +147,7 @@ func (t *Torrent) isZeros(i int) bool {
 	return t.info.PieceHashV1(i) == *t.jobs.zerosHash
 }
 
-// fewBytes is the number of bytes up to which one goroutine checks the data.
+// fewBytes bounds the data, in bytes, that hashPieces checks with a single goroutine.
 const fewBytes = 1 << 20
 
 // hashPieces reads and hashes the pieces on all processors, and sets the good ones in have.
@@ -198,7 +200,7 @@ func (t *Torrent) hashPieces(ctx context.Context, pieces []int, have bitfield.Bi
 	return first
 }
 
-// checkFiles halts a torrent that seeds if somebody has changed or removed a file of it.
+// checkFiles halts a seeding torrent if one of its files was changed or removed.
 func (t *Torrent) checkFiles() {
 	t.mu.Lock()
 	t.disk.filesChecked = time.Now()
@@ -212,7 +214,7 @@ func (t *Torrent) checkFiles() {
 	}
 }
 
-// retry checks the data of a torrent that halted again. If that succeeds, the torrent
+// retry checks the data of a halted torrent again. If the check succeeds, the torrent
 // continues.
 func (t *Torrent) retry() {
 	t.mu.Lock()
@@ -261,13 +263,13 @@ func (t *Torrent) retry() {
 	}
 }
 
-// recheckState is what retry knows about the files in the state that was accepted last.
+// recheckState holds the pieces that were hashed since the files were last accepted.
 type recheckState struct {
-	good, bad bitfield.Bitfield // pieces that were hashed; of length 0 before the first check
+	good, bad bitfield.Bitfield // length 0 before the first check
 }
 
-// recheck returns which of the pieces in had are still good. It hashes the pieces whose
-// files have changed since they were hashed last.
+// recheck returns the pieces that are good on disk; had contains the pieces that were good
+// before. It hashes only pieces whose files have changed since they were last hashed.
 func (t *Torrent) recheck(had bitfield.Bitfield) (bitfield.Bitfield, error) {
 	n := had.Len()
 	if t.disk.rechecked.good.Len() != n {
@@ -287,7 +289,7 @@ func (t *Torrent) recheck(had bitfield.Bitfield) (bitfield.Bitfield, error) {
 			unsure = append(unsure, i)
 		}
 	}
-	// From here on reads fail if the files change once more.
+	// After this call reads fail if the files change again.
 	if err := t.accept(); err != nil {
 		return have, err
 	}
@@ -304,8 +306,8 @@ func (t *Torrent) recheck(had bitfield.Bitfield) (bitfield.Bitfield, error) {
 	return have, nil
 }
 
-// background runs f in a goroutine of the torrent. It does nothing while running is set,
-// which it sets until f returns.
+// background sets running, runs f in a goroutine of the torrent, and clears running when f
+// returns. It does nothing if running is set already.
 func (t *Torrent) background(running *atomic.Bool, f func()) {
 	if !running.CompareAndSwap(false, true) {
 		return

@@ -33,9 +33,9 @@ import (
 //  6. send         in a goroutine that lives while there is something to write: writes
 //     all control messages and a batch of blocks in one system call
 //
-// The reader runs 1 to 5, except what the other goroutine of 5 does. It writes only
-// control messages, and only as far as the socket takes them at once. So two sides that
-// both write do not wait for each other.
+// The reader runs steps 1 to 5, except for the work of the other goroutine of step 5. It
+// writes only control messages, and only as many bytes as the socket takes without waiting,
+// so that two sides that write at the same time cannot block each other.
 
 // maxBatch bounds the messages that are handled while the lock is held once.
 const maxBatch = 256
@@ -64,7 +64,7 @@ type conn struct {
 	slot   slotUse
 }
 
-// remotePeer is what the handshake says about a peer.
+// remotePeer describes the peer as it is known after the handshake.
 type remotePeer struct {
 	key       PeerKey        // identifies the peer
 	addr      netip.AddrPort // not valid for a peer without an address, such as a browser
@@ -87,29 +87,29 @@ type receiveState struct {
 	replay       []byte // bytes that arrived before the connection had a torrent
 }
 
-// connEnd is the state of a connection that ends, and of those that wait for its end.
+// connEnd records how a connection ends, and which other connections wait for the end.
 type connEnd struct {
 	gone    bool          // the connection was removed from Torrent.peerConns
-	done    chan struct{} // closed when gone is set; nil while no connection waits for that
+	done    chan struct{} // closed when gone is set; nil while no connection waits for the end
 	waiters int           // connections that wait for done
-	reason  error         // why this side ended the connection; nil: it did not
+	reason  error         // why this side ended the connection; nil if it did not
 }
 
-// arrival is a block of a batch that was claimed and is to be copied.
+// arrival is a claimed block of a batch that handleBatch copies into its piece.
 type arrival struct {
 	block    picker.Block
 	to, from []byte
 }
 
-// Errors by which this side ends a connection.
+// Reasons for which this side ends a connection.
 var (
 	errSelf      = errors.New("connected to ourselves")
-	errDuplicate = errors.New("connected to that peer already")
+	errDuplicate = errors.New("already connected to that peer")
 	errFull      = errors.New("too many connections")
-	errIdle      = errors.New("silent for too long")
+	errIdle      = errors.New("the peer was silent for too long")
 	errUseless   = errors.New("the peer is useless, and another peer needs its connection slot")
 	errSlowWrite = errors.New("the peer does not read")
-	errFlood     = errors.New("the peer asks and does not read")
+	errFlood     = errors.New("the peer sends requests and does not read the answers")
 	errBanned    = errors.New("the peer sent bad data")
 )
 
@@ -160,7 +160,7 @@ func (c *conn) run() {
 	c.leave(err)
 }
 
-// dropLocked ends the connection because of why. Any goroutine may call it.
+// dropLocked ends the connection; why is the reason. Any goroutine may call it.
 func (c *conn) dropLocked(why error) {
 	if c.end.reason == nil {
 		c.end.reason = why
@@ -206,7 +206,7 @@ func (c *conn) Received() (need int, err error) {
 		}
 		c.sock.In.Discard(used)
 		if c.closing.Load() {
-			return 0, net.ErrClosed // c.reason holds the reason
+			return 0, net.ErrClosed // c.end.reason holds the reason
 		}
 		if len(c.rx.batch) < maxBatch {
 			return need, nil
@@ -214,7 +214,7 @@ func (c *conn) Received() (need int, err error) {
 	}
 }
 
-// handleBatch does steps 2 to 5 of the list above for c.batch.
+// handleBatch runs steps 2 to 5 of the list above for the messages in c.rx.batch.
 func (c *conn) handleBatch() error {
 	t := c.t
 	now := time.Now()
@@ -273,7 +273,7 @@ func (c *conn) settleLocked() {
 	}
 }
 
-// unclaimLocked releases the claims of a batch that an error cut short.
+// unclaimLocked releases the claimed blocks of a batch that ended with an error.
 func (t *Torrent) unclaimLocked(c *conn) {
 	for _, a := range c.rx.copies {
 		t.pick.Abandon(a.block, c.id)

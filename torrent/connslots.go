@@ -32,19 +32,19 @@ type connSlots struct {
 	evicted atomic.Uint64 // connections that were closed so that another one got the slot
 }
 
-// maxHandshakes bounds the incoming connections whose handshake has not come. Beyond it
-// the session closes the oldest one of the network that has the most of them. An honest
-// peer sends its handshake within a moment.
+// maxHandshakes bounds the incoming connections that have not sent their handshake. Above
+// it the session closes the oldest such connection of the network that has the most. An
+// honest peer sends its handshake at once.
 const maxHandshakes = 200
 
-// handshakes are the incoming connections whose handshake has not come. Session.mu guards
-// them.
+// handshakes holds the incoming connections that have not sent their handshake. Session.mu
+// guards it.
 type handshakes struct {
 	pool    *fairpool.Pool[func() error] // a value closes its connection
 	evicted uint64                       // connections that were closed so that another one got the slot
 }
 
-// awaitedHandshake is one of these connections.
+// awaitedHandshake is an incoming connection that has not sent its handshake.
 type awaitedHandshake = fairpool.Member[func() error]
 
 func newHandshakes() handshakes {
@@ -63,7 +63,7 @@ func (s *Session) beginHandshake(from netip.AddrPort, close func() error) *await
 	return h
 }
 
-// endHandshake removes a connection whose handshake has come or failed.
+// endHandshake removes a connection whose handshake has arrived or failed.
 func (s *Session) endHandshake(h *awaitedHandshake) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -92,8 +92,8 @@ func (s *Session) takeSlot(t *Torrent, from netip.AddrPort) bool {
 // the first one found none.
 const dropSearchPause = time.Second
 
-// dropFor drops a peer of t, or else of another torrent, for a newcomer at the address
-// from. It reports whether it dropped one. t may be nil.
+// dropFor drops a peer of t, or else of another torrent, to give its connection slot to a
+// new peer at the address from. It reports whether it dropped a peer. t may be nil.
 func (s *Session) dropFor(t *Torrent, now time.Time, from netip.AddrPort) bool {
 	if t != nil && t.dropFor(now, from) {
 		return true
@@ -125,16 +125,18 @@ func (t *Torrent) dropFor(now time.Time, from netip.AddrPort) bool {
 	return t.dropForLocked(now, from)
 }
 
-// errNetworkFull ends a connection for the sake of another network.
+// errNetworkFull is the reason for closing a connection to give its slot to a peer of
+// another network.
 var errNetworkFull = errors.New("its network has many connections, and the slot goes to a network that has fewer")
 
-// activeRate is the rate in bytes a second, in either direction, from which a peer keeps
-// its slot.
+// activeRate is the rate in bytes a second, the sum of both directions, from which a peer
+// keeps its slot.
 const activeRate = 1 << 10
 
-// dropForNetworkLocked drops a peer with which almost nothing is exchanged, for a newcomer
-// from a network that has no more connections to the torrent afterwards. So one network
-// does not keep out all others. It reports whether it dropped a peer.
+// dropForNetworkLocked drops a peer that exchanges almost no data, to give its slot to a
+// new peer at the address from, unless the network of the new peer then has more
+// connections to the torrent than the network of the dropped one. So one network cannot
+// keep out all others. It reports whether it dropped a peer.
 func (t *Torrent) dropForNetworkLocked(now time.Time, from netip.AddrPort) bool {
 	peers, holders := t.holdersLocked(nil, nil, now)
 	i := fairpool.Choose(holders, fairpool.NetworkOf(from.Addr()))
@@ -161,7 +163,8 @@ func (s *Session) dropForNetwork(all []*Torrent, now time.Time, from netip.AddrP
 	return peers[i].dropForNetworkLocked()
 }
 
-// holdersLocked appends the peers of the torrent, and how they use their slots.
+// holdersLocked appends the connections of the torrent to peers, and to holders how each of
+// them uses its slot.
 func (t *Torrent) holdersLocked(peers []*conn, holders []fairpool.Holder, now time.Time) ([]*conn, []fairpool.Holder) {
 	for _, c := range t.peerConns.byID {
 		if c == nil || c.end.gone || c.closing.Load() {
@@ -177,8 +180,8 @@ func (t *Torrent) holdersLocked(peers []*conn, holders []fairpool.Holder, now ti
 	return peers, holders
 }
 
-// dropForNetworkLocked ends the connection for the sake of another network. It reports
-// false if the connection was ending already.
+// dropForNetworkLocked ends the connection to give its slot to a peer of another network.
+// It returns false if the connection is ending already.
 func (c *conn) dropForNetworkLocked() bool {
 	if c.end.gone || c.closing.Load() {
 		return false

@@ -18,8 +18,8 @@ import (
 	"spate/torrent/internal/transport"
 )
 
-// TestSilentConnectionsOfOneNetwork opens many connections from one network without a
-// handshake: those of other networks stay.
+// TestSilentConnectionsOfOneNetwork checks that many connections without a handshake from
+// one network do not close the connections from other networks.
 func TestSilentConnectionsOfOneNetwork(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -51,14 +51,14 @@ func TestSilentConnectionsOfOneNetwork(t *testing.T) {
 			begin(netip.AddrFrom4([4]byte{10, byte(i / 200), byte(i % 200), 1}))
 		}
 		if closed[flood] < 10*maxHandshakes-1 {
-			t.Errorf("%d connections of the flood are closed", closed[flood])
+			t.Errorf("%d connections from the network with many connections are closed", closed[flood])
 		}
 	})
 }
 
-// TestInactivePeerIsDroppedForOtherNetwork has newcomers come to a full torrent: a peer with
-// which nothing is exchanged is dropped for another network, if its own network has no
-// fewer connections even afterwards.
+// TestInactivePeerIsDroppedForOtherNetwork checks which peer a full torrent drops for a new
+// peer: a peer that exchanges no data, if its network afterwards has at least as many
+// connections as the network of the new peer.
 func TestInactivePeerIsDroppedForOtherNetwork(t *testing.T) {
 	t.Parallel()
 	_, mi := noiseTorrent(t, 1<<20, 16<<10)
@@ -106,7 +106,7 @@ func TestInactivePeerIsDroppedForOtherNetwork(t *testing.T) {
 		if gone != c.gone || dropped != (gone != "") {
 			t.Errorf("for %s %q was dropped, want %q", c.newcomer, gone, c.gone)
 		}
-		// The newcomer has joined from now on.
+		// The new peer joins.
 		tor.peerConns.byID = append(tor.peerConns.byID, &conn{t: tor, peer: remotePeer{addr: netip.MustParseAddrPort(c.newcomer), since: now}})
 		if !dropped {
 			tor.peerConns.byID = tor.peerConns.byID[:len(tor.peerConns.byID)-1]
@@ -115,8 +115,8 @@ func TestInactivePeerIsDroppedForOtherNetwork(t *testing.T) {
 	}
 }
 
-// TestSlotOfAnotherTorrent has useless peers of one torrent hold all connection slots of a
-// session: one of them is dropped for a peer of another torrent.
+// TestSlotOfAnotherTorrent checks that a session whose connection slots are all held by
+// useless peers of one torrent drops one of them for a peer of another torrent.
 func TestSlotOfAnotherTorrent(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -153,7 +153,7 @@ func TestSlotOfAnotherTorrent(t *testing.T) {
 			if _, err := readHandshake(c); err != nil {
 				t.Fatal(err)
 			}
-			n, _ := c.Read(make([]byte, 1)) // of the session's first message
+			n, _ := c.Read(make([]byte, 1)) // the first byte of the session's first message
 			return n == 1
 		}
 		for i := range byte(3) {
@@ -174,8 +174,8 @@ func TestSlotOfAnotherTorrent(t *testing.T) {
 	})
 }
 
-// TestNetworkWithSlotsInManyTorrents has one network hold all connection slots of a session,
-// one in each of several torrents: another network gets a slot all the same.
+// TestNetworkWithSlotsInManyTorrents checks that another network gets a slot if one network
+// holds all connection slots of a session, one slot in each of several torrents.
 func TestNetworkWithSlotsInManyTorrents(t *testing.T) {
 	t.Parallel()
 	s, err := NewSession(Options{Bind: loopback, NoListen: true, MaxConns: 3}) // does not run, so that nothing drops the peers
@@ -194,7 +194,7 @@ func TestNetworkWithSlotsInManyTorrents(t *testing.T) {
 		addr := netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, 2, byte(1 + i)}), 1)
 		tor.mu.Lock()
 		was := tor.peerConns.byID
-		defer func() { // before the session closes them
+		defer func() { // runs before the session closes the connections
 			tor.mu.Lock()
 			defer tor.mu.Unlock()
 			tor.peerConns.byID = was

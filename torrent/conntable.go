@@ -12,7 +12,7 @@ import (
 type connTable struct {
 	byID    []*conn         // by handle; nil for a handle without a connection
 	n       int             // connections in byID
-	dialing int             // dials under way
+	dialing int             // dials in progress
 	free    []picker.PeerID // handles that can be used
 	retired []retiredPeer   // handles without a connection that open pieces may still name
 }

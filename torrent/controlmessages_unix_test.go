@@ -13,9 +13,8 @@ import (
 	"spate/storage"
 )
 
-// TestReaderWritesControlMessages protects control messages that the reader writes
-// itself: they arrive once and in order, and so do those that the socket does not take
-// at once.
+// TestReaderWritesControlMessages checks that control messages that the reader writes itself
+// arrive once and in order, including messages that the socket does not take at once.
 func TestReaderWritesControlMessages(t *testing.T) {
 	t.Parallel()
 	c, peer := unixConn(t, Options{})
@@ -40,8 +39,8 @@ func TestReaderWritesControlMessages(t *testing.T) {
 	c.arrives(t, peer, want)
 }
 
-// TestWriterWritesControlMessages has a connection whose transport cannot write without
-// waiting: the reader leaves everything to a writer.
+// TestWriterWritesControlMessages checks that the reader leaves all messages to a writer if
+// the transport cannot write without waiting.
 func TestWriterWritesControlMessages(t *testing.T) {
 	t.Parallel()
 	c, peer := unixConn(t, Options{portableIO: true})
@@ -75,8 +74,8 @@ func unixConn(t *testing.T, opt Options) (*conn, net.Conn) {
 	return newConn(tor, nc, peerwire.Handshake{InfoHash: mi.Hash()}, tor.s.Addr(), true), peer
 }
 
-// queueHaves queues n have messages, appends them to want, and returns what the reader
-// is to write of them.
+// queueHaves queues n have messages, appends them to want, and returns the messages that the
+// reader should write.
 func (c *conn) queueHaves(want *[]byte, from, n int) []byte {
 	c.t.mu.Lock()
 	defer c.t.mu.Unlock()

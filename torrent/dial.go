@@ -247,7 +247,7 @@ func (t *Torrent) dial(addr netip.AddrPort) {
 }
 
 // connect dials a peer and exchanges handshakes. The peer must answer with hash, or with an
-// info-hash for which also returns true.
+// info-hash for which the function also returns true.
 func (s *Session) connect(ctx context.Context, addr netip.AddrPort, hash spate.InfoHash, hybrid bool, also func(spate.InfoHash) bool) (net.Conn, peerwire.Handshake, error) {
 	var hs peerwire.Handshake
 	dctx, cancel := context.WithTimeout(ctx, dialTimeout)

@@ -43,10 +43,10 @@ func (s *Session) Swarms() []discovery.Swarm {
 	return all
 }
 
-// Found takes the address of a peer from a source such as package lsd. It implements
-// [discovery.Swarms]: it reports whether the session is in the swarm and takes peers of
-// the swarm from that source. The caller of [Torrent.AddPeers] chooses the peers of a
-// torrent itself, also those of a private one.
+// Found adds the address of a peer that a source such as package lsd has found. It
+// implements [discovery.Swarms]: it reports whether the session is in the swarm and accepts
+// peers of the swarm from that source. A private torrent accepts only peers from its
+// trackers (BEP 27) and from [Torrent.AddPeers].
 func (s *Session) Found(infoHash spate.InfoHash, peer discovery.Candidate, source discovery.Source) bool {
 	from := listSource(source)
 	s.mu.Lock()
@@ -69,7 +69,7 @@ func (s *Session) Found(infoHash spate.InfoHash, peer discovery.Candidate, sourc
 		f.nudge()
 		return true
 	}
-	// The peer of a dormant torrent wakes it by connecting.
+	// A dormant torrent needs no addresses: a peer that connects wakes it.
 	return d != nil && (!d.private || from.ForPrivate())
 }
 
@@ -91,7 +91,7 @@ func listSource(source discovery.Source) peerlist.Source {
 // addCandidate adds a candidate to a list. The caller holds the lock of the list.
 func addCandidate(l *peerlist.List, peer discovery.Candidate, from peerlist.Source, now time.Time) {
 	isNew := l.Add([]netip.AddrPort{peer.Addr}, from) > 0
-	if isNew && peer.Seed { // about a known peer it could be a lie that keeps us from it
+	if isNew && peer.Seed { // for a known peer a false report could keep this side from dialling it
 		l.SetSeed(peer.Addr, true)
 	}
 	if from == peerlist.SourceLSD {
@@ -118,9 +118,10 @@ func (s *Session) AdvertisedPort() uint16 {
 	return s.port
 }
 
-// SetAdvertisedPort changes the port at which peers are told to connect, for example
-// because a router maps another port to that of [Session.PeerPort]; 0 stands for the
-// latter. Connected peers are told at once, trackers as soon as they allow it.
+// SetAdvertisedPort changes the port that peers are told to connect to, for example because
+// a router maps that port to the port of [Session.PeerPort]. 0 selects the port of
+// [Session.PeerPort]. Connected peers are told at once, trackers as soon as they allow an
+// announce.
 func (s *Session) SetAdvertisedPort(port uint16) {
 	before := s.AdvertisedPort()
 	s.advertised.Store(uint32(port))
@@ -145,8 +146,8 @@ func (s *Session) SetAdvertisedPort(port uint16) {
 	s.announcer.Repeat(swarms)
 }
 
-// tellHandshakeLocked sends the extension handshake (BEP 10) once more to all peers that
-// know it, because something in it has changed.
+// tellHandshakeLocked sends the extension handshake (BEP 10) again to all peers that support
+// it, after one of its values has changed.
 func (t *Torrent) tellHandshakeLocked() {
 	for _, c := range t.peerConns.byID {
 		if c != nil && !c.end.gone && c.peer.reserved.Extended() {

@@ -27,8 +27,9 @@ func addTo(t *testing.T, s *Session, data []byte, mi *metainfo.MetaInfo, opt Add
 	return tor
 }
 
-// TestSwarms checks which swarms a session tells sources of: both of a hybrid, a private
-// one as such, and none of a torrent that does not run. It takes peers of these only.
+// TestSwarms checks the swarms that Session.Swarms returns: both swarms of a hybrid, the
+// swarm of a private torrent marked as private, and no swarm of a stopped torrent. The
+// session accepts peers only for these swarms.
 func TestSwarms(t *testing.T) {
 	t.Parallel()
 	s := testSession(t, Options{})
@@ -66,8 +67,8 @@ func TestSwarms(t *testing.T) {
 	}
 }
 
-// TestPrivateTakesPeersFromTrackersOnly names peers of a private torrent and of another
-// one by every source (BEP 27).
+// TestPrivateTakesPeersFromTrackersOnly checks that a private torrent accepts peers only from
+// trackers, and another torrent from every source (BEP 27).
 func TestPrivateTakesPeersFromTrackersOnly(t *testing.T) {
 	t.Parallel()
 	s := testSession(t, Options{NoListen: true, Network: newDialLog()})
@@ -136,8 +137,8 @@ func TestAdvertisedPort(t *testing.T) {
 	until(t, "the peer is told the bound port", told(s.PeerPort()))
 }
 
-// TestFoundSeed checks that a seed is not dialled by a torrent that is complete, and that
-// a source cannot make a seed of a peer that is known already.
+// TestFoundSeed checks that a complete torrent dials no seeds, and that a source cannot mark
+// a known peer as a seed.
 func TestFoundSeed(t *testing.T) {
 	t.Parallel()
 	s := testSession(t, Options{NoListen: true, Network: newDialLog()})

@@ -12,10 +12,10 @@
 //	...
 //	err = t.Wait(ctx)
 //
-// [Torrent.NewReader] reads a file while it downloads, [Torrent.Subscribe] watches,
-// [Torrent.SetPriority] and [Torrent.Select] choose files at any time,
-// [Torrent.Move] and [Session.RemoveWithData] move and delete the data. Web seeds (BEP
-// 19) in the metainfo are used while peers are missing or slow.
+// [Torrent.NewReader] reads a file while it downloads, and [Torrent.Subscribe] delivers the
+// events of a torrent. [Torrent.SetPriority] and [Torrent.Select] choose files at any time.
+// [Torrent.Move] and [Session.RemoveWithData] move and delete the data. Web seeds (BEP 19)
+// in the metainfo are used while no peers are connected or all are slow.
 //
 // The network, the trackers and the disk are interfaces, so that whole swarms can run in a
 // simulation.

@@ -18,30 +18,31 @@ import (
 	"spate/tracker"
 )
 
-// dormancy is what the session and the announcer keep with a torrent.
+// dormancy holds the fields of a torrent that the session and the announcer use.
 type dormancy struct {
 	announced []*announce.Swarm // one for each swarm; guarded by the announcer's lock
 	running   atomic.Bool       // the torrent downloads or seeds
-	record    *dormant          // kept by the session while the torrent is dormant; nil: it never is
+	record    *dormant          // the record of a torrent that can be dormant; nil for other torrents
 	users     int               // goroutines that use a torrent that can become dormant; guarded by Session.mu
 	lastBusy  time.Time         // when the torrent last had something to do; owned by the session's ticker
 }
 
-// A torrent that nobody asks for can be dormant. The session keeps a few hundred bytes of
-// it, no open file and no timer, so that one session can seed a hundred thousand torrents.
+// A torrent that no peer asks for can be dormant. The session then keeps only a record of a
+// few hundred bytes, and no open file and no timer, so that one session can seed a hundred
+// thousand torrents.
 //
 //  1. AddDormant  loads the torrent and checks its data, as Add does. Files that have not
 //     changed since the ledger recorded them are not read again.
 //  2. announce    announces it like any other torrent.
-//  3. wake        loads it again for a handshake or a tracker that reports leechers, and
-//     compares its files with the record. It is then a torrent like any other.
-//  4. sleep       makes it dormant again after it had nothing to do for some time.
+//  3. wake        loads the torrent again for a handshake or a tracker that reports leechers,
+//     and compares its files with the record. It is then a torrent like any other.
+//  4. sleep       makes the torrent dormant again after it had nothing to do for some time.
 //
-// The ledger keeps over restarts that the data is complete; see ledger.go.
+// The ledger records across restarts which torrents are complete; see ledger.go.
 
 const (
-	sleepAfter    = 10 * time.Second // without peers
-	maxExtraAwake = 64               // awake torrents beyond the session's connections
+	sleepAfter    = 10 * time.Second // time with nothing to do, after which a torrent becomes dormant
+	maxExtraAwake = 64               // awake torrents that are allowed in addition to Options.MaxConns
 )
 
 // Loader loads a torrent when it is needed. Load may be called at any time and by any
@@ -50,7 +51,7 @@ type Loader interface {
 	Load() (*metainfo.MetaInfo, AddOptions, error)
 }
 
-// dormant is what the session keeps of a torrent that can be dormant.
+// dormant is the record of a torrent that can be dormant.
 type dormant struct {
 	s           *Session
 	loader      Loader
@@ -60,9 +61,9 @@ type dormant struct {
 	added       int64          // in Unix seconds
 
 	// Guarded by Session.mu.
-	stamp                uint64 // of the files when they were verified
-	uploaded, downloaded int64  // when the torrent became dormant
-	waking               *waking
+	stamp                uint64  // of the files when they were verified
+	uploaded, downloaded int64   // bytes of payload when the torrent last became dormant
+	waking               *waking // the call of wake in progress; nil if there is none
 }
 
 // waking is a call of wake. t and err may be read once done is closed.
@@ -72,10 +73,10 @@ type waking struct {
 	err  error
 }
 
-// dormants are the torrents of a session that can be dormant.
+// dormants holds the torrents of a session that can be dormant.
 type dormants struct {
-	by    map[spate.InfoHash]*dormant // including those that are awake; guarded by Session.mu
-	awake int                         // guarded by Session.mu
+	by    map[spate.InfoHash]*dormant // by info-hash, including torrents that are awake; guarded by Session.mu
+	awake int                         // how many of them are awake; guarded by Session.mu
 	tiers sync.Map                    // announce lists by their text: string to [][]string
 
 	ledger ledger
@@ -89,15 +90,15 @@ func (ds *dormants) removeLocked(d *dormant) {
 
 // AddDormant adds a torrent that only seeds. It checks the data, except for files that are
 // known to be complete and have not changed, and returns the info-hash by which the session
-// knows the torrent. The torrent is dormant while no peer asks for it: it costs next to
-// nothing, and [Session.Torrents] leaves it out. The session loads it again when a peer
+// knows the torrent. The torrent is dormant while no peer asks for it: it uses almost no
+// memory, and [Session.Torrents] leaves it out. The session loads it again when a peer
 // connects.
 //
 // If data is missing or bad, or hashes of a v2 torrent are missing, AddDormant adds the
 // torrent like [Session.Add] and returns dormant false. [Session.Torrent] returns it.
 //
-// The data must be in files. The session reads what it knows about them from its ledger
-// in Options.ResumeDir, or from a record of the torrent in AddOptions.ResumeDir.
+// The data must be in files. The session reads from its ledger in Options.ResumeDir, or from
+// a record of the torrent in AddOptions.ResumeDir, which files were complete.
 func (s *Session) AddDormant(l Loader) (infoHash spate.InfoHash, dormant bool, err error) {
 	s.dormant.ledger.once.Do(s.loadLedger)
 	mi, opt, err := l.Load()
@@ -159,8 +160,8 @@ func (s *Session) enterDormant(d *dormant, mi *metainfo.MetaInfo) error {
 	return nil
 }
 
-// isComplete reports whether all data of the torrent is good, and sets in d what is known
-// about it.
+// isComplete reports whether all data of the torrent is good. It sets the time, the byte
+// counts and the stamp in d.
 func (t *Torrent) isComplete(d *dormant) bool {
 	d.added = t.status.added.Unix()
 	if n, ok := t.s.dormant.ledger.note(t.hash); ok {
@@ -186,8 +187,8 @@ func (t *Torrent) filesMatch(stamp uint64) bool {
 	return t.data.files.Accept() == nil && storage.Stamp(t.data.files.Accepted()) == stamp
 }
 
-// shareTiers returns a copy of an announce list. Equal lists share one copy, which keeps no
-// metainfo in memory.
+// shareTiers returns a copy of an announce list. Equal lists share one copy. The copy does
+// not keep the metainfo in memory.
 func (ds *dormants) shareTiers(tiers [][]string) [][]string {
 	var key strings.Builder
 	for _, tier := range tiers {
@@ -233,7 +234,7 @@ func (d *dormant) Found(peer discovery.Candidate, url string) {
 	}
 }
 
-// wakeFor wakes the torrent and calls f with it.
+// wakeFor wakes the torrent and calls f with the loaded torrent.
 func (d *dormant) wakeFor(f func(announced)) {
 	t, err := d.s.wake(d)
 	if err != nil {
@@ -309,8 +310,8 @@ func (s *Session) wake(d *dormant) (*Torrent, error) {
 // errOtherTorrent is the error of a [Loader] that returns another torrent than before.
 var errOtherTorrent = errors.New("the .torrent is not the one that was added")
 
-// load makes a torrent of d. If its files match the record it is ready at once; otherwise
-// it is checked as if it had just been added.
+// load loads the torrent of d. If its files match the record, the torrent is ready at once.
+// Otherwise its data is checked as if it had just been added.
 func (s *Session) load(d *dormant) (*Torrent, error) {
 	mi, opt, err := d.loader.Load()
 	if err != nil {
@@ -391,7 +392,7 @@ func (s *Session) sleep(t *Torrent) {
 	t.finish()
 }
 
-// sleepIdle makes some idle torrents dormant at once, because many are awake.
+// sleepIdle makes some idle torrents dormant at once, because too many are awake.
 func (s *Session) sleepIdle() {
 	const enough = 16
 	n := 0

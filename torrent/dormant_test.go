@@ -109,7 +109,7 @@ func TestDormantWakesAndSleeps(t *testing.T) {
 			}
 			tor := w.seed.Torrent(l.mi.Hash())
 			if tor == nil || w.seed.Dormant() != 0 {
-				t.Fatal("it is dormant while a peer is connected")
+				t.Fatal("the torrent is dormant while a peer is connected")
 			}
 			if sent := tor.Stats().Uploaded; sent != int64(round+1)*100_000 {
 				t.Errorf("round %d: %d bytes sent", round, sent)
@@ -120,7 +120,7 @@ func TestDormantWakesAndSleeps(t *testing.T) {
 			t.Errorf("remove: %v", err)
 		}
 		if err := w.fetch(t, l.mi, time.Minute); err == nil {
-			t.Error("it sends data after it was removed")
+			t.Error("the torrent sends data after it was removed")
 		}
 	})
 }
@@ -204,8 +204,9 @@ func TestDormantIncomplete(t *testing.T) {
 	}
 }
 
-// TestDormantLedger checks that the next session does not read files that the ledger records:
-// it does not notice other data with the same size, time and inode.
+// TestDormantLedger checks that the next session does not read files that the ledger records.
+// The session does not notice that the file has other data with the same size, time and
+// inode.
 func TestDormantLedger(t *testing.T) {
 	t.Parallel()
 	state := t.TempDir()
@@ -278,7 +279,7 @@ func TestDormantAnnounced(t *testing.T) {
 		}
 		time.Sleep(time.Minute)
 		if w.seed.Dormant() != 1 {
-			t.Fatal("it is awake although no peer asked for it")
+			t.Fatal("the torrent is awake although no peer asked for it")
 		}
 		ann.mu.Lock()
 		ann.peers = []netip.AddrPort{w.get.Addr()}

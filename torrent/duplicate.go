@@ -77,9 +77,9 @@ func (t *Torrent) awaitOnlyConnLocked(c *conn) error {
 }
 
 // judgeDuplicate decides about c while other is connected to the same peer. A peer that
-// connects again from the same address has lost its first connection. Between two
-// spates the peer with the greater id decides: both sides keep a connection that it
-// began, and if it began several, it closes all but one.
+// connects again from the same address has lost its first connection. If both sides are
+// spate, the side with the greater peer id decides: both sides keep a connection that this
+// side began, and if it began several, it closes all but one.
 func (c *conn) judgeDuplicate(other *conn) duplicateVerdict {
 	ours := c.t.s.opt.PeerID
 	greater := bytes.Compare(c.peer.id[:], ours[:]) > 0

@@ -40,7 +40,7 @@ type eventState struct {
 type Event struct {
 	Kind  EventKind
 	Time  time.Time
-	Piece int   // of EventPiece: its index
+	Piece int   // index of the piece of an EventPiece; otherwise 0
 	State State // after the event
 	Err   error // why State is StateFailed; otherwise nil
 }
@@ -103,7 +103,7 @@ func (t *Torrent) emitLocked(e Event) {
 	}
 }
 
-// setStateLocked changes the state and emits an event if it is another one.
+// setStateLocked sets the state, and emits an event if that changes it.
 func (t *Torrent) setStateLocked(s State) {
 	if t.status.state != s {
 		t.status.state = s

@@ -11,8 +11,9 @@ import (
 	"spate/torrent"
 )
 
-// TestEvents checks that a subscriber receives each state and each piece, then the end, and
-// that a subscriber which does not read blocks nothing and learns how many events it missed.
+// TestEvents checks that a subscriber receives an event for each state and each piece, and
+// then EventDone. A subscriber that does not read blocks nothing and can count the events
+// that it missed.
 func TestEvents(t *testing.T) {
 	data, mi := makeTorrent(t, 1<<20, 64<<10)
 	synctest.Test(t, func(t *testing.T) {

@@ -16,28 +16,28 @@ import (
 	"spate/torrent"
 )
 
-// board is where clients leave their addresses for others.
+// board holds the addresses of clients for other clients.
 type board struct {
 	mu    sync.Mutex
 	peers map[spate.InfoHash]map[netip.AddrPort]bool
 }
 
-// boardSource is a source of peers: it leaves the address of a client on a board, for each
-// swarm that the client is in, and tells the client of the others.
+// boardSource is a source of peers. For each swarm that a client is in, it adds the address
+// of the client to a board, and tells the client the other addresses.
 type boardSource struct {
 	board  *board
 	swarms discovery.Swarms
 	ip     netip.Addr
 }
 
-// Run works until ctx is done.
+// Run exchanges addresses until ctx is done.
 func (b *boardSource) Run(ctx context.Context) error {
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for {
 		for _, swarm := range b.swarms.Swarms() {
 			if swarm.Private {
-				continue // only its trackers may know of it
+				continue // only trackers may know a private torrent
 			}
 			own := netip.AddrPortFrom(b.ip, b.swarms.AdvertisedPort())
 			for _, addr := range b.board.exchange(swarm.InfoHash, own) {

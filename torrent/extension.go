@@ -21,12 +21,12 @@ const (
 // contains it.
 const ourReqq = maxUploadQueue
 
-// extensionState is what one peer says by the extension protocol (BEP 10).
+// extensionState holds what one peer has sent by the extension protocol (BEP 10).
 type extensionState struct {
 	handshake peerwire.ExtHandshake // all extension handshakes of the peer, merged
 	reqq      int                   // requests that the peer queues
 	client    string                // name and version
-	listens   netip.AddrPort        // where the peer accepts connections; not valid: unknown
+	listens   netip.AddrPort        // where the peer accepts connections; not valid if unknown
 	pex       pexState
 }
 
@@ -94,7 +94,8 @@ func (c *conn) extHandshakeReceivedLocked(payload []byte) error {
 }
 
 // tellUploadOnlyLocked sends the peers an extension handshake whose upload_only (BEP 21)
-// says whether this side still wants pieces. A seed need not: its pieces show that.
+// says whether this side still wants pieces. A torrent with every piece sends none, because
+// its bitfield says the same.
 func (t *Torrent) tellUploadOnlyLocked() {
 	if t.pick == nil || t.pick.HaveCount() == t.info.NumPieces() {
 		return
@@ -132,8 +133,8 @@ func (c *conn) dontHaveLocked(payload []byte) error {
 	return nil
 }
 
-// listensLocked records the port on which an incoming peer accepts connections, so that it
-// is not dialled while it is connected, and PEX can announce it.
+// listensLocked records the port on which an incoming peer accepts connections, so that the
+// peer is not dialled while it is connected, and PEX can announce its address.
 func (c *conn) listensLocked(port uint16) {
 	if !c.peer.incoming || c.ext.listens.IsValid() {
 		return

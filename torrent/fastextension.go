@@ -6,10 +6,10 @@ import (
 	"spate/peerwire"
 )
 
-// Bounds of what is kept of the Fast extension (BEP 6) for one peer.
+// Bounds of the pieces that one peer named in messages of the Fast extension (BEP 6).
 const (
 	maxAllowedFast = 64
-	maxSuggested   = 16 // the last ones that the peer sent
+	maxSuggested   = 16 // a newer suggestion replaces the oldest one
 )
 
 // fastLocked handles suggest piece and allowed fast messages (BEP 6).

@@ -25,7 +25,8 @@ const (
 // ErrSeedOnly is the error for changing the wanted files of a torrent that only seeds.
 var ErrSeedOnly = errors.New("torrent: it only seeds")
 
-// selection is which data of a torrent is wanted, and how urgently. Torrent.mu guards it.
+// selection records which files of a torrent are wanted, and how urgently. Torrent.mu
+// guards it.
 type selection struct {
 	priorities []Priority // of the files; nil: all are normal
 	readers    []*Reader  // open readers of files
@@ -59,7 +60,7 @@ func (t *Torrent) Files() []FileStats {
 	return all
 }
 
-// piecesOf yields the pieces of file i with the number of its bytes in each.
+// piecesOf yields the pieces of file i, each with the number of bytes of the file in it.
 func (t *Torrent) piecesOf(i int) func(yield func(piece int, n int64) bool) {
 	f := &t.info.Files[i]
 	return func(yield func(piece int, n int64) bool) {
@@ -75,9 +76,9 @@ func (t *Torrent) piecesOf(i int) func(yield func(piece int, n int64) bool) {
 }
 
 // SetPriority sets the priority of files, which it identifies by their indexes in the
-// metainfo. A complete torrent downloads again if it wants more, and a torrent that lacks
-// no wanted data any more is complete. The data of a file that is not wanted any more is
-// kept.
+// metainfo. A complete torrent downloads again if more files are wanted, and a torrent
+// becomes complete if no wanted data is missing any more. The data of a file that becomes
+// unwanted is kept.
 func (t *Torrent) SetPriority(p Priority, files ...int) error {
 	if p > PriorityMax {
 		return fmt.Errorf("torrent: priority %d is above %d", p, PriorityMax)
@@ -158,8 +159,8 @@ func (t *Torrent) prepareWanted(old, now []Priority, wanted bool) error {
 	})
 }
 
-// choose applies the priorities. It reports whether they make a torrent complete that was
-// downloading.
+// choose applies the priorities. It reports whether the torrent is downloading and has
+// every piece that is wanted now.
 func (t *Torrent) choose(prio []Priority) (complete bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -51,8 +51,8 @@ func has(t *testing.T, want, dir string) string {
 	return strings.Join(names, " ")
 }
 
-// TestPriorities changes the wanted files of a torrent before it is complete, during its
-// download, and after it is complete.
+// TestPriorities checks that a torrent has exactly its wanted files after they are changed
+// before the download, during it, and after the torrent is complete.
 func TestPriorities(t *testing.T) {
 	dir, mi := threeFiles(t)
 	out := t.TempDir()
@@ -89,7 +89,7 @@ func TestPriorities(t *testing.T) {
 		if st := tor.Stats(); st.State != torrent.StateDownloading || st.BytesTotal != 3_000_000 {
 			t.Errorf("%+v", st)
 		}
-		// Want everything, the third file before the rest of the second.
+		// Want all files, the third one before the rest of the second.
 		time.Sleep(time.Second)
 		if err := tor.SetPriority(torrent.PriorityHigh, 2); err != nil {
 			t.Fatal(err)
@@ -100,7 +100,7 @@ func TestPriorities(t *testing.T) {
 		if f := tor.Files(); f[1].Done > 1_500_000 || f[2].Priority != torrent.PriorityHigh || f[1].Priority != torrent.PriorityLow {
 			t.Errorf("%+v", f)
 		}
-		// Without the rest it is complete at once.
+		// Without the missing files the torrent is complete at once.
 		if err := tor.Select(func(path []string) bool { return path[0] != "b" }); err != nil {
 			t.Fatal(err)
 		}
@@ -145,8 +145,8 @@ func TestPrioritiesRefused(t *testing.T) {
 	})
 }
 
-// TestPrioritiesChurn changes the priorities all the time, while peers send blocks that were
-// wanted before. Complete files have the right data, and no peer is banned.
+// TestPrioritiesChurn checks that complete files have the right data and no peer is banned
+// if the priorities change often while peers send blocks that were wanted before.
 func TestPrioritiesChurn(t *testing.T) {
 	dir, mi := threeFiles(t)
 	out := t.TempDir()

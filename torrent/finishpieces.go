@@ -12,13 +12,13 @@ import (
 
 // Pieces that the connections of a torrent complete pass these steps:
 //
-//  1. gather       collects pieces while they come fast, because many are hashed together
-//     in little more time than one. The reader that completed a piece which comes alone
-//     finishes it itself
+//  1. gather       collects pieces while they complete quickly, because hashing many pieces
+//     together takes little more time than hashing one. If pieces complete slowly, each
+//     reader finishes its pieces itself
 //  2. help         a helper goroutine takes collected pieces, if a processor may be free
 //     for it, so that the readers continue to read. Readers that complete more pieces
 //     than the helper takes wait, so that a slow disk holds back the peers
-//  3. finishDue    takes pieces for which no others came in time
+//  3. finishDue    takes the collected pieces if no further ones complete in time
 //  4. finishBatch  hashes pieces, writes them and announces them with have messages
 //
 // finishRest finishes the pieces that are left when the torrent halts.
@@ -30,21 +30,21 @@ const (
 	// minWide is the least number of pieces for which waiting for a wide batch is
 	// worth it. Fewer are hashed in pairs.
 	minWide = 12
-	// maxWait is how long a piece waits for others at most.
+	// maxWait bounds the time that a piece waits for others.
 	maxWait = 40 * time.Millisecond
 	// pairGap is the longest time between two pieces that are hashed as a pair.
 	pairGap = maxWait / 4
 )
 
 // finishing holds the complete pieces of a torrent until they are verified and written.
-// mu guards the fields below it; no other lock is taken under it.
+// mu guards the fields below it; no other lock is taken while it is held.
 type finishing struct {
 	unfinished atomic.Int32 // complete pieces that are neither verified nor failed yet
 
 	mu       sync.Mutex
 	changed  sync.Cond // of mu: signals that complete became shorter or a helper ended
 	complete []completePiece
-	helpers  int
+	helpers  int  // goroutines that run help
 	due      bool // a helper should take all pieces, however few
 	timer    *time.Timer
 	last     time.Time     // when the last piece was completed
@@ -88,7 +88,7 @@ func (t *Torrent) gather(whole []completePiece, last bool) {
 	}
 }
 
-// pacedLocked records that n pieces were completed.
+// pacedLocked updates gap after n pieces were completed.
 func (f *finishing) pacedLocked(now time.Time, n int) {
 	gap := min(now.Sub(f.last), time.Second) / time.Duration(n)
 	f.gap, f.last = (f.gap+gap)/2, now
@@ -163,7 +163,7 @@ func (t *Torrent) startHelperLocked() bool {
 	return true
 }
 
-// finishDue finishes pieces for which no others came in time.
+// finishDue finishes the waiting pieces, because no further ones completed in time.
 func (t *Torrent) finishDue() {
 	t.spawn(t.s.inTurn(func() {
 		f := &t.fin
@@ -180,7 +180,7 @@ func (t *Torrent) finishDue() {
 	}))
 }
 
-// help finishes batches until fewer pieces wait than make one.
+// help finishes b, and then further batches while enough pieces wait for one.
 func (t *Torrent) help(b *batch) {
 	f := &t.fin
 	for more := true; more; {
@@ -211,8 +211,8 @@ func (t *Torrent) finishRest() {
 	}
 }
 
-// finishBatch hashes the pieces while they are in the cache of the processor, and
-// finishes each.
+// finishBatch hashes the pieces of b together, and then verifies, writes and announces each
+// of them.
 func (t *Torrent) finishBatch(b *batch) {
 	few := b.pieces
 	if t.info.HasV1() {

@@ -18,8 +18,8 @@ const (
 	hashTimeout       = 30 * time.Second
 )
 
-// hashWant is a part of a piece layer that the metainfo lacks, because the metadata came
-// from peers (BEP 9), which does not contain piece layers.
+// hashWant is a part of a piece layer that the metainfo lacks, because its info dictionary
+// came from peers (BEP 9) and piece layers are not part of the info dictionary.
 type hashWant struct {
 	file  *metainfo.File
 	span  merkle.Span
@@ -27,18 +27,18 @@ type hashWant struct {
 	at    time.Time
 }
 
-// hashState is what is known about the piece hashes that one peer has (BEP 52).
+// hashState records whether one peer has piece hashes (BEP 52).
 type hashState struct {
-	none         bool      // the peer has none
-	received     bool      // the peer has sent some
-	firstRequest time.Time // when the peer was first asked for some; zero: it was not
+	none         bool      // the peer has no piece hashes
+	received     bool      // the peer has sent piece hashes
+	firstRequest time.Time // when the peer was first asked for piece hashes; zero if it was not
 }
 
-// v2Hashes is what a torrent knows of its v2 piece hashes. Torrent.mu guards it.
+// v2Hashes holds the state of the v2 piece hashes of a torrent. Torrent.mu guards it.
 type v2Hashes struct {
 	missing      []*hashWant         // parts of piece layers that are not known
 	partLayers   map[[32]byte][]byte // piece layers of which some hashes are known
-	bothVerified bitfield.Bitfield   // while the check of a hybrid by v2 is pending: pieces that v1 and v2 hashes verified; else empty
+	bothVerified bitfield.Bitfield   // pieces that both v1 and v2 hashes verified, while the check of a hybrid by v2 is pending; else empty
 }
 
 // pieceLayerOf returns the height of the layer of piece hashes in the merkle tree of f,
@@ -73,8 +73,8 @@ func (t *Torrent) missingHashes() []*hashWant {
 func (t *Torrent) blindLocked() bool { return len(t.v2.missing) > 0 && !t.info.HasV1() }
 
 // askHashesLocked requests missing hashes that no other peer was asked for. While the
-// check of a hybrid by v2 is pending it requests some from every v2 peer, because a peer
-// without hashes may be served.
+// check of a hybrid by v2 is pending, it requests some from every v2 peer to find out which
+// peers have no hashes, because those peers may be served.
 func (c *conn) askHashesLocked(now time.Time) {
 	t := c.t
 	switch {
@@ -134,7 +134,7 @@ func rangeOf(w *hashWant) *peerwire.HashRange {
 	}
 }
 
-// hashesLocked handles hashes, or the refusal to send them.
+// hashesLocked handles a hashes message or a hash reject message.
 func (c *conn) hashesLocked(m *peerwire.Message, now time.Time) error {
 	r, body, err := peerwire.ParseHashRange(m.ID, m.Payload)
 	if err != nil {
@@ -166,10 +166,10 @@ func (c *conn) hashesLocked(m *peerwire.Message, now time.Time) error {
 		c.askHashesLocked(now)
 		return nil
 	}
-	return nil // another peer has sent them meanwhile
+	return nil // another peer has sent these hashes meanwhile
 }
 
-// askOthersLocked lets all peers be asked for hashes that are missing again.
+// askOthersLocked requests missing hashes from all peers, after one of them refused some.
 func (t *Torrent) askOthersLocked(now time.Time) {
 	for _, c := range t.peerConns.byID {
 		if c != nil {

@@ -13,13 +13,14 @@ import (
 )
 
 // A hybrid torrent has v1 and v2 hashes of the same data (BEP 52). In a malicious torrent
-// they describe different data. A peer that checks by v2 would ban this side for data
-// that is only known to match the v1 hashes, so it does not get such data.
+// they describe different data. A peer that checks by v2 would ban this side for sending
+// data that matches only the v1 hashes. So data that was checked only by v1 is not sent to
+// such a peer.
 //
-// A hybrid that was added by a magnet link has no piece layers at first. It downloads by
-// its v1 hashes meanwhile. Once v2 peers have sent the layers, it reads its data again
-// and checks it by them. Until then it serves v2 peers only if they have no piece
-// layers either.
+// A hybrid that was added by a magnet link has no piece layers at first. Until v2 peers have
+// sent the layers, it checks its data only by the v1 hashes, and serves v2 peers only if
+// they have no piece layers either. Once it has the layers, it reads its data again and
+// checks it by the v2 hashes.
 
 // ErrHybridMismatch is the cause when a hybrid torrent halts because its v1 and v2 hashes
 // describe different data.
@@ -32,10 +33,9 @@ type verdict struct {
 	blockHashes [][merkle.HashSize]byte // set if the piece was checked by v2
 }
 
-// verifyPiece holds a piece against the metainfo: by the v1 hash where there is one
-// (BEP 3), and by its merkle root where that is known (BEP 52). If only one of
-// the two is right the error wraps ErrHybridMismatch. sum is the SHA-1 of data; it does
-// not matter without a v1 half.
+// verifyPiece checks a piece by its v1 hash if the torrent has v1 hashes (BEP 3), and by its
+// merkle root if that is known (BEP 52). If only one of the two matches, the error wraps
+// ErrHybridMismatch. sum is the SHA-1 of data; it is not used without v1 hashes.
 func (t *Torrent) verifyPiece(piece int, data []byte, sum [sha1.Size]byte) (verdict, error) {
 	if !t.info.HasV1() {
 		good, leaves := t.matchesV2(piece, data)
@@ -116,8 +116,8 @@ func hashBlocks(data []byte) [][merkle.HashSize]byte {
 // been checked by the v1 hashes only.
 func (t *Torrent) v2PendingLocked() bool { return t.v2.bothVerified.Len() > 0 }
 
-// mayServeLocked reports whether the peer may get data. While the check by v2 is pending a
-// v2 peer may not, unless it has no piece layers either: then it checks by v1 too.
+// mayServeLocked reports whether the peer may get data. While the check by v2 is pending, a
+// v2 peer gets data only if it has no piece layers either, because it then checks by v1.
 func (c *conn) mayServeLocked() bool { return !c.peer.v2 || !c.t.v2PendingLocked() || c.hashes.none }
 
 // noteBothVerifiedLocked records whether a new piece was checked by v1 and v2.
@@ -127,9 +127,9 @@ func (t *Torrent) noteBothVerifiedLocked(piece int, both bool) {
 	}
 }
 
-// verifyV2 holds the pieces that were checked by their v1 hash alone against
-// the v2 half, once its piece layers are here. If they are good v2 peers are
-// served from then on; else the torrent halts with ErrHybridMismatch.
+// verifyV2 checks the pieces that were checked only by v1 hashes, once the piece layers have
+// arrived. If all are good, v2 peers are served from then on. Otherwise the torrent halts
+// with ErrHybridMismatch.
 func (t *Torrent) verifyV2() {
 	for {
 		t.mu.Lock()

@@ -9,8 +9,8 @@ import (
 	"spate/storage"
 )
 
-// TestLateBitfield has a peer announce pieces as aria2 does: after have none it sends a
-// have, then a bitfield instead of many haves, and have all at the end.
+// TestLateBitfield checks that a session accepts the messages of aria2, which after have none
+// sends a have, then a bitfield in place of many have messages, and have all at the end.
 func TestLateBitfield(t *testing.T) {
 	t.Parallel()
 	data, mi := noiseTorrent(t, 100<<14, 1<<14)

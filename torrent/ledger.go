@@ -13,19 +13,19 @@ import (
 
 const ledgerEvery = 20 * time.Second // the shortest time between two saves
 
-// ledger is one file that records over restarts which torrents are complete. It is for all
-// torrents that can be dormant.
+// ledger manages one file that records, across restarts, which of the torrents that can be
+// dormant are complete.
 type ledger struct {
 	once   sync.Once   // reads the file before the first torrent is added
 	dirty  atomic.Bool // the file is out of date
 	saving atomic.Bool
 
-	mu    sync.Mutex                      // guards the fields below; comes before Session.mu
+	mu    sync.Mutex                      // guards the fields below; locked before Session.mu
 	notes map[spate.InfoHash]storage.Note // of torrents that were not added in this run
 	saved time.Time
 }
 
-// note returns what the file says about a torrent.
+// note returns the note about a torrent, and whether the file contains one.
 func (l *ledger) note(ih spate.InfoHash) (storage.Note, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -33,7 +33,7 @@ func (l *ledger) note(ih spate.InfoHash) (storage.Note, bool) {
 	return n, ok
 }
 
-// dropNote removes the note about d, whose state is written in its place from now on.
+// dropNote removes the note about d, because writeLedger now writes the state of d instead.
 func (l *ledger) dropNote(d *dormant) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -10,16 +10,16 @@ import (
 	"spate/torrent/internal/peerlist"
 )
 
-// torrentStatus is how far a torrent is. Torrent.mu guards it.
+// torrentStatus holds the state and the progress of a torrent. Torrent.mu guards it.
 type torrentStatus struct {
 	state                 State
-	err                   error // why the torrent halted; nil: it did not
+	err                   error // why the torrent halted; nil if it did not
 	started               bool
-	failed                chan struct{} // closed when err is set, and then made anew
+	failed                chan struct{} // closed when err is set; replaced when the torrent continues
 	failedAt              time.Time     // when err was set
-	done                  chan struct{} // closed when all wanted pieces are verified, and made anew when more are wanted
+	done                  chan struct{} // closed when all wanted pieces are verified; replaced when more are wanted
 	isDone                bool          // done is closed
-	bytesTotal, bytesDone int64         // of the wanted files: all, and verified
+	bytesTotal, bytesDone int64         // bytes of the wanted files: all, and verified
 	added                 time.Time
 	completed             time.Time
 }
@@ -110,7 +110,7 @@ func (t *Torrent) completeLocked() bool {
 	return t.pick == nil || t.pick.Complete() && !t.blindLocked()
 }
 
-// prepareFiles creates empty files, folders and links, which no piece writes.
+// prepareFiles creates empty files, folders and links, because no piece contains them.
 func (t *Torrent) prepareFiles() error {
 	p, ok := storage.As[storage.Preparer](t.data.store)
 	if !ok || t.readOnly() {
@@ -119,8 +119,8 @@ func (t *Torrent) prepareFiles() error {
 	return t.withFiles(p.Finish)
 }
 
-// fail halts the torrent because of an error of its data. It closes the connections; what
-// was verified stays verified.
+// fail halts the torrent because of an error of its data, and closes its connections.
+// Verified pieces stay verified.
 func (t *Torrent) fail(err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -154,7 +154,7 @@ func (t *Torrent) finished() {
 		t.mu.Unlock()
 		t.data.mu.RLock()
 		if err = t.sync(have); err == nil {
-			err = t.unchanged(0, t.info.TotalLength()) // nobody has moved or changed the files meanwhile
+			err = t.unchanged(0, t.info.TotalLength()) // the files may have been moved or changed meanwhile
 		}
 		t.data.mu.RUnlock()
 	}

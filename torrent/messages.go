@@ -16,7 +16,7 @@ type wireState struct {
 	amInterested   bool
 	peerChoking    bool
 	peerInterested bool
-	gotFirst       bool // a message that may only be the first has arrived, or may not any more
+	gotFirst       bool // a bitfield, have all, have none or have message has arrived
 	gotMessage     bool // any message but a keep-alive has arrived
 }
 
@@ -136,7 +136,8 @@ func (c *conn) haveLocked(piece int64) error {
 	return c.knowsMoreLocked()
 }
 
-// knowsMoreLocked is called after the peer announced pieces.
+// knowsMoreLocked updates this side's interest after the peer announced pieces. It returns
+// errBothSeeds if neither side needs the other.
 func (c *conn) knowsMoreLocked() error {
 	if c.t.pick.PeerIsSeed(c.id) {
 		if c.ext.listens.IsValid() {
@@ -227,7 +228,7 @@ func (c *conn) blockLocked(m *peerwire.Message, now time.Time) error {
 	if !asked {
 		c.req.late--
 		if c.req.late < -maxUnasked {
-			return badPeer("blocks that nobody asked for")
+			return badPeer("more than %d blocks without a request", maxUnasked)
 		}
 	}
 	if !asked && c.req.late < 0 || t.pick.Claim(b, c.id) != picker.Fresh {

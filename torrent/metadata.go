@@ -25,6 +25,6 @@ func (c *conn) metadataLocked(payload []byte) error {
 	return nil
 }
 
-// givesMetadata reports whether peers may have the info dictionary. Peers get none of a
-// private torrent, because its tracker decides who may join (BEP 27).
+// givesMetadata reports whether peers may have the info dictionary. It is false for a
+// private torrent, because the tracker decides which peers may join (BEP 27).
 func (t *Torrent) givesMetadata() bool { return !t.info.Private }

@@ -25,7 +25,7 @@ var ErrMetadata = errors.New("the metadata from peers is malformed")
 // Bounds of a search for metadata.
 const (
 	metadataConns   = 12               // peers that are dialled and asked at once
-	metadataTimeout = 20 * time.Second // until a peer that does not answer is given up
+	metadataTimeout = 20 * time.Second // after which a peer that does not answer is dropped
 	maxAnswered     = 100              // addresses of peers that are passed on to the torrent
 )
 
@@ -94,7 +94,7 @@ type metaFetch struct {
 	s       *Session
 	link    metainfo.Magnet
 	hashes  metafetch.Hashes
-	hash    spate.InfoHash  // by which trackers and peers are asked
+	hash    spate.InfoHash  // that trackers and peers are asked about
 	found   chan []byte     // receives the info dictionary, checked
 	wake    chan struct{}   // receives when there may be a peer to dial
 	wg      sync.WaitGroup  // announces and dials
@@ -108,7 +108,7 @@ type metaFetch struct {
 	peers    *peerlist.List
 	conns    int // dials in progress and connections that were dialled
 	done     bool
-	answered []netip.AddrPort // where peers that answered take connections
+	answered []netip.AddrPort // addresses at which peers that answered accept connections
 	kept     []keptConn       // connections for the torrent that is found
 }
 
@@ -123,8 +123,8 @@ func newMetaFetch(s *Session, link metainfo.Magnet) *metaFetch {
 	return f
 }
 
-// enterFetch adds a search to the session. A torrent is searched for once, and only if
-// the session does not have it.
+// enterFetch adds a search to the session. It returns ErrDuplicate if the session has the
+// torrent or searches for it already.
 func (s *Session) enterFetch(f *metaFetch) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -250,12 +250,12 @@ func (f *metaFetch) ask(ctx context.Context, addr netip.AddrPort) {
 	f.nudge()
 }
 
-// listensAt records where a peer that answered takes connections.
+// listensAt records the address at which a peer that answered accepts connections.
 func (f *metaFetch) listensAt(addr netip.AddrPort) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	src, known := f.peers.Source(addr)
-	if !known { // it connected to us
+	if !known { // the peer connected to us
 		src = peerlist.SourceCaller
 	}
 	if f.peers.Usable(addr, src) && len(f.answered) < maxAnswered && !slices.Contains(f.answered, addr) {

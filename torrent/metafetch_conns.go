@@ -17,11 +17,11 @@ import (
 
 // Bounds of the connections that are kept.
 const (
-	keepConnsFor = 10 * time.Second // for the torrent to be added
+	keepConnsFor = 10 * time.Second // until the torrent must be added
 	maxKept      = 2 * metadataConns
 )
 
-// keptConn is a connection after the handshake and our extension handshake.
+// keptConn is a connection on which both handshakes and our extension handshake were sent.
 type keptConn struct {
 	nc       net.Conn
 	hs       peerwire.Handshake
@@ -30,14 +30,14 @@ type keptConn struct {
 	backlog  []byte // messages of the peer; the last one may be incomplete
 }
 
-// keptConns are the connections that one search for metadata leaves; the timer closes
-// them.
+// keptConns holds the connections that are left after one search for metadata. The timer
+// closes them.
 type keptConns struct {
 	conns []keptConn
 	timer *time.Timer
 }
 
-// keep keeps the connection of a dialog that has ended, and reports whether it does.
+// keep keeps the connection of a dialog that has ended. It returns false if it cannot.
 func (f *metaFetch) keep(d *metaDialog, hs peerwire.Handshake) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -51,9 +51,9 @@ func (f *metaFetch) keep(d *metaDialog, hs peerwire.Handshake) bool {
 	return ok
 }
 
-// keepConns keeps the connections of a search for the torrent that it found, and closes
-// those that the torrent cannot use. For a hybrid only connections by the v2 hash are of
-// use, because no others carry piece hashes. mi is nil if nothing was found.
+// keepConns keeps the connections of a search for the torrent that the search found, and
+// closes connections that the torrent cannot use. A hybrid can use only connections with
+// the v2 info-hash, because no others carry piece hashes. mi is nil if nothing was found.
 func (s *Session) keepConns(f *metaFetch, mi *metainfo.MetaInfo) {
 	var keep []keptConn
 	for _, k := range f.kept {
@@ -103,8 +103,9 @@ func (s *Session) closeKeptFor(ih spate.InfoHash) {
 	}
 }
 
-// takeOverConns makes peers of the connections that are kept for the torrent. These
-// peers were told that we have no pieces, so it closes the connections if we have some.
+// takeOverConns adds the connections that are kept for the torrent to its peers. These
+// peers were told that we have no pieces, so takeOverConns closes the connections if we
+// have some.
 func (t *Torrent) takeOverConns() {
 	for _, ih := range [2]spate.InfoHash{t.hash, t.hash2} {
 		for _, k := range t.s.takeKept(ih) {

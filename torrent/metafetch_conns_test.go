@@ -9,8 +9,8 @@ import (
 	"spate/storage"
 )
 
-// TestTorrentTakesOverConnections adds the torrent of a magnet link without any peers:
-// it downloads over the connection that gave the metadata.
+// TestTorrentTakesOverConnections checks that the torrent of a magnet link, added without any
+// peers, downloads over the connection that gave the metadata.
 func TestTorrentTakesOverConnections(t *testing.T) {
 	t.Parallel()
 	for _, format := range []metainfo.Format{metainfo.V1, metainfo.V2, metainfo.Hybrid} {
@@ -40,8 +40,8 @@ func TestTorrentTakesOverConnections(t *testing.T) {
 	}
 }
 
-// TestKeptConnectionsEnd closes the connections that are kept after a search when no
-// torrent is added in time, and when the session ends.
+// TestKeptConnectionsEnd checks that the connections that are kept after a search are closed
+// when no torrent is added in time, and when the session ends.
 func TestKeptConnectionsEnd(t *testing.T) {
 	t.Parallel()
 	data, mi := noiseTorrent(t, 1<<20, 32<<10)

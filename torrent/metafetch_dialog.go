@@ -126,8 +126,8 @@ func (d *metaDialog) sendExtHandshake(hs peerwire.Handshake) error {
 	return nil
 }
 
-// consume handles the complete messages that have come. It reports whether the
-// metadata is complete, and else how many bytes the next message has at least.
+// consume handles the complete messages that have arrived. It reports whether the metadata
+// is complete. If not, need is the least number of bytes of the next message.
 func (d *metaDialog) consume(in *transport.Inbox) (done bool, need int, err error) {
 	for {
 		var m peerwire.Message
@@ -172,8 +172,8 @@ func (d *metaDialog) handle(m *peerwire.Message, message []byte) (done bool, err
 	return false, err
 }
 
-// receive gives one message to the search, and closes the connection of the peer that
-// the search drops.
+// receive gives one message to the search, and interrupts the dialog of the peer that the
+// search drops, if any.
 func (d *metaDialog) receive(m *peerwire.Message) (metafetch.Step, error) {
 	d.f.mu.Lock()
 	defer d.f.mu.Unlock()
@@ -208,8 +208,8 @@ func (d *metaDialog) keepMessage(b []byte) {
 	d.peer.Keep(b)
 }
 
-// restartTimeout gives the peer the whole time for its next answer, unless the dialog
-// is over.
+// restartTimeout gives the peer metadataTimeout for its next answer, unless the dialog is
+// over.
 func (d *metaDialog) restartTimeout() {
 	d.nc.SetDeadline(time.Now().Add(metadataTimeout))
 	if d.over() { // the deadline that ends the dialog may have been set just before

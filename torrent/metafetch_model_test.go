@@ -37,10 +37,10 @@ func (p pipes) Listen(context.Context, string, string) (net.Listener, error) {
 	return nil, net.ErrClosed
 }
 
-// TestMessagesDuringMetadataFetch has a peer send any messages in any order while it is
-// asked for the metadata, give right metadata, wrong metadata or none, and go on. The
-// metadata that is found is right, the torrent that is added then handles the messages
-// that came before, and at the end no connection or search is left.
+// TestMessagesDuringMetadataFetch checks a search for metadata with a peer that sends random
+// messages in any order, and gives right, wrong or no metadata. The search finds only right
+// metadata, the torrent then handles the messages that arrived during the search, and at
+// the end no connection or search is left.
 func TestMessagesDuringMetadataFetch(t *testing.T) {
 	t.Parallel()
 	var all []testTorrent

@@ -16,8 +16,8 @@ import (
 	"spate/torrent/internal/metafetch"
 )
 
-// TestMetadataFromPeers fetches the info dictionary of a magnet link from a peer, in
-// several pieces of metadata, and then the data.
+// TestMetadataFromPeers checks that a session fetches the info dictionary of a magnet link
+// from a peer, in several pieces of metadata, and then the data.
 func TestMetadataFromPeers(t *testing.T) {
 	t.Parallel()
 	data, mi := noiseTorrent(t, 40<<20, 16<<10) // 50 kB of hashes
@@ -32,7 +32,7 @@ func TestMetadataFromPeers(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !bytes.Equal(got.InfoBytes, mi.InfoBytes) || len(got.WebSeeds) != 1 {
-		t.Error("wrong metadata came")
+		t.Error("the metadata is wrong")
 	}
 	tor, err := get.Add(got, AddOptions{Storage: storage.NewMemoryLike(data), Peers: peers})
 	if err != nil {
@@ -43,7 +43,8 @@ func TestMetadataFromPeers(t *testing.T) {
 	}
 }
 
-// TestMetadataOfAnotherHash asks a peer for a torrent that it does not have.
+// TestMetadataOfAnotherHash checks that a search ends at its deadline if the peer does not
+// have the torrent.
 func TestMetadataOfAnotherHash(t *testing.T) {
 	t.Parallel()
 	seed, get := testSession(t, Options{}), testSession(t, Options{})
@@ -56,8 +57,8 @@ func TestMetadataOfAnotherHash(t *testing.T) {
 	}
 }
 
-// giveMetadata answers each request for metadata with the piece that give returns, until
-// the other side ends the connection. size is the size of the metadata that it names.
+// giveMetadata answers each request for metadata with the piece that give returns, until the
+// other side ends the connection. size is the size of the metadata that the peer claims.
 func giveMetadata(t *testing.T, c net.Conn, size int64, give func(piece int64) []byte) {
 	peer := &scriptedPeer{t: panicTB{t}, c: c}
 	answers := make(chan []byte, 100) // more than requests are outstanding: a pipe has no buffer
@@ -100,7 +101,7 @@ func (f *metaFetch) fetchFrom(t *testing.T, last byte, size int64, give func(pie
 	return err
 }
 
-// piecesOf gives the pieces of b.
+// piecesOf returns a function that returns the pieces of b.
 func piecesOf(b []byte) func(piece int64) []byte {
 	return func(piece int64) []byte {
 		from := piece * peerwire.MetadataPieceLen
@@ -108,9 +109,9 @@ func piecesOf(b []byte) func(piece int64) []byte {
 	}
 }
 
-// TestWrongMetadataIsNotFound has a peer give no metadata, pieces of the wrong length, or
-// metadata that does not match the hash. Only the last peer is banned from the search,
-// and an honest peer gives the metadata all the same.
+// TestWrongMetadataIsNotFound checks a search with a peer that gives no metadata, pieces of
+// the wrong length, or metadata that does not match the hash. The search bans only a peer
+// whose metadata does not match, and gets the metadata from an honest peer.
 func TestWrongMetadataIsNotFound(t *testing.T) {
 	t.Parallel()
 	_, mi := noiseTorrent(t, 40<<20, 16<<10) // 50 kB of hashes: four pieces of metadata
@@ -152,9 +153,9 @@ func TestWrongMetadataIsNotFound(t *testing.T) {
 	}
 }
 
-// TestPeerWithTooMuchMetadataIsDropped has three peers name the largest size and give all
-// pieces but the last: the search ends the connection of the peer that gave most, and an
-// honest peer gives the metadata all the same.
+// TestPeerWithTooMuchMetadataIsDropped checks a search with three peers that claim the
+// largest size and give all pieces except the last. The search drops the peer that gave
+// most, and gets the metadata from an honest peer.
 func TestPeerWithTooMuchMetadataIsDropped(t *testing.T) {
 	t.Parallel()
 	_, mi := noiseTorrent(t, 1<<20, 16<<10)
@@ -163,7 +164,7 @@ func TestPeerWithTooMuchMetadataIsDropped(t *testing.T) {
 	const most = peerwire.MaxMetadata / peerwire.MetadataPieceLen
 	var junk [peerwire.MetadataPieceLen]byte
 	stop, full := make(chan struct{}), make(chan struct{}, 3)
-	// pieces gives n pieces and then waits.
+	// pieces returns a function that returns n pieces and then waits.
 	pieces := func(n int64) func(piece int64) []byte {
 		return func(piece int64) []byte {
 			if piece == n {
@@ -179,7 +180,7 @@ func TestPeerWithTooMuchMetadataIsDropped(t *testing.T) {
 	<-full
 	<-full
 	go func() { ended <- f.fetchFrom(t, 3, peerwire.MaxMetadata, pieces(9)) }()
-	<-full // the third peer is not the one that gave most
+	<-full // the third peer gives less than another one
 	until(t, "one peer is dropped", func() bool {
 		f.mu.Lock()
 		defer f.mu.Unlock()
@@ -197,8 +198,8 @@ func TestPeerWithTooMuchMetadataIsDropped(t *testing.T) {
 	}
 }
 
-// TestRequestAtTheEndOfSearch ends the search just before a dialog sends a request: the
-// dialog does not wait for the peer, because the end of the search waits for the dialog.
+// TestRequestAtTheEndOfSearch checks that a dialog that sends a request just after the search
+// has ended does not wait for the peer, because the end of the search waits for the dialog.
 func TestRequestAtTheEndOfSearch(t *testing.T) {
 	t.Parallel()
 	s := testSession(t, Options{NoListen: true})

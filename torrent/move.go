@@ -16,7 +16,7 @@ var ErrNotFiles = errors.New("torrent: the data is not in files")
 // Move moves the data to the folder dir, which must exist. If name is not empty, the file
 // or the top folder of the torrent gets that name. The target must not exist. Within one
 // file system Move takes a moment. Otherwise it copies, syncs and deletes the files;
-// meanwhile uploads continue, and downloads wait. If it fails or ctx is done, the data is
+// meanwhile uploads continue, and downloads wait. If it fails or ctx is done, the data stays
 // where it was, and the error is a [*storage.Error].
 //
 // Move waits for a check of the data to end.
@@ -50,7 +50,7 @@ func (t *Torrent) Move(ctx context.Context, dir, name string) error {
 	return nil
 }
 
-// lockFiles locks filesMu. It returns an error if ctx is done or the torrent halts first.
+// lockFiles locks t.data.mu. It returns an error if ctx is done or the torrent halts first.
 func (t *Torrent) lockFiles(ctx context.Context) error {
 	locked := make(chan struct{})
 	go func() { t.data.mu.Lock(); close(locked) }()
@@ -77,8 +77,8 @@ func (t *Torrent) withFiles(f func() error) error {
 	return t.s.onDisk(f)
 }
 
-// RemoveWithData removes a torrent like [Session.Remove], and deletes its files, its
-// folders that are empty then, and its resume data. It keeps other files in these folders.
+// RemoveWithData removes a torrent like [Session.Remove], and deletes its files, those of
+// its folders that become empty, and its resume data. It keeps other files in the folders.
 // It deletes no files of a torrent that only seeds: the error wraps [storage.ErrReadOnly].
 // After an error the torrent is removed from the session, and some files may be deleted.
 func (s *Session) RemoveWithData(ih spate.InfoHash) error {

@@ -74,8 +74,8 @@ func otherDisk(t *testing.T) string {
 	return dir
 }
 
-// TestMove moves data during the download and while it is seeded. No data is lost, peers do
-// not notice, and a restart finds the data without a check.
+// TestMove checks that moving the data during the download and while it is seeded loses no
+// data and no connections, and that a restart finds the data without a check.
 func TestMove(t *testing.T) {
 	from, mi, seed := seeding(t)
 	resume, first, second, disk := t.TempDir(), t.TempDir(), t.TempDir(), otherDisk(t)
@@ -146,7 +146,7 @@ func TestMoveRefused(t *testing.T) {
 		t.Error("moved to a folder that does not exist")
 	}
 	if err := tor.Move(t.Context(), full, "../x"); err == nil {
-		t.Error("moved out of the folder")
+		t.Error("moved under a name that leads out of the folder")
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()

@@ -57,7 +57,8 @@ type Options struct {
 	// ports from PeerPort to PeerPortLast in turn.
 	PeerPort, PeerPortLast uint16
 	// AdvertisedPort is the port that trackers and peers are told, for example if a router
-	// maps it to the port that the session listens on. 0 selects the latter.
+	// maps it to the port that the session listens on. 0 selects the port that the session
+	// listens on.
 	// [Session.SetAdvertisedPort] changes it.
 	AdvertisedPort uint16
 	// NoListen turns off incoming connections.
@@ -76,10 +77,10 @@ type Options struct {
 	// MaxAnnounces bounds the announces at one time. 0 selects 50.
 	MaxAnnounces int
 	// UploadSlots is the minimum number of peers of one torrent that are unchoked by their
-	// rate, besides the optimistic unchoke. There are more while each gets a good share.
-	// 0 selects 4.
+	// rate, besides the optimistic unchoke. More peers are unchoked while the upload is
+	// fast. 0 selects 4.
 	UploadSlots int
-	// SeedMode says which peers are unchoked by a seed.
+	// SeedMode selects the peers that a seed unchokes.
 	SeedMode SeedMode
 	// OpenFiles bounds the open files. 0 selects 256.
 	OpenFiles int
@@ -95,20 +96,21 @@ type Options struct {
 	NoWebSeeds bool
 	// Seed makes random choices repeatable in simulations. 0 selects a random seed.
 	Seed uint64
-	// portableIO makes TCP sockets use the path of other connections, for tests.
+	// portableIO makes TCP sockets use the code for other connections, for tests.
 	portableIO bool
 	// Log receives messages for operators. They are discarded if it is nil.
 	Log *slog.Logger
 }
 
-// SeedMode says which peers a complete torrent unchokes.
+// SeedMode selects the peers that a complete torrent unchokes.
 type SeedMode uint8
 
 const (
 	// SeedRoundRobin unchokes each peer for some time, then the peers that wait longest.
 	SeedRoundRobin SeedMode = iota
-	// SeedAntiLeech unchokes the peers first that received the fewest bytes from this
-	// side, so that a fast peer does not get more, and those last that hide their pieces.
+	// SeedAntiLeech first unchokes the peers that have received the fewest bytes from this
+	// side, so that fast peers do not get more than slow ones. Peers that hide their pieces
+	// are unchoked last.
 	SeedAntiLeech
 )
 
@@ -116,10 +118,11 @@ const (
 type AddOptions struct {
 	// Dir is the folder of the torrent's file, or of its top folder.
 	Dir string
-	// Within, if it is not empty, is a folder that Dir must be in, or the same folder,
-	// even if somebody changes links in the path of Dir. [Torrent.Move] can leave it.
+	// Within is a folder that must contain Dir or be the same folder, even if links in the
+	// path of Dir are changed later. If it is empty, Dir may be anywhere. [Torrent.Move] may
+	// move the data out of Within.
 	Within string
-	// Name replaces the torrent's name of the file or the top folder.
+	// Name replaces the name of the torrent's file or top folder if it is not empty.
 	Name string
 	// ResumeDir replaces Options.ResumeDir if it is not empty. It must exist.
 	ResumeDir string
@@ -143,7 +146,8 @@ type AddOptions struct {
 	// NoWebSeeds turns off the web seeds of the torrent. They are used while there are no
 	// peers or only slow ones.
 	NoWebSeeds bool
-	// PlainSeed turns off super-seeding (BEP 16), which the only seed of a swarm does.
+	// PlainSeed turns off super-seeding (BEP 16). Without it the torrent super-seeds if it
+	// is the only seed of its swarm.
 	PlainSeed bool
 	// Stopped adds the torrent without starting it.
 	Stopped bool

@@ -28,7 +28,7 @@ func peerKeyOf(addr netip.AddrPort) PeerKey {
 // webSeedKey returns the key of the web seed at a URL.
 func webSeedKey(url string) PeerKey { return PeerKey{url: url} }
 
-// IsValid reports whether k identifies anybody.
+// IsValid reports whether k identifies a sender.
 func (k PeerKey) IsValid() bool { return k != PeerKey{} }
 
 // Addr returns the address of the peer, which is not valid if the key is of another kind.

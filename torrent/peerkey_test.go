@@ -12,7 +12,8 @@ import (
 	"spate/peerwire"
 )
 
-// TestPeerKey checks that equal keys are those of the same peer, and what they are called.
+// TestPeerKey checks that keys are equal exactly if they identify the same peer, and the
+// results of their methods.
 func TestPeerKey(t *testing.T) {
 	t.Parallel()
 	addr := netip.MustParseAddrPort("192.0.2.1:6881")
@@ -45,8 +46,8 @@ func TestPeerKey(t *testing.T) {
 	}
 }
 
-// TestPeersWithoutAddress connects peers over connections that have no address, as those of
-// browsers: they are not duplicates of each other, and a ban of one is not a ban of others.
+// TestPeersWithoutAddress checks that peers without an address, such as browsers, do not
+// count as duplicates of each other, and that a ban of one peer does not ban the others.
 func TestPeersWithoutAddress(t *testing.T) {
 	t.Parallel()
 	data, mi := noiseTorrent(t, 100<<10, 16<<10)

@@ -58,7 +58,7 @@ func (d *dialLog) await(t *testing.T, a netip.AddrPort) {
 	}
 }
 
-// Addresses that are named as peers.
+// Addresses that sources name as peers.
 var (
 	metadataPeers = []netip.AddrPort{
 		netip.MustParseAddrPort("169.254.169.254:80"), netip.MustParseAddrPort("[::ffff:169.254.169.254]:80"), netip.MustParseAddrPort("168.63.129.16:80"),
@@ -68,9 +68,9 @@ var (
 	plainPeer    = netip.MustParseAddrPort("192.0.2.7:6881")
 )
 
-// TestMetadataServicesAreNoPeers checks that the metadata service of a cloud is not dialled as
-// a peer, whichever source but the user names it. A loopback address is dialled only if the
-// caller or a tracker on this machine names it.
+// TestMetadataServicesAreNoPeers checks that the metadata service of a cloud is dialled as a
+// peer only if the user names it. A loopback address is dialled only if the user, the caller
+// or a tracker on this machine names it.
 func TestMetadataServicesAreNoPeers(t *testing.T) {
 	t.Parallel()
 	data, mi := noiseTorrent(t, 1<<20, 64<<10)
@@ -126,7 +126,7 @@ func TestMetadataServicesAreNoPeers(t *testing.T) {
 	}
 }
 
-// TestUserNamesAnyPeer checks that every address is dialled that the user names.
+// TestUserNamesAnyPeer checks that every address that the user names is dialled.
 func TestUserNamesAnyPeer(t *testing.T) {
 	t.Parallel()
 	data, mi := noiseTorrent(t, 1<<20, 64<<10)
@@ -175,8 +175,8 @@ func TestMagnetLinkNamesNoInsidePeer(t *testing.T) {
 	}
 }
 
-// TestMetadataServiceIsNotUseful checks that a peer at such an address that answered a search
-// for metadata is not passed on to the torrent.
+// TestMetadataServiceIsNotUseful checks that a search for metadata passes a peer at the
+// address of a cloud's metadata service on to the torrent only if the user named it.
 func TestMetadataServiceIsNotUseful(t *testing.T) {
 	t.Parallel()
 	s := testSession(t, Options{})

@@ -18,9 +18,9 @@ const (
 
 // pexState is the state of peer exchange with one peer.
 type pexState struct {
-	told     map[netip.AddrPort]bool // addresses that the peer was told and that have not been dropped
-	sent     time.Time               // the last message to the peer
-	received time.Time               // the last message from the peer
+	told     map[netip.AddrPort]bool // addresses that were sent to the peer as added and not yet as dropped
+	sent     time.Time               // when the last message was sent to the peer
+	received time.Time               // when the last message from the peer arrived
 }
 
 // pexAllowed reports whether the torrent exchanges addresses with peers. A private torrent

@@ -5,8 +5,8 @@ package torrent
 // of its own in the processor's page cache.
 const (
 	slabSize  = 8 << 20
-	slabLeast = 512 << 10 // pieces shorter than this get buffers of their own: slow downloads need less than a huge page
-	slabFrom  = 32 << 20  // torrents shorter than this do without slabs
+	slabLeast = 512 << 10 // shorter pieces get buffers of their own, because slow downloads need less than a huge page
+	slabFrom  = 32 << 20  // shorter torrents use no slabs
 )
 
 // pieceBufLocked returns the buffer for the piece in a slot of the picker.

@@ -16,12 +16,12 @@ const checkedTogether = 2
 // concurrent use.
 type pieceChecker struct {
 	bufs    [checkedTogether][]byte
-	shared  []byte // holds bufs if it comes from a free list; else nil
+	shared  []byte // the memory of bufs if it comes from a free list; else nil
 	digests [checkedTogether]hashing.SHA1
 }
 
-// check reads and hashes up to checkedTogether pieces and reports which are good. Missing
-// data makes a piece bad; an error of the disk is returned.
+// check reads and hashes up to checkedTogether pieces and reports which of them are good. A
+// piece with missing data is bad. check returns an error if the disk fails.
 func (l *pieceChecker) check(t *Torrent, few []int) (good [checkedTogether]bool, err error) {
 	var there [checkedTogether]bool
 	ds, ps := make([]*hashing.SHA1, 0, checkedTogether), make([][]byte, 0, checkedTogether)
@@ -61,7 +61,7 @@ func (l *pieceChecker) check(t *Torrent, few []int) (good [checkedTogether]bool,
 	return good, err
 }
 
-// takeBuffer makes bufs[j] hold one piece.
+// takeBuffer makes bufs[j] long enough for one piece.
 func (l *pieceChecker) takeBuffer(t *Torrent, j int) {
 	n := t.info.PieceLength
 	switch {

@@ -4,9 +4,9 @@ import "time"
 
 // meter computes a rate from a growing count of bytes, smoothed over a few seconds.
 type meter struct {
-	last int64
-	at   time.Time
-	rate float64 // bytes a second
+	last int64     // the count at the last update
+	at   time.Time // when the last update was; zero before the first
+	rate float64   // bytes a second
 }
 
 // meterWeight is the weight of the last second in the rate.

@@ -15,12 +15,12 @@ import (
 // [Torrent.SetPriority].
 var ErrNotWanted = errors.New("torrent: the file is not wanted")
 
-// defaultReadahead is the number of bytes after its position that a [Reader] has downloaded
-// first. It is at least two pieces.
+// defaultReadahead is the number of bytes after the position of a [Reader] that are
+// downloaded first, at least two pieces.
 const defaultReadahead = 8 << 20
 
-// readerPatience is the time that a reader waits for a piece before the blocks that slow
-// peers were asked for are asked of others.
+// readerPatience is how long a reader waits for a piece before the blocks that were
+// requested from slow peers are requested from other peers.
 const readerPatience = time.Second
 
 // Reader reads one file of a torrent while the torrent downloads. It waits for missing data,
@@ -41,10 +41,10 @@ type Reader struct {
 
 	// Guarded by t.mu.
 	first, last  int       // the pieces to download first; none if last < first
-	waitingSince time.Time // when a read began to wait for the first of them; zero: no read waits
+	waitingSince time.Time // when a read began to wait for the first piece; zero while no read waits
 }
 
-// errReaderClosed is the error of a read that waits when the reader is closed.
+// errReaderClosed is the error of a waiting read when the reader is closed.
 var errReaderClosed = errors.New("torrent: the reader is closed")
 
 // NewReader returns a reader of the file with an index in the metainfo. When ctx is done, a
@@ -186,7 +186,7 @@ func (r *Reader) haveLocked(n int64) int64 {
 	return min(at, end) - r.base - r.pos
 }
 
-// hopelessLocked returns an error if the next byte cannot be expected.
+// hopelessLocked returns an error if the next byte will not arrive.
 func (r *Reader) hopelessLocked() error {
 	t := r.t
 	switch {
@@ -195,7 +195,7 @@ func (r *Reader) hopelessLocked() error {
 	case t.status.err != nil:
 		return t.status.err
 	case t.status.state == StateChecking, t.status.state == StateStopped, t.blindLocked():
-		return nil // which pieces are on disk, or are wanted, is not known yet
+		return nil // it is not known yet which pieces are on disk or wanted
 	case t.pick.Priority(int((r.base+r.pos)/t.info.PieceLength)) == 0:
 		return fmt.Errorf("%w: %s", ErrNotWanted, r.path)
 	}
@@ -246,8 +246,9 @@ func (t *Torrent) updateUrgentLocked() {
 	}
 }
 
-// relieveReadersLocked frees blocks that readers wait for and that much slower peers were
-// asked for, so that other peers are asked. Blocks that the slow peers still send are used.
+// relieveReadersLocked frees the blocks that readers wait for and that were requested from
+// much slower peers, so that they are requested from others. Blocks that the slow peers
+// still send are used.
 func (t *Torrent) relieveReadersLocked(now time.Time) {
 	freed := false
 	for _, r := range t.selection.readers {
@@ -268,8 +269,8 @@ func (t *Torrent) relieveReadersLocked(now time.Time) {
 	}
 }
 
-// tooSlowLocked reports whether the peer is not asked for urgent pieces of readers: it sends
-// less than a tenth of what the fastest peer sends.
+// tooSlowLocked reports whether the peer is too slow for the urgent pieces of readers: its
+// rate is less than a tenth of the rate of the fastest peer.
 func (c *conn) tooSlowLocked() bool {
 	if len(c.t.selection.readers) == 0 {
 		return false

@@ -23,8 +23,8 @@ func (w *web) onlyPeer(mi *metainfo.MetaInfo, opt torrent.AddOptions) *torrent.T
 	return w.add(w.session(simnet.Link{}, torrent.Options{}), mi, opt)
 }
 
-// TestReader reads a file during its download: from the beginning, then from the end, each
-// long before a download in another order would have the data.
+// TestReader checks that a reader gets the beginning of a file, and then its end, long before
+// a download in another order would have the data.
 func TestReader(t *testing.T) {
 	const size = 32<<20 + 777
 	data, mi := makeTorrent(t, size, 256<<10)
@@ -71,7 +71,7 @@ func TestReader(t *testing.T) {
 	})
 }
 
-// TestReaderEnds checks the errors of a read that waits for data which cannot come any more.
+// TestReaderEnds checks the errors of a read that waits for data that cannot arrive any more.
 func TestReaderEnds(t *testing.T) {
 	data, mi := makeTorrent(t, 1<<20, 64<<10)
 	buf := make([]byte, 10)
@@ -242,7 +242,7 @@ func TestSequential(t *testing.T) {
 		}
 		t.Logf("%d pieces, the farthest %d from its place", n, far)
 		if n != mi.Info.NumPieces() || far > n/4 {
-			t.Errorf("%d pieces, the farthest %d from its place", n, far)
+			t.Errorf("%d pieces, at most %d positions out of order", n, far)
 		}
 	})
 }

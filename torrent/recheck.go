@@ -8,14 +8,14 @@ import (
 	"spate/storage"
 )
 
-// Recheck reads and hashes all verified pieces again while the torrent continues. It leaves
-// half of the time to others: it reads one piece at a time and pauses as long as that took.
-// It returns the number of pieces that are not good any more. If there are any, the torrent
+// Recheck reads and hashes all verified pieces again while the torrent continues. It reads
+// one piece at a time, and then pauses as long as reading and hashing the piece took. It
+// returns the number of pieces that are not good any more. If there are any, the torrent
 // halts with [storage.ErrChanged], and soon continues with the good pieces; a torrent that
 // only seeds continues once all data is good again. Recheck ends early with the error of
 // ctx, the error that halted the torrent, or [ErrClosed].
 func (t *Torrent) Recheck(ctx context.Context) (bad int, err error) {
-	defer t.Subscribe(1).Close() // so that it does not become dormant
+	defer t.Subscribe(1).Close() // a torrent with a subscription does not become dormant
 	t.mu.Lock()
 	if t.status.state != StateDownloading && t.status.state != StateSeeding {
 		err = t.status.err

@@ -11,8 +11,8 @@ import (
 	"spate/storage"
 )
 
-// TestRecheck changes bytes of a complete download so that the file system does not show it.
-// Recheck finds them while the torrent seeds, and they are downloaded again.
+// TestRecheck checks that Recheck finds changed bytes of a seeding torrent even if the time
+// and the size of the file did not change, and that these pieces are downloaded again.
 func TestRecheck(t *testing.T) {
 	t.Parallel()
 	data, mi := noiseTorrent(t, 1<<20, 64<<10)

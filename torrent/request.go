@@ -14,22 +14,22 @@ const (
 	maxQueue    = 512
 	defaultReqq = 250 // for a peer that does not send reqq: libtorrent and others queue as many
 	snubQueue   = 1
-	askTogether = 64 // requests sent together to a fast peer: more would save nothing
+	askTogether = 64 // least requests that are sent together to a fast peer
 )
 
 // Assumptions of the endgame.
 const (
 	freshFor  = 5 * time.Second // how long a peer may take to send its first block
-	lateLeast = 0.25            // a block is requested twice if the second peer is faster by so many seconds
+	lateLeast = 0.25            // seconds by which a second peer must be faster, so that a block is requested twice
 )
 
-// requestState is the state of what this side requests from one peer.
+// requestState is the state of this side's requests to one peer.
 type requestState struct {
 	pipe        pipeline
 	allowed     []int32   // pieces that may be requested while the peer chokes this side (BEP 6)
 	suggested   []int32   // pieces that the peer suggested (BEP 6)
 	late        int       // canceled blocks that may still arrive; negative: blocks that arrived without a request
-	generation  uint32    // the picker's generation when it had no block for the peer; 0: it had
+	generation  uint32    // the picker's generation when it last had no block for the peer; 0 if it had one
 	snubbed     bool      // the peer has sent no block for too long
 	lastBlock   time.Time // when a block or an unchoke last arrived
 	meter       meter     // of the payload from the peer
@@ -56,7 +56,7 @@ func (p *pipeline) block() {
 	}
 }
 
-// adjust is called about once a second with the rate in bytes a second.
+// adjust sets the depth by the rate in bytes a second. It is called about once a second.
 func (p *pipeline) adjust(rate float64) {
 	ahead := int(rate / picker.BlockSize)
 	if p.slowStart {
@@ -76,7 +76,8 @@ func (p *pipeline) adjust(rate float64) {
 // its own: the rate that finishes a piece in ten seconds.
 func (t *Torrent) wholePieceRate() float64 { return float64(t.info.PieceLength) / 10 }
 
-// refillLocked requests more blocks from the peer if enough requests may be added.
+// refillLocked requests more blocks from the peer, unless almost as many requests as are
+// allowed are outstanding already.
 func (c *conn) refillLocked(now time.Time) {
 	t := c.t
 	if c.wire.peerChoking && len(c.req.allowed) == 0 || !c.wire.amInterested || c.end.gone || t.status.state != StateDownloading {
@@ -87,8 +88,8 @@ func (c *conn) refillLocked(now time.Time) {
 		depth = snubQueue
 	}
 	pending := t.pick.PendingOf(c.id)
-	// Requesting fewer at a time would need a write for each block that arrives.
-	if free := depth - pending; free < 1 || pending > 0 && free < min(askTogether, depth/4) {
+	// Fewer requests at a time would cause a write for each block that arrives.
+	if more := depth - pending; more < 1 || pending > 0 && more < min(askTogether, depth/4) {
 		return
 	}
 	if pending == 0 && c.req.generation == t.pick.Generation() && c.req.generation != 0 && !t.pick.Endgame() {
@@ -153,9 +154,9 @@ func (c *conn) fasterLocked(o *conn, now time.Time) bool {
 	if mine == 0 {
 		mine = max(1, c.t.rates.down.rate/float64(c.t.peerConns.n)) // not known: assume the average of all peers
 	}
-	his := float64(c.t.pick.PendingOf(o.id)*picker.BlockSize) / max(1, o.req.busyRate)
-	his = max(his, now.Sub(o.req.lastBlock).Seconds())
-	return his > lateLeast+8*picker.BlockSize/mine
+	seconds := float64(c.t.pick.PendingOf(o.id)*picker.BlockSize) / max(1, o.req.busyRate)
+	seconds = max(seconds, now.Sub(o.req.lastBlock).Seconds())
+	return seconds > lateLeast+8*picker.BlockSize/mine
 }
 
 // refillOthersLocked lets every connection request blocks that became free.

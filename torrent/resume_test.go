@@ -46,8 +46,8 @@ func getUntil(t *testing.T, mi *metainfo.MetaInfo, seed *Session, dir, resume st
 	return tor.Stats()
 }
 
-// TestStoppedDownloadContinues stops a download half way and starts it again. Verified pieces
-// are neither downloaded nor checked again.
+// TestStoppedDownloadContinues checks that a download that was stopped half way neither
+// downloads nor checks verified pieces again.
 func TestStoppedDownloadContinues(t *testing.T) {
 	t.Parallel()
 	data, mi := noiseTorrent(t, 16<<20+777, 64<<10)
@@ -82,8 +82,8 @@ func TestStoppedDownloadContinues(t *testing.T) {
 	}
 }
 
-// TestDiskNotMounted starts a torrent whose data and file system are gone. Nothing is created
-// in their place, and the torrent continues when they are back.
+// TestDiskNotMounted checks that a torrent whose data and file system are gone creates no
+// files, and continues when the file system is back.
 func TestDiskNotMounted(t *testing.T) {
 	t.Parallel()
 	data, mi := noiseTorrent(t, 1<<20, 64<<10)
@@ -104,7 +104,7 @@ func TestDiskNotMounted(t *testing.T) {
 		t.Fatal(err)
 	}
 	add := AddOptions{Dir: dir, Peers: []netip.AddrPort{seed.Addr()}}
-	// Twice, because the first run must not overwrite the record.
+	// Run twice, because the first run must not overwrite the record.
 	haltsAtOnce(t, mi, resume, add, ErrGone)
 	tor, err := testSession(t, Options{ResumeDir: resume}).Add(mi, add)
 	if err != nil {

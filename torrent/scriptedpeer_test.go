@@ -17,7 +17,7 @@ import (
 type scriptedPeer struct {
 	t   testing.TB
 	c   net.Conn
-	hs  peerwire.Handshake // of the session
+	hs  peerwire.Handshake // the handshake of the session
 	buf []byte
 	raw []byte // the message that next returned last
 }
@@ -69,7 +69,7 @@ func (p *scriptedPeer) send(b []byte) {
 // next returns the next message, or the error that ended the connection.
 func (p *scriptedPeer) next() (peerwire.Message, error) { return p.nextIn(patience) }
 
-// nextIn returns the next message if it comes within a time.
+// nextIn returns the next message if it arrives within limit.
 func (p *scriptedPeer) nextIn(limit time.Duration) (peerwire.Message, error) {
 	p.buf = p.buf[len(p.raw):]
 	p.raw = nil
@@ -93,7 +93,7 @@ func (p *scriptedPeer) nextIn(limit time.Duration) (peerwire.Message, error) {
 	}
 }
 
-// await skips messages until one with that id comes.
+// await skips messages until a message with that id arrives, and returns it.
 func (p *scriptedPeer) await(id peerwire.ID) peerwire.Message {
 	p.t.Helper()
 	for {
@@ -107,7 +107,7 @@ func (p *scriptedPeer) await(id peerwire.ID) peerwire.Message {
 	}
 }
 
-// hears reports whether a message with that id comes within a time.
+// hears reports whether a message with that id arrives within a time.
 func (p *scriptedPeer) hears(id peerwire.ID, within time.Duration) bool {
 	for end := time.Now().Add(within); ; {
 		left := time.Until(end)

@@ -26,12 +26,12 @@ type behavior struct {
 	flips       bool          // ends and renews its interest every second
 	chokes      bool          // chokes and unchokes the seed every second
 	claims      bool          // announces every second piece at the start
-	hasAllAfter time.Duration // announces every piece after this time; 0: never
+	hasAllAfter time.Duration // announces every piece after this time; 0 means never
 	asks        bool          // requests the pieces that the seed shows it
 	guesses     bool          // requests pieces that the seed did not show it
 	cancels     bool          // cancels each request at once
-	reads       int64         // bytes a second that it reads after its first request; 0: none, below 0: all
-	returns     time.Duration // disconnects after this time and connects again; 0: stays
+	reads       int64         // bytes a second that it reads after its first request; 0 means none, below 0 no limit
+	returns     time.Duration // disconnects after this time and connects again; 0 means that it stays
 }
 
 var behaviors = map[string]behavior{
@@ -52,7 +52,7 @@ var behaviors = map[string]behavior{
 	"asks, comes back each 5 s":     {handshake: true, interested: true, asks: true, returns: 5 * time.Second},
 }
 
-// typical are the behaviors that the tests play without -seeds.
+// typical holds the behaviors that the tests play without -seeds.
 var typical = map[string]bool{
 	"is interested and silent": true, "asks and never reads": true, "asks and cancels": true, "is idle, comes back each 5 s": true,
 }
@@ -217,18 +217,18 @@ func (p *uselessPeer) ask() bool {
 
 // getter is an honest peer that downloads the whole torrent.
 type getter struct {
-	down int64         // bytes a second of its link; 0: no limit
+	down int64         // bytes a second of its link; 0 means no limit
 	join time.Duration // time after the first useless peer at which it joins
 }
 
 // seedScenario is a seed with default options, useless peers, and honest getters.
 type seedScenario struct {
 	size, piece int
-	format      metainfo.Format // "": v1
-	sessionUp   int64           // bytes a second, the upload limit of the seed's session; 0: none
-	linkUp      int64           // bytes a second of the seed's link; 0: no limit
+	format      metainfo.Format // "" means v1
+	sessionUp   int64           // upload limit of the seed's session in bytes a second; 0 means none
+	linkUp      int64           // bytes a second of the seed's link; 0 means no limit
 	useless     map[string]int  // number of useless peers by behavior
-	networks    int             // number of networks of the useless peers; 0: a network for each
+	networks    int             // number of networks of the useless peers; 0 means one network for each peer
 	getters     []getter
 	seedDials   bool // the seed dials the getters, instead of the reverse
 }

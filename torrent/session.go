@@ -56,14 +56,14 @@ type Session struct {
 	opt          Options
 	log          *slog.Logger
 	listeners    []net.Listener
-	port         uint16        // the port that the session listens on; 0: it does not listen
-	advertised   atomic.Uint32 // the port that peers are told; 0: the same
+	port         uint16        // the port that the session listens on; 0 if it does not listen
+	advertised   atomic.Uint32 // the port that peers are told; 0 means port
 	up, down     *ratelimit.Limiter
 	order        orderly // the simulated network; nil for a real one
 	pool         *storage.Pool
 	buf          *transport.Buffers
-	uploads      *transport.FreeList // for the blocks of one write
-	disk         chan struct{}       // a token for each disk operation under way
+	uploads      *transport.FreeList // buffers for the blocks of one write
+	disk         chan struct{}       // a token for each disk operation in progress
 	helpers      chan struct{}       // a token for each helper that finishes pieces; see finishpieces.go
 	blockHashing chan struct{}       // a token for each connection that hashes blocks for its peer
 	announcer    *announce.Scheduler
@@ -73,22 +73,22 @@ type Session struct {
 	cancel context.CancelFunc
 	wg     sync.WaitGroup // counts every goroutine of the session
 
-	mu           sync.Mutex                  // guards what follows
+	mu           sync.Mutex                  // guards the fields below
 	torrents     map[spate.InfoHash]*Torrent // a hybrid has an entry for each of its hashes
 	dormant      dormants
 	fetches      map[spate.InfoHash]*metaFetch
-	kept         map[spate.InfoHash]*keptConns // connections that gave the metadata of a torrent which is not added yet
-	conns        int                           // connections and dials under way
-	dials        int                           // dials under way
+	kept         map[spate.InfoHash]*keptConns // connections that are kept for a torrent whose metadata was found
+	conns        int                           // connections and dials in progress
+	dials        int                           // dials in progress
 	closed       bool
 	uselessAddrs map[netip.Addr]uselessAddr
 	handshakes   handshakes
-	noneDropped  time.Time // when a search last found no peer that could be dropped for another
+	noneDropped  time.Time // when dropFor last found no peer that could be dropped
 
 	connSlots connSlots
 }
 
-// NewSession opens the listeners. The caller must then call Run.
+// NewSession returns a session that listens for peers. The caller must then call Run.
 func NewSession(opt Options) (*Session, error) {
 	if err := opt.setDefaults(); err != nil {
 		return nil, err
@@ -214,7 +214,8 @@ func (s *Session) Run(ctx context.Context) error {
 // goroutines run: see simnet.Host.Turn.
 type orderly interface{ Turn() (wait func()) }
 
-// inTurn wraps f, which will run in its own goroutine, so that a simulation decides when.
+// inTurn wraps f, which will run in its own goroutine, so that a simulation decides when f
+// runs.
 func (s *Session) inTurn(f func()) func() {
 	if s.order == nil {
 		return f
@@ -399,8 +400,8 @@ func (s *Session) SetRates(up, down int64) {
 	s.down.SetRate(down)
 }
 
-// reserve counts one more connection, or one more dial too. It returns false if a limit is
-// reached.
+// reserve counts one more connection, and one more dial if dial is set. It returns false if
+// a limit is reached.
 func (s *Session) reserve(dial bool) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -414,8 +415,8 @@ func (s *Session) reserve(dial bool) bool {
 	return true
 }
 
-// dialed ends the reservation of a dial. If the dial failed it also ends that of the
-// connection.
+// dialed ends the reservation of a dial. If the dial failed, it also ends the reservation of
+// the connection.
 func (s *Session) dialed(connected bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -432,8 +433,9 @@ func (s *Session) hungUp() {
 	s.conns--
 }
 
-// onDisk runs f, which uses the disk, when fewer than the allowed number of disk operations
-// are under way. So a slow disk does not block a thread for every connection.
+// onDisk runs f, which uses the disk. It first waits while the allowed number of disk
+// operations are in progress, so that a slow disk does not block a thread for every
+// connection.
 func (s *Session) onDisk(f func() error) error {
 	s.disk <- struct{}{}
 	defer func() { <-s.disk }()

@@ -10,7 +10,7 @@ import (
 // counters count the bytes and pieces of a torrent.
 type counters struct {
 	uploaded, downloaded atomic.Int64 // bytes of payload
-	wasted               atomic.Int64 // bytes of downloaded that were of no use
+	wasted               atomic.Int64 // bytes of downloaded that were not used
 	checked              atomic.Int64 // pieces checked so far in StateChecking
 }
 

@@ -7,16 +7,17 @@ import (
 	"spate/torrent/internal/superseed"
 )
 
-// Super-seeding (BEP 16) is decided by package superseed. The functions here tell it
-// what happens to the connections of a torrent and send the haves that it decides on.
-// Torrent.mu guards all of it.
+// Package superseed makes the decisions of super-seeding (BEP 16). The functions in this
+// file tell it what happens to the connections of a torrent, and send the have messages
+// that it decides on. Torrent.mu guards all of it.
 
 // maySuperSeedLocked reports whether the torrent has every piece and may super-seed.
 func (t *Torrent) maySuperSeedLocked() bool {
 	return t.status.state == StateSeeding && !t.opt.PlainSeed && t.pick.HaveCount() == t.info.NumPieces()
 }
 
-// foundSeeds takes a tracker's count of the seeds, which includes us.
+// foundSeeds tells the super-seeder if a tracker counts another seed. complete is the
+// tracker's count of the seeds, which includes this side.
 func (t *Torrent) foundSeeds(complete int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -45,14 +46,14 @@ func (c *conn) aloneLocked() bool {
 	return true
 }
 
-// readyLocked is called when a peer has said which pieces it has, or which extensions
-// it knows.
+// readyLocked shows pieces to a peer that has sent a bitfield or an extension handshake.
 func (c *conn) readyLocked() {
 	c.t.super.Ready(c.id)
 	c.showPiecesLocked()
 }
 
-// hasPieceLocked is called when a peer turns out to have a piece.
+// hasPieceLocked tells the super-seeder that a peer has a piece, and shows the peer more
+// pieces.
 func (c *conn) hasPieceLocked(piece uint32) {
 	if c.t.super.Has(c.id, piece, time.Now()) {
 		c.chokeLocked()
@@ -60,8 +61,8 @@ func (c *conn) hasPieceLocked(piece uint32) {
 	c.showPiecesLocked()
 }
 
-// writtenLocked is called when the writer has written blocks to the peer and comes for
-// the next ones.
+// writtenLocked tells the super-seeder which blocks the writer has written to the peer. The
+// writer calls it before it takes the next blocks.
 func (c *conn) writtenLocked(blocks []upload) {
 	t := c.t
 	if c.end.gone || !t.super.Active() {
@@ -98,7 +99,8 @@ func (c *conn) showPiecesLocked() {
 	}
 }
 
-// showPiecesAgain looks again at a peer that was still receiving what it asked for.
+// showPiecesAgain shows more pieces to a peer that was still receiving blocks at the last
+// try.
 func (c *conn) showPiecesAgain() {
 	c.t.mu.Lock()
 	defer c.t.mu.Unlock()
@@ -115,8 +117,8 @@ func (c *conn) appendHavesLocked(pieces []uint32) {
 	}
 }
 
-// tickSuperSeedLocked ends super-seeding when it is of no more use, shows pieces, and
-// tells peers of the pieces that were hidden from them.
+// tickSuperSeedLocked ends super-seeding when it is of no more use, shows pieces, and sends
+// have messages for hidden pieces to the peers that may now know all pieces.
 func (t *Torrent) tickSuperSeedLocked(now time.Time) {
 	if !t.super.Active() {
 		return

@@ -7,8 +7,8 @@ import (
 	"spate/storage"
 )
 
-// TestPeerLeftAloneIsTold has one of two peers of the only seed leave: the seed tells the
-// other of all pieces, because it has no other peer to pass pieces on to.
+// TestPeerLeftAloneIsTold checks that the only seed tells a peer of all pieces after its only
+// other peer has left, because the peer can then pass pieces on to no other peer.
 func TestPeerLeftAloneIsTold(t *testing.T) {
 	t.Parallel()
 	const pieces = 400
@@ -25,9 +25,9 @@ func TestPeerLeftAloneIsTold(t *testing.T) {
 	}
 }
 
-// TestPeerInSlotOfUselessPeerIsTold has a peer get the slot of a useless peer at the only
-// seed: it counts as alone from the start, although the connection of the useless peer may
-// still be ending, and is told of all pieces.
+// TestPeerInSlotOfUselessPeerIsTold checks that a peer that gets the slot of a useless peer
+// at the only seed is told of all pieces. It counts as the only peer from the start, even
+// while the connection of the useless peer is still ending.
 func TestPeerInSlotOfUselessPeerIsTold(t *testing.T) {
 	t.Parallel()
 	data, mi := noiseTorrent(t, 4<<14, 1<<14)
@@ -54,8 +54,8 @@ func TestPeerInSlotOfUselessPeerIsTold(t *testing.T) {
 	useless.dropped()
 }
 
-// TestWriterOfGonePeerChangesNothing has the writer of a connection that is gone report its
-// last blocks when another peer has the handle already: they do not count for that peer.
+// TestWriterOfGonePeerChangesNothing checks that the last blocks of a connection that is gone
+// do not count for another peer that already has the same handle.
 func TestWriterOfGonePeerChangesNothing(t *testing.T) {
 	t.Parallel()
 	data, mi := noiseTorrent(t, 100<<14, 1<<14)

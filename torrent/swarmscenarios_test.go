@@ -13,7 +13,7 @@ import (
 
 // seeds is the number of random seeds with which each scenario is played, in swarms of
 // fifty peers. Without it the swarms have twenty peers and one seed.
-var seeds = flag.Uint64("seeds", 0, "play the simulated swarms with fifty peers and this many random seeds; 0: twenty peers, one seed")
+var seeds = flag.Uint64("seeds", 0, "play the simulated swarms with fifty peers and this many random seeds; 0 means twenty peers and one seed")
 
 // swarmSize returns the number of peers in a simulated swarm.
 func swarmSize() int {
@@ -47,17 +47,17 @@ func link(up, down int64) simnet.Link {
 	return simnet.Link{Up: up << 10, Down: down << 10, Latency: 20 * time.Millisecond}
 }
 
-// TestFlashCrowd has many peers come to one origin at once. All have the file within 1.25
-// of the least time in which the links could carry it. The origin sends at most 1.2 copies
-// until every piece has reached a peer. It sends no more than that where its own link is
-// the limit, and else hardly more than its share of the upload rate of the swarm.
+// TestFlashCrowd checks a swarm in which many peers come to one origin at once. All complete
+// within 1.25 times the least time that the links need. The origin sends at most 1.2 copies
+// until every piece has reached a peer. In total it sends no more than that if its own link
+// is the limit, and otherwise little more than its share of the upload rate of the swarm.
 func TestFlashCrowd(t *testing.T) {
 	n := swarmSize()
 	for name, c := range map[string]struct {
 		size    int
 		origin  simnet.Link
 		members func() []*member
-		copies  float64 // that the origin may send at most
+		copies  float64 // most copies that the origin may send
 	}{
 		"the origin is the limit": {4 << 20, link(64, 0), func() []*member { return membersWith(n, link(128, 0)) }, 1.2},
 		"all are alike":           {8 << 20, link(64, 512), func() []*member { return membersWith(n, link(64, 512)) }, 1.2},
@@ -92,8 +92,8 @@ func (sw *swarm) checkBounds(t *testing.T, maxCopies float64) {
 	}
 }
 
-// TestChurn has peers come late, leave half way, or leave as soon as they are complete:
-// the peers that stay complete within the same bounds.
+// TestChurn checks a swarm in which peers come late, leave half way, or leave as soon as they
+// are complete. The peers that stay complete within the same bounds as in TestFlashCrowd.
 func TestChurn(t *testing.T) {
 	eachSeed(t, func(t *testing.T, seed uint64) {
 		n := swarmSize()
@@ -150,7 +150,7 @@ func TestFreeRidersGetLess(t *testing.T) {
 	})
 }
 
-// TestSameSeedSameSwarm plays a scenario twice with one random seed: the results are equal.
+// TestSameSeedSameSwarm checks that a scenario has equal results with the same random seed.
 func TestSameSeedSameSwarm(t *testing.T) {
 	t.Parallel()
 	play := func(seed uint64) (all []string) {

@@ -10,7 +10,7 @@ import (
 	"spate/torrent/internal/picker"
 )
 
-// Times between two runs of what tick starts.
+// Intervals of the jobs that tick starts.
 const (
 	chokeEvery      = 10 * time.Second
 	resumeEvery     = 20 * time.Second

@@ -35,7 +35,7 @@ type Torrent struct {
 	name     string
 	opt      AddOptions
 	log      *slog.Logger
-	up, down *ratelimit.Limiter // limits of this torrent
+	up, down *ratelimit.Limiter // rate limits of this torrent, besides those of the session
 
 	full     atomic.Pointer[metainfo.MetaInfo] // mi, with the piece layers that peers have sent
 	life     lifetime
@@ -43,11 +43,11 @@ type Torrent struct {
 	count    counters
 	jobs     backgroundJobs
 	dormancy dormancy
-	fin      finishing  // has a lock of its own; no other lock is taken under it
+	fin      finishing  // has a lock of its own; no other lock is taken while that is held
 	choosing sync.Mutex // held while priorities change; taken before mu
 
 	// mu guards the fields below. It is never held during I/O. Only the locks of the
-	// session and of the announcer are taken under it.
+	// session and of the announcer are taken while it is held.
 	mu        sync.Mutex
 	status    torrentStatus
 	pick      *picker.Picker // nil while the torrent is not ready for peers
@@ -75,7 +75,8 @@ type lifetime struct {
 	goroutines sync.WaitGroup
 }
 
-// torrentData is where the data of a torrent is. Only mu changes after the start.
+// torrentData locates the data of a torrent. After the start its fields change only while
+// both mu and Torrent.mu are locked.
 type torrentData struct {
 	dir   string // AddOptions.Dir as an absolute path
 	store storage.Storage
@@ -179,7 +180,7 @@ func (t *Torrent) openDir() (*storage.Dir, error) {
 	return storage.OpenDir(t.data.dir, t.info, t.s.pool, opts)
 }
 
-// skipped says for each file whether it is not wanted. It returns nil if all are wanted.
+// skipped reports for each file whether it is not wanted. It returns nil if all are wanted.
 func (t *Torrent) skipped() []bool {
 	if t.selection.priorities == nil {
 		return nil
@@ -300,9 +301,9 @@ func (t *Torrent) newPeerList() {
 	})
 }
 
-// AddPeers adds addresses that the caller knows from a source of its own. It ignores the
-// addresses of cloud metadata services: only AddOptions.Peers, which is for what the user
-// typed, may contain them.
+// AddPeers adds addresses of peers that the caller has found. It ignores the addresses of
+// cloud metadata services. Only AddOptions.Peers, for addresses that the user typed, may
+// contain them.
 func (t *Torrent) AddPeers(addrs []netip.AddrPort) {
 	t.mu.Lock()
 	t.peers.Add(addrs, peerlist.SourceCaller)

@@ -15,7 +15,7 @@ type upload struct {
 	length uint32
 }
 
-// sendState is the state of what is written to one peer.
+// sendState is the state of this side's messages to one peer.
 type sendState struct {
 	control    []byte   // control messages to write
 	uploads    []upload // blocks to write
@@ -86,7 +86,7 @@ func (c *conn) canceledLocked(m *peerwire.Message) {
 	}
 }
 
-// chokeLocked chokes the peer and rejects what it requested.
+// chokeLocked chokes the peer and rejects its queued requests.
 func (c *conn) chokeLocked() {
 	if c.wire.amChoking {
 		return
@@ -218,7 +218,7 @@ func (c *conn) nextBatch(b *sendBatch) bool {
 }
 
 // batchLocked returns how many bytes of blocks to write at once. Slow and unknown peers get
-// small batches, so that a peer which takes nothing is noticed within seconds.
+// small batches, so that a peer that takes no data is noticed within seconds.
 func (c *conn) batchLocked() int {
 	const little, known = 16 << 10, 1 << 20
 	switch rate := int(c.tx.meter.rate); {

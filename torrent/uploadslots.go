@@ -7,51 +7,51 @@ import (
 	"spate/torrent/internal/choker"
 )
 
-// An upload slot is for a peer that uses it. A peer counts as using its slot only while
-// data arrives at it, as its socket acknowledges it, so that silent, idle and stuck peers
-// do not keep others waiting. The choker decides every ten seconds which peers are
-// unchoked; the functions here unchoke peers in between. Torrent.mu guards all of it.
+// An upload slot counts as used only while the socket of the peer acknowledges data, so
+// that silent, idle and stuck peers do not keep others waiting. The choker decides every
+// ten seconds which peers are unchoked. The functions in this file unchoke peers between
+// two decisions. Torrent.mu guards all of it.
 
 // Times and numbers that decide whether a peer uses its slot.
 const (
-	requestWait   = time.Second      // for the first request after an unchoke
-	spareAfter    = 2 * time.Second  // without any peer taking data, before more peers are unchoked
-	stallWait     = 2 * time.Second  // without data arriving, before a peer does not count
-	noRequestWait = 4 * time.Second  // without a request after an unchoke, before a peer is idle
-	restAfter     = 4 * time.Second  // without a request after a block, before a peer is idle
-	stuckAfter    = 4 * time.Second  // in one write, before a peer is idle
-	idleFor       = 15 * time.Second // before an idle peer is unchoked again by a seed
-	leechIdleFor  = time.Minute      // before an idle peer is unchoked again by a leecher
-	maxSpare      = 64               // peers that are unchoked beyond the slots
-	maxTried      = 8                // peers without a request that are unchoked at once in a full torrent
-	provingBytes  = 1 << 20          // bytes that a peer takes at most before it counts as using its slot
+	requestWait   = time.Second      // how long the first request after an unchoke may take
+	spareAfter    = 2 * time.Second  // how long no peer takes data until more peers are unchoked
+	stallWait     = 2 * time.Second  // how long no data arrives until a slot counts as free
+	noRequestWait = 4 * time.Second  // how long a peer may send no request after an unchoke until it is idle
+	restAfter     = 4 * time.Second  // how long a peer may send no request after a block until it is idle
+	stuckAfter    = 4 * time.Second  // how long one write may take until the peer is idle
+	idleFor       = 15 * time.Second // how long a seed does not unchoke an idle peer
+	leechIdleFor  = time.Minute      // how long a leecher does not unchoke an idle peer
+	maxSpare      = 64               // most peers that are unchoked in addition to the slots
+	maxTried      = 8                // most peers without a request that are unchoked at once in a full torrent
+	provingBytes  = 1 << 20          // most bytes that a peer must take until it counts as using its slot
 )
 
 // slotUse records how a peer uses its upload slot.
 type slotUse struct {
 	inUse         bool      // the peer has taken a piece's length of data, or provingBytes, since it was unchoked
-	idle          bool      // it takes nothing of what it is offered
-	requested     bool      // it has requested a block since it was unchoked
-	sentAtUnchoke int64     // conn.sent when it was unchoked
-	lastSent      int64     // conn.sent when it was last looked at
-	lastUnacked   int       // bytes that were unacknowledged when it was last looked at
-	arrivedAt     time.Time // when data was last seen to arrive at the peer
-	knownUseless  bool      // its address was useless before it connected
-	flips         int       // times that its interest ended without a request
+	idle          bool      // the peer takes no data although it could
+	requested     bool      // the peer has requested a block since it was unchoked
+	sentAtUnchoke int64     // conn.sent when the peer was unchoked
+	lastSent      int64     // conn.sent at the last tick
+	lastUnacked   int       // unacknowledged bytes at the last tick
+	arrivedAt     time.Time // the last tick that saw data arrive at the peer
+	knownUseless  bool      // a peer at the same address was dropped as useless before
+	flips         int       // times that the peer's interest ended without a request
 }
 
 // uploadSlots is the state of the upload slots of a torrent. Torrent.mu guards it.
 type uploadSlots struct {
-	spare        int           // peers that may be unchoked beyond the slots of the options
+	spare        int           // peers that may be unchoked in addition to Options.UploadSlots
 	added        bool          // spare has grown since the last decision of the choker
-	lastUploaded int64         // Torrent.uploaded when it was last looked at
+	lastUploaded int64         // Torrent.count.uploaded at the last tick
 	steadyAt     time.Time     // when a peer last kept taking data
-	decidedAt    time.Time     // when the choker last decided; zero: it should decide at the next tick
+	decidedAt    time.Time     // when the choker last decided; zero if it should decide at the next tick
 	candidates   []choker.Peer // reused by each decision
 }
 
 // updateIdleLocked decides, about once a second, whether the peer is idle. It reports
-// whether the peer has become idle and so leaves its slot to another peer.
+// whether an unchoked peer has become idle, so that another peer can get its slot.
 func (c *conn) updateIdleLocked(now time.Time) bool {
 	u := &c.slot
 	was := u.idle
@@ -134,7 +134,7 @@ func (t *Torrent) fillSlotsLocked(now time.Time) {
 	}
 }
 
-// precedesLocked reports whether the peer is unchoked before another one.
+// precedesLocked reports whether fillSlotsLocked unchokes the peer before o.
 func (c *conn) precedesLocked(o *conn) bool {
 	switch {
 	case c.req.meter.rate != o.req.meter.rate:
@@ -179,9 +179,9 @@ func (t *Torrent) freeSlotLocked(now time.Time) bool {
 		full && used < slots && tried < maxTried
 }
 
-// addSpareSlotsLocked unchokes more peers each second while no peer keeps taking data.
-// That costs the unchoked peers nothing, and a peer that wants data does not wait for a
-// slot behind peers that want none.
+// addSpareSlotsLocked unchokes more peers each second while no peer keeps taking data. The
+// peers that are unchoked already lose nothing, and a peer that wants data does not wait for
+// a slot behind peers that want none.
 func (t *Torrent) addSpareSlotsLocked(now time.Time) {
 	moved, steady := t.uploadProgressLocked(now)
 	wait, growth := spareAfter, 2

@@ -8,8 +8,8 @@ import (
 	"spate/storage"
 )
 
-// TestSlowPeerKeepsSlotUntilNeeded has a peer that was unchoked and is interested send no
-// request: it keeps the slot while no other peer wants it, and then loses it.
+// TestSlowPeerKeepsSlotUntilNeeded checks that an interested peer that is unchoked and sends
+// no request keeps its slot until another peer wants it.
 func TestSlowPeerKeepsSlotUntilNeeded(t *testing.T) {
 	t.Parallel()
 	data, mi := noiseTorrent(t, 64<<14, 1<<14)

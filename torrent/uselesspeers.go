@@ -7,33 +7,33 @@ import (
 	"spate/torrent/internal/peerlist"
 )
 
-// A peer keeps its connection, once another peer needs the connection slot, only while it
-// is of use. The session remembers the addresses of useless peers that were dropped: for
-// some time, peers at these addresses get only slots that are free.
+// When no connection slot is free for a new peer, the connection of a useless peer is
+// closed. The session remembers the addresses of such peers. For some time, new peers at
+// these addresses get a slot only if one is free.
 
-// Times and numbers that decide whether a connection is of use.
+// Times and numbers that decide whether a peer is useless.
 const (
-	silentAfter           = 3 * time.Second  // without a message after the handshake
+	silentAfter           = 3 * time.Second  // after the handshake without any message
 	blockedAfter          = 20 * time.Second // in one write
 	noInterestAfter       = time.Minute      // without interest on either side
 	noInterestInSeedAfter = 2 * time.Second  // without interest in a seed
-	uselessFlips          = 8                // times that interest ended without a request, before the peer is useless
-	maxFlips              = 1000             // times that interest ended without a request, before the connection is ended
-	firstUselessFor       = time.Minute      // that an address is remembered, doubled each further time
+	uselessFlips          = 8                // most times that a peer's interest may end without a request until it is useless
+	maxFlips              = 1000             // most times that a peer's interest may end without a request until its connection is closed
+	firstUselessFor       = time.Minute      // how long an address is remembered; doubled each further time
 	maxUselessFor         = 32 * time.Minute
 	maxUselessAddrs       = 4096
 )
 
-// uselessAddr is the state of an address whose peers did not use their connections.
+// uselessAddr records that peers at an address were dropped as useless.
 type uselessAddr struct {
-	until time.Time
-	times int
+	until time.Time // when new peers at the address are treated like others again
+	times int       // how many peers were dropped
 }
 
-// dropForLocked drops one peer for a newcomer at the address from: the useless peer that
-// connected first, or else a peer of a network that has many slots. If the newcomer's
-// address was never useless, a peer whose address was useless before goes even before it
-// has had time to be of use. It reports whether it dropped a peer.
+// dropForLocked drops one peer to give its slot to a new peer at the address from: the
+// useless peer that connected first, or else a peer of a network that has many slots. If no
+// peer at the new address was ever useless, peers at addresses that were useless before
+// count as useless at once. It reports whether it dropped a peer.
 func (t *Torrent) dropForLocked(now time.Time, from netip.AddrPort) bool {
 	var worst *conn
 	stranger := t.s.timesUseless(from) == 0
@@ -80,7 +80,7 @@ func (c *conn) uselessAgainLocked() bool {
 // rememberUseless records that a peer was dropped because it did not use its connection.
 func (s *Session) rememberUseless(a netip.AddrPort, now time.Time) {
 	if !a.IsValid() || a.Addr().IsLoopback() {
-		return // many peers share it
+		return // many peers share such an address
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

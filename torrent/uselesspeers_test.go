@@ -9,8 +9,8 @@ import (
 	"spate/metainfo"
 )
 
-// TestUselessPeers checks that an honest getter downloads at 80 % or more of the rate that
-// it has alone, whatever useless peers do that connected before it. All options of the seed
+// TestUselessPeers checks that an honest getter downloads at 80 % or more of the rate that it
+// has alone, whatever the useless peers that connected before it do. All options of the seed
 // have their defaults.
 func TestUselessPeers(t *testing.T) {
 	plain := seedScenario{size: 16 << 20, piece: 256 << 10, linkUp: 2 << 20, getters: []getter{{join: time.Minute}}}
@@ -104,7 +104,7 @@ func TestGettersOfUnequalLinks(t *testing.T) {
 				}
 				least := float64(g.size) / rate
 				t.Logf("a getter of %.0f kB/s took %v, %.0f %% of its rate", rate/1000, took[i], 100*least/took[i].Seconds())
-				// Other getters may give it pieces too, and the first round trips take some time.
+				// Other getters may send pieces too, and the first round trips take some time.
 				if took[i].Seconds() > least/0.8+0.5 {
 					t.Errorf("a getter of %.0f kB/s took %v, want at most %.1f s", rate/1000, took[i], least/0.8)
 				}

@@ -18,8 +18,8 @@ import (
 // times returns b repeated n times.
 func times(n int, b []byte) []byte { return bytes.Repeat(b, n) }
 
-// TestViolationsEndTheConnection has peers send messages that no honest peer sends: the
-// session ends the connection.
+// TestViolationsEndTheConnection checks that a session ends the connection to a peer that
+// sends a message that no honest peer sends.
 func TestViolationsEndTheConnection(t *testing.T) {
 	t.Parallel()
 	data, mi := hybridTorrent(t, 6*32<<10, 32<<10)
@@ -68,8 +68,8 @@ func TestViolationsEndTheConnection(t *testing.T) {
 	}
 }
 
-// TestHarmlessMessagesAreIgnored has peers send messages that are of no use and do no harm:
-// the session ignores them, and the connection stays.
+// TestHarmlessMessagesAreIgnored checks that a session ignores useless messages that do no
+// harm, and keeps the connection.
 func TestHarmlessMessagesAreIgnored(t *testing.T) {
 	t.Parallel()
 	data, mi := hybridTorrent(t, 6*32<<10, 32<<10)
@@ -117,8 +117,8 @@ func TestHarmlessMessagesAreIgnored(t *testing.T) {
 	})
 }
 
-// TestUnreadAnswersAreBounded has peers request blocks and metadata that they never read:
-// memory stays within the bounds of a connection.
+// TestUnreadAnswersAreBounded checks that the memory for peers that request blocks and
+// metadata and never read them stays within the bounds of a connection.
 func TestUnreadAnswersAreBounded(t *testing.T) {
 	data, mi := noiseTorrent(t, 4<<20, 16<<10)
 	s := testSession(t, Options{})
@@ -158,8 +158,8 @@ func TestUnreadAnswersAreBounded(t *testing.T) {
 	}
 }
 
-// TestReconnectStorm has connections come and go at once, some with the session's own peer
-// id: all of them end, and an honest peer is served.
+// TestReconnectStorm checks that a session still serves an honest peer after many connections
+// have come and gone at once, some with the session's own peer id, and that all of them end.
 func TestReconnectStorm(t *testing.T) {
 	t.Parallel()
 	data, mi := noiseTorrent(t, 4*16<<10, 16<<10)

@@ -80,7 +80,7 @@ func (c *webConn) pickLocked() {
 	t := c.t
 	blocksPerPiece := int((t.info.PieceLength + picker.BlockSize - 1) / picker.BlockSize)
 	// At most an eighth of the buffers, and at most this connection's share of the blocks
-	// that nobody was asked for.
+	// that are not requested.
 	n := min(webRun/picker.BlockSize, len(t.pieces.bufs)/(2*maxWebConns)*blocksPerPiece, t.pick.Unrequested()/t.web.conns)
 	n = max(1, n/blocksPerPiece) * blocksPerPiece
 	c.blocks = t.pick.Pick(c.blocks[:0], c.id, n, picker.PickOptions{

@@ -16,7 +16,7 @@ import (
 // seed, not on one of its connections.
 //
 // Web seeds are used only if the peers do not suffice, because the operator of a web seed
-// uses BitTorrent to save traffic. They are used if no peer is connected, at once if all
+// uses BitTorrent to save traffic. They are used if no peer is connected for a short time, at once if all
 // trackers were asked and no peer is known, or if the peers have been slow for some time.
 // They are not used any more once the peers are fast.
 
@@ -61,31 +61,31 @@ type WebSeedStats struct {
 	Downloaded int64  // payload, since the torrent was added to the session
 	DownRate   float64
 	Err        error     // of the last failed request; nil after one that succeeded
-	Stopped    bool      // it is not used any more because of Err
-	NextTry    time.Time // it is not used before
+	Stopped    bool      // the web seed is not used any more because of Err
+	NextTry    time.Time // the web seed is not used before; zero if it did not fail
 }
 
-// webSeeds are the web seeds of a torrent that downloads. The torrent's lock guards them.
+// webSeeds holds the web seeds of a torrent that downloads. Torrent.mu guards it.
 type webSeeds struct {
 	layout   *webseed.Layout
 	seeds    []*webSeed
-	conns    int        // to all of them
-	received int64      // payload from all of them
+	conns    int        // connections to all web seeds
+	received int64      // bytes of payload from all web seeds
 	peers    meter      // of the payload from peers
-	use      webSeedUse // whether they are used
+	use      webSeedUse // decides whether they are used
 }
 
-// webSeed is one web seed. The torrent's lock guards it.
+// webSeed is one web seed. Torrent.mu guards it.
 type webSeed struct {
 	src      *webseed.Source
 	key      PeerKey
 	conns    map[*webConn]bool
-	proven   bool // it has answered a request
-	dead     bool // it is not used any more
-	err      error
-	fails    int // in a row
-	notYet   time.Time
-	received int64
+	proven   bool      // it has answered a request
+	dead     bool      // it is not used any more
+	err      error     // of the last request; nil if that succeeded
+	fails    int       // failures in a row
+	notYet   time.Time // it is not used before
+	received int64     // payload in bytes
 	meter    meter
 }
 
@@ -93,7 +93,7 @@ type webSeed struct {
 type webSeedUse struct {
 	on    bool
 	rate  float64   // of the peers, smoothed over about ten seconds because blocks come in bursts
-	since time.Time // when the peers became slow, or fast while on; zero: they did not
+	since time.Time // while on: when the peers became fast; while off: when they became slow; zero if they did not
 }
 
 // decide is called about once a second. It reports whether web seeds are used, given the

@@ -16,7 +16,7 @@ import (
 )
 
 // TestWebSeedWrongData checks that a web seed with wrong data is detected by the hash and not
-// used any more, and that the data comes from another one.
+// used any more, and that another web seed sends the data.
 func TestWebSeedWrongData(t *testing.T) {
 	data, mi := makeTorrent(t, 8<<20, 64<<10)
 	for name, spoil := range map[string]func(b []byte){
@@ -100,7 +100,7 @@ func TestWebSeedsHostile(t *testing.T) {
 	}
 }
 
-// TestWebSeedBusy checks the pauses after a web seed asked for one, was down, or stalled.
+// TestWebSeedBusy checks the pauses after a web seed asked for a pause, was down, or stalled.
 func TestWebSeedBusy(t *testing.T) {
 	data, mi := makeTorrent(t, 2<<20, 64<<10)
 	synctest.Test(t, func(t *testing.T) {

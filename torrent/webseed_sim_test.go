@@ -126,7 +126,7 @@ func (w *web) wait(t *torrent.Torrent, d time.Duration) time.Duration {
 	return time.Since(begin)
 }
 
-// holds checks that a storage holds the data.
+// holds checks that s contains data.
 func (w *web) holds(s storage.Storage, data []byte) {
 	w.t.Helper()
 	got := make([]byte, len(data))

@@ -25,8 +25,8 @@ import (
 	"spate/torrent"
 )
 
-// TestWebSeedAlone downloads a file from a web server without any peer. The requests are for
-// ranges of several pieces, and each byte is sent once.
+// TestWebSeedAlone checks a download from a web server without any peer. The requests are for
+// ranges of several pieces, and the server sends each byte once.
 func TestWebSeedAlone(t *testing.T) {
 	data, mi := makeTorrent(t, 24<<20+5000, 256<<10)
 	synctest.Test(t, func(t *testing.T) {
@@ -72,8 +72,8 @@ func TestWebSeedOff(t *testing.T) {
 	})
 }
 
-// TestWebSeedFormats downloads v1, v2 and hybrid torrents of one and of several files, with
-// padding and with names that have to be escaped.
+// TestWebSeedFormats checks downloads of v1, v2 and hybrid torrents of one and of several
+// files, with padding and with names that must be escaped.
 func TestWebSeedFormats(t *testing.T) {
 	dir := t.TempDir()
 	files := map[string]int{"one file.bin": 700_001, "tree/a": 100, "tree/sub #1/b&c.bin": 300_000, "tree/sub #1/empty": 0, "tree/zz": 1 << 19}
@@ -118,8 +118,8 @@ func TestWebSeedFormats(t *testing.T) {
 	}
 }
 
-// TestWebSeedIsBackstop checks that web seeds are not used in a fast swarm, and in a slow one
-// until it is fast.
+// TestWebSeedIsBackstop checks that web seeds are not used in a fast swarm, and in a slow
+// swarm only until it is fast.
 func TestWebSeedIsBackstop(t *testing.T) {
 	const size = 64 << 20
 	data, mi := makeTorrent(t, size, 256<<10)
@@ -176,7 +176,7 @@ func TestWebSeedIsBackstop(t *testing.T) {
 	})
 }
 
-// TestWebSeedRate checks that the rate limits of the torrent and of the session hold for web
+// TestWebSeedRate checks that the rate limits of the torrent and of the session apply to web
 // seeds.
 func TestWebSeedRate(t *testing.T) {
 	data, mi := makeTorrent(t, 4<<20, 64<<10)
@@ -194,7 +194,7 @@ func TestWebSeedRate(t *testing.T) {
 	}
 }
 
-// TestWebSeedOverSockets downloads from a web seed over sockets of this machine.
+// TestWebSeedOverSockets checks a download from a web seed over sockets of this machine.
 func TestWebSeedOverSockets(t *testing.T) {
 	data, mi := makeTorrent(t, 8<<20, 256<<10)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -223,8 +223,8 @@ func TestWebSeedOverSockets(t *testing.T) {
 	}
 }
 
-// TestWebSeedOfOurSite downloads releases only from the site that published them and that
-// their metainfo names as the web seed.
+// TestWebSeedOfOurSite checks that releases can be downloaded without peers from the site
+// that published them, because their metainfo names the site as the web seed.
 func TestWebSeedOfOurSite(t *testing.T) {
 	dir, out := t.TempDir(), t.TempDir()
 	files := map[string]int{"file (1)+.iso": 1<<20 + 5, "tree/one": 100, "tree/sub dir/two#2.bin": 1<<20 + 1, "tree/sub dir/empty": 0}

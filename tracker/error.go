@@ -7,8 +7,8 @@ import (
 
 // FailureError is returned for a request that the tracker refused.
 type FailureError struct {
-	// Reason is the message of the tracker. The client must remove control characters
-	// before it is shown.
+	// Reason is the message of the tracker. A program must remove control characters
+	// before it shows Reason.
 	Reason string
 	// RetryIn is the time to wait before a retry (BEP 31); 0 if the tracker sent none.
 	RetryIn time.Duration

@@ -12,7 +12,7 @@ import (
 	"spate/publish"
 )
 
-// fake is a daemon that remembers what it was told.
+// fake is a daemon that records its calls.
 type fake struct {
 	Backend
 	did []string
@@ -32,8 +32,8 @@ func (f *fake) Publish(_ context.Context, p Publish, each func(Event)) error {
 	return errors.New("the second failed")
 }
 
-// TestAdmission protects the daemon from whoever is not meant to administer it:
-// strangers, web pages, and names that somebody else's DNS points here.
+// TestAdmission checks that the API refuses requests without a token, from web pages, and with
+// a foreign host name (DNS rebinding).
 func TestAdmission(t *testing.T) {
 	f := &fake{}
 	s := NewServer(f, ServerOptions{Token: func(b []byte) bool { return string(b) == "good" }, Hosts: []string{"files.example"}})
@@ -70,7 +70,7 @@ func TestAdmission(t *testing.T) {
 	}
 }
 
-// TestBadRequests: each is told what is wrong with it, and does nothing.
+// TestBadRequests checks that invalid requests get an error and change nothing.
 func TestBadRequests(t *testing.T) {
 	f := &fake{}
 	s := NewServer(f, ServerOptions{})
@@ -104,14 +104,14 @@ func TestBadRequests(t *testing.T) {
 	w := httptest.NewRecorder()
 	s.ServeHTTP(w, r)
 	if w.Code != 400 {
-		t.Errorf("a form that is no JSON: %d", w.Code)
+		t.Errorf("a form instead of JSON: %d", w.Code)
 	}
 	if len(f.did) > 0 {
 		t.Errorf("did %q", f.did)
 	}
 }
 
-// TestClient speaks with a server over a connection.
+// TestClient checks the client with a server over a connection.
 func TestClient(t *testing.T) {
 	ts := httptest.NewServer(NewServer(&fake{}, ServerOptions{Token: func(b []byte) bool { return string(b) == "good" }}))
 	defer ts.Close()
@@ -150,6 +150,6 @@ func TestClient(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	if _, err := NewRemote("ftp://x", ""); err == nil {
-		t.Error("an FTP URL is taken")
+		t.Error("NewRemote accepted an FTP URL")
 	}
 }

@@ -10,8 +10,8 @@ import (
 	"syscall"
 )
 
-// Extension ends the names of temporary files. A temporary file that is left over was
-// not written completely.
+// Extension ends the names of temporary files. A temporary file that still exists after a
+// crash is incomplete.
 const Extension = ".new"
 
 // Replace atomically replaces the content of the file at path with b and syncs the file

@@ -13,7 +13,7 @@ import (
 
 // AccessLog is a log of announces in the format of bttrack: a line for each announce, in the
 // common log format of web servers. It is a [slog.Handler] for the access log of package
-// trackerserver. It buffers lines for the time flush.
+// trackerserver. It writes each line within the time flush.
 type AccessLog struct {
 	flush time.Duration
 
@@ -75,8 +75,8 @@ func (l *AccessLog) flushNow() {
 	}
 }
 
-// Reopen opens the log again and writes further lines there. If that fails, the log stays as
-// it was.
+// Reopen opens the log again and writes further lines there. If that fails, the log
+// continues with the current file.
 func (l *AccessLog) Reopen(now time.Time) error {
 	to, err := l.reopen()
 	if err != nil {
@@ -120,8 +120,8 @@ func (l *AccessLog) Close() error {
 	return l.err
 }
 
-// accessLine returns a record as the line of the HTTP request that it came from. No value in
-// the line can contain a line break.
+// accessLine formats a record as the log line of an HTTP request. All values are escaped, so
+// that none contains a line break.
 func accessLine(r *slog.Record) string {
 	at := map[string]string{}
 	r.Attrs(func(a slog.Attr) bool {

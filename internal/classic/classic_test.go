@@ -17,11 +17,11 @@ import (
 	"spate"
 )
 
-var update = flag.Bool("update", false, "write docs/legacy.md anew")
+var update = flag.Bool("update", false, "rewrite the tables of docs/legacy.md")
 
 const page = "../../docs/legacy.md"
 
-// TestPage holds docs/legacy.md to the tables that the program goes by.
+// TestPage checks that docs/legacy.md contains the tables of the code.
 func TestPage(t *testing.T) {
 	const mark = "<!-- the rest is written by: go test ./internal/classic -update -->\n\n"
 	b, err := os.ReadFile(page)
@@ -30,7 +30,7 @@ func TestPage(t *testing.T) {
 	}
 	head, tables, ok := strings.Cut(string(b), mark)
 	if !ok {
-		t.Fatalf("%s is without the line %q", page, mark)
+		t.Fatalf("%s does not contain the line %q", page, mark)
 	}
 	if *update {
 		if err := os.WriteFile(page, []byte(head+mark+Markdown()), 0o644); err != nil {
@@ -39,21 +39,21 @@ func TestPage(t *testing.T) {
 		return
 	}
 	if tables != Markdown() {
-		t.Errorf("%s is not what the code says: run go test ./internal/classic -update", page)
+		t.Errorf("%s is outdated: run go test ./internal/classic -update", page)
 	}
 }
 
-// TestTools protects the tables against slips: names that no command line can
-// write, defaults of the wrong kind, options twice.
+// TestTools checks the tables of the tools: each option has a unique and valid name, a
+// meaning, a default of its kind, and a note if it has no effect.
 func TestTools(t *testing.T) {
 	for _, tool := range Tools() {
 		if Lookup(tool.Name) == nil || Lookup(tool.Name+".py") == nil {
-			t.Errorf("%s is not found by its name", tool.Name)
+			t.Errorf("Lookup does not find %s", tool.Name)
 		}
 		seen := map[string]bool{}
 		for _, o := range tool.Options {
 			if seen[o.Name] || strings.Trim(o.Name, "abcdefghijklmnopqrstuvwxyz_0123456789") != "" || o.Means == "" {
-				t.Errorf("%s: option %q", tool.Name, o.Name)
+				t.Errorf("%s: option %q is repeated, has an invalid name, or has no meaning", tool.Name, o.Name)
 			}
 			seen[o.Name] = true
 			if o.Default != "" {
@@ -70,10 +70,11 @@ func TestTools(t *testing.T) {
 		}
 	}
 	if Lookup("spate") != nil || Lookup("") != nil {
-		t.Error("what is no tool is found")
+		t.Error("Lookup finds a tool that does not exist")
 	}
 }
 
+// TestParse checks the forms of options that command lines may have, and the errors.
 func TestParse(t *testing.T) {
 	get, track := Lookup("btdownloadheadless"), Lookup("bttrack.py")
 	v, args, notes, err := get.Parse([]string{
@@ -87,36 +88,38 @@ func TestParse(t *testing.T) {
 		v.Int("maxport") != 6999 || v.Given("maxport") || !v.Given("minport") {
 		t.Errorf("values %v", v.given)
 	}
-	if len(notes) != 1 || !strings.HasPrefix(notes[0], "--snub_time means nothing now: ") {
-		t.Errorf("notes %q: want one, once", notes)
+	if len(notes) != 1 || !strings.HasPrefix(notes[0], "--snub_time has no effect: ") {
+		t.Errorf("notes %q, want one about --snub_time", notes)
 	}
 	for what, argv := range map[string][]string{
-		"unknown key --snub":                {"--snub", "1"},
-		"--snub_time has no value":          {"--snub_time"},
-		"wrong format of --minport":         {"--minport", "1.5"},
-		"wrong format of --snub_time":       {"--snub_time", "NaN"},
-		"too many arguments, 1 at most":     {"a", "b"},
-		"wrong format of --max_upload_rate": {"--max_upload_rate", "1e300"},
+		"unknown option --snub":                            {"--snub", "1"},
+		"--snub_time needs a value":                        {"--snub_time"},
+		`--minport: "1.5" is not a valid number`:           {"--minport", "1.5"},
+		`--snub_time: "NaN" is not a valid number`:         {"--snub_time", "NaN"},
+		"too many arguments: the maximum is 1":             {"a", "b"},
+		`--max_upload_rate: "1e300" is not a valid number`: {"--max_upload_rate", "1e300"},
 	} {
 		if _, _, _, err := get.Parse(argv); err == nil || !strings.Contains(err.Error(), what) {
 			t.Errorf("%q: error %v, want %q", argv, err, what)
 		}
 	}
 	if _, _, _, err := track.Parse([]string{"x"}); err == nil {
-		t.Error("bttrack took an argument")
+		t.Error("bttrack accepted an argument")
 	}
 }
 
+// TestTiers checks that lists of trackers are parsed and formatted.
 func TestTiers(t *testing.T) {
 	const list = "http://a,http://b|http://c"
 	if got := Tiers(" http://a , http://b||http://c|"); JoinTiers(got) != list || len(got) != 2 {
 		t.Errorf("tiers %q", got)
 	}
 	if Tiers("") != nil {
-		t.Error("no list has tiers")
+		t.Error("the empty list has tiers")
 	}
 }
 
+// TestShow checks the layout of btshowmetainfo.
 func TestShow(t *testing.T) {
 	m := Metainfo{File: "x.torrent", InfoHash: "0123", Name: "x.iso", Length: 600_000, PieceLength: 1 << 18, Tiers: [][]string{{"http://a/announce"}}}
 	const single = `metainfo file.: x.torrent
@@ -147,6 +150,7 @@ comment.......: hm
 	}
 }
 
+// TestStatus checks the layout of the status block and the status line.
 func TestStatus(t *testing.T) {
 	s := Status{Name: "x", Path: "/d/x", Size: 3 << 20, Fraction: 0.12345, Left: 3725 * time.Second, Down: 2048, Up: 512, Downloaded: 2 << 20, Uploaded: 1 << 20, Seeds: 1, Peers: 2, Copies: 1.5}
 	const block = `
@@ -173,7 +177,7 @@ peer status:    2 seen now
 	done := Status{Fraction: 1, Finished: true, Uploaded: 5, Errors: []string{"disk"}}
 	for _, want := range []string{"ERROR:\ndisk\n", "percent done:   100.0\n", "time left:      Download Succeeded!\n", "download rate:\n", "share rating:   oo   (0.0 MB up / 0.0 MB down)\n"} {
 		if !strings.Contains(done.Block(), want) {
-			t.Errorf("a finished download is without %q:\n%s", want, done.Block())
+			t.Errorf("the status block of a finished download does not contain %q:\n%s", want, done.Block())
 		}
 	}
 	for d, want := range map[time.Duration]string{Unknown: "<unknown>", 0: "0 min 00 sec", 61 * 24 * time.Hour: "<unknown>"} {
@@ -183,6 +187,7 @@ peer status:    2 seen now
 	}
 }
 
+// TestNetworks checks the parsers of --banned_ips and --allowed_ips.
 func TestNetworks(t *testing.T) {
 	got, err := ParseRanges(strings.NewReader("# remark\nsome: name:192.0.2.1-192.0.2.6\nv6:2001:db8::-2001:db8::ff\nall:0.0.0.0-255.255.255.255\none:10.0.0.1\n"))
 	want := "[192.0.2.1/32 192.0.2.2/31 192.0.2.4/31 192.0.2.6/32 2001:db8::/120 0.0.0.0/0 10.0.0.1/32]"
@@ -195,7 +200,7 @@ func TestNetworks(t *testing.T) {
 	}
 	for _, bad := range []string{"x:10.0.0.2-10.0.0.1", "10.0.0.1-::1", "x", "x:10.0.0.1-10.0.0.300"} {
 		if _, err := ParseRanges(strings.NewReader(bad)); err == nil {
-			t.Errorf("range %q was taken", bad)
+			t.Errorf("ParseRanges accepted %q", bad)
 		}
 	}
 	if _, err := ParseSubnets(strings.NewReader("10.0.0.0/33")); err == nil || !strings.Contains(err.Error(), "line 1") {
@@ -211,6 +216,8 @@ func join(all []netip.Prefix) string {
 	return "[" + strings.Join(s, " ") + "]"
 }
 
+// TestDFile checks that the counts of a dfile are written and read, and that other files are
+// errors.
 func TestDFile(t *testing.T) {
 	h := spate.InfoHash{1, 2, 3}
 	b := AppendDFile(nil, map[spate.InfoHash]uint32{h: 7, {9}: 1})
@@ -218,19 +225,19 @@ func TestDFile(t *testing.T) {
 	if err != nil || got[h] != 7 || len(got) != 2 {
 		t.Errorf("read %v, error %v", got, err)
 	}
-	// As bttrack wrote it, with a peer in it.
+	// A file of bttrack, with a peer.
 	old := "d9:completedd20:" + string(h[:]) + "i3ee5:peersd20:" + string(h[:]) + "d20:aaaaaaaaaaaaaaaaaaaad2:ip9:127.0.0.14:lefti0e4:porti6881eeeee"
 	if got, err = ParseDFile([]byte(old)); err != nil || got[h] != 3 {
 		t.Errorf("read %v, error %v", got, err)
 	}
 	for _, bad := range []string{"", "hello", "d9:completedi1ee", "d9:completedd3:abci1eee", "d9:completedd20:" + string(h[:]) + "i-1eee"} {
 		if _, err := ParseDFile([]byte(bad)); err == nil {
-			t.Errorf("%q was read", bad)
+			t.Errorf("ParseDFile accepted %q", bad)
 		}
 	}
 }
 
-// buffer is a file of the log, which the log's timer writes to.
+// buffer is a log file in memory. The timer of the log writes to it too.
 type buffer struct {
 	mu     sync.Mutex
 	text   strings.Builder
@@ -251,6 +258,7 @@ func (b *buffer) String() string {
 
 func (b *buffer) Close() error { b.closed = true; return nil }
 
+// TestAccessLog checks the lines of the log, the delay of its writes, and Reopen.
 func TestAccessLog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var files []*buffer
@@ -272,7 +280,7 @@ func TestAccessLog(t *testing.T) {
 		const head = "# Log Started: 2005-07-21 10:00 UTC\n"
 		const line = `10.0.0.1 - - [21/Jul/2005:10:00:00 +0000] "GET /announce?info_hash=ab&peer_id=-SP-%22%0A&port=6881&uploaded=1&downloaded=2&left=3&event=started HTTP/1.0" 200 0 "-" "a\"\nb"` + "\n"
 		if got := files[0].String(); got != head {
-			t.Errorf("written at once: %q", got)
+			t.Errorf("before the flush: %q", got)
 		}
 		time.Sleep(3 * time.Second)
 		synctest.Wait()
@@ -284,16 +292,17 @@ func TestAccessLog(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got := strings.TrimPrefix(files[0].String(), head+line); !strings.HasPrefix(got, `::1 - - `) || !strings.Contains(got, " 400 0 ") || strings.Contains(got, "event") || !files[0].closed {
-			t.Errorf("before the change of files: %q", got)
+			t.Errorf("the first file after Reopen: %q", got)
 		}
 		write()
 		if err := errors.Join(l.Close(), l.Close()); err != nil || len(files[1].String()) == 0 || !files[1].closed {
-			t.Errorf("after it: %q, error %v", files[1].String(), err)
+			t.Errorf("the second file after Close: %q, error %v", files[1].String(), err)
 		}
-		time.Sleep(time.Minute) // the flush that was on its way finds it closed
+		time.Sleep(time.Minute) // the pending flush runs after Close
 	})
 }
 
+// FuzzParse checks that Parse invents no arguments.
 func FuzzParse(f *testing.F) {
 	f.Add("--saveas", "x", "--minport=7")
 	f.Add("-i", "--", "--=")
@@ -301,12 +310,13 @@ func FuzzParse(f *testing.F) {
 		for _, tool := range Tools() {
 			v, args, _, err := tool.Parse([]string{a, b, c})
 			if err == nil && len(args)+2*len(v.given) > 6 {
-				t.Fatalf("%s made more of it than there is", tool.Name)
+				t.Fatalf("%s: three arguments gave %d arguments and %d options", tool.Name, len(args), len(v.given))
 			}
 		}
 	})
 }
 
+// FuzzRanges checks that ParseRanges returns only networks without host bits.
 func FuzzRanges(f *testing.F) {
 	f.Add("x:10.0.0.1-10.0.0.9\ny:::1-::9")
 	f.Fuzz(func(t *testing.T, s string) {
@@ -316,24 +326,26 @@ func FuzzRanges(f *testing.F) {
 		}
 		for _, p := range all {
 			if p != p.Masked() {
-				t.Fatalf("%v has bits of hosts", p)
+				t.Fatalf("network %v has host bits", p)
 			}
 		}
 	})
 }
 
+// FuzzSubnets checks that ParseSubnets returns only valid networks.
 func FuzzSubnets(f *testing.F) {
 	f.Add("10.0.0.0/8\n::1 # x")
 	f.Fuzz(func(t *testing.T, s string) {
 		all, err := ParseSubnets(strings.NewReader(s))
 		for _, p := range all {
 			if !p.IsValid() || p != p.Masked() || p.Addr().Zone() != "" {
-				t.Fatalf("%v (%v) is no network", p, err)
+				t.Fatalf("%v is not a valid network (error %v)", p, err)
 			}
 		}
 	})
 }
 
+// FuzzDFile checks that counts are the same after writing and reading.
 func FuzzDFile(f *testing.F) {
 	f.Add(AppendDFile(nil, map[spate.InfoHash]uint32{{1}: 7}))
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -343,7 +355,7 @@ func FuzzDFile(f *testing.F) {
 		}
 		again, err := ParseDFile(AppendDFile(nil, got))
 		if err != nil || len(again) != len(got) {
-			t.Fatalf("%v became %v, error %v", got, again, err)
+			t.Fatalf("counts %v became %v after writing and reading, error %v", got, again, err)
 		}
 	})
 }

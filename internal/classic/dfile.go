@@ -39,7 +39,7 @@ func ParseDFile(b []byte) (map[spate.InfoHash]uint32, error) {
 	return completed, nil
 }
 
-// AppendDFile appends a file for [ParseDFile] that bttrack accepts too.
+// AppendDFile appends the state file with the counts completed to b. bttrack can read it.
 func AppendDFile(b []byte, completed map[spate.InfoHash]uint32) []byte {
 	b = bencode.AppendDict(b)
 	b = bencode.AppendString(b, "completed")

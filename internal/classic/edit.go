@@ -13,7 +13,7 @@ import (
 	"spate/metainfo"
 )
 
-// showMetainfo is btshowmetainfo.
+// showMetainfo runs btshowmetainfo.
 func (r *run) showMetainfo(ctx context.Context) error {
 	if err := r.Print(ShowHeader(r.tool.Name)); err != nil {
 		return err
@@ -50,7 +50,7 @@ func escapeAll(list []string) []string {
 	return out
 }
 
-// readMetainfo reads the .torrent at path. It returns its bytes too.
+// readMetainfo reads the .torrent file at path, and returns its metainfo and its bytes.
 func readMetainfo(path string) (*metainfo.MetaInfo, []byte, error) {
 	raw, err := torrentfile.ReadFile(path)
 	if err != nil {
@@ -60,8 +60,8 @@ func readMetainfo(path string) (*metainfo.MetaInfo, []byte, error) {
 	return m, raw, err
 }
 
-// change changes keys of the .torrent at path. It writes the result only if that is a
-// torrent.
+// change changes keys of the .torrent file at path, whose content is raw. It writes the result
+// only if it is a valid torrent.
 func change(path string, raw []byte, changes map[string][]byte) error {
 	b, err := metainfo.Edit(raw, changes)
 	if err != nil {
@@ -89,7 +89,7 @@ func appendTiers(tiers [][]string) []byte {
 	return bencode.AppendEnd(b)
 }
 
-// oldAnnounce prints the trackers that a .torrent had.
+// oldAnnounce prints the trackers of m, the metainfo before the change.
 func (r *run) oldAnnounce(path string, m *metainfo.MetaInfo) error {
 	tiers := m.AnnounceList
 	if len(tiers) == 0 {
@@ -102,7 +102,7 @@ func (r *run) oldAnnounce(path string, m *metainfo.MetaInfo) error {
 	return r.Print(s)
 }
 
-// reannounce is btreannounce.
+// reannounce runs btreannounce.
 func (r *run) reannounce(ctx context.Context) error {
 	announce := r.args[0]
 	if err := torrentfile.CheckTracker("the tracker", announce); err != nil {
@@ -119,8 +119,8 @@ func (r *run) reannounce(ctx context.Context) error {
 	return r.setTrackers(ctx, changes)
 }
 
-// setTrackers changes the torrents of all arguments but the first, and prints the announce
-// URLs that they had.
+// setTrackers changes the .torrent files of all arguments but the first, and prints their
+// previous trackers.
 func (r *run) setTrackers(ctx context.Context, changes map[string][]byte) error {
 	return r.eachFile(ctx, r.args[1:], func(path string) error {
 		m, raw, err := readMetainfo(path)
@@ -134,14 +134,14 @@ func (r *run) setTrackers(ctx context.Context, changes map[string][]byte) error 
 	})
 }
 
-// copyAnnounce is btcopyannounce.
+// copyAnnounce runs btcopyannounce.
 func (r *run) copyAnnounce(ctx context.Context) error {
 	from, raw, err := readMetainfo(r.args[0])
 	if err != nil {
 		return err
 	}
 	if len(from.AnnounceList) == 0 {
-		return fault.New(fault.Failed, "", "%s names no tracker", r.args[0])
+		return fault.New(fault.Failed, "", "%s has no trackers to copy", r.args[0])
 	}
 	changes := map[string][]byte{"announce": nil, "announce-list": nil}
 	for key := range changes {
@@ -159,7 +159,7 @@ func (r *run) copyAnnounce(ctx context.Context) error {
 	return r.setTrackers(ctx, changes)
 }
 
-// setHTTPSeeds is btsethttpseeds.
+// setHTTPSeeds runs btsethttpseeds.
 func (r *run) setHTTPSeeds(ctx context.Context) error {
 	changes := map[string][]byte{"httpseeds": nil}
 	if r.args[0] != "0" {
@@ -184,7 +184,7 @@ func (r *run) setHTTPSeeds(ctx context.Context) error {
 	})
 }
 
-// rename is btrename.
+// rename runs btrename.
 func (r *run) rename(context.Context) error {
 	path, name := r.args[0], r.args[1]
 	if name == "" || name == "." || name == ".." || strings.ContainsAny(name, "/\x00") {

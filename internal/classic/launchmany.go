@@ -32,27 +32,27 @@ const (
 
 // launched is a .torrent file in the directory.
 type launched struct {
-	path string // of the .torrent
+	path string // of the .torrent file
 	size int64
-	time time.Time
-	job  *job  // nil: not a torrent, or not added yet
-	err  error // why it is not
+	time time.Time // of the last change
+	job  *job      // nil if the file could not be added
+	err  error     // the reason
 }
 
-// launcher downloads and seeds every .torrent in a directory. One goroutine calls scan; others
-// read all under mu.
+// launcher downloads and seeds every .torrent in a directory. One goroutine calls scan; the
+// others hold mu to read all.
 type launcher struct {
 	*run
-	dir     string // somebody else may write to it
-	follow  bool   // links may lead out of it
-	plan    plan   // of all torrents
+	dir     string // other users may write to it
+	follow  bool   // follow links that lead out of dir
+	plan    plan   // for all torrents
 	session *daemon.Session
 
 	mu  sync.Mutex
 	all map[string]*launched // by path
 }
 
-// launchMany is btlaunchmany and btlaunchmanycurses.
+// launchMany runs btlaunchmany and btlaunchmanycurses.
 func (r *run) launchMany(ctx context.Context) error {
 	dir := r.args[0]
 	if info, err := os.Stat(dir); err != nil {
@@ -61,7 +61,7 @@ func (r *run) launchMany(ctx context.Context) error {
 		return r.usage("%s is not a directory", dir)
 	}
 	if style := r.v.Int("saveas_style"); style < 1 || style > 3 {
-		return r.usage("--saveas_style %d: want 1, 2 or 3", style)
+		return r.usage("--saveas_style %d: the value must be 1, 2 or 3", style)
 	}
 	l := &launcher{run: r, dir: dir, all: map[string]*launched{}}
 	var err error
@@ -88,7 +88,7 @@ func (r *run) launchMany(ctx context.Context) error {
 		if r.HasScreen() {
 			return r.Screen(ctx, r.tool.Name+" "+dir, running.Source(l.session.Session), 0)
 		}
-		r.Notef("%s: no terminal for a screen: status lines instead", r.tool.Name)
+		r.Notef("%s: standard output is not a terminal: printing status lines", r.tool.Name)
 	}
 	tick := time.NewTicker(time.Duration(max(0.1, r.v.Float("display_interval")) * float64(time.Second)))
 	defer tick.Stop()
@@ -104,6 +104,7 @@ func (r *run) launchMany(ctx context.Context) error {
 	}
 }
 
+// close releases the directories of all downloads.
 func (l *launcher) close() {
 	for _, t := range l.all {
 		if t.job != nil {
@@ -112,7 +113,7 @@ func (l *launcher) close() {
 	}
 }
 
-// say prints what happened to a .torrent, in the layout of btlaunchmany.
+// say prints a line about a .torrent file in the layout of btlaunchmany.
 func (l *launcher) say(format string, args ...any) {
 	line := "### " + termsafe.Line(fmt.Sprintf(format, args...))
 	if l.tool.Name == "btlaunchmanycurses" {
@@ -125,7 +126,7 @@ func (l *launcher) say(format string, args ...any) {
 // watch scans the directory when it changes and every --parse_dir_interval.
 func (l *launcher) watch(ctx context.Context) {
 	every := time.Duration(max(1, l.v.Float("parse_dir_interval")) * float64(time.Second))
-	const settle = 200 * time.Millisecond // other files may follow, and a file may be incomplete
+	const settle = 200 * time.Millisecond // wait for further files and for the end of writes
 	watch.Run(ctx, watch.RunOptions{Settle: settle, Every: every}, func(d *watch.Dirs) {
 		if err := l.scan(ctx, d); err != nil && ctx.Err() == nil {
 			l.say("FAILURE: %v", err)
@@ -151,17 +152,17 @@ func (l *launcher) find(d *watch.Dirs) (map[string]fs.FileInfo, error) {
 		switch {
 		case err != nil && rel == "":
 			return err
-		case err != nil: // the others count all the same
+		case err != nil: // skip this entry only
 		case info.IsDir() && (hidden || strings.Count(rel, string(filepath.Separator)) >= launchDepth):
 			return fs.SkipDir
 		case info.IsDir():
 			d.Add(in.Path(rel))
 		case hidden || !strings.EqualFold(filepath.Ext(rel), ".torrent"):
 		case len(found) == launchMost:
-			return fmt.Errorf("%s holds more than %d torrents", l.dir, launchMost)
+			return fmt.Errorf("%s has more than %d .torrent files", l.dir, launchMost)
 		default:
 			if target, err := in.Stat(rel); err == nil {
-				info = target // of a link
+				info = target // of a symbolic link
 			}
 			found[in.Path(rel)] = info
 		}
@@ -170,7 +171,7 @@ func (l *launcher) find(d *watch.Dirs) (map[string]fs.FileInfo, error) {
 	return found, err
 }
 
-// read returns the content of the .torrent at path, which is in the directory.
+// read returns the content of the .torrent file at path, which is in the directory.
 func (l *launcher) read(path string) ([]byte, error) {
 	in, err := l.open()
 	if err != nil {
@@ -184,7 +185,7 @@ func (l *launcher) read(path string) ([]byte, error) {
 	return in.ReadFile(rel, torrentfile.MaxSize)
 }
 
-// scan drops the torrents whose files are gone or changed, and adds new ones.
+// scan drops the torrents whose files were removed or changed, and adds new torrents.
 func (l *launcher) scan(ctx context.Context, d *watch.Dirs) error {
 	found, err := l.find(d)
 	if err != nil {
@@ -237,11 +238,11 @@ func (l *launcher) add(ctx context.Context, path string) (*job, error) {
 	}
 	j, err := l.prepare(ctx, l.session, &source.Source{Arg: path, Torrent: b}, p)
 	if err != nil {
-		return nil, hintPlace(err)
+		return nil, hintSaveAs(err)
 	}
 	if err := j.Start(l.session, nil); err != nil {
 		j.Release()
-		return nil, hintPlace(err)
+		return nil, hintSaveAs(err)
 	}
 	return j, nil
 }
@@ -271,8 +272,8 @@ func (l *launcher) dataPath(path string, mi *metainfo.MetaInfo) (dir, name strin
 	return dir, base, nil
 }
 
-// makeDir creates the directory at path. Without --saveas it is in the directory of the
-// torrents.
+// makeDir creates the directory at path. Without --saveas, path is in the directory of the
+// .torrent files, and a link out of that directory is an error.
 func (l *launcher) makeDir(path string) error {
 	if l.follow || l.v.Text("saveas") != "" {
 		return os.MkdirAll(path, 0o777)
@@ -288,7 +289,7 @@ func (l *launcher) makeDir(path string) error {
 	}
 	err = in.Root().MkdirAll(rel, 0o777)
 	if _, serr := in.Stat(rel); err != nil && folder.Escapes(serr) {
-		err = serr // it names the link
+		err = serr // the error that names the link
 	}
 	return err
 }

@@ -15,11 +15,11 @@ import (
 	"spate/metainfo"
 )
 
-// ignored2005 returns the names that the makers of 2005 left out, besides hidden ones.
+// ignored2005 returns the file names that the tools of 2005 omit besides hidden files.
 func ignored2005() []string { return []string{"core", "CVS"} }
 
-// urlAndPaths returns the URL of the tracker and the files of the arguments. bittorrent had the
-// file first, BitTornado the URL.
+// urlAndPaths returns the URL of the tracker and the files of the arguments. bittorrent expects
+// the file first, BitTornado the URL.
 func (r *run) urlAndPaths() (announce string, paths []string, err error) {
 	isURL := func(s string) bool { return strings.Contains(s, "://") }
 	switch a := r.args; {
@@ -28,12 +28,12 @@ func (r *run) urlAndPaths() (announce string, paths []string, err error) {
 	case len(a) == 2 && isURL(a[1]):
 		announce, paths = a[1], a[:1]
 	default:
-		return "", nil, r.usage("neither %q nor %q is the URL of a tracker, such as http://HOST:6969/announce", a[0], a[1])
+		return "", nil, r.usage("neither %q nor %q is the URL of a tracker (write it as http://HOST:6969/announce)", a[0], a[1])
 	}
 	return announce, paths, torrentfile.CheckTracker("the tracker", announce)
 }
 
-// making is what the options of btmakemetafile and btcompletedir mean.
+// making holds the settings from the options of btmakemetafile and btcompletedir.
 type making struct {
 	announce  string
 	options   maker.Options
@@ -43,12 +43,12 @@ type making struct {
 func (r *run) making(announce string) (*making, error) {
 	m := &making{announce: announce, options: maker.Options{
 		Format: metainfo.V1, Comment: r.v.Text("comment"), Exclude: ignored2005(), Links: maker.LinksKeep,
-		Skipped: func(s maker.Skipped) { r.Log.Info("left out", "path", s.Path, "why", s.Reason) },
+		Skipped: func(s maker.Skipped) { r.Log.Info("skipped a file", "path", s.Path, "why", s.Reason) },
 	}}
 	switch pow := r.v.Int("piece_size_pow2"); {
 	case pow == 0: // the maker chooses
 	case pow < 10 || pow > 30:
-		return nil, r.usage("--piece_size_pow2 %d: want a number from 10 to 30, or 0", pow)
+		return nil, r.usage("--piece_size_pow2 %d: the value must be 0, or from 10 to 30", pow)
 	default:
 		m.options.PieceLength = 1 << pow
 	}
@@ -83,7 +83,7 @@ func (r *run) announceList() ([][]string, error) {
 	}
 	list := Tiers(r.v.Text("announce_list"))
 	if list == nil {
-		return nil, r.usage("--announce_list %q names no tracker", r.v.Text("announce_list"))
+		return nil, r.usage("--announce_list %q has no tracker URL", r.v.Text("announce_list"))
 	}
 	for _, tier := range list {
 		for _, u := range tier {
@@ -102,11 +102,11 @@ func (k *making) bytes(m *metainfo.MetaInfo) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Like the old tools: announce has the URL of the command line, whatever the list says.
+	// As in the old tools, announce has the URL of the command line even if the list differs.
 	return metainfo.Edit(b, map[string][]byte{"announce": bencode.AppendString(nil, k.announce)})
 }
 
-// makeMetafile is btmakemetafile.
+// makeMetafile runs btmakemetafile.
 func (r *run) makeMetafile(ctx context.Context) error {
 	announce, paths, err := r.urlAndPaths()
 	if err != nil {
@@ -118,7 +118,7 @@ func (r *run) makeMetafile(ctx context.Context) error {
 	}
 	target := r.v.Text("target")
 	if target != "" && len(paths) > 1 {
-		return r.usage("--target %s is one file, and there are %d to make", target, len(paths))
+		return r.usage("--target %s names one file, but there are %d .torrent files to write", target, len(paths))
 	}
 	return r.eachFile(ctx, paths, func(path string) error {
 		out := target
@@ -145,7 +145,7 @@ func (r *run) makeMetafile(ctx context.Context) error {
 	})
 }
 
-// completeDir is btcompletedir. It skips entries that have a .torrent.
+// completeDir runs btcompletedir. It skips entries that have a .torrent file.
 func (r *run) completeDir(ctx context.Context) error {
 	announce, dirs, err := r.urlAndPaths()
 	if err != nil {

@@ -11,9 +11,9 @@ type File struct {
 	Length int64
 }
 
-// Metainfo is what btshowmetainfo shows of a .torrent. The caller has escaped its texts.
+// Metainfo holds what btshowmetainfo shows of a .torrent file. The caller escapes its texts.
 type Metainfo struct {
-	File        string // the .torrent, without directories
+	File        string // the base name of the .torrent file
 	InfoHash    string
 	Name        string
 	Files       []File // nil: a single file

@@ -22,7 +22,7 @@ func ParseSubnets(r io.Reader) ([]netip.Prefix, error) {
 		}
 		a, err := netip.ParseAddr(line)
 		if err != nil {
-			return nil, fmt.Errorf("%q is no network such as 192.0.2.0/24", line)
+			return nil, fmt.Errorf("%q is not a network (write it as 192.0.2.0/24)", line)
 		}
 		a = a.WithZone("")
 		return []netip.Prefix{netip.PrefixFrom(a, a.BitLen())}, nil
@@ -34,7 +34,7 @@ func ParseSubnets(r io.Reader) ([]netip.Prefix, error) {
 func ParseRanges(r io.Reader) ([]netip.Prefix, error) {
 	return networks(r, func(line string) ([]netip.Prefix, error) {
 		ends := line[strings.LastIndexByte(line, ':')+1:]
-		if strings.Count(line, ":") > 2 && strings.Count(line, ".") == 0 { // IPv6: the name ends at the first
+		if strings.Count(line, ":") > 2 && strings.Count(line, ".") == 0 { // IPv6: the name ends at the first colon
 			_, ends, _ = strings.Cut(line, ":")
 		}
 		first, last, ok := strings.Cut(ends, "-")
@@ -44,7 +44,7 @@ func ParseRanges(r io.Reader) ([]netip.Prefix, error) {
 		a, err1 := netip.ParseAddr(strings.TrimSpace(first))
 		b, err2 := netip.ParseAddr(strings.TrimSpace(last))
 		if err1 != nil || err2 != nil || a.BitLen() != b.BitLen() || b.Less(a) || a.Zone() != "" || b.Zone() != "" {
-			return nil, fmt.Errorf("%q is no range such as name:192.0.2.0-192.0.2.255", line)
+			return nil, fmt.Errorf("%q is not a range of addresses (write it as name:192.0.2.0-192.0.2.255)", line)
 		}
 		return cover(a, b), nil
 	})

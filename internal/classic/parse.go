@@ -14,9 +14,9 @@ type Values struct {
 
 // Parse parses the command line of a tool as the old tools did. An option is "--name value"
 // at any position. Parse also accepts "--name=value", dashes in names, and "-i" for "--ip".
-// The last of two options with one name counts. Parse returns an error for an argument, or a
-// text value of an option that works, that has only blanks. It returns the arguments that are
-// no options, and a note for each option that has no effect.
+// If an option is repeated, the last value is used. Parse returns an error if an argument, or
+// the text value of a working option, is empty or has only blanks. It returns the arguments that are
+// not options, and a note for each option that has no effect.
 func (t *Tool) Parse(argv []string) (v *Values, args, notes []string, err error) {
 	v = &Values{tool: t, given: map[string]string{}}
 	for len(argv) > 0 {
@@ -35,11 +35,11 @@ func (t *Tool) Parse(argv []string) (v *Values, args, notes []string, err error)
 		name, value, joined := strings.Cut(arg[2:], "=")
 		o := t.Option(name)
 		if o == nil {
-			return nil, nil, nil, fmt.Errorf("unknown key --%s", name)
+			return nil, nil, nil, fmt.Errorf("unknown option --%s", name)
 		}
 		if !joined {
 			if len(argv) == 0 {
-				return nil, nil, nil, fmt.Errorf("--%s has no value: every option of %s takes one", name, t.Name)
+				return nil, nil, nil, fmt.Errorf("--%s needs a value, as all options of %s do", name, t.Name)
 			}
 			value, argv = argv[0], argv[1:]
 		}
@@ -47,15 +47,15 @@ func (t *Tool) Parse(argv []string) (v *Values, args, notes []string, err error)
 			return nil, nil, nil, err
 		}
 		if _, again := v.given[o.Name]; !again && !o.Works {
-			notes = append(notes, fmt.Sprintf("--%s means nothing now: %s", o.Name, o.Means))
+			notes = append(notes, fmt.Sprintf("--%s has no effect: %s", o.Name, o.Means))
 		}
 		v.given[o.Name] = value
 	}
 	switch {
 	case len(args) < t.Min:
-		err = fmt.Errorf("must supply at least %d arguments", t.Min)
+		err = fmt.Errorf("at least %d arguments are needed", t.Min)
 	case t.Max >= 0 && len(args) > t.Max:
-		err = fmt.Errorf("too many arguments, %d at most: %q", t.Max, args[t.Max])
+		err = fmt.Errorf("too many arguments: the maximum is %d, and %q is one more", t.Max, args[t.Max])
 	}
 	return v, args, notes, err
 }
@@ -73,7 +73,7 @@ func (o *Option) check(value string) (err error) {
 		_, err = parseFloat(value)
 	}
 	if err != nil {
-		return fmt.Errorf("wrong format of --%s: %q is not a valid number", o.Name, value)
+		return fmt.Errorf("--%s: %q is not a valid number", o.Name, value)
 	}
 	return nil
 }

@@ -15,28 +15,28 @@ import (
 	"spate/internal/termsafe"
 )
 
-// Env is what the tools need from the program around them. All fields are required.
+// Env holds what the tools need from the calling program. All fields are required.
 type Env struct {
 	*term.Terminal
 	Daemon  *daemon.Env
 	Sources func(bind netip.Addr) *source.Resolver
 
-	// Session returns the configuration of the engine that the SPATE_ variables give, and the
-	// state directory.
+	// Session returns the configuration of the engine according to the SPATE_ variables, and
+	// the state directory.
 	Session func() (c daemon.SessionConfig, state string, err error)
-	// Tracker returns the configuration of the tracker that flags and the SPATE_ variables
-	// give. flags are values by the names of the flags of spate tracker.
+	// Tracker returns the configuration of the tracker according to flags and the SPATE_
+	// variables. flags maps names of flags of spate tracker to their values.
 	Tracker func(flags map[string]string) (daemon.TrackerConfig, error)
-	// FollowLinks reports whether the SPATE_ variables allow links that lead out of
-	// directories.
+	// FollowLinks reports whether the SPATE_ variables allow symbolic links
+	// that lead out of a directory.
 	FollowLinks func() (bool, error)
 
-	Resumable      func()              // says that an interruption from now on loses nothing
-	OnHangup       func(f func())      // makes SIGHUP call f in place of stopping the program
-	ReloadOnHangup func(reload func()) // is OnHangup unless SIGHUP has another meaning already
+	Resumable      func()              // records that the user can resume the run after an interruption
+	OnHangup       func(f func())      // makes SIGHUP call f instead of stopping the program
+	ReloadOnHangup func(reload func()) // calls OnHangup, unless SIGHUP already calls another function
 }
 
-// run is a run of a tool.
+// run is one run of a tool: its options are v, its other arguments args.
 type run struct {
 	*Env
 	tool *Tool
@@ -44,7 +44,7 @@ type run struct {
 	args []string
 }
 
-// Run runs a tool with its own arguments.
+// Run runs a tool with the arguments argv.
 func Run(ctx context.Context, e *Env, t *Tool, argv []string) error {
 	switch {
 	case len(argv) == 1 && (argv[0] == "--help" || argv[0] == "-h"):
@@ -73,12 +73,12 @@ func Run(ctx context.Context, e *Env, t *Tool, argv []string) error {
 	}[t.Name](ctx)
 }
 
-// usage returns an error about the arguments.
+// usage returns an error about the command line, with a hint to --help.
 func (r *run) usage(format string, args ...any) error {
 	return fault.UsageHint(r.tool.Name+" --help lists the options", r.tool.Name+": "+format, args...)
 }
 
-// eachFile calls f for each path. A failure does not stop the others.
+// eachFile calls f for each path, and continues after errors.
 func (r *run) eachFile(ctx context.Context, files []string, f func(path string) error) error {
 	var first error
 	failed := 0
@@ -103,7 +103,7 @@ func (r *run) eachFile(ctx context.Context, files []string, f func(path string) 
 	return nil
 }
 
-// openText calls read with the file at path, which an option names.
+// openText calls read with the file at path, which is the value of option.
 func openText(option, path string, read func(io.Reader) error) error {
 	f, err := os.Open(path)
 	if err != nil {

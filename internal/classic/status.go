@@ -6,17 +6,17 @@ import (
 	"time"
 )
 
-// Unknown is an unknown time left.
+// Unknown is the value of [Status].Left if the time left is unknown.
 const Unknown = time.Duration(-1)
 
-// Status is the status of a download as the old tools showed it. The caller has escaped its
+// Status is the status of a download as the old tools showed it. The caller escapes its
 // texts. Rates are in bytes a second.
 type Status struct {
 	Name       string
 	Path       string // of the data
 	Size       int64
-	Fraction   float64 // of the data that is there, 0 to 1
-	Activity   string  // in place of the time left, such as "connecting to peers"
+	Fraction   float64 // of the data that is complete, 0 to 1
+	Activity   string  // shown instead of the time left, such as "connecting to peers"
 	Left       time.Duration
 	Finished   bool // this run completed the download
 	Down, Up   float64
@@ -62,7 +62,7 @@ func (s *Status) share() string {
 	return fmt.Sprintf("%s  (%.1f MB up / %.1f MB down)", ratio, float64(s.Uploaded)/mb, float64(s.Downloaded)/mb)
 }
 
-// Percent returns the percentage of the data that is there, rounded down to one decimal.
+// Percent returns the percentage of complete data, rounded down to one decimal.
 func (s *Status) Percent() string {
 	if s.Fraction >= 1 {
 		return "100.0"
@@ -113,7 +113,7 @@ func (s *Status) Line(name string) string {
 
 // PeerLine returns the line of a peer below the status block (--spew 1).
 func PeerLine(addr, client string, incoming bool, down, up, have float64, got, sent int64) string {
-	way := "L" // we dialled
+	way := "L" // the connection is outgoing
 	if incoming {
 		way = "R"
 	}

@@ -8,11 +8,11 @@ import (
 // Markdown returns the tables of all options, for docs/legacy.md.
 func Markdown() string {
 	var b strings.Builder
-	seen := map[string]string{} // the first option of a list to the tool that had it
+	seen := map[string]string{} // a list of options to the first tool with this list
 	for _, t := range Tools() {
 		fmt.Fprintf(&b, "### %s\n\n%s.\n\n", t.Name, strings.ToUpper(t.Summary[:1])+t.Summary[1:])
 		if t.Instead != "" {
-			fmt.Fprintf(&b, "Not here; it says so, and ends with 1: %s.\n\n", t.Instead)
+			fmt.Fprintf(&b, "spate does not have this tool: it prints a hint and exits with code 1. The hint: %s.\n\n", t.Instead)
 			continue
 		}
 		for _, a := range t.Args {
@@ -25,16 +25,16 @@ func Markdown() string {
 		options := t.Options
 		key := fmt.Sprint(options)
 		if same, ok := seen[key]; ok {
-			fmt.Fprintf(&b, "Its options are those of %s.\n\n", same)
+			fmt.Fprintf(&b, "It has the same options as %s.\n\n", same)
 			continue
 		}
 		seen[key] = t.Name
 		if strings.HasPrefix(t.Name, "btlaunchmany") {
 			n := len(getOptions())
 			options = options[n:]
-			b.WriteString("Its options are those of btdownloadheadless, and:\n\n")
+			b.WriteString("It has the options of btdownloadheadless, and these:\n\n")
 		}
-		b.WriteString("| option | of | default | here | |\n| --- | --- | --- | --- | --- |\n")
+		b.WriteString("| option | from | default | state | meaning |\n| --- | --- | --- | --- | --- |\n")
 		for _, o := range options {
 			fmt.Fprintf(&b, "| `--%s` | %s | %s | %s | %s |\n", o.Name, o.From, o.Default, o.state(), cell(o.Means))
 		}
@@ -48,7 +48,7 @@ func (o *Option) state() string {
 	if o.Works {
 		return "works"
 	}
-	return "no meaning"
+	return "no effect"
 }
 
 func cell(s string) string { return strings.ReplaceAll(s, "|", `\|`) }
@@ -73,7 +73,7 @@ func (t *Tool) Usage() string {
 		b.WriteString("\n" + wrap(o.Means, "    ", 79))
 	}
 	if len(idle) > 0 {
-		b.WriteString("\nAccepted, with no meaning now:\n ")
+		b.WriteString("\nAccepted, but without effect:\n ")
 		col := 1
 		for _, o := range idle {
 			if col+len(o.Name)+3 > 79 {

@@ -5,15 +5,15 @@ import (
 	"strings"
 )
 
-// Tool is one of the tools of 2005.
+// Tool describes one of the BitTorrent tools of 2005.
 type Tool struct {
 	Name    string
 	Summary string   // one line, without a full stop
 	Args    []string // ways to call it, without the name
-	Min     int      // arguments that are no options
-	Max     int      // negative: any number
+	Min     int      // the minimum number of arguments that are not options
+	Max     int      // the maximum number; negative: no limit
 	Options []Option
-	Instead string // if not empty, the tool does not exist here, and this says what to use
+	Instead string // if not empty, spate does not have the tool, and this text says what to use
 }
 
 // Kind is the kind of value that an option has.
@@ -36,7 +36,7 @@ const (
 	Both     = Mainline | Tornado
 )
 
-// String names the programs.
+// String returns the name of the program, or "both".
 func (o Origin) String() string {
 	switch o {
 	case Mainline:
@@ -54,7 +54,7 @@ type Option struct {
 	Default string // empty: none
 	From    Origin
 	Works   bool
-	// Means says how the option works, or why it has no effect. It begins with a small
+	// Means says what the option does, or why it has no effect. It begins with a small
 	// letter.
 	Means string
 }
@@ -65,20 +65,20 @@ func Tools() []*Tool {
 	get := []string{"[--option value ...] URL", "[--option value ...] FILE.torrent", "--url URL [--option value ...]", "--responsefile FILE.torrent [--option value ...]"}
 	many := []string{"DIRECTORY [--option value ...]"}
 	return []*Tool{
-		{Name: "btmakemetafile", Summary: "make a .torrent of a file or a directory", Args: make, Min: 2, Max: -1, Options: makeOptions()},
-		{Name: "btcompletedir", Summary: "make a .torrent of everything in a directory", Args: []string{"TRACKER_URL DIRECTORY... [--option value ...]", "DIRECTORY TRACKER_URL [--option value ...]"},
+		{Name: "btmakemetafile", Summary: "make a .torrent file for a file or a directory", Args: make, Min: 2, Max: -1, Options: makeOptions()},
+		{Name: "btcompletedir", Summary: "make a .torrent file for each entry of a directory", Args: []string{"TRACKER_URL DIRECTORY... [--option value ...]", "DIRECTORY TRACKER_URL [--option value ...]"},
 			Min: 2, Max: -1, Options: makeOptions()},
-		{Name: "btshowmetainfo", Summary: "print what .torrent files say", Args: []string{"FILE.torrent..."}, Min: 1, Max: -1},
-		{Name: "btreannounce", Summary: "point .torrent files at another tracker", Args: []string{"TRACKER_URL [--announce_list LIST] FILE.torrent..."},
+		{Name: "btshowmetainfo", Summary: "print the contents of .torrent files", Args: []string{"FILE.torrent..."}, Min: 1, Max: -1},
+		{Name: "btreannounce", Summary: "replace the trackers of .torrent files", Args: []string{"TRACKER_URL [--announce_list LIST] FILE.torrent..."},
 			Min: 2, Max: -1, Options: []Option{announceList()}},
-		{Name: "btrename", Summary: "change the name of the data in a .torrent", Args: []string{"FILE.torrent NAME"}, Min: 2, Max: 2},
-		{Name: "btcopyannounce", Summary: "copy the trackers of one .torrent to others", Args: []string{"FROM.torrent TO.torrent..."}, Min: 2, Max: -1},
+		{Name: "btrename", Summary: "change the name of the data in a .torrent file", Args: []string{"FILE.torrent NAME"}, Min: 2, Max: 2},
+		{Name: "btcopyannounce", Summary: "copy the trackers of one .torrent file to others", Args: []string{"FROM.torrent TO.torrent..."}, Min: 2, Max: -1},
 		{Name: "btsethttpseeds", Summary: "set the HTTP seeds of .torrent files", Args: []string{"URL[|URL...] FILE.torrent...", "0 FILE.torrent..."}, Min: 2, Max: -1},
 		{Name: "bttrack", Summary: "run a tracker", Args: []string{"--dfile FILE [--option value ...]"}, Options: trackOptions()},
 		{Name: "btdownloadheadless", Summary: "download and seed, with a status block on standard output", Args: get, Max: 1, Options: getOptions()},
 		{Name: "btdownloadcurses", Summary: "download and seed, on a terminal screen", Args: get, Max: 1, Options: getOptions()},
 		{Name: "btdownloadgui", Summary: "download in a window", Args: get, Max: -1, Options: getOptions(),
-			Instead: "there are no windows here: use btdownloadcurses, or spate publish for a page in the browser"},
+			Instead: "spate has no windows: use btdownloadcurses, or spate publish for a page in the browser"},
 		{Name: "btlaunchmany", Summary: "download and seed every .torrent in a directory", Args: many, Min: 1, Max: 1, Options: manyOptions()},
 		{Name: "btlaunchmanycurses", Summary: "download and seed every .torrent in a directory, on a terminal screen", Args: many, Min: 1, Max: 1, Options: manyOptions()},
 	}

@@ -24,7 +24,7 @@ import (
 	"spate/tracker/trackerserver"
 )
 
-// track is bttrack.
+// track runs bttrack.
 func (r *run) track(ctx context.Context) error {
 	flags, memory, err := r.trackWhere()
 	if err != nil {
@@ -55,7 +55,7 @@ func (r *run) track(ctx context.Context) error {
 	if v.Int("hupmonitor") != 0 {
 		r.OnHangup(func() {
 			if err := log.Reopen(r.Now()); err != nil {
-				r.Warnf("the log was not opened anew: %v", err)
+				r.Warnf("the log was not reopened: %v", err)
 			}
 		})
 	}
@@ -66,8 +66,8 @@ func (r *run) track(ctx context.Context) error {
 	return err
 }
 
-// runTracker runs a tracker until ctx ends. It prints nothing on standard output, which may
-// have the log.
+// runTracker runs a tracker until ctx ends. It prints nothing on standard output, because
+// the log may be there.
 func (r *run) runTracker(ctx context.Context, c daemon.TrackerConfig) error {
 	t, err := daemon.OpenTracker(ctx, r.Daemon, c)
 	if err != nil {
@@ -75,13 +75,14 @@ func (r *run) runTracker(ctx context.Context, c daemon.TrackerConfig) error {
 	}
 	defer t.Close()
 	base, _ := t.BaseURL()
-	r.Notef("tracking; statistics at %s; Ctrl-C stops", base.JoinPath("stats"))
+	r.Notef("the tracker runs; statistics at %s; Ctrl-C stops it", base.JoinPath("stats"))
 	r.ReloadOnHangup(t.Reload)
 	return t.Run(ctx)
 }
 
 // trackWhere returns the addresses, the state directory and the allowed torrents as flags of
-// spate tracker, and what reads and writes the file of --dfile, which may be nil.
+// spate tracker. memory reads and writes the file of --dfile; it is nil if --dfile names a
+// directory.
 func (r *run) trackWhere() (flags map[string]string, memory daemon.Memory, err error) {
 	port := r.v.Int("port")
 	if port < 0 || port > 65535 {
@@ -93,13 +94,13 @@ func (r *run) trackWhere() (flags map[string]string, memory daemon.Memory, err e
 	if b := r.v.Text("bind"); b != "" {
 		addr, err := netip.ParseAddr(b)
 		if err != nil {
-			return nil, nil, r.usage("--bind %s: want one IP address", b)
+			return nil, nil, r.usage("--bind %s is not an IP address", b)
 		}
 		flags["listen"] = net.JoinHostPort(addr.String(), strconv.Itoa(port))
 	}
 	dfile := r.v.Text("dfile")
 	if dfile == "" {
-		return nil, nil, r.usage("--dfile FILE is needed: it is where the tracker remembers")
+		return nil, nil, r.usage("--dfile FILE is needed: the tracker stores its state there")
 	}
 	if info, err := os.Stat(dfile); err == nil && info.IsDir() {
 		flags["state"] = dfile
@@ -109,7 +110,7 @@ func (r *run) trackWhere() (flags map[string]string, memory daemon.Memory, err e
 	return flags, dfileMemory(dfile), nil
 }
 
-// trackWhom sets which networks are served, and what scrapes get.
+// trackWhom sets the networks that the tracker serves and the scrapes that it answers.
 func (r *run) trackWhom(c *daemon.NodeConfig) error {
 	nets := func(option string, parse func(io.Reader) ([]netip.Prefix, error), to *[]netip.Prefix) error {
 		path := r.v.Text(option)
@@ -132,12 +133,13 @@ func (r *run) trackWhom(c *daemon.NodeConfig) error {
 	case "none":
 		c.Server.Scrapes = trackerserver.ScrapesNone
 	default:
-		return r.usage("--scrape_allowed %s: want full, specific or none", s)
+		return r.usage("--scrape_allowed %s: the value must be full, specific or none", s)
 	}
 	return nets("banned_ips", ParseRanges, &c.Server.DenyNets)
 }
 
-// trackTable sets how peers are kept and how many an answer has.
+// trackTable sets the announce interval, the expiry of peers, and the number of peers in an
+// answer.
 func (r *run) trackTable(t *swarm.Options) error {
 	seconds := func(name string) time.Duration {
 		return time.Duration(math.Round(r.v.Float(name) * float64(time.Second)))
@@ -150,13 +152,13 @@ func (r *run) trackTable(t *swarm.Options) error {
 	}
 	t.MaxNumWant, t.NumWant = r.v.Int("max_give"), r.v.Int("response_size")
 	if t.NumWant <= 0 || t.MaxNumWant <= 0 {
-		return r.usage("--response_size and --max_give: want 1 or more")
+		return r.usage("--response_size and --max_give must be 1 or more")
 	}
 	t.NumWant = min(t.NumWant, t.MaxNumWant)
 	return nil
 }
 
-// home returns what answers paths that are not the tracker's.
+// home returns the handler of the root page and the icon.
 func (r *run) home() (http.Handler, error) {
 	mux := http.NewServeMux()
 	if path := r.v.Text("favicon"); path != "" {
@@ -198,18 +200,18 @@ func (r *run) trackLog() (*AccessLog, error) {
 	}
 	flush := r.v.Float("min_time_between_log_flushes")
 	if flush < 0 || flush > 3600 {
-		return nil, r.usage("--min_time_between_log_flushes %g: want 0 to 3600 seconds", flush)
+		return nil, r.usage("--min_time_between_log_flushes %g: the value must be from 0 to 3600 seconds", flush)
 	}
 	return OpenAccessLog(open, time.Duration(flush*float64(time.Second)), r.Now())
 }
 
-// keepOpen is a writer that Close does not close.
+// keepOpen is a writer whose Close does nothing.
 type keepOpen struct{ io.Writer }
 
 func (keepOpen) Close() error { return nil }
 
 // dfileMemory keeps the counts of completions in the file that --dfile names, in the format of
-// bttrack, so that either program can use the file of the other.
+// bttrack, so that spate and bttrack can read each other's files.
 type dfileMemory string
 
 // Load implements [daemon.Memory].
@@ -238,7 +240,7 @@ func (d dfileMemory) Load(t *swarm.Table) error {
 	}
 	completed, err := ParseDFile(b)
 	if err != nil {
-		return fault.New(fault.BadData, "it is not written over: name another file with --dfile", "%s was not written by a tracker: %w", path, err)
+		return fault.New(fault.BadData, "the file was not changed; name another file with --dfile", "%s is not the state file of a tracker: %w", path, err)
 	}
 	for h, c := range completed {
 		if err := t.SetCompleted(h, c); err != nil {

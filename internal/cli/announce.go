@@ -78,7 +78,7 @@ func (a *app) announce(ctx context.Context, url, hash string, opt announceOption
 		return fault.Usagef("--event: %w", err)
 	}
 	if opt.port == 0 {
-		return fault.Usagef("--peer-port 0: a peer has a port")
+		return fault.Usagef("--peer-port 0: the port must be from 1 to 65535")
 	}
 	c, err := trackerclient.New(trackerclient.Options{LocalAddr: opt.bind.Addr, Timeout: opt.timeout})
 	if err != nil {

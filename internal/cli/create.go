@@ -94,16 +94,16 @@ func (a *app) makerOptions(o *createOptions) (maker.Options, error) {
 	m.Nodes, m.Collections, m.NoTailPadding, m.Workers = o.nodes, o.collections, o.noTail, o.jobs
 	m.Like = maker.Like(o.like)
 	if !slices.Contains([]string{"", "mktorrent", "transmission", "libtorrent"}, o.like) {
-		return m, fault.Usagef("--like %s: want mktorrent, transmission or libtorrent", o.like)
+		return m, fault.Usagef("--like %s: the value must be mktorrent, transmission or libtorrent", o.like)
 	}
 	if o.jobs < 0 {
-		return m, fault.Usagef("--jobs %d: want 1 or more", o.jobs)
+		return m, fault.Usagef("--jobs %d: the value must be 1 or more", o.jobs)
 	}
 	links := map[string]maker.Links{"keep": maker.LinksKeep, "follow": maker.LinksFollow, "skip": maker.LinksSkip}
 	var ok bool
 	m.Links, ok = links[o.links]
 	if !ok {
-		return m, fault.Usagef("--links %s: want keep, follow or skip", o.links)
+		return m, fault.Usagef("--links %s: the value must be keep, follow or skip", o.links)
 	}
 	for _, n := range o.nodes {
 		if err := checkHostPort("--node", n); err != nil {
@@ -134,7 +134,7 @@ func (a *app) create(ctx context.Context, path string, opt createOptions) error 
 	case opt.output == "-" && a.JSON:
 		return fault.Usagef("-o - and --json: standard output can hold only one of them")
 	case path == "-" && (opt.each || opt.filesFrom != ""):
-		return fault.Usagef("standard input is a single file: use no --each or --files-from")
+		return fault.Usagef("standard input is a single file: leave out --each and --files-from")
 	case path == "-" && o.Name == "":
 		return fault.UsageHint("give it one with --name", "a torrent of standard input has no name")
 	case opt.each:

@@ -9,8 +9,7 @@ import (
 	"time"
 )
 
-// TestCreateInterrupted: a signal while it hashes ends create soon, and leaves
-// nothing behind.
+// TestCreateInterrupted checks that a signal during hashing stops create and leaves no files.
 func TestCreateInterrupted(t *testing.T) {
 	dir := t.TempDir()
 	data := filepath.Join(dir, "data")
@@ -37,6 +36,6 @@ func TestCreateInterrupted(t *testing.T) {
 	}
 	left, err := os.ReadDir(filepath.Join(dir, "out"))
 	if err != nil || len(left) > 0 {
-		t.Errorf("left behind: %v %v", left, err)
+		t.Errorf("remaining files %v, error %v", left, err)
 	}
 }

@@ -69,7 +69,7 @@ func (a *app) entries(ctx context.Context, in *folder.Folder, o maker.Options, o
 		}
 		e.Measure(ctx, o)
 		if errors.Is(e.Err, maker.ErrEmpty) {
-			a.Notef("%s is empty: left out", e.Path)
+			a.Notef("%s is empty: skipped", e.Path)
 			continue
 		}
 		if e.Err == nil {

@@ -13,8 +13,8 @@ import (
 	"testing"
 )
 
-// TestCreateEachSpecial: FIFOs, sockets, devices and links that lead to them or
-// nowhere are left out and named, and stop neither --each nor its other entries.
+// TestCreateEachSpecial checks that create --each skips and names FIFOs, sockets, devices,
+// broken links and links to such files, and makes torrents of the other entries.
 func TestCreateEachSpecial(t *testing.T) {
 	t.Parallel()
 	dir, out := t.TempDir(), t.TempDir()
@@ -59,7 +59,7 @@ func TestCreateEachSpecial(t *testing.T) {
 	}
 	for _, name := range []string{"fifo", "socket", "device", "tofifo", "broken", "loop"} {
 		if !strings.Contains(stderr.String(), "path="+name+" ") {
-			t.Errorf("%s is not named as left out:\n%s", name, &stderr)
+			t.Errorf("the output does not say that %s was skipped:\n%s", name, &stderr)
 		}
 	}
 }

@@ -27,7 +27,7 @@ func (a *app) handOver(ctx context.Context, state string, req daemon.PublishRequ
 	case err != nil:
 		return true, apiError(err)
 	case opt.sign.path != "":
-		return true, fault.UsageHint("start spate serve with --sign, or publish with --foreground and another --state", "the spate serve that runs (process %d) signs with its own key", status.PID)
+		return true, fault.UsageHint("start spate serve with --sign, or publish with --foreground and another --state", "the running spate serve (process %d) signs with its own key", status.PID)
 	}
 	paths := req.Paths
 	req.Paths = nil

@@ -79,7 +79,7 @@ func (a *app) edit(ctx context.Context, paths []string, opt *editOptions) error 
 		return err
 	}
 	if opt.output != "" && len(paths) > 1 {
-		return fault.Usagef("-o is one file, and there are %d torrents", len(paths))
+		return fault.Usagef("-o names one file, but there are %d torrents", len(paths))
 	}
 	if opt.given["name"] && len(paths) > 1 {
 		return fault.Usagef("--name would give %d torrents the same name", len(paths))
@@ -211,7 +211,7 @@ func announceFrom(path string) ([][]string, error) {
 	}
 	list, err := torrentfile.ParseTiers("--announce-from", values)
 	if err == nil && len(list) == 0 {
-		return nil, fault.Usagef("--announce-from %s: no trackers in it", path)
+		return nil, fault.Usagef("--announce-from %s: the file has no trackers", path)
 	}
 	return list, err
 }
@@ -241,7 +241,7 @@ func (a *app) editOne(path string, opt *editOptions, trackers func(*metainfo.Met
 		return err
 	}
 	if changed := !bytes.Equal(before, m.InfoBytes); changed && !opt.rehash {
-		return fault.UsageHint("--rehash-info allows it", "%s: this changes the info-hash, and the new torrent has a swarm of its own", path)
+		return fault.UsageHint("--rehash-info allows it", "%s: this changes the info-hash, so that the new torrent has a separate swarm", path)
 	}
 	b, err := m.Bytes()
 	if err != nil {

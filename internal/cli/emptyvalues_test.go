@@ -17,8 +17,7 @@ import (
 	"spate/internal/fault"
 )
 
-// dryRun parses a command line, with its settings, and reports whether the verb would have
-// run.
+// dryRun parses a command line with its settings, and reports whether the verb would run.
 func dryRun(t *testing.T, environ []string, args ...string) (ran bool, err error) {
 	t.Helper()
 	a := newApp(Env{
@@ -47,15 +46,14 @@ func eachCommand(cmd *cobra.Command, f func(*cobra.Command)) {
 	}
 }
 
-// verbLine is a command line that a verb takes.
+// verbLine is a valid command line of a verb.
 type verbLine struct {
 	words []string // the verb
-	args  []string // and as many arguments as it needs
+	args  []string // the required arguments
 	flags []*pflag.Flag
 }
 
-// verbLines returns a command line for each verb. The tools of 2005 have tests of their
-// own.
+// verbLines returns a command line for each verb but bt, which has its own test.
 func verbLines(t *testing.T) (all []verbLine) {
 	t.Helper()
 	root := newApp(Env{}).root()
@@ -71,29 +69,30 @@ func verbLines(t *testing.T) (all []verbLine) {
 			v.args = append(v.args, "x")
 		}
 		if ran, err := dryRun(t, nil, slices.Concat(v.words, v.args)...); !ran {
-			t.Fatalf("%q takes no %q: %v", v.words, v.args, err)
+			t.Fatalf("verb %q does not accept the arguments %q: %v", v.words, v.args, err)
 		}
-		cmd.InheritedFlags() // has LocalFlags and Flags agree
+		cmd.InheritedFlags() // makes LocalFlags complete
 		cmd.Flags().VisitAll(func(f *pflag.Flag) { v.flags = append(v.flags, f) })
 		cmd.InheritedFlags().VisitAll(func(f *pflag.Flag) { v.flags = append(v.flags, f) })
 		all = append(all, v)
 	})
 	if len(all) < 20 {
-		t.Fatalf("%d verbs", len(all))
+		t.Fatalf("found only %d verbs", len(all))
 	}
 	return all
 }
 
-// takeEmpty are the flags for which an empty value means something.
+// takeEmpty lists the flags that accept an empty value.
 var takeEmpty = []string{"edit --comment", "edit --created-by", "edit --source"}
 
-// saysSo reports whether err is a usage error that names what is empty, with a hint.
+// saysSo reports whether err is a usage error with a hint that names the empty flag or
+// argument.
 func saysSo(err error, name string) bool {
 	return fault.CodeOf(err) == fault.Usage && strings.Contains(err.Error(), name) && hintFor(err) != ""
 }
 
-// TestEmptyFlags gives every flag of every verb an empty value: each is an error, but for
-// those in takeEmpty.
+// TestEmptyFlags checks that an empty value of any flag is an error, except for the flags in
+// takeEmpty.
 func TestEmptyFlags(t *testing.T) {
 	t.Parallel()
 	met := map[string]bool{}
@@ -103,7 +102,7 @@ func TestEmptyFlags(t *testing.T) {
 			may := slices.Contains(takeEmpty, name)
 			met[name] = true
 			if f.Value.Type() == "bool" || f.Value.Type() == "count" {
-				continue // they take no value from the next word
+				continue // they do not use the next argument as their value
 			}
 			ran, err := dryRun(t, nil, slices.Concat(v.words, v.args, []string{"--" + f.Name, ""})...)
 			if ran != may || !may && !saysSo(err, "--"+f.Name) {
@@ -123,12 +122,12 @@ func TestEmptyFlags(t *testing.T) {
 	}
 	for _, name := range takeEmpty {
 		if !met[name] {
-			t.Errorf("there is no %s", name)
+			t.Errorf("takeEmpty lists %s, which does not exist", name)
 		}
 	}
 }
 
-// TestEmptyArguments gives every argument of every verb an empty value.
+// TestEmptyArguments checks that an empty argument of any verb is an error.
 func TestEmptyArguments(t *testing.T) {
 	t.Parallel()
 	for _, v := range verbLines(t) {
@@ -151,7 +150,8 @@ func TestEmptyArguments(t *testing.T) {
 	}
 }
 
-// TestEmptySettings gives every flag an empty value in the settings file, and as a variable.
+// TestEmptySettings checks that empty values in the settings file are errors, and that an
+// empty variable is ignored or an error.
 func TestEmptySettings(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -171,7 +171,7 @@ func TestEmptySettings(t *testing.T) {
 					t.Errorf("%s=%q for %s: ran %v, %v", variable, nothing, name, ran, err)
 				}
 				if len(v.words) > 1 {
-					continue // its settings stand at the top
+					continue // the top of the file has its settings
 				}
 				file := filepath.Join(dir, "spate.toml")
 				for _, value := range map[string][]string{"": {`""`, `["x", ""]`}, " ": {`" "`}}[nothing] {
@@ -201,8 +201,8 @@ func TestEmptySettings(t *testing.T) {
 	}
 }
 
-// TestEmptyVariableLeavesTheFile: a variable without a value does not take back what the
-// settings file says.
+// TestEmptyVariableLeavesTheFile checks that an empty variable does not override the settings
+// file.
 func TestEmptyVariableLeavesTheFile(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "spate.toml")
@@ -221,7 +221,7 @@ func TestEmptyVariableLeavesTheFile(t *testing.T) {
 	}
 }
 
-// TestEmptyCompletion: a shell may ask what comes after an empty word.
+// TestEmptyCompletion checks that shell completion works with an empty word.
 func TestEmptyCompletion(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
@@ -231,8 +231,8 @@ func TestEmptyCompletion(t *testing.T) {
 	}
 }
 
-// TestEmptyValuesOf2005 gives every option and every argument of the tools of 2005 an empty
-// value. Options that mean nothing now take one.
+// TestEmptyValuesOf2005 checks the tools of 2005 with empty values: only options without
+// effect accept them.
 func TestEmptyValuesOf2005(t *testing.T) {
 	t.Parallel()
 	for _, tool := range classic.Tools() {
@@ -249,7 +249,7 @@ func TestEmptyValuesOf2005(t *testing.T) {
 			given := slices.Clone(args)
 			given[i] = ""
 			if _, _, _, err := tool.Parse(given); err == nil {
-				t.Errorf("%s %q is taken", tool.Name, given)
+				t.Errorf("%s accepted the arguments %q", tool.Name, given)
 			}
 		}
 	}

@@ -56,24 +56,24 @@ func exitCode(err error) int { return exitCodes[fault.CodeOf(err)] }
 // follow "or".
 var settingHints = map[string]string{
 	"access-log":    "choose another file with --access-log FILE",
-	"exclude":       "leave files out with --exclude",
-	"force":         "overwrite it with --force, or name another place with -o",
-	"hidden":        "take hidden files with --hidden, and check --include and --exclude",
+	"exclude":       "exclude files with --exclude",
+	"force":         "overwrite it with --force, or name another path with -o",
+	"hidden":        "include hidden files with --hidden, and check --include and --exclude",
 	"log":           "choose another file with --log FILE, or --log off",
 	"output":        "choose another directory with -o DIR",
-	"output-anew":   "fetch it anew with --force",
-	"output-cut":    "choose another directory with -o DIR, or have it cut with --force",
-	"output-force":  "choose another directory with -o DIR, or write over it with --force",
+	"output-anew":   "download it again with --force",
+	"output-cut":    "choose another directory with -o DIR, or truncate the file with --force",
+	"output-force":  "choose another directory with -o DIR, or overwrite it with --force",
 	"password-file": "name a file with --password-file FILE",
 	"peer":          "name a peer with --peer IP:PORT",
 	"release":       "name the release with --release NAME",
 	"select":        "choose others with --select GLOB",
 	"short-state":   "choose a shorter --state DIR",
 	"state":         "choose another directory with --state DIR",
-	"timeout":       "name a peer with --peer IP:PORT; --timeout 0 waits for ever",
+	"timeout":       "name a peer with --peer IP:PORT; --timeout 0 waits without a limit",
 	"tokens":        "choose another file with --tokens FILE",
 	"variant":       "repeat --variant NAME for each of them",
-	"verify-key":    "fetch it unchecked with --verify-key off",
+	"verify-key":    "download it without this check with --verify-key off",
 	"watched-state": "choose another --state or --keep-dir, or one that begins with a dot",
 }
 
@@ -87,9 +87,9 @@ func listenHint(e *daemon.ListenError) string {
 	hint := "choose another address with " + address
 	switch {
 	case errors.Is(e.Err, syscall.EADDRINUSE):
-		hint = "choose another port with " + port + " (0: any free one), or stop what listens there"
+		hint = "choose another port with " + port + " (0: any free port), or stop the process that uses the port"
 	case errors.Is(e.Err, fs.ErrPermission):
-		hint = "ports below 1024 are for root: choose another with " + port
+		hint = "only root may use ports below 1024: choose another port with " + port
 	}
 	if e.Setting == "redirect" {
 		hint += ", or --redirect off"
@@ -104,7 +104,7 @@ func hintFor(err error) string {
 	var listen *daemon.ListenError
 	switch change := settingHints[setting]; {
 	case errors.As(err, &key):
-		return hint + "; if the publisher says that the key is new: the same command with --verify-key KEY, which is then remembered"
+		return hint + "; if the publisher confirms the new key, run the same command with --verify-key KEY"
 	case hint != "" && change != "":
 		return hint + ", or " + change
 	case hint != "" || change != "":
@@ -114,11 +114,11 @@ func hintFor(err error) string {
 	}
 	switch {
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
-		return "make room and run the same command again"
+		return "free disk space and run the same command again"
 	case errors.Is(err, syscall.EMFILE):
 		return "raise the limit of open files (ulimit -n)"
 	case fault.IsUntrusted(err):
-		return "is it for another name, expired, or one of your own? SSL_CERT_FILE names a file of those to trust"
+		return "it may be expired, for another name, or from an authority that is not trusted; SSL_CERT_FILE names a file of trusted certificates"
 	}
 	return ""
 }
@@ -182,13 +182,13 @@ func trackerError(err error) error {
 	case errors.As(err, &bad):
 		return &fault.Error{Code: fault.Usage, Err: err, Hint: "a tracker's URL looks like http://HOST:6969/announce or udp://HOST:6969"}
 	case errors.As(err, &answer):
-		return &fault.Error{Code: fault.Network, Err: err, Hint: "is it a tracker, and is the path /announce?"}
+		return &fault.Error{Code: fault.Network, Err: err, Hint: "check that the URL is a tracker's and that its path is /announce"}
 	case errors.As(err, &silence):
-		return &fault.Error{Code: fault.NoPeers, Err: err, Hint: "is it running, and does the port's protocol (http or udp) fit?"}
+		return &fault.Error{Code: fault.NoPeers, Err: err, Hint: "check that the tracker runs, and that the port is for this protocol (http or udp)"}
 	case errors.Is(err, trackerclient.ErrForbiddenAddress):
 		return &fault.Error{Code: fault.Network, Err: err}
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return &fault.Error{Code: fault.Network, Err: err, Hint: "nothing listens there: is the tracker running, and is the port right?"}
+		return &fault.Error{Code: fault.Network, Err: err, Hint: "nothing listens there: check that the tracker runs, and check the port"}
 	}
 	return err
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 )
 
+// TestRateFlag checks the parser of rates.
 func TestRateFlag(t *testing.T) {
 	var r rateValue
 	if err := r.Set("500k/s"); err != nil || r != 500000 {
@@ -12,6 +13,7 @@ func TestRateFlag(t *testing.T) {
 	}
 }
 
+// TestSeedWhen checks the values that --seed accepts.
 func TestSeedWhen(t *testing.T) {
 	for in, want := range map[string]seedWhen{
 		"none": {}, "forever": {forever: true}, "ratio=1.5": {ratio: 1.5}, "time=90m": {time: 90 * time.Minute},

@@ -208,7 +208,7 @@ func (g *getRun) hopeless(j *getJob, st *torrent.Stats, now time.Time) error {
 	case g.opt.timeout > 0 && nobody && trackersFail(st) && (len(st.WebSeeds) == 0 || webSeedsFail(st)) && idle >= min(hopelessTime, g.opt.timeout):
 		return fault.New(fault.NoPeers, "try again later, or name a peer with --peer IP:PORT", "%s: no peers: %s", j.MetaInfo.Info.Name, sourceWords(j.MetaInfo, st))
 	case g.opt.timeout > 0 && idle >= g.opt.timeout:
-		return fault.New(fault.NoPeers, "run the same command again to resume; --timeout 0 waits for ever",
+		return fault.New(fault.NoPeers, "run the same command again to resume; --timeout 0 waits without a limit",
 			"%s: no data for %s (%s; %s)", j.MetaInfo.Info.Name, units.Duration(idle.Truncate(time.Second)), units.Plural(st.Peers, "peer"), sourceWords(j.MetaInfo, st))
 	case st.Peers == 0 && !j.told && (idle >= tellNoPeers || idle >= tellFailure && trackersFail(st)):
 		j.told = true

@@ -18,7 +18,7 @@ import (
 func (a *app) getStream(ctx context.Context, args []string, opt *getOptions) error {
 	switch {
 	case a.JSON, opt.tui, !opt.seed.none():
-		return fault.Usagef("-o - writes the data to standard output: use no --json, --tui or --seed with it")
+		return fault.Usagef("-o - writes the data to standard output: leave out --json, --tui and --seed")
 	case len(args) != 1:
 		return fault.UsageHint("fetch them one after the other", "-o - takes one SOURCE")
 	case a.StdoutIsTerminal() && !opt.force:
@@ -32,7 +32,7 @@ func (a *app) getStream(ctx context.Context, args []string, opt *getOptions) err
 
 	tmp, err := os.MkdirTemp("", "spate-get-")
 	if err != nil {
-		return fault.WithHint(err, "TMPDIR says where temporary files go")
+		return fault.WithHint(err, "the variable TMPDIR sets the directory of temporary files")
 	}
 	defer os.RemoveAll(tmp)
 	o, state := *opt, filepath.Join(tmp, "state")
@@ -82,7 +82,7 @@ func onlyFile(j *getJob) (int, error) {
 		switch {
 		case f.Pad || f.Priority == torrent.PrioritySkip:
 		case found >= 0:
-			return 0, fault.UsageHint("--select chooses one", "-o - takes one file, %q has several", j.MetaInfo.Info.Name)
+			return 0, fault.UsageHint("--select chooses one", "-o - takes one file, but %q has several", j.MetaInfo.Info.Name)
 		default:
 			found = i
 		}

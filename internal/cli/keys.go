@@ -114,7 +114,7 @@ func (a *app) keysNew(ctx context.Context, path string, pw *passwordFlags) error
 	}
 	a.Notef("the secret key is in %s; keep a copy that only you can read", path)
 	a.Notef("sign with:  spate publish --sign %s FILE", term.ShellWord(path))
-	a.Notef("publish the public key above, not only on the site; it is in %s too", public)
+	a.Notef("publish the public key above in more places than the site; %s contains it too", public)
 	return nil
 }
 
@@ -182,7 +182,7 @@ newest: the next ones that it shows are remembered.`,
 				return err
 			}
 			if _, ok := known.Key(args[0]); !ok {
-				return fault.New(fault.NotFound, "spate keys list shows them", "no key of %s is known", args[0])
+				return fault.New(fault.NotFound, "spate keys list shows them", "no key is stored for %s", args[0])
 			}
 			seen, err := signature.OpenSeen(filepath.Join(a.stateDir(state), source.SeenReleases))
 			if err != nil {
@@ -211,11 +211,11 @@ func (a *app) signingKey(ctx context.Context, path string, pw *passwordFlags) (*
 			return nil, err
 		}
 	} else if info, err := os.Stat(path); err == nil && info.Mode().Perm()&0o077 != 0 && a.Getenv("OS") != "Windows_NT" {
-		a.Warnf("%s can be read by others on this machine; chmod 600 keeps them out", path)
+		a.Warnf("other users can read %s; chmod 600 prevents that", path)
 	}
 	key, err := signature.ParseKey(file, password)
 	if err != nil {
-		hint := "is it the secret key? the public key cannot sign"
+		hint := "give the secret key, because the public key cannot sign"
 		if errors.Is(err, signature.ErrPassword) {
 			hint = ""
 		}
@@ -286,7 +286,7 @@ func passwordIn(path string) (string, error) {
 	line, _, _ := strings.Cut(string(b), "\n")
 	line = strings.TrimSuffix(line, "\r")
 	if err == nil && line == "" {
-		err = fault.Usagef("the first line of %s is empty: no password", path)
+		err = fault.Usagef("the first line of %s is empty, and must be the password", path)
 	}
 	return line, err
 }

@@ -62,7 +62,7 @@ func bound(flag, address, defaultPort string, bind netip.Addr) (string, error) {
 	}
 	if bind.IsValid() {
 		if host != "" && host != bind.String() {
-			return "", fault.Usagef("%s %s and --bind %s are not one address", flag, address, bind.String())
+			return "", fault.Usagef("%s %s and --bind %s name different addresses", flag, address, bind.String())
 		}
 		host = bind.String()
 	}

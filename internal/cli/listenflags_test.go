@@ -10,6 +10,7 @@ import (
 	"spate/internal/fault"
 )
 
+// TestListenAddresses checks how --bind and an address to listen on combine.
 func TestListenAddresses(t *testing.T) {
 	for _, c := range []struct{ address, bind, want string }{
 		{"", "", ":6969"}, {":80", "", ":80"}, {"80", "", ":80"}, {"127.0.0.1", "", "127.0.0.1:6969"},
@@ -29,7 +30,7 @@ func TestListenAddresses(t *testing.T) {
 	}
 }
 
-// A hint about an address that cannot be used names the flag that changes it.
+// TestListenHints checks that the hint of a listen error names the flag of the address.
 func TestListenHints(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -37,12 +38,12 @@ func TestListenHints(t *testing.T) {
 		err     error
 		want    string
 	}{
-		{"listen", syscall.EADDRINUSE, "choose another port with --listen :PORT (0: any free one), or stop what listens there"},
-		{"udp", fs.ErrPermission, "ports below 1024 are for root: choose another with --udp :PORT"},
+		{"listen", syscall.EADDRINUSE, "choose another port with --listen :PORT (0: any free port), or stop the process that uses the port"},
+		{"udp", fs.ErrPermission, "only root may use ports below 1024: choose another port with --udp :PORT"},
 		{"peer-port", syscall.EADDRNOTAVAIL, "choose another address with --bind IP"},
-		{"peer-port", syscall.EADDRINUSE, "choose another port with --peer-port PORT (0: any free one), or stop what listens there"},
+		{"peer-port", syscall.EADDRINUSE, "choose another port with --peer-port PORT (0: any free port), or stop the process that uses the port"},
 		{"api", syscall.EADDRNOTAVAIL, "choose another address with --api IP:PORT"},
-		{"redirect", fs.ErrPermission, "ports below 1024 are for root: choose another with --redirect :PORT, or --redirect off"},
+		{"redirect", fs.ErrPermission, "only root may use ports below 1024: choose another port with --redirect :PORT, or --redirect off"},
 	} {
 		err := &fault.Error{Code: fault.Network, Err: &daemon.ListenError{Setting: c.setting, Err: c.err}}
 		if got := hintFor(err); got != c.want {

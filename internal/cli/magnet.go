@@ -72,7 +72,7 @@ func (a *app) magnet(ctx context.Context, arg string, opt magnetOptions) error {
 			return err
 		}
 	case len(opt.sel) > 0:
-		return fault.Usagef("%s: --select needs the .torrent, a link has no list of files", arg)
+		return fault.Usagef("%s: --select needs the .torrent file, because a link has no list of files", arg)
 	default:
 		if g, err = metainfo.ParseMagnet(src.Magnet); err != nil {
 			return err

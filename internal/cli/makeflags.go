@@ -53,7 +53,7 @@ func (m *makeFlags) options() (maker.Options, error) {
 		CreatedBy: m.createdBy, NoDate: m.noDate, Include: m.include, Exclude: m.exclude, Hidden: m.hidden,
 	}
 	if !slices.Contains([]metainfo.Format{metainfo.V1, metainfo.V2, metainfo.Hybrid}, o.Format) {
-		return o, fault.Usagef("--format %s: want v1, v2 or hybrid", m.format)
+		return o, fault.Usagef("--format %s: the value must be v1, v2 or hybrid", m.format)
 	}
 	if n := o.PieceLength; n != 0 && o.Format != metainfo.V1 && (n < 16<<10 || n&(n-1) != 0) {
 		return o, fault.UsageHint("write 256KiB, 1MiB, 4MiB ...; --format v1 takes any length", "--piece-length %d: v2 and hybrid torrents need a power of two from 16KiB", n)

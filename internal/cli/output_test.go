@@ -13,6 +13,7 @@ import (
 	"spate/internal/fault"
 )
 
+// TestExitCodes checks the exit codes of errors.
 func TestExitCodes(t *testing.T) {
 	for _, c := range []struct {
 		err  error
@@ -35,13 +36,14 @@ func TestExitCodes(t *testing.T) {
 	}
 }
 
+// TestSignals checks that a second signal ends a verb that does not react to the first one.
 func TestSignals(t *testing.T) {
 	signals := make(chan os.Signal, 2)
 	var out bytes.Buffer
 	signals <- syscall.SIGTERM
 	block := make(chan struct{})
 	defer close(block)
-	// Standard output that takes nothing stands for a verb that hangs.
+	// A standard output that blocks makes the verb hang.
 	env := Env{Args: []string{"version"}, Stdout: blockingWriter{block}, Stderr: &out, Signals: signals}
 	signals <- os.Interrupt
 	if code := Main(env); code != codeKilled {

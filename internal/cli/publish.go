@@ -194,7 +194,7 @@ func (b *hashingBars) finish() {
 // API.
 func publishHint(err error) error {
 	if fault.CodeOf(err) == fault.Exists && fault.HintOf(err) != "" {
-		return fault.WithHint(err, "--release-version makes it another version, --release another release")
+		return fault.WithHint(err, "choose another version with --release-version, or another release with --release")
 	}
 	return err
 }

@@ -10,11 +10,10 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// samerelease is the script command "samerelease REF FILE...": each FILE holds the JSON of
-// the release REF, alone, as an event, or in a list, and all of them must have the same
-// fields with the same values. It leaves out the fields that publish.ReleaseInfo leaves to
-// the writer, those that an event has beside the release, and the signature of the
-// checksums, which is made some time after the release was published.
+// samerelease is the script command "samerelease REF FILE...". Each FILE contains the JSON of
+// the release REF, alone, in an event, or in a list. The command fails if the files have
+// different fields or values. It ignores the optional fields of publish.ReleaseInfo, the other
+// fields of events, and the signature of the checksums, which is made later.
 func samerelease(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 3 {
 		ts.Fatalf("usage: samerelease REF FILE...")
@@ -41,14 +40,15 @@ func samerelease(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
+// merged returns a map with the entries of a and b.
 func merged(a, b map[string]any) map[string]any {
 	all := maps.Clone(a)
 	maps.Copy(all, b)
 	return all
 }
 
-// findRelease returns the release that ref names exactly from a file with one JSON value
-// a line.
+// findRelease returns the release with the reference ref from a file that has a JSON value on
+// each line.
 func findRelease(ts *testscript.TestScript, ref, file string) map[string]any {
 	for line := range strings.Lines(ts.ReadFile(file)) {
 		var one map[string]any

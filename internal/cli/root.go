@@ -155,7 +155,7 @@ func need(min, max int, what string) cobra.PositionalArgs {
 			return fault.UsageHint(hint, "%s needs %s", cmd.CommandPath(), what)
 		}
 		if max >= 0 && len(args) > max {
-			return fault.UsageHint(hint, "%s takes only %s; %q is too many", cmd.CommandPath(), what, args[max])
+			return fault.UsageHint(hint, "%s takes %s; remove %q", cmd.CommandPath(), what, args[max])
 		}
 		return nil
 	}

@@ -9,8 +9,8 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// TestSampleSettings: docs/spate.toml has every flag of serve, and nothing that
-// serve would refuse.
+// TestSampleSettings checks that docs/spate.toml has every flag of serve, and only valid
+// settings.
 func TestSampleSettings(t *testing.T) {
 	b, err := os.ReadFile("../../docs/spate.toml")
 	if err != nil {
@@ -34,7 +34,7 @@ func TestSampleSettings(t *testing.T) {
 			return
 		}
 		if !ok {
-			t.Errorf("--%s is not in the sample", f.Name)
+			t.Errorf("docs/spate.toml does not contain %s", f.Name)
 		} else if err := setFlag(cmd.Flags(), f, v); err != nil {
 			t.Errorf("%s: %v", f.Name, err)
 		}

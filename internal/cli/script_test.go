@@ -17,9 +17,10 @@ import (
 	"spate/internal/classic"
 )
 
+// TestMain makes the test binary run as spate and as the tools of 2005.
 func TestMain(m *testing.M) {
-	// A program that is built with the race detector sleeps a second at its end, and
-	// the scripts run hundreds.
+	// The scripts run hundreds of processes, and the race detector makes each sleep for a
+	// second at its end.
 	os.Setenv("GORACE", "atexit_sleep_ms=20 "+os.Getenv("GORACE"))
 	run := func() { os.Exit(Main(System())) }
 	programs := map[string]func(){"spate": run}
@@ -29,8 +30,8 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, programs)
 }
 
-// TestScripts runs the program as its users do. Every script has a home of its
-// own, so that nobody's settings or state take part.
+// TestScripts runs the scripts in testdata/script with the real program. Each script has its
+// own home directory, so that no other settings or state have an effect.
 func TestScripts(t *testing.T) {
 	world := testServer()
 	t.Cleanup(world.Close)
@@ -45,9 +46,9 @@ func TestScripts(t *testing.T) {
 			e.Setenv("HOME", e.WorkDir+"/home")
 			e.Values[servicesKey{}] = services{}
 			e.Setenv("WORLD", world.URL)
-			e.Setenv("CERT", cert) // of 127.0.0.1
+			e.Setenv("CERT", cert) // for 127.0.0.1
 			e.Setenv("KEY", key)
-			e.Setenv("SPATE_NO_LSD", "1") // nothing leaves this machine
+			e.Setenv("SPATE_NO_LSD", "1") // no packets leave this machine
 			e.Setenv("GORACE", os.Getenv("GORACE"))
 			e.Setenv("ESC", "\x1b[31mred")
 			return os.MkdirAll(e.WorkDir+"/home/.config/spate", 0o755)
@@ -55,8 +56,8 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// exits is the script command "exits CODE PROGRAM ARG...": the program must
-// exit with that code.
+// exits is the script command "exits CODE PROGRAM ARG...". It fails if the program exits with
+// another code.
 func exits(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: exits CODE PROGRAM ARG...")
@@ -75,10 +76,9 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// givesup is the script command "givesup PATTERN ARG...": spate get ARG... must give
-// up for want of peers, with an error that matches. What the error tells comes from
-// trackers and web seeds, which may need a while to answer: the wait for them grows
-// until they have.
+// givesup is the script command "givesup PATTERN ARG...". It runs spate get ARG..., which must
+// end without peers and with an error that matches. The error contains the answers of trackers
+// and web seeds, so that givesup tries longer timeouts until they have answered.
 func givesup(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: givesup PATTERN ARG...")
@@ -91,13 +91,13 @@ func givesup(ts *testscript.TestScript, neg bool, args []string) {
 			return
 		}
 		if wait > patience/2 {
-			ts.Fatalf("no %q in\n%s", args[0], said)
+			ts.Fatalf("the output has no match for %q:\n%s", args[0], said)
 		}
 	}
 }
 
-// fetch is the script command "fetch URL": it prints what a web server answers,
-// or its error.
+// fetch is the script command "fetch URL". It prints the body of the response, whatever the
+// status.
 func fetch(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: fetch URL")

@@ -77,7 +77,7 @@ func (f torrentFile) parse() (*metainfo.MetaInfo, error) {
 	b, err := f.read()
 	var large *folder.SizeError
 	if errors.As(err, &large) {
-		return nil, fault.New(fault.BadData, "is it really a .torrent?", "%w", err)
+		return nil, fault.New(fault.BadData, "check that it is a .torrent file", "%w", err)
 	}
 	if err != nil {
 		return nil, err

@@ -168,10 +168,10 @@ func (a *app) sayRestored(d *daemon.Daemon) {
 	r := d.Restored()
 	if n := len(r.Repointed); n > 0 {
 		base, _ := d.BaseURL()
-		a.Notef("the torrents of %s name %s from now on; .torrent files and links from before name the old address", units.Plural(n, "release"), base)
+		a.Notef("the torrents of %s now contain the URL %s; earlier .torrent files and links contain the old URL", units.Plural(n, "release"), base)
 	}
 	if n := len(r.Unsigned); n > 0 {
-		a.Warnf("the torrents of %s were signed and are unsigned until a start with --sign: %s", units.Plural(n, "release"), termsafe.Clip(strings.Join(r.Unsigned, ", "), 200))
+		a.Warnf("the signatures of %s were removed; start spate serve with --sign to sign again: %s", units.Plural(n, "release"), termsafe.Clip(strings.Join(r.Unsigned, ", "), 200))
 	}
 }
 

@@ -19,11 +19,11 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// patience is how long a test waits for what should take a moment. It finds what
-// hangs, on a machine that is busy with other things too.
+// patience is the time after which a test considers an operation as hung. It is long, because
+// the machine may be busy.
 const patience = 5 * time.Minute
 
-// service is a spate that runs beside a script.
+// service is a process of spate that a script has started.
 type service struct {
 	cmd  *exec.Cmd
 	mu   sync.Mutex
@@ -32,16 +32,16 @@ type service struct {
 	done chan struct{}
 }
 
-// services are those of one script, by name.
+// services maps the names of the services of one script to the services.
 type services map[string]*service
 
 type servicesKey struct{}
 
-// start is the script command "start NAME VERB ARG...": it runs spate VERB
-// --json ARG... until the script or "halt NAME" ends it, waits for the ready event,
-// of get that of the metadata, and sets NAME_FIELD for each of its fields. A
-// program of 2005 in the verb's place has no such event, and is not waited for;
-// bttrack sets NAME_url to where it is.
+// start is the script command "start NAME VERB ARG...". It runs spate VERB --json ARG... in the
+// background until the script ends or runs "halt NAME". It waits for the ready event, or for
+// the metadata event of get, and sets the variable NAME_FIELD for each field of the event.
+// VERB may be a tool of 2005, which has no events: start does not wait for it, but for
+// bttrack it sets NAME_url to the URL of the tracker.
 func start(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: start NAME VERB ARG...")
@@ -98,8 +98,8 @@ func start(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// statistics returns the address of a bttrack, which says on standard error where
-// its statistics are.
+// statistics returns the URL of a bttrack, which prints the URL of its statistics on standard
+// error.
 func (s *service) statistics(ts *testscript.TestScript, log string) string {
 	said := regexp.MustCompile(`statistics at (\S+)/stats`)
 	for late := time.Now().Add(patience); time.Now().Before(late); time.Sleep(5 * time.Millisecond) {
@@ -110,15 +110,15 @@ func (s *service) statistics(ts *testscript.TestScript, log string) string {
 		}
 		select {
 		case <-s.done:
-			ts.Fatalf("it ended: %s", b)
+			ts.Fatalf("bttrack ended: %s", b)
 		default:
 		}
 	}
-	ts.Fatalf("it does not say where it is")
+	ts.Fatalf("bttrack did not print its URL in time")
 	return ""
 }
 
-// await returns the first line that matches all the patterns.
+// await waits for a line that matches all patterns, and returns it.
 func (s *service) await(ts *testscript.TestScript, patterns ...string) string {
 	late := time.After(patience)
 	for seen := 0; ; {
@@ -142,16 +142,16 @@ func (s *service) await(ts *testscript.TestScript, patterns ...string) string {
 			ended := seen == len(s.out)
 			s.mu.Unlock()
 			if ended {
-				ts.Fatalf("ended (%v) without a line with %q", s.cmd.ProcessState, patterns)
+				ts.Fatalf("the service ended (%v) without a line that matches %q", s.cmd.ProcessState, patterns)
 			}
 		case <-late:
-			ts.Fatalf("no line with %q", patterns)
+			ts.Fatalf("the service printed no line that matches %q in time", patterns)
 		}
 	}
 }
 
-// await is the script command "await NAME PATTERN...": it waits for a line of
-// the service's output that matches all the patterns, and prints it.
+// await is the script command "await NAME PATTERN...". It waits for a line in the output of
+// the service that matches all patterns, and prints it.
 func await(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: await NAME PATTERN...")
@@ -160,8 +160,8 @@ func await(ts *testscript.TestScript, neg bool, args []string) {
 	fmt.Fprintln(ts.Stdout(), line)
 }
 
-// halt is the script command "halt NAME CODE [SIGNAL]": the service must exit
-// with that code.
+// halt is the script command "halt NAME CODE [SIGNAL]". It stops the service, and fails if the
+// exit code is another one.
 func halt(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: halt NAME CODE [INT|TERM|KILL]")
@@ -185,7 +185,7 @@ func halt(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// hangup is the script command "hangup NAME": the service gets a SIGHUP.
+// hangup is the script command "hangup NAME". It sends SIGHUP to the service.
 func hangup(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: hangup NAME")
@@ -193,8 +193,8 @@ func hangup(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(ts.Value(servicesKey{}).(services)[args[0]].cmd.Process.Signal(syscall.SIGHUP))
 }
 
-// eventually is the script command "eventually CODE PROGRAM ARG...": the program
-// is run again until it exits with that code.
+// eventually is the script command "eventually CODE PROGRAM ARG...". It runs the program
+// repeatedly until it exits with the code.
 func eventually(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: eventually CODE PROGRAM ARG...")
@@ -216,8 +216,8 @@ func eventually(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// randoms is the script command "randoms DIR COUNT BYTES": files 0 to COUNT-1 in
-// DIR, no two the same.
+// randoms is the script command "randoms DIR COUNT BYTES". It writes the files 0 to COUNT-1
+// with different contents to DIR.
 func randoms(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 3 {
 		ts.Fatalf("usage: randoms DIR COUNT BYTES")
@@ -229,8 +229,8 @@ func randoms(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// random is the script command "random FILE BYTES [SEED]": the same bytes each
-// time.
+// random is the script command "random FILE BYTES [SEED]". It writes pseudorandom bytes, the
+// same for the same seed.
 func random(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: random FILE BYTES [SEED]")
@@ -244,7 +244,7 @@ func random(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), b, 0o644))
 }
 
-// same is the script command "same A B": cmp without a listing of the bytes.
+// same is the script command "same A B". It fails if the files differ, and prints no content.
 func same(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) != 2 {
 		ts.Fatalf("usage: same A B")

@@ -76,7 +76,7 @@ func (s *sessionFlags) config(resume string) (daemon.SessionConfig, error) {
 	if s.lsdGroup != "" {
 		g, err := netip.ParseAddrPort(s.lsdGroup)
 		if err != nil || !g.Addr().IsMulticast() || g.Port() == 0 {
-			return c, fault.Usagef("--lsd-group %s: want a multicast address with a port, such as %v", s.lsdGroup, lsd.Group4)
+			return c, fault.Usagef("--lsd-group %s is not a multicast address with a port, such as %v", s.lsdGroup, lsd.Group4)
 		}
 		c.LSDGroup = g
 	}

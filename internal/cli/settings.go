@@ -44,7 +44,7 @@ func (a *app) applySettings(cmd *cobra.Command) error {
 		presets, _ := tree["preset"].(map[string]any)
 		table, ok := presets[f.Value.String()].(map[string]any)
 		if !ok {
-			return fault.Usagef("%s has no [preset.%s]", path, f.Value)
+			return fault.Usagef("%s has no table [preset.%s]", path, f.Value)
 		}
 		layers = append(layers, table)
 	}
@@ -224,7 +224,7 @@ func setFlag(flags *pflag.FlagSet, f *pflag.Flag, v any) error {
 	case float64:
 		s = strconv.FormatFloat(v, 'f', -1, 64)
 	default:
-		return fmt.Errorf("a value of type %T is not understood", v)
+		return fmt.Errorf("a value of type %T is not supported", v)
 	}
 	if err := checkValue(f, s); err != nil {
 		return err

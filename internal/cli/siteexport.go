@@ -76,7 +76,7 @@ func (a *app) siteExport(ctx context.Context, dir string, opt *siteOptions) erro
 		return err
 	}
 	if opt.data != "link" && opt.data != "copy" {
-		return fault.Usagef("--data %s: want link or copy", opt.data)
+		return fault.Usagef("--data %s: the value must be link or copy", opt.data)
 	}
 	pages, err := opt.site.options(0)
 	if err != nil {
@@ -103,14 +103,14 @@ func (a *app) siteExport(ctx context.Context, dir string, opt *siteOptions) erro
 	defer db.Close()
 	options := site.ExportOptions{
 		Site: pages, Copy: opt.data == "copy",
-		Skipped: func(path string, why error) { a.Warnf("left out: %s: %v", path, why) },
+		Skipped: func(path string, why error) { a.Warnf("skipped %s: %v", path, why) },
 	}
 	done, err := site.Export(ctx, db, dir, options)
 	if errors.Is(err, site.ErrForeign) {
 		return fault.New(fault.Exists, "remove it, or choose another DIR: an export replaces the whole directory", "%w", err)
 	}
 	if errors.Is(err, syscall.EBUSY) {
-		return fault.WithHint(err, "a mount point cannot be replaced: name a directory below it")
+		return fault.WithHint(err, "a mount point cannot be replaced: choose a directory inside it")
 	}
 	if err != nil {
 		return err

@@ -2,6 +2,7 @@ package cli
 
 import "testing"
 
+// TestShares checks the values that --http-up accepts.
 func TestShares(t *testing.T) {
 	for in, want := range map[string]int64{"50%": 500_000, "100%": 1_000_000, "200k": 200_000, "0": 0, "1Mi": 1 << 20} {
 		var v shareValue
@@ -11,7 +12,7 @@ func TestShares(t *testing.T) {
 	}
 	for _, in := range []string{"", "0%", "101%", "x%", "-5", "NaN%"} {
 		if err := new(shareValue).Set(in); err == nil {
-			t.Errorf("%q is taken", in)
+			t.Errorf("%q was accepted", in)
 		}
 	}
 	if v := (shareValue{part: 0.5}); v.of(0) != 0 || v.String() != "50%" {

@@ -24,14 +24,14 @@ const (
 	signatureType = "application/x-minisign"
 )
 
-// signedSite is a site whose answers a test changes: what an attacker between,
-// or on the site itself, would do.
+// signedSite is a site whose answers a test can change, as an attacker on the network or on
+// the site would.
 type signedSite struct {
 	*httptest.Server
 	torrent, sig []byte
-	key          string // announced
-	status       int    // of the signature, 0: 200
-	cut          bool   // the connection ends within the signature
+	key          string // the public key that the site announces
+	status       int    // of the response with the signature; 0: 200
+	cut          bool   // close the connection within the signature
 	announces    bool
 }
 
@@ -73,7 +73,7 @@ func newSignedSite(t *testing.T, key *signature.Key) *signedSite {
 	return s
 }
 
-// sign signs the site's torrent with key and announces that.
+// sign signs the torrent of the site with key, and announces the signature.
 func (s *signedSite) sign(key *signature.Key) {
 	s.sig, s.key = key.Sign(s.torrent, "a.torrent", time.Unix(1_800_000_000, 0)), key.Public().String()
 }
@@ -100,8 +100,8 @@ func newKey(t *testing.T) *signature.Key {
 	return k
 }
 
-// A key is remembered when it is first seen. What comes later is held against
-// it, whatever the site, or somebody in its place, says.
+// TestKeysOfSites checks that the key of a site is stored at the first use, and that later
+// torrents of the site are checked with it even if the site announces something else.
 func TestKeysOfSites(t *testing.T) {
 	t.Parallel()
 	good, evil := newKey(t), newKey(t)
@@ -110,8 +110,8 @@ func TestKeysOfSites(t *testing.T) {
 		code   int
 		says   string
 	}{
-		"nothing":       {func(*testing.T, *signedSite) string { return "/r/a" }, 0, "as it should be"},
-		"from the file": {func(*testing.T, *signedSite) string { return "/t/a.torrent" }, 0, "as it should be"},
+		"nothing":       {func(*testing.T, *signedSite) string { return "/r/a" }, 0, "the signature is valid"},
+		"from the file": {func(*testing.T, *signedSite) string { return "/t/a.torrent" }, 0, "the signature is valid"},
 		"another key": {func(_ *testing.T, s *signedSite) string {
 			s.sign(evil)
 			return "/r/a"
@@ -173,22 +173,21 @@ func TestKeysOfSites(t *testing.T) {
 			if code != c.code || !strings.Contains(said, c.says) || len(strings.Split(strings.TrimSpace(said), "\n")) > 2 {
 				t.Errorf("exit code %d, want %d and %q in two lines:\n%s", code, c.code, c.says, said)
 			}
-			// Whatever happened: the site is known by the same key still.
+			// In all cases the stored key stays the same.
 			known, err := signature.OpenKnown(filepath.Join(state, source.KnownKeys))
 			if err != nil {
 				t.Fatal(err)
 			}
 			for _, site := range known.Sites() {
 				if key, _ := known.Key(site); !key.Equal(good.Public()) {
-					t.Errorf("%s is known by another key now", site)
+					t.Errorf("the stored key of %s has changed", site)
 				}
 			}
 		})
 	}
 }
 
-// A key that the person names counts alone, and is remembered: that is how a new
-// one is accepted.
+// TestKeyGiven checks that --verify-key replaces the stored key of the site.
 func TestKeyGiven(t *testing.T) {
 	t.Parallel()
 	old, fresh := newKey(t), newKey(t)
@@ -224,8 +223,8 @@ func TestKeyGiven(t *testing.T) {
 	}
 }
 
-// An announced signature that does not hold is refused on first use too, and a
-// site that does not sign is fetched from as ever.
+// TestFirstUse checks that an invalid signature is an error at the first use too, and that a
+// site without signatures needs none.
 func TestFirstUse(t *testing.T) {
 	t.Parallel()
 	key := newKey(t)
@@ -247,12 +246,13 @@ func TestFirstUse(t *testing.T) {
 			t.Errorf("%s: exit code %d, want %d\n%q", name, code, c.code, said)
 		}
 		if _, err := os.Stat(filepath.Join(state, source.KnownKeys)); err == nil {
-			t.Errorf("%s: a key was remembered", name)
+			t.Errorf("%s: a key was stored", name)
 		}
 	}
 }
 
-// A file is held against the signature beside it when a key is named.
+// TestSignedFile checks that --verify-key verifies a .torrent file with the .minisig file
+// beside it.
 func TestSignedFile(t *testing.T) {
 	t.Parallel()
 	key, dir := newKey(t), t.TempDir()

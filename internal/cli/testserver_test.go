@@ -6,8 +6,8 @@ import (
 	"net/http/httptest"
 )
 
-// testServer is the outside world of the scripts, at $WORLD: a tracker that is
-// good, or of the ?kind= that its URL says.
+// testServer returns the server at $WORLD in the scripts. It is a tracker that behaves as the
+// parameter kind of the URL says.
 func testServer() *httptest.Server {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/announce", func(w http.ResponseWriter, r *http.Request) {

@@ -44,7 +44,7 @@ func (t *tlsFlags) prepare(l *listenFlags, publicURL *string, listenGiven bool) 
 		return t.checkFiles()
 	}
 	if t.cert != "" || t.key != "" {
-		return fault.Usagef("--domain gets a certificate automatically: use no --tls-cert or --tls-key with it")
+		return fault.Usagef("--domain gets a certificate automatically: leave out --tls-cert and --tls-key")
 	}
 	if !daemon.ValidDomain(t.domain) {
 		return fault.UsageHint("write it as files.example.org", "--domain %s: no certificate can be issued for this name", t.domain)
@@ -65,7 +65,7 @@ func (t *tlsFlags) prepare(l *listenFlags, publicURL *string, listenGiven bool) 
 // checkFiles returns an error if only one of --tls-cert and --tls-key is given.
 func (t *tlsFlags) checkFiles() error {
 	if (t.cert == "") != (t.key == "") {
-		return fault.Usagef("--tls-cert and --tls-key need each other")
+		return fault.Usagef("give both --tls-cert and --tls-key, or neither")
 	}
 	return nil
 }

@@ -42,7 +42,7 @@ directory, with their files, pieces, peers and rates. Without a terminal, or wit
 
 func (a *app) top(ctx context.Context, state string, every time.Duration) error {
 	if every < 50*time.Millisecond || every > time.Hour {
-		return fault.Usagef("--every %v: want 50ms to 1h", every)
+		return fault.Usagef("--every %v: the value must be from 50ms to 1h", every)
 	}
 	src := &everything{state: state}
 	list, err := src.List(ctx)
@@ -50,7 +50,7 @@ func (a *app) top(ctx context.Context, state string, every time.Duration) error 
 	case err != nil:
 		return err
 	case len(src.parts) == 0:
-		return fault.New(fault.NotFound, "start spate serve, get or seed, or name the state directory of running ones with --state DIR", "nothing runs with the state directory %s", state)
+		return fault.New(fault.NotFound, "start spate serve, get or seed, or name the state directory of running ones with --state DIR", "no process runs with the state directory %s", state)
 	case a.JSON:
 		rows := []topRow{}
 		for _, t := range list {

@@ -2,7 +2,7 @@ package cli
 
 import "testing"
 
-// Who is told what a tracker serves is told of every list.
+// TestServedTorrents checks that the description of the served torrents names each list.
 func TestServedTorrents(t *testing.T) {
 	t.Parallel()
 	for want, o := range map[string]trackerOptions{

@@ -27,9 +27,7 @@ import (
 	"spate/tracker/trackerclient"
 )
 
-// These tests are of whom a tracker answers, as a process.
-
-// residentKiB is what the process has of the machine's memory.
+// residentKiB returns the resident memory of the process in KiB.
 func (p *trackerProc) residentKiB() int {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
 	if err != nil {
@@ -43,8 +41,8 @@ func (p *trackerProc) residentKiB() int {
 	return n
 }
 
-// Random announces in the mode of a list change neither the memory nor the swarm
-// that is published. SPATE_FLOOD is their number.
+// TestTrackerFlood checks that announces of random info-hashes to a tracker with an allow list
+// change neither its memory nor the allowed swarm. The variable SPATE_FLOOD sets their number.
 func TestTrackerFlood(t *testing.T) {
 	n := 20_000
 	if s := os.Getenv("SPATE_FLOOD"); s != "" {
@@ -97,7 +95,7 @@ func TestTrackerFlood(t *testing.T) {
 		})
 		wg.Wait()
 	}
-	flood(2000) // what the first requests take, they take once
+	flood(2000) // the first requests allocate memory that stays in use
 	before := p.residentKiB()
 	flood(n)
 	after := p.residentKiB()
@@ -106,11 +104,12 @@ func TestTrackerFlood(t *testing.T) {
 		t.Errorf("%d KiB of memory before, %d KiB after", before, after)
 	}
 	if s, d, l := c.scrape(t, published); s != 1 || d != 0 || l != 0 {
-		t.Errorf("the published swarm: %d, %d, %d", s, d, l)
+		t.Errorf("the allowed swarm has the counts %d, %d, %d", s, d, l)
 	}
 }
 
-// Users have announce URLs of their own, given and taken back while it runs.
+// TestTrackerTokens checks that users get their own announce URLs, which are added and revoked
+// while the tracker runs.
 func TestTrackerTokens(t *testing.T) {
 	state := t.TempDir()
 	p := startTracker(t, nil, "--listen", "127.0.0.1:0", "--state", state, "--require-token")
@@ -134,7 +133,7 @@ func TestTrackerTokens(t *testing.T) {
 		t.Errorf("users %q", got)
 	}
 	if b, err := os.ReadFile(filepath.Join(state, daemon.TokensFile)); err != nil || strings.Contains(string(b), token) {
-		t.Errorf("the file of users holds a token (%v)", err)
+		t.Errorf("the file of users contains a token (error %v)", err)
 	}
 	client, err := trackerclient.New(trackerclient.Options{})
 	if err != nil {
@@ -161,14 +160,14 @@ func TestTrackerTokens(t *testing.T) {
 		t.Errorf("over UDP: %v", err)
 	}
 	if err := announce("http://" + p.addr + "/announce"); err == nil {
-		t.Error("answered without a token")
+		t.Error("an announce without a token was accepted")
 	}
 	run("revoke", "alice")
 	waitFor("a revoked user", own, false)
 }
 
-// A hang-up has a tracker without a terminal read its files again and go on with
-// new logs; it serves all the time.
+// TestTrackerReloads checks that SIGHUP makes a tracker read its files again and reopen its
+// logs, and that it answers meanwhile.
 func TestTrackerReloads(t *testing.T) {
 	state := t.TempDir()
 	nets, access := filepath.Join(state, "nets"), filepath.Join(state, "access.log")
@@ -209,7 +208,7 @@ func TestTrackerReloads(t *testing.T) {
 		if err := announce(2); err != nil && strings.Contains(err.Error(), "not allowed") {
 			break
 		} else if time.Now().After(late) {
-			t.Fatalf("a network that was denied since: %v", err)
+			t.Fatalf("an announce from a network that was denied after the start: %v", err)
 		}
 	}
 	if code := p.end(syscall.SIGTERM); code != 0 {
@@ -217,7 +216,8 @@ func TestTrackerReloads(t *testing.T) {
 	}
 }
 
-// Behind a path of a proxy, which the public URL has, everything is where it says.
+// TestTrackerBehindPath checks that the pages of a tracker work below the path of its public
+// URL.
 func TestTrackerBehindPath(t *testing.T) {
 	p := startTracker(t, nil, "--listen", "127.0.0.1:0", "--state", t.TempDir(), "--public-url", "http://tracker.example/bt/")
 	query := "?left=1&port=7001&info_hash=" + strings.Repeat("a", 20) + "&peer_id=" + strings.Repeat("b", 20)
@@ -238,7 +238,7 @@ func TestTrackerBehindPath(t *testing.T) {
 	}
 }
 
-// A tracker speaks HTTPS, and turns away the networks that it is told to.
+// TestTrackerHTTPS checks announces over HTTPS, and that denied networks are refused.
 func TestTrackerHTTPS(t *testing.T) {
 	dir := t.TempDir()
 	cert, key := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")

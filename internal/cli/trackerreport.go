@@ -41,7 +41,7 @@ func (a *app) trackerReport(logs []string, csv bool, most int) error {
 		return fault.Usagef("--csv and --json: choose one")
 	}
 	if most < 0 {
-		return fault.Usagef("--most %d: want 0 or more", most)
+		return fault.Usagef("--most %d: the value must be 0 or more", most)
 	}
 	p := trackerlog.NewReporter()
 	for _, log := range logs {

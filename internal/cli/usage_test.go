@@ -9,7 +9,8 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// The help of a flag is a verb phrase of at most ten words, without its default.
+// TestFlagHelpIsShort checks that the help of each flag has at most ten words, without the
+// default.
 func TestFlagHelpIsShort(t *testing.T) {
 	t.Parallel()
 	defaults := regexp.MustCompile(` \(default[^)]*\)`)

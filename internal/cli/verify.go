@@ -73,7 +73,7 @@ if anything is damaged, missing or too long.`,
 
 func (a *app) verify(ctx context.Context, args []string, opt verifyOptions) error {
 	if opt.jobs < 0 {
-		return fault.Usagef("--jobs %d: want 1 or more", opt.jobs)
+		return fault.Usagef("--jobs %d: the value must be 1 or more", opt.jobs)
 	}
 	src, err := a.sources(opt.bind.Addr).Resolve(ctx, args[0])
 	if err != nil {

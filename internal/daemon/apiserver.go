@@ -35,7 +35,7 @@ const maxSocketPath = 100
 // the path is too long for a socket.
 func removeSocket(path string) error {
 	if len(path) > maxSocketPath {
-		return fault.WithSetting(fault.Usagef("%s is too long for a socket: %d bytes, and %d can be", path, len(path), maxSocketPath), "short-state")
+		return fault.WithSetting(fault.Usagef("%s is too long for the path of a socket: it has %d bytes, and the limit is %d", path, len(path), maxSocketPath), "short-state")
 	}
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
@@ -78,10 +78,10 @@ func (d *Daemon) serveAPI(ctx context.Context, part func(func(context.Context) e
 	if d.node.tls != nil {
 		listener = tls.NewListener(listener, d.node.tls)
 	} else if !s.httpAddr().Addr().IsLoopback() {
-		d.env.Warnf("the API on %s is not encrypted: everybody on the way can read the token", s.httpAddr())
+		d.env.Warnf("the API on %s is not encrypted: others on the network can read the token", s.httpAddr())
 	}
 	d.apiAddr = s.httpAddr().String()
-	d.env.Notef("API at %s, with a token", d.apiAddr)
+	d.env.Notef("the API is at %s and requires a token", d.apiAddr)
 	part(func(ctx context.Context) error { return serveStreams(ctx, listener, h) })
 	return nil
 }

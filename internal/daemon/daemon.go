@@ -93,7 +93,7 @@ func New(ctx context.Context, env *Env, c Config) (_ *Daemon, err error) {
 	}
 	d.restored, err = d.publisher.Restore(ctx)
 	for _, p := range d.restored.Problems {
-		env.Log.Warn("a release is not as it was", "err", p)
+		env.Log.Warn("a release could not be restored as before", "err", p)
 	}
 	if err != nil {
 		return nil, err
@@ -160,7 +160,7 @@ func (d *Daemon) openCatalog(ctx context.Context) error {
 		return err
 	}
 	if err := keeper.Sweep(ctx, db); err != nil {
-		d.env.Warnf("older versions that are not listed were not removed: %v", err)
+		d.env.Warnf("data of old versions was not removed: %v", err)
 	}
 	d.Publisher.conf.Catalog, d.Publisher.conf.Keeper = db, keeper
 	return nil
@@ -251,7 +251,7 @@ type Change struct {
 // Change changes the release ref, or all versions and variants of the slug ref.
 func (d *Daemon) Change(ctx context.Context, ref string, c Change) error {
 	if c.Notes != nil && len(*c.Notes) > publish.MaxNotes {
-		return fault.Usagef("the notes are too long")
+		return fault.Usagef("the notes are longer than the limit of %d bytes", publish.MaxNotes)
 	}
 	var err error
 	switch {
@@ -278,7 +278,7 @@ func (d *Daemon) Withdraw(ctx context.Context, ref string) error {
 			continue
 		}
 		if _, err := os.Lstat(r.Watched); err == nil {
-			return fault.New(fault.Exists, "take it out of the folder, or pause it", "it is published from a watched folder, for it is %s", r.Watched)
+			return fault.New(fault.Exists, "remove it from the folder, or pause the release", "%s is in a watched folder, and would be published again", r.Watched)
 		}
 	}
 	if err := d.publisher.Withdraw(ctx, ref); err != nil {

@@ -16,7 +16,7 @@ import (
 	"spate/torrent"
 )
 
-// A peer that announces and does not connect is dialled. A peer that is connected is not.
+// TestCallback checks that a peer that announces is dialled unless it is connected.
 func TestCallback(t *testing.T) {
 	t.Parallel()
 	local := netip.MustParseAddr("127.0.0.1")
@@ -56,7 +56,7 @@ func TestCallback(t *testing.T) {
 		}
 		return conn
 	}
-	c.announced(spate.InfoHash{1}, addrPortOf(peer.Addr())) // for a torrent that is not seeded here
+	c.announced(spate.InfoHash{1}, addrPortOf(peer.Addr())) // this torrent is not seeded
 	c.announced(m.Hash(), addrPortOf(peer.Addr()))
 	conn := dialled()
 	defer conn.Close()
@@ -64,12 +64,12 @@ func TestCallback(t *testing.T) {
 	if _, err := io.ReadFull(conn, hello); err != nil || spate.InfoHash(hello[28:48]) != m.Hash() {
 		t.Fatalf("%q %v", hello, err)
 	}
-	// The peer shakes hands, and announces again from a port that it listens on too.
+	// The peer sends its handshake, and announces again with another port that it listens on.
 	conn.Write(append(hello[:48:48], "-XX0000-0123456789ab"...))
 	tor := s.Torrent(m.Hash())
 	for late := time.Now().Add(patience); !connected(tor, local); time.Sleep(time.Millisecond) {
 		if time.Now().After(late) {
-			t.Fatal("not connected")
+			t.Fatal("the peer was not connected in time")
 		}
 	}
 	second, err := net.Listen("tcp", "127.0.0.1:0")
@@ -81,11 +81,11 @@ func TestCallback(t *testing.T) {
 	c.announced(m.Hash(), addrPortOf(second.Addr()))
 	for late := time.Now().Add(patience); len(c.waiting) > 0; time.Sleep(time.Millisecond) {
 		if time.Now().After(late) {
-			t.Fatal("the waiting peers are not looked at")
+			t.Fatal("the waiting peers were not processed in time")
 		}
 	}
 	second.(*net.TCPListener).SetDeadline(time.Now().Add(50 * time.Millisecond))
 	if _, err := second.Accept(); !errors.Is(err, os.ErrDeadlineExceeded) {
-		t.Errorf("dialled again: %v", err)
+		t.Errorf("the connected peer was dialled again: %v", err)
 	}
 }

@@ -40,7 +40,7 @@ type MetadataConfig struct {
 func (s *Session) FetchMetadata(ctx context.Context, link metainfo.Magnet, c MetadataConfig) (*metainfo.MetaInfo, []netip.AddrPort, error) {
 	nobody := func(also string) error {
 		return fault.WithSetting(fault.New(fault.NoPeers, "give the .torrent file",
-			"%s: it names no tracker to ask for peers%s", termsafe.Clip(c.Arg, 70), also), "peer")
+			"%s: the link names no tracker to ask for peers%s", termsafe.Clip(c.Arg, 70), also), "peer")
 	}
 	timeout := c.Timeout
 	unnamed := len(link.Trackers)+len(link.Peers)+len(c.Peers) == 0
@@ -66,7 +66,7 @@ func (s *Session) FetchMetadata(ctx context.Context, link metainfo.Magnet, c Met
 		return nil, nil, nobody(NobodyLocal)
 	case errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil:
 		return nil, nil, fault.WithSetting(fault.New(fault.NoPeers, "try again later",
-			"%s: no peer gave the torrent in %s", termsafe.Clip(name, 70), units.Duration(c.Timeout)), "timeout")
+			"%s: no peer sent the torrent in %s", termsafe.Clip(name, 70), units.Duration(c.Timeout)), "timeout")
 	case errors.Is(err, torrent.ErrMetadata):
 		return nil, nil, &fault.Error{Code: fault.BadData, Err: err}
 	}
@@ -171,7 +171,7 @@ func (d *Download) check(ctx context.Context, env *Env, progress func() (update 
 	case report.Good == 0 && !d.conf.Force:
 		return false, exists("output-force", "%s exists and is not a part of this torrent", d.Path)
 	}
-	env.Notef("%s: %d of %d pieces are there already", d.Path, report.Good, report.Pieces)
+	env.Notef("%s: %d of %d pieces are already complete", d.Path, report.Good, report.Pieces)
 	return false, nil
 }
 
@@ -235,7 +235,7 @@ func SelectedByLink(mi *metainfo.MetaInfo, link metainfo.Magnet) (func([]string)
 		}
 	}
 	if len(chosen) == 0 {
-		return nil, fault.WithSetting(fault.New(fault.NotFound, "", "the link chooses no file of %q", mi.Info.Name), "select")
+		return nil, fault.WithSetting(fault.New(fault.NotFound, "", "the link selects no file of %q", mi.Info.Name), "select")
 	}
 	return func(path []string) bool { return chosen[strings.Join(path, "/")] }, nil
 }
@@ -245,7 +245,7 @@ func TransferError(err error) error {
 	coded := func(code fault.Code, hint string) error { return &fault.Error{Code: code, Err: err, Hint: hint} }
 	switch {
 	case errors.Is(err, storage.ErrFull):
-		return coded(fault.DiskFull, "make room and run the same command again: it goes on where it stopped")
+		return coded(fault.DiskFull, "free disk space and run the same command again to resume")
 	case errors.Is(err, storage.ErrLonger):
 		return fault.WithSetting(coded(fault.Exists, "move it away"), "output-cut")
 	case errors.Is(err, storage.ErrObstructed):
@@ -253,7 +253,7 @@ func TransferError(err error) error {
 	case errors.Is(err, torrent.ErrGone):
 		return fault.WithSetting(coded(fault.NotFound, "mount its disk"), "output-anew")
 	case errors.Is(err, storage.ErrMissing):
-		return coded(fault.NotFound, "is its disk mounted?")
+		return coded(fault.NotFound, "check that its disk is mounted")
 	case errors.Is(err, storage.ErrReadOnly), errors.Is(err, storage.ErrDenied):
 		return fault.WithSetting(coded(fault.Unset, "change its permissions"), "output")
 	case errors.Is(err, storage.ErrInUse):

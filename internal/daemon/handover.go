@@ -27,7 +27,7 @@ func (e *Env) inherited() (*sockets, error) {
 	}
 	n, err := strconv.Atoi(e.Getenv("LISTEN_FDS"))
 	if err != nil || n < 0 || n > maxInherited {
-		return nil, fmt.Errorf("LISTEN_FDS=%q: want the number of sockets that the service manager opened", e.Getenv("LISTEN_FDS"))
+		return nil, fmt.Errorf("LISTEN_FDS=%q is not the number of sockets that the service manager opened", e.Getenv("LISTEN_FDS"))
 	}
 	var files []*os.File
 	for fd := firstInherited; fd < firstInherited+n; fd++ {
@@ -52,7 +52,7 @@ func socketsOf(files []*os.File) (_ *sockets, err error) {
 		if l, err := net.FileListener(f); err == nil {
 			if s.http != nil {
 				l.Close()
-				return nil, fmt.Errorf("%s: the service manager opened two TCP sockets, and one is served", f.Name())
+				return nil, fmt.Errorf("%s: the service manager opened two TCP sockets, but spate uses only one", f.Name())
 			}
 			s.http = l
 			continue
@@ -63,7 +63,7 @@ func socketsOf(files []*os.File) (_ *sockets, err error) {
 		}
 		if s.udp != nil {
 			p.Close()
-			return nil, fmt.Errorf("%s: the service manager opened two UDP sockets, and one is served", f.Name())
+			return nil, fmt.Errorf("%s: the service manager opened two UDP sockets, but spate uses only one", f.Name())
 		}
 		s.udp = p
 	}
@@ -124,7 +124,7 @@ func (e *Env) replace(ctx context.Context, lockPath, what string) (*os.File, err
 		if pid := lockHolder(lockPath); pid > 0 && pid != told && pid != os.Getpid() {
 			e.Log.Info("taking over", "from", pid)
 			if err := terminate(pid); err != nil && !errors.Is(err, os.ErrProcessDone) {
-				return nil, fmt.Errorf("%s is in use by process %d, which cannot be told to stop: %w", what, pid, err)
+				return nil, fmt.Errorf("%s is in use by process %d, and telling it to stop failed: %w", what, pid, err)
 			}
 			told = pid
 		}

@@ -116,11 +116,11 @@ func (e *Env) certEvent(_ context.Context, event string, data map[string]any) er
 	name, _ := data["identifier"].(string)
 	switch event {
 	case "cert_obtained":
-		e.Notef("there is a certificate for %s", name)
+		e.Notef("received a certificate for %s", name)
 	case "cert_failed":
 		err, _ := data["error"].(error)
 		e.Warnf("no certificate for %s yet: %v", name, err)
-		e.Notef("  its name has to lead to this machine, and ports 80 and 443 to here; it is tried again")
+		e.Notef("  the name must resolve to this machine, and ports 80 and 443 must reach spate; it tries again")
 	default:
 		e.Log.Debug("certificate", "event", event, "name", name)
 	}

@@ -8,6 +8,7 @@ import (
 	"testing"
 )
 
+// TestLockNamesHolder checks that the error about a locked file names the process.
 func TestLockNamesHolder(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "deep", "lock")
@@ -21,7 +22,7 @@ func TestLockNamesHolder(t *testing.T) {
 	}
 	f.Close()
 	if f, err = LockFile(path, "the state directory"); err != nil {
-		t.Error("after the holder is gone:", err)
+		t.Error("after the lock was released:", err)
 	}
 	f.Close()
 }

@@ -5,6 +5,7 @@ import (
 	"testing"
 )
 
+// TestParsePublicURL checks which public URLs are accepted.
 func TestParsePublicURL(t *testing.T) {
 	t.Parallel()
 	for given, want := range map[string]string{
@@ -18,6 +19,7 @@ func TestParsePublicURL(t *testing.T) {
 	}
 }
 
+// TestPublicURL checks the default of the public URL.
 func TestPublicURL(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {

@@ -35,7 +35,7 @@ type PublishRequest struct {
 // sets Variants if a slug is given for several paths.
 func (r *PublishRequest) Check() error {
 	if r.Make.Name != "" && len(r.Paths) > 1 {
-		return fault.UsageHint("publish them one by one", "a name is for one path, not for %d", len(r.Paths))
+		return fault.UsageHint("publish them one by one", "one name cannot be used for %d paths", len(r.Paths))
 	}
 	seen := map[string]string{}
 	var names []string
@@ -57,14 +57,14 @@ func (r *PublishRequest) Check() error {
 	n := len(r.Paths)
 	switch {
 	case r.Slug == "" && n > 1 && (len(r.Variants) > 0 || r.Version != ""):
-		return fault.WithSetting(fault.Usagef("a version and variants belong to one release, and there are %d paths", n), "release")
+		return fault.WithSetting(fault.Usagef("%d paths with a version or variants need one release name", n), "release")
 	case r.Slug != "" && n > 1 && len(r.Variants) == 0:
 		r.Variants = variantsOf(names)
 		if r.Variants == nil {
-			return fault.WithSetting(fault.Usagef("it is not clear from the names of %d paths which variants they are", n), "variant")
+			return fault.WithSetting(fault.Usagef("the variants cannot be derived from the names of the %d paths", n), "variant")
 		}
 	case len(r.Variants) > 0 && len(r.Variants) != n:
-		return fault.WithSetting(fault.Usagef("there are %d paths and %d variants", n, len(r.Variants)), "variant")
+		return fault.WithSetting(fault.Usagef("%d paths need %d variants, but %d are given", n, n, len(r.Variants)), "variant")
 	}
 	return nil
 }
@@ -123,7 +123,7 @@ func publishError(path string, err error) error {
 		return fault.UsageHint("the names of releases, versions and variants have no ~ and no slashes, and versions and variants have at most 64 bytes", "%s: %w", path, err)
 	case errors.Is(err, publish.ErrExists):
 		return fault.New(fault.Exists, "choose another version, or another name for the release",
-			"%s was not published: there is a release of that name%w", path, fault.Quiet(err))
+			"%s was not published: a release with this name exists already%w", path, fault.Quiet(err))
 	}
 	return err
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 )
 
+// TestOriginAddrs checks which addresses the seeder announces.
 func TestOriginAddrs(t *testing.T) {
 	addr := netip.MustParseAddr
 	for _, c := range []struct {
@@ -31,11 +32,12 @@ func TestOriginAddrs(t *testing.T) {
 	}
 	none, _ := url.Parse("http://0.0.0.0:1")
 	if got := originAddrs(context.Background(), netip.Addr{}, none, false, 7); len(got) == 0 || got[0].Port() != 7 {
-		t.Errorf("no address at all: %v", got)
+		t.Errorf("without an address: %v", got)
 	}
 }
 
-// A proxy may pass the path of the public URL on, or remove it.
+// TestPathPrefix checks that requests are served with and without the path of the public URL,
+// because a proxy may keep or remove it.
 func TestPathPrefix(t *testing.T) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/announce", func(http.ResponseWriter, *http.Request) {})

@@ -87,7 +87,7 @@ func (e *Env) newSession(opt torrent.Options, anyPort bool) (*torrent.Session, e
 	s, err := torrent.NewSession(opt)
 	var port *torrent.PortError
 	if errors.As(err, &port) && anyPort && !errors.Is(port.Err, syscall.EADDRNOTAVAIL) {
-		e.Warnf("no port from %d to %d is free for peers; taking any other", opt.PeerPort, opt.PeerPortLast)
+		e.Warnf("no port from %d to %d is free for peers; using another free port", opt.PeerPort, opt.PeerPortLast)
 		opt.PeerPort, opt.PeerPortLast = 0, 0
 		s, err = torrent.NewSession(opt)
 	}

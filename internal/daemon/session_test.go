@@ -10,17 +10,18 @@ import (
 	"spate/torrent"
 )
 
-// patience is a limit on what hangs.
+// patience is the time after which an operation counts as hung.
 const patience = 2 * time.Minute
 
-// opensUTP is a packet that opens a connection (BEP 29).
+// opensUTP is a packet that opens a uTP connection (BEP 29).
 var opensUTP = append([]byte{0x41}, make([]byte, 19)...)
 
-// A peer that connects by uTP is told at once to use TCP, unless that is turned off.
+// TestRefuseUTP checks that a peer that connects over uTP is refused at once, so that it uses
+// TCP, unless NoUTP is set.
 func TestRefuseUTP(t *testing.T) {
 	t.Parallel()
 	var err error
-	for range 3 { // another program may have the UDP port by chance
+	for range 3 { // another process may use the UDP port
 		if err = refusesUTP(t); err == nil {
 			return
 		}
@@ -60,10 +61,10 @@ func refusesUTP(t *testing.T) error {
 	}
 	defer other.Close()
 	if env.refuseUTP(loopback, port) != nil {
-		t.Error("refuseUTP listens on a port that another program has")
+		t.Error("refuseUTP listens on a port that another process uses")
 	}
 	if env.refuseUTP(loopback, 0) != nil {
-		t.Error("refuseUTP listens though no peer can connect")
+		t.Error("refuseUTP listens although no peer can connect")
 	}
 	return nil
 }

@@ -111,7 +111,7 @@ func (e *ListenError) Error() string {
 	case errors.Is(e.Err, syscall.EADDRNOTAVAIL):
 		why = "no address of this machine"
 	}
-	return fmt.Sprintf("%s wants to listen on %s (%s): %s", e.Who, e.Addr, e.Network, why)
+	return fmt.Sprintf("%s cannot listen on %s (%s): %s", e.Who, e.Addr, e.Network, why)
 }
 
 // Unwrap returns the cause.

@@ -10,7 +10,7 @@ import (
 	"spate/internal/fault"
 )
 
-// An error about a taken port says who wants it and which setting names it.
+// TestPortTaken checks that the error about a used port names the listener and the setting.
 func TestPortTaken(t *testing.T) {
 	t.Parallel()
 	busy, err := net.Listen("tcp", "127.0.0.1:0")
@@ -31,7 +31,7 @@ func TestPortTaken(t *testing.T) {
 	}
 	_, err = open(ListenConfig{HTTP: busy.Addr().String()})
 	refused(err, "listen")
-	if !strings.HasPrefix(err.Error(), "the tracker wants to listen on "+busy.Addr().String()) {
+	if !strings.HasPrefix(err.Error(), "the tracker cannot listen on "+busy.Addr().String()) {
 		t.Error(err)
 	}
 	_, err = open(ListenConfig{HTTP: busy.Addr().String(), Setting: "api"})
@@ -52,6 +52,6 @@ func TestPortTaken(t *testing.T) {
 	}
 	defer off.close()
 	if off.udpAddr() != "" {
-		t.Errorf("UDP is off, and listens on %s", off.udpAddr())
+		t.Errorf("UDP is off, but listens on %s", off.udpAddr())
 	}
 }

@@ -96,7 +96,7 @@ func (e *Env) openNode(c *NodeConfig, state, prefix string) (_ *TrackerNode, err
 	n.stats = trackerstats.New(stats)
 	n.past = filepath.Join(dir, "past.json")
 	if err := n.stats.LoadPast(n.past); err != nil {
-		e.Warnf("the charts begin anew: %v", err)
+		e.Warnf("the history of the charts is lost: %v", err)
 	}
 	opt.Observers = []func(*tracker.Observation){n.stats.Observe, func(o *tracker.Observation) {
 		if n.observe != nil {
@@ -203,7 +203,7 @@ func (n *TrackerNode) run(ctx context.Context, s *sockets, h http.Handler) error
 	n.saveNow() // after the last announce
 	if n.activity != nil {
 		if dropped, failed := n.activity.Lost(); dropped+failed > 0 {
-			n.env.Warnf("the log of downloads lost %d entries: the disk was too slow for %d, and failed for %d", dropped+failed, dropped, failed)
+			n.env.Warnf("the log of downloads lost %d entries: %d because the disk was too slow, %d because writing failed", dropped+failed, dropped, failed)
 		}
 	}
 	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) {
@@ -237,9 +237,9 @@ func (n *TrackerNode) reload(ctx context.Context) error {
 			errs = append(errs, n.access.reopen())
 		}
 		if err := errors.Join(errs...); err != nil {
-			n.env.Warnf("not everything was read again: %v", err)
+			n.env.Warnf("reloading failed in part: %v", err)
 		} else {
-			n.env.Notef("everything was read again")
+			n.env.Notef("reloaded all files and reopened the logs")
 		}
 	}
 }

@@ -6,17 +6,17 @@ import "time"
 type Standing uint8
 
 const (
-	// Silent holders take none of the data that they are offered. Any newcomer may evict
+	// Silent holders take none of the data that they are offered. Every newcomer may evict
 	// them.
 	Silent Standing = iota
 	// Suspect holders are new and belong to a marked network, which had silent holders in
-	// the last minutes. A newcomer of a network without a mark may evict them.
+	// the last minutes. A newcomer of an unmarked network may evict them.
 	Suspect
 	// Slow holders take less than the floor. A newcomer may evict them if its network holds
 	// fewer slots than theirs, or if both belong to one network with several slots.
 	Slow
 	// Waiting holders take nothing because they are offered nothing. A newcomer may evict
-	// them if its network then holds no more slots than theirs.
+	// them if its network, including the newcomer, then holds no more slots than theirs.
 	Waiting
 	// Good holders are never evicted.
 	Good
@@ -26,7 +26,7 @@ const (
 type Holder struct {
 	Network  Network
 	Standing Standing
-	Since    time.Time // time when the holder last took data, or else when it entered
+	Since    time.Time // time when the holder last took data; if it has taken none, when it entered
 }
 
 // newcomer describes a connection that wants a slot.
@@ -36,11 +36,12 @@ type newcomer struct {
 	marked  bool // its network is marked
 }
 
-// atLeast reports whether n may evict every holder that o may evict, apart from holders of
-// their own networks.
+// atLeast reports whether n may evict every holder that o may evict, except for holders in
+// the networks of n and o.
 func (n newcomer) atLeast(o newcomer) bool { return n.held <= o.held && (!n.marked || o.marked) }
 
-// evictable reports whether n may evict h. held is the number of slots of h's network.
+// evictable reports whether n may evict h. held is the number of slots that the network of
+// h holds.
 func (h *Holder) evictable(held int, n newcomer) bool {
 	switch h.Standing {
 	case Silent:
@@ -55,8 +56,8 @@ func (h *Holder) evictable(held int, n newcomer) bool {
 	return false
 }
 
-// before reports whether h is evicted before o. held and oHeld are the numbers of slots of
-// their networks.
+// before reports whether h must be evicted before o. held and oHeld are the numbers of
+// slots that the networks of h and o hold.
 func (h *Holder) before(held int, o *Holder, oHeld int) bool {
 	switch {
 	case h.Standing != o.Standing:
@@ -68,7 +69,7 @@ func (h *Holder) before(held int, o *Holder, oHeld int) bool {
 }
 
 // Choose returns the index of the holder to evict for a newcomer of that network, or -1. It
-// is for callers that keep their holders without a [Pool]. holders contains all of them.
+// is for callers that manage holders without a [Pool]. holders must contain all holders.
 func Choose(holders []Holder, network Network) int {
 	held := make(map[Network]int, len(holders))
 	for i := range holders {

@@ -4,11 +4,11 @@ import "time"
 
 const (
 	markFor  = 10 * time.Minute // time for which a network stays marked
-	maxMarks = 4096             // bounds the marked networks
+	maxMarks = 4096             // maximum number of marked networks
 )
 
-// marks is the set of marked networks. A network is marked when a holder leaves that was
-// silent all the time.
+// marks is the set of marked networks. A network is marked when one of its holders leaves
+// that has been silent all the time.
 type marks struct {
 	until map[Network]time.Time
 	queue []mark // oldest first

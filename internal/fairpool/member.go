@@ -6,7 +6,7 @@ import "time"
 // holder, and Took when the holder has taken data. The time between the two reduces the
 // holder's credit.
 type Member[T any] struct {
-	// Value belongs to the caller.
+	// Value is the value of the caller.
 	Value T
 
 	pool    *Pool[T]
@@ -15,21 +15,21 @@ type Member[T any] struct {
 
 	came    time.Time
 	offered time.Time     // time of the current offer; zero if there is none
-	credit  time.Duration // at the time of the offer: how long the holder may take nothing
+	credit  time.Duration // how long the holder may take nothing, at the time of the offer
 	counted time.Time     // time when bytes last counted; zero if none did
 	counts  bool          // the holder has proved that it reads, so its bytes count
 	taken   int64         // all bytes taken
 }
 
-// Offer records that the caller offers data to the holder, if it does not already.
+// Offer records that the caller offers data to the holder, unless an offer is open.
 func (m *Member[T]) Offer(now time.Time) {
 	if m.offered.IsZero() {
 		m.offered = now
 	}
 }
 
-// Took records that the holder has taken n bytes, and that the caller offers nothing more
-// until the next Offer.
+// Took records that the holder has taken n bytes. The offer ends until the next call of
+// Offer.
 func (m *Member[T]) Took(now time.Time, n int64) {
 	if m.offered.IsZero() {
 		return
@@ -85,7 +85,8 @@ func (m *Member[T]) protectedUntil() time.Time {
 	return m.offered.Add(m.credit)
 }
 
-// since returns the time when the holder last took data, or else when it entered.
+// since returns the time when the holder last took data. If it has taken none, since
+// returns the time when it entered.
 func (m *Member[T]) since() time.Time {
 	if m.counted.IsZero() {
 		return m.came

@@ -8,7 +8,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// modelHolder is a holder as the model sees it.
+// modelHolder is a holder in the model.
 type modelHolder struct {
 	m       *Member[int]
 	network Network
@@ -145,8 +145,8 @@ func TestModel(t *testing.T) {
 	})
 }
 
-// TestGoodReadersStay checks that a holder that reads faster than Floor is never evicted while
-// other readers and silent holders come and go.
+// TestGoodReadersStay checks that a holder that reads faster than Floor is never evicted
+// while other readers and silent holders come and go.
 func TestGoodReadersStay(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		opt := readers

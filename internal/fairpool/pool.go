@@ -17,8 +17,8 @@ import (
 	"time"
 )
 
-// share bounds the slots of a network while other networks want slots too, as a multiple of
-// the free slots. With share 8, a network gets up to eight ninths of a pool.
+// share limits the slots of a network while other networks want slots too: to share times
+// the number of free slots. With share 8, a network gets up to eight ninths of a pool.
 const share = 8
 
 const (
@@ -27,30 +27,30 @@ const (
 	// searchBatch is the number of holders that choose compares at a time. It compares all
 	// holders of a smaller pool.
 	searchBatch = 256
-	// failedFor is the time for which the result of a failed search of a large pool is used
-	// again.
+	// failedFor is the time for which the result of a failed search of a large pool is
+	// reused.
 	failedFor = 100 * time.Millisecond
 )
 
 // Options are the settings of a [Pool].
 type Options struct {
-	// Slots bounds the holders.
+	// Slots is the maximum number of holders.
 	Slots int
 	// Grace is the time for which a new holder may take nothing of an offer.
 	Grace time.Duration
 	// Floor is the rate in bytes per second above which a holder is not evicted.
 	Floor int64
-	// Pause bounds the time for which a holder may take nothing after it has been faster
-	// than Floor.
+	// Pause is the maximum time for which a holder may take nothing after it has been
+	// faster than Floor.
 	Pause time.Duration
-	// Quick and Proof detect bytes that only went into buffers on the way to the holder.
-	// Bytes count only after the holder has taken Proof bytes in total, or has once needed
-	// Quick to take an offer. If Quick is 0, all bytes count.
+	// Quick and Proof help to ignore bytes that only filled buffers on the way to the
+	// holder. Bytes count only after the holder has taken Proof bytes in total, or has once
+	// needed the time Quick to take an offer. If Quick is 0, all bytes count.
 	Quick time.Duration
 	Proof int64
 }
 
-// Pool is a set of holders of a bounded number of slots. Each holder has a value of the
+// Pool is a set of holders of a limited number of slots. Each holder has a value of the
 // caller. The methods of a pool and of its members must not be called concurrently.
 type Pool[T any] struct {
 	opt     Options
@@ -59,7 +59,7 @@ type Pool[T any] struct {
 	marks   marks
 	cursor  int // index in members at which the next search starts
 
-	again   time.Time // after a failed search: when the first protected holder loses its credit
+	again   time.Time // after a failed search: the time when the first protected holder loses its credit
 	failed  failedSearch
 	wanted  Network   // the last network without a slot that was refused
 	wantedT time.Time // time of that refusal
@@ -76,10 +76,10 @@ func New[T any](opt Options) *Pool[T] {
 	return &Pool[T]{opt: opt, held: map[Network]int{}, marks: marks{until: map[Network]time.Time{}}}
 }
 
-// Enter gives a slot to a newcomer and returns its member. It uses a free slot if the
-// newcomer's network does not exceed its share, and otherwise evicts a holder, which it
-// returns as evicted. The caller closes the connection of an evicted holder. Enter returns
-// nil if there is no slot.
+// Enter gives a slot to a newcomer and returns its member. If the newcomer's network does
+// not exceed its share, Enter uses a free slot. Otherwise it evicts a holder and returns it
+// as evicted; the caller closes the connection of that holder. Enter returns nil if the
+// newcomer gets no slot.
 func (p *Pool[T]) Enter(now time.Time, network Network, value T) (m, evicted *Member[T]) {
 	n := p.newcomer(now, network)
 	free := p.opt.Slots - len(p.members)
@@ -97,11 +97,11 @@ func (p *Pool[T]) Enter(now time.Time, network Network, value T) (m, evicted *Me
 	return p.add(now, network, value), evicted
 }
 
-// EnterNext is Enter for one of several waiting newcomers. waiting contains their networks in
-// the order in which they came. EnterNext returns the index of the newcomer that got the
-// slot, or -1. It prefers the newcomer whose network holds the fewest slots, and of equal ones
-// the last, because those who have waited longest give up soonest. In a full pool, newcomers
-// of marked networks come last.
+// EnterNext is like Enter for one of several waiting newcomers. waiting contains their
+// networks in the order in which they arrived. EnterNext returns the index of the newcomer
+// that got the slot, or -1. It prefers the newcomer whose network holds the fewest slots.
+// Among equal ones it prefers the one that arrived last, because those who have waited
+// longest give up soonest. In a full pool, newcomers of marked networks come last.
 func (p *Pool[T]) EnterNext(now time.Time, waiting []Network, value func(i int) T) (i int, m, evicted *Member[T]) {
 	var failed []newcomer
 	for {
@@ -142,7 +142,7 @@ func (p *Pool[T]) newcomer(now time.Time, network Network) newcomer {
 }
 
 // Evict removes the holder that a newcomer of a new network would evict, and returns it. It
-// returns nil if there is none. It is for a caller that lacks another resource than slots.
+// returns nil if there is none. It is for a caller that lacks a resource other than slots.
 func (p *Pool[T]) Evict(now time.Time) *Member[T] {
 	evicted := p.choose(now, newcomer{}, false)
 	if evicted != nil {
@@ -222,14 +222,14 @@ func (p *Pool[T]) choose(now time.Time, n newcomer, own bool) *Member[T] {
 	return best
 }
 
-// applies reports whether a search for n would fail too, because f failed for a newcomer
-// that may evict at least as many holders.
+// applies reports whether a search for n would fail too. This is so if the failed search f
+// was for a newcomer that may evict at least as many holders.
 func (f *failedSearch) applies(now time.Time, n newcomer) bool {
 	return now.Before(f.until) && f.newcomer.atLeast(n)
 }
 
 // Again returns the time when a newcomer that was just refused should try again, because a
-// holder may lose its protection then. It returns the zero time if no holder will.
+// holder may lose its protection then. It returns the zero time if no holder can lose it.
 func (p *Pool[T]) Again() time.Time { return p.again }
 
 // Held returns the number of slots that a network holds.

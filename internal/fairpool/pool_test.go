@@ -75,7 +75,7 @@ func (w *world) reads(rate int64, d time.Duration, members ...*Member[string]) {
 }
 
 // TestNetworkOf checks which addresses belong to one network, and that loopback and the
-// invalid address belong to none.
+// invalid address belong to no network.
 func TestNetworkOf(t *testing.T) {
 	of := func(s string) Network { return NetworkOf(netip.MustParseAddr(s)) }
 	for _, same := range [][2]string{
@@ -146,9 +146,9 @@ func TestFreeSlotIsKeptForRefusedNetwork(t *testing.T) {
 	w.enter(9, "newcomer")
 }
 
-// TestEvictionOrder checks that silent holders are evicted before slow ones, and of equal
-// ones those of the network with the most slots first, but never new holders and those that
-// read at a sufficient rate.
+// TestEvictionOrder checks that silent holders are evicted before slow ones, and that among
+// equal ones those of the network with the most slots are evicted first. New holders, and
+// holders that read at a sufficient rate, are never evicted.
 func TestEvictionOrder(t *testing.T) {
 	w := newWorld(t, readers)
 	slow1, _ := w.enter(1, "slow, of one")
@@ -174,7 +174,7 @@ func TestEvictionOrder(t *testing.T) {
 		w.enter(0, "newcomer")
 	}
 	for i, want := range []string{
-		"silent 0, of three", "silent 1, of three", "silent 2, of three", // the network holds four with the decent one
+		"silent 0, of three", "silent 1, of three", "silent 2, of three", // the network holds four slots: three silent holders and "decent"
 		"silent, of one", "slow, of two", "slow, of one",
 	} {
 		if _, got := w.enter(0, "newcomer"); got != want {
@@ -220,8 +220,8 @@ func TestFloor(t *testing.T) {
 	}
 }
 
-// TestPause checks that a holder may pause after it was fast, and that a holder whose buffers
-// alone took bytes may not.
+// TestPause checks that a fast holder may pause, but that a holder may not if its bytes
+// only filled buffers.
 func TestPause(t *testing.T) {
 	w := newWorld(t, readers)
 	well, _ := w.enter(1, "reader")
@@ -321,8 +321,8 @@ func TestMarksAreBounded(t *testing.T) {
 }
 
 // TestEnterNext checks that the next slot goes to the waiting newcomer whose network holds
-// the fewest slots, of equal ones to the last, and in a full pool to networks without a mark
-// first.
+// the fewest slots, and among equal ones to the last. In a full pool, networks without a
+// mark come first.
 func TestEnterNext(t *testing.T) {
 	for _, c := range []struct {
 		free    int
@@ -356,8 +356,8 @@ func TestEnterNext(t *testing.T) {
 	}
 }
 
-// TestEnterNextTriesOthers checks that another waiting newcomer gets a slot if the first one
-// in the order can evict no holder.
+// TestEnterNextTriesOthers checks that another waiting newcomer gets a slot if the first
+// one in the order may evict no holder.
 func TestEnterNextTriesOthers(t *testing.T) {
 	opt := readers
 	opt.Slots = 2

@@ -12,6 +12,7 @@ import (
 	"spate/metainfo"
 )
 
+// TestCodes checks the codes of errors.
 func TestCodes(t *testing.T) {
 	t.Parallel()
 	refused := &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
@@ -49,6 +50,8 @@ func TestCodes(t *testing.T) {
 	}
 }
 
+// TestAdviceIsThatOfTheOutermostError checks that AdviceOf returns the hint and the setting of
+// the outermost error that has one.
 func TestAdviceIsThatOfTheOutermostError(t *testing.T) {
 	t.Parallel()
 	inner := &Error{Code: Failed, Err: errors.New("x"), Hint: "inner", Setting: "state"}
@@ -67,10 +70,11 @@ func TestAdviceIsThatOfTheOutermostError(t *testing.T) {
 		}
 	}
 	if WithHint(nil, "h") != nil || WithSetting(nil, "s") != nil {
-		t.Error("a hint or a setting makes an error of nil")
+		t.Error("WithHint or WithSetting of nil is not nil")
 	}
 }
 
+// TestMessageLeavesOutSystemCalls checks that Message omits the names of system calls.
 func TestMessageLeavesOutSystemCalls(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {

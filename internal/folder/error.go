@@ -13,7 +13,7 @@ var ErrOutside = errors.New("a symbolic link leads out of the folder")
 var errReplaced = errors.New("the file was replaced by another one")
 
 // LinkError reports a symbolic link that leads out of the folder, or a path that leads out
-// through such a link.
+// of the folder through such a link.
 type LinkError struct {
 	Path   string // path of the link
 	Target string // text of the link; "" if unknown

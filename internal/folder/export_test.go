@@ -5,7 +5,7 @@ import (
 	"os"
 )
 
-// OpenAfter is Open, but calls then after it has checked the file and before it opens it.
+// OpenAfter is like Open, but calls then between checking and opening the file.
 func (f *Folder) OpenAfter(name string, then func()) (*os.File, error) {
 	file, err := openRegular(f.Path(name), func() (fs.FileInfo, error) {
 		info, err := f.stat(name)
@@ -15,5 +15,5 @@ func (f *Folder) OpenAfter(name string, then func()) (*os.File, error) {
 	return file, f.explain("open", name, err)
 }
 
-// Read exports read to the tests.
+// Read makes read available to the tests.
 var Read = read

@@ -1,13 +1,13 @@
-// Package folder opens files in a directory that somebody else may write to: a watched
+// Package folder opens files in a directory to which other users may write: a watched
 // folder, a directory of torrents, a theme.
 //
-// It opens only regular files and directories below that directory, even if somebody
+// It opens only regular files and directories below that directory, even if another user
 // replaces an entry at the same time. [os.Root] resolves the paths, opening a pipe or a
 // device never blocks, the type of the open descriptor is checked, and each read has a
 // limit.
 //
-// The package follows links that stay inside the directory. As in os.Root, an absolute link
-// counts as one that leads out.
+// The package follows links that stay inside the directory. Like os.Root, it treats an
+// absolute link as one that leads out.
 package folder
 
 import (
@@ -24,7 +24,7 @@ type Options struct {
 	FollowLinks bool
 }
 
-// Folder is an open directory that somebody else may write to. Its methods are safe for
+// Folder is an open directory to which other users may write. Its methods are safe for
 // concurrent use. Names are relative to the directory, with the system's separators.
 //
 // The methods return a [*LinkError] for a link that leads out, a [*TypeError] for an entry
@@ -79,7 +79,7 @@ func (f *Folder) Stat(name string) (fs.FileInfo, error) {
 	return info, f.explain("stat", name, err)
 }
 
-// stat is Stat without explained errors.
+// stat is like Stat, but returns the errors of the system unchanged.
 func (f *Folder) stat(name string) (fs.FileInfo, error) {
 	switch {
 	case f.root != nil:
@@ -101,7 +101,8 @@ func (f *Folder) Open(name string) (*os.File, error) {
 	return file, f.explain("open", name, err)
 }
 
-// ReadFile returns the contents of the regular file name, which may have limit bytes.
+// ReadFile returns the contents of the regular file name. It returns a [*SizeError] if the
+// file has more than limit bytes.
 func (f *Folder) ReadFile(name string, limit int64) ([]byte, error) {
 	file, err := f.Open(name)
 	if err != nil {

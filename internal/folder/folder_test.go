@@ -94,7 +94,7 @@ func TestReadNamed(t *testing.T) {
 	}
 }
 
-// TestSub checks that Sub opens directories below the folder only.
+// TestSub checks that Sub opens only directories below the folder.
 func TestSub(t *testing.T) {
 	t.Parallel()
 	for _, entry := range foldertest.Entries(text) {
@@ -194,8 +194,9 @@ func TestLimit(t *testing.T) {
 	}
 }
 
-// TestReadStopsAtLimitOfGrowingFile checks that read stops at the limit if a file has more
-// bytes than its size said. A pipe, which has size 0, replaces the growing file.
+// TestReadStopsAtLimitOfGrowingFile checks that read stops at the limit if the file is
+// longer than the size that its FileInfo has. The test uses a pipe, which has size 0,
+// instead of a growing file.
 func TestReadStopsAtLimitOfGrowingFile(t *testing.T) {
 	t.Parallel()
 	for size, ok := range map[int]bool{0: true, 99: true, 100: true, 101: false, 1 << 20: false} {

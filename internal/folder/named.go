@@ -16,8 +16,8 @@ func OpenNamed(path string) (*os.File, error) {
 	return file, err
 }
 
-// ReadNamed returns the contents of the regular file at path, which may have limit bytes. It
-// opens the file like [OpenNamed].
+// ReadNamed returns the contents of the regular file at path. It returns a [*SizeError] if
+// the file has more than limit bytes. It opens the file like [OpenNamed].
 func ReadNamed(path string, limit int64) ([]byte, error) {
 	file, err := OpenNamed(path)
 	if err != nil {
@@ -37,7 +37,7 @@ func read(file *os.File, path string, limit int64) ([]byte, error) {
 	if info.Size() > limit {
 		return nil, &SizeError{path, limit}
 	}
-	b := make([]byte, 0, info.Size()+1) // with one byte more, the last Read needs no larger buffer
+	b := make([]byte, 0, info.Size()+1) // one more byte of capacity lets the last Read find the end without a larger buffer
 	for {
 		n, err := file.Read(b[len(b):cap(b)])
 		b = b[:len(b)+n]
@@ -54,8 +54,8 @@ func read(file *os.File, path string, limit int64) ([]byte, error) {
 	}
 }
 
-// Link creates the hard link to for the open file, which was opened at from. It returns an
-// error if from is now another file.
+// Link creates a hard link at the path to for the open file, which was opened at the path
+// from. It returns an error if another file is at from now.
 func Link(file *os.File, from, to string) error {
 	want, err := file.Stat()
 	if err != nil {

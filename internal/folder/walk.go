@@ -9,20 +9,20 @@ import (
 // maxDepth bounds the depth of Walk, which keeps one directory open per level.
 const maxDepth = 100
 
-// WalkFunc is called by [Folder.Walk] for a file or a directory. rel is its path below the
-// directory of the walk, "" for that directory itself. info describes the entry itself, also
-// if it is a link. in is the folder that contains the entry, and is open during the call
-// only. err is not nil if Walk cannot read the directory; if WalkFunc then returns nil, Walk
+// WalkFunc is called by [Folder.Walk] for a file or a directory. rel is the path below the
+// directory of the walk, "" for that directory itself. info describes the entry, which may
+// be a link. in is the folder that contains the entry, and is open only during the call.
+// err is not nil if Walk cannot read the directory; if WalkFunc then returns nil, Walk
 // skips its entries.
 //
-// If WalkFunc returns fs.SkipDir, Walk skips the entries of the directory, or the rest of
-// the directory that contains the file. fs.SkipAll ends the walk. Another error ends it and
-// is returned by Walk.
+// If WalkFunc returns fs.SkipDir for a directory, Walk skips its entries. If it returns
+// fs.SkipDir for a file, Walk skips the rest of the directory that contains the file.
+// fs.SkipAll ends the walk. Any other error ends the walk and is returned by Walk.
 type WalkFunc func(in *Folder, rel string, info fs.FileInfo, err error) error
 
-// Walk calls each for the directory name and for all entries below it, in the order of their
-// names. It follows a link only if name is one, and enters no directory more than 100 levels
-// below name.
+// Walk calls each for the directory name and for all entries below it, in the order of
+// their names. If name itself is a link, Walk follows it, but no other link. It enters no
+// directory more than 100 levels below name.
 func (f *Folder) Walk(name string, each WalkFunc) error {
 	info, err := f.Stat(name)
 	if err == nil {
@@ -34,7 +34,7 @@ func (f *Folder) Walk(name string, each WalkFunc) error {
 	return err
 }
 
-// walk is Walk for a directory with the path rel below the directory of the walk.
+// walk is like Walk for a directory with the path rel below the directory of the walk.
 func (f *Folder) walk(name, rel string, depth int, info fs.FileInfo, each WalkFunc) error {
 	sub, err := f.Sub(name)
 	if err == nil {

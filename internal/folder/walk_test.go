@@ -13,9 +13,8 @@ import (
 	"spate/internal/folder/foldertest"
 )
 
-// walked returns the paths of all calls of the WalkFunc. It marks an entry as failed if it
-// cannot be read, and as another if info does not describe it. then is the result of each
-// call.
+// walked returns the paths of all calls of the WalkFunc. It marks an entry that cannot be
+// read, and an entry that info does not describe. then is the result of each call.
 func walked(f *folder.Folder, name string, then func(rel string) error) (all []string, err error) {
 	err = f.Walk(name, func(in *folder.Folder, rel string, info fs.FileInfo, err error) error {
 		what := filepath.ToSlash(rel)
@@ -30,8 +29,8 @@ func walked(f *folder.Folder, name string, then func(rel string) error) (all []s
 	return all, err
 }
 
-// TestWalk checks the order of a walk, the treatment of links, and the results by which the
-// function skips entries or ends the walk.
+// TestWalk checks the order of a walk, how it handles links, and that the function can skip
+// entries or end the walk.
 func TestWalk(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -77,7 +76,7 @@ func TestWalk(t *testing.T) {
 	}
 }
 
-// TestWalkEndsAtMaxDepth checks that deep directories do not use up descriptors.
+// TestWalkEndsAtMaxDepth checks that deep directories do not use up all descriptors.
 func TestWalkEndsAtMaxDepth(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -94,8 +93,8 @@ func TestWalkEndsAtMaxDepth(t *testing.T) {
 	}
 }
 
-// TestWalkReplacedDirectory checks that Walk does not enter an entry that replaces a
-// directory before Walk gets to it.
+// TestWalkReplacedDirectory checks that Walk does not enter an entry that has replaced a
+// directory before Walk reaches it.
 func TestWalkReplacedDirectory(t *testing.T) {
 	t.Parallel()
 	for _, entry := range foldertest.Entries("text") {

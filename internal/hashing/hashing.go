@@ -1,11 +1,12 @@
-// Package hashing hashes several independent messages at once on one core
-// (multi-buffer hashing). The SHA instructions of a processor have to wait for the
-// results of the previous ones. Working on two or three messages in turn uses this time
-// and up to doubles the throughput. Blocks of zeros have kernels of their own, because
-// the padding of hybrid torrents (BEP 47) consists of zeros.
+// Package hashing hashes several independent messages at once on one core (multi-buffer
+// hashing). A SHA instruction has to wait for the result of the previous one. Working on
+// two or three messages in turn uses this time and up to doubles the throughput. A kernel
+// is a function that hashes several messages at once, each in its own lane. Blocks of zeros
+// have their own kernels, because the padding of hybrid torrents (BEP 47) consists of
+// zeros.
 //
-// On processors without these instructions the package uses crypto/sha1 and
-// crypto/sha256. The results are the same.
+// On processors without these instructions the package uses crypto/sha1 and crypto/sha256.
+// The results are the same.
 package hashing
 
 import (

@@ -4,8 +4,9 @@ package hashing
 
 import "golang.org/x/sys/cpu"
 
-// useSHA reports whether the processor has the SHA instructions and the others that the
-// kernels need, useAVX2 and useAVX512 whether it also has vectors of 8 or 16 words.
+// useSHA reports whether the processor has the SHA instructions and the other instructions
+// that all kernels need. useAVX2 and useAVX512 report whether it also has vectors of 8 or
+// 16 words.
 var (
 	useSHA    = detectSHA() && cpu.X86.HasSSSE3 && cpu.X86.HasSSE41
 	useAVX2   = useSHA && cpu.X86.HasAVX2

@@ -2,7 +2,7 @@
 
 package hashing
 
-// There are no kernels for this processor. The functions below are never called.
+// There are no kernels for this processor, so the functions below are never called.
 const (
 	useSHA    = false
 	useAVX2   = false

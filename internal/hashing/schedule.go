@@ -2,8 +2,8 @@ package hashing
 
 import "slices"
 
-// run is a message h and the n blocks that are still to be hashed into it: those of p,
-// or zeros if p is nil.
+// run is a message h and the next n blocks to hash into it: the blocks of p, or zeros if p
+// is nil.
 type run struct {
 	h *[5]uint32
 	p []byte
@@ -17,16 +17,15 @@ type kernel struct {
 	step func(runs []run, n int)
 }
 
-// maxBlocks limits the blocks in one call of a kernel to about 3 ms, because the
+// maxBlocks limits the blocks in one call of a kernel to about 3 ms of work, because the
 // scheduler cannot interrupt a kernel.
 const maxBlocks = 1 << 14
 
-// hash hashes the runs until fewer than least are left, and returns those. It changes
-// runs.
+// hash hashes the runs until fewer than least are left, and returns those. It changes runs.
 //
-// A step takes the same time however many of its lanes are in use, so all lanes should
-// stay full until the end. Therefore hash always works on the longest runs, a slice at
-// a time, while there are more runs than lanes.
+// A step takes the same time however many lanes are in use, so all lanes should be in use
+// until the end. Therefore, while there are more runs than lanes, hash always works on the
+// longest runs, a few blocks at a time.
 func (k kernel) hash(runs []run, least int) []run {
 	if len(runs) < least {
 		return runs
@@ -67,7 +66,7 @@ func merge(dst, a, b []run) []run {
 	return append(append(dst, a...), b...)
 }
 
-// advance removes the first n blocks, which are hashed.
+// advance removes the first n blocks, which were hashed.
 func (r *run) advance(n int) {
 	r.n -= n
 	if r.p != nil {

@@ -31,7 +31,7 @@ type message struct {
 	p     []byte              // the complete blocks
 	end   [2 * blockSize]byte // the rest and the padding: one or two blocks
 	tail  int                 // number of bytes in end
-	off   int                 // number of bytes of p, or then of end, that are hashed
+	off   int                 // number of hashed bytes of p, or of end if inEnd is set
 	inEnd bool                // the blocks of p are hashed and those of end follow
 }
 
@@ -62,8 +62,8 @@ func (q *pairs) sum(dst *[SizeSHA256]byte, p []byte) {
 	}
 }
 
-// flush finishes the message that has no partner. The results of the second lane are
-// ignored.
+// flush finishes the message in progress, if there is one. It ignores the results of the
+// second lane.
 func (q *pairs) flush() {
 	for q.busy > 0 {
 		n := min(q.m[0].left(), maxBlocks*blockSize)

@@ -1,9 +1,9 @@
 // Package killpoint lets tests kill a program at a chosen point: just before the n-th
-// system call that creates, writes, renames or removes a file. It counts the calls of
-// all threads together. (strace counts each thread separately, so its result depends on
-// the scheduler.)
+// system call that creates, writes, renames or removes a file. It counts the calls of all
+// threads together. (strace counts each thread separately, so its result depends on the
+// scheduler.)
 //
-// The killer is the test binary itself: its TestMain calls [Main] first, and a test runs
+// The test binary itself is the killer: its TestMain calls [Main] first, and a test runs
 // the command line that [Command] returns.
 package killpoint
 

@@ -26,8 +26,9 @@ func Command(n int, argv ...string) ([]string, error) {
 	return append([]string{"env", variable + "=" + strconv.Itoa(n), self}, argv...), err
 }
 
-// Main runs the program in the arguments if this process was started as a killer. It
-// returns the code to exit with, and whether the process is a killer.
+// Main checks whether this process was started with a command line of [Command]. If so, it
+// runs the program in the arguments and kills it at the chosen call, returns the exit code
+// for this process, and asked is true.
 func Main() (code int, asked bool) {
 	at := os.Getenv(variable)
 	if at == "" {
@@ -45,7 +46,7 @@ func Main() (code int, asked bool) {
 	return code, true
 }
 
-// run starts the program and traces it until it ends. It stays on one thread because
+// run starts the program and traces it until it ends. It stays on one thread, because
 // ptrace(2) requires that.
 func run(n int, argv []string) (code int, err error) {
 	runtime.LockOSThread()
@@ -70,7 +71,7 @@ func run(n int, argv []string) (code int, err error) {
 	tid, deliver := p.Pid, 0
 	for {
 		if err := unix.PtraceSyscall(tid, deliver); err != nil && !errors.Is(err, unix.ESRCH) {
-			return 0, err // ESRCH: it was killed in the meantime
+			return 0, err // ESRCH means that the program was killed meanwhile
 		}
 		for {
 			if tid, err = unix.Wait4(-1, &ws, unix.WALL, nil); err != nil {

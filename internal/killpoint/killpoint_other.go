@@ -2,5 +2,5 @@
 
 package killpoint
 
-// Main does nothing on this system; killing needs Linux.
+// Main returns 0 and false on this system, because only Linux is supported.
 func Main() (code int, asked bool) { return 0, false }

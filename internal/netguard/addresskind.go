@@ -11,8 +11,8 @@ const (
 	Private                 // a host of a private network
 	LinkLocal               // a host on the same link
 	Loopback                // this machine
-	Unspecified             // 0.0.0.0 or ::, which systems take for this machine
-	Metadata                // a service where a cloud gives credentials to its machines
+	Unspecified             // 0.0.0.0 or ::, which many systems treat as this machine
+	Metadata                // a service from which a machine in a cloud gets credentials
 	Nowhere                 // not a host
 )
 
@@ -24,7 +24,8 @@ func KindOf(a netip.Addr) Kind {
 }
 
 // ranges maps address ranges to kinds. The first entry that contains an address applies, so
-// an exception comes before the range around it. description completes "it is ...".
+// an exception must come before the range that contains it. description completes "it is
+// ...".
 var ranges = []struct {
 	prefix      netip.Prefix
 	kind        Kind
@@ -51,7 +52,7 @@ var ranges = []struct {
 
 	{cidr("127.0.0.0/8"), Loopback, "this machine"},
 	{cidr("::1/128"), Loopback, "this machine"},
-	// Linux, and possibly other systems, connect to themselves for these addresses.
+	// Linux, and possibly other systems, connect to this machine for these addresses.
 	{cidr("0.0.0.0/32"), Unspecified, "the unspecified address, which leads to this machine"},
 	{cidr("::/128"), Unspecified, "the unspecified address, which leads to this machine"},
 	{cidr("0.0.0.0/8"), Nowhere, "no host's address (RFC 791)"},
@@ -68,8 +69,8 @@ var ranges = []struct {
 	{cidr("198.18.0.0/15"), Private, private},
 	{cidr("2001:2::/48"), Private, private},
 
-	// Clouds have more services in these ranges than the table names. A zone names an
-	// interface of this machine, which a stranger cannot know.
+	// Clouds have more services in these ranges than the table lists. The zone of an
+	// address names an interface of this machine, which an untrusted source cannot know.
 	{cidr("169.254.0.0/16"), LinkLocal, "a link-local address"},
 	{cidr("fe80::/10"), LinkLocal, "a link-local address"},
 
@@ -86,8 +87,9 @@ var ranges = []struct {
 	{cidr("5f00::/16"), Nowhere, "an instruction for routers (RFC 9602)"},
 
 	// The table does not list the addresses for documentation (192.0.2.0/24,
-	// 198.51.100.0/24, 203.0.113.0/24, 2001:db8::/32, 3fff::/20), because nobody routes
-	// them. It cannot recognize the broadcast address of a subnet, which counts as private.
+	// 198.51.100.0/24, 203.0.113.0/24, 2001:db8::/32, 3fff::/20), because no network routes
+	// them. It cannot recognize the broadcast address of a subnet, which is treated as
+	// private.
 }
 
 const (

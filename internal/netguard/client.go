@@ -27,8 +27,8 @@ type Client struct {
 	transports map[Reach]*http.Transport // guarded by mu
 }
 
-// maxRedirectBody is the longest body of a redirect that Get reads, so that the connection
-// can be used again. Get closes the connection of a longer one.
+// maxRedirectBody is the longest body of a redirect that Get reads so that the connection
+// can be used again. Get closes the connection if the body is longer.
 const maxRedirectBody = 2 << 10
 
 // ClientOptions are the settings of a [Client]. The zero value is usable.
@@ -68,8 +68,8 @@ func (c *Client) Close() {
 	}
 }
 
-// transport returns the transport for requests with that reach. Each reach has a transport
-// of its own, so that a request never uses a connection that it may not make itself.
+// transport returns the transport for requests with that reach. Each reach has its own
+// transport, so that a request never uses a connection to an address outside its reach.
 func (c *Client) transport(within Reach) *http.Transport {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -86,8 +86,9 @@ func hops(hosts ...string) string {
 	return u
 }
 
-// TestRedirectsLeadOutwards checks that a redirect leads no nearer to this machine than the
-// server that sent it, and that a chain of redirects that led away does not return.
+// TestRedirectsLeadOutwards checks that a redirect must not lead nearer to this machine
+// than the server that sent it, and that a chain of redirects that has left this machine
+// cannot return.
 func TestRedirectsLeadOutwards(t *testing.T) {
 	t.Parallel()
 	const public, other, private, link, local, metadata = "203.0.113.7", "198.51.100.1", "10.0.0.1", "169.254.1.1", "127.0.0.1", "169.254.169.254"
@@ -136,7 +137,7 @@ func TestRedirectsLeadOutwards(t *testing.T) {
 	}
 }
 
-// TestAnswerHasReachOfItsServer checks the reach of links in a response.
+// TestAnswerHasReachOfItsServer checks the reach of the links in a response.
 func TestAnswerHasReachOfItsServer(t *testing.T) {
 	t.Parallel()
 	n := newInternet(t)
@@ -153,8 +154,9 @@ func TestAnswerHasReachOfItsServer(t *testing.T) {
 	}
 }
 
-// TestKeptConnectionIsChecked checks that an open connection of an earlier request does not
-// extend the reach of another request, and that its address limits redirects.
+// TestKeptConnectionIsChecked checks that a request may not use an open connection to an
+// address outside its own reach, and that the address of an open connection limits
+// redirects.
 func TestKeptConnectionIsChecked(t *testing.T) {
 	t.Parallel()
 	n := newInternet(t)
@@ -260,7 +262,7 @@ func TestTLSServer(t *testing.T) {
 }
 
 // TestPasswordGoesToItsOriginOnly checks that the client sends the user name and password
-// of a URL to no other host, and that errors do not contain the password.
+// of a URL only to the host of that URL, and that errors do not contain the password.
 func TestPasswordGoesToItsOriginOnly(t *testing.T) {
 	t.Parallel()
 	var mu sync.Mutex
@@ -291,8 +293,8 @@ func TestPasswordGoesToItsOriginOnly(t *testing.T) {
 	}
 }
 
-// FuzzLocation checks that any Location leads to a host by http or https, from https only to
-// https, and keeps a password for the same host only.
+// FuzzLocation checks that every accepted Location leads to a host by http or https, that
+// https leads only to https, and that a password is kept only for the same host.
 func FuzzLocation(f *testing.F) {
 	for _, s := range []string{"/x", "http://127.0.0.1/", "//h", "https:x", "?", "\\\\h"} {
 		f.Add(s)

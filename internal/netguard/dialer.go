@@ -14,10 +14,11 @@ import (
 // change a Dialer after its first use.
 type Dialer struct {
 	// Dial makes the connections if it is not nil; otherwise package net does. Dialer
-	// resolves names and passes "IP:PORT" to Dial. The connection counts as one to that IP.
+	// resolves names and passes "IP:PORT" to Dial. The connection is then treated as one to
+	// that IP, even if Dial connects to a proxy.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 	// DialsNames passes names to Dial unresolved. Dial must then check their addresses. A
-	// connection to a name counts as one to a public address.
+	// connection to a name is treated as one to a public address.
 	DialsNames bool
 	// LocalAddr is the local address of connections that package net makes. The zero Addr
 	// lets the system choose.
@@ -88,8 +89,9 @@ func (d *Dialer) check(within Reach, a netip.Addr) error {
 	return within.Check(a)
 }
 
-// dialAddrs resolves the host and calls Dial for each allowed address until one succeeds. If
-// none does, it returns the error of a failed dial, or else that of a refused address.
+// dialAddrs resolves the host and calls Dial for each allowed address until one call
+// succeeds. If none does, it returns the error of a failed call, or the error of a refused
+// address if there was no call.
 func (d *Dialer) dialAddrs(ctx context.Context, within Reach, network, address string) (net.Conn, error) {
 	host, port, _ := net.SplitHostPort(address)
 	addrs, err := d.resolve(ctx, network, host)
@@ -149,8 +151,8 @@ func (d *Dialer) resolve(ctx context.Context, network, host string) ([]netip.Add
 	return addrs[:min(len(addrs), maxAddrs)], nil
 }
 
-// dialled is a connection of Dialer.Dial with the address that was dialled, because the
-// connection's own RemoteAddr may be a proxy.
+// dialled is a connection of Dialer.Dial with the address that was passed to Dial, because
+// RemoteAddr of the connection may return a proxy.
 type dialled struct {
 	net.Conn
 	at netip.Addr // not valid if Dial resolved the name

@@ -44,8 +44,8 @@ func portOf(l net.Listener) string {
 	return port
 }
 
-// TestDialerRefusesBeforeItDials checks that no connection reaches an address outside the
-// reach, given as an address or by a name.
+// TestDialerRefusesBeforeItDials checks that the dialer opens no connection to an address
+// outside the reach, whether the caller gives the address or a name for it.
 func TestDialerRefusesBeforeItDials(t *testing.T) {
 	t.Parallel()
 	l, n := counted(t, "tcp4")
@@ -76,7 +76,8 @@ func TestDialerRefusesBeforeItDials(t *testing.T) {
 	conn.Close()
 }
 
-// TestDialerUsesTheAllowedAddress checks a name with a refused and an allowed address.
+// TestDialerUsesTheAllowedAddress checks that the dialer connects to the allowed address of
+// a name that also has a refused one.
 func TestDialerUsesTheAllowedAddress(t *testing.T) {
 	t.Parallel()
 	l, _ := counted(t, "tcp4")
@@ -159,14 +160,14 @@ func TestDialerBoundToLoopback(t *testing.T) {
 	}
 }
 
-// TestDialerChecksEachResolution checks a name that resolves to a refused address after it
-// resolved to an allowed one.
+// TestDialerChecksEachResolution checks that a name is refused if it first resolves to an
+// allowed address and later to a refused one.
 func TestDialerChecksEachResolution(t *testing.T) {
 	t.Parallel()
 	l, n := counted(t, "tcp4")
 	var calls atomic.Int32
 	d := Dialer{Resolver: guardtest.Resolver(func(string) []string {
-		if calls.Add(1) <= 2 { // both families
+		if calls.Add(1) <= 2 { // the resolver asks for both address families
 			return []string{"203.0.113.7"}
 		}
 		return []string{"127.0.0.1"}

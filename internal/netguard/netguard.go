@@ -1,6 +1,6 @@
-// Package netguard makes connections to URLs that a stranger chose: the author of a
-// .torrent, a magnet link or a page, or a server that sent a redirect. It keeps such a URL
-// from reaching services of this machine or of the local network.
+// Package netguard makes connections to URLs from untrusted sources: the author of a
+// .torrent, a magnet link or a page, or a server that sent a redirect. It prevents such a
+// URL from reaching services of this machine or of the local network.
 //
 // Each address has a [Kind] (addresskind.go contains the table), and each request a [Reach], the
 // set of kinds that it may go to. A [Dialer] checks the address before it sends the first
@@ -30,8 +30,9 @@ const (
 	ToChosen = ToMachine | 1<<LinkLocal | 1<<Unspecified
 )
 
-// From returns the reach of a redirect or a link that the server at address a sent: it may
-// lead no nearer to this machine than a. An invalid a counts as public.
+// From returns the reach of a redirect or a link that the server at address a sent. The
+// redirect may not lead nearer to this machine than a is. An invalid a is treated as
+// public.
 func From(a netip.Addr) Reach {
 	switch KindOf(a) {
 	case Private:
@@ -62,7 +63,7 @@ var ErrForbidden = errors.New("address is not allowed")
 // AddressError reports an address that a request may not go to.
 type AddressError struct {
 	Addr   netip.Addr
-	Reason string // why, such as "it is a multicast address"
+	Reason string // the reason, such as "it is a multicast address"
 }
 
 func (e *AddressError) Error() string {

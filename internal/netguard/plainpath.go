@@ -2,11 +2,11 @@ package netguard
 
 import "strings"
 
-// PlainPath reports whether all servers interpret the escaped path of a URL in the same way,
-// so that a rule for the start of the path cannot be evaded. It returns false for segments
-// of dots alone, and for characters that some server turns into such a segment or a slash:
-// percent-encoding, backslashes, semicolons, control characters and characters outside
-// ASCII. An empty path is plain.
+// PlainPath reports whether all servers interpret the escaped path of a URL in the same
+// way, so that no path can evade a rule for the start of the path. It returns false for
+// segments that consist of dots, and for characters that some server converts to such a
+// segment or to a slash: percent-encoding, backslashes, semicolons, control characters and
+// characters outside ASCII. An empty path is plain.
 func PlainPath(escaped string) bool {
 	if escaped == "" {
 		return true

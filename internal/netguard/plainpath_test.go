@@ -7,7 +7,8 @@ import (
 	"testing"
 )
 
-// TestPlainPath checks plain paths, and paths that some servers interpret as others.
+// TestPlainPath checks that PlainPath accepts ordinary paths, and refuses paths that some
+// servers interpret as other paths.
 func TestPlainPath(t *testing.T) {
 	t.Parallel()
 	for _, p := range []string{

@@ -20,15 +20,15 @@ const (
 	syn       = 4<<4 | 1
 )
 
-// pause is the time without answers after an error.
+// pause is the time to wait after an error.
 const pause = 10 * time.Millisecond
 
-// Responder answers on one UDP port. It keeps no state, and an answer is never longer
-// than the packet it answers.
+// Responder answers packets on one UDP port. It keeps no state, and an answer is never
+// longer than the packet that it answers.
 type Responder struct{ conn *net.UDPConn }
 
-// Listen opens the UDP port on bind, or on all addresses if bind is not valid. It
-// should be the port on which the client accepts TCP connections.
+// Listen opens the UDP port on bind, or on all addresses if bind is not valid. Use the port
+// on which the client accepts TCP connections.
 func Listen(bind netip.Addr, port uint16) (*Responder, error) {
 	conn, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(bind, port)))
 	if err != nil {
@@ -49,7 +49,7 @@ func (r *Responder) Run(ctx context.Context) error {
 		}
 		if err != nil && n == 0 {
 			select {
-			case <-time.After(pause): // if the error persists, the loop must not spin
+			case <-time.After(pause): // if the error persists, the loop must not use the whole processor
 			case <-ctx.Done():
 			}
 			continue

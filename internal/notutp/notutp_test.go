@@ -46,7 +46,7 @@ func TestRun(t *testing.T) {
 	}
 	defer c.Close()
 	c.SetDeadline(time.Now().Add(5 * time.Minute))
-	c.Write([]byte("x")) // gets no answer
+	c.Write([]byte("x")) // this packet gets no answer
 	c.Write(dialled)
 	b := make([]byte, 100)
 	if n, err := c.Read(b); err != nil || n != headerLen || b[0] != reset {

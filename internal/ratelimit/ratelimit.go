@@ -18,17 +18,18 @@ const (
 	// block is the minimum number of bytes granted for one turn in the queue: the 16
 	// KiB of a request (BEP 3).
 	block = 16 << 10
-	// burstTime limits the bytes that an idle limiter accumulates. It is long enough
-	// for timers that are late on a busy machine.
+	// burstTime limits the bytes that an idle limiter accumulates. It is long enough for
+	// timers that fire late on a busy machine.
 	burstTime = 50 * time.Millisecond
-	// minSleep keeps high limits from setting a timer for every block. The bytes that
-	// accumulate in the meantime are far below the burst.
+	// minSleep is the shortest sleep. It prevents a timer for every block at high limits.
+	// The bytes that accumulate in this time are far below the burst.
 	minSleep = time.Millisecond
 	// turnTime is the duration of one turn at high limits.
 	turnTime = 2 * time.Millisecond
-	// laterTurns is the number of turns of which one is for the callers of WaitLater.
+	// laterTurns is the number of turns after which callers of WaitLater get one.
 	laterTurns = 10
-	// minBatch and slowBatches make a batch at low limits 1/64 of a second.
+	// minBatch and slowBatches determine the batch at low limits: the bytes of 1/64 of a
+	// second, but at least minBatch.
 	minBatch    = 1 << 10
 	slowBatches = 64
 )
@@ -96,9 +97,9 @@ func (l *Limiter) Batch() int {
 	return int(max(low, int64(turnTime.Seconds()*float64(rate))))
 }
 
-// Take lets n bytes pass if that is possible without waiting and no caller waits, and
-// reports whether they passed. It always returns false if n exceeds the burst, which is
-// the larger of 16 KiB and the bytes of 50 ms.
+// Take lets n bytes pass if they can pass without waiting and no caller waits. It reports
+// whether they passed. It always returns false if n exceeds the burst, which is the larger
+// of 16 KiB and the bytes of 50 ms.
 func (l *Limiter) Take(n int) bool {
 	if l == nil || l.rate.Load() == 0 || n <= 0 {
 		return true
@@ -177,7 +178,8 @@ func (l *Limiter) wait(ctx context.Context, n int, q *queue) error {
 	return ctx.Err()
 }
 
-// GiveBack returns n bytes that Wait granted and that were not used, for other callers.
+// GiveBack returns n bytes that Wait granted and that were not used. Other callers can then
+// use them.
 func (l *Limiter) GiveBack(n int) {
 	if l == nil || l.rate.Load() == 0 || n <= 0 {
 		return
@@ -250,7 +252,7 @@ func (l *Limiter) next() *queue {
 	return nil
 }
 
-// arm sets the timer to the time when the missing bytes are available.
+// arm sets the timer to the time when the missing tokens are available.
 func (l *Limiter) arm(missing float64) {
 	d := time.Duration(math.MaxInt64)
 	if ns := math.Ceil(missing / float64(l.rate.Load()) * 1e9); ns < math.MaxInt64 {

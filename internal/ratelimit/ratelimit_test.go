@@ -111,11 +111,11 @@ func TestLater(t *testing.T) {
 	}
 }
 
-// TestGiveBack checks that returned bytes are available to others, up to the burst.
+// TestGiveBack checks that other callers can use returned bytes, up to the burst.
 func TestGiveBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := New(1_000_000)
-		l.Wait(t.Context(), 1_000_000) // a second
+		l.Wait(t.Context(), 1_000_000) // uses up one second
 		start := time.Now()
 		for range 10 {
 			l.Wait(t.Context(), 10_000)
@@ -183,7 +183,7 @@ func TestBurst(t *testing.T) {
 
 func TestSetRate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := New(1) // a block would take hours
+		l := New(1) // at this rate a block would take hours
 		start := time.Now()
 		done := make(chan error, 2)
 		go func() { done <- l.Wait(t.Context(), 1_000_000) }()
@@ -291,7 +291,7 @@ func TestRealClock(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	// A busy machine can only guarantee that the rate is not exceeded.
+	// On a busy machine the rate may be lower, but must not be higher.
 	if d := time.Since(start); d < 970*time.Millisecond {
 		t.Errorf("a second's worth of bytes passed in %v", d)
 	}

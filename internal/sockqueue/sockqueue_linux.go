@@ -6,10 +6,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// LimitUnsent limits the bytes that wait in the send queue of a TCP socket to be sent for
-// the first time: once limit bytes wait, a write waits too. The connections that a
-// listener accepts inherit the limit of the listener, unless the listener uses Multipath
-// TCP, which is the default of package net: see [net.ListenConfig.SetMultipathTCP].
+// LimitUnsent limits the bytes in the send queue of a TCP socket that were not sent yet: a
+// write waits while the queue has limit or more of them. The connections that a listener
+// accepts inherit the limit of the listener, unless the listener uses Multipath TCP, which
+// is the default of package net: see [net.ListenConfig.SetMultipathTCP].
 func LimitUnsent(c syscall.Conn, limit int) error {
 	raw, err := c.SyscallConn()
 	if err != nil {
@@ -23,7 +23,8 @@ func LimitUnsent(c syscall.Conn, limit int) error {
 }
 
 // Unacked returns how many bytes were written to a TCP socket and have not been
-// acknowledged by the other side, or -1 if the kernel does not tell, as for a closed socket.
+// acknowledged by the other side. It returns -1 if the kernel does not report the number,
+// for example for a closed socket.
 func Unacked(raw syscall.RawConn) int {
 	unacked := -1
 	raw.Control(func(fd uintptr) {

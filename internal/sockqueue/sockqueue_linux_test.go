@@ -34,7 +34,8 @@ func connected(t *testing.T, limit int) (client, server *net.TCPConn) {
 	return c.(*net.TCPConn), s.(*net.TCPConn)
 }
 
-// TestAcceptedConnectionsInheritTheLimit protects the listeners that set the limit once.
+// TestAcceptedConnectionsInheritTheLimit checks that it is enough to set the limit on a
+// listener.
 func TestAcceptedConnectionsInheritTheLimit(t *testing.T) {
 	t.Parallel()
 	const limit = 12345
@@ -51,8 +52,8 @@ func TestAcceptedConnectionsInheritTheLimit(t *testing.T) {
 	})
 }
 
-// TestUnacked checks the number of a connection whose other end does not read, and of a
-// closed one.
+// TestUnacked checks the number for a connection whose other end does not read, and for a
+// closed connection.
 func TestUnacked(t *testing.T) {
 	t.Parallel()
 	_, server := connected(t, 64<<10)
@@ -64,7 +65,7 @@ func TestUnacked(t *testing.T) {
 		t.Errorf("%d bytes before the first write", n)
 	}
 	block := make([]byte, 64<<10)
-	raw.Write(func(fd uintptr) bool { // until the buffers of both ends are full
+	raw.Write(func(fd uintptr) bool { // write until the buffers of both ends are full
 		for {
 			if _, err := unix.Write(int(fd), block); err != nil {
 				return true

@@ -8,5 +8,5 @@ import "syscall"
 // such a limit.
 func LimitUnsent(syscall.Conn, int) error { return nil }
 
-// Unacked returns -1 on this system, because it does not tell.
+// Unacked returns -1, because this system does not report the number.
 func Unacked(syscall.RawConn) int { return -1 }

@@ -86,9 +86,9 @@ func explainFetch(err error) error {
 	hint := ""
 	switch {
 	case errors.As(err, &forbidden):
-		err, hint = forbidden, "fetch the .torrent yourself if you trust it, and give the file"
+		err, hint = forbidden, "if you trust the address, download the .torrent by other means and give the file"
 	case errors.Is(err, syscall.ECONNREFUSED):
-		hint = "nothing listens there: is the publisher running, and is the port right?"
+		hint = "nothing listens there: check that the publisher runs, and check the port"
 	case errors.As(err, &dns):
 		hint = "check the host's name and your connection"
 	case errors.Is(err, syscall.EINVAL), errors.Is(err, syscall.EADDRNOTAVAIL), errors.Is(err, syscall.ENETUNREACH):

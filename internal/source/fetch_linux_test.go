@@ -14,14 +14,14 @@ import (
 	"spate/signature"
 )
 
-// Addresses of this machine in the namespace of these tests.
+// Addresses in the network namespace of these tests.
 const (
 	public4, public6 = "198.51.100.7", "2001:db8::7"
 	localNetwork     = "10.9.9.9"
 	metadataService  = "169.254.169.254"
 )
 
-// serveAt serves f at address, and returns the port.
+// serveAt serves f at an address, and returns the port.
 func serveAt(t *testing.T, address string, f http.HandlerFunc) string {
 	t.Helper()
 	l, err := net.Listen("tcp", address)
@@ -31,6 +31,7 @@ func serveAt(t *testing.T, address string, f http.HandlerFunc) string {
 	return serveOn(t, l, f)
 }
 
+// serveOn serves f on l, and returns the port.
 func serveOn(t *testing.T, l net.Listener, f http.HandlerFunc) string {
 	s := &httptest.Server{Listener: l, Config: &http.Server{Handler: f}}
 	s.Start()
@@ -39,8 +40,8 @@ func serveOn(t *testing.T, l net.Listener, f http.HandlerFunc) string {
 	return port
 }
 
-// servePrivately serves a torrent at the addresses to which no public server may lead, and
-// counts the requests.
+// servePrivately serves a torrent at the private addresses, which a public server may not redirect to,
+// and counts the requests.
 func servePrivately(t *testing.T) (port string, asked *atomic.Int32) {
 	asked = new(atomic.Int32)
 	answer := func(w http.ResponseWriter, _ *http.Request) {
@@ -55,10 +56,10 @@ func servePrivately(t *testing.T) (port string, asked *atomic.Int32) {
 	return port, asked
 }
 
-// TestGetJudgesTheConnectionThatAnswered checks the server's address on the connection that
-// answered. A name with a slow public IPv6 address and the IPv4 address of this machine is
-// dialled at both; the public server answers, and must not lead to this machine.
-func TestGetJudgesTheConnectionThatAnswered(t *testing.T) {
+// TestRedirectFromDialledAddress checks the redirect of a host with a slow public IPv6 address
+// and an IPv4 address of this machine. get dials both. The public server answers, so its
+// redirect to this machine is an error.
+func TestRedirectFromDialledAddress(t *testing.T) {
 	if !guardtest.InNamespace(t, public6) {
 		return
 	}
@@ -73,10 +74,10 @@ func TestGetJudgesTheConnectionThatAnswered(t *testing.T) {
 	}
 }
 
-// TestNoPublicServerLeadsInside checks that no redirect, link or signature of a public server
-// leads to this machine, to the local network or to a cloud's metadata service, by address or
-// by a name whose address changes.
-func TestNoPublicServerLeadsInside(t *testing.T) {
+// TestNoRedirectToPrivateAddress checks that no redirect, link or signature of a public server
+// makes get connect to this machine, to the local network or to the metadata service of a
+// cloud, by address or by a name that changes its address.
+func TestNoRedirectToPrivateAddress(t *testing.T) {
 	if !guardtest.InNamespace(t, public4, public6, localNetwork, metadataService) {
 		return
 	}
@@ -99,7 +100,7 @@ func TestNoPublicServerLeadsInside(t *testing.T) {
 	r := &Resolver{}
 	r.Names = guardtest.Resolver(func(name string) []string {
 		switch {
-		case name == "site.test", name == "changes.test" && lookups.Add(1) <= 2: // both families
+		case name == "site.test", name == "changes.test" && lookups.Add(1) <= 2: // one lookup for each address family
 			return []string{public4}
 		case name == "changes.test", name == "inside.test":
 			return []string{"127.0.0.1"}
@@ -119,19 +120,19 @@ func TestNoPublicServerLeadsInside(t *testing.T) {
 			}
 		}
 	}
-	// The user may name private addresses, but not the metadata service.
+	// The user may give private addresses, but not the metadata service.
 	for host, code := range map[string]fault.Code{"127.0.0.1": 0, localNetwork: 0, "inside.test": 0, "0.0.0.0": 0, metadataService: fault.Network, "[::ffff:169.254.169.254]": fault.Network} {
 		before := asked.Load()
 		_, err := r.Resolve(context.Background(), "http://"+host+":"+port+"/x.torrent")
 		if fault.CodeOf(err) != code || (asked.Load() == before) != (code != 0) {
-			t.Errorf("%s typed: %v, asked %d times", host, err, asked.Load()-before)
+			t.Errorf("%s given by the user: %v, asked %d times", host, err, asked.Load()-before)
 		}
 	}
 }
 
-// TestSignatureIsNotFetchedFromInside checks that a signature is not fetched from a private
-// address if the server that names it is public.
-func TestSignatureIsNotFetchedFromInside(t *testing.T) {
+// TestNoSignatureFromPrivateAddress checks that a public page cannot name a signature at a
+// private address.
+func TestNoSignatureFromPrivateAddress(t *testing.T) {
 	if !guardtest.InNamespace(t, public4, localNetwork, metadataService) {
 		return
 	}

@@ -66,16 +66,16 @@ func (c *check) checkRelease(st signature.Statement) error {
 	}
 	seen, err := signature.OpenSeen(filepath.Join(c.state, SeenReleases))
 	if err != nil {
-		return unchecked(fault.WithHint(fmt.Errorf("the releases that were seen: %w", err), "correct the file"))
+		return unchecked(fault.WithHint(fmt.Errorf("reading the newest known releases: %w", err), "correct the file"))
 	}
 	for _, site := range c.src.sites {
 		if had, ok := seen.Newest(site, asked); ok && st.Release.Published.Before(had.Published) {
-			what := "one that does not say which"
+			what := "an unnamed release"
 			if st.Release.Ref != "" {
 				what = fmt.Sprintf("%s of %s", st.Release.Ref, st.Release.Published.Format(day))
 			}
-			return fault.New(fault.BadData, "nothing was fetched; if the publisher has taken the newer one back, name the version: .../r/NAME~VERSION",
-				"%s: the newest release is %s, and %s of %s was here before", c.src.Arg, what, had.Ref, had.Published.Format(day))
+			return fault.New(fault.BadData, "nothing was fetched; if the publisher has withdrawn the newer release, name the version: .../r/NAME~VERSION",
+				"%s: the page has %s, but had the newer %s of %s before", c.src.Arg, what, had.Ref, had.Published.Format(day))
 		}
 	}
 	if st.Release.Ref == "" {

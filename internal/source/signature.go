@@ -44,7 +44,7 @@ func (r *Resolver) CheckSignature(ctx context.Context, src *Source, trust Trust)
 	c := &check{Resolver: r, src: src, state: trust.State, given: trust.Key != nil}
 	var err error
 	if c.known, err = signature.OpenKnown(filepath.Join(c.state, KnownKeys)); err != nil {
-		return unchecked(fault.WithHint(fmt.Errorf("the keys of sites: %w", err), "correct the file"))
+		return unchecked(fault.WithHint(fmt.Errorf("reading the known keys of sites: %w", err), "correct the file"))
 	}
 	if c.given {
 		c.keys = append(c.keys, *trust.Key)
@@ -76,7 +76,7 @@ func (r *Resolver) CheckSignature(ctx context.Context, src *Source, trust Trust)
 		if err := c.checkRelease(st); err != nil {
 			return err
 		}
-		c.Notef("signed%s by %s, as it should be", signedWhen(st), key)
+		c.Notef("signed%s by %s: the signature is valid", signedWhen(st), key)
 	}
 	if c.given {
 		return c.remember(c.keys[0])
@@ -92,7 +92,7 @@ func (c *check) firstUse(ctx context.Context) error {
 	}
 	key, err := signature.ParsePublicKey(c.src.signed.key)
 	if err != nil {
-		return unchecked(fault.New(fault.BadData, "", "%s: it is said to be signed, but by what is no key", c.src.Arg))
+		return unchecked(fault.New(fault.BadData, "", "%s: the page names a signature, but its public key is invalid", c.src.Arg))
 	}
 	sig, err := c.fetch(ctx)
 	if err != nil {
@@ -107,7 +107,7 @@ func (c *check) firstUse(ctx context.Context) error {
 	}
 	c.Notef("signed%s by %s: remembered as the key of %s", signedWhen(st), key, strings.Join(c.src.sites, " and "))
 	if u, err := url.Parse(c.src.Arg); err == nil && u.Scheme == "http" && !loopbackHost(u.Hostname()) {
-		c.Notef("  over http anybody between could have put theirs there: compare it with what the publisher says elsewhere")
+		c.Notef("  the connection was not encrypted, so the key may be forged: compare it with the key that the publisher shows elsewhere")
 	}
 	return c.remember(key)
 }
@@ -134,7 +134,7 @@ func (c *check) refuse(want signature.PublicKey, err error) error {
 	if !c.given {
 		return &fault.Error{Code: fault.BadData, Err: &KeyChangedError{Site: c.src.sites[0], Want: want, Got: other.ID}, Hint: "nothing was fetched"}
 	}
-	return fault.New(fault.BadData, "nothing was fetched; ask the publisher which key is theirs", "%s: signed with another key, %s, and not with %s", c.src.Arg, other.ID, want)
+	return fault.New(fault.BadData, "nothing was fetched; ask the publisher which key is theirs", "%s: signed with another key, %s, instead of %s", c.src.Arg, other.ID, want)
 }
 
 // unchecked marks an error that does not happen if signatures are not checked.
@@ -149,7 +149,7 @@ type KeyChangedError struct {
 
 // Error implements error.
 func (e *KeyChangedError) Error() string {
-	return fmt.Sprintf("the key of %s has changed: it was %s, and this is signed with another, %s", e.Site, e.Want, e.Got)
+	return fmt.Sprintf("the key of %s has changed: it was %s, but this torrent is signed with key %s", e.Site, e.Want, e.Got)
 }
 
 // fetch returns the signature of the torrent: the one that its site names, or the file
@@ -159,7 +159,7 @@ func (c *check) fetch(ctx context.Context) ([]byte, error) {
 		if c.given {
 			return unchecked(fault.New(fault.BadData, "", "%s is not signed: %s", c.src.Arg, why))
 		}
-		return unchecked(fault.New(fault.BadData, "ask the publisher", "%s is not signed (%s), but what comes from %s has to be", c.src.Arg, why, strings.Join(c.src.sites, " and ")))
+		return unchecked(fault.New(fault.BadData, "ask the publisher", "%s is not signed (%s), but torrents from %s must be", c.src.Arg, why, strings.Join(c.src.sites, " and ")))
 	}
 	if c.src.URL == "" {
 		if c.src.Arg == "-" {

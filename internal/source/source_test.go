@@ -15,8 +15,8 @@ import (
 
 const someTorrent = "d4:infod6:lengthi1e4:name1:a12:piece lengthi16384e6:pieces20:aaaaaaaaaaaaaaaaaaaaee"
 
-// A release is found from its page, the file itself, its torrent, or a page
-// that only links to it.
+// TestResolveURL checks that a torrent is found by the URL of its page, its data, its .torrent
+// file, or a page with a link.
 func TestResolveURL(t *testing.T) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/x.torrent", func(w http.ResponseWriter, _ *http.Request) {
@@ -80,6 +80,7 @@ func TestResolveURL(t *testing.T) {
 	}
 }
 
+// TestResolveRefused checks the error about a port without a listener.
 func TestResolveRefused(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

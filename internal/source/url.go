@@ -63,7 +63,7 @@ func (r *Resolver) resolveURL(ctx context.Context, arg string) (*Source, error) 
 	}
 	r.log().Info("the torrent is at", "url", next.Redacted())
 	if next.Scheme != "http" && next.Scheme != "https" {
-		return nil, fault.New(fault.Failed, "", "%s names a torrent at %s://, which is not fetched", arg, next.Scheme)
+		return nil, fault.New(fault.Failed, "", "%s links to a torrent with a %s:// URL, which spate does not support", arg, next.Scheme)
 	}
 	if resp, err = f.get(ctx, next); err == nil {
 		found, err = torrentOrLink(resp)
@@ -72,7 +72,7 @@ func (r *Resolver) resolveURL(ctx context.Context, arg string) (*Source, error) 
 		return nil, err
 	}
 	if err != nil || found.torrent == nil {
-		return nil, fault.New(fault.NotFound, "give the URL of the .torrent, or of a page that links to it", "%s leads to no torrent", arg)
+		return nil, fault.New(fault.NotFound, "give the URL of the .torrent, or of a page that links to it", "%s has no link to a torrent", arg)
 	}
 	src.Torrent, src.URL, src.reach = found.torrent, next.String(), f.within
 	if found.signed.url != nil {

@@ -6,13 +6,14 @@ import (
 	"testing"
 )
 
+// TestJSONHasNoUnsafeCharacters checks that JSON output escapes control characters.
 func TestJSONHasNoUnsafeCharacters(t *testing.T) {
 	t.Parallel()
 	in := "a\u202e\u009b\U000e0041<&>\n"
 	b, _ := json.Marshal(in)
 	out := escapeJSON(b)
 	if strings.ContainsAny(string(out), "\u202e\u009b\U000e0041") {
-		t.Errorf("not safe: %q", out)
+		t.Errorf("unsafe characters in %q", out)
 	}
 	var back string
 	if err := json.Unmarshal(out, &back); err != nil || back != in {
@@ -20,6 +21,7 @@ func TestJSONHasNoUnsafeCharacters(t *testing.T) {
 	}
 }
 
+// TestShellWord checks the quoting of words for a shell.
 func TestShellWord(t *testing.T) {
 	t.Parallel()
 	for in, want := range map[string]string{"http://a/r/x.iso": "http://a/r/x.iso", "a b": "'a b'", "it's": `'it'\''s'`, "": "''", "a&b": "'a&b'"} {

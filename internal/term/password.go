@@ -21,7 +21,7 @@ func (t *Terminal) StdoutIsTerminal() bool {
 func (t *Terminal) AskPassword(ctx context.Context, prompt string) (string, error) {
 	in, ok := t.Stdin.(*os.File)
 	if !ok || !xterm.IsTerminal(int(in.Fd())) {
-		return "", fault.WithSetting(fault.Usagef("a password is needed, and there is no terminal to ask on"), "password-file")
+		return "", fault.WithSetting(fault.Usagef("a password is needed, but there is no terminal to ask for it"), "password-file")
 	}
 	before, err := xterm.GetState(int(in.Fd()))
 	if err != nil {

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// Without a terminal, progress is a line for every 5 %, and a line after 30 seconds without
-// one.
+// TestProgressLines checks the progress without a terminal: a line for every 5 %, and after 30
+// seconds without a line.
 func TestProgressLines(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer

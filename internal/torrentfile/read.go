@@ -47,7 +47,7 @@ func Read(r io.Reader, name string) ([]byte, error) {
 		return nil, err
 	}
 	if len(b) > MaxSize {
-		return nil, fault.New(fault.BadData, "is it really a .torrent?", "%s is larger than the 10 MiB that a .torrent may have", name)
+		return nil, fault.New(fault.BadData, "check that it is a .torrent file", "%s is larger than the 10 MiB that a .torrent may have", name)
 	}
 	return b, nil
 }

@@ -17,7 +17,7 @@ func ParseTiers(what string, values []string) ([][]string, error) {
 		var tier []string
 		for _, u := range strings.Split(v, ",") {
 			if u = strings.TrimSpace(u); u == "" {
-				return nil, fault.UsageHint("a comma stands between two URLs of one tier", "%s %q has an empty URL", what, v)
+				return nil, fault.UsageHint("write the URLs of a tier with single commas between them", "%s %q has an empty URL", what, v)
 			}
 			if err := CheckTracker(what, u); err != nil {
 				return nil, err
@@ -39,7 +39,7 @@ func CheckTracker(what, s string) error {
 func CheckURL(what, s string, schemes ...string) error {
 	u, err := url.Parse(s)
 	if err != nil || u.Host == "" || !slices.Contains(schemes, strings.ToLower(u.Scheme)) {
-		return fault.UsageHint(fmt.Sprintf("it begins with %s:// and names a host", strings.Join(schemes, "://, ")), "%s %s is not a URL for this", what, s)
+		return fault.UsageHint(fmt.Sprintf("write a URL that begins with %s:// and has a host", strings.Join(schemes, "://, ")), "%s %s is not a valid URL", what, s)
 	}
 	return nil
 }

@@ -83,6 +83,7 @@ func newScreen(t *testing.T, w Source, width, height, refreshes int) *model {
 	return m
 }
 
+// press sends keys to the model.
 func press(m *model, keys ...tea.KeyPressMsg) {
 	for _, k := range keys {
 		for _, cmd := m.Update(k); cmd != nil; {
@@ -91,10 +92,10 @@ func press(m *model, keys ...tea.KeyPressMsg) {
 	}
 }
 
+// rune1 returns the press of a key with one character.
 func rune1(r rune) tea.KeyPressMsg { return tea.KeyPressMsg{Code: r, Text: string(r)} }
 
-// check checks that a screen has the right size, and that no name reaches the terminal
-// unescaped.
+// check checks that a screen has the right size and that names are escaped.
 func check(t *testing.T, m *model) string {
 	t.Helper()
 	s := m.screen()
@@ -109,7 +110,7 @@ func check(t *testing.T, m *model) string {
 	}
 	plain := ansi.Strip(s)
 	if strings.ContainsAny(plain, "\x1b\x07\u202e") || strings.Contains(s, "\x1b[31mname") || strings.Contains(s, "\x1b[2J") || strings.Contains(s, "\x1b]0;") {
-		t.Errorf("a name reached the terminal: %q", s)
+		t.Errorf("the screen has an unescaped name: %q", s)
 	}
 	var out []string
 	for _, l := range strings.Split(plain, "\n") {
@@ -118,7 +119,7 @@ func check(t *testing.T, m *model) string {
 	return strings.Join(out, "\n") + "\n"
 }
 
-// TestScreens compares every view in two sizes with golden files.
+// TestScreens checks every view in two sizes against golden files.
 func TestScreens(t *testing.T) {
 	for _, dims := range [][2]int{{80, 24}, {200, 50}} {
 		m := newScreen(t, newFakeSource(), dims[0], dims[1], 7)
@@ -138,13 +139,13 @@ func TestScreens(t *testing.T) {
 				t.Fatal(err)
 			}
 			if got != string(want) {
-				t.Errorf("%s (go test ./internal/tui -update writes it anew):\n%s", name, got)
+				t.Errorf("the screen differs from %s (go test ./internal/tui -update rewrites it):\n%s", name, got)
 			}
 		}
 	}
 }
 
-// TestSizes draws every view in many sizes.
+// TestSizes checks that every view fits into screens of many sizes.
 func TestSizes(t *testing.T) {
 	for width := 1; width < 130; width += 3 {
 		for height := 1; height < 40; height += 2 {
@@ -160,6 +161,7 @@ func TestSizes(t *testing.T) {
 	}
 }
 
+// TestKeys checks the keys that select, pause and quit.
 func TestKeys(t *testing.T) {
 	w := newFakeSource()
 	m := newScreen(t, w, 80, 24, 1)
@@ -190,7 +192,7 @@ func TestKeys(t *testing.T) {
 	w.torrents = w.torrents[:2]
 	m.Update(m.refresh(true)())
 	if m.id != "a" {
-		t.Errorf("after the selected one went, %q is selected", m.id)
+		t.Errorf("after the selected torrent was removed, %q is selected", m.id)
 	}
 	w.torrents = nil
 	m.Update(m.refresh(true)())
@@ -212,7 +214,7 @@ func TestKeys(t *testing.T) {
 // noPauser hides the Pause method of a source.
 type noPauser struct{ Source }
 
-// TestRun runs the whole program with keys, and with a context that is cancelled.
+// TestRun checks that the program ends with the key q and with a cancelled context.
 func TestRun(t *testing.T) {
 	var out bytes.Buffer
 	in, keys, err := os.Pipe()
@@ -231,7 +233,7 @@ func TestRun(t *testing.T) {
 	if s := out.String(); !strings.Contains(s, "\x1b[?1049h") || !strings.Contains(s, "\x1b[?1049l") {
 		t.Errorf("the alternate screen is not entered and left: %q", s)
 	} else if strings.Contains(s, "\x1b[36m") {
-		t.Error("there are colours though NO_COLOR is set")
+		t.Error("the output has colours although NO_COLOR is set")
 	}
 	keys.Close()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -247,6 +249,7 @@ func TestRun(t *testing.T) {
 	}
 }
 
+// TestPieceMap checks the map of pieces.
 func TestPieceMap(t *testing.T) {
 	if rows, each := pieceMap(make([]Piece, 10), 4, 2); len(rows) != 2 || each != 2 || rows[0] != "····" || rows[1] != "·" {
 		t.Errorf("%q, %d each", rows, each)
@@ -260,6 +263,7 @@ func TestPieceMap(t *testing.T) {
 	}
 }
 
+// TestText checks the functions that format texts.
 func TestText(t *testing.T) {
 	for _, c := range []struct{ got, want string }{
 		{fit("abc", 5), "abc  "}, {fit("abcdef", 4), "abc…"}, {fit("砂の女", 5), "砂の…"}, {fit("x", 0), ""}, {right("abc", 5), "  abc"},
@@ -275,6 +279,7 @@ func TestText(t *testing.T) {
 	}
 }
 
+// TestLog checks that the log keeps the last lines.
 func TestLog(t *testing.T) {
 	l := &Log{}
 	for i := range logLines + 10 {

@@ -29,7 +29,7 @@ func ParseBytes(s string) (int64, error) {
 			break
 		}
 	}
-	bad := fmt.Errorf("%q is not a size (write bytes, or 256KiB, 1MiB, 1.5G)", s)
+	bad := fmt.Errorf("%q is not a size (write a number of bytes, or 256KiB, 1MiB, 1.5G)", s)
 	if num == "" || strings.Trim(num, "0123456789.") != "" {
 		return 0, bad
 	}

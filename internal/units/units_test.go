@@ -5,6 +5,7 @@ import (
 	"time"
 )
 
+// TestParseBytes checks the parser of sizes.
 func TestParseBytes(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -26,6 +27,7 @@ func TestParseBytes(t *testing.T) {
 	}
 }
 
+// TestParseRate checks the parser of rates.
 func TestParseRate(t *testing.T) {
 	t.Parallel()
 	for in, want := range map[string]int64{"500k/s": 500000, " 2M/s ": 2e6, "1Mi": 1 << 20, "0": 0} {
@@ -40,6 +42,7 @@ func TestParseRate(t *testing.T) {
 	}
 }
 
+// TestFormat checks the formats of sizes and rates.
 func TestFormat(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ got, want string }{
@@ -56,6 +59,7 @@ func TestFormat(t *testing.T) {
 	}
 }
 
+// TestDurations checks the formats of durations.
 func TestDurations(t *testing.T) {
 	t.Parallel()
 	const day = 24 * time.Hour

@@ -39,8 +39,8 @@ type Options struct {
 type Entry struct {
 	Name string // name in the folder
 	Dir  bool   // a directory or a link to one
-	// Stamp is a hash of the names, sizes, times and inode numbers of all files of the entry.
-	// It changes when one of them changes.
+	// Stamp is a hash of the names, sizes, times and inode numbers of all files of the
+	// entry. It changes if any of them changes.
 	Stamp string
 }
 
@@ -49,8 +49,8 @@ type Scan struct {
 	Entries []Entry   // complete entries
 	Waiting []string  // names of entries that are still being written
 	Refused []Refused // entries that are neither a file nor a directory of the folder
-	// Err is not nil if the folder cannot be read, or if another file system is mounted on
-	// it since the first scan. The lists are empty then, and the contents are unknown.
+	// Err is not nil if the folder cannot be read, or if another file system was mounted on
+	// it since the first scan. The lists are then empty, and the contents unknown.
 	Err error
 }
 
@@ -78,7 +78,7 @@ type sight struct {
 	done  bool      // the entry was complete
 }
 
-// New returns a watcher for the directory dir. It starts nothing.
+// New returns a watcher for the directory dir. It does not start to watch.
 func New(dir string, opt Options) (*Folder, error) {
 	if opt.Settle < 0 || opt.Rescan < 0 {
 		return nil, errors.New("watch: a time is negative")
@@ -100,14 +100,14 @@ func New(dir string, opt Options) (*Folder, error) {
 // that arrive together are found together.
 const quiet = 100 * time.Millisecond
 
-// Run scans the folder and calls each with the result: at once, and whenever the folder
-// may have changed. It returns the cause of the end of ctx.
+// Run scans the folder and calls each with the result: at once, and whenever the folder may
+// have changed. It returns the cause when ctx ends.
 func (f *Folder) Run(ctx context.Context, each func(Scan)) error {
 	Run(ctx, RunOptions{Settle: quiet, Every: f.opt.Rescan, Log: f.opt.Log.With("folder", f.dir)}, func(d *Dirs) {
 		d.Add(f.dir)
 		scan := f.Scan(time.Now())
 		if scan.Err != nil {
-			d.Remove(f.dir) // another directory may appear at the path
+			d.Remove(f.dir) // another directory may be at the path now
 		}
 		each(scan)
 		if len(scan.Waiting) > 0 {
@@ -117,7 +117,8 @@ func (f *Folder) Run(ctx context.Context, each func(Scan)) error {
 	return context.Cause(ctx)
 }
 
-// Scan scans the folder once. now is compared with the times of files.
+// Scan scans the folder once. now is the present time, which Scan compares with the times
+// of files.
 func (f *Folder) Scan(now time.Time) (s Scan) {
 	in, err := folder.Open(f.dir, folder.Options{FollowLinks: f.opt.FollowLinks})
 	if err != nil {

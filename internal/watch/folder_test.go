@@ -42,8 +42,8 @@ func watched(t *testing.T) (*Folder, func(name, data string, age time.Duration) 
 	}
 }
 
-// TestSettle checks when entries become complete: new and growing ones after Settle, old ones
-// at once, temporary ones never.
+// TestSettle checks that new and growing entries become complete after Settle, old ones at
+// once, and temporary ones never.
 func TestSettle(t *testing.T) {
 	f, write := watched(t)
 	now := time.Now()
@@ -126,9 +126,9 @@ func TestStamp(t *testing.T) {
 	}
 }
 
-// TestMissingFolderIsAnError checks that a scan of a missing folder, or of one with another
-// file system mounted on it, returns an error instead of an empty list, so that nothing is
-// withdrawn.
+// TestMissingFolderIsAnError checks that a scan of a missing folder, or of a folder on
+// which another file system is mounted, returns an error. An empty list would make the
+// caller withdraw all releases.
 func TestMissingFolderIsAnError(t *testing.T) {
 	f, write := watched(t)
 	write("a", "1", time.Hour)
@@ -164,7 +164,7 @@ func TestRun(t *testing.T) {
 	if s := <-scans; len(s.Entries) != 0 || s.Err != nil {
 		t.Errorf("%+v", s)
 	}
-	write("a", "1", time.Hour) // the next scan at an interval is 30 s later
+	write("a", "1", time.Hour) // so early that the regular scan, after 30 s, cannot be the reason
 	if s := <-scans; len(s.Entries) != 1 {
 		t.Errorf("%+v", s)
 	}

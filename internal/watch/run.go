@@ -44,10 +44,11 @@ type Dirs struct {
 }
 
 // Run calls look at once, after changes in the directories that look adds to its argument,
-// and after RunOptions.Every, until ctx is done. It does not watch subdirectories.
+// and at the latest RunOptions.Every after the last call, until ctx is done. It does not
+// watch subdirectories.
 //
-// To watch a file, add its directory, because the file may be replaced by another one, and
-// ignore other entries with RunOptions.Matters.
+// To watch a file, add its directory, because another file may replace the file. Ignore
+// other entries with RunOptions.Matters.
 func Run(ctx context.Context, o RunOptions, look func(*Dirs)) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -71,7 +72,7 @@ func Run(ctx context.Context, o RunOptions, look func(*Dirs)) {
 			return
 		case e := <-events:
 			if e.Op&(fsnotify.Remove|fsnotify.Rename) != 0 {
-				delete(d.watched, filepath.Clean(e.Name)) // the system has stopped watching it
+				delete(d.watched, filepath.Clean(e.Name)) // the system no longer watches it
 			}
 			c := Change{Path: e.Name, Content: e.Has(fsnotify.Write), Attributes: e.Op == fsnotify.Chmod}
 			if o.Matters == nil || o.Matters(c) {
@@ -109,13 +110,13 @@ func (d *Dirs) Add(dir string) {
 func (d *Dirs) Remove(dir string) {
 	dir = filepath.Clean(dir)
 	if d.w != nil && d.watched[dir] {
-		d.w.Remove(dir) // fails if the system has stopped watching it
+		d.w.Remove(dir) // Remove fails if the system no longer watches the directory
 	}
 	delete(d.watched, dir)
 }
 
-// Again makes Run call look again after the given time, if that is earlier than it would
-// otherwise. It holds for the next call only.
+// Again makes Run call look again after the given time, if that is earlier than the next
+// regular call. It applies to the next call only.
 func (d *Dirs) Again(after time.Duration) { d.again = min(d.again, after) }
 
 // maxSettle limits the delay of a call by changes that continue, in multiples of
@@ -129,7 +130,7 @@ type schedule struct {
 	pending bool      // something has changed since the last call
 }
 
-// changed notes a change and returns the time until the next call.
+// changed records a change and returns the time until the next call.
 func (s *schedule) changed(now time.Time) time.Duration {
 	if latest := now.Add(maxSettle * s.settle); !s.pending && (s.due.IsZero() || latest.Before(s.due)) {
 		s.due = latest
@@ -138,7 +139,8 @@ func (s *schedule) changed(now time.Time) time.Duration {
 	return max(min(s.settle, s.due.Sub(now)), 0)
 }
 
-// looked notes a call and returns again, the time until the next one.
+// looked records a call of look, and returns the time until the next one. again is the time
+// that look asked for.
 func (s *schedule) looked(now time.Time, again time.Duration) time.Duration {
 	s.due, s.pending = now.Add(again), false
 	return again

@@ -34,9 +34,9 @@ func TestSchedule(t *testing.T) {
 	check("change before the early call", s.changed(start.Add(settle/4)), settle/4)
 }
 
-// TestRunLooksAfterChanges checks that look is called at first, when it asks for that, and
-// after changes in the directories that it adds, also if a directory was removed and
-// created again.
+// TestRunLooksAfterChanges checks that look is called at the start, when it has asked for a
+// call, and after changes in the directories that it adds, even if a directory was removed
+// and created again.
 func TestRunLooksAfterChanges(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "dir")
@@ -44,7 +44,7 @@ func TestRunLooksAfterChanges(t *testing.T) {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	looks := make(chan []string) // the names in dir, or nil if it does not exist
+	looks := make(chan []string) // look sends the names in dir, or nil if dir does not exist
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
@@ -70,7 +70,7 @@ func TestRunLooksAfterChanges(t *testing.T) {
 		})
 	}()
 	<-looks
-	<-looks // because of Again
+	<-looks // look asked for this call by Again
 	seen := func(want []string) {
 		t.Helper()
 		for { // one change can be several events

@@ -12,8 +12,8 @@ import (
 )
 
 // stampOf returns the stamp of the entry of the folder in that info describes, and the time
-// of its last change. The stamp of a directory includes hidden files, because they may be
-// part of the release.
+// of its last change. The stamp of a directory includes its hidden files, because they may
+// be part of the release.
 func stampOf(in *folder.Folder, info fs.FileInfo) (stamp string, newest time.Time, err error) {
 	h := sha256.New()
 	add := func(name string, info fs.FileInfo) {
@@ -39,8 +39,8 @@ func stampOf(in *folder.Folder, info fs.FileInfo) (stamp string, newest time.Tim
 			rel = string(filepath.Separator) + rel
 		}
 		if info.IsDir() {
-			// The stamp does not need the time of a directory, because it contains all
-			// entries. But a directory with a recent time may still be filled.
+			// The stamp omits the time of a directory, because it contains all its entries.
+			// But a directory with a recent time may be incomplete.
 			if info.ModTime().After(newest) {
 				newest = info.ModTime()
 			}
@@ -53,8 +53,8 @@ func stampOf(in *folder.Folder, info fs.FileInfo) (stamp string, newest time.Tim
 	return hex.EncodeToString(h.Sum(nil)[:16]), newest, err
 }
 
-// beingWritten reports whether a process has the entry that info describes, or a file in it,
-// open for writing. It returns false if the system does not tell.
+// beingWritten reports whether a process has the entry that info describes, or a file in
+// it, open for writing. It returns false if the system does not report open files.
 func beingWritten(in *folder.Folder, info fs.FileInfo) bool {
 	if !info.IsDir() {
 		return openForWriting(in, info.Name())

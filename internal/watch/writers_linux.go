@@ -6,9 +6,9 @@ import (
 	"spate/internal/folder"
 )
 
-// openForWriting reports whether a process has the file open for writing. It requests a read
-// lease, which the kernel refuses then (fcntl(2), F_SETLEASE). It returns false if leases
-// are not available: for files of other users and on network file systems.
+// openForWriting reports whether a process has the file open for writing. It requests a
+// read lease, which the kernel refuses in this case (fcntl(2), F_SETLEASE). It returns
+// false if leases are not available: for files of other users and on network file systems.
 func openForWriting(in *folder.Folder, name string) bool {
 	f, err := in.Open(name)
 	if err != nil {

@@ -23,7 +23,7 @@ type file struct {
 	uid  int // owner and group
 }
 
-// inDir returns the files with dir before their paths.
+// inDir returns the files with the directory dir added to their paths.
 func inDir(dir string, files []file) []file {
 	var out []file
 	for _, f := range files {
@@ -63,8 +63,8 @@ func withDirs(files []file) []file {
 	return out
 }
 
-// tar returns a tar archive of the files and their directories. All names in it start with
-// prefix.
+// tar returns a tar archive of the files and their directories. All names in the archive
+// start with prefix.
 func (d *dist) tar(prefix string, files []file) ([]byte, error) {
 	var b bytes.Buffer
 	w := tar.NewWriter(&b)
@@ -101,8 +101,9 @@ func (d *dist) tarGz(files []file) ([]byte, error) {
 	return compress(b)
 }
 
-// compress returns b compressed by gzip, without a name or a time in the header. The best
-// level would take three times as long and save a third of a percent.
+// compress returns b compressed by gzip, without a name or a time in the header. It uses
+// the default level, because the best level takes three times as long and saves a third of
+// a percent.
 func compress(b []byte) ([]byte, error) {
 	var out bytes.Buffer
 	w := gzip.NewWriter(&out)

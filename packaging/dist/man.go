@@ -78,11 +78,11 @@ func (r *roff) entry(term, value, meaning string) {
 // bytes returns the page.
 func (r *roff) bytes() []byte { return []byte(r.b.String()) }
 
-// manPages returns the pages of cmd and of all its subcommands.
+// manPages returns the manual pages of cmd and of all its subcommands.
 func manPages(cmd *cobra.Command, at time.Time) []page {
 	pages := []page{{manName(cmd), verbPage(cmd, at)}}
 	for _, c := range cmd.Commands() {
-		// toolPage writes the pages of the tools of 2005.
+		// toolPage writes the pages of the subcommands of bt, which are the tools of 2005.
 		if c.IsAvailableCommand() && c.Name() != "help" && c.Name() != "completion" && cmd.Name() != "bt" {
 			pages = append(pages, manPages(c, at)...)
 		}
@@ -90,10 +90,10 @@ func manPages(cmd *cobra.Command, at time.Time) []page {
 	return pages
 }
 
-// manName returns the name of a verb's page, such as "spate-tracker-token".
+// manName returns the name of a command's page, such as "spate-tracker-token".
 func manName(cmd *cobra.Command) string { return strings.ReplaceAll(cmd.CommandPath(), " ", "-") }
 
-// verbPage returns the page of a verb.
+// verbPage returns the page of a command.
 func verbPage(cmd *cobra.Command, at time.Time) []byte {
 	r := newRoff(manName(cmd), cmd.Short, at)
 	r.head("SYNOPSIS")
@@ -160,7 +160,7 @@ func (r *roff) flags(title string, flags *pflag.FlagSet) {
 	})
 }
 
-// surroundings writes the sections that all pages of verbs contain.
+// surroundings writes the sections that are the same on the pages of all commands.
 func (r *roff) surroundings() {
 	r.head("ENVIRONMENT AND FILES")
 	r.text(`An environment variable can set each flag: its name is SPATE_ and the name of the flag in capitals, with _ for - (SPATE_UP=2M). The settings file can set it too: ~/.config/spate/spate.toml, or the FILE of --config (up = "2M", or below [get] for one verb). A flag overrides the variable, and the variable overrides the file. spate never writes the file.

@@ -73,7 +73,7 @@ func (d *DB) Delete(ctx context.Context, ref string) error {
 	return d.removeRecord(r)
 }
 
-// rewrite lists what changes of a release besides its row and its notes.
+// rewrite lists the parts of a release that change, besides its row and its notes.
 type rewrite struct {
 	files    bool
 	torrents *publish.Torrents // nil: unchanged

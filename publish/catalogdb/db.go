@@ -1,6 +1,7 @@
-// Package catalogdb implements a [publish.Catalog] in a directory. It stores the releases in
-// an SQLite database. It also stores the .torrent file of each release, and a record with
-// the fields that the torrent does not contain, so that it can rebuild a damaged database.
+// Package catalogdb implements a [publish.Catalog] in a directory. It stores the releases
+// in an SQLite database. For each release it also stores the .torrent file, and a record
+// with the fields that the torrent does not contain. If the database is damaged, the
+// package rebuilds it from these files.
 //
 // A change is durable when the method returns: neither a killed process nor a power failure
 // loses it.
@@ -127,7 +128,8 @@ func dsn(path, mode string) string {
 func (d *DB) Close() error { return d.sql.Close() }
 
 // Backup writes a copy of the database to the file at path, which must not exist. Other
-// methods may be called meanwhile. The copy can take the place of the database.
+// methods may be called meanwhile. To restore the catalog, replace the database by the
+// copy.
 func (d *DB) Backup(ctx context.Context, path string) error {
 	if _, err := os.Lstat(path); err == nil {
 		return &fs.PathError{Op: "backup", Path: path, Err: fs.ErrExist}

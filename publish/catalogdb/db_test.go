@@ -38,7 +38,7 @@ func fresh(t *testing.T) (*DB, string) {
 	dir := filepath.Join(t.TempDir(), "a ?#%20 folder")
 	d, warnings := open(t, dir)
 	if len(warnings) > 0 {
-		t.Fatal(warnings)
+		t.Fatalf("opening a new catalog gave warnings: %v", warnings)
 	}
 	return d, dir
 }
@@ -128,12 +128,12 @@ func TestReopen(t *testing.T) {
 	d.Close()
 	d, warnings := open(t, dir)
 	if got := dump(t, d); got != want || len(warnings) > 0 {
-		t.Errorf("%v\n%s\nwant\n%s", warnings, got, want)
+		t.Errorf("the catalog after reopening, with warnings %v:\n%s\nwant\n%s", warnings, got, want)
 	}
 }
 
-// TestDamaged checks that a damaged database is renamed and reported, and rebuilt from the
-// records, with the counters that can still be read.
+// TestDamaged checks that a damaged database is renamed and reported, and is rebuilt from
+// the records and the readable counters.
 func TestDamaged(t *testing.T) {
 	for what, damage := range map[string]func(path string) error{
 		"not a database": func(p string) error { return os.WriteFile(p, bytes.Repeat([]byte("garbage\n"), 2000), 0o600) },
@@ -156,16 +156,16 @@ func TestDamaged(t *testing.T) {
 			d, warnings := open(t, dir)
 			got, _, _ := strings.Cut(dump(t, d), "{Total:")
 			if got != want {
-				t.Errorf("made again:\n%s\nwant\n%s", got, want)
+				t.Errorf("the rebuilt catalog:\n%s\nwant\n%s", got, want)
 			}
 			aside, _ := filepath.Glob(filepath.Join(dir, "corrupt-*"))
 			if len(warnings) != 1 || len(aside) == 0 || !strings.Contains(warnings[0].Error(), filepath.Base(aside[0])) {
-				t.Errorf("renamed to %q, warnings: %v", aside, warnings)
+				t.Errorf("the damaged database was renamed to %q with the warnings %v, want one warning with the new name", aside, warnings)
 			}
 			d.Close()
 			_, warnings = open(t, dir)
 			if len(warnings) > 0 {
-				t.Errorf("the second time: %v", warnings)
+				t.Errorf("opening the rebuilt catalog gave warnings: %v", warnings)
 			}
 		})
 	}
@@ -179,12 +179,13 @@ func TestDamaged(t *testing.T) {
 		}
 		d, warnings := open(t, dir)
 		if got, _, _ := strings.Cut(dump(t, d), "{Total:"); got != want || len(warnings) > 0 {
-			t.Errorf("%v\n%s\nwant\n%s", warnings, got, want)
+			t.Errorf("the catalog without its database, with warnings %v:\n%s\nwant\n%s", warnings, got, want)
 		}
 	})
 }
 
-// TestDamagedCounters checks that damage in another table does not lose the history.
+// TestDamagedCounters checks that damage in the table of releases does not lose the
+// history.
 func TestDamagedCounters(t *testing.T) {
 	d, dir := fresh(t)
 	all := fill(t, d)
@@ -199,11 +200,11 @@ func TestDamagedCounters(t *testing.T) {
 	d, warnings := open(t, dir)
 	h, err := d.History(t.Context(), all[0].Hash(), time.Time{})
 	if err != nil || h.Total.Completed != 3 || h.Total.HTTPBytes != 1<<50 || len(warnings) != 1 {
-		t.Errorf("%+v %v, said %v", h, err, warnings)
+		t.Errorf("the history is %+v, %v, want 3 downloads and 1<<50 bytes; the warnings are %v, want one", h, err, warnings)
 	}
 }
 
-// TestBadRecord checks that a damaged record loses only its own release.
+// TestBadRecord checks that a damaged record loses only one release.
 func TestBadRecord(t *testing.T) {
 	d, dir := fresh(t)
 	all := fill(t, d)
@@ -219,7 +220,7 @@ func TestBadRecord(t *testing.T) {
 	d, warnings := open(t, dir)
 	list, _, _ := d.List(t.Context(), publish.Query{All: true})
 	if len(list) != 1 || list[0].Ref() != all[1].Ref() || len(warnings) != 1 {
-		t.Errorf("%d releases, said %v", len(list), warnings)
+		t.Errorf("%d releases remain with the warnings %v, want only the second release and one warning", len(list), warnings)
 	}
 }
 
@@ -237,13 +238,13 @@ func TestLeftovers(t *testing.T) {
 	missing := filepath.Join(records, all[0].Hash().String()+".json")
 	os.Remove(missing)
 	if _, warnings := open(t, dir); len(warnings) > 0 {
-		t.Error(warnings)
+		t.Errorf("repairing leftovers gave warnings: %v", warnings)
 	}
 	if left, _ := filepath.Glob(stray + "*"); len(left) > 0 {
-		t.Errorf("left: %q", left)
+		t.Errorf("records without a release were left: %q", left)
 	}
 	if _, err := os.Stat(missing); err != nil {
-		t.Error(err)
+		t.Errorf("a missing record was not written: %v", err)
 	}
 }
 
@@ -256,18 +257,18 @@ func TestBackup(t *testing.T) {
 		t.Fatal(err)
 	}
 	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
-		t.Errorf("%v %v", info.Mode(), err)
+		t.Errorf("the backup has the mode %v, %v, want 0600", info.Mode(), err)
 	}
 	if err := d.Backup(t.Context(), path); !errors.Is(err, fs.ErrExist) {
-		t.Errorf("over another: %v", err)
+		t.Errorf("Backup over an existing file returned %v, want fs.ErrExist", err)
 	}
 	if err := d.Backup(t.Context(), filepath.Join(dir, "none", "x")); err == nil {
-		t.Error("into a folder that is not there")
+		t.Error("Backup into a missing directory succeeded")
 	}
 	want := dump(t, d)
 	restored, warnings := open(t, copyDir)
 	if got := dump(t, restored); got != want || len(warnings) > 0 {
-		t.Errorf("%v\n%s\nwant\n%s", warnings, got, want)
+		t.Errorf("the catalog from the backup, with warnings %v:\n%s\nwant\n%s", warnings, got, want)
 	}
 }
 
@@ -282,7 +283,7 @@ func TestOlderSchema(t *testing.T) {
 	d.Close()
 	d, warnings := open(t, dir)
 	if got := dump(t, d); got != want || len(warnings) > 0 {
-		t.Errorf("%v\n%s\nwant\n%s", warnings, got, want)
+		t.Errorf("the catalog with the older schema, with warnings %v:\n%s\nwant\n%s", warnings, got, want)
 	}
 }
 
@@ -293,15 +294,15 @@ func TestNewerSchema(t *testing.T) {
 	d.Close()
 	var newer *NewerError
 	if _, _, err := Open(t.Context(), dir, now); !errors.As(err, &newer) || newer.Have != 99 {
-		t.Errorf("%v", err)
+		t.Errorf("Open of a newer catalog returned %v, want a NewerError", err)
 	}
 	if left, _ := filepath.Glob(filepath.Join(dir, "corrupt-*")); len(left) > 0 {
-		t.Error("a newer catalog was set aside")
+		t.Error("a newer catalog was renamed like a damaged one")
 	}
 }
 
-// TestKilled counts in another process and kills it. All counts that the process has reported
-// must be there, and at most one more.
+// TestKilled counts downloads in another process and kills the process. The catalog must
+// then contain all counts that the process has reported, and at most one more.
 func TestKilled(t *testing.T) {
 	if dir := os.Getenv("SPATE_TEST_COUNT_IN"); dir != "" {
 		d, _, err := Open(context.Background(), dir, now)
@@ -339,6 +340,6 @@ func TestKilled(t *testing.T) {
 	d, warnings := open(t, dir)
 	h, err := d.History(t.Context(), [20]byte{1}, now)
 	if err != nil || last < 20 || h.Total.Completed < int64(last) || h.Total.Completed > int64(last)+1 || len(warnings) > 0 {
-		t.Errorf("%d were said to be counted, %+v are; %v %v", last, h, err, warnings)
+		t.Errorf("the process reported %d counts, but the history is %+v, %v; warnings %v", last, h, err, warnings)
 	}
 }

@@ -54,7 +54,7 @@ func (d *DB) recordPath(r *publish.Release, ext string) string {
 	return filepath.Join(d.dir, recordDir, r.Hash().String()+ext)
 }
 
-// writeRecord writes the record of r, and its torrent unless that is nil.
+// writeRecord writes the record of r. It also writes the torrent unless torrent is nil.
 func (d *DB) writeRecord(r *publish.Release, torrent []byte) error {
 	rec := record{Slug: []byte(r.Slug), Version: r.Version, Variant: r.Variant, Group: []byte(r.Group), Notes: []byte(r.Notes), Published: r.Published,
 		Path: []byte(r.Path), Watched: []byte(r.Watched), Stamp: r.Stamp, Base: []byte(r.Base), Twin: !r.Twin.Hash.IsZero(), Paused: r.Paused, FirstCopy: r.FirstCopy, Signatures: r.Signatures}

@@ -74,7 +74,7 @@ func (d *DB) load(ctx context.Context) error {
 
 const where = " WHERE slug = ? AND version = ? AND variant = ?"
 
-// key returns the arguments of where.
+// key returns the values that identify r in the condition where.
 func key(r *publish.Release) []any { return []any{[]byte(r.Slug), r.Version, r.Variant} }
 
 // insert writes a release with its files, notes and torrents.
@@ -123,7 +123,7 @@ func sum(h *[32]byte) any {
 	return h[:]
 }
 
-// update writes the row and the notes of r, and the parts that w selects.
+// update writes the row and the notes of r, and the other parts that w selects.
 func update(ctx context.Context, tx *sql.Tx, r *publish.Release, w rewrite) error {
 	vals, err := values(r)
 	if err != nil {

@@ -5,7 +5,7 @@ import (
 	"fmt"
 )
 
-// migrations holds the statements that change the schema from version i to i+1, by i. A
+// migrations[i] holds the statements that change the schema from version i to i+1. A
 // released migration never changes. Text with arbitrary bytes is stored as a BLOB.
 var migrations = []string{`
 CREATE TABLE releases (
@@ -78,7 +78,7 @@ CREATE TABLE history (
 ALTER TABLE releases ADD COLUMN base BLOB NOT NULL DEFAULT x'';
 `}
 
-// NewerError is returned if a later version of the program has written the database.
+// NewerError is returned if a newer version of the program has written the database.
 type NewerError struct{ Have, Know int }
 
 // Error implements error.

@@ -79,14 +79,14 @@ func testKeeps(t *testing.T, c publish.Catalog) {
 	}
 	same(t, got, want)
 	if i, ok := got.Lookup("a"); !ok || i != 1 {
-		t.Errorf("Lookup: %d %v", i, ok)
+		t.Errorf("Lookup returned %d, %v, want 1 and true", i, ok)
 	}
 	if kept, err := c.Torrents(ctx, r.Ref()); err != nil || !bytes.Equal(kept.Main, tor.Main) || !bytes.Equal(kept.Twin, tor.Twin) {
-		t.Errorf("torrents %q: %v", kept, err)
+		t.Errorf("Torrents returned %q, %v, want the torrents of Put", kept, err)
 	}
 	for _, ih := range r.AllHashes() {
 		if f, err := c.Find(ctx, ih); err != nil || f.Ref() != r.Ref() || f.Files != nil || f.Notes != "" {
-			t.Errorf("Find(%s): %+v %v", ih, f, err)
+			t.Errorf("Find(%s) returned %+v, %v, want the release without files and notes", ih, f, err)
 		}
 	}
 	if err := c.Delete(ctx, r.Ref()); err != nil {
@@ -94,14 +94,14 @@ func testKeeps(t *testing.T, c publish.Catalog) {
 	}
 	for _, err := range gone(ctx, c, r) {
 		if !errors.Is(err, publish.ErrNotFound) {
-			t.Errorf("after Delete: %v", err)
+			t.Errorf("a method returned %v after Delete, want ErrNotFound", err)
 		}
 	}
 	put(t, c, r) // a deleted release can be added again
 }
 
-// gone returns the errors of all methods for r, which must be [publish.ErrNotFound] if c does
-// not have r.
+// gone calls all methods of c for r, and returns their errors. Each must be
+// [publish.ErrNotFound] if c does not contain r.
 func gone(ctx context.Context, c publish.Catalog, r *publish.Release) []error {
 	_, get := c.Get(ctx, r.Ref())
 	_, latest := c.Get(ctx, r.Slug)
@@ -147,25 +147,25 @@ func testRefuses(t *testing.T, c publish.Catalog) {
 	again.Twin.Hash[0]++
 	for what, r := range map[string]*publish.Release{"the reference": again, "a hash": taken} {
 		if err := c.Put(ctx, r, torrents(r)); !errors.Is(err, publish.ErrExists) {
-			t.Errorf("%s is taken: %v", what, err)
+			t.Errorf("Put of a release whose %s is taken returned %v, want ErrExists", what, err)
 		}
 	}
 	for _, label := range [][3]string{{"a~b", "1", ""}, {"a/b", "1", ""}, {"..", "1", ""}, {"x", "1~2", ""}, {"x", "a/b", ""},
 		{"x", "a\x1b[2J", ""}, {"x", "1", "\u202e"}, {"x", strings.Repeat("v", 65), ""}, {"x", "1", "a\xffb"}} {
 		r := Release(label[0], label[1], label[2], day0)
 		if err := c.Put(ctx, r, torrents(r)); !errors.Is(err, publish.ErrLabel) {
-			t.Errorf("%q: %v", label, err)
+			t.Errorf("Put with the label %q returned %v, want ErrLabel", label, err)
 		}
 	}
 	if _, total, err := c.List(ctx, publish.Query{All: true}); err != nil || total != 1 {
-		t.Errorf("%d releases after refusals: %v", total, err)
+		t.Errorf("List counts %d releases after refused calls of Put, %v, want 1", total, err)
 	}
 	bare := &publish.Release{Name: "x~y", Published: day0}
 	if err := c.Put(ctx, bare, publish.Torrents{}); err != nil {
 		t.Fatal(err)
 	}
 	if r, err := c.Get(ctx, "x_y~1"); err != nil || r.Name != "x~y" {
-		t.Errorf("what is left open: %+v %v", r, err)
+		t.Errorf("the defaults of Put gave %+v, %v", r, err)
 	}
 }
 
@@ -184,15 +184,15 @@ func testResolves(t *testing.T, c publish.Catalog) {
 	} {
 		r, err := c.Get(ctx, ref)
 		if want == "" && !errors.Is(err, publish.ErrNotFound) || want != "" && (err != nil || r.Ref() != want) {
-			t.Errorf("%q is %v %v, want %q", ref, r, err, want)
+			t.Errorf("Get(%q) returned %v, %v, want %q", ref, r, err, want)
 		}
 		if want != "" && publish.ParseRef(r.Ref()).String() != r.Ref() {
-			t.Errorf("%q does not come back", r.Ref())
+			t.Errorf("parsing the reference %q and formatting it gives another one", r.Ref())
 		}
 	}
 	family, err := c.Family(ctx, "deb")
 	if got := refs(family); err != nil || !slices.Equal(got, []string{"deb~10~amd64", "deb~10~arm64", "deb~9~amd64", "deb~9~arm64", "deb~8~s390x"}) {
-		t.Errorf("%q %v", got, err)
+		t.Errorf("Family returned %q, %v, want the newest version first", got, err)
 	}
 	for _, ref := range []string{"deb~10~amd64", "deb~10~arm64"} {
 		if err := c.Delete(ctx, ref); err != nil {
@@ -200,10 +200,10 @@ func testResolves(t *testing.T, c publish.Catalog) {
 		}
 	}
 	if r, err := c.Get(ctx, "deb"); err != nil || r.Ref() != "deb~9~amd64" {
-		t.Errorf("without the newest: %v %v", r, err)
+		t.Errorf("Get after deleting the newest release returned %v, %v, want deb~9~amd64", r, err)
 	}
 	if err := c.Delete(ctx, "deb"); !errors.Is(err, publish.ErrNotFound) {
-		t.Errorf("deleted by a reference that is not exact: %v", err)
+		t.Errorf("Delete with a reference that is not exact returned %v, want ErrNotFound", err)
 	}
 }
 
@@ -237,17 +237,17 @@ func testLists(t *testing.T, c publish.Catalog) {
 	} {
 		list, total, err := c.List(ctx, k.q)
 		if got := refs(list); err != nil || total != k.all || !slices.Equal(got, k.want) {
-			t.Errorf("%+v: %q of %d, %v", k.q, got, total, err)
+			t.Errorf("List(%+v) returned %q of %d, %v, want %q of %d", k.q, got, total, err, k.want, k.all)
 		}
 		for _, r := range list {
 			if r.Files != nil || r.Notes != "" || r.NumFiles != 2 {
-				t.Errorf("a list has %+v", r)
+				t.Errorf("List returned %+v, want no files and notes but their number", r)
 			}
 		}
 	}
 	groups, err := c.Groups(ctx)
 	if want := []publish.GroupCount{{Group: "group of arm", Slugs: 2}, {Group: "group of x86", Slugs: 1}}; err != nil || !slices.Equal(groups, want) {
-		t.Errorf("%v %v", groups, err)
+		t.Errorf("Groups returned %v, %v, want %v", groups, err, want)
 	}
 }
 
@@ -277,19 +277,19 @@ func testChanges(t *testing.T, c publish.Catalog) {
 	}
 	same(t, got, want)
 	if before.Group == group || before.Summed || before.Files[0].Inode == 7 {
-		t.Error("a release that was handed out has changed")
+		t.Error("a release that was returned before has changed")
 	}
 	list, _, _ := c.List(ctx, publish.Query{Group: "g"})
 	if len(list) != 1 || !list[0].Summed || list[0].FirstCopy != first || list[0].Signatures != sig {
-		t.Errorf("the list does not know of it: %+v", list)
+		t.Errorf("List does not contain the change: %+v", list)
 	}
 	other := r.Hash()
 	other[0]++
 	if err := c.SetSums(ctx, r.Ref(), other, sums); !errors.Is(err, publish.ErrNotFound) {
-		t.Errorf("sums of another release: %v", err)
+		t.Errorf("SetSums with another info-hash returned %v, want ErrNotFound", err)
 	}
 	if err := c.SetSums(ctx, r.Ref(), r.Hash(), sums[:1]); err == nil {
-		t.Error("sums of one file of two")
+		t.Error("SetSums accepted the sum of one file for a release of two files")
 	}
 	if err := c.Update(ctx, r.Ref(), publish.Change{Location: &publish.Location{}}); err == nil {
 		t.Error("Update accepted a location without files")
@@ -306,11 +306,11 @@ func testChanges(t *testing.T, c publish.Catalog) {
 	}
 	same(t, got, want)
 	if kept, err := c.Torrents(ctx, "a"); err != nil || !reflect.DeepEqual(kept, links.Torrents) {
-		t.Errorf("torrents %q: %v", kept, err)
+		t.Errorf("Torrents returned %q, %v, want those of the new links", kept, err)
 	}
 	links.Torrents.Twin = nil
 	if err := c.Update(ctx, r.Ref(), publish.Change{Links: &links}); err == nil {
-		t.Error("links without the twin's torrent")
+		t.Error("Update accepted links without the twin's torrent")
 	}
 }
 
@@ -318,7 +318,7 @@ func testCounts(t *testing.T, c publish.Catalog) {
 	ctx := t.Context()
 	r, other := put(t, c, Release("a", "1", "", day0)), Release("b", "1", "", day0)
 	one := publish.Counts{Completed: 1, Direct: 2, SeedBytes: 1 << 40, HTTPBytes: 4}
-	for _, at := range []time.Time{day0, day0, day0.Add(time.Second), day0.AddDate(0, 0, 30)} { // three different days, because day0 is a second before midnight
+	for _, at := range []time.Time{day0, day0, day0.Add(time.Second), day0.AddDate(0, 0, 30)} { // these times are on three days, because day0 is a second before midnight
 		if err := c.Count(ctx, r.Hash(), at, one); err != nil {
 			t.Fatal(err)
 		}
@@ -333,19 +333,19 @@ func testCounts(t *testing.T, c publish.Catalog) {
 	h, err := c.History(ctx, r.Hash(), time.Time{})
 	want := publish.History{Total: two.Add(two), Days: []publish.Day{{Date: "2026-11-04", Counts: two}, {Date: "2026-11-05", Counts: one}, {Date: "2026-12-04", Counts: one}}}
 	if err != nil || !reflect.DeepEqual(h, want) {
-		t.Errorf("%+v %v", h, err)
+		t.Errorf("History returned %+v, %v, want %+v", h, err, want)
 	}
 	h, err = c.History(ctx, r.Hash(), day0.AddDate(0, 0, 1))
 	want.Days = want.Days[1:]
 	if err != nil || !reflect.DeepEqual(h, want) {
-		t.Errorf("since the second day: %+v %v", h, err)
+		t.Errorf("History since the second day returned %+v, %v, want %+v", h, err, want)
 	}
 	h, err = c.History(ctx, [20]byte{}, day0)
 	if err != nil || h.Total.Completed != 9 || len(h.Days) != 3 || h.Days[0].Completed != 7 {
-		t.Errorf("of all: %+v %v", h, err)
+		t.Errorf("History of all releases returned %+v, %v, want 9 downloads on 3 days, 7 of them on the first", h, err)
 	}
 	if h, err := c.History(ctx, [20]byte{1}, day0); err != nil || !reflect.DeepEqual(h, publish.History{}) {
-		t.Errorf("never counted: %+v %v", h, err)
+		t.Errorf("History of an unknown info-hash returned %+v, %v, want an empty one", h, err)
 	}
 }
 
@@ -358,11 +358,11 @@ func testHostile(t *testing.T, c publish.Catalog) {
 		put(t, c, r)
 		got, err := c.Get(t.Context(), slug)
 		if err != nil {
-			t.Fatalf("%q: %v", slug, err)
+			t.Fatalf("Put of the slug %q: %v", slug, err)
 		}
 		same(t, got, r.Filled(torrents(r)))
 		if list, _, err := c.List(t.Context(), publish.Query{Text: slug}); err != nil || slug != " " && len(list) != 1 && strings.ToLower(slug) == slug {
-			t.Errorf("%q: %d found, %v", slug, len(list), err)
+			t.Errorf("List with the text %q found %d releases, %v, want 1", slug, len(list), err)
 		}
 	}
 }
@@ -376,13 +376,13 @@ func testConcurrent(t *testing.T, c publish.Catalog) {
 			for j := range each {
 				r := Release(fmt.Sprint(i, "-", j), "1", "", day0)
 				if err := c.Put(ctx, r, torrents(r)); err != nil {
-					t.Error(err)
+					t.Errorf("Put: %v", err)
 				}
 				if err := c.SetSums(ctx, r.Ref(), r.Hash(), make([][32]byte, 2)); err != nil {
-					t.Error(err)
+					t.Errorf("SetSums: %v", err)
 				}
 				if err := c.Count(ctx, [20]byte{9}, day0, publish.Counts{Direct: 1}); err != nil {
-					t.Error(err)
+					t.Errorf("Count: %v", err)
 				}
 				list, _, _ := c.List(ctx, publish.Query{Limit: 10, All: j%2 == 0})
 				for _, l := range list {
@@ -392,7 +392,7 @@ func testConcurrent(t *testing.T, c publish.Catalog) {
 				}
 				if j%2 == 0 {
 					if err := c.Delete(ctx, r.Ref()); err != nil {
-						t.Error(err)
+						t.Errorf("Delete: %v", err)
 					}
 				}
 			}
@@ -400,9 +400,9 @@ func testConcurrent(t *testing.T, c publish.Catalog) {
 	}
 	wg.Wait()
 	if _, total, err := c.List(ctx, publish.Query{}); total != workers*each/2 || err != nil {
-		t.Errorf("%d releases, %v", total, err)
+		t.Errorf("List counts %d releases, %v, want %d", total, err, workers*each/2)
 	}
 	if h, err := c.History(ctx, [20]byte{9}, day0); h.Total.Direct != workers*each || err != nil {
-		t.Errorf("%+v %v", h, err)
+		t.Errorf("History returned %+v, %v, want %d direct downloads", h, err, workers*each)
 	}
 }

@@ -20,23 +20,23 @@ func TestFaultyFails(t *testing.T) {
 		return nil
 	})
 	if _, err := f.WriteAt(make([]byte, 50), 0); err != nil {
-		t.Error(err)
+		t.Errorf("the first WriteAt: %v", err)
 	}
 	if n, err := f.WriteAt(make([]byte, 50), 1); n != 0 || !errors.Is(err, storage.ErrFull) {
-		t.Errorf("%d, %v", n, err)
+		t.Errorf("the second WriteAt returned %d, %v, want 0 and ErrFull", n, err)
 	}
 	f.SetFail(func(Op, int64, int) error { return boom })
 	if _, err := f.ReadAt(make([]byte, 1), 0); err == nil {
-		t.Error("read works")
+		t.Error("ReadAt succeeded, want an error")
 	}
 	if err := f.Sync(); err == nil {
-		t.Error("Sync works")
+		t.Error("Sync succeeded, want an error")
 	}
 	f.SetFail(nil)
 	if err := f.Sync(); err != nil {
-		t.Error(err)
+		t.Errorf("Sync without a fail function: %v", err)
 	}
 	if r, w, s := f.Count(OpRead), f.Count(OpWrite), f.Count(OpSync); r != 1 || w != 2 || s != 2 {
-		t.Errorf("counted %d, %d, %d", r, w, s)
+		t.Errorf("counted %d reads, %d writes and %d syncs, want 1, 2 and 2", r, w, s)
 	}
 }

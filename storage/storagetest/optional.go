@@ -10,8 +10,8 @@ import (
 	"spate/storage"
 )
 
-// optional returns a new storage with written data, as the optional interface T too. It
-// skips the test if the storage does not implement T.
+// optional returns a new storage with written data, and the same storage as the optional
+// interface T. It skips the test if the storage does not implement T.
 func optional[T any](t *testing.T, open Open) (s storage.Storage, o T, data []byte) {
 	const n = 150_001
 	s = open(t, n)
@@ -45,8 +45,7 @@ func holds(t *testing.T, s storage.Storage, data []byte) {
 	}
 }
 
-// testChangeDetector checks that data which only the storage itself writes stays in the
-// expected state.
+// testChangeDetector checks that Check finds no change after writes of the storage itself.
 func testChangeDetector(t *testing.T, open Open) {
 	s, d, data := optional[storage.ChangeDetector](t, open)
 	if err := d.Accept(); err != nil {
@@ -59,12 +58,12 @@ func testChangeDetector(t *testing.T, open Open) {
 	n := int64(len(data))
 	for _, r := range [][2]int64{{0, n}, {0, 1}, {n - 1, 1}, {70_000, 20_000}} {
 		if err := d.Check(r[0], r[1]); err != nil {
-			t.Errorf("%d bytes at %d that the storage wrote: %v", r[1], r[0], err)
+			t.Errorf("Check of %d bytes at %d that the storage itself wrote: %v", r[1], r[0], err)
 		}
 	}
 }
 
-// testChangeByOthers checks that a storage in the file system notices that another program
+// testChangeByOthers checks that a storage in the file system detects that another program
 // has removed its data.
 func testChangeByOthers(t *testing.T, open Open) {
 	s, d, data := optional[storage.ChangeDetector](t, open)
@@ -76,7 +75,7 @@ func testChangeByOthers(t *testing.T, open Open) {
 		t.Fatal(err)
 	}
 	if err := os.RemoveAll(at.Path()); err != nil {
-		t.Skip(err) // some systems keep open files
+		t.Skip(err) // some systems refuse to remove a file that is open
 	}
 	if err := d.Check(0, int64(len(data))); !errors.Is(err, storage.ErrMissing) && !errors.Is(err, storage.ErrChanged) {
 		t.Errorf("the data was removed: %v, want ErrMissing or ErrChanged", err)
@@ -103,7 +102,7 @@ func testDataFinder(t *testing.T, open Open) {
 			t.Errorf("next data from %d is at %d; written at %d", off, next, at)
 		}
 		if d.HasData(off, next-off) {
-			t.Errorf("data in the %d bytes from %d, before the next data", next-off, off)
+			t.Errorf("HasData reports data in the %d bytes from %d, but NextData none", next-off, off)
 		}
 		p := make([]byte, min(next, n)-off)
 		got, err := s.ReadAt(p, off)
@@ -120,7 +119,7 @@ func testDataFinder(t *testing.T, open Open) {
 func testPreparer(t *testing.T, open Open) {
 	s, p, data := optional[storage.Preparer](t, open)
 	if err := errors.Join(p.Prepare(), p.Finish(), p.Prepare()); err != nil {
-		t.Error(err)
+		t.Errorf("Prepare, Finish, Prepare: %v", err)
 	}
 	holds(t, s, data)
 }
@@ -173,7 +172,7 @@ func testRemover(t *testing.T, open Open) {
 	}
 	if at, ok := storage.As[storage.FileSystemPath](s); ok {
 		if _, err := os.Lstat(at.Path()); !errors.Is(err, os.ErrNotExist) {
-			t.Errorf("%s after Remove: %v", at.Path(), err)
+			t.Errorf("Lstat of %s after Remove returned %v, want os.ErrNotExist", at.Path(), err)
 		}
 	}
 }

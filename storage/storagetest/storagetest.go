@@ -17,8 +17,8 @@ import (
 // 1. The byte space must not contain padding.
 type Open func(t *testing.T, n int64) storage.Storage
 
-// Run runs all checks, also those of the optional interfaces that the storage implements.
-// It should also be run with the race detector.
+// Run runs all checks. It also checks the optional interfaces that the storage implements.
+// Run it with the race detector too.
 func Run(t *testing.T, open Open) {
 	t.Run("Range", func(t *testing.T) { testRange(t, open) })
 	t.Run("Unwritten", func(t *testing.T) { testUnwritten(t, open) })
@@ -52,10 +52,10 @@ func testRange(t *testing.T, open Open) {
 		for _, op := range []func([]byte, int64) (int, error){s.WriteAt, s.ReadAt} {
 			got, err := op(make([]byte, c.size), c.off)
 			if c.ok && (err != nil || got != c.size) {
-				t.Errorf("%d bytes at %d: %d, %v", c.size, c.off, got, err)
+				t.Errorf("a call with %d bytes at %d returned %d, %v, want success", c.size, c.off, got, err)
 			}
 			if !c.ok && (got != 0 || !errors.Is(err, storage.ErrRange)) {
-				t.Errorf("%d bytes at %d: %d, %v; want ErrRange", c.size, c.off, got, err)
+				t.Errorf("a call with %d bytes at %d returned %d, %v, want ErrRange", c.size, c.off, got, err)
 			}
 		}
 	}
@@ -70,13 +70,13 @@ func testUnwritten(t *testing.T, open Open) {
 		p := bytes.Repeat([]byte{0xaa}, n-1)
 		got, err := s.ReadAt(p, 1)
 		if err != nil && !errors.Is(err, storage.ErrMissing) {
-			t.Errorf("reading what was not written: %v", err)
+			t.Errorf("ReadAt of unwritten data returned %v, want zeros or ErrMissing", err)
 		}
 		if err == nil && got != len(p) {
-			t.Errorf("read %d of %d bytes without an error", got, len(p))
+			t.Errorf("ReadAt read only %d of %d bytes, but returned no error", got, len(p))
 		}
 		if len(bytes.Trim(p[:got], "\x00")) != 0 {
-			t.Error("what was not written is not zeros")
+			t.Error("unwritten data does not read as zeros")
 		}
 	}
 	check()
@@ -110,11 +110,11 @@ func testRandom(t *testing.T, open Open) {
 			}
 			copy(model[off:], p)
 			if got, err := s.WriteAt(p, int64(off)); got != len(p) || err != nil {
-				t.Fatalf("write: %d of %d, %v", got, len(p), err)
+				t.Fatalf("WriteAt wrote %d of %d bytes: %v", got, len(p), err)
 			}
 		default:
 			if got, err := s.ReadAt(p, int64(off)); got != len(p) || err != nil {
-				t.Fatalf("read: %d of %d, %v", got, len(p), err)
+				t.Fatalf("ReadAt read %d of %d bytes: %v", got, len(p), err)
 			}
 			if !bytes.Equal(p, model[off:off+len(p)]) {
 				t.Fatalf("%d bytes at %d differ from what was written", len(p), off)
@@ -138,20 +138,20 @@ func testConcurrent(t *testing.T, open Open) {
 					p[i] = byte(w*31 + r*7 + i)
 				}
 				if _, err := s.WriteAt(p, int64(w)*size); err != nil {
-					t.Error(err)
+					t.Errorf("WriteAt: %v", err)
 					return
 				}
 				if _, err := s.ReadAt(q, int64(w)*size); err != nil {
-					t.Error(err)
+					t.Errorf("ReadAt: %v", err)
 					return
 				}
 				if !bytes.Equal(p, q) {
-					t.Errorf("worker %d round %d: read something else than was written", w, r)
+					t.Errorf("worker %d, round %d: the data differs from what was written", w, r)
 					return
 				}
 				if r == w {
 					if err := s.Sync(); err != nil {
-						t.Error(err)
+						t.Errorf("Sync: %v", err)
 					}
 				}
 			}
@@ -174,7 +174,7 @@ func testClosed(t *testing.T, open Open) {
 			for {
 				if _, err := s.ReadAt(p, 500); err != nil {
 					if !errors.Is(err, os.ErrClosed) {
-						t.Errorf("read while closing: %v", err)
+						t.Errorf("ReadAt during Close returned %v, want success or os.ErrClosed", err)
 					}
 					return
 				}
@@ -182,13 +182,13 @@ func testClosed(t *testing.T, open Open) {
 		})
 	}
 	if err := s.Close(); err != nil {
-		t.Error(err)
+		t.Errorf("Close: %v", err)
 	}
 	wg.Wait()
 	if _, err := s.WriteAt([]byte{1}, 0); !errors.Is(err, os.ErrClosed) {
-		t.Errorf("write after Close: %v", err)
+		t.Errorf("WriteAt after Close returned %v, want os.ErrClosed", err)
 	}
 	if err := s.Close(); err != nil {
-		t.Errorf("second Close: %v", err)
+		t.Errorf("the second Close returned %v", err)
 	}
 }

@@ -6,8 +6,7 @@ import "encoding/binary"
 // entries of one list, or of one bucket of a large list. Blocks are allocated one after
 // another in segments, and freeing a block leaves a gap. If gaps are more than 1/8 of
 // the arena, the blocks of the segment with the fewest live bytes are moved to the open
-// segment. The time of an allocation is therefore bounded by that of moving one
-// segment.
+// segment. So an allocation never takes longer than moving the blocks of one segment.
 type arena struct {
 	pool *pool
 	segs []segment // segs[0] is not used, so that no block has reference 0 or 1

@@ -57,9 +57,9 @@ func (t *Table) overMemory() bool {
 }
 
 // victim chooses the record to evict from a few random ones: an unprotected record with
-// at least least peers, but as few as possible, and of these the one without announces
-// for the longest time. If all is set it goes on until it finds one. It never chooses
-// record not.
+// at least least peers, but as few as possible. Among equals it chooses the record without
+// announces for the longest time. If all is set, it continues until it finds a record. It
+// never chooses the record with the number not.
 func (s *shard) victim(sec, not uint32, least int, all bool) (best uint32, ok bool) {
 	if s.nrec == 0 {
 		return 0, false
@@ -128,8 +128,8 @@ func (s *shard) replaceOldest(ri uint32, a *announce) bool {
 	return false
 }
 
-// evictPeer evicts one entry from an unprotected swarm other than that of record not.
-// Unless any is set the swarm must be small. If that was its last entry the swarm is
+// evictPeer evicts one entry from an unprotected swarm that is not the swarm of record not.
+// Unless any is set, the swarm must be small. If the entry was its last one, the swarm is
 // evicted too. Record numbers become invalid.
 func (s *shard) evictPeer(sec, not uint32, any bool) bool {
 	ri, ok := s.victim(sec, not, 1, any)

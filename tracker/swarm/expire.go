@@ -36,7 +36,7 @@ func age(now, stamp uint16) int {
 
 func (s *shard) stale(now, stamp uint16) bool { return age(now, stamp) > s.t.expire }
 
-// refresh removes expired entries from a swarm that is announced to, at most once a
+// refresh removes expired entries from the swarm of an announce, at most once a
 // minute. In each large list it examines one random bucket.
 func (s *shard) refresh(ri uint32, now uint16) {
 	rec := s.record(ri)

@@ -7,8 +7,8 @@ import (
 	"spate"
 )
 
-// keys is the secret of a table. Because of it nobody can choose info-hashes that fall
-// into the same shard, or addresses that fall into the same bucket.
+// keys is the secret key of the hashes of a table. Without it an attacker cannot choose
+// info-hashes that fall into the same shard, or addresses that fall into the same bucket.
 type keys struct{ k0, k1 uint64 }
 
 func newKeys(seed [16]byte) keys {
@@ -105,8 +105,8 @@ func (k keys) identity(r *Request) uint64 {
 	return k.hash20((*[20]byte)(&r.PeerID))
 }
 
-// rng is a small random number generator for positions and samples (splitmix64). They
-// need no better one, because its seed is secret.
+// rng is a small random number generator for positions and samples (splitmix64). A stronger
+// generator is not needed, because the seed is secret.
 type rng uint64
 
 func (r *rng) next() uint64 {

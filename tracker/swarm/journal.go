@@ -23,7 +23,7 @@ const (
 	entryTime      = entryID + 8                   // int64: seconds since 1970
 	entryList      = entryTime + 8                 // list of the peer: seed4 or seed6
 	entryAddr      = entryList + 1                 // compact address, padded with zeros
-	entrySum       = entryAddr + spate.CompactLen6 // CRC-32C of everything before
+	entrySum       = entryAddr + spate.CompactLen6 // CRC-32C of the bytes before it
 	journalEntry   = entrySum + 4
 )
 

@@ -13,9 +13,9 @@ import (
 
 // A snapshot consists of a magic and frames. A frame has the length and the CRC-32C of
 // its payload, both uint32, and the payload. The first payload is the head, and the
-// last one is empty. The others contain items: a kind, an info-hash and a number as
-// varint. For the kinds that are lists, that many addresses, ages and metas follow as
-// in a block. Numbers of fixed size are little-endian.
+// last one is empty. The other payloads contain items: a kind, an info-hash and a number as
+// varint. If the kind is a list, the number counts the addresses, ages and metas that follow
+// as in a block. Numbers of fixed size are little-endian.
 const (
 	snapMagic = "spate swarm 1\n"
 	snapHead  = 8 + 8 + 8 // time in seconds since 1970, and the two keys of the identities

@@ -22,8 +22,8 @@ import (
 	"spate/tracker/wire"
 )
 
-// patience is how long a test waits for what should take a moment. It finds what
-// hangs, on a machine that is busy with other things too.
+// patience is how long a test waits for an event that normally takes milliseconds. It
+// detects hangs only, so that tests pass on a busy machine.
 const patience = 5 * time.Minute
 
 func newClient(t *testing.T, o trackerclient.Options) *trackerclient.Client {
@@ -223,7 +223,8 @@ func TestForbiddenURLs(t *testing.T) {
 	}
 }
 
-// A tracker on this machine does not lead to another path of it.
+// TestRedirectOnThisMachine checks that a tracker on this machine cannot redirect the client
+// to a path of this machine that is not /announce or /scrape.
 func TestRedirectOnThisMachine(t *testing.T) {
 	var asked []string
 	base := serve(t, func(w http.ResponseWriter, r *http.Request) {

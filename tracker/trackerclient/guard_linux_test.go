@@ -32,9 +32,9 @@ func listen(t *testing.T, address string) net.Listener {
 	return l
 }
 
-// TestTrackersNeverLeadInside checks that a tracker with a public address, over IPv4 or a slow
-// IPv6, cannot redirect to this machine or to the local network, and that the client judges a
-// name by the address that it dials.
+// TestTrackersNeverLeadInside checks that a tracker at a public address, over IPv4 or a slow
+// IPv6, cannot redirect to this machine or the local network. If the address of a host name
+// changes, the dialled address counts.
 func TestTrackersNeverLeadInside(t *testing.T) {
 	const public4, public6, lan = "198.51.100.7", "2001:db8::7", "10.9.9.9"
 	if !guardtest.InNamespace(t, public4, public6, lan, "169.254.169.254") {
@@ -54,7 +54,7 @@ func TestTrackersNeverLeadInside(t *testing.T) {
 	var lookups atomic.Int32
 	c := newClient(t, trackerclient.Options{Resolver: guardtest.Resolver(func(name string) []string {
 		switch {
-		case name == "four.test", name == "changes.test" && lookups.Add(1) <= 2: // once, for both families
+		case name == "four.test", name == "changes.test" && lookups.Add(1) <= 2: // the first lookup, which is one query for each family
 			return []string{public4}
 		case name == "six.test":
 			return []string{public6, "127.0.0.1"}
@@ -74,8 +74,8 @@ func TestTrackersNeverLeadInside(t *testing.T) {
 	}
 }
 
-// TestUDPTrackersAreJudgedByAddress: no packet goes to a name's address that is not
-// allowed, whichever else it has.
+// TestUDPTrackersAreJudgedByAddress checks that no packet goes to a forbidden address of a
+// host name, whatever other addresses the name has.
 func TestUDPTrackersAreJudgedByAddress(t *testing.T) {
 	const lan, metadata = "10.9.9.9", "169.254.169.254"
 	if !guardtest.InNamespace(t, lan, metadata) {

@@ -126,7 +126,7 @@ func TestLists(t *testing.T) {
 	write(allow, "")
 	eventually(t, "one is gone", func() bool { return !allowed(s, one) })
 	if !allowed(s, two) {
-		t.Error("what the caller allowed went with the list")
+		t.Error("a torrent that the caller allowed was removed with the list")
 	}
 }
 

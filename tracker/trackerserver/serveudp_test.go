@@ -201,7 +201,7 @@ func TestServeUDP(t *testing.T) {
 	}
 }
 
-// TestUDPAnnounceAllocatesNothing protects the path of an announce.
+// TestUDPAnnounceAllocatesNothing checks that answering an announce over UDP allocates nothing.
 func TestUDPAnnounceAllocatesNothing(t *testing.T) {
 	s := newServer(t, Options{OnlyAllowed: true, Limit: RateLimit{PerSecond: 1e9}})
 	s.Allow(testHash, tracker.Note{Name: "x"})

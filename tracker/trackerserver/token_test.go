@@ -9,7 +9,8 @@ import (
 	"spate/tracker/wire"
 )
 
-// TestTokens checks the forms of announce URLs with a token, and what is refused.
+// TestTokens checks the forms of announce URLs with a token, and which tokens and names are
+// refused.
 func TestTokens(t *testing.T) {
 	path := t.TempDir() + "/users"
 	tokens, err := OpenTokens(path)

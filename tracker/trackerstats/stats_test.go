@@ -153,7 +153,7 @@ func TestHybridIsOneEntry(t *testing.T) {
 	}
 }
 
-// TestObserveAllocatesNothing protects the path of an announce.
+// TestObserveAllocatesNothing checks that counting an announce allocates nothing.
 func TestObserveAllocatesNothing(t *testing.T) {
 	st := New(Options{})
 	o := &tracker.Observation{Request: &tracker.AnnounceRequest{PeerID: spate.NewPeerID()}}

@@ -1,5 +1,5 @@
 // Package foldertest creates entries in a folder by which another user could make a program
-// read a file outside the folder or block for ever.
+// read a file outside the folder or block forever.
 package foldertest
 
 import (
@@ -24,7 +24,7 @@ type Outcome string
 // The outcomes.
 const (
 	Read    Outcome = "read"     // the text of the file inside the folder
-	Leaked  Outcome = "leaked"   // Secret; expected only if links are followed
+	Leaked  Outcome = "leaked"   // the text of Secret; expected only if links are followed
 	Outside Outcome = "outside"  // a [folder.LinkError]
 	Special Outcome = "special"  // a [folder.TypeError]
 	Missing Outcome = "missing"  // fs.ErrNotExist
@@ -39,7 +39,8 @@ type Entry struct {
 	Name string
 	// Put creates the entry. Other files that it needs get hidden names beside path.
 	Put func(t testing.TB, path string)
-	// Strict is the expected outcome, and Follow that of a program that follows all links.
+	// Strict is the expected outcome if links that lead out are refused, and Follow the
+	// outcome if all links are followed.
 	Strict, Follow Outcome
 }
 
@@ -134,8 +135,8 @@ func badLinks() []Entry {
 	}
 }
 
-// OutcomeOf returns the outcome of a read that returned got and err, of a file that should
-// contain text.
+// OutcomeOf returns the outcome of reading a file that should contain text. got and err are
+// the results of the read.
 func OutcomeOf(got string, err error, text string) Outcome {
 	var link *folder.LinkError
 	var kind *folder.TypeError

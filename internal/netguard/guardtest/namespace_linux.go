@@ -13,14 +13,14 @@ import (
 	"time"
 )
 
-// inside is the environment variable with the name of the test, in the process that
-// InNamespace starts.
+// inside is the environment variable that InNamespace sets for the process that it starts.
+// Its value is the name of the test.
 const inside = "SPATE_TEST_NAMESPACE"
 
 // InNamespace runs the test again in another process, in a network namespace that has addrs
 // and loopback, and no connection to other machines. It returns true in that process, which
-// runs the test, and false in the first process, in which the test must return. It skips the
-// test if namespaces are not permitted.
+// must run the test, and false in the first process, in which the test must return. It
+// skips the test if namespaces are not permitted.
 func InNamespace(t *testing.T, addrs ...string) bool {
 	t.Helper()
 	if os.Getenv(inside) == t.Name() {
@@ -132,7 +132,7 @@ func ListenSlowly(t *testing.T, address string) net.Listener {
 	return &slowListener{Listener: l, port: l.Addr().(*net.TCPAddr).Port, full: full}
 }
 
-// Accept at its first call waits until a client tries to connect, and then empties the
+// Accept waits at its first call until a client tries to connect, and then empties the
 // backlog.
 func (l *slowListener) Accept() (net.Conn, error) {
 	l.once.Do(func() {

@@ -1,6 +1,6 @@
-// Package guardtest helps to test requests to strangers' URLs. It provides resolvers with
-// names that a test chooses, servers that are slow to connect to, and a network namespace
-// in which this machine has public addresses.
+// Package guardtest helps to test requests to URLs from untrusted sources. It provides
+// resolvers with names that a test chooses, servers to which connecting is slow, and a
+// network namespace in which this machine has public addresses.
 package guardtest
 
 import (

@@ -16,9 +16,9 @@ import (
 const closeAfter = 3
 
 // gate keeps many swarms from announcing to a tracker that does not answer. After
-// closeAfter failures in a row it lets one announce at a time through, after pauses that
-// grow, and the others fail at once. A tracker that answers, even with a refusal, is not
-// down. The zero value is ready to use.
+// closeAfter failures in a row it lets only one announce at a time through, after pauses
+// that grow. All other announces fail at once. A tracker that answers, even with a failure,
+// is not down. The zero value is ready to use.
 type gate struct {
 	mu   sync.Mutex
 	down map[string]*downTracker // by URL: the trackers whose last announce failed
@@ -28,7 +28,7 @@ type gate struct {
 type downTracker struct {
 	failures int       // in a row
 	at       time.Time // of the last failure
-	until    time.Time // no announce is let through before
+	until    time.Time // no announce is let through before this time
 	err      error     // of the last failure
 }
 
@@ -43,8 +43,8 @@ func (e *downError) Error() string { return fmt.Sprintf("%s does not answer: %v"
 
 func (e *downError) Unwrap() error { return e.err }
 
-// enter returns a *downError if the tracker at url is down and another announce is to find
-// out whether it still is.
+// enter returns a *downError if the tracker at url is down, unless this announce shall find
+// out whether the tracker answers again.
 func (g *gate) enter(url string, now time.Time) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -55,7 +55,7 @@ func (g *gate) enter(url string, now time.Time) error {
 	if now.Before(d.until) {
 		return &downError{url, d.until, d.err}
 	}
-	d.until = now.Add(timeout) // the others wait for the outcome
+	d.until = now.Add(timeout) // other announces wait for the outcome of this one
 	return nil
 }
 
@@ -66,7 +66,7 @@ func (g *gate) leave(ctx context.Context, url string, began time.Time, err error
 	d, now := g.down[url], time.Now()
 	switch {
 	case errors.Is(ctx.Err(), context.Canceled):
-		// The announce was given up, which says nothing about the tracker.
+		// The caller canceled the announce, which says nothing about the tracker.
 	case err == nil || !unreachable(err):
 		delete(g.down, url)
 	case d == nil:

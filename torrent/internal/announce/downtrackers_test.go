@@ -14,8 +14,8 @@ import (
 
 var errRefusedConnection = &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
 
-// TestTrackerDown checks that a tracker that is down does not get one announce for each
-// swarm, and gets one of each soon after it is back.
+// TestTrackerDown checks that a tracker that is down gets far fewer announces than there are
+// swarms, and that every swarm is announced to it soon after it is back.
 func TestTrackerDown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const swarms = 200

@@ -11,7 +11,8 @@ import (
 )
 
 // Poll asks the tracker at url for peers of a swarm whose metadata is not known yet, as
-// often as it allows, until ctx is done. The announces of different polls are not bounded.
+// often as the tracker allows, until ctx is done. Options.MaxAnnounces does not bound these
+// announces.
 func (s *Scheduler) Poll(ctx context.Context, url string, hash spate.InfoHash, to Receiver) {
 	tiers := trackerclient.NewTiers([][]string{{url}}, nil)
 	event := tracker.EventStarted

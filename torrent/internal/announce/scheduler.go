@@ -1,10 +1,10 @@
-// Package announce tells trackers of the swarms of a session (BEP 3, BEP 12).
+// Package announce announces the swarms of a session to trackers (BEP 3, BEP 12).
 //
 // A [Scheduler] announces any number of swarms with one timer and a bounded number of
-// announces at once. A [Swarm] is the state of one: its tiers of trackers, when it is
-// announced next, and with which event. The scheduler knows the torrent behind a swarm by
-// the interface [Torrent] alone, and speaks to trackers through a [Client]. It leaves a
-// tracker that does not answer in peace (downtrackers.go).
+// announces at once. A [Swarm] is the state of one swarm: its tiers of trackers, when it is
+// announced next, and with which event. The scheduler reaches the torrent of a swarm only
+// through the interface [Torrent], and trackers only through a [Client]. It announces less
+// often to a tracker that does not answer (downtrackers.go).
 package announce
 
 import (
@@ -21,7 +21,7 @@ import (
 	"spate/tracker"
 )
 
-// Times between announces where the tracker names none.
+// Times between announces if the tracker sets no interval, and time limits.
 const (
 	timeout         = 40 * time.Second // of one announce
 	firstRetry      = 10 * time.Second
@@ -37,14 +37,14 @@ type Client interface {
 	Announce(ctx context.Context, url string, req *tracker.AnnounceRequest) (*tracker.AnnounceResponse, error)
 }
 
-// LateClient is a [Client] whose trackers name peers after their answers too. It is what
-// torrent.LateAnnouncer is; the contract is there.
+// LateClient is a [Client] whose trackers also name peers after their answers.
+// torrent.LateAnnouncer documents the contract.
 type LateClient interface {
 	Client
 	AnnounceLate(ctx context.Context, url string, req *tracker.AnnounceRequest, found func(discovery.Candidate)) (*tracker.AnnounceResponse, error)
 }
 
-// Receiver receives what trackers say of a swarm. Its methods must be safe for concurrent
+// Receiver receives the answers of trackers about a swarm. Its methods must be safe for concurrent
 // use.
 type Receiver interface {
 	// Answered is called with each answer of the tracker at url.
@@ -61,8 +61,8 @@ type Torrent interface {
 	// Progress returns the payload that was uploaded and downloaded, and how much is
 	// left to download, in bytes.
 	Progress() (uploaded, downloaded, left int64)
-	// Dormant reports whether nobody reads the status of the swarms, so that it is not
-	// kept.
+	// Dormant reports whether the torrent is dormant. The status of its swarms is then not
+	// kept, because nothing reads it.
 	Dormant() bool
 }
 
@@ -83,14 +83,14 @@ type Options struct {
 type Scheduler struct {
 	opt    Options
 	gate   gate
-	tokens chan struct{} // one for each announce at a time
+	tokens chan struct{} // a token for each announce in progress
 	wake   chan struct{} // receives a value when the first announce of the queue changes
 
 	mu    sync.Mutex // guards the queue and the state of every swarm
 	queue queue
 }
 
-// NewScheduler returns a scheduler, which [Scheduler.Run] runs.
+// NewScheduler returns a scheduler. The caller must call [Scheduler.Run].
 func NewScheduler(opt Options) *Scheduler {
 	return &Scheduler{
 		opt:    opt,
@@ -98,8 +98,8 @@ func NewScheduler(opt Options) *Scheduler {
 	}
 }
 
-// Start announces the swarms from now on, first with the event "started". Trackers are
-// told of the payload beyond uploaded and downloaded.
+// Start announces the swarms from now on, first with the event "started". uploaded and
+// downloaded are the payload at the start, which is subtracted in announces.
 func (s *Scheduler) Start(swarms []*Swarm, uploaded, downloaded int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -153,8 +153,8 @@ func (s *Scheduler) hurryLocked(w *Swarm) {
 	}
 }
 
-// Repeat announces the swarms again as soon as the trackers allow, because what they are
-// told has changed.
+// Repeat announces the swarms again as soon as the trackers allow, because a value in the
+// announces, such as the port, has changed.
 func (s *Scheduler) Repeat(swarms []*Swarm) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -164,7 +164,7 @@ func (s *Scheduler) Repeat(swarms []*Swarm) {
 	}
 }
 
-// Asked reports whether every swarm was announced at least once, if only without success.
+// Asked reports whether every swarm was announced at least once, even if the announce failed.
 func (s *Scheduler) Asked(swarms []*Swarm) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -186,8 +186,8 @@ func (s *Scheduler) Status(swarms []*Swarm) []Status {
 	return all
 }
 
-// scheduleLocked sets the time of the next announce. During an announce the swarm is not
-// in the queue; the end of that announce schedules the next one.
+// scheduleLocked sets the time of the next announce. A swarm is not in the queue during an
+// announce: the next announce is scheduled when that one ends.
 func (s *Scheduler) scheduleLocked(w *Swarm, at time.Time) {
 	w.next = at
 	if w.ongoing != nil {
@@ -261,7 +261,7 @@ func (s *Scheduler) launch(ctx context.Context) bool {
 	}) {
 		cancel()
 		w.ongoing = nil
-		w.completed = w.completed || event == tracker.EventCompleted // Stop announces it
+		w.completed = w.completed || event == tracker.EventCompleted // Stop announces "completed" if this announce fails
 		return false
 	}
 	return true
@@ -298,8 +298,8 @@ func (s *Scheduler) announce(ctx context.Context, w *Swarm, event tracker.Event)
 	w.repeat = false
 }
 
-// found returns the function that takes the peers which trackers name after their answers.
-// It ignores them while the swarm is not announced.
+// found returns the function that receives the peers that trackers name after their
+// answers. It ignores peers while the swarm is not announced.
 func (s *Scheduler) found(w *Swarm) func(peer discovery.Candidate, url string) {
 	return func(peer discovery.Candidate, url string) {
 		s.mu.Lock()
@@ -338,11 +338,11 @@ func (s *Scheduler) newRequest(hash spate.InfoHash) tracker.AnnounceRequest {
 	}
 }
 
-// caller makes single announces.
+// caller makes announces for one swarm, one at a time. It implements [trackerclient.Announcer].
 type caller struct {
 	client Client
-	gate   *gate                                      // nil: every announce is made
-	found  func(peer discovery.Candidate, url string) // of peers that are named after the answer
+	gate   *gate                                      // nil lets every announce through
+	found  func(peer discovery.Candidate, url string) // called with each peer that is named after the answer
 }
 
 // Announce implements [trackerclient.Announcer].

@@ -28,15 +28,15 @@ type request struct {
 // fakeClient records announces and answers all of them in the same way. The zero value
 // answers at once with an interval of an hour.
 type fakeClient struct {
-	took time.Duration // for one announce
+	took time.Duration // time that one announce takes
 
 	mu      sync.Mutex
 	err     error
 	resp    tracker.AnnounceResponse
 	all     []request
-	found   []func(discovery.Candidate) // of the announces, if a fakeLateClient made them
+	found   []func(discovery.Candidate) // the found functions of the announces, if a fakeLateClient made them
 	ongoing int
-	most    int // announces at one time
+	most    int // most announces at one time
 }
 
 func (c *fakeClient) Announce(ctx context.Context, url string, req *tracker.AnnounceRequest) (*tracker.AnnounceResponse, error) {
@@ -103,7 +103,7 @@ func (c *fakeLateClient) AnnounceLate(ctx context.Context, url string, req *trac
 	return c.Announce(ctx, url, req)
 }
 
-// name names a peer by what the n-th announce was given.
+// name passes a peer to the found function of the n-th announce.
 func (c *fakeLateClient) name(n int, addr string) {
 	c.mu.Lock()
 	found := c.found[n]
@@ -111,7 +111,7 @@ func (c *fakeLateClient) name(n int, addr string) {
 	found(discovery.Candidate{Addr: netip.MustParseAddrPort(addr)})
 }
 
-// fakeTorrent records what trackers say.
+// fakeTorrent records the answers of trackers and the peers that they name.
 type fakeTorrent struct {
 	dormant bool
 
@@ -142,7 +142,7 @@ func (f *fakeTorrent) Progress() (uploaded, downloaded, left int64) {
 func (f *fakeTorrent) Dormant() bool     { return f.dormant }
 func (f *fakeTorrent) Log() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
-// progress sets what Progress returns.
+// progress sets the results of Progress.
 func (f *fakeTorrent) progress(uploaded, downloaded, left int64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -167,7 +167,7 @@ func run(t *testing.T, c Client) *Scheduler {
 	return s
 }
 
-// TestEvents checks the events and the progress that a tracker is told.
+// TestEvents checks the events and the progress in the announces to a tracker.
 func TestEvents(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, f := &fakeClient{}, &fakeTorrent{}
@@ -263,7 +263,7 @@ func TestHurryAndRepeat(t *testing.T) {
 		minInterval time.Duration
 		call        func(*Scheduler, []*Swarm)
 		during      bool          // the call comes during the first announce
-		want        time.Duration // after the first announce
+		want        time.Duration // time from the first announce to the second
 	}{
 		"hurry":                         {0, (*Scheduler).Hurry, false, time.Minute},
 		"hurry with a minimum interval": {10 * time.Minute, (*Scheduler).Hurry, false, 10 * time.Minute},
@@ -293,8 +293,8 @@ func TestHurryAndRepeat(t *testing.T) {
 	}
 }
 
-// TestLateCandidates names peers long after the answers: the torrent that owns the swarm
-// at that time gets them, and none gets any before the start or after the stop.
+// TestLateCandidates checks that peers that are named long after the answers go to the
+// torrent that owns the swarm at that time, and to none before the start or after the stop.
 func TestLateCandidates(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := &fakeLateClient{}
@@ -310,7 +310,7 @@ func TestLateCandidates(t *testing.T) {
 		s.SetOwner(w, second)
 		c.name(0, "192.0.2.3:3")
 		time.Sleep(49*time.Minute + time.Second)
-		c.name(2, "192.0.2.4:4") // by the second announce of the swarm
+		c.name(2, "192.0.2.4:4") // from the second announce of the swarm
 		c.name(0, "192.0.2.5:5")
 		s.Stop(w)
 		c.name(0, "192.0.2.6:6")
@@ -330,8 +330,8 @@ func TestLateCandidates(t *testing.T) {
 	})
 }
 
-// TestStopDuringCompleted stops a swarm whose tracker is slow to answer "completed": it is
-// announced before "stopped".
+// TestStopDuringCompleted checks that a swarm that is stopped while its tracker has not yet
+// answered "completed" announces "completed" again before "stopped".
 func TestStopDuringCompleted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := &fakeClient{took: time.Second}
@@ -369,7 +369,7 @@ func TestStopTimeout(t *testing.T) {
 	})
 }
 
-// TestMaxAnnounces checks how many announces are made at one time.
+// TestMaxAnnounces checks that no more than MaxAnnounces announces run at one time.
 func TestMaxAnnounces(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := &fakeClient{took: time.Second}
@@ -384,8 +384,8 @@ func TestMaxAnnounces(t *testing.T) {
 	})
 }
 
-// TestStatus checks what is known of the last announces, and that it is not kept for
-// dormant torrents.
+// TestStatus checks the status after successful and failed announces, and that no status is
+// kept for dormant torrents.
 func TestStatus(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := &fakeClient{resp: tracker.AnnounceResponse{Complete: 3, Incomplete: 4, Warning: "slow down", Interval: 10 * time.Minute}}
@@ -432,7 +432,7 @@ func TestPoll(t *testing.T) {
 		for i, g := range c.take() {
 			at = append(at, g.at.Sub(began))
 			event := tracker.EventNone
-			if i < 2 { // the tracker does not know this peer before its first answer
+			if i < 2 { // the tracker knows this peer only after its first answer
 				event = tracker.EventStarted
 			}
 			want := tracker.AnnounceRequest{InfoHash: spate.InfoHash{9}, PeerID: spate.PeerID{1}, Port: 6881, Left: tracker.Unknown, Event: event, NumWant: tracker.DefaultNumWant}

@@ -8,8 +8,9 @@ import (
 	"spate/tracker"
 )
 
-// Stop announces the event "stopped" for the swarms, and before it "completed" where the
-// trackers do not know it yet. It returns when they have answered, or after five seconds.
+// Stop announces the event "stopped" for the swarms. Before that it announces "completed" to
+// trackers that were not told yet. It returns when all trackers have answered, or after five
+// seconds.
 func (s *Scheduler) Stop(swarms []*Swarm) {
 	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
 	defer cancel()
@@ -46,9 +47,9 @@ func (s *Scheduler) Stop(swarms []*Swarm) {
 	wg.Wait()
 }
 
-// deactivate ends the announces of a swarm. It returns a channel that is closed when the
-// ongoing announce ends, or nil, whether the swarm was active, and whether the event
-// "completed" is still to be announced.
+// deactivate ends the announces of a swarm. ongoing is closed when the announce in progress
+// ends, and nil if there is none. active reports whether the swarm was active, and completed
+// whether the event "completed" must still be announced.
 func (s *Scheduler) deactivate(w *Swarm) (ongoing <-chan struct{}, active, completed bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -66,8 +67,8 @@ func (s *Scheduler) deactivate(w *Swarm) (ongoing <-chan struct{}, active, compl
 	return ongoing, active, completed
 }
 
-// takeCompleted reports whether the announce that deactivate canceled was to announce the
-// event "completed".
+// takeCompleted reports whether the announce that deactivate canceled had the event
+// "completed", which must then be announced again.
 func (s *Scheduler) takeCompleted(w *Swarm) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

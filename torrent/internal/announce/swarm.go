@@ -11,23 +11,23 @@ import (
 	"spate/tracker/trackerclient"
 )
 
-// Swarm is the state of a swarm that is announced. A process may hold very many of them,
-// so what only some need is behind pointers. The lock of the scheduler guards it.
+// Swarm is the state of a swarm that is announced. A process may hold very many of them, so
+// fields that only some swarms need are behind pointers. The lock of the scheduler guards it.
 type Swarm struct {
 	owner                Torrent
 	hash                 spate.InfoHash
 	key                  uint32
 	tiers                *trackerclient.Tiers
 	next, last           time.Time     // of the next and the last announce
-	uploaded, downloaded int64         // when the swarm was started
-	minInterval          time.Duration // that the tracker asked for
-	index                int32         // in the queue; -1: not in it
+	uploaded, downloaded int64         // payload of the torrent when the swarm was started
+	minInterval          time.Duration // shortest time between announces that the tracker asked for; 0 if it set none
+	index                int32         // index in the queue, or -1
 	failures             int32         // announces in a row that failed
 	event                tracker.Event // of the next announce
-	completed            bool          // "completed" is to be announced after event
-	repeat               bool          // what the ongoing announce tells is out of date
+	completed            bool          // "completed" must be announced after event
+	repeat               bool          // a value in the ongoing announce is out of date: announce again
 	active               bool          // started and not stopped
-	ongoing              *ongoing      // the announce at this moment; nil: none
+	ongoing              *ongoing      // the announce in progress, or nil
 	status               *Status       // nil before the first announce and for dormant torrents
 }
 
@@ -67,7 +67,7 @@ func (w *Swarm) concludeLocked(event tracker.Event, resp *tracker.AnnounceRespon
 			w.failures++
 		}
 		wait = retryAfter(err, int(w.failures))
-		// The event is announced with the next announce.
+		// The next announce has the event again.
 		if event == tracker.EventCompleted {
 			w.completed = true
 		} else if w.event == tracker.EventNone {

@@ -22,23 +22,23 @@
 //
 // The regular slots go to all interested peers in turn; see [SeedMode] for the
 // order. A turn ends after Config.Quantum, after Config.Serving bytes, or when
-// the peer takes no data for 20 seconds. Only peers with Peer.UsesSlot occupy the
-// slots. Other peers are unchoked in addition, as many as there are slots without
-// a peer whose turn continues, and get a slot when they take data. So peers that
-// take no data cannot keep out the others.
+// the peer takes no data for 20 seconds. Only peers with Peer.UsesSlot occupy
+// slots. If the turns of n peers continue, Config.Slots - n other peers are unchoked
+// in addition to the slots, and get a slot when they take data. So peers that take no
+// data cannot keep out the others.
 //
 // # Optimistic slots
 //
-// An optimistic slot goes to a random interested peer for 30 seconds, so that a
+// A random interested peer gets an optimistic slot for 30 seconds, so that a
 // peer that has received nothing from us can begin to send. A peer that
 // connected less than a minute ago is three times as likely as another. If too
-// few peers qualify for the regular slots, the remaining ones are filled in the
+// few peers qualify for the regular slots, the remaining slots are filled in the
 // same way. While the torrent seeds, the optimistic slots go to peers that were
 // never unchoked; if there are none, the slots become regular ones.
 //
 // # Trust
 //
-// All numbers are measured by the engine, except Peer.Progress, which the peer
+// The engine measures all numbers itself, except Peer.Progress, which the peer
 // reports. AntiLeech uses it only to the disadvantage of the peer.
 package choker
 
@@ -260,9 +260,9 @@ func descending(a, b float64) int {
 // rotationDue reports whether the optimistic slots change now.
 func (k *Choker) rotationDue(now time.Time) bool { return now.Sub(k.lastRotation) >= rotateEvery }
 
-// fillOptimistic fills n slots with random interested peers, which keep them until
-// the next rotation. Preferred are peers without an optimistic slot in the last
-// decision; a seed prefers only those that were never unchoked.
+// fillOptimistic fills n slots with random interested peers, which keep the slots
+// until the next rotation. It prefers peers that had no optimistic slot in the last
+// decision; for a seed it prefers only peers that were never unchoked.
 func (k *Choker) fillOptimistic(now time.Time, peers []Peer, n int, seeding bool, rng *rand.Rand) {
 	rotate := k.rotationDue(now)
 	if rotate {

@@ -25,9 +25,9 @@ const (
 // chooseSeeding unchokes peers by the rules of a seed and returns the number of
 // slots that it used.
 //
-// The slots go to peers with UsesSlot. Other peers are unchoked in addition, as many
-// as there are slots without a peer whose turn continues. So a peer that uses its
-// slot keeps it after its turn is over, until another peer takes data.
+// The slots go to peers with UsesSlot. For each slot without a peer whose turn
+// continues, one other peer is unchoked in addition. So a peer that uses its slot
+// keeps it after its turn is over, until another peer takes data.
 func (k *Choker) chooseSeeding(now time.Time, peers []Peer, slots int) int {
 	slices.SortStableFunc(k.order, func(a, b int) int {
 		x, y := k.rank(now, &peers[a]), k.rank(now, &peers[b])
@@ -55,7 +55,7 @@ func (k *Choker) chooseSeeding(now time.Time, peers []Peer, slots int) int {
 }
 
 // hasOptimisticCandidate reports whether a seed has a peer for its optimistic
-// slots: an interested peer that was never unchoked, or one that keeps its
+// slots: an interested peer that was never unchoked, or a peer that keeps its
 // optimistic slot until the next rotation.
 func (k *Choker) hasOptimisticCandidate(now time.Time, peers []Peer) bool {
 	for i := range peers {

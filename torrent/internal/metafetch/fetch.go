@@ -2,13 +2,13 @@
 // that peers give (BEP 9).
 //
 // Each peer is asked for the whole dictionary, piece by piece in order, so that
-// exactly one peer answers for a dictionary that does not match the hashes. The size
-// that a peer names reserves no memory, and the bytes that all peers together gave
-// are bounded.
+// exactly one peer is to blame for a dictionary that does not match the hashes. The
+// size that a peer claims reserves no memory, and the total of the bytes from all
+// peers is bounded.
 //
 // A [Fetch] and its peers are plain data: no lock, no clock, no goroutine, no socket.
-// The caller holds one lock around every call except [Hashes.Match], which reads up
-// to 16 MiB, and writes to the peers what [Peer.Receive] returns.
+// The caller holds one lock around every call except [Hashes.Match], which hashes up to
+// 16 MiB. The caller writes the bytes that [Peer.Receive] returns to the peers.
 package metafetch
 
 import (
@@ -22,7 +22,7 @@ import (
 // Bounds of a Fetch.
 const (
 	requestsAhead = 4                        // pieces that one peer is asked for at once
-	maxUnverified = 2 * peerwire.MaxMetadata // bytes of metadata that all peers together gave and that match no hash yet
+	maxUnverified = 2 * peerwire.MaxMetadata // bytes of metadata from all peers that were not checked against a hash yet
 	maxBacklog    = 256 << 10                // bytes of other messages of one peer: a bitfield of two million pieces, or many haves
 	maxBacklogs   = 4 << 20                  // bytes of other messages of all peers together
 )
@@ -37,7 +37,7 @@ type Hashes struct {
 // Hybrid reports whether the link names both hashes.
 func (h Hashes) Hybrid() bool { return !h.V1.IsZero() && !h.V2.IsZero() }
 
-// Swarms returns the hashes by which peers may ask for the torrent.
+// Swarms returns the info-hashes of the swarms in which peers may ask for the torrent.
 func (h Hashes) Swarms() []spate.InfoHash {
 	switch {
 	case h.Hybrid():
@@ -48,10 +48,10 @@ func (h Hashes) Swarms() []spate.InfoHash {
 	return []spate.InfoHash{h.V2.Truncate()}
 }
 
-// Accepts reports whether a peer may answer the handshake by ih, although it was asked
-// by another hash. A peer that knows both hashes of a hybrid answers by the v2 hash
-// (BEP 52), which the link need not name: [Hashes.Match] checks the metadata by the
-// hashes that it does name.
+// Accepts reports whether a peer may answer with the info-hash ih a handshake that had
+// another one. A peer that knows both hashes of a hybrid answers with the v2 hash (BEP 52),
+// even if the link does not name it. [Hashes.Match] later checks the metadata by the hashes
+// that the link names.
 func (h Hashes) Accepts(ih spate.InfoHash) bool {
 	return h.V2.IsZero() || ih == h.V2.Truncate()
 }
@@ -66,7 +66,7 @@ func (h Hashes) Match(raw []byte) bool {
 
 // Fetch is one search for metadata. Make one with [New].
 type Fetch struct {
-	number     uint8         // of our metadata messages in the extension handshake
+	number     uint8         // message number of metadata in our extension handshake
 	unverified map[*Peer]int // bytes of metadata that each peer gave
 	backlogs   int           // bytes of other messages that are kept
 }
@@ -80,16 +80,16 @@ func New(number uint8) *Fetch {
 // Join adds a peer that supports extensions.
 func (f *Fetch) Join() *Peer { return &Peer{f: f} }
 
-// Leave removes a peer and frees the bytes that it gave. A backlog that was taken stays
-// counted.
+// Leave removes a peer and frees the bytes that it sent. A backlog that was taken still
+// counts.
 func (f *Fetch) Leave(p *Peer) {
 	delete(f.unverified, p)
 	f.backlogs -= len(p.backlog)
 	p.backlog, p.backlogLost = nil, true
 }
 
-// add counts n more bytes of metadata from a peer. If all peers together gave too
-// much, it returns the peer that gave most, to be dropped: metadata is small as a rule.
+// add counts n more bytes of metadata from a peer. If the total of all peers is too large,
+// it returns the peer that sent most, which the caller drops.
 func (f *Fetch) add(p *Peer, n int) (drop *Peer) {
 	f.unverified[p] += n
 	total, most := 0, p

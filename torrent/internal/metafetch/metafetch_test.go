@@ -18,7 +18,7 @@ const (
 	pieceLen = peerwire.MetadataPieceLen
 )
 
-// receive gives the peer's part of a Fetch one encoded message.
+// receive passes one encoded message to Peer.Receive.
 func receive(t testing.TB, p *Peer, encoded []byte) (Step, error) {
 	t.Helper()
 	var m peerwire.Message
@@ -55,7 +55,8 @@ func requested(t testing.TB, encoded []byte) (pieces []int64) {
 	return pieces
 }
 
-// info is an info dictionary of seven pieces of metadata, as far as this package reads it.
+// info returns seven pieces of bytes in place of an info dictionary, which this package does
+// not parse.
 func info() []byte {
 	b := make([]byte, 6*pieceLen+100)
 	for i := range b {
@@ -66,8 +67,8 @@ func info() []byte {
 
 func pieceOf(b []byte, i int) []byte { return b[i*pieceLen : min((i+1)*pieceLen, len(b))] }
 
-// TestPiecesAreRequestedInOrder has a peer give all metadata: four requests are
-// outstanding at a time, and the pieces make the dictionary.
+// TestPiecesAreRequestedInOrder checks a peer that gives all metadata: four requests are
+// outstanding at a time, and the pieces together are the dictionary.
 func TestPiecesAreRequestedInOrder(t *testing.T) {
 	t.Parallel()
 	raw := info()
@@ -90,8 +91,8 @@ func TestPiecesAreRequestedInOrder(t *testing.T) {
 	}
 }
 
-// TestBadMessagesEndThePeer has peers name sizes that are refused, reject requests and
-// give pieces that were not requested or have the wrong length.
+// TestBadMessagesEndThePeer checks that the exchange ends with a peer that claims an invalid
+// size, rejects a request, or gives a piece that was not requested or has the wrong length.
 func TestBadMessagesEndThePeer(t *testing.T) {
 	t.Parallel()
 	raw := info()
@@ -139,9 +140,9 @@ func TestBadMessagesEndThePeer(t *testing.T) {
 	}
 }
 
-// TestUnverifiedMetadataIsBounded has peers that never complete their metadata: before
-// more than maxUnverified bytes are kept, the peer that gave most is dropped, and what a
-// peer gave is free again once it leaves.
+// TestUnverifiedMetadataIsBounded checks peers that never complete their metadata: before
+// more than maxUnverified bytes are kept, the peer that gave most is dropped, and the bytes
+// of a peer do not count any more once it leaves.
 func TestUnverifiedMetadataIsBounded(t *testing.T) {
 	t.Parallel()
 	f := New(ours)
@@ -175,7 +176,7 @@ func TestUnverifiedMetadataIsBounded(t *testing.T) {
 	if _, ok := p[0].TakeBacklog(); ok {
 		t.Error("the connection of the dropped peer is kept")
 	}
-	// The others fill what the dropped peer left, and then the next peer is dropped itself.
+	// The other peers fill the freed bytes, and then the next peer is dropped.
 	if drop, err := give(p[3], 0, pieces-2); drop != nil || err != nil {
 		t.Fatalf("drop %v, %v", drop, err)
 	}
@@ -189,8 +190,8 @@ func TestUnverifiedMetadataIsBounded(t *testing.T) {
 	}
 }
 
-// TestBacklogIsBounded keeps messages of peers for a torrent, up to a limit for each peer
-// and one for all.
+// TestBacklogIsBounded checks that messages are kept for the torrent only up to a limit for
+// each peer and a limit for all peers.
 func TestBacklogIsBounded(t *testing.T) {
 	t.Parallel()
 	f := New(ours)
@@ -229,7 +230,7 @@ func TestBacklogIsBounded(t *testing.T) {
 	}
 }
 
-// TestHashes matches metadata against every hash that a link names.
+// TestHashes checks that metadata must match every hash that a link names.
 func TestHashes(t *testing.T) {
 	t.Parallel()
 	raw := []byte("d4:name1:xe")
@@ -240,7 +241,7 @@ func TestHashes(t *testing.T) {
 		h      Hashes
 		match  bool
 		swarms []spate.InfoHash
-		other  bool // a peer may answer by another v2 hash
+		other  bool // a peer may answer with another v2 hash
 	}{
 		{"v1", Hashes{V1: v1}, true, []spate.InfoHash{v1}, true},
 		{"v2", Hashes{V2: v2}, true, []spate.InfoHash{v2.Truncate()}, false},
@@ -257,8 +258,8 @@ func TestHashes(t *testing.T) {
 	}
 }
 
-// FuzzPeer gives a peer's part any messages: nothing is kept beyond the size that the
-// peer named, and nothing is counted after it left.
+// FuzzPeer checks that, whatever messages a peer sends, no bytes are kept beyond the size
+// that the peer claimed, and none are counted after the peer has left.
 func FuzzPeer(f *testing.F) {
 	raw := info()[:pieceLen+9]
 	all := hello(int64(len(raw)))

@@ -13,8 +13,8 @@ var (
 	ErrNoMetadata = errors.New("the peer gives no metadata")
 	// ErrMismatch is the error for metadata that does not match the hashes of the link.
 	ErrMismatch = errors.New("the metadata does not match the hash")
-	// ErrTooMuch is the error for the peer that gave most when all peers together
-	// gave more than is kept.
+	// ErrTooMuch is the error for the peer that sent most when all peers together sent
+	// more than is kept.
 	ErrTooMuch = errors.New("the peers gave too much metadata, and this peer gave most of it")
 )
 
@@ -32,11 +32,11 @@ func (e *PieceError) Error() string {
 // Peer is a peer that is asked for metadata. Make one with [Fetch.Join].
 type Peer struct {
 	f           *Fetch
-	number      uint8  // that the peer assigned to metadata messages
-	size        int    // bytes of metadata that the peer says it has; 0: it has not said
-	raw         []byte // the pieces that came, in order
-	have, asked int    // pieces that came; pieces that were requested
-	dropped     bool   // it gave too much
+	number      uint8  // message number of metadata that the peer assigned
+	size        int    // bytes of metadata that the peer claims to have; 0 if it has not said
+	raw         []byte // the pieces that arrived, in order
+	have, asked int    // pieces that arrived; pieces that were requested
+	dropped     bool   // the peer sent too much
 	backlog     []byte
 	backlogLost bool // the backlog became too long
 }
@@ -44,10 +44,10 @@ type Peer struct {
 // Step is what the caller does after a message of a peer.
 type Step struct {
 	Send     []byte // messages to write to the peer
-	Progress bool   // the peer answered: the time that it has for the next answer begins anew
-	Port     uint16 // the port on which the peer says that it takes connections; 0: it does not say
-	Complete bool   // all pieces have come: compare Metadata with the hashes
-	Drop     *Peer  // another peer that gave too much: close its connection
+	Progress bool   // the peer answered: restart the time limit for its next answer
+	Port     uint16 // the port on which the peer says that it accepts connections; 0 if unknown
+	Complete bool   // all pieces have arrived: compare Metadata with the hashes
+	Drop     *Peer  // another peer that sent too much: close its connection
 }
 
 // Receive handles a message of the peer. An error ends the exchange with the peer.
@@ -63,14 +63,14 @@ func (p *Peer) Receive(m *peerwire.Message) (Step, error) {
 	return Step{}, nil
 }
 
-// IsMetadata reports whether the message is one of the metadata extension. All other
+// IsMetadata reports whether the message belongs to the metadata extension. All other
 // messages are for the torrent that is added later.
 func (p *Peer) IsMetadata(m *peerwire.Message) bool {
 	return m.ID == peerwire.Extended && m.Index == uint32(p.f.number)
 }
 
-// handshake handles an extension handshake. The first one starts the requests; a later
-// one may change the message number only.
+// handshake handles an extension handshake. The first one starts the requests. A later one
+// may only change the message number.
 func (p *Peer) handshake(payload []byte) (Step, error) {
 	h, err := peerwire.ParseExtHandshake(payload)
 	if err != nil {
@@ -102,8 +102,8 @@ func (p *Peer) metadata(payload []byte) (Step, error) {
 	return Step{}, nil
 }
 
-// data takes the next piece. Its buffer grows with the pieces that come, whatever size
-// the peer named.
+// data appends the next piece to p.raw. The buffer grows with the pieces that arrive,
+// whatever size the peer claimed.
 func (p *Peer) data(m *peerwire.MetadataMessage) (Step, error) {
 	want := min(peerwire.MetadataPieceLen, p.size-len(p.raw))
 	if p.have >= p.asked || m.Piece != int64(p.have) || len(m.Data) != want {
@@ -136,11 +136,11 @@ func (p *Peer) request() (out []byte) {
 	return out
 }
 
-// Metadata returns the pieces that have come, one after the other.
+// Metadata returns the pieces that have arrived, one after the other.
 func (p *Peer) Metadata() []byte { return p.raw }
 
-// Keep appends a message that is not about metadata, or the beginning of one, to the
-// backlog for the torrent that is added later. A backlog that becomes too long is lost.
+// Keep appends a message that is not about metadata, or the first part of such a message, to
+// the backlog for the torrent that is added later. A backlog that becomes too long is lost.
 func (p *Peer) Keep(message []byte) {
 	if p.backlogLost || len(p.backlog)+len(message) > maxBacklog || p.f.backlogs+len(message) > maxBacklogs {
 		p.f.backlogs -= len(p.backlog)
@@ -151,8 +151,8 @@ func (p *Peer) Keep(message []byte) {
 	p.backlog = append(p.backlog, message...)
 }
 
-// TakeBacklog returns the backlog. It reports false if the torrent cannot go on with
-// the connection, because the backlog was lost or the peer was dropped.
+// TakeBacklog returns the backlog. ok is false if the torrent cannot use the connection,
+// because the backlog was lost or the peer was dropped.
 func (p *Peer) TakeBacklog() (messages []byte, ok bool) {
 	if p.backlogLost || p.dropped {
 		return nil, false

@@ -7,11 +7,11 @@ import (
 	"spate/internal/netguard"
 )
 
-// Usable reports whether the list takes a as a candidate from src: it has a port and a
-// unicast address that means the same everywhere, it is not our own, and a private
-// torrent takes candidates from src. Loopback addresses are taken from the user and the
-// caller, and from others with AllowLocal; the metadata service of a cloud, which is
-// never a peer, from the user alone.
+// Usable reports whether a can be a candidate from src: it has a port and a unicast address
+// that means the same on every host, it is not our own address, and, for a private torrent,
+// src is allowed. The list accepts loopback addresses from the user and the caller, and with
+// AllowLocal from all sources. It accepts the address of a cloud's metadata service, which
+// is never a peer, only from the user.
 func (l *List) Usable(a netip.AddrPort, src Source) bool {
 	a = spate.CanonicalAddr(a)
 	if !a.IsValid() || a.Port() == 0 || l.opt.Private && !src.ForPrivate() {
@@ -22,7 +22,7 @@ func (l *List) Usable(a netip.AddrPort, src Source) bool {
 		return false
 	case netguard.LinkLocal:
 		if a.Addr().Is6() {
-			return false // it is useless without its zone, which is not known
+			return false // the address is useless without its zone, which is not known
 		}
 	case netguard.Metadata:
 		if src != SourceManual {
@@ -68,8 +68,8 @@ func (l *List) SetAdvertised(port uint16) {
 	}
 }
 
-// AddSelf records that a is our own address, as a handshake with our peer id has shown. It
-// is never tried again.
+// AddSelf records that a is our own address, as a handshake with our peer id has shown. Next
+// never returns it again.
 func (l *List) AddSelf(a netip.AddrPort) {
 	a = spate.CanonicalAddr(a)
 	if len(l.self) < maxSelf {
@@ -78,8 +78,8 @@ func (l *List) AddSelf(a netip.AddrPort) {
 	l.remove(a)
 }
 
-// Host returns the address that identifies the host of a. For a public IPv6 address that is
-// its /64, all of which one host can use.
+// Host returns the address that identifies the host of a. For a public IPv6 address it is
+// the /64 prefix, because one host can use all addresses with that prefix.
 func Host(a netip.AddrPort) netip.Addr {
 	ip := spate.CanonicalAddr(a).Addr()
 	if ip.Is6() && ip.IsGlobalUnicast() && !ip.IsPrivate() {
@@ -89,8 +89,8 @@ func Host(a netip.AddrPort) netip.Addr {
 	return ip
 }
 
-// banKey returns the key of a ban of a. The ban covers all ports of the host (see [Host]),
-// but only the port of a on loopback, where many peers share one address.
+// banKey returns the key of a ban of a. The ban covers all ports of the host (see [Host]). On
+// loopback, where many peers share one address, it covers only the port of a.
 func banKey(a netip.AddrPort) netip.AddrPort {
 	a = spate.CanonicalAddr(a)
 	if a.Addr().IsLoopback() {

@@ -2,9 +2,9 @@
 // chooses the next ones to connect to.
 //
 // A candidate is idle, is being tried (after [List.Next] returned it), or is connected.
-// [List.Next] prefers candidates with fewer failures, then those of a better source, then
-// those with a higher canonical priority (BEP 40). All peers of a swarm agree on that
-// priority, so that nobody can crowd out the others. After a failure a candidate is not
+// [List.Next] prefers candidates with fewer failures, then candidates of a better source,
+// then those with a higher canonical priority (BEP 40). All peers of a swarm agree on that
+// priority, so that no peer can crowd out the others. After a failure a candidate is not
 // tried for some time, which grows with each failure; after several failures it is
 // forgotten. The list is bounded: a better candidate replaces the worst one.
 //
@@ -44,9 +44,9 @@ func (s Source) String() string {
 	return "unknown"
 }
 
-// ForPrivate reports whether a private torrent takes candidates from the source (BEP 27):
-// trackers, the user and the program around the engine choose its peers, and a peer that
-// connected to us names its own port.
+// ForPrivate reports whether a private torrent accepts candidates from the source (BEP 27).
+// It accepts them from trackers, the user, magnet links, the program around the engine, and
+// peers that connected to us and named their own port.
 func (s Source) ForPrivate() bool {
 	return s == SourceTracker || s == SourceIncoming || s >= SourceLink
 }
@@ -55,11 +55,11 @@ func (s Source) ForPrivate() bool {
 // source. They are tried again soon after a failure, and are not forgotten.
 func (s Source) chosen() bool { return s >= SourceLink }
 
-// Bounds.
+// Bounds of a list.
 const (
 	DefaultMax       = 3000
 	maxBans, maxSelf = 10_000, 64
-	localShare       = 10 // one in so many candidates may be of SourceLSD, because any host on the local network can name any address
+	localShare       = 10 // one in this many candidates may be of SourceLSD, because any host on the local network can send any address
 )
 
 // Options configure a [List].
@@ -76,7 +76,7 @@ type Options struct {
 type List struct {
 	opt       Options
 	all       []candidate
-	index     map[netip.AddrPort]int // in all
+	index     map[netip.AddrPort]int // index in all
 	self      map[netip.AddrPort]bool
 	own       [2]netip.Addr // our IPv4 and IPv6 address as other peers see it
 	seeding   bool
@@ -84,7 +84,7 @@ type List struct {
 	banned    map[netip.AddrPort]struct{}
 	banOrder  []netip.AddrPort // a ring buffer; the oldest ban is replaced
 	banAt     int
-	notBefore time.Time // Next returns no candidate before
+	notBefore time.Time // Next returns no candidate before this time
 	last6     bool      // the last candidate that Next returned has an IPv6 address
 	out       []netip.AddrPort
 }
@@ -99,15 +99,15 @@ const (
 
 type candidate struct {
 	addr       netip.AddrPort
-	retry      time.Time // it is not tried before
+	retry      time.Time // the candidate is not tried before this time
 	prio       uint32    // BEP 40
 	failures   int32
 	useless    uint8 // useless connections in a row
 	unanswered uint8 // unanswered handshakes in a row
 	source     Source
 	state      state
-	seed       bool  // it has every piece, as far as known
-	heard      uint8 // how often Heard ended its pause
+	seed       bool  // the peer has every piece, as far as is known
+	heard      uint8 // how often Heard ended a pause
 }
 
 // New returns an empty list.
@@ -128,8 +128,8 @@ func New(opt Options) *List {
 func (l *List) Len() int { return len(l.all) }
 
 // Add adds addresses from a source and returns how many were new. It ignores addresses that
-// are not usable (see [List.Usable]) or are banned. An address that is known keeps its
-// failures, and gets the better source.
+// are not usable (see [List.Usable]) or are banned. A known address keeps its failures, and
+// gets the better of its two sources.
 func (l *List) Add(addrs []netip.AddrPort, src Source) int {
 	n := 0
 	for _, a := range addrs {
@@ -180,14 +180,14 @@ func (l *List) add(a netip.AddrPort, src Source) bool {
 	return true
 }
 
-// counted adds by to the number of candidates of SourceLSD if c is one.
+// counted adds by to the number of candidates of SourceLSD, if c is such a candidate.
 func (l *List) counted(c *candidate, by int) {
 	if c.source == SourceLSD {
 		l.local += by
 	}
 }
 
-// before reports whether c is to be tried before d.
+// before reports whether c should be tried before d.
 func (c *candidate) before(d *candidate) bool {
 	switch {
 	case c.failures != d.failures:
@@ -237,7 +237,7 @@ func (l *List) Next(now time.Time, n int) []netip.AddrPort {
 }
 
 // sooner reports whether Next returns c before d. The address families alternate, so that
-// none waits for the other if connections of the other fail.
+// one family does not wait while connections of the other fail.
 func (l *List) sooner(c, d *candidate) bool {
 	c6 := c.addr.Addr().Is6()
 	if c.failures == d.failures && c.source == d.source && c6 != d.addr.Addr().Is6() {
@@ -254,7 +254,7 @@ func (l *List) find(a netip.AddrPort) *candidate {
 	return nil
 }
 
-// Source returns the best source that named a, and whether a is a candidate.
+// Source returns the best source of a, and whether a is a candidate.
 func (l *List) Source(a netip.AddrPort) (src Source, known bool) {
 	c := l.find(a)
 	if c == nil {
@@ -300,7 +300,7 @@ func (l *List) SetSeed(a netip.AddrPort, seed bool) {
 	}
 }
 
-// SetSeeding sets whether we have every piece. Then Next returns no seeds.
+// SetSeeding sets whether we have every piece. If so, Next returns no seeds.
 func (l *List) SetSeeding(seeding bool) {
 	l.seeding = seeding
 	l.notBefore = time.Time{}

@@ -63,7 +63,7 @@ func TestPriority(t *testing.T) {
 	}
 }
 
-// TestUsable checks which addresses are usable from which source.
+// TestUsable checks for each source which addresses are usable.
 func TestUsable(t *testing.T) {
 	l := New(Options{Self: one("5.6.7.8:6881")})
 	l.SetOwn(netip.MustParseAddr("2a00::1"))
@@ -168,12 +168,12 @@ func TestOrder(t *testing.T) {
 		t.Errorf("taken back: %v", again)
 	}
 	if SourceLSD.String() != "lsd" || Source(99).String() != "unknown" {
-		t.Error("names")
+		t.Error("the name of a source is wrong")
 	}
 }
 
-// TestFamiliesAlternate checks that a machine whose IPv6 does not work reaches its IPv4 peers
-// soon, and the other way round.
+// TestFamiliesAlternate checks that a machine without working IPv6 soon reaches its IPv4
+// peers, and a machine without working IPv4 its IPv6 peers.
 func TestFamiliesAlternate(t *testing.T) {
 	l := New(Options{Seed: 1})
 	for i := range 20 {
@@ -284,7 +284,7 @@ func TestHeard(t *testing.T) {
 	}
 }
 
-// TestConnected checks which calls count for a connected candidate.
+// TestConnected checks the effect of each call on a connected candidate.
 func TestConnected(t *testing.T) {
 	l := New(Options{})
 	a := one("9.9.9.9:9")
@@ -351,7 +351,7 @@ func TestSeeds(t *testing.T) {
 	}
 }
 
-// TestBan checks what a ban covers, and how many bans are kept.
+// TestBan checks which addresses a ban covers, and how many bans are kept.
 func TestBan(t *testing.T) {
 	l := New(Options{AllowLocal: true})
 	l.Add(addrs("9.9.9.9:1", "9.9.9.9:2", "9.9.9.8:1", "[2a00::1]:1", "[2a00::2]:1", "[2a00:0:0:1::1]:1", "[fd00::1]:1", "[fd00::2]:1", "127.0.0.1:1", "127.0.0.1:2"), SourceTracker)
@@ -364,10 +364,10 @@ func TestBan(t *testing.T) {
 	}
 	slices.Sort(left)
 	if want := []string{"127.0.0.1:2", "9.9.9.8:1", "[2a00:0:0:1::1]:1", "[fd00::2]:1"}; !slices.Equal(left, want) {
-		t.Errorf("left %v, want %v", left, want)
+		t.Errorf("candidates left are %v, want %v", left, want)
 	}
 	if !l.Banned(one("9.9.9.9:7")) || l.Banned(one("127.0.0.1:2")) || l.Add(addrs("9.9.9.9:3"), SourceManual) != 0 {
-		t.Error("banned")
+		t.Error("a ban covers the wrong addresses")
 	}
 	for i := range maxBans + 10 {
 		l.Ban(netip.AddrPortFrom(netip.AddrFrom4([4]byte{11, byte(i >> 16), byte(i >> 8), byte(i)}), 1))
@@ -406,7 +406,7 @@ func TestFullList(t *testing.T) {
 	}
 }
 
-// model is a candidate of a simple list that the list is compared with.
+// model is a candidate in the simple list with which List is compared.
 type model struct {
 	prio     uint32
 	source   Source

@@ -11,25 +11,25 @@ type Outcome uint8
 // The outcomes of a connection.
 const (
 	OutcomeUseful    Outcome = iota // payload was transferred, or the connection lasted long
-	OutcomeUseless                  // no payload was transferred, or the connection was closed for the sake of another
-	OutcomeBroken                   // it ended during the handshake, or the peer violated the protocol
-	OutcomeDuplicate                // it was a second connection to the same peer
-	OutcomeSelf                     // it was a connection to ourselves
+	OutcomeUseless                  // no payload was transferred, or the connection was closed to give its slot to another peer
+	OutcomeBroken                   // the connection ended during the handshake, or the peer violated the protocol
+	OutcomeDuplicate                // the connection was a second one to the same peer
+	OutcomeSelf                     // the connection was to ourselves
 )
 
 // Consequences of failures and connections.
 const (
 	maxFailures    = 6                // failures in a row after which a candidate is forgotten
-	chosenFailures = 1 << 30          // the same for candidates that somebody chose
+	chosenFailures = 1 << 30          // the same for candidates of a chosen source
 	failurePause   = 30 * time.Second // after the first failure, doubled by each further one
 	maxPause       = time.Hour
 	usefulPause    = 10 * time.Second // after a useful connection
 	uselessPause   = 5 * time.Second  // after the first useless connection, doubled by each further one
 	maxUseless     = 30 * time.Minute
-	chosenPause    = 2 * time.Second // in place of the above for candidates that somebody chose
+	chosenPause    = 2 * time.Second // replaces the pauses above for candidates of a chosen source
 	maxChosenPause = time.Minute
 	maxHeard       = 4 // pauses of a candidate that Heard ends until the next useful connection
-	brokenFailures = 2 // OutcomeBroken counts as so many failures
+	brokenFailures = 2 // failures that OutcomeBroken counts as
 )
 
 // Failed records that a connection to a failed: it was refused, timed out, or ended before
@@ -56,8 +56,8 @@ func (l *List) fail(c *candidate, now time.Time, by int32) {
 	l.notBefore = time.Time{}
 }
 
-// pause returns a pause that is doubled n times, and at most limit. Pauses of candidates that
-// somebody chose are short.
+// pause returns the given pause, doubled n times, but at most limit. Candidates of a chosen
+// source get a short pause.
 func (c *candidate) pause(pause time.Duration, n int, limit time.Duration) time.Duration {
 	if c.source.chosen() {
 		pause, limit = chosenPause, maxChosenPause
@@ -68,8 +68,9 @@ func (c *candidate) pause(pause time.Duration, n int, limit time.Duration) time.
 	return min(pause, limit)
 }
 
-// Connected records a connection to a peer that listens at a, whichever side made it. It
-// returns false if there is one already. It returns true if a is not a candidate.
+// Connected records a connection to a peer that listens at a, whichever side began it. It
+// returns false if such a connection is recorded already. It returns true if a is not a
+// candidate.
 func (l *List) Connected(a netip.AddrPort) bool {
 	c := l.find(a)
 	if c == nil {
@@ -82,10 +83,10 @@ func (l *List) Connected(a netip.AddrPort) bool {
 	return true
 }
 
-// Disconnected records how a connection ended for which Connected returned true, or a
-// connection to a candidate of Next after the handshake. It ignores an address that is not
-// a candidate, except for OutcomeSelf. It ignores OutcomeDuplicate for a connected
-// candidate, because the other connection stays.
+// Disconnected records how a connection to a ended. Connected returned true for the
+// connection, or Next returned a and the connection ended after the handshake. Disconnected
+// ignores an address that is not a candidate, except for OutcomeSelf. It ignores
+// OutcomeDuplicate for a connected candidate, because the other connection stays.
 func (l *List) Disconnected(a netip.AddrPort, now time.Time, how Outcome) {
 	if how == OutcomeSelf {
 		l.AddSelf(a)
@@ -124,9 +125,9 @@ func (l *List) UnansweredAt(a netip.AddrPort) int {
 	return 0
 }
 
-// Heard records that the peer at a announced itself, and may want data. A candidate that is
-// paused can be tried at once. That happens only a few times until the next useful
-// connection, because any host can announce any address.
+// Heard records that the peer at a announced itself, and may want data. It ends the pause of
+// the candidate, but only a few times until the next useful connection, because any host
+// can announce any address.
 func (l *List) Heard(a netip.AddrPort, now time.Time) {
 	c := l.find(a)
 	if c == nil || !c.seed && !now.Before(c.retry) || c.heard >= maxHeard {

@@ -37,8 +37,9 @@ func Priority(a, b netip.AddrPort) uint32 {
 	return crc32.Checksum(buf[:2*n], castagnoli)
 }
 
-// mask clears the bits that do not count. The first two bytes of an IPv4 address, or six of
-// an IPv6 address, count in full, and more bytes if the addresses have these in common.
+// mask clears the bits that do not count for the priority. The first two bytes of an IPv4
+// address, or six of an IPv6 address, count in full. If both addresses have these bytes in
+// common, more bytes count.
 func mask(p, q []byte, n int) {
 	full := 2
 	if n == 16 {
@@ -75,7 +76,7 @@ func (l *List) SetOwn(a netip.Addr) {
 }
 
 // priority returns the priority of a candidate (BEP 40). While our own address is unknown it
-// returns a number that nobody else can predict.
+// returns a number that other hosts cannot predict.
 func (l *List) priority(a netip.AddrPort) uint32 {
 	own := l.own[0]
 	if a.Addr().Is6() {

@@ -29,9 +29,9 @@ func (k *Picker) findBlock(b Block) (si, bi int, ok bool) {
 	return si, bi, ok
 }
 
-// dropRequest removes p from the requesters of a block and reports whether p was
-// one. It removes a requested block from its list, and leaves its state to the
-// caller.
+// dropRequest removes p from the requesters of a block and reports whether p was one
+// of them. It removes a requested block from its list. The caller sets the state of
+// the block.
 func (k *Picker) dropRequest(si, bi int, p PeerID) bool {
 	b := &k.slots[si].blocks[bi]
 	at := slices.Index(b.requesters[:b.numRequesters], p)
@@ -51,9 +51,9 @@ func (k *Picker) dropRequest(si, bi int, p PeerID) bool {
 }
 
 // Claim records that block b begins to arrive from p, and ends the request of p.
-// It returns Fresh to one caller only until the block is abandoned, so that no
-// other caller writes the bytes of the block. The result can be Fresh even if b
-// is not requested from p; [Picker.Requested] reports that.
+// After it has returned Fresh, it returns Fresh for the block again only after the block
+// was abandoned, so that no two callers write the bytes of the block. The result can be
+// Fresh even if b is not requested from p; [Picker.Requested] reports that.
 func (k *Picker) Claim(b Block, p PeerID) ClaimResult {
 	si, bi, ok := k.findBlock(b)
 	if !ok || k.peer(p) == nil {
@@ -176,7 +176,7 @@ func (k *Picker) AbandonAll(p PeerID) int {
 }
 
 // BlockFailed records that the arrived block b does not match its own hash (BEP
-// 52), and makes it free again. It returns the peer that sent it.
+// 52), and makes the block free again. It returns the peer that sent the block.
 func (k *Picker) BlockFailed(b Block) (PeerID, bool) {
 	si, bi, ok := k.findBlock(b)
 	if !ok {

@@ -19,13 +19,13 @@ const (
 
 // modelPeer is one peer of a model, with a connection that is a list of pieces.
 type modelPeer struct {
-	hidden  bool // it is not told of all pieces
+	hidden  bool // the peer is shown pieces one by one
 	know    bitfield.Bitfield
 	have    bitfield.Bitfield
 	choked  bool
-	queue   []uint32 // blocks that it asked for and did not get, by piece
+	queue   []uint32 // the pieces of the blocks that the peer requested and did not get
 	unacked int
-	waits   bool // a retry was ordered
+	waits   bool // Show asked for a retry
 	ready   bool
 }
 
@@ -59,7 +59,7 @@ func newModel(t *rapid.T) *model {
 	return m
 }
 
-// show carries out what Show decides for a peer, and checks it.
+// show calls Show for a peer, checks the result, and sends the peer the have messages.
 func (m *model) show(id picker.PeerID) {
 	p := m.peers[id]
 	unacked := func() (int, bool) { return p.unacked, true }
@@ -294,7 +294,7 @@ func (m *model) tick(*rapid.T) {
 	}
 }
 
-// check compares the counts by piece with the records of the peers.
+// check compares the count of each piece with the records of the peers.
 func (m *model) check(*rapid.T) {
 	want := make([]uint16, m.n)
 	for id, p := range m.s.peers {
@@ -319,9 +319,9 @@ func (m *model) check(*rapid.T) {
 	}
 }
 
-// TestModel plays random events against the rules of the package: a peer is never told
-// of a piece twice; an unchoked peer that has received everything is always shown more;
-// a choked peer is shown a piece; afterwards each peer is told of all pieces.
+// TestModel checks the rules of the package with random events: a peer is never told of a
+// piece twice, an unchoked peer that has received everything is always shown another piece,
+// a choked peer is shown one piece, and after super-seeding each peer is told of all pieces.
 func TestModel(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {

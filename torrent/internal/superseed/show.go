@@ -10,10 +10,10 @@ import (
 // Link is the state of the connection to a peer.
 type Link struct {
 	Choked bool    // the seed chokes the peer
-	Queued int     // blocks that the peer asked for and that are not being written
-	Rate   float64 // bytes a second that the peer takes
+	Queued int     // requested blocks of which no byte is being written yet
+	Rate   float64 // bytes a second that are sent to the peer
 	// Unacked returns how many bytes were written that the peer has not acknowledged,
-	// and whether that is known. Nil: never known.
+	// and whether that is known. Nil means that it is never known.
 	Unacked func() (n int, known bool)
 }
 
@@ -27,10 +27,10 @@ func (l *Link) received() (yes, known bool) {
 	return n == 0, known
 }
 
-// Show decides which pieces the peer is shown now: as many as it needs to go on, or
-// one while it is choked. The caller sends a have for each of them; the list is valid
-// until the next call. If retry is above 0, the peer is still receiving the last of
-// what it asked for, and the caller calls Retry and Show again after that time.
+// Show decides which pieces the peer is shown now: as many as it needs to keep requesting,
+// or one piece while it is choked. The caller sends a have message for each of them. The
+// list is valid until the next call. If retry is above 0, the peer is still receiving the
+// last blocks that it requested, and the caller calls Retry and Show again after that time.
 func (s *Seed) Show(id picker.PeerID, l Link, now time.Time) (pieces []uint32, retry time.Duration) {
 	p := s.peer(id)
 	s.list = s.list[:0]
@@ -67,8 +67,8 @@ func (s *Seed) Show(id picker.PeerID, l Link, now time.Time) (pieces []uint32, r
 	return s.list, retry
 }
 
-// retry returns after which time to look at the peer again, longer each time. It
-// returns 0 while the caller waits already.
+// retry returns the time until the caller should call Show again, which grows each time. It
+// returns 0 if the caller waits already.
 func (p *peer) retry() time.Duration {
 	if p.retrying {
 		return 0
@@ -86,9 +86,9 @@ func (s *Seed) Retry(id picker.PeerID) {
 	}
 }
 
-// ahead returns how many bytes the peer has before it: asked for and not yet written,
-// or shown and likely to be asked for. Pieces that the peer leaves alone for too long
-// are no longer expected.
+// ahead returns the number of bytes that the peer has requested and that are not written
+// yet, plus the bytes of shown pieces that it will probably request. A piece that the peer
+// does not request for too long does not count any more.
 func (s *Seed) ahead(p *peer, l *Link, now time.Time) int64 {
 	n := int64(l.Queued+p.writing) * picker.BlockSize
 	for i := range p.open {
@@ -105,10 +105,10 @@ func (s *Seed) ahead(p *peer, l *Link, now time.Time) int64 {
 }
 
 // showNext shows the peer one more piece, the rarest one that it does not have, and
-// returns its length in bytes, or 0 if it shows none. While other peers are expected
-// to get the last pieces of the first copy, it shows these only to a peer that has
-// received everything else, and more of them each time that this happens; held
-// reports that the peer has to wait for that.
+// returns its length in bytes, or 0 if it shows none. The last pieces of the first copy are
+// each expected to reach some peer. showNext shows such a piece to a further peer only if
+// that peer has received everything else, and shows more of them each time that this
+// happens. held reports that the peer must wait because only such pieces are left.
 func (s *Seed) showNext(id picker.PeerID, p *peer, unchoked bool, now time.Time) (n int64, held bool) {
 	piece, score := s.rarest(id, p)
 	switch {
@@ -130,8 +130,8 @@ func (s *Seed) showNext(id picker.PeerID, p *peer, unchoked bool, now time.Time)
 	return s.pieces.Size(piece), false
 }
 
-// rarest returns the next piece to show to the peer, and its score: the fewer peers
-// have it or are expected to get it, the lower. It returns -1 if there is none.
+// rarest returns the next piece to show to the peer, and its score. The score is lower the
+// fewer peers have the piece or are expected to get it. The piece is -1 if there is none.
 func (s *Seed) rarest(id picker.PeerID, p *peer) (piece, score int) {
 	piece = -1
 	for range min(s.pieces.Num, showScan) {
@@ -158,9 +158,9 @@ func (s *Seed) firstCopyOut() bool {
 	return s.reached == s.pieces.Num
 }
 
-// Rest returns pieces that were hidden from the peer and that it is told of now that
-// super-seeding has ended for it: the next few thousand at each call. The caller sends
-// a have for each of them; the list is valid until the next call.
+// Rest returns pieces that were hidden from a peer for which super-seeding has ended: the
+// next few thousand at each call. The caller sends a have message for each of them. The
+// list is valid until the next call.
 func (s *Seed) Rest(id picker.PeerID) []uint32 {
 	p := s.peer(id)
 	if p == nil || p.on || p.told.Len() == 0 {
@@ -187,7 +187,7 @@ func (s *Seed) peer(id picker.PeerID) *peer {
 	return s.peers[id]
 }
 
-// enter returns the record of a peer, a new one if there is none.
+// enter returns the record of a peer. It creates one if the peer has none.
 func (s *Seed) enter(id picker.PeerID) *peer {
 	for int(id) >= len(s.peers) {
 		s.peers = append(s.peers, nil)

@@ -1,18 +1,17 @@
 // Package superseed decides which pieces the only seed of a swarm shows to each
 // peer (BEP 16).
 //
-// A super-seeding seed does not say which pieces it has. It shows each peer pieces
-// that no other peer was shown, so that its link carries every piece about once
-// before it carries any piece twice.
+// A super-seeding seed does not tell its peers which pieces it has. It shows each peer
+// pieces that it has shown to no other peer, so that it sends every piece about once before
+// it sends any piece twice. To show a piece means to send a have message for it.
 //
-// What other peers do changes which piece a peer is shown next, never whether it is
-// shown one: a peer that is unchoked and has received everything that it asked for
-// is shown another piece at once. Peers are shown pieces ahead of need, and more of
-// them the faster they take them. A choked peer is shown one piece, so that it can
-// become interested.
+// A peer that is unchoked and has received everything that it requested is shown another
+// piece at once. Other peers influence which piece that is, but never delay it. A peer is
+// shown pieces before it needs them, and more pieces the faster it downloads. A choked peer
+// is shown one piece, so that it can become interested.
 //
-// The first peer of a swarm is told of all pieces, and so is a peer that stays
-// alone, because it has no other peer to pass pieces on to.
+// The first peer of a swarm is told of all pieces. A peer that stays the only one is also
+// told of all pieces, because it has no other peer to pass pieces on to.
 //
 // A [Seed] is a plain data structure: no lock, no clock, no goroutine, no socket.
 // The caller holds the torrent's lock around every call, reports events and carries
@@ -24,7 +23,7 @@
 //	Writing, Written, Drained   blocks are being written, were written, none is left
 //	Has                         the peer has a piece
 //	Choked, Unchoked            the caller choked or unchoked the peer
-//	Finishing, KeepUnchoked     the choker wants to choke the peer, or to serve it
+//	Finishing, KeepUnchoked     the choker decided to choke the peer, or to keep it unchoked
 //	Leave                       the peer left
 //	Tick                        a second has passed
 //	Show                        after most events: the pieces to show to the peer now
@@ -42,18 +41,18 @@ import (
 
 // Bounds and pauses of super-seeding.
 const (
-	otherSeedFor  = time.Hour              // a seed counts as present this long after it was seen; trackers are asked about so often
+	otherSeedFor  = time.Hour              // how long a seed counts as present after it was seen; about the interval of trackers
 	maxShown      = 256                    // pieces shown to one peer that it lacks
 	showScan      = 1024                   // pieces compared to find the next one to show
 	restAtOnce    = 4096                   // pieces that one call of Rest returns
-	lastPieceWait = 30 * time.Second       // for a peer that is to be choked to receive the rest of its pieces
-	askWait       = 5 * time.Second        // for a peer to ask for the pieces it was shown, before they are shown to other peers
-	elsewhereWait = 2 * time.Second        // until a piece that a peer does not ask for is assumed to come from another peer
-	readyWait     = time.Second            // for a new peer to say which pieces it has
-	firstRetry    = 20 * time.Millisecond  // until bytes that were written may have been received
-	lastRetry     = time.Second            // the longest time between two looks at a peer that is still receiving
-	aloneWait     = 900 * time.Millisecond // until a peer that is alone is told of all pieces
-	expected      = 1 << 8                 // in Seed.shown: a peer that is expected to get the piece from the seed
+	lastPieceWait = 30 * time.Second       // how long a peer that will be choked may take to receive the rest of its pieces
+	askWait       = 5 * time.Second        // how long a peer may leave shown pieces unrequested until other peers are shown them
+	elsewhereWait = 2 * time.Second        // how long a peer may leave a piece unrequested until it is assumed to get it from another peer
+	readyWait     = time.Second            // how long a new peer may take to say which pieces it has
+	firstRetry    = 20 * time.Millisecond  // first time between two checks whether a peer has received the written bytes
+	lastRetry     = time.Second            // longest time between two such checks
+	aloneWait     = 900 * time.Millisecond // how long a peer is the only one until it is told of all pieces
+	expected      = 1 << 8                 // added in Seed.shown for each peer that is expected to get the piece from the seed
 )
 
 // Swarm tells a Seed which pieces the peers have. [picker.Picker] is one.
@@ -80,30 +79,30 @@ type Seed struct {
 	swarm  Swarm
 
 	peers      []*peer   // by picker.PeerID; nil if there is no record of the peer
-	shown      []uint16  // by piece: peers that were shown it and lack it, plus expected for each that is to get it from the seed; nil while off
+	shown      []uint16  // for each piece the number of peers that were shown it and lack it, plus the constant expected for each peer that should get it from the seed; nil while off
 	cursor     int       // the piece at which the search for the next piece to show continues
 	reached    int       // every piece below this one has reached a peer
 	otherSeen  time.Time // when another seed was last seen
-	aloneSince time.Time // since when there is exactly one peer; zero: there is none, or several
-	list       []uint32  // scratch: the answer of Show and Rest
+	aloneSince time.Time // since when there is exactly one peer; zero if there is none or several
+	list       []uint32  // reused for the result of Show and Rest
 }
 
 // peer is the state of super-seeding for one peer.
 type peer struct {
 	on        bool              // the seed shows the peer pieces one by one
-	told      bitfield.Bitfield // the pieces that it was shown; of length 0: it was told of all pieces when it joined
-	open      []showing         // pieces that it was shown, or asks for although it was told of all, and lacks
-	window    int64             // bytes that it is shown ahead
+	told      bitfield.Bitfield // the pieces that it was shown; length 0 if it was told of all pieces when it joined
+	open      []showing         // pieces that it lacks and was shown, or requests although it was told of all pieces
+	window    int64             // bytes that it is shown before it needs them
 	writing   int               // blocks that are being written to it
 	connected time.Time         // when it connected
-	asked     time.Time         // when it was last shown, or last asked for, a piece
-	choking   time.Time         // when it was decided to choke it; zero: it was not
-	ready     bool              // it has said which pieces it has, or had time to
-	repeats   int               // pieces that other peers are expected to get and that it may be shown as well now
-	starved   int               // times in a row that it had received everything, and only such pieces were left
+	asked     time.Time         // when it was last shown a piece or last requested one
+	choking   time.Time         // when the choker decided to choke it; zero if it did not
+	ready     bool              // it has said which pieces it has, or readyWait has passed
+	repeats   int               // pieces it may be shown although other peers are expected to get them
+	starved   int               // times in a row that it had received everything and only such pieces were left
 	retrying  bool              // the caller will call Retry
 	retries   int               // retries since it was last shown a piece
-	rest      int               // once it is off: the first piece that Rest has not looked at
+	rest      int               // once on is false: the first piece that Rest has not examined
 }
 
 // showing is a piece that a peer was shown and does not have.
@@ -118,12 +117,12 @@ type showing struct {
 // New returns a Seed that is off. The caller sets the swarm before the first peer joins.
 func New(p Pieces) *Seed { return &Seed{pieces: p} }
 
-// SetSwarm sets where the Seed looks up the pieces of the peers. It is called while
+// SetSwarm sets the Swarm that knows the pieces of the peers. It is called while
 // the torrent has no peers.
 func (s *Seed) SetSwarm(w Swarm) { s.swarm = w }
 
-// Active reports whether super-seeding is on, or peers have still to be told of
-// pieces that it hid from them.
+// Active reports whether super-seeding is on, or Rest must still return pieces that were
+// hidden from a peer.
 func (s *Seed) Active() bool { return s.shown != nil }
 
 // Hides reports whether the peer is shown pieces one by one, and so does not know
@@ -215,9 +214,8 @@ func (s *Seed) Writing(id picker.PeerID, blocks int) {
 }
 
 // Written records that n bytes of a piece have been written to the peer. It reports
-// whether the peer was sent the whole piece: the caller then takes the piece as one
-// that the peer has, because not all clients announce a piece to a peer that had it
-// before.
+// whether the whole piece was sent. The caller then records that the peer has the piece,
+// because some clients send no have message for a piece to a peer that already has it.
 func (s *Seed) Written(id picker.PeerID, piece uint32, n int64) (whole bool) {
 	p := s.peer(id)
 	i := p.find(piece)
@@ -228,8 +226,8 @@ func (s *Seed) Written(id picker.PeerID, piece uint32, n int64) (whole bool) {
 	return p.open[i].sent >= s.pieces.Size(int(piece))
 }
 
-// Drained records that everything that an unchoked peer asked for is written, which
-// means that it was shown too little. rate is the bytes a second that the peer takes.
+// Drained records that all requested blocks of an unchoked peer are written, which means
+// that it was shown too few pieces. rate is the rate to the peer in bytes a second.
 func (s *Seed) Drained(id picker.PeerID, rate float64) {
 	p := s.peer(id)
 	if p != nil && p.on && p.window < max(4*s.pieces.Length, int64(4*rate)) {
@@ -249,10 +247,10 @@ func (s *Seed) Has(id picker.PeerID, piece uint32, now time.Time) (choke bool) {
 	return !p.choking.IsZero() && !s.Finishing(id, now)
 }
 
-// Finishing reports whether a peer that is to be choked may first get the rest of the
-// pieces that it asked for, because no other peer can give it the rest, and a part of a
-// piece is of no use to any peer. The time for that begins with the first call. Until the
-// peer is choked, or KeepUnchoked is called, the peer is shown no pieces.
+// Finishing reports whether a peer that will be choked may first get the rest of the pieces
+// that it requested. No other peer has these pieces, and a part of a piece is of no use. The
+// time limit begins with the first call. The peer is shown no pieces until it is choked or
+// KeepUnchoked is called.
 func (s *Seed) Finishing(id picker.PeerID, now time.Time) bool {
 	p := s.peer(id)
 	if p == nil {
@@ -272,15 +270,15 @@ func (s *Seed) Finishing(id picker.PeerID, now time.Time) bool {
 	return false
 }
 
-// KeepUnchoked records that the peer is not to be choked, after all.
+// KeepUnchoked records that the peer will not be choked.
 func (s *Seed) KeepUnchoked(id picker.PeerID) {
 	if p := s.peer(id); p != nil {
 		p.choking = time.Time{}
 	}
 }
 
-// Choked records that the peer was choked: other peers may be shown the pieces that
-// it did not get.
+// Choked records that the peer was choked. Other peers may now be shown the pieces that it
+// did not get.
 func (s *Seed) Choked(id picker.PeerID) {
 	p := s.peer(id)
 	if p == nil {
@@ -297,8 +295,8 @@ func (s *Seed) Choked(id picker.PeerID) {
 	}
 }
 
-// Unchoked records that the peer was unchoked: it is expected to ask for the pieces
-// that it was shown.
+// Unchoked records that the peer was unchoked. It is now expected to request the pieces that
+// it was shown.
 func (s *Seed) Unchoked(id picker.PeerID, now time.Time) {
 	p := s.peer(id)
 	if p == nil {

@@ -33,8 +33,8 @@ func newSeed(tb testing.TB, n, peers int) (*Seed, *picker.Picker, time.Time) {
 	return s, k, now
 }
 
-// TestFirstCopyCostsLittle seeds to peers that pass on each piece at once: until every
-// piece has reached a peer, the seed sends hardly any piece twice.
+// TestFirstCopyCostsLittle checks that a seed whose peers pass on each piece at once sends
+// hardly any piece twice until every piece has reached a peer.
 func TestFirstCopyCostsLittle(t *testing.T) {
 	t.Parallel()
 	for _, peers := range []int{3, 10, 60} {
@@ -69,7 +69,7 @@ func TestFirstCopyCostsLittle(t *testing.T) {
 					piece := queues[id][0]
 					queues[id] = queues[id][1:]
 					sent++
-					for o := range picker.PeerID(peers) { // every peer has it from now on
+					for o := range picker.PeerID(peers) { // every peer gets the piece from another one
 						if k.PeerHave(o, int(piece)) {
 							s.Has(o, piece, now)
 						}
@@ -87,8 +87,8 @@ func TestFirstCopyCostsLittle(t *testing.T) {
 	}
 }
 
-// TestSilentPeersDoNotDelayOthers has all peers but one request no piece: the last peer is
-// shown every piece all the same.
+// TestSilentPeersDoNotDelayOthers checks that a peer is shown every piece even if all other
+// peers request none.
 func TestSilentPeersDoNotDelayOthers(t *testing.T) {
 	t.Parallel()
 	const pieces, peers = 300, 20
@@ -112,8 +112,8 @@ func TestSilentPeersDoNotDelayOthers(t *testing.T) {
 	}
 }
 
-// TestChokeWaitsForPiece has a peer that is to be choked receive the rest of a piece
-// first, and no longer than lastPieceWait.
+// TestChokeWaitsForPiece checks that a choke waits until the peer has the rest of a requested
+// piece, but no longer than lastPieceWait.
 func TestChokeWaitsForPiece(t *testing.T) {
 	t.Parallel()
 	s, k, now := newSeed(t, 100, 2)
@@ -144,9 +144,9 @@ func TestChokeWaitsForPiece(t *testing.T) {
 	}
 }
 
-// TestLastPiecesAreRepeatedSparingly has a slow peer hold up the end of the first copy:
-// a fast peer is shown the pieces of the slow one only when it has received everything
-// else, and then one, one, two, two, four ... at a time.
+// TestLastPiecesAreRepeatedSparingly checks a fast peer while a slow peer delays the end of
+// the first copy. The fast peer is shown the pieces of the slow one only when it has received
+// everything else, and then one, one, two, two, four ... at a time.
 func TestLastPiecesAreRepeatedSparingly(t *testing.T) {
 	t.Parallel()
 	const pieces, slow, fast = 40, 1, 2
@@ -195,8 +195,8 @@ func TestLastPiecesAreRepeatedSparingly(t *testing.T) {
 	}
 }
 
-// TestRarestPieceIsShown compares pieces that peers have with pieces that they were
-// shown and with pieces that they are expected to get.
+// TestRarestPieceIsShown checks the order in which pieces are shown: pieces that peers have,
+// were shown, or are expected to get come later.
 func TestRarestPieceIsShown(t *testing.T) {
 	t.Parallel()
 	const has2, has1, expects, shown = 0, 1, 2, 3
@@ -222,9 +222,9 @@ func TestRarestPieceIsShown(t *testing.T) {
 	}
 }
 
-// TestUnaskedPiecesAreNotExpected has a peer send no request for the piece that it was
-// shown: after a while it is shown other pieces, and the first piece no longer counts as
-// expected.
+// TestUnaskedPiecesAreNotExpected checks that a peer that does not request a piece that it
+// was shown is shown other pieces after a while, and that the first piece then no longer
+// counts as expected.
 func TestUnaskedPiecesAreNotExpected(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -253,8 +253,8 @@ func TestUnaskedPiecesAreNotExpected(t *testing.T) {
 	}
 }
 
-// TestPeerThatKnowsAllCounts has a peer that was told of all pieces ask for one: it
-// counts as expected there, until the peer has it, is choked or leaves.
+// TestPeerThatKnowsAllCounts checks that a piece that is requested by a peer that was told of
+// all pieces counts as expected until the peer has the piece, is choked or leaves.
 func TestPeerThatKnowsAllCounts(t *testing.T) {
 	t.Parallel()
 	const piece = 7
@@ -274,8 +274,8 @@ func TestPeerThatKnowsAllCounts(t *testing.T) {
 	}
 }
 
-// TestWindowGrows has a peer receive everything that it was shown, again and again: it
-// is shown twice as many pieces each time, up to four seconds of its rate.
+// TestWindowGrows checks that a peer is shown twice as many pieces each time that it has
+// received everything, up to four seconds of its rate.
 func TestWindowGrows(t *testing.T) {
 	t.Parallel()
 	s, _, now := newSeed(t, 100, 2)
@@ -291,8 +291,7 @@ func TestWindowGrows(t *testing.T) {
 	}
 }
 
-// TestCanceledRequestCounts has a peer take a request back: the bytes count as ahead of
-// it again.
+// TestCanceledRequestCounts checks that the bytes of a canceled request count as ahead again.
 func TestCanceledRequestCounts(t *testing.T) {
 	t.Parallel()
 	s, _, now := newSeed(t, 100, 2)
@@ -309,8 +308,8 @@ func TestCanceledRequestCounts(t *testing.T) {
 	}
 }
 
-// TestChokedPeerIsShownOnePiece has only pieces left that another peer is expected to
-// get: a choked peer is shown one of them, and no second one.
+// TestChokedPeerIsShownOnePiece checks that a choked peer is shown exactly one piece even if
+// another peer is expected to get all pieces that are left.
 func TestChokedPeerIsShownOnePiece(t *testing.T) {
 	t.Parallel()
 	s, _, now := newSeed(t, 5, 3)
@@ -330,8 +329,8 @@ func TestChokedPeerIsShownOnePiece(t *testing.T) {
 	}
 }
 
-// TestPeerAloneIsTold has one peer stay: it is told of all pieces once it has been
-// alone for aloneWait without a break.
+// TestPeerAloneIsTold checks that a peer is told of all pieces once it has been the only peer
+// for aloneWait without a break.
 func TestPeerAloneIsTold(t *testing.T) {
 	t.Parallel()
 	s, _, now := newSeed(t, 100, 2)
@@ -347,8 +346,8 @@ func TestPeerAloneIsTold(t *testing.T) {
 	}
 }
 
-// TestEndOfSuperSeeding has another seed come: the peers are told of all other pieces,
-// some thousand at a time.
+// TestEndOfSuperSeeding checks that the peers are told of all hidden pieces, some thousand at
+// a time, after another seed has come.
 func TestEndOfSuperSeeding(t *testing.T) {
 	t.Parallel()
 	const pieces = restAtOnce + 100

@@ -1,11 +1,11 @@
 // Package transport moves bytes between the engine and its peers.
 //
-// Every kind of connection takes the same path. A [Socket] is what one kind brings: it
-// reads what has arrived into a buffer that it is given, writes a vector of buffers,
-// and says when it is readable. A [Conn] adds what all kinds share: read buffers that
-// idle connections do not hold, rate limits, and the loop that reads.
+// All kinds of connections share most code. A [Socket] is the part that differs: it reads
+// the bytes that have arrived into a given buffer, writes a vector of buffers, and reports
+// when it is readable. A [Conn] is the shared part: read buffers that idle connections do
+// not hold, rate limits, and the loop that reads.
 //
-// One connection works in this order; the functions stand in it:
+// A connection works in these steps:
 //
 //  1. Receive        waits without a buffer until the socket is readable
 //  2. Inbox.Space    takes a buffer from the free lists that the session shares
@@ -14,7 +14,7 @@
 //  5. waitFor        waits while a download limit is exceeded, so that the peer is
 //     held back by its full socket
 //
-// Control messages are written by the reader with TryWrite as far as the socket takes
-// them at once. Everything else is written with Write and WriteBuffers, which wait, by
-// a goroutine of the caller's.
+// The reader writes control messages with TryWrite, as many bytes as the socket takes
+// without waiting. A goroutine of the caller writes everything else with Write and
+// WriteBuffers, which wait.
 package transport

@@ -55,9 +55,9 @@ type Buffers struct {
 	pauses chan struct{} // a token for each reader that may pause; see pause_linux.go
 }
 
-// NewBuffers returns buffers of which connections hold as many large ones as readMemory
-// bytes have room for. Up to pauses readers of fast peers may wait in the system for
-// more data at the same time; each occupies a thread while it does.
+// NewBuffers returns the buffers of a session. The large buffers that connections hold at
+// one time take at most readMemory bytes. pauses bounds the readers of fast peers that wait
+// in the kernel for more data at the same time; each of them occupies a thread.
 func NewBuffers(readMemory int64, pauses int) *Buffers {
 	return &Buffers{
 		Small:  NewFreeList(smallRead, 64),
@@ -73,14 +73,14 @@ type Inbox struct {
 	from  *Buffers
 	b     []byte
 	r, w  int  // b[r:w] is unread
-	fills bool // the last read filled its buffer: take a large one next
-	large bool // b is a large buffer that a token in from.larges stands for
+	fills bool // the last read filled its buffer, so that the next one takes a large buffer
+	large bool // b is a large buffer, for which from.larges holds a token
 }
 
 // NewInbox returns an empty inbox.
 func NewInbox(from *Buffers) Inbox { return Inbox{from: from} }
 
-// Unread returns what was read and not yet used. It is valid until the next call of
+// Unread returns the bytes that were read and not yet used. They are valid until the next call of
 // Space, Idle or Release.
 func (in *Inbox) Unread() []byte { return in.b[in.r:in.w] }
 
@@ -90,8 +90,8 @@ func (in *Inbox) Discard(n int) { in.r += n }
 // Held reports whether the inbox holds a buffer.
 func (in *Inbox) Held() bool { return in.b != nil }
 
-// Space returns where the next read may write: at least one byte, and space for need
-// bytes in all, counted from the first that is unread.
+// Space returns the free part of the buffer for the next read: at least one byte, and enough
+// that the buffer can hold need unread bytes in all.
 func (in *Inbox) Space(need int) []byte {
 	if in.r == in.w {
 		in.r, in.w = 0, 0
@@ -105,7 +105,7 @@ func (in *Inbox) Space(need int) []byte {
 		in.r = 0
 	}
 	if need > len(in.b) && in.w == len(in.b) {
-		// A message longer than any buffer grows with what has really arrived.
+		// The buffer of a very long message grows only with the bytes that have arrived.
 		in.moveTo(make([]byte, min(2*len(in.b), max(need, len(in.b)+1))))
 	}
 	return in.b[in.w:]
@@ -137,7 +137,7 @@ func (in *Inbox) moveTo(to []byte) {
 	in.b, in.r, in.w = to, 0, n
 }
 
-// Fill notes that n bytes were read into the last Space.
+// Fill records that n bytes were read into the slice that Space returned last.
 func (in *Inbox) Fill(n int) {
 	in.w += n
 	in.fills = in.w == len(in.b) || in.fills && n >= smallRead
@@ -150,7 +150,7 @@ func (in *Inbox) Idle() {
 	}
 }
 
-// Release gives the buffer back with what is in it.
+// Release gives the buffer back and drops its unread bytes.
 func (in *Inbox) Release() {
 	switch {
 	case in.large:

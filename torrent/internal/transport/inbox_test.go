@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// TestReadMemory has many connections receive fast at once: as many as the memory
-// allows get large buffers, the others keep small ones, and none loses bytes.
+// TestReadMemory checks many connections that receive fast at the same time: as many as the
+// memory allows get large buffers, the others keep small ones, and none loses bytes.
 func TestReadMemory(t *testing.T) {
 	const large = 3
 	from := NewBuffers(large*LargeRead+1, 1)
@@ -60,8 +60,8 @@ func TestReadMemory(t *testing.T) {
 	}
 }
 
-// TestInboxMovesLittle protects the cost of fast downloads: the inbox moves few bytes
-// to the start of its buffer, so that the copy into the piece is nearly the only one.
+// TestInboxMovesLittle checks that the inbox of a fast download moves few bytes to the start
+// of its buffer, so that most bytes are copied only once, into their piece.
 func TestInboxMovesLittle(t *testing.T) {
 	const message = 16<<10 + 13
 	for each, most := range map[int]float64{64 << 10: 0.13, 100_000: 0.09, 192 << 10: 0.05, 300_000: 0.07} {

@@ -6,26 +6,26 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A fast peer sends while its last blocks are being handled. A reader that reads as soon
-// as anything is there makes a system call for every few packets, and often wakes a
-// thread. So the reader of a fast peer pauses in the kernel until a read is worth it.
+// A fast peer sends more blocks while its last blocks are being handled. A reader that reads
+// as soon as any bytes have arrived makes a system call for every few packets, and often
+// wakes a thread. So the reader of a fast peer pauses in the kernel until many bytes have
+// arrived.
 const (
-	pauseFrom  = 64 << 10  // a read of that many bytes makes a peer fast
-	pauseBytes = 192 << 10 // a pause waits for that many bytes
-	pauseMost  = 2         // and lasts at most that many milliseconds
+	pauseFrom  = 64 << 10  // bytes of one read from which a peer counts as fast
+	pauseBytes = 192 << 10 // bytes that a pause waits for
+	pauseMost  = 2         // longest pause in milliseconds
 )
 
-// pause holds the state of one reader's pauses. Each pause blocks a thread, so the
-// number of readers that pause is bounded by slots; the others read as those of slow
-// peers do.
+// pause holds the state of one reader's pauses. Each pause blocks a thread, so slots bounds
+// the number of readers that pause. Further readers of fast peers do not pause.
 type pause struct {
 	slots chan struct{}
-	holds bool // holds one of the slots: the peer is fast
+	holds bool // the reader holds one of the slots, because its peer is fast
 	poll  [1]unix.PollFd
 }
 
-// after is called when a read of n bytes has emptied the socket. For a fast peer it
-// returns when a read is worth it again, or after pauseMost.
+// after is called when a read of n bytes has emptied the socket. For a fast peer it returns
+// when pauseBytes have arrived, or after pauseMost.
 func (p *pause) after(fd, n int) {
 	if !p.holds && (n < pauseFrom || !p.begin(fd)) {
 		return
@@ -36,7 +36,7 @@ func (p *pause) after(fd, n int) {
 	}
 }
 
-// begin takes a slot and makes the kernel wake the reader for pauseBytes only.
+// begin takes a slot and makes the kernel wake the reader only for pauseBytes.
 func (p *pause) begin(fd int) bool {
 	select {
 	case p.slots <- struct{}{}:

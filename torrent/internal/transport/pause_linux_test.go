@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// lowWater returns how many bytes have to arrive before the socket is readable.
+// lowWater returns the number of bytes that must arrive before the socket is readable.
 func lowWater(t *testing.T, fd int) int {
 	t.Helper()
 	n, err := syscall.GetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_RCVLOWAT)
@@ -15,9 +15,9 @@ func lowWater(t *testing.T, fd int) int {
 	return n
 }
 
-// TestPause protects the pauses of readers: the reader of a fast peer pauses until a
-// read is worth it, and for pauseMost at most. The reader of a slow peer does not pause,
-// and neither does one that finds every slot taken.
+// TestPause checks that the reader of a fast peer pauses until pauseBytes have arrived, and
+// for at most pauseMost. The reader of a slow peer does not pause, and neither does a reader
+// that finds every slot taken.
 func TestPause(t *testing.T) {
 	t.Parallel()
 	here, there := tcpPair(t)
@@ -52,7 +52,7 @@ func TestPause(t *testing.T) {
 			got += n
 		}
 		for p.holds { // a signal may end a pause early
-			p.after(int(fd), 1) // of a peer that has fallen silent
+			p.after(int(fd), 1) // the peer sends nothing more
 		}
 		if low := lowWater(t, int(fd)); low != 1 || len(slots) != 0 {
 			t.Errorf("after the pause the reader waits for %d bytes, and %d slots are held", low, len(slots))

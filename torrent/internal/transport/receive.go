@@ -4,15 +4,16 @@ import (
 	"context"
 )
 
-// Handler handles what a connection received.
+// Handler handles the bytes that a connection received.
 type Handler interface {
-	// Received uses the whole messages in [Conn.In]. It returns how long the message
-	// is that is only partly there, 0 if that is unknown. An error ends the connection.
+	// Received handles the whole messages in [Conn.In] and discards them. need is the
+	// length of the next, incomplete message, or 0 if that is unknown. An error ends the
+	// connection.
 	Received() (need int, err error)
 }
 
-// Receive reads until the connection ends, or h returns an error, and returns why. It
-// gives the buffer back that it holds then.
+// Receive reads until the connection ends or h returns an error, and returns that error. It
+// then gives its buffer back.
 func (c *Conn) Receive(ctx context.Context, h Handler) error {
 	defer c.In.Release()
 	if c.sock == nil {
@@ -21,7 +22,7 @@ func (c *Conn) Receive(ctx context.Context, h Handler) error {
 	return c.receive(ctx, h)
 }
 
-// Replay gives bytes to h that were read before Receive, as if they had just arrived.
+// Replay passes bytes that were read before Receive to h, as if they had just arrived.
 func (c *Conn) Replay(b []byte, h Handler) error {
 	for len(b) > 0 {
 		n := copy(c.In.Space(c.need), b)
@@ -37,9 +38,9 @@ func (c *Conn) Replay(b []byte, h Handler) error {
 	return nil
 }
 
-// receive waits for the socket only after a read that found nothing: a read that did
-// not fill its buffer may have left the end of the stream behind, which is not
-// reported again if it came together with the last bytes.
+// receive reads from a [Socket]. It waits for the socket only after a read that found
+// nothing. After a shorter read the end of the stream may already have been signaled
+// together with the last bytes, and the system does not signal it again.
 func (c *Conn) receive(ctx context.Context, h Handler) error {
 	var cause error
 	err := c.sock.WaitReadable(func() bool {
@@ -64,9 +65,9 @@ func (c *Conn) receive(ctx context.Context, h Handler) error {
 	return cause
 }
 
-// receiveWaiting is for connections that can only be read by waiting for them. It waits
-// for the first bytes of a message with a few bytes of its own, so that an idle
-// connection holds no buffer here either.
+// receiveWaiting reads from a connection that is not a [Socket], whose reads wait for data.
+// It waits for the first bytes of a message with a tiny buffer of its own, so that an idle
+// connection holds no shared buffer.
 func (c *Conn) receiveWaiting(ctx context.Context, h Handler) error {
 	var first [16]byte
 	for {
@@ -94,14 +95,14 @@ func (c *Conn) receiveWaiting(ctx context.Context, h Handler) error {
 	}
 }
 
-// space returns where the next read may write: less than there is while a download
-// limit is set.
+// space returns the buffer for the next read. While a download limit is set, the buffer is
+// shorter, so that connections take turns at the limit.
 func (c *Conn) space() []byte {
 	b := c.In.Space(c.need)
 	return b[:batch(c.down, len(b))]
 }
 
-// handle lets h use n bytes that were read, and waits for the download limits.
+// handle passes n bytes that were read to h, and waits for the download limits.
 func (c *Conn) handle(ctx context.Context, h Handler, n int) (err error) {
 	if c.need, err = h.Received(); err != nil {
 		return err

@@ -8,8 +8,8 @@ import (
 // CanTryWrite reports whether TryWrite may write anything.
 func (c *Conn) CanTryWrite() bool { return c.sock != nil }
 
-// TryWrite writes as much of b as the socket takes without waiting, and returns how
-// much. It leaves errors to the next write. Nothing else may write at the same time.
+// TryWrite writes as much of b as the socket takes without waiting, and returns the number
+// of bytes. The next write returns the error, if any. Only one goroutine may write at a time.
 func (c *Conn) TryWrite(b []byte) int {
 	if c.sock == nil {
 		return 0
@@ -26,13 +26,14 @@ func (c *Conn) WaitUp(ctx context.Context, n int) error {
 // turns at the upload limits.
 func (c *Conn) UpBatch(n int) int { return batch(c.up, n) }
 
-// Write writes all of b and waits where it must.
+// Write writes all of b. It waits while the socket takes no bytes.
 func (c *Conn) Write(b []byte) error {
 	_, err := c.nc.Write(b)
 	return err
 }
 
-// WriteBuffers writes all of v in one write, and waits where it must. It consumes v.
+// WriteBuffers writes all of v in one write. It waits while the socket takes no bytes. It
+// consumes v.
 func (c *Conn) WriteBuffers(v *net.Buffers) error {
 	if c.sock != nil {
 		return c.sock.WriteBuffers(v)
@@ -41,7 +42,7 @@ func (c *Conn) WriteBuffers(v *net.Buffers) error {
 		_, err := v.WriteTo(tcp)
 		return err
 	}
-	// On other connections a vector would be a write for each buffer.
+	// Other connections would make one write for each buffer.
 	size := 0
 	for _, b := range *v {
 		size += len(b)

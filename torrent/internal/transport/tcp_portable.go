@@ -4,5 +4,5 @@ package transport
 
 import "net"
 
-// systemSocket returns nil: sockets of this system are read by waiting for them.
+// systemSocket returns nil, because reads from sockets of this system wait for data.
 func systemSocket(net.Conn, *Buffers) Socket { return nil }

@@ -22,17 +22,17 @@ type Socket interface {
 	// The first call may come early. It returns the error that ended the wait.
 	WaitReadable(f func() bool) error
 
-	// TryRead reads what has arrived into b without waiting. It returns [ErrNotReady]
-	// if that is nothing, and io.EOF at the end of the stream. It may only be called by
-	// the function that WaitReadable calls.
+	// TryRead reads bytes that have arrived into b without waiting. It returns
+	// [ErrNotReady] if none have, and io.EOF at the end of the stream. Only the function
+	// that WaitReadable calls may call it.
 	TryRead(b []byte) (int, error)
 
-	// TryWrite writes as much of b as is taken without waiting and returns how much
-	// that is. It leaves errors to the next write.
+	// TryWrite writes as much of b as the socket takes without waiting, and returns the
+	// number of bytes. The next write returns the error, if any.
 	TryWrite(b []byte) int
 
-	// WriteBuffers writes all of v, in as few packets or system calls as it can, and
-	// waits where it must. It consumes v.
+	// WriteBuffers writes all of v, in as few packets or system calls as it can. It waits
+	// while the socket takes no bytes. It consumes v.
 	WriteBuffers(v *net.Buffers) error
 
 	// Unacked returns how many bytes were written that the other side has not
@@ -43,27 +43,27 @@ type Socket interface {
 	Close() error
 }
 
-// Options are what a connection shares with others.
+// Options configure a connection.
 type Options struct {
 	// Buffers are the free lists of the session.
 	Buffers *Buffers
-	// Up and Down are the rate limits that the connection is subject to, all of them.
+	// Up and Down are all rate limits that apply to the connection.
 	Up, Down []*ratelimit.Limiter
-	// Portable makes sockets of this system take the path of other connections.
+	// Portable makes sockets of this system use the code for other connections, for tests.
 	Portable bool
 }
 
-// Conn is a connection to a peer. One goroutine receives, one writes at a time;
-// Unacked, Waiting and Interrupt may be called by any.
+// Conn is a connection to a peer. At most one goroutine receives and one writes at a time.
+// Any goroutine may call Unacked, WaitingDown, WaitingUp and Interrupt.
 type Conn struct {
-	// In holds what was read and not yet used. Only the goroutine that receives may use
-	// it.
+	// In holds the bytes that were read and not yet used. Only the goroutine that receives
+	// may use it.
 	In Inbox
 
 	nc       net.Conn
 	sock     Socket // nil if nc waits in every read and write
 	up, down []*ratelimit.Limiter
-	need     int // bytes of the message that is only partly in the inbox; 0: unknown
+	need     int // length of the incomplete message in the inbox; 0 if unknown
 
 	waitingDown, waitingUp atomic.Bool
 }
@@ -81,11 +81,11 @@ func New(nc net.Conn, opt Options) *Conn {
 	return c
 }
 
-// Close ends the connection. It waits for those who use the socket of the system.
+// Close ends the connection. It waits until no goroutine uses the socket of the system.
 func (c *Conn) Close() error { return c.nc.Close() }
 
-// Interrupt makes reads and writes under way and to come return at once with an
-// error. Unlike Close it waits for nobody.
+// Interrupt makes all current and later reads and writes return at once with an error.
+// Unlike Close it does not wait for them.
 func (c *Conn) Interrupt() { c.nc.SetDeadline(time.Unix(1, 0)) }
 
 // Unacked returns how many bytes were written that the peer has not acknowledged, and

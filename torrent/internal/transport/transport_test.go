@@ -15,9 +15,9 @@ import (
 	"spate/internal/ratelimit"
 )
 
-const hang = 2 * time.Minute // bounds what is waited for
+const hang = 2 * time.Minute // a test that waits longer fails
 
-// kinds are the kinds of connections that take the path of this package.
+// kinds holds a function for each kind of connection that this package handles.
 var kinds = map[string]func(t *testing.T) (ours, theirs net.Conn, opt Options){
 	"tcp": func(t *testing.T) (net.Conn, net.Conn, Options) {
 		a, b := tcpPair(t)
@@ -76,7 +76,7 @@ func (c *xorConn) Read(b []byte) (int, error) {
 
 func (c *xorConn) Write(b []byte) (int, error) { return c.Conn.Write(xor(bytes.Clone(b))) }
 
-// xorSocket is an xorConn that is a [Socket] on top of another one.
+// xorSocket is an xorConn that implements [Socket] on top of another Socket.
 type xorSocket struct {
 	xorConn
 	Socket
@@ -101,8 +101,8 @@ func (c *xorSocket) WriteBuffers(v *net.Buffers) error {
 	return c.Socket.WriteBuffers(&out)
 }
 
-// layer returns nc with a layer that changes each byte: a [Socket] where this system's
-// sockets are, and else a connection that waits.
+// layer returns a connection on top of nc that changes each byte. It is a [Socket] if the
+// sockets of this system are, and otherwise a connection whose reads wait.
 func layer(t *testing.T, nc net.Conn) net.Conn {
 	s := systemSocket(nc, NewBuffers(LargeRead, 1))
 	if s == nil {
@@ -111,7 +111,7 @@ func layer(t *testing.T, nc net.Conn) net.Conn {
 	return &xorSocket{xorConn{nc}, s}
 }
 
-// collect is a [Handler] of messages of size bytes that keeps what it received.
+// collect is a [Handler] that keeps all received bytes. Each message has size bytes.
 type collect struct {
 	c    *Conn
 	size int
@@ -130,9 +130,9 @@ func (h *collect) Received() (int, error) {
 	return h.size, nil
 }
 
-// TestReceive protects that every kind of connection delivers each byte once and in
-// order, for messages shorter and longer than any buffer, and reports the end of the
-// stream, and that no buffer is held afterwards.
+// TestReceive checks that every kind of connection delivers each byte once and in order, in
+// messages shorter and longer than any buffer, that it reports the end of the stream, and
+// that it holds no buffer afterwards.
 func TestReceive(t *testing.T) {
 	t.Parallel()
 	for kind, pair := range kinds {
@@ -164,7 +164,7 @@ func TestReceive(t *testing.T) {
 					t.Errorf("Receive: %v, want io.EOF", err)
 				}
 				if !bytes.Equal(h.got.Bytes(), sent) {
-					t.Errorf("received %d bytes, sent %d, or others", h.got.Len(), len(sent))
+					t.Errorf("received %d bytes, sent %d, or the bytes differ", h.got.Len(), len(sent))
 				}
 				if c.In.Held() || len(opt.Buffers.larges) != 0 || len(opt.Buffers.pauses) != 0 {
 					t.Error("a buffer or a pause is still held")
@@ -174,8 +174,8 @@ func TestReceive(t *testing.T) {
 	}
 }
 
-// TestIdleHoldsNoBuffer protects the memory of idle connections: after a whole message
-// none holds a read buffer.
+// TestIdleHoldsNoBuffer checks that no idle connection holds a read buffer after a whole
+// message.
 func TestIdleHoldsNoBuffer(t *testing.T) {
 	t.Parallel()
 	for kind, pair := range kinds {
@@ -211,7 +211,7 @@ func TestIdleHoldsNoBuffer(t *testing.T) {
 	}
 }
 
-// TestReceiveEnds protects the reasons for which Receive returns.
+// TestReceiveEnds checks the error of Receive for each reason for which it ends.
 func TestReceiveEnds(t *testing.T) {
 	t.Parallel()
 	wrong := errors.New("wrong message")
@@ -253,8 +253,8 @@ func TestReceiveEnds(t *testing.T) {
 	}
 }
 
-// TestWrite protects that a vector, single writes and what TryWrite takes arrive once
-// and in order.
+// TestWrite checks that the bytes of WriteBuffers, Write and TryWrite arrive once and in
+// order.
 func TestWrite(t *testing.T) {
 	t.Parallel()
 	for kind, pair := range kinds {
@@ -289,7 +289,7 @@ func TestWrite(t *testing.T) {
 			c.Close()
 			reading.Wait()
 			if !bytes.Equal(got.Bytes(), want) {
-				t.Errorf("%d bytes arrived, %d were written, or others", got.Len(), len(want))
+				t.Errorf("%d bytes arrived, %d were written, or the bytes differ", got.Len(), len(want))
 			}
 			v := net.Buffers{[]byte("x")}
 			if err := c.WriteBuffers(&v); err == nil {

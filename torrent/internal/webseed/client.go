@@ -88,8 +88,8 @@ func (o *Options) transport() *http.Transport {
 // Close closes idle connections.
 func (c *Client) Close() { c.http.Close() }
 
-// get requests n bytes from off of a file with that size. The header of the answer that it
-// returns is for exactly these bytes.
+// get requests the n bytes at offset off of a file of size bytes. It returns an answer only
+// if the header says that it holds exactly these bytes.
 func (c *Client) get(ctx context.Context, u *url.URL, off, n, size int64) (*http.Response, error) {
 	within := netguard.ToMachine
 	if u.RawQuery != "" || u.ForceQuery {
@@ -114,8 +114,8 @@ func (c *Client) get(ctx context.Context, u *url.URL, off, n, size int64) (*http
 	return resp, nil
 }
 
-// explain returns the error of a request for u that got no answer, with the URL that
-// failed, which may be the target of a redirect.
+// explain returns the error for a request for u that got no answer. The error names the URL
+// that failed, which may be the target of a redirect.
 func explain(u *url.URL, err error) error {
 	at := u.Redacted()
 	var failed *url.Error
@@ -133,7 +133,7 @@ func explain(u *url.URL, err error) error {
 	return fmt.Errorf("%s: %w", at, err)
 }
 
-// refusal returns the error of an answer that is not the requested one.
+// refusal returns the error for an answer that does not hold the requested bytes.
 func refusal(u *url.URL, resp *http.Response, err error) error {
 	switch code := resp.StatusCode; {
 	case code >= 500, code == http.StatusTooManyRequests, code == http.StatusRequestTimeout, code == http.StatusTooEarly:
@@ -154,20 +154,20 @@ func retryAfter(v string, now time.Time) time.Duration {
 	return max(0, min(d, maxRetryAfter))
 }
 
-// checkAnswer returns an error if the header of an answer is not for n bytes from off of a
-// file with that size.
+// checkAnswer returns an error unless the header of the answer says that it holds the n
+// bytes at offset off of a file of size bytes.
 func checkAnswer(resp *http.Response, off, n, size int64) error {
 	switch {
 	case resp.StatusCode == http.StatusPartialContent:
 	case resp.StatusCode == http.StatusOK && off == 0 && n == size:
 		// The whole file was requested, and this is the whole file.
 	case resp.StatusCode == http.StatusOK:
-		return errors.New("it answers a range with the whole file")
+		return errors.New("the server answers a range with the whole file")
 	default:
-		return fmt.Errorf("it answers %s", resp.Status)
+		return fmt.Errorf("the server answers %s", resp.Status)
 	}
 	if e := resp.Header.Get("Content-Encoding"); e != "" && !strings.EqualFold(e, "identity") {
-		return fmt.Errorf("it encodes the data as %.20q", e)
+		return fmt.Errorf("the server encodes the data as %.20q", e)
 	}
 	if resp.StatusCode == http.StatusPartialContent {
 		if err := checkRange(resp.Header.Get("Content-Range"), off, n, size); err != nil {
@@ -175,7 +175,7 @@ func checkAnswer(resp *http.Response, off, n, size int64) error {
 		}
 	}
 	if resp.ContentLength >= 0 && resp.ContentLength != n {
-		return fmt.Errorf("it sends %d bytes of %d", resp.ContentLength, n)
+		return fmt.Errorf("the server sends %d bytes of %d", resp.ContentLength, n)
 	}
 	return nil
 }
@@ -186,9 +186,9 @@ func checkRange(v string, off, n, size int64) error {
 	total, ok := strings.CutPrefix(v, asked)
 	switch {
 	case !ok:
-		return fmt.Errorf("asked for %q it sends the range %.60q", asked, v)
+		return fmt.Errorf("the server sends the range %.60q instead of %q", v, asked)
 	case total != "*" && total != strconv.FormatInt(size, 10):
-		return fmt.Errorf("its file is %.20s bytes long, not %d", total, size)
+		return fmt.Errorf("the file of the server is %.20s bytes long, not %d", total, size)
 	}
 	return nil
 }

@@ -27,7 +27,7 @@ func (e *BrokenError) Unwrap() error { return e.Err }
 type BusyError struct {
 	URL    string // without password
 	Status string // such as "503 Service Unavailable"
-	// RetryAfter is the time that the server asks to wait; 0 if it names none.
+	// RetryAfter is the time that the server asks clients to wait; 0 if it asks for none.
 	RetryAfter time.Duration
 }
 

@@ -14,8 +14,8 @@ import (
 )
 
 // TestNoInsideAddresses checks that a public server, over IPv4 or a slow IPv6, cannot redirect
-// to this machine or the local network, that no query goes to either, whatever the name, and
-// that for a name whose address changes the dialled address counts.
+// to this machine or the local network. No URL with a query is requested from these, whatever
+// its host name. If the address of a name changes, the dialled address counts.
 func TestNoInsideAddresses(t *testing.T) {
 	const public4, public6, lan, metadata = "198.51.100.7", "2001:db8::7", "10.9.9.9", "169.254.169.254"
 	if !guardtest.InNamespace(t, public4, public6, lan, metadata) {
@@ -48,7 +48,7 @@ func TestNoInsideAddresses(t *testing.T) {
 	six := serve(guardtest.ListenSlowly(t, "["+public6+"]:0"), redirect)
 	c := NewClient(Options{Stall: time.Minute, Resolver: guardtest.Resolver(func(name string) []string {
 		switch {
-		case name == "four.test", name == "changes.test" && lookups.Add(1) <= 2: // once, for both families
+		case name == "four.test", name == "changes.test" && lookups.Add(1) <= 2: // the first lookup, which is one query for each family
 			return []string{public4}
 		case name == "six.test":
 			return []string{public6, "127.0.0.1"}

@@ -23,8 +23,8 @@ type Range struct {
 
 	at, end int64
 	u       *url.URL
-	body    io.ReadCloser // of the current file; nil between files
-	left    int64         // of the current extent
+	body    io.ReadCloser // the answer for the current file; nil between files
+	left    int64         // bytes of the current extent that were not read
 	exact   bool          // the answer has a Content-Length
 }
 
@@ -47,9 +47,9 @@ func (r *Range) Close() {
 	r.cancel(context.Canceled)
 }
 
-// Fill reads the next len(p) bytes of the range, which must have so many left. After an
-// error the Range cannot be used. The bytes that were read before are from the right
-// offset, but their content is not verified.
+// Fill reads the next len(p) bytes of the range, which must have at least len(p) bytes left.
+// After an error the Range cannot be used. The bytes come from the right offset, but their
+// content is not verified.
 func (r *Range) Fill(p []byte) error {
 	if int64(len(p)) > r.end-r.at {
 		return io.ErrUnexpectedEOF
@@ -70,7 +70,7 @@ func (r *Range) Fill(p []byte) error {
 	return nil
 }
 
-// read reads some of the next bytes.
+// read reads up to len(p) of the next bytes.
 func (r *Range) read(p []byte) (int, error) {
 	if r.left == 0 {
 		e := r.s.layout.extent(r.at, r.end-r.at)
@@ -103,7 +103,7 @@ func (r *Range) read(p []byte) (int, error) {
 	return n, err
 }
 
-// ask requests an extent of a file.
+// ask sends the request for an extent of a file.
 func (r *Range) ask(e extent) (err error) {
 	if r.u, err = r.s.URL(e.file); err != nil {
 		return &BrokenError{URL: r.s.String(), Reason: "its files have no URL", Err: err}

@@ -9,8 +9,8 @@ import (
 	"spate/metainfo"
 )
 
-// Layout holds where the files of a torrent lie in its byte space, and the names that its
-// author gave them. A server has the files with those names, not with the names that were
+// Layout holds the offsets of the files of a torrent in its byte space, and the names that
+// the author of the torrent gave them. A server uses these names, not the names that were
 // made safe for this machine. A Layout does not change.
 type Layout struct {
 	info *metainfo.Info
@@ -42,13 +42,13 @@ func NewLayout(mi *metainfo.MetaInfo) *Layout {
 	return l
 }
 
-// usable reports whether a name from a torrent can be a part of the path of a URL. Servers
+// usable reports whether a name in a torrent can be a part of the path of a URL. Servers
 // resolve the names "." and "..".
 func usable(part string) bool { return part != "" && part != "." && part != ".." }
 
 // extent is a part of a range in one file, or padding.
 type extent struct {
-	file   int   // index; -1: padding, which is zeros
+	file   int   // index of the file; -1 for padding, which is zeros
 	offset int64 // in the file
 	length int64
 }
@@ -85,7 +85,7 @@ type Source struct {
 // ErrScheme is the error of a URL that is neither http nor https.
 var ErrScheme = errors.New("not an http or https URL")
 
-// Source returns the web seed at a URL as a torrent names it.
+// Source returns the web seed with a URL from a torrent.
 func (l *Layout) Source(rawURL string) (*Source, error) {
 	u, err := url.Parse(rawURL)
 	if err != nil {
@@ -104,9 +104,10 @@ func (l *Layout) Source(rawURL string) (*Source, error) {
 // String returns the URL of the web seed without its password.
 func (s *Source) String() string { return s.base.Redacted() }
 
-// URL returns the URL of file i (BEP 19). For a single file that is the web seed's own URL,
-// with the name appended if it ends in a slash. For one of several files it is the URL with
-// the names of the torrent, its folders and the file appended.
+// URL returns the URL of file i (BEP 19). For a torrent with a single file it is the web
+// seed's own URL, with the file name appended if the URL ends in a slash. For one of several
+// files it is the web seed's URL with the names of the torrent, its folders and the file
+// appended.
 func (s *Source) URL(i int) (*url.URL, error) {
 	path := s.base.EscapedPath()
 	if path == "" {
@@ -141,7 +142,8 @@ func (s *Source) URL(i int) (*url.URL, error) {
 }
 
 // escape percent-encodes every byte of a name except unreserved characters, because some
-// servers and proxies misread others: a plus sign as a space, for example.
+// servers and proxies misread other characters. For example, they read a plus sign as a
+// space.
 func escape(name string) string {
 	const hex = "0123456789ABCDEF"
 	var b strings.Builder

@@ -92,7 +92,7 @@ func source(t testing.TB, mi *metainfo.MetaInfo, u string) *Source {
 	return s
 }
 
-// TestURL checks the URLs of files as BEP 19 defines them, also for names with characters
+// TestURL checks the URLs of files as BEP 19 defines them, including names with characters
 // that have a meaning in URLs.
 func TestURL(t *testing.T) {
 	one := single(t, "a b.iso", 5)
@@ -112,7 +112,7 @@ func TestURL(t *testing.T) {
 		{tree, "http://h/files/", 0, "http://h/files/tree/x"},
 		{tree, "http://h/files", 0, "http://h/files/tree/x"},
 		{tree, "http://h", 1, "http://h/tree/sub%20dir/50%25%2B%C3%B6%23%3F.bin"},
-		{tree, "http://h/", 2, "http://h/tree/aux"}, // a device on some systems, renamed here
+		{tree, "http://h/", 2, "http://h/tree/aux"}, // the name of a device on some systems, renamed on this machine
 	} {
 		u, err := source(t, c.mi, c.base).URL(c.file)
 		if err != nil || u.String() != c.want {
@@ -220,7 +220,8 @@ func TestGaps(t *testing.T) {
 	}
 }
 
-// TestAnswers checks the errors of all wrong answers, and that no byte of them is returned.
+// TestAnswers checks the error for each kind of wrong answer, and that none of its bytes are
+// returned.
 func TestAnswers(t *testing.T) {
 	const size = 100_000
 	data := noise(size)
@@ -340,7 +341,8 @@ func TestRetryAfter(t *testing.T) {
 	}
 }
 
-// TestRedirect checks that one redirect is followed, with the password only to the same host.
+// TestRedirect checks that one redirect is followed, and that the password is sent only to
+// the same host.
 func TestRedirect(t *testing.T) {
 	data := noise(1000)
 	serve := func(w http.ResponseWriter, r *http.Request) {
@@ -379,8 +381,8 @@ func TestRedirect(t *testing.T) {
 	}
 }
 
-// TestGuard checks that no query goes to this machine, and that a public server cannot
-// redirect to it.
+// TestGuard checks that no URL with a query is requested from this machine, and that a public
+// server cannot redirect to this machine.
 func TestGuard(t *testing.T) {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { t.Errorf("asked for %s", r.URL) }))
 	defer srv.Close()
