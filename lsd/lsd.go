@@ -67,7 +67,7 @@ type Service struct {
 	log    *slog.Logger
 
 	// Only Run uses these.
-	links    map[string]*link             // by interface name and group
+	links    map[string]*link             // open links by interface name and group
 	lastSent map[spate.InfoHash]time.Time // when each swarm was announced
 	due      []spate.InfoHash             // swarms to announce next
 

@@ -27,7 +27,7 @@ func (s *Session) Pools() (handshakes, peers PoolStats) {
 	return handshakes, PoolStats{s.opt.MaxConns, s.conns, s.connSlots.refused.Load(), s.connSlots.madeRoom.Load()}
 }
 
-// connSlots counts what happened to connections when no slot was free.
+// connSlots counts the connections that were refused or closed because no slot was free.
 type connSlots struct {
 	refused  atomic.Uint64 // connections that got no slot
 	madeRoom atomic.Uint64 // connections that were closed to give their slot to another one

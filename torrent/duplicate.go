@@ -18,7 +18,7 @@ const (
 	maxWaiters    = 3               // connections that wait to replace the same one
 )
 
-// duplicateVerdict says what happens to the second connection to a peer.
+// duplicateVerdict is the decision about the second connection to a peer.
 type duplicateVerdict int
 
 const (

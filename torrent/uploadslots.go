@@ -113,7 +113,7 @@ func (c *conn) slowToAskLocked() bool {
 }
 
 // fillSlotsLocked unchokes waiting peers while slots are free, without waiting for the
-// choker's next decision: first the peers that give us most, then those whose address was
+// choker's next decision: first the peers that send us most, then those whose address was
 // never useless, then those that have waited longest.
 func (t *Torrent) fillSlotsLocked(now time.Time) {
 	for t.freeSlotLocked(now) {
@@ -203,7 +203,7 @@ func (t *Torrent) addSpareSlotsLocked(now time.Time) {
 
 // uploadProgressLocked reports whether any peer took data in the last second, and whether
 // that is likely to continue: because the peer has taken data for some time, because we
-// are downloading and choose peers by what they give us, because data waits for an upload
+// are downloading and choose peers by the data that they send, because data waits for an upload
 // limit, or because no peer is unchoked yet.
 func (t *Torrent) uploadProgressLocked(now time.Time) (moved, steady bool) {
 	n := t.count.uploaded.Load()

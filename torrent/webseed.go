@@ -22,7 +22,7 @@ import (
 
 // Bounds of the use of web seeds.
 const (
-	maxWebSeeds        = 32      // of one torrent
+	maxWebSeeds        = 32      // web seeds of one torrent
 	maxWebConns        = 4       // connections of one torrent at one time
 	maxWebConnsPerSeed = 2       // connections to one web seed at one time
 	webRun             = 4 << 20 // bytes of one request; at least one piece
@@ -38,9 +38,9 @@ const (
 
 // Times until web seeds are used, and until they are not used any more.
 const (
-	webGraceAlone = 3 * time.Second  // while no peer is connected
-	webGraceSlow  = 15 * time.Second // while peers are slow; an optimistic unchoke takes some time
-	webReliefTime = 5 * time.Second  // while peers are fast
+	webGraceAlone = 3 * time.Second  // how long no peer must be connected
+	webGraceSlow  = 15 * time.Second // how long peers must be slow; an optimistic unchoke takes some time
+	webReliefTime = 5 * time.Second  // how long peers must be fast
 	// backstopWeight is the share of the newest second in the rate of the peers.
 	backstopWeight = 0.1
 )
@@ -60,7 +60,7 @@ type WebSeedStats struct {
 	Conns      int    // connections
 	Downloaded int64  // payload, since the torrent was added to the session
 	DownRate   float64
-	Err        error     // of the last failed request; nil after one that succeeded
+	Err        error     // error of the last request; nil if it succeeded
 	Stopped    bool      // the web seed is not used any more because of Err
 	NextTry    time.Time // the web seed is not used before; zero if it did not fail
 }
@@ -71,7 +71,7 @@ type webSeeds struct {
 	seeds    []*webSeed
 	conns    int      // connections to all web seeds
 	received int64    // payload from all web seeds, in bytes
-	peers    meter    // of the payload from peers
+	peers    meter    // measures the payload from peers
 	need     backstop // decides whether they are used
 }
 
@@ -82,7 +82,7 @@ type webSeed struct {
 	conns    map[*webConn]bool
 	proven   bool      // it has answered a request
 	dead     bool      // it is not used any more
-	err      error     // of the last request; nil if that succeeded
+	err      error     // error of the last request; nil if it succeeded
 	fails    int       // failures in a row
 	notYet   time.Time // it is not used before
 	received int64     // payload in bytes
@@ -92,7 +92,7 @@ type webSeed struct {
 // backstop decides whether web seeds are used. It is plain data; the time is an argument.
 type backstop struct {
 	on    bool
-	rate  float64   // of the peers, smoothed over about ten seconds because blocks come in bursts
+	rate  float64   // rate of the peers, smoothed over about ten seconds because blocks come in bursts
 	since time.Time // while on: when the peers became fast; while off: when they became slow; zero if they did not
 }
 

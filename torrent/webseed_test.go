@@ -124,7 +124,7 @@ func TestWebSeedIsBackstop(t *testing.T) {
 	const size = 64 << 20
 	data, mi := makeTorrent(t, size, 256<<10)
 	for name, c := range map[string]struct {
-		up   int64 // of the seed
+		up   int64 // upload rate of the seed
 		less int64 // requests
 		more int64
 	}{

@@ -16,7 +16,7 @@ type segment [segmentSize]byte
 // and that were just written.
 type flow struct {
 	net    *Network
-	key    uint64 // for the order of events
+	key    uint64 // determines the order of events at the same time
 	w, r   *Conn
 	jitter rand.PCG
 

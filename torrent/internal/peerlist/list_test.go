@@ -43,7 +43,7 @@ func TestPriority(t *testing.T) {
 			t.Errorf("%s and %s: %08x, want %08x", c.b, c.a, got, c.want)
 		}
 	}
-	same := [][4]string{ // a, b, and a change that does not count, one that does
+	same := [][4]string{ // addresses a and b, a change of b that keeps the priority, and one that changes it
 		{"10.1.2.3:1", "20.1.2.3:1", "20.1.168.169:1", "20.2.2.3:1"},                                    // 55.55 of the last two bytes
 		{"10.1.2.3:1", "10.1.9.3:1", "10.1.9.171:1", "10.1.11.3:1"},                                     // same /16: the third byte counts whole
 		{"10.1.2.3:1", "10.1.2.9:1", "10.1.2.9:2", "10.1.2.11:1"},                                       // same /24: every bit
@@ -201,7 +201,7 @@ func TestPauses(t *testing.T) {
 	l.Add([]netip.AddrPort{a}, SourceTracker)
 	l.Add([]netip.AddrPort{m}, SourceManual)
 	now := start
-	wait := func(a netip.AddrPort) time.Duration { // until Next returns a again
+	wait := func(a netip.AddrPort) time.Duration { // returns the time until Next returns a again
 		for d := time.Duration(0); d < 24*time.Hour; d += time.Second {
 			for _, b := range l.Next(now.Add(d), 2) {
 				if b == a {
@@ -252,7 +252,7 @@ func TestPauses(t *testing.T) {
 	}
 }
 
-// TestHeard checks that a peer that announces itself is tried at once, also by a seed, but
+// TestHeard checks that a peer that announces itself is tried at once, even by a seed, but
 // only a few times.
 func TestHeard(t *testing.T) {
 	l := New(Options{Seed: 1})
@@ -580,7 +580,7 @@ func BenchmarkNextNothing(b *testing.B) {
 }
 
 // TestLocalShare checks that the local network cannot fill the list, because any host there
-// can name any address.
+// can send any address.
 func TestLocalShare(t *testing.T) {
 	l := New(Options{Max: 100})
 	name := func(i int, src Source) {

@@ -21,10 +21,10 @@ const (
 const (
 	maxFailures    = 6                // failures in a row after which a candidate is forgotten
 	chosenFailures = 1 << 30          // the same for candidates of a chosen source
-	failurePause   = 30 * time.Second // after the first failure, doubled by each further one
+	failurePause   = 30 * time.Second // pause after the first failure, doubled by each further one
 	maxPause       = time.Hour
-	usefulPause    = 10 * time.Second // after a useful connection
-	uselessPause   = 5 * time.Second  // after the first useless connection, doubled by each further one
+	usefulPause    = 10 * time.Second // pause after a useful connection
+	uselessPause   = 5 * time.Second  // pause after the first useless connection, doubled by each further one
 	maxUseless     = 30 * time.Minute
 	chosenPause    = 2 * time.Second // replaces the pauses above for candidates of a chosen source
 	maxChosenPause = time.Minute

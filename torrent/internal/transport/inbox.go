@@ -67,7 +67,7 @@ func NewBuffers(readMemory int64, pauses int) *Buffers {
 	}
 }
 
-// Inbox holds what one connection has read and not yet used. It holds a buffer only
+// Inbox holds the bytes that one connection has read and not yet used. It holds a buffer only
 // while it holds data. It is not safe for concurrent use.
 type Inbox struct {
 	from  *Buffers

@@ -21,7 +21,7 @@ import (
 	"spate/metainfo"
 )
 
-// single returns a torrent of one file of n bytes. Its piece hashes are not those of data.
+// single returns a torrent of one file of n bytes. Its piece hashes match no data.
 func single(t testing.TB, name string, n int64) *metainfo.MetaInfo {
 	t.Helper()
 	return parsed(t, func(b []byte) []byte {

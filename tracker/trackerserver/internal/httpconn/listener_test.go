@@ -318,7 +318,7 @@ func TestListenerDropsSlowRequests(t *testing.T) {
 	slow := dial(t, fast.Addr().String())
 	io.WriteString(slow, "GET /announce HTTP/1.1\r\nHost")
 	other := dial(t, fast.Addr().String())
-	io.WriteString(other, announceText(1)) // once it is answered, the reactors know slow too
+	io.WriteString(other, announceText(1)) // when this request is answered, a reactor has also accepted the slow connection
 	if n, err := other.Read(make([]byte, 2000)); n == 0 || err != nil {
 		t.Fatal(n, err)
 	}
