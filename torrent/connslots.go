@@ -85,7 +85,7 @@ func (s *Session) takeSlot(t *Torrent, from netip.AddrPort) bool {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.conns++ // one above the limit until the other connection has ended
+	s.conns++ // this is one above the limit until the dropped connection has ended
 	return !s.closed
 }
 

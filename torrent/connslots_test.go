@@ -178,7 +178,7 @@ func TestSlotOfAnotherTorrent(t *testing.T) {
 // holds all connection slots of a session, one slot in each of several torrents.
 func TestNetworkWithSlotsInManyTorrents(t *testing.T) {
 	t.Parallel()
-	s, err := NewSession(Options{Bind: loopback, NoListen: true, MaxConns: 3}) // does not run, so that nothing drops the peers
+	s, err := NewSession(Options{Bind: loopback, NoListen: true, MaxConns: 3}) // the session does not run, so that nothing else drops the peers
 	if err != nil {
 		t.Fatal(err)
 	}

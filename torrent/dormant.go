@@ -56,7 +56,7 @@ type dormant struct {
 	s           *Session
 	loader      Loader
 	anns        []*announce.Swarm
-	hash, hash2 spate.InfoHash // as in Torrent
+	hash, hash2 spate.InfoHash // the same as in Torrent
 	private     bool           // BEP 27
 	added       int64          // when the torrent was added, in Unix seconds
 

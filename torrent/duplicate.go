@@ -15,7 +15,7 @@ import (
 
 const (
 	duplicateWait = 3 * time.Second // the longest wait: the other side decides when it sees the handshake
-	maxWaiters    = 3               // connections that wait to replace the same one
+	maxWaiters    = 3               // connections that may wait to replace the same connection
 )
 
 // duplicateVerdict is the decision about the second connection to a peer.

@@ -95,7 +95,7 @@ type metaFetch struct {
 	link    metainfo.Magnet
 	hashes  metafetch.Hashes
 	hash    spate.InfoHash  // the info-hash that trackers and peers are asked about
-	found   chan []byte     // receives the info dictionary, checked
+	found   chan []byte     // receives the info dictionary after it was checked
 	wake    chan struct{}   // receives when there may be a peer to dial
 	wg      sync.WaitGroup  // announces and dials
 	running sync.WaitGroup  // dialogs, including those over incoming connections

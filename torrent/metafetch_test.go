@@ -61,7 +61,7 @@ func TestMetadataOfAnotherHash(t *testing.T) {
 // other side ends the connection. size is the size of the metadata that the peer claims.
 func giveMetadata(t *testing.T, c net.Conn, size int64, give func(piece int64) []byte) {
 	peer := &scriptedPeer{t: panicTB{t}, c: c}
-	answers := make(chan []byte, 100) // more than requests are outstanding: a pipe has no buffer
+	answers := make(chan []byte, 100) // larger than the number of outstanding requests, because a pipe has no buffer
 	answers <- peerwire.AppendExtHandshake(nil, &peerwire.ExtHandshake{Metadata: 3, MetadataSize: size})
 	defer close(answers)
 	go func() {

@@ -60,7 +60,7 @@ type Stats struct {
 	Peers, Seeds, Leechers int // connected
 	Known                  int // candidates in the peer list
 	Trackers               []TrackerStats
-	WebSeeds               []WebSeedStats // none before the first use of one
+	WebSeeds               []WebSeedStats // empty until web seeds are used for the first time
 	Added, Completed       time.Time
 }
 

@@ -80,11 +80,11 @@ type webSeed struct {
 	src      *webseed.Source
 	key      PeerKey
 	conns    map[*webConn]bool
-	proven   bool      // it has answered a request
-	dead     bool      // it is not used any more
+	proven   bool      // the server has answered a request
+	dead     bool      // the web seed is not used any more
 	err      error     // error of the last request; nil if it succeeded
 	fails    int       // failures in a row
-	notYet   time.Time // it is not used before
+	notYet   time.Time // the web seed is not used before this time
 	received int64     // payload in bytes
 	meter    meter
 }

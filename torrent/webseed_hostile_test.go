@@ -207,7 +207,7 @@ func TestWebSeedLiesAmongHonestPeers(t *testing.T) {
 			bad[i] ^= 1
 		}
 		liar := w.serve(simnet.Link{Up: 2 * mbit}, bytesHandler(bad))
-		for range 4 { // slow, so that several of them send blocks of one piece
+		for range 4 { // slow peers, so that several of them send blocks of one piece
 			w.add(w.session(simnet.Link{}, torrent.Options{Up: 3 << 10}), mi, torrent.AddOptions{Storage: storage.NewMemoryOf(data), Verified: true})
 		}
 		time.Sleep(time.Second)

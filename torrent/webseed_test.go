@@ -125,8 +125,8 @@ func TestWebSeedIsBackstop(t *testing.T) {
 	data, mi := makeTorrent(t, size, 256<<10)
 	for name, c := range map[string]struct {
 		up   int64 // upload rate of the seed
-		less int64 // requests
-		more int64
+		less int64 // most requests
+		more int64 // least requests
 	}{
 		"fast swarm": {up: 20 * mbit},
 		"slow swarm": {up: 20 << 10, more: 5, less: 60},

@@ -129,7 +129,7 @@ func TestUDPTrouble(t *testing.T) {
 	addr := udpServer(t, "udp4", "127.0.0.1:0", func(b []byte) [][]byte {
 		n++
 		if n%2 == 1 {
-			return nil // lost
+			return nil // the packet is lost
 		}
 		reply := f.answer(b)
 		other := append([]byte(nil), reply...)

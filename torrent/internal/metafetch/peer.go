@@ -38,7 +38,7 @@ type Peer struct {
 	have, asked int    // pieces that arrived; pieces that were requested
 	dropped     bool   // the peer sent too much
 	backlog     []byte
-	backlogLost bool // the backlog became too long
+	backlogLost bool // the backlog became too long and was dropped
 }
 
 // Step tells the caller what to do after a message of a peer.

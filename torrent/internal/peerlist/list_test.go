@@ -44,13 +44,13 @@ func TestPriority(t *testing.T) {
 		}
 	}
 	same := [][4]string{ // addresses a and b, a change of b that keeps the priority, and one that changes it
-		{"10.1.2.3:1", "20.1.2.3:1", "20.1.168.169:1", "20.2.2.3:1"},                                    // 55.55 of the last two bytes
-		{"10.1.2.3:1", "10.1.9.3:1", "10.1.9.171:1", "10.1.11.3:1"},                                     // same /16: the third byte counts whole
-		{"10.1.2.3:1", "10.1.2.9:1", "10.1.2.9:2", "10.1.2.11:1"},                                       // same /24: every bit
-		{"10.1.2.3:1", "10.1.2.3:9", "10.1.2.3:9", "10.1.2.3:8"},                                        // same address: the ports
-		{"[2001:db8:1::1]:1", "[2001:db8:2::1]:1", "[2001:db8:2:aaaa::1]:1", "[2001:db8:2:1::1]:1"},     // 48 bits whole
-		{"[2001:db8:1::1]:1", "[2001:db8:1:100::1]:1", "[2001:db8:1:1aa::1]:1", "[2001:db8:1:300::]:1"}, // same /48: 56 bits
-		{"[2001:db8:1::1]:1", "[2001:db8:1:1::1]:1", "[2001:db8:1:1:aaaa::1]:1", "[2001:db8:1:3::1]:1"}, // same /56: 64 bits
+		{"10.1.2.3:1", "20.1.2.3:1", "20.1.168.169:1", "20.2.2.3:1"},                                    // the mask of the last two bytes is 55.55
+		{"10.1.2.3:1", "10.1.9.3:1", "10.1.9.171:1", "10.1.11.3:1"},                                     // same /16: the whole third byte counts
+		{"10.1.2.3:1", "10.1.2.9:1", "10.1.2.9:2", "10.1.2.11:1"},                                       // same /24: every bit counts
+		{"10.1.2.3:1", "10.1.2.3:9", "10.1.2.3:9", "10.1.2.3:8"},                                        // same address: the ports count
+		{"[2001:db8:1::1]:1", "[2001:db8:2::1]:1", "[2001:db8:2:aaaa::1]:1", "[2001:db8:2:1::1]:1"},     // the whole first 48 bits count
+		{"[2001:db8:1::1]:1", "[2001:db8:1:100::1]:1", "[2001:db8:1:1aa::1]:1", "[2001:db8:1:300::]:1"}, // same /48: 56 bits count
+		{"[2001:db8:1::1]:1", "[2001:db8:1:1::1]:1", "[2001:db8:1:1:aaaa::1]:1", "[2001:db8:1:3::1]:1"}, // same /56: 64 bits count
 	}
 	for _, c := range same {
 		base := Priority(one(c[0]), one(c[1]))
@@ -259,7 +259,7 @@ func TestHeard(t *testing.T) {
 	l.SetSeeding(true)
 	a := one("192.168.1.9:9")
 	ready := func() bool { return len(l.Next(start, 1)) == 1 }
-	l.Heard(a, start) // is not a candidate
+	l.Heard(a, start) // does nothing, because a is not a candidate
 	l.Add([]netip.AddrPort{a}, SourceLSD)
 	ends := []func(){
 		func() { l.Disconnected(a, start, OutcomeUseful) },
@@ -295,7 +295,7 @@ func TestConnected(t *testing.T) {
 	if !l.Connected(a) || l.Connected(a) {
 		t.Error("two connections to one address are allowed")
 	}
-	l.Disconnected(a, start, OutcomeDuplicate) // the second one
+	l.Disconnected(a, start, OutcomeDuplicate) // the second connection ended
 	if l.Connected(a) {
 		t.Error("the end of the second connection counted for the first")
 	}
@@ -317,7 +317,7 @@ func TestConnected(t *testing.T) {
 func TestTake(t *testing.T) {
 	l := New(Options{})
 	a, other := one("1.1.1.1:1"), one("2.2.2.2:1")
-	l.Take(a) // is not a candidate
+	l.Take(a) // does nothing, because a is not a candidate
 	l.Add([]netip.AddrPort{a, other}, SourceTracker)
 	l.Take(one("[::ffff:1.1.1.1]:1"))
 	if got := l.Next(start, 10); !slices.Equal(got, []netip.AddrPort{other}) {
@@ -421,7 +421,7 @@ type model struct {
 func TestAgainstModel(t *testing.T) {
 	pool := make([]netip.AddrPort, 30)
 	for i := range pool {
-		pool[i] = one(fmt.Sprintf("9.%d.4.4:%d", 10+i, 1+i)) // no two of one priority
+		pool[i] = one(fmt.Sprintf("9.%d.4.4:%d", 10+i, 1+i)) // each address has its own priority
 	}
 	rapid.Check(t, func(t *rapid.T) {
 		own := one("9.1.2.3:9")

@@ -32,7 +32,7 @@ type modelPeer struct {
 // model is a seed with peers, and the rules that hold after every event.
 type model struct {
 	t     *rapid.T
-	n     int // pieces, of two blocks each
+	n     int // number of pieces; each has two blocks
 	s     *Seed
 	pick  *picker.Picker
 	peers map[picker.PeerID]*modelPeer
@@ -194,7 +194,7 @@ func (m *model) request(*rapid.T) {
 	}
 }
 
-// requestAll asks for every piece that the peer was shown and lacks.
+// requestAll requests every piece that the peer was shown and lacks.
 func (m *model) requestAll(*rapid.T) {
 	id, p := m.peer()
 	if p.choked {

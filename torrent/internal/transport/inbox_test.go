@@ -32,7 +32,7 @@ func TestReadMemory(t *testing.T) {
 		all = append(all, in)
 	}
 	for i, in := range all {
-		in.Space(smallRead + 1) // as for a message that has arrived in part
+		in.Space(smallRead + 1) // asks for the space of a message that has arrived in part
 		if !bytes.Equal(in.b[in.r:in.w], bytes.Repeat([]byte{byte(i)}, smallRead)) {
 			t.Fatalf("connection %d lost bytes that it had read", i)
 		}

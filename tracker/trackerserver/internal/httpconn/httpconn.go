@@ -43,7 +43,7 @@ type Worker interface {
 type Request struct {
 	Now         time.Time
 	From        netip.Addr // the client; in canonical form
-	Path, Query []byte     // as in the request line, not unescaped
+	Path, Query []byte     // as they are in the request line, still escaped
 }
 
 // Options configures listeners. It must not change while they are in use.

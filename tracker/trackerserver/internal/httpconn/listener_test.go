@@ -322,7 +322,7 @@ func TestListenerDropsSlowRequests(t *testing.T) {
 	if n, err := other.Read(make([]byte, 2000)); n == 0 || err != nil {
 		t.Fatal(n, err)
 	}
-	clock.advance(31 * time.Second) // idleLimit and a second
+	clock.advance(31 * time.Second) // longer than idleLimit
 	slow.SetReadDeadline(time.Now().Add(patience))
 	if n, err := slow.Read(make([]byte, 10)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("the connection is still open: %d %v", n, err)

@@ -36,7 +36,7 @@ const (
 type reactor struct {
 	f      *fastListener
 	file   *os.File // the epoll descriptor, known to the runtime's poller
-	ep     int      // the same descriptor
+	ep     int      // the epoll descriptor as a number
 	events [maxEvents]unix.EpollEvent
 	buf    [readSize]byte
 	out    []byte // responses
@@ -68,12 +68,12 @@ func newReactor(f *fastListener) (*reactor, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := unix.SetNonblock(ep, true); err != nil { // so that os.NewFile adds it to the poller
+	if err := unix.SetNonblock(ep, true); err != nil { // os.NewFile then adds the descriptor to the poller
 		unix.Close(ep)
 		return nil, err
 	}
 	r := &reactor{f: f, ep: ep, file: os.NewFile(uintptr(ep), "epoll"), worker: f.o.Handler.NewWorker(), conns: map[int32]*conn{}}
-	if err := r.file.SetReadDeadline(time.Time{}); err != nil { // it is not in the poller
+	if err := r.file.SetReadDeadline(time.Time{}); err != nil { // the descriptor is not in the poller
 		r.file.Close()
 		return nil, err
 	}
