@@ -115,9 +115,9 @@ func TestInactivePeerIsDroppedForOtherNetwork(t *testing.T) {
 	}
 }
 
-// TestSlotOfAnotherTorrent checks that a session whose connection slots are all held by
-// useless peers of one torrent drops one of them for a peer of another torrent.
-func TestSlotOfAnotherTorrent(t *testing.T) {
+// TestSlotIsTakenFromAnotherTorrent checks that a session whose connection slots are all
+// held by useless peers of one torrent drops one of them for a peer of another torrent.
+func TestSlotIsTakenFromAnotherTorrent(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(context.Background())

@@ -43,9 +43,9 @@ func TestMetadataFromPeers(t *testing.T) {
 	}
 }
 
-// TestMetadataOfAnotherHash checks that a search ends at its deadline if the peer does not
-// have the torrent.
-func TestMetadataOfAnotherHash(t *testing.T) {
+// TestPeerWithoutTorrentGivesNoMetadata checks that a search ends at its deadline if the
+// peer does not have the torrent.
+func TestPeerWithoutTorrentGivesNoMetadata(t *testing.T) {
 	t.Parallel()
 	seed, get := testSession(t, Options{}), testSession(t, Options{})
 	ctx, cancel := context.WithTimeout(context.Background(), 200*time.Millisecond)

@@ -202,8 +202,8 @@ func (t *Torrent) addSpareSlotsLocked(now time.Time) {
 }
 
 // uploadProgressLocked reports whether any peer took data in the last second, and whether
-// that is likely to continue: because the peer has taken data for some time, because we
-// are downloading and choose peers by the data that they send, because data waits for an upload
+// that is likely to continue: because the peer has taken data for some time, because we are
+// downloading and choose peers by the data that they send, because data waits for an upload
 // limit, or because no peer is unchoked yet.
 func (t *Torrent) uploadProgressLocked(now time.Time) (moved, steady bool) {
 	n := t.count.uploaded.Load()

@@ -44,8 +44,8 @@ type LateClient interface {
 	AnnounceLate(ctx context.Context, url string, req *tracker.AnnounceRequest, found func(discovery.Candidate)) (*tracker.AnnounceResponse, error)
 }
 
-// Receiver receives the answers of trackers about a swarm. Its methods must be safe for concurrent
-// use.
+// Receiver receives the answers of trackers about a swarm. Its methods must be safe for
+// concurrent use.
 type Receiver interface {
 	// Answered is called with each answer of the tracker at url.
 	Answered(resp *tracker.AnnounceResponse, url string)
@@ -338,7 +338,8 @@ func (s *Scheduler) newRequest(hash spate.InfoHash) tracker.AnnounceRequest {
 	}
 }
 
-// caller makes announces for one swarm, one at a time. It implements [trackerclient.Announcer].
+// caller makes announces for one swarm, one at a time. It implements
+// [trackerclient.Announcer].
 type caller struct {
 	client Client
 	gate   *gate                                      // nil lets every announce through

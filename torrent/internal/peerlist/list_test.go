@@ -111,8 +111,9 @@ func TestUsable(t *testing.T) {
 	}
 }
 
-// TestPrivate checks from which sources a private torrent takes candidates (BEP 27).
-func TestPrivate(t *testing.T) {
+// TestSourcesOfPrivateTorrent checks from which sources a private torrent takes candidates
+// (BEP 27).
+func TestSourcesOfPrivateTorrent(t *testing.T) {
 	l := New(Options{Private: true})
 	want := map[Source]bool{SourceTracker: true, SourceIncoming: true, SourceLink: true, SourceCaller: true, SourceManual: true}
 	for src := SourcePEX; src <= SourceManual; src++ {
@@ -123,9 +124,9 @@ func TestPrivate(t *testing.T) {
 	}
 }
 
-// TestAdvertised checks that our own address with the advertised port is not a candidate,
-// and that the priorities are counted with that port.
-func TestAdvertised(t *testing.T) {
+// TestOwnAddressIsNoCandidate checks that our own address with the advertised port is not a
+// candidate, and that the priorities are counted with that port.
+func TestOwnAddressIsNoCandidate(t *testing.T) {
 	own := one("9.9.9.9:6881")
 	l := New(Options{Self: own})
 	other, mapped := one("9.9.9.9:7000"), one("9.9.9.9:7001")
@@ -146,8 +147,9 @@ func TestAdvertised(t *testing.T) {
 	}
 }
 
-// TestOrder checks that failures count first, then the source, then the priority of BEP 40.
-func TestOrder(t *testing.T) {
+// TestOrderOfCandidates checks that failures count first, then the source, then the
+// priority of BEP 40.
+func TestOrderOfCandidates(t *testing.T) {
 	l := New(Options{Self: one("123.213.32.10:1")})
 	l.Add(addrs("1.1.1.1:1", "1.1.1.2:1"), SourcePEX)
 	l.Add(addrs("98.76.54.32:1", "123.213.32.234:1"), SourceTracker)
@@ -252,9 +254,9 @@ func TestPauses(t *testing.T) {
 	}
 }
 
-// TestHeard checks that a peer that announces itself is tried at once, even by a seed, but
-// only a few times.
-func TestHeard(t *testing.T) {
+// TestHeardEndsAPause checks that a peer that announces itself is tried at once, even by a
+// seed, but only a few times.
+func TestHeardEndsAPause(t *testing.T) {
 	l := New(Options{Seed: 1})
 	l.SetSeeding(true)
 	a := one("192.168.1.9:9")
@@ -284,8 +286,8 @@ func TestHeard(t *testing.T) {
 	}
 }
 
-// TestConnected checks the effect of each call on a connected candidate.
-func TestConnected(t *testing.T) {
+// TestCallsForConnectedCandidate checks the effect of each call on a connected candidate.
+func TestCallsForConnectedCandidate(t *testing.T) {
 	l := New(Options{})
 	a := one("9.9.9.9:9")
 	if !l.Connected(a) || l.Len() != 0 {
@@ -312,9 +314,9 @@ func TestConnected(t *testing.T) {
 	l.SetSeed(one("7.7.7.7:7"), true)
 }
 
-// TestTake checks that Next does not return a candidate that was taken before Unused is called
-// for it, and that a connected candidate stays connected.
-func TestTake(t *testing.T) {
+// TestTakenCandidateIsNotReturned checks that Next does not return a candidate that was
+// taken before Unused is called for it, and that a connected candidate stays connected.
+func TestTakenCandidateIsNotReturned(t *testing.T) {
 	l := New(Options{})
 	a, other := one("1.1.1.1:1"), one("2.2.2.2:1")
 	l.Take(a) // does nothing, because a is not a candidate
@@ -335,8 +337,8 @@ func TestTake(t *testing.T) {
 	}
 }
 
-// TestSeeds checks that a seed does not connect to seeds.
-func TestSeeds(t *testing.T) {
+// TestSeedDoesNotConnectToSeeds checks that a seed does not connect to seeds.
+func TestSeedDoesNotConnectToSeeds(t *testing.T) {
 	l := New(Options{})
 	a, b := one("9.9.9.9:9"), one("8.8.8.8:8")
 	l.Add([]netip.AddrPort{a, b}, SourceTracker)

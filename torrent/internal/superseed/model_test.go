@@ -319,10 +319,11 @@ func (m *model) check(*rapid.T) {
 	}
 }
 
-// TestModel checks the rules of the package with random events: a peer is never told of a
-// piece twice, an unchoked peer that has received everything is always shown another piece,
-// a choked peer is shown one piece, and after super-seeding each peer is told of all pieces.
-func TestModel(t *testing.T) {
+// TestRandomEventsKeepTheRules checks the rules of the package with random events: a peer
+// is never told of a piece twice, an unchoked peer that has received everything is always
+// shown another piece, a choked peer is shown one piece, and after super-seeding each peer
+// is told of all pieces.
+func TestRandomEventsKeepTheRules(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {
 		m := newModel(rt)

@@ -80,8 +80,8 @@ type Inbox struct {
 // NewInbox returns an empty inbox.
 func NewInbox(from *Buffers) Inbox { return Inbox{from: from} }
 
-// Unread returns the bytes that were read and not yet used. They are valid until the next call of
-// Space, Idle or Release.
+// Unread returns the bytes that were read and not yet used. They are valid until the next
+// call of Space, Idle or Release.
 func (in *Inbox) Unread() []byte { return in.b[in.r:in.w] }
 
 // Discard marks the first n unread bytes as used.

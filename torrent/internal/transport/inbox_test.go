@@ -5,9 +5,10 @@ import (
 	"testing"
 )
 
-// TestReadMemory checks many connections that receive fast at the same time: as many as the
-// memory allows get large buffers, the others keep small ones, and none loses bytes.
-func TestReadMemory(t *testing.T) {
+// TestLargeBuffersAreBounded checks many connections that receive fast at the same time: as
+// many as the memory allows get large buffers, the others keep small ones, and none loses
+// bytes.
+func TestLargeBuffersAreBounded(t *testing.T) {
 	const large = 3
 	from := NewBuffers(large*LargeRead+1, 1)
 	fill := func(in *Inbox, b byte) {

@@ -81,8 +81,8 @@ type endedConn struct{ ended bool }
 func (c *endedConn) end() { c.ended = true }
 
 // TestGate checks that a connection without a request, or an idle one, is ended when its
-// slot is needed, and that the first to end is from the network with the most connections. A connection
-// that gets answers is not ended.
+// slot is needed, and that the first to end is from the network with the most connections.
+// A connection that gets answers is not ended.
 func TestGate(t *testing.T) {
 	t.Parallel()
 	o := testOptions()

@@ -165,8 +165,9 @@ func TestListenerSendsFiles(t *testing.T) {
 	}
 }
 
-// TestListenerParts checks requests that arrive in parts, and several that arrive at once.
-func TestListenerParts(t *testing.T) {
+// TestListenerReadsRequestsInParts checks requests that arrive in parts, and several that
+// arrive at once.
+func TestListenerReadsRequestsInParts(t *testing.T) {
 	t.Parallel()
 	addr, _ := serve(t, testOptions())
 	conn := dial(t, addr)
