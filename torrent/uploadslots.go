@@ -15,8 +15,8 @@ import (
 // Times and numbers that decide whether a peer uses its slot.
 const (
 	requestWait   = time.Second      // how long the first request after an unchoke may take
-	spareAfter    = 2 * time.Second  // how long no peer takes data until more peers are unchoked
-	stallWait     = 2 * time.Second  // how long no data arrives until a slot counts as free
+	spareAfter    = 2 * time.Second  // time in which no peer takes data, after which more peers are unchoked
+	stallWait     = 2 * time.Second  // time in which no data arrives at a peer, after which its slot counts as free
 	noRequestWait = 4 * time.Second  // how long a peer may send no request after an unchoke until it is idle
 	restAfter     = 4 * time.Second  // how long a peer may send no request after a block until it is idle
 	stuckAfter    = 4 * time.Second  // how long one write may take until the peer is idle

@@ -196,8 +196,8 @@ func (zeros) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// TestWebSeedIsBannedForItsBadBlocks checks that a web seed with wrong data is blamed for
-// pieces whose other blocks honest peers sent.
+// TestWebSeedIsBannedForItsBadBlocks checks that a piece with wrong blocks of a web seed and
+// good blocks of peers ends the use of the web seed and bans no peer.
 func TestWebSeedIsBannedForItsBadBlocks(t *testing.T) {
 	data, mi := makeTorrent(t, 8<<20, 512<<10)
 	synctest.Test(t, func(t *testing.T) {

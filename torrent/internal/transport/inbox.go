@@ -2,9 +2,9 @@ package transport
 
 import "sync"
 
-// Sizes in bytes of the buffers that connections read into: small while little
-// arrives, large after a read filled the small one. A large one stays in the cache of
-// one processor until its blocks are copied.
+// Sizes in bytes of the buffers that connections read into. A connection reads into a small
+// buffer, and into a large one after a read has filled the small one. A large buffer fits
+// into the cache of one processor, where it stays until its blocks are copied.
 const (
 	smallRead = 64 << 10
 	// LargeRead is the size in bytes of the buffers in [Buffers.Large].
