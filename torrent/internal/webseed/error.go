@@ -10,7 +10,7 @@ import (
 type BrokenError struct {
 	URL    string // URL without its password
 	Reason string // what is wrong with the answer
-	Err    error // the cause, or nil
+	Err    error  // the cause, or nil
 }
 
 func (e *BrokenError) Error() string {
