@@ -83,9 +83,9 @@ func (l *List) Connected(a netip.AddrPort) bool {
 	return true
 }
 
-// Disconnected records how a connection to a ended. Connected returned true for the
-// connection, or Next returned a and the connection ended after the handshake. Disconnected
-// ignores an address that is not a candidate, except for OutcomeSelf. It ignores
+// Disconnected records how a connection to a ended. It is called for a connection for which
+// Connected returned true, and for a connection to an address from Next that ended after the
+// handshake. It ignores an address that is not a candidate, except for OutcomeSelf. It ignores
 // OutcomeDuplicate for a connected candidate, because the other connection stays.
 func (l *List) Disconnected(a netip.AddrPort, now time.Time, how Outcome) {
 	if how == OutcomeSelf {
