@@ -107,7 +107,7 @@ func TestOrderOfKeys(t *testing.T) {
 	}
 }
 
-func TestErrorsStick(t *testing.T) {
+func TestFirstErrorIsKept(t *testing.T) {
 	d := bencode.NewDecoder([]byte("li1e1:xe"), bencode.Options{})
 	n := 0
 	for range d.List {

@@ -14,7 +14,7 @@ var ErrLimit = errors.New("over the limit")
 // type than the caller asked for, an early end, or an exceeded limit.
 type SyntaxError struct {
 	Offset int    // offset of the error in bytes from the start of the input
-	Reason string // in lower case, without the offset
+	Reason string // the reason in lower case, without the offset
 
 	cause error
 }

@@ -10,7 +10,7 @@ import (
 type link struct {
 	group    netip.AddrPort
 	networks []netip.Prefix // the networks of the interface
-	in       *net.UDPConn   // a member of the group
+	in       *net.UDPConn   // receives the messages to the group
 	out      *net.UDPConn   // sends from an address of the interface, so that other processes on this machine receive it too
 }
 

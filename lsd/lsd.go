@@ -28,7 +28,7 @@ var (
 
 // ErrLoopback is returned by [New] if the service is bound to a loopback address,
 // because multicast packets do not leave the machine from there.
-var ErrLoopback = errors.New("lsd: bound to loopback, from where no multicast goes out")
+var ErrLoopback = errors.New("lsd: bound to loopback, which sends no multicast packets to the network")
 
 // Options configures a service. The zero value uses the groups of BEP 14 on all
 // interfaces.
@@ -50,12 +50,12 @@ type Options struct {
 
 // Intervals and limits.
 const (
-	scanEvery    = time.Second // between two searches for swarms to announce; longer if there are thousands of swarms
-	sendEvery    = time.Second // between two messages
-	rejoinEvery  = time.Minute // between two searches for new interfaces
+	scanEvery    = time.Second // time between two searches for swarms to announce; longer if there are thousands of swarms
+	sendEvery    = time.Second // time between two messages
+	rejoinEvery  = time.Minute // time between two searches for new interfaces
 	receiveBurst = 100         // number of messages that are accepted at once
 	receiveRate  = 20          // number of messages per second that are accepted after that
-	minInterval  = time.Minute // between two announces of one swarm (BEP 14)
+	minInterval  = time.Minute // least time between two announces of one swarm (BEP 14)
 	maxShared    = 1000
 )
 
@@ -67,7 +67,7 @@ type Service struct {
 	log    *slog.Logger
 
 	// Only Run uses these.
-	links    map[string]*link             // by interface name and group
+	links    map[string]*link             // open links by interface name and group
 	lastSent map[spate.InfoHash]time.Time // when each swarm was announced
 	due      []spate.InfoHash             // swarms to announce next
 

@@ -132,7 +132,7 @@ func TestHandle(t *testing.T) {
 	networks := []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("2001:db8::/64")}
 	m := Message{Port: 7000, Hashes: []spate.InfoHash{{1}, {2}}}
 	s.handle(m.Append(nil), netip.MustParseAddr("192.0.2.9"), networks)
-	s.handle(m.Append(nil), netip.MustParseAddr("::ffff:198.51.100.1"), networks) // from outside of the network
+	s.handle(m.Append(nil), netip.MustParseAddr("::ffff:198.51.100.1"), networks) // a message from outside of the network
 	s.handle([]byte("noise"), netip.MustParseAddr("192.0.2.9"), networks)
 	m.Cookie = s.cookie
 	s.handle(m.Append(nil), netip.MustParseAddr("192.0.2.1"), networks) // the service's own message

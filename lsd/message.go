@@ -11,11 +11,11 @@ import (
 
 // Limits on one message. It must fit into one packet on any network.
 const (
-	MaxMessage      = 1400 // in bytes
+	MaxMessage      = 1400 // longest message in bytes
 	MaxHashes       = 20   // info-hashes in a message of this client
 	maxParsedHashes = 64   // info-hashes that are read from a message
 	maxLines        = 100
-	maxCookie       = 64 // in bytes
+	maxCookie       = 64 // longest cookie in bytes
 )
 
 // ErrMessage is returned by [Parse] for a malformed message.

@@ -135,8 +135,8 @@ func (b *Builder) RootAt(top int) [32]byte {
 	if b.n == 0 {
 		return Pad(top)
 	}
-	// Go through the parts from right to left. node is the root of all that is to the
-	// right of the next part.
+	// Go through the parts from right to left. node is the root of the tree over all
+	// parts to the right of the next one.
 	k := bits.TrailingZeros64(b.n)
 	node := b.part[k]
 	for ; k < height; k++ {

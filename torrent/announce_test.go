@@ -77,7 +77,7 @@ type lateAnnouncer struct {
 func newLateAnnouncer() lateAnnouncer { return lateAnnouncer{make(chan func(discovery.Candidate), 10)} }
 
 func (l lateAnnouncer) Announce(context.Context, string, *tracker.AnnounceRequest) (*tracker.AnnounceResponse, error) {
-	return &tracker.AnnounceResponse{Interval: time.Hour}, nil // the session stops
+	return &tracker.AnnounceResponse{Interval: time.Hour}, nil // the session is stopping
 }
 
 func (l lateAnnouncer) AnnounceLate(_ context.Context, _ string, _ *tracker.AnnounceRequest, found func(discovery.Candidate)) (*tracker.AnnounceResponse, error) {

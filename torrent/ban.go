@@ -36,7 +36,7 @@ type badData struct {
 // trial records which peer sent each block of a piece that failed its hash, until a good
 // copy of the piece shows which blocks were bad.
 type trial struct {
-	blocks map[int32][]sentBlock // by the offset of the block in the piece
+	blocks map[int32][]sentBlock // the key is the offset of the block in the piece
 }
 
 // sentBlock is the hash of a block and the peer that sent the block.

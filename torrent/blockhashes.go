@@ -163,8 +163,7 @@ func (t *Torrent) askBlockHashesLocked(p *parkedPiece) bool {
 	return true
 }
 
-// parkedFor returns the parked piece whose block hashes r asks for, or nil.
-// parkedFor returns the parked piece whose block hashes r asks for, or nil.
+// parkedFor returns the parked piece that waits for the hashes of r, or nil.
 func (t *Torrent) parkedFor(r *peerwire.HashRange) *parkedPiece {
 	for _, p := range t.bad.parked {
 		if p.ask == *r {

@@ -26,7 +26,7 @@ func (s *Session) Pools() (handshakes, peers PoolStats) {
 	return handshakes, PoolStats{Slots: s.opt.MaxConns, Held: s.conns, Refused: s.connSlots.refused.Load(), Evicted: s.connSlots.evicted.Load()}
 }
 
-// connSlots counts what happened to connections when no slot was free.
+// connSlots counts the connections that were refused or closed because no slot was free.
 type connSlots struct {
 	refused atomic.Uint64 // connections that got no slot
 	evicted atomic.Uint64 // connections that were closed so that another one got the slot
@@ -84,7 +84,7 @@ func (s *Session) takeSlot(t *Torrent, from netip.AddrPort) bool {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.conns++ // one above the limit until the other connection has ended
+	s.conns++ // this is one above the limit until the dropped connection has ended
 	return !s.closed
 }
 

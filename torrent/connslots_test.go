@@ -115,9 +115,9 @@ func TestInactivePeerIsDroppedForOtherNetwork(t *testing.T) {
 	}
 }
 
-// TestSlotOfAnotherTorrent checks that a session whose connection slots are all held by
-// useless peers of one torrent drops one of them for a peer of another torrent.
-func TestSlotOfAnotherTorrent(t *testing.T) {
+// TestSlotIsTakenFromAnotherTorrent checks that a session whose connection slots are all
+// held by useless peers of one torrent drops one of them for a peer of another torrent.
+func TestSlotIsTakenFromAnotherTorrent(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(context.Background())
@@ -178,7 +178,7 @@ func TestSlotOfAnotherTorrent(t *testing.T) {
 // holds all connection slots of a session, one slot in each of several torrents.
 func TestNetworkWithSlotsInManyTorrents(t *testing.T) {
 	t.Parallel()
-	s, err := NewSession(Options{Bind: loopback, NoListen: true, MaxConns: 3}) // does not run, so that nothing drops the peers
+	s, err := NewSession(Options{Bind: loopback, NoListen: true, MaxConns: 3}) // the session does not run, so that nothing else drops the peers
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,7 +10,7 @@ import (
 
 // connTable holds the connections of a torrent. Torrent.mu guards it.
 type connTable struct {
-	byID    []*conn         // by handle; nil for a handle without a connection
+	byID    []*conn         // the index is the handle; nil for a handle without a connection
 	n       int             // connections in byID
 	dialing int             // dials in progress
 	free    []picker.PeerID // handles that can be used

@@ -29,7 +29,7 @@ func TestReaderWritesControlMessages(t *testing.T) {
 	c.say(first)
 	c.writers.Wait()
 
-	const many = 100_000 // 900 KB, more than the socket takes
+	const many = 100_000 // have messages: 900 KB, more than the socket takes
 	c.say(c.queueHaves(&want, 2, many))
 	c.t.mu.Lock()
 	if !c.tx.writing {

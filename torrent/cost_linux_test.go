@@ -79,7 +79,7 @@ func TestTransferCost(t *testing.T) {
 	calls := float64(b.reads+b.writes-a.reads-a.writes) / mib
 	read, written := float64(b.readBytes-a.readBytes)/(long-short), float64(b.writeBytes-a.writeBytes)/(long-short)
 	t.Logf("%.2f allocations for each block, %.1f system calls for each MiB, each byte is read %.3f times and written %.3f times", allocs, calls, read, written)
-	if allocs > 0.75 { // for the request, the answer, and a share of the piece
+	if allocs > 0.75 { // one block costs the request, the answer, and a share of the piece
 		t.Errorf("%.2f allocations for each block, want at most 0.75", allocs)
 	}
 	if calls > 64 { // about 12 on an idle machine; one call for each block at each step would be 256

@@ -27,10 +27,10 @@ func addTo(t *testing.T, s *Session, data []byte, mi *metainfo.MetaInfo, opt Add
 	return tor
 }
 
-// TestSwarms checks the swarms that Session.Swarms returns: both swarms of a hybrid, the
-// swarm of a private torrent marked as private, and no swarm of a stopped torrent. The
-// session accepts peers only for these swarms.
-func TestSwarms(t *testing.T) {
+// TestSwarmsOfRunningTorrents checks the swarms that Session.Swarms returns: both swarms of
+// a hybrid, the swarm of a private torrent marked as private, and no swarm of a stopped
+// torrent. The session accepts peers only for these swarms.
+func TestSwarmsOfRunningTorrents(t *testing.T) {
 	t.Parallel()
 	s := testSession(t, Options{})
 	data, mi := noiseTorrent(t, 100<<10, 16<<10)
@@ -137,9 +137,9 @@ func TestAdvertisedPort(t *testing.T) {
 	until(t, "the peer is told the bound port", told(s.PeerPort()))
 }
 
-// TestFoundSeed checks that a complete torrent dials no seeds, and that a source cannot mark
-// a known peer as a seed.
-func TestFoundSeed(t *testing.T) {
+// TestSeedsDialNoSeeds checks that a complete torrent dials no seeds, and that a source
+// cannot mark a known peer as a seed.
+func TestSeedsDialNoSeeds(t *testing.T) {
 	t.Parallel()
 	s := testSession(t, Options{NoListen: true, Network: newDialLog()})
 	data, mi := noiseTorrent(t, 100<<10, 16<<10)

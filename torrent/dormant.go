@@ -56,12 +56,12 @@ type dormant struct {
 	s           *Session
 	loader      Loader
 	anns        []*announce.Swarm
-	hash, hash2 spate.InfoHash // as in Torrent
+	hash, hash2 spate.InfoHash // the same as in Torrent
 	private     bool           // BEP 27
-	added       int64          // in Unix seconds
+	added       int64          // when the torrent was added, in Unix seconds
 
 	// Guarded by Session.mu.
-	stamp                uint64  // of the files when they were verified
+	stamp                uint64  // stamp of the files when they were verified
 	uploaded, downloaded int64   // bytes of payload when the torrent last became dormant
 	waking               *waking // the call of wake in progress; nil if there is none
 }

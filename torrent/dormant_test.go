@@ -125,8 +125,8 @@ func TestDormantWakesAndSleeps(t *testing.T) {
 	})
 }
 
-// TestDormantAwakeBounded checks that peers cannot keep many torrents awake at one time.
-func TestDormantAwakeBounded(t *testing.T) {
+// TestAwakeTorrentsAreBounded checks that peers cannot keep many torrents awake at one time.
+func TestAwakeTorrentsAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const conns, all = 2, maxExtraAwake + 30
 		w := newDormantWorld(t, Options{MaxConns: conns})
@@ -152,9 +152,9 @@ func TestDormantAwakeBounded(t *testing.T) {
 	})
 }
 
-// TestDormantChanged checks that files which change while the torrent is dormant are checked
-// before any of them is sent.
-func TestDormantChanged(t *testing.T) {
+// TestDormantChecksChangedFiles checks that files which change while the torrent is dormant
+// are checked before any of them is sent.
+func TestDormantChecksChangedFiles(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newDormantWorld(t, Options{})
 		l, path := noiseFile(t, 100_000)
@@ -182,9 +182,9 @@ func TestDormantChanged(t *testing.T) {
 	})
 }
 
-// TestDormantIncomplete checks that AddDormant adds a torrent with missing data as one that is
-// not dormant, and that it seeds the good pieces.
-func TestDormantIncomplete(t *testing.T) {
+// TestAddDormantWithMissingData checks that AddDormant adds a torrent with missing data as
+// one that is not dormant, and that it seeds the good pieces.
+func TestAddDormantWithMissingData(t *testing.T) {
 	t.Parallel()
 	s := testSession(t, Options{})
 	l, path := noiseFile(t, 100_000)
@@ -204,10 +204,10 @@ func TestDormantIncomplete(t *testing.T) {
 	}
 }
 
-// TestDormantLedger checks that the next session does not read files that the ledger records.
-// The session does not notice that the file has other data with the same size, time and
-// inode.
-func TestDormantLedger(t *testing.T) {
+// TestLedgerSavesReadingFiles checks that the next session does not read files that the
+// ledger records. The session does not notice that the file has other data with the same
+// size, time and inode.
+func TestLedgerSavesReadingFiles(t *testing.T) {
 	t.Parallel()
 	state := t.TempDir()
 	l, path := noiseFile(t, 100_000)
@@ -265,9 +265,9 @@ func (f *fewLeechers) Announce(_ context.Context, _ string, req *tracker.Announc
 	return &tracker.AnnounceResponse{Interval: 10 * time.Minute, Peers: f.peers, Incomplete: len(f.peers)}, nil
 }
 
-// TestDormantAnnounced checks that a dormant torrent is announced, and connects to leechers
+// TestDormantIsAnnounced checks that a dormant torrent is announced, and connects to leechers
 // that the tracker names.
-func TestDormantAnnounced(t *testing.T) {
+func TestDormantIsAnnounced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ann := &fewLeechers{events: map[tracker.Event]int{}}
 		w := newDormantWorld(t, Options{Announcer: ann})

@@ -15,10 +15,10 @@ import (
 
 const (
 	duplicateWait = 3 * time.Second // the longest wait: the other side decides when it sees the handshake
-	maxWaiters    = 3               // connections that wait to replace the same one
+	maxWaiters    = 3               // connections that may wait to replace the same connection
 )
 
-// duplicateVerdict says what happens to the second connection to a peer.
+// duplicateVerdict is the decision about the second connection to a peer.
 type duplicateVerdict int
 
 const (

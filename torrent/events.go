@@ -41,7 +41,7 @@ type Event struct {
 	Kind  EventKind
 	Time  time.Time
 	Piece int   // index of the piece of an EventPiece; otherwise 0
-	State State // after the event
+	State State // state of the torrent after the event
 	Err   error // why State is StateFailed; otherwise nil
 }
 

@@ -28,7 +28,7 @@ var ErrSeedOnly = errors.New("torrent: it only seeds")
 // selection records which files of a torrent are wanted, and how urgently. Torrent.mu
 // guards it.
 type selection struct {
-	priorities []Priority // of the files; nil: all are normal
+	priorities []Priority // priorities of the files; nil means that all are normal
 	readers    []*Reader  // open readers of files
 	urgentSet  bool       // the picker has urgent pieces of readers
 }

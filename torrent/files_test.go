@@ -126,8 +126,8 @@ func TestPriorities(t *testing.T) {
 	})
 }
 
-// TestPrioritiesRefused checks the errors of SetPriority.
-func TestPrioritiesRefused(t *testing.T) {
+// TestSetPriorityErrors checks the errors of SetPriority.
+func TestSetPriorityErrors(t *testing.T) {
 	data, mi := makeTorrent(t, 100_000, 16<<10)
 	synctest.Test(t, func(t *testing.T) {
 		w := newWeb(t)
@@ -145,9 +145,9 @@ func TestPrioritiesRefused(t *testing.T) {
 	})
 }
 
-// TestPrioritiesChurn checks that complete files have the right data and no peer is banned
-// if the priorities change often while peers send blocks that were wanted before.
-func TestPrioritiesChurn(t *testing.T) {
+// TestPrioritiesChangeOften checks that complete files have the right data and no peer is
+// banned if the priorities change often while peers send blocks that were wanted before.
+func TestPrioritiesChangeOften(t *testing.T) {
 	dir, mi := threeFiles(t)
 	out := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {

@@ -42,7 +42,7 @@ type finishing struct {
 	unfinished atomic.Int32 // complete pieces that are neither verified nor failed yet
 
 	mu       sync.Mutex
-	changed  sync.Cond // of mu: signals that complete became shorter or a helper ended
+	changed  sync.Cond // signaled, with the lock mu, when complete becomes shorter or a helper ends
 	complete []completePiece
 	helpers  int  // goroutines that run help
 	due      bool // a helper should take all pieces, however few

@@ -17,7 +17,7 @@ import (
 type blockedStorage struct {
 	*storage.Memory
 	unblocked chan struct{}
-	writes    atomic.Int64 // blocked now
+	writes    atomic.Int64 // writes that are blocked now
 }
 
 func (d *blockedStorage) WriteAt(p []byte, off int64) (int, error) {

@@ -27,7 +27,7 @@ type hashWant struct {
 	at    time.Time
 }
 
-// hashState records whether one peer has piece hashes (BEP 52).
+// hashState records whether one peer can send piece hashes (BEP 52).
 type hashState struct {
 	none         bool      // the peer has no piece hashes
 	received     bool      // the peer has sent piece hashes

@@ -145,7 +145,7 @@ func (t *Torrent) verifyV2() {
 		}
 		if len(todo) == 0 {
 			t.v2.bothVerified = bitfield.Bitfield{}
-			t.disk.dirty = true // resume data still says that the check by v2 is pending
+			t.disk.dirty = true // the saved resume data still says that the check by v2 is pending
 			t.log.Info("the v1 and v2 hashes of the torrent describe the same data")
 			for _, c := range t.peerConns.byID {
 				if c != nil && c.peer.v2 {

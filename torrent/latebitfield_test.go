@@ -9,9 +9,10 @@ import (
 	"spate/storage"
 )
 
-// TestLateBitfield checks that a session accepts the messages of aria2, which after have none
-// sends a have, then a bitfield in place of many have messages, and have all at the end.
-func TestLateBitfield(t *testing.T) {
+// TestLateBitfieldOfAria2 checks that a session accepts the messages of aria2, which after
+// have none sends a have, then a bitfield in place of many have messages, and have all at
+// the end.
+func TestLateBitfieldOfAria2(t *testing.T) {
 	t.Parallel()
 	data, mi := noiseTorrent(t, 100<<14, 1<<14)
 	s := testSession(t, Options{})

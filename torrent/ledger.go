@@ -21,7 +21,7 @@ type ledger struct {
 	saving atomic.Bool
 
 	mu    sync.Mutex                      // guards the fields below; locked before Session.mu
-	notes map[spate.InfoHash]storage.Note // of torrents that were not added in this run
+	notes map[spate.InfoHash]storage.Note // notes about torrents that were not added in this run
 	saved time.Time
 }
 

@@ -213,7 +213,7 @@ func (st *testTorrent) sendAndAnswer(c net.Conn, messages [][]byte, seed uint64)
 			}
 		}
 	}
-	for range 20 { // answer what the session sends after the last message
+	for range 20 { // answer the messages that the session sends after the last message
 		select {
 		case b := <-answers:
 			c.Write(b)

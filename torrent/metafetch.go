@@ -25,7 +25,7 @@ var ErrMetadata = errors.New("the metadata from peers is malformed")
 // Bounds of a search for metadata.
 const (
 	metadataConns   = 12               // peers that are dialled and asked at once
-	metadataTimeout = 20 * time.Second // after which a peer that does not answer is dropped
+	metadataTimeout = 20 * time.Second // how long a peer may take for its next answer
 	maxAnswered     = 100              // addresses of peers that are passed on to the torrent
 )
 
@@ -94,8 +94,8 @@ type metaFetch struct {
 	s       *Session
 	link    metainfo.Magnet
 	hashes  metafetch.Hashes
-	hash    spate.InfoHash  // that trackers and peers are asked about
-	found   chan []byte     // receives the info dictionary, checked
+	hash    spate.InfoHash  // the info-hash that trackers and peers are asked about
+	found   chan []byte     // receives the info dictionary after it was checked
 	wake    chan struct{}   // receives when there may be a peer to dial
 	wg      sync.WaitGroup  // announces and dials
 	running sync.WaitGroup  // dialogs, including those over incoming connections

@@ -17,7 +17,7 @@ import (
 
 // Bounds of the connections that are kept.
 const (
-	keepConnsFor = 10 * time.Second // until the torrent must be added
+	keepConnsFor = 10 * time.Second // how long the caller may take to add the torrent
 	maxKept      = 2 * metadataConns
 )
 

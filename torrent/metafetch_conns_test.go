@@ -40,9 +40,9 @@ func TestTorrentTakesOverConnections(t *testing.T) {
 	}
 }
 
-// TestKeptConnectionsEnd checks that the connections that are kept after a search are closed
-// when no torrent is added in time, and when the session ends.
-func TestKeptConnectionsEnd(t *testing.T) {
+// TestKeptConnectionsAreClosed checks that the connections that are kept after a search are
+// closed when no torrent is added in time, and when the session ends.
+func TestKeptConnectionsAreClosed(t *testing.T) {
 	t.Parallel()
 	data, mi := noiseTorrent(t, 1<<20, 32<<10)
 	seed := testSession(t, Options{})

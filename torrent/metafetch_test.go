@@ -43,9 +43,9 @@ func TestMetadataFromPeers(t *testing.T) {
 	}
 }
 
-// TestMetadataOfAnotherHash checks that a search ends at its deadline if the peer does not
-// have the torrent.
-func TestMetadataOfAnotherHash(t *testing.T) {
+// TestPeerWithoutTorrentGivesNoMetadata checks that a search ends at its deadline if the
+// peer does not have the torrent.
+func TestPeerWithoutTorrentGivesNoMetadata(t *testing.T) {
 	t.Parallel()
 	seed, get := testSession(t, Options{}), testSession(t, Options{})
 	ctx, cancel := context.WithTimeout(context.Background(), 200*time.Millisecond)
@@ -61,7 +61,7 @@ func TestMetadataOfAnotherHash(t *testing.T) {
 // other side ends the connection. size is the size of the metadata that the peer claims.
 func giveMetadata(t *testing.T, c net.Conn, size int64, give func(piece int64) []byte) {
 	peer := &scriptedPeer{t: panicTB{t}, c: c}
-	answers := make(chan []byte, 100) // more than requests are outstanding: a pipe has no buffer
+	answers := make(chan []byte, 100) // larger than the number of outstanding requests, because a pipe has no buffer
 	answers <- peerwire.AppendExtHandshake(nil, &peerwire.ExtHandshake{Metadata: 3, MetadataSize: size})
 	defer close(answers)
 	go func() {

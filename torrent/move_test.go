@@ -74,9 +74,10 @@ func otherDisk(t *testing.T) string {
 	return dir
 }
 
-// TestMove checks that moving the data during the download and while it is seeded loses no
-// data and no connections, and that a restart finds the data without a check.
-func TestMove(t *testing.T) {
+// TestMoveLosesNoData checks that moving the data during the download and while it is
+// seeded loses no data and no connections, and that a restart finds the data without a
+// check.
+func TestMoveLosesNoData(t *testing.T) {
 	from, mi, seed := seeding(t)
 	resume, first, second, disk := t.TempDir(), t.TempDir(), t.TempDir(), otherDisk(t)
 	s := realSession(t, torrent.Options{ResumeDir: resume})
@@ -130,8 +131,8 @@ func TestMove(t *testing.T) {
 	}
 }
 
-// TestMoveRefused checks that data which cannot be moved stays where it is.
-func TestMoveRefused(t *testing.T) {
+// TestDataStaysWhenMoveFails checks that data which cannot be moved stays where it is.
+func TestDataStaysWhenMoveFails(t *testing.T) {
 	from, mi, seed := seeding(t)
 	dir := t.TempDir()
 	s := realSession(t, torrent.Options{})

@@ -9,10 +9,10 @@ import (
 // PeerKey identifies a sender of data: a peer by its address, a web seed by its URL, and a
 // peer that has neither, such as a browser, by a random id. Two connections of a peer
 // without an address have different keys. Keys can be compared with ==. The zero PeerKey
-// identifies nobody.
+// identifies no sender.
 type PeerKey struct {
 	addr netip.AddrPort
-	url  string // of a web seed, without its password
+	url  string // URL of a web seed without its password; "" for a peer
 	id   uint64
 }
 
@@ -51,5 +51,5 @@ func (k PeerKey) String() string {
 	return "unknown"
 }
 
-// MarshalText returns what String returns, for JSON and logs.
+// MarshalText returns the same text as String, for JSON and logs.
 func (k PeerKey) MarshalText() ([]byte, error) { return []byte(k.String()), nil }

@@ -68,10 +68,10 @@ var (
 	plainPeer    = netip.MustParseAddrPort("192.0.2.7:6881")
 )
 
-// TestMetadataServicesAreNoPeers checks that the metadata service of a cloud is dialled as a
-// peer only if the user names it. A loopback address is dialled only if the user, the caller
-// or a tracker on this machine names it.
-func TestMetadataServicesAreNoPeers(t *testing.T) {
+// TestMetadataServicesAreNotDialled checks that the metadata service of a cloud is dialled
+// as a peer only if the user names it. A loopback address is dialled only if the user, the
+// caller or a tracker on this machine names it.
+func TestMetadataServicesAreNotDialled(t *testing.T) {
 	t.Parallel()
 	data, mi := noiseTorrent(t, 1<<20, 64<<10)
 	named := append(slices.Clone(metadataPeers), loopbackPeer, plainPeer)
@@ -126,8 +126,8 @@ func TestMetadataServicesAreNoPeers(t *testing.T) {
 	}
 }
 
-// TestUserNamesAnyPeer checks that every address that the user names is dialled.
-func TestUserNamesAnyPeer(t *testing.T) {
+// TestAllPeersOfTheUserAreDialled checks that every address that the user names is dialled.
+func TestAllPeersOfTheUserAreDialled(t *testing.T) {
 	t.Parallel()
 	data, mi := noiseTorrent(t, 1<<20, 64<<10)
 	network := newDialLog()
@@ -145,9 +145,9 @@ func TestUserNamesAnyPeer(t *testing.T) {
 	}
 }
 
-// TestMagnetLinkNamesNoInsidePeer checks that the peers of a magnet link (x.pe) cannot be this
-// machine or the metadata service of a cloud, because anybody can write a link.
-func TestMagnetLinkNamesNoInsidePeer(t *testing.T) {
+// TestMagnetLinkCannotNameLocalPeers checks that the peers of a magnet link (x.pe) cannot
+// be this machine or the metadata service of a cloud, because anybody can write a link.
+func TestMagnetLinkCannotNameLocalPeers(t *testing.T) {
 	t.Parallel()
 	network := newDialLog()
 	s, err := NewSession(Options{Network: network, NoListen: true})
@@ -175,9 +175,9 @@ func TestMagnetLinkNamesNoInsidePeer(t *testing.T) {
 	}
 }
 
-// TestMetadataServiceIsNotUseful checks that a search for metadata passes a peer at the
-// address of a cloud's metadata service on to the torrent only if the user named it.
-func TestMetadataServiceIsNotUseful(t *testing.T) {
+// TestMetadataServiceIsNotPassedOnToTorrent checks that a search for metadata passes a peer
+// at the address of a cloud's metadata service on to the torrent only if the user named it.
+func TestMetadataServiceIsNotPassedOnToTorrent(t *testing.T) {
 	t.Parallel()
 	s := testSession(t, Options{})
 	f := newMetaFetch(s, metainfo.Magnet{HashV1: [20]byte{1}})

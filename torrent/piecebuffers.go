@@ -1,8 +1,8 @@
 package torrent
 
-// Buffers of pieces are parts of slabs, which lie on huge pages if the system has them:
-// hashing reads sixteen pieces at once, and with small pages each read would need an entry
-// of its own in the processor's page cache.
+// Buffers of pieces are parts of slabs, which use huge pages if the system has them.
+// Hashing reads sixteen pieces at once. With small pages the processor's cache of page
+// addresses would be too small for all of them.
 const (
 	slabSize  = 8 << 20
 	slabLeast = 512 << 10 // shorter pieces get buffers of their own, because slow downloads need less than a huge page

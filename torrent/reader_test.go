@@ -23,9 +23,9 @@ func (w *web) onlyPeer(mi *metainfo.MetaInfo, opt torrent.AddOptions) *torrent.T
 	return w.add(w.session(simnet.Link{}, torrent.Options{}), mi, opt)
 }
 
-// TestReader checks that a reader gets the beginning of a file, and then its end, long before
-// a download in another order would have the data.
-func TestReader(t *testing.T) {
+// TestReaderDataComesFirst checks that a reader gets the beginning of a file, and then its
+// end, long before a download in another order would have the data.
+func TestReaderDataComesFirst(t *testing.T) {
 	const size = 32<<20 + 777
 	data, mi := makeTorrent(t, size, 256<<10)
 	synctest.Test(t, func(t *testing.T) {
@@ -71,8 +71,9 @@ func TestReader(t *testing.T) {
 	})
 }
 
-// TestReaderEnds checks the errors of a read that waits for data that cannot arrive any more.
-func TestReaderEnds(t *testing.T) {
+// TestWaitingReadFails checks the errors of a read that waits for data that cannot arrive
+// any more.
+func TestWaitingReadFails(t *testing.T) {
 	data, mi := makeTorrent(t, 1<<20, 64<<10)
 	buf := make([]byte, 10)
 	for name, c := range map[string]struct {
@@ -148,8 +149,8 @@ func TestReaderEnds(t *testing.T) {
 	}
 }
 
-// TestReadersShare checks that several readers at different positions all get data.
-func TestReadersShare(t *testing.T) {
+// TestAllReadersGetData checks that several readers at different positions all get data.
+func TestAllReadersGetData(t *testing.T) {
 	const size = 16 << 20
 	data, mi := makeTorrent(t, size, 64<<10)
 	synctest.Test(t, func(t *testing.T) {
@@ -189,8 +190,8 @@ func TestReadersShare(t *testing.T) {
 	})
 }
 
-// TestReaderServes checks that http.ServeContent serves a range from a reader.
-func TestReaderServes(t *testing.T) {
+// TestServeContentFromReader checks that http.ServeContent serves a range from a reader.
+func TestServeContentFromReader(t *testing.T) {
 	const size = 100_000
 	data, mi := makeTorrent(t, size, 16<<10)
 	synctest.Test(t, func(t *testing.T) {
@@ -216,9 +217,9 @@ func TestReaderServes(t *testing.T) {
 	})
 }
 
-// TestSequential checks that pieces are downloaded in order, except for those that are
-// downloaded at the same time.
-func TestSequential(t *testing.T) {
+// TestSequentialDownloadsInOrder checks that pieces are downloaded in order, except for
+// those that are downloaded at the same time.
+func TestSequentialDownloadsInOrder(t *testing.T) {
 	data, mi := makeTorrent(t, 8<<20, 32<<10)
 	synctest.Test(t, func(t *testing.T) {
 		w := newWeb(t)

@@ -11,9 +11,10 @@ import (
 	"spate/storage"
 )
 
-// TestRecheck checks that Recheck finds changed bytes of a seeding torrent even if the time
-// and the size of the file did not change, and that these pieces are downloaded again.
-func TestRecheck(t *testing.T) {
+// TestRecheckFindsChangedBytes checks that Recheck finds changed bytes of a seeding torrent
+// even if the time and the size of the file did not change, and that these pieces are
+// downloaded again.
+func TestRecheckFindsChangedBytes(t *testing.T) {
 	t.Parallel()
 	data, mi := noiseTorrent(t, 1<<20, 64<<10)
 	dir := t.TempDir()

@@ -12,7 +12,7 @@ const (
 	minQueue    = 1
 	startQueue  = 4
 	maxQueue    = 512
-	defaultReqq = 250 // for a peer that does not send reqq: libtorrent and others queue as many
+	defaultReqq = 250 // assumed reqq of a peer that sends none; libtorrent and others queue this many
 	snubQueue   = 1
 	askTogether = 64 // least requests that are sent together to a fast peer
 )
@@ -32,7 +32,7 @@ type requestState struct {
 	generation  uint32    // the picker's generation when it last had no block for the peer; 0 if it had one
 	snubbed     bool      // the peer has sent no block for too long
 	lastBlock   time.Time // when a block or an unchoke last arrived
-	meter       meter     // of the payload from the peer
+	meter       meter     // measures the payload from the peer
 	busyRate    float64   // average bytes a second while requests were outstanding
 	busySeconds int       // seconds in which requests were outstanding
 	busyBytes   int64     // conn.received at the end of the last second
@@ -112,7 +112,7 @@ func (c *conn) refillLocked(now time.Time) {
 		}
 	}
 	if len(t.pieces.picked) == 0 && pending == 0 && !c.wire.peerChoking && !c.req.snubbed {
-		// Endgame: a peer without other requests gets a few blocks that others were
+		// Endgame: this side requests from the peer a few blocks that other peers were
 		// asked for. Most of those are on their way already.
 		opt.Endgame, opt.Late = true, func(p picker.PeerID) bool { return c.fasterLocked(t.peerConns.byID[p], now) }
 		t.pieces.picked = t.pick.Pick(t.pieces.picked, c.id, max(1, depth/4), opt)

@@ -51,7 +51,7 @@ type Stats struct {
 	State    State
 	Err      error // why State is StateFailed; otherwise nil
 
-	BytesTotal, BytesDone  int64 // of the wanted data without padding; BytesDone is verified
+	BytesTotal, BytesDone  int64 // bytes of wanted data without padding: all, and verified
 	Pieces, PiecesHave     int
 	Checked                int   // pieces checked so far in StateChecking
 	Downloaded, Uploaded   int64 // payload since the torrent was first added
@@ -60,16 +60,16 @@ type Stats struct {
 	Peers, Seeds, Leechers int // connected
 	Known                  int // candidates in the peer list
 	Trackers               []TrackerStats
-	WebSeeds               []WebSeedStats // none before the first use of one
+	WebSeeds               []WebSeedStats // empty until web seeds are used for the first time
 	Added, Completed       time.Time
 }
 
 // TrackerStats is the outcome of the last announce of a torrent in one of its swarms.
 type TrackerStats struct {
-	URL                  string // of the tracker that answered last
+	URL                  string // the tracker that answered last
 	LastAnnounce         time.Time
 	NextAnnounce         time.Time
-	Err                  error // of the last announce
+	Err                  error // error of the last announce; nil if it succeeded
 	Complete, Incomplete int   // seeds and leechers, or [tracker.Unknown]
 	Warning              string
 }

@@ -7,9 +7,9 @@ import (
 	"spate/storage"
 )
 
-// TestPeerLeftAloneIsTold checks that the only seed tells a peer of all pieces after its only
-// other peer has left, because the peer can then pass pieces on to no other peer.
-func TestPeerLeftAloneIsTold(t *testing.T) {
+// TestOnlyPeerIsToldOfAllPieces checks that the only seed tells a peer of all pieces after
+// its only other peer has left, because the peer can then pass pieces on to no other peer.
+func TestOnlyPeerIsToldOfAllPieces(t *testing.T) {
 	t.Parallel()
 	const pieces = 400
 	data, mi := noiseTorrent(t, pieces<<14, 1<<14)
@@ -25,10 +25,10 @@ func TestPeerLeftAloneIsTold(t *testing.T) {
 	}
 }
 
-// TestPeerInSlotOfUselessPeerIsTold checks that a peer that gets the slot of a useless peer
-// at the only seed is told of all pieces. It counts as the only peer from the start, even
-// while the connection of the useless peer is still ending.
-func TestPeerInSlotOfUselessPeerIsTold(t *testing.T) {
+// TestPeerInSlotOfUselessPeerIsToldOfAllPieces checks that a peer that gets the slot of a
+// useless peer at the only seed is told of all pieces. It counts as the only peer from the
+// start, even while the connection of the useless peer is still ending.
+func TestPeerInSlotOfUselessPeerIsToldOfAllPieces(t *testing.T) {
 	t.Parallel()
 	data, mi := noiseTorrent(t, 4<<14, 1<<14)
 	s := testSession(t, Options{MaxConnsPerTorrent: 1})

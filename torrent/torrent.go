@@ -30,8 +30,8 @@ type Torrent struct {
 	s        *Session
 	mi       *metainfo.MetaInfo
 	info     *metainfo.Info
-	hash     spate.InfoHash // of the v1 swarm, or of the v2 swarm if there is no v1
-	hash2    spate.InfoHash // of the v2 swarm of a hybrid; else zero
+	hash     spate.InfoHash // info-hash of the v1 swarm, or of the v2 swarm if there is no v1 swarm
+	hash2    spate.InfoHash // info-hash of the v2 swarm of a hybrid; else zero
 	name     string
 	opt      AddOptions
 	log      *slog.Logger

@@ -22,7 +22,7 @@ type sendState struct {
 	writing    bool     // a goroutine writes
 	lastWrite  time.Time
 	unchokedAt time.Time // when the peer was last unchoked
-	meter      meter     // of the payload to the peer
+	meter      meter     // measures the payload to the peer
 }
 
 // Bounds of one write. Batches larger than half a megabyte save nothing that can be
@@ -157,7 +157,7 @@ func (c *conn) say(control []byte) {
 	c.kickLocked()
 }
 
-// sendBatch holds what send writes at once.
+// sendBatch holds the messages that send writes at once.
 type sendBatch struct {
 	control []byte
 	blocks  []upload

@@ -15,8 +15,8 @@ import (
 // Times and numbers that decide whether a peer uses its slot.
 const (
 	requestWait   = time.Second      // how long the first request after an unchoke may take
-	spareAfter    = 2 * time.Second  // how long no peer takes data until more peers are unchoked
-	stallWait     = 2 * time.Second  // how long no data arrives until a slot counts as free
+	spareAfter    = 2 * time.Second  // time in which no peer takes data, after which more peers are unchoked
+	stallWait     = 2 * time.Second  // time in which no data arrives at a peer, after which its slot counts as free
 	noRequestWait = 4 * time.Second  // how long a peer may send no request after an unchoke until it is idle
 	restAfter     = 4 * time.Second  // how long a peer may send no request after a block until it is idle
 	stuckAfter    = 4 * time.Second  // how long one write may take until the peer is idle
@@ -113,7 +113,7 @@ func (c *conn) slowToAskLocked() bool {
 }
 
 // fillSlotsLocked unchokes waiting peers while slots are free, without waiting for the
-// choker's next decision: first the peers that give us most, then those whose address was
+// choker's next decision: first the peers that send us most, then those whose address was
 // never useless, then those that have waited longest.
 func (t *Torrent) fillSlotsLocked(now time.Time) {
 	for t.freeSlotLocked(now) {
@@ -202,8 +202,8 @@ func (t *Torrent) addSpareSlotsLocked(now time.Time) {
 }
 
 // uploadProgressLocked reports whether any peer took data in the last second, and whether
-// that is likely to continue: because the peer has taken data for some time, because we
-// are downloading and choose peers by what they give us, because data waits for an upload
+// that is likely to continue: because the peer has taken data for some time, because we are
+// downloading and choose peers by the data that they send, because data waits for an upload
 // limit, or because no peer is unchoked yet.
 func (t *Torrent) uploadProgressLocked(now time.Time) (moved, steady bool) {
 	n := t.count.uploaded.Load()

@@ -13,10 +13,10 @@ import (
 
 // Times and numbers that decide whether a peer is useless.
 const (
-	silentAfter           = 3 * time.Second  // after the handshake without any message
-	blockedAfter          = 20 * time.Second // in one write
-	noInterestAfter       = time.Minute      // without interest on either side
-	noInterestInSeedAfter = 2 * time.Second  // without interest in a seed
+	silentAfter           = 3 * time.Second  // how long a peer may send no message after the handshake
+	blockedAfter          = 20 * time.Second // how long one write may take
+	noInterestAfter       = time.Minute      // how long neither side may be interested
+	noInterestInSeedAfter = 2 * time.Second  // how long a peer may not be interested in a seed
 	uselessFlips          = 8                // most times that a peer's interest may end without a request until it is useless
 	maxFlips              = 1000             // most times that a peer's interest may end without a request until its connection is closed
 	firstUselessFor       = time.Minute      // how long an address is remembered; doubled each further time

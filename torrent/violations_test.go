@@ -158,9 +158,10 @@ func TestUnreadAnswersAreBounded(t *testing.T) {
 	}
 }
 
-// TestReconnectStorm checks that a session still serves an honest peer after many connections
-// have come and gone at once, some with the session's own peer id, and that all of them end.
-func TestReconnectStorm(t *testing.T) {
+// TestManyReconnectsAtOnce checks that a session still serves an honest peer after many
+// connections have come and gone at once, some with the session's own peer id, and that all
+// of them end.
+func TestManyReconnectsAtOnce(t *testing.T) {
 	t.Parallel()
 	data, mi := noiseTorrent(t, 4*16<<10, 16<<10)
 	s := testSession(t, Options{})

@@ -17,7 +17,7 @@ type webConn struct {
 	id     picker.PeerID
 	ctx    context.Context
 	cancel context.CancelFunc
-	blocks []picker.Block // of the run that is being read
+	blocks []picker.Block // blocks of the run that is being read
 	buf    []byte
 }
 

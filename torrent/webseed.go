@@ -16,13 +16,13 @@ import (
 // seed, not on one of its connections.
 //
 // Web seeds are used only if the peers do not suffice, because the operator of a web seed
-// uses BitTorrent to save traffic. They are used if no peer is connected for a short time, at once if all
-// trackers were asked and no peer is known, or if the peers have been slow for some time.
-// They are not used any more once the peers are fast.
+// uses BitTorrent to save traffic. They are used if no peer is connected for a short time,
+// at once if all trackers were asked and no peer is known, or if the peers have been slow
+// for some time. They are not used any more once the peers are fast.
 
 // Bounds of the use of web seeds.
 const (
-	maxWebSeeds        = 32      // of one torrent
+	maxWebSeeds        = 32      // web seeds of one torrent
 	maxWebConns        = 4       // connections of one torrent at one time
 	maxWebConnsPerSeed = 2       // connections to one web seed at one time
 	webRun             = 4 << 20 // bytes of one request; at least one piece
@@ -38,9 +38,9 @@ const (
 
 // Times until web seeds are used, and until they are not used any more.
 const (
-	webGraceAlone = 3 * time.Second  // while no peer is connected
-	webGraceSlow  = 15 * time.Second // while peers are slow; an optimistic unchoke takes some time
-	webReliefTime = 5 * time.Second  // while peers are fast
+	webGraceAlone = 3 * time.Second  // how long no peer must be connected
+	webGraceSlow  = 15 * time.Second // how long peers must be slow; an optimistic unchoke takes some time
+	webReliefTime = 5 * time.Second  // how long peers must be fast
 	// peerRateWeight is the share of the newest second in the rate of the peers.
 	peerRateWeight = 0.1
 )
@@ -60,7 +60,7 @@ type WebSeedStats struct {
 	Conns      int    // connections
 	Downloaded int64  // payload, since the torrent was added to the session
 	DownRate   float64
-	Err        error     // of the last failed request; nil after one that succeeded
+	Err        error     // error of the last request; nil if it succeeded
 	Stopped    bool      // the web seed is not used any more because of Err
 	NextTry    time.Time // the web seed is not used before; zero if it did not fail
 }
@@ -71,7 +71,7 @@ type webSeeds struct {
 	seeds    []*webSeed
 	conns    int        // connections to all web seeds
 	received int64      // bytes of payload from all web seeds
-	peers    meter      // of the payload from peers
+	peers    meter      // measures the payload from peers
 	use      webSeedUse // decides whether they are used
 }
 
@@ -80,11 +80,11 @@ type webSeed struct {
 	src      *webseed.Source
 	key      PeerKey
 	conns    map[*webConn]bool
-	proven   bool      // it has answered a request
-	dead     bool      // it is not used any more
-	err      error     // of the last request; nil if that succeeded
+	proven   bool      // the server has answered a request
+	dead     bool      // the web seed is not used any more
+	err      error     // error of the last request; nil if it succeeded
 	fails    int       // failures in a row
-	notYet   time.Time // it is not used before
+	notYet   time.Time // the web seed is not used before this time
 	received int64     // payload in bytes
 	meter    meter
 }
@@ -92,7 +92,7 @@ type webSeed struct {
 // webSeedUse decides whether web seeds are used. It is plain data; the time is an argument.
 type webSeedUse struct {
 	on    bool
-	rate  float64   // of the peers, smoothed over about ten seconds because blocks come in bursts
+	rate  float64   // rate of the peers, smoothed over about ten seconds because blocks come in bursts
 	since time.Time // while on: when the peers became fast; while off: when they became slow; zero if they did not
 }
 

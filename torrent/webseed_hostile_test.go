@@ -15,9 +15,9 @@ import (
 	"spate/torrent"
 )
 
-// TestWebSeedWrongData checks that a web seed with wrong data is detected by the hash and not
-// used any more, and that another web seed sends the data.
-func TestWebSeedWrongData(t *testing.T) {
+// TestWebSeedWithWrongDataIsNotUsed checks that a web seed with wrong data is detected by
+// the hash and not used any more, and that another web seed sends the data.
+func TestWebSeedWithWrongDataIsNotUsed(t *testing.T) {
 	data, mi := makeTorrent(t, 8<<20, 64<<10)
 	for name, spoil := range map[string]func(b []byte){
 		"everywhere": func(b []byte) {
@@ -60,9 +60,9 @@ func TestWebSeedWrongData(t *testing.T) {
 	}
 }
 
-// TestWebSeedsHostile checks that web seeds which violate BEP 19 are not used any more, that
-// the log says so, and that an honest web seed sends everything.
-func TestWebSeedsHostile(t *testing.T) {
+// TestWebSeedsThatViolateBEP19AreNotUsed checks that web seeds which violate BEP 19 are not
+// used any more, that the log says so, and that an honest web seed sends everything.
+func TestWebSeedsThatViolateBEP19AreNotUsed(t *testing.T) {
 	data, mi := makeTorrent(t, 2<<20, 64<<10)
 	for name, answer := range map[string]http.HandlerFunc{
 		"whole file": func(w http.ResponseWriter, r *http.Request) {
@@ -100,8 +100,9 @@ func TestWebSeedsHostile(t *testing.T) {
 	}
 }
 
-// TestWebSeedBusy checks the pauses after a web seed asked for a pause, was down, or stalled.
-func TestWebSeedBusy(t *testing.T) {
+// TestPausesAfterWebSeedFails checks the pauses after a web seed asked for a pause, was
+// down, or stalled.
+func TestPausesAfterWebSeedFails(t *testing.T) {
 	data, mi := makeTorrent(t, 2<<20, 64<<10)
 	synctest.Test(t, func(t *testing.T) {
 		w := newWeb(t)
@@ -195,9 +196,9 @@ func (zeros) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// TestWebSeedLiesAmongHonestPeers checks that a web seed with wrong data is blamed for pieces
-// whose other blocks honest peers sent.
-func TestWebSeedLiesAmongHonestPeers(t *testing.T) {
+// TestWebSeedIsBannedForItsBadBlocks checks that a piece with wrong blocks of a web seed and
+// good blocks of peers ends the use of the web seed and bans no peer.
+func TestWebSeedIsBannedForItsBadBlocks(t *testing.T) {
 	data, mi := makeTorrent(t, 8<<20, 512<<10)
 	synctest.Test(t, func(t *testing.T) {
 		w := newWeb(t)
@@ -207,7 +208,7 @@ func TestWebSeedLiesAmongHonestPeers(t *testing.T) {
 			bad[i] ^= 1
 		}
 		liar := w.serve(simnet.Link{Up: 2 * mbit}, bytesHandler(bad))
-		for range 4 { // slow, so that several of them send blocks of one piece
+		for range 4 { // slow peers, so that several of them send blocks of one piece
 			w.add(w.session(simnet.Link{}, torrent.Options{Up: 3 << 10}), mi, torrent.AddOptions{Storage: storage.NewMemoryOf(data), Verified: true})
 		}
 		time.Sleep(time.Second)

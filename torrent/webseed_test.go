@@ -25,9 +25,9 @@ import (
 	"spate/torrent"
 )
 
-// TestWebSeedAlone checks a download from a web server without any peer. The requests are for
-// ranges of several pieces, and the server sends each byte once.
-func TestWebSeedAlone(t *testing.T) {
+// TestWebSeedSendsEachByteOnce checks a download from a web server without any peer. The
+// requests are for ranges of several pieces, and the server sends each byte once.
+func TestWebSeedSendsEachByteOnce(t *testing.T) {
 	data, mi := makeTorrent(t, 24<<20+5000, 256<<10)
 	synctest.Test(t, func(t *testing.T) {
 		w := newWeb(t)
@@ -56,8 +56,8 @@ func TestWebSeedAlone(t *testing.T) {
 	})
 }
 
-// TestWebSeedOff checks that no request is made if web seeds are turned off.
-func TestWebSeedOff(t *testing.T) {
+// TestNoWebSeedsMakesNoRequests checks that no request is made if web seeds are turned off.
+func TestNoWebSeedsMakesNoRequests(t *testing.T) {
 	data, mi := makeTorrent(t, 100_000, 16<<10)
 	synctest.Test(t, func(t *testing.T) {
 		w := newWeb(t)
@@ -124,9 +124,9 @@ func TestWebSeedIsBackstop(t *testing.T) {
 	const size = 64 << 20
 	data, mi := makeTorrent(t, size, 256<<10)
 	for name, c := range map[string]struct {
-		up   int64 // of the seed
-		less int64 // requests
-		more int64
+		up   int64 // upload rate of the seed
+		less int64 // most requests
+		more int64 // least requests
 	}{
 		"fast swarm": {up: 20 * mbit},
 		"slow swarm": {up: 20 << 10, more: 5, less: 60},
@@ -176,9 +176,9 @@ func TestWebSeedIsBackstop(t *testing.T) {
 	})
 }
 
-// TestWebSeedRate checks that the rate limits of the torrent and of the session apply to web
-// seeds.
-func TestWebSeedRate(t *testing.T) {
+// TestRateLimitsApplyToWebSeeds checks that the rate limits of the torrent and of the
+// session apply to web seeds.
+func TestRateLimitsApplyToWebSeeds(t *testing.T) {
 	data, mi := makeTorrent(t, 4<<20, 64<<10)
 	for _, c := range []struct{ session, torrent int64 }{{0, 200 << 10}, {200 << 10, 0}} {
 		synctest.Test(t, func(t *testing.T) {
@@ -223,9 +223,9 @@ func TestWebSeedOverSockets(t *testing.T) {
 	}
 }
 
-// TestWebSeedOfOurSite checks that releases can be downloaded without peers from the site
-// that published them, because their metainfo names the site as the web seed.
-func TestWebSeedOfOurSite(t *testing.T) {
+// TestSiteIsWebSeedOfItsReleases checks that releases can be downloaded without peers from
+// the site that published them, because their metainfo names the site as the web seed.
+func TestSiteIsWebSeedOfItsReleases(t *testing.T) {
 	dir, out := t.TempDir(), t.TempDir()
 	files := map[string]int{"file (1)+.iso": 1<<20 + 5, "tree/one": 100, "tree/sub dir/two#2.bin": 1<<20 + 1, "tree/sub dir/empty": 0}
 	for name, n := range files {

@@ -23,12 +23,12 @@ func TestWebSeedsAreUsedWhilePeersAreSlow(t *testing.T) {
 		{60, 199, 3, true}, // the peers must send twice the slow rate
 		{30, 300, 3, false},
 		{100, 110, 3, false},
-		{30, 100, 3, false}, // not below the slow rate
+		{30, 100, 3, false}, // the rate is not below the slow rate
 		{2, 0, 3, false},
-		{2, 500, 3, false}, // a burst after a short pause
+		{2, 500, 3, false}, // the peers send a burst after a short pause
 		{15, 0, 3, false},
 		{20, 0, 3, true},
-		{5, 5000, 3, true}, // fast, but not long enough
+		{5, 5000, 3, true}, // the peers are fast, but not for long enough
 		{5, 5000, 3, false},
 		{3, 5000, 0, false}, // the last peer has disconnected
 		{1, 5000, 0, true},

@@ -1,6 +1,6 @@
 // Package tracker defines the announces, scrapes, events and failures that trackers and
-// their clients exchange over any transport (BEP 3, 15, 21, 23, 24, 31, 48), and what a
-// tracker reports about them to its logs and statistics ([Observation], [Counts]).
+// their clients exchange over any transport (BEP 3, 15, 21, 23, 24, 31, 48), and the
+// reports about them to the logs and statistics of a tracker ([Observation], [Counts]).
 // [spate/tracker/wire] encodes and decodes them, [spate/tracker/trackerclient] is the
 // client and [spate/tracker/trackerserver] the server.
 package tracker
@@ -19,7 +19,7 @@ const Unknown = -1
 // DefaultNumWant, as the number of peers wanted, lets the tracker choose.
 const DefaultNumWant = -1
 
-// AnnounceRequest is what a peer tells a tracker about itself (BEP 3, BEP 15).
+// AnnounceRequest is the announce of a peer to a tracker (BEP 3, BEP 15).
 type AnnounceRequest struct {
 	InfoHash spate.InfoHash
 	PeerID   spate.PeerID

@@ -86,7 +86,7 @@ type Counts struct {
 // Note describes a torrent that a tracker allows.
 type Note struct {
 	Name string
-	Size int64 // of the data in bytes; 0 if unknown
+	Size int64 // size of the data in bytes; 0 if unknown
 	// Pair is the other info-hash of a hybrid torrent (BEP 52), which has two swarms;
 	// zero for other torrents.
 	Pair spate.InfoHash

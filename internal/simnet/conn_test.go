@@ -37,8 +37,8 @@ func TestWritersBlock(t *testing.T) {
 	})
 }
 
-// TestWritesAreWhole checks that two concurrent writes do not mix.
-func TestWritesAreWhole(t *testing.T) {
+// TestConcurrentWritesDoNotMix checks that two concurrent writes do not mix.
+func TestConcurrentWritesDoNotMix(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		n := New(Options{Window: 10_000})
 		a, b := connect(t, n.Host(ip(1), Link{}), n.Host(ip(2), Link{}))
@@ -120,7 +120,7 @@ func TestHalfClose(t *testing.T) {
 	})
 }
 
-func TestCloseDelivers(t *testing.T) {
+func TestCloseSendsWrittenData(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		n := New(Options{})
 		a, b := connect(t, n.Host(ip(1), Link{Up: 1e4}), n.Host(ip(2), Link{}))
@@ -175,7 +175,7 @@ func TestCloseWithUnreadDataResets(t *testing.T) {
 	})
 }
 
-func TestCloseWakes(t *testing.T) {
+func TestCloseEndsWaitingCalls(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		n := New(Options{Window: 10})
 		a, b := connect(t, n.Host(ip(1), Link{}), n.Host(ip(2), Link{}))
@@ -197,9 +197,10 @@ func TestCloseWakes(t *testing.T) {
 	})
 }
 
-// TestTurns checks that with Lockstep a goroutine starts only after the goroutine that
-// started it has blocked, and that goroutines start in the same order in every run.
-func TestTurns(t *testing.T) {
+// TestTurnsFixTheOrderOfGoroutines checks that with Lockstep a goroutine starts only after
+// the goroutine that started it has blocked, and that goroutines start in the same order in
+// every run.
+func TestTurnsFixTheOrderOfGoroutines(t *testing.T) {
 	play := func() (began []int) {
 		bubble(t, func(t *testing.T) {
 			n := New(Options{Seed: 1, Lockstep: true})

@@ -16,7 +16,7 @@ const (
 // data of others.
 type fairQueue struct {
 	host    *Host
-	rate    int64 // in bytes per second; 0 is unlimited
+	rate    int64 // rate in bytes per second; 0 means unlimited
 	busy    bool
 	rest    int64 // remainder of the last division, so that the rate is exact over time
 	virtual int64 // start tag of the chunk that is being sent, in bytes

@@ -10,13 +10,12 @@ const maxFree = 4096
 
 type segment [segmentSize]byte
 
-// flow is one direction of a connection: a stream of bytes from its writer to its
-// reader. In the order of the stream there are bytes that were read, that are ready to
-// be read, that wait for the downlink, that are in transit, that wait for the uplink,
-// and that were just written.
+// flow is one direction of a connection: a stream of bytes from its writer to its reader.
+// Each byte passes these states: written, waiting for the uplink, in transit, waiting for
+// the downlink, ready to be read, and read.
 type flow struct {
 	net    *Network
-	key    uint64 // for the order of events
+	key    uint64 // determines the order of events at the same time
 	w, r   *Conn
 	jitter rand.PCG
 

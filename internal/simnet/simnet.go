@@ -21,7 +21,7 @@
 //
 // # Determinism
 //
-// What goroutines do at one moment takes effect one nanosecond later, in an order that
+// The calls of goroutines at one moment take effect one nanosecond later, in an order that
 // depends on addresses and not on the scheduler. In a bubble a program with the same
 // seed therefore sees the same times, unless its behaviour depends on the order of its
 // own goroutines. Options.Lockstep fixes that order too.

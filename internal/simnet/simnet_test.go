@@ -171,9 +171,9 @@ func TestFairness(t *testing.T) {
 	}
 }
 
-// TestShortMessagesPass checks that bulk data on other connections delays a short
-// message by at most one chunk.
-func TestShortMessagesPass(t *testing.T) {
+// TestBulkDataDelaysShortMessagesLittle checks that bulk data on other connections delays a
+// short message by at most one chunk.
+func TestBulkDataDelaysShortMessagesLittle(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		n := New(Options{})
 		hub := n.Host(ip(1), Link{Up: 1e6})

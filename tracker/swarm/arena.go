@@ -37,7 +37,7 @@ const (
 
 	// An owner is record<<2|list, or ownerDir | directory<<2|list.
 	ownerDir  = 1 << 31
-	ownerDead = 1<<32 - 4 // | list, which determines the size of the entries
+	ownerDead = 1<<32 - 4 // owner of a free block; the list in its low bits gives the size of the entries
 )
 
 func blockSize(list, capacity int) int { return blockHeader + capacity*entrySize(list) }

@@ -84,9 +84,9 @@ func completes(t *testing.T, s *swarm.Dir, tab *swarm.Table, ih spate.InfoHash, 
 	}
 }
 
-// TestDirSurvives ends a process in several ways. What was saved must be restored,
+// TestDirRestoresAfterEachEnd ends a process in several ways. What was saved must be restored,
 // and every completion in a reply must be counted once.
-func TestDirSurvives(t *testing.T) {
+func TestDirRestoresAfterEachEnd(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "state")
 	ih := spate.InfoHash{1, 2, 3}
 	counted := 0

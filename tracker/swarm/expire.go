@@ -6,7 +6,7 @@ import "time"
 // Ages are correct if the table is swept, or the swarm is announced to, at least once a
 // day.
 const (
-	stampUnit = 4 // seconds
+	stampUnit = 4 // length of a unit in seconds
 	// refreshAge is the time between two searches for expired entries in announces to a
 	// swarm.
 	refreshAge = 60 / stampUnit

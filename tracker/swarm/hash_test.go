@@ -5,9 +5,9 @@ import (
 	"testing"
 )
 
-// TestSip compares the rounds with the test vector of the SipHash paper (appendix A),
+// TestSipHash compares the rounds with the test vector of the SipHash paper (appendix A),
 // which is for two rounds per word and four at the end.
-func TestSip(t *testing.T) {
+func TestSipHash(t *testing.T) {
 	var b [16]byte
 	for i := range b {
 		b[i] = byte(i)

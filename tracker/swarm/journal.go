@@ -131,7 +131,7 @@ func (t *Table) restoreCompletion(now time.Time, e *[journalEntry]byte) {
 	s.remember(id ^ h)
 	at := time.Unix(int64(binary.LittleEndian.Uint64(e[entryTime:])), 0)
 	if now.Round(0).Sub(at) > t.opt.Expire {
-		return // as for a snapshot of that age, only the counter is restored
+		return // an entry of that age restores only the counter, as a snapshot does
 	}
 	addr := e[entryAddr : entryAddr+strideOf(list)]
 	rec := s.record(ri)

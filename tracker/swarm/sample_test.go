@@ -90,9 +90,10 @@ func TestSampleIsFair(t *testing.T) {
 	}
 }
 
-// TestNeighboursMix checks that entries are inserted at random positions: peers that
-// announced one after another must not be in the same sample more often than others.
-func TestNeighboursMix(t *testing.T) {
+// TestConsecutivePeersAreNotSampledTogether checks that entries are inserted at random
+// positions: peers that announced one after another must not be in the same sample more
+// often than others.
+func TestConsecutivePeersAreNotSampledTogether(t *testing.T) {
 	const n, want = 120, 10
 	together, rounds := 0, 0
 	for k := range 200 {

@@ -19,8 +19,8 @@ import (
 const (
 	snapMagic = "spate swarm 1\n"
 	snapHead  = 8 + 8 + 8 // time in seconds since 1970, and the two keys of the identities
-	// A frame is written when it has at least snapFrame bytes. maxFrame is the maximum
-	// that a reader accepts: snapFrame plus what is added while a lock is held once.
+	// A frame is written when it has at least snapFrame bytes. maxFrame is the maximum that
+	// a reader accepts: snapFrame plus the bytes that are added while a lock is held once.
 	snapFrame = 64 << 10
 	maxFrame  = snapFrame + (walkHold+maxBlock)*64
 

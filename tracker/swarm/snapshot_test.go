@@ -51,7 +51,7 @@ func sameStats(t *testing.T, got, want map[spate.InfoHash]swarm.Stats) {
 	}
 }
 
-func TestSnapshotRemembersAll(t *testing.T) {
+func TestSnapshotRestoresEverything(t *testing.T) {
 	tab := open(t, swarm.Options{})
 	fill(t, tab, 20_000)
 	now := start.Add(1000 * time.Second)

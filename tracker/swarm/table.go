@@ -72,7 +72,7 @@ type Table struct {
 	ident atomic.Pointer[keys] // hashes identities; saved in snapshots
 	shift uint                 // number of bits by which a hash is shifted right to get its shard
 
-	expire int // in units of stamps
+	expire int // age at which an entry expires, in units of stamps
 	adopt  int // minimum age at which another identity can take over an entry
 
 	shards []shard

@@ -331,9 +331,9 @@ func TestOptionsAreChecked(t *testing.T) {
 	}
 }
 
-// TestDeadTrackerLeavesSlots checks that requests to a tracker that does not respond do
+// TestDeadTrackerDoesNotBlockOthers checks that requests to a tracker that does not respond do
 // not block requests to other trackers.
-func TestDeadTrackerLeavesSlots(t *testing.T) {
+func TestDeadTrackerDoesNotBlockOthers(t *testing.T) {
 	waiting := make(chan struct{}, 10)
 	dead := serve(t, func(_ http.ResponseWriter, r *http.Request) {
 		waiting <- struct{}{}

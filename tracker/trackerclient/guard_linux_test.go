@@ -32,10 +32,10 @@ func listen(t *testing.T, address string) net.Listener {
 	return l
 }
 
-// TestTrackersNeverLeadInside checks that a tracker at a public address, over IPv4 or a slow
-// IPv6, cannot redirect to this machine or the local network. If the address of a host name
-// changes, the dialled address counts.
-func TestTrackersNeverLeadInside(t *testing.T) {
+// TestRedirectsDoNotReachLocalAddresses checks that a tracker at a public address, over
+// IPv4 or a slow IPv6, cannot redirect to this machine or the local network. If the address
+// of a host name changes, the dialled address counts.
+func TestRedirectsDoNotReachLocalAddresses(t *testing.T) {
 	const public4, public6, lan = "198.51.100.7", "2001:db8::7", "10.9.9.9"
 	if !guardtest.InNamespace(t, public4, public6, lan, "169.254.169.254") {
 		return
@@ -74,9 +74,9 @@ func TestTrackersNeverLeadInside(t *testing.T) {
 	}
 }
 
-// TestUDPTrackersAreJudgedByAddress checks that no packet goes to a forbidden address of a
-// host name, whatever other addresses the name has.
-func TestUDPTrackersAreJudgedByAddress(t *testing.T) {
+// TestUDPSendsNothingToForbiddenAddresses checks that no packet goes to a forbidden address
+// of a host name, whatever other addresses the name has.
+func TestUDPSendsNothingToForbiddenAddresses(t *testing.T) {
 	const lan, metadata = "10.9.9.9", "169.254.169.254"
 	if !guardtest.InNamespace(t, lan, metadata) {
 		return

@@ -30,7 +30,7 @@ type Tiers struct {
 	last   string         // URL of the tracker that responded last
 }
 
-// trackerState holds what is known about one tracker.
+// trackerState is the state of one tracker.
 type trackerState struct {
 	url   string
 	id    string // the tracker id that it sent

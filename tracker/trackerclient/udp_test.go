@@ -120,16 +120,16 @@ func TestUDPAnnounceAndScrape(t *testing.T) {
 	}
 }
 
-// TestUDPTrouble checks that lost packets are sent again, that garbage and replies to
-// other transactions are ignored, and that a connection id that expired early is
+// TestUDPRetriesAndReconnects checks that lost packets are sent again, that garbage and
+// replies to other transactions are ignored, and that a connection id that expired early is
 // replaced.
-func TestUDPTrouble(t *testing.T) {
+func TestUDPRetriesAndReconnects(t *testing.T) {
 	f := &fakeUDP{t: t, id: 7}
 	n := 0
 	addr := udpServer(t, "udp4", "127.0.0.1:0", func(b []byte) [][]byte {
 		n++
 		if n%2 == 1 {
-			return nil // lost
+			return nil // the packet is lost
 		}
 		reply := f.answer(b)
 		other := append([]byte(nil), reply...)

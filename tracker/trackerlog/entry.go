@@ -40,13 +40,13 @@ type Entry struct {
 	// Event is "started", "completed" or "stopped".
 	Event    string `json:"event"`
 	InfoHash string `json:"info_hash"`      // 40 hexadecimal digits
-	Name     string `json:"name,omitempty"` // of the torrent, if the tracker knows it
-	Addr     string `json:"addr,omitempty"` // without port; see [Privacy]
+	Name     string `json:"name,omitempty"` // name of the torrent, if the tracker knows it
+	Addr     string `json:"addr,omitempty"` // address without port; see [Privacy]
 	// Peer is a pseudonym. The entries of one peer in one swarm have the same one until
 	// the tracker is restarted.
 	Peer   string `json:"peer"`
 	Client string `json:"client,omitempty"` // the program and its version
-	User   string `json:"user,omitempty"`   // whose token the peer used
+	User   string `json:"user,omitempty"`   // user whose token the peer used
 	Via    string `json:"via"`              // "http" or "udp"
 	// Uploaded and Downloaded are the bytes that the peer reported since it started,
 	// and Left is the number that it still has to download; -1 if unknown.

@@ -39,7 +39,7 @@ type Sums struct {
 type Group struct {
 	// Key is the info-hash, the day in UTC as 2006-01-02, or the name of the program.
 	Key  string `json:"key"`
-	Name string `json:"name,omitempty"` // of the torrent
+	Name string `json:"name,omitempty"` // name of the torrent
 	Sums
 }
 
@@ -247,7 +247,7 @@ func (r *Report) WriteJSON(w io.Writer) error {
 	return e.Encode(r)
 }
 
-// WriteCSV writes the report as one table. The first column says what the row is about:
+// WriteCSV writes the report as one table. The first column is the kind of the row:
 // all, torrent, day or client.
 func (r *Report) WriteCSV(w io.Writer) error {
 	cw := csv.NewWriter(w)

@@ -29,11 +29,11 @@ type allowSet struct {
 	}
 }
 
-// admission is what the sources say about a torrent. It is replaced and never changed once
+// admission records which sources have a torrent. It is replaced and never changed once
 // it is in the set.
 type admission struct {
 	sources source
-	notes   [3]*tracker.Note // by source, in the order of the constants
+	notes   [3]*tracker.Note // notes of the sources, in the order of the constants
 }
 
 // allowed reports whether a source other than DenyList has the torrent.

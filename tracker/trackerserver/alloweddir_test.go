@@ -191,8 +191,9 @@ func TestAllowedDir(t *testing.T) {
 	eventually(t, "c is whole", func() bool { return allowed(s, c) })
 }
 
-// TestAllowedDirVanishes checks that torrents stay allowed if AllowedDir cannot be read.
-func TestAllowedDirVanishes(t *testing.T) {
+// TestTorrentsStayAllowedIfDirectoryFails checks that torrents stay allowed if AllowedDir
+// cannot be read.
+func TestTorrentsStayAllowedIfDirectoryFails(t *testing.T) {
 	dir := t.TempDir() + "/d"
 	a := writeTorrent(t, dir+"/a.torrent", "name of a.")
 	s := newServer(t, Options{AllowedDir: dir})

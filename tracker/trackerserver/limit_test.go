@@ -22,7 +22,7 @@ func TestRateLimit(t *testing.T) {
 	}
 	for from, want := range map[string]int{"192.0.2.1:9": 4, "192.0.2.200:9": 0, "192.0.3.1:9": 4, "[2001:db8:1::1]:9": 4, "127.0.0.1:9": 20} {
 		if from == "192.0.2.200:9" {
-			continue // in the network of the first one, so it is checked below
+			continue // the address is in the network of the first one, and is checked below
 		}
 		if got := count(from, 20); got != want {
 			t.Errorf("%s: %d announces, want %d", from, got, want)

@@ -61,7 +61,7 @@ type natPeer struct {
 	until   time.Time       // end of the result
 	swarms  []swarm.Request // the announces while the check was pending
 	known   *fairpool.Member[struct{}]
-	queued  *fairpool.Member[struct{}] // while the check is pending
+	queued  *fairpool.Member[struct{}] // member of the queue while the check is pending
 }
 
 func newNATChecker(o NATCheck, s *Server) (*natChecker, error) {

@@ -21,7 +21,7 @@ func TestNetSet(t *testing.T) {
 			case 0:
 				return netip.AddrFrom4(b)
 			case 1:
-				return netip.AddrFrom16(netip.AddrFrom4(b).As16()) // mapped
+				return netip.AddrFrom16(netip.AddrFrom4(b).As16()) // an IPv4-mapped IPv6 address
 			}
 			return netip.AddrFrom16([16]byte{0x20, 1, 14: b[1], 15: b[3]})
 		})

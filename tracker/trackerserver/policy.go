@@ -34,7 +34,7 @@ type Scrapes uint8
 const (
 	ScrapesNamed Scrapes = iota // scrapes that name torrents
 	ScrapesAll                  // also scrapes without info-hashes, which get all torrents
-	ScrapesNone                 // none
+	ScrapesNone                 // no scrapes
 )
 
 // Refusal is the reason for which a request is refused. A Policy may return the same

@@ -18,8 +18,8 @@ import (
 type lists struct {
 	mu     sync.Mutex                           // guards the fields below
 	dir    map[string]dirFile                   // files of AllowedDir by path
-	hashes map[spate.InfoHash]bool              // of the files in dir
-	files  map[string]fileState                 // of AllowList and DenyList by path
+	hashes map[spate.InfoHash]bool              // info-hashes of the files in dir
+	files  map[string]fileState                 // states of AllowList and DenyList by path
 	listed map[source]map[spate.InfoHash]string // names by info-hash
 }
 

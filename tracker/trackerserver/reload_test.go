@@ -130,9 +130,9 @@ func TestLists(t *testing.T) {
 	}
 }
 
-// TestReloadRefusesNothing checks that a torrent which moves from AllowedDir to AllowList and
-// back is never refused.
-func TestReloadRefusesNothing(t *testing.T) {
+// TestMovedTorrentIsNeverRefused checks that a torrent which moves from AllowedDir to
+// AllowList and back is never refused.
+func TestMovedTorrentIsNeverRefused(t *testing.T) {
 	dir, list := t.TempDir(), filepath.Join(t.TempDir(), "list")
 	ih := writeTorrent(t, filepath.Join(dir, "a.torrent"), "ten bytes.")
 	if err := os.WriteFile(list, nil, 0o600); err != nil {

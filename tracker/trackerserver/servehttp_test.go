@@ -80,8 +80,9 @@ func TestHTTPScrape(t *testing.T) {
 	}
 }
 
-// TestHTTPGarbage checks that invalid requests get a failure, and other paths a status.
-func TestHTTPGarbage(t *testing.T) {
+// TestHTTPInvalidRequests checks that invalid requests get a failure, and other paths a
+// status.
+func TestHTTPInvalidRequests(t *testing.T) {
 	s := newServer(t, Options{})
 	for _, q := range []string{"", "?", "?info_hash=a", "?" + strings.Repeat("a", 9000), "?info_hash=%zz"} {
 		_, err := wire.ParseAnnounceAnswer(ask(t, s, "192.0.2.1:9", "/announce"+q))

@@ -108,20 +108,20 @@ type Server struct {
 	limit   *limiter
 	rules   atomic.Pointer[addressRules]
 	proxies []netip.Prefix
-	prefix  []byte // without a slash at the end; may be empty
+	prefix  []byte // Options.Prefix without a slash at the end; may be empty
 	nat     *natChecker
-	conns   httpconn.Options // of the listeners
+	conns   httpconn.Options // options of the listeners
 
 	changing sync.Mutex // held while allowed and the protection in store change together
 	allowed  allowSet
 	lists    lists
-	remarks  atomic.Pointer[map[spate.InfoHash]remark] // from Options.Notes; may be nil
+	remarks  atomic.Pointer[map[spate.InfoHash]remark] // content of Options.Notes; may be nil
 
 	countsMu   sync.Mutex
 	counts     []*counters // guarded by countsMu, which does not guard the elements
-	shared     *counters   // of requests that net/http serves
+	shared     *counters   // counts the requests that net/http serves
 	connCounts httpconn.Counts
-	calls      sync.Pool   // of *call
+	calls      sync.Pool   // pool of *call
 	unsaved    atomic.Bool // the last call of Options.Flush failed
 }
 
@@ -227,7 +227,7 @@ type call struct {
 	transport tracker.Transport
 	from      netip.Addr // the client; behind a trusted proxy, the one that the proxy reported
 	trusted   bool       // the address that the request claims is used
-	token     []byte     // from the announce URL
+	token     []byte     // the token in the announce URL; empty if there is none
 	user      string
 	req       tracker.AnnounceRequest
 	peer      netip.AddrPort
@@ -242,7 +242,7 @@ type call struct {
 	seen    Announce
 
 	observation tracker.Observation
-	hashes      []spate.InfoHash // of a scrape
+	hashes      []spate.InfoHash // info-hashes of a scrape
 	out         []byte           // the answer
 }
 

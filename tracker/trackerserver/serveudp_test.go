@@ -33,9 +33,9 @@ func connected(t testing.TB, s *Server, from netip.Addr) (*udpWorker, uint64) {
 	return w, id
 }
 
-// TestUDPUnproved checks that a client without a valid connection id gets no reply, or one
-// that is not longer than its packet.
-func TestUDPUnproved(t *testing.T) {
+// TestUDPWithoutConnectionID checks that a client without a valid connection id gets no
+// reply, or one that is not longer than its packet.
+func TestUDPWithoutConnectionID(t *testing.T) {
 	s := newServer(t, Options{})
 	from := netip.MustParseAddr("192.0.2.1")
 	w, id := connected(t, s, from)
@@ -201,7 +201,8 @@ func TestServeUDP(t *testing.T) {
 	}
 }
 
-// TestUDPAnnounceAllocatesNothing checks that answering an announce over UDP allocates nothing.
+// TestUDPAnnounceAllocatesNothing checks that answering an announce over UDP allocates
+// nothing.
 func TestUDPAnnounceAllocatesNothing(t *testing.T) {
 	s := newServer(t, Options{OnlyAllowed: true, Limit: RateLimit{PerSecond: 1e9}})
 	s.Allow(testHash, tracker.Note{Name: "x"})

@@ -24,7 +24,7 @@ func TestTokens(t *testing.T) {
 	if _, err := tokens.Issue("a b\n"); !errors.Is(err, ErrTokenName) {
 		t.Errorf("bad name: %v", err)
 	}
-	tokens, err = OpenTokens(path) // like a new process
+	tokens, err = OpenTokens(path) // as a new process does
 	if err != nil {
 		t.Fatal(err)
 	}

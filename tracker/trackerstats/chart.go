@@ -21,7 +21,7 @@ type chart struct {
 	Top, Half   string   // labels of the vertical axis
 	From, To    string   // labels of the horizontal axis
 	Areas       []area   // drawn in this order
-	Legend      []legend // for each area
+	Legend      []legend // one entry for each area
 	Empty       bool     // there are too few points for a chart
 }
 

@@ -110,7 +110,7 @@ func (c *clientCounts) advance(now time.Time, interval time.Duration) {
 type ClientShare struct {
 	Name      string  `json:"name"` // "other" stands for all unknown programs
 	Announces uint64  `json:"announces"`
-	Share     float64 `json:"share"` // of all announces, from 0 to 1
+	Share     float64 `json:"share"` // share of all announces, from 0 to 1
 	// Versions are the announces by version.
 	Versions map[string]uint64 `json:"versions,omitempty"`
 }

@@ -18,7 +18,7 @@ import (
 // point.
 type Point struct {
 	Time     time.Time `json:"time"`
-	Torrents int       `json:"torrents"` // with peers
+	Torrents int       `json:"torrents"` // torrents with peers
 	Seeders  int       `json:"seeders"`  // including pinned origins
 	Leechers int       `json:"leechers"`
 	// Seconds is the time since the previous point. The fields below are numbers from
@@ -49,8 +49,8 @@ type line struct {
 	every time.Duration
 	ring  []Point
 	next  int            // the oldest point, once the ring is full
-	last  tracker.Counts // at the last point
-	at    time.Time      // of the last point
+	last  tracker.Counts // counts at the last point
+	at    time.Time      // time of the last point
 }
 
 func newSeries(now time.Time) *series {

@@ -21,7 +21,7 @@ func TestPastIsKept(t *testing.T) {
 	if err := u.st.LoadPast(path); err != nil {
 		t.Errorf("no file: %v", err)
 	}
-	for range 500 { // more than minutePoints
+	for range 500 { // more points than minutePoints
 		u.now = u.now.Add(time.Minute)
 		u.announce(spate.InfoHash{1}, "203.0.113.1", "-TR4050-", "&left=0")
 		u.st.Sample(u.s)

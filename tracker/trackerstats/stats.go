@@ -31,7 +31,7 @@ type Tracker interface {
 	OnlyAllowed() bool
 	// Allowed iterates over the torrents that were allowed explicitly.
 	Allowed() iter.Seq2[spate.InfoHash, tracker.Note]
-	// Note returns what is known about a torrent. ok is false if it is not one of
+	// Note returns the note about a torrent. ok is false if it is not one of
 	// Allowed.
 	Note(ih spate.InfoHash) (note tracker.Note, ok bool)
 	// TorrentFile returns the base name and the content of the .torrent file of one of
@@ -134,14 +134,14 @@ func (st *Statistics) Sample(t Tracker) {
 // Report holds all statistics of a tracker at one time.
 type Report struct {
 	Title   string    `json:"title"`
-	Version string    `json:"version"` // of spate
+	Version string    `json:"version"` // version of spate
 	Time    time.Time `json:"time"`
 	Started time.Time `json:"started"`
 
 	Torrents struct {
-		Known   int `json:"known"`   // in the store
-		Active  int `json:"active"`  // with peers
-		Allowed int `json:"allowed"` // explicitly
+		Known   int `json:"known"`   // torrents in the store
+		Active  int `json:"active"`  // torrents with peers
+		Allowed int `json:"allowed"` // torrents that are allowed explicitly
 	} `json:"torrents"`
 	Peers struct {
 		All      int `json:"all"`
@@ -162,7 +162,7 @@ type Report struct {
 		UDP  uint64  `json:"udp"`
 		IPv4 uint64  `json:"ipv4"`
 		IPv6 uint64  `json:"ipv6"`
-		Rate float64 `json:"per_second"` // in the last five minutes
+		Rate float64 `json:"per_second"` // average of the last five minutes
 	} `json:"announces"`
 	Scrapes struct {
 		HTTP uint64 `json:"http"`
@@ -199,10 +199,10 @@ type Report struct {
 // one entry with the greater counts, because most clients are in both swarms.
 type TorrentStats struct {
 	InfoHash spate.InfoHash `json:"-"`
-	Hash     string         `json:"info_hash"`                // of InfoHash, in hexadecimal
-	Pair     string         `json:"info_hash_pair,omitempty"` // of a hybrid torrent
+	Hash     string         `json:"info_hash"`                // InfoHash in hexadecimal
+	Pair     string         `json:"info_hash_pair,omitempty"` // the other info-hash of a hybrid torrent
 	Name     string         `json:"name,omitempty"`
-	Size     int64          `json:"size,omitempty"` // of the data in bytes
+	Size     int64          `json:"size,omitempty"` // size of the data in bytes
 	// Complete and Downloading are numbers of peers, and Downloaded is the number of
 	// completed downloads, named as on the page of bttrack. Transferred is Downloaded
 	// times Size.

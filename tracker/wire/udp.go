@@ -31,7 +31,7 @@ const (
 	UDPHeaderLen        = 16 // header of every request; a connect request has nothing else
 	UDPAnnounceLen      = 98 // an announce without the options of BEP 41
 	UDPConnectReplyLen  = 16
-	UDPAnnounceReplyLen = 20 // without the peers
+	UDPAnnounceReplyLen = 20 // reply to an announce without the peers
 	UDPReplyLen         = 8  // header of every reply
 	udpScrapeEntryLen   = 12
 )

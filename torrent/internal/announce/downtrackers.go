@@ -21,15 +21,15 @@ const closeAfter = 3
 // is not down. The zero value is ready to use.
 type gate struct {
 	mu   sync.Mutex
-	down map[string]*downTracker // by URL: the trackers whose last announce failed
+	down map[string]*downTracker // trackers whose last announce failed, by URL
 }
 
 // downTracker is the state of a tracker whose last announce failed.
 type downTracker struct {
-	failures int       // in a row
-	at       time.Time // of the last failure
+	failures int       // failures in a row
+	at       time.Time // time of the last failure
 	until    time.Time // no announce is let through before this time
-	err      error     // of the last failure
+	err      error     // error of the last failure
 }
 
 // downError is the error of an announce that the gate did not let through.

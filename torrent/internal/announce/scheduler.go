@@ -23,13 +23,13 @@ import (
 
 // Times between announces if the tracker sets no interval, and time limits.
 const (
-	timeout         = 40 * time.Second // of one announce
+	timeout         = 40 * time.Second // time limit of one announce
 	firstRetry      = 10 * time.Second
 	lastRetry       = 30 * time.Minute
-	neverRetry      = 24 * time.Hour // after a tracker said that no retry will succeed
+	neverRetry      = 24 * time.Hour // wait after a tracker said that no retry will succeed (BEP 31)
 	hurryGap        = time.Minute    // the shortest time between two announces of a torrent without peers
 	defaultInterval = 30 * time.Minute
-	stopTimeout     = 5 * time.Second // for all announces of [Scheduler.Stop]
+	stopTimeout     = 5 * time.Second // time limit of all announces of [Scheduler.Stop] together
 )
 
 // Client announces to the tracker at a URL. It must be safe for concurrent use.
@@ -44,8 +44,8 @@ type LateClient interface {
 	AnnounceLate(ctx context.Context, url string, req *tracker.AnnounceRequest, found func(discovery.Candidate)) (*tracker.AnnounceResponse, error)
 }
 
-// Receiver receives the answers of trackers about a swarm. Its methods must be safe for concurrent
-// use.
+// Receiver receives the answers of trackers about a swarm. Its methods must be safe for
+// concurrent use.
 type Receiver interface {
 	// Answered is called with each answer of the tracker at url.
 	Answered(resp *tracker.AnnounceResponse, url string)
@@ -338,7 +338,8 @@ func (s *Scheduler) newRequest(hash spate.InfoHash) tracker.AnnounceRequest {
 	}
 }
 
-// caller makes announces for one swarm, one at a time. It implements [trackerclient.Announcer].
+// caller makes announces for one swarm, one at a time. It implements
+// [trackerclient.Announcer].
 type caller struct {
 	client Client
 	gate   *gate                                      // nil lets every announce through

@@ -222,7 +222,7 @@ func TestEvents(t *testing.T) {
 func TestRetry(t *testing.T) {
 	for name, c := range map[string]struct {
 		err  error
-		want []time.Duration // between announces
+		want []time.Duration // times between the announces
 	}{
 		"growing":          {errors.New("status 500"), []time.Duration{10 * time.Second, 20 * time.Second, 40 * time.Second}},
 		"the tracker's":    {&tracker.FailureError{Reason: "busy", RetryIn: 5 * time.Minute}, []time.Duration{5 * time.Minute, 5 * time.Minute}},

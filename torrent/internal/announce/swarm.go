@@ -18,12 +18,12 @@ type Swarm struct {
 	hash                 spate.InfoHash
 	key                  uint32
 	tiers                *trackerclient.Tiers
-	next, last           time.Time     // of the next and the last announce
+	next, last           time.Time     // times of the next and the last announce
 	uploaded, downloaded int64         // payload of the torrent when the swarm was started
 	minInterval          time.Duration // shortest time between announces that the tracker asked for; 0 if it set none
 	index                int32         // index in the queue, or -1
 	failures             int32         // announces in a row that failed
-	event                tracker.Event // of the next announce
+	event                tracker.Event // event of the next announce
 	completed            bool          // "completed" must be announced after event
 	repeat               bool          // a value in the ongoing announce is out of date: announce again
 	active               bool          // started and not stopped
@@ -39,10 +39,10 @@ type ongoing struct {
 
 // Status is the outcome of the last announce of a swarm.
 type Status struct {
-	URL                  string // of the tracker that answered last
+	URL                  string // the tracker that answered last
 	LastAnnounce         time.Time
 	NextAnnounce         time.Time
-	Err                  error // of the last announce
+	Err                  error // error of the last announce; nil if it succeeded
 	Complete, Incomplete int   // seeds and leechers, or [tracker.Unknown]
 	Warning              string
 }

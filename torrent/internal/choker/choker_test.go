@@ -55,7 +55,7 @@ func TestRegularSlotsGoToTheFastestPeers(t *testing.T) {
 	}
 	ps[9].Snubbed = true
 	ps[8].Interested = false // faster than all interested peers that get a slot
-	ps[1].Interested = false // slower than these
+	ps[1].Interested = false // slower than the peers that get a slot
 	k := New(Config{Optimistic: -1})
 	got := members(ps, k.Decide(start, ps, false, newRand(1)))
 	if want := []uint32{4, 5, 6, 7, 8}; !slices.Equal(got, want) {

@@ -22,7 +22,7 @@ var (
 // wrong length.
 type PieceError struct {
 	Piece  int64
-	Length int // in bytes
+	Length int // length of the piece in bytes
 }
 
 func (e *PieceError) Error() string {
@@ -38,10 +38,10 @@ type Peer struct {
 	have, asked int    // pieces that arrived; pieces that were requested
 	dropped     bool   // the peer sent too much
 	backlog     []byte
-	backlogLost bool // the backlog became too long
+	backlogLost bool // the backlog became too long and was dropped
 }
 
-// Step is what the caller does after a message of a peer.
+// Step tells the caller what to do after a message of a peer.
 type Step struct {
 	Send     []byte // messages to write to the peer
 	Progress bool   // the peer answered: restart the time limit for its next answer

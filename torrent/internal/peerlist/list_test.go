@@ -43,14 +43,14 @@ func TestPriority(t *testing.T) {
 			t.Errorf("%s and %s: %08x, want %08x", c.b, c.a, got, c.want)
 		}
 	}
-	same := [][4]string{ // a, b, and a change that does not count, one that does
-		{"10.1.2.3:1", "20.1.2.3:1", "20.1.168.169:1", "20.2.2.3:1"},                                    // 55.55 of the last two bytes
-		{"10.1.2.3:1", "10.1.9.3:1", "10.1.9.171:1", "10.1.11.3:1"},                                     // same /16: the third byte counts whole
-		{"10.1.2.3:1", "10.1.2.9:1", "10.1.2.9:2", "10.1.2.11:1"},                                       // same /24: every bit
-		{"10.1.2.3:1", "10.1.2.3:9", "10.1.2.3:9", "10.1.2.3:8"},                                        // same address: the ports
-		{"[2001:db8:1::1]:1", "[2001:db8:2::1]:1", "[2001:db8:2:aaaa::1]:1", "[2001:db8:2:1::1]:1"},     // 48 bits whole
-		{"[2001:db8:1::1]:1", "[2001:db8:1:100::1]:1", "[2001:db8:1:1aa::1]:1", "[2001:db8:1:300::]:1"}, // same /48: 56 bits
-		{"[2001:db8:1::1]:1", "[2001:db8:1:1::1]:1", "[2001:db8:1:1:aaaa::1]:1", "[2001:db8:1:3::1]:1"}, // same /56: 64 bits
+	same := [][4]string{ // addresses a and b, a change of b that keeps the priority, and one that changes it
+		{"10.1.2.3:1", "20.1.2.3:1", "20.1.168.169:1", "20.2.2.3:1"},                                    // the mask of the last two bytes is 55.55
+		{"10.1.2.3:1", "10.1.9.3:1", "10.1.9.171:1", "10.1.11.3:1"},                                     // same /16: the whole third byte counts
+		{"10.1.2.3:1", "10.1.2.9:1", "10.1.2.9:2", "10.1.2.11:1"},                                       // same /24: every bit counts
+		{"10.1.2.3:1", "10.1.2.3:9", "10.1.2.3:9", "10.1.2.3:8"},                                        // same address: the ports count
+		{"[2001:db8:1::1]:1", "[2001:db8:2::1]:1", "[2001:db8:2:aaaa::1]:1", "[2001:db8:2:1::1]:1"},     // the whole first 48 bits count
+		{"[2001:db8:1::1]:1", "[2001:db8:1:100::1]:1", "[2001:db8:1:1aa::1]:1", "[2001:db8:1:300::]:1"}, // same /48: 56 bits count
+		{"[2001:db8:1::1]:1", "[2001:db8:1:1::1]:1", "[2001:db8:1:1:aaaa::1]:1", "[2001:db8:1:3::1]:1"}, // same /56: 64 bits count
 	}
 	for _, c := range same {
 		base := Priority(one(c[0]), one(c[1]))
@@ -111,8 +111,9 @@ func TestUsable(t *testing.T) {
 	}
 }
 
-// TestPrivate checks from which sources a private torrent takes candidates (BEP 27).
-func TestPrivate(t *testing.T) {
+// TestSourcesOfPrivateTorrent checks from which sources a private torrent takes candidates
+// (BEP 27).
+func TestSourcesOfPrivateTorrent(t *testing.T) {
 	l := New(Options{Private: true})
 	want := map[Source]bool{SourceTracker: true, SourceIncoming: true, SourceLink: true, SourceCaller: true, SourceManual: true}
 	for src := SourcePEX; src <= SourceManual; src++ {
@@ -123,9 +124,9 @@ func TestPrivate(t *testing.T) {
 	}
 }
 
-// TestAdvertised checks that our own address with the advertised port is not a candidate,
-// and that the priorities are counted with that port.
-func TestAdvertised(t *testing.T) {
+// TestOwnAddressIsNoCandidate checks that our own address with the advertised port is not a
+// candidate, and that the priorities are counted with that port.
+func TestOwnAddressIsNoCandidate(t *testing.T) {
 	own := one("9.9.9.9:6881")
 	l := New(Options{Self: own})
 	other, mapped := one("9.9.9.9:7000"), one("9.9.9.9:7001")
@@ -146,8 +147,9 @@ func TestAdvertised(t *testing.T) {
 	}
 }
 
-// TestOrder checks that failures count first, then the source, then the priority of BEP 40.
-func TestOrder(t *testing.T) {
+// TestOrderOfCandidates checks that failures count first, then the source, then the
+// priority of BEP 40.
+func TestOrderOfCandidates(t *testing.T) {
 	l := New(Options{Self: one("123.213.32.10:1")})
 	l.Add(addrs("1.1.1.1:1", "1.1.1.2:1"), SourcePEX)
 	l.Add(addrs("98.76.54.32:1", "123.213.32.234:1"), SourceTracker)
@@ -201,7 +203,7 @@ func TestPauses(t *testing.T) {
 	l.Add([]netip.AddrPort{a}, SourceTracker)
 	l.Add([]netip.AddrPort{m}, SourceManual)
 	now := start
-	wait := func(a netip.AddrPort) time.Duration { // until Next returns a again
+	wait := func(a netip.AddrPort) time.Duration { // returns the time until Next returns a again
 		for d := time.Duration(0); d < 24*time.Hour; d += time.Second {
 			for _, b := range l.Next(now.Add(d), 2) {
 				if b == a {
@@ -252,14 +254,14 @@ func TestPauses(t *testing.T) {
 	}
 }
 
-// TestHeard checks that a peer that announces itself is tried at once, also by a seed, but
-// only a few times.
-func TestHeard(t *testing.T) {
+// TestHeardEndsAPause checks that a peer that announces itself is tried at once, even by a
+// seed, but only a few times.
+func TestHeardEndsAPause(t *testing.T) {
 	l := New(Options{Seed: 1})
 	l.SetSeeding(true)
 	a := one("192.168.1.9:9")
 	ready := func() bool { return len(l.Next(start, 1)) == 1 }
-	l.Heard(a, start) // is not a candidate
+	l.Heard(a, start) // does nothing, because a is not a candidate
 	l.Add([]netip.AddrPort{a}, SourceLSD)
 	ends := []func(){
 		func() { l.Disconnected(a, start, OutcomeUseful) },
@@ -284,8 +286,8 @@ func TestHeard(t *testing.T) {
 	}
 }
 
-// TestConnected checks the effect of each call on a connected candidate.
-func TestConnected(t *testing.T) {
+// TestCallsForConnectedCandidate checks the effect of each call on a connected candidate.
+func TestCallsForConnectedCandidate(t *testing.T) {
 	l := New(Options{})
 	a := one("9.9.9.9:9")
 	if !l.Connected(a) || l.Len() != 0 {
@@ -295,7 +297,7 @@ func TestConnected(t *testing.T) {
 	if !l.Connected(a) || l.Connected(a) {
 		t.Error("two connections to one address are allowed")
 	}
-	l.Disconnected(a, start, OutcomeDuplicate) // the second one
+	l.Disconnected(a, start, OutcomeDuplicate) // the second connection ended
 	if l.Connected(a) {
 		t.Error("the end of the second connection counted for the first")
 	}
@@ -312,12 +314,12 @@ func TestConnected(t *testing.T) {
 	l.SetSeed(one("7.7.7.7:7"), true)
 }
 
-// TestTake checks that Next does not return a candidate that was taken before Unused is called
-// for it, and that a connected candidate stays connected.
-func TestTake(t *testing.T) {
+// TestTakenCandidateIsNotReturned checks that Next does not return a candidate that was
+// taken before Unused is called for it, and that a connected candidate stays connected.
+func TestTakenCandidateIsNotReturned(t *testing.T) {
 	l := New(Options{})
 	a, other := one("1.1.1.1:1"), one("2.2.2.2:1")
-	l.Take(a) // is not a candidate
+	l.Take(a) // does nothing, because a is not a candidate
 	l.Add([]netip.AddrPort{a, other}, SourceTracker)
 	l.Take(one("[::ffff:1.1.1.1]:1"))
 	if got := l.Next(start, 10); !slices.Equal(got, []netip.AddrPort{other}) {
@@ -335,8 +337,8 @@ func TestTake(t *testing.T) {
 	}
 }
 
-// TestSeeds checks that a seed does not connect to seeds.
-func TestSeeds(t *testing.T) {
+// TestSeedDoesNotConnectToSeeds checks that a seed does not connect to seeds.
+func TestSeedDoesNotConnectToSeeds(t *testing.T) {
 	l := New(Options{})
 	a, b := one("9.9.9.9:9"), one("8.8.8.8:8")
 	l.Add([]netip.AddrPort{a, b}, SourceTracker)
@@ -421,7 +423,7 @@ type model struct {
 func TestAgainstModel(t *testing.T) {
 	pool := make([]netip.AddrPort, 30)
 	for i := range pool {
-		pool[i] = one(fmt.Sprintf("9.%d.4.4:%d", 10+i, 1+i)) // no two of one priority
+		pool[i] = one(fmt.Sprintf("9.%d.4.4:%d", 10+i, 1+i)) // each address has its own priority
 	}
 	rapid.Check(t, func(t *rapid.T) {
 		own := one("9.1.2.3:9")
@@ -580,7 +582,7 @@ func BenchmarkNextNothing(b *testing.B) {
 }
 
 // TestLocalShare checks that the local network cannot fill the list, because any host there
-// can name any address.
+// can send any address.
 func TestLocalShare(t *testing.T) {
 	l := New(Options{Max: 100})
 	name := func(i int, src Source) {

@@ -21,10 +21,10 @@ const (
 const (
 	maxFailures    = 6                // failures in a row after which a candidate is forgotten
 	chosenFailures = 1 << 30          // the same for candidates of a chosen source
-	failurePause   = 30 * time.Second // after the first failure, doubled by each further one
+	failurePause   = 30 * time.Second // pause after the first failure, doubled by each further one
 	maxPause       = time.Hour
-	usefulPause    = 10 * time.Second // after a useful connection
-	uselessPause   = 5 * time.Second  // after the first useless connection, doubled by each further one
+	usefulPause    = 10 * time.Second // pause after a useful connection
+	uselessPause   = 5 * time.Second  // pause after the first useless connection, doubled by each further one
 	maxUseless     = 30 * time.Minute
 	chosenPause    = 2 * time.Second // replaces the pauses above for candidates of a chosen source
 	maxChosenPause = time.Minute
@@ -83,9 +83,9 @@ func (l *List) Connected(a netip.AddrPort) bool {
 	return true
 }
 
-// Disconnected records how a connection to a ended. Connected returned true for the
-// connection, or Next returned a and the connection ended after the handshake. Disconnected
-// ignores an address that is not a candidate, except for OutcomeSelf. It ignores
+// Disconnected records how a connection to a ended. It is called for a connection for which
+// Connected returned true, and for a connection to an address from Next that ended after the
+// handshake. It ignores an address that is not a candidate, except for OutcomeSelf. It ignores
 // OutcomeDuplicate for a connected candidate, because the other connection stays.
 func (l *List) Disconnected(a netip.AddrPort, now time.Time, how Outcome) {
 	if how == OutcomeSelf {

@@ -2,7 +2,7 @@ package picker
 
 import "slices"
 
-// ClaimResult is the result of [Picker.Claim]: what the caller does with a block.
+// ClaimResult is the result of [Picker.Claim]. It tells the caller what to do with a block.
 type ClaimResult uint8
 
 // Results of Claim.

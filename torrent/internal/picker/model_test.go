@@ -135,7 +135,7 @@ func (m *model) endgame() bool {
 	return missing
 }
 
-// forget removes all that the model records of the open piece i.
+// forget removes all records about the open piece i from the model.
 func (m *model) forget(i int) {
 	for _, b := range m.blocks(i) {
 		delete(m.requested, b)

@@ -20,15 +20,15 @@ const none = PeerID(1<<32 - 1)
 
 // peer holds the state of a peer.
 type peer struct {
-	have       bitfield.Bitfield // its pieces; of length 0 for a seed
-	count      int32             // the number of its pieces
-	joined     bool              // SeedJoined or PeerJoined added it, and it has not left
-	seed       bool              // it has all pieces
+	have       bitfield.Bitfield // pieces of the peer; length 0 for a seed
+	count      int32             // number of pieces of the peer
+	joined     bool              // SeedJoined or PeerJoined added the peer, and it has not left
+	seed       bool              // the peer has all pieces
 	index      int32             // the index in Picker.leechers
-	pending    int32             // blocks requested from it
-	claimed    int32             // blocks of open pieces that it sent or sends
-	lastSlot   int32             // the slot that Pick returned blocks of last, or -1
-	lastOpened int32             // the piece that it opened last, or -1
+	pending    int32             // blocks that are requested from the peer
+	claimed    int32             // blocks of open pieces that the peer sent or is sending
+	lastSlot   int32             // the slot whose blocks Pick last returned, or -1
+	lastOpened int32             // the piece that the peer opened last, or -1
 
 	// interest is the number of wanted pieces that a leecher has. It is out of date
 	// if interestEpoch is not Picker.wantEpoch.

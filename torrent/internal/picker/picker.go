@@ -101,7 +101,7 @@ type Picker struct {
 	peers    []peer   // indexed by PeerID
 	leechers []PeerID // joined peers that are not seeds
 	seeds    int      // joined peers that are seeds
-	cancels  []PeerID // the memory of the result of Arrived
+	cancels  []PeerID // reused for the result of Arrived
 }
 
 // New returns a Picker without peers, of a torrent without verified pieces whose

@@ -19,7 +19,7 @@ func (k *Picker) SetHave(have bitfield.Bitfield) {
 	k.recount()
 }
 
-// HaveAll does what SetHave does with a bitfield in which all pieces are set.
+// HaveAll does the same as SetHave with a bitfield in which all pieces are set.
 func (k *Picker) HaveAll() {
 	k.have.SetAll()
 	k.recount()

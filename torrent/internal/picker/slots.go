@@ -44,7 +44,7 @@ type list struct{ head, tail uint32 }
 // nilNode ends a list.
 const nilNode = 1<<32 - 1
 
-// node returns the list node of block bi of slot si: both numbers in one.
+// node returns the list node of block bi of slot si. It combines both numbers.
 func (k *Picker) node(si, bi int) uint32 { return uint32(si)<<k.nodeShift | uint32(bi) }
 
 // blockOfNode returns the block of a list node, and its slot.

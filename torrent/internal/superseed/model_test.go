@@ -32,7 +32,7 @@ type modelPeer struct {
 // model is a seed with peers, and the rules that hold after every event.
 type model struct {
 	t     *rapid.T
-	n     int // pieces, of two blocks each
+	n     int // number of pieces; each has two blocks
 	s     *Seed
 	pick  *picker.Picker
 	peers map[picker.PeerID]*modelPeer
@@ -194,7 +194,7 @@ func (m *model) request(*rapid.T) {
 	}
 }
 
-// requestAll asks for every piece that the peer was shown and lacks.
+// requestAll requests every piece that the peer was shown and lacks.
 func (m *model) requestAll(*rapid.T) {
 	id, p := m.peer()
 	if p.choked {
@@ -319,10 +319,11 @@ func (m *model) check(*rapid.T) {
 	}
 }
 
-// TestModel checks the rules of the package with random events: a peer is never told of a
-// piece twice, an unchoked peer that has received everything is always shown another piece,
-// a choked peer is shown one piece, and after super-seeding each peer is told of all pieces.
-func TestModel(t *testing.T) {
+// TestRandomEventsKeepTheRules checks the rules of the package with random events: a peer
+// is never told of a piece twice, an unchoked peer that has received everything is always
+// shown another piece, a choked peer is shown one piece, and after super-seeding each peer
+// is told of all pieces.
+func TestRandomEventsKeepTheRules(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {
 		m := newModel(rt)

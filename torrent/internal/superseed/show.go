@@ -10,7 +10,7 @@ import (
 // Link is the state of the connection to a peer.
 type Link struct {
 	Choked bool    // the seed chokes the peer
-	Queued int     // requested blocks of which no byte is being written yet
+	Queued int     // requested blocks that are not being written yet
 	Rate   float64 // bytes a second that are sent to the peer
 	// Unacked returns how many bytes were written that the peer has not acknowledged,
 	// and whether that is known. Nil means that it is never known.

@@ -68,8 +68,8 @@ type Swarm interface {
 // Pieces describes the pieces of the torrent.
 type Pieces struct {
 	Num    int
-	Length int64           // in bytes, of every piece but the last
-	Size   func(int) int64 // in bytes, of one piece
+	Length int64           // length in bytes of every piece except the last
+	Size   func(int) int64 // returns the length in bytes of a piece
 }
 
 // Seed is the state of a torrent's super-seeding. It is off until a peer joins the
@@ -78,7 +78,7 @@ type Seed struct {
 	pieces Pieces
 	swarm  Swarm
 
-	peers      []*peer   // by picker.PeerID; nil if there is no record of the peer
+	peers      []*peer   // the index is the picker.PeerID; nil if there is no record of the peer
 	shown      []uint16  // for each piece the number of peers that were shown it and lack it, plus the constant expected for each peer that should get it from the seed; nil while off
 	cursor     int       // the piece at which the search for the next piece to show continues
 	reached    int       // every piece below this one has reached a peer

@@ -222,10 +222,10 @@ func TestRarestPieceIsShown(t *testing.T) {
 	}
 }
 
-// TestUnaskedPiecesAreNotExpected checks that a peer that does not request a piece that it
+// TestUnrequestedPiecesAreNotExpected checks that a peer that does not request a piece that it
 // was shown is shown other pieces after a while, and that the first piece then no longer
 // counts as expected.
-func TestUnaskedPiecesAreNotExpected(t *testing.T) {
+func TestUnrequestedPiecesAreNotExpected(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		name      string
@@ -253,9 +253,10 @@ func TestUnaskedPiecesAreNotExpected(t *testing.T) {
 	}
 }
 
-// TestPeerThatKnowsAllCounts checks that a piece that is requested by a peer that was told of
-// all pieces counts as expected until the peer has the piece, is choked or leaves.
-func TestPeerThatKnowsAllCounts(t *testing.T) {
+// TestRequestOfPeerThatKnowsAllPiecesCounts checks that a piece that is requested by a peer
+// that was told of all pieces counts as expected until the peer has the piece, is choked or
+// leaves.
+func TestRequestOfPeerThatKnowsAllPiecesCounts(t *testing.T) {
 	t.Parallel()
 	const piece = 7
 	for name, end := range map[string]func(s *Seed, now time.Time){
@@ -274,9 +275,9 @@ func TestPeerThatKnowsAllCounts(t *testing.T) {
 	}
 }
 
-// TestWindowGrows checks that a peer is shown twice as many pieces each time that it has
-// received everything, up to four seconds of its rate.
-func TestWindowGrows(t *testing.T) {
+// TestFastPeerIsShownMorePieces checks that a peer is shown twice as many pieces each time
+// that it has received everything, up to four seconds of its rate.
+func TestFastPeerIsShownMorePieces(t *testing.T) {
 	t.Parallel()
 	s, _, now := newSeed(t, 100, 2)
 	for _, want := range []int64{2, 4, 8, 16, 16} {
@@ -329,9 +330,9 @@ func TestChokedPeerIsShownOnePiece(t *testing.T) {
 	}
 }
 
-// TestPeerAloneIsTold checks that a peer is told of all pieces once it has been the only peer
-// for aloneWait without a break.
-func TestPeerAloneIsTold(t *testing.T) {
+// TestOnlyPeerIsToldOfAllPieces checks that a peer is told of all pieces once it has been
+// the only peer for aloneWait without a break.
+func TestOnlyPeerIsToldOfAllPieces(t *testing.T) {
 	t.Parallel()
 	s, _, now := newSeed(t, 100, 2)
 	for i, peers := range []int{1, 2, 1, 1} {

@@ -2,9 +2,9 @@ package transport
 
 import "sync"
 
-// Sizes in bytes of the buffers that connections read into: small while little
-// arrives, large after a read filled the small one. A large one stays in the cache of
-// one processor until its blocks are copied.
+// Sizes in bytes of the buffers that connections read into. A connection reads into a small
+// buffer, and into a large one after a read has filled the small one. A large buffer fits
+// into the cache of one processor, where it stays until its blocks are copied.
 const (
 	smallRead = 64 << 10
 	// LargeRead is the size in bytes of the buffers in [Buffers.Large].
@@ -67,7 +67,7 @@ func NewBuffers(readMemory int64, pauses int) *Buffers {
 	}
 }
 
-// Inbox holds what one connection has read and not yet used. It holds a buffer only
+// Inbox holds the bytes that one connection has read and not yet used. It holds a buffer only
 // while it holds data. It is not safe for concurrent use.
 type Inbox struct {
 	from  *Buffers
@@ -80,8 +80,8 @@ type Inbox struct {
 // NewInbox returns an empty inbox.
 func NewInbox(from *Buffers) Inbox { return Inbox{from: from} }
 
-// Unread returns the bytes that were read and not yet used. They are valid until the next call of
-// Space, Idle or Release.
+// Unread returns the bytes that were read and not yet used. They are valid until the next
+// call of Space, Idle or Release.
 func (in *Inbox) Unread() []byte { return in.b[in.r:in.w] }
 
 // Discard marks the first n unread bytes as used.

@@ -5,9 +5,10 @@ import (
 	"testing"
 )
 
-// TestReadMemory checks many connections that receive fast at the same time: as many as the
-// memory allows get large buffers, the others keep small ones, and none loses bytes.
-func TestReadMemory(t *testing.T) {
+// TestLargeBuffersAreBounded checks many connections that receive fast at the same time: as
+// many as the memory allows get large buffers, the others keep small ones, and none loses
+// bytes.
+func TestLargeBuffersAreBounded(t *testing.T) {
 	const large = 3
 	from := NewBuffers(large*LargeRead+1, 1)
 	fill := func(in *Inbox, b byte) {
@@ -32,7 +33,7 @@ func TestReadMemory(t *testing.T) {
 		all = append(all, in)
 	}
 	for i, in := range all {
-		in.Space(smallRead + 1) // as for a message that has arrived in part
+		in.Space(smallRead + 1) // asks for the space of a message that has arrived in part
 		if !bytes.Equal(in.b[in.r:in.w], bytes.Repeat([]byte{byte(i)}, smallRead)) {
 			t.Fatalf("connection %d lost bytes that it had read", i)
 		}

@@ -15,10 +15,10 @@ func lowWater(t *testing.T, fd int) int {
 	return n
 }
 
-// TestPause checks that the reader of a fast peer pauses until pauseBytes have arrived, and
-// for at most pauseMost. The reader of a slow peer does not pause, and neither does a reader
-// that finds every slot taken.
-func TestPause(t *testing.T) {
+// TestReaderOfFastPeerPauses checks that the reader of a fast peer pauses until pauseBytes
+// have arrived, and for at most pauseMost. The reader of a slow peer does not pause, and
+// neither does a reader that finds every slot taken.
+func TestReaderOfFastPeerPauses(t *testing.T) {
 	t.Parallel()
 	here, there := tcpPair(t)
 	raw, err := here.(syscall.Conn).SyscallConn()

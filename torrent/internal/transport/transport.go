@@ -61,7 +61,7 @@ type Conn struct {
 	In Inbox
 
 	nc       net.Conn
-	sock     Socket // nil if nc waits in every read and write
+	sock     Socket // nil if reads and writes of nc always wait
 	up, down []*ratelimit.Limiter
 	need     int // length of the incomplete message in the inbox; 0 if unknown
 

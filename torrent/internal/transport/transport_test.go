@@ -130,10 +130,10 @@ func (h *collect) Received() (int, error) {
 	return h.size, nil
 }
 
-// TestReceive checks that every kind of connection delivers each byte once and in order, in
-// messages shorter and longer than any buffer, that it reports the end of the stream, and
-// that it holds no buffer afterwards.
-func TestReceive(t *testing.T) {
+// TestReceiveDeliversEachByteOnce checks that every kind of connection delivers each byte
+// once and in order, in messages shorter and longer than any buffer, that it reports the
+// end of the stream, and that it holds no buffer afterwards.
+func TestReceiveDeliversEachByteOnce(t *testing.T) {
 	t.Parallel()
 	for kind, pair := range kinds {
 		for _, size := range []int{1, 17, 16<<10 + 13, smallRead, 3*LargeRead + 1} {
@@ -211,8 +211,8 @@ func TestIdleHoldsNoBuffer(t *testing.T) {
 	}
 }
 
-// TestReceiveEnds checks the error of Receive for each reason for which it ends.
-func TestReceiveEnds(t *testing.T) {
+// TestReceiveReturnsTheReason checks the error of Receive for each reason for which it ends.
+func TestReceiveReturnsTheReason(t *testing.T) {
 	t.Parallel()
 	wrong := errors.New("wrong message")
 	for kind, pair := range kinds {
@@ -253,9 +253,9 @@ func TestReceiveEnds(t *testing.T) {
 	}
 }
 
-// TestWrite checks that the bytes of WriteBuffers, Write and TryWrite arrive once and in
-// order.
-func TestWrite(t *testing.T) {
+// TestWritesArriveInOrder checks that the bytes of WriteBuffers, Write and TryWrite arrive
+// once and in order.
+func TestWritesArriveInOrder(t *testing.T) {
 	t.Parallel()
 	for kind, pair := range kinds {
 		t.Run(kind, func(t *testing.T) {

@@ -20,7 +20,7 @@ import (
 const (
 	dialTimeout    = 10 * time.Second
 	tlsTimeout     = 10 * time.Second
-	idleTimeout    = 30 * time.Second // of a connection between two requests
+	idleTimeout    = 30 * time.Second // how long a connection stays open between two requests
 	maxHeaderBytes = 64 << 10
 	maxRetryAfter  = 24 * time.Hour
 	// DefaultStall is the default of Options.Stall.

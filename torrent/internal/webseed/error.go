@@ -8,9 +8,9 @@ import (
 // BrokenError is the error of a server that does not serve the torrent's data as BEP 19
 // requires. Another request would fail too.
 type BrokenError struct {
-	URL    string // without password
-	Reason string
-	Err    error // the cause, or nil
+	URL    string // URL without its password
+	Reason string // what is wrong with the answer
+	Err    error  // the cause, or nil
 }
 
 func (e *BrokenError) Error() string {
@@ -25,8 +25,8 @@ func (e *BrokenError) Unwrap() error { return e.Err }
 
 // BusyError is the error of a server that cannot answer now.
 type BusyError struct {
-	URL    string // without password
-	Status string // such as "503 Service Unavailable"
+	URL    string // URL without its password
+	Status string // status line, such as "503 Service Unavailable"
 	// RetryAfter is the time that the server asks clients to wait; 0 if it asks for none.
 	RetryAfter time.Duration
 }

@@ -13,10 +13,11 @@ import (
 	"spate/internal/netguard/guardtest"
 )
 
-// TestNoInsideAddresses checks that a public server, over IPv4 or a slow IPv6, cannot redirect
-// to this machine or the local network. No URL with a query is requested from these, whatever
-// its host name. If the address of a name changes, the dialled address counts.
-func TestNoInsideAddresses(t *testing.T) {
+// TestRedirectsDoNotReachLocalAddresses checks that a public server, over IPv4 or a slow
+// IPv6, cannot redirect to this machine or the local network. No URL with a query is
+// requested from these, whatever its host name. If the address of a name changes, the
+// dialled address counts.
+func TestRedirectsDoNotReachLocalAddresses(t *testing.T) {
 	const public4, public6, lan, metadata = "198.51.100.7", "2001:db8::7", "10.9.9.9", "169.254.169.254"
 	if !guardtest.InNamespace(t, public4, public6, lan, metadata) {
 		return

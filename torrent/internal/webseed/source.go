@@ -49,7 +49,7 @@ func usable(part string) bool { return part != "" && part != "." && part != ".."
 // extent is a part of a range in one file, or padding.
 type extent struct {
 	file   int   // index of the file; -1 for padding, which is zeros
-	offset int64 // in the file
+	offset int64 // offset in the file
 	length int64
 }
 

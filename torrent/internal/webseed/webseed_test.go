@@ -21,7 +21,7 @@ import (
 	"spate/metainfo"
 )
 
-// single returns a torrent of one file of n bytes. Its piece hashes are not those of data.
+// single returns a torrent of one file of n bytes. Its piece hashes match no data.
 func single(t testing.TB, name string, n int64) *metainfo.MetaInfo {
 	t.Helper()
 	return parsed(t, func(b []byte) []byte {
@@ -204,8 +204,9 @@ func TestRanges(t *testing.T) {
 	}
 }
 
-// TestGaps checks ranges over the gaps between the files of a v2 torrent, which no server has.
-func TestGaps(t *testing.T) {
+// TestRangesOverGaps checks ranges over the gaps between the files of a v2 torrent, which
+// no server has.
+func TestRangesOverGaps(t *testing.T) {
 	mi := single(t, "x", 1)
 	mi.Info.Files = []metainfo.File{{Path: []string{"a"}, Length: 5}, {Path: []string{"empty"}, Offset: 5}, {Path: []string{"b"}, Length: 5, Offset: 16384}}
 	l := NewLayout(mi)
@@ -220,9 +221,9 @@ func TestGaps(t *testing.T) {
 	}
 }
 
-// TestAnswers checks the error for each kind of wrong answer, and that none of its bytes are
-// returned.
-func TestAnswers(t *testing.T) {
+// TestWrongAnswersAreErrors checks the error for each kind of wrong answer, and that none
+// of its bytes are returned.
+func TestWrongAnswersAreErrors(t *testing.T) {
 	const size = 100_000
 	data := noise(size)
 	part := func(w http.ResponseWriter, contentRange string, b []byte) {
@@ -381,9 +382,9 @@ func TestRedirect(t *testing.T) {
 	}
 }
 
-// TestGuard checks that no URL with a query is requested from this machine, and that a public
-// server cannot redirect to this machine.
-func TestGuard(t *testing.T) {
+// TestQueriesDoNotReachThisMachine checks that no URL with a query is requested from this
+// machine, and that a public server cannot redirect to this machine.
+func TestQueriesDoNotReachThisMachine(t *testing.T) {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { t.Errorf("asked for %s", r.URL) }))
 	defer srv.Close()
 	var br *BrokenError

@@ -9,10 +9,10 @@ import (
 )
 
 const (
-	// connGrace is the time for which a connection without a request, one that is idle
-	// and one whose client does not read keep their slots although others need them.
+	// connGrace is how long a connection keeps its slot although it has no request, is
+	// idle, or has a client that does not read, and another connection needs the slot.
 	connGrace = 5 * time.Second
-	// connFloor is the number of bytes per second that a client has to read of an
+	// connFloor is the number of bytes per second that a client must read of an
 	// answer.
 	connFloor = 64
 	// maxRelieved limits the connections that are ended at once when the descriptors of
@@ -60,7 +60,7 @@ func (g *gate) enter(now time.Time, a netip.Addr, conn ender) *slot {
 	return p
 }
 
-// answered notes that a client has been sent an answer of n bytes as a whole.
+// answered records that a whole answer of n bytes was sent to a client.
 func (g *gate) answered(now time.Time, p *slot, n int64) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -68,7 +68,7 @@ func (g *gate) answered(now time.Time, p *slot, n int64) {
 	p.Offer(now)
 }
 
-// write notes that c starts to send: until wrote, the client has to read.
+// write records that c starts to send. Until wrote is called, the client must read.
 func (g *gate) write(c *stdConn) {
 	now := g.o.Now()
 	g.mu.Lock()
@@ -76,19 +76,19 @@ func (g *gate) write(c *stdConn) {
 	c.slot.Offer(now)
 }
 
-// wrote notes that n bytes were sent over c.
+// wrote records that n bytes were sent over c.
 func (g *gate) wrote(c *stdConn, n int64) {
 	now := g.o.Now()
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	c.slot.Took(now, n)
 	if c.requests == 0 {
-		c.slot.Offer(now) // the client has to send its next request
+		c.slot.Offer(now) // the client must send its next request
 	}
 }
 
-// begin notes that the server is answering a request of c: until finish, the client only
-// has to read what is written.
+// begin records that the server is answering a request of c. Until finish is called, the
+// client need not send a request, but must read the bytes that are written.
 func (g *gate) begin(c *stdConn) {
 	now := g.o.Now()
 	g.mu.Lock()
@@ -99,7 +99,7 @@ func (g *gate) begin(c *stdConn) {
 	}
 }
 
-// finish notes that a request of c was answered.
+// finish records that a request of c was answered.
 func (g *gate) finish(c *stdConn) {
 	now := g.o.Now()
 	g.mu.Lock()
@@ -117,7 +117,7 @@ func (g *gate) give(p *slot, conn ender) {
 	p.Value = conn
 }
 
-// move notes that the client of a connection has the address a.
+// move records that the client of a connection has the address a.
 func (g *gate) move(p *slot, a netip.Addr) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -81,8 +81,8 @@ type endedConn struct{ ended bool }
 func (c *endedConn) end() { c.ended = true }
 
 // TestGate checks that a connection without a request, or an idle one, is ended when its
-// slot is needed, first one of the network with the most connections, and that a connection
-// which gets answers is not.
+// slot is needed, and that the first to end is from the network with the most connections.
+// A connection that gets answers is not ended.
 func TestGate(t *testing.T) {
 	t.Parallel()
 	o := testOptions()
@@ -118,7 +118,7 @@ func TestGate(t *testing.T) {
 		}
 	}
 	for range 5 {
-		if c, p := enter("10.0.0.1"); p == nil || c.ended { // each may be another client
+		if c, p := enter("10.0.0.1"); p == nil || c.ended { // each connection may be from another client
 			t.Fatal("a connection from the proxy gets no slot")
 		}
 	}

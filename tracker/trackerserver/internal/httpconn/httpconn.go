@@ -1,13 +1,12 @@
 // Package httpconn accepts the HTTP connections of a tracker. [Options.Listen] returns a
 // listener for an http.Server that limits the number of connections and, on Linux, answers
-// simple GET requests for some paths itself: an announce that net/http answers costs about
-// twenty times as much as the table's part of it, and about forty times with a connection
-// for each announce. Every other connection is given to the http.Server, from its first
-// byte on.
+// simple GET requests for some paths itself. With net/http an announce costs about twenty
+// times as much as its lookup in the table, and about forty times as much if each announce
+// has its own connection. Every other connection is given to the http.Server, from its
+// first byte on.
 //
-// The way of a request, in the order of the files: reactor_linux.go reads it, parse.go
-// parses it, [Worker] answers it. gate.go limits the connections, and proxyheader.go reads
-// the headers of the PROXY protocol.
+// reactor_linux.go reads a request, parse.go parses it, and a [Worker] answers it. gate.go
+// limits the connections, and proxyheader.go reads the headers of the PROXY protocol.
 package httpconn
 
 import (
@@ -44,7 +43,7 @@ type Worker interface {
 type Request struct {
 	Now         time.Time
 	From        netip.Addr // the client; in canonical form
-	Path, Query []byte     // as in the request line, not unescaped
+	Path, Query []byte     // as they are in the request line, still escaped
 }
 
 // Options configures listeners. It must not change while they are in use.

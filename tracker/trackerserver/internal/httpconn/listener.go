@@ -68,7 +68,7 @@ func (c *proxyConn) header() {
 	})
 }
 
-// Read reads what follows the header.
+// Read reads the bytes that follow the header.
 func (c *proxyConn) Read(p []byte) (int, error) {
 	c.header()
 	switch {

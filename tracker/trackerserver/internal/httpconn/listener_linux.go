@@ -102,8 +102,8 @@ const handOverTime = 150 * time.Millisecond
 // handOver makes the kernel give new connections to another process that listens on the
 // same address with SO_REUSEPORT, if there is one, and waits until handshakes that have
 // started are done, because closing the socket would reset these connections. This socket
-// is the first in the kernel's group, and that of the other process is the second. If
-// there is no second one, nothing changes.
+// is the first in the kernel's group, and the socket of the other process is the second. If
+// there is no second socket, nothing changes.
 func (f *fastListener) handOver() {
 	if shared, err := unix.GetsockoptInt(f.fd, unix.SOL_SOCKET, unix.SO_REUSEPORT); err != nil || shared == 0 {
 		return

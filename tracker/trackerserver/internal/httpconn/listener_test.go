@@ -165,8 +165,9 @@ func TestListenerSendsFiles(t *testing.T) {
 	}
 }
 
-// TestListenerParts checks requests that arrive in parts, and several that arrive at once.
-func TestListenerParts(t *testing.T) {
+// TestListenerReadsRequestsInParts checks requests that arrive in parts, and several that
+// arrive at once.
+func TestListenerReadsRequestsInParts(t *testing.T) {
 	t.Parallel()
 	addr, _ := serve(t, testOptions())
 	conn := dial(t, addr)
@@ -318,11 +319,11 @@ func TestListenerDropsSlowRequests(t *testing.T) {
 	slow := dial(t, fast.Addr().String())
 	io.WriteString(slow, "GET /announce HTTP/1.1\r\nHost")
 	other := dial(t, fast.Addr().String())
-	io.WriteString(other, announceText(1)) // once it is answered, the reactors know slow too
+	io.WriteString(other, announceText(1)) // when this request is answered, a reactor has also accepted the slow connection
 	if n, err := other.Read(make([]byte, 2000)); n == 0 || err != nil {
 		t.Fatal(n, err)
 	}
-	clock.advance(31 * time.Second) // idleLimit and a second
+	clock.advance(31 * time.Second) // longer than idleLimit
 	slow.SetReadDeadline(time.Now().Add(patience))
 	if n, err := slow.Read(make([]byte, 10)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("the connection is still open: %d %v", n, err)

@@ -14,7 +14,7 @@ type head struct {
 	path  []byte
 	query []byte
 	keep  bool // the connection stays open
-	size  int  // in bytes, with the empty line
+	size  int  // size in bytes, including the empty line
 }
 
 // verdict is the result of parsing the bytes that a connection has received.

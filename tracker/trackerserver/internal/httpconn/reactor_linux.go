@@ -19,7 +19,7 @@ const (
 	maxAccepts     = 256
 	maxLastAccepts = 64
 	maxEvents      = 128
-	readSize       = 16 << 10 // of the read buffer, in bytes
+	readSize       = 16 << 10 // size of the read buffer in bytes
 	// idleLimit is the time in which the next request of a connection must be complete.
 	idleLimit = 30 * time.Second
 )
@@ -36,13 +36,13 @@ const (
 type reactor struct {
 	f      *fastListener
 	file   *os.File // the epoll descriptor, known to the runtime's poller
-	ep     int      // the same descriptor
+	ep     int      // the epoll descriptor as a number
 	events [maxEvents]unix.EpollEvent
 	buf    [readSize]byte
 	out    []byte // responses
 	worker Worker
 	req    Request
-	conns  map[int32]*conn // by descriptor
+	conns  map[int32]*conn // connections by descriptor
 	oldest *conn           // the list of conns, sorted by since
 	newest *conn
 	now    time.Time
@@ -58,7 +58,7 @@ type conn struct {
 	fd         int32
 	from       netip.Addr
 	slot       *slot
-	since      time.Time // when it was accepted, or answered for the last time
+	since      time.Time // when the connection was accepted or last answered
 	part       []byte    // an incomplete request
 	prev, next *conn
 }
@@ -68,12 +68,12 @@ func newReactor(f *fastListener) (*reactor, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := unix.SetNonblock(ep, true); err != nil { // so that os.NewFile adds it to the poller
+	if err := unix.SetNonblock(ep, true); err != nil { // os.NewFile then adds the descriptor to the poller
 		unix.Close(ep)
 		return nil, err
 	}
 	r := &reactor{f: f, ep: ep, file: os.NewFile(uintptr(ep), "epoll"), worker: f.o.Handler.NewWorker(), conns: map[int32]*conn{}}
-	if err := r.file.SetReadDeadline(time.Time{}); err != nil { // it is not in the poller
+	if err := r.file.SetReadDeadline(time.Time{}); err != nil { // the descriptor is not in the poller
 		r.file.Close()
 		return nil, err
 	}
@@ -136,8 +136,8 @@ func (r *reactor) run() {
 	}
 }
 
-// last accepts the connections that wait in the queue of the listening socket, which
-// closing it would reset, and answers the requests that have arrived.
+// last accepts the connections in the queue of the listening socket, because
+// closing the socket would reset them, and answers the requests that have arrived.
 func (r *reactor) last() {
 	r.tick()
 	r.more = true
@@ -212,7 +212,7 @@ func (r *reactor) accept() {
 			continue
 		}
 		if r.f.o.proxy(c.from) {
-			r.hand(c, nil) // only the server's handler finds out the client of a proxy
+			r.hand(c, nil) // the http.Server's handler determines the client of a proxy
 			continue
 		}
 		r.read(c, false)
