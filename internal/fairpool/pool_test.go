@@ -263,8 +263,8 @@ func TestTimeWithoutOfferDoesNotCount(t *testing.T) {
 	}
 }
 
-// TestSuspect checks that a newcomer of a marked network can be evicted for networks without
-// a mark until it has proved that it reads, and that marks expire.
+// TestSuspect checks that a newcomer of an unmarked network can evict a new holder of a marked
+// network until that holder has proved that it reads, and that marks expire.
 func TestSuspect(t *testing.T) {
 	opt := readers
 	opt.Slots = 2
