@@ -400,7 +400,7 @@ func TestWithoutGraceOldestOfLargestNetworkIsEvicted(t *testing.T) {
 	}
 }
 
-// TestMove checks that a moved holder counts for its new network only.
+// TestMove checks that the slot of a moved holder is counted only for its new network.
 func TestMove(t *testing.T) {
 	w := newWorld(t, readers)
 	m, _ := w.enter(0, "")

@@ -225,7 +225,7 @@ func TestSetRateOften(t *testing.T) {
 	})
 }
 
-// TestCancel checks that a cancelled caller leaves its share to the others.
+// TestCancel checks that the other callers get the share of a cancelled caller.
 func TestCancel(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := New(100_000)
@@ -272,7 +272,7 @@ func TestNegativeRatePanics(t *testing.T) {
 	New(-1)
 }
 
-// TestRealClock checks the limit with real timers, which are late.
+// TestRealClock checks the limit with real timers, which fire late.
 func TestRealClock(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes a second")
