@@ -251,13 +251,13 @@ func TestDocs(t *testing.T) {
 		}
 		for _, m := range link.FindAllSubmatch(text, -1) {
 			if _, err := os.Stat(filepath.Join(filepath.Dir(doc), string(m[1]))); err != nil {
-				t.Errorf("%s: %v", doc, err)
+				t.Errorf("a link in %s leads to no file: %v", doc, err)
 			}
 		}
 		for _, m := range source.FindAllSubmatch(text, -1) {
 			_, err := os.Stat(string(m[1]))
 			if _, engine := os.Stat(filepath.Join("torrent", string(m[1]))); err != nil && engine != nil {
-				t.Errorf("%s: %v", doc, err)
+				t.Errorf("%s names a Go file that does not exist: %v", doc, err)
 			}
 		}
 	}
@@ -381,7 +381,7 @@ func TestDialsFindsAllForms(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got := dials(f); len(got) != want {
-			t.Errorf("%s: %q", src, got)
+			t.Errorf("dials of %s returned %q, want %d uses", src, got, want)
 		}
 	}
 }

@@ -20,7 +20,8 @@ import (
 	"spate/tracker/trackerserver"
 )
 
-// A tracker, a seed and a download in one process. In practice they run on three machines.
+// This example runs a tracker, a seed and a download in one process. In practice they run on
+// three machines.
 func Example() {
 	localhost := netip.MustParseAddr("127.0.0.1")
 	dir, err := os.MkdirTemp("", "example")

@@ -14,11 +14,11 @@ func TestParseInfoHash(t *testing.T) {
 	const base = "AERUKZ4JVPG66AJDIVTYTK6N54ASGRLH"
 	want, err := spate.ParseInfoHash(hexed)
 	if err != nil || want.String() != hexed {
-		t.Fatalf("hex: %v %v", want, err)
+		t.Fatalf("ParseInfoHash(%q) = %v, %v", hexed, want, err)
 	}
 	for _, s := range []string{strings.ToUpper(hexed), base, strings.ToLower(base)} {
 		if h, err := spate.ParseInfoHash(s); err != nil || h != want {
-			t.Errorf("ParseInfoHash(%q) = %v, %v", s, h, err)
+			t.Errorf("ParseInfoHash(%q) = %v, %v, want %v", s, h, err, want)
 		}
 	}
 	for _, s := range []string{"", "0", hexed[1:], hexed + "0", strings.Replace(hexed, "0", "g", 1), strings.Repeat("1", 32)} {
@@ -40,18 +40,18 @@ func TestCompactRoundTrip(t *testing.T) {
 			got, err = spate.AppendPeers6(nil, b)
 		}
 		if err != nil || len(got) != 1 || got[0] != ap {
-			t.Errorf("%s: %v %v", s, got, err)
+			t.Errorf("the address %s became %v, %v after a round trip", s, got, err)
 		}
 		if _, err := spate.AppendPeers4(nil, b[:5]); err == nil {
-			t.Error("a partial address was accepted")
+			t.Error("a list with a partial address was accepted")
 		}
 	}
 	if b := spate.AppendCompact(nil, netip.AddrPort{}); len(b) != 0 {
-		t.Errorf("zero address became %x", b)
+		t.Errorf("AppendCompact of the zero address appended %x, want nothing", b)
 	}
 	mapped := netip.MustParseAddrPort("[::ffff:192.0.2.7]:80")
 	if b := spate.AppendCompact(nil, mapped); len(b) != spate.CompactLen4 {
-		t.Errorf("mapped address took %d bytes", len(b))
+		t.Errorf("AppendCompact of an IPv4-mapped address appended %d bytes, want 6", len(b))
 	}
 }
 
@@ -64,7 +64,7 @@ func TestPeerIDClient(t *testing.T) {
 	}
 	for id, want := range cases {
 		if got := spate.PeerID([]byte(id)).Client(); got != want {
-			t.Errorf("%s: %q, want %q", id, got, want)
+			t.Errorf("the client of the id %s is %q, want %q", id, got, want)
 		}
 	}
 	if id := spate.NewPeerID(); !strings.HasPrefix(id.Client(), "spate 0.1") {
@@ -72,6 +72,6 @@ func TestPeerIDClient(t *testing.T) {
 	}
 	hostile := spate.PeerID([]byte("\x1b[31m<script>\x00\xff\n\r\t \x7f.."))
 	if s := hostile.String(); strings.ContainsAny(s, "\x1b\x00\n\r\t\x7f") {
-		t.Errorf("%q is not safe to print", s)
+		t.Errorf("String returned %q, which is not safe to print", s)
 	}
 }

@@ -135,12 +135,12 @@ func TestArticleOf2005(t *testing.T) {
 	server.sh(work, "btmakemetafile "+iso+" http://localhost:8099/announce").ok()
 	info, err := os.Stat(filepath.Join(work, iso+".torrent"))
 	if err != nil || info.Size() < 900 || info.Size() > 1300 {
-		t.Fatalf("the torrent: %v, %v", info, err)
+		t.Fatalf("the torrent has the FileInfo %v, %v, want about 1.1 KB", info, err)
 	}
 	shown := server.sh(work, "btshowmetainfo "+iso+".torrent").ok().out.String()
 	hash := regexp.MustCompile(`info hash\.\.\.\.\.: ([0-9a-f]{40})`).FindStringSubmatch(shown)
 	if hash == nil || !strings.Contains(shown, "announce url..: http://localhost:8099/announce") || !strings.Contains(shown, "(44 * 262144 + 0)") {
-		t.Fatalf("btshowmetainfo: %s", shown)
+		t.Fatalf("btshowmetainfo does not print the info-hash, the tracker and the size:\n%s", shown)
 	}
 
 	// Start the tracker for the torrents in a directory, with their names on its page.
@@ -156,7 +156,7 @@ func TestArticleOf2005(t *testing.T) {
 	server.nginx(www)
 	url := fmt.Sprintf("http://%s/%s.torrent", server.IP, iso)
 	if got := home.mimeOf(url); got != "200 application/x-bittorrent" {
-		t.Errorf("status and type of the torrent from nginx: %s", got)
+		t.Errorf("nginx sends the torrent with status and type %q, want 200 application/x-bittorrent", got)
 	}
 
 	// Start the seed on the server. It announces the server's address, because other machines
@@ -219,7 +219,7 @@ func TestArticleOf2005(t *testing.T) {
 	// The dfile contains all completions after the tracker has stopped.
 	track.stop(syscall.SIGTERM)
 	if b, err := os.ReadFile(filepath.Join(work, "downloadinfo.txt")); err != nil || !regexp.MustCompile(`(?s)^d9:completedd20:.{20}i[3-9]ee5:peersdee$`).MatchString(latin1(b)) {
-		t.Errorf("the dfile: %q, %v", b, err)
+		t.Errorf("the dfile is %q, %v, want all completions", b, err)
 	}
 
 	// Move the torrent to another tracker without hashing again.
@@ -258,11 +258,11 @@ func TestApacheMIME(t *testing.T) {
 	h.sh(www, "btmakemetafile x.iso http://localhost:8099/announce").ok()
 	h.apache(www)
 	if got := h.mimeOf("http://localhost/x.iso.torrent"); got != "200 application/x-bittorrent" {
-		t.Errorf("status and type of the torrent from Apache: %s", got)
+		t.Errorf("Apache sends the torrent with status and type %q, want 200 application/x-bittorrent", got)
 	}
 	got := h.sh(www, "btshowmetainfo x.iso.torrent").ok().out.String()
 	if !strings.Contains(got, "file name.....: x.iso") {
-		t.Errorf("btshowmetainfo: %s", got)
+		t.Errorf("btshowmetainfo does not print the file name:\n%s", got)
 	}
 }
 

@@ -94,7 +94,7 @@ func TestBadTorrents(t *testing.T) {
 			p := h.spate(args...)
 			p.fails(4, filepath.Base(torrent))
 			if left := append(files(t, out), files(t, p.cmd.Dir)...); len(left) > 0 {
-				t.Errorf("%s of %s left %q", args[0], name, left)
+				t.Errorf("%s of the bad torrent %s left the files %q", args[0], name, left)
 			}
 		}
 	}

@@ -63,7 +63,7 @@ func TestDomain(t *testing.T) {
 		t.Errorf("the page is at %s, want %s", r.PageURL, want)
 	}
 	if len(r.AnnounceURLs) != 2 || r.AnnounceURLs[0] != "https://"+name+"/announce" || r.AnnounceURLs[1] != "udp://"+name+":443/announce" {
-		t.Errorf("announce URLs %q", r.AnnounceURLs)
+		t.Errorf("the announce URLs are %q, want one for HTTPS and one for UDP with the domain", r.AnnounceURLs)
 	}
 	eventually(t, "a certificate", func() bool {
 		return strings.Contains(p.log.String(), "received a certificate for "+name)
@@ -83,7 +83,7 @@ func TestDomain(t *testing.T) {
 		}
 	}
 	if got := curl("-o", os.DevNull, "-w", "%{http_code} %{redirect_url}", "http://"+name+"/r/a.iso?x=1"); got != "308 https://"+name+"/r/a.iso?x=1" {
-		t.Errorf("plain HTTP answers %q", got)
+		t.Errorf("plain HTTP answers %q, want a redirect to HTTPS", got)
 	}
 
 	// Download as other users do, with host names and certificates.

@@ -53,13 +53,13 @@ func TestOpentracker(t *testing.T) {
 			t.Errorf("the data downloaded over %s differs", proto)
 		}
 		if s := scrape(proto); !strings.Contains(s, "10:downloadedi1e") || !strings.Contains(s, "8:completei1e") {
-			t.Errorf("scrape after a download over %s: %q", proto, s)
+			t.Errorf("the scrape after a download over %s is %q, want one download and one seed", proto, s)
 		}
 	}
 	seed.interrupt()
 	for proto := range urls {
 		if s := scrape(proto); strings.Contains(s, "8:completei1e") {
-			t.Errorf("scrape after the seed has exited, over %s: %q", proto, s)
+			t.Errorf("the scrape after the seed has exited, over %s, is %q, want no seeds", proto, s)
 		}
 	}
 }

@@ -51,7 +51,7 @@ func TestOtherClientsShareTracker(t *testing.T) {
 				return st.Completed >= len(dirs)
 			})
 			if st.Completed != len(dirs) || st.Peers.Seeders < len(all) {
-				t.Errorf("statistics: %+v", st)
+				t.Errorf("the statistics are %+v, want each download once and all clients as seeds", st)
 			}
 			for _, name := range []string{"aria2", "Transmission", "libtorrent", "rTorrent"} {
 				if !slices.ContainsFunc(st.Clients, func(c struct{ Name string }) bool { return c.Name == name }) {

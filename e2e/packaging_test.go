@@ -35,7 +35,7 @@ func packages(t *testing.T, envs ...[]string) []string {
 		c.Dir = clone
 		c.Env = append(append(os.Environ(), "GOFLAGS=-mod=readonly", "CGO_ENABLED=0"), env...)
 		if out, err := c.CombinedOutput(); err != nil {
-			t.Errorf("%q: %v\n%s", args, err, out)
+			t.Errorf("%q failed: %v\n%s", args, err, out)
 		}
 	}
 	command(t, "git", "clone", "--quiet", "..", clone)
@@ -81,7 +81,7 @@ func TestPackages(t *testing.T) {
 	check := exec.Command("sha256sum", "--check", "--strict", "SHA256SUMS")
 	check.Dir = outs[0]
 	if out, err := check.CombinedOutput(); err != nil {
-		t.Errorf("%v\n%s", err, out)
+		t.Errorf("checking SHA256SUMS: %v\n%s", err, out)
 	}
 	head := strings.TrimSpace(string(command(t, "git", "rev-parse", "HEAD")))
 	t.Run("deb", func(t *testing.T) {
@@ -155,7 +155,7 @@ func useDeb(t *testing.T, deb, head string) {
 	m := newMachine(t, l.Hosts[0])
 	const inside = "/var/tmp/spate.deb"
 	if out, err := exec.Command("cp", deb, m.root+inside).CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
+		t.Fatalf("copying the package: %v\n%s", err, out)
 	}
 	m.run("dpkg", "--no-triggers", "--install", inside)
 	if got := m.run("spate", "version"); !strings.Contains(got, "commit "+head[:12]) {
@@ -169,7 +169,7 @@ func useDeb(t *testing.T, deb, head string) {
 		}
 	}
 	if got := m.run("btshowmetainfo", "--help"); !strings.Contains(got, "Usage: btshowmetainfo FILE.torrent...") {
-		t.Errorf("btshowmetainfo --help: %s", got)
+		t.Errorf("btshowmetainfo --help does not print its usage: %s", got)
 	}
 	m.completes()
 	for _, unit := range []string{"spate", "spate-tracker"} {
@@ -306,7 +306,7 @@ func useImage(t *testing.T, path, head string) {
 	parse := func(b []byte, v any) {
 		t.Helper()
 		if err := json.Unmarshal(b, v); err != nil {
-			t.Fatalf("%v: %s", err, b)
+			t.Fatalf("decoding %s: %v", b, err)
 		}
 	}
 	parse(blobs["index.json"], &index)
@@ -328,7 +328,7 @@ func useImage(t *testing.T, path, head string) {
 	c := exec.Command("tar", "-x", "-p", "--same-owner", "-C", root)
 	c.Stdin = bytes.NewReader(layer)
 	if out, err := c.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
+		t.Fatalf("unpacking the layer: %v\n%s", err, out)
 	}
 	chroot, err := exec.LookPath("chroot") // the PATH of the image does not contain it
 	if err != nil {
@@ -341,10 +341,10 @@ func useImage(t *testing.T, path, head string) {
 		return h.in(t).start("env", append(append(full, config.Config.Entrypoint...), args...)...)
 	}
 	if config.Config.User != "65532:65532" {
-		t.Errorf("the image runs as user %q", config.Config.User)
+		t.Errorf("the image runs as user %q, want 65532:65532", config.Config.User)
 	}
 	if got := run("version").ok().out.String(); !strings.Contains(got, head[:12]) {
-		t.Errorf("version: %s", got)
+		t.Errorf("spate version in the image does not print the commit: %s", got)
 	}
 	noise(t, filepath.Join(root, "data", "x.iso"), 100_000)
 	os.Chmod(filepath.Join(root, "data", "x.iso"), 0o644)
@@ -356,7 +356,7 @@ func useImage(t *testing.T, path, head string) {
 	})
 	p.stop(syscall.SIGTERM)
 	if code := p.cmd.ProcessState.ExitCode(); code != 0 {
-		t.Errorf("exit code %d:\n%s", code, p.log)
+		t.Errorf("the daemon in the image exited with code %d:\n%s", code, p.log)
 	}
 }
 

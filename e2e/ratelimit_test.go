@@ -58,7 +58,7 @@ func TestLimits(t *testing.T) {
 				got := float64(m-n) / to.Sub(from).Seconds()
 				t.Logf("%.0f bytes a second, %.2f %% off", got, 100*(got/float64(rate)-1))
 				if math.Abs(got/float64(rate)-1) > 0.02+0.1/to.Sub(from).Seconds() { // the test sees events late
-					t.Errorf("%.0f bytes a second", got)
+					t.Errorf("the rate is %.0f bytes per second, want %d", got, rate)
 				}
 			})
 		}

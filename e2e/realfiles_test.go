@@ -61,7 +61,7 @@ func TestRealFiles(t *testing.T) {
 		}
 	}
 	if code := p.interrupt(); code != 0 {
-		t.Errorf("exit code of publish: %d", code)
+		t.Errorf("publish exited with code %d, want 0", code)
 	}
 }
 
@@ -123,7 +123,7 @@ func TestSameInfoHash(t *testing.T) {
 			h.start(args[0], args[1:]...).ok()
 			h.run("create", path, "-o", ours, "--format", c.format, "--piece-length", "256KiB", "--like", c.like)
 			if want, got := hashes(theirs), hashes(ours); want != got {
-				t.Errorf("%s of %s: %s, spate: %s", c.like, path, want, got)
+				t.Errorf("%s makes a torrent of %s with the info-hash %s, but spate %s", c.like, path, want, got)
 			}
 		}
 	}

@@ -126,7 +126,7 @@ func TestInterruptedGetResumes(t *testing.T) {
 		t.Errorf("exit code of an interrupted get: %d, want 7", code)
 	}
 	if e := p.last("error"); e.Code != 7 {
-		t.Errorf("last event: %+v", e)
+		t.Errorf("the last error event is %+v, want code 7", e)
 	}
 	stopped := func(a announced) bool {
 		return a.Event == "stopped" && a.Addr.Addr() == netip.MustParseAddr(s.to.IP) && a.Left > 0
@@ -159,7 +159,7 @@ func TestSecondInterruptStopsAtOnce(t *testing.T) {
 		t.Errorf("exit code %d, want 7", code)
 	}
 	if d := time.Since(began); d > 4*time.Second { // without the second Ctrl-C it would wait for 5 s
-		t.Errorf("the second Ctrl-C took %v", d)
+		t.Errorf("the get exited %v after the second Ctrl-C, want at most 4s", d)
 	}
 	s.finish(t, size, get...)
 }

@@ -160,7 +160,7 @@ func trackerAgrees(t *testing.T, h *host, r ready, hashes []string) {
 		fmt.Sscanf(hash, "%x", &raw)
 		out := h.start("curl", "-sS", base+"/announce?peer_id=01234567890123456789&port=9999&left=1&uploaded=0&downloaded=0&compact=1&event=stopped&info_hash="+url.QueryEscape(string(raw))).ok().out.String()
 		if refused := strings.Contains(out, "failure reason"); refused != (hash == fmt.Sprintf("%x", sha1.Sum([]byte("another")))) {
-			t.Errorf("announce of %s: %q", hash, out)
+			t.Errorf("the announce of %s was answered with %q, want a failure only for an unknown info-hash", hash, out)
 		}
 	}
 }

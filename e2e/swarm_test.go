@@ -16,7 +16,7 @@ func TestSwarmOfFive(t *testing.T) {
 	}
 	p := h.start(script, spateBin, "16", "20")
 	if p.wait() != 0 {
-		t.Fatalf("%s\n%s", p.out, p.log)
+		t.Fatalf("scripts/swarm failed:\n%s\n%s", p.out, p.log)
 	}
 	t.Log(p.out)
 }

@@ -91,7 +91,7 @@ func (s *faultTest) kill(t *testing.T, dir string, n int) bool {
 	p := s.start(command...)
 	code := p.wait()
 	if code != 0 && code != killpoint.Killed {
-		t.Errorf("call %d: exit code %d: %s", n, code, p.log)
+		t.Errorf("the get that should be killed at call %d exited with code %d: %s", n, code, p.log)
 	}
 	return code == killpoint.Killed
 }
@@ -105,7 +105,7 @@ func (s *faultTest) checkResume(t *testing.T, dir, when string) int {
 	}
 	rec, err := storage.LoadResume(filepath.Dir(records[0]), s.mi.Hash())
 	if err != nil {
-		t.Errorf("%s: %v", when, err)
+		t.Errorf("%s: loading the resume data: %v", when, err)
 		return 0
 	}
 	got := s.read(t, filepath.Join(dir, "out"))
@@ -123,7 +123,7 @@ func (s *faultTest) checkResume(t *testing.T, dir, when string) int {
 func (s *faultTest) finish(t *testing.T, dir, when string) {
 	p := s.get(dir)
 	if code := p.wait(); code != 0 {
-		t.Errorf("%s: exit code of the next run %d: %s", when, code, p.log)
+		t.Errorf("%s: the next run exited with code %d: %s", when, code, p.log)
 	} else if string(s.read(t, filepath.Join(dir, "out"))) != string(s.data) {
 		t.Errorf("%s: the data after the next run differs", when)
 	}
@@ -216,10 +216,10 @@ func TestDiskFailsAtAnyCall(t *testing.T) {
 				if code == c.code {
 					failed.Add(1)
 				} else if code != 0 {
-					t.Errorf("%s: exit code %d: %s", when, code, p.log)
+					t.Errorf("%s: the get exited with code %d: %s", when, code, p.log)
 				}
 				if strings.Contains(p.log.String(), "goroutine ") {
-					t.Errorf("%s: %s", when, p.log)
+					t.Errorf("%s: the get panicked: %s", when, p.log)
 				}
 				have := s.checkResume(t, dir, when)
 				if strings.Contains(p.log.String(), "sync "+filepath.Join(dir, "out")) && code != 0 && have > 0 {
@@ -229,7 +229,7 @@ func TestDiskFailsAtAnyCall(t *testing.T) {
 				return n >= calls
 			})
 			if failed.Load() == 0 {
-				t.Errorf("%s%s: no get exited with %d", c.errno, more, c.code)
+				t.Errorf("%s%s: no get exited with code %d", c.errno, more, c.code)
 			}
 			t.Logf("%s%s: %d of %d gets exited with %d", c.errno, more, failed.Load(), calls, c.code)
 		}

@@ -28,7 +28,7 @@ func TestUselessPeers(t *testing.T) {
 				got := t.TempDir()
 				l.Hosts[2].spate("get", torrent, "-o", got, "--peer", l.Hosts[0].IP+":6881").ok()
 				if !same(torrent[:len(torrent)-8], filepath.Join(got, "data.bin")) {
-					t.Error("the data differs")
+					t.Error("the downloaded data differs")
 				}
 			})
 		}

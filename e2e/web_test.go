@@ -65,6 +65,6 @@ func TestPagesByClicks(t *testing.T) {
 	base := "http://" + l.Hosts[0].IP + ":" + r.HTTPAddr[strings.LastIndexByte(r.HTTPAddr, ':')+1:]
 	visit := l.Hosts[1].start("node", filepath.Join(tools, "click.mjs"), base, os.Getenv("SPATE_SHOTS"))
 	if code := visit.wait(); code != 0 {
-		t.Errorf("click.mjs reports:\n%s\n%s", visit.out.String(), tail(visit.log.String()))
+		t.Errorf("click.mjs reports errors:\n%s\n%s", visit.out.String(), tail(visit.log.String()))
 	}
 }

@@ -134,7 +134,8 @@ func TestSameInfoHashAsMktorrent(t *testing.T) {
 	}
 }
 
-// TestDefaultIsLikeMktorrent checks that a v1 torrent of plain files needs no options.
+// TestDefaultIsLikeMktorrent checks that without options Make and mktorrent make the same
+// v1 torrent of plain files.
 func TestDefaultIsLikeMktorrent(t *testing.T) {
 	t.Parallel()
 	mktorrent := tool(t, "mktorrent")

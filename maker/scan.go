@@ -49,7 +49,7 @@ type Skipped struct {
 	Reason SkipReason
 }
 
-// SkipReason tells why an entry is not included.
+// SkipReason is the reason why an entry is not included.
 type SkipReason string
 
 const (

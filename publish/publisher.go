@@ -67,7 +67,7 @@ type Seeder interface {
 	// Seed starts to seed m from the file or directory at path, which may have another
 	// name than the torrent. If verified is set, the data is good and need not be checked.
 	Seed(ctx context.Context, m *metainfo.MetaInfo, path string, verified bool) error
-	// Unseed stops seeding, tells the trackers, and removes the torrent from the engine.
+	// Unseed stops seeding, announces that to the trackers, and removes the torrent from the engine.
 	// It keeps the data.
 	Unseed(ctx context.Context, ih spate.InfoHash) error
 }

@@ -83,7 +83,8 @@ func TestIndexJSON(t *testing.T) {
 	}
 }
 
-// TestFeeds checks that feeds are valid XML with all names, and enclose the torrents.
+// TestFeeds checks that the feeds are valid XML, contain the names of all releases and enclose
+// their torrents.
 func TestFeeds(t *testing.T) {
 	f := newFixture(t, Options{BaseURL: &url.URL{Scheme: "https", Host: "dl.example.org"}})
 	for _, name := range hostile {

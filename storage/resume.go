@@ -198,7 +198,7 @@ func ListResume(dir string) ([]spate.InfoHash, error) {
 	return list, nil
 }
 
-// Verdict tells how a file has changed since a record was made.
+// Verdict is the kind of change of a file since a record was made.
 type Verdict uint8
 
 // The possible changes of a file.

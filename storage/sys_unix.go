@@ -35,7 +35,7 @@ func classifyErrno(err syscall.Errno, write bool) error {
 	return nil
 }
 
-// inode returns the inode number, which tells a file from one that replaced it.
+// inode returns the inode number, which differs if another file has replaced a file.
 func inode(fi fs.FileInfo) uint64 {
 	if st, ok := fi.Sys().(*syscall.Stat_t); ok {
 		return uint64(st.Ino)

@@ -1,4 +1,4 @@
-"""Simulates peers that send garbage, each of another kind.
+"""Simulates peers that send garbage. Each peer sends another kind of garbage.
 
 badpeer.py dial HOST PORT HASH   connects all peers to HOST:PORT and exits at the end
 badpeer.py listen HASH           listens on one port for each peer and prints "ports P..."

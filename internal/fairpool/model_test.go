@@ -77,17 +77,17 @@ func TestModel(t *testing.T) {
 			case m != nil && out == nil:
 				t.Fatalf("a network with %d of %d slots got one more while %d are free", mine, opt.Slots, free)
 			case len(in) != len(before):
-				t.Fatalf("%d holders became %d", len(before), len(in))
+				t.Fatalf("the number of holders changed from %d to %d, although no slot was free or the newcomer was refused", len(before), len(in))
 			}
 			for i, h := range before {
 				if free > 0 && h.network != n || !states[i].evictable(counts[i], who) {
 					if h.m == out {
-						t.Fatalf("%+v evicted %+v, whose network holds %d", who, states[i], counts[i])
+						t.Fatalf("the newcomer %+v evicted %+v, whose network holds %d slots, but may not", who, states[i], counts[i])
 					}
 					continue
 				}
 				if out == nil {
-					t.Fatalf("%+v was refused, but may evict %+v, whose network holds %d", who, states[i], counts[i])
+					t.Fatalf("the newcomer %+v was refused, but may evict %+v, whose network holds %d slots", who, states[i], counts[i])
 				}
 				j := slices.IndexFunc(before, func(h modelHolder) bool { return h.m == out })
 				if states[i].before(counts[i], &states[j], counts[j]) {
@@ -131,7 +131,7 @@ func TestModel(t *testing.T) {
 				}
 				for i, h := range p.members {
 					if h.at != i {
-						t.Fatalf("member %d is at %d", i, h.at)
+						t.Fatalf("member %d has the index %d", i, h.at)
 					}
 					if h.network == 0 {
 						sum++

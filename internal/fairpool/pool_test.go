@@ -87,16 +87,16 @@ func TestNetworkOf(t *testing.T) {
 	}
 	for _, two := range [][2]string{{"192.0.2.1", "192.0.3.1"}, {"2001:db8:1::1", "2001:db8:2::1"}, {"0.0.0.1", "::1:0:0:1"}} {
 		if of(two[0]) == of(two[1]) {
-			t.Errorf("%v are one network", two)
+			t.Errorf("%v belong to one network, want two", two)
 		}
 	}
 	for _, alone := range []string{"127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1"} {
 		if of(alone) != 0 || Prefix(netip.MustParseAddr(alone)) == 0 {
-			t.Errorf("%s has a network", alone)
+			t.Errorf("NetworkOf gives %s a network, or Prefix gives it none", alone)
 		}
 	}
 	if NetworkOf(netip.Addr{}) != 0 {
-		t.Error("the invalid address has a network")
+		t.Error("the invalid address belongs to a network")
 	}
 }
 
@@ -199,7 +199,7 @@ func TestSlowHolderIsEvictedForNetworkWithoutSlot(t *testing.T) {
 	w.reads(50_000, 20*time.Second, two, three)
 	w.refused(2, "second of a network")
 	if _, out := w.enter(4, "newcomer"); out != "slow" {
-		t.Errorf("evicted %q", out)
+		t.Errorf("the newcomer evicted %q, want \"slow\"", out)
 	}
 }
 
@@ -215,7 +215,7 @@ func TestFloor(t *testing.T) {
 		m, _ := w.enter(1, "reader")
 		w.reads(c.rate, 2*time.Minute, m)
 		if out, _ := w.pool.Enter(w.now.Add(time.Second), 2, "newcomer"); (out == nil) != c.keeps {
-			t.Errorf("at %d bytes a second: keeps its slot: %v", c.rate, out == nil)
+			t.Errorf("the holder with %d bytes per second keeps its slot: %v, want %v", c.rate, out == nil, c.keeps)
 		}
 	}
 }
@@ -241,7 +241,7 @@ func TestPause(t *testing.T) {
 		{never, 3900 * time.Millisecond, Good}, {never, 4 * time.Second, Silent},
 	} {
 		if got := c.m.Standing(w.now.Add(c.after)); got != c.want {
-			t.Errorf("%s after %v: %d, want %d", c.m.Value, c.after, got, c.want)
+			t.Errorf("%s after %v has the standing %d, want %d", c.m.Value, c.after, got, c.want)
 		}
 	}
 }
@@ -259,12 +259,12 @@ func TestTimeWithoutOfferDoesNotCount(t *testing.T) {
 	}
 	w.wait(time.Hour)
 	if got := m.Standing(w.now); got != Good {
-		t.Errorf("%d", got)
+		t.Errorf("the standing is %d, want Good", got)
 	}
 }
 
-// TestSuspect checks that a newcomer of a marked network can be evicted for networks without
-// a mark until it has proved that it reads, and that marks expire.
+// TestSuspect checks that a newcomer of an unmarked network can evict a new holder of a marked
+// network until that holder has proved that it reads, and that marks expire.
 func TestSuspect(t *testing.T) {
 	opt := readers
 	opt.Slots = 2
@@ -279,7 +279,7 @@ func TestSuspect(t *testing.T) {
 	}
 	w.refused(2, "silent too") // both networks are marked
 	if _, out := w.enter(4, "newcomer"); out != "silent again" {
-		t.Errorf("evicted %q", out)
+		t.Errorf("the newcomer evicted %q, want \"silent again\"", out)
 	}
 	w.wait(markFor)
 	if w.pool.marks.has(w.now, 1) {
@@ -312,7 +312,7 @@ func TestMarksAreBounded(t *testing.T) {
 		k.add(now, 1) // renew this mark each time
 	}
 	if len(k.until) > maxMarks || len(k.queue) > maxMarks || !k.has(now, 1) || !k.has(now, maxMarks+1) || k.has(now, 2) {
-		t.Errorf("%d marks, %d in the queue", len(k.until), len(k.queue))
+		t.Errorf("there are %d marks and %d in the queue, want at most maxMarks, without the oldest", len(k.until), len(k.queue))
 	}
 	k.add(now.Add(markFor), 5)
 	if len(k.until) != 1 || len(k.queue) != 1 {
@@ -351,7 +351,7 @@ func TestEnterNext(t *testing.T) {
 		w.wait(opt.Grace)
 		i, m, _ := w.pool.EnterNext(w.now, c.waiting, func(i int) string { return fmt.Sprint(i) })
 		if i != c.want || (m != nil) != (i >= 0) || m != nil && m.Value != fmt.Sprint(i) {
-			t.Errorf("%+v: %d, %v", c, i, m)
+			t.Errorf("%+v: EnterNext returned %d, %v", c, i, m)
 		}
 	}
 }
@@ -370,7 +370,7 @@ func TestEnterNextTriesOthers(t *testing.T) {
 	w.enter(2, "")
 	i, _, out := w.pool.EnterNext(w.now, []Network{3, 2}, func(int) string { return "" })
 	if i != 0 || out != slow {
-		t.Errorf("%d, for %v", i, out)
+		t.Errorf("EnterNext returned %d and evicted %v, want 0 and the slow holder", i, out)
 	}
 }
 
@@ -400,19 +400,19 @@ func TestWithoutGraceOldestOfLargestNetworkIsEvicted(t *testing.T) {
 	}
 }
 
-// TestMove checks that a moved holder counts for its new network only.
+// TestMove checks that the slot of a moved holder is counted only for its new network.
 func TestMove(t *testing.T) {
 	w := newWorld(t, readers)
 	m, _ := w.enter(0, "")
 	m.Move(5)
 	if w.pool.held[5] != 1 {
-		t.Error("the holder does not count for its new network")
+		t.Error("the slot of the moved holder is not counted for its new network")
 	}
 	m.Leave(w.now)
 	m.Move(6)
 	m.Leave(w.now)
 	if len(w.pool.held) != 0 || w.pool.Len() != 0 {
-		t.Errorf("counts without holders: %v", w.pool.held)
+		t.Errorf("the pool has no holders, but counts slots for %v", w.pool.held)
 	}
 }
 
@@ -448,7 +448,7 @@ func TestLargePool(t *testing.T) {
 	w.refused(9999, "newcomer")
 	w.wait(failedFor)
 	if _, out := w.enter(9999, "newcomer"); out != fmt.Sprint(2*searchBatch+7) {
-		t.Errorf("evicted %q", out)
+		t.Errorf("the newcomer evicted %q, want the only silent holder", out)
 	}
 	for i := range searchBatch {
 		members[i].Offer(w.now.Add(-opt.Grace))
@@ -476,7 +476,7 @@ func FuzzNetworkOf(f *testing.F) {
 		}
 		p, _ := x.Prefix(bits)
 		if same := p.Contains(y); (NetworkOf(x) == NetworkOf(y)) != same {
-			t.Errorf("%v and %v", x, y)
+			t.Errorf("NetworkOf is wrong about whether %v and %v belong to one network", x, y)
 		}
 	})
 }

@@ -65,7 +65,7 @@ func TestReadsNothingOutside(t *testing.T) {
 						want = entry.Follow
 					}
 					if is := foldertest.OutcomeOf(got, err, text); is != want {
-						t.Errorf("%s, want %s: %q, %v", is, want, got, err)
+						t.Errorf("the outcome is %s, want %s: %q, %v", is, want, got, err)
 					}
 					if err != nil && way == "ReadFile" && !strings.Contains(err.Error(), filepath.Join(dir, "x")) {
 						t.Errorf("the error does not name the path: %v", err)
@@ -88,7 +88,7 @@ func TestReadNamed(t *testing.T) {
 			entry.Put(t, filepath.Join(dir, "x"))
 			b, err := folder.ReadNamed(filepath.Join(dir, "x"), 1000)
 			if is := foldertest.OutcomeOf(string(b), err, text); is != entry.Follow {
-				t.Errorf("%s, want %s: %q, %v", is, entry.Follow, b, err)
+				t.Errorf("the outcome is %s, want %s: %q, %v", is, entry.Follow, b, err)
 			}
 		})
 	}
@@ -113,19 +113,19 @@ func TestSub(t *testing.T) {
 			defer f.Close()
 			if sub, err := f.Sub("x"); err == nil {
 				sub.Close()
-				t.Error("Sub opened it")
+				t.Error("Sub opened an entry that is not a directory of the folder")
 			}
 			if d, err := folder.OpenDir(f.Root(), "x"); err == nil {
 				d.Close()
-				t.Error("OpenDir opened it")
+				t.Error("OpenDir opened an entry that is not a directory of the folder")
 			}
 			if g, err := folder.Open(filepath.Join(dir, "x"), folder.Options{}); err == nil {
 				g.Close()
-				t.Error("Open opened it")
+				t.Error("Open opened an entry that is not a directory")
 			}
 			if g, err := folder.Open(filepath.Join(dir, "x"), folder.Options{FollowLinks: true}); err == nil {
 				g.Close()
-				t.Error("Open with FollowLinks opened it")
+				t.Error("Open with FollowLinks opened an entry that is not a directory")
 			}
 		})
 	}
@@ -146,20 +146,20 @@ func TestSub(t *testing.T) {
 			t.Fatal(err)
 		}
 		if b, err := sub.ReadFile("x", 100); err != nil || string(b) != text {
-			t.Errorf("read in a directory that a link leads to: %q, %v", b, err)
+			t.Errorf("ReadFile in a directory behind a link returned %q, %v", b, err)
 		}
 		if _, err := sub.ReadFile("up", 100); follow != (err == nil) {
-			t.Errorf("a link out of the subdirectory, FollowLinks %v: %v", follow, err)
+			t.Errorf("with FollowLinks %v, reading a link out of the subdirectory returned %v", follow, err)
 		}
 		if _, err := f.Sub("out"); follow != (err == nil) {
-			t.Errorf("a link to a directory outside, FollowLinks %v: %v", follow, err)
+			t.Errorf("with FollowLinks %v, Sub of a link to a directory outside returned %v", follow, err)
 		}
 		for _, name := range []string{"..", "../in/beside", "/etc/passwd", "real/../../in/beside", ""} {
 			if _, err := f.Open(name); err == nil {
-				t.Errorf("Open opened %q, FollowLinks %v", name, follow)
+				t.Errorf("with FollowLinks %v, Open opened %q", follow, name)
 			}
 			if _, err := f.Sub(name); err == nil {
-				t.Errorf("Sub opened %q, FollowLinks %v", name, follow)
+				t.Errorf("with FollowLinks %v, Sub opened %q", follow, name)
 			}
 		}
 		sub.Close()
@@ -182,13 +182,13 @@ func TestLimit(t *testing.T) {
 		}
 		var large *folder.SizeError
 		if b, err := f.ReadFile("x", 100); (err == nil) != ok || ok && len(b) != size || !ok && !errors.As(err, &large) {
-			t.Errorf("%d bytes: read %d, %v", size, len(b), err)
+			t.Errorf("ReadFile of a file of %d bytes returned %d bytes, %v; the limit is 100", size, len(b), err)
 		}
 		if b, err := folder.ReadNamed(path, 100); (err == nil) != ok || ok && len(b) != size || !ok && !errors.As(err, &large) {
-			t.Errorf("%d bytes, named: read %d, %v", size, len(b), err)
+			t.Errorf("ReadNamed of a file of %d bytes returned %d bytes, %v; the limit is 100", size, len(b), err)
 		}
 		if b, err := fs.ReadFile(folder.FS(dir, folder.Options{}, 100), "x"); (err == nil) != ok || ok && len(b) != size || !ok && !errors.As(err, &large) {
-			t.Errorf("%d bytes, as a file system: read %d, %v", size, len(b), err)
+			t.Errorf("fs.ReadFile of a file of %d bytes returned %d bytes, %v; the limit is 100", size, len(b), err)
 		}
 		f.Close()
 	}
@@ -214,7 +214,7 @@ func TestReadStopsAtLimitOfGrowingFile(t *testing.T) {
 		r.Close()
 		var large *folder.SizeError
 		if (err == nil) != ok || ok && len(b) != size || !ok && !errors.As(err, &large) {
-			t.Errorf("%d bytes: read %d, %v", size, len(b), err)
+			t.Errorf("read of a pipe with %d bytes returned %d bytes, %v", size, len(b), err)
 		}
 		if n := <-written; n > 200<<10 {
 			t.Errorf("read took %d bytes from the pipe", n)
@@ -250,7 +250,7 @@ func TestReplacedFile(t *testing.T) {
 				file.Close()
 			}
 			if is := foldertest.OutcomeOf(got, err, text); is != entry.Strict && !(is == foldertest.Other && entry.Strict == foldertest.Special) {
-				t.Errorf("%s, want %s: %q, %v", is, entry.Strict, got, err)
+				t.Errorf("the outcome is %s, want %s: %q, %v", is, entry.Strict, got, err)
 			}
 		})
 	}
@@ -274,13 +274,13 @@ func TestReadDir(t *testing.T) {
 			got += fs.FormatDirEntry(e) + " "
 		}
 		if err != nil || got != "- a d b/ L c " {
-			t.Errorf("%q, %v", got, err)
+			t.Errorf("ReadDir returned %q, %v, want all entries in the order of their names", got, err)
 		}
 		f.Close()
 	}
 	all, err := fs.Glob(folder.FS(dir, folder.Options{}, 1), "*")
 	if err != nil || strings.Join(all, " ") != "a b c" {
-		t.Errorf("%q, %v", all, err)
+		t.Errorf("the walk visited %q, %v, want a, b and c", all, err)
 	}
 }
 
@@ -305,13 +305,13 @@ func TestLink(t *testing.T) {
 			t.Fatal(err)
 		}
 		if b, err := os.ReadFile(to); string(b) != "1" {
-			t.Errorf("%s: %q, %v", from, b, err)
+			t.Errorf("the link to %s contains %q, %v, want \"1\"", from, b, err)
 		}
 	}
 	os.Remove(at("link"))
 	os.Symlink("other", at("link"))
 	if err := folder.Link(file, at("link"), at("swapped")); err == nil {
-		t.Error("Link linked another file")
+		t.Error("Link succeeded although another file has replaced the open one")
 	}
 	if _, err := os.Lstat(at("swapped")); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("the failed Link left a file: %v", err)

@@ -70,7 +70,7 @@ func TestWalk(t *testing.T) {
 				return nil
 			})
 			if got := strings.Join(all, " "); got != c.want || (err != nil) != (c.then == stop) {
-				t.Errorf("%s, %v at %s: %q, %v", c.name, c.then, c.at, got, err)
+				t.Errorf("Walk of %s with the result %v at %s visited %q, %v, want %q", c.name, c.then, c.at, got, err, c.want)
 			}
 		}
 	}
@@ -89,7 +89,7 @@ func TestWalkEndsAtMaxDepth(t *testing.T) {
 	}
 	defer f.Close()
 	if all, err := walked(f, ".", func(string) error { return nil }); err != nil || len(all) != 101 {
-		t.Errorf("%d directories, %v", len(all), err)
+		t.Errorf("Walk visited %d directories, %v, want 101", len(all), err)
 	}
 }
 
@@ -120,7 +120,7 @@ func TestWalkReplacedDirectory(t *testing.T) {
 				return nil
 			})
 			if want := " a a/inside b failed c c/inside"; strings.Join(all, " ") != want || err != nil {
-				t.Errorf("%q, %v", all, err)
+				t.Errorf("Walk visited %q, %v, want %q", all, err, want)
 			}
 		})
 	}

@@ -160,7 +160,7 @@ func TestReach(t *testing.T) {
 			err := c.reach.Check(a)
 			var typed *AddressError
 			if (err == nil) != c.want[i] || err != nil && (!errors.Is(err, ErrForbidden) || !errors.As(err, &typed) || typed.Addr != a) {
-				t.Errorf("%s, %v: %v", c.name, a, err)
+				t.Errorf("Check of %[2]v with the reach %[1]s returned %[3]v, want success: %[4]v", c.name, a, err, c.want[i])
 			}
 		}
 	}

@@ -124,10 +124,10 @@ func TestRedirectsLeadOutwards(t *testing.T) {
 			_, err := get(t, n.client(t, ClientOptions{}), hops(c.hosts...), ToChosen)
 			var forbidden *AddressError
 			if whole := c.asked == len(c.hosts); whole != (err == nil) || !whole && !errors.As(err, &forbidden) || len(n.asked) != c.asked {
-				t.Errorf("asked %q, %v", n.asked, err)
+				t.Errorf("the hosts %q got a request, %v, want %d hosts", n.asked, err, c.asked)
 			}
 			if len(n.dials) > c.asked {
-				t.Errorf("dialled %q", n.dials)
+				t.Errorf("the client dialled %q, want at most %d addresses", n.dials, c.asked)
 			}
 			var failed *url.Error
 			if err != nil && (!errors.As(err, &failed) || !strings.HasPrefix(failed.URL, "http://"+c.hosts[c.asked]+"/")) {
@@ -146,11 +146,11 @@ func TestAnswerHasReachOfItsServer(t *testing.T) {
 		hops("203.0.113.7"): ToPublic, hops("10.0.0.1"): ToPrivate, hops("127.0.0.1"): ToChosen, hops("127.0.0.1", "10.0.0.1"): ToPrivate,
 	} {
 		if a, err := get(t, c, u, ToChosen); err != nil || a.Reach != want {
-			t.Errorf("%s: %+v, %v", u, a, err)
+			t.Errorf("Get of %s returned %+v, %v, want the reach %v", u, a, err, want)
 		}
 	}
 	if a, err := get(t, c, hops("127.0.0.1"), ToMachine); err != nil || a.Reach != ToMachine {
-		t.Errorf("%+v, %v", a, err)
+		t.Errorf("Get with the reach ToMachine returned %+v, %v, want the same reach", a, err)
 	}
 }
 
@@ -171,16 +171,16 @@ func TestKeptConnectionIsChecked(t *testing.T) {
 	}
 	for _, within := range []Reach{ToPublic, ToPrivate} {
 		if _, err := get(t, c, hops("127.0.0.1"), within); !errors.Is(err, ErrForbidden) {
-			t.Errorf("%v over the kept connection: %v", within, err)
+			t.Errorf("a request with the reach %v over the open connection returned %v, want ErrForbidden", within, err)
 		}
 	}
 	for range 2 { // the second request uses the connection of the first
 		if _, err := get(t, c, hops("203.0.113.7", "127.0.0.1"), ToChosen); !errors.Is(err, ErrForbidden) {
-			t.Errorf("from public to a kept connection: %v", err)
+			t.Errorf("a redirect from a public server to the open connection returned %v, want ErrForbidden", err)
 		}
 	}
 	if got := strings.Join(n.dials, " "); got != "127.0.0.1:80 203.0.113.7:80" {
-		t.Errorf("dialled %s", got)
+		t.Errorf("the client dialled %s, want each host once", got)
 	}
 }
 
@@ -195,10 +195,10 @@ func TestWithinLimitsRedirects(t *testing.T) {
 		return ToMachine
 	}})
 	if _, err := get(t, c, "http://127.0.0.1/?to=/end", ToMachine); !errors.Is(err, ErrForbidden) || len(n.asked) != 1 {
-		t.Errorf("asked %q, %v", n.asked, err)
+		t.Errorf("the hosts %q got a request, %v, want one host and ErrForbidden", n.asked, err)
 	}
 	if _, err := get(t, c, "http://127.0.0.1/?to=/other", ToMachine); err != nil {
-		t.Error(err)
+		t.Errorf("a redirect that Within allows: %v", err)
 	}
 }
 
@@ -212,11 +212,11 @@ func TestRefusesBadRedirects(t *testing.T) {
 		_, err := get(t, c, "http://203.0.113.7/?to="+url.QueryEscape(to), ToChosen)
 		var redirect *RedirectError
 		if !errors.As(err, &redirect) || redirect.Status != http.StatusFound {
-			t.Errorf("to %s: %v", to, err)
+			t.Errorf("a redirect to %s returned %v, want a RedirectError", to, err)
 		}
 	}
 	if _, err := get(t, c, "http://203.0.113.7/?to="+url.QueryEscape("/?to=/x"), ToChosen); err != nil {
-		t.Errorf("two redirects: %v", err)
+		t.Errorf("two redirects returned %v, want success", err)
 	}
 	if _, err := get(t, c, "ftp://203.0.113.7/", ToChosen); err == nil {
 		t.Error("a request for an ftp URL succeeded")
@@ -249,12 +249,12 @@ func TestTLSServer(t *testing.T) {
 				for range 2 {
 					a, err := get(t, c, s.URL, ToChosen)
 					if err != nil || a.Reach != ToChosen || (a.Header.Get("X-Protocol") == "HTTP/2.0") != two {
-						t.Errorf("%+v, %v", a, err)
+						t.Errorf("Get over TLS returned %+v, %v, want the reach ToChosen and the right version of HTTP", a, err)
 					}
 				}
 				var redirect *RedirectError
 				if _, err := get(t, c, s.URL+"/?to="+url.QueryEscape("http://203.0.113.7/"), ToChosen); !errors.As(err, &redirect) {
-					t.Errorf("to http: %v", err)
+					t.Errorf("a redirect from https to http returned %v, want a RedirectError", err)
 				}
 			}
 		})
@@ -285,11 +285,11 @@ func TestPasswordGoesToItsOriginOnly(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got["203.0.113.7/a"] != "secret" || got["203.0.113.7/b"] != "secret" || got["203.0.113.8/c"] != "" || len(got) != 3 {
-		t.Errorf("passwords %q", got)
+		t.Errorf("the servers got the passwords %q, want them only on the first host", got)
 	}
 	s.Close()
 	if _, err := get(t, c, u, ToPublic); err == nil || strings.Contains(err.Error(), "secret") {
-		t.Errorf("the error shows the password: %v", err)
+		t.Errorf("the error contains the password, or there is no error: %v", err)
 	}
 }
 

@@ -59,12 +59,12 @@ func TestDialerRefusesBeforeItDials(t *testing.T) {
 			conn, err := d.DialContext(t.Context(), ToPrivate, network, net.JoinHostPort(host, port))
 			var forbidden *AddressError
 			if !errors.As(err, &forbidden) {
-				t.Errorf("%s %s: %v, %v", network, host, conn, err)
+				t.Errorf("dialling %s %s returned %v, %v, want an AddressError", network, host, conn, err)
 			}
 		}
 	}
 	if _, err := d.DialContext(t.Context(), ToMachine, "tcp", "metadata.test:"+port); !errors.Is(err, ErrForbidden) {
-		t.Errorf("metadata service: %v", err)
+		t.Errorf("dialling the metadata service returned %v, want ErrForbidden", err)
 	}
 	if n.Load() != 0 {
 		t.Errorf("the listener accepted %d connections, want none", n.Load())
@@ -123,14 +123,14 @@ func TestDialerWithDial(t *testing.T) {
 		_, err := d.DialContext(t.Context(), ToPublic, "tcp", net.JoinHostPort(c.host, "80"))
 		slices.Sort(asked)
 		if err == nil || errors.Is(err, ErrForbidden) != c.forbidden || !slices.Equal(asked, c.want) {
-			t.Errorf("%s: dialled %q, %v", c.host, asked, err)
+			t.Errorf("the dialer passed %[2]q to Dial for %[1]s, with the error %[3]v, want %[4]q", c.host, asked, err, c.want)
 		}
 	}
 	asked = nil
 	d.DialsNames = true
 	d.DialContext(t.Context(), ToPublic, "tcp", "mixed.test:80")
 	if _, err := d.DialContext(t.Context(), ToPublic, "tcp", "127.0.0.1:80"); !errors.Is(err, ErrForbidden) || !slices.Equal(asked, []string{"mixed.test:80"}) {
-		t.Errorf("dialled %q, %v", asked, err)
+		t.Errorf("the dialer passed %q to Dial, with the error %v, want only the name", asked, err)
 	}
 }
 
@@ -174,10 +174,10 @@ func TestDialerChecksEachResolution(t *testing.T) {
 	})}
 	addrs, err := d.Resolver.LookupNetIP(t.Context(), "ip", "changes.test")
 	if err != nil || len(addrs) != 1 || ToPublic.Check(addrs[0]) != nil {
-		t.Fatalf("first %v, %v", addrs, err)
+		t.Fatalf("the first resolution returned %v, %v, want one public address", addrs, err)
 	}
 	if _, err := d.DialContext(t.Context(), ToPublic, "tcp", "changes.test:"+portOf(l)); !errors.Is(err, ErrForbidden) {
-		t.Errorf("then: %v", err)
+		t.Errorf("dialling after the change returned %v, want ErrForbidden", err)
 	}
 	if n.Load() != 0 {
 		t.Error("the dialer connected to the refused address")

@@ -19,14 +19,14 @@ func TestAnswer(t *testing.T) {
 	got, ok := answer(dialled, 0x61244800)
 	want := []byte("\x31\x00\x50\x45\x61\x24\x48\x00\x00\x00\x00\x1e\x00\x00\x00\x00\x00\x00\x38\xfb")
 	if !ok || !bytes.Equal(got[:], want) {
-		t.Errorf("%x %v, want %x", got, ok, want)
+		t.Errorf("answer returned %x, %v, want %x", got, ok, want)
 	}
 	for what, p := range map[string][]byte{
 		"nothing": nil, "a short one": dialled[:19], "of version 0": append([]byte{0x40}, dialled[1:]...), "data": append([]byte{0x01}, dialled[1:]...),
 		"a reset, which would go on for ever": got[:], "of the DHT": []byte("d1:ad2:id20:abcdefghij0123456789e1:q4:ping1:t2:aa1:y1:qe"),
 	} {
 		if _, ok := answer(p, 1); ok {
-			t.Errorf("%s is answered", what)
+			t.Errorf("answer returned a reset for %s", what)
 		}
 	}
 }
@@ -50,11 +50,11 @@ func TestRun(t *testing.T) {
 	c.Write(dialled)
 	b := make([]byte, 100)
 	if n, err := c.Read(b); err != nil || n != headerLen || b[0] != reset {
-		t.Errorf("%x %v", b[:n], err)
+		t.Errorf("the answer is %x, %v, want a reset", b[:n], err)
 	}
 	cancel()
 	if err := <-ended; !errors.Is(err, context.Canceled) {
-		t.Error(err)
+		t.Errorf("Run returned %v, want context.Canceled", err)
 	}
 }
 
@@ -62,7 +62,7 @@ func FuzzAnswer(f *testing.F) {
 	f.Add(dialled)
 	f.Fuzz(func(t *testing.T, p []byte) {
 		if b, ok := answer(p, 1); ok && (len(p) < len(b) || b[0] == syn) {
-			t.Errorf("%x is answered with %x", p, b)
+			t.Errorf("the packet %x got the answer %x, which is longer or opens a connection", p, b)
 		}
 	})
 }

@@ -167,7 +167,7 @@ func (l *Limiter) wait(ctx context.Context, n int, q *queue) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if w.need == 0 {
-		return nil // it was served in the meantime
+		return nil // the bytes were granted meanwhile
 	}
 	head := q.head == w
 	q.remove(w)

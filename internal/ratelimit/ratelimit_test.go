@@ -56,7 +56,7 @@ func TestRateIsExact(t *testing.T) {
 						}
 						within(t, "in all", total, rate*seconds, call*conns)
 						if total > rate*seconds {
-							t.Errorf("%d bytes passed in a time for %d", total, rate*seconds)
+							t.Errorf("%d bytes passed, want at most %d", total, rate*seconds)
 						}
 					})
 				})
@@ -122,17 +122,17 @@ func TestGiveBack(t *testing.T) {
 			l.GiveBack(5_000)
 		}
 		if took := time.Since(start); took < 45*time.Millisecond || took > 55*time.Millisecond {
-			t.Errorf("50 kB that were used took %v", took)
+			t.Errorf("50 kB that were not returned took %v, want 50ms", took)
 		}
 		l.GiveBack(1 << 30)
 		if l.Take(1 << 20) {
-			t.Error("more than the burst was saved up")
+			t.Error("more bytes than the burst passed without waiting")
 		}
 	})
 	var none *Limiter
 	none.GiveBack(1)
 	if err := none.WaitLater(t.Context(), 1); err != nil {
-		t.Error(err)
+		t.Errorf("WaitLater of a nil limiter returned %v", err)
 	}
 }
 
@@ -146,7 +146,7 @@ func TestOrder(t *testing.T) {
 		for i := range 20 {
 			wg.Go(func() {
 				if err := l.Wait(t.Context(), 5000); err != nil {
-					t.Error(err)
+					t.Errorf("Wait: %v", err)
 				}
 				mu.Lock()
 				order = append(order, i)
@@ -157,7 +157,7 @@ func TestOrder(t *testing.T) {
 		wg.Wait()
 		for i, n := range order {
 			if i != n {
-				t.Fatalf("served in the order %v", order)
+				t.Fatalf("the callers were served in the order %v, want the order of arrival", order)
 			}
 		}
 	})
@@ -193,7 +193,7 @@ func TestSetRate(t *testing.T) {
 		<-done
 		<-done
 		if d := time.Since(start); d < 2950*time.Millisecond || d > 3050*time.Millisecond {
-			t.Errorf("took %v, want 3s", d)
+			t.Errorf("Wait took %v, want 3s", d)
 		}
 		l.SetRate(1)
 		go func() { done <- l.Wait(t.Context(), 1_000_000) }()
@@ -204,7 +204,7 @@ func TestSetRate(t *testing.T) {
 			t.Errorf("after the limit was lifted: %v after %v", err, time.Since(start))
 		}
 		if l.Rate() != 0 || !l.Take(1<<40) {
-			t.Error("still limited")
+			t.Error("the limiter still limits after SetRate(0)")
 		}
 	})
 }
@@ -225,7 +225,7 @@ func TestSetRateOften(t *testing.T) {
 	})
 }
 
-// TestCancel checks that a cancelled caller leaves its share to the others.
+// TestCancel checks that the other callers get the share of a cancelled caller.
 func TestCancel(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := New(100_000)
@@ -239,14 +239,14 @@ func TestCancel(t *testing.T) {
 		time.Sleep(100 * time.Millisecond)
 		cancel()
 		if err := <-quit; !errors.Is(err, context.Canceled) {
-			t.Errorf("cancelled: %v", err)
+			t.Errorf("Wait returned %v after the cancellation, want context.Canceled", err)
 		}
 		<-done
 		if d := time.Since(start); d > 510*time.Millisecond {
 			t.Errorf("50,000 bytes took %v after the other gave up, want 0.5s", d)
 		}
 		if err := l.Wait(ctx, 1); !errors.Is(err, context.Canceled) {
-			t.Errorf("already cancelled: %v", err)
+			t.Errorf("Wait with a cancelled context returned %v, want context.Canceled", err)
 		}
 	})
 }
@@ -255,24 +255,24 @@ func TestUnlimited(t *testing.T) {
 	var none *Limiter
 	for _, l := range []*Limiter{none, New(0)} {
 		if err := l.Wait(t.Context(), 1<<40); err != nil || !l.Take(1<<40) || l.Rate() != 0 {
-			t.Error("limited")
+			t.Error("a limiter without a rate limits")
 		}
 	}
 	if n := testing.AllocsPerRun(100, func() { _ = New(1 << 40).Take(1) }); n > 1 {
-		t.Errorf("%v allocations to take", n)
+		t.Errorf("New and Take make %v allocations, want at most 1", n)
 	}
 }
 
 func TestNegativeRatePanics(t *testing.T) {
 	defer func() {
 		if recover() == nil {
-			t.Error("no panic")
+			t.Error("a negative rate does not panic")
 		}
 	}()
 	New(-1)
 }
 
-// TestRealClock checks the limit with real timers, which are late.
+// TestRealClock checks the limit with real timers, which fire late.
 func TestRealClock(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes a second")
@@ -285,7 +285,7 @@ func TestRealClock(t *testing.T) {
 		wg.Go(func() {
 			for range rate / 4 / (100 << 10) {
 				if err := l.Wait(t.Context(), 100<<10); err != nil {
-					t.Error(err)
+					t.Errorf("Wait: %v", err)
 				}
 			}
 		})
@@ -293,7 +293,7 @@ func TestRealClock(t *testing.T) {
 	wg.Wait()
 	// On a busy machine the rate may be lower, but must not be higher.
 	if d := time.Since(start); d < 970*time.Millisecond {
-		t.Errorf("a second's worth of bytes passed in %v", d)
+		t.Errorf("the bytes of one second passed in %v", d)
 	}
 }
 

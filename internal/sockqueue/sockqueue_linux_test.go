@@ -62,7 +62,7 @@ func TestUnacked(t *testing.T) {
 		t.Fatal(err)
 	}
 	if n := Unacked(raw); n != 0 {
-		t.Errorf("%d bytes before the first write", n)
+		t.Errorf("Unacked is %d before the first write, want 0", n)
 	}
 	block := make([]byte, 64<<10)
 	raw.Write(func(fd uintptr) bool { // write until the buffers of both ends are full
@@ -73,10 +73,10 @@ func TestUnacked(t *testing.T) {
 		}
 	})
 	if n := Unacked(raw); n <= 0 {
-		t.Errorf("%d bytes although the other end does not read", n)
+		t.Errorf("Unacked is %d although the other end does not read", n)
 	}
 	server.Close()
 	if n := Unacked(raw); n != -1 {
-		t.Errorf("%d bytes after the connection was closed, want -1", n)
+		t.Errorf("Unacked is %d after the connection was closed, want -1", n)
 	}
 }

@@ -22,7 +22,7 @@ func TestEscape(t *testing.T) {
 		}
 	}
 	if got := Text("a\tb\n\x1b"); got != "a\tb\n"+`\x1b` {
-		t.Errorf("Text: %q", got)
+		t.Errorf("Text returned %q, want a newline and a tab and an escaped \\x1b", got)
 	}
 }
 

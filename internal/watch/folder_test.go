@@ -88,7 +88,7 @@ func TestOpenForWriting(t *testing.T) {
 		defer w.Close()
 	}
 	if done, waiting := names(f.Scan(time.Now().Add(time.Hour))); len(done) > 0 || !slices.Equal(waiting, []string{"slow", "tree"}) {
-		t.Errorf("complete %q, waiting %q", done, waiting)
+		t.Errorf("the complete entries are %q and the waiting ones %q, want none and slow, tree", done, waiting)
 	}
 }
 
@@ -102,7 +102,7 @@ func TestStamp(t *testing.T) {
 				return e.Stamp
 			}
 		}
-		t.Fatalf("no %s", name)
+		t.Fatalf("the scan found no complete entry %s", name)
 		return ""
 	}
 	write("tree/a", "1", time.Hour)
@@ -137,12 +137,12 @@ func TestMissingFolderIsAnError(t *testing.T) {
 		t.Fatal(err)
 	}
 	if s := f.Scan(time.Now()); !errors.Is(s.Err, os.ErrNotExist) {
-		t.Errorf("%+v", s)
+		t.Errorf("the scan of a missing folder is %+v, want os.ErrNotExist", s)
 	}
 	os.Rename(f.dir+"-away", f.dir)
 	f.dev++
 	if s := f.Scan(time.Now()); runtime.GOOS != "windows" && s.Err == nil {
-		t.Errorf("another file system: %+v", s)
+		t.Errorf("the scan of another file system is %+v, want an error", s)
 	}
 }
 
@@ -162,15 +162,15 @@ func TestRun(t *testing.T) {
 		})
 	}()
 	if s := <-scans; len(s.Entries) != 0 || s.Err != nil {
-		t.Errorf("%+v", s)
+		t.Errorf("the first scan is %+v, want no entries", s)
 	}
 	write("a", "1", time.Hour) // so early that the regular scan, after 30 s, cannot be the reason
 	if s := <-scans; len(s.Entries) != 1 {
-		t.Errorf("%+v", s)
+		t.Errorf("the scan after a change is %+v, want one entry", s)
 	}
 	stop := errors.New("stop")
 	cancel(stop)
 	if err := <-ended; err != stop {
-		t.Error(err)
+		t.Errorf("Run returned %v, want %v", err, stop)
 	}
 }

@@ -37,22 +37,22 @@ func TestRefusesUnsafeEntries(t *testing.T) {
 				switch {
 				case entry.Name == "nothing":
 					if len(s.Entries)+len(s.Waiting)+len(s.Refused) != 0 {
-						t.Errorf("%+v", s)
+						t.Errorf("the scan is %+v, want no entries", s)
 					}
 				case entry.Name == "directory" || entry.Name == "link to a directory out" && follow:
 					if len(s.Entries) != 1 || !s.Entries[0].Dir || len(s.Refused) != 0 {
-						t.Errorf("%+v", s)
+						t.Errorf("the scan is %+v, want one directory", s)
 					}
 				case want == foldertest.Read || want == foldertest.Leaked || want == foldertest.Denied:
 					if len(s.Entries) != 1 || s.Entries[0].Dir || len(s.Refused) != 0 {
-						t.Errorf("%+v", s)
+						t.Errorf("the scan is %+v, want one file", s)
 					}
 				default:
 					if len(s.Refused) != 1 || s.Refused[0].Name != "x" || len(s.Entries)+len(s.Waiting) != 0 {
-						t.Fatalf("%+v", s)
+						t.Fatalf("the scan is %+v, want only x, refused", s)
 					}
 					if is := foldertest.OutcomeOf("", s.Refused[0].Err, ""); is != want {
-						t.Errorf("%s, want %s: %v", is, want, s.Refused[0].Err)
+						t.Errorf("the outcome is %s, want %s: %v", is, want, s.Refused[0].Err)
 					}
 				}
 			})
@@ -80,20 +80,20 @@ func TestLinkStamp(t *testing.T) {
 	}
 	before := stamps()
 	if before["link"] != before["file"] || before["treelink"] != before["tree"] || before["deep"] == "" || len(before) != 5 {
-		t.Errorf("%q", before)
+		t.Errorf("the stamps are %q, want links with the stamps of their targets", before)
 	}
 	write("file", "12", time.Hour)
 	write("tree/b", "1", time.Hour)
 	after := stamps()
 	if after["link"] == before["link"] || after["treelink"] == before["treelink"] || after["deep"] != before["deep"] {
-		t.Errorf("%q, then %q", before, after)
+		t.Errorf("the stamps %q became %q, want only those of the changed targets to change", before, after)
 	}
 	s := f.Scan(time.Now())
 	if len(s.Refused) != 1 || s.Refused[0].Name != "self" {
-		t.Errorf("a link to the folder itself: %+v", s.Refused)
+		t.Errorf("with a link to the folder itself, refused are %+v, want only the link", s.Refused)
 	}
 	os.Remove(filepath.Join(f.dir, "file"))
 	if s := f.Scan(time.Now()); len(s.Refused) != 2 || s.Refused[0].Name != "link" || !errors.Is(s.Refused[0].Err, fs.ErrNotExist) {
-		t.Errorf("a link without a target: %+v", s.Refused)
+		t.Errorf("with links without a target, refused are %+v, want two entries", s.Refused)
 	}
 }

@@ -133,10 +133,10 @@ func TestMatters(t *testing.T) {
 		t.Fatal(err)
 	}
 	if c := <-seen; c != (Change{Path: path}) {
-		t.Errorf("creating a file: %+v", c)
+		t.Errorf("creating a file was reported as %+v", c)
 	}
 	if c := <-seen; c != (Change{Path: path, Content: true}) {
-		t.Errorf("writing a file: %+v", c)
+		t.Errorf("writing a file was reported as %+v", c)
 	}
 	if err := os.Chmod(path, 0o600); err != nil {
 		t.Fatal(err)

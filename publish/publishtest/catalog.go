@@ -147,7 +147,7 @@ func testRefuses(t *testing.T, c publish.Catalog) {
 	again.Twin.Hash[0]++
 	for what, r := range map[string]*publish.Release{"the reference": again, "a hash": taken} {
 		if err := c.Put(ctx, r, torrents(r)); !errors.Is(err, publish.ErrExists) {
-			t.Errorf("Put of a release whose %s is taken returned %v, want ErrExists", what, err)
+			t.Errorf("Put although %s is taken returned %v, want ErrExists", what, err)
 		}
 	}
 	for _, label := range [][3]string{{"a~b", "1", ""}, {"a/b", "1", ""}, {"..", "1", ""}, {"x", "1~2", ""}, {"x", "a/b", ""},

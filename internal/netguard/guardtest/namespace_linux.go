@@ -51,7 +51,7 @@ func InNamespace(t *testing.T, addrs ...string) bool {
 		t.Skipf("cannot create a network namespace: %v", err)
 	}
 	if err := cmd.Wait(); err != nil {
-		t.Errorf("test in a network namespace: %v\n%s", err, out.String())
+		t.Errorf("the test in a network namespace failed: %v\n%s", err, out.String())
 	}
 	return false
 }
