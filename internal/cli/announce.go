@@ -139,7 +139,7 @@ func (a *app) printAnnounce(url string, ih spate.InfoHash, took time.Duration, r
 	return a.Printf("%s", s)
 }
 
-// known returns n for JSON, or nil if the tracker did not send it.
+// known returns a pointer to n, or nil if the tracker did not send the number.
 func known(n int) *int {
 	if n == tracker.Unknown {
 		return nil
@@ -147,7 +147,7 @@ func known(n int) *int {
 	return &n
 }
 
-// count formats a number of a tracker.
+// count formats a number that a tracker sent.
 func count(n int) string {
 	if n == tracker.Unknown {
 		return "unknown"

@@ -21,14 +21,14 @@ import (
 
 // Env contains everything that the program takes from its surroundings.
 type Env struct {
-	Name           string   // the name of the program's file, without directories
+	Name           string   // base name of the program's file
 	Args           []string // without the program's name
-	Environ        []string // KEY=value; the last of two counts
+	Environ        []string // KEY=value; if a key is repeated, the last value is used
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
 	Now            func() time.Time // nil: time.Now
-	Signals        <-chan os.Signal // the first stops gracefully, the second at once; nil: none
-	// OutlivesHangup says that SIGHUP does not stop the program, as under nohup(1).
+	Signals        <-chan os.Signal // the first signal stops gracefully, the second at once; nil: no signals
+	// OutlivesHangup makes the program ignore SIGHUP, as under nohup(1).
 	OutlivesHangup bool
 }
 
@@ -36,7 +36,7 @@ type Env struct {
 // a program.
 func System() Env {
 	signals := make(chan os.Signal, 2)
-	outlives := signal.Ignored(syscall.SIGHUP) // read it before Notify changes it
+	outlives := signal.Ignored(syscall.SIGHUP) // signal.Notify changes this
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	return Env{
 		Name: strings.TrimSuffix(filepath.Base(os.Args[0]), ".exe"), Args: os.Args[1:], Environ: os.Environ(),
@@ -48,8 +48,8 @@ func System() Env {
 // because timeout(1) sends it both to the process and to its group.
 const sameSignal = 50 * time.Millisecond
 
-// Main runs the program and returns its exit code. After a second signal it returns while
-// the verb may still run, so the caller must exit.
+// Main runs the program and returns its exit code. After a second signal Main returns while the
+// verb may still run, so the caller must exit.
 func Main(env Env) int {
 	if env.Now == nil {
 		env.Now = time.Now
@@ -82,7 +82,7 @@ func Main(env Env) int {
 			}
 			stopping = now
 			cancel(&interruptError{signal: s})
-			if a.started.Load() { // a verb runs
+			if a.started.Load() { // a verb is running
 				a.Notef("stopping; press Ctrl-C again to stop at once")
 			}
 		}
