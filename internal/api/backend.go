@@ -18,7 +18,7 @@ import (
 	"spate/torrent"
 )
 
-// NewBackend returns a backend that is a daemon of this process.
+// NewBackend returns a backend for a daemon of this process.
 func NewBackend(d *daemon.Daemon) Backend { return backend{d} }
 
 type backend struct{ d *daemon.Daemon }
@@ -112,7 +112,7 @@ func (b backend) live(r *publish.Release) publish.Live {
 		case st.State == torrent.StateChecking && st.Pieces > 0:
 			l.Progress = float64(st.Checked) / float64(st.Pieces)
 		case st.State == torrent.StateDownloading: // a release never downloads, so its data is incomplete
-			l.State, l.Error = "failed", "some of the data is not what was published"
+			l.State, l.Error = "failed", "some of the data has changed since it was published"
 			l.Progress = float64(st.PiecesHave) / float64(max(1, st.Pieces))
 		}
 	}

@@ -48,7 +48,7 @@ type Refused struct {
 
 // Totals are sums over all releases.
 type Totals struct {
-	Releases int     `json:"releases"` // number of torrents; a separate v1 torrent counts too
+	Releases int     `json:"releases"` // number of releases
 	Paused   int     `json:"paused"`
 	Failed   int     `json:"failed"`
 	Peers    int     `json:"peers"`    // connected peers

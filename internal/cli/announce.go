@@ -25,7 +25,7 @@ type announceOptions struct {
 	timeout time.Duration
 }
 
-// announceResult is what announce --json prints.
+// announceResult is the JSON output of announce.
 type announceResult struct {
 	URL         string   `json:"url"`
 	InfoHash    string   `json:"info_hash"`

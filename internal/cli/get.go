@@ -67,7 +67,7 @@ type getJob struct {
 	src *source.Source
 
 	began    time.Time
-	active   time.Time // when data was received last
+	active   time.Time // time at which data was last received
 	received int64     // bytes received in all runs
 	told     bool      // the user has read that there are no peers
 	complete time.Time

@@ -25,7 +25,7 @@ type getRun struct {
 	left  int  // number of jobs that have not ended
 	bar   *term.Progress
 	err   error     // the first error
-	told  time.Time // when the last progress events were printed
+	told  time.Time // time of the last progress events
 
 	// stream writes the data of the job to standard output. If it is nil, the job waits until
 	// the torrent is complete.

@@ -209,7 +209,7 @@ func (d *Daemon) work(ctx context.Context) error {
 // openFolders opens the watched folders.
 func (d *Daemon) openFolders() error {
 	spec := d.conf.Spec
-	spec.Announce = nil // the trackers of the publisher
+	spec.Announce = nil // use the trackers of the publisher
 	var turn sync.Mutex // only one folder hashes at a time
 	for _, w := range d.conf.Folders {
 		f, err := publish.NewFolder(w.Dir, d.publisher, &turn, publish.FolderOptions{

@@ -13,7 +13,7 @@ import (
 	"spate/publish"
 )
 
-// PublishRequest asks for a release of each path.
+// PublishRequest is a request to publish a release of each path.
 type PublishRequest struct {
 	Paths []string
 	Make  maker.Options // Name is for one path only; Announce, Progress and Skipped are ignored
@@ -79,7 +79,7 @@ func (p *Publisher) Publish(ctx context.Context, r PublishRequest, done func(pat
 		if i < len(r.Variants) {
 			spec.Variant = r.Variants[i]
 		}
-		spec.Announce = nil // the trackers of the publisher
+		spec.Announce = nil // use the trackers of the publisher
 		if len(r.Trackers) > 0 {
 			spec.Announce = append(append([][]string{}, p.announce...), r.Trackers...)
 		}

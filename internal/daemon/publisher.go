@@ -293,8 +293,8 @@ func (p *Publisher) origin(ih spate.InfoHash) (site.Sent, bool) {
 	return site.Sent{Bytes: st.Uploaded, Rate: st.UpRate}, true
 }
 
-// pools returns functions that return the state of the pools that limit clients. Call it only
-// after the site is open.
+// pools returns the state of the pools that limit clients, by name. Call it only after the site
+// is open.
 func (p *Publisher) pools() map[string]poolState {
 	downloads, live := p.site.Pools()
 	handshakes, peers := p.session.Pools()
