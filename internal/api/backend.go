@@ -18,7 +18,7 @@ import (
 	"spate/torrent"
 )
 
-// NewBackend returns a backend that is a daemon of this process.
+// NewBackend returns a backend for a daemon of this process.
 func NewBackend(d *daemon.Daemon) Backend { return backend{d} }
 
 type backend struct{ d *daemon.Daemon }
@@ -77,14 +77,15 @@ func (b backend) Release(ctx context.Context, ref string) (publish.ReleaseInfo, 
 // notFound returns the error about the release ref.
 func notFound(ref string, err error) error { return toAPI(daemon.NotFound(ref, err)) }
 
-// describe describes r to the owner of the daemon.
+// describe converts r for the owner of the daemon.
 func (b backend) describe(ctx context.Context, r *publish.Release) (publish.ReleaseInfo, error) {
 	i, err := b.d.Info(ctx, r)
 	i.Live = b.live(r)
 	return i, err
 }
 
-// live returns the current state of a release. It counts its torrent and its v1 twin together.
+// live returns the current state of a release. It adds up its torrent and the separate v1
+// torrent.
 func (b backend) live(r *publish.Release) publish.Live {
 	l := publish.Live{State: "paused"}
 	for _, ih := range r.Hashes() {
@@ -92,7 +93,7 @@ func (b backend) live(r *publish.Release) publish.Live {
 		l.Seeders, l.Leechers = max(l.Seeders, s.Seeders), max(l.Leechers, s.Leechers)
 	}
 	if s, ok := b.d.Swarm(r.Twin.Hash); ok {
-		l.Seeders, l.Leechers = l.Seeders+max(0, s.Seeders-1), l.Leechers+s.Leechers // this machine is in both
+		l.Seeders, l.Leechers = l.Seeders+max(0, s.Seeders-1), l.Leechers+s.Leechers // this machine is a seeder in both swarms
 	}
 	for _, ih := range []spate.InfoHash{r.Hash(), r.Twin.Hash} {
 		t := b.d.Session().Torrent(ih)
@@ -110,8 +111,8 @@ func (b backend) live(r *publish.Release) publish.Live {
 			l.State, l.Error = "failed", st.Err.Error()
 		case st.State == torrent.StateChecking && st.Pieces > 0:
 			l.Progress = float64(st.Checked) / float64(st.Pieces)
-		case st.State == torrent.StateDownloading: // a seed writes nothing, so data is missing
-			l.State, l.Error = "failed", "some of the data is not what was published"
+		case st.State == torrent.StateDownloading: // a release never downloads, so its data is incomplete
+			l.State, l.Error = "failed", "some of the data has changed since it was published"
 			l.Progress = float64(st.PiecesHave) / float64(max(1, st.Pieces))
 		}
 	}
@@ -195,7 +196,7 @@ func (b backend) Publish(ctx context.Context, p Publish, each func(Event)) error
 	}))
 }
 
-// progressEvery is the least time between two progress events of a path.
+// progressEvery is the minimum time between two progress events of a path.
 const progressEvery = 250 * time.Millisecond
 
 // Change implements [Backend].
@@ -211,12 +212,12 @@ func (b backend) Withdraw(ctx context.Context, ref string) error {
 // Backup implements [Backend].
 func (b backend) Backup(ctx context.Context, path string) error { return toAPI(b.d.Backup(ctx, path)) }
 
-// codes maps the codes of errors to those of the API. Others are [Failed].
+// codes maps the codes of package fault to codes of the API. All other codes become [Failed].
 var codes = map[fault.Code]string{
 	fault.NotFound: NotFound, fault.Exists: Exists, fault.Usage: BadRequest, fault.BadData: BadData, fault.DiskFull: DiskFull,
 }
 
-// toAPI returns err as the API tells it, or nil.
+// toAPI converts err to an [*Error]. It returns nil if err is nil.
 func toAPI(err error) error {
 	if err == nil {
 		return nil

@@ -19,13 +19,13 @@ import (
 	"spate/publish"
 )
 
-// maxLine bounds a line of a stream and an answer, in bytes.
+// maxLine limits the size of an answer and of a line of a stream, in bytes.
 const maxLine = 64 << 20
 
 // Client is a client of a daemon. It is safe for concurrent use.
 type Client struct {
-	base   string // URL without a slash at its end
-	socket string // "" for a daemon that is reached over the network
+	base   string // the URL without a slash at its end
+	socket string // the path of the socket; empty for a daemon on the network
 	token  string
 	http   *http.Client
 }
@@ -51,7 +51,7 @@ func NewRemote(base, token string) (*Client, error) {
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 		return nil, fmt.Errorf("%q is not an http or https URL", base)
 	}
-	// A server that redirects is no daemon, and must not get the token.
+	// The daemon never redirects, and another server must not get the token.
 	stay := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	return &Client{base: strings.TrimRight(base, "/"), token: token, http: &http.Client{CheckRedirect: stay}}, nil
 }
@@ -64,11 +64,11 @@ func (c *Client) Status(ctx context.Context) (s Status, err error) {
 // List selects the releases that [Client.Releases] returns. The zero List selects all versions
 // and variants.
 type List struct {
-	Text   string // words that the name contains
+	Text   string // words that the name must contain
 	Group  string
 	Latest bool // only the newest version of each slug, in its first variant
 	Offset int
-	Limit  int // 0: all
+	Limit  int // maximum number of releases; 0: no limit
 }
 
 // Releases returns releases, newest first.
@@ -117,8 +117,8 @@ func (c *Client) Backup(ctx context.Context, path string) error {
 	return c.call(ctx, http.MethodPost, "/v1/backup", Backup{path}, nil)
 }
 
-// Publish makes the daemon publish, and calls each for every event. It returns the error of
-// each or of the release that failed.
+// Publish makes the daemon publish, and calls each for every event. It returns the first error
+// of each, or the error of the release that failed.
 func (c *Client) Publish(ctx context.Context, p Publish, each func(Event) error) error {
 	return c.stream(ctx, http.MethodPost, "/v1/releases", p, func(line []byte) error {
 		var e Event
@@ -132,8 +132,8 @@ func (c *Client) Publish(ctx context.Context, p Publish, each func(Event) error)
 	})
 }
 
-// Watch calls each with a snapshot at once and after every interval, until ctx ends or each
-// returns an error, which Watch returns. An interval below 100 ms means one second.
+// Watch calls each with a snapshot at once and after every interval. It ends when ctx ends or
+// each returns an error, and returns that error. An interval below 100 ms means one second.
 func (c *Client) Watch(ctx context.Context, interval time.Duration, each func(Snapshot) error) error {
 	if interval < 100*time.Millisecond {
 		interval = time.Second

@@ -6,7 +6,7 @@ import (
 	"spate/metainfo"
 )
 
-// PublishOf returns the request r as the API sends it.
+// PublishOf converts the request r for the API.
 func PublishOf(r daemon.PublishRequest) Publish {
 	m := r.Make
 	return Publish{
@@ -16,7 +16,7 @@ func PublishOf(r daemon.PublishRequest) Publish {
 	}
 }
 
-// request returns p as the daemon takes it.
+// request converts p for the daemon.
 func (p *Publish) request() daemon.PublishRequest {
 	return daemon.PublishRequest{
 		Paths: p.Paths, Slug: p.Slug, Version: p.Version, Variants: p.Variants, Newer: p.Newer, Group: p.Group, Notes: p.Notes, NoTwin: p.NoTwin,

@@ -17,8 +17,8 @@ import (
 	"spate/publish"
 )
 
-// Backend is the daemon behind a [Server]. Its methods are called concurrently. The server
-// sends an [*Error] as it is, and other errors with the code [Failed].
+// Backend is the daemon that a [Server] gives access to. Its methods are called concurrently.
+// The server sends an [*Error] unchanged, and other errors with the code [Failed].
 type Backend interface {
 	Status(ctx context.Context) (Status, error)
 	Releases(ctx context.Context, l List) (Releases, error)
@@ -32,18 +32,18 @@ type Backend interface {
 	Backup(ctx context.Context, path string) error
 }
 
-// maxBody bounds a request, in bytes.
+// maxBody limits the size of a request, in bytes.
 const maxBody = 1 << 20
 
-// ServerOptions say who may use the API. The zero value is for a unix socket, whose
-// permissions decide.
+// ServerOptions define who may use the API. The zero value is for a unix socket, which is
+// protected by its permissions.
 type ServerOptions struct {
 	// Token reports whether a token is valid. If it is nil, requests need no token. If it is
 	// set, the Host header must be an address, localhost, or one of Hosts, and requests
 	// with an Origin, which web pages make, are refused.
 	Token func(token []byte) bool
 	Hosts []string
-	Log   *slog.Logger // gets the errors with the code Failed; nil discards
+	Log   *slog.Logger // logs the errors with the code Failed; nil discards them
 }
 
 // Server answers requests of the API. It is an [http.Handler].
@@ -53,7 +53,7 @@ type Server struct {
 	mux     *http.ServeMux
 }
 
-// NewServer returns a server in front of b.
+// NewServer returns a server for b.
 func NewServer(b Backend, opt ServerOptions) *Server {
 	if opt.Log == nil {
 		opt.Log = slog.New(slog.DiscardHandler)
@@ -109,8 +109,8 @@ func (s *Server) admit(r *http.Request) error {
 	return nil
 }
 
-// knownHost reports whether the Host header is an address or a known name. Other names could
-// be those of web pages whose DNS leads to this machine.
+// knownHost reports whether the Host header is an address or a known name. It protects against
+// web pages that make their own name resolve to this machine (DNS rebinding).
 func (s *Server) knownHost(host string) bool {
 	if h, _, err := net.SplitHostPort(host); err == nil {
 		host = h
@@ -126,7 +126,7 @@ var statusOf = map[string]int{
 	DiskFull: http.StatusInsufficientStorage, Unauthorized: http.StatusForbidden, Failed: http.StatusInternalServerError,
 }
 
-// asError returns err as the API tells it.
+// asError converts err to an [*Error].
 func asError(err error) *Error {
 	var e *Error
 	if errors.As(err, &e) {
@@ -150,7 +150,7 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	json.NewEncoder(w).Encode(map[string]*Error{"error": e})
 }
 
-// send answers with v, or returns err.
+// send answers with v, or returns err if it is not nil.
 func send(w http.ResponseWriter, v any, err error) error {
 	if err != nil {
 		return err
@@ -159,7 +159,7 @@ func send(w http.ResponseWriter, v any, err error) error {
 	return json.NewEncoder(w).Encode(v)
 }
 
-// done answers with no content, or returns err.
+// done answers without content, or returns err if it is not nil.
 func done(w http.ResponseWriter, err error) error {
 	if err == nil {
 		w.WriteHeader(http.StatusNoContent)
@@ -238,19 +238,19 @@ func (s *Server) backup(w http.ResponseWriter, r *http.Request) error {
 	return done(w, s.backend.Backup(r.Context(), b.Path))
 }
 
-// lines writes a stream of JSON objects, one on each line. It is for one goroutine.
+// lines writes a stream of JSON objects, one on each line. Only one goroutine may use it.
 type lines struct {
 	w   http.ResponseWriter
 	ctl *http.ResponseController
 	enc *json.Encoder
 }
 
-// lineTimeout bounds the time for writing a line.
+// lineTimeout limits the time for writing a line.
 const lineTimeout = 30 * time.Second
 
 func newLines(w http.ResponseWriter) *lines {
 	ctl := http.NewResponseController(w)
-	ctl.SetReadDeadline(time.Time{}) // a stream has no end
+	ctl.SetReadDeadline(time.Time{}) // streams have no time limit
 	w.Header().Set("Content-Type", "application/x-ndjson")
 	return &lines{w, ctl, json.NewEncoder(w)}
 }
@@ -276,7 +276,7 @@ func (s *Server) publish(w http.ResponseWriter, r *http.Request) error {
 	out := newLines(w)
 	err := s.backend.Publish(ctx, p, func(e Event) {
 		if out.write(e) != nil {
-			cancel() // the client is gone
+			cancel() // the client has closed the connection
 		}
 	})
 	if err != nil && r.Context().Err() == nil {
@@ -299,7 +299,7 @@ func (s *Server) watch(w http.ResponseWriter, r *http.Request) error {
 	for {
 		snap, err := s.backend.Snapshot(r.Context())
 		if err != nil || out.write(snap) != nil {
-			return nil // ends the stream
+			return nil // end the stream
 		}
 		select {
 		case <-r.Context().Done():

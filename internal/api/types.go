@@ -18,7 +18,7 @@ type Status struct {
 	Version      string    `json:"version"`
 	PID          int       `json:"pid"`
 	Started      time.Time `json:"started"`
-	State        string    `json:"state"` // the state directory
+	State        string    `json:"state"` // path of the state directory
 	PublicURL    string    `json:"public_url"`
 	HTTPAddr     string    `json:"http_addr"`
 	UDPAddr      string    `json:"udp_addr,omitempty"`
@@ -32,11 +32,11 @@ type Status struct {
 type Folder struct {
 	Path    string `json:"path"`
 	Group   string `json:"group,omitempty"`
-	Entries int    `json:"entries"`         // published from it
-	Waiting int    `json:"waiting"`         // still being written, or waiting to be hashed
+	Entries int    `json:"entries"`         // releases of the folder
+	Waiting int    `json:"waiting"`         // entries that are still written or wait for hashing
 	Error   string `json:"error,omitempty"` // why the folder cannot be read
-	// Refused are entries that cannot be published and notes that cannot be read, ordered by
-	// name.
+	// Refused lists the entries that cannot be published and the notes that cannot be read,
+	// ordered by name.
 	Refused []Refused `json:"refused,omitempty"`
 }
 
@@ -48,12 +48,12 @@ type Refused struct {
 
 // Totals are sums over all releases.
 type Totals struct {
-	Releases int     `json:"releases"` // torrents, twins apart
+	Releases int     `json:"releases"` // number of releases
 	Paused   int     `json:"paused"`
 	Failed   int     `json:"failed"`
-	Peers    int     `json:"peers"`    // connected
-	Seeders  int     `json:"seeders"`  // in the swarms, this machine among them
-	Leechers int     `json:"leechers"` // in the swarms
+	Peers    int     `json:"peers"`    // connected peers
+	Seeders  int     `json:"seeders"`  // seeders in the swarms, including this machine
+	Leechers int     `json:"leechers"` // leechers in the swarms
 	UpRate   float64 `json:"up_rate"`  // bytes a second
 	DownRate float64 `json:"down_rate"`
 	publish.Counts
@@ -77,7 +77,7 @@ type Peer struct {
 	DownRate   float64 `json:"down_rate"`
 	Interested bool    `json:"interested"`
 	Unchoked   bool    `json:"unchoked"`
-	Twin       bool    `json:"twin"` // in the swarm of the v1 twin
+	Twin       bool    `json:"twin"` // whether the peer is in the swarm of the separate v1 torrent
 }
 
 // Snapshot is a line of GET /v1/watch.
@@ -98,18 +98,18 @@ type Row struct {
 // Publish asks for a release of each path: POST /v1/releases. The answer is a
 // line for each [Event].
 type Publish struct {
-	Paths       []string   `json:"paths"` // absolute
+	Paths       []string   `json:"paths"` // absolute paths
 	Slug        string     `json:"release,omitempty"`
 	Version     string     `json:"version,omitempty"`
 	Variants    []string   `json:"variants,omitempty"` // one for each path, or none
-	Newer       bool       `json:"newer,omitempty"`    // of a slug that is taken: another version
+	Newer       bool       `json:"newer,omitempty"`    // publish another version if the slug is taken
 	Group       string     `json:"group,omitempty"`
 	Notes       string     `json:"notes,omitempty"`
 	NoTwin      bool       `json:"no_v1_twin,omitempty"`
 	Name        string     `json:"name,omitempty"`
 	Format      string     `json:"format,omitempty"`
 	PieceLength int64      `json:"piece_length,omitempty"`
-	Announce    [][]string `json:"announce,omitempty"` // after the daemon's own
+	Announce    [][]string `json:"announce,omitempty"` // trackers besides those of the daemon
 	WebSeeds    []string   `json:"web_seeds,omitempty"`
 	Private     bool       `json:"private,omitempty"`
 	Comment     string     `json:"comment,omitempty"`
@@ -125,10 +125,10 @@ type Publish struct {
 type Event struct {
 	Event   string               `json:"event"` // progress, skipped, published, error
 	Path    string               `json:"path,omitempty"`
-	Done    int64                `json:"done,omitempty"` // bytes hashed
+	Done    int64                `json:"done,omitempty"` // number of hashed bytes
 	Total   int64                `json:"total,omitempty"`
 	Rate    float64              `json:"rate,omitempty"`
-	Reason  string               `json:"reason,omitempty"` // why something is left out of the torrent
+	Reason  string               `json:"reason,omitempty"` // why the path was skipped
 	Release *publish.ReleaseInfo `json:"release,omitempty"`
 	Error   *Error               `json:"error,omitempty"`
 }
@@ -142,7 +142,7 @@ type Change struct {
 
 // Backup asks for a copy of the catalog: POST /v1/backup.
 type Backup struct {
-	Path string `json:"path"` // absolute; nothing is there
+	Path string `json:"path"` // absolute path; the file must not exist
 }
 
 // The codes of an [Error].

@@ -21,7 +21,7 @@ type AccessLog struct {
 	buf     *bufio.Writer
 	reopen  func() (io.WriteCloser, error)
 	to      io.WriteCloser
-	pending bool // flushNow will be called
+	pending bool // a call of flushNow is scheduled
 	closed  bool
 	err     error // the last error of a write
 }

@@ -10,7 +10,7 @@ import (
 	"spate/bencode"
 )
 
-// MaxDFile bounds a file of --dfile, in bytes.
+// MaxDFile is the maximum size of a file of --dfile, in bytes.
 const MaxDFile = 64 << 20
 
 // ParseDFile parses the state file of bttrack. It returns the number of completions of each

@@ -32,11 +32,11 @@ const (
 
 // launched is a .torrent file in the directory.
 type launched struct {
-	path string // of the .torrent file
+	path string // path of the .torrent file
 	size int64
-	time time.Time // of the last change
+	time time.Time // time of the last change
 	job  *job      // nil if the file could not be added
-	err  error     // the reason
+	err  error     // why the file could not be added
 }
 
 // launcher downloads and seeds every .torrent in a directory. One goroutine calls scan; the
@@ -45,7 +45,7 @@ type launcher struct {
 	*run
 	dir     string // other users may write to it
 	follow  bool   // follow links that lead out of dir
-	plan    plan   // for all torrents
+	plan    plan   // settings of all downloads
 	session *daemon.Session
 
 	mu  sync.Mutex

@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// maxNetworks bounds the networks of one file.
+// maxNetworks is the maximum number of networks in a file.
 const maxNetworks = 1 << 20
 
 // ParseSubnets parses the file of --allowed_ips: a network ADDRESS/BITS or an address on each

@@ -13,17 +13,17 @@ const Unknown = time.Duration(-1)
 // texts. Rates are in bytes a second.
 type Status struct {
 	Name       string
-	Path       string // of the data
+	Path       string // path of the data
 	Size       int64
-	Fraction   float64 // of the data that is complete, 0 to 1
+	Fraction   float64 // share of the data that is complete, 0 to 1
 	Activity   string  // shown instead of the time left, such as "connecting to peers"
 	Left       time.Duration
 	Finished   bool // this run completed the download
 	Down, Up   float64
 	Downloaded int64
 	Uploaded   int64
-	Seeds      int // connected
-	Peers      int // connected, without the seeds
+	Seeds      int // connected seeds
+	Peers      int // connected peers that are not seeds
 	Copies     float64
 	Errors     []string
 }

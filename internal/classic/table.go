@@ -43,7 +43,7 @@ func Markdown() string {
 	return strings.TrimRight(b.String(), "\n") + "\n"
 }
 
-// state says whether the option works.
+// state describes whether the option has an effect.
 func (o *Option) state() string {
 	if o.Works {
 		return "works"

@@ -16,14 +16,14 @@ type Tool struct {
 	Instead string // if not empty, spate does not have the tool, and this text says what to use
 }
 
-// Kind is the kind of value that an option has.
+// Kind is the type of the value of an option.
 type Kind uint8
 
-// The kinds of values.
+// The types of values.
 const (
 	Text  Kind = iota
 	Int        // a whole number, possibly negative
-	Float      // a number
+	Float      // a decimal number
 )
 
 // Origin says which manual pages describe an option.

@@ -9,7 +9,8 @@ import (
 	"spate/metainfo"
 )
 
-// advice returns what other programs may refuse about a valid torrent.
+// advice returns warnings about properties of a valid torrent that other programs do not
+// support.
 func advice(m *metainfo.MetaInfo) []string {
 	var list []string
 	say := func(format string, args ...any) { list = append(list, fmt.Sprintf(format, args...)) }

@@ -25,7 +25,7 @@ type announceOptions struct {
 	timeout time.Duration
 }
 
-// announceResult is what announce --json prints.
+// announceResult is the JSON output of announce.
 type announceResult struct {
 	URL         string   `json:"url"`
 	InfoHash    string   `json:"info_hash"`
@@ -139,7 +139,7 @@ func (a *app) printAnnounce(url string, ih spate.InfoHash, took time.Duration, r
 	return a.Printf("%s", s)
 }
 
-// known returns n for JSON, or nil if the tracker did not send it.
+// known returns a pointer to n, or nil if the tracker did not send the number.
 func known(n int) *int {
 	if n == tracker.Unknown {
 		return nil
@@ -147,7 +147,7 @@ func known(n int) *int {
 	return &n
 }
 
-// count formats a number of a tracker.
+// count formats a number that a tracker sent.
 func count(n int) string {
 	if n == tracker.Unknown {
 		return "unknown"

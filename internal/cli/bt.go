@@ -11,7 +11,8 @@ import (
 	"spate/internal/fault"
 )
 
-// btCmd is "spate bt NAME ...", which runs a tool of 2005 without a link of its name.
+// btCmd returns the verb bt. "spate bt NAME ..." runs a tool of 2005 without a link with its
+// name.
 func (a *app) btCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "bt NAME [ARGUMENT...]",
@@ -24,7 +25,7 @@ with the name of the tool does the same. NAME --help lists the options.`,
 	for _, t := range classic.Tools() {
 		cmd.AddCommand(&cobra.Command{
 			Use: t.Name, Short: t.Summary, DisableFlagParsing: true, Hidden: t.Instead != "",
-			// Settings are for the flags of verbs, and these tools have others.
+			// The settings file is for the flags of verbs. The tools have other options.
 			PersistentPreRunE: func(*cobra.Command, []string) error { return nil },
 			RunE:              func(cmd *cobra.Command, args []string) error { return a.tool(cmd.Context(), t, args) },
 		})
@@ -47,8 +48,7 @@ func (a *app) tool(ctx context.Context, t *classic.Tool, argv []string) error {
 	}, t, argv)
 }
 
-// toolFlags adds flags of a verb, and gives them their values from given or from the SPATE_
-// variables.
+// toolFlags adds flags of a verb, and sets them from given or from the SPATE_ variables.
 func (a *app) toolFlags(add func(*pflag.FlagSet), given map[string]string) error {
 	f := pflag.NewFlagSet("", pflag.ContinueOnError)
 	add(f)

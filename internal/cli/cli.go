@@ -16,13 +16,13 @@ import (
 
 // Env contains everything that the program takes from its surroundings.
 type Env struct {
-	Name           string   // the name of the program's file, without directories
+	Name           string   // base name of the program's file
 	Args           []string // without the program's name
-	Environ        []string // KEY=value; the last of two counts
+	Environ        []string // KEY=value; if a key is repeated, the last value is used
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
 	Now            func() time.Time // nil: time.Now
-	Signals        <-chan os.Signal // the first stops gracefully, the second at once; nil: none
-	// OutlivesHangup says that SIGHUP does not stop the program, as under nohup(1).
+	Signals        <-chan os.Signal // the first signal stops gracefully, the second at once; nil: no signals
+	// OutlivesHangup makes the program ignore SIGHUP, as under nohup(1).
 	OutlivesHangup bool
 }

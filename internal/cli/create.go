@@ -85,7 +85,7 @@ func (o *createOptions) moreFlags(f *pflag.FlagSet) {
 	f.IntVar(&o.jobs, "jobs", 0, "hash with `N` processor cores (default: all)")
 }
 
-// makerOptions returns what the flags mean to the maker.
+// makerOptions converts the flags to options of the maker.
 func (a *app) makerOptions(o *createOptions) (maker.Options, error) {
 	m, err := o.mk.options()
 	if err != nil {
@@ -218,8 +218,8 @@ func (a *app) makeOne(ctx context.Context, path string, o maker.Options) (*metai
 	return maker.MakeReader(ctx, a.Stdin, size, o)
 }
 
-// hashing returns a function that shows progress of the maker in bar. It does not show the
-// end, because the result follows at once.
+// hashing returns a function that shows the progress of the maker in bar. It does not show the
+// end, because the result is printed at once.
 func hashing(bar *term.Progress) func(maker.Progress) {
 	return func(p maker.Progress) {
 		if p.Done < p.Total || p.Total == 0 && p.Done > 0 {
@@ -228,7 +228,8 @@ func hashing(bar *term.Progress) func(maker.Progress) {
 	}
 }
 
-// torrentBytes returns the .torrent file of m. It warns if other programs may refuse its size.
+// torrentBytes returns the .torrent file of m. It prints a warning if other programs may not
+// accept a file of that size.
 func (a *app) torrentBytes(m *metainfo.MetaInfo) ([]byte, error) {
 	b, err := m.Bytes()
 	if err == nil && len(b) > metainfo.MaxSize {

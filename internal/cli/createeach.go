@@ -16,8 +16,7 @@ import (
 	"spate/maker"
 )
 
-// createEach makes a torrent of each entry of the directory dir. A failure does not stop the
-// others.
+// createEach makes a torrent of each entry of the directory dir. It continues after an error.
 func (a *app) createEach(ctx context.Context, dir string, o maker.Options, opt *createOptions) error {
 	switch {
 	case o.Name != "":
@@ -49,7 +48,7 @@ func (a *app) createEach(ctx context.Context, dir string, o maker.Options, opt *
 	return a.writeEach(ctx, list, opt)
 }
 
-// entries returns the entries of the directory that torrents are made of, with their sizes.
+// entries returns the entries of the directory to make torrents of, with their sizes.
 func (a *app) entries(ctx context.Context, in *folder.Folder, o maker.Options, opt *createOptions) ([]*torrentfile.Entry, error) {
 	names, err := in.ReadDir()
 	if err != nil {
@@ -65,7 +64,7 @@ func (a *app) entries(ctx context.Context, in *folder.Folder, o maker.Options, o
 			continue
 		}
 		if strings.HasSuffix(name, ".torrent") && d.Type().IsRegular() {
-			continue // an earlier run wrote it
+			continue // an earlier run has made this torrent
 		}
 		e.Measure(ctx, o)
 		if errors.Is(e.Err, maker.ErrEmpty) {
@@ -80,8 +79,7 @@ func (a *app) entries(ctx context.Context, in *folder.Folder, o maker.Options, o
 	return list, ctx.Err()
 }
 
-// leftOut returns why no torrent is made of the entry d of the directory in, or "" if one is
-// made.
+// leftOut returns the reason why the entry d of the directory in is skipped, or "".
 func leftOut(in *folder.Folder, d fs.DirEntry, hidden bool) maker.SkipReason {
 	if !hidden && maker.Hidden(d) {
 		return maker.SkipHidden
@@ -105,7 +103,7 @@ func leftOut(in *folder.Folder, d fs.DirEntry, hidden bool) maker.SkipReason {
 	return ""
 }
 
-// writeEach writes the torrents that were made, and reports the failures.
+// writeEach writes the torrents that were made, and reports errors.
 func (a *app) writeEach(ctx context.Context, list []*torrentfile.Entry, opt *createOptions) error {
 	if err := context.Cause(ctx); err != nil {
 		return err

@@ -12,8 +12,8 @@ import (
 	"spate/publish"
 )
 
-// handOver lets a daemon that runs with this state directory publish. It reports whether there
-// is one.
+// handOver sends the paths to the daemon that uses this state directory, which publishes them.
+// It returns false if no daemon runs.
 func (a *app) handOver(ctx context.Context, state string, req daemon.PublishRequest, opt *publishOptions) (done bool, err error) {
 	if opt.foreground {
 		return false, nil
@@ -66,7 +66,8 @@ func publishedEvent(r *publish.ReleaseInfo, s api.Status) releaseEvent {
 	return releaseEvent{Event: "published", ReleaseInfo: r.Summary(), HTTPAddr: s.HTTPAddr, UDPAddr: s.UDPAddr, PeerAddr: s.PeerAddr}
 }
 
-// apiCodes maps the codes of the API to those of errors. Others are [fault.Failed].
+// apiCodes maps codes of the API to codes of package fault. All other codes become
+// [fault.Failed].
 var apiCodes = map[string]fault.Code{
 	api.NotFound: fault.NotFound, api.Exists: fault.Exists, api.BadRequest: fault.Usage, api.BadData: fault.BadData, api.DiskFull: fault.DiskFull,
 }

@@ -25,7 +25,7 @@ type editOptions struct {
 	comment, createdBy                  string
 	noDate                              bool
 
-	name, source string // in the info dictionary
+	name, source string // flags that change the info dictionary
 	private      bool
 	rehash       bool
 
@@ -46,7 +46,7 @@ variables.`,
 		Example: `  spate edit *.torrent -a http://new.example.org:6969/announce
   spate edit x.torrent --announce-from y.torrent --comment ""`,
 		Args: func(cmd *cobra.Command, args []string) error {
-			// Settings are applied to the flags later.
+			// This runs before settings are applied to the flags.
 			cmd.Flags().Visit(func(f *pflag.Flag) { opt.given[f.Name] = true })
 			return need(1, -1, "a .torrent")(cmd, args)
 		},
@@ -109,7 +109,8 @@ func (a *app) edit(ctx context.Context, paths []string, opt *editOptions) error 
 	return nil
 }
 
-// trackers returns a function that applies the flags with lists of URLs to a torrent.
+// trackers returns a function that changes the trackers and web seeds of a torrent according to
+// the flags.
 func (o *editOptions) trackers() (func(*metainfo.MetaInfo), error) {
 	replace, err := torrentfile.ParseTiers("--announce", o.announce)
 	if err != nil {
@@ -149,7 +150,7 @@ func (o *editOptions) trackers() (func(*metainfo.MetaInfo), error) {
 	}, nil
 }
 
-// infoChanges returns the changes in the info dictionary.
+// infoChanges returns the changes of the info dictionary.
 func (o *editOptions) infoChanges() (c torrentfile.InfoChanges) {
 	if o.given["name"] {
 		c.Name = &o.name
@@ -163,8 +164,8 @@ func (o *editOptions) infoChanges() (c torrentfile.InfoChanges) {
 	return c
 }
 
-// editTiers removes the URLs in drop, and appends the tiers in added without URLs that are
-// there already.
+// editTiers returns the tiers of list without the URLs in drop, followed by the new URLs of
+// added.
 func editTiers(list, added [][]string, drop []string) [][]string {
 	var out [][]string
 	has := map[string]bool{}
@@ -247,7 +248,7 @@ func (a *app) editOne(path string, opt *editOptions, trackers func(*metainfo.Met
 	if err != nil {
 		return err
 	}
-	after, err := torrentfile.Parse(path, b) // never write a file that is no torrent
+	after, err := torrentfile.Parse(path, b) // never write an invalid torrent
 	if err != nil {
 		return err
 	}

@@ -11,10 +11,10 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// An empty value nearly always comes from a script with an unset variable. If it meant
-// "none", create would pack the working directory, publish would not sign, and get would
-// trust everybody. Therefore it is an error for every argument, flag and setting except those
-// that [takesEmpty] marks. docs/serve.md describes the rules.
+// An empty value usually comes from a script with an unset variable. If it meant "none", create
+// would pack the working directory, publish would not sign, and get would trust everybody.
+// Therefore it is an error for every argument, flag and setting except those that [takesEmpty]
+// marks. docs/serve.md describes the rules.
 
 // Errors of [checkValue].
 var (
@@ -31,13 +31,13 @@ const emptyValue = "spate-empty"
 func takesEmpty(f *pflag.FlagSet, names ...string) {
 	for _, name := range names {
 		if err := f.SetAnnotation(name, emptyValue, nil); err != nil {
-			panic(err) // there is no such flag
+			panic(err) // the flag does not exist
 		}
 	}
 }
 
 // checkValue returns an error if value is empty or has only blanks, unless f accepts an empty
-// value. Flags with numbers and similar values refuse such values themselves.
+// value. Flags with numbers and other parsed values check themselves.
 func checkValue(f *pflag.Flag, value string) error {
 	_, mayBeEmpty := f.Annotations[emptyValue]
 	switch {
@@ -57,7 +57,7 @@ func blank(s string) bool { return strings.TrimSpace(s) == "" }
 func checkEmpty(cmd *cobra.Command, args []string) error {
 	switch cmd.Name() {
 	case cobra.ShellCompRequestCmd, cobra.ShellCompNoDescRequestCmd:
-		return nil // a shell asks for the completion of an empty word
+		return nil // the shell requests a completion of an empty word
 	}
 	for i, arg := range args {
 		if blank(arg) {
@@ -75,8 +75,8 @@ func checkEmpty(cmd *cobra.Command, args []string) error {
 	return bad
 }
 
-// textsOf returns the values of a flag with text values, as they were given. It returns nil
-// for other flags, which check their values when they are set.
+// textsOf returns the values of a flag with text values, as the user gave them. It returns nil
+// for other flags, which check their values themselves.
 func textsOf(f *pflag.Flag) []string {
 	switch f.Value.Type() {
 	case "string":
@@ -87,8 +87,8 @@ func textsOf(f *pflag.Flag) []string {
 	return nil
 }
 
-// guards are the flags that restrict what spate trusts, reads, publishes or listens on. An
-// empty variable for one of them is an error, because whoever sets the variable wants the
+// guards lists the flags that restrict what spate trusts, reads, publishes or listens on. An
+// empty variable for one of them is an error, because a user who sets the variable wants the
 // restriction. For all other flags an empty variable counts as unset.
 var guards = []string{
 	"sign", "verify-key", "tls-cert", "tls-key", "domain", "acme-ca", "acme-ca-roots",
@@ -97,7 +97,7 @@ var guards = []string{
 	"bind", "listen", "udp",
 }
 
-// checkVariable returns an error if the variable for f is empty and may not be.
+// checkVariable returns an error if the variable for f is empty and f is one of [guards].
 func checkVariable(f *pflag.Flag, name string) error {
 	if !slices.Contains(guards, f.Name) {
 		return nil

@@ -21,7 +21,7 @@ import (
 
 // The exit codes, which scripts rely on.
 const (
-	CodeFailed      = 1  // anything without a code of its own
+	CodeFailed      = 1  // all other failures
 	CodeUsage       = 2  // the command line, a variable or the settings file
 	CodeNotFound    = 3  // a file, a page or a torrent does not exist
 	CodeBadData     = 4  // hash or signature mismatch, malformed torrent
@@ -31,7 +31,7 @@ const (
 	CodeDiskFull    = 9  // the disk is full
 	CodeExists      = 13 // the target exists
 
-	codeKilled = 130 // a second signal stopped what cannot be resumed
+	codeKilled = 130 // a second signal stopped a run that cannot be resumed
 )
 
 // asUsage gives err the code of a usage error if it has no code.
@@ -52,7 +52,7 @@ var exitCodes = map[fault.Code]int{
 // exitCode returns the exit code for err.
 func exitCode(err error) int { return exitCodes[fault.CodeOf(err)] }
 
-// settingHints says for the settings that errors name which flags change them. Each hint can
+// settingHints maps the setting that an error names to a hint about its flag. Each hint can
 // follow "or".
 var settingHints = map[string]string{
 	"access-log":    "choose another file with --access-log FILE",
@@ -77,7 +77,7 @@ var settingHints = map[string]string{
 	"watched-state": "choose another --state or --keep-dir, or one that begins with a dot",
 }
 
-// listenHint says which flag changes the address of e.
+// listenHint returns a hint that names the flag for the address of e.
 func listenHint(e *daemon.ListenError) string {
 	flag := "--" + e.Setting
 	address, port := flag+" IP:PORT", flag+" :PORT"
@@ -97,7 +97,7 @@ func listenHint(e *daemon.ListenError) string {
 	return hint
 }
 
-// hintFor returns a hint that says what to do about err, or "".
+// hintFor returns a hint about what the user can do about err, or "".
 func hintFor(err error) string {
 	hint, setting := fault.AdviceOf(err)
 	var key *source.KeyChangedError

@@ -59,11 +59,11 @@ func (v *rateValue) String() string {
 }
 func (v *rateValue) Type() string { return "RATE" }
 
-// seedWhen says how long get seeds after a download.
+// seedWhen is the value of get --seed: how long to seed after a download.
 type seedWhen struct {
 	forever bool
-	ratio   float64       // uploaded bytes / size; 0: no such limit
-	time    time.Duration // 0: no such limit
+	ratio   float64       // ratio of uploaded bytes to size; 0: no limit
+	time    time.Duration // 0: no limit
 }
 
 func (v *seedWhen) none() bool { return *v == seedWhen{} }
@@ -104,7 +104,7 @@ func (v *seedWhen) String() string {
 }
 func (v *seedWhen) Type() string { return "WHEN" }
 
-// seedModeValue is a flag that says which peers a seed serves.
+// seedModeValue is a flag with the kind of peers that a seed serves.
 type seedModeValue torrent.SeedMode
 
 var seedModes = []string{torrent.SeedRoundRobin: "round-robin", torrent.SeedAntiLeech: "anti-leech"}

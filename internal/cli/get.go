@@ -61,15 +61,15 @@ resume. With -o - it writes one file to standard output while it fetches it.`,
 	return cmd
 }
 
-// getJob is one torrent that is downloaded.
+// getJob is the download of one torrent.
 type getJob struct {
 	*daemon.Download
 	src *source.Source
 
 	began    time.Time
-	active   time.Time // when data was received last
+	active   time.Time // time at which data was last received
 	received int64     // bytes received in all runs
-	told     bool      // the user was told that there are no peers
+	told     bool      // the user has read that there are no peers
 	complete time.Time
 	ended    bool
 }
@@ -107,7 +107,7 @@ func (a *app) get(ctx context.Context, args []string, opt *getOptions) error {
 	return g.run(ctx)
 }
 
-// getOnScreen is g.run with a screen. To quit the screen stops the run, like Ctrl-C.
+// getOnScreen runs g with a screen. Quitting the screen stops the run, like Ctrl-C.
 func (a *app) getOnScreen(ctx context.Context, s *daemon.Session, g *getRun, args []string) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -125,8 +125,8 @@ func (a *app) getOnScreen(ctx context.Context, s *daemon.Session, g *getRun, arg
 	return err
 }
 
-// getJobs finds the torrents and prepares their downloads. The caller releases the jobs, also
-// if getJobs returns an error.
+// getJobs finds the torrents and prepares their downloads. The caller releases the jobs, even
+// after an error.
 func (a *app) getJobs(ctx context.Context, s *daemon.Session, args []string, state string, opt *getOptions) ([]*getJob, error) {
 	if err := outputDir(opt.output); err != nil {
 		return nil, err
@@ -169,7 +169,7 @@ func (a *app) getJob(ctx context.Context, s *daemon.Session, src *source.Source,
 	return &getJob{Download: d, src: src, received: d.Before}, nil
 }
 
-// checking returns a function that starts the display of a check of the data of a torrent.
+// checking returns a function that starts a progress display for the check of a torrent's data.
 func (a *app) checking(mi *metainfo.MetaInfo) func() (update func(done, total int64), finish func()) {
 	return func() (func(done, total int64), func()) {
 		bar := a.NewProgress("checking " + mi.Info.Name)
@@ -191,8 +191,8 @@ func outputDir(dir string) error {
 	return nil
 }
 
-// metadata returns the torrent of a source, from peers if the source is a magnet link, and how
-// to download it.
+// metadata returns the torrent of a source and the configuration of its download. It asks peers
+// for the torrent of a magnet link.
 func (a *app) metadata(ctx context.Context, s *daemon.Session, src *source.Source, opt *getOptions) (mi *metainfo.MetaInfo, c daemon.DownloadConfig, err error) {
 	c = daemon.DownloadConfig{Sequential: opt.inOrder, Force: opt.force}
 	if src.Torrent != nil {
@@ -226,8 +226,8 @@ func (a *app) startJob(s *daemon.Session, j *getJob, opt *getOptions) error {
 	return a.getEvent(j, "metadata", nil)
 }
 
-// filesOf returns the function that selects the files of a job: those that match a pattern
-// or, without patterns, those that its magnet link chooses. nil selects all.
+// filesOf returns a function that selects the files of a job: those that match a pattern or,
+// without patterns, those that its magnet link selects. nil selects all files.
 func filesOf(j *getJob, patterns []string) (func([]string) bool, error) {
 	if len(patterns) > 0 {
 		match, err := maker.Matcher(patterns)
@@ -246,8 +246,8 @@ func filesOf(j *getJob, patterns []string) (func([]string) bool, error) {
 	return daemon.SelectedByLink(j.MetaInfo, link)
 }
 
-// selected returns match as a function of the path of a file in the torrent. It returns an
-// error if no file matches.
+// selected converts match to a function of the path of a file. It returns an error if no file
+// matches.
 func selected(mi *metainfo.MetaInfo, match func(string) bool) (func([]string) bool, error) {
 	name := func(path []string) string {
 		if len(path) == 0 {

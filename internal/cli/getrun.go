@@ -16,30 +16,30 @@ import (
 	"spate/torrent"
 )
 
-// getRun runs the downloads of a get. It is for one goroutine.
+// getRun runs the downloads of a get. Only one goroutine may use it.
 type getRun struct {
 	app   *app
 	opt   *getOptions
 	jobs  []*getJob
-	local bool // peers on the local network are found
-	left  int  // jobs that have not ended
+	local bool // the session finds peers on the local network
+	left  int  // number of jobs that have not ended
 	bar   *term.Progress
-	err   error     // the first failure
-	told  time.Time // when the last progress events were printed
+	err   error     // the first error
+	told  time.Time // time of the last progress events
 
-	// stream is what the job waits for if its data goes to standard output; nil: its
-	// completion.
+	// stream writes the data of the job to standard output. If it is nil, the job waits until
+	// the torrent is complete.
 	stream func(context.Context) error
 }
 
 // statusEvery is the interval in which the state of torrents is read for display.
 const statusEvery = 250 * time.Millisecond
 
-// The times after which the user gets a message or the run ends.
+// Times after which get prints a message or ends.
 const (
-	tellFailure  = 2 * time.Second  // no tracker works
-	tellNoPeers  = 15 * time.Second // no peer yet
-	hopelessTime = 30 * time.Second // no tracker works and no peer is known
+	tellFailure  = 2 * time.Second  // before get gives up if no tracker works
+	tellNoPeers  = 15 * time.Second // before the message that there are no peers
+	hopelessTime = 30 * time.Second // before get gives up if no tracker works and no peer is known
 	eventEvery   = time.Second
 )
 
@@ -126,7 +126,7 @@ func (g *getRun) completed(j *getJob) error {
 	return nil
 }
 
-// end ends j. err is the reason if it failed.
+// end ends j. err is the reason of a failure, or nil.
 func (g *getRun) end(j *getJob, err error) {
 	j.ended = true
 	g.left--
@@ -141,8 +141,7 @@ func (g *getRun) end(j *getJob, err error) {
 	}
 }
 
-// look shows the progress, and ends the jobs that have no prospect of data or have seeded
-// enough.
+// look shows the progress, and ends the jobs that cannot get data or have seeded enough.
 func (g *getRun) look(now time.Time) {
 	var sum torrent.Stats
 	events := g.app.JSON && now.Sub(g.told) >= eventEvery
@@ -171,7 +170,7 @@ func (g *getRun) look(now time.Time) {
 		}
 	}
 	if g.left == 0 || g.app.JSON {
-		return // the events show the progress
+		return // events already show the progress
 	}
 	note := units.Plural(sum.Peers, "peer")
 	if sum.UpRate >= 1 {
@@ -186,8 +185,8 @@ func (g *getRun) seededEnough(j *getJob, st *torrent.Stats, now time.Time) bool 
 		w.time > 0 && now.Sub(j.complete) >= w.time
 }
 
-// hopeless returns an error if j has no prospect of data. It tells the user once if there are
-// no peers.
+// hopeless returns an error if j cannot get any data. It prints a message once if there are no
+// peers.
 func (g *getRun) hopeless(j *getJob, st *torrent.Stats, now time.Time) error {
 	if st.State != torrent.StateDownloading {
 		return nil
@@ -217,7 +216,7 @@ func (g *getRun) hopeless(j *getJob, st *torrent.Stats, now time.Time) error {
 	return nil
 }
 
-// trackersFail reports whether all trackers failed. It returns false without trackers.
+// trackersFail reports whether all trackers fail. It returns false if there are no trackers.
 func trackersFail(st *torrent.Stats) bool {
 	for _, t := range st.Trackers {
 		if t.Err == nil {
@@ -227,8 +226,8 @@ func trackersFail(st *torrent.Stats) bool {
 	return len(st.Trackers) > 0
 }
 
-// webSeedsFail reports whether all web seeds failed for good. It returns false without web
-// seeds.
+// webSeedsFail reports whether all web seeds have failed permanently. It returns false if there
+// are no web seeds.
 func webSeedsFail(st *torrent.Stats) bool {
 	for _, w := range st.WebSeeds {
 		if !w.Stopped {
@@ -260,8 +259,8 @@ func sourceWords(mi *metainfo.MetaInfo, st *torrent.Stats) string {
 	return "it names no tracker"
 }
 
-// trackerWords describes the last answers of the trackers. It leaves out equal answers, which
-// the two swarms of a hybrid often get.
+// trackerWords describes the last answers of the trackers without duplicates, because both
+// swarms of a hybrid often get the same answer.
 func trackerWords(st *torrent.Stats) string {
 	var words []string
 	for _, t := range st.Trackers {

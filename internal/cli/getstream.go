@@ -13,7 +13,7 @@ import (
 	"spate/torrent"
 )
 
-// getStream is get -o -. It writes one file to standard output while it fetches it. The data
+// getStream runs get -o -. It writes one file to standard output during the download. The data
 // is in a temporary directory, which getStream removes at the end.
 func (a *app) getStream(ctx context.Context, args []string, opt *getOptions) error {
 	switch {
@@ -24,7 +24,7 @@ func (a *app) getStream(ctx context.Context, args []string, opt *getOptions) err
 	case a.StdoutIsTerminal() && !opt.force:
 		return fault.UsageHint("pipe it into a program or a file, or use --force", "-o - would write the data to the terminal")
 	}
-	// By default SIGPIPE ends the process when the reader closes the pipe, and the
+	// Otherwise SIGPIPE would end the process when the reader closes the pipe, and the
 	// temporary directory would remain.
 	pipe := make(chan os.Signal, 1)
 	signal.Notify(pipe, syscall.SIGPIPE)

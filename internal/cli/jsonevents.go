@@ -12,8 +12,8 @@ import (
 	"spate/torrent"
 )
 
-// releaseEvent is the line that publish prints with --json for each release, once everything
-// listens, and that serve prints for each release that is published or withdrawn.
+// releaseEvent is an event about a release. publish --json prints it for each release once all
+// sockets listen. serve --json prints it for each release that is published or withdrawn.
 type releaseEvent struct {
 	Event string `json:"event"` // ready, published, withdrawn
 	publish.ReleaseInfo
@@ -22,8 +22,8 @@ type releaseEvent struct {
 	PeerAddr string `json:"peer_addr"`
 }
 
-// readyEvent is the line that seed, tracker and serve print with --json once everything
-// listens. seed prints further ones, each about one torrent.
+// readyEvent is the event that seed, tracker and serve print with --json once all sockets
+// listen. seed prints further events, each about one torrent.
 type readyEvent struct {
 	Event        string   `json:"event"`
 	Name         string   `json:"name,omitempty"`
@@ -59,8 +59,7 @@ func (e *readyEvent) describe(mi *metainfo.MetaInfo) {
 	}
 }
 
-// statsEvent is the line that a seed prints with --json for each torrent whose numbers have
-// changed.
+// statsEvent is the event that seed --json prints for each torrent whose numbers have changed.
 type statsEvent struct {
 	Event      string `json:"event"` // "stats"
 	InfoHash   string `json:"info_hash"`
@@ -76,17 +75,17 @@ type statsEvent struct {
 	Error      string `json:"error,omitempty"`
 }
 
-// statsEventEvery is the least time between two stats events of one torrent.
+// statsEventEvery is the minimum time between two stats events of one torrent.
 const statsEventEvery = 2 * time.Second
 
 // status shows the state of the torrents of a session: a line at the bottom of a terminal, or
-// events with --json. It is for one goroutine.
+// events with --json. Only one goroutine may use it.
 type status struct {
 	app     *app
 	session *torrent.Session
 	last    map[spate.InfoHash]statsEvent
 	failed  map[spate.InfoHash]bool
-	told    time.Time     // when stats events were printed last
+	told    time.Time     // time of the last stats events
 	more    func() string // returns the end of the line; may be nil
 	noStats bool          // print no stats events
 }
@@ -97,8 +96,8 @@ func (a *app) newStatus(s *torrent.Session) *status {
 
 func (s *status) finish() { s.app.ClearBar() }
 
-// run shows the status and calls each until each returns an error or ctx ends, which is no
-// error.
+// run shows the status and calls each periodically. It ends when each returns an error, which
+// run returns, or when ctx ends.
 func (s *status) run(ctx context.Context, each func() error) error {
 	tick := time.NewTicker(statusEvery)
 	defer tick.Stop()
@@ -111,7 +110,7 @@ func (s *status) run(ctx context.Context, each func() error) error {
 		}
 		select {
 		case <-ctx.Done():
-			s.told = time.Time{} // print the last numbers without a wait
+			s.told = time.Time{} // print the last numbers at once
 			return s.show()
 		case <-tick.C:
 		}

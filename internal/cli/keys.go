@@ -66,7 +66,7 @@ func (a *app) keysNewCmd() *cobra.Command {
 	return cmd
 }
 
-// keyMade is the result of keys new.
+// keyMade is the JSON output of keys new.
 type keyMade struct {
 	KeyFile    string `json:"key_file"`
 	PublicFile string `json:"public_key_file"`
@@ -243,7 +243,7 @@ func (s *signFlags) key(ctx context.Context, a *app) (*signature.Key, error) {
 	return a.signingKey(ctx, s.path, &s.password)
 }
 
-// passwordFlags say where the password of a key comes from.
+// passwordFlags are the flags for the source of a key's password.
 type passwordFlags struct {
 	ask  bool
 	file string

@@ -10,18 +10,18 @@ import (
 	"spate/internal/fault"
 )
 
-// off is the value that turns off what --udp, --redirect and --log name.
+// off is the value that disables --udp, --redirect or --log.
 const off = "off"
 
-// listenFlags are the flags that say where HTTP and the UDP tracker listen.
+// listenFlags are the flags for the addresses of HTTP and the UDP tracker.
 type listenFlags struct {
 	listen    string // --listen
-	udp       string // --udp: empty is the port of --listen
+	udp       string // value of --udp; empty: the port of --listen
 	bind      addrValue
 	reusePort bool
 }
 
-// config returns what the flags mean. who listens, in errors: "the tracker".
+// config converts the flags. who is the name of the listener in errors, such as "the tracker".
 func (l *listenFlags) config(who string) (c daemon.ListenConfig, err error) {
 	c = daemon.ListenConfig{ReusePort: l.reusePort, NoUDP: strings.EqualFold(l.udp, off), Who: who}
 	if c.HTTP, err = bound("--listen", l.listen, "6969", l.bind.Addr); err != nil {

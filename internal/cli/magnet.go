@@ -17,7 +17,7 @@ type magnetOptions struct {
 	sel   []string
 }
 
-// magnetJSON is what magnet --json prints.
+// magnetJSON is the JSON output of magnet.
 type magnetJSON struct {
 	Name       string `json:"name"`
 	InfoHashV1 string `json:"info_hash_v1,omitempty"`

@@ -45,7 +45,7 @@ func (m *makeFlags) add(f *pflag.FlagSet) {
 	f.BoolVar(&m.hidden, "hidden", false, "take hidden files too")
 }
 
-// options checks the flags and returns what they mean to the maker.
+// options checks the flags and converts them to options of the maker.
 func (m *makeFlags) options() (maker.Options, error) {
 	o := maker.Options{
 		Format: metainfo.Format(strings.ToLower(m.format)), PieceLength: int64(m.pieceLength.sizeValue), Name: m.name,

@@ -67,8 +67,8 @@ names differ.`,
 	return cmd
 }
 
-// publisherConfig returns what the flags mean to a publisher with its state in the directory
-// state.
+// publisherConfig converts the flags to the configuration of a publisher. state is the state
+// directory.
 func (a *app) publisherConfig(opt *publishOptions, state string) (c daemon.PublisherConfig, err error) {
 	opt.listenFlags.bind = opt.session.bind
 	c = daemon.PublisherConfig{State: state, Trackers: opt.trackers}
@@ -113,11 +113,11 @@ func (a *app) publish(ctx context.Context, paths []string, opt *publishOptions) 
 	}
 	defer p.Close()
 	defer running.Serve(state, "publish", running.Source(p.Session()), a.Log)()
-	// The site answers while the data is hashed, and lists what is ready.
+	// The site answers during hashing, and lists the releases that are complete.
 	return p.Serve(ctx, func(ctx context.Context) error { return a.publishAll(ctx, p, req) })
 }
 
-// publishRequest returns what the flags and the paths ask for.
+// publishRequest converts the flags and the paths to a request.
 func (a *app) publishRequest(paths []string, opt *publishOptions) (daemon.PublishRequest, error) {
 	mk, err := opt.makeFlags.options()
 	if err != nil {
@@ -134,7 +134,7 @@ func (a *app) publishRequest(paths []string, opt *publishOptions) (daemon.Publis
 	return r, r.Check()
 }
 
-// publishAll publishes the paths, prints that, and shows the status until ctx ends.
+// publishAll publishes the paths, prints the releases, and shows the status until ctx ends.
 func (a *app) publishAll(ctx context.Context, p *daemon.Publisher, req daemon.PublishRequest) error {
 	a.sayGuessed(p)
 	bars := &hashingBars{app: a}
@@ -168,7 +168,7 @@ func (a *app) publishAll(ctx context.Context, p *daemon.Publisher, req daemon.Pu
 	return s.run(ctx, func() error { return nil })
 }
 
-// hashingBars shows the progress of one path after the other.
+// hashingBars shows the progress of several paths, one after the other.
 type hashingBars struct {
 	app  *app
 	path string
@@ -190,8 +190,7 @@ func (b *hashingBars) finish() {
 	}
 }
 
-// publishHint says which flags publish beside a release that exists. err may come from the
-// API.
+// publishHint adds a hint to an error about an existing release. err may come from the API.
 func publishHint(err error) error {
 	if fault.CodeOf(err) == fault.Exists && fault.HintOf(err) != "" {
 		return fault.WithHint(err, "choose another version with --release-version, or another release with --release")
@@ -199,7 +198,7 @@ func publishHint(err error) error {
 	return err
 }
 
-// sayGuessed tells the user the address of the site if it is a guess.
+// sayGuessed prints a note if the URL of the site is a guess.
 func (a *app) sayGuessed(p *daemon.Publisher) {
 	base, guessed := p.BaseURL()
 	if !guessed {
@@ -212,12 +211,12 @@ func (a *app) sayGuessed(p *daemon.Publisher) {
 	a.Notef("others reach this at %s (%s); --public-url sets another URL", base, words)
 }
 
-// skipped logs a path that is left out of a torrent.
+// skipped logs a path that is not part of a torrent.
 func (a *app) skipped(s maker.Skipped) {
 	a.Log.Info("left out", "path", s.Path, "why", s.Reason)
 }
 
-// eventOf describes a release of a publisher.
+// eventOf returns the event about a release of a publisher.
 func eventOf(p *daemon.Publisher, what string, r *publish.Release) (releaseEvent, error) {
 	i, err := p.Info(context.Background(), r)
 	return releaseEvent{
@@ -234,7 +233,7 @@ func (a *app) printPublished(e releaseEvent) error {
 		termsafe.Line(e.Name), termsafe.Line(e.PageURL), termsafe.Line(term.ShellWord(e.PageURL)), termsafe.Line(e.Magnet))
 }
 
-// swarmWords counts the swarms of the releases for the status line.
+// swarmWords returns the number of peers of the releases for the status line.
 func swarmWords(p *daemon.Publisher, releases []*publish.Release) string {
 	var seeds, leechers int
 	for _, r := range releases {

@@ -23,8 +23,8 @@ type app struct {
 	config string // --config
 
 	started   atomic.Bool            // a verb runs: errors are no longer usage errors
-	resumable atomic.Bool            // an interruption loses nothing: exit code 7
-	hangup    atomic.Pointer[func()] // called on SIGHUP in place of stopping; may be nil
+	resumable atomic.Bool            // an interruption can be resumed: exit code 7
+	hangup    atomic.Pointer[func()] // called on SIGHUP, which then does not stop the program; may be nil
 }
 
 func newApp(env Env) *app {

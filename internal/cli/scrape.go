@@ -12,11 +12,11 @@ import (
 	"spate/tracker/trackerclient"
 )
 
-// scrapeResult is one line of scrape --json.
+// scrapeResult is one line of the JSON output of scrape.
 type scrapeResult struct {
 	URL        string `json:"url"`
 	InfoHash   string `json:"info_hash"`
-	Known      bool   `json:"known"` // whether the tracker knows it
+	Known      bool   `json:"known"` // the tracker knows the torrent
 	Complete   int    `json:"complete"`
 	Incomplete int    `json:"incomplete"`
 	Downloaded int    `json:"downloaded"`

@@ -48,12 +48,13 @@ directory. It checks the data before it offers it, and never writes to it.`,
 	return cmd
 }
 
-// torrentFile is a .torrent file that the user named, or that is in a directory.
+// torrentFile is a .torrent file that is an argument, or that is in a directory that is an
+// argument.
 type torrentFile struct {
 	path   string
-	pipe   bool   // the user named it, and it is no regular file
-	dir    string // the directory that contains it, in which others may write; empty if the user named it
-	follow bool   // links may lead out of directories
+	pipe   bool   // the file is an argument, and is not a regular file
+	dir    string // the directory that contains it, which other users may change; empty if the file is an argument
+	follow bool   // follow links that lead out of directories
 }
 
 // read returns the content of the file.
@@ -85,7 +86,7 @@ func (f torrentFile) parse() (*metainfo.MetaInfo, error) {
 	return torrentfile.Parse(f.path, b)
 }
 
-// seedJob is one torrent that is seeded.
+// seedJob is the seeding of one torrent.
 type seedJob struct {
 	file  string // the .torrent
 	mi    *metainfo.MetaInfo
@@ -93,7 +94,7 @@ type seedJob struct {
 	name  string // name of the data in dir
 	t     *torrent.Torrent
 	claim daemon.Claim
-	told  bool // the user was told whether it is seeded
+	told  bool // the user has read whether the torrent is seeded
 }
 
 func (a *app) seed(ctx context.Context, args []string, opt *seedOptions) error {
@@ -244,7 +245,7 @@ func isNotDir(path string) bool {
 }
 
 // holdsTree reports whether path can be the data itself: a file of the right size, or a
-// directory that contains a file of the torrent.
+// directory that has a file of the torrent.
 func holdsTree(mi *metainfo.MetaInfo, path string) bool {
 	info, err := os.Stat(path)
 	if err != nil || info.IsDir() == mi.Info.Single() {
@@ -304,8 +305,8 @@ func (a *app) seedLoop(ctx context.Context, c *daemon.Session, jobs []*seedJob) 
 	})
 }
 
-// tellSeed tells the user once whether a torrent is seeded. told reports whether it has done
-// so. problem is the reason why the torrent cannot be seeded.
+// tellSeed prints once whether a torrent is seeded. told reports whether it has printed it.
+// problem is the reason why the torrent cannot be seeded, or nil.
 func (a *app) tellSeed(j *seedJob) (told bool, problem, err error) {
 	if j.told {
 		return true, nil, nil

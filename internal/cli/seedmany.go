@@ -21,8 +21,8 @@ import (
 	"spate/torrent"
 )
 
-// manyTorrents is the largest number of torrents that are seeded with a lock for each. More
-// torrents share one lock, and are dormant while no peer asks for them.
+// manyTorrents is the maximum number of torrents that are seeded with a lock for each. More
+// torrents share one lock, and each is dormant until a peer asks for it.
 const manyTorrents = 64
 
 // manySeeds seeds many torrents.
@@ -36,13 +36,13 @@ type manySeeds struct {
 
 	loaded, dormant, failed atomic.Int64
 
-	mu    sync.Mutex // guards the fields below and the output of workers
-	awake []*seedJob // torrents with incomplete data that the user was not told about
-	err   error      // the first error of the output
+	mu    sync.Mutex // guards the fields below and the output of the workers
+	awake []*seedJob // torrents with incomplete data that were not reported yet
+	err   error      // the first error of writing output
 }
 
-// seedMany seeds the torrents in files, which args stand for. It serves each torrent as soon
-// as its data is checked.
+// seedMany seeds the torrents in files, which come from args. It serves each torrent as soon as
+// its data is checked.
 func (a *app) seedMany(ctx context.Context, args []string, files []torrentFile, opt *seedOptions) error {
 	state := a.downloadState(opt.state)
 	lock, err := daemon.LockFile(filepath.Join(state, "seed-"+nameOf(args)+".lock"), "the seed of these torrents")
@@ -99,7 +99,7 @@ func (m *manySeeds) ready() error {
 	return m.app.PrintJSON(readyEvent{Event: "ready", PeerAddr: m.c.PeerAddr(), Torrents: m.total})
 }
 
-// load adds all torrents, one for each processor at a time.
+// load adds all torrents, as many at the same time as there are processors.
 func (m *manySeeds) load(ctx context.Context, files []torrentFile) {
 	var next atomic.Int64
 	var workers sync.WaitGroup
@@ -119,7 +119,7 @@ func (m *manySeeds) load(ctx context.Context, files []torrentFile) {
 		})
 	}
 	workers.Wait()
-	debug.FreeOSMemory() // loading needs much more memory than seeding
+	debug.FreeOSMemory() // loading allocates much more memory than seeding needs
 }
 
 // add adds the torrent of one file.
@@ -149,7 +149,7 @@ func (m *manySeeds) add(file torrentFile) error {
 	return nil
 }
 
-// seedLoader loads one torrent of many.
+// seedLoader loads a torrent of manySeeds when a peer asks for it.
 type seedLoader struct {
 	many *manySeeds
 	file torrentFile
@@ -169,8 +169,8 @@ func (l *seedLoader) load() (*seedJob, *metainfo.MetaInfo, torrent.AddOptions, e
 	return j, j.mi, torrent.AddOptions{Dir: j.dir, Name: j.name, SeedOnly: true}, nil
 }
 
-// firstLoad is a seedLoader that, the first time, fills in the job and checks that no other
-// process works on the torrent.
+// firstLoad is a seedLoader whose first call fills in the job and checks that no other process
+// uses the torrent.
 type firstLoad struct {
 	*seedLoader
 	job *seedJob // nil after the first load
@@ -189,8 +189,8 @@ func (l *firstLoad) Load() (*metainfo.MetaInfo, torrent.AddOptions, error) {
 	return mi, opt, err
 }
 
-// visit returns the directory with the resume data of a torrent that was seeded by itself, or
-// "" if there is none. It returns an error if another process works on the torrent.
+// visit returns the directory with the resume data of a torrent that was once seeded alone, or
+// "" if there is none. It returns an error if another process uses the torrent.
 func (m *manySeeds) visit(j *seedJob) (resume string, err error) {
 	if len(m.known) == 0 {
 		return "", nil
@@ -238,7 +238,7 @@ func (m *manySeeds) watch(ctx context.Context, ended <-chan struct{}) error {
 		if waiting > 0 || !isClosed(ended) {
 			return nil
 		}
-		ended = nil // the user was told
+		ended = nil // report the result only once
 		switch n := int(m.failed.Load() + bad); {
 		case n == m.total:
 			return fault.New(fault.NotFound, "name the directory of the data with --data DIR", "none of %d torrents can be seeded", m.total)

@@ -104,7 +104,7 @@ func parseWatch(values []string) ([]daemon.WatchedFolder, error) {
 	return out, nil
 }
 
-// daemonConfig returns what the flags of serve mean.
+// daemonConfig converts the flags of serve to the configuration of the daemon.
 func (a *app) daemonConfig(opt *serveOptions) (c daemon.Config, err error) {
 	mk, err := opt.makeFlags.options()
 	if err != nil {
@@ -138,7 +138,7 @@ func (a *app) daemonConfig(opt *serveOptions) (c daemon.Config, err error) {
 	return c, err
 }
 
-// answerAPI returns what answers the API of a daemon.
+// answerAPI returns the function that makes the handler of a daemon's API.
 func answerAPI(log *slog.Logger) daemon.APIHandler {
 	return func(d *daemon.Daemon, access daemon.APIAccess) http.Handler {
 		return api.NewServer(api.NewBackend(d), api.ServerOptions{Token: access.Token, Hosts: access.Hosts, Log: log})
@@ -163,7 +163,7 @@ func (a *app) serve(ctx context.Context, opt *serveOptions) error {
 	return d.Run(ctx, &serveView{app: a, d: d, ctx: ctx})
 }
 
-// sayRestored tells the user what changed about the releases in the catalog at the start.
+// sayRestored prints what has changed in the releases of the catalog at the start.
 func (a *app) sayRestored(d *daemon.Daemon) {
 	r := d.Restored()
 	if n := len(r.Repointed); n > 0 {
@@ -175,11 +175,11 @@ func (a *app) sayRestored(d *daemon.Daemon) {
 	}
 }
 
-// serveView shows the user what a daemon does. It implements [daemon.Observer].
+// serveView prints the events of a daemon. It implements [daemon.Observer].
 type serveView struct {
 	app *app
 	d   *daemon.Daemon
-	ctx context.Context // ends when the daemon stops
+	ctx context.Context // cancelled when the daemon stops
 }
 
 // Ready prints where the daemon listens.
@@ -211,7 +211,7 @@ func (v *serveView) Ready() error {
 // Show shows the status line until ctx ends.
 func (v *serveView) Show(ctx context.Context) error {
 	s := v.app.newStatus(v.d.Session())
-	s.noStats = true // the API gives the numbers
+	s.noStats = true // clients of the API get the numbers instead
 	defer s.finish()
 	return s.run(ctx, func() error { return nil })
 }

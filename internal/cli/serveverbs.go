@@ -20,7 +20,7 @@ import (
 	"spate/publish/catalogdb"
 )
 
-// daemonFlags are the flags that say which daemon a verb uses.
+// daemonFlags are the flags that select the daemon of a verb.
 type daemonFlags struct {
 	state string
 	url   string
@@ -31,7 +31,7 @@ func (d *daemonFlags) add(f *pflag.FlagSet) {
 	stateFlag(f, &d.state)
 	f.StringVar(&d.url, "api-url", "", "use the daemon at this `URL`, with SPATE_API_TOKEN")
 	f.StringVar(&d.token, "api-token", "", "authenticate with this `TOKEN`")
-	f.Lookup("api-token").Hidden = true // other users can read command lines
+	f.Lookup("api-token").Hidden = true // other users can read command lines, so the token is not a flag
 }
 
 func (d *daemonFlags) client(a *app) (*api.Client, error) {
@@ -48,7 +48,7 @@ func (d *daemonFlags) client(a *app) (*api.Client, error) {
 	return c, nil
 }
 
-// daemonCmd returns cmd as a verb that uses a daemon.
+// daemonCmd makes cmd a verb that uses a daemon, and returns it.
 func (a *app) daemonCmd(cmd *cobra.Command, min, max int, what string, run func(context.Context, *api.Client, []string) error) *cobra.Command {
 	var d daemonFlags
 	cmd.Args = need(min, max, what)
@@ -125,7 +125,7 @@ publish. With RELEASE, named as list shows it, show the state of that release.`,
 	})
 }
 
-// facts prints lines with a label and a value. It leaves out empty values.
+// facts prints lines with a label and a value. It omits empty values.
 func (a *app) facts(facts [][2]string) error {
 	var b strings.Builder
 	for _, f := range facts {
@@ -187,13 +187,13 @@ func (a *app) printRelease(r publish.ReleaseInfo) error {
 	})
 }
 
-// changedEvent is what withdraw, pause and resume print with --json.
+// changedEvent is the JSON output of withdraw, pause and resume.
 type changedEvent struct {
 	Event string `json:"event"`
 	Ref   string `json:"ref"`
 }
 
-// each calls f for each release and prints did afterwards.
+// each calls f for each release, and then prints did.
 func (a *app) each(refs []string, did string, f func(ref string) error) error {
 	for _, ref := range refs {
 		if err := f(ref); err != nil {

@@ -12,13 +12,13 @@ import (
 	"spate/torrent"
 )
 
-// The first and last of the ports for peers without --peer-port.
+// The range of ports for peers if --peer-port is not given.
 const (
 	firstPeerPort = 6881
 	lastPeerPort  = 6889
 )
 
-// sessionFlags are the flags of all verbs that are a peer.
+// sessionFlags are the flags of all verbs that connect to peers.
 type sessionFlags struct {
 	bind     addrValue
 	peerPort int // -1: the first free port of the range
@@ -46,7 +46,7 @@ func (s *sessionFlags) add(f *pflag.FlagSet) {
 	f.StringVar(&s.lsdGroup, "lsd-group", "", "look in this multicast group, as IP:PORT (default: BEP 14)")
 	f.Lookup("lsd-group").DefValue = ""
 	f.BoolVar(&s.noUTP, "no-utp", false, "leave the UDP port closed; do not answer uTP")
-	// Features that do not exist yet can be turned off all the same.
+	// These features do not exist yet, but scripts can already disable them.
 	for _, name := range []string{"no-dht", "no-portmap"} {
 		f.Bool(name, false, "do without "+name[len("no-"):])
 		f.Lookup(name).Hidden = true
@@ -57,7 +57,7 @@ func stateFlag(f *pflag.FlagSet, v *string) {
 	f.StringVar(v, "state", "", "keep all state in this `DIR` (default $XDG_STATE_HOME/spate)")
 }
 
-// config returns what the flags mean. resume is the directory of the resume data.
+// config converts the flags. resume is the directory of the resume data.
 func (s *sessionFlags) config(resume string) (daemon.SessionConfig, error) {
 	c := daemon.SessionConfig{
 		Options: torrent.Options{
@@ -83,7 +83,7 @@ func (s *sessionFlags) config(resume string) (daemon.SessionConfig, error) {
 	return c, nil
 }
 
-// daemonEnv returns the surroundings of what package daemon runs.
+// daemonEnv returns the environment for package daemon.
 func (a *app) daemonEnv() *daemon.Env {
 	return &daemon.Env{Now: a.Now, Log: a.Log, Getenv: a.Getenv, Notef: a.Notef, Warnf: a.Warnf}
 }

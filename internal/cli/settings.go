@@ -18,15 +18,15 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// maxSettings bounds the settings file, in bytes.
+// maxSettings limits the size of the settings file, in bytes.
 const maxSettings = 1 << 20
 
-// noSetting are the flags that can only be on the command line.
+// noSetting lists the flags that are allowed only on the command line.
 var noSetting = []string{"help", "config", "version"}
 
-// applySettings sets the flags of cmd that are not on the command line, from the variables
-// SPATE_FLAG_NAME and then from the settings file. In the file the table of --preset counts
-// before the table of the verb, and that before the top level.
+// applySettings sets the flags of cmd that are not on the command line. Variables
+// SPATE_FLAG_NAME override the settings file. In the file, the table of --preset overrides the
+// table of the verb, which overrides the top level.
 func (a *app) applySettings(cmd *cobra.Command) error {
 	flags := cmd.Flags()
 	if err := a.applyVars(flags); err != nil {
@@ -70,9 +70,9 @@ func (a *app) applySettings(cmd *cobra.Command) error {
 	return nil
 }
 
-// applyVars sets flags from the environment. A repeatable flag gets a value for each line, or
-// for each word if there is one line. An empty variable counts as unset, except for the flags
-// in [guards].
+// applyVars sets flags from environment variables. A repeatable flag gets a value for each line
+// or, if there is one line, for each word. An empty variable counts as unset, except for the
+// flags in [guards].
 func (a *app) applyVars(flags *pflag.FlagSet) error {
 	var bad error
 	flags.VisitAll(func(f *pflag.Flag) {
@@ -134,7 +134,7 @@ func (a *app) readSettings() (path string, tree map[string]any, raw []byte, err 
 	return path, tree, b, nil
 }
 
-// checkSettings returns an error for keys that are no flags, so that a typing error is not
+// checkSettings returns an error for keys that are not flags, so that a typing error is not
 // ignored.
 func checkSettings(root *cobra.Command, path string, tree map[string]any, raw []byte) error {
 	known := map[string]map[string]bool{"": {}}

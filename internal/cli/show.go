@@ -68,11 +68,11 @@ func (a *app) show(ctx context.Context, arg string, bind addrValue) error {
 	return a.Printf("%s", s.b.String())
 }
 
-// sheet collects what show prints as text. Its methods escape text from outside.
+// sheet collects the text output of show. Its methods escape text from outside.
 type sheet struct{ b strings.Builder }
 
-// row adds a line with a label for the first value, and a line for each further value. It
-// leaves out empty values.
+// row adds a line with a label for the first value, and a line for each further value. It omits
+// empty values.
 func (s *sheet) row(label string, values ...string) {
 	for _, v := range values {
 		if v == "" {
@@ -228,7 +228,7 @@ func (a *app) showMagnet(g metainfo.Magnet) error {
 	return a.Printf("%s", s.b.String())
 }
 
-// magnetToJSON returns what show --json prints of a magnet link. Each tracker is a tier of its
+// magnetToJSON returns the JSON output of show for a magnet link. Each tracker is a tier of its
 // own, because a link has no tiers.
 func magnetToJSON(g metainfo.Magnet) *torrentJSON {
 	t := &torrentJSON{

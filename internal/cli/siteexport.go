@@ -87,7 +87,7 @@ func (a *app) siteExport(ctx context.Context, dir string, opt *siteOptions) erro
 	if _, err := os.Stat(filepath.Join(state, "catalog")); err != nil {
 		return fault.WithHint(err, "spate serve creates it; name its state directory with --state DIR")
 	}
-	// Export a copy of the catalog, because a running daemon changes its own.
+	// Export from a copy of the catalog, because a running daemon changes the catalog.
 	tmp, err := os.MkdirTemp("", "spate-export-")
 	if err != nil {
 		return err

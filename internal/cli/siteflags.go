@@ -24,10 +24,10 @@ type siteFlags struct {
 	hosts  []string // --host
 }
 
-// maxThemeFile bounds each file of a theme, in bytes.
+// maxThemeFile limits the size of each file of a theme, in bytes.
 const maxThemeFile = 16 << 20
 
-// add adds the flags of a site that is served. folders names the directories of
+// add adds the flags of verbs that serve a site. folders names the directories of
 // --follow-links in its help.
 func (s *siteFlags) add(f *pflag.FlagSet, folders string) {
 	s.httpUp = shareValue{part: 0.5}
@@ -42,7 +42,7 @@ func followLinksFlag(f *pflag.FlagSet, v *bool, folders string) {
 	f.BoolVar(v, "follow-links", false, "follow links that lead out of "+folders)
 }
 
-// options returns what the flags mean. up is the limit for sending, 0 for none.
+// options converts the flags. up is the upload limit in bytes a second, or 0 for none.
 func (s *siteFlags) options(up int64) (o site.Options, err error) {
 	o.Title, o.Hosts = s.title, s.hosts
 	o.DownloadRate = s.httpUp.of(up)

@@ -14,13 +14,13 @@ import (
 	"spate/signature"
 )
 
-// sources returns what finds the torrents of SOURCE arguments. Connections come from bind
-// if it is valid.
+// sources returns a resolver for SOURCE arguments. Its connections come from bind if bind is
+// valid.
 func (a *app) sources(bind netip.Addr) *source.Resolver {
 	return &source.Resolver{Stdin: a.Stdin, Bind: bind, Log: a.Log, Notef: a.Notef}
 }
 
-// checkSignature checks the signature of src as --verify-key says.
+// checkSignature checks the signature of src according to --verify-key.
 func (a *app) checkSignature(ctx context.Context, src *source.Source, verifyKey, state string, bind netip.Addr) error {
 	if strings.EqualFold(verifyKey, "off") {
 		return nil
@@ -36,7 +36,7 @@ func (a *app) checkSignature(ctx context.Context, src *source.Source, verifyKey,
 	return a.sources(bind).CheckSignature(ctx, src, trust)
 }
 
-// publicKeyOf returns the key that --verify-key gives: a key, or a file with one.
+// publicKeyOf returns the key of --verify-key, whose value is a key or a file with a key.
 func publicKeyOf(value string) (signature.PublicKey, error) {
 	key, err := signature.ParsePublicKey(value)
 	if err == nil {

@@ -37,8 +37,8 @@ func (t *tlsFlags) addFiles(f *pflag.FlagSet) {
 	f.StringVar(&t.key, "tls-key", "", "read the key of the certificate from this `FILE`")
 }
 
-// prepare changes --listen and --public-url as --domain implies, and checks the flags.
-// listenGiven says that --listen is on the command line.
+// prepare checks the flags, and sets --listen and --public-url if --domain is given.
+// listenGiven reports whether --listen is on the command line.
 func (t *tlsFlags) prepare(l *listenFlags, publicURL *string, listenGiven bool) error {
 	if t.domain == "" {
 		return t.checkFiles()
@@ -70,7 +70,7 @@ func (t *tlsFlags) checkFiles() error {
 	return nil
 }
 
-// config returns what the flags mean.
+// config converts the flags.
 func (t *tlsFlags) config(bind netip.Addr) (c daemon.HTTPSConfig, err error) {
 	c = daemon.HTTPSConfig{CertFile: t.cert, KeyFile: t.key, Domain: t.domain, Email: t.email, CA: t.ca, CARoots: t.caRoots}
 	if t.domain != "" && t.redirect != "" && !strings.EqualFold(t.redirect, off) {

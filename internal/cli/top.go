@@ -65,7 +65,7 @@ func (a *app) top(ctx context.Context, state string, every time.Duration) error 
 	return a.Screen(ctx, "top "+state, pausable(src), every)
 }
 
-// topRow is a torrent of top --json.
+// topRow is a torrent in the JSON output of top.
 type topRow struct {
 	ID         string `json:"id"`
 	Name       string `json:"name"`
@@ -91,18 +91,18 @@ func (a *app) printTop(list []tui.Torrent) error {
 	return a.Printf("%s", b.String())
 }
 
-// everything is one source with the torrents of all processes with a state directory. The IDs
-// of its torrents begin with the ID of the process and a slash.
+// everything is a source with the torrents of all processes that use a state directory. The ID
+// of a torrent begins with the ID of its process and a slash.
 type everything struct {
 	state string
 	parts map[string]tui.Source // the processes, by ID
-	found time.Time             // when find looked for them last
+	found time.Time             // time of the last search
 }
 
-// lookAgain is the interval in which find looks for new processes.
+// lookAgain is the interval between two searches for processes.
 const lookAgain = 3 * time.Second
 
-// find looks for the daemon and for other processes.
+// find searches for the daemon and for other processes.
 func (e *everything) find(ctx context.Context) error {
 	if time.Since(e.found) < lookAgain {
 		return nil
@@ -136,7 +136,7 @@ func (e *everything) List(ctx context.Context) ([]tui.Torrent, error) {
 	for _, id := range slices.Sorted(maps.Keys(e.parts)) {
 		list, err := e.parts[id].List(ctx)
 		if err != nil && ctx.Err() == nil {
-			e.found = time.Time{} // look for processes again
+			e.found = time.Time{} // the process may have ended: search again
 			continue
 		}
 		for _, t := range list {
@@ -147,7 +147,7 @@ func (e *everything) List(ctx context.Context) ([]tui.Torrent, error) {
 	return all, ctx.Err()
 }
 
-// part returns the source of the torrent with an ID, and the ID of the torrent in it.
+// part returns the source of the torrent with an ID, and the ID of the torrent in that source.
 func (e *everything) part(id string) (tui.Source, string) {
 	part, id, _ := strings.Cut(id, "/")
 	return e.parts[part], id
@@ -190,7 +190,7 @@ func (p pausing) Pause(ctx context.Context, id string, paused bool) error {
 // daemonSource is a [tui.Source] with the releases of a daemon.
 type daemonSource struct{ client *api.Client }
 
-// topReleases bounds the releases that top lists.
+// topReleases is the maximum number of releases that top lists.
 const topReleases = 500
 
 // List implements [tui.Source].

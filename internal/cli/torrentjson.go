@@ -6,8 +6,8 @@ import (
 	"spate/metainfo"
 )
 
-// torrentJSON is what create, show and edit print with --json. It leaves out fields that do
-// not apply.
+// torrentJSON is the JSON output of create, show and edit for a torrent. It omits fields that
+// do not apply.
 type torrentJSON struct {
 	Name         string     `json:"name"`
 	InfoHashV1   string     `json:"info_hash_v1,omitempty"`
@@ -15,7 +15,7 @@ type torrentJSON struct {
 	Format       string     `json:"format,omitempty"` // v1, v2 or hybrid
 	PieceLength  int64      `json:"piece_length,omitempty"`
 	Pieces       int        `json:"pieces,omitempty"`
-	TotalLength  int64      `json:"total_length,omitempty"` // bytes, without padding
+	TotalLength  int64      `json:"total_length,omitempty"` // data in bytes, without padding
 	Files        []fileJSON `json:"files,omitempty"`
 	AnnounceList [][]string `json:"announce_list"`
 	WebSeeds     []string   `json:"web_seeds"`
@@ -30,23 +30,23 @@ type torrentJSON struct {
 	Nodes         []string `json:"nodes,omitempty"`
 	Similar       []string `json:"similar,omitempty"`
 	Collections   []string `json:"collections,omitempty"`
-	Peers         []string `json:"peers,omitempty"`          // of a magnet link
-	Select        string   `json:"select,omitempty"`         // of a magnet link
+	Peers         []string `json:"peers,omitempty"`          // only for a magnet link
+	Select        string   `json:"select,omitempty"`         // only for a magnet link
 	MissingLayers int      `json:"missing_layers,omitempty"` // v2 files that cannot be checked
 	Warnings      []string `json:"warnings,omitempty"`
-	Output        string   `json:"output,omitempty"` // the file that was written
+	Output        string   `json:"output,omitempty"` // path of the written file
 }
 
-// fileJSON is a file of a torrent, but no pad file.
+// fileJSON is a file of a torrent. Pad files are omitted.
 type fileJSON struct {
-	Path       string `json:"path"` // below name; for a single file its name
+	Path       string `json:"path"` // path below name; the name itself for a single file
 	Length     int64  `json:"length"`
 	PiecesRoot string `json:"pieces_root,omitempty"`
 	Attr       string `json:"attr,omitempty"`    // BEP 47
-	Symlink    string `json:"symlink,omitempty"` // where it leads, below name
+	Symlink    string `json:"symlink,omitempty"` // target of a symbolic link, below name
 }
 
-// torrentToJSON returns a torrent as --json prints it.
+// torrentToJSON converts a torrent for --json.
 func torrentToJSON(m *metainfo.MetaInfo) *torrentJSON {
 	i := &m.Info
 	t := &torrentJSON{

@@ -100,15 +100,15 @@ func (a *app) tracker(ctx context.Context, opt *trackerOptions) error {
 	return t.Run(ctx)
 }
 
-// reloadOnHangup makes SIGHUP call reload, unless SIGHUP has another meaning already or
-// means that the terminal is gone.
+// reloadOnHangup makes SIGHUP call reload, unless SIGHUP already calls another function or
+// means that the terminal was closed.
 func (a *app) reloadOnHangup(reload func()) {
 	if a.hangup.Load() == nil && !a.HasBar() {
 		a.hangup.Store(&reload)
 	}
 }
 
-// trackerConfig returns what the flags of tracker mean.
+// trackerConfig converts the flags of tracker.
 func (a *app) trackerConfig(o *trackerOptions) (c daemon.TrackerConfig, err error) {
 	if o.allowedDir != "" {
 		if info, err := os.Stat(o.allowedDir); err != nil {
@@ -150,7 +150,7 @@ func (a *app) trackerConfig(o *trackerOptions) (c daemon.TrackerConfig, err erro
 	return c, nil
 }
 
-// trackerReady says where the tracker listens and which torrents it serves.
+// trackerReady prints the addresses of the tracker and the torrents that it serves.
 func (a *app) trackerReady(opt *trackerOptions, t *daemon.Tracker) error {
 	base, guessed := t.BaseURL()
 	if a.JSON {

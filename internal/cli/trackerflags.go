@@ -21,7 +21,7 @@ const activityLog = "activity.log"
 type trackerFlags struct {
 	listenFlags
 	publicURL     string
-	log           string // empty: in the state directory
+	log           string // path of --log; empty: in the state directory
 	privacy       string
 	accessLog     string
 	interval      time.Duration
@@ -49,7 +49,7 @@ func (t *trackerFlags) url() (*url.URL, error) {
 	return daemon.ParsePublicURL(t.publicURL)
 }
 
-// node returns what the flags mean to a tracker node with its state in the directory state.
+// node converts the flags to the configuration of a tracker node. state is its state directory.
 func (a *app) node(t *trackerFlags, state string) (c daemon.NodeConfig, err error) {
 	if t.proxyProtocol && len(t.proxies) == 0 {
 		return c, fault.Usagef("--proxy-protocol needs --proxy NET: only named proxies are trusted")

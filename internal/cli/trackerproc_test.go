@@ -43,7 +43,7 @@ func startVerb(t *testing.T, sockets []*os.File, args ...string) *trackerProc {
 	args = append(args, "--json", "-q")
 	p.cmd = exec.Command(exe, args...)
 	p.cmd.Args[0] = "spate"
-	if len(sockets) > 0 { // exec keeps the process id of the shell, so that LISTEN_PID is right
+	if len(sockets) > 0 { // the process id of the shell stays the same, so that LISTEN_PID is right
 		p.cmd = exec.Command("/bin/sh", append([]string{"-c", `LISTEN_PID=$$ exec "$0" "$@"`, filepath.Join(commandLink(t, exe), "spate")}, args...)...)
 		p.cmd.ExtraFiles = sockets
 	}

@@ -48,7 +48,7 @@ func TestTrackerKilled(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	p.end(syscall.SIGTERM) // saves
+	p.end(syscall.SIGTERM) // the tracker saves its peers
 	p = startTracker(t, nil, "--listen", p.addr, "--state", state)
 	var sent, answered atomic.Uint32
 	stop := make(chan struct{})

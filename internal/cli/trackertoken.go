@@ -42,8 +42,8 @@ contains a name and a hash of each token, not the token.`
 }
 
 // tokenCmd returns a verb that manages the tokens in the file name in the state directory, or
-// in the file that the flag names if flag is not empty. told returns the path of the announce
-// URL with a new token, and a note about how to use the token.
+// in the file that flag names if flag is not empty. told returns the path of the announce URL
+// with a new token, and a note about how to use the token.
 func (a *app) tokenCmd(flag, name, holder string, told func(user, token string) (path, say string)) *cobra.Command {
 	var file, state string
 	open := func() (*trackerserver.Tokens, error) {
@@ -75,11 +75,11 @@ func (a *app) tokenCmd(flag, name, holder string, told func(user, token string) 
 	return cmd
 }
 
-// tokenEvent is what token add and token revoke print with --json.
+// tokenEvent is the JSON output of token add and token revoke.
 type tokenEvent struct {
 	User    string `json:"user"`
 	Token   string `json:"token,omitempty"`
-	Path    string `json:"path,omitempty"` // of the announce URL
+	Path    string `json:"path,omitempty"` // path of the announce URL
 	Revoked int    `json:"revoked,omitempty"`
 }
 

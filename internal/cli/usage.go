@@ -35,7 +35,7 @@ func groupOf(verb string) string {
 	return ""
 }
 
-// usage writes the help of a verb after its description.
+// usage writes the part of a verb's help that follows its description.
 func (a *app) usage(cmd *cobra.Command) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "Usage: %s\n", cmd.UseLine())

@@ -20,14 +20,14 @@ type verifyOptions struct {
 	bind addrValue
 }
 
-// verifyJSON is what verify --json prints.
+// verifyJSON is the JSON output of verify.
 type verifyJSON struct {
-	Path    string           `json:"path"` // of the data
+	Path    string           `json:"path"` // path of the data
 	Pieces  int              `json:"pieces"`
 	Good    int              `json:"good"`
 	Bad     int              `json:"bad"`
 	Missing int              `json:"missing"`
-	Differ  int              `json:"differ,omitempty"` // bad pieces of a hybrid that are good by v1 or by v2
+	Differ  int              `json:"differ,omitempty"` // pieces of a hybrid that are good by only one of v1 and v2
 	Files   []verifyFileJSON `json:"files"`
 }
 
@@ -37,7 +37,7 @@ type verifyFileJSON struct {
 	Path       string      `json:"path"`
 	State      string      `json:"state"`
 	Length     int64       `json:"length"`
-	Size       int64       `json:"size"`                 // of the file that was found
+	Size       int64       `json:"size"`                 // size of the file on disk
 	Damaged    []rangeJSON `json:"damaged,omitempty"`    // bytes in bad pieces
 	Unverified []rangeJSON `json:"unverified,omitempty"` // bytes that share a piece with a missing file
 	Error      string      `json:"error,omitempty"`
@@ -147,7 +147,7 @@ func (a *app) printReport(path string, r *maker.Report) error {
 	return a.Printf("%s\n", s.String())
 }
 
-// detail describes what is wrong with a file.
+// detail describes the damage of a file.
 func detail(f *maker.FileReport) string {
 	const most = 8
 	var parts []string

@@ -10,12 +10,12 @@ import (
 	"spate"
 )
 
-// versionInfo is what version --json prints.
+// versionInfo is the JSON output of version.
 type versionInfo struct {
 	Version  string `json:"version"`
-	Revision string `json:"revision,omitempty"` // the commit
-	Date     string `json:"date,omitempty"`     // of the commit
-	Modified bool   `json:"modified,omitempty"` // the source had changes that are not committed
+	Revision string `json:"revision,omitempty"` // hash of the commit
+	Date     string `json:"date,omitempty"`     // time of the commit
+	Modified bool   `json:"modified,omitempty"` // the source had uncommitted changes
 	Go       string `json:"go"`
 	Platform string `json:"platform"`
 }
@@ -49,7 +49,7 @@ func (a *app) version() error {
 	return a.Printf("spate %s (%s, %s%s)\n", v.Version, v.Go, v.Platform, v.commit())
 }
 
-// commit describes the commit that the program was built from, if it is known.
+// commit describes the commit of the source, or returns "" if it is unknown.
 func (v *versionInfo) commit() string {
 	if v.Revision == "" {
 		return ""

@@ -8,7 +8,7 @@ import (
 	"spate/tracker"
 )
 
-// admission is the tracker node as package publish uses it. It pins this process as a seed
+// admission implements [publish.Tracker] with the tracker node. It pins this process as a seed
 // of every release that it allows.
 type admission struct {
 	node    *TrackerNode

@@ -15,24 +15,26 @@ import (
 	"spate/tracker/trackerserver"
 )
 
-// APIHandler returns a handler that answers the API of a daemon to those who have access.
+// APIHandler returns the handler of a daemon's API. The handler refuses requests that access
+// does not allow.
 type APIHandler func(*Daemon, APIAccess) http.Handler
 
-// APIAccess says who may use the API. The zero value is for the socket, whose permissions
-// decide.
+// APIAccess defines who may use the API. The zero value is for the socket, which is protected
+// by its permissions.
 type APIAccess struct {
 	Token func(token []byte) bool // reports whether a token is valid
-	Hosts []string                // names of this machine that requests may use
+	Hosts []string                // names of this machine that are allowed in requests
 }
 
 // APITokensFile is the file of the API's tokens in the state directory.
 const APITokensFile = "api-tokens"
 
-// maxSocketPath bounds the path of a socket: sockaddr_un has 104 bytes on some systems.
+// maxSocketPath is the maximum length of the path of a socket: sockaddr_un has 104 bytes on
+// some systems.
 const maxSocketPath = 100
 
-// removeSocket removes the socket that a killed process left at path. It returns an error if
-// the path is too long for a socket.
+// removeSocket removes the socket at path that a killed process has left. It returns an error
+// if the path is too long for a socket.
 func removeSocket(path string) error {
 	if len(path) > maxSocketPath {
 		return fault.WithSetting(fault.Usagef("%s is too long for the path of a socket: it has %d bytes, and the limit is %d", path, len(path), maxSocketPath), "short-state")
@@ -43,7 +45,7 @@ func removeSocket(path string) error {
 	return nil
 }
 
-// serveAPI answers the API on the socket, and on the network if the configuration says so.
+// serveAPI serves the API on the socket and, if configured, on the network.
 func (d *Daemon) serveAPI(ctx context.Context, part func(func(context.Context) error)) error {
 	l, err := net.Listen("unix", d.conf.Socket)
 	if err != nil {
@@ -66,7 +68,7 @@ func (d *Daemon) serveAPI(ctx context.Context, part func(func(context.Context) e
 		return err
 	}
 	check := func(token []byte) bool {
-		if err := tokens.Reload(); err != nil { // tokens are added and revoked while the daemon runs
+		if err := tokens.Reload(); err != nil { // load the tokens for each request, because they change while the daemon runs
 			d.env.Log.Error("the tokens of the API cannot be read: no token is accepted", "err", err)
 			return false
 		}
@@ -86,7 +88,7 @@ func (d *Daemon) serveAPI(ctx context.Context, part func(func(context.Context) e
 	return nil
 }
 
-// serveStreams serves an API until ctx ends, which ends its streams too.
+// serveStreams serves an API until ctx ends. The end of ctx also ends its streams.
 func serveStreams(ctx context.Context, l net.Listener, h http.Handler) error {
 	srv := &http.Server{
 		Handler: h, ReadHeaderTimeout: readHeaderTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: 64 << 10,

@@ -9,18 +9,18 @@ import (
 	"spate/internal/fault"
 )
 
-// certificate is a certificate in files. It is read again when they change.
+// certificate is a certificate in files. It reads the files again when they change.
 type certificate struct {
 	cert, key string
 	now       func() time.Time
 
 	mu     sync.Mutex // guards the fields below
 	have   *tls.Certificate
-	mod    [2]time.Time // times of the files
-	looked time.Time    // when mod was read
+	mod    [2]time.Time // modification times of the files
+	looked time.Time    // time at which mod was read
 }
 
-// lookEvery bounds how often the times of the files are read.
+// lookEvery is the minimum time between two checks of the files.
 const lookEvery = 10 * time.Second
 
 // LoadCertificate returns a TLS configuration with the certificate in the files cert and key,
@@ -37,7 +37,7 @@ func LoadCertificate(cert, key string, now func() time.Time) (*tls.Config, error
 }
 
 // get implements the GetCertificate of [tls.Config]. If the files cannot be read, it returns
-// the certificate that was read before.
+// the previous certificate.
 func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -21,27 +21,27 @@ type Config struct {
 	PublisherConfig // the daemon sets Catalog and Keeper
 
 	Folders     []WatchedFolder
-	Spec        publish.Spec  // of releases from folders; the daemon sets Announce
-	Settle      time.Duration // an entry that did not change for so long is complete
-	Rescan      time.Duration // folders are read again after so long, even without events
-	Older       int           // versions that are kept of a changed entry
-	KeepDir     string        // directory of their data; empty: "versions" in State
+	Spec        publish.Spec  // options of releases from folders; the daemon sets Announce
+	Settle      time.Duration // time after which an unchanged entry is complete
+	Rescan      time.Duration // interval between scans of the folders, even without events
+	Older       int           // number of old versions to keep of a changed entry
+	KeepDir     string        // directory of the data of old versions; empty: "versions" in State
 	FollowLinks bool          // follow links that lead out of a folder
 
 	API    string     // HOST:PORT for the API on the network; empty: only the socket
-	Answer APIHandler // answers the API
+	Answer APIHandler // makes the handler of the API
 	Socket string     // path of the socket of the API
 }
 
 // WatchedFolder is a folder whose entries are published.
 type WatchedFolder struct {
-	Group string // heading that releases are listed under; may be empty
-	Dir   string // absolute
+	Group string // heading of its releases in lists; may be empty
+	Dir   string // absolute path
 }
 
-// Observer is told what a daemon does.
+// Observer gets the events of a daemon.
 type Observer interface {
-	// Ready is called once everything listens.
+	// Ready is called once all sockets listen.
 	Ready() error
 	// Show is called after Ready and runs until ctx ends.
 	Show(ctx context.Context) error
@@ -55,16 +55,16 @@ type Daemon struct {
 	*Publisher
 	conf     Config
 	started  time.Time
-	life     context.Context // ends when the daemon stops
+	life     context.Context // cancelled when the daemon stops
 	db       *catalogdb.DB
 	folders  []*publish.Folder
 	observer Observer
-	apiAddr  string // of the API on the network, or ""
+	apiAddr  string // address of the API on the network, or ""
 
 	restored publish.Restored
 }
 
-// New opens everything that the daemon needs and seeds what the catalog lists.
+// New opens the files and sockets of a daemon and seeds the releases in the catalog.
 // [Daemon.Close] closes it.
 func New(ctx context.Context, env *Env, c Config) (_ *Daemon, err error) {
 	if c.KeepDir == "" {
@@ -101,7 +101,7 @@ func New(ctx context.Context, env *Env, c Config) (_ *Daemon, err error) {
 	return d, nil
 }
 
-// Close closes what New opened.
+// Close closes the files and sockets that New opened.
 func (d *Daemon) Close() {
 	d.Publisher.stop()
 	if d.db != nil {
@@ -110,7 +110,7 @@ func (d *Daemon) Close() {
 	d.Publisher.unlock()
 }
 
-// Restored returns what happened to the releases in the catalog at the start.
+// Restored describes the changes of the releases in the catalog at the start.
 func (d *Daemon) Restored() publish.Restored { return d.restored }
 
 // Folders returns the watched folders.
@@ -166,8 +166,8 @@ func (d *Daemon) openCatalog(ctx context.Context) error {
 	return nil
 }
 
-// Run serves, watches the folders and answers the API until ctx ends, which is no error, or
-// a part fails.
+// Run serves, watches the folders and answers the API until ctx ends, which is not an error, or
+// until a part fails.
 func (d *Daemon) Run(ctx context.Context, o Observer) error {
 	d.observer = o
 	return d.Publisher.Serve(ctx, d.work)
@@ -209,8 +209,8 @@ func (d *Daemon) work(ctx context.Context) error {
 // openFolders opens the watched folders.
 func (d *Daemon) openFolders() error {
 	spec := d.conf.Spec
-	spec.Announce = nil // the trackers of the publisher
-	var turn sync.Mutex // one folder hashes at a time
+	spec.Announce = nil // use the trackers of the publisher
+	var turn sync.Mutex // only one folder hashes at a time
 	for _, w := range d.conf.Folders {
 		f, err := publish.NewFolder(w.Dir, d.publisher, &turn, publish.FolderOptions{
 			Spec: spec, Group: w.Group, Older: d.conf.Older, FollowLinks: d.conf.FollowLinks,
@@ -266,8 +266,8 @@ func (d *Daemon) Change(ctx context.Context, ref string, c Change) error {
 	return NotFound(ref, err)
 }
 
-// Withdraw takes back the release ref, or all versions and variants of the slug ref. It
-// returns an error for what lies in a watched folder, because that would be published again.
+// Withdraw withdraws the release ref, or all versions and variants of the slug ref. It returns
+// an error for an entry of a watched folder, because the daemon would publish it again.
 func (d *Daemon) Withdraw(ctx context.Context, ref string) error {
 	list, err := d.publisher.Named(ctx, ref)
 	if err != nil {
@@ -302,7 +302,8 @@ func (d *Daemon) Backup(ctx context.Context, path string) error {
 	return err
 }
 
-// NotFound returns err with a message about the release ref if err is [publish.ErrNotFound].
+// NotFound returns an error about the release ref if err is [publish.ErrNotFound], otherwise
+// err.
 func NotFound(ref string, err error) error {
 	if !errors.Is(err, publish.ErrNotFound) {
 		return err
@@ -310,8 +311,7 @@ func NotFound(ref string, err error) error {
 	return fault.New(fault.NotFound, "", "no release %s is published here", strings.ToValidUTF8(ref, "\ufffd"))
 }
 
-// absolute returns an error if a path depends on the working directory of a process or
-// contains a zero byte.
+// absolute returns an error if a path is relative or contains a zero byte.
 func absolute(paths ...string) error {
 	for _, p := range paths {
 		if !filepath.IsAbs(p) {
@@ -324,7 +324,7 @@ func absolute(paths ...string) error {
 	return nil
 }
 
-// notifySystem tells the service manager about a state (sd_notify(3)), if there is one.
+// notifySystem sends a state to the service manager (sd_notify(3)), if there is one.
 func (e *Env) notifySystem(state string) {
 	name := e.Getenv("NOTIFY_SOCKET")
 	if name == "" {

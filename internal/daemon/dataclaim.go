@@ -12,12 +12,12 @@ import (
 	"spate"
 )
 
-// Claim holds the locks on the data of a torrent, so that no other process works on it.
+// Claim holds the locks on the data of a torrent, so that no other process uses it.
 //
-// Any number of processes share a state directory, and one torrent may have its data in
-// several places. Locks and resume data therefore belong to the path of the data.
+// Many processes can share a state directory, and one torrent can have its data at several
+// paths. Locks and resume data therefore belong to the path of the data.
 type Claim struct {
-	ResumeDir string // where the resume data for this path is
+	ResumeDir string // directory of the resume data for this path
 	locks     []*os.File
 }
 

@@ -11,30 +11,30 @@ import (
 	"spate/torrent"
 )
 
-// callback dials peers that announced to this process's tracker for a torrent that is seeded
-// here and that have not connected a while later. Some clients never connect themselves:
-// Transmission 3 tries uTP and then waits to be dialled.
+// callback dials peers that have announced a torrent that this process seeds, but have not
+// connected after a while. Some clients never connect themselves: Transmission 3 tries uTP and
+// then waits to be dialled.
 type callback struct {
 	session *torrent.Session
 	after   time.Duration
 	waiting chan caller
 
 	mu      sync.Mutex               // guards the fields below
-	slots   *fairpool.Pool[struct{}] // the slots in waiting
-	refused uint64                   // peers that found no free slot
+	slots   *fairpool.Pool[struct{}] // bounds the peers in waiting
+	refused uint64                   // number of peers that found no free slot
 }
 
 // caller is a peer that is dialled if it does not connect.
 type caller struct {
 	hash spate.InfoHash
 	addr netip.AddrPort
-	at   time.Time // of its announce
+	at   time.Time // time of the announce
 	slot *fairpool.Member[struct{}]
 }
 
 const (
-	callAfter  = 5 * time.Second // most clients have connected by then
-	maxCallers = 1024            // peers that wait at once; further peers are not dialled
+	callAfter  = 5 * time.Second // time in which most clients connect themselves
+	maxCallers = 1024            // maximum number of waiting peers; further peers are not dialled
 )
 
 func newCallback(s *torrent.Session) *callback {
@@ -57,7 +57,7 @@ func (c *callback) announced(ih spate.InfoHash, addr netip.AddrPort) {
 	c.waiting <- caller{ih, addr, now, slot} // does not block: the channel has the capacity of the pool
 }
 
-// pool returns the state of the slots.
+// pool returns the state of the pool of slots.
 func (c *callback) pool() poolState {
 	c.mu.Lock()
 	defer c.mu.Unlock()

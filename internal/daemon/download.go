@@ -25,18 +25,18 @@ import (
 // other way to find peers.
 const LocalSearch = 15 * time.Second
 
-// NobodyLocal says in an error that the local network has no peers.
+// NobodyLocal is the end of an error message: no peer on the local network has the data.
 const NobodyLocal = ", and no peer on the local network has it"
 
-// MetadataConfig says how the metadata of a magnet link is fetched.
+// MetadataConfig configures how the metadata of a magnet link is fetched.
 type MetadataConfig struct {
-	Arg     string           // the link, as the user wrote it
-	Peers   []netip.AddrPort // asked besides those of the link and of the trackers
-	Timeout time.Duration    // 0: none
+	Arg     string           // the link as the user gave it
+	Peers   []netip.AddrPort // peers to ask besides those of the link and of the trackers
+	Timeout time.Duration    // 0: no timeout
 }
 
-// FetchMetadata fetches the torrent of a magnet link from peers. It returns the peers that
-// gave it too.
+// FetchMetadata fetches the torrent of a magnet link from peers. It also returns the peers that
+// sent it.
 func (s *Session) FetchMetadata(ctx context.Context, link metainfo.Magnet, c MetadataConfig) (*metainfo.MetaInfo, []netip.AddrPort, error) {
 	nobody := func(also string) error {
 		return fault.WithSetting(fault.New(fault.NoPeers, "give the .torrent file",
@@ -73,24 +73,24 @@ func (s *Session) FetchMetadata(ctx context.Context, link metainfo.Magnet, c Met
 	return mi, peers, err
 }
 
-// DownloadConfig says where and how a torrent is downloaded.
+// DownloadConfig configures the download of a torrent.
 type DownloadConfig struct {
 	State string // directory of resume data and locks
-	Dir   string // directory that the data goes into
+	Dir   string // directory that will contain the data
 	Name  string // name of the data in Dir
 
-	Force      bool             // write over files that have other data
-	Within     string           // the data must be inside this directory, whatever links lead out of it; empty: anywhere
+	Force      bool             // overwrite files with other data
+	Within     string           // directory that the data must be inside of even if links lead out of it; empty: no limit
 	PlainSeed  bool             // do not super-seed
 	Sequential bool             // fetch the pieces in order
-	Peers      []netip.AddrPort // connected besides those of trackers
+	Peers      []netip.AddrPort // peers to connect to besides those of trackers
 }
 
-// Download is a torrent that is downloaded.
+// Download is the download of a torrent.
 type Download struct {
 	MetaInfo *metainfo.MetaInfo
-	Path     string           // of the data
-	Verified bool             // all data is there
+	Path     string           // path of the data
+	Verified bool             // all data is complete
 	Before   int64            // bytes that earlier runs received
 	Torrent  *torrent.Torrent // nil before [Download.Start]
 
@@ -98,10 +98,10 @@ type Download struct {
 	claim Claim
 }
 
-// PrepareDownload claims the path of the data and checks what is there. It keeps data that
-// an earlier run or another client left. It returns an error with the code [fault.Exists] if
-// there is other data and Force is not set. progress starts the display of a check, and the
-// function that progress returns ends it. [Download.Release] releases the claim.
+// PrepareDownload claims the path of the data and checks existing data. It keeps data from an
+// earlier run or another client. It returns an error with the code [fault.Exists] if there is
+// other data and Force is not set. progress starts the display of a check, and the function
+// finish ends it. [Download.Release] releases the claim.
 func PrepareDownload(ctx context.Context, env *Env, mi *metainfo.MetaInfo, c DownloadConfig, progress func() (update func(done, total int64), finish func())) (*Download, error) {
 	d := &Download{MetaInfo: mi, Path: filepath.Join(c.Dir, c.Name), conf: c}
 	var err error
@@ -136,7 +136,7 @@ func (d *Download) Start(s *Session, selected func([]string) bool) error {
 	return err
 }
 
-// check checks what is at the path. It returns true if nothing is missing.
+// check checks the data at the path. It returns true if the data is complete.
 func (d *Download) check(ctx context.Context, env *Env, progress func() (update func(done, total int64), finish func())) (verified bool, err error) {
 	known := false
 	if rec, err := storage.LoadResume(d.claim.ResumeDir, d.MetaInfo.Hash()); err == nil && rec != nil {
@@ -175,7 +175,7 @@ func (d *Download) check(ctx context.Context, env *Env, progress func() (update 
 	return false, nil
 }
 
-// exists returns an error about something that is in the way.
+// exists returns an error about an existing file or directory at the path.
 func exists(setting, format string, args ...any) error {
 	return fault.WithSetting(fault.New(fault.Exists, "move it away", format, args...), setting)
 }
@@ -198,8 +198,8 @@ func (d *Download) verify(ctx context.Context, progress func(maker.Progress)) (*
 	return maker.Verify(ctx, d.MetaInfo, rel, o)
 }
 
-// hasData reports whether a file of the torrent is there and is not empty. It follows no link
-// out of the path.
+// hasData reports whether a file of the torrent exists and is not empty. It follows no link out
+// of the path.
 func (d *Download) hasData() bool {
 	if d.MetaInfo.Info.Single() {
 		info, err := os.Lstat(d.Path)

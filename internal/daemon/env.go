@@ -9,12 +9,12 @@ import (
 	"time"
 )
 
-// Env is what the parts of this package need from the program around them. All fields are
+// Env holds what the parts of this package need from the calling program. All fields are
 // required.
 type Env struct {
 	Now    func() time.Time
 	Log    *slog.Logger
 	Getenv func(name string) string
-	Notef  func(format string, args ...any) // tells the user something
-	Warnf  func(format string, args ...any) // tells the user of a failure that stops nothing
+	Notef  func(format string, args ...any) // prints a note for the user
+	Warnf  func(format string, args ...any) // prints a warning for the user
 }

@@ -15,12 +15,12 @@ import (
 // Limits of the sockets that the service manager passes (sd_listen_fds(3)).
 const (
 	firstInherited = 3  // LISTEN_FDS counts from this descriptor
-	maxInherited   = 64 // more must be a mistake
+	maxInherited   = 64 // a larger number must be an error
 )
 
 // inherited returns the sockets that the service manager opened for this process, or nil if
-// there are none. These stay open over a restart, so that connections and packets wait in
-// them meanwhile.
+// there are none. These sockets stay open over a restart, so that connections and packets wait
+// in them.
 func (e *Env) inherited() (*sockets, error) {
 	if e.Getenv("LISTEN_PID") != strconv.Itoa(os.Getpid()) {
 		return nil, nil
@@ -76,7 +76,7 @@ func socketsOf(files []*os.File) (_ *sockets, err error) {
 	return s, nil
 }
 
-// takeOver bounds the time that a process gets to stop when it is replaced.
+// takeOver is the time that the previous process has to stop.
 const takeOver = time.Minute
 
 // openAndLock opens the sockets and locks the state directory.

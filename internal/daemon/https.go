@@ -25,7 +25,7 @@ type HTTPSConfig struct {
 	CertFile, KeyFile string
 
 	Domain   string
-	Email    string // for the authority; may be empty
+	Email    string // contact address for the authority; may be empty
 	CA       string // directory URL of the authority; empty is Let's Encrypt
 	CARoots  string // file with the roots that verify the authority's own HTTPS; may be empty
 	Redirect string // HOST:PORT that redirects plain HTTP to HTTPS; empty: none
@@ -36,16 +36,16 @@ func ValidDomain(name string) bool {
 	return certmagic.SubjectQualifiesForCert(name) && !strings.ContainsAny(name, "*/:")
 }
 
-// secure is HTTPS as an [HTTPSConfig] says.
+// secure holds the parts of HTTPS that an [HTTPSConfig] configures.
 type secure struct {
 	config   *tls.Config
-	redirect net.Listener // of plain HTTP; nil: none
-	handler  http.Handler // answers on redirect
+	redirect net.Listener // listener of the redirect from plain HTTP; nil: no redirect
+	handler  http.Handler // handler of redirect
 	domain   string
 	manage   func(context.Context) error // obtains certificates; nil with a certificate in files
 }
 
-// openHTTPS opens what the HTTPS server at addr needs. It returns nil for plain HTTP.
+// openHTTPS prepares HTTPS for the server at addr. It returns nil for plain HTTP.
 func (e *Env) openHTTPS(c *HTTPSConfig, state string, addr netip.AddrPort) (*secure, error) {
 	if c.Domain != "" {
 		return e.openACME(c, state, addr)
@@ -57,11 +57,11 @@ func (e *Env) openHTTPS(c *HTTPSConfig, state string, addr netip.AddrPort) (*sec
 	return &secure{config: config}, nil
 }
 
-// openACME prepares HTTPS with certificates of an ACME authority, which certmagic keeps in
-// the state directory.
+// openACME prepares HTTPS with certificates of an ACME authority. certmagic stores them in the
+// state directory.
 func (e *Env) openACME(t *HTTPSConfig, state string, addr netip.AddrPort) (_ *secure, err error) {
 	s := &secure{domain: t.Domain}
-	silent := zap.NewNop() // OnEvent reports what matters
+	silent := zap.NewNop() // OnEvent logs the important events
 	var cfg *certmagic.Config
 	cache := certmagic.NewCache(certmagic.CacheOptions{
 		GetConfigForCert: func(certmagic.Certificate) (*certmagic.Config, error) { return cfg, nil },
@@ -111,7 +111,7 @@ func (e *Env) openACME(t *HTTPSConfig, state string, addr netip.AddrPort) (_ *se
 	return s, nil
 }
 
-// certEvent tells the user what happens to certificates.
+// certEvent prints notes and warnings about certificates.
 func (e *Env) certEvent(_ context.Context, event string, data map[string]any) error {
 	name, _ := data["identifier"].(string)
 	switch event {
@@ -127,7 +127,7 @@ func (e *Env) certEvent(_ context.Context, event string, data map[string]any) er
 	return nil
 }
 
-// redirectTo redirects to the same path over HTTPS.
+// redirectTo returns a handler that redirects to the same path over HTTPS.
 func redirectTo(domain string, port uint16) http.Handler {
 	host := domain
 	if port != 443 {
@@ -140,14 +140,14 @@ func redirectTo(domain string, port uint16) http.Handler {
 	})
 }
 
-// close closes the redirect.
+// close closes the listener of the redirect.
 func (s *secure) close() {
 	if s != nil && s.redirect != nil {
 		s.redirect.Close()
 	}
 }
 
-// use makes the tracker node serve HTTPS as s says. s may be nil.
+// use makes the tracker node serve HTTPS according to s. s may be nil.
 func (n *TrackerNode) use(s *secure) {
 	if s == nil {
 		return
@@ -161,8 +161,8 @@ func (n *TrackerNode) use(s *secure) {
 	}
 }
 
-// always tells browsers to use only HTTPS for the domain from now on (RFC 6797), if
-// certificates are renewed automatically. The domain serves nothing but this site.
+// always wraps next so that browsers use only HTTPS for the domain (RFC 6797), if certificates
+// are renewed automatically. No other site uses the domain.
 func (s *secure) always(next http.Handler) http.Handler {
 	if s == nil || s.domain == "" {
 		return next

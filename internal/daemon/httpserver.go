@@ -11,7 +11,7 @@ import (
 	"spate/tracker/trackerserver"
 )
 
-// Timeouts of a server. writeTimeout applies to answers that set no timeout of their own, as
+// Timeouts of a server. writeTimeout applies to answers that do not set their own timeout, as
 // downloads do.
 const (
 	readHeaderTimeout = 10 * time.Second
@@ -29,8 +29,7 @@ func (e *Env) serveHTTP(ctx context.Context, l net.Listener, h http.Handler) err
 	return serveUntil(ctx, srv, l)
 }
 
-// serveUntil serves l until ctx ends. Requests that are being answered get
-// [shutdownTimeout] to end.
+// serveUntil serves l until ctx ends. Running requests get [shutdownTimeout] to end.
 func serveUntil(ctx context.Context, srv *http.Server, l net.Listener) error {
 	stop := context.AfterFunc(ctx, func() {
 		ctx, cancel := context.WithTimeout(context.Background(), shutdownTimeout)

@@ -12,12 +12,12 @@ import (
 	"spate/internal/fault"
 )
 
-// ErrLocked says that another process holds a lock.
+// ErrLocked is the error if another process holds a lock.
 var ErrLocked = errors.New("locked by another process")
 
-// LockFile locks the file at path until the file is closed or this process ends. It creates
-// the file and its directories. If another process holds the lock, LockFile returns an
-// error that wraps [ErrLocked], says that what is in use, and gives the process id.
+// LockFile locks the file at path until the file is closed or this process ends. It creates the
+// file and its directories. If another process holds the lock, LockFile returns an error that
+// wraps [ErrLocked]. Its text names the process and what, the thing that is locked.
 func LockFile(path, what string) (*os.File, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, err

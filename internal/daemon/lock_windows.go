@@ -6,7 +6,7 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// tryLock locks f, or returns ErrLocked. It locks a byte far behind the process id, so that
+// tryLock locks f, or returns ErrLocked. It locks a byte far after the process id, so that
 // other processes can still read the id.
 func tryLock(f *os.File) error {
 	at := windows.Overlapped{Offset: 1 << 20}

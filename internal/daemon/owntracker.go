@@ -12,8 +12,8 @@ import (
 	"spate/tracker/swarm"
 )
 
-// ownTracker announces to the tracker node of this process by a function call, and to other
-// trackers through next.
+// ownTracker is an announcer that calls the tracker node of this process directly, and uses
+// next for other trackers.
 type ownTracker struct {
 	next  torrent.Announcer
 	table *swarm.Table

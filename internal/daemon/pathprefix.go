@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// withPrefix serves h with and without the path prefix. A proxy in front may pass the path
-// of the public URL on, or remove it.
+// withPrefix serves h with and without the path prefix, because a proxy may keep or remove the
+// path of the public URL.
 func withPrefix(prefix string, h http.Handler) http.Handler {
 	prefix = strings.TrimRight(prefix, "/")
 	if prefix == "" {

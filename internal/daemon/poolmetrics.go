@@ -2,10 +2,10 @@ package daemon
 
 import "github.com/prometheus/client_golang/prometheus"
 
-// poolMetrics collects the metrics of the pools that bound what strangers can take: slots
-// for downloads, live pages, handshakes, peers and callbacks.
+// poolMetrics collects the metrics of the pools that limit clients: slots for downloads, live
+// pages, handshakes, peers and callbacks.
 type poolMetrics struct {
-	read func() map[string]poolState // by name of the pool
+	read func() map[string]poolState // returns the state of each pool by its name
 }
 
 // poolState is the state of a pool. It has the fields of [torrent.PoolStats] and

@@ -11,7 +11,7 @@ import (
 	"spate/internal/netguard"
 )
 
-// ParsePublicURL parses the URL at which others reach a site or a tracker. It removes a
+// ParsePublicURL parses the URL under which clients reach a site or a tracker. It removes a
 // slash at the end of the path.
 func ParsePublicURL(s string) (*url.URL, error) {
 	u, err := url.Parse(s)
@@ -23,9 +23,10 @@ func ParsePublicURL(s string) (*url.URL, error) {
 	return u, nil
 }
 
-// publicURL returns the URL at which others reach the listener at addr: given, or else a URL
-// with the address itself, or else a guess with the address of the interface that leads to
-// the internet. It sends no packet. secure selects https.
+// publicURL returns the URL under which clients reach the listener at addr. It is given or, if
+// given is nil, a URL with the address itself. If the listener has all addresses, the URL is a
+// guess with the address of the interface that leads to the internet. publicURL sends no
+// packet. secure selects https.
 func publicURL(given *url.URL, addr netip.AddrPort, secure bool) (u *url.URL, guessed bool) {
 	if given != nil {
 		return given, false
@@ -41,11 +42,12 @@ func publicURL(given *url.URL, addr netip.AddrPort, secure bool) (u *url.URL, gu
 	return u, guessed
 }
 
-// outwardAddrs returns the local addresses of packets to the internet, one of each family, or
-// else the first address of an interface, or else loopback. It returns at least one.
+// outwardAddrs returns the local addresses of packets to the internet, one of each family.
+// Without a route it returns the first address of an interface, or loopback. It returns at
+// least one address.
 func outwardAddrs() []netip.Addr {
 	var out []netip.Addr
-	// To connect a UDP socket chooses a route and sends nothing.
+	// Connecting a UDP socket selects a route and sends nothing.
 	for _, to := range []string{"192.0.2.1:9", "[2001:db8::1]:9"} {
 		c, err := net.Dial("udp", to)
 		if err != nil {
@@ -87,8 +89,8 @@ func announceURLs(base *url.URL, udp string, served bool) [][]string {
 	return append(tiers, []string{u.String()})
 }
 
-// Reach says which machines can use a host as an address: "this machine only", "this network
-// only", or "" if it is not known.
+// Reach describes which machines can connect to host: "this machine only", "this network only",
+// or "" if unknown.
 func Reach(host string) string {
 	if host == "localhost" {
 		return "this machine only"

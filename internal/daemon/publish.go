@@ -13,26 +13,26 @@ import (
 	"spate/publish"
 )
 
-// PublishRequest asks for a release of each path.
+// PublishRequest is a request to publish a release of each path.
 type PublishRequest struct {
 	Paths []string
-	Make  maker.Options // Name is for one path; Announce, Progress and Skipped are not used
+	Make  maker.Options // Name is for one path only; Announce, Progress and Skipped are ignored
 
 	Slug     string     // name of the page; empty: one page for each path, named after it
-	Version  string     // empty: chosen by package publish
+	Version  string     // empty: package publish chooses
 	Variants []string   // one for each path; empty: [PublishRequest.Check] takes them from the paths
-	Group    string     // heading that the release is listed under; may be empty
+	Group    string     // heading of the release in lists; may be empty
 	Notes    string     // Markdown for the page; may be empty
-	NoTwin   bool       // make no second, v1 torrent for older clients
-	Newer    bool       // make another version if the slug is taken
-	Trackers [][]string // further trackers, after those of the publisher
+	NoTwin   bool       // do not make a separate v1 torrent for older clients
+	Newer    bool       // publish another version if the slug is taken
+	Trackers [][]string // trackers after those of the publisher
 
 	Progress func(path string, p maker.Progress) // may be nil
-	Skipped  func(path string, s maker.Skipped)  // called for what is left out of a torrent; may be nil
+	Skipped  func(path string, s maker.Skipped)  // called for each file that is not part of a torrent; may be nil
 }
 
-// Check checks that all paths exist and that no two of them share a page by accident, and
-// sets Variants if a slug is given for several paths.
+// Check checks that all paths exist and that no two of them get the same page by accident. It
+// sets Variants if several paths have one slug.
 func (r *PublishRequest) Check() error {
 	if r.Make.Name != "" && len(r.Paths) > 1 {
 		return fault.UsageHint("publish them one by one", "one name cannot be used for %d paths", len(r.Paths))
@@ -79,7 +79,7 @@ func (p *Publisher) Publish(ctx context.Context, r PublishRequest, done func(pat
 		if i < len(r.Variants) {
 			spec.Variant = r.Variants[i]
 		}
-		spec.Announce = nil // the trackers of the publisher
+		spec.Announce = nil // use the trackers of the publisher
 		if len(r.Trackers) > 0 {
 			spec.Announce = append(append([][]string{}, p.announce...), r.Trackers...)
 		}
@@ -98,10 +98,10 @@ func (p *Publisher) Publish(ctx context.Context, r PublishRequest, done func(pat
 			return publishError(path, err)
 		}
 		if p.conf.Catalog == nil {
-			p.counter.All(ctx) // before a download can be complete
+			p.counter.All(ctx) // before a client can complete the download
 		}
 		if r.Slug != "" {
-			r.Version = release.Version // for the other variants
+			r.Version = release.Version // for the next variants
 		}
 		if err := done(path, release); err != nil {
 			return err
@@ -128,9 +128,9 @@ func publishError(path string, err error) error {
 	return err
 }
 
-// variantsOf returns the parts in which names differ, between separators: amd64 and arm64 of
-// debian-amd64.iso and debian-arm64.iso. It returns nil if a part is empty or if two are
-// equal.
+// variantsOf returns the part between separators in which each name differs from the others:
+// amd64 and arm64 for debian-amd64.iso and debian-arm64.iso. It returns nil if a part is empty
+// or two parts are equal.
 func variantsOf(names []string) []string {
 	const separators = "-_. "
 	before, after := names[0], names[0]

@@ -32,25 +32,25 @@ type PublisherConfig struct {
 	Session   SessionConfig  // the publisher sets ResumeDir and WrapAnnouncer
 	Site      site.Options   // Title, Hosts, Theme and DownloadRate; the publisher sets the others
 	Key       *signature.Key // signs releases; nil: they are not signed
-	Trackers  [][]string     // further trackers of every release, after the own one
+	Trackers  [][]string     // trackers of all releases, after the tracker of this process
 
 	Catalog publish.Catalog // nil: a catalog in memory
 	Keeper  *publish.Keeper // keeps older versions; may be nil
 }
 
 // Publisher is a tracker node, an engine that seeds, and a site, which run together in one
-// process. Everything that it publishes is tracked, seeded and listed by itself.
+// process. It tracks, seeds and lists all releases that it publishes.
 type Publisher struct {
 	env       *Env
 	conf      PublisherConfig
 	base      *url.URL
 	guessed   bool
-	lock      *os.File // of the state directory
+	lock      *os.File // lock of the state directory
 	sockets   *sockets
 	secure    *secure // nil: plain HTTP
 	node      *TrackerNode
 	session   *Session
-	announce  [][]string // trackers of every release
+	announce  [][]string // trackers of all releases
 	publisher *publish.Publisher
 	counter   *publish.Counter
 	callback  *callback
@@ -78,7 +78,7 @@ func OpenPublisher(ctx context.Context, env *Env, c PublisherConfig) (_ *Publish
 	return p, nil
 }
 
-// open opens everything but the lock and the sockets.
+// open opens all parts but the lock and the sockets.
 func (p *Publisher) open(ctx context.Context) error {
 	env, c := p.env, &p.conf
 	var err error
@@ -115,7 +115,7 @@ func (p *Publisher) open(ctx context.Context) error {
 	return err
 }
 
-// openSession starts the engine. It announces to the own tracker node without a connection.
+// openSession starts the engine. The engine calls the tracker node of this process directly.
 func (p *Publisher) openSession(ctx context.Context) error {
 	own := &ownTracker{table: p.node.table, now: p.env.Now, urls: map[string]bool{}}
 	p.announce = announceURLs(p.base, p.sockets.udpAddr(), p.secure != nil)
@@ -139,7 +139,7 @@ func (p *Publisher) openSession(ctx context.Context) error {
 	return nil
 }
 
-// observe is called for each announce to the own tracker node.
+// observe is called for each announce to the tracker node of this process.
 func (p *Publisher) observe(o *tracker.Observation) {
 	if o.Counted {
 		p.counter.Completed()
@@ -149,13 +149,13 @@ func (p *Publisher) observe(o *tracker.Observation) {
 	}
 }
 
-// Close closes what OpenPublisher opened.
+// Close closes the parts that OpenPublisher opened.
 func (p *Publisher) Close() {
 	p.stop()
 	p.unlock()
 }
 
-// stop closes everything but the lock.
+// stop closes all parts but the lock.
 func (p *Publisher) stop() {
 	if p.session != nil {
 		p.session.Stop()
@@ -176,14 +176,14 @@ func (p *Publisher) unlock() {
 	}
 }
 
-// handler answers HTTP.
+// handler returns the handler of all HTTP requests.
 func (p *Publisher) handler() http.Handler {
 	return p.secure.always(withPrefix(p.base.Path, p.node.handler(p.site)))
 }
 
-// Serve runs the publisher while work runs, and stops it when work returns or a part fails.
-// The order in which the parts stop lets the trackers hear that the seed stops, and lets the
-// last counts be written.
+// Serve runs the publisher while work runs. It stops all parts when work returns or a part
+// fails. The order of the stops makes sure that the trackers receive "stopped", and that the
+// last counts are saved.
 func (p *Publisher) Serve(ctx context.Context, work func(ctx context.Context) error) error {
 	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
@@ -208,9 +208,9 @@ func (p *Publisher) Serve(ctx context.Context, work func(ctx context.Context) er
 		}
 	}()
 	err := work(working)
-	p.counter.All(context.WithoutCancel(ctx)) // before the session forgets its counts
+	p.counter.All(context.WithoutCancel(ctx)) // before the session deletes its counts
 	p.session.Stop()                          // announces "stopped" while the tracker node still listens
-	p.site.Close()                            // ends live pages, which the server would wait for
+	p.site.Close()                            // end live pages, because the server waits for their requests
 	stop()
 	for range background {
 		<-others
@@ -218,8 +218,8 @@ func (p *Publisher) Serve(ctx context.Context, work func(ctx context.Context) er
 	return errors.Join(err, <-server)
 }
 
-// shareUplink keeps what the engine and the site send together within the limit for sending:
-// the engine does not get what direct downloads took in the second before.
+// shareUplink keeps the uploads of the engine and the site together below the upload limit: it
+// reduces the limit of the engine by the rate of direct downloads in the previous second.
 func (p *Publisher) shareUplink(ctx context.Context) error {
 	up, down := p.conf.Session.Options.Up, p.conf.Session.Options.Down
 	tick := time.NewTicker(time.Second)
@@ -238,7 +238,7 @@ func (p *Publisher) shareUplink(ctx context.Context) error {
 	return nil
 }
 
-// origins returns the addresses at which other peers reach the seed.
+// origins returns the addresses under which peers reach the seed.
 func (p *Publisher) origins(ctx context.Context) []netip.AddrPort {
 	return originAddrs(ctx, p.conf.Session.Options.Bind, p.base, p.conf.PublicURL != nil, p.session.PeerPort())
 }
@@ -246,10 +246,10 @@ func (p *Publisher) origins(ctx context.Context) []netip.AddrPort {
 // Catalog returns the catalog of the releases.
 func (p *Publisher) Catalog() publish.Catalog { return p.publisher.Catalog() }
 
-// BaseURL returns the URL at which others reach the site, and whether it is a guess.
+// BaseURL returns the URL under which clients reach the site, and whether it is a guess.
 func (p *Publisher) BaseURL() (u *url.URL, guessed bool) { return p.base, p.guessed }
 
-// Announce returns the trackers of every release, by tier.
+// Announce returns the trackers of all releases, by tier.
 func (p *Publisher) Announce() [][]string { return p.announce }
 
 // HTTPAddr returns the address of the HTTP socket.
@@ -258,7 +258,7 @@ func (p *Publisher) HTTPAddr() string { return p.sockets.httpAddr().String() }
 // UDPAddr returns the address of the UDP tracker, or "" if there is none.
 func (p *Publisher) UDPAddr() string { return p.sockets.udpAddr() }
 
-// PeerAddr returns the address at which peers reach the seed.
+// PeerAddr returns the address under which peers reach the seed.
 func (p *Publisher) PeerAddr() string { return p.session.PeerAddr() }
 
 // Session returns the engine.
@@ -273,17 +273,17 @@ func (p *Publisher) Swarm(ih spate.InfoHash) (site.Swarm, bool) {
 	return site.Swarm{Seeders: int(s), Leechers: int(l), Completed: int(c)}, ok
 }
 
-// Info describes a release to the owner of the publisher.
+// Info returns the description of a release for the owner of the publisher.
 func (p *Publisher) Info(ctx context.Context, r *publish.Release) (publish.ReleaseInfo, error) {
 	i, err := publish.InfoOf(ctx, p.publisher.Catalog(), p.base, r)
 	i.Path = r.Path
 	return i, err
 }
 
-// Totals returns what was delivered of a release.
+// Totals returns the numbers of downloads and bytes of a release.
 func (p *Publisher) Totals(r *publish.Release) publish.Counts { return p.counter.Totals(r) }
 
-// origin returns what the seed has sent of a torrent.
+// origin returns the number of bytes of a torrent that the seed has sent.
 func (p *Publisher) origin(ih spate.InfoHash) (site.Sent, bool) {
 	t := p.session.Torrent(ih)
 	if t == nil {
@@ -293,8 +293,8 @@ func (p *Publisher) origin(ih spate.InfoHash) (site.Sent, bool) {
 	return site.Sent{Bytes: st.Uploaded, Rate: st.UpRate}, true
 }
 
-// pools returns the state of the pools that bound what strangers can take. It is called only
-// after the site is open.
+// pools returns the state of the pools that limit clients, by name. Call it only after the site
+// is open.
 func (p *Publisher) pools() map[string]poolState {
 	downloads, live := p.site.Pools()
 	handshakes, peers := p.session.Pools()
@@ -318,5 +318,5 @@ func (p *Publisher) sent(ih spate.InfoHash) (seed, http int64) {
 	return seed, p.site.Sent(ih)
 }
 
-// direct counts a whole download over HTTP.
+// direct counts a complete download over HTTP.
 func (p *Publisher) direct(ih spate.InfoHash) { p.counter.Direct(context.Background(), ih) }

@@ -14,10 +14,10 @@ import (
 	"spate/torrent"
 )
 
-// seeder is the session as package publish uses it.
+// seeder implements [publish.Seeder] with the session.
 type seeder struct {
 	session *torrent.Session
-	peers   []netip.AddrPort // connected for every torrent
+	peers   []netip.AddrPort // peers to connect to for every torrent
 }
 
 // Seed implements [publish.Seeder].
@@ -29,12 +29,12 @@ func (s seeder) Seed(_ context.Context, m *metainfo.MetaInfo, path string, verif
 // Unseed implements [publish.Seeder].
 func (s seeder) Unseed(_ context.Context, ih spate.InfoHash) error { return s.session.Remove(ih) }
 
-// lookupTime bounds the lookup of the public URL's host.
+// lookupTime limits the lookup of the host of the public URL.
 const lookupTime = 5 * time.Second
 
-// originAddrs returns the addresses at which other peers reach the seed of this process, at
-// least one: the bind address, or else those of the public URL's host if it is named, or
-// else the addresses of this machine that lead to the internet.
+// originAddrs returns the addresses under which peers reach the seed of this process, at least
+// one: the bind address, or else the addresses of the host of the public URL if named is set,
+// or else the addresses of this machine for the internet.
 func originAddrs(ctx context.Context, bind netip.Addr, base *url.URL, named bool, port uint16) []netip.AddrPort {
 	var addrs []netip.Addr
 	switch a, err := netip.ParseAddr(base.Hostname()); {
@@ -43,7 +43,7 @@ func originAddrs(ctx context.Context, bind netip.Addr, base *url.URL, named bool
 	case err == nil && named:
 		addrs = append(addrs, a)
 	case err == nil:
-		// The guessed address, and the one of the other family.
+		// The guessed address, and an address of the other family.
 		addrs = append(append(addrs, a), outwardAddrs()...)
 	case named:
 		ctx, cancel := context.WithTimeout(ctx, lookupTime)
@@ -53,7 +53,7 @@ func originAddrs(ctx context.Context, bind netip.Addr, base *url.URL, named bool
 	if len(addrs) == 0 {
 		addrs = outwardAddrs()
 	}
-	const most = 4 // a name may have any number of addresses
+	const most = 4 // limit the number of addresses of a name
 	var out []netip.AddrPort
 	for _, a := range addrs[:min(len(addrs), most)] {
 		ap := netip.AddrPortFrom(a.Unmap().WithZone(""), port)

@@ -17,26 +17,26 @@ import (
 	"spate/tracker/trackerclient"
 )
 
-// SessionConfig configures the engine of a process that is a peer.
+// SessionConfig configures the engine of a process.
 type SessionConfig struct {
-	// Options are those of the engine. OpenSession sets Announcer and Log. ResumeDir is
-	// required and is created.
+	// Options of the engine. OpenSession sets Announcer and Log. ResumeDir is required and is
+	// created.
 	Options torrent.Options
-	AnyPort bool             // take any free port if none of the ports in Options is free
-	Peers   []netip.AddrPort // connected for every torrent by those who add torrents
+	AnyPort bool             // use any free port if none of the ports in Options is free
+	Peers   []netip.AddrPort // peers to connect to for every torrent; callers that add torrents use them
 
-	TrackerTimeout time.Duration                             // 0 is the default of the tracker client
+	TrackerTimeout time.Duration                             // timeout of announces; 0: the default of the tracker client
 	WrapAnnouncer  func(torrent.Announcer) torrent.Announcer // wraps the tracker client; may be nil
 
 	NoLSD    bool           // do not find peers on the local network
-	LSDGroup netip.AddrPort // multicast group for that; the zero value is that of BEP 14
-	NoUTP    bool           // do not answer uTP on the UDP port
+	LSDGroup netip.AddrPort // multicast group for local peers; the zero value is that of BEP 14
+	NoUTP    bool           // do not refuse uTP on the UDP port
 }
 
 // Session is an engine that runs until [Session.Stop].
 type Session struct {
 	*torrent.Session
-	Local bool // peers on the local network are found
+	Local bool // the session finds peers on the local network
 
 	env     *Env
 	cancel  context.CancelFunc
@@ -97,7 +97,7 @@ func (e *Env) newSession(opt torrent.Options, anyPort bool) (*torrent.Session, e
 	return s, err
 }
 
-// run runs the engine and what belongs to it until ctx ends. local and utp may be nil.
+// run runs the engine and its helpers until ctx ends. local and utp may be nil.
 func (s *Session) run(ctx context.Context, local *lsd.Service, utp *notutp.Responder) {
 	defer close(s.ended)
 	var wg sync.WaitGroup
@@ -113,8 +113,8 @@ func (s *Session) run(ctx context.Context, local *lsd.Service, utp *notutp.Respo
 	}
 }
 
-// refuseUTP returns what tells peers that connect to port by uTP to use TCP. It returns nil
-// if no peer can connect or if another program has the UDP port.
+// refuseUTP returns a listener that refuses uTP connections to port, so that peers use TCP. It
+// returns nil if no peer can connect or if another process uses the UDP port.
 func (e *Env) refuseUTP(bind netip.Addr, port uint16) *notutp.Responder {
 	if port == 0 {
 		return nil
@@ -127,8 +127,8 @@ func (e *Env) refuseUTP(bind netip.Addr, port uint16) *notutp.Responder {
 	return utp
 }
 
-// localPeers returns what finds peers on the local network, or nil if that is off or
-// impossible.
+// localPeers returns the service that finds peers on the local network, or nil if that is
+// disabled or impossible.
 func (e *Env) localPeers(c *SessionConfig, s *torrent.Session) (*lsd.Service, error) {
 	if c.NoLSD || s.PeerPort() == 0 {
 		return nil, nil
@@ -144,7 +144,7 @@ func (e *Env) localPeers(c *SessionConfig, s *torrent.Session) (*lsd.Service, er
 	return l, err
 }
 
-// peerAddr returns the address that peers were to connect to.
+// peerAddr returns the address that peers should connect to.
 func peerAddr(bind netip.Addr, port uint16) string {
 	if !bind.IsValid() {
 		return fmt.Sprintf(":%d", port)
@@ -152,8 +152,8 @@ func peerAddr(bind netip.Addr, port uint16) string {
 	return netip.AddrPortFrom(bind, port).String()
 }
 
-// Stop stops the engine: it saves resume data and tells the trackers. It returns when that
-// is done. Further calls do nothing.
+// Stop stops the engine: it saves resume data and announces "stopped" to the trackers, and
+// waits for the end. Further calls do nothing.
 func (s *Session) Stop() {
 	s.once.Do(func() {
 		s.cancel()
@@ -162,5 +162,5 @@ func (s *Session) Stop() {
 	})
 }
 
-// PeerAddr returns the address at which peers reach the engine.
+// PeerAddr returns the address under which peers reach the engine.
 func (s *Session) PeerAddr() string { return s.Addr().String() }

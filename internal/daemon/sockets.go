@@ -13,14 +13,14 @@ import (
 	"spate/internal/fault"
 )
 
-// ListenConfig says where HTTP and the UDP tracker listen.
+// ListenConfig configures the addresses of HTTP and the UDP tracker.
 type ListenConfig struct {
 	HTTP      string // HOST:PORT; port 0 is any free port
-	UDP       string // HOST:PORT; empty is the address that HTTP got
-	NoUDP     bool   // there is no UDP tracker
+	UDP       string // HOST:PORT; empty is the address of HTTP
+	NoUDP     bool   // open no UDP socket
 	ReusePort bool   // another process may listen on the same addresses
-	Who       string // who listens, for errors: "the tracker"
-	Setting   string // the setting that HTTP comes from; empty is "listen"
+	Who       string // name of the listener in errors, such as "the tracker"
+	Setting   string // the setting with the address of HTTP; empty is "listen"
 }
 
 // sockets are the sockets of HTTP and of the UDP tracker.
@@ -54,7 +54,7 @@ func addrPortOf(a net.Addr) netip.AddrPort {
 	return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
 }
 
-// open opens the sockets. If the port is 0, it tries to get one number for both.
+// open opens the sockets. If the port is 0, it tries to use the same port number for both.
 func (l *ListenConfig) open(ctx context.Context) (*sockets, error) {
 	host, port, err := net.SplitHostPort(l.HTTP)
 	if err != nil {
@@ -66,7 +66,7 @@ func (l *ListenConfig) open(ctx context.Context) (*sockets, error) {
 	}
 	for try := 0; ; try++ {
 		var lc net.ListenConfig
-		lc.SetMultipathTCP(false) // makes each connection cost more, and peers and browsers do not use it
+		lc.SetMultipathTCP(false) // Multipath TCP makes each connection more expensive, and peers and browsers do not use it
 		if l.ReusePort {
 			lc.Control = reusePort
 		}
@@ -91,12 +91,12 @@ func (l *ListenConfig) open(ctx context.Context) (*sockets, error) {
 	}
 }
 
-// ListenError says that a local address cannot be listened on.
+// ListenError is the error if a local address cannot be listened on.
 type ListenError struct {
-	Who     string // who wants to listen: "the tracker"
+	Who     string // name of the listener, such as "the tracker"
 	Network string // "tcp" or "udp"
 	Addr    string
-	Setting string // the setting that the address comes from
+	Setting string // the setting with the address
 	Err     error
 }
 

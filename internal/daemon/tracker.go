@@ -19,13 +19,13 @@ type TrackerConfig struct {
 	CertFile, KeyFile string   // of HTTPS; empty: plain HTTP
 	Tokens            string   // file of the users' tokens; empty: "tokens" in State
 	Node              NodeConfig
-	Home              http.Handler // answers paths that are not the tracker's; nil redirects / to the statistics
+	Home              http.Handler // handler of all other paths; nil redirects / to the statistics
 }
 
 // TokensFile is the file of the users' tokens in the state directory.
 const TokensFile = "tokens"
 
-// Tracker is a tracker by itself.
+// Tracker is a tracker node with its own sockets.
 type Tracker struct {
 	node    *TrackerNode
 	lock    *os.File
@@ -72,12 +72,12 @@ func OpenTracker(ctx context.Context, env *Env, c TrackerConfig) (_ *Tracker, er
 	return t, nil
 }
 
-// Run serves until ctx ends, which is no error.
+// Run serves until ctx ends, which is not an error.
 func (t *Tracker) Run(ctx context.Context) error {
 	return t.node.run(ctx, t.sockets, withPrefix(t.base.Path, t.node.handler(t.home)))
 }
 
-// Close closes what OpenTracker opened.
+// Close closes the parts that OpenTracker opened.
 func (t *Tracker) Close() {
 	if t.node != nil {
 		t.node.close()
@@ -93,7 +93,7 @@ func (t *Tracker) Close() {
 // Reload is [TrackerNode.Reload].
 func (t *Tracker) Reload() { t.node.Reload() }
 
-// BaseURL returns the URL at which others reach the tracker, and whether it is a guess.
+// BaseURL returns the URL under which clients reach the tracker, and whether it is a guess.
 func (t *Tracker) BaseURL() (u *url.URL, guessed bool) { return t.base, t.guessed }
 
 // AnnounceURLs returns the announce URLs.
@@ -115,7 +115,7 @@ func (t *Tracker) UDPAddr() string { return t.sockets.udpAddr() }
 func toStats() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Location", "stats") // relative, because the public URL may have a path
+		w.Header().Set("Location", "stats") // a relative URL, because the public URL may have a path
 		w.WriteHeader(http.StatusSeeOther)
 	})
 	return mux

@@ -26,20 +26,20 @@ type NodeConfig struct {
 	ActivityLog   string // file of the log of downloads; empty: none
 	Privacy       trackerlog.Privacy
 	AccessLog     string       // file of the log of announces, as JSON; empty: none
-	AccessHandler slog.Handler // gets announces if AccessLog is empty; may be nil
+	AccessHandler slog.Handler // handler of announces if AccessLog is empty; may be nil
 	Table         swarm.Options
 	Server        trackerserver.Options // the node sets Key, Prefix, Log, Now, AccessLog, Observe and Flush
 	Stats         trackerstats.Options  // the node sets Log and Now
 	Memory        Memory                // may be nil
 }
 
-// Memory remembers something of a tracker node outside the state directory.
+// Memory saves a part of the state of a tracker node outside the state directory.
 type Memory interface {
 	Load(*swarm.Table) error // called before the node serves
-	Save(*swarm.Table) error // called whenever the node saves its state
+	Save(*swarm.Table) error // called when the node saves its state
 }
 
-// TrackerNode is a tracker with its state on disk. It has no sockets of its own.
+// TrackerNode is a tracker with its state on disk. Its callers open the sockets.
 type TrackerNode struct {
 	observe func(*tracker.Observation) // called for each announce, and must not block; may be nil
 
@@ -48,17 +48,17 @@ type TrackerNode struct {
 	server   *trackerserver.Server
 	dir      *swarm.Dir
 	stats    *trackerstats.Statistics
-	past     string                        // file of the values that the charts show
+	past     string                        // file with the history of the charts
 	activity *trackerlog.Log               // may be nil
 	access   *appendFile                   // may be nil
 	tls      *tls.Config                   // nil: plain HTTP
 	memory   Memory                        // may be nil
-	again    chan struct{}                 // asks reload to read everything again
-	also     []func(context.Context) error // run with the node
+	again    chan struct{}                 // signals reload to read all files again
+	also     []func(context.Context) error // functions that run with the node
 }
 
 // saveEvery is the interval between snapshots of the peer lists. A crash of the machine loses
-// at most what changed in one interval.
+// at most the changes of one interval.
 const saveEvery = time.Minute
 
 // openNode opens the tracker node with its state in the directory state. prefix is the path of
@@ -212,8 +212,8 @@ func (n *TrackerNode) run(ctx context.Context, s *sockets, h http.Handler) error
 	return nil
 }
 
-// Reload reads the files again that say which torrents and networks are served, and opens the
-// logs again. It does not wait. What cannot be read stays as it was.
+// Reload makes the tracker read the files with served torrents and networks again, and reopen
+// the logs. It does not wait for the end. A file that cannot be read has no effect.
 func (n *TrackerNode) Reload() {
 	select {
 	case n.again <- struct{}{}:
@@ -221,7 +221,7 @@ func (n *TrackerNode) Reload() {
 	}
 }
 
-// reload does what [TrackerNode.Reload] asks for until ctx ends.
+// reload handles the calls of [TrackerNode.Reload] until ctx ends.
 func (n *TrackerNode) reload(ctx context.Context) error {
 	for {
 		select {
@@ -258,8 +258,8 @@ func (n *TrackerNode) save(ctx context.Context) error {
 	}
 }
 
-// saveNow writes a snapshot. A failure is reported and not fatal, because a tracker that cannot
-// save still serves.
+// saveNow writes a snapshot. It prints a warning after an error, because a tracker that cannot
+// save can still serve.
 func (n *TrackerNode) saveNow() {
 	err := errors.Join(n.dir.Save(n.env.Now()), n.stats.SavePast(n.past))
 	if n.memory != nil {
@@ -277,7 +277,7 @@ type appendFile struct {
 	file *os.File // guarded by mu
 }
 
-// openAppend opens the file at path, or creates it.
+// openAppend opens the file at path for appending, and creates it if it is missing.
 func openAppend(path string) (*appendFile, error) {
 	f := &appendFile{path: path}
 	return f, f.reopen()

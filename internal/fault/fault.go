@@ -25,10 +25,10 @@ import (
 // Code is a kind of failure.
 type Code uint8
 
-// The codes. Unset in an [Error] means that the wrapped error decides.
+// The codes. An [Error] with Unset has the code of the wrapped error.
 const (
 	Unset       Code = iota
-	Failed           // anything without a code of its own
+	Failed           // all other failures
 	Usage            // a wrong argument, setting or request
 	NotFound         // a file, page, release or torrent does not exist
 	BadData          // malformed data, or data that does not match its hash or signature
@@ -43,8 +43,8 @@ const (
 type Error struct {
 	Code    Code
 	Err     error  // nil if the failure was already reported
-	Hint    string // what to do about it, on one line; may be empty
-	Setting string // the setting that can be changed, named like its flag: "listen"; may be empty
+	Hint    string // what the user can do, on one line; may be empty
+	Setting string // the setting that the user can change, named like its flag: "listen"; may be empty
 }
 
 // Error implements error.
@@ -99,8 +99,8 @@ func each(err error, f func(*Error) bool) {
 	}
 }
 
-// CodeOf returns the outermost code in the chain of err, or else the code that fits the
-// kind of err. It returns [Unset] if err is nil.
+// CodeOf returns the outermost code in the chain of err. If there is none, it returns the code
+// for the type of err, or [Unset] if err is nil.
 func CodeOf(err error) (code Code) {
 	each(err, func(e *Error) bool {
 		code = e.Code
@@ -125,7 +125,7 @@ func CodeOf(err error) (code Code) {
 	return Failed
 }
 
-// CodeOr returns the code of err, or code if err has only [Failed].
+// CodeOr returns the code of err, or code if the code of err is [Failed].
 func CodeOr(err error, code Code) Code {
 	if c := CodeOf(err); c != Failed {
 		return c

@@ -95,7 +95,7 @@ func detailOf(t *torrent.Torrent) *tui.Detail {
 	return d
 }
 
-// TrackerWords says what a tracker answered last.
+// TrackerWords describes the last answer of a tracker.
 func TrackerWords(t *torrent.TrackerStats) string {
 	switch {
 	case t.Err != nil:

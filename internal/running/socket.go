@@ -32,7 +32,7 @@ type list struct {
 	Torrents []tui.Torrent `json:"torrents"`
 }
 
-// maxAnswer bounds an answer, in bytes.
+// maxAnswer limits the size of an answer, in bytes.
 const maxAnswer = 64 << 20
 
 // Serve serves src on a socket in the directory state until stop is called. A failure to
@@ -42,7 +42,7 @@ func Serve(state, title string, src tui.Source, log *slog.Logger) (stop func()) 
 	path := filepath.Join(dir, strconv.Itoa(os.Getpid())+".sock")
 	err := os.MkdirAll(dir, 0o700)
 	if err == nil {
-		os.Remove(path) // of an earlier process with the same id
+		os.Remove(path) // the socket of an earlier process with the same id
 	}
 	var l net.Listener
 	if err == nil {

@@ -14,7 +14,7 @@ import (
 	"spate/internal/netguard"
 )
 
-// Limits of a fetch over HTTP. maxHops bounds redirects.
+// Limits of a fetch over HTTP. maxHops is the maximum number of redirects.
 const (
 	fetchTimeout  = 2 * time.Minute
 	headerTimeout = 30 * time.Second
@@ -22,18 +22,19 @@ const (
 	maxHops       = 8
 )
 
-// fetcher makes the requests of one source. It is for one goroutine.
+// fetcher makes the requests of one source. Only one goroutine may use it.
 //
-// The user typed the URL of the first request, so that request may go to this machine and to
-// private networks. Others choose the later URLs: a redirect, a link of a page or a
-// signature may lead no nearer to this machine than the connection that named it.
+// The user has given the URL of the first request, so this request may go to this machine and
+// to private networks. The later URLs come from servers: a redirect, a link of a page or a
+// signature. They must not lead to a more private network than that of the connection that sent
+// them.
 type fetcher struct {
 	client *netguard.Client
-	within netguard.Reach // where the next request may go
+	within netguard.Reach // networks that the next request may go to
 }
 
-// newFetcher returns a fetcher. The caller closes its client. It does not use proxies,
-// because the peers that follow are not reached through them either.
+// newFetcher returns a fetcher. The caller closes its client. The fetcher does not use proxies,
+// because connections to peers do not use them either.
 func (r *Resolver) newFetcher() *fetcher {
 	return &fetcher{within: netguard.ToChosen, client: netguard.NewClient(netguard.ClientOptions{
 		Dialer:    netguard.Dialer{LocalAddr: r.Bind, Resolver: r.Names, Timeout: dialTimeout},
@@ -49,7 +50,7 @@ func fetchTransport() *http.Transport {
 	}
 }
 
-// get requests u. The caller closes the body. An answer other than 200 is an error.
+// get requests u. The caller closes the body. A status other than 200 is an error.
 func (f *fetcher) get(ctx context.Context, u *url.URL) (*http.Response, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
 	if err != nil {

@@ -15,8 +15,8 @@ import (
 // page.
 const SeenReleases = "seen-releases"
 
-// askedRef returns the reference of the release in the URL of a page or a torrent. The user
-// wrote the URL, so it is the one part that the site does not control.
+// askedRef returns the reference of the release in the URL of a page or a torrent. The user has
+// given the URL, so the site cannot change it.
 func askedRef(arg string) (ref string, ok bool) {
 	u, err := url.Parse(arg)
 	if err != nil || u.Host == "" {
@@ -37,8 +37,8 @@ func askedRef(arg string) (ref string, ok bool) {
 	return "", false
 }
 
-// answers reports whether the release got is the one that was asked for. A reference without
-// a version means any version; without a variant too, it means any variant.
+// answers reports whether the release got is the requested one. A reference without a version
+// matches any version; without a variant too, it matches any variant.
 func answers(asked, got publish.Ref) bool {
 	switch {
 	case asked.Version != "":
@@ -49,9 +49,9 @@ func answers(asked, got publish.Ref) bool {
 	return got.Slug == asked.Slug
 }
 
-// checkRelease returns an error if the signed release is not the one that was asked for, or
-// if it is older than a release that the same page showed before. The signature alone does
-// not show that, because the publisher's key has signed all releases.
+// checkRelease returns an error if the signed release is not the requested one, or if it is
+// older than a release that the same page had before. The signature alone does not show that,
+// because the publisher's key has signed all releases.
 func (c *check) checkRelease(st signature.Statement) error {
 	asked, ok := askedRef(c.src.Arg)
 	if !ok {

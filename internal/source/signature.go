@@ -21,10 +21,10 @@ import (
 // KnownKeys is the file in the state directory that records the keys of sites.
 const KnownKeys = "known-keys"
 
-// Trust says which signatures are accepted.
+// Trust configures which signatures are accepted.
 type Trust struct {
 	State string               // the state directory, which records the keys of sites
-	Key   *signature.PublicKey // the only key to accept; nil: the keys that the sites are known by
+	Key   *signature.PublicKey // the only accepted key; nil: the stored keys of the sites
 }
 
 // check verifies the signature of one source.
@@ -33,13 +33,13 @@ type check struct {
 	src   *Source
 	state string
 	known *signature.Known
-	given bool                  // the caller chose the key
+	given bool                  // the caller has given the key
 	keys  []signature.PublicKey // the torrent must be signed with all of them
 }
 
-// CheckSignature returns an error unless the torrent of src is the release that was asked
-// for and is signed as trust demands. If a site signs and its key is not known yet,
-// CheckSignature records the key. Call it before anything in the torrent is used.
+// CheckSignature returns an error unless the torrent of src is the requested release and is
+// signed according to trust. If a site signs and its key is not known yet, CheckSignature
+// stores the key. Call it before using the torrent.
 func (r *Resolver) CheckSignature(ctx context.Context, src *Source, trust Trust) error {
 	c := &check{Resolver: r, src: src, state: trust.State, given: trust.Key != nil}
 	var err error
@@ -84,8 +84,8 @@ func (r *Resolver) CheckSignature(ctx context.Context, src *Source, trust Trust)
 	return nil
 }
 
-// firstUse verifies the signature of a site whose key is not known, if the site names a
-// signature, and records the key.
+// firstUse verifies the signature of a site without a stored key, if the site names a
+// signature, and stores the key.
 func (c *check) firstUse(ctx context.Context) error {
 	if c.src.Torrent == nil || c.src.signed.url == nil {
 		return nil
@@ -112,7 +112,7 @@ func (c *check) firstUse(ctx context.Context) error {
 	return c.remember(key)
 }
 
-// remember records key as the key of the sites of the source.
+// remember stores key as the key of the sites of the source.
 func (c *check) remember(key signature.PublicKey) error {
 	for _, site := range c.src.sites {
 		if had, ok := c.known.Key(site); ok && had.Equal(key) {
@@ -125,7 +125,7 @@ func (c *check) remember(key signature.PublicKey) error {
 	return nil
 }
 
-// refuse explains why the signature with the key want is not valid.
+// refuse returns the error about an invalid signature. want is the expected key.
 func (c *check) refuse(want signature.PublicKey, err error) error {
 	var other *signature.OtherKeyError
 	if !errors.As(err, &other) {
@@ -137,10 +137,10 @@ func (c *check) refuse(want signature.PublicKey, err error) error {
 	return fault.New(fault.BadData, "nothing was fetched; ask the publisher which key is theirs", "%s: signed with another key, %s, instead of %s", c.src.Arg, other.ID, want)
 }
 
-// unchecked marks an error that does not happen if signatures are not checked.
+// unchecked adds the setting that disables the check of signatures.
 func unchecked(err error) error { return fault.WithSetting(err, "verify-key") }
 
-// KeyChangedError says that a site signs with another key than before.
+// KeyChangedError is the error if a site signs with another key than before.
 type KeyChangedError struct {
 	Site string
 	Want signature.PublicKey
@@ -152,7 +152,7 @@ func (e *KeyChangedError) Error() string {
 	return fmt.Sprintf("the key of %s has changed: it was %s, but this torrent is signed with key %s", e.Site, e.Want, e.Got)
 }
 
-// fetch returns the signature of the torrent: the one that its site names, or the file
+// fetch returns the signature of the torrent, from the URL that its site names or from the file
 // beside the torrent.
 func (c *check) fetch(ctx context.Context) ([]byte, error) {
 	unsigned := func(why string) error {

@@ -1,5 +1,4 @@
-// Package source finds the torrent that a SOURCE argument stands for, and checks the
-// signature of what a site publishes.
+// Package source finds the torrent of a SOURCE argument, and checks the signatures of sites.
 package source
 
 import (
@@ -20,31 +19,29 @@ import (
 	"spate/metainfo"
 )
 
-// Source is what a SOURCE argument stands for: the bytes of a .torrent, or only a magnet
-// link.
+// Source is the torrent of a SOURCE argument: the bytes of a .torrent, or a magnet link.
 type Source struct {
-	Arg     string // as it was written
-	Torrent []byte // the .torrent, not yet parsed; nil for a magnet link
+	Arg     string // the argument
+	Torrent []byte // the .torrent as bytes; nil for a magnet link
 	Magnet  string // the magnet link, or ""
 	URL     string // the URL that Torrent came from, or ""
 
-	sites  []string       // the sites that the URL and its redirects name
-	signed announced      // the signature that the answers name
-	reach  netguard.Reach // where a signature may be fetched from
+	sites  []string       // the sites of the URL and its redirects
+	signed announced      // the signature that a response names
+	reach  netguard.Reach // networks that the signature may come from
 }
 
 // Resolver finds sources.
 type Resolver struct {
-	Stdin io.Reader     // for the argument "-"
+	Stdin io.Reader     // read for the argument "-"
 	Bind  netip.Addr    // the local address of connections; may be invalid
 	Names *net.Resolver // resolves the hosts of URLs; nil is the resolver of package net
 	Log   *slog.Logger  // nil discards
 	Notef func(format string, args ...any)
 }
 
-// Resolve finds the torrent that arg stands for: a file, "-" for standard input, the
-// http(s) URL of a torrent, of a page or of a file that has one, a magnet link, or an
-// info-hash.
+// Resolve finds the torrent of arg: a file, "-" for standard input, the http(s) URL of a
+// torrent, of a page or of data with a torrent, a magnet link, or an info-hash.
 func (r *Resolver) Resolve(ctx context.Context, arg string) (*Source, error) {
 	switch scheme, _, _ := strings.Cut(arg, ":"); strings.ToLower(scheme) {
 	case "magnet":
@@ -69,8 +66,8 @@ func (r *Resolver) Resolve(ctx context.Context, arg string) (*Source, error) {
 	return &Source{Arg: arg, Torrent: b}, err
 }
 
-// magnetOfHash returns the magnet link of an info-hash in hexadecimal or base32, or "" if s
-// is no info-hash.
+// magnetOfHash returns the magnet link of an info-hash in hexadecimal or base32, or "" if s is
+// not an info-hash.
 func magnetOfHash(s string) string {
 	if h, err := spate.ParseInfoHash(s); err == nil {
 		return "magnet:?xt=urn:btih:" + h.String()
@@ -81,7 +78,7 @@ func magnetOfHash(s string) string {
 	return ""
 }
 
-// Parse parses the torrent. It must not be called if the source is only a magnet link.
+// Parse parses the torrent. Do not call it if the source is a magnet link.
 func (s *Source) Parse() (*metainfo.MetaInfo, error) { return torrentfile.Parse(s.Arg, s.Torrent) }
 
 // log returns the logger, which is never nil.

@@ -23,12 +23,12 @@ const (
 	// signatureType is the type of a link to the torrent's minisign signature,
 	// with the key as a parameter of the link.
 	signatureType = "application/x-minisign"
-	maxPage       = 2 << 20 // bytes of a page that are searched for a link
+	maxPage       = 2 << 20 // number of bytes of a page to search for a link
 )
 
-// resolveURL fetches the torrent that a URL leads to. That is, in this order, the URL
-// itself, the torrent that the answer's Link header or the page's <link rel="alternate">
-// names, the only .torrent that the page links to, or the URL with .torrent appended.
+// resolveURL fetches the torrent of a URL. It tries, in this order: the URL itself, the torrent
+// in the Link header or the page's <link rel="alternate">, the only .torrent link of the page,
+// and the URL with .torrent appended.
 func (r *Resolver) resolveURL(ctx context.Context, arg string) (*Source, error) {
 	u, err := url.Parse(arg)
 	if err != nil || u.Host == "" {
@@ -81,14 +81,14 @@ func (r *Resolver) resolveURL(ctx context.Context, arg string) (*Source, error) 
 	return src, nil
 }
 
-// answered is what the answer to one request contained.
+// answered is the result of one request.
 type answered struct {
-	torrent []byte   // or nil
-	link    *url.URL // where the torrent is, or nil
+	torrent []byte   // the torrent, or nil
+	link    *url.URL // the URL of the torrent, or nil
 	signed  announced
 }
 
-// announced is a signature that a link names. It is not verified.
+// announced is a signature that a link names. It is not verified yet.
 type announced struct {
 	url *url.URL // nil: none
 	key string   // the key that the link names
@@ -107,8 +107,8 @@ func announce(base *url.URL, target string, attrs map[string]string) announced {
 	return announced{u, attrs["key"] + attrs["data-key"]}
 }
 
-// torrentOrLink returns the torrent in an answer, or where the answer says that the torrent
-// is, or neither. It closes the body. It reads only the beginning of a large file.
+// torrentOrLink returns the torrent in an answer, or the URL of the torrent that the answer
+// names, or neither. It closes the body. It reads only the beginning of a large file.
 func torrentOrLink(resp *http.Response) (found answered, err error) {
 	defer resp.Body.Close()
 	base := resp.Request.URL

@@ -8,15 +8,15 @@ import (
 	xterm "golang.org/x/term"
 )
 
-// console writes to standard error: lines, and below them at most one bar if standard
-// error is a terminal. It is safe for concurrent use.
+// console writes to standard error: lines and, if standard error is a terminal, at most one bar
+// below them. It is safe for concurrent use.
 type console struct {
-	tty *os.File // nil if standard error is no terminal, so that there are no bars
+	tty *os.File // nil if standard error is not a terminal; then there are no bars
 
 	mu      sync.Mutex // guards the fields below
 	w       io.Writer
 	bar     string
-	log     io.Writer // receives the lines while a screen is shown; nil without a screen
+	log     io.Writer // gets the lines while a screen is shown; nil without a screen
 	results []byte    // results that were printed while a screen was shown
 }
 
@@ -52,7 +52,7 @@ func (c *console) redirect(log io.Writer) {
 	c.log = log
 }
 
-// keep keeps a result if a screen is shown, and reports whether it kept it.
+// keep stores a result if a screen is shown, and reports whether it did.
 func (c *console) keep(result string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -63,7 +63,7 @@ func (c *console) keep(result string) bool {
 	return true
 }
 
-// takeKept returns the results that were kept and forgets them.
+// takeKept returns the stored results and deletes them.
 func (c *console) takeKept() []byte {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -72,7 +72,7 @@ func (c *console) takeKept() []byte {
 	return b
 }
 
-// line writes one line. The caller has escaped it.
+// line writes one line. The caller escapes it.
 func (c *console) line(s string) { c.Write([]byte(s + "\n")) }
 
 // setBar replaces the bar by s, cut to the width of the terminal.

@@ -10,15 +10,15 @@ import (
 	"spate/internal/termsafe"
 )
 
-// Printf writes a result to standard output. It escapes everything but newlines and tabs:
-// pass names from outside through [termsafe.Line].
+// Printf writes a result to standard output. It escapes all control characters but newlines and
+// tabs: pass names from outside through [termsafe.Line].
 func (t *Terminal) Printf(format string, args ...any) error {
 	return t.Print(termsafe.Text(fmt.Sprintf(format, args...)))
 }
 
-// Print writes a result to standard output as it is. The caller has escaped it.
+// Print writes a result to standard output unchanged. The caller escapes it.
 func (t *Terminal) Print(text string) error {
-	t.console.clearBar() // standard output and standard error may be one terminal
+	t.console.clearBar() // standard output and standard error may be the same terminal
 	if t.console.keep(text) {
 		return nil
 	}
@@ -39,8 +39,8 @@ func (t *Terminal) PrintJSON(v any) error {
 	return err
 }
 
-// escapeJSON replaces the unsafe characters that encoding/json leaves alone by \u escapes
-// (RFC 8259, section 7), which have the same value.
+// escapeJSON replaces the unsafe characters that encoding/json does not escape by \u escapes
+// (RFC 8259, section 7). The value stays the same.
 func escapeJSON(line []byte) []byte {
 	var out []byte
 	for rest := line; len(rest) > 0; {
@@ -66,12 +66,12 @@ func (t *Terminal) Notef(format string, args ...any) {
 	}
 }
 
-// Warnf writes a warning to standard error: something failed, and the program goes on.
+// Warnf writes a warning to standard error: an operation has failed, and the program continues.
 func (t *Terminal) Warnf(format string, args ...any) {
 	t.console.line("spate: " + termsafe.Line(fmt.Sprintf(format, args...)))
 }
 
-// Line writes a line to standard error as it is. The caller has escaped it.
+// Line writes a line to standard error unchanged. The caller escapes it.
 func (t *Terminal) Line(s string) { t.console.line(s) }
 
 // Stderr returns a writer for whole lines or a prompt on standard error.

@@ -16,8 +16,8 @@ func (t *Terminal) StdoutIsTerminal() bool {
 	return ok && xterm.IsTerminal(int(f.Fd()))
 }
 
-// AskPassword writes a prompt and reads a line that the terminal does not show. It returns
-// an error with the setting "password-file" if standard input is no terminal.
+// AskPassword writes a prompt and reads a line without echo. It returns an error with the
+// setting "password-file" if standard input is not a terminal.
 func (t *Terminal) AskPassword(ctx context.Context, prompt string) (string, error) {
 	in, ok := t.Stdin.(*os.File)
 	if !ok || !xterm.IsTerminal(int(in.Fd())) {

@@ -10,9 +10,9 @@ import (
 	"spate/internal/units"
 )
 
-// Progress shows the progress of a long run: a bar on a terminal, otherwise a line for
-// every 5 % or 30 s, and nothing if the terminal is quiet. It is safe for concurrent use.
-// An update that shows nothing is cheap.
+// Progress shows the progress of a long operation: a bar on a terminal, otherwise a line for
+// every 5 % or 30 s, and nothing if the terminal is quiet. It is safe for concurrent use. An
+// update that shows nothing is cheap.
 type Progress struct {
 	t     *Terminal
 	label string
@@ -20,18 +20,18 @@ type Progress struct {
 	mu        sync.Mutex // guards the fields below
 	began     time.Time
 	drawn     time.Time
-	step      int64 // last twentieth of the run that a line was written for
+	step      int64 // last twentieth of the operation for which a line was written
 	samples   []sample
 	completed bool
 }
 
-// sample is the number of bytes that were done at a time.
+// sample is the number of completed bytes at a time.
 type sample struct {
 	at   time.Time
 	done int64
 }
 
-// The intervals and sizes of the display.
+// Intervals and sizes of the display.
 const (
 	barEvery   = 100 * time.Millisecond
 	lineEvery  = 30 * time.Second
@@ -44,11 +44,11 @@ func (t *Terminal) NewProgress(label string) *Progress {
 	return &Progress{t: t, label: termsafe.Line(label), began: t.Now()}
 }
 
-// Update shows that done of total bytes are done. It measures the rate itself.
+// Update shows that done of total bytes are complete. It measures the rate.
 func (p *Progress) Update(done, total int64) { p.UpdateWith(done, total, -1, "") }
 
-// UpdateWith is like Update with a rate in bytes per second, which is measured if it is
-// negative, and with a note such as "12 peers".
+// UpdateWith is like Update with a rate in bytes per second and a note such as "12 peers". If
+// the rate is negative, UpdateWith measures it.
 func (p *Progress) UpdateWith(done, total int64, rate float64, note string) {
 	if p.t.Quiet {
 		return

@@ -10,8 +10,8 @@ import (
 	"spate/internal/tui"
 )
 
-// HasScreen reports whether a full screen can be drawn: standard input and output are a
-// terminal that can move its cursor.
+// HasScreen reports whether a full screen is possible: standard input and output are a terminal
+// that can move its cursor.
 func (t *Terminal) HasScreen() bool {
 	terminal := func(v any) bool {
 		f, ok := v.(*os.File)
@@ -23,9 +23,9 @@ func (t *Terminal) HasScreen() bool {
 	return terminal(t.Stdin) && terminal(t.Stdout)
 }
 
-// Screen shows the torrents of src until the user quits, which is no error, or ctx ends. It
-// reads src again after every; 0 is the default of package tui. Lines for standard error
-// go to the log view of the screen, and results are written once the screen is closed.
+// Screen shows the torrents of src until the user quits, which is not an error, or ctx ends. It
+// reads src at intervals of every; 0 is the default of package tui. Lines for standard error go
+// to the log view of the screen, and results are written once the screen is closed.
 func (t *Terminal) Screen(ctx context.Context, title string, src tui.Source, every time.Duration) error {
 	log := &tui.Log{}
 	t.console.redirect(log)

@@ -10,22 +10,22 @@ import (
 	"time"
 )
 
-// Options are the streams and the environment of a [Terminal]. All fields but Environ are
+// Options holds the streams and the environment of a [Terminal]. All fields but Environ are
 // required.
 type Options struct {
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
-	Environ        []string // KEY=value; the last of two counts
+	Environ        []string // KEY=value; if a key is repeated, the last value is used
 	Now            func() time.Time
 }
 
-// Terminal is the user's side of a run. Its methods are safe for concurrent use. Set its
-// fields before the first use.
+// Terminal is the interface of a run to its user. Its methods are safe for concurrent use. Set
+// its fields before the first use.
 type Terminal struct {
 	Options
-	JSON    bool // results are printed as JSON
-	Quiet   bool // notes and progress are not shown
-	Verbose int  // how much is logged: 0 warnings, 1 information, 2 everything
+	JSON    bool // print results as JSON
+	Quiet   bool // show no notes and no progress
+	Verbose int  // level of the log: 0 warnings, 1 information, 2 all messages
 	Log     *slog.Logger
 
 	env     map[string]string

@@ -9,15 +9,15 @@ import (
 	"spate/metainfo"
 )
 
-// InfoChanges are changes inside the info dictionary of a torrent. They change the
-// info-hash. A nil field stays as it is.
+// InfoChanges holds changes of the info dictionary of a torrent. They change the info-hash. A
+// nil field stays as it is.
 type InfoChanges struct {
 	Name    *string
 	Source  *string // empty removes the key
 	Private *bool
 }
 
-// EditInfo returns the info dictionary of m with the changes, or as it is if there are none.
+// EditInfo returns the info dictionary of m with the changes.
 func EditInfo(m *metainfo.MetaInfo, c InfoChanges) ([]byte, error) {
 	changes := map[string][]byte{}
 	text := func(key, value string) {

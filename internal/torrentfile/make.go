@@ -19,20 +19,20 @@ import (
 // Larger entries are hashed one after the other with all cores.
 const smallEntry = 64 << 20
 
-// Entry is an entry of a directory that a torrent is made of.
+// Entry is an entry of a directory to make a torrent of.
 type Entry struct {
-	Path string // of the data
-	Out  string // of the .torrent
-	Size int64  // of the data, in bytes
+	Path string // path of the data
+	Out  string // path of the .torrent
+	Size int64  // size of the data in bytes
 
-	MetaInfo *metainfo.MetaInfo // nil until it is made
-	Err      error              // why it cannot be made; [MakeEach] skips an entry that has one
+	MetaInfo *metainfo.MetaInfo // nil until the torrent is made
+	Err      error              // why no torrent can be made; [MakeEach] skips an entry with an error
 
-	name string // of the data, as the maker reads it: in its root, or Path
+	name string // path of the data for the maker: in its root, or Path
 	done atomic.Int64
 }
 
-// NewEntry returns the entry name of a directory, whose torrent is written to out.
+// NewEntry returns the entry name of a directory. Its torrent is written to out.
 func NewEntry(in *folder.Folder, name, out string) *Entry {
 	e := &Entry{Path: in.Path(name), Out: out, name: name}
 	if in.Root() == nil {
@@ -46,9 +46,8 @@ func (e *Entry) Measure(ctx context.Context, o maker.Options) {
 	e.Size, _, e.Err = maker.Measure(ctx, e.name, o)
 }
 
-// MakeEach makes the torrents of the entries that have no error. It calls progress with
-// bytes that are hashed, concurrently. A failure is stored in its entry and does not stop
-// the others.
+// MakeEach makes the torrents of the entries without an error. It calls progress concurrently
+// with numbers of hashed bytes. It stores an error in its entry and continues.
 func MakeEach(ctx context.Context, entries []*Entry, o maker.Options, progress func(done, total int64)) {
 	var total int64
 	for _, e := range entries {
@@ -99,9 +98,9 @@ func MakeEach(ctx context.Context, entries []*Entry, o maker.Options, progress f
 	}
 }
 
-// Date returns the creation date of a new torrent: epoch, which is the value of
-// SOURCE_DATE_EPOCH, or else now. With SOURCE_DATE_EPOCH builds give the same bytes at any
-// time (reproducible-builds.org).
+// Date returns the creation date of a new torrent: epoch, the value of SOURCE_DATE_EPOCH, or
+// now if epoch is empty. With SOURCE_DATE_EPOCH builds give the same bytes at any time
+// (reproducible-builds.org).
 func Date(epoch string, now time.Time) (time.Time, error) {
 	if epoch == "" {
 		return now, nil
@@ -113,7 +112,7 @@ func Date(epoch string, now time.Time) (time.Time, error) {
 	return time.Unix(sec, 0), nil
 }
 
-// MakeError adds a code or the setting to change to an error of package maker.
+// MakeError adds a code, or the setting that the user can change, to an error of package maker.
 func MakeError(err error) error {
 	var pattern *maker.PatternError
 	var length *maker.PieceLengthError

@@ -14,11 +14,11 @@ import (
 	"spate/metainfo"
 )
 
-// MaxSize bounds a .torrent file, in bytes.
+// MaxSize is the maximum size of a .torrent file, in bytes.
 const MaxSize = 10 << 20
 
-// ReadFile reads the .torrent file at path, which the user named. The file may be a pipe.
-// ReadFile returns an error if it has more than [MaxSize] bytes.
+// ReadFile reads the .torrent file at path, which is an argument of the user. The file may be a
+// pipe. ReadFile returns an error if it has more than [MaxSize] bytes.
 func ReadFile(path string) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -69,8 +69,8 @@ func LooksLikeTorrent(b []byte) bool {
 	return len(b) > 2 && b[0] == 'd' && b[1] >= '0' && b[1] <= '9' && bytes.Contains(b, []byte("4:info"))
 }
 
-// ReadLimited reads a small file that the user named, such as a key or a signature. The
-// file may be a pipe. ReadLimited returns an error if it has more than most bytes.
+// ReadLimited reads a small file that is an argument of the user, such as a key or a signature.
+// The file may be a pipe. ReadLimited returns an error if it has more than most bytes.
 func ReadLimited(path string, most int64) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {

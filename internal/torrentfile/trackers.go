@@ -10,7 +10,7 @@ import (
 )
 
 // ParseTiers parses tracker URLs: each value is a tier, in which commas separate the URLs.
-// Errors say that the values are those of what, such as "--announce".
+// Errors contain what, the name of the values, such as "--announce".
 func ParseTiers(what string, values []string) ([][]string, error) {
 	var all [][]string
 	for _, v := range values {
@@ -35,7 +35,7 @@ func CheckTracker(what, s string) error {
 }
 
 // CheckURL returns an error if s is not a URL with a host and one of the schemes. The error
-// says that it is the value of what, such as "--web-seed".
+// contains what, the name of the value, such as "--web-seed".
 func CheckURL(what, s string, schemes ...string) error {
 	u, err := url.Parse(s)
 	if err != nil || u.Host == "" || !slices.Contains(schemes, strings.ToLower(u.Scheme)) {

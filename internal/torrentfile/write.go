@@ -9,9 +9,9 @@ import (
 	"spate/internal/fault"
 )
 
-// Write writes b to path: completely, or not at all even if the machine crashes. It returns
-// an error with the setting "force" if path exists and force is false. It writes to a
-// device or a pipe as it is.
+// Write writes b to path completely or not at all, even if the machine crashes. It returns an
+// error with the setting "force" if path exists and force is false. It writes directly to a
+// device or a pipe.
 func Write(path string, b []byte, force bool) error {
 	if err := CheckTarget(path, force); err != nil {
 		return err
@@ -20,7 +20,7 @@ func Write(path string, b []byte, force bool) error {
 		return os.WriteFile(path, b, 0o666)
 	}
 	if real, err := filepath.EvalSymlinks(path); err == nil {
-		path = real // replace the target of the link, not the link
+		path = real // replace the target of a symbolic link, not the link
 	}
 	tmp, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*.tmp")
 	if err != nil {
@@ -41,7 +41,8 @@ func Write(path string, b []byte, force bool) error {
 		return err
 	}
 	if !force {
-		// Unlike a rename, a link does not replace a file that was created meanwhile.
+		// Unlike a rename, a hard link does not replace a file that another process has
+		// created meanwhile.
 		err := os.Link(tmp.Name(), path)
 		if err == nil || errors.Is(err, fs.ErrExist) {
 			return existsError(path, err)
@@ -61,7 +62,7 @@ func CheckTarget(path string, force bool) error {
 	case err == nil:
 		return nil
 	case errors.Is(err, fs.ErrNotExist):
-		_, err := os.Stat(filepath.Dir(path)) // report a missing directory before an hour of hashing
+		_, err := os.Stat(filepath.Dir(path)) // report a missing directory before the data is hashed
 		return err
 	}
 	return err
@@ -75,8 +76,8 @@ func existsError(path string, err error) error {
 	return fault.WithSetting(fault.New(fault.Exists, "", "%s exists already", path), "force")
 }
 
-// modeFor returns the mode of the file at path. A new file is readable by everybody that
-// the umask allows, because torrents are handed out.
+// modeFor returns the mode of the file at path. A new file is readable for everybody that the
+// umask allows, because torrents are meant to be shared.
 func modeFor(path string) fs.FileMode {
 	if fi, err := os.Stat(path); err == nil {
 		return fi.Mode().Perm()

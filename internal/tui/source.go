@@ -28,7 +28,7 @@ type Torrent struct {
 	ID    string
 	Name  string
 	State string // one word: downloading, seeding, checking, failed, paused, ...
-	Err   string // why it failed; empty if it did not
+	Err   string // the error if the torrent failed, otherwise empty
 	// Size and Done are the wanted and the verified bytes of data. Fraction is the
 	// progress of what State names, from 0 to 1.
 	Size, Done int64
@@ -38,7 +38,7 @@ type Torrent struct {
 	Uploaded   int64
 	Peers      int // connected peers, including seeds
 	Seeds      int
-	Known      int           // peers that are known and not connected
+	Known      int           // known peers that are not connected
 	Left       time.Duration // time until the download is complete; negative if unknown
 	Paused     bool
 }
