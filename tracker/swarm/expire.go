@@ -134,14 +134,15 @@ type cursor struct {
 	rec    uint32 // the next record is rec-1
 	list   int
 	bucket int // the next bucket is bucket-1; -1 for the start of a list
+	nb     int // buckets of the list at the start, and those that were added and visited since
 	busy   bool
 }
 
 // walk visits about walkHold entries of a shard and reports whether it has reached the
 // end. The caller holds the lock. walk calls visit for every block, which may remove
 // its entries, and end after the blocks of each record, which may forget the record.
-// Entries that are added or removed between calls may be missed, or rarely visited
-// twice.
+// Entries that are added or removed between calls may be missed. All others are visited,
+// some of them twice.
 func (s *shard) walk(c *cursor, visit func(ri uint32, rec record, list, bucket int), end func(ri uint32, rec record)) (done bool) {
 	if !c.busy {
 		*c = cursor{rec: s.nrec, bucket: -1, busy: true}
@@ -157,11 +158,21 @@ func (s *shard) walk(c *cursor, visit func(ri uint32, rec record, list, bucket i
 		ri := c.rec - 1
 		rec := s.record(ri)
 		nb := s.buckets(rec, c.list)
-		if c.bucket < 0 || c.bucket > nb {
-			c.bucket = nb
+		if c.bucket < 0 {
+			c.bucket, c.nb = nb, nb
 		}
+		c.bucket, c.nb = min(c.bucket, nb), min(c.nb, nb)
 		if rec.n(c.list) == 0 {
-			c.bucket = 0
+			c.bucket, c.nb = 0, nb
+		}
+		if c.nb < nb {
+			// The list has grown since the last call: a new bucket has entries of a
+			// bucket that may not have been visited yet.
+			b := s.block(rec, c.list, c.nb)
+			work += b.n
+			visit(ri, rec, c.list, c.nb)
+			c.nb++
+			continue
 		}
 		if c.bucket > 0 {
 			c.bucket--

@@ -51,6 +51,49 @@ func sameStats(t *testing.T, got, want map[spate.InfoHash]swarm.Stats) {
 	}
 }
 
+// writerFunc is a function that implements io.Writer.
+type writerFunc func(b []byte) (int, error)
+
+func (f writerFunc) Write(b []byte) (int, error) { return f(b) }
+
+// TestSnapshotOfGrowingSwarm adds peers to a swarm while its snapshot is written, which
+// moves peers between buckets. All peers that announced before must be in the snapshot.
+func TestSnapshotOfGrowingSwarm(t *testing.T) {
+	const before, during = 100_000, 100
+	tab := open(t, swarm.Options{})
+	var rep swarm.Reply
+	announce := func(tab *swarm.Table, i int) {
+		if err := tab.Announce(start, &swarm.Request{Key: uint32(i + 1), Addr: addr4(i)}, &rep); err != nil {
+			t.Fatal(err)
+		}
+	}
+	n := 0
+	for ; n < before; n++ {
+		announce(tab, n)
+	}
+	var b bytes.Buffer
+	err := tab.Snapshot(start, writerFunc(func(p []byte) (int, error) {
+		for end := n + during; n < end; n++ {
+			announce(tab, n)
+		}
+		return b.Write(p)
+	}))
+	if err != nil || n == before {
+		t.Fatalf("Snapshot: %v; %d peers were added", err, n-before)
+	}
+	again := open(t, swarm.Options{})
+	if err := again.Restore(start, &b); err != nil {
+		t.Fatal(err)
+	}
+	restored := again.Totals().Peers()
+	for i := range before {
+		announce(again, i)
+	}
+	if missing := again.Totals().Peers() - restored; missing != 0 {
+		t.Errorf("the snapshot lacks %d of %d peers that announced before it", missing, before)
+	}
+}
+
 func TestSnapshotRestoresEverything(t *testing.T) {
 	tab := open(t, swarm.Options{})
 	fill(t, tab, 20_000)
