@@ -10,10 +10,8 @@ import (
 	"net/netip"
 	"runtime"
 	"slices"
-	"strconv"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"spate"
@@ -34,21 +32,6 @@ var (
 	// ErrUnknown is returned for an info-hash that no torrent of the session has.
 	ErrUnknown = errors.New("torrent: no such torrent in the session")
 )
-
-// PortError is the error when no port from First to Last could be opened for peers.
-type PortError struct {
-	First, Last uint16
-	Err         error
-}
-
-func (e *PortError) Error() string {
-	if e.First == e.Last {
-		return fmt.Sprintf("peer port %d: %v", e.First, e.Err)
-	}
-	return fmt.Sprintf("peer ports %d to %d: %v", e.First, e.Last, e.Err)
-}
-
-func (e *PortError) Unwrap() error { return e.Err }
 
 // Session runs any number of torrents. They share the peer port, the rate limits and the
 // bound on open files. Its methods are safe for concurrent use.
@@ -125,58 +108,6 @@ func NewSession(opt Options) (*Session, error) {
 	}
 	s.announcer = s.newScheduler()
 	return s, nil
-}
-
-// listen opens the first free port of the range.
-func (s *Session) listen() error {
-	var firstErr error
-	for port := int(s.opt.PeerPort); port <= int(s.opt.PeerPortLast); port++ {
-		err := s.listenOn(uint16(port))
-		if err == nil {
-			return nil
-		}
-		if firstErr == nil {
-			firstErr = err
-		}
-		if !errors.Is(err, syscall.EADDRINUSE) && !errors.Is(err, syscall.EACCES) {
-			break
-		}
-	}
-	return &PortError{s.opt.PeerPort, s.opt.PeerPortLast, firstErr}
-}
-
-// listenOn opens one port, for IPv4 and IPv6 unless an address is bound.
-func (s *Session) listenOn(port uint16) error {
-	host, networks := "", []string{"tcp"}
-	if s.opt.Bind.IsValid() {
-		host = s.opt.Bind.String()
-	}
-	l, err := s.opt.Network.Listen(s.ctx, networks[0], net.JoinHostPort(host, strconv.Itoa(int(port))))
-	if err != nil {
-		return err
-	}
-	s.listeners = []net.Listener{l}
-	ap, err := netip.ParseAddrPort(l.Addr().String())
-	if err != nil {
-		l.Close()
-		return fmt.Errorf("torrent: address of the listener: %w", err)
-	}
-	s.port = ap.Port()
-	return nil
-}
-
-// PeerPort returns the port that the session listens on, or 0 if it does not listen. Peers on
-// the local network are told this port (BEP 14), all others [Session.AdvertisedPort]. PeerPort
-// implements [discovery.Swarms].
-func (s *Session) PeerPort() uint16 { return s.port }
-
-// Addr returns the address that the session listens on for peers.
-func (s *Session) Addr() netip.AddrPort {
-	if len(s.listeners) == 0 {
-		return netip.AddrPort{}
-	}
-	ap, _ := netip.ParseAddrPort(s.listeners[0].Addr().String())
-	return ap
 }
 
 // PeerID returns the peer id that the session uses with trackers and peers.
