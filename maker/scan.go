@@ -77,8 +77,8 @@ type entry struct {
 
 // tree is the result of a scan, in the order of the torrent.
 type tree struct {
-	at      location  // location of the root, which is a file or a directory
-	name    string // its last element
+	at      location // location of the root, which is a file or a directory
+	name    string   // its last element
 	single  bool
 	entries []entry
 	size    int64 // total size of the entries in bytes
