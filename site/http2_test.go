@@ -30,9 +30,9 @@ func TestHogsOverHTTP2(t *testing.T) {
 		}
 		return resp
 	}
-	var hogs []*http.Response
+	var slowReaders []*http.Response
 	for range 2 {
-		hogs = append(hogs, get())
+		slowReaders = append(slowReaders, get())
 	}
 	for range 3 {
 		resp := get()
@@ -42,11 +42,11 @@ func TestHogsOverHTTP2(t *testing.T) {
 		resp.Body.Close()
 	}
 	ended := 0
-	for _, hog := range hogs {
-		if n, err := io.Copy(io.Discard, hog.Body); err != nil && n < 64<<20 {
+	for _, slow := range slowReaders {
+		if n, err := io.Copy(io.Discard, slow.Body); err != nil && n < 64<<20 {
 			ended++
 		}
-		hog.Body.Close()
+		slow.Body.Close()
 	}
 	if ended != 1 {
 		t.Errorf("%d of two slow downloads were ended, want one", ended)

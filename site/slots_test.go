@@ -17,9 +17,9 @@ import (
 	"spate/internal/simnet"
 )
 
-// crowd is a site with many visitors in a simulated network. With a proxy, all connections
+// visitors is a site with many visitors in a simulated network. With a proxy, all connections
 // come from the proxy, which adds a header with the address of the visitor.
-type crowd struct {
+type visitors struct {
 	t     *testing.T
 	site  fixture
 	net   *simnet.Network
@@ -32,13 +32,13 @@ type crowd struct {
 }
 
 var (
-	crowdSite  = netip.MustParseAddr("10.255.0.1")
-	crowdProxy = netip.MustParseAddr("10.255.0.2")
+	siteAddr  = netip.MustParseAddr("10.255.0.1")
+	proxyAddr = netip.MustParseAddr("10.255.0.2")
 )
 
-// inCrowd runs f in simulated time with a site that has a file of size bytes. It closes all
+// withVisitors runs f in simulated time with a site that has a file of size bytes. It closes all
 // connections at the end.
-func inCrowd(t *testing.T, opts Options, proxy bool, size int64, f func(c *crowd)) {
+func withVisitors(t *testing.T, opts Options, proxy bool, size int64, f func(c *visitors)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		if proxy {
@@ -48,7 +48,7 @@ func inCrowd(t *testing.T, opts Options, proxy bool, size int64, f func(c *crowd
 			}
 		}
 		ctx, cancel := context.WithCancel(context.Background())
-		c := &crowd{
+		c := &visitors{
 			t: t, site: newFixture(t, opts), net: simnet.New(simnet.Options{Seed: 1, Tick: time.Millisecond, Backlog: 4096}), proxy: proxy,
 			ctx: ctx, hosts: map[netip.Addr]*simnet.Host{},
 		}
@@ -59,7 +59,7 @@ func inCrowd(t *testing.T, opts Options, proxy bool, size int64, f func(c *crowd
 		}
 		sample(t, c.site.catalog, c.site.dir+"/data.bin", nil)
 		var listeners []net.Listener
-		for _, a := range []netip.Addr{crowdSite, netip.MustParseAddr("fd00::1")} {
+		for _, a := range []netip.Addr{siteAddr, netip.MustParseAddr("fd00::1")} {
 			l, err := c.net.Host(a, simnet.Link{Latency: 10 * time.Millisecond}).Listen(ctx, "tcp", net.JoinHostPort(a.String(), "80"))
 			if err != nil {
 				t.Fatal(err)
@@ -78,11 +78,11 @@ func inCrowd(t *testing.T, opts Options, proxy bool, size int64, f func(c *crowd
 }
 
 // visit requests path from an address, and returns the connection and the response.
-func (c *crowd) visit(from netip.Addr, path string, header ...string) (net.Conn, *http.Response) {
+func (c *visitors) visit(from netip.Addr, path string, header ...string) (net.Conn, *http.Response) {
 	c.t.Helper()
-	forwarded, at := "", crowdSite
+	forwarded, at := "", siteAddr
 	if c.proxy {
-		forwarded, from = "X-Forwarded-For: "+from.String()+"\r\n", crowdProxy
+		forwarded, from = "X-Forwarded-For: "+from.String()+"\r\n", proxyAddr
 	} else if from.Is6() {
 		at = netip.MustParseAddr("fd00::1")
 	}
@@ -113,16 +113,16 @@ func (c *crowd) visit(from netip.Addr, path string, header ...string) (net.Conn,
 	return conn, resp
 }
 
-// hog downloads at a rate in bytes per second; at rate 0 it reads nothing. If again is not
+// holdSlot downloads at a rate in bytes per second; at rate 0 it reads nothing. If again is not
 // 0, it starts another download after that time.
-func (c *crowd) hog(from netip.Addr, rate int, again time.Duration) {
+func (c *visitors) holdSlot(from netip.Addr, rate int, again time.Duration) {
 	c.wg.Go(func() {
 		for {
 			conn, resp := c.visit(from, "/d/data.bin")
 			if conn == nil {
 				return
 			}
-			c.sip(resp.Body, rate)
+			c.readAtRate(resp.Body, rate)
 			if again == 0 {
 				<-c.ctx.Done()
 				return
@@ -136,8 +136,8 @@ func (c *crowd) hog(from netip.Addr, rate int, again time.Duration) {
 	})
 }
 
-// sip reads r to its end at a rate in bytes per second, and returns the number of bytes.
-func (c *crowd) sip(r io.Reader, rate int) (n int64) {
+// readAtRate reads r to its end at a rate in bytes per second, and returns the number of bytes.
+func (c *visitors) readAtRate(r io.Reader, rate int) (n int64) {
 	buf := make([]byte, max(1, rate/10))
 	for rate > 0 && c.ctx.Err() == nil {
 		m, err := r.Read(buf)
@@ -172,14 +172,14 @@ var honestAddr, honestAddr6 = netip.MustParseAddr("10.100.0.1"), netip.MustParse
 func TestHogs(t *testing.T) {
 	const rate = 1 << 20
 	for _, c := range []struct {
-		name   string
-		hogs   int
-		from   func(i int) netip.Addr
-		rate   int // of each visitor, in bytes per second
-		opts   Options
-		proxy  bool
-		honest netip.Addr
-		again  time.Duration
+		name        string
+		idleReaders int
+		from        func(i int) netip.Addr
+		rate        int // of each visitor, in bytes per second
+		opts        Options
+		proxy       bool
+		honest      netip.Addr
+		again       time.Duration
 	}{
 		{"few networks, nothing", 60, fewNetworks, 0, Options{DownloadRate: rate}, false, honestAddr, 0},
 		{"few networks, a byte a second", 60, fewNetworks, 1, Options{DownloadRate: rate}, false, honestAddr, 0},
@@ -201,10 +201,10 @@ func TestHogs(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			inCrowd(t, c.opts, c.proxy, 32<<20, func(w *crowd) {
+			withVisitors(t, c.opts, c.proxy, 32<<20, func(w *visitors) {
 				t := w.t
-				for i := range c.hogs {
-					w.hog(c.from(i), c.rate, c.again)
+				for i := range c.idleReaders {
+					w.holdSlot(c.from(i), c.rate, c.again)
 				}
 				time.Sleep(time.Second + 6*c.again)
 				start := time.Now()
@@ -243,19 +243,19 @@ func TestHogs(t *testing.T) {
 // other visitors come.
 func TestSlowReadersAreNotEnded(t *testing.T) {
 	t.Parallel()
-	inCrowd(t, Options{DownloadRate: 1 << 20}, false, 6<<20, func(w *crowd) { // 16 slots
+	withVisitors(t, Options{DownloadRate: 1 << 20}, false, 6<<20, func(w *visitors) { // 16 slots
 		var phones sync.WaitGroup
 		for i := range 12 {
 			phones.Go(func() {
 				_, resp := w.visit(netip.AddrFrom4([4]byte{10, 150, byte(i / 3), byte(1 + i%3)}), "/d/data.bin")
-				if n := w.sip(resp.Body, 50_000); n != 6<<20 {
+				if n := w.readAtRate(resp.Body, 50_000); n != 6<<20 {
 					t.Errorf("a slow reader got %d bytes, want %d", n, 6<<20)
 				}
 			})
 		}
 		time.Sleep(time.Second)
 		for i := range 200 {
-			w.hog(manyNetworks(i), 1000*(i%2), 0)
+			w.holdSlot(manyNetworks(i), 1000*(i%2), 0)
 			time.Sleep(200 * time.Millisecond)
 		}
 		for i := range 20 { // number of other visitors that come and go
@@ -275,13 +275,13 @@ func TestSlowReadersAreNotEnded(t *testing.T) {
 func TestOfficeBehindOneAddress(t *testing.T) {
 	t.Parallel()
 	for _, proxy := range []bool{false, true} {
-		inCrowd(t, Options{}, proxy, 1<<20, func(w *crowd) {
+		withVisitors(t, Options{}, proxy, 1<<20, func(w *visitors) {
 			t := w.t
 			var all sync.WaitGroup
 			get := func(from netip.Addr) {
 				all.Go(func() {
 					conn, resp := w.visit(from, "/d/data.bin")
-					if n := w.sip(resp.Body, 50_000); n != 1<<20 || resp.StatusCode != http.StatusOK {
+					if n := w.readAtRate(resp.Body, 50_000); n != 1<<20 || resp.StatusCode != http.StatusOK {
 						t.Errorf("the visitor at %v got %s and %d bytes, want the whole file", from, resp.Status, n)
 					}
 					conn.Close()
@@ -302,12 +302,12 @@ func TestOfficeBehindOneAddress(t *testing.T) {
 // resumed, and that a visitor who gets no slot receives Retry-After.
 func TestEndedDownloadGoesOn(t *testing.T) {
 	t.Parallel()
-	inCrowd(t, Options{DownloadRate: 4 * perDownload}, false, 2<<20, func(w *crowd) { // 4 slots
+	withVisitors(t, Options{DownloadRate: 4 * perDownload}, false, 2<<20, func(w *visitors) { // 4 slots
 		slow := manyNetworks(0)
 		_, first := w.visit(slow, "/d/data.bin")
 		time.Sleep(time.Minute)
 		for i := range 4 {
-			w.hog(manyNetworks(1+i), 30_000, 0)
+			w.holdSlot(manyNetworks(1+i), 30_000, 0)
 		}
 		time.Sleep(time.Second)
 		_, refused := w.visit(manyNetworks(9), "/d/data.bin")
@@ -337,7 +337,7 @@ func TestEndedDownloadGoesOn(t *testing.T) {
 // holder.
 func TestLivePlacesAreShared(t *testing.T) {
 	t.Parallel()
-	inCrowd(t, Options{MaxLive: 20}, false, 1000, func(w *crowd) {
+	withVisitors(t, Options{MaxLive: 20}, false, 1000, func(w *visitors) {
 		t := w.t
 		ended := make([]bool, 21)
 		watch := func(i int, from netip.Addr) {

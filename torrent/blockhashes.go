@@ -68,12 +68,12 @@ func (c *conn) proveBlockHashes(f *metainfo.File, span merkle.Span) ([]byte, boo
 	default:
 		return nil, false
 	}
-	leaves, err := t.readBlockHashes(at, size)
+	blockHashes, err := t.readBlockHashes(at, size)
 	if err != nil {
 		t.dataGone(err)
 		return nil, false
 	}
-	hashes, err := merkle.ProveBlocks(nil, leaves, t.MetaInfo().PieceLayer(f), top, blocks, span)
+	hashes, err := merkle.ProveBlocks(nil, blockHashes, t.MetaInfo().PieceLayer(f), top, blocks, span)
 	return hashes, err == nil
 }
 
@@ -81,7 +81,7 @@ func (c *conn) proveBlockHashes(f *metainfo.File, span merkle.Span) ([]byte, boo
 func (t *Torrent) readBlockHashes(at, size int64) ([]byte, error) {
 	buf := t.s.uploads.Get()
 	defer t.s.uploads.Put(buf)
-	leaves := make([]byte, 0, (size+merkle.BlockSize-1)/merkle.BlockSize*merkle.HashSize)
+	blockHashes := make([]byte, 0, (size+merkle.BlockSize-1)/merkle.BlockSize*merkle.HashSize)
 	for size > 0 {
 		part := buf[:min(int64(len(buf)), size)]
 		err := t.s.onDisk(func() error {
@@ -92,11 +92,11 @@ func (t *Torrent) readBlockHashes(at, size int64) ([]byte, error) {
 			return nil, err
 		}
 		for _, h := range hashBlocks(part) {
-			leaves = append(leaves, h[:]...)
+			blockHashes = append(blockHashes, h[:]...)
 		}
 		at, size = at+int64(len(part)), size-int64(len(part))
 	}
-	return leaves, nil
+	return blockHashes, nil
 }
 
 // blockHashTimeout bounds the wait for the block hashes that a peer was asked for.

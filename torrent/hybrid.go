@@ -38,8 +38,8 @@ type verdict struct {
 // ErrHybridMismatch. sum is the SHA-1 of data; it is not used without v1 hashes.
 func (t *Torrent) verifyPiece(piece int, data []byte, sum [sha1.Size]byte) (verdict, error) {
 	if !t.info.HasV1() {
-		good, leaves := t.matchesV2(piece, data)
-		return verdict{good, true, leaves}, nil
+		good, blockHashes := t.matchesV2(piece, data)
+		return verdict{good, true, blockHashes}, nil
 	}
 	good := sum == t.info.PieceHashV1(piece)
 	if t.hash2.IsZero() {
@@ -48,11 +48,11 @@ func (t *Torrent) verifyPiece(piece int, data []byte, sum [sha1.Size]byte) (verd
 	if t.pieceRoot(piece) == nil {
 		return verdict{good: good}, nil
 	}
-	good2, leaves := t.matchesV2(piece, data)
+	good2, blockHashes := t.matchesV2(piece, data)
 	if good != good2 {
 		return verdict{}, fmt.Errorf("piece %d: %w", piece, ErrHybridMismatch)
 	}
-	return verdict{good, true, leaves}, nil
+	return verdict{good, true, blockHashes}, nil
 }
 
 // fileOf returns the file that a piece of a v2 or hybrid torrent belongs to, and the
@@ -78,25 +78,25 @@ func (t *Torrent) pieceRoot(piece int) []byte {
 func (t *Torrent) matchesV2(piece int, data []byte) (bool, [][merkle.HashSize]byte) {
 	f, n := t.fileOf(piece)
 	size := min(int64(len(data)), f.Length-int64(n)*t.info.PieceLength)
-	leaves := hashBlocks(data[:size])
+	blockHashes := hashBlocks(data[:size])
 	root := t.pieceRoot(piece)
 	if root == nil {
-		return false, leaves
+		return false, blockHashes
 	}
 	for _, b := range data[size:] {
 		if b != 0 {
-			return false, leaves
+			return false, blockHashes
 		}
 	}
 	tree := merkle.NewBuilder(0)
-	for i := range leaves {
-		tree.Add(&leaves[i])
+	for i := range blockHashes {
+		tree.Add(&blockHashes[i])
 	}
 	sum := tree.Root()
 	if f.Length > t.info.PieceLength {
 		sum = tree.RootAt(merkle.Layer(t.info.PieceLength))
 	}
-	return sum == [merkle.HashSize]byte(root), leaves
+	return sum == [merkle.HashSize]byte(root), blockHashes
 }
 
 // hashBlocks returns the SHA-256 hash of each block of data.
@@ -107,9 +107,9 @@ func hashBlocks(data []byte) [][merkle.HashSize]byte {
 		blocks = append(blocks, data[:size])
 		data = data[size:]
 	}
-	leaves := make([][merkle.HashSize]byte, len(blocks))
-	hashing.SumSHA256(leaves, blocks)
-	return leaves
+	blockHashes := make([][merkle.HashSize]byte, len(blocks))
+	hashing.SumSHA256(blockHashes, blocks)
+	return blockHashes
 }
 
 // v2PendingLocked reports whether the torrent is a hybrid and some of its data may have

@@ -34,15 +34,15 @@ func (r *run) track(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	c.Node.Memory = memory
-	if err := errors.Join(r.trackWhom(&c.Node), r.trackTable(&c.Node.Table)); err != nil {
+	c.TrackerNode.Memory = memory
+	if err := errors.Join(r.trackWhom(&c.TrackerNode), r.trackTable(&c.TrackerNode.Table)); err != nil {
 		return err
 	}
 	v := r.v
-	c.Node.Stats.ShowNames, c.Node.Stats.AllowGet = v.Int("show_names") != 0, v.Int("allow_get") != 0
-	c.Node.Server.NATCheck = nil
+	c.TrackerNode.Stats.ShowNames, c.TrackerNode.Stats.AllowGet = v.Int("show_names") != 0, v.Int("allow_get") != 0
+	c.TrackerNode.Server.NATCheck = nil
 	if v.Int("nat_check") != 0 {
-		c.Node.Server.NATCheck = &trackerserver.NATCheck{}
+		c.TrackerNode.Server.NATCheck = &trackerserver.NATCheck{}
 	}
 	if c.Home, err = r.home(); err != nil {
 		return err
@@ -51,7 +51,7 @@ func (r *run) track(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	c.Node.AccessLog, c.Node.AccessHandler = "", log
+	c.TrackerNode.AccessLog, c.TrackerNode.AccessHandler = "", log
 	if v.Int("hupmonitor") != 0 {
 		r.OnHangup(func() {
 			if err := log.Reopen(r.Now()); err != nil {
@@ -111,7 +111,7 @@ func (r *run) trackWhere() (flags map[string]string, memory daemon.Memory, err e
 }
 
 // trackWhom sets the networks that the tracker serves and the scrapes that it answers.
-func (r *run) trackWhom(c *daemon.NodeConfig) error {
+func (r *run) trackWhom(c *daemon.TrackerNodeConfig) error {
 	nets := func(option string, parse func(io.Reader) ([]netip.Prefix, error), to *[]netip.Prefix) error {
 		path := r.v.Text(option)
 		if path == "" {

@@ -78,7 +78,7 @@ func (a *app) publisherConfig(opt *publishOptions, state string) (c daemon.Publi
 	if c.Listen, err = opt.listenFlags.config("the publisher's site and tracker"); err != nil {
 		return c, err
 	}
-	if c.Node, err = a.node(&opt.trackerFlags, state); err != nil {
+	if c.TrackerNode, err = a.trackerNode(&opt.trackerFlags, state); err != nil {
 		return c, err
 	}
 	if c.Session, err = opt.session.config(""); err != nil {

@@ -127,12 +127,12 @@ func (a *app) trackerConfig(o *trackerOptions) (c daemon.TrackerConfig, err erro
 	if c.Listen, err = o.listenFlags.config("the tracker"); err != nil {
 		return c, err
 	}
-	if c.Node, err = a.node(&o.trackerFlags, c.State); err != nil {
+	if c.TrackerNode, err = a.trackerNode(&o.trackerFlags, c.State); err != nil {
 		return c, err
 	}
-	c.Node.Table.MaxMemory = int64(o.maxMemory)
-	c.Node.Stats = trackerstats.Options{ShowNames: o.showNames, AllowGet: o.allowGet}
-	s := &c.Node.Server
+	c.TrackerNode.Table.MaxMemory = int64(o.maxMemory)
+	c.TrackerNode.Stats = trackerstats.Options{ShowNames: o.showNames, AllowGet: o.allowGet}
+	s := &c.TrackerNode.Server
 	s.AllowedDir, s.FollowLinks, s.AllowList, s.DenyList = o.allowedDir, o.followLinks, o.allowList, o.denyList
 	s.Notes, s.Nets, s.RequireToken, s.Limit = o.notes, o.nets, o.requireToken, trackerserver.RateLimit{PerSecond: o.rateLimit}
 	if o.fullScrape {

@@ -50,7 +50,7 @@ func (t *trackerFlags) url() (*url.URL, error) {
 }
 
 // node converts the flags to the configuration of a tracker node. state is its state directory.
-func (a *app) node(t *trackerFlags, state string) (c daemon.NodeConfig, err error) {
+func (a *app) trackerNode(t *trackerFlags, state string) (c daemon.TrackerNodeConfig, err error) {
 	if t.proxyProtocol && len(t.proxies) == 0 {
 		return c, fault.Usagef("--proxy-protocol needs --proxy NET: only named proxies are trusted")
 	}

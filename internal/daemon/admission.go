@@ -11,21 +11,21 @@ import (
 // admission implements [publish.Tracker] with the tracker node. It pins this process as a seed
 // of every release that it allows.
 type admission struct {
-	node    *TrackerNode
-	origins []netip.AddrPort // the addresses of this process's seed
+	trackerNode *TrackerNode
+	origins     []netip.AddrPort // the addresses of this process's seed
 }
 
 // Allow implements [publish.Tracker].
 func (t *admission) Allow(ih spate.InfoHash, note publish.Note) error {
-	if err := t.node.server.Allow(ih, tracker.Note{Name: note.Name, Size: note.Size, Pair: note.Pair}); err != nil {
+	if err := t.trackerNode.server.Allow(ih, tracker.Note{Name: note.Name, Size: note.Size, Pair: note.Pair}); err != nil {
 		return err
 	}
 	if note.Paused {
-		t.node.table.Unpin(ih)
+		t.trackerNode.table.Unpin(ih)
 		return nil
 	}
-	if err := t.node.table.Pin(ih, t.origins...); err != nil {
-		t.node.server.Disallow(ih)
+	if err := t.trackerNode.table.Pin(ih, t.origins...); err != nil {
+		t.trackerNode.server.Disallow(ih)
 		return err
 	}
 	return nil
@@ -33,7 +33,7 @@ func (t *admission) Allow(ih spate.InfoHash, note publish.Note) error {
 
 // Disallow implements [publish.Tracker].
 func (t *admission) Disallow(ih spate.InfoHash) error {
-	t.node.table.Unpin(ih)
-	t.node.server.Disallow(ih)
+	t.trackerNode.table.Unpin(ih)
+	t.trackerNode.server.Disallow(ih)
 	return nil
 }

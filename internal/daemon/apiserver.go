@@ -76,9 +76,9 @@ func (d *Daemon) serveAPI(ctx context.Context, part func(func(context.Context) e
 		return ok
 	}
 	h := d.conf.Answer(d, APIAccess{Token: check, Hosts: append(slices.Clone(d.conf.Site.Hosts), d.base.Hostname())})
-	listener := d.node.server.Bound(s.http)
-	if d.node.tls != nil {
-		listener = tls.NewListener(listener, d.node.tls)
+	listener := d.trackerNode.server.Bound(s.http)
+	if d.trackerNode.tls != nil {
+		listener = tls.NewListener(listener, d.trackerNode.tls)
 	} else if !s.httpAddr().Addr().IsLoopback() {
 		d.env.Warnf("the API on %s is not encrypted: others on the network can read the token", s.httpAddr())
 	}

@@ -24,15 +24,15 @@ import (
 
 // PublisherConfig configures a [Publisher].
 type PublisherConfig struct {
-	State     string // the state directory
-	Listen    ListenConfig
-	PublicURL *url.URL // nil: guessed
-	HTTPS     HTTPSConfig
-	Node      NodeConfig
-	Session   SessionConfig  // the publisher sets ResumeDir and WrapAnnouncer
-	Site      site.Options   // Title, Hosts, Theme and DownloadRate; the publisher sets the others
-	Key       *signature.Key // signs releases; nil: they are not signed
-	Trackers  [][]string     // trackers of all releases, after the tracker of this process
+	State       string // the state directory
+	Listen      ListenConfig
+	PublicURL   *url.URL // nil: guessed
+	HTTPS       HTTPSConfig
+	TrackerNode TrackerNodeConfig
+	Session     SessionConfig  // the publisher sets ResumeDir and WrapAnnouncer
+	Site        site.Options   // Title, Hosts, Theme and DownloadRate; the publisher sets the others
+	Key         *signature.Key // signs releases; nil: they are not signed
+	Trackers    [][]string     // trackers of all releases, after the tracker of this process
 
 	Catalog publish.Catalog // nil: a catalog in memory
 	Keeper  *publish.Keeper // keeps older versions; may be nil
@@ -41,20 +41,20 @@ type PublisherConfig struct {
 // Publisher is a tracker node, an engine that seeds, and a site, which run together in one
 // process. It tracks, seeds and lists all releases that it publishes.
 type Publisher struct {
-	env       *Env
-	conf      PublisherConfig
-	base      *url.URL
-	guessed   bool
-	lock      *os.File // lock of the state directory
-	sockets   *sockets
-	secure    *secure // nil: plain HTTP
-	node      *TrackerNode
-	session   *Session
-	announce  [][]string // trackers of all releases
-	publisher *publish.Publisher
-	counter   *publish.Counter
-	callback  *callback
-	site      *site.Site
+	env         *Env
+	conf        PublisherConfig
+	base        *url.URL
+	guessed     bool
+	lock        *os.File // lock of the state directory
+	sockets     *sockets
+	secure      *secure // nil: plain HTTP
+	trackerNode *TrackerNode
+	session     *Session
+	announce    [][]string // trackers of all releases
+	publisher   *publish.Publisher
+	counter     *publish.Counter
+	callback    *callback
+	site        *site.Site
 }
 
 // OpenPublisher locks the state directory, opens the parts of a publisher and connects them.
@@ -86,38 +86,38 @@ func (p *Publisher) open(ctx context.Context) error {
 		return err
 	}
 	p.base, p.guessed = publicURL(c.PublicURL, p.sockets.httpAddr(), p.secure != nil)
-	c.Node.Server.OnlyAllowed = true
-	c.Node.Stats = trackerstats.Options{ShowNames: true, Home: "./", Collectors: []prometheus.Collector{&poolMetrics{p.pools}}}
+	c.TrackerNode.Server.OnlyAllowed = true
+	c.TrackerNode.Stats = trackerstats.Options{ShowNames: true, Home: "./", Collectors: []prometheus.Collector{&poolMetrics{p.pools}}}
 	prefix := ""
 	if c.PublicURL != nil {
 		prefix = c.PublicURL.Path
 	}
-	if p.node, err = env.openNode(&c.Node, c.State, prefix); err != nil {
+	if p.trackerNode, err = env.openTrackerNode(&c.TrackerNode, c.State, prefix); err != nil {
 		return err
 	}
-	p.node.use(p.secure)
+	p.trackerNode.use(p.secure)
 	if err := p.openSession(ctx); err != nil {
 		return err
 	}
 	if p.publisher, err = publish.New(publish.MakerFunc(maker.Make), seeder{p.session.Session, c.Session.Peers}, publish.Options{
-		Tracker: &admission{node: p.node, origins: p.origins(ctx)}, BaseURL: p.base, Trackers: p.announce, Now: env.Now,
+		Tracker: &admission{trackerNode: p.trackerNode, origins: p.origins(ctx)}, BaseURL: p.base, Trackers: p.announce, Now: env.Now,
 		Catalog: c.Catalog, Keeper: c.Keeper, Key: c.Key, Log: env.Log,
 	}); err != nil {
 		return err
 	}
 	p.counter = publish.NewCounter(p.publisher.Catalog(), publish.Sources{Completed: p.completed, Sent: p.sent, Fresh: c.Catalog == nil}, env.Now, env.Log)
 	p.callback = newCallback(p.session.Session)
-	p.node.observe = p.observe
+	p.trackerNode.observe = p.observe
 	options := c.Site
 	options.BaseURL, options.Swarm, options.Origin, options.StatsPath = c.PublicURL, p.Swarm, p.origin, "/stats"
-	options.Direct, options.ClientAddr, options.Log = p.direct, p.node.server.ClientAddr, env.Log
+	options.Direct, options.ClientAddr, options.Log = p.direct, p.trackerNode.server.ClientAddr, env.Log
 	p.site, err = site.New(p.publisher.Catalog(), options)
 	return err
 }
 
 // openSession starts the engine. The engine calls the tracker node of this process directly.
 func (p *Publisher) openSession(ctx context.Context) error {
-	own := &ownTracker{table: p.node.table, now: p.env.Now, urls: map[string]bool{}}
+	own := &ownTracker{table: p.trackerNode.table, now: p.env.Now, urls: map[string]bool{}}
 	p.announce = announceURLs(p.base, p.sockets.udpAddr(), p.secure != nil)
 	for _, tier := range p.announce {
 		for _, u := range tier {
@@ -160,8 +160,8 @@ func (p *Publisher) stop() {
 	if p.session != nil {
 		p.session.Stop()
 	}
-	if p.node != nil {
-		p.node.close()
+	if p.trackerNode != nil {
+		p.trackerNode.close()
 	}
 	if p.sockets != nil {
 		p.sockets.close()
@@ -178,7 +178,7 @@ func (p *Publisher) unlock() {
 
 // handler returns the handler of all HTTP requests.
 func (p *Publisher) handler() http.Handler {
-	return p.secure.always(withPrefix(p.base.Path, p.node.handler(p.site)))
+	return p.secure.always(withPrefix(p.base.Path, p.trackerNode.handler(p.site)))
 }
 
 // Serve runs the publisher while work runs. It stops all parts when work returns or a part
@@ -188,7 +188,7 @@ func (p *Publisher) Serve(ctx context.Context, work func(ctx context.Context) er
 	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	ended := make(chan error, 1)
-	go func() { ended <- p.node.run(serving, p.sockets, p.handler()) }()
+	go func() { ended <- p.trackerNode.run(serving, p.sockets, p.handler()) }()
 	background := []func(context.Context) error{p.publisher.Run, p.shareUplink, p.counter.Run, p.callback.Run}
 	others := make(chan struct{}, len(background))
 	for _, f := range background {
@@ -265,11 +265,11 @@ func (p *Publisher) PeerAddr() string { return p.session.PeerAddr() }
 func (p *Publisher) Session() *torrent.Session { return p.session.Session }
 
 // Reload is [TrackerNode.Reload].
-func (p *Publisher) Reload() { p.node.Reload() }
+func (p *Publisher) Reload() { p.trackerNode.Reload() }
 
 // Swarm returns the number of peers of a torrent, and whether the tracker node knows it.
 func (p *Publisher) Swarm(ih spate.InfoHash) (site.Swarm, bool) {
-	s, l, c, ok := p.node.table.Scrape(p.env.Now(), ih)
+	s, l, c, ok := p.trackerNode.table.Scrape(p.env.Now(), ih)
 	return site.Swarm{Seeders: int(s), Leechers: int(l), Completed: int(c)}, ok
 }
 
@@ -306,7 +306,7 @@ func (p *Publisher) pools() map[string]poolState {
 
 // completed returns the number of completed downloads of a torrent.
 func (p *Publisher) completed(ih spate.InfoHash) int64 {
-	_, _, c, _ := p.node.table.Scrape(p.env.Now(), ih)
+	_, _, c, _ := p.trackerNode.table.Scrape(p.env.Now(), ih)
 	return int64(c)
 }
 

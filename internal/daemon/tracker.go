@@ -18,7 +18,7 @@ type TrackerConfig struct {
 	PublicURL         *url.URL // nil: guessed
 	CertFile, KeyFile string   // of HTTPS; empty: plain HTTP
 	Tokens            string   // file of the users' tokens; empty: "tokens" in State
-	Node              NodeConfig
+	TrackerNode       TrackerNodeConfig
 	Home              http.Handler // handler of all other paths; nil redirects / to the statistics
 }
 
@@ -27,12 +27,12 @@ const TokensFile = "tokens"
 
 // Tracker is a tracker node with its own sockets.
 type Tracker struct {
-	node    *TrackerNode
-	lock    *os.File
-	sockets *sockets
-	home    http.Handler
-	base    *url.URL
-	guessed bool
+	trackerNode *TrackerNode
+	lock        *os.File
+	sockets     *sockets
+	home        http.Handler
+	base        *url.URL
+	guessed     bool
 }
 
 // OpenTracker opens the sockets and the state of a tracker. [Tracker.Close] closes them.
@@ -57,30 +57,30 @@ func OpenTracker(ctx context.Context, env *Env, c TrackerConfig) (_ *Tracker, er
 	if tokens == "" {
 		tokens = filepath.Join(c.State, TokensFile)
 	}
-	if c.Node.Server.Tokens, err = trackerserver.OpenTokens(tokens); err != nil {
+	if c.TrackerNode.Server.Tokens, err = trackerserver.OpenTokens(tokens); err != nil {
 		return nil, fault.WithSetting(fault.WithHint(err, "correct the file"), "tokens")
 	}
 	prefix := ""
 	if c.PublicURL != nil {
 		prefix = c.PublicURL.Path
 	}
-	if t.node, err = env.openNode(&c.Node, c.State, prefix); err != nil {
+	if t.trackerNode, err = env.openTrackerNode(&c.TrackerNode, c.State, prefix); err != nil {
 		return nil, err
 	}
-	t.node.tls = tls
+	t.trackerNode.tls = tls
 	t.base, t.guessed = publicURL(c.PublicURL, t.sockets.httpAddr(), tls != nil)
 	return t, nil
 }
 
 // Run serves until ctx ends, which is not an error.
 func (t *Tracker) Run(ctx context.Context) error {
-	return t.node.run(ctx, t.sockets, withPrefix(t.base.Path, t.node.handler(t.home)))
+	return t.trackerNode.run(ctx, t.sockets, withPrefix(t.base.Path, t.trackerNode.handler(t.home)))
 }
 
 // Close closes the parts that OpenTracker opened.
 func (t *Tracker) Close() {
-	if t.node != nil {
-		t.node.close()
+	if t.trackerNode != nil {
+		t.trackerNode.close()
 	}
 	if t.sockets != nil {
 		t.sockets.close()
@@ -91,7 +91,7 @@ func (t *Tracker) Close() {
 }
 
 // Reload is [TrackerNode.Reload].
-func (t *Tracker) Reload() { t.node.Reload() }
+func (t *Tracker) Reload() { t.trackerNode.Reload() }
 
 // BaseURL returns the URL under which clients reach the tracker, and whether it is a guess.
 func (t *Tracker) BaseURL() (u *url.URL, guessed bool) { return t.base, t.guessed }
@@ -99,7 +99,7 @@ func (t *Tracker) BaseURL() (u *url.URL, guessed bool) { return t.base, t.guesse
 // AnnounceURLs returns the announce URLs.
 func (t *Tracker) AnnounceURLs() []string {
 	var urls []string
-	for _, tier := range announceURLs(t.base, t.UDPAddr(), t.node.tls != nil) {
+	for _, tier := range announceURLs(t.base, t.UDPAddr(), t.trackerNode.tls != nil) {
 		urls = append(urls, tier...)
 	}
 	return urls

@@ -21,8 +21,8 @@ import (
 	"spate/tracker/trackerstats"
 )
 
-// NodeConfig configures a tracker node.
-type NodeConfig struct {
+// TrackerNodeConfig configures a tracker node.
+type TrackerNodeConfig struct {
 	ActivityLog   string // file of the log of downloads; empty: none
 	Privacy       trackerlog.Privacy
 	AccessLog     string       // file of the log of announces, as JSON; empty: none
@@ -61,9 +61,9 @@ type TrackerNode struct {
 // at most the changes of one interval.
 const saveEvery = time.Minute
 
-// openNode opens the tracker node with its state in the directory state. prefix is the path of
+// openTrackerNode opens the tracker node with its state in the directory state. prefix is the path of
 // the public URL.
-func (e *Env) openNode(c *NodeConfig, state, prefix string) (_ *TrackerNode, err error) {
+func (e *Env) openTrackerNode(c *TrackerNodeConfig, state, prefix string) (_ *TrackerNode, err error) {
 	n := &TrackerNode{env: e, memory: c.Memory, again: make(chan struct{}, 1)}
 	opt, stats := c.Server, c.Stats
 	defer func() {
@@ -117,7 +117,7 @@ func (e *Env) openNode(c *NodeConfig, state, prefix string) (_ *TrackerNode, err
 }
 
 // openLogs opens the log of downloads and the log of announces.
-func (n *TrackerNode) openLogs(c *NodeConfig, opt *trackerserver.Options) (err error) {
+func (n *TrackerNode) openLogs(c *TrackerNodeConfig, opt *trackerserver.Options) (err error) {
 	if c.ActivityLog != "" {
 		if n.activity, err = trackerlog.Open(c.ActivityLog, trackerlog.Options{Privacy: c.Privacy}); err != nil {
 			return fault.WithSetting(err, "log")
