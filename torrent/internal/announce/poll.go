@@ -30,7 +30,7 @@ func (s *Scheduler) Poll(ctx context.Context, url string, hash spate.InfoHash, t
 		wait := retryAfter(err, n)
 		if err == nil {
 			n = 0
-			wait = max(hurryGap, resp.MinInterval)
+			wait = max(minGap, resp.MinInterval)
 			to.Answered(resp, url)
 		} else if ctx.Err() == nil {
 			to.Log().Info("announce failed", "info_hash", hash, "err", err)

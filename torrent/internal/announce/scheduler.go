@@ -27,7 +27,7 @@ const (
 	firstRetry      = 10 * time.Second
 	lastRetry       = 30 * time.Minute
 	neverRetry      = 24 * time.Hour // wait after a tracker said that no retry will succeed (BEP 31)
-	hurryGap        = time.Minute    // the shortest time between two announces of a torrent without peers
+	minGap          = time.Minute    // shortest time between two announces of a swarm, whatever the tracker says
 	defaultInterval = 30 * time.Minute
 	stopTimeout     = 5 * time.Second // time limit of all announces of [Scheduler.Stop] together
 )
@@ -148,7 +148,7 @@ func (s *Scheduler) hurryLocked(w *Swarm) {
 	if !w.active || w.ongoing != nil || w.failures > 0 || w.last.IsZero() {
 		return
 	}
-	if at := w.last.Add(max(w.minInterval, hurryGap)); at.Before(w.next) {
+	if at := w.last.Add(max(w.minInterval, minGap)); at.Before(w.next) {
 		s.scheduleLocked(w, at)
 	}
 }

@@ -217,6 +217,49 @@ func TestEvents(t *testing.T) {
 	})
 }
 
+// TestShortestInterval checks how often a swarm is announced at most, whatever the tracker
+// asks for.
+func TestShortestInterval(t *testing.T) {
+	peers := []netip.AddrPort{netip.MustParseAddrPort("192.0.2.1:6881")}
+	for name, c := range map[string]struct {
+		resp tracker.AnnounceResponse
+		err  error
+		want time.Duration // time between two announces
+	}{
+		"a second, with peers":             {resp: tracker.AnnounceResponse{Interval: time.Second, Peers: peers}, want: time.Minute},
+		"a second, without peers":          {resp: tracker.AnnounceResponse{Interval: time.Second}, want: 10 * time.Second},
+		"a longer minimum":                 {resp: tracker.AnnounceResponse{Interval: time.Second, MinInterval: time.Hour}, want: time.Hour},
+		"two minutes":                      {resp: tracker.AnnounceResponse{Interval: 2 * time.Minute, Peers: peers}, want: 2 * time.Minute},
+		"a failure with a retry in 1 s":    {err: &tracker.FailureError{Reason: "busy", RetryIn: time.Second}, want: 10 * time.Second},
+		"a negative interval is a default": {resp: tracker.AnnounceResponse{Interval: -time.Second, Peers: peers}, want: defaultInterval},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				client := &fakeClient{resp: c.resp, err: c.err}
+				s := run(t, client)
+				s.Start([]*Swarm{newSwarm(&fakeTorrent{left: 1}, 1)}, 0, 0)
+				time.Sleep(10*c.want + c.want/2)
+				if n := len(client.take()); n != 11 {
+					t.Errorf("%d announces in ten times %v, want 11", n, c.want)
+				}
+			})
+		})
+	}
+	t.Run("a failure after peers were named", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			client := &fakeClient{resp: tracker.AnnounceResponse{Interval: time.Minute, Peers: peers}}
+			s := run(t, client)
+			s.Start([]*Swarm{newSwarm(&fakeTorrent{left: 1}, 1)}, 0, 0)
+			synctest.Wait()
+			client.set(&tracker.FailureError{Reason: "busy", RetryIn: time.Second})
+			time.Sleep(10*time.Minute + time.Second)
+			if n := len(client.take()); n != 11 {
+				t.Errorf("%d announces in ten minutes, want 11", n)
+			}
+		})
+	})
+}
+
 // TestRetry checks the pauses after failures, and that the event is announced again until
 // the tracker has answered.
 func TestRetry(t *testing.T) {

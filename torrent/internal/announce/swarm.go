@@ -26,6 +26,7 @@ type Swarm struct {
 	event                tracker.Event // event of the next announce
 	completed            bool          // "completed" must be announced after event
 	repeat               bool          // a value in the ongoing announce is out of date: announce again
+	gotPeers             bool          // an answer has named peers
 	active               bool          // started and not stopped
 	ongoing              *ongoing      // the announce in progress, or nil
 	status               *Status       // nil before the first announce and for dormant torrents
@@ -53,12 +54,16 @@ func NewSwarm(owner Torrent, hash spate.InfoHash, tiers [][]string, rng *rand.Ra
 	return &Swarm{owner: owner, hash: hash, tiers: trackerclient.NewTiers(tiers, rng), key: rand.Uint32(), index: -1}
 }
 
-// concludeLocked records the outcome of an announce and returns the time until the next.
+// concludeLocked records the outcome of an announce and returns the time until the next. It
+// is at least minGap, or firstRetry while no answer has named peers: the author of a torrent
+// chooses its tracker, and a short interval would make every peer ask that server all the
+// time.
 func (w *Swarm) concludeLocked(event tracker.Event, resp *tracker.AnnounceResponse, url string, err error) time.Duration {
 	status := Status{Err: err}
 	wait := time.Duration(0)
 	if err == nil {
 		w.failures, w.minInterval = 0, resp.MinInterval
+		w.gotPeers = w.gotPeers || len(resp.Peers) > 0
 		wait = resp.Interval
 		status = Status{URL: url, Complete: resp.Complete, Incomplete: resp.Incomplete, Warning: resp.Warning}
 	} else {
@@ -82,10 +87,13 @@ func (w *Swarm) concludeLocked(event tracker.Event, resp *tracker.AnnounceRespon
 	if w.owner.Dormant() {
 		w.status = nil
 	}
-	if wait <= 0 {
-		wait = defaultInterval
+	switch {
+	case wait <= 0:
+		return defaultInterval
+	case w.gotPeers:
+		return max(wait, w.minInterval, minGap)
 	}
-	return wait
+	return max(wait, w.minInterval, firstRetry)
 }
 
 // retryAfter returns the time to wait after n failures in a row.
@@ -100,7 +108,7 @@ func retryAfter(err error, n int) time.Duration {
 	if errors.As(err, &f) {
 		switch {
 		case f.RetryIn > 0:
-			return f.RetryIn
+			return max(f.RetryIn, firstRetry)
 		case f.Never:
 			return neverRetry
 		}
