@@ -62,7 +62,6 @@ var opens = map[string][]string{
 		"internal/atomicfile/atomicfile.go: SyncDir: os.Open",
 		"site/exportdir.go: exportable: filepath.WalkDir",
 		"site/exportdir.go: exportable: os.ReadDir",
-		"storage/ledger.go: syncNames: os.Open",
 		"storage/move.go: syncRename: root.Open",
 		"storage/sync.go: watchErrors: root.Open",
 	},

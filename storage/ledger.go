@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"spate"
+	"spate/internal/atomicfile"
 )
 
 // Note is the entry of a complete torrent in the ledger. It has only the fields of a
@@ -71,22 +72,12 @@ func SaveLedger(dir string, notes []Note) error {
 		err = os.Rename(path+".tmp", path)
 	}
 	if err == nil {
-		err = syncNames(dir)
+		err = atomicfile.SyncDir(dir)
 	}
 	if err != nil {
 		return fmt.Errorf("save the ledger: %w", err)
 	}
 	return nil
-}
-
-// syncNames syncs the directory dir.
-func syncNames(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return syncDir(d)
 }
 
 // LoadLedger reads the ledger in dir. It returns no notes if there is none. If the

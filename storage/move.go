@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"slices"
 	"time"
+
+	"spate/internal/atomicfile"
 )
 
 // Remove implements [Remover]: it deletes the files and links of the torrent and the
@@ -175,7 +177,7 @@ func (d *Dir) syncRename(from, to *location) error {
 		}
 		f, err := h.root.Open(".")
 		if err == nil {
-			err = errors.Join(syncDir(f), f.Close())
+			err = errors.Join(atomicfile.SyncOpenDir(f), f.Close())
 		}
 		h.release()
 		errs = append(errs, err)

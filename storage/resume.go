@@ -13,6 +13,7 @@ import (
 
 	"spate"
 	"spate/bitfield"
+	"spate/internal/atomicfile"
 )
 
 // Record is the state of a torrent that is saved for the next start (resume data). A
@@ -91,7 +92,7 @@ func SaveResume(dir string, rec *Record) error {
 	if err := os.Rename(temp, newest); err != nil {
 		return fmt.Errorf("save resume data: %w", err)
 	}
-	if err := syncNames(dir); err != nil {
+	if err := atomicfile.SyncDir(dir); err != nil {
 		return fmt.Errorf("save resume data: %w", err)
 	}
 	return nil

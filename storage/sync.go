@@ -7,6 +7,7 @@ import (
 	"path"
 	"path/filepath"
 
+	"spate/internal/atomicfile"
 	"spate/internal/folder"
 )
 
@@ -185,7 +186,7 @@ func (d *Dir) syncDir(dir string) error {
 	return d.withRoot("sync", func(root *os.Root) error {
 		f, err := folder.OpenDir(root, dir)
 		if err == nil {
-			err = syncDir(f)
+			err = atomicfile.SyncOpenDir(f)
 			f.Close()
 		}
 		if err != nil {

@@ -5,7 +5,6 @@ package storage
 import (
 	"errors"
 	"io/fs"
-	"os"
 	"syscall"
 )
 
@@ -59,9 +58,6 @@ func maxDescriptors() int {
 	}
 	return int(min(uint64(lim.Cur), 1<<20))
 }
-
-// syncDir syncs an open directory.
-func syncDir(d *os.File) error { return d.Sync() }
 
 // isCrossDevice reports whether a rename failed because the paths are on different file
 // systems.

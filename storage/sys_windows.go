@@ -3,7 +3,6 @@ package storage
 import (
 	"errors"
 	"io/fs"
-	"os"
 	"syscall"
 )
 
@@ -41,9 +40,6 @@ func classifyErrno(err syscall.Errno, write bool) error {
 func inode(fs.FileInfo) uint64 { return 0 }
 
 func maxDescriptors() int { return 4096 }
-
-// syncDir does nothing, because NTFS logs changes of names in its journal.
-func syncDir(*os.File) error { return nil }
 
 // isCrossDevice reports whether a rename failed because the paths are on different file
 // systems (ERROR_NOT_SAME_DEVICE).

@@ -45,15 +45,23 @@ func Write(path string, b []byte) error {
 }
 
 // SyncDir syncs a directory, so that the names of its files survive a crash. It does
-// nothing if the system cannot sync directories.
+// nothing if the system or the file system cannot sync directories.
 func SyncDir(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {
 		return err
 	}
 	defer d.Close()
-	err = d.Sync()
-	for _, unsupported := range []error{errors.ErrUnsupported, syscall.EINVAL, fs.ErrPermission} { // Windows returns fs.ErrPermission
+	return SyncOpenDir(d)
+}
+
+// SyncOpenDir is like [SyncDir] for an open directory.
+func SyncOpenDir(d *os.File) error { return dirSyncError(d.Sync()) }
+
+// dirSyncError returns the error of syncing a directory, or nil if it only says that
+// directories cannot be synced.
+func dirSyncError(err error) error {
+	for _, unsupported := range []error{errors.ErrUnsupported, syscall.EINVAL, fs.ErrPermission} { // ErrPermission: Windows
 		if errors.Is(err, unsupported) {
 			return nil
 		}

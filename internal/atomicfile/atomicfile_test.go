@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"syscall"
 	"testing"
 )
 
@@ -40,5 +41,24 @@ func TestReplace(t *testing.T) {
 	}
 	if err := SyncDir(filepath.Join(dir, "none")); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("SyncDir of a missing directory returned %v, want fs.ErrNotExist", err)
+	}
+}
+
+// TestDirSyncError checks that a file system which cannot sync directories is no failure, and
+// that a disk which fails is one.
+func TestDirSyncError(t *testing.T) {
+	t.Parallel()
+	for _, errno := range []syscall.Errno{syscall.EINVAL, syscall.ENOTSUP, syscall.EOPNOTSUPP, syscall.ENOSYS} {
+		if err := dirSyncError(&fs.PathError{Op: "sync", Path: "d", Err: errno}); err != nil {
+			t.Errorf("%v is reported: %v", errno, err)
+		}
+	}
+	for _, errno := range []syscall.Errno{syscall.EIO, syscall.ENOSPC} {
+		if err := dirSyncError(&fs.PathError{Op: "sync", Path: "d", Err: errno}); !errors.Is(err, errno) {
+			t.Errorf("%v is not reported: %v", errno, err)
+		}
+	}
+	if err := dirSyncError(nil); err != nil {
+		t.Errorf("no error is reported as %v", err)
 	}
 }
