@@ -109,10 +109,37 @@ func plain(target []byte) bool {
 	return true
 }
 
-// fields parses the header fields in b, which starts and ends with a CRLF. It sets keep,
-// and reports whether no other field changes the meaning of the request.
+// nameBytes and valueBytes are the bytes that the name and the value of a header field may
+// have here. They are at most those of RFC 9110, sections 5.1 and 5.5.
+var nameBytes, valueBytes = func() (name, value [256]bool) {
+	for c := range 256 {
+		b := byte(c)
+		name[c] = 'a' <= b|0x20 && b|0x20 <= 'z' || '0' <= b && b <= '9' || bytes.IndexByte([]byte("!#$%&'*+-.^_`|~"), b) >= 0
+		value[c] = b == '\t' || b >= ' ' && b != 0x7f
+	}
+	return name, value
+}()
+
+// only reports whether b has only bytes of a set.
+func only(b []byte, set *[256]bool) bool {
+	for _, c := range b {
+		if !set[c] {
+			return false
+		}
+	}
+	return true
+}
+
+// fields parses the header fields in b, which starts with the CR after the first line and
+// ends with a CRLF, of a request of HTTP/1.1 if h.keep is set. It sets keep, and reports
+// whether net/http would accept the fields and no other field changes the meaning of the
+// request.
 func (h *head) fields(b []byte) bool {
+	if b[1] != '\n' {
+		return false
+	}
 	b = b[2:]
+	hosts, required := 0, h.keep
 	for len(b) > 0 {
 		i := bytes.IndexByte(b, '\n')
 		if i < 1 || b[i-1] != '\r' {
@@ -121,11 +148,21 @@ func (h *head) fields(b []byte) bool {
 		line := b[:i-1]
 		b = b[i+1:]
 		colon := bytes.IndexByte(line, ':')
-		if colon < 1 || line[0] == ' ' || line[0] == '\t' || line[colon-1] == ' ' || bytes.IndexByte(line, '\r') >= 0 {
+		if colon < 1 {
 			return false
 		}
-		name, value := line[:colon], bytes.TrimSpace(line[colon+1:])
+		name, value := line[:colon], bytes.Trim(line[colon+1:], " \t")
+		if !only(name, &nameBytes) || !only(value, &valueBytes) {
+			return false
+		}
 		switch len(name) {
+		case len("Host"):
+			if equalFold(name, "host") {
+				hosts++
+				if !plainHost(value) {
+					return false
+				}
+			}
 		case len("Connection"):
 			if equalFold(name, "connection") {
 				switch {
@@ -155,6 +192,18 @@ func (h *head) fields(b []byte) bool {
 			if equalFold(name, "x-forwarded-for") {
 				return false // net/http's handler knows whether to trust it
 			}
+		}
+	}
+	return hosts == 1 || hosts == 0 && !required
+}
+
+// plainHost reports whether host is a name or an address, perhaps with a port.
+func plainHost(host []byte) bool {
+	for _, c := range host {
+		switch {
+		case 'a' <= c|0x20 && c|0x20 <= 'z', '0' <= c && c <= '9', c == '.', c == '-', c == '_', c == ':', c == '[', c == ']':
+		default:
+			return false
 		}
 	}
 	return true
