@@ -53,7 +53,7 @@ type Release struct {
 	Files    []File
 
 	TorrentSize int  // bytes of the .torrent
-	Twin        Twin // the v1 torrent for older clients, of a hybrid release
+	Twin        Twin // the separate v1 torrent of a hybrid release, for older clients
 	Summed      bool // whether File.SHA256 is set
 
 	Signatures Signatures    // zero: not signed

@@ -22,9 +22,9 @@ var (
 	attributes = regexp.MustCompile(`\s([a-zA-Z:-]+)="([^"]*)"`)
 )
 
-// harmless checks that a page has no inline script, event handler or style, and links only to
+// checkNoActiveContent checks that a page has no inline script, event handler or style, and links only to
 // this site and to magnet links.
-func harmless(t *testing.T, page string) {
+func checkNoActiveContent(t *testing.T, page string) {
 	t.Helper()
 	for _, tag := range tags.FindAllStringSubmatch(page, -1) {
 		if tag[1] == "script" && !strings.Contains(tag[2], "src=\"/static/site.js") && !strings.Contains(tag[2], "application/ld+json") {
@@ -58,7 +58,7 @@ func TestHostileNames(t *testing.T) {
 	for i, name := range hostile {
 		f.release(t, name, int64(i))
 	}
-	harmless(t, body(t, f.get("GET", "/")))
+	checkNoActiveContent(t, body(t, f.get("GET", "/")))
 	for _, name := range hostile {
 		t.Run(name, func(t *testing.T) {
 			resp := f.get("GET", publish.PagePath(name))
@@ -66,14 +66,14 @@ func TestHostileNames(t *testing.T) {
 			if resp.StatusCode != 200 {
 				t.Fatalf("%s: the response is %s, want 200", publish.PagePath(name), resp.Status)
 			}
-			harmless(t, page)
+			checkNoActiveContent(t, page)
 			if len(page) > MaxPage {
 				t.Errorf("the page has %d bytes, want at most %d", len(page), MaxPage)
 			}
 			if !strings.Contains(page, "<h1><bdi>"+htmlOf(display(name))+"</bdi></h1>") {
 				t.Errorf("the page does not contain the name:\n%s", page)
 			}
-			harmless(t, body(t, f.get("GET", publish.PagePath(name)+"/files")))
+			checkNoActiveContent(t, body(t, f.get("GET", publish.PagePath(name)+"/files")))
 			for _, path := range []string{publish.TorrentPath(name), publish.DownloadPath(name)} {
 				resp := f.get("GET", path)
 				if resp.StatusCode != 200 {
@@ -92,9 +92,9 @@ func TestHostileNames(t *testing.T) {
 		if !utf8.ValidString(q) || strings.ContainsAny(q, "\x1b\r\u202e") {
 			continue // the query of the visitor, which the page contains in an attribute
 		}
-		harmless(t, page)
+		checkNoActiveContent(t, page)
 	}
-	harmless(t, body(t, f.get("GET", "/r/"+url.PathEscape(hostile[1]+"?"), "Accept", "text/html")))
+	checkNoActiveContent(t, body(t, f.get("GET", "/r/"+url.PathEscape(hostile[1]+"?"), "Accept", "text/html")))
 }
 
 // htmlOf escapes the way html/template does.
@@ -117,7 +117,7 @@ func TestHostileFiles(t *testing.T) {
 	})
 	for _, path := range []string{"/r/tree", "/r/tree/files"} {
 		page := body(t, f.get("GET", path))
-		harmless(t, page)
+		checkNoActiveContent(t, page)
 		if strings.Contains(page, "magnet:?") {
 			t.Error("the page has a magnet link with special characters")
 		}

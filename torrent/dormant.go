@@ -42,7 +42,7 @@ type dormancy struct {
 
 const (
 	sleepAfter    = 10 * time.Second // time with nothing to do, after which a torrent becomes dormant
-	maxExtraAwake = 64               // awake torrents that are allowed in addition to Options.MaxConns
+	maxExtraAwake = 64               // torrents that may be loaded at the same time, in addition to Options.MaxConns
 )
 
 // Loader loads a torrent when it is needed. Load may be called at any time and by any
