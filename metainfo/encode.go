@@ -225,7 +225,8 @@ func appendFileEntry(b []byte, f *File) []byte {
 
 // Bytes returns the torrent file. Its info dictionary is InfoBytes; changes of Info
 // have no effect. If the torrent was read from a file, all values that were not changed
-// keep their bytes, including those of unknown keys.
+// keep their bytes, including those of unknown keys. A value that was changed replaces
+// all values for the same field in the file; see [Field].
 func (m *MetaInfo) Bytes() ([]byte, error) {
 	if m.InfoBytes == nil {
 		return nil, errors.New("torrent: no info dictionary: use New")
@@ -257,11 +258,64 @@ func (m *MetaInfo) Bytes() ([]byte, error) {
 			changes[key] = now[key]
 		}
 	}
-	if slices.EqualFunc(old.AnnounceList, m.AnnounceList, slices.Equal) {
-		delete(changes, "announce")
-		delete(changes, "announce-list")
+	for field, keys := range fieldKeys {
+		if m.overwritten[field] || !old.sameField(m, Field(field)) {
+			for _, key := range keys {
+				changes[key] = now[key]
+			}
+		} else {
+			for _, key := range keys {
+				delete(changes, key)
+			}
+		}
 	}
 	return Edit(m.raw, changes)
+}
+
+// Field is a field of a torrent that a file can store under several keys.
+type Field int
+
+// The fields, with their keys in a file.
+const (
+	FieldTrackers     Field = iota // AnnounceList: announce, announce-list (BEP 12)
+	FieldWebSeeds                  // WebSeeds: url-list (BEP 19)
+	FieldHTTPSeeds                 // HTTPSeeds: httpseeds (BEP 17)
+	FieldComment                   // Comment: comment, comment.utf-8
+	FieldCreatedBy                 // CreatedBy: created by, created by.utf-8
+	FieldCreationDate              // CreationDate: creation date
+	numFields
+)
+
+// fieldKeys lists the top-level keys of each field.
+var fieldKeys = [numFields][]string{
+	FieldTrackers:     {"announce", "announce-list"},
+	FieldWebSeeds:     {"url-list"},
+	FieldHTTPSeeds:    {"httpseeds"},
+	FieldComment:      {"comment", "comment.utf-8"},
+	FieldCreatedBy:    {"created by", "created by.utf-8"},
+	FieldCreationDate: {"creation date"},
+}
+
+// Overwrite makes [MetaInfo.Bytes] write the current value of a field even if it equals the
+// value that was read. All values for the field in the file are replaced, also those that
+// were ignored because they have a wrong type or because another key takes precedence.
+func (m *MetaInfo) Overwrite(f Field) { m.overwritten[f] = true }
+
+// sameField reports whether m and n have the same value of a field.
+func (m *MetaInfo) sameField(n *MetaInfo, f Field) bool {
+	switch f {
+	case FieldTrackers:
+		return slices.EqualFunc(m.AnnounceList, n.AnnounceList, slices.Equal)
+	case FieldWebSeeds:
+		return slices.Equal(m.WebSeeds, n.WebSeeds)
+	case FieldHTTPSeeds:
+		return slices.Equal(m.HTTPSeeds, n.HTTPSeeds)
+	case FieldComment:
+		return m.Comment == n.Comment
+	case FieldCreatedBy:
+		return m.CreatedBy == n.CreatedBy
+	}
+	return m.CreationDate.Equal(n.CreationDate)
 }
 
 // Write writes the torrent file that [MetaInfo.Bytes] returns to w.

@@ -44,9 +44,10 @@ type MetaInfo struct {
 	Warnings    []Warning // defects that other programs may reject; at most about 100
 	Trailing    int       // number of bytes after the end of the torrent
 
-	hashV1 spate.InfoHash
-	hashV2 spate.InfoHashV2
-	raw    []byte // the original torrent file; nil for a torrent that New made
+	hashV1      spate.InfoHash
+	hashV2      spate.InfoHashV2
+	raw         []byte          // the original torrent file; nil for a torrent that New made
+	overwritten [numFields]bool // set by Overwrite
 }
 
 // Parse parses a torrent file with default options. The error is an *[Error]. Parse

@@ -133,17 +133,28 @@ func (o *editOptions) trackers() (func(*metainfo.MetaInfo), error) {
 			return nil, err
 		}
 	}
+	any := func(flags ...string) bool {
+		return slices.ContainsFunc(flags, func(name string) bool { return o.given[name] })
+	}
 	return func(m *metainfo.MetaInfo) {
-		if o.given["announce"] || o.given["announce-from"] {
+		if any("announce", "announce-from", "add-announce", "remove-announce") {
+			m.Overwrite(metainfo.FieldTrackers)
+		}
+		if any("web-seed", "add-web-seed", "remove-web-seed") {
+			m.Overwrite(metainfo.FieldWebSeeds)
+		}
+		if any("announce", "announce-from") {
 			m.AnnounceList = replace
 		}
 		m.AnnounceList = editTiers(m.AnnounceList, added, o.dropAnnounce)
 		if o.given["web-seed"] {
-			m.WebSeeds = o.webSeeds
+			m.WebSeeds, m.HTTPSeeds = o.webSeeds, nil
 		}
-		m.WebSeeds = slices.DeleteFunc(slices.Clone(m.WebSeeds), func(s string) bool {
+		dropped := func(s string) bool {
 			return slices.Contains(o.dropWebSeeds, s) || slices.Contains(o.dropWebSeeds, "all")
-		})
+		}
+		m.WebSeeds = slices.DeleteFunc(slices.Clone(m.WebSeeds), dropped)
+		m.HTTPSeeds = slices.DeleteFunc(slices.Clone(m.HTTPSeeds), dropped)
 		for _, s := range o.addWebSeeds {
 			m.WebSeeds = appendNew(m.WebSeeds, s)
 		}
@@ -231,12 +242,15 @@ func (a *app) editOne(path string, opt *editOptions, trackers func(*metainfo.Met
 	trackers(m)
 	if opt.given["comment"] {
 		m.Comment = opt.comment
+		m.Overwrite(metainfo.FieldComment)
 	}
 	if opt.given["created-by"] {
 		m.CreatedBy = opt.createdBy
+		m.Overwrite(metainfo.FieldCreatedBy)
 	}
 	if opt.noDate && opt.given["no-date"] {
 		m.CreationDate = time.Time{}
+		m.Overwrite(metainfo.FieldCreationDate)
 	}
 	if m.InfoBytes, err = torrentfile.EditInfo(m, opt.infoChanges()); err != nil {
 		return err
@@ -251,6 +265,9 @@ func (a *app) editOne(path string, opt *editOptions, trackers func(*metainfo.Met
 	after, err := torrentfile.Parse(path, b) // never write an invalid torrent
 	if err != nil {
 		return err
+	}
+	if opt.given["name"] && after.Info.RawName != "" {
+		return fault.Usagef("--name: %q cannot be the name of a torrent; use another name", opt.name)
 	}
 	out := path
 	if opt.output != "" {

@@ -17,7 +17,8 @@ type InfoChanges struct {
 	Private *bool
 }
 
-// EditInfo returns the info dictionary of m with the changes.
+// EditInfo returns the info dictionary of m with the changes. It also replaces values that
+// were ignored because they have a wrong type.
 func EditInfo(m *metainfo.MetaInfo, c InfoChanges) ([]byte, error) {
 	changes := map[string][]byte{}
 	text := func(key, value string) {
@@ -26,10 +27,10 @@ func EditInfo(m *metainfo.MetaInfo, c InfoChanges) ([]byte, error) {
 			changes[key] = bencode.AppendString(nil, value)
 		}
 	}
-	if c.Source != nil && *c.Source != m.Info.Source {
+	if c.Source != nil {
 		text("source", *c.Source)
 	}
-	if c.Private != nil && *c.Private != m.Info.Private {
+	if c.Private != nil {
 		changes["private"] = nil
 		if *c.Private {
 			changes["private"] = bencode.AppendInt(nil, 1)

@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
+	"unicode"
 
 	"spate/internal/fault"
 )
@@ -38,8 +40,17 @@ func CheckTracker(what, s string) error {
 // contains what, the name of the value, such as "--web-seed".
 func CheckURL(what, s string, schemes ...string) error {
 	u, err := url.Parse(s)
-	if err != nil || u.Host == "" || !slices.Contains(schemes, strings.ToLower(u.Scheme)) {
+	switch {
+	case err != nil || u.Hostname() == "" || !slices.Contains(schemes, strings.ToLower(u.Scheme)):
 		return fault.UsageHint(fmt.Sprintf("write a URL that begins with %s:// and has a host", strings.Join(schemes, "://, ")), "%s %s is not a valid URL", what, s)
+	case strings.ContainsFunc(s, unicode.IsSpace):
+		return fault.UsageHint("write a blank in a URL as %20", "%s %s has a blank", what, s)
+	case u.Port() != "" || strings.HasSuffix(u.Host, ":"):
+		if n, err := strconv.ParseUint(u.Port(), 10, 16); err != nil || n == 0 {
+			return fault.UsageHint("ports are numbers from 1 to 65535", "%s %s has an invalid port", what, s)
+		}
+	case strings.EqualFold(u.Scheme, "udp"):
+		return fault.UsageHint("write udp://HOST:PORT", "%s %s has no port, and udp has no default port", what, s)
 	}
 	return nil
 }
