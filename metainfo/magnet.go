@@ -75,8 +75,9 @@ func (m Magnet) Selected(i int) bool {
 	return false
 }
 
-// ParseMagnet parses a magnet link. It ignores unknown parameters and malformed hints.
-// A malformed hash or selection of files is an error that wraps [ErrBadMagnet].
+// ParseMagnet parses a magnet link. It ignores unknown and malformed parameters; without a
+// valid selection all files are selected. A malformed hash is an error that wraps
+// [ErrBadMagnet].
 func ParseMagnet(s string) (Magnet, error) {
 	const scheme = "magnet:"
 	bad := func(reason string) (Magnet, error) { return Magnet{}, fmt.Errorf("%w: %s", ErrBadMagnet, reason) }
@@ -135,11 +136,9 @@ func (m *Magnet) parameter(key, value string) error {
 			addNew(&m.Peers, value)
 		}
 	case "so":
-		r, err := parseSelection(value)
-		if err != nil {
-			return err
+		if r, ok := parseSelection(value); ok {
+			m.Select = append(m.Select, r...)
 		}
-		m.Select = append(m.Select, r...)
 	}
 	return nil
 }
@@ -194,8 +193,8 @@ func hasPrefixFold(s, prefix string) bool {
 	return len(s) >= len(prefix) && strings.EqualFold(s[:len(prefix)], prefix)
 }
 
-// parseSelection parses a list such as 0,2,4-6 (BEP 53).
-func parseSelection(s string) ([]Range, error) {
+// parseSelection parses a list such as 0,2,4-6 (BEP 53), and reports whether it is valid.
+func parseSelection(s string) ([]Range, bool) {
 	var list []Range
 	for item := range strings.SplitSeq(s, ",") {
 		if item == "" {
@@ -208,11 +207,11 @@ func parseSelection(s string) ([]Range, error) {
 		a, err := strconv.ParseUint(first, 10, 31)
 		b, err2 := strconv.ParseUint(last, 10, 31)
 		if err != nil || err2 != nil || a > b {
-			return nil, fmt.Errorf("%w: %q is not a valid selection of files", ErrBadMagnet, cut(item, 100))
+			return nil, false
 		}
 		list = append(list, Range{int(a), int(b)})
 	}
-	return list, nil
+	return list, true
 }
 
 // String returns the magnet link. Parsing it gives m again.

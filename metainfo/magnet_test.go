@@ -37,6 +37,8 @@ func TestParseMagnet(t *testing.T) {
 		{"magnet:?xt=urn:btih:" + hex1 + "&x.pe=192.0.2.1:6881&x.pe=%5B2001:db8::1%5D:6881&x.pe=host.example:1&x.pe=nothing&x.pe=a:0&x.pe=a:70000",
 			metainfo.Magnet{HashV1: v1, Peers: []string{"192.0.2.1:6881", "[2001:db8::1]:6881", "host.example:1"}}},
 		{"magnet:?xt=urn:btih:" + hex1 + "&so=0,2,4-6", metainfo.Magnet{HashV1: v1, Select: []metainfo.Range{{First: 0, Last: 0}, {First: 2, Last: 2}, {First: 4, Last: 6}}}},
+		{"magnet:?xt=urn:btih:" + hex1 + "&so=x&so=5-4&so=-1&so=99999999999&so=1-2-3&so=1,x", metainfo.Magnet{HashV1: v1}},
+		{"magnet:?xt=urn:btih:" + hex1 + "&so=x&so=3&dn=y", metainfo.Magnet{HashV1: v1, Name: "y", Select: []metainfo.Range{{First: 3, Last: 3}}}},
 		{"magnet:?xt=urn:btih:" + hex1 + "&so=&so=,&xl=x&xl=-1&dn=%FF&tr=%zz&&=&tr", metainfo.Magnet{HashV1: v1, Name: "?"}},
 	}
 	for _, c := range cases {
@@ -53,8 +55,7 @@ func TestParseMagnet(t *testing.T) {
 		"", "magnet", "magnet:", "magnet:?", "http://x", "magnet:xt=urn:btih:" + hex1, "magnet:?dn=x", "magnet:?xt=urn:sha1:" + b32,
 		"magnet:?xt=urn:btih:", "magnet:?xt=urn:btih:" + hex1[1:], "magnet:?xt=urn:btih:" + strings.Repeat("0", 40), "magnet:?xt=urn:btih:" + hex2,
 		"magnet:?xt=urn:btmh:" + hex2, "magnet:?xt=urn:btmh:1220" + hex1, "magnet:?xt=urn:btmh:1114" + hex1, "magnet:?xt=urn:btmh:1220" + strings.Repeat("0", 64),
-		"magnet:?xt=urn:btih:" + hex1 + "&xt=urn:btih:" + hex1[1:] + "0", "magnet:?xt=urn:btih:" + hex1 + "&so=x", "magnet:?xt=urn:btih:" + hex1 + "&so=5-4",
-		"magnet:?xt=urn:btih:" + hex1 + "&so=-1", "magnet:?xt=urn:btih:" + hex1 + "&so=99999999999", "magnet:?xt=urn:btih:" + hex1 + "&so=1-2-3",
+		"magnet:?xt=urn:btih:" + hex1 + "&xt=urn:btih:" + hex1[1:] + "0",
 		"magnet:?xt=urn:btih:" + hex1 + "&dn=" + strings.Repeat("x", 70_000),
 	} {
 		if m, err := metainfo.ParseMagnet(in); !errors.Is(err, metainfo.ErrBadMagnet) || len(err.Error()) > 300 {
