@@ -69,7 +69,7 @@ type dormant struct {
 // dormants holds the torrents of a session that can be dormant.
 type dormants struct {
 	by    map[spate.InfoHash]*dormant // by info-hash, including torrents that are awake; guarded by Session.mu
-	awake int                         // how many of them are awake; guarded by Session.mu
+	awake int                         // number of these torrents that are awake; guarded by Session.mu
 	tiers sync.Map                    // announce lists by their text: string to [][]string
 
 	ledger ledger

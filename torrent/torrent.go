@@ -153,7 +153,7 @@ func (t *Torrent) equip() error {
 	return nil
 }
 
-// openStorage opens the storage of the options, or the folder.
+// openStorage uses AddOptions.Storage, or opens the folder AddOptions.Dir if that is nil.
 func (t *Torrent) openStorage() error {
 	if t.opt.Storage != nil {
 		t.data.store = t.opt.Storage
