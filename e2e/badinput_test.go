@@ -321,7 +321,7 @@ func TestFullDisk(t *testing.T) {
 	}
 	t.Cleanup(func() { exec.Command("umount", "-l", disk).Run() })
 	get := []string{"get", s.torrent, "-o", disk, "--state", t.TempDir()}
-	s.to.spate(get...).fails(9, "slow.bin", "no space left", "room")
+	s.to.spate(get...).fails(9, "slow.bin", "no space left", "free disk space")
 	if out, err := exec.Command("mount", "-o", "remount,size=64m", disk).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
