@@ -263,10 +263,6 @@ func (m *MetaInfo) Bytes() ([]byte, error) {
 			for _, key := range keys {
 				changes[key] = now[key]
 			}
-		} else {
-			for _, key := range keys {
-				delete(changes, key)
-			}
 		}
 	}
 	return Edit(m.raw, changes)
