@@ -239,6 +239,7 @@ func (a *app) editOne(path string, opt *editOptions, trackers func(*metainfo.Met
 		return err
 	}
 	before := m.InfoBytes
+	had := sourceURLs(m)
 	trackers(m)
 	if opt.given["comment"] {
 		m.Comment = opt.comment
@@ -281,10 +282,29 @@ func (a *app) editOne(path string, opt *editOptions, trackers func(*metainfo.Met
 			return err
 		}
 	}
+	a.warnLeftovers(out, b, had, sourceURLs(after))
 	if !bytes.Equal(before, m.InfoBytes) {
 		a.Notef("%s: the info-hash changed", out)
 	}
 	return a.printCreated(after, out)
+}
+
+// sourceURLs returns the URLs of the trackers and web seeds of m.
+func sourceURLs(m *metainfo.MetaInfo) []string {
+	return slices.Concat(slices.Concat(m.AnnounceList...), m.WebSeeds, m.HTTPSeeds)
+}
+
+// warnLeftovers warns of each URL that was removed and that the torrent b, written to path,
+// still contains under a key which edit does not change.
+func (a *app) warnLeftovers(path string, b []byte, before, after []string) {
+	for _, url := range before {
+		if slices.Contains(after, url) {
+			continue
+		}
+		if key := torrentfile.KeyWith(b, url); key != "" {
+			a.Warnf("%s: the key %q still contains %s, which was removed", path, key, url)
+		}
+	}
 }
 
 // appendNew appends s to list unless list contains it.
