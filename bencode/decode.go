@@ -30,16 +30,20 @@ func (k Kind) String() string {
 	return [...]string{"invalid byte", "integer", "string", "list", "dictionary", "end"}[min(k, End)]
 }
 
-// The default limits.
+// The default limits. Tokens are strings (including keys), integers, and the starts and ends
+// of lists and dictionaries. An input of more than 6 MB may have more tokens than MaxTokens:
+// one for each two of its bytes.
 const (
-	MaxDepth  = 100       // depth of nested lists and dictionaries
-	MaxTokens = 3_000_000 // strings (including keys), integers, and the starts and ends of lists and dictionaries
+	MaxDepth  = 100 // depth of nested lists and dictionaries
+	MaxTokens = 3_000_000
+
+	bytesPerToken = 2
 )
 
 // Options sets the limits of a [Decoder]. The zero value selects the defaults.
 type Options struct {
 	Depth  int // depth of nested lists and dictionaries; 0 and values above MaxDepth select MaxDepth
-	Tokens int // number of tokens; 0 selects MaxTokens
+	Tokens int // number of tokens; 0 selects MaxTokens, or half the length of the input in bytes if that is more
 	// Canonical makes it an error if the keys of a dictionary are out of order or
 	// repeated. If it is false such keys are accepted, and Unsorted and Duplicate
 	// report them.
@@ -56,7 +60,7 @@ type Decoder struct {
 	off       int
 	depth     int
 	tokens    int // how many more tokens may be read
-	maxTokens int
+	maxTokens int // 0 selects the default
 	maxDepth  int
 	canonical bool
 	unsorted  int // offset of the first key out of order, or -1
@@ -68,10 +72,7 @@ type Decoder struct {
 // NewDecoder returns a decoder that reads b. The decoder returns slices of b, so b must
 // not change while they are in use.
 func NewDecoder(b []byte, o Options) *Decoder {
-	d := &Decoder{maxTokens: MaxTokens, maxDepth: MaxDepth, canonical: o.Canonical}
-	if o.Tokens > 0 {
-		d.maxTokens = o.Tokens
-	}
+	d := &Decoder{maxTokens: max(o.Tokens, 0), maxDepth: MaxDepth, canonical: o.Canonical}
 	if o.Depth > 0 {
 		d.maxDepth = min(o.Depth, MaxDepth)
 	}
@@ -81,8 +82,12 @@ func NewDecoder(b []byte, o Options) *Decoder {
 
 // Reset makes d read b from its start. It keeps the limits.
 func (d *Decoder) Reset(b []byte) {
+	tokens := d.maxTokens
+	if tokens == 0 {
+		tokens = max(MaxTokens, len(b)/bytesPerToken)
+	}
 	*d = Decoder{
-		b: b, tokens: d.maxTokens, maxTokens: d.maxTokens, maxDepth: d.maxDepth, canonical: d.canonical,
+		b: b, tokens: tokens, maxTokens: d.maxTokens, maxDepth: d.maxDepth, canonical: d.canonical,
 		unsorted: -1, duplicate: -1, stack: d.stack,
 	}
 }

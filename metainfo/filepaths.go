@@ -39,6 +39,9 @@ func (p *parser) spend(field string, n int) bool {
 // makeFiles allocates memory for n files.
 func (p *parser) makeFiles(field string, n int) bool {
 	const each = int(unsafe.Sizeof(File{})) + nameCost
+	if most := p.o.Limits.Files; n/2 > most { // each file may have a pad file
+		return p.limit(field, -1, "%d entries, more than two for each of %d files", n, most)
+	}
 	if n > p.memory/each {
 		return p.spend(field, p.memory+1)
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -15,38 +16,43 @@ import (
 	"spate/metainfo"
 )
 
-// hostileSize is the size in bytes of the torrents: the maximum size, or less with the
-// slow race detector.
-func hostileSize() int {
-	if raceEnabled || testing.Short() {
-		return metainfo.MaxSize / 50
-	}
-	return metainfo.MaxSize
-}
+// smallSize is the size in bytes up to which a torrent may take costTime and costMemory.
+// Larger torrents may take more in proportion to their size.
+const (
+	smallSize  = 4 << 20
+	costMemory = 32 << 20 // bytes, including the torrent itself
+)
 
-// fill repeats the results of part, between head and tail, up to the maximum size of a
-// torrent.
-func fill(head, tail string, part func(i int) string) []byte {
-	size := hostileSize()
+// hostileSize is the size in bytes of hostile torrents.
+type hostileSize int
+
+// fill repeats the results of part, between head and tail, up to the size s.
+func (s hostileSize) fill(head, tail string, part func(i int) string) []byte {
+	size := int(s)
 	b := make([]byte, 0, size)
 	b = append(b, head...)
 	for i := 0; ; i++ {
-		s := part(i)
-		if len(b)+len(s)+len(tail) > size {
+		p := part(i)
+		if p == endless || len(b)+len(p)+len(tail) > size {
 			return append(b, tail...)
 		}
-		b = append(b, s...)
+		b = append(b, p...)
 	}
 }
 
 // filled is like fill but makes the torrent when it is needed.
-func filled(head, tail string, part func(i int) string) func() []byte {
-	return func() []byte { return fill(head, tail, part) }
+func (s hostileSize) filled(head, tail string, part func(i int) string) func() []byte {
+	return func() []byte { return s.fill(head, tail, part) }
+}
+
+// files returns a number of files that is about the largest that the parser accepts.
+func (s hostileSize) files() int {
+	return min(170_000*max(1, int(s)/smallSize), metainfo.MaxFiles)
 }
 
 func whole(s string) func() []byte { return func() []byte { return []byte(s) } }
 
-// first limits part to n results by returning a result that is too long.
+// first limits part to n results.
 func first(n int, part func(i int) string) func(i int) string {
 	return func(i int) string {
 		if i >= n {
@@ -56,7 +62,8 @@ func first(n int, part func(i int) string) func(i int) string {
 	}
 }
 
-var endless = strings.Repeat(" ", metainfo.MaxSize)
+// endless is the part that ends fill.
+const endless = "endless"
 
 // same returns a part that is always s.
 func same(s string) func(int) string { return func(int) string { return s } }
@@ -71,9 +78,9 @@ const (
 	topTail = "4:infod6:lengthi1e4:name1:n12:piece lengthi16384e6:pieces20:aaaaaaaaaaaaaaaaaaaaee"
 )
 
-// hostile returns torrents of the maximum size that are made to cost the parser as much
-// as possible.
-func hostile() map[string]func() []byte {
+// torrents returns torrents of size s that are made to cost the parser as much as possible.
+func (s hostileSize) torrents() map[string]func() []byte {
+	filled, files, long := s.filled, s.files(), strconv.Itoa(int(s)-200)
 	num := func(i int) string { return fmt.Sprintf("%06x", i) }
 	file := func(path string) string { return "d6:lengthi0e4:pathl" + path + "ee" }
 	return map[string]func() []byte{
@@ -94,50 +101,50 @@ func hostile() map[string]func() []byte {
 		"long integer":           filled("d1:ai", "e"+topTail, same("1")),
 		"long length":            filled("d", "", same("1")),
 		"length of a terabyte":   filled("d1:a1000000000000:", topTail, same("a")),
-		"files of one letter":    filled(v1Head, v1Tail, first(170_000, same(file("1:a")))),
-		"files of no name":       filled(v1Head, v1Tail, first(170_000, same(file("0:")))),
-		"files of no path":       filled(v1Head, v1Tail, first(170_000, same(file("")))),
-		"files of ..":            filled(v1Head, v1Tail, first(170_000, same(file("2:..")))),
-		"different files":        filled(v1Head, v1Tail, first(170_000, func(i int) string { return file("6:" + num(i)) })),
-		"files in directories":   filled(v1Head, v1Tail, first(170_000, func(i int) string { return file("3:dir6:" + num(i)) })),
-		"a directory for each":   filled(v1Head, v1Tail, first(170_000, func(i int) string { return file("6:" + num(i) + "1:a") })),
+		"files of one letter":    filled(v1Head, v1Tail, first(files, same(file("1:a")))),
+		"files of no name":       filled(v1Head, v1Tail, first(files, same(file("0:")))),
+		"files of no path":       filled(v1Head, v1Tail, first(files, same(file("")))),
+		"files of ..":            filled(v1Head, v1Tail, first(files, same(file("2:..")))),
+		"different files":        filled(v1Head, v1Tail, first(files, func(i int) string { return file("6:" + num(i)) })),
+		"files in directories":   filled(v1Head, v1Tail, first(files, func(i int) string { return file("3:dir6:" + num(i)) })),
+		"a directory for each":   filled(v1Head, v1Tail, first(files, func(i int) string { return file("6:" + num(i) + "1:a") })),
 		"deep paths":             filled(v1Head, v1Tail, func(i int) string { return file("6:" + num(i) + strings.Repeat("1:a", 100)) }),
 		"deep paths to and fro":  filled(v1Head, v1Tail, func(i int) string { return file("1:" + string('a'+rune(i%2)) + strings.Repeat("1:a", 99) + "1:x") }),
 		"too deep paths":         filled(v1Head, v1Tail, same(file(strings.Repeat("1:a", 3000)))),
 		"one deep path":          filled(v1Head+"d6:lengthi0e4:pathl", "ee"+v1Tail, same("1:a")),
 		"long names":             filled(v1Head, v1Tail, same(file(str(strings.Repeat("n", 5000))))),
-		"one long name":          filled(v1Head+"d6:lengthi0e4:pathl10485600:", "ee"+v1Tail, same("n")),
-		"case collisions":        filled(v1Head, v1Tail, first(170_000, func(i int) string { return file("4:" + caseOf("abcd", i)) })),
-		"collisions, numbered":   filled(v1Head, v1Tail, first(170_000, func(i int) string { return file(str([]string{"a", fmt.Sprintf("a.%d", i/2)}[i%2])) })),
+		"one long name":          filled(v1Head+"d6:lengthi0e4:pathl"+long+":", "ee"+v1Tail, same("n")),
+		"case collisions":        filled(v1Head, v1Tail, first(files, func(i int) string { return file("4:" + caseOf("abcd", i)) })),
+		"collisions, numbered":   filled(v1Head, v1Tail, first(files, func(i int) string { return file(str([]string{"a", fmt.Sprintf("a.%d", i/2)}[i%2])) })),
 		"collisions, long":       filled(v1Head, v1Tail, same(file(str(strings.Repeat("n", 255))))),
-		"collisions, composed":   filled(v1Head, v1Tail, first(170_000, func(i int) string { return file(str([]string{"\u00e9", "e\u0301", "E\u0301"}[i%3])) })),
-		"collisions, both kinds": filled(v1Head, v1Tail, first(170_000, func(i int) string { return file([]string{"1:a", "1:A1:b", "1:a1:B"}[i%3]) })),
-		"control characters":     filled(v1Head, v1Tail, first(170_000, func(i int) string { return file(str("\x01\x02" + num(i))) })),
-		"not UTF-8":              filled(v1Head, v1Tail, first(170_000, func(i int) string { return file(str("\xff\xfe" + num(i))) })),
+		"collisions, composed":   filled(v1Head, v1Tail, first(files, func(i int) string { return file(str([]string{"\u00e9", "e\u0301", "E\u0301"}[i%3])) })),
+		"collisions, both kinds": filled(v1Head, v1Tail, first(files, func(i int) string { return file([]string{"1:a", "1:A1:b", "1:a1:B"}[i%3]) })),
+		"control characters":     filled(v1Head, v1Tail, first(files, func(i int) string { return file(str("\x01\x02" + num(i))) })),
+		"not UTF-8":              filled(v1Head, v1Tail, first(files, func(i int) string { return file(str("\xff\xfe" + num(i))) })),
 		"composing names":        filled(v1Head, v1Tail, func(i int) string { return file(str(strings.Repeat("e\u0301", 80) + num(i))) }),
 		"folding names":          filled(v1Head, v1Tail, func(i int) string { return file(str(strings.Repeat("ΣΐßǅÉ", 25) + num(i))) }),
 		"marks on one letter":    filled(v1Head, v1Tail, func(i int) string { return file(str("e" + strings.Repeat("\u0301\u0323", 62) + num(i))) }),
 		"hangul":                 filled(v1Head, v1Tail, func(i int) string { return file(str(strings.Repeat("\u1112\u1161\u11ab", 27) + num(i))) }),
-		"unsorted files":         filled(v1Head, v1Tail, first(170_000, same("d4:pathl1:ae6:lengthi0ee"))),
+		"unsorted files":         filled(v1Head, v1Tail, first(files, same("d4:pathl1:ae6:lengthi0ee"))),
 		"equal keys in files":    filled(v1Head, v1Tail, same("d6:lengthi0e6:lengthi1e4:pathl1:aee")),
 		"unsorted wide files":    filled(v1Head, v1Tail, first(20_000, func(i int) string { return wideFile(60) })),
 		"unsorted widest files":  filled(v1Head, v1Tail, first(300, func(i int) string { return wideFile(4000) })),
-		"unknown keys in files":  filled(v1Head, v1Tail, first(170_000, func(i int) string { return "d1:ad1:ad1:aleee6:lengthi0e4:pathl6:" + num(i) + "ee" })),
+		"unknown keys in files":  filled(v1Head, v1Tail, first(files, func(i int) string { return "d1:ad1:ad1:aleee6:lengthi0e4:pathl6:" + num(i) + "ee" })),
 		"huge lengths":           filled(v1Head, v1Tail, same("d6:lengthi4611686018427387904e4:pathl1:aee")),
-		"wrapped total":          filled(v1Head, v1Tail, first(170_000, same("d6:lengthi9223372036854775807e4:pathl1:aee"))),
+		"wrapped total":          filled(v1Head, v1Tail, first(files, same("d6:lengthi9223372036854775807e4:pathl1:aee"))),
 		"negative lengths":       filled(v1Head, v1Tail, same("d6:lengthi-1e4:pathl1:aee")),
 		"wrong types":            filled(v1Head, v1Tail, same("d6:length1:x4:pathi0ee")),
 		"links":                  filled(v1Head, v1Tail, func(i int) string { return link(num(i), num(i+1)) }),
-		"links, 10,000":          linked(func(i int) string { return link(num(i), num((i+1)%10000)) }),
-		"links in a chain":       linked(func(i int) string { return link(num(i), num(max(i-1, 0))) }),
-		"links, deep": linked(func(i int) string {
+		"links, 10,000":          s.linked(func(i int) string { return link(num(i), num((i+1)%10000)) }),
+		"links in a chain":       s.linked(func(i int) string { return link(num(i), num(max(i-1, 0))) }),
+		"links, deep": s.linked(func(i int) string {
 			return "d4:attr1:l6:lengthi0e4:pathl6:" + num(i) + strings.Repeat("1:d", 99) + "1:xe12:symlink pathl6:" + num((i+1)%10000) + strings.Repeat("1:d", 98) + "ee"
 		}),
-		"pads":               filled(v1Head, v1Tail, first(170_000, same("d4:attr1:p6:lengthi0e4:pathl4:.pad1:0ee"))),
-		"many pieces":        filled("d4:infod6:lengthi8589934592e4:name1:n12:piece lengthi16384e6:pieces10000000:", "ee", same("a")),
+		"pads":               filled(v1Head, v1Tail, first(files, same("d4:attr1:p6:lengthi0e4:pathl4:.pad1:0ee"))),
+		"many pieces":        filled("d4:infod6:lengthi8589934592e4:name1:n12:piece lengthi16384e6:pieces"+long+":", "ee", same("a")),
 		"pieces of one byte": whole("d4:infod6:lengthi9007199254740992e4:name1:n12:piece lengthi1e6:pieces0:ee"),
 		"v2 pieces":          whole("d4:infod9:file treed1:nd0:d6:lengthi2251799813685248e11:pieces root32:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaeee" + v2Tail),
-		"v2 empty files":     filled(v2Head, v2Tail, first(170_000, func(i int) string { return "6:" + num(i) + "d0:d6:lengthi0eee" })),
+		"v2 empty files":     filled(v2Head, v2Tail, first(files, func(i int) string { return "6:" + num(i) + "d0:d6:lengthi0eee" })),
 		"v2 files":           filled(v2Head, v2Tail, v2File(16384)),
 		"v2 large files":     filled(v2Head, v2Tail, v2File(1<<30)),
 		"v2 wrapped total":   filled(v2Head, v2Tail, v2File(1<<61)),
@@ -146,13 +153,13 @@ func hostile() map[string]func() []byte {
 			return "6:" + num(i) + "d" + strings.Repeat("1:ad", 90) + "0:d6:lengthi0ee" + strings.Repeat("e", 91)
 		})),
 		"v2 empty directories":    filled(v2Head, v2Tail, first(700_000, func(i int) string { return "6:" + num(i) + "de" })),
-		"v2 equal names":          filled(v2Head, v2Tail, first(170_000, same("1:ad0:d6:lengthi0eee"))),
+		"v2 equal names":          filled(v2Head, v2Tail, first(files, same("1:ad0:d6:lengthi0eee"))),
 		"layers, tiny":            filled("d"+v2Info(nil)+"12:piece layersd", "ee", func(i int) string { return str(root(i)) + "0:" }),
 		"layers, unused":          filled("d"+v2Info(nil)+"12:piece layersd", "ee", layerPart(64)),
-		"layers, one":             filled("d"+v2Info(nil)+"12:piece layersd32:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa10000000:", "ee", same("a")),
+		"layers, one":             filled("d"+v2Info(nil)+"12:piece layersd32:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"+long+":", "ee", same("a")),
 		"layers, wrong":           filled("d"+v2Info(nil)+"12:piece layersd", "ee", func(i int) string { return str(root(i)) + str(strings.Repeat("a", 64)) }),
 		"layers before info":      filled("d12:piece layersd", "e"+v2Info(nil)+"e", layerPart(64)),
-		"layers that fit":         layered,
+		"layers that fit":         s.layered,
 		"trackers":                filled("d13:announce-listl", "e"+topTail, same("l1:ae")),
 		"trackers in one tier":    filled("d13:announce-listll", "ee"+topTail, same("1:a")),
 		"empty tiers":             filled("d13:announce-listl", "e"+topTail, same("le")),
@@ -163,22 +170,22 @@ func hostile() map[string]func() []byte {
 		"similar":                 filled("d"+topTail[:len(topTail)-1]+"7:similarl", "ee", same("20:aaaaaaaaaaaaaaaaaaaa")),
 		"bad similar":             filled("d"+topTail[:len(topTail)-1]+"7:similarl", "ee", same("0:")),
 		"collections":             filled("d11:collectionsl", "e"+topTail, same("1:a")),
-		"long comment":            filled("d7:comment10485000:", "", same("\xff")),
-		"long tracker":            filled("d8:announce10485000:", "", same("\xff")),
-		"long name":               filled("d4:infod6:lengthi0e4:name10485600:", "12:piece lengthi1e6:pieces0:ee", same("\xff")),
+		"long comment":            filled("d7:comment"+long+":", "", same("\xff")),
+		"long tracker":            filled("d8:announce"+long+":", "", same("\xff")),
+		"long name":               filled("d4:infod6:lengthi0e4:name"+long+":", "12:piece lengthi1e6:pieces0:ee", same("\xff")),
 		"trailing bytes":          filled("d"+topTail, "", same("x")),
-		"hybrid that disagrees":   hybridOf(170_000, func(i int) (string, string) { return num(i), num(i + i/1000) }),
-		"hybrid of empty files":   hybridOf(170_000, func(i int) (string, string) { return num(i), num(i) }),
-		"hybrid of deep paths":    hybridOf(170_000, func(i int) (string, string) { return num(i), num(i) }),
-		"hybrid with pads":        filled("d4:infod9:file treede5:filesl", "e12:meta versioni2e4:name1:n12:piece lengthi16384e6:pieces0:ee", first(170_000, same("d4:attr1:p6:lengthi0e4:pathl4:.pad1:0ee"))),
+		"hybrid that disagrees":   s.hybridOf(files, func(i int) (string, string) { return num(i), num(i + i/1000) }),
+		"hybrid of empty files":   s.hybridOf(files, func(i int) (string, string) { return num(i), num(i) }),
+		"hybrid of deep paths":    s.hybridOf(files, func(i int) (string, string) { return num(i), num(i) }),
+		"hybrid with pads":        filled("d4:infod9:file treede5:filesl", "e12:meta versioni2e4:name1:n12:piece lengthi16384e6:pieces0:ee", first(files, same("d4:attr1:p6:lengthi0e4:pathl4:.pad1:0ee"))),
 		"nothing but zeros":       filled("", "", same("\x00")),
 		"nothing but ends":        filled("", "", same("e")),
 		"text":                    filled("<html>", "", same("hello ")),
 		"many infos":              filled("d", "e", same("4:infode")),
 		"info is a list":          filled("d4:infol", "ee", same("le")),
-		"path and path.utf-8":     filled(v1Head, v1Tail, first(170_000, func(i int) string { return "d6:lengthi0e4:pathl6:" + num(i) + "e10:path.utf-8l6:" + num(i) + "ee" })),
-		"attributes":              filled(v1Head, v1Tail, first(170_000, same("d4:attr8:pxhlpxhl6:lengthi0e4:pathl1:aee"))),
-		"links without a target":  filled(v1Head, v1Tail, first(170_000, same("d4:attr1:l6:lengthi0e4:pathl1:aee"))),
+		"path and path.utf-8":     filled(v1Head, v1Tail, first(files, func(i int) string { return "d6:lengthi0e4:pathl6:" + num(i) + "e10:path.utf-8l6:" + num(i) + "ee" })),
+		"attributes":              filled(v1Head, v1Tail, first(files, same("d4:attr8:pxhlpxhl6:lengthi0e4:pathl1:aee"))),
+		"links without a target":  filled(v1Head, v1Tail, first(files, same("d4:attr1:l6:lengthi0e4:pathl1:aee"))),
 		"links with long targets": filled(v1Head, v1Tail, same("d4:attr1:l6:lengthi0e4:pathl1:ae12:symlink pathl"+strings.Repeat("1:a", 90)+"ee")),
 	}
 }
@@ -206,8 +213,8 @@ func link(from, to string) string {
 	return "d4:attr1:l6:lengthi0e4:pathl" + str(from) + "e12:symlink pathl" + str(to) + "ee"
 }
 
-func linked(part func(i int) string) func() []byte {
-	return filled(v1Head, v1Tail, first(10_000, part))
+func (s hostileSize) linked(part func(i int) string) func() []byte {
+	return s.filled(v1Head, v1Tail, first(10_000, part))
 }
 
 func root(i int) string {
@@ -247,8 +254,8 @@ func layerPart(n int) func(i int) string {
 }
 
 // layered returns a v2 torrent of many files of two pieces with their layers.
-func layered() []byte {
-	n := 55_000 / (metainfo.MaxSize / hostileSize())
+func (s hostileSize) layered() []byte {
+	n := int(s) / 190
 	b := []byte(v2Head)
 	var tail []byte
 	for i := range n {
@@ -263,10 +270,10 @@ func layered() []byte {
 
 // hybridOf returns a hybrid torrent of n files. names gives the v1 and v2 names of each
 // file.
-func hybridOf(n int, names func(i int) (v1, v2 string)) func() []byte {
+func (s hostileSize) hybridOf(n int, names func(i int) (v1, v2 string)) func() []byte {
 	return func() []byte {
 		var tree, list []byte
-		for i := range n / (metainfo.MaxSize / hostileSize()) {
+		for i := range min(n, int(s)/70) {
 			a, b := names(i)
 			list = append(list, "d6:lengthi0e4:pathl"+str(a)+"ee"...)
 			tree = append(tree, str(b)+"d0:d6:lengthi0eee"...)
@@ -277,11 +284,30 @@ func hybridOf(n int, names func(i int) (v1, v2 string)) func() []byte {
 	}
 }
 
-// TestHostile checks that every torrent gives a result or an error of this package
-// within 100 ms and 32 MiB, including the torrent itself of 10 MiB.
+// TestHostile checks that every torrent gives a result or an error of this package within
+// costTime and costMemory.
 func TestHostile(t *testing.T) {
-	const most = 32<<20 - metainfo.MaxSize
-	for name, build := range hostile() {
+	size := hostileSize(smallSize)
+	if raceEnabled || testing.Short() {
+		size /= 20
+	}
+	size.test(t)
+}
+
+// TestHostileLarge checks that the cost of torrents of the maximum size is in proportion to
+// their size.
+func TestHostileLarge(t *testing.T) {
+	if raceEnabled || testing.Short() {
+		t.Skip("takes minutes")
+	}
+	hostileSize(metainfo.MaxSize).test(t)
+}
+
+func (s hostileSize) test(t *testing.T) {
+	more := max(1, float64(s)/smallSize)
+	most := uint64(more*costMemory) - uint64(s)
+	costTime := time.Duration(more * float64(costTime))
+	for name, build := range s.torrents() {
 		t.Run(name, func(t *testing.T) {
 			b := build()
 			var m *metainfo.MetaInfo
@@ -326,7 +352,7 @@ func TestHostile(t *testing.T) {
 }
 
 func BenchmarkHostile(b *testing.B) {
-	for name, build := range hostile() {
+	for name, build := range hostileSize(smallSize).torrents() {
 		b.Run(name, func(b *testing.B) {
 			torrent := build()
 			b.ReportAllocs()

@@ -13,6 +13,7 @@
 package metainfo
 
 import (
+	"bytes"
 	"crypto/sha1"
 	"crypto/sha256"
 	"fmt"
@@ -51,8 +52,8 @@ type MetaInfo struct {
 }
 
 // Parse parses a torrent file with default options. The error is an *[Error]. Parse
-// takes time and memory proportional to the length of b: less than 100 ms and 22 MiB
-// for the most expensive torrent of the maximum size.
+// takes time and memory proportional to the length of b: for the most expensive torrents of
+// up to 4 MiB less than 100 ms and 28 MiB, and as much for each further 4 MiB.
 func Parse(b []byte) (*MetaInfo, error) { return Options{}.Parse(b) }
 
 // Read reads a torrent file from r until its end, or until the maximum size.
@@ -70,11 +71,40 @@ func FromInfo(raw []byte) (*MetaInfo, error) { return Options{}.FromInfo(raw) }
 func (o Options) Read(r io.Reader) (*MetaInfo, error) {
 	size := o.Limits.Size
 	setDefault(&size, MaxSize)
-	b, err := io.ReadAll(io.LimitReader(r, int64(size)+1))
+	b, err := readAll(r, 0, size)
 	if err != nil {
-		return nil, fmt.Errorf("read torrent: %w", err)
+		return nil, err
 	}
 	return o.Parse(b)
+}
+
+// ReadAll reads the bytes of a torrent file from r until its end. It returns an [*Error] if
+// they are more than [MaxSize], or as soon as they do not start like a torrent file.
+func ReadAll(r io.Reader) ([]byte, error) { return readAll(r, 0, MaxSize) }
+
+// readAll is like ReadAll for at most most bytes. size is the probable number of bytes, for
+// which it allocates memory, or 0.
+func readAll(r io.Reader, size int64, most int) ([]byte, error) {
+	buf := bytes.NewBuffer(make([]byte, 0, size+bytes.MinRead))
+	from := io.LimitReader(r, int64(most)+1)
+	_, err := io.CopyN(buf, from, 1)
+	if err == nil && buf.Bytes()[0] != 'd' {
+		return nil, notDictionary()
+	}
+	if err == nil {
+		_, err = buf.ReadFrom(from)
+	}
+	switch {
+	case err != nil && err != io.EOF:
+		return nil, fmt.Errorf("read torrent: %w", err)
+	case buf.Len() > most:
+		return nil, tooLarge(int64(buf.Len()), most)
+	}
+	return buf.Bytes(), nil
+}
+
+func notDictionary() *Error {
+	return &Error{Offset: 0, Reason: "not a torrent: it does not start with a dictionary"}
 }
 
 // ReadFile is like the function [ReadFile] with the options o.
@@ -96,9 +126,9 @@ func (o Options) ReadFile(path string) (*MetaInfo, error) {
 	if st.Size() > int64(size) {
 		return nil, tooLarge(st.Size(), size)
 	}
-	b := make([]byte, st.Size())
-	if _, err := io.ReadFull(f, b); err != nil {
-		return nil, fmt.Errorf("read torrent %s: %w", path, err)
+	b, err := readAll(f, st.Size(), size)
+	if err != nil {
+		return nil, err
 	}
 	return o.Parse(b)
 }

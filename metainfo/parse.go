@@ -30,6 +30,7 @@ type parser struct {
 	keys      keySet
 	names     nameArena
 	hash      pathHasher
+	fileCount int // number of files and links, without pad files
 	linkCount int // number of symbolic links with a target
 }
 
@@ -51,7 +52,7 @@ func (o Options) Parse(b []byte) (*MetaInfo, error) {
 // FromInfo is like the function [FromInfo] with the options o.
 func (o Options) FromInfo(raw []byte) (*MetaInfo, error) {
 	size := o.Limits.Size
-	setDefault(&size, MaxMetadata)
+	setDefault(&size, MaxSize)
 	if len(raw) > size {
 		return nil, tooLarge(int64(len(raw)), size)
 	}
@@ -67,7 +68,7 @@ func (o Options) FromInfo(raw []byte) (*MetaInfo, error) {
 }
 
 func newParser(o Options, b []byte) *parser {
-	o = o.withDefaults()
+	o = o.withDefaults(len(b))
 	return &parser{
 		o: o, b: b, m: new(MetaInfo), layersAt: -1, memory: o.Limits.Names, hash: pathHasher{seed: maphash.MakeSeed()},
 		d: bencode.NewDecoder(b, bencode.Options{Tokens: o.Limits.Tokens, Depth: o.Limits.Nesting}),

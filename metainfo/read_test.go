@@ -5,6 +5,7 @@ import (
 	"crypto/sha1"
 	"crypto/sha256"
 	"errors"
+	"io"
 	"math"
 	"os"
 	"path/filepath"
@@ -214,6 +215,7 @@ func TestLimitsCanBeSet(t *testing.T) {
 		{two, metainfo.Limits{Nesting: 5}, metainfo.Limits{Nesting: 4}},
 		{two, metainfo.Limits{Depth: 2}, metainfo.Limits{Depth: 1}},
 		{two, metainfo.Limits{Names: 100 << 10}, metainfo.Limits{Names: 1000}},
+		{two, metainfo.Limits{Files: 2}, metainfo.Limits{Files: 1}},
 		{trackers, metainfo.Limits{List: 2}, metainfo.Limits{List: 1}},
 		{v1("a", "l -> a", "m -> a"), metainfo.Limits{List: 2}, metainfo.Limits{List: 1}},
 	}
@@ -225,8 +227,24 @@ func TestLimitsCanBeSet(t *testing.T) {
 			t.Errorf("case %d, over the limit: Parse returned %v, want ErrLimit", i, err)
 		}
 	}
-	if _, err := metainfo.Read(bytes.NewReader(make([]byte, metainfo.MaxSize+1))); !errors.Is(err, metainfo.ErrLimit) {
+	long := func(first string, n int64) io.Reader {
+		return io.MultiReader(strings.NewReader(first), io.LimitReader(zeros{}, n))
+	}
+	if _, err := (metainfo.Options{Limits: metainfo.Limits{Size: 1000}}).Read(long("d", 1000)); !errors.Is(err, metainfo.ErrLimit) {
 		t.Errorf("Read of a long input returned %v, want ErrLimit", err)
+	}
+	if _, err := metainfo.ReadAll(long("d", metainfo.MaxSize)); !errors.Is(err, metainfo.ErrLimit) {
+		t.Errorf("ReadAll of a long input returned %v, want ErrLimit", err)
+	}
+	if b, err := metainfo.ReadAll(long("d", metainfo.MaxSize-1)); err != nil || len(b) != metainfo.MaxSize {
+		t.Errorf("ReadAll of an input of the maximum size returned %d bytes, %v", len(b), err)
+	}
+	rest := long("x", 1<<20)
+	if _, err := metainfo.ReadAll(rest); err == nil {
+		t.Error("ReadAll accepts an input that is not a dictionary")
+	}
+	if n, _ := io.Copy(io.Discard, rest); n < 1<<20 {
+		t.Errorf("ReadAll read %d bytes of an input that is not a dictionary, want only the first", 1<<20-n)
 	}
 	if _, err := metainfo.Read(iotest.ErrReader(os.ErrPermission)); !errors.Is(err, os.ErrPermission) {
 		t.Errorf("Read of a failing input returned %v, want os.ErrPermission", err)
@@ -380,4 +398,12 @@ func TestHybridMustAgree(t *testing.T) {
 		_, err := metainfo.Parse(b)
 		wantError(t, b, err, "info.file tree")
 	}
+}
+
+// zeros is an endless input of zeros.
+type zeros struct{}
+
+func (zeros) Read(b []byte) (int, error) {
+	clear(b)
+	return len(b), nil
 }

@@ -28,7 +28,6 @@ func (i *Info) Renames(raw []byte) []Rename {
 	}
 	var list []Rename
 	p := newParser(Options{}, raw)
-	p.o.Limits.Tokens = len(raw) + 1
 	p.d = p.at(0)
 	p.infoDict()
 	k := 0

@@ -87,6 +87,6 @@ func (p *parser) uniqueIn(d *bencode.Decoder, field string, off int) {
 
 // at returns a decoder for the value at offset off, which was read before.
 func (p *parser) at(off int) *bencode.Decoder {
-	// The value passes the limits, because it passed the same limits before.
-	return bencode.NewDecoder(p.b[off:], bencode.Options{Tokens: p.o.Limits.Tokens, Depth: p.o.Limits.Nesting})
+	// The number of tokens was limited when the value was read before.
+	return bencode.NewDecoder(p.b[off:], bencode.Options{Tokens: len(p.b), Depth: p.o.Limits.Nesting})
 }

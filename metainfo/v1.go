@@ -191,10 +191,13 @@ func (p *parser) addFile(e *entry, off int64, field func(string) string) {
 	f := File{Length: e.length, Offset: off, Attr: e.attr}
 	if f.Pad() {
 		f.Attr &^= AttrSymlink
-	}
-	if f.Pad() {
 		f.Path = p.padPath(e.path)
 	} else {
+		p.fileCount++
+		if p.fileCount > p.o.Limits.Files {
+			p.limit("info.files", e.at, "more than %d files", p.o.Limits.Files)
+			return
+		}
 		changed := false
 		f.Path, changed = p.path(e.path)
 		if changed {

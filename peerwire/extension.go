@@ -16,9 +16,6 @@ const (
 	ExtDontHave = "lt_donthave" // BEP 54
 )
 
-// MaxMetadata is the largest size in bytes of metadata that is fetched from peers.
-const MaxMetadata = 16 << 20
-
 // ErrExtension is wrapped by the errors of the functions that parse extension messages.
 var ErrExtension = errors.New("malformed extended message")
 
@@ -28,7 +25,7 @@ type ExtHandshake struct {
 	// Metadata, PEX and DontHave are the message numbers that the sender assigned to
 	// these extensions; 0 means that the sender does not support the extension.
 	Metadata, PEX, DontHave uint8
-	// MetadataSize is the size of the info dictionary in bytes (BEP 9).
+	// MetadataSize is the size of the info dictionary in bytes (BEP 9), as the peer claims it.
 	MetadataSize int64
 	// Port is the TCP port on which the sender listens.
 	Port uint16
@@ -122,7 +119,7 @@ func (h *ExtHandshake) Update(payload []byte) error {
 func (h *ExtHandshake) setInt(key string, n int64) {
 	switch key {
 	case "metadata_size":
-		h.MetadataSize = max(0, min(n, MaxMetadata+1))
+		h.MetadataSize = max(0, n)
 	case "p":
 		if n > 0 && n < 1<<16 {
 			h.Port = uint16(n)

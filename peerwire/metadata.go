@@ -2,6 +2,7 @@ package peerwire
 
 import (
 	"fmt"
+	"math"
 
 	"spate/bencode"
 )
@@ -67,7 +68,7 @@ func ParseMetadata(payload []byte) (MetadataMessage, error) {
 	if err := d.Err(); err != nil {
 		return m, fmt.Errorf("%w: metadata: %v", ErrExtension, err)
 	}
-	if typ < 0 || typ > 255 || m.Piece < 0 || m.Piece > MaxMetadata/MetadataPieceLen {
+	if typ < 0 || typ > 255 || m.Piece < 0 || m.Piece > math.MaxInt32 {
 		return m, fmt.Errorf("%w: metadata: type %d, piece %d", ErrExtension, typ, m.Piece)
 	}
 	m.Type = MetadataType(typ)

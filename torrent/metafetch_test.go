@@ -161,7 +161,7 @@ func TestPeerWithTooMuchMetadataIsDropped(t *testing.T) {
 	_, mi := noiseTorrent(t, 1<<20, 16<<10)
 	f := newMetaFetch(testSession(t, Options{NoListen: true}), metainfo.Magnet{HashV1: mi.Hash()})
 	defer f.stop()
-	const most = peerwire.MaxMetadata / peerwire.MetadataPieceLen
+	const most = (metainfo.MaxSize + peerwire.MetadataPieceLen - 1) / peerwire.MetadataPieceLen
 	var junk [peerwire.MetadataPieceLen]byte
 	stop, full := make(chan struct{}), make(chan struct{}, 3)
 	// pieces returns a function that returns n pieces and then waits.
@@ -175,11 +175,11 @@ func TestPeerWithTooMuchMetadataIsDropped(t *testing.T) {
 		}
 	}
 	ended := make(chan error, 3)
-	go func() { ended <- f.fetchFrom(t, 1, peerwire.MaxMetadata, pieces(most-1)) }()
-	go func() { ended <- f.fetchFrom(t, 2, peerwire.MaxMetadata, pieces(most-2)) }()
+	go func() { ended <- f.fetchFrom(t, 1, metainfo.MaxSize, pieces(most-1)) }()
+	go func() { ended <- f.fetchFrom(t, 2, metainfo.MaxSize, pieces(most-2)) }()
 	<-full
 	<-full
-	go func() { ended <- f.fetchFrom(t, 3, peerwire.MaxMetadata, pieces(9)) }()
+	go func() { ended <- f.fetchFrom(t, 3, metainfo.MaxSize, pieces(9)) }()
 	<-full // the third peer gives less than another one
 	until(t, "one peer is dropped", func() bool {
 		f.mu.Lock()

@@ -15,7 +15,7 @@ import (
 )
 
 // MaxSize is the maximum size of a .torrent file, in bytes.
-const MaxSize = 10 << 20
+const MaxSize = metainfo.MaxSize
 
 // ReadFile reads the .torrent file at path, which is an argument of the user. The file may be a
 // pipe. ReadFile returns an error if it has more than [MaxSize] bytes.
@@ -42,12 +42,12 @@ func ReadFile(path string) ([]byte, error) {
 
 // Read reads a .torrent of at most [MaxSize] bytes from r. Errors call it name.
 func Read(r io.Reader, name string) ([]byte, error) {
-	b, err := io.ReadAll(io.LimitReader(r, MaxSize+1))
-	if err != nil {
-		return nil, err
-	}
-	if len(b) > MaxSize {
-		return nil, fault.New(fault.BadData, "check that it is a .torrent file", "%s is larger than the 10 MiB that a .torrent may have", name)
+	b, err := metainfo.ReadAll(r)
+	switch {
+	case errors.Is(err, metainfo.ErrLimit):
+		return nil, fault.New(fault.BadData, "check that it is a .torrent file", "%s is larger than the 100 MB that a .torrent may have", name)
+	case err != nil:
+		return nil, parseError(name, err)
 	}
 	return b, nil
 }
@@ -56,12 +56,22 @@ func Read(r io.Reader, name string) ([]byte, error) {
 func Parse(name string, b []byte) (*metainfo.MetaInfo, error) {
 	mi, err := metainfo.Parse(b)
 	if err != nil {
-		return nil, &fault.Error{
-			Code: fault.BadData, Err: errors.New(name + ": " + strings.TrimPrefix(err.Error(), "torrent: ")),
-			Hint: "it is no torrent, or damaged: fetch it again",
-		}
+		return nil, parseError(name, err)
 	}
 	return mi, nil
+}
+
+// parseError adds name and a hint to an error about the contents of a .torrent file. It returns
+// other errors as they are.
+func parseError(name string, err error) error {
+	var malformed *metainfo.Error
+	if !errors.As(err, &malformed) {
+		return err
+	}
+	return &fault.Error{
+		Code: fault.BadData, Err: errors.New(name + ": " + strings.TrimPrefix(malformed.Error(), "torrent: ")),
+		Hint: "it is no torrent, or damaged: fetch it again",
+	}
 }
 
 // LooksLikeTorrent reports whether b could be a metainfo dictionary.

@@ -8,7 +8,7 @@
 //
 // A [Fetch] and its peers are plain data: no lock, no clock, no goroutine, no socket.
 // The caller holds one lock around every call except [Hashes.Match], which hashes up to
-// 16 MiB. The caller writes the bytes that [Peer.Receive] returns to the peers.
+// 100 MB. The caller writes the bytes that [Peer.Receive] returns to the peers.
 package metafetch
 
 import (
@@ -16,15 +16,15 @@ import (
 	"crypto/sha256"
 
 	"spate"
-	"spate/peerwire"
+	"spate/metainfo"
 )
 
 // Bounds of a Fetch.
 const (
-	requestsAhead = 4                        // pieces that one peer is asked for at once
-	maxUnverified = 2 * peerwire.MaxMetadata // bytes of metadata from all peers that were not checked against a hash yet
-	maxBacklog    = 256 << 10                // bytes of other messages of one peer: a bitfield of two million pieces, or many haves
-	maxBacklogs   = 4 << 20                  // bytes of other messages of all peers together
+	requestsAhead = 4                             // pieces that one peer is asked for at once
+	maxUnverified = 2*metainfo.MaxSize + 32<<10   // bytes of metadata from all peers that were not checked against a hash yet
+	maxBacklog    = metainfo.MaxPieces/8 + 64<<10 // bytes of other messages of one peer: the largest bitfield, or many haves
+	maxBacklogs   = 8 * maxBacklog                // bytes of other messages of all peers together
 )
 
 // Hashes are the info-hashes of a magnet link. One of them may be zero, which means

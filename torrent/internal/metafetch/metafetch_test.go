@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"spate"
+	"spate/metainfo"
 	"spate/peerwire"
 )
 
@@ -105,7 +106,7 @@ func TestBadMessagesEndThePeer(t *testing.T) {
 		is       func(error) bool
 	}{
 		"size zero":            {[][]byte{hello(0)}, none},
-		"size too large":       {[][]byte{hello(peerwire.MaxMetadata + 1)}, none},
+		"size too large":       {[][]byte{hello(metainfo.MaxSize + 1)}, none},
 		"size beyond numbers":  {[][]byte{hello(1 << 62)}, none},
 		"no metadata messages": {[][]byte{peerwire.AppendExtHandshake(nil, &peerwire.ExtHandshake{MetadataSize: 9})}, none},
 		"reject":               {[][]byte{hello(size), peerwire.AppendMetadata(nil, ours, &peerwire.MetadataMessage{Type: peerwire.MetadataReject})}, none},
@@ -146,11 +147,11 @@ func TestBadMessagesEndThePeer(t *testing.T) {
 func TestUnverifiedMetadataIsBounded(t *testing.T) {
 	t.Parallel()
 	f := New(ours)
-	const pieces = peerwire.MaxMetadata / pieceLen
+	const pieces = (metainfo.MaxSize + pieceLen - 1) / pieceLen
 	junk := make([]byte, pieceLen)
 	give := func(p *Peer, from, to int) (drop *Peer, err error) {
 		for i := from; i < to; i++ {
-			s, err := receive(t, p, data(int64(i), junk))
+			s, err := receive(t, p, data(int64(i), junk[:min(pieceLen, metainfo.MaxSize-i*pieceLen)]))
 			if err != nil || s.Drop != nil {
 				return s.Drop, err
 			}
@@ -160,14 +161,15 @@ func TestUnverifiedMetadataIsBounded(t *testing.T) {
 	var p [4]*Peer
 	for i := range p {
 		p[i] = f.Join()
-		receive(t, p[i], hello(peerwire.MaxMetadata))
+		receive(t, p[i], hello(metainfo.MaxSize))
 	}
-	for i, n := range []int{pieces - 1, pieces - 2, 3} {
+	const others = maxUnverified/pieceLen - (2*pieces - 3) // pieces that the third peer may give
+	for i, n := range []int{pieces - 1, pieces - 2, others} {
 		if drop, err := give(p[i], 0, n); drop != nil || err != nil {
-			t.Fatalf("peer %d: drop %v, %v", i, drop, err)
+			t.Fatalf("peer %d: drop %p, %v", i, drop, err)
 		}
 	}
-	if drop, err := give(p[2], 3, 4); drop != p[0] || err != nil {
+	if drop, err := give(p[2], others, others+1); drop != p[0] || err != nil {
 		t.Fatalf("drop %p, %v, want the peer that gave most", drop, err)
 	}
 	if _, err := give(p[0], pieces-1, pieces); !errors.Is(err, ErrTooMuch) {
@@ -178,10 +180,10 @@ func TestUnverifiedMetadataIsBounded(t *testing.T) {
 	}
 	// The other peers fill the freed bytes, and then the next peer is dropped.
 	if drop, err := give(p[3], 0, pieces-2); drop != nil || err != nil {
-		t.Fatalf("drop %v, %v", drop, err)
+		t.Fatalf("drop %p, %v", drop, err)
 	}
 	if drop, err := give(p[3], pieces-2, pieces-1); drop != nil || !errors.Is(err, ErrTooMuch) {
-		t.Errorf("the peer that gave most goes on: drop %v, %v", drop, err)
+		t.Errorf("the peer that gave most goes on: drop %p, %v", drop, err)
 	}
 	f.Leave(p[1])
 	f.Leave(p[2])

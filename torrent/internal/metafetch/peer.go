@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"spate/metainfo"
 	"spate/peerwire"
 )
 
@@ -76,7 +77,7 @@ func (p *Peer) handshake(payload []byte) (Step, error) {
 	if err != nil {
 		return Step{}, err
 	}
-	if h.Metadata == 0 || h.MetadataSize <= 0 || h.MetadataSize > peerwire.MaxMetadata {
+	if h.Metadata == 0 || h.MetadataSize <= 0 || h.MetadataSize > metainfo.MaxSize {
 		return Step{}, ErrNoMetadata
 	}
 	s := Step{Port: h.Port}
