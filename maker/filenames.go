@@ -8,6 +8,8 @@ import (
 
 	"golang.org/x/text/cases"
 	"golang.org/x/text/unicode/norm"
+
+	"spate/internal/invisible"
 )
 
 // NameError is returned for a file name that not all clients could use.
@@ -19,7 +21,7 @@ type NameError struct {
 func (e *NameError) Error() string { return fmt.Sprintf("%q: %s", e.Path, e.Reason) }
 
 // CollisionError is returned for two paths that are the same on file systems that
-// ignore case or Unicode normalization. One of the files would be lost there.
+// ignore case, Unicode normalization or joiners. One of the files would be lost there.
 type CollisionError struct{ A, B string }
 
 func (e *CollisionError) Error() string {
@@ -67,6 +69,13 @@ func (f foldName) key(name string) string {
 	if ascii {
 		return strings.ToLower(name)
 	}
+	name = strings.Map(func(r rune) rune {
+		switch invisible.Of(r) {
+		case invisible.Visible, invisible.Unsafe:
+			return r
+		}
+		return -1 // nobody sees a joiner or a selector, and some file systems ignore them
+	}, name)
 	// Folding can denormalize the name, so normalize it again.
 	return norm.NFC.String(f.fold.String(norm.NFD.String(name)))
 }

@@ -12,8 +12,8 @@ import (
 
 // folder computes a key for each name. Two names have the same key if any common file
 // system treats them as equal: the key ignores case (full Unicode case folding), the
-// composition of characters (canonical equivalence), and the order of combining marks on
-// one letter.
+// composition of characters (canonical equivalence), the order of combining marks on one
+// letter, and joiners and selectors, which some file systems ignore and nobody can see.
 //
 // Package x/text has the same functions but takes more than 100 ns per character, and a
 // hostile torrent has five million characters.
@@ -22,8 +22,9 @@ type folder struct {
 	table *foldTable
 }
 
-// key returns the key of s, which is valid until the next call. plain is true if all
-// policies except NamesWindows leave every character of s unchanged.
+// key returns the key of s, which is valid until the next call. If plain is true, all
+// policies except NamesWindows leave every character of s unchanged. It is false for all
+// names with joiners.
 func (f *folder) key(s string) (key []byte, plain bool) {
 	b := f.buf[:0]
 	odd := byte(0)
@@ -83,6 +84,10 @@ func (f *folder) unicode(s string, i int) (plain bool) {
 			i += size
 		}
 		e := t.of(r)
+		if e.kind() == foldJoiner {
+			plain = false
+			continue
+		}
 		if e.kind() == foldRule {
 			if rule := &t.rules[e>>8]; rule.n == 0 && e.rules() == 1 {
 				marks += rule.marks // a single mark, the most frequent rule
@@ -165,7 +170,8 @@ const (
 	foldSame foldEntry = iota
 	foldRule
 	foldHangul
-	foldUnsafe // an unsafe character, see unsafeRune
+	foldUnsafe // an unsafe character; see kindOf
+	foldJoiner // a joiner, a selector or a tag, which the key ignores
 )
 
 func (e foldEntry) kind() foldEntry { return e & 7 }
@@ -200,10 +206,14 @@ func (t *foldTable) of(r rune) foldEntry {
 // standard library and x/text.
 var foldTables = sync.OnceValue(func() *foldTable {
 	t := new(foldTable)
-	for _, span := range [][2]rune{{'A', 'Z'}, {0x80, 0x33ff}, {0xa000, 0xabff}, {0xf900, 0xffff}, {0x10000, 0x1efff}, {0x2f800, 0x2fa1f}} {
+	for _, span := range [][2]rune{{'A', 'Z'}, {0x80, 0x33ff}, {0xa000, 0xabff}, {0xf900, 0xffff}, {0x10000, 0x1efff}, {0x2f800, 0x2fa1f}, {0xe0000, 0xe0fff}} {
 		for r := span[0]; r <= span[1]; r++ {
 			t.set(r)
 		}
+	}
+	for plane := rune(1); plane <= unicode.MaxRune>>16; plane++ { // noncharacters
+		t.set(plane<<16 | 0xfffe)
+		t.set(plane<<16 | 0xffff)
 	}
 	return t
 })
@@ -217,13 +227,18 @@ var fullFolding = map[rune]string{
 }
 
 func (t *foldTable) set(r rune) {
+	if r == utf8.RuneError { // also stands for invalid UTF-8
+		t.put(r, foldUnsafe)
+		return
+	}
+	if kind := kindOf(r); kind != foldSame {
+		t.put(r, kind)
+		return
+	}
 	var buf [utf8.UTFMax]byte
 	own := norm.NFD.Properties(utf8.AppendRune(buf[:0], r))
 	from, full := fullFolding[r]
 	switch {
-	case unsafeRune(r, false) || r == utf8.RuneError:
-		t.put(r, foldUnsafe)
-		return
 	case full:
 	case own.Decomposition() != nil:
 		from = norm.NFD.String(string(r))

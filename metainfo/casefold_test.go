@@ -2,6 +2,7 @@ package metainfo
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"unicode"
 	"unicode/utf8"
@@ -22,7 +23,7 @@ func TestFoldEveryCharacter(t *testing.T) {
 	}
 	seen := map[string]string{}
 	for r := rune(1); r <= unicode.MaxRune; r++ {
-		if !utf8.ValidRune(r) || r >= 0xe000 && r < 0xf900 || r > 0x30000 {
+		if !utf8.ValidRune(r) || r >= 0xe000 && r < 0xf900 || r > 0x30000 && r < 0xe0000 || kindOf(r) == foldJoiner {
 			continue
 		}
 		s := string(r)
@@ -57,12 +58,42 @@ func sorted(s string) string {
 	return string(r)
 }
 
+// TestFoldIgnoresJoiners checks that two names that differ only in joiners and selectors
+// have the same key, wherever these stand.
+func TestFoldIgnoresJoiners(t *testing.T) {
+	var f folder
+	n := 0
+	for r := rune(0); r <= unicode.MaxRune; r++ {
+		if kindOf(r) != foldJoiner {
+			continue
+		}
+		n++
+		for _, name := range []string{"%", "a%b", "É%", "e%\u0301", "e\u0301%\u0323", "한%", "👨%👩", "straße%.txt"} {
+			with, _ := f.key(strings.ReplaceAll(name, "%", string(r)))
+			with = slices.Clone(with)
+			without, _ := f.key(strings.ReplaceAll(name, "%", ""))
+			if !slices.Equal(with, without) {
+				t.Errorf("the key of %q depends on %U", name, r)
+			}
+		}
+	}
+	if n < 300 {
+		t.Errorf("there are only %d joiners, selectors and tags", n)
+	}
+}
+
+// TestFoldPlain checks that cleanName changes no name that key calls plain, and that key
+// calls all names plain that have neither unsafe characters nor joiners nor U+FFFD.
 func TestFoldPlain(t *testing.T) {
 	var f folder
-	for r := rune(0); r <= 0x3000; r++ {
+	for r := rune(0); r <= 0xe1000; r++ {
+		if r == 0x3400 {
+			r = 0xf900
+		}
 		for _, s := range []string{string(r), "a" + string(r) + "é", "é" + string(r)} {
 			_, plain := f.key(s)
-			if want := cleanName("xx"+s, NamesSafe) == "xx"+s; plain != want {
+			want := cleanName("xx"+s, NamesSafe) == "xx"+s && kindOf(r) != foldJoiner && r != utf8.RuneError
+			if plain != want {
 				t.Errorf("%+q: key reports plain %v, want %v", s, plain, want)
 			}
 		}

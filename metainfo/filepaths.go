@@ -121,10 +121,9 @@ func (p *parser) path(raw [][]byte) (safe []string, changed bool) {
 // part returns the safe form of one path element, "" if it is unusable, and its hash in
 // directory dir.
 func (p *parser) part(raw []byte, dir uint64) (safe string, hash uint64) {
-	safe = p.intern(raw[:min(len(raw), maxRaw)])
-	if len(safe) > maxNameLen {
-		safe = shorten(safe)
-	}
+	raw = raw[:min(len(raw), maxRaw)]
+	text := unsafe.String(unsafe.SliceData(raw), len(raw)) // not kept, because it would keep the whole torrent
+	safe = shorten(text)
 	key, plain := p.hash.fold.key(safe)
 	if !plain || !unchanged(safe, p.o.Names) {
 		if s := cleanName(safe, p.o.Names); s != safe {
@@ -133,6 +132,11 @@ func (p *parser) part(raw []byte, dir uint64) (safe string, hash uint64) {
 		}
 	}
 	if safe == "" {
+		return "", dir
+	}
+	if strings.HasPrefix(text, safe) {
+		safe = p.intern(raw[:len(safe)])
+	} else if !p.spend("info.files", len(safe)) { // safe is a copy already
 		return "", dir
 	}
 	return safe, p.hash.child(dir, key)

@@ -43,7 +43,7 @@ func checkSafe(t *testing.T, m *metainfo.MetaInfo) {
 	t.Helper()
 	i := &m.Info
 	checkPart := func(s string) {
-		if s == "" || s == "." || s == ".." || len(s) > 255 || strings.ContainsAny(s, "/\\\x00\n\r\x1b\u202e\u2066") || !utf8.ValidString(s) {
+		if s == "" || s == "." || s == ".." || len(s) > 255 || strings.ContainsAny(s, "/\\\x00\n\r\x1b\u202e\u2066\u200b\ufeff\u3164") || !utf8.ValidString(s) {
 			t.Fatalf("%q is not safe", s)
 		}
 	}

@@ -39,8 +39,9 @@ type Names uint8
 
 const (
 	// NamesSafe makes names safe on all systems. It removes or replaces empty parts,
-	// ".", "..", slashes, backslashes, drive letters, device names of Windows, control
-	// and bidirectional characters, invalid UTF-8, and parts of more than 255 bytes. On
+	// ".", "..", slashes, backslashes, drive letters, device names of Windows, control,
+	// bidirectional and invisible characters, invalid UTF-8, and parts of more than 255
+	// bytes. It keeps joiners and selectors where a script or an emoji needs them. On
 	// Windows it is the same as NamesWindows.
 	NamesSafe Names = iota
 	// NamesWindows also replaces < > : " | ? * and trailing dots and spaces.

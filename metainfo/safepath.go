@@ -4,6 +4,8 @@ import (
 	"runtime"
 	"strings"
 	"unicode/utf8"
+
+	"spate/internal/invisible"
 )
 
 const (
@@ -64,7 +66,7 @@ func plain(s string) bool {
 // unsafeBytes is true for each byte that makes a name not plain.
 var unsafeBytes = func() (t [256]byte) {
 	for c := range t {
-		if c >= utf8.RuneSelf || unsafeRune(rune(c), false) {
+		if c >= utf8.RuneSelf || kindOf(rune(c)) != foldSame {
 			t[c] = 1
 		}
 	}
@@ -98,13 +100,15 @@ func replaceUnsafe(s string, windows bool) string {
 	var buf [maxNameLen]byte
 	b := buf[:0]
 	done := 0 // number of bytes of s that are copied to b or replaced
+	var shown invisible.Filter
 	for i, size := 0, 0; i < len(s); i += size {
 		r := rune(s[i])
 		size = 1
 		if r >= utf8.RuneSelf {
 			r, size = utf8.DecodeRuneInString(s[i:])
 		}
-		if r <= lastUnsafe && unsafeRune(r, windows) || r == utf8.RuneError && size == 1 {
+		invalid := r == utf8.RuneError && size == 1
+		if !shown.Keep(r) || isSeparator(r) || windows && forbiddenOnWindows(r) || invalid {
 			b = append(append(b, s[done:i]...), replacement)
 			done = i + size
 		}
@@ -115,19 +119,24 @@ func replaceUnsafe(s string, windows bool) string {
 	return string(append(b, s[done:]...))
 }
 
-// lastUnsafe is the last character for which unsafeRune returns true.
-const lastUnsafe = 0x2069
+func isSeparator(r rune) bool { return r == '/' || r == '\\' }
 
-func unsafeRune(r rune, windows bool) bool {
+func forbiddenOnWindows(r rune) bool {
+	return r < utf8.RuneSelf && strings.IndexByte(`<>:"|?*`, byte(r)) >= 0
+}
+
+// kindOf returns how the key of a name treats r, apart from its case and composition.
+// cleanName always replaces characters of kind foldUnsafe, and replaces those of kind
+// foldJoiner if they have no effect on the character before.
+func kindOf(r rune) foldEntry {
+	class := invisible.Of(r)
 	switch {
-	case r < 0x20, r == '/', r == '\\', 0x7f <= r && r <= 0x9f: // control characters including C1
-		return true
-	case r < 0x7f:
-		return windows && strings.IndexByte(`<>:"|?*`, byte(r)) >= 0
-	case r == 0x061c, r == 0x200e, r == 0x200f, 0x2028 <= r && r <= 0x202e, 0x2066 <= r && r <= 0x2069:
-		return true // line separators and bidirectional controls
+	case class == invisible.Unsafe, isSeparator(r):
+		return foldUnsafe
+	case class != invisible.Visible:
+		return foldJoiner
 	}
-	return false
+	return foldSame
 }
 
 // isDevice reports whether s is the name of a device on Windows, with any extension.

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"spate/internal/invisible"
 )
 
 // display makes a name safe to display. It replaces control characters, and characters that
@@ -12,8 +14,10 @@ import (
 // letter. It does not escape HTML.
 func display(s string) string {
 	var b strings.Builder
+	var shown invisible.Filter
 	marks := 0
 	for _, c := range s {
+		visible := shown.Keep(c) && !unshowable(c)
 		if unicode.Is(unicode.Mn, c) || unicode.Is(unicode.Me, c) {
 			marks++
 			if marks > 5 {
@@ -27,7 +31,7 @@ func display(s string) string {
 			b.WriteRune(0x2400 + c) // ␀ to ␟
 		case c == 0x7f:
 			b.WriteRune('␡')
-		case hidden(c):
+		case !visible:
 			fmt.Fprintf(&b, "‹U+%04X›", c)
 		default:
 			b.WriteRune(c)
@@ -36,37 +40,35 @@ func display(s string) string {
 	return b.String()
 }
 
-// hidden reports whether c is invisible or changes the display of other characters. It is
-// false for the two joiners, because words of many scripts contain them.
-func hidden(c rune) bool {
-	switch {
-	case c == '\u200c' || c == '\u200d':
-		return false
-	case unicode.Is(unicode.Cc, c), unicode.Is(unicode.Cf, c), unicode.Is(unicode.Zl, c), unicode.Is(unicode.Zp, c):
-		return true
-	}
-	return c == utf8.RuneError || unicode.Is(unicode.Co, c) || c >= 0xfff0 && c <= 0xffff
+// unshowable reports whether a browser shows no certain character for c.
+func unshowable(c rune) bool { return c == utf8.RuneError || unicode.Is(unicode.Co, c) }
+
+// clean replaces all characters of a name that display does not show unchanged by
+// underscores.
+func clean(name string) string {
+	var shown invisible.Filter
+	return strings.Map(func(c rune) rune {
+		if !shown.Keep(c) || unshowable(c) {
+			return '_'
+		}
+		return c
+	}, name)
 }
 
 // disposition returns the value of the Content-Disposition header for which a browser saves
 // a file with that name (RFC 6266). It contains the name in ASCII for old browsers, and the
 // complete name.
 func disposition(name string) string {
-	clean := strings.Map(func(c rune) rune {
-		if c < 0x20 || c == 0x7f || c == '/' || c == '\\' || hidden(c) {
-			return '_'
-		}
-		return c
-	}, name)
+	whole := strings.NewReplacer("/", "_", `\`, "_").Replace(clean(name))
 	plain := strings.Map(func(c rune) rune {
 		if c > 0x7e || c == '"' || c == '%' {
 			return '_'
 		}
 		return c
-	}, clean)
+	}, whole)
 	v := `attachment; filename="` + plain + `"`
-	if plain != clean {
-		v += "; filename*=UTF-8''" + percent(clean)
+	if plain != whole {
+		v += "; filename*=UTF-8''" + percent(whole)
 	}
 	return v
 }
@@ -85,8 +87,8 @@ func percent(s string) string {
 	return b.String()
 }
 
-// quote returns s as one word for a POSIX shell. It replaces control characters, because
-// users paste the line into a terminal.
+// quote returns s as one word for a POSIX shell. It replaces control characters and
+// invisible ones, because users paste the line into a terminal.
 func quote(s string) string {
 	plain := s != "" && s[0] != '-' && !strings.ContainsFunc(s, func(c rune) bool {
 		return !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.ContainsRune("-._/:%+=,@", c))
@@ -94,11 +96,5 @@ func quote(s string) string {
 	if plain {
 		return s
 	}
-	s = strings.Map(func(c rune) rune {
-		if c < 0x20 || c == 0x7f || hidden(c) {
-			return '_'
-		}
-		return c
-	}, s)
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+	return "'" + strings.ReplaceAll(clean(s), "'", `'\''`) + "'"
 }

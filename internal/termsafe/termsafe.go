@@ -7,10 +7,13 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"spate/internal/invisible"
 )
 
 // Line escapes all characters of s that could move the cursor, reorder the text or end
-// the line, such as \x1b and \u202e. Backslashes stay as they are.
+// the line, such as \x1b and \u202e, and all invisible ones, except those that join the
+// parts of an emoji or of a word. Backslashes stay as they are.
 func Line(s string) string {
 	if plain(s, "") {
 		return s
@@ -28,8 +31,9 @@ func Text(s string) string {
 }
 
 func plain(s, keep string) bool {
+	var shown invisible.Filter
 	for i, r := range s {
-		if Unsafe(r) && !strings.ContainsRune(keep, r) || r == utf8.RuneError && badByte(s[i:]) {
+		if !shown.Keep(r) && !strings.ContainsRune(keep, r) || hasNoMeaning(r) || r == utf8.RuneError && badByte(s[i:]) {
 			return false
 		}
 	}
@@ -38,11 +42,13 @@ func plain(s, keep string) bool {
 
 func escapeBut(s, keep string) string {
 	var b strings.Builder
+	var shown invisible.Filter
 	for i, r := range s {
+		visible := shown.Keep(r) && !hasNoMeaning(r)
 		switch {
 		case r == utf8.RuneError && badByte(s[i:]):
 			fmt.Fprintf(&b, `\x%02x`, s[i])
-		case !Unsafe(r) || strings.ContainsRune(keep, r):
+		case visible || strings.ContainsRune(keep, r):
 			b.WriteRune(r)
 		case r == '\n':
 			b.WriteString(`\n`)
@@ -64,17 +70,12 @@ func badByte(s string) bool {
 	return n == 1
 }
 
-// Unsafe reports whether r is a control, bidirectional, invisible or private-use
-// character, or a separator that some terminals treat as the end of a line.
-func Unsafe(r rune) bool {
-	switch {
-	case r < 0x20, r >= 0x7f && r < 0xa0:
-		return true
-	case r < 0x300:
-		return r == 0xad // soft hyphen
-	}
-	return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Co, unicode.Cs, unicode.Zl, unicode.Zp)
-}
+// Unsafe reports whether r alone is a control, bidirectional, invisible, joining or
+// private-use character, or a separator that some terminals treat as the end of a line.
+func Unsafe(r rune) bool { return invisible.Of(r) != invisible.Visible || hasNoMeaning(r) }
+
+// hasNoMeaning reports whether each font shows another character for r, or none.
+func hasNoMeaning(r rune) bool { return r >= 0xd800 && unicode.In(r, unicode.Co, unicode.Cs) }
 
 // Clip shortens s to about n bytes. It cuts in the middle, because both ends of a message
 // are informative.
