@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"net/url"
+	"path/filepath"
 	"time"
 
 	"spate"
@@ -16,9 +17,13 @@ import (
 
 // newScheduler returns the scheduler that announces the torrents of the session.
 func (s *Session) newScheduler() *announce.Scheduler {
-	return announce.NewScheduler(announce.Options{
-		Client: s.opt.Announcer, PeerID: s.opt.PeerID, Port: s.AdvertisedPort, MaxAnnounces: s.opt.MaxAnnounces, Go: s.spawn,
-	})
+	opt := announce.Options{
+		Client: s.opt.Announcer, PeerID: s.opt.PeerID, Port: s.AdvertisedPort, MaxAnnounces: s.opt.MaxAnnounces, Go: s.spawn, Log: s.log,
+	}
+	if s.opt.ResumeDir != "" {
+		opt.Record = filepath.Join(s.opt.ResumeDir, "announces.json")
+	}
+	return announce.NewScheduler(opt)
 }
 
 // newSwarms returns the swarms in which a torrent is announced: two for a hybrid, none

@@ -34,6 +34,16 @@ const (
 type MetadataOptions struct {
 	// Peers are asked whatever their address is, because the user named them.
 	Peers []netip.AddrPort
+	// Watch is called with the state of the search about once a second, and soon after each
+	// answer of a tracker. It may be nil.
+	Watch func(MetadataStats)
+}
+
+// MetadataStats is the state of a search for metadata.
+type MetadataStats struct {
+	Peers    int            // connections that were dialled, and dials in progress
+	Known    int            // candidates in the peer list
+	Trackers []TrackerStats // the trackers that were asked, in the order of the link
 }
 
 // FetchMetadata gets the info dictionary of a magnet link from peers (BEP 9). It
@@ -56,7 +66,7 @@ func (s *Session) FetchMetadata(ctx context.Context, link metainfo.Magnet, opt M
 		f.stop()
 		return nil, nil, err
 	}
-	raw, err := f.run(ctx)
+	raw, err := f.run(ctx, opt.Watch)
 	s.leaveFetch(f)
 	var mi *metainfo.MetaInfo
 	if err == nil {
@@ -106,7 +116,8 @@ type metaFetch struct {
 	fetch    *metafetch.Fetch
 	dialogs  map[*metafetch.Peer]*metaDialog
 	peers    *peerlist.List
-	conns    int // dials in progress and connections that were dialled
+	trackers map[string]TrackerStats // by URL
+	conns    int                     // dials in progress and connections that were dialled
 	done     bool
 	answered []netip.AddrPort // addresses at which peers that answered accept connections
 	kept     []keptConn       // connections for the torrent that is found
@@ -117,7 +128,7 @@ func newMetaFetch(s *Session, link metainfo.Magnet) *metaFetch {
 		s: s, link: link, hash: link.Hash(), hashes: metafetch.Hashes{V1: link.HashV1, V2: link.HashV2},
 		found: make(chan []byte, 1), wake: make(chan struct{}, 1),
 		fetch: metafetch.New(extMetadata), dialogs: map[*metafetch.Peer]*metaDialog{},
-		peers: peerlist.New(s.peerListOptions(false)),
+		peers: peerlist.New(s.peerListOptions(false)), trackers: map[string]TrackerStats{},
 	}
 	f.end, f.stop = context.WithCancel(context.Background())
 	return f
@@ -159,7 +170,7 @@ func (s *Session) leaveFetch(f *metaFetch) {
 }
 
 // run announces and asks peers until one of them has given the metadata.
-func (f *metaFetch) run(ctx context.Context) ([]byte, error) {
+func (f *metaFetch) run(ctx context.Context, watch func(MetadataStats)) ([]byte, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	if len(f.link.Trackers) > 0 && f.s.opt.Announcer != nil {
@@ -171,6 +182,9 @@ func (f *metaFetch) run(ctx context.Context) ([]byte, error) {
 	defer tick.Stop()
 	for {
 		f.dialMore(ctx)
+		if watch != nil {
+			watch(f.stats())
+		}
 		select {
 		case raw := <-f.found:
 			return raw, nil
@@ -182,9 +196,33 @@ func (f *metaFetch) run(ctx context.Context) ([]byte, error) {
 	}
 }
 
+// stats returns the state of the search.
+func (f *metaFetch) stats() MetadataStats {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	st := MetadataStats{Peers: f.conns, Known: f.peers.Len()}
+	for _, u := range f.link.Trackers {
+		if t, ok := f.trackers[u]; ok {
+			st.Trackers = append(st.Trackers, t)
+		}
+	}
+	return st
+}
+
+// Failed implements [announce.Searcher].
+func (f *metaFetch) Failed(url string, err error, next time.Time) {
+	f.mu.Lock()
+	t := f.trackers[url]
+	t.Err, t.LastAnnounce, t.NextAnnounce = err, time.Now(), next
+	f.trackers[url] = t
+	f.mu.Unlock()
+	f.nudge()
+}
+
 // Answered implements [announce.Receiver].
 func (f *metaFetch) Answered(resp *tracker.AnnounceResponse, url string) {
 	f.mu.Lock()
+	f.trackers[url] = TrackerStats{URL: url, LastAnnounce: time.Now(), Complete: resp.Complete, Incomplete: resp.Incomplete, Warning: resp.Warning}
 	addTrackerPeers(f.peers, url, resp.Peers)
 	f.mu.Unlock()
 	f.nudge()

@@ -193,6 +193,7 @@ func (s *Session) Close() error {
 	// Announce "stopped" and write resume data at the same time.
 	var ending sync.WaitGroup
 	ending.Go(func() { s.announcer.Stop(swarms) })
+	ending.Go(s.announcer.Leave)
 	for _, t := range all {
 		t.halt()
 	}
@@ -203,6 +204,7 @@ func (s *Session) Close() error {
 		t.finish()
 	}
 	s.writeLedger()
+	s.announcer.SaveRecord()
 	s.web.Close()
 	s.pool.Close()
 	return nil

@@ -54,7 +54,8 @@ func (r *AnnounceRequest) Seed() bool { return r.Left == 0 }
 type AnnounceResponse struct {
 	// Interval is the time that the tracker asks the peer to wait before its next
 	// regular announce; it is positive in every decoded response. MinInterval is the
-	// minimum time between any two announces; 0 if the tracker sent none.
+	// minimum time between any two announces; 0 if the tracker sent none. A tracker may
+	// send a minimum that is longer than the interval.
 	Interval, MinInterval time.Duration
 	// Complete and Incomplete are the numbers of seeds and leechers, and Downloaded is
 	// the number of completed downloads. They are [Unknown] if the tracker did not send

@@ -91,6 +91,10 @@ func (t *Tiers) Current() string {
 	return t.last
 }
 
+// Listed records that the tracker at url lists this peer because of an announce outside of t, in
+// which it sent the tracker id.
+func (t *Tiers) Listed(url, id string) { t.answered(url, tracker.EventStarted, id) }
+
 // Announce tries the trackers in order until one responds, and returns the response and
 // the URL of the tracker. A regular announce to a tracker that does not list this peer
 // is sent as "started". "completed" and "stopped" go first to the tracker that

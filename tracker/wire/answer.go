@@ -83,7 +83,6 @@ func ParseAnnounceAnswer(b []byte) (*tracker.AnnounceResponse, error) {
 	if r.Interval <= 0 {
 		r.Interval = defaultInterval
 	}
-	r.MinInterval = min(r.MinInterval, r.Interval)
 	return r, nil
 }
 

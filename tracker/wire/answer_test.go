@@ -32,7 +32,7 @@ func TestParseAnnounceAnswer(t *testing.T) {
 		"d5:peersld2:ip7:1.2.3.47:peer id20:aaaaaaaaaaaaaaaaaaaa4:porti258eed2:ip4:host4:porti1eed2:ip7:1.2.3.44:porti0eei7eee": response(func(r *tracker.AnnounceResponse) {
 			r.Peers = []netip.AddrPort{a4}
 		}),
-		"d8:intervali0e12:min intervali99999999ee":           response(func(r *tracker.AnnounceResponse) { r.MinInterval = r.Interval }),
+		"d8:intervali0e12:min intervali99999999ee":           response(func(r *tracker.AnnounceResponse) { r.MinInterval = 24 * time.Hour }),
 		"d8:intervali-5e8:completei-5e10:incompletei3ee\r\n": response(func(r *tracker.AnnounceResponse) { r.Incomplete = 3 }),
 		"d8:intervali999999999999e5:peers0:e":                response(func(r *tracker.AnnounceResponse) { r.Interval = 24 * time.Hour }),
 		"d8:interval3:60010:tracker idi5e5:peers0:e":         response(func(*tracker.AnnounceResponse) {}),
@@ -164,7 +164,7 @@ func FuzzParseAnswer(f *testing.F) {
 		if (r == nil) == (err == nil) {
 			t.Fatal(r, err)
 		}
-		if r != nil && (r.Interval <= 0 || r.MinInterval > r.Interval || r.Complete < -1 || len(r.Peers) > len(b)) {
+		if r != nil && (r.Interval <= 0 || r.MinInterval < 0 || r.MinInterval > 24*time.Hour || r.Complete < -1 || len(r.Peers) > len(b)) {
 			t.Fatalf("%+v", r)
 		}
 		if e, err := wire.ParseScrapeAnswer(b); err == nil && len(e) > len(b) {

@@ -36,6 +36,12 @@ func TestTrackerDown(t *testing.T) {
 	})
 }
 
+// gatedCaller returns a caller with a gate of its own whose announces are not delayed.
+func gatedCaller(c Client) *caller {
+	s := NewScheduler(Options{Client: c, MaxAnnounces: 1})
+	return &caller{s: s, swarm: newSwarm(&fakeTorrent{}, 1), gate: &gate{}, urgent: true}
+}
+
 // TestGateStaysOpen checks that errors which do not mean that the tracker is unreachable
 // never close the gate.
 func TestGateStaysOpen(t *testing.T) {
@@ -52,9 +58,9 @@ func TestGateStaysOpen(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			one := caller{client: &fakeClient{err: c.err}, gate: &gate{}}
+			one := gatedCaller(&fakeClient{err: c.err})
 			for i := range 2 * closeAfter {
-				if _, err := one.Announce(c.ctx, "http://tracker.example/announce", &tracker.AnnounceRequest{}); err != c.err {
+				if _, err := one.Announce(c.ctx, "http://tracker.example/announce", &tracker.AnnounceRequest{}); !errors.Is(err, c.err) {
 					t.Fatalf("announce %d: %v", i, err)
 				}
 			}
@@ -67,7 +73,7 @@ func TestGateStaysOpen(t *testing.T) {
 func TestGateCloses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		client := &fakeClient{err: errRefusedConnection}
-		one := caller{client: client, gate: &gate{}}
+		one := gatedCaller(client)
 		announce := func() (reached bool, err error) {
 			_, err = one.Announce(t.Context(), "http://tracker.example/announce", &tracker.AnnounceRequest{})
 			return len(client.take()) == 1, err

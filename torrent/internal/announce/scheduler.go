@@ -12,6 +12,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net/netip"
 	"slices"
 	"sync"
 	"time"
@@ -26,10 +27,15 @@ const (
 	timeout         = 40 * time.Second // time limit of one announce
 	firstRetry      = 10 * time.Second
 	lastRetry       = 30 * time.Minute
-	neverRetry      = 24 * time.Hour // wait after a tracker said that no retry will succeed (BEP 31)
-	minGap          = time.Minute    // shortest time between two announces of a swarm, whatever the tracker says
+	longestWait     = 24 * time.Hour // a tracker cannot make this side wait longer
+	neverRetry      = longestWait    // wait after a tracker said that no retry will succeed (BEP 31)
+	minGap          = time.Minute    // shortest time between two announces to a tracker that has named peers
 	defaultInterval = 30 * time.Minute
 	stopTimeout     = 5 * time.Second // time limit of all announces of [Scheduler.Stop] together
+
+	// longestRemembered bounds how long a torrent that is started again waits for an announce
+	// before its start.
+	longestRemembered = time.Hour
 )
 
 // Client announces to the tracker at a URL. It must be safe for concurrent use.
@@ -49,7 +55,8 @@ type LateClient interface {
 type Receiver interface {
 	// Answered is called with each answer of the tracker at url.
 	Answered(resp *tracker.AnnounceResponse, url string)
-	// Found is called with each peer that the tracker at url names later.
+	// Found is called with each peer that the tracker at url names later, or has named before
+	// the swarm was started again.
 	Found(peer discovery.Candidate, url string)
 	// Log returns the logger for messages about the swarm.
 	Log() *slog.Logger
@@ -66,7 +73,7 @@ type Torrent interface {
 	Dormant() bool
 }
 
-// Options configure a [Scheduler]. All are required.
+// Options configure a [Scheduler]. All are required except Record.
 type Options struct {
 	Client Client
 	PeerID spate.PeerID
@@ -77,6 +84,11 @@ type Options struct {
 	// Go runs a function in a goroutine that the session waits for. It returns false if
 	// the session is closed.
 	Go func(func()) bool
+	// Record is the path of the file that records when trackers may be asked again, so that a
+	// program that is started again does not ask sooner. If it is empty, nothing is recorded.
+	Record string
+	// Log receives messages about the record.
+	Log *slog.Logger
 }
 
 // Scheduler announces the swarms of a session. Its methods are safe for concurrent use.
@@ -86,8 +98,12 @@ type Scheduler struct {
 	tokens chan struct{} // a token for each announce in progress
 	wake   chan struct{} // receives a value when the first announce of the queue changes
 
-	mu    sync.Mutex // guards the queue and the state of every swarm
-	queue queue
+	record record
+
+	mu       sync.Mutex // guards the fields below and the state of every swarm
+	queue    queue
+	unqueued map[*Swarm]bool // swarms that are announced now, and those of Poll
+	past     past
 }
 
 // NewScheduler returns a scheduler. The caller must call [Scheduler.Run].
@@ -95,21 +111,72 @@ func NewScheduler(opt Options) *Scheduler {
 	return &Scheduler{
 		opt:    opt,
 		tokens: make(chan struct{}, opt.MaxAnnounces), wake: make(chan struct{}, 1),
+		unqueued: map[*Swarm]bool{}, record: record{path: opt.Record, dirty: make(chan struct{}, 1)},
 	}
 }
 
 // Start announces the swarms from now on, first with the event "started". uploaded and
-// downloaded are the payload at the start, which is subtracted in announces.
+// downloaded are the payload at the start, which is subtracted in announces. If a tracker was
+// asked about a swarm a moment ago, perhaps by an earlier process, the first announce waits and
+// the owner gets the peers of the last answer.
 func (s *Scheduler) Start(swarms []*Swarm, uploaded, downloaded int64) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.readRecord()
+	port := max(1, s.opt.Port())
 	for _, w := range swarms {
-		if !w.active {
-			w.active = true
-			w.event = tracker.EventStarted
-			w.uploaded, w.downloaded = uploaded, downloaded
-			s.scheduleLocked(w, time.Now())
+		s.mu.Lock()
+		if w.active {
+			s.mu.Unlock()
+			continue
 		}
+		w.active = true
+		w.event = tracker.EventStarted
+		w.uploaded, w.downloaded = uploaded, downloaded
+		now := time.Now()
+		s.recallLocked(w, port)
+		s.scheduleLocked(w, now)
+		owner := w.owner
+		known := map[string][]netip.AddrPort{}
+		for _, p := range w.paces {
+			if peers := p.remembered(now); len(peers) > 0 && !owner.Dormant() { // peers would wake a dormant torrent
+				known[p.url] = peers
+			}
+		}
+		s.mu.Unlock()
+		for url, peers := range known {
+			tell(owner, url, peers)
+		}
+	}
+}
+
+// recallLocked gives a swarm that starts the paces of its trackers.
+func (s *Scheduler) recallLocked(w *Swarm, port uint16) {
+	if len(s.past.by) == 0 {
+		return
+	}
+	for _, url := range w.tiers.URLs() {
+		p := s.past.take(paceKey{w.hash, url})
+		if p == nil {
+			continue
+		}
+		p.resume(port)
+		w.paces = append(w.paces, p)
+		if p.listed {
+			w.tiers.Listed(url, p.kept.id)
+			p.listed = false
+		}
+		if p.kept == nil {
+			continue
+		}
+		if p.kept.late != nil {
+			p.kept.late.swarm = w
+		}
+		w.status = &Status{URL: url, Err: p.kept.err, Complete: p.kept.complete, Incomplete: p.kept.incomplete}
+		if p.kept.err != nil {
+			w.status.URL = ""
+		}
+	}
+	if w.owner.Dormant() {
+		w.status = nil
 	}
 }
 
@@ -128,14 +195,15 @@ func (s *Scheduler) Completed(swarms []*Swarm) {
 	defer s.mu.Unlock()
 	for _, w := range swarms {
 		if w.active {
-			w.completed = true
+			w.completed, w.urgent = true, true
 			s.scheduleLocked(w, time.Now())
 		}
 	}
 }
 
-// Hurry announces the swarms of a torrent that needs peers as soon as the trackers allow.
-// It changes nothing during an announce or after a failed one.
+// Hurry announces the swarms of a torrent that needs peers as soon as the trackers allow: after
+// "min interval", or after the interval if a tracker sets no minimum (BEP 15). It changes
+// nothing during an announce or after a failed one.
 func (s *Scheduler) Hurry(swarms []*Swarm) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -145,10 +213,15 @@ func (s *Scheduler) Hurry(swarms []*Swarm) {
 }
 
 func (s *Scheduler) hurryLocked(w *Swarm) {
-	if !w.active || w.ongoing != nil || w.failures > 0 || w.last.IsZero() {
+	last := w.last()
+	if !w.active || w.ongoing != nil || w.failed || last.IsZero() {
 		return
 	}
-	if at := w.last.Add(max(w.minInterval, minGap)); at.Before(w.next) {
+	at := last.Add(minGap)
+	if allowed := w.allowed(at); at.Before(allowed) {
+		at = allowed
+	}
+	if at.Before(w.next) {
 		s.scheduleLocked(w, at)
 	}
 }
@@ -179,7 +252,7 @@ func (s *Scheduler) Status(swarms []*Swarm) []Status {
 	for _, w := range swarms {
 		if w.status != nil {
 			one := *w.status
-			one.LastAnnounce, one.NextAnnounce = w.last, w.next
+			one.LastAnnounce, one.NextAnnounce = w.last(), w.next
 			all = append(all, one)
 		}
 	}
@@ -208,6 +281,9 @@ func (s *Scheduler) scheduleLocked(w *Swarm, at time.Time) {
 
 // Run announces the swarms when they are due until ctx is done.
 func (s *Scheduler) Run(ctx context.Context) {
+	var saving sync.WaitGroup
+	defer saving.Wait()
+	saving.Go(func() { s.keepRecord(ctx) })
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for {
@@ -246,31 +322,43 @@ func (s *Scheduler) launch(ctx context.Context) bool {
 	if len(s.queue) == 0 || time.Until(s.queue[0].next) > 0 {
 		return false
 	}
-	w := heap.Pop(&s.queue).(*Swarm)
+	w := s.queue[0]
+	now := time.Now()
+	at := w.allowed(now)
+	urgent := w.urgent && (w.event == tracker.EventNone || now.Before(at))
+	if !urgent && now.Before(at) {
+		s.scheduleLocked(w, at)
+		return false
+	}
+	heap.Pop(&s.queue)
 	announceCtx, cancel := context.WithTimeout(ctx, timeout)
 	w.ongoing = &ongoing{cancel, make(chan struct{})}
+	s.unqueued[w] = true
 	event := w.event
 	w.event = tracker.EventNone
-	if event == tracker.EventNone && w.completed { // "started" comes first
-		event, w.completed = tracker.EventCompleted, false
+	if urgent || event == tracker.EventNone && w.completed { // "started" comes first if it may be sent
+		event, w.completed, w.urgent = tracker.EventCompleted, false, false
 	}
 	if !s.opt.Go(func() {
 		defer func() { <-s.tokens }()
 		defer cancel()
-		s.announce(announceCtx, w, event)
+		s.announce(announceCtx, w, event, urgent)
 	}) {
 		cancel()
 		w.ongoing = nil
+		delete(s.unqueued, w)
 		w.completed = w.completed || event == tracker.EventCompleted // Stop announces "completed" if this announce fails
 		return false
 	}
 	return true
 }
 
-// announce makes one announce and schedules the next.
-func (s *Scheduler) announce(ctx context.Context, w *Swarm, event tracker.Event) {
+// announce makes one announce and schedules the next. An urgent announce goes to a tracker
+// that does not allow another announce yet.
+func (s *Scheduler) announce(ctx context.Context, w *Swarm, event tracker.Event, urgent bool) {
 	req := s.request(w, event)
-	resp, url, err := w.tiers.Announce(ctx, caller{s.opt.Client, &s.gate, s.found(w)}, &req)
+	c := &caller{s: s, swarm: w, gate: &s.gate, found: s.found(w), urgent: urgent}
+	resp, url, err := w.tiers.Announce(ctx, c, &req)
 	now := time.Now()
 	owner := s.owner(w)
 	var down *downError
@@ -284,9 +372,13 @@ func (s *Scheduler) announce(ctx context.Context, w *Swarm, event tracker.Event)
 	defer s.mu.Unlock()
 	close(w.ongoing.done)
 	w.ongoing = nil
-	w.last = now
-	next := now.Add(w.concludeLocked(event, resp, url, err))
-	if w.completed && err == nil {
+	delete(s.unqueued, w)
+	w.concludeLocked(event, resp, url, err)
+	next := now.Add(c.next)
+	if err != nil {
+		next = w.allowed(now)
+	}
+	if w.urgent {
 		next = now // the torrent was completed during this announce
 	}
 	if w.active {
@@ -336,27 +428,4 @@ func (s *Scheduler) newRequest(hash spate.InfoHash) tracker.AnnounceRequest {
 		Port:    max(1, s.opt.Port()), // trackers refuse 0
 		NumWant: tracker.DefaultNumWant,
 	}
-}
-
-// caller makes announces for one swarm, one at a time. It implements
-// [trackerclient.Announcer].
-type caller struct {
-	client Client
-	gate   *gate                                      // nil lets every announce through
-	found  func(peer discovery.Candidate, url string) // called with each peer that is named after the answer
-}
-
-// Announce implements [trackerclient.Announcer].
-func (c caller) Announce(ctx context.Context, url string, req *tracker.AnnounceRequest) (resp *tracker.AnnounceResponse, err error) {
-	if c.gate != nil {
-		began := time.Now()
-		if err := c.gate.enter(url, began); err != nil {
-			return nil, err
-		}
-		defer func() { c.gate.leave(ctx, url, began, err) }()
-	}
-	if late, ok := c.client.(LateClient); ok {
-		return late.AnnounceLate(ctx, url, req, func(peer discovery.Candidate) { c.found(peer, url) })
-	}
-	return c.client.Announce(ctx, url, req)
 }

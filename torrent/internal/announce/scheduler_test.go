@@ -118,7 +118,7 @@ type fakeTorrent struct {
 	mu                         sync.Mutex
 	uploaded, downloaded, left int64
 	answers                    int
-	found                      []string
+	found, failures            []string
 }
 
 func (f *fakeTorrent) Answered(*tracker.AnnounceResponse, string) {
@@ -137,6 +137,12 @@ func (f *fakeTorrent) Progress() (uploaded, downloaded, left int64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.uploaded, f.downloaded, f.left
+}
+
+func (f *fakeTorrent) Failed(url string, err error, _ time.Time) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.failures = append(f.failures, err.Error())
 }
 
 func (f *fakeTorrent) Dormant() bool     { return f.dormant }
@@ -308,7 +314,8 @@ func TestHurryAndRepeat(t *testing.T) {
 		during      bool          // the call comes during the first announce
 		want        time.Duration // time from the first announce to the second
 	}{
-		"hurry":                         {0, (*Scheduler).Hurry, false, time.Minute},
+		"hurry without a minimum":       {0, (*Scheduler).Hurry, false, time.Hour},
+		"hurry with a short minimum":    {time.Second, (*Scheduler).Hurry, false, time.Minute},
 		"hurry with a minimum interval": {10 * time.Minute, (*Scheduler).Hurry, false, 10 * time.Minute},
 		"hurry during an announce":      {0, (*Scheduler).Hurry, true, time.Hour},
 		"repeat":                        {10 * time.Minute, (*Scheduler).Repeat, false, 10 * time.Minute},
@@ -458,7 +465,7 @@ func TestStatus(t *testing.T) {
 func TestPoll(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, f := &fakeLateClient{}, &fakeTorrent{}
-		c.err = errors.New("status 500")
+		c.err, c.resp.MinInterval = errors.New("status 500"), time.Minute
 		s := run(t, c)
 		ctx, cancel := context.WithCancel(t.Context())
 		began := time.Now()

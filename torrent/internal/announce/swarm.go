@@ -18,15 +18,15 @@ type Swarm struct {
 	hash                 spate.InfoHash
 	key                  uint32
 	tiers                *trackerclient.Tiers
-	next, last           time.Time     // times of the next and the last announce
+	paces                []*pace       // of the trackers that were asked
+	next                 time.Time     // time of the next announce
 	uploaded, downloaded int64         // payload of the torrent when the swarm was started
-	minInterval          time.Duration // shortest time between announces that the tracker asked for; 0 if it set none
 	index                int32         // index in the queue, or -1
-	failures             int32         // announces in a row that failed
 	event                tracker.Event // event of the next announce
 	completed            bool          // "completed" must be announced after event
+	urgent               bool          // "completed" was not announced yet: no tracker's pace delays it
+	failed               bool          // no tracker answered the last announce
 	repeat               bool          // a value in the ongoing announce is out of date: announce again
-	gotPeers             bool          // an answer has named peers
 	active               bool          // started and not stopped
 	ongoing              *ongoing      // the announce in progress, or nil
 	status               *Status       // nil before the first announce and for dormant torrents
@@ -54,24 +54,58 @@ func NewSwarm(owner Torrent, hash spate.InfoHash, tiers [][]string, rng *rand.Ra
 	return &Swarm{owner: owner, hash: hash, tiers: trackerclient.NewTiers(tiers, rng), key: rand.Uint32(), index: -1}
 }
 
-// concludeLocked records the outcome of an announce and returns the time until the next. It
-// is at least minGap, or firstRetry while no answer has named peers: the author of a torrent
-// chooses its tracker, and a short interval would make every peer ask that server all the
-// time.
-func (w *Swarm) concludeLocked(event tracker.Event, resp *tracker.AnnounceResponse, url string, err error) time.Duration {
+// pace returns the pace of the tracker at url.
+func (w *Swarm) pace(url string) *pace {
+	for _, p := range w.paces {
+		if p.url == url {
+			return p
+		}
+	}
+	p := &pace{url: url}
+	w.paces = append(w.paces, p)
+	return p
+}
+
+// last returns when the last announce was sent; zero if there was none.
+func (w *Swarm) last() (last time.Time) {
+	for _, p := range w.paces {
+		if p.last.After(last) {
+			last = p.last
+		}
+	}
+	return last
+}
+
+// allowed returns when the swarm may be announced if it is not announced before now. A swarm
+// waits for the first tracker that answers, and passes over trackers that fail.
+func (w *Swarm) allowed(now time.Time) time.Time {
+	var soonest time.Time
+	for _, url := range w.tiers.URLs() {
+		p := w.pace(url)
+		at := p.allowed()
+		if !now.Before(at) {
+			return now
+		}
+		if p.failures == 0 {
+			return at
+		}
+		if soonest.IsZero() || at.Before(soonest) {
+			soonest = at
+		}
+	}
+	if soonest.IsZero() { // there are no trackers
+		soonest = now.Add(defaultInterval)
+	}
+	return soonest
+}
+
+// concludeLocked records the outcome of an announce.
+func (w *Swarm) concludeLocked(event tracker.Event, resp *tracker.AnnounceResponse, url string, err error) {
 	status := Status{Err: err}
-	wait := time.Duration(0)
+	w.failed = err != nil
 	if err == nil {
-		w.failures, w.minInterval = 0, resp.MinInterval
-		w.gotPeers = w.gotPeers || len(resp.Peers) > 0
-		wait = resp.Interval
 		status = Status{URL: url, Complete: resp.Complete, Incomplete: resp.Incomplete, Warning: resp.Warning}
 	} else {
-		var down *downError
-		if !errors.As(err, &down) {
-			w.failures++
-		}
-		wait = retryAfter(err, int(w.failures))
 		// The next announce has the event again.
 		if event == tracker.EventCompleted {
 			w.completed = true
@@ -87,13 +121,6 @@ func (w *Swarm) concludeLocked(event tracker.Event, resp *tracker.AnnounceRespon
 	if w.owner.Dormant() {
 		w.status = nil
 	}
-	switch {
-	case wait <= 0:
-		return defaultInterval
-	case w.gotPeers:
-		return max(wait, w.minInterval, minGap)
-	}
-	return max(wait, w.minInterval, firstRetry)
 }
 
 // retryAfter returns the time to wait after n failures in a row.
@@ -104,14 +131,8 @@ func retryAfter(err error, n int) time.Duration {
 		wait := max(firstRetry, time.Until(down.until))
 		return wait + rand.N(wait)
 	}
-	var f *tracker.FailureError
-	if errors.As(err, &f) {
-		switch {
-		case f.RetryIn > 0:
-			return max(f.RetryIn, firstRetry)
-		case f.Never:
-			return neverRetry
-		}
+	if wait := askedToWait(err); wait > 0 {
+		return max(wait, firstRetry)
 	}
 	return min(lastRetry, firstRetry<<min(n-1, 10))
 }
