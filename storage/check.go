@@ -57,8 +57,10 @@ func (d *Dir) Accept() error {
 			continue
 		}
 		st.slot.mu.Lock()
-		if st.hasExpected && !st.expected.sameFile(stats[i]) {
-			st.slot.dropLocked() // the file was replaced
+		replaced := st.hasExpected && !st.expected.sameFile(stats[i])
+		if replaced || st.sized && stats[i].Size != st.expected.Size {
+			st.slot.dropLocked() // the next write opens the file at the path, and sets its length
+			st.sized, st.own = false, st.own && !replaced
 		}
 		st.setExpected(stats[i], d.location.Load())
 		st.slot.mu.Unlock()
@@ -73,12 +75,28 @@ func (d *Dir) Accepted() []FileStat {
 	for i := range all {
 		st := &d.files[i]
 		st.slot.mu.Lock()
+		st.forgetIfCopied(d.location.Load())
 		if st.hasExpected {
 			all[i] = st.expected
 		}
 		st.slot.mu.Unlock()
 	}
 	return all
+}
+
+// RecordStats returns the states for a [Record]: like [Dir.Stats], but for a file with an
+// expected state that state, so that the record accepts no later change by another program.
+func (d *Dir) RecordStats() ([]FileStat, error) {
+	stats, err := d.Stats()
+	if err != nil {
+		return nil, err
+	}
+	for i, was := range d.Accepted() {
+		if was.Exists && d.stored(i) && !d.files[i].skip.Load() {
+			stats[i] = was
+		}
+	}
+	return stats, nil
 }
 
 // Check implements [ChangeDetector]: it checks that the files in a range of the byte space
@@ -150,7 +168,7 @@ func (d *Dir) checkFile(i int) error {
 		case !now.Exists:
 			return d.fail("check", i, ErrMissing, nil)
 		default:
-			return d.fail("check", i, ErrChanged, nil)
+			return d.changed("check", i, now)
 		}
 	}
 }

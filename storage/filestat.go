@@ -69,6 +69,10 @@ type fileState struct {
 	expected    FileStat
 	hasExpected bool
 	copies      int // the number of copies of the location when expected was recorded
+	// sized means that this process has given the file its length in the torrent, so that any
+	// other length is the work of another program. own means that this process has written to
+	// the file, so that it may cut what was appended since. slot.mu guards both.
+	sized, own bool
 }
 
 // setExpected records now as the expected state. The caller holds slot.mu.
@@ -80,7 +84,7 @@ func (st *fileState) setExpected(now FileStat, at *location) {
 // recorded, because the copy is a new file. The caller holds slot.mu.
 func (st *fileState) forgetIfCopied(at *location) {
 	if st.copies != at.copies {
-		st.hasExpected = false
+		st.hasExpected, st.sized, st.own = false, false, false
 	}
 }
 
@@ -180,6 +184,11 @@ func (d *Dir) writeReal(i int, p []byte, off int64) (int, error) {
 	h, err := d.acquire(i, true)
 	if err != nil {
 		return 0, err
+	}
+	// A write to a file that was cut would hide the cut, because it makes the file longer again.
+	if fi, err := h.file.Stat(); err == nil && d.length(i) >= 0 && fi.Size() != d.length(i) {
+		h.release()
+		return 0, d.changed("write", i, statOf(fi))
 	}
 	n := 0
 	for n < len(p) && err == nil {

@@ -77,6 +77,9 @@ func (d *Dir) openWrite(root *os.Root, i int) (openFile, error) {
 	if err == nil {
 		err = d.resize(f, i, size)
 	}
+	if err == nil && d.length(i) >= 0 {
+		st.expected.Size, st.sized, st.own = d.length(i), true, true
+	}
 	if err != nil {
 		f.Close()
 		if created {
@@ -176,7 +179,7 @@ func (d *Dir) checkOpened(f *os.File, i int) (int64, error) {
 	st, now, at := &d.files[i], statOf(fi), d.location.Load()
 	st.forgetIfCopied(at)
 	if st.hasExpected && !st.compare(now) {
-		return 0, d.fail("open", i, ErrChanged, nil)
+		return 0, d.changed("open", i, now)
 	}
 	if !st.hasExpected || !st.expected.Exists {
 		st.setExpected(now, at)
@@ -185,10 +188,11 @@ func (d *Dir) checkOpened(f *os.File, i int) (int64, error) {
 }
 
 // compare reports whether now is the expected state. While this process writes to the
-// file, size and time may differ. The caller holds slot.mu.
+// file, the time may differ, and the size until the file has its final length. The caller
+// holds slot.mu.
 func (st *fileState) compare(now FileStat) bool {
 	if st.writing.Load() > 0 || st.dirty.Load() {
-		return st.expected.sameFile(now) || !st.expected.Exists
+		return !st.expected.Exists || st.expected.sameFile(now) && (!st.sized || now.Size == st.expected.Size)
 	}
 	return st.expected.Same(now)
 }
@@ -209,7 +213,7 @@ func (d *Dir) resize(f *os.File, i int, size int64) error {
 	if size == want || want < 0 {
 		return nil
 	}
-	if size > want && !d.opts.Force {
+	if size > want && !d.opts.Force && !d.files[i].own {
 		return d.tooLong(i, size)
 	}
 	d.markDirty(i)
@@ -217,5 +221,18 @@ func (d *Dir) resize(f *os.File, i int, size int64) error {
 }
 
 func (d *Dir) tooLong(i int, size int64) error {
-	return d.fail("open", i, ErrLonger, fmt.Errorf("%d bytes instead of %d", size, d.length(i)))
+	return d.fail("open", i, ErrLonger, d.otherLength(i, size))
+}
+
+// changed returns the error about a file that another program has changed. The caller may
+// hold slot.mu.
+func (d *Dir) changed(op string, i int, now FileStat) error {
+	if want := d.length(i); want >= 0 && now.Size != want {
+		return d.fail(op, i, ErrChanged, d.otherLength(i, now.Size))
+	}
+	return d.fail(op, i, ErrChanged, nil)
+}
+
+func (d *Dir) otherLength(i int, size int64) error {
+	return fmt.Errorf("%d bytes instead of %d", size, d.length(i))
 }

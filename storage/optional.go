@@ -39,7 +39,8 @@ type DataFinder interface {
 type Preparer interface {
 	// Prepare checks that the wanted data can be written.
 	Prepare() error
-	// Finish creates entries without data, such as symbolic links.
+	// Finish checks the lengths of the wanted files, and creates entries without data, such
+	// as symbolic links.
 	Finish() error
 }
 

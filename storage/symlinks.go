@@ -13,16 +13,20 @@ import (
 // do.
 const maxHops = 40
 
-// Finish implements [Preparer]: it creates the symbolic links of the torrent (BEP 47). Call it when the download
-// is complete. Finish refuses a link whose target, after following other links, is not
-// a file or directory of the torrent, and keeps whatever already exists at the path of
-// a link. The error joins one [*Error] for each link that could not be created.
+// Finish implements [Preparer]: it checks that every wanted file has exactly its length, and
+// creates the symbolic links of the torrent (BEP 47). Call it when the download is complete.
+// Finish refuses a link whose target, after following other links, is not a file or directory
+// of the torrent, and keeps whatever already exists at the path of a link. The error joins one
+// [*Error] for each entry that failed.
 func (d *Dir) Finish() error {
-	t := d.newTargets()
-	if len(t.links) == 0 || d.opts.ReadOnly {
+	if d.opts.ReadOnly {
 		return nil
 	}
-	var errs []error
+	errs := d.finishLengths()
+	t := d.newTargets()
+	if len(t.links) == 0 {
+		return joined(errs)
+	}
 	for i := range d.layout.files {
 		if !d.isLink(i) {
 			continue
@@ -33,6 +37,37 @@ func (d *Dir) Finish() error {
 		}
 	}
 	return joined(errs)
+}
+
+// finishLengths creates or cuts the wanted files that do not have exactly their length. It
+// returns an error for each file that another program has changed.
+func (d *Dir) finishLengths() (errs []error) {
+	var wanted, wrong []int
+	for i := range d.layout.files {
+		if d.stored(i) && !d.files[i].skip.Load() {
+			wanted = append(wanted, i)
+		}
+	}
+	err := d.eachStat(wanted, func(p *parents, i int) error {
+		fi, err := p.stat(d.name(i), false)
+		if err != nil || !fi.Mode().IsRegular() || fi.Size() != d.length(i) {
+			wrong = append(wrong, i) // opening the file returns the error
+		}
+		return nil
+	})
+	if err != nil {
+		return []error{err}
+	}
+	for _, i := range wrong {
+		d.files[i].slot.drop() // open the file at the path
+		h, err := d.acquire(i, true)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		h.release()
+	}
+	return errs
 }
 
 // isLink reports whether entry i is a symbolic link.

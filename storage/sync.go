@@ -178,6 +178,10 @@ func (d *Dir) syncFile(i int) error {
 		d.markDirty(i)
 		return d.fail("sync", i, classify(err, true), err)
 	}
+	if want := d.length(i); want >= 0 && now.Size() != want {
+		d.markDirty(i)
+		return d.changed("sync", i, statOf(now))
+	}
 	d.synced(i, now)
 	return nil
 }

@@ -200,13 +200,13 @@ func (t *Torrent) hashPieces(ctx context.Context, pieces []int, have bitfield.Bi
 	return first
 }
 
-// checkFiles halts a seeding torrent if one of its files was changed or removed.
+// checkFiles halts a running torrent if one of its files was changed or removed.
 func (t *Torrent) checkFiles() {
 	t.mu.Lock()
 	t.disk.filesChecked = time.Now()
-	seeding := t.status.state == StateSeeding
+	running := t.status.state == StateSeeding || t.status.state == StateDownloading
 	t.mu.Unlock()
-	if !seeding {
+	if !running {
 		return
 	}
 	if err := t.withFiles(func() error { return t.unchanged(0, t.info.TotalLength()) }); err != nil {
@@ -218,11 +218,11 @@ func (t *Torrent) checkFiles() {
 // continues.
 func (t *Torrent) retry() {
 	t.mu.Lock()
-	t.status.failedAt = time.Now()
 	if t.status.state != StateFailed || t.peerConns.n > 0 || t.web != nil && t.web.conns > 0 || t.life.ctx.Err() != nil {
 		t.mu.Unlock()
 		return
 	}
+	t.status.failedAt = time.Now()
 	found, had := t.disk.dataFound, bitfield.New(t.info.NumPieces())
 	if t.pick != nil {
 		had = t.pick.Bitfield().Clone()
@@ -246,6 +246,14 @@ func (t *Torrent) retry() {
 	} else {
 		have, err = t.reopenAndFind()
 	}
+	t.mu.Lock()
+	if err != nil {
+		t.status.repairs++
+		if !t.canRepairLocked(err) {
+			t.giveUpRepairLocked(err)
+		}
+	}
+	t.mu.Unlock()
 	if err != nil || t.readOnly() && have.Count() < had.Count() {
 		return
 	}
@@ -254,7 +262,10 @@ func (t *Torrent) retry() {
 	if t.life.ctx.Err() == nil {
 		t.log.Info("torrent continues", "after", t.status.err)
 		t.status.err = nil
-		t.status.failed = make(chan struct{})
+		if !t.status.repairing {
+			t.status.failed = make(chan struct{})
+		}
+		t.status.repairing = false
 		err = t.newPicker(t.rng.Uint64())
 	}
 	t.mu.Unlock()

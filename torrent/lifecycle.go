@@ -15,8 +15,10 @@ type torrentStatus struct {
 	state                 State
 	err                   error // why the torrent halted; nil if it did not
 	started               bool
-	failed                chan struct{} // closed when err is set; replaced when the torrent continues
+	failed                chan struct{} // closed when err is set, except during a repair; replaced when the torrent continues
 	failedAt              time.Time     // when err was set
+	repairing             bool          // err is set, but retry will repair the files
+	repairs               int           // how often the files were repaired before the torrent was done
 	done                  chan struct{} // closed when all wanted pieces are verified; replaced when more are wanted
 	isDone                bool          // done is closed
 	bytesTotal, bytesDone int64         // bytes of the wanted files: all, and verified
@@ -132,14 +134,47 @@ func (t *Torrent) failLocked(err error) {
 		return
 	}
 	t.status.err = err
-	t.setStateLocked(StateFailed)
 	t.status.failedAt = time.Now()
-	t.log.Info("torrent halted", "err", err)
+	t.status.repairing = t.canRepairLocked(err)
+	t.setStateLocked(StateFailed)
+	if t.status.repairing {
+		t.log.Warn("checking and repairing the data", "err", err)
+		t.status.repairs++
+		t.status.failedAt = time.Time{} // retry at the next tick
+	} else {
+		t.log.Info("torrent halted", "err", err)
+	}
 	for _, c := range t.peerConns.byID {
 		if c != nil {
 			c.dropLocked(errHalted)
 		}
 	}
+	if !t.status.repairing {
+		close(t.status.failed)
+	}
+}
+
+// maxRepairs bounds how often a download is repaired, because another program may change
+// the files again and again.
+const maxRepairs = 8
+
+// canRepairLocked reports whether a failed download can continue once its files were checked
+// again, because another program has only changed or removed some of them.
+func (t *Torrent) canRepairLocked(err error) bool {
+	if t.readOnly() || t.status.isDone || !t.disk.dataFound || t.status.repairs >= maxRepairs {
+		return false
+	}
+	var e *storage.Error
+	return errors.Is(err, storage.ErrChanged) || errors.Is(err, storage.ErrMissing) && errors.As(err, &e) && e.File >= 0
+}
+
+// giveUpRepairLocked ends the repair of a torrent, which stays halted with err.
+func (t *Torrent) giveUpRepairLocked(err error) {
+	if !t.status.repairing || t.life.ctx.Err() != nil {
+		return
+	}
+	t.status.repairing, t.status.err = false, err
+	t.log.Info("torrent halted", "err", err)
 	close(t.status.failed)
 }
 

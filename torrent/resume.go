@@ -101,7 +101,7 @@ func (t *Torrent) saveResume(clean bool) {
 		return
 	}
 	var err error
-	rec.Files, err = t.data.files.Stats()
+	rec.Files, err = t.data.files.RecordStats()
 	if err == nil {
 		err = storage.SaveResume(t.opt.ResumeDir, &rec)
 	}

@@ -45,7 +45,7 @@ func (t *Torrent) tick(now time.Time) {
 	needsPeers := t.status.state == StateDownloading && t.peerConns.n == 0
 	save := t.disk.dirty && t.dormancy.record == nil && running && now.Sub(t.disk.saved) >= resumeEvery
 	_, detects := storage.As[storage.ChangeDetector](t.data.store)
-	check := running && detects && t.peerConns.n > 0 && now.Sub(t.disk.filesChecked) >= checkFilesEvery
+	check := running && detects && (t.peerConns.n > 0 || t.status.state == StateDownloading) && now.Sub(t.disk.filesChecked) >= checkFilesEvery
 	retry := t.status.state == StateFailed && now.Sub(t.status.failedAt) >= retryEvery && !errors.Is(t.status.err, ErrHybridMismatch)
 	t.mu.Unlock()
 

@@ -270,12 +270,13 @@ func (t *Torrent) Done() <-chan struct{} {
 
 // Wait waits until every wanted piece is verified and written, and returns nil then. It
 // returns an error if the torrent halts, for example because the disk is full, or if ctx
-// ends.
+// ends. It continues to wait while the torrent checks and repairs files that another program
+// has changed.
 func (t *Torrent) Wait(ctx context.Context) error {
 	t.mu.Lock()
-	done, failed, err := t.status.done, t.status.failed, t.status.err
+	done, failed, err, repairing := t.status.done, t.status.failed, t.status.err, t.status.repairing
 	t.mu.Unlock()
-	if err != nil {
+	if err != nil && !repairing {
 		return err
 	}
 	select {
