@@ -17,12 +17,12 @@ import (
 // download answers /d/REF and /d/REF/path with the data, for browsers, for curl, and for
 // peers that use it as a web seed (BEP 19).
 func (s *Site) download(w http.ResponseWriter, r *http.Request) {
-	s.sendFile(w, r, r.PathValue("path"))
+	s.sendFile(w, r, filePath(r))
 }
 
 // webSeed answers /w/REF/NAME/path. Clients make these URLs from the web seed of a tree.
 func (s *Site) webSeed(w http.ResponseWriter, r *http.Request) {
-	name, path, _ := strings.Cut(r.PathValue("path"), "/")
+	name, path, _ := strings.Cut(filePath(r), "/")
 	if rel, err := s.catalog.Get(r.Context(), r.PathValue("name")); err == nil && rel.Name != name {
 		s.fail(w, r, http.StatusNotFound, "No such file", "The torrent of this release has another name.")
 		return
@@ -48,8 +48,7 @@ func (s *Site) sendFile(w http.ResponseWriter, r *http.Request, path string) {
 	case pad > 0:
 	case path == "" && !rel.Single:
 		// A tree has no single file to send, so redirect to the page that lists its files.
-		h.Set("Location", s.path(publish.PagePath(name)))
-		w.WriteHeader(http.StatusSeeOther)
+		redirect(w, http.StatusSeeOther, s.path(publish.PagePath(name)))
 		return
 	default:
 		s.fail(w, r, http.StatusNotFound, "No such file", "The release has no file of that name.")

@@ -26,6 +26,7 @@ import (
 
 	"spate"
 	"spate/internal/fairpool"
+	"spate/internal/weburl"
 	"spate/publish"
 )
 
@@ -116,7 +117,7 @@ type Site struct {
 	pages    map[string]*template.Template
 	markdown goldmark.Markdown
 	assets   map[string]asset
-	prefix   string          // path of BaseURL without a slash at the end
+	prefix   string          // encoded path of BaseURL without a slash at the end
 	hosts    map[string]bool // names that a Host header may contain
 
 	visits visits // set by an export, otherwise nil
@@ -156,7 +157,11 @@ func New(catalog publish.Catalog, opts Options) (*Site, error) {
 	s.downloads = newSlotPool(readers(s.budget.most, opts.grace))
 	s.watchers = newSlotPool(fairpool.Options{Slots: opts.MaxLive, Grace: liveTurn})
 	if opts.BaseURL != nil {
-		s.prefix = strings.TrimRight(opts.BaseURL.EscapedPath(), "/")
+		base, err := weburl.Base(opts.BaseURL)
+		if err != nil {
+			return nil, fmt.Errorf("site: the base URL: %w", err)
+		}
+		s.opts.BaseURL, s.prefix = base, base.EscapedPath()
 	}
 	for _, h := range opts.Hosts {
 		s.hosts[strings.ToLower(h)] = true
@@ -213,6 +218,7 @@ func (s *Site) routes() {
 		"GET /t1/{file}":                   s.twin,
 		"GET /d/{name}":                    s.download,
 		"GET /d/{name}/{path...}":          s.download,
+		"GET /w/{name}":                    s.webSeed,
 		"GET /w/{name}/{path...}":          s.webSeed,
 		"GET /static/{file}":               s.static,
 		"GET /favicon.ico":                 s.favicon,
@@ -241,12 +247,12 @@ func (s *Site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
 	h.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=(), usb=()")
 
-	// A proxy may or may not remove the path of the base URL.
-	if s.prefix != "" && strings.HasPrefix(r.URL.EscapedPath(), s.prefix+"/") {
-		http.StripPrefix(s.opts.BaseURL.Path[:len(strings.TrimRight(s.opts.BaseURL.Path, "/"))], s.mux).ServeHTTP(w, r)
+	route, to := s.resolve(r)
+	if to != "" {
+		redirect(w, http.StatusPermanentRedirect, to)
 		return
 	}
-	s.mux.ServeHTTP(w, r)
+	s.mux.ServeHTTP(w, route)
 }
 
 // find returns the release with the reference name. If there is none, it answers the
@@ -283,8 +289,7 @@ func (s *Site) noPage(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Site) toRelease(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("Location", s.prefix+publish.PagePath(r.PathValue("name")))
-	w.WriteHeader(http.StatusPermanentRedirect)
+	redirect(w, http.StatusPermanentRedirect, s.path(publish.PagePath(r.PathValue("name"))))
 }
 
 // fail answers with a status and its reason. A browser gets a page, other programs get two

@@ -112,8 +112,7 @@ func (s *Site) beside(ctx context.Context, ref string) string {
 func (s *Site) release(w http.ResponseWriter, r *http.Request) {
 	ref := r.PathValue("name")
 	if to := s.beside(r.Context(), ref); to != "" {
-		w.Header().Set("Location", s.prefix+to)
-		w.WriteHeader(http.StatusFound)
+		redirect(w, http.StatusFound, s.path(to))
 		return
 	}
 	rel := s.find(w, r, ref)
