@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"spate"
+	"spate/internal/httpcontent"
 	"spate/publish"
 )
 
@@ -55,8 +56,8 @@ func (s *Site) sendFile(w http.ResponseWriter, r *http.Request, path string) {
 		return
 	}
 	if rel.Paused && pad == 0 {
-		h.Set("Retry-After", "3600")
-		s.fail(w, r, http.StatusServiceUnavailable, "Paused", "The publisher has paused this release. You can still download it by BitTorrent from peers that have the data.")
+		h.Set("Retry-After", "60")
+		s.fail(w, r, http.StatusServiceUnavailable, "Paused", "The publisher has paused this release and may resume it at any time. You can still download it by BitTorrent from peers that have the data.")
 		return
 	}
 	out := newSender(w, r, s)
@@ -72,15 +73,15 @@ func (s *Site) sendFile(w http.ResponseWriter, r *http.Request, path string) {
 		h.Set("Content-Type", "application/octet-stream")
 		h.Set("Cache-Control", "public, max-age=86400")
 		h.Set("ETag", `"`+path+`"`)
-		s.serve(out, r, rel.Published, io.NewSectionReader(zeros{}, 0, pad))
+		s.serve(out, r, rel.Published, io.NewSectionReader(zeros{}, 0, pad), pad)
 		return
 	}
 	s.sendData(out, r, rel, i)
 }
 
-// serve sends content with out.
-func (s *Site) serve(out *sender, r *http.Request, modified time.Time, content io.ReadSeeker) {
-	http.ServeContent(out, r, "", modified, content)
+// serve sends content of size bytes with out.
+func (s *Site) serve(out *sender, r *http.Request, modified time.Time, content io.ReadSeeker, size int64) {
+	httpcontent.Serve(out, r, modified, content, size)
 	if out.unanswered() {
 		s.busy(out.ResponseWriter, r)
 		return
@@ -111,10 +112,7 @@ func (s *Site) sendData(out *sender, r *http.Request, rel *publish.Release, i in
 	}
 	h.Set("ETag", fmt.Sprintf(`"%s-%d"`, rel.Hash(), i))
 	out.content = content
-	if asked := r.Header.Get("Range"); asked != "" {
-		r.Header.Set("Range", plainRange(asked, file.Length))
-	}
-	s.serve(out, r, file.ModTime, content.ReadSeeker)
+	s.serve(out, r, file.ModTime, content.ReadSeeker, file.Length)
 	if errors.Is(out.err, publish.ErrChanged) {
 		s.opts.Log.Warn("site: a file changed while it was sent", "release", rel.Name, "file", file.Path, "err", out.err)
 		panic(http.ErrAbortHandler) // break the connection, so that the client does not take the file for complete

@@ -178,7 +178,10 @@ func New(catalog publish.Catalog, opts Options) (*Site, error) {
 	if s.pages, err = s.parse(files); err != nil {
 		return nil, fmt.Errorf("site: %w", err)
 	}
-	s.routes()
+	s.mux = http.NewServeMux()
+	for pattern, h := range s.routes() {
+		s.mux.HandleFunc(pattern, h)
+	}
 	return s, nil
 }
 
@@ -193,9 +196,9 @@ func setDefault[T comparable](v *T, def T) {
 	}
 }
 
-func (s *Site) routes() {
-	s.mux = http.NewServeMux()
-	for pattern, h := range map[string]http.HandlerFunc{
+// routes returns the handlers of all paths, by pattern.
+func (s *Site) routes() map[string]http.HandlerFunc {
+	return map[string]http.HandlerFunc{
 		"GET /{$}":                         s.index,
 		"GET /r/{name}":                    s.release,
 		"GET /r/{name}/{$}":                s.toRelease,
@@ -224,8 +227,6 @@ func (s *Site) routes() {
 		"GET /favicon.ico":                 s.favicon,
 		"OPTIONS /":                        s.preflight,
 		"/":                                s.noPage,
-	} {
-		s.mux.HandleFunc(pattern, h)
 	}
 }
 
@@ -302,9 +303,7 @@ func (s *Site) fail(w http.ResponseWriter, r *http.Request, status int, title, d
 	h.Set("Cache-Control", "no-store")
 	h.Add("Vary", "Accept")
 	if !strings.Contains(r.Header.Get("Accept"), "text/html") {
-		h.Set("Content-Type", "text/plain; charset=utf-8")
-		w.WriteHeader(status)
-		fmt.Fprintf(w, "%s\n%s\n", title, detail)
+		answer(w, status, "text/plain; charset=utf-8", fmt.Appendf(nil, "%s\n%s\n", title, detail))
 		return
 	}
 	h.Set("Content-Security-Policy", policy)

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"spate/internal/httpcontent"
 	"spate/internal/units"
 	"spate/publish"
 	"spate/signature"
@@ -172,7 +173,7 @@ func (s *Site) release(w http.ResponseWriter, r *http.Request) {
 // notes answers /r/REF/notes.txt with the notes as the publisher wrote them.
 func (s *Site) notes(w http.ResponseWriter, r *http.Request) {
 	if rel := s.find(w, r, r.PathValue("name")); rel != nil {
-		s.send(w, "text/plain; charset=utf-8", []byte(rel.Notes))
+		httpcontent.Send(w, r, "text/plain; charset=utf-8", []byte(rel.Notes))
 	}
 }
 
