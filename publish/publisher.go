@@ -23,6 +23,7 @@ import (
 
 	"spate"
 	"spate/internal/folder"
+	"spate/internal/weburl"
 	"spate/maker"
 	"spate/metainfo"
 	"spate/signature"
@@ -108,8 +109,12 @@ func New(mk Maker, seeder Seeder, opts Options) (*Publisher, error) {
 	if mk == nil || seeder == nil {
 		return nil, errors.New("publish: the maker or the seeder is missing")
 	}
-	if opts.BaseURL != nil && (opts.BaseURL.Host == "" || opts.BaseURL.Scheme != "http" && opts.BaseURL.Scheme != "https") {
-		return nil, fmt.Errorf("publish: base URL %q is not an http or https URL with a host", opts.BaseURL)
+	if opts.BaseURL != nil {
+		base, err := weburl.Base(opts.BaseURL)
+		if err != nil {
+			return nil, fmt.Errorf("publish: base URL %q: %w", opts.BaseURL, err)
+		}
+		opts.BaseURL = base
 	}
 	if opts.Catalog == nil {
 		opts.Catalog = NewMemory()

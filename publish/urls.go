@@ -64,6 +64,6 @@ func WebSeedURL(base *url.URL, ref string, single bool) string {
 // have a path.
 func Absolute(base *url.URL, encodedPath string) string {
 	b := *base
-	b.RawQuery, b.Fragment, b.RawFragment, b.User = "", "", "", nil
+	b.RawQuery, b.ForceQuery, b.Fragment, b.RawFragment, b.User = "", false, "", "", nil
 	return strings.TrimRight(b.String(), "/") + encodedPath
 }

@@ -1,7 +1,6 @@
 package site
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
@@ -9,8 +8,8 @@ import (
 	"io/fs"
 	"net/http"
 	"path"
-	"strings"
-	"time"
+
+	"spate/internal/httpcontent"
 )
 
 //go:embed templates static
@@ -95,21 +94,17 @@ func (s *Site) serveAsset(w http.ResponseWriter, r *http.Request, name string) {
 		return
 	}
 	h := w.Header()
-	h.Set("Content-Type", a.kind)
-	h.Set("ETag", `"`+a.label+`"`)
-	h.Set("Cache-Control", "no-cache")
 	if r.URL.Query().Get("v") == a.label {
 		h.Set("Cache-Control", "public, max-age=31536000, immutable")
 	}
-	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(a.data))
+	httpcontent.Send(w, r, a.kind, a.data)
 }
 
 // picture answers with an SVG picture.
 func (s *Site) picture(w http.ResponseWriter, r *http.Request, svg string) {
 	h := w.Header()
-	h.Set("Content-Type", "image/svg+xml")
 	h.Set("Content-Security-Policy", "default-src 'none'")
 	h.Set("Cross-Origin-Resource-Policy", "cross-origin")
 	h.Set("Cache-Control", "public, max-age=300")
-	http.ServeContent(w, r, "", time.Time{}, strings.NewReader(svg))
+	httpcontent.Send(w, r, "image/svg+xml", []byte(svg))
 }

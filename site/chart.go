@@ -60,7 +60,7 @@ func draw(title, unit string, first time.Time, values []float64, say func(float6
 		}
 	}
 	c := chart{Title: title, Peak: say(most), From: first}
-	c.Summary = fmt.Sprintf("%s: %s %s in %d days", title, say(sum), unit, len(values))
+	c.Summary = fmt.Sprintf("%s: %s %s in %s", title, say(sum), unit, units.Plural(len(values), "day"))
 	if most > 0 {
 		c.Summary += fmt.Sprintf(", at most %s on %s", say(most), first.AddDate(0, 0, day).Format("2 January"))
 	}

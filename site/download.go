@@ -11,18 +11,19 @@ import (
 	"time"
 
 	"spate"
+	"spate/internal/httpcontent"
 	"spate/publish"
 )
 
 // download answers /d/REF and /d/REF/path with the data, for browsers, for curl, and for
 // peers that use it as a web seed (BEP 19).
 func (s *Site) download(w http.ResponseWriter, r *http.Request) {
-	s.sendFile(w, r, r.PathValue("path"))
+	s.sendFile(w, r, filePath(r))
 }
 
 // webSeed answers /w/REF/NAME/path. Clients make these URLs from the web seed of a tree.
 func (s *Site) webSeed(w http.ResponseWriter, r *http.Request) {
-	name, path, _ := strings.Cut(r.PathValue("path"), "/")
+	name, path, _ := strings.Cut(filePath(r), "/")
 	if rel, err := s.catalog.Get(r.Context(), r.PathValue("name")); err == nil && rel.Name != name {
 		s.fail(w, r, http.StatusNotFound, "No such file", "The torrent of this release has another name.")
 		return
@@ -48,16 +49,15 @@ func (s *Site) sendFile(w http.ResponseWriter, r *http.Request, path string) {
 	case pad > 0:
 	case path == "" && !rel.Single:
 		// A tree has no single file to send, so redirect to the page that lists its files.
-		h.Set("Location", s.path(publish.PagePath(name)))
-		w.WriteHeader(http.StatusSeeOther)
+		redirect(w, http.StatusSeeOther, s.path(publish.PagePath(name)))
 		return
 	default:
 		s.fail(w, r, http.StatusNotFound, "No such file", "The release has no file of that name.")
 		return
 	}
 	if rel.Paused && pad == 0 {
-		h.Set("Retry-After", "3600")
-		s.fail(w, r, http.StatusServiceUnavailable, "Paused", "The publisher has paused this release. You can still download it by BitTorrent from peers that have the data.")
+		h.Set("Retry-After", "60")
+		s.fail(w, r, http.StatusServiceUnavailable, "Paused", "The publisher has paused this release and may resume it at any time. You can still download it by BitTorrent from peers that have the data.")
 		return
 	}
 	out := newSender(w, r, s)
@@ -73,15 +73,15 @@ func (s *Site) sendFile(w http.ResponseWriter, r *http.Request, path string) {
 		h.Set("Content-Type", "application/octet-stream")
 		h.Set("Cache-Control", "public, max-age=86400")
 		h.Set("ETag", `"`+path+`"`)
-		s.serve(out, r, rel.Published, io.NewSectionReader(zeros{}, 0, pad))
+		s.serve(out, r, rel.Published, io.NewSectionReader(zeros{}, 0, pad), pad)
 		return
 	}
 	s.sendData(out, r, rel, i)
 }
 
-// serve sends content with out.
-func (s *Site) serve(out *sender, r *http.Request, modified time.Time, content io.ReadSeeker) {
-	http.ServeContent(out, r, "", modified, content)
+// serve sends content of size bytes with out.
+func (s *Site) serve(out *sender, r *http.Request, modified time.Time, content io.ReadSeeker, size int64) {
+	httpcontent.Serve(out, r, modified, content, size)
 	if out.unanswered() {
 		s.busy(out.ResponseWriter, r)
 		return
@@ -112,10 +112,7 @@ func (s *Site) sendData(out *sender, r *http.Request, rel *publish.Release, i in
 	}
 	h.Set("ETag", fmt.Sprintf(`"%s-%d"`, rel.Hash(), i))
 	out.content = content
-	if asked := r.Header.Get("Range"); asked != "" {
-		r.Header.Set("Range", plainRange(asked, file.Length))
-	}
-	s.serve(out, r, file.ModTime, content.ReadSeeker)
+	s.serve(out, r, file.ModTime, content.ReadSeeker, file.Length)
 	if errors.Is(out.err, publish.ErrChanged) {
 		s.opts.Log.Warn("site: a file changed while it was sent", "release", rel.Name, "file", file.Path, "err", out.err)
 		panic(http.ErrAbortHandler) // break the connection, so that the client does not take the file for complete

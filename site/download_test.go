@@ -60,7 +60,7 @@ func TestRange(t *testing.T) {
 		{"from far behind the end", []string{"Range", "bytes=99999999999999999999-"}, 416, 0, 0, fmt.Sprintf("bytes */%d", n)},
 		{"more than there is", []string{"Range", "Bytes=-99999999999999999999"}, 206, 0, n, fmt.Sprintf("bytes 0-%d/%d", n-1, n)},
 		{"another unit", []string{"Range", "lines=1-2"}, 200, 0, n, ""},
-		{"no numbers", []string{"Range", "bytes=a-b"}, 416, 0, 0, ""},
+		{"no numbers", []string{"Range", "bytes=a-b"}, 200, 0, n, ""},
 		{"if-range same", []string{"Range", "bytes=1-2", "If-Range", etag}, 206, 1, 3, fmt.Sprintf("bytes 1-2/%d", n)},
 		{"if-range other", []string{"Range", "bytes=1-2", "If-Range", `"other"`}, 200, 0, n, ""},
 		{"if-none-match", []string{"If-None-Match", etag}, 304, 0, 0, ""},
@@ -79,8 +79,12 @@ func TestRange(t *testing.T) {
 				t.Error("the response has no header Accept-Ranges")
 			}
 			head := f.get("HEAD", "/d/data.bin", c.header...)
-			if head.StatusCode != c.status || c.status < 300 && head.Header.Get("Content-Length") != fmt.Sprint(c.to-c.from) {
-				t.Errorf("the response to HEAD is %s with Content-Length %s, want those of GET", head.Status, head.Header.Get("Content-Length"))
+			status, length := c.status, fmt.Sprint(n)
+			if status == 206 || status == 416 {
+				status = 200 // only GET has ranges (RFC 9110, 14.2)
+			}
+			if head.StatusCode != status || status == 200 && head.Header.Get("Content-Length") != length {
+				t.Errorf("the response to HEAD is %s with Content-Length %s, want %d and %s", head.Status, head.Header.Get("Content-Length"), status, length)
 			}
 		})
 	}

@@ -149,22 +149,22 @@ func (e *export) one(encoded string) error {
 		return err
 	}
 	req.Header.Set("Accept", "text/html")
-	answer := &answer{header: http.Header{}}
-	e.site.mux.ServeHTTP(answer, req)
-	if answer.status != http.StatusOK && answer.status != 0 {
-		if answer.status == http.StatusNotFound || answer.status == http.StatusServiceUnavailable {
+	got := &recorded{header: http.Header{}}
+	e.site.mux.ServeHTTP(got, req)
+	if got.status != http.StatusOK && got.status != 0 {
+		if got.status == http.StatusNotFound || got.status == http.StatusServiceUnavailable {
 			return nil // for example checksums that are not computed yet
 		}
-		return fmt.Errorf("%s: the site answers %d", encoded, answer.status)
+		return fmt.Errorf("%s: the site answers %d", encoded, got.status)
 	}
 	file := u.Path
-	if strings.HasPrefix(answer.header.Get("Content-Type"), "text/html") {
+	if strings.HasPrefix(got.header.Get("Content-Type"), "text/html") {
 		file = strings.TrimSuffix(file, "/") + "/index.html"
 	}
 	if ref, ok := strings.CutPrefix(encoded, "/r/"); ok && !strings.Contains(ref, "/") {
 		e.beside(ref)
 	}
-	return e.write(file, func(path string) error { return os.WriteFile(path, answer.body.Bytes(), 0o644) })
+	return e.write(file, func(path string) error { return os.WriteFile(path, got.body.Bytes(), 0o644) })
 }
 
 // beside adds files of a release to which its page may have no link.
@@ -263,21 +263,21 @@ func (e *export) skip(path string, why error) {
 	}
 }
 
-// answer is a response in memory.
-type answer struct {
+// recorded is a response in memory.
+type recorded struct {
 	header http.Header
 	status int
 	body   bytes.Buffer
 }
 
 // Header implements [http.ResponseWriter].
-func (a *answer) Header() http.Header { return a.header }
+func (a *recorded) Header() http.Header { return a.header }
 
 // Write implements [http.ResponseWriter].
-func (a *answer) Write(p []byte) (int, error) { return a.body.Write(p) }
+func (a *recorded) Write(p []byte) (int, error) { return a.body.Write(p) }
 
 // WriteHeader implements [http.ResponseWriter].
-func (a *answer) WriteHeader(status int) { a.status = status }
+func (a *recorded) WriteHeader(status int) { a.status = status }
 
 // visits is a function that is called for each link to the site on a page of an export. It
 // is nil if the site is served.

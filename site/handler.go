@@ -26,6 +26,7 @@ import (
 
 	"spate"
 	"spate/internal/fairpool"
+	"spate/internal/weburl"
 	"spate/publish"
 )
 
@@ -116,7 +117,7 @@ type Site struct {
 	pages    map[string]*template.Template
 	markdown goldmark.Markdown
 	assets   map[string]asset
-	prefix   string          // path of BaseURL without a slash at the end
+	prefix   string          // encoded path of BaseURL without a slash at the end
 	hosts    map[string]bool // names that a Host header may contain
 
 	visits visits // set by an export, otherwise nil
@@ -156,7 +157,11 @@ func New(catalog publish.Catalog, opts Options) (*Site, error) {
 	s.downloads = newSlotPool(readers(s.budget.most, opts.grace))
 	s.watchers = newSlotPool(fairpool.Options{Slots: opts.MaxLive, Grace: liveTurn})
 	if opts.BaseURL != nil {
-		s.prefix = strings.TrimRight(opts.BaseURL.EscapedPath(), "/")
+		base, err := weburl.Base(opts.BaseURL)
+		if err != nil {
+			return nil, fmt.Errorf("site: the base URL: %w", err)
+		}
+		s.opts.BaseURL, s.prefix = base, base.EscapedPath()
 	}
 	for _, h := range opts.Hosts {
 		s.hosts[strings.ToLower(h)] = true
@@ -173,7 +178,10 @@ func New(catalog publish.Catalog, opts Options) (*Site, error) {
 	if s.pages, err = s.parse(files); err != nil {
 		return nil, fmt.Errorf("site: %w", err)
 	}
-	s.routes()
+	s.mux = http.NewServeMux()
+	for pattern, h := range s.routes() {
+		s.mux.HandleFunc(pattern, h)
+	}
 	return s, nil
 }
 
@@ -188,9 +196,9 @@ func setDefault[T comparable](v *T, def T) {
 	}
 }
 
-func (s *Site) routes() {
-	s.mux = http.NewServeMux()
-	for pattern, h := range map[string]http.HandlerFunc{
+// routes returns the handlers of all paths, by pattern.
+func (s *Site) routes() map[string]http.HandlerFunc {
+	return map[string]http.HandlerFunc{
 		"GET /{$}":                         s.index,
 		"GET /r/{name}":                    s.release,
 		"GET /r/{name}/{$}":                s.toRelease,
@@ -213,13 +221,12 @@ func (s *Site) routes() {
 		"GET /t1/{file}":                   s.twin,
 		"GET /d/{name}":                    s.download,
 		"GET /d/{name}/{path...}":          s.download,
+		"GET /w/{name}":                    s.webSeed,
 		"GET /w/{name}/{path...}":          s.webSeed,
 		"GET /static/{file}":               s.static,
 		"GET /favicon.ico":                 s.favicon,
 		"OPTIONS /":                        s.preflight,
 		"/":                                s.noPage,
-	} {
-		s.mux.HandleFunc(pattern, h)
 	}
 }
 
@@ -241,12 +248,12 @@ func (s *Site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
 	h.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=(), usb=()")
 
-	// A proxy may or may not remove the path of the base URL.
-	if s.prefix != "" && strings.HasPrefix(r.URL.EscapedPath(), s.prefix+"/") {
-		http.StripPrefix(s.opts.BaseURL.Path[:len(strings.TrimRight(s.opts.BaseURL.Path, "/"))], s.mux).ServeHTTP(w, r)
+	route, to := s.resolve(r)
+	if to != "" {
+		redirect(w, http.StatusPermanentRedirect, to)
 		return
 	}
-	s.mux.ServeHTTP(w, r)
+	s.mux.ServeHTTP(w, route)
 }
 
 // find returns the release with the reference name. If there is none, it answers the
@@ -283,8 +290,7 @@ func (s *Site) noPage(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Site) toRelease(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("Location", s.prefix+publish.PagePath(r.PathValue("name")))
-	w.WriteHeader(http.StatusPermanentRedirect)
+	redirect(w, http.StatusPermanentRedirect, s.path(publish.PagePath(r.PathValue("name"))))
 }
 
 // fail answers with a status and its reason. A browser gets a page, other programs get two
@@ -297,9 +303,7 @@ func (s *Site) fail(w http.ResponseWriter, r *http.Request, status int, title, d
 	h.Set("Cache-Control", "no-store")
 	h.Add("Vary", "Accept")
 	if !strings.Contains(r.Header.Get("Accept"), "text/html") {
-		h.Set("Content-Type", "text/plain; charset=utf-8")
-		w.WriteHeader(status)
-		fmt.Fprintf(w, "%s\n%s\n", title, detail)
+		answer(w, status, "text/plain; charset=utf-8", fmt.Appendf(nil, "%s\n%s\n", title, detail))
 		return
 	}
 	h.Set("Content-Security-Policy", policy)

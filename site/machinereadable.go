@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"time"
 
+	"spate/internal/httpcontent"
 	"spate/internal/units"
 	"spate/publish"
 )
@@ -91,16 +92,7 @@ func (s *Site) sendJSON(w http.ResponseWriter, r *http.Request, v any) {
 		s.broken(w, r, err)
 		return
 	}
-	s.send(w, "application/json", append(data, '\n'))
-}
-
-// send answers with data of the media type kind.
-func (s *Site) send(w http.ResponseWriter, kind string, data []byte) {
-	h := w.Header()
-	h.Set("Content-Type", kind)
-	h.Set("Content-Length", strconv.Itoa(len(data)))
-	h.Set("Cache-Control", "no-cache")
-	w.Write(data)
+	httpcontent.Send(w, r, "application/json", append(data, '\n'))
 }
 
 // sendXML answers with v as an XML document of the media type kind.
@@ -114,7 +106,7 @@ func (s *Site) sendXML(w http.ResponseWriter, r *http.Request, kind string, v an
 		return
 	}
 	b.WriteByte('\n')
-	s.send(w, kind, b.Bytes())
+	httpcontent.Send(w, r, kind, b.Bytes())
 }
 
 // sums answers /r/REF/SHA256SUMS, for `sha256sum -c` in the directory of the download.
@@ -131,7 +123,7 @@ func (s *Site) sums(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Disposition", "inline; filename=SHA256SUMS")
-	s.send(w, "text/plain; charset=utf-8", rel.Checksums())
+	httpcontent.Send(w, r, "text/plain; charset=utf-8", rel.Checksums())
 }
 
 // reprDigest returns the value of the Repr-Digest header for a file (RFC 9530).
@@ -141,7 +133,7 @@ func reprDigest(sum [32]byte) string {
 
 // robots answers /robots.txt. It asks crawlers not to download data.
 func (s *Site) robots(w http.ResponseWriter, r *http.Request) {
-	s.send(w, "text/plain; charset=utf-8", fmt.Appendf(nil, "User-agent: *\nDisallow: %s\nDisallow: %s\nDisallow: %s\nSitemap: %s\n",
+	httpcontent.Send(w, r, "text/plain; charset=utf-8", fmt.Appendf(nil, "User-agent: *\nDisallow: %s\nDisallow: %s\nDisallow: %s\nSitemap: %s\n",
 		s.path("/d/"), s.path("/announce"), s.path("/scrape"), publish.Absolute(s.base(r), "/sitemap.xml")))
 }
 

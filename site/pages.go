@@ -12,6 +12,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"spate/internal/httpcontent"
 	"spate/internal/units"
 	"spate/publish"
 )
@@ -105,14 +106,23 @@ func (s *Site) render(w http.ResponseWriter, r *http.Request, status int, name s
 		http.Error(w, "The site could not make this page because of an error. Its log has the reason.", http.StatusInternalServerError)
 		return
 	}
-	h := w.Header()
-	h.Set("Content-Type", "text/html; charset=utf-8")
-	h.Set("Content-Length", strconv.Itoa(page.Len()))
-	if h.Get("Cache-Control") == "" {
-		h.Set("Cache-Control", "no-cache")
+	if status == http.StatusOK {
+		httpcontent.Send(w, r, htmlType, page.Bytes())
+		return
 	}
+	answer(w, status, htmlType, page.Bytes())
+}
+
+// htmlType is the media type of pages.
+const htmlType = "text/html; charset=utf-8"
+
+// answer answers with a status other than 200.
+func answer(w http.ResponseWriter, status int, kind string, data []byte) {
+	h := w.Header()
+	h.Set("Content-Type", kind)
+	h.Set("Content-Length", strconv.Itoa(len(data)))
 	w.WriteHeader(status)
-	w.Write(page.Bytes())
+	w.Write(data)
 }
 
 // pager returns the links to the previous and next pages of a list. The present page has

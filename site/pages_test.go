@@ -209,7 +209,8 @@ func TestBase(t *testing.T) {
 	f.release(t, "one.iso", 1)
 	for host, want := range map[string]string{
 		"dl.example.org":        "http://dl.example.org/r/",
-		"DL.example.org:6969":   "http://DL.example.org:6969/r/",
+		"DL.example.org:6969":   "http://dl.example.org:6969/r/",
+		"localhost:80":          "http://localhost/r/",
 		"localhost:6969":        "http://localhost:6969/r/",
 		"192.0.2.7:6969":        "http://192.0.2.7:6969/r/",
 		"[2001:db8::1]:6969":    "http://[2001:db8::1]:6969/r/",

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"spate/internal/httpcontent"
 	"spate/internal/units"
 	"spate/publish"
 	"spate/signature"
@@ -112,8 +113,7 @@ func (s *Site) beside(ctx context.Context, ref string) string {
 func (s *Site) release(w http.ResponseWriter, r *http.Request) {
 	ref := r.PathValue("name")
 	if to := s.beside(r.Context(), ref); to != "" {
-		w.Header().Set("Location", s.prefix+to)
-		w.WriteHeader(http.StatusFound)
+		redirect(w, http.StatusFound, s.path(to))
 		return
 	}
 	rel := s.find(w, r, ref)
@@ -173,7 +173,7 @@ func (s *Site) release(w http.ResponseWriter, r *http.Request) {
 // notes answers /r/REF/notes.txt with the notes as the publisher wrote them.
 func (s *Site) notes(w http.ResponseWriter, r *http.Request) {
 	if rel := s.find(w, r, r.PathValue("name")); rel != nil {
-		s.send(w, "text/plain; charset=utf-8", []byte(rel.Notes))
+		httpcontent.Send(w, r, "text/plain; charset=utf-8", []byte(rel.Notes))
 	}
 }
 

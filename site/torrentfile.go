@@ -1,14 +1,10 @@
 package site
 
 import (
-	"bytes"
-	"cmp"
-	"crypto/sha256"
-	"fmt"
 	"net/http"
 	"strings"
-	"time"
 
+	"spate/internal/httpcontent"
 	"spate/publish"
 	"spate/signature"
 )
@@ -55,12 +51,9 @@ func (s *Site) sendTorrent(w http.ResponseWriter, r *http.Request, twin bool) {
 		s.sendSignature(w, r, sig)
 		return
 	}
-	h.Set("Content-Type", "application/x-bittorrent")
 	h.Set("Content-Disposition", disposition(rel.Name+".torrent"))
-	sum := sha256.Sum256(data)
-	h.Set("ETag", fmt.Sprintf(`"%x"`, sum[:16]))
 	h["Link"] = s.signatureLink(rel, twin && torrents.Twin != nil)
-	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(data)) // no modification time, because the URLs in the torrent may change
+	httpcontent.Send(w, r, "application/x-bittorrent", data)
 }
 
 // readsOnlyV1 reports whether a program does not support hybrid torrents: aria2 1.x stores
@@ -80,9 +73,7 @@ func (s *Site) sendSignature(w http.ResponseWriter, r *http.Request, sig string)
 		s.fail(w, r, http.StatusNotFound, "Not signed", "This file has no signature, or not yet.")
 		return
 	}
-	w.Header().Set("Content-Type", "application/x-minisign")
-	w.Header().Set("Cache-Control", cmp.Or(w.Header().Get("Cache-Control"), "no-cache"))
-	http.ServeContent(w, r, "", time.Time{}, strings.NewReader(sig))
+	httpcontent.Send(w, r, "application/x-minisign", []byte(sig))
 }
 
 // signatureLink returns the Link header with the signature of the torrent and its key. It
@@ -118,5 +109,5 @@ func (s *Site) publicKey(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, http.StatusNotFound, "Not signed", "This release is not signed.")
 		return
 	}
-	s.send(w, "text/plain; charset=utf-8", key.File())
+	httpcontent.Send(w, r, "text/plain; charset=utf-8", key.File())
 }

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"spate/internal/weburl"
 	"spate/publish"
 )
 
@@ -23,11 +24,13 @@ func (s *Site) base(r *http.Request) *url.URL {
 	if r.TLS != nil {
 		scheme = "https"
 	}
-	if s.believable(r.Host) {
-		return &url.URL{Scheme: scheme, Host: r.Host}
+	if host, err := weburl.Host(scheme, r.Host); err == nil && s.believable(r.Host) {
+		return &url.URL{Scheme: scheme, Host: host}
 	}
 	if addr, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr); ok {
-		return &url.URL{Scheme: scheme, Host: addr.String()}
+		if local, err := netip.ParseAddrPort(addr.String()); err == nil {
+			return weburl.FromAddr(scheme, local)
+		}
 	}
 	return &url.URL{Scheme: scheme, Host: "localhost"}
 }

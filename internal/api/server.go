@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"spate/internal/httpcontent"
 	"spate/publish"
 )
 
@@ -59,7 +60,19 @@ func NewServer(b Backend, opt ServerOptions) *Server {
 		opt.Log = slog.New(slog.DiscardHandler)
 	}
 	s := &Server{backend: b, opt: opt, mux: http.NewServeMux()}
-	for pattern, h := range map[string]func(http.ResponseWriter, *http.Request) error{
+	for pattern, h := range s.routes() {
+		s.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+			if err := h(w, r); err != nil {
+				s.fail(w, r, err)
+			}
+		})
+	}
+	return s
+}
+
+// routes returns the handlers of all requests, by pattern.
+func (s *Server) routes() map[string]func(http.ResponseWriter, *http.Request) error {
+	return map[string]func(http.ResponseWriter, *http.Request) error{
 		"GET /v1/status":               s.status,
 		"GET /v1/releases":             s.list,
 		"POST /v1/releases":            s.publish,
@@ -70,14 +83,7 @@ func NewServer(b Backend, opt ServerOptions) *Server {
 		"GET /v1/watch":                s.watch,
 		"POST /v1/backup":              s.backup,
 		"/":                            s.nothing,
-	} {
-		s.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
-			if err := h(w, r); err != nil {
-				s.fail(w, r, err)
-			}
-		})
 	}
-	return s
 }
 
 // ServeHTTP implements [http.Handler].
@@ -122,7 +128,7 @@ func (s *Server) knownHost(host string) bool {
 
 // statusOf maps the codes of errors to status codes of HTTP.
 var statusOf = map[string]int{
-	NotFound: http.StatusNotFound, Exists: http.StatusConflict, BadRequest: http.StatusBadRequest, BadData: http.StatusUnprocessableEntity,
+	BadMethod: http.StatusMethodNotAllowed, NotFound: http.StatusNotFound, Exists: http.StatusConflict, BadRequest: http.StatusBadRequest, BadData: http.StatusUnprocessableEntity,
 	DiskFull: http.StatusInsufficientStorage, Unauthorized: http.StatusForbidden, Failed: http.StatusInternalServerError,
 }
 
@@ -151,12 +157,16 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 }
 
 // send answers with v, or returns err if it is not nil.
-func send(w http.ResponseWriter, v any, err error) error {
+func send(w http.ResponseWriter, r *http.Request, v any, err error) error {
 	if err != nil {
 		return err
 	}
-	w.Header().Set("Content-Type", "application/json")
-	return json.NewEncoder(w).Encode(v)
+	data, err := json.Marshal(v)
+	if err == nil {
+		w.Header().Set("Cache-Control", "private, no-cache")
+		httpcontent.Send(w, r, "application/json", append(data, '\n'))
+	}
+	return err
 }
 
 // done answers without content, or returns err if it is not nil.
@@ -183,13 +193,31 @@ func read(r *http.Request, v any) error {
 	return nil
 }
 
-func (s *Server) nothing(_ http.ResponseWriter, r *http.Request) error {
+// methods are the methods of the API's requests.
+var methods = []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPatch, http.MethodDelete}
+
+// nothing answers a request for which there is no handler. If there is one for another method,
+// the error says which.
+func (s *Server) nothing(w http.ResponseWriter, r *http.Request) error {
+	var allowed []string
+	for _, method := range methods {
+		with := *r
+		with.Method = method
+		if _, pattern := s.mux.Handler(&with); pattern != "/" {
+			allowed = append(allowed, method)
+		}
+	}
+	if len(allowed) > 0 {
+		list := strings.Join(allowed, ", ")
+		w.Header().Set("Allow", list)
+		return &Error{Code: BadMethod, Message: r.URL.EscapedPath() + " has only the methods " + list}
+	}
 	return &Error{Code: NotFound, Message: "the API has no " + r.Method + " " + r.URL.EscapedPath()}
 }
 
 func (s *Server) status(w http.ResponseWriter, r *http.Request) error {
 	v, err := s.backend.Status(r.Context())
-	return send(w, v, err)
+	return send(w, r, v, err)
 }
 
 func (s *Server) list(w http.ResponseWriter, r *http.Request) error {
@@ -205,17 +233,17 @@ func (s *Server) list(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	v, err := s.backend.Releases(r.Context(), l)
-	return send(w, v, err)
+	return send(w, r, v, err)
 }
 
 func (s *Server) release(w http.ResponseWriter, r *http.Request) error {
 	v, err := s.backend.Release(r.Context(), r.PathValue("ref"))
-	return send(w, v, err)
+	return send(w, r, v, err)
 }
 
 func (s *Server) peers(w http.ResponseWriter, r *http.Request) error {
 	v, err := s.backend.Peers(r.Context(), r.PathValue("ref"))
-	return send(w, v, err)
+	return send(w, r, v, err)
 }
 
 func (s *Server) change(w http.ResponseWriter, r *http.Request) error {

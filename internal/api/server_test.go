@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"spate/internal/httpcontent/contenttest"
 	"spate/publish"
 )
 
@@ -18,7 +19,12 @@ type fake struct {
 	did []string
 }
 
-func (f *fake) Status(context.Context) (Status, error) { return Status{PID: 7}, nil }
+func (f *fake) Status(context.Context) (Status, error)           { return Status{PID: 7}, nil }
+func (f *fake) Releases(context.Context, List) (Releases, error) { return Releases{}, nil }
+func (f *fake) Release(_ context.Context, ref string) (publish.ReleaseInfo, error) {
+	return publish.ReleaseInfo{Ref: ref}, nil
+}
+func (f *fake) Peers(context.Context, string) ([]Peer, error) { return []Peer{{}}, nil }
 func (f *fake) Withdraw(_ context.Context, ref string) error {
 	f.did = append(f.did, "withdraw "+ref)
 	return nil
@@ -70,6 +76,22 @@ func TestAdmission(t *testing.T) {
 	}
 }
 
+// TestAllRoutes checks the methods, headers and conditional requests of every GET request. It
+// fails if a route has no example.
+func TestAllRoutes(t *testing.T) {
+	s := NewServer(&fake{}, ServerOptions{})
+	examples := map[string]string{"GET /v1/status": "/v1/status", "GET /v1/releases": "/v1/releases", "GET /v1/releases/{ref}": "/v1/releases/a%2Fb",
+		"GET /v1/releases/{ref}/peers": "/v1/releases/a/peers"}
+	for pattern := range s.routes() {
+		path := examples[pattern]
+		if strings.HasPrefix(pattern, "GET ") && path == "" && pattern != "GET /v1/watch" { // an endless stream
+			t.Errorf("the route %s has no example in this test", pattern)
+		} else if path != "" {
+			contenttest.Content(t, s, path, contenttest.Exempt{Method: strings.HasPrefix(path, "/v1/releases")})
+		}
+	}
+}
+
 // TestBadRequests checks that invalid requests get an error and change nothing.
 func TestBadRequests(t *testing.T) {
 	f := &fake{}
@@ -88,7 +110,8 @@ func TestBadRequests(t *testing.T) {
 		{"GET", "/v1/releases?limit=-1", "", 400, BadRequest},
 		{"GET", "/v2/status", "", 404, NotFound},
 		{"GET", "/v1/releases/../../status", "", 0, ""},
-		{"PUT", "/v1/status", "", 404, NotFound},
+		{"PUT", "/v1/status", "", 405, BadMethod},
+		{"GET", "/v1/backup", "", 405, BadMethod},
 	} {
 		r := httptest.NewRequest(c.method, c.path, strings.NewReader(c.body))
 		r.Header.Set("Content-Type", "application/json")

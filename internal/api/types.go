@@ -150,6 +150,7 @@ const (
 	NotFound     = "not_found"
 	Exists       = "exists"
 	BadRequest   = "bad_request"
+	BadMethod    = "bad_method"
 	BadData      = "bad_data"
 	DiskFull     = "disk_full"
 	Unauthorized = "unauthorized"

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -135,9 +136,19 @@ func redirectTo(domain string, port uint16) http.Handler {
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Connection", "close")
-		w.Header().Set("Location", "https://"+host+r.URL.RequestURI())
+		w.Header().Set("Location", "https://"+host+localURI(r.URL))
 		w.WriteHeader(http.StatusPermanentRedirect)
 	})
+}
+
+// localURI returns the path and the query of u, which start with a slash even if the request
+// line has none.
+func localURI(u *url.URL) string {
+	uri := "/" + strings.TrimPrefix(u.EscapedPath(), "/")
+	if u.RawQuery != "" {
+		uri += "?" + u.RawQuery
+	}
+	return uri
 }
 
 // close closes the listener of the redirect.

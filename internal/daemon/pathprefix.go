@@ -2,22 +2,27 @@ package daemon
 
 import (
 	"net/http"
-	"strings"
+
+	"spate/internal/weburl"
 )
 
-// withPrefix serves h with and without the path prefix, because a proxy may keep or remove the
-// path of the public URL.
-func withPrefix(prefix string, h http.Handler) http.Handler {
-	prefix = strings.TrimRight(prefix, "/")
-	if prefix == "" {
+// withPrefix serves h with and without prefix, the decoded segments at the start of a path,
+// because a proxy may keep or remove the path of the public URL.
+func withPrefix(prefix []string, h http.Handler) http.Handler {
+	if len(prefix) == 0 {
 		return h
 	}
-	strip := http.StripPrefix(prefix, h)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if strings.HasPrefix(r.URL.Path, prefix+"/") {
-			strip.ServeHTTP(w, r)
-			return
+		segments, err := weburl.Segments(weburl.RawPath(r.URL))
+		rest, ok := weburl.CutPrefix(segments, prefix)
+		switch {
+		case err != nil || !ok:
+			h.ServeHTTP(w, r)
+		case len(rest) == 0: // without a slash at the end, relative links would lead elsewhere
+			w.Header().Set("Location", weburl.Encode(prefix)+"/")
+			w.WriteHeader(http.StatusPermanentRedirect)
+		default:
+			h.ServeHTTP(w, weburl.WithPath(r, rest))
 		}
-		h.ServeHTTP(w, r)
 	})
 }

@@ -4,22 +4,20 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
-	"strconv"
-	"strings"
 
 	"spate/internal/fault"
 	"spate/internal/netguard"
+	"spate/internal/weburl"
+	"spate/publish"
 )
 
-// ParsePublicURL parses the URL under which clients reach a site or a tracker. It removes a
-// slash at the end of the path.
+// ParsePublicURL parses the URL under which clients reach a site or a tracker, and returns it in
+// the form of [weburl.Base].
 func ParsePublicURL(s string) (*url.URL, error) {
-	u, err := url.Parse(s)
-	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
-		return nil, fault.UsageHint("write it as http://files.example.org:6969", "the public URL %s is not an http or https URL of a host", s)
+	u, err := weburl.Parse(s)
+	if err != nil {
+		return nil, fault.UsageHint("write it as http://files.example.org:6969", "the public URL %s cannot be used: %v", s, err)
 	}
-	u.Path = strings.TrimRight(u.Path, "/")
-	u.RawPath = ""
 	return u, nil
 }
 
@@ -35,11 +33,11 @@ func publicURL(given *url.URL, addr netip.AddrPort, secure bool) (u *url.URL, gu
 	if host.IsUnspecified() || !host.IsValid() {
 		host, guessed = outwardAddrs()[0], true
 	}
-	u = &url.URL{Scheme: "http", Host: net.JoinHostPort(host.WithZone("").String(), strconv.Itoa(int(addr.Port())))}
+	scheme := "http"
 	if secure {
-		u.Scheme = "https"
+		scheme = "https"
 	}
-	return u, guessed
+	return weburl.FromAddr(scheme, netip.AddrPortFrom(host, addr.Port())), guessed
 }
 
 // outwardAddrs returns the local addresses of packets to the internet, one of each family.
@@ -77,7 +75,7 @@ func outwardAddrs() []netip.Addr {
 // of the UDP tracker, or "". If base is an https URL and this process does not serve
 // HTTPS itself, base is a proxy's, and UDP is not announced.
 func announceURLs(base *url.URL, udp string, served bool) [][]string {
-	tiers := [][]string{{base.JoinPath("announce").String()}}
+	tiers := [][]string{{publish.Absolute(base, "/announce")}}
 	if udp == "" || base.Scheme != "http" && !served {
 		return tiers
 	}

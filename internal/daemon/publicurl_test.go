@@ -27,7 +27,7 @@ func TestPublicURL(t *testing.T) {
 		secure bool
 		want   string
 	}{
-		{"127.0.0.1:6969", false, "http://127.0.0.1:6969"}, {"[::1]:80", false, "http://[::1]:80"}, {"[::1]:80", true, "https://[::1]:80"},
+		{"127.0.0.1:6969", false, "http://127.0.0.1:6969"}, {"[::1]:80", false, "http://[::1]"}, {"[::1]:80", true, "https://[::1]:80"}, {"[::1]:443", true, "https://[::1]"},
 	} {
 		if u, guessed := publicURL(nil, netip.MustParseAddrPort(c.addr), c.secure); guessed || u.String() != c.want {
 			t.Errorf("publicURL of %s = %v, guessed %v; want %q", c.addr, u, guessed, c.want)
@@ -37,11 +37,11 @@ func TestPublicURL(t *testing.T) {
 		t.Error("the URL of a listener on all addresses is no guess")
 	}
 	u, _ := publicURL(nil, netip.MustParseAddrPort("[::1]:80"), false)
-	if got := announceURLs(u, "[::1]:81", false); len(got) != 2 || got[0][0] != "http://[::1]:80/announce" || got[1][0] != "udp://[::1]:81/announce" {
+	if got := announceURLs(u, "[::1]:81", false); len(got) != 2 || got[0][0] != "http://[::1]/announce" || got[1][0] != "udp://[::1]:81/announce" {
 		t.Errorf("announce URLs %v", got)
 	}
-	u, _ = ParsePublicURL("https://a.example/x")
-	if got := announceURLs(u, "[::1]:81", false); len(got) != 1 || got[0][0] != "https://a.example/x/announce" {
+	u, _ = ParsePublicURL("https://bücher.example/x%2Fy (z)")
+	if got := announceURLs(u, "[::1]:81", false); len(got) != 1 || got[0][0] != "https://xn--bcher-kva.example/x%2Fy%20%28z%29/announce" {
 		t.Errorf("announce URLs behind a proxy %v", got)
 	}
 }

@@ -88,11 +88,7 @@ func (p *Publisher) open(ctx context.Context) error {
 	p.base, p.guessed = publicURL(c.PublicURL, p.sockets.httpAddr(), p.secure != nil)
 	c.TrackerNode.Server.OnlyAllowed = true
 	c.TrackerNode.Stats = trackerstats.Options{ShowNames: true, Home: "./", Collectors: []prometheus.Collector{&poolMetrics{p.pools}}}
-	prefix := ""
-	if c.PublicURL != nil {
-		prefix = c.PublicURL.Path
-	}
-	if p.trackerNode, err = env.openTrackerNode(&c.TrackerNode, c.State, prefix); err != nil {
+	if p.trackerNode, err = env.openTrackerNode(&c.TrackerNode, c.State, c.PublicURL); err != nil {
 		return err
 	}
 	p.trackerNode.use(p.secure)
@@ -178,7 +174,7 @@ func (p *Publisher) unlock() {
 
 // handler returns the handler of all HTTP requests.
 func (p *Publisher) handler() http.Handler {
-	return p.secure.always(withPrefix(p.base.Path, p.trackerNode.handler(p.site)))
+	return p.secure.always(p.trackerNode.handler(p.site))
 }
 
 // Serve runs the publisher while work runs. It stops all parts when work returns or a part

@@ -41,7 +41,7 @@ func TestOriginAddrs(t *testing.T) {
 func TestPathPrefix(t *testing.T) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/announce", func(http.ResponseWriter, *http.Request) {})
-	h := withPrefix("/bt/", mux)
+	h := withPrefix([]string{"bt"}, mux)
 	for path, want := range map[string]int{"/announce": 200, "/bt/announce": 200, "/bt/x": 404, "/btannounce": 404, "/x/announce": 404} {
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, httptest.NewRequest("GET", path, nil))

@@ -60,11 +60,7 @@ func OpenTracker(ctx context.Context, env *Env, c TrackerConfig) (_ *Tracker, er
 	if c.TrackerNode.Server.Tokens, err = trackerserver.OpenTokens(tokens); err != nil {
 		return nil, fault.WithSetting(fault.WithHint(err, "correct the file"), "tokens")
 	}
-	prefix := ""
-	if c.PublicURL != nil {
-		prefix = c.PublicURL.Path
-	}
-	if t.trackerNode, err = env.openTrackerNode(&c.TrackerNode, c.State, prefix); err != nil {
+	if t.trackerNode, err = env.openTrackerNode(&c.TrackerNode, c.State, c.PublicURL); err != nil {
 		return nil, err
 	}
 	t.trackerNode.tls = tls
@@ -74,7 +70,7 @@ func OpenTracker(ctx context.Context, env *Env, c TrackerConfig) (_ *Tracker, er
 
 // Run serves until ctx ends, which is not an error.
 func (t *Tracker) Run(ctx context.Context) error {
-	return t.trackerNode.run(ctx, t.sockets, withPrefix(t.base.Path, t.trackerNode.handler(t.home)))
+	return t.trackerNode.run(ctx, t.sockets, t.trackerNode.handler(withPrefix(t.trackerNode.prefix, t.home)))
 }
 
 // Close closes the parts that OpenTracker opened.

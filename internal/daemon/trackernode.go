@@ -7,13 +7,15 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
-	"strings"
+	"slices"
 	"sync"
 	"time"
 
 	"spate/internal/fault"
+	"spate/internal/weburl"
 	"spate/tracker"
 	"spate/tracker/swarm"
 	"spate/tracker/trackerlog"
@@ -53,6 +55,7 @@ type TrackerNode struct {
 	access   *appendFile                   // may be nil
 	tls      *tls.Config                   // nil: plain HTTP
 	memory   Memory                        // may be nil
+	prefix   []string                      // decoded segments of the public URL's path
 	again    chan struct{}                 // signals reload to read all files again
 	also     []func(context.Context) error // functions that run with the node
 }
@@ -61,10 +64,15 @@ type TrackerNode struct {
 // at most the changes of one interval.
 const saveEvery = time.Minute
 
-// openTrackerNode opens the tracker node with its state in the directory state. prefix is the path of
-// the public URL.
-func (e *Env) openTrackerNode(c *TrackerNodeConfig, state, prefix string) (_ *TrackerNode, err error) {
+// openTrackerNode opens the tracker node with its state in the directory state. public is the
+// public URL, or nil.
+func (e *Env) openTrackerNode(c *TrackerNodeConfig, state string, public *url.URL) (_ *TrackerNode, err error) {
 	n := &TrackerNode{env: e, memory: c.Memory, again: make(chan struct{}, 1)}
+	if public != nil {
+		if n.prefix, err = weburl.Segments(weburl.RawPath(public)); err != nil {
+			return nil, err
+		}
+	}
 	opt, stats := c.Server, c.Stats
 	defer func() {
 		if err != nil {
@@ -85,7 +93,7 @@ func (e *Env) openTrackerNode(c *TrackerNodeConfig, state, prefix string) (_ *Tr
 	if opt.Key, err = trackerserver.LoadConnKey(filepath.Join(dir, "connection.key")); err != nil {
 		return nil, err
 	}
-	opt.Prefix = prefix
+	opt.Prefix = weburl.Encode(n.prefix)
 	opt.Log, opt.Now, stats.Log, stats.Now = e.Log, e.Now, e.Log, e.Now
 	if err := n.openLogs(c, &opt); err != nil {
 		return nil, err
@@ -151,18 +159,20 @@ func (n *TrackerNode) close() {
 	}
 }
 
-// handler answers announces, scrapes and requests for statistics, and passes other requests
-// to next.
+// handler answers announces, scrapes and requests for statistics, with and without the path of
+// the public URL. It passes other requests to next unchanged.
 func (n *TrackerNode) handler(next http.Handler) http.Handler {
 	stats := n.stats.Handler(n.server)
 	return n.server.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		first, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
-		switch first {
-		case "stats", "stats.json", "metrics", "file":
-			stats.ServeHTTP(w, r)
-		default:
-			next.ServeHTTP(w, r)
+		segments, err := weburl.Segments(weburl.RawPath(r.URL))
+		rest, _ := weburl.CutPrefix(segments, n.prefix)
+		for _, path := range [][]string{rest, segments} {
+			if err == nil && len(path) > 0 && slices.Contains([]string{"stats", "stats.json", "metrics", "file"}, path[0]) {
+				stats.ServeHTTP(w, weburl.WithPath(r, path))
+				return
+			}
 		}
+		next.ServeHTTP(w, r)
 	}))
 }
 

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"spate"
+	"spate/internal/weburl"
 	"spate/tracker"
 	"spate/tracker/trackerserver/internal/httpconn"
 	"spate/tracker/wire"
@@ -56,14 +57,31 @@ func routeOf(path []byte) (r route, token []byte) {
 	return routeNone, nil
 }
 
-// routeOf parses a path that may start with Options.Prefix.
-func (s *Server) routeOf(path []byte) (route, []byte) {
+// plainRouteOf parses an encoded path that may start with Options.Prefix. It returns routeNone
+// if the path has percent escapes after the prefix; net/http reads such requests.
+func (s *Server) plainRouteOf(path []byte) (route, []byte) {
+	rest := path
 	if len(s.prefix) > 0 {
-		if rest, ok := bytes.CutPrefix(path, s.prefix); ok && len(rest) > 0 && rest[0] == '/' {
-			path = rest
+		if cut, ok := bytes.CutPrefix(path, s.prefix); ok && len(cut) > 0 && cut[0] == '/' {
+			rest = cut
 		}
 	}
-	return routeOf(path)
+	if bytes.IndexByte(rest, '%') >= 0 {
+		return routeNone, nil
+	}
+	return routeOf(rest)
+}
+
+// routeOf parses an encoded path, which may start with Options.Prefix, by its decoded segments.
+func (s *Server) routeOf(path string) (route, []byte) {
+	segments, err := weburl.Segments(path)
+	if rest, ok := weburl.CutPrefix(segments, s.prefixSegments); ok && len(rest) > 0 {
+		segments = rest
+	}
+	if err != nil || !strings.HasPrefix(path, "/") || slices.ContainsFunc(segments, func(s string) bool { return strings.Contains(s, "/") }) {
+		return routeNone, nil
+	}
+	return routeOf([]byte("/" + strings.Join(segments, "/")))
 }
 
 // Listener returns a listener for an http.Server with the handler [Server.Handler] or one
@@ -97,7 +115,7 @@ func ConnContext(ctx context.Context, conn net.Conn) context.Context {
 type httpHandler struct{ s *Server }
 
 func (h httpHandler) Match(path []byte) bool {
-	route, _ := h.s.routeOf(path)
+	route, _ := h.s.plainRouteOf(path)
 	return route != routeNone
 }
 
@@ -114,7 +132,7 @@ type httpWorker struct {
 
 func (w *httpWorker) Answer(r *httpconn.Request) []byte {
 	w.call.reset(r.Now, tracker.HTTP, r.From)
-	route, token := w.s.routeOf(r.Path)
+	route, token := w.s.plainRouteOf(r.Path)
 	w.call.token = token
 	return w.s.answerHTTP(&w.call, w.n, route, r.Query)
 }
@@ -127,7 +145,7 @@ func (s *Server) Handler(next http.Handler) http.Handler {
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer httpconn.Busy(r.Context())()
-		if route, _ := s.routeOf([]byte(r.URL.Path)); route != routeNone {
+		if route, _ := s.routeOf(weburl.RawPath(r.URL)); route != routeNone {
 			s.ServeHTTP(w, r)
 		} else {
 			next.ServeHTTP(w, r)
@@ -137,7 +155,7 @@ func (s *Server) Handler(next http.Handler) http.Handler {
 
 // ServeHTTP answers an announce or a scrape. Other paths get the status 404.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	route, token := s.routeOf([]byte(r.URL.Path))
+	route, token := s.routeOf(weburl.RawPath(r.URL))
 	switch {
 	case route == routeNone:
 		http.NotFound(w, r)

@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"spate"
+	"spate/internal/weburl"
 	"spate/tracker"
 	"spate/tracker/swarm"
 	"spate/tracker/trackerserver/internal/httpconn"
@@ -67,7 +68,7 @@ type Options struct {
 	Proxies       []netip.Prefix
 	ProxyProtocol bool
 	// Prefix is an optional prefix of the paths of announces and scrapes, such as /bt
-	// for a tracker at http://example.org/bt/. It starts with a slash.
+	// for a tracker at http://example.org/bt/. It is percent-encoded and starts with a slash.
 	Prefix string
 	// Key is the secret of UDP connection ids; zero selects a random key. See
 	// [LoadConnKey].
@@ -101,16 +102,17 @@ const DefaultMaxConns = 8192
 
 // Server is a tracker. Its methods are safe for concurrent use.
 type Server struct {
-	store   swarm.Store
-	opts    Options
-	now     func() time.Time
-	log     *slog.Logger
-	limit   *limiter
-	rules   atomic.Pointer[addressRules]
-	proxies []netip.Prefix
-	prefix  []byte // Options.Prefix without a slash at the end; may be empty
-	nat     *natChecker
-	conns   httpconn.Options // options of the listeners
+	store          swarm.Store
+	opts           Options
+	now            func() time.Time
+	log            *slog.Logger
+	limit          *limiter
+	rules          atomic.Pointer[addressRules]
+	proxies        []netip.Prefix
+	prefix         []byte   // Options.Prefix in the encoding of weburl.Encode, without a slash at the end; may be empty
+	prefixSegments []string // decoded segments of prefix
+	nat            *natChecker
+	conns          httpconn.Options // options of the listeners
 
 	changing sync.Mutex // held while allowed and the protection in store change together
 	allowed  allowSet
@@ -155,10 +157,15 @@ func New(store swarm.Store, o Options) (*Server, error) {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	s := &Server{store: store, opts: o, now: o.Now, log: o.Log, limit: newLimiter(o.Limit, o.Now()), proxies: canonicalNets(o.Proxies)}
-	s.prefix = []byte(strings.TrimRight(o.Prefix, "/"))
-	if len(s.prefix) > 0 && s.prefix[0] != '/' {
+	prefix := strings.TrimRight(o.Prefix, "/")
+	if prefix != "" && prefix[0] != '/' {
 		return nil, fmt.Errorf("trackerserver: prefix %q does not start with a slash", o.Prefix)
 	}
+	segments, err := weburl.Segments(prefix)
+	if err != nil {
+		return nil, fmt.Errorf("trackerserver: prefix %q: %w", o.Prefix, err)
+	}
+	s.prefix, s.prefixSegments = []byte(weburl.Encode(segments)), segments
 	s.conns = httpconn.Options{
 		Handler: httpHandler{s}, MaxPath: len(s.prefix) + 2*tokenLen, MaxConns: o.MaxConns, ProxyProtocol: o.ProxyProtocol,
 		Now: o.Now, Log: o.Log, Counts: &s.connCounts,

@@ -207,7 +207,10 @@ func (w *udpWorker) readToken(options []byte) (err error) {
 			break
 		}
 	}
-	_, w.call.token = w.s.routeOf(path)
+	var r route
+	if r, w.call.token = w.s.plainRouteOf(path); r == routeNone {
+		_, w.call.token = w.s.routeOf(string(path)) // the path may have percent escapes
+	}
 	if len(w.call.token) == 0 && len(query) > 0 {
 		w.call.token, _ = wire.QueryValue(query, "token", tokenLen)
 	}

@@ -2,18 +2,16 @@ package trackerstats
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"embed"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"html/template"
 	"mime"
 	"net/http"
 	"strings"
-	"time"
 
 	"spate"
+	"spate/internal/httpcontent"
 	"spate/internal/units"
 )
 
@@ -49,15 +47,11 @@ func (st *Statistics) Handler(t Tracker) http.Handler {
 	if err != nil {
 		panic(err) // the file is embedded
 	}
-	sum := sha256.Sum256(css)
-	tag := `"` + hex.EncodeToString(sum[:8]) + `"`
 	mux.HandleFunc("GET /stats", func(w http.ResponseWriter, r *http.Request) { st.servePage(w, r, t) })
-	mux.HandleFunc("GET /stats.json", func(w http.ResponseWriter, r *http.Request) { st.serveJSON(w, t) })
+	mux.HandleFunc("GET /stats.json", func(w http.ResponseWriter, r *http.Request) { st.serveJSON(w, r, t) })
 	mux.HandleFunc("GET /stats/stats.css", func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Type", "text/css; charset=utf-8")
 		w.Header().Set("Cache-Control", "public, max-age=3600")
-		w.Header().Set("ETag", tag)
-		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(css))
+		httpcontent.Send(w, r, "text/css; charset=utf-8", css)
 	})
 	mux.Handle("GET /metrics", st.metricsHandler(t))
 	if st.opts.AllowGet {
@@ -71,7 +65,10 @@ func (st *Statistics) Handler(t Tracker) http.Handler {
 			serveTorrent(w, r, t, ih, copy(ih[:], raw) == len(raw) && len(raw) == len(ih))
 		})
 	}
-	return mux
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		mux.ServeHTTP(w, r)
+	})
 }
 
 // page is the data of the template.
@@ -105,12 +102,9 @@ func (st *Statistics) servePage(w http.ResponseWriter, r *http.Request, t Tracke
 		return
 	}
 	h := w.Header()
-	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Content-Security-Policy", statsPolicy)
-	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Referrer-Policy", "no-referrer")
-	h.Set("Cache-Control", "no-store")
-	_, _ = b.WriteTo(w) // an error means that the client has disconnected
+	httpcontent.Send(w, r, "text/html; charset=utf-8", b.Bytes())
 }
 
 func (st *Statistics) page(r *Report, week bool) *page {
@@ -153,14 +147,15 @@ func (st *Statistics) page(r *Report, week bool) *page {
 	return p
 }
 
-func (st *Statistics) serveJSON(w http.ResponseWriter, t Tracker) {
-	h := w.Header()
-	h.Set("Content-Type", "application/json")
-	h.Set("Cache-Control", "no-store")
-	h.Set("Access-Control-Allow-Origin", "*")
-	e := json.NewEncoder(w)
-	e.SetIndent("", "  ")
-	_ = e.Encode(st.Report(t)) // an error means that the client has disconnected
+func (st *Statistics) serveJSON(w http.ResponseWriter, r *http.Request, t Tracker) {
+	w.Header().Set("Access-Control-Allow-Origin", "*")
+	data, err := json.MarshalIndent(st.Report(t), "", "  ")
+	if err != nil {
+		st.opts.Log.Error("the statistics failed", "err", err)
+		http.Error(w, "the statistics failed: see the log", http.StatusInternalServerError)
+		return
+	}
+	httpcontent.Send(w, r, "application/json", append(data, '\n'))
 }
 
 // serveTorrent serves the .torrent file of an allowed torrent. valid reports whether the
@@ -175,11 +170,8 @@ func serveTorrent(w http.ResponseWriter, r *http.Request, t Tracker, ih spate.In
 		http.NotFound(w, r)
 		return
 	}
-	h := w.Header()
-	h.Set("Content-Type", "application/x-bittorrent")
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": name}))
-	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(b))
+	w.Header().Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": name}))
+	httpcontent.Send(w, r, "application/x-bittorrent", b)
 }
 
 // number converts the numbers in a template to float64.

@@ -10,9 +10,19 @@ import (
 	"time"
 
 	"spate"
+	"spate/internal/httpcontent/contenttest"
 	"spate/metainfo"
 	"spate/tracker"
 )
+
+// TestAllRoutes checks the methods, headers and conditional requests of the statistics.
+func TestAllRoutes(t *testing.T) {
+	u := newFixture(t, Options{ShowNames: true})
+	u.traffic()
+	for _, path := range []string{"/stats", "/stats?past=week", "/stats.json", "/stats/stats.css"} {
+		contenttest.Content(t, u.st.Handler(u.s), path, contenttest.Exempt{})
+	}
+}
 
 // TestPage checks the page and its charts: that it escapes text, has no scripts and no
 // absolute links.
