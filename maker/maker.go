@@ -25,15 +25,11 @@ import (
 //
 // If ctx is cancelled, Make returns the cause within 100 ms, unless the disk blocks it.
 // Other errors are [ErrNoPath], [ErrEmpty], *[ChangedError], *[NameError], *[CollisionError],
-// *[PatternError], *[PieceLengthError], *[MissingError], errors of the file system, and
-// *[metainfo.Error] for a torrent that the parser would reject, for example because it
+// *[PatternError], *[PieceLengthError], *[MissingError], *[WrittenError], errors of the file system,
+// and *[metainfo.Error] for a torrent that the parser would reject, for example because it
 // has too many pieces.
 func Make(ctx context.Context, path string, o Options) (*metainfo.MetaInfo, error) {
-	t, how, err := o.scan(ctx, path)
-	if err != nil {
-		return nil, err
-	}
-	b, err := newBuild(t, &o, how)
+	b, t, err := o.prepare(ctx, path)
 	if err != nil {
 		return nil, err
 	}
@@ -41,39 +37,6 @@ func Make(ctx context.Context, path string, o Options) (*metainfo.MetaInfo, erro
 		return nil, err
 	}
 	return b.torrent()
-}
-
-// Measure returns how many bytes [Make] would hash and how many files the torrent would
-// have, without reading any data. Its errors are those of Make.
-func Measure(ctx context.Context, path string, o Options) (bytes int64, files int, err error) {
-	t, _, err := o.scan(ctx, path)
-	if err != nil {
-		return 0, 0, err
-	}
-	return t.size, len(t.entries), nil
-}
-
-// scan checks the options and lists the files at path.
-func (o *Options) scan(ctx context.Context, path string) (*tree, style, error) {
-	if err := o.check(); err != nil {
-		return nil, style{}, err
-	}
-	how, err := o.style()
-	if err != nil {
-		return nil, how, err
-	}
-	so := scanOptions{
-		files: o.Files, hidden: how.hidden, noEmpty: !how.empty, links: how.links, linkExec: how.linkExec, order: how.order,
-		skipped: o.Skipped, root: o.Root,
-	}
-	if so.include, err = parseGlobs(o.Include); err != nil {
-		return nil, how, err
-	}
-	if so.exclude, err = parseGlobs(o.Exclude); err != nil {
-		return nil, how, err
-	}
-	t, err := scan(ctx, path, so)
-	return t, how, err
 }
 
 // build is a torrent under construction.
@@ -193,14 +156,22 @@ func (b *build) align(t *tree) {
 	b.layout.total += n
 }
 
+// opener returns an opener for the files of the tree.
+func (b *build) opener(t *tree) (*opener, error) {
+	from, err := newOpener(t.at, t.single)
+	if err == nil {
+		from.follow = b.how.links == LinksFollow
+	}
+	return from, err
+}
+
 // hash reads all files and stores the hashes of the pieces and the piece layers.
 func (b *build) hash(ctx context.Context, t *tree) error {
-	from, err := newOpener(t.at, t.single)
+	from, err := b.opener(t)
 	if err != nil {
 		return err
 	}
 	defer from.close()
-	from.follow = b.how.links == LinksFollow
 	var count atomic.Int64
 	r := &run{
 		layout: &b.layout, from: from, workers: b.o.Workers, strict: true, count: &count,

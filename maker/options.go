@@ -54,6 +54,10 @@ type Options struct {
 	// change during the scan. Without Root the path may be a link to anywhere.
 	Root *os.Root
 
+	// Written lists files and directories that the caller writes to meanwhile or
+	// afterwards, such as its standard output. None of them may be part of the data.
+	Written []os.FileInfo
+
 	// Workers is the number of goroutines that read and hash; 0 selects GOMAXPROCS.
 	Workers int
 	// Progress is called every 100 ms and at the end, never concurrently.

@@ -28,21 +28,6 @@ const (
 	LinksSkip
 )
 
-// order is the order of the files in the torrent.
-type order uint8
-
-const (
-	// orderTree compares paths element by element, like the file tree of BEP 52. v2 and
-	// hybrid torrents need this order.
-	orderTree order = iota
-	// orderPath compares whole paths byte by byte, like mktorrent: "a-b" comes before
-	// "a/z".
-	orderPath
-	// orderFold is like orderPath but ignores the case of ASCII letters, like
-	// transmission-create.
-	orderFold
-)
-
 // Skipped is an entry that is not included in the torrent.
 type Skipped struct {
 	Path   string // below the root, separated by slashes
@@ -72,7 +57,9 @@ type entry struct {
 	rel  string // below the root, separated by slashes; "" for a single file
 	stat fileStat
 	exec bool
-	link string // target of a symbolic link below the root; "" for a file
+	// public means that the mode of the file lets everybody read it.
+	public bool
+	link   string // target of a symbolic link below the root; "" for a file
 }
 
 // tree is the result of a scan, in the order of the torrent.
@@ -95,6 +82,7 @@ type scanOptions struct {
 	order            order
 	skipped          func(Skipped)
 	root             *os.Root // directory that contains the path, or nil
+	written          []os.FileInfo
 }
 
 // ErrEmpty is returned if there is no byte of data at the path. A torrent needs at
@@ -115,8 +103,11 @@ func scan(ctx context.Context, path string, o scanOptions) (*tree, error) {
 	t := &tree{at: at, name: filepath.Base(at.path)}
 	switch {
 	case fi.Mode().IsRegular():
+		if err := t.checkWritten(o.written, "", fi); err != nil {
+			return nil, err
+		}
 		t.single = true
-		t.entries = []entry{{stat: statOf(fi), exec: executable(fi)}}
+		t.entries = []entry{{stat: statOf(fi), exec: executable(fi), public: public(fi)}}
 		t.size = fi.Size()
 	case fi.IsDir():
 		if err := t.walk(ctx, o); err != nil {
@@ -141,7 +132,7 @@ func (t *tree) walk(ctx context.Context, o scanOptions) error {
 	if o.skipped == nil {
 		o.skipped = func(Skipped) {}
 	}
-	w := &walker{ctx: ctx, root: root, o: o, wanted: newWanted(o.files), ahead: map[string]chan listing{}}
+	w := &walker{ctx: ctx, tree: t, root: root, o: o, wanted: newWanted(o.files), ahead: map[string]chan listing{}}
 	defer w.reading.Wait()
 	if err := w.dir("", nil); err != nil {
 		return err
@@ -163,6 +154,7 @@ func (t *tree) walk(ctx context.Context, o scanOptions) error {
 // walker is the state of a walk over a directory.
 type walker struct {
 	ctx     context.Context
+	tree    *tree
 	root    *os.Root
 	o       scanOptions
 	wanted  *wanted
@@ -182,6 +174,9 @@ func (w *walker) dir(rel string, ancestors []os.FileInfo) error {
 	l := w.list(rel)
 	if l.err != nil {
 		return l.err
+	}
+	if err := w.tree.checkWritten(w.o.written, rel, l.self); err != nil {
+		return err
 	}
 	ancestors = append(ancestors, l.self)
 	if len(l.names) == 0 && rel != "" {
@@ -239,7 +234,10 @@ func (w *walker) file(rel string, fi os.FileInfo, exec bool) error {
 	if err := checkName(rel, rel); err != nil {
 		return err
 	}
-	w.entries = append(w.entries, entry{rel: rel, stat: statOf(fi), exec: exec})
+	if err := w.tree.checkWritten(w.o.written, rel, fi); err != nil {
+		return err
+	}
+	w.entries = append(w.entries, entry{rel: rel, stat: statOf(fi), exec: exec, public: public(fi)})
 	return nil
 }
 
@@ -349,40 +347,6 @@ func (w *walker) keepLinks() []entry {
 	return w.entries
 }
 
-func sortEntries(list []entry, order order) {
-	switch order {
-	case orderPath:
-		slices.SortFunc(list, func(a, b entry) int { return strings.Compare(a.rel, b.rel) })
-	case orderFold:
-		slices.SortStableFunc(list, func(a, b entry) int {
-			if c := compareFold(a.rel, b.rel); c != 0 {
-				return c
-			}
-			return strings.Compare(a.rel, b.rel)
-		})
-	default:
-		// The walk visits the directories in the order of orderTree.
-	}
-}
-
-// compareFold compares strings ignoring the case of ASCII letters. It treats bytes as
-// signed like transmission-create, so that non-ASCII characters come first.
-func compareFold(a, b string) int {
-	for i := range min(len(a), len(b)) {
-		if x, y := lower(a[i]), lower(b[i]); x != y {
-			return int(int8(x)) - int(int8(y))
-		}
-	}
-	return len(a) - len(b)
-}
-
-func lower(c byte) byte {
-	if 'A' <= c && c <= 'Z' {
-		return c + 'a' - 'A'
-	}
-	return c
-}
-
 func relOrDot(rel string) string {
 	if rel == "" {
 		return "."
@@ -396,5 +360,8 @@ func joinRel(dir, name string) string {
 	}
 	return dir + "/" + name
 }
+
+// public reports whether everybody may read a file.
+func public(fi os.FileInfo) bool { return fi.Mode().Perm()&0o444 == 0o444 }
 
 func executable(fi os.FileInfo) bool { return fi.Mode().Perm()&0o100 != 0 }

@@ -47,6 +47,9 @@ func MakeReader(ctx context.Context, r io.Reader, size int64, o Options) (*metai
 	if err != nil {
 		return nil, err
 	}
+	if err := b.rehearse(); err != nil {
+		return nil, err
+	}
 	var count atomic.Int64
 	stop := startReport(o.Progress, &count, max(size, 0))
 	s := &stream{b: b, pieceLen: b.info.PieceLength, count: &count}

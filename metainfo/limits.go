@@ -25,13 +25,13 @@ const (
 	MaxFiles       = 1 << 20
 	MaxPieceLength = 512 << 20
 	MaxDepth       = 100
+	MaxText        = 64 << 10 // length in bytes of a comment and similar text; the rest is cut off
+	MaxURL         = 8 << 10  // length in bytes of a URL; longer ones are ignored
 
 	minNames     = 20 << 20
 	namesPerByte = 5
 	maxList      = 10_000
-	maxText      = 64 << 10 // length in bytes of a comment and similar text; the rest is cut off
-	maxURL       = 8 << 10  // length in bytes of a URL; longer ones are ignored
-	maxKeys      = 4096     // number of keys in a dictionary inside info, if they are not sorted
+	maxKeys      = 4096 // number of keys in a dictionary inside info, if they are not sorted
 )
 
 // Names is a policy for names of files from outside.

@@ -140,7 +140,7 @@ func (p *parser) topKey(name []byte, at int) {
 	m := p.m
 	switch key := string(name); key {
 	case "announce":
-		p.announce = strings.TrimSpace(p.whole(key, maxURL))
+		p.announce = strings.TrimSpace(p.whole(key, MaxURL))
 	case "announce-list":
 		p.announceList(at)
 	case "url-list":
@@ -156,7 +156,7 @@ func (p *parser) topKey(name []byte, at int) {
 	case "creation date":
 		p.creationDate(at)
 	case "encoding":
-		m.Encoding = p.text(key, maxText)
+		m.Encoding = p.text(key, MaxText)
 	case "similar":
 		m.Similar = p.similar(key)
 	case "collections":
@@ -168,7 +168,7 @@ func (p *parser) topKey(name []byte, at int) {
 
 // prefer reads a text. The variant with the suffix .utf-8 takes precedence.
 func (p *parser) prefer(dst *string, key string) {
-	if s := p.text(key, maxText); *dst == "" || strings.HasSuffix(key, ".utf-8") {
+	if s := p.text(key, MaxText); *dst == "" || strings.HasSuffix(key, ".utf-8") {
 		*dst = s
 	}
 }
@@ -218,7 +218,7 @@ func (p *parser) texts(field string) []string {
 	var list []string
 	add := func() {
 		at := p.d.Offset()
-		switch s := strings.TrimSpace(p.whole(field, maxURL)); {
+		switch s := strings.TrimSpace(p.whole(field, MaxURL)); {
 		case s == "":
 		case len(list) >= p.o.Limits.List:
 			p.limit(field, at, "more than %d entries", len(list))

@@ -82,7 +82,7 @@ func (p *parser) infoKey(name []byte, at int) {
 	case "private":
 		i.Private = p.private(at)
 	case "source":
-		i.Source = p.text("info.source", maxText)
+		i.Source = p.text("info.source", MaxText)
 	case "similar":
 		i.Similar = p.similar("info.similar")
 	case "collections":
@@ -213,7 +213,7 @@ func (p *parser) name() {
 		raw = p.info.nameUTF8
 	}
 	i := &p.m.Info
-	i.RawName = string(raw[:min(len(raw), maxText)])
+	i.RawName = string(raw[:min(len(raw), MaxText)])
 	i.Name = cleanName(i.RawName, p.o.Names)
 	if i.Name == "" {
 		h := sha1.Sum(p.m.InfoBytes)

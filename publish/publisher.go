@@ -194,6 +194,16 @@ func (p *Publisher) Publish(ctx context.Context, path string, spec Spec) (*Relea
 	return p.finish(ctx, m, r, &spec)
 }
 
+// Check returns the error that [Publisher.Publish] would return before it makes the torrent:
+// the path does not exist, the reference is taken or not valid, or the name is not safe. It
+// changes nothing. Callers that publish several paths use it before they publish the first.
+func (p *Publisher) Check(ctx context.Context, path string, spec Spec) error {
+	if _, _, err := p.prepare(path, &spec); err != nil {
+		return err
+	}
+	return p.version(ctx, &spec)
+}
+
 // base returns the base URL of the site as it is written into torrents, or "" if there is
 // no site.
 func (p *Publisher) base() string {
@@ -292,6 +302,9 @@ func (p *Publisher) prepare(path string, spec *Spec) (at string, single bool, er
 		spec.Name = filepath.Base(abs)
 	}
 	p.fill(spec)
+	if safe := safeName(spec.Name); safe != spec.Name {
+		return "", false, &StepError{"make", spec.Name, &nameError{safe}}
+	}
 	return at, !info.IsDir(), nil
 }
 
@@ -319,14 +332,6 @@ func (p *Publisher) make(ctx context.Context, path, at string, single bool, opts
 	}
 	r.Base = p.base()
 	return m, r, r.record(before)
-}
-
-// checkName returns an error if the torrent's name is not want.
-func (r *Release) checkName(want string) error {
-	if r.Name != want {
-		return fmt.Errorf("the torrent would be named %q, because the name is not safe as a file name: choose another name", r.Name)
-	}
-	return nil
 }
 
 // reserve locks a slug until the caller calls the returned function. It returns [ErrExists]

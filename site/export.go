@@ -14,6 +14,7 @@ import (
 	"strings"
 	"syscall"
 
+	"spate/internal/atomicfile"
 	"spate/internal/folder"
 	"spate/publish"
 )
@@ -64,7 +65,7 @@ func Export(ctx context.Context, catalog publish.Catalog, dir string, opts Expor
 	if err := os.MkdirAll(filepath.Dir(dir), 0o777); err != nil {
 		return done, err
 	}
-	tmp, err := os.MkdirTemp(filepath.Dir(dir), "."+filepath.Base(dir)+".*.tmp")
+	tmp, err := atomicfile.MkdirTemp(filepath.Dir(dir))
 	if err != nil {
 		return done, err
 	}

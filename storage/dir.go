@@ -11,6 +11,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"spate/internal/atomicfile"
 	"spate/metainfo"
 )
 
@@ -183,7 +184,7 @@ func (d *Dir) Path() string { return d.location.Load().path() }
 func (d *Dir) name(i int) string {
 	top := d.location.Load().top
 	if i == len(d.layout.files) {
-		return "." + top + ".parts"
+		return atomicfile.Name("."+top, ".parts")
 	}
 	if p, ok := d.raw[i]; ok {
 		return top + p

@@ -26,7 +26,7 @@ func Replace(path string, b []byte) error {
 // Write is like [Replace] but does not sync the directory. After a crash the file may
 // have its old content until [SyncDir] has returned.
 func Write(path string, b []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*"+Extension)
+	f, err := CreateTemp(filepath.Dir(path))
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package classic
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -9,6 +10,7 @@ import (
 	"strings"
 
 	"spate/bencode"
+	"spate/internal/fault"
 	"spate/internal/folder"
 	"spate/internal/torrentfile"
 	"spate/maker"
@@ -120,29 +122,63 @@ func (r *run) makeMetafile(ctx context.Context) error {
 	if target != "" && len(paths) > 1 {
 		return r.usage("--target %s names one file, but there are %d .torrent files to write", target, len(paths))
 	}
-	return r.eachFile(ctx, paths, func(path string) error {
-		out := target
-		if out == "" {
-			out = filepath.Clean(path) + ".torrent"
+	k.options.Written = r.OutputFiles()
+	var outs []string
+	for _, path := range paths {
+		outs = append(outs, cmp.Or(target, filepath.Clean(path)+".torrent"))
+	}
+	same := torrentfile.CheckTargets(outs)
+	good := map[string]string{} // the .torrent of each path without an error
+	var first error
+	for i, path := range paths {
+		err := cmp.Or(same[i], k.check(ctx, path, outs[i]))
+		if err == nil {
+			good[path] = outs[i]
+			continue
 		}
-		if err := torrentfile.CheckTarget(out, true); err != nil {
+		if len(paths) == 1 {
 			return err
 		}
-		o := k.options
-		o.Progress = func(p maker.Progress) {
-			r.Print(fmt.Sprintf("%.1f%% complete\r", 100*float64(p.Done)/float64(max(p.Total, 1))))
-		}
-		m, err := maker.Make(ctx, path, o)
-		r.Print("\n")
-		if err != nil {
-			return torrentfile.MakeError(err)
-		}
-		b, err := k.bytes(m)
-		if err != nil {
-			return err
-		}
-		return torrentfile.Write(out, b, true)
-	})
+		r.Warnf("%v", err) // before the other paths are hashed
+		first = cmp.Or(first, err)
+	}
+	failed := len(paths)
+	paths = slices.DeleteFunc(paths, func(path string) bool { return good[path] == "" })
+	failed -= len(paths)
+	err = r.eachFile(ctx, paths, func(path string) error { return r.makeOne(ctx, path, good[path], k) })
+	if err == nil && failed > 0 {
+		err = fmt.Errorf("%d of %d files failed%w", failed, failed+len(paths), fault.Quiet(first))
+	}
+	return err
+}
+
+// check returns the errors of a torrent of path that are known before hashing.
+func (k *making) check(ctx context.Context, path, out string) error {
+	if err := torrentfile.CheckTarget(out, true); err != nil {
+		return err
+	}
+	o := k.options
+	o.Skipped, o.Written = nil, torrentfile.Written(o.Written, out)
+	_, _, err := maker.Measure(ctx, path, o)
+	return torrentfile.MakeError(err)
+}
+
+// makeOne writes the torrent of path to out.
+func (r *run) makeOne(ctx context.Context, path, out string, k *making) error {
+	o := k.options
+	o.Progress = func(p maker.Progress) {
+		r.Print(fmt.Sprintf("%.1f%% complete\r", 100*float64(p.Done)/float64(max(p.Total, 1))))
+	}
+	m, err := maker.Make(ctx, path, o)
+	r.Print("\n")
+	if err != nil {
+		return torrentfile.MakeError(err)
+	}
+	b, err := k.bytes(m)
+	if err != nil {
+		return err
+	}
+	return torrentfile.Write(out, b, true)
 }
 
 // completeDir runs btcompletedir. It skips entries that have a .torrent file.
@@ -171,15 +207,22 @@ func (r *run) completeOne(ctx context.Context, dir string, k *making) error {
 	into := dir
 	if t := r.v.Text("target"); t != "" {
 		into = t
-		if err := os.MkdirAll(t, 0o777); err != nil {
-			return err
-		}
 	}
 	o := k.options
-	o.Root = in.Root()
+	o.Root, o.Written = in.Root(), r.OutputFiles()
 	list, err := incomplete(ctx, in, into, o)
 	if err != nil {
 		return err
+	}
+	if err := os.MkdirAll(into, 0o777); err != nil {
+		return err
+	}
+	for _, e := range list {
+		e.Err = cmp.Or(e.Err, torrentfile.CheckTarget(e.Out, true))
+		if e.Err != nil {
+			r.Warnf("%v", e.Err) // before the other entries are hashed
+			e.Said = true
+		}
 	}
 	bar := r.NewProgress(fmt.Sprintf("hashing %d torrents", len(list)))
 	torrentfile.MakeEach(ctx, list, o, bar.Update)
@@ -188,6 +231,7 @@ func (r *run) completeOne(ctx context.Context, dir string, k *making) error {
 		return err
 	}
 	var first error
+	failed := 0
 	for _, e := range list {
 		var b []byte
 		if e.Err == nil {
@@ -200,13 +244,18 @@ func (r *run) completeOne(ctx context.Context, dir string, k *making) error {
 			r.Notef("%s", e.Out)
 			continue
 		}
+		failed++
 		if first == nil {
 			first = torrentfile.MakeError(e.Err)
-		} else {
+		}
+		if !e.Said {
 			r.Warnf("%v", e.Err)
 		}
 	}
-	return first
+	if failed > 0 {
+		return fmt.Errorf("%d of %d torrents were not made%w", failed, len(list), fault.Quiet(first))
+	}
+	return nil
 }
 
 // incomplete returns the entries of a directory that have no .torrent in the directory into.
@@ -216,7 +265,7 @@ func incomplete(ctx context.Context, in *folder.Folder, into string, o maker.Opt
 		return nil, err
 	}
 	for _, d := range names {
-		e := torrentfile.NewEntry(in, d.Name(), filepath.Join(into, d.Name()+".torrent"))
+		e := torrentfile.NewEntry(in, d.Name(), into)
 		if strings.HasSuffix(d.Name(), ".torrent") || maker.Hidden(d) || slices.Contains(ignored2005(), d.Name()) {
 			continue
 		}

@@ -151,6 +151,7 @@ func (a *app) create(ctx context.Context, path string, opt createOptions) error 
 	} else if a.StdoutIsTerminal() && !opt.force {
 		return fault.UsageHint("write it to a file with -o, or pipe it on", "standard output is a terminal, and a .torrent is binary")
 	}
+	o.Written = torrentfile.Written(a.OutputFiles(), out)
 	m, err := a.makeOne(ctx, path, o)
 	var name *maker.NameError
 	if errors.As(err, &name) && o.Name != "" && name.Path == o.Name {
@@ -210,6 +211,9 @@ func (a *app) makeOne(ctx context.Context, path string, o maker.Options) (*metai
 	size := int64(-1)
 	if f, ok := a.Stdin.(*os.File); ok {
 		if fi, err := f.Stat(); err == nil && fi.Mode().IsRegular() {
+			if slices.ContainsFunc(o.Written, func(w os.FileInfo) bool { return os.SameFile(w, fi) }) {
+				return nil, &maker.WrittenError{Path: "standard input"}
+			}
 			if at, err := f.Seek(0, io.SeekCurrent); err == nil {
 				size = fi.Size() - at
 			}

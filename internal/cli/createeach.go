@@ -1,12 +1,13 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -24,10 +25,8 @@ func (a *app) createEach(ctx context.Context, dir string, o maker.Options, opt *
 	case opt.output == "-":
 		return fault.Usagef("--each writes several torrents: -o must be a directory")
 	}
-	if opt.output != "" {
-		if err := os.MkdirAll(opt.output, 0o777); err != nil {
-			return err
-		}
+	if fi, err := os.Stat(opt.output); err == nil && !fi.IsDir() {
+		return fault.New(fault.Exists, "--each writes several torrents: -o must be a directory", "%s is not a directory", opt.output)
 	}
 	in, err := folder.Open(dir, folder.Options{FollowLinks: opt.follow})
 	if err != nil {
@@ -42,10 +41,42 @@ func (a *app) createEach(ctx context.Context, dir string, o maker.Options, opt *
 	if len(list) == 0 {
 		return fault.WithHint(fmt.Errorf("%s: %w", dir, maker.ErrEmpty), "--each makes a torrent of each entry of a directory")
 	}
+	if err := a.readyEach(list, opt); err != nil {
+		return err
+	}
 	bar := a.NewProgress(fmt.Sprintf("hashing %d torrents", len(list)))
 	torrentfile.MakeEach(ctx, list, o, bar.Update)
 	bar.Finish()
 	return a.writeEach(ctx, list, opt)
+}
+
+// readyEach prints the errors of the entries that are known before hashing. It creates the
+// output directory if torrents can be made, and otherwise returns an error.
+func (a *app) readyEach(list []*torrentfile.Entry, opt *createOptions) error {
+	var outs []string
+	for _, e := range list {
+		outs = append(outs, e.Out)
+	}
+	same := torrentfile.CheckTargets(outs)
+	for i, e := range list {
+		e.Err = cmp.Or(e.Err, same[i])
+		if e.Err != nil {
+			a.sayEach(e)
+		}
+	}
+	if err := failedEach(list); err != nil && !slices.ContainsFunc(list, func(e *torrentfile.Entry) bool { return e.Err == nil }) {
+		return err
+	}
+	if opt.output != "" {
+		return os.MkdirAll(opt.output, 0o777)
+	}
+	return nil
+}
+
+// sayEach prints the error of an entry.
+func (a *app) sayEach(e *torrentfile.Entry) {
+	a.Warnf("%s", fault.Message(e.Err))
+	e.Said = true
 }
 
 // entries returns the entries of the directory to make torrents of, with their sizes.
@@ -55,10 +86,12 @@ func (a *app) entries(ctx context.Context, in *folder.Folder, o maker.Options, o
 		return nil, err
 	}
 	o.Skipped = nil
+	o.Written = a.OutputFiles()
+	into, _ := os.Stat(opt.output) // nil: it does not exist, or there is no -o
 	var list []*torrentfile.Entry
 	for _, d := range names {
 		name := d.Name()
-		e := torrentfile.NewEntry(in, name, filepath.Join(opt.output, name+".torrent"))
+		e := torrentfile.NewEntry(in, name, opt.output)
 		if why := leftOut(in, d, o.Hidden); why != "" {
 			a.skipped(maker.Skipped{Path: name, Reason: why})
 			continue
@@ -66,12 +99,15 @@ func (a *app) entries(ctx context.Context, in *folder.Folder, o maker.Options, o
 		if strings.HasSuffix(name, ".torrent") && d.Type().IsRegular() {
 			continue // an earlier run has made this torrent
 		}
+		if fi, err := in.Stat(name); err == nil && into != nil && os.SameFile(fi, into) {
+			continue // the directory of the torrents is not data
+		}
 		e.Measure(ctx, o)
 		if errors.Is(e.Err, maker.ErrEmpty) {
 			a.Notef("%s is empty: skipped", e.Path)
 			continue
 		}
-		if e.Err == nil {
+		if e.Err == nil && (into != nil || opt.output == "") {
 			e.Err = torrentfile.CheckTarget(e.Out, opt.force)
 		}
 		list = append(list, e)
@@ -108,8 +144,6 @@ func (a *app) writeEach(ctx context.Context, list []*torrentfile.Entry, opt *cre
 	if err := context.Cause(ctx); err != nil {
 		return err
 	}
-	var first error
-	failed := 0
 	for _, e := range list {
 		var b []byte
 		if e.Err == nil {
@@ -119,10 +153,8 @@ func (a *app) writeEach(ctx context.Context, list []*torrentfile.Entry, opt *cre
 			e.Err = torrentfile.Write(e.Out, b, opt.force)
 		}
 		if e.Err != nil {
-			a.Warnf("%s", fault.Message(e.Err))
-			failed++
-			if first == nil {
-				first = torrentfile.MakeError(e.Err)
+			if !e.Said {
+				a.sayEach(e)
 			}
 			continue
 		}
@@ -130,8 +162,24 @@ func (a *app) writeEach(ctx context.Context, list []*torrentfile.Entry, opt *cre
 			return err
 		}
 	}
-	if failed > 0 {
-		return fault.New(fault.CodeOf(first), hintFor(first), "%d of %d torrents were not made", failed, len(list))
+	return failedEach(list)
+}
+
+// failedEach returns an error with the number of the entries that failed, or nil.
+func failedEach(list []*torrentfile.Entry) error {
+	var first error
+	failed := 0
+	for _, e := range list {
+		if e.Err == nil {
+			continue
+		}
+		failed++
+		if first == nil {
+			first = torrentfile.MakeError(e.Err)
+		}
 	}
-	return nil
+	if failed == 0 {
+		return nil
+	}
+	return fault.New(fault.CodeOf(first), hintFor(first), "%d of %d torrents were not made", failed, len(list))
 }

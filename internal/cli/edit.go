@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -39,7 +40,7 @@ func (a *app) editCmd() *cobra.Command {
 		Use:   "edit TORRENT...",
 		Short: "change announce URLs, web seeds, comment, name",
 		Long: `Change torrents in place. Everything that no flag names stays as it is, byte for
-byte. --name, --source and --private change the info-hash, and with it the swarm,
+byte, and nothing is written if one of the torrents cannot be changed. --name, --source and --private change the info-hash, and with it the swarm,
 so they need --rehash-info. --announce-from reads a .torrent, or a list with a URL
 on each line and an empty line between tiers. edit ignores the settings file and
 variables.`,
@@ -78,20 +79,26 @@ func (a *app) edit(ctx context.Context, paths []string, opt *editOptions) error 
 	if err != nil {
 		return err
 	}
+	if err := checkTexts(opt.comment, opt.source, opt.createdBy); err != nil {
+		return err
+	}
 	if opt.output != "" && len(paths) > 1 {
 		return fault.Usagef("-o names one file, but there are %d torrents", len(paths))
 	}
 	if opt.given["name"] && len(paths) > 1 {
 		return fault.Usagef("--name would give %d torrents the same name", len(paths))
 	}
+	// What is wrong with any of them is said before the first is written.
+	var list []*edited
 	var first error
 	failed := 0
 	for _, path := range paths {
 		if err := context.Cause(ctx); err != nil {
 			return err
 		}
-		err := a.editOne(path, opt, changes)
+		e, err := a.prepareEdit(path, opt, changes)
 		if err == nil {
+			list = append(list, e)
 			continue
 		}
 		if len(paths) == 1 {
@@ -99,8 +106,11 @@ func (a *app) edit(ctx context.Context, paths []string, opt *editOptions) error 
 		}
 		a.Warnf("%v", err)
 		failed++
-		if first == nil {
-			first = err
+		first = cmp.Or(first, err)
+	}
+	for _, e := range list {
+		if err := a.writeEdit(e, opt); err != nil {
+			return err
 		}
 	}
 	if failed > 0 {
@@ -228,15 +238,25 @@ func announceFrom(path string) ([][]string, error) {
 	return list, err
 }
 
-// editOne changes the torrent at path.
-func (a *app) editOne(path string, opt *editOptions, trackers func(*metainfo.MetaInfo)) error {
+// edited is a torrent with its changes.
+type edited struct {
+	path, out string
+	file      []byte // the new .torrent; nil: nothing to change
+	torrent   *metainfo.MetaInfo
+	newHash   bool
+	had       []string // URLs of trackers and web seeds before the change
+}
+
+// prepareEdit reads and changes the torrent at path. It returns all errors that can be found
+// before the torrent is written.
+func (a *app) prepareEdit(path string, opt *editOptions, trackers func(*metainfo.MetaInfo)) (*edited, error) {
 	raw, err := torrentfile.ReadFile(path)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	m, err := torrentfile.Parse(path, raw)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	before := m.InfoBytes
 	had := sourceURLs(m)
@@ -254,39 +274,41 @@ func (a *app) editOne(path string, opt *editOptions, trackers func(*metainfo.Met
 		m.Overwrite(metainfo.FieldCreationDate)
 	}
 	if m.InfoBytes, err = torrentfile.EditInfo(m, opt.infoChanges()); err != nil {
-		return err
+		return nil, err
 	}
-	if changed := !bytes.Equal(before, m.InfoBytes); changed && !opt.rehash {
-		return fault.UsageHint("--rehash-info allows it", "%s: this changes the info-hash, so that the new torrent has a separate swarm", path)
+	e := &edited{path: path, out: cmp.Or(opt.output, path), newHash: !bytes.Equal(before, m.InfoBytes), had: had}
+	if e.newHash && !opt.rehash {
+		return nil, fault.UsageHint("--rehash-info allows it", "%s: this changes the info-hash, so that the new torrent has a separate swarm", path)
 	}
 	b, err := m.Bytes()
 	if err != nil {
+		return nil, err
+	}
+	if e.torrent, err = torrentfile.Parse(path, b); err != nil { // never write an invalid torrent
+		return nil, err
+	}
+	if opt.given["name"] && e.torrent.Info.RawName != "" {
+		return nil, fault.Usagef("--name: %q cannot be the name of a torrent; use another name", opt.name)
+	}
+	if e.out == path && bytes.Equal(b, raw) {
+		return e, nil
+	}
+	e.file = b
+	return e, torrentfile.CheckTarget(e.out, e.out == path || opt.force)
+}
+
+// writeEdit writes a changed torrent.
+func (a *app) writeEdit(e *edited, opt *editOptions) error {
+	if e.file == nil {
+		a.Notef("%s: nothing to change", e.path)
+	} else if err := torrentfile.Write(e.out, e.file, e.out == e.path || opt.force); err != nil {
 		return err
 	}
-	after, err := torrentfile.Parse(path, b) // never write an invalid torrent
-	if err != nil {
-		return err
+	a.warnLeftovers(e.out, e.file, e.had, sourceURLs(e.torrent))
+	if e.newHash {
+		a.Notef("%s: the info-hash changed", e.out)
 	}
-	if opt.given["name"] && after.Info.RawName != "" {
-		return fault.Usagef("--name: %q cannot be the name of a torrent; use another name", opt.name)
-	}
-	out := path
-	if opt.output != "" {
-		out = opt.output
-	}
-	switch {
-	case out == path && bytes.Equal(b, raw):
-		a.Notef("%s: nothing to change", path)
-	default:
-		if err := torrentfile.Write(out, b, out == path || opt.force); err != nil {
-			return err
-		}
-	}
-	a.warnLeftovers(out, b, had, sourceURLs(after))
-	if !bytes.Equal(before, m.InfoBytes) {
-		a.Notef("%s: the info-hash changed", out)
-	}
-	return a.printCreated(after, out)
+	return a.printCreated(e.torrent, e.out)
 }
 
 // sourceURLs returns the URLs of the trackers and web seeds of m.

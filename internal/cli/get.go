@@ -12,10 +12,12 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"spate/internal/atomicfile"
 	"spate/internal/daemon"
 	"spate/internal/fault"
 	"spate/internal/running"
 	"spate/internal/source"
+	"spate/internal/torrentfile"
 	"spate/maker"
 	"spate/metainfo"
 )
@@ -65,6 +67,7 @@ resume. With -o - it writes one file to standard output while it fetches it.`,
 type getJob struct {
 	*daemon.Download
 	src *source.Source
+	sel func(path []string) bool // selects files; nil: all
 
 	began    time.Time
 	active   time.Time // time at which data was last received
@@ -92,7 +95,7 @@ func (a *app) get(ctx context.Context, args []string, opt *getOptions) error {
 		return a.getFailed(nil, err)
 	}
 	for _, j := range jobs {
-		if err := a.startJob(s, j, opt); err != nil {
+		if err := a.startJob(s, j); err != nil {
 			return a.getFailed(j, err)
 		}
 	}
@@ -125,48 +128,85 @@ func (a *app) getOnScreen(ctx context.Context, s *daemon.Session, g *getRun, arg
 	return err
 }
 
-// getJobs finds the torrents and prepares their downloads. The caller releases the jobs, even
-// after an error.
+// getJobs finds the torrents and prepares their downloads. It reads existing data only after
+// all sources, the selection and the directory are known to be good. The caller releases the
+// jobs, even after an error.
 func (a *app) getJobs(ctx context.Context, s *daemon.Session, args []string, state string, opt *getOptions) ([]*getJob, error) {
-	if err := outputDir(opt.output); err != nil {
+	if err := opt.check(); err != nil {
+		return nil, err
+	}
+	found, err := a.findTorrents(ctx, s, args, opt)
+	if err != nil {
+		return nil, err
+	}
+	if err := makeOutputDir(opt.output, found); err != nil {
 		return nil, err
 	}
 	var jobs []*getJob
-	for _, arg := range args {
-		src, err := a.sources(opt.bind.Addr).Resolve(ctx, arg)
+	for _, f := range found {
+		f.conf.State, f.conf.Dir, f.conf.Name = state, opt.output, f.mi.Info.Name
+		d, err := daemon.PrepareDownload(ctx, a.daemonEnv(), f.mi, f.conf, a.checking(f.mi))
 		if err != nil {
 			return jobs, err
 		}
-		if err := a.checkSignature(ctx, src, opt.key, a.stateDir(opt.state), opt.bind.Addr); err != nil {
-			return jobs, err
-		}
-		j, err := a.getJob(ctx, s, src, state, opt, jobs)
-		if err != nil {
-			return jobs, err
-		}
-		jobs = append(jobs, j)
+		jobs = append(jobs, &getJob{Download: d, src: f.src, sel: f.sel, received: d.Before})
 	}
 	return jobs, nil
 }
 
-// getJob prepares the download of a source. It returns an error if another job writes to the
-// same path.
-func (a *app) getJob(ctx context.Context, s *daemon.Session, src *source.Source, state string, opt *getOptions, others []*getJob) (*getJob, error) {
-	mi, conf, err := a.metadata(ctx, s, src, opt)
-	if err != nil {
-		return nil, err
+// check returns errors of the flags that do not depend on the torrents.
+func (o *getOptions) check() error {
+	if err := checkOutputDir(o.output); err != nil {
+		return err
 	}
-	conf.State, conf.Dir, conf.Name = state, opt.output, mi.Info.Name
-	for _, other := range others {
-		if other.Path == filepath.Join(conf.Dir, conf.Name) {
-			return nil, fault.UsageHint("fetch them one after the other, with -o DIR", "%s and %s are both called %q", other.src.Arg, src.Arg, mi.Info.Name)
+	if _, err := maker.Matcher(o.sel); err != nil {
+		return fault.Usagef("--select: %w", err)
+	}
+	if o.key != "" && !strings.EqualFold(o.key, "off") {
+		if _, err := publicKeyOf(o.key); err != nil {
+			return err
 		}
 	}
-	d, err := daemon.PrepareDownload(ctx, a.daemonEnv(), mi, conf, a.checking(mi))
-	if err != nil {
-		return nil, err
+	return nil
+}
+
+// foundTorrent is the torrent of a source.
+type foundTorrent struct {
+	src  *source.Source
+	mi   *metainfo.MetaInfo
+	conf daemon.DownloadConfig
+	sel  func(path []string) bool // selects files; nil: all
+}
+
+// findTorrents returns the torrents of all sources. It returns an error if two torrents have
+// the same name.
+func (a *app) findTorrents(ctx context.Context, s *daemon.Session, args []string, opt *getOptions) (list []*foundTorrent, err error) {
+	for _, arg := range args {
+		f := &foundTorrent{}
+		if f.src, err = a.sources(opt.bind.Addr).Resolve(ctx, arg); err != nil {
+			return nil, err
+		}
+		list = append(list, f)
 	}
-	return &getJob{Download: d, src: src, received: d.Before}, nil
+	for _, f := range list {
+		if err := a.checkSignature(ctx, f.src, opt.key, a.stateDir(opt.state), opt.bind.Addr); err != nil {
+			return nil, err
+		}
+	}
+	for i, f := range list {
+		if f.mi, f.conf, err = a.metadata(ctx, s, f.src, opt); err != nil {
+			return nil, err
+		}
+		if f.sel, err = filesOf(f, opt.sel); err != nil {
+			return nil, err
+		}
+		for _, other := range list[:i] {
+			if other.mi.Info.Name == f.mi.Info.Name {
+				return nil, fault.UsageHint("fetch them one after the other, with -o DIR", "%s and %s are both called %q", other.src.Arg, f.src.Arg, f.mi.Info.Name)
+			}
+		}
+	}
+	return list, nil
 }
 
 // checking returns a function that starts a progress display for the check of a torrent's data.
@@ -177,18 +217,39 @@ func (a *app) checking(mi *metainfo.MetaInfo) func() (update func(done, total in
 	}
 }
 
-// outputDir creates the directory dir if it is missing. It does not create its parents.
-func outputDir(dir string) error {
+// checkOutputDir returns an error if dir is not a directory, and cannot be created.
+func checkOutputDir(dir string) error {
 	info, err := os.Stat(dir)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return fault.WithHint(os.Mkdir(dir, 0o777), "make it, or choose another with -o DIR")
+		err := atomicfile.Probe(filepath.Dir(filepath.Clean(dir)))
+		return fault.WithHint(err, "make it, or choose another with -o DIR")
 	case err != nil:
 		return err
 	case !info.IsDir():
 		return fault.UsageHint("the data keeps the name that the torrent gives it", "-o %s is a file; get takes a directory", dir)
 	}
 	return nil
+}
+
+// makeOutputDir creates the directory dir if it is missing, but not its parents. It returns an
+// error if data of the torrents cannot be created there.
+func makeOutputDir(dir string, torrents []*foundTorrent) error {
+	if err := os.Mkdir(dir, 0o777); err != nil && !errors.Is(err, fs.ErrExist) {
+		return fault.WithHint(err, "choose another with -o DIR")
+	}
+	var paths []string
+	for _, t := range torrents {
+		path := filepath.Join(dir, t.mi.Info.Name)
+		paths = append(paths, path)
+		if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
+			continue // existing data can be complete
+		}
+		if err := atomicfile.Probe(dir); err != nil {
+			return fault.WithSetting(err, "output")
+		}
+	}
+	return errors.Join(torrentfile.CheckTargets(paths)...)
 }
 
 // metadata returns the torrent of a source and the configuration of its download. It asks peers
@@ -213,12 +274,8 @@ func (a *app) metadata(ctx context.Context, s *daemon.Session, src *source.Sourc
 }
 
 // startJob adds the torrent of a job to the session.
-func (a *app) startJob(s *daemon.Session, j *getJob, opt *getOptions) error {
-	sel, err := filesOf(j, opt.sel)
-	if err != nil {
-		return err
-	}
-	if err := j.Start(s, sel); err != nil {
+func (a *app) startJob(s *daemon.Session, j *getJob) error {
+	if err := j.Start(s, j.sel); err != nil {
 		return err
 	}
 	j.began = a.Now()
@@ -226,24 +283,24 @@ func (a *app) startJob(s *daemon.Session, j *getJob, opt *getOptions) error {
 	return a.getEvent(j, "metadata", nil)
 }
 
-// filesOf returns a function that selects the files of a job: those that match a pattern or,
+// filesOf returns a function that selects the files of a torrent: those that match a pattern or,
 // without patterns, those that its magnet link selects. nil selects all files.
-func filesOf(j *getJob, patterns []string) (func([]string) bool, error) {
+func filesOf(t *foundTorrent, patterns []string) (func([]string) bool, error) {
 	if len(patterns) > 0 {
 		match, err := maker.Matcher(patterns)
 		if err != nil {
 			return nil, fault.Usagef("--select: %w", err)
 		}
-		return selected(j.MetaInfo, match)
+		return selected(t.mi, match)
 	}
-	if j.src.Magnet == "" {
+	if t.src.Magnet == "" {
 		return nil, nil
 	}
-	link, err := metainfo.ParseMagnet(j.src.Magnet)
+	link, err := metainfo.ParseMagnet(t.src.Magnet)
 	if err != nil {
 		return nil, err
 	}
-	return daemon.SelectedByLink(j.MetaInfo, link)
+	return daemon.SelectedByLink(t.mi, link)
 }
 
 // selected converts match to a function of the path of a file. It returns an error if no file

@@ -54,7 +54,7 @@ func (a *app) getStream(ctx context.Context, args []string, opt *getOptions) err
 		return err
 	}
 	j := jobs[0]
-	if err := a.startJob(s, j, &o); err != nil {
+	if err := a.startJob(s, j); err != nil {
 		return err
 	}
 	file, err := onlyFile(j)

@@ -35,12 +35,15 @@ size, the trackers and the web seeds. --select writes BEP 53.`,
 		Example: "  spate magnet debian.torrent --peer 192.0.2.7:6881",
 		Args:    need(1, -1, "a .torrent"),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			var links []metainfo.Magnet
 			for _, arg := range args {
-				if err := a.magnet(cmd.Context(), arg, opt); err != nil {
-					return err
+				link, err := a.magnet(cmd.Context(), arg, opt)
+				if err != nil {
+					return err // before any link is printed
 				}
+				links = append(links, link)
 			}
-			return nil
+			return a.printMagnets(links)
 		},
 	}
 	f := cmd.Flags()
@@ -50,40 +53,53 @@ size, the trackers and the web seeds. --select writes BEP 53.`,
 	return cmd
 }
 
-func (a *app) magnet(ctx context.Context, arg string, opt magnetOptions) error {
+// magnet returns the link of a source.
+func (a *app) magnet(ctx context.Context, arg string, opt magnetOptions) (g metainfo.Magnet, err error) {
 	for _, p := range opt.peers {
 		if err := checkHostPort("--peer", p); err != nil {
-			return err
+			return g, err
 		}
 	}
 	src, err := a.sources(opt.bind.Addr).Resolve(ctx, arg)
 	if err != nil {
-		return err
+		return g, err
 	}
-	var g metainfo.Magnet
 	switch {
 	case src.Torrent != nil:
 		m, err := src.Parse()
 		if err != nil {
-			return err
+			return g, err
 		}
 		g = m.Magnet()
 		if g.Select, err = selectRanges(m, opt.sel); err != nil {
-			return err
+			return g, err
 		}
 	case len(opt.sel) > 0:
-		return fault.Usagef("%s: --select needs the .torrent file, because a link has no list of files", arg)
+		return g, fault.Usagef("%s: --select needs the .torrent file, because a link has no list of files", arg)
 	default:
 		if g, err = metainfo.ParseMagnet(src.Magnet); err != nil {
-			return err
+			return g, err
 		}
 	}
 	g.Peers = append(g.Peers, opt.peers...)
-	if !a.JSON {
-		return a.Printf("%s\n", g)
+	return g, nil
+}
+
+// printMagnets prints the links.
+func (a *app) printMagnets(links []metainfo.Magnet) error {
+	for _, g := range links {
+		var err error
+		if a.JSON {
+			j := magnetToJSON(g)
+			err = a.PrintJSON(magnetJSON{j.Name, j.InfoHashV1, j.InfoHashV2, j.Magnet})
+		} else {
+			err = a.Printf("%s\n", g)
+		}
+		if err != nil {
+			return err
+		}
 	}
-	j := magnetToJSON(g)
-	return a.PrintJSON(magnetJSON{j.Name, j.InfoHashV1, j.InfoHashV2, j.Magnet})
+	return nil
 }
 
 // selectRanges returns the indexes of the files that match a pattern, or nil without

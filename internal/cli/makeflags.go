@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -63,7 +64,20 @@ func (m *makeFlags) options() (maker.Options, error) {
 			return o, err
 		}
 	}
+	if err := checkTexts(m.comment, m.source, m.createdBy); err != nil {
+		return o, err
+	}
+	for flag, patterns := range map[string][]string{"--include": m.include, "--exclude": m.exclude} {
+		if _, err := maker.Matcher(patterns); err != nil {
+			return o, fault.Usagef("%s: %w", flag, err)
+		}
+	}
 	var err error
 	o.Announce, err = torrentfile.ParseTiers("--announce", m.announce)
 	return o, err
+}
+
+// checkTexts checks the values of --comment, --source and --created-by.
+func checkTexts(comment, source, createdBy string) error {
+	return cmp.Or(torrentfile.CheckText("--comment", comment), torrentfile.CheckText("--source", source), torrentfile.CheckText("--created-by", createdBy))
 }

@@ -11,6 +11,7 @@ import (
 	"spate/internal/running"
 	"spate/internal/term"
 	"spate/internal/termsafe"
+	"spate/internal/torrentfile"
 	"spate/internal/units"
 	"spate/maker"
 	"spate/publish"
@@ -102,6 +103,10 @@ func (a *app) publish(ctx context.Context, paths []string, opt *publishOptions) 
 		return err
 	}
 	if done, err := a.handOver(ctx, state, req, opt); done || err != nil {
+		return err
+	}
+	req.Make.Written = torrentfile.Written(a.OutputFiles(), state)
+	if err := req.Measure(ctx); err != nil {
 		return err
 	}
 	if c.Key, err = opt.sign.key(ctx, a); err != nil {

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -40,7 +41,7 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits, "start": start, "await": await, "halt": halt, "random": random, "randoms": randoms, "same": same, "samerelease": samerelease, "eventually": eventually, "fetch": fetch, "hangup": hangup, "givesup": givesup,
+			"exits": exits, "start": start, "await": await, "halt": halt, "random": random, "sparse": sparse, "randoms": randoms, "same": same, "samerelease": samerelease, "eventually": eventually, "fetch": fetch, "hangup": hangup, "givesup": givesup,
 		},
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("HOME", e.WorkDir+"/home")
@@ -50,6 +51,8 @@ func TestScripts(t *testing.T) {
 			e.Setenv("KEY", key)
 			e.Setenv("SPATE_NO_LSD", "1") // no packets leave this machine
 			e.Setenv("GORACE", os.Getenv("GORACE"))
+			e.Setenv("LONG", strings.Repeat("n", 256)) // too long for a file
+			e.Setenv("TEXT", strings.Repeat("t", 65537))
 			e.Setenv("ESC", "\x1b[31mred")
 			return os.MkdirAll(e.WorkDir+"/home/.config/spate", 0o755)
 		},
@@ -107,4 +110,14 @@ func fetch(ts *testscript.TestScript, neg bool, args []string) {
 	defer resp.Body.Close()
 	_, err = io.Copy(ts.Stdout(), resp.Body)
 	ts.Check(err)
+}
+
+// sparse is the script command "sparse FILE...". It creates files of 4 TiB that take no space.
+// Hashing one of them takes hours.
+func sparse(ts *testscript.TestScript, _ bool, args []string) {
+	for _, name := range args {
+		f, err := os.Create(ts.MkAbs(name))
+		ts.Check(err)
+		ts.Check(errors.Join(f.Truncate(4<<40), f.Close()))
+	}
 }

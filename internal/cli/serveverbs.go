@@ -264,7 +264,7 @@ func (a *app) backup(ctx context.Context, state, file string) error {
 	if err != nil {
 		return err
 	}
-	if err := torrentfile.CheckTarget(path, false); err != nil {
+	if err := torrentfile.CheckExisting(path, false); err != nil {
 		return err
 	}
 	if err := a.copyCatalog(ctx, state, path); err != nil {

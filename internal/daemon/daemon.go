@@ -232,6 +232,9 @@ func (d *Daemon) Publish(ctx context.Context, r PublishRequest, done func(path s
 	if err := r.Check(); err != nil {
 		return err
 	}
+	if err := r.Measure(ctx); err != nil {
+		return err
+	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer context.AfterFunc(d.life, func() { cancel(errors.New("spate serve stops")) })()

@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"spate/internal/fault"
+	"spate/internal/torrentfile"
 	"spate/maker"
 	"spate/publish"
 )
@@ -49,10 +51,11 @@ func (r *PublishRequest) Check() error {
 		}
 		name := filepath.Base(abs)
 		names = append(names, name)
-		if other, ok := seen[name]; ok && r.Slug == "" {
-			return fault.UsageHint("publish one of them by itself, under another name", "%s and %s are both called %q", other, path, name)
+		slug := publish.SlugOf(name)
+		if other, ok := seen[slug]; ok && r.Slug == "" {
+			return fault.UsageHint("publish one of them by itself, under another name", "%s and %s are both called %q", other, path, slug)
 		}
-		seen[name] = path
+		seen[slug] = path
 	}
 	n := len(r.Paths)
 	switch {
@@ -66,23 +69,65 @@ func (r *PublishRequest) Check() error {
 	case len(r.Variants) > 0 && len(r.Variants) != n:
 		return fault.WithSetting(fault.Usagef("%d paths need %d variants, but %d are given", n, n, len(r.Variants)), "variant")
 	}
+	for i, v := range r.Variants {
+		if slices.Contains(r.Variants[:i], v) {
+			return fault.WithSetting(fault.Usagef("the variant %q is given twice", v), "variant")
+		}
+	}
 	return nil
 }
 
-// Publish publishes the paths of a request that [PublishRequest.Check] accepted. It calls
-// done for each release and stops at the first error.
+// Measure lists the files of all paths, and returns the first error that would prevent one of
+// their torrents: a path without data, a file that cannot be read, or too many files. It
+// runs before the first path is hashed, because hashing can take hours.
+func (r *PublishRequest) Measure(ctx context.Context) error {
+	for _, path := range r.Paths {
+		o := r.Make
+		o.Skipped = nil
+		if _, _, err := maker.Measure(ctx, path, o); err != nil {
+			return publishError(path, &publish.StepError{Step: "make", Name: path, Err: err})
+		}
+	}
+	return nil
+}
+
+// spec returns the description of the release of path i.
+func (p *Publisher) spec(r *PublishRequest, i int) publish.Spec {
+	spec := publish.Spec{
+		Options: r.Make, Slug: publish.SlugOf(r.Slug), Version: r.Version, Group: r.Group, Notes: r.Notes, NoTwin: r.NoTwin, Newer: r.Newer,
+	}
+	if i < len(r.Variants) {
+		spec.Variant = r.Variants[i]
+	}
+	spec.Announce = nil // use the trackers of the publisher
+	if len(r.Trackers) > 0 {
+		spec.Announce = append(append([][]string{}, p.announce...), r.Trackers...)
+	}
+	return spec
+}
+
+// writes returns the files and directories that the publisher writes to.
+func (p *Publisher) writes() (list []os.FileInfo) {
+	for _, path := range []string{p.conf.State, p.conf.TrackerNode.ActivityLog, p.conf.TrackerNode.AccessLog} {
+		if fi, err := os.Stat(path); err == nil {
+			list = append(list, fi)
+		}
+	}
+	return list
+}
+
+// Publish publishes the paths of a request that [PublishRequest.Check] and
+// [PublishRequest.Measure] accepted. It calls done for each release and stops at the first
+// error. An error that is known without hashing is returned before the first release is made.
 func (p *Publisher) Publish(ctx context.Context, r PublishRequest, done func(path string, r *publish.Release) error) error {
+	r.Make.Written = append(slices.Clip(r.Make.Written), p.writes()...)
 	for i, path := range r.Paths {
-		spec := publish.Spec{
-			Options: r.Make, Slug: publish.SlugOf(r.Slug), Version: r.Version, Group: r.Group, Notes: r.Notes, NoTwin: r.NoTwin, Newer: r.Newer,
+		if err := p.publisher.Check(ctx, path, p.spec(&r, i)); err != nil {
+			return publishError(path, err)
 		}
-		if i < len(r.Variants) {
-			spec.Variant = r.Variants[i]
-		}
-		spec.Announce = nil // use the trackers of the publisher
-		if len(r.Trackers) > 0 {
-			spec.Announce = append(append([][]string{}, p.announce...), r.Trackers...)
-		}
+	}
+	for i, path := range r.Paths {
+		spec := p.spec(&r, i)
 		spec.Progress = func(g maker.Progress) {
 			if r.Progress != nil {
 				r.Progress(path, g)
@@ -118,7 +163,7 @@ func publishError(path string, err error) error {
 	case errors.As(err, &same):
 		return fault.New(fault.Exists, "", "%s was not published: %w", path, err)
 	case errors.As(err, &step) && step.Step == "make":
-		return fmt.Errorf("%s was not published: %w", path, step.Err)
+		return fmt.Errorf("%s was not published: %w", path, torrentfile.MakeError(step.Err))
 	case errors.Is(err, publish.ErrLabel):
 		return fault.UsageHint("the names of releases, versions and variants have no ~ and no slashes, and versions and variants have at most 64 bytes", "%s: %w", path, err)
 	case errors.Is(err, publish.ErrExists):

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
 	"unicode/utf8"
 
 	"spate/internal/termsafe"
@@ -90,3 +92,16 @@ func (t *Terminal) ClearBar() { t.console.clearBar() }
 
 // HasBar reports whether standard error is a terminal, which can show a bar.
 func (t *Terminal) HasBar() bool { return t.console.tty != nil }
+
+// OutputFiles returns the state of standard output and standard error if they are regular
+// files. The run writes to these files, so they cannot be data that it reads.
+func (t *Terminal) OutputFiles() (list []fs.FileInfo) {
+	for _, w := range []io.Writer{t.Stdout, t.Options.Stderr} {
+		if f, ok := w.(*os.File); ok {
+			if fi, err := f.Stat(); err == nil && fi.Mode().IsRegular() {
+				list = append(list, fi)
+			}
+		}
+	}
+	return list
+}

@@ -4,11 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"spate/internal/atomicfile"
 	"spate/internal/fault"
 	"spate/internal/folder"
 	"spate/maker"
@@ -27,14 +31,16 @@ type Entry struct {
 
 	MetaInfo *metainfo.MetaInfo // nil until the torrent is made
 	Err      error              // why no torrent can be made; [MakeEach] skips an entry with an error
+	Said     bool               // the user has read Err
 
 	name string // path of the data for the maker: in its root, or Path
 	done atomic.Int64
 }
 
-// NewEntry returns the entry name of a directory. Its torrent is written to out.
-func NewEntry(in *folder.Folder, name, out string) *Entry {
-	e := &Entry{Path: in.Path(name), Out: out, name: name}
+// NewEntry returns the entry name of a directory. Its torrent is written to the directory dir
+// as NAME.torrent, which [atomicfile.Name] shortens if it is too long.
+func NewEntry(in *folder.Folder, name, dir string) *Entry {
+	e := &Entry{Path: in.Path(name), Out: filepath.Join(dir, atomicfile.Name(name, ".torrent")), name: name}
 	if in.Root() == nil {
 		e.name = e.Path
 	}
@@ -43,7 +49,16 @@ func NewEntry(in *folder.Folder, name, out string) *Entry {
 
 // Measure sets the size of the entry, or the error that prevents that.
 func (e *Entry) Measure(ctx context.Context, o maker.Options) {
+	o.Written = Written(o.Written, e.Out)
 	e.Size, _, e.Err = maker.Measure(ctx, e.name, o)
+}
+
+// Written returns list with the file at out, if it exists, for [maker.Options.Written].
+func Written(list []os.FileInfo, out string) []os.FileInfo {
+	if fi, err := os.Stat(out); err == nil {
+		list = append(slices.Clip(list), fi)
+	}
+	return list
 }
 
 // MakeEach makes the torrents of the entries without an error. It calls progress concurrently
@@ -117,7 +132,10 @@ func MakeError(err error) error {
 	var pattern *maker.PatternError
 	var length *maker.PieceLengthError
 	var collision *maker.CollisionError
+	var written *maker.WrittenError
 	switch {
+	case errors.As(err, &written):
+		return fault.WithSetting(&fault.Error{Code: fault.Usage, Err: err}, "output-apart")
 	case errors.As(err, &pattern), errors.As(err, &length):
 		return &fault.Error{Code: fault.Usage, Err: err}
 	case errors.As(err, &collision):

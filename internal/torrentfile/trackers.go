@@ -9,6 +9,7 @@ import (
 	"unicode"
 
 	"spate/internal/fault"
+	"spate/metainfo"
 )
 
 // ParseTiers parses tracker URLs: each value is a tier, in which commas separate the URLs.
@@ -41,6 +42,8 @@ func CheckTracker(what, s string) error {
 func CheckURL(what, s string, schemes ...string) error {
 	u, err := url.Parse(s)
 	switch {
+	case len(s) > metainfo.MaxURL:
+		return fault.UsageHint(fmt.Sprintf("clients ignore a URL of more than %d bytes", metainfo.MaxURL), "%s has a URL of %d bytes", what, len(s))
 	case err != nil || u.Hostname() == "" || !slices.Contains(schemes, strings.ToLower(u.Scheme)):
 		return fault.UsageHint(fmt.Sprintf("write a URL that begins with %s:// and has a host", strings.Join(schemes, "://, ")), "%s %s is not a valid URL", what, s)
 	case strings.ContainsFunc(s, unicode.IsSpace):
@@ -53,4 +56,13 @@ func CheckURL(what, s string, schemes ...string) error {
 		return fault.UsageHint("write udp://HOST:PORT", "%s %s has no port, and udp has no default port", what, s)
 	}
 	return nil
+}
+
+// CheckText returns an error if clients would cut off the end of a text in a .torrent. The error
+// contains what, the name of the value, such as "--comment".
+func CheckText(what, s string) error {
+	if len(s) <= metainfo.MaxText {
+		return nil
+	}
+	return fault.UsageHint(fmt.Sprintf("clients read only %d bytes", metainfo.MaxText), "%s has %d bytes", what, len(s))
 }

@@ -5,7 +5,12 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
+	"syscall"
 
+	"golang.org/x/text/unicode/norm"
+
+	"spate/internal/atomicfile"
 	"spate/internal/fault"
 )
 
@@ -13,16 +18,14 @@ import (
 // error with the setting "force" if path exists and force is false. It writes directly to a
 // device or a pipe.
 func Write(path string, b []byte, force bool) error {
-	if err := CheckTarget(path, force); err != nil {
+	if err := CheckExisting(path, force); err != nil {
 		return err
 	}
 	if fi, err := os.Stat(path); err == nil && !fi.Mode().IsRegular() {
 		return os.WriteFile(path, b, 0o666)
 	}
-	if real, err := filepath.EvalSymlinks(path); err == nil {
-		path = real // replace the target of a symbolic link, not the link
-	}
-	tmp, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*.tmp")
+	path = replaced(path)
+	tmp, err := atomicfile.CreateTemp(filepath.Dir(path))
 	if err != nil {
 		return err
 	}
@@ -51,21 +54,72 @@ func Write(path string, b []byte, force bool) error {
 	return os.Rename(tmp.Name(), path)
 }
 
-// CheckTarget returns the error that [Write] would return before it writes.
+// CheckTarget returns the error that [Write] would return before it writes, or because it
+// cannot write to the directory. Callers use it before they hash data.
 func CheckTarget(path string, force bool) error {
-	fi, err := os.Stat(path)
-	switch {
-	case err == nil && fi.IsDir():
-		return fault.New(fault.Exists, "name a file", "%s is a directory", path)
-	case err == nil && fi.Mode().IsRegular() && !force:
-		return existsError(path, fs.ErrExist)
-	case err == nil:
-		return nil
-	case errors.Is(err, fs.ErrNotExist):
-		_, err := os.Stat(filepath.Dir(path)) // report a missing directory before the data is hashed
+	if err := CheckExisting(path, force); err != nil {
 		return err
 	}
-	return err
+	if fi, err := os.Stat(path); err == nil && !fi.Mode().IsRegular() {
+		return nil
+	}
+	return fault.WithSetting(atomicfile.Probe(filepath.Dir(replaced(path))), "output-file")
+}
+
+// CheckExisting returns an error if path cannot be the name of a file, or if [Write] may not
+// replace what exists there. Unlike [CheckTarget] it does not check that the directory can be
+// written to.
+func CheckExisting(path string, force bool) error {
+	fi, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		if fi, err = os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
+			return nil // otherwise path is a link to a file that does not exist
+		}
+	}
+	switch {
+	case errors.Is(err, syscall.ENAMETOOLONG):
+		return fault.WithSetting(fault.New(fault.Failed, "", "%s: the name is too long for this file system", path), "output-name")
+	case err != nil:
+		return err
+	case fi.IsDir():
+		return fault.New(fault.Exists, "name a file", "%s is a directory", path)
+	case fi.Mode()&(fs.ModeDevice|fs.ModeNamedPipe|fs.ModeSocket|fs.ModeCharDevice) == 0 && !force:
+		return existsError(path, fs.ErrExist)
+	}
+	return nil
+}
+
+// replaced returns the path of the file that Write replaces: the target if path is a symbolic
+// link.
+func replaced(path string) string {
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		return real
+	}
+	return path
+}
+
+// CheckTargets returns an error for each target that [Write] would write to the same file as an
+// earlier one. The errors are in the order of the paths; nil stands for none.
+func CheckTargets(paths []string) []error {
+	errs := make([]error, len(paths))
+	seen := map[string]string{}
+	folds := map[string]bool{} // whether the file system of a directory ignores case
+	for i, path := range paths {
+		dir, name := filepath.Split(filepath.Clean(path))
+		key := dir + norm.NFC.String(strings.ToLower(name))
+		other, ok := seen[key]
+		if !ok {
+			seen[key] = path
+			continue
+		}
+		if _, known := folds[dir]; !known && other != path {
+			folds[dir] = atomicfile.FoldsCase(filepath.Clean(dir))
+		}
+		if other == path || folds[dir] {
+			errs[i] = fault.New(fault.Exists, "rename one of them", "%s and %s are the same file", other, path)
+		}
+	}
+	return errs
 }
 
 // existsError returns nil if err is nil.

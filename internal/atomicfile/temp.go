@@ -1,0 +1,88 @@
+package atomicfile
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"unicode/utf8"
+)
+
+// tempPattern is the pattern of all names of temporary files. The names have a fixed length, so
+// that a temporary file can be created beside a file whose name has the maximum length.
+const tempPattern = ".spate-*" + Extension
+
+// CreateTemp creates a temporary file in dir for data that replaces a file in dir. The
+// caller renames or removes it. Its name begins with a dot, ends with [Extension], and does
+// not depend on the name of the other file.
+func CreateTemp(dir string) (*os.File, error) { return os.CreateTemp(dir, tempPattern) }
+
+// MkdirTemp is like [CreateTemp] for a directory.
+func MkdirTemp(dir string) (string, error) { return os.MkdirTemp(dir, tempPattern) }
+
+// Probe returns an error if no file can be created in dir, because dir does not exist or is
+// not writable. It creates a temporary file and removes it, because permissions alone do
+// not tell whether the file system accepts a file.
+func Probe(dir string) error {
+	f, err := CreateTemp(dir)
+	if err != nil {
+		return probeError(dir, err)
+	}
+	return errors.Join(f.Close(), os.Remove(f.Name()))
+}
+
+// probeError returns err with the directory instead of the temporary file.
+func probeError(dir string, err error) error {
+	var path *fs.PathError
+	if errors.As(err, &path) {
+		err = path.Err
+	}
+	if _, serr := os.Stat(dir); errors.Is(serr, fs.ErrNotExist) {
+		return fmt.Errorf("there is no directory %s%w", dir, quiet{serr})
+	}
+	if errors.Is(err, fs.ErrNotExist) { // such as /proc
+		return fmt.Errorf("cannot write to the directory %s: it takes no files", dir)
+	}
+	return fmt.Errorf("cannot write to the directory %s: %w", dir, err)
+}
+
+// quiet wraps an error without its text.
+type quiet struct{ error }
+
+func (q quiet) Error() string { return "" }
+func (q quiet) Unwrap() error { return q.error }
+
+// FoldsCase reports whether the file system of dir treats names as equal that differ only in
+// case. It returns false if that cannot be found out.
+func FoldsCase(dir string) bool {
+	f, err := CreateTemp(dir)
+	if err != nil {
+		return false
+	}
+	defer os.Remove(f.Name())
+	defer f.Close()
+	_, err = os.Lstat(filepath.Join(dir, strings.ToUpper(filepath.Base(f.Name()))))
+	return err == nil
+}
+
+// maxName is the maximum length in bytes of a name on the usual file systems.
+const maxName = 255
+
+// Name returns name with the extension ext. If that is too long for a file system, it
+// returns the beginning of name, a dash, the first eight digits of the SHA-256 of
+// name, and ext.
+func Name(name, ext string) string {
+	if len(name)+len(ext) <= maxName {
+		return name + ext
+	}
+	sum := sha256.Sum256([]byte(name))
+	end := fmt.Sprintf("-%x%s", sum[:4], ext)
+	cut := maxName - len(end)
+	for cut > 0 && !utf8.RuneStart(name[cut]) {
+		cut--
+	}
+	return name[:cut] + end
+}

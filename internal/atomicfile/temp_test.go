@@ -1,0 +1,56 @@
+package atomicfile
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"unicode/utf8"
+)
+
+// TestWriteBesideLongestName checks that a file whose name has the maximum length can be replaced.
+func TestWriteBesideLongestName(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), strings.Repeat("n", 255))
+	for _, text := range []string{"old", "new"} {
+		if err := Replace(path, []byte(text)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if b, _ := os.ReadFile(path); string(b) != "new" {
+		t.Errorf("the file has %q, want new", b)
+	}
+}
+
+func TestNameFitsFileSystems(t *testing.T) {
+	t.Parallel()
+	seen := map[string]bool{}
+	for _, name := range []string{"", "a", strings.Repeat("n", 247), strings.Repeat("n", 248), strings.Repeat("n", 255), strings.Repeat("é", 127), strings.Repeat("n", 254) + "m"} {
+		got := Name(name, ".torrent")
+		switch {
+		case len(got) > 255 || !utf8.ValidString(got) || !strings.HasSuffix(got, ".torrent"):
+			t.Errorf("Name(%q) is %q with %d bytes", name, got, len(got))
+		case len(name) <= 247 && got != name+".torrent":
+			t.Errorf("Name(%q) is %q, but the name fits", name, got)
+		case seen[got]:
+			t.Errorf("Name(%q) is %q, the name of another", name, got)
+		}
+		seen[got] = true
+	}
+}
+
+func TestProbeLeavesNothing(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if err := Probe(dir); err != nil {
+		t.Error(err)
+	}
+	if list, _ := os.ReadDir(dir); len(list) > 0 {
+		t.Errorf("%s is left", list[0].Name())
+	}
+	if err := Probe(filepath.Join(dir, "absent")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the error is %v, want one that wraps fs.ErrNotExist", err)
+	}
+}
