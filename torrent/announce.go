@@ -61,6 +61,13 @@ func (a announced) Found(peer discovery.Candidate, url string) {
 	a.t.dialMore(time.Now())
 }
 
+// PartialSeed implements [announce.Torrent].
+func (a announced) PartialSeed() bool {
+	a.t.mu.Lock()
+	defer a.t.mu.Unlock()
+	return a.t.status.state == StateSeeding && a.t.leftLocked() > 0
+}
+
 func (a announced) Dormant() bool { return false }
 
 func (a announced) Log() *slog.Logger { return a.t.log }
