@@ -68,7 +68,6 @@ func overwrite(t *testing.T, path string) (restore func()) {
 // TestAnnouncesAreTrue checks what a tracker is told about a torrent that halts, continues,
 // loses data, is restarted, or wants only some of its files.
 func TestAnnouncesAreTrue(t *testing.T) {
-	const size = 4_500_000
 	only := func(name string) func([]string) bool { return func(path []string) bool { return path[0] == name } }
 	type world struct {
 		*web
