@@ -16,6 +16,7 @@ import (
 	"spate/torrent/internal/metafetch"
 	"spate/torrent/internal/peerlist"
 	"spate/tracker"
+	"spate/tracker/trackerclient"
 )
 
 // ErrMetadata is the cause when peers gave an info dictionary that matches the hash
@@ -174,7 +175,7 @@ func (f *metaFetch) run(ctx context.Context, watch func(MetadataStats)) ([]byte,
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	if len(f.link.Trackers) > 0 && f.s.opt.Announcer != nil {
-		for _, u := range f.link.Trackers {
+		for _, u := range f.link.Trackers[:min(len(f.link.Trackers), trackerclient.MaxTrackers)] {
 			f.wg.Go(func() { f.s.announcer.Poll(ctx, u, f.hash, f) })
 		}
 	}

@@ -20,6 +20,7 @@ import (
 	"spate/metainfo"
 	"spate/storage"
 	"spate/torrent"
+	"spate/tracker/trackerclient"
 )
 
 // LocalSearch is how long a download waits for peers on the local network if there is no
@@ -69,7 +70,7 @@ func (s *Session) FetchMetadata(ctx context.Context, link metainfo.Magnet, c Met
 		name = link.Hash().String()
 	}
 	s.env.Notef("%s: asking peers for the torrent", termsafe.Clip(name, 70))
-	search := &metadataSearch{name: termsafe.Clip(name, 70), trackers: len(slices.Compact(slices.Sorted(slices.Values(link.Trackers)))), began: s.env.Now()}
+	search := &metadataSearch{name: termsafe.Clip(name, 70), trackers: min(trackerclient.MaxTrackers, len(slices.Compact(slices.Sorted(slices.Values(link.Trackers))))), began: s.env.Now()}
 	hopeless := false
 	mi, peers, err := s.Session.FetchMetadata(mctx, link, torrent.MetadataOptions{Peers: c.Peers, Watch: func(st torrent.MetadataStats) {
 		for _, reason := range search.news(&st) {

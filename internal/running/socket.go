@@ -87,7 +87,9 @@ const answerLimit = 5 * time.Second
 // Find returns the processes that serve a socket in the directory state. It removes the
 // sockets of processes that have ended. If no process answers and one accepts the connection,
 // it returns an error that names that process.
-func Find(ctx context.Context, state string) ([]*Process, error) { return find(ctx, state, answerLimit) }
+func Find(ctx context.Context, state string) ([]*Process, error) {
+	return find(ctx, state, answerLimit)
+}
 
 func find(ctx context.Context, state string, limit time.Duration) ([]*Process, error) {
 	paths, err := filepath.Glob(filepath.Join(state, runDir, "*.sock"))
