@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"spate/internal/fault"
+	"spate/internal/source"
 	"spate/internal/torrentfile"
 	"spate/metainfo"
 )
@@ -230,9 +231,10 @@ func announceFrom(path string) ([][]string, error) {
 
 // editOne changes the torrent at path.
 func (a *app) editOne(path string, opt *editOptions, trackers func(*metainfo.MetaInfo)) error {
+	path = source.UnquoteArg(path)
 	raw, err := torrentfile.ReadFile(path)
 	if err != nil {
-		return err
+		return onlyTorrentFile("edit", path, err)
 	}
 	m, err := torrentfile.Parse(path, raw)
 	if err != nil {
