@@ -30,7 +30,7 @@ var opens = map[string][]string{
 	"the directory belongs to this program": {
 		"internal/daemon/lock.go: LockFile: os.OpenFile",
 		"internal/daemon/lock.go: lockHolder: os.Open",
-		"internal/running/socket.go: Find: filepath.Glob",
+		"internal/running/socket.go: find: filepath.Glob",
 		"internal/cli/seedmany.go: seedMany: os.ReadDir",
 		"publish/catalogdb/db.go: open: os.OpenFile",
 		"publish/catalogdb/record.go: reconcile: os.ReadDir",

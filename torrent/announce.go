@@ -61,6 +61,13 @@ func (a announced) Found(peer discovery.Candidate, url string) {
 	a.t.dialMore(time.Now())
 }
 
+// PartialSeed implements [announce.Torrent].
+func (a announced) PartialSeed() bool {
+	a.t.mu.Lock()
+	defer a.t.mu.Unlock()
+	return a.t.status.state == StateSeeding && a.t.leftLocked() > 0
+}
+
 func (a announced) Dormant() bool { return false }
 
 func (a announced) Log() *slog.Logger { return a.t.log }
@@ -73,11 +80,16 @@ func (t *Torrent) foundPeers(addrs []netip.AddrPort, trackerURL string) {
 	t.dialMore(time.Now())
 }
 
+// maxTrackerPeers bounds the addresses of one answer that are added to a peer list, because each
+// takes time under the lock of the torrent. *trackerclient.Client returns at most as many for
+// both address families.
+const maxTrackerPeers = 1000
+
 // addTrackerPeers adds the addresses that the tracker at a URL returned. The caller holds
 // the lock of the list.
 func addTrackerPeers(l *peerlist.List, trackerURL string, addrs []netip.AddrPort) {
 	now := time.Now()
-	for _, a := range addrs {
+	for _, a := range addrs[:min(len(addrs), maxTrackerPeers)] {
 		addCandidate(l, discovery.Candidate{Addr: a}, trackerSource(trackerURL, a), now)
 	}
 }

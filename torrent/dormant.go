@@ -212,6 +212,9 @@ func (d *dormant) Progress() (uploaded, downloaded, left int64) {
 	return d.uploaded, d.downloaded, 0
 }
 
+// PartialSeed implements [announce.Torrent].
+func (d *dormant) PartialSeed() bool { return false }
+
 // Answered implements [announce.Torrent]. An answer that names leechers wakes the torrent,
 // because they may be unable to connect to this side.
 func (d *dormant) Answered(resp *tracker.AnnounceResponse, url string) {

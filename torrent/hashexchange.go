@@ -149,11 +149,14 @@ func (c *conn) hashesLocked(m *peerwire.Message, now time.Time) error {
 			continue
 		}
 		if m.ID == peerwire.HashReject {
-			if w.asked == c.id {
+			owed := w.asked == c.id && !w.at.IsZero()
+			if owed {
 				w.at = time.Time{}
 			}
-			c.lacksHashesLocked()
-			t.askOthersLocked(now)
+			if owed || !c.hashes.none { // a peer that repeats its refusal causes no work
+				c.lacksHashesLocked()
+				t.askOthersLocked(now)
+			}
 			return nil
 		}
 		_, blocks := t.pieceLayerOf(w.file)

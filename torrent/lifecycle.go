@@ -23,7 +23,8 @@ type torrentStatus struct {
 	isDone                bool          // done is closed
 	bytesTotal, bytesDone int64         // bytes of the wanted files: all, and verified
 	added                 time.Time
-	completed             time.Time
+	completed             time.Time // when the last wanted piece was verified; zero if data was missing since
+	told                  bool      // "completed" was announced, or the data was complete when it was found
 }
 
 // Start starts a torrent that was added with AddOptions.Stopped. It checks the data, except
@@ -69,6 +70,10 @@ func (t *Torrent) begin(have bitfield.Bitfield) {
 		}
 	}
 	t.countLocked()
+	if have.None() && have.Len() > 0 {
+		t.status.completed, t.status.told = time.Time{}, false // a new download
+	}
+	t.status.told = t.status.told || t.leftLocked() == 0
 	t.updateUrgentLocked()
 	t.disk.dirty = true
 	complete := t.completeLocked()
@@ -121,8 +126,8 @@ func (t *Torrent) prepareFiles() error {
 	return t.withFiles(p.Finish)
 }
 
-// fail halts the torrent because of an error of its data, and closes its connections.
-// Verified pieces stay verified.
+// fail halts the torrent because of an error of its data, closes its connections and announces
+// "stopped". Verified pieces stay verified.
 func (t *Torrent) fail(err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -176,6 +181,7 @@ func (t *Torrent) giveUpRepairLocked(err error) {
 	t.status.repairing, t.status.err = false, err
 	t.log.Info("torrent halted", "err", err)
 	close(t.status.failed)
+	t.s.announcer.Halt(t.dormancy.announced)
 }
 
 var errHalted = errors.New("the torrent is halted")
@@ -206,6 +212,8 @@ func (t *Torrent) finished() {
 	t.pick.SetHave(t.pick.Bitfield().Clone()) // frees the buffers of open pieces, which are not wanted
 	t.peers.SetSeeding(true)
 	t.status.completed = time.Now()
+	tell := !t.status.told && t.leftLocked() == 0
+	t.status.told = t.status.told || tell
 	t.pieces.bufs, t.pieces.slab = nil, nil
 	t.bad.suspects, t.bad.parked = map[int]*trial{}, map[int]*parkedPiece{}
 	for _, c := range t.peerConns.byID {
@@ -216,7 +224,9 @@ func (t *Torrent) finished() {
 	t.tellUploadOnlyLocked()
 	t.mu.Unlock()
 	t.saveResume(false)
-	t.s.announcer.Completed(t.dormancy.announced)
+	if tell {
+		t.s.announcer.Completed(t.dormancy.announced)
+	}
 	t.closeDone()
 	t.log.Info("torrent complete", "bytes", t.info.DataLength())
 }

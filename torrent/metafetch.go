@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/netip"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -16,6 +18,7 @@ import (
 	"spate/torrent/internal/metafetch"
 	"spate/torrent/internal/peerlist"
 	"spate/tracker"
+	"spate/tracker/trackerclient"
 )
 
 // ErrMetadata is the cause when peers gave an info dictionary that matches the hash
@@ -53,9 +56,12 @@ type MetadataStats struct {
 func (s *Session) FetchMetadata(ctx context.Context, link metainfo.Magnet, opt MetadataOptions) (*metainfo.MetaInfo, []netip.AddrPort, error) {
 	f := newMetaFetch(s, link)
 	f.peers.Add(opt.Peers, peerlist.SourceManual)
+	var names []string
 	for _, p := range link.Peers {
 		if a, err := netip.ParseAddrPort(p); err == nil {
 			f.peers.Add([]netip.AddrPort{a}, peerlist.SourceLink)
+		} else {
+			names = append(names, p)
 		}
 	}
 	ctx, cancel := context.WithCancel(ctx)
@@ -65,6 +71,9 @@ func (s *Session) FetchMetadata(ctx context.Context, link metainfo.Magnet, opt M
 	if err := s.enterFetch(f); err != nil {
 		f.stop()
 		return nil, nil, err
+	}
+	if len(names) > 0 {
+		f.wg.Go(func() { f.lookUp(ctx, names) })
 	}
 	raw, err := f.run(ctx, opt.Watch)
 	s.leaveFetch(f)
@@ -83,6 +92,35 @@ func (s *Session) FetchMetadata(ctx context.Context, link metainfo.Magnet, opt M
 	}
 	mi.WebSeeds = link.WebSeeds
 	return mi, f.peersFor(mi), nil
+}
+
+// Bounds of the peers that a link names as HOST:PORT.
+const (
+	maxNamedHosts = 20
+	maxHostAddrs  = 4 // addresses of one host
+)
+
+// lookUp adds the addresses of peers that the link names as HOST:PORT. The peer list refuses
+// addresses that a link may not name.
+func (f *metaFetch) lookUp(ctx context.Context, names []string) {
+	for _, name := range names[:min(len(names), maxNamedHosts)] {
+		host, port, err := net.SplitHostPort(name)
+		n, perr := strconv.ParseUint(port, 10, 16)
+		if err != nil || perr != nil {
+			continue
+		}
+		addrs, err := f.s.opt.Resolver.LookupNetIP(ctx, "ip", host)
+		if err != nil {
+			f.s.log.Info("a peer of the magnet link is not found", "peer", name, "err", err)
+			continue
+		}
+		f.mu.Lock()
+		for _, a := range addrs[:min(len(addrs), maxHostAddrs)] {
+			f.peers.Add([]netip.AddrPort{netip.AddrPortFrom(a.Unmap(), uint16(n))}, peerlist.SourceLink)
+		}
+		f.mu.Unlock()
+		f.nudge()
+	}
 }
 
 // peersFor returns the peers that the torrent may connect to: for a private torrent
@@ -174,7 +212,7 @@ func (f *metaFetch) run(ctx context.Context, watch func(MetadataStats)) ([]byte,
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	if len(f.link.Trackers) > 0 && f.s.opt.Announcer != nil {
-		for _, u := range f.link.Trackers {
+		for _, u := range f.link.Trackers[:min(len(f.link.Trackers), trackerclient.MaxTrackers)] {
 			f.wg.Go(func() { f.s.announcer.Poll(ctx, u, f.hash, f) })
 		}
 	}

@@ -50,6 +50,9 @@ type Options struct {
 	Network Network
 	// Announcer announces to trackers. If it is nil, no tracker is used.
 	Announcer Announcer
+	// Resolver resolves the host names of peers in magnet links. Nil selects
+	// [net.DefaultResolver].
+	Resolver *net.Resolver
 	// Bind is the local address of all connections and listeners. The zero value selects
 	// all addresses of both families.
 	Bind netip.Addr
@@ -156,6 +159,9 @@ type AddOptions struct {
 func (o *Options) setDefaults() error {
 	if o.Network == nil {
 		o.Network = systemNetwork{bind: o.Bind}
+	}
+	if o.Resolver == nil {
+		o.Resolver = net.DefaultResolver
 	}
 	if o.PeerID == (spate.PeerID{}) {
 		o.PeerID = spate.NewPeerID()

@@ -28,6 +28,7 @@ func (t *Torrent) loadResume() *storage.Record {
 	t.count.downloaded.Store(rec.Downloaded)
 	t.mu.Lock()
 	t.restartMetersLocked()
+	t.status.told = rec.Have.Count() == rec.Have.Len()
 	t.mu.Unlock()
 	return rec
 }

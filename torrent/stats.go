@@ -126,7 +126,13 @@ func (t *Torrent) Stats() Stats {
 }
 
 // wantedBytes returns how many bytes of piece i are in wanted files. Padding does not count.
-func (t *Torrent) wantedBytes(i int) (n int64) {
+func (t *Torrent) wantedBytes(i int) int64 {
+	return t.bytesOf(i, func(file int) bool { return t.priorityLocked(file) != PrioritySkip })
+}
+
+// bytesOf returns how many bytes of piece i are in files for which counts returns true.
+// Padding does not count.
+func (t *Torrent) bytesOf(i int, counts func(file int) bool) (n int64) {
 	from := int64(i) * t.info.PieceLength
 	to := from + t.info.PieceSize(i)
 	for k := t.info.FileAt(from); k >= 0 && k < len(t.info.Files); k++ {
@@ -134,7 +140,7 @@ func (t *Torrent) wantedBytes(i int) (n int64) {
 		if f.Offset >= to {
 			break
 		}
-		if f.Pad() || t.priorityLocked(k) == PrioritySkip {
+		if f.Pad() || !counts(k) {
 			continue
 		}
 		n += max(0, min(to, f.Offset+f.Length)-max(from, f.Offset))
@@ -154,8 +160,20 @@ func (t *Torrent) countLocked() {
 	}
 }
 
-// leftLocked returns the number of bytes left, as announced to trackers (BEP 3).
-func (t *Torrent) leftLocked() int64 { return t.status.bytesTotal - t.status.bytesDone }
+// leftLocked returns the number of bytes that this side lacks, as announced to trackers (BEP 3).
+// Files that are not wanted count, because a tracker takes a peer with 0 bytes left for a seed.
+func (t *Torrent) leftLocked() (left int64) {
+	switch {
+	case t.pick == nil:
+		return 0
+	case t.selection.priorities == nil:
+		return t.status.bytesTotal - t.status.bytesDone
+	}
+	for i := range t.pick.Bitfield().Zeros() {
+		left += t.bytesOf(i, func(int) bool { return true })
+	}
+	return left
+}
 
 // PeerStats returns a snapshot of the connections, in no order.
 func (t *Torrent) PeerStats() []PeerStats {

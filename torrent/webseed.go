@@ -132,7 +132,7 @@ func (b *webSeedUse) decide(now time.Time, rate, slow float64, conns int, alone 
 
 // slowLocked returns the rate in bytes a second below which the peers are slow.
 func (t *Torrent) slowLocked() float64 {
-	slow := max(slowLeast, min(slowMost, float64(t.leftLocked())/slowPatience.Seconds()))
+	slow := max(slowLeast, min(slowMost, float64(t.status.bytesTotal-t.status.bytesDone)/slowPatience.Seconds()))
 	for _, limit := range []int64{t.down.Rate(), t.s.down.Rate()} {
 		if limit > 0 { // peers that our own limit holds back are not slow
 			slow = min(slow, float64(limit)/2)

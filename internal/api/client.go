@@ -22,12 +22,21 @@ import (
 // maxLine limits the size of an answer and of a line of a stream, in bytes.
 const maxLine = 64 << 20
 
+// Time limits of the daemon's answers. A daemon that hangs accepts connections but never answers.
+const (
+	readLimit   = 30 * time.Second // for an answer, and for the start of a stream
+	changeLimit = 2 * time.Minute  // for a change, which may announce "stopped" and delete files
+	backupLimit = time.Hour
+	lineLimit   = 10 * time.Minute // between two lines of a stream; the daemon may hash a large file
+)
+
 // Client is a client of a daemon. It is safe for concurrent use.
 type Client struct {
 	base   string // the URL without a slash at its end
 	socket string // the path of the socket; empty for a daemon on the network
 	token  string
 	http   *http.Client
+	limit  time.Duration // replaces all time limits in tests; 0 does not
 }
 
 // New returns a client of the daemon with a state directory.
@@ -149,6 +158,15 @@ func (c *Client) Watch(ctx context.Context, interval time.Duration, each func(Sn
 
 // call makes a request with in as its body, and reads the answer into out.
 func (c *Client) call(ctx context.Context, method, path string, in, out any) error {
+	limit := readLimit
+	switch {
+	case method == http.MethodPost:
+		limit = backupLimit
+	case method != http.MethodGet:
+		limit = changeLimit
+	}
+	ctx, wait := c.watch(ctx, limit)
+	defer wait.end()
 	resp, err := c.do(ctx, method, path, in)
 	if err != nil {
 		return err
@@ -157,11 +175,17 @@ func (c *Client) call(ctx context.Context, method, path string, in, out any) err
 	if out == nil {
 		return nil
 	}
-	return c.bad(json.NewDecoder(io.LimitReader(resp.Body, maxLine)).Decode(out))
+	err = json.NewDecoder(io.LimitReader(resp.Body, maxLine)).Decode(out)
+	if err != nil && ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return c.bad(err)
 }
 
 // stream makes a request and calls each with every line of the answer.
 func (c *Client) stream(ctx context.Context, method, path string, in any, each func([]byte) error) error {
+	ctx, wait := c.watch(ctx, lineLimit)
+	defer wait.end()
 	resp, err := c.do(ctx, method, path, in)
 	if err != nil {
 		return err
@@ -170,14 +194,42 @@ func (c *Client) stream(ctx context.Context, method, path string, in any, each f
 	lines := bufio.NewScanner(resp.Body)
 	lines.Buffer(nil, maxLine)
 	for lines.Scan() {
+		wait.timer.Stop()
+		if ctx.Err() != nil {
+			break // the line is cut
+		}
 		if err := each(lines.Bytes()); err != nil {
 			return err
 		}
+		wait.timer.Reset(wait.limit)
 	}
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
 	return c.bad(lines.Err())
+}
+
+// waiting limits the wait for an answer.
+type waiting struct {
+	limit  time.Duration
+	timer  *time.Timer
+	cancel context.CancelCauseFunc
+}
+
+func (w *waiting) end() {
+	w.timer.Stop()
+	w.cancel(nil)
+}
+
+// watch returns a context that ends with a [*SilenceError] after limit.
+func (c *Client) watch(ctx context.Context, limit time.Duration) (context.Context, *waiting) {
+	if c.limit > 0 {
+		limit = c.limit
+	}
+	w := &waiting{limit: limit}
+	ctx, w.cancel = context.WithCancelCause(ctx)
+	w.timer = time.AfterFunc(limit, func() { w.cancel(&SilenceError{c.where(), limit}) })
+	return ctx, w
 }
 
 // bad adds the address of the daemon to an error about its answer.

@@ -184,3 +184,14 @@ func (e *NoDaemonError) Error() string { return fmt.Sprintf("no daemon answers o
 
 // Unwrap returns the cause.
 func (e *NoDaemonError) Unwrap() error { return e.Err }
+
+// SilenceError says that a daemon accepted a request but did not answer in time.
+type SilenceError struct {
+	Where string        // the path of the socket, or the URL
+	After time.Duration // the time limit
+}
+
+// Error implements error.
+func (e *SilenceError) Error() string {
+	return fmt.Sprintf("the daemon on %s has not answered for %v", e.Where, e.After)
+}

@@ -9,6 +9,7 @@ import (
 
 	"spate"
 	"spate/internal/fault"
+	"spate/internal/source"
 	"spate/internal/termsafe"
 	"spate/tracker"
 	"spate/tracker/trackerclient"
@@ -65,6 +66,7 @@ follows at once, unless --stay is given.`,
 }
 
 func (a *app) announce(ctx context.Context, url, hash string, opt announceOptions) error {
+	url = source.Unquote(url)
 	ih, err := parseHash(hash)
 	if err != nil {
 		return err
@@ -157,6 +159,7 @@ func count(n int) string {
 
 // parseHash parses a v1 or v2 info-hash. It truncates a v2 info-hash, as trackers do.
 func parseHash(s string) (spate.InfoHash, error) {
+	s = source.Unquote(s)
 	if h, err := spate.ParseInfoHashV2(s); err == nil {
 		return h.Truncate(), nil
 	}

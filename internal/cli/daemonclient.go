@@ -76,7 +76,10 @@ var apiCodes = map[string]fault.Code{
 func apiError(err error) error {
 	var none *api.NoDaemonError
 	var e *api.Error
+	var silence *api.SilenceError
 	switch {
+	case errors.As(err, &silence):
+		return &fault.Error{Code: fault.NoPeers, Err: err, Hint: "its process hangs or waits for a slow disk: look at its log, or start it again"}
 	case errors.As(err, &none):
 		return fault.New(fault.NotFound, "start spate serve, or name the state directory of a running one with --state DIR", "%s%w", none.Error(), fault.Quiet(err))
 	case errors.As(err, &e):

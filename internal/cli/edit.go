@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"spate/internal/fault"
+	"spate/internal/source"
 	"spate/internal/torrentfile"
 	"spate/metainfo"
 )
@@ -40,7 +41,7 @@ func (a *app) editCmd() *cobra.Command {
 		Use:   "edit TORRENT...",
 		Short: "change announce URLs, web seeds, comment, name",
 		Long: `Change torrents in place. Everything that no flag names stays as it is, byte for
-byte, and nothing is written if one of the torrents cannot be changed. --name, --source and --private change the info-hash, and with it the swarm,
+byte. --name, --source and --private change the info-hash, and with it the swarm,
 so they need --rehash-info. --announce-from reads a .torrent, or a list with a URL
 on each line and an empty line between tiers. edit ignores the settings file and
 variables.`,
@@ -250,9 +251,10 @@ type edited struct {
 // prepareEdit reads and changes the torrent at path. It returns all errors that can be found
 // before the torrent is written.
 func (a *app) prepareEdit(path string, opt *editOptions, trackers func(*metainfo.MetaInfo)) (*edited, error) {
+	path = source.UnquoteArg(path)
 	raw, err := torrentfile.ReadFile(path)
 	if err != nil {
-		return nil, err
+		return nil, onlyTorrentFile("edit", path, err)
 	}
 	m, err := torrentfile.Parse(path, raw)
 	if err != nil {

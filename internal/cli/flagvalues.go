@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -13,6 +14,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"spate/internal/fault"
+	"spate/internal/source"
 	"spate/internal/units"
 	"spate/torrent"
 )
@@ -21,7 +23,7 @@ import (
 type sizeValue int64
 
 func (v *sizeValue) Set(s string) error {
-	n, err := units.ParseBytes(s)
+	n, err := units.ParseBytes(source.Unquote(s))
 	*v = sizeValue(n)
 	return err
 }
@@ -47,7 +49,7 @@ func (v *lengthValue) Set(s string) error {
 type rateValue int64
 
 func (v *rateValue) Set(s string) error {
-	n, err := units.ParseRate(s)
+	n, err := units.ParseRate(source.Unquote(s))
 	*v = rateValue(n)
 	return err
 }
@@ -134,7 +136,7 @@ func checkHostPort(flag, s string) error {
 type addrValue struct{ netip.Addr }
 
 func (v *addrValue) Set(s string) error {
-	a, err := netip.ParseAddr(s)
+	a, err := netip.ParseAddr(source.Unquote(s))
 	if err != nil {
 		return fmt.Errorf("%q is not an IP address", s)
 	}
@@ -158,13 +160,33 @@ func bindFlag(f *pflag.FlagSet, v *addrValue) {
 type peersValue []netip.AddrPort
 
 func (v *peersValue) add(s string) error {
-	ap, err := netip.ParseAddrPort(s)
-	if err != nil || ap.Port() == 0 {
-		return fmt.Errorf("%q is not an IP:PORT, such as 192.0.2.1:6881 or [2001:db8::1]:6881", s)
+	s = source.Unquote(s)
+	if ap, err := netip.ParseAddrPort(s); err == nil && ap.Port() != 0 {
+		*v = append(*v, ap)
+		return nil
 	}
-	*v = append(*v, ap)
+	host, port, err := net.SplitHostPort(s)
+	n, perr := strconv.ParseUint(port, 10, 16)
+	if err != nil || perr != nil || n == 0 || host == "" || strings.ContainsAny(host, ":%") {
+		return fmt.Errorf("%q is not an IP:PORT or HOST:PORT, such as 192.0.2.1:6881 or [2001:db8::1]:6881", s)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), lookupLimit)
+	defer cancel()
+	addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	if err != nil {
+		return fmt.Errorf("%s: no address of this host was found", s)
+	}
+	for _, a := range addrs[:min(len(addrs), maxHostAddrs)] {
+		*v = append(*v, netip.AddrPortFrom(a.Unmap(), uint16(n)))
+	}
 	return nil
 }
+
+// Limits of the lookup of a host in --peer.
+const (
+	lookupLimit  = 10 * time.Second
+	maxHostAddrs = 8
+)
 
 func (v *peersValue) Set(s string) error { return v.add(s) }
 func (v *peersValue) String() string     { return strings.Join(v.GetSlice(), ",") }

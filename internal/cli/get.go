@@ -265,7 +265,10 @@ func (a *app) metadata(ctx context.Context, s *daemon.Session, src *source.Sourc
 		if err != nil {
 			return nil, c, err
 		}
-		if mi, c.Peers, err = s.FetchMetadata(ctx, link, daemon.MetadataConfig{Arg: src.Arg, Peers: opt.peers, Timeout: opt.timeout}); err != nil {
+		if mi, c.Peers, err = s.FetchMetadata(ctx, link, daemon.MetadataConfig{
+			Arg: src.Arg, Peers: opt.peers, Timeout: opt.timeout,
+			Waiting: func(reason string) { a.waitingEvent(link.Hash().String(), link.Name, reason) },
+		}); err != nil {
 			return nil, c, err
 		}
 	}

@@ -212,6 +212,7 @@ func (g *getRun) hopeless(j *getJob, st *torrent.Stats, now time.Time) error {
 	case st.Peers == 0 && !j.told && (idle >= tellNoPeers || idle >= tellFailure && trackersFail(st)):
 		j.told = true
 		g.app.Notef("%s: no peers yet; %s; still trying", j.MetaInfo.Info.Name, sourceWords(j.MetaInfo, st))
+		g.app.waitingEvent(j.MetaInfo.Hash().String(), j.MetaInfo.Info.Name, sourceWords(j.MetaInfo, st))
 	}
 	return nil
 }
@@ -296,6 +297,13 @@ func (a *app) getEvent(j *getJob, kind string, err error) error {
 		e.Error, e.Code, e.Hint = err.Error(), exitCode(err), hintFor(err)
 	}
 	return a.PrintJSON(e)
+}
+
+// waitingEvent prints the event "waiting" of get --json: there are no peers yet, and why.
+func (a *app) waitingEvent(hash, name, reason string) {
+	if a.JSON {
+		a.PrintJSON(getEvent{Event: "waiting", InfoHash: hash, Name: name, Error: reason})
+	}
 }
 
 // getEvent is one line of get --json.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"spate"
+	"spate/internal/fault"
 	"spate/internal/units"
 	"spate/metainfo"
 	"spate/publish"
@@ -73,6 +74,7 @@ type statsEvent struct {
 	DownRate   int64  `json:"down_rate"`
 	Peers      int    `json:"peers"`
 	Error      string `json:"error,omitempty"`
+	Tracker    string `json:"tracker_error,omitempty"` // why the last announce failed
 }
 
 // statsEventEvery is the minimum time between two stats events of one torrent.
@@ -85,13 +87,14 @@ type status struct {
 	session *torrent.Session
 	last    map[spate.InfoHash]statsEvent
 	failed  map[spate.InfoHash]bool
-	told    time.Time     // time of the last stats events
-	more    func() string // returns the end of the line; may be nil
-	noStats bool          // print no stats events
+	trouble map[string]bool // the errors of trackers that the user has read
+	told    time.Time       // time of the last stats events
+	more    func() string   // returns the end of the line; may be nil
+	noStats bool            // print no stats events
 }
 
 func (a *app) newStatus(s *torrent.Session) *status {
-	return &status{app: a, session: s, last: map[spate.InfoHash]statsEvent{}, failed: map[spate.InfoHash]bool{}}
+	return &status{app: a, session: s, last: map[spate.InfoHash]statsEvent{}, failed: map[spate.InfoHash]bool{}, trouble: map[string]bool{}}
 }
 
 func (s *status) finish() { s.app.ClearBar() }
@@ -136,13 +139,14 @@ func (s *status) show() error {
 				s.app.Notef("%s: resumed", st.Name)
 			}
 		}
+		trouble := s.trackerTrouble(&st)
 		if !s.app.JSON || !due || s.noStats {
 			continue
 		}
 		e := statsEvent{
 			Event: "stats", InfoHash: st.InfoHash.String(), Name: st.Name, State: st.State.String(),
 			BytesDone: st.BytesDone, BytesTotal: st.BytesTotal, Uploaded: st.Uploaded, Downloaded: st.Downloaded,
-			UpRate: int64(st.UpRate), DownRate: int64(st.DownRate), Peers: st.Peers,
+			UpRate: int64(st.UpRate), DownRate: int64(st.DownRate), Peers: st.Peers, Tracker: trouble,
 		}
 		if st.Err != nil {
 			e.Error = st.Err.Error()
@@ -164,4 +168,25 @@ func (s *status) show() error {
 		s.app.SetBar(line)
 	}
 	return nil
+}
+
+// maxTrouble bounds the errors of trackers that the user reads.
+const maxTrouble = 50
+
+// trackerTrouble returns the error of a torrent's last announce, or "". It prints each error
+// once.
+func (s *status) trackerTrouble(st *torrent.Stats) string {
+	for _, t := range st.Trackers {
+		if t.Err == nil {
+			continue
+		}
+		reason := fault.Message(t.Err)
+		line := st.Name + ": " + reason
+		if !s.trouble[line] && len(s.trouble) < maxTrouble {
+			s.trouble[line] = true
+			s.app.Warnf("%s; it is asked again at %s", line, t.NextAnnounce.Format(time.TimeOnly))
+		}
+		return reason
+	}
+	return ""
 }

@@ -8,6 +8,7 @@ import (
 
 	"spate"
 	"spate/internal/fault"
+	"spate/internal/source"
 	"spate/tracker"
 	"spate/tracker/trackerclient"
 )
@@ -42,6 +43,7 @@ func (a *app) scrapeCmd() *cobra.Command {
 }
 
 func (a *app) scrape(ctx context.Context, url string, args []string, bind addrValue, timeout time.Duration) error {
+	url = source.Unquote(url)
 	hashes := make([]spate.InfoHash, len(args))
 	for i, s := range args {
 		var err error

@@ -15,6 +15,8 @@ import (
 	"spate/internal/fault"
 	"spate/internal/folder"
 	"spate/internal/running"
+	"spate/internal/source"
+	"spate/internal/termsafe"
 	"spate/internal/torrentfile"
 	"spate/internal/units"
 	"spate/metainfo"
@@ -149,9 +151,10 @@ func (a *app) seed(ctx context.Context, args []string, opt *seedOptions) error {
 func torrentFiles(args []string, follow bool) ([]torrentFile, error) {
 	var files []torrentFile
 	for _, arg := range args {
+		arg = source.UnquoteArg(arg)
 		info, err := os.Stat(arg)
 		if err != nil {
-			return nil, err
+			return nil, onlyTorrentFile("seed", arg, err)
 		}
 		if !info.IsDir() {
 			files = append(files, torrentFile{path: arg, pipe: !info.Mode().IsRegular(), follow: follow})
@@ -177,6 +180,16 @@ func torrentFiles(args []string, follow bool) ([]torrentFile, error) {
 		}
 	}
 	return files, nil
+}
+
+// onlyTorrentFile explains the error err of opening arg if arg is a SOURCE for get: verb takes
+// only .torrent files.
+func onlyTorrentFile(verb, arg string, err error) error {
+	if !errors.Is(err, fs.ErrNotExist) || !source.IsLink(arg) {
+		return err
+	}
+	return fault.UsageHint("download the .torrent first; spate get --seed forever fetches the data and seeds it",
+		"spate %s takes a .torrent file, not a link or an info-hash: %s", verb, termsafe.Clip(arg, 70))
 }
 
 // seedJobOf reads a torrent, finds its data and claims it. state is the directory of the

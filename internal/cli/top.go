@@ -117,13 +117,16 @@ func (e *everything) find(ctx context.Context) error {
 	case errors.Is(err, fs.ErrPermission):
 		return fault.WithHint(err, "run this as the user of the daemon, or as root")
 	case !errors.As(err, &none):
-		return err
+		return apiError(err)
 	}
 	all, err := running.Find(ctx, e.state)
 	for _, r := range all {
 		parts[r.PID] = r
 	}
 	e.parts = parts
+	if len(parts) > 0 {
+		return nil // the processes that answer are shown
+	}
 	return err
 }
 

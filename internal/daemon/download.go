@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,6 +20,7 @@ import (
 	"spate/metainfo"
 	"spate/storage"
 	"spate/torrent"
+	"spate/tracker/trackerclient"
 )
 
 // LocalSearch is how long a download waits for peers on the local network if there is no
@@ -33,7 +35,13 @@ type MetadataConfig struct {
 	Arg     string           // the link as the user gave it
 	Peers   []netip.AddrPort // peers to ask besides those of the link and of the trackers
 	Timeout time.Duration    // 0: no timeout
+	// Waiting is called with each reason why a tracker names no peers. It may be nil.
+	Waiting func(reason string)
 }
+
+// hopelessTime is how long a search for metadata goes on if all trackers fail and no peer is
+// known.
+const hopelessTime = 30 * time.Second
 
 // FetchMetadata fetches the torrent of a magnet link from peers. It also returns the peers that
 // sent it.
@@ -50,27 +58,91 @@ func (s *Session) FetchMetadata(ctx context.Context, link metainfo.Magnet, c Met
 	case unnamed && (timeout == 0 || timeout > LocalSearch):
 		timeout = LocalSearch
 	}
-	mctx, cancel := ctx, context.CancelFunc(func() {})
+	mctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
 	if timeout > 0 {
-		mctx, cancel = context.WithTimeout(ctx, timeout)
+		var cancel context.CancelFunc
+		mctx, cancel = context.WithTimeout(mctx, timeout)
+		defer cancel()
 	}
-	defer cancel()
 	name := link.Name
 	if name == "" {
 		name = link.Hash().String()
 	}
 	s.env.Notef("%s: asking peers for the torrent", termsafe.Clip(name, 70))
-	mi, peers, err := s.Session.FetchMetadata(mctx, link, torrent.MetadataOptions{Peers: c.Peers})
+	search := &metadataSearch{name: termsafe.Clip(name, 70), trackers: min(trackerclient.MaxTrackers, len(slices.Compact(slices.Sorted(slices.Values(link.Trackers))))), began: s.env.Now()}
+	hopeless := false
+	mi, peers, err := s.Session.FetchMetadata(mctx, link, torrent.MetadataOptions{Peers: c.Peers, Watch: func(st torrent.MetadataStats) {
+		for _, reason := range search.news(&st) {
+			s.env.Notef("%s: no peers yet; %s; still trying", search.name, reason)
+			if c.Waiting != nil {
+				c.Waiting(reason)
+			}
+		}
+		hopeless = len(link.Peers)+len(c.Peers) == 0 && search.hopeless(&st)
+		if c.Timeout > 0 && hopeless && s.env.Now().Sub(search.began) >= min(hopelessTime, c.Timeout) {
+			stop(errHopeless)
+		}
+	}})
 	switch {
+	case err != nil && hopeless && mctx.Err() != nil && ctx.Err() == nil:
+		return nil, nil, fault.WithSetting(fault.New(fault.NoPeers, "try again later", "%s: no peers: %s", search.name, search.words()), "peer")
 	case errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil && unnamed:
 		return nil, nil, nobody(NobodyLocal)
 	case errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil:
 		return nil, nil, fault.WithSetting(fault.New(fault.NoPeers, "try again later",
-			"%s: no peer sent the torrent in %s", termsafe.Clip(name, 70), units.Duration(c.Timeout)), "timeout")
+			"%s: no peer sent the torrent in %s%s", search.name, units.Duration(c.Timeout), search.because()), "timeout")
 	case errors.Is(err, torrent.ErrMetadata):
 		return nil, nil, &fault.Error{Code: fault.BadData, Err: err}
 	}
 	return mi, peers, err
+}
+
+// errHopeless ends a search for metadata that nothing can help.
+var errHopeless = errors.New("all trackers fail and no peer is known")
+
+// metadataSearch follows a search for metadata, to tell the user why it takes long.
+type metadataSearch struct {
+	name     string
+	trackers int // number of trackers that the link names
+	began    time.Time
+	reasons  []string // why trackers name no peers, at most maxReasons
+}
+
+// maxReasons bounds the reasons that a user reads about one search.
+const maxReasons = 20
+
+// news returns the errors of trackers that the user has not read yet.
+func (m *metadataSearch) news(st *torrent.MetadataStats) []string {
+	known := len(m.reasons)
+	for _, t := range st.Trackers {
+		if t.Err == nil {
+			continue
+		}
+		if r := fault.Message(t.Err); !slices.Contains(m.reasons, r) && len(m.reasons) < maxReasons {
+			m.reasons = append(m.reasons, r)
+		}
+	}
+	return m.reasons[known:]
+}
+
+// hopeless reports whether all trackers of the link have failed and no peer is known.
+func (m *metadataSearch) hopeless(st *torrent.MetadataStats) bool {
+	answers := func(t torrent.TrackerStats) bool { return t.Err == nil }
+	return st.Peers+st.Known == 0 && m.trackers > 0 && len(st.Trackers) >= m.trackers && !slices.ContainsFunc(st.Trackers, answers)
+}
+
+// words returns the reasons in one line.
+func (m *metadataSearch) words() string {
+	return strings.Join(m.reasons[:min(3, len(m.reasons))], "; ")
+}
+
+// because returns the reasons in brackets, or "" if there are none.
+func (m *metadataSearch) because() string {
+	if len(m.reasons) == 0 {
+		return ""
+	}
+	return " (" + m.words() + ")"
 }
 
 // DownloadConfig configures the download of a torrent.

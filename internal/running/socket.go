@@ -19,6 +19,7 @@ import (
 	"syscall"
 	"time"
 
+	"spate/internal/fault"
 	"spate/internal/tui"
 )
 
@@ -80,14 +81,23 @@ type Process struct {
 	http *http.Client
 }
 
+// answerLimit is how long a process may take for an answer.
+const answerLimit = 5 * time.Second
+
 // Find returns the processes that serve a socket in the directory state. It removes the
-// sockets of processes that have ended.
+// sockets of processes that have ended. If no process answers and one accepts the connection,
+// it returns an error that names that process.
 func Find(ctx context.Context, state string) ([]*Process, error) {
+	return find(ctx, state, answerLimit)
+}
+
+func find(ctx context.Context, state string, limit time.Duration) ([]*Process, error) {
 	paths, err := filepath.Glob(filepath.Join(state, runDir, "*.sock"))
 	if err != nil {
 		return nil, err
 	}
 	var all []*Process
+	var silent error
 	for _, path := range paths {
 		dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
 			var d net.Dialer
@@ -95,7 +105,7 @@ func Find(ctx context.Context, state string) ([]*Process, error) {
 		}
 		r := &Process{
 			PID:  strings.TrimSuffix(filepath.Base(path), ".sock"),
-			http: &http.Client{Transport: &http.Transport{DialContext: dial}, Timeout: 10 * time.Second},
+			http: &http.Client{Transport: &http.Transport{DialContext: dial}, Timeout: limit},
 		}
 		switch _, err := r.List(ctx); {
 		case errors.Is(err, syscall.ECONNREFUSED):
@@ -104,7 +114,12 @@ func Find(ctx context.Context, state string) ([]*Process, error) {
 			all = append(all, r)
 		case ctx.Err() != nil:
 			return nil, context.Cause(ctx)
+		case os.IsTimeout(err):
+			silent = fault.New(fault.NoPeers, "it hangs or waits for a slow disk: stop it, or start it again", "process %s has not answered for %v on %s", r.PID, limit, path)
 		}
+	}
+	if len(all) == 0 {
+		return nil, silent
 	}
 	return all, nil
 }

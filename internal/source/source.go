@@ -41,8 +41,10 @@ type Resolver struct {
 }
 
 // Resolve finds the torrent of arg: a file, "-" for standard input, the http(s) URL of a
-// torrent, of a page or of data with a torrent, a magnet link, or an info-hash.
+// torrent, of a page or of data with a torrent, a magnet link, or an info-hash. It ignores
+// blanks and quotes around arg.
 func (r *Resolver) Resolve(ctx context.Context, arg string) (*Source, error) {
+	arg = UnquoteArg(arg)
 	switch scheme, _, _ := strings.Cut(arg, ":"); strings.ToLower(scheme) {
 	case "magnet":
 		return &Source{Arg: arg, Magnet: arg}, nil

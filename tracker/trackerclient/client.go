@@ -11,9 +11,11 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -29,6 +31,11 @@ const (
 	DefaultUDPTimeout = 15 * time.Second // BEP 15; doubled with each try
 	DefaultConcurrent = 50
 )
+
+// MaxPeers is the number of peers that an answer has at most for each address family. A client
+// chooses them at random if the tracker sends more. Trackers send 200 at most if they are not
+// asked for more.
+const MaxPeers = 500
 
 // udpTries is the number of packets that are sent before the client gives up (BEP 15).
 // The client waits 15 s x 2^8 for a reply to the last one.
@@ -176,7 +183,20 @@ func (c *Client) announce(ctx context.Context, f family, u *url.URL, req *tracke
 	if err != nil {
 		return nil, c.explain(ctx, u, err)
 	}
+	resp.Peers = someOf(resp.Peers, MaxPeers)
 	return resp, nil
+}
+
+// someOf returns n of the peers, chosen at random, or all if there are fewer. It reorders peers.
+func someOf(peers []netip.AddrPort, n int) []netip.AddrPort {
+	if len(peers) <= n {
+		return peers
+	}
+	for i := range n {
+		j := i + rand.IntN(len(peers)-i)
+		peers[i], peers[j] = peers[j], peers[i]
+	}
+	return slices.Clone(peers[:n])
 }
 
 // Scrape requests the counts of hashes from the tracker whose announce URL is rawURL.

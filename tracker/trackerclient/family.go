@@ -92,8 +92,13 @@ func (c *Client) announceBoth(ctx context.Context, u *url.URL, req *tracker.Anno
 
 // merge adds to a the peers and values of b that a lacks, and returns a.
 func merge(a, b *tracker.AnnounceResponse) *tracker.AnnounceResponse {
+	known := map[netip.AddrPort]bool{}
+	for _, p := range a.Peers {
+		known[p] = true
+	}
 	for _, p := range b.Peers {
-		if !slices.Contains(a.Peers, p) {
+		if !known[p] {
+			known[p] = true
 			a.Peers = append(a.Peers, p)
 		}
 	}

@@ -47,8 +47,13 @@ func (t *Tiers) state(url string) *trackerState {
 	return nil
 }
 
-// NewTiers copies tiers, removes empty and repeated URLs, and shuffles each tier with
-// rng. If rng is nil it uses the global random source.
+// MaxTrackers is the number of trackers that [NewTiers] uses at most, because the author of a
+// torrent could make its peers ask any number of servers.
+const MaxTrackers = 100
+
+// NewTiers copies tiers, removes empty and repeated URLs and those after the first
+// [MaxTrackers], and shuffles each tier with rng. If rng is nil it uses the global random
+// source.
 func NewTiers(tiers [][]string, rng *rand.Rand) *Tiers {
 	t := &Tiers{}
 	if len(tiers) == 1 && len(tiers[0]) == 1 && tiers[0][0] != "" {
@@ -59,7 +64,7 @@ func NewTiers(tiers [][]string, rng *rand.Rand) *Tiers {
 	for _, tier := range tiers {
 		var own []string
 		for _, u := range tier {
-			if !seen[u] {
+			if !seen[u] && len(seen) <= MaxTrackers {
 				seen[u] = true
 				own = append(own, u)
 			}

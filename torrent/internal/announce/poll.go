@@ -90,4 +90,5 @@ func pause(ctx context.Context, d time.Duration) bool {
 type searchOwner struct{ Searcher }
 
 func (searchOwner) Progress() (uploaded, downloaded, left int64) { return 0, 0, tracker.Unknown }
+func (searchOwner) PartialSeed() bool                            { return false }
 func (searchOwner) Dormant() bool                                { return false }

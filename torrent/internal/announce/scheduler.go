@@ -68,6 +68,8 @@ type Torrent interface {
 	// Progress returns the payload that was uploaded and downloaded, and how much is
 	// left to download, in bytes.
 	Progress() (uploaded, downloaded, left int64)
+	// PartialSeed reports whether the torrent lacks data but downloads nothing more (BEP 21).
+	PartialSeed() bool
 	// Dormant reports whether the torrent is dormant. The status of its swarms is then not
 	// kept, because nothing reads it.
 	Dormant() bool
@@ -133,7 +135,14 @@ func (s *Scheduler) Start(swarms []*Swarm, uploaded, downloaded int64) {
 		w.uploaded, w.downloaded = uploaded, downloaded
 		now := time.Now()
 		s.recallLocked(w, port)
-		s.scheduleLocked(w, now)
+		first := now
+		if w.stops > 0 {
+			first = now.Add(stopTimeout) // "started" follows "stopped"
+			for _, p := range w.paces {
+				p.resume(port)
+			}
+		}
+		s.scheduleLocked(w, first)
 		owner := w.owner
 		known := map[string][]netip.AddrPort{}
 		for _, p := range w.paces {
@@ -411,8 +420,12 @@ func (s *Scheduler) owner(w *Swarm) Torrent {
 
 // request returns an announce with the progress of the torrent.
 func (s *Scheduler) request(w *Swarm, event tracker.Event) tracker.AnnounceRequest {
-	uploaded, downloaded, left := s.owner(w).Progress()
+	owner := s.owner(w)
+	uploaded, downloaded, left := owner.Progress()
 	req := s.newRequest(w.hash)
+	if event == tracker.EventNone && owner.PartialSeed() {
+		event = tracker.EventPaused
+	}
 	req.Key, req.Event = w.key, event
 	req.Uploaded, req.Downloaded, req.Left = uploaded-w.uploaded, downloaded-w.downloaded, left
 	if event == tracker.EventStopped {

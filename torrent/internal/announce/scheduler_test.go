@@ -113,7 +113,7 @@ func (c *fakeLateClient) name(n int, addr string) {
 
 // fakeTorrent records the answers of trackers and the peers that they name.
 type fakeTorrent struct {
-	dormant bool
+	dormant, partial bool
 
 	mu                         sync.Mutex
 	uploaded, downloaded, left int64
@@ -145,6 +145,7 @@ func (f *fakeTorrent) Failed(url string, err error, _ time.Time) {
 	f.failures = append(f.failures, err.Error())
 }
 
+func (f *fakeTorrent) PartialSeed() bool { return f.partial }
 func (f *fakeTorrent) Dormant() bool     { return f.dormant }
 func (f *fakeTorrent) Log() *slog.Logger { return slog.New(slog.DiscardHandler) }
 

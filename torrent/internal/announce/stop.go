@@ -13,36 +13,77 @@ import (
 // Stop announces the event "stopped" for the swarms. Before that it announces "completed" to
 // trackers that were not told yet. It returns when all trackers have answered, or after five
 // seconds.
-func (s *Scheduler) Stop(swarms []*Swarm) {
+func (s *Scheduler) Stop(swarms []*Swarm) { s.sayStopped(s.deactivate(swarms)) }
+
+// Halt is like Stop but returns at once. The swarms can be started again at any time.
+func (s *Scheduler) Halt(swarms []*Swarm) {
+	all := s.deactivate(swarms)
+	if len(all) == 0 || s.opt.Go(func() { s.sayStopped(all) }) {
+		return
+	}
+	for _, one := range all {
+		s.retire(one.w)
+	}
+}
+
+// stopping is a swarm that is stopped but has not said so yet.
+type stopping struct {
+	w         *Swarm
+	ongoing   <-chan struct{} // closed when the announce in progress ends; nil if there is none
+	completed bool            // "completed" must still be announced
+}
+
+// deactivate ends the announces of the swarms, and returns those that were active.
+func (s *Scheduler) deactivate(swarms []*Swarm) (all []stopping) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, w := range swarms {
+		if !w.active {
+			continue
+		}
+		one := stopping{w: w, completed: w.completed}
+		w.active, w.completed, w.urgent = false, false, false
+		w.stops++
+		if w.index >= 0 {
+			heap.Remove(&s.queue, int(w.index))
+		}
+		if w.ongoing != nil {
+			one.ongoing = w.ongoing.done
+			if !one.completed {
+				w.ongoing.cancel()
+			}
+		}
+		all = append(all, one)
+	}
+	return all
+}
+
+// sayStopped announces that swarms were stopped.
+func (s *Scheduler) sayStopped(all []stopping) {
 	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
 	defer cancel()
 	tokens := make(chan struct{}, cap(s.tokens))
 	var wg sync.WaitGroup
-	for _, w := range swarms {
-		ongoing, active, completed := s.deactivate(w)
-		if !active {
-			continue
-		}
+	for _, one := range all {
 		tokens <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-tokens }()
-			defer s.retire(w)
-			if ongoing != nil {
+			defer s.retire(one.w)
+			if one.ongoing != nil {
 				select {
-				case <-ongoing:
+				case <-one.ongoing:
 				case <-ctx.Done():
 					return
 				}
-				completed = s.takeCompleted(w) || completed
 			}
 			events := []tracker.Event{tracker.EventCompleted, tracker.EventStopped}
-			if !completed {
+			if !s.takeCompleted(one.w) && !one.completed {
 				events = events[1:]
 			}
 			for _, e := range events {
-				req := s.request(w, e)
-				if _, _, err := w.tiers.Announce(ctx, &caller{s: s, swarm: w, found: s.found(w), urgent: true}, &req); err != nil {
-					s.owner(w).Log().Debug("announcing the stop", "err", err)
+				req := s.request(one.w, e)
+				if _, _, err := one.w.tiers.Announce(ctx, &caller{s: s, swarm: one.w, found: s.found(one.w), urgent: true}, &req); err != nil {
+					s.owner(one.w).Log().Debug("announcing the stop", "err", err)
 				}
 			}
 		})
@@ -50,38 +91,22 @@ func (s *Scheduler) Stop(swarms []*Swarm) {
 	wg.Wait()
 }
 
-// retire keeps the paces of a swarm that is not announced any more.
+// retire keeps the paces of a swarm that has stopped.
 func (s *Scheduler) retire(w *Swarm) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
+	w.stops--
+	defer s.changed()
+	if w.active { // it was started again
+		return
+	}
 	for _, p := range w.paces {
 		if !p.last.IsZero() {
 			s.past.keep(w.hash, p, now)
 		}
 	}
 	w.paces = nil
-	s.changed()
-}
-
-// deactivate ends the announces of a swarm. ongoing is closed when the announce in progress
-// ends, and nil if there is none. active reports whether the swarm was active, and completed
-// whether the event "completed" must still be announced.
-func (s *Scheduler) deactivate(w *Swarm) (ongoing <-chan struct{}, active, completed bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	active, w.active = w.active, false
-	completed, w.completed, w.urgent = w.completed, false, false
-	if w.index >= 0 {
-		heap.Remove(&s.queue, int(w.index))
-	}
-	if w.ongoing != nil {
-		ongoing = w.ongoing.done
-		if !completed {
-			w.ongoing.cancel()
-		}
-	}
-	return ongoing, active, completed
 }
 
 // takeCompleted reports whether the announce that deactivate canceled had the event
@@ -89,6 +114,9 @@ func (s *Scheduler) deactivate(w *Swarm) (ongoing <-chan struct{}, active, compl
 func (s *Scheduler) takeCompleted(w *Swarm) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if w.active {
+		return false
+	}
 	completed := w.completed
 	w.completed = false
 	return completed

@@ -28,6 +28,7 @@ type Swarm struct {
 	failed               bool          // no tracker answered the last announce
 	repeat               bool          // a value in the ongoing announce is out of date: announce again
 	active               bool          // started and not stopped
+	stops                uint8         // calls of Stop or Halt that have not ended
 	ongoing              *ongoing      // the announce in progress, or nil
 	status               *Status       // nil before the first announce and for dormant torrents
 }
