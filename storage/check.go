@@ -156,7 +156,7 @@ func (d *Dir) checkFile(i int) error {
 		if !st.hasExpected {
 			st.setExpected(now, at)
 		}
-		ok := st.compare(now)
+		was, ok := st.expected, st.compare(now)
 		if !ok && try == 2 {
 			st.slot.dropLocked() // so that the next read opens the changed file
 		}
@@ -168,7 +168,7 @@ func (d *Dir) checkFile(i int) error {
 		case !now.Exists:
 			return d.fail("check", i, ErrMissing, nil)
 		default:
-			return d.changed("check", i, now)
+			return d.changed("check", i, was, now)
 		}
 	}
 }

@@ -179,7 +179,7 @@ func (d *Dir) checkOpened(f *os.File, i int) (int64, error) {
 	st, now, at := &d.files[i], statOf(fi), d.location.Load()
 	st.forgetIfCopied(at)
 	if st.hasExpected && !st.compare(now) {
-		return 0, d.changed("open", i, now)
+		return 0, d.changed("open", i, st.expected, now)
 	}
 	if !st.hasExpected || !st.expected.Exists {
 		st.setExpected(now, at)
@@ -224,13 +224,17 @@ func (d *Dir) tooLong(i int, size int64) error {
 	return d.fail("open", i, ErrLonger, d.otherLength(i, size))
 }
 
-// changed returns the error about a file that another program has changed. The caller may
-// hold slot.mu.
-func (d *Dir) changed(op string, i int, now FileStat) error {
-	if want := d.length(i); want >= 0 && now.Size != want {
-		return d.fail(op, i, ErrChanged, d.otherLength(i, now.Size))
+// changed returns the error about a file that another program has changed. was is its expected
+// state. The caller may hold slot.mu.
+func (d *Dir) changed(op string, i int, was, now FileStat) error {
+	var cause error
+	switch want := d.length(i); {
+	case want >= 0 && now.Size != want:
+		cause = d.otherLength(i, now.Size)
+	case was.Touched(now):
+		cause = ErrTouched
 	}
-	return d.fail(op, i, ErrChanged, nil)
+	return d.fail(op, i, ErrChanged, cause)
 }
 
 func (d *Dir) otherLength(i int, size int64) error {

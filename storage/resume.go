@@ -206,6 +206,7 @@ type Verdict uint8
 const (
 	Unchanged Verdict = iota // as in the record
 	Written                  // changed in a way that later writes of this program explain
+	Touched                  // only the inode or the change time differs, see [FileStat.Touched]
 	Changed                  // changed by another program
 	Gone                     // removed
 )
@@ -223,6 +224,8 @@ func (r *Record) Judge(now []FileStat) []Verdict {
 		switch {
 		case was.Same(n):
 			v[i] = Unchanged
+		case was.Touched(n):
+			v[i] = Touched
 		case was.Exists && !n.Exists:
 			v[i] = Gone
 		case later && !r.Clean:
@@ -236,7 +239,7 @@ func (r *Record) Judge(now []FileStat) []Verdict {
 
 // Reconcile returns which pieces of the record can be trusted and which must be
 // checked, given the current states of the files. have contains the pieces of the
-// record whose files are unchanged. check contains the pieces that may be complete
+// record whose files are unchanged or touched. check contains the pieces that may be complete
 // nevertheless, because their files were written after the record or changed by another
 // program. All other pieces are missing.
 func (r *Record) Reconcile(l *Layout, pieceLength int64, now []FileStat) (have, check bitfield.Bitfield) {
@@ -244,7 +247,7 @@ func (r *Record) Reconcile(l *Layout, pieceLength int64, now []FileStat) (have, 
 	have, check = r.Have.Clone(), bitfield.New(r.Have.Len())
 	for i, v := range verdicts {
 		f := &l.files[i]
-		if v == Unchanged || f.Pad || f.Length == 0 {
+		if v == Unchanged || v == Touched || f.Pad || f.Length == 0 {
 			continue
 		}
 		last := int((f.Offset + f.Length - 1) / pieceLength)

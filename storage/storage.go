@@ -52,6 +52,8 @@ var (
 	ErrMissing = errors.New("missing")
 	// ErrChanged: another program has changed or replaced a file.
 	ErrChanged = errors.New("changed by another program")
+	// ErrTouched: a file is [ErrChanged], but see [FileStat.Touched].
+	ErrTouched = errors.New("its size and modification time are the same")
 	// ErrReadOnly: the permissions or the file system do not allow writing, or the
 	// storage was opened for reading.
 	ErrReadOnly = errors.New("not writable")

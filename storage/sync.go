@@ -180,7 +180,7 @@ func (d *Dir) syncFile(i int) error {
 	}
 	if want := d.length(i); want >= 0 && now.Size() != want {
 		d.markDirty(i)
-		return d.changed("sync", i, statOf(now))
+		return d.changed("sync", i, FileStat{}, statOf(now))
 	}
 	d.synced(i, now)
 	return nil

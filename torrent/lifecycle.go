@@ -3,6 +3,7 @@ package torrent
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"time"
 
 	"spate/bitfield"
@@ -138,8 +139,13 @@ func (t *Torrent) failLocked(err error) {
 	t.status.repairing = t.canRepairLocked(err)
 	t.setStateLocked(StateFailed)
 	if t.status.repairing {
-		t.log.Warn("checking and repairing the data", "err", err)
-		t.status.repairs++
+		level := slog.LevelWarn
+		if errors.Is(err, storage.ErrTouched) {
+			level = slog.LevelInfo
+		} else {
+			t.status.repairs++
+		}
+		t.log.Log(t.life.ctx, level, "checking and repairing the data", "err", err)
 		t.status.failedAt = time.Time{} // retry at the next tick
 	} else {
 		t.log.Info("torrent halted", "err", err)
@@ -158,9 +164,13 @@ func (t *Torrent) failLocked(err error) {
 // the files again and again.
 const maxRepairs = 8
 
-// canRepairLocked reports whether a failed download can continue once its files were checked
-// again, because another program has only changed or removed some of them.
+// canRepairLocked reports whether a torrent can continue once its files were checked again: a
+// download if another program has changed or removed some of them, and any torrent if its
+// files were only touched.
 func (t *Torrent) canRepairLocked(err error) bool {
+	if errors.Is(err, storage.ErrTouched) && t.disk.dataFound {
+		return true
+	}
 	if t.readOnly() || t.status.isDone || !t.disk.dataFound || t.status.repairs >= maxRepairs {
 		return false
 	}
@@ -255,12 +265,11 @@ func (t *Torrent) finish() {
 // findData returns the pieces that are on disk.
 func (t *Torrent) findData() (bitfield.Bitfield, error) {
 	n := t.info.NumPieces()
-	if t.opt.Verified {
+	rec := t.loadResume()
+	if t.opt.Verified && !t.touchedSince(rec) {
 		all := bitfield.New(n)
-		for i := range n {
-			all.Set(i)
-		}
+		all.SetAll()
 		return all, t.accept()
 	}
-	return t.check(t.loadResume())
+	return t.check(rec)
 }
