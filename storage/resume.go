@@ -30,7 +30,7 @@ type Record struct {
 	V1Only     bool          // some pieces of Have were checked only against the v1 hashes of a hybrid
 	Dir        string        // download directory
 	Device     uint64        // file system of Dir, see [Dir.Device]; 0 if unknown
-	Name       string        // replaces the name of the torrent; "" if it is not changed
+	Name       string        // name of the data in Dir; "" if it is that of the torrent
 	Priorities []byte        // by file, 0 for unwanted; nil if all have the default
 	Uploaded   int64         // in bytes, since the torrent was added
 	Downloaded int64         // in bytes, since the torrent was added
@@ -168,12 +168,43 @@ func readRecord(path string, ih spate.InfoHash) (*Record, error) {
 	return rec, nil
 }
 
-// RemoveResume deletes the records of a torrent.
+// RemoveResume deletes the records of a torrent, and those that were set aside.
 func RemoveResume(dir string, ih spate.InfoHash) error {
 	var errs []error
-	for _, suffix := range []string{resumeNew, resumeOld, resumeTemp} {
+	for _, suffix := range []string{resumeNew, resumeOld, resumeTemp, resumeNew + resumeCorrupt, resumeOld + resumeCorrupt} {
 		if err := os.Remove(resumePath(dir, ih, suffix)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// ResumeSaved returns when a record of a torrent was last saved, or the zero time if there is
+// none.
+func ResumeSaved(dir string, ih spate.InfoHash) (last time.Time) {
+	for _, suffix := range []string{resumeNew, resumeOld} {
+		if fi, err := os.Stat(resumePath(dir, ih, suffix)); err == nil && fi.ModTime().After(last) {
+			last = fi.ModTime()
+		}
+	}
+	return last
+}
+
+// PruneResume deletes the records in dir of all torrents for which keep returns false.
+func PruneResume(dir string, keep func(spate.InfoHash) bool) error {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("list resume data: %w", err)
+	}
+	var errs []error
+	for _, e := range entries {
+		name, _, ok := strings.Cut(e.Name(), resumeNew)
+		ih, err := spate.ParseInfoHash(name)
+		if ok && err == nil && len(name) == 2*len(ih) && !keep(ih) {
+			errs = append(errs, RemoveResume(dir, ih))
 		}
 	}
 	return errors.Join(errs...)

@@ -50,7 +50,9 @@ func TestTouchedFiles(t *testing.T) {
 			return keepTime(p, func() error { return errors.Join(write(p, 0), write(p, 4<<20-1)) })
 		}, 2},
 		{"replaced by other data", func(p string) error {
-			return keepTime(p, func() error { return errors.Join(os.WriteFile(p+".x", make([]byte, 4<<20), 0o666), os.Rename(p+".x", p)) })
+			return keepTime(p, func() error {
+				return errors.Join(os.WriteFile(p+".x", make([]byte, 4<<20), 0o666), os.Rename(p+".x", p))
+			})
 		}, 64},
 	} {
 		for _, how := range []string{"running", "restarted", "published", "restarted as published"} {
