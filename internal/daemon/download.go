@@ -168,7 +168,7 @@ func (d *Download) check(ctx context.Context, env *Env, progress func() (update 
 		return false, err
 	case report.Good == report.Pieces && report.Whole():
 		return true, nil
-	case report.Good == 0 && !d.conf.Force:
+	case report.Good == 0 && (report.Bad > 0 || report.Zeros == 0) && !d.conf.Force:
 		return false, exists("output-force", "%s exists and is not a part of this torrent", d.Path)
 	}
 	env.Notef("%s: %d of %d pieces are already complete", d.Path, report.Good, report.Pieces)
