@@ -67,7 +67,8 @@ func (z *zeroHashes) sumV2(p zeroPiece, pieceLen int64) [32]byte {
 			}
 			tree.Add(&block)
 		}
-		if sum = tree.Root(); !p.whole {
+		sum = tree.Root()
+		if !p.whole {
 			sum = tree.RootAt(merkle.Layer(pieceLen))
 		}
 		if z.v2 == nil {

@@ -183,7 +183,7 @@ func (d *Dir) Path() string { return d.location.Load().path() }
 func (d *Dir) name(i int) string {
 	top := d.location.Load().top
 	if i == len(d.layout.files) {
-		return "." + top + ".parts"
+		return partsName(top)
 	}
 	if p, ok := d.raw[i]; ok {
 		return top + p

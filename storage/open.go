@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"syscall"
 )
 
 // acquire returns the handle of file i with a reference. The caller must release it.
@@ -100,7 +101,7 @@ func (d *Dir) create(root *os.Root, i int) (*os.File, error) {
 		return nil, err
 	case !there:
 		if err := root.MkdirAll(dir, dirPerm); err != nil {
-			return nil, err
+			return nil, d.badName(i, err)
 		}
 		d.noteDirs(dir)
 	}
@@ -113,7 +114,16 @@ func (d *Dir) create(root *os.Root, i int) (*os.File, error) {
 		d.noteDir(dir)
 		d.markDirty(i)
 	}
-	return f, err
+	return f, d.badName(i, err)
+}
+
+// badName returns the error of creating file i. EINVAL means that the file system does not allow
+// a character of the name, as vfat and exFAT do not allow a colon.
+func (d *Dir) badName(i int, err error) error {
+	if errors.Is(err, syscall.EINVAL) {
+		return d.fail("create", i, ErrName, err)
+	}
+	return err
 }
 
 // checkLinks returns an error if any element of the path of file i is a symbolic link,

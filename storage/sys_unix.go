@@ -28,6 +28,10 @@ func classifyErrno(err syscall.Errno, write bool) error {
 		return ErrMissing
 	case syscall.ENOTDIR, syscall.EISDIR, syscall.ELOOP, syscall.ENXIO, syscall.EEXIST:
 		return ErrObstructed
+	case syscall.ENAMETOOLONG, syscall.EILSEQ:
+		return ErrName
+	case syscall.EFBIG:
+		return ErrTooLarge
 	case syscall.EMFILE, syscall.ENFILE:
 		return ErrDescriptors
 	}

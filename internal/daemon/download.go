@@ -250,6 +250,8 @@ func TransferError(err error) error {
 		return fault.WithSetting(coded(fault.Exists, "move it away"), "output-cut")
 	case errors.Is(err, storage.ErrObstructed):
 		return fault.WithSetting(coded(fault.Exists, "move it away"), "output")
+	case errors.Is(err, storage.ErrName), errors.Is(err, storage.ErrTooLarge):
+		return fault.WithSetting(coded(fault.Unset, ""), "output-name")
 	case errors.Is(err, torrent.ErrGone):
 		return fault.WithSetting(coded(fault.NotFound, "mount its disk"), "output-anew")
 	case errors.Is(err, storage.ErrMissing):
