@@ -266,7 +266,7 @@ func (d *Dir) prepareFile(i int) error {
 func (d *Dir) prepareIn(root *os.Root, i int) error {
 	want := d.layout.files[i].Length
 	fi, err := root.Lstat(d.name(i))
-	absent := errors.Is(err, fs.ErrNotExist)
+	absent := classify(err, false) == ErrMissing // for a name that cannot be stored, the first write returns the error
 	switch {
 	case err != nil && !absent:
 		return err

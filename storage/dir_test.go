@@ -369,8 +369,8 @@ func TestClassify(t *testing.T) {
 		syscall.EROFS:        {ErrReadOnly, ErrReadOnly},
 		syscall.ENOSPC:       {ErrFull, ErrFull},
 		syscall.EDQUOT:       {ErrFull, ErrFull},
-		syscall.ENAMETOOLONG: {ErrName, ErrName},
-		syscall.EILSEQ:       {ErrName, ErrName},
+		syscall.ENAMETOOLONG: {ErrMissing, ErrName},
+		syscall.EILSEQ:       {ErrMissing, ErrName},
 		syscall.EFBIG:        {ErrTooLarge, ErrTooLarge},
 		syscall.EINVAL:       {ErrIO, ErrIO}, // ErrName only if a file is created
 		syscall.EMFILE:       {ErrDescriptors, ErrDescriptors},

@@ -85,6 +85,7 @@ func (d *Dir) openWrite(root *os.Root, i int) (openFile, error) {
 		f.Close()
 		if created {
 			root.Remove(name)
+			st.expected, st.hasExpected = FileStat{}, false
 		}
 		return openFile{}, err
 	}

@@ -43,7 +43,7 @@ func (d *Dir) writeSkipped(i int, p []byte, off int64) (int, error) {
 	d.parts.RLock()
 	defer d.parts.RUnlock()
 	n, err := d.writeReal(i, p, off)
-	if n == 0 && d.files[i].skip.Load() && errors.Is(err, ErrMissing) {
+	if n == 0 && d.files[i].skip.Load() && (errors.Is(err, ErrMissing) || errors.Is(err, ErrName)) {
 		return d.writeReal(len(d.layout.files), p, d.layout.files[i].Offset+off)
 	}
 	return n, err

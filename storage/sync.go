@@ -162,6 +162,9 @@ func (d *Dir) syncFile(i int) error {
 	h, err := d.acquire(i, true)
 	if err != nil {
 		st.dirty.Store(false)
+		if st.skip.Load() && errors.Is(err, ErrMissing) {
+			return nil // it was created and could not get its length
+		}
 		d.markDirty(i)
 		return err
 	}

@@ -29,7 +29,10 @@ func classifyErrno(err syscall.Errno, write bool) error {
 	case syscall.ENOTDIR, syscall.EISDIR, syscall.ELOOP, syscall.ENXIO, syscall.EEXIST:
 		return ErrObstructed
 	case syscall.ENAMETOOLONG, syscall.EILSEQ:
-		return ErrName
+		if write {
+			return ErrName
+		}
+		return ErrMissing // no file has such a name
 	case syscall.EFBIG:
 		return ErrTooLarge
 	case syscall.EMFILE, syscall.ENFILE:

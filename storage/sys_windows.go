@@ -33,7 +33,10 @@ func classifyErrno(err syscall.Errno, write bool) error {
 	case syscall.ERROR_FILE_NOT_FOUND, syscall.ERROR_PATH_NOT_FOUND:
 		return ErrMissing
 	case errorInvalidName, errorFilenameTooLong:
-		return ErrName
+		if write {
+			return ErrName
+		}
+		return ErrMissing // no file has such a name
 	case errorFileTooLarge:
 		return ErrTooLarge
 	case syscall.ERROR_ALREADY_EXISTS, syscall.ERROR_FILE_EXISTS:

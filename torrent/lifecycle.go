@@ -20,6 +20,7 @@ type torrentStatus struct {
 	failedAt              time.Time     // when err was set
 	repairing             bool          // err is set, but retry will repair the files
 	repairs               int           // how often the files were repaired before the torrent was done
+	leftOut               error         // why the first file that could not be stored was left out; nil if there is none
 	done                  chan struct{} // closed when all wanted pieces are verified; replaced when more are wanted
 	isDone                bool          // done is closed
 	bytesTotal, bytesDone int64         // bytes of the wanted files: all, and verified
