@@ -11,7 +11,8 @@ type Report struct {
 	Pieces  int
 	Good    int // number of pieces that match all their hashes
 	Bad     int // number of pieces that were read and do not match
-	Missing int // number of pieces that could not be read completely
+	Missing int // number of pieces that could not be read completely, or contain only zeros and do not match
+	Zeros   int // number of missing pieces that contain only zeros, because they were not downloaded yet
 
 	// Differ is the number of bad pieces of a hybrid torrent that match only their v1 hash
 	// or only their v2 hash. If Differ is not 0, the torrent describes different data for
@@ -63,9 +64,10 @@ const (
 	FileTooLong              // the data is correct, but more bytes follow it
 	FileUnverified           // no error was found, but some bytes could not be checked
 	FileUnreadable           // the file could not be read, see Err
+	FileIncomplete           // some pieces contain only zeros, and no other data is wrong
 )
 
-var fileStates = [...]string{"whole", "damaged", "missing", "too long", "unverified", "unreadable"}
+var fileStates = [...]string{"whole", "damaged", "missing", "too long", "unverified", "unreadable", "incomplete"}
 
 func (s FileState) String() string { return fileStates[s] }
 

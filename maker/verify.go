@@ -67,6 +67,7 @@ type verification struct {
 	want    [][]byte // v2: piece layer of each source; nil if it is missing
 	got     [][]byte // v2: computed piece layer of each source without a layer in want
 	states  []pieceState
+	zeros   zeroHashes
 
 	mu     sync.Mutex
 	differ int           // number of pieces of a hybrid torrent that match only one of their hashes
@@ -77,6 +78,7 @@ type pieceState uint8
 
 const (
 	pieceMissing pieceState = iota // could not be read completely
+	pieceZeros                     // is not good, and its data consists of zeros
 	pieceBad
 	pieceGood
 )
@@ -153,6 +155,9 @@ func (v *verification) piece(p piece, s *sums) {
 			state = pieceBad
 		}
 	}
+	if state == pieceBad && v.zeros.equal(&v.layout, p, s) {
+		state = pieceZeros
+	}
 	v.states[p.index] = state
 }
 
@@ -197,6 +202,11 @@ func (v *verification) wholeFiles() {
 				fallthrough
 			default:
 				pieces[i] = pieceBad
+				at := int64(i) * v.layout.pieceLen
+				shape := zeroPiece{min(v.layout.pieceLen, e.size-at), e.size <= v.layout.pieceLen}
+				if v.zeros.equalV2([32]byte(layer[32*i:]), shape, v.layout.pieceLen) {
+					pieces[i] = pieceZeros
+				}
 			}
 		}
 	}
@@ -213,6 +223,9 @@ func (v *verification) report() *Report {
 			r.Have.Set(k)
 		case pieceBad:
 			r.Bad++
+		case pieceZeros:
+			r.Zeros++
+			fallthrough
 		default:
 			r.Missing++
 		}
@@ -266,10 +279,12 @@ func (v *verification) dataFile(k int, fr *FileReport) {
 		fr.Err = s.err
 	}
 	incomplete := fr.Err != nil || s.stat.size < e.size
+	count := [pieceGood + 1]int{}
 	for p := e.off / v.layout.pieceLen; p*v.layout.pieceLen < e.end(); p++ {
 		from, to := max(p*v.layout.pieceLen, e.off)-e.off, min((p+1)*v.layout.pieceLen, e.end())-e.off
+		count[v.states[p]]++
 		switch v.states[p] {
-		case pieceBad:
+		case pieceBad, pieceZeros:
 			fr.Damaged = addRange(fr.Damaged, from, to)
 		case pieceMissing:
 			if incomplete {
@@ -284,6 +299,8 @@ func (v *verification) dataFile(k int, fr *FileReport) {
 		fr.State = FileMissing
 	case fr.Err != nil && !errors.Is(fr.Err, errShort):
 		fr.State = FileUnreadable
+	case !incomplete && count[pieceZeros] > 0 && count[pieceBad] == 0:
+		fr.State, fr.Err = FileIncomplete, nil
 	case len(fr.Damaged) > 0:
 		fr.State, fr.Err = FileDamaged, nil
 	case s.stat.size > e.size:

@@ -73,6 +73,14 @@ type Seeder interface {
 	Unseed(ctx context.Context, ih spate.InfoHash) error
 }
 
+// Forgetter is a [Seeder] that remembers something about torrents that it does not seed.
+type Forgetter interface {
+	Seeder
+	// Forget deletes what the seeder remembers about a torrent. It is called after Unseed, when
+	// the release was withdrawn.
+	Forget(ctx context.Context, ih spate.InfoHash) error
+}
+
 // Options are the options of a [Publisher].
 type Options struct {
 	Tracker  Tracker          // nil: the releases use other trackers, or none

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"spate"
 	"spate/metainfo"
 )
 
@@ -105,9 +106,19 @@ func (p *Publisher) serve(ctx context.Context, l *loaded, verified bool, undo *u
 		if err := p.seed(ctx, l.r, m, verified); err != nil {
 			return "seed", err
 		}
-		*undo = append(*undo, func(ctx context.Context) error { return p.seeder.Unseed(ctx, m.Hash()) })
+		*undo = append(*undo, func(ctx context.Context) error {
+			return errors.Join(p.seeder.Unseed(ctx, m.Hash()), p.forget(ctx, m.Hash()))
+		})
 	}
 	return "", nil
+}
+
+// forget deletes what the seeder remembers about a torrent.
+func (p *Publisher) forget(ctx context.Context, ih spate.InfoHash) error {
+	if f, ok := p.seeder.(Forgetter); ok {
+		return f.Forget(ctx, ih)
+	}
+	return nil
 }
 
 // allow allows a release on the tracker, or updates the note of one that is allowed.
@@ -158,11 +169,14 @@ func (p *Publisher) withdraw(ctx context.Context, r *Release) error {
 	return p.unserve(ctx, r)
 }
 
-// unserve stops seeding and tracking r and removes its kept data.
+// unserve stops seeding and tracking r and removes its kept data and all records about it.
 func (p *Publisher) unserve(ctx context.Context, r *Release) error {
 	var errs []error
 	if !r.Paused {
 		errs = append(errs, p.unseed(ctx, r))
+	}
+	for _, ih := range r.AllHashes() {
+		errs = append(errs, p.forget(ctx, ih))
 	}
 	if p.opts.Tracker != nil {
 		for _, ih := range r.AllHashes() {

@@ -156,7 +156,7 @@ func (d *Dir) checkFile(i int) error {
 		if !st.hasExpected {
 			st.setExpected(now, at)
 		}
-		ok := st.compare(now)
+		was, ok := st.expected, st.compare(now)
 		if !ok && try == 2 {
 			st.slot.dropLocked() // so that the next read opens the changed file
 		}
@@ -168,7 +168,7 @@ func (d *Dir) checkFile(i int) error {
 		case !now.Exists:
 			return d.fail("check", i, ErrMissing, nil)
 		default:
-			return d.changed("check", i, now)
+			return d.changed("check", i, was, now)
 		}
 	}
 }
@@ -266,7 +266,7 @@ func (d *Dir) prepareFile(i int) error {
 func (d *Dir) prepareIn(root *os.Root, i int) error {
 	want := d.layout.files[i].Length
 	fi, err := root.Lstat(d.name(i))
-	absent := errors.Is(err, fs.ErrNotExist)
+	absent := classify(err, false) == ErrMissing // for a name that cannot be stored, the first write returns the error
 	switch {
 	case err != nil && !absent:
 		return err

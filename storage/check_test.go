@@ -228,7 +228,7 @@ func TestStats(t *testing.T) {
 		if got.Exists && got.ModTime == 0 {
 			t.Errorf("file %d has no time", i)
 		}
-		got.ModTime, got.Inode = 0, 0
+		got.ModTime, got.Inode, got.Change = 0, 0, 0
 		if got != want {
 			t.Errorf("file %d: %+v, want %+v", i, got, want)
 		}

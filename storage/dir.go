@@ -184,7 +184,7 @@ func (d *Dir) Path() string { return d.location.Load().path() }
 func (d *Dir) name(i int) string {
 	top := d.location.Load().top
 	if i == len(d.layout.files) {
-		return atomicfile.Name("."+top, ".parts")
+		return partsName(top)
 	}
 	if p, ok := d.raw[i]; ok {
 		return top + p

@@ -365,6 +365,15 @@ func TestClassify(t *testing.T) {
 		syscall.EIO:    {ErrIO, ErrIO},
 		syscall.ENOENT: {ErrMissing, ErrMissing},
 		syscall.EACCES: {ErrDenied, ErrReadOnly},
+
+		syscall.EROFS:        {ErrReadOnly, ErrReadOnly},
+		syscall.ENOSPC:       {ErrFull, ErrFull},
+		syscall.EDQUOT:       {ErrFull, ErrFull},
+		syscall.ENAMETOOLONG: {ErrMissing, ErrName},
+		syscall.EILSEQ:       {ErrMissing, ErrName},
+		syscall.EFBIG:        {ErrTooLarge, ErrTooLarge},
+		syscall.EINVAL:       {ErrIO, ErrIO}, // ErrName only if a file is created
+		syscall.EMFILE:       {ErrDescriptors, ErrDescriptors},
 	} {
 		if runtime.GOOS == "windows" {
 			t.Skip("other numbers")

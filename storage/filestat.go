@@ -26,16 +26,28 @@ type FileStat struct {
 	Size    int64  // in bytes
 	ModTime int64  // in nanoseconds since 1970
 	Inode   uint64 // 0 if the system has none
+	Change  int64  // when the data or an attribute last changed, in nanoseconds since 1970; 0 if unknown
 }
 
 // statOf returns the FileStat of an existing file.
 func statOf(fi fs.FileInfo) FileStat {
-	return FileStat{Exists: true, Size: fi.Size(), ModTime: fi.ModTime().UnixNano(), Inode: inode(fi)}
+	return FileStat{Exists: true, Size: fi.Size(), ModTime: fi.ModTime().UnixNano(), Inode: inode(fi), Change: changeTime(fi)}
 }
 
 // Same reports whether the file appears unchanged between s and now.
 func (s FileStat) Same(now FileStat) bool {
-	return s.sameFile(now) && s.Size == now.Size && s.ModTime == now.ModTime
+	return s.sameFile(now) && s.sameContent(now) && (s.Change == now.Change || s.Change == 0 || now.Change == 0)
+}
+
+// Touched reports whether the file has the same size and modification time, but another inode
+// or change time. Either its permissions, links or name changed, or the file system does not
+// keep inodes, or a program changed the data and put the modification time back.
+func (s FileStat) Touched(now FileStat) bool {
+	return s.Exists && now.Exists && s.sameContent(now) && !s.Same(now)
+}
+
+func (s FileStat) sameContent(now FileStat) bool {
+	return s.Size == now.Size && s.ModTime == now.ModTime
 }
 
 // sameFile reports whether the file was neither created, removed nor replaced.
@@ -188,7 +200,7 @@ func (d *Dir) writeReal(i int, p []byte, off int64) (int, error) {
 	// A write to a file that was cut would hide the cut, because it makes the file longer again.
 	if fi, err := h.file.Stat(); err == nil && d.length(i) >= 0 && fi.Size() != d.length(i) {
 		h.release()
-		return 0, d.changed("write", i, statOf(fi))
+		return 0, d.changed("write", i, FileStat{}, statOf(fi))
 	}
 	n := 0
 	for n < len(p) && err == nil {

@@ -29,19 +29,25 @@ type Note struct {
 }
 
 // Stamp returns a hash of the states of files. The hash changes if any of the states
-// changes. It is never 0.
+// changes. It is never 0. Its upper half does not depend on inodes and change times.
 func Stamp(files []FileStat) uint64 {
-	h := fnv.New64a()
-	var b [25]byte
+	content, rest := fnv.New64a(), fnv.New64a()
+	var b [17]byte
 	for _, f := range files {
-		b[24] = byte(flag(f.Exists, flagExists))
+		b[16] = byte(flag(f.Exists, flagExists))
 		binary.BigEndian.PutUint64(b[:], uint64(f.Size))
 		binary.BigEndian.PutUint64(b[8:], uint64(f.ModTime))
-		binary.BigEndian.PutUint64(b[16:], f.Inode)
-		h.Write(b[:])
+		content.Write(b[:])
+		binary.BigEndian.PutUint64(b[:], f.Inode)
+		binary.BigEndian.PutUint64(b[8:], uint64(f.Change))
+		rest.Write(b[:16])
 	}
-	return max(h.Sum64(), 1)
+	return max(content.Sum64()>>32<<32|rest.Sum64()>>32, 1)
 }
+
+// StampTouched reports whether stamps of the same files differ only in inodes and change times,
+// see [FileStat.Touched].
+func StampTouched(was, now uint64) bool { return was != now && was>>32 == now>>32 }
 
 // The ledger file consists of ledgerMagic, noteSize bytes for each note, and the
 // SHA-256 of both.

@@ -100,12 +100,17 @@ func TestStamp(t *testing.T) {
 	for i, files := range [][]FileStat{
 		{a}, {a, a}, {{}}, {a, {}}, {{}, a},
 		{{Exists: true, Size: 2, ModTime: 2, Inode: 3}}, {{Exists: true, Size: 1, ModTime: 3, Inode: 3}},
-		{{Exists: true, Size: 1, ModTime: 2, Inode: 4}}, {{Size: 1, ModTime: 2, Inode: 3}},
+		{{Exists: true, Size: 1, ModTime: 2, Inode: 4}}, {{Exists: true, Size: 1, ModTime: 2, Inode: 3, Change: 1}}, {{Size: 1, ModTime: 2, Inode: 3}},
 	} {
 		s := Stamp(files)
 		if j, twice := seen[s]; twice || s == 0 {
 			t.Errorf("the files of case %d have the same stamp as those of case %d, or the stamp 0", i+1, j)
 		}
 		seen[s] = i + 1
+		moved := slices.Clone(files)
+		moved[0].Inode, moved[0].Change = moved[0].Inode+1, 9
+		if !StampTouched(s, Stamp(moved)) || StampTouched(s, s) || StampTouched(s, Stamp(append(moved, a))) {
+			t.Errorf("StampTouched is wrong about case %d", i+1)
+		}
 	}
 }

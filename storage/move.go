@@ -121,6 +121,7 @@ func (d *Dir) move(ctx context.Context, from, to *location) error {
 		return err
 	}
 	if err := d.rename(from, to); err == nil {
+		d.acceptRenamed()
 		return d.syncRename(from, to)
 	} else if !isCrossDevice(err) {
 		return d.fail("move", -1, classify(err, true), err)
@@ -163,6 +164,22 @@ func (d *Dir) rename(from, to *location) error {
 		return errors.Join(err, os.Rename(to.path(), from.path()))
 	}
 	return nil
+}
+
+// acceptRenamed accepts the new change time of a file that was renamed.
+func (d *Dir) acceptRenamed() {
+	for i := range d.layout.files {
+		if len(d.layout.files[i].Path) != d.cut {
+			continue // a directory was renamed
+		}
+		now, err := d.stat(i)
+		st := &d.files[i]
+		st.slot.mu.Lock()
+		if err == nil && st.expected.sameFile(now) && st.expected.Touched(now) {
+			st.expected.Change = now.Change
+		}
+		st.slot.mu.Unlock()
+	}
 }
 
 // syncRename makes a rename durable.

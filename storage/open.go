@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"syscall"
 )
 
 // acquire returns the handle of file i with a reference. The caller must release it.
@@ -84,6 +85,7 @@ func (d *Dir) openWrite(root *os.Root, i int) (openFile, error) {
 		f.Close()
 		if created {
 			root.Remove(name)
+			st.expected, st.hasExpected = FileStat{}, false
 		}
 		return openFile{}, err
 	}
@@ -100,7 +102,7 @@ func (d *Dir) create(root *os.Root, i int) (*os.File, error) {
 		return nil, err
 	case !there:
 		if err := root.MkdirAll(dir, dirPerm); err != nil {
-			return nil, err
+			return nil, d.badName(i, err)
 		}
 		d.noteDirs(dir)
 	}
@@ -113,7 +115,16 @@ func (d *Dir) create(root *os.Root, i int) (*os.File, error) {
 		d.noteDir(dir)
 		d.markDirty(i)
 	}
-	return f, err
+	return f, d.badName(i, err)
+}
+
+// badName returns the error of creating file i. EINVAL means that the file system does not allow
+// a character of the name, as vfat and exFAT do not allow a colon.
+func (d *Dir) badName(i int, err error) error {
+	if errors.Is(err, syscall.EINVAL) {
+		return d.fail("create", i, ErrName, err)
+	}
+	return err
 }
 
 // checkLinks returns an error if any element of the path of file i is a symbolic link,
@@ -179,7 +190,7 @@ func (d *Dir) checkOpened(f *os.File, i int) (int64, error) {
 	st, now, at := &d.files[i], statOf(fi), d.location.Load()
 	st.forgetIfCopied(at)
 	if st.hasExpected && !st.compare(now) {
-		return 0, d.changed("open", i, now)
+		return 0, d.changed("open", i, st.expected, now)
 	}
 	if !st.hasExpected || !st.expected.Exists {
 		st.setExpected(now, at)
@@ -224,13 +235,17 @@ func (d *Dir) tooLong(i int, size int64) error {
 	return d.fail("open", i, ErrLonger, d.otherLength(i, size))
 }
 
-// changed returns the error about a file that another program has changed. The caller may
-// hold slot.mu.
-func (d *Dir) changed(op string, i int, now FileStat) error {
-	if want := d.length(i); want >= 0 && now.Size != want {
-		return d.fail(op, i, ErrChanged, d.otherLength(i, now.Size))
+// changed returns the error about a file that another program has changed. was is its expected
+// state. The caller may hold slot.mu.
+func (d *Dir) changed(op string, i int, was, now FileStat) error {
+	var cause error
+	switch want := d.length(i); {
+	case want >= 0 && now.Size != want:
+		cause = d.otherLength(i, now.Size)
+	case was.Touched(now):
+		cause = ErrTouched
 	}
-	return d.fail(op, i, ErrChanged, nil)
+	return d.fail(op, i, ErrChanged, cause)
 }
 
 func (d *Dir) otherLength(i int, size int64) error {

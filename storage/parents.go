@@ -1,7 +1,6 @@
 package storage
 
 import (
-	"errors"
 	"io/fs"
 	"os"
 	"path"
@@ -74,11 +73,11 @@ func (d *Dir) eachStat(files []int, stat func(p *parents, i int) error) error {
 // statIn returns the state of file i. Anything but a regular file counts as missing.
 func (d *Dir) statIn(p *parents, i int) (st FileStat, err error) {
 	fi, err := p.stat(d.name(i), true)
-	if errors.Is(err, fs.ErrNotExist) && d.files[i].skip.Load() {
+	if classify(err, false) == ErrMissing && d.files[i].skip.Load() {
 		fi, err = p.root.Lstat(d.name(len(d.layout.files)))
 	}
 	switch {
-	case errors.Is(err, fs.ErrNotExist):
+	case classify(err, false) == ErrMissing:
 	case err != nil:
 		return st, d.fail("stat", i, classify(err, false), err)
 	case fi.Mode().IsRegular():

@@ -1,6 +1,8 @@
 package storage
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"io/fs"
 	"os"
@@ -9,6 +11,19 @@ import (
 // The parts file is a sparse file beside the torrent. It stores the bytes of unwanted
 // files at their offset in the byte space. Pieces that contain bytes of both wanted and
 // unwanted files need it to be stored, checked again and served.
+
+// longName is the length of a name, in bytes, up to which the name of the parts file contains it,
+// because some file systems allow only 143 bytes.
+const longName = 130
+
+// partsName returns the name of the parts file of a torrent whose file or directory is top.
+func partsName(top string) string {
+	if len(top) > longName {
+		sum := sha256.Sum256([]byte(top))
+		top = hex.EncodeToString(sum[:16])
+	}
+	return "." + top + ".parts"
+}
 
 // readSkipped reads from unwanted file i. It uses the file if it exists, otherwise the
 // parts file.
@@ -28,7 +43,7 @@ func (d *Dir) writeSkipped(i int, p []byte, off int64) (int, error) {
 	d.parts.RLock()
 	defer d.parts.RUnlock()
 	n, err := d.writeReal(i, p, off)
-	if n == 0 && d.files[i].skip.Load() && errors.Is(err, ErrMissing) {
+	if n == 0 && d.files[i].skip.Load() && (errors.Is(err, ErrMissing) || errors.Is(err, ErrName)) {
 		return d.writeReal(len(d.layout.files), p, d.layout.files[i].Offset+off)
 	}
 	return n, err

@@ -30,7 +30,7 @@ type Record struct {
 	V1Only     bool          // some pieces of Have were checked only against the v1 hashes of a hybrid
 	Dir        string        // download directory
 	Device     uint64        // file system of Dir, see [Dir.Device]; 0 if unknown
-	Name       string        // replaces the name of the torrent; "" if it is not changed
+	Name       string        // name of the data in Dir; "" if it is that of the torrent
 	Priorities []byte        // by file, 0 for unwanted; nil if all have the default
 	Uploaded   int64         // in bytes, since the torrent was added
 	Downloaded int64         // in bytes, since the torrent was added
@@ -168,12 +168,43 @@ func readRecord(path string, ih spate.InfoHash) (*Record, error) {
 	return rec, nil
 }
 
-// RemoveResume deletes the records of a torrent.
+// RemoveResume deletes the records of a torrent, and those that were set aside.
 func RemoveResume(dir string, ih spate.InfoHash) error {
 	var errs []error
-	for _, suffix := range []string{resumeNew, resumeOld, resumeTemp} {
+	for _, suffix := range []string{resumeNew, resumeOld, resumeTemp, resumeNew + resumeCorrupt, resumeOld + resumeCorrupt} {
 		if err := os.Remove(resumePath(dir, ih, suffix)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// ResumeSaved returns when a record of a torrent was last saved, or the zero time if there is
+// none.
+func ResumeSaved(dir string, ih spate.InfoHash) (last time.Time) {
+	for _, suffix := range []string{resumeNew, resumeOld} {
+		if fi, err := os.Stat(resumePath(dir, ih, suffix)); err == nil && fi.ModTime().After(last) {
+			last = fi.ModTime()
+		}
+	}
+	return last
+}
+
+// PruneResume deletes the records in dir of all torrents for which keep returns false.
+func PruneResume(dir string, keep func(spate.InfoHash) bool) error {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("list resume data: %w", err)
+	}
+	var errs []error
+	for _, e := range entries {
+		name, _, ok := strings.Cut(e.Name(), resumeNew)
+		ih, err := spate.ParseInfoHash(name)
+		if ok && err == nil && len(name) == 2*len(ih) && !keep(ih) {
+			errs = append(errs, RemoveResume(dir, ih))
 		}
 	}
 	return errors.Join(errs...)
@@ -206,6 +237,7 @@ type Verdict uint8
 const (
 	Unchanged Verdict = iota // as in the record
 	Written                  // changed in a way that later writes of this program explain
+	Touched                  // only the inode or the change time differs, see [FileStat.Touched]
 	Changed                  // changed by another program
 	Gone                     // removed
 )
@@ -223,6 +255,8 @@ func (r *Record) Judge(now []FileStat) []Verdict {
 		switch {
 		case was.Same(n):
 			v[i] = Unchanged
+		case was.Touched(n):
+			v[i] = Touched
 		case was.Exists && !n.Exists:
 			v[i] = Gone
 		case later && !r.Clean:
@@ -236,7 +270,7 @@ func (r *Record) Judge(now []FileStat) []Verdict {
 
 // Reconcile returns which pieces of the record can be trusted and which must be
 // checked, given the current states of the files. have contains the pieces of the
-// record whose files are unchanged. check contains the pieces that may be complete
+// record whose files are unchanged or touched. check contains the pieces that may be complete
 // nevertheless, because their files were written after the record or changed by another
 // program. All other pieces are missing.
 func (r *Record) Reconcile(l *Layout, pieceLength int64, now []FileStat) (have, check bitfield.Bitfield) {
@@ -244,7 +278,7 @@ func (r *Record) Reconcile(l *Layout, pieceLength int64, now []FileStat) (have, 
 	have, check = r.Have.Clone(), bitfield.New(r.Have.Len())
 	for i, v := range verdicts {
 		f := &l.files[i]
-		if v == Unchanged || f.Pad || f.Length == 0 {
+		if v == Unchanged || v == Touched || f.Pad || f.Length == 0 {
 			continue
 		}
 		last := int((f.Offset + f.Length - 1) / pieceLength)

@@ -19,7 +19,7 @@ import (
 func sampleRecord(pieces int) *Record {
 	r := &Record{
 		InfoHash: spate.InfoHash{1, 2, 3}, Have: bitfield.New(pieces), Clean: true, Paused: true,
-		Files: []FileStat{{}, {Exists: true, Size: 1 << 40, ModTime: -5, Inode: 1<<64 - 1}},
+		Files: []FileStat{{}, {Exists: true, Size: 1 << 40, ModTime: -5, Inode: 1<<64 - 1, Change: -7}},
 		Dir:   "/srv/ünïcode", Device: 1 << 40, Name: "other", Priorities: []byte{0, 7},
 		Uploaded: 1 << 50, Downloaded: 3, Seeding: time.Hour,
 		Added: time.Unix(1_800_000_000, 0), Completed: time.Unix(1_800_000_100, 0),
@@ -227,7 +227,7 @@ func TestSaveResumeStopsAnywhere(t *testing.T) {
 }
 
 func TestJudge(t *testing.T) {
-	was := FileStat{Exists: true, Size: 10, ModTime: 100, Inode: 5}
+	was := FileStat{Exists: true, Size: 10, ModTime: 100, Inode: 5, Change: 200}
 	with := func(f func(*FileStat)) FileStat { s := was; f(&s); return s }
 	for _, c := range []struct {
 		name          string
@@ -242,6 +242,11 @@ func TestJudge(t *testing.T) {
 		{"older", was, with(func(s *FileStat) { s.ModTime = 99 }), Changed, Changed},
 		{"cut", was, with(func(s *FileStat) { s.ModTime, s.Size = 101, 9 }), Changed, Changed},
 		{"replaced", was, with(func(s *FileStat) { s.ModTime, s.Inode = 101, 6 }), Changed, Changed},
+		{"another inode", was, with(func(s *FileStat) { s.Inode = 6 }), Touched, Touched},
+		{"another change time", was, with(func(s *FileStat) { s.Change = 201 }), Touched, Touched},
+		{"an earlier change time", was, with(func(s *FileStat) { s.Change = 199 }), Touched, Touched},
+		{"no change time here", was, with(func(s *FileStat) { s.Change = 0 }), Unchanged, Unchanged},
+		{"no change time recorded", with(func(s *FileStat) { s.Change = 0 }), was, Unchanged, Unchanged},
 		{"no inodes here", was, with(func(s *FileStat) { s.Inode = 0 }), Unchanged, Unchanged},
 	} {
 		for clean, want := range map[bool]Verdict{true: c.clean, false: c.crashd} {
@@ -271,7 +276,9 @@ func TestReconcile(t *testing.T) {
 	written := st
 	written.ModTime = 2
 	other := st
-	other.Inode = 2
+	other.Inode, other.ModTime = 2, 0
+	touched := st
+	touched.Inode = 2
 	for _, c := range []struct {
 		name        string
 		now         []FileStat
@@ -281,6 +288,7 @@ func TestReconcile(t *testing.T) {
 		{"untouched", []FileStat{st, st, {}, st}, true, "11010", "00000"},
 		{"written", []FileStat{st, written, {}, written}, false, "11010", "00101"},
 		{"changed", []FileStat{st, other, {}, st}, true, "10010", "01100"},
+		{"touched", []FileStat{touched, st, {}, touched}, true, "11010", "00000"},
 		{"gone", []FileStat{other, {}, {}, st}, true, "00010", "10000"},
 		{"everything gone", []FileStat{{}, {}, {}, {}}, false, "00000", "00000"},
 	} {

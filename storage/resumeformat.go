@@ -30,7 +30,8 @@ const (
 	flagPaused = 2
 	flagV1Only = 4
 
-	flagExists = 1
+	flagExists    = 1
+	flagHasChange = 2 // the change time follows the inode
 )
 
 // Encodings of Have.
@@ -47,11 +48,14 @@ func (r *Record) encode() []byte {
 	b = r.appendHave(b)
 	b = binary.AppendUvarint(b, uint64(len(r.Files)))
 	for _, f := range r.Files {
-		b = binary.AppendUvarint(b, flag(f.Exists, flagExists))
+		b = binary.AppendUvarint(b, flag(f.Exists, flagExists)|flag(f.Exists && f.Change != 0, flagHasChange))
 		if f.Exists {
 			b = binary.AppendVarint(b, f.Size)
 			b = binary.AppendVarint(b, f.ModTime)
 			b = binary.AppendUvarint(b, f.Inode)
+			if f.Change != 0 {
+				b = binary.AppendVarint(b, f.Change)
+			}
 		}
 	}
 	b = appendString(b, r.Dir)
@@ -135,8 +139,12 @@ func decodeFields(b []byte) (*Record, error) {
 	r.Have = d.have()
 	r.Files = make([]FileStat, d.count(1))
 	for i := range r.Files {
-		if f := &r.Files[i]; d.uint()&flagExists != 0 {
+		flags, f := d.uint(), &r.Files[i]
+		if flags&flagExists != 0 {
 			*f = FileStat{Exists: true, Size: d.int(), ModTime: d.int(), Inode: d.uint()}
+			if flags&flagHasChange != 0 {
+				f.Change = d.int()
+			}
 		}
 	}
 	r.Dir = string(d.bytes(d.uint()))

@@ -52,6 +52,8 @@ var (
 	ErrMissing = errors.New("missing")
 	// ErrChanged: another program has changed or replaced a file.
 	ErrChanged = errors.New("changed by another program")
+	// ErrTouched: a file is [ErrChanged], but see [FileStat.Touched].
+	ErrTouched = errors.New("its size and modification time are the same")
 	// ErrReadOnly: the permissions or the file system do not allow writing, or the
 	// storage was opened for reading.
 	ErrReadOnly = errors.New("not writable")
@@ -63,6 +65,10 @@ var (
 	ErrObstructed = errors.New("path is blocked")
 	// ErrLonger: a file is longer than in the torrent.
 	ErrLonger = errors.New("longer than the torrent says")
+	// ErrName: the file system cannot store the name of the file or of a directory above it.
+	ErrName = errors.New("the file system cannot store this name")
+	// ErrTooLarge: the file system cannot store a file of this length.
+	ErrTooLarge = errors.New("too large for the file system")
 	// ErrInUse: another torrent of this process uses the same path, and at least one of the
 	// two writes.
 	ErrInUse = errors.New("in use by another torrent")

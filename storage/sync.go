@@ -162,6 +162,9 @@ func (d *Dir) syncFile(i int) error {
 	h, err := d.acquire(i, true)
 	if err != nil {
 		st.dirty.Store(false)
+		if st.skip.Load() && errors.Is(err, ErrMissing) {
+			return nil // it was created and could not get its length
+		}
 		d.markDirty(i)
 		return err
 	}
@@ -180,7 +183,7 @@ func (d *Dir) syncFile(i int) error {
 	}
 	if want := d.length(i); want >= 0 && now.Size() != want {
 		d.markDirty(i)
-		return d.changed("sync", i, statOf(now))
+		return d.changed("sync", i, FileStat{}, statOf(now))
 	}
 	d.synced(i, now)
 	return nil

@@ -28,6 +28,13 @@ func classifyErrno(err syscall.Errno, write bool) error {
 		return ErrMissing
 	case syscall.ENOTDIR, syscall.EISDIR, syscall.ELOOP, syscall.ENXIO, syscall.EEXIST:
 		return ErrObstructed
+	case syscall.ENAMETOOLONG, syscall.EILSEQ:
+		if write {
+			return ErrName
+		}
+		return ErrMissing // no file has such a name
+	case syscall.EFBIG:
+		return ErrTooLarge
 	case syscall.EMFILE, syscall.ENFILE:
 		return ErrDescriptors
 	}

@@ -14,6 +14,9 @@ const (
 	errorSharingViolation = syscall.Errno(32)
 	errorHandleDiskFull   = syscall.Errno(39)
 	errorDiskFull         = syscall.Errno(112)
+	errorInvalidName      = syscall.Errno(123)
+	errorFilenameTooLong  = syscall.Errno(206)
+	errorFileTooLarge     = syscall.Errno(223)
 )
 
 func classifyErrno(err syscall.Errno, write bool) error {
@@ -29,6 +32,13 @@ func classifyErrno(err syscall.Errno, write bool) error {
 		return ErrDenied
 	case syscall.ERROR_FILE_NOT_FOUND, syscall.ERROR_PATH_NOT_FOUND:
 		return ErrMissing
+	case errorInvalidName, errorFilenameTooLong:
+		if write {
+			return ErrName
+		}
+		return ErrMissing // no file has such a name
+	case errorFileTooLarge:
+		return ErrTooLarge
 	case syscall.ERROR_ALREADY_EXISTS, syscall.ERROR_FILE_EXISTS:
 		return ErrObstructed
 	}

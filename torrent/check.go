@@ -56,6 +56,7 @@ func (t *Torrent) check(rec *storage.Record) (bitfield.Bitfield, error) {
 			return have, err
 		}
 	}
+	touched := bitfield.New(n)
 	if rec != nil {
 		have, suspect = rec.Reconcile(t.data.files.Layout(), t.info.PieceLength, now)
 		if rec.V1Only && len(t.v2.missing) == 0 { // the v2 hashes are known now
@@ -64,6 +65,7 @@ func (t *Torrent) check(rec *storage.Record) (bitfield.Bitfield, error) {
 			}
 			have = bitfield.New(have.Len())
 		}
+		touched = t.touchedPieces(rec.Files, now, have)
 	}
 	var unsure []int
 	data := int64(0) // no data is stored between the last examined piece and this offset
@@ -86,7 +88,10 @@ func (t *Torrent) check(rec *storage.Record) (bitfield.Bitfield, error) {
 	if err := t.accept(); err != nil {
 		return have, err
 	}
-	err := t.hashPieces(t.life.ctx, unsure, have)
+	err := t.checkTouched(touched, have)
+	if err == nil {
+		err = t.hashPieces(t.life.ctx, unsure, have)
+	}
 	if t.data.files != nil {
 		for _, i := range unsure {
 			if have.Get(i) {
@@ -247,11 +252,14 @@ func (t *Torrent) retry() {
 		have, err = t.reopenAndFind()
 	}
 	t.mu.Lock()
-	if err != nil {
+	switch {
+	case err != nil:
 		t.status.repairs++
 		if !t.canRepairLocked(err) {
 			t.giveUpRepairLocked(err)
 		}
+	case t.readOnly() && have.Count() < had.Count():
+		t.giveUpRepairLocked(t.status.err)
 	}
 	t.mu.Unlock()
 	if err != nil || t.readOnly() && have.Count() < had.Count() {
@@ -287,12 +295,20 @@ func (t *Torrent) recheck(had bitfield.Bitfield) (bitfield.Bitfield, error) {
 		t.disk.rechecked = recheckState{had, bitfield.New(n)}
 	}
 	have, bad := bitfield.New(n), bitfield.New(n)
+	touched := bitfield.New(n)
+	if t.data.files != nil {
+		now, err := t.data.files.Stats()
+		if err != nil {
+			return have, err
+		}
+		touched = t.touchedPieces(t.data.files.Accepted(), now, t.disk.rechecked.good)
+	}
 	var unsure []int
 	_, detects := storage.As[storage.ChangeDetector](t.data.store)
 	for i := range n {
 		same := detects && t.unchanged(int64(i)*t.info.PieceLength, t.info.PieceSize(i)) == nil
 		switch {
-		case same && t.disk.rechecked.good.Get(i):
+		case (same || touched.Get(i)) && t.disk.rechecked.good.Get(i):
 			have.Set(i)
 		case same && t.disk.rechecked.bad.Get(i):
 			bad.Set(i)
@@ -305,10 +321,24 @@ func (t *Torrent) recheck(had bitfield.Bitfield) (bitfield.Bitfield, error) {
 		return have, err
 	}
 	t.disk.rechecked = recheckState{have.Clone(), bad} // the state if hashing fails
+	for i := range touched.Ones() {
+		t.disk.rechecked.good.Clear(i)
+		if !have.Get(i) {
+			touched.Clear(i)
+		}
+	}
+	if err := t.checkTouched(touched, have); err != nil {
+		return have, err
+	}
 	if err := t.hashPieces(t.life.ctx, unsure, have); err != nil {
 		return have, err
 	}
 	for _, i := range unsure {
+		if !have.Get(i) {
+			bad.Set(i)
+		}
+	}
+	for i := range touched.Ones() {
 		if !have.Get(i) {
 			bad.Set(i)
 		}

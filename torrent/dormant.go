@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"spate"
+	"spate/bitfield"
 	"spate/discovery"
 	"spate/metainfo"
 	"spate/storage"
@@ -160,7 +161,7 @@ func (t *Torrent) isComplete(d *dormant) bool {
 	if n, ok := t.s.dormant.ledger.note(t.hash); ok {
 		d.uploaded, d.downloaded, d.added = n.Uploaded, n.Downloaded, n.Added.Unix()
 		if t.filesMatch(n.Stamp) {
-			d.stamp = n.Stamp
+			d.stamp = storage.Stamp(t.data.files.Accepted())
 			return true
 		}
 	}
@@ -175,9 +176,20 @@ func (t *Torrent) isComplete(d *dormant) bool {
 	return true
 }
 
-// filesMatch accepts the files as they are and reports whether they have the stamp.
+// filesMatch accepts the files as they are and reports whether they have the stamp. If they are
+// only touched, it checks some of the data.
 func (t *Torrent) filesMatch(stamp uint64) bool {
-	return t.data.files.Accept() == nil && storage.Stamp(t.data.files.Accepted()) == stamp
+	if t.data.files.Accept() != nil {
+		return false
+	}
+	now := storage.Stamp(t.data.files.Accepted())
+	if !storage.StampTouched(stamp, now) {
+		return stamp == now
+	}
+	all := bitfield.New(t.info.NumPieces())
+	all.SetAll()
+	have := all.Clone()
+	return t.checkTouched(all, have) == nil && have.All()
 }
 
 // shareTiers returns a copy of an announce list. Equal lists share one copy. The copy does

@@ -205,8 +205,8 @@ func TestAddDormantWithMissingData(t *testing.T) {
 }
 
 // TestLedgerSavesReadingFiles checks that the next session does not read files that the
-// ledger records. The session does not notice that the file has other data with the same
-// size, time and inode.
+// ledger records, but checks a file whose time was put back after a change, and a file that was
+// only touched.
 func TestLedgerSavesReadingFiles(t *testing.T) {
 	t.Parallel()
 	state := t.TempDir()
@@ -241,6 +241,27 @@ func TestLedgerSavesReadingFiles(t *testing.T) {
 		t.Error("other data counts as complete")
 	}
 	if err := os.Chtimes(path, fi.ModTime(), fi.ModTime()); err != nil {
+		t.Fatal(err)
+	}
+	if run() != 0 {
+		t.Error("other data with the time put back counts as complete")
+	}
+
+	// A ledger that records the other data as complete is believed.
+	mi, opt, err := l.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := storage.OpenDir(opt.Dir, &mi.Info, storage.NewPool(0), storage.DirOptions{ReadOnly: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	if err := d.Accept(); err != nil {
+		t.Fatal(err)
+	}
+	note := storage.Note{InfoHash: mi.Hash(), Stamp: storage.Stamp(d.Accepted()), Added: time.Unix(1, 0)}
+	if err := storage.SaveLedger(state, []storage.Note{note}); err != nil {
 		t.Fatal(err)
 	}
 	if run() != 1 {

@@ -13,6 +13,10 @@ import (
 
 const ledgerEvery = 20 * time.Second // the shortest time between two saves
 
+// maxNotes bounds the notes about torrents that were not added in this run. The oldest are
+// dropped.
+const maxNotes = 1 << 17
+
 // ledger manages one file that records, across restarts, which of the torrents that can be
 // dormant are complete.
 type ledger struct {
@@ -86,7 +90,8 @@ func (s *Session) writeLedger() {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	notes := slices.Collect(maps.Values(l.notes))
+	notes := slices.SortedFunc(maps.Values(l.notes), func(a, b storage.Note) int { return b.Added.Compare(a.Added) })
+	notes = notes[:min(len(notes), maxNotes)]
 	s.mu.Lock()
 	for ih, d := range s.dormant.by {
 		if ih != d.hash {

@@ -3,6 +3,7 @@ package torrent
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"time"
 
 	"spate/bitfield"
@@ -19,6 +20,7 @@ type torrentStatus struct {
 	failedAt              time.Time     // when err was set
 	repairing             bool          // err is set, but retry will repair the files
 	repairs               int           // how often the files were repaired before the torrent was done
+	leftOut               error         // why the first file that could not be stored was left out; nil if there is none
 	done                  chan struct{} // closed when all wanted pieces are verified; replaced when more are wanted
 	isDone                bool          // done is closed
 	bytesTotal, bytesDone int64         // bytes of the wanted files: all, and verified
@@ -143,8 +145,13 @@ func (t *Torrent) failLocked(err error) {
 	t.status.repairing = t.canRepairLocked(err)
 	t.setStateLocked(StateFailed)
 	if t.status.repairing {
-		t.log.Warn("checking and repairing the data", "err", err)
-		t.status.repairs++
+		level := slog.LevelWarn
+		if errors.Is(err, storage.ErrTouched) {
+			level = slog.LevelInfo
+		} else {
+			t.status.repairs++
+		}
+		t.log.Log(t.life.ctx, level, "checking and repairing the data", "err", err)
 		t.status.failedAt = time.Time{} // retry at the next tick
 	} else {
 		t.log.Info("torrent halted", "err", err)
@@ -163,9 +170,13 @@ func (t *Torrent) failLocked(err error) {
 // the files again and again.
 const maxRepairs = 8
 
-// canRepairLocked reports whether a failed download can continue once its files were checked
-// again, because another program has only changed or removed some of them.
+// canRepairLocked reports whether a torrent can continue once its files were checked again: a
+// download if another program has changed or removed some of them, and any torrent if its
+// files were only touched.
 func (t *Torrent) canRepairLocked(err error) bool {
+	if errors.Is(err, storage.ErrTouched) && t.disk.dataFound {
+		return true
+	}
 	if t.readOnly() || t.status.isDone || !t.disk.dataFound || t.status.repairs >= maxRepairs {
 		return false
 	}
@@ -265,12 +276,11 @@ func (t *Torrent) finish() {
 // findData returns the pieces that are on disk.
 func (t *Torrent) findData() (bitfield.Bitfield, error) {
 	n := t.info.NumPieces()
-	if t.opt.Verified {
+	rec := t.loadResume()
+	if t.opt.Verified && !t.touchedSince(rec) {
 		all := bitfield.New(n)
-		for i := range n {
-			all.Set(i)
-		}
+		all.SetAll()
 		return all, t.accept()
 	}
-	return t.check(t.loadResume())
+	return t.check(rec)
 }

@@ -49,10 +49,7 @@ func (t *Torrent) finishSummed(w completePiece, sum [sha1.Size]byte) {
 		t.pieceFailed(w, v.blockHashes)
 		return
 	}
-	err = t.withFiles(func() error {
-		_, err := t.data.store.WriteAt(w.data, int64(w.index)*t.info.PieceLength)
-		return err
-	})
+	err = t.writePiece(w)
 	t.mu.Lock()
 	if t.status.state != StateDownloading {
 		t.mu.Unlock()

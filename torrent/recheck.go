@@ -2,6 +2,7 @@ package torrent
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"spate/bitfield"
@@ -32,6 +33,9 @@ func (t *Torrent) Recheck(ctx context.Context) (bad int, err error) {
 		began := time.Now()
 		t.data.mu.RLock()
 		ok, failed := l.check(t, []int{i})
+		if errors.Is(failed, storage.ErrTouched) && t.accept() == nil { // all pieces are checked anyway
+			ok, failed = l.check(t, []int{i})
+		}
 		t.data.mu.RUnlock()
 		switch {
 		case t.life.ctx.Err() != nil:

@@ -3,6 +3,7 @@ package torrent
 import (
 	"errors"
 	"io/fs"
+	"path/filepath"
 	"time"
 
 	"spate/bitfield"
@@ -85,7 +86,7 @@ func (t *Torrent) saveResume(clean bool) {
 	}
 	complete := t.pick.HaveCount() == t.info.NumPieces()
 	rec := storage.Record{
-		InfoHash: t.hash, Have: t.pick.Bitfield().Clone(), Clean: clean || complete, V1Only: t.v2PendingLocked(), Dir: t.data.dir, Device: t.data.files.Device(),
+		InfoHash: t.hash, Have: t.pick.Bitfield().Clone(), Clean: clean || complete, V1Only: t.v2PendingLocked(), Dir: t.data.dir, Device: t.data.files.Device(), Name: filepath.Base(t.data.files.Path()),
 		Uploaded: t.count.uploaded.Load(), Downloaded: t.count.downloaded.Load(),
 		Added: t.status.added, Completed: t.status.completed,
 	}

@@ -270,7 +270,8 @@ func (t *Torrent) Done() <-chan struct{} {
 
 // Wait waits until every wanted piece is verified and written, and returns nil then. It
 // returns an error if the torrent halts, for example because the disk is full, or if ctx
-// ends. It continues to wait while the torrent checks and repairs files that another program
+// ends. If a file was left out because the file system cannot store it, Wait returns the reason
+// once all other files are complete. It continues to wait while the torrent checks and repairs files that another program
 // has changed.
 func (t *Torrent) Wait(ctx context.Context) error {
 	t.mu.Lock()
@@ -281,7 +282,9 @@ func (t *Torrent) Wait(ctx context.Context) error {
 	}
 	select {
 	case <-done:
-		return nil
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		return t.status.leftOut
 	case <-failed:
 		t.mu.Lock()
 		defer t.mu.Unlock()

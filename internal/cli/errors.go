@@ -66,6 +66,7 @@ var settingHints = map[string]string{
 	"output-name":   "choose a shorter name with -o FILE",
 	"output-anew":   "download it again with --force",
 	"output-cut":    "choose another directory with -o DIR, or truncate the file with --force",
+	"output-name":   "choose a directory on another disk with -o DIR, or other files with --select",
 	"output-force":  "choose another directory with -o DIR, or overwrite it with --force",
 	"password-file": "name a file with --password-file FILE",
 	"peer":          "name a peer with --peer IP:PORT",

@@ -87,6 +87,7 @@ func (a *app) get(ctx context.Context, args []string, opt *getOptions) error {
 		return a.getFailed(nil, err)
 	}
 	defer s.Stop()
+	daemon.PruneClaims(a.downloadState(opt.state), a.Now())
 	jobs, err := a.getJobs(ctx, s, args, a.downloadState(opt.state), opt)
 	for _, j := range jobs {
 		defer j.Release()

@@ -10,6 +10,7 @@ import (
 
 	"spate/internal/fault"
 	"spate/internal/termsafe"
+	"spate/internal/units"
 	"spate/maker"
 )
 
@@ -113,6 +114,9 @@ func (a *app) verify(ctx context.Context, args []string, opt verifyOptions) erro
 	if err := a.printReport(path, r); err != nil || r.Whole() {
 		return err
 	}
+	if r.Bad == 0 && r.Zeros > 0 {
+		return fault.New(fault.BadData, "spate get fetches the rest", "%s is not complete: %d of %d pieces are missing", path, r.Missing, r.Pieces)
+	}
 	hint := ""
 	if r.Differ > 0 {
 		hint = "the v1 and v2 hashes of the torrent are for different data: do not trust it"
@@ -137,7 +141,7 @@ func (a *app) printReport(path string, r *maker.Report) error {
 	fmt.Fprintf(&s, "%d of %d pieces are good", r.Good, r.Pieces)
 	sep := "; files: "
 	for _, st := range []maker.FileState{
-		maker.FileWhole, maker.FileDamaged, maker.FileMissing, maker.FileTooLong, maker.FileUnverified, maker.FileUnreadable,
+		maker.FileWhole, maker.FileIncomplete, maker.FileDamaged, maker.FileMissing, maker.FileTooLong, maker.FileUnverified, maker.FileUnreadable,
 	} {
 		if n := counts[st]; n > 0 {
 			fmt.Fprintf(&s, "%s%d %s", sep, n, st)
@@ -156,6 +160,12 @@ func detail(f *maker.FileReport) string {
 		return fmt.Sprintf(": %d bytes more than %d", f.Size-f.Length, f.Length)
 	case maker.FileUnreadable:
 		return ": " + f.Err.Error()
+	case maker.FileIncomplete:
+		n := int64(0)
+		for _, r := range f.Damaged {
+			n += r.To - r.From
+		}
+		return fmt.Sprintf(": %s of %s are zeros that were not downloaded yet", units.Bytes(n), units.Bytes(f.Length))
 	case maker.FileDamaged:
 		for _, r := range f.Damaged[:min(most, len(f.Damaged))] {
 			parts = append(parts, r.String())

@@ -85,6 +85,9 @@ func New(ctx context.Context, env *Env, c Config) (_ *Daemon, err error) {
 	if err := d.openCatalog(ctx); err != nil {
 		return nil, err
 	}
+	if err := pruneResume(ctx, d.Publisher.conf.resumeDir(), d.db); err != nil {
+		env.Warnf("resume data of old releases was not removed: %v", err)
+	}
 	if err := d.Publisher.open(ctx); err != nil {
 		return nil, err
 	}

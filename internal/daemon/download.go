@@ -240,7 +240,7 @@ func (d *Download) check(ctx context.Context, env *Env, progress func() (update 
 		return false, err
 	case report.Good == report.Pieces && report.Whole():
 		return true, nil
-	case report.Good == 0 && !d.conf.Force:
+	case report.Good == 0 && (report.Bad > 0 || report.Zeros == 0) && !d.conf.Force:
 		return false, exists("output-force", "%s exists and is not a part of this torrent", d.Path)
 	}
 	env.Notef("%s: %d of %d pieces are already complete", d.Path, report.Good, report.Pieces)
@@ -322,6 +322,8 @@ func TransferError(err error) error {
 		return fault.WithSetting(coded(fault.Exists, "move it away"), "output-cut")
 	case errors.Is(err, storage.ErrObstructed):
 		return fault.WithSetting(coded(fault.Exists, "move it away"), "output")
+	case errors.Is(err, storage.ErrName), errors.Is(err, storage.ErrTooLarge):
+		return fault.WithSetting(coded(fault.Unset, ""), "output-name")
 	case errors.Is(err, torrent.ErrGone):
 		return fault.WithSetting(coded(fault.NotFound, "mount its disk"), "output-anew")
 	case errors.Is(err, storage.ErrMissing):

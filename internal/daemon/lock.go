@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -19,14 +20,19 @@ var ErrLocked = errors.New("locked by another process")
 // file and its directories. If another process holds the lock, LockFile returns an error that
 // wraps [ErrLocked]. Its text names the process and what, the thing that is locked.
 func LockFile(path, what string) (*os.File, error) {
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return nil, err
-	}
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	f, err := openLock(path)
 	if err != nil {
 		return nil, err
 	}
-	if err := tryLock(f); err != nil {
+	err = tryLock(f)
+	for try := 0; err == nil && try < 10 && !isAt(f, path); try++ { // another process has just removed the file
+		f.Close()
+		if f, err = openLock(path); err != nil {
+			return nil, err
+		}
+		err = tryLock(f)
+	}
+	if err != nil {
 		f.Close()
 		if !errors.Is(err, ErrLocked) {
 			return nil, fmt.Errorf("lock %s: %w", path, err)
@@ -37,8 +43,7 @@ func LockFile(path, what string) (*os.File, error) {
 		}
 		return nil, fault.WithSetting(fault.New(fault.Failed, "stop that process", "%s is in use by process %s%w", what, pid, fault.Quiet(err)), "state")
 	}
-	err = f.Truncate(0)
-	if err == nil {
+	if err = f.Truncate(0); err == nil {
 		_, err = fmt.Fprintf(f, "%d\n", os.Getpid())
 	}
 	if err != nil {
@@ -46,6 +51,29 @@ func LockFile(path, what string) (*os.File, error) {
 		return nil, err
 	}
 	return f, nil
+}
+
+// openLock opens the file at path, and creates it and its directories if they are missing.
+func openLock(path string) (f *os.File, err error) {
+	for range 3 { // another process may remove the directory after it was created
+		if err = os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			return nil, err
+		}
+		if f, err = os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600); !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+	}
+	return f, err
+}
+
+// isAt reports whether f is the file at path.
+func isAt(f *os.File, path string) bool {
+	a, err := f.Stat()
+	if err != nil {
+		return false
+	}
+	b, err := os.Stat(path)
+	return err == nil && os.SameFile(a, b)
 }
 
 // lockHolder returns the process id in the lock file at path, or 0.

@@ -38,6 +38,9 @@ type PublisherConfig struct {
 	Keeper  *publish.Keeper // keeps older versions; may be nil
 }
 
+// resumeDir returns the directory of the resume data.
+func (c *PublisherConfig) resumeDir() string { return filepath.Join(c.State, "publish") }
+
 // Publisher is a tracker node, an engine that seeds, and a site, which run together in one
 // process. It tracks, seeds and lists all releases that it publishes.
 type Publisher struct {
@@ -66,6 +69,7 @@ func OpenPublisher(ctx context.Context, env *Env, c PublisherConfig) (_ *Publish
 			p.Close()
 		}
 	}()
+	env.setAsideOthers(c.State)
 	if p.lock, err = LockFile(filepath.Join(c.State, "lock"), "the state directory "+c.State); err != nil {
 		return nil, err
 	}
@@ -95,7 +99,7 @@ func (p *Publisher) open(ctx context.Context) error {
 	if err := p.openSession(ctx); err != nil {
 		return err
 	}
-	if p.publisher, err = publish.New(publish.MakerFunc(maker.Make), seeder{p.session.Session, c.Session.Peers}, publish.Options{
+	if p.publisher, err = publish.New(publish.MakerFunc(maker.Make), seeder{p.session.Session, p.conf.resumeDir(), c.Session.Peers}, publish.Options{
 		Tracker: &admission{trackerNode: p.trackerNode, origins: p.origins(ctx)}, BaseURL: p.base, Trackers: p.announce, Now: env.Now,
 		Catalog: c.Catalog, Keeper: c.Keeper, Key: c.Key, Log: env.Log,
 	}); err != nil {
@@ -121,7 +125,7 @@ func (p *Publisher) openSession(ctx context.Context) error {
 		}
 	}
 	c := p.conf.Session
-	c.Options.ResumeDir = filepath.Join(p.conf.State, "publish")
+	c.Options.ResumeDir = p.conf.resumeDir()
 	c.WrapAnnouncer = func(next torrent.Announcer) torrent.Announcer {
 		own.next = next
 		return own

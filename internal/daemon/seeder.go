@@ -11,12 +11,15 @@ import (
 
 	"spate"
 	"spate/metainfo"
+	"spate/publish"
+	"spate/storage"
 	"spate/torrent"
 )
 
-// seeder implements [publish.Seeder] with the session.
+// seeder implements [publish.Forgetter] with the session.
 type seeder struct {
 	session *torrent.Session
+	resume  string           // directory of the resume data
 	peers   []netip.AddrPort // peers to connect to for every torrent
 }
 
@@ -28,6 +31,27 @@ func (s seeder) Seed(_ context.Context, m *metainfo.MetaInfo, path string, verif
 
 // Unseed implements [publish.Seeder].
 func (s seeder) Unseed(_ context.Context, ih spate.InfoHash) error { return s.session.Remove(ih) }
+
+// Forget implements [publish.Forgetter].
+func (s seeder) Forget(_ context.Context, ih spate.InfoHash) error {
+	return storage.RemoveResume(s.resume, ih)
+}
+
+// pruneResume deletes the resume data of torrents that are not in the catalog. A crash can leave
+// them.
+func pruneResume(ctx context.Context, dir string, catalog publish.Catalog) error {
+	list, _, err := catalog.List(ctx, publish.Query{All: true})
+	if err != nil {
+		return err
+	}
+	known := map[spate.InfoHash]bool{}
+	for _, r := range list {
+		for _, ih := range r.AllHashes() {
+			known[ih] = true
+		}
+	}
+	return storage.PruneResume(dir, func(ih spate.InfoHash) bool { return known[ih] })
+}
 
 // lookupTime limits the lookup of the host of the public URL.
 const lookupTime = 5 * time.Second

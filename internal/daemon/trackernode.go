@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"spate/internal/atomicfile"
 	"spate/internal/fault"
 	"spate/internal/weburl"
 	"spate/tracker"
@@ -90,7 +91,7 @@ func (e *Env) openTrackerNode(c *TrackerNodeConfig, state string, public *url.UR
 	for _, w := range warnings {
 		e.Warnf("%v", w)
 	}
-	if opt.Key, err = trackerserver.LoadConnKey(filepath.Join(dir, "connection.key")); err != nil {
+	if opt.Key, err = e.loadConnKey(filepath.Join(dir, "connection.key")); err != nil {
 		return nil, err
 	}
 	opt.Prefix = weburl.Encode(n.prefix)
@@ -122,6 +123,21 @@ func (e *Env) openTrackerNode(c *TrackerNodeConfig, state string, public *url.UR
 		err = n.memory.Load(n.table)
 	}
 	return n, err
+}
+
+// loadConnKey loads the key of connection ids. It replaces a damaged key, because ids are valid for
+// two minutes only.
+func (e *Env) loadConnKey(path string) (trackerserver.ConnKey, error) {
+	key, err := trackerserver.LoadConnKey(path)
+	if err == nil {
+		return key, nil
+	}
+	aside, moveErr := atomicfile.SetAside(path)
+	if moveErr != nil {
+		return key, err
+	}
+	e.Warnf("%v: it was moved to %s, and a new key is used", err, aside)
+	return trackerserver.LoadConnKey(path)
 }
 
 // openLogs opens the log of downloads and the log of announces.

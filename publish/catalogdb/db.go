@@ -50,8 +50,12 @@ func Open(ctx context.Context, dir string, now time.Time) (d *DB, warnings []err
 	}
 	d = &DB{dir: dir, index: publish.NewIndex(), cache: newCache()}
 	path := filepath.Join(dir, dbFile)
-	_, err = os.Stat(path)
+	info, err := os.Stat(path)
 	fresh := errors.Is(err, fs.ErrNotExist)
+	if err == nil && info.Size() == 0 {
+		warnings = append(warnings, errors.New("the catalog was empty: it was rebuilt from the records of the releases"))
+		fresh = true
+	}
 	err = d.open(ctx)
 	var newer *NewerError
 	if errors.As(err, &newer) {

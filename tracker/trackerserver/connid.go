@@ -46,7 +46,7 @@ func LoadConnKey(path string) (ConnKey, error) {
 		var k ConnKey
 		raw, err := hex.DecodeString(strings.TrimSpace(string(b)))
 		if err != nil || len(raw) != len(k) {
-			return k, fmt.Errorf("connection key %s: want %d hexadecimal digits; remove the file to get a new key", path, 2*len(k))
+			return k, fmt.Errorf("connection key %s: want %d hexadecimal digits", path, 2*len(k))
 		}
 		copy(k[:], raw)
 		return k, nil
