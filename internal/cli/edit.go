@@ -284,7 +284,7 @@ func (a *app) editOne(path string, opt *editOptions, trackers func(*metainfo.Met
 	if !bytes.Equal(before, m.InfoBytes) {
 		a.Notef("%s: the info-hash changed", out)
 	}
-	return a.printCreated(after, out)
+	return a.printCreated(after, out, nil)
 }
 
 // appendNew appends s to list unless list contains it.

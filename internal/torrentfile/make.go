@@ -117,11 +117,14 @@ func MakeError(err error) error {
 	var pattern *maker.PatternError
 	var length *maker.PieceLengthError
 	var collision *maker.CollisionError
+	var size *maker.SizeError
 	switch {
 	case errors.As(err, &pattern), errors.As(err, &length):
 		return &fault.Error{Code: fault.Usage, Err: err}
 	case errors.As(err, &collision):
 		return fault.WithSetting(err, "exclude")
+	case errors.As(err, &size):
+		return fault.New(fault.BadData, "use --format v1, a larger --piece-length, or fewer files, such as an archive", "%w", err)
 	case errors.Is(err, maker.ErrEmpty):
 		return fault.WithSetting(err, "hidden")
 	}
