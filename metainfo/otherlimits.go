@@ -19,19 +19,14 @@ type Excess struct {
 	What  string // "bytes", "pieces", or "tokens" of bencoding
 	Have  int64
 	Limit int64
-	// Names reports whether fewer or shorter file names help. If it is false, longer pieces
-	// help.
-	Names bool
+	// Remedy says how to stay below the limit.
+	Remedy string
 }
 
-// String returns a warning with the way to stay below the limit.
+// String returns a warning with the remedy.
 func (e Excess) String() string {
-	remedy := "use a larger piece length"
-	if e.Names {
-		remedy = "use format v1, or fewer files, such as an archive"
-	}
 	return fmt.Sprintf("the .torrent has %s %s, but libtorrent (qBittorrent, Deluge) accepts at most %s; %s",
-		digits(e.Have), e.What, digits(e.Limit), remedy)
+		digits(e.Have), e.What, digits(e.Limit), e.Remedy)
 }
 
 // digits formats n with commas.
@@ -50,11 +45,20 @@ func (m *MetaInfo) Exceeds(file []byte) []Excess {
 	for _, layer := range m.PieceLayers {
 		hashes += len(layer)
 	}
+	const longer = "use a larger piece length"
+	fewer := "use fewer files, such as an archive"
+	if m.Info.HasV2() {
+		fewer = "use format v1, or fewer files, such as an archive"
+	}
+	ofBytes := longer
+	if hashes < len(file)/2 {
+		ofBytes = fewer
+	}
 	var list []Excess
 	for _, e := range []Excess{
-		{"bytes", int64(len(file)), libtorrentSize, hashes < len(file)/2},
-		{"pieces", int64(m.Info.NumPieces()), libtorrentPieces, false},
-		{"tokens", int64(bencode.Tokens(file)), libtorrentTokens, true},
+		{"bytes", int64(len(file)), libtorrentSize, ofBytes},
+		{"pieces", int64(m.Info.NumPieces()), libtorrentPieces, longer},
+		{"tokens", int64(bencode.Tokens(file)), libtorrentTokens, fewer},
 	} {
 		if e.Have > e.Limit {
 			list = append(list, e)

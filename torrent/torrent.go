@@ -59,6 +59,7 @@ type Torrent struct {
 	pieces    pieceState
 	bad       badData
 	v2        v2Hashes
+	roots     rootIndex
 	selection selection
 	events    eventState
 	disk      diskState
